@@ -1,0 +1,56 @@
+# What every target of ours has in common: include root, warnings, sanitizers, banned functions.
+set(EK_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
+    -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wformat=2)
+
+function(ek_target name)
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE _FILE_OFFSET_BITS=64)
+  target_compile_options(${name} PRIVATE
+    $<$<COMPILE_LANGUAGE:C>:${EK_WARNINGS};-include;${PROJECT_SOURCE_DIR}/rebalance/base/banned.h>
+    $<$<AND:$<COMPILE_LANGUAGE:C>,$<BOOL:${EVENKEEL_WERROR}>>:-Werror>)
+  if(EVENKEEL_SANITIZE)
+    target_compile_options(${name} PRIVATE -fsanitize=${EVENKEEL_SANITIZE} -fno-omit-frame-pointer
+                           -fno-sanitize-recover=all)
+    target_link_options(${name} PUBLIC -fsanitize=${EVENKEEL_SANITIZE})
+  endif()
+endfunction()
+
+# ek_library(ek_base SOURCES a.c b.c LINKS ek_x Foo::Foo): one folder, one static library.
+function(ek_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
+  if(NOT arg_SOURCES)
+    add_library(${name} INTERFACE)
+    return()
+  endif()
+  add_library(${name} STATIC ${arg_SOURCES})
+  ek_target(${name})
+  target_link_libraries(${name} PUBLIC ${arg_LINKS})
+endfunction()
+
+# ek_test(base_random SOURCES test_random.c LINKS ek_base [LABELS slow]): one cmocka program, run from the source root.
+function(ek_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS;LABELS" ${ARGN})
+  add_executable(test_${name} ${arg_SOURCES})
+  ek_target(test_${name})
+  target_link_libraries(test_${name} PRIVATE ek_support ${arg_LINKS})
+  add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  if(arg_LABELS)
+    set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}")
+  endif()
+endfunction()
+
+# ek_fuzz(npy SOURCES fuzz_npy.c LINKS ek_io): LLVMFuzzerTestOneInput; in the ordinary build a small driver
+# replays tests/fuzz/corpus/NAME as a test; with -DEVENKEEL_FUZZ=ON (clang) libFuzzer drives it.
+option(EVENKEEL_FUZZ "build libFuzzer targets (clang)" OFF)
+function(ek_fuzz name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
+  if(EVENKEEL_FUZZ)
+    add_executable(fuzz_${name} ${arg_SOURCES})
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(fuzz_${name} ${arg_SOURCES} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c)
+    add_test(NAME fuzz_${name} COMMAND fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  endif()
+  ek_target(fuzz_${name})
+  target_link_libraries(fuzz_${name} PRIVATE ${arg_LINKS})
+endfunction()

@@ -1,0 +1,261 @@
+#include "rebalance/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rebalance/base/error.h"
+
+enum { WRITE_SIZE = 1 << 18, READ_SIZE = 1 << 16 };
+
+int ek_file_read(struct ek_buffer *out, const char *path, size_t limit)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const size_t start = out->size;
+	int rc = 0;
+
+	if (fd < 0)
+		return ek_fail_errno("cannot open %s", path);
+	for (;;) {
+		ssize_t got;
+
+		EK_TRY(ek_buffer_reserve(out, READ_SIZE));
+		got = read(fd, out->data + out->size, out->capacity - 1 - out->size);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			rc = ek_fail_errno("cannot read %s", path);
+			goto out;
+		}
+		if (got == 0)
+			break;
+		out->size += (size_t)got;
+		if (out->size - start > limit) {
+			rc = ek_fail(EK_EDATA, "%s: larger than %zu bytes", path, limit);
+			goto out;
+		}
+	}
+	EK_TRY(ek_buffer_append(out, "", 0));
+out:
+	(void)close(fd);
+	return rc;
+}
+
+int ek_file_read_at(int fd, void *out, size_t size, uint64_t offset, const char *path)
+{
+	char *at = out;
+
+	while (size > 0) {
+		const ssize_t got = pread(fd, at, size, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return ek_fail_errno("cannot read %s", path);
+		if (got == 0)
+			return ek_fail(EK_EDATA, "%s: ends %zu bytes too early, at byte %llu", path, size,
+			               (unsigned long long)offset);
+		at += got;
+		offset += (uint64_t)got;
+		size -= (size_t)got;
+	}
+	return 0;
+}
+
+int ek_map_open(struct ek_map *map, const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+	void *data = NULL;
+	int rc = 0;
+
+	*map = (struct ek_map){ 0 };
+	if (fd < 0)
+		return ek_fail_errno("cannot open %s", path);
+	if (fstat(fd, &status) != 0)
+		rc = ek_fail_errno("cannot read %s", path);
+	else if (!S_ISREG(status.st_mode))
+		rc = ek_fail(EK_EDATA, "%s: not a regular file", path);
+	else if (status.st_size > 0 &&
+	         (data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
+		rc = ek_fail_errno("cannot map %s", path);
+	else
+		*map = (struct ek_map){ .data = data, .size = (size_t)status.st_size };
+	(void)close(fd);
+	return rc;
+}
+
+void ek_map_close(struct ek_map *map)
+{
+	if (map->data != NULL) {
+		const void *data = map->data;
+		void *writable;
+
+		memcpy(&writable, &data, sizeof writable);
+		(void)munmap(writable, map->size);
+	}
+	*map = (struct ek_map){ 0 };
+}
+
+int ek_file_exists(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0;
+}
+
+int ek_make_directories(const char *path)
+{
+	char *copy = NULL;
+	struct stat status;
+	int rc;
+
+	EK_TRY(ek_copy_string(&copy, path));
+	for (char *p = copy + 1; *copy != 0; p++) {
+		const char was = *p;
+
+		if (was != '/' && was != 0)
+			continue;
+		*p = 0;
+		if (mkdir(copy, 0777) != 0 && errno != EEXIST) {
+			rc = ek_fail_errno("cannot make the directory %s", copy);
+			goto out;
+		}
+		*p = was;
+		if (was == 0)
+			break;
+	}
+	if (stat(path, &status) != 0)
+		rc = ek_fail_errno("cannot make the directory %s", path);
+	else if (!S_ISDIR(status.st_mode))
+		rc = ek_fail(EK_EIO, "%s is there and is not a directory", path);
+out:
+	free(copy);
+	return rc;
+}
+
+int ek_write_all(int fd, const void *bytes, size_t size, const char *path)
+{
+	const char *at = bytes;
+
+	while (size > 0) {
+		const ssize_t put = write(fd, at, size);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return ek_fail_errno("cannot write %s", path);
+		at += put;
+		size -= (size_t)put;
+	}
+	return 0;
+}
+
+int ek_atomic_open(struct ek_atomic_file *f, const char *path)
+{
+	int rc;
+
+	*f = (struct ek_atomic_file){ .fd = -1 };
+	EK_TRY(ek_copy_string(&f->path, path));
+	EK_TRY(ek_format(&f->temporary, "%s.tmp", path));
+	EK_TRY(ek_buffer_reserve(&f->pending, WRITE_SIZE));
+	f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (f->fd < 0) {
+		rc = ek_fail_errno("cannot write %s", path);
+		free(f->temporary); /* not ours: discard must not remove it */
+		f->temporary = NULL;
+	}
+out:
+	return rc;
+}
+
+static int flush(struct ek_atomic_file *f)
+{
+	const int rc = ek_write_all(f->fd, f->pending.data, f->pending.size, f->path);
+
+	ek_buffer_clear(&f->pending);
+	return rc;
+}
+
+int ek_atomic_write(struct ek_atomic_file *f, const void *bytes, size_t size)
+{
+	int rc = 0;
+
+	if (f->pending.size + size > WRITE_SIZE)
+		EK_TRY(flush(f));
+	if (size > WRITE_SIZE)
+		return ek_write_all(f->fd, bytes, size, f->path);
+	EK_TRY(ek_buffer_append(&f->pending, bytes, size));
+out:
+	return rc;
+}
+
+static void close_atomic(struct ek_atomic_file *f)
+{
+	if (f->path != NULL && f->fd >= 0)
+		(void)close(f->fd);
+	free(f->path);
+	free(f->temporary);
+	ek_buffer_release(&f->pending);
+	*f = (struct ek_atomic_file){ .fd = -1 };
+}
+
+int ek_atomic_commit(struct ek_atomic_file *f)
+{
+	int rc = flush(f);
+
+	if (rc < 0 || (rc = ek_rename_synced(f->temporary, f->path)) < 0)
+		return rc;
+	close_atomic(f);
+	return 0;
+}
+
+void ek_atomic_discard(struct ek_atomic_file *f)
+{
+	if (f->temporary != NULL)
+		(void)unlink(f->temporary);
+	close_atomic(f);
+}
+
+static int sync_path(const char *path, int flags)
+{
+	const int fd = open(path, flags | O_RDONLY | O_CLOEXEC);
+	int rc = 0;
+
+	if (fd < 0)
+		return ek_fail_errno("cannot sync %s", path);
+	/* Some file systems cannot sync a directory; the rename itself has happened. */
+	if (fsync(fd) != 0 && !(flags & O_DIRECTORY))
+		rc = ek_fail_errno("cannot sync %s", path);
+	(void)close(fd);
+	return rc;
+}
+
+int ek_rename_synced(const char *from, const char *to)
+{
+	char *parent = NULL;
+	char *slash;
+	int rc;
+
+	EK_TRY(sync_path(from, 0));
+	if (rename(from, to) != 0) {
+		rc = ek_fail_errno("cannot rename %s to %s", from, to);
+		goto out;
+	}
+	EK_TRY(ek_copy_string(&parent, to));
+	slash = strrchr(parent, '/');
+	if (slash == NULL)
+		EK_TRY(sync_path(".", O_DIRECTORY));
+	else {
+		slash[slash == parent] = 0;
+		EK_TRY(sync_path(parent, O_DIRECTORY));
+	}
+out:
+	free(parent);
+	return rc;
+}

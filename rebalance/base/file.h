@@ -1,0 +1,59 @@
+/*
+ * Files: whole reads, read-only maps, and atomic writes, so that a reader never sees half a file.
+ */
+#ifndef EK_BASE_FILE_H
+#define EK_BASE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rebalance/base/memory.h"
+
+/* Append the whole file to `out`. EK_EIO; EK_EDATA if it is larger than `limit` bytes. */
+int ek_file_read(struct ek_buffer *out, const char *path, size_t limit);
+
+/* Read exactly `size` bytes at `offset` of an open file. EK_EIO; EK_EDATA if the file ends before. */
+int ek_file_read_at(int fd, void *out, size_t size, uint64_t offset, const char *path);
+
+/* A read-only map of a whole file; `data` is NULL for an empty one. */
+struct ek_map {
+	const uint8_t *data;
+	size_t size;
+};
+int ek_map_open(struct ek_map *map, const char *path);
+void ek_map_close(struct ek_map *map);
+
+/* 1 if something is there, else 0. */
+int ek_file_exists(const char *path);
+
+/* Make a directory and its parents; one that is there is fine. EK_EIO. */
+int ek_make_directories(const char *path);
+
+/*
+ * An atomic write: the bytes go to a temporary name beside `path`; commit syncs it and renames it over
+ * `path`. Discard removes what was not committed and may always be called. Parent directories must exist.
+ *
+ *	struct ek_atomic_file f = { 0 };
+ *	EK_TRY(ek_atomic_open(&f, path));
+ *	EK_TRY(ek_atomic_write(&f, bytes, size));
+ *	EK_TRY(ek_atomic_commit(&f));
+ * out:
+ *	ek_atomic_discard(&f);
+ */
+struct ek_atomic_file {
+	char *path, *temporary; /* owned; NULL when closed */
+	int fd;
+	struct ek_buffer pending;
+};
+int ek_atomic_open(struct ek_atomic_file *f, const char *path);
+int ek_atomic_write(struct ek_atomic_file *f, const void *bytes, size_t size); /* buffered */
+int ek_atomic_commit(struct ek_atomic_file *f);
+void ek_atomic_discard(struct ek_atomic_file *f);
+
+/* Write all of it to a descriptor. `path` is for the message. EK_EIO. */
+int ek_write_all(int fd, const void *bytes, size_t size, const char *path);
+
+/* Sync the file `from`, rename it to `to` and sync the directory. EK_EIO. */
+int ek_rename_synced(const char *from, const char *to);
+
+#endif

@@ -1,0 +1,98 @@
+#include "rebalance/base/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+#include <xxhash.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+
+enum { READ_SIZE = 1 << 20 };
+
+int ek_sha256(uint8_t out[EK_SHA256_SIZE], const void *bytes, size_t size)
+{
+	return EVP_Digest(bytes, size, out, NULL, EVP_sha256(), NULL) == 1 ? 0 : ek_fail(EK_ENOMEM, "SHA-256 failed");
+}
+
+void ek_hex(char *out, const uint8_t *bytes, size_t size)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < size; i++) {
+		out[2 * i] = digits[bytes[i] >> 4];
+		out[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	out[2 * size] = 0;
+}
+
+uint64_t ek_hash64(const void *bytes, size_t size)
+{
+	return XXH64(bytes, size, 0);
+}
+
+/* Feed a whole file to update(state, bytes, size), which returns 1. */
+static int feed_file(const char *path, int (*update)(void *, const void *, size_t), void *state)
+{
+	char *block = NULL;
+	ssize_t got;
+	int fd = -1, rc;
+
+	EK_TRY(ek_alloc(&block, READ_SIZE, 1));
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
+		rc = ek_fail_errno("cannot open %s", path);
+		goto out;
+	}
+	while ((got = read(fd, block, READ_SIZE)) != 0) {
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 || update(state, block, (size_t)got) != 1) {
+			rc = ek_fail_errno("cannot read %s", path);
+			goto out;
+		}
+	}
+out:
+	if (fd >= 0)
+		(void)close(fd);
+	free(block);
+	return rc;
+}
+
+static int update_sha256(void *state, const void *bytes, size_t size)
+{
+	return EVP_DigestUpdate(state, bytes, size);
+}
+
+static int update_xxh(void *state, const void *bytes, size_t size)
+{
+	return XXH64_update(state, bytes, size) == XXH_OK;
+}
+
+int ek_sha256_file(uint8_t out[EK_SHA256_SIZE], const char *path)
+{
+	EVP_MD_CTX *state = EVP_MD_CTX_new();
+	int rc;
+
+	if (state == NULL || EVP_DigestInit_ex(state, EVP_sha256(), NULL) != 1)
+		rc = ek_fail(EK_ENOMEM, "no memory for SHA-256");
+	else if ((rc = feed_file(path, update_sha256, state)) == 0 && EVP_DigestFinal_ex(state, out, NULL) != 1)
+		rc = ek_fail(EK_ENOMEM, "SHA-256 failed");
+	EVP_MD_CTX_free(state);
+	return rc;
+}
+
+int ek_hash64_file(uint64_t *out, const char *path)
+{
+	XXH64_state_t *state = XXH64_createState();
+	int rc;
+
+	if (state == NULL || XXH64_reset(state, 0) != XXH_OK)
+		rc = ek_fail(EK_ENOMEM, "no memory for a hash");
+	else if ((rc = feed_file(path, update_xxh, state)) == 0)
+		*out = XXH64_digest(state);
+	(void)XXH64_freeState(state);
+	return rc;
+}

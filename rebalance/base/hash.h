@@ -1,0 +1,19 @@
+/* Hashes: SHA-256 (libcrypto) for what must be trusted, XXH64 for what must only be noticed. */
+#ifndef EK_BASE_HASH_H
+#define EK_BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { EK_SHA256_SIZE = 32, EK_SHA256_HEX = 65 };
+
+int ek_sha256(uint8_t out[EK_SHA256_SIZE], const void *bytes, size_t size);
+/* Of a whole file. EK_EIO. */
+int ek_sha256_file(uint8_t out[EK_SHA256_SIZE], const char *path);
+/* Lower-case hex with a NUL. */
+void ek_hex(char *out, const uint8_t *bytes, size_t size);
+uint64_t ek_hash64(const void *bytes, size_t size);
+/* XXH64 of a whole file. EK_EIO. */
+int ek_hash64_file(uint64_t *out, const char *path);
+
+#endif

@@ -1,0 +1,238 @@
+#include "rebalance/base/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+
+static const double exact_limit = 9007199254740992.0; /* 2^53 */
+enum { LARGEST_DOCUMENT = 1 << 30 };
+
+int ek_json_parse(cJSON **out, const char *text, size_t size, const char *where)
+{
+	const char *end = NULL;
+	cJSON *value = cJSON_ParseWithLengthOpts(text, size, &end, 0);
+
+	*out = NULL;
+	if (value == NULL)
+		return ek_fail(EK_EDATA, "%s: not JSON: wrong at byte %zu of %zu", where,
+		               end != NULL ? (size_t)(end - text) : 0, size);
+	while (end < text + size && strchr(" \t\r\n", *end) != NULL && *end != 0)
+		end++;
+	if (end < text + size && *end != 0) {
+		cJSON_Delete(value);
+		return ek_fail(EK_EDATA, "%s: not JSON: more text after the value, at byte %zu", where,
+		               (size_t)(end - text));
+	}
+	*out = value;
+	return 0;
+}
+
+int ek_json_load(cJSON **out, const char *path)
+{
+	struct ek_buffer text = { 0 };
+	int rc;
+
+	*out = NULL;
+	EK_TRY(ek_file_read(&text, path, LARGEST_DOCUMENT));
+	EK_TRY(ek_json_parse(out, text.data, text.size, path));
+out:
+	ek_buffer_release(&text);
+	return rc;
+}
+
+int ek_json_save(const cJSON *value, const char *path)
+{
+	struct ek_atomic_file file = { 0 };
+	char *text = cJSON_Print(value);
+	int rc = text != NULL ? 0 : ek_fail(EK_ENOMEM, "no memory to write %s", path);
+
+	if (rc < 0)
+		goto out;
+	EK_TRY(ek_atomic_open(&file, path));
+	EK_TRY(ek_atomic_write(&file, text, strlen(text)));
+	EK_TRY(ek_atomic_write(&file, "\n", 1));
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	cJSON_free(text);
+	return rc;
+}
+
+int ek_json_add_item(cJSON *parent, const char *name, cJSON *item)
+{
+	const int added = item != NULL && (name != NULL ? cJSON_AddItemToObject(parent, name, item)
+	                                                : cJSON_AddItemToArray(parent, item));
+
+	if (added)
+		return 0;
+	cJSON_Delete(item);
+	return ek_fail(EK_ENOMEM, "no memory for JSON");
+}
+
+int ek_json_add_u64(cJSON *parent, const char *name, uint64_t value)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+	return ek_json_add_item(parent, name, cJSON_CreateRaw(text));
+}
+
+int ek_json_add_double(cJSON *parent, const char *name, double value)
+{
+	return ek_json_add_item(parent, name, isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull());
+}
+
+int ek_json_add_string(cJSON *parent, const char *name, const char *value)
+{
+	return ek_json_add_item(parent, name, cJSON_CreateString(value));
+}
+
+int ek_json_add_bool(cJSON *parent, const char *name, int value)
+{
+	return ek_json_add_item(parent, name, cJSON_CreateBool(value));
+}
+
+int ek_json_add_null(cJSON *parent, const char *name)
+{
+	return ek_json_add_item(parent, name, cJSON_CreateNull());
+}
+
+int ek_json_add_object(cJSON **child, cJSON *parent, const char *name)
+{
+	*child = cJSON_CreateObject();
+	return ek_json_add_item(parent, name, *child);
+}
+
+int ek_json_add_array(cJSON **child, cJSON *parent, const char *name)
+{
+	*child = cJSON_CreateArray();
+	return ek_json_add_item(parent, name, *child);
+}
+
+static int get(const cJSON **item, const cJSON *object, const char *name, const char *where)
+{
+	*item = cJSON_GetObjectItemCaseSensitive(object, name);
+	return *item != NULL ? 0 : ek_fail(EK_EDATA, "%s: \"%s\" is missing", where, name);
+}
+
+int ek_json_get_double(double *out, const cJSON *object, const char *name, const char *where)
+{
+	const cJSON *item;
+	int rc = get(&item, object, name, where);
+
+	if (rc < 0)
+		return rc;
+	if (!cJSON_IsNumber(item))
+		return ek_fail(EK_EDATA, "%s: \"%s\" is not a number", where, name);
+	*out = item->valuedouble;
+	return 0;
+}
+
+int ek_json_get_u64(uint64_t *out, const cJSON *object, const char *name, const char *where)
+{
+	double value;
+	int rc = ek_json_get_double(&value, object, name, where);
+
+	if (rc < 0)
+		return rc;
+	if (!(value >= 0 && value <= exact_limit) || value != floor(value))
+		return ek_fail(EK_EDATA, "%s: \"%s\" is %.17g, not a whole number from 0 to 2^53", where, name, value);
+	*out = (uint64_t)value;
+	return 0;
+}
+
+int ek_json_get_string(const char **out, const cJSON *object, const char *name, const char *where)
+{
+	const cJSON *item;
+	int rc = get(&item, object, name, where);
+
+	if (rc < 0)
+		return rc;
+	if (!cJSON_IsString(item))
+		return ek_fail(EK_EDATA, "%s: \"%s\" is not a string", where, name);
+	*out = item->valuestring;
+	return 0;
+}
+
+/* Bytes of the UTF-8 character at p (1 to 4), or 0 if there is none. */
+static size_t utf8_length(const unsigned char *p, size_t left)
+{
+	static const struct {
+		unsigned char low, high, second_low, second_high;
+		size_t length;
+	} rows[] = {
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+
+	if (left == 0 || p[0] < 0x80)
+		return left > 0;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		if (p[0] < rows[i].low || p[0] > rows[i].high)
+			continue;
+		if (left < rows[i].length || p[1] < rows[i].second_low || p[1] > rows[i].second_high)
+			return 0;
+		for (size_t j = 2; j < rows[i].length; j++)
+			if ((p[j] & 0xc0) != 0x80)
+				return 0;
+		return rows[i].length;
+	}
+	return 0;
+}
+
+size_t ek_utf8_valid_prefix(const char *bytes, size_t size)
+{
+	size_t at = 0, length;
+
+	while ((length = utf8_length((const unsigned char *)bytes + at, size - at)) > 0)
+		at += length;
+	return at;
+}
+
+int ek_json_append_string(struct ek_buffer *b, const char *bytes, size_t size)
+{
+	int rc;
+
+	EK_TRY(ek_buffer_reserve(b, size + 2));
+	EK_TRY(ek_buffer_append(b, "\"", 1));
+	for (size_t at = 0; at < size;) {
+		const unsigned char c = (unsigned char)bytes[at];
+		const size_t length = utf8_length((const unsigned char *)bytes + at, size - at);
+
+		if (length == 0)
+			EK_TRY(ek_buffer_text(b, "\xef\xbf\xbd"));
+		else if (c == '"' || c == '\\')
+			EK_TRY(ek_buffer_printf(b, "\\%c", c));
+		else if (c == '\n')
+			EK_TRY(ek_buffer_text(b, "\\n"));
+		else if (c == '\t')
+			EK_TRY(ek_buffer_text(b, "\\t"));
+		else if (c < 0x20 || c == 0x7f)
+			EK_TRY(ek_buffer_printf(b, "\\u%04x", c));
+		else
+			EK_TRY(ek_buffer_append(b, bytes + at, length));
+		at += length > 0 ? length : 1;
+	}
+	EK_TRY(ek_buffer_append(b, "\"", 1));
+out:
+	return rc;
+}
+
+int ek_json_append_double(struct ek_buffer *b, double value)
+{
+	char text[32];
+
+	if (!isfinite(value))
+		return ek_buffer_text(b, "null");
+	for (int digits = 15; digits <= 17; digits++) {
+		(void)snprintf(text, sizeof text, "%.*g", digits, value);
+		if (strtod(text, NULL) == value)
+			break;
+	}
+	return ek_buffer_text(b, text);
+}

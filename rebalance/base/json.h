@@ -1,0 +1,49 @@
+/*
+ * JSON over cJSON: whole documents as a cJSON tree, with errors that say where.
+ *
+ * cJSON keeps numbers as double, so integers beyond 2^53 are refused on reading, and are written
+ * exactly with ek_json_add_u64. Rows of .jsonl files are written with ek_json_append_string.
+ */
+#ifndef EK_BASE_JSON_H
+#define EK_BASE_JSON_H
+
+#include <stdint.h>
+
+#include <cjson/cJSON.h>
+
+#include "rebalance/base/memory.h"
+
+/* Parse `size` bytes. `where` (a file name, or "file:line") starts the message on EK_EDATA.
+ * Nesting deeper than cJSON's limit (1000) is EK_EDATA. Free with cJSON_Delete. */
+int ek_json_parse(cJSON **out, const char *text, size_t size, const char *where);
+/* Parse a file of at most 1 GiB. EK_EIO, EK_EDATA. */
+int ek_json_load(cJSON **out, const char *path);
+/* Write indented with a newline at the end, atomically (file.h). */
+int ek_json_save(const cJSON *value, const char *path);
+
+/* Add to an object (name) or, with name NULL, to an array. NaN and infinities become null.
+ * `*_object` and `*_array` give the new child. EK_ENOMEM. */
+int ek_json_add_u64(cJSON *parent, const char *name, uint64_t value);
+int ek_json_add_double(cJSON *parent, const char *name, double value);
+int ek_json_add_string(cJSON *parent, const char *name, const char *value);
+int ek_json_add_bool(cJSON *parent, const char *name, int value);
+int ek_json_add_null(cJSON *parent, const char *name);
+int ek_json_add_item(cJSON *parent, const char *name, cJSON *item); /* takes item, also on failure; NULL is EK_ENOMEM */
+int ek_json_add_object(cJSON **child, cJSON *parent, const char *name);
+int ek_json_add_array(cJSON **child, cJSON *parent, const char *name);
+
+/* Read a member; EK_EDATA naming `where` and the member if it is missing, of another type,
+ * negative or fractional (u64) or beyond 2^53. The string belongs to the tree. */
+int ek_json_get_u64(uint64_t *out, const cJSON *object, const char *name, const char *where);
+int ek_json_get_double(double *out, const cJSON *object, const char *name, const char *where);
+int ek_json_get_string(const char **out, const cJSON *object, const char *name, const char *where);
+
+/* Append a quoted, escaped JSON string of `size` bytes; bytes that are not UTF-8 become U+FFFD. */
+int ek_json_append_string(struct ek_buffer *b, const char *bytes, size_t size);
+/* Append a number as JSON: shortest text that reads back the same; null if not finite. */
+int ek_json_append_double(struct ek_buffer *b, double value);
+
+/* The length of the longest prefix that is valid UTF-8 (no surrogates, no overlong forms). */
+size_t ek_utf8_valid_prefix(const char *bytes, size_t size);
+
+#endif

@@ -1,0 +1,115 @@
+#include "rebalance/base/log.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "rebalance/base/error.h"
+
+static struct ek_log_sink sink;
+static volatile sig_atomic_t interrupted;
+
+static struct {
+	pthread_mutex_t lock;
+	const char *what, *unit;
+	uint64_t total;
+	double start, last_shown;
+	atomic_uint_fast64_t done;
+} progress = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static const double show_every = 0.2; /* seconds */
+
+void ek_log_set_sink(const struct ek_log_sink *s)
+{
+	sink = *s;
+}
+
+static void send_message(enum ek_log_level level, const char *format, va_list args)
+{
+	char text[1024];
+
+	if (sink.message == NULL)
+		return;
+	(void)vsnprintf(text, sizeof text, format, args);
+	sink.message(sink.context, level, text);
+}
+
+void ek_info(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	send_message(EK_LOG_INFO, format, args);
+	va_end(args);
+}
+
+void ek_warn(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	send_message(EK_LOG_WARNING, format, args);
+	va_end(args);
+}
+
+double ek_clock(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void show(int finished)
+{
+	const double now = ek_clock();
+
+	if (!finished && now - progress.last_shown < show_every)
+		return;
+	progress.last_shown = now;
+	sink.progress(sink.context, progress.what, progress.unit, atomic_load(&progress.done), progress.total,
+	              now - progress.start, finished);
+}
+
+void ek_progress_begin(const char *what, const char *unit, uint64_t total)
+{
+	(void)pthread_mutex_lock(&progress.lock);
+	progress.what = what;
+	progress.unit = unit;
+	progress.total = total;
+	progress.start = ek_clock();
+	progress.last_shown = 0;
+	atomic_store(&progress.done, 0);
+	(void)pthread_mutex_unlock(&progress.lock);
+}
+
+void ek_progress_add(uint64_t done)
+{
+	atomic_fetch_add(&progress.done, done);
+	if (sink.progress == NULL || pthread_mutex_trylock(&progress.lock) != 0)
+		return;
+	show(0);
+	(void)pthread_mutex_unlock(&progress.lock);
+}
+
+void ek_progress_end(void)
+{
+	if (sink.progress == NULL)
+		return;
+	(void)pthread_mutex_lock(&progress.lock);
+	show(1);
+	(void)pthread_mutex_unlock(&progress.lock);
+}
+
+void ek_interrupt(void)
+{
+	interrupted = 1;
+}
+
+int ek_check_interrupt(void)
+{
+	return interrupted ? ek_fail(EK_EINTERRUPTED, "interrupted; the same command goes on from here") : 0;
+}

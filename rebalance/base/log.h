@@ -1,0 +1,44 @@
+/*
+ * Messages, progress and the wish to stop.
+ *
+ * The library prints nothing. Whoever runs it (the command line, a test, another program)
+ * may set a sink that gets messages and progress; without one they are dropped.
+ * The sink, and the stop flag, belong to the process; all functions are thread-safe.
+ */
+#ifndef EK_BASE_LOG_H
+#define EK_BASE_LOG_H
+
+#include <stdint.h>
+
+enum ek_log_level { EK_LOG_INFO, EK_LOG_WARNING };
+
+struct ek_log_sink {
+	/* One line without newline. */
+	void (*message)(void *context, enum ek_log_level level, const char *text);
+	/* `done` of `total` units (total 0: not known) of the work `what`, `seconds` after its start;
+	 * called a few times a second, and with `finished` 1 at the end. `unit` is a plural noun. */
+	void (*progress)(void *context, const char *what, const char *unit, uint64_t done, uint64_t total,
+	                 double seconds, int finished);
+	void *context;
+};
+
+/* Set before any work starts. */
+void ek_log_set_sink(const struct ek_log_sink *sink);
+
+void ek_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void ek_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Progress of one piece of work. One at a time. */
+void ek_progress_begin(const char *what, const char *unit, uint64_t total);
+void ek_progress_add(uint64_t done); /* from any thread */
+void ek_progress_end(void);
+
+/* Ask all work to stop soon with EK_EINTERRUPTED and its state saved. Async-signal-safe. */
+void ek_interrupt(void);
+/* 0, or EK_EINTERRUPTED with its message after ek_interrupt: long loops call it with EK_TRY. */
+int ek_check_interrupt(void);
+
+/* Seconds of a clock that never goes back. */
+double ek_clock(void);
+
+#endif

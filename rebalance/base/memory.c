@@ -1,0 +1,157 @@
+#include "rebalance/base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "rebalance/base/error.h"
+
+static int total_bytes(size_t *total, size_t count, size_t size)
+{
+	if (__builtin_mul_overflow(count, size, total) || *total > PTRDIFF_MAX)
+		return ek_fail(EK_ENOMEM, "no memory for %zu items of %zu bytes", count, size);
+	if (*total == 0)
+		*total = 1;
+	return 0;
+}
+
+/* Callers hold pointers of many types; memcpy stores one without breaking aliasing rules. */
+static int hand_over(void *out, void *block, size_t total)
+{
+	memcpy(out, &block, sizeof block);
+	return block != NULL ? 0 : ek_fail(EK_ENOMEM, "no memory for %zu bytes", total);
+}
+
+int ek_alloc(void *out, size_t count, size_t size)
+{
+	size_t total;
+	int rc = total_bytes(&total, count, size);
+
+	return rc < 0 ? (hand_over(out, NULL, 0), rc) : hand_over(out, calloc(1, total), total);
+}
+
+int ek_alloc_aligned(void *out, size_t count, size_t size)
+{
+	size_t total;
+	int rc = total_bytes(&total, count, size);
+
+	if (rc < 0 || total > PTRDIFF_MAX - 63)
+		return hand_over(out, NULL, total);
+	total = (total + 63) / 64 * 64;
+	return hand_over(out, aligned_alloc(64, total), total);
+}
+
+int ek_resize(void *pointer, size_t count, size_t size)
+{
+	size_t total;
+	void *old, *block;
+	int rc = total_bytes(&total, count, size);
+
+	if (rc < 0)
+		return rc;
+	memcpy(&old, pointer, sizeof old);
+	if ((block = realloc(old, total)) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for %zu bytes", total);
+	memcpy(pointer, &block, sizeof block);
+	return 0;
+}
+
+int ek_copy_string(char **out, const char *text)
+{
+	const size_t size = strlen(text) + 1;
+	int rc = ek_alloc(out, size, 1);
+
+	if (rc == 0)
+		memcpy(*out, text, size);
+	return rc;
+}
+
+int ek_format(char **out, const char *format, ...)
+{
+	va_list args;
+	int size;
+
+	va_start(args, format);
+	size = vasprintf(out, format, args);
+	va_end(args);
+	if (size < 0) {
+		*out = NULL;
+		return ek_fail(EK_ENOMEM, "no memory for a text");
+	}
+	return 0;
+}
+
+uint64_t ek_memory_peak(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
+}
+
+int ek_buffer_reserve(struct ek_buffer *b, size_t extra)
+{
+	size_t need, capacity = b->capacity > 0 ? b->capacity : 64;
+	int rc;
+
+	if (__builtin_add_overflow(b->size, extra, &need) || need > PTRDIFF_MAX / 2)
+		return ek_fail(EK_ENOMEM, "no memory for %zu more bytes", extra);
+	if (need + 1 <= b->capacity)
+		return 0;
+	while (capacity < need + 1)
+		capacity *= 2;
+	if ((rc = ek_resize(&b->data, capacity, 1)) < 0)
+		return rc;
+	b->capacity = capacity;
+	b->data[b->size] = 0;
+	return 0;
+}
+
+int ek_buffer_append(struct ek_buffer *b, const void *bytes, size_t size)
+{
+	int rc = ek_buffer_reserve(b, size);
+
+	if (rc < 0)
+		return rc;
+	if (size > 0)
+		memcpy(b->data + b->size, bytes, size);
+	b->size += size;
+	b->data[b->size] = 0;
+	return 0;
+}
+
+int ek_buffer_text(struct ek_buffer *b, const char *text)
+{
+	return ek_buffer_append(b, text, strlen(text));
+}
+
+int ek_buffer_printf(struct ek_buffer *b, const char *format, ...)
+{
+	va_list args, again;
+	int size, rc;
+
+	va_start(args, format);
+	va_copy(again, args);
+	size = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	rc = size < 0 ? ek_fail(EK_EUSAGE, "cannot format \"%s\"", format) : ek_buffer_reserve(b, (size_t)size);
+	if (rc == 0) {
+		(void)vsnprintf(b->data + b->size, (size_t)size + 1, format, again);
+		b->size += (size_t)size;
+	}
+	va_end(again);
+	return rc;
+}
+
+void ek_buffer_clear(struct ek_buffer *b)
+{
+	b->size = 0;
+	if (b->data != NULL)
+		b->data[0] = 0;
+}
+
+void ek_buffer_release(struct ek_buffer *b)
+{
+	free(b->data);
+	*b = (struct ek_buffer){ 0 };
+}

@@ -1,0 +1,26 @@
+/*
+ * Threads. Work is cut into numbered pieces that do not depend on each other; results go to places
+ * given by the piece's number, so they are the same for any number of threads.
+ */
+#ifndef EK_BASE_THREADS_H
+#define EK_BASE_THREADS_H
+
+#include <stdint.h>
+
+/* The number of threads to use: what was set, else the processors this process may use. ≥ 1. */
+int ek_threads(void);
+/* Set it; 0 goes back to the default. At most 1024. */
+void ek_threads_set(int count);
+
+/*
+ * Run piece(context, i, worker) for i in 0 … count-1 on at most ek_threads() threads, in any order;
+ * worker is in 0 … ek_threads()-1 and no two pieces run at the same time with the same worker number
+ * (for scratch space). The caller's thread is worker 0.
+ *
+ * A piece returns 0 or a negative code. After a failure no new piece starts; the return value and the
+ * caller's error message are those of the failed piece with the lowest number that ran.
+ * Not to be called from within a piece.
+ */
+int ek_parallel(uint64_t count, int (*piece)(void *context, uint64_t i, int worker), void *context);
+
+#endif

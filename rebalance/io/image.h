@@ -1,0 +1,60 @@
+/*
+ * Images: from the bytes of a file to 8-bit RGB, and back. The format is told by content, not by name.
+ * JPEG (baseline, progressive, grey, CMYK, YCCK; EXIF orientation applied), PNG (all colour types, palette, 16 bit,
+ * interlaced; alpha over white).
+ *
+ * A bad image is EK_EDATA with the reason; callers that read many take it as data (rejected.jsonl).
+ */
+#ifndef EK_IO_IMAGE_H
+#define EK_IO_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rebalance/base/memory.h"
+
+/* Pillow's default limit against decompression bombs. */
+#define EK_MAX_PIXELS_DEFAULT 178956970u
+
+enum ek_image_format {
+	EK_IMAGE_UNKNOWN,
+	EK_IMAGE_JPEG,
+	EK_IMAGE_PNG,
+	EK_IMAGE_GREY8 /* bare pixels, as in IDX files */
+};
+const char *ek_image_format_name(enum ek_image_format format); /* "jpeg", "png", "grey8", "unknown" */
+
+struct ek_image {
+	uint32_t width, height; /* pixels, after EXIF orientation */
+	uint8_t *pixels;        /* [height, width, 3] RGB, owned */
+};
+
+struct ek_image_info {
+	enum ek_image_format format;
+	uint32_t width, height; /* after EXIF orientation */
+};
+
+/* The format of a file that starts with these bytes (12 suffice). */
+enum ek_image_format ek_image_sniff(const void *bytes, size_t size);
+
+/* Read the header only. EK_EDATA: unknown format, damaged header, a side of 0, more than `max_pixels` pixels. */
+int ek_image_probe(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
+
+/* Check that all of it decodes, as cheaply as the format allows (JPEG: entropy decoding at 1/8 scale).
+ * EK_EDATA if it is truncated or damaged. Fills `info`. */
+int ek_image_check(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
+
+/* Decode to RGB. `smallest_side`: 0, or the JPEG may be decoded at 1/2, 1/4 or 1/8 scale while its shorter side stays
+ * at least this long (a faster, slightly different picture: for thumbnails).
+ * Release the image with ek_image_release. Thread-safe. */
+int ek_image_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels,
+                    uint32_t smallest_side);
+/* [height, width] grey bytes to RGB. */
+int ek_image_from_grey(struct ek_image *image, const uint8_t *grey, uint32_t width, uint32_t height);
+void ek_image_release(struct ek_image *image);
+
+/* Append a baseline JPEG (4:2:0, optimised) or a PNG to `out`. The bytes depend on the pixels alone. */
+int ek_image_encode_jpeg(struct ek_buffer *out, const struct ek_image *image, int quality);
+int ek_image_encode_png(struct ek_buffer *out, const struct ek_image *image);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * NumPy's .npy files (format versions 1.0 to 3.0), memory-mapped for reading, written atomically,
+ * and grown row by row by a writer that can go on after a kill.
+ *
+ * Reads every numeric type below in either byte order and either memory order; the file is the header
+ * "\x93NUMPY", version, a Python dict literal, then the elements. Anything else is EK_EDATA.
+ */
+#ifndef EK_IO_NPY_H
+#define EK_IO_NPY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rebalance/base/file.h"
+
+enum ek_dtype { EK_F16, EK_F32, EK_F64, EK_U8, EK_I32, EK_U32, EK_I64, EK_U64 };
+enum { EK_NPY_MAX_DIMENSIONS = 4 };
+
+size_t ek_dtype_size(enum ek_dtype type);      /* bytes */
+const char *ek_dtype_name(enum ek_dtype type); /* "float32" … */
+
+struct ek_npy {
+	enum ek_dtype type;
+	int dimensions; /* 0 … 4 */
+	uint64_t shape[EK_NPY_MAX_DIMENSIONS];
+	int fortran_order; /* 1: column-major */
+	int big_endian;    /* 1: elements need swapping */
+	const void *data;  /* the elements, as in the file; belongs to the map */
+	struct ek_map map;
+};
+
+/* Map a file. EK_EIO, EK_EDATA. */
+int ek_npy_open(struct ek_npy *array, const char *path);
+void ek_npy_close(struct ek_npy *array);
+
+/* As ek_npy_open, and EK_EDATA unless it has exactly this type, C order, native byte order and shape;
+ * a wanted dimension of UINT64_MAX accepts any size. `data` is then a plain C array. */
+int ek_npy_open_as(struct ek_npy *array, const char *path, enum ek_dtype type, int dimensions, const uint64_t *shape);
+
+/* Row `i` of a 2-D floating-point array as float32, whatever its type, byte and memory order.
+ * out: [shape[1]] float32. float64 beyond the range of float32 becomes infinite. */
+void ek_npy_row_f32(float *out, const struct ek_npy *array, uint64_t i);
+
+/* Write a whole array in C order, atomically. */
+int ek_npy_write(const char *path, enum ek_dtype type, int dimensions, const uint64_t *shape, const void *data);
+
+/*
+ * A file of known final shape that is filled in row order and can be continued after a kill.
+ * The rows go to PATH.partial; ek_npy_writer_commit syncs it and renames it to PATH, so the finished file has the
+ * same bytes as one from ek_npy_write. PATH.partial stays after an error or a kill.
+ */
+struct ek_npy_writer;
+
+/* Open or continue PATH.partial; `key` (at most 64 bytes of text, for example a hash of options and inputs) is kept
+ * beside it in PATH.partial.key: a partial file with another key, shape or type is started anew.
+ * `*rows_done`: rows that are there and synced. */
+int ek_npy_writer_open(struct ek_npy_writer **out, uint64_t *rows_done, const char *path, enum ek_dtype type,
+                       int dimensions, const uint64_t *shape, const char *key);
+/* Append `count` rows. */
+int ek_npy_writer_append(struct ek_npy_writer *w, const void *rows, uint64_t count);
+/* Make what was appended survive a kill (fdatasync); call it every few seconds. */
+int ek_npy_writer_sync(struct ek_npy_writer *w);
+/* EK_EUSAGE unless all rows were appended. Frees nothing. */
+int ek_npy_writer_commit(struct ek_npy_writer *w);
+/* Close; what is not committed stays as .partial. NULL is fine. */
+void ek_npy_writer_free(struct ek_npy_writer *w);
+
+/* IEEE half precision, round to nearest even. */
+float ek_half_to_float(uint16_t half);
+uint16_t ek_float_to_half(float value);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * The run directory: where each step of the work finds its inputs and leaves its outputs, and run.json, which says
+ * for each step what it was made from, so that a later command knows what is current and what is stale.
+ *
+ * Writers hold a lock that dies with its owner (flock on RUN/.lock, which also holds the owner's process id).
+ */
+#ifndef EK_IO_RUN_H
+#define EK_IO_RUN_H
+
+#include <stdint.h>
+
+#include "rebalance/base/json.h"
+
+struct ek_run;
+
+enum ek_run_mode {
+	EK_RUN_READ,  /* must exist; not locked */
+	EK_RUN_WRITE, /* must exist; locked */
+	EK_RUN_CREATE /* made if it is not there; an existing directory that is neither empty nor a run is refused;
+	                 locked */
+};
+
+/* EK_EUSAGE: not a run directory, or in use by another process (its id is told). EK_EDATA: damaged run.json. */
+int ek_run_open(struct ek_run **out, const char *path, enum ek_run_mode mode);
+void ek_run_close(struct ek_run *run);
+
+/* As given to ek_run_open. */
+const char *ek_run_path(const struct ek_run *run);
+/* `*out` = RUN/name, to be freed. */
+int ek_run_file(char **out, const struct ek_run *run, const char *name);
+
+/*
+ * One step: its name, the options that change its result, the files of RUN it reads and writes.
+ * Files are named relative to RUN. Lists end with NULL. `options` stays the caller's.
+ */
+struct ek_step {
+	const char *name;
+	int version; /* of the method: raise it when results change */
+	const cJSON *options;
+	const char *const *inputs, *const *outputs;
+};
+
+/* Is what is on disk what this step would make? `*reason` (static or owned by the run, valid until the next call) says
+ * why not: "not made yet", "the option clusters was 24", "images.jsonl has changed". Hashes only files whose size or
+ * time changed since they were recorded. */
+int ek_run_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_step *step);
+
+/* Record the step as done, with the hashes of its inputs and outputs; `started` is Unix time, `counts` (may be NULL) is
+ * copied. Saves run.json. */
+int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t started, double seconds, const cJSON *counts);
+
+/* What run.json says of a step, or NULL: {"version", "evenkeel", "options", "inputs", "outputs", "started", "seconds",
+ * "counts"}. Belongs to the run. */
+const cJSON *ek_run_recorded(const struct ek_run *run, const char *step);
+
+#endif

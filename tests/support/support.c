@@ -1,0 +1,136 @@
+#include "tests/support/support.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SCRATCH_COUNT = 16, PATH_SIZE = 4096 };
+
+static char scratch[SCRATCH_COUNT][64];
+static int scratch_used;
+
+void ek_assert_close(double got, double want, double tolerance, const char *what, const char *file, int line)
+{
+	if (fabs(got - want) <= tolerance * fmax(1, fabs(want)))
+		return;
+	print_error("%s is %.17g, expected %.17g within %g\n", what, got, want, tolerance);
+	_fail(file, line);
+}
+
+double ek_max_difference(const float *got, const float *want, size_t count)
+{
+	double largest = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const double difference = fabs((double)got[i] - (double)want[i]);
+
+		if (!(difference <= largest))
+			largest = isnan(difference) ? (double)INFINITY : difference;
+	}
+	return largest;
+}
+
+double ek_cosine(const float *a, const float *b, size_t count)
+{
+	double ab = 0, aa = 0, bb = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		ab += (double)a[i] * (double)b[i];
+		aa += (double)a[i] * (double)a[i];
+		bb += (double)b[i] * (double)b[i];
+	}
+	return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : (double)NAN;
+}
+
+void ek_assert_ok(int rc, const char *what, const char *file, int line)
+{
+	if (rc >= 0)
+		return;
+	print_error("%s failed with %d: %s\n", what, rc, ek_error_message());
+	_fail(file, line);
+}
+
+void ek_assert_fails(int rc, int code, const char *text, const char *what, const char *file, int line)
+{
+	if (rc == code && strstr(ek_error_message(), text) != NULL)
+		return;
+	print_error("%s gave %d \"%s\", expected %d with \"%s\"\n", what, rc, rc < 0 ? ek_error_message() : "", code,
+	            text);
+	_fail(file, line);
+}
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *where)
+{
+	(void)status;
+	(void)type;
+	(void)where;
+	return remove(path);
+}
+
+static void remove_scratch(void)
+{
+	for (int i = 0; i < scratch_used; i++)
+		(void)nftw(scratch[i], remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *ek_scratch(void)
+{
+	char *name = scratch[scratch_used];
+
+	assert_true(scratch_used < SCRATCH_COUNT);
+	(void)snprintf(name, sizeof *scratch, "/tmp/evenkeel-test-XXXXXX");
+	assert_non_null(mkdtemp(name));
+	if (scratch_used++ == 0)
+		(void)atexit(remove_scratch);
+	return name;
+}
+
+const char *ek_join(const char *folder, const char *name)
+{
+	static char paths[SCRATCH_COUNT][PATH_SIZE];
+	static int next;
+	char *path = paths[next++ % SCRATCH_COUNT];
+
+	assert_true(snprintf(path, PATH_SIZE, "%s/%s", folder, name) < PATH_SIZE);
+	return path;
+}
+
+void ek_write_file(const char *path, const void *bytes, size_t size)
+{
+	FILE *f = fopen(path, "wb");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, size, f), size);
+	assert_int_equal(fclose(f), 0);
+}
+
+cJSON *ek_golden(const char *name)
+{
+	cJSON *golden = NULL;
+	char path[PATH_SIZE];
+
+	(void)snprintf(path, sizeof path, "tests/golden/%s.json", name);
+	assert_ok(ek_json_load(&golden, path));
+	return golden;
+}
+
+double *ek_golden_doubles(const cJSON *golden, const char *name, size_t *count)
+{
+	const cJSON *array = cJSON_GetObjectItemCaseSensitive(golden, name), *item;
+	const int size = cJSON_IsArray(array) ? cJSON_GetArraySize(array) : -1;
+	double *values;
+	size_t i = 0;
+
+	assert_true(size >= 0);
+	values = calloc((size_t)size + 1, sizeof *values);
+	assert_non_null(values);
+	cJSON_ArrayForEach(item, array)
+	{
+		assert_true(cJSON_IsNumber(item));
+		values[i++] = item->valuedouble;
+	}
+	*count = i;
+	return values;
+}

@@ -1,0 +1,47 @@
+/*
+ * What tests share: comparisons that a NaN cannot pass, golden arrays, scratch folders.
+ * Includes cmocka and what it needs.
+ */
+#ifndef EK_TESTS_SUPPORT_H
+#define EK_TESTS_SUPPORT_H
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/json.h"
+
+/* |got - want| <= tolerance * max(1, |want|); a NaN on either side fails. */
+#define assert_close(got, want, tolerance) \
+	ek_assert_close((double)(got), (double)(want), (double)(tolerance), #got, __FILE__, __LINE__)
+void ek_assert_close(double got, double want, double tolerance, const char *what, const char *file, int line);
+
+/* Largest |got[i] - want[i]|; +infinity if any is NaN. */
+double ek_max_difference(const float *got, const float *want, size_t count);
+/* Cosine of two vectors in double; NaN if either is zero or holds a NaN. */
+double ek_cosine(const float *a, const float *b, size_t count);
+
+/* The call succeeded; prints ek_error_message otherwise. */
+#define assert_ok(call) ek_assert_ok((call), #call, __FILE__, __LINE__)
+void ek_assert_ok(int rc, const char *what, const char *file, int line);
+/* The call failed with this code, and the message contains `text`. */
+#define assert_fails(call, code, text) ek_assert_fails((call), (code), (text), #call, __FILE__, __LINE__)
+void ek_assert_fails(int rc, int code, const char *text, const char *what, const char *file, int line);
+
+/* A fresh empty folder (static storage, one per call up to 16); removed at exit. */
+const char *ek_scratch(void);
+/* "folder/name" in rotating static storage (16 of them). */
+const char *ek_join(const char *folder, const char *name);
+void ek_write_file(const char *path, const void *bytes, size_t size);
+
+/* tests/golden/NAME.json, parsed; the caller deletes it. Fails the test if it is not there. */
+cJSON *ek_golden(const char *name);
+/* A golden member that is an array of numbers, as doubles (to be freed); `*count` its length. */
+double *ek_golden_doubles(const cJSON *golden, const char *name, size_t *count);
+
+#endif
