@@ -2,6 +2,11 @@
 set(EK_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
     -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wformat=2)
 
+option(EVENKEEL_FUZZ "build libFuzzer targets (clang)" OFF)
+if(EVENKEEL_FUZZ AND NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+  message(FATAL_ERROR "EVENKEEL_FUZZ needs clang: CC=clang CXX=clang++ cmake …")
+endif()
+
 function(ek_target name)
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE _FILE_OFFSET_BITS=64)
@@ -12,6 +17,10 @@ function(ek_target name)
     target_compile_options(${name} PRIVATE -fsanitize=${EVENKEEL_SANITIZE} -fno-omit-frame-pointer
                            -fno-sanitize-recover=all)
     target_link_options(${name} PUBLIC -fsanitize=${EVENKEEL_SANITIZE})
+  endif()
+  if(EVENKEEL_FUZZ)
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer-no-link)
+    target_link_options(${name} PUBLIC -fsanitize=fuzzer-no-link)
   endif()
 endfunction()
 
@@ -41,7 +50,6 @@ endfunction()
 
 # ek_fuzz(npy SOURCES fuzz_npy.c LINKS ek_io): LLVMFuzzerTestOneInput; in the ordinary build a small driver
 # replays tests/fuzz/corpus/NAME as a test; with -DEVENKEEL_FUZZ=ON (clang) libFuzzer drives it.
-option(EVENKEEL_FUZZ "build libFuzzer targets (clang)" OFF)
 function(ek_fuzz name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
   if(EVENKEEL_FUZZ)

@@ -27,7 +27,8 @@ void ek_log_set_sink(const struct ek_log_sink *s)
 	sink = *s;
 }
 
-static void send_message(enum ek_log_level level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void send_message(enum ek_log_level level, const char *format,
+                                                               va_list args)
 {
 	char text[1024];
 
