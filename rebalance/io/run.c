@@ -1,0 +1,388 @@
+#include "rebalance/io/run.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/version.h"
+
+struct ek_run {
+	char *path;
+	char *record_path; /* RUN/run.json */
+	cJSON *record;
+	int lock; /* descriptor, or -1 */
+	char *reason;
+};
+
+int ek_run_file(char **out, const struct ek_run *run, const char *name)
+{
+	return ek_format(out, "%s/%s", run->path, name);
+}
+
+const char *ek_run_path(const struct ek_run *run)
+{
+	return run->path;
+}
+
+static int is_empty_directory(const char *path)
+{
+	DIR *directory = opendir(path);
+	const struct dirent *entry;
+	int entries = 0;
+
+	if (directory == NULL)
+		return 0;
+	while ((entry = readdir(directory)) != NULL)
+		entries += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+	(void)closedir(directory);
+	return entries == 0;
+}
+
+/* The lock is the open descriptor's, so it goes when its owner dies, however that happens. */
+static int take_lock(struct ek_run *run)
+{
+	char *path = NULL;
+	char owner[32] = { 0 };
+	int rc;
+
+	EK_TRY(ek_run_file(&path, run, ".lock"));
+	if ((run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666)) < 0) {
+		rc = ek_fail_errno("cannot write in %s", run->path);
+		goto out;
+	}
+	if (flock(run->lock, LOCK_EX | LOCK_NB) != 0) {
+		const ssize_t got = errno == EWOULDBLOCK ? pread(run->lock, owner, sizeof owner - 1, 0) : -1;
+
+		owner[strspn(owner, "0123456789")] = 0;
+		rc = got > 0 ? ek_fail(EK_EUSAGE, "%s is in use by process %s", run->path, owner)
+		             : ek_fail_errno("cannot lock %s", run->path);
+		goto out;
+	}
+	(void)snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
+	if (ftruncate(run->lock, 0) != 0)
+		rc = ek_fail_errno("cannot write %s", path);
+	else
+		rc = ek_write_all(run->lock, owner, strlen(owner), path);
+out:
+	free(path);
+	return rc;
+}
+
+/* A new directory that we made and then could not lock or fill stays: it is empty and harms nobody. */
+static int prepare_directory(const struct ek_run *run, enum ek_run_mode mode)
+{
+	char *lock = NULL;
+	struct stat status;
+	int rc = 0;
+
+	if (stat(run->path, &status) != 0) {
+		if (errno != ENOENT)
+			return ek_fail_errno("cannot open %s", run->path);
+		if (mode == EK_RUN_CREATE)
+			return ek_make_directories(run->path);
+		return ek_fail(EK_EUSAGE, "%s: no such run directory (evenkeel audit DATASET -o RUN makes one)",
+		               run->path);
+	}
+	if (!S_ISDIR(status.st_mode))
+		return ek_fail(EK_EUSAGE, "%s is a file, not a run directory", run->path);
+	EK_TRY(ek_run_file(&lock, run, ".lock"));
+	if (ek_file_exists(run->record_path) || ek_file_exists(lock))
+		goto out;
+	if (mode != EK_RUN_CREATE)
+		rc = ek_fail(EK_EUSAGE, "%s is not a run directory: it has no run.json", run->path);
+	else if (!is_empty_directory(run->path))
+		rc = ek_fail(EK_EUSAGE, "%s holds other files; name a new or empty directory for the run", run->path);
+out:
+	free(lock);
+	return rc;
+}
+
+int ek_run_open(struct ek_run **out, const char *path, enum ek_run_mode mode)
+{
+	struct ek_run *run = NULL;
+	size_t length;
+	int rc;
+
+	*out = NULL;
+	EK_TRY(ek_alloc(&run, 1, sizeof *run));
+	run->lock = -1;
+	EK_TRY(ek_copy_string(&run->path, path));
+	length = strlen(run->path);
+	while (length > 1 && run->path[length - 1] == '/')
+		run->path[--length] = 0;
+	if (length == 0) {
+		rc = ek_fail(EK_EUSAGE, "the run directory has no name");
+		goto out;
+	}
+	EK_TRY(ek_run_file(&run->record_path, run, "run.json"));
+	EK_TRY(prepare_directory(run, mode));
+	if (mode != EK_RUN_READ)
+		EK_TRY(take_lock(run));
+	if (ek_file_exists(run->record_path)) {
+		EK_TRY(ek_json_load(&run->record, run->record_path));
+		if (!cJSON_IsObject(run->record))
+			rc = ek_fail(EK_EDATA, "%s: not an object", run->record_path);
+	} else if ((run->record = cJSON_CreateObject()) == NULL)
+		rc = ek_fail(EK_ENOMEM, "no memory for %s", run->record_path);
+out:
+	if (rc < 0)
+		ek_run_close(run);
+	else
+		*out = run;
+	return rc;
+}
+
+void ek_run_close(struct ek_run *run)
+{
+	if (run == NULL)
+		return;
+	if (run->lock >= 0)
+		(void)close(run->lock);
+	cJSON_Delete(run->record);
+	free(run->path);
+	free(run->record_path);
+	free(run->reason);
+	free(run);
+}
+
+const cJSON *ek_run_recorded(const struct ek_run *run, const char *step)
+{
+	return cJSON_GetObjectItemCaseSensitive(run->record, step);
+}
+
+/* What is known of a file: {"bytes", "mtime_ns", "xxh64"}; the first two say whether the hash must be taken again. */
+struct fingerprint {
+	uint64_t bytes, mtime_ns;
+	char hash[17];
+};
+
+static int stat_file(struct fingerprint *print, const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) != 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : ek_fail_errno("cannot read %s", path);
+	print->bytes = (uint64_t)status.st_size;
+	print->mtime_ns = (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
+	return 1;
+}
+
+static int is_hash_known(struct fingerprint *print, const cJSON *known)
+{
+	const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(known, "bytes");
+	const cJSON *mtime = cJSON_GetObjectItemCaseSensitive(known, "mtime_ns");
+	const cJSON *hash = cJSON_GetObjectItemCaseSensitive(known, "xxh64");
+	char text[24];
+
+	(void)snprintf(text, sizeof text, "%" PRIu64, print->mtime_ns);
+	if (!cJSON_IsNumber(bytes) || !cJSON_IsString(mtime) || !cJSON_IsString(hash) ||
+	    (uint64_t)bytes->valuedouble != print->bytes || strcmp(mtime->valuestring, text) != 0)
+		return 0;
+	(void)snprintf(print->hash, sizeof print->hash, "%s", hash->valuestring);
+	return 1;
+}
+
+/* 1 and the file's fingerprint, 0 if it is not there, or a negative code. Any step that recorded it may know its hash.
+ */
+static int fingerprint_file(struct fingerprint *print, const struct ek_run *run, const char *name)
+{
+	char *path = NULL;
+	const cJSON *step;
+	uint64_t hash;
+	int rc, known = 0;
+
+	*print = (struct fingerprint){ 0 };
+	EK_TRY(ek_run_file(&path, run, name));
+	if ((rc = stat_file(print, path)) <= 0)
+		goto out;
+	cJSON_ArrayForEach(step, run->record)
+	{
+		static const char *const lists[] = { "inputs", "outputs" };
+
+		for (int i = 0; i < 2 && !known; i++) {
+			const cJSON *files = cJSON_GetObjectItemCaseSensitive(step, lists[i]);
+
+			known = is_hash_known(print, cJSON_GetObjectItemCaseSensitive(files, name));
+		}
+	}
+	if (!known) {
+		EK_TRY(ek_hash64_file(&hash, path));
+		(void)snprintf(print->hash, sizeof print->hash, "%016" PRIx64, hash);
+	}
+	rc = 1;
+out:
+	free(path);
+	return rc;
+}
+
+static int set_reason(struct ek_run *run, const char *text)
+{
+	free(run->reason);
+	return ek_copy_string(&run->reason, text);
+}
+
+/* 1 if all files are as recorded, else 0 with the reason. */
+static int compare_files(struct ek_run *run, const cJSON *recorded, const char *list, const char *const *names)
+{
+	const cJSON *files = cJSON_GetObjectItemCaseSensitive(recorded, list);
+	struct ek_buffer why = { 0 };
+	int rc = 1;
+
+	for (; *names != NULL; names++) {
+		const cJSON *hash =
+			cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(files, *names), "xxh64");
+		struct fingerprint print;
+
+		EK_TRY(fingerprint_file(&print, run, *names));
+		if (rc == 1 && cJSON_IsString(hash) && strcmp(hash->valuestring, print.hash) == 0)
+			continue;
+		/* An input that was not there then and is not there now is the same. */
+		if (rc == 0 && hash == NULL) {
+			rc = 1;
+			continue;
+		}
+		EK_TRY(ek_buffer_printf(&why, "%s %s", *names, rc == 0 ? "is missing" : "has changed"));
+		EK_TRY(set_reason(run, why.data));
+		rc = 0;
+		break;
+	}
+out:
+	ek_buffer_release(&why);
+	return rc;
+}
+
+static int name_changed_option(struct ek_run *run, const cJSON *was, const cJSON *now)
+{
+	struct ek_buffer why = { 0 };
+	const cJSON *item;
+	int rc = ek_buffer_text(&why, "its options have changed");
+
+	cJSON_ArrayForEach(item, now)
+	{
+		const cJSON *old = cJSON_GetObjectItemCaseSensitive(was, item->string);
+		char *text;
+
+		if (rc < 0 || cJSON_Compare(old, item, 1))
+			continue;
+		text = old != NULL ? cJSON_PrintUnformatted(old) : NULL;
+		ek_buffer_clear(&why);
+		rc = ek_buffer_printf(&why, "%s was %s", item->string, text != NULL ? text : "not set");
+		cJSON_free(text);
+		break;
+	}
+	if (rc == 0)
+		rc = set_reason(run, why.data);
+	ek_buffer_release(&why);
+	return rc;
+}
+
+int ek_run_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_step *step)
+{
+	const cJSON *recorded = ek_run_recorded(run, step->name);
+	const cJSON *version = cJSON_GetObjectItemCaseSensitive(recorded, "version");
+	const cJSON *options = cJSON_GetObjectItemCaseSensitive(recorded, "options");
+	char *printed = NULL;
+	cJSON *now = NULL;
+	int rc = 0;
+
+	*current = 0;
+	if (!cJSON_IsObject(recorded)) {
+		rc = set_reason(run, "not made yet");
+		goto out;
+	}
+	if (!cJSON_IsNumber(version) || version->valueint != step->version) {
+		rc = set_reason(run, "this version of evenkeel does it differently");
+		goto out;
+	}
+	/* Through text once, so that exact integers (raw items) compare as what run.json holds. */
+	if ((printed = cJSON_PrintUnformatted(step->options)) == NULL) {
+		rc = ek_fail(EK_ENOMEM, "no memory for options");
+		goto out;
+	}
+	EK_TRY(ek_json_parse(&now, printed, strlen(printed), step->name));
+	if (!cJSON_Compare(options, now, 1)) {
+		rc = name_changed_option(run, options, now);
+		goto out;
+	}
+	if ((rc = compare_files(run, recorded, "inputs", step->inputs)) <= 0 ||
+	    (rc = compare_files(run, recorded, "outputs", step->outputs)) <= 0)
+		goto out;
+	*current = 1;
+	rc = set_reason(run, "current");
+out:
+	cJSON_free(printed);
+	cJSON_Delete(now);
+	*reason = run->reason != NULL ? run->reason : "";
+	return rc;
+}
+
+static int record_files(cJSON *entry, const struct ek_run *run, const char *list, const char *const *names)
+{
+	cJSON *files, *file;
+	char text[24];
+	int rc;
+
+	EK_TRY(ek_json_add_object(&files, entry, list));
+	for (; *names != NULL; names++) {
+		struct fingerprint print;
+
+		if ((rc = fingerprint_file(&print, run, *names)) < 0)
+			goto out;
+		if (rc == 0)
+			continue;
+		EK_TRY(ek_json_add_object(&file, files, *names));
+		EK_TRY(ek_json_add_u64(file, "bytes", print.bytes));
+		(void)snprintf(text, sizeof text, "%" PRIu64, print.mtime_ns);
+		EK_TRY(ek_json_add_string(file, "mtime_ns", text)); /* beyond 2^53 */
+		EK_TRY(ek_json_add_string(file, "xxh64", print.hash));
+	}
+	rc = 0;
+out:
+	return rc;
+}
+
+/* Keep the tree as it will be read back, so that raw numbers become ordinary ones. */
+static int save(struct ek_run *run)
+{
+	cJSON *again;
+	int rc;
+
+	EK_TRY(ek_json_save(run->record, run->record_path));
+	EK_TRY(ek_json_load(&again, run->record_path));
+	cJSON_Delete(run->record);
+	run->record = again;
+out:
+	return rc;
+}
+
+int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t started, double seconds, const cJSON *counts)
+{
+	cJSON *entry = NULL;
+	int rc;
+
+	/* What was recorded of the outputs is no longer true, and must not lend its hashes. */
+	cJSON_DeleteItemFromObjectCaseSensitive(run->record, step->name);
+	EK_TRY(ek_json_add_object(&entry, run->record, step->name));
+	EK_TRY(ek_json_add_u64(entry, "version", (uint64_t)step->version));
+	EK_TRY(ek_json_add_string(entry, "evenkeel", EK_VERSION));
+	EK_TRY(ek_json_add_item(entry, "options", cJSON_Duplicate(step->options, 1)));
+	EK_TRY(record_files(entry, run, "inputs", step->inputs));
+	EK_TRY(record_files(entry, run, "outputs", step->outputs));
+	EK_TRY(ek_json_add_u64(entry, "started", (uint64_t)(started > 0 ? started : 0)));
+	EK_TRY(ek_json_add_double(entry, "seconds", seconds));
+	if (counts != NULL)
+		EK_TRY(ek_json_add_item(entry, "counts", cJSON_Duplicate(counts, 1)));
+	EK_TRY(save(run));
+out:
+	return rc;
+}

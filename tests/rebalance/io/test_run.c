@@ -1,0 +1,186 @@
+#include "tests/support/support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rebalance/io/run.h"
+
+static const char *const no_files[] = { NULL };
+static const char *const input[] = { "in.bin", NULL };
+static const char *const output[] = { "out.bin", NULL };
+
+struct fixture {
+	struct ek_run *run;
+	cJSON *options;
+	struct ek_step step;
+	const char *folder;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+
+	f->folder = ek_join(ek_scratch(), "a run\nwith a newline");
+	f->options = cJSON_CreateObject();
+	assert_ok(ek_json_add_u64(f->options, "clusters", 24));
+	assert_ok(ek_json_add_string(f->options, "encoder", "pixels"));
+	f->step = (struct ek_step){ "cluster", 1, f->options, input, output };
+	assert_ok(ek_run_open(&f->run, f->folder, EK_RUN_CREATE));
+	ek_write_file(ek_join(f->folder, "in.bin"), "in", 2);
+	ek_write_file(ek_join(f->folder, "out.bin"), "out", 3);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	ek_run_close(f->run);
+	cJSON_Delete(f->options);
+	free(f);
+	return 0;
+}
+
+static void assert_current(struct fixture *f, int want, const char *want_reason)
+{
+	const char *reason;
+	int current;
+
+	assert_ok(ek_run_is_current(&current, &reason, f->run, &f->step));
+	assert_string_equal(reason, want_reason);
+	assert_int_equal(current, want);
+}
+
+static void reopen(struct fixture *f)
+{
+	ek_run_close(f->run);
+	assert_ok(ek_run_open(&f->run, f->folder, EK_RUN_WRITE));
+}
+
+static void a_step_is_current_after_it_was_recorded(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_current(f, 0, "not made yet");
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, NULL));
+	assert_current(f, 1, "current");
+	reopen(f);
+	assert_current(f, 1, "current");
+}
+
+static void a_changed_option_input_output_or_version_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, NULL));
+	reopen(f);
+	f->step.version = 2;
+	assert_current(f, 0, "this version of evenkeel does it differently");
+	f->step.version = 1;
+	cJSON_ReplaceItemInObject(f->options, "clusters", cJSON_CreateNumber(12));
+	assert_current(f, 0, "clusters was 24");
+	cJSON_ReplaceItemInObject(f->options, "clusters", cJSON_CreateNumber(24));
+	assert_current(f, 1, "current");
+	ek_write_file(ek_join(f->folder, "in.bin"), "IN", 2);
+	assert_current(f, 0, "in.bin has changed");
+	ek_write_file(ek_join(f->folder, "in.bin"), "in", 2); /* the same bytes at another time are the same */
+	assert_current(f, 1, "current");
+	assert_int_equal(unlink(ek_join(f->folder, "out.bin")), 0);
+	assert_current(f, 0, "out.bin is missing");
+}
+
+static void an_input_that_was_not_there_may_stay_away(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(unlink(ek_join(f->folder, "in.bin")), 0);
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, NULL));
+	assert_current(f, 1, "current");
+	ek_write_file(ek_join(f->folder, "in.bin"), "in", 2);
+	assert_current(f, 0, "in.bin has changed");
+}
+
+static void recording_again_takes_new_hashes(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, NULL));
+	ek_write_file(ek_join(f->folder, "out.bin"), "new", 3);
+	assert_current(f, 0, "out.bin has changed");
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, NULL));
+	assert_current(f, 1, "current");
+}
+
+static void a_second_process_is_refused_with_the_first_ones_id(void **state)
+{
+	struct fixture *f = *state;
+	const pid_t child = fork();
+	char want[64];
+	int status;
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct ek_run *second;
+
+		(void)snprintf(want, sizeof want, "is in use by process %ld", (long)getppid());
+		_exit(ek_run_open(&second, f->folder, EK_RUN_WRITE) == EK_EUSAGE &&
+		                      strstr(ek_error_message(), want) != NULL &&
+		                      ek_run_open(&second, f->folder, EK_RUN_READ) == 0
+		              ? 0
+		              : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void what_is_no_run_directory_is_refused(void **state)
+{
+	const char *folder = ek_scratch(), *file = ek_join(folder, "file");
+	struct ek_run *run;
+
+	(void)state;
+	assert_fails(ek_run_open(&run, ek_join(folder, "none"), EK_RUN_WRITE), EK_EUSAGE, "no such run directory");
+	assert_fails(ek_run_open(&run, "", EK_RUN_CREATE), EK_EUSAGE, "has no name");
+	ek_write_file(file, "x", 1);
+	assert_fails(ek_run_open(&run, file, EK_RUN_CREATE), EK_EUSAGE, "is a file, not a run directory");
+	assert_fails(ek_run_open(&run, folder, EK_RUN_CREATE), EK_EUSAGE, "holds other files");
+	assert_fails(ek_run_open(&run, folder, EK_RUN_READ), EK_EUSAGE, "it has no run.json");
+	ek_write_file(ek_join(folder, "run.json"), "{\"scan\": ", 9);
+	assert_fails(ek_run_open(&run, folder, EK_RUN_READ), EK_EDATA, "run.json: not JSON");
+}
+
+static void counts_are_kept(void **state)
+{
+	struct fixture *f = *state;
+	cJSON *counts = cJSON_CreateObject();
+	uint64_t images;
+
+	f->step.inputs = f->step.outputs = no_files;
+	assert_ok(ek_json_add_u64(counts, "images", 9007199254740992u));
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, counts));
+	cJSON_Delete(counts);
+	assert_ok(ek_json_get_u64(&images,
+	                          cJSON_GetObjectItemCaseSensitive(ek_run_recorded(f->run, "cluster"), "counts"),
+	                          "images", "run.json"));
+	assert_true(images == 9007199254740992u);
+	assert_null(ek_run_recorded(f->run, "scan"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_step_is_current_after_it_was_recorded, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_changed_option_input_output_or_version_is_noticed, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_input_that_was_not_there_may_stay_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(recording_again_takes_new_hashes, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_second_process_is_refused_with_the_first_ones_id, setup, teardown),
+		cmocka_unit_test(what_is_no_run_directory_is_refused),
+		cmocka_unit_test_setup_teardown(counts_are_kept, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
