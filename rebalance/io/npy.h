@@ -3,7 +3,8 @@
  * and grown row by row by a writer that can go on after a kill.
  *
  * Reads every numeric type below in either byte order and either memory order; the file is the header
- * "\x93NUMPY", version, a Python dict literal, then the elements. Anything else is EK_EDATA.
+ * "\x93NUMPY", version, a Python dict literal, then the elements. Anything else, as a file that is shorter or longer
+ * than its header says, is EK_EDATA.
  */
 #ifndef EK_IO_NPY_H
 #define EK_IO_NPY_H
@@ -13,11 +14,32 @@
 
 #include "rebalance/base/file.h"
 
-enum ek_dtype { EK_F16, EK_F32, EK_F64, EK_U8, EK_I32, EK_U32, EK_I64, EK_U64 };
+/* Element types of arrays and tensors. EK_BF16 (bfloat16) is found in weight files only, never in .npy. */
+enum ek_dtype {
+	EK_F16,
+	EK_F32,
+	EK_F64,
+	EK_U8,
+	EK_I32,
+	EK_U32,
+	EK_I64,
+	EK_U64,
+	EK_BF16,
+	EK_BOOL,
+	EK_I8,
+	EK_I16,
+	EK_U16,
+	EK_DTYPE_COUNT
+};
 enum { EK_NPY_MAX_DIMENSIONS = 4 };
 
 size_t ek_dtype_size(enum ek_dtype type);      /* bytes */
-const char *ek_dtype_name(enum ek_dtype type); /* "float32" … */
+const char *ek_dtype_name(enum ek_dtype type); /* "float32" …, as NumPy calls them */
+/* 1 for float16, bfloat16, float32, float64. */
+int ek_dtype_is_float(enum ek_dtype type);
+/* `*count` = the product of the dimensions, `*bytes` that times the size of an element; 0 if one of the two (with
+ * every dimension of 0 taken as 1) is beyond PTRDIFF_MAX, else 1. */
+int ek_shape_size(uint64_t *count, uint64_t *bytes, enum ek_dtype type, int dimensions, const uint64_t *shape);
 
 struct ek_npy {
 	enum ek_dtype type;
@@ -33,16 +55,20 @@ struct ek_npy {
 int ek_npy_open(struct ek_npy *array, const char *path);
 void ek_npy_close(struct ek_npy *array);
 
-/* As ek_npy_open, and EK_EDATA unless it has exactly this type, C order, native byte order and shape;
- * a wanted dimension of UINT64_MAX accepts any size. `data` is then a plain C array. */
+/* As ek_npy_open, and EK_EDATA unless it has exactly this type, C order, native byte order, shape and an aligned start
+ * of the elements; a wanted dimension of UINT64_MAX accepts any size. `data` is then a plain C array. */
 int ek_npy_open_as(struct ek_npy *array, const char *path, enum ek_dtype type, int dimensions, const uint64_t *shape);
 
 /* Row `i` of a 2-D floating-point array as float32, whatever its type, byte and memory order.
  * out: [shape[1]] float32. float64 beyond the range of float32 becomes infinite. */
 void ek_npy_row_f32(float *out, const struct ek_npy *array, uint64_t i);
+/* Rows first … first+count-1 likewise. out: [count, shape[1]]. In Fortran order this is the fast way. */
+void ek_npy_rows_f32(float *out, const struct ek_npy *array, uint64_t first, uint64_t count);
 
-/* Write a whole array in C order, atomically. */
+/* Write a whole array in C order, atomically. The file has the bytes that np.save writes. */
 int ek_npy_write(const char *path, enum ek_dtype type, int dimensions, const uint64_t *shape, const void *data);
+/* Append the header of such a file to `out`. EK_EUSAGE: a type or shape that .npy or this module cannot hold. */
+int ek_npy_header(struct ek_buffer *out, enum ek_dtype type, int dimensions, const uint64_t *shape);
 
 /*
  * A file of known final shape that is filled in row order and can be continued after a kill.
@@ -53,10 +79,11 @@ struct ek_npy_writer;
 
 /* Open or continue PATH.partial; `key` (at most 64 bytes of text, for example a hash of options and inputs) is kept
  * beside it in PATH.partial.key: a partial file with another key, shape or type is started anew.
- * `*rows_done`: rows that are there and synced. */
+ * `*rows_done`: rows that are there and synced. After a kill in the middle of a commit all rows are there and the
+ * next commit ends it. A row is one item of the first dimension; at least one dimension. */
 int ek_npy_writer_open(struct ek_npy_writer **out, uint64_t *rows_done, const char *path, enum ek_dtype type,
                        int dimensions, const uint64_t *shape, const char *key);
-/* Append `count` rows. */
+/* Append `count` rows. EK_EIO (as a full disk): nothing counts as appended, the call can be repeated. */
 int ek_npy_writer_append(struct ek_npy_writer *w, const void *rows, uint64_t count);
 /* Make what was appended survive a kill (fdatasync); call it every few seconds. */
 int ek_npy_writer_sync(struct ek_npy_writer *w);
