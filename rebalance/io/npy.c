@@ -6,101 +6,9 @@
 
 #include "rebalance/base/error.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are read in place as little-endian");
-
 enum { ALIGNMENT = 64, GROWTH_DIGITS = 21, SHORT_PREFIX = 10, LONG_PREFIX = 12 };
 
 static const char magic[6] = { '\x93', 'N', 'U', 'M', 'P', 'Y' };
-
-static const struct {
-	const char *name;
-	size_t size;
-	char kind; /* of NumPy's type strings; 0: there is none */
-	int is_float;
-} types[EK_DTYPE_COUNT] = {
-	[EK_F16] = { "float16", 2, 'f', 1 }, [EK_F32] = { "float32", 4, 'f', 1 }, [EK_F64] = { "float64", 8, 'f', 1 },
-	[EK_U8] = { "uint8", 1, 'u', 0 },    [EK_I32] = { "int32", 4, 'i', 0 },   [EK_U32] = { "uint32", 4, 'u', 0 },
-	[EK_I64] = { "int64", 8, 'i', 0 },   [EK_U64] = { "uint64", 8, 'u', 0 },  [EK_BF16] = { "bfloat16", 2, 0, 1 },
-	[EK_BOOL] = { "bool", 1, 'b', 0 },   [EK_I8] = { "int8", 1, 'i', 0 },     [EK_I16] = { "int16", 2, 'i', 0 },
-	[EK_U16] = { "uint16", 2, 'u', 0 },
-};
-
-size_t ek_dtype_size(enum ek_dtype type)
-{
-	assert(type < EK_DTYPE_COUNT);
-	return types[type].size;
-}
-
-const char *ek_dtype_name(enum ek_dtype type)
-{
-	assert(type < EK_DTYPE_COUNT);
-	return types[type].name;
-}
-
-int ek_dtype_is_float(enum ek_dtype type)
-{
-	assert(type < EK_DTYPE_COUNT);
-	return types[type].is_float;
-}
-
-int ek_shape_size(uint64_t *count, uint64_t *bytes, enum ek_dtype type, int dimensions, const uint64_t *shape)
-{
-	uint64_t largest = ek_dtype_size(type);
-	int empty = 0;
-
-	for (int i = 0; i < dimensions; i++) {
-		empty |= shape[i] == 0;
-		if (__builtin_mul_overflow(largest, shape[i] > 0 ? shape[i] : 1, &largest) || largest > PTRDIFF_MAX)
-			return 0;
-	}
-	*bytes = empty ? 0 : largest;
-	*count = *bytes / ek_dtype_size(type);
-	return 1;
-}
-
-float ek_half_to_float(uint16_t half)
-{
-	uint32_t bits = (uint32_t)(half & 0x7fff) << 13;
-	float value;
-
-	memcpy(&value, &bits, sizeof value);
-	value *= 0x1p112f; /* the exponents' biases differ by 112; subnormals come out right as well */
-	memcpy(&bits, &value, sizeof bits);
-	if ((half & 0x7c00) == 0x7c00)
-		bits |= 0x7f800000;
-	bits |= (uint32_t)(half & 0x8000) << 16;
-	memcpy(&value, &bits, sizeof value);
-	return value;
-}
-
-uint16_t ek_float_to_half(float value)
-{
-	static const uint32_t half_ulp_bits = (uint32_t)(127 - 15 + 23 - 10 + 1) << 23;
-	uint32_t bits, sign;
-
-	memcpy(&bits, &value, sizeof bits);
-	sign = bits & 0x80000000;
-	bits ^= sign;
-	if (bits > 0x7f800000) {
-		bits = 0x7e00 | (bits >> 13 & 0x3ff);
-	} else if (bits >= (uint32_t)(127 + 16) << 23) {
-		bits = 0x7c00;
-	} else if (bits < (uint32_t)(127 - 14) << 23) {
-		/* Subnormal: adding this number makes the float unit round at the half's last bit. */
-		float shifted, shift;
-
-		memcpy(&shift, &half_ulp_bits, sizeof shift);
-		memcpy(&shifted, &bits, sizeof shifted);
-		shifted += shift;
-		memcpy(&bits, &shifted, sizeof bits);
-		bits -= half_ulp_bits;
-	} else {
-		const uint32_t odd = bits >> 13 & 1;
-
-		bits = (bits - ((uint32_t)(127 - 15) << 23) + 0xfff + odd) >> 13;
-	}
-	return (uint16_t)(bits | sign >> 16);
-}
 
 int ek_npy_header(struct ek_buffer *out, enum ek_dtype type, int dimensions, const uint64_t *shape)
 {
@@ -110,15 +18,15 @@ int ek_npy_header(struct ek_buffer *out, enum ek_dtype type, int dimensions, con
 	size_t length, padding;
 	int rc = 0;
 
-	if (types[type].kind == 0)
-		return ek_fail(EK_EUSAGE, "a .npy file cannot hold %s", types[type].name);
+	if (ek_dtype_kind(type) == 0)
+		return ek_fail(EK_EUSAGE, "a .npy file cannot hold %s", ek_dtype_name(type));
 	if (dimensions < 0 || dimensions > EK_NPY_MAX_DIMENSIONS ||
 	    !ek_shape_size(&count, &bytes, type, dimensions, shape))
 		return ek_fail(EK_EUSAGE, "%d dimensions or their sizes are more than an array can have", dimensions);
 	EK_TRY(ek_buffer_append(out, magic, sizeof magic));
 	EK_TRY(ek_buffer_append(out, "\1\0\0\0", 4));
 	EK_TRY(ek_buffer_printf(out, "{'descr': '%c%c%zu', 'fortran_order': False, 'shape': (",
-	                        types[type].size == 1 ? '|' : '<', types[type].kind, types[type].size));
+	                        ek_dtype_size(type) == 1 ? '|' : '<', ek_dtype_kind(type), ek_dtype_size(type)));
 	for (int i = 0; i < dimensions; i++)
 		EK_TRY(ek_buffer_printf(out, i == 0 ? "%llu" : ", %llu", (unsigned long long)shape[i]));
 	EK_TRY(ek_buffer_text(out, dimensions == 1 ? ",), }" : "), }"));
@@ -211,13 +119,13 @@ static int parse_type(struct header *h, struct ek_npy *array)
 		return rc;
 	if (*p != 0 && strchr("<>|=", *p) != NULL)
 		order = *p++;
-	for (int i = 0; i < EK_DTYPE_COUNT; i++) {
-		const char wanted[3] = { types[i].kind, (char)('0' + types[i].size), 0 };
+	for (enum ek_dtype type = 0; type < EK_DTYPE_COUNT; type++) {
+		const char wanted[3] = { ek_dtype_kind(type), (char)('0' + ek_dtype_size(type)), 0 };
 
-		if (types[i].kind == 0 || strcmp(p, wanted) != 0 || (order == '|' && types[i].size > 1))
+		if (wanted[0] == 0 || strcmp(p, wanted) != 0 || (order == '|' && ek_dtype_size(type) > 1))
 			continue;
-		array->type = (enum ek_dtype)i;
-		array->big_endian = order == '>' && types[i].size > 1;
+		array->type = type;
+		array->big_endian = order == '>' && ek_dtype_size(type) > 1;
 		return 0;
 	}
 	return ek_fail(EK_EDATA, "%s: elements of type '%s', expected a whole or floating-point number", h->path, text);
@@ -386,49 +294,20 @@ int ek_npy_open_as(struct ek_npy *array, const char *path, enum ek_dtype type, i
 	return rc;
 }
 
-/* `count` elements at `from`, `step` bytes apart, to every `out_step`-th float. */
-static void convert(float *out, size_t out_step, const uint8_t *from, size_t step, size_t count, enum ek_dtype type,
-                    int big_endian)
-{
-	for (size_t i = 0; i < count; i++, from += step, out += out_step) {
-		uint16_t two;
-		uint32_t four;
-		uint64_t eight;
-		double wide;
-
-		switch (ek_dtype_size(type)) {
-		case 2:
-			memcpy(&two, from, sizeof two);
-			*out = ek_half_to_float(big_endian ? __builtin_bswap16(two) : two);
-			break;
-		case 4:
-			memcpy(&four, from, sizeof four);
-			four = big_endian ? __builtin_bswap32(four) : four;
-			memcpy(out, &four, sizeof four);
-			break;
-		default:
-			memcpy(&eight, from, sizeof eight);
-			eight = big_endian ? __builtin_bswap64(eight) : eight;
-			memcpy(&wide, &eight, sizeof wide);
-			*out = (float)wide;
-		}
-	}
-}
-
 void ek_npy_rows_f32(float *out, const struct ek_npy *array, uint64_t first, uint64_t count)
 {
 	const size_t size = ek_dtype_size(array->type), d = array->shape[1];
 	const uint8_t *data = array->data;
 
-	assert(array->dimensions == 2 && types[array->type].kind == 'f');
+	assert(array->dimensions == 2 && ek_dtype_kind(array->type) == 'f');
 	assert(first <= array->shape[0] && count <= array->shape[0] - first);
 	if (!array->fortran_order) {
-		convert(out, 1, data + first * d * size, size, count * d, array->type, array->big_endian);
+		ek_convert_f32(out, 1, data + first * d * size, size, count * d, array->type, array->big_endian);
 		return;
 	}
 	for (size_t j = 0; j < d; j++)
-		convert(out + j, d, data + (j * array->shape[0] + first) * size, size, count, array->type,
-		        array->big_endian);
+		ek_convert_f32(out + j, d, data + (j * array->shape[0] + first) * size, size, count, array->type,
+		               array->big_endian);
 }
 
 void ek_npy_row_f32(float *out, const struct ek_npy *array, uint64_t i)

@@ -13,33 +13,9 @@
 #include <stdint.h>
 
 #include "rebalance/base/file.h"
+#include "rebalance/io/dtype.h"
 
-/* Element types of arrays and tensors. EK_BF16 (bfloat16) is found in weight files only, never in .npy. */
-enum ek_dtype {
-	EK_F16,
-	EK_F32,
-	EK_F64,
-	EK_U8,
-	EK_I32,
-	EK_U32,
-	EK_I64,
-	EK_U64,
-	EK_BF16,
-	EK_BOOL,
-	EK_I8,
-	EK_I16,
-	EK_U16,
-	EK_DTYPE_COUNT
-};
 enum { EK_NPY_MAX_DIMENSIONS = 4 };
-
-size_t ek_dtype_size(enum ek_dtype type);      /* bytes */
-const char *ek_dtype_name(enum ek_dtype type); /* "float32" …, as NumPy calls them */
-/* 1 for float16, bfloat16, float32, float64. */
-int ek_dtype_is_float(enum ek_dtype type);
-/* `*count` = the product of the dimensions, `*bytes` that times the size of an element; 0 if one of the two (with
- * every dimension of 0 taken as 1) is beyond PTRDIFF_MAX, else 1. */
-int ek_shape_size(uint64_t *count, uint64_t *bytes, enum ek_dtype type, int dimensions, const uint64_t *shape);
 
 struct ek_npy {
 	enum ek_dtype type;
@@ -91,9 +67,5 @@ int ek_npy_writer_sync(struct ek_npy_writer *w);
 int ek_npy_writer_commit(struct ek_npy_writer *w);
 /* Close; what is not committed stays as .partial. NULL is fine. */
 void ek_npy_writer_free(struct ek_npy_writer *w);
-
-/* IEEE half precision, round to nearest even. */
-float ek_half_to_float(uint16_t half);
-uint16_t ek_float_to_half(float value);
 
 #endif
