@@ -1,0 +1,216 @@
+#include "rebalance/io/tar.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <zlib.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "rebalance/io/lines.h"
+
+enum { BLOCK_SIZE = 1 << 18, RECORD = 512 };
+
+struct ek_tar {
+	char *path;
+	struct archive *archive;
+	int fd;
+	uint64_t members;
+	uint64_t end; /* of the last member, in the uncompressed stream */
+	int damaged;
+	locale_t locale;
+	gzFile gz; /* of a gzipped tar: libarchive's own filter loses up to 64 KiB before a cut */
+	char *gz_block;
+	char gz_error[128];
+};
+
+/* In any other locale libarchive converts names (and composes accents); in "C" it hands out the bytes. */
+static locale_t enter(const struct ek_tar *tar)
+{
+	return uselocale(tar->locale);
+}
+
+static int fail_open(struct ek_tar *tar)
+{
+	return ek_fail(EK_EDATA, "%s: not a readable tar file: %s", tar->path,
+	               archive_error_string(tar->archive) != NULL ? archive_error_string(tar->archive) : "empty");
+}
+
+static la_ssize_t read_gz(struct archive *archive, void *context, const void **block)
+{
+	struct ek_tar *tar = context;
+	int number = Z_OK;
+	const int got = gzread(tar->gz, tar->gz_block, BLOCK_SIZE);
+	const char *message = gzerror(tar->gz, &number);
+
+	(void)archive;
+	if (number != Z_OK && number != Z_STREAM_END)
+		(void)snprintf(tar->gz_error, sizeof tar->gz_error, "%s",
+		               number == Z_BUF_ERROR ? "the gzip data end too early" : message);
+	*block = tar->gz_block;
+	return got > 0 ? got : 0;
+}
+
+/* Hand the file to libarchive: a gzip stream through zlib, all else as it is. */
+static int start_reading(struct ek_tar *tar)
+{
+	unsigned char magic[2] = { 0 };
+	int rc = 0;
+
+	if (pread(tar->fd, magic, sizeof magic, 0) == (ssize_t)sizeof magic && magic[0] == 0x1f && magic[1] == 0x8b) {
+		EK_TRY(ek_alloc(&tar->gz_block, BLOCK_SIZE, 1));
+		if ((tar->gz = gzdopen(tar->fd, "rb")) == NULL)
+			return ek_fail(EK_ENOMEM, "no memory to read %s", tar->path);
+		tar->fd = -1; /* gzclose closes it */
+		(void)gzbuffer(tar->gz, BLOCK_SIZE);
+		if (archive_read_open(tar->archive, tar, NULL, read_gz, NULL) != ARCHIVE_OK)
+			return fail_open(tar);
+	} else if (archive_read_open_fd(tar->archive, tar->fd, BLOCK_SIZE) != ARCHIVE_OK) {
+		return fail_open(tar);
+	}
+out:
+	return rc;
+}
+
+int ek_tar_open(struct ek_tar **out, const char *path)
+{
+	struct ek_tar *tar;
+	locale_t before;
+	int rc;
+
+	*out = NULL;
+	if ((rc = ek_alloc(&tar, 1, sizeof *tar)) < 0)
+		return rc;
+	tar->fd = -1;
+	EK_TRY(ek_copy_string(&tar->path, path));
+	EK_TRY(ek_open_regular(&tar->fd, NULL, path));
+	tar->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	tar->archive = archive_read_new();
+	if (tar->locale == (locale_t)0 || tar->archive == NULL) {
+		rc = ek_fail(EK_ENOMEM, "no memory to read %s", path);
+		goto out;
+	}
+	/* Only filters that libarchive has inside: "all" would start other programs. gzip goes through zlib. */
+	(void)archive_read_support_filter_zstd(tar->archive);
+	(void)archive_read_support_filter_bzip2(tar->archive);
+	(void)archive_read_support_filter_xz(tar->archive);
+	(void)archive_read_support_format_tar(tar->archive);
+	before = enter(tar);
+	rc = start_reading(tar);
+	(void)uselocale(before);
+out:
+	if (rc < 0) {
+		ek_tar_close(tar);
+		tar = NULL;
+	}
+	*out = tar;
+	return rc;
+}
+
+static void damage(struct ek_tar *tar, const char *why)
+{
+	if (tar->gz_error[0] != 0)
+		why = tar->gz_error;
+	tar->damaged = 1;
+	ek_warn("%s: damaged or cut short after member %llu (byte %llu): %s; what came before is kept", tar->path,
+	        (unsigned long long)tar->members, (unsigned long long)archive_filter_bytes(tar->archive, 0),
+	        why != NULL ? why : "unreadable");
+}
+
+/* The stream is over; a tar that was cut between two members ends without its two zero blocks. */
+static int end_of_tar(struct ek_tar *tar)
+{
+	const uint64_t at = (uint64_t)archive_filter_bytes(tar->archive, 0);
+
+	if (tar->members == 0)
+		return 0;
+	if (tar->gz_error[0] != 0 || at < (tar->end + RECORD - 1) / RECORD * RECORD + RECORD)
+		damage(tar, "there is no end-of-archive mark");
+	return 0;
+}
+
+int ek_tar_next(struct ek_tar *tar, struct ek_tar_member *member)
+{
+	struct archive_entry *entry;
+	const char *name;
+	locale_t before;
+	int result;
+
+	*member = (struct ek_tar_member){ .name = "" };
+	if (tar->damaged)
+		return 0;
+	before = enter(tar);
+	do
+		result = archive_read_next_header(tar->archive, &entry);
+	while (result == ARCHIVE_RETRY);
+	name = result == ARCHIVE_OK || result == ARCHIVE_WARN ? archive_entry_pathname(entry) : NULL;
+	(void)uselocale(before);
+	if (result == ARCHIVE_EOF)
+		return end_of_tar(tar);
+	if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
+		if (tar->members == 0)
+			return fail_open(tar);
+		damage(tar, archive_error_string(tar->archive));
+		return 0;
+	}
+	*member = (struct ek_tar_member){
+		.name = name != NULL ? name : "",
+		.size = (uint64_t)archive_entry_size(entry),
+		.offset = (uint64_t)archive_filter_bytes(tar->archive, 0),
+		.is_file = archive_entry_filetype(entry) == AE_IFREG && archive_entry_hardlink(entry) == NULL,
+		.is_link = archive_entry_filetype(entry) == AE_IFLNK || archive_entry_hardlink(entry) != NULL,
+		.is_sparse = archive_entry_sparse_count(entry) > 0,
+	};
+	tar->members++;
+	tar->end = member->offset + (member->is_file ? member->size : 0);
+	return 1;
+}
+
+int ek_tar_read(struct ek_tar *tar, struct ek_buffer *out, size_t size)
+{
+	la_ssize_t got;
+	int rc = 0;
+
+	while (size > 0 && !tar->damaged) {
+		const size_t step = size < BLOCK_SIZE ? size : BLOCK_SIZE;
+
+		/* A member's claimed size is not believed: memory grows as bytes arrive. */
+		EK_TRY(ek_buffer_reserve(out, step));
+		got = archive_read_data(tar->archive, out->data + out->size, step);
+		if (got < 0)
+			damage(tar, archive_error_string(tar->archive));
+		if (got <= 0)
+			break;
+		out->size += (size_t)got;
+		out->data[out->size] = 0;
+		size -= (size_t)got;
+	}
+out:
+	return rc;
+}
+
+int ek_tar_is_damaged(const struct ek_tar *tar)
+{
+	return tar->damaged;
+}
+
+void ek_tar_close(struct ek_tar *tar)
+{
+	if (tar == NULL)
+		return;
+	if (tar->archive != NULL)
+		(void)archive_read_free(tar->archive);
+	if (tar->locale != (locale_t)0)
+		freelocale(tar->locale);
+	if (tar->gz != NULL)
+		(void)gzclose_r(tar->gz);
+	if (tar->fd >= 0)
+		(void)close(tar->fd);
+	free(tar->gz_block);
+	free(tar->path);
+	free(tar);
+}
