@@ -10,7 +10,8 @@ endif()
 function(ek_target name)
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE _FILE_OFFSET_BITS=64)
-  target_compile_options(${name} PRIVATE
+  # Asserts guard against programming errors in release builds too.
+  target_compile_options(${name} PRIVATE -UNDEBUG
     $<$<COMPILE_LANGUAGE:C>:${EK_WARNINGS};-include;${PROJECT_SOURCE_DIR}/rebalance/base/banned.h>
     $<$<AND:$<COMPILE_LANGUAGE:C>,$<BOOL:${EVENKEEL_WERROR}>>:-Werror>)
   if(EVENKEEL_SANITIZE)

@@ -1,0 +1,402 @@
+#include "analysis/skew/audit.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "analysis/skew/attributes.h"
+#include "analysis/skew/skew.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/version.h"
+#include "rebalance/io/images.h"
+#include "rebalance/io/npy.h"
+
+enum { METHOD_VERSION = 1, IMAGES_BETWEEN_CHECKS = 1 << 24, MAX_CLUSTERS = INT32_MAX };
+
+static const char clusters_file[] = "clusters/clusters.json";
+static const char assignment_file[] = "clusters/assignment.npy";
+static const char *const inputs[] = { clusters_file,
+	                              assignment_file,
+	                              "images.jsonl",
+	                              "rejected.jsonl",
+	                              "embeddings.json",
+	                              "clusters/stability.json",
+	                              "clusters/duplicates.json",
+	                              NULL };
+static const char *const outputs[] = { "audit.json", NULL };
+
+/* What the measures are taken from. */
+struct data {
+	struct ek_npy assignment;
+	struct ek_columns columns;
+	uint64_t *sizes; /* [partition.k] owned */
+	struct ek_partition partition;
+	double inertia;
+};
+
+static void release(struct data *data)
+{
+	ek_npy_close(&data->assignment);
+	ek_columns_release(&data->columns);
+	free(data->sizes);
+}
+
+static int has_file(const struct ek_run *run, const char *name, char **path)
+{
+	const int rc = ek_run_file(path, run, name);
+
+	return rc < 0 ? rc : ek_file_exists(*path);
+}
+
+/* `*out` = the document, or NULL if the run has no such file. */
+static int load_optional(cJSON **out, const struct ek_run *run, const char *name)
+{
+	char *path = NULL;
+	int rc;
+
+	*out = NULL;
+	if ((rc = has_file(run, name, &path)) > 0)
+		rc = ek_json_load(out, path);
+	free(path);
+	return rc;
+}
+
+/* How many images and clusters there should be. */
+static int load_clusters(struct data *data, const struct ek_run *run)
+{
+	cJSON *clusters = NULL;
+	char *path = NULL;
+	uint64_t k;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, run, clusters_file));
+	EK_TRY(ek_json_load(&clusters, path));
+	EK_TRY(ek_json_get_u64(&k, clusters, "k", path));
+	EK_TRY(ek_json_get_u64(&data->partition.n, clusters, "images", path));
+	EK_TRY(ek_json_get_double(&data->inertia, clusters, "inertia", path));
+	if (k == 0 || k > MAX_CLUSTERS || data->partition.n == 0)
+		rc = ek_fail(EK_EDATA, "%s: %llu images in %llu clusters", path, (unsigned long long)data->partition.n,
+		             (unsigned long long)k);
+	data->partition.k = (size_t)k;
+out:
+	cJSON_Delete(clusters);
+	free(path);
+	return rc;
+}
+
+static int load_assignment(struct data *data, const struct ek_run *run)
+{
+	struct ek_partition *p = &data->partition;
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, run, assignment_file));
+	EK_TRY(ek_npy_open_as(&data->assignment, path, EK_I32, 1, &p->n));
+	EK_TRY(ek_alloc(&data->sizes, p->k, sizeof *data->sizes));
+	p->unit = data->assignment.data;
+	p->sizes = data->sizes;
+	for (uint64_t i = 0; i < p->n; i++) {
+		if (i % IMAGES_BETWEEN_CHECKS == 0)
+			EK_TRY(ek_check_interrupt());
+		if (p->unit[i] < 0 || (size_t)p->unit[i] >= p->k) {
+			rc = ek_fail(EK_EDATA, "%s: image %llu is in cluster %ld, expected 0 to %zu", path,
+			             (unsigned long long)i, (long)p->unit[i], p->k - 1);
+			goto out;
+		}
+		data->sizes[p->unit[i]]++;
+	}
+out:
+	free(path);
+	return rc;
+}
+
+static int load_columns(struct data *data, const struct ek_run *run)
+{
+	char *path = NULL;
+	int rc;
+
+	if ((rc = has_file(run, "images.jsonl", &path)) <= 0)
+		goto out;
+	EK_TRY(ek_columns_load(&data->columns, run));
+	if (data->columns.images != data->partition.n)
+		rc = ek_fail(EK_EDATA, "%s lists %llu images, the clusters were made from %llu", path,
+		             (unsigned long long)data->columns.images, (unsigned long long)data->partition.n);
+out:
+	free(path);
+	return rc;
+}
+
+static int add_rejected(cJSON *audit, const struct ek_run *run)
+{
+	struct ek_map map = { 0 };
+	char *path = NULL;
+	uint64_t lines = 0;
+	int rc;
+
+	if ((rc = has_file(run, "rejected.jsonl", &path)) < 0)
+		goto out;
+	if (rc > 0)
+		EK_TRY(ek_map_open(&map, path));
+	for (size_t i = 0; i < map.size; i++)
+		lines += map.data[i] == '\n';
+	EK_TRY(ek_json_add_u64(audit, "rejected", lines));
+out:
+	ek_map_close(&map);
+	free(path);
+	return rc;
+}
+
+static int add_clusters(cJSON *audit, const struct data *data)
+{
+	const struct ek_partition *p = &data->partition;
+	uint64_t empty = 0;
+	cJSON *clusters;
+	int rc;
+
+	for (size_t i = 0; i < p->k; i++)
+		empty += p->sizes[i] == 0;
+	EK_TRY(ek_json_add_object(&clusters, audit, "clusters"));
+	EK_TRY(ek_json_add_u64(clusters, "k", p->k));
+	EK_TRY(ek_json_add_u64(clusters, "empty", empty));
+	EK_TRY(ek_counts_add(clusters, "sizes", p->sizes, p->k));
+	EK_TRY(ek_shares_add(clusters, "shares", p->sizes, p->k, p->n));
+	EK_TRY(ek_json_add_double(clusters, "inertia", data->inertia));
+out:
+	return rc;
+}
+
+/* The skew of one way to divide the images, as the member `name`. */
+static int add_unit_skew(cJSON *audit, const char *name, const char *unit, const uint64_t *sizes, size_t k,
+                         const struct ek_audit_options *o)
+{
+	const struct ek_bootstrap bootstrap = { .resamples = o->resamples, .seed = o->seed, .name = unit };
+	struct ek_skew skew;
+	int rc;
+
+	EK_TRY(ek_skew_measure(&skew, sizes, k, &bootstrap));
+	EK_TRY(ek_skew_add(audit, name, &skew, sizes, k));
+out:
+	return rc;
+}
+
+static int add_values(cJSON *object, const struct ek_column *column)
+{
+	cJSON *values;
+	int rc;
+
+	EK_TRY(ek_json_add_array(&values, object, "values"));
+	for (size_t i = 0; i < column->value_count; i++)
+		EK_TRY(ek_json_add_string(values, NULL, column->values[i]));
+out:
+	return rc;
+}
+
+static int add_tail_values(cJSON *object, const struct ek_attribute *a, const struct ek_column *column)
+{
+	cJSON *list, *row, *bounds;
+	int rc;
+
+	EK_TRY(ek_json_add_array(&list, object, "tail_values"));
+	for (size_t i = 0; i < a->tail_value_count; i++) {
+		const struct ek_tail_value *t = &a->tail_values[i];
+
+		EK_TRY(ek_json_add_object(&row, list, NULL));
+		EK_TRY(ek_json_add_string(row, "value", column->values[t->value]));
+		EK_TRY(ek_json_add_double(row, "tail_share", t->tail_share));
+		EK_TRY(ek_json_add_array(&bounds, row, "ci95"));
+		EK_TRY(ek_json_add_double(bounds, NULL, t->interval.low));
+		EK_TRY(ek_json_add_double(bounds, NULL, t->interval.high));
+		EK_TRY(ek_json_add_double(row, "share", a->tail_share));
+		EK_TRY(ek_json_add_double(row, "ratio", t->ratio));
+	}
+out:
+	return rc;
+}
+
+static int add_attribute(cJSON *attributes, const struct ek_attribute *a, const struct ek_column *column,
+                         const struct ek_partition *p)
+{
+	const size_t values = column->value_count;
+	cJSON *object, *table;
+	int rc;
+
+	EK_TRY(ek_json_add_object(&object, attributes, column->name));
+	EK_TRY(add_values(object, column));
+	EK_TRY(ek_counts_add(object, "counts", a->counts, values));
+	EK_TRY(ek_shares_add(object, "shares", a->counts, values, p->n - a->missing));
+	EK_TRY(ek_json_add_u64(object, "missing", a->missing));
+	EK_TRY(ek_skew_add(object, "skew", &a->skew, a->counts, values));
+	EK_TRY(ek_json_add_array(&table, object, "by_cluster"));
+	for (size_t unit = 0; unit < p->k; unit++)
+		EK_TRY(ek_counts_add(table, NULL, a->by_unit + unit * values, values));
+	for (int m = 0; m < EK_AGREEMENT_MEASURES; m++)
+		EK_TRY(ek_measure_add(object, ek_agreement_names[m], a->agreement.value[m], a->agreement_intervals[m]));
+	EK_TRY(add_tail_values(object, a, column));
+	if (column->note != NULL)
+		EK_TRY(ek_json_add_string(object, "note", column->note));
+	else
+		EK_TRY(ek_json_add_null(object, "note"));
+out:
+	return rc;
+}
+
+static int has_values(const struct ek_column *column, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		if (column->codes[i] >= 0)
+			return 1;
+	return 0;
+}
+
+static int measure_attributes(cJSON *audit, const struct data *data, const struct ek_audit_options *o)
+{
+	struct ek_attribute attribute = { 0 };
+	char *name = NULL;
+	cJSON *attributes;
+	int rc;
+
+	EK_TRY(ek_json_add_object(&attributes, audit, "attributes"));
+	for (size_t i = 0; i < data->columns.count; i++) {
+		const struct ek_column *column = &data->columns.items[i];
+		const struct ek_categories categories = { .codes = column->codes, .count = column->value_count };
+		struct ek_bootstrap bootstrap = { .resamples = o->resamples, .seed = o->seed };
+
+		if (!has_values(column, data->partition.n)) {
+			ek_warn("%s: no image has a value; left out", column->name);
+			continue;
+		}
+		EK_TRY(ek_format(&name, "attribute %s", column->name));
+		bootstrap.name = name;
+		EK_TRY(ek_attribute_measure(&attribute, &data->partition, &categories, &bootstrap));
+		EK_TRY(add_attribute(attributes, &attribute, column, &data->partition));
+		ek_attribute_release(&attribute);
+		free(name);
+		name = NULL;
+	}
+out:
+	ek_attribute_release(&attribute);
+	free(name);
+	return rc;
+}
+
+/* Copy the members that say the most of another step's result, or null. */
+static int add_summary(cJSON *audit, const char *name, const struct ek_run *run, const char *file,
+                       const char *const *members)
+{
+	cJSON *from = NULL, *summary;
+	int rc;
+
+	EK_TRY(load_optional(&from, run, file));
+	if (from == NULL)
+		return ek_json_add_null(audit, name);
+	EK_TRY(ek_json_add_object(&summary, audit, name));
+	for (; *members != NULL; members++) {
+		const cJSON *member = cJSON_GetObjectItemCaseSensitive(from, *members);
+
+		if (member != NULL)
+			EK_TRY(ek_json_add_item(summary, *members, cJSON_Duplicate(member, 1)));
+	}
+out:
+	cJSON_Delete(from);
+	return rc;
+}
+
+static int add_method(cJSON *audit, const struct data *data, const struct ek_run *run, const struct ek_audit_options *o)
+{
+	cJSON *embeddings = NULL, *method;
+	const cJSON *encoder;
+	int rc;
+
+	EK_TRY(load_optional(&embeddings, run, "embeddings.json"));
+	EK_TRY(ek_json_add_object(&method, audit, "method"));
+	encoder = cJSON_GetObjectItemCaseSensitive(embeddings, "encoder");
+	EK_TRY(ek_json_add_item(method, "encoder", encoder != NULL ? cJSON_Duplicate(encoder, 1) : cJSON_CreateNull()));
+	EK_TRY(ek_json_add_u64(method, "k", data->partition.k));
+	EK_TRY(ek_json_add_u64(method, "seed", o->seed));
+	EK_TRY(ek_json_add_u64(method, "bootstrap", o->resamples));
+	EK_TRY(ek_json_add_string(method, "evenkeel", EK_VERSION));
+out:
+	cJSON_Delete(embeddings);
+	return rc;
+}
+
+static int measure(cJSON *audit, const struct data *data, const struct ek_run *run, const struct ek_audit_options *o)
+{
+	static const char *const stability[] = { "verdict", "pairwise", "k_variants", "encoders", NULL };
+	static const char *const duplicates[] = { "scope", "images", "eps", "groups_eps", NULL };
+	const struct ek_partition *p = &data->partition;
+	int rc;
+
+	EK_TRY(ek_json_add_u64(audit, "images", p->n));
+	EK_TRY(add_rejected(audit, run));
+	EK_TRY(add_clusters(audit, data));
+	EK_TRY(add_unit_skew(audit, "skew", "clusters", p->sizes, p->k, o));
+	EK_TRY(measure_attributes(audit, data, o));
+	EK_TRY(add_summary(audit, "stability", run, "clusters/stability.json", stability));
+	EK_TRY(add_summary(audit, "duplicates", run, "clusters/duplicates.json", duplicates));
+	EK_TRY(add_method(audit, data, run, o));
+out:
+	return rc;
+}
+
+static int audit_now(struct ek_run *run, const struct ek_step *step, const struct ek_audit_options *o)
+{
+	const int64_t started = (int64_t)time(NULL);
+	const double clock = ek_clock();
+	struct data data = { 0 };
+	cJSON *audit = cJSON_CreateObject(), *counts = cJSON_CreateObject();
+	char *path = NULL;
+	int rc;
+
+	if (audit == NULL || counts == NULL) {
+		rc = ek_fail(EK_ENOMEM, "no memory for the audit");
+		goto out;
+	}
+	EK_TRY(load_clusters(&data, run));
+	EK_TRY(load_assignment(&data, run));
+	EK_TRY(load_columns(&data, run));
+	/* A resample of the clusters; for each attribute one of its values and one of its table. */
+	ek_progress_begin("Measuring skew", "resamples", o->resamples * (1 + 2 * (uint64_t)data.columns.count));
+	rc = measure(audit, &data, run, o);
+	ek_progress_end();
+	if (rc < 0)
+		goto out;
+	EK_TRY(ek_run_file(&path, run, outputs[0]));
+	EK_TRY(ek_json_save(audit, path));
+	EK_TRY(ek_json_add_u64(counts, "images", data.partition.n));
+	EK_TRY(ek_json_add_u64(counts, "clusters", data.partition.k));
+	EK_TRY(ek_json_add_u64(counts, "attributes", data.columns.count));
+	EK_TRY(ek_run_record(run, step, started, ek_clock() - clock, counts));
+out:
+	release(&data);
+	cJSON_Delete(audit);
+	cJSON_Delete(counts);
+	free(path);
+	return rc;
+}
+
+int ek_audit(struct ek_run *run, const struct ek_audit_options *options)
+{
+	cJSON *described = cJSON_CreateObject();
+	const struct ek_step step = {
+		.name = "audit", .version = METHOD_VERSION, .options = described, .inputs = inputs, .outputs = outputs
+	};
+	const char *reason;
+	int current = 0, rc;
+
+	if (described == NULL) {
+		rc = ek_fail(EK_ENOMEM, "no memory for the audit");
+		goto out;
+	}
+	EK_TRY(ek_json_add_u64(described, "bootstrap", options->resamples));
+	EK_TRY(ek_json_add_u64(described, "seed", options->seed));
+	if (!options->force)
+		EK_TRY(ek_run_is_current(&current, &reason, run, &step));
+	if (!current)
+		EK_TRY(audit_now(run, &step, options));
+out:
+	cJSON_Delete(described);
+	return rc;
+}
