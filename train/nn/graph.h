@@ -65,7 +65,7 @@ struct ek_nn_image {
 };
 
 /* An empty graph whose ek_nn_run takes up to `batch` images, 1 … 4096.
- * EK_EUSAGE; EK_ENOTSUP for BF16 on a processor without it. */
+ * EK_EUSAGE; EK_ENOTSUP for BF16 without ek_nn_cpu_has_bf16. */
 int ek_nn_graph_new(struct ek_nn_graph **out, enum ek_nn_precision precision, int batch);
 void ek_nn_graph_free(struct ek_nn_graph *g);
 

@@ -16,8 +16,7 @@ enum ek_nn_precision { EK_NN_AUTO, EK_NN_F32, EK_NN_BF16 };
 typedef uint16_t ek_bf16;
 
 /* 1 if this processor has bfloat16 products (avx512_bf16 or amx_bf16) and the operating system lets them
- * be used, else 0. Asking for BF16 without it is an error of ek_nn_graph_new (oneDNN would emulate, slower
- * than float32) but works in ek_nn_matmul_new. */
+ * be used, else 0. Without it, bfloat16 is emulated, slower than float32, or EK_ENOTSUP. */
 int ek_nn_cpu_has_bf16(void);
 
 /* The format that a precision means on this processor. */
