@@ -63,3 +63,11 @@ function(ek_fuzz name)
   ek_target(fuzz_${name})
   target_link_libraries(fuzz_${name} PRIVATE ${arg_LINKS})
 endfunction()
+
+# ek_bench(matmul SOURCES bench_matmul.c LINKS ek_nn): one program that measures; built with -DEVENKEEL_BENCH=ON.
+function(ek_bench name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(bench_${name} ${arg_SOURCES})
+  ek_target(bench_${name})
+  target_link_libraries(bench_${name} PRIVATE ${arg_LINKS})
+endfunction()
