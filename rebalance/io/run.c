@@ -376,6 +376,8 @@ int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t starte
 	EK_TRY(ek_json_add_u64(entry, "version", (uint64_t)step->version));
 	EK_TRY(ek_json_add_string(entry, "evenkeel", EK_VERSION));
 	EK_TRY(ek_json_add_item(entry, "options", cJSON_Duplicate(step->options, 1)));
+	if (step->asked != NULL)
+		EK_TRY(ek_json_add_item(entry, "asked", cJSON_Duplicate(step->asked, 1)));
 	EK_TRY(record_files(entry, run, "inputs", step->inputs));
 	EK_TRY(record_files(entry, run, "outputs", step->outputs));
 	EK_TRY(ek_json_add_u64(entry, "started", (uint64_t)(started > 0 ? started : 0)));

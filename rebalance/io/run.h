@@ -30,14 +30,15 @@ const char *ek_run_path(const struct ek_run *run);
 int ek_run_file(char **out, const struct ek_run *run, const char *name);
 
 /*
- * One step: its name, the options that change its result, the files of RUN it reads and writes.
- * Files are named relative to RUN. Lists end with NULL. `options` stays the caller's.
+ * One step: its name, the options that change its result (every choice made), the files of RUN it reads and writes.
+ * Files are named relative to RUN. Lists end with NULL. `options` and `asked` stay the caller's.
  */
 struct ek_step {
 	const char *name;
 	int version; /* of the method: raise it when results change */
 	const cJSON *options;
 	const char *const *inputs, *const *outputs;
+	const cJSON *asked; /* what the user said, before choices were made: kept for the next time; may be NULL */
 };
 
 /* Is what is on disk what this step would make? `*reason` (static or owned by the run, valid until the next call) says
@@ -49,8 +50,8 @@ int ek_run_is_current(int *current, const char **reason, struct ek_run *run, con
  * copied. Saves run.json. */
 int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t started, double seconds, const cJSON *counts);
 
-/* What run.json says of a step, or NULL: {"version", "evenkeel", "options", "inputs", "outputs", "started", "seconds",
- * "counts"}. Belongs to the run. */
+/* What run.json says of a step, or NULL: {"version", "evenkeel", "options", "asked", "inputs", "outputs", "started",
+ * "seconds", "counts"}. Belongs to the run. */
 const cJSON *ek_run_recorded(const struct ek_run *run, const char *step);
 
 #endif

@@ -27,7 +27,9 @@ static int setup(void **state)
 	f->options = cJSON_CreateObject();
 	assert_ok(ek_json_add_u64(f->options, "clusters", 24));
 	assert_ok(ek_json_add_string(f->options, "encoder", "pixels"));
-	f->step = (struct ek_step){ "cluster", 1, f->options, input, output };
+	f->step = (struct ek_step){
+		.name = "cluster", .version = 1, .options = f->options, .inputs = input, .outputs = output
+	};
 	assert_ok(ek_run_open(&f->run, f->folder, EK_RUN_CREATE));
 	ek_write_file(ek_join(f->folder, "in.bin"), "in", 2);
 	ek_write_file(ek_join(f->folder, "out.bin"), "out", 3);
