@@ -51,7 +51,12 @@ int ek_image_decode(struct ek_image *image, const void *bytes, size_t size, uint
                     uint32_t smallest_side);
 /* [height, width] grey bytes to RGB. */
 int ek_image_from_grey(struct ek_image *image, const uint8_t *grey, uint32_t width, uint32_t height);
+/* Room for width × height pixels, not set. */
+int ek_image_allocate(struct ek_image *image, uint32_t width, uint32_t height);
 void ek_image_release(struct ek_image *image);
+
+/* EK_EDATA, saying so, if a side is 0 or there are more than `max_pixels` pixels. */
+int ek_image_check_size(uint64_t width, uint64_t height, uint64_t max_pixels);
 
 /* Append a baseline JPEG (4:2:0, optimised) or a PNG to `out`. The bytes depend on the pixels alone. */
 int ek_image_encode_jpeg(struct ek_buffer *out, const struct ek_image *image, int quality);

@@ -1,0 +1,147 @@
+#include "rebalance/io/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/io/jpeg.h"
+#include "rebalance/io/png.h"
+
+static const struct format {
+	enum ek_image_format format;
+	const char *name;
+	const char *magic; /* NULL: cannot be told from its bytes */
+	size_t magic_size;
+	int (*probe)(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
+	int (*check)(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
+	int (*decode)(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels,
+	              uint32_t smallest_side);
+} formats[] = {
+	{ EK_IMAGE_JPEG, "jpeg", "\xff\xd8\xff", 3, ek_jpeg_probe, ek_jpeg_check, ek_jpeg_decode },
+	{ EK_IMAGE_PNG, "png", "\x89PNG\r\n\x1a\n", 8, ek_png_probe, ek_png_check, ek_png_decode },
+	{ EK_IMAGE_GREY8, "grey8", NULL, 0, NULL, NULL, NULL },
+};
+
+static const struct format *find_format(const void *bytes, size_t size)
+{
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+		const struct format *f = &formats[i];
+
+		if (f->magic != NULL && size >= f->magic_size && memcmp(bytes, f->magic, f->magic_size) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+static int need_format(const struct format **f, const void *bytes, size_t size)
+{
+	if (size == 0)
+		return ek_fail(EK_EDATA, "empty file");
+	if ((*f = find_format(bytes, size)) == NULL)
+		return ek_fail(EK_EDATA, "neither JPEG nor PNG");
+	return 0;
+}
+
+const char *ek_image_format_name(enum ek_image_format format)
+{
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+		if (formats[i].format == format)
+			return formats[i].name;
+	return "unknown";
+}
+
+enum ek_image_format ek_image_sniff(const void *bytes, size_t size)
+{
+	const struct format *f = find_format(bytes, size);
+
+	return f != NULL ? f->format : EK_IMAGE_UNKNOWN;
+}
+
+int ek_image_probe(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels)
+{
+	const struct format *f;
+	int rc;
+
+	EK_TRY(need_format(&f, bytes, size));
+	rc = f->probe(info, bytes, size, max_pixels);
+out:
+	return rc;
+}
+
+int ek_image_check(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels)
+{
+	const struct format *f;
+	int rc;
+
+	EK_TRY(need_format(&f, bytes, size));
+	rc = f->check(info, bytes, size, max_pixels);
+out:
+	return rc;
+}
+
+int ek_image_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side)
+{
+	const struct format *f;
+	int rc;
+
+	*image = (struct ek_image){ 0 };
+	EK_TRY(need_format(&f, bytes, size));
+	rc = f->decode(image, bytes, size, max_pixels, smallest_side);
+out:
+	return rc;
+}
+
+int ek_image_check_size(uint64_t width, uint64_t height, uint64_t max_pixels)
+{
+	uint64_t pixels;
+
+	if (width == 0 || height == 0)
+		return ek_fail(EK_EDATA, "an image of %llu x %llu pixels", (unsigned long long)width,
+		               (unsigned long long)height);
+	if (__builtin_mul_overflow(width, height, &pixels) || pixels > max_pixels)
+		return ek_fail(EK_EDATA, "the header claims %llu x %llu pixels, the limit is %llu",
+		               (unsigned long long)width, (unsigned long long)height, (unsigned long long)max_pixels);
+	return 0;
+}
+
+int ek_image_allocate(struct ek_image *image, uint32_t width, uint32_t height)
+{
+	size_t pixels;
+	int rc;
+
+	*image = (struct ek_image){ 0 };
+	if (__builtin_mul_overflow((size_t)width, (size_t)height, &pixels))
+		return ek_fail(EK_ENOMEM, "no memory for %u x %u pixels", width, height);
+	if ((rc = ek_alloc_aligned(&image->pixels, pixels, 3)) == 0) {
+		image->width = width;
+		image->height = height;
+	}
+	return rc;
+}
+
+int ek_image_from_grey(struct ek_image *image, const uint8_t *grey, uint32_t width, uint32_t height)
+{
+	int rc = ek_image_allocate(image, width, height);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < (size_t)width * height; i++)
+		memset(image->pixels + 3 * i, grey[i], 3);
+	return 0;
+}
+
+void ek_image_release(struct ek_image *image)
+{
+	free(image->pixels);
+	*image = (struct ek_image){ 0 };
+}
+
+int ek_image_encode_jpeg(struct ek_buffer *out, const struct ek_image *image, int quality)
+{
+	return ek_jpeg_encode(out, image, quality);
+}
+
+int ek_image_encode_png(struct ek_buffer *out, const struct ek_image *image)
+{
+	return ek_png_encode(out, image);
+}

@@ -1,0 +1,414 @@
+#include "rebalance/io/jpeg.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpeglib.h>
+#include <jerror.h>
+
+#include "rebalance/base/error.h"
+
+enum { MAX_SCANS = 500, MAX_SCAN_WORK = 64 };
+
+/* libjpeg reports failure by a call that must not return: it jumps back to guarded code through this. */
+struct errors {
+	struct jpeg_error_mgr manager; /* first: libjpeg hands back its address */
+	jmp_buf escape;
+	int code; /* what a failure means here: EK_EDATA when reading, EK_EUSAGE when writing */
+	int rc;
+};
+
+/* Warnings that say nothing about the pixels. */
+static const int harmless[] = { JWRN_EXTRANEOUS_DATA, JWRN_ADOBE_XFORM, JWRN_JFIF_MAJOR, JWRN_NOT_SEQUENTIAL,
+	                        JWRN_BOGUS_ICC };
+
+__attribute__((noreturn)) static void leave(j_common_ptr jpeg)
+{
+	struct errors *e = (struct errors *)jpeg->err;
+	char text[JMSG_LENGTH_MAX];
+
+	e->manager.format_message(jpeg, text);
+	e->rc = ek_fail(e->manager.msg_code == JERR_OUT_OF_MEMORY ? EK_ENOMEM : e->code, "JPEG: %s", text);
+	longjmp(e->escape, 1);
+}
+
+static void hear(j_common_ptr jpeg, int level)
+{
+	if (level >= 0)
+		return;
+	for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+		if (jpeg->err->msg_code == harmless[i])
+			return;
+	leave(jpeg);
+}
+
+static struct jpeg_error_mgr *errors_init(struct errors *e, int code)
+{
+	jpeg_std_error(&e->manager);
+	e->manager.error_exit = leave;
+	e->manager.emit_message = hear;
+	e->code = code;
+	return &e->manager;
+}
+
+struct reader {
+	struct jpeg_decompress_struct jpeg;
+	struct errors errors;
+	struct jpeg_progress_mgr progress;
+	const void *bytes;
+	size_t size;
+	uint64_t max_pixels;
+	int orientation; /* EXIF: 1 … 8 */
+	uint32_t smallest_side;
+	struct ek_image image; /* as stored, before orientation */
+	uint8_t *cmyk;         /* [width, 4]: one row, or NULL */
+};
+
+/* The only place that libjpeg's jumps come back to. */
+static int guarded(struct reader *r, int (*step)(struct reader *r))
+{
+	if (setjmp(r->errors.escape) != 0)
+		return r->errors.rc;
+	return step(r);
+}
+
+static void watch_scans(j_common_ptr common)
+{
+	const struct reader *r = common->client_data;
+	const uint64_t scans = (uint64_t)r->jpeg.input_scan_number;
+	const uint64_t pixels = (uint64_t)r->jpeg.image_width * r->jpeg.image_height;
+
+	if (scans > MAX_SCANS || scans * pixels / MAX_SCAN_WORK > r->max_pixels) {
+		struct errors *e = (struct errors *)common->err;
+
+		e->rc = ek_fail(EK_EDATA, "JPEG: more than %llu scans", (unsigned long long)(scans - 1));
+		longjmp(e->escape, 1);
+	}
+}
+
+static unsigned read_number(const uint8_t *p, int bytes, int big_endian)
+{
+	unsigned value = 0;
+
+	for (int i = 0; i < bytes; i++)
+		value |= (unsigned)p[i] << 8 * (big_endian ? bytes - 1 - i : i);
+	return value;
+}
+
+/* Orientation, tag 0x0112 of the first directory of an Exif segment (a TIFF file after "Exif\0\0"); 1 if there is none
+ * or it is not one of 1 … 8. */
+static int exif_orientation(const uint8_t *segment, size_t size)
+{
+	const uint8_t *tiff = segment + 6;
+	size_t directory, entries;
+	int big;
+
+	if (size < 6 + 8 || memcmp(segment, "Exif\0", 5) != 0)
+		return 1;
+	size -= 6;
+	big = tiff[0] == 'M';
+	if (memcmp(tiff, big ? "MM\0*" : "II*\0", 4) != 0)
+		return 1;
+	directory = read_number(tiff + 4, 4, big);
+	if (directory > size || size - directory < 2)
+		return 1;
+	entries = read_number(tiff + directory, 2, big);
+	for (size_t i = 0; i < entries && size - directory - 2 >= 12 * (i + 1); i++) {
+		const uint8_t *entry = tiff + directory + 2 + 12 * i;
+		const unsigned type = read_number(entry + 2, 2, big); /* 3: 16 bits, 4: 32 bits */
+		unsigned value;
+
+		if (read_number(entry, 2, big) != 0x0112)
+			continue;
+		value = read_number(entry + 8, type == 4 ? 4 : 2, big);
+		return (type == 3 || type == 4) && value >= 1 && value <= 8 ? (int)value : 1;
+	}
+	return 1;
+}
+
+static int read_header(struct reader *r)
+{
+	jpeg_create_decompress(&r->jpeg);
+	r->progress.progress_monitor = watch_scans;
+	r->jpeg.progress = &r->progress;
+	r->jpeg.client_data = r;
+	jpeg_save_markers(&r->jpeg, JPEG_APP0 + 1, 0xffff);
+	jpeg_mem_src(&r->jpeg, r->bytes, (unsigned long)r->size);
+	(void)jpeg_read_header(&r->jpeg, TRUE);
+	r->orientation = 1;
+	for (jpeg_saved_marker_ptr m = r->jpeg.marker_list; m != NULL && r->orientation == 1; m = m->next)
+		r->orientation = exif_orientation(m->data, m->data_length);
+	if (r->jpeg.jpeg_color_space == JCS_UNKNOWN)
+		return ek_fail(EK_EDATA, "JPEG: %d colour components", r->jpeg.num_components);
+	return ek_image_check_size(r->jpeg.image_width, r->jpeg.image_height, r->max_pixels);
+}
+
+static void reader_init(struct reader *r, const void *bytes, size_t size, uint64_t max_pixels)
+{
+	memset(r, 0, sizeof *r);
+	r->jpeg.err = errors_init(&r->errors, EK_EDATA);
+	r->bytes = bytes;
+	r->size = size;
+	r->max_pixels = max_pixels;
+}
+
+static void reader_release(struct reader *r)
+{
+	jpeg_destroy_decompress(&r->jpeg);
+	ek_image_release(&r->image);
+	free(r->cmyk);
+}
+
+static void tell(struct ek_image_info *info, const struct reader *r)
+{
+	const int turned = r->orientation >= 5;
+
+	info->format = EK_IMAGE_JPEG;
+	info->width = turned ? r->jpeg.image_height : r->jpeg.image_width;
+	info->height = turned ? r->jpeg.image_width : r->jpeg.image_height;
+}
+
+int ek_jpeg_probe(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels)
+{
+	struct reader r;
+	int rc;
+
+	reader_init(&r, bytes, size, max_pixels);
+	EK_TRY(guarded(&r, read_header));
+	tell(info, &r);
+out:
+	reader_release(&r);
+	return rc;
+}
+
+/* All entropy-coded data, but of the transform only the means of 8 × 8 blocks, and of colour pictures only the luma. */
+static int read_through(struct reader *r)
+{
+	struct jpeg_decompress_struct *j = &r->jpeg;
+	JSAMPARRAY row;
+
+	j->out_color_space = j->jpeg_color_space == JCS_YCbCr ? JCS_GRAYSCALE : j->jpeg_color_space;
+	j->scale_num = 1;
+	j->scale_denom = 8;
+	j->do_fancy_upsampling = FALSE;
+	(void)jpeg_start_decompress(j);
+	row = j->mem->alloc_sarray((j_common_ptr)j, JPOOL_IMAGE, j->output_width * (JDIMENSION)j->output_components, 1);
+	while (j->output_scanline < j->output_height)
+		(void)jpeg_read_scanlines(j, row, 1);
+	(void)jpeg_finish_decompress(j);
+	return 0;
+}
+
+int ek_jpeg_check(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels)
+{
+	struct reader r;
+	int rc;
+
+	reader_init(&r, bytes, size, max_pixels);
+	EK_TRY(guarded(&r, read_header));
+	EK_TRY(guarded(&r, read_through));
+	tell(info, &r);
+out:
+	reader_release(&r);
+	return rc;
+}
+
+/* Eighths of full size: the least of 1, 2, 4 whose shorter side is long enough, else 8. */
+static unsigned choose_scale(const struct reader *r)
+{
+	const uint64_t side = r->jpeg.image_width < r->jpeg.image_height ? r->jpeg.image_width : r->jpeg.image_height;
+
+	for (unsigned scale = 1; scale < 8 && r->smallest_side > 0; scale *= 2)
+		if ((side * scale + 7) / 8 >= r->smallest_side)
+			return scale;
+	return 8;
+}
+
+/* Inverted CMYK (0 is full ink) to RGB, rounded as Pillow does. */
+static void cmyk_to_rgb(uint8_t *rgb, const uint8_t *cmyk, size_t pixels)
+{
+	for (size_t i = 0; i < pixels; i++) {
+		const unsigned white = cmyk[4 * i + 3];
+
+		for (size_t c = 0; c < 3; c++) {
+			const unsigned product = (255u - cmyk[4 * i + c]) * white + 128;
+
+			rgb[3 * i + c] = (uint8_t)(white - (((product >> 8) + product) >> 8));
+		}
+	}
+}
+
+static int read_pixels(struct reader *r)
+{
+	struct jpeg_decompress_struct *j = &r->jpeg;
+	JSAMPROW rows[16];
+	int rc;
+
+	j->out_color_space = j->num_components == 4 ? JCS_CMYK : JCS_RGB;
+	j->scale_num = choose_scale(r);
+	j->scale_denom = 8;
+	jpeg_calc_output_dimensions(j);
+	EK_TRY(ek_image_allocate(&r->image, j->output_width, j->output_height));
+	if (j->out_color_space == JCS_CMYK)
+		EK_TRY(ek_alloc(&r->cmyk, j->output_width, 4));
+	(void)jpeg_start_decompress(j);
+	while (j->output_scanline < j->output_height) {
+		const size_t stride = (size_t)j->output_width * 3;
+		uint8_t *at = r->image.pixels + j->output_scanline * stride;
+		const JDIMENSION left = j->output_height - j->output_scanline;
+
+		if (r->cmyk != NULL) {
+			rows[0] = r->cmyk;
+			(void)jpeg_read_scanlines(j, rows, 1);
+			cmyk_to_rgb(at, r->cmyk, j->output_width);
+			continue;
+		}
+		for (size_t i = 0; i < 16 && i < left; i++)
+			rows[i] = at + i * stride;
+		(void)jpeg_read_scanlines(j, rows, left < 16 ? left : 16);
+	}
+	(void)jpeg_finish_decompress(j);
+out:
+	return rc;
+}
+
+/* `out` = `in` turned upright, by the meaning of EXIF's orientations 2 … 8. */
+static int turn(struct ek_image *out, const struct ek_image *in, int orientation)
+{
+	/* Where the picture's rightward and downward lie in the stored one. */
+	static const struct {
+		int swap, mirror_x, mirror_y; /* x and y of the stored picture */
+	} ways[9] = { [2] = { 0, 1, 0 }, [3] = { 0, 1, 1 }, [4] = { 0, 0, 1 }, [5] = { 1, 0, 0 },
+		      [6] = { 1, 0, 1 }, [7] = { 1, 1, 1 }, [8] = { 1, 1, 0 } };
+	const int swap = ways[orientation].swap;
+	const int64_t pixel = ways[orientation].mirror_x ? -3 : 3;
+	const int64_t row = (ways[orientation].mirror_y ? -3 : 3) * (int64_t)in->width;
+	const int64_t across = swap ? row : pixel, down = swap ? pixel : row;
+	const uint8_t *start = in->pixels;
+	uint8_t *to;
+	int rc = ek_image_allocate(out, swap ? in->height : in->width, swap ? in->width : in->height);
+
+	if (rc < 0)
+		return rc;
+	if (pixel < 0)
+		start += 3 * ((size_t)in->width - 1);
+	if (row < 0)
+		start += 3 * (size_t)in->width * (in->height - 1);
+	to = out->pixels;
+	for (uint32_t y = 0; y < out->height; y++)
+		for (uint32_t x = 0; x < out->width; x++, to += 3)
+			memcpy(to, start + across * x + down * y, 3);
+	return 0;
+}
+
+int ek_jpeg_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side)
+{
+	struct reader r;
+	int rc;
+
+	reader_init(&r, bytes, size, max_pixels);
+	r.smallest_side = smallest_side;
+	EK_TRY(guarded(&r, read_header));
+	EK_TRY(guarded(&r, read_pixels));
+	if (r.orientation != 1) {
+		EK_TRY(turn(image, &r.image, r.orientation));
+	} else {
+		*image = r.image;
+		r.image.pixels = NULL;
+	}
+out:
+	reader_release(&r);
+	return rc;
+}
+
+struct writer {
+	struct jpeg_compress_struct jpeg;
+	struct errors errors;
+	struct jpeg_destination_mgr destination;
+	struct ek_buffer *out;
+};
+
+/* Offer libjpeg all the room that the buffer has. */
+static void offer_room(j_compress_ptr jpeg, size_t more)
+{
+	struct writer *w = jpeg->client_data;
+
+	if ((w->errors.rc = ek_buffer_reserve(w->out, more)) < 0)
+		longjmp(w->errors.escape, 1);
+	w->destination.free_in_buffer = w->out->capacity - 1 - w->out->size;
+	w->destination.next_output_byte = (JOCTET *)w->out->data + w->out->size;
+}
+
+static void start_output(j_compress_ptr jpeg)
+{
+	offer_room(jpeg, 16384);
+}
+
+static boolean grow_output(j_compress_ptr jpeg)
+{
+	struct writer *w = jpeg->client_data;
+
+	w->out->size =
+		w->out->capacity - 1; /* by libjpeg's rules all of it is full now, whatever free_in_buffer says */
+	offer_room(jpeg, w->out->size);
+	return TRUE;
+}
+
+static void end_output(j_compress_ptr jpeg)
+{
+	struct writer *w = jpeg->client_data;
+
+	w->out->size = w->out->capacity - 1 - w->destination.free_in_buffer;
+	w->out->data[w->out->size] = 0;
+}
+
+static int write_pixels(struct writer *w, const struct ek_image *image, int quality)
+{
+	struct jpeg_compress_struct *j = &w->jpeg;
+
+	if (setjmp(w->errors.escape) != 0)
+		return w->errors.rc;
+	jpeg_create_compress(j);
+	j->client_data = w;
+	w->destination.init_destination = start_output;
+	w->destination.empty_output_buffer = grow_output;
+	w->destination.term_destination = end_output;
+	j->dest = &w->destination;
+	j->image_width = image->width;
+	j->image_height = image->height;
+	j->input_components = 3;
+	j->in_color_space = JCS_RGB;
+	jpeg_set_defaults(j);
+	jpeg_set_quality(j, quality, TRUE);
+	j->optimize_coding = TRUE;
+	jpeg_start_compress(j, TRUE);
+	while (j->next_scanline < j->image_height) {
+		JSAMPROW row = image->pixels + (size_t)j->next_scanline * image->width * 3;
+
+		(void)jpeg_write_scanlines(j, &row, 1);
+	}
+	jpeg_finish_compress(j);
+	return 0;
+}
+
+int ek_jpeg_encode(struct ek_buffer *out, const struct ek_image *image, int quality)
+{
+	const size_t before = out->size;
+	struct writer w;
+	int rc;
+
+	if (quality < 1 || quality > 100)
+		return ek_fail(EK_EUSAGE, "JPEG quality %d is not in 1 … 100", quality);
+	memset(&w, 0, sizeof w);
+	w.out = out;
+	w.jpeg.err = errors_init(&w.errors, EK_EUSAGE);
+	if ((rc = write_pixels(&w, image, quality)) < 0) {
+		out->size = before;
+		if (out->data != NULL)
+			out->data[before] = 0;
+	}
+	jpeg_destroy_compress(&w.jpeg);
+	return rc;
+}

@@ -1,0 +1,182 @@
+#include "rebalance/io/resize.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/io/resize_kernels.h"
+
+static double box(double x)
+{
+	return x > -0.5 && x <= 0.5 ? 1 : 0;
+}
+
+static double bilinear(double x)
+{
+	x = fabs(x);
+	return x < 1 ? 1 - x : 0;
+}
+
+static double bicubic(double x)
+{
+	const double a = -0.5;
+
+	x = fabs(x);
+	if (x < 1)
+		return ((a + 2) * x - (a + 3)) * x * x + 1;
+	return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
+}
+
+static double sinc(double x)
+{
+	return x == 0 ? 1 : sin(x * M_PI) / (x * M_PI);
+}
+
+static double lanczos(double x)
+{
+	return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0;
+}
+
+static const struct filter {
+	double (*weight)(double distance);
+	double support; /* zero beyond this distance */
+} filters[] = {
+	[EK_FILTER_BILINEAR] = { bilinear, 1 },
+	[EK_FILTER_BICUBIC] = { bicubic, 2 },
+	[EK_FILTER_LANCZOS] = { lanczos, 3 },
+	[EK_FILTER_BOX] = { box, 0.5 },
+};
+
+/* One side of the job: of `full` output positions made from `in` input ones, those from `from` on. */
+struct side {
+	uint32_t in, full, from, count;
+};
+
+static void taps_release(struct ek_taps *t)
+{
+	free(t->first);
+	free(t->size);
+	free(t->weights);
+}
+
+/* Which inputs make which output, with which weights: Pillow's precompute_coeffs and normalize_coeffs_8bpc, in the
+ * same order of operations. Weights of 0 at either end are left out. */
+static int taps_init(struct ek_taps *t, const struct side *side, const struct filter *filter)
+{
+	const double scale = (double)side->in / side->full, wide = scale < 1 ? 1 : scale;
+	const double support = filter->support * wide, most = ceil(support) * 2 + 1;
+	double *w = NULL;
+	int rc;
+
+	t->count = side->count;
+	t->stride = most < side->in ? (size_t)most : side->in;
+	EK_TRY(ek_alloc(&t->first, t->count, sizeof *t->first));
+	EK_TRY(ek_alloc(&t->size, t->count, sizeof *t->size));
+	EK_TRY(ek_alloc(&w, t->stride, sizeof *w));
+	if (__builtin_mul_overflow(t->count, t->stride, &(size_t){ 0 }))
+		EK_TRY(ek_fail(EK_ENOMEM, "no memory to resize %u to %u pixels", side->in, side->full));
+	EK_TRY(ek_alloc(&t->weights, t->count * t->stride, sizeof *t->weights));
+	t->begin = side->in;
+	for (size_t i = 0; i < t->count; i++) {
+		const double center = ((double)(side->from + i) + 0.5) * scale, low = center - support + 0.5;
+		const size_t first = low > 0 ? (size_t)low : 0;
+		const double high = center + support + 0.5;
+		const size_t size = (high < side->in ? (size_t)high : side->in) - first;
+		int32_t *fixed = t->weights + i * t->stride;
+		size_t skip = 0, used = size;
+		double sum = 0;
+
+		for (size_t j = 0; j < size; j++)
+			sum += w[j] = filter->weight(((double)(first + j) - center + 0.5) * (1 / wide));
+		for (size_t j = 0; j < size; j++) {
+			const double exact = (sum != 0 ? w[j] / sum : w[j]) * (1 << EK_RESIZE_BITS);
+
+			fixed[j] = (int32_t)(exact < 0 ? exact - 0.5 : exact + 0.5);
+		}
+		while (used > 1 && fixed[used - 1] == 0)
+			used--;
+		while (skip + 1 < used && fixed[skip] == 0)
+			skip++;
+		memmove(fixed, fixed + skip, (used - skip) * sizeof *fixed);
+		t->first[i] = first + skip;
+		t->size[i] = used - skip;
+		t->begin = t->first[i] < t->begin ? t->first[i] : t->begin;
+		t->end = first + used > t->end ? first + used : t->end;
+	}
+out:
+	free(w);
+	return rc;
+}
+
+static size_t whole_blocks(size_t bytes)
+{
+	return (bytes + EK_RESIZE_BLOCK - 1) / EK_RESIZE_BLOCK * EK_RESIZE_BLOCK;
+}
+
+/* Horizontal pass: the rows `y` of `in` to [y.end - y.begin, stride] bytes. */
+static int resize_rows(uint8_t *out, size_t stride, const struct ek_image *in, const struct ek_taps *x,
+                       const struct ek_taps *y, const struct ek_resize_kernels *kernels)
+{
+	const size_t bytes = 3 * (x->end - x->begin), height = y->end - y->begin;
+	uint8_t *turned = NULL, *spare = NULL, *result;
+	int rc;
+
+	EK_TRY(ek_alloc_aligned(&turned, whole_blocks(bytes) + stride, EK_RESIZE_BLOCK));
+	EK_TRY(ek_alloc_aligned(&spare, stride, 1));
+	result = turned + whole_blocks(bytes) * EK_RESIZE_BLOCK;
+	memset(result, 0, stride * EK_RESIZE_BLOCK);
+	for (size_t row = 0; row < height; row += EK_RESIZE_BLOCK) {
+		const uint8_t *from[EK_RESIZE_BLOCK];
+		uint8_t *to[EK_RESIZE_BLOCK];
+
+		for (size_t i = 0; i < EK_RESIZE_BLOCK; i++) {
+			const int there = row + i < height;
+
+			from[i] =
+				in->pixels + 3 * ((y->begin + (there ? row + i : row)) * (size_t)in->width + x->begin);
+			to[i] = there ? out + (row + i) * stride : spare;
+		}
+		kernels->horizontal(to, from, bytes, stride, turned, result, x);
+	}
+out:
+	free(turned);
+	free(spare);
+	return rc;
+}
+
+int ek_image_resize_window(struct ek_image *out, const struct ek_image *in, uint32_t full_width, uint32_t full_height,
+                           uint32_t x, uint32_t y, uint32_t width, uint32_t height, enum ek_filter filter)
+{
+	const struct side across = { in->width, full_width, x, width }, down = { in->height, full_height, y, height };
+	const size_t stride = whole_blocks(3 * (size_t)width);
+	const struct ek_resize_kernels *kernels = ek_resize_kernels();
+	struct ek_taps columns = { 0 }, rows = { 0 };
+	uint8_t *between = NULL;
+	int rc;
+
+	*out = (struct ek_image){ 0 };
+	if (width == 0 || height == 0 || width > full_width || height > full_height || x > full_width - width ||
+	    y > full_height - height)
+		return ek_fail(EK_EUSAGE, "no window of %u x %u pixels at (%u, %u) in %u x %u", width, height, x, y,
+		               full_width, full_height);
+	EK_TRY(taps_init(&columns, &across, &filters[filter]));
+	EK_TRY(taps_init(&rows, &down, &filters[filter]));
+	EK_TRY(ek_alloc_aligned(&between, rows.end - rows.begin, stride));
+	EK_TRY(resize_rows(between, stride, in, &columns, &rows, kernels));
+	EK_TRY(ek_image_allocate(out, width, height));
+	for (size_t i = 0; i < height; i++)
+		kernels->vertical(out->pixels + i * 3 * width, between + (rows.first[i] - rows.begin) * stride, stride,
+		                  3 * (size_t)width, rows.weights + i * rows.stride, rows.size[i]);
+out:
+	taps_release(&columns);
+	taps_release(&rows);
+	free(between);
+	return rc;
+}
+
+int ek_image_resize(struct ek_image *out, const struct ek_image *in, uint32_t width, uint32_t height,
+                    enum ek_filter filter)
+{
+	return ek_image_resize_window(out, in, width, height, 0, 0, width, height, filter);
+}

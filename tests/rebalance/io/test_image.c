@@ -1,0 +1,290 @@
+#include "tests/support/support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/file.h"
+#include "rebalance/io/image.h"
+
+#define MANY EK_MAX_PIXELS_DEFAULT
+
+static void read_golden(struct ek_buffer *b, const char *name)
+{
+	char path[256];
+
+	(void)snprintf(path, sizeof path, "tests/golden/%s", name);
+	ek_buffer_clear(b);
+	assert_ok(ek_file_read(b, path, SIZE_MAX / 4));
+}
+
+static int largest_difference(const uint8_t *a, const uint8_t *b, size_t size)
+{
+	int largest = 0;
+
+	for (size_t i = 0; i < size; i++)
+		largest = abs(a[i] - b[i]) > largest ? abs(a[i] - b[i]) : largest;
+	return largest;
+}
+
+/* JPEG decoding is defined to the bit for libjpeg-turbo's accurate integer transform, and for the rest all is integer
+ * arithmetic copied from Pillow: no difference is allowed. */
+static void pixels_equal_pillows(void **state)
+{
+	struct ek_buffer file = { 0 }, want = { 0 };
+	cJSON *golden = ek_golden("images");
+	const cJSON *one;
+	size_t cases = 0;
+
+	(void)state;
+	read_golden(&want, "images.bin");
+	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "cases"))
+	{
+		const char *name = cJSON_GetObjectItem(one, "file")->valuestring;
+		const int width = cJSON_GetObjectItem(one, "width")->valueint;
+		const int height = cJSON_GetObjectItem(one, "height")->valueint;
+		const size_t offset = (size_t)cJSON_GetObjectItem(one, "offset")->valueint;
+		struct ek_image_info info;
+		struct ek_image image;
+		int difference;
+
+		read_golden(&file, ek_join("images", name));
+		assert_ok(ek_image_probe(&info, file.data, file.size, MANY));
+		assert_int_equal(info.width, width);
+		assert_int_equal(info.height, height);
+		assert_string_equal(ek_image_format_name(info.format), strstr(name, ".png") != NULL ? "png" : "jpeg");
+		memset(&info, 0, sizeof info);
+		assert_ok(ek_image_check(&info, file.data, file.size, MANY));
+		assert_int_equal(info.width, width);
+		assert_ok(ek_image_decode(&image, file.data, file.size, MANY, 0));
+		assert_int_equal(image.width, width);
+		assert_int_equal(image.height, height);
+		difference = largest_difference(image.pixels, (const uint8_t *)want.data + offset,
+		                                (size_t)width * (size_t)height * 3);
+		if (difference != 0)
+			fail_msg("%s differs by up to %d", name, difference);
+		ek_image_release(&image);
+		cases++;
+	}
+	assert_true(cases > 70);
+	cJSON_Delete(golden);
+	ek_buffer_release(&file);
+	ek_buffer_release(&want);
+}
+
+/* Every file cut short is refused by check and decode, with a reason, and never lost memory (sanitizers look). */
+static void cut_files_are_refused(void **state)
+{
+	static const char *const names[] = {
+		"images/baseline-420.jpg",    "images/progressive-444.jpg", "images/cmyk.jpg",
+		"images/orientation-6.jpg",   "images/color6-8bit.png",     "images/color3-4bit-interlaced.png",
+		"images/color2-8bit-trns.png"
+	};
+	struct ek_buffer file = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		read_golden(&file, names[i]);
+		for (size_t size = 0; size < file.size; size++) {
+			/* An exact copy, so that reading beyond it is seen. */
+			uint8_t *part = malloc(size + (size == 0));
+			struct ek_image_info info;
+			struct ek_image image;
+
+			assert_non_null(part);
+			memcpy(part, file.data, size);
+			assert_int_equal(ek_image_check(&info, part, size, MANY), EK_EDATA);
+			assert_int_equal(ek_image_decode(&image, part, size, MANY, 0), EK_EDATA);
+			assert_null(image.pixels);
+			assert_true(strlen(ek_error_message()) > 5);
+			free(part);
+		}
+	}
+	ek_buffer_release(&file);
+}
+
+static void damage_is_told_and_extra_bytes_are_not_damage(void **state)
+{
+	struct ek_buffer file = { 0 }, other = { 0 };
+	struct ek_image_info info;
+	struct ek_image image;
+	size_t scan = 0;
+
+	(void)state;
+	read_golden(&file, "images/baseline-420.jpg");
+	for (size_t i = 0; i + 1 < file.size; i++)
+		if ((uint8_t)file.data[i] == 0xff && (uint8_t)file.data[i + 1] == 0xda)
+			scan = i;
+	assert_true(scan > 0);
+
+	assert_ok(ek_buffer_append(&other, file.data, scan));
+	assert_ok(ek_buffer_append(&other, "junk", 4));
+	assert_ok(ek_buffer_append(&other, file.data + scan, file.size - scan));
+	assert_ok(ek_buffer_append(&other, "more junk", 9));
+	assert_ok(ek_image_check(&info, other.data, other.size, MANY));
+	assert_ok(ek_image_decode(&image, other.data, other.size, MANY, 0));
+	ek_image_release(&image);
+
+	assert_fails(ek_image_check(&info, file.data, file.size - 2, MANY), EK_EDATA, "Premature end of JPEG file");
+	assert_fails(ek_image_decode(&image, file.data, file.size / 2 + scan / 2, MANY, 0), EK_EDATA,
+	             "Premature end of JPEG file");
+	for (size_t i = 0; i < 60; i += 2) /* a stuffed byte of ones: no Huffman code is all ones */
+		memcpy(file.data + scan + 40 + i, "\xff", 2);
+	assert_fails(ek_image_check(&info, file.data, file.size, MANY), EK_EDATA, "Corrupt JPEG data");
+
+	read_golden(&file, "images/color2-8bit.png");
+	file.data[20] ^= 1;
+	assert_fails(ek_image_probe(&info, file.data, file.size, MANY), EK_EDATA, "damaged header");
+	file.data[20] ^= 1;
+	file.data[file.size - 40] ^= 1;
+	assert_ok(ek_image_probe(&info, file.data, file.size, MANY));
+	assert_int_equal(ek_image_check(&info, file.data, file.size, MANY), EK_EDATA);
+	assert_int_equal(ek_image_decode(&image, file.data, file.size, MANY, 0), EK_EDATA);
+
+	assert_fails(ek_image_probe(&info, "GIF89a", 6, MANY), EK_EDATA, "neither JPEG nor PNG");
+	assert_fails(ek_image_probe(&info, NULL, 0, MANY), EK_EDATA, "empty");
+	assert_int_equal(ek_image_sniff("\xff\xd8", 2), EK_IMAGE_UNKNOWN);
+	ek_buffer_release(&file);
+	ek_buffer_release(&other);
+}
+
+static void too_many_pixels_are_refused(void **state)
+{
+	static const char *const names[] = { "images/larger.jpg", "images/color2-8bit.png" };
+	struct ek_buffer file = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct ek_image_info info;
+		struct ek_image image;
+		uint64_t pixels;
+
+		read_golden(&file, names[i]);
+		assert_ok(ek_image_probe(&info, file.data, file.size, MANY));
+		pixels = (uint64_t)info.width * info.height;
+		assert_ok(ek_image_check(&info, file.data, file.size, pixels));
+		assert_fails(ek_image_probe(&info, file.data, file.size, pixels - 1), EK_EDATA, "limit");
+		assert_fails(ek_image_check(&info, file.data, file.size, pixels - 1), EK_EDATA, "limit");
+		assert_fails(ek_image_decode(&image, file.data, file.size, pixels - 1, 0), EK_EDATA, "limit");
+	}
+	ek_buffer_release(&file);
+}
+
+/* A scan that says nothing new, again and again: small to send, long to read. */
+static void endless_scans_are_refused(void **state)
+{
+	struct ek_buffer file = { 0 }, bomb = { 0 };
+	struct ek_image_info info;
+	size_t scan = 0, end;
+
+	(void)state;
+	read_golden(&file, "images/grey-progressive.jpg");
+	end = file.size - 2;
+	for (size_t i = 0; i + 1 < file.size; i++)
+		if ((uint8_t)file.data[i] == 0xff && (uint8_t)file.data[i + 1] == 0xda)
+			scan = i;
+	assert_ok(ek_buffer_append(&bomb, file.data, end));
+	for (int i = 0; i < 600; i++)
+		assert_ok(ek_buffer_append(&bomb, file.data + scan, end - scan));
+	assert_ok(ek_buffer_append(&bomb, "\xff\xd9", 2));
+	assert_int_equal(ek_image_check(&info, bomb.data, bomb.size, MANY), EK_EDATA);
+	ek_buffer_release(&file);
+	ek_buffer_release(&bomb);
+}
+
+static void thumbnails_come_from_scaled_decoding(void **state)
+{
+	static const struct {
+		uint32_t least, width, height;
+	} cases[] = { { 0, 201, 150 }, { 150, 201, 150 }, { 76, 201, 150 }, { 75, 101, 75 },   { 38, 51, 38 },
+		      { 39, 101, 75 }, { 19, 26, 19 },    { 1, 26, 19 },    { 1000, 201, 150 } };
+	struct ek_buffer file = { 0 };
+
+	(void)state;
+	read_golden(&file, "images/larger.jpg");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ek_image image;
+
+		assert_ok(ek_image_decode(&image, file.data, file.size, MANY, cases[i].least));
+		assert_int_equal(image.width, cases[i].width);
+		assert_int_equal(image.height, cases[i].height);
+		ek_image_release(&image);
+	}
+	ek_buffer_release(&file);
+}
+
+static void written_images_read_back(void **state)
+{
+	struct ek_buffer file = { 0 }, png = { 0 }, jpeg = { 0 }, again = { 0 };
+	struct ek_image image, back;
+	size_t size;
+
+	(void)state;
+	read_golden(&file, "images/larger.jpg");
+	assert_ok(ek_image_decode(&image, file.data, file.size, MANY, 0));
+	size = (size_t)image.width * image.height * 3;
+	assert_ok(ek_buffer_text(&png, "before"));
+	assert_ok(ek_image_encode_png(&png, &image));
+	assert_memory_equal(png.data, "before", 6);
+	assert_ok(ek_image_decode(&back, png.data + 6, png.size - 6, MANY, 0));
+	assert_memory_equal(back.pixels, image.pixels, size);
+	ek_image_release(&back);
+
+	assert_ok(ek_image_encode_jpeg(&jpeg, &image, 95));
+	assert_ok(ek_image_encode_jpeg(&again, &image, 95));
+	assert_int_equal(jpeg.size, again.size);
+	assert_memory_equal(jpeg.data, again.data, jpeg.size);
+	assert_ok(ek_image_decode(&back, jpeg.data, jpeg.size, MANY, 0));
+	assert_int_equal(back.width, image.width);
+	assert_int_equal(back.height, image.height);
+	{
+		double squares = 0;
+
+		for (size_t i = 0; i < size; i++)
+			squares += (back.pixels[i] - image.pixels[i]) * (back.pixels[i] - image.pixels[i]);
+		/* The picture's noise lies above what 4:2:0 keeps of colour; a wrong picture would be off by some 90.
+		 */
+		assert_true(sqrt(squares / (double)size) < 15);
+	}
+	assert_fails(ek_image_encode_jpeg(&jpeg, &image, 0), EK_EUSAGE, "quality");
+	ek_image_release(&back);
+	image.width = 70000;
+	image.height = 0;
+	assert_int_equal(ek_image_encode_jpeg(&again, &image, 90), EK_EUSAGE);
+	assert_int_equal(again.size, jpeg.size);
+	assert_int_equal(ek_image_encode_png(&again, &image), EK_EUSAGE);
+	assert_int_equal(again.size, jpeg.size);
+	ek_image_release(&image);
+	ek_buffer_release(&file);
+	ek_buffer_release(&png);
+	ek_buffer_release(&jpeg);
+	ek_buffer_release(&again);
+}
+
+static void grey_becomes_rgb(void **state)
+{
+	const uint8_t grey[4] = { 0, 7, 200, 255 }, want[12] = { 0, 0, 0, 7, 7, 7, 200, 200, 200, 255, 255, 255 };
+	struct ek_image image;
+
+	(void)state;
+	assert_ok(ek_image_from_grey(&image, grey, 2, 2));
+	assert_memory_equal(image.pixels, want, 12);
+	assert_string_equal(ek_image_format_name(EK_IMAGE_GREY8), "grey8");
+	assert_string_equal(ek_image_format_name(EK_IMAGE_UNKNOWN), "unknown");
+	ek_image_release(&image);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pixels_equal_pillows),
+		cmocka_unit_test(cut_files_are_refused),
+		cmocka_unit_test(damage_is_told_and_extra_bytes_are_not_damage),
+		cmocka_unit_test(too_many_pixels_are_refused),
+		cmocka_unit_test(endless_scans_are_refused),
+		cmocka_unit_test(thumbnails_come_from_scaled_decoding),
+		cmocka_unit_test(written_images_read_back),
+		cmocka_unit_test(grey_becomes_rgb),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
