@@ -120,6 +120,8 @@ int ek_nearest_new(struct ek_nearest **out, const struct ek_rows *rows, const do
 	if (rows->count > INT32_MAX)
 		return ek_fail(EK_ENOTSUP, "%llu images are more than clusters can be found for (2147483647)",
 		               (unsigned long long)rows->count);
+	if (screen == EK_SCREEN_BFLOAT16)
+		return ek_fail(EK_ENOTSUP, "this build has no bfloat16 products");
 	EK_TRY(ek_alloc(&f, 1, sizeof *f));
 	f->rows = rows;
 	f->d = rows->dimensions;
