@@ -9,18 +9,17 @@ enum { MESSAGE_SIZE = 1024 };
 
 static _Thread_local char message[MESSAGE_SIZE];
 
-/* Copy `raw` into the message, control characters as \xNN, so that it stays one line. */
-static void set_message(const char *raw)
+void ek_one_line(char *out, size_t size, const char *text)
 {
 	size_t at = 0;
 
-	for (const unsigned char *p = (const unsigned char *)raw; *p != 0 && at + 5 < MESSAGE_SIZE; p++) {
+	for (const unsigned char *p = (const unsigned char *)text; *p != 0 && at + 5 <= size; p++) {
 		if (*p < 0x20 || *p == 0x7f)
-			at += (size_t)snprintf(message + at, MESSAGE_SIZE - at, "\\x%02x", *p);
+			at += (size_t)snprintf(out + at, size - at, "\\x%02x", *p);
 		else
-			message[at++] = (char)*p;
+			out[at++] = (char)*p;
 	}
-	message[at] = 0;
+	out[at] = 0;
 }
 
 int ek_fail(int code, const char *format, ...)
@@ -31,7 +30,7 @@ int ek_fail(int code, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(raw, sizeof raw, format, args);
 	va_end(args);
-	set_message(raw);
+	ek_one_line(message, sizeof message, raw);
 	return code;
 }
 
@@ -47,7 +46,7 @@ int ek_fail_errno(const char *format, ...)
 	va_end(args);
 	if (used >= 0 && (size_t)used < sizeof raw)
 		(void)snprintf(raw + used, sizeof raw - (size_t)used, ": %s", strerror(error));
-	set_message(raw);
+	ek_one_line(message, sizeof message, raw);
 	return error == ENOMEM ? EK_ENOMEM : EK_EIO;
 }
 

@@ -5,6 +5,8 @@
 #ifndef EK_BASE_ERROR_H
 #define EK_BASE_ERROR_H
 
+#include <stddef.h>
+
 enum ek_code {
 	EK_OK = 0,
 	EK_EUSAGE = -1, /* the caller asked for something that makes no sense */
@@ -23,6 +25,9 @@ int ek_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 
 /* As ek_fail with EK_EIO, and ": " and the text of the current errno after the message.
  * ENOMEM becomes EK_ENOMEM. */
 int ek_fail_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Copy `text` into out[size], cut where it does not fit, control characters shown as \xNN, so that it is one line. */
+void ek_one_line(char *out, size_t size, const char *text);
 
 /* The last message of this thread; never NULL, valid until its next failure. */
 const char *ek_error_message(void);

@@ -8,8 +8,10 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 
-static const double exact_limit = 9007199254740992.0; /* 2^53 */
+/* From 2^53 on a double may stand for a neighbour too: 2^53 + 1 reads as 2^53. */
+static const double exact_limit = 9007199254740992.0;
 enum { LARGEST_DOCUMENT = 1 << 30 };
+static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
 
 int ek_json_parse(cJSON **out, const char *text, size_t size, const char *where)
 {
@@ -20,9 +22,9 @@ int ek_json_parse(cJSON **out, const char *text, size_t size, const char *where)
 	if (value == NULL)
 		return ek_fail(EK_EDATA, "%s: not JSON: wrong at byte %zu of %zu", where,
 		               end != NULL ? (size_t)(end - text) : 0, size);
-	while (end < text + size && strchr(" \t\r\n", *end) != NULL && *end != 0)
+	while (end < text + size && memchr(" \t\r\n", *end, 4) != NULL)
 		end++;
-	if (end < text + size && *end != 0) {
+	if (end < text + size) {
 		cJSON_Delete(value);
 		return ek_fail(EK_EDATA, "%s: not JSON: more text after the value, at byte %zu", where,
 		               (size_t)(end - text));
@@ -88,7 +90,23 @@ int ek_json_add_double(cJSON *parent, const char *name, double value)
 
 int ek_json_add_string(cJSON *parent, const char *name, const char *value)
 {
-	return ek_json_add_item(parent, name, cJSON_CreateString(value));
+	const char *rest = value + ek_utf8_valid_prefix(value, strlen(value));
+	struct ek_buffer valid = { 0 };
+	int rc;
+
+	if (*rest == 0)
+		return ek_json_add_item(parent, name, cJSON_CreateString(value));
+	EK_TRY(ek_buffer_append(&valid, value, (size_t)(rest - value)));
+	while (*rest != 0) {
+		const size_t size = ek_utf8_valid_prefix(rest, strlen(rest));
+
+		EK_TRY(size > 0 ? ek_buffer_append(&valid, rest, size) : ek_buffer_text(&valid, replacement));
+		rest += size > 0 ? size : 1;
+	}
+	EK_TRY(ek_json_add_item(parent, name, cJSON_CreateString(valid.data)));
+out:
+	ek_buffer_release(&valid);
+	return rc;
 }
 
 int ek_json_add_bool(cJSON *parent, const char *name, int value)
@@ -139,8 +157,9 @@ int ek_json_get_u64(uint64_t *out, const cJSON *object, const char *name, const 
 
 	if (rc < 0)
 		return rc;
-	if (!(value >= 0 && value <= exact_limit) || value != floor(value))
-		return ek_fail(EK_EDATA, "%s: \"%s\" is %.17g, not a whole number from 0 to 2^53", where, name, value);
+	if (!(value >= 0 && value < exact_limit) || value != floor(value))
+		return ek_fail(EK_EDATA, "%s: \"%s\" is %.17g, not a whole number from 0 to 2^53 - 1", where, name,
+		               value);
 	*out = (uint64_t)value;
 	return 0;
 }
@@ -205,7 +224,7 @@ int ek_json_append_string(struct ek_buffer *b, const char *bytes, size_t size)
 		const size_t length = utf8_length((const unsigned char *)bytes + at, size - at);
 
 		if (length == 0)
-			EK_TRY(ek_buffer_text(b, "\xef\xbf\xbd"));
+			EK_TRY(ek_buffer_text(b, replacement));
 		else if (c == '"' || c == '\\')
 			EK_TRY(ek_buffer_printf(b, "\\%c", c));
 		else if (c == '\n')

@@ -1,7 +1,7 @@
 /*
  * JSON over cJSON: whole documents as a cJSON tree, with errors that say where.
  *
- * cJSON keeps numbers as double, so integers beyond 2^53 are refused on reading, and are written
+ * cJSON keeps numbers as double, so integers from 2^53 on are refused on reading, and are written
  * exactly with ek_json_add_u64. Rows of .jsonl files are written with ek_json_append_string.
  */
 #ifndef EK_BASE_JSON_H
@@ -21,7 +21,8 @@ int ek_json_load(cJSON **out, const char *path);
 /* Write indented with a newline at the end, atomically (file.h). */
 int ek_json_save(const cJSON *value, const char *path);
 
-/* Add to an object (name) or, with name NULL, to an array. NaN and infinities become null.
+/* Add to an object (name) or, with name NULL, to an array. NaN and infinities become null, bytes
+ * that are not UTF-8 become U+FFFD; a double reads back within a relative 2^-52.
  * `*_object` and `*_array` give the new child. EK_ENOMEM. */
 int ek_json_add_u64(cJSON *parent, const char *name, uint64_t value);
 int ek_json_add_double(cJSON *parent, const char *name, double value);
@@ -33,7 +34,7 @@ int ek_json_add_object(cJSON **child, cJSON *parent, const char *name);
 int ek_json_add_array(cJSON **child, cJSON *parent, const char *name);
 
 /* Read a member; EK_EDATA naming `where` and the member if it is missing, of another type,
- * negative or fractional (u64) or beyond 2^53. The string belongs to the tree. */
+ * negative or fractional (u64) or not below 2^53. The string belongs to the tree. */
 int ek_json_get_u64(uint64_t *out, const cJSON *object, const char *name, const char *where);
 int ek_json_get_double(double *out, const cJSON *object, const char *name, const char *where);
 int ek_json_get_string(const char **out, const cJSON *object, const char *name, const char *where);

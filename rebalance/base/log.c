@@ -1,7 +1,6 @@
 #include "rebalance/base/log.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,7 +9,7 @@
 #include "rebalance/base/error.h"
 
 static struct ek_log_sink sink;
-static volatile sig_atomic_t interrupted;
+static atomic_int interrupted; /* lock-free: a signal handler sets it */
 
 static struct {
 	pthread_mutex_t lock;
@@ -30,11 +29,12 @@ void ek_log_set_sink(const struct ek_log_sink *s)
 __attribute__((format(printf, 2, 0))) static void send_message(enum ek_log_level level, const char *format,
                                                                va_list args)
 {
-	char text[1024];
+	char raw[1024], text[sizeof raw];
 
 	if (sink.message == NULL)
 		return;
-	(void)vsnprintf(text, sizeof text, format, args);
+	(void)vsnprintf(raw, sizeof raw, format, args);
+	ek_one_line(text, sizeof text, raw);
 	sink.message(sink.context, level, text);
 }
 
@@ -107,10 +107,11 @@ void ek_progress_end(void)
 
 void ek_interrupt(void)
 {
-	interrupted = 1;
+	atomic_store(&interrupted, 1);
 }
 
 int ek_check_interrupt(void)
 {
-	return interrupted ? ek_fail(EK_EINTERRUPTED, "interrupted; the same command goes on from here") : 0;
+	return atomic_load(&interrupted) ? ek_fail(EK_EINTERRUPTED, "interrupted; the same command goes on from here")
+	                                 : 0;
 }

@@ -13,7 +13,7 @@
 enum ek_log_level { EK_LOG_INFO, EK_LOG_WARNING };
 
 struct ek_log_sink {
-	/* One line without newline. */
+	/* One line without newline; control characters come as \xNN. */
 	void (*message)(void *context, enum ek_log_level level, const char *text);
 	/* `done` of `total` units (total 0: not known) of the work `what`, `seconds` after its start;
 	 * called a few times a second, and with `finished` 1 at the end. `unit` is a plural noun. */

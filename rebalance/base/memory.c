@@ -17,9 +17,11 @@ static int total_bytes(size_t *total, size_t count, size_t size)
 }
 
 /* Callers hold pointers of many types; memcpy stores one without breaking aliasing rules. */
-static int hand_over(void *out, void *block, size_t total)
+static int hand_over(void *out, void *block, size_t total, int rc)
 {
 	memcpy(out, &block, sizeof block);
+	if (rc < 0)
+		return rc;
 	return block != NULL ? 0 : ek_fail(EK_ENOMEM, "no memory for %zu bytes", total);
 }
 
@@ -28,7 +30,7 @@ int ek_alloc(void *out, size_t count, size_t size)
 	size_t total;
 	int rc = total_bytes(&total, count, size);
 
-	return rc < 0 ? (hand_over(out, NULL, 0), rc) : hand_over(out, calloc(1, total), total);
+	return hand_over(out, rc == 0 ? calloc(1, total) : NULL, total, rc);
 }
 
 int ek_alloc_aligned(void *out, size_t count, size_t size)
@@ -36,10 +38,7 @@ int ek_alloc_aligned(void *out, size_t count, size_t size)
 	size_t total;
 	int rc = total_bytes(&total, count, size);
 
-	if (rc < 0 || total > PTRDIFF_MAX - 63)
-		return hand_over(out, NULL, total);
-	total = (total + 63) / 64 * 64;
-	return hand_over(out, aligned_alloc(64, total), total);
+	return hand_over(out, rc == 0 ? aligned_alloc(64, (total + 63) / 64 * 64) : NULL, total, rc);
 }
 
 int ek_resize(void *pointer, size_t count, size_t size)

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
@@ -15,12 +16,13 @@ static atomic_int chosen;
 int ek_threads(void)
 {
 	cpu_set_t set;
-	int count = atomic_load(&chosen);
+	long count = atomic_load(&chosen);
 
 	if (count > 0)
-		return count;
-	count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-	return count > MAX_THREADS ? MAX_THREADS : count;
+		return (int)count;
+	/* The set is too small for machines of more than 1024 processors. */
+	count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
+	return count < 1 ? 1 : count > MAX_THREADS ? MAX_THREADS : (int)count;
 }
 
 void ek_threads_set(int count)

@@ -21,7 +21,7 @@ void ek_assert_close(double got, double want, double tolerance, const char *what
 
 double ek_max_difference(const float *got, const float *want, size_t count)
 {
-	double largest = 0;
+	double largest = count > 0 ? 0 : (double)INFINITY;
 
 	for (size_t i = 0; i < count; i++) {
 		const double difference = fabs((double)got[i] - (double)want[i]);

@@ -17,11 +17,11 @@
 #include "rebalance/base/json.h"
 
 /* |got - want| <= tolerance * max(1, |want|); a NaN on either side fails. */
-#define assert_close(got, want, tolerance) \
+#define assert_close(got, want, tolerance)                                                                             \
 	ek_assert_close((double)(got), (double)(want), (double)(tolerance), #got, __FILE__, __LINE__)
 void ek_assert_close(double got, double want, double tolerance, const char *what, const char *file, int line);
 
-/* Largest |got[i] - want[i]|; +infinity if any is NaN. */
+/* Largest |got[i] - want[i]|; +infinity if any is NaN or there is nothing to compare. */
 double ek_max_difference(const float *got, const float *want, size_t count);
 /* Cosine of two vectors in double; NaN if either is zero or holds a NaN. */
 double ek_cosine(const float *a, const float *b, size_t count);

@@ -1,0 +1,98 @@
+#include "tests/support/support.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+static void a_failure_keeps_its_message_on_one_line(void **state)
+{
+	(void)state;
+	assert_int_equal(ek_fail(EK_EDATA, "%s: %d found", "a\nb\x1b[31m\x7f.jpg", 7), EK_EDATA);
+	assert_string_equal(ek_error_message(), "a\\x0ab\\x1b[31m\\x7f.jpg: 7 found");
+	/* Passing a message on does not change it. */
+	assert_int_equal(ek_fail(EK_EIO, "%s", ek_error_message()), EK_EIO);
+	assert_string_equal(ek_error_message(), "a\\x0ab\\x1b[31m\\x7f.jpg: 7 found");
+}
+
+static void errno_becomes_text_and_code(void **state)
+{
+	(void)state;
+	errno = ENOENT;
+	assert_int_equal(ek_fail_errno("cannot open %s", "x"), EK_EIO);
+	assert_string_equal(ek_error_message(), "cannot open x: No such file or directory");
+	errno = ENOMEM;
+	assert_int_equal(ek_fail_errno("no"), EK_ENOMEM);
+}
+
+static void long_messages_are_cut_not_overrun(void **state)
+{
+	char text[5000], small[8];
+
+	(void)state;
+	memset(text, '\n', sizeof text - 1);
+	text[sizeof text - 1] = 0;
+	assert_int_equal(ek_fail(EK_EDATA, "%s", text), EK_EDATA);
+	assert_true(strlen(ek_error_message()) < 1024);
+	errno = EIO;
+	assert_int_equal(ek_fail_errno("%s", text), EK_EIO);
+	assert_true(strlen(ek_error_message()) < 1024);
+
+	memset(small, 'x', sizeof small);
+	ek_one_line(small, sizeof small, "\n\n");
+	assert_string_equal(small, "\\x0a");
+	ek_one_line(small, 5, "\t\t");
+	assert_string_equal(small, "\\x09");
+}
+
+static void *fail_elsewhere(void *argument)
+{
+	(void)argument;
+	(void)ek_fail(EK_EIO, "in another thread");
+	return NULL;
+}
+
+static void each_thread_has_its_own_message(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	(void)ek_fail(EK_EDATA, "here");
+	assert_int_equal(pthread_create(&thread, NULL, fail_elsewhere, NULL), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_string_equal(ek_error_message(), "here");
+}
+
+static int fails_in_the_middle(int *steps)
+{
+	int rc;
+
+	EK_TRY(0);
+	++*steps;
+	EK_TRY(ek_fail(EK_ENOTSUP, "stop"));
+	++*steps;
+out:
+	*steps += 10;
+	return rc;
+}
+
+static void try_leaves_through_out_with_the_code(void **state)
+{
+	int steps = 0;
+
+	(void)state;
+	assert_int_equal(fails_in_the_middle(&steps), EK_ENOTSUP);
+	assert_int_equal(steps, 11);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_failure_keeps_its_message_on_one_line),
+		cmocka_unit_test(errno_becomes_text_and_code),
+		cmocka_unit_test(long_messages_are_cut_not_overrun),
+		cmocka_unit_test(each_thread_has_its_own_message),
+		cmocka_unit_test(try_leaves_through_out_with_the_code),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,187 @@
+#include "tests/support/support.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rebalance/base/log.h"
+#include "rebalance/base/threads.h"
+
+struct seen {
+	int infos, warnings;
+	char last[2048];
+	uint64_t done, total;
+	int shown, finished;
+	const char *what, *unit;
+};
+
+static void take_message(void *context, enum ek_log_level level, const char *text)
+{
+	struct seen *seen = context;
+
+	seen->infos += level == EK_LOG_INFO;
+	seen->warnings += level == EK_LOG_WARNING;
+	(void)snprintf(seen->last, sizeof seen->last, "%s", text);
+}
+
+static void take_progress(void *context, const char *what, const char *unit, uint64_t done, uint64_t total,
+                          double seconds, int finished)
+{
+	struct seen *seen = context;
+
+	assert_true(seconds >= 0);
+	/* The count of what is done never goes back. */
+	assert_true(done >= seen->done);
+	seen->what = what;
+	seen->unit = unit;
+	seen->done = done;
+	seen->total = total;
+	seen->shown++;
+	seen->finished += finished;
+}
+
+static void listen(struct seen *seen)
+{
+	const struct ek_log_sink sink = { .message = take_message, .progress = take_progress, .context = seen };
+
+	*seen = (struct seen){ 0 };
+	ek_log_set_sink(&sink);
+}
+
+static void be_deaf(void)
+{
+	ek_log_set_sink(&(struct ek_log_sink){ 0 });
+}
+
+static void without_a_sink_nothing_happens(void **state)
+{
+	(void)state;
+	be_deaf();
+	ek_info("%d", 1);
+	ek_warn("%d", 2);
+	ek_progress_begin("a", "b", 3);
+	ek_progress_add(1);
+	ek_progress_end();
+}
+
+static void messages_reach_the_sink_on_one_line(void **state)
+{
+	struct seen seen;
+	char text[5000];
+
+	(void)state;
+	listen(&seen);
+	ek_info("%s is %d", "a\nb", 7);
+	assert_string_equal(seen.last, "a\\x0ab is 7");
+	ek_warn("careful");
+	assert_string_equal(seen.last, "careful");
+	assert_int_equal(seen.infos, 1);
+	assert_int_equal(seen.warnings, 1);
+	memset(text, '\x1b', sizeof text - 1);
+	text[sizeof text - 1] = 0;
+	ek_warn("%s", text);
+	assert_true(strlen(seen.last) < 1024);
+	be_deaf();
+}
+
+static int add_three(void *context, uint64_t i, int worker)
+{
+	(void)context;
+	(void)i;
+	(void)worker;
+	ek_progress_add(3);
+	return 0;
+}
+
+static void progress_adds_up_over_threads_and_is_shown_now_and_then(void **state)
+{
+	struct seen seen;
+
+	(void)state;
+	listen(&seen);
+	ek_threads_set(8);
+	ek_progress_begin("Counting", "things", 30000);
+	assert_ok(ek_parallel(10000, add_three, NULL));
+	ek_progress_end();
+	ek_threads_set(0);
+	assert_int_equal(seen.done, 30000);
+	assert_int_equal(seen.total, 30000);
+	assert_int_equal(seen.finished, 1);
+	assert_string_equal(seen.what, "Counting");
+	assert_string_equal(seen.unit, "things");
+	/* The first, the last, and one for each 0.2 s that it took: far fewer than the calls. */
+	assert_true(seen.shown >= 2 && seen.shown < 1000);
+
+	seen.done = 0;
+	ek_progress_begin("Again", "things", 0);
+	ek_progress_add(1);
+	ek_progress_end();
+	assert_int_equal(seen.done, 1);
+	be_deaf();
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+	ek_interrupt();
+}
+
+static int check_piece(void *context, uint64_t i, int worker)
+{
+	(void)context;
+	(void)i;
+	(void)worker;
+	return ek_check_interrupt();
+}
+
+/* The wish to stop cannot be taken back, so a child process has it. */
+static void a_signal_interrupts_work(void **state)
+{
+	int status;
+	pid_t child;
+
+	(void)state;
+	assert_ok(ek_check_interrupt());
+	if ((child = fork()) == 0) {
+		int before = ek_check_interrupt();
+
+		(void)signal(SIGUSR1, on_signal);
+		(void)raise(SIGUSR1);
+		_exit(before == 0 && ek_check_interrupt() == EK_EINTERRUPTED &&
+		                      ek_parallel(5, check_piece, NULL) == EK_EINTERRUPTED &&
+		                      strstr(ek_error_message(), "interrupted") != NULL
+		              ? 0
+		              : 1);
+	}
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_ok(ek_check_interrupt());
+}
+
+static void the_clock_never_goes_back(void **state)
+{
+	double last = ek_clock();
+
+	(void)state;
+	for (int i = 0; i < 100000; i++) {
+		const double now = ek_clock();
+
+		assert_true(now >= last);
+		last = now;
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_a_sink_nothing_happens),
+		cmocka_unit_test(messages_reach_the_sink_on_one_line),
+		cmocka_unit_test(progress_adds_up_over_threads_and_is_shown_now_and_then),
+		cmocka_unit_test(a_signal_interrupts_work),
+		cmocka_unit_test(the_clock_never_goes_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

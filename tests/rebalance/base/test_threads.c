@@ -1,0 +1,122 @@
+#include "tests/support/support.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/threads.h"
+
+static const int thread_counts[] = { 1, 2, 3, 16, 64 };
+#define THREAD_COUNTS (sizeof thread_counts / sizeof *thread_counts)
+
+enum { PIECES = 10000 };
+
+struct sums {
+	uint64_t *squares;       /* [PIECES] */
+	atomic_int in_use[1024]; /* per worker */
+	atomic_int overlaps, strangers;
+};
+
+static int square(void *context, uint64_t i, int worker)
+{
+	struct sums *s = context;
+
+	if (worker < 0 || worker >= ek_threads())
+		atomic_fetch_add(&s->strangers, 1);
+	if (atomic_exchange(&s->in_use[worker], 1) != 0)
+		atomic_fetch_add(&s->overlaps, 1);
+	s->squares[i] += i * i + 1;
+	atomic_store(&s->in_use[worker], 0);
+	return 0;
+}
+
+static void every_piece_runs_once_whatever_the_threads(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < THREAD_COUNTS; t++) {
+		struct sums *s = calloc(1, sizeof *s);
+
+		assert_non_null(s);
+		s->squares = calloc(PIECES, sizeof *s->squares);
+		assert_non_null(s->squares);
+		ek_threads_set(thread_counts[t]);
+		assert_int_equal(ek_threads(), thread_counts[t]);
+		assert_ok(ek_parallel(PIECES, square, s));
+		for (uint64_t i = 0; i < PIECES; i++)
+			assert_int_equal(s->squares[i], i * i + 1);
+		assert_int_equal(atomic_load(&s->overlaps), 0);
+		assert_int_equal(atomic_load(&s->strangers), 0);
+		free(s->squares);
+		free(s);
+	}
+	ek_threads_set(0);
+}
+
+static int refuse_from_100(void *context, uint64_t i, int worker)
+{
+	atomic_int *ran = context;
+
+	(void)worker;
+	atomic_fetch_add(ran, 1);
+	return i >= 100 ? ek_fail(EK_EDATA - (int)(i % 2), "piece %llu", (unsigned long long)i) : 0;
+}
+
+static void the_first_failure_stops_the_rest_and_reaches_the_caller(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < THREAD_COUNTS; t++) {
+		const int threads = thread_counts[t];
+		atomic_int ran = 0;
+		char *end;
+		long piece;
+
+		ek_threads_set(threads);
+		(void)ek_fail(EK_EIO, "an older failure");
+		assert_true(ek_parallel(PIECES, refuse_from_100, &ran) < 0);
+		assert_memory_equal(ek_error_message(), "piece ", 6);
+		piece = strtol(ek_error_message() + 6, &end, 10);
+		/* Pieces start in order, so 100 is among those that ran, and it is the lowest that can fail. */
+		assert_int_equal(piece, 100);
+		assert_true(atomic_load(&ran) >= 101 && atomic_load(&ran) <= 100 + threads);
+	}
+	ek_threads_set(1);
+	assert_int_equal(ek_parallel(PIECES, refuse_from_100, &(atomic_int){ 0 }), EK_EDATA);
+	ek_threads_set(0);
+}
+
+static int never(void *context, uint64_t i, int worker)
+{
+	(void)context;
+	(void)i;
+	(void)worker;
+	return EK_EUSAGE;
+}
+
+static void no_pieces_are_no_work(void **state)
+{
+	(void)state;
+	assert_int_equal(ek_parallel(0, never, NULL), 0);
+}
+
+static void the_number_of_threads_stays_in_bounds(void **state)
+{
+	(void)state;
+	ek_threads_set(5000);
+	assert_int_equal(ek_threads(), 1024);
+	ek_threads_set(-3);
+	assert_true(ek_threads() >= 1);
+	ek_threads_set(0);
+	assert_true(ek_threads() >= 1 && ek_threads() <= 1024);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_piece_runs_once_whatever_the_threads),
+		cmocka_unit_test(the_first_failure_stops_the_rest_and_reaches_the_caller),
+		cmocka_unit_test(no_pieces_are_no_work),
+		cmocka_unit_test(the_number_of_threads_stays_in_bounds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
