@@ -1,0 +1,264 @@
+/* What is known about the images, against the clusters. */
+#include "reports/page.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "rebalance/base/error.h"
+
+enum {
+	VALUES = 12,     /* columns of a heat map; the rarer values are joined */
+	ROWS = 60,       /* clusters of a heat map; of more, the smallest and the largest */
+	OPEN_TABLES = 3, /* attributes shown at once; the others open on demand */
+	TAIL_ROWS = 30
+};
+
+static const cJSON *attributes_of(const struct ek_page *page)
+{
+	return cJSON_GetObjectItemCaseSensitive(page->audit, "attributes");
+}
+
+static void agreement_cell(struct ek_html *h, const cJSON *attribute, const char *name)
+{
+	const struct ek_measure m = ek_measure_of(attribute, name);
+
+	ek_html(h, "<td class=\"n\" data-v=\"%.9g\">%s", isfinite(m.value) ? m.value : -1, ek_decimal(m.value, 2).s);
+	if (m.low <= m.high)
+		ek_html(h, " <small>%s\xe2\x80\x93%s</small>", ek_decimal(m.low, 2).s, ek_decimal(m.high, 2).s);
+	ek_html(h, "</td>");
+}
+
+static void agreement(struct ek_page *page)
+{
+	static const char *const names[] = { "Attribute",           "#Values", "#NMI", "#ARI", "#Purity",
+		                             "#Gini of its values", "#Missing" };
+	struct ek_html *h = &page->html;
+	const cJSON *attribute;
+
+	ek_page_table_head(h, "How well the clusters agree with each attribute, with 95\xe2\x80\xaf% intervals", names,
+	                   7);
+	cJSON_ArrayForEach(attribute, attributes_of(page))
+	{
+		const double missing = ek_number_of(attribute, "missing");
+		const struct ek_measure gini =
+			ek_measure_of(cJSON_GetObjectItemCaseSensitive(attribute, "skew"), "gini");
+
+		ek_html(h, "<tr><th scope=\"row\"><bdi>%s</bdi>", attribute->string);
+		if (ek_text_of(attribute, "note", NULL) != NULL)
+			ek_html(h, " <small>%s</small>", ek_text_of(attribute, "note", ""));
+		ek_html(h, "</th><td class=\"n\">%d</td>",
+		        cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(attribute, "values")));
+		agreement_cell(h, attribute, "nmi");
+		agreement_cell(h, attribute, "ari");
+		agreement_cell(h, attribute, "purity");
+		ek_html(h, "<td class=\"n\" data-v=\"%.9g\">%s</td><td class=\"n\" data-v=\"%.0f\">%s</td></tr>",
+		        isfinite(gini.value) ? gini.value : -1, ek_decimal(gini.value, 2).s, missing > 0 ? missing : 0,
+		        ek_count(missing > 0 ? (uint64_t)missing : 0).s);
+	}
+	ek_html(h, "</tbody></table></div>");
+	ek_html(h, "<p class=\"note\">NMI and ARI are 1 when clusters and attribute are the same division and 0 when "
+	           "they have nothing to "
+	           "do with each other. Purity is the share of images that have the commonest value of their cluster; "
+	           "it rises with "
+	           "the number of clusters, so read it beside the others.</p>");
+}
+
+struct tail_value {
+	const cJSON *row;
+	const char *attribute;
+	double ratio;
+	size_t at;
+};
+
+static int more_in_the_tail(const void *a, const void *b)
+{
+	const struct tail_value *x = a, *y = b;
+
+	if (x->ratio < y->ratio || x->ratio > y->ratio)
+		return x->ratio < y->ratio ? 1 : -1;
+	return (x->at > y->at) - (x->at < y->at);
+}
+
+static int tail_values(struct ek_page *page)
+{
+	static const char *const names[] = { "Attribute", "Value", "#Share in the tail", "#Share of all",
+		                             "#Times as common" };
+	struct ek_html *h = &page->html;
+	struct tail_value *found = NULL;
+	const cJSON *attribute, *row;
+	size_t room = 0, count = 0;
+	int rc = 0;
+
+	cJSON_ArrayForEach(attribute, attributes_of(page)) room +=
+		(size_t)cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(attribute, "tail_values"));
+	EK_TRY(ek_alloc(&found, room, sizeof *found));
+	cJSON_ArrayForEach(attribute, attributes_of(page))
+	{
+		cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(attribute, "tail_values"))
+		{
+			const double ratio = ek_number_of(row, "ratio");
+
+			if (isfinite(ratio)) {
+				found[count] = (struct tail_value){ row, attribute->string, ratio, count };
+				count++;
+			}
+		}
+	}
+	if (count == 0)
+		goto out;
+	qsort(found, count, sizeof *found, more_in_the_tail);
+	ek_page_table_head(h, "Values that live in the tail clusters", names, 5);
+	for (size_t i = 0; i < count && i < TAIL_ROWS; i++) {
+		const double tail = ek_number_of(found[i].row, "tail_share"), all = ek_number_of(found[i].row, "share");
+
+		ek_html(h, "<tr><td><bdi>%s</bdi></td><th scope=\"row\"><bdi>%s</bdi></th>", found[i].attribute,
+		        ek_text_of(found[i].row, "value", "?"));
+		ek_html(h, "<td class=\"n\" data-v=\"%.9g\">%s</td><td class=\"n\" data-v=\"%.9g\">%s</td>", tail,
+		        ek_percent(tail).s, all, ek_percent(all).s);
+		ek_html(h, "<td class=\"n\" data-v=\"%.9g\">%s</td></tr>", found[i].ratio,
+		        ek_decimal(found[i].ratio, 1).s);
+	}
+	ek_html(h, "</tbody></table></div>");
+out:
+	free(found);
+	return rc;
+}
+
+struct column {
+	double count;
+	size_t value;
+	const char *name;
+};
+
+static int commoner_first(const void *a, const void *b)
+{
+	const struct column *x = a, *y = b;
+
+	if (x->count < y->count || x->count > y->count)
+		return x->count < y->count ? 1 : -1;
+	return (x->value > y->value) - (x->value < y->value);
+}
+
+/* The values of an attribute, commonest first; a value that is no text is left out. */
+static int columns_of(struct column **columns, size_t *count, const cJSON *attribute)
+{
+	const cJSON *value, *n = cJSON_GetObjectItemCaseSensitive(attribute, "counts");
+	const cJSON *values = cJSON_GetObjectItemCaseSensitive(attribute, "values");
+	int rc = 0;
+
+	*count = 0;
+	EK_TRY(ek_alloc(columns, (size_t)cJSON_GetArraySize(values), sizeof **columns));
+	n = n != NULL ? n->child : NULL;
+	cJSON_ArrayForEach(value, values)
+	{
+		(*columns)[*count] = (struct column){ cJSON_IsNumber(n) ? n->valuedouble : 0, *count,
+			                              cJSON_IsString(value) ? value->valuestring : "?" };
+		++*count;
+		n = n != NULL ? n->next : NULL;
+	}
+	qsort(*columns, *count, sizeof **columns, commoner_first);
+out:
+	return rc;
+}
+
+static void heat_cell(struct ek_html *h, double part, double total)
+{
+	const double share = total > 0 ? part / total : 0;
+
+	if (part > 0)
+		ek_html(h, "<td class=\"h%d\" data-v=\"%.6g\" title=\"%s of %s\">%s</td>", (int)(share * 9.999), share,
+		        ek_decimal(part, 0).s, ek_decimal(total, 0).s, ek_decimal(100 * share, 0).s);
+	else
+		ek_html(h, "<td class=\"h0\" data-v=\"0\"></td>");
+}
+
+/* counts: [values], scratch for one cluster's row */
+static void heat_row(struct ek_page *page, const cJSON *attribute, uint32_t cluster, const struct column *columns,
+                     size_t values, double *counts)
+{
+	const cJSON *row = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(attribute, "by_cluster"), (int)cluster),
+		    *n;
+	struct ek_html *h = &page->html;
+	double total = 0, rest = 0;
+	size_t i = 0;
+
+	for (i = 0; i < values; i++)
+		counts[i] = 0;
+	i = 0;
+	cJSON_ArrayForEach(n, row)
+	{
+		if (i < values) {
+			counts[i] = cJSON_IsNumber(n) ? n->valuedouble : 0;
+			total += counts[i++];
+		}
+	}
+	ek_html(h, "<tr%s><th scope=\"row\" data-v=\"%lu\">", page->clusters[cluster].tail ? " class=\"tail\"" : "",
+	        (unsigned long)cluster);
+	ek_html(h, "<a href=\"#cluster-%lu\">%lu</a></th>", (unsigned long)cluster, (unsigned long)cluster);
+	for (i = 0; i < values; i++) {
+		if (i < VALUES || values == VALUES + 1)
+			heat_cell(h, counts[columns[i].value], total);
+		else
+			rest += counts[columns[i].value];
+	}
+	if (values > VALUES + 1)
+		heat_cell(h, rest, total);
+	ek_html(h, "</tr>");
+}
+
+static int heat_map(struct ek_page *page, const cJSON *attribute)
+{
+	struct ek_html *h = &page->html;
+	struct column *columns = NULL;
+	double *counts = NULL;
+	size_t values = 0;
+	int rc = 0;
+
+	EK_TRY(columns_of(&columns, &values, attribute));
+	EK_TRY(ek_alloc(&counts, values, sizeof *counts));
+	ek_html(h,
+	        "<div class=\"scroll\"><table class=\"sort heat\"><caption>Values of <bdi>%s</bdi> in each cluster, in "
+	        "per cent of the "
+	        "cluster; smallest cluster first",
+	        attribute->string);
+	if (page->k > ROWS)
+		ek_html(h, " (the %d smallest and the %d largest)", ROWS / 2, ROWS / 2);
+	ek_html(h, "</caption><thead><tr><th scope=\"col\">Cluster</th>");
+	for (size_t i = 0; i < values && (i < VALUES || values == VALUES + 1); i++)
+		ek_html(h, "<th scope=\"col\"><bdi>%s</bdi></th>", columns[i].name);
+	if (values > VALUES + 1)
+		ek_html(h, "<th scope=\"col\">%zu others</th>", values - VALUES);
+	ek_html(h, "</tr></thead><tbody>");
+	for (size_t i = 0; i < page->k; i++)
+		if (page->k <= ROWS || i < ROWS / 2 || i >= page->k - ROWS / 2)
+			heat_row(page, attribute, page->descending[page->k - 1 - i], columns, values, counts);
+	ek_html(h, "</tbody></table></div>");
+out:
+	free(columns);
+	free(counts);
+	return rc;
+}
+
+int ek_chapter_attributes(struct ek_page *page)
+{
+	struct ek_html *h = &page->html;
+	const cJSON *attribute;
+	int shown = 0, rc = 0;
+
+	ek_html(h, "<p class=\"intro\">What the data set says about its images was not used for the sorting. Set "
+	           "against the clusters it "
+	           "shows whom the small ones are made of.</p>");
+	EK_TRY(tail_values(page));
+	agreement(page);
+	cJSON_ArrayForEach(attribute, attributes_of(page))
+	{
+		if (shown++ >= OPEN_TABLES)
+			ek_html(h, "<details><summary><bdi>%s</bdi></summary>", attribute->string);
+		EK_TRY(heat_map(page, attribute));
+		if (shown > OPEN_TABLES)
+			ek_html(h, "</details>");
+	}
+	rc = h->rc;
+out:
+	return rc;
+}

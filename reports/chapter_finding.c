@@ -1,0 +1,292 @@
+/* The finding first, in plain words, for someone who does not program. */
+#include "reports/page.h"
+
+#include <math.h>
+
+/* How a Gini coefficient of cluster sizes is called. */
+static const struct {
+	double below;
+	const char *words;
+} gini_words[] = {
+	{ 0.10, "almost even" },
+	{ 0.25, "somewhat uneven" },
+	{ 0.45, "clearly uneven" },
+	{ INFINITY, "very uneven" },
+};
+
+static const char *words_for(double gini)
+{
+	size_t i = 0;
+
+	while (gini >= gini_words[i].below)
+		i++;
+	return gini_words[i].words;
+}
+
+static size_t at_least_one(size_t n)
+{
+	return n > 0 ? n : 1;
+}
+
+static const cJSON *skew_of(const struct ek_page *page)
+{
+	return cJSON_GetObjectItemCaseSensitive(page->audit, "skew");
+}
+
+/* The row of duplicates.json that its groups belong to. */
+static const cJSON *duplicates_row(const struct ek_page *page)
+{
+	const double eps = ek_number_of(page->duplicates, "groups_eps");
+	const cJSON *row;
+
+	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(page->duplicates, "eps"))
+	{
+		if (fabs(ek_number_of(row, "eps") - eps) < 1e-12)
+			return row;
+	}
+	return NULL;
+}
+
+static void headline(struct ek_page *page)
+{
+	const size_t most = at_least_one((page->k + 4) / 8), least = at_least_one((page->k + 2) / 4);
+	struct ek_html *h = &page->html;
+
+	ek_html(h, "<p class=\"eyebrow\">Skew audit");
+	if (page->name != NULL)
+		ek_html(h, " of <bdi>%s</bdi>", page->name);
+	ek_html(h, "</p><h1>");
+	if (page->k < 2) {
+		ek_html(h, "All %s are in one cluster</h1>", ek_number_noun(page->images, "image").s);
+		return;
+	}
+	ek_html(h, "%zu of %s clusters %s <em>%s</em> of the images; ", most, ek_count(page->k).s,
+	        most == 1 ? "holds" : "hold", ek_percent_whole(ek_page_share_of_largest(page, most)).s);
+	if (least == 1)
+		ek_html(h, "the smallest holds ");
+	else
+		ek_html(h, "the %zu smallest hold ", least);
+	ek_html(h, "<em>%s</em></h1>", ek_percent_whole(ek_page_share_of_smallest(page, least)).s);
+	ek_html(h, "<p class=\"lead\">In an even set they would hold %s and %s.",
+	        ek_percent_whole((double)most / (double)page->k).s,
+	        ek_percent_whole((double)least / (double)page->k).s);
+	if (ek_measure_of(skew_of(page), "gini").value >= 0)
+		ek_html(h, " This one is <strong>%s</strong>.", words_for(ek_measure_of(skew_of(page), "gini").value));
+	ek_html(h, "</p>");
+}
+
+static void key_figure(struct ek_html *h, const char *name, const char *value, const char *note)
+{
+	ek_html(h, "<div><dt>%s</dt><dd><b>%s</b><span>%s</span></dd></div>", name, value, note);
+}
+
+static void key_figures(struct ek_page *page)
+{
+	struct ek_html *h = &page->html;
+	const struct ek_measure gini = ek_measure_of(skew_of(page), "gini");
+	const struct ek_measure effective =
+		ek_measure_of(cJSON_GetObjectItemCaseSensitive(skew_of(page), "effective_clusters"), "d1");
+	const double rejected = ek_number_of(page->audit, "rejected");
+	const size_t tail = ek_page_tail_count(page);
+	char note[128];
+
+	ek_html(h, "<dl class=\"figures\">");
+	(void)snprintf(note, sizeof note, "%.60s rejected", ek_count(rejected > 0 ? (uint64_t)rejected : 0).s);
+	key_figure(h, page->has_pictures ? "Images" : "Rows", ek_count(page->images).s,
+	           page->has_pictures ? note : "embeddings");
+	(void)snprintf(note, sizeof note, "%.60s below half an even share", ek_count(tail).s);
+	key_figure(h, "Clusters", ek_count(page->k).s, note);
+	if (gini.value >= 0) {
+		(void)snprintf(note, sizeof note, "95\xe2\x80\xaf%% interval %.30s\xe2\x80\x93%.30s",
+		               ek_decimal(gini.low, 2).s, ek_decimal(gini.high, 2).s);
+		key_figure(h, "Gini coefficient", ek_decimal(gini.value, 2).s,
+		           gini.low <= gini.high ? note : "0 = equal, 1 = all in one");
+	}
+	if (effective.value >= 0) {
+		(void)snprintf(note, sizeof note, "equal clusters would be as varied as these %.30s",
+		               ek_count(page->k).s);
+		key_figure(h, "Effective clusters", ek_decimal(effective.value, 1).s, note);
+	}
+	if (page->stability != NULL) {
+		const struct ek_measure ari =
+			ek_measure_of(cJSON_GetObjectItemCaseSensitive(
+					      cJSON_GetObjectItemCaseSensitive(page->stability, "pairwise"), "ari"),
+		                      "mean");
+		(void)snprintf(note, sizeof note, "agreement of repeated runs %.30s of 1", ek_decimal(ari.value, 2).s);
+		key_figure(h, "Clusters are", ek_text_of(page->stability, "verdict", "\xe2\x80\x93"), note);
+	}
+	ek_html(h, "</dl>");
+}
+
+static void what_was_found(struct ek_page *page)
+{
+	struct ek_html *h = &page->html;
+	const size_t tail = ek_page_tail_count(page);
+	size_t smallest = page->k;
+	const struct ek_cluster_facts *largest = &page->clusters[page->descending[0]], *least;
+
+	while (smallest > 1 && page->clusters[page->descending[smallest - 1]].size == 0)
+		smallest--;
+	least = &page->clusters[page->descending[smallest - 1]];
+	ek_html(h,
+	        "<section><h2>What was found</h2><p>%s were sorted into %s: sets that look alike to the computer. No "
+	        "labels "
+	        "were used. ",
+	        ek_number_noun(page->images, page->has_pictures ? "image" : "row").s,
+	        ek_number_noun(page->k, "cluster").s);
+	ek_html(h,
+	        "An even share would be %s for each. The largest, <a href=\"#cluster-%lu\">cluster %lu</a>, holds %s; ",
+	        ek_percent(1 / (double)page->k).s, (unsigned long)page->descending[0],
+	        (unsigned long)page->descending[0], ek_percent(largest->share).s);
+	ek_html(h, "the smallest, <a href=\"#cluster-%lu\">cluster %lu</a>, holds %s",
+	        (unsigned long)page->descending[smallest - 1], (unsigned long)page->descending[smallest - 1],
+	        ek_percent(least->share).s);
+	if (least->size > 0)
+		ek_html(h, ": the largest is %s times as big",
+		        ek_decimal((double)largest->size / (double)least->size,
+		                   largest->size / least->size < 10 ? 1 : 0)
+		                .s);
+	ek_html(h, ".</p><p>");
+	if (tail == 0)
+		ek_html(h, "No cluster holds less than half of an even share.");
+	else
+		ek_html(h,
+		        "%s hold%s less than half of an even share, together %s of all. They are called the "
+		        "<strong>tail</strong> "
+		        "here.",
+		        ek_number_noun(tail, "cluster").s, tail == 1 ? "s" : "",
+		        ek_percent(ek_page_share_of_smallest(page, tail)).s);
+	if (smallest < page->k)
+		ek_html(h, " %zu of them hold%s no image at all.", page->k - smallest,
+		        page->k - smallest == 1 ? "s" : "");
+	ek_html(h, "</p></section>");
+}
+
+static void how_sure(struct ek_page *page)
+{
+	static const struct {
+		const char *verdict, *words;
+	} meanings[] = {
+		{ "stable", "came out nearly the same. You can rely on single clusters, too." },
+		{ "partly stable",
+		  "came out the same in part. Rely on the clusters marked as firm below; take the others as a rough "
+		  "guide." },
+		{ "unstable",
+		  "came out quite differently. Do not read much into a single cluster; how uneven the whole is, is "
+		  "surer than which cluster is small." },
+	};
+	struct ek_html *h = &page->html;
+	const struct ek_measure gini = ek_measure_of(skew_of(page), "gini");
+	const char *verdict = ek_text_of(page->stability, "verdict", "");
+	const double rejected = ek_number_of(page->audit, "rejected");
+
+	ek_html(h, "<section><h2>How sure it is</h2><p>");
+	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
+		if (strcmp(verdict, meanings[i].verdict) == 0)
+			ek_html(h, "The sorting was repeated from other random starts and %s ", meanings[i].words);
+	if (page->stability == NULL)
+		ek_html(h, "Whether the sorting comes out the same when it is repeated has not been measured yet. ");
+	ek_html(h, "</p><p>");
+	if (gini.low <= gini.high)
+		ek_html(h,
+		        "The Gini coefficient (0 when all clusters are equal, near 1 when one holds everything) is %s; "
+		        "with 95 %% "
+		        "confidence between %s and %s for data like these. ",
+		        ek_decimal(gini.value, 2).s, ek_decimal(gini.low, 2).s, ek_decimal(gini.high, 2).s);
+	if (rejected > 0)
+		ek_html(h, "%s could not be read and %s not counted.", ek_number_noun((uint64_t)rejected, "file").s,
+		        rejected > 1 ? "are" : "is");
+	ek_html(h, "</p></section>");
+}
+
+/* The attribute value that the tail holds most out of proportion. */
+static void tail_value(struct ek_page *page)
+{
+	const cJSON *attribute, *row, *best = NULL;
+	const char *best_attribute = NULL;
+	double best_ratio = 1.2;
+
+	cJSON_ArrayForEach(attribute, cJSON_GetObjectItemCaseSensitive(page->audit, "attributes"))
+	{
+		cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(attribute, "tail_values"))
+		{
+			if (ek_number_of(row, "ratio") > best_ratio) {
+				best_ratio = ek_number_of(row, "ratio");
+				best = row;
+				best_attribute = attribute->string;
+			}
+		}
+	}
+	if (best == NULL || ek_page_tail_count(page) == 0)
+		return;
+	ek_html(&page->html,
+	        "<p>The tail is not a cross-section: images with %s <bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi> are %s times "
+	        "as "
+	        "common there as in the whole set (%s against %s).</p>",
+	        best_attribute, ek_text_of(best, "value", "?"), ek_decimal(best_ratio, 1).s,
+	        ek_percent(ek_number_of(best, "tail_share")).s, ek_percent(ek_number_of(best, "share")).s);
+}
+
+static void what_it_means(struct ek_page *page)
+{
+	struct ek_html *h = &page->html;
+	const cJSON *row = duplicates_row(page);
+	const double copies = ek_number_of(row, "greedy_removed");
+
+	ek_html(h, "<section><h2>What it means</h2><p>Whoever learns from these images as they are, person or program, "
+	           "sees "
+	           "the large clusters again and again and the small ones rarely, and will know them less well.</p>");
+	tail_value(page);
+	if (copies > 0 && page->images > 0)
+		ek_html(h, "<p>%s (%s) are near copies of another one.</p>",
+		        ek_number_noun((uint64_t)copies, "image").s, ek_percent(copies / (double)page->images).s);
+	ek_html(h, "<p>A cluster is what the computer takes for alike, which need not be what matters to you. The "
+	           "sorting tends to "
+	           "split big groups and join small ones, so the true imbalance can be larger than it looks "
+	           "here.</p></section>");
+}
+
+static void what_next(struct ek_page *page)
+{
+	struct ek_html *h = &page->html;
+	const double copies = ek_number_of(duplicates_row(page), "greedy_removed");
+	const size_t tail = ek_page_tail_count(page);
+
+	ek_html(h, "<section><h2>What you could do next</h2><ol>");
+	ek_html(h,
+	        tail > 0 ? "<li>Look at <a href=\"#clusters\">the tail clusters</a>: are they people or things that "
+	                   "matter, "
+	                   "or only odd pictures?</li>"
+	                   "<li>If they matter, collect more images like them, or even out the set before anything is "
+	                   "trained "
+	                   "on it.</li>"
+	                 : "<li>Look at <a href=\"#clusters\">the smallest clusters</a>: is anything missing that you "
+	                   "expected to see?</li>");
+	if (copies >= 0.005 * (double)page->images && copies > 0)
+		ek_html(h, "<li>Remove the <a href=\"#duplicates\">near copies</a>: they count the same thing "
+		           "twice.</li>");
+	if (strcmp(ek_text_of(page->stability, "verdict", ""), "unstable") == 0)
+		ek_html(h, "<li>Repeat the audit with fewer clusters or another encoder before acting on a single "
+		           "cluster.</li>");
+	if (cJSON_GetObjectItemCaseSensitive(page->audit, "attributes") == NULL ||
+	    cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(page->audit, "attributes")) == 0)
+		ek_html(h, "<li>If you know something about each image (a place, a group, a source), add it as an "
+		           "attribute: the "
+		           "audit then says whom the tail is made of.</li>");
+	ek_html(h, "<li>Show this page to somebody who knows where the images come from.</li></ol></section>");
+}
+
+int ek_chapter_finding(struct ek_page *page)
+{
+	headline(page);
+	key_figures(page);
+	if (page->k >= 2) {
+		ek_html(&page->html, "<div class=\"answers\">");
+		what_was_found(page);
+		how_sure(page);
+		what_it_means(page);
+		what_next(page);
+		ek_html(&page->html, "</div>");
+	}
+	return page->html.rc;
+}

@@ -1,0 +1,272 @@
+/* How sure it is, all measures, and what the page was made from. */
+#include "reports/page.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "rebalance/base/error.h"
+#include "reports/svg.h"
+
+static void score_cells(struct ek_html *h, const cJSON *row)
+{
+	static const char *const names[] = { "ari", "nmi" };
+
+	for (size_t i = 0; i < 2; i++) {
+		const double x = ek_number_of(row, names[i]);
+
+		ek_html(h, "<td class=\"n\" data-v=\"%.9g\">%s</td>", isfinite(x) ? x : -1, ek_decimal(x, 3).s);
+	}
+	ek_html(h, "</tr>");
+}
+
+static void agreements(struct ek_page *page)
+{
+	static const struct {
+		const char *list, *key, *caption, *column;
+	} tables[] = {
+		{ "seeds", "seed", "Sorted again from other random starts", "Seed" },
+		{ "k_variants", "k", "Sorted into fewer or more clusters", "Clusters" },
+		{ "encoders", "encoder", "Seen through other encoders", "Encoder" },
+	};
+	struct ek_html *h = &page->html;
+
+	ek_html(h, "<div class=\"columns\">");
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+		const cJSON *list = cJSON_GetObjectItemCaseSensitive(page->stability, tables[i].list), *row;
+		const char *const names[] = { tables[i].column, "#ARI", "#NMI" };
+
+		if (cJSON_GetArraySize(list) == 0)
+			continue;
+		ek_page_table_head(h, tables[i].caption, names, 3);
+		cJSON_ArrayForEach(row, list)
+		{
+			const char *text = ek_text_of(row, tables[i].key, NULL);
+
+			ek_html(h, "<tr><th scope=\"row\">%s</th>",
+			        text != NULL ? text : ek_decimal(ek_number_of(row, tables[i].key), 0).s);
+			score_cells(h, row);
+		}
+		ek_html(h, "</tbody></table></div>");
+	}
+	ek_html(h, "</div>");
+}
+
+static void firm_clusters(struct ek_page *page)
+{
+	size_t measured = 0, firm = 0, loose = 0;
+
+	for (size_t i = 0; i < page->k; i++) {
+		measured += page->clusters[i].jaccard >= 0;
+		firm += page->clusters[i].jaccard >= 0.75;
+		loose += page->clusters[i].jaccard < 0.5;
+	}
+	if (measured > 0)
+		ek_html(&page->html,
+		        "<p><b>%zu of %s clusters are firm</b>: at least three quarters of each come back together "
+		        "when the sorting is "
+		        "repeated (Jaccard index 0.75). %zu %s loose (below 0.5).</p>",
+		        firm, ek_number_noun(measured, "").s, loose, loose == 1 ? "is" : "are");
+}
+
+static int k_curve(struct ek_page *page)
+{
+	const cJSON *automatic = cJSON_GetObjectItemCaseSensitive(page->clusters_json, "auto"), *row;
+	const cJSON *curve = cJSON_GetObjectItemCaseSensitive(automatic, "curve");
+	const size_t room = (size_t)cJSON_GetArraySize(curve);
+	struct ek_html *h = &page->html;
+	double *x = NULL, *y = NULL;
+	size_t count = 0;
+	int rc = 0;
+
+	if (!cJSON_IsObject(automatic))
+		return 0;
+	EK_TRY(ek_alloc(&x, room, sizeof *x));
+	EK_TRY(ek_alloc(&y, room, sizeof *y));
+	cJSON_ArrayForEach(row, curve)
+	{
+		x[count] = ek_number_of(row, "k");
+		y[count] = ek_number_of(row, "stability");
+		count += x[count] >= 1 && isfinite(y[count]) && (count == 0 || x[count] > x[count - 1]);
+	}
+	ek_html(h, "<h3>How the number of clusters was chosen</h3><p>%s</p>", ek_text_of(automatic, "reason", ""));
+	if (count > 0) {
+		ek_html(h, "<figure class=\"narrow\">");
+		ek_svg_curve(h, x, y, count, ek_number_of(automatic, "chosen"),
+		             "Stability for each number of clusters tried", "number of clusters");
+		ek_html(h, "<figcaption>Stability (1: always the same clusters) for each number "
+		           "tried.</figcaption></figure>");
+	}
+out:
+	free(x);
+	free(y);
+	return rc;
+}
+
+int ek_chapter_certainty(struct ek_page *page)
+{
+	struct ek_html *h = &page->html;
+	int rc = 0;
+
+	if (page->stability != NULL) {
+		const cJSON *pairwise = cJSON_GetObjectItemCaseSensitive(page->stability, "pairwise");
+		const cJSON *ari = cJSON_GetObjectItemCaseSensitive(pairwise, "ari");
+
+		ek_html(h,
+		        "<p class=\"intro\">The clusters are <b>%s</b>: repeated from other random starts, two "
+		        "sortings agree with an adjusted Rand "
+		        "index of %s on average and %s at worst (1: the same; 0: no more than chance).</p>",
+		        ek_text_of(page->stability, "verdict", "not judged"),
+		        ek_decimal(ek_number_of(ari, "mean"), 2).s, ek_decimal(ek_number_of(ari, "min"), 2).s);
+		firm_clusters(page);
+		agreements(page);
+	} else {
+		ek_html(h, "<p class=\"intro\">Stability has not been measured for this run.</p>");
+	}
+	EK_TRY(k_curve(page));
+	ek_html(h, "<p class=\"note\">Intervals: 95 %%, Wilson's for shares, a bootstrap over the images for the other "
+	           "measures. They say how much a "
+	           "number would move with another sample of the same kind; they do not say whether the clusters are "
+	           "the right ones.</p>");
+	rc = h->rc;
+out:
+	return rc;
+}
+
+static void measure_row(struct ek_html *h, const char *name, struct ek_measure m, int places, const char *meaning)
+{
+	if (!isfinite(m.value))
+		return;
+	ek_html(h, "<tr><th scope=\"row\">%s</th><td class=\"n\">%s</td><td class=\"n\">", name,
+	        ek_decimal(m.value, places).s);
+	if (m.low <= m.high)
+		ek_html(h, "%s\xe2\x80\x93%s", ek_decimal(m.low, places).s, ek_decimal(m.high, places).s);
+	ek_html(h, "</td><td>%s</td></tr>", meaning);
+}
+
+int ek_chapter_measures(struct ek_page *page)
+{
+	static const struct {
+		const char *member, *name, *meaning;
+		int places;
+	} measures[] = {
+		{ "gini", "Gini coefficient", "0: all clusters equal; (K \xe2\x88\x92 1) / K: one holds everything",
+		  3 },
+		{ "gini_normalised", "Gini, normalised", "the same, scaled so that 1 is the worst case", 3 },
+		{ "normalised_entropy", "Normalised entropy", "1: all equal; 0: one holds everything", 3 },
+		{ "kl_to_uniform", "KL to uniform", "nats that an even set would be away; 0: even", 3 },
+		{ "imbalance_ratio", "Imbalance ratio", "largest over smallest cluster that is not empty", 1 },
+		{ "top_share", "Top share", "part of the images in the largest tenth of the clusters", 3 },
+		{ "cv", "Coefficient of variation", "standard deviation of the sizes over their mean", 3 },
+		{ "chi_square", "Chi-square against even", "grows with the number of images: read the effect size", 1 },
+		{ "effect_size", "Effect size w", "0.1 small, 0.3 medium, 0.5 large (Cohen)", 3 },
+	};
+	static const struct {
+		const char *member, *name, *meaning;
+	} numbers[] = {
+		{ "d0", "Clusters that are not empty", "Hill number of order 0" },
+		{ "d1", "Effective clusters", "equal clusters with the same entropy (order 1)" },
+		{ "d2", "Effective clusters, order 2", "weighs large clusters more: 1 / sum of squared shares" },
+		{ "dinf", "Effective clusters, order \xe2\x88\x9e", "1 / largest share" },
+	};
+	static const char *const names[] = { "Measure", "#Value", "#95\xe2\x80\xaf% interval", "Meaning" };
+	const cJSON *skew = cJSON_GetObjectItemCaseSensitive(page->audit, "skew");
+	const cJSON *effective = cJSON_GetObjectItemCaseSensitive(skew, "effective_clusters");
+	struct ek_html *h = &page->html;
+
+	ek_page_table_head(h, "How uneven the cluster sizes are", names, 4);
+	for (size_t i = 0; i < sizeof measures / sizeof *measures; i++)
+		measure_row(h, measures[i].name, ek_measure_of(skew, measures[i].member), measures[i].places,
+		            measures[i].meaning);
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		measure_row(h, numbers[i].name, ek_measure_of(effective, numbers[i].member), 2, numbers[i].meaning);
+	ek_html(h, "</tbody></table></div>");
+	return h->rc;
+}
+
+static void fact(struct ek_html *h, const char *name, const char *value)
+{
+	if (value != NULL && value[0] != 0)
+		ek_html(h, "<div><dt>%s</dt><dd><bdi>%s</bdi></dd></div>", name, value);
+}
+
+static void count_fact(struct ek_html *h, const char *name, double value)
+{
+	if (value >= 0)
+		fact(h, name, ek_decimal(value, 0).s);
+}
+
+/* Members of embeddings.json that are texts or numbers, under their own names. */
+static void embedding_facts(struct ek_page *page)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, page->embeddings)
+	{
+		if (cJSON_IsString(item))
+			fact(&page->html, item->string, item->valuestring);
+		else if (cJSON_IsNumber(item))
+			ek_html(&page->html, "<div><dt>%s</dt><dd>%g</dd></div>", item->string, item->valuedouble);
+	}
+}
+
+static void steps(struct ek_page *page)
+{
+	static const char *const step_names[] = { "scan", "embed", "cluster", "stability", "duplicates", "audit" };
+	const char *const names[] = { "Step", "Evenkeel", "#Method version", "#Time", "#Memory" };
+	struct ek_html *h = &page->html;
+
+	ek_page_table_head(h, "Steps", names, page->options.times ? 5 : 3);
+	for (size_t i = 0; i < sizeof step_names / sizeof *step_names; i++) {
+		const cJSON *step = ek_run_recorded(page->run, step_names[i]);
+		const double seconds = ek_number_of(step, "seconds");
+		const double memory = ek_number_of(cJSON_GetObjectItemCaseSensitive(step, "counts"), "memory_peak");
+
+		if (step == NULL)
+			continue;
+		ek_html(h, "<tr><th scope=\"row\">%s</th><td>%s</td><td class=\"n\">%s</td>", step_names[i],
+		        ek_text_of(step, "evenkeel", "\xe2\x80\x93"), ek_decimal(ek_number_of(step, "version"), 0).s);
+		if (page->options.times)
+			ek_html(h, "<td class=\"n\" data-v=\"%.3f\">%s</td><td class=\"n\" data-v=\"%.0f\">%s</td>",
+			        seconds > 0 ? seconds : 0, ek_duration(seconds).s, memory > 0 ? memory : 0,
+			        memory > 0 ? ek_bytes((uint64_t)memory).s : "\xe2\x80\x93");
+		ek_html(h, "</tr>");
+	}
+	ek_html(h, "</tbody></table></div>");
+	if (!page->options.times)
+		ek_html(h, "<p class=\"note\">When each step ran and how long it took is in run.json: this page holds "
+		           "only what is the same each time.</p>");
+}
+
+int ek_chapter_origin(struct ek_page *page)
+{
+	struct ek_html *h = &page->html;
+	const cJSON *method = cJSON_GetObjectItemCaseSensitive(page->audit, "method"), *c = page->clusters_json;
+	const cJSON *spherical = cJSON_GetObjectItemCaseSensitive(c, "spherical");
+	const double subsample = ek_number_of(c, "subsample");
+
+	ek_html(h, "<dl class=\"facts origin\">");
+	fact(h, "Data set", page->name);
+	fact(h, page->has_pictures ? "Images" : "Rows", ek_count(page->images).s);
+	count_fact(h, "Rejected files", ek_number_of(page->audit, "rejected"));
+	fact(h, "Encoder", ek_text_of(method, "encoder", NULL));
+	count_fact(h, "Clusters (K)", (double)page->k);
+	count_fact(h, "Seed", ek_number_of(method, "seed"));
+	count_fact(h, "Bootstrap samples", ek_number_of(method, "bootstrap"));
+	fact(h, "k-means start", ek_text_of(c, "init", NULL));
+	count_fact(h, "k-means iterations", ek_number_of(c, "iterations"));
+	count_fact(h, "k-means restarts", ek_number_of(c, "redo"));
+	if (cJSON_IsBool(spherical))
+		fact(h, "Spherical", cJSON_IsTrue(spherical) ? "yes (cosine distance)" : "no (Euclidean distance)");
+	if (subsample > 0)
+		fact(h, "Images used to place the clusters",
+		     subsample < (double)page->images ? ek_decimal(subsample, 0).s : "all");
+	fact(h, "Evenkeel", ek_text_of(method, "evenkeel", NULL));
+	ek_html(h, "</dl>");
+	if (page->embeddings != NULL) {
+		ek_html(h, "<h3>Embeddings</h3><dl class=\"facts origin\">");
+		embedding_facts(page);
+		ek_html(h, "</dl>");
+	}
+	steps(page);
+	return h->rc;
+}

@@ -1,0 +1,312 @@
+#include "reports/page.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+
+int ek_page_has(const struct ek_page *page, const char *name)
+{
+	char *path = NULL;
+	const int there = ek_run_file(&path, page->run, name) == 0 && ek_file_exists(path);
+
+	free(path);
+	return there;
+}
+
+double ek_number_of(const cJSON *object, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	return cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
+}
+
+const char *ek_text_of(const cJSON *object, const char *name, const char *otherwise)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+
+	return text == NULL ? otherwise : text;
+}
+
+static struct ek_measure measure_from(const cJSON *item)
+{
+	struct ek_measure m = { NAN, NAN, NAN };
+	const cJSON *interval = cJSON_GetObjectItemCaseSensitive(item, "ci95");
+
+	if (cJSON_IsNumber(item))
+		m.value = item->valuedouble;
+	else if (cJSON_IsObject(item))
+		m.value = ek_number_of(item, "value");
+	if (cJSON_IsArray(interval) && cJSON_GetArraySize(interval) == 2) {
+		m.low = cJSON_GetNumberValue(interval->child);
+		m.high = cJSON_GetNumberValue(interval->child->next);
+	}
+	return m;
+}
+
+struct ek_measure ek_measure_of(const cJSON *object, const char *name)
+{
+	return measure_from(cJSON_GetObjectItemCaseSensitive(object, name));
+}
+
+struct ek_words ek_measure_words(struct ek_measure m, int places)
+{
+	struct ek_words w = ek_decimal(m.value, places);
+
+	if (m.low <= m.high)
+		(void)snprintf(w.s, sizeof w.s, "%.16s (%.16s\xe2\x80\x93%.16s)", ek_decimal(m.value, places).s,
+		               ek_decimal(m.low, places).s, ek_decimal(m.high, places).s);
+	return w;
+}
+
+struct ek_words ek_number_noun(uint64_t n, const char *noun)
+{
+	struct ek_words w;
+
+	(void)snprintf(w.s, sizeof w.s, "%.28s %.30s%s", ek_count(n).s, noun, n == 1 ? "" : "s");
+	return w;
+}
+
+static int load_documents(struct ek_page *page)
+{
+	const struct {
+		const char *name;
+		cJSON **document;
+	} documents[] = {
+		{ "audit.json", &page->audit },
+		{ "clusters/clusters.json", &page->clusters_json },
+		{ "clusters/duplicates.json", &page->duplicates },
+		{ "clusters/map.json", &page->map },
+		{ "clusters/stability.json", &page->stability },
+		{ "embeddings.json", &page->embeddings },
+	};
+	char *path = NULL;
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
+		if (!ek_page_has(page, documents[i].name))
+			continue;
+		free(path);
+		path = NULL;
+		EK_TRY(ek_run_file(&path, page->run, documents[i].name));
+		EK_TRY(ek_json_load(documents[i].document, path));
+	}
+out:
+	free(path);
+	return rc;
+}
+
+struct ranked {
+	uint64_t size;
+	uint32_t cluster;
+};
+
+static int larger_first(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+
+	if (x->size != y->size)
+		return x->size < y->size ? 1 : -1;
+	return (x->cluster > y->cluster) - (x->cluster < y->cluster);
+}
+
+static int order(struct ek_page *page)
+{
+	struct ranked *ranked = NULL;
+	int rc = 0;
+
+	EK_TRY(ek_alloc(&page->descending, page->k, sizeof *page->descending));
+	EK_TRY(ek_alloc(&page->style, page->k, sizeof *page->style));
+	EK_TRY(ek_alloc(&ranked, page->k, sizeof *ranked));
+	for (size_t i = 0; i < page->k; i++)
+		ranked[i] = (struct ranked){ page->clusters[i].size, (uint32_t)i };
+	qsort(ranked, page->k, sizeof *ranked, larger_first);
+	for (size_t i = 0; i < page->k; i++) {
+		page->descending[i] = ranked[i].cluster;
+		page->style[ranked[i].cluster] = i;
+	}
+out:
+	free(ranked);
+	return rc;
+}
+
+/* Sizes from either document; shares, intervals, stability and neighbours where they are. */
+static int load_clusters(struct ek_page *page)
+{
+	const cJSON *audit = cJSON_GetObjectItemCaseSensitive(page->audit, "clusters"), *item;
+	const cJSON *sizes = cJSON_GetObjectItemCaseSensitive(audit != NULL ? audit : page->clusters_json, "sizes");
+	double total = 0;
+	size_t i = 0;
+	int rc = 0;
+
+	page->k = cJSON_IsArray(sizes) ? (size_t)cJSON_GetArraySize(sizes) : 0;
+	EK_TRY(ek_alloc(&page->clusters, page->k, sizeof *page->clusters));
+	cJSON_ArrayForEach(item, sizes)
+	{
+		const double size = cJSON_GetNumberValue(item);
+
+		if (!(size >= 0 && size < 9e15)) {
+			rc = ek_fail(EK_EDATA, "%s/audit.json: cluster %zu has no size", ek_run_path(page->run), i);
+			goto out;
+		}
+		total += size;
+		page->clusters[i++] = (struct ek_cluster_facts){
+			.size = (uint64_t)size, .share = size, .low = NAN, .high = NAN, .jaccard = NAN, .nearest = -1
+		};
+	}
+	for (i = 0; i < page->k; i++) {
+		page->clusters[i].share /= total > 0 ? total : 1;
+		page->clusters[i].tail = page->clusters[i].share < 0.5 / (double)page->k;
+	}
+	page->images = (uint64_t)total;
+	i = 0;
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(audit, "shares"))
+	{
+		const struct ek_measure m = measure_from(item);
+
+		if (i >= page->k)
+			break;
+		page->clusters[i].low = m.low;
+		page->clusters[i++].high = m.high;
+	}
+	i = 0;
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(page->clusters_json, "nearest_center"))
+	{
+		const double nearest = cJSON_GetNumberValue(item);
+
+		if (i >= page->k)
+			break;
+		page->clusters[i++].nearest = nearest >= 0 && nearest < (double)page->k ? (int64_t)nearest : -1;
+	}
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(page->stability, "clusters"))
+	{
+		const double cluster = ek_number_of(item, "cluster");
+
+		if (cluster >= 0 && cluster < (double)page->k)
+			page->clusters[(size_t)cluster].jaccard = ek_number_of(item, "jaccard");
+	}
+	EK_TRY(order(page));
+out:
+	return rc;
+}
+
+/* The folder or file that was scanned, without its path. */
+static int load_name(struct ek_page *page)
+{
+	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(page->run, "scan"), "counts");
+	const char *root = ek_text_of(counts, "root", NULL), *slash;
+
+	if (root == NULL || root[0] == 0)
+		return 0;
+	slash = strrchr(root, '/');
+	return ek_copy_string(&page->name, slash != NULL && slash[1] != 0 ? slash + 1 : root);
+}
+
+int ek_page_open(struct ek_page *page, struct ek_run *run, const struct ek_report_options *options)
+{
+	int rc = 0;
+
+	*page = (struct ek_page){ .run = run };
+	if (options != NULL)
+		page->options = *options;
+	if (page->options.picture_bytes == 0)
+		page->options.picture_bytes = 6000000;
+	page->group_images = 6;
+	page->has_pictures = ek_page_has(page, "images.jsonl");
+	EK_TRY(load_documents(page));
+	EK_TRY(load_clusters(page));
+	EK_TRY(load_name(page));
+out:
+	return rc;
+}
+
+void ek_page_close(struct ek_page *page)
+{
+	cJSON_Delete(page->audit);
+	cJSON_Delete(page->clusters_json);
+	cJSON_Delete(page->map);
+	cJSON_Delete(page->stability);
+	cJSON_Delete(page->duplicates);
+	cJSON_Delete(page->embeddings);
+	free(page->clusters);
+	free(page->descending);
+	free(page->style);
+	free(page->name);
+	ek_picks_release(&page->picks);
+	ek_pictures_release(&page->pictures);
+	ek_html_release(&page->html);
+	*page = (struct ek_page){ 0 };
+}
+
+int64_t ek_page_shown(const struct ek_page *page, size_t i)
+{
+	const size_t smallest = page->k <= EK_PAGE_CARDS ? page->k : EK_PAGE_CARDS * 7 / 10;
+
+	if (i < smallest)
+		return page->descending[page->k - 1 - i];
+	if (page->k <= EK_PAGE_CARDS || i >= EK_PAGE_CARDS)
+		return -1;
+	return page->descending[EK_PAGE_CARDS - 1 - i];
+}
+
+double ek_page_share_of_largest(const struct ek_page *page, size_t m)
+{
+	double share = 0;
+
+	for (size_t i = 0; i < m && i < page->k; i++)
+		share += page->clusters[page->descending[i]].share;
+	return share;
+}
+
+double ek_page_share_of_smallest(const struct ek_page *page, size_t m)
+{
+	double share = 0;
+
+	for (size_t i = 0; i < m && i < page->k; i++)
+		share += page->clusters[page->descending[page->k - 1 - i]].share;
+	return share;
+}
+
+size_t ek_page_tail_count(const struct ek_page *page)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < page->k; i++)
+		count += (size_t)page->clusters[i].tail;
+	return count;
+}
+
+void ek_page_picture(struct ek_page *page, uint64_t id)
+{
+	const struct ek_picture *p = ek_pictures_find(&page->pictures, id);
+	struct ek_html *h = &page->html;
+
+	if (p == NULL || p->jpeg.size == 0) {
+		ek_html(h, "<span class=\"gone\" role=\"img\" aria-label=\"%s, can no longer be read\"></span>",
+		        p == NULL ? "picture" : p->file_name);
+		return;
+	}
+	ek_html(h, "<img width=\"%lu\" height=\"%lu\" loading=\"lazy\" alt=\"%s\" title=\"%s", (unsigned long)p->side,
+	        (unsigned long)p->side, p->file_name, p->file_name);
+	if (p->label != NULL)
+		ek_html(h, " (%s)", p->label);
+	ek_html(h, "\" src=\"data:image/jpeg;base64,");
+	ek_html_base64(h, p->jpeg.data, p->jpeg.size);
+	ek_html(h, "\">");
+}
+
+void ek_page_table_head(struct ek_html *h, const char *caption, const char *const *names, size_t count)
+{
+	ek_html(h, "<div class=\"scroll\"><table class=\"sort\"><caption>%s</caption><thead><tr>", caption);
+	for (size_t i = 0; i < count; i++) {
+		const int number = names[i][0] == '#';
+
+		ek_html(h, number ? "<th scope=\"col\" class=\"n\">%s</th>" : "<th scope=\"col\">%s</th>",
+		        names[i] + number);
+	}
+	ek_html(h, "</tr></thead><tbody>");
+}

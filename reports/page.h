@@ -1,0 +1,92 @@
+/*
+ * What the chapters of a report share: the documents of the run, the facts every chapter needs, the pictures, and the
+ * text so far. Internal to reports/.
+ *
+ * A document that is not there is NULL; a member that is not there is left out of the page, so that a run made by an
+ * older or newer version still gives a report.
+ */
+#ifndef EK_REPORTS_PAGE_H
+#define EK_REPORTS_PAGE_H
+
+#include "rebalance/io/npy.h"
+#include "rebalance/io/run.h"
+#include "reports/html.h"
+#include "reports/picks.h"
+#include "reports/report.h"
+#include "reports/thumbnails.h"
+
+struct ek_cluster_facts {
+	uint64_t size;
+	double share, low, high; /* interval NaN if none */
+	double jaccard;          /* NaN if not measured */
+	int64_t nearest;         /* the nearest other cluster, or −1 */
+	int tail;                /* holds less than half of an even share */
+};
+
+struct ek_page {
+	struct ek_run *run;
+	struct ek_report_options options;
+	struct ek_html html;
+
+	cJSON *audit, *clusters_json, *map, *stability, *duplicates, *embeddings;
+
+	uint64_t images;
+	size_t k;                          /* 0 without clusters */
+	struct ek_cluster_facts *clusters; /* [k] */
+	uint32_t *descending;              /* [k] clusters, largest first, ties by number */
+	size_t *style;                     /* [k] marker of each cluster on the map: its place in `descending` */
+	int has_pictures;                  /* 0 for a run of embeddings alone */
+	char *name;                        /* of the data set, or NULL */
+
+	struct ek_picks picks;       /* images of each cluster */
+	struct ek_pictures pictures; /* thumbnails of all images that the page shows */
+	size_t group_images;         /* pictures of each group of near-duplicates */
+};
+
+int ek_page_open(struct ek_page *page, struct ek_run *run, const struct ek_report_options *options);
+/* Choose and make the pictures (pictures.c). */
+int ek_page_pictures(struct ek_page *page);
+void ek_page_close(struct ek_page *page);
+/* Is RUN/name there? */
+int ek_page_has(const struct ek_page *page, const char *name);
+
+/* Cards are shown for all clusters, or for the smallest and the largest when there are more than this. */
+enum { EK_PAGE_CARDS = 1000, EK_PAGE_CARDS_OPEN = 60, EK_PAGE_GROUPS = 24 };
+/* The i-th cluster to show, smallest first; −1 past the end. */
+int64_t ek_page_shown(const struct ek_page *page, size_t i);
+/* Sum of the shares of the m largest or smallest clusters. */
+double ek_page_share_of_largest(const struct ek_page *page, size_t m);
+double ek_page_share_of_smallest(const struct ek_page *page, size_t m);
+size_t ek_page_tail_count(const struct ek_page *page);
+
+/* A number of a document, with its interval where it has one. NaN where it is missing. */
+struct ek_measure {
+	double value, low, high;
+};
+struct ek_measure ek_measure_of(const cJSON *object, const char *name);
+double ek_number_of(const cJSON *object, const char *name);
+/* Text of a member, or `otherwise`. */
+const char *ek_text_of(const cJSON *object, const char *name, const char *otherwise);
+/* "0.43 (95 % interval 0.41–0.45)" */
+struct ek_words ek_measure_words(struct ek_measure m, int places);
+/* `n` and a noun: "1 image", "2,000 images"; the plural takes an s. */
+struct ek_words ek_number_noun(uint64_t n, const char *noun);
+
+/* The chapters. Each writes its <section>'s content; 0 or a negative code. */
+int ek_chapter_finding(struct ek_page *page);
+int ek_chapter_sizes(struct ek_page *page);
+int ek_chapter_clusters(struct ek_page *page);
+int ek_chapter_map(struct ek_page *page);
+int ek_chapter_attributes(struct ek_page *page);
+int ek_chapter_duplicates(struct ek_page *page);
+int ek_chapter_rejected(struct ek_page *page);
+int ek_chapter_certainty(struct ek_page *page);
+int ek_chapter_measures(struct ek_page *page);
+int ek_chapter_origin(struct ek_page *page);
+
+/* <img> of an image id, or a grey box where it could not be read. */
+void ek_page_picture(struct ek_page *page, uint64_t id);
+/* <th> cells of a sortable table; a name that starts with '#' is a column of numbers. */
+void ek_page_table_head(struct ek_html *h, const char *caption, const char *const *names, size_t count);
+
+#endif

@@ -1,0 +1,216 @@
+#include "reports/thumbnails.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/threads.h"
+#include "rebalance/io/resize.h"
+
+int ek_pictures_want(struct ek_pictures *p, uint64_t id, int thumbnail, size_t tile)
+{
+	int rc = 0;
+
+	if (p->count == p->capacity) {
+		const size_t capacity = p->capacity == 0 ? 256 : 2 * p->capacity;
+
+		EK_TRY(ek_resize(&p->items, capacity, sizeof *p->items));
+		p->capacity = capacity;
+	}
+	p->items[p->count++] = (struct ek_picture){ .id = id, .wanted = thumbnail, .tile = tile };
+out:
+	return rc;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct ek_picture *x = a, *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static void sort_and_merge(struct ek_pictures *p)
+{
+	size_t kept = 0;
+
+	if (p->count == 0)
+		return;
+	qsort(p->items, p->count, sizeof *p->items, by_id);
+	for (size_t i = 1; i < p->count; i++) {
+		struct ek_picture *last = &p->items[kept], *next = &p->items[i];
+
+		if (next->id != last->id) {
+			p->items[++kept] = *next;
+			continue;
+		}
+		last->wanted |= next->wanted;
+		if (next->tile != 0)
+			last->tile = next->tile;
+	}
+	p->count = kept + 1;
+}
+
+/* Names, sizes and places of all wanted images: one pass over images.jsonl. */
+static int read_records(struct ek_pictures *p, const struct ek_run *run)
+{
+	struct ek_images *images = NULL;
+	int rc = 0;
+
+	EK_TRY(ek_images_open(&images, run));
+	for (size_t i = 0; i < p->count; i++) {
+		struct ek_picture *picture = &p->items[i];
+		struct ek_image_record *record = &picture->record;
+
+		EK_TRY(ek_images_seek(images, picture->id));
+		EK_TRY(ek_images_next(images, record));
+		EK_TRY(ek_copy_string(&picture->file_name, record->file_name));
+		if (record->label != NULL)
+			EK_TRY(ek_copy_string(&picture->label, record->label));
+		picture->width = record->width;
+		picture->height = record->height;
+	}
+	rc = 0;
+out:
+	ek_images_close(images);
+	return rc;
+}
+
+struct work {
+	struct ek_pictures *pictures;
+	const struct ek_run *run;
+	const struct ek_picture_sizes *sizes;
+	struct ek_image_loader **loaders; /* one per worker */
+	struct ek_image sheet;
+};
+
+/* The middle square of `image` at `side` pixels. */
+static int square(struct ek_image *out, const struct ek_image *image, uint32_t side)
+{
+	const uint32_t shorter = image->width < image->height ? image->width : image->height;
+	const uint32_t width = (uint32_t)((uint64_t)image->width * side / shorter);
+	const uint32_t height = (uint32_t)((uint64_t)image->height * side / shorter);
+
+	return ek_image_resize_window(out, image, width, height, (width - side) / 2, (height - side) / 2, side, side,
+	                              EK_FILTER_BICUBIC);
+}
+
+static int put_tile(struct work *w, const struct ek_picture *picture, const struct ek_image *image)
+{
+	const uint32_t side = w->sizes->tile_side, columns = w->pictures->sheet_columns;
+	const size_t x = (picture->tile - 1) % columns * side, y = (picture->tile - 1) / columns * side;
+	struct ek_image tile = { 0 };
+	int rc = 0;
+
+	EK_TRY(square(&tile, image, side));
+	for (size_t row = 0; row < side; row++)
+		memcpy(w->sheet.pixels + ((y + row) * w->sheet.width + x) * 3, tile.pixels + row * side * 3, side * 3);
+out:
+	ek_image_release(&tile);
+	return rc;
+}
+
+static int make_one(void *context, uint64_t i, int worker)
+{
+	struct work *w = context;
+	struct ek_picture *picture = &w->pictures->items[i];
+	const uint32_t largest = w->sizes->side > w->sizes->tile_side ? w->sizes->side : w->sizes->tile_side;
+	struct ek_image image = { 0 }, thumbnail = { 0 };
+	uint32_t shorter;
+	int rc = 0;
+
+	EK_TRY(ek_check_interrupt());
+	if (w->loaders[worker] == NULL)
+		EK_TRY(ek_image_loader_new(&w->loaders[worker], w->run));
+	EK_TRY(ek_image_loader_decode(w->loaders[worker], &picture->record, largest, &image));
+	if (picture->tile != 0)
+		EK_TRY(put_tile(w, picture, &image));
+	if (picture->wanted) {
+		shorter = image.width < image.height ? image.width : image.height;
+		picture->side = shorter < w->sizes->side ? shorter : w->sizes->side;
+		EK_TRY(square(&thumbnail, &image, picture->side));
+		EK_TRY(ek_image_encode_jpeg(&picture->jpeg, &thumbnail, w->sizes->quality));
+	}
+out:
+	ek_image_release(&image);
+	ek_image_release(&thumbnail);
+	ek_image_record_release(&picture->record);
+	ek_progress_add(1);
+	/* A file that changed since it was read is an empty frame, not a reason to give no report. */
+	return rc == EK_EDATA || rc == EK_EIO ? 0 : rc;
+}
+
+static int prepare_sheet(struct work *w)
+{
+	struct ek_pictures *p = w->pictures;
+	size_t tiles = 0;
+	uint32_t columns = 1;
+	int rc = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		tiles = p->items[i].tile > tiles ? p->items[i].tile : tiles;
+	if (tiles == 0)
+		return 0;
+	while ((uint64_t)columns * columns < tiles)
+		columns++;
+	p->tile_side = w->sizes->tile_side;
+	p->sheet_columns = columns;
+	p->sheet_rows = (uint32_t)((tiles + columns - 1) / columns);
+	w->sheet.width = columns * p->tile_side;
+	w->sheet.height = p->sheet_rows * p->tile_side;
+	EK_TRY(ek_alloc(&w->sheet.pixels, (size_t)w->sheet.width * w->sheet.height, 3));
+	memset(w->sheet.pixels, 0x80, (size_t)w->sheet.width * w->sheet.height * 3);
+out:
+	return rc;
+}
+
+int ek_pictures_make(struct ek_pictures *p, const struct ek_run *run, const struct ek_picture_sizes *sizes)
+{
+	struct work w = { .pictures = p, .run = run, .sizes = sizes };
+	int rc = 0;
+
+	sort_and_merge(p);
+	EK_TRY(read_records(p, run));
+	EK_TRY(prepare_sheet(&w));
+	EK_TRY(ek_alloc(&w.loaders, (size_t)ek_threads(), sizeof *w.loaders));
+	ek_progress_begin("shrink", "pictures", p->count);
+	rc = ek_parallel(p->count, make_one, &w);
+	ek_progress_end();
+	if (rc == 0 && w.sheet.pixels != NULL)
+		rc = ek_image_encode_jpeg(&p->sheet, &w.sheet, sizes->quality);
+out:
+	for (int i = 0; w.loaders != NULL && i < ek_threads(); i++)
+		ek_image_loader_free(w.loaders[i]);
+	free(w.loaders);
+	ek_image_release(&w.sheet);
+	return rc;
+}
+
+uint64_t ek_pictures_bytes(const struct ek_pictures *p)
+{
+	uint64_t bytes = p->sheet.size;
+
+	for (size_t i = 0; i < p->count; i++)
+		bytes += p->items[i].jpeg.size + 2;
+	return bytes / 3 * 4;
+}
+
+const struct ek_picture *ek_pictures_find(const struct ek_pictures *p, uint64_t id)
+{
+	const struct ek_picture key = { .id = id };
+
+	return p->count == 0 ? NULL : bsearch(&key, p->items, p->count, sizeof key, by_id);
+}
+
+void ek_pictures_release(struct ek_pictures *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		ek_image_record_release(&p->items[i].record);
+		free(p->items[i].file_name);
+		free(p->items[i].label);
+		ek_buffer_release(&p->items[i].jpeg);
+	}
+	free(p->items);
+	ek_buffer_release(&p->sheet);
+	*p = (struct ek_pictures){ 0 };
+}
