@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/base/file.h"
+#include "rebalance/io/jsonl.h"
 
 static void number_cell(struct ek_html *h, const cJSON *row, const char *name)
 {
@@ -131,35 +131,28 @@ out:
 /* One pass over rejected.jsonl. */
 static int read_rejected(struct rejected *r, const struct ek_page *page)
 {
-	struct ek_map map = { 0 };
+	struct ek_jsonl rows = { 0 };
 	cJSON *row = NULL;
 	char *path = NULL;
-	const char *at, *end;
 	int rc = 0;
 
 	EK_TRY(ek_run_file(&path, page->run, "rejected.jsonl"));
-	EK_TRY(ek_map_open(&map, path));
-	at = (const char *)map.data;
-	end = at == NULL ? NULL : at + map.size;
-	while (at < end) {
-		const char *newline = memchr(at, '\n', (size_t)(end - at));
-		const size_t size = (size_t)((newline != NULL ? newline : end) - at);
-
-		if (size > 0) {
-			EK_TRY(ek_json_parse(&row, at, size, path));
-			r->total++;
-			EK_TRY(count_reason(r, ek_text_of(row, "reason", "unknown")));
-			if (r->example_count < EXAMPLES)
-				r->examples[r->example_count++] = row;
-			else
-				cJSON_Delete(row);
-			row = NULL;
-		}
-		at += size + 1;
+	EK_TRY(ek_jsonl_open(&rows, path));
+	for (;;) {
+		EK_TRY(ek_jsonl_next(&rows, &row));
+		if (rc == 0)
+			break;
+		r->total++;
+		EK_TRY(count_reason(r, ek_text_of(row, "reason", "unknown")));
+		if (r->example_count < EXAMPLES)
+			r->examples[r->example_count++] = row;
+		else
+			cJSON_Delete(row);
+		row = NULL;
 	}
 out:
 	cJSON_Delete(row);
-	ek_map_close(&map);
+	ek_jsonl_close(&rows);
 	free(path);
 	return rc;
 }
