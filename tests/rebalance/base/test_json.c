@@ -108,7 +108,7 @@ static void members_are_read_by_type(void **state)
 static void what_is_written_reads_back(void **state)
 {
 	const char *path = ek_join(ek_scratch(), "a.json");
-	cJSON *object = cJSON_CreateObject(), *array, *child, *again;
+	cJSON *object = cJSON_CreateObject(), *array, *child, *again, *none;
 	struct ek_buffer text = { 0 };
 	const char *name;
 	double third;
@@ -139,7 +139,7 @@ static void what_is_written_reads_back(void **state)
 	assert_string_equal(
 		name, "<a href=\"\\\">\x01\n\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd(\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd)");
 	assert_fails(ek_json_add_item(object, "x", NULL), EK_ENOMEM, "memory");
-	assert_fails(ek_json_load(&again, ek_join(path, "none")), EK_EIO, "cannot open");
+	assert_fails(ek_json_load(&none, ek_join(path, "none")), EK_EIO, "cannot open");
 	ek_buffer_release(&text);
 	cJSON_Delete(object);
 	cJSON_Delete(again);
