@@ -1,0 +1,99 @@
+#include "analysis/embed/preprocess.h"
+
+#include <string.h>
+
+#include "rebalance/base/error.h"
+
+size_t ek_preprocessed_size(const struct ek_preprocessing *p)
+{
+	const size_t values = (size_t)3 * (size_t)p->side * (size_t)p->side;
+
+	return p->interpolation == EK_INTERPOLATION_TORCH ? values * sizeof(float) : values;
+}
+
+/* The longer side when the shorter one becomes `resize`; what a 32-bit width cannot hold is cut off far outside the
+ * window anyway. */
+static uint32_t longer_side(uint32_t resize, uint32_t longer, uint32_t shorter)
+{
+	const double size = (double)((uint64_t)resize * longer) / (double)shorter;
+
+	return size > INT32_MAX ? INT32_MAX : (uint32_t)size;
+}
+
+static int crop_pillow(uint8_t *out, const struct ek_image *image, const struct ek_preprocessing *p)
+{
+	const uint32_t side = (uint32_t)p->side, resize = (uint32_t)p->resize;
+	uint32_t width = side, height = side;
+	struct ek_image resized = { 0 };
+	int rc;
+
+	if (p->crop == EK_CROP_CENTRE && image->width <= image->height) {
+		width = resize;
+		height = longer_side(resize, image->height, image->width);
+	} else if (p->crop == EK_CROP_CENTRE) {
+		width = longer_side(resize, image->width, image->height);
+		height = resize;
+	}
+	EK_TRY(ek_image_resize_window(&resized, image, width, height, (width - side) / 2, (height - side) / 2, side,
+	                              side, p->filter));
+	memcpy(out, resized.pixels, ek_preprocessed_size(p));
+out:
+	ek_image_release(&resized);
+	return rc;
+}
+
+struct taps {
+	uint32_t at[2];
+	float weight[2];
+};
+
+/* The two source pixels of position `i` along an axis. */
+static struct taps taps_of(uint32_t i, uint32_t new_size, uint32_t size)
+{
+	const float scale = (float)size / (float)new_size;
+	float centre = scale * ((float)i + 0.5f) - 0.5f;
+	struct taps t;
+
+	if (centre < 0)
+		centre = 0;
+	t.at[0] = (uint32_t)centre < size - 1 ? (uint32_t)centre : size - 1;
+	t.at[1] = t.at[0] + 1 < size ? t.at[0] + 1 : t.at[0];
+	t.weight[1] = centre - (float)t.at[0];
+	t.weight[1] = t.weight[1] > 1 ? 1 : t.weight[1];
+	t.weight[0] = 1 - t.weight[1];
+	return t;
+}
+
+static void resize_torch(float *out, const struct ek_image *image, const struct ek_preprocessing *p)
+{
+	const uint32_t side = (uint32_t)p->side;
+	const size_t plane = (size_t)side * side, line = (size_t)image->width * 3;
+
+	for (uint32_t y = 0; y < side; y++) {
+		const struct taps v = taps_of(y, side, image->height);
+		const uint8_t *above = image->pixels + v.at[0] * line, *below = image->pixels + v.at[1] * line;
+
+		for (uint32_t x = 0; x < side; x++) {
+			const struct taps h = taps_of(x, side, image->width);
+			const size_t left = (size_t)h.at[0] * 3, right = (size_t)h.at[1] * 3;
+
+			for (size_t c = 0; c < 3; c++) {
+				const float top =
+					h.weight[0] * (float)above[left + c] + h.weight[1] * (float)above[right + c];
+				const float bottom =
+					h.weight[0] * (float)below[left + c] + h.weight[1] * (float)below[right + c];
+				const float value = (v.weight[0] * top + v.weight[1] * bottom) / 255;
+
+				out[c * plane + (size_t)y * side + x] = (value - p->mean[c]) / p->deviation[c];
+			}
+		}
+	}
+}
+
+int ek_preprocess(void *out, const struct ek_image *image, const struct ek_preprocessing *p)
+{
+	if (p->interpolation == EK_INTERPOLATION_PILLOW)
+		return crop_pillow(out, image, p);
+	resize_torch(out, image, p);
+	return 0;
+}

@@ -1,0 +1,24 @@
+/*
+ * From a decoded image to the numbers a network takes.
+ */
+#ifndef EK_EMBED_PREPROCESS_H
+#define EK_EMBED_PREPROCESS_H
+
+#include "analysis/embed/encoder.h"
+#include "rebalance/io/image.h"
+
+/*
+ * Resize and crop. The longer side of a CENTRE crop is resize · longer / shorter rounded down, and the window starts
+ * at half the surplus rounded down, as in Hugging Face's image processors.
+ *
+ * EK_INTERPOLATION_PILLOW: out is uint8 [side, side, 3], to be normalised by the graph's input layer.
+ * EK_INTERPOLATION_TORCH: out is float32 [3, side, side], normalised: the average of the four nearest pixels, weighted
+ * by torch's rule for align_corners=False, in 0 … 1, then (x - mean) / deviation.
+ * EK_ENOMEM.
+ */
+int ek_preprocess(void *out, const struct ek_image *image, const struct ek_preprocessing *p);
+
+/* Bytes of one preprocessed image. */
+size_t ek_preprocessed_size(const struct ek_preprocessing *p);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * Weight files and images by formula, the same as tests/golden/random_weights.py makes: every number is a function of
+ * a name and an index.
+ */
+#ifndef EK_TESTS_RANDOM_WEIGHTS_H
+#define EK_TESTS_RANDOM_WEIGHTS_H
+
+#include "rebalance/base/json.h"
+
+/* Write a safetensors file with the tensors of a network of tests/golden/encoders.json ({"layers", "tensors"}). */
+int ek_random_weights_write(const char *path, const cJSON *network);
+
+/* One tensor's numbers. shape: [dimensions]. out: [product of shape]. */
+void ek_random_tensor(float *out, const char *name, const uint64_t *shape, int dimensions);
+
+/* Image `number` of this size. out: [height, width, 3]. */
+void ek_random_image(uint8_t *out, int number, int width, int height);
+
+#endif

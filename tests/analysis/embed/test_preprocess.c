@@ -1,0 +1,113 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "analysis/embed/preprocess.h"
+#include "rebalance/base/file.h"
+#include "tests/analysis/embed/random_weights.h"
+#include "tests/support/support.h"
+
+static const char where[] = "preprocess.json";
+
+static uint64_t number(const cJSON *object, const char *name)
+{
+	uint64_t value = 0;
+
+	assert_ok(ek_json_get_u64(&value, object, name, where));
+	return value;
+}
+
+static void read_image(struct ek_image *image, const cJSON *item)
+{
+	const char *file = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "file"));
+	struct ek_buffer bytes = { 0 };
+
+	if (file == NULL) {
+		image->width = (uint32_t)number(item, "width");
+		image->height = (uint32_t)number(item, "height");
+		assert_ok(ek_alloc(&image->pixels, (size_t)image->width * image->height, 3));
+		ek_random_image(image->pixels, 1, (int)image->width, (int)image->height);
+		return;
+	}
+	assert_ok(ek_file_read(&bytes, ek_join("tests/golden", file), 1 << 20));
+	assert_ok(ek_image_decode(image, bytes.data, bytes.size, EK_MAX_PIXELS_DEFAULT, 0));
+	ek_buffer_release(&bytes);
+}
+
+/* The value that a golden byte stands for, at row y and column x of channel c. */
+static double value_at(const void *out, const struct ek_preprocessing *p, size_t y, size_t x, size_t c)
+{
+	const size_t side = (size_t)p->side;
+	const float *normalised = out;
+
+	if (p->interpolation == EK_INTERPOLATION_PILLOW)
+		return ((const uint8_t *)out)[(y * side + x) * 3 + c];
+	return ((double)normalised[(c * side + y) * side + x] * (double)p->deviation[c] + (double)p->mean[c]) * 255;
+}
+
+static double largest_difference(const void *out, const struct ek_preprocessing *p, const uint8_t *want, size_t rows,
+                                 size_t step)
+{
+	double largest = 0;
+
+	for (size_t i = 0; i < rows; i++)
+		for (size_t j = 0; j < rows; j++)
+			for (size_t c = 0; c < 3; c++) {
+				const size_t y = i < rows - 1 ? i * step : (size_t)p->side - 1;
+				const size_t x = j < rows - 1 ? j * step : (size_t)p->side - 1;
+				const double d = fabs(value_at(out, p, y, x, c) - (double)*want++);
+
+				if (!(d <= largest))
+					largest = isnan(d) ? (double)INFINITY : d;
+			}
+	return largest;
+}
+
+static void preprocessing_equals_the_reference_within_a_grey_level(void **state)
+{
+	cJSON *golden = ek_golden("preprocess");
+	const cJSON *item;
+	struct ek_map want;
+	int checked = 0;
+
+	(void)state;
+	assert_ok(ek_map_open(&want, "tests/golden/preprocess.bin"));
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(golden, "cases"))
+	{
+		const struct ek_encoder *encoder;
+		struct ek_preprocessing p;
+		struct ek_image image = { 0 };
+		const char *name = NULL;
+		const size_t rows = (size_t)number(item, "rows"), offset = (size_t)number(item, "offset");
+		void *out = NULL;
+		double difference;
+
+		assert_ok(ek_json_get_string(&name, item, "encoder", where));
+		assert_ok(ek_encoder_find(&encoder, name));
+		assert_ok(ek_encoder_preprocessing(&p, encoder, (int)number(item, "asked"),
+		                                   (uint32_t)number(item, "median")));
+		assert_int_equal(p.side, number(item, "side"));
+		assert_true(offset + rows * rows * 3 <= want.size);
+		read_image(&image, item);
+		assert_ok(ek_alloc(&out, 1, ek_preprocessed_size(&p)));
+		assert_ok(ek_preprocess(out, &image, &p));
+		difference = largest_difference(out, &p, want.data + offset, rows, (size_t)number(golden, "step"));
+		print_message("%s from %u x %u: %.2f\n", name, image.width, image.height, difference);
+		/* Half a level more where ours is not rounded. */
+		assert_true(difference <= (p.interpolation == EK_INTERPOLATION_TORCH ? 0.51 : 1));
+		free(out);
+		ek_image_release(&image);
+		checked++;
+	}
+	assert_true(checked > 10);
+	ek_map_close(&want);
+	cJSON_Delete(golden);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(preprocessing_equals_the_reference_within_a_grey_level),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
