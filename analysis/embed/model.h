@@ -1,0 +1,32 @@
+/*
+ * An encoder with its weights, ready to run: from preprocessed images to features.
+ */
+#ifndef EK_EMBED_MODEL_H
+#define EK_EMBED_MODEL_H
+
+#include "analysis/embed/encoder.h"
+#include "train/nn/graph.h"
+
+/* Shared by all threads. */
+struct ek_model;
+/* One per thread. */
+struct ek_model_state;
+
+/* Load `weights` (a path; NULL for an encoder that needs none) and build the network for these input images.
+ * `batch`: images a run takes, 1 … 4096. EK_EIO, EK_EDATA (a tensor is missing, misshapen or of another network),
+ * EK_ENOTSUP, EK_ENOMEM. `p` is copied. */
+int ek_model_new(struct ek_model **out, const struct ek_encoder *encoder, const struct ek_preprocessing *p,
+                 const char *weights, enum ek_nn_precision precision, int batch);
+void ek_model_free(struct ek_model *m);
+
+int ek_model_state_new(struct ek_model_state **out, const struct ek_model *m);
+void ek_model_state_free(struct ek_model_state *s);
+
+/* Images of a run that keep a core busy without outgrowing its cache. */
+int ek_model_batch(const struct ek_preprocessing *p);
+
+/* images: [count] preprocessed (preprocess.h), count ≤ batch. features: [count, dimensions] float32, out.
+ * An image's features do not depend on the others nor on the thread. */
+int ek_model_run(const struct ek_model *m, struct ek_model_state *s, const void *images, int count, float *features);
+
+#endif

@@ -1,0 +1,266 @@
+#include "analysis/embed/pass.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/embed/preprocess.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/threads.h"
+#include "rebalance/io/images.h"
+
+static const double sync_seconds = 2;
+
+/* A batch between its start and its turn to be written; batch b lives in slot b % slot_count. */
+struct slot {
+	float *features; /* [batch, dimensions] */
+	int ready;
+};
+
+/* What one thread works with, made by itself at its first batch. */
+struct worker {
+	struct ek_model_state *state;
+	struct ek_image_loader *loader;
+	struct ek_image_record *records; /* [batch] */
+	uint8_t *input;                  /* [batch] preprocessed images */
+};
+
+struct work {
+	const struct ek_pass *pass;
+	struct worker *workers; /* [threads] */
+	int threads;
+
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t moved; /* `written` grew, or `stopped` was set */
+	struct ek_images *images;
+	struct slot *slots; /* [slot_count] */
+	uint64_t slot_count;
+	uint64_t next, written; /* batches begun, batches written */
+	int stopped;
+
+	struct ek_npy_writer *writer;
+	uint64_t rows;    /* written */
+	double synced;    /* when */
+	uint16_t *halves; /* [batch, dimensions], for float16 storage */
+};
+
+static int count_of(const struct ek_pass *p, uint64_t batch)
+{
+	const uint64_t left = p->images - batch * (uint64_t)p->batch;
+
+	return left < (uint64_t)p->batch ? (int)left : p->batch;
+}
+
+static int set_up(struct worker *w, const struct ek_pass *p)
+{
+	int rc = 0;
+
+	if (w->input != NULL)
+		return 0;
+	if (w->state == NULL)
+		EK_TRY(ek_model_state_new(&w->state, p->model));
+	if (w->loader == NULL)
+		EK_TRY(ek_image_loader_new(&w->loader, p->run));
+	if (w->records == NULL)
+		EK_TRY(ek_alloc(&w->records, (size_t)p->batch, sizeof *w->records));
+	EK_TRY(ek_alloc_aligned(&w->input, (size_t)p->batch, ek_preprocessed_size(p->preprocessing)));
+out:
+	return rc;
+}
+
+static void release(struct worker *w, int batch)
+{
+	for (int i = 0; w->records != NULL && i < batch; i++)
+		ek_image_record_release(&w->records[i]);
+	free(w->records);
+	free(w->input);
+	ek_image_loader_free(w->loader);
+	ek_model_state_free(w->state);
+}
+
+static int read_records(struct work *k, struct worker *w, int count)
+{
+	for (int i = 0; i < count; i++) {
+		int rc;
+
+		ek_image_record_release(&w->records[i]);
+		if ((rc = ek_images_next(k->images, &w->records[i])) < 0)
+			return rc;
+		if (rc == 0)
+			return ek_fail(EK_EDATA, "images.jsonl ends before its %llu images",
+			               (unsigned long long)k->pass->images);
+	}
+	return 0;
+}
+
+/* Take the next batch and its lines of images.jsonl; 1, or 0 after a failure elsewhere. Waits until the batch's slot
+ * is free: the one that is due to be written never waits, so all go on. */
+static int begin(struct work *k, struct worker *w, uint64_t *batch)
+{
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&k->lock);
+	while (!k->stopped && k->next >= k->written + k->slot_count)
+		(void)pthread_cond_wait(&k->moved, &k->lock);
+	if (k->stopped)
+		goto out;
+	EK_TRY(read_records(k, w, count_of(k->pass, k->next)));
+	*batch = k->next++;
+	rc = 1;
+out:
+	(void)pthread_mutex_unlock(&k->lock);
+	return rc;
+}
+
+/* The file's name, unless the message has it. */
+static int name_image(int rc, const struct ek_image_record *record)
+{
+	char *why = NULL;
+
+	if (rc != EK_EDATA || strstr(ek_error_message(), record->file_name) != NULL ||
+	    ek_copy_string(&why, ek_error_message()) < 0)
+		return rc;
+	(void)ek_fail(rc, "%s: %s; it was readable at the scan", record->file_name, why);
+	free(why);
+	return rc;
+}
+
+static int load(struct worker *w, const struct ek_pass *p, int i)
+{
+	struct ek_image image = { 0 };
+	int rc;
+
+	EK_TRY(ek_image_loader_decode(w->loader, &w->records[i], 0, &image));
+	EK_TRY(ek_preprocess(w->input + (size_t)i * ek_preprocessed_size(p->preprocessing), &image, p->preprocessing));
+out:
+	ek_image_release(&image);
+	return rc < 0 ? name_image(rc, &w->records[i]) : 0;
+}
+
+static int write_batch(struct work *k, const float *features, uint64_t batch)
+{
+	const struct ek_pass *p = k->pass;
+	const uint64_t first = batch * (uint64_t)p->batch, end = first + (uint64_t)count_of(p, batch);
+	const size_t skip = (size_t)(k->rows - first) * p->dimensions, size = (size_t)(end - k->rows) * p->dimensions;
+	int rc;
+
+	if (p->storage == EK_F16) {
+		for (size_t i = 0; i < size; i++)
+			k->halves[i] = ek_float_to_half(features[skip + i]);
+		EK_TRY(ek_npy_writer_append(k->writer, k->halves, end - k->rows));
+	} else {
+		EK_TRY(ek_npy_writer_append(k->writer, features + skip, end - k->rows));
+	}
+	ek_progress_add(end - k->rows);
+	k->rows = end;
+	if (ek_clock() - k->synced > sync_seconds) {
+		EK_TRY(ek_npy_writer_sync(k->writer));
+		k->synced = ek_clock();
+	}
+out:
+	return rc;
+}
+
+/* Mark a batch as ready and write all whose turn it is. */
+static int deliver(struct work *k, uint64_t batch)
+{
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&k->lock);
+	k->slots[batch % k->slot_count].ready = 1;
+	while (!k->stopped && k->slots[k->written % k->slot_count].ready) {
+		struct slot *s = &k->slots[k->written % k->slot_count];
+
+		EK_TRY(write_batch(k, s->features, k->written));
+		s->ready = 0;
+		k->written++;
+	}
+	(void)pthread_cond_broadcast(&k->moved);
+out:
+	(void)pthread_mutex_unlock(&k->lock);
+	return rc;
+}
+
+/* The piece's number only counts: batches are handed out in order under the lock. */
+static int embed_batch(void *context, uint64_t piece, int number)
+{
+	struct work *k = context;
+	struct worker *w = &k->workers[number];
+	const struct ek_pass *p = k->pass;
+	uint64_t batch;
+	int count, rc;
+
+	(void)piece;
+	EK_TRY(ek_check_interrupt());
+	EK_TRY(set_up(w, p));
+	EK_TRY(begin(k, w, &batch));
+	if (rc == 0)
+		return 0;
+	count = count_of(p, batch);
+	for (int i = 0; i < count; i++)
+		EK_TRY(load(w, p, i));
+	EK_TRY(ek_model_run(p->model, w->state, w->input, count, k->slots[batch % k->slot_count].features));
+	EK_TRY(deliver(k, batch));
+out:
+	if (rc < 0) {
+		(void)pthread_mutex_lock(&k->lock);
+		k->stopped = 1;
+		(void)pthread_cond_broadcast(&k->moved);
+		(void)pthread_mutex_unlock(&k->lock);
+	}
+	return rc;
+}
+
+static int prepare(struct work *k, uint64_t rows_done)
+{
+	const struct ek_pass *p = k->pass;
+	const size_t size = (size_t)p->batch * p->dimensions;
+	int rc;
+
+	k->next = k->written = rows_done / (uint64_t)p->batch;
+	k->rows = rows_done;
+	k->synced = ek_clock();
+	EK_TRY(ek_images_open(&k->images, p->run));
+	EK_TRY(ek_images_seek(k->images, k->next * (uint64_t)p->batch));
+	EK_TRY(ek_alloc(&k->workers, (size_t)k->threads, sizeof *k->workers));
+	EK_TRY(ek_alloc(&k->slots, k->slot_count, sizeof *k->slots));
+	for (uint64_t i = 0; i < k->slot_count; i++)
+		EK_TRY(ek_alloc(&k->slots[i].features, size, sizeof(float)));
+	if (p->storage == EK_F16)
+		EK_TRY(ek_alloc(&k->halves, size, sizeof *k->halves));
+out:
+	return rc;
+}
+
+int ek_pass_run(const struct ek_pass *pass, struct ek_npy_writer *writer, uint64_t rows_done)
+{
+	const uint64_t batches = (pass->images + (uint64_t)pass->batch - 1) / (uint64_t)pass->batch;
+	struct work k = { .pass = pass,
+		          .threads = ek_threads(),
+		          .lock = PTHREAD_MUTEX_INITIALIZER,
+		          .moved = PTHREAD_COND_INITIALIZER,
+		          .slot_count = (uint64_t)ek_threads() * 2,
+		          .writer = writer };
+	int rc = 0;
+
+	if (rows_done == pass->images)
+		return 0;
+	ek_progress_begin("embedding", "images", pass->images);
+	ek_progress_add(rows_done);
+	EK_TRY(prepare(&k, rows_done));
+	EK_TRY(ek_parallel(batches - k.next, embed_batch, &k));
+out:
+	ek_progress_end();
+	for (int i = 0; k.workers != NULL && i < k.threads; i++)
+		release(&k.workers[i], pass->batch);
+	for (uint64_t i = 0; k.slots != NULL && i < k.slot_count; i++)
+		free(k.slots[i].features);
+	free(k.workers);
+	free(k.slots);
+	free(k.halves);
+	ek_images_close(k.images);
+	(void)pthread_mutex_destroy(&k.lock);
+	(void)pthread_cond_destroy(&k.moved);
+	return rc;
+}
