@@ -46,24 +46,6 @@ out:
 	return rc;
 }
 
-int ek_json_save(const cJSON *value, const char *path)
-{
-	struct ek_atomic_file file = { 0 };
-	char *text = cJSON_Print(value);
-	int rc = text != NULL ? 0 : ek_fail(EK_ENOMEM, "no memory to write %s", path);
-
-	if (rc < 0)
-		goto out;
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, text, strlen(text)));
-	EK_TRY(ek_atomic_write(&file, "\n", 1));
-	EK_TRY(ek_atomic_commit(&file));
-out:
-	ek_atomic_discard(&file);
-	cJSON_free(text);
-	return rc;
-}
-
 int ek_json_add_item(cJSON *parent, const char *name, cJSON *item)
 {
 	const int added = item != NULL && (name != NULL ? cJSON_AddItemToObject(parent, name, item)
@@ -254,4 +236,75 @@ int ek_json_append_double(struct ek_buffer *b, double value)
 			break;
 	}
 	return ek_buffer_text(b, text);
+}
+
+static int append_indent(struct ek_buffer *b, int depth)
+{
+	int rc = ek_buffer_text(b, "\n");
+
+	for (int i = 0; i < depth && rc == 0; i++)
+		rc = ek_buffer_text(b, "\t");
+	return rc;
+}
+
+static int append_value(struct ek_buffer *b, const cJSON *value, int depth);
+
+/* An object has a line per member, as has an array of objects or arrays; other arrays are one line. */
+static int append_members(struct ek_buffer *b, const cJSON *parent, int depth)
+{
+	const int is_object = cJSON_IsObject(parent);
+	const int has_lines =
+		parent->child != NULL && (is_object || cJSON_IsObject(parent->child) || cJSON_IsArray(parent->child));
+	const cJSON *member;
+	int rc;
+
+	EK_TRY(ek_buffer_text(b, is_object ? "{" : "["));
+	cJSON_ArrayForEach(member, parent)
+	{
+		if (member != parent->child)
+			EK_TRY(ek_buffer_text(b, has_lines ? "," : ", "));
+		if (has_lines)
+			EK_TRY(append_indent(b, depth + 1));
+		if (is_object) {
+			EK_TRY(ek_json_append_string(b, member->string, strlen(member->string)));
+			EK_TRY(ek_buffer_text(b, ": "));
+		}
+		EK_TRY(append_value(b, member, depth + 1));
+	}
+	if (has_lines)
+		EK_TRY(append_indent(b, depth));
+	EK_TRY(ek_buffer_text(b, is_object ? "}" : "]"));
+out:
+	return rc;
+}
+
+/* cJSON's own printer keeps 15 digits of many doubles that need 17. */
+static int append_value(struct ek_buffer *b, const cJSON *value, int depth)
+{
+	if (cJSON_IsObject(value) || cJSON_IsArray(value))
+		return append_members(b, value, depth);
+	if (cJSON_IsString(value))
+		return ek_json_append_string(b, value->valuestring, strlen(value->valuestring));
+	if (cJSON_IsNumber(value))
+		return ek_json_append_double(b, value->valuedouble);
+	if (cJSON_IsRaw(value))
+		return ek_buffer_text(b, value->valuestring);
+	return ek_buffer_text(b, cJSON_IsNull(value) ? "null" : cJSON_IsTrue(value) ? "true" : "false");
+}
+
+int ek_json_save(const cJSON *value, const char *path)
+{
+	struct ek_atomic_file file = { 0 };
+	struct ek_buffer text = { 0 };
+	int rc;
+
+	EK_TRY(append_value(&text, value, 0));
+	EK_TRY(ek_buffer_text(&text, "\n"));
+	EK_TRY(ek_atomic_open(&file, path));
+	EK_TRY(ek_atomic_write(&file, text.data, text.size));
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	ek_buffer_release(&text);
+	return rc;
 }

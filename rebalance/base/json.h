@@ -18,11 +18,11 @@
 int ek_json_parse(cJSON **out, const char *text, size_t size, const char *where);
 /* Parse a file of at most 1 GiB. EK_EIO, EK_EDATA. */
 int ek_json_load(cJSON **out, const char *path);
-/* Write indented with a newline at the end, atomically (file.h). */
+/* Write indented with a newline at the end, atomically (file.h). Doubles read back the same. */
 int ek_json_save(const cJSON *value, const char *path);
 
 /* Add to an object (name) or, with name NULL, to an array. NaN and infinities become null, bytes
- * that are not UTF-8 become U+FFFD; a double reads back within a relative 2^-52.
+ * that are not UTF-8 become U+FFFD.
  * `*_object` and `*_array` give the new child. EK_ENOMEM. */
 int ek_json_add_u64(cJSON *parent, const char *name, uint64_t value);
 int ek_json_add_double(cJSON *parent, const char *name, double value);
