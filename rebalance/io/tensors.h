@@ -22,7 +22,7 @@
 enum { EK_TENSOR_MAX_DIMENSIONS = 8, EK_TENSOR_MAX_NAME = 1023, EK_TENSOR_MAX_COUNT = 1 << 20 };
 
 struct ek_tensor {
-	const char *name; /* belongs to the file */
+	char *name; /* owned by the file */
 	enum ek_dtype type;
 	int dimensions; /* 0 … 8 */
 	uint64_t shape[EK_TENSOR_MAX_DIMENSIONS];
@@ -40,7 +40,6 @@ struct ek_tensor_file {
 	char *path;                /* owned */
 	struct ek_tensor *tensors; /* [count], owned, by name in the order of strcmp; no name twice */
 	size_t count;
-	char *names; /* owned: the text of all names */
 	struct ek_map map;
 };
 
@@ -60,5 +59,10 @@ int ek_tensor_get(const struct ek_tensor **out, const struct ek_tensor_file *fil
 /* A float16, bfloat16, float32 or float64 tensor as contiguous float32. out: [tensor->count].
  * EK_EDATA, naming the tensor, if its elements are of another type. */
 int ek_tensor_to_f32(float *out, const struct ek_tensor *tensor);
+
+/* For the readers of each format (safetensors.h, pytorch.h): append a tensor whose name is the `length` bytes at
+ * `name`; count and contiguous are worked out here, the rest is copied. EK_EDATA: a NUL in the name or a name, shape or
+ * number of tensors beyond the limits above. */
+int ek_tensor_file_add(struct ek_tensor_file *file, const struct ek_tensor *tensor, const char *name, size_t length);
 
 #endif
