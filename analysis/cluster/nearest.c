@@ -14,20 +14,25 @@
 enum {
 	SLICE = 512,  /* rows a piece of the refresh takes */
 	BLOCK = 4096, /* rows FAISS takes at once */
-	TILE = 128    /* rows a thread takes at once */
+	TILE = EK_SCREEN_TILE
 };
+
+/* Fewer dimensions are not worth packing for. */
+enum { LEAST_BFLOAT16 = 64 };
 
 /* Squares beyond this could overflow in float32: such rows and centroids are measured in float64 alone. */
 static const double LARGEST_NORM = 1e15;
 
-struct worker {
-	float *row; /* [d] */
-	uint64_t changed;
-};
-
 /* A row as the screen sees it. */
 struct moved {
 	double norm, error; /* |x^|, e_x */
+};
+
+struct worker {
+	float *row, *hat; /* [d] a row, and moved */
+	uint64_t changed;
+	struct ek_screen_bound bounds[TILE];
+	struct ek_screened screened[TILE];
 };
 
 struct ek_nearest {
@@ -39,6 +44,10 @@ struct ek_nearest {
 	uint32_t *slice_active; /* [slices] how many of each slice */
 	struct worker *workers;
 	int worker_count;
+
+	struct ek_screen_product *product;
+	ek_bf16 *hat16; /* [k, d] */
+	double *norms2; /* [k] */
 
 	struct ek_screen_faiss *faiss;
 	float *block;                 /* [BLOCK, d] moved rows */
@@ -71,8 +80,10 @@ static struct moved move_row(float *out, const float *x, const float *centre, si
 
 static void free_workers(struct ek_nearest *f)
 {
-	for (int i = 0; f->workers != NULL && i < f->worker_count; i++)
+	for (int i = 0; f->workers != NULL && i < f->worker_count; i++) {
 		free(f->workers[i].row);
+		free(f->workers[i].hat);
+	}
 	free(f->workers);
 }
 
@@ -82,6 +93,9 @@ void ek_nearest_free(struct ek_nearest *f)
 		return;
 	free_workers(f);
 	ek_screen_faiss_free(f->faiss);
+	ek_screen_product_free(f->product);
+	free(f->hat16);
+	free(f->norms2);
 	free(f->centre);
 	free(f->active);
 	free(f->slice_active);
@@ -120,12 +134,12 @@ int ek_nearest_new(struct ek_nearest **out, const struct ek_rows *rows, const do
 	if (rows->count > INT32_MAX)
 		return ek_fail(EK_ENOTSUP, "%llu images are more than clusters can be found for (2147483647)",
 		               (unsigned long long)rows->count);
-	if (screen == EK_SCREEN_BFLOAT16)
-		return ek_fail(EK_ENOTSUP, "this build has no bfloat16 products");
 	EK_TRY(ek_alloc(&f, 1, sizeof *f));
 	f->rows = rows;
 	f->d = rows->dimensions;
-	f->screen = screen == EK_SCREEN_AUTO ? EK_SCREEN_FAISS : screen;
+	f->screen = screen;
+	if (screen == EK_SCREEN_AUTO)
+		f->screen = ek_nn_cpu_has_bf16() && f->d >= LEAST_BFLOAT16 ? EK_SCREEN_BFLOAT16 : EK_SCREEN_FAISS;
 	units = ((double)f->d + 8) * 0x1p-24;
 	f->gamma = units / (1 - units);
 	EK_TRY(ek_alloc(&f->centre, f->d, sizeof *f->centre));
@@ -135,14 +149,56 @@ int ek_nearest_new(struct ek_nearest **out, const struct ek_rows *rows, const do
 	EK_TRY(ek_alloc(&f->slice_active, slices_of(rows), sizeof *f->slice_active));
 	f->worker_count = ek_threads();
 	EK_TRY(ek_alloc(&f->workers, (size_t)f->worker_count, sizeof *f->workers));
-	for (int i = 0; i < f->worker_count; i++)
+	for (int i = 0; i < f->worker_count; i++) {
 		EK_TRY(ek_alloc_aligned(&f->workers[i].row, f->d, sizeof *f->workers[i].row));
+		EK_TRY(ek_alloc_aligned(&f->workers[i].hat, f->d, sizeof *f->workers[i].hat));
+	}
 	if (f->screen == EK_SCREEN_FAISS)
 		EK_TRY(new_faiss(f));
+	if (f->screen == EK_SCREEN_BFLOAT16)
+		EK_TRY(ek_screen_product_new(&f->product, f->d, f->worker_count));
 	*out = f;
 	f = NULL;
 out:
 	ek_nearest_free(f);
+	return rc;
+}
+
+/* As move_row, on to bfloat16. `hat` is scratch [d]. */
+static struct moved move_row16(ek_bf16 *out, float *hat, const float *x, const float *centre, size_t d)
+{
+	struct moved m = move_row(hat, x, centre, d);
+	double norm2 = 0, error2 = 0;
+
+	ek_bf16_from_float(out, hat, d);
+	ek_vector_rounding(&norm2, &error2, hat, out, d);
+	m.norm = sqrt(norm2);
+	m.error += sqrt(error2);
+	return m;
+}
+
+static int reserve_hats(struct ek_nearest *f, uint32_t k)
+{
+	const size_t size = (size_t)k * f->d;
+	int rc = 0;
+
+	if (f->hat_size >= size)
+		return 0;
+	free(f->hat);
+	free(f->hat16);
+	free(f->norms2);
+	f->hat = NULL;
+	f->hat16 = NULL;
+	f->norms2 = NULL;
+	f->hat_size = 0;
+	if (f->screen == EK_SCREEN_BFLOAT16) {
+		EK_TRY(ek_alloc_aligned(&f->hat16, size, sizeof *f->hat16));
+		EK_TRY(ek_alloc(&f->norms2, k, sizeof *f->norms2));
+	} else {
+		EK_TRY(ek_alloc_aligned(&f->hat, size, sizeof *f->hat));
+	}
+	f->hat_size = size;
+out:
 	return rc;
 }
 
@@ -154,24 +210,27 @@ static int set_centroids(struct ek_nearest *f, const float *centroids, uint32_t 
 	f->k = k;
 	f->first = first;
 	f->most_norm = f->most_error = 0;
-	if (f->screen == EK_SCREEN_NONE) {
-		f->usable = 0;
+	f->usable = 0;
+	if (f->screen == EK_SCREEN_NONE)
 		return 0;
-	}
-	if (f->hat_size < (size_t)k * f->d) {
-		free(f->hat);
-		f->hat_size = 0;
-		EK_TRY(ek_alloc_aligned(&f->hat, (size_t)k * f->d, sizeof *f->hat));
-		f->hat_size = (size_t)k * f->d;
-	}
+	EK_TRY(reserve_hats(f, k));
 	for (uint32_t j = 0; j < k; j++) {
-		const struct moved m = move_row(f->hat + j * f->d, centroids + j * f->d, f->centre, f->d);
+		const float *c = centroids + j * f->d;
+		struct moved m;
 
+		if (f->screen == EK_SCREEN_BFLOAT16) {
+			m = move_row16(f->hat16 + j * f->d, f->workers[0].hat, c, f->centre, f->d);
+			f->norms2[j] = m.norm * m.norm;
+		} else {
+			m = move_row(f->hat + j * f->d, c, f->centre, f->d);
+		}
 		f->most_norm = fmax(f->most_norm, m.norm);
 		f->most_error = fmax(f->most_error, m.error);
 	}
 	f->usable = f->most_norm < LARGEST_NORM;
-	if (f->usable)
+	if (f->usable && f->screen == EK_SCREEN_BFLOAT16)
+		EK_TRY(ek_screen_product_set(f->product, f->hat16, f->norms2, k));
+	else if (f->usable)
 		EK_TRY(ek_screen_faiss_set(f->faiss, f->hat, k));
 out:
 	return rc;
@@ -242,14 +301,24 @@ static struct best measure_all(const struct ek_nearest *f, const float *row, str
 	return best;
 }
 
-/* Of the candidates inside the bound, the nearest. nearest.h derives `limit`. */
-static struct best measure_candidates(const struct ek_nearest *f, const float *row, const struct moved *m,
+/* What nearest.h calls E, eps and U, for a row. */
+static struct ek_screen_bound bound_of(const struct ek_nearest *f, const struct moved *m, int32_t own, double distance2)
+{
+	const double span = m->norm + f->most_norm;
+	const int64_t local = (int64_t)own - f->first;
+
+	return (struct ek_screen_bound){ .norm = m->norm,
+		                         .error = m->error + f->most_error,
+		                         .eps = f->gamma * span * span + FLT_MIN * (double)f->d * (1 + span),
+		                         .reach = sqrt(distance2),
+		                         .own = own >= 0 && local >= 0 && local < f->k ? (int32_t)local : -1 };
+}
+
+/* Of the candidates inside the limit, the nearest. */
+static struct best measure_candidates(const struct ek_nearest *f, const float *row, const struct ek_screen_bound *bound,
                                       const struct ek_screened *c, struct best best, double *lower)
 {
-	const double span = m->norm + f->most_norm, error = m->error + f->most_error;
-	const double eps = f->gamma * span * span + FLT_MIN * (double)f->d;
-	const double reach = fmin(sqrt(best.distance2), sqrt(fmax((double)c->best + eps, 0)) + error);
-	const double limit = ((reach + error) * (reach + error) + eps) * (1 + 1e-6);
+	const double limit = ek_screen_limit(bound, (double)c->best);
 	float winner = c->own;
 
 	if (c->count < 0 || (double)c->limit <= limit)
@@ -265,11 +334,12 @@ static struct best measure_candidates(const struct ek_nearest *f, const float *r
 			winner = c->s[j];
 	}
 	/* All others have s of at least the second smallest, or of the smallest if the winner has a larger one. */
-	*lower = sqrt(fmax((double)(winner <= c->best ? c->second : c->best) - eps, 0)) - error;
+	*lower = sqrt(fmax((double)(winner <= c->best ? c->second : c->best) - bound->eps, 0)) - bound->error;
 	return best;
 }
 
-static void resolve(struct ek_nearest *f, uint64_t i, const float *row, const struct moved *m,
+/* `bound` and `screened` NULL: there was no screen. */
+static void resolve(struct ek_nearest *f, uint64_t i, const float *row, const struct ek_screen_bound *bound,
                     const struct ek_screened *screened, struct worker *worker)
 {
 	const struct ek_nearest_state *s = f->state;
@@ -277,10 +347,10 @@ static void resolve(struct ek_nearest *f, uint64_t i, const float *row, const st
 	struct best best = { before, s->distance2[i] };
 	double lower = 0;
 
-	if (screened == NULL || !(m->norm < LARGEST_NORM))
+	if (screened == NULL || !(bound->norm < LARGEST_NORM))
 		best = measure_all(f, row, best, &lower);
 	else
-		best = measure_candidates(f, row, m, screened, best, &lower);
+		best = measure_candidates(f, row, bound, screened, best, &lower);
 	worker->changed += best.index != before;
 	s->assignment[i] = best.index;
 	s->distance2[i] = best.distance2;
@@ -307,9 +377,11 @@ static int resolve_piece(void *context, uint64_t piece, int worker)
 
 	for (uint64_t i = piece * TILE; i < end; i++) {
 		const uint64_t row = f->active[f->block_start + i];
+		const struct ek_screen_bound bound =
+			bound_of(f, &f->moved[i], f->state->assignment[row], f->state->distance2[row]);
 
 		ek_rows_read(f->workers[worker].row, f->rows, row);
-		resolve(f, row, f->workers[worker].row, &f->moved[i], &f->screened[i], &f->workers[worker]);
+		resolve(f, row, f->workers[worker].row, &bound, &f->screened[i], &f->workers[worker]);
 	}
 	return 0;
 }
@@ -328,6 +400,33 @@ static int search_faiss(struct ek_nearest *f)
 		EK_TRY(ek_screen_faiss_run(f->faiss, f->screened, f->block, (size_t)f->block_count));
 		EK_TRY(ek_parallel(pieces, resolve_piece, f));
 	}
+out:
+	return rc;
+}
+
+static int product_piece(void *context, uint64_t piece, int worker)
+{
+	struct ek_nearest *f = context;
+	struct worker *w = &f->workers[worker];
+	const uint32_t *active = f->active + piece * TILE;
+	const uint64_t rest = f->active_count - piece * TILE;
+	const size_t count = rest < TILE ? (size_t)rest : TILE;
+	ek_bf16 *rows = ek_screen_product_rows(f->product, worker);
+	int rc;
+
+	for (size_t i = 0; i < count; i++) {
+		struct moved m;
+
+		ek_rows_read(w->row, f->rows, active[i]);
+		m = move_row16(rows + i * f->d, w->hat, w->row, f->centre, f->d);
+		w->bounds[i] = bound_of(f, &m, f->state->assignment[active[i]], f->state->distance2[active[i]]);
+	}
+	EK_TRY(ek_screen_product_run(f->product, w->screened, w->bounds, count, worker));
+	for (size_t i = 0; i < count; i++) {
+		ek_rows_read(w->row, f->rows, active[i]);
+		resolve(f, active[i], w->row, &w->bounds[i], &w->screened[i], w);
+	}
+	EK_TRY(ek_check_interrupt());
 out:
 	return rc;
 }
@@ -356,10 +455,10 @@ int ek_nearest_search(struct ek_nearest *f, struct ek_nearest_state *state, cons
 		f->workers[i].changed = 0;
 	EK_TRY(ek_parallel(slices_of(f->rows), refresh, f));
 	compact(f);
-	if (f->usable)
+	if (f->usable && f->screen == EK_SCREEN_FAISS)
 		EK_TRY(search_faiss(f));
 	else
-		EK_TRY(ek_parallel((f->active_count + TILE - 1) / TILE, measure_piece, f));
+		EK_TRY(ek_parallel((f->active_count + TILE - 1) / TILE, f->usable ? product_piece : measure_piece, f));
 	for (int i = 0; i < f->worker_count; i++)
 		count += f->workers[i].changed;
 	if (changed != NULL)

@@ -1,6 +1,7 @@
 #include "analysis/cluster/vector.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 /* One body, compiled for each width of vector registers; the loader takes the widest the processor has. */
@@ -14,6 +15,8 @@
 enum { LANES = 8 };
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
 typedef float half_lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef uint32_t wide_bits __attribute__((vector_size(LANES * sizeof(uint32_t))));
+typedef uint16_t short_bits __attribute__((vector_size(LANES * sizeof(uint16_t))));
 
 #define LOAD(out, from)                                                                                                \
 	do {                                                                                                           \
@@ -83,4 +86,74 @@ void ek_vector_unit(float *x, size_t d)
 	if (norm > 0)
 		for (size_t j = 0; j < d; j++)
 			x[j] = (float)((double)x[j] / norm);
+}
+
+WIDE void ek_vector_rounding(double *norm2, double *error2, const float *x, const ek_bf16 *rounded, size_t d)
+{
+	lanes norms = { 0 }, errors = { 0 };
+	double norm = 0, error = 0;
+	size_t j = 0;
+
+	for (; j + LANES <= d; j += LANES) {
+		wide_bits bits;
+		half_lanes value;
+		lanes exact, u;
+		short_bits stored;
+
+		memcpy(&stored, rounded + j, sizeof stored);
+		bits = __builtin_convertvector(stored, wide_bits) << 16;
+		memcpy(&value, &bits, sizeof value);
+		u = __builtin_convertvector(value, lanes);
+		LOAD(exact, x + j);
+		norms += u * u;
+		u -= exact;
+		errors += u * u;
+	}
+	for (size_t i = 0; i < LANES; i++) {
+		norm += norms[i];
+		error += errors[i];
+	}
+	for (; j < d; j++) {
+		float value;
+
+		ek_bf16_to_float(&value, rounded + j, 1);
+		norm += (double)value * (double)value;
+		error += ((double)value - (double)x[j]) * ((double)value - (double)x[j]);
+	}
+	*norm2 = norm;
+	*error2 = error;
+}
+
+enum { WIDTH = 16 };
+typedef float floats __attribute__((vector_size(WIDTH * sizeof(float))));
+typedef int32_t mask __attribute__((vector_size(WIDTH * sizeof(int32_t))));
+
+/* Lane by lane, a where m is set, else b. */
+#define PICK(m, a, b) ((floats)(((m) & (mask)(a)) | (~(m) & (mask)(b))))
+
+WIDE void ek_vector_screen(float *s, const float *norms2, float norm2, size_t count, float *best, float *second)
+{
+	floats least = { 0 }, next, value, norm = { 0 };
+
+	least += INFINITY;
+	next = least;
+	norm += norm2;
+	for (size_t j = 0; j < count; j += WIDTH) {
+		floats other, larger;
+
+		memcpy(&value, s + j, sizeof value);
+		memcpy(&other, norms2 + j, sizeof other);
+		value = (norm + other) - (value + value);
+		memcpy(s + j, &value, sizeof value);
+		larger = PICK(value < least, least, value);
+		least = PICK(value < least, value, least);
+		next = PICK(larger < next, larger, next);
+	}
+	*best = *second = INFINITY;
+	for (int i = 0; i < WIDTH; i++) {
+		const float larger = least[i] < *best ? *best : least[i];
+
+		*best = least[i] < *best ? least[i] : *best;
+		*second = fminf(*second, fminf(larger, next[i]));
+	}
 }

@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 
+#include "train/nn/tensor.h"
+
 /* sum (a_j - b_j)^2; a, b: [d] float32. Its rounding error is below (d / 32 + 40) 2^-53 of it. */
 double ek_vector_distance2(const float *a, const float *b, size_t d);
 
@@ -20,5 +22,16 @@ void ek_vector_add(double *sum, const float *x, size_t d);
 
 /* x divided by its norm; a zero vector is left as it is. */
 void ek_vector_unit(float *x, size_t d);
+
+/* The squared norm of `rounded`, and of x - rounded; [d] each. */
+void ek_vector_rounding(double *norm2, double *error2, const float *x, const ek_bf16 *rounded, size_t d);
+
+/*
+ * Products of a row with centroids to approximate squared distances: s_j = norm2 + norms2_j - 2 s_j, in float32, in
+ * place; and the smallest and the second smallest of them (equal ones count apart).
+ *
+ * s, norms2: [count], count a multiple of 16; norms2 may be infinite
+ */
+void ek_vector_screen(float *s, const float *norms2, float norm2, size_t count, float *best, float *second);
 
 #endif

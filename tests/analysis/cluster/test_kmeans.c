@@ -70,7 +70,7 @@ static void screens_find_the_exact_nearest(void **state)
 		double offset; /* far from the origin float32 sums lose digits */
 	} cases[] = { { 700, 1, 7, 0 },    { 650, 2, 65, 0 },     { 5000, 5, 3, 0 },     { 900, 31, 64, 0 },
 		      { 900, 33, 13, 50 }, { 1500, 100, 200, 0 }, { 1000, 384, 70, 30 }, { 1100, 64, 1100, 0 } };
-	static const enum ek_screen screens[] = { EK_SCREEN_FAISS, EK_SCREEN_AUTO };
+	static const enum ek_screen screens[] = { EK_SCREEN_FAISS, EK_SCREEN_BFLOAT16 };
 	struct ek_kmeans_options o = EK_KMEANS_DEFAULTS;
 	struct ek_npy array;
 
@@ -205,7 +205,7 @@ static void objective_equals_scikit_learn_and_faiss(void **state)
 static void ties_go_to_the_lower_index(void **state)
 {
 	static const float x[] = { 0, 1, 2, 3, 4 }, start[] = { 4, 0 };
-	static const enum ek_screen screens[] = { EK_SCREEN_AUTO, EK_SCREEN_FAISS, EK_SCREEN_NONE };
+	static const enum ek_screen screens[] = { EK_SCREEN_FAISS, EK_SCREEN_BFLOAT16, EK_SCREEN_NONE };
 	struct ek_nearest_state s;
 	struct ek_nearest *finder;
 	struct ek_npy array;

@@ -1,0 +1,226 @@
+#include "analysis/cluster/screen.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/cluster/vector.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+#include "train/nn/matmul.h"
+
+enum {
+	MOST_COLUMNS = 1024, /* centroids in one product */
+	LEAST_COLUMNS = 64,
+	GROUP = 256 /* centroids whose smallest s is looked at together */
+};
+
+struct scratch {
+	ek_bf16 *rows;   /* [TILE, d] */
+	float *products; /* [TILE, columns] */
+	void *matmul;
+};
+
+struct ek_screen_product {
+	size_t d, k, columns, block_count, packed_size;
+	struct ek_nn_matmul *plan; /* TILE rows by `columns` centroids */
+	ek_bf16 *rest;             /* [columns, d] the last block, filled up with zeros */
+	unsigned char *packed;     /* [blocks, packed_size] */
+	float *norms2;             /* [blocks, columns]; infinity in what was filled up */
+	size_t packed_room, norms_room;
+	struct scratch *workers;
+	int worker_count;
+};
+
+double ek_screen_limit(const struct ek_screen_bound *b, double best)
+{
+	const double reach = fmin(b->reach, sqrt(fmax(best + b->eps, 0)) + b->error) + b->error;
+
+	return (reach * reach + b->eps) * (1 + 1e-6);
+}
+
+static void free_plan(struct ek_screen_product *s)
+{
+	ek_nn_matmul_free(s->plan);
+	s->plan = NULL;
+	s->columns = 0;
+	for (int i = 0; i < s->worker_count; i++) {
+		free(s->workers[i].products);
+		free(s->workers[i].matmul);
+		s->workers[i].products = NULL;
+		s->workers[i].matmul = NULL;
+	}
+}
+
+void ek_screen_product_free(struct ek_screen_product *s)
+{
+	if (s == NULL)
+		return;
+	free_plan(s);
+	for (int i = 0; i < s->worker_count; i++)
+		free(s->workers[i].rows);
+	free(s->workers);
+	free(s->rest);
+	free(s->packed);
+	free(s->norms2);
+	free(s);
+}
+
+int ek_screen_product_new(struct ek_screen_product **out, size_t d, int workers)
+{
+	struct ek_screen_product *s = NULL;
+	int rc;
+
+	*out = NULL;
+	EK_TRY(ek_alloc(&s, 1, sizeof *s));
+	s->d = d;
+	EK_TRY(ek_alloc(&s->workers, (size_t)workers, sizeof *s->workers));
+	s->worker_count = workers;
+	for (int i = 0; i < workers; i++) {
+		EK_TRY(ek_alloc_aligned(&s->workers[i].rows, EK_SCREEN_TILE * d, sizeof *s->workers[i].rows));
+		memset(s->workers[i].rows, 0, EK_SCREEN_TILE * d * sizeof *s->workers[i].rows);
+	}
+	EK_TRY(ek_alloc_aligned(&s->rest, MOST_COLUMNS * d, sizeof *s->rest));
+	*out = s;
+	s = NULL;
+out:
+	ek_screen_product_free(s);
+	return rc;
+}
+
+/* Making a plan takes milliseconds: it is kept while the number of columns stays. */
+static int plan_for(struct ek_screen_product *s, size_t columns)
+{
+	int rc = 0;
+
+	if (s->columns == columns)
+		return 0;
+	free_plan(s);
+	EK_TRY(ek_nn_matmul_new(&s->plan, EK_SCREEN_TILE, columns, s->d, EK_NN_BFLOAT16));
+	for (int i = 0; i < s->worker_count; i++) {
+		EK_TRY(ek_alloc_aligned(&s->workers[i].products, EK_SCREEN_TILE * columns, sizeof(float)));
+		EK_TRY(ek_alloc_aligned(&s->workers[i].matmul, 1, ek_nn_matmul_scratch_size(s->plan)));
+	}
+	s->packed_size = (ek_nn_matmul_packed_size(s->plan) + 63) / 64 * 64;
+	s->columns = columns;
+out:
+	return rc;
+}
+
+int ek_screen_product_set(struct ek_screen_product *s, const ek_bf16 *centroids, const double *norms2, size_t k)
+{
+	const size_t rounded = (k + LEAST_COLUMNS - 1) / LEAST_COLUMNS * LEAST_COLUMNS;
+	int rc;
+
+	EK_TRY(plan_for(s, rounded < MOST_COLUMNS ? rounded : MOST_COLUMNS));
+	s->k = k;
+	s->block_count = (k + s->columns - 1) / s->columns;
+	if (s->packed_room < s->block_count * s->packed_size) {
+		free(s->packed);
+		s->packed_room = 0;
+		EK_TRY(ek_alloc_aligned(&s->packed, s->block_count, s->packed_size));
+		s->packed_room = s->block_count * s->packed_size;
+	}
+	if (s->norms_room < s->block_count * s->columns) {
+		free(s->norms2);
+		s->norms_room = 0;
+		EK_TRY(ek_alloc_aligned(&s->norms2, s->block_count * s->columns, sizeof *s->norms2));
+		s->norms_room = s->block_count * s->columns;
+	}
+	for (size_t j = 0; j < s->block_count * s->columns; j++)
+		s->norms2[j] = j < k ? (float)norms2[j] : INFINITY;
+	for (size_t b = 0; b < s->block_count; b++) {
+		const size_t first = b * s->columns, here = k - first < s->columns ? k - first : s->columns;
+		const ek_bf16 *from = centroids + first * s->d;
+
+		if (here < s->columns) {
+			memcpy(s->rest, from, here * s->d * sizeof *from);
+			memset(s->rest + here * s->d, 0, (s->columns - here) * s->d * sizeof *from);
+			from = s->rest;
+		}
+		EK_TRY(ek_nn_matmul_pack(s->plan, s->packed + b * s->packed_size, from, s->workers[0].matmul));
+	}
+out:
+	return rc;
+}
+
+ek_bf16 *ek_screen_product_rows(struct ek_screen_product *s, int worker)
+{
+	return s->workers[worker].rows;
+}
+
+/* Drop candidates that have fallen out of the limit; if none has, give up. */
+static void make_room(struct ek_screened *out, double limit)
+{
+	int32_t kept = 0;
+
+	for (int32_t j = 0; j < out->count; j++)
+		if ((double)out->s[j] <= limit) {
+			out->s[kept] = out->s[j];
+			out->index[kept++] = out->index[j];
+		}
+	out->count = kept < EK_CANDIDATES ? kept : -1;
+}
+
+static void collect(struct ek_screened *out, const float *s, size_t count, size_t first, double limit)
+{
+	const float most = (float)(limit * (1 + 0x1p-23));
+
+	for (size_t j = 0; j < count && out->count >= 0; j++) {
+		if (!(s[j] <= most))
+			continue;
+		if (out->count == EK_CANDIDATES)
+			make_room(out, limit);
+		if (out->count < 0)
+			return;
+		out->index[out->count] = (int32_t)(first + j);
+		out->s[out->count++] = s[j];
+	}
+}
+
+/* One row against one block of centroids; `products` become s. */
+static void screen_row(const struct ek_screen_product *screen, struct ek_screened *out,
+                       const struct ek_screen_bound *bound, float *products, size_t block)
+{
+	const size_t first = block * screen->columns;
+	const float norm2 = (float)(bound->norm * bound->norm);
+
+	for (size_t g = 0; g < screen->columns; g += GROUP) {
+		const size_t count = screen->columns - g < GROUP ? screen->columns - g : GROUP;
+		float best, second;
+		double limit;
+
+		ek_vector_screen(products + g, screen->norms2 + first + g, norm2, count, &best, &second);
+		if (best < out->best) {
+			out->second = fminf(out->best, second);
+			out->best = best;
+		} else {
+			out->second = fminf(out->second, best);
+		}
+		limit = ek_screen_limit(bound, (double)out->best);
+		if ((double)best <= limit)
+			collect(out, products + g, count, first + g, limit);
+	}
+	if (bound->own >= 0 && (size_t)bound->own >= first && (size_t)bound->own < first + screen->columns)
+		out->own = products[(size_t)bound->own - first];
+}
+
+int ek_screen_product_run(struct ek_screen_product *s, struct ek_screened *out, const struct ek_screen_bound *bounds,
+                          size_t count, int worker)
+{
+	struct scratch *scratch = &s->workers[worker];
+	int rc = 0;
+
+	for (size_t i = 0; i < count; i++)
+		out[i] = (struct ek_screened){
+			.best = INFINITY, .second = INFINITY, .own = INFINITY, .limit = INFINITY
+		};
+	for (size_t b = 0; b < s->block_count; b++) {
+		EK_TRY(ek_nn_matmul_run(s->plan, scratch->products, scratch->rows, s->packed + b * s->packed_size,
+		                        scratch->matmul));
+		for (size_t i = 0; i < count; i++)
+			screen_row(s, &out[i], &bounds[i], scratch->products + i * s->columns, b);
+	}
+out:
+	return rc;
+}
