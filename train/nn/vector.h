@@ -14,8 +14,6 @@
 struct ek_nn_vector {
 	void (*bf16_from_float)(ek_bf16 *out, const float *x, size_t count);
 	void (*bf16_to_float)(float *out, const ek_bf16 *x, size_t count);
-	/* out[i] = x[i] · scale + shift */
-	void (*pixels)(float *out, const uint8_t *x, size_t count, float scale, float shift);
 	/* out = (x - mean) / sqrt(variance + epsilon) · gamma + beta over one row of `count` */
 	void (*layer_norm)(float *out, const float *x, size_t count, const float *gamma, const float *beta,
 	                   float epsilon);
@@ -24,8 +22,10 @@ struct ek_nn_vector {
 	void (*softmax)(float *x, size_t count, float scale);
 	/* out[i] = x[i] + y[i] */
 	void (*add)(float *out, const float *x, const float *y, size_t count);
-	/* out[i] = x[i] · scale */
-	void (*scale)(float *out, const float *x, size_t count, float scale);
+	/* x[i] += y[i] */
+	void (*accumulate)(float *x, const float *y, size_t count);
+	/* x[i] *= scale */
+	void (*scale)(float *x, size_t count, float scale);
 };
 
 /* The fastest set of this processor. */

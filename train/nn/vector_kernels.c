@@ -155,30 +155,30 @@ static void bf16_to_float(float *restrict out, const ek_bf16 *restrict x, size_t
 	}
 }
 
-static void pixels(float *restrict out, const uint8_t *restrict x, size_t count, float scale, float shift)
-{
-	for (size_t i = 0; i < count; i++)
-		out[i] = (float)x[i] * scale + shift;
-}
-
 static void add(float *restrict out, const float *restrict x, const float *restrict y, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		out[i] = x[i] + y[i];
 }
 
-static void scale_by(float *restrict out, const float *restrict x, size_t count, float scale)
+static void accumulate(float *restrict x, const float *restrict y, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		out[i] = x[i] * scale;
+		x[i] += y[i];
+}
+
+static void scale_by(float *x, size_t count, float scale)
+{
+	for (size_t i = 0; i < count; i++)
+		x[i] *= scale;
 }
 
 const struct ek_nn_vector EK_NN_VECTOR_TABLE = {
 	.bf16_from_float = bf16_from_float,
 	.bf16_to_float = bf16_to_float,
-	.pixels = pixels,
 	.layer_norm = layer_norm,
 	.softmax = softmax,
 	.add = add,
+	.accumulate = accumulate,
 	.scale = scale_by,
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rebalance/base/random.h"
+#include "tests/support/support.h"
 
 enum { GUARD = 64 };
 
@@ -253,4 +254,77 @@ int ref_is_whole(const float *x, size_t count)
 		if (memcmp(&x[i], &guard_bits, sizeof *x) != 0)
 			return 0;
 	return 1;
+}
+
+double ref_bound(const float *x, size_t count, const float *w, size_t outputs, size_t per_output)
+{
+	double largest = 0, sum_most = 0;
+
+	for (size_t i = 0; i < count; i++)
+		largest = fmax(largest, fabs((double)x[i]));
+	for (size_t o = 0; o < outputs; o++) {
+		double sum = 0;
+
+		for (size_t i = 0; i < per_output; i++)
+			sum += fabs((double)w[o * per_output + i]);
+		sum_most = fmax(sum_most, sum);
+	}
+	return largest * sum_most;
+}
+
+float *ref_run(struct ek_nn_graph *g, int value, const float *input, size_t input_size)
+{
+	struct ek_nn_state *state;
+	float *both, *second;
+	size_t size;
+
+	assert_ok(value);
+	assert_ok(ek_nn_graph_finish(g, value));
+	assert_ok(ek_nn_state_new(&state, g));
+	size = ek_nn_graph_output_size(g);
+	both = ref_poisoned(2 * size);
+	second = ref_poisoned(size);
+	assert_ok(ek_nn_run(g, state, input, 2, both));
+	assert_ok(ek_nn_run(g, state, input + input_size, 1, second));
+	assert_true(ref_is_whole(both, 2 * size));
+	assert_true(ref_is_whole(second, size));
+	assert_memory_equal(both + size, second, size * sizeof *both);
+	free(second);
+	ek_nn_state_free(state);
+	ek_nn_graph_free(g);
+	return both;
+}
+
+void ref_compare(const char *name, const float *got, const float *want, size_t count, double absolute, double relative)
+{
+	for (size_t i = 0; i < count; i++) {
+		const double difference = fabs((double)got[i] - (double)want[i]);
+
+		if (!(difference <= absolute + relative * fabs((double)want[i])))
+			fail_msg("%s: value %zu is %.9g, not %.9g (allowed %g and %g of it)", name, i, (double)got[i],
+			         (double)want[i], absolute, relative);
+	}
+}
+
+struct ek_nn_graph *ref_token_graph(int *tokens, enum ek_nn_precision precision, int t, int f)
+{
+	struct ek_nn_graph *g;
+
+	assert_ok(ek_nn_graph_new(&g, precision, 2));
+	*tokens = ek_nn_image(g, &(struct ek_nn_image){ .channels = f, .height = t, .width = 1 });
+	*tokens = ek_nn_patches(g, *tokens, 1);
+	assert_ok(*tokens);
+	return g;
+}
+
+float *ref_token_input(const float *tokens, int t, int f)
+{
+	float *input = malloc(2 * (size_t)t * (size_t)f * sizeof *input);
+
+	assert_non_null(input);
+	for (int i = 0; i < 2; i++)
+		for (int j = 0; j < t; j++)
+			for (int k = 0; k < f; k++)
+				input[(i * f + k) * t + j] = tokens[(i * t + j) * f + k];
+	return input;
 }

@@ -36,4 +36,21 @@ void ref_fill(float *x, size_t count, uint64_t stream);
 float *ref_poisoned(size_t count);
 int ref_is_whole(const float *x, size_t count);
 
+/* max|x| · the largest sum of |w| over one of `outputs` rows of w: no partial sum of a product is larger. */
+double ref_bound(const float *x, size_t count, const float *w, size_t outputs, size_t per_output);
+
+/*
+ * Finish `g` (batch 2) with `value` as its output and run it on 2 images, then on the second image alone, which
+ * must give the same bytes; returns the [2, output_size] results (to be freed). Frees g. Fails the test on errors.
+ */
+float *ref_run(struct ek_nn_graph *g, int value, const float *input, size_t input_size);
+
+/* |got - want| <= absolute + relative · |want| everywhere, or the test fails and names the case. */
+void ref_compare(const char *name, const float *got, const float *want, size_t count, double absolute, double relative);
+
+/* A graph of batch 2 whose value `*tokens` has the input's [t, f] tokens (in the graph's type), and the order
+ * that its input wants: turn [2, t, f] into what ek_nn_run takes. */
+struct ek_nn_graph *ref_token_graph(int *tokens, enum ek_nn_precision precision, int t, int f);
+float *ref_token_input(const float *tokens, int t, int f);
+
 #endif
