@@ -22,6 +22,7 @@ struct ek_run {
 	cJSON *record;
 	int lock; /* descriptor, or -1 */
 	char *reason;
+	const cJSON *asked; /* borrowed, for the next record */
 };
 
 int ek_run_file(char **out, const struct ek_run *run, const char *name)
@@ -153,6 +154,11 @@ void ek_run_close(struct ek_run *run)
 	free(run->record_path);
 	free(run->reason);
 	free(run);
+}
+
+void ek_run_set_asked(struct ek_run *run, const cJSON *asked)
+{
+	run->asked = asked;
 }
 
 const cJSON *ek_run_recorded(const struct ek_run *run, const char *step)
@@ -376,8 +382,8 @@ int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t starte
 	EK_TRY(ek_json_add_u64(entry, "version", (uint64_t)step->version));
 	EK_TRY(ek_json_add_string(entry, "evenkeel", EK_VERSION));
 	EK_TRY(ek_json_add_item(entry, "options", cJSON_Duplicate(step->options, 1)));
-	if (step->asked != NULL)
-		EK_TRY(ek_json_add_item(entry, "asked", cJSON_Duplicate(step->asked, 1)));
+	if (run->asked != NULL)
+		EK_TRY(ek_json_add_item(entry, "asked", cJSON_Duplicate(run->asked, 1)));
 	EK_TRY(record_files(entry, run, "inputs", step->inputs));
 	EK_TRY(record_files(entry, run, "outputs", step->outputs));
 	EK_TRY(ek_json_add_u64(entry, "started", (uint64_t)(started > 0 ? started : 0)));

@@ -31,14 +31,13 @@ int ek_run_file(char **out, const struct ek_run *run, const char *name);
 
 /*
  * One step: its name, the options that change its result (every choice made), the files of RUN it reads and writes.
- * Files are named relative to RUN. Lists end with NULL. `options` and `asked` stay the caller's.
+ * Files are named relative to RUN. Lists end with NULL. `options` stays the caller's.
  */
 struct ek_step {
 	const char *name;
 	int version; /* of the method: raise it when results change */
 	const cJSON *options;
 	const char *const *inputs, *const *outputs;
-	const cJSON *asked; /* what the user said, before choices were made: kept for the next time; may be NULL */
 };
 
 /* Is what is on disk what this step would make? `*reason` (static or owned by the run, valid until the next call) says
@@ -49,6 +48,10 @@ int ek_run_is_current(int *current, const char **reason, struct ek_run *run, con
 /* Record the step as done, with the hashes of its inputs and outputs; `started` is Unix time, `counts` (may be NULL) is
  * copied. Saves run.json. */
 int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t started, double seconds, const cJSON *counts);
+
+/* What the user said of the step that is recorded next, before choices were made ("auto"): kept in run.json as "asked"
+ * for the next time. Borrowed until then; NULL: nothing. */
+void ek_run_set_asked(struct ek_run *run, const cJSON *asked);
 
 /* What run.json says of a step, or NULL: {"version", "evenkeel", "options", "asked", "inputs", "outputs", "started",
  * "seconds", "counts"}. Belongs to the run. */

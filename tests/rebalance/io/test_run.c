@@ -172,6 +172,21 @@ static void counts_are_kept(void **state)
 	assert_null(ek_run_recorded(f->run, "scan"));
 }
 
+static void what_the_user_asked_is_kept_for_the_next_time(void **state)
+{
+	struct fixture *f = *state;
+	cJSON *asked = cJSON_CreateObject();
+	const cJSON *kept;
+
+	assert_ok(ek_json_add_string(asked, "clusters", "auto"));
+	ek_run_set_asked(f->run, asked);
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, NULL));
+	ek_run_set_asked(f->run, NULL);
+	cJSON_Delete(asked);
+	kept = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(f->run, "cluster"), "asked");
+	assert_string_equal(cJSON_GetObjectItemCaseSensitive(kept, "clusters")->valuestring, "auto");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +197,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_second_process_is_refused_with_the_first_ones_id, setup, teardown),
 		cmocka_unit_test(what_is_no_run_directory_is_refused),
 		cmocka_unit_test_setup_teardown(counts_are_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_the_user_asked_is_kept_for_the_next_time, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
