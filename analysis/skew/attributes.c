@@ -1,6 +1,7 @@
 #include "analysis/skew/attributes.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,10 +63,16 @@ out:
 static int agree(struct ek_attribute *a, const struct ek_partition *partition, const struct ek_categories *categories,
                  const struct ek_bootstrap *bootstrap)
 {
+	static const struct ek_interval ranges[EK_AGREEMENT_MEASURES] = {
+		[EK_PURITY] = { 0, 1 },
+		[EK_MUTUAL_INFORMATION] = { 0, (double)INFINITY },
+		[EK_NMI] = { 0, 1 },
+		[EK_ARI] = { -1, 1 },
+	};
 	struct table table = { .rows = partition->k, .columns = categories->count };
-	const struct ek_statistics statistics = { .measure = measure_agreement,
-		                                  .context = &table,
-		                                  .count = EK_AGREEMENT_MEASURES };
+	const struct ek_statistics statistics = {
+		.measure = measure_agreement, .context = &table, .count = EK_AGREEMENT_MEASURES, .ranges = ranges
+	};
 	struct ek_cell *cells = NULL;
 	uint64_t *counts = NULL;
 	size_t cell_count;

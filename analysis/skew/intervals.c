@@ -160,6 +160,25 @@ out:
 	return rc;
 }
 
+/* Sorts `resampled`. */
+static struct ek_interval corrected(double *resampled, size_t count, double value, const struct ek_interval *range)
+{
+	struct ek_interval interval;
+	double mean = 0, move;
+
+	for (size_t i = 0; i < count; i++)
+		mean += resampled[i] / (double)count;
+	move = 2 * (value - mean);
+	interval = ek_percentiles(resampled, count);
+	interval.low += move;
+	interval.high += move;
+	if (range != NULL) {
+		interval.low = fmin(fmax(interval.low, range->low), range->high);
+		interval.high = fmin(fmax(interval.high, range->low), range->high);
+	}
+	return (struct ek_interval){ fmin(interval.low, value), fmax(interval.high, value) };
+}
+
 static int has_images(const uint64_t *counts, size_t k)
 {
 	for (size_t i = 0; i < k; i++)
@@ -173,7 +192,7 @@ int ek_bootstrap_intervals(struct ek_interval *intervals, const struct ek_statis
 {
 	const size_t resamples = bootstrap->resamples, values = statistics->count;
 	struct job job = { .statistics = statistics, .bootstrap = bootstrap, .counts = counts, .k = k };
-	double *column = NULL;
+	double *column = NULL, *measured = NULL;
 	int rc;
 
 	if (resamples == 0)
@@ -183,15 +202,19 @@ int ek_bootstrap_intervals(struct ek_interval *intervals, const struct ek_statis
 	EK_TRY(ek_alloc(&job.drawn, (size_t)ek_threads() * k, sizeof *job.drawn));
 	EK_TRY(ek_alloc(&job.measured, resamples * values, sizeof *job.measured));
 	EK_TRY(ek_alloc(&column, resamples, sizeof *column));
+	EK_TRY(ek_alloc(&measured, values, sizeof *measured));
+	EK_TRY(statistics->measure(measured, counts, k, statistics->context));
 	EK_TRY(ek_parallel(resamples, measure_resample, &job));
 	for (size_t v = 0; v < values; v++) {
 		for (size_t i = 0; i < resamples; i++)
 			column[i] = job.measured[i * values + v];
-		intervals[v] = ek_percentiles(column, resamples);
+		intervals[v] = corrected(column, resamples, measured[v],
+		                         statistics->ranges != NULL ? &statistics->ranges[v] : NULL);
 	}
 out:
 	free(job.drawn);
 	free(job.measured);
 	free(column);
+	free(measured);
 	return rc;
 }

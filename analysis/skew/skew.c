@@ -1,5 +1,6 @@
 #include "analysis/skew/skew.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "rebalance/base/error.h"
@@ -15,13 +16,42 @@ static int measure(double *values, const uint64_t *counts, size_t k, const void 
 	return rc;
 }
 
+/* Where each measure of k units can lie. */
+static void set_ranges(struct ek_interval ranges[EK_INEQUALITY_MEASURES], size_t k)
+{
+	const double units = (double)k;
+	const struct ek_interval share = { 0, 1 }, effective = { 1, units }, any = { 0, (double)INFINITY };
+
+	for (int m = 0; m < EK_INEQUALITY_MEASURES; m++)
+		ranges[m] = any;
+	ranges[EK_GINI] = (struct ek_interval){ 0, (units - 1) / units };
+	ranges[EK_GINI_NORMALISED] = ranges[EK_NORMALISED_ENTROPY] = share;
+	ranges[EK_TOP_SHARE] = ranges[EK_TAIL_SHARE] = share;
+	ranges[EK_KL_TO_UNIFORM].high = log(units);
+	for (int m = EK_HILL_0; m <= EK_HILL_INFINITY; m++)
+		ranges[m] = effective;
+	ranges[EK_IMBALANCE_RATIO].low = 1;
+	ranges[EK_CV].high = ranges[EK_EFFECT_SIZE].high = sqrt(units - 1);
+	ranges[EK_TAIL_COUNT].high = units - 1;
+}
+
 int ek_skew_measure(struct ek_skew *out, const uint64_t *sizes, size_t k, const struct ek_bootstrap *bootstrap)
 {
-	static const struct ek_statistics statistics = { .measure = measure, .count = EK_INEQUALITY_MEASURES };
+	static const enum ek_inequality_measure whole[] = { EK_HILL_0, EK_TAIL_COUNT };
+	struct ek_interval ranges[EK_INEQUALITY_MEASURES];
+	const struct ek_statistics statistics = { .measure = measure,
+		                                  .count = EK_INEQUALITY_MEASURES,
+		                                  .ranges = ranges };
 	int rc;
 
+	set_ranges(ranges, k);
 	EK_TRY(ek_inequality_measure(&out->measured, sizes, k));
 	EK_TRY(ek_bootstrap_intervals(out->intervals, &statistics, sizes, k, bootstrap));
+	for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+		struct ek_interval *interval = &out->intervals[whole[i]];
+
+		*interval = (struct ek_interval){ floor(interval->low), ceil(interval->high) };
+	}
 out:
 	return rc;
 }

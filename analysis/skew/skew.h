@@ -14,7 +14,8 @@
 
 struct ek_skew {
 	struct ek_inequality measured;
-	struct ek_interval intervals[EK_INEQUALITY_MEASURES]; /* bootstrap over the images, 95 % */
+	struct ek_interval
+		intervals[EK_INEQUALITY_MEASURES]; /* bootstrap over the images, 95 %; counts in whole units */
 };
 
 /*
