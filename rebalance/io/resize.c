@@ -56,54 +56,77 @@ struct side {
 static void taps_release(struct ek_taps *t)
 {
 	free(t->first);
-	free(t->size);
 	free(t->weights);
 }
 
-/* Which inputs make which output, with which weights: Pillow's precompute_coeffs and normalize_coeffs_8bpc, in the
- * same order of operations. Weights of 0 at either end are left out. */
-static int taps_init(struct ek_taps *t, const struct side *side, const struct filter *filter)
+/* The weights of output `i` in fixed point and its first input; returns how many inputs it has. Pillow's
+ * precompute_coeffs and normalize_coeffs_8bpc, in the same order of operations. */
+static size_t weigh(int32_t *fixed, double *w, size_t *first, size_t i, const struct side *side,
+                    const struct filter *filter)
 {
 	const double scale = (double)side->in / side->full, wide = scale < 1 ? 1 : scale;
-	const double support = filter->support * wide, most = ceil(support) * 2 + 1;
+	const double support = filter->support * wide, center = ((double)(side->from + i) + 0.5) * scale;
+	const double low = center - support + 0.5, high = center + support + 0.5;
+	const size_t begin = low > 0 ? (size_t)low : 0, end = high < side->in ? (size_t)high : side->in;
+	double sum = 0;
+
+	for (size_t j = begin; j < end; j++)
+		sum += w[j - begin] = filter->weight(((double)j - center + 0.5) * (1 / wide));
+	for (size_t j = 0; j < end - begin; j++) {
+		const double exact = (sum != 0 ? w[j] / sum : w[j]) * (1 << EK_RESIZE_BITS);
+
+		fixed[j] = (int32_t)(exact < 0 ? exact - 0.5 : exact + 0.5);
+	}
+	*first = begin;
+	return end - begin;
+}
+
+/* Leave room for `size` weights per output; near the far edge those of 0 come first. */
+static void taps_narrow(struct ek_taps *t, size_t size, size_t in)
+{
+	t->begin = in;
+	for (size_t i = 0; i < t->count; i++) {
+		const size_t surplus = t->first[i] + size > in ? t->first[i] + size - in : 0;
+		int32_t *to = t->weights + i * size;
+
+		memmove(to + surplus, t->weights + i * t->size, (size - surplus) * sizeof *to);
+		memset(to, 0, surplus * sizeof *to);
+		t->first[i] -= surplus;
+		t->begin = t->first[i] < t->begin ? t->first[i] : t->begin;
+		t->end = t->first[i] + size > t->end ? t->first[i] + size : t->end;
+	}
+	t->size = size;
+}
+
+static int taps_init(struct ek_taps *t, const struct side *side, const struct filter *filter)
+{
+	const double scale = (double)side->in / side->full;
+	const double most = 2 * ceil(filter->support * (scale < 1 ? 1 : scale)) + 1;
+	size_t widest = 1;
 	double *w = NULL;
 	int rc;
 
 	t->count = side->count;
-	t->stride = most < side->in ? (size_t)most : side->in;
+	t->size = most < side->in ? (size_t)most : side->in;
 	EK_TRY(ek_alloc(&t->first, t->count, sizeof *t->first));
-	EK_TRY(ek_alloc(&t->size, t->count, sizeof *t->size));
-	EK_TRY(ek_alloc(&w, t->stride, sizeof *w));
-	if (__builtin_mul_overflow(t->count, t->stride, &(size_t){ 0 }))
+	EK_TRY(ek_alloc(&w, t->size, sizeof *w));
+	if (__builtin_mul_overflow(t->count, t->size, &(size_t){ 0 }))
 		EK_TRY(ek_fail(EK_ENOMEM, "no memory to resize %u to %u pixels", side->in, side->full));
-	EK_TRY(ek_alloc(&t->weights, t->count * t->stride, sizeof *t->weights));
-	t->begin = side->in;
+	EK_TRY(ek_alloc(&t->weights, t->count * t->size, sizeof *t->weights));
 	for (size_t i = 0; i < t->count; i++) {
-		const double center = ((double)(side->from + i) + 0.5) * scale, low = center - support + 0.5;
-		const size_t first = low > 0 ? (size_t)low : 0;
-		const double high = center + support + 0.5;
-		const size_t size = (high < side->in ? (size_t)high : side->in) - first;
-		int32_t *fixed = t->weights + i * t->stride;
-		size_t skip = 0, used = size;
-		double sum = 0;
+		int32_t *fixed = t->weights + i * t->size;
+		size_t used = weigh(fixed, w, &t->first[i], i, side, filter), skip = 0;
 
-		for (size_t j = 0; j < size; j++)
-			sum += w[j] = filter->weight(((double)(first + j) - center + 0.5) * (1 / wide));
-		for (size_t j = 0; j < size; j++) {
-			const double exact = (sum != 0 ? w[j] / sum : w[j]) * (1 << EK_RESIZE_BITS);
-
-			fixed[j] = (int32_t)(exact < 0 ? exact - 0.5 : exact + 0.5);
-		}
 		while (used > 1 && fixed[used - 1] == 0)
 			used--;
 		while (skip + 1 < used && fixed[skip] == 0)
 			skip++;
 		memmove(fixed, fixed + skip, (used - skip) * sizeof *fixed);
-		t->first[i] = first + skip;
-		t->size[i] = used - skip;
-		t->begin = t->first[i] < t->begin ? t->first[i] : t->begin;
-		t->end = first + used > t->end ? first + used : t->end;
+		memset(fixed + used - skip, 0, (t->size - (used - skip)) * sizeof *fixed);
+		t->first[i] += skip;
+		widest = used - skip > widest ? used - skip : widest;
 	}
+	taps_narrow(t, widest, side->in);
 out:
 	free(w);
 	return rc;
@@ -125,7 +148,7 @@ static int resize_rows(uint8_t *out, size_t stride, const struct ek_image *in, c
 	EK_TRY(ek_alloc_aligned(&turned, whole_blocks(bytes) + stride, EK_RESIZE_BLOCK));
 	EK_TRY(ek_alloc_aligned(&spare, stride, 1));
 	result = turned + whole_blocks(bytes) * EK_RESIZE_BLOCK;
-	memset(result, 0, stride * EK_RESIZE_BLOCK);
+	memset(result + 3 * x->count * EK_RESIZE_BLOCK, 0, (stride - 3 * x->count) * EK_RESIZE_BLOCK);
 	for (size_t row = 0; row < height; row += EK_RESIZE_BLOCK) {
 		const uint8_t *from[EK_RESIZE_BLOCK];
 		uint8_t *to[EK_RESIZE_BLOCK];
@@ -167,7 +190,7 @@ int ek_image_resize_window(struct ek_image *out, const struct ek_image *in, uint
 	EK_TRY(ek_image_allocate(out, width, height));
 	for (size_t i = 0; i < height; i++)
 		kernels->vertical(out->pixels + i * 3 * width, between + (rows.first[i] - rows.begin) * stride, stride,
-		                  3 * (size_t)width, rows.weights + i * rows.stride, rows.size[i]);
+		                  3 * (size_t)width, rows.weights + i * rows.size, rows.size);
 out:
 	taps_release(&columns);
 	taps_release(&rows);

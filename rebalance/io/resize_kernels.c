@@ -2,151 +2,123 @@
 
 #include <string.h>
 
-/* Vectors of GCC and clang, so that one text serves all processors; values pass by pointer because their calling
- * convention depends on the instruction set. */
-typedef uint8_t bytes16 __attribute__((vector_size(16)));
-typedef int32_t words16 __attribute__((vector_size(64)));
+enum { HALF = 1 << (EK_RESIZE_BITS - 1) };
 
-#define INLINE static inline __attribute__((always_inline))
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
 
 #ifdef __clang__
 #define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
 #define PICK(a, b, ...) __builtin_shuffle(a, b, (bytes16){ __VA_ARGS__ })
 #endif
+#define LOW_HALVES(a, b) PICK(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define HIGH_HALVES(a, b) PICK(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
 
-/* 16 × 16 bytes turned about the diagonal: four perfect shuffles of the 16 vectors. */
-INLINE void turn_block(bytes16 *v)
+/* The 16 × 16 bytes of `v` turned about the diagonal: four perfect shuffles of its 16 vectors. */
+#define TURN_BLOCK(v)                                                                                                  \
+	do {                                                                                                           \
+		bytes16 shuffled[16];                                                                                  \
+		for (int round = 0; round < 2; round++) {                                                              \
+			for (int i = 0; i < 8; i++) {                                                                  \
+				shuffled[2 * i] = LOW_HALVES((v)[i], (v)[i + 8]);                                      \
+				shuffled[2 * i + 1] = HIGH_HALVES((v)[i], (v)[i + 8]);                                 \
+			}                                                                                              \
+			for (int i = 0; i < 8; i++) {                                                                  \
+				(v)[2 * i] = LOW_HALVES(shuffled[i], shuffled[i + 8]);                                 \
+				(v)[2 * i + 1] = HIGH_HALVES(shuffled[i], shuffled[i + 8]);                            \
+			}                                                                                              \
+		}                                                                                                      \
+	} while (0)
+
+struct sums {
+	int32_t v[16];
+};
+
+static inline void sums_start(struct sums *s)
 {
-	for (int round = 0; round < 4; round++) {
-		bytes16 next[16];
+	for (int i = 0; i < 16; i++)
+		s->v[i] = HALF;
+}
 
-		for (int i = 0; i < 8; i++) {
-			next[2 * i] = PICK(v[i], v[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-			next[2 * i + 1] =
-				PICK(v[i], v[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-		}
-		memcpy(v, next, sizeof next);
+static inline void sums_add(struct sums *s, const uint8_t *bytes, int32_t weight)
+{
+	for (int i = 0; i < 16; i++)
+		s->v[i] += bytes[i] * weight;
+}
+
+static inline void sums_store(uint8_t *bytes, const struct sums *s)
+{
+	for (int i = 0; i < 16; i++) {
+		const int32_t value = s->v[i] >> EK_RESIZE_BITS;
+
+		bytes[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 	}
 }
 
-INLINE void add_weighted(words16 *sum, const uint8_t *in, int32_t weight)
-{
-	bytes16 b;
+#define ISA generic
+#define TARGET
+#define SUM struct sums
+#define SUM_START(s) sums_start(&(s))
+#define SUM_ADD(s, bytes, w) sums_add(&(s), bytes, w)
+#define SUM_STORE(bytes, s) sums_store(bytes, &(s))
+#include "rebalance/io/resize_body.h"
 
-	memcpy(&b, in, sizeof b);
-	*sum += __builtin_convertvector(b, words16) * weight;
-}
-
-INLINE void store_clipped(uint8_t *out, const words16 *sum)
-{
-	words16 v = *sum >> EK_RESIZE_BITS;
-	bytes16 b;
-
-	v = (v | (v > 255)) & ~(v >> 31); /* above 255: all bits; below 0: none */
-	b = __builtin_convertvector(v, bytes16);
-	memcpy(out, &b, sizeof b);
-}
-
-#define HALF ((words16){ 0 } + (1 << (EK_RESIZE_BITS - 1)))
-
-INLINE void turn_rows(uint8_t *turned, const uint8_t *const *in, size_t bytes)
-{
-	bytes16 v[16] = { { 0 } };
-	size_t at = 0;
-
-	for (; at + 16 <= bytes; at += 16) {
-		for (int i = 0; i < 16; i++)
-			memcpy(&v[i], in[i] + at, 16);
-		turn_block(v);
-		memcpy(turned + at * 16, v, sizeof v);
-	}
-	if (at < bytes) {
-		for (int i = 0; i < 16; i++)
-			memcpy(&v[i], in[i] + at, bytes - at);
-		turn_block(v);
-		memcpy(turned + at * 16, v, sizeof v);
-	}
-}
-
-INLINE void horizontal(uint8_t *const *out, const uint8_t *const *in, size_t in_bytes, size_t out_bytes,
-                       uint8_t *turned, uint8_t *result, const struct ek_taps *t)
-{
-	turn_rows(turned, in, in_bytes);
-	for (size_t x = 0; x < t->count; x++) {
-		const uint8_t *from = turned + (t->first[x] - t->begin) * 48;
-		const int32_t *weights = t->weights + x * t->stride;
-		words16 red = HALF, green = HALF, blue = HALF;
-
-		for (size_t i = 0; i < t->size[x]; i++, from += 48) {
-			add_weighted(&red, from, weights[i]);
-			add_weighted(&green, from + 16, weights[i]);
-			add_weighted(&blue, from + 32, weights[i]);
-		}
-		store_clipped(result + x * 48, &red);
-		store_clipped(result + x * 48 + 16, &green);
-		store_clipped(result + x * 48 + 32, &blue);
-	}
-	for (size_t at = 0; at < out_bytes; at += 16) {
-		bytes16 v[16];
-
-		memcpy(v, result + at * 16, sizeof v);
-		turn_block(v);
-		for (int i = 0; i < 16; i++)
-			memcpy(out[i] + at, &v[i], 16);
-	}
-}
-
-INLINE void vertical(uint8_t *out, const uint8_t *in, size_t stride, size_t bytes, const int32_t *weights, size_t count)
-{
-	size_t at = 0;
-
-	for (; at + 32 <= bytes; at += 32) {
-		words16 a = HALF, b = HALF;
-
-		for (size_t i = 0; i < count; i++) {
-			add_weighted(&a, in + i * stride + at, weights[i]);
-			add_weighted(&b, in + i * stride + at + 16, weights[i]);
-		}
-		store_clipped(out + at, &a);
-		store_clipped(out + at + 16, &b);
-	}
-	for (; at < bytes; at += 16) { /* rows of `in` are padded to 16, `out` is not */
-		uint8_t last[16];
-		words16 a = HALF;
-
-		for (size_t i = 0; i < count; i++)
-			add_weighted(&a, in + i * stride + at, weights[i]);
-		store_clipped(last, &a);
-		memcpy(out + at, last, bytes - at < 16 ? bytes - at : 16);
-	}
-}
-
-#define KERNELS(isa, attribute)                                                                                        \
-	attribute static void horizontal_##isa(uint8_t *const *out, const uint8_t *const *in, size_t in_bytes,         \
-	                                       size_t out_bytes, uint8_t *turned, uint8_t *result,                     \
-	                                       const struct ek_taps *t)                                                \
-	{                                                                                                              \
-		horizontal(out, in, in_bytes, out_bytes, turned, result, t);                                           \
-	}                                                                                                              \
-	attribute static void vertical_##isa(uint8_t *out, const uint8_t *in, size_t stride, size_t bytes,             \
-	                                     const int32_t *weights, size_t count)                                     \
-	{                                                                                                              \
-		vertical(out, in, stride, bytes, weights, count);                                                      \
-	}                                                                                                              \
-	static const struct ek_resize_kernels kernels_##isa = { #isa, horizontal_##isa, vertical_##isa };
-
-KERNELS(generic, )
 #ifdef __x86_64__
-KERNELS(avx2, __attribute__((target("avx2"))))
-KERNELS(avx512, __attribute__((target("avx512f,avx512bw,avx512vl"))))
-#endif
+#include <immintrin.h>
 
-static const struct ek_resize_kernels *const generic_only[] = { &kernels_generic, NULL };
-#ifdef __x86_64__
+#define LOAD(bytes) _mm_loadu_si128((const __m128i *)(const void *)(bytes))
+#define SAVE(bytes, vector) _mm_storeu_si128((__m128i *)(void *)(bytes), vector)
+
+struct sums_avx2 {
+	__m256i low, high;
+};
+
+#define AVX2 __attribute__((target("avx2")))
+
+AVX2 static inline void sums_avx2_add(struct sums_avx2 *s, const uint8_t *bytes, int32_t weight)
+{
+	const __m256i w = _mm256_set1_epi32(weight);
+	const __m128i b = LOAD(bytes);
+
+	s->low = _mm256_add_epi32(s->low, _mm256_mullo_epi32(_mm256_cvtepu8_epi32(b), w));
+	s->high = _mm256_add_epi32(s->high, _mm256_mullo_epi32(_mm256_cvtepu8_epi32(_mm_bsrli_si128(b, 8)), w));
+}
+
+AVX2 static inline void sums_avx2_store(uint8_t *bytes, const struct sums_avx2 *s)
+{
+	/* Packing works on halves of 128 bits: the low eight bytes of each hold 0-3, 8-11 and 4-7, 12-15. */
+	const __m256i words = _mm256_packs_epi32(_mm256_srai_epi32(s->low, EK_RESIZE_BITS),
+	                                         _mm256_srai_epi32(s->high, EK_RESIZE_BITS));
+	const __m256i packed = _mm256_packus_epi16(words, words);
+	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5);
+
+	SAVE(bytes, _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(packed, order)));
+}
+
+#define ISA avx2
+#define TARGET AVX2
+#define SUM struct sums_avx2
+#define SUM_START(s) (s).low = (s).high = _mm256_set1_epi32(HALF)
+#define SUM_ADD(s, bytes, w) sums_avx2_add(&(s), bytes, w)
+#define SUM_STORE(bytes, s) sums_avx2_store(bytes, &(s))
+#include "rebalance/io/resize_body.h"
+
+#define ISA avx512
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl")))
+#define SUM __m512i
+#define SUM_START(s) (s) = _mm512_set1_epi32(HALF)
+#define SUM_ADD(s, bytes, w)                                                                                           \
+	(s) = _mm512_add_epi32(s, _mm512_mullo_epi32(_mm512_cvtepu8_epi32(LOAD(bytes)), _mm512_set1_epi32(w)))
+#define SUM_STORE(bytes, s)                                                                                            \
+	SAVE(bytes,                                                                                                    \
+	     _mm512_cvtusepi32_epi8(_mm512_max_epi32(_mm512_srai_epi32(s, EK_RESIZE_BITS), _mm512_setzero_si512())))
+#include "rebalance/io/resize_body.h"
+
 static const struct ek_resize_kernels *const with_avx2[] = { &kernels_avx2, &kernels_generic, NULL };
 static const struct ek_resize_kernels *const with_avx512[] = { &kernels_avx512, &kernels_avx2, &kernels_generic, NULL };
 #endif
+
+static const struct ek_resize_kernels *const generic_only[] = { &kernels_generic, NULL };
 
 const struct ek_resize_kernels *const *ek_resize_kernels_all(void)
 {

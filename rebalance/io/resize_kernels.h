@@ -11,12 +11,13 @@
 
 enum { EK_RESIZE_BITS = 32 - 8 - 2, EK_RESIZE_BLOCK = 16 };
 
-/* Output i is the sum over j < size[i] of weights[i * stride + j] × input[first[i] + j]. */
+/* Output i is the sum over j < size of weights[i * size + j] × input[first[i] + j]: as many terms for every output,
+ * some with weight 0, because a loop that always goes round as often is foreseen by the processor. */
 struct ek_taps {
-	size_t count, stride; /* outputs; room for weights of each */
-	size_t *first, *size; /* [count]; size ≥ 1 */
-	int32_t *weights;     /* [count, stride] */
-	size_t begin, end;    /* the inputs that are used at all */
+	size_t count, size; /* outputs; inputs of each, ≥ 1 */
+	size_t *first;      /* [count] */
+	int32_t *weights;   /* [count, size] */
+	size_t begin, end;  /* the inputs that are used at all */
 };
 
 struct ek_resize_kernels {
