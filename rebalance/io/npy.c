@@ -206,7 +206,7 @@ static int parse_header(struct header *h, struct ek_npy *array)
 	return 0;
 }
 
-static int parse(struct ek_npy *array, const char *path)
+int ek_npy_parse(struct ek_npy *array, const char *path)
 {
 	const uint8_t *bytes = array->map.data;
 	const size_t size = array->map.size;
@@ -246,7 +246,7 @@ int ek_npy_open(struct ek_npy *array, const char *path)
 	int rc;
 
 	*array = (struct ek_npy){ 0 };
-	if ((rc = ek_map_open(&array->map, path)) == 0 && (rc = parse(array, path)) < 0)
+	if ((rc = ek_map_open(&array->map, path)) == 0 && (rc = ek_npy_parse(array, path)) < 0)
 		ek_npy_close(array);
 	return rc;
 }

@@ -30,6 +30,8 @@ struct ek_npy {
 /* Map a file. EK_EIO, EK_EDATA. */
 int ek_npy_open(struct ek_npy *array, const char *path);
 void ek_npy_close(struct ek_npy *array);
+/* Work out the rest of `array` from its map (used by ek_npy_open). `path` starts messages. EK_EDATA. */
+int ek_npy_parse(struct ek_npy *array, const char *path);
 
 /* As ek_npy_open, and EK_EDATA unless it has exactly this type, C order, native byte order, shape and an aligned start
  * of the elements; a wanted dimension of UINT64_MAX accepts any size. `data` is then a plain C array. */
