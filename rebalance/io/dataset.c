@@ -1,0 +1,396 @@
+#include "rebalance/io/dataset_form.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/log.h"
+#include "rebalance/io/filename.h"
+#include "rebalance/io/stream.h"
+#include "rebalance/io/walk.h"
+
+enum { SHOWN_WARNINGS = 20, KEPT_BUFFER = 1 << 16, TAR_HEAD = 512 };
+
+static const struct ek_dataset_form *const forms[] = {
+	[EK_DATASET_FOLDER] = &ek_dataset_folder, [EK_DATASET_TAR] = &ek_dataset_tar,
+	[EK_DATASET_LIST] = &ek_dataset_list,     [EK_DATASET_TABLE] = &ek_dataset_table,
+	[EK_DATASET_IDX] = &ek_dataset_idx,       [EK_DATASET_EMBEDDINGS] = &ek_dataset_embeddings,
+};
+
+const char *ek_dataset_kind_name(enum ek_dataset_kind kind)
+{
+	return forms[kind]->name;
+}
+
+static int ends_with(const char *name, const char *end)
+{
+	const size_t size = strlen(name), end_size = strlen(end);
+
+	return size > end_size && strcasecmp(name + size - end_size, end) == 0;
+}
+
+int ek_has_image_extension(const char *name)
+{
+	static const char *const known[] = { ".jpg",  ".jpeg", ".jpe",  ".jfif", ".png",  ".gif",  ".bmp",
+		                             ".webp", ".tif",  ".tiff", ".heic", ".heif", ".avif", ".ppm",
+		                             ".pgm",  ".pbm",  ".pnm",  ".tga",  ".jp2",  ".jxl" };
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (ends_with(name, known[i]))
+			return 1;
+	return 0;
+}
+
+static void clear_buffer(struct ek_buffer *b)
+{
+	if (b->capacity > KEPT_BUFFER)
+		ek_buffer_release(b);
+	else
+		ek_buffer_clear(b);
+}
+
+void ek_dataset_item_clear(struct ek_dataset_item *item)
+{
+	struct ek_dataset_item kept;
+
+	clear_buffer(&item->name);
+	clear_buffer(&item->path);
+	clear_buffer(&item->bytes);
+	clear_buffer(&item->label);
+	cJSON_Delete(item->attributes);
+	kept = (struct ek_dataset_item){
+		.name = item->name, .path = item->path, .bytes = item->bytes, .label = item->label
+	};
+	*item = kept;
+}
+
+void ek_dataset_item_release(struct ek_dataset_item *item)
+{
+	ek_buffer_release(&item->name);
+	ek_buffer_release(&item->path);
+	ek_buffer_release(&item->bytes);
+	ek_buffer_release(&item->label);
+	cJSON_Delete(item->attributes);
+	*item = (struct ek_dataset_item){ 0 };
+}
+
+void ek_dataset_warn(struct ek_dataset *dataset, const char *format, ...)
+{
+	char text[900];
+	va_list args;
+
+	dataset->warnings++;
+	if (dataset->warnings > SHOWN_WARNINGS)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	ek_warn("%s%s", text, dataset->warnings == SHOWN_WARNINGS ? " (more of these are only counted)" : "");
+}
+
+int ek_dataset_label_by_folder(struct ek_dataset_item *item)
+{
+	const char *name = item->name.data + strspn(item->name.data, "/");
+	const size_t size = strcspn(name, "/");
+	int rc = 0;
+
+	if (name[size] == 0 || (size == 2 && strncmp(name, "..", 2) == 0))
+		return 0;
+	EK_TRY(ek_buffer_append(&item->label, name, size));
+	item->has_label = 1;
+out:
+	return rc;
+}
+
+int ek_dataset_locate(const struct ek_dataset *dataset, struct ek_dataset_item *item)
+{
+	int rc = 0;
+
+	if (item->name.data[0] != '/') {
+		EK_TRY(ek_buffer_text(&item->path, dataset->root));
+		EK_TRY(ek_buffer_text(&item->path, "/"));
+	}
+	EK_TRY(ek_buffer_append(&item->path, item->name.data, item->name.size));
+out:
+	return rc;
+}
+
+/* What a regular file is, by its first bytes and, for text, by its name. */
+static int judge_file(enum ek_dataset_kind *kind, const char *path)
+{
+	static const char *const tar_names[] = { ".tar", ".tgz", ".tar.gz", ".tar.zst", ".tar.bz2", ".tar.xz" };
+	struct ek_stream *stream = NULL;
+	struct ek_buffer head = { 0 };
+	int rc, is_tar = 0, is_text, packed;
+
+	EK_TRY(ek_stream_open(&stream, path));
+	packed = ek_stream_is_compressed(stream);
+	EK_TRY(ek_stream_read(stream, &head, TAR_HEAD, 0));
+	for (size_t i = 0; i < sizeof tar_names / sizeof *tar_names; i++)
+		is_tar |= ends_with(path, tar_names[i]);
+	is_tar |= head.size == TAR_HEAD && memcmp(head.data + 257, "ustar", 5) == 0;
+	is_text = head.size > 0 && memchr(head.data, 0, head.size) == NULL && !packed;
+	if (head.size >= 4 && memcmp(head.data, "\0\0\x08\x01", 4) == 0)
+		rc = ek_fail(EK_EUSAGE, "%s is a file of labels; give the images that it belongs to", path);
+	else if (head.size >= 4 && memcmp(head.data, "\0\0\x08\x03", 4) == 0)
+		*kind = EK_DATASET_IDX;
+	else if (head.size >= 6 && memcmp(head.data, "\x93NUMPY", 6) == 0 && !packed)
+		*kind = EK_DATASET_EMBEDDINGS;
+	else if (is_tar)
+		*kind = EK_DATASET_TAR;
+	else if (head.size > 0 && ek_image_sniff(head.data, head.size) != EK_IMAGE_UNKNOWN)
+		rc = ek_fail(EK_EUSAGE, "%s is one image; give the folder it is in", path);
+	else if (is_text && (ends_with(path, ".csv") || ends_with(path, ".jsonl") || head.data[0] == '{'))
+		*kind = EK_DATASET_TABLE;
+	else if (is_text)
+		*kind = EK_DATASET_LIST;
+	else
+		rc = ek_fail(EK_EDATA, "%s: %s; expected a folder, a tar, a list of paths, .csv, .jsonl, IDX or .npy",
+		             path, head.size == 0 ? "empty" : "not a data set");
+out:
+	ek_stream_close(stream);
+	ek_buffer_release(&head);
+	return rc;
+}
+
+/* Take one existing file or folder. */
+static int add_path(struct ek_dataset *d, const char *path)
+{
+	enum ek_dataset_kind kind = EK_DATASET_FOLDER;
+	struct stat status;
+	char *absolute;
+	int rc = 0;
+
+	if (stat(path, &status) != 0)
+		return ek_fail_errno("cannot read %s", path);
+	if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
+		return ek_fail(EK_EDATA, "%s: neither a folder nor a regular file", path);
+	if (S_ISREG(status.st_mode))
+		EK_TRY(judge_file(&kind, path));
+	if (d->path_count > 0 && (kind != d->kind || (kind != EK_DATASET_TAR && kind != EK_DATASET_IDX)))
+		return ek_fail(EK_EUSAGE, "%s: only tar files, or IDX files, can be several at a time", path);
+	d->kind = kind;
+	EK_TRY(ek_resize(&d->paths, d->path_count + 1, sizeof *d->paths));
+	if ((absolute = realpath(path, NULL)) == NULL)
+		return ek_fail_errno("cannot read %s", path);
+	d->paths[d->path_count++] = absolute;
+out:
+	return rc;
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int add_glob(struct ek_dataset *d, const char *pattern)
+{
+	glob_t found = { 0 };
+	int rc = 0;
+	/* Its own order depends on the locale. */
+	const int result = glob(pattern, GLOB_NOSORT | GLOB_BRACE, NULL, &found);
+
+	if (result == GLOB_NOMATCH)
+		rc = ek_fail(EK_EUSAGE, "%s: no such file or folder, and as a pattern it matches none", pattern);
+	else if (result != 0)
+		rc = ek_fail(result == GLOB_NOSPACE ? EK_ENOMEM : EK_EIO, "cannot list %s", pattern);
+	else
+		qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, compare_texts);
+	for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++)
+		rc = add_path(d, found.gl_pathv[i]);
+	globfree(&found);
+	return rc;
+}
+
+static int set_root(struct ek_dataset *d)
+{
+	char *slash;
+	int rc;
+
+	EK_TRY(ek_copy_string(&d->root, d->paths[0]));
+	if (d->kind == EK_DATASET_FOLDER)
+		return 0;
+	slash = strrchr(d->root, '/');
+	slash[slash == d->root] = 0;
+out:
+	return rc;
+}
+
+int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t count, const char *attributes)
+{
+	struct ek_dataset *d;
+	int rc;
+
+	*out = NULL;
+	if (count == 0)
+		return ek_fail(EK_EUSAGE, "no data set was given");
+	if ((rc = ek_alloc(&d, 1, sizeof *d)) < 0)
+		return rc;
+	for (size_t i = 0; i < count; i++) {
+		struct stat status;
+		const int is_pattern = strpbrk(paths[i], "*?[{") != NULL && stat(paths[i], &status) != 0;
+
+		EK_TRY(is_pattern ? add_glob(d, paths[i]) : add_path(d, paths[i]));
+	}
+	EK_TRY(set_root(d));
+	if (attributes != NULL) {
+		EK_TRY(ek_copy_string(&d->attributes_path, attributes));
+		EK_TRY(ek_attributes_open(&d->attributes, attributes));
+	}
+	d->form = forms[d->kind];
+	EK_TRY(d->form->open(d));
+out:
+	if (rc < 0) {
+		ek_dataset_close(d);
+		d = NULL;
+	}
+	*out = d;
+	return rc;
+}
+
+enum ek_dataset_kind ek_dataset_kind(const struct ek_dataset *d)
+{
+	return d->kind;
+}
+
+const char *ek_dataset_root(const struct ek_dataset *d)
+{
+	return d->root;
+}
+
+const char *ek_dataset_path(const struct ek_dataset *d, size_t i)
+{
+	return i < d->path_count ? d->paths[i] : NULL;
+}
+
+int ek_dataset_next(struct ek_dataset *d, struct ek_dataset_item *item)
+{
+	cJSON *found;
+	int rc;
+
+	ek_dataset_item_clear(item);
+	EK_TRY(d->form->next(d, item));
+	if (rc == 0 || d->attributes == NULL)
+		return rc;
+	EK_TRY(ek_attributes_find(d->attributes, item->name.data, &found));
+	d->without_attributes += found == NULL && ek_has_image_extension(item->name.data);
+	EK_TRY(ek_merge_attributes(&item->attributes, found));
+	rc = 1;
+out:
+	return rc;
+}
+
+int ek_dataset_finish(struct ek_dataset *d)
+{
+	uint64_t unused, line;
+	char *name = NULL;
+	int rc = 0;
+
+	if (d->attributes == NULL)
+		return 0;
+	EK_TRY(ek_attributes_unused(d->attributes, &unused, &line, &name));
+	if (unused > 0)
+		rc = ek_fail(EK_EDATA,
+		             "%s:%" PRIu64 ": \"%s\" is not in the data set (%" PRIu64 " of %" PRIu64 " rows are not)",
+		             d->attributes_path, line, name, unused, ek_attributes_rows(d->attributes));
+	else if (d->without_attributes > 0)
+		ek_dataset_warn(d, "%s: %" PRIu64 " images have no row", d->attributes_path, d->without_attributes);
+out:
+	free(name);
+	return rc;
+}
+
+uint64_t ek_dataset_other_files(const struct ek_dataset *d)
+{
+	return d->other_files;
+}
+
+uint64_t ek_dataset_warnings(const struct ek_dataset *d)
+{
+	return d->warnings;
+}
+
+void ek_dataset_close(struct ek_dataset *d)
+{
+	if (d == NULL)
+		return;
+	if (d->form != NULL)
+		d->form->close(d);
+	for (size_t i = 0; i < d->path_count; i++)
+		free(d->paths[i]);
+	free(d->paths);
+	free(d->root);
+	free(d->attributes_path);
+	ek_attributes_close(d->attributes);
+	free(d);
+}
+
+/* Fold the times of all folders under `root`. */
+static int stamp_folders(uint64_t *stamp, const char *root)
+{
+	struct ek_walk *walk = NULL;
+	struct ek_walk_entry entry;
+	int rc;
+
+	EK_TRY(ek_walk_open(&walk, root));
+	for (;;) {
+		EK_TRY(ek_walk_next(walk, &entry));
+		if (rc == 0)
+			break;
+		if (entry.kind == EK_WALK_ENTER)
+			*stamp = *stamp * 31 + entry.stamp;
+	}
+out:
+	ek_walk_close(walk);
+	return rc;
+}
+
+static int fingerprint_one(cJSON *list, const struct ek_dataset *d, const char *path)
+{
+	struct stat status;
+	uint64_t stamp = ek_hash64(path, strlen(path));
+	char text[17];
+	cJSON *object;
+	int rc;
+
+	EK_TRY(ek_json_add_object(&object, list, NULL));
+	EK_TRY(ek_filename_add(object, "path", path));
+	EK_TRY(ek_json_add_string(object, "kind", ek_dataset_kind_name(d->kind)));
+	if (d->kind == EK_DATASET_FOLDER) {
+		EK_TRY(stamp_folders(&stamp, path));
+	} else {
+		if (stat(path, &status) != 0)
+			return ek_fail_errno("cannot read %s", path);
+		const int64_t words[3] = { status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec };
+
+		stamp ^= ek_hash64(words, sizeof words);
+		EK_TRY(ek_json_add_u64(object, "bytes", (uint64_t)status.st_size));
+	}
+	(void)snprintf(text, sizeof text, "%016" PRIx64, stamp);
+	EK_TRY(ek_json_add_string(object, "stamp", text));
+out:
+	return rc;
+}
+
+int ek_dataset_fingerprint(cJSON **out, const struct ek_dataset *d)
+{
+	int rc = 0;
+
+	if ((*out = cJSON_CreateArray()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for JSON");
+	for (size_t i = 0; i < d->path_count; i++)
+		EK_TRY(fingerprint_one(*out, d, d->paths[i]));
+out:
+	if (rc < 0) {
+		cJSON_Delete(*out);
+		*out = NULL;
+	}
+	return rc;
+}

@@ -1,0 +1,166 @@
+#include "rebalance/io/dataset_form.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/io/walk.h"
+
+/* A metadata file and the folder (level) it holds for. */
+struct metadata {
+	struct ek_attributes *attributes;
+	char *path;
+	size_t level;
+	size_t prefix; /* bytes of the relative path, slash included, before the names it knows */
+};
+
+struct folder {
+	struct ek_walk *walk;
+	size_t level;
+	struct metadata *stack;
+	size_t count;
+};
+
+static int open_folder(struct ek_dataset *d)
+{
+	struct folder *f;
+	int rc;
+
+	EK_TRY(ek_alloc(&f, 1, sizeof *f));
+	d->state = f;
+	EK_TRY(ek_walk_open(&f->walk, d->root));
+out:
+	return rc;
+}
+
+static void pop(struct folder *f)
+{
+	struct metadata *top = &f->stack[--f->count];
+
+	ek_attributes_close(top->attributes);
+	free(top->path);
+}
+
+static int enter(struct ek_dataset *d, struct folder *f, const struct ek_walk_entry *entry)
+{
+	struct metadata *top;
+	int rc = 0;
+
+	f->level++;
+	if (entry->metadata == NULL)
+		return 0;
+	EK_TRY(ek_resize(&f->stack, f->count + 1, sizeof *f->stack));
+	top = &f->stack[f->count++];
+	*top = (struct metadata){ .level = f->level, .prefix = strlen(entry->path) + (*entry->path != 0) };
+	EK_TRY(ek_format(&top->path, "%s%s%s/%s", d->root, *entry->path != 0 ? "/" : "", entry->path, entry->metadata));
+	EK_TRY(ek_attributes_open(&top->attributes, top->path));
+out:
+	return rc;
+}
+
+/* Rows for files that are gone are told; if all are, this is the metadata of something else. */
+static int leave(struct ek_dataset *d, struct folder *f)
+{
+	struct metadata *top = f->count > 0 ? &f->stack[f->count - 1] : NULL;
+	uint64_t unused, line;
+	char *name = NULL;
+	int rc = 0;
+
+	if (top == NULL || top->level != f->level--)
+		return 0;
+	EK_TRY(ek_attributes_unused(top->attributes, &unused, &line, &name));
+	if (unused > 0 && unused == ek_attributes_rows(top->attributes))
+		rc = ek_fail(EK_EDATA, "%s:%" PRIu64 ": \"%s\" is not in this folder, nor is any other file it names",
+		             top->path, line, name);
+	else if (unused > 0)
+		ek_dataset_warn(d, "%s:%" PRIu64 ": \"%s\" is not in this folder (%" PRIu64 " rows are not used)",
+		                top->path, line, name, unused);
+	pop(f);
+out:
+	free(name);
+	return rc;
+}
+
+static int is_metadata(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+
+	return strcmp(name, "metadata.csv") == 0 || strcmp(name, "metadata.jsonl") == 0;
+}
+
+static int take(struct ek_dataset *d, const struct folder *f, const char *path, struct ek_dataset_item *item)
+{
+	int rc;
+
+	EK_TRY(ek_buffer_text(&item->name, path));
+	EK_TRY(ek_dataset_locate(d, item));
+	EK_TRY(ek_dataset_label_by_folder(item));
+	if (f->count > 0) {
+		const struct metadata *top = &f->stack[f->count - 1];
+
+		EK_TRY(ek_attributes_find(top->attributes, path + top->prefix, &item->attributes));
+	}
+	rc = 1;
+out:
+	return rc;
+}
+
+static int next_in_folder(struct ek_dataset *d, struct ek_dataset_item *item)
+{
+	static const char *const problems[] = {
+		[EK_WALK_FILE] = NULL,
+		[EK_WALK_SPECIAL] = "not a regular file",
+		[EK_WALK_DANGLING] = "a link to nothing",
+		[EK_WALK_LOOP] = "a link to a folder above it; not entered",
+		[EK_WALK_SEEN] = "a link to a folder that another link led to; not entered again",
+	};
+	struct folder *f = d->state;
+	struct ek_walk_entry entry;
+	int rc;
+
+	for (;;) {
+		if ((rc = ek_walk_next(f->walk, &entry)) <= 0)
+			return rc;
+		switch (entry.kind) {
+		case EK_WALK_ENTER:
+			EK_TRY(enter(d, f, &entry));
+			break;
+		case EK_WALK_LEAVE:
+			EK_TRY(leave(d, f));
+			break;
+		case EK_WALK_UNREADABLE:
+			ek_dataset_warn(d, "%s", ek_error_message());
+			break;
+		case EK_WALK_LOOP:
+		case EK_WALK_SEEN:
+			ek_dataset_warn(d, "%s/%s: %s", d->root, entry.path, problems[entry.kind]);
+			break;
+		default:
+			if (is_metadata(entry.path) ||
+			    (entry.kind != EK_WALK_FILE && !ek_has_image_extension(entry.path))) {
+				d->other_files++;
+				break;
+			}
+			item->problem = problems[entry.kind];
+			return take(d, f, entry.path, item);
+		}
+	}
+out:
+	return rc;
+}
+
+static void close_folder(struct ek_dataset *d)
+{
+	struct folder *f = d->state;
+
+	if (f == NULL)
+		return;
+	while (f->count > 0)
+		pop(f);
+	free(f->stack);
+	ek_walk_close(f->walk);
+	free(f);
+}
+
+const struct ek_dataset_form ek_dataset_folder = { "folder", open_folder, next_in_folder, close_folder };

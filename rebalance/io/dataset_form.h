@@ -1,0 +1,42 @@
+/* Inside of dataset: what the forms of a data set share. Included by dataset*.c only. */
+#ifndef EK_IO_DATASET_FORM_H
+#define EK_IO_DATASET_FORM_H
+
+#include "rebalance/io/dataset.h"
+#include "rebalance/io/table.h"
+
+struct ek_dataset_form {
+	const char *name;
+	int (*open)(struct ek_dataset *dataset);
+	/* 1 and an item (cleared before), 0 at the end. */
+	int (*next)(struct ek_dataset *dataset, struct ek_dataset_item *item);
+	void (*close)(struct ek_dataset *dataset);
+};
+extern const struct ek_dataset_form ek_dataset_folder, ek_dataset_tar, ek_dataset_list, ek_dataset_table,
+	ek_dataset_idx, ek_dataset_embeddings;
+
+struct ek_dataset {
+	enum ek_dataset_kind kind;
+	const struct ek_dataset_form *form;
+	void *state; /* the form's */
+	char *root;
+	char **paths; /* absolute */
+	size_t path_count;
+	struct ek_attributes *attributes;
+	char *attributes_path;
+	uint64_t other_files, warnings, without_attributes;
+};
+
+/* Bytes read of a file to tell what it is. */
+enum { EK_DATASET_HEAD = 64 };
+/* A larger image is rejected: memory stays bounded. */
+#define EK_DATASET_LARGEST ((uint64_t)1 << 30)
+
+/* ek_warn the first 20 times; always counted. */
+void ek_dataset_warn(struct ek_dataset *dataset, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Set the label to the first folder level of the item's name, if there is one. */
+int ek_dataset_label_by_folder(struct ek_dataset_item *item);
+/* item->path = root/name, or name if it is absolute. */
+int ek_dataset_locate(const struct ek_dataset *dataset, struct ek_dataset_item *item);
+
+#endif

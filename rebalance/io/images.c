@@ -1,0 +1,249 @@
+#include "rebalance/io/images.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/io/filename.h"
+#include "rebalance/io/jsonl.h"
+#include "rebalance/io/stream.h"
+
+static const cJSON *counts_of(const struct ek_run *run)
+{
+	return cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "counts");
+}
+
+void ek_image_record_release(struct ek_image_record *record)
+{
+	free(record->file_name);
+	free(record->source);
+	free(record->label);
+	cJSON_Delete(record->row);
+	*record = (struct ek_image_record){ 0 };
+}
+
+struct ek_images {
+	struct ek_jsonl rows;
+	uint64_t next; /* id */
+};
+
+int ek_images_open(struct ek_images **out, const struct ek_run *run)
+{
+	struct ek_images *images;
+	char *path = NULL;
+	int rc;
+
+	*out = NULL;
+	if ((rc = ek_alloc(&images, 1, sizeof *images)) < 0)
+		return rc;
+	EK_TRY(ek_run_file(&path, run, "images.jsonl"));
+	EK_TRY(ek_jsonl_open(&images->rows, path));
+	*out = images;
+	images = NULL;
+out:
+	free(path);
+	free(images);
+	return rc;
+}
+
+static int read_format(enum ek_image_format *format, const char *name, const char *where)
+{
+	static const enum ek_image_format all[] = { EK_IMAGE_JPEG, EK_IMAGE_PNG, EK_IMAGE_GREY8 };
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (strcmp(name, ek_image_format_name(all[i])) == 0) {
+			*format = all[i];
+			return 0;
+		}
+	return ek_fail(EK_EDATA, "%s: \"format\" is \"%s\"", where, name);
+}
+
+static int read_side(uint32_t *side, const cJSON *row, const char *name, const char *where)
+{
+	uint64_t value;
+	int rc;
+
+	EK_TRY(ek_json_get_u64(&value, row, name, where));
+	if (value == 0 || value > UINT32_MAX)
+		return ek_fail(EK_EDATA, "%s: \"%s\" is %llu", where, name, (unsigned long long)value);
+	*side = (uint32_t)value;
+out:
+	return rc;
+}
+
+/* Fill `r` from r->row. */
+static int read_record(struct ek_image_record *r, const char *where)
+{
+	const cJSON *row = r->row, *label = cJSON_GetObjectItemCaseSensitive(row, "label");
+	const char *text;
+	int rc;
+
+	EK_TRY(ek_json_get_u64(&r->id, row, "id", where));
+	EK_TRY(ek_filename_get(&r->file_name, row, "file_name", where));
+	if (cJSON_GetObjectItemCaseSensitive(row, "source") != NULL) {
+		EK_TRY(ek_filename_get(&r->source, row, "source", where));
+		EK_TRY(ek_json_get_u64(&r->offset, row, "offset", where));
+	}
+	EK_TRY(ek_json_get_u64(&r->bytes, row, "bytes", where));
+	EK_TRY(read_side(&r->width, row, "width", where));
+	EK_TRY(read_side(&r->height, row, "height", where));
+	EK_TRY(ek_json_get_string(&text, row, "format", where));
+	EK_TRY(read_format(&r->format, text, where));
+	EK_TRY(ek_json_get_string(&text, row, "sha256", where));
+	if (strlen(text) + 1 != sizeof r->sha256)
+		return ek_fail(EK_EDATA, "%s: \"sha256\" has %zu characters", where, strlen(text));
+	memcpy(r->sha256, text, sizeof r->sha256);
+	if (cJSON_IsString(label))
+		EK_TRY(ek_copy_string(&r->label, label->valuestring));
+out:
+	return rc;
+}
+
+int ek_images_next(struct ek_images *images, struct ek_image_record *record)
+{
+	char where[512];
+	int rc;
+
+	*record = (struct ek_image_record){ 0 };
+	if ((rc = ek_jsonl_next(&images->rows, &record->row)) <= 0)
+		return rc;
+	(void)snprintf(where, sizeof where, "%s:%llu", images->rows.lines.path,
+	               (unsigned long long)images->rows.lines.line);
+	EK_TRY(read_record(record, where));
+	if (record->id != images->next) {
+		rc = ek_fail(EK_EDATA, "%s: the id is %llu, expected %llu", where, (unsigned long long)record->id,
+		             (unsigned long long)images->next);
+		goto out;
+	}
+	images->next++;
+	rc = 1;
+out:
+	if (rc < 0)
+		ek_image_record_release(record);
+	return rc;
+}
+
+int ek_images_seek(struct ek_images *images, uint64_t id)
+{
+	int rc;
+
+	if (id < images->next)
+		return ek_fail(EK_EUSAGE, "image %llu lies before image %llu", (unsigned long long)id,
+		               (unsigned long long)images->next);
+	EK_TRY(ek_jsonl_skip(&images->rows, id - images->next));
+	images->next = id;
+out:
+	return rc;
+}
+
+void ek_images_close(struct ek_images *images)
+{
+	if (images != NULL)
+		ek_jsonl_close(&images->rows);
+	free(images);
+}
+
+int ek_images_count(uint64_t *count, const struct ek_run *run)
+{
+	return ek_json_get_u64(count, counts_of(run), "images", "run.json, step scan");
+}
+
+struct ek_image_loader {
+	char *root;
+	char *path; /* of the stream */
+	struct ek_stream *stream;
+};
+
+int ek_image_loader_new(struct ek_image_loader **out, const struct ek_run *run)
+{
+	struct ek_image_loader *loader;
+	int rc;
+
+	*out = NULL;
+	if ((rc = ek_alloc(&loader, 1, sizeof *loader)) < 0)
+		return rc;
+	EK_TRY(ek_filename_get(&loader->root, counts_of(run), "root", "run.json, step scan"));
+	*out = loader;
+	loader = NULL;
+out:
+	ek_image_loader_free(loader);
+	return rc;
+}
+
+void ek_image_loader_free(struct ek_image_loader *loader)
+{
+	if (loader == NULL)
+		return;
+	ek_stream_close(loader->stream);
+	free(loader->path);
+	free(loader->root);
+	free(loader);
+}
+
+static int read_source(struct ek_image_loader *l, const struct ek_image_record *r, struct ek_buffer *bytes)
+{
+	int rc;
+
+	if (l->stream == NULL || strcmp(l->path, r->source) != 0) {
+		ek_stream_close(l->stream);
+		l->stream = NULL;
+		free(l->path);
+		l->path = NULL;
+		EK_TRY(ek_copy_string(&l->path, r->source));
+		EK_TRY(ek_stream_open(&l->stream, r->source));
+	}
+	EK_TRY(ek_stream_read(l->stream, bytes, (size_t)r->bytes, r->offset));
+out:
+	return rc;
+}
+
+/* A file of its own: never unpacked, whatever it starts with. */
+static int read_own_file(const struct ek_image_loader *l, const struct ek_image_record *r, struct ek_buffer *bytes)
+{
+	char *path = NULL;
+	int rc;
+
+	if (r->file_name[0] == '/')
+		return ek_file_read(bytes, r->file_name, (size_t)r->bytes);
+	EK_TRY(ek_format(&path, "%s/%s", l->root, r->file_name));
+	EK_TRY(ek_file_read(bytes, path, (size_t)r->bytes));
+out:
+	free(path);
+	return rc;
+}
+
+int ek_image_loader_bytes(struct ek_image_loader *l, const struct ek_image_record *r, struct ek_buffer *bytes)
+{
+	int rc;
+
+	ek_buffer_clear(bytes);
+	EK_TRY(r->source != NULL ? read_source(l, r, bytes) : read_own_file(l, r, bytes));
+	if (bytes->size != r->bytes)
+		rc = ek_fail(EK_EDATA, "%s%s%s: has changed since the scan: %zu bytes, there were %llu",
+		             r->source != NULL ? r->source : "", r->source != NULL ? ": " : "", r->file_name,
+		             bytes->size, (unsigned long long)r->bytes);
+out:
+	return rc;
+}
+
+int ek_image_loader_decode(struct ek_image_loader *l, const struct ek_image_record *r, uint32_t smallest_side,
+                           struct ek_image *image)
+{
+	struct ek_buffer bytes = { 0 };
+	int rc;
+
+	EK_TRY(ek_image_loader_bytes(l, r, &bytes));
+	/* The limit was the scan's; here only: no more than it saw. */
+	if (r->format == EK_IMAGE_GREY8)
+		rc = (uint64_t)r->width * r->height == r->bytes
+		             ? ek_image_from_grey(image, (const uint8_t *)bytes.data, r->width, r->height)
+		             : ek_fail(EK_EDATA, "%s: %u x %u pixels in %llu bytes", r->file_name, r->width, r->height,
+		                       (unsigned long long)r->bytes);
+	else
+		rc = ek_image_decode(image, bytes.data, bytes.size, (uint64_t)r->width * r->height, smallest_side);
+out:
+	ek_buffer_release(&bytes);
+	return rc;
+}

@@ -1,0 +1,592 @@
+#include "rebalance/io/scan.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/threads.h"
+#include "rebalance/io/dataset_form.h"
+#include "rebalance/io/filename.h"
+#include "rebalance/io/lines.h"
+#include "rebalance/io/npy.h"
+
+enum { VERSION = 1, BATCH_ITEMS = 512, BATCH_BYTES = 8 << 20, READ_STEP = 1 << 18 };
+
+enum verdict { IMAGE, REJECTED, OTHER };
+
+/* A candidate and what a worker found. */
+struct candidate {
+	struct ek_dataset_item item;
+	enum verdict verdict;
+	int held_out;
+	uint64_t bytes;
+	struct ek_buffer row; /* of images.jsonl, without its id; or of rejected.jsonl */
+	char reason[256];
+};
+
+struct batch {
+	struct candidate items[BATCH_ITEMS];
+	size_t count;
+};
+
+struct scanner {
+	const struct ek_scan_options *options;
+	struct ek_dataset *dataset;
+	struct batch *reading, *checking; /* one is filled while the other is checked */
+	int ended;                        /* the data set has no more */
+	struct ek_buffer *scratch;        /* [ek_threads()] the file a worker reads */
+	struct ek_atomic_file images, rejected;
+	struct {
+		uint64_t images, rejected, other_files, held_out, bytes;
+	} counts;
+	char first_rejected[512];
+};
+
+/* --- reading and checking one candidate, in any thread --- */
+
+static int read_up_to(int fd, struct ek_buffer *out, uint64_t limit, const char *path)
+{
+	int rc = 0;
+
+	while (out->size < limit) {
+		const uint64_t left = limit - out->size;
+		const size_t step = left < READ_STEP ? (size_t)left : READ_STEP;
+		ssize_t got;
+
+		EK_TRY(ek_buffer_reserve(out, step));
+		got = read(fd, out->data + out->size, step);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return ek_fail_errno("cannot read %s", path);
+		if (got == 0)
+			break;
+		out->size += (size_t)got;
+	}
+out:
+	return rc;
+}
+
+static int is_image(const struct ek_buffer *bytes)
+{
+	return bytes->size > 0 && ek_image_sniff(bytes->data, bytes->size) != EK_IMAGE_UNKNOWN;
+}
+
+/* The bytes of a file, all of them if it is an image. EK_EIO, EK_EDATA: it cannot be read. */
+static int read_file(struct ek_buffer *bytes, const char *path)
+{
+	uint64_t size;
+	int fd = -1, rc;
+
+	ek_buffer_clear(bytes);
+	EK_TRY(ek_open_regular(&fd, &size, path));
+	/* A small file is there after one read. */
+	EK_TRY(read_up_to(fd, bytes, size > 0 && size < READ_STEP ? size + 1 : EK_DATASET_HEAD, path));
+	if (is_image(bytes) && size >= READ_STEP)
+		EK_TRY(read_up_to(fd, bytes, EK_DATASET_LARGEST + 1, path));
+	if (bytes->size > EK_DATASET_LARGEST)
+		rc = ek_fail(EK_EDATA, "larger than 1 GiB");
+out:
+	if (fd >= 0)
+		(void)close(fd);
+	return rc;
+}
+
+static int check_pixels(struct ek_image_info *info, const struct candidate *c, const struct ek_buffer *bytes,
+                        const struct ek_scan_options *o)
+{
+	if (c->item.grey_width > 0) {
+		*info = (struct ek_image_info){ EK_IMAGE_GREY8, c->item.grey_width, c->item.grey_height };
+		return (uint64_t)info->width * info->height <= o->max_pixels
+		               ? 0
+		               : ek_fail(EK_EDATA, "%u x %u pixels, the limit is %" PRIu64, info->width, info->height,
+		                         o->max_pixels);
+	}
+	return (o->check == EK_SCAN_HEADER ? ek_image_probe : ek_image_check)(info, bytes->data, bytes->size,
+	                                                                      o->max_pixels);
+}
+
+static const char *const reserved[] = { "id",     "file_name", "file_name_bytes", "source", "source_bytes",
+	                                "offset", "bytes",     "width",           "height", "format",
+	                                "sha256", "label",     "held_out" };
+
+static int is_reserved(const char *name)
+{
+	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+		if (strcmp(name, reserved[i]) == 0)
+			return 1;
+	return 0;
+}
+
+static int append_value(struct ek_buffer *row, const cJSON *value)
+{
+	char *text;
+	int rc;
+
+	if (cJSON_IsString(value))
+		return ek_json_append_string(row, value->valuestring, strlen(value->valuestring));
+	if (cJSON_IsNumber(value))
+		return ek_json_append_double(row, value->valuedouble);
+	if (cJSON_IsRaw(value))
+		return ek_buffer_text(row, value->valuestring);
+	if ((text = cJSON_PrintUnformatted(value)) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for JSON");
+	rc = ek_buffer_text(row, text);
+	cJSON_free(text);
+	return rc;
+}
+
+/* An attribute "label" comes before the folder's; it is always a text. */
+static int append_label(struct ek_buffer *row, const struct ek_dataset_item *item)
+{
+	const cJSON *given = cJSON_GetObjectItemCaseSensitive(item->attributes, "label");
+	struct ek_buffer text = { 0 };
+	int rc;
+
+	if (given == NULL || cJSON_IsNull(given)) {
+		if (!item->has_label)
+			return 0;
+		EK_TRY(ek_buffer_append(&text, item->label.data, item->label.size));
+	} else if (cJSON_IsString(given)) {
+		EK_TRY(ek_buffer_text(&text, given->valuestring));
+	} else {
+		EK_TRY(append_value(&text, given));
+	}
+	EK_TRY(ek_buffer_text(row, ", \"label\": "));
+	EK_TRY(ek_json_append_string(row, text.data, text.size));
+out:
+	ek_buffer_release(&text);
+	return rc;
+}
+
+/* Attributes that would hide a member of ours get a "_" behind their name. */
+static int append_attributes(struct ek_buffer *row, const struct ek_dataset_item *item)
+{
+	struct ek_buffer name = { 0 };
+	const cJSON *member;
+	int rc = 0;
+
+	cJSON_ArrayForEach(member, item->attributes)
+	{
+		if (strcmp(member->string, "label") == 0)
+			continue;
+		ek_buffer_clear(&name);
+		EK_TRY(ek_buffer_text(&name, member->string));
+		while (is_reserved(name.data) ||
+		       (name.size > strlen(member->string) &&
+		        cJSON_GetObjectItemCaseSensitive(item->attributes, name.data) != NULL))
+			EK_TRY(ek_buffer_text(&name, "_"));
+		EK_TRY(ek_buffer_text(row, ", "));
+		EK_TRY(ek_json_append_string(row, name.data, name.size));
+		EK_TRY(ek_buffer_text(row, ": "));
+		EK_TRY(append_value(row, member));
+	}
+out:
+	ek_buffer_release(&name);
+	return rc;
+}
+
+static int append_place(struct ek_buffer *row, const struct ek_dataset_item *item)
+{
+	int rc;
+
+	EK_TRY(ek_filename_append(row, "file_name", item->name.data));
+	if (item->source != NULL) {
+		EK_TRY(ek_buffer_text(row, ", "));
+		EK_TRY(ek_filename_append(row, "source", item->source));
+	}
+out:
+	return rc;
+}
+
+static int build_row(struct candidate *c, const struct ek_image_info *info, const struct ek_buffer *bytes,
+                     double held_out)
+{
+	struct ek_buffer *row = &c->row;
+	uint8_t digest[EK_SHA256_SIZE];
+	char hex[EK_SHA256_HEX];
+	uint64_t head = 0;
+	int rc;
+
+	EK_TRY(ek_sha256(digest, bytes->data, bytes->size));
+	ek_hex(hex, digest, sizeof digest);
+	for (int i = 0; i < 8; i++)
+		head = head << 8 | digest[i];
+	c->held_out = ldexp((double)(head >> 11), -53) < held_out;
+	c->bytes = bytes->size;
+	EK_TRY(append_place(row, &c->item));
+	if (c->item.source != NULL)
+		EK_TRY(ek_buffer_printf(row, ", \"offset\": %" PRIu64, c->item.offset));
+	EK_TRY(ek_buffer_printf(
+		row, ", \"bytes\": %zu, \"width\": %u, \"height\": %u, \"format\": \"%s\", \"sha256\": \"%s\"",
+		bytes->size, info->width, info->height, ek_image_format_name(info->format), hex));
+	EK_TRY(append_label(row, &c->item));
+	if (c->held_out)
+		EK_TRY(ek_buffer_text(row, ", \"held_out\": true"));
+	EK_TRY(append_attributes(row, &c->item));
+	EK_TRY(ek_buffer_text(row, "}\n"));
+out:
+	return rc;
+}
+
+static int reject(struct candidate *c, const char *reason)
+{
+	int rc;
+
+	c->verdict = REJECTED;
+	(void)snprintf(c->reason, sizeof c->reason, "%s", reason);
+	EK_TRY(ek_buffer_text(&c->row, "{"));
+	EK_TRY(append_place(&c->row, &c->item));
+	if (c->item.source != NULL)
+		EK_TRY(ek_buffer_printf(&c->row, ", \"offset\": %" PRIu64, c->item.offset));
+	EK_TRY(ek_buffer_text(&c->row, ", \"reason\": "));
+	EK_TRY(ek_json_append_string(&c->row, reason, strlen(reason)));
+	EK_TRY(ek_buffer_text(&c->row, "}\n"));
+out:
+	return rc;
+}
+
+static int reject_foreign(struct candidate *c, const struct ek_buffer *bytes)
+{
+	struct ek_buffer reason = { 0 };
+	int rc;
+
+	if (bytes->size == 0)
+		return reject(c, "empty file");
+	EK_TRY(ek_buffer_text(&reason, "neither JPEG nor PNG: starts with"));
+	for (size_t i = 0; i < bytes->size && i < 8; i++)
+		EK_TRY(ek_buffer_printf(&reason, " %02x", (unsigned char)bytes->data[i]));
+	EK_TRY(reject(c, reason.data));
+out:
+	ek_buffer_release(&reason);
+	return rc;
+}
+
+static int examine(struct scanner *s, struct candidate *c, struct ek_buffer *scratch)
+{
+	const struct ek_buffer *bytes = c->item.source != NULL ? &c->item.bytes : scratch;
+	struct ek_image_info info;
+	int rc = 0;
+
+	c->verdict = IMAGE;
+	c->held_out = 0;
+	ek_buffer_clear(&c->row);
+	if (c->item.problem != NULL)
+		return reject(c, c->item.problem);
+	if (c->item.source == NULL && (rc = read_file(scratch, c->item.path.data)) < 0)
+		return rc == EK_ENOMEM ? rc : reject(c, ek_error_message());
+	if (c->item.grey_width == 0 && !is_image(bytes)) {
+		if (ek_has_image_extension(c->item.name.data))
+			return reject_foreign(c, bytes);
+		c->verdict = OTHER;
+		return 0;
+	}
+	rc = check_pixels(&info, c, bytes, s->options);
+	if (rc == EK_EDATA || rc == EK_ENOTSUP)
+		return reject(c, ek_error_message());
+	return rc < 0 ? rc : build_row(c, &info, bytes, s->options->held_out);
+}
+
+/* --- the pipeline: piece 0 fills the next batch while the others check the last one --- */
+
+static int fill(struct scanner *s)
+{
+	struct batch *b = s->reading;
+	size_t bytes = 0;
+	int rc = 0;
+
+	b->count = 0;
+	while (!s->ended && b->count < BATCH_ITEMS && bytes < BATCH_BYTES) {
+		struct candidate *c = &b->items[b->count];
+
+		EK_TRY(ek_dataset_next(s->dataset, &c->item));
+		s->ended = rc == 0;
+		bytes += c->item.bytes.size;
+		b->count += rc == 1;
+	}
+	rc = 0;
+out:
+	return rc;
+}
+
+static int piece(void *context, uint64_t i, int worker)
+{
+	struct scanner *s = context;
+
+	return i == 0 ? fill(s) : examine(s, &s->checking->items[i - 1], &s->scratch[worker]);
+}
+
+static int write_out(struct scanner *s)
+{
+	char id[40];
+	int rc = 0;
+
+	for (size_t i = 0; i < s->checking->count; i++) {
+		const struct candidate *c = &s->checking->items[i];
+
+		if (c->verdict == OTHER) {
+			s->counts.other_files++;
+		} else if (c->verdict == REJECTED) {
+			if (s->counts.rejected++ == 0)
+				(void)snprintf(s->first_rejected, sizeof s->first_rejected, "%.200s: %s",
+				               c->item.name.data, c->reason);
+			EK_TRY(ek_atomic_write(&s->rejected, c->row.data, c->row.size));
+		} else {
+			const int size = snprintf(id, sizeof id, "{\"id\": %" PRIu64 ", ", s->counts.images++);
+
+			s->counts.held_out += (uint64_t)c->held_out;
+			s->counts.bytes += c->bytes;
+			EK_TRY(ek_atomic_write(&s->images, id, (size_t)size));
+			EK_TRY(ek_atomic_write(&s->images, c->row.data, c->row.size));
+		}
+	}
+	ek_progress_add(s->checking->count);
+out:
+	return rc;
+}
+
+static int scan_all(struct scanner *s)
+{
+	int rc;
+
+	ek_progress_begin("scan", "files", 0);
+	do {
+		struct batch *filled = s->reading;
+
+		EK_TRY(ek_check_interrupt());
+		EK_TRY(ek_parallel(s->checking->count + 1, piece, s));
+		EK_TRY(write_out(s));
+		s->reading = s->checking;
+		s->checking = filled;
+	} while (!s->ended || s->checking->count > 0);
+out:
+	ek_progress_end();
+	return rc;
+}
+
+static int open_outputs(struct scanner *s, const struct ek_run *run)
+{
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, run, "images.jsonl"));
+	EK_TRY(ek_atomic_open(&s->images, path));
+	free(path);
+	path = NULL;
+	EK_TRY(ek_run_file(&path, run, "rejected.jsonl"));
+	EK_TRY(ek_atomic_open(&s->rejected, path));
+out:
+	free(path);
+	return rc;
+}
+
+static int judge(struct scanner *s, uint64_t other_files)
+{
+	const char *path = ek_dataset_path(s->dataset, 0);
+
+	if (s->counts.images > 0)
+		return ek_dataset_finish(s->dataset);
+	if (s->counts.rejected == 0)
+		return ek_fail(EK_EDATA, "%s: no image in it (%" PRIu64 " other files)", path, other_files);
+	return ek_fail(EK_EDATA, "%s: all %" PRIu64 " images were rejected, the first: %s", path, s->counts.rejected,
+	               s->first_rejected);
+}
+
+static int common_counts(cJSON **out, const struct ek_dataset *dataset, uint64_t images)
+{
+	int rc;
+
+	if ((*out = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for JSON");
+	EK_TRY(ek_json_add_u64(*out, "images", images));
+	EK_TRY(ek_json_add_u64(*out, "warnings", ek_dataset_warnings(dataset)));
+	EK_TRY(ek_json_add_string(*out, "kind", ek_dataset_kind_name(ek_dataset_kind(dataset))));
+	EK_TRY(ek_filename_add(*out, "root", ek_dataset_root(dataset)));
+out:
+	return rc;
+}
+
+static int scan_images(struct scanner *s, const struct ek_run *run, cJSON **counts)
+{
+	const int threads = ek_threads();
+	uint64_t other_files;
+	int rc;
+
+	EK_TRY(ek_alloc(&s->reading, 1, sizeof *s->reading));
+	EK_TRY(ek_alloc(&s->checking, 1, sizeof *s->checking));
+	EK_TRY(ek_alloc(&s->scratch, (size_t)threads, sizeof *s->scratch));
+	EK_TRY(open_outputs(s, run));
+	rc = scan_all(s);
+	for (int i = 0; i < threads; i++)
+		ek_buffer_release(&s->scratch[i]);
+	if (rc < 0)
+		goto out;
+	other_files = s->counts.other_files + ek_dataset_other_files(s->dataset);
+	EK_TRY(judge(s, other_files));
+	EK_TRY(common_counts(counts, s->dataset, s->counts.images));
+	EK_TRY(ek_json_add_u64(*counts, "rejected", s->counts.rejected));
+	EK_TRY(ek_json_add_u64(*counts, "other_files", other_files));
+	EK_TRY(ek_json_add_u64(*counts, "held_out", s->counts.held_out));
+	EK_TRY(ek_json_add_u64(*counts, "bytes", s->counts.bytes));
+	EK_TRY(ek_atomic_commit(&s->rejected));
+	EK_TRY(ek_atomic_commit(&s->images));
+out:
+	return rc;
+}
+
+static int remove_file(const struct ek_run *run, const char *name)
+{
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, run, name));
+	if (unlink(path) != 0 && errno != ENOENT)
+		rc = ek_fail_errno("cannot remove %s", path);
+out:
+	free(path);
+	return rc;
+}
+
+/* Embeddings alone: their shape is all there is to list; lists of an earlier data set would be wrong now. */
+static int scan_embeddings(const struct scanner *s, const struct ek_run *run, cJSON **counts)
+{
+	const char *path = ek_dataset_path(s->dataset, 0);
+	struct ek_npy array = { 0 };
+	int rc;
+
+	if (s->options->attributes != NULL)
+		return ek_fail(EK_EUSAGE, "%s: embeddings alone have no file names for attributes", path);
+	EK_TRY(ek_npy_open(&array, path));
+	if (array.dimensions != 2 || array.shape[0] == 0 || array.shape[1] == 0 ||
+	    (array.type != EK_F16 && array.type != EK_F32 && array.type != EK_F64)) {
+		rc = ek_fail(EK_EDATA, "%s: %d dimensions of %s; embeddings are [n, d] of float16, float32 or float64",
+		             path, array.dimensions, ek_dtype_name(array.type));
+		goto out;
+	}
+	EK_TRY(common_counts(counts, s->dataset, array.shape[0]));
+	EK_TRY(ek_json_add_u64(*counts, "rejected", 0));
+	EK_TRY(ek_json_add_u64(*counts, "dimensions", array.shape[1]));
+	EK_TRY(ek_filename_add(*counts, "embeddings", path));
+	EK_TRY(remove_file(run, "images.jsonl"));
+	EK_TRY(remove_file(run, "rejected.jsonl"));
+out:
+	ek_npy_close(&array);
+	return rc;
+}
+
+static void free_batch(struct batch *b)
+{
+	for (size_t i = 0; b != NULL && i < BATCH_ITEMS; i++) {
+		ek_dataset_item_release(&b->items[i].item);
+		ek_buffer_release(&b->items[i].row);
+	}
+	free(b);
+}
+
+/* --- the step --- */
+
+static int check_options(const struct ek_scan_options *o)
+{
+	if (!(o->held_out >= 0 && o->held_out < 1))
+		return ek_fail(EK_EUSAGE, "the held-out share is %g, not in 0 … 1", o->held_out);
+	if (o->max_pixels == 0)
+		return ek_fail(EK_EUSAGE, "no image has 0 pixels");
+	return 0;
+}
+
+static int describe(struct ek_step *step, cJSON **options_json, const struct ek_scan_options *o,
+                    const struct ek_dataset *dataset)
+{
+	static const char *const none[] = { NULL };
+	static const char *const outputs[] = { "images.jsonl", "rejected.jsonl", NULL };
+	cJSON *list = NULL;
+	uint64_t hash;
+	char text[17], *path = NULL;
+	int rc;
+
+	if ((*options_json = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for JSON");
+	EK_TRY(ek_dataset_fingerprint(&list, dataset));
+	EK_TRY(ek_json_add_item(*options_json, "dataset", list));
+	if (o->attributes != NULL) {
+		if ((path = realpath(o->attributes, NULL)) == NULL) {
+			rc = ek_fail_errno("cannot read %s", o->attributes);
+			goto out;
+		}
+		EK_TRY(ek_hash64_file(&hash, path));
+		(void)snprintf(text, sizeof text, "%016" PRIx64, hash);
+		EK_TRY(ek_filename_add(*options_json, "attributes", path));
+		EK_TRY(ek_json_add_string(*options_json, "attributes_hash", text));
+	}
+	EK_TRY(ek_json_add_u64(*options_json, "max_pixels", o->max_pixels));
+	EK_TRY(ek_json_add_string(*options_json, "check", o->check == EK_SCAN_HEADER ? "header" : "decode"));
+	EK_TRY(ek_json_add_double(*options_json, "held_out", o->held_out));
+	*step = (struct ek_step){
+		.name = "scan",
+		.version = VERSION,
+		.options = *options_json,
+		.inputs = none,
+		.outputs = ek_dataset_kind(dataset) == EK_DATASET_EMBEDDINGS ? none : outputs,
+	};
+out:
+	free(path);
+	if (rc < 0) {
+		cJSON_Delete(*options_json);
+		*options_json = NULL;
+	}
+	return rc;
+}
+
+int ek_scan_step(struct ek_step *step, cJSON **options_json, const struct ek_scan_options *o)
+{
+	struct ek_dataset *dataset = NULL;
+	int rc;
+
+	*options_json = NULL;
+	EK_TRY(check_options(o));
+	/* The table of attributes is hashed, not read. */
+	EK_TRY(ek_dataset_open(&dataset, o->datasets, o->dataset_count, NULL));
+	EK_TRY(describe(step, options_json, o, dataset));
+out:
+	ek_dataset_close(dataset);
+	return rc;
+}
+
+int ek_scan(struct ek_run *run, const struct ek_scan_options *o)
+{
+	struct scanner s = { .options = o };
+	const int64_t started = (int64_t)time(NULL);
+	const double start = ek_clock();
+	cJSON *counts = NULL, *options_json = NULL;
+	struct ek_step step;
+	int rc;
+
+	EK_TRY(check_options(o));
+	EK_TRY(ek_dataset_open(&s.dataset, o->datasets, o->dataset_count, o->attributes));
+	/* Before the walk: what changes meanwhile makes the step stale. */
+	EK_TRY(describe(&step, &options_json, o, s.dataset));
+	if (ek_dataset_kind(s.dataset) == EK_DATASET_EMBEDDINGS)
+		EK_TRY(scan_embeddings(&s, run, &counts));
+	else
+		EK_TRY(scan_images(&s, run, &counts));
+	EK_TRY(ek_run_record(run, &step, started, ek_clock() - start, counts));
+out:
+	ek_atomic_discard(&s.images);
+	ek_atomic_discard(&s.rejected);
+	free_batch(s.reading);
+	free_batch(s.checking);
+	free(s.scratch);
+	ek_dataset_close(s.dataset);
+	cJSON_Delete(counts);
+	cJSON_Delete(options_json);
+	return rc;
+}

@@ -1,0 +1,43 @@
+/*
+ * The first step of a run: list and check every image of a data set.
+ *
+ * Writes RUN/images.jsonl and RUN/rejected.jsonl, both atomically, and records the step "scan" with counts {images,
+ * rejected, other_files, held_out, bytes, warnings, kind, root}. A bad image is a row of rejected.jsonl. Files are
+ * read, hashed and checked in parallel; the rows are the same for any thread count. Memory does not depend on the
+ * number of images.
+ *
+ * Embeddings alone (.npy): neither file is written; counts {images: rows, dimensions, kind, root, embeddings}.
+ */
+#ifndef EK_IO_SCAN_H
+#define EK_IO_SCAN_H
+
+#include "rebalance/io/image.h"
+#include "rebalance/io/run.h"
+
+enum ek_scan_check {
+	EK_SCAN_DECODE, /* all of every image decodes */
+	EK_SCAN_HEADER  /* its header is sound */
+};
+
+struct ek_scan_options {
+	const char *const *datasets; /* [dataset_count], as given by the user; see dataset.h */
+	size_t dataset_count;
+	const char *attributes; /* a table, or NULL */
+	uint64_t max_pixels;
+	enum ek_scan_check check;
+	double held_out; /* 0 … 1: this share of the images, chosen by their content, gets "held_out": true */
+};
+#define EK_SCAN_OPTIONS_INIT                                                                                           \
+	{                                                                                                              \
+		.max_pixels = EK_MAX_PIXELS_DEFAULT                                                                    \
+	}
+
+/* The step as ek_run_is_current wants it. `*options_json` (cJSON_Delete it after the step's use) holds absolute paths,
+ * a cheap fingerprint of the data (dataset.h) and the options. EK_EUSAGE, EK_EDATA, EK_EIO: as for scanning. */
+int ek_scan_step(struct ek_step *step, cJSON **options_json, const struct ek_scan_options *options);
+
+/* EK_EDATA: no image at all, all rejected (the first reason is told), or attributes that do not fit. Nothing of the run
+ * is changed then. */
+int ek_scan(struct ek_run *run, const struct ek_scan_options *options);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * Tables keyed by file_name: CSV with a header, JSON lines, or CelebA's list_attr_celeba.txt (told by content).
+ * Read row by row, or by name through an index of 16 bytes a row.
+ *
+ * EK_EDATA, with file and line: no column file_name, the same column or the same file_name twice, a row with more or
+ * fewer fields than the header, a row without a file_name.
+ */
+#ifndef EK_IO_TABLE_H
+#define EK_IO_TABLE_H
+
+#include "rebalance/io/csv.h"
+#include "rebalance/io/jsonl.h"
+
+enum ek_table_kind { EK_TABLE_CSV, EK_TABLE_JSONL, EK_TABLE_CELEBA };
+
+struct ek_table {
+	uint64_t line, offset; /* of the row last read */
+	struct ek_buffer name; /* its file_name, without a leading "./" */
+	/* The rest is private. */
+	enum ek_table_kind kind;
+	struct ek_csv csv;
+	struct ek_jsonl jsonl; /* and CelebA's lines */
+	char **columns;        /* names of the fields; of CelebA, without the file name */
+	size_t column_count, key;
+	uint64_t promised; /* CelebA: rows, as its first line says */
+};
+
+int ek_table_open(struct ek_table *table, const char *path);
+/* 1 and a row, 0 at the end. `attributes` (NULL: not wanted) gets a new object of the other fields: a number where the
+ * text of a CSV field is one, nothing where it is empty. */
+int ek_table_next(struct ek_table *table, cJSON **attributes);
+void ek_table_seek(struct ek_table *table, uint64_t offset, uint64_t line);
+void ek_table_close(struct ek_table *table);
+
+/* A table with its index. */
+struct ek_attributes;
+
+/* Reads the whole table once, to check it. */
+int ek_attributes_open(struct ek_attributes **out, const char *path);
+/* The attributes of this file, as a new object; NULL if the table has no such row. The row counts as used. */
+int ek_attributes_find(struct ek_attributes *attributes, const char *name, cJSON **found);
+uint64_t ek_attributes_rows(const struct ek_attributes *attributes);
+/* How many rows were never found, and the line and name (to be freed) of the first of them. */
+int ek_attributes_unused(struct ek_attributes *attributes, uint64_t *count, uint64_t *line, char **name);
+void ek_attributes_close(struct ek_attributes *attributes);
+
+/* `name` without any leading "./". */
+const char *ek_plain_name(const char *name);
+/* Move the members of `from` into `*into` (NULL: a new object), replacing those of the same name; frees `from`. */
+int ek_merge_attributes(cJSON **into, cJSON *from);
+
+#endif

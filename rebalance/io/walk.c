@@ -1,0 +1,269 @@
+#include "rebalance/io/walk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/io/names.h"
+
+struct identity {
+	dev_t device;
+	ino_t inode;
+};
+
+struct level {
+	struct ek_names *names; /* each a name, a NUL, and d_type */
+	struct identity identity;
+	size_t path_size; /* of the folder, with its slash */
+	const char *metadata;
+	uint64_t stamp;
+};
+
+struct ek_walk {
+	struct ek_buffer path; /* root, "/", and the entry's relative path */
+	size_t root_size;      /* with the slash */
+	struct level *levels;
+	size_t depth, capacity;
+	struct identity *linked; /* folders entered through a link */
+	size_t linked_count;
+	int entered; /* ENTER of the top level was given */
+};
+
+static void drop_level(struct level *level)
+{
+	ek_names_free(level->names);
+	*level = (struct level){ 0 };
+}
+
+static int note_metadata(struct level *level, const char *name)
+{
+	static const char *const known[] = { "metadata.jsonl", "metadata.csv" };
+
+	for (size_t i = 0; i < 2; i++)
+		if (strcmp(name, known[i]) == 0) {
+			if (level->metadata != NULL)
+				return 1;
+			level->metadata = known[i];
+		}
+	return 0;
+}
+
+static int read_names(struct ek_walk *walk, struct level *level, DIR *directory)
+{
+	const struct dirent *entry;
+	uint64_t count = 0;
+	int rc = 0, both = 0;
+
+	EK_TRY(ek_names_new(&level->names, 0));
+	while ((errno = 0, entry = readdir(directory)) != NULL) {
+		char record[sizeof entry->d_name + 2];
+		const size_t size = strlen(entry->d_name);
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		both |= note_metadata(level, entry->d_name);
+		memcpy(record, entry->d_name, size + 1);
+		record[size + 1] = (char)entry->d_type;
+		EK_TRY(ek_names_add(level->names, record, size + 2));
+		if (++count % 4096 == 0)
+			EK_TRY(ek_check_interrupt());
+	}
+	if (errno != 0)
+		return ek_fail_errno("cannot read the folder %s", walk->path.data);
+	if (both) {
+		level->metadata = "metadata.jsonl";
+		ek_warn("%s: has metadata.jsonl and metadata.csv; the first is used", walk->path.data);
+	}
+out:
+	return rc;
+}
+
+static uint64_t stamp_of(const struct stat *status)
+{
+	const uint64_t words[4] = { (uint64_t)status->st_mtim.tv_sec, (uint64_t)status->st_mtim.tv_nsec,
+		                    S_ISDIR(status->st_mode) ? 0 : (uint64_t)status->st_size, 0 };
+
+	return ek_hash64(words, sizeof words);
+}
+
+/* Read the folder at walk->path (which ends with a slash) and put it on top. EK_EIO if it cannot be read. */
+static int push(struct ek_walk *walk, const struct stat *status)
+{
+	struct level level = { .identity = { status->st_dev, status->st_ino }, .path_size = walk->path.size };
+	struct stat metadata;
+	DIR *directory = opendir(walk->path.data);
+	int rc;
+
+	if (directory == NULL)
+		return ek_fail_errno("cannot read the folder %s", walk->path.data);
+	EK_TRY(read_names(walk, &level, directory));
+	level.stamp =
+		stamp_of(status) ^ ek_hash64(walk->path.data + walk->root_size, walk->path.size - walk->root_size);
+	if (level.metadata != NULL) {
+		EK_TRY(ek_buffer_text(&walk->path, level.metadata));
+		if (stat(walk->path.data, &metadata) == 0)
+			level.stamp = level.stamp * 31 + stamp_of(&metadata);
+		walk->path.size = level.path_size;
+		walk->path.data[walk->path.size] = 0;
+	}
+	if (walk->depth == walk->capacity) {
+		const size_t capacity = walk->capacity > 0 ? walk->capacity * 2 : 16;
+
+		EK_TRY(ek_resize(&walk->levels, capacity, sizeof *walk->levels));
+		walk->capacity = capacity;
+	}
+	walk->levels[walk->depth++] = level;
+	level.names = NULL;
+	walk->entered = 0;
+out:
+	(void)closedir(directory);
+	drop_level(&level);
+	return rc;
+}
+
+int ek_walk_open(struct ek_walk **out, const char *root)
+{
+	struct ek_walk *walk;
+	struct stat status;
+	int rc;
+
+	*out = NULL;
+	if ((rc = ek_alloc(&walk, 1, sizeof *walk)) < 0)
+		return rc;
+	EK_TRY(ek_buffer_text(&walk->path, root));
+	if (walk->path.size == 0 || walk->path.data[walk->path.size - 1] != '/')
+		EK_TRY(ek_buffer_text(&walk->path, "/"));
+	walk->root_size = walk->path.size;
+	if (stat(root, &status) != 0)
+		rc = ek_fail_errno("cannot read the folder %s", root);
+	else
+		rc = push(walk, &status);
+out:
+	if (rc < 0) {
+		ek_walk_close(walk);
+		walk = NULL;
+	}
+	*out = walk;
+	return rc;
+}
+
+static int is_same(const struct identity *a, const struct stat *b)
+{
+	return a->device == b->st_dev && a->inode == b->st_ino;
+}
+
+/* May the folder that a link leads to be entered? It is noted if so. */
+static int judge_link(struct ek_walk *walk, const struct stat *status, enum ek_walk_kind *kind)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < walk->depth; i++)
+		if (is_same(&walk->levels[i].identity, status)) {
+			*kind = EK_WALK_LOOP;
+			return 0;
+		}
+	for (size_t i = 0; i < walk->linked_count; i++)
+		if (is_same(&walk->linked[i], status)) {
+			*kind = EK_WALK_SEEN;
+			return 0;
+		}
+	EK_TRY(ek_resize(&walk->linked, walk->linked_count + 1, sizeof *walk->linked));
+	walk->linked[walk->linked_count++] = (struct identity){ status->st_dev, status->st_ino };
+	*kind = EK_WALK_ENTER;
+out:
+	return rc;
+}
+
+/* What lies at walk->path; `*status` is filled for folders. */
+static int judge(struct ek_walk *walk, unsigned char type, struct stat *status, enum ek_walk_kind *kind)
+{
+	struct stat link;
+
+	*kind = EK_WALK_FILE;
+	if (type == DT_REG)
+		return 0;
+	if (lstat(walk->path.data, &link) != 0 || stat(walk->path.data, status) != 0) {
+		*kind = EK_WALK_DANGLING;
+		return 0;
+	}
+	if (S_ISDIR(status->st_mode)) {
+		*kind = EK_WALK_ENTER;
+		return S_ISLNK(link.st_mode) ? judge_link(walk, status, kind) : 0;
+	}
+	*kind = S_ISREG(status->st_mode) ? EK_WALK_FILE : EK_WALK_SPECIAL;
+	return 0;
+}
+
+static int give_enter(struct ek_walk *walk, struct ek_walk_entry *entry)
+{
+	const struct level *top = &walk->levels[walk->depth - 1];
+
+	walk->entered = 1;
+	entry->kind = EK_WALK_ENTER;
+	entry->metadata = top->metadata;
+	entry->stamp = top->stamp;
+	/* Without the slash. */
+	walk->path.data[walk->path.size - (walk->path.size > walk->root_size)] = 0;
+	return 1;
+}
+
+int ek_walk_next(struct ek_walk *walk, struct ek_walk_entry *entry)
+{
+	struct level *top = walk->depth > 0 ? &walk->levels[walk->depth - 1] : NULL;
+	struct stat status;
+	const char *name;
+	size_t size;
+	int rc;
+
+	*entry = (struct ek_walk_entry){ .path = walk->path.data + walk->root_size };
+	if (top == NULL)
+		return 0;
+	if (!walk->entered)
+		return give_enter(walk, entry);
+	walk->path.size = top->path_size;
+	walk->path.data[walk->path.size - 1] = '/'; /* a NUL since the folder was told */
+	walk->path.data[walk->path.size] = 0;
+	EK_TRY(ek_names_next(top->names, &name, &size));
+	if (rc == 0) {
+		entry->kind = EK_WALK_LEAVE;
+		walk->path.data[walk->path.size - (walk->path.size > walk->root_size)] = 0;
+		drop_level(top);
+		walk->depth--;
+		return 1;
+	}
+	EK_TRY(ek_buffer_append(&walk->path, name, size - 2));
+	EK_TRY(judge(walk, (unsigned char)name[size - 1], &status, &entry->kind));
+	if (entry->kind == EK_WALK_ENTER) {
+		EK_TRY(ek_buffer_text(&walk->path, "/"));
+		rc = push(walk, &status);
+		if (rc == 0)
+			(void)give_enter(walk, entry);
+		else if (rc == EK_EIO)
+			entry->kind = EK_WALK_UNREADABLE;
+		else
+			goto out;
+	}
+	entry->path = walk->path.data + walk->root_size;
+	rc = 1;
+out:
+	return rc;
+}
+
+void ek_walk_close(struct ek_walk *walk)
+{
+	if (walk == NULL)
+		return;
+	while (walk->depth > 0)
+		drop_level(&walk->levels[--walk->depth]);
+	free(walk->levels);
+	free(walk->linked);
+	ek_buffer_release(&walk->path);
+	free(walk);
+}

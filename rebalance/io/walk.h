@@ -1,0 +1,37 @@
+/*
+ * A walk through a directory tree, folder by folder, names in byte order whatever readdir says, one entry at a time
+ * (names.h keeps memory flat in huge folders). Symbolic links are followed; one that leads to a folder above itself,
+ * or to a folder that another link led to before, is told and not entered. Nothing is opened but directories.
+ */
+#ifndef EK_IO_WALK_H
+#define EK_IO_WALK_H
+
+#include <stdint.h>
+
+struct ek_walk;
+
+enum ek_walk_kind {
+	EK_WALK_ENTER,     /* a folder, before what is in it */
+	EK_WALK_LEAVE,     /* after it */
+	EK_WALK_FILE,      /* a regular file, also through a link */
+	EK_WALK_SPECIAL,   /* a FIFO, socket or device */
+	EK_WALK_DANGLING,  /* a link to nothing */
+	EK_WALK_LOOP,      /* a link to a folder above itself */
+	EK_WALK_SEEN,      /* a link to a folder that was entered through another link */
+	EK_WALK_UNREADABLE /* a folder that cannot be read; ek_error_message() says why */
+};
+
+struct ek_walk_entry {
+	enum ek_walk_kind kind;
+	const char *path;     /* relative to the root, "" for the root; valid until the next call */
+	const char *metadata; /* ENTER: "metadata.jsonl" or "metadata.csv" if the folder has it, else NULL */
+	uint64_t stamp;       /* ENTER: a hash of the folder's path and time of change, and of the metadata file's */
+};
+
+/* EK_EIO if the root cannot be read. */
+int ek_walk_open(struct ek_walk **out, const char *root);
+/* 1 and an entry, 0 at the end. EK_EIO, EK_ENOMEM. */
+int ek_walk_next(struct ek_walk *walk, struct ek_walk_entry *entry);
+void ek_walk_close(struct ek_walk *walk);
+
+#endif
