@@ -90,6 +90,8 @@ int ek_lines_next(struct ek_lines *lines, const char **text, size_t *size)
 	int rc;
 
 	unpatch(lines);
+	*text = "";
+	*size = 0;
 	for (;;) {
 		const size_t left = w->size - lines->at;
 

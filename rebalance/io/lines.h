@@ -27,7 +27,8 @@ struct ek_lines {
 
 /* Open a regular file; never waits on a FIFO. A UTF-8 byte-order mark at the start is skipped. EK_EIO, EK_EDATA. */
 int ek_lines_open(struct ek_lines *lines, const char *path);
-/* 1 and the next line without its "\n" (a "\r" stays), NUL-terminated and valid until the next call; 0 at the end. */
+/* 1 and the next line without its "\n" (a "\r" stays), NUL-terminated and valid until the next call; 0 at the
+ * end, and an empty text. */
 int ek_lines_next(struct ek_lines *lines, const char **text, size_t *size);
 /* The next line read is number `line`, at `offset`. */
 void ek_lines_seek(struct ek_lines *lines, uint64_t offset, uint64_t line);
