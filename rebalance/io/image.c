@@ -15,7 +15,7 @@ static const struct format {
 	int (*probe)(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
 	int (*check)(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
 	int (*decode)(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels,
-	              uint32_t smallest_side);
+	              uint32_t smallest_side, const struct ek_image_window *window);
 } formats[] = {
 	{ EK_IMAGE_JPEG, "jpeg", "\xff\xd8\xff", 3, ek_jpeg_probe, ek_jpeg_check, ek_jpeg_decode },
 	{ EK_IMAGE_PNG, "png", "\x89PNG\r\n\x1a\n", 8, ek_png_probe, ek_png_check, ek_png_decode },
@@ -79,16 +79,28 @@ out:
 	return rc;
 }
 
-int ek_image_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side)
+static int decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side,
+                  const struct ek_image_window *window)
 {
 	const struct format *f;
 	int rc;
 
 	*image = (struct ek_image){ 0 };
 	EK_TRY(need_format(&f, bytes, size));
-	rc = f->decode(image, bytes, size, max_pixels, smallest_side);
+	rc = f->decode(image, bytes, size, max_pixels, smallest_side, window);
 out:
 	return rc;
+}
+
+int ek_image_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side)
+{
+	return decode(image, bytes, size, max_pixels, smallest_side, NULL);
+}
+
+int ek_image_decode_window(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels,
+                           const struct ek_image_window *window)
+{
+	return decode(image, bytes, size, max_pixels, 0, window);
 }
 
 int ek_image_check_size(uint64_t width, uint64_t height, uint64_t max_pixels)

@@ -49,6 +49,13 @@ int ek_image_check(struct ek_image_info *info, const void *bytes, size_t size, u
  * Release the image with ek_image_release. Thread-safe. */
 int ek_image_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels,
                     uint32_t smallest_side);
+/* As ek_image_decode in full size, but only the pixels of the window need be right; what lies outside is not set. A
+ * JPEG is still read and checked to its end, but transformed only there and a little around. The window lies inside. */
+struct ek_image_window {
+	uint32_t x, y, width, height;
+};
+int ek_image_decode_window(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels,
+                           const struct ek_image_window *window);
 /* [height, width] grey bytes to RGB. */
 int ek_image_from_grey(struct ek_image *image, const uint8_t *grey, uint32_t width, uint32_t height);
 /* Room for width × height pixels, not set. */

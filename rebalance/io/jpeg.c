@@ -10,7 +10,8 @@
 
 #include "rebalance/base/error.h"
 
-enum { MAX_SCANS = 500, MAX_SCAN_WORK = 64 };
+/* Chroma is interpolated from neighbours, which a cut-out lacks at its edge: by 4 pixels at most. */
+enum { MAX_SCANS = 500, MAX_SCAN_WORK = 64, MARGIN = 32 };
 
 /* libjpeg reports failure by a call that must not return: it jumps back to guarded code through this. */
 struct errors {
@@ -62,8 +63,9 @@ struct reader {
 	uint64_t max_pixels;
 	int orientation; /* EXIF: 1 … 8 */
 	uint32_t smallest_side;
-	struct ek_image image; /* as stored, before orientation */
-	uint8_t *cmyk;         /* [width, 4]: one row, or NULL */
+	const struct ek_image_window *window; /* NULL: all */
+	struct ek_image image;                /* as stored, before orientation */
+	uint8_t *cmyk;                        /* [width, 4]: one row, or NULL */
 };
 
 /* The only place that libjpeg's jumps come back to. */
@@ -240,10 +242,57 @@ static void cmyk_to_rgb(uint8_t *rgb, const uint8_t *cmyk, size_t pixels)
 	}
 }
 
+/* Rows up to `end`, each from column `x` on. */
+static void read_rows(struct reader *r, JDIMENSION x, JDIMENSION end)
+{
+	struct jpeg_decompress_struct *j = &r->jpeg;
+	const size_t stride = (size_t)r->image.width * 3;
+	JSAMPROW rows[16];
+
+	while (j->output_scanline < end) {
+		const JDIMENSION left = end - j->output_scanline;
+		uint8_t *at = r->image.pixels + j->output_scanline * stride + 3 * (size_t)x;
+
+		for (size_t i = 0; i < 16 && i < left; i++)
+			rows[i] = at + i * stride;
+		(void)jpeg_read_scanlines(j, rows, left < 16 ? left : 16);
+	}
+}
+
+/* The window with its margin; below it the last row, too, because libjpeg does not look at what it may skip to the end
+ * of the file. */
+static void read_window(struct reader *r)
+{
+	struct jpeg_decompress_struct *j = &r->jpeg;
+	const struct ek_image_window *w = r->window;
+	const uint32_t right = w->x + w->width, bottom = w->y + w->height, last = r->image.height - 1;
+	JDIMENSION x = w->x > MARGIN ? w->x - MARGIN : 0;
+	JDIMENSION width = (r->image.width - right > MARGIN ? right + MARGIN : r->image.width) - x;
+
+	jpeg_crop_scanline(j, &x, &width);
+	if (w->y > MARGIN)
+		(void)jpeg_skip_scanlines(j, w->y - MARGIN);
+	read_rows(r, x, r->image.height - bottom > MARGIN ? bottom + MARGIN : r->image.height);
+	if (j->output_scanline < last)
+		(void)jpeg_skip_scanlines(j, last - j->output_scanline);
+	read_rows(r, x, r->image.height);
+}
+
+static void read_cmyk(struct reader *r)
+{
+	struct jpeg_decompress_struct *j = &r->jpeg;
+
+	while (j->output_scanline < j->output_height) {
+		const size_t y = j->output_scanline;
+
+		(void)jpeg_read_scanlines(j, &r->cmyk, 1);
+		cmyk_to_rgb(r->image.pixels + y * 3 * j->output_width, r->cmyk, j->output_width);
+	}
+}
+
 static int read_pixels(struct reader *r)
 {
 	struct jpeg_decompress_struct *j = &r->jpeg;
-	JSAMPROW rows[16];
 	int rc;
 
 	j->out_color_space = j->num_components == 4 ? JCS_CMYK : JCS_RGB;
@@ -254,21 +303,12 @@ static int read_pixels(struct reader *r)
 	if (j->out_color_space == JCS_CMYK)
 		EK_TRY(ek_alloc(&r->cmyk, j->output_width, 4));
 	(void)jpeg_start_decompress(j);
-	while (j->output_scanline < j->output_height) {
-		const size_t stride = (size_t)j->output_width * 3;
-		uint8_t *at = r->image.pixels + j->output_scanline * stride;
-		const JDIMENSION left = j->output_height - j->output_scanline;
-
-		if (r->cmyk != NULL) {
-			rows[0] = r->cmyk;
-			(void)jpeg_read_scanlines(j, rows, 1);
-			cmyk_to_rgb(at, r->cmyk, j->output_width);
-			continue;
-		}
-		for (size_t i = 0; i < 16 && i < left; i++)
-			rows[i] = at + i * stride;
-		(void)jpeg_read_scanlines(j, rows, left < 16 ? left : 16);
-	}
+	if (r->cmyk != NULL)
+		read_cmyk(r);
+	else if (r->window != NULL && r->orientation == 1)
+		read_window(r);
+	else
+		read_rows(r, 0, j->output_height);
 	(void)jpeg_finish_decompress(j);
 out:
 	return rc;
@@ -303,13 +343,15 @@ static int turn(struct ek_image *out, const struct ek_image *in, int orientation
 	return 0;
 }
 
-int ek_jpeg_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side)
+int ek_jpeg_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side,
+                   const struct ek_image_window *window)
 {
 	struct reader r;
 	int rc;
 
 	reader_init(&r, bytes, size, max_pixels);
 	r.smallest_side = smallest_side;
+	r.window = window;
 	EK_TRY(guarded(&r, read_header));
 	EK_TRY(guarded(&r, read_pixels));
 	if (r.orientation != 1) {

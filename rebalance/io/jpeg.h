@@ -16,7 +16,9 @@
 
 int ek_jpeg_probe(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
 int ek_jpeg_check(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
-int ek_jpeg_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side);
+/* `window`: NULL, or as in ek_image_decode_window; then `smallest_side` is 0. */
+int ek_jpeg_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side,
+                   const struct ek_image_window *window);
 int ek_jpeg_encode(struct ek_buffer *out, const struct ek_image *image, int quality);
 
 #endif

@@ -206,13 +206,15 @@ static int read_pixels(struct work *w)
 	return 0;
 }
 
-int ek_png_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side)
+int ek_png_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side,
+                  const struct ek_image_window *window)
 {
 	struct ek_image_info found;
 	struct work w = { .image = image };
 	int rc;
 
 	(void)smallest_side;
+	(void)window;
 	EK_TRY(ek_png_probe(&found, bytes, size, max_pixels));
 	EK_TRY(ek_image_allocate(image, found.width, found.height));
 	EK_TRY(work_init(&w, bytes, size));

@@ -13,8 +13,9 @@
 
 int ek_png_probe(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
 int ek_png_check(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
-/* `smallest_side` is accepted and changes nothing. */
-int ek_png_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side);
+/* `smallest_side` and `window` are accepted and change nothing. */
+int ek_png_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side,
+                  const struct ek_image_window *window);
 int ek_png_encode(struct ek_buffer *out, const struct ek_image *image);
 
 #endif

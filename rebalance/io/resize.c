@@ -168,33 +168,90 @@ out:
 	return rc;
 }
 
-int ek_image_resize_window(struct ek_image *out, const struct ek_image *in, uint32_t full_width, uint32_t full_height,
-                           uint32_t x, uint32_t y, uint32_t width, uint32_t height, enum ek_filter filter)
+/* Which pixels of a picture make which of the result. */
+struct plan {
+	struct ek_taps columns, rows;
+};
+
+static void plan_release(struct plan *plan)
 {
-	const struct side across = { in->width, full_width, x, width }, down = { in->height, full_height, y, height };
-	const size_t stride = whole_blocks(3 * (size_t)width);
+	taps_release(&plan->columns);
+	taps_release(&plan->rows);
+}
+
+static int plan_init(struct plan *plan, uint32_t in_width, uint32_t in_height, uint32_t full_width,
+                     uint32_t full_height, const struct ek_image_window *o, enum ek_filter filter)
+{
+	const struct side across = { in_width, full_width, o->x, o->width };
+	const struct side down = { in_height, full_height, o->y, o->height };
+	int rc;
+
+	if (o->width == 0 || o->height == 0 || o->width > full_width || o->height > full_height ||
+	    o->x > full_width - o->width || o->y > full_height - o->height)
+		return ek_fail(EK_EUSAGE, "no window of %u x %u pixels at (%u, %u) in %u x %u", o->width, o->height,
+		               o->x, o->y, full_width, full_height);
+	EK_TRY(taps_init(&plan->columns, &across, &filters[filter]));
+	EK_TRY(taps_init(&plan->rows, &down, &filters[filter]));
+out:
+	return rc;
+}
+
+static int plan_run(struct ek_image *out, const struct ek_image *in, const struct plan *plan)
+{
+	const struct ek_taps *columns = &plan->columns, *rows = &plan->rows;
 	const struct ek_resize_kernels *kernels = ek_resize_kernels();
-	struct ek_taps columns = { 0 }, rows = { 0 };
+	const size_t bytes = 3 * columns->count, stride = whole_blocks(bytes);
 	uint8_t *between = NULL;
 	int rc;
 
-	*out = (struct ek_image){ 0 };
-	if (width == 0 || height == 0 || width > full_width || height > full_height || x > full_width - width ||
-	    y > full_height - height)
-		return ek_fail(EK_EUSAGE, "no window of %u x %u pixels at (%u, %u) in %u x %u", width, height, x, y,
-		               full_width, full_height);
-	EK_TRY(taps_init(&columns, &across, &filters[filter]));
-	EK_TRY(taps_init(&rows, &down, &filters[filter]));
-	EK_TRY(ek_alloc_aligned(&between, rows.end - rows.begin, stride));
-	EK_TRY(resize_rows(between, stride, in, &columns, &rows, kernels));
-	EK_TRY(ek_image_allocate(out, width, height));
-	for (size_t i = 0; i < height; i++)
-		kernels->vertical(out->pixels + i * 3 * width, between + (rows.first[i] - rows.begin) * stride, stride,
-		                  3 * (size_t)width, rows.weights + i * rows.size, rows.size);
+	EK_TRY(ek_alloc_aligned(&between, rows->end - rows->begin, stride));
+	EK_TRY(resize_rows(between, stride, in, columns, rows, kernels));
+	EK_TRY(ek_image_allocate(out, (uint32_t)columns->count, (uint32_t)rows->count));
+	for (size_t i = 0; i < rows->count; i++)
+		kernels->vertical(out->pixels + i * bytes, between + (rows->first[i] - rows->begin) * stride, stride,
+		                  bytes, rows->weights + i * rows->size, rows->size);
 out:
-	taps_release(&columns);
-	taps_release(&rows);
 	free(between);
+	return rc;
+}
+
+int ek_image_resize_window(struct ek_image *out, const struct ek_image *in, uint32_t full_width, uint32_t full_height,
+                           uint32_t x, uint32_t y, uint32_t width, uint32_t height, enum ek_filter filter)
+{
+	const struct ek_image_window window = { x, y, width, height };
+	struct plan plan = { 0 };
+	int rc;
+
+	*out = (struct ek_image){ 0 };
+	EK_TRY(plan_init(&plan, in->width, in->height, full_width, full_height, &window, filter));
+	rc = plan_run(out, in, &plan);
+out:
+	plan_release(&plan);
+	return rc;
+}
+
+int ek_image_decode_resized(struct ek_image *out, const void *bytes, size_t size, uint64_t max_pixels,
+                            uint32_t full_width, uint32_t full_height, const struct ek_image_window *window,
+                            enum ek_filter filter)
+{
+	struct ek_image_window seen;
+	struct ek_image_info info;
+	struct ek_image in = { 0 };
+	struct plan plan = { 0 };
+	int rc;
+
+	*out = (struct ek_image){ 0 };
+	EK_TRY(ek_image_probe(&info, bytes, size, max_pixels));
+	EK_TRY(plan_init(&plan, info.width, info.height, full_width, full_height, window, filter));
+	seen.x = (uint32_t)plan.columns.begin;
+	seen.y = (uint32_t)plan.rows.begin;
+	seen.width = (uint32_t)(plan.columns.end - plan.columns.begin);
+	seen.height = (uint32_t)(plan.rows.end - plan.rows.begin);
+	EK_TRY(ek_image_decode_window(&in, bytes, size, max_pixels, &seen));
+	rc = plan_run(out, &in, &plan);
+out:
+	plan_release(&plan);
+	ek_image_release(&in);
 	return rc;
 }
 

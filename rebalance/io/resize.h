@@ -21,4 +21,10 @@ int ek_image_resize(struct ek_image *out, const struct ek_image *in, uint32_t wi
 int ek_image_resize_window(struct ek_image *out, const struct ek_image *in, uint32_t full_width, uint32_t full_height,
                            uint32_t x, uint32_t y, uint32_t width, uint32_t height, enum ek_filter filter);
 
+/* ek_image_decode and ek_image_resize_window in one: the same pixels and the same errors, but what the window does not
+ * show of a JPEG is not transformed. ek_image_probe tells the size that `full_width` and the rest follow from. */
+int ek_image_decode_resized(struct ek_image *out, const void *bytes, size_t size, uint64_t max_pixels,
+                            uint32_t full_width, uint32_t full_height, const struct ek_image_window *window,
+                            enum ek_filter filter);
+
 #endif

@@ -32,6 +32,24 @@ static void encode_again(const struct ek_image *image)
 	ek_buffer_release(&jpeg);
 }
 
+/* What a window shows is the same as in the whole picture. */
+static void same_in_window(const struct ek_image *whole, const uint8_t *data, size_t size)
+{
+	const struct ek_image_window window = { whole->width / 2, whole->height / 2, (whole->width + 3) / 4,
+		                                (whole->height + 3) / 4 };
+	struct ek_image part;
+
+	if (ek_image_decode_window(&part, data, size, LIMIT, &window) < 0)
+		abort();
+	for (size_t y = window.y; y < window.y + window.height; y++) {
+		const size_t at = 3 * (y * whole->width + window.x);
+
+		if (memcmp(part.pixels + at, whole->pixels + at, 3 * (size_t)window.width) != 0)
+			abort();
+	}
+	ek_image_release(&part);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ek_image_info info = { 0 }, checked = { 0 };
@@ -46,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		if ((size_t)image.width * image.height <= 1 << 16)
 			encode_again(&image);
+		same_in_window(&image, data, size);
 		ek_image_release(&image);
 	}
 	if (ek_image_decode(&image, data, size, LIMIT, 32) == 0)

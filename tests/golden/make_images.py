@@ -125,6 +125,11 @@ def make_jpeg():
     yield "one-row.jpg", save(color.crop((0, 3, 45, 4)))
     yield "one-column.jpg", save(color.crop((3, 0, 4, 29)))
     yield "larger.jpg", save(Image.fromarray(picture(201, 150, 3, 5)), quality=75, progressive=True)
+    for sampling in ("4:4:4", "4:2:2", "4:1:1"):  # large enough for a window to leave something out
+        wide = Image.fromarray(picture(141, 103, 3, 6))
+        name = f"wide-{sampling.replace(':', '')}.jpg"
+        yield name, save(wide, quality=60, subsampling=sampling, restart_marker_rows=3)
+    yield "wide-420.jpg", save(wide, quality=60)
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = orientation

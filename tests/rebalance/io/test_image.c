@@ -212,6 +212,48 @@ static void thumbnails_come_from_scaled_decoding(void **state)
 	ek_buffer_release(&file);
 }
 
+/* Every kind of file, with windows at all edges and inside; damage outside of them is still seen. */
+static void windows_show_the_whole_pictures_pixels(void **state)
+{
+	struct ek_buffer file = { 0 };
+	cJSON *golden = ek_golden("images");
+	const cJSON *one;
+
+	(void)state;
+	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "cases"))
+	{
+		struct ek_image whole, part;
+
+		read_golden(&file, ek_join("images", cJSON_GetObjectItem(one, "file")->valuestring));
+		assert_ok(ek_image_decode(&whole, file.data, file.size, MANY, 0));
+		for (uint32_t w = 0; w < 16; w++) {
+			/* From the first pixel, a third, half way or the last, as long as one pixel or to the end. */
+			const uint32_t at[4][2] = { { 0, 0 },
+				                    { whole.width / 3, whole.height / 3 },
+				                    { whole.width / 2, whole.height / 2 },
+				                    { whole.width - 1, whole.height - 1 } };
+			const uint32_t x = at[w % 4][0], y = at[w / 4][1];
+			const struct ek_image_window window = { x, y, w % 3 == 0 ? 1 : whole.width - x,
+				                                w % 5 == 0 ? 1 : whole.height - y };
+
+			assert_ok(ek_image_decode_window(&part, file.data, file.size, MANY, &window));
+			assert_int_equal(part.width, whole.width);
+			assert_int_equal(part.height, whole.height);
+			for (uint32_t row = y; row < y + window.height; row++)
+				assert_memory_equal(part.pixels + 3 * ((size_t)row * whole.width + x),
+				                    whole.pixels + 3 * ((size_t)row * whole.width + x),
+				                    3 * (size_t)window.width);
+			ek_image_release(&part);
+		}
+		ek_image_release(&whole);
+		assert_int_equal(ek_image_decode_window(&part, file.data, file.size - 5, MANY,
+		                                        &(struct ek_image_window){ 0, 0, 1, 1 }),
+		                 EK_EDATA);
+	}
+	cJSON_Delete(golden);
+	ek_buffer_release(&file);
+}
+
 static void written_images_read_back(void **state)
 {
 	struct ek_buffer file = { 0 }, png = { 0 }, jpeg = { 0 }, again = { 0 };
@@ -282,6 +324,7 @@ int main(void)
 		cmocka_unit_test(too_many_pixels_are_refused),
 		cmocka_unit_test(endless_scans_are_refused),
 		cmocka_unit_test(thumbnails_come_from_scaled_decoding),
+		cmocka_unit_test(windows_show_the_whole_pictures_pixels),
 		cmocka_unit_test(written_images_read_back),
 		cmocka_unit_test(grey_becomes_rgb),
 	};

@@ -109,6 +109,35 @@ static void a_window_is_a_crop_of_the_whole(void **state)
 			}
 }
 
+static void decoding_and_resizing_at_once_gives_the_same(void **state)
+{
+	const struct ek_image_window window = { 20, 9, 61, 50 };
+	struct ek_buffer file = { 0 };
+
+	(void)state;
+	assert_ok(ek_file_read(&file, "tests/golden/images/larger.jpg", SIZE_MAX / 4));
+	for (size_t f = 0; f < 4; f++) {
+		struct ek_image image, want, got;
+
+		assert_ok(ek_image_decode(&image, file.data, file.size, EK_MAX_PIXELS_DEFAULT, 0));
+		assert_ok(ek_image_resize_window(&want, &image, 101, 75, window.x, window.y, window.width,
+		                                 window.height, filters[f].filter));
+		assert_ok(ek_image_decode_resized(&got, file.data, file.size, EK_MAX_PIXELS_DEFAULT, 101, 75, &window,
+		                                  filters[f].filter));
+		assert_int_equal(got.width, 61);
+		assert_int_equal(got.height, 50);
+		assert_memory_equal(got.pixels, want.pixels, 3 * 61 * 50);
+		ek_image_release(&image);
+		ek_image_release(&want);
+		ek_image_release(&got);
+		assert_int_equal(ek_image_decode_resized(&got, file.data, file.size - 30, EK_MAX_PIXELS_DEFAULT, 101,
+		                                         75, &window, filters[f].filter),
+		                 EK_EDATA);
+		assert_null(got.pixels);
+	}
+	ek_buffer_release(&file);
+}
+
 static void a_window_outside_is_refused(void **state)
 {
 	static const uint32_t windows[][4] = { { 0, 0, 0, 1 },  { 0, 0, 1, 0 },           { 0, 0, 11, 1 },
@@ -192,6 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_size_and_filter_equals_pillow),
 		cmocka_unit_test(a_window_is_a_crop_of_the_whole),
+		cmocka_unit_test(decoding_and_resizing_at_once_gives_the_same),
 		cmocka_unit_test(a_window_outside_is_refused),
 		cmocka_unit_test(every_instruction_set_gives_the_same_bytes),
 		cmocka_unit_test(rows_are_the_same_in_every_instruction_set),
