@@ -254,7 +254,7 @@ static size_t cut(const uint32_t *order, const uint64_t *sizes, size_t count, ui
 	return ranges;
 }
 
-static int name_ranges(const struct reading *r, const uint32_t *order, const int32_t *map, char **values, size_t ranges)
+static int name_ranges(const struct reading *r, const uint32_t *order, const int32_t *map, char **values)
 {
 	const size_t count = r->column.value_count;
 	int rc = 0;
@@ -268,7 +268,6 @@ static int name_ranges(const struct reading *r, const uint32_t *order, const int
 		                    : ek_format(&values[range], "%s to %s", r->column.values[order[i]],
 		                                r->column.values[order[end - 1]]));
 	}
-	(void)ranges;
 out:
 	return rc;
 }
@@ -299,10 +298,11 @@ static int order_numbers(struct reading *r, uint64_t images)
 			map[order[i]] = (int32_t)i;
 	} else {
 		ranges = cut(order, sizes, count, r->filled, map);
-		EK_TRY(ek_format(&r->column.note, "%s to %s in %zu ranges of equal count", r->column.values[order[0]],
-		                 r->column.values[order[count - 1]], ranges));
+		EK_TRY(ek_format(&r->column.note, "%s to %s in %zu ranges%s", r->column.values[order[0]],
+		                 r->column.values[order[count - 1]], ranges,
+		                 ranges == RANGES ? " of equal count" : ": many images share a value"));
 	}
-	EK_TRY(name_ranges(r, order, map, values, ranges));
+	EK_TRY(name_ranges(r, order, map, values));
 	recode(r, images, map, values, ranges);
 	values = NULL;
 out:

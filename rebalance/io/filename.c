@@ -71,7 +71,7 @@ int ek_filename_get(char **out, const cJSON *object, const char *member, const c
 	const char *text, *hex;
 	char hex_member[64];
 	size_t size;
-	int rc;
+	int rc, bad;
 
 	*out = NULL;
 	EK_TRY(ek_json_get_string(&text, object, member, where));
@@ -80,16 +80,18 @@ int ek_filename_get(char **out, const cJSON *object, const char *member, const c
 		return ek_copy_string(out, text);
 	EK_TRY(ek_json_get_string(&hex, object, hex_member, where));
 	size = strlen(hex) / 2;
+	bad = size == 0 || strlen(hex) % 2 != 0;
 	EK_TRY(ek_alloc(out, size + 1, 1));
 	for (size_t i = 0; i < size; i++) {
 		const int high = digit(hex[2 * i]), low = digit(hex[2 * i + 1]);
 
 		(*out)[i] = (char)(high * 16 + low);
-		if (high < 0 || low < 0 || (*out)[i] == 0 || strlen(hex) % 2 != 0) {
-			free(*out);
-			*out = NULL;
-			return ek_fail(EK_EDATA, "%s: \"%s\" is not a name in hex", where, hex_member);
-		}
+		bad |= high < 0 || low < 0 || (*out)[i] == 0;
+	}
+	if (bad) {
+		free(*out);
+		*out = NULL;
+		rc = ek_fail(EK_EDATA, "%s: \"%s\" is not a name in hex", where, hex_member);
 	}
 out:
 	return rc;

@@ -64,7 +64,8 @@ struct ek_columns {
 	uint64_t images;
 };
 /* All label and attribute columns of images.jsonl. Numbers with more than 20 distinct values are cut into 5 ranges of
- * equal count; a text with more than 1,000 distinct values, or one per image, is left out with a warning. */
+ * equal count (a value is never cut in two); a text with more than 1,000 distinct values, or, of more than 20 images,
+ * another one for each, is left out with a warning. */
 int ek_columns_load(struct ek_columns *columns, const struct ek_run *run);
 void ek_columns_release(struct ek_columns *columns);
 

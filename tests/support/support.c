@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SCRATCH_COUNT = 16, PATH_SIZE = 4096 };
+enum { SCRATCH_COUNT = 64, PATH_SIZE = 4096 };
 
 static char scratch[SCRATCH_COUNT][64];
 static int scratch_used;

@@ -33,9 +33,9 @@ void ek_assert_ok(int rc, const char *what, const char *file, int line);
 #define assert_fails(call, code, text) ek_assert_fails((call), (code), (text), #call, __FILE__, __LINE__)
 void ek_assert_fails(int rc, int code, const char *text, const char *what, const char *file, int line);
 
-/* A fresh empty folder (static storage, one per call up to 16); removed at exit. */
+/* A fresh empty folder (static storage, one per call up to 64); removed at exit. */
 const char *ek_scratch(void);
-/* "folder/name" in rotating static storage (16 of them). */
+/* "folder/name" in rotating static storage (64 of them). */
 const char *ek_join(const char *folder, const char *name);
 void ek_write_file(const char *path, const void *bytes, size_t size);
 

@@ -1,0 +1,397 @@
+#include "tests/support/support.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
+#include "rebalance/io/dataset.h"
+#include "rebalance/io/walk.h"
+
+static const char jpeg_start[] = "\xff\xd8\xff\xe0 and so on";
+static int warnings;
+
+static void count_warning(void *context, enum ek_log_level level, const char *text)
+{
+	(void)context;
+	(void)text;
+	warnings += level == EK_LOG_WARNING;
+}
+
+/* folder/name, its folders made, holding `text`. */
+static void put(const char *folder, const char *name, const char *text)
+{
+	char *path = NULL, *slash;
+
+	assert_ok(ek_format(&path, "%s/%s", folder, name));
+	slash = strrchr(path, '/');
+	*slash = 0;
+	assert_ok(ek_make_directories(path));
+	*slash = '/';
+	ek_write_file(path, text, strlen(text));
+	free(path);
+}
+
+struct member {
+	const char *name, *text; /* text NULL: a symbolic link */
+};
+
+static void write_tar(const char *path, const struct member *members, size_t count)
+{
+	struct archive *a = archive_write_new();
+	struct archive_entry *entry = archive_entry_new();
+
+	assert_int_equal(archive_write_set_format_gnutar(a), ARCHIVE_OK);
+	assert_int_equal(archive_write_set_bytes_per_block(a, 512), ARCHIVE_OK);
+	assert_int_equal(archive_write_open_filename(a, path), ARCHIVE_OK);
+	for (size_t i = 0; i < count; i++) {
+		const size_t size = members[i].text != NULL ? strlen(members[i].text) : 0;
+
+		archive_entry_clear(entry);
+		archive_entry_set_pathname(entry, members[i].name);
+		archive_entry_set_filetype(entry, members[i].text != NULL ? AE_IFREG : AE_IFLNK);
+		if (members[i].text == NULL)
+			archive_entry_set_symlink(entry, "elsewhere");
+		archive_entry_set_perm(entry, 0644);
+		archive_entry_set_size(entry, (la_int64_t)size);
+		assert_int_equal(archive_write_header(a, entry), ARCHIVE_OK);
+		if (size > 0)
+			assert_int_equal(archive_write_data(a, members[i].text, size), size);
+	}
+	archive_entry_free(entry);
+	assert_int_equal(archive_write_close(a), ARCHIVE_OK);
+	archive_write_free(a);
+}
+
+/* All items as lines "name|label|attributes|problem", and the codes of next and finish. */
+static int list(struct ek_buffer *out, const char *const *paths, size_t count, const char *attributes)
+{
+	struct ek_dataset_item item = { 0 };
+	struct ek_dataset *dataset = NULL;
+	int rc;
+
+	ek_buffer_clear(out);
+	EK_TRY(ek_dataset_open(&dataset, paths, count, attributes));
+	while ((rc = ek_dataset_next(dataset, &item)) == 1) {
+		char *text = item.attributes != NULL ? cJSON_PrintUnformatted(item.attributes) : NULL;
+
+		assert_ok(ek_buffer_printf(out, "%s|%s|%s|%s\n", item.name.data, item.has_label ? item.label.data : "-",
+		                           text != NULL ? text : "-", item.problem != NULL ? item.problem : "-"));
+		cJSON_free(text);
+	}
+	if (rc == 0)
+		rc = ek_dataset_finish(dataset);
+out:
+	ek_dataset_item_release(&item);
+	ek_dataset_close(dataset);
+	return rc;
+}
+
+static void check_list(const char *path, const char *attributes, const char *want)
+{
+	struct ek_buffer out = { 0 };
+
+	assert_ok(list(&out, &path, 1, attributes));
+	assert_string_equal(out.data != NULL ? out.data : "", want);
+	ek_buffer_release(&out);
+}
+
+static void a_folder_comes_in_byte_order_with_labels_from_its_first_level(void **state)
+{
+	const char *root = ek_scratch();
+
+	(void)state;
+	put(root, "b/2.jpg", jpeg_start);
+	put(root, "b/10.jpg", jpeg_start);
+	put(root, "a/deep/er/x.jpg", jpeg_start);
+	put(root, "a b/new\nline.jpg", jpeg_start);
+	put(root, "top.jpg", jpeg_start);
+	put(root, "caf\xe9/\xff.jpg", jpeg_start);
+	put(root, "\xc3\xa9/notes.txt", "text");
+	check_list(root, NULL,
+	           "a/deep/er/x.jpg|a|-|-\n"
+	           "a b/new\nline.jpg|a b|-|-\n"
+	           "b/10.jpg|b|-|-\n"
+	           "b/2.jpg|b|-|-\n"
+	           "caf\xe9/\xff.jpg|caf\xe9|-|-\n"
+	           "top.jpg|-|-|-\n"
+	           "\xc3\xa9/notes.txt|\xc3\xa9|-|-\n");
+}
+
+static void links_loops_and_special_files_are_survived(void **state)
+{
+	const char *root = ek_scratch(), *outside = ek_scratch();
+
+	(void)state;
+	put(root, "a/1.jpg", jpeg_start);
+	put(root, "b/2.jpg", jpeg_start);
+	put(outside, "3.jpg", jpeg_start);
+	assert_int_equal(symlink("..", ek_join(root, "a/up")), 0);
+	assert_int_equal(symlink("../b", ek_join(root, "a/across")), 0);
+	assert_int_equal(symlink("../a", ek_join(root, "b/across")), 0);
+	assert_int_equal(symlink(outside, ek_join(root, "outside")), 0);
+	assert_int_equal(symlink(outside, ek_join(root, "outside again")), 0);
+	assert_int_equal(symlink("nothing", ek_join(root, "dangling.jpg")), 0);
+	assert_int_equal(symlink("itself.jpg", ek_join(root, "itself.jpg")), 0);
+	assert_int_equal(symlink("a/1.jpg", ek_join(root, "good.jpg")), 0);
+	assert_int_equal(link(ek_join(root, "a/1.jpg"), ek_join(root, "hard.jpg")), 0);
+	assert_int_equal(mkfifo(ek_join(root, "fifo.jpg"), 0600), 0);
+	assert_int_equal(mkfifo(ek_join(root, "fifo"), 0600), 0);
+	warnings = 0;
+	check_list(root, NULL,
+	           "a/1.jpg|a|-|-\n"
+	           "a/across/2.jpg|a|-|-\n"
+	           "b/2.jpg|b|-|-\n"
+	           "b/across/1.jpg|b|-|-\n"
+	           "dangling.jpg|-|-|a link to nothing\n"
+	           "fifo.jpg|-|-|not a regular file\n"
+	           "good.jpg|-|-|-\n"
+	           "hard.jpg|-|-|-\n"
+	           "itself.jpg|-|-|a link to nothing\n"
+	           "outside/3.jpg|outside|-|-\n");
+	/* a/across/across, a/up, b/across/across, b/across/up, "outside again" */
+	assert_int_equal(warnings, 5);
+}
+
+static void metadata_beside_the_images_is_read_as_imagefolder_does(void **state)
+{
+	const char *root = ek_scratch();
+	struct ek_buffer out = { 0 };
+
+	(void)state;
+	put(root, "train/metadata.csv", "file_name,text,age\n1.jpg,one,3\ndeep/2.jpg,two,\n");
+	put(root, "train/1.jpg", jpeg_start);
+	put(root, "train/deep/2.jpg", jpeg_start);
+	put(root, "test/metadata.jsonl", "{\"file_name\":\"1.jpg\",\"text\":\"other\"}\n");
+	put(root, "test/1.jpg", jpeg_start);
+	put(root, "test/2.jpg", jpeg_start);
+	warnings = 0;
+	check_list(root, NULL,
+	           "test/1.jpg|test|{\"text\":\"other\"}|-\n"
+	           "test/2.jpg|test|-|-\n"
+	           "train/1.jpg|train|{\"text\":\"one\",\"age\":3}|-\n"
+	           "train/deep/2.jpg|train|{\"text\":\"two\"}|-\n");
+	assert_int_equal(warnings, 0);
+
+	put(root, "train/metadata.csv", "file_name,age\n1.jpg,3\ngone.jpg,4\n");
+	assert_ok(list(&out, &root, 1, NULL));
+	assert_int_equal(warnings, 1);
+	put(root, "train/metadata.csv", "file_name,age\nfar.jpg,3\ngone.jpg,4\n");
+	assert_fails(list(&out, &root, 1, NULL), EK_EDATA, "train/metadata.csv:2: \"far.jpg\" is not in this folder");
+	put(root, "train/metadata.csv", "file_name,age\n1.jpg,3\n1.jpg,4\n");
+	assert_fails(list(&out, &root, 1, NULL), EK_EDATA, "train/metadata.csv:3: a second row");
+	ek_buffer_release(&out);
+}
+
+static void attributes_are_joined_by_name(void **state)
+{
+	const char *root = ek_scratch(), *csv = ek_join(ek_scratch(), "x.csv");
+	struct ek_buffer out = { 0 };
+
+	(void)state;
+	put(root, "a/1.jpg", jpeg_start);
+	put(root, "2.jpg", jpeg_start);
+	ek_write_file(csv, "file_name,age\n2.jpg,20\na/1.jpg,10\n", 34);
+	check_list(root, csv, "2.jpg|-|{\"age\":20}|-\na/1.jpg|a|{\"age\":10}|-\n");
+	ek_write_file(csv, "file_name,age\n2.jpg,20\n3.jpg,10\n", 32);
+	assert_fails(list(&out, &root, 1, csv), EK_EDATA, "x.csv:3: \"3.jpg\" is not in the data set (1 of 2 rows");
+	ek_buffer_release(&out);
+}
+
+static void tar_members_become_samples(void **state)
+{
+	static const struct member members[] = {
+		{ "./000.cls", "7\n" },
+		{ "./000.jpg", jpeg_start },
+		{ "./000.json", "{\"age\": 3}" },
+		{ "001.jpg", jpeg_start },
+		{ "001.txt", "a caption\n" },
+		{ "002.left.jpg", jpeg_start },
+		{ "002.right.jpg", jpeg_start },
+		{ "002.cls", "8" },
+		{ "cats/1.jpg", jpeg_start },
+		{ "/etc/x.jpg", jpeg_start },
+		{ "../up.jpg", jpeg_start },
+		{ "readme", "text" },
+		{ "link.jpg", NULL },
+		{ "text.jpg", "no picture" },
+		{ "twice.jpg", jpeg_start },
+		{ "twice.jpg", jpeg_start },
+		{ "bad.jpg", jpeg_start },
+		{ "bad.json", "{" },
+	};
+	const char *path = ek_join(ek_scratch(), "x.tar");
+
+	(void)state;
+	write_tar(path, members, sizeof members / sizeof *members);
+	warnings = 0;
+	check_list(path, NULL,
+	           "000.jpg|7|{\"age\":3}|-\n"
+	           "001.jpg|-|{\"text\":\"a caption\\n\"}|-\n"
+	           "002.left.jpg|8|-|-\n"
+	           "002.right.jpg|8|-|-\n"
+	           "cats/1.jpg|cats|-|-\n"
+	           "/etc/x.jpg|etc|-|-\n"
+	           "../up.jpg|-|-|-\n"
+	           "link.jpg|-|-|a link inside the tar, without bytes of its own\n"
+	           "text.jpg|-|-|-\n"
+	           "twice.jpg|-|-|-\n"
+	           "twice.jpg|-|-|-\n"
+	           "bad.jpg|-|-|-\n");
+	assert_int_equal(warnings, 1);
+}
+
+static void a_globs_tars_come_in_order_and_samples_end_with_their_tar(void **state)
+{
+	static const struct member first[] = { { "a.jpg", jpeg_start }, { "a.cls", "1" } };
+	static const struct member second[] = { { "a.jpg", jpeg_start } };
+	const char *folder = ek_scratch();
+
+	(void)state;
+	write_tar(ek_join(folder, "x-1.tar"), second, 1);
+	write_tar(ek_join(folder, "x-0.tar"), first, 2);
+	check_list(ek_join(folder, "x-*.tar"), NULL, "a.jpg|1|-|-\na.jpg|-|-|-\n");
+	check_list(ek_join(folder, "x-{1,0}.tar"), NULL, "a.jpg|1|-|-\na.jpg|-|-|-\n");
+}
+
+static void a_cut_tar_keeps_what_came_before(void **state)
+{
+	static const struct member members[] = { { "a.jpg", jpeg_start }, { "b.jpg", jpeg_start } };
+	const char *path = ek_join(ek_scratch(), "x.tar");
+
+	(void)state;
+	write_tar(path, members, 2);
+	assert_int_equal(truncate(path, 3 * 512 + 5), 0);
+	warnings = 0;
+	check_list(path, NULL, "a.jpg|-|-|-\nb.jpg|-|-|the tar ends inside it\n");
+	assert_int_equal(warnings, 1);
+}
+
+static void lists_and_tables_are_relative_to_their_folder(void **state)
+{
+	const char *root = ek_scratch(), *text = ek_join(root, "list.txt"), *csv = ek_join(root, "x.csv");
+	const char *jsonl = ek_join(root, "x.jsonl");
+	struct ek_buffer out = { 0 };
+
+	(void)state;
+	put(root, "list.txt", "./a/1.jpg\r\n\n/abs/2.jpg\nb c.jpg");
+	check_list(text, NULL, "a/1.jpg|a|-|-\n/abs/2.jpg|-|-|-\nb c.jpg|-|-|-\n");
+	put(root, "x.csv", "file_name,label\n\"a\nb.jpg\",cat\n../c.jpg,2\n");
+	check_list(csv, NULL, "a\nb.jpg|-|{\"label\":\"cat\"}|-\n../c.jpg|-|{\"label\":2}|-\n");
+	put(root, "x.jsonl", "{\"file_name\":\"?\",\"file_name_bytes\":\"ff2e6a7067\"}\n");
+	check_list(jsonl, NULL, "\xff.jpg|-|{}|-\n");
+	put(root, "x.csv", "file_name\na.jpg\na.jpg\n");
+	assert_fails(list(&out, &csv, 1, NULL), EK_EDATA, "x.csv:3: a second row for \"a.jpg\"");
+	ek_buffer_release(&out);
+}
+
+static void idx_files_find_their_labels(void **state)
+{
+	static const char images[] = "\0\0\x08\x03\0\0\0\x02\0\0\0\x01\0\0\0\x02"
+				     "abcd";
+	static const char labels[] = "\0\0\x08\x01\0\0\0\x02\x05\x09", three[] = "\0\0\x08\x01\0\0\0\x03\x05\x09\x01";
+	const char *folder = ek_scratch();
+	const char *path = ek_join(folder, "train-images-idx3-ubyte");
+	const char *beside = ek_join(folder, "train-labels-idx1-ubyte");
+	struct ek_buffer out = { 0 };
+
+	(void)state;
+	ek_write_file(path, images, sizeof images - 1);
+	warnings = 0;
+	check_list(path, NULL, "train-images-idx3-ubyte/000000|-|-|-\ntrain-images-idx3-ubyte/000001|-|-|-\n");
+	assert_int_equal(warnings, 1);
+	ek_write_file(beside, labels, sizeof labels - 1);
+	check_list(path, NULL, "train-images-idx3-ubyte/000000|5|-|-\ntrain-images-idx3-ubyte/000001|9|-|-\n");
+	ek_write_file(path, images, sizeof images - 2);
+	check_list(path, NULL, "train-images-idx3-ubyte/000000|5|-|-\n");
+	assert_int_equal(warnings, 2);
+	ek_write_file(beside, three, sizeof three - 1);
+	assert_fails(list(&out, &path, 1, NULL), EK_EDATA, "train-labels-idx1-ubyte: 3 labels, ");
+	assert_fails(list(&out, &beside, 1, NULL), EK_EUSAGE, "is a file of labels");
+	ek_buffer_release(&out);
+}
+
+static void what_is_no_data_set_is_refused(void **state)
+{
+	const char *folder = ek_scratch();
+	const char *two[] = { folder, folder };
+	const char *zeros = ek_join(folder, "zeros"), *empty = ek_join(folder, "empty"), *fifo = ek_join(folder, "f");
+	const char *image = ek_join(folder, "one.jpg"), *none = ek_join(folder, "none-*.tar");
+	struct ek_buffer out = { 0 };
+
+	(void)state;
+	ek_write_file(zeros, "\0\0\0\0", 4);
+	ek_write_file(empty, "", 0);
+	ek_write_file(image, jpeg_start, sizeof jpeg_start - 1);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	assert_fails(list(&out, &zeros, 1, NULL), EK_EDATA, "not a data set");
+	assert_fails(list(&out, &empty, 1, NULL), EK_EDATA, "empty");
+	assert_fails(list(&out, &fifo, 1, NULL), EK_EDATA, "neither a folder nor a regular file");
+	assert_fails(list(&out, &image, 1, NULL), EK_EUSAGE, "is one image");
+	assert_fails(list(&out, &none, 1, NULL), EK_EUSAGE, "matches none");
+	assert_fails(list(&out, two, 2, NULL), EK_EUSAGE, "several at a time");
+	assert_fails(list(&out, two, 0, NULL), EK_EUSAGE, "no data set");
+	ek_buffer_release(&out);
+}
+
+static char *fingerprint(const char *path)
+{
+	struct ek_dataset *dataset;
+	cJSON *json;
+	char *text;
+
+	assert_ok(ek_dataset_open(&dataset, &path, 1, NULL));
+	assert_ok(ek_dataset_fingerprint(&json, dataset));
+	text = cJSON_PrintUnformatted(json);
+	cJSON_Delete(json);
+	ek_dataset_close(dataset);
+	return text;
+}
+
+static void the_fingerprint_sees_a_new_file_deep_inside(void **state)
+{
+	const char *root = ek_scratch();
+	char *before, *same, *after, *metadata;
+
+	(void)state;
+	put(root, "a/b/1.jpg", jpeg_start);
+	put(root, "a/metadata.csv", "file_name,x\nb/1.jpg,1\n");
+	before = fingerprint(root);
+	same = fingerprint(root);
+	assert_string_equal(before, same);
+	put(root, "a/b/2.jpg", jpeg_start);
+	after = fingerprint(root);
+	assert_string_not_equal(before, after);
+	put(root, "a/metadata.csv", "file_name,x\nb/1.jpg,12\n");
+	metadata = fingerprint(root);
+	assert_string_not_equal(after, metadata);
+	cJSON_free(before);
+	cJSON_free(same);
+	cJSON_free(after);
+	cJSON_free(metadata);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_folder_comes_in_byte_order_with_labels_from_its_first_level),
+		cmocka_unit_test(links_loops_and_special_files_are_survived),
+		cmocka_unit_test(metadata_beside_the_images_is_read_as_imagefolder_does),
+		cmocka_unit_test(attributes_are_joined_by_name),
+		cmocka_unit_test(tar_members_become_samples),
+		cmocka_unit_test(a_globs_tars_come_in_order_and_samples_end_with_their_tar),
+		cmocka_unit_test(a_cut_tar_keeps_what_came_before),
+		cmocka_unit_test(lists_and_tables_are_relative_to_their_folder),
+		cmocka_unit_test(idx_files_find_their_labels),
+		cmocka_unit_test(what_is_no_data_set_is_refused),
+		cmocka_unit_test(the_fingerprint_sees_a_new_file_deep_inside),
+	};
+	const struct ek_log_sink sink = { .message = count_warning };
+
+	ek_log_set_sink(&sink);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

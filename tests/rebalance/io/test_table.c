@@ -1,0 +1,158 @@
+#include "tests/support/support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/io/table.h"
+
+static const char *text_file(const char *name, const char *text)
+{
+	static const char *folder;
+	const char *path;
+
+	if (folder == NULL)
+		folder = ek_scratch();
+	path = ek_join(folder, name);
+	ek_write_file(path, text, strlen(text));
+	return path;
+}
+
+static void check_find(struct ek_attributes *attributes, const char *name, const char *want)
+{
+	char *text = NULL;
+	cJSON *found;
+
+	assert_ok(ek_attributes_find(attributes, name, &found));
+	if (want == NULL) {
+		assert_null(found);
+		return;
+	}
+	assert_non_null(found);
+	text = cJSON_PrintUnformatted(found);
+	assert_string_equal(text, want);
+	cJSON_free(text);
+	cJSON_Delete(found);
+}
+
+static void rows_are_found_by_name(void **state)
+{
+	static const struct {
+		const char *name, *text, *a, *b;
+	} cases[] = {
+		{ "x.csv", "age,file_name,id\n12,./a.jpg,007\n,\"b, c.jpg\",1e400\n", "{\"age\":12,\"id\":\"007\"}",
+		  "{\"id\":\"1e400\"}" },
+		{ "x.jsonl",
+		  "{\"file_name\":\"a.jpg\",\"age\":12.5,\"x\":null}\n{\"file_name\":\"b, c.jpg\",\"l\":[1]}\n",
+		  "{\"age\":12.5,\"x\":null}", "{\"l\":[1]}" },
+	};
+	struct ek_attributes *attributes;
+	uint64_t unused, line;
+	char *name;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_ok(ek_attributes_open(&attributes, text_file(cases[i].name, cases[i].text)));
+		assert_int_equal(ek_attributes_rows(attributes), 2);
+		check_find(attributes, "a.jpg", cases[i].a);
+		check_find(attributes, "none.jpg", NULL);
+		assert_ok(ek_attributes_unused(attributes, &unused, &line, &name));
+		assert_int_equal(unused, 1);
+		assert_int_equal(line, i == 0 ? 3 : 2);
+		assert_string_equal(name, "b, c.jpg");
+		free(name);
+		check_find(attributes, "./b, c.jpg", cases[i].b);
+		assert_ok(ek_attributes_unused(attributes, &unused, &line, &name));
+		assert_int_equal(unused, 0);
+		free(name);
+		ek_attributes_close(attributes);
+	}
+}
+
+static void celebas_list_is_read(void **state)
+{
+	struct ek_attributes *attributes;
+
+	(void)state;
+	assert_ok(ek_attributes_open(&attributes, text_file("list_attr_celeba.txt",
+	                                                    "2\r\n5_o_Clock_Shadow Male \r\n000001.jpg -1  1\r\n"
+	                                                    "000002.jpg  1 -1\r\n")));
+	check_find(attributes, "000001.jpg", "{\"5_o_Clock_Shadow\":-1,\"Male\":1}");
+	check_find(attributes, "000002.jpg", "{\"5_o_Clock_Shadow\":1,\"Male\":-1}");
+	ek_attributes_close(attributes);
+}
+
+static void many_rows_are_found_in_any_order(void **state)
+{
+	struct ek_buffer text = { 0 };
+	struct ek_attributes *attributes;
+	char name[32], want[32];
+
+	(void)state;
+	assert_ok(ek_buffer_text(&text, "file_name,x\n"));
+	for (int i = 0; i < 50000; i++)
+		assert_ok(ek_buffer_printf(&text, "f%d.jpg,%d\n", i, i));
+	assert_ok(ek_attributes_open(&attributes, text_file("many.csv", text.data)));
+	for (int i = 0; i < 50000; i++) {
+		const int k = (int)((unsigned)i * 7919u % 50000u);
+
+		(void)snprintf(name, sizeof name, "f%d.jpg", k);
+		(void)snprintf(want, sizeof want, "{\"x\":%d}", k);
+		check_find(attributes, name, want);
+	}
+	ek_attributes_close(attributes);
+	ek_buffer_release(&text);
+}
+
+static void faults_name_file_and_line(void **state)
+{
+	static const struct {
+		const char *name, *text, *message;
+	} cases[] = {
+		{ "x.csv", "name,age\na,1\n", "x.csv:1: there is no column file_name" },
+		{ "x.csv", "\n\n", "x.csv:1: empty" },
+		{ "x.csv", "file_name,age\n", "x.csv: has no rows" },
+		{ "x.csv", "file_name,a,a\nx,1,2\n", "x.csv:1: two columns are named \"a\"" },
+		{ "x.csv", "file_name,a\nx,1\ny,1,2\n", "x.csv:3: 3 fields, the header has 2" },
+		{ "x.csv", "file_name,a\nx,1\n\"y\n\",1\nx,2\n", "x.csv:5: a second row for \"x\"" },
+		{ "x.csv", "file_name,a\n,1\n", "x.csv:2: the file_name is empty" },
+		{ "x.csv", "file_name,a\nx,1\n\"y", "x.csv:3: a quoted field that never closes" },
+		{ "x.jsonl", "{\"file_name\":\"x\"}\n{\"a\":1}\n", "x.jsonl:2: \"file_name\" is missing" },
+		{ "x.jsonl", "{\"file_name\":1}\n", "x.jsonl:1: \"file_name\" is not a string" },
+		{ "x.jsonl", "{\"file_name\":\"x\",\"a\":1,\"a\":2}\n", "x.jsonl:1: two members are named \"a\"" },
+		{ "x.jsonl", "{\"file_name\":\"x\"}\n{\"file_name\":\"./x\"}\n", "x.jsonl:2: a second row for \"x\"" },
+		{ "x.jsonl", "{\"file_name\":\"x\",\"file_name_bytes\":\"6\"}\n", "x.jsonl:1: \"file_name_bytes\"" },
+		{ "x.txt", "2\nMale\n1.jpg 1\n", "x.txt:1: says 2 rows, there are 1" },
+		{ "x.txt", "1\nMale Old\n1.jpg 1\n", "x.txt:3: 1 values, line 2 names 2" },
+		{ "x.txt", "1\n", "x.txt:2: the line with the names" },
+	};
+	struct ek_attributes *attributes;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_fails(ek_attributes_open(&attributes, text_file(cases[i].name, cases[i].text)), EK_EDATA,
+		             cases[i].message);
+}
+
+static void merging_replaces_members(void **state)
+{
+	cJSON *into = cJSON_Parse("{\"a\":1,\"b\":2}"), *from = cJSON_Parse("{\"b\":3,\"c\":4}");
+	char *text;
+
+	(void)state;
+	assert_ok(ek_merge_attributes(&into, from));
+	text = cJSON_PrintUnformatted(into);
+	assert_string_equal(text, "{\"a\":1,\"b\":3,\"c\":4}");
+	cJSON_free(text);
+	cJSON_Delete(into);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rows_are_found_by_name),           cmocka_unit_test(celebas_list_is_read),
+		cmocka_unit_test(many_rows_are_found_in_any_order), cmocka_unit_test(faults_name_file_and_line),
+		cmocka_unit_test(merging_replaces_members),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
