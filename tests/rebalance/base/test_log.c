@@ -1,6 +1,7 @@
 #include "tests/support/support.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
