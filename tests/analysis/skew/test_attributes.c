@@ -148,6 +148,22 @@ static void the_interval_of_nmi_holds_the_truth(void **state)
 	free(codes);
 }
 
+static void clusters_of_equal_size_have_no_tail_values(void **state)
+{
+	static const int32_t unit[4] = { 0, 0, 1, 1 }, codes[4] = { 0, 1, 1, 1 };
+	static const uint64_t two[2] = { 2, 2 };
+	const struct ek_partition partition = { .unit = unit, .sizes = two, .n = 4, .k = 2 };
+	const struct ek_categories categories = { .codes = codes, .count = 2 };
+	const struct ek_bootstrap bootstrap = EK_BOOTSTRAP_DEFAULT;
+	struct ek_attribute a;
+
+	(void)state;
+	assert_ok(ek_attribute_measure(&a, &partition, &categories, &bootstrap));
+	assert_close(a.tail_share, 0, 0);
+	assert_int_equal(a.tail_value_count, 0);
+	ek_attribute_release(&a);
+}
+
 static void an_attribute_without_any_value_is_refused(void **state)
 {
 	static const int32_t unit[3] = { 0 }, codes[3] = { -1, -1, -1 };
@@ -169,6 +185,7 @@ int main(void)
 		cmocka_unit_test(values_of_the_tail_come_by_falling_ratio),
 		cmocka_unit_test(intervals_hold_the_value_and_do_not_depend_on_threads),
 		cmocka_unit_test(the_interval_of_nmi_holds_the_truth),
+		cmocka_unit_test(clusters_of_equal_size_have_no_tail_values),
 		cmocka_unit_test(an_attribute_without_any_value_is_refused),
 	};
 

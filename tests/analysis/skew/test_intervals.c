@@ -311,6 +311,44 @@ static void intervals_are_the_same_for_any_number_of_threads(void **state)
 	assert_memory_not_equal(first, other, sizeof other);
 }
 
+enum { NOTED = 100 };
+struct notes {
+	uint64_t first[NOTED + 1];
+	size_t count;
+};
+
+static int note_first(double *values, const uint64_t *counts, size_t k, const void *context)
+{
+	struct notes *const *notes = context;
+
+	(void)k;
+	if ((*notes)->count <= NOTED)
+		(*notes)->first[(*notes)->count++] = counts[0];
+	values[0] = (double)counts[0];
+	return 0;
+}
+
+/* Of 100 draws with a standard deviation of 50 million, two are equal with a chance of 100^2 / 2 / 1.8e8 = 3e-5. */
+static void each_resample_is_a_draw_of_its_own(void **state)
+{
+	static const uint64_t sizes[2] = { (uint64_t)5e15, (uint64_t)3.9e15 };
+	const struct ek_bootstrap b = { .resamples = NOTED, .seed = 0, .name = "noted" };
+	struct notes notes = { .count = 0 }, *where = &notes;
+	const struct ek_statistics noting = { .measure = note_first, .context = &where, .count = 1 };
+	struct ek_interval got;
+
+	(void)state;
+	ek_threads_set(1);
+	assert_ok(ek_bootstrap_intervals(&got, &noting, sizes, 2, &b));
+	ek_threads_set(0);
+	/* The first is the data itself. */
+	assert_int_equal(notes.count, NOTED + 1);
+	assert_true(notes.first[0] == sizes[0]);
+	for (size_t i = 1; i <= NOTED; i++)
+		for (size_t j = 0; j < i; j++)
+			assert_true(notes.first[i] != notes.first[j]);
+}
+
 static int refuse(double *values, const uint64_t *counts, size_t k, const void *context)
 {
 	(void)values;
@@ -345,6 +383,7 @@ int main(void)
 		cmocka_unit_test(intervals_of_nearly_equal_units_are_corrected_for_bias),
 		cmocka_unit_test(intervals_stay_in_range_and_hold_the_value),
 		cmocka_unit_test(intervals_are_the_same_for_any_number_of_threads),
+		cmocka_unit_test(each_resample_is_a_draw_of_its_own),
 		cmocka_unit_test(nonsense_is_refused_and_errors_are_passed_on),
 	};
 

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rebalance/base/threads.h"
 
@@ -82,6 +83,43 @@ static void the_first_failure_stops_the_rest_and_reaches_the_caller(void **state
 	ek_threads_set(0);
 }
 
+struct meeting {
+	atomic_int second_started, first_failed;
+};
+
+static void wait_for(atomic_int *flag)
+{
+	for (int i = 0; i < 5000 && !atomic_load(flag); i++)
+		(void)usleep(1000);
+}
+
+/* Both pieces run at once; piece 0 fails first and piece 1 well after it. */
+static int fail_in_turn(void *context, uint64_t i, int worker)
+{
+	struct meeting *m = context;
+
+	(void)worker;
+	if (i == 0) {
+		wait_for(&m->second_started);
+		atomic_store(&m->first_failed, 1);
+		return ek_fail(EK_EDATA, "piece 0");
+	}
+	atomic_store(&m->second_started, 1);
+	wait_for(&m->first_failed);
+	(void)usleep(30000);
+	return ek_fail(EK_EIO, "piece 1");
+}
+
+static void a_later_failure_of_a_higher_piece_does_not_hide_the_lower(void **state)
+{
+	struct meeting m = { 0, 0 };
+
+	(void)state;
+	ek_threads_set(2);
+	assert_fails(ek_parallel(2, fail_in_turn, &m), EK_EDATA, "piece 0");
+	ek_threads_set(0);
+}
+
 static int never(void *context, uint64_t i, int worker)
 {
 	(void)context;
@@ -112,6 +150,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_piece_runs_once_whatever_the_threads),
 		cmocka_unit_test(the_first_failure_stops_the_rest_and_reaches_the_caller),
+		cmocka_unit_test(a_later_failure_of_a_higher_piece_does_not_hide_the_lower),
 		cmocka_unit_test(no_pieces_are_no_work),
 		cmocka_unit_test(the_number_of_threads_stays_in_bounds),
 	};
