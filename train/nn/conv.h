@@ -24,6 +24,7 @@ struct ek_nn_conv {
 	struct ek_nn_batch_norm norm;
 	int residual; /* a value of the result's shape, added before the activation; 0: none */
 	enum ek_nn_activation activation;
+	int float32; /* 1: float32 weights, input and result in a bf16 graph, too: where rounding is amplified */
 };
 
 /* x: an image. Result: an image [out_channels, (height + top + bottom - kernel) / stride + 1, …]. EK_EUSAGE. */

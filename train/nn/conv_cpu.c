@@ -30,6 +30,11 @@ out:
 	return rc;
 }
 
+static enum ek_nn_type type_of(const struct ek_nn_graph *g, const struct ek_nn_conv *c)
+{
+	return c->float32 ? EK_NN_FLOAT32 : g->type;
+}
+
 /* Layouts for the kernel: x and result as it likes, except a result added onto a residual. */
 struct layouts {
 	struct ek_dnn_layout *x, *weights, *weights_given, *bias, *result;
@@ -41,16 +46,17 @@ static int layouts_init(struct layouts *l, struct ek_nn_graph *g, const struct e
 	const int grouped = c->groups > 1, in = g->values[layer->inputs[0]].shape.channels / c->groups;
 	const int64_t dims[5] = { c->groups, c->out_channels / c->groups, in, c->kernel[0], c->kernel[1] };
 	const int64_t outputs = c->out_channels;
+	const enum ek_nn_type type = type_of(g, c);
 	int rc;
 
-	EK_TRY(ek_nn_value_layout(&l->x, g, layer->inputs[0], g->type, EK_DNN_ANY));
-	EK_TRY(ek_dnn_layout_new(&l->weights, g->type, 4 + grouped, dims + 1 - grouped, EK_DNN_ANY));
+	EK_TRY(ek_nn_value_layout(&l->x, g, layer->inputs[0], type, EK_DNN_ANY));
+	EK_TRY(ek_dnn_layout_new(&l->weights, type, 4 + grouped, dims + 1 - grouped, EK_DNN_ANY));
 	EK_TRY(ek_dnn_layout_new(&l->weights_given, EK_NN_FLOAT32, 4 + grouped, dims + 1 - grouped, EK_DNN_PLAIN));
 	EK_TRY(ek_dnn_layout_new(&l->bias, EK_NN_FLOAT32, 1, &outputs, EK_DNN_PLAIN));
-	if (layer->residual > 0 && g->values[layer->residual].type == g->type)
+	if (layer->residual > 0 && g->values[layer->residual].type == type)
 		EK_TRY(ek_dnn_layout_copy(&l->result, g->values[layer->residual].layout));
 	else
-		EK_TRY(ek_nn_value_layout(&l->result, g, layer->output, g->type, EK_DNN_ANY));
+		EK_TRY(ek_nn_value_layout(&l->result, g, layer->output, type, EK_DNN_ANY));
 out:
 	return rc;
 }
@@ -80,9 +86,10 @@ int ek_nn_plan_conv(struct ek_nn_graph *g, const struct ek_nn_layer *layer)
 	EK_TRY(fold(&weight, &bias, c, per_output));
 	EK_TRY(ek_nn_pack(&step.weights, g, weight, l.weights_given, step.kernels[0], EK_DNN_WEIGHTS));
 	EK_TRY(ek_nn_pack(&step.bias, g, bias, l.bias, step.kernels[0], EK_DNN_BIAS));
-	EK_TRY(ek_nn_convert(&step.inputs[0], g, layer->inputs[0], g->type,
+	EK_TRY(ek_nn_convert(&step.inputs[0], g, layer->inputs[0], type_of(g, c),
 	                     ek_dnn_kernel_layout(step.kernels[0], EK_DNN_SOURCE)));
-	EK_TRY(ek_nn_value_settle(g, layer->output, g->type, ek_dnn_kernel_layout(step.kernels[0], EK_DNN_RESULT)));
+	EK_TRY(ek_nn_value_settle(g, layer->output, type_of(g, c),
+	                          ek_dnn_kernel_layout(step.kernels[0], EK_DNN_RESULT)));
 	if (layer->residual > 0)
 		EK_TRY(ek_nn_share_residual(g, layer->output, layer->residual));
 	added = 1;
