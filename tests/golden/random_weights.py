@@ -42,7 +42,7 @@ def offset_and_scale(name: str, shape) -> tuple[float, float]:
         return (1.0, 0.2) if name.endswith("weight") else (0.0, 0.2)
     fan_in = math.prod(shape[1:])
     gain = 1.5 if ".query." in name or ".q_proj." in name or ".key." in name or ".k_proj." in name else \
-        1.0 if "layer" in name or "projection" in name else 1.5
+        1.0 if "layer" in name or "projection" in name else 1.2 if "_conv" in name else 1.5
     return 0.0, gain * math.sqrt(3.0 / fan_in)
 
 

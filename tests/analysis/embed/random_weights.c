@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/base/file.h"
 #include "rebalance/base/random.h"
+#include "rebalance/io/safetensors.h"
 
 enum { DIMENSIONS_MAX = 4, NAME_SIZE = 128 };
 
@@ -76,7 +76,10 @@ static int distribution(float *offset, float *scale, const char *name, const uin
 		*offset = ends_with(name, "weight") ? 1 : 0;
 		*scale = 0.2f;
 	} else if (!is_token(name)) {
-		gain = contains(name, attention) ? 1.5 : contains(name, linear) ? 1.0 : 1.5;
+		gain = contains(name, attention)       ? 1.5
+		       : contains(name, linear)        ? 1.0
+		       : strstr(name, "_conv") != NULL ? 1.2
+		                                       : 1.5;
 		*scale = (float)(gain * sqrt(3.0 / (double)fan_in));
 		return fan_in > 8;
 	}
@@ -132,75 +135,110 @@ static int name_in_layer(char name[NAME_SIZE], const char *text, int layer)
 	return place != NULL || layer == 0;
 }
 
-struct output {
-	struct ek_buffer header;
-	struct ek_atomic_file file;
-	uint64_t offset;
-	int describing; /* first the header is gathered, then the numbers are written */
+/* All tensors of a network in order; entry i has its numbers from the entry `from[i]` of layer `layers[i]`, if any. */
+struct list {
+	struct ek_tensor_spec *specs;
+	char **names; /* owned */
+	const cJSON **from;
+	int *layers;
+	size_t count;
 };
 
-static int put(struct output *o, const char *name, const uint64_t *shape, int dimensions)
+static int list_tensor(struct list *l, const cJSON *tensor, int layer)
+{
+	const cJSON *from = cJSON_GetObjectItemCaseSensitive(tensor, "from");
+	const cJSON *shape = from != NULL ? cJSON_GetObjectItemCaseSensitive(tensor, "shape") : tensor;
+	struct ek_tensor_spec *spec = &l->specs[l->count];
+	char name[NAME_SIZE];
+	int rc;
+
+	if (!name_in_layer(name, tensor->string, layer))
+		return 0;
+	EK_TRY(ek_copy_string(&l->names[l->count], name));
+	spec->name = l->names[l->count];
+	spec->type = EK_F32;
+	spec->dimensions = shape_of(spec->shape, shape);
+	l->from[l->count] = from;
+	l->layers[l->count++] = layer;
+out:
+	return rc;
+}
+
+static int list_network(struct list *l, const cJSON *network)
+{
+	const cJSON *tensors = cJSON_GetObjectItemCaseSensitive(network, "tensors"), *tensor;
+	const int given = (int)cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(network, "layers"));
+	const int layers = given > 0 ? given : 1;
+	const size_t most = (size_t)cJSON_GetArraySize(tensors) * (size_t)layers;
+	int rc;
+
+	EK_TRY(ek_alloc(&l->specs, most, sizeof *l->specs));
+	EK_TRY(ek_alloc(&l->names, most, sizeof *l->names));
+	EK_TRY(ek_alloc(&l->from, most, sizeof *l->from));
+	EK_TRY(ek_alloc(&l->layers, most, sizeof *l->layers));
+	for (int layer = 0; layer < layers; layer++)
+		cJSON_ArrayForEach(tensor, tensors)
+		{
+			EK_TRY(list_tensor(l, tensor, layer));
+		}
+out:
+	return rc;
+}
+
+static int write_numbers(struct ek_safetensors_writer *w, const char *name, const uint64_t *shape, int dimensions)
 {
 	const uint64_t count = product(shape, 0, dimensions);
 	float *numbers = NULL;
 	int rc;
 
-	if (!o->describing) {
-		EK_TRY(ek_alloc(&numbers, count, sizeof *numbers));
-		ek_random_tensor(numbers, name, shape, dimensions);
-		EK_TRY(ek_atomic_write(&o->file, numbers, count * sizeof *numbers));
-		goto out;
-	}
-	EK_TRY(ek_buffer_printf(&o->header, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[", o->offset > 0 ? "," : "{",
-	                        name));
-	for (int i = 0; i < dimensions; i++)
-		EK_TRY(ek_buffer_printf(&o->header, "%s%llu", i > 0 ? "," : "", (unsigned long long)shape[i]));
-	EK_TRY(ek_buffer_printf(&o->header, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)o->offset,
-	                        (unsigned long long)(o->offset + count * sizeof *numbers)));
-	o->offset += count * sizeof *numbers;
+	EK_TRY(ek_alloc(&numbers, count, sizeof *numbers));
+	ek_random_tensor(numbers, name, shape, dimensions);
+	EK_TRY(ek_safetensors_writer_append(w, numbers, count * sizeof *numbers));
 out:
 	free(numbers);
 	return rc;
 }
 
-static int put_all(struct output *o, const cJSON *network)
+static int write_tensor(struct ek_safetensors_writer *w, const struct ek_tensor_spec *spec, const cJSON *from,
+                        int layer)
 {
-	const int layers = (int)cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(network, "layers"));
-	const cJSON *tensor;
+	const cJSON *part;
 	uint64_t shape[DIMENSIONS_MAX];
 	char name[NAME_SIZE];
 	int rc = 0;
 
-	for (int layer = 0; layer == 0 || layer < layers; layer++)
-		cJSON_ArrayForEach(tensor, cJSON_GetObjectItemCaseSensitive(network, "tensors"))
-		{
-			const int dimensions = shape_of(shape, tensor);
-
-			if (name_in_layer(name, tensor->string, layer))
-				EK_TRY(put(o, name, shape, dimensions));
-		}
+	if (from == NULL)
+		return write_numbers(w, spec->name, spec->shape, spec->dimensions);
+	memcpy(shape, spec->shape, sizeof shape);
+	shape[0] /= (uint64_t)cJSON_GetArraySize(from);
+	cJSON_ArrayForEach(part, from)
+	{
+		(void)name_in_layer(name, part->valuestring, layer);
+		EK_TRY(write_numbers(w, name, shape, spec->dimensions));
+	}
 out:
 	return rc;
 }
 
 int ek_random_weights_write(const char *path, const cJSON *network)
 {
-	struct output o = { .describing = 1 };
-	uint64_t size;
+	struct ek_safetensors_writer *w = NULL;
+	struct list l = { 0 };
 	int rc;
 
-	EK_TRY(put_all(&o, network));
-	EK_TRY(ek_buffer_text(&o.header, "}"));
-	size = o.header.size;
-	EK_TRY(ek_atomic_open(&o.file, path));
-	EK_TRY(ek_atomic_write(&o.file, &size, sizeof size));
-	EK_TRY(ek_atomic_write(&o.file, o.header.data, o.header.size));
-	o.describing = 0;
-	EK_TRY(put_all(&o, network));
-	EK_TRY(ek_atomic_commit(&o.file));
+	EK_TRY(list_network(&l, network));
+	EK_TRY(ek_safetensors_writer_open(&w, path, l.specs, l.count, NULL));
+	for (size_t i = 0; i < l.count; i++)
+		EK_TRY(write_tensor(w, &l.specs[i], l.from[i], l.layers[i]));
+	EK_TRY(ek_safetensors_writer_commit(w));
 out:
-	ek_atomic_discard(&o.file);
-	ek_buffer_release(&o.header);
+	ek_safetensors_writer_free(w);
+	for (size_t i = 0; i < l.count; i++)
+		free(l.names[i]);
+	free(l.names);
+	free(l.specs);
+	free(l.from);
+	free(l.layers);
 	return rc;
 }
 

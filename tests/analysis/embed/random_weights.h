@@ -7,7 +7,9 @@
 
 #include "rebalance/base/json.h"
 
-/* Write a safetensors file with the tensors of a network of tests/golden/encoders.json ({"layers", "tensors"}). */
+/* Write a safetensors file with the tensors of a network of tests/golden/encoders.json: {"layers", "tensors": {NAME:
+ * [shape]}}, names with %d once per layer. An entry {"shape": [], "from": [NAMES]} takes its numbers from tensors of
+ * other names, stacked. */
 int ek_random_weights_write(const char *path, const cJSON *network);
 
 /* One tensor's numbers. shape: [dimensions]. out: [product of shape]. */

@@ -1,0 +1,180 @@
+#include "tests/analysis/embed/encoder_cases.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/embed/model.h"
+#include "analysis/embed/preprocess.h"
+#include "rebalance/base/file.h"
+#include "tests/analysis/embed/random_weights.h"
+#include "tests/support/support.h"
+
+enum { IMAGES = 3, BATCH = 2 };
+
+static const struct {
+	enum ek_nn_precision precision;
+	const char *name;
+	double least; /* cosine, the acceptance limits of the features */
+	/* Cosine after the mean over the images is taken away. Features of different images have cosines up to 0.984,
+	 * so what tells them apart is at least sqrt(1 - 0.984) = 0.13 of their length, and an error of angle e becomes
+	 * at most e / 0.13: angles of acos 0.9999 / 40 (float32 is that much better than its limit) and acos 0.999. */
+	double least_centred;
+} precisions[] = {
+	{ EK_NN_F32, "float32", 0.9999, 0.9999 },
+	{ EK_NN_BF16, "bfloat16", 0.999, 0.96 },
+};
+
+struct golden_case {
+	const char *encoder;
+	int side;
+	size_t dimensions;
+	const float *features; /* [IMAGES, dimensions] */
+};
+
+/* Images that are as large as the input: what is compared is the network. */
+static void *make_images(const struct ek_preprocessing *p)
+{
+	const size_t pixels = (size_t)p->side * (size_t)p->side * 3, size = ek_preprocessed_size(p);
+	struct ek_image image = { .width = (uint32_t)p->side, .height = (uint32_t)p->side };
+	uint8_t *input = NULL;
+
+	assert_ok(ek_alloc(&image.pixels, pixels, 1));
+	assert_ok(ek_alloc_aligned(&input, IMAGES, size));
+	for (int i = 0; i < IMAGES; i++) {
+		ek_random_image(image.pixels, i, p->side, p->side);
+		if (p->interpolation == EK_INTERPOLATION_TORCH)
+			assert_ok(ek_preprocess(input + (size_t)i * size, &image, p));
+		else
+			memcpy(input + (size_t)i * size, image.pixels, pixels);
+	}
+	free(image.pixels);
+	return input;
+}
+
+static void run_images(float *features, const struct ek_model *m, const uint8_t *input, size_t size, size_t dimensions)
+{
+	struct ek_model_state *state = NULL;
+
+	assert_ok(ek_model_state_new(&state, m));
+	for (int i = 0; i < IMAGES; i += BATCH)
+		assert_ok(ek_model_run(m, state, input + (size_t)i * size, i + BATCH > IMAGES ? IMAGES - i : BATCH,
+		                       features + (size_t)i * dimensions));
+	ek_model_state_free(state);
+}
+
+static void centre(float *x, size_t dimensions)
+{
+	for (size_t j = 0; j < dimensions; j++) {
+		double sum = 0;
+
+		for (size_t i = 0; i < IMAGES; i++)
+			sum += (double)x[i * dimensions + j];
+		for (size_t i = 0; i < IMAGES; i++)
+			x[i * dimensions + j] -= (float)(sum / IMAGES);
+	}
+}
+
+static double least_cosine(const float *a, const float *b, size_t dimensions)
+{
+	double least = 1;
+
+	for (size_t i = 0; i < IMAGES; i++) {
+		const double c = ek_cosine(a + i * dimensions, b + i * dimensions, dimensions);
+
+		if (!(c >= least))
+			least = isnan(c) ? -1 : c;
+	}
+	return least;
+}
+
+static void check(const struct golden_case *c, const char *weights, size_t mode)
+{
+	const struct ek_encoder *encoder;
+	struct ek_preprocessing p;
+	struct ek_model *model = NULL;
+	const size_t size = IMAGES * c->dimensions * sizeof(float);
+	float *got = calloc(1, size), *want = malloc(size);
+	uint8_t *input;
+	double cosine, centred;
+
+	assert_ok(ek_encoder_find(&encoder, c->encoder));
+	assert_ok(ek_encoder_preprocessing(&p, encoder, c->side, 0));
+	assert_int_equal(ek_encoder_dimensions(encoder, &p), c->dimensions);
+	input = make_images(&p);
+	assert_ok(ek_model_new(&model, encoder, &p, weights, precisions[mode].precision, BATCH));
+	run_images(got, model, input, ek_preprocessed_size(&p), c->dimensions);
+	memcpy(want, c->features, size);
+	cosine = least_cosine(got, want, c->dimensions);
+	centre(got, c->dimensions);
+	centre(want, c->dimensions);
+	centred = least_cosine(got, want, c->dimensions);
+	print_message("%-20s side %3d %-8s cosine 1 - %.1e, centred 1 - %.1e\n", c->encoder, c->side,
+	              precisions[mode].name, 1 - cosine, 1 - centred);
+	assert_true(cosine >= precisions[mode].least);
+	assert_true(centred >= precisions[mode].least_centred);
+	ek_model_free(model);
+	free(input);
+	free(got);
+	free(want);
+}
+
+static const char *text(const cJSON *object, const char *name)
+{
+	const char *value = NULL;
+
+	assert_ok(ek_json_get_string(&value, object, name, "encoders.json"));
+	return value;
+}
+
+static uint64_t number(const cJSON *object, const char *name)
+{
+	uint64_t value = 0;
+
+	assert_ok(ek_json_get_u64(&value, object, name, "encoders.json"));
+	return value;
+}
+
+void ek_check_encoder_with(const char *encoder, const char *kind, const char *weights)
+{
+	cJSON *golden = ek_golden("encoders");
+	const cJSON *item;
+	struct ek_map features;
+	int checked = 0;
+
+	assert_int_equal(number(golden, "images"), IMAGES);
+	assert_ok(ek_map_open(&features, "tests/golden/encoders.bin"));
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(golden, "cases"))
+	{
+		const struct golden_case c = {
+			.encoder = text(item, "encoder"),
+			.side = (int)number(item, "side"),
+			.dimensions = number(item, "dimensions"),
+			.features = (const float *)(const void *)features.data + number(item, "offset"),
+		};
+
+		if (strcmp(c.encoder, encoder) != 0 || strcmp(text(item, "weights"), kind) != 0)
+			continue;
+		assert_true((number(item, "offset") + IMAGES * c.dimensions) * sizeof(float) <= features.size);
+		for (size_t mode = 0; mode < sizeof precisions / sizeof *precisions; mode++)
+			if (precisions[mode].precision != EK_NN_BF16 || ek_nn_cpu_has_bf16()) {
+				check(&c, weights, mode);
+				checked++;
+			}
+	}
+	assert_true(checked > 0);
+	ek_map_close(&features);
+	cJSON_Delete(golden);
+}
+
+void ek_check_encoder(const char *encoder)
+{
+	cJSON *golden = ek_golden("encoders");
+	const cJSON *networks = cJSON_GetObjectItemCaseSensitive(golden, "networks");
+	const char *path = ek_join(ek_scratch(), "model.safetensors");
+
+	assert_ok(ek_random_weights_write(path, cJSON_GetObjectItemCaseSensitive(networks, encoder)));
+	ek_check_encoder_with(encoder, "random", path);
+	(void)remove(path);
+	cJSON_Delete(golden);
+}

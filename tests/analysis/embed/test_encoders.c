@@ -1,0 +1,68 @@
+/* Every architecture, in its smallest size; the larger ones are in test_encoders_large.c. */
+#include <stdlib.h>
+
+#include "rebalance/base/file.h"
+#include "tests/analysis/embed/encoder_cases.h"
+#include "tests/support/support.h"
+
+static void efficientnet(void **state)
+{
+	(void)state;
+	ek_check_encoder("efficientnet-lite0");
+}
+
+static void inception(void **state)
+{
+	(void)state;
+	ek_check_encoder("inception-fid");
+}
+
+static void clip(void **state)
+{
+	(void)state;
+	ek_check_encoder("clip-vit-b32");
+}
+
+static void dinov2(void **state)
+{
+	(void)state;
+	ek_check_encoder("dinov2-vits14");
+}
+
+static void dinov2_with_registers(void **state)
+{
+	(void)state;
+	ek_check_encoder("dinov2-vits14-reg");
+}
+
+/* The file that quickstart fetches, or the one named by EVENKEEL_TEST_WEIGHTS. */
+static void efficientnet_with_the_published_weights(void **state)
+{
+	const char *given = getenv("EVENKEEL_TEST_WEIGHTS"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	char *path = NULL;
+
+	(void)state;
+	if (given != NULL)
+		assert_ok(ek_copy_string(&path, given));
+	else
+		assert_ok(ek_format(&path, "%s%s/evenkeel/efficientnet-lite0-57934424.pth",
+		                    cache != NULL ? cache : home, cache != NULL ? "" : "/.cache"));
+	if (!ek_file_exists(path)) {
+		print_message("skipped: %s is not there\n", path);
+		free(path);
+		skip();
+	}
+	ek_check_encoder_with("efficientnet-lite0", "real", path);
+	free(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(efficientnet), cmocka_unit_test(efficientnet_with_the_published_weights),
+		cmocka_unit_test(inception),    cmocka_unit_test(clip),
+		cmocka_unit_test(dinov2),       cmocka_unit_test(dinov2_with_registers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
