@@ -273,6 +273,29 @@ out:
 	return rc;
 }
 
+int ek_kmeans_assign(struct ek_kmeans_result *out, const struct ek_rows *rows, const float *centroids,
+                     const struct ek_kmeans_options *options)
+{
+	struct ek_rows all = *rows;
+	struct run run = { 0 };
+	double *mean = NULL;
+	int rc;
+
+	*out = (struct ek_kmeans_result){ .n = rows->count, .dimensions = rows->dimensions };
+	EK_TRY(check(options));
+	all.unit |= options->spherical;
+	EK_TRY(ek_alloc(&mean, all.dimensions, sizeof *mean));
+	EK_TRY(ek_rows_mean(mean, &all));
+	EK_TRY(ek_alloc_aligned(&run.centroids, (size_t)options->k * all.dimensions, sizeof *run.centroids));
+	memcpy(run.centroids, centroids, (size_t)options->k * all.dimensions * sizeof *run.centroids);
+	EK_TRY(assign_all(&run, &all, mean, options));
+	EK_TRY(finish(out, &run, options));
+out:
+	free(mean);
+	run_release(&run);
+	return rc;
+}
+
 void ek_kmeans_release(struct ek_kmeans_result *result)
 {
 	free(result->assignment);

@@ -5,15 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/cluster/pieces.h"
 #include "analysis/cluster/screen.h"
 #include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
+#include "train/nn/tensor.h"
 
 enum {
-	SLICE = 512,  /* rows a piece of the refresh takes */
-	BLOCK = 4096, /* rows FAISS takes at once */
+	SLICE = 512, /* rows a piece of the refresh takes */
 	TILE = EK_SCREEN_TILE
 };
 
@@ -22,11 +23,6 @@ enum { LEAST_BFLOAT16 = 64 };
 
 /* Squares beyond this could overflow in float32: such rows and centroids are measured in float64 alone. */
 static const double LARGEST_NORM = 1e15;
-
-/* A row as the screen sees it. */
-struct moved {
-	double norm, error; /* |x^|, e_x */
-};
 
 struct worker {
 	float *row, *hat; /* [d] a row, and moved */
@@ -37,45 +33,38 @@ struct worker {
 
 struct ek_nearest {
 	const struct ek_rows *rows;
-	enum ek_screen screen;
 	size_t d;
 	float *centre;          /* [d] what is taken off before screening */
 	uint32_t *active;       /* [rows] rows to look at, ascending */
 	uint32_t *slice_active; /* [slices] how many of each slice */
 	struct worker *workers;
 	int worker_count;
-
-	struct ek_screen_product *product;
-	ek_bf16 *hat16; /* [k, d] */
-	double *norms2; /* [k] */
-
-	struct ek_screen_faiss *faiss;
-	float *block;                 /* [BLOCK, d] moved rows */
-	struct moved *moved;          /* [BLOCK] */
-	struct ek_screened *screened; /* [BLOCK] */
+	const struct ek_screen_methods *methods; /* NULL: measure everything */
+	void *screen;
+	float *hat; /* [k, d] moved centroids */
+	size_t hat_size;
 
 	/* the search under way */
 	struct ek_nearest_state *state;
 	const float *centroids;
 	uint32_t k, first;
-	float *hat; /* [k, d] moved centroids */
-	size_t hat_size;
 	double most_norm, most_error; /* over the centroids */
 	double gamma;
 	int usable; /* 0: measure everything */
-	uint64_t active_count, block_start, block_count;
+	uint64_t active_count;
 };
 
-/* out = fl(x - centre); the norm of it and a bound on the norm of what rounding took. */
-static struct moved move_row(float *out, const float *x, const float *centre, size_t d)
+/* out = fl(x - centre) */
+static void move_row(float *out, const float *x, const float *centre, size_t d)
 {
-	struct moved m;
-
 	for (size_t j = 0; j < d; j++)
 		out[j] = x[j] - centre[j];
-	m.norm = sqrt(ek_vector_dot(out, out, d));
-	m.error = m.norm * 0x1p-23 + (double)d * FLT_MIN;
-	return m;
+}
+
+/* A bound on the norm of what moving and the screen's rounding took; `norm` is what is left. */
+static double error_of(double norm, double rounding, size_t d)
+{
+	return rounding + (norm + rounding) * 0x1p-23 + (double)d * FLT_MIN;
 }
 
 static void free_workers(struct ek_nearest *f)
@@ -92,16 +81,11 @@ void ek_nearest_free(struct ek_nearest *f)
 	if (f == NULL)
 		return;
 	free_workers(f);
-	ek_screen_faiss_free(f->faiss);
-	ek_screen_product_free(f->product);
-	free(f->hat16);
-	free(f->norms2);
+	if (f->methods != NULL)
+		f->methods->destroy(f->screen);
 	free(f->centre);
 	free(f->active);
 	free(f->slice_active);
-	free(f->block);
-	free(f->moved);
-	free(f->screened);
 	free(f->hat);
 	free(f);
 }
@@ -111,17 +95,11 @@ static uint64_t slices_of(const struct ek_rows *rows)
 	return (rows->count + SLICE - 1) / SLICE;
 }
 
-static int new_faiss(struct ek_nearest *f)
+static const struct ek_screen_methods *methods_for(enum ek_screen screen, size_t d)
 {
-	const size_t most = f->rows->count < BLOCK ? (size_t)f->rows->count : BLOCK;
-	int rc;
-
-	EK_TRY(ek_alloc_aligned(&f->block, most * f->d, sizeof *f->block));
-	EK_TRY(ek_alloc(&f->moved, most, sizeof *f->moved));
-	EK_TRY(ek_alloc(&f->screened, most, sizeof *f->screened));
-	EK_TRY(ek_screen_faiss_new(&f->faiss, f->d, most));
-out:
-	return rc;
+	if (screen == EK_SCREEN_AUTO)
+		screen = ek_nn_cpu_has_bf16() && d >= LEAST_BFLOAT16 ? EK_SCREEN_BFLOAT16 : EK_SCREEN_FAISS;
+	return screen == EK_SCREEN_FAISS ? &ek_screen_faiss : screen == EK_SCREEN_BFLOAT16 ? &ek_screen_product : NULL;
 }
 
 int ek_nearest_new(struct ek_nearest **out, const struct ek_rows *rows, const double *mean, enum ek_screen screen)
@@ -137,9 +115,7 @@ int ek_nearest_new(struct ek_nearest **out, const struct ek_rows *rows, const do
 	EK_TRY(ek_alloc(&f, 1, sizeof *f));
 	f->rows = rows;
 	f->d = rows->dimensions;
-	f->screen = screen;
-	if (screen == EK_SCREEN_AUTO)
-		f->screen = ek_nn_cpu_has_bf16() && f->d >= LEAST_BFLOAT16 ? EK_SCREEN_BFLOAT16 : EK_SCREEN_FAISS;
+	f->methods = methods_for(screen, f->d);
 	units = ((double)f->d + 8) * 0x1p-24;
 	f->gamma = units / (1 - units);
 	EK_TRY(ek_alloc(&f->centre, f->d, sizeof *f->centre));
@@ -153,10 +129,8 @@ int ek_nearest_new(struct ek_nearest **out, const struct ek_rows *rows, const do
 		EK_TRY(ek_alloc_aligned(&f->workers[i].row, f->d, sizeof *f->workers[i].row));
 		EK_TRY(ek_alloc_aligned(&f->workers[i].hat, f->d, sizeof *f->workers[i].hat));
 	}
-	if (f->screen == EK_SCREEN_FAISS)
-		EK_TRY(new_faiss(f));
-	if (f->screen == EK_SCREEN_BFLOAT16)
-		EK_TRY(ek_screen_product_new(&f->product, f->d, f->worker_count));
+	if (f->methods != NULL)
+		EK_TRY(f->methods->create(&f->screen, f->d, f->worker_count));
 	*out = f;
 	f = NULL;
 out:
@@ -164,74 +138,35 @@ out:
 	return rc;
 }
 
-/* As move_row, on to bfloat16. `hat` is scratch [d]. */
-static struct moved move_row16(ek_bf16 *out, float *hat, const float *x, const float *centre, size_t d)
-{
-	struct moved m = move_row(hat, x, centre, d);
-	double norm2 = 0, error2 = 0;
-
-	ek_bf16_from_float(out, hat, d);
-	ek_vector_rounding(&norm2, &error2, hat, out, d);
-	m.norm = sqrt(norm2);
-	m.error += sqrt(error2);
-	return m;
-}
-
-static int reserve_hats(struct ek_nearest *f, uint32_t k)
-{
-	const size_t size = (size_t)k * f->d;
-	int rc = 0;
-
-	if (f->hat_size >= size)
-		return 0;
-	free(f->hat);
-	free(f->hat16);
-	free(f->norms2);
-	f->hat = NULL;
-	f->hat16 = NULL;
-	f->norms2 = NULL;
-	f->hat_size = 0;
-	if (f->screen == EK_SCREEN_BFLOAT16) {
-		EK_TRY(ek_alloc_aligned(&f->hat16, size, sizeof *f->hat16));
-		EK_TRY(ek_alloc(&f->norms2, k, sizeof *f->norms2));
-	} else {
-		EK_TRY(ek_alloc_aligned(&f->hat, size, sizeof *f->hat));
-	}
-	f->hat_size = size;
-out:
-	return rc;
-}
-
 static int set_centroids(struct ek_nearest *f, const float *centroids, uint32_t k, uint32_t first)
 {
+	const size_t size = (size_t)k * f->d;
+	double largest = 0;
 	int rc = 0;
 
 	f->centroids = centroids;
 	f->k = k;
 	f->first = first;
-	f->most_norm = f->most_error = 0;
 	f->usable = 0;
-	if (f->screen == EK_SCREEN_NONE)
+	if (f->methods == NULL)
 		return 0;
-	EK_TRY(reserve_hats(f, k));
-	for (uint32_t j = 0; j < k; j++) {
-		const float *c = centroids + j * f->d;
-		struct moved m;
-
-		if (f->screen == EK_SCREEN_BFLOAT16) {
-			m = move_row16(f->hat16 + j * f->d, f->workers[0].hat, c, f->centre, f->d);
-			f->norms2[j] = m.norm * m.norm;
-		} else {
-			m = move_row(f->hat + j * f->d, c, f->centre, f->d);
-		}
-		f->most_norm = fmax(f->most_norm, m.norm);
-		f->most_error = fmax(f->most_error, m.error);
+	if (f->hat_size < size) {
+		free(f->hat);
+		f->hat_size = 0;
+		EK_TRY(ek_alloc_aligned(&f->hat, size, sizeof *f->hat));
+		f->hat_size = size;
 	}
-	f->usable = f->most_norm < LARGEST_NORM;
-	if (f->usable && f->screen == EK_SCREEN_BFLOAT16)
-		EK_TRY(ek_screen_product_set(f->product, f->hat16, f->norms2, k));
-	else if (f->usable)
-		EK_TRY(ek_screen_faiss_set(f->faiss, f->hat, k));
+	for (uint32_t j = 0; j < k; j++) {
+		float *hat = f->hat + j * f->d;
+
+		move_row(hat, centroids + j * f->d, f->centre, f->d);
+		largest = fmax(largest, sqrt(ek_vector_dot(hat, hat, f->d)));
+	}
+	f->usable = largest < LARGEST_NORM;
+	if (f->usable) {
+		EK_TRY(f->methods->set(f->screen, &f->most_norm, &f->most_error, f->hat, k));
+		f->most_error = error_of(f->most_norm, f->most_error, f->d);
+	}
 out:
 	return rc;
 }
@@ -302,15 +237,15 @@ static struct best measure_all(const struct ek_nearest *f, const float *row, str
 }
 
 /* What nearest.h calls E, eps and U, for a row. */
-static struct ek_screen_bound bound_of(const struct ek_nearest *f, const struct moved *m, int32_t own, double distance2)
+static struct ek_screen_bound bound_of(const struct ek_nearest *f, double norm, double rounding, uint64_t row)
 {
-	const double span = m->norm + f->most_norm;
-	const int64_t local = (int64_t)own - f->first;
+	const double span = norm + f->most_norm;
+	const int64_t own = f->state->assignment[row], local = own - f->first;
 
-	return (struct ek_screen_bound){ .norm = m->norm,
-		                         .error = m->error + f->most_error,
+	return (struct ek_screen_bound){ .norm = norm,
+		                         .error = error_of(norm, rounding, f->d) + f->most_error,
 		                         .eps = f->gamma * span * span + FLT_MIN * (double)f->d * (1 + span),
-		                         .reach = sqrt(distance2),
+		                         .reach = sqrt(f->state->distance2[row]),
 		                         .own = own >= 0 && local >= 0 && local < f->k ? (int32_t)local : -1 };
 }
 
@@ -358,70 +293,24 @@ static void resolve(struct ek_nearest *f, uint64_t i, const float *row, const st
 		s->lower[i] = nextafterf((float)fmin(fmax(lower, 0), (double)FLT_MAX), 0);
 }
 
-static int move_piece(void *context, uint64_t piece, int worker)
-{
-	struct ek_nearest *f = context;
-	const uint64_t end = (piece + 1) * TILE < f->block_count ? (piece + 1) * TILE : f->block_count;
-
-	for (uint64_t i = piece * TILE; i < end; i++) {
-		ek_rows_read(f->workers[worker].row, f->rows, f->active[f->block_start + i]);
-		f->moved[i] = move_row(f->block + i * f->d, f->workers[worker].row, f->centre, f->d);
-	}
-	return ek_check_interrupt();
-}
-
-static int resolve_piece(void *context, uint64_t piece, int worker)
-{
-	struct ek_nearest *f = context;
-	const uint64_t end = (piece + 1) * TILE < f->block_count ? (piece + 1) * TILE : f->block_count;
-
-	for (uint64_t i = piece * TILE; i < end; i++) {
-		const uint64_t row = f->active[f->block_start + i];
-		const struct ek_screen_bound bound =
-			bound_of(f, &f->moved[i], f->state->assignment[row], f->state->distance2[row]);
-
-		ek_rows_read(f->workers[worker].row, f->rows, row);
-		resolve(f, row, f->workers[worker].row, &bound, &f->screened[i], &f->workers[worker]);
-	}
-	return 0;
-}
-
-static int search_faiss(struct ek_nearest *f)
-{
-	int rc = 0;
-
-	for (f->block_start = 0; f->block_start < f->active_count; f->block_start += f->block_count) {
-		const uint64_t rest = f->active_count - f->block_start;
-		uint64_t pieces;
-
-		f->block_count = rest < BLOCK ? rest : BLOCK;
-		pieces = (f->block_count + TILE - 1) / TILE;
-		EK_TRY(ek_parallel(pieces, move_piece, f));
-		EK_TRY(ek_screen_faiss_run(f->faiss, f->screened, f->block, (size_t)f->block_count));
-		EK_TRY(ek_parallel(pieces, resolve_piece, f));
-	}
-out:
-	return rc;
-}
-
-static int product_piece(void *context, uint64_t piece, int worker)
+static int screen_piece(void *context, uint64_t piece, int worker)
 {
 	struct ek_nearest *f = context;
 	struct worker *w = &f->workers[worker];
 	const uint32_t *active = f->active + piece * TILE;
 	const uint64_t rest = f->active_count - piece * TILE;
 	const size_t count = rest < TILE ? (size_t)rest : TILE;
-	ek_bf16 *rows = ek_screen_product_rows(f->product, worker);
 	int rc;
 
 	for (size_t i = 0; i < count; i++) {
-		struct moved m;
+		double norm, rounding;
 
 		ek_rows_read(w->row, f->rows, active[i]);
-		m = move_row16(rows + i * f->d, w->hat, w->row, f->centre, f->d);
-		w->bounds[i] = bound_of(f, &m, f->state->assignment[active[i]], f->state->distance2[active[i]]);
+		move_row(w->hat, w->row, f->centre, f->d);
+		f->methods->take(f->screen, &norm, &rounding, i, w->hat, worker);
+		w->bounds[i] = bound_of(f, norm, rounding, active[i]);
 	}
-	EK_TRY(ek_screen_product_run(f->product, w->screened, w->bounds, count, worker));
+	EK_TRY(f->methods->run(f->screen, w->screened, w->bounds, count, worker));
 	for (size_t i = 0; i < count; i++) {
 		ek_rows_read(w->row, f->rows, active[i]);
 		resolve(f, active[i], w->row, &w->bounds[i], &w->screened[i], w);
@@ -453,12 +342,10 @@ int ek_nearest_search(struct ek_nearest *f, struct ek_nearest_state *state, cons
 	EK_TRY(set_centroids(f, centroids, k, first));
 	for (int i = 0; i < f->worker_count; i++)
 		f->workers[i].changed = 0;
-	EK_TRY(ek_parallel(slices_of(f->rows), refresh, f));
+	EK_TRY(ek_pieces(slices_of(f->rows), refresh, f, (double)f->rows->count * (double)f->d));
 	compact(f);
-	if (f->usable && f->screen == EK_SCREEN_FAISS)
-		EK_TRY(search_faiss(f));
-	else
-		EK_TRY(ek_parallel((f->active_count + TILE - 1) / TILE, f->usable ? product_piece : measure_piece, f));
+	EK_TRY(ek_pieces((f->active_count + TILE - 1) / TILE, f->usable ? screen_piece : measure_piece, f,
+	                 (double)f->active_count * (double)f->d * (double)k));
 	for (int i = 0; i < f->worker_count; i++)
 		count += f->workers[i].changed;
 	if (changed != NULL)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/cluster/pieces.h"
 #include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/random.h"
@@ -68,7 +69,7 @@ int ek_rows_mean(double *mean, const struct ek_rows *rows)
 
 	EK_TRY(ek_alloc(&job.sums, slices * d, sizeof *job.sums));
 	EK_TRY(ek_alloc(&job.row, (size_t)ek_threads() * d, sizeof *job.row));
-	EK_TRY(ek_parallel(slices, sum_slice, &job));
+	EK_TRY(ek_pieces(slices, sum_slice, &job, (double)rows->count * (double)d));
 	memset(mean, 0, d * sizeof *mean);
 	for (uint64_t s = 0; s < slices; s++)
 		for (size_t j = 0; j < d; j++)

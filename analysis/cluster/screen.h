@@ -8,8 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "train/nn/tensor.h"
-
 enum { EK_CANDIDATES = 16 };
 
 /* What is known of one row beforehand. */
@@ -34,26 +32,26 @@ struct ek_screened {
 	float s[EK_CANDIDATES];
 };
 
-/* FAISS's flat search on float32, all threads at once, called from one thread. */
-struct ek_screen_faiss;
-int ek_screen_faiss_new(struct ek_screen_faiss **out, size_t d, size_t most_rows);
-void ek_screen_faiss_free(struct ek_screen_faiss *screen);
-/* centroids: [k, d] float32, copied */
-int ek_screen_faiss_set(struct ek_screen_faiss *screen, const float *centroids, size_t k);
-/* rows: [count, d] float32, count <= most_rows; out: [count]. Of each row the nearest few centroids are candidates. */
-int ek_screen_faiss_run(struct ek_screen_faiss *screen, struct ek_screened *out, const float *rows, size_t count);
-
-/* Products in bfloat16: a tile of rows on the calling thread. */
+/*
+ * A screen. It works on tiles of at most EK_SCREEN_TILE rows, each tile on the calling thread alone; calls of different
+ * workers (0 … workers-1) may run at the same time.
+ */
 enum { EK_SCREEN_TILE = 128 };
-struct ek_screen_product;
-int ek_screen_product_new(struct ek_screen_product **out, size_t d, int workers);
-void ek_screen_product_free(struct ek_screen_product *screen);
-/* centroids: [k, d]; norms2: [k] the squared norm of each */
-int ek_screen_product_set(struct ek_screen_product *screen, const ek_bf16 *centroids, const double *norms2, size_t k);
-/* Room for a tile of rows, [EK_SCREEN_TILE, d], for this worker (0 … workers-1). */
-ek_bf16 *ek_screen_product_rows(struct ek_screen_product *screen, int worker);
-/* Screen the first `count` rows of that room; out, bounds: [count]. Thread-safe for different workers. */
-int ek_screen_product_run(struct ek_screen_product *screen, struct ek_screened *out,
-                          const struct ek_screen_bound *bounds, size_t count, int worker);
+struct ek_screen_methods {
+	int (*create)(void **out, size_t d, int workers);
+	void (*destroy)(void *screen);
+	/* Take k centroids [k, d], copied; tell the largest norm of what they were rounded to, and the largest norm of
+	 * what rounding took away. Their squares must not overflow float32. */
+	int (*set)(void *screen, double *most_norm, double *most_error, const float *centroids, size_t k);
+	/* Take row i of a tile, copied; tell the same of it. */
+	void (*take)(void *screen, double *norm, double *error, size_t i, const float *row, int worker);
+	/* Screen the first `count` rows taken. out, bounds: [count] */
+	int (*run)(void *screen, struct ek_screened *out, const struct ek_screen_bound *bounds, size_t count,
+	           int worker);
+};
+/* FAISS's flat search, float32: of each row the nearest few centroids are candidates. */
+extern const struct ek_screen_methods ek_screen_faiss;
+/* Products in bfloat16. */
+extern const struct ek_screen_methods ek_screen_product;
 
 #endif

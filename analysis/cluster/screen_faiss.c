@@ -2,82 +2,110 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <faiss/c_api/IndexFlat_c.h>
 #include <faiss/c_api/Index_c.h>
 #include <faiss/c_api/error_c.h>
 
+#include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
-#include "rebalance/base/threads.h"
 
-/* FAISS's threads and its BLAS's are OpenMP's. Declared here because omp.h is there only for some compilers. */
+/* Of the calling thread's OpenMP teams. Declared here because omp.h is there only for some compilers. */
 void omp_set_num_threads(int count);
 
 enum { NEAREST = 4 };
 
-struct ek_screen_faiss {
+struct scratch {
+	float *rows;      /* [TILE, d] */
+	float *distances; /* [TILE, NEAREST] */
+	idx_t *labels;    /* [TILE, NEAREST] */
+};
+
+struct faiss_screen {
 	FaissIndexFlat *index;
-	size_t k;
-	float *distances; /* [most_rows, NEAREST] */
-	idx_t *labels;
-	size_t d, most_rows;
+	size_t d, k;
+	struct scratch *workers;
+	int worker_count;
 };
 
 static int faiss_call(int code)
 {
-	if (code == 0)
-		return 0;
-	return ek_fail(EK_ENOMEM, "FAISS: %s", faiss_get_last_error());
+	return code == 0 ? 0 : ek_fail(EK_ENOMEM, "FAISS: %s", faiss_get_last_error());
 }
 
-int ek_screen_faiss_new(struct ek_screen_faiss **out, size_t d, size_t most_rows)
+static void destroy(void *screen)
 {
-	struct ek_screen_faiss *screen = NULL;
-	int rc;
+	struct faiss_screen *s = screen;
 
-	EK_TRY(ek_alloc(&screen, 1, sizeof *screen));
-	screen->d = d;
-	screen->most_rows = most_rows;
-	EK_TRY(ek_alloc(&screen->distances, most_rows * NEAREST, sizeof *screen->distances));
-	EK_TRY(ek_alloc(&screen->labels, most_rows * NEAREST, sizeof *screen->labels));
-	EK_TRY(faiss_call(faiss_IndexFlat_new_with(&screen->index, (idx_t)d, METRIC_L2)));
-out:
-	if (rc < 0) {
-		ek_screen_faiss_free(screen);
-		screen = NULL;
-	}
-	*out = screen;
-	return rc;
-}
-
-void ek_screen_faiss_free(struct ek_screen_faiss *screen)
-{
-	if (screen == NULL)
+	if (s == NULL)
 		return;
-	if (screen->index != NULL)
-		faiss_IndexFlat_free(screen->index);
-	free(screen->distances);
-	free(screen->labels);
-	free(screen);
+	if (s->index != NULL)
+		faiss_IndexFlat_free(s->index);
+	for (int i = 0; i < s->worker_count; i++) {
+		free(s->workers[i].rows);
+		free(s->workers[i].distances);
+		free(s->workers[i].labels);
+	}
+	free(s->workers);
+	free(s);
 }
 
-int ek_screen_faiss_set(struct ek_screen_faiss *screen, const float *centroids, size_t k)
+static int create(void **out, size_t d, int workers)
 {
+	struct faiss_screen *s = NULL;
 	int rc;
 
-	EK_TRY(faiss_call(faiss_Index_reset(screen->index)));
-	EK_TRY(faiss_call(faiss_Index_add(screen->index, (idx_t)k, centroids)));
-	screen->k = k;
+	*out = NULL;
+	EK_TRY(ek_alloc(&s, 1, sizeof *s));
+	s->d = d;
+	EK_TRY(ek_alloc(&s->workers, (size_t)workers, sizeof *s->workers));
+	s->worker_count = workers;
+	for (int i = 0; i < workers; i++) {
+		EK_TRY(ek_alloc_aligned(&s->workers[i].rows, EK_SCREEN_TILE * d, sizeof *s->workers[i].rows));
+		EK_TRY(ek_alloc(&s->workers[i].distances, EK_SCREEN_TILE * NEAREST, sizeof(float)));
+		EK_TRY(ek_alloc(&s->workers[i].labels, EK_SCREEN_TILE * NEAREST, sizeof(idx_t)));
+	}
+	EK_TRY(faiss_call(faiss_IndexFlat_new_with(&s->index, (idx_t)d, METRIC_L2)));
+	*out = s;
+	s = NULL;
+out:
+	destroy(s);
+	return rc;
+}
+
+static int set(void *screen, double *most_norm, double *most_error, const float *centroids, size_t k)
+{
+	struct faiss_screen *s = screen;
+	int rc;
+
+	s->k = k;
+	*most_norm = *most_error = 0;
+	for (size_t j = 0; j < k; j++)
+		*most_norm = fmax(*most_norm, sqrt(ek_vector_dot(centroids + j * s->d, centroids + j * s->d, s->d)));
+	EK_TRY(faiss_call(faiss_Index_reset(s->index)));
+	EK_TRY(faiss_call(faiss_Index_add(s->index, (idx_t)k, centroids)));
 out:
 	return rc;
+}
+
+static void take(void *screen, double *norm, double *error, size_t i, const float *row, int worker)
+{
+	const struct faiss_screen *s = screen;
+
+	memcpy(s->workers[worker].rows + i * s->d, row, s->d * sizeof *row);
+	*norm = sqrt(ek_vector_dot(row, row, s->d));
+	*error = 0;
 }
 
 static void candidates_of(struct ek_screened *out, const float *distances, const idx_t *labels, size_t found, size_t k)
 {
 	*out = (struct ek_screened){ .best = distances[0],
 		                     .second = found > 1 ? distances[1] : INFINITY,
-		                     .own = INFINITY };
+		                     .own = INFINITY,
+		                     .limit = found < k ? distances[found - 1] : INFINITY,
+		                     .count = (int32_t)found };
 	for (size_t j = 0; j < found; j++) {
 		if (labels[j] < 0) { /* not a number: FAISS found none */
 			out->count = -1;
@@ -86,20 +114,24 @@ static void candidates_of(struct ek_screened *out, const float *distances, const
 		out->index[j] = (int32_t)labels[j];
 		out->s[j] = distances[j];
 	}
-	out->count = (int32_t)found;
-	out->limit = found < k ? distances[found - 1] : INFINITY;
 }
 
-int ek_screen_faiss_run(struct ek_screen_faiss *screen, struct ek_screened *out, const float *rows, size_t count)
+static int run(void *screen, struct ek_screened *out, const struct ek_screen_bound *bounds, size_t count, int worker)
 {
-	const size_t found = screen->k < NEAREST ? screen->k : NEAREST;
+	struct faiss_screen *s = screen;
+	const struct scratch *scratch = &s->workers[worker];
+	const size_t found = s->k < NEAREST ? s->k : NEAREST;
 	int rc;
 
-	omp_set_num_threads(ek_threads());
-	EK_TRY(faiss_call(faiss_Index_search(screen->index, (idx_t)count, rows, (idx_t)found, screen->distances,
-	                                     screen->labels)));
+	(void)bounds;
+	/* Tiles run side by side; teams of FAISS's own inside each would only fight for the processors. */
+	omp_set_num_threads(1);
+	EK_TRY(faiss_call(faiss_Index_search(s->index, (idx_t)count, scratch->rows, (idx_t)found, scratch->distances,
+	                                     scratch->labels)));
 	for (size_t i = 0; i < count; i++)
-		candidates_of(&out[i], screen->distances + i * found, screen->labels + i * found, found, screen->k);
+		candidates_of(&out[i], scratch->distances + i * found, scratch->labels + i * found, found, s->k);
 out:
 	return rc;
 }
+
+const struct ek_screen_methods ek_screen_faiss = { create, destroy, set, take, run };

@@ -21,10 +21,10 @@ struct scratch {
 	void *matmul;
 };
 
-struct ek_screen_product {
+struct product_screen {
 	size_t d, k, columns, block_count, packed_size;
 	struct ek_nn_matmul *plan; /* TILE rows by `columns` centroids */
-	ek_bf16 *rest;             /* [columns, d] the last block, filled up with zeros */
+	ek_bf16 *block;            /* [columns, d] centroids on their way to be packed */
 	unsigned char *packed;     /* [blocks, packed_size] */
 	float *norms2;             /* [blocks, columns]; infinity in what was filled up */
 	size_t packed_room, norms_room;
@@ -39,7 +39,7 @@ double ek_screen_limit(const struct ek_screen_bound *b, double best)
 	return (reach * reach + b->eps) * (1 + 1e-6);
 }
 
-static void free_plan(struct ek_screen_product *s)
+static void free_plan(struct product_screen *s)
 {
 	ek_nn_matmul_free(s->plan);
 	s->plan = NULL;
@@ -52,23 +52,25 @@ static void free_plan(struct ek_screen_product *s)
 	}
 }
 
-void ek_screen_product_free(struct ek_screen_product *s)
+static void destroy(void *screen)
 {
+	struct product_screen *s = screen;
+
 	if (s == NULL)
 		return;
 	free_plan(s);
 	for (int i = 0; i < s->worker_count; i++)
 		free(s->workers[i].rows);
 	free(s->workers);
-	free(s->rest);
+	free(s->block);
 	free(s->packed);
 	free(s->norms2);
 	free(s);
 }
 
-int ek_screen_product_new(struct ek_screen_product **out, size_t d, int workers)
+static int create(void **out, size_t d, int workers)
 {
-	struct ek_screen_product *s = NULL;
+	struct product_screen *s = NULL;
 	int rc;
 
 	*out = NULL;
@@ -80,16 +82,16 @@ int ek_screen_product_new(struct ek_screen_product **out, size_t d, int workers)
 		EK_TRY(ek_alloc_aligned(&s->workers[i].rows, EK_SCREEN_TILE * d, sizeof *s->workers[i].rows));
 		memset(s->workers[i].rows, 0, EK_SCREEN_TILE * d * sizeof *s->workers[i].rows);
 	}
-	EK_TRY(ek_alloc_aligned(&s->rest, MOST_COLUMNS * d, sizeof *s->rest));
+	EK_TRY(ek_alloc_aligned(&s->block, MOST_COLUMNS * d, sizeof *s->block));
 	*out = s;
 	s = NULL;
 out:
-	ek_screen_product_free(s);
+	destroy(s);
 	return rc;
 }
 
 /* Making a plan takes milliseconds: it is kept while the number of columns stays. */
-static int plan_for(struct ek_screen_product *s, size_t columns)
+static int plan_for(struct product_screen *s, size_t columns)
 {
 	int rc = 0;
 
@@ -107,12 +109,10 @@ out:
 	return rc;
 }
 
-int ek_screen_product_set(struct ek_screen_product *s, const ek_bf16 *centroids, const double *norms2, size_t k)
+static int reserve(struct product_screen *s, size_t k)
 {
-	const size_t rounded = (k + LEAST_COLUMNS - 1) / LEAST_COLUMNS * LEAST_COLUMNS;
-	int rc;
+	int rc = 0;
 
-	EK_TRY(plan_for(s, rounded < MOST_COLUMNS ? rounded : MOST_COLUMNS));
 	s->k = k;
 	s->block_count = (k + s->columns - 1) / s->columns;
 	if (s->packed_room < s->block_count * s->packed_size) {
@@ -127,26 +127,51 @@ int ek_screen_product_set(struct ek_screen_product *s, const ek_bf16 *centroids,
 		EK_TRY(ek_alloc_aligned(&s->norms2, s->block_count * s->columns, sizeof *s->norms2));
 		s->norms_room = s->block_count * s->columns;
 	}
-	for (size_t j = 0; j < s->block_count * s->columns; j++)
-		s->norms2[j] = j < k ? (float)norms2[j] : INFINITY;
-	for (size_t b = 0; b < s->block_count; b++) {
-		const size_t first = b * s->columns, here = k - first < s->columns ? k - first : s->columns;
-		const ek_bf16 *from = centroids + first * s->d;
+out:
+	return rc;
+}
 
-		if (here < s->columns) {
-			memcpy(s->rest, from, here * s->d * sizeof *from);
-			memset(s->rest + here * s->d, 0, (s->columns - here) * s->d * sizeof *from);
-			from = s->rest;
+static int set(void *screen, double *most_norm, double *most_error, const float *centroids, size_t k)
+{
+	struct product_screen *s = screen;
+	const size_t rounded = (k + LEAST_COLUMNS - 1) / LEAST_COLUMNS * LEAST_COLUMNS;
+	int rc;
+
+	*most_norm = *most_error = 0;
+	EK_TRY(plan_for(s, rounded < MOST_COLUMNS ? rounded : MOST_COLUMNS));
+	EK_TRY(reserve(s, k));
+	for (size_t b = 0; b < s->block_count; b++) {
+		for (size_t j = 0; j < s->columns; j++) {
+			const size_t index = b * s->columns + j;
+			ek_bf16 *to = s->block + j * s->d;
+			double norm2, error2;
+
+			if (index >= k) {
+				memset(to, 0, s->d * sizeof *to);
+				s->norms2[index] = INFINITY;
+				continue;
+			}
+			ek_bf16_from_float(to, centroids + index * s->d, s->d);
+			ek_vector_rounding(&norm2, &error2, centroids + index * s->d, to, s->d);
+			s->norms2[index] = (float)norm2;
+			*most_norm = fmax(*most_norm, sqrt(norm2));
+			*most_error = fmax(*most_error, sqrt(error2));
 		}
-		EK_TRY(ek_nn_matmul_pack(s->plan, s->packed + b * s->packed_size, from, s->workers[0].matmul));
+		EK_TRY(ek_nn_matmul_pack(s->plan, s->packed + b * s->packed_size, s->block, s->workers[0].matmul));
 	}
 out:
 	return rc;
 }
 
-ek_bf16 *ek_screen_product_rows(struct ek_screen_product *s, int worker)
+static void take(void *screen, double *norm, double *error, size_t i, const float *row, int worker)
 {
-	return s->workers[worker].rows;
+	const struct product_screen *s = screen;
+	ek_bf16 *to = s->workers[worker].rows + i * s->d;
+
+	ek_bf16_from_float(to, row, s->d);
+	ek_vector_rounding(norm, error, row, to, s->d);
+	*norm = sqrt(*norm);
+	*error = sqrt(*error);
 }
 
 /* Drop candidates that have fallen out of the limit; if none has, give up. */
@@ -179,7 +204,7 @@ static void collect(struct ek_screened *out, const float *s, size_t count, size_
 }
 
 /* One row against one block of centroids; `products` become s. */
-static void screen_row(const struct ek_screen_product *screen, struct ek_screened *out,
+static void screen_row(const struct product_screen *screen, struct ek_screened *out,
                        const struct ek_screen_bound *bound, float *products, size_t block)
 {
 	const size_t first = block * screen->columns;
@@ -205,9 +230,9 @@ static void screen_row(const struct ek_screen_product *screen, struct ek_screene
 		out->own = products[(size_t)bound->own - first];
 }
 
-int ek_screen_product_run(struct ek_screen_product *s, struct ek_screened *out, const struct ek_screen_bound *bounds,
-                          size_t count, int worker)
+static int run(void *screen, struct ek_screened *out, const struct ek_screen_bound *bounds, size_t count, int worker)
 {
+	struct product_screen *s = screen;
 	struct scratch *scratch = &s->workers[worker];
 	int rc = 0;
 
@@ -224,3 +249,5 @@ int ek_screen_product_run(struct ek_screen_product *s, struct ek_screened *out, 
 out:
 	return rc;
 }
+
+const struct ek_screen_methods ek_screen_product = { create, destroy, set, take, run };

@@ -157,3 +157,43 @@ WIDE void ek_vector_screen(float *s, const float *norms2, float norm2, size_t co
 		*second = fminf(*second, fminf(larger, next[i]));
 	}
 }
+
+WIDE void ek_vector_attraction(struct ek_attraction *out, const float *p, const double *x, const double *y, size_t i,
+                               size_t m)
+{
+	lanes sums[5] = { { 0 } }, u, v, w, q;
+	size_t j = 0;
+
+	*out = (struct ek_attraction){ .normaliser = -1 };
+	for (; j + LANES <= m; j += LANES) {
+		LOAD(w, p + j);
+		memcpy(&u, x + j, sizeof u);
+		memcpy(&v, y + j, sizeof v);
+		u = x[i] - u;
+		v = y[i] - v;
+		q = 1 / (1 + u * u + v * v);
+		w *= q;
+		sums[4] += q;
+		q *= q;
+		sums[0] += w * u;
+		sums[1] += w * v;
+		sums[2] += q * u;
+		sums[3] += q * v;
+	}
+	for (; j < m; j++) {
+		const double dx = x[i] - x[j], dy = y[i] - y[j], near = 1 / (1 + dx * dx + dy * dy);
+
+		out->attract[0] += (double)p[j] * near * dx;
+		out->attract[1] += (double)p[j] * near * dy;
+		out->repel[0] += near * near * dx;
+		out->repel[1] += near * near * dy;
+		out->normaliser += near;
+	}
+	for (size_t lane = 0; lane < LANES; lane++) {
+		out->attract[0] += sums[0][lane];
+		out->attract[1] += sums[1][lane];
+		out->repel[0] += sums[2][lane];
+		out->repel[1] += sums[3][lane];
+		out->normaliser += sums[4][lane];
+	}
+}

@@ -34,4 +34,12 @@ void ek_vector_rounding(double *norm2, double *error2, const float *x, const ek_
  */
 void ek_vector_screen(float *s, const float *norms2, float norm2, size_t count, float *best, float *second);
 
+/* Of t-SNE, for point i of [m] points (x, y): with q_j = 1 / (1 + |y_i - y_j|^2), the sums over j of p_j q_j (y_i -
+ * y_j), of q_j^2 (y_i - y_j), and of q_j without j = i. p: [m] float32. */
+struct ek_attraction {
+	double attract[2], repel[2], normaliser;
+};
+void ek_vector_attraction(struct ek_attraction *out, const float *p, const double *x, const double *y, size_t i,
+                          size_t m);
+
 #endif

@@ -1,3 +1,4 @@
+#include "tests/analysis/cluster/blobs.h"
 #include "tests/support/support.h"
 
 #include <stdlib.h>
@@ -8,25 +9,7 @@
 #include "analysis/cluster/kmeans.h"
 #include "analysis/cluster/vector.h"
 #include "rebalance/base/log.h"
-#include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
-
-/* n points around k centres; `spread` 1 overlaps, 0.01 does not. `truth` may be NULL. */
-static float *blobs(uint64_t n, size_t d, uint32_t k, double spread, double offset, int32_t *truth)
-{
-	float *x = calloc(n * d, sizeof *x);
-
-	assert_non_null(x);
-	for (uint64_t i = 0; i < n; i++) {
-		const uint32_t c = (uint32_t)ek_random_below(1, 1, i, k);
-
-		if (truth != NULL)
-			truth[i] = (int32_t)c;
-		for (size_t j = 0; j < d; j++)
-			x[i * d + j] = (float)(offset + ek_random_normal(2, c, j) + spread * ek_random_normal(3, i, j));
-	}
-	return x;
-}
 
 static struct ek_rows view(struct ek_npy *array, const float *x, uint64_t n, size_t d)
 {
@@ -76,7 +59,7 @@ static void screens_find_the_exact_nearest(void **state)
 
 	(void)state;
 	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-		float *x = blobs(cases[c].n, cases[c].d, 9, 1, cases[c].offset, NULL);
+		float *x = ek_blobs(cases[c].n, cases[c].d, 9, 1, cases[c].offset, NULL);
 		const struct ek_rows rows = view(&array, x, cases[c].n, cases[c].d);
 		struct ek_kmeans_result want, got;
 
@@ -105,7 +88,7 @@ static void threads_do_not_change_a_bit(void **state)
 	struct ek_kmeans_options o = EK_KMEANS_DEFAULTS;
 	struct ek_kmeans_result results[3];
 	struct ek_npy array;
-	float *x = blobs(N, D, 12, 1, 0, NULL);
+	float *x = ek_blobs(N, D, 12, 1, 0, NULL);
 	const struct ek_rows rows = view(&array, x, N, D);
 
 	(void)state;
@@ -129,7 +112,7 @@ static void planted_clusters_are_found(void **state)
 	struct ek_kmeans_result r;
 	struct ek_npy array;
 	int32_t *truth = calloc(N, sizeof *truth), name[K];
-	float *x = blobs(N, D, K, 0.05, 0, truth);
+	float *x = ek_blobs(N, D, K, 0.05, 0, truth);
 	const struct ek_rows rows = view(&array, x, N, D);
 
 	(void)state;
@@ -237,7 +220,7 @@ static void smallest_and_largest_k(void **state)
 	struct ek_kmeans_result r;
 	struct ek_npy array;
 	double mean[D], total = 0;
-	float *x = blobs(N, D, 5, 1, 0, NULL);
+	float *x = ek_blobs(N, D, 5, 1, 0, NULL);
 	const struct ek_rows rows = view(&array, x, N, D);
 
 	(void)state;
@@ -291,7 +274,7 @@ static void empty_clusters_are_reported(void **state)
 	struct ek_kmeans_options o = EK_KMEANS_DEFAULTS;
 	struct ek_kmeans_result r;
 	struct ek_npy array;
-	float *x = blobs(N, 2, 3, 1, 0, NULL);
+	float *x = ek_blobs(N, 2, 3, 1, 0, NULL);
 	const struct ek_rows rows = view(&array, x, N, 2);
 
 	(void)state;
@@ -311,7 +294,7 @@ static void float16_rows_are_read_as_they_are(void **state)
 	struct ek_kmeans_options o = EK_KMEANS_DEFAULTS;
 	struct ek_kmeans_result want, got;
 	struct ek_npy array;
-	float *x = blobs(N, D, 6, 1, 0, NULL);
+	float *x = ek_blobs(N, D, 6, 1, 0, NULL);
 	uint16_t *half = calloc(N * D, sizeof *half);
 	struct ek_rows rows;
 
@@ -339,7 +322,7 @@ static void spherical_ignores_length(void **state)
 	struct ek_kmeans_options o = EK_KMEANS_DEFAULTS;
 	struct ek_kmeans_result a, b;
 	struct ek_npy array;
-	float *x = blobs(N, D, 5, 0.3, 0, NULL);
+	float *x = ek_blobs(N, D, 5, 0.3, 0, NULL);
 	struct ek_rows rows = view(&array, x, N, D);
 
 	(void)state;
@@ -368,7 +351,7 @@ static void a_subsample_trains_and_all_are_assigned(void **state)
 	struct ek_kmeans_options o = EK_KMEANS_DEFAULTS;
 	struct ek_kmeans_result r;
 	struct ek_npy array;
-	float *x = blobs(N, D, 6, 0.5, 0, NULL);
+	float *x = ek_blobs(N, D, 6, 0.5, 0, NULL);
 	const struct ek_rows rows = view(&array, x, N, D);
 	double inertia = 0;
 
@@ -393,7 +376,7 @@ static void redo_keeps_the_best(void **state)
 	struct ek_kmeans_options o = EK_KMEANS_DEFAULTS;
 	struct ek_kmeans_result one, many;
 	struct ek_npy array;
-	float *x = blobs(N, D, 20, 0.2, 0, NULL);
+	float *x = ek_blobs(N, D, 20, 0.2, 0, NULL);
 	const struct ek_rows rows = view(&array, x, N, D);
 
 	(void)state;
@@ -414,7 +397,7 @@ static void huge_and_broken_numbers(void **state)
 	struct ek_kmeans_options o = EK_KMEANS_DEFAULTS;
 	struct ek_kmeans_result r;
 	struct ek_npy array;
-	float *x = blobs(N, D, 3, 1, 0, NULL);
+	float *x = ek_blobs(N, D, 3, 1, 0, NULL);
 	const struct ek_rows rows = view(&array, x, N, D);
 
 	(void)state;

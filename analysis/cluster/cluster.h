@@ -1,0 +1,61 @@
+/*
+ * The step "cluster": RUN/embeddings.npy to RUN/clusters/ (docs/files.md has the files).
+ */
+#ifndef EK_CLUSTER_CLUSTER_H
+#define EK_CLUSTER_CLUSTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analysis/cluster/rows.h"
+#include "rebalance/io/run.h"
+
+enum ek_normalise {
+	EK_NORMALISE_AUTO, /* unit for DINOv2, as the paper has it; none for other encoders */
+	EK_NORMALISE_NONE, /* embeddings as they are */
+	EK_NORMALISE_UNIT  /* each divided by its Euclidean norm */
+};
+/* "auto", "none", "l2": by number. */
+extern const char *const ek_normalise_names[];
+
+struct ek_cluster_options {
+	uint32_t clusters; /* K >= 1; 0: chosen by stability (choose.h) */
+	int iterations;    /* at most */
+	double tolerance;  /* kmeans.h */
+	int redo;          /* starts */
+	uint64_t seed;
+	int spherical;
+	uint64_t subsample;        /* images to train on; 0: all */
+	const uint32_t *hierarchy; /* [levels] clusters of each level, falling; instead of `clusters` */
+	size_t levels;             /* 0: none */
+	int resample;              /* with levels: times each is refitted (hierarchy.h) */
+	enum ek_normalise normalise;
+};
+#define EK_CLUSTER_OPTIONS_DEFAULT                                                                                     \
+	{                                                                                                              \
+		.clusters = 24, .iterations = 100, .tolerance = 1e-6, .redo = 3                                        \
+	}
+
+enum { EK_CLUSTER_VERSION = 1 };
+extern const char *const ek_cluster_inputs[], *const ek_cluster_outputs[]; /* for ek_step */
+
+/* `*out` = the options that change the result, as ek_step wants them; cJSON_Delete it. */
+int ek_cluster_options_json(cJSON **out, const struct ek_cluster_options *options);
+
+/*
+ * Cluster all images of the run, draw the map, and write assignment, distance, centroids, clusters.json and map.json.
+ * With levels the clusters are those of the first (finest) level.
+ *
+ * The run must be open for writing. Records nothing in run.json. The same bytes for any number of threads. EK_EDATA:
+ * no embeddings, damaged ones, fewer distinct images than clusters; EK_EUSAGE, EK_EIO, EK_ENOMEM, EK_EINTERRUPTED.
+ */
+int ek_cluster(struct ek_run *run, const struct ek_cluster_options *options);
+
+/* The embeddings of a run, mapped, as rows ready to be clustered. Release `array` with ek_npy_close. `file` is
+ * "embeddings.npy" or another with the same number of rows and a .json beside it that may name the encoder. */
+int ek_cluster_rows(struct ek_rows *rows, struct ek_npy *array, const struct ek_run *run, const char *file,
+                    enum ek_normalise normalise);
+/* `*out` = the encoder that the .json beside `file` names, or "own"; to be freed. */
+int ek_cluster_encoder(char **out, const struct ek_run *run, const char *file);
+
+#endif

@@ -1,0 +1,21 @@
+/* ek_parallel for work that may be too small for threads. */
+#ifndef EK_CLUSTER_PIECES_H
+#define EK_CLUSTER_PIECES_H
+
+#include "rebalance/base/threads.h"
+
+/* As ek_parallel; `work` is about how many multiply-adds all pieces take. Below some 20 million (a few milliseconds at
+ * most) starting threads costs more than it saves, and the caller's thread does it all. */
+static inline int ek_pieces(uint64_t count, int (*piece)(void *context, uint64_t i, int worker), void *context,
+                            double work)
+{
+	int rc = 0;
+
+	if (work >= 2e7)
+		return ek_parallel(count, piece, context);
+	for (uint64_t i = 0; i < count && rc == 0; i++)
+		rc = piece(context, i, 0);
+	return rc;
+}
+
+#endif

@@ -1,0 +1,265 @@
+#include "analysis/cluster/tsne.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/cluster/pieces.h"
+#include "analysis/cluster/vector.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/base/random.h"
+#include "rebalance/base/threads.h"
+
+enum { STEPS = 750, EXAGGERATED = 250, ROWS = 32, SEARCHES = 60, POWER_STEPS = 40, FEWEST = 8 };
+
+static const double perplexity_most = 30, exaggeration = 12, start_deviation = 1e-4, jitter = 1e-7;
+
+struct tsne {
+	const float *x;
+	size_t m, d;
+	float *p;                   /* [m, m] affinities, symmetric, summing to 1 */
+	double *position[2];        /* [m] each */
+	double *velocity, *gain;    /* [2, m] */
+	struct ek_attraction *pull; /* [m] */
+	double perplexity;
+};
+
+/* e^x for x <= 0: 2^k e^r, |r| <= ln 2 / 2, by its series to r^13 (below 1e-17). */
+static double exp_of(double x)
+{
+	static const double log2e = 1.44269504088896340736, high = 6.93147180369123816490e-01,
+			    low = 1.90821492927058770002e-10;
+	double r, sum = 1, k;
+
+	if (x < -700)
+		return 0;
+	k = floor(x * log2e + 0.5);
+	r = (x - k * high) - k * low;
+	for (int i = 13; i >= 1; i--)
+		sum = 1 + sum * r / i;
+	return ldexp(sum, (int)k);
+}
+
+/* ln x for x > 0: 2 artanh((f - 1) / (f + 1)) + e ln 2 with f in [0.7, 1.4). */
+static double log_of(double x)
+{
+	int e;
+	double f = frexp(x, &e), z, z2, sum = 0;
+
+	if (f < 0.70710678118654752) {
+		f *= 2;
+		e--;
+	}
+	z = (f - 1) / (f + 1);
+	z2 = z * z;
+	for (int i = 21; i >= 1; i -= 2)
+		sum = sum * z2 + 1.0 / i;
+	return 2 * z * sum + (double)e * 0.69314718055994530942;
+}
+
+/* Row i of the conditional affinities: a Gaussian whose entropy is ln(perplexity) (Hbeta of the authors' code). */
+static int affinities(void *context, uint64_t i, int worker)
+{
+	const struct tsne *t = context;
+	float *row = t->p + i * t->m;
+	const double wanted = log_of(t->perplexity);
+	double beta = 1, low = 0, high = (double)INFINITY, least = (double)INFINITY, mean = 0, sum = 0;
+
+	(void)worker;
+	for (size_t j = 0; j < t->m; j++) {
+		row[j] = (float)ek_vector_distance2(t->x + i * t->d, t->x + j * t->d, t->d);
+		if (j != i) {
+			least = fmin(least, (double)row[j]);
+			mean += (double)row[j];
+		}
+	}
+	mean = mean / (double)(t->m - 1) - least;
+	if (mean > 0)
+		beta = 1 / mean;
+	for (int search = 0; search < SEARCHES; search++) {
+		double weighted = 0, entropy;
+
+		sum = 0;
+		for (size_t j = 0; j < t->m; j++) {
+			const double distance = (double)row[j] - least;
+			const double e = j == i ? 0 : exp_of(-beta * distance);
+
+			sum += e;
+			weighted += j == i ? 0 : distance * e;
+		}
+		entropy = log_of(sum) + beta * weighted / sum;
+		if (fabs(entropy - wanted) < 1e-5)
+			break;
+		if (entropy > wanted) {
+			low = beta;
+			beta = isinf(high) ? beta * 2 : (beta + high) / 2;
+		} else {
+			high = beta;
+			beta = (beta + low) / 2;
+		}
+	}
+	for (size_t j = 0; j < t->m; j++)
+		row[j] = j == i ? 0 : (float)(exp_of(-beta * ((double)row[j] - least)) / sum);
+	return ek_check_interrupt();
+}
+
+static void symmetrise(struct tsne *t)
+{
+	for (size_t i = 0; i < t->m; i++)
+		for (size_t j = 0; j < i; j++) {
+			float *a = &t->p[i * t->m + j], *b = &t->p[j * t->m + i];
+
+			*a = *b = (*a + *b) / (2 * (float)t->m);
+		}
+}
+
+/* The first two principal components by orthogonal iteration; position = scores with the deviation of the first. */
+static int principal(struct tsne *t)
+{
+	const size_t m = t->m, d = t->d;
+	double *mean = NULL, *v = NULL, *next = NULL, deviation = 0;
+	int rc;
+
+	EK_TRY(ek_alloc(&mean, d, sizeof *mean));
+	EK_TRY(ek_alloc(&v, 2 * d, sizeof *v));
+	EK_TRY(ek_alloc(&next, 2 * d, sizeof *next));
+	for (size_t i = 0; i < m; i++)
+		ek_vector_add(mean, t->x + i * d, d);
+	for (size_t j = 0; j < d; j++)
+		mean[j] /= (double)m;
+	for (size_t j = 0; j < 2 * d; j++)
+		v[j] = ek_random_normal(0, ek_random_stream("principal"), j);
+	for (int step = 0; step < POWER_STEPS; step++) {
+		memset(next, 0, 2 * d * sizeof *next);
+		for (size_t i = 0; i < m; i++)
+			for (int c = 0; c < 2; c++) {
+				double score = 0;
+
+				for (size_t j = 0; j < d; j++)
+					score += ((double)t->x[i * d + j] - mean[j]) * v[(size_t)c * d + j];
+				t->position[c][i] = score;
+				for (size_t j = 0; j < d; j++)
+					next[(size_t)c * d + j] += score * ((double)t->x[i * d + j] - mean[j]);
+			}
+		for (int c = 0; c < 2; c++) {
+			double *u = next + (size_t)c * d, norm = 0, dot = 0;
+
+			for (size_t j = 0; c == 1 && j < d; j++)
+				dot += u[j] * v[j];
+			for (size_t j = 0; j < d; j++) {
+				u[j] -= c == 1 ? dot * v[j] : 0;
+				norm += u[j] * u[j];
+			}
+			norm = sqrt(norm);
+			for (size_t j = 0; j < d; j++)
+				v[(size_t)c * d + j] = norm > 0 ? u[j] / norm : 0;
+		}
+	}
+	for (size_t i = 0; i < m; i++)
+		deviation += t->position[0][i] * t->position[0][i];
+	deviation = sqrt(deviation / (double)m);
+	for (size_t i = 0; i < m; i++)
+		for (int c = 0; c < 2; c++)
+			t->position[c][i] *= deviation > 0 ? start_deviation / deviation : 0;
+out:
+	free(mean);
+	free(v);
+	free(next);
+	return rc;
+}
+
+static int pull_rows(void *context, uint64_t piece, int worker)
+{
+	const struct tsne *t = context;
+	const size_t end = (piece + 1) * ROWS < t->m ? (piece + 1) * ROWS : t->m;
+
+	(void)worker;
+	for (size_t i = piece * ROWS; i < end; i++)
+		ek_vector_attraction(&t->pull[i], t->p + i * t->m, t->position[0], t->position[1], i, t->m);
+	return ek_check_interrupt();
+}
+
+static int descend(struct tsne *t)
+{
+	const size_t m = t->m;
+	const double rate = fmax((double)m / exaggeration / 4, 50);
+	int rc;
+
+	for (size_t i = 0; i < 2 * m; i++)
+		t->gain[i] = 1;
+	for (int step = 0; step < STEPS; step++) {
+		const double more = step < EXAGGERATED ? exaggeration : 1, momentum = step < EXAGGERATED ? 0.5 : 0.8;
+		double total = 0, centre[2] = { 0, 0 };
+
+		EK_TRY(ek_pieces((m + ROWS - 1) / ROWS, pull_rows, t, 10 * (double)m * (double)m));
+		for (size_t i = 0; i < m; i++)
+			total += t->pull[i].normaliser;
+		for (size_t i = 0; i < 2 * m; i++) {
+			const size_t c = i / m, at = i % m;
+			const double gradient = 4 * (more * t->pull[at].attract[c] - t->pull[at].repel[c] / total);
+
+			t->gain[i] = gradient * t->velocity[i] < 0 ? t->gain[i] + 0.2 : fmax(t->gain[i] * 0.8, 0.01);
+			t->velocity[i] = momentum * t->velocity[i] - rate * t->gain[i] * gradient;
+			t->position[c][at] += t->velocity[i];
+			centre[c] += t->position[c][at];
+		}
+		for (size_t i = 0; i < 2 * m; i++)
+			t->position[i / m][i % m] -= centre[i / m] / (double)m;
+		ek_progress_add(1);
+	}
+out:
+	return rc;
+}
+
+static void scale(double *xy, const struct tsne *t)
+{
+	double low[2] = { (double)INFINITY, (double)INFINITY }, high[2] = { -(double)INFINITY, -(double)INFINITY };
+	double span;
+
+	for (size_t i = 0; i < 2 * t->m; i++) {
+		low[i / t->m] = fmin(low[i / t->m], t->position[i / t->m][i % t->m]);
+		high[i / t->m] = fmax(high[i / t->m], t->position[i / t->m][i % t->m]);
+	}
+	span = fmax(high[0] - low[0], high[1] - low[1]);
+	for (size_t i = 0; i < t->m; i++)
+		for (int c = 0; c < 2; c++) {
+			const double middle = (low[c] + high[c]) / 2;
+			const double place = span > 0 ? 0.5 + (t->position[c][i] - middle) / span : 0.5;
+
+			xy[2 * i + (size_t)c] = fmin(fmax(place, 0), 1);
+		}
+}
+
+int ek_tsne(double *xy, const float *x, size_t m, size_t d, uint64_t seed)
+{
+	struct tsne t = { .x = x, .m = m, .d = d, .perplexity = fmin(perplexity_most, ((double)m - 1) / 3) };
+	int rc;
+
+	ek_progress_begin("drawing the map", "steps", STEPS);
+	EK_TRY(ek_alloc(&t.position[0], m, sizeof(double)));
+	EK_TRY(ek_alloc(&t.position[1], m, sizeof(double)));
+	EK_TRY(principal(&t));
+	if (m >= FEWEST) {
+		EK_TRY(ek_alloc(&t.p, m, m * sizeof *t.p));
+		EK_TRY(ek_alloc(&t.velocity, 2 * m, sizeof *t.velocity));
+		EK_TRY(ek_alloc(&t.gain, 2 * m, sizeof *t.gain));
+		EK_TRY(ek_alloc(&t.pull, m, sizeof *t.pull));
+		EK_TRY(ek_parallel(m, affinities, &t));
+		symmetrise(&t);
+		for (size_t i = 0; i < 2 * m; i++) /* equal rows must be able to part */
+			t.position[i / m][i % m] += jitter * (ek_random_double(seed, ek_random_stream("map"), i) - 0.5);
+		EK_TRY(descend(&t));
+	}
+	scale(xy, &t);
+out:
+	ek_progress_end();
+	free(t.position[0]);
+	free(t.position[1]);
+	free(t.p);
+	free(t.velocity);
+	free(t.gain);
+	free(t.pull);
+	return rc;
+}
