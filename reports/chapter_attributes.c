@@ -57,10 +57,8 @@ static void agreement(struct ek_page *page)
 	}
 	ek_html(h, "</tbody></table></div>");
 	ek_html(h, "<p class=\"note\">NMI and ARI are 1 when clusters and attribute are the same division and 0 when "
-	           "they have nothing to "
-	           "do with each other. Purity is the share of images that have the commonest value of their cluster; "
-	           "it rises with "
-	           "the number of clusters, so read it beside the others.</p>");
+	           "they have nothing to do with each other. Purity is the share of images that have the commonest "
+	           "value of their cluster; it rises with the number of clusters, so read it beside the others.</p>");
 }
 
 struct tail_value {
@@ -194,7 +192,8 @@ static void heat_row(struct ek_page *page, const cJSON *attribute, uint32_t clus
 	}
 	ek_html(h, "<tr%s><th scope=\"row\" data-v=\"%lu\">", page->clusters[cluster].tail ? " class=\"tail\"" : "",
 	        (unsigned long)cluster);
-	ek_html(h, "<a href=\"#cluster-%lu\">%lu</a></th>", (unsigned long)cluster, (unsigned long)cluster);
+	ek_page_cluster(page, cluster, "");
+	ek_html(h, "</th>");
 	for (i = 0; i < values; i++) {
 		if (i < VALUES || values == VALUES + 1)
 			heat_cell(h, counts[columns[i].value], total);
@@ -218,8 +217,7 @@ static int heat_map(struct ek_page *page, const cJSON *attribute)
 	EK_TRY(ek_alloc(&counts, values, sizeof *counts));
 	ek_html(h,
 	        "<div class=\"scroll\"><table class=\"sort heat\"><caption>Values of <bdi>%s</bdi> in each cluster, in "
-	        "per cent of the "
-	        "cluster; smallest cluster first",
+	        "per cent of the cluster; smallest cluster first",
 	        attribute->string);
 	if (page->k > ROWS)
 		ek_html(h, " (the %d smallest and the %d largest)", ROWS / 2, ROWS / 2);
@@ -246,8 +244,7 @@ int ek_chapter_attributes(struct ek_page *page)
 	int shown = 0, rc = 0;
 
 	ek_html(h, "<p class=\"intro\">What the data set says about its images was not used for the sorting. Set "
-	           "against the clusters it "
-	           "shows whom the small ones are made of.</p>");
+	           "against the clusters it shows whom the small ones are made of.</p>");
 	EK_TRY(tail_values(page));
 	agreement(page);
 	cJSON_ArrayForEach(attribute, attributes_of(page))

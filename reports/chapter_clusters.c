@@ -18,10 +18,9 @@ static void size_row(struct ek_page *page, uint32_t cluster, double full)
 	struct ek_html *h = &page->html;
 
 	ek_html(h, "<tr%s", c->tail ? " class=\"tail\"" : "");
-	ek_html(h,
-	        "><th scope=\"row\" data-v=\"%lu\"><a href=\"#cluster-%lu\">%lu</a></th><td class=\"chart\" "
-	        "data-v=\"%.9g\">",
-	        (unsigned long)cluster, (unsigned long)cluster, (unsigned long)cluster, c->share);
+	ek_html(h, "><th scope=\"row\" data-v=\"%lu\">", (unsigned long)cluster);
+	ek_page_cluster(page, cluster, "");
+	ek_html(h, "</th><td class=\"chart\" data-v=\"%.9g\">", c->share);
 	ek_svg_bar(h, c->share, c->low, c->high, 1 / (double)page->k, full, c->tail);
 	ek_html(h, "</td><td class=\"n\" data-v=\"%.9g\">%s</td>", c->share, ek_percent(c->share).s);
 	ek_html(h, "<td class=\"n wide\" data-v=\"%.9g\">%s</td>", c->low >= 0 ? c->low : c->share,
@@ -44,8 +43,7 @@ static void size_table(struct ek_page *page)
 		            fmax(page->clusters[i].share, page->clusters[i].high >= 0 ? page->clusters[i].high : 0));
 	ek_html(h,
 	        "<div class=\"scroll\"><table class=\"sort sizes\"><caption>Share of the images in each cluster. The "
-	        "dashed line "
-	        "is an even share, %s; the tail is coloured.</caption><thead><tr>",
+	        "dashed line is an even share, %s; the tail is coloured.</caption><thead><tr>",
 	        ek_percent(1 / (double)page->k).s);
 	for (size_t i = 0; i < 3; i++)
 		ek_html(h, i == 2 ? "<th scope=\"col\" class=\"n\">%s</th>" : "<th scope=\"col\">%s</th>",
@@ -79,30 +77,23 @@ int ek_chapter_sizes(struct ek_page *page)
 	EK_TRY(ek_alloc(&descending, page->k, sizeof *descending));
 	for (size_t i = 0; i < page->k; i++)
 		descending[i] = page->clusters[page->descending[i]].share;
-	ek_html(h, "<div class=\"sides\"><figure>");
 	if (many) {
+		ek_html(h, "<figure>");
 		ek_svg_profile(h, descending, page->k, ek_page_tail_count(page));
-		ek_html(h,
-		        "<figcaption>One column for each cluster, largest first. The tail is coloured.</figcaption>");
-		ek_html(h, "</figure>");
-	} else {
-		size_table(page);
-		ek_html(h, "</figure>");
+		ek_html(h, "<figcaption>One column for each cluster, largest first. The tail is "
+		           "coloured.</figcaption></figure><details><summary>Table of the clusters, with "
+		           "intervals</summary>");
 	}
-	ek_html(h, "<figure class=\"narrow\">");
+	size_table(page);
+	ek_html(h, many ? "</details>" : "");
+	ek_html(h, "<figure class=\"beside\">");
 	ek_svg_lorenz(h, descending, page->k, gini.value);
 	ek_html(h,
-	        "<figcaption><b>Lorenz curve.</b> Line the clusters up from smallest to largest: the curve says what "
-	        "part of "
-	        "the images the first of them hold. The further it hangs below the diagonal, the more uneven; the "
-	        "shaded "
-	        "area is half the Gini coefficient, %s.</figcaption></figure></div>",
+	        "<figcaption><h3>Lorenz curve</h3><p>Line the clusters up from the smallest to the largest: the curve "
+	        "says what part of the images the first of them hold together. If all were equal it would be the "
+	        "diagonal.</p><p>The shaded area between the two is half the Gini coefficient, here "
+	        "<b>%s</b>.</p></figcaption></figure>",
 	        ek_decimal(gini.value, 2).s);
-	if (many) {
-		ek_html(h, "<details><summary>Table of the clusters, with intervals</summary>");
-		size_table(page);
-		ek_html(h, "</details>");
-	}
 	rc = h->rc;
 out:
 	free(descending);
@@ -121,7 +112,7 @@ static void top_values(struct ek_page *page, const cJSON *attribute, uint32_t cl
 	cJSON_ArrayForEach(item, counts) total += item->valuedouble;
 	if (!(total > 0))
 		return;
-	ek_html(&page->html, "<div><dt><bdi>%s</bdi></dt><dd>", attribute->string);
+	ek_html(&page->html, "<div class=\"values\"><dt><bdi>%s</bdi></dt><dd>", attribute->string);
 	for (int shown = 0; shown < 3; shown++) {
 		double best = 0;
 		int best_at = -1, at = 0;
@@ -162,9 +153,11 @@ static void card_facts(struct ek_page *page, uint32_t cluster)
 	if (c->jaccard >= 0)
 		ek_html(h, "<div><dt>Stability</dt><dd>%s, %s</dd></div>", ek_decimal(c->jaccard, 2).s,
 		        firmness(c->jaccard));
-	if (c->nearest >= 0)
-		ek_html(h, "<div><dt>Most like</dt><dd><a href=\"#cluster-%lu\">cluster %lu</a></dd></div>",
-		        (unsigned long)c->nearest, (unsigned long)c->nearest);
+	if (c->nearest >= 0) {
+		ek_html(h, "<div><dt>Most like</dt><dd>");
+		ek_page_cluster(page, (uint64_t)c->nearest, "cluster ");
+		ek_html(h, "</dd></div>");
+	}
 	cJSON_ArrayForEach(attribute, cJSON_GetObjectItemCaseSensitive(page->audit, "attributes"))
 	{
 		if (shown++ < 3)
@@ -180,14 +173,15 @@ static void card(struct ek_page *page, uint32_t cluster)
 
 	ek_html(h,
 	        "<article class=\"card%s\" id=\"cluster-%lu\" aria-labelledby=\"name-%lu\"><header><h3 "
-	        "id=\"name-%lu\">Cluster "
-	        "%lu%s</h3>",
+	        "id=\"name-%lu\">Cluster %lu%s</h3>",
 	        page->clusters[cluster].tail ? " tail" : "", (unsigned long)cluster, (unsigned long)cluster,
 	        (unsigned long)cluster, (unsigned long)cluster, "");
 	if (page->clusters[cluster].tail)
 		ek_html(h, "<span class=\"tag\">tail</span>");
 	ek_html(h, "</header>");
 	card_facts(page, cluster);
+	if (page->clusters[cluster].size == 0)
+		ek_html(h, "<p class=\"note\">Nothing was put into this cluster.</p>");
 	for (size_t kind = 0; kind < EK_PICK_KINDS; kind++) {
 		size_t count;
 		const uint64_t *ids = ek_picks_of(&page->picks, cluster, (enum ek_pick_kind)kind, &count);
@@ -215,14 +209,12 @@ int ek_chapter_clusters(struct ek_page *page)
 	        "<p class=\"intro\">Smallest first. <b>Typical</b> %s are nearest to the centre of their cluster, "
 	        "<b>untypical</b> ones furthest from it; the <b>random</b> ones were drawn by lot.%s%s</p>",
 	        page->has_pictures ? "images" : "rows",
-	        page->stability == NULL
-	                ? ""
-	                : " Stability says how much of the cluster comes back when the sorting is repeated "
-	                  "(1 = all of it; firm from 0.75, loose below 0.5).",
-	        page->has_pictures
-	                ? ""
-	                : " This run was made from embeddings alone, so there are no pictures: the numbers are rows "
-	                  "of the array, counted from 0.");
+	        page->stability == NULL ? ""
+	                                : " Stability says how much of the cluster comes back when the sorting is "
+	                                  "repeated (1 = all of it; firm from 0.75, loose below 0.5).",
+	        page->has_pictures ? ""
+	                           : " This run was made from embeddings alone, so there are no pictures: the numbers "
+	                             "are rows of the array, counted from 0.");
 	ek_html(h, "<div class=\"cards\">");
 	for (; i < EK_PAGE_CARDS_OPEN && ek_page_shown(page, i) >= 0; i++)
 		card(page, (uint32_t)ek_page_shown(page, i));

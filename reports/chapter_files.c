@@ -48,10 +48,11 @@ static void group(struct ek_page *page, const cJSON *item, int number)
 	int shown = 0;
 
 	ek_html(h,
-	        "<figure class=\"row\"><figcaption>Group %d <small>%s, similarity %s or more</small></figcaption><div "
-	        "class=\"pictures\">",
+	        "<figure class=\"row\"><figcaption>Group %d <small>%s, similarity %s or "
+	        "more%s</small></figcaption><div class=\"pictures\">",
 	        number, ek_number_noun((uint64_t)size, page->has_pictures ? "image" : "row").s,
-	        ek_decimal(ek_number_of(item, "similarity"), 4).s);
+	        ek_decimal(ek_number_of(item, "similarity"), 4).s,
+	        size > (int)page->group_images ? "; the first are shown" : "");
 	cJSON_ArrayForEach(id, ids)
 	{
 		const double value = cJSON_GetNumberValue(id);
@@ -63,8 +64,6 @@ static void group(struct ek_page *page, const cJSON *item, int number)
 		else
 			ek_html(h, "<span class=\"id\">%s</span> ", ek_decimal(value, 0).s);
 	}
-	if (size > (int)page->group_images)
-		ek_html(h, "<span class=\"id\">and %s more</span>", ek_count((uint64_t)size - page->group_images).s);
 	ek_html(h, "</div></figure>");
 }
 
@@ -83,6 +82,8 @@ int ek_chapter_duplicates(struct ek_page *page)
 		ek_html(h, "<p>No near-duplicates were found at any of these levels.</p>");
 		return h->rc;
 	}
+	ek_html(h, "<p class=\"note\">A group is a chain of pairs. Removing in one pass drops every image that has an "
+	           "earlier near copy; greedy removal only those whose earlier copy stays.</p>");
 	ek_html(h, "<h3>The largest groups, similarity above %g</h3><div class=\"groups\">",
 	        1 - ek_number_of(page->duplicates, "groups_eps"));
 	cJSON_ArrayForEach(item, groups)
@@ -163,8 +164,7 @@ static void show_rejected(struct ek_html *h, const struct rejected *r)
 
 	ek_html(h,
 	        "<p class=\"intro\">%s could not be used as %s and %s not counted anywhere else on this page. Nothing "
-	        "was deleted or "
-	        "changed.</p>",
+	        "was deleted or changed.</p>",
 	        ek_number_noun(r->total, "file").s, r->total == 1 ? "an image" : "images",
 	        r->total == 1 ? "is" : "are");
 	ek_page_table_head(h, "Why", names, 2);

@@ -68,8 +68,7 @@ static void headline(struct ek_page *page)
 		ek_html(h, "the %zu smallest hold ", least);
 	ek_html(h, "<em>%s</em></h1>", ek_percent_whole(ek_page_share_of_smallest(page, least)).s);
 	ek_html(h, "<p class=\"lead\">In an even set they would hold %s and %s.",
-	        ek_percent_whole((double)most / (double)page->k).s,
-	        ek_percent_whole((double)least / (double)page->k).s);
+	        ek_percent((double)most / (double)page->k).s, ek_percent((double)least / (double)page->k).s);
 	if (ek_measure_of(skew_of(page), "gini").value >= 0)
 		ek_html(h, " This one is <strong>%s</strong>.", words_for(ek_measure_of(skew_of(page), "gini").value));
 	ek_html(h, "</p>");
@@ -130,17 +129,14 @@ static void what_was_found(struct ek_page *page)
 	least = &page->clusters[page->descending[smallest - 1]];
 	ek_html(h,
 	        "<section><h2>What was found</h2><p>%s were sorted into %s: sets that look alike to the computer. No "
-	        "labels "
-	        "were used. ",
+	        "labels were used. ",
 	        ek_number_noun(page->images, page->has_pictures ? "image" : "row").s,
 	        ek_number_noun(page->k, "cluster").s);
-	ek_html(h,
-	        "An even share would be %s for each. The largest, <a href=\"#cluster-%lu\">cluster %lu</a>, holds %s; ",
-	        ek_percent(1 / (double)page->k).s, (unsigned long)page->descending[0],
-	        (unsigned long)page->descending[0], ek_percent(largest->share).s);
-	ek_html(h, "the smallest, <a href=\"#cluster-%lu\">cluster %lu</a>, holds %s",
-	        (unsigned long)page->descending[smallest - 1], (unsigned long)page->descending[smallest - 1],
-	        ek_percent(least->share).s);
+	ek_html(h, "An even share would be %s for each. The largest, ", ek_percent(1 / (double)page->k).s);
+	ek_page_cluster(page, page->descending[0], "cluster ");
+	ek_html(h, ", holds %s; the smallest, ", ek_percent(largest->share).s);
+	ek_page_cluster(page, page->descending[smallest - 1], "cluster ");
+	ek_html(h, ", holds %s", ek_percent(least->share).s);
 	if (least->size > 0)
 		ek_html(h, ": the largest is %s times as big",
 		        ek_decimal((double)largest->size / (double)least->size,
@@ -152,8 +148,7 @@ static void what_was_found(struct ek_page *page)
 	else
 		ek_html(h,
 		        "%s hold%s less than half of an even share, together %s of all. They are called the "
-		        "<strong>tail</strong> "
-		        "here.",
+		        "<strong>tail</strong> here.",
 		        ek_number_noun(tail, "cluster").s, tail == 1 ? "s" : "",
 		        ek_percent(ek_page_share_of_smallest(page, tail)).s);
 	if (smallest < page->k)
@@ -168,12 +163,10 @@ static void how_sure(struct ek_page *page)
 		const char *verdict, *words;
 	} meanings[] = {
 		{ "stable", "came out nearly the same. You can rely on single clusters, too." },
-		{ "partly stable",
-		  "came out the same in part. Rely on the clusters marked as firm below; take the others as a rough "
-		  "guide." },
-		{ "unstable",
-		  "came out quite differently. Do not read much into a single cluster; how uneven the whole is, is "
-		  "surer than which cluster is small." },
+		{ "partly stable", "came out the same in part. Rely on the clusters marked as firm below; take the "
+		                   "others as a rough guide." },
+		{ "unstable", "came out quite differently. Do not read much into a single cluster; how uneven the "
+		              "whole is, is surer than which cluster is small." },
 	};
 	struct ek_html *h = &page->html;
 	const struct ek_measure gini = ek_measure_of(skew_of(page), "gini");
@@ -190,8 +183,7 @@ static void how_sure(struct ek_page *page)
 	if (gini.low <= gini.high)
 		ek_html(h,
 		        "The Gini coefficient (0 when all clusters are equal, near 1 when one holds everything) is %s; "
-		        "with 95 %% "
-		        "confidence between %s and %s for data like these. ",
+		        "with 95 %% confidence between %s and %s for data like these. ",
 		        ek_decimal(gini.value, 2).s, ek_decimal(gini.low, 2).s, ek_decimal(gini.high, 2).s);
 	if (rejected > 0)
 		ek_html(h, "%s could not be read and %s not counted.", ek_number_noun((uint64_t)rejected, "file").s,
@@ -221,8 +213,7 @@ static void tail_value(struct ek_page *page)
 		return;
 	ek_html(&page->html,
 	        "<p>The tail is not a cross-section: images with %s <bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi> are %s times "
-	        "as "
-	        "common there as in the whole set (%s against %s).</p>",
+	        "as common there as in the whole set (%s against %s).</p>",
 	        best_attribute, ek_text_of(best, "value", "?"), ek_decimal(best_ratio, 1).s,
 	        ek_percent(ek_number_of(best, "tail_share")).s, ek_percent(ek_number_of(best, "share")).s);
 }
@@ -233,17 +224,16 @@ static void what_it_means(struct ek_page *page)
 	const cJSON *row = duplicates_row(page);
 	const double copies = ek_number_of(row, "greedy_removed");
 
-	ek_html(h, "<section><h2>What it means</h2><p>Whoever learns from these images as they are, person or program, "
-	           "sees "
-	           "the large clusters again and again and the small ones rarely, and will know them less well.</p>");
+	ek_html(h,
+	        "<section><h2>What it means</h2><p>Whoever learns from these images as they are, person or program, "
+	        "sees the large clusters again and again and the small ones rarely, and will know them less well.</p>");
 	tail_value(page);
 	if (copies > 0 && page->images > 0)
 		ek_html(h, "<p>%s (%s) are near copies of another one.</p>",
 		        ek_number_noun((uint64_t)copies, "image").s, ek_percent(copies / (double)page->images).s);
 	ek_html(h, "<p>A cluster is what the computer takes for alike, which need not be what matters to you. The "
-	           "sorting tends to "
-	           "split big groups and join small ones, so the true imbalance can be larger than it looks "
-	           "here.</p></section>");
+	           "sorting tends to split big groups and join small ones, so the true imbalance can be larger than it "
+	           "looks here.</p></section>");
 }
 
 static void what_next(struct ek_page *page)
@@ -253,15 +243,14 @@ static void what_next(struct ek_page *page)
 	const size_t tail = ek_page_tail_count(page);
 
 	ek_html(h, "<section><h2>What you could do next</h2><ol>");
-	ek_html(h,
-	        tail > 0 ? "<li>Look at <a href=\"#clusters\">the tail clusters</a>: are they people or things that "
-	                   "matter, "
-	                   "or only odd pictures?</li>"
-	                   "<li>If they matter, collect more images like them, or even out the set before anything is "
-	                   "trained "
-	                   "on it.</li>"
-	                 : "<li>Look at <a href=\"#clusters\">the smallest clusters</a>: is anything missing that you "
-	                   "expected to see?</li>");
+	ek_html(h, "<li>Look at ");
+	ek_html(h, page->has_cards ? "<a href=\"#clusters\">" : "");
+	ek_html(h, tail > 0 ? "the tail clusters" : "the smallest clusters");
+	ek_html(h, page->has_cards ? "</a>" : "");
+	ek_html(h, tail > 0
+	                   ? ": are they people or things that matter, or only odd pictures?</li><li>If they matter, "
+	                     "collect more images like them, or even out the set before anything is trained on it.</li>"
+	                   : ": is anything missing that you expected to see?</li>");
 	if (copies >= 0.005 * (double)page->images && copies > 0)
 		ek_html(h, "<li>Remove the <a href=\"#duplicates\">near copies</a>: they count the same thing "
 		           "twice.</li>");
@@ -271,8 +260,7 @@ static void what_next(struct ek_page *page)
 	if (cJSON_GetObjectItemCaseSensitive(page->audit, "attributes") == NULL ||
 	    cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(page->audit, "attributes")) == 0)
 		ek_html(h, "<li>If you know something about each image (a place, a group, a source), add it as an "
-		           "attribute: the "
-		           "audit then says whom the tail is made of.</li>");
+		           "attribute: the audit then says whom the tail is made of.</li>");
 	ek_html(h, "<li>Show this page to somebody who knows where the images come from.</li></ol></section>");
 }
 

@@ -64,8 +64,8 @@ static void peek(struct ek_page *page)
 	if (p->sheet.size > 0) {
 		ek_html(h,
 		        "<svg width=\"112\" height=\"112\" viewBox=\"0 0 %lu %lu\" data-side=\"%lu\" "
-		        "data-columns=\"%lu\" "
-		        "aria-hidden=\"true\"><image width=\"%lu\" height=\"%lu\" href=\"data:image/jpeg;base64,",
+		        "data-columns=\"%lu\" aria-hidden=\"true\"><image width=\"%lu\" height=\"%lu\" "
+		        "href=\"data:image/jpeg;base64,",
 		        (unsigned long)p->tile_side, (unsigned long)p->tile_side, (unsigned long)p->tile_side,
 		        (unsigned long)p->sheet_columns, (unsigned long)(p->sheet_columns * p->tile_side),
 		        (unsigned long)(p->sheet_rows * p->tile_side));
@@ -136,16 +136,13 @@ int ek_chapter_map(struct ek_page *page)
 	EK_TRY(load_points(page, points, names, &count));
 	ek_html(h,
 	        "<p class=\"intro\">Each mark is one of %s %s; marks that lie together look alike to the computer. "
-	        "Colour, shape "
-	        "and number say the cluster.<span class=\"script\"> Point at a mark to see it, or press Tab to the map "
-	        "and use the "
-	        "arrow keys.</span></p>",
+	        "Colour, shape and number say the cluster.<span class=\"script\"> Point at a mark to see it, or press "
+	        "Tab to the map and use the arrow keys.</span></p>",
 	        ek_count(count).s, page->has_pictures ? "images" : "rows");
 	ek_html(h, "<figure class=\"map\"><div class=\"field\">");
 	ek_svg_scatter(h, points, count, "Map of the images",
 	               "A flat picture of the embeddings. Images of one cluster carry the same mark; what is near here "
-	               "is mostly "
-	               "near in truth, but distances are only roughly kept.");
+	               "is mostly near in truth, but distances are only roughly kept.");
 	if (page->k <= NUMBERED)
 		numbers(page, points, count, scratch);
 	ek_svg_end(h);
@@ -155,8 +152,7 @@ int ek_chapter_map(struct ek_page *page)
 		legend(page);
 	ek_html(h,
 	        "<figcaption>Method: <bdi>%s</bdi>. A plane cannot keep all distances: near is mostly near, far says "
-	        "little.</figcaption>"
-	        "</figure>",
+	        "little.</figcaption></figure>",
 	        ek_text_of(page->map, "method", "unknown"));
 	rc = h->rc;
 out:

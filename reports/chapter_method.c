@@ -63,9 +63,8 @@ static void firm_clusters(struct ek_page *page)
 	if (measured > 0)
 		ek_html(&page->html,
 		        "<p><b>%zu of %s clusters are firm</b>: at least three quarters of each come back together "
-		        "when the sorting is "
-		        "repeated (Jaccard index 0.75). %zu %s loose (below 0.5).</p>",
-		        firm, ek_number_noun(measured, "").s, loose, loose == 1 ? "is" : "are");
+		        "when the sorting is repeated (Jaccard index 0.75). %zu %s loose (below 0.5).</p>",
+		        firm, ek_count(measured).s, loose, loose == 1 ? "is" : "are");
 }
 
 static int k_curve(struct ek_page *page)
@@ -113,8 +112,8 @@ int ek_chapter_certainty(struct ek_page *page)
 
 		ek_html(h,
 		        "<p class=\"intro\">The clusters are <b>%s</b>: repeated from other random starts, two "
-		        "sortings agree with an adjusted Rand "
-		        "index of %s on average and %s at worst (1: the same; 0: no more than chance).</p>",
+		        "sortings agree with an adjusted Rand index of %s on average and %s at worst (1: the same; 0: "
+		        "no more than chance).</p>",
 		        ek_text_of(page->stability, "verdict", "not judged"),
 		        ek_decimal(ek_number_of(ari, "mean"), 2).s, ek_decimal(ek_number_of(ari, "min"), 2).s);
 		firm_clusters(page);
@@ -124,9 +123,8 @@ int ek_chapter_certainty(struct ek_page *page)
 	}
 	EK_TRY(k_curve(page));
 	ek_html(h, "<p class=\"note\">Intervals: 95 %%, Wilson's for shares, a bootstrap over the images for the other "
-	           "measures. They say how much a "
-	           "number would move with another sample of the same kind; they do not say whether the clusters are "
-	           "the right ones.</p>");
+	           "measures. They say how much a number would move with another sample of the same kind; they do not "
+	           "say whether the clusters are the right ones.</p>");
 	rc = h->rc;
 out:
 	return rc;
@@ -215,7 +213,9 @@ static void steps(struct ek_page *page)
 	const char *const names[] = { "Step", "Evenkeel", "#Method version", "#Time", "#Memory" };
 	struct ek_html *h = &page->html;
 
-	ek_page_table_head(h, "Steps", names, page->options.times ? 5 : 3);
+	ek_html(h, "<h3>Steps</h3>");
+	ek_page_table_head(h, "The commands that made the files, each with the version of its method", names,
+	                   page->options.times ? 5 : 3);
 	for (size_t i = 0; i < sizeof step_names / sizeof *step_names; i++) {
 		const cJSON *step = ek_run_recorded(page->run, step_names[i]);
 		const double seconds = ek_number_of(step, "seconds");

@@ -220,6 +220,9 @@ int ek_page_open(struct ek_page *page, struct ek_run *run, const struct ek_repor
 	EK_TRY(load_documents(page));
 	EK_TRY(load_clusters(page));
 	EK_TRY(load_name(page));
+	page->has_cards = ek_page_has(page, "clusters/assignment.npy") && ek_page_has(page, "clusters/distance.npy");
+	for (size_t i = 0; page->has_cards && ek_page_shown(page, i) >= 0; i++)
+		page->clusters[ek_page_shown(page, i)].card = 1;
 out:
 	return rc;
 }
@@ -280,6 +283,15 @@ size_t ek_page_tail_count(const struct ek_page *page)
 	return count;
 }
 
+void ek_page_cluster(struct ek_page *page, uint64_t cluster, const char *before)
+{
+	if (page->clusters[cluster].card)
+		ek_html(&page->html, "<a href=\"#cluster-%lu\">%s%lu</a>", (unsigned long)cluster, before,
+		        (unsigned long)cluster);
+	else
+		ek_html(&page->html, "%s%lu", before, (unsigned long)cluster);
+}
+
 void ek_page_picture(struct ek_page *page, uint64_t id)
 {
 	const struct ek_picture *p = ek_pictures_find(&page->pictures, id);
@@ -290,7 +302,7 @@ void ek_page_picture(struct ek_page *page, uint64_t id)
 		        p == NULL ? "picture" : p->file_name);
 		return;
 	}
-	ek_html(h, "<img width=\"%lu\" height=\"%lu\" loading=\"lazy\" alt=\"%s\" title=\"%s", (unsigned long)p->side,
+	ek_html(h, "<img width=\"%lu\" height=\"%lu\" decoding=\"async\" alt=\"%s\" title=\"%s", (unsigned long)p->side,
 	        (unsigned long)p->side, p->file_name, p->file_name);
 	if (p->label != NULL)
 		ek_html(h, " (%s)", p->label);

@@ -21,6 +21,7 @@ struct ek_cluster_facts {
 	double jaccard;          /* NaN if not measured */
 	int64_t nearest;         /* the nearest other cluster, or −1 */
 	int tail;                /* holds less than half of an even share */
+	int card;                /* has a card on the page, to link to */
 };
 
 struct ek_page {
@@ -35,6 +36,7 @@ struct ek_page {
 	struct ek_cluster_facts *clusters; /* [k] */
 	uint32_t *descending;              /* [k] clusters, largest first, ties by number */
 	size_t *style;                     /* [k] marker of each cluster on the map: its place in `descending` */
+	int has_cards;                     /* the chapter on single clusters appears */
 	int has_pictures;                  /* 0 for a run of embeddings alone */
 	char *name;                        /* of the data set, or NULL */
 
@@ -84,6 +86,8 @@ int ek_chapter_certainty(struct ek_page *page);
 int ek_chapter_measures(struct ek_page *page);
 int ek_chapter_origin(struct ek_page *page);
 
+/* The cluster's number with `before` in front of it, a link where it has a card. */
+void ek_page_cluster(struct ek_page *page, uint64_t cluster, const char *before);
 /* <img> of an image id, or a grey box where it could not be read. */
 void ek_page_picture(struct ek_page *page, uint64_t id);
 /* <th> cells of a sortable table; a name that starts with '#' is a column of numbers. */

@@ -57,15 +57,13 @@ static void head(struct ek_page *page)
 	struct ek_html *h = &page->html;
 
 	ek_html(h, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
-	           "http-equiv=\"Content-Security-Policy\" "
-	           "content=\"default-src 'none'; img-src data:; style-src ");
+	           "http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src ");
 	/* The quotes of the policy must stay quotes: hashes hold no character that would need a reference. */
 	hash_source(h, ek_page_css, ek_page_css_size);
 	ek_html(h, "; script-src ");
 	hash_source(h, ek_page_js, ek_page_js_size);
 	ek_html(h, "; base-uri 'none'; form-action 'none'\">\n<meta name=\"viewport\" content=\"width=device-width, "
-	           "initial-scale=1\">\n"
-	           "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" "
+	           "initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" "
 	           "content=\"no-referrer\">\n<title>Skew audit");
 	if (page->name != NULL)
 		ek_html(h, " of %s", page->name);
@@ -101,8 +99,7 @@ static int body(struct ek_page *page)
 	}
 	ek_html(h,
 	        "</main>\n<footer><p>Made by Evenkeel %s from the files beside this page. It loads nothing from the "
-	        "network.</p></footer>\n"
-	        "<script>",
+	        "network.</p></footer>\n<script>",
 	        ek_text_of(cJSON_GetObjectItemCaseSensitive(page->audit, "method"), "evenkeel", ""));
 	ek_html_raw(h, ek_page_js, ek_page_js_size);
 	ek_html(h, "</script>\n</body>\n</html>\n");

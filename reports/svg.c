@@ -19,9 +19,9 @@ void ek_svg_bar(struct ek_html *h, double value, double low, double high, double
 		        fmin(100, scale * reference), fmin(100, scale * reference));
 	if (low <= high)
 		ek_html(h,
-		        "<line class=\"interval\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"11\" y2=\"11\"/>"
-		        "<line class=\"interval\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"8\" y2=\"14\"/>"
-		        "<line class=\"interval\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"8\" y2=\"14\"/>",
+		        "<line class=\"interval\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"11\" y2=\"11\"/><line "
+		        "class=\"interval\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"8\" y2=\"14\"/><line class=\"interval\" "
+		        "x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"8\" y2=\"14\"/>",
 		        scale * low, fmin(100, scale * high), scale * low, scale * low, fmin(100, scale * high),
 		        fmin(100, scale * high));
 	ek_html(h, "</svg>");
@@ -51,9 +51,9 @@ void ek_svg_profile(struct ek_html *h, const double *descending, size_t k, size_
 	for (size_t i = 0; i < k; i++)
 		heights[i] = descending[i] / top;
 	ek_html(h,
-	        "<svg class=\"profile\" width=\"100%%\" height=\"260\" role=\"img\" aria-labelledby=\"profile-title\">"
-	        "<title id=\"profile-title\">The shares of %s clusters, largest first: from %s down to %s; an even "
-	        "share would be %s.</title>",
+	        "<svg class=\"profile\" width=\"100%%\" height=\"260\" role=\"img\" "
+	        "aria-labelledby=\"profile-title\"><title id=\"profile-title\">The shares of %s clusters, largest "
+	        "first: from %s down to %s; an even share would be %s.</title>",
 	        ek_count(k).s, ek_percent(descending[0]).s, ek_percent(descending[k - 1]).s, ek_percent(even).s);
 	ek_html(h, "<svg y=\"24\" width=\"100%%\" height=\"210\" viewBox=\"0 0 %zu 100\" preserveAspectRatio=\"none\">",
 	        k);
@@ -65,31 +65,43 @@ void ek_svg_profile(struct ek_html *h, const double *descending, size_t k, size_
 	ek_html(h, "<text x=\"100%%\" y=\"%.1f\" text-anchor=\"end\" class=\"note\">even share %s</text>",
 	        228 - 210 * clamp(even / top), ek_percent(even).s);
 	ek_html(h,
-	        "<text x=\"0\" y=\"14\">largest %s</text>"
-	        "<text x=\"0\" y=\"254\" class=\"note\">largest cluster</text>"
-	        "<text x=\"100%%\" y=\"254\" text-anchor=\"end\" class=\"note\">smallest cluster</text></svg>",
+	        "<text x=\"0\" y=\"14\">largest %s</text><text x=\"0\" y=\"254\" class=\"note\">largest "
+	        "cluster</text><text x=\"100%%\" y=\"254\" text-anchor=\"end\" class=\"note\">smallest "
+	        "cluster</text></svg>",
 	        ek_percent(top).s);
 	ek_buffer_release(&room);
 }
 
-void ek_svg_lorenz(struct ek_html *h, const double *descending, size_t k, double gini)
-{
-	enum { SIDE = 300, LEFT = 44, TOP = 16 };
-	const size_t half = k / 2;
-	double held = 0, half_held = 0;
+/* The plot of the Lorenz curve: a square in a picture of 360 × 366. */
+enum { SIDE = 300, LEFT = 50, TOP = 16 };
 
-	ek_html(h, "<svg class=\"lorenz\" viewBox=\"0 0 360 366\" role=\"img\" aria-labelledby=\"lorenz-title\">"
-	           "<title id=\"lorenz-title\">Lorenz curve of the cluster sizes. ");
-	for (size_t i = 0; i < half; i++)
-		half_held += descending[k - 1 - i];
-	ek_html(h, "The smaller half of the clusters hold %s of the images; Gini coefficient %s.</title>",
-	        ek_percent_whole(half_held).s, ek_decimal(gini, 2).s);
-	ek_html(h, "<path class=\"gap\" d=\"M%d %d", LEFT, TOP + SIDE);
+static void lorenz_points(struct ek_html *h, const double *descending, size_t k)
+{
+	double held = 0;
+
+	ek_html(h, "M%d %d", LEFT, TOP + SIDE);
 	for (size_t i = 0; i < k; i++) {
 		held += descending[k - 1 - i];
 		ek_html(h, "L%.1f %.1f", LEFT + SIDE * (double)(i + 1) / (double)k, TOP + SIDE - SIDE * clamp(held));
 	}
-	ek_html(h, "z\"/><path class=\"axis\" d=\"M%d %dv%dh%d\"/>", LEFT, TOP, SIDE, SIDE);
+}
+
+void ek_svg_lorenz(struct ek_html *h, const double *descending, size_t k, double gini)
+{
+	const size_t half = k / 2;
+	double half_held = 0;
+
+	ek_html(h, "<svg class=\"lorenz\" viewBox=\"0 0 360 366\" role=\"img\" aria-labelledby=\"lorenz-title\"><title "
+	           "id=\"lorenz-title\">Lorenz curve of the cluster sizes. ");
+	for (size_t i = 0; i < half; i++)
+		half_held += descending[k - 1 - i];
+	ek_html(h, "The smaller half of the clusters hold %s of the images; Gini coefficient %s.</title>",
+	        ek_percent_whole(half_held).s, ek_decimal(gini, 2).s);
+	ek_html(h, "<path class=\"gap\" d=\"");
+	lorenz_points(h, descending, k);
+	ek_html(h, "z\"/><path class=\"line\" d=\"");
+	lorenz_points(h, descending, k);
+	ek_html(h, "\"/><path class=\"axis\" d=\"M%d %dv%dh%d\"/>", LEFT, TOP, SIDE, SIDE);
 	ek_html(h, "<path class=\"even\" d=\"M%d %dl%d -%d\"/>", LEFT, TOP + SIDE, SIDE, SIDE);
 	ek_html(h,
 	        "<text class=\"note\" text-anchor=\"middle\" transform=\"translate(%d %d) rotate(-45)\">if all were "
@@ -132,8 +144,8 @@ void ek_svg_scatter(struct ek_html *h, const struct ek_svg_point *points, size_t
                     const char *description)
 {
 	ek_html(h,
-	        "<svg class=\"scatter\" role=\"img\" aria-labelledby=\"map-title map-description\">"
-	        "<title id=\"map-title\">%s</title><desc id=\"map-description\">%s</desc><defs>",
+	        "<svg class=\"scatter\" role=\"img\" aria-labelledby=\"scatter-title scatter-description\"><title "
+	        "id=\"scatter-title\">%s</title><desc id=\"scatter-description\">%s</desc><defs>",
 	        title, description);
 	for (size_t i = 0; i < EK_SVG_SHAPES; i++)
 		ek_html(h, "<path id=\"shape-%zu\" d=\"%s\"/>", i, shapes[i]);
@@ -168,34 +180,34 @@ void ek_svg_marker(struct ek_html *h, size_t style)
 void ek_svg_curve(struct ek_html *h, const double *x, const double *y, size_t count, double chosen, const char *title,
                   const char *x_label)
 {
-	enum { WIDTH = 400, HEIGHT = 180, LEFT = 40, TOP = 24 };
+	enum { WIDTH = 400, HEIGHT = 180, FROM = 40, ABOVE = 24 };
 	const double first = count > 0 ? log(x[0]) : 0, span = count > 1 ? log(x[count - 1]) - first : 0;
 
 	ek_html(h, "<svg class=\"curve\" viewBox=\"0 0 470 256\" role=\"img\"><title>%s</title>", title);
 	for (int tick = 0; tick <= 100; tick += 50) {
-		const int at = TOP + HEIGHT - HEIGHT * tick / 100;
+		const int at = ABOVE + HEIGHT - HEIGHT * tick / 100;
 
 		ek_html(h,
 		        "<path class=\"grid\" d=\"M%d %dh%d\"/><text class=\"note\" text-anchor=\"end\" x=\"%d\" "
 		        "y=\"%d\">%.1f</text>",
-		        LEFT, at, WIDTH, LEFT - 8, at + 4, tick / 100.0);
+		        FROM, at, WIDTH, FROM - 8, at + 4, tick / 100.0);
 	}
 	ek_html(h, "<path class=\"line\" d=\"");
 	for (size_t i = 0; i < count; i++)
 		ek_html(h, "%s%.1f %.1f", i == 0 ? "M" : "L",
-		        LEFT + WIDTH * (span > 0 ? (log(x[i]) - first) / span : 0.5),
-		        TOP + HEIGHT - HEIGHT * clamp(y[i]));
+		        FROM + WIDTH * (span > 0 ? (log(x[i]) - first) / span : 0.5),
+		        ABOVE + HEIGHT - HEIGHT * clamp(y[i]));
 	ek_html(h, "\"/>");
 	for (size_t i = 0; i < count; i++) {
-		const double at = LEFT + WIDTH * (span > 0 ? (log(x[i]) - first) / span : 0.5);
+		const double at = FROM + WIDTH * (span > 0 ? (log(x[i]) - first) / span : 0.5);
 		const int is_chosen = x[i] >= chosen && x[i] <= chosen;
 
 		ek_html(h, "<circle class=\"dot%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%d\"/>", is_chosen ? " chosen" : "", at,
-		        TOP + HEIGHT - HEIGHT * clamp(y[i]), is_chosen ? 6 : 3);
+		        ABOVE + HEIGHT - HEIGHT * clamp(y[i]), is_chosen ? 6 : 3);
 		if (is_chosen || count <= 12)
 			ek_html(h, "<text class=\"%s\" text-anchor=\"middle\" x=\"%.1f\" y=\"%d\">%s</text>",
-			        is_chosen ? "strong" : "note", at, TOP + HEIGHT + 20, ek_decimal(x[i], 0).s);
+			        is_chosen ? "strong" : "note", at, ABOVE + HEIGHT + 20, ek_decimal(x[i], 0).s);
 	}
-	ek_html(h, "<text class=\"note\" text-anchor=\"middle\" x=\"%d\" y=\"%d\">%s</text></svg>", LEFT + WIDTH / 2,
-	        TOP + HEIGHT + 44, x_label);
+	ek_html(h, "<text class=\"note\" text-anchor=\"middle\" x=\"%d\" y=\"%d\">%s</text></svg>", FROM + WIDTH / 2,
+	        ABOVE + HEIGHT + 44, x_label);
 }

@@ -1,6 +1,7 @@
 #include "tests/reports/fixture.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,9 +173,9 @@ static void write_audit(const struct made *m)
 		&b,
 		"], \"inertia\": 1234.5}, \"skew\": {\"gini\": {\"value\": %.9g, \"ci95\": [%.9g, %.9g]}, "
 		"\"normalised_entropy\": {\"value\": 0.91, \"ci95\": [0.9, 0.92]}, \"effective_clusters\": {\"d0\": "
-	        "%zu, "
+		"%zu, "
 		"\"d1\": {\"value\": 17.23, \"ci95\": [17.1, 17.4]}, \"d2\": 14.8, \"dinf\": 8.1}, "
-	        "\"imbalance_ratio\": "
+		"\"imbalance_ratio\": "
 		"18.2, \"cv\": 0.8, \"chi_square\": 5123.0, \"effect_size\": 0.8}, \"attributes\": {",
 		gini, gini - 0.01, gini + 0.01, k - 1));
 	attribute(&b, m, EK_HOSTILE_ATTRIBUTE, EK_HOSTILE_VALUE, VALUES);
@@ -209,7 +210,7 @@ static void write_clusters(const struct made *m)
 	save(m, "clusters/clusters.json", &b);
 	assert_ok(ek_buffer_text(
 		&b, "{\"seeds\": [{\"seed\": 1, \"ari\": 0.71, \"nmi\": 0.8}, {\"seed\": 2, \"ari\": 0.69, \"nmi\": "
-	            "0.79}], "
+		    "0.79}], "
 		    "\"pairwise\": {\"ari\": {\"mean\": 0.7, \"min\": 0.66}, \"nmi\": {\"mean\": 0.8, \"min\": 0.78}}, "
 		    "\"k_variants\": [{\"k\": 12, \"ari\": 0.5, \"nmi\": 0.7}], \"encoders\": [{\"encoder\": "
 		    "\"pixels\", \"ari\": 0.1, \"nmi\": 0.2}], \"verdict\": \"partly stable\", \"clusters\": ["));

@@ -60,9 +60,9 @@ static void the_lorenz_curve_passes_through_its_points(void **state)
 	assert_balanced(h.text.data);
 	curve = strstr(h.text.data, "class=\"gap\"");
 	assert_non_null(curve);
-	/* A square of 300 from (44, 16): the smallest quarter holds 10 %, half 25 %, three quarters 50 %. */
-	assert_close(number_after(curve, "L", 0), 44 + 75, 1e-3);
-	assert_non_null(strstr(curve, "L119.0 286.0L194.0 241.0L269.0 166.0L344.0 16.0z"));
+	/* A square of 300 from (50, 16): the smallest quarter holds 10 %, half 25 %, three quarters 50 %. */
+	assert_close(number_after(curve, "L", 0), 50 + 75, 1e-3);
+	assert_non_null(strstr(curve, "L125.0 286.0L200.0 241.0L275.0 166.0L350.0 16.0z"));
 	assert_non_null(strstr(h.text.data, "25\xe2\x80\xaf%"));
 	ek_html_release(&h);
 }

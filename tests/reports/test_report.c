@@ -1,0 +1,306 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/threads.h"
+#include "reports/html.h"
+#include "reports/report.h"
+#include "tests/reports/fixture.h"
+#include "tests/support/support.h"
+
+/* Make the report of a run and read it. */
+static void report_of(struct ek_buffer *page, const char *folder, const struct ek_report_options *options)
+{
+	struct ek_run *run = NULL;
+
+	assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
+	assert_ok(ek_report(run, options));
+	ek_run_close(run);
+	ek_buffer_clear(page);
+	assert_ok(ek_file_read(page, ek_join(folder, "report.html"), 1 << 26));
+}
+
+static size_t occurrences(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, what)) != NULL; text += strlen(what))
+		n++;
+	return n;
+}
+
+#define assert_shows(page, text) assert_true(occurrences((page).data, text) > 0)
+#define assert_lacks(page, text) assert_int_equal(occurrences((page).data, text), 0)
+
+static const struct ek_fixture small = { .k = 12, .images = 400, .side = 24, .noise = 10 };
+
+static void every_chapter_appears(void **state)
+{
+	static const char *const ids[] = { "finding",    "sizes",    "clusters",  "map",      "attributes",
+		                           "duplicates", "rejected", "certainty", "measures", "origin" };
+	struct ek_buffer page = { 0 };
+
+	(void)state;
+	report_of(&page, ek_fixture_make(&small), NULL);
+	for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+		char id[64], link[64];
+
+		(void)snprintf(id, sizeof id, "<section class=\"chapter\" id=\"%s\"", ids[i]);
+		(void)snprintf(link, sizeof link, "<a href=\"#%s\">", ids[i]);
+		assert_int_equal(occurrences(page.data, id), 1);
+		assert_shows(page, link);
+	}
+	assert_shows(page, "of 12 clusters hold");
+	assert_shows(page, "alt=\"folder/photo 0");
+	assert_int_equal(occurrences(page.data, "<article class=\"card"), 12);
+	assert_lacks(page, "nan");
+	ek_buffer_release(&page);
+}
+
+static void text_from_the_data_stays_text(void **state)
+{
+	struct ek_buffer page = { 0 };
+
+	(void)state;
+	report_of(&page, ek_fixture_make(&small), NULL);
+	/* The page's own script, and nothing else, starts with these letters. */
+	assert_int_equal(occurrences(page.data, "<script"), 1);
+	assert_int_equal(occurrences(page.data, "</style"), 1);
+	assert_lacks(page, "<img src=x");
+	assert_lacks(page, "\" onmouseover");
+	assert_lacks(page, "<b>bold");
+	assert_lacks(page, "<b>animals");
+	assert_lacks(page, "<t-SNE>");
+	assert_shows(page, "&lt;script&gt;alert(1)&lt;/script&gt;.jpg");
+	assert_shows(page, "&lt;/style&gt;&lt;script&gt;alert(2)");
+	assert_shows(page, "&quot; onmouseover=&quot;alert(3)");
+	assert_shows(page, "new\\x0aline &amp; &#39;quotes&#39;.jpg");
+	ek_buffer_release(&page);
+}
+
+/* 'sha256-…' of what stands between two marks of the page. */
+static void assert_hash_allowed(const char *page, const char *from, const char *to)
+{
+	const char *start = strstr(page, from) + strlen(from), *end = strstr(start, to);
+	uint8_t hash[EK_SHA256_SIZE];
+	struct ek_html want = { .rc = 0 };
+
+	assert_ok(ek_sha256(hash, start, (size_t)(end - start)));
+	ek_html(&want, "-src 'sha256-");
+	ek_html_base64(&want, hash, sizeof hash);
+	ek_html(&want, "'");
+	assert_int_equal(occurrences(page, want.text.data), 1);
+	ek_html_release(&want);
+}
+
+static void the_policy_forbids_all_but_the_page_itself(void **state)
+{
+	struct ek_buffer page = { 0 };
+
+	(void)state;
+	report_of(&page, ek_fixture_make(&small), NULL);
+	assert_shows(page,
+	             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; ");
+	assert_hash_allowed(page.data, "<style>", "</style>");
+	assert_hash_allowed(page.data, "<script>", "</script>");
+	assert_lacks(page, "unsafe");
+	assert_lacks(page, "http://");
+	assert_lacks(page, "https://");
+	assert_lacks(page, " style=\"");
+	assert_lacks(page, "src=\"/");
+	ek_buffer_release(&page);
+}
+
+static void same_files_same_bytes_for_any_threads(void **state)
+{
+	const char *folder = ek_fixture_make(&small);
+	struct ek_buffer one = { 0 }, many = { 0 };
+
+	(void)state;
+	ek_threads_set(1);
+	report_of(&one, folder, NULL);
+	ek_threads_set(16);
+	report_of(&many, folder, NULL);
+	ek_threads_set(0);
+	assert_int_equal(one.size, many.size);
+	assert_memory_equal(one.data, many.data, one.size);
+	ek_buffer_release(&one);
+	ek_buffer_release(&many);
+}
+
+static void times_appear_when_asked_for(void **state)
+{
+	const struct ek_report_options times = { .times = 1 };
+	const char *folder = ek_fixture_make(&small);
+	struct ek_buffer page = { 0 };
+
+	(void)state;
+	report_of(&page, folder, NULL);
+	assert_lacks(page, "12\xe2\x80\xafs<");
+	report_of(&page, folder, &times);
+	assert_shows(page, "12\xe2\x80\xafs<");
+	ek_buffer_release(&page);
+}
+
+static void a_thousand_clusters_fit_in_ten_megabytes(void **state)
+{
+	/* Pictures of noise, which hardly compress. */
+	const struct ek_fixture fixture = { .k = 1000, .images = 8000, .side = 64, .noise = 200 };
+	struct ek_buffer page = { 0 };
+
+	(void)state;
+	report_of(&page, ek_fixture_make(&fixture), NULL);
+	print_message("%zu bytes\n", page.size);
+	assert_true(page.size < 10000000);
+	assert_int_equal(occurrences(page.data, "<article class=\"card"), 1000);
+	assert_true(occurrences(page.data, "<img ") >= 2000);
+	ek_buffer_release(&page);
+}
+
+static void the_budget_is_kept(void **state)
+{
+	const struct ek_report_options generous = { .picture_bytes = 0 }, tight = { .picture_bytes = 60000 };
+	const char *folder = ek_fixture_make(&small);
+	struct ek_buffer page = { 0 };
+	size_t with_all;
+
+	(void)state;
+	report_of(&page, folder, &generous);
+	with_all = page.size;
+	report_of(&page, folder, &tight);
+	assert_true(page.size < with_all);
+	ek_buffer_release(&page);
+}
+
+static void embeddings_alone_have_no_pictures_and_say_so(void **state)
+{
+	const struct ek_fixture fixture = { .k = 12, .images = 400, .embeddings_only = 1 };
+	struct ek_buffer page = { 0 };
+
+	(void)state;
+	report_of(&page, ek_fixture_make(&fixture), NULL);
+	assert_lacks(page, "<img");
+	assert_lacks(page, "id=\"rejected\"");
+	assert_shows(page, "so there are no pictures");
+	ek_buffer_release(&page);
+}
+
+static void chapters_wait_for_their_files(void **state)
+{
+	const struct ek_fixture fixture = { .k = 12, .images = 400, .audit_only = 1 };
+	struct ek_buffer page = { 0 };
+
+	(void)state;
+	report_of(&page, ek_fixture_make(&fixture), NULL);
+	assert_shows(page, "id=\"sizes\"");
+	assert_lacks(page, "id=\"clusters\"");
+	assert_lacks(page, "id=\"map\"");
+	assert_lacks(page, "#cluster-");
+	ek_buffer_release(&page);
+}
+
+static void an_image_that_is_gone_leaves_a_frame(void **state)
+{
+	const char *folder = ek_fixture_make(&small);
+	struct ek_buffer page = { 0 };
+
+	(void)state;
+	assert_int_equal(truncate(ek_join(folder, "pictures.bin"), 1000), 0);
+	report_of(&page, folder, NULL);
+	assert_shows(page, "can no longer be read");
+	ek_buffer_release(&page);
+}
+
+static void damaged_files_are_named(void **state)
+{
+	static const struct {
+		const char *file, *content, *message;
+	} cases[] = {
+		{ "audit.json", "{\"clusters\": {\"sizes\": [1, -2]}}", "cluster 1 has no size" },
+		{ "audit.json", "{", "audit.json" },
+		{ "clusters/map.json", "{\"ids\": [99999999], \"x\": [0], \"y\": [0]}", "" },
+		{ "clusters/assignment.npy", "no array", "assignment.npy" },
+		{ "rejected.jsonl", "{\"file_name\": \"a\"}\nnot json\n", "rejected.jsonl" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *folder = ek_fixture_make(&small);
+		struct ek_run *run = NULL;
+
+		print_message("%s: %s\n", cases[i].file, cases[i].content);
+		ek_write_file(ek_join(folder, cases[i].file), cases[i].content, strlen(cases[i].content));
+		assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
+		assert_fails(ek_report(run, NULL), EK_EDATA, cases[i].message);
+		assert_false(ek_file_exists(ek_join(folder, "report.html")));
+		ek_run_close(run);
+	}
+}
+
+static void nothing_to_report_is_an_error(void **state)
+{
+	const char *folder = ek_fixture_make(&small);
+	struct ek_run *run = NULL;
+
+	(void)state;
+	assert_int_equal(unlink(ek_join(folder, "audit.json")), 0);
+	assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
+	assert_fails(ek_report(run, NULL), EK_EDATA, "audit.json");
+	ek_run_close(run);
+}
+
+/* Numbers of any kind where numbers are expected: a page, or an error, but no accident. */
+static void strange_documents_do_no_harm(void **state)
+{
+	static const char *const audits[] = {
+		"{}",
+		"[]",
+		"{\"clusters\": {\"sizes\": []}, \"skew\": 3, \"attributes\": []}",
+		"{\"clusters\": {\"sizes\": [0, 0]}, \"skew\": {\"gini\": null}}",
+		"{\"clusters\": {\"sizes\": [1, 2, 3], \"shares\": [null, {\"value\": \"x\", \"ci95\": [1]}, 5, 6, "
+		"7]}, "
+		"\"skew\": {\"gini\": {\"value\": 1e300, \"ci95\": [null, \"b\"]}, \"effective_clusters\": []}, "
+		"\"attributes\": "
+		"{\"a\": {\"values\": [1, null, \"x\"], \"counts\": [3], \"by_cluster\": [[1, 2, 3, 4, 5], \"row\", "
+		"[]], "
+		"\"tail_values\": [{}, 3, {\"ratio\": 1e400}, {\"ratio\": -1}]}, \"b\": null, \"c\": []}, \"method\": "
+		"1}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof audits / sizeof *audits; i++) {
+		const struct ek_fixture fixture = { .k = 3, .images = 40, .side = 8 };
+		const char *folder = ek_fixture_make(&fixture);
+		struct ek_run *run = NULL;
+
+		print_message("%s\n", audits[i]);
+		ek_write_file(ek_join(folder, "audit.json"), audits[i], strlen(audits[i]));
+		assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
+		(void)ek_report(run, NULL);
+		ek_run_close(run);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_chapter_appears),
+		cmocka_unit_test(text_from_the_data_stays_text),
+		cmocka_unit_test(the_policy_forbids_all_but_the_page_itself),
+		cmocka_unit_test(same_files_same_bytes_for_any_threads),
+		cmocka_unit_test(times_appear_when_asked_for),
+		cmocka_unit_test(a_thousand_clusters_fit_in_ten_megabytes),
+		cmocka_unit_test(the_budget_is_kept),
+		cmocka_unit_test(embeddings_alone_have_no_pictures_and_say_so),
+		cmocka_unit_test(chapters_wait_for_their_files),
+		cmocka_unit_test(an_image_that_is_gone_leaves_a_frame),
+		cmocka_unit_test(damaged_files_are_named),
+		cmocka_unit_test(nothing_to_report_is_an_error),
+		cmocka_unit_test(strange_documents_do_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
