@@ -226,17 +226,23 @@ static void damaged_files_are_named(void **state)
 		{ "rejected.jsonl", "{\"file_name\": \"a\"}\nnot json\n", "rejected.jsonl" },
 	};
 
+	const char *folder = ek_fixture_make(&small);
+
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		const char *folder = ek_fixture_make(&small);
+		const char *path = ek_join(folder, cases[i].file);
+		struct ek_buffer sound = { 0 };
 		struct ek_run *run = NULL;
 
 		print_message("%s: %s\n", cases[i].file, cases[i].content);
-		ek_write_file(ek_join(folder, cases[i].file), cases[i].content, strlen(cases[i].content));
+		assert_ok(ek_file_read(&sound, path, 1 << 24));
+		ek_write_file(path, cases[i].content, strlen(cases[i].content));
 		assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
 		assert_fails(ek_report(run, NULL), EK_EDATA, cases[i].message);
 		assert_false(ek_file_exists(ek_join(folder, "report.html")));
 		ek_run_close(run);
+		ek_write_file(path, sound.data, sound.size);
+		ek_buffer_release(&sound);
 	}
 }
 
@@ -270,10 +276,11 @@ static void strange_documents_do_no_harm(void **state)
 		"1}",
 	};
 
+	const struct ek_fixture fixture = { .k = 3, .images = 40, .side = 8 };
+	const char *folder = ek_fixture_make(&fixture);
+
 	(void)state;
 	for (size_t i = 0; i < sizeof audits / sizeof *audits; i++) {
-		const struct ek_fixture fixture = { .k = 3, .images = 40, .side = 8 };
-		const char *folder = ek_fixture_make(&fixture);
 		struct ek_run *run = NULL;
 
 		print_message("%s\n", audits[i]);
