@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jpeglib.h>
+
 #include "rebalance/base/file.h"
 #include "rebalance/io/image.h"
 
@@ -169,25 +171,66 @@ static void too_many_pixels_are_refused(void **state)
 	ek_buffer_release(&file);
 }
 
+/* A sequential JPEG of 16 × 16 pixels with one scan for each component. */
+static void make_separate_scans(unsigned char **bytes, unsigned long *size)
+{
+	static const jpeg_scan_info scans[] = { { 1, { 0 }, 0, 63, 0, 0 },
+		                                { 1, { 1 }, 0, 63, 0, 0 },
+		                                { 1, { 2 }, 0, 63, 0, 0 } };
+	struct jpeg_compress_struct j;
+	struct jpeg_error_mgr errors;
+	uint8_t row[16 * 3] = { 9, 99, 199 };
+
+	j.err = jpeg_std_error(&errors);
+	jpeg_create_compress(&j);
+	jpeg_mem_dest(&j, bytes, size);
+	j.image_width = j.image_height = 16;
+	j.input_components = 3;
+	j.in_color_space = JCS_RGB;
+	jpeg_set_defaults(&j);
+	j.scan_info = scans;
+	j.num_scans = 3;
+	jpeg_start_compress(&j, TRUE);
+	for (int y = 0; y < 16; y++)
+		(void)jpeg_write_scanlines(&j, (JSAMPROW[]){ row }, 1);
+	jpeg_finish_compress(&j);
+	jpeg_destroy_compress(&j);
+}
+
 /* A scan that says nothing new, again and again: small to send, long to read. */
 static void endless_scans_are_refused(void **state)
 {
-	struct ek_buffer file = { 0 }, bomb = { 0 };
+	struct ek_buffer bomb = { 0 };
+	unsigned char *file = NULL;
 	struct ek_image_info info;
-	size_t scan = 0, end;
+	struct ek_image image;
+	unsigned long size = 0;
+	size_t scan = 0;
 
 	(void)state;
-	read_golden(&file, "images/grey-progressive.jpg");
-	end = file.size - 2;
-	for (size_t i = 0; i + 1 < file.size; i++)
-		if ((uint8_t)file.data[i] == 0xff && (uint8_t)file.data[i + 1] == 0xda)
+	make_separate_scans(&file, &size);
+	assert_ok(ek_image_check(&info, file, size, MANY));
+	for (size_t i = 0; i + 1 < size; i++)
+		if (file[i] == 0xff && file[i + 1] == 0xda)
 			scan = i;
-	assert_ok(ek_buffer_append(&bomb, file.data, end));
-	for (int i = 0; i < 600; i++)
-		assert_ok(ek_buffer_append(&bomb, file.data + scan, end - scan));
+	assert_ok(ek_buffer_append(&bomb, file, size - 2));
+	for (int scans = 3; scans < 501; scans++) {
+		if (scans == 500) {
+			struct ek_buffer most = { 0 };
+
+			assert_ok(ek_buffer_append(&most, bomb.data, bomb.size));
+			assert_ok(ek_buffer_append(&most, "\xff\xd9", 2));
+			assert_ok(ek_image_check(&info, most.data, most.size, MANY));
+			/* 500 × 256 pixels, of which 64 × 1999 may be read */
+			assert_fails(ek_image_check(&info, most.data, most.size, 1999), EK_EDATA, "scans");
+			ek_buffer_release(&most);
+		}
+		assert_ok(ek_buffer_append(&bomb, file + scan, size - 2 - scan));
+	}
 	assert_ok(ek_buffer_append(&bomb, "\xff\xd9", 2));
-	assert_int_equal(ek_image_check(&info, bomb.data, bomb.size, MANY), EK_EDATA);
-	ek_buffer_release(&file);
+	assert_fails(ek_image_check(&info, bomb.data, bomb.size, MANY), EK_EDATA, "more than 500 scans");
+	assert_fails(ek_image_decode(&image, bomb.data, bomb.size, MANY, 0), EK_EDATA, "more than 500 scans");
+	free(file);
 	ek_buffer_release(&bomb);
 }
 
