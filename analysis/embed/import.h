@@ -35,9 +35,10 @@ void ek_import_free(struct ek_import *i);
 /* The step as run.json knows it ("embed"), with the source's path, size and time among its options; belongs to `i`. */
 const struct ek_step *ek_import_step(const struct ek_import *i);
 
-/* Check and convert every row, on all threads; memory does not grow with the file, the bytes do not depend on the
- * threads, and after a kill the same call goes on. The run must be open for writing.
- * EK_EDATA naming the first row that cannot be used, EK_EIO, EK_ENOMEM, EK_EINTERRUPTED. */
+/* Check and convert every row, on all threads. What is allocated does not grow with the file; its map may become
+ * resident, and goes when memory is short. The bytes do not depend on the threads, and after a kill the same call goes
+ * on. The run must be open for writing. EK_EDATA naming the first row that cannot be used, EK_EIO, EK_ENOMEM,
+ * EK_EINTERRUPTED. */
 int ek_import_run(struct ek_import *i, const struct ek_run *run);
 
 #endif
