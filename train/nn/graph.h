@@ -18,9 +18,10 @@
  * Arrays given to layers (weights, biases, statistics) are float32, belong to the caller and must live
  * until ek_nn_graph_finish returns; the graph keeps its own packed copies.
  *
- * Every operator runs on the calling thread alone, so an image's features are the same bytes for any number
- * of threads and any other images in the batch. They may differ in the last bits between processors,
- * versions of oneDNN, and graphs of different batch sizes.
+ * Every operator runs on the calling thread alone, so an image's features are the same bytes for any number of
+ * threads and whatever the other images of its batch are, at a given place in the batch. They may differ in the
+ * last bits between places in the batch, batch sizes, processors and versions of oneDNN: cut a data set into
+ * batches by index, not by what is ready.
  */
 #ifndef EK_NN_GRAPH_H
 #define EK_NN_GRAPH_H

@@ -40,8 +40,9 @@ int ref_is_whole(const float *x, size_t count);
 double ref_bound(const float *x, size_t count, const float *w, size_t outputs, size_t per_output);
 
 /*
- * Finish `g` (batch 2) with `value` as its output and run it on 2 images, then on the second image alone, which
- * must give the same bytes; returns the [2, output_size] results (to be freed). Frees g. Fails the test on errors.
+ * Finish `g` (batch 2) with `value` as its output and run it on 2 images; returns the [2, output_size] results (to
+ * be freed). Also runs the second image beside another first one, and the first image alone: their results must
+ * be the same bytes. Frees g. Fails the test on errors.
  */
 float *ref_run(struct ek_nn_graph *g, int value, const float *input, size_t input_size);
 
