@@ -14,6 +14,7 @@
 #include "rebalance/base/json.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
+#include "rebalance/io/images.h"
 #include "rebalance/io/npy.h"
 
 enum { PIECE_BYTES = 1 << 22, MOST_PIECES = 16, SYNC_SECONDS = 2 };
@@ -182,24 +183,14 @@ out:
 	return rc;
 }
 
-/* The number of images of the run's scan; UINT64_MAX without one. */
-static int count_images(uint64_t *count, const struct ek_run *run)
-{
-	const cJSON *scan = ek_run_recorded(run, "scan");
-
-	*count = UINT64_MAX;
-	return scan == NULL ? 0
-	                    : ek_json_get_u64(count, cJSON_GetObjectItemCaseSensitive(scan, "counts"), "images",
-	                                      ek_run_path(run));
-}
-
 static int check_source(struct ek_import *i, const struct ek_run *run)
 {
 	const struct ek_npy *s = &i->source;
+	const int scanned = ek_run_recorded(run, "scan") != NULL;
 	uint64_t images = 0;
-	int rc = count_images(&images, run);
+	int rc;
 
-	if (rc < 0)
+	if (scanned && (rc = ek_images_count(&images, run)) < 0)
 		return rc;
 	if (s->dimensions != 2 || !ek_dtype_is_float(s->type))
 		return ek_fail(EK_EDATA, "%s: %s of %d dimensions, expected floating-point rows of embeddings, [n, d]",
@@ -207,13 +198,13 @@ static int check_source(struct ek_import *i, const struct ek_run *run)
 	if (s->shape[0] == 0 || s->shape[1] == 0 || s->shape[1] > EK_IMPORT_MAX_DIMENSIONS)
 		return ek_fail(EK_EDATA, "%s: %" PRIu64 " rows of %" PRIu64 " dimensions, expected some, of 1 to %d",
 		               i->path, s->shape[0], s->shape[1], EK_IMPORT_MAX_DIMENSIONS);
-	if (images != UINT64_MAX && s->shape[0] != images)
+	if (scanned && s->shape[0] != images)
 		return ek_fail(EK_EDATA, "%s: %" PRIu64 " rows, but the run has %" PRIu64 " images", i->path,
 		               s->shape[0], images);
 	i->images = s->shape[0];
 	i->dimensions = s->shape[1];
 	i->type = s->type == EK_F16 ? EK_F16 : EK_F32;
-	i->inputs[0] = images != UINT64_MAX ? "images.jsonl" : NULL;
+	i->inputs[0] = scanned ? "images.jsonl" : NULL;
 	return 0;
 }
 
