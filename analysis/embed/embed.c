@@ -163,14 +163,14 @@ const struct ek_step *ek_embed_step(const struct ek_embed *e)
 	return &e->step;
 }
 
-static int add_floats(cJSON *parent, const char *name, const float values[3])
+static int add_numbers(cJSON *parent, const char *name, const double values[3])
 {
 	cJSON *list;
 	int rc;
 
 	EK_TRY(ek_json_add_array(&list, parent, name));
 	for (int c = 0; c < 3; c++)
-		EK_TRY(ek_json_add_double(list, NULL, (double)values[c]));
+		EK_TRY(ek_json_add_double(list, NULL, values[c]));
 out:
 	return rc;
 }
@@ -187,8 +187,8 @@ static int add_preprocessing(cJSON *parent, const struct ek_preprocessing *p)
 	EK_TRY(ek_json_add_string(o, "crop", p->crop == EK_CROP_CENTRE ? "centre" : "none"));
 	EK_TRY(ek_format(&interpolation, "%s%s", ek_filter_name(p->filter), how));
 	EK_TRY(ek_json_add_string(o, "interpolation", interpolation));
-	EK_TRY(add_floats(o, "mean", p->mean));
-	EK_TRY(add_floats(o, "deviation", p->deviation));
+	EK_TRY(add_numbers(o, "mean", p->mean));
+	EK_TRY(add_numbers(o, "deviation", p->deviation));
 out:
 	free(interpolation);
 	return rc;

@@ -5,8 +5,8 @@
 
 #include "rebalance/base/error.h"
 
-#define IMAGENET .mean = { 0.485f, 0.456f, 0.406f }, .deviation = { 0.229f, 0.224f, 0.225f }
-#define OPENAI .mean = { 0.48145466f, 0.4578275f, 0.40821073f }, .deviation = { 0.26862954f, 0.26130258f, 0.27577711f }
+#define IMAGENET .mean = { 0.485, 0.456, 0.406 }, .deviation = { 0.229, 0.224, 0.225 }
+#define OPENAI .mean = { 0.48145466, 0.4578275, 0.40821073 }, .deviation = { 0.26862954, 0.26130258, 0.27577711 }
 #define CLIP(name_, summary_, dimensions_, step_)                                                                      \
 	{                                                                                                              \
 		.name = (name_), .summary = (summary_), .family = EK_FAMILY_VIT, .dimensions = (dimensions_),          \
@@ -32,8 +32,8 @@ const struct ek_encoder ek_encoders[] = {
 	  .resize = { 8, 7 },
 	  .crop = EK_CROP_CENTRE,
 	  .filter = EK_FILTER_BICUBIC,
-	  .mean = { 127.0f / 255, 127.0f / 255, 127.0f / 255 },
-	  .deviation = { 128.0f / 255, 128.0f / 255, 128.0f / 255 },
+	  .mean = { 127.0 / 255, 127.0 / 255, 127.0 / 255 },
+	  .deviation = { 128.0 / 255, 128.0 / 255, 128.0 / 255 },
 	  .adapts = 1,
 	  .needs_weights = 1 },
 	CLIP("clip-vit-b32", "CLIP ViT-B/32 image features, the paper's choice for faces", 512, 32),
@@ -55,8 +55,8 @@ const struct ek_encoder ek_encoders[] = {
 	  .crop = EK_CROP_NONE,
 	  .interpolation = EK_INTERPOLATION_TORCH,
 	  .filter = EK_FILTER_BILINEAR,
-	  .mean = { 0.5f, 0.5f, 0.5f },
-	  .deviation = { 0.5f, 0.5f, 0.5f },
+	  .mean = { 0.5, 0.5, 0.5 },
+	  .deviation = { 0.5, 0.5, 0.5 },
 	  .needs_weights = 1 },
 	{ .name = "pixels",
 	  .summary = "the picture itself, for tiny images and tests",

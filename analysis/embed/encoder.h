@@ -42,8 +42,8 @@ struct ek_encoder {
 	enum ek_crop crop;
 	enum ek_interpolation interpolation;
 	enum ek_filter filter;
-	float mean[3], deviation[3]; /* of RGB in 0 … 1: the network sees (x - mean) / deviation */
-	int adapts;                  /* 1: small images choose a smaller side (ek_encoder_input_side) */
+	double mean[3], deviation[3]; /* of RGB in 0 … 1: the network sees (x - mean) / deviation */
+	int adapts;                   /* 1: small images choose a smaller side (ek_encoder_input_side) */
 	int needs_weights;
 };
 
@@ -60,7 +60,7 @@ struct ek_preprocessing {
 	enum ek_crop crop;
 	enum ek_interpolation interpolation;
 	enum ek_filter filter;
-	float mean[3], deviation[3];
+	double mean[3], deviation[3];
 };
 
 /*

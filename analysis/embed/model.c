@@ -23,8 +23,8 @@ static int add_image(struct ek_model *m, const struct ek_preprocessing *p)
 	const int bytes = p->interpolation == EK_INTERPOLATION_PILLOW;
 
 	for (int c = 0; c < 3; c++) {
-		m->scale[c] = 1 / (255 * p->deviation[c]);
-		m->shift[c] = -p->mean[c] / p->deviation[c];
+		m->scale[c] = (float)(1 / (255 * p->deviation[c]));
+		m->shift[c] = (float)(-p->mean[c] / p->deviation[c]);
 	}
 	return ek_nn_image(m->graph,
 	                   &(struct ek_nn_image){ .channels = 3,

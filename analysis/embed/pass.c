@@ -233,6 +233,17 @@ out:
 	return rc;
 }
 
+/* After a failure: what was appended is there next time. The first message stays. */
+static void keep_rows(struct ek_npy_writer *writer, int rc)
+{
+	char *message = NULL;
+
+	(void)ek_copy_string(&message, ek_error_message());
+	(void)ek_npy_writer_sync(writer);
+	(void)ek_fail(rc, "%s", message != NULL ? message : "no memory");
+	free(message);
+}
+
 int ek_pass_run(const struct ek_pass *pass, struct ek_npy_writer *writer, uint64_t rows_done)
 {
 	const uint64_t batches = (pass->images + (uint64_t)pass->batch - 1) / (uint64_t)pass->batch;
@@ -249,7 +260,8 @@ int ek_pass_run(const struct ek_pass *pass, struct ek_npy_writer *writer, uint64
 	ek_progress_begin("embedding", "images", pass->images);
 	ek_progress_add(rows_done);
 	EK_TRY(prepare(&k, rows_done));
-	EK_TRY(ek_parallel(batches - k.next, embed_batch, &k));
+	if ((rc = ek_parallel(batches - k.next, embed_batch, &k)) < 0)
+		keep_rows(writer, rc);
 out:
 	ek_progress_end();
 	for (int i = 0; k.workers != NULL && i < k.threads; i++)

@@ -84,7 +84,8 @@ static void resize_torch(float *out, const struct ek_image *image, const struct 
 					h.weight[0] * (float)below[left + c] + h.weight[1] * (float)below[right + c];
 				const float value = (v.weight[0] * top + v.weight[1] * bottom) / 255;
 
-				out[c * plane + (size_t)y * side + x] = (value - p->mean[c]) / p->deviation[c];
+				out[c * plane + (size_t)y * side + x] =
+					(value - (float)p->mean[c]) / (float)p->deviation[c];
 			}
 		}
 	}

@@ -41,7 +41,7 @@ static double value_at(const void *out, const struct ek_preprocessing *p, size_t
 
 	if (p->interpolation == EK_INTERPOLATION_PILLOW)
 		return ((const uint8_t *)out)[(y * side + x) * 3 + c];
-	return ((double)normalised[(c * side + y) * side + x] * (double)p->deviation[c] + (double)p->mean[c]) * 255;
+	return ((double)normalised[(c * side + y) * side + x] * p->deviation[c] + p->mean[c]) * 255;
 }
 
 static double largest_difference(const void *out, const struct ek_preprocessing *p, const uint8_t *want, size_t rows,

@@ -1,0 +1,321 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pthread.h>
+
+#include "analysis/embed/embed.h"
+#include "analysis/embed/preprocess.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/threads.h"
+#include "rebalance/io/image.h"
+#include "rebalance/io/scan.h"
+#include "tests/analysis/embed/random_weights.h"
+#include "tests/support/support.h"
+
+enum { IMAGES = 37, CHILD_DONE = 10, CHILD_INTERRUPTED = 11 };
+
+/* A picture as its number says: sizes differ, and every third is wide. */
+static void make_image(struct ek_image *image, int i)
+{
+	image->height = (uint32_t)(40 + i % 5 * 9);
+	image->width = i % 3 == 0 ? 2 * image->height : image->height;
+	assert_ok(ek_alloc(&image->pixels, (size_t)image->width * image->height, 3));
+	ek_random_image(image->pixels, i, (int)image->width, (int)image->height);
+}
+
+/* Write a folder of images and scan it. `*folder`: the images' place. */
+static struct ek_run *scanned(const char **folder)
+{
+	struct ek_scan_options o = EK_SCAN_OPTIONS_INIT;
+	struct ek_run *run = NULL;
+
+	*folder = ek_scratch();
+	for (int i = 0; i < IMAGES; i++) {
+		struct ek_image image = { 0 };
+		struct ek_buffer png = { 0 };
+		char name[32];
+
+		make_image(&image, i);
+		assert_ok(ek_image_encode_png(&png, &image));
+		(void)snprintf(name, sizeof name, "image %02d.png", i);
+		ek_write_file(ek_join(*folder, name), png.data, png.size);
+		ek_buffer_release(&png);
+		ek_image_release(&image);
+	}
+	o.datasets = folder;
+	o.dataset_count = 1;
+	assert_ok(ek_run_open(&run, ek_scratch(), EK_RUN_CREATE));
+	assert_ok(ek_scan(run, &o));
+	return run;
+}
+
+static int embed(struct ek_run *run, const struct ek_embed_options *o, int threads)
+{
+	struct ek_embed *e = NULL;
+	int rc;
+
+	ek_threads_set(threads);
+	EK_TRY(ek_embed_prepare(&e, run, o));
+	EK_TRY(ek_embed_run(e, run));
+out:
+	ek_embed_free(e);
+	ek_threads_set(0);
+	return rc;
+}
+
+static struct ek_buffer contents(const struct ek_run *run, const char *name)
+{
+	struct ek_buffer b = { 0 };
+
+	assert_ok(ek_file_read(&b, ek_join(ek_run_path(run), name), 1 << 26));
+	return b;
+}
+
+static void assert_same(const struct ek_buffer *a, const struct ek_buffer *b)
+{
+	assert_int_equal(a->size, b->size);
+	assert_memory_equal(a->data, b->data, a->size);
+}
+
+static const char *weights_of(const char *encoder)
+{
+	cJSON *golden = ek_golden("encoders");
+	const char *path = ek_join(ek_scratch(), "model.safetensors");
+	static char kept[256];
+
+	assert_ok(ek_random_weights_write(
+		path, cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(golden, "networks"), encoder)));
+	cJSON_Delete(golden);
+	(void)snprintf(kept, sizeof kept, "%s", path);
+	return kept;
+}
+
+static void rows_are_the_images_in_order(void **state)
+{
+	const struct ek_embed_options o = { .encoder = "pixels", .input_size = 8, .storage = EK_F32 };
+	const uint64_t shape[2] = { IMAGES, 3 * 8 * 8 };
+	const char *folder;
+	struct ek_run *run = scanned(&folder);
+	const struct ek_encoder *pixels;
+	struct ek_preprocessing p;
+	struct ek_npy npy;
+
+	(void)state;
+	assert_ok(embed(run, &o, 3));
+	assert_ok(ek_npy_open_as(&npy, ek_join(ek_run_path(run), "embeddings.npy"), EK_F32, 2, shape));
+	assert_ok(ek_encoder_find(&pixels, "pixels"));
+	assert_ok(ek_encoder_preprocessing(&p, pixels, 8, 0));
+	for (int i = 0; i < IMAGES; i++) {
+		struct ek_image image = { 0 };
+		uint8_t small[3 * 8 * 8];
+
+		make_image(&image, i);
+		assert_ok(ek_preprocess(small, &image, &p));
+		for (size_t j = 0; j < sizeof small; j++)
+			assert_close(((const float *)npy.data)[(size_t)i * sizeof small + j], small[j] / 255.0, 1e-7);
+		ek_image_release(&image);
+	}
+	ek_npy_close(&npy);
+	ek_run_close(run);
+}
+
+static void bytes_are_the_same_for_any_number_of_threads(void **state)
+{
+	struct ek_embed_options o = { .encoder = "efficientnet-lite0", .input_size = 64, .storage = EK_F32 };
+	const char *folder;
+	struct ek_run *run = scanned(&folder);
+	struct ek_buffer one, many;
+
+	(void)state;
+	o.weights = weights_of("efficientnet-lite0");
+	assert_ok(embed(run, &o, 1));
+	one = contents(run, "embeddings.npy");
+	for (int threads = 2; threads <= 16; threads *= 2) {
+		assert_ok(embed(run, &o, threads));
+		many = contents(run, "embeddings.npy");
+		assert_same(&many, &one);
+		ek_buffer_release(&many);
+	}
+	ek_buffer_release(&one);
+	ek_run_close(run);
+}
+
+static void embeddings_json_says_how_they_were_made(void **state)
+{
+	struct ek_embed_options o = { .precision = EK_NN_F32, .storage = EK_F16 };
+	const char *folder;
+	struct ek_run *run = scanned(&folder);
+	struct ek_npy npy;
+	cJSON *json = NULL, *preprocessing;
+	char *text;
+
+	(void)state;
+	o.weights = weights_of("efficientnet-lite0");
+	assert_ok(embed(run, &o, 2));
+	assert_ok(ek_json_load(&json, ek_join(ek_run_path(run), "embeddings.json")));
+	cJSON_DeleteItemFromObject(cJSON_GetObjectItem(json, "weights"), "sha256");
+	preprocessing = cJSON_GetObjectItem(json, "preprocessing");
+	assert_close(cJSON_GetArrayItem(cJSON_GetObjectItem(preprocessing, "mean"), 2)->valuedouble, 127.0 / 255,
+	             1e-15);
+	assert_close(cJSON_GetArrayItem(cJSON_GetObjectItem(preprocessing, "deviation"), 0)->valuedouble, 128.0 / 255,
+	             1e-15);
+	cJSON_DeleteItemFromObject(preprocessing, "mean");
+	cJSON_DeleteItemFromObject(preprocessing, "deviation");
+	text = cJSON_PrintUnformatted(json);
+	/* Median shorter side 58: four times that is beyond the encoder's own 224. */
+	assert_string_equal(text, "{\"encoder\":\"efficientnet-lite0\",\"weights\":{\"file\":\"model.safetensors\"},"
+	                          "\"input_size\":224,\"precision\":\"float32\",\"preprocessing\":{\"resize\":224,"
+	                          "\"crop\":\"centre\",\"interpolation\":\"bicubic\"},"
+	                          "\"dimensions\":1280,\"images\":37,\"dtype\":\"float16\",\"normalised\":false}");
+	assert_ok(ek_npy_open(&npy, ek_join(ek_run_path(run), "embeddings.npy")));
+	assert_int_equal(npy.type, EK_F16);
+	assert_int_equal(npy.shape[1], 1280);
+	ek_npy_close(&npy);
+	cJSON_free(text);
+	cJSON_Delete(json);
+	ek_run_close(run);
+}
+
+static void *interrupt_soon(void *milliseconds)
+{
+	(void)usleep(1000 * *(const unsigned *)milliseconds);
+	ek_interrupt();
+	return NULL;
+}
+
+/* In a child, whose wish to stop dies with it. Returns CHILD_DONE or CHILD_INTERRUPTED. */
+static int embed_interrupted_after(unsigned milliseconds, struct ek_run *run, const struct ek_embed_options *o)
+{
+	const pid_t child = fork();
+	pthread_t thread;
+	int status, rc;
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		if (pthread_create(&thread, NULL, interrupt_soon, &milliseconds) != 0)
+			_exit(1);
+		rc = embed(run, o, 2);
+		_exit(rc == 0 ? CHILD_DONE : rc == EK_EINTERRUPTED ? CHILD_INTERRUPTED : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static uint64_t rows_kept(const struct ek_run *run)
+{
+	const char *path = ek_join(ek_run_path(run), "embeddings.npy.partial.key");
+	struct ek_buffer key = { 0 };
+	uint64_t rows;
+
+	if (!ek_file_exists(path))
+		return 0;
+	assert_ok(ek_file_read(&key, path, 1 << 10));
+	rows = strtoull(key.data, NULL, 10);
+	ek_buffer_release(&key);
+	return rows;
+}
+
+static void an_interrupted_pass_goes_on_to_the_same_bytes(void **state)
+{
+	struct ek_embed_options o = { .encoder = "efficientnet-lite0", .input_size = 224, .storage = EK_F32 };
+	const char *folder;
+	struct ek_run *run = scanned(&folder);
+	struct ek_buffer undisturbed, resumed;
+	unsigned wait = 50;
+	int went_on = 0;
+
+	(void)state;
+	o.weights = weights_of("efficientnet-lite0");
+	assert_ok(embed(run, &o, 2));
+	undisturbed = contents(run, "embeddings.npy");
+	/* Longer and longer, until one pass came to some rows and not to all. */
+	for (; !went_on && wait < 60000; wait += wait / 4) {
+		const int status = embed_interrupted_after(wait, run, &o);
+
+		assert_true(status == CHILD_DONE || status == CHILD_INTERRUPTED);
+		went_on = status == CHILD_INTERRUPTED && rows_kept(run) > 0 && rows_kept(run) < IMAGES;
+	}
+	assert_true(went_on);
+	assert_ok(embed(run, &o, 1));
+	resumed = contents(run, "embeddings.npy");
+	assert_same(&resumed, &undisturbed);
+	assert_false(ek_file_exists(ek_join(ek_run_path(run), "embeddings.npy.partial")));
+	ek_buffer_release(&undisturbed);
+	ek_buffer_release(&resumed);
+	ek_run_close(run);
+}
+
+static void a_changed_image_is_named(void **state)
+{
+	const struct ek_embed_options o = { .encoder = "pixels", .storage = EK_F32 };
+	const char *folder;
+	struct ek_run *run = scanned(&folder);
+	struct ek_buffer png = { 0 };
+
+	(void)state;
+	assert_ok(ek_file_read(&png, ek_join(folder, "image 20.png"), 1 << 20));
+	memset(png.data + png.size / 2, 0, png.size / 4);
+	ek_write_file(ek_join(folder, "image 20.png"), png.data, png.size);
+	assert_fails(embed(run, &o, 4), EK_EDATA, "image 20.png");
+	assert_false(ek_file_exists(ek_join(ek_run_path(run), "embeddings.npy")));
+	assert_int_equal(remove(ek_join(folder, "image 20.png")), 0);
+	assert_true(embed(run, &o, 4) < 0);
+	assert_non_null(strstr(ek_error_message(), "image 20.png"));
+	ek_buffer_release(&png);
+	ek_run_close(run);
+}
+
+static void a_run_stays_current_without_its_weights(void **state)
+{
+	struct ek_embed_options o = EK_EMBED_OPTIONS_DEFAULT;
+	const char *folder, *empty = ek_scratch(), *reason;
+	struct ek_run *run = scanned(&folder);
+	struct ek_embed *e = NULL;
+	int current = 0;
+
+	(void)state;
+	assert_int_equal(setenv("XDG_CACHE_HOME", empty, 1), 0);
+	assert_int_equal(setenv("HF_HOME", empty, 1), 0);
+	assert_fails(ek_embed_prepare(&e, run, &o), EK_EDATA, "efficientnet-lite0-57934424.pth");
+	assert_null(e);
+
+	o.weights = weights_of("efficientnet-lite0");
+	o.input_size = 64;
+	assert_ok(ek_embed_prepare(&e, run, &o));
+	assert_ok(ek_embed_run(e, run));
+	assert_ok(ek_run_record(run, ek_embed_step(e), 0, 1, NULL));
+	ek_embed_free(e);
+
+	o.weights = NULL;
+	assert_ok(ek_embed_prepare(&e, run, &o));
+	assert_ok(ek_run_is_current(&current, &reason, run, ek_embed_step(e)));
+	assert_int_equal(current, 1);
+	assert_fails(ek_embed_run(e, run), EK_EDATA, "efficientnet-lite0-57934424.pth");
+	ek_embed_free(e);
+
+	o.input_size = 96;
+	assert_ok(ek_embed_prepare(&e, run, &o));
+	assert_ok(ek_run_is_current(&current, &reason, run, ek_embed_step(e)));
+	assert_int_equal(current, 0);
+	ek_embed_free(e);
+	ek_run_close(run);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rows_are_the_images_in_order),
+		cmocka_unit_test(bytes_are_the_same_for_any_number_of_threads),
+		cmocka_unit_test(embeddings_json_says_how_they_were_made),
+		cmocka_unit_test(an_interrupted_pass_goes_on_to_the_same_bytes),
+		cmocka_unit_test(a_changed_image_is_named),
+		cmocka_unit_test(a_run_stays_current_without_its_weights),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
