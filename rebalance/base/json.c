@@ -195,6 +195,16 @@ size_t ek_utf8_valid_prefix(const char *bytes, size_t size)
 	return at;
 }
 
+/* The length of the run of ASCII that stands for itself. */
+static size_t plain_run(const char *bytes, size_t size)
+{
+	size_t at = 0;
+
+	while (at < size && bytes[at] >= 0x20 && bytes[at] < 0x7f && bytes[at] != '"' && bytes[at] != '\\')
+		at++;
+	return at;
+}
+
 int ek_json_append_string(struct ek_buffer *b, const char *bytes, size_t size)
 {
 	int rc;
@@ -202,10 +212,13 @@ int ek_json_append_string(struct ek_buffer *b, const char *bytes, size_t size)
 	EK_TRY(ek_buffer_reserve(b, size + 2));
 	EK_TRY(ek_buffer_append(b, "\"", 1));
 	for (size_t at = 0; at < size;) {
+		const size_t run = plain_run(bytes + at, size - at);
 		const unsigned char c = (unsigned char)bytes[at];
-		const size_t length = utf8_length((const unsigned char *)bytes + at, size - at);
+		const size_t length = run > 0 ? run : utf8_length((const unsigned char *)bytes + at, size - at);
 
-		if (length == 0)
+		if (run > 0)
+			EK_TRY(ek_buffer_append(b, bytes + at, run));
+		else if (length == 0)
 			EK_TRY(ek_buffer_text(b, replacement));
 		else if (c == '"' || c == '\\')
 			EK_TRY(ek_buffer_printf(b, "\\%c", c));

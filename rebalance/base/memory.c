@@ -126,18 +126,23 @@ int ek_buffer_text(struct ek_buffer *b, const char *text)
 
 int ek_buffer_printf(struct ek_buffer *b, const char *format, ...)
 {
+	const size_t room = b->data != NULL ? b->capacity - b->size : 0;
 	va_list args, again;
-	int size, rc;
+	int size, rc = 0;
 
 	va_start(args, format);
 	va_copy(again, args);
-	size = vsnprintf(NULL, 0, format, args);
+	/* Mostly it fits; if not, it is printed a second time. */
+	size = vsnprintf(room > 0 ? b->data + b->size : NULL, room, format, args);
 	va_end(args);
-	rc = size < 0 ? ek_fail(EK_EUSAGE, "cannot format \"%s\"", format) : ek_buffer_reserve(b, (size_t)size);
-	if (rc == 0) {
+	if (size < 0)
+		rc = ek_fail(EK_EUSAGE, "cannot format \"%s\"", format);
+	else if ((size_t)size >= room && (rc = ek_buffer_reserve(b, (size_t)size)) == 0)
 		(void)vsnprintf(b->data + b->size, (size_t)size + 1, format, again);
+	if (rc == 0)
 		b->size += (size_t)size;
-	}
+	else if (room > 0)
+		b->data[b->size] = 0;
 	va_end(again);
 	return rc;
 }
