@@ -1,0 +1,49 @@
+/*
+ * The step "duplicates": near-duplicate images by the cosine of their embeddings (near.h), written to
+ * RUN/clusters/duplicates.json, duplicate_similarity.npy and duplicate_partner.npy (docs/files.md).
+ */
+#ifndef EK_CLUSTER_DUPLICATES_H
+#define EK_CLUSTER_DUPLICATES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rebalance/io/run.h"
+
+enum ek_duplicates_scope {
+	EK_DUPLICATES_AUTO,   /* all images up to 100,000, else within clusters */
+	EK_DUPLICATES_ALL,    /* every pair of images */
+	EK_DUPLICATES_WITHIN, /* pairs in one cluster only, as SemDeDup does */
+};
+extern const char *const ek_duplicates_scope_names[]; /* "auto", "all", "within" */
+
+/* Which image of a pair counts as the earlier one, that is, stays. */
+enum ek_duplicates_order {
+	EK_DUPLICATES_BY_ID,
+	EK_DUPLICATES_HARD, /* furthest from its centroid first, as SemDeDup keeps hard ones */
+	EK_DUPLICATES_EASY  /* nearest to its centroid first */
+};
+extern const char *const ek_duplicates_order_names[]; /* "id", "hard", "easy" */
+
+struct ek_duplicates_options {
+	const double *eps; /* [eps_count] cosine above 1 - eps is a near-duplicate; NULL: 0.001, 0.003, 0.01, 0.03 */
+	size_t eps_count;
+	enum ek_duplicates_scope scope;
+	enum ek_duplicates_order order;
+};
+#define EK_DUPLICATES_OPTIONS_DEFAULT                                                                                  \
+	{                                                                                                              \
+		.eps = NULL                                                                                            \
+	}
+
+enum { EK_DUPLICATES_VERSION = 1 };
+extern const char *const ek_duplicates_inputs[], *const ek_duplicates_outputs[]; /* for ek_step */
+/* `*out` = the options that change the result, as ek_step wants them; cJSON_Delete it. */
+int ek_duplicates_options_json(cJSON **out, const struct ek_duplicates_options *options);
+
+/* Find and write them. The run must be open for writing and clustered. Records nothing in run.json. The same bytes for
+ * any number of threads. EK_EDATA (files missing or of different images), EK_EUSAGE (eps), EK_EIO, EK_ENOMEM,
+ * EK_EINTERRUPTED. */
+int ek_duplicates(struct ek_run *run, const struct ek_duplicates_options *options);
+
+#endif

@@ -1,0 +1,339 @@
+#include "analysis/cluster/near.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/cluster/pieces.h"
+#include "analysis/cluster/vector.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "train/nn/matmul.h"
+
+enum { TILE = 128, COLUMNS = 1024 };
+
+struct worker {
+	float *rows;     /* [TILE, d] */
+	float *products; /* [TILE, COLUMNS] */
+	void *matmul;
+	uint64_t pairs[EK_NEAR_MOST_EPS];
+};
+
+struct search {
+	struct ek_near *out;
+	const struct ek_rows *rows;
+	const uint32_t *order;
+	size_t d;
+	double *best;   /* [n] exact cosine to the partner, by row */
+	uint32_t *kept; /* [n] bit e: greedy keeps the row at eps e */
+	double least;   /* 1 - largest eps */
+	double doubt;   /* what a product may be off */
+	double work;    /* of a block */
+	struct ek_nn_matmul *plan;
+	struct worker *workers;
+	int worker_count;
+	pthread_mutex_t lock; /* of components */
+
+	/* the block of columns at hand: places first … first + count - 1 of the order */
+	uint64_t first, count, segment_end;
+	float *columns; /* [COLUMNS, d] */
+	double *norms2; /* [COLUMNS] */
+	void *packed;
+	uint32_t *hits; /* [COLUMNS, COLUMNS] bit e: the pair counts at eps e; of pairs inside the block */
+};
+
+static uint32_t root(uint32_t *parent, uint32_t i)
+{
+	while (parent[i] != i) {
+		parent[i] = parent[parent[i]];
+		i = parent[i];
+	}
+	return i;
+}
+
+static void join(struct search *s, uint32_t a, uint32_t b, uint32_t mask)
+{
+	for (size_t e = 0; e < s->out->eps_count; e++) {
+		uint32_t *parent = s->out->component + e * s->out->n, x, y;
+
+		if ((mask >> e & 1) == 0)
+			continue;
+		x = root(parent, a);
+		y = root(parent, b);
+		parent[x > y ? x : y] = x > y ? y : x;
+	}
+}
+
+static double cosine(const float *a, const float *b, double norm2_a, double norm2_b, size_t d)
+{
+	const double norms = sqrt(norm2_a * norm2_b);
+
+	return norms > 0 ? fmin(ek_vector_dot(a, b, d) / norms, 1) : 0;
+}
+
+/* Pair of row `j` and column `c` of the block, with its exact cosine. */
+static void take_pair(struct search *s, struct worker *w, uint32_t j, uint64_t c, double value, uint64_t place)
+{
+	const uint32_t i = s->order[s->first + c];
+	struct ek_near *out = s->out;
+	uint32_t mask = 0;
+
+	if (value > s->best[j]) {
+		s->best[j] = value;
+		out->partner[j] = i;
+	}
+	if (!(value > s->least))
+		return;
+	for (size_t e = 0; e < out->eps_count; e++)
+		if (value > 1 - out->eps[e].eps) {
+			float *weakest = &out->weakest[e * out->n + j];
+
+			mask |= UINT32_C(1) << e;
+			w->pairs[e]++;
+			*weakest = fminf(*weakest, (float)value);
+		}
+	if (mask == 0)
+		return;
+	(void)pthread_mutex_lock(&s->lock);
+	join(s, i, j, mask);
+	(void)pthread_mutex_unlock(&s->lock);
+	if (place < s->first + s->count)
+		s->hits[(place - s->first) * COLUMNS + c] = mask; /* whether i is kept is not known yet */
+	else
+		s->kept[j] &= ~(mask & s->kept[i]);
+}
+
+/* One row against the columns before it. Columns go up, so the earliest of equal partners stays. */
+static void scan(struct search *s, struct worker *w, const float *row, const float *products, uint64_t place)
+{
+	const uint32_t j = s->order[place];
+	const size_t count = (size_t)(place - s->first < s->count ? place - s->first : s->count);
+	const double norm2 = ek_vector_dot(row, row, s->d);
+	float most = -2, from;
+
+	for (size_t c = 0; c < count; c++)
+		most = products[c] > most ? products[c] : most;
+	from = (float)(fmin(fmax(s->best[j], (double)most - s->doubt), s->least) - s->doubt);
+	if (most < from)
+		return;
+	for (size_t c = 0; c < count; c++)
+		if (products[c] >= from)
+			take_pair(s, w, j, c, cosine(row, s->columns + c * s->d, norm2, s->norms2[c], s->d), place);
+}
+
+static int scan_tile(void *context, uint64_t piece, int worker)
+{
+	struct search *s = context;
+	struct worker *w = &s->workers[worker];
+	const uint64_t start = s->first + piece * TILE;
+	const size_t count = s->segment_end - start < TILE ? (size_t)(s->segment_end - start) : TILE;
+	int rc;
+
+	for (size_t i = 0; i < count; i++)
+		ek_rows_read(w->rows + i * s->d, s->rows, s->order[start + i]);
+	EK_TRY(ek_nn_matmul_run(s->plan, w->products, w->rows, s->packed, w->matmul));
+	for (size_t i = 0; i < count; i++)
+		scan(s, w, w->rows + i * s->d, w->products + i * COLUMNS, start + i);
+	ek_progress_add(count);
+	EK_TRY(ek_check_interrupt());
+out:
+	return rc;
+}
+
+/* Decide, in order, which rows of the block greedy keeps. */
+static void settle(struct search *s)
+{
+	for (uint64_t r = 0; r < s->count; r++) {
+		uint32_t *kept = &s->kept[s->order[s->first + r]];
+
+		for (uint64_t c = 0; c < r; c++)
+			*kept &= ~(s->hits[r * COLUMNS + c] & s->kept[s->order[s->first + c]]);
+	}
+}
+
+struct shifted {
+	struct search *search;
+	uint64_t by;
+};
+
+static int scan_shifted(void *context, uint64_t piece, int worker)
+{
+	const struct shifted *shifted = context;
+
+	return scan_tile(shifted->search, piece + shifted->by, worker);
+}
+
+/* All pairs of a segment, a block of columns after the other: first its own rows, then all later ones. */
+static int search_segment(struct search *s, uint64_t start, uint64_t end)
+{
+	int rc = 0;
+
+	s->segment_end = end;
+	for (s->first = start; s->first < end; s->first += s->count) {
+		const uint64_t own = COLUMNS / TILE;
+		struct shifted later = { s, own };
+		uint64_t tiles;
+
+		s->count = end - s->first < COLUMNS ? end - s->first : COLUMNS;
+		for (uint64_t c = 0; c < s->count; c++) {
+			float *column = s->columns + c * s->d;
+
+			ek_rows_read(column, s->rows, s->order[s->first + c]);
+			s->norms2[c] = ek_vector_dot(column, column, s->d);
+		}
+		EK_TRY(ek_nn_matmul_pack(s->plan, s->packed, s->columns, s->workers[0].matmul));
+		memset(s->hits, 0, COLUMNS * COLUMNS * sizeof *s->hits);
+		tiles = (end - s->first + TILE - 1) / TILE;
+		s->work = (double)TILE * COLUMNS * (double)s->d;
+		EK_TRY(ek_pieces(tiles < own ? tiles : own, scan_tile, s,
+		                 s->work * (double)(tiles < own ? tiles : own)));
+		settle(s);
+		if (tiles > own)
+			EK_TRY(ek_pieces(tiles - own, scan_shifted, &later, s->work * (double)(tiles - own)));
+	}
+out:
+	return rc;
+}
+
+static int init(struct search *s)
+{
+	struct ek_near *out = s->out;
+	const double units = ((double)s->d + 8) * 0x1p-24;
+	int rc;
+
+	s->doubt = 1.01 * units / (1 - units) + 1e-6;
+	s->least = 1;
+	for (size_t e = 0; e < out->eps_count; e++)
+		s->least = fmin(s->least, 1 - out->eps[e].eps);
+	EK_TRY(ek_alloc(&out->similarity, out->n, sizeof *out->similarity));
+	EK_TRY(ek_alloc(&out->partner, out->n, sizeof *out->partner));
+	EK_TRY(ek_alloc(&out->component, out->n * out->eps_count, sizeof *out->component));
+	EK_TRY(ek_alloc(&out->weakest, out->n * out->eps_count, sizeof *out->weakest));
+	EK_TRY(ek_alloc(&s->best, out->n, sizeof *s->best));
+	EK_TRY(ek_alloc(&s->kept, out->n, sizeof *s->kept));
+	for (uint64_t i = 0; i < out->n; i++) {
+		s->best[i] = -2; /* below every cosine */
+		s->kept[i] = UINT32_MAX;
+		out->partner[i] = -1;
+	}
+	for (uint64_t i = 0; i < out->n * out->eps_count; i++) {
+		out->component[i] = (uint32_t)(i % out->n);
+		out->weakest[i] = 2;
+	}
+	EK_TRY(ek_nn_matmul_new(&s->plan, TILE, COLUMNS, s->d, EK_NN_FLOAT32));
+	EK_TRY(ek_alloc_aligned(&s->columns, COLUMNS * s->d, sizeof *s->columns));
+	memset(s->columns, 0, COLUMNS * s->d * sizeof *s->columns);
+	EK_TRY(ek_alloc(&s->norms2, COLUMNS, sizeof *s->norms2));
+	EK_TRY(ek_alloc_aligned(&s->packed, 1, ek_nn_matmul_packed_size(s->plan)));
+	EK_TRY(ek_alloc(&s->hits, COLUMNS * COLUMNS, sizeof *s->hits));
+	EK_TRY(ek_alloc(&s->workers, (size_t)s->worker_count, sizeof *s->workers));
+	for (int i = 0; i < s->worker_count; i++) {
+		struct worker *w = &s->workers[i];
+
+		EK_TRY(ek_alloc_aligned(&w->rows, TILE * s->d, sizeof *w->rows));
+		memset(w->rows, 0, TILE * s->d * sizeof *w->rows);
+		EK_TRY(ek_alloc_aligned(&w->products, TILE * COLUMNS, sizeof *w->products));
+		EK_TRY(ek_alloc_aligned(&w->matmul, 1, ek_nn_matmul_scratch_size(s->plan)));
+	}
+out:
+	return rc;
+}
+
+static void release(struct search *s)
+{
+	for (int i = 0; s->workers != NULL && i < s->worker_count; i++) {
+		free(s->workers[i].rows);
+		free(s->workers[i].products);
+		free(s->workers[i].matmul);
+	}
+	free(s->workers);
+	ek_nn_matmul_free(s->plan);
+	free(s->best);
+	free(s->kept);
+	free(s->columns);
+	free(s->norms2);
+	free(s->packed);
+	free(s->hits);
+	(void)pthread_mutex_destroy(&s->lock);
+}
+
+static void count_all(struct search *s)
+{
+	struct ek_near *out = s->out;
+
+	for (uint64_t i = 0; i < out->n; i++)
+		out->similarity[i] = out->partner[i] < 0 ? -1 : (float)s->best[i];
+	for (size_t e = 0; e < out->eps_count; e++) {
+		struct ek_near_eps *eps = &out->eps[e];
+		uint32_t *component = out->component + e * out->n;
+
+		for (int i = 0; i < s->worker_count; i++)
+			eps->pairs += s->workers[i].pairs[e];
+		for (uint32_t i = 0; i < out->n; i++) {
+			component[i] = root(component, i);
+			eps->one_pass_removed += out->partner[i] >= 0 && s->best[i] > 1 - eps->eps;
+			eps->greedy_removed += (s->kept[i] >> e & 1) == 0;
+			eps->component_removed += component[i] != i;
+		}
+		/* After `kept` is read for the last time at this eps, its bit notes the components that were counted.
+		 */
+		for (uint32_t i = 0; i < out->n; i++)
+			s->kept[i] |= UINT32_C(1) << e;
+		for (uint32_t i = 0; i < out->n; i++)
+			if (component[i] != i && (s->kept[component[i]] >> e & 1) != 0) {
+				eps->groups++;
+				s->kept[component[i]] &= ~(UINT32_C(1) << e);
+			}
+	}
+}
+
+/* Rows that one pass of pairs compares: for progress. */
+static uint64_t row_visits(const uint64_t *segments, size_t segment_count)
+{
+	uint64_t visits = 0;
+
+	for (size_t g = 0; g < segment_count; g++)
+		for (uint64_t first = segments[g]; first < segments[g + 1]; first += COLUMNS)
+			visits += segments[g + 1] - first;
+	return visits;
+}
+
+int ek_near_find(struct ek_near *out, const struct ek_rows *rows, const uint32_t *order, const uint64_t *segments,
+                 size_t segment_count, const double *eps, size_t eps_count)
+{
+	struct search s = { .out = out,
+		            .rows = rows,
+		            .order = order,
+		            .d = rows->dimensions,
+		            .worker_count = ek_threads(),
+		            .lock = PTHREAD_MUTEX_INITIALIZER };
+	int rc;
+
+	*out = (struct ek_near){ .n = rows->count, .eps_count = eps_count };
+	if (eps_count < 1 || eps_count > EK_NEAR_MOST_EPS)
+		return ek_fail(EK_EUSAGE, "%zu values of eps: expected 1 to %d", eps_count, EK_NEAR_MOST_EPS);
+	for (size_t e = 0; e < eps_count; e++) {
+		if (!(eps[e] > 0 && eps[e] < 2))
+			return ek_fail(EK_EUSAGE, "eps must be above 0 and below 2, not %g", eps[e]);
+		out->eps[e].eps = eps[e];
+	}
+	ek_progress_begin("looking for near-duplicates", "comparisons", row_visits(segments, segment_count));
+	EK_TRY(init(&s));
+	for (size_t g = 0; g < segment_count; g++)
+		EK_TRY(search_segment(&s, segments[g], segments[g + 1]));
+	count_all(&s);
+out:
+	ek_progress_end();
+	release(&s);
+	return rc;
+}
+
+void ek_near_release(struct ek_near *near)
+{
+	free(near->similarity);
+	free(near->partner);
+	free(near->component);
+	free(near->weakest);
+	*near = (struct ek_near){ 0 };
+}
