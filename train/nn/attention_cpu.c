@@ -21,15 +21,10 @@ struct head {
 	void *shares;
 };
 
-static size_t align(size_t size)
-{
-	return (size + 63) / 64 * 64;
-}
-
 static size_t head_place(struct head *out, unsigned char *scratch, enum ek_nn_type type, size_t padded, size_t width)
 {
-	const size_t rows = align(padded * width * ek_nn_type_size(type)),
-		     scores = align(padded * padded * sizeof(float));
+	const size_t rows = ek_nn_align(padded * width * ek_nn_type_size(type)),
+		     scores = ek_nn_align(padded * padded * sizeof(float));
 
 	if (out != NULL)
 		*out = (struct head){ .queries = scratch,

@@ -106,6 +106,15 @@ struct ek_nn_state {
 	int count;
 };
 
+/* plan.c: plan all layers, make `value` the output, and place everything in the arena. */
+int ek_nn_plan(struct ek_nn_graph *g, int value);
+/* The value whose memory this one has. */
+int ek_nn_owner(const struct ek_nn_graph *g, int value);
+/* A new value; its number or EK_ENOMEM. */
+int ek_nn_value_add(struct ek_nn_graph *g, struct ek_nn_shape shape);
+/* Bytes of a step's scratch: its own first, then one region that its kernels use in turn. */
+size_t ek_nn_step_scratch(const struct ek_nn_step *step);
+
 /* For layer functions. */
 
 /* 0, `x` itself if negative, or EK_EUSAGE if it is no value of g, or if g is finished. */
@@ -148,7 +157,23 @@ int ek_nn_constants(void **out, struct ek_nn_graph *g, const float *data, size_t
 /* Free what a step owns; one that was not handed to ek_nn_step_add. */
 void ek_nn_step_release(struct ek_nn_step *step);
 
+/* A convolution or a linear layer on the CPU: what its kernel is made of. Start with the types. */
+struct ek_nn_product {
+	struct ek_dnn_layout *x, *weights, *bias, *result; /* as the kernel was asked for */
+	struct ek_dnn_layout *weights_given;               /* how weight_values lie */
+	float *weight_values, *bias_values;                /* with everything folded in */
+	struct ek_dnn_kernel *kernel;
+	enum ek_nn_type operand_type; /* of input and weights */
+	enum ek_nn_type type;         /* of the result */
+};
+/* Pack the weights, convert the input to what the kernel wants, settle the result, append the step. */
+int ek_nn_product_add(struct ek_nn_graph *g, const struct ek_nn_layer *layer, struct ek_nn_product *p);
+void ek_nn_product_release(struct ek_nn_product *p);
+
 /* For steps. */
+
+/* `size` rounded up to a whole number of cache lines. */
+size_t ek_nn_align(size_t size);
 
 void *ek_nn_data(const struct ek_nn_state *s, int value);
 

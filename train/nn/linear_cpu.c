@@ -1,5 +1,3 @@
-#include <stdlib.h>
-
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "train/nn/backend.h"
@@ -28,32 +26,19 @@ out:
 	return rc;
 }
 
-struct layouts {
-	struct ek_dnn_layout *x, *weights, *weights_given, *bias, *result;
-};
-
-static int layouts_init(struct layouts *l, struct ek_nn_graph *g, const struct ek_nn_layer *layer, enum ek_nn_type type)
+static int layouts_init(struct ek_nn_product *p, struct ek_nn_graph *g, const struct ek_nn_layer *layer)
 {
 	const int64_t in = g->values[layer->inputs[0]].shape.features, outputs = layer->of.linear.out_features;
 	const int64_t dims[2] = { in, outputs }, transposed[2] = { 1, in }, row[2] = { 1, outputs };
 	int rc;
 
-	EK_TRY(ek_nn_value_layout(&l->x, g, layer->inputs[0], g->type, EK_DNN_PLAIN));
-	EK_TRY(ek_dnn_layout_new(&l->weights, g->type, 2, dims, EK_DNN_ANY));
-	EK_TRY(ek_dnn_layout_strided(&l->weights_given, EK_NN_FLOAT32, 2, dims, transposed));
-	EK_TRY(ek_dnn_layout_new(&l->bias, EK_NN_FLOAT32, 2, row, EK_DNN_PLAIN));
-	EK_TRY(ek_nn_value_layout(&l->result, g, layer->output, type, EK_DNN_PLAIN));
+	EK_TRY(ek_nn_value_layout(&p->x, g, layer->inputs[0], p->operand_type, EK_DNN_PLAIN));
+	EK_TRY(ek_dnn_layout_new(&p->weights, p->operand_type, 2, dims, EK_DNN_ANY));
+	EK_TRY(ek_dnn_layout_strided(&p->weights_given, EK_NN_FLOAT32, 2, dims, transposed));
+	EK_TRY(ek_dnn_layout_new(&p->bias, EK_NN_FLOAT32, 2, row, EK_DNN_PLAIN));
+	EK_TRY(ek_nn_value_layout(&p->result, g, layer->output, p->type, EK_DNN_PLAIN));
 out:
 	return rc;
-}
-
-static void layouts_release(struct layouts *l)
-{
-	ek_dnn_layout_free(l->x);
-	ek_dnn_layout_free(l->weights);
-	ek_dnn_layout_free(l->weights_given);
-	ek_dnn_layout_free(l->bias);
-	ek_dnn_layout_free(l->result);
 }
 
 int ek_nn_plan_linear(struct ek_nn_graph *g, const struct ek_nn_layer *layer)
@@ -62,28 +47,14 @@ int ek_nn_plan_linear(struct ek_nn_graph *g, const struct ek_nn_layer *layer)
 	const struct ek_dnn_fusion fusion = { layer->residual > 0, linear->activation };
 	/* The stream that residuals add to stays in float32: bf16 would lose the small updates. */
 	const int wide = layer->residual > 0 || g->values[layer->output].wants_float;
-	const enum ek_nn_type type = wide ? EK_NN_FLOAT32 : g->type;
-	struct ek_nn_step step = { .input_count = 1, .output = layer->output };
-	struct layouts l = { 0 };
-	float *weight = NULL, *bias = NULL;
-	int rc, added = 0;
+	struct ek_nn_product p = { .operand_type = g->type, .type = wide ? EK_NN_FLOAT32 : g->type };
+	int rc;
 
-	EK_TRY(layouts_init(&l, g, layer, type));
-	EK_TRY(ek_dnn_matmul(&step.kernels[0], l.x, l.weights, l.bias, l.result, &fusion));
-	EK_TRY(fold(&weight, &bias, linear, (size_t)g->values[layer->inputs[0]].shape.features));
-	EK_TRY(ek_nn_pack(&step.weights, g, weight, l.weights_given, step.kernels[0], EK_DNN_WEIGHTS));
-	EK_TRY(ek_nn_pack(&step.bias, g, bias, l.bias, step.kernels[0], EK_DNN_BIAS));
-	EK_TRY(ek_nn_convert(&step.inputs[0], g, layer->inputs[0], g->type, l.x));
-	EK_TRY(ek_nn_value_settle(g, layer->output, type, l.result));
-	if (layer->residual > 0)
-		EK_TRY(ek_nn_share_residual(g, layer->output, layer->residual));
-	added = 1;
-	EK_TRY(ek_nn_step_add(g, &step));
+	EK_TRY(layouts_init(&p, g, layer));
+	EK_TRY(fold(&p.weight_values, &p.bias_values, linear, (size_t)g->values[layer->inputs[0]].shape.features));
+	EK_TRY(ek_dnn_matmul(&p.kernel, p.x, p.weights, p.bias, p.result, &fusion));
+	EK_TRY(ek_nn_product_add(g, layer, &p));
 out:
-	if (!added)
-		ek_nn_step_release(&step);
-	layouts_release(&l);
-	free(weight);
-	free(bias);
+	ek_nn_product_release(&p);
 	return rc;
 }

@@ -103,31 +103,36 @@ static dnnl_format_tag_t tag_of(int rank, enum ek_dnn_order order)
 		return dnnl_format_tag_any;
 	case EK_DNN_CHANNELS_LAST:
 		return dnnl_acdb;
-	case EK_DNN_BLOCKED:
-		return dnnl_aBcd16b;
 	case EK_DNN_PLAIN:
 		break;
 	}
 	return plain[rank - 1];
 }
 
-static int layout_from(struct ek_dnn_layout **out, desc_in desc)
+/* Ends the making of a layout whose description gave `status`. */
+static int layout_end(struct ek_dnn_layout **out, dnnl_status_t status)
 {
-	int rc;
+	const int rc = check(status, "memory layout");
 
-	*out = NULL;
-	EK_TRY(ek_alloc(out, 1, sizeof **out));
-#if DNNL_VERSION_MAJOR >= 3
-	EK_TRY(check(dnnl_memory_desc_clone(&(*out)->desc, desc), "memory layout"));
-#else
-	(*out)->desc = *desc;
-#endif
-out:
 	if (rc < 0) {
 		free(*out);
 		*out = NULL;
 	}
 	return rc;
+}
+
+static int layout_from(struct ek_dnn_layout **out, desc_in desc)
+{
+	const int rc = ek_alloc(out, 1, sizeof **out);
+
+	if (rc < 0)
+		return rc;
+#if DNNL_VERSION_MAJOR >= 3
+	return layout_end(out, dnnl_memory_desc_clone(&(*out)->desc, desc));
+#else
+	(*out)->desc = *desc;
+	return 0;
+#endif
 }
 
 int ek_dnn_layout_copy(struct ek_dnn_layout **out, const struct ek_dnn_layout *layout)
@@ -135,46 +140,32 @@ int ek_dnn_layout_copy(struct ek_dnn_layout **out, const struct ek_dnn_layout *l
 	return layout_from(out, DESC(layout));
 }
 
+#if DNNL_VERSION_MAJOR >= 3
+#define describe_by_tag dnnl_memory_desc_create_with_tag
+#define describe_by_strides dnnl_memory_desc_create_with_strides
+#else
+#define describe_by_tag dnnl_memory_desc_init_by_tag
+#define describe_by_strides dnnl_memory_desc_init_by_strides
+#endif
+
 int ek_dnn_layout_new(struct ek_dnn_layout **out, enum ek_nn_type type, int rank, const int64_t *dims,
                       enum ek_dnn_order order)
 {
-	int rc;
+	const int rc = ek_alloc(out, 1, sizeof **out);
 
-	EK_TRY(ek_alloc(out, 1, sizeof **out));
-#if DNNL_VERSION_MAJOR >= 3
-	EK_TRY(check(dnnl_memory_desc_create_with_tag(&(*out)->desc, rank, dims, data_type(type), tag_of(rank, order)),
-	             "memory layout"));
-#else
-	EK_TRY(check(dnnl_memory_desc_init_by_tag(&(*out)->desc, rank, dims, data_type(type), tag_of(rank, order)),
-	             "memory layout"));
-#endif
-out:
-	if (rc < 0) {
-		free(*out);
-		*out = NULL;
-	}
-	return rc;
+	if (rc < 0)
+		return rc;
+	return layout_end(out, describe_by_tag(&(*out)->desc, rank, dims, data_type(type), tag_of(rank, order)));
 }
 
 int ek_dnn_layout_strided(struct ek_dnn_layout **out, enum ek_nn_type type, int rank, const int64_t *dims,
                           const int64_t *strides)
 {
-	int rc;
+	const int rc = ek_alloc(out, 1, sizeof **out);
 
-	EK_TRY(ek_alloc(out, 1, sizeof **out));
-#if DNNL_VERSION_MAJOR >= 3
-	EK_TRY(check(dnnl_memory_desc_create_with_strides(&(*out)->desc, rank, dims, data_type(type), strides),
-	             "memory layout"));
-#else
-	EK_TRY(check(dnnl_memory_desc_init_by_strides(&(*out)->desc, rank, dims, data_type(type), strides),
-	             "memory layout"));
-#endif
-out:
-	if (rc < 0) {
-		free(*out);
-		*out = NULL;
-	}
-	return rc;
+	if (rc < 0)
+		return rc;
+	return layout_end(out, describe_by_strides(&(*out)->desc, rank, dims, data_type(type), strides));
 }
 
 void ek_dnn_layout_free(struct ek_dnn_layout *layout)
@@ -307,64 +298,79 @@ void ek_dnn_kernel_free(struct ek_dnn_kernel *kernel)
 	free(kernel);
 }
 
+/* What the makers of kernels have in common: begin, then (if that gave 0) describe, then end, always. */
+struct making {
+	dnnl_primitive_attr_t attr;
+	dnnl_primitive_desc_t desc;
+	dnnl_status_t status;
+	int before;
+};
+
+static int making_begin(struct making *m, const struct ek_dnn_fusion *fusion)
+{
+	*m = (struct making){ .before = ek_dnn_enter() };
+	return attributes_new(&m->attr, fusion);
+}
+
+static int making_end(struct ek_dnn_kernel **out, struct making *m, int rc, const char *what)
+{
+	*out = NULL;
+	if (rc == 0)
+		rc = kernel_from(out, m->status, m->desc, what);
+	if (m->attr != NULL)
+		(void)dnnl_primitive_attr_destroy(m->attr);
+	ek_dnn_leave(m->before);
+	return rc;
+}
+
 int ek_dnn_matmul(struct ek_dnn_kernel **out, const struct ek_dnn_layout *x, const struct ek_dnn_layout *weights,
                   const struct ek_dnn_layout *bias, const struct ek_dnn_layout *result,
                   const struct ek_dnn_fusion *fusion)
 {
-	const int before = ek_dnn_enter();
 	const desc_in b = bias != NULL ? DESC(bias) : NULL;
-	dnnl_primitive_attr_t attr = NULL;
-	dnnl_primitive_desc_t desc = NULL;
-	dnnl_status_t status;
-	int rc;
+	struct making m;
+	const int rc = making_begin(&m, fusion);
 
-	EK_TRY(attributes_new(&attr, fusion));
+	if (rc == 0) {
 #if DNNL_VERSION_MAJOR >= 3
-	status = dnnl_matmul_primitive_desc_create(&desc, engine, DESC(x), DESC(weights), b, DESC(result), attr);
+		m.status = dnnl_matmul_primitive_desc_create(&m.desc, engine, DESC(x), DESC(weights), b, DESC(result),
+		                                             m.attr);
 #else
-	dnnl_matmul_desc_t d;
-	status = dnnl_matmul_desc_init(&d, DESC(x), DESC(weights), b, DESC(result));
-	if (status == dnnl_success)
-		status = dnnl_primitive_desc_create(&desc, &d, attr, engine, NULL);
+		dnnl_matmul_desc_t d;
+
+		m.status = dnnl_matmul_desc_init(&d, DESC(x), DESC(weights), b, DESC(result));
+		if (m.status == dnnl_success)
+			m.status = dnnl_primitive_desc_create(&m.desc, &d, m.attr, engine, NULL);
 #endif
-	EK_TRY(kernel_from(out, status, desc, "matrix product"));
-out:
-	if (attr != NULL)
-		(void)dnnl_primitive_attr_destroy(attr);
-	ek_dnn_leave(before);
-	return rc;
+	}
+	return making_end(out, &m, rc, "matrix product");
 }
 
 int ek_dnn_convolution(struct ek_dnn_kernel **out, const struct ek_dnn_layout *x, const struct ek_dnn_layout *weights,
                        const struct ek_dnn_layout *bias, const struct ek_dnn_layout *result, const int stride[2],
                        const int pad[4], const struct ek_dnn_fusion *fusion)
 {
-	const int before = ek_dnn_enter();
 	const desc_in b = bias != NULL ? DESC(bias) : NULL;
 	const dnnl_dims_t strides = { stride[0], stride[1] }, low = { pad[0], pad[2] }, high = { pad[1], pad[3] };
-	dnnl_primitive_attr_t attr = NULL;
-	dnnl_primitive_desc_t desc = NULL;
-	dnnl_status_t status;
-	int rc;
+	struct making m;
+	const int rc = making_begin(&m, fusion);
 
-	EK_TRY(attributes_new(&attr, fusion));
+	if (rc == 0) {
 #if DNNL_VERSION_MAJOR >= 3
-	status = dnnl_convolution_forward_primitive_desc_create(&desc, engine, dnnl_forward_inference,
-	                                                        dnnl_convolution_direct, DESC(x), DESC(weights), b,
-	                                                        DESC(result), strides, NULL, low, high, attr);
+		m.status = dnnl_convolution_forward_primitive_desc_create(
+			&m.desc, engine, dnnl_forward_inference, dnnl_convolution_direct, DESC(x), DESC(weights), b,
+			DESC(result), strides, NULL, low, high, m.attr);
 #else
-	dnnl_convolution_desc_t d;
-	status = dnnl_convolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_convolution_direct, DESC(x),
-	                                            DESC(weights), b, DESC(result), strides, low, high);
-	if (status == dnnl_success)
-		status = dnnl_primitive_desc_create(&desc, &d, attr, engine, NULL);
+		dnnl_convolution_desc_t d;
+
+		m.status =
+			dnnl_convolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_convolution_direct, DESC(x),
+		                                           DESC(weights), b, DESC(result), strides, low, high);
+		if (m.status == dnnl_success)
+			m.status = dnnl_primitive_desc_create(&m.desc, &d, m.attr, engine, NULL);
 #endif
-	EK_TRY(kernel_from(out, status, desc, "convolution"));
-out:
-	if (attr != NULL)
-		(void)dnnl_primitive_attr_destroy(attr);
-	ek_dnn_leave(before);
-	return rc;
+	}
+	return making_end(out, &m, rc, "convolution");
 }
 
 int ek_dnn_pooling(struct ek_dnn_kernel **out, int kind, const struct ek_dnn_layout *x,
@@ -373,80 +379,61 @@ int ek_dnn_pooling(struct ek_dnn_kernel **out, int kind, const struct ek_dnn_lay
 	static const dnnl_alg_kind_t kinds[] = { [EK_NN_POOL_MAX] = dnnl_pooling_max,
 		                                 [EK_NN_POOL_AVERAGE] = dnnl_pooling_avg_include_padding,
 		                                 [EK_NN_POOL_AVERAGE_EXCLUSIVE] = dnnl_pooling_avg_exclude_padding };
-	const int before = ek_dnn_enter();
 	const dnnl_dims_t strides = { stride[0], stride[1] }, sizes = { kernel[0], kernel[1] };
 	const dnnl_dims_t low = { pad[0], pad[2] }, high = { pad[1], pad[3] };
-	dnnl_primitive_attr_t attr = NULL;
-	dnnl_primitive_desc_t desc = NULL;
-	dnnl_status_t status;
-	int rc;
+	struct making m;
+	const int rc = making_begin(&m, NULL);
 
-	EK_TRY(attributes_new(&attr, NULL));
+	if (rc == 0) {
 #if DNNL_VERSION_MAJOR >= 3
-	const dnnl_dims_t dilation = { 0, 0 };
-	status = dnnl_pooling_forward_primitive_desc_create(&desc, engine, dnnl_forward_inference, kinds[kind], DESC(x),
-	                                                    DESC(result), strides, sizes, dilation, low, high, attr);
+		const dnnl_dims_t dilation = { 0, 0 };
+
+		m.status = dnnl_pooling_forward_primitive_desc_create(&m.desc, engine, dnnl_forward_inference,
+		                                                      kinds[kind], DESC(x), DESC(result), strides,
+		                                                      sizes, dilation, low, high, m.attr);
 #else
-	dnnl_pooling_desc_t d;
-	status = dnnl_pooling_forward_desc_init(&d, dnnl_forward_inference, kinds[kind], DESC(x), DESC(result), strides,
-	                                        sizes, low, high);
-	if (status == dnnl_success)
-		status = dnnl_primitive_desc_create(&desc, &d, attr, engine, NULL);
+		dnnl_pooling_desc_t d;
+
+		m.status = dnnl_pooling_forward_desc_init(&d, dnnl_forward_inference, kinds[kind], DESC(x),
+		                                          DESC(result), strides, sizes, low, high);
+		if (m.status == dnnl_success)
+			m.status = dnnl_primitive_desc_create(&m.desc, &d, m.attr, engine, NULL);
 #endif
-	EK_TRY(kernel_from(out, status, desc, "pooling"));
-out:
-	if (attr != NULL)
-		(void)dnnl_primitive_attr_destroy(attr);
-	ek_dnn_leave(before);
-	return rc;
+	}
+	return making_end(out, &m, rc, "pooling");
 }
 
 int ek_dnn_reorder(struct ek_dnn_kernel **out, const struct ek_dnn_layout *from, const struct ek_dnn_layout *to)
 {
-	const int before = ek_dnn_enter();
-	dnnl_primitive_attr_t attr = NULL;
-	dnnl_primitive_desc_t desc = NULL;
-	dnnl_status_t status;
-	int rc;
+	struct making m;
+	const int rc = making_begin(&m, NULL);
 
-	EK_TRY(attributes_new(&attr, NULL));
-	status = dnnl_reorder_primitive_desc_create(&desc, DESC(from), engine, DESC(to), engine, attr);
-	EK_TRY(kernel_from(out, status, desc, "change of layout"));
-out:
-	if (attr != NULL)
-		(void)dnnl_primitive_attr_destroy(attr);
-	ek_dnn_leave(before);
-	return rc;
+	if (rc == 0)
+		m.status = dnnl_reorder_primitive_desc_create(&m.desc, DESC(from), engine, DESC(to), engine, m.attr);
+	return making_end(out, &m, rc, "change of layout");
 }
 
 int ek_dnn_concat(struct ek_dnn_kernel **out, const struct ek_dnn_layout *const *sources, int count, int axis,
                   const struct ek_dnn_layout *result)
 {
-	const int before = ek_dnn_enter();
-	dnnl_primitive_attr_t attr = NULL;
-	dnnl_primitive_desc_t desc = NULL;
-	dnnl_status_t status;
-	int rc;
-
-	assert(count >= 1 && count <= EK_DNN_SLOT_COUNT - EK_DNN_SOURCES);
-	EK_TRY(attributes_new(&attr, NULL));
 #if DNNL_VERSION_MAJOR >= 3
 	const_dnnl_memory_desc_t descs[EK_DNN_SLOT_COUNT];
-	for (int i = 0; i < count; i++)
-		descs[i] = sources[i]->desc;
-	status = dnnl_concat_primitive_desc_create(&desc, engine, DESC(result), count, axis, descs, attr);
 #else
 	dnnl_memory_desc_t descs[EK_DNN_SLOT_COUNT];
+#endif
+	struct making m;
+	const int rc = making_begin(&m, NULL);
+
+	assert(count >= 1 && count <= EK_DNN_SLOT_COUNT - EK_DNN_SOURCES);
 	for (int i = 0; i < count; i++)
 		descs[i] = sources[i]->desc;
-	status = dnnl_concat_primitive_desc_create(&desc, DESC(result), count, axis, descs, attr, engine);
+	if (rc == 0)
+#if DNNL_VERSION_MAJOR >= 3
+		m.status = dnnl_concat_primitive_desc_create(&m.desc, engine, DESC(result), count, axis, descs, m.attr);
+#else
+		m.status = dnnl_concat_primitive_desc_create(&m.desc, DESC(result), count, axis, descs, m.attr, engine);
 #endif
-	EK_TRY(kernel_from(out, status, desc, "concatenation"));
-out:
-	if (attr != NULL)
-		(void)dnnl_primitive_attr_destroy(attr);
-	ek_dnn_leave(before);
-	return rc;
+	return making_end(out, &m, rc, "concatenation");
 }
 
 const struct ek_dnn_layout *ek_dnn_kernel_layout(const struct ek_dnn_kernel *kernel, int slot)

@@ -25,10 +25,9 @@ int ek_dnn_has_bf16(void);
 struct ek_dnn_layout;
 
 enum ek_dnn_order {
-	EK_DNN_ANY,           /* whatever the kernel likes best */
-	EK_DNN_PLAIN,         /* row-major */
-	EK_DNN_CHANNELS_LAST, /* [n, c, h, w] with c innermost */
-	EK_DNN_BLOCKED        /* [n, c, h, w] as [n, c/16, h, w, 16] */
+	EK_DNN_ANY,          /* whatever the kernel likes best */
+	EK_DNN_PLAIN,        /* row-major */
+	EK_DNN_CHANNELS_LAST /* [n, c, h, w] with c innermost */
 };
 
 /* dims: [rank], rank 1 … 5. */
