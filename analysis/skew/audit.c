@@ -377,25 +377,31 @@ out:
 	return rc;
 }
 
+int ek_audit_step(struct ek_step *step, cJSON **options_json, const struct ek_audit_options *options)
+{
+	int rc;
+
+	if ((*options_json = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for the audit");
+	*step = (struct ek_step){ .name = "audit",
+		                  .version = METHOD_VERSION,
+		                  .options = *options_json,
+		                  .inputs = inputs,
+		                  .outputs = outputs };
+	EK_TRY(ek_json_add_u64(*options_json, "bootstrap", options->resamples));
+	EK_TRY(ek_json_add_u64(*options_json, "seed", options->seed));
+out:
+	return rc;
+}
+
 int ek_audit(struct ek_run *run, const struct ek_audit_options *options)
 {
-	cJSON *described = cJSON_CreateObject();
-	const struct ek_step step = {
-		.name = "audit", .version = METHOD_VERSION, .options = described, .inputs = inputs, .outputs = outputs
-	};
-	const char *reason;
-	int current = 0, rc;
+	cJSON *described = NULL;
+	struct ek_step step;
+	int rc;
 
-	if (described == NULL) {
-		rc = ek_fail(EK_ENOMEM, "no memory for the audit");
-		goto out;
-	}
-	EK_TRY(ek_json_add_u64(described, "bootstrap", options->resamples));
-	EK_TRY(ek_json_add_u64(described, "seed", options->seed));
-	if (!options->force)
-		EK_TRY(ek_run_is_current(&current, &reason, run, &step));
-	if (!current)
-		EK_TRY(audit_now(run, &step, options));
+	EK_TRY(ek_audit_step(&step, &described, options));
+	EK_TRY(audit_now(run, &step, options));
 out:
 	cJSON_Delete(described);
 	return rc;

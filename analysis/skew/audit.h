@@ -11,15 +11,17 @@
 struct ek_audit_options {
 	uint32_t resamples; /* of the bootstrap, ≥ 1 */
 	uint64_t seed;
-	int force; /* measure again even if audit.json is current */
 };
 #define EK_AUDIT_OPTIONS_DEFAULT                                                                                       \
 	{                                                                                                              \
-		.resamples = 1000, .seed = 0, .force = 0                                                               \
+		.resamples = 1000                                                                                      \
 	}
 
+/* The step as ek_run_is_current wants it; `*options_json`: cJSON_Delete it after the step's use. */
+int ek_audit_step(struct ek_step *step, cJSON **options_json, const struct ek_audit_options *options);
+
 /*
- * Write audit.json and record the step "audit", unless it is current.
+ * Write audit.json and record the step "audit".
  *
  * Reads clusters/clusters.json and clusters/assignment.npy, and where they are there images.jsonl (attributes),
  * rejected.jsonl, embeddings.json, clusters/stability.json and clusters/duplicates.json. One pass over the assignment,

@@ -252,7 +252,7 @@ static void the_bytes_do_not_depend_on_threads(void **state)
 {
 	static const int threads[] = { 1, 2, 16 };
 	struct fixture *f = *state;
-	struct ek_audit_options options = { .resamples = 100, .force = 1 };
+	struct ek_audit_options options = { .resamples = 100 };
 	struct ek_buffer first = { 0 }, text = { 0 };
 
 	put_images(f, N);
@@ -272,35 +272,32 @@ static void the_bytes_do_not_depend_on_threads(void **state)
 	ek_buffer_release(&text);
 }
 
-static ino_t file_number(const struct fixture *f)
+static int is_current(const struct fixture *f, const struct ek_audit_options *options)
 {
-	struct stat status;
+	struct ek_step step;
+	cJSON *described;
+	const char *reason;
+	int current;
 
-	assert_int_equal(stat(in(f, "audit.json"), &status), 0);
-	return status.st_ino;
+	assert_ok(ek_audit_step(&step, &described, options));
+	assert_ok(ek_run_is_current(&current, &reason, f->run, &step));
+	cJSON_Delete(described);
+	return current;
 }
 
-static void a_current_audit_is_kept_and_a_stale_one_made_again(void **state)
+static void an_audit_is_current_until_its_options_or_inputs_change(void **state)
 {
 	struct fixture *f = *state;
 	struct ek_audit_options options = { .resamples = 20 };
-	ino_t was;
 
+	assert_false(is_current(f, &options));
 	assert_ok(ek_audit(f->run, &options));
-	/* A second name keeps the number of a replaced file from being given out again. */
-	assert_int_equal(link(in(f, "audit.json"), in(f, "kept")), 0);
-	was = file_number(f);
-	assert_ok(ek_audit(f->run, &options));
-	assert_true(file_number(f) == was);
-	options.force = 1;
-	assert_ok(ek_audit(f->run, &options));
-	assert_true(file_number(f) != was);
-	options.force = 0;
-	was = file_number(f);
-	assert_int_equal(link(in(f, "audit.json"), in(f, "kept too")), 0);
+	assert_true(is_current(f, &options));
+	options.seed = 1;
+	assert_false(is_current(f, &options));
+	options.seed = 0;
 	put(f, "clusters/stability.json", "{\"verdict\": \"unstable\"}");
-	assert_ok(ek_audit(f->run, &options));
-	assert_true(file_number(f) != was);
+	assert_false(is_current(f, &options));
 }
 
 static void files_that_disagree_are_refused_by_name(void **state)
@@ -334,7 +331,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_clusters_are_measured, setup, teardown),
 		cmocka_unit_test_setup_teardown(attributes_are_measured_against_the_clusters, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_bytes_do_not_depend_on_threads, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_current_audit_is_kept_and_a_stale_one_made_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_audit_is_current_until_its_options_or_inputs_change, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(files_that_disagree_are_refused_by_name, setup, teardown),
 	};
 
