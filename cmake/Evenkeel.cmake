@@ -25,13 +25,14 @@ function(ek_target name)
   endif()
 endfunction()
 
+# ek_uses(NAME VERSION): a library in use, for the summary and `evenkeel version`.
+function(ek_uses name version)
+  set_property(GLOBAL APPEND PROPERTY EK_LIBRARIES "${name} ${version}")
+endfunction()
+
 # ek_library(ek_base SOURCES a.c b.c LINKS ek_x Foo::Foo): one folder, one static library.
 function(ek_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
-  if(NOT arg_SOURCES)
-    add_library(${name} INTERFACE)
-    return()
-  endif()
   add_library(${name} STATIC ${arg_SOURCES})
   ek_target(${name})
   target_link_libraries(${name} PUBLIC ${arg_LINKS})

@@ -1,18 +1,21 @@
 /*
- * Options: a command declares them once, in a table; parsing, ranges, --help, shell completion and the manual page
- * come from it.
+ * Options: a command declares them once, in a table; parsing, ranges, --help, the record in run.json, shell completion
+ * and the manual page come from it.
  */
 #ifndef EK_CLI_OPTIONS_H
 #define EK_CLI_OPTIONS_H
 
-#include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+
+#include "rebalance/base/json.h"
 
 enum ek_option_kind {
 	EK_KIND_FLAG,    /* int: 1 if given */
 	EK_KIND_INTEGER, /* int64_t in [low, high] */
 	EK_KIND_NUMBER,  /* double in [low, high] */
 	EK_KIND_STRING,  /* const char * */
+	EK_KIND_PATH,    /* const char *, made absolute */
 	EK_KIND_CHOICE   /* int: index into choices */
 };
 
@@ -21,7 +24,7 @@ struct ek_choice {
 };
 
 struct ek_option {
-	const char *name; /* without "--" */
+	const char *name; /* without "--"; NULL ends a table */
 	char letter;      /* short form, or 0 */
 	enum ek_option_kind kind;
 	void *target;         /* holds the default before parsing */
@@ -30,35 +33,43 @@ struct ek_option {
 	double low, high;
 	const struct ek_choice *choices; /* ends with a NULL name */
 	const char *zero;                /* INTEGER: a word that stands for 0, as "auto", or NULL */
-	int *given;                      /* set to 1 when the user gave it; may be NULL */
+	int recorded;                    /* 1: changes results, so run.json keeps it */
+	int given;                       /* set by parsing: the user gave it */
 };
 
-#define EK_OPTION_FLAG(name_, target_, help_)                                                                          \
-	{                                                                                                              \
-		.name = (name_), .kind = EK_KIND_FLAG, .target = (target_), .help = (help_)                            \
-	}
-#define EK_OPTION_INTEGER(name_, target_, argument_, low_, high_, help_)                                               \
-	{                                                                                                              \
-		.name = (name_), .kind = EK_KIND_INTEGER, .target = (target_), .argument = (argument_), .low = (low_), \
-		.high = (high_), .help = (help_)                                                                       \
-	}
-#define EK_OPTION_NUMBER(name_, target_, argument_, low_, high_, help_)                                                \
-	{                                                                                                              \
-		.name = (name_), .kind = EK_KIND_NUMBER, .target = (target_), .argument = (argument_), .low = (low_),  \
-		.high = (high_), .help = (help_)                                                                       \
-	}
-#define EK_OPTION_STRING(name_, target_, argument_, help_)                                                             \
-	{                                                                                                              \
-		.name = (name_), .kind = EK_KIND_STRING, .target = (target_), .argument = (argument_), .help = (help_) \
-	}
-#define EK_OPTION_CHOICE(name_, target_, choices_, help_)                                                              \
-	{                                                                                                              \
-		.name = (name_), .kind = EK_KIND_CHOICE, .target = (target_), .argument = "NAME",                      \
-		.choices = (choices_), .help = (help_)                                                                 \
-	}
-#define EK_OPTION_END                                                                                                  \
-	{                                                                                                              \
-		.name = NULL                                                                                           \
-	}
+struct ek_option_table {
+	const char *title; /* heading in --help */
+	struct ek_option *options;
+};
+
+struct ek_arguments {
+	const char **positional; /* borrowed from argv */
+	int count;
+	char **owned; /* strings that options point to */
+	int owned_count;
+};
+
+/*
+ * Parse argv[1…]: options anywhere, `--opt value` and `--opt=value`, "--" ends them; the rest is positional.
+ * tables end with a NULL title. EK_EUSAGE: unknown option (with the nearest valid name), bad or missing value.
+ */
+int ek_options_parse(struct ek_arguments *arguments, const struct ek_option_table *tables, int argc, char **argv);
+/* `*kept` = a copy of `text` that lives as long as the arguments. */
+int ek_arguments_keep(const char **kept, struct ek_arguments *arguments, const char *text);
+void ek_arguments_release(struct ek_arguments *arguments);
+
+/* A new object with the recorded options of a table, as the user would write them. */
+int ek_options_to_json(cJSON **out, const struct ek_option *options);
+/* Give recorded options that the user did not give the value that `json` has. Values that do not fit are left alone:
+ * the default then differs from the record, and the step is stale. */
+int ek_options_from_json(struct ek_arguments *arguments, struct ek_option *options, const cJSON *json);
+
+/* The help text of the tables, wrapped at `width` columns. */
+int ek_options_help(struct ek_buffer *out, const struct ek_option_table *tables, int width);
+/* Append `text` wrapped at `width`, lines after the first indented; `column` is where the first line starts. */
+int ek_wrap(struct ek_buffer *out, const char *text, int column, int indent, int width);
+
+/* The name nearest to `word` by edit distance, or NULL if none is near. `names` ends with NULL. */
+const char *ek_nearest_name(const char *word, const char *const *names);
 
 #endif

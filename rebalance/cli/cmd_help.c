@@ -1,0 +1,140 @@
+#include <stdio.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/cli/command.h"
+#include "rebalance/cli/terminal.h"
+
+static void print_overview(void)
+{
+	(void)printf("Evenkeel finds skew in an image data set without labels and shows it.\n\n"
+	             "usage: evenkeel COMMAND ... [options]\n\ncommands:\n");
+	for (const struct ek_command *c = ek_commands; c->name != NULL; c++)
+		(void)printf("  %s%-12s%s %s\n", ek_bold(), c->name, ek_plain(), c->summary);
+	(void)printf("\nA first audit:     evenkeel audit PHOTOS -o RUN, then open RUN/report.html\n"
+	             "Help of a command: evenkeel help COMMAND, or evenkeel COMMAND --help\n");
+}
+
+int ek_cmd_help(struct ek_invocation *invocation)
+{
+	const struct ek_arguments *arguments = &invocation->arguments;
+	const struct ek_command *command;
+	struct ek_buffer text = { 0 };
+	int rc = 0;
+
+	if (arguments->count == 0) {
+		print_overview();
+		return 0;
+	}
+	if ((command = ek_find_command(arguments->positional[0])) == NULL)
+		return ek_fail(EK_EUSAGE, "unknown command %s; evenkeel help lists the commands",
+		               arguments->positional[0]);
+	EK_TRY(ek_command_help(&text, command, ek_terminal_width()));
+	(void)fputs(text.data, stdout);
+out:
+	ek_buffer_release(&text);
+	return rc;
+}
+
+/* The long options of a command as words. */
+static void print_words(const struct ek_command *command)
+{
+	struct ek_settings settings;
+	struct ek_option_table tables[EK_MAX_TABLES];
+
+	ek_settings_init(&settings);
+	ek_command_tables(tables, command, &settings);
+	for (const struct ek_option_table *t = tables; t->title != NULL; t++)
+		for (const struct ek_option *o = t->options; o->name != NULL; o++)
+			(void)printf(" --%s", o->name);
+}
+
+int ek_cmd_completion(struct ek_invocation *invocation)
+{
+	(void)invocation;
+	(void)printf("# bash completion for evenkeel, made by `evenkeel completion`\n"
+	             "_evenkeel() {\n\tlocal word=${COMP_WORDS[COMP_CWORD]} words=\n"
+	             "\tif [ \"$COMP_CWORD\" = 1 ]; then\n\t\twords='");
+	for (const struct ek_command *c = ek_commands; c->name != NULL; c++)
+		(void)printf("%s%s", c == ek_commands ? "" : " ", c->name);
+	(void)printf("'\n\telif [[ $word == -* ]]; then\n\t\tcase ${COMP_WORDS[1]} in\n");
+	for (const struct ek_command *c = ek_commands; c->name != NULL; c++) {
+		(void)printf("\t\t%s) words='", c->name);
+		print_words(c);
+		(void)printf("' ;;\n");
+	}
+	(void)printf("\t\tesac\n\tfi\n"
+	             "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n}\n"
+	             "complete -o default -F _evenkeel evenkeel\n");
+	return 0;
+}
+
+/* Roff, with what would be a request or an escape made harmless. */
+static void print_roff(const char *text)
+{
+	if (*text == '.' || *text == '\'')
+		(void)fputs("\\&", stdout);
+	for (; *text != 0; text++) {
+		if (*text == '\\')
+			(void)fputs("\\e", stdout);
+		else if (*text == '-')
+			(void)fputs("\\-", stdout);
+		else
+			(void)putchar(*text);
+	}
+}
+
+static void print_manual_options(const struct ek_option *options)
+{
+	for (const struct ek_option *o = options; o->name != NULL; o++) {
+		(void)printf(".TP\n.B ");
+		print_roff(o->letter != 0 ? "-" : "--");
+		if (o->letter != 0)
+			(void)printf("%c, \\-\\-", o->letter);
+		print_roff(o->name);
+		(void)printf(o->kind != EK_KIND_FLAG ? " \\fI%s\\fR\n" : "\n", o->argument);
+		print_roff(o->help);
+		(void)printf("\n");
+		for (const struct ek_choice *c = o->choices; c != NULL && c->name != NULL; c++) {
+			(void)printf(".RS\n.TP\n.B ");
+			print_roff(c->name);
+			(void)printf("\n");
+			print_roff(c->help);
+			(void)printf("\n.RE\n");
+		}
+	}
+}
+
+int ek_cmd_manual(struct ek_invocation *invocation)
+{
+	(void)invocation;
+	(void)printf(".TH EVENKEEL 1\n.SH NAME\nevenkeel \\- find skew in an image data set without labels\n"
+	             ".SH SYNOPSIS\n.B evenkeel\n.I COMMAND\n\\&... [options]\n.SH COMMANDS\n");
+	for (const struct ek_command *c = ek_commands; c->name != NULL; c++) {
+		struct ek_settings settings;
+
+		ek_settings_init(&settings);
+		(void)printf(".SS evenkeel %s ", c->name);
+		print_roff(c->arguments);
+		(void)printf("\n");
+		print_roff(c->summary);
+		(void)printf(".\n.PP\n");
+		print_roff(c->description);
+		(void)printf("\n");
+		if (c->steps == NULL)
+			continue;
+		if (c->takes_output)
+			print_manual_options(settings.output_options);
+		for (const enum ek_step_id *id = c->steps; *id != EK_STEP_END; id++)
+			print_manual_options(settings.step_options[*id]);
+	}
+	{
+		struct ek_settings settings;
+
+		ek_settings_init(&settings);
+		(void)printf(".SH COMMON OPTIONS\n");
+		print_manual_options(settings.common_options);
+	}
+	(void)printf(".SH EXIT STATUS\n0 done, 1 failed (files, memory, device), 2 wrong usage, 3 wrong or damaged "
+	             "input data, 130 interrupted (the same command goes on).\n");
+	return 0;
+}

@@ -1,0 +1,100 @@
+/* The commands that bring steps of a run up to date: audit, scan, embed, cluster, stability, duplicates, report. */
+#include <stdio.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/cli/command.h"
+#include "rebalance/cli/steps.h"
+#include "rebalance/cli/summary.h"
+
+static int count_steps(const enum ek_step_id *steps)
+{
+	int count = 0;
+
+	while (steps[count] != EK_STEP_END)
+		count++;
+	return count;
+}
+
+/* Which run the words name: `DATASET... -o RUN` or `RUN`. */
+static int find_run(const char **path, enum ek_run_mode *mode, struct ek_invocation *i)
+{
+	const struct ek_arguments *arguments = &i->arguments;
+	const char *name = i->command->name;
+
+	if (i->settings.common.output != NULL) {
+		if (arguments->count == 0 && !i->command->needs_no_dataset)
+			return ek_fail(EK_EUSAGE, "%s needs a data set: evenkeel %s DATASET -o RUN", name, name);
+		*path = i->settings.common.output;
+		*mode = EK_RUN_CREATE;
+		i->settings.scan.datasets = arguments->count > 0 ? arguments->positional : NULL;
+		i->settings.scan.dataset_count = arguments->count;
+		return 0;
+	}
+	if (arguments->count == 0)
+		return ek_fail(EK_EUSAGE, "%s needs a run directory; see evenkeel help %s", name, name);
+	if (arguments->count > 1)
+		return i->command->takes_output
+		               ? ek_fail(EK_EUSAGE, "%s of a data set needs the run directory: -o RUN", name)
+		               : ek_fail(EK_EUSAGE, "%s takes one run directory, not %d words", name, arguments->count);
+	*path = arguments->positional[0];
+	*mode = EK_RUN_WRITE;
+	return 0;
+}
+
+int ek_command_bring_up_to_date(struct ek_invocation *i, int (*before)(struct ek_invocation *, struct ek_run *),
+                                int (*after)(struct ek_invocation *, struct ek_run *))
+{
+	const enum ek_step_id *steps = i->command->steps;
+	struct ek_run *run = NULL;
+	enum ek_run_mode mode = EK_RUN_READ;
+	const char *path = NULL;
+	int rc;
+
+	EK_TRY(find_run(&path, &mode, i));
+	EK_TRY(ek_run_open(&run, path, mode));
+	if (before != NULL)
+		EK_TRY(before(i, run));
+	EK_TRY(ek_steps_run(run, &i->settings, &i->arguments, steps, i->command->forces_all ? count_steps(steps) : 1));
+	if (after != NULL)
+		EK_TRY(after(i, run));
+out:
+	ek_run_close(run);
+	return rc;
+}
+
+static int print_summary(struct ek_invocation *i, struct ek_run *run)
+{
+	return ek_summary_print(run, i->settings.common.json);
+}
+
+int ek_cmd_audit(struct ek_invocation *i)
+{
+	return ek_command_bring_up_to_date(i, NULL, print_summary);
+}
+
+static int print_report(struct ek_invocation *i, struct ek_run *run)
+{
+	if (i->settings.common.json)
+		return ek_summary_print_file(run, "audit.json");
+	(void)printf("report: %s/report.html\n", ek_run_path(run));
+	return 0;
+}
+
+int ek_cmd_report(struct ek_invocation *i)
+{
+	return ek_command_bring_up_to_date(i, NULL, print_report);
+}
+
+/* A command of one step prints what run.json says of it, or the step's own document. */
+static int print_step(struct ek_invocation *i, struct ek_run *run)
+{
+	return ek_summary_print_step(run, ek_step_name(i->command->steps[count_steps(i->command->steps) - 1]),
+	                             i->settings.common.json);
+}
+
+int ek_cmd_step(struct ek_invocation *i)
+{
+	return ek_command_bring_up_to_date(i, NULL, print_step);
+}

@@ -1,0 +1,54 @@
+/*
+ * A command: one row of the command table, one file. main.c parses what the row declares and calls `run`.
+ */
+#ifndef EK_CLI_COMMAND_H
+#define EK_CLI_COMMAND_H
+
+#include "rebalance/cli/options.h"
+#include "rebalance/cli/steps.h"
+
+struct ek_invocation {
+	const struct ek_command *command;
+	struct ek_settings settings;
+	struct ek_arguments arguments;
+};
+
+struct ek_command {
+	const char *name, *arguments, *summary;
+	const char *description;      /* paragraphs for --help, split by newlines */
+	const enum ek_step_id *steps; /* what it brings up to date, in order; ends with EK_STEP_END; NULL: nothing */
+	int takes_output;             /* 1: has -o RUN */
+	int needs_no_dataset;         /* 1: -o RUN without a DATASET is fine */
+	int forces_all;               /* 1: --force recomputes all its steps, not only the last */
+	int (*run)(struct ek_invocation *invocation);
+};
+
+/* All commands, in the order of help; ends with a NULL name. */
+extern const struct ek_command ek_commands[];
+const struct ek_command *ek_find_command(const char *name);
+
+/* The option tables of a command over `settings`: its own steps', then the common ones; ends with a NULL title. */
+enum { EK_MAX_TABLES = EK_STEP_COUNT + 3 };
+void ek_command_tables(struct ek_option_table tables[EK_MAX_TABLES], const struct ek_command *command,
+                       struct ek_settings *settings);
+
+/* The text of `evenkeel help NAME`. */
+int ek_command_help(struct ek_buffer *out, const struct ek_command *command, int width);
+
+/* Open the run that the arguments name, bring the command's steps up to date, close it. `before` and `after` (each may
+ * be NULL) are called with the open run. */
+int ek_command_bring_up_to_date(struct ek_invocation *invocation,
+                                int (*before)(struct ek_invocation *invocation, struct ek_run *run),
+                                int (*after)(struct ek_invocation *invocation, struct ek_run *run));
+
+int ek_cmd_audit(struct ek_invocation *invocation);
+int ek_cmd_completion(struct ek_invocation *invocation);
+int ek_cmd_demo(struct ek_invocation *invocation);
+int ek_cmd_help(struct ek_invocation *invocation);
+int ek_cmd_info(struct ek_invocation *invocation);
+int ek_cmd_manual(struct ek_invocation *invocation);
+int ek_cmd_report(struct ek_invocation *invocation);
+int ek_cmd_step(struct ek_invocation *invocation);
+int ek_cmd_version(struct ek_invocation *invocation);
+
+#endif

@@ -1,0 +1,147 @@
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/cli/command.h"
+
+static const enum ek_step_id audit_steps[] = { EK_STEP_SCAN,  EK_STEP_EMBED,  EK_STEP_CLUSTER,
+	                                       EK_STEP_AUDIT, EK_STEP_REPORT, EK_STEP_END };
+static const enum ek_step_id scan_steps[] = { EK_STEP_SCAN, EK_STEP_END };
+static const enum ek_step_id embed_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_END };
+static const enum ek_step_id cluster_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_END };
+
+#define DATASET_FORMS                                                                                                  \
+	"DATASET is a folder of images; tar files; a text file of paths; a .csv or .jsonl with a file_name column; "   \
+	"an MNIST-style IDX file; or a .npy of embeddings alone. Nothing in it is changed."
+
+const struct ek_command ek_commands[] = {
+	{ .name = "audit",
+	  .arguments = "DATASET... -o RUN | RUN",
+	  .summary = "find and measure the skew of a data set, and write a report",
+	  .description =
+	          "Lists and checks every image, embeds and clusters them, measures how unequal the clusters are, and "
+	          "writes RUN/report.html. What is already there and current is used again; a stopped audit goes on "
+	          "where it was.\nOn an existing RUN, `evenkeel audit RUN` brings everything up to date with the "
+	          "options used before and those given now.\n" DATASET_FORMS,
+	  .steps = audit_steps,
+	  .takes_output = 1,
+	  .forces_all = 1,
+	  .run = ek_cmd_audit },
+	{ .name = "scan",
+	  .arguments = "DATASET... -o RUN | RUN",
+	  .summary = "list and check every image",
+	  .description = "Writes RUN/images.jsonl, one line per usable image, and RUN/rejected.jsonl, one line per "
+	                 "unusable one with the reason.\n" DATASET_FORMS,
+	  .steps = scan_steps,
+	  .takes_output = 1,
+	  .run = ek_cmd_step },
+	{ .name = "embed",
+	  .arguments = "RUN",
+	  .summary = "turn every image into a feature vector",
+	  .description = "Writes RUN/embeddings.npy, row i for image id i. It can be stopped at any moment and goes "
+	                 "on where it was.",
+	  .steps = embed_steps,
+	  .run = ek_cmd_step },
+	{ .name = "cluster",
+	  .arguments = "RUN",
+	  .summary = "group similar images by k-means",
+	  .description = "Writes RUN/clusters: the cluster of each image, its distance to the centroid, the centroids "
+	                 "and a 2-D map.",
+	  .steps = cluster_steps,
+	  .run = ek_cmd_step },
+	{ .name = "report",
+	  .arguments = "RUN",
+	  .summary = "rebuild the report from the files of a run",
+	  .description = "Writes RUN/report.html, one page that opens in any browser without a network.",
+	  .steps = audit_steps,
+	  .run = ek_cmd_report },
+	{ .name = "info",
+	  .arguments = "PATH",
+	  .summary = "say what a file or directory of ours is",
+	  .description = "PATH is a run directory, any file in one, a .npy array or a weight file.",
+	  .run = ek_cmd_info },
+	{ .name = "demo",
+	  .arguments = "[-o RUN]",
+	  .summary = "the main job, end to end, on real images",
+	  .description = "Takes the 60,000 photographs of Debian's package dataset-fashion-mnist, makes them "
+	                 "long-tailed on purpose (class sizes falling from 6,000 to 60), audits what is left without "
+	                 "its labels, and then says how well the clusters found the hidden classes.\n"
+	                 "RUN is evenkeel-demo unless told otherwise.",
+	  .steps = audit_steps,
+	  .takes_output = 1,
+	  .needs_no_dataset = 1,
+	  .forces_all = 1,
+	  .run = ek_cmd_demo },
+	{ .name = "help",
+	  .arguments = "[COMMAND]",
+	  .summary = "this list, or the help of one command",
+	  .description = "",
+	  .run = ek_cmd_help },
+	{ .name = "version",
+	  .arguments = "",
+	  .description = "",
+	  .summary = "the version, the libraries and the instruction sets in use",
+	  .run = ek_cmd_version },
+	{ .name = "completion",
+	  .arguments = "",
+	  .summary = "print a completion script for bash",
+	  .description = "To use it: source <(evenkeel completion)",
+	  .run = ek_cmd_completion },
+	{ .name = "manual",
+	  .arguments = "",
+	  .summary = "print the manual page",
+	  .description = "To read it: evenkeel manual | man -l -",
+	  .run = ek_cmd_manual },
+	{ .name = NULL },
+};
+
+const struct ek_command *ek_find_command(const char *name)
+{
+	for (const struct ek_command *c = ek_commands; c->name != NULL; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
+}
+
+void ek_command_tables(struct ek_option_table tables[EK_MAX_TABLES], const struct ek_command *command,
+                       struct ek_settings *settings)
+{
+	int count = 0;
+
+	if (command->takes_output)
+		tables[count++] = (struct ek_option_table){ "Where", settings->output_options };
+	for (const enum ek_step_id *id = command->steps; id != NULL && *id != EK_STEP_END; id++)
+		if (settings->step_options[*id][0].name != NULL)
+			tables[count++] = (struct ek_option_table){ ek_step_title(*id), settings->step_options[*id] };
+	tables[count++] = (struct ek_option_table){ "Common options", settings->common_options };
+	tables[count] = (struct ek_option_table){ NULL, NULL };
+}
+
+int ek_command_help(struct ek_buffer *out, const struct ek_command *command, int width)
+{
+	struct ek_settings settings;
+	struct ek_option_table tables[EK_MAX_TABLES];
+	const char *paragraph = command->description;
+	struct ek_buffer text = { 0 };
+	int rc;
+
+	ek_settings_init(&settings);
+	ek_command_tables(tables, command, &settings);
+	EK_TRY(ek_buffer_printf(out, "usage: evenkeel %s %s\n\n", command->name, command->arguments));
+	EK_TRY(ek_buffer_printf(&text, "%c%s.", command->summary[0] & ~0x20, command->summary + 1));
+	EK_TRY(ek_wrap(out, text.data, 0, 0, width));
+	EK_TRY(ek_buffer_text(out, "\n"));
+	while (*paragraph != 0) {
+		const size_t length = strcspn(paragraph, "\n");
+
+		ek_buffer_clear(&text);
+		EK_TRY(ek_buffer_append(&text, paragraph, length));
+		EK_TRY(ek_buffer_text(out, "\n"));
+		EK_TRY(ek_wrap(out, text.data, 0, 0, width));
+		EK_TRY(ek_buffer_text(out, "\n"));
+		paragraph += length + (paragraph[length] == '\n');
+	}
+	EK_TRY(ek_options_help(out, tables, width));
+out:
+	ek_buffer_release(&text);
+	return rc;
+}

@@ -1,0 +1,110 @@
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/threads.h"
+#include "rebalance/cli/command.h"
+#include "rebalance/cli/terminal.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DATA = 3, EXIT_INTERRUPTED = 130 };
+
+static int exit_code(int rc)
+{
+	switch (rc) {
+	case EK_EUSAGE:
+		return EXIT_USAGE;
+	case EK_EDATA:
+		return EXIT_DATA;
+	case EK_EINTERRUPTED:
+		return EXIT_INTERRUPTED;
+	default:
+		return rc < 0 ? EXIT_FAILED : EXIT_DONE;
+	}
+}
+
+/* The first signal asks for a stop that saves; the second one kills. */
+static void on_signal(int number)
+{
+	ek_interrupt();
+	(void)signal(number, SIG_DFL);
+}
+
+static void catch_signals(void)
+{
+	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* a full quota is a failed write, told like any other */
+}
+
+static int fail_unknown_command(const char *name)
+{
+	const char *names[64];
+	const char *nearest;
+	size_t count = 0;
+
+	for (const struct ek_command *c = ek_commands; c->name != NULL && count < 63; c++)
+		names[count++] = c->name;
+	names[count] = NULL;
+	nearest = ek_nearest_name(name, names);
+	if (nearest != NULL)
+		return ek_fail(EK_EUSAGE, "unknown command %s; did you mean %s?", name, nearest);
+	return ek_fail(EK_EUSAGE, "unknown command %s; evenkeel help lists the commands", name);
+}
+
+static int run_command(const struct ek_command *command, int argc, char **argv)
+{
+	struct ek_invocation invocation = { .command = command };
+	struct ek_option_table tables[EK_MAX_TABLES];
+	struct ek_settings *settings = &invocation.settings;
+	struct ek_buffer help = { 0 };
+	int rc;
+
+	ek_settings_init(settings);
+	ek_command_tables(tables, command, settings);
+	EK_TRY(ek_options_parse(&invocation.arguments, tables, argc, argv));
+	if (settings->common.help) {
+		ek_settings_init(settings); /* the defaults, not what was given beside --help */
+		EK_TRY(ek_command_help(&help, command, ek_terminal_width()));
+		(void)fputs(help.data, stdout);
+		goto out;
+	}
+	if (settings->common.device == EK_DEVICE_CUDA) {
+		rc = ek_fail(EK_ENOTSUP, "this build has no CUDA back end; use --device cpu");
+		goto out;
+	}
+	ek_terminal_start(settings->common.quiet);
+	ek_threads_set((int)settings->common.threads);
+	EK_TRY(command->run(&invocation));
+out:
+	ek_buffer_release(&help);
+	ek_arguments_release(&invocation.arguments);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	const struct ek_command *command;
+	const char *name = argc > 1 ? argv[1] : "help";
+	int rc;
+
+	catch_signals();
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		name = "help";
+	else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+		name = "version";
+	command = ek_find_command(name);
+	rc = command != NULL ? run_command(command, argc > 1 ? argc - 1 : 1, argc > 1 ? argv + 1 : argv)
+	                     : fail_unknown_command(name);
+	/* A full disk behind stdout is a failure, too. */
+	if (rc >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
+		rc = ek_fail_errno("cannot write the result");
+	if (rc < 0)
+		ek_terminal_error(ek_error_message());
+	return exit_code(rc);
+}

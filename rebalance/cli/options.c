@@ -1,0 +1,407 @@
+#include "rebalance/cli/options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+
+enum { LONGEST_NAME = 63, HELP_COLUMN = 30 };
+
+/* Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours. */
+static size_t edit_distance(const char *a, const char *b)
+{
+	size_t d[LONGEST_NAME + 2][LONGEST_NAME + 2];
+	const size_t m = strlen(a), n = strlen(b);
+
+	if (m > LONGEST_NAME || n > LONGEST_NAME)
+		return SIZE_MAX;
+	for (size_t i = 0; i <= m; i++)
+		d[i][0] = i;
+	for (size_t j = 0; j <= n; j++)
+		d[0][j] = j;
+	for (size_t i = 1; i <= m; i++) {
+		for (size_t j = 1; j <= n; j++) {
+			size_t best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+
+			if (d[i - 1][j] + 1 < best)
+				best = d[i - 1][j] + 1;
+			if (d[i][j - 1] + 1 < best)
+				best = d[i][j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    d[i - 2][j - 2] + 1 < best)
+				best = d[i - 2][j - 2] + 1;
+			d[i][j] = best;
+		}
+	}
+	return d[m][n];
+}
+
+const char *ek_nearest_name(const char *word, const char *const *names)
+{
+	size_t best = strlen(word) / 3 + 2; /* farther than this is another word */
+	const char *nearest = NULL;
+
+	for (; *names != NULL; names++) {
+		const size_t distance = edit_distance(word, *names);
+
+		if (distance < best) {
+			best = distance;
+			nearest = *names;
+		}
+	}
+	return nearest;
+}
+
+static struct ek_option *find(const struct ek_option_table *tables, const char *name, size_t length, char letter)
+{
+	for (; tables->title != NULL; tables++)
+		for (struct ek_option *o = tables->options; o->name != NULL; o++)
+			if (letter != 0 ? o->letter == letter
+			                : strlen(o->name) == length && memcmp(o->name, name, length) == 0)
+				return o;
+	return NULL;
+}
+
+static int fail_unknown(const struct ek_option_table *tables, const char *name, size_t length)
+{
+	const char *names[256];
+	size_t count = 0;
+	char word[LONGEST_NAME + 1];
+	const char *nearest;
+
+	for (; tables->title != NULL; tables++)
+		for (const struct ek_option *o = tables->options; o->name != NULL && count < 255; o++)
+			names[count++] = o->name;
+	names[count] = NULL;
+	(void)snprintf(word, sizeof word, "%.*s", (int)(length < LONGEST_NAME ? length : LONGEST_NAME), name);
+	nearest = ek_nearest_name(word, names);
+	if (nearest != NULL)
+		return ek_fail(EK_EUSAGE, "unknown option --%s; did you mean --%s?", word, nearest);
+	return ek_fail(EK_EUSAGE, "unknown option --%s; --help lists the options", word);
+}
+
+static int keep(struct ek_arguments *arguments, char *text)
+{
+	int rc = ek_resize(&arguments->owned, (size_t)arguments->owned_count + 1, sizeof *arguments->owned);
+
+	if (rc < 0)
+		free(text);
+	else
+		arguments->owned[arguments->owned_count++] = text;
+	return rc;
+}
+
+static int set_path(struct ek_arguments *arguments, const struct ek_option *o, const char *value)
+{
+	char *absolute = NULL, *here = NULL;
+	int rc;
+
+	if (value[0] == 0)
+		return ek_fail(EK_EUSAGE, "--%s needs a name, not an empty one", o->name);
+	if (value[0] == '/')
+		EK_TRY(ek_copy_string(&absolute, value));
+	else if ((here = getcwd(NULL, 0)) == NULL)
+		return ek_fail_errno("cannot tell the working directory");
+	else
+		EK_TRY(ek_format(&absolute, "%s/%s", here, value));
+	EK_TRY(keep(arguments, absolute));
+	*(const char **)o->target = absolute;
+out:
+	free(here);
+	return rc;
+}
+
+static int set_integer(const struct ek_option *o, const char *value)
+{
+	char *end;
+	long long number;
+
+	if (o->zero != NULL && strcmp(value, o->zero) == 0) {
+		*(int64_t *)o->target = 0;
+		return 0;
+	}
+	errno = 0;
+	number = strtoll(value, &end, 10);
+	if (errno != 0 || end == value || *end != 0 || (double)number < o->low || (double)number > o->high)
+		return ek_fail(EK_EUSAGE, "--%s is \"%s\", not %s%sa whole number from %.0f to %.0f", o->name, value,
+		               o->zero != NULL ? o->zero : "", o->zero != NULL ? " or " : "", o->low, o->high);
+	*(int64_t *)o->target = number;
+	return 0;
+}
+
+static int set_number(const struct ek_option *o, const char *value)
+{
+	char *end;
+	const double number = strtod(value, &end);
+
+	if (end == value || *end != 0 || !(number >= o->low && number <= o->high))
+		return ek_fail(EK_EUSAGE, "--%s is \"%s\", not a number from %g to %g", o->name, value, o->low,
+		               o->high);
+	*(double *)o->target = number;
+	return 0;
+}
+
+static int set_choice(const struct ek_option *o, const char *value)
+{
+	struct ek_buffer all = { 0 };
+	int rc = 0;
+
+	for (int i = 0; o->choices[i].name != NULL; i++) {
+		if (strcmp(o->choices[i].name, value) == 0) {
+			*(int *)o->target = i;
+			goto out;
+		}
+		EK_TRY(ek_buffer_printf(&all, "%s%s", i > 0 ? ", " : "", o->choices[i].name));
+	}
+	rc = ek_fail(EK_EUSAGE, "--%s is \"%s\", not one of %s", o->name, value, all.data);
+out:
+	ek_buffer_release(&all);
+	return rc;
+}
+
+static int set(struct ek_arguments *arguments, const struct ek_option *o, const char *value)
+{
+	switch (o->kind) {
+	case EK_KIND_FLAG:
+		*(int *)o->target = 1;
+		return 0;
+	case EK_KIND_INTEGER:
+		return set_integer(o, value);
+	case EK_KIND_NUMBER:
+		return set_number(o, value);
+	case EK_KIND_STRING:
+		*(const char **)o->target = value;
+		return 0;
+	case EK_KIND_PATH:
+		return set_path(arguments, o, value);
+	case EK_KIND_CHOICE:
+		return set_choice(o, value);
+	}
+	return ek_fail(EK_EUSAGE, "--%s has no kind", o->name);
+}
+
+/* argv[*i] is an option; *i moves to its last word. */
+static int parse_one(struct ek_arguments *arguments, const struct ek_option_table *tables, int argc, char **argv,
+                     int *i)
+{
+	const char *word = argv[*i], *value = NULL;
+	const int is_long = word[1] == '-';
+	const char *name = word + (is_long ? 2 : 1);
+	const size_t length = strcspn(name, "=");
+	struct ek_option *o = is_long ? find(tables, name, length, 0) : find(tables, NULL, 0, word[1]);
+
+	if (o == NULL && is_long)
+		return fail_unknown(tables, name, length);
+	if (o == NULL)
+		return ek_fail(EK_EUSAGE, "unknown option -%c; --help lists the options", word[1]);
+	if (is_long && name[length] == '=')
+		value = name + length + 1;
+	else if (!is_long && word[2] != 0)
+		value = word + 2;
+	if (o->kind == EK_KIND_FLAG && value != NULL)
+		return ek_fail(EK_EUSAGE, "--%s takes no value", o->name);
+	if (o->kind != EK_KIND_FLAG && value == NULL) {
+		if (*i + 1 >= argc)
+			return ek_fail(EK_EUSAGE, "--%s needs a value: %s", o->name, o->argument);
+		value = argv[++*i];
+	}
+	o->given = 1;
+	return set(arguments, o, value);
+}
+
+int ek_options_parse(struct ek_arguments *arguments, const struct ek_option_table *tables, int argc, char **argv)
+{
+	int only_positional = 0, rc;
+
+	EK_TRY(ek_alloc(&arguments->positional, (size_t)argc, sizeof *arguments->positional));
+	for (int i = 1; i < argc; i++) {
+		if (!only_positional && strcmp(argv[i], "--") == 0) {
+			only_positional = 1;
+		} else if (!only_positional && argv[i][0] == '-' && argv[i][1] != 0) {
+			EK_TRY(parse_one(arguments, tables, argc, argv, &i));
+		} else {
+			arguments->positional[arguments->count++] = argv[i];
+		}
+	}
+out:
+	return rc;
+}
+
+int ek_arguments_keep(const char **kept, struct ek_arguments *arguments, const char *text)
+{
+	char *copy;
+	int rc;
+
+	EK_TRY(ek_copy_string(&copy, text));
+	EK_TRY(keep(arguments, copy));
+	*kept = copy;
+out:
+	return rc;
+}
+
+void ek_arguments_release(struct ek_arguments *arguments)
+{
+	for (int i = 0; i < arguments->owned_count; i++)
+		free(arguments->owned[i]);
+	free(arguments->owned);
+	free(arguments->positional);
+	*arguments = (struct ek_arguments){ 0 };
+}
+
+static int add_option(cJSON *json, const struct ek_option *o)
+{
+	const char *text;
+
+	switch (o->kind) {
+	case EK_KIND_FLAG:
+		return ek_json_add_bool(json, o->name, *(const int *)o->target);
+	case EK_KIND_INTEGER:
+		if (o->zero != NULL && *(const int64_t *)o->target == 0)
+			return ek_json_add_string(json, o->name, o->zero);
+		return ek_json_add_double(json, o->name, (double)*(const int64_t *)o->target);
+	case EK_KIND_NUMBER:
+		return ek_json_add_double(json, o->name, *(const double *)o->target);
+	case EK_KIND_STRING:
+	case EK_KIND_PATH:
+		text = *(const char *const *)o->target;
+		return text != NULL ? ek_json_add_string(json, o->name, text) : ek_json_add_null(json, o->name);
+	case EK_KIND_CHOICE:
+		return ek_json_add_string(json, o->name, o->choices[*(const int *)o->target].name);
+	}
+	return ek_fail(EK_EUSAGE, "--%s has no kind", o->name);
+}
+
+int ek_options_to_json(cJSON **out, const struct ek_option *options)
+{
+	int rc = 0;
+
+	if ((*out = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for options");
+	for (; options->name != NULL; options++)
+		if (options->recorded)
+			EK_TRY(add_option(*out, options));
+out:
+	if (rc < 0) {
+		cJSON_Delete(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
+int ek_options_from_json(struct ek_arguments *arguments, struct ek_option *options, const cJSON *json)
+{
+	char number[32];
+	int rc = 0;
+
+	for (struct ek_option *o = options; o->name != NULL; o++) {
+		const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, o->name);
+
+		if (!o->recorded || o->given || item == NULL)
+			continue;
+		if (cJSON_IsString(item)) {
+			const char *text;
+
+			EK_TRY(ek_arguments_keep(&text, arguments, item->valuestring));
+			(void)set(arguments, o, text);
+		} else if (cJSON_IsNumber(item)) {
+			(void)snprintf(number, sizeof number, "%.17g", item->valuedouble);
+			if (o->kind == EK_KIND_INTEGER || o->kind == EK_KIND_NUMBER)
+				(void)set(arguments, o, number);
+		} else if (cJSON_IsBool(item) && o->kind == EK_KIND_FLAG) {
+			*(int *)o->target = cJSON_IsTrue(item);
+		}
+	}
+out:
+	return rc;
+}
+
+int ek_wrap(struct ek_buffer *out, const char *text, int column, int indent, int width)
+{
+	int at = column, rc = 0;
+
+	while (*text != 0) {
+		const size_t word = strcspn(text, " ");
+
+		if (at > indent && at + 1 + (int)word > width) {
+			EK_TRY(ek_buffer_printf(out, "\n%*s", indent, ""));
+			at = indent;
+		} else if (at > column || (at > indent && column < indent)) {
+			EK_TRY(ek_buffer_text(out, " "));
+			at++;
+		}
+		EK_TRY(ek_buffer_append(out, text, word));
+		at += (int)word;
+		text += word + strspn(text + word, " ");
+	}
+out:
+	return rc;
+}
+
+static int describe_default(struct ek_buffer *text, const struct ek_option *o)
+{
+	const char *word;
+
+	switch (o->kind) {
+	case EK_KIND_INTEGER:
+		if (o->zero != NULL && *(const int64_t *)o->target == 0)
+			return ek_buffer_printf(text, " (default %s)", o->zero);
+		return ek_buffer_printf(text, " (default %lld)", (long long)*(const int64_t *)o->target);
+	case EK_KIND_NUMBER:
+		return ek_buffer_printf(text, " (default %g)", *(const double *)o->target);
+	case EK_KIND_STRING:
+	case EK_KIND_PATH:
+		word = *(const char *const *)o->target;
+		return word != NULL ? ek_buffer_printf(text, " (default %s)", word) : 0;
+	case EK_KIND_CHOICE:
+		return ek_buffer_printf(text, " (default %s)", o->choices[*(const int *)o->target].name);
+	case EK_KIND_FLAG:
+		break;
+	}
+	return 0;
+}
+
+static int help_one(struct ek_buffer *out, const struct ek_option *o, int width)
+{
+	struct ek_buffer text = { 0 };
+	size_t start = out->size;
+	int column, rc;
+
+	EK_TRY(o->letter != 0 ? ek_buffer_printf(out, "  -%c, --%s", o->letter, o->name)
+	                      : ek_buffer_printf(out, "      --%s", o->name));
+	if (o->kind != EK_KIND_FLAG)
+		EK_TRY(ek_buffer_printf(out, " %s", o->argument));
+	column = (int)(out->size - start);
+	if (column + 2 > HELP_COLUMN)
+		EK_TRY(ek_buffer_printf(out, "\n%*s", HELP_COLUMN, ""));
+	else
+		EK_TRY(ek_buffer_printf(out, "%*s", HELP_COLUMN - column, ""));
+	EK_TRY(ek_buffer_text(&text, o->help));
+	EK_TRY(describe_default(&text, o));
+	EK_TRY(ek_wrap(out, text.data, HELP_COLUMN, HELP_COLUMN, width));
+	EK_TRY(ek_buffer_text(out, "\n"));
+	for (const struct ek_choice *c = o->choices; c != NULL && c->name != NULL; c++) {
+		EK_TRY(ek_buffer_printf(out, "%*s%-18s ", HELP_COLUMN + 2, "", c->name));
+		EK_TRY(ek_wrap(out, c->help, HELP_COLUMN + 21, HELP_COLUMN + 21, width));
+		EK_TRY(ek_buffer_text(out, "\n"));
+	}
+out:
+	ek_buffer_release(&text);
+	return rc;
+}
+
+int ek_options_help(struct ek_buffer *out, const struct ek_option_table *tables, int width)
+{
+	int rc = 0;
+
+	for (; tables->title != NULL; tables++) {
+		EK_TRY(ek_buffer_printf(out, "\n%s:\n", tables->title));
+		for (const struct ek_option *o = tables->options; o->name != NULL; o++)
+			EK_TRY(help_one(out, o, width));
+	}
+out:
+	return rc;
+}

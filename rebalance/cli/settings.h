@@ -1,0 +1,63 @@
+/* What the user may set, with the defaults, and the option tables through which it is set. */
+#ifndef EK_CLI_SETTINGS_H
+#define EK_CLI_SETTINGS_H
+
+#include "rebalance/cli/options.h"
+
+enum ek_step_id {
+	EK_STEP_SCAN,
+	EK_STEP_EMBED,
+	EK_STEP_CLUSTER,
+	EK_STEP_STABILITY,
+	EK_STEP_DUPLICATES,
+	EK_STEP_AUDIT,
+	EK_STEP_REPORT,
+	EK_STEP_COUNT,
+	EK_STEP_END = EK_STEP_COUNT
+};
+
+enum ek_device { EK_DEVICE_AUTO, EK_DEVICE_CPU, EK_DEVICE_CUDA };
+
+enum { EK_STEP_OPTIONS = 14, EK_COMMON_OPTIONS = 8, EK_ENCODERS_MAX = 32 };
+
+struct ek_settings {
+	struct {
+		int64_t threads, seed;
+		int json, quiet, force, help, device;
+		const char *output;
+	} common;
+	struct {
+		const char *attributes;
+		int64_t max_pixels;
+		int check; /* index into the choices: decode, header */
+		double held_out;
+		const char *const *datasets; /* as given; NULL: those of the last time */
+		int dataset_count;
+		const char *own_dataset[1]; /* the demo's */
+	} scan;
+	struct {
+		int encoder, precision, storage; /* indexes into the choices */
+		const char *weights, *embeddings;
+		int64_t input_size; /* 0: auto */
+	} embed;
+	struct {
+		int64_t clusters, iterations, redo, subsample; /* 0: auto, -, -, all */
+		int spherical, normalise;
+		const char *hierarchy;
+	} cluster;
+	struct {
+		const char *eps;
+		int scope;
+	} duplicates;
+	struct {
+		int64_t resamples;
+	} audit;
+	struct ek_choice encoders[EK_ENCODERS_MAX]; /* from the table of encoders */
+	struct ek_option common_options[EK_COMMON_OPTIONS], output_options[2];
+	struct ek_option step_options[EK_STEP_COUNT][EK_STEP_OPTIONS];
+};
+
+/* The defaults. The tables point into `settings`, which must not be moved. */
+void ek_settings_init(struct ek_settings *settings);
+
+#endif

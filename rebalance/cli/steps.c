@@ -1,0 +1,336 @@
+#include "rebalance/cli/steps.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "analysis/cluster/cluster.h"
+#include "analysis/embed/embed.h"
+#include "analysis/embed/import.h"
+#include "analysis/skew/audit.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/io/scan.h"
+#include "reports/report.h"
+
+enum { MAX_LEVELS = 8, REPORT_VERSION = 1 };
+
+/* A step made ready: what it would make is known, nothing is done yet. */
+struct prepared {
+	const struct ek_settings *settings;
+	struct ek_step step;
+	cJSON *options;         /* owned; what step.options points to, unless a module owns it */
+	char **datasets;        /* owned: those of the last time; [dataset_count] */
+	struct ek_embed *embed; /* owned: one of these two makes the embeddings */
+	struct ek_import *import;
+	struct ek_scan_options scan;
+	struct ek_cluster_options cluster;
+	struct ek_audit_options audit;
+	uint32_t levels[MAX_LEVELS]; /* of cluster.hierarchy */
+	int64_t started;             /* Unix time */
+	double clock;
+};
+
+struct row {
+	const char *name, *title, *doing;
+	int (*prepare)(struct prepared *p, struct ek_run *run); /* fills p->step */
+	int (*work)(struct prepared *p, struct ek_run *run);    /* does it and records it */
+};
+
+/* For the steps that leave it to their caller to record them: with the numbers and names of the document they wrote. */
+static int record(struct prepared *p, struct ek_run *run, const char *document)
+{
+	cJSON *written = NULL, *counts = cJSON_CreateObject();
+	const cJSON *item;
+	char *path = NULL;
+	int rc = counts != NULL ? 0 : ek_fail(EK_ENOMEM, "no memory for counts");
+
+	EK_TRY(rc);
+	if (document != NULL) {
+		EK_TRY(ek_run_file(&path, run, document));
+		EK_TRY(ek_json_load(&written, path));
+	}
+	cJSON_ArrayForEach(item, written) if (cJSON_IsNumber(item) || cJSON_IsString(item))
+		EK_TRY(ek_json_add_item(counts, item->string, cJSON_Duplicate(item, 0)));
+	EK_TRY(ek_run_record(run, &p->step, p->started, ek_clock() - p->clock, counts));
+out:
+	cJSON_Delete(written);
+	cJSON_Delete(counts);
+	free(path);
+	return rc;
+}
+
+/* The data sets that the scan was made from. */
+static int recall_datasets(struct prepared *p, const cJSON *options)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(options, "dataset"), *item, *path;
+	const int count = cJSON_GetArraySize(list);
+	size_t i = 0;
+	int rc;
+
+	EK_TRY(ek_alloc(&p->datasets, (size_t)count + 1, sizeof *p->datasets));
+	cJSON_ArrayForEach(item, list)
+	{
+		path = cJSON_GetObjectItemCaseSensitive(item, "path");
+		EK_TRY(ek_copy_string(&p->datasets[i++], cJSON_IsString(path) ? path->valuestring : ""));
+	}
+	p->scan.datasets = (const char *const *)p->datasets;
+	p->scan.dataset_count = i;
+out:
+	return rc;
+}
+
+static int prepare_scan(struct prepared *p, struct ek_run *run)
+{
+	const struct ek_settings *s = p->settings;
+	const cJSON *recorded = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "options");
+	int rc;
+
+	p->scan = (struct ek_scan_options){ .datasets = s->scan.datasets,
+		                            .dataset_count = (size_t)s->scan.dataset_count,
+		                            .attributes = s->scan.attributes,
+		                            .max_pixels = (uint64_t)s->scan.max_pixels,
+		                            .check = (enum ek_scan_check)s->scan.check,
+		                            .held_out = s->scan.held_out };
+	if (s->scan.datasets == NULL && recorded == NULL)
+		return ek_fail(EK_EUSAGE, "%s has no images yet: evenkeel audit DATASET -o %s", ek_run_path(run),
+		               ek_run_path(run));
+	if (s->scan.datasets == NULL)
+		EK_TRY(recall_datasets(p, recorded));
+	rc = ek_scan_step(&p->step, &p->options, &p->scan);
+	/* A data set that is away does not take its run with it. */
+	if (rc < 0 && rc != EK_ENOMEM && s->scan.datasets == NULL) {
+		ek_warn("%s; going on with the images as they were", ek_error_message());
+		cJSON_Delete(p->options);
+		if ((p->options = cJSON_Duplicate(recorded, 1)) == NULL)
+			return ek_fail(EK_ENOMEM, "no memory for options");
+		p->step.options = p->options;
+		rc = 0;
+	}
+out:
+	return rc;
+}
+
+static int work_scan(struct prepared *p, struct ek_run *run)
+{
+	return ek_scan(run, &p->scan);
+}
+
+static int prepare_embed(struct prepared *p, struct ek_run *run)
+{
+	static const enum ek_nn_precision precisions[] = { EK_NN_AUTO, EK_NN_F32, EK_NN_BF16 };
+	const struct ek_settings *s = p->settings;
+	const struct ek_embed_options o = { .encoder = s->encoders[s->embed.encoder].name,
+		                            .weights = s->embed.weights,
+		                            .input_size = (int)s->embed.input_size,
+		                            .precision = precisions[s->embed.precision],
+		                            .storage = s->embed.storage == 0 ? EK_F32 : EK_F16 };
+	/* A data set that is embeddings alone brings them along. */
+	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "counts");
+	const cJSON *alone = cJSON_GetObjectItemCaseSensitive(counts, "embeddings");
+	const char *own = s->embed.embeddings;
+	int rc;
+
+	if (own == NULL && cJSON_IsString(alone))
+		own = alone->valuestring;
+	if (own != NULL) {
+		EK_TRY(ek_import_prepare(&p->import, run, own));
+		p->step = *ek_import_step(p->import);
+	} else {
+		EK_TRY(ek_embed_prepare(&p->embed, run, &o));
+		p->step = *ek_embed_step(p->embed);
+	}
+out:
+	return rc;
+}
+
+static int work_embed(struct prepared *p, struct ek_run *run)
+{
+	const int rc = p->import != NULL ? ek_import_run(p->import, run) : ek_embed_run(p->embed, run);
+
+	return rc < 0 ? rc : record(p, run, "embeddings.json");
+}
+
+/* "10000,500,24" */
+static int parse_levels(struct prepared *p, const char *text)
+{
+	char *end;
+
+	while (*text != 0) {
+		const unsigned long value = strtoul(text, &end, 10);
+
+		if (end == text || (*end != 0 && *end != ',') || value == 0 || value > UINT32_MAX || *text == '-' ||
+		    p->cluster.levels == MAX_LEVELS)
+			return ek_fail(EK_EUSAGE, "--hierarchy is \"%s\", not up to %d falling numbers with commas",
+			               p->settings->cluster.hierarchy, MAX_LEVELS);
+		p->levels[p->cluster.levels++] = (uint32_t)value;
+		text = end + (*end == ',');
+	}
+	p->cluster.hierarchy = p->levels;
+	return 0;
+}
+
+static int prepare_cluster(struct prepared *p, struct ek_run *run)
+{
+	const struct ek_settings *s = p->settings;
+	const struct ek_cluster_options defaults = EK_CLUSTER_OPTIONS_DEFAULT;
+	int rc;
+
+	(void)run;
+	p->cluster = defaults;
+	p->cluster.clusters = (uint32_t)s->cluster.clusters;
+	p->cluster.iterations = (int)s->cluster.iterations;
+	p->cluster.redo = (int)s->cluster.redo;
+	p->cluster.seed = (uint64_t)s->common.seed;
+	p->cluster.spherical = s->cluster.spherical;
+	p->cluster.subsample = (uint64_t)s->cluster.subsample;
+	p->cluster.normalise = (enum ek_normalise)s->cluster.normalise;
+	if (s->cluster.hierarchy != NULL)
+		EK_TRY(parse_levels(p, s->cluster.hierarchy));
+	EK_TRY(ek_cluster_options_json(&p->options, &p->cluster));
+	p->step = (struct ek_step){ .name = "cluster",
+		                    .version = EK_CLUSTER_VERSION,
+		                    .options = p->options,
+		                    .inputs = ek_cluster_inputs,
+		                    .outputs = ek_cluster_outputs };
+out:
+	return rc;
+}
+
+static int work_cluster(struct prepared *p, struct ek_run *run)
+{
+	const int rc = ek_cluster(run, &p->cluster);
+
+	return rc < 0 ? rc : record(p, run, "clusters/clusters.json");
+}
+
+static int prepare_audit(struct prepared *p, struct ek_run *run)
+{
+	(void)run;
+	p->audit = (struct ek_audit_options){ .resamples = (uint32_t)p->settings->audit.resamples,
+		                              .seed = (uint64_t)p->settings->common.seed };
+	return ek_audit_step(&p->step, &p->options, &p->audit);
+}
+
+static int work_audit(struct prepared *p, struct ek_run *run)
+{
+	return ek_audit(run, &p->audit);
+}
+
+static int prepare_report(struct prepared *p, struct ek_run *run)
+{
+	static const char *const inputs[] = { "audit.json",
+		                              "images.jsonl",
+		                              "rejected.jsonl",
+		                              "embeddings.json",
+		                              "clusters/assignment.npy",
+		                              "clusters/distance.npy",
+		                              "clusters/clusters.json",
+		                              "clusters/map.json",
+		                              "clusters/stability.json",
+		                              "clusters/duplicates.json",
+		                              NULL };
+	static const char *const outputs[] = { "report.html", NULL };
+
+	(void)run;
+	if ((p->options = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for options");
+	p->step = (struct ek_step){
+		.name = "report", .version = REPORT_VERSION, .options = p->options, .inputs = inputs, .outputs = outputs
+	};
+	return 0;
+}
+
+static int work_report(struct prepared *p, struct ek_run *run)
+{
+	const struct ek_report_options options = { 0 };
+	const int rc = ek_report(run, &options);
+
+	return rc < 0 ? rc : record(p, run, NULL);
+}
+
+static const struct row rows[EK_STEP_COUNT] = {
+	[EK_STEP_SCAN] = { "scan", "Reading images", "listing the images", prepare_scan, work_scan },
+	[EK_STEP_EMBED] = { "embed", "Embedding", "embedding", prepare_embed, work_embed },
+	[EK_STEP_CLUSTER] = { "cluster", "Clusters", "clustering", prepare_cluster, work_cluster },
+	[EK_STEP_AUDIT] = { "audit", "Measures", "measuring", prepare_audit, work_audit },
+	[EK_STEP_REPORT] = { "report", "Report", "writing the report", prepare_report, work_report },
+};
+
+const char *ek_step_name(enum ek_step_id id)
+{
+	return rows[id].name;
+}
+
+const char *ek_step_title(enum ek_step_id id)
+{
+	return rows[id].title;
+}
+
+static void release(struct prepared *p)
+{
+	for (size_t i = 0; p->datasets != NULL && p->datasets[i] != NULL; i++)
+		free(p->datasets[i]);
+	free(p->datasets);
+	ek_embed_free(p->embed);
+	ek_import_free(p->import);
+	cJSON_Delete(p->options);
+}
+
+/* One step; `forced` runs it even if it is current. */
+static int run_step(struct ek_run *run, const struct ek_settings *settings, enum ek_step_id id, int forced)
+{
+	struct prepared p = { .settings = settings };
+	cJSON *asked = NULL;
+	const char *reason;
+	int current, rc;
+
+	EK_TRY(ek_check_interrupt());
+	EK_TRY(ek_options_to_json(&asked, settings->step_options[id]));
+	EK_TRY(ek_json_add_u64(asked, "seed", (uint64_t)settings->common.seed));
+	EK_TRY(rows[id].prepare(&p, run));
+	EK_TRY(ek_run_is_current(&current, &reason, run, &p.step));
+	if (current && !forced)
+		goto out;
+	if (ek_run_recorded(run, rows[id].name) != NULL)
+		ek_info("%s again: %s", rows[id].doing, current ? "--force" : reason);
+	p.started = (int64_t)time(NULL);
+	p.clock = ek_clock();
+	ek_run_set_asked(run, asked);
+	EK_TRY(rows[id].work(&p, run));
+out:
+	ek_run_set_asked(run, NULL);
+	release(&p);
+	cJSON_Delete(asked);
+	return rc;
+}
+
+/* What the user asked for the last time, where nothing else is said now. */
+static int remember(const struct ek_run *run, struct ek_settings *settings, struct ek_arguments *arguments,
+                    enum ek_step_id id)
+{
+	const cJSON *recorded = ek_run_recorded(run, rows[id].name);
+	const cJSON *asked = cJSON_GetObjectItemCaseSensitive(recorded, "asked");
+	const cJSON *seed = cJSON_GetObjectItemCaseSensitive(asked, "seed");
+
+	if (cJSON_IsNumber(seed) && !settings->common_options[0].given)
+		settings->common.seed = (int64_t)seed->valuedouble;
+	return ek_options_from_json(arguments, settings->step_options[id], asked);
+}
+
+int ek_steps_run(struct ek_run *run, struct ek_settings *settings, struct ek_arguments *arguments,
+                 const enum ek_step_id *steps, int forced)
+{
+	int count = 0, rc = 0;
+
+	while (steps[count] != EK_STEP_END)
+		count++;
+	for (int i = 0; i < count; i++)
+		EK_TRY(remember(run, settings, arguments, steps[i]));
+	for (int i = 0; i < count; i++)
+		EK_TRY(run_step(run, settings, steps[i], settings->common.force && i >= count - forced));
+out:
+	return rc;
+}

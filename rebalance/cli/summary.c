@@ -1,0 +1,161 @@
+#include "rebalance/cli/summary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/cli/terminal.h"
+#include "rebalance/cli/text.h"
+
+enum { LARGEST_FILE = 1 << 30, TAIL_SHOWN = 12 };
+
+static const cJSON *member(const cJSON *object, const char *name)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+/* A number, or the value of a {"value", "ci95"}; 0 if it is neither. */
+static double number(const cJSON *object, const char *name)
+{
+	const cJSON *item = member(object, name);
+
+	if (cJSON_IsObject(item))
+		item = member(item, "value");
+	return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+static void print_measure(const char *label, const cJSON *skew, const char *name, const char *note)
+{
+	const cJSON *interval = member(member(skew, name), "ci95");
+
+	(void)printf("  %-20s %.3g", label, number(skew, name));
+	if (cJSON_GetArraySize(interval) == 2)
+		(void)printf(" (%.3g to %.3g)", cJSON_GetArrayItem(interval, 0)->valuedouble,
+		             cJSON_GetArrayItem(interval, 1)->valuedouble);
+	(void)printf("  %s\n", note);
+}
+
+static void print_tail(const cJSON *skew, const cJSON *shares)
+{
+	const cJSON *tail = member(skew, "tail_clusters"), *item;
+	char percent[32];
+	double held = 0;
+	int shown = 0;
+
+	cJSON_ArrayForEach(item, tail)
+	{
+		const cJSON *share = cJSON_GetArrayItem(shares, item->valueint);
+
+		held += cJSON_IsObject(share) ? number(share, "value") : 0;
+	}
+	(void)printf("  %-20s %d", "small clusters", cJSON_GetArraySize(tail));
+	if (cJSON_GetArraySize(tail) > 0)
+		(void)printf(", with %s of the images:", ek_text_percent(percent, held));
+	cJSON_ArrayForEach(item, tail)
+	{
+		if (shown++ == TAIL_SHOWN) {
+			(void)printf(" ...");
+			break;
+		}
+		(void)printf(" %d", item->valueint);
+	}
+	(void)printf("  (below half of an equal share)\n");
+}
+
+static void print_attributes(const cJSON *attributes)
+{
+	const cJSON *attribute;
+
+	if (cJSON_GetArraySize(attributes) > 0)
+		(void)printf("\n  %-20s %8s %8s %8s %8s\n", "attribute", "values", "NMI", "ARI", "purity");
+	cJSON_ArrayForEach(attribute, attributes)(void) printf(
+		"  %-20s %8d %8.3f %8.3f %8.3f\n", attribute->string, cJSON_GetArraySize(member(attribute, "values")),
+		number(attribute, "nmi"), number(attribute, "ari"), number(attribute, "purity"));
+}
+
+int ek_summary_print_file(const struct ek_run *run, const char *name)
+{
+	struct ek_buffer text = { 0 };
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, run, name));
+	EK_TRY(ek_file_read(&text, path, LARGEST_FILE));
+	if (fwrite(text.data, 1, text.size, stdout) != text.size)
+		rc = ek_fail_errno("cannot write the result");
+out:
+	ek_buffer_release(&text);
+	free(path);
+	return rc;
+}
+
+int ek_summary_print(const struct ek_run *run, int json)
+{
+	const cJSON *clusters, *skew;
+	cJSON *audit = NULL;
+	char *path = NULL, a[32], b[32];
+	int rc;
+
+	if (json)
+		return ek_summary_print_file(run, "audit.json");
+	EK_TRY(ek_run_file(&path, run, "audit.json"));
+	EK_TRY(ek_json_load(&audit, path));
+	clusters = member(audit, "clusters");
+	skew = member(audit, "skew");
+	(void)printf("%s%s images in %.0f clusters%s", ek_bold(), ek_text_count(a, (uint64_t)number(audit, "images")),
+	             number(clusters, "k"), ek_plain());
+	if (number(audit, "rejected") > 0)
+		(void)printf(", %s rejected (rejected.jsonl says why)",
+		             ek_text_count(b, (uint64_t)number(audit, "rejected")));
+	(void)printf("\n\n");
+	(void)printf("  %-20s %.0f, with %s of the images\n", "largest clusters", number(skew, "top_clusters"),
+	             ek_text_percent(a, number(skew, "top_share")));
+	print_tail(skew, member(clusters, "shares"));
+	print_measure("Gini", skew, "gini", "0 = all clusters equal");
+	print_measure("effective clusters", member(skew, "effective_clusters"), "d1", "equal ones that are as diverse");
+	print_measure("imbalance", skew, "imbalance_ratio", "largest cluster / smallest");
+	print_attributes(member(audit, "attributes"));
+	(void)printf("\nreport: %s/report.html\n", ek_run_path(run));
+out:
+	cJSON_Delete(audit);
+	free(path);
+	return rc;
+}
+
+/* 12345 as "12,345", other numbers as they are, text without quotes. */
+static void print_value(const cJSON *item)
+{
+	char text[32];
+
+	if (cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble < 0x1p53 &&
+	    item->valuedouble == (double)(uint64_t)item->valuedouble)
+		(void)printf("%s\n", ek_text_count(text, (uint64_t)item->valuedouble));
+	else if (cJSON_IsNumber(item))
+		(void)printf("%.4g\n", item->valuedouble);
+	else
+		(void)printf("%s\n", cJSON_IsString(item) ? item->valuestring : cJSON_IsTrue(item) ? "yes" : "no");
+}
+
+int ek_summary_print_step(const struct ek_run *run, const char *step, int json)
+{
+	const cJSON *recorded = ek_run_recorded(run, step), *item;
+
+	if (json) {
+		char *text = cJSON_Print(recorded);
+
+		if (text == NULL)
+			return ek_fail(EK_ENOMEM, "no memory for JSON");
+		(void)printf("%s\n", text);
+		cJSON_free(text);
+		return 0;
+	}
+	cJSON_ArrayForEach(item, member(recorded, "counts"))
+	{
+		if (!cJSON_IsNumber(item) && !cJSON_IsString(item) && !cJSON_IsBool(item))
+			continue;
+		(void)printf("  %-20s ", item->string);
+		print_value(item);
+	}
+	return 0;
+}

@@ -1,0 +1,139 @@
+#include "rebalance/cli/terminal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "rebalance/base/log.h"
+#include "rebalance/cli/text.h"
+
+enum { BAR_WIDTH = 24, LONGEST_LINE = 100, SHORTEST_LINE = 40 };
+static const double line_every = 5; /* seconds between lines where there is no terminal */
+
+static struct {
+	int quiet, is_terminal, bar_shown;
+	double last_line;
+} terminal;
+
+static int wants_colour(int fd)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fd) && (no == NULL || no[0] == 0) && (term == NULL || strcmp(term, "dumb") != 0);
+}
+
+int ek_terminal_width(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+		return 80;
+	return size.ws_col > LONGEST_LINE ? LONGEST_LINE : size.ws_col < SHORTEST_LINE ? SHORTEST_LINE : size.ws_col;
+}
+
+const char *ek_bold(void)
+{
+	return wants_colour(STDOUT_FILENO) ? "\033[1m" : "";
+}
+
+const char *ek_plain(void)
+{
+	return wants_colour(STDOUT_FILENO) ? "\033[0m" : "";
+}
+
+static void clear_bar(void)
+{
+	if (terminal.bar_shown)
+		(void)fputs("\r\033[K", stderr);
+	terminal.bar_shown = 0;
+}
+
+static void show_message(void *context, enum ek_log_level level, const char *text)
+{
+	(void)context;
+	if (level == EK_LOG_INFO && terminal.quiet)
+		return;
+	flockfile(stderr);
+	clear_bar();
+	(void)fprintf(stderr, "%s%s\n", level == EK_LOG_WARNING ? "warning: " : "", text);
+	funlockfile(stderr);
+}
+
+/* "embedding  12,000 of 50,000 images, 830/s, 46 s left" */
+static void describe(char *line, size_t size, const char *what, const char *unit, uint64_t done, uint64_t total,
+                     double seconds)
+{
+	char count[32], of[32], rate[32], left[32];
+	const double speed = seconds > 0 ? (double)done / seconds : 0;
+	int at = snprintf(line, size, "%-10s %s", what, ek_text_count(count, done));
+
+	if (total > 0 && (size_t)at < size)
+		at += snprintf(line + at, size - (size_t)at, " of %s", ek_text_count(of, total));
+	if ((size_t)at < size)
+		at += snprintf(line + at, size - (size_t)at, " %s", unit);
+	if (speed > 0 && seconds > 1 && (size_t)at < size)
+		at += snprintf(line + at, size - (size_t)at, ", %s/s", ek_text_rate(rate, speed));
+	if (total > done && speed > 0 && seconds > 1 && (size_t)at < size)
+		(void)snprintf(line + at, size - (size_t)at, ", %s left",
+		               ek_text_duration(left, (double)(total - done) / speed));
+}
+
+static void show_bar(const char *line, uint64_t done, uint64_t total)
+{
+	char bar[BAR_WIDTH + 1];
+	const double share = total > 0 ? (double)done / (double)total : 0;
+	const int full = share >= 1 ? BAR_WIDTH : (int)(share * BAR_WIDTH);
+
+	for (int i = 0; i < BAR_WIDTH; i++)
+		bar[i] = i < full ? '#' : '.';
+	bar[BAR_WIDTH] = 0;
+	(void)fprintf(stderr, total > 0 ? "\r\033[K%.*s [%s]" : "\r\033[K%.*s", LONGEST_LINE, line, bar);
+	terminal.bar_shown = 1;
+}
+
+static void show_progress(void *context, const char *what, const char *unit, uint64_t done, uint64_t total,
+                          double seconds, int finished)
+{
+	char line[256], took[32], count[32];
+	const double now = ek_clock();
+
+	(void)context;
+	if (terminal.quiet)
+		return;
+	if (finished) {
+		clear_bar();
+		if (done > 0)
+			(void)fprintf(stderr, "%-10s %s %s in %s\n", what, ek_text_count(count, done), unit,
+			              ek_text_duration(took, seconds));
+		terminal.last_line = 0;
+		return;
+	}
+	if (!terminal.is_terminal && (seconds < line_every || now - terminal.last_line < line_every))
+		return;
+	terminal.last_line = now;
+	describe(line, sizeof line, what, unit, done, total, seconds);
+	flockfile(stderr);
+	if (terminal.is_terminal)
+		show_bar(line, done, total);
+	else
+		(void)fprintf(stderr, "%s\n", line);
+	funlockfile(stderr);
+}
+
+void ek_terminal_start(int quiet)
+{
+	const struct ek_log_sink sink = { show_message, show_progress, NULL };
+
+	terminal.quiet = quiet;
+	terminal.is_terminal = isatty(STDERR_FILENO);
+	ek_log_set_sink(&sink);
+}
+
+void ek_terminal_error(const char *text)
+{
+	clear_bar();
+	(void)fprintf(stderr, "evenkeel: %s\n", text);
+}

@@ -1,0 +1,21 @@
+/*
+ * What a person sees while a command works: messages and progress on stderr. A bar only on a terminal; otherwise a
+ * line every few seconds. NO_COLOR is honoured.
+ */
+#ifndef EK_CLI_TERMINAL_H
+#define EK_CLI_TERMINAL_H
+
+/* Take the messages and progress of the library; `quiet` keeps warnings only. */
+void ek_terminal_start(int quiet);
+
+/* Columns to write in: the terminal's, at most 100; 80 if stdout is not one. */
+int ek_terminal_width(void);
+
+/* Escape sequences for stdout, or "" where colour is not wanted. */
+const char *ek_bold(void);
+const char *ek_plain(void);
+
+/* One line on stderr, "evenkeel: " before it. */
+void ek_terminal_error(const char *text);
+
+#endif

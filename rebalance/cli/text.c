@@ -1,0 +1,72 @@
+#include "rebalance/cli/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SIZE = 32 };
+
+const char *ek_text_count(char out[32], uint64_t count)
+{
+	char digits[24];
+	const int length = snprintf(digits, sizeof digits, "%" PRIu64, count);
+	int at = 0;
+
+	for (int i = 0; i < length; i++) {
+		if (i > 0 && (length - i) % 3 == 0)
+			out[at++] = ',';
+		out[at++] = digits[i];
+	}
+	out[at] = 0;
+	return out;
+}
+
+const char *ek_text_duration(char out[32], double seconds)
+{
+	const uint64_t whole = seconds > 0 && seconds < 1e15 ? (uint64_t)(seconds + 0.5) : 0;
+
+	if (seconds < 9.95)
+		(void)snprintf(out, SIZE, "%.1f s", seconds);
+	else if (whole < 60)
+		(void)snprintf(out, SIZE, "%" PRIu64 " s", whole);
+	else if (whole < 3600)
+		(void)snprintf(out, SIZE, "%" PRIu64 " min %" PRIu64 " s", whole / 60, whole % 60);
+	else
+		(void)snprintf(out, SIZE, "%" PRIu64 " h %" PRIu64 " min", whole / 3600, whole % 3600 / 60);
+	return out;
+}
+
+const char *ek_text_rate(char out[32], double per_second)
+{
+	if (per_second < 10)
+		(void)snprintf(out, SIZE, "%.2g", per_second);
+	else
+		(void)ek_text_count(out, (uint64_t)(per_second + 0.5));
+	return out;
+}
+
+const char *ek_text_bytes(char out[32], uint64_t bytes)
+{
+	static const char *const units[] = { "kB", "MB", "GB", "TB", "PB" };
+	double value = (double)bytes / 1000;
+	size_t unit = 0;
+
+	if (bytes < 1000) {
+		(void)snprintf(out, SIZE, "%" PRIu64 " bytes", bytes);
+		return out;
+	}
+	while (value >= 999.5 && unit + 1 < sizeof units / sizeof *units) {
+		value /= 1000;
+		unit++;
+	}
+	(void)snprintf(out, SIZE, value < 9.95 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+	return out;
+}
+
+const char *ek_text_percent(char out[32], double share)
+{
+	const double percent = 100 * share;
+
+	(void)snprintf(out, SIZE, percent >= 9.95 ? "%.0f %%" : percent >= 0.995 ? "%.1f %%" : "%.2g %%", percent);
+	return out;
+}

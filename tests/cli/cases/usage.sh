@@ -1,0 +1,20 @@
+# shellcheck shell=bash
+# What is said to somebody who does not know the program, or mistypes.
+run evenkeel
+run evenkeel help cluster
+run evenkeel audti
+run evenkeel audit
+run evenkeel audit photos
+run evenkeel audit photos more
+run evenkeel audit photos -o
+run evenkeel cluster
+run evenkeel cluster nowhere
+run evenkeel cluster a b
+run evenkeel audit photos -o RUN --cluster 12
+run evenkeel audit photos -o RUN --clusters none
+run evenkeel audit photos -o RUN --encoder resnet
+run evenkeel audit photos -o RUN --device cuda
+run evenkeel info nowhere
+run evenkeel help nothing
+mkdir other && touch other/file
+run evenkeel audit other -o other

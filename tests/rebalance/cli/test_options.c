@@ -1,0 +1,209 @@
+#include "tests/support/support.h"
+
+#include <string.h>
+
+#include "rebalance/cli/options.h"
+
+static const struct ek_choice rules[] = { { "furthest", "far" }, { "nearest", "near" }, { NULL, NULL } };
+
+struct values {
+	int flag, rule;
+	int64_t clusters;
+	double keep;
+	const char *name, *path;
+};
+
+static int parse(struct values *v, struct ek_arguments *arguments, int argc, const char *const *argv,
+                 struct ek_option *options)
+{
+	const struct ek_option table[] = {
+		{ .name = "force", .letter = 'f', .kind = EK_KIND_FLAG, .target = &v->flag, .help = "recompute" },
+		{ .name = "rule",
+		  .kind = EK_KIND_CHOICE,
+		  .target = &v->rule,
+		  .argument = "NAME",
+		  .help = "which",
+		  .choices = rules,
+		  .recorded = 1 },
+		{ .name = "clusters",
+		  .letter = 'k',
+		  .kind = EK_KIND_INTEGER,
+		  .target = &v->clusters,
+		  .argument = "K",
+		  .help = "how many",
+		  .low = 1,
+		  .high = 1000,
+		  .zero = "auto",
+		  .recorded = 1 },
+		{ .name = "keep",
+		  .kind = EK_KIND_NUMBER,
+		  .target = &v->keep,
+		  .argument = "F",
+		  .help = "share",
+		  .low = 0,
+		  .high = 1,
+		  .recorded = 1 },
+		{ .name = "name",
+		  .kind = EK_KIND_STRING,
+		  .target = &v->name,
+		  .argument = "NAME",
+		  .help = "its name",
+		  .recorded = 1 },
+		{ .name = "weights",
+		  .kind = EK_KIND_PATH,
+		  .target = &v->path,
+		  .argument = "FILE",
+		  .help = "file",
+		  .recorded = 1 },
+		{ .name = NULL },
+	};
+	const struct ek_option_table tables[] = { { "Options", options }, { NULL, NULL } };
+	char *words[16];
+
+	memcpy(options, table, sizeof table);
+	for (int i = 0; i < argc; i++)
+		words[i] = strdup(argv[i]);
+	*arguments = (struct ek_arguments){ 0 };
+	{
+		const int rc = ek_options_parse(arguments, tables, argc, words);
+
+		/* Words of one test are few; they live until the process ends, as argv does. */
+		return rc;
+	}
+}
+
+#define PARSE(...)                                                                                                     \
+	parse(&v, &arguments, (int)(sizeof((const char *[]){ "cmd", __VA_ARGS__ }) / sizeof(char *)),                  \
+	      (const char *const[]){ "cmd", __VA_ARGS__ }, options)
+
+static struct values v;
+static struct ek_arguments arguments;
+static struct ek_option options[8];
+
+static int reset(void **state)
+{
+	(void)state;
+	v = (struct values){ .clusters = 24, .keep = 0.5 };
+	return 0;
+}
+
+static int release(void **state)
+{
+	(void)state;
+	ek_arguments_release(&arguments);
+	return 0;
+}
+
+static void values_are_read_in_every_form(void **state)
+{
+	(void)state;
+	assert_ok(PARSE("a", "--clusters=12", "--keep", "0.25", "-f", "b", "--rule", "nearest", "--name=x=y", "--",
+	                "--c"));
+	assert_int_equal(v.clusters, 12);
+	assert_close(v.keep, 0.25, 0);
+	assert_int_equal(v.flag, 1);
+	assert_int_equal(v.rule, 1);
+	assert_string_equal(v.name, "x=y");
+	assert_int_equal(arguments.count, 3);
+	assert_string_equal(arguments.positional[2], "--c");
+	assert_true(options[2].given);
+	assert_false(options[5].given);
+}
+
+static void short_forms_words_for_zero_and_paths(void **state)
+{
+	(void)state;
+	assert_ok(PARSE("-k", "auto", "--weights", "a b", "-"));
+	assert_int_equal(v.clusters, 0);
+	assert_int_equal(v.path[0], '/');
+	assert_string_equal(v.path + strlen(v.path) - 4, "/a b");
+	assert_string_equal(arguments.positional[0], "-");
+}
+
+static void wrong_words_are_named(void **state)
+{
+	static const struct {
+		const char *word, *value, *message;
+	} cases[] = {
+		{ "--cluster", "3", "unknown option --cluster; did you mean --clusters?" },
+		{ "--clsuters=3", NULL, "did you mean --clusters?" },
+		{ "--zzzzzz", NULL, "unknown option --zzzzzz; --help lists the options" },
+		{ "-z", NULL, "unknown option -z" },
+		{ "--clusters", NULL, "--clusters needs a value: K" },
+		{ "--clusters", "0", "--clusters is \"0\", not auto or a whole number from 1 to 1000" },
+		{ "--clusters", "12x", "not auto or a whole number" },
+		{ "--clusters", "", "not auto or a whole number" },
+		{ "--clusters", "99999999999999999999", "not auto or a whole number" },
+		{ "--keep", "1.5", "--keep is \"1.5\", not a number from 0 to 1" },
+		{ "--keep", "nan", "not a number from 0 to 1" },
+		{ "--rule", "middle", "--rule is \"middle\", not one of furthest, nearest" },
+		{ "--force=1", NULL, "--force takes no value" },
+		{ "--weights", "", "--weights needs a name, not an empty one" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *words[] = { "cmd", cases[i].word, cases[i].value };
+
+		print_message("%s %s\n", cases[i].word, cases[i].value != NULL ? cases[i].value : "");
+		assert_fails(parse(&v, &arguments, cases[i].value != NULL ? 3 : 2, words, options), EK_EUSAGE,
+		             cases[i].message);
+		ek_arguments_release(&arguments);
+	}
+}
+
+static void the_record_gives_back_what_was_used(void **state)
+{
+	struct ek_arguments second = { 0 };
+	cJSON *json;
+
+	(void)state;
+	assert_ok(PARSE("--clusters", "7", "--rule=nearest", "--keep=0.75", "--name", "n"));
+	assert_ok(ek_options_to_json(&json, options));
+	assert_null(cJSON_GetObjectItem(json, "force"));
+	v = (struct values){ .clusters = 24, .keep = 0.5 };
+	for (int i = 0; options[i].name != NULL; i++)
+		options[i].given = 0;
+	options[3].given = 1; /* the user says --keep 0.5 now: that stays */
+	assert_ok(ek_options_from_json(&second, options, json));
+	assert_int_equal(v.clusters, 7);
+	assert_int_equal(v.rule, 1);
+	assert_close(v.keep, 0.5, 0);
+	assert_string_equal(v.name, "n");
+	assert_null(v.path);
+	cJSON_Delete(json);
+	ek_arguments_release(&second);
+}
+
+static void help_fits_the_width_and_tells_defaults(void **state)
+{
+	const struct ek_option_table tables[] = { { "Options", options }, { NULL, NULL } };
+	struct ek_buffer text = { 0 };
+
+	(void)state;
+	assert_ok(PARSE("a"));
+	assert_ok(ek_options_help(&text, tables, 60));
+	assert_non_null(strstr(text.data, "\nOptions:\n"));
+	assert_non_null(strstr(text.data, "  -k, --clusters K            how many (default 24)\n"));
+	assert_non_null(strstr(text.data, "furthest"));
+	for (const char *line = text.data; *line != 0;) {
+		const size_t length = strcspn(line, "\n");
+
+		assert_true(length <= 60);
+		line += length + (line[length] != 0);
+	}
+	ek_buffer_release(&text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(values_are_read_in_every_form, reset, release),
+		cmocka_unit_test_setup_teardown(short_forms_words_for_zero_and_paths, reset, release),
+		cmocka_unit_test_setup_teardown(wrong_words_are_named, reset, release),
+		cmocka_unit_test_setup_teardown(the_record_gives_back_what_was_used, reset, release),
+		cmocka_unit_test_setup_teardown(help_fits_the_width_and_tells_defaults, reset, release),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,47 @@
+#include "tests/support/support.h"
+
+#include "rebalance/cli/text.h"
+
+static char out[32];
+
+static void counts_have_separators(void **state)
+{
+	(void)state;
+	assert_string_equal(ek_text_count(out, 0), "0");
+	assert_string_equal(ek_text_count(out, 999), "999");
+	assert_string_equal(ek_text_count(out, 1000), "1,000");
+	assert_string_equal(ek_text_count(out, UINT64_MAX), "18,446,744,073,709,551,615");
+}
+
+static void durations_read_well(void **state)
+{
+	(void)state;
+	assert_string_equal(ek_text_duration(out, 0.42), "0.4 s");
+	assert_string_equal(ek_text_duration(out, 59.4), "59 s");
+	assert_string_equal(ek_text_duration(out, 59.6), "1 min 0 s");
+	assert_string_equal(ek_text_duration(out, 7500), "2 h 5 min");
+}
+
+static void rates_bytes_and_percents(void **state)
+{
+	(void)state;
+	assert_string_equal(ek_text_rate(out, 0.526), "0.53");
+	assert_string_equal(ek_text_rate(out, 1203.6), "1,204");
+	assert_string_equal(ek_text_bytes(out, 999), "999 bytes");
+	assert_string_equal(ek_text_bytes(out, 1500), "1.5 kB");
+	assert_string_equal(ek_text_bytes(out, 999999), "1.0 MB");
+	assert_string_equal(ek_text_percent(out, 0.412), "41 %");
+	assert_string_equal(ek_text_percent(out, 0.0321), "3.2 %");
+	assert_string_equal(ek_text_percent(out, 0.0004), "0.04 %");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(counts_have_separators),
+		cmocka_unit_test(durations_read_well),
+		cmocka_unit_test(rates_bytes_and_percents),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
