@@ -7,7 +7,7 @@
 #include "rebalance/base/memory.h"
 #include "train/nn/backend.h"
 
-enum { BATCH_MAX = 4096, SIDE_MAX = 1 << 16 };
+enum { BATCH_MAX = 4096, SIDE_MAX = 1 << 14 };
 
 int ek_nn_graph_new(struct ek_nn_graph **out, enum ek_nn_precision precision, int batch)
 {

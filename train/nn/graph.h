@@ -58,7 +58,7 @@ enum ek_nn_pixels {
 };
 
 struct ek_nn_image {
-	int channels, height, width;
+	int channels, height, width; /* 1 … 16384 each */
 	enum ek_nn_pixels pixels;
 	/* [channels] each: the network sees pixel · scale + shift, so scale = 1/(255 std) and
 	 * shift = -mean/std for uint8; NULL: 1 and 0. */

@@ -3,6 +3,8 @@
 #include "rebalance/base/error.h"
 #include "train/nn/backend.h"
 
+enum { FEATURES_MAX = 1 << 20 };
+
 int ek_nn_patches(struct ek_nn_graph *g, int x, int side)
 {
 	const struct ek_nn_layer layer = { .op = EK_NN_OP_PATCHES, .inputs = { x }, .input_count = 1, .of.side = side };
@@ -11,7 +13,8 @@ int ek_nn_patches(struct ek_nn_graph *g, int x, int side)
 
 	EK_TRY(ek_nn_check_image(g, x, "patches"));
 	in = ek_nn_graph_shape(g, x);
-	if (side < 1 || in.height % side != 0 || in.width % side != 0)
+	if (side < 1 || in.height % side != 0 || in.width % side != 0 ||
+	    (int64_t)in.channels * side * side > FEATURES_MAX)
 		return ek_fail(EK_EUSAGE, "patches of %d pixels from an image of %d x %d", side, in.height, in.width);
 	shape.tokens = in.height / side * (in.width / side);
 	shape.features = in.channels * side * side;
