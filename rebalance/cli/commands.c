@@ -3,10 +3,14 @@
 #include "rebalance/base/error.h"
 #include "rebalance/cli/command.h"
 
-static const enum ek_step_id audit_steps[] = { EK_STEP_SCAN,  EK_STEP_EMBED,  EK_STEP_CLUSTER,
-	                                       EK_STEP_AUDIT, EK_STEP_REPORT, EK_STEP_END };
+static const enum ek_step_id audit_steps[] = { EK_STEP_SCAN,       EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_STABILITY,
+	                                       EK_STEP_DUPLICATES, EK_STEP_AUDIT, EK_STEP_REPORT,  EK_STEP_END };
 static const enum ek_step_id scan_steps[] = { EK_STEP_SCAN, EK_STEP_END };
 static const enum ek_step_id embed_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_END };
+static const enum ek_step_id stability_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_STABILITY,
+	                                           EK_STEP_END };
+static const enum ek_step_id duplicates_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_DUPLICATES,
+	                                            EK_STEP_END };
 static const enum ek_step_id cluster_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_END };
 
 #define DATASET_FORMS                                                                                                  \
@@ -47,6 +51,20 @@ const struct ek_command ek_commands[] = {
 	  .description = "Writes RUN/clusters: the cluster of each image, its distance to the centroid, the centroids "
 	                 "and a 2-D map.",
 	  .steps = cluster_steps,
+	  .run = ek_cmd_step },
+	{ .name = "stability",
+	  .arguments = "RUN",
+	  .summary = "tell how far the clusters can be trusted",
+	  .description = "Clusters again with other seeds, other numbers of clusters and every other encoder there is "
+	                 "an embedding of (RUN/embeddings-*.npy), and writes the agreement to "
+	                 "RUN/clusters/stability.json.",
+	  .steps = stability_steps,
+	  .run = ek_cmd_step },
+	{ .name = "duplicates",
+	  .arguments = "RUN",
+	  .summary = "find near-duplicate images",
+	  .description = "Writes groups of near-duplicates for a list of distances to RUN/clusters/duplicates.json.",
+	  .steps = duplicates_steps,
 	  .run = ek_cmd_step },
 	{ .name = "report",
 	  .arguments = "RUN",

@@ -26,8 +26,12 @@ static const struct ek_choice normalisations[] = { { "auto", "l2 for DINOv2, non
 	                                           { "l2", "to unit length" },
 	                                           { NULL, NULL } };
 static const struct ek_choice scopes[] = { { "auto", "all pairs up to 100,000 images, else within clusters" },
-	                                   { "within", "pairs within a cluster" },
 	                                   { "all", "all pairs" },
+	                                   { "within", "pairs within a cluster" },
+	                                   { NULL, NULL } };
+static const struct ek_choice orders[] = { { "id", "the image that comes first" },
+	                                   { "hard", "the one further from its centroid" },
+	                                   { "easy", "the one nearer to its centroid" },
 	                                   { NULL, NULL } };
 
 /* Copy rows up to the one without a name. */
@@ -250,6 +254,33 @@ static void init_cluster(struct ek_settings *s)
 		  .recorded = 1,
 		  .choices = scopes,
 		  .help = "which pairs are compared" },
+		{ .name = "duplicate-order",
+		  .kind = EK_KIND_CHOICE,
+		  .target = &s->duplicates.order,
+		  .argument = "WHICH",
+		  .recorded = 1,
+		  .choices = orders,
+		  .help = "which image of a pair counts as the one that stays" },
+		{ .name = NULL },
+	};
+	const struct ek_option stability[] = {
+		{ .name = "seeds",
+		  .kind = EK_KIND_INTEGER,
+		  .target = &s->stability.seeds,
+		  .argument = "N",
+		  .recorded = 1,
+		  .low = 1,
+		  .high = 20,
+		  .help = "clusterings with other seeds to compare with" },
+		{ .name = "stability-images",
+		  .kind = EK_KIND_INTEGER,
+		  .target = &s->stability.images,
+		  .argument = "N",
+		  .recorded = 1,
+		  .low = 100,
+		  .high = largest_count,
+		  .zero = "all",
+		  .help = "at most so many images, drawn by the seed" },
 		{ .name = NULL },
 	};
 	const struct ek_option audit[] = {
@@ -266,7 +297,7 @@ static void init_cluster(struct ek_settings *s)
 	const struct ek_option none[] = { { .name = NULL } };
 
 	fill(s->step_options[EK_STEP_CLUSTER], cluster);
-	fill(s->step_options[EK_STEP_STABILITY], none);
+	fill(s->step_options[EK_STEP_STABILITY], stability);
 	fill(s->step_options[EK_STEP_DUPLICATES], duplicates);
 	fill(s->step_options[EK_STEP_AUDIT], audit);
 	fill(s->step_options[EK_STEP_REPORT], none);
@@ -279,7 +310,9 @@ void ek_settings_init(struct ek_settings *s)
 	s->cluster.clusters = 24;
 	s->cluster.iterations = 100;
 	s->cluster.redo = 3;
-	s->duplicates.eps = "0.01,0.03,0.1";
+	s->duplicates.eps = "0.001,0.003,0.01,0.03";
+	s->stability.seeds = 5;
+	s->stability.images = 20000;
 	s->audit.resamples = 1000;
 	for (size_t i = 0; i + 1 < EK_ENCODERS_MAX && ek_encoders[i].name != NULL; i++)
 		s->encoders[i] = (struct ek_choice){ ek_encoders[i].name, ek_encoders[i].summary };

@@ -46,8 +46,11 @@ struct ek_settings {
 		const char *hierarchy;
 	} cluster;
 	struct {
+		int64_t seeds, images; /* images 0: all */
+	} stability;
+	struct {
 		const char *eps;
-		int scope;
+		int scope, order;
 	} duplicates;
 	struct {
 		int64_t resamples;

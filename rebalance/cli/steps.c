@@ -6,6 +6,8 @@
 #include <time.h>
 
 #include "analysis/cluster/cluster.h"
+#include "analysis/cluster/duplicates.h"
+#include "analysis/cluster/stability.h"
 #include "analysis/embed/embed.h"
 #include "analysis/embed/import.h"
 #include "analysis/skew/audit.h"
@@ -15,7 +17,7 @@
 #include "rebalance/io/scan.h"
 #include "reports/report.h"
 
-enum { MAX_LEVELS = 8, REPORT_VERSION = 1 };
+enum { MAX_LEVELS = 8, MAX_EPS = 16, REPORT_VERSION = 1 };
 
 /* A step made ready: what it would make is known, nothing is done yet. */
 struct prepared {
@@ -29,7 +31,11 @@ struct prepared {
 	struct ek_cluster_options cluster;
 	struct ek_audit_options audit;
 	uint32_t levels[MAX_LEVELS]; /* of cluster.hierarchy */
-	int64_t started;             /* Unix time */
+	struct ek_stability_options stability;
+	const char **inputs; /* owned */
+	struct ek_duplicates_options duplicates;
+	double eps[MAX_EPS]; /* of duplicates.eps */
+	int64_t started;     /* Unix time */
 	double clock;
 };
 
@@ -206,6 +212,78 @@ static int work_cluster(struct prepared *p, struct ek_run *run)
 	return rc < 0 ? rc : record(p, run, "clusters/clusters.json");
 }
 
+static int prepare_stability(struct prepared *p, struct ek_run *run)
+{
+	const struct ek_settings *s = p->settings;
+	int rc;
+
+	p->stability = (struct ek_stability_options){ .seeds = (int)s->stability.seeds,
+		                                      .seed = (uint64_t)s->common.seed,
+		                                      .images = (uint64_t)s->stability.images };
+	EK_TRY(ek_stability_inputs(&p->inputs, run));
+	EK_TRY(ek_stability_options_json(&p->options, &p->stability));
+	p->step = (struct ek_step){ .name = "stability",
+		                    .version = EK_STABILITY_VERSION,
+		                    .options = p->options,
+		                    .inputs = p->inputs,
+		                    .outputs = ek_stability_outputs };
+out:
+	return rc;
+}
+
+static int work_stability(struct prepared *p, struct ek_run *run)
+{
+	const int rc = ek_stability(run, &p->stability);
+
+	return rc < 0 ? rc : record(p, run, "clusters/stability.json");
+}
+
+/* "0.01,0.03" */
+static int parse_eps(struct prepared *p, const char *text)
+{
+	char *end;
+
+	while (*text != 0) {
+		const double value = strtod(text, &end);
+
+		if (end == text || (*end != 0 && *end != ',') || !(value > 0 && value <= 1) ||
+		    p->duplicates.eps_count == MAX_EPS)
+			return ek_fail(EK_EUSAGE,
+			               "--eps is \"%s\", not up to %d numbers above 0 and up to 1 with commas",
+			               p->settings->duplicates.eps, MAX_EPS);
+		p->eps[p->duplicates.eps_count++] = value;
+		text = end + (*end == ',');
+	}
+	p->duplicates.eps = p->eps;
+	return 0;
+}
+
+static int prepare_duplicates(struct prepared *p, struct ek_run *run)
+{
+	int rc = 0;
+
+	(void)run;
+	p->duplicates.scope = (enum ek_duplicates_scope)p->settings->duplicates.scope;
+	p->duplicates.order = (enum ek_duplicates_order)p->settings->duplicates.order;
+	if (p->settings->duplicates.eps != NULL)
+		EK_TRY(parse_eps(p, p->settings->duplicates.eps));
+	EK_TRY(ek_duplicates_options_json(&p->options, &p->duplicates));
+	p->step = (struct ek_step){ .name = "duplicates",
+		                    .version = EK_DUPLICATES_VERSION,
+		                    .options = p->options,
+		                    .inputs = ek_duplicates_inputs,
+		                    .outputs = ek_duplicates_outputs };
+out:
+	return rc;
+}
+
+static int work_duplicates(struct prepared *p, struct ek_run *run)
+{
+	const int rc = ek_duplicates(run, &p->duplicates);
+
+	return rc < 0 ? rc : record(p, run, "clusters/duplicates.json");
+}
+
 static int prepare_audit(struct prepared *p, struct ek_run *run)
 {
 	(void)run;
@@ -255,6 +333,9 @@ static const struct row rows[EK_STEP_COUNT] = {
 	[EK_STEP_SCAN] = { "scan", "Reading images", "listing the images", prepare_scan, work_scan },
 	[EK_STEP_EMBED] = { "embed", "Embedding", "embedding", prepare_embed, work_embed },
 	[EK_STEP_CLUSTER] = { "cluster", "Clusters", "clustering", prepare_cluster, work_cluster },
+	[EK_STEP_STABILITY] = { "stability", "Stability", "measuring stability", prepare_stability, work_stability },
+	[EK_STEP_DUPLICATES] = { "duplicates", "Near-duplicates", "finding near-duplicates", prepare_duplicates,
+	                         work_duplicates },
 	[EK_STEP_AUDIT] = { "audit", "Measures", "measuring", prepare_audit, work_audit },
 	[EK_STEP_REPORT] = { "report", "Report", "writing the report", prepare_report, work_report },
 };
@@ -274,6 +355,7 @@ static void release(struct prepared *p)
 	for (size_t i = 0; p->datasets != NULL && p->datasets[i] != NULL; i++)
 		free(p->datasets[i]);
 	free(p->datasets);
+	free(p->inputs);
 	ek_embed_free(p->embed);
 	ek_import_free(p->import);
 	cJSON_Delete(p->options);
