@@ -1,0 +1,476 @@
+#include "rebalance/plan/units.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
+#include "rebalance/io/images.h"
+#include "rebalance/io/jsonl.h"
+
+enum { IMAGES_BETWEEN_CHECKS = 1 << 24, MAX_FACTORS = 8, NAMES_SHOWN = 12 };
+/* Combinations are numbered in a table before it is known which occur. */
+#define MAX_COMBINATIONS ((uint64_t)1 << 26)
+
+static const char assignment_file[] = "clusters/assignment.npy", images_file[] = "images.jsonl";
+
+/* One of the things that are combined: where the codes of images come from. */
+struct factor {
+	const int32_t *codes; /* [n] < 0: none */
+	uint64_t count;
+	char *const *names; /* [count], or NULL: numbers */
+};
+
+static int has_file(const struct ek_run *run, const char *name)
+{
+	char *path = NULL;
+	const int rc = ek_run_file(&path, run, name) < 0 ? EK_ENOMEM : ek_file_exists(path);
+
+	free(path);
+	return rc;
+}
+
+static int set_count(struct ek_units *units, uint64_t n, const char *what)
+{
+	if (units->n != 0 && units->n != n)
+		return ek_fail(EK_EDATA, "%s has %" PRIu64 " images, other files of the run have %" PRIu64, what, n,
+		               units->n);
+	units->n = n;
+	return 0;
+}
+
+/* Clusters that clusters.json counts, or 0 if there is none. */
+static int count_clusters(uint64_t *k, const struct ek_run *run)
+{
+	cJSON *clusters = NULL;
+	char *path = NULL;
+	int rc;
+
+	*k = 0;
+	EK_TRY(ek_run_file(&path, run, "clusters/clusters.json"));
+	if (!ek_file_exists(path))
+		goto out;
+	EK_TRY(ek_json_load(&clusters, path));
+	EK_TRY(ek_json_get_u64(k, clusters, "k", path));
+	if (*k == 0 || *k > INT32_MAX)
+		rc = ek_fail(EK_EDATA, "%s: k is %" PRIu64, path, *k);
+out:
+	cJSON_Delete(clusters);
+	free(path);
+	return rc;
+}
+
+static int load_clusters(struct ek_units *units, struct factor *factor, const struct ek_run *run)
+{
+	static const uint64_t any[] = { UINT64_MAX };
+	char *path = NULL;
+	int32_t largest = 0;
+	uint64_t k;
+	int rc;
+
+	if (factor->codes != NULL)
+		return 0;
+	EK_TRY(ek_run_file(&path, run, assignment_file));
+	EK_TRY(ek_npy_open_as(&units->map, path, EK_I32, 1, any));
+	EK_TRY(set_count(units, units->map.shape[0], assignment_file));
+	EK_TRY(count_clusters(&k, run));
+	factor->codes = units->map.data;
+	for (uint64_t i = 0; i < units->n; i++) {
+		const int32_t c = factor->codes[i];
+
+		if (c < 0 || (k != 0 && (uint64_t)c >= k)) {
+			rc = ek_fail(EK_EDATA,
+			             "%s: image %" PRIu64 " is in cluster %" PRId32 ", expected 0 to %" PRIu64, path, i,
+			             c, k != 0 ? k - 1 : INT32_MAX - 1);
+			goto out;
+		}
+		largest = c > largest ? c : largest;
+	}
+	factor->count = k != 0 ? k : (uint64_t)largest + 1;
+out:
+	free(path);
+	return rc;
+}
+
+static int no_attribute(const char *name, const struct ek_columns *columns)
+{
+	struct ek_buffer text = { 0 };
+	int rc;
+
+	for (size_t i = 0; i < columns->count && i < NAMES_SHOWN; i++)
+		EK_TRY(ek_buffer_printf(&text, ", %s%s", columns->items[i].name,
+		                        i + 1 == NAMES_SHOWN && columns->count > NAMES_SHOWN ? ", ..." : ""));
+	rc = ek_fail(EK_EDATA, "the images have no attribute \"%s\"; there is: cluster, all%s", name,
+	             text.size > 0 ? text.data : "");
+out:
+	ek_buffer_release(&text);
+	return rc;
+}
+
+static const struct ek_column *find_column(const struct ek_columns *columns, const char *name)
+{
+	for (size_t i = 0; i < columns->count; i++)
+		if (strcmp(columns->items[i].name, name) == 0)
+			return &columns->items[i];
+	return NULL;
+}
+
+static int load_factor(struct ek_units *units, struct factor *factor, const struct ek_run *run,
+                       struct ek_columns *columns, const char *name)
+{
+	const struct ek_column *column;
+	int rc = 0;
+
+	if (strcmp(name, "cluster") == 0)
+		return load_clusters(units, factor, run);
+	if (columns->items == NULL && (rc = has_file(run, images_file)) > 0)
+		EK_TRY(ek_columns_load(columns, run));
+	if (rc >= 0 && (column = find_column(columns, name)) == NULL)
+		rc = no_attribute(name, columns);
+	EK_TRY(rc);
+	EK_TRY(set_count(units, columns->images, images_file));
+	*factor = (struct factor){ column->codes, column->value_count, column->values };
+	rc = 0;
+out:
+	return rc;
+}
+
+/* Cut `text` at the next "×" or "*"; the rest, or NULL. */
+static char *cut(char *text)
+{
+	static const char times[] = "\xC3\x97";
+	char *star = strchr(text, '*'), *cross = strstr(text, times);
+	char *at = star != NULL && (cross == NULL || star < cross) ? star : cross;
+
+	if (at == NULL)
+		return NULL;
+	*at = 0;
+	return at + (at == cross ? sizeof times - 1 : 1);
+}
+
+static int load_factors(struct ek_units *units, struct factor *factors, size_t *count, const struct ek_run *run,
+                        struct ek_columns *columns)
+{
+	char *text = NULL, *rest;
+	int rc;
+
+	EK_TRY(ek_copy_string(&text, units->by));
+	/* An attribute whose own name has a star is itself. */
+	if (strchr(text, '*') != NULL && has_file(run, images_file) > 0) {
+		EK_TRY(ek_columns_load(columns, run));
+		if (find_column(columns, text) != NULL) {
+			*count = 1;
+			EK_TRY(load_factor(units, factors, run, columns, text));
+			goto out;
+		}
+	}
+	for (char *name = text; name != NULL; name = rest) {
+		rest = cut(name);
+		if (*count == MAX_FACTORS) {
+			rc = ek_fail(EK_EUSAGE, "\"%s\" combines more than %d attributes", units->by, MAX_FACTORS);
+			goto out;
+		}
+		for (size_t f = 0; f < *count && strcmp(name, "cluster") == 0; f++)
+			if (factors[f].codes == units->map.data)
+				rc = ek_fail(EK_EUSAGE, "\"%s\" names the clusters twice", units->by);
+		EK_TRY(rc);
+		EK_TRY(load_factor(units, &factors[*count], run, columns, name));
+		++*count;
+	}
+out:
+	free(text);
+	return rc;
+}
+
+static int name_combination(char **out, const struct factor *factors, size_t count, uint64_t code)
+{
+	struct ek_buffer text = { 0 };
+	uint64_t scale = 1;
+	int rc = 0;
+
+	for (size_t f = 1; f < count; f++)
+		scale *= factors[f].count;
+	for (size_t f = 0; f < count; f++) {
+		const uint64_t value = code / scale;
+
+		code %= scale;
+		scale /= f + 1 < count ? factors[f + 1].count : 1;
+		if (f > 0)
+			EK_TRY(ek_buffer_text(&text, "\xC3\x97"));
+		if (factors[f].names != NULL)
+			EK_TRY(ek_buffer_text(&text, factors[f].names[value]));
+		else
+			EK_TRY(ek_buffer_printf(&text, "%" PRIu64, value));
+	}
+	*out = text.data;
+	return 0;
+out:
+	ek_buffer_release(&text);
+	return rc;
+}
+
+/* Number the combinations that occur. */
+static int combine(struct ek_units *units, const struct factor *factors, size_t count)
+{
+	uint64_t combinations = 1;
+	int32_t *number = NULL;
+	int rc = 0;
+
+	for (size_t f = 0; f < count && combinations <= MAX_COMBINATIONS; f++)
+		combinations *= factors[f].count;
+	if (combinations > MAX_COMBINATIONS)
+		return ek_fail(EK_EDATA, "\"%s\" has more than %" PRIu64 " combinations", units->by, MAX_COMBINATIONS);
+	EK_TRY(ek_alloc(&number, combinations, sizeof *number));
+	for (uint64_t i = 0; i < units->n; i++) {
+		int64_t code = 0;
+
+		for (size_t f = 0; f < count && code >= 0; f++)
+			code = factors[f].codes[i] < 0 ? EK_UNIT_NONE
+			                               : code * (int64_t)factors[f].count + factors[f].codes[i];
+		units->owned[i] = (int32_t)code;
+		if (code >= 0)
+			number[code] = 1;
+	}
+	for (uint64_t c = 0; c < combinations; c++)
+		if (number[c] != 0)
+			number[c] = (int32_t)units->k++;
+		else
+			number[c] = EK_UNIT_NONE;
+	EK_TRY(ek_alloc(&units->names, units->k, sizeof *units->names));
+	for (uint64_t c = 0; c < combinations; c++)
+		if (number[c] >= 0)
+			EK_TRY(name_combination(&units->names[number[c]], factors, count, c));
+	for (uint64_t i = 0; i < units->n; i++)
+		if (units->owned[i] >= 0)
+			units->owned[i] = number[units->owned[i]];
+out:
+	free(number);
+	return rc;
+}
+
+static int copy_codes(struct ek_units *units, const struct factor *factor)
+{
+	int rc = 0;
+
+	if (factor->names == NULL && units->held_out == 0)
+		return 0;
+	EK_TRY(ek_alloc(&units->owned, units->n, sizeof *units->owned));
+	for (uint64_t i = 0; i < units->n; i++)
+		units->owned[i] = factor->codes[i] < 0 ? EK_UNIT_NONE : factor->codes[i];
+	if (factor->names == NULL)
+		return 0;
+	EK_TRY(ek_alloc(&units->names, units->k, sizeof *units->names));
+	for (uint32_t k = 0; k < units->k; k++)
+		EK_TRY(ek_copy_string(&units->names[k], factor->names[k]));
+out:
+	return rc;
+}
+
+/* The number of held-out images, as the scan counted them; 0 for a run without a scan. */
+static uint64_t count_held_out(const struct ek_run *run)
+{
+	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "counts");
+	const cJSON *count = cJSON_GetObjectItemCaseSensitive(counts, "held_out");
+
+	return cJSON_IsNumber(count) && count->valuedouble > 0 ? (uint64_t)count->valuedouble : 0;
+}
+
+/* A line without the word is not parsed. */
+static int is_held_out(const struct ek_lines *lines, const char *text, size_t size)
+{
+	char where[512];
+	cJSON *row = NULL;
+	int rc;
+
+	if (memmem(text, size, "\"held_out\"", 10) == NULL)
+		return 0;
+	(void)snprintf(where, sizeof where, "%s:%" PRIu64, lines->path, lines->line);
+	EK_TRY(ek_json_parse(&row, text, size, where));
+	rc = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "held_out"));
+	cJSON_Delete(row);
+out:
+	return rc;
+}
+
+static int leave_out(struct ek_units *units, const struct ek_run *run)
+{
+	struct ek_lines lines = { 0 };
+	const char *text;
+	char *path = NULL;
+	size_t size;
+	uint64_t id = 0, found = 0;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, run, images_file));
+	EK_TRY(ek_lines_open(&lines, path));
+	for (;;) {
+		EK_TRY(ek_lines_next(&lines, &text, &size));
+		if (rc == 0)
+			break;
+		if (strspn(text, " \t\r") == size)
+			continue;
+		if (id == units->n)
+			break;
+		EK_TRY(is_held_out(&lines, text, size));
+		if (rc > 0)
+			units->owned[id] = EK_UNIT_HELD_OUT;
+		found += rc > 0;
+		if (++id % 65536 == 0)
+			EK_TRY(ek_check_interrupt());
+	}
+	rc = id == units->n && found == units->held_out
+	             ? 0
+	             : ek_fail(EK_EDATA,
+	                       "%s: %" PRIu64 " rows, %" PRIu64 " held out, expected %" PRIu64 " and %" PRIu64, path,
+	                       id, found, units->n, units->held_out);
+out:
+	ek_lines_close(&lines);
+	free(path);
+	return rc;
+}
+
+static int count_sizes(struct ek_units *units)
+{
+	int rc;
+
+	EK_TRY(ek_alloc(&units->sizes, units->k, sizeof *units->sizes));
+	for (uint64_t i = 0; i < units->n; i++) {
+		if (units->unit[i] >= 0) {
+			units->sizes[units->unit[i]]++;
+			units->total++;
+		}
+		if (i % IMAGES_BETWEEN_CHECKS == 0)
+			EK_TRY(ek_check_interrupt());
+	}
+	if (units->total == 0)
+		rc = ek_fail(EK_EDATA, "no image is in a plan by %s: all are held out or without a value", units->by);
+out:
+	return rc;
+}
+
+/* One unit of everything. The number of images is that of the clusters, or of the list. */
+static int load_all(struct ek_units *units, const struct ek_run *run)
+{
+	struct factor clusters = { 0 };
+	uint64_t n = 0;
+	int rc;
+
+	if ((rc = has_file(run, assignment_file)) > 0) {
+		EK_TRY(load_clusters(units, &clusters, run));
+	} else {
+		EK_TRY(ek_images_count(&n, run));
+		units->n = n;
+	}
+	units->k = 1;
+	EK_TRY(ek_alloc(&units->owned, units->n, sizeof *units->owned));
+	EK_TRY(ek_alloc(&units->names, 1, sizeof *units->names));
+	EK_TRY(ek_copy_string(&units->names[0], "all"));
+out:
+	return rc;
+}
+
+static int load_named(struct ek_units *units, const struct ek_run *run)
+{
+	struct factor factors[MAX_FACTORS] = { { 0 } };
+	struct ek_columns columns = { 0 };
+	size_t count = 0;
+	int rc;
+
+	EK_TRY(load_factors(units, factors, &count, run, &columns));
+	if (count == 1) {
+		units->k = (uint32_t)factors[0].count;
+		EK_TRY(copy_codes(units, &factors[0]));
+	} else {
+		EK_TRY(ek_alloc(&units->owned, units->n, sizeof *units->owned));
+		EK_TRY(combine(units, factors, count));
+	}
+out:
+	ek_columns_release(&columns);
+	return rc;
+}
+
+int ek_units_load(struct ek_units *units, const struct ek_run *run, const char *by)
+{
+	int rc;
+
+	*units = (struct ek_units){ 0 };
+	EK_TRY(ek_copy_string(&units->by, by));
+	units->held_out = count_held_out(run);
+	EK_TRY(strcmp(by, "all") == 0 ? load_all(units, run) : load_named(units, run));
+	if (units->held_out > 0)
+		EK_TRY(leave_out(units, run));
+	units->unit = units->owned != NULL ? units->owned : units->map.data;
+	EK_TRY(count_sizes(units));
+out:
+	return rc;
+}
+
+void ek_units_release(struct ek_units *units)
+{
+	for (uint32_t k = 0; units->names != NULL && k < units->k; k++)
+		free(units->names[k]);
+	free(units->names);
+	free(units->sizes);
+	free(units->owned);
+	free(units->by);
+	ek_npy_close(&units->map);
+	*units = (struct ek_units){ 0 };
+}
+
+const char *ek_unit_name(char out[16], const struct ek_units *units, uint32_t k)
+{
+	if (units->names != NULL)
+		return units->names[k];
+	(void)snprintf(out, 16, "%" PRIu32, k);
+	return out;
+}
+
+static int not_found(const struct ek_units *units, const char *name, const char *where)
+{
+	struct ek_buffer text = { 0 };
+	int rc = 0;
+
+	if (units->names == NULL)
+		return ek_fail(EK_EDATA, "%s: there is no %s \"%s\", only 0 to %" PRIu32, where, units->by, name,
+		               units->k - 1);
+	for (uint32_t k = 0; k < units->k && k < NAMES_SHOWN; k++)
+		EK_TRY(ek_buffer_printf(&text, "%s%s", k > 0 ? ", " : "", units->names[k]));
+	rc = ek_fail(EK_EDATA, "%s: there is no %s \"%s\", only %s%s", where, units->by, name, text.data,
+	             units->k > NAMES_SHOWN ? ", ..." : "");
+out:
+	ek_buffer_release(&text);
+	return rc;
+}
+
+int ek_unit_find(uint32_t *k, const struct ek_units *units, const char *name, const char *where)
+{
+	char *end;
+	unsigned long number;
+
+	if (units->names == NULL) {
+		errno = 0;
+		number = strtoul(name, &end, 10);
+		if (*name < '0' || *name > '9' || *end != 0 || errno != 0 || number >= units->k)
+			return not_found(units, name, where);
+		*k = (uint32_t)number;
+		return 0;
+	}
+	for (uint32_t i = 0; i < units->k; i++)
+		if (strcmp(units->names[i], name) == 0) {
+			*k = i;
+			return 0;
+		}
+	return not_found(units, name, where);
+}
+
+const char *const *ek_units_inputs(const char *by)
+{
+	static const char *const clusters[] = { assignment_file, images_file, NULL };
+	static const char *const images[] = { images_file, NULL };
+
+	return strstr(by, "cluster") != NULL || strcmp(by, "all") == 0 ? clusters : images;
+}
