@@ -173,7 +173,7 @@ int ek_pictures_make(struct ek_pictures *p, const struct ek_run *run, const stru
 	EK_TRY(read_records(p, run));
 	EK_TRY(prepare_sheet(&w));
 	EK_TRY(ek_alloc(&w.loaders, (size_t)ek_threads(), sizeof *w.loaders));
-	ek_progress_begin("shrink", "pictures", p->count);
+	ek_progress_begin("making thumbnails", "pictures", p->count);
 	rc = ek_parallel(p->count, make_one, &w);
 	ek_progress_end();
 	if (rc == 0 && w.sheet.pixels != NULL)

@@ -358,7 +358,7 @@ static int audit_now(struct ek_run *run, const struct ek_step *step, const struc
 	EK_TRY(load_assignment(&data, run));
 	EK_TRY(load_columns(&data, run));
 	/* A resample of the clusters; for each attribute one of its values and one of its table. */
-	ek_progress_begin("Measuring skew", "resamples", o->resamples * (1 + 2 * (uint64_t)data.columns.count));
+	ek_progress_begin("measuring skew", "resamples", o->resamples * (1 + 2 * (uint64_t)data.columns.count));
 	rc = measure(audit, &data, run, o);
 	ek_progress_end();
 	if (rc < 0)

@@ -68,7 +68,7 @@ static void describe(char *line, size_t size, const char *what, const char *unit
 {
 	char count[32], of[32], rate[32], left[32];
 	const double speed = seconds > 0 ? (double)done / seconds : 0;
-	int at = snprintf(line, size, "%-10s %s", what, ek_text_count(count, done));
+	int at = snprintf(line, size, "%-18s %s", what, ek_text_count(count, done));
 
 	if (total > 0 && (size_t)at < size)
 		at += snprintf(line + at, size - (size_t)at, " of %s", ek_text_count(of, total));
@@ -106,7 +106,7 @@ static void show_progress(void *context, const char *what, const char *unit, uin
 	if (finished) {
 		clear_bar();
 		if (done > 0)
-			(void)fprintf(stderr, "%-10s %s %s in %s\n", what, ek_text_count(count, done), unit,
+			(void)fprintf(stderr, "%-18s %s %s in %s\n", what, ek_text_count(count, done), unit,
 			              ek_text_duration(took, seconds));
 		terminal.last_line = 0;
 		return;
