@@ -7,10 +7,10 @@
 enum {
 	STEM = 32,
 	HEAD = 1280,
-	/* In bf16 the stem and these first blocks stay in float32: their depthwise filters have wide ranges, and
-	 * rounding them is nine tenths of the error of the features (cosine 0.993 at worst on CIFAR-10, 0.9993
-	 * without). */
-	EXACT_BLOCKS = 1,
+	/* In bf16 the stem and these first blocks stay in float32: rounding them is most of the error of the features.
+	 * Cosine to float32 then: 2,083 images of CIFAR-10 at side 128 median 0.9998, 2 below 0.999 (all in bf16: two
+	 * thirds of them); 150 photographs at 224 at least 0.9997. */
+	EXACT_BLOCKS = 2,
 	NAME_SIZE = 64
 };
 

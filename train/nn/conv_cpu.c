@@ -4,6 +4,8 @@
 #include "rebalance/base/memory.h"
 #include "train/nn/backend.h"
 
+enum { DEPTHWISE_MAX = 64 }; /* weights of a filter */
+
 /* Weights and bias with the batch norm folded in, in double: W·s and (bias - mean)·s + beta,
  * s = gamma / sqrt(variance + epsilon). */
 static int fold(float **weight, float **bias, const struct ek_nn_conv *c, size_t per_output)
@@ -27,6 +29,33 @@ static int fold(float **weight, float **bias, const struct ek_nn_conv *c, size_t
 	}
 out:
 	return rc;
+}
+
+/* Round the filters of a depthwise convolution to bf16, each weight with what the larger ones before it lost, so that
+ * a filter's sum stays: over smooth images its result depends on that most, and the weights of one filter are too few
+ * for their errors to cancel. */
+static void round_filters(float *weight, size_t outputs, size_t per_output)
+{
+	for (float *w = weight; w < weight + outputs * per_output; w += per_output) {
+		uint8_t done[DEPTHWISE_MAX] = { 0 };
+		double lost = 0;
+
+		for (size_t i = 0; i < per_output; i++) {
+			size_t largest = per_output;
+			ek_bf16 rounded;
+			float value;
+
+			for (size_t j = 0; j < per_output; j++)
+				if (!done[j] && (largest == per_output || fabsf(w[j]) > fabsf(w[largest])))
+					largest = j;
+			done[largest] = 1;
+			lost += (double)w[largest];
+			value = (float)lost;
+			ek_bf16_from_float(&rounded, &value, 1);
+			ek_bf16_to_float(&w[largest], &rounded, 1);
+			lost -= (double)w[largest];
+		}
+	}
 }
 
 /* The kernel takes x and result as it likes, except a result added onto a residual. */
@@ -62,6 +91,8 @@ int ek_nn_plan_conv(struct ek_nn_graph *g, const struct ek_nn_layer *layer)
 
 	EK_TRY(layouts_init(&p, g, layer));
 	EK_TRY(fold(&p.weight_values, &p.bias_values, c, per_output));
+	if (type == EK_NN_BFLOAT16 && c->groups == c->out_channels && per_output <= DEPTHWISE_MAX)
+		round_filters(p.weight_values, (size_t)c->out_channels, per_output);
 	EK_TRY(ek_dnn_convolution(&p.kernel, p.x, p.weights, p.bias, p.result, c->stride, c->pad, &fusion));
 	EK_TRY(ek_nn_product_add(g, layer, &p));
 out:
