@@ -85,7 +85,7 @@ int ek_choose_k(struct ek_choice_of_k *out, const struct ek_rows *rows, int sphe
 	part.ids = ids;
 	while (out->count < all && (uint64_t)candidates[out->count] * IMAGES_PER_CLUSTER <= part.count)
 		out->count++;
-	ek_progress_begin("choosing the number of clusters", "clusterings", out->count * SEEDS);
+	ek_progress_begin("choosing K", "clusterings", out->count * SEEDS);
 	if (out->count == 0) { /* too few images to compare numbers of clusters */
 		out->chosen = part.count < 4 ? (uint32_t)part.count : 4;
 		(void)snprintf(out->reason, sizeof out->reason,

@@ -318,7 +318,7 @@ int ek_near_find(struct ek_near *out, const struct ek_rows *rows, const uint32_t
 			return ek_fail(EK_EUSAGE, "eps must be above 0 and below 2, not %g", eps[e]);
 		out->eps[e].eps = eps[e];
 	}
-	ek_progress_begin("looking for near-duplicates", "comparisons", row_visits(segments, segment_count));
+	ek_progress_begin("comparing images", "comparisons", row_visits(segments, segment_count));
 	EK_TRY(init(&s));
 	for (size_t g = 0; g < segment_count; g++)
 		EK_TRY(search_segment(&s, segments[g], segments[g + 1]));

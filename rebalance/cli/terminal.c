@@ -68,7 +68,7 @@ static void describe(char *line, size_t size, const char *what, const char *unit
 {
 	char count[32], of[32], rate[32], left[32];
 	const double speed = seconds > 0 ? (double)done / seconds : 0;
-	int at = snprintf(line, size, "%-18s %s", what, ek_text_count(count, done));
+	int at = snprintf(line, size, "%-19s %s", what, ek_text_count(count, done));
 
 	if (total > 0 && (size_t)at < size)
 		at += snprintf(line + at, size - (size_t)at, " of %s", ek_text_count(of, total));
@@ -76,7 +76,8 @@ static void describe(char *line, size_t size, const char *what, const char *unit
 		at += snprintf(line + at, size - (size_t)at, " %s", unit);
 	if (speed > 0 && seconds > 1 && (size_t)at < size)
 		at += snprintf(line + at, size - (size_t)at, ", %s/s", ek_text_rate(rate, speed));
-	if (total > done && speed > 0 && seconds > 1 && (size_t)at < size)
+	/* The first percent says little: preparations are in it. */
+	if (total > done && done > total / 100 && seconds > 1 && (size_t)at < size)
 		(void)snprintf(line + at, size - (size_t)at, ", %s left",
 		               ek_text_duration(left, (double)(total - done) / speed));
 }
@@ -106,7 +107,7 @@ static void show_progress(void *context, const char *what, const char *unit, uin
 	if (finished) {
 		clear_bar();
 		if (done > 0)
-			(void)fprintf(stderr, "%-18s %s %s in %s\n", what, ek_text_count(count, done), unit,
+			(void)fprintf(stderr, "%-19s %s %s in %s\n", what, ek_text_count(count, done), unit,
 			              ek_text_duration(took, seconds));
 		terminal.last_line = 0;
 		return;
