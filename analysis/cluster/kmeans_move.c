@@ -104,7 +104,7 @@ int ek_kmeans_move(float *centroids, double *moves, const struct ek_rows *rows, 
 	EK_TRY(sort_rows(&job, assignment, k));
 	EK_TRY(ek_alloc(&job.sums, job.slice_count * d, sizeof *job.sums));
 	EK_TRY(ek_alloc(&job.row, (size_t)ek_threads() * d, sizeof *job.row));
-	EK_TRY(ek_pieces(job.slice_count, sum_slice, &job, (double)rows->count * (double)d));
+	EK_TRY(ek_pieces(job.slice_count, sum_slice, &job, 10 * (double)rows->count * (double)d));
 	for (uint32_t c = 0; c < k; c++) {
 		const uint64_t size = job.offsets[c + 1] - job.offsets[c], end = s + (size + SLICE - 1) / SLICE;
 		double *sum = job.sums + s * d;

@@ -342,7 +342,7 @@ int ek_nearest_search(struct ek_nearest *f, struct ek_nearest_state *state, cons
 	EK_TRY(set_centroids(f, centroids, k, first));
 	for (int i = 0; i < f->worker_count; i++)
 		f->workers[i].changed = 0;
-	EK_TRY(ek_pieces(slices_of(f->rows), refresh, f, (double)f->rows->count * (double)f->d));
+	EK_TRY(ek_pieces(slices_of(f->rows), refresh, f, 10 * (double)f->rows->count * (double)f->d));
 	compact(f);
 	EK_TRY(ek_pieces((f->active_count + TILE - 1) / TILE, f->usable ? screen_piece : measure_piece, f,
 	                 (double)f->active_count * (double)f->d * (double)k));

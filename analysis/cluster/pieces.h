@@ -4,7 +4,8 @@
 
 #include "rebalance/base/threads.h"
 
-/* As ek_parallel; `work` is about how many multiply-adds all pieces take. Below some 20 million (a few milliseconds at
+/* As ek_parallel; `work` is about how many multiply-adds all pieces take
+ * (ten for each number that is only read and added). Below some 20 million (a few milliseconds at
  * most) starting threads costs more than it saves, and the caller's thread does it all. */
 static inline int ek_pieces(uint64_t count, int (*piece)(void *context, uint64_t i, int worker), void *context,
                             double work)

@@ -69,7 +69,7 @@ int ek_rows_mean(double *mean, const struct ek_rows *rows)
 
 	EK_TRY(ek_alloc(&job.sums, slices * d, sizeof *job.sums));
 	EK_TRY(ek_alloc(&job.row, (size_t)ek_threads() * d, sizeof *job.row));
-	EK_TRY(ek_pieces(slices, sum_slice, &job, (double)rows->count * (double)d));
+	EK_TRY(ek_pieces(slices, sum_slice, &job, 10 * (double)rows->count * (double)d));
 	memset(mean, 0, d * sizeof *mean);
 	for (uint64_t s = 0; s < slices; s++)
 		for (size_t j = 0; j < d; j++)
