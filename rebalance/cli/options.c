@@ -292,6 +292,23 @@ out:
 	return rc;
 }
 
+/* Is the option's record dropped because of another one that the user gave now? */
+static int is_forgotten(const struct ek_option *options, const char *name)
+{
+	const size_t length = strlen(name);
+
+	for (const struct ek_option *o = options; o->name != NULL; o++) {
+		for (const char *at = o->given ? o->forgets : NULL; at != NULL && *at != 0; at += strspn(at, " ")) {
+			const size_t word = strcspn(at, " ");
+
+			if (word == length && memcmp(at, name, length) == 0)
+				return 1;
+			at += word;
+		}
+	}
+	return 0;
+}
+
 int ek_options_from_json(struct ek_arguments *arguments, struct ek_option *options, const cJSON *json)
 {
 	char number[32];
@@ -300,7 +317,7 @@ int ek_options_from_json(struct ek_arguments *arguments, struct ek_option *optio
 	for (struct ek_option *o = options; o->name != NULL; o++) {
 		const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, o->name);
 
-		if (!o->recorded || o->given || item == NULL)
+		if (!o->recorded || o->given || item == NULL || is_forgotten(options, o->name))
 			continue;
 		if (cJSON_IsString(item)) {
 			const char *text;

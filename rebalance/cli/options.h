@@ -33,8 +33,9 @@ struct ek_option {
 	double low, high;
 	const struct ek_choice *choices; /* ends with a NULL name */
 	const char *zero;                /* INTEGER: a word that stands for 0, as "auto", or NULL */
-	int recorded;                    /* 1: changes results, so run.json keeps it */
-	int given;                       /* set by parsing: the user gave it */
+	const char *forgets; /* names of options, with spaces: given this one, what was recorded of those is dropped */
+	int recorded;        /* 1: changes results, so run.json keeps it */
+	int given;           /* set by parsing: the user gave it */
 };
 
 struct ek_option_table {

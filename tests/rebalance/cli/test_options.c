@@ -175,6 +175,27 @@ static void the_record_gives_back_what_was_used(void **state)
 	ek_arguments_release(&second);
 }
 
+static void an_option_given_now_drops_the_record_of_what_it_replaces(void **state)
+{
+	struct ek_arguments second = { 0 };
+	cJSON *json;
+
+	(void)state;
+	assert_ok(PARSE("--clusters", "7", "--name", "n", "--keep", "0.75"));
+	assert_ok(ek_options_to_json(&json, options));
+	v = (struct values){ .clusters = 24, .keep = 0.5 };
+	for (int i = 0; options[i].name != NULL; i++)
+		options[i].given = 0;
+	options[1].given = 1; /* --rule */
+	options[1].forgets = "names name";
+	assert_ok(ek_options_from_json(&second, options, json));
+	assert_int_equal(v.clusters, 7);
+	assert_close(v.keep, 0.75, 0);
+	assert_null(v.name);
+	cJSON_Delete(json);
+	ek_arguments_release(&second);
+}
+
 static void help_fits_the_width_and_tells_defaults(void **state)
 {
 	const struct ek_option_table tables[] = { { "Options", options }, { NULL, NULL } };
@@ -202,6 +223,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(short_forms_words_for_zero_and_paths, reset, release),
 		cmocka_unit_test_setup_teardown(wrong_words_are_named, reset, release),
 		cmocka_unit_test_setup_teardown(the_record_gives_back_what_was_used, reset, release),
+		cmocka_unit_test_setup_teardown(an_option_given_now_drops_the_record_of_what_it_replaces, reset,
+		                                release),
 		cmocka_unit_test_setup_teardown(help_fits_the_width_and_tells_defaults, reset, release),
 	};
 
