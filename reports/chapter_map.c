@@ -110,8 +110,9 @@ static int load_points(struct ek_page *page, struct ek_svg_point *points, char *
 			                 picture->label != NULL ? ")" : "", (int)cluster));
 		else
 			EK_TRY(ek_format(&names[*count], "row %.0f \xc2\xb7 cluster %d", number, (int)cluster));
-		points[*count] = (struct ek_svg_point){ cJSON_GetNumberValue(x), cJSON_GetNumberValue(y),
-			                                (uint64_t)cluster, page->style[cluster], names[*count] };
+		points[*count] =
+			(struct ek_svg_point){ cJSON_GetNumberValue(x), cJSON_GetNumberValue(y), (uint64_t)cluster,
+			                       page->k > 0 ? page->style[cluster] : 0, names[*count] };
 		++*count;
 	}
 out:
