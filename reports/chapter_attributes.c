@@ -79,8 +79,9 @@ static int more_in_the_tail(const void *a, const void *b)
 
 static int tail_values(struct ek_page *page)
 {
-	static const char *const names[] = { "Attribute", "Value", "#Share in the tail", "#Share of all",
-		                             "#Times as common" };
+	static const char *const names[] = {
+		"Attribute", "Value", "#Of these in the tail", "#Interval", "#Of all in the tail", "#Times as many"
+	};
 	struct ek_html *h = &page->html;
 	struct tail_value *found = NULL;
 	const cJSON *attribute, *row;
@@ -105,14 +106,19 @@ static int tail_values(struct ek_page *page)
 	if (count == 0)
 		goto out;
 	qsort(found, count, sizeof *found, more_in_the_tail);
-	ek_page_table_head(h, "Values that live in the tail clusters", names, 5);
+	ek_page_table_head(h, "Values that live in the tail clusters: how many of their images are there", names, 6);
 	for (size_t i = 0; i < count && i < TAIL_ROWS; i++) {
-		const double tail = ek_number_of(found[i].row, "tail_share"), all = ek_number_of(found[i].row, "share");
+		const struct ek_measure tail = ek_measure_of(found[i].row, "tail_share");
+		const struct ek_measure interval = ek_interval_of(found[i].row);
+		const double all = ek_number_of(found[i].row, "share");
 
 		ek_html(h, "<tr><td><bdi>%s</bdi></td><th scope=\"row\"><bdi>%s</bdi></th>", found[i].attribute,
 		        ek_text_of(found[i].row, "value", "?"));
-		ek_html(h, "<td class=\"n\" data-v=\"%.9g\">%s</td><td class=\"n\" data-v=\"%.9g\">%s</td>", tail,
-		        ek_percent(tail).s, all, ek_percent(all).s);
+		ek_html(h, "<td class=\"n\" data-v=\"%.9g\">%s</td><td class=\"n\">%s</td>", tail.value,
+		        ek_percent(tail.value).s,
+		        interval.low <= interval.high ? ek_percent_range(interval.low, interval.high).s
+		                                      : "\xe2\x80\x93");
+		ek_html(h, "<td class=\"n\" data-v=\"%.9g\">%s</td>", all, ek_percent(all).s);
 		ek_html(h, "<td class=\"n\" data-v=\"%.9g\">%s</td></tr>", found[i].ratio,
 		        ek_decimal(found[i].ratio, 1).s);
 	}

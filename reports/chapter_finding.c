@@ -212,10 +212,10 @@ static void tail_value(struct ek_page *page)
 	if (best == NULL || ek_page_tail_count(page) == 0)
 		return;
 	ek_html(&page->html,
-	        "<p>The tail is not a cross-section: images with %s <bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi> are %s times "
-	        "as common there as in the whole set (%s against %s).</p>",
-	        best_attribute, ek_text_of(best, "value", "?"), ek_decimal(best_ratio, 1).s,
-	        ek_percent(ek_number_of(best, "tail_share")).s, ek_percent(ek_number_of(best, "share")).s);
+	        "<p>The tail is not a cross-section: %s of the images with %s <bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi> "
+	        "are in it, against %s of all images, %s times as many.</p>",
+	        ek_percent(ek_number_of(best, "tail_share")).s, best_attribute, ek_text_of(best, "value", "?"),
+	        ek_percent(ek_number_of(best, "share")).s, ek_decimal(best_ratio, 1).s);
 }
 
 static void what_it_means(struct ek_page *page)

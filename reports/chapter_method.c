@@ -2,6 +2,7 @@
 #include "reports/page.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "rebalance/base/error.h"
@@ -193,46 +194,63 @@ static void count_fact(struct ek_html *h, const char *name, double value)
 		fact(h, name, ek_decimal(value, 0).s);
 }
 
-/* Members of embeddings.json that are texts or numbers, under their own names. */
+/* Members of a document that are texts or numbers, under their own names; `before` names the object they are in. */
+static void plain_facts(struct ek_html *h, const cJSON *object, const char *before)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, object)
+	{
+		if (cJSON_IsString(item))
+			ek_html(h, "<div><dt>%s%s</dt><dd><bdi>%s</bdi></dd></div>", before, item->string,
+			        item->valuestring);
+		else if (cJSON_IsNumber(item))
+			ek_html(h, "<div><dt>%s%s</dt><dd>%g</dd></div>", before, item->string, item->valuedouble);
+	}
+}
+
 static void embedding_facts(struct ek_page *page)
 {
 	const cJSON *item;
 
+	plain_facts(&page->html, page->embeddings, "");
 	cJSON_ArrayForEach(item, page->embeddings)
 	{
-		if (cJSON_IsString(item))
-			fact(&page->html, item->string, item->valuestring);
-		else if (cJSON_IsNumber(item))
-			ek_html(&page->html, "<div><dt>%s</dt><dd>%g</dd></div>", item->string, item->valuedouble);
+		char before[64];
+
+		(void)snprintf(before, sizeof before, "%.60s: ", item->string != NULL ? item->string : "");
+		if (cJSON_IsObject(item))
+			plain_facts(&page->html, item, before);
 	}
 }
 
 static void steps(struct ek_page *page)
 {
 	static const char *const step_names[] = { "scan", "embed", "cluster", "stability", "duplicates", "audit" };
-	const char *const names[] = { "Step", "Evenkeel", "#Method version", "#Time", "#Memory" };
+	const char *const names[] = { "Step", "Evenkeel", "#Method version", "#Time" };
 	struct ek_html *h = &page->html;
 
 	ek_html(h, "<h3>Steps</h3>");
 	ek_page_table_head(h, "The commands that made the files, each with the version of its method", names,
-	                   page->options.times ? 5 : 3);
+	                   page->options.times ? 4 : 3);
 	for (size_t i = 0; i < sizeof step_names / sizeof *step_names; i++) {
 		const cJSON *step = ek_run_recorded(page->run, step_names[i]);
 		const double seconds = ek_number_of(step, "seconds");
-		const double memory = ek_number_of(cJSON_GetObjectItemCaseSensitive(step, "counts"), "memory_peak");
 
 		if (step == NULL)
 			continue;
 		ek_html(h, "<tr><th scope=\"row\">%s</th><td>%s</td><td class=\"n\">%s</td>", step_names[i],
 		        ek_text_of(step, "evenkeel", "\xe2\x80\x93"), ek_decimal(ek_number_of(step, "version"), 0).s);
 		if (page->options.times)
-			ek_html(h, "<td class=\"n\" data-v=\"%.3f\">%s</td><td class=\"n\" data-v=\"%.0f\">%s</td>",
-			        seconds > 0 ? seconds : 0, ek_duration(seconds).s, memory > 0 ? memory : 0,
-			        memory > 0 ? ek_bytes((uint64_t)memory).s : "\xe2\x80\x93");
+			ek_html(h, "<td class=\"n\" data-v=\"%.3f\">%s</td>", seconds > 0 ? seconds : 0,
+			        ek_duration(seconds).s);
 		ek_html(h, "</tr>");
 	}
 	ek_html(h, "</tbody></table></div>");
-	if (!page->options.times)
+	if (page->options.times)
+		ek_html(h, "<p class=\"note\">Most memory used until this page was written: %s.</p>",
+		        ek_bytes(ek_memory_peak()).s);
+	else
 		ek_html(h, "<p class=\"note\">When each step ran and how long it took is in run.json: this page holds "
 		           "only what is the same each time.</p>");
 }

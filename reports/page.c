@@ -48,6 +48,11 @@ static struct ek_measure measure_from(const cJSON *item)
 	return m;
 }
 
+struct ek_measure ek_interval_of(const cJSON *object)
+{
+	return measure_from(object);
+}
+
 struct ek_measure ek_measure_of(const cJSON *object, const char *name)
 {
 	return measure_from(cJSON_GetObjectItemCaseSensitive(object, name));
@@ -194,16 +199,19 @@ out:
 	return rc;
 }
 
-/* The folder or file that was scanned, without its path. */
+/* The folder or file that was scanned, without its path; of several, the first. */
 static int load_name(struct ek_page *page)
 {
-	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(page->run, "scan"), "counts");
-	const char *root = ek_text_of(counts, "root", NULL), *slash;
+	const cJSON *options = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(page->run, "scan"), "options");
+	const cJSON *datasets = cJSON_GetObjectItemCaseSensitive(options, "dataset");
+	const char *path = ek_text_of(cJSON_GetArrayItem(datasets, 0), "path", NULL), *slash;
+	const int others = cJSON_GetArraySize(datasets) - 1;
 
-	if (root == NULL || root[0] == 0)
+	if (path == NULL || path[0] == 0)
 		return 0;
-	slash = strrchr(root, '/');
-	return ek_copy_string(&page->name, slash != NULL && slash[1] != 0 ? slash + 1 : root);
+	slash = strrchr(path, '/');
+	path = slash != NULL && slash[1] != 0 ? slash + 1 : path;
+	return others > 0 ? ek_format(&page->name, "%s and %d more", path, others) : ek_copy_string(&page->name, path);
 }
 
 int ek_page_open(struct ek_page *page, struct ek_run *run, const struct ek_report_options *options)

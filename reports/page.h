@@ -67,6 +67,8 @@ struct ek_measure {
 };
 struct ek_measure ek_measure_of(const cJSON *object, const char *name);
 double ek_number_of(const cJSON *object, const char *name);
+/* The interval of an object that is a measure under another name. */
+struct ek_measure ek_interval_of(const cJSON *object);
 /* Text of a member, or `otherwise`. */
 const char *ek_text_of(const cJSON *object, const char *name, const char *otherwise);
 /* "0.43 (95 % interval 0.41–0.45)" */

@@ -14,7 +14,8 @@
 
 struct ek_report_options {
 	uint64_t picture_bytes; /* of all pictures together, as written into the page; 0: 6,000,000 */
-	int times; /* 1: say how long each step took, which differs from run to run; else run.json says it */
+	int times; /* 1: say how long each step took and the memory, which differ from run to run; else run.json has
+	              them */
 };
 
 /*

@@ -120,8 +120,8 @@ static int make_one(void *context, uint64_t i, int worker)
 	int rc = 0;
 
 	EK_TRY(ek_check_interrupt());
-	if (w->loaders[worker] == NULL)
-		EK_TRY(ek_image_loader_new(&w->loaders[worker], w->run));
+	if (w->loaders[worker] == NULL && (rc = ek_image_loader_new(&w->loaders[worker], w->run)) < 0)
+		return rc;
 	EK_TRY(ek_image_loader_decode(w->loaders[worker], &picture->record, largest, &image));
 	if (picture->tile != 0)
 		EK_TRY(put_tile(w, picture, &image));

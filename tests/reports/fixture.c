@@ -265,7 +265,8 @@ static void write_run(const struct made *m)
 	};
 
 	assert_ok(ek_json_add_u64(counts, "images", m->want->images));
-	assert_ok(ek_json_add_string(counts, "root", "/data/<b>animals & co</b>"));
+	assert_ok(ek_json_add_string(counts, "root", "/data"));
+	assert_ok(ek_json_add_item(options, "dataset", cJSON_Parse("[{\"path\": \"/data/<b>animals & co\"}]")));
 	assert_ok(ek_run_open(&run, m->folder, EK_RUN_CREATE));
 	assert_ok(ek_run_record(run, &step, 1700000000, 12.5, counts));
 	ek_run_close(run);
