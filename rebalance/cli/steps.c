@@ -14,6 +14,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/cli/other_encoders.h"
 #include "rebalance/io/scan.h"
 #include "reports/report.h"
 
@@ -154,9 +155,14 @@ out:
 
 static int work_embed(struct prepared *p, struct ek_run *run)
 {
-	const int rc = p->import != NULL ? ek_import_run(p->import, run) : ek_embed_run(p->embed, run);
+	const struct ek_settings *s = p->settings;
+	int rc;
 
-	return rc < 0 ? rc : record(p, run, "embeddings.json");
+	EK_TRY(ek_other_encoders_keep(run, p->import != NULL ? "own" : s->encoders[s->embed.encoder].name));
+	EK_TRY(p->import != NULL ? ek_import_run(p->import, run) : ek_embed_run(p->embed, run));
+	EK_TRY(record(p, run, "embeddings.json"));
+out:
+	return rc;
 }
 
 /* "10000,500,24" */
