@@ -15,7 +15,9 @@ struct ek_invocation {
 
 struct ek_command {
 	const char *name, *arguments, *summary;
-	const char *description;      /* paragraphs for --help, split by newlines */
+	const char *description;                           /* paragraphs for --help, split by newlines */
+	void (*own_options)(struct ek_settings *settings); /* fills settings->own_options and what they point to with
+	                                                      the defaults; NULL: it has none */
 	const enum ek_step_id *steps; /* what it brings up to date, in order; ends with EK_STEP_END; NULL: nothing */
 	int takes_output;             /* 1: has -o RUN */
 	int needs_no_dataset;         /* 1: -o RUN without a DATASET is fine */
@@ -27,8 +29,8 @@ struct ek_command {
 extern const struct ek_command ek_commands[];
 const struct ek_command *ek_find_command(const char *name);
 
-/* The option tables of a command over `settings`: its own steps', then the common ones; ends with a NULL title. */
-enum { EK_MAX_TABLES = EK_STEP_COUNT + 3 };
+/* The option tables of a command over `settings`: its own, its steps', then the common ones; ends with a NULL title. */
+enum { EK_MAX_TABLES = EK_STEP_COUNT + 4 };
 void ek_command_tables(struct ek_option_table tables[EK_MAX_TABLES], const struct ek_command *command,
                        struct ek_settings *settings);
 

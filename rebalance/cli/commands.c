@@ -127,6 +127,10 @@ void ek_command_tables(struct ek_option_table tables[EK_MAX_TABLES], const struc
 
 	if (command->takes_output)
 		tables[count++] = (struct ek_option_table){ "Where", settings->output_options };
+	if (command->own_options != NULL) {
+		command->own_options(settings);
+		tables[count++] = (struct ek_option_table){ "What", settings->own_options };
+	}
 	for (const enum ek_step_id *id = command->steps; id != NULL && *id != EK_STEP_END; id++)
 		if (settings->step_options[*id][0].name != NULL)
 			tables[count++] = (struct ek_option_table){ ek_step_title(*id), settings->step_options[*id] };

@@ -34,8 +34,7 @@ static const struct ek_choice orders[] = { { "id", "the image that comes first" 
 	                                   { "easy", "the one nearer to its centroid" },
 	                                   { NULL, NULL } };
 
-/* Copy rows up to the one without a name. */
-static void fill(struct ek_option *to, const struct ek_option *from)
+void ek_settings_fill(struct ek_option *to, const struct ek_option *from)
 {
 	do
 		*to++ = *from;
@@ -92,8 +91,8 @@ static void init_common(struct ek_settings *s)
 		{ .name = NULL },
 	};
 
-	fill(s->common_options, common);
-	fill(s->output_options, output);
+	ek_settings_fill(s->common_options, common);
+	ek_settings_fill(s->output_options, output);
 }
 
 static void init_scan_and_embed(struct ek_settings *s)
@@ -179,8 +178,8 @@ static void init_scan_and_embed(struct ek_settings *s)
 		{ .name = NULL },
 	};
 
-	fill(s->step_options[EK_STEP_SCAN], scan);
-	fill(s->step_options[EK_STEP_EMBED], embed);
+	ek_settings_fill(s->step_options[EK_STEP_SCAN], scan);
+	ek_settings_fill(s->step_options[EK_STEP_EMBED], embed);
 }
 
 static void init_cluster(struct ek_settings *s)
@@ -298,11 +297,11 @@ static void init_cluster(struct ek_settings *s)
 	};
 	const struct ek_option none[] = { { .name = NULL } };
 
-	fill(s->step_options[EK_STEP_CLUSTER], cluster);
-	fill(s->step_options[EK_STEP_STABILITY], stability);
-	fill(s->step_options[EK_STEP_DUPLICATES], duplicates);
-	fill(s->step_options[EK_STEP_AUDIT], audit);
-	fill(s->step_options[EK_STEP_REPORT], none);
+	ek_settings_fill(s->step_options[EK_STEP_CLUSTER], cluster);
+	ek_settings_fill(s->step_options[EK_STEP_STABILITY], stability);
+	ek_settings_fill(s->step_options[EK_STEP_DUPLICATES], duplicates);
+	ek_settings_fill(s->step_options[EK_STEP_AUDIT], audit);
+	ek_settings_fill(s->step_options[EK_STEP_REPORT], none);
 }
 
 void ek_settings_init(struct ek_settings *s)

@@ -18,7 +18,7 @@ enum ek_step_id {
 
 enum ek_device { EK_DEVICE_AUTO, EK_DEVICE_CPU, EK_DEVICE_CUDA };
 
-enum { EK_STEP_OPTIONS = 14, EK_COMMON_OPTIONS = 8, EK_ENCODERS_MAX = 32 };
+enum { EK_STEP_OPTIONS = 14, EK_COMMON_OPTIONS = 8, EK_OWN_OPTIONS = 20, EK_ENCODERS_MAX = 32 };
 
 struct ek_settings {
 	struct {
@@ -57,10 +57,13 @@ struct ek_settings {
 	} audit;
 	struct ek_choice encoders[EK_ENCODERS_MAX]; /* from the table of encoders */
 	struct ek_option common_options[EK_COMMON_OPTIONS], output_options[2];
+	struct ek_option own_options[EK_OWN_OPTIONS]; /* of the command alone */
 	struct ek_option step_options[EK_STEP_COUNT][EK_STEP_OPTIONS];
 };
 
 /* The defaults. The tables point into `settings`, which must not be moved. */
 void ek_settings_init(struct ek_settings *settings);
+/* Copy rows up to and with the one without a name. */
+void ek_settings_fill(struct ek_option *to, const struct ek_option *from);
 
 #endif
