@@ -196,7 +196,7 @@ static int embed_interrupted_after(unsigned milliseconds, struct ek_run *run, co
 
 	assert_true(child >= 0);
 	if (child == 0) {
-		if (pthread_create(&thread, NULL, interrupt_soon, &milliseconds) != 0)
+		if (pthread_create(&thread, NULL, interrupt_soon, &milliseconds) != 0 || pthread_detach(thread) != 0)
 			_exit(1);
 		rc = embed(run, o, 2);
 		_exit(rc == 0 ? CHILD_DONE : rc == EK_EINTERRUPTED ? CHILD_INTERRUPTED : 1);
