@@ -1,6 +1,5 @@
 #include "analysis/cluster/stability.h"
 
-#include <glob.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,21 +34,7 @@ out:
 	return rc;
 }
 
-/* Other embeddings of the run, by name. Release with globfree. */
-static int find_others(glob_t *found, const struct ek_run *run)
-{
-	char *pattern = NULL;
-	int rc, code;
-
-	*found = (glob_t){ 0 };
-	EK_TRY(ek_run_file(&pattern, run, "embeddings-*.npy"));
-	code = glob(pattern, 0, NULL, found);
-	if (code != 0 && code != GLOB_NOMATCH)
-		rc = ek_fail(EK_EIO, "cannot list %s", pattern);
-out:
-	free(pattern);
-	return rc;
-}
+static const char others_pattern[] = "embeddings-*.npy";
 
 static const char *name_in_run(const char *path)
 {
@@ -68,7 +53,7 @@ int ek_stability_inputs(const char ***inputs, const struct ek_run *run)
 	int rc;
 
 	*inputs = NULL;
-	EK_TRY(find_others(&found, run));
+	EK_TRY(ek_run_glob(&found, run, others_pattern));
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		bytes += strlen(name_in_run(found.gl_pathv[i])) + 1;
 	EK_TRY(ek_alloc(inputs, (fixed_count + found.gl_pathc + 1) * sizeof **inputs + bytes, 1));
@@ -346,7 +331,7 @@ int ek_stability(struct ek_run *run, const struct ek_stability_options *options)
 		goto out;
 	}
 	EK_TRY(load_base(&base, run, options));
-	EK_TRY(find_others(&others, run));
+	EK_TRY(ek_run_glob(&others, run, others_pattern));
 	ek_progress_begin("measuring stability", "clusterings", (uint64_t)options->seeds + 2 + others.gl_pathc);
 	begun = 1;
 	EK_TRY(ek_json_add_u64(json, "images", base.n));

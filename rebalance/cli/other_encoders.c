@@ -1,6 +1,5 @@
 #include "rebalance/cli/other_encoders.h"
 
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +31,9 @@ static int remove_aside(const struct ek_run *run, const char *name)
 	char *pattern = NULL;
 	int rc;
 
-	EK_TRY(ek_format(&pattern, "%s/embeddings-%s.*", ek_run_path(run), name));
-	if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0 && found.gl_pathc > 0)
+	EK_TRY(ek_format(&pattern, "embeddings-%s.*", name));
+	EK_TRY(ek_run_glob(&found, run, pattern));
+	if (found.gl_pathc > 0)
 		ek_info("removing %s, which are made anew or no longer fit the images", pattern);
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		if (unlink(found.gl_pathv[i]) != 0)

@@ -30,6 +30,25 @@ int ek_run_file(char **out, const struct ek_run *run, const char *name)
 	return ek_format(out, "%s/%s", run->path, name);
 }
 
+int ek_run_glob(glob_t *found, const struct ek_run *run, const char *pattern)
+{
+	struct ek_buffer whole = { 0 };
+	int code, rc = 0;
+
+	*found = (glob_t){ 0 };
+	for (const char *at = run->path; *at != 0; at++)
+		EK_TRY(ek_buffer_printf(&whole, "%s%c", strchr("*?[]\\", *at) != NULL ? "\\" : "", *at));
+	EK_TRY(ek_buffer_printf(&whole, "/%s", pattern));
+	code = glob(whole.data, 0, NULL, found);
+	if (code == GLOB_NOSPACE)
+		rc = ek_fail(EK_ENOMEM, "no memory for the files of %s", run->path);
+	else if (code != 0 && code != GLOB_NOMATCH)
+		rc = ek_fail(EK_EIO, "cannot list %s", run->path);
+out:
+	ek_buffer_release(&whole);
+	return rc;
+}
+
 const char *ek_run_path(const struct ek_run *run)
 {
 	return run->path;

@@ -7,6 +7,7 @@
 #ifndef EK_IO_RUN_H
 #define EK_IO_RUN_H
 
+#include <glob.h>
 #include <stdint.h>
 
 #include "rebalance/base/json.h"
@@ -28,6 +29,10 @@ void ek_run_close(struct ek_run *run);
 const char *ek_run_path(const struct ek_run *run);
 /* `*out` = RUN/name, to be freed. */
 int ek_run_file(char **out, const struct ek_run *run, const char *name);
+
+/* Paths of the files RUN/pattern (as in a shell), sorted; none is fine. `*found` is always to be released with
+ * globfree. The run's own path is taken literally. EK_EIO, EK_ENOMEM. */
+int ek_run_glob(glob_t *found, const struct ek_run *run, const char *pattern);
 
 /*
  * One step: its name, the options that change its result (every choice made), the files of RUN it reads and writes.

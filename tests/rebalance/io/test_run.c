@@ -23,7 +23,7 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
 
-	f->folder = ek_join(ek_scratch(), "a run\nwith a newline");
+	f->folder = ek_join(ek_scratch(), "a [run]*\nwith a newline");
 	f->options = cJSON_CreateObject();
 	assert_ok(ek_json_add_u64(f->options, "clusters", 24));
 	assert_ok(ek_json_add_string(f->options, "encoder", "pixels"));
@@ -187,6 +187,20 @@ static void what_the_user_asked_is_kept_for_the_next_time(void **state)
 	assert_string_equal(cJSON_GetObjectItemCaseSensitive(kept, "clusters")->valuestring, "auto");
 }
 
+static void files_are_found_by_pattern(void **state)
+{
+	struct fixture *f = *state;
+	glob_t found;
+
+	assert_ok(ek_run_glob(&found, f->run, "*.bin"));
+	assert_int_equal(found.gl_pathc, 2);
+	assert_string_equal(found.gl_pathv[0], ek_join(f->folder, "in.bin"));
+	globfree(&found);
+	assert_ok(ek_run_glob(&found, f->run, "none*"));
+	assert_int_equal(found.gl_pathc, 0);
+	globfree(&found);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +210,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(recording_again_takes_new_hashes, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_second_process_is_refused_with_the_first_ones_id, setup, teardown),
 		cmocka_unit_test(what_is_no_run_directory_is_refused),
+		cmocka_unit_test_setup_teardown(files_are_found_by_pattern, setup, teardown),
 		cmocka_unit_test_setup_teardown(counts_are_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_the_user_asked_is_kept_for_the_next_time, setup, teardown),
 	};
