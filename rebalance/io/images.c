@@ -6,6 +6,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/jsonl.h"
 #include "rebalance/io/stream.h"
@@ -24,9 +25,13 @@ void ek_image_record_release(struct ek_image_record *record)
 	*record = (struct ek_image_record){ 0 };
 }
 
+enum { ROWS_PER_MARK = 64 };
+
 struct ek_images {
 	struct ek_jsonl rows;
-	uint64_t next; /* id */
+	uint64_t next;   /* id */
+	uint64_t *marks; /* [mark_count] where the row with the id ROWS_PER_MARK * i starts */
+	size_t mark_count, mark_capacity;
 };
 
 int ek_images_open(struct ek_images **out, const struct ek_run *run)
@@ -138,10 +143,49 @@ out:
 	return rc;
 }
 
+static int add_mark(struct ek_images *images)
+{
+	const size_t count = images->mark_count;
+	int rc;
+
+	if (count == images->mark_capacity) {
+		EK_TRY(ek_resize(&images->marks, 2 * count + 64, sizeof *images->marks));
+		images->mark_capacity = 2 * count + 64;
+	}
+	if (count == 0)
+		ek_jsonl_seek(&images->rows, 0, 1);
+	else
+		ek_jsonl_seek(&images->rows, images->marks[count - 1], (count - 1) * ROWS_PER_MARK + 1);
+	EK_TRY(ek_jsonl_skip(&images->rows, count == 0 ? 1 : ROWS_PER_MARK + 1));
+	images->marks[images->mark_count++] = images->rows.lines.offset;
+out:
+	return rc;
+}
+
+int ek_images_go(struct ek_images *images, uint64_t id)
+{
+	const size_t mark = (size_t)(id / ROWS_PER_MARK);
+	int rc = 0;
+
+	if (id >= images->next && id - images->next < ROWS_PER_MARK)
+		return ek_images_seek(images, id);
+	while (images->mark_count <= mark) {
+		EK_TRY(ek_check_interrupt());
+		EK_TRY(add_mark(images));
+	}
+	ek_jsonl_seek(&images->rows, images->marks[mark], mark * ROWS_PER_MARK + 1);
+	images->next = mark * ROWS_PER_MARK;
+	EK_TRY(ek_images_seek(images, id));
+out:
+	return rc;
+}
+
 void ek_images_close(struct ek_images *images)
 {
-	if (images != NULL)
+	if (images != NULL) {
 		ek_jsonl_close(&images->rows);
+		free(images->marks);
+	}
 	free(images);
 }
 
@@ -199,15 +243,19 @@ out:
 	return rc;
 }
 
+int ek_image_loader_path(char **out, const struct ek_image_loader *l, const struct ek_image_record *r)
+{
+	return r->file_name[0] == '/' ? ek_copy_string(out, r->file_name)
+	                              : ek_format(out, "%s/%s", l->root, r->file_name);
+}
+
 /* A file of its own: never unpacked, whatever it starts with. */
 static int read_own_file(const struct ek_image_loader *l, const struct ek_image_record *r, struct ek_buffer *bytes)
 {
 	char *path = NULL;
 	int rc;
 
-	if (r->file_name[0] == '/')
-		return ek_file_read(bytes, r->file_name, (size_t)r->bytes);
-	EK_TRY(ek_format(&path, "%s/%s", l->root, r->file_name));
+	EK_TRY(ek_image_loader_path(&path, l, r));
 	EK_TRY(ek_file_read(bytes, path, (size_t)r->bytes));
 out:
 	free(path);

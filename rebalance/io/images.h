@@ -34,6 +34,8 @@ int ek_images_open(struct ek_images **out, const struct ek_run *run);
 int ek_images_next(struct ek_images *images, struct ek_image_record *record);
 /* Skip to the row of this id; ids only grow. EK_EDATA if there is none. */
 int ek_images_seek(struct ek_images *images, uint64_t id);
+/* The same in any order. Notes where every 64th line up to there starts: n / 8 bytes in all. */
+int ek_images_go(struct ek_images *images, uint64_t id);
 void ek_images_close(struct ek_images *images);
 
 /* The number of images of a run (run.json, step scan, counts.images). */
@@ -43,6 +45,8 @@ int ek_images_count(uint64_t *count, const struct ek_run *run);
 struct ek_image_loader;
 int ek_image_loader_new(struct ek_image_loader **out, const struct ek_run *run);
 void ek_image_loader_free(struct ek_image_loader *loader);
+/* `*out` = the path of an image that is a file of its own (source is NULL), to be freed. */
+int ek_image_loader_path(char **out, const struct ek_image_loader *loader, const struct ek_image_record *record);
 /* `bytes` is cleared first. EK_EIO, EK_EDATA (the file is gone or shorter: named). */
 int ek_image_loader_bytes(struct ek_image_loader *loader, const struct ek_image_record *record,
                           struct ek_buffer *bytes);

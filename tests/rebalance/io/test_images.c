@@ -119,6 +119,17 @@ static void check_bytes(struct ek_run *run, uint64_t want)
 		assert_true(image.width == r->width && image.height == r->height);
 		ek_image_release(&image);
 	}
+	for (uint64_t i = 0; i < count; i++) {
+		const uint64_t id = i * 7919 % count;
+		struct ek_image_record r;
+
+		assert_ok(ek_images_go(images, id));
+		assert_int_equal(ek_images_next(images, &r), 1);
+		assert_int_equal(r.id, id);
+		assert_string_equal(r.sha256, records[id].sha256);
+		ek_image_record_release(&r);
+	}
+	assert_fails(ek_images_go(images, count + 64), EK_EDATA, "too early");
 	for (uint64_t i = 0; i < count; i++)
 		ek_image_record_release(&records[i]);
 	free(records);
