@@ -229,8 +229,8 @@ static void what_it_means(struct ek_page *page)
 	        "sees the large clusters again and again and the small ones rarely, and will know them less well.</p>");
 	tail_value(page);
 	if (copies > 0 && page->images > 0)
-		ek_html(h, "<p>%s (%s) are near copies of another one.</p>",
-		        ek_number_noun((uint64_t)copies, "image").s, ek_percent(copies / (double)page->images).s);
+		ek_html(h, "<p>%s (%s) %s of another one.</p>", ek_number_noun((uint64_t)copies, "image").s,
+		        ek_percent(copies / (double)page->images).s, copies > 1 ? "are near copies" : "is a near copy");
 	ek_html(h, "<p>A cluster is what the computer takes for alike, which need not be what matters to you. The "
 	           "sorting tends to split big groups and join small ones, so the true imbalance can be larger than it "
 	           "looks here.</p></section>");
