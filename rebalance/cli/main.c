@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,18 @@ static void catch_signals(void)
 	(void)sigaction(SIGTERM, &action, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN); /* a full quota is a failed write, told like any other */
+}
+
+/* A closed standard stream would lend its number to the next file that is opened, and messages would go into that. Such
+ * a stream is filled with /dev/null the wrong way round: writing a result there still fails. */
+static int fill_streams(void)
+{
+	static const int modes[] = { O_WRONLY, O_RDONLY, O_WRONLY };
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+			return ek_fail_errno("cannot open /dev/null");
+	return 0;
 }
 
 static int fail_unknown_command(const char *name)
@@ -91,8 +104,10 @@ int main(int argc, char **argv)
 {
 	const struct ek_command *command;
 	const char *name = argc > 1 ? argv[1] : "help";
-	int rc;
+	int rc = fill_streams();
 
+	if (rc < 0)
+		return EXIT_FAILED;
 	catch_signals();
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		name = "help";
