@@ -137,7 +137,20 @@ out:
 	ek_image_record_release(&picture->record);
 	ek_progress_add(1);
 	/* A file that changed since it was read is an empty frame, not a reason to give no report. */
-	return rc == EK_EDATA || rc == EK_EIO ? 0 : rc;
+	picture->missing = rc == EK_EDATA || rc == EK_EIO;
+	return picture->missing ? 0 : rc;
+}
+
+static void tell_missing(const struct ek_pictures *p, const struct ek_run *run)
+{
+	size_t missing = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		missing += (size_t)p->items[i].missing;
+	if (missing > 0)
+		ek_warn("%zu of %zu pictures could not be read and are empty frames in the report; once their files "
+		        "are back: evenkeel report %s --force",
+		        missing, p->count, ek_run_path(run));
 }
 
 static int prepare_sheet(struct work *w)
@@ -176,6 +189,8 @@ int ek_pictures_make(struct ek_pictures *p, const struct ek_run *run, const stru
 	ek_progress_begin("making thumbnails", "pictures", p->count);
 	rc = ek_parallel(p->count, make_one, &w);
 	ek_progress_end();
+	if (rc == 0)
+		tell_missing(p, run);
 	if (rc == 0 && w.sheet.pixels != NULL)
 		rc = ek_image_encode_jpeg(&p->sheet, &w.sheet, sizes->quality);
 out:

@@ -16,6 +16,7 @@ struct ek_picture {
 	size_t tile;                   /* its place on the sheet plus 1; 0: none */
 	int wanted;                    /* 1: as a thumbnail */
 	struct ek_image_record record; /* while the pictures are made */
+	int missing;                   /* its file could not be read any more */
 };
 
 struct ek_pictures {

@@ -196,11 +196,16 @@ out:
 /* The data lie in the run, so that `evenkeel audit RUN` finds them later, too. */
 static int before(struct ek_invocation *i, struct ek_run *run)
 {
-	char *folder = NULL, *images = NULL, *classes = NULL;
+	char *named = NULL, *folder = NULL, *images = NULL, *classes = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&folder, run, "data"));
-	EK_TRY(ek_make_directories(folder));
+	EK_TRY(ek_run_file(&named, run, "data"));
+	EK_TRY(ek_make_directories(named));
+	/* Absolute, as options that are files are: run.json keeps it. */
+	if ((folder = realpath(named, NULL)) == NULL) {
+		rc = ek_fail_errno("cannot read %s", named);
+		goto out;
+	}
 	EK_TRY(ek_format(&images, "%s/" IMAGES_NAME, folder));
 	EK_TRY(ek_format(&classes, "%s/garments.csv", folder));
 	if (!ek_file_exists(images) || !ek_file_exists(classes))
@@ -211,6 +216,7 @@ static int before(struct ek_invocation *i, struct ek_run *run)
 	i->settings.scan.datasets = i->settings.scan.own_dataset;
 	i->settings.scan.dataset_count = 1;
 out:
+	free(named);
 	free(folder);
 	free(images);
 	free(classes);

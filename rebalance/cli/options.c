@@ -66,6 +66,14 @@ static struct ek_option *find(const struct ek_option_table *tables, const char *
 	return NULL;
 }
 
+/* "no-spherical": the option that it takes back. Only what run.json keeps needs taking back. */
+static struct ek_option *find_negated(const struct ek_option_table *tables, const char *name, size_t length)
+{
+	struct ek_option *o = length > 3 && memcmp(name, "no-", 3) == 0 ? find(tables, name + 3, length - 3, 0) : NULL;
+
+	return o != NULL && o->kind == EK_KIND_FLAG && o->recorded ? o : NULL;
+}
+
 static int fail_unknown(const struct ek_option_table *tables, const char *name, size_t length)
 {
 	const char *names[256];
@@ -194,6 +202,13 @@ static int parse_one(struct ek_arguments *arguments, const struct ek_option_tabl
 	const size_t length = strcspn(name, "=");
 	struct ek_option *o = is_long ? find(tables, name, length, 0) : find(tables, NULL, 0, word[1]);
 
+	if (o == NULL && is_long && (o = find_negated(tables, name, length)) != NULL) {
+		if (name[length] == '=')
+			return ek_fail(EK_EUSAGE, "--no-%s takes no value", o->name);
+		o->given = 1;
+		*(int *)o->target = 0;
+		return 0;
+	}
 	if (o == NULL && is_long)
 		return fail_unknown(tables, name, length);
 	if (o == NULL)
@@ -387,8 +402,8 @@ static int help_one(struct ek_buffer *out, const struct ek_option *o, int width)
 	size_t start = out->size;
 	int column, rc;
 
-	EK_TRY(o->letter != 0 ? ek_buffer_printf(out, "  -%c, --%s", o->letter, o->name)
-	                      : ek_buffer_printf(out, "      --%s", o->name));
+	EK_TRY(o->letter != 0 ? ek_buffer_printf(out, "  -%c, --", o->letter) : ek_buffer_text(out, "      --"));
+	EK_TRY(ek_buffer_printf(out, "%s%s", o->kind == EK_KIND_FLAG && o->recorded ? "[no-]" : "", o->name));
 	if (o->kind != EK_KIND_FLAG)
 		EK_TRY(ek_buffer_printf(out, " %s", o->argument));
 	column = (int)(out->size - start);

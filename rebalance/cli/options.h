@@ -11,7 +11,7 @@
 #include "rebalance/base/json.h"
 
 enum ek_option_kind {
-	EK_KIND_FLAG,    /* int: 1 if given */
+	EK_KIND_FLAG,    /* int: 1 if given; --no-NAME makes a recorded one 0 */
 	EK_KIND_INTEGER, /* int64_t in [low, high] */
 	EK_KIND_NUMBER,  /* double in [low, high] */
 	EK_KIND_STRING,  /* const char * */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "analysis/cluster/cluster.h"
@@ -33,7 +34,7 @@ struct prepared {
 	struct ek_audit_options audit;
 	uint32_t levels[MAX_LEVELS]; /* of cluster.hierarchy */
 	struct ek_stability_options stability;
-	const char **inputs; /* owned */
+	const char **inputs, **outputs; /* owned */
 	struct ek_duplicates_options duplicates;
 	double eps[MAX_EPS]; /* of duplicates.eps */
 	int64_t started;     /* Unix time */
@@ -107,15 +108,6 @@ static int prepare_scan(struct prepared *p, struct ek_run *run)
 	if (s->scan.datasets == NULL)
 		EK_TRY(recall_datasets(p, recorded));
 	rc = ek_scan_step(&p->step, &p->options, &p->scan);
-	/* A data set that is away does not take its run with it. */
-	if (rc < 0 && rc != EK_ENOMEM && s->scan.datasets == NULL) {
-		ek_warn("%s; going on with the images as they were", ek_error_message());
-		cJSON_Delete(p->options);
-		if ((p->options = cJSON_Duplicate(recorded, 1)) == NULL)
-			return ek_fail(EK_ENOMEM, "no memory for options");
-		p->step.options = p->options;
-		rc = 0;
-	}
 out:
 	return rc;
 }
@@ -178,6 +170,9 @@ static int parse_levels(struct prepared *p, const char *text)
 			return ek_fail(EK_EUSAGE, "--hierarchy is \"%s\", not up to %d falling numbers with commas",
 			               p->settings->cluster.hierarchy, MAX_LEVELS);
 		p->levels[p->cluster.levels++] = (uint32_t)value;
+		if (p->cluster.levels > 1 && value >= p->levels[p->cluster.levels - 2])
+			return ek_fail(EK_EUSAGE, "--hierarchy is \"%s\": %lu clusters cannot be made of %u",
+			               p->settings->cluster.hierarchy, value, p->levels[p->cluster.levels - 2]);
 		text = end + (*end == ',');
 	}
 	p->cluster.hierarchy = p->levels;
@@ -362,9 +357,58 @@ static void release(struct prepared *p)
 		free(p->datasets[i]);
 	free(p->datasets);
 	free(p->inputs);
+	free(p->outputs);
 	ek_embed_free(p->embed);
 	ek_import_free(p->import);
 	cJSON_Delete(p->options);
+}
+
+/* The names of the files that run.json records, ended by NULL. */
+static int recorded_names(const char ***out, const cJSON *recorded, const char *list)
+{
+	const cJSON *files = cJSON_GetObjectItemCaseSensitive(recorded, list), *file;
+	size_t count = 0;
+	int rc;
+
+	free(*out);
+	EK_TRY(ek_alloc(out, (size_t)cJSON_GetArraySize(files) + 1, sizeof **out));
+	cJSON_ArrayForEach(file, files)(*out)[count++] = file->string;
+out:
+	return rc;
+}
+
+/*
+ * A step that cannot be made ready, because its data, weights or embeddings are away, is taken as it was, with a
+ * warning, if what it made is still there and nothing else is asked of it now. Else `failure` stands.
+ */
+static int take_as_it_was(struct prepared *p, struct ek_run *run, enum ek_step_id id, int failure)
+{
+	const cJSON *recorded = ek_run_recorded(run, rows[id].name);
+	const cJSON *version = cJSON_GetObjectItemCaseSensitive(recorded, "version");
+	int asked = id == EK_STEP_SCAN && p->settings->scan.datasets != NULL, current = 0, rc;
+	char *message = NULL;
+	const char *reason;
+
+	for (const struct ek_option *o = p->settings->step_options[id]; o->name != NULL; o++)
+		asked |= o->given;
+	if (asked || recorded == NULL || failure == EK_ENOMEM || failure == EK_EINTERRUPTED)
+		return failure;
+	EK_TRY(ek_copy_string(&message, ek_error_message()));
+	EK_TRY(recorded_names(&p->inputs, recorded, "inputs"));
+	EK_TRY(recorded_names(&p->outputs, recorded, "outputs"));
+	p->step = (struct ek_step){ .name = rows[id].name,
+		                    .version = cJSON_IsNumber(version) ? version->valueint : 0,
+		                    .options = cJSON_GetObjectItemCaseSensitive(recorded, "options"),
+		                    .inputs = p->inputs,
+		                    .outputs = p->outputs };
+	EK_TRY(ek_run_is_current(&current, &reason, run, &p->step));
+	if (!current)
+		rc = ek_fail(failure, "%s", message);
+	else
+		ek_warn("%s; going on with what was made before", message);
+out:
+	free(message);
+	return rc;
 }
 
 /* One step; `forced` runs it even if it is current. */
@@ -378,7 +422,11 @@ static int run_step(struct ek_run *run, const struct ek_settings *settings, enum
 	EK_TRY(ek_check_interrupt());
 	EK_TRY(ek_options_to_json(&asked, settings->step_options[id]));
 	EK_TRY(ek_json_add_u64(asked, "seed", (uint64_t)settings->common.seed));
-	EK_TRY(rows[id].prepare(&p, run));
+	rc = rows[id].prepare(&p, run);
+	if (rc < 0) {
+		rc = forced ? rc : take_as_it_was(&p, run, id, rc);
+		goto out;
+	}
 	EK_TRY(ek_run_is_current(&current, &reason, run, &p.step));
 	if (current && !forced)
 		goto out;
@@ -408,6 +456,32 @@ static int remember(const struct ek_run *run, struct ek_settings *settings, stru
 	return ek_options_from_json(arguments, settings->step_options[id], asked);
 }
 
+/* What can be told wrong before any work is done: a mistake in the last step must not cost an hour in the first. */
+static int check_settings(const struct ek_settings *settings, const enum ek_step_id *steps)
+{
+	struct prepared p = { .settings = settings };
+	struct stat status;
+	int rc = 0;
+
+	for (; *steps != EK_STEP_END; steps++)
+		for (const struct ek_option *o = settings->step_options[*steps]; o->name != NULL; o++) {
+			const char *path = o->given && o->kind == EK_KIND_PATH ? *(const char *const *)o->target : NULL;
+
+			if (path == NULL)
+				continue;
+			if (stat(path, &status) != 0)
+				return ek_fail_errno("cannot read --%s %s", o->name, path);
+			if (!S_ISREG(status.st_mode))
+				return ek_fail(EK_EDATA, "--%s %s: not a regular file", o->name, path);
+		}
+	if (settings->cluster.hierarchy != NULL)
+		EK_TRY(parse_levels(&p, settings->cluster.hierarchy));
+	if (settings->duplicates.eps != NULL)
+		EK_TRY(parse_eps(&p, settings->duplicates.eps));
+out:
+	return rc;
+}
+
 int ek_steps_run(struct ek_run *run, struct ek_settings *settings, struct ek_arguments *arguments,
                  const enum ek_step_id *steps, int forced)
 {
@@ -417,6 +491,7 @@ int ek_steps_run(struct ek_run *run, struct ek_settings *settings, struct ek_arg
 		count++;
 	for (int i = 0; i < count; i++)
 		EK_TRY(remember(run, settings, arguments, steps[i]));
+	EK_TRY(check_settings(settings, steps));
 	for (int i = 0; i < count; i++)
 		EK_TRY(run_step(run, settings, steps[i], settings->common.force && i >= count - forced));
 out:
