@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "rebalance/base/json.h"
+#include "rebalance/base/locale.h"
 
 /* Narrow no-break space, between a number and its unit. */
 #define NARROW "\xe2\x80\xaf"
@@ -178,7 +179,7 @@ struct ek_words ek_decimal(double x, int places)
 
 	if (!isfinite(x) || fabs(x) > 1e30)
 		return (struct ek_words){ EN_DASH };
-	(void)snprintf(number, sizeof number, "%.*f", places, x);
+	(void)ek_snprintf(number, sizeof number, "%.*f", places, x);
 	return with_commas(number);
 }
 
@@ -228,10 +229,10 @@ struct ek_words ek_duration(double seconds)
 	if (!isfinite(seconds) || seconds < 0)
 		return (struct ek_words){ EN_DASH };
 	if (seconds < 99.5)
-		(void)snprintf(w.s, sizeof w.s, "%.*f" NARROW "s", seconds < 9.95 ? 1 : 0, seconds);
+		(void)ek_snprintf(w.s, sizeof w.s, "%.*f" NARROW "s", seconds < 9.95 ? 1 : 0, seconds);
 	else if (whole < 3600)
-		(void)snprintf(w.s, sizeof w.s, "%.0f" NARROW "min %.0f" NARROW "s", floor(whole / 60),
-		               fmod(whole, 60));
+		(void)ek_snprintf(w.s, sizeof w.s, "%.0f" NARROW "min %.0f" NARROW "s", floor(whole / 60),
+		                  fmod(whole, 60));
 	else
 		(void)snprintf(w.s, sizeof w.s, "%.24s" NARROW "h %.0f" NARROW "min",
 		               ek_decimal(floor(whole / 3600), 0).s, floor(fmod(whole, 3600) / 60));
@@ -249,6 +250,6 @@ struct ek_words ek_bytes(uint64_t bytes)
 		x /= 1000;
 		unit++;
 	}
-	(void)snprintf(w.s, sizeof w.s, "%.*f" NARROW "%s", unit > 0 && x < 9.95 ? 1 : 0, x, units[unit]);
+	(void)ek_snprintf(w.s, sizeof w.s, "%.*f" NARROW "%s", unit > 0 && x < 9.95 ? 1 : 0, x, units[unit]);
 	return w;
 }

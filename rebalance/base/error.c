@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MESSAGE_SIZE = 1024 };
+#include "rebalance/base/locale.h"
+
+enum { MESSAGE_SIZE = 1024, REASON_SIZE = 96 };
 
 static _Thread_local char message[MESSAGE_SIZE];
 
@@ -28,7 +30,7 @@ int ek_fail(int code, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	(void)vsnprintf(raw, sizeof raw, format, args);
+	(void)ek_vsnprintf(raw, sizeof raw, format, args);
 	va_end(args);
 	ek_one_line(message, sizeof message, raw);
 	return code;
@@ -39,13 +41,12 @@ int ek_fail_errno(const char *format, ...)
 	const int error = errno;
 	char raw[MESSAGE_SIZE];
 	va_list args;
-	int used;
 
+	/* The reason is kept whole, however long a path is. */
 	va_start(args, format);
-	used = vsnprintf(raw, sizeof raw, format, args);
+	(void)ek_vsnprintf(raw, sizeof raw - REASON_SIZE, format, args);
 	va_end(args);
-	if (used >= 0 && (size_t)used < sizeof raw)
-		(void)snprintf(raw + used, sizeof raw - (size_t)used, ": %s", strerror(error));
+	(void)ek_snprintf(raw + strlen(raw), REASON_SIZE, ": %s", strerror(error));
 	ek_one_line(message, sizeof message, raw);
 	return error == ENOMEM ? EK_ENOMEM : EK_EIO;
 }

@@ -7,6 +7,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/locale.h"
 
 /* From 2^53 on a double may stand for a neighbour too: 2^53 + 1 reads as 2^53. */
 static const double exact_limit = 9007199254740992.0;
@@ -244,8 +245,8 @@ int ek_json_append_double(struct ek_buffer *b, double value)
 	if (!isfinite(value))
 		return ek_buffer_text(b, "null");
 	for (int digits = 15; digits <= 17; digits++) {
-		(void)snprintf(text, sizeof text, "%.*g", digits, value);
-		if (strtod(text, NULL) == value)
+		(void)ek_snprintf(text, sizeof text, "%.*g", digits, value);
+		if (ek_strtod(text, NULL) == value)
 			break;
 	}
 	return ek_buffer_text(b, text);

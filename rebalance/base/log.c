@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/locale.h"
 
 static struct ek_log_sink sink;
 static atomic_int interrupted; /* lock-free: a signal handler sets it */
@@ -33,7 +34,7 @@ __attribute__((format(printf, 2, 0))) static void send_message(enum ek_log_level
 
 	if (sink.message == NULL)
 		return;
-	(void)vsnprintf(raw, sizeof raw, format, args);
+	(void)ek_vsnprintf(raw, sizeof raw, format, args);
 	ek_one_line(text, sizeof text, raw);
 	sink.message(sink.context, level, text);
 }

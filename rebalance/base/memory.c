@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/locale.h"
 
 static int total_bytes(size_t *total, size_t count, size_t size)
 {
@@ -68,12 +69,14 @@ int ek_copy_string(char **out, const char *text)
 
 int ek_format(char **out, const char *format, ...)
 {
+	const locale_t before = ek_locale_enter();
 	va_list args;
 	int size;
 
 	va_start(args, format);
 	size = vasprintf(out, format, args);
 	va_end(args);
+	ek_locale_leave(before);
 	if (size < 0) {
 		*out = NULL;
 		return ek_fail(EK_ENOMEM, "no memory for a text");
@@ -133,12 +136,12 @@ int ek_buffer_printf(struct ek_buffer *b, const char *format, ...)
 	va_start(args, format);
 	va_copy(again, args);
 	/* Mostly it fits; if not, it is printed a second time. */
-	size = vsnprintf(room > 0 ? b->data + b->size : NULL, room, format, args);
+	size = ek_vsnprintf(room > 0 ? b->data + b->size : NULL, room, format, args);
 	va_end(args);
 	if (size < 0)
 		rc = ek_fail(EK_EUSAGE, "cannot format \"%s\"", format);
 	else if ((size_t)size >= room && (rc = ek_buffer_reserve(b, (size_t)size)) == 0)
-		(void)vsnprintf(b->data + b->size, (size_t)size + 1, format, again);
+		(void)ek_vsnprintf(b->data + b->size, (size_t)size + 1, format, again);
 	if (rc == 0)
 		b->size += (size_t)size;
 	else if (room > 0)

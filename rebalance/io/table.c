@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/locale.h"
 #include "rebalance/io/filename.h"
 
 enum { MAX_COLUMNS = 4096 };
@@ -58,9 +59,10 @@ static size_t number_length(const char *text)
 static cJSON *field_value(const char *text)
 {
 	const size_t size = strlen(text);
-	const double value = size > 0 && size <= 24 && number_length(text) == size ? strtod(text, NULL) : (double)NAN;
+	const double value =
+		size > 0 && size <= 24 && number_length(text) == size ? ek_strtod(text, NULL) : (double)NAN;
 
-	return fabs(value) <= 9007199254740992.0 ? cJSON_CreateRaw(text) : cJSON_CreateString(text);
+	return fabs(value) < 9007199254740992.0 ? cJSON_CreateRaw(text) : cJSON_CreateString(text);
 }
 
 static int add_column(struct ek_table *t, const char *name, uint64_t line)

@@ -1,6 +1,5 @@
 #include "rebalance/io/tar.h"
 
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <zlib.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/locale.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/lines.h"
 
@@ -22,17 +22,10 @@ struct ek_tar {
 	uint64_t members;
 	uint64_t end; /* of the last member, in the uncompressed stream */
 	int damaged;
-	locale_t locale;
 	gzFile gz; /* of a gzipped tar: libarchive's own filter loses up to 64 KiB before a cut */
 	char *gz_block;
 	char gz_error[128];
 };
-
-/* In any other locale libarchive converts names (and composes accents); in "C" it hands out the bytes. */
-static locale_t enter(const struct ek_tar *tar)
-{
-	return uselocale(tar->locale);
-}
 
 static int fail_open(struct ek_tar *tar)
 {
@@ -88,9 +81,8 @@ int ek_tar_open(struct ek_tar **out, const char *path)
 	tar->fd = -1;
 	EK_TRY(ek_copy_string(&tar->path, path));
 	EK_TRY(ek_open_regular(&tar->fd, NULL, path));
-	tar->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 	tar->archive = archive_read_new();
-	if (tar->locale == (locale_t)0 || tar->archive == NULL) {
+	if (tar->archive == NULL) {
 		rc = ek_fail(EK_ENOMEM, "no memory to read %s", path);
 		goto out;
 	}
@@ -99,9 +91,9 @@ int ek_tar_open(struct ek_tar **out, const char *path)
 	(void)archive_read_support_filter_bzip2(tar->archive);
 	(void)archive_read_support_filter_xz(tar->archive);
 	(void)archive_read_support_format_tar(tar->archive);
-	before = enter(tar);
+	before = ek_locale_enter(); /* see ek_tar_next */
 	rc = start_reading(tar);
-	(void)uselocale(before);
+	ek_locale_leave(before);
 out:
 	if (rc < 0) {
 		ek_tar_close(tar);
@@ -143,12 +135,13 @@ int ek_tar_next(struct ek_tar *tar, struct ek_tar_member *member)
 	*member = (struct ek_tar_member){ .name = "" };
 	if (tar->damaged)
 		return 0;
-	before = enter(tar);
+	/* In any other locale libarchive converts names (and composes accents); in "C" it hands out the bytes. */
+	before = ek_locale_enter();
 	do
 		result = archive_read_next_header(tar->archive, &entry);
 	while (result == ARCHIVE_RETRY);
 	name = result == ARCHIVE_OK || result == ARCHIVE_WARN ? archive_entry_pathname(entry) : NULL;
-	(void)uselocale(before);
+	ek_locale_leave(before);
 	if (result == ARCHIVE_EOF)
 		return end_of_tar(tar);
 	if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
@@ -204,8 +197,6 @@ void ek_tar_close(struct ek_tar *tar)
 		return;
 	if (tar->archive != NULL)
 		(void)archive_read_free(tar->archive);
-	if (tar->locale != (locale_t)0)
-		freelocale(tar->locale);
 	if (tar->gz != NULL)
 		(void)gzclose_r(tar->gz);
 	if (tar->fd >= 0)

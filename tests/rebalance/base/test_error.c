@@ -24,6 +24,18 @@ static void errno_becomes_text_and_code(void **state)
 	assert_int_equal(ek_fail_errno("no"), EK_ENOMEM);
 }
 
+static void the_reason_stays_behind_a_path_of_any_length(void **state)
+{
+	char path[4096];
+
+	(void)state;
+	memset(path, 'x', sizeof path - 1);
+	path[sizeof path - 1] = 0;
+	errno = EACCES;
+	assert_int_equal(ek_fail_errno("cannot open %s", path), EK_EIO);
+	assert_non_null(strstr(ek_error_message(), "xxx: Permission denied"));
+}
+
 static void long_messages_are_cut_not_overrun(void **state)
 {
 	char text[5000], small[8];
@@ -89,6 +101,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_failure_keeps_its_message_on_one_line),
 		cmocka_unit_test(errno_becomes_text_and_code),
+		cmocka_unit_test(the_reason_stays_behind_a_path_of_any_length),
 		cmocka_unit_test(long_messages_are_cut_not_overrun),
 		cmocka_unit_test(each_thread_has_its_own_message),
 		cmocka_unit_test(try_leaves_through_out_with_the_code),

@@ -39,8 +39,10 @@ static void rows_are_found_by_name(void **state)
 	static const struct {
 		const char *name, *text, *a, *b;
 	} cases[] = {
-		{ "x.csv", "age,file_name,id\n12,./a.jpg,007\n,\"b, c.jpg\",1e400\n", "{\"age\":12,\"id\":\"007\"}",
-		  "{\"id\":\"1e400\"}" },
+		{ "x.csv",
+		  "age,file_name,id,n\n12,./a.jpg,007,9007199254740993\n,\"b, c.jpg\",1e400,9007199254740991\n",
+		  "{\"age\":12,\"id\":\"007\",\"n\":\"9007199254740993\"}",
+		  "{\"id\":\"1e400\",\"n\":9007199254740991}" },
 		{ "x.jsonl",
 		  "{\"file_name\":\"a.jpg\",\"age\":12.5,\"x\":null}\n{\"file_name\":\"b, c.jpg\",\"l\":[1]}\n",
 		  "{\"age\":12.5,\"x\":null}", "{\"l\":[1]}" },
