@@ -11,18 +11,33 @@
 
 enum { MAX_THREADS = 1024 };
 
-static atomic_int chosen;
+static atomic_int chosen, found;
+
+static int count_processors(void)
+{
+	cpu_set_t set;
+	/* The set is too small for machines of more than 1024 processors. */
+	const long count =
+		sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
+
+	return count < 1 ? 1 : count > MAX_THREADS ? MAX_THREADS : (int)count;
+}
 
 int ek_threads(void)
 {
-	cpu_set_t set;
-	long count = atomic_load(&chosen);
+	const int set = atomic_load(&chosen);
+	int known = atomic_load(&found);
 
-	if (count > 0)
-		return (int)count;
-	/* The set is too small for machines of more than 1024 processors. */
-	count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
-	return count < 1 ? 1 : count > MAX_THREADS ? MAX_THREADS : (int)count;
+	if (set > 0)
+		return set;
+	if (known == 0) {
+		const int count = count_processors();
+
+		/* The first to ask decides; `known` is what it found. */
+		if (atomic_compare_exchange_strong(&found, &known, count))
+			known = count;
+	}
+	return known;
 }
 
 void ek_threads_set(int count)

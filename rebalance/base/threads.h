@@ -7,7 +7,8 @@
 
 #include <stdint.h>
 
-/* The number of threads to use: what was set, else the processors this process may use. ≥ 1. */
+/* The number of threads to use: what was set, else the processors this process may use. ≥ 1. The processors are counted
+ * once, so that scratch space for so many workers suffices even if the process is given more meanwhile. */
 int ek_threads(void);
 /* Set it; 0 goes back to the default. At most 1024. */
 void ek_threads_set(int count);

@@ -1,5 +1,6 @@
 #include "tests/support/support.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,24 @@ static void every_piece_runs_once_whatever_the_threads(void **state)
 		free(s);
 	}
 	ek_threads_set(0);
+}
+
+static void processors_are_counted_once(void **state)
+{
+	const int before = ek_threads();
+	cpu_set_t all, one;
+	size_t first = 0;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+	while (!CPU_ISSET(first, &all))
+		first++;
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+	assert_int_equal(ek_threads(), before);
+	assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+	assert_int_equal(ek_threads(), before);
 }
 
 static int refuse_from_100(void *context, uint64_t i, int worker)
@@ -148,6 +167,7 @@ static void the_number_of_threads_stays_in_bounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(processors_are_counted_once),
 		cmocka_unit_test(every_piece_runs_once_whatever_the_threads),
 		cmocka_unit_test(the_first_failure_stops_the_rest_and_reaches_the_caller),
 		cmocka_unit_test(a_later_failure_of_a_higher_piece_does_not_hide_the_lower),
