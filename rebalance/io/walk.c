@@ -55,7 +55,8 @@ static int note_metadata(struct level *level, const char *name)
 	return 0;
 }
 
-static int read_names(struct ek_walk *walk, struct level *level, DIR *directory)
+/* `*unreadable` is set if it is the folder that fails, not the machine. */
+static int read_names(struct ek_walk *walk, struct level *level, DIR *directory, int *unreadable)
 {
 	const struct dirent *entry;
 	uint64_t count = 0;
@@ -75,8 +76,10 @@ static int read_names(struct ek_walk *walk, struct level *level, DIR *directory)
 		if (++count % 4096 == 0)
 			EK_TRY(ek_check_interrupt());
 	}
-	if (errno != 0)
+	if (errno != 0) {
+		*unreadable = 1;
 		return ek_fail_errno("cannot read the folder %s", walk->path.data);
+	}
 	if (both) {
 		level->metadata = "metadata.jsonl";
 		ek_warn("%s: has metadata.jsonl and metadata.csv; the first is used", walk->path.data);
@@ -93,17 +96,20 @@ static uint64_t stamp_of(const struct stat *status)
 	return ek_hash64(words, sizeof words);
 }
 
-/* Read the folder at walk->path (which ends with a slash) and put it on top. EK_EIO if it cannot be read. */
-static int push(struct ek_walk *walk, const struct stat *status)
+/* Read the folder at walk->path (which ends with a slash) and put it on top. `*unreadable` as in read_names. */
+static int push(struct ek_walk *walk, const struct stat *status, int *unreadable)
 {
 	struct level level = { .identity = { status->st_dev, status->st_ino }, .path_size = walk->path.size };
 	struct stat metadata;
 	DIR *directory = opendir(walk->path.data);
 	int rc;
 
-	if (directory == NULL)
+	*unreadable = 0;
+	if (directory == NULL) {
+		*unreadable = errno != EMFILE && errno != ENFILE && errno != ENOMEM;
 		return ek_fail_errno("cannot read the folder %s", walk->path.data);
-	EK_TRY(read_names(walk, &level, directory));
+	}
+	EK_TRY(read_names(walk, &level, directory, unreadable));
 	level.stamp =
 		stamp_of(status) ^ ek_hash64(walk->path.data + walk->root_size, walk->path.size - walk->root_size);
 	if (level.metadata != NULL) {
@@ -132,7 +138,7 @@ int ek_walk_open(struct ek_walk **out, const char *root)
 {
 	struct ek_walk *walk;
 	struct stat status;
-	int rc;
+	int rc, unreadable;
 
 	*out = NULL;
 	if ((rc = ek_alloc(&walk, 1, sizeof *walk)) < 0)
@@ -144,7 +150,7 @@ int ek_walk_open(struct ek_walk **out, const char *root)
 	if (stat(root, &status) != 0)
 		rc = ek_fail_errno("cannot read the folder %s", root);
 	else
-		rc = push(walk, &status);
+		rc = push(walk, &status, &unreadable);
 out:
 	if (rc < 0) {
 		ek_walk_close(walk);
@@ -220,7 +226,7 @@ int ek_walk_next(struct ek_walk *walk, struct ek_walk_entry *entry)
 	struct stat status;
 	const char *name;
 	size_t size;
-	int rc;
+	int rc, unreadable;
 
 	*entry = (struct ek_walk_entry){ .path = walk->path.data + walk->root_size };
 	if (top == NULL)
@@ -242,10 +248,10 @@ int ek_walk_next(struct ek_walk *walk, struct ek_walk_entry *entry)
 	EK_TRY(judge(walk, (unsigned char)name[size - 1], &status, &entry->kind));
 	if (entry->kind == EK_WALK_ENTER) {
 		EK_TRY(ek_buffer_text(&walk->path, "/"));
-		rc = push(walk, &status);
+		rc = push(walk, &status, &unreadable);
 		if (rc == 0)
 			(void)give_enter(walk, entry);
-		else if (rc == EK_EIO)
+		else if (unreadable)
 			entry->kind = EK_WALK_UNREADABLE;
 		else
 			goto out;

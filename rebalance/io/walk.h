@@ -30,7 +30,7 @@ struct ek_walk_entry {
 
 /* EK_EIO if the root cannot be read. */
 int ek_walk_open(struct ek_walk **out, const char *root);
-/* 1 and an entry, 0 at the end. EK_EIO, EK_ENOMEM. */
+/* 1 and an entry, 0 at the end. EK_EIO (a temporary file of names.h, too many open files), EK_ENOMEM. */
 int ek_walk_next(struct ek_walk *walk, struct ek_walk_entry *entry);
 void ek_walk_close(struct ek_walk *walk);
 

@@ -1,0 +1,67 @@
+#include "tests/support/support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "rebalance/io/names.h"
+#include "rebalance/io/walk.h"
+
+/* So many files in FOLDER/many that their names do not fit into EK_NAMES_MEMORY; their number. */
+static int fill(const char *folder)
+{
+	enum { NAME = 250 };
+	const int count = EK_NAMES_MEMORY / NAME + 1;
+	char path[512], padding[NAME + 1];
+
+	(void)snprintf(path, sizeof path, "%s/many", folder);
+	assert_int_equal(mkdir(path, 0777), 0);
+	memset(padding, 'x', NAME);
+	padding[NAME - 6] = 0;
+	for (int i = 0; i < count; i++) {
+		(void)snprintf(path, sizeof path, "%s/many/%06d%s", folder, i, padding);
+		ek_write_file(path, "", 0);
+	}
+	return count;
+}
+
+/* Walk to the end: what the last ek_walk_next gave, and how many files and unreadable folders came before. */
+static int walk_all(const char *folder, int *files, int *unreadable)
+{
+	struct ek_walk_entry entry;
+	struct ek_walk *walk;
+	int rc;
+
+	*files = *unreadable = 0;
+	assert_ok(ek_walk_open(&walk, folder));
+	while ((rc = ek_walk_next(walk, &entry)) > 0) {
+		*files += entry.kind == EK_WALK_FILE;
+		*unreadable += entry.kind == EK_WALK_UNREADABLE;
+	}
+	ek_walk_close(walk);
+	return rc;
+}
+
+static void a_folder_is_not_passed_over_for_want_of_temporary_space(void **state)
+{
+	const char *folder = ek_scratch();
+	const int count = fill(folder);
+	int files, unreadable;
+
+	(void)state;
+	assert_ok(walk_all(folder, &files, &unreadable));
+	assert_int_equal(files, count);
+	assert_int_equal(setenv("TMPDIR", ek_join(folder, "none"), 1), 0);
+	assert_fails(walk_all(folder, &files, &unreadable), EK_EIO, "temporary");
+	assert_int_equal(unreadable, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_folder_is_not_passed_over_for_want_of_temporary_space),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
