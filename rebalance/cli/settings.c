@@ -5,7 +5,7 @@
 #include "analysis/embed/encoder.h"
 #include "rebalance/io/image.h"
 
-static const double largest_count = 9007199254740992.0; /* 2^53: what JSON keeps exactly */
+static const double largest_count = 9007199254740991.0; /* 2^53 - 1: what JSON keeps exactly */
 
 static const struct ek_choice devices[] = { { "auto", "the best there is" },
 	                                    { "cpu", "the processor" },

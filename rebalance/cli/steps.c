@@ -16,6 +16,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/cli/other_encoders.h"
+#include "rebalance/io/filename.h"
 #include "rebalance/io/scan.h"
 #include "reports/report.h"
 
@@ -70,20 +71,18 @@ out:
 	return rc;
 }
 
+static const char scan_where[] = "run.json, step scan";
+
 /* The data sets that the scan was made from. */
 static int recall_datasets(struct prepared *p, const cJSON *options)
 {
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(options, "dataset"), *item, *path;
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(options, "dataset"), *item;
 	const int count = cJSON_GetArraySize(list);
 	size_t i = 0;
 	int rc;
 
 	EK_TRY(ek_alloc(&p->datasets, (size_t)count + 1, sizeof *p->datasets));
-	cJSON_ArrayForEach(item, list)
-	{
-		path = cJSON_GetObjectItemCaseSensitive(item, "path");
-		EK_TRY(ek_copy_string(&p->datasets[i++], cJSON_IsString(path) ? path->valuestring : ""));
-	}
+	cJSON_ArrayForEach(item, list) EK_TRY(ek_filename_get(&p->datasets[i++], item, "path", scan_where));
 	p->scan.datasets = (const char *const *)p->datasets;
 	p->scan.dataset_count = i;
 out:
@@ -128,12 +127,14 @@ static int prepare_embed(struct prepared *p, struct ek_run *run)
 		                            .storage = s->embed.storage == 0 ? EK_F32 : EK_F16 };
 	/* A data set that is embeddings alone brings them along. */
 	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "counts");
-	const cJSON *alone = cJSON_GetObjectItemCaseSensitive(counts, "embeddings");
 	const char *own = s->embed.embeddings;
+	char *alone = NULL;
 	int rc;
 
-	if (own == NULL && cJSON_IsString(alone))
-		own = alone->valuestring;
+	if (own == NULL && cJSON_GetObjectItemCaseSensitive(counts, "embeddings") != NULL) {
+		EK_TRY(ek_filename_get(&alone, counts, "embeddings", scan_where));
+		own = alone;
+	}
 	if (own != NULL) {
 		EK_TRY(ek_import_prepare(&p->import, run, own));
 		p->step = *ek_import_step(p->import);
@@ -142,6 +143,7 @@ static int prepare_embed(struct prepared *p, struct ek_run *run)
 		p->step = *ek_embed_step(p->embed);
 	}
 out:
+	free(alone);
 	return rc;
 }
 
