@@ -63,11 +63,12 @@ out:
 static int leave(struct ek_dataset *d, struct folder *f)
 {
 	struct metadata *top = f->count > 0 ? &f->stack[f->count - 1] : NULL;
+	const size_t level = f->level--;
 	uint64_t unused, line;
 	char *name = NULL;
 	int rc = 0;
 
-	if (top == NULL || top->level != f->level--)
+	if (top == NULL || top->level != level)
 		return 0;
 	EK_TRY(ek_attributes_unused(top->attributes, &unused, &line, &name));
 	if (unused > 0 && unused == ek_attributes_rows(top->attributes))

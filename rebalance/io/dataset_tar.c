@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
 #include "rebalance/io/tar.h"
 
 enum {
@@ -208,6 +209,8 @@ static int next_member(struct ek_dataset *d, struct tars *t)
 	int rc;
 
 	for (;;) {
+		/* Folders of a tar, and what is no image in it, never reach the scan's own check. */
+		EK_TRY(ek_check_interrupt());
 		if (t->tar == NULL) {
 			if (t->next == d->path_count)
 				return 0;

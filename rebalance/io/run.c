@@ -211,7 +211,7 @@ static int is_hash_known(struct fingerprint *print, const cJSON *known)
 
 	(void)snprintf(text, sizeof text, "%" PRIu64, print->mtime_ns);
 	if (!cJSON_IsNumber(bytes) || !cJSON_IsString(mtime) || !cJSON_IsString(hash) ||
-	    (uint64_t)bytes->valuedouble != print->bytes || strcmp(mtime->valuestring, text) != 0)
+	    bytes->valuedouble != (double)print->bytes || strcmp(mtime->valuestring, text) != 0)
 		return 0;
 	(void)snprintf(print->hash, sizeof print->hash, "%s", hash->valuestring);
 	return 1;

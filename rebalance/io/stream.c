@@ -40,6 +40,7 @@ static int start_decompression(struct ek_stream *s)
 	struct archive_entry *entry;
 
 	(void)archive_read_free(s->archive);
+	s->archive = NULL;
 	s->block_size = 0;
 	s->block_offset = 0;
 	s->ended = 0;
