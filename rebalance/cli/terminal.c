@@ -51,6 +51,18 @@ static void clear_bar(void)
 	terminal.bar_shown = 0;
 }
 
+/* Names from the data stay one line, and cannot steer the terminal. */
+static void put_line(const char *before, const char *text)
+{
+	(void)fputs(before, stderr);
+	for (const unsigned char *c = (const unsigned char *)text; *c != 0; c++)
+		if (*c < 0x20 || *c == 0x7f)
+			(void)fprintf(stderr, "\\x%02x", *c);
+		else
+			(void)fputc(*c, stderr);
+	(void)fputc('\n', stderr);
+}
+
 static void show_message(void *context, enum ek_log_level level, const char *text)
 {
 	(void)context;
@@ -58,7 +70,7 @@ static void show_message(void *context, enum ek_log_level level, const char *tex
 		return;
 	flockfile(stderr);
 	clear_bar();
-	(void)fprintf(stderr, "%s%s\n", level == EK_LOG_WARNING ? "warning: " : "", text);
+	put_line(level == EK_LOG_WARNING ? "warning: " : "", text);
 	funlockfile(stderr);
 }
 
@@ -82,8 +94,12 @@ static void describe(char *line, size_t size, const char *what, const char *unit
 		               ek_text_duration(left, (double)(total - done) / speed));
 }
 
+/* A line longer than the terminal would wrap, and then not be cleared. */
 static void show_bar(const char *line, uint64_t done, uint64_t total)
 {
+	struct winsize size;
+	const int columns =
+		ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : LONGEST_LINE;
 	char bar[BAR_WIDTH + 1];
 	const double share = total > 0 ? (double)done / (double)total : 0;
 	const int full = share >= 1 ? BAR_WIDTH : (int)(share * BAR_WIDTH);
@@ -91,7 +107,10 @@ static void show_bar(const char *line, uint64_t done, uint64_t total)
 	for (int i = 0; i < BAR_WIDTH; i++)
 		bar[i] = i < full ? '#' : '.';
 	bar[BAR_WIDTH] = 0;
-	(void)fprintf(stderr, total > 0 ? "\r\033[K%.*s [%s]" : "\r\033[K%.*s", LONGEST_LINE, line, bar);
+	if (total > 0 && (int)strlen(line) + BAR_WIDTH + 3 < columns)
+		(void)fprintf(stderr, "\r\033[K%s [%s]", line, bar);
+	else
+		(void)fprintf(stderr, "\r\033[K%.*s", columns - 1, line);
 	terminal.bar_shown = 1;
 }
 
@@ -136,5 +155,5 @@ void ek_terminal_start(int quiet)
 void ek_terminal_error(const char *text)
 {
 	clear_bar();
-	(void)fprintf(stderr, "evenkeel: %s\n", text);
+	put_line("evenkeel: ", text);
 }

@@ -13,6 +13,7 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/filename.h"
+#include "rebalance/io/run.h"
 #include "rebalance/io/stream.h"
 #include "rebalance/io/walk.h"
 
@@ -168,8 +169,12 @@ static int add_path(struct ek_dataset *d, const char *path)
 	char *absolute;
 	int rc = 0;
 
+	if (path[0] == 0)
+		return ek_fail(EK_EUSAGE, "the data set has no name");
 	if (stat(path, &status) != 0)
 		return ek_fail_errno("cannot read %s", path);
+	if (S_ISDIR(status.st_mode) && ek_run_is_at(path))
+		return ek_fail(EK_EUSAGE, "%s is a run directory, not a data set", path);
 	if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
 		return ek_fail(EK_EDATA, "%s: neither a folder nor a regular file", path);
 	if (S_ISREG(status.st_mode))
@@ -180,6 +185,11 @@ static int add_path(struct ek_dataset *d, const char *path)
 	EK_TRY(ek_resize(&d->paths, d->path_count + 1, sizeof *d->paths));
 	if ((absolute = realpath(path, NULL)) == NULL)
 		return ek_fail_errno("cannot read %s", path);
+	for (size_t i = 0; i < d->path_count; i++)
+		if (strcmp(d->paths[i], absolute) == 0) {
+			free(absolute);
+			return ek_fail(EK_EUSAGE, "%s is given twice", path);
+		}
 	d->paths[d->path_count++] = absolute;
 out:
 	return rc;

@@ -48,6 +48,9 @@ static int enter(struct ek_dataset *d, struct folder *f, const struct ek_walk_en
 	int rc = 0;
 
 	f->level++;
+	if (entry->has_both)
+		ek_dataset_warn(d, "%s%s%s has metadata.jsonl and metadata.csv; the first is used", d->root,
+		                *entry->path != 0 ? "/" : "", entry->path);
 	if (entry->metadata == NULL)
 		return 0;
 	EK_TRY(ek_resize(&f->stack, f->count + 1, sizeof *f->stack));
@@ -115,6 +118,7 @@ static int next_in_folder(struct ek_dataset *d, struct ek_dataset_item *item)
 		[EK_WALK_DANGLING] = "a link to nothing",
 		[EK_WALK_LOOP] = "a link to a folder above it; not entered",
 		[EK_WALK_SEEN] = "a link to a folder that another link led to; not entered again",
+		[EK_WALK_RUN] = "a run directory of evenkeel; not entered",
 	};
 	struct folder *f = d->state;
 	struct ek_walk_entry entry;
@@ -135,6 +139,7 @@ static int next_in_folder(struct ek_dataset *d, struct ek_dataset_item *item)
 			break;
 		case EK_WALK_LOOP:
 		case EK_WALK_SEEN:
+		case EK_WALK_RUN:
 			ek_dataset_warn(d, "%s/%s: %s", d->root, entry.path, problems[entry.kind]);
 			break;
 		default:

@@ -68,6 +68,25 @@ static int is_empty_directory(const char *path)
 	return entries == 0;
 }
 
+int ek_run_is_at(const char *path)
+{
+	struct ek_buffer lock = { 0 };
+	char owner[32];
+	ssize_t got = -1;
+	int fd;
+
+	if (ek_buffer_printf(&lock, "%s/.lock", path) == 0 &&
+	    (fd = open(lock.data, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)) >= 0) {
+		got = read(fd, owner, sizeof owner);
+		(void)close(fd);
+	}
+	ek_buffer_release(&lock);
+	for (ssize_t i = 0; i < got; i++)
+		if (owner[i] != '\n' && (owner[i] < '0' || owner[i] > '9'))
+			return 0;
+	return got > 0 && got < (ssize_t)sizeof owner;
+}
+
 /* The lock is the open descriptor's, so it goes when its owner dies, however that happens. */
 static int take_lock(struct ek_run *run)
 {
@@ -299,8 +318,12 @@ static int name_changed_option(struct ek_run *run, const cJSON *was, const cJSON
 
 		if (rc < 0 || cJSON_Compare(old, item, 1))
 			continue;
-		text = old != NULL ? cJSON_PrintUnformatted(old) : NULL;
 		ek_buffer_clear(&why);
+		if (old != NULL && (old->type & (cJSON_Array | cJSON_Object)) != 0) {
+			rc = ek_buffer_printf(&why, "%s has changed", item->string); /* not for people in full */
+			break;
+		}
+		text = old != NULL ? cJSON_PrintUnformatted(old) : NULL;
 		rc = ek_buffer_printf(&why, "%s was %s", item->string, text != NULL ? text : "not set");
 		cJSON_free(text);
 		break;

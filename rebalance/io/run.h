@@ -25,6 +25,9 @@ enum ek_run_mode {
 int ek_run_open(struct ek_run **out, const char *path, enum ek_run_mode mode);
 void ek_run_close(struct ek_run *run);
 
+/* 1 if the folder `path` is a run directory, made or being made: its .lock holds a process id and nothing else. */
+int ek_run_is_at(const char *path);
+
 /* As given to ek_run_open. */
 const char *ek_run_path(const struct ek_run *run);
 /* `*out` = RUN/name, to be freed. */

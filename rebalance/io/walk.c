@@ -12,6 +12,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/io/names.h"
+#include "rebalance/io/run.h"
 
 struct identity {
 	dev_t device;
@@ -23,6 +24,8 @@ struct level {
 	struct identity identity;
 	size_t path_size; /* of the folder, with its slash */
 	const char *metadata;
+	int has_both; /* metadata.jsonl and metadata.csv */
+	int has_lock; /* as a run directory has */
 	uint64_t stamp;
 };
 
@@ -42,17 +45,17 @@ static void drop_level(struct level *level)
 	*level = (struct level){ 0 };
 }
 
-static int note_metadata(struct level *level, const char *name)
+static void note(struct level *level, const char *name)
 {
-	static const char *const known[] = { "metadata.jsonl", "metadata.csv" };
+	static const char *const known[] = { "metadata.csv", "metadata.jsonl" };
 
+	level->has_lock |= strcmp(name, ".lock") == 0;
 	for (size_t i = 0; i < 2; i++)
 		if (strcmp(name, known[i]) == 0) {
-			if (level->metadata != NULL)
-				return 1;
-			level->metadata = known[i];
+			level->has_both = level->metadata != NULL;
+			if (level->metadata != known[1])
+				level->metadata = known[i];
 		}
-	return 0;
 }
 
 /* `*unreadable` is set if it is the folder that fails, not the machine. */
@@ -60,7 +63,7 @@ static int read_names(struct ek_walk *walk, struct level *level, DIR *directory,
 {
 	const struct dirent *entry;
 	uint64_t count = 0;
-	int rc = 0, both = 0;
+	int rc = 0;
 
 	EK_TRY(ek_names_new(&level->names, 0));
 	while ((errno = 0, entry = readdir(directory)) != NULL) {
@@ -69,7 +72,7 @@ static int read_names(struct ek_walk *walk, struct level *level, DIR *directory,
 
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
-		both |= note_metadata(level, entry->d_name);
+		note(level, entry->d_name);
 		memcpy(record, entry->d_name, size + 1);
 		record[size + 1] = (char)entry->d_type;
 		EK_TRY(ek_names_add(level->names, record, size + 2));
@@ -79,10 +82,6 @@ static int read_names(struct ek_walk *walk, struct level *level, DIR *directory,
 	if (errno != 0) {
 		*unreadable = 1;
 		return ek_fail_errno("cannot read the folder %s", walk->path.data);
-	}
-	if (both) {
-		level->metadata = "metadata.jsonl";
-		ek_warn("%s: has metadata.jsonl and metadata.csv; the first is used", walk->path.data);
 	}
 out:
 	return rc;
@@ -195,7 +194,13 @@ static int judge(struct ek_walk *walk, unsigned char type, struct stat *status, 
 	*kind = EK_WALK_FILE;
 	if (type == DT_REG)
 		return 0;
-	if (lstat(walk->path.data, &link) != 0 || stat(walk->path.data, status) != 0) {
+	if (lstat(walk->path.data, &link) != 0) {
+		/* The reason before the name, which may be longer than any message. */
+		(void)ek_fail(EK_EIO, "%s: cannot read %s", strerror(errno), walk->path.data);
+		*kind = EK_WALK_UNREADABLE;
+		return 0;
+	}
+	if (stat(walk->path.data, status) != 0) {
 		*kind = EK_WALK_DANGLING;
 		return 0;
 	}
@@ -214,10 +219,24 @@ static int give_enter(struct ek_walk *walk, struct ek_walk_entry *entry)
 	walk->entered = 1;
 	entry->kind = EK_WALK_ENTER;
 	entry->metadata = top->metadata;
+	entry->has_both = top->has_both;
 	entry->stamp = top->stamp;
 	/* Without the slash. */
 	walk->path.data[walk->path.size - (walk->path.size > walk->root_size)] = 0;
 	return 1;
+}
+
+static int top_is_run(const struct ek_walk *walk)
+{
+	return walk->levels[walk->depth - 1].has_lock && ek_run_is_at(walk->path.data);
+}
+
+static void drop_run(struct ek_walk *walk, struct ek_walk_entry *entry)
+{
+	drop_level(&walk->levels[--walk->depth]);
+	walk->path.data[walk->path.size - 1] = 0; /* the slash */
+	walk->entered = 1;
+	entry->kind = EK_WALK_RUN;
 }
 
 int ek_walk_next(struct ek_walk *walk, struct ek_walk_entry *entry)
@@ -249,7 +268,9 @@ int ek_walk_next(struct ek_walk *walk, struct ek_walk_entry *entry)
 	if (entry->kind == EK_WALK_ENTER) {
 		EK_TRY(ek_buffer_text(&walk->path, "/"));
 		rc = push(walk, &status, &unreadable);
-		if (rc == 0)
+		if (rc == 0 && top_is_run(walk))
+			drop_run(walk, entry);
+		else if (rc == 0)
 			(void)give_enter(walk, entry);
 		else if (unreadable)
 			entry->kind = EK_WALK_UNREADABLE;

@@ -18,14 +18,17 @@ enum ek_walk_kind {
 	EK_WALK_DANGLING,  /* a link to nothing */
 	EK_WALK_LOOP,      /* a link to a folder above itself */
 	EK_WALK_SEEN,      /* a link to a folder that was entered through another link */
-	EK_WALK_UNREADABLE /* a folder that cannot be read; ek_error_message() says why */
+	EK_WALK_RUN,       /* a run directory; not entered: what is in it is ours */
+	EK_WALK_UNREADABLE /* a folder, or something unknown, that cannot be read; ek_error_message() says why */
 };
 
 struct ek_walk_entry {
 	enum ek_walk_kind kind;
-	const char *path;     /* relative to the root, "" for the root; valid until the next call */
-	const char *metadata; /* ENTER: "metadata.jsonl" or "metadata.csv" if the folder has it, else NULL */
-	uint64_t stamp;       /* ENTER: a hash of the folder's path and time of change, and of the metadata file's */
+	const char *path; /* relative to the root, "" for the root; valid until the next call */
+	const char
+		*metadata; /* ENTER: "metadata.jsonl" or, failing that, "metadata.csv" if the folder has it, or NULL */
+	int has_both;      /* ENTER: of these */
+	uint64_t stamp;    /* ENTER: a hash of the folder's path and time of change, and of the metadata file's */
 };
 
 /* EK_EIO if the root cannot be read. */
