@@ -63,15 +63,24 @@ static void print_tail(const cJSON *skew, const cJSON *shares)
 	(void)printf("  (below half of an equal share)\n");
 }
 
+/* What the data call something, without what would steer the terminal. */
+static const char *plain(char out[256], const char *text)
+{
+	ek_one_line(out, 256, text);
+	return out;
+}
+
 static void print_attributes(const cJSON *attributes)
 {
 	const cJSON *attribute;
+	char name[256];
 
 	if (cJSON_GetArraySize(attributes) > 0)
 		(void)printf("\n  %-20s %8s %8s %8s %8s\n", "attribute", "values", "NMI", "ARI", "purity");
-	cJSON_ArrayForEach(attribute, attributes)(void) printf(
-		"  %-20s %8d %8.3f %8.3f %8.3f\n", attribute->string, cJSON_GetArraySize(member(attribute, "values")),
-		number(attribute, "nmi"), number(attribute, "ari"), number(attribute, "purity"));
+	cJSON_ArrayForEach(attribute, attributes)(void)
+		printf("  %-20s %8d %8.3f %8.3f %8.3f\n", plain(name, attribute->string),
+	               cJSON_GetArraySize(member(attribute, "values")), number(attribute, "nmi"),
+	               number(attribute, "ari"), number(attribute, "purity"));
 }
 
 int ek_summary_print_file(const struct ek_run *run, const char *name)
@@ -126,7 +135,7 @@ out:
 /* 12345 as "12,345", other numbers as they are, text without quotes. */
 static void print_value(const cJSON *item)
 {
-	char text[32];
+	char text[32], line[256];
 
 	if (cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble < 0x1p53 &&
 	    item->valuedouble == (double)(uint64_t)item->valuedouble)
@@ -134,7 +143,9 @@ static void print_value(const cJSON *item)
 	else if (cJSON_IsNumber(item))
 		(void)printf("%.4g\n", item->valuedouble);
 	else
-		(void)printf("%s\n", cJSON_IsString(item) ? item->valuestring : cJSON_IsTrue(item) ? "yes" : "no");
+		(void)printf("%s\n", cJSON_IsString(item) ? plain(line, item->valuestring)
+		                     : cJSON_IsTrue(item) ? "yes"
+		                                          : "no");
 }
 
 int ek_summary_print_step(const struct ek_run *run, const char *step, int json)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
@@ -249,15 +250,30 @@ int ek_image_loader_path(char **out, const struct ek_image_loader *l, const stru
 	                              : ek_format(out, "%s/%s", l->root, r->file_name);
 }
 
+static int fail_changed(const struct ek_image_record *r, uint64_t bytes)
+{
+	return ek_fail(EK_EDATA, "%s%s%s: has changed since the scan: %llu bytes, there were %llu",
+	               r->source != NULL ? r->source : "", r->source != NULL ? ": " : "", r->file_name,
+	               (unsigned long long)bytes, (unsigned long long)r->bytes);
+}
+
 /* A file of its own: never unpacked, whatever it starts with. */
 static int read_own_file(const struct ek_image_loader *l, const struct ek_image_record *r, struct ek_buffer *bytes)
 {
 	char *path = NULL;
-	int rc;
+	uint64_t size;
+	int fd = -1, rc;
 
 	EK_TRY(ek_image_loader_path(&path, l, r));
-	EK_TRY(ek_file_read(bytes, path, (size_t)r->bytes));
+	EK_TRY(ek_open_regular(&fd, &size, path));
+	EK_TRY(size == r->bytes ? 0 : fail_changed(r, size));
+	EK_TRY(ek_buffer_reserve(bytes, (size_t)size));
+	EK_TRY(ek_file_read_at(fd, bytes->data, (size_t)size, 0, path));
+	bytes->size = (size_t)size;
+	bytes->data[size] = 0;
 out:
+	if (fd >= 0)
+		(void)close(fd);
 	free(path);
 	return rc;
 }
@@ -269,9 +285,7 @@ int ek_image_loader_bytes(struct ek_image_loader *l, const struct ek_image_recor
 	ek_buffer_clear(bytes);
 	EK_TRY(r->source != NULL ? read_source(l, r, bytes) : read_own_file(l, r, bytes));
 	if (bytes->size != r->bytes)
-		rc = ek_fail(EK_EDATA, "%s%s%s: has changed since the scan: %zu bytes, there were %llu",
-		             r->source != NULL ? r->source : "", r->source != NULL ? ": " : "", r->file_name,
-		             bytes->size, (unsigned long long)r->bytes);
+		rc = fail_changed(r, bytes->size);
 out:
 	return rc;
 }

@@ -12,6 +12,11 @@ static void a_failure_keeps_its_message_on_one_line(void **state)
 	/* Passing a message on does not change it. */
 	assert_int_equal(ek_fail(EK_EIO, "%s", ek_error_message()), EK_EIO);
 	assert_string_equal(ek_error_message(), "a\\x0ab\\x1b[31m\\x7f.jpg: 7 found");
+	assert_int_equal(ek_fail(EK_EDATA, "\xc2\x9b"
+	                                   "2J caf\xc3\xa9 \xc2\xa0"),
+	                 EK_EDATA);
+	assert_string_equal(ek_error_message(), "\\xc2\\x9b"
+	                                        "2J caf\xc3\xa9 \xc2\xa0");
 }
 
 static void errno_becomes_text_and_code(void **state)

@@ -209,6 +209,9 @@ static void files_that_changed_since_the_scan_are_named(void **state)
 	assert_ok(ek_image_loader_bytes(loader, &record, &bytes));
 	ek_write_file(ek_join(folder, "caf\xe9.jpg"), "x", 1);
 	assert_fails(ek_image_loader_bytes(loader, &record, &bytes), EK_EDATA, "has changed since the scan: 1 bytes");
+	assert_int_equal(truncate(ek_join(folder, "caf\xe9.jpg"), 1 << 20), 0);
+	assert_fails(ek_image_loader_bytes(loader, &record, &bytes), EK_EDATA,
+	             "has changed since the scan: 1048576 bytes");
 	assert_int_equal(unlink(ek_join(folder, "caf\xe9.jpg")), 0);
 	assert_fails(ek_image_loader_bytes(loader, &record, &bytes), EK_EIO, folder);
 	ek_image_record_release(&record);
