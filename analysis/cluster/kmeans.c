@@ -12,6 +12,7 @@
 /* One run of Lloyd's iteration. */
 struct run {
 	struct ek_nearest_state state;
+	int32_t *before;   /* [n] assignment that the centroids are the means of, or -1 */
 	float *centroids;  /* [k, d] */
 	double *objective; /* [iterations allowed] */
 	double inertia;
@@ -25,6 +26,7 @@ static int run_init(struct run *run, uint64_t n, size_t d, const struct ek_kmean
 	EK_TRY(ek_alloc(&run->state.assignment, n, sizeof *run->state.assignment));
 	EK_TRY(ek_alloc(&run->state.distance2, n, sizeof *run->state.distance2));
 	EK_TRY(ek_alloc(&run->state.lower, n, sizeof *run->state.lower));
+	EK_TRY(ek_alloc(&run->before, n, sizeof *run->before));
 	EK_TRY(ek_alloc_aligned(&run->centroids, (size_t)o->k * d, sizeof *run->centroids));
 	EK_TRY(ek_alloc(&run->objective, (size_t)o->iterations, sizeof *run->objective));
 out:
@@ -36,6 +38,7 @@ static void run_release(struct run *run)
 	free(run->state.assignment);
 	free(run->state.distance2);
 	free(run->state.lower);
+	free(run->before);
 	free(run->centroids);
 	free(run->objective);
 }
@@ -81,6 +84,8 @@ static int begin(struct run *run, struct ek_nearest *finder, const struct ek_row
 	int rc;
 
 	memset(run->state.lower, 0, n * sizeof *run->state.lower);
+	for (uint64_t i = 0; i < n; i++)
+		run->before[i] = -1;
 	if (o->start == NULL) {
 		EK_TRY(ek_kmeans_plus_plus(run->centroids, &run->state, finder, rows, o->k, o->seed, (uint64_t)start));
 	} else {
@@ -108,8 +113,10 @@ static int lloyd(struct run *run, struct ek_nearest *finder, const struct ek_row
 		const double before = run->inertia;
 		uint64_t changed;
 
-		EK_TRY(ek_kmeans_move(run->centroids, moves, rows, run->state.assignment, o->k, o->spherical));
+		EK_TRY(ek_kmeans_move(run->centroids, moves, rows, run->state.assignment, run->before, o->k,
+		                      o->spherical));
 		lower_bounds(&run->state, rows->count, moves, o->k);
+		run->state.moves = moves;
 		EK_TRY(ek_nearest_search(finder, &run->state, run->centroids, o->k, 0, &changed));
 		run->inertia = sum_of(run->state.distance2, rows->count);
 		run->objective[run->iterations++] = run->inertia;
@@ -118,6 +125,7 @@ static int lloyd(struct run *run, struct ek_nearest *finder, const struct ek_row
 			ek_progress_add(1);
 	}
 out:
+	run->state.moves = NULL;
 	free(moves);
 	return rc;
 }

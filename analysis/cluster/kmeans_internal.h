@@ -14,8 +14,11 @@ int ek_kmeans_plus_plus(float *centroids, struct ek_nearest_state *state, struct
 /*
  * Move centroids [k, d] to the mean (`unit`: the mean's direction) of their rows, and tell in moves [k] how far each
  * went (Euclidean). One without rows, or (`unit`) with a mean of zero, stays. Sums are float64 in the order of rows.
+ *
+ * before: [n] the assignment of the call before, which becomes this one's; -1 at first. Clusters that have kept their
+ * rows are where they belong and are not summed again.
  */
-int ek_kmeans_move(float *centroids, double *moves, const struct ek_rows *rows, const int32_t *assignment, uint32_t k,
-                   int unit);
+int ek_kmeans_move(float *centroids, double *moves, const struct ek_rows *rows, const int32_t *assignment,
+                   int32_t *before, uint32_t k, int unit);
 
 #endif

@@ -11,7 +11,7 @@
 #include "rebalance/base/threads.h"
 
 /* Rows of a cluster are summed in slices of this many, and the slices in order. */
-enum { SLICE = 4096 };
+enum { SLICE = 4096, FOUR = 4 };
 
 struct slice {
 	uint64_t first, count; /* in `order` */
@@ -23,9 +23,32 @@ struct job {
 	uint64_t *offsets;    /* [k + 1] of clusters in `order` */
 	struct slice *slices; /* by cluster */
 	double *sums;         /* [slices, d] */
-	float *row;           /* [threads, d] */
+	float *row;           /* [threads, FOUR, d] */
 	uint64_t slice_count;
+	uint8_t *changed; /* [k] 1: has other rows than before */
 };
+
+static int find_changed(struct job *job, const int32_t *assignment, int32_t *before, uint32_t k)
+{
+	int rc;
+
+	EK_TRY(ek_alloc(&job->changed, k, sizeof *job->changed));
+	for (uint64_t i = 0; i < job->rows->count; i++) {
+		if (assignment[i] == before[i])
+			continue;
+		job->changed[assignment[i]] = 1;
+		if (before[i] >= 0)
+			job->changed[before[i]] = 1;
+		before[i] = assignment[i];
+	}
+out:
+	return rc;
+}
+
+static uint64_t slices_of(const struct job *job, uint32_t c)
+{
+	return job->changed[c] ? (job->offsets[c + 1] - job->offsets[c] + SLICE - 1) / SLICE : 0;
+}
 
 /* Counting sort by cluster, which keeps the order of rows. */
 static int sort_rows(struct job *job, const int32_t *assignment, uint32_t k)
@@ -40,16 +63,16 @@ static int sort_rows(struct job *job, const int32_t *assignment, uint32_t k)
 	for (uint64_t i = 0; i < n; i++)
 		job->offsets[assignment[i] + 1]++;
 	for (uint32_t c = 0; c < k; c++) {
-		job->slice_count += (job->offsets[c + 1] + SLICE - 1) / SLICE;
 		job->offsets[c + 1] += job->offsets[c];
+		job->slice_count += slices_of(job, c);
 		next[c] = job->offsets[c];
 	}
 	for (uint64_t i = 0; i < n; i++)
 		job->order[next[assignment[i]]++] = (uint32_t)i;
 	EK_TRY(ek_alloc(&job->slices, job->slice_count, sizeof *job->slices));
 	for (uint32_t c = 0; c < k; c++)
-		for (uint64_t first = job->offsets[c]; first < job->offsets[c + 1]; first += SLICE) {
-			const uint64_t rest = job->offsets[c + 1] - first;
+		for (uint64_t i = 0; i < slices_of(job, c); i++) {
+			const uint64_t first = job->offsets[c] + i * SLICE, rest = job->offsets[c + 1] - first;
 
 			job->slices[s++] = (struct slice){ first, rest < SLICE ? rest : SLICE };
 		}
@@ -62,12 +85,21 @@ static int sum_slice(void *context, uint64_t i, int worker)
 {
 	const struct job *job = context;
 	const size_t d = job->rows->dimensions;
-	float *row = job->row + (size_t)worker * d;
+	const uint32_t *order = job->order + job->slices[i].first;
+	const uint64_t count = job->slices[i].count;
+	float *room = job->row + (size_t)worker * FOUR * d;
+	double *sum = job->sums + i * d;
+	uint64_t j = 0;
 
-	for (uint64_t j = 0; j < job->slices[i].count; j++) {
-		ek_rows_read(row, job->rows, job->order[job->slices[i].first + j]);
-		ek_vector_add(job->sums + i * d, row, d);
+	for (; j + FOUR <= count; j += FOUR) {
+		const float *rows[FOUR];
+
+		for (size_t r = 0; r < FOUR; r++)
+			rows[r] = ek_rows_at(job->rows, order[j + r], room + r * d);
+		ek_vector_add_four(sum, rows, d);
 	}
+	for (; j < count; j++)
+		ek_vector_add(sum, ek_rows_at(job->rows, order[j], room), d);
 	return ek_check_interrupt();
 }
 
@@ -93,24 +125,25 @@ static double move_one(float *centroid, const double *mean, size_t d, int unit)
 	return sqrt(moved);
 }
 
-int ek_kmeans_move(float *centroids, double *moves, const struct ek_rows *rows, const int32_t *assignment, uint32_t k,
-                   int unit)
+int ek_kmeans_move(float *centroids, double *moves, const struct ek_rows *rows, const int32_t *assignment,
+                   int32_t *before, uint32_t k, int unit)
 {
 	const size_t d = rows->dimensions;
 	struct job job = { .rows = rows };
 	uint64_t s = 0;
 	int rc;
 
+	EK_TRY(find_changed(&job, assignment, before, k));
 	EK_TRY(sort_rows(&job, assignment, k));
-	EK_TRY(ek_alloc(&job.sums, job.slice_count * d, sizeof *job.sums));
-	EK_TRY(ek_alloc(&job.row, (size_t)ek_threads() * d, sizeof *job.row));
+	EK_TRY(ek_alloc(&job.sums, (job.slice_count + 1) * d, sizeof *job.sums));
+	EK_TRY(ek_alloc(&job.row, (size_t)ek_threads() * FOUR * d, sizeof *job.row));
 	EK_TRY(ek_pieces(job.slice_count, sum_slice, &job, 10 * (double)rows->count * (double)d));
 	for (uint32_t c = 0; c < k; c++) {
-		const uint64_t size = job.offsets[c + 1] - job.offsets[c], end = s + (size + SLICE - 1) / SLICE;
+		const uint64_t size = job.offsets[c + 1] - job.offsets[c], end = s + slices_of(&job, c);
 		double *sum = job.sums + s * d;
 
 		moves[c] = 0;
-		if (size == 0)
+		if (s == end)
 			continue;
 		for (s++; s < end; s++)
 			for (size_t j = 0; j < d; j++)
@@ -125,5 +158,6 @@ out:
 	free(job.slices);
 	free(job.sums);
 	free(job.row);
+	free(job.changed);
 	return rc;
 }

@@ -178,15 +178,15 @@ static int refresh(void *context, uint64_t slice, int worker)
 	const struct ek_nearest_state *s = f->state;
 	const uint64_t start = slice * SLICE;
 	const uint64_t end = start + SLICE < f->rows->count ? start + SLICE : f->rows->count;
-	float *row = f->workers[worker].row;
 	uint32_t active = 0;
 
 	for (uint64_t i = start; i < end; i++) {
 		const int64_t own = (int64_t)s->assignment[i] - f->first;
 
 		if (s->assignment[i] >= 0 && own >= 0 && own < f->k) {
-			ek_rows_read(row, f->rows, i);
-			s->distance2[i] = ek_vector_distance2(row, f->centroids + (size_t)own * f->d, f->d);
+			if (s->moves == NULL || s->moves[own] > 0)
+				s->distance2[i] = ek_vector_distance2(ek_rows_at(f->rows, i, f->workers[worker].row),
+				                                      f->centroids + (size_t)own * f->d, f->d);
 			if (s->lower != NULL && sqrt(s->distance2[i]) * (1 + 1e-9) < (double)s->lower[i])
 				continue;
 		}
@@ -305,16 +305,13 @@ static int screen_piece(void *context, uint64_t piece, int worker)
 	for (size_t i = 0; i < count; i++) {
 		double norm, rounding;
 
-		ek_rows_read(w->row, f->rows, active[i]);
-		move_row(w->hat, w->row, f->centre, f->d);
+		move_row(w->hat, ek_rows_at(f->rows, active[i], w->row), f->centre, f->d);
 		f->methods->take(f->screen, &norm, &rounding, i, w->hat, worker);
 		w->bounds[i] = bound_of(f, norm, rounding, active[i]);
 	}
 	EK_TRY(f->methods->run(f->screen, w->screened, w->bounds, count, worker));
-	for (size_t i = 0; i < count; i++) {
-		ek_rows_read(w->row, f->rows, active[i]);
-		resolve(f, active[i], w->row, &w->bounds[i], &w->screened[i], w);
-	}
+	for (size_t i = 0; i < count; i++)
+		resolve(f, active[i], ek_rows_at(f->rows, active[i], w->row), &w->bounds[i], &w->screened[i], w);
 	EK_TRY(ek_check_interrupt());
 out:
 	return rc;
@@ -325,10 +322,9 @@ static int measure_piece(void *context, uint64_t piece, int worker)
 	struct ek_nearest *f = context;
 	const uint64_t end = (piece + 1) * TILE < f->active_count ? (piece + 1) * TILE : f->active_count;
 
-	for (uint64_t i = piece * TILE; i < end; i++) {
-		ek_rows_read(f->workers[worker].row, f->rows, f->active[i]);
-		resolve(f, f->active[i], f->workers[worker].row, NULL, NULL, &f->workers[worker]);
-	}
+	for (uint64_t i = piece * TILE; i < end; i++)
+		resolve(f, f->active[i], ek_rows_at(f->rows, f->active[i], f->workers[worker].row), NULL, NULL,
+		        &f->workers[worker]);
 	return ek_check_interrupt();
 }
 

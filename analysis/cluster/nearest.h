@@ -34,6 +34,8 @@ struct ek_nearest_state {
 	int32_t *assignment; /* a centroid's number, or -1 */
 	double *distance2;   /* squared distance to it; infinity while there is none */
 	float *lower;        /* lower bound on the distance to all others, 0 at first; NULL: do not skip */
+	const double *moves; /* how far each centroid has moved since the last search, or NULL: distance2 of a row whose
+	                        centroid has not is right */
 };
 
 struct ek_nearest;

@@ -34,6 +34,22 @@ void ek_rows_read(float *out, const struct ek_rows *rows, uint64_t i)
 		ek_vector_unit(out, rows->dimensions);
 }
 
+static int in_place(const struct ek_rows *rows)
+{
+	const struct ek_npy *a = rows->array;
+
+	return a->type == EK_F32 && !a->fortran_order && !a->big_endian && !rows->unit &&
+	       (uintptr_t)a->data % sizeof(float) == 0;
+}
+
+const float *ek_rows_at(const struct ek_rows *rows, uint64_t i, float *room)
+{
+	if (in_place(rows))
+		return (const float *)rows->array->data + (rows->ids != NULL ? rows->ids[i] : i) * rows->dimensions;
+	ek_rows_read(room, rows, i);
+	return room;
+}
+
 enum { MEAN_SLICE = 4096 };
 
 struct mean_job {
@@ -48,10 +64,11 @@ static int sum_slice(void *context, uint64_t slice, int worker)
 	const struct ek_rows *rows = job->rows;
 	const size_t d = rows->dimensions;
 	const uint64_t end = (slice + 1) * MEAN_SLICE < rows->count ? (slice + 1) * MEAN_SLICE : rows->count;
-	float *row = job->row + (size_t)worker * d;
+	float *room = job->row + (size_t)worker * d;
 
 	for (uint64_t i = slice * MEAN_SLICE; i < end; i++) {
-		ek_rows_read(row, rows, i);
+		const float *row = ek_rows_at(rows, i, room);
+
 		if (!isfinite(ek_vector_dot(row, row, d)))
 			return ek_fail(EK_EDATA, "row %llu of the embeddings holds a number that is not finite",
 			               (unsigned long long)(rows->ids != NULL ? rows->ids[i] : i));

@@ -26,6 +26,8 @@ struct ek_npy ek_rows_memory(const float *data, uint64_t count, size_t dimension
 
 /* Row i to out [dimensions] float32. */
 void ek_rows_read(float *out, const struct ek_rows *rows, uint64_t i);
+/* Row i in place if the array holds it as it is read, else read to room [dimensions]. */
+const float *ek_rows_at(const struct ek_rows *rows, uint64_t i, float *room);
 
 /* The mean of all rows in float64, to mean [dimensions]; the same for any number of threads.
  * EK_EDATA names the first row that holds a NaN or an infinity. */

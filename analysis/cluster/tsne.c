@@ -23,24 +23,9 @@ struct tsne {
 	double *position[2];        /* [m] each */
 	double *velocity, *gain;    /* [2, m] */
 	struct ek_attraction *pull; /* [m] */
+	double *gauss;              /* [threads, m] */
 	double perplexity;
 };
-
-/* e^x for x <= 0: 2^k e^r, |r| <= ln 2 / 2, by its series to r^13 (below 1e-17). */
-static double exp_of(double x)
-{
-	static const double log2e = 1.44269504088896340736, high = 6.93147180369123816490e-01,
-			    low = 1.90821492927058770002e-10;
-	double r, sum = 1, k;
-
-	if (x < -700)
-		return 0;
-	k = floor(x * log2e + 0.5);
-	r = (x - k * high) - k * low;
-	for (int i = 13; i >= 1; i--)
-		sum = 1 + sum * r / i;
-	return ldexp(sum, (int)k);
-}
 
 /* ln x for x > 0: 2 artanh((f - 1) / (f + 1)) + e ln 2 with f in [0.7, 1.4). */
 static double log_of(double x)
@@ -65,9 +50,9 @@ static int affinities(void *context, uint64_t i, int worker)
 	const struct tsne *t = context;
 	float *row = t->p + i * t->m;
 	const double wanted = log_of(t->perplexity);
+	double *gauss = t->gauss + (size_t)worker * t->m;
 	double beta = 1, low = 0, high = (double)INFINITY, least = (double)INFINITY, mean = 0, sum = 0;
 
-	(void)worker;
 	for (size_t j = 0; j < t->m; j++) {
 		row[j] = (float)ek_vector_distance2(t->x + i * t->d, t->x + j * t->d, t->d);
 		if (j != i) {
@@ -82,12 +67,11 @@ static int affinities(void *context, uint64_t i, int worker)
 		double weighted = 0, entropy;
 
 		sum = 0;
+		ek_vector_gaussian(gauss, row, least, beta, t->m);
+		gauss[i] = 0;
 		for (size_t j = 0; j < t->m; j++) {
-			const double distance = (double)row[j] - least;
-			const double e = j == i ? 0 : exp_of(-beta * distance);
-
-			sum += e;
-			weighted += j == i ? 0 : distance * e;
+			sum += gauss[j];
+			weighted += ((double)row[j] - least) * gauss[j];
 		}
 		entropy = log_of(sum) + beta * weighted / sum;
 		if (fabs(entropy - wanted) < 1e-5)
@@ -100,8 +84,9 @@ static int affinities(void *context, uint64_t i, int worker)
 			beta = (beta + low) / 2;
 		}
 	}
+	ek_vector_gaussian(gauss, row, least, beta, t->m);
 	for (size_t j = 0; j < t->m; j++)
-		row[j] = j == i ? 0 : (float)(exp_of(-beta * ((double)row[j] - least)) / sum);
+		row[j] = j == i ? 0 : (float)(gauss[j] / sum);
 	return ek_check_interrupt();
 }
 
@@ -246,6 +231,7 @@ int ek_tsne(double *xy, const float *x, size_t m, size_t d, uint64_t seed)
 		EK_TRY(ek_alloc(&t.velocity, 2 * m, sizeof *t.velocity));
 		EK_TRY(ek_alloc(&t.gain, 2 * m, sizeof *t.gain));
 		EK_TRY(ek_alloc(&t.pull, m, sizeof *t.pull));
+		EK_TRY(ek_alloc(&t.gauss, (size_t)ek_threads() * m, sizeof *t.gauss));
 		EK_TRY(ek_parallel(m, affinities, &t));
 		symmetrise(&t);
 		for (size_t i = 0; i < 2 * m; i++) /* equal rows must be able to part */
@@ -261,5 +247,6 @@ out:
 	free(t.velocity);
 	free(t.gain);
 	free(t.pull);
+	free(t.gauss);
 	return rc;
 }

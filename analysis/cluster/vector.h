@@ -19,6 +19,8 @@ double ek_vector_dot(const float *a, const float *b, size_t d);
 
 /* sum += x; sum: [d] float64 */
 void ek_vector_add(double *sum, const float *x, size_t d);
+/* The same four times, in this order. */
+void ek_vector_add_four(double *sum, const float *const x[4], size_t d);
 
 /* x divided by its norm; a zero vector is left as it is. */
 void ek_vector_unit(float *x, size_t d);
@@ -33,6 +35,9 @@ void ek_vector_rounding(double *norm2, double *error2, const float *x, const ek_
  * s, norms2: [count], count a multiple of 16; norms2 may be infinite
  */
 void ek_vector_screen(float *s, const float *norms2, float norm2, size_t count, float *best, float *second);
+
+/* out_j = e^x with x = -beta (distance_j - least), to within some 1e-15 of it; 0 unless -700 <= x <= 0. [count] */
+void ek_vector_gaussian(double *out, const float *distance, double least, double beta, size_t count);
 
 /* Of t-SNE, for point i of [m] points (x, y): with q_j = 1 / (1 + |y_i - y_j|^2), the sums over j of p_j q_j (y_i -
  * y_j), of q_j^2 (y_i - y_j), and of q_j without j = i. p: [m] float32. */

@@ -204,7 +204,7 @@ static void ties_go_to_the_lower_index(void **state)
 			assignment[i] = -1;
 			distance2[i] = (double)INFINITY;
 		}
-		s = (struct ek_nearest_state){ assignment, distance2, NULL };
+		s = (struct ek_nearest_state){ .assignment = assignment, .distance2 = distance2 };
 		assert_ok(ek_nearest_new(&finder, &rows, &mean, screens[screen]));
 		assert_ok(ek_nearest_search(finder, &s, start, 2, 0, NULL));
 		assert_int_equal(assignment[1], 1);
