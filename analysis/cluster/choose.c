@@ -68,6 +68,23 @@ static void choose(struct ek_choice_of_k *out)
 	               (unsigned long long)out->images);
 }
 
+/* Where images are few, or many of them the same: as many clusters as there can be, up to 4. */
+static int choose_without_curve(struct ek_choice_of_k *out, const struct ek_rows *rows, int spherical, uint64_t seed)
+{
+	double unused;
+	int rc = EK_EDATA;
+
+	out->count = 0;
+	for (uint32_t k = rows->count < 4 ? (uint32_t)rows->count : 4; k > 0 && rc == EK_EDATA; k--) {
+		out->chosen = k;
+		rc = measure(&unused, &unused, rows, k, spherical, seed);
+	}
+	(void)snprintf(out->reason, sizeof out->reason,
+	               "%llu images, or those of them that differ, are too few to compare numbers of clusters.",
+	               (unsigned long long)rows->count);
+	return rc;
+}
+
 int ek_choose_k(struct ek_choice_of_k *out, const struct ek_rows *rows, int spherical, uint64_t seed)
 {
 	const size_t all = sizeof candidates / sizeof *candidates;
@@ -86,17 +103,18 @@ int ek_choose_k(struct ek_choice_of_k *out, const struct ek_rows *rows, int sphe
 	while (out->count < all && (uint64_t)candidates[out->count] * IMAGES_PER_CLUSTER <= part.count)
 		out->count++;
 	ek_progress_begin("choosing K", "clusterings", out->count * SEEDS);
-	if (out->count == 0) { /* too few images to compare numbers of clusters */
-		out->chosen = part.count < 4 ? (uint32_t)part.count : 4;
-		(void)snprintf(out->reason, sizeof out->reason,
-		               "%llu images are too few to compare numbers of clusters.",
-		               (unsigned long long)part.count);
-		goto out;
-	}
 	for (size_t i = 0; i < out->count; i++) {
 		out->curve[i].k = candidates[i];
-		EK_TRY(measure(&out->curve[i].stability, &out->curve[i].inertia, &part, candidates[i], spherical,
-		               seed));
+		rc = measure(&out->curve[i].stability, &out->curve[i].inertia, &part, candidates[i], spherical, seed);
+		if (rc == EK_EDATA) /* more clusters than different images */
+			out->count = i;
+		else if (rc < 0)
+			goto out;
+	}
+	rc = 0;
+	if (out->count == 0) {
+		rc = choose_without_curve(out, &part, spherical, seed);
+		goto out;
 	}
 	choose(out);
 out:

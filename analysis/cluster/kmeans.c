@@ -262,7 +262,7 @@ int ek_kmeans(struct ek_kmeans_result *out, const struct ek_rows *rows, const st
 	EK_TRY(check(options));
 	all.unit |= options->spherical;
 	if (options->k > all.count) {
-		rc = ek_fail(EK_EDATA, "%u clusters asked for, but only %llu images", options->k,
+		rc = ek_fail(EK_EDATA, "%u clusters are too many: there are only %llu images", options->k,
 		             (unsigned long long)all.count);
 		goto out;
 	}

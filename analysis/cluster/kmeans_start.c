@@ -109,7 +109,10 @@ static int run(struct start *s, uint32_t k)
 
 		sum_slices(s);
 		if (!(s->total > 0)) {
-			rc = ek_fail(EK_EDATA, "%u clusters asked for, but only %u different images", k, have);
+			rc = ek_fail(EK_EDATA,
+			             "%u clusters need as many different images, and there are only %u: ask for fewer "
+			             "clusters",
+			             k, have);
 			goto out;
 		}
 		got = draw_batch(s, have, half < k - have ? half : k - have);

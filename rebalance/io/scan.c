@@ -466,8 +466,12 @@ static int scan_embeddings(const struct scanner *s, const struct ek_run *run, cJ
 	if (s->options->attributes != NULL)
 		return ek_fail(EK_EUSAGE, "%s: embeddings alone have no file names for attributes", path);
 	EK_TRY(ek_npy_open(&array, path));
-	if (array.dimensions != 2 || array.shape[0] == 0 || array.shape[1] == 0 ||
-	    (array.type != EK_F16 && array.type != EK_F32 && array.type != EK_F64)) {
+	if (array.dimensions == 2 && (array.shape[0] == 0 || array.shape[1] == 0)) {
+		rc = ek_fail(EK_EDATA, "%s: empty, %" PRIu64 " rows of %" PRIu64 " numbers", path, array.shape[0],
+		             array.shape[1]);
+		goto out;
+	}
+	if (array.dimensions != 2 || (array.type != EK_F16 && array.type != EK_F32 && array.type != EK_F64)) {
 		rc = ek_fail(EK_EDATA, "%s: %d dimensions of %s; embeddings are [n, d] of float16, float32 or float64",
 		             path, array.dimensions, ek_dtype_name(array.type));
 		goto out;
