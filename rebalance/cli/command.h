@@ -46,11 +46,16 @@ int ek_command_bring_up_to_date(struct ek_invocation *invocation,
 int ek_cmd_audit(struct ek_invocation *invocation);
 int ek_cmd_completion(struct ek_invocation *invocation);
 int ek_cmd_demo(struct ek_invocation *invocation);
+int ek_cmd_draw(struct ek_invocation *invocation);
 int ek_cmd_help(struct ek_invocation *invocation);
 int ek_cmd_info(struct ek_invocation *invocation);
 int ek_cmd_manual(struct ek_invocation *invocation);
 int ek_cmd_report(struct ek_invocation *invocation);
 int ek_cmd_step(struct ek_invocation *invocation);
 int ek_cmd_version(struct ek_invocation *invocation);
+int ek_cmd_weights(struct ek_invocation *invocation);
+
+void ek_draw_own_options(struct ek_settings *settings);
+void ek_weights_own_options(struct ek_settings *settings);
 
 #endif

@@ -72,6 +72,25 @@ const struct ek_command ek_commands[] = {
 	  .description = "Writes RUN/report.html, one page that opens in any browser without a network.",
 	  .steps = audit_steps,
 	  .run = ek_cmd_report },
+	{ .name = "weights",
+	  .arguments = "RUN --scheme S --name NAME",
+	  .summary = "say how often each image is to be shown, so that units get fair shares",
+	  .description =
+	          "Writes RUN/weights/NAME: one weight per image, one row per unit, and what it comes to: visits "
+	          "per image and epoch, effective sample size, largest repeat. An epoch shows as many images as "
+	          "there are.\nA trainer draws by it with `evenkeel draw`, with the library, or with its own "
+	          "weighted sampler from weights.npy.",
+	  .own_options = ek_weights_own_options,
+	  .run = ek_cmd_weights },
+	{ .name = "draw",
+	  .arguments = "RUN --weights NAME | --subset NAME",
+	  .summary = "list the images of an epoch in the order of training",
+	  .description =
+	          "The image at a position of an epoch depends on the seed, the epoch and the position alone, so "
+	          "a training goes on at any place, with any number of processes. Shares are exact, and an image "
+	          "comes again only when all of its unit have been shown.",
+	  .own_options = ek_draw_own_options,
+	  .run = ek_cmd_draw },
 	{ .name = "info",
 	  .arguments = "PATH",
 	  .summary = "say what a file or directory of ours is",

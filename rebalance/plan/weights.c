@@ -1,0 +1,535 @@
+#include "rebalance/plan/weights.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "analysis/skew/inequality.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/log.h"
+#include "rebalance/io/npy.h"
+
+enum { WEIGHTS_VERSION = 1, ROWS = 1 << 16, UNITS_LISTED = 100 };
+
+static const char *const files[] = { "weights.npy", "members.npy", "groups.csv", "weights.json", NULL };
+enum { FILES = sizeof files / sizeof *files };
+
+struct ek_weights {
+	struct ek_weights_options options;
+	struct ek_scheme scheme;
+	char *by;
+	cJSON *json; /* the options */
+	char *step_name, *paths[FILES];
+	struct ek_step step;
+	/* While it is done. */
+	struct ek_units units;
+	double *visits; /* [k] */
+};
+
+static int check_name(const char *name)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
+	const size_t length = strlen(name);
+
+	if (length == 0 || length > 100 || name[0] == '.' || strspn(name, allowed) != length)
+		return ek_fail(EK_EUSAGE,
+		               "the name \"%s\" is not up to 100 letters, digits, _, - and . (not at the start)", name);
+	return 0;
+}
+
+static int name_step(struct ek_weights *w, const char *name)
+{
+	int rc;
+
+	EK_TRY(check_name(name));
+	EK_TRY(ek_format(&w->step_name, "weights %s", name));
+	for (int i = 0; files[i] != NULL; i++)
+		EK_TRY(ek_format(&w->paths[i], "weights/%s/%s", name, files[i]));
+	w->step = (struct ek_step){ .name = w->step_name,
+		                    .version = WEIGHTS_VERSION,
+		                    .outputs = (const char *const *)w->paths };
+out:
+	return rc;
+}
+
+/* Every choice that changes the result. */
+static int make_options(struct ek_weights *w)
+{
+	const char *file = ek_scheme_file(&w->scheme);
+	char hash[24];
+	uint64_t bits;
+	int rc;
+
+	if ((w->json = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for options");
+	EK_TRY(ek_json_add_string(w->json, "scheme", w->options.scheme));
+	EK_TRY(ek_json_add_string(w->json, "by", w->by));
+	EK_TRY(w->options.cap > 0 ? ek_json_add_double(w->json, "cap", w->options.cap)
+	                          : ek_json_add_null(w->json, "cap"));
+	if (file != NULL) {
+		EK_TRY(ek_hash64_file(&bits, file));
+		(void)snprintf(hash, sizeof hash, "%016" PRIx64, bits);
+		EK_TRY(ek_json_add_string(w->json, "target_hash", hash));
+		EK_TRY(ek_json_add_bool(w->json, "normalise", w->options.normalise));
+	}
+out:
+	return rc;
+}
+
+int ek_weights_prepare(struct ek_weights **out, const struct ek_weights_options *options)
+{
+	struct ek_weights *w = NULL;
+	int rc;
+
+	*out = NULL;
+	EK_TRY(ek_alloc(&w, 1, sizeof *w));
+	w->options = *options;
+	EK_TRY(ek_scheme_parse(&w->scheme, options->scheme));
+	EK_TRY(ek_scheme_units(&w->by, &w->scheme, options->by));
+	if (options->cap != 0 && !(options->cap >= 1 && isfinite(options->cap)))
+		rc = ek_fail(EK_EUSAGE, "the cap is %g, expected 1 or more visits an epoch", options->cap);
+	EK_TRY(rc);
+	EK_TRY(name_step(w, options->name));
+	EK_TRY(make_options(w));
+	w->step.options = w->json;
+	w->step.inputs = ek_units_inputs(w->by);
+out:
+	if (rc < 0)
+		ek_weights_free(w);
+	else
+		*out = w;
+	return rc;
+}
+
+void ek_weights_free(struct ek_weights *w)
+{
+	if (w == NULL)
+		return;
+	for (int i = 0; i < FILES; i++)
+		free(w->paths[i]);
+	free(w->step_name);
+	free(w->by);
+	cJSON_Delete(w->json);
+	ek_units_release(&w->units);
+	free(w->visits);
+	free(w);
+}
+
+const struct ek_step *ek_weights_step(const struct ek_weights *w)
+{
+	return &w->step;
+}
+
+/* What the units come to. */
+struct summary {
+	double effective; /* images */
+	uint32_t largest; /* the unit whose images are shown most often */
+	uint32_t repeated, empty;
+	struct ek_inequality before, after;
+};
+
+static int summarise(struct summary *s, const struct ek_weights *w)
+{
+	const struct ek_units *units = &w->units;
+	uint64_t *shown = NULL;
+	double squares = 0;
+	int rc;
+
+	*s = (struct summary){ 0 };
+	EK_TRY(ek_alloc(&shown, units->k, sizeof *shown));
+	for (uint32_t k = 0; k < units->k; k++) {
+		const double size = (double)units->sizes[k];
+
+		squares += size * w->visits[k] * w->visits[k];
+		s->largest = w->visits[k] > w->visits[s->largest] ? k : s->largest;
+		s->repeated += w->visits[k] > EK_REPEAT_WARNING;
+		s->empty += units->sizes[k] == 0;
+		shown[k] = (uint64_t)llround(size * w->visits[k]);
+	}
+	s->effective = (double)units->total / squares * (double)units->total;
+	EK_TRY(ek_inequality_measure(&s->before, units->sizes, units->k));
+	EK_TRY(ek_inequality_measure(&s->after, shown, units->k));
+out:
+	free(shown);
+	return rc;
+}
+
+static int write_weights(const char *path, const struct ek_weights *w)
+{
+	const struct ek_units *units = &w->units;
+	struct ek_atomic_file file = { 0 };
+	struct ek_buffer header = { 0 };
+	double *rows = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&rows, ROWS, sizeof *rows));
+	EK_TRY(ek_npy_header(&header, EK_F64, 1, &units->n));
+	EK_TRY(ek_atomic_open(&file, path));
+	EK_TRY(ek_atomic_write(&file, header.data, header.size));
+	for (uint64_t first = 0; first < units->n; first += ROWS) {
+		const uint64_t count = units->n - first < ROWS ? units->n - first : ROWS;
+
+		for (uint64_t i = 0; i < count; i++) {
+			const int32_t k = units->unit[first + i];
+
+			rows[i] = k >= 0 ? w->visits[k] / (double)units->total : 0;
+		}
+		EK_TRY(ek_atomic_write(&file, rows, count * sizeof *rows));
+		EK_TRY(ek_check_interrupt());
+		ek_progress_add(count);
+	}
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	ek_buffer_release(&header);
+	free(rows);
+	return rc;
+}
+
+/* Put every id behind those of its unit that came before. */
+static int deal_members(void *out, int wide, const struct ek_units *units)
+{
+	uint32_t *narrow_ids = out;
+	int64_t *wide_ids = out;
+	uint64_t *next = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&next, units->k, sizeof *next));
+	for (uint32_t k = 0; k + 1 < units->k; k++)
+		next[k + 1] = next[k] + units->sizes[k];
+	for (uint64_t i = 0; i < units->n; i++) {
+		const int32_t k = units->unit[i];
+
+		if (i % ROWS == 0) {
+			EK_TRY(ek_check_interrupt());
+			ek_progress_add(units->n - i < ROWS ? units->n - i : ROWS);
+		}
+		if (k < 0)
+			continue;
+		if (wide)
+			wide_ids[next[k]++] = (int64_t)i;
+		else
+			narrow_ids[next[k]++] = (uint32_t)i;
+	}
+out:
+	free(next);
+	return rc;
+}
+
+/* Ids come in the order of images and go to as many places as there are units: into a map of the file. */
+static int write_members(const char *path, const struct ek_units *units)
+{
+	const int wide = units->n > UINT32_MAX;
+	struct ek_atomic_file file = { 0 };
+	struct ek_buffer header = { 0 };
+	char *map = MAP_FAILED;
+	size_t size = 0;
+	int descriptor = -1, rc;
+
+	EK_TRY(ek_npy_header(&header, wide ? EK_I64 : EK_U32, 1, &units->total));
+	EK_TRY(ek_atomic_open(&file, path));
+	size = header.size + units->total * (wide ? 8 : 4);
+	if ((descriptor = open(file.temporary, O_RDWR | O_CLOEXEC)) < 0)
+		rc = ek_fail_errno("cannot write %s", path);
+	else if ((errno = posix_fallocate(descriptor, 0, (off_t)size)) != 0) /* now, not as a fault while writing */
+		rc = ek_fail_errno("cannot write %s", path);
+	else if ((map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)) == MAP_FAILED)
+		rc = ek_fail_errno("cannot map %s", path);
+	EK_TRY(rc);
+	memcpy(map, header.data, header.size);
+	EK_TRY(deal_members(map + header.size, wide, units));
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	if (map != MAP_FAILED)
+		(void)munmap(map, size);
+	if (descriptor >= 0)
+		(void)close(descriptor);
+	ek_atomic_discard(&file);
+	ek_buffer_release(&header);
+	return rc;
+}
+
+/* RFC 4180: quotes around, quotes doubled. */
+static int append_quoted(struct ek_buffer *b, const char *text)
+{
+	int rc;
+
+	if (strpbrk(text, "\",\r\n") == NULL)
+		return ek_buffer_text(b, text);
+	EK_TRY(ek_buffer_text(b, "\""));
+	for (; *text != 0; text++)
+		EK_TRY(ek_buffer_printf(b, *text == '"' ? "\"\"" : "%c", *text));
+	EK_TRY(ek_buffer_text(b, "\""));
+out:
+	return rc;
+}
+
+static int append_number(struct ek_buffer *b, double value)
+{
+	const int rc = ek_buffer_text(b, ",");
+
+	return rc < 0 ? rc : ek_json_append_double(b, value);
+}
+
+static int write_groups(const char *path, const struct ek_weights *w)
+{
+	const struct ek_units *units = &w->units;
+	const double total = (double)units->total;
+	struct ek_atomic_file file = { 0 };
+	struct ek_buffer row = { 0 };
+	char number[16];
+	int rc;
+
+	EK_TRY(ek_atomic_open(&file, path));
+	EK_TRY(ek_buffer_text(&row, "unit,name,images,share,weight,weighted_share,visits_per_image,visits\n"));
+	for (uint32_t k = 0; k < units->k; k++) {
+		const double size = (double)units->sizes[k], visits = w->visits[k];
+
+		EK_TRY(ek_buffer_printf(&row, "%" PRIu32 ",", k));
+		EK_TRY(append_quoted(&row, ek_unit_name(number, units, k)));
+		EK_TRY(ek_buffer_printf(&row, ",%" PRIu64, units->sizes[k]));
+		EK_TRY(append_number(&row, size / total));
+		EK_TRY(append_number(&row, visits / total));
+		EK_TRY(append_number(&row, size * visits / total));
+		EK_TRY(append_number(&row, visits));
+		EK_TRY(append_number(&row, size * visits));
+		EK_TRY(ek_buffer_text(&row, "\n"));
+		EK_TRY(ek_atomic_write(&file, row.data, row.size));
+		ek_buffer_clear(&row);
+	}
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	ek_buffer_release(&row);
+	return rc;
+}
+
+static int add_unit(cJSON *parent, const char *name, const struct ek_weights *w, uint32_t k)
+{
+	cJSON *unit;
+	char number[16];
+	int rc;
+
+	EK_TRY(ek_json_add_object(&unit, parent, name));
+	EK_TRY(ek_json_add_u64(unit, "unit", k));
+	EK_TRY(ek_json_add_string(unit, "name", ek_unit_name(number, &w->units, k)));
+	EK_TRY(ek_json_add_u64(unit, "images", w->units.sizes[k]));
+	EK_TRY(ek_json_add_double(unit, "visits", w->visits[k]));
+out:
+	return rc;
+}
+
+static int add_repeated(cJSON *json, const struct ek_weights *w, const struct summary *s)
+{
+	cJSON *object, *list;
+	int listed = 0, rc;
+
+	EK_TRY(ek_json_add_object(&object, json, "repeated"));
+	EK_TRY(ek_json_add_u64(object, "above", EK_REPEAT_WARNING));
+	EK_TRY(ek_json_add_u64(object, "count", s->repeated));
+	EK_TRY(ek_json_add_array(&list, object, "units"));
+	for (uint32_t k = 0; k < w->units.k && listed < UNITS_LISTED; k++)
+		if (w->visits[k] > EK_REPEAT_WARNING) {
+			EK_TRY(add_unit(list, NULL, w, k));
+			listed++;
+		}
+out:
+	return rc;
+}
+
+static int add_arrays(cJSON *json, const struct ek_weights *w)
+{
+	cJSON *sizes, *visits, *names;
+	int rc;
+
+	if (w->units.names != NULL) {
+		EK_TRY(ek_json_add_array(&names, json, "names"));
+		for (uint32_t k = 0; k < w->units.k; k++)
+			EK_TRY(ek_json_add_string(names, NULL, w->units.names[k]));
+	}
+	EK_TRY(ek_json_add_array(&sizes, json, "sizes"));
+	EK_TRY(ek_json_add_array(&visits, json, "visits"));
+	for (uint32_t k = 0; k < w->units.k; k++) {
+		EK_TRY(ek_json_add_u64(sizes, NULL, w->units.sizes[k]));
+		EK_TRY(ek_json_add_double(visits, NULL, w->visits[k]));
+	}
+out:
+	return rc;
+}
+
+static int add_skew(cJSON *json, const struct summary *s)
+{
+	static const enum ek_inequality_measure told[] = { EK_NORMALISED_ENTROPY, EK_HILL_1, EK_IMBALANCE_RATIO };
+	static const char *const names[] = { "normalised_entropy", "effective_units", "imbalance_ratio" };
+	cJSON *before, *after;
+	int rc;
+
+	EK_TRY(ek_json_add_object(&before, json, "skew_before"));
+	EK_TRY(ek_json_add_object(&after, json, "skew_after"));
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+		EK_TRY(ek_json_add_double(before, names[i], s->before.value[told[i]]));
+		EK_TRY(ek_json_add_double(after, names[i], s->after.value[told[i]]));
+	}
+out:
+	return rc;
+}
+
+static int write_json(const char *path, const struct ek_weights *w, const struct summary *s)
+{
+	const struct ek_units *units = &w->units;
+	cJSON *json = cJSON_CreateObject();
+	int rc;
+
+	EK_TRY(ek_json_add_string(json, "name", w->options.name));
+	EK_TRY(ek_json_add_string(json, "scheme", w->options.scheme));
+	EK_TRY(ek_json_add_string(json, "by", w->by));
+	EK_TRY(w->options.cap > 0 ? ek_json_add_double(json, "cap", w->options.cap) : ek_json_add_null(json, "cap"));
+	EK_TRY(ek_json_add_u64(json, "images", units->n));
+	EK_TRY(ek_json_add_u64(json, "in_units", units->total));
+	EK_TRY(ek_json_add_u64(json, "held_out", units->held_out));
+	EK_TRY(ek_json_add_u64(json, "units", units->k));
+	EK_TRY(ek_json_add_u64(json, "empty_units", s->empty));
+	EK_TRY(ek_json_add_u64(json, "epoch", units->total));
+	EK_TRY(ek_json_add_double(json, "effective_sample_size", s->effective));
+	EK_TRY(ek_json_add_double(json, "effective_share", s->effective / (double)units->total));
+	EK_TRY(add_unit(json, "largest_repeat", w, s->largest));
+	EK_TRY(add_repeated(json, w, s));
+	EK_TRY(add_skew(json, s));
+	EK_TRY(add_arrays(json, w));
+	EK_TRY(ek_json_save(json, path));
+out:
+	cJSON_Delete(json);
+	return rc;
+}
+
+static void warn(const struct ek_weights *w, const struct summary *s)
+{
+	char number[16];
+
+	if (s->repeated > 0)
+		ek_warn("%" PRIu32 " of %" PRIu32
+		        " units have images that are shown more than %d times an epoch (most: "
+		        "%s, %" PRIu64 " images, %.1f times each); a generator may copy them: limit it with --cap, and "
+		        "look at memorisation there",
+		        s->repeated, w->units.k, EK_REPEAT_WARNING, ek_unit_name(number, &w->units, s->largest),
+		        w->units.sizes[s->largest], w->visits[s->largest]);
+	if (s->empty > 0)
+		ek_warn("%" PRIu32 " of %" PRIu32 " units have no image and get no share", s->empty, w->units.k);
+}
+
+static int write_files(struct ek_weights *w, struct ek_run *run, const struct summary *s)
+{
+	char *paths[FILES] = { NULL }, *folder = NULL;
+	int rc;
+
+	for (int i = 0; files[i] != NULL; i++)
+		EK_TRY(ek_run_file(&paths[i], run, w->paths[i]));
+	EK_TRY(ek_format(&folder, "%s/weights/%s", ek_run_path(run), w->options.name));
+	EK_TRY(ek_make_directories(folder));
+	EK_TRY(write_weights(paths[0], w));
+	EK_TRY(write_members(paths[1], &w->units));
+	EK_TRY(write_groups(paths[2], w));
+	EK_TRY(write_json(paths[3], w, s));
+out:
+	for (int i = 0; i < FILES; i++)
+		free(paths[i]);
+	free(folder);
+	return rc;
+}
+
+int ek_weights_run(struct ek_weights *w, struct ek_run *run)
+{
+	const int64_t started = (int64_t)time(NULL);
+	const double clock = ek_clock();
+	cJSON *counts = cJSON_CreateObject();
+	struct summary s;
+	int rc;
+
+	EK_TRY(ek_units_load(&w->units, run, w->by));
+	EK_TRY(ek_alloc(&w->visits, w->units.k, sizeof *w->visits));
+	EK_TRY(ek_scheme_visits(w->visits, &w->scheme, &w->units, run, w->options.normalise));
+	if (w->options.cap > 0)
+		EK_TRY(ek_scheme_cap(w->visits, w->units.sizes, w->units.k, w->options.cap));
+	EK_TRY(summarise(&s, w));
+	ek_progress_begin("weighting", "rows", 2 * w->units.n);
+	rc = write_files(w, run, &s);
+	ek_progress_end();
+	EK_TRY(rc);
+	EK_TRY(ek_json_add_u64(counts, "images", w->units.total));
+	EK_TRY(ek_json_add_u64(counts, "units", w->units.k));
+	EK_TRY(ek_json_add_double(counts, "effective_sample_size", s.effective));
+	EK_TRY(ek_run_record(run, &w->step, started, ek_clock() - clock, counts));
+	warn(w, &s);
+out:
+	cJSON_Delete(counts);
+	return rc;
+}
+
+static int none_of_this_name(const struct ek_run *run, const char *name)
+{
+	struct ek_buffer names = { 0 };
+	struct dirent **entries = NULL;
+	char *path = NULL;
+	int count = 0, rc;
+
+	EK_TRY(ek_run_file(&path, run, "weights"));
+	count = scandir(path, &entries, NULL, alphasort);
+	for (int i = 0; i < count; i++)
+		if (entries[i]->d_name[0] != '.')
+			EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", entries[i]->d_name));
+	rc = names.size > 0 ? ek_fail(EK_EDATA, "%s has no weights %s, only %s", ek_run_path(run), name, names.data)
+	                    : ek_fail(EK_EDATA, "%s has no weights yet: evenkeel weights %s --scheme S --name %s",
+	                              ek_run_path(run), ek_run_path(run), name);
+out:
+	for (int i = 0; i < count; i++)
+		free(entries[i]);
+	free(entries);
+	ek_buffer_release(&names);
+	free(path);
+	return rc;
+}
+
+int ek_weights_check(struct ek_run *run, const char *name)
+{
+	struct ek_weights w = { 0 };
+	const cJSON *recorded, *by, *scheme;
+	const char *reason;
+	char *path = NULL;
+	int current, rc;
+
+	EK_TRY(name_step(&w, name));
+	EK_TRY(ek_run_file(&path, run, w.paths[3]));
+	if (!ek_file_exists(path)) {
+		rc = none_of_this_name(run, name);
+		goto out;
+	}
+	if ((recorded = ek_run_recorded(run, w.step_name)) == NULL)
+		goto out;
+	w.step.options = cJSON_GetObjectItemCaseSensitive(recorded, "options");
+	by = cJSON_GetObjectItemCaseSensitive(w.step.options, "by");
+	w.step.inputs = ek_units_inputs(cJSON_IsString(by) ? by->valuestring : "cluster");
+	EK_TRY(ek_run_is_current(&current, &reason, run, &w.step));
+	scheme = cJSON_GetObjectItemCaseSensitive(w.step.options, "scheme");
+	if (!current)
+		rc = ek_fail(
+			EK_EDATA,
+			"the weights %s are stale: %s since they were made; make them again with evenkeel weights %s "
+			"--scheme %s --name %s",
+			name, reason, ek_run_path(run), cJSON_IsString(scheme) ? scheme->valuestring : "S", name);
+out:
+	for (int i = 0; i < FILES; i++)
+		free(w.paths[i]);
+	free(w.step_name);
+	free(path);
+	return rc;
+}

@@ -1,0 +1,44 @@
+/*
+ * Weights: how often each image is to be shown, written to RUN/weights/NAME/ (docs/files.md):
+ *
+ *	weights.npy   [images] float64, sum 1; 0 for held-out images and those without a value
+ *	members.npy   [images in a unit] uint32 (int64 from 2^32 images on), ids unit after unit, each in rising order:
+ *with it the sampler opens at once, whatever the size groups.csv    one row a unit, for people weights.json  what it
+ *was made from, and what it does: visits, effective sample size, largest repeat
+ *
+ * and recorded in run.json as the step "weights NAME", so that stale ones are known. weights.json is written last. One
+ * pass over the units and two over what is written; files are mapped or streamed, memory is that of the units.
+ */
+#ifndef EK_PLAN_WEIGHTS_H
+#define EK_PLAN_WEIGHTS_H
+
+#include "rebalance/plan/schemes.h"
+
+/* An image shown more often than this in an epoch, in which others are shown once, is warned of: a generator learns
+ * such images by heart. A rule of thumb; what really is copied, the memorisation measures tell. */
+enum { EK_REPEAT_WARNING = 10 };
+
+struct ek_weights_options {
+	const char *name;   /* as of a file */
+	const char *scheme; /* schemes.h */
+	const char *by;     /* units.h; NULL: not asked */
+	double cap;         /* most visits of an image in an epoch, >= 1; 0: no limit */
+	int normalise;      /* target shares need not sum to 1 */
+};
+
+struct ek_weights;
+
+/* Make ready: every choice made, nothing done. EK_EUSAGE: a bad name, scheme or cap; EK_EIO: no target file. */
+int ek_weights_prepare(struct ek_weights **out, const struct ek_weights_options *options);
+void ek_weights_free(struct ek_weights *weights);
+/* As ek_run_is_current wants it; belongs to `weights`. */
+const struct ek_step *ek_weights_step(const struct ek_weights *weights);
+/* Do it and record it; the run must be open for writing. Warns of repeats and of units without images.
+ * EK_EDATA, EK_EUSAGE, EK_EIO, EK_ENOMEM, EK_EINTERRUPTED. */
+int ek_weights_run(struct ek_weights *weights, struct ek_run *run);
+
+/* May the weights RUN/weights/NAME be used? EK_EDATA, saying what to do: there are none (naming those there are), or
+ * what they were made from has changed since. Such that this program did not record are taken as they are. */
+int ek_weights_check(struct ek_run *run, const char *name);
+
+#endif
