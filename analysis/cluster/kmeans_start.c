@@ -109,10 +109,7 @@ static int run(struct start *s, uint32_t k)
 
 		sum_slices(s);
 		if (!(s->total > 0)) {
-			rc = ek_fail(EK_EDATA,
-			             "%u clusters need as many different images, and there are only %u: ask for fewer "
-			             "clusters",
-			             k, have);
+			rc = ek_fail(EK_EDATA, "%u clusters are too many: there are only %u different images", k, have);
 			goto out;
 		}
 		got = draw_batch(s, have, half < k - have ? half : k - have);
