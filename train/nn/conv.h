@@ -22,6 +22,9 @@ struct ek_nn_conv {
 	const float *weight; /* [out_channels, in_channels / groups, height, width] */
 	const float *bias;   /* [out_channels] or NULL */
 	struct ek_nn_batch_norm norm;
+	/* [in_channels] or NULL: what the input is on average, borders aside. Where weights are rounded to bf16, the
+	 * bias then makes up for what that does to the mean result, the part of the error that does not average out. */
+	const float *input_mean;
 	int residual; /* a value of the result's shape, added before the activation; 0: none */
 	enum ek_nn_activation activation;
 	int float32; /* 1: float32 weights, input and result in a bf16 graph, too: where rounding is amplified */

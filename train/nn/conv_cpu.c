@@ -58,6 +58,30 @@ static void round_filters(float *weight, size_t outputs, size_t per_output)
 	}
 }
 
+/* Add to the biases what rounding the weights to bf16 takes from the results of the mean input. `inputs`: channels of a
+ * group. */
+static void correct_biases(float *bias, const float *weight, const struct ek_nn_conv *c, size_t inputs,
+                           size_t per_output)
+{
+	const size_t outputs = (size_t)c->out_channels, window = per_output / inputs;
+
+	for (size_t o = 0; o < outputs; o++) {
+		const float *w = weight + o * per_output;
+		const float *mean = c->input_mean + o / (outputs / (size_t)c->groups) * inputs;
+		double lost = 0;
+
+		for (size_t i = 0; i < per_output; i++) {
+			float value;
+			ek_bf16 rounded;
+
+			ek_bf16_from_float(&rounded, &w[i], 1);
+			ek_bf16_to_float(&value, &rounded, 1);
+			lost += ((double)w[i] - (double)value) * (double)mean[i / window];
+		}
+		bias[o] = (float)((double)bias[o] + lost);
+	}
+}
+
 /* The kernel takes x and result as it likes, except a result added onto a residual. */
 static int layouts_init(struct ek_nn_product *p, struct ek_nn_graph *g, const struct ek_nn_layer *layer)
 {
@@ -83,8 +107,8 @@ int ek_nn_plan_conv(struct ek_nn_graph *g, const struct ek_nn_layer *layer)
 {
 	const struct ek_nn_conv *c = &layer->of.conv;
 	const struct ek_dnn_fusion fusion = { layer->residual > 0, c->activation };
-	const size_t per_output = (size_t)(g->values[layer->inputs[0]].shape.channels / c->groups) *
-	                          (size_t)c->kernel[0] * (size_t)c->kernel[1];
+	const size_t inputs = (size_t)(g->values[layer->inputs[0]].shape.channels / c->groups);
+	const size_t per_output = inputs * (size_t)c->kernel[0] * (size_t)c->kernel[1];
 	const enum ek_nn_type type = c->float32 ? EK_NN_FLOAT32 : g->type;
 	struct ek_nn_product p = { .operand_type = type, .type = type };
 	int rc;
@@ -93,6 +117,8 @@ int ek_nn_plan_conv(struct ek_nn_graph *g, const struct ek_nn_layer *layer)
 	EK_TRY(fold(&p.weight_values, &p.bias_values, c, per_output));
 	if (type == EK_NN_BFLOAT16 && c->groups == c->out_channels && per_output <= DEPTHWISE_MAX)
 		round_filters(p.weight_values, (size_t)c->out_channels, per_output);
+	if (type == EK_NN_BFLOAT16 && c->input_mean != NULL)
+		correct_biases(p.bias_values, p.weight_values, c, inputs, per_output);
 	EK_TRY(ek_dnn_convolution(&p.kernel, p.x, p.weights, p.bias, p.result, c->stride, c->pad, &fusion));
 	EK_TRY(ek_nn_product_add(g, layer, &p));
 out:

@@ -179,6 +179,61 @@ static void convolutions_equal_the_reference(void **state)
 	}
 }
 
+/* An input that is its mean everywhere, and filters whose weights nearly cancel: rounding them to bf16 by up to 2^-9 of
+ * 1 each would change the results by about sqrt(per_output / 3) 2^-10 = 0.006 times the input's size. */
+static void the_bias_makes_up_for_rounded_weights(void **state)
+{
+	enum { GROUPS = 2, CHANNELS = 32, OUTPUTS = 8, KERNEL = 3, SIDE = 5 };
+	enum {
+		INPUTS = CHANNELS / GROUPS,
+		WINDOW = KERNEL * KERNEL,
+		PER_OUTPUT = INPUTS * WINDOW,
+		PIXELS = SIDE * SIDE
+	};
+	struct ek_nn_conv conv = {
+		.out_channels = OUTPUTS, .kernel = { KERNEL, KERNEL }, .groups = GROUPS, .activation = EK_NN_LINEAR
+	};
+	const struct ek_nn_shape in = { .channels = CHANNELS, .height = SIDE, .width = SIDE };
+	const size_t size = (size_t)CHANNELS * PIXELS, out_size = (size_t)OUTPUTS * (SIDE - 2) * (SIDE - 2);
+	float *x = filled(2 * size, 0, 0, 0), *mean = filled(CHANNELS, 1, 1, 0), *want = filled(2 * out_size, 0, 0, 0);
+	float *weight = filled((size_t)OUTPUTS * PER_OUTPUT, 2, 1, 0), *got;
+	struct ek_nn_graph *g;
+
+	(void)state;
+	if (!ek_nn_cpu_has_bf16())
+		skip();
+	ref_round_bf16(mean, CHANNELS);
+	for (size_t i = 0; i < 2 * size; i++)
+		x[i] = mean[i / PIXELS % CHANNELS];
+	for (size_t o = 0; o < OUTPUTS; o++) {
+		const float *m = mean + o / (OUTPUTS / GROUPS) * INPUTS;
+		float *w = weight + o * PER_OUTPUT;
+		double sum = 0, squares = 0;
+
+		for (size_t i = 0; i < PER_OUTPUT; i++) {
+			sum += (double)w[i] * (double)m[i / WINDOW];
+			squares += (double)m[i / WINDOW] * (double)m[i / WINDOW];
+		}
+		for (size_t i = 0; i < PER_OUTPUT; i++)
+			w[i] = (float)((double)w[i] - sum / squares * (double)m[i / WINDOW]);
+	}
+	conv.weight = weight;
+	conv.input_mean = mean;
+	assert_ok(ek_nn_graph_new(&g, EK_NN_BF16, 2));
+	got = ref_run(
+		g, ek_nn_conv(g, ek_nn_image(g, &(struct ek_nn_image){ CHANNELS, SIDE, SIDE, 0, NULL, NULL }), &conv),
+		x, size);
+	for (size_t i = 0; i < 2; i++)
+		ref_conv(want + i * out_size, x + i * size, in, &conv, NULL);
+	/* PER_OUTPUT products below 2, added in float32 where partial sums stay below 2 PER_OUTPUT. */
+	ref_compare("corrected", got, want, 2 * out_size, 2.0 * PER_OUTPUT * PER_OUTPUT * 0x1p-24, 0x1p-8);
+	free(got);
+	free(want);
+	free(x);
+	free(mean);
+	free(weight);
+}
+
 static void nonsense_is_refused(void **state)
 {
 	const float w[16] = { 0 };
@@ -209,6 +264,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(convolutions_equal_the_reference),
+		cmocka_unit_test(the_bias_makes_up_for_rounded_weights),
 		cmocka_unit_test(nonsense_is_refused),
 	};
 
