@@ -109,13 +109,27 @@ static const char *precision_name(const struct ek_embed *e)
 	return e->type == EK_NN_BFLOAT16 ? "bfloat16" : "float32";
 }
 
-static int describe_options(struct ek_embed *e)
+/* The scan's hash of what the images show, or NULL. Their names and attributes may change without a new pass. */
+static const char *contents_of(const struct ek_run *run)
 {
+	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "counts");
+
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(counts, "contents"));
+}
+
+static int describe_options(struct ek_embed *e, const struct ek_run *run)
+{
+	const char *contents = contents_of(run);
+	cJSON *images;
 	int rc = 0;
 
 	if ((e->options = cJSON_CreateObject()) == NULL)
 		return ek_fail(EK_ENOMEM, "no memory for the options");
 	EK_TRY(ek_json_add_string(e->options, "encoder", e->encoder->name));
+	if (contents != NULL) {
+		EK_TRY(ek_json_add_object(&images, e->options, "images"));
+		EK_TRY(ek_json_add_string(images, "contents", contents));
+	}
 	if (e->encoder->needs_weights)
 		EK_TRY(ek_json_add_string(e->options, "weights_sha256", e->sha256));
 	EK_TRY(ek_json_add_u64(e->options, "input_size", (uint64_t)e->preprocessing.side));
@@ -128,7 +142,7 @@ out:
 
 int ek_embed_prepare(struct ek_embed **out, const struct ek_run *run, const struct ek_embed_options *options)
 {
-	static const char *const inputs[] = { "images.jsonl", NULL };
+	static const char *const list[] = { "images.jsonl", NULL }, *const none[] = { NULL };
 	static const char *const outputs[] = { "embeddings.npy", "embeddings.json", NULL };
 	struct ek_embed *e;
 	int rc;
@@ -137,10 +151,12 @@ int ek_embed_prepare(struct ek_embed **out, const struct ek_run *run, const stru
 	EK_TRY(ek_alloc(&e, 1, sizeof *e));
 	*out = e;
 	EK_TRY(resolve(e, run, options));
-	EK_TRY(describe_options(e));
-	e->step = (struct ek_step){
-		.name = "embed", .version = VERSION, .options = e->options, .inputs = inputs, .outputs = outputs
-	};
+	EK_TRY(describe_options(e, run));
+	e->step = (struct ek_step){ .name = "embed",
+		                    .version = VERSION,
+		                    .options = e->options,
+		                    .inputs = contents_of(run) != NULL ? none : list,
+		                    .outputs = outputs };
 out:
 	if (rc < 0) {
 		ek_embed_free(*out);
@@ -232,16 +248,17 @@ out:
 	return rc;
 }
 
-/* What a partial file must have been made from to be continued: options and images.jsonl, as a hash. */
+/* What a partial file must have been made from to be continued: options and images, as a hash. */
 static int partial_key(char key[EK_SHA256_HEX], const struct ek_embed *e, const struct ek_run *run)
 {
 	char *path = NULL, *options = NULL, *text = NULL;
 	uint8_t digest[EK_SHA256_SIZE];
-	uint64_t images;
+	uint64_t images = 0; /* where the options name the images' contents */
 	int rc;
 
 	EK_TRY(ek_run_file(&path, run, "images.jsonl"));
-	EK_TRY(ek_hash64_file(&images, path));
+	if (contents_of(run) == NULL)
+		EK_TRY(ek_hash64_file(&images, path));
 	if ((options = cJSON_PrintUnformatted(e->options)) == NULL) {
 		rc = ek_fail(EK_ENOMEM, "no memory for the options");
 		goto out;

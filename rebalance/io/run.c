@@ -320,7 +320,7 @@ static int name_changed_option(struct ek_run *run, const cJSON *was, const cJSON
 			continue;
 		ek_buffer_clear(&why);
 		if (old != NULL && (old->type & (cJSON_Array | cJSON_Object)) != 0) {
-			rc = ek_buffer_printf(&why, "%s has changed", item->string); /* not for people in full */
+			rc = ek_buffer_printf(&why, "%s changed", item->string); /* not for people in full */
 			break;
 		}
 		text = old != NULL ? cJSON_PrintUnformatted(old) : NULL;

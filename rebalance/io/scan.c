@@ -19,7 +19,7 @@
 #include "rebalance/io/lines.h"
 #include "rebalance/io/npy.h"
 
-enum { VERSION = 1, BATCH_ITEMS = 512, BATCH_BYTES = 8 << 20, READ_STEP = 1 << 18 };
+enum { VERSION = 2, BATCH_ITEMS = 512, BATCH_BYTES = 8 << 20, READ_STEP = 1 << 18 };
 
 enum verdict { IMAGE, REJECTED, OTHER };
 
@@ -29,6 +29,7 @@ struct candidate {
 	enum verdict verdict;
 	int held_out;
 	uint64_t bytes;
+	uint64_t content;     /* hash of its bytes and shape */
 	struct ek_buffer row; /* of images.jsonl, without its id; or of rejected.jsonl */
 	char reason[256];
 };
@@ -48,6 +49,7 @@ struct scanner {
 	struct {
 		uint64_t images, rejected, other_files, held_out, bytes;
 	} counts;
+	uint64_t contents; /* a hash of every image's bytes and shape, in order */
 	char first_rejected[512];
 };
 
@@ -221,6 +223,9 @@ static int build_row(struct candidate *c, const struct ek_image_info *info, cons
 	ek_hex(hex, digest, sizeof digest);
 	for (int i = 0; i < 8; i++)
 		head = head << 8 | digest[i];
+	const uint64_t content[4] = { head, info->width, info->height, (uint64_t)info->format };
+
+	c->content = ek_hash64(content, sizeof content);
 	c->held_out = ldexp((double)(head >> 11), -53) < held_out;
 	c->bytes = bytes->size;
 	EK_TRY(append_place(row, &c->item));
@@ -345,6 +350,7 @@ static int write_out(struct scanner *s)
 
 			s->counts.held_out += (uint64_t)c->held_out;
 			s->counts.bytes += c->bytes;
+			s->contents = (s->contents ^ c->content) * 0x9e3779b97f4a7c15; /* odd: nothing is lost */
 			EK_TRY(ek_atomic_write(&s->images, id, (size_t)size));
 			EK_TRY(ek_atomic_write(&s->images, c->row.data, c->row.size));
 		}
@@ -419,6 +425,7 @@ static int scan_images(struct scanner *s, const struct ek_run *run, cJSON **coun
 {
 	const int threads = ek_threads();
 	uint64_t other_files;
+	char contents[17];
 	int rc;
 
 	EK_TRY(ek_alloc(&s->reading, 1, sizeof *s->reading));
@@ -437,6 +444,8 @@ static int scan_images(struct scanner *s, const struct ek_run *run, cJSON **coun
 	EK_TRY(ek_json_add_u64(*counts, "other_files", other_files));
 	EK_TRY(ek_json_add_u64(*counts, "held_out", s->counts.held_out));
 	EK_TRY(ek_json_add_u64(*counts, "bytes", s->counts.bytes));
+	(void)snprintf(contents, sizeof contents, "%016" PRIx64, s->contents);
+	EK_TRY(ek_json_add_string(*counts, "contents", contents));
 	EK_TRY(ek_atomic_commit(&s->rejected));
 	EK_TRY(ek_atomic_commit(&s->images));
 out:

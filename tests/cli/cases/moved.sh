@@ -34,3 +34,10 @@ brief evenkeel audit photos -o new --encoder pixels --weights nowhere.pth
 mkfifo pipe
 brief evenkeel audit photos -o new --encoder pixels --attributes pipe
 brief ls new
+
+# What is said of the images may change without embedding them again; another image may not.
+brief evenkeel audit photos -o said --encoder pixels --clusters 3 --quiet
+brief evenkeel embed said --attributes sizes.csv
+brief evenkeel embed said --held-out 0.2
+cp photos/bar/00006.png photos/bar/zzz.png
+brief evenkeel embed said --check header
