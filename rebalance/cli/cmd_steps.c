@@ -1,8 +1,10 @@
 /* The commands that bring steps of a run up to date: audit, scan, embed, cluster, stability, duplicates, report. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/steps.h"
@@ -43,6 +45,18 @@ static int find_run(const char **path, enum ek_run_mode *mode, struct ek_invocat
 	return 0;
 }
 
+/* Clusters from elsewhere, with no images and no embeddings: there is nothing to bring up to date. */
+static int is_assignment_alone(const struct ek_run *run)
+{
+	char *path = NULL;
+	int alone;
+
+	alone = ek_run_recorded(run, "scan") == NULL && ek_run_file(&path, run, "clusters/assignment.npy") == 0 &&
+	        ek_file_exists(path);
+	free(path);
+	return alone;
+}
+
 int ek_command_bring_up_to_date(struct ek_invocation *i, int (*before)(struct ek_invocation *, struct ek_run *),
                                 int (*after)(struct ek_invocation *, struct ek_run *))
 {
@@ -56,7 +70,11 @@ int ek_command_bring_up_to_date(struct ek_invocation *i, int (*before)(struct ek
 	EK_TRY(ek_run_open(&run, path, mode));
 	if (before != NULL)
 		EK_TRY(before(i, run));
-	EK_TRY(ek_steps_run(run, &i->settings, &i->arguments, steps, i->command->forces_all ? count_steps(steps) : 1));
+	if (!is_assignment_alone(run))
+		EK_TRY(ek_steps_run(run, &i->settings, &i->arguments, steps,
+		                    i->command->forces_all    ? count_steps(steps)
+		                    : i->command->forces_none ? 0
+		                                              : 1));
 	if (after != NULL)
 		EK_TRY(after(i, run));
 out:

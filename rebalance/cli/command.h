@@ -22,6 +22,7 @@ struct ek_command {
 	int takes_output;             /* 1: has -o RUN */
 	int needs_no_dataset;         /* 1: -o RUN without a DATASET is fine */
 	int forces_all;               /* 1: --force recomputes all its steps, not only the last */
+	int forces_none;              /* 1: --force is about what the command itself makes, not about its steps */
 	int (*run)(struct ek_invocation *invocation);
 };
 
@@ -43,13 +44,22 @@ int ek_command_bring_up_to_date(struct ek_invocation *invocation,
                                 int (*before)(struct ek_invocation *invocation, struct ek_run *run),
                                 int (*after)(struct ek_invocation *invocation, struct ek_run *run));
 
+/* For commands that make subsets. Before: the seed is the subset's, not that of steps that are done. After: the table
+ * of what the subset RUN/subsets/NAME does to whom, or its subset.json. */
+int ek_plan_before(struct ek_invocation *invocation, struct ek_run *run);
+int ek_plan_print(const struct ek_invocation *invocation, const struct ek_run *run, int made);
+void ek_balance_options(struct ek_settings *settings);
+void ek_prune_options(struct ek_settings *settings);
+
 int ek_cmd_audit(struct ek_invocation *invocation);
+int ek_cmd_balance(struct ek_invocation *invocation);
 int ek_cmd_completion(struct ek_invocation *invocation);
 int ek_cmd_demo(struct ek_invocation *invocation);
 int ek_cmd_draw(struct ek_invocation *invocation);
 int ek_cmd_help(struct ek_invocation *invocation);
 int ek_cmd_info(struct ek_invocation *invocation);
 int ek_cmd_manual(struct ek_invocation *invocation);
+int ek_cmd_prune(struct ek_invocation *invocation);
 int ek_cmd_report(struct ek_invocation *invocation);
 int ek_cmd_step(struct ek_invocation *invocation);
 int ek_cmd_version(struct ek_invocation *invocation);

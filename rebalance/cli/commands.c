@@ -72,6 +72,26 @@ const struct ek_command ek_commands[] = {
 	  .description = "Writes RUN/report.html, one page that opens in any browser without a network.",
 	  .steps = audit_steps,
 	  .run = ek_cmd_report },
+	{ .name = "prune",
+	  .arguments = "RUN --method M --keep F --name NAME",
+	  .summary = "choose a part of the images to keep",
+	  .description = "Writes RUN/subsets/NAME: the ids to keep, why each image is kept or not, and what that does "
+	                 "to every cluster and attribute. Two random subsets of the same size are written beside it, "
+	                 "NAME-random and NAME-random-within, to compare with. No image is touched.",
+	  .steps = cluster_steps,
+	  .own_options = ek_prune_options,
+	  .forces_none = 1,
+	  .run = ek_cmd_prune },
+	{ .name = "balance",
+	  .arguments = "RUN --to smallest | --total N | --target FILE, --name NAME",
+	  .summary = "choose images so that clusters, labels or attributes have equal or wanted shares",
+	  .description = "Writes RUN/subsets/NAME as prune does. --to smallest cuts all to the size of the smallest; "
+	                 "--total N shares N images out as evenly as there are images (from the top of the tree down, "
+	                 "if the clusters were made with --hierarchy); --target FILE takes the shares of a file.",
+	  .steps = cluster_steps,
+	  .own_options = ek_balance_options,
+	  .forces_none = 1,
+	  .run = ek_cmd_balance },
 	{ .name = "weights",
 	  .arguments = "RUN --scheme S --name NAME",
 	  .summary = "say how often each image is to be shown, so that units get fair shares",

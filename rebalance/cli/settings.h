@@ -18,7 +18,7 @@ enum ek_step_id {
 
 enum ek_device { EK_DEVICE_AUTO, EK_DEVICE_CPU, EK_DEVICE_CUDA };
 
-enum { EK_STEP_OPTIONS = 14, EK_COMMON_OPTIONS = 8, EK_OWN_OPTIONS = 20, EK_ENCODERS_MAX = 32 };
+enum { EK_STEP_OPTIONS = 14, EK_COMMON_OPTIONS = 8, EK_OWN_OPTIONS = 20, EK_METHODS_MAX = 32, EK_ENCODERS_MAX = 32 };
 
 struct ek_settings {
 	struct {
@@ -55,6 +55,12 @@ struct ek_settings {
 	struct {
 		int64_t resamples;
 	} audit;
+	struct { /* of the commands that make subsets */
+		const char *name, *by, *method, *keep, *scores, *rule, *target, *to;
+		int order, rounding, normalise, lists;
+		int64_t total, max_repeat, min_size, seed;
+		struct ek_choice methods[EK_METHODS_MAX]; /* from a table of methods */
+	} plan;
 	struct ek_choice encoders[EK_ENCODERS_MAX]; /* from the table of encoders */
 	struct ek_option common_options[EK_COMMON_OPTIONS], output_options[2];
 	struct ek_option own_options[EK_OWN_OPTIONS]; /* of the command alone */

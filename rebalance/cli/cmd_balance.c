@@ -1,0 +1,113 @@
+/* balance: a balanced subset. */
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/cli/command.h"
+#include "rebalance/plan/balance.h"
+#include "rebalance/plan/rule.h"
+
+void ek_balance_options(struct ek_settings *s)
+{
+	const struct ek_option options[] = {
+		{ .name = "to",
+		  .kind = EK_KIND_STRING,
+		  .target = &s->plan.to,
+		  .argument = "smallest",
+		  .help = "cut all to the size of the smallest" },
+		{ .name = "total",
+		  .kind = EK_KIND_INTEGER,
+		  .target = &s->plan.total,
+		  .argument = "N",
+		  .low = 1,
+		  .high = 0x1p48,
+		  .zero = "none",
+		  .help = "so many images in all, repeats counted" },
+		{ .name = "target",
+		  .kind = EK_KIND_PATH,
+		  .target = &s->plan.target,
+		  .argument = "FILE",
+		  .help = "shares to reach: a CSV file of lines unit,share; without --total of as many images as can "
+		          "have them exactly" },
+		{ .name = "normalise",
+		  .kind = EK_KIND_FLAG,
+		  .target = &s->plan.normalise,
+		  .help = "divide the shares of the file by their sum" },
+		{ .name = "name",
+		  .kind = EK_KIND_STRING,
+		  .target = &s->plan.name,
+		  .argument = "NAME",
+		  .help = "of the subset" },
+		{ .name = "by",
+		  .kind = EK_KIND_STRING,
+		  .target = &s->plan.by,
+		  .argument = "WHAT",
+		  .help = "what is balanced: cluster, label, an ATTRIBUTE or a combination (gender*race)" },
+		{ .name = "rule",
+		  .kind = EK_KIND_STRING,
+		  .target = &s->plan.rule,
+		  .argument = "RULE",
+		  .choices = s->plan.methods,
+		  .help = "which images of each go first" },
+		{ .name = "max-repeat",
+		  .kind = EK_KIND_INTEGER,
+		  .target = &s->plan.max_repeat,
+		  .argument = "R",
+		  .low = 1,
+		  .high = 1000000,
+		  .help = "an image may be there so often" },
+		{ .name = "min-cluster",
+		  .kind = EK_KIND_INTEGER,
+		  .target = &s->plan.min_size,
+		  .argument = "N",
+		  .low = 0,
+		  .high = 0x1p48,
+		  .help = "smaller ones are left whole and do not set the size of --to smallest" },
+		{ .name = "lists",
+		  .kind = EK_KIND_FLAG,
+		  .target = &s->plan.lists,
+		  .help = "write metadata.jsonl, kept.txt and removed.txt also for more than a million images" },
+		{ .name = NULL },
+	};
+	int count = 0;
+
+	memset(&s->plan, 0, sizeof s->plan);
+	s->plan.by = "cluster";
+	s->plan.rule = "furthest";
+	s->plan.max_repeat = 1;
+	for (const struct ek_rule *r = ek_rules; r->name != NULL && count + 1 < EK_METHODS_MAX; r++)
+		s->plan.methods[count++] = (struct ek_choice){ r->name, r->help };
+	ek_settings_fill(s->own_options, options);
+}
+
+static int balance(struct ek_invocation *i, struct ek_run *run)
+{
+	const struct ek_settings *s = &i->settings;
+	const struct ek_balance_options o = { .name = s->plan.name,
+		                              .by = s->plan.by,
+		                              .rule = s->plan.rule,
+		                              .smallest = s->plan.to != NULL,
+		                              .target = s->plan.target,
+		                              .normalise = s->plan.normalise,
+		                              .total = (uint64_t)s->plan.total,
+		                              .max_repeat = (uint64_t)s->plan.max_repeat,
+		                              .min_size = (uint64_t)s->plan.min_size,
+		                              .seed = (uint64_t)s->plan.seed,
+		                              .lists = s->plan.lists };
+	int made, rc;
+
+	EK_TRY(ek_balance(&made, run, &o, s->common.force));
+	EK_TRY(ek_plan_print(i, run, made));
+out:
+	return rc;
+}
+
+int ek_cmd_balance(struct ek_invocation *i)
+{
+	const struct ek_settings *s = &i->settings;
+
+	if (s->plan.name == NULL)
+		return ek_fail(EK_EUSAGE, "balance needs a --name for the subset; see evenkeel help balance");
+	if (s->plan.to != NULL && strcmp(s->plan.to, "smallest") != 0)
+		return ek_fail(EK_EUSAGE, "--to is \"%s\", not smallest", s->plan.to);
+	return ek_command_bring_up_to_date(i, ek_plan_before, balance);
+}

@@ -1,0 +1,108 @@
+/* prune: a pruned subset. */
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/cli/command.h"
+#include "rebalance/plan/prune.h"
+
+static const struct ek_choice orders[] = { { "none", "for methods without a score" },
+	                                   { "high", "keep the highest" },
+	                                   { "low", "keep the lowest" },
+	                                   { "middle", "keep the middle" },
+	                                   { NULL, NULL } };
+static const struct ek_choice roundings[] = { { "exact", "the total is exact: largest remainders" },
+	                                      { "floor", "every unit rounded down, as the paper's code does" },
+	                                      { NULL, NULL } };
+
+void ek_prune_options(struct ek_settings *s)
+{
+	const struct ek_option options[] = {
+		{ .name = "method",
+		  .kind = EK_KIND_STRING,
+		  .target = &s->plan.method,
+		  .argument = "M",
+		  .choices = s->plan.methods,
+		  .help = "which images are kept" },
+		{ .name = "keep",
+		  .kind = EK_KIND_STRING,
+		  .target = &s->plan.keep,
+		  .argument = "F",
+		  .help = "how much: a fraction up to 1, or a count of images above 1" },
+		{ .name = "name",
+		  .kind = EK_KIND_STRING,
+		  .target = &s->plan.name,
+		  .argument = "NAME",
+		  .help = "of the subset" },
+		{ .name = "by",
+		  .kind = EK_KIND_STRING,
+		  .target = &s->plan.by,
+		  .argument = "WHAT",
+		  .help = "keep the same fraction of each cluster, label, value of an ATTRIBUTE or combination "
+		          "(gender*race), or of \"all\" together; clusters unless the method says \"any\" or is "
+		          "score" },
+		{ .name = "order",
+		  .kind = EK_KIND_CHOICE,
+		  .target = &s->plan.order,
+		  .argument = "END",
+		  .choices = orders,
+		  .help = "which end of the scores is kept" },
+		{ .name = "scores",
+		  .kind = EK_KIND_PATH,
+		  .target = &s->plan.scores,
+		  .argument = "FILE.npy",
+		  .help = "a number for each image, for --method score" },
+		{ .name = "rounding",
+		  .kind = EK_KIND_CHOICE,
+		  .target = &s->plan.rounding,
+		  .argument = "HOW",
+		  .choices = roundings,
+		  .help = "how counts become whole" },
+		{ .name = "lists",
+		  .kind = EK_KIND_FLAG,
+		  .target = &s->plan.lists,
+		  .help = "write metadata.jsonl, kept.txt and removed.txt also for more than a million images" },
+		{ .name = NULL },
+	};
+	int count = 0;
+
+	memset(&s->plan, 0, sizeof s->plan);
+	for (const struct ek_prune_method *m = ek_prune_methods; m->name != NULL && count + 1 < EK_METHODS_MAX; m++)
+		s->plan.methods[count++] = (struct ek_choice){ m->name, m->help };
+	ek_settings_fill(s->own_options, options);
+}
+
+static int prune(struct ek_invocation *i, struct ek_run *run)
+{
+	static const enum ek_prune_order order_of[] = { EK_PRUNE_NO_ORDER, EK_PRUNE_HIGH, EK_PRUNE_LOW,
+		                                        EK_PRUNE_MIDDLE };
+	const struct ek_settings *s = &i->settings;
+	struct ek_prune_options o = { .name = s->plan.name,
+		                      .method = s->plan.method,
+		                      .by = s->plan.by,
+		                      .scores = s->plan.scores,
+		                      .order = order_of[s->plan.order],
+		                      .rounding = (enum ek_prune_rounding)s->plan.rounding,
+		                      .seed = (uint64_t)s->plan.seed,
+		                      .lists = s->plan.lists };
+	int made, rc;
+
+	EK_TRY(ek_keep_parse(&o.keep, s->plan.keep));
+	EK_TRY(ek_prune(&made, run, &o, s->common.force));
+	EK_TRY(ek_plan_print(i, run, made));
+out:
+	return rc;
+}
+
+int ek_cmd_prune(struct ek_invocation *i)
+{
+	struct ek_keep keep;
+	int rc;
+
+	if (i->settings.plan.method == NULL || i->settings.plan.keep == NULL || i->settings.plan.name == NULL)
+		return ek_fail(EK_EUSAGE, "prune needs --method, --keep and --name; see evenkeel help prune");
+	/* Nothing is computed for a fraction that is none. */
+	EK_TRY(ek_keep_parse(&keep, i->settings.plan.keep));
+	EK_TRY(ek_command_bring_up_to_date(i, ek_plan_before, prune));
+out:
+	return rc;
+}

@@ -1,0 +1,152 @@
+/* What prune and balance have in common: the seed, and the table of what a subset does to whom. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
+#include "rebalance/cli/command.h"
+#include "rebalance/cli/summary.h"
+#include "rebalance/cli/terminal.h"
+#include "rebalance/cli/text.h"
+
+enum { ROWS_SHOWN = 12 };
+
+int ek_plan_before(struct ek_invocation *i, struct ek_run *run)
+{
+	struct ek_option *seed = &i->settings.common_options[0];
+
+	i->settings.plan.seed = i->settings.common.seed;
+	/* Another draw of images must not make other clusters. */
+	if (ek_run_recorded(run, "cluster") != NULL)
+		seed->given = 0;
+	return 0;
+}
+
+static const cJSON *member(const cJSON *object, const char *name)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+static double number(const cJSON *object, const char *name)
+{
+	const cJSON *item = member(object, name);
+
+	return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+/* A unit's name: a text, or the number of a cluster. */
+static const char *name_of(char out[32], const cJSON *item)
+{
+	if (cJSON_IsString(item))
+		return item->valuestring;
+	(void)snprintf(out, 32, "%.0f", cJSON_IsNumber(item) ? item->valuedouble : 0);
+	return out;
+}
+
+static void print_rows(const char *title, const char *key, const cJSON *rows)
+{
+	const cJSON *row;
+	int shown = 0;
+
+	(void)printf("\n  %-24s %12s %12s   %s\n", title, "before", "after", "removed (95 % interval)");
+	cJSON_ArrayForEach(row, rows)
+	{
+		const cJSON *interval = member(row, "ci95");
+		char name[32], before[32], after[32], rate[32], low[32], high[32], line[256];
+
+		if (shown++ == ROWS_SHOWN) {
+			(void)printf("  ... %d more\n", cJSON_GetArraySize(rows) - ROWS_SHOWN);
+			break;
+		}
+		ek_one_line(line, sizeof line, name_of(name, member(row, key)));
+		(void)printf("  %-24s %12s %12s", line, ek_text_count(before, (uint64_t)number(row, "before")),
+		             ek_text_count(after, (uint64_t)number(row, "after")));
+		if (cJSON_GetArraySize(interval) == 2)
+			(void)printf("   %s (%s to %s)", ek_text_percent(rate, number(row, "removal_rate")),
+			             ek_text_percent(low, cJSON_GetArrayItem(interval, 0)->valuedouble),
+			             ek_text_percent(high, cJSON_GetArrayItem(interval, 1)->valuedouble));
+		(void)printf("\n");
+	}
+}
+
+static void print_impact(const cJSON *impact)
+{
+	char low[32], high[32];
+
+	if (!cJSON_IsObject(impact))
+		return;
+	(void)printf("  disparate impact %.2f: %s is kept least, %s most%s\n", number(impact, "value"),
+	             name_of(low, member(impact, "lowest")), name_of(high, member(impact, "highest")),
+	             cJSON_IsTrue(member(impact, "four_fifths")) ? "" : " (below 0.8, the four-fifths rule)");
+}
+
+static void print_skew(const cJSON *before, const cJSON *after)
+{
+	static const struct {
+		const char *label, *name;
+	} measures[] = { { "Gini", "gini" }, { "effective clusters", "d1" }, { "imbalance", "imbalance_ratio" } };
+
+	(void)printf("\n  %-24s %12s %12s\n", "skew of the clusters", "before", "after");
+	for (size_t m = 0; m < sizeof measures / sizeof *measures; m++) {
+		const int inside = measures[m].name[0] == 'd';
+
+		(void)printf("  %-24s %12.3g %12.3g\n", measures[m].label,
+		             number(inside ? member(before, "effective_clusters") : before, measures[m].name),
+		             number(inside ? member(after, "effective_clusters") : after, measures[m].name));
+	}
+}
+
+static void print_subset(const cJSON *json, const char *run, const char *name)
+{
+	const double before = number(json, "images_before"), after = number(json, "images_after");
+	const cJSON *attribute, *item;
+	char a[32], b[32], c[32];
+
+	(void)printf("%s%s of %s images (%s)%s", ek_bold(), ek_text_count(a, (uint64_t)after),
+	             ek_text_count(b, (uint64_t)before), ek_text_percent(c, before > 0 ? after / before : 0),
+	             ek_plain());
+	if (number(json, "largest_repeat") > 1)
+		(void)printf(", %s of them different, one at most %.0f times",
+		             ek_text_count(a, (uint64_t)number(json, "distinct_after")),
+		             number(json, "largest_repeat"));
+	(void)printf("\n");
+	if (member(json, "per_cluster") != NULL) {
+		print_rows("cluster", "cluster", member(json, "per_cluster"));
+		print_impact(member(json, "disparate_impact"));
+		print_skew(member(json, "skew_before"), member(json, "skew_after"));
+	}
+	cJSON_ArrayForEach(attribute, member(json, "per_attribute"))
+	{
+		print_rows(attribute->string, "value", member(attribute, "values"));
+		print_impact(member(attribute, "disparate_impact"));
+	}
+	(void)printf("\nsubset: %s/subsets/%s\n", run, name);
+	cJSON_ArrayForEach(item, member(json, "baselines"))(void)
+		printf("baseline: %s/subsets/%s\n", run, cJSON_IsString(item) ? item->valuestring : "");
+}
+
+int ek_plan_print(const struct ek_invocation *i, const struct ek_run *run, int made)
+{
+	const char *name = i->settings.plan.name;
+	char *file = NULL, *path = NULL;
+	cJSON *json = NULL;
+	int rc;
+
+	if (!made)
+		ek_info("the subset %s is current", name);
+	EK_TRY(ek_format(&file, "subsets/%s/subset.json", name));
+	if (i->settings.common.json) {
+		EK_TRY(ek_summary_print_file(run, file));
+		goto out;
+	}
+	EK_TRY(ek_run_file(&path, run, file));
+	EK_TRY(ek_json_load(&json, path));
+	print_subset(json, ek_run_path(run), name);
+out:
+	cJSON_Delete(json);
+	free(file);
+	free(path);
+	return rc;
+}

@@ -1,0 +1,209 @@
+#include "rebalance/plan/effects.h"
+
+#include <stdlib.h>
+
+#include "analysis/skew/inequality.h"
+#include "analysis/skew/intervals.h"
+#include "analysis/skew/skew.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+
+/* Images of each unit: before, after with repeats, and how many different ones are left. */
+struct tally {
+	uint64_t *before, *after, *left; /* [k], one block from `before` on */
+	size_t k;
+};
+
+static int tally_new(struct tally *t, size_t k)
+{
+	int rc;
+
+	*t = (struct tally){ .k = k };
+	EK_TRY(ek_alloc(&t->before, 3 * k, sizeof *t->before));
+	t->after = t->before + k;
+	t->left = t->after + k;
+out:
+	return rc;
+}
+
+/* unit: [n] < 0: not counted */
+static void count(struct tally *t, const int32_t *unit, const struct ek_selection *s)
+{
+	for (uint64_t i = 0; i < s->n; i++)
+		if (unit[i] >= 0 && s->decision[i] != EK_DECISION_HELD_OUT) {
+			t->before[unit[i]]++;
+			t->left[unit[i]] += s->decision[i] == EK_DECISION_KEPT;
+		}
+	for (uint64_t i = 0; i < s->kept; i++)
+		if (unit[s->keep[i]] >= 0)
+			t->after[unit[s->keep[i]]]++;
+}
+
+/* The measures alone: a plan is no sample, so its skew has no interval. */
+static int add_skew(cJSON *json, const char *name, const uint64_t *sizes, size_t k)
+{
+	struct ek_inequality measured;
+	cJSON *skew, *effective, *to;
+	uint64_t n = 0;
+	int rc;
+
+	for (size_t i = 0; i < k; i++)
+		n += sizes[i];
+	if (n == 0)
+		return ek_json_add_null(json, name);
+	EK_TRY(ek_inequality_measure(&measured, sizes, k));
+	EK_TRY(ek_json_add_object(&skew, json, name));
+	EK_TRY(ek_json_add_object(&effective, skew, "effective_clusters"));
+	for (int m = 0; m < EK_INEQUALITY_MEASURES; m++) {
+		to = m >= EK_HILL_0 && m <= EK_HILL_INFINITY ? effective : skew;
+		EK_TRY(ek_json_add_double(to, ek_inequality_names[m], measured.value[m]));
+	}
+out:
+	return rc;
+}
+
+static int add_row(cJSON *row, const struct tally *t, size_t i)
+{
+	const uint64_t before = t->before[i], removed = before - t->left[i];
+	int rc;
+
+	EK_TRY(ek_json_add_u64(row, "before", before));
+	EK_TRY(ek_json_add_u64(row, "after", t->after[i]));
+	if (before == 0) {
+		EK_TRY(ek_json_add_null(row, "removal_rate"));
+	} else {
+		const struct ek_interval interval = ek_wilson(removed, before);
+		cJSON *list;
+
+		EK_TRY(ek_json_add_double(row, "removal_rate", (double)removed / (double)before));
+		EK_TRY(ek_json_add_array(&list, row, "ci95"));
+		EK_TRY(ek_json_add_double(list, NULL, interval.low));
+		EK_TRY(ek_json_add_double(list, NULL, interval.high));
+	}
+out:
+	return rc;
+}
+
+/* {"value", "lowest", "highest", "four_fifths"}: names of units if `names`, else numbers. */
+static int add_disparate_impact(cJSON *json, const struct tally *t, char *const *names)
+{
+	size_t low = t->k, high = t->k;
+	cJSON *impact;
+	double ratio;
+	int rc;
+
+	for (size_t i = 0; i < t->k; i++) {
+		const double rate = t->before[i] > 0 ? (double)t->after[i] / (double)t->before[i] : -1;
+
+		if (rate < 0)
+			continue;
+		if (low == t->k || rate < (double)t->after[low] / (double)t->before[low])
+			low = i;
+		if (high == t->k || rate > (double)t->after[high] / (double)t->before[high])
+			high = i;
+	}
+	if (low == t->k || t->after[high] == 0)
+		return ek_json_add_null(json, "disparate_impact");
+	ratio = ((double)t->after[low] / (double)t->before[low]) / ((double)t->after[high] / (double)t->before[high]);
+	EK_TRY(ek_json_add_object(&impact, json, "disparate_impact"));
+	EK_TRY(ek_json_add_double(impact, "value", ratio));
+	EK_TRY(names != NULL ? ek_json_add_string(impact, "lowest", names[low])
+	                     : ek_json_add_u64(impact, "lowest", low));
+	EK_TRY(names != NULL ? ek_json_add_string(impact, "highest", names[high])
+	                     : ek_json_add_u64(impact, "highest", high));
+	EK_TRY(ek_json_add_bool(impact, "four_fifths", ratio >= 0.8));
+out:
+	return rc;
+}
+
+static int add_clusters(cJSON *json, const struct ek_units *clusters, const struct ek_selection *s)
+{
+	struct tally t = { 0 };
+	cJSON *list, *row;
+	int rc;
+
+	EK_TRY(tally_new(&t, clusters->k));
+	count(&t, clusters->unit, s);
+	EK_TRY(add_skew(json, "skew_before", t.before, t.k));
+	EK_TRY(add_skew(json, "skew_after", t.after, t.k));
+	EK_TRY(add_disparate_impact(json, &t, NULL));
+	EK_TRY(ek_json_add_array(&list, json, "per_cluster"));
+	for (size_t i = 0; i < t.k; i++) {
+		EK_TRY(ek_json_add_object(&row, list, NULL));
+		EK_TRY(ek_json_add_u64(row, "cluster", i));
+		EK_TRY(add_row(row, &t, i));
+	}
+out:
+	free(t.before);
+	return rc;
+}
+
+static int add_attribute(cJSON *json, const struct ek_column *column, const struct ek_selection *s)
+{
+	struct tally t = { 0 };
+	cJSON *attribute, *list, *row;
+	int rc;
+
+	EK_TRY(tally_new(&t, column->value_count));
+	count(&t, column->codes, s);
+	EK_TRY(ek_json_add_object(&attribute, json, column->name));
+	EK_TRY(ek_json_add_array(&list, attribute, "values"));
+	for (size_t i = 0; i < t.k; i++) {
+		EK_TRY(ek_json_add_object(&row, list, NULL));
+		EK_TRY(ek_json_add_string(row, "value", column->values[i]));
+		EK_TRY(add_row(row, &t, i));
+	}
+	EK_TRY(add_disparate_impact(attribute, &t, column->values));
+	EK_TRY(add_skew(attribute, "skew_before", t.before, t.k));
+	EK_TRY(add_skew(attribute, "skew_after", t.after, t.k));
+out:
+	free(t.before);
+	return rc;
+}
+
+static int has_file(const struct ek_run *run, const char *name)
+{
+	char *path = NULL;
+	int rc = ek_run_file(&path, run, name);
+
+	if (rc == 0)
+		rc = ek_file_exists(path);
+	free(path);
+	return rc;
+}
+
+int ek_effects_open(struct ek_effects *effects, const struct ek_run *run)
+{
+	int rc;
+
+	*effects = (struct ek_effects){ 0 };
+	EK_TRY(has_file(run, "clusters/assignment.npy"));
+	if (rc > 0)
+		EK_TRY(ek_units_load(&effects->clusters, run, "cluster"));
+	EK_TRY(has_file(run, "images.jsonl"));
+	if (rc > 0)
+		EK_TRY(ek_columns_load(&effects->columns, run));
+	rc = 0;
+out:
+	return rc;
+}
+
+void ek_effects_release(struct ek_effects *effects)
+{
+	ek_units_release(&effects->clusters);
+	ek_columns_release(&effects->columns);
+}
+
+int ek_effects_add(cJSON *json, const struct ek_effects *effects, const struct ek_selection *s)
+{
+	cJSON *attributes;
+	int rc = 0;
+
+	if (effects->clusters.k > 0)
+		EK_TRY(add_clusters(json, &effects->clusters, s));
+	EK_TRY(ek_json_add_object(&attributes, json, "per_attribute"));
+	for (size_t i = 0; i < effects->columns.count; i++)
+		EK_TRY(add_attribute(attributes, &effects->columns.items[i], s));
+out:
+	return rc;
+}

@@ -1,0 +1,374 @@
+#include "rebalance/plan/prune.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/log.h"
+#include "rebalance/plan/quota.h"
+#include "rebalance/plan/rule.h"
+#include "rebalance/plan/subset.h"
+
+const char *const ek_prune_rounding_names[] = { "exact", "floor", NULL };
+const char *const ek_prune_order_names[] = { "high", "low", "middle", NULL };
+
+const struct ek_prune_method ek_prune_methods[] = {
+	{ "furthest", "of each cluster those furthest from its centroid (the paper's method)", "cluster", "furthest" },
+	{ "nearest", "of each cluster those nearest to its centroid", "cluster", "nearest" },
+	{ "middle", "of each cluster those at middle distance", "cluster", "middle" },
+	{ "random-within", "of each cluster any, drawn by the seed", "cluster", "random" },
+	{ "random", "any images, drawn by the seed", "all", "random" },
+	{ "score",
+	  "by a number for each image: --scores FILE.npy, or score:NAME for RUN/scores/NAME.npy; --order says "
+	  "which end is kept",
+	  "all", NULL },
+	{ NULL, NULL, NULL, NULL },
+};
+
+/* The two baselines of every prune. */
+static const struct {
+	const char *suffix, *method, *by;
+} baselines[] = { { "random", "random", "all" }, { "random-within", "random-within", "cluster" } };
+enum { BASELINES = sizeof baselines / sizeof *baselines };
+
+int ek_keep_parse(struct ek_keep *keep, const char *text)
+{
+	char *end;
+	double value;
+
+	*keep = (struct ek_keep){ 0 };
+	if (text[0] >= '0' && text[0] <= '9' && text[strspn(text, "0123456789")] != '.') {
+		errno = 0;
+		keep->count = strtoull(text, &end, 10);
+		if (errno == 0 && keep->count >= 1 && strcmp(end, " images") == 0)
+			return 0;
+		if (errno == 0 && keep->count > 1 && *end == 0)
+			return 0;
+	}
+	keep->count = 0;
+	value = strtod(text, &end);
+	if (end == text || *end != 0 || !(value > 0 && value <= 1))
+		return ek_fail(EK_EUSAGE,
+		               "--keep is \"%s\", not a fraction above 0 and up to 1, or a count of images above 1",
+		               text);
+	keep->fraction = value;
+	return 0;
+}
+
+struct pruning {
+	struct ek_run *run;
+	const struct ek_prune_options *options;
+	const struct ek_prune_method *method;
+	const char *by;
+	char *scores;           /* owned: the file; NULL: none is needed */
+	const char *inputs[5];  /* of the subset; some point into `score_input` */
+	char *score_input;      /* owned: scores/NAME.npy */
+	cJSON *json;            /* owned: options */
+	char *names[BASELINES]; /* owned: of the baselines' subsets */
+	cJSON *baseline_json[BASELINES];
+	struct ek_effects effects;
+	uint64_t total; /* images kept */
+	int64_t started;
+	double clock;
+};
+
+static void release(struct pruning *p)
+{
+	free(p->scores);
+	free(p->score_input);
+	cJSON_Delete(p->json);
+	for (int b = 0; b < BASELINES; b++) {
+		free(p->names[b]);
+		cJSON_Delete(p->baseline_json[b]);
+	}
+	ek_effects_release(&p->effects);
+}
+
+static int find_method(struct pruning *p)
+{
+	const char *wanted = p->options->method;
+	struct ek_buffer names = { 0 };
+	int rc = 0;
+
+	for (const struct ek_prune_method *m = ek_prune_methods; m->name != NULL; m++) {
+		if (strcmp(m->name, wanted) == 0 || (m->rule == NULL && strncmp(wanted, "score:", 6) == 0)) {
+			p->method = m;
+			goto out;
+		}
+		EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", m->name));
+	}
+	rc = ek_fail(EK_EUSAGE, "--method is \"%s\", not one of %s", wanted, names.data);
+out:
+	ek_buffer_release(&names);
+	return rc;
+}
+
+/* Where the scores are. */
+static int find_scores(struct pruning *p)
+{
+	const struct ek_prune_options *o = p->options;
+	const int named = strncmp(o->method, "score:", 6) == 0;
+	int rc;
+
+	if (p->method->rule != NULL) {
+		if (o->scores != NULL || o->order != EK_PRUNE_NO_ORDER)
+			return ek_fail(EK_EUSAGE, "--%s is of --method score, not of %s",
+			               o->scores != NULL ? "scores" : "order", o->method);
+		return 0;
+	}
+	if (named == (o->scores != NULL))
+		return ek_fail(EK_EUSAGE, "--method score needs either --scores FILE.npy or a name: score:NAME");
+	if (o->order == EK_PRUNE_NO_ORDER)
+		return ek_fail(EK_EUSAGE, "--method score needs --order high, low or middle: which scores to keep");
+	if (!named)
+		return ek_copy_string(&p->scores, o->scores);
+	EK_TRY(ek_subset_check_name(o->method + 6));
+	EK_TRY(ek_format(&p->score_input, "scores/%s.npy", o->method + 6));
+	EK_TRY(ek_run_file(&p->scores, p->run, p->score_input));
+	if (!ek_file_exists(p->scores))
+		rc = ek_fail(EK_EDATA, "%s is not there: evenkeel score makes it, or name a file with --scores",
+		             p->scores);
+out:
+	return rc;
+}
+
+static int keep_json(cJSON *json, const struct ek_keep *keep)
+{
+	char text[40];
+
+	if (keep->fraction > 0)
+		return ek_json_add_double(json, "keep", keep->fraction);
+	if (keep->count > 1)
+		return ek_json_add_u64(json, "keep", keep->count);
+	(void)snprintf(text, sizeof text, "%" PRIu64 " images", keep->count);
+	return ek_json_add_string(json, "keep", text);
+}
+
+/* All that changes the result. */
+static int make_json(cJSON **out, const struct pruning *p, const char *method, const char *by)
+{
+	const struct ek_prune_options *o = p->options;
+	cJSON *json = cJSON_CreateObject();
+	char hash[17];
+	uint64_t value;
+	int rc;
+
+	*out = json;
+	EK_TRY(ek_json_add_string(json, "command", "prune"));
+	EK_TRY(ek_json_add_string(json, "method", method));
+	EK_TRY(keep_json(json, &o->keep));
+	EK_TRY(ek_json_add_string(json, "by", by));
+	EK_TRY(ek_json_add_string(json, "rounding", ek_prune_rounding_names[o->rounding]));
+	EK_TRY(ek_json_add_u64(json, "seed", o->seed));
+	EK_TRY(ek_json_add_bool(json, "lists", o->lists));
+	if (p->scores == NULL || strcmp(method, o->method) != 0)
+		goto out;
+	EK_TRY(ek_json_add_string(json, "order", ek_prune_order_names[o->order]));
+	if (p->score_input == NULL) {
+		EK_TRY(ek_hash64_file(&value, p->scores));
+		(void)snprintf(hash, sizeof hash, "%016" PRIx64, value);
+		EK_TRY(ek_json_add_string(json, "scores", p->scores));
+		EK_TRY(ek_json_add_string(json, "scores_xxh64", hash));
+	}
+out:
+	return rc;
+}
+
+static int prepare(struct pruning *p)
+{
+	size_t i = 0;
+	int rc;
+
+	EK_TRY(ek_subset_check_name(p->options->name));
+	EK_TRY(find_method(p));
+	p->by = p->options->by != NULL ? p->options->by : p->method->by;
+	EK_TRY(find_scores(p));
+	p->inputs[i++] = "clusters/assignment.npy";
+	p->inputs[i++] = "clusters/distance.npy";
+	p->inputs[i++] = "images.jsonl";
+	p->inputs[i] = p->score_input;
+	EK_TRY(make_json(&p->json, p, p->options->method, p->by));
+	for (int b = 0; b < BASELINES; b++) {
+		EK_TRY(ek_format(&p->names[b], "%s-%s", p->options->name, baselines[b].suffix));
+		EK_TRY(ek_subset_check_name(p->names[b]));
+		EK_TRY(make_json(&p->baseline_json[b], p, baselines[b].method, baselines[b].by));
+		EK_TRY(ek_json_add_string(p->baseline_json[b], "baseline_of", p->options->name));
+	}
+out:
+	return rc;
+}
+
+static struct ek_subset subset_of(const struct pruning *p, const char *const *names)
+{
+	return (struct ek_subset){ .name = p->options->name,
+		                   .command = "prune",
+		                   .method = p->options->method,
+		                   .options = p->json,
+		                   .inputs = p->inputs,
+		                   .baselines = names,
+		                   .lists = p->options->lists };
+}
+
+static struct ek_subset baseline_of(const struct pruning *p, int b)
+{
+	return (struct ek_subset){ .name = p->names[b],
+		                   .command = "prune",
+		                   .method = baselines[b].method,
+		                   .options = p->baseline_json[b],
+		                   .inputs = p->inputs,
+		                   .lists = p->options->lists };
+}
+
+static int is_current(int *current, struct pruning *p)
+{
+	struct ek_subset subset = subset_of(p, NULL);
+	const char *reason;
+	int rc;
+
+	EK_TRY(ek_subset_is_current(current, &reason, p->run, &subset));
+	if (!*current && strcmp(reason, "not made yet") != 0)
+		ek_info("making the subset %s again: %s", subset.name, reason);
+	for (int b = 0; b < BASELINES && *current; b++) {
+		subset = baseline_of(p, b);
+		EK_TRY(ek_subset_is_current(current, &reason, p->run, &subset));
+	}
+out:
+	return rc;
+}
+
+/* How many to keep of those that are in a unit. */
+static int count_total(struct pruning *p, const struct ek_units *units)
+{
+	const struct ek_keep *keep = &p->options->keep;
+
+	p->total = keep->fraction > 0 ? (uint64_t)(keep->fraction * (double)units->total + 0.5) : keep->count;
+	if (p->total > units->total)
+		return ek_fail(EK_EUSAGE, "--keep asks for %" PRIu64 " images, there are %" PRIu64, p->total,
+		               units->total);
+	if (p->total == 0)
+		return ek_fail(EK_EUSAGE, "--keep %g of %" PRIu64 " images keeps none", keep->fraction, units->total);
+	return 0;
+}
+
+static int make_quota(struct pruning *p, uint64_t *quota, const struct ek_units *units)
+{
+	const struct ek_keep *keep = &p->options->keep;
+	int rc;
+
+	EK_TRY(count_total(p, units));
+	if (p->options->rounding == EK_PRUNE_EXACT)
+		return ek_quota_proportional(quota, units->sizes, units->k, p->total);
+	ek_quota_floor(quota, units->sizes, units->k,
+	               keep->fraction > 0 ? keep->fraction : (double)p->total / (double)units->total);
+	p->total = 0;
+	for (uint32_t u = 0; u < units->k; u++)
+		p->total += quota[u];
+	if (p->total == 0)
+		rc = ek_fail(EK_EUSAGE, "rounded down, every unit keeps none; --rounding exact keeps some");
+out:
+	return rc;
+}
+
+static int score_keys(const struct pruning *p, uint32_t *keys, const struct ek_units *units)
+{
+	struct ek_npy scores = { 0 };
+	int rc;
+
+	EK_TRY(ek_npy_open(&scores, p->scores));
+	EK_TRY(ek_order_keys(keys, &scores, p->options->order != EK_PRUNE_LOW, units, p->scores));
+out:
+	ek_npy_close(&scores);
+	return rc;
+}
+
+/* `quota` [units->k] of each unit by these keys. */
+static int write_selected(struct pruning *p, const struct ek_subset *subset, const struct ek_units *units,
+                          const uint32_t *keys, const uint64_t *quota, int middle)
+{
+	const struct ek_keep *wanted = &p->options->keep;
+	const double keep = wanted->fraction > 0 ? wanted->fraction : (double)wanted->count / (double)units->total;
+	struct ek_selection selection = { 0 };
+	struct ek_order order = { 0 };
+	int rc;
+
+	EK_TRY(ek_order_make(&order, units, keys));
+	EK_TRY(ek_select(&selection, units, &order, quota, middle, keep));
+	ek_order_release(&order);
+	EK_TRY(ek_subset_write(p->run, subset, &selection, &p->effects, p->started, p->clock));
+out:
+	ek_order_release(&order);
+	ek_selection_release(&selection);
+	return rc;
+}
+
+/* Random images, as many as the plan kept, among all that it could have kept. */
+static int write_baseline(struct pruning *p, int b, uint32_t *keys)
+{
+	const struct ek_subset subset = baseline_of(p, b);
+	struct ek_units units;
+	uint64_t *quota = NULL;
+	int rc;
+
+	EK_TRY(ek_units_load(&units, p->run, baselines[b].by));
+	EK_TRY(ek_alloc(&quota, units.k, sizeof *quota));
+	EK_TRY(ek_quota_proportional(quota, units.sizes, units.k, p->total));
+	EK_TRY(ek_rule_keys(keys, ek_rule_find("random"), p->run, &units, p->options->seed, "plan: baseline"));
+	EK_TRY(write_selected(p, &subset, &units, keys, quota, 0));
+out:
+	free(quota);
+	ek_units_release(&units);
+	return rc;
+}
+
+static int make(struct pruning *p)
+{
+	const char *names[BASELINES + 1] = { NULL };
+	const struct ek_rule *rule = p->method->rule != NULL ? ek_rule_find(p->method->rule) : NULL;
+	const struct ek_subset subset = subset_of(p, names);
+	struct ek_units units;
+	uint64_t *quota = NULL;
+	uint32_t *keys = NULL;
+	int rc;
+
+	EK_TRY(ek_units_load(&units, p->run, p->by));
+	EK_TRY(ek_alloc(&quota, units.k, sizeof *quota));
+	EK_TRY(make_quota(p, quota, &units));
+	EK_TRY(ek_alloc_aligned(&keys, units.n, sizeof *keys));
+	EK_TRY(ek_effects_open(&p->effects, p->run));
+	for (int b = 0; b < BASELINES; b++) {
+		names[b] = p->names[b];
+		EK_TRY(write_baseline(p, b, keys));
+	}
+	EK_TRY(rule != NULL ? ek_rule_keys(keys, rule, p->run, &units, p->options->seed, "plan: random")
+	                    : score_keys(p, keys, &units));
+	EK_TRY(write_selected(p, &subset, &units, keys, quota,
+	                      rule != NULL ? rule->middle : p->options->order == EK_PRUNE_MIDDLE));
+out:
+	free(quota);
+	free(keys);
+	ek_units_release(&units);
+	return rc;
+}
+
+int ek_prune(int *made, struct ek_run *run, const struct ek_prune_options *options, int force)
+{
+	struct pruning p = { .run = run, .options = options, .started = (int64_t)time(NULL), .clock = ek_clock() };
+	int current = 0, rc;
+
+	*made = 0;
+	EK_TRY(prepare(&p));
+	EK_TRY(is_current(&current, &p));
+	if (current && !force)
+		goto out;
+	EK_TRY(make(&p));
+	*made = 1;
+out:
+	release(&p);
+	return rc;
+}

@@ -1,0 +1,60 @@
+/*
+ * Prune: keep a part of the images (definitions.md, section 6). One table of methods; every prune also writes two
+ * baselines of the same size, NAME-random (any images) and NAME-random-within (the same fraction of each cluster).
+ *
+ * Of every unit u a quota is kept, the first by the method's order: the same fraction of each, by largest remainder, so
+ * that the total is exact, or the paper's counts, floor(keep size).
+ */
+#ifndef EK_PLAN_PRUNE_H
+#define EK_PLAN_PRUNE_H
+
+#include <stdint.h>
+
+#include "rebalance/io/run.h"
+
+/* How much to keep: a fraction, or a count of images. */
+struct ek_keep {
+	double fraction; /* in (0, 1]; 0: by count */
+	uint64_t count;
+};
+/* "0.3"; "5000"; "1 images" (1 alone is the fraction: all). EK_EUSAGE. */
+int ek_keep_parse(struct ek_keep *keep, const char *text);
+
+enum ek_prune_rounding { EK_PRUNE_EXACT, EK_PRUNE_FLOOR };
+extern const char *const ek_prune_rounding_names[]; /* "exact", "floor" */
+
+/* Which end of a score is kept. */
+enum ek_prune_order { EK_PRUNE_HIGH, EK_PRUNE_LOW, EK_PRUNE_MIDDLE, EK_PRUNE_NO_ORDER };
+extern const char *const ek_prune_order_names[]; /* "high", "low", "middle" */
+
+struct ek_prune_options {
+	const char *name;   /* of the subset */
+	const char *method; /* of the table; score also as "score:NAME" (RUN/scores/NAME.npy) */
+	const char *by;     /* units (units.h); NULL: those of the method */
+	const char *scores; /* for "score": a .npy file of [n] numbers; else NULL */
+	struct ek_keep keep;
+	enum ek_prune_order order; /* of a score only */
+	enum ek_prune_rounding rounding;
+	uint64_t seed;
+	int lists; /* subset.h */
+};
+
+struct ek_prune_method {
+	const char *name, *help;
+	const char *by;   /* units it counts by unless told otherwise */
+	const char *rule; /* of rule.h, or NULL: by a score */
+};
+/* Ends with a NULL name. */
+extern const struct ek_prune_method ek_prune_methods[];
+
+/*
+ * Make the subset and its baselines, unless they are there and current (`*made` 0) and not `force`. The run must be
+ * open for writing. The same bytes for any number of threads.
+ *
+ * EK_EUSAGE: options that make no sense together, a count above the number of images, a fraction that keeps none.
+ * EK_EDATA: a score that is NaN (its row is named), of another length, or not there; files of the run damaged.
+ * EK_EIO, EK_ENOMEM, EK_EINTERRUPTED: the subset of before is still there.
+ */
+int ek_prune(int *made, struct ek_run *run, const struct ek_prune_options *options, int force);
+
+#endif

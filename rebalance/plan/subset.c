@@ -1,0 +1,314 @@
+#include "rebalance/plan/subset.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
+#include "rebalance/plan/subset_lists.h"
+
+enum { SUBSET_VERSION = 1, MAX_NAME = 100, MOST_LISTED = 1000000 };
+
+static const char *const files[] = { "keep.npy", "decision.npy", "rank.npy", "subset.json", NULL };
+enum { FILES = sizeof files / sizeof *files };
+
+int ek_subset_check_name(const char *name)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
+	const size_t length = strlen(name);
+
+	if (length == 0 || length > MAX_NAME || name[0] == '.' || strspn(name, allowed) != length)
+		return ek_fail(EK_EUSAGE,
+		               "the name \"%s\" is not up to %d letters, digits, _, - and . (not at the start)", name,
+		               MAX_NAME);
+	return 0;
+}
+
+/* The step of a subset; the strings are owned by `s`. */
+struct subset_step {
+	struct ek_step step;
+	char *name, *paths[FILES];
+};
+
+static void release_step(struct subset_step *s)
+{
+	free(s->name);
+	for (int i = 0; i < FILES; i++)
+		free(s->paths[i]);
+	*s = (struct subset_step){ 0 };
+}
+
+static int make_step(struct subset_step *s, const char *name, const cJSON *options, const char *const *inputs)
+{
+	int rc;
+
+	*s = (struct subset_step){ 0 };
+	EK_TRY(ek_format(&s->name, "subset %s", name));
+	for (int i = 0; files[i] != NULL; i++)
+		EK_TRY(ek_format(&s->paths[i], "subsets/%s/%s", name, files[i]));
+	s->step = (struct ek_step){ .name = s->name,
+		                    .version = SUBSET_VERSION,
+		                    .options = options,
+		                    .inputs = inputs,
+		                    .outputs = (const char *const *)s->paths };
+out:
+	return rc;
+}
+
+/* A directory of files only, or nothing. */
+static int remove_flat(const char *path)
+{
+	DIR *directory = opendir(path);
+	const struct dirent *entry;
+	int rc = 0;
+
+	if (directory == NULL)
+		return errno == ENOENT ? 0 : ek_fail_errno("cannot read %s", path);
+	while ((entry = readdir(directory)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    unlinkat(dirfd(directory), entry->d_name, 0) != 0) {
+			rc = ek_fail_errno("cannot remove %s/%s", path, entry->d_name);
+			break;
+		}
+	(void)closedir(directory);
+	if (rc == 0 && rmdir(path) != 0)
+		rc = ek_fail_errno("cannot remove %s", path);
+	return rc;
+}
+
+/* Put `fresh` in the place of `path`, and remove what was there. */
+static int replace(const char *path, const char *fresh)
+{
+	struct stat status;
+	int rc;
+
+	if (lstat(path, &status) != 0)
+		return ek_rename_synced(fresh, path);
+	if (!S_ISDIR(status.st_mode))
+		return ek_fail(EK_EUSAGE, "%s is in the way: it is not a directory", path);
+	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
+		return remove_flat(fresh);
+	if (errno != EINVAL && errno != ENOSYS)
+		return ek_fail_errno("cannot rename %s to %s", fresh, path);
+	/* A file system that cannot exchange two names: there is a moment without a subset. */
+	EK_TRY(remove_flat(path));
+	EK_TRY(ek_rename_synced(fresh, path));
+out:
+	return rc;
+}
+
+static int write_array(const char *folder, const char *name, enum ek_dtype type, uint64_t count, const void *data)
+{
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&path, "%s/%s", folder, name));
+	EK_TRY(ek_npy_write(path, type, 1, &count, data));
+out:
+	free(path);
+	return rc;
+}
+
+static int add_decisions(cJSON *json, const struct ek_selection *s)
+{
+	cJSON *list, *row;
+	int rc;
+
+	EK_TRY(ek_json_add_array(&list, json, "decisions"));
+	for (int d = 0; d < EK_DECISION_COUNT; d++) {
+		EK_TRY(ek_json_add_object(&row, list, NULL));
+		EK_TRY(ek_json_add_u64(row, "code", (uint64_t)d));
+		EK_TRY(ek_json_add_string(row, "reason", ek_decision_reasons[d]));
+		EK_TRY(ek_json_add_u64(row, "images", s->counts[d]));
+	}
+out:
+	return rc;
+}
+
+static int write_json(const char *folder, const struct ek_subset *subset, const struct ek_selection *s,
+                      const struct ek_effects *effects)
+{
+	const cJSON *keep = cJSON_GetObjectItemCaseSensitive(subset->options, "keep");
+	cJSON *json = cJSON_CreateObject(), *list;
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&path, "%s/subset.json", folder));
+	EK_TRY(ek_json_add_string(json, "name", subset->name));
+	EK_TRY(ek_json_add_string(json, "command", subset->command));
+	EK_TRY(ek_json_add_string(json, "method", subset->method));
+	EK_TRY(keep != NULL ? ek_json_add_item(json, "keep", cJSON_Duplicate(keep, 1))
+	                    : ek_json_add_null(json, "keep"));
+	EK_TRY(ek_json_add_item(json, "options", cJSON_Duplicate(subset->options, 1)));
+	EK_TRY(ek_json_add_u64(json, "images_before", s->n - s->counts[EK_DECISION_HELD_OUT]));
+	EK_TRY(ek_json_add_u64(json, "images_after", s->kept));
+	EK_TRY(ek_json_add_u64(json, "distinct_after", s->distinct));
+	EK_TRY(ek_json_add_u64(json, "largest_repeat", s->largest_repeat));
+	EK_TRY(add_decisions(json, s));
+	EK_TRY(ek_json_add_array(&list, json, "baselines"));
+	for (const char *const *b = subset->baselines; b != NULL && *b != NULL; b++)
+		EK_TRY(ek_json_add_string(list, NULL, *b));
+	EK_TRY(ek_effects_add(json, effects, s));
+	EK_TRY(ek_json_save(json, path));
+out:
+	cJSON_Delete(json);
+	free(path);
+	return rc;
+}
+
+static int write_files(const struct ek_run *run, const char *folder, const struct ek_subset *subset,
+                       const struct ek_selection *s, const struct ek_effects *effects)
+{
+	char *images = NULL;
+	int rc;
+
+	EK_TRY(write_array(folder, "keep.npy", EK_I64, s->kept, s->keep));
+	EK_TRY(write_array(folder, "decision.npy", EK_U8, s->n, s->decision));
+	EK_TRY(write_array(folder, "rank.npy", EK_U32, s->n, s->rank));
+	EK_TRY(ek_run_file(&images, run, "images.jsonl"));
+	if (ek_file_exists(images) && (s->n <= MOST_LISTED || subset->lists))
+		EK_TRY(ek_subset_write_lists(run, folder, s, &effects->clusters));
+	EK_TRY(write_json(folder, subset, s, effects));
+out:
+	free(images);
+	return rc;
+}
+
+static int record(struct ek_run *run, const struct ek_subset *subset, const struct ek_selection *s, int64_t started,
+                  double clock)
+{
+	struct subset_step step;
+	cJSON *counts = cJSON_CreateObject();
+	int rc;
+
+	EK_TRY(make_step(&step, subset->name, subset->options, subset->inputs));
+	EK_TRY(ek_json_add_u64(counts, "images_before", s->n - s->counts[EK_DECISION_HELD_OUT]));
+	EK_TRY(ek_json_add_u64(counts, "images_after", s->kept));
+	EK_TRY(ek_run_record(run, &step.step, started, ek_clock() - clock, counts));
+out:
+	release_step(&step);
+	cJSON_Delete(counts);
+	return rc;
+}
+
+int ek_subset_write(struct ek_run *run, const struct ek_subset *subset, const struct ek_selection *selection,
+                    const struct ek_effects *effects, int64_t started, double clock)
+{
+	char *folder = NULL, *fresh = NULL, *all = NULL;
+	int rc;
+
+	EK_TRY(ek_subset_check_name(subset->name));
+	EK_TRY(ek_run_file(&all, run, "subsets"));
+	EK_TRY(ek_format(&folder, "%s/%s", all, subset->name));
+	EK_TRY(ek_format(&fresh, "%s/.%s.new", all, subset->name));
+	EK_TRY(remove_flat(fresh));
+	EK_TRY(ek_make_directories(fresh));
+	EK_TRY(write_files(run, fresh, subset, selection, effects));
+	EK_TRY(replace(folder, fresh));
+	EK_TRY(record(run, subset, selection, started, clock));
+out:
+	if (rc < 0 && fresh != NULL) {
+		char message[512];
+
+		/* What was half written goes; the first failure is the one to tell. */
+		ek_one_line(message, sizeof message, ek_error_message());
+		if (remove_flat(fresh) < 0)
+			rc = ek_fail(rc, "%s", message);
+	}
+	free(all);
+	free(folder);
+	free(fresh);
+	return rc;
+}
+
+int ek_subset_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_subset *subset)
+{
+	struct subset_step step;
+	int rc;
+
+	*current = 0;
+	*reason = "";
+	EK_TRY(make_step(&step, subset->name, subset->options, subset->inputs));
+	EK_TRY(ek_run_is_current(current, reason, run, &step.step));
+out:
+	release_step(&step);
+	return rc;
+}
+
+static int no_subset(const struct ek_run *run, const char *name)
+{
+	struct ek_buffer names = { 0 };
+	struct dirent **entries = NULL;
+	char *path = NULL;
+	int count = 0, rc;
+
+	EK_TRY(ek_run_file(&path, run, "subsets"));
+	count = scandir(path, &entries, NULL, alphasort);
+	for (int i = 0; i < count; i++)
+		if (entries[i]->d_name[0] != '.')
+			EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", entries[i]->d_name));
+	rc = names.size > 0 ? ek_fail(EK_EDATA, "%s has no subset %s, only %s", ek_run_path(run), name, names.data)
+	                    : ek_fail(EK_EDATA, "%s has no subset yet: evenkeel prune or evenkeel balance makes one",
+	                              ek_run_path(run));
+out:
+	for (int i = 0; i < count; i++)
+		free(entries[i]);
+	free(entries);
+	ek_buffer_release(&names);
+	free(path);
+	return rc;
+}
+
+/* The names of recorded input files; [count + 1], borrowed from the record. */
+static int recorded_inputs(const char ***out, const cJSON *recorded)
+{
+	const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(recorded, "inputs"), *item;
+	size_t i = 0;
+	int rc;
+
+	EK_TRY(ek_alloc(out, (size_t)cJSON_GetArraySize(inputs) + 1, sizeof **out));
+	cJSON_ArrayForEach(item, inputs)(*out)[i++] = item->string;
+out:
+	return rc;
+}
+
+int ek_subset_check(struct ek_run *run, const char *name)
+{
+	struct subset_step step = { 0 };
+	const char **inputs = NULL, *reason;
+	const cJSON *recorded, *command;
+	char *path = NULL;
+	int current, rc;
+
+	EK_TRY(ek_subset_check_name(name));
+	EK_TRY(ek_format(&path, "%s/subsets/%s/keep.npy", ek_run_path(run), name));
+	if (!ek_file_exists(path)) {
+		rc = no_subset(run, name);
+		goto out;
+	}
+	EK_TRY(make_step(&step, name, NULL, NULL));
+	if ((recorded = ek_run_recorded(run, step.name)) == NULL)
+		goto out;
+	step.step.options = cJSON_GetObjectItemCaseSensitive(recorded, "options");
+	command = cJSON_GetObjectItemCaseSensitive(step.step.options, "command");
+	EK_TRY(recorded_inputs(&inputs, recorded));
+	step.step.inputs = inputs;
+	EK_TRY(ek_run_is_current(&current, &reason, run, &step.step));
+	if (!current)
+		rc = ek_fail(
+			EK_EDATA,
+			"the subset %s is stale: %s since it was made; make it again with evenkeel %s %s --name %s",
+			name, reason, cJSON_IsString(command) ? command->valuestring : "prune", ek_run_path(run), name);
+out:
+	release_step(&step);
+	free(inputs);
+	free(path);
+	return rc;
+}

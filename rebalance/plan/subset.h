@@ -1,0 +1,41 @@
+/*
+ * Subset files: RUN/subsets/NAME/ with keep.npy, decision.npy, rank.npy, subset.json and, where there are images and
+ * they are at most a million or it is asked for, metadata.jsonl, kept.txt and removed.txt (docs/files.md has them).
+ *
+ * They are written beside the directory and put in its place together, so a reader sees the old ones or the new ones.
+ * Each subset is recorded in run.json as the step "subset NAME" with what it was made from, so that a stale one is
+ * known.
+ */
+#ifndef EK_PLAN_SUBSET_H
+#define EK_PLAN_SUBSET_H
+
+#include "rebalance/plan/effects.h"
+
+struct ek_subset {
+	const char *name;
+	const char *command, *method; /* "prune", "furthest" */
+	const cJSON *options;         /* all that change the result; borrowed */
+	const char *const *inputs;    /* files of RUN it is made from; ends with NULL */
+	const char *const *baselines; /* names of its baselines, or NULL; ends with NULL */
+	int lists;                    /* 1: the lists also for more than a million images */
+};
+
+/* 0, or EK_EUSAGE: a name is of letters, digits, "_", "-" and "." but not at its start, at most 100 of them. */
+int ek_subset_check_name(const char *name);
+
+/* Write and record it. The run must be open for writing. `started`: seconds since 1970; `clock`: ek_clock() at the
+ * start. EK_EIO, EK_EDATA, EK_ENOMEM, EK_EINTERRUPTED: the subset of before is still there. */
+int ek_subset_write(struct ek_run *run, const struct ek_subset *subset, const struct ek_selection *selection,
+                    const struct ek_effects *effects, int64_t started, double clock);
+
+/* Is what is on disk what `subset` would write? As ek_run_is_current. */
+int ek_subset_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_subset *subset);
+
+/*
+ * May the subset RUN/subsets/NAME be used? EK_EDATA, saying what to do: there is none (naming those there are), or what
+ * it was made from has changed since ("clusters/assignment.npy has changed; make it again: evenkeel prune RUN … ").
+ * One that this program did not record is taken as it is.
+ */
+int ek_subset_check(struct ek_run *run, const char *name);
+
+#endif
