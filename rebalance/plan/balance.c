@@ -153,35 +153,45 @@ out:
 	return rc;
 }
 
-static int make(struct ek_run *run, const struct ek_balance_options *o, const struct ek_subset *subset, int64_t started,
-                double clock)
+int ek_balance_select(struct ek_selection *out, const struct ek_run *run, const struct ek_balance_options *o)
 {
 	const struct ek_rule *rule = ek_rule_find(o->rule);
-	struct ek_selection selection = { 0 };
-	struct ek_effects effects = { 0 };
 	struct ek_order order = { 0 };
-	struct ek_units units;
+	struct ek_units units = { 0 };
 	uint64_t *quota = NULL;
 	uint32_t *keys = NULL;
 	int rc;
 
+	*out = (struct ek_selection){ 0 };
+	EK_TRY(check_options(o));
 	EK_TRY(ek_units_load(&units, run, o->by));
 	EK_TRY(ek_alloc(&quota, units.k, sizeof *quota));
 	EK_TRY(make_quota(quota, run, &units, o));
 	EK_TRY(ek_alloc_aligned(&keys, units.n, sizeof *keys));
 	EK_TRY(ek_rule_keys(keys, rule, run, &units, o->seed, "plan: random"));
 	EK_TRY(ek_order_make(&order, &units, keys));
-	EK_TRY(ek_select(&selection, &units, &order, quota, rule->middle, 0));
-	ek_order_release(&order);
-	EK_TRY(ek_effects_open(&effects, run));
-	EK_TRY(ek_subset_write(run, subset, &selection, &effects, started, clock));
+	EK_TRY(ek_select(out, &units, &order, quota, rule->middle, 0));
 out:
 	ek_units_release(&units);
 	ek_order_release(&order);
-	ek_selection_release(&selection);
-	ek_effects_release(&effects);
 	free(quota);
 	free(keys);
+	return rc;
+}
+
+static int make(struct ek_run *run, const struct ek_balance_options *o, const struct ek_subset *subset, int64_t started,
+                double clock)
+{
+	struct ek_selection selection = { 0 };
+	struct ek_effects effects = { 0 };
+	int rc;
+
+	EK_TRY(ek_balance_select(&selection, run, o));
+	EK_TRY(ek_effects_open(&effects, run));
+	EK_TRY(ek_subset_write(run, subset, &selection, &effects, started, clock));
+out:
+	ek_selection_release(&selection);
+	ek_effects_release(&effects);
 	return rc;
 }
 

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#include "rebalance/io/run.h"
+#include "rebalance/plan/select.h"
 
 struct ek_balance_options {
 	const char *name;    /* of the subset */
@@ -32,5 +32,8 @@ struct ek_balance_options {
  * wrong (target.h), a target that the images cannot reach, damaged files; EK_EIO, EK_ENOMEM, EK_EINTERRUPTED: the
  * subset of before is still there. */
 int ek_balance(int *made, struct ek_run *run, const struct ek_balance_options *options, int force);
+
+/* What ek_balance would keep, in memory: nothing is written. `lists` is not looked at. Release it in any case. */
+int ek_balance_select(struct ek_selection *out, const struct ek_run *run, const struct ek_balance_options *options);
 
 #endif

@@ -287,72 +287,98 @@ out:
 	return rc;
 }
 
-/* `quota` [units->k] of each unit by these keys. */
-static int write_selected(struct pruning *p, const struct ek_subset *subset, const struct ek_units *units,
-                          const uint32_t *keys, const uint64_t *quota, int middle)
+/* By the method, of the units by `p->by`. */
+static int select_method(struct ek_selection *out, struct pruning *p)
 {
 	const struct ek_keep *wanted = &p->options->keep;
-	const double keep = wanted->fraction > 0 ? wanted->fraction : (double)wanted->count / (double)units->total;
-	struct ek_selection selection = { 0 };
-	struct ek_order order = { 0 };
-	int rc;
-
-	EK_TRY(ek_order_make(&order, units, keys));
-	EK_TRY(ek_select(&selection, units, &order, quota, middle, keep));
-	ek_order_release(&order);
-	EK_TRY(ek_subset_write(p->run, subset, &selection, &p->effects, p->started, p->clock));
-out:
-	ek_order_release(&order);
-	ek_selection_release(&selection);
-	return rc;
-}
-
-/* Random images, as many as the plan kept, among all that it could have kept. */
-static int write_baseline(struct pruning *p, int b, uint32_t *keys)
-{
-	const struct ek_subset subset = baseline_of(p, b);
-	struct ek_units units;
-	uint64_t *quota = NULL;
-	int rc;
-
-	EK_TRY(ek_units_load(&units, p->run, baselines[b].by));
-	EK_TRY(ek_alloc(&quota, units.k, sizeof *quota));
-	EK_TRY(ek_quota_proportional(quota, units.sizes, units.k, p->total));
-	EK_TRY(ek_rule_keys(keys, ek_rule_find("random"), p->run, &units, p->options->seed, "plan: baseline"));
-	EK_TRY(write_selected(p, &subset, &units, keys, quota, 0));
-out:
-	free(quota);
-	ek_units_release(&units);
-	return rc;
-}
-
-static int make(struct pruning *p)
-{
-	const char *names[BASELINES + 1] = { NULL };
 	const struct ek_rule *rule = p->method->rule != NULL ? ek_rule_find(p->method->rule) : NULL;
-	const struct ek_subset subset = subset_of(p, names);
+	const int middle = rule != NULL ? rule->middle : p->options->order == EK_PRUNE_MIDDLE;
+	struct ek_order order = { 0 };
 	struct ek_units units;
 	uint64_t *quota = NULL;
 	uint32_t *keys = NULL;
 	int rc;
 
+	*out = (struct ek_selection){ 0 };
 	EK_TRY(ek_units_load(&units, p->run, p->by));
 	EK_TRY(ek_alloc(&quota, units.k, sizeof *quota));
 	EK_TRY(make_quota(p, quota, &units));
 	EK_TRY(ek_alloc_aligned(&keys, units.n, sizeof *keys));
-	EK_TRY(ek_effects_open(&p->effects, p->run));
-	for (int b = 0; b < BASELINES; b++) {
-		names[b] = p->names[b];
-		EK_TRY(write_baseline(p, b, keys));
-	}
 	EK_TRY(rule != NULL ? ek_rule_keys(keys, rule, p->run, &units, p->options->seed, "plan: random")
 	                    : score_keys(p, keys, &units));
-	EK_TRY(write_selected(p, &subset, &units, keys, quota,
-	                      rule != NULL ? rule->middle : p->options->order == EK_PRUNE_MIDDLE));
+	EK_TRY(ek_order_make(&order, &units, keys));
+	EK_TRY(ek_select(out, &units, &order, quota, middle,
+	                 wanted->fraction > 0 ? wanted->fraction : (double)wanted->count / (double)units.total));
 out:
 	free(quota);
 	free(keys);
+	ek_order_release(&order);
 	ek_units_release(&units);
+	return rc;
+}
+
+/* Random images, as many as the plan kept. */
+static int select_baseline(struct ek_selection *out, const struct pruning *p, int b)
+{
+	struct ek_order order = { 0 };
+	struct ek_units units;
+	uint64_t *quota = NULL;
+	uint32_t *keys = NULL;
+	int rc;
+
+	*out = (struct ek_selection){ 0 };
+	EK_TRY(ek_units_load(&units, p->run, baselines[b].by));
+	EK_TRY(ek_alloc(&quota, units.k, sizeof *quota));
+	EK_TRY(ek_quota_proportional(quota, units.sizes, units.k, p->total));
+	EK_TRY(ek_alloc_aligned(&keys, units.n, sizeof *keys));
+	EK_TRY(ek_rule_keys(keys, ek_rule_find("random"), p->run, &units, p->options->seed, "plan: baseline"));
+	EK_TRY(ek_order_make(&order, &units, keys));
+	EK_TRY(ek_select(out, &units, &order, quota, 0, 0));
+out:
+	free(quota);
+	free(keys);
+	ek_order_release(&order);
+	ek_units_release(&units);
+	return rc;
+}
+
+/* The baselines first: a subset that is there has them. But its own faults are found before anything is written. */
+static int make(struct pruning *p)
+{
+	const char *names[BASELINES + 1] = { NULL };
+	struct ek_subset subset = subset_of(p, names);
+	struct ek_selection selection, baseline = { 0 };
+	int rc;
+
+	EK_TRY(select_method(&selection, p));
+	EK_TRY(ek_effects_open(&p->effects, p->run));
+	for (int b = 0; b < BASELINES; b++) {
+		const struct ek_subset other = baseline_of(p, b);
+
+		names[b] = p->names[b];
+		EK_TRY(select_baseline(&baseline, p, b));
+		EK_TRY(ek_subset_write(p->run, &other, &baseline, &p->effects, p->started, p->clock));
+		ek_selection_release(&baseline);
+	}
+	EK_TRY(ek_subset_write(p->run, &subset, &selection, &p->effects, p->started, p->clock));
+out:
+	ek_selection_release(&selection);
+	ek_selection_release(&baseline);
+	return rc;
+}
+
+int ek_prune_select(struct ek_selection *out, struct ek_run *run, const struct ek_prune_options *options)
+{
+	struct pruning p = { .run = run, .options = options };
+	int rc;
+
+	*out = (struct ek_selection){ 0 };
+	EK_TRY(find_method(&p));
+	p.by = options->by != NULL ? options->by : p.method->by;
+	EK_TRY(find_scores(&p));
+	EK_TRY(select_method(out, &p));
+out:
+	release(&p);
 	return rc;
 }
 

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "rebalance/io/run.h"
+#include "rebalance/plan/select.h"
 
 /* How much to keep: a fraction, or a count of images. */
 struct ek_keep {
@@ -56,5 +56,9 @@ extern const struct ek_prune_method ek_prune_methods[];
  * EK_EIO, EK_ENOMEM, EK_EINTERRUPTED: the subset of before is still there.
  */
 int ek_prune(int *made, struct ek_run *run, const struct ek_prune_options *options, int force);
+
+/* What ek_prune would keep, in memory: nothing is written. `name` and `lists` are not looked at. Release it in any
+ * case. */
+int ek_prune_select(struct ek_selection *out, struct ek_run *run, const struct ek_prune_options *options);
 
 #endif
