@@ -68,6 +68,11 @@ struct ek_words ek_measure_words(struct ek_measure m, int places)
 	return w;
 }
 
+uint64_t ek_whole(double x)
+{
+	return x > 0 && x < 9e15 ? (uint64_t)x : 0;
+}
+
 struct ek_words ek_number_noun(uint64_t n, const char *noun)
 {
 	struct ek_words w;
@@ -228,6 +233,7 @@ int ek_page_open(struct ek_page *page, struct ek_run *run, const struct ek_repor
 	EK_TRY(load_documents(page));
 	EK_TRY(load_clusters(page));
 	EK_TRY(load_name(page));
+	EK_TRY(ek_plans_load(&page->plans, run, page->k));
 	page->has_cards = ek_page_has(page, "clusters/assignment.npy") && ek_page_has(page, "clusters/distance.npy");
 	for (size_t i = 0; page->has_cards && ek_page_shown(page, i) >= 0; i++)
 		page->clusters[ek_page_shown(page, i)].card = 1;
@@ -247,21 +253,27 @@ void ek_page_close(struct ek_page *page)
 	free(page->descending);
 	free(page->style);
 	free(page->name);
+	ek_plans_release(&page->plans);
 	ek_picks_release(&page->picks);
 	ek_pictures_release(&page->pictures);
 	ek_html_release(&page->html);
 	*page = (struct ek_page){ 0 };
 }
 
-int64_t ek_page_shown(const struct ek_page *page, size_t i)
+int64_t ek_page_shown_of(const struct ek_page *page, size_t i, size_t limit)
 {
-	const size_t smallest = page->k <= EK_PAGE_CARDS ? page->k : EK_PAGE_CARDS * 7 / 10;
+	const size_t smallest = page->k <= limit ? page->k : limit * 7 / 10;
 
 	if (i < smallest)
 		return page->descending[page->k - 1 - i];
-	if (page->k <= EK_PAGE_CARDS || i >= EK_PAGE_CARDS)
+	if (page->k <= limit || i >= limit)
 		return -1;
-	return page->descending[EK_PAGE_CARDS - 1 - i];
+	return page->descending[limit - 1 - i];
+}
+
+int64_t ek_page_shown(const struct ek_page *page, size_t i)
+{
+	return ek_page_shown_of(page, i, EK_PAGE_CARDS);
 }
 
 double ek_page_share_of_largest(const struct ek_page *page, size_t m)

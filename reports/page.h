@@ -12,6 +12,7 @@
 #include "rebalance/io/run.h"
 #include "reports/html.h"
 #include "reports/picks.h"
+#include "reports/plans.h"
 #include "reports/report.h"
 #include "reports/thumbnails.h"
 
@@ -43,6 +44,9 @@ struct ek_page {
 	struct ek_picks picks;       /* images of each cluster */
 	struct ek_pictures pictures; /* thumbnails of all images that the page shows */
 	size_t group_images;         /* pictures of each group of near-duplicates */
+
+	struct ek_plans plans;
+	size_t plan_clusters; /* how many clusters of each plan have pictures, smallest first */
 };
 
 int ek_page_open(struct ek_page *page, struct ek_run *run, const struct ek_report_options *options);
@@ -56,6 +60,10 @@ int ek_page_has(const struct ek_page *page, const char *name);
 enum { EK_PAGE_CARDS = 1000, EK_PAGE_CARDS_OPEN = 60, EK_PAGE_GROUPS = 24 };
 /* The i-th cluster to show, smallest first; −1 past the end. */
 int64_t ek_page_shown(const struct ek_page *page, size_t i);
+/* The same where only `limit` of them are shown. */
+int64_t ek_page_shown_of(const struct ek_page *page, size_t i, size_t limit);
+/* Subsets and samplers that are told of in full; of more, a line each. */
+enum { EK_PAGE_PLANS = 8 };
 /* Sum of the shares of the m largest or smallest clusters. */
 double ek_page_share_of_largest(const struct ek_page *page, size_t m);
 double ek_page_share_of_smallest(const struct ek_page *page, size_t m);
@@ -73,6 +81,8 @@ struct ek_measure ek_interval_of(const cJSON *object);
 const char *ek_text_of(const cJSON *object, const char *name, const char *otherwise);
 /* "0.43 (95 % interval 0.41–0.45)" */
 struct ek_words ek_measure_words(struct ek_measure m, int places);
+/* A number of a document as a count of things: 0 where it is none. */
+uint64_t ek_whole(double x);
 /* `n` and a noun: "1 image", "2,000 images"; the plural takes an s. */
 struct ek_words ek_number_noun(uint64_t n, const char *noun);
 
@@ -82,6 +92,9 @@ int ek_chapter_sizes(struct ek_page *page);
 int ek_chapter_clusters(struct ek_page *page);
 int ek_chapter_map(struct ek_page *page);
 int ek_chapter_attributes(struct ek_page *page);
+int ek_chapter_plan(struct ek_page *page);
+/* The part of that chapter on samplers. */
+int ek_chapter_plan_weights(struct ek_page *page);
 int ek_chapter_duplicates(struct ek_page *page);
 int ek_chapter_rejected(struct ek_page *page);
 int ek_chapter_certainty(struct ek_page *page);

@@ -9,6 +9,8 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 
+static const char lot[] = "report pictures";
+
 struct candidate {
 	double key;
 	uint64_t id;
@@ -63,7 +65,7 @@ static void choose(struct ek_picks *p, const struct candidate *best, const uint3
 int ek_picks_make(struct ek_picks *p, const int32_t *assignment, const float *distance, uint64_t n, size_t k,
                   size_t each)
 {
-	const uint64_t stream = ek_random_stream("report pictures");
+	const uint64_t stream = ek_random_stream(lot);
 	struct candidate *best = NULL;
 	uint32_t *counts = NULL;
 	int rc = 0;
@@ -107,4 +109,29 @@ const uint64_t *ek_picks_of(const struct ek_picks *p, size_t cluster, enum ek_pi
 
 	*count = p->ids == NULL ? 0 : p->counts[slot];
 	return p->ids == NULL ? NULL : p->ids + slot * p->each;
+}
+
+int ek_picks_sample(uint64_t *ids, uint8_t *counts, const int32_t *class, uint64_t n, size_t classes, size_t each)
+{
+	const uint64_t stream = ek_random_stream(lot);
+	struct candidate *best = NULL;
+	uint32_t *found = NULL;
+	int rc = 0;
+
+	assert(each >= 1 && each <= 32);
+	EK_TRY(ek_alloc(&best, classes, each * sizeof *best));
+	EK_TRY(ek_alloc(&found, classes, sizeof *found));
+	for (uint64_t id = 0; id < n; id++)
+		if (class[id] >= 0 && (size_t) class[id] < classes)
+			keep_smallest(best + (size_t) class[id] * each, each, &found[class[id]],
+			              ek_random_double(0, stream, id), id);
+	for (size_t c = 0; c < classes; c++) {
+		counts[c] = (uint8_t)found[c];
+		for (size_t i = 0; i < found[c]; i++)
+			ids[c * each + i] = best[c * each + i].id;
+	}
+out:
+	free(best);
+	free(found);
+	return rc;
 }

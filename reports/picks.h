@@ -24,4 +24,8 @@ void ek_picks_release(struct ek_picks *picks);
 /* The ids of one cluster and kind; `*count` of them. */
 const uint64_t *ek_picks_of(const struct ek_picks *picks, size_t cluster, enum ek_pick_kind kind, size_t *count);
 
+/* Up to `each` of every class by lot, as above. class: [n] in 0 … classes-1 (others are ignored); ids: [classes, each]
+ * and counts: [classes], out. */
+int ek_picks_sample(uint64_t *ids, uint8_t *counts, const int32_t *class, uint64_t n, size_t classes, size_t each);
+
 #endif

@@ -27,6 +27,21 @@ void ek_svg_bar(struct ek_html *h, double value, double low, double high, double
 	ek_html(h, "</svg>");
 }
 
+void ek_svg_pair(struct ek_html *h, double before, double after, double reference, double full)
+{
+	const double scale = full > 0 ? 100 / full : 0;
+
+	ek_html(h,
+	        "<svg class=\"bar pair\" width=\"100%%\" height=\"26\" aria-hidden=\"true\" focusable=\"false\"><rect "
+	        "class=\"fill\" y=\"4\" height=\"8\" width=\"%.2f%%\"/><rect class=\"fill after\" y=\"13\" "
+	        "height=\"8\" width=\"%.2f%%\"/>",
+	        fmin(100, scale * before), fmin(100, scale * after));
+	if (reference >= 0)
+		ek_html(h, "<line class=\"even\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"0\" y2=\"26\"/>",
+		        fmin(100, scale * reference), fmin(100, scale * reference));
+	ek_html(h, "</svg>");
+}
+
 /* The outline of columns from `first` to `last`, in a box of k × 100. */
 static void silhouette(struct ek_html *h, const char *class, const double *heights, size_t first, size_t last)
 {

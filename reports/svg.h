@@ -18,6 +18,9 @@ enum { EK_SVG_COLOURS = 7, EK_SVG_SHAPES = 6 };
  * `marked`: drawn in the accent colour. */
 void ek_svg_bar(struct ek_html *h, double value, double low, double high, double reference, double full, int marked);
 
+/* Two bars, one below the other: before in grey, after in the accent colour. */
+void ek_svg_pair(struct ek_html *h, double before, double after, double reference, double full);
+
 /* Shares of all clusters, largest first, as one silhouette with the even share as a line; the last `tail` are marked.
  * descending: [k]. */
 void ek_svg_profile(struct ek_html *h, const double *descending, size_t k, size_t tail);

@@ -18,7 +18,7 @@ int ek_pictures_want(struct ek_pictures *p, uint64_t id, int thumbnail, size_t t
 		EK_TRY(ek_resize(&p->items, capacity, sizeof *p->items));
 		p->capacity = capacity;
 	}
-	p->items[p->count++] = (struct ek_picture){ .id = id, .wanted = thumbnail, .tile = tile };
+	p->items[p->count++] = (struct ek_picture){ .id = id, .wanted = thumbnail != 0, .tile = tile };
 out:
 	return rc;
 }
@@ -44,7 +44,7 @@ static void sort_and_merge(struct ek_pictures *p)
 			p->items[++kept] = *next;
 			continue;
 		}
-		last->wanted |= next->wanted;
+		last->wanted += next->wanted;
 		if (next->tile != 0)
 			last->tile = next->tile;
 	}
@@ -206,7 +206,7 @@ uint64_t ek_pictures_bytes(const struct ek_pictures *p)
 	uint64_t bytes = p->sheet.size;
 
 	for (size_t i = 0; i < p->count; i++)
-		bytes += p->items[i].jpeg.size + 2;
+		bytes += (p->items[i].jpeg.size + 2) * p->items[i].wanted;
 	return bytes / 3 * 4;
 }
 

@@ -14,7 +14,7 @@ struct ek_picture {
 	uint32_t side;          /* of the thumbnail; 0 if the image could not be read */
 	struct ek_buffer jpeg;
 	size_t tile;                   /* its place on the sheet plus 1; 0: none */
-	int wanted;                    /* 1: as a thumbnail */
+	size_t wanted;                 /* so often as a thumbnail */
 	struct ek_image_record record; /* while the pictures are made */
 	int missing;                   /* its file could not be read any more */
 };
@@ -35,7 +35,7 @@ struct ek_picture_sizes {
 int ek_pictures_want(struct ek_pictures *p, uint64_t id, int thumbnail, size_t tile);
 /* Read, shrink and encode all that was asked for, on all threads. An image that cannot be read is left blank. */
 int ek_pictures_make(struct ek_pictures *p, const struct ek_run *run, const struct ek_picture_sizes *sizes);
-/* Bytes of all pictures in base64. */
+/* Bytes of all pictures in base64, each as often as it was asked for. */
 uint64_t ek_pictures_bytes(const struct ek_pictures *p);
 /* NULL if it was not asked for. */
 const struct ek_picture *ek_pictures_find(const struct ek_pictures *p, uint64_t id);

@@ -20,7 +20,7 @@
 #include "rebalance/io/scan.h"
 #include "reports/report.h"
 
-enum { MAX_LEVELS = 8, MAX_EPS = 16, REPORT_VERSION = 1 };
+enum { MAX_LEVELS = 8, MAX_EPS = 16, REPORT_VERSION = 2 };
 
 /* A step made ready: what it would make is known, nothing is done yet. */
 struct prepared {
@@ -302,26 +302,19 @@ static int work_audit(struct prepared *p, struct ek_run *run)
 
 static int prepare_report(struct prepared *p, struct ek_run *run)
 {
-	static const char *const inputs[] = { "audit.json",
-		                              "images.jsonl",
-		                              "rejected.jsonl",
-		                              "embeddings.json",
-		                              "clusters/assignment.npy",
-		                              "clusters/distance.npy",
-		                              "clusters/clusters.json",
-		                              "clusters/map.json",
-		                              "clusters/stability.json",
-		                              "clusters/duplicates.json",
-		                              NULL };
 	static const char *const outputs[] = { "report.html", NULL };
+	int rc;
 
-	(void)run;
+	EK_TRY(ek_report_inputs(&p->inputs, run));
 	if ((p->options = cJSON_CreateObject()) == NULL)
 		return ek_fail(EK_ENOMEM, "no memory for options");
-	p->step = (struct ek_step){
-		.name = "report", .version = REPORT_VERSION, .options = p->options, .inputs = inputs, .outputs = outputs
-	};
-	return 0;
+	p->step = (struct ek_step){ .name = "report",
+		                    .version = REPORT_VERSION,
+		                    .options = p->options,
+		                    .inputs = p->inputs,
+		                    .outputs = outputs };
+out:
+	return rc;
 }
 
 static int work_report(struct prepared *p, struct ek_run *run)

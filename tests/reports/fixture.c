@@ -254,6 +254,143 @@ static void write_clusters(const struct made *m)
 	save(m, "clusters/map.json", &b);
 }
 
+/* A line of counts that a plan has for a cluster or a value. */
+static void effect(struct ek_buffer *b, uint64_t before, uint64_t after, uint64_t removed)
+{
+	const double rate = before > 0 ? (double)removed / (double)before : 0;
+
+	assert_ok(ek_buffer_printf(b, "\"before\": %" PRIu64 ", \"after\": %" PRIu64, before, after));
+	if (before == 0)
+		assert_ok(ek_buffer_text(b, ", \"removal_rate\": null}"));
+	else
+		assert_ok(ek_buffer_printf(b, ", \"removal_rate\": %.9g, \"ci95\": [%.9g, %.9g]}", rate, 0.9 * rate,
+		                           rate + 0.1 * (1 - rate)));
+}
+
+static uint64_t even_size(const struct made *m)
+{
+	return m->want->images / m->want->k / 2 + 1;
+}
+
+/* The first images of each cluster are kept, up to half of an even share; smaller clusters are repeated up to three
+ * times. */
+static void write_decisions(const struct made *m, const char *folder, uint64_t *kept)
+{
+	const uint64_t shape[1] = { m->want->images };
+	uint8_t *decision = NULL;
+
+	assert_ok(ek_alloc(&decision, m->want->images, 1));
+	memset(kept, 0, m->want->k * sizeof *kept);
+	for (size_t i = 0; i < m->want->images; i++)
+		if (kept[m->assignment[i]] < even_size(m)) {
+			decision[i] = 1;
+			kept[m->assignment[i]]++;
+		}
+	assert_ok(ek_npy_write(ek_join(folder, "decision.npy"), EK_U8, 1, shape, decision));
+	free(decision);
+}
+
+static void write_subset(const struct made *m, const char *name, const char *made_by, const char *others)
+{
+	struct ek_buffer b = { 0 };
+	uint64_t *kept = NULL, total = 0, distinct = 0;
+	char folder[4096];
+
+	(void)snprintf(folder, sizeof folder, "%s/subsets/%s", m->folder, name);
+	assert_ok(ek_make_directories(folder));
+	assert_ok(ek_alloc(&kept, m->want->k, sizeof *kept));
+	write_decisions(m, folder, kept);
+	for (size_t c = 0; c < m->want->k; c++) {
+		distinct += kept[c];
+		total += 3 * kept[c] < even_size(m) ? 3 * kept[c] : even_size(m);
+	}
+	assert_ok(ek_buffer_printf(
+		&b,
+		"{%s, \"options\": {\"by\": \"cluster\", \"rule\": \"random\", \"max_repeat\": 3}, \"images_before\": "
+		"%zu, \"images_after\": %" PRIu64 ", \"distinct_after\": %" PRIu64
+		", \"largest_repeat\": 3, \"baselines\": [%s], \"skew_before\": {\"gini\": 0.43, "
+		"\"normalised_entropy\": "
+		"0.9, \"effective_clusters\": {\"d1\": 7.5}}, \"skew_after\": {\"gini\": 0.05, \"normalised_entropy\": "
+		"0.98, \"effective_clusters\": {\"d1\": 11.2}}, \"disparate_impact\": {\"value\": 0.21, \"lowest\": 0, "
+		"\"highest\": %zu, \"four_fifths\": false}, \"per_cluster\": [",
+		made_by, m->want->images, total, distinct, others, m->want->k - 1));
+	for (size_t c = 0; c < m->want->k; c++) {
+		assert_ok(ek_buffer_printf(&b, "%s{\"cluster\": %zu, ", c ? ", " : "", c));
+		effect(&b, m->sizes[c], 3 * kept[c] < even_size(m) ? 3 * kept[c] : even_size(m), m->sizes[c] - kept[c]);
+	}
+	assert_ok(ek_buffer_text(&b, "], \"per_attribute\": {"));
+	assert_ok(ek_json_append_string(&b, EK_HOSTILE_ATTRIBUTE, strlen(EK_HOSTILE_ATTRIBUTE)));
+	assert_ok(ek_buffer_text(&b, ": {\"values\": ["));
+	for (size_t v = 0; v < 3; v++) {
+		assert_ok(ek_buffer_printf(&b, "%s{\"value\": ", v ? ", " : ""));
+		assert_ok(ek_json_append_string(&b, v ? "plain" : EK_HOSTILE_VALUE,
+		                                strlen(v ? "plain" : EK_HOSTILE_VALUE)));
+		assert_ok(ek_buffer_text(&b, ", "));
+		effect(&b, 100 * v, 40 * v * v, 100 * v - 40 * v);
+	}
+	assert_ok(ek_buffer_text(&b, "], \"disparate_impact\": {\"value\": 0.5, \"lowest\": "));
+	assert_ok(ek_json_append_string(&b, EK_HOSTILE_VALUE, strlen(EK_HOSTILE_VALUE)));
+	assert_ok(ek_buffer_text(&b,
+	                         ", \"highest\": \"plain\", \"four_fifths\": false}, \"skew_before\": "
+	                         "{\"normalised_entropy\": 0.8}, \"skew_after\": {\"normalised_entropy\": 0.9}}}}\n"));
+	ek_write_file(ek_join(folder, "subset.json"), b.data, b.size);
+	ek_buffer_release(&b);
+	free(kept);
+}
+
+static void write_weights(const struct made *m)
+{
+	const double even = (double)m->want->images / (double)m->want->k;
+	struct ek_buffer b = { 0 };
+	char folder[4096];
+
+	(void)snprintf(folder, sizeof folder, "%s/weights/inverse", m->folder);
+	assert_ok(ek_make_directories(folder));
+	assert_ok(ek_buffer_text(&b, "unit,name,images,share,weight,weighted_share,visits_per_image,visits\r\n"));
+	for (size_t c = 0; c < m->want->k; c++) {
+		const double size = (double)m->sizes[c], visits = size > 0 ? even / size : 0;
+
+		assert_ok(ek_buffer_printf(&b, "%zu,%zu,%.0f,%.9g,%.9g,%.9g,%.9g,%.9g\n", c, c, size,
+		                           size / (double)m->want->images, visits / (double)m->want->images,
+		                           visits * size / (double)m->want->images, visits, visits * size));
+	}
+	ek_write_file(ek_join(folder, "groups.csv"), b.data, b.size);
+	ek_buffer_clear(&b);
+	assert_ok(ek_buffer_printf(
+		&b,
+		"{\"scheme\": \"inverse\", \"by\": \"cluster\", \"cap\": null, \"images\": %zu, \"epoch\": %zu, "
+		"\"units\": %zu, \"empty_units\": 1, \"effective_sample_size\": 412.7, \"effective_share\": 0.41, "
+		"\"largest_repeat\": {\"unit\": 1, \"name\": \"1\", \"images\": 7, \"visits\": 13.25}, \"repeated\": "
+		"{\"above\": 10, \"count\": 1, \"units\": [{\"unit\": 1, \"name\": \"1\", \"images\": 7, \"visits\": "
+		"13.25}]}, \"skew_before\": {\"normalised_entropy\": 0.9}, \"skew_after\": {\"normalised_entropy\": "
+		"1}}\n",
+		m->want->images, m->want->images, m->want->k));
+	ek_write_file(ek_join(folder, "weights.json"), b.data, b.size);
+	ek_buffer_clear(&b);
+	/* By an attribute whose name and values are hostile. */
+	(void)snprintf(folder, sizeof folder, "%s/weights/%s", m->folder, "by-attribute");
+	assert_ok(ek_make_directories(folder));
+	assert_ok(ek_buffer_text(&b, "unit,name,images,share,weight,weighted_share,visits_per_image,visits\n"
+	                             "0," EK_HOSTILE_VALUE
+	                             ",3,0.3,0.1,0.5,1.67,5\n1,\"a, \"\"b\"\"\",7,0.7,0.1,0.5,0.71,5\n"));
+	ek_write_file(ek_join(folder, "groups.csv"), b.data, b.size);
+	ek_buffer_clear(&b);
+	assert_ok(ek_buffer_text(&b, "{\"scheme\": \"target=<b>file\", \"cap\": 4, \"by\": "));
+	assert_ok(ek_json_append_string(&b, EK_HOSTILE_ATTRIBUTE, strlen(EK_HOSTILE_ATTRIBUTE)));
+	assert_ok(ek_buffer_text(&b, "}\n"));
+	ek_write_file(ek_join(folder, "weights.json"), b.data, b.size);
+	ek_buffer_release(&b);
+}
+
+static void write_plans(const struct made *m)
+{
+	write_subset(m, EK_HOSTILE_PLAN, "\"command\": \"balance\", \"method\": \"total\"", "");
+	write_subset(m, "furthest", "\"command\": \"prune\", \"method\": \"furthest\"",
+	             "\"furthest-random\", \"gone\"");
+	write_subset(m, "furthest-random", "\"command\": \"prune\", \"method\": \"random\"", "");
+	write_weights(m);
+}
+
 /* run.json, with the scan's record: where the images are and how many. */
 static void write_run(const struct made *m)
 {
@@ -288,6 +425,7 @@ const char *ek_fixture_make(const struct ek_fixture *fixture)
 	if (!fixture->audit_only) {
 		assert_ok(ek_make_directories(ek_join(folder, "clusters")));
 		write_clusters(&m);
+		write_plans(&m);
 	}
 	if (!fixture->audit_only && !fixture->embeddings_only)
 		write_images(&m);

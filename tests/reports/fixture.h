@@ -16,6 +16,7 @@ struct ek_fixture {
 #define EK_HOSTILE_NAME "<script>alert(1)</script>.jpg"
 #define EK_HOSTILE_VALUE "</style><script>alert(2)</script>"
 #define EK_HOSTILE_ATTRIBUTE "\" onmouseover=\"alert(3)"
+#define EK_HOSTILE_PLAN "<i>even\"'&"
 #define EK_HOSTILE_REASON "bad & <b>bold</b>"
 
 /* The path of the run directory, in a scratch folder. Fails the test on any error. */

@@ -6,6 +6,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/threads.h"
+#include "rebalance/io/npy.h"
 #include "reports/html.h"
 #include "reports/report.h"
 #include "tests/reports/fixture.h"
@@ -39,7 +40,7 @@ static const struct ek_fixture small = { .k = 12, .images = 400, .side = 24, .no
 
 static void every_chapter_appears(void **state)
 {
-	static const char *const ids[] = { "finding",    "sizes",    "clusters",  "map",      "attributes",
+	static const char *const ids[] = { "finding",    "sizes",    "clusters",  "map",      "attributes", "plan",
 		                           "duplicates", "rejected", "certainty", "measures", "origin" };
 	struct ek_buffer page = { 0 };
 
@@ -175,6 +176,98 @@ static void the_budget_is_kept(void **state)
 	ek_buffer_release(&page);
 }
 
+static void plans_are_told_of(void **state)
+{
+	struct ek_buffer page = { 0 };
+
+	(void)state;
+	report_of(&page, ek_fixture_make(&small), NULL);
+	/* Two subsets in full, the baseline of one only in the table. */
+	assert_int_equal(occurrences(page.data, "<h3>Subset <bdi>"), 2);
+	assert_int_equal(occurrences(page.data, "<h3>Sampler <bdi>"), 2);
+	assert_shows(page, "<h3>Subset <bdi>&lt;i&gt;even&quot;&#39;&amp;</bdi></h3>");
+	assert_shows(page, "<bdi>furthest-random</bdi> <small>baseline</small>");
+	assert_shows(page, "went from 0.43 to <b>0.05</b>");
+	assert_shows(page, "the part kept is 21.0\xe2\x80\xaf% of that of the one that loses least");
+	assert_shows(page, "<figcaption>Kept: ");
+	assert_shows(page, "<figcaption>Removed: ");
+	assert_shows(page, "<span class=\"tag\">low</span>");
+	assert_shows(page, "<b>Copying must be feared.</b>");
+	assert_shows(page, "cluster <bdi>1</bdi>: 7 images, 13.2 times each");
+	assert_shows(page, "a, &quot;b&quot;");
+	assert_shows(page, "target=&lt;b&gt;file");
+	assert_lacks(page, "&lt;p&gt;");
+	assert_lacks(page, "&lt;small");
+	assert_lacks(page, "&lt;span");
+	ek_buffer_release(&page);
+}
+
+/* The pictures of kept images are of images that were kept. */
+static void a_plan_of_other_images_has_no_pictures(void **state)
+{
+	const char *folder = ek_fixture_make(&small);
+	const uint8_t decision[3] = { 1, 0, 1 };
+	struct ek_buffer page = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const names[] = { EK_HOSTILE_PLAN, "furthest", "furthest-random" };
+		char name[128];
+
+		(void)snprintf(name, sizeof name, "subsets/%s/decision.npy", names[i]);
+		assert_ok(ek_npy_write(ek_join(folder, name), EK_U8, 1, (const uint64_t[]){ 3 }, decision));
+	}
+	ek_write_file(ek_join(folder, "subsets/furthest/subset.json"), "{\"per_cluster\": []}", 19);
+	report_of(&page, folder, NULL);
+	assert_lacks(page, "<figcaption>Kept: ");
+	assert_shows(page, "It was made from other clusters than the run has now");
+	ek_buffer_release(&page);
+}
+
+static int holds(const char *const *names, const char *name)
+{
+	for (; *names != NULL; names++)
+		if (strcmp(*names, name) == 0)
+			return 1;
+	return 0;
+}
+
+static void inputs_follow_the_plans(void **state)
+{
+	const char *folder = ek_fixture_make(&small);
+	const char **inputs = NULL;
+	struct ek_run *run = NULL;
+	const char *reason;
+	cJSON *options = cJSON_CreateObject();
+	static const char *const outputs[] = { NULL };
+	struct ek_step step = { .name = "report", .version = 1, .options = options, .outputs = outputs };
+	int current;
+
+	(void)state;
+	assert_ok(ek_run_open(&run, folder, EK_RUN_WRITE));
+	assert_ok(ek_report_inputs(&inputs, run));
+	assert_true(holds(inputs, "audit.json"));
+	assert_true(holds(inputs, "subsets/furthest/subset.json"));
+	assert_true(holds(inputs, "subsets/furthest/decision.npy"));
+	assert_true(holds(inputs, "weights/inverse/weights.json"));
+	assert_true(holds(inputs, "weights/inverse/groups.csv"));
+	step.inputs = inputs;
+	assert_ok(ek_run_record(run, &step, 0, 0, NULL));
+	assert_ok(ek_run_is_current(&current, &reason, run, &step));
+	assert_int_equal(current, 1);
+	/* One that goes makes the report stale as one that comes. */
+	assert_int_equal(unlink(ek_join(folder, "weights/inverse/groups.csv")), 0);
+	free(inputs);
+	assert_ok(ek_report_inputs(&inputs, run));
+	step.inputs = inputs;
+	assert_ok(ek_run_is_current(&current, &reason, run, &step));
+	assert_int_equal(current, 0);
+	assert_non_null(strstr(reason, "weights/inverse/groups.csv is missing"));
+	ek_run_close(run);
+	free(inputs);
+	cJSON_Delete(options);
+}
+
 static void embeddings_alone_have_no_pictures_and_say_so(void **state)
 {
 	const struct ek_fixture fixture = { .k = 12, .images = 400, .embeddings_only = 1 };
@@ -223,6 +316,13 @@ static void damaged_files_are_named(void **state)
 		{ "audit.json", "{", "audit.json" },
 		{ "clusters/map.json", "{\"ids\": [99999999], \"x\": [0], \"y\": [0]}", "" },
 		{ "clusters/assignment.npy", "no array", "assignment.npy" },
+		{ "subsets/furthest/subset.json", "{", "subsets/furthest/subset.json" },
+		{ "subsets/furthest/subset.json", "3", "no JSON object" },
+		{ "subsets/furthest/decision.npy", "no array", "decision.npy" },
+		{ "weights/inverse/weights.json", "[", "weights/inverse/weights.json" },
+		{ "weights/inverse/groups.csv", "unit,name\n", "there is no column images" },
+		{ "weights/inverse/groups.csv", "name,images,share,weighted_share,visits_per_image\na,-1,1,1,1\n",
+		  "groups.csv:2: images is \"-1\", not a number" },
 		{ "rejected.jsonl", "{\"file_name\": \"a\"}\nnot json\n", "rejected.jsonl" },
 	};
 
@@ -291,6 +391,36 @@ static void strange_documents_do_no_harm(void **state)
 	}
 }
 
+static void strange_plans_do_no_harm(void **state)
+{
+	static const char *const plans[] = {
+		"{}",
+		"{\"per_cluster\": [1, null, {\"before\": -1, \"after\": 1e300, \"removal_rate\": \"x\", \"ci95\": "
+		"[2]}], "
+		"\"per_attribute\": {\"a\": null, \"b\": {\"values\": [null, {}, {\"before\": 3}], "
+		"\"disparate_impact\": "
+		"{\"value\": 1}}, \"c\": 3}, \"baselines\": [1, null], \"images_before\": -3, \"command\": 7, "
+		"\"disparate_impact\": {\"value\": 0.1}, \"skew_before\": 1, \"options\": []}",
+		"{\"repeated\": {\"count\": 1e300, \"units\": [null, 4, {\"images\": -7}]}, \"epoch\": -1, \"by\": 3, "
+		"\"scheme\": \"\", \"largest_repeat\": []}",
+	};
+	const struct ek_fixture fixture = { .k = 3, .images = 40, .side = 8 };
+	const char *folder = ek_fixture_make(&fixture);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
+		struct ek_buffer page = { 0 };
+
+		print_message("%s\n", plans[i]);
+		ek_write_file(ek_join(folder, "subsets/furthest/subset.json"), plans[i], strlen(plans[i]));
+		ek_write_file(ek_join(folder, "weights/inverse/weights.json"), plans[i], strlen(plans[i]));
+		report_of(&page, folder, NULL);
+		assert_lacks(page, "nan");
+		assert_lacks(page, "inf,");
+		ek_buffer_release(&page);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +431,10 @@ int main(void)
 		cmocka_unit_test(times_appear_when_asked_for),
 		cmocka_unit_test(a_thousand_clusters_fit_in_ten_megabytes),
 		cmocka_unit_test(the_budget_is_kept),
+		cmocka_unit_test(plans_are_told_of),
+		cmocka_unit_test(a_plan_of_other_images_has_no_pictures),
+		cmocka_unit_test(inputs_follow_the_plans),
+		cmocka_unit_test(strange_plans_do_no_harm),
 		cmocka_unit_test(embeddings_alone_have_no_pictures_and_say_so),
 		cmocka_unit_test(chapters_wait_for_their_files),
 		cmocka_unit_test(an_image_that_is_gone_leaves_a_frame),
