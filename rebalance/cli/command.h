@@ -50,12 +50,14 @@ int ek_plan_before(struct ek_invocation *invocation, struct ek_run *run);
 int ek_plan_print(const struct ek_invocation *invocation, const struct ek_run *run, int made);
 void ek_balance_options(struct ek_settings *settings);
 void ek_prune_options(struct ek_settings *settings);
+void ek_export_own_options(struct ek_settings *settings);
 
 int ek_cmd_audit(struct ek_invocation *invocation);
 int ek_cmd_balance(struct ek_invocation *invocation);
 int ek_cmd_completion(struct ek_invocation *invocation);
 int ek_cmd_demo(struct ek_invocation *invocation);
 int ek_cmd_draw(struct ek_invocation *invocation);
+int ek_cmd_export(struct ek_invocation *invocation);
 int ek_cmd_help(struct ek_invocation *invocation);
 int ek_cmd_info(struct ek_invocation *invocation);
 int ek_cmd_manual(struct ek_invocation *invocation);

@@ -66,6 +66,18 @@ const struct ek_command ek_commands[] = {
 	  .description = "Writes groups of near-duplicates for a list of distances to RUN/clusters/duplicates.json.",
 	  .steps = duplicates_steps,
 	  .run = ek_cmd_step },
+	{ .name = "export",
+	  .arguments = "RUN --subset NAME -o DIR",
+	  .summary = "lay a subset out as links, copies, tar shards, a list or class folders",
+	  .description =
+	          "Makes DIR from the images of RUN/subsets/NAME/keep.npy; an image that the subset repeats is there "
+	          "as "
+	          "often. Links, copies and class folders come with metadata.jsonl, which Hugging Face's imagefolder "
+	          "reads; in a shard each image has a .json beside it, and a .cls if it has a class.\n"
+	          "DIR appears when all of it is written. Every image is compared with the scan: what is missing or "
+	          "has changed is named, and then nothing is exported unless --keep-going is given.",
+	  .own_options = ek_export_own_options,
+	  .run = ek_cmd_export },
 	{ .name = "report",
 	  .arguments = "RUN",
 	  .summary = "rebuild the report from the files of a run",

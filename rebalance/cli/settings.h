@@ -61,6 +61,10 @@ struct ek_settings {
 		int64_t total, max_repeat, min_size, seed;
 		struct ek_choice methods[EK_METHODS_MAX]; /* from a table of methods */
 	} plan;
+	struct {
+		const char *subset, *output, *by, *weights, *shard_size;
+		int form, links, null_separated, verify, keep_going; /* form: enum ek_export_form */
+	} export;
 	struct ek_choice encoders[EK_ENCODERS_MAX]; /* from the table of encoders */
 	struct ek_option common_options[EK_COMMON_OPTIONS], output_options[2];
 	struct ek_option own_options[EK_OWN_OPTIONS]; /* of the command alone */
