@@ -1,5 +1,6 @@
 #include "tests/support/support.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "rebalance/cli/options.h"
@@ -12,6 +13,10 @@ struct values {
 	double keep;
 	const char *name, *path;
 };
+
+/* The words of a test live until it ends, as argv does. */
+static char *kept[512];
+static size_t kept_count;
 
 static int parse(struct values *v, struct ek_arguments *arguments, int argc, const char *const *argv,
                  struct ek_option *options)
@@ -61,15 +66,12 @@ static int parse(struct values *v, struct ek_arguments *arguments, int argc, con
 	char *words[16];
 
 	memcpy(options, table, sizeof table);
-	for (int i = 0; i < argc; i++)
-		words[i] = strdup(argv[i]);
-	*arguments = (struct ek_arguments){ 0 };
-	{
-		const int rc = ek_options_parse(arguments, tables, argc, words);
-
-		/* Words of one test are few; they live until the process ends, as argv does. */
-		return rc;
+	for (int i = 0; i < argc; i++) {
+		assert_true(kept_count < sizeof kept / sizeof *kept);
+		words[i] = kept[kept_count++] = strdup(argv[i]);
 	}
+	*arguments = (struct ek_arguments){ 0 };
+	return ek_options_parse(arguments, tables, argc, words);
 }
 
 #define PARSE(...)                                                                                                     \
@@ -91,6 +93,8 @@ static int release(void **state)
 {
 	(void)state;
 	ek_arguments_release(&arguments);
+	while (kept_count > 0)
+		free(kept[--kept_count]);
 	return 0;
 }
 
