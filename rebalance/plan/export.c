@@ -11,6 +11,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/version.h"
 #include "rebalance/io/filename.h"
+#include "rebalance/plan/subset.h"
 
 enum { IDS_BETWEEN_CHECKS = 1 << 20 };
 
@@ -70,18 +71,12 @@ static int open_subset(struct ek_export *x, int is_ordered)
 {
 	static const uint64_t any[] = { UINT64_MAX };
 	const char *name = x->options->subset;
-	struct ek_buffer file = { 0 };
 	char *path = NULL;
 	int rc;
 
-	if (name[0] == 0 || name[0] == '.' || strchr(name, '/') != NULL)
-		return ek_fail(EK_EUSAGE, "\"%s\" is no name of a subset", name);
-	EK_TRY(ek_buffer_printf(&file, "subsets/%s/keep.npy", name));
-	EK_TRY(ek_run_file(&path, x->run, file.data));
-	if (!ek_file_exists(path)) {
-		rc = ek_fail(EK_EUSAGE, "%s has no subset %s (no %s)", ek_run_path(x->run), name, file.data);
-		goto out;
-	}
+	EK_TRY(ek_subset_check_name(name));
+	EK_TRY(ek_subset_check(x->run, name));
+	EK_TRY(ek_format(&path, "%s/subsets/%s/keep.npy", ek_run_path(x->run), name));
 	EK_TRY(ek_npy_open_as(&x->keep, path, EK_I64, 1, any));
 	if (x->keep.shape[0] == 0) {
 		rc = ek_fail(EK_EDATA, "%s: the subset has no image", path);
@@ -89,7 +84,6 @@ static int open_subset(struct ek_export *x, int is_ordered)
 	}
 	EK_TRY(order_ids(x, path, is_ordered));
 out:
-	ek_buffer_release(&file);
 	free(path);
 	return rc;
 }
@@ -324,7 +318,7 @@ static void release(struct ek_export *x)
 	free(x->source);
 }
 
-int ek_export(struct ek_export_result *result, const struct ek_run *run, const struct ek_export_options *options)
+int ek_export(struct ek_export_result *result, struct ek_run *run, const struct ek_export_options *options)
 {
 	const struct ek_export_form_row *form = form_of(options);
 	struct ek_export x = { .options = options, .run = run, .result = result, .folder.lock = -1, .metadata.fd = -1 };

@@ -70,11 +70,12 @@ struct ek_export_result {
  * is removed first, saying so; a failed or interrupted one removes it itself. DIR/.evenkeel-export says which run and
  * subset it came from.
  *
- * EK_EUSAGE: DIR is there (and not an export of this run, or not `force`, or has files that no export wrote), no such
- * subset, an image that this form cannot hold. EK_EDATA: ids outside the run; or sources that are missing or changed:
- * each is an ek_warn, then nothing is exported, or with `keep_going` the others are, and DIR/missing.jsonl lists them.
+ * EK_EUSAGE: DIR is there (and not an export of this run, or not `force`, or has files that no export wrote), an image
+ * that this form cannot hold. EK_EDATA: no such subset, or a stale one (subset.h); ids outside the run; or sources that
+ * are missing or changed: each is an ek_warn, then nothing is exported, or with `keep_going` the others are, and
+ * DIR/missing.jsonl lists them.
  * `*result` is filled in any case.
  */
-int ek_export(struct ek_export_result *result, const struct ek_run *run, const struct ek_export_options *options);
+int ek_export(struct ek_export_result *result, struct ek_run *run, const struct ek_export_options *options);
 
 #endif

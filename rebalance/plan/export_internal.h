@@ -41,7 +41,7 @@ struct ek_export_column {
 
 struct ek_export {
 	const struct ek_export_options *options;
-	const struct ek_run *run;
+	struct ek_run *run;
 	struct ek_export_folder folder;
 	struct ek_export_result *result;
 	uint64_t images; /* of the run */

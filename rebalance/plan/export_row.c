@@ -7,6 +7,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/plan/export_internal.h"
+#include "rebalance/plan/select.h"
 
 /* Arrays of [n] that a row takes a member from, where they are there. */
 static const struct {
@@ -104,6 +105,13 @@ out:
 	return rc;
 }
 
+/* A column that is not there, but for the weight, and the rank of an image that the subset's rule did not look at. */
+static int is_left_out(const struct ek_npy *array, int column, uint64_t id)
+{
+	return array->data == NULL ? column != WEIGHT
+	                           : array->type == EK_U32 && ((const uint32_t *)array->data)[id] == EK_NO_RANK;
+}
+
 int ek_export_row(struct ek_buffer *out, const struct ek_export *x, const char *file_name)
 {
 	const uint64_t id = x->record.id;
@@ -119,7 +127,7 @@ int ek_export_row(struct ek_buffer *out, const struct ek_export *x, const char *
 	EK_TRY(ek_buffer_printf(out, "\"id\": %" PRIu64 ", ", id));
 	EK_TRY(ek_filename_append(out, "original", x->record.file_name));
 	for (int i = 0; i < EK_EXPORT_COLUMNS; i++) {
-		if (x->columns[i].array.data == NULL && i != WEIGHT)
+		if (is_left_out(&x->columns[i].array, i, id))
 			continue;
 		EK_TRY(ek_buffer_printf(out, ", \"%s\": ", x->columns[i].name));
 		EK_TRY(x->columns[i].array.data != NULL ? append_column(out, &x->columns[i].array, id)
