@@ -37,6 +37,7 @@ void ek_weights_own_options(struct ek_settings *settings)
 		  .kind = EK_KIND_NUMBER,
 		  .target = &wanted.cap,
 		  .argument = "C",
+		  .zero = "none",
 		  .low = 1,
 		  .high = 1e15,
 		  .help = "show no image more than C times as often as the mean; what is cut goes to the other units" },

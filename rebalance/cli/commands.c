@@ -66,24 +66,6 @@ const struct ek_command ek_commands[] = {
 	  .description = "Writes groups of near-duplicates for a list of distances to RUN/clusters/duplicates.json.",
 	  .steps = duplicates_steps,
 	  .run = ek_cmd_step },
-	{ .name = "export",
-	  .arguments = "RUN --subset NAME -o DIR",
-	  .summary = "lay a subset out as links, copies, tar shards, a list or class folders",
-	  .description =
-	          "Makes DIR from the images of RUN/subsets/NAME/keep.npy; an image that the subset repeats is there "
-	          "as "
-	          "often. Links, copies and class folders come with metadata.jsonl, which Hugging Face's imagefolder "
-	          "reads; in a shard each image has a .json beside it, and a .cls if it has a class.\n"
-	          "DIR appears when all of it is written. Every image is compared with the scan: what is missing or "
-	          "has changed is named, and then nothing is exported unless --keep-going is given.",
-	  .own_options = ek_export_own_options,
-	  .run = ek_cmd_export },
-	{ .name = "report",
-	  .arguments = "RUN",
-	  .summary = "rebuild the report from the files of a run",
-	  .description = "Writes RUN/report.html, one page that opens in any browser without a network.",
-	  .steps = audit_steps,
-	  .run = ek_cmd_report },
 	{ .name = "prune",
 	  .arguments = "RUN --method M --keep F --name NAME",
 	  .summary = "choose a part of the images to keep",
@@ -123,6 +105,24 @@ const struct ek_command ek_commands[] = {
 	          "comes again only when all of its unit have been shown.",
 	  .own_options = ek_draw_own_options,
 	  .run = ek_cmd_draw },
+	{ .name = "export",
+	  .arguments = "RUN --subset NAME -o DIR",
+	  .summary = "lay a subset out as links, copies, tar shards, a list or class folders",
+	  .description =
+	          "Makes DIR from the images of RUN/subsets/NAME/keep.npy; an image that the subset repeats is there "
+	          "as "
+	          "often. Links, copies and class folders come with metadata.jsonl, which Hugging Face's imagefolder "
+	          "reads; in a shard each image has a .json beside it, and a .cls if it has a class.\n"
+	          "DIR appears when all of it is written. Every image is compared with the scan: what is missing or "
+	          "has changed is named, and then nothing is exported unless --keep-going is given.",
+	  .own_options = ek_export_own_options,
+	  .run = ek_cmd_export },
+	{ .name = "report",
+	  .arguments = "RUN",
+	  .summary = "rebuild the report from the files of a run",
+	  .description = "Writes RUN/report.html, one page that opens in any browser without a network.",
+	  .steps = audit_steps,
+	  .run = ek_cmd_report },
 	{ .name = "info",
 	  .arguments = "PATH",
 	  .summary = "say what a file or directory of ours is",

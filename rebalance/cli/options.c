@@ -146,6 +146,10 @@ static int set_number(const struct ek_option *o, const char *value)
 	char *end;
 	const double number = strtod(value, &end);
 
+	if (o->zero != NULL && strcmp(value, o->zero) == 0) {
+		*(double *)o->target = 0;
+		return 0;
+	}
 	if (end == value || *end != 0 || !(number >= o->low && number <= o->high))
 		return ek_fail(EK_EUSAGE, "--%s is \"%s\", not a number from %g to %g", o->name, value, o->low,
 		               o->high);
@@ -383,6 +387,8 @@ static int describe_default(struct ek_buffer *text, const struct ek_option *o)
 			return ek_buffer_printf(text, " (default %s)", o->zero);
 		return ek_buffer_printf(text, " (default %lld)", (long long)*(const int64_t *)o->target);
 	case EK_KIND_NUMBER:
+		if (o->zero != NULL && !(*(const double *)o->target > 0))
+			return ek_buffer_printf(text, " (default %s)", o->zero);
 		return ek_buffer_printf(text, " (default %g)", *(const double *)o->target);
 	case EK_KIND_STRING:
 	case EK_KIND_PATH:

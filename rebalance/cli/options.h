@@ -32,7 +32,7 @@ struct ek_option {
 	const char *help;
 	double low, high;
 	const struct ek_choice *choices; /* ends with a NULL name */
-	const char *zero;                /* INTEGER: a word that stands for 0, as "auto", or NULL */
+	const char *zero;                /* INTEGER, NUMBER: a word that stands for 0, as "auto", or NULL */
 	const char *forgets; /* names of options, with spaces: given this one, what was recorded of those is dropped */
 	int recorded;        /* 1: changes results, so run.json keeps it */
 	int given;           /* set by parsing: the user gave it */
