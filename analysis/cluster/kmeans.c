@@ -52,31 +52,6 @@ static double sum_of(const double *values, uint64_t n)
 	return sum;
 }
 
-/* Every other centroid came closer by at most the largest move among them. */
-static void lower_bounds(struct ek_nearest_state *state, uint64_t n, const double *moves, uint32_t k)
-{
-	double most = 0, second = 0;
-	uint32_t at = 0;
-
-	for (uint32_t c = 0; c < k; c++) {
-		if (moves[c] > most) {
-			second = most;
-			most = moves[c];
-			at = c;
-		} else if (moves[c] > second) {
-			second = moves[c];
-		}
-	}
-	most *= 1 + 1e-9;
-	second *= 1 + 1e-9;
-	for (uint64_t i = 0; i < n; i++) {
-		const double move = state->assignment[i] == (int32_t)at ? second : most;
-		const double lower = (double)state->lower[i] - move;
-
-		state->lower[i] = lower > 0 ? nextafterf((float)lower, 0) : 0;
-	}
-}
-
 static int begin(struct run *run, struct ek_nearest *finder, const struct ek_rows *rows,
                  const struct ek_kmeans_options *o, int start)
 {
@@ -115,7 +90,6 @@ static int lloyd(struct run *run, struct ek_nearest *finder, const struct ek_row
 
 		EK_TRY(ek_kmeans_move(run->centroids, moves, rows, run->state.assignment, run->before, o->k,
 		                      o->spherical));
-		lower_bounds(&run->state, rows->count, moves, o->k);
 		run->state.moves = moves;
 		EK_TRY(ek_nearest_search(finder, &run->state, run->centroids, o->k, 0, &changed));
 		run->inertia = sum_of(run->state.distance2, rows->count);

@@ -1,9 +1,9 @@
 /*
- * k-means: Lloyd's iteration from a k-means++ start, over all rows, without a copy of them.
+ * k-means: Lloyd's iteration from a k-means++ start, over all rows.
  *
  * Every assignment is the exact nearest centroid (nearest.h), every sum is float64 in the order of the rows, and
  * centroids are float32: so the result has the same bits for any number of threads and any processor. Memory beyond
- * the rows is O(n + K d).
+ * the rows is O(n + K d), and at most 1 GiB for rows in bfloat16 or, on processors without, as they are.
  *
  * A cluster that loses all its images keeps its centroid and may win some back; those empty at the end are counted
  * and stay in the result, not filled by splitting others.

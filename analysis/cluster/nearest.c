@@ -21,6 +21,9 @@ enum {
 /* Fewer dimensions are not worth packing for. */
 enum { LEAST_BFLOAT16 = 64 };
 
+/* Bytes of rows as the screen takes them that are kept, at most. */
+static const uint64_t most_kept = (uint64_t)1 << 30;
+
 /* Squares beyond this could overflow in float32: such rows and centroids are measured in float64 alone. */
 static const double LARGEST_NORM = 1e15;
 
@@ -31,27 +34,45 @@ struct worker {
 	struct ek_screened screened[TILE];
 };
 
+struct list {
+	uint32_t *rows;  /* [rows] ascending */
+	uint32_t *found; /* [slices] how many of each slice */
+	uint64_t count;
+};
+
+/* Rows as the screen takes them. */
+struct kept {
+	unsigned char *rows;  /* [rows, row_size], or NULL: too large */
+	double *norm, *error; /* [rows]; the norm -1 while a row is not there */
+};
+
 struct ek_nearest {
 	const struct ek_rows *rows;
 	size_t d;
-	float *centre;          /* [d] what is taken off before screening */
-	uint32_t *active;       /* [rows] rows to look at, ascending */
-	uint32_t *slice_active; /* [slices] how many of each slice */
+	float *centre;         /* [d] what is taken off before screening */
+	struct list near, far; /* rows to compare with the centroids that moved, and with all */
 	struct worker *workers;
 	int worker_count;
 	const struct ek_screen_methods *methods; /* NULL: measure everything */
 	void *screen;
+	struct kept kept;
 	float *hat; /* [k, d] moved centroids */
 	size_t hat_size;
+	uint32_t *numbers; /* [numbers_size] which centroids are compared with, ascending */
+	int32_t *places;   /* [numbers_size] where a centroid is among them, or -1 */
+	uint32_t numbers_size;
 
 	/* the search under way */
 	struct ek_nearest_state *state;
 	const float *centroids;
-	uint32_t k, first;
+	uint32_t k, first, compared;  /* compared: how many in `numbers` */
 	double most_norm, most_error; /* over the centroids */
 	double gamma;
 	int usable; /* 0: measure everything */
-	uint64_t active_count;
+	const struct list *active;
+	int partial;                   /* 1: compare with the centroids that moved */
+	double most_moved, next_moved; /* the two largest moves */
+	uint32_t most_mover;
 };
 
 /* out = fl(x - centre) */
@@ -76,6 +97,12 @@ static void free_workers(struct ek_nearest *f)
 	free(f->workers);
 }
 
+static void free_list(struct list *list)
+{
+	free(list->rows);
+	free(list->found);
+}
+
 void ek_nearest_free(struct ek_nearest *f)
 {
 	if (f == NULL)
@@ -84,8 +111,13 @@ void ek_nearest_free(struct ek_nearest *f)
 	if (f->methods != NULL)
 		f->methods->destroy(f->screen);
 	free(f->centre);
-	free(f->active);
-	free(f->slice_active);
+	free_list(&f->near);
+	free_list(&f->far);
+	free(f->kept.rows);
+	free(f->kept.norm);
+	free(f->kept.error);
+	free(f->numbers);
+	free(f->places);
 	free(f->hat);
 	free(f);
 }
@@ -100,6 +132,35 @@ static const struct ek_screen_methods *methods_for(enum ek_screen screen, size_t
 	if (screen == EK_SCREEN_AUTO)
 		screen = ek_nn_cpu_has_bf16() && d >= LEAST_BFLOAT16 ? EK_SCREEN_BFLOAT16 : EK_SCREEN_FAISS;
 	return screen == EK_SCREEN_FAISS ? &ek_screen_faiss : screen == EK_SCREEN_BFLOAT16 ? &ek_screen_product : NULL;
+}
+
+static int list_init(struct list *list, const struct ek_rows *rows)
+{
+	int rc;
+
+	EK_TRY(ek_alloc(&list->rows, rows->count, sizeof *list->rows));
+	EK_TRY(ek_alloc(&list->found, slices_of(rows), sizeof *list->found));
+out:
+	return rc;
+}
+
+static int kept_init(struct ek_nearest *f)
+{
+	const uint64_t n = f->rows->count;
+	struct kept *kept = &f->kept;
+	size_t size;
+	int rc = 0;
+
+	(void)f->methods->tile(f->screen, &size, 0);
+	if (size > most_kept / n)
+		return 0;
+	EK_TRY(ek_alloc(&kept->norm, n, sizeof *kept->norm));
+	EK_TRY(ek_alloc(&kept->error, n, sizeof *kept->error));
+	EK_TRY(ek_alloc_aligned(&kept->rows, n, size));
+	for (uint64_t i = 0; i < n; i++)
+		kept->norm[i] = -1;
+out:
+	return rc;
 }
 
 int ek_nearest_new(struct ek_nearest **out, const struct ek_rows *rows, const double *mean, enum ek_screen screen)
@@ -121,16 +182,18 @@ int ek_nearest_new(struct ek_nearest **out, const struct ek_rows *rows, const do
 	EK_TRY(ek_alloc(&f->centre, f->d, sizeof *f->centre));
 	for (size_t j = 0; j < f->d; j++)
 		f->centre[j] = (float)mean[j];
-	EK_TRY(ek_alloc(&f->active, rows->count, sizeof *f->active));
-	EK_TRY(ek_alloc(&f->slice_active, slices_of(rows), sizeof *f->slice_active));
+	EK_TRY(list_init(&f->near, rows));
+	EK_TRY(list_init(&f->far, rows));
 	f->worker_count = ek_threads();
 	EK_TRY(ek_alloc(&f->workers, (size_t)f->worker_count, sizeof *f->workers));
 	for (int i = 0; i < f->worker_count; i++) {
 		EK_TRY(ek_alloc_aligned(&f->workers[i].row, f->d, sizeof *f->workers[i].row));
 		EK_TRY(ek_alloc_aligned(&f->workers[i].hat, f->d, sizeof *f->workers[i].hat));
 	}
-	if (f->methods != NULL)
+	if (f->methods != NULL) {
 		EK_TRY(f->methods->create(&f->screen, f->d, f->worker_count));
+		EK_TRY(kept_init(f));
+	}
 	*out = f;
 	f = NULL;
 out:
@@ -138,71 +201,133 @@ out:
 	return rc;
 }
 
-static int set_centroids(struct ek_nearest *f, const float *centroids, uint32_t k, uint32_t first)
+/* Number the centroids to compare with: all, or those that moved. */
+static int choose_centroids(struct ek_nearest *f)
 {
-	const size_t size = (size_t)k * f->d;
-	double largest = 0;
 	int rc = 0;
 
-	f->centroids = centroids;
-	f->k = k;
-	f->first = first;
+	if (f->numbers_size < f->k) {
+		EK_TRY(ek_resize(&f->numbers, f->k, sizeof *f->numbers));
+		EK_TRY(ek_resize(&f->places, f->k, sizeof *f->places));
+		f->numbers_size = f->k;
+	}
+	f->compared = 0;
+	for (uint32_t j = 0; j < f->k; j++) {
+		const int wanted = !f->partial || f->state->moves[j] > 0;
+
+		f->places[j] = wanted ? (int32_t)f->compared : -1;
+		if (wanted)
+			f->numbers[f->compared++] = j;
+	}
+out:
+	return rc;
+}
+
+static int set_centroids(struct ek_nearest *f)
+{
+	double largest = 0;
+	size_t size;
+	int rc;
+
 	f->usable = 0;
-	if (f->methods == NULL)
+	EK_TRY(choose_centroids(f));
+	if (f->methods == NULL || f->compared == 0)
 		return 0;
+	size = (size_t)f->compared * f->d;
 	if (f->hat_size < size) {
 		free(f->hat);
 		f->hat_size = 0;
 		EK_TRY(ek_alloc_aligned(&f->hat, size, sizeof *f->hat));
 		f->hat_size = size;
 	}
-	for (uint32_t j = 0; j < k; j++) {
+	for (uint32_t j = 0; j < f->compared; j++) {
 		float *hat = f->hat + j * f->d;
 
-		move_row(hat, centroids + j * f->d, f->centre, f->d);
+		move_row(hat, f->centroids + f->numbers[j] * f->d, f->centre, f->d);
 		largest = fmax(largest, sqrt(ek_vector_dot(hat, hat, f->d)));
 	}
 	f->usable = largest < LARGEST_NORM;
 	if (f->usable) {
-		EK_TRY(f->methods->set(f->screen, &f->most_norm, &f->most_error, f->hat, k));
+		EK_TRY(f->methods->set(f->screen, &f->most_norm, &f->most_error, f->hat, f->compared));
 		f->most_error = error_of(f->most_norm, f->most_error, f->d);
 	}
 out:
 	return rc;
 }
 
+/* Every other centroid came closer by at most the largest move among them. */
+static void find_moves(struct ek_nearest *f)
+{
+	const double *moves = f->state->moves;
+	uint32_t moved = 0;
+
+	f->most_moved = f->next_moved = 0;
+	f->most_mover = 0;
+	for (uint32_t c = 0; moves != NULL && c < f->k; c++) {
+		moved += moves[c] > 0;
+		if (moves[c] > f->most_moved) {
+			f->next_moved = f->most_moved;
+			f->most_moved = moves[c];
+			f->most_mover = c;
+		} else if (moves[c] > f->next_moved) {
+			f->next_moved = moves[c];
+		}
+	}
+	f->partial = moves != NULL && moved <= f->k / 4 * 3;
+}
+
+static float round_down(double lower)
+{
+	return nextafterf((float)fmin(fmax(lower, 0), (double)FLT_MAX), 0);
+}
+
+/* Measure row i's own centroid anew; the list of those who must look at it, or NULL. */
+static struct list *place_row(struct ek_nearest *f, uint64_t i, int worker)
+{
+	const struct ek_nearest_state *s = f->state;
+	const int64_t own = (int64_t)s->assignment[i] - f->first;
+	double before, move, lower;
+
+	if (s->assignment[i] < 0 || own < 0 || own >= f->k)
+		return &f->far;
+	before = s->distance2[i];
+	if (s->moves == NULL || s->moves[own] > 0)
+		s->distance2[i] = ek_vector_distance2(ek_rows_at(f->rows, i, f->workers[worker].row),
+		                                      f->centroids + (size_t)own * f->d, f->d);
+	if (s->moves == NULL || s->lower == NULL)
+		return &f->far;
+	move = own == f->most_mover ? f->next_moved : f->most_moved;
+	lower = (double)s->lower[i] - move * (1 + 1e-9);
+	if (sqrt(s->distance2[i]) * (1 + 1e-9) < lower * (1 - 1e-9)) {
+		s->lower[i] = round_down(lower);
+		return NULL;
+	}
+	return f->partial && s->distance2[i] <= before ? &f->near : &f->far;
+}
+
 /* Measure the rows' own centroids anew and note which rows must be looked at. */
 static int refresh(void *context, uint64_t slice, int worker)
 {
 	struct ek_nearest *f = context;
-	const struct ek_nearest_state *s = f->state;
 	const uint64_t start = slice * SLICE;
 	const uint64_t end = start + SLICE < f->rows->count ? start + SLICE : f->rows->count;
-	uint32_t active = 0;
 
+	f->near.found[slice] = f->far.found[slice] = 0;
 	for (uint64_t i = start; i < end; i++) {
-		const int64_t own = (int64_t)s->assignment[i] - f->first;
+		struct list *list = place_row(f, i, worker);
 
-		if (s->assignment[i] >= 0 && own >= 0 && own < f->k) {
-			if (s->moves == NULL || s->moves[own] > 0)
-				s->distance2[i] = ek_vector_distance2(ek_rows_at(f->rows, i, f->workers[worker].row),
-				                                      f->centroids + (size_t)own * f->d, f->d);
-			if (s->lower != NULL && sqrt(s->distance2[i]) * (1 + 1e-9) < (double)s->lower[i])
-				continue;
-		}
-		f->active[start + active++] = (uint32_t)i;
+		if (list != NULL)
+			list->rows[start + list->found[slice]++] = (uint32_t)i;
 	}
-	f->slice_active[slice] = active;
 	return ek_check_interrupt();
 }
 
-static void compact(struct ek_nearest *f)
+static void compact(struct list *list, uint64_t slices)
 {
-	f->active_count = 0;
-	for (uint64_t slice = 0; slice < slices_of(f->rows); slice++) {
-		memmove(f->active + f->active_count, f->active + slice * SLICE,
-		        f->slice_active[slice] * sizeof *f->active);
-		f->active_count += f->slice_active[slice];
+	list->count = 0;
+	for (uint64_t slice = 0; slice < slices; slice++) {
+		memmove(list->rows + list->count, list->rows + slice * SLICE, list->found[slice] * sizeof *list->rows);
+		list->count += list->found[slice];
 	}
 }
 
@@ -217,19 +342,20 @@ static void offer(struct best *best, int32_t index, double distance2)
 		*best = (struct best){ index, distance2 };
 }
 
-/* Every centroid; `lower` becomes the exact second distance. */
+/* Every centroid compared with; `lower` becomes the exact second distance. */
 static struct best measure_all(const struct ek_nearest *f, const float *row, struct best best, double *lower)
 {
 	double second = (double)INFINITY;
 
-	for (uint32_t j = 0; j < f->k; j++) {
-		const double distance2 = ek_vector_distance2(row, f->centroids + j * f->d, f->d);
+	for (uint32_t j = 0; j < f->compared; j++) {
+		const int32_t index = (int32_t)(f->first + f->numbers[j]);
+		const double distance2 = ek_vector_distance2(row, f->centroids + f->numbers[j] * f->d, f->d);
 		const struct best before = best;
 
-		offer(&best, (int32_t)(f->first + j), distance2);
+		offer(&best, index, distance2);
 		if (best.index != before.index)
 			second = fmin(second, before.distance2);
-		else if (best.index != (int32_t)(f->first + j))
+		else if (best.index != index)
 			second = fmin(second, distance2);
 	}
 	*lower = sqrt(second) * (1 - 1e-9);
@@ -246,7 +372,7 @@ static struct ek_screen_bound bound_of(const struct ek_nearest *f, double norm, 
 		                         .error = error_of(norm, rounding, f->d) + f->most_error,
 		                         .eps = f->gamma * span * span + FLT_MIN * (double)f->d * (1 + span),
 		                         .reach = sqrt(f->state->distance2[row]),
-		                         .own = own >= 0 && local >= 0 && local < f->k ? (int32_t)local : -1 };
+		                         .own = own >= 0 && local >= 0 && local < f->k ? f->places[local] : -1 };
 }
 
 /* Of the candidates inside the limit, the nearest. */
@@ -259,12 +385,13 @@ static struct best measure_candidates(const struct ek_nearest *f, const float *r
 	if (c->count < 0 || (double)c->limit <= limit)
 		return measure_all(f, row, best, lower);
 	for (int32_t j = 0; j < c->count; j++) {
-		const int32_t index = c->index[j] + (int32_t)f->first, before = best.index;
+		const uint32_t number = f->numbers[c->index[j]];
+		const int32_t index = (int32_t)(f->first + number), before = best.index;
 
 		if ((double)c->s[j] > limit)
 			continue;
 		if (index != before)
-			offer(&best, index, ek_vector_distance2(row, f->centroids + (size_t)c->index[j] * f->d, f->d));
+			offer(&best, index, ek_vector_distance2(row, f->centroids + number * f->d, f->d));
 		if (best.index == index)
 			winner = c->s[j];
 	}
@@ -286,27 +413,56 @@ static void resolve(struct ek_nearest *f, uint64_t i, const float *row, const st
 		best = measure_all(f, row, best, &lower);
 	else
 		best = measure_candidates(f, row, bound, screened, best, &lower);
+	if (f->partial) { /* those that did not move are as far as they were */
+		lower = fmin(lower, (double)s->lower[i]);
+		if (best.index != before)
+			lower = fmin(lower, sqrt(s->distance2[i]) * (1 - 1e-9));
+	}
 	worker->changed += best.index != before;
 	s->assignment[i] = best.index;
 	s->distance2[i] = best.distance2;
 	if (s->lower != NULL)
-		s->lower[i] = nextafterf((float)fmin(fmax(lower, 0), (double)FLT_MAX), 0);
+		s->lower[i] = round_down(lower);
+}
+
+/* Put row i of the data into place `at` of the screen's tile. */
+static void take_row(struct ek_nearest *f, double *norm, double *error, size_t at, uint32_t i, int worker)
+{
+	struct worker *w = &f->workers[worker];
+	struct kept *kept = &f->kept;
+	size_t size;
+	unsigned char *tile = f->methods->tile(f->screen, &size, worker), *to = tile + at * size, *place = NULL;
+
+	if (kept->rows != NULL)
+		place = kept->rows + i * size;
+	if (place != NULL && kept->norm[i] >= 0) {
+		memcpy(to, place, size);
+		*norm = kept->norm[i];
+		*error = kept->error[i];
+		return;
+	}
+	move_row(w->hat, ek_rows_at(f->rows, i, w->row), f->centre, f->d);
+	f->methods->take(f->screen, norm, error, at, w->hat, worker);
+	if (place != NULL) {
+		memcpy(place, to, size);
+		kept->norm[i] = *norm;
+		kept->error[i] = *error;
+	}
 }
 
 static int screen_piece(void *context, uint64_t piece, int worker)
 {
 	struct ek_nearest *f = context;
 	struct worker *w = &f->workers[worker];
-	const uint32_t *active = f->active + piece * TILE;
-	const uint64_t rest = f->active_count - piece * TILE;
+	const uint32_t *active = f->active->rows + piece * TILE;
+	const uint64_t rest = f->active->count - piece * TILE;
 	const size_t count = rest < TILE ? (size_t)rest : TILE;
 	int rc;
 
 	for (size_t i = 0; i < count; i++) {
 		double norm, rounding;
 
-		move_row(w->hat, ek_rows_at(f->rows, active[i], w->row), f->centre, f->d);
-		f->methods->take(f->screen, &norm, &rounding, i, w->hat, worker);
+		take_row(f, &norm, &rounding, i, active[i], worker);
 		w->bounds[i] = bound_of(f, norm, rounding, active[i]);
 	}
 	EK_TRY(f->methods->run(f->screen, w->screened, w->bounds, count, worker));
@@ -320,12 +476,29 @@ out:
 static int measure_piece(void *context, uint64_t piece, int worker)
 {
 	struct ek_nearest *f = context;
-	const uint64_t end = (piece + 1) * TILE < f->active_count ? (piece + 1) * TILE : f->active_count;
+	const struct list *active = f->active;
+	const uint64_t end = (piece + 1) * TILE < active->count ? (piece + 1) * TILE : active->count;
 
 	for (uint64_t i = piece * TILE; i < end; i++)
-		resolve(f, f->active[i], ek_rows_at(f->rows, f->active[i], f->workers[worker].row), NULL, NULL,
+		resolve(f, active->rows[i], ek_rows_at(f->rows, active->rows[i], f->workers[worker].row), NULL, NULL,
 		        &f->workers[worker]);
 	return ek_check_interrupt();
+}
+
+static int look_at(struct ek_nearest *f, const struct list *list, int partial)
+{
+	int rc = 0;
+
+	if (list->count == 0)
+		return 0;
+	f->active = list;
+	f->partial = partial;
+	EK_TRY(set_centroids(f));
+	if (f->compared > 0)
+		EK_TRY(ek_pieces((list->count + TILE - 1) / TILE, f->usable ? screen_piece : measure_piece, f,
+		                 (double)list->count * (double)f->d * (double)f->compared));
+out:
+	return rc;
 }
 
 int ek_nearest_search(struct ek_nearest *f, struct ek_nearest_state *state, const float *centroids, uint32_t k,
@@ -335,13 +508,17 @@ int ek_nearest_search(struct ek_nearest *f, struct ek_nearest_state *state, cons
 	int rc;
 
 	f->state = state;
-	EK_TRY(set_centroids(f, centroids, k, first));
+	f->centroids = centroids;
+	f->k = k;
+	f->first = first;
+	find_moves(f);
 	for (int i = 0; i < f->worker_count; i++)
 		f->workers[i].changed = 0;
 	EK_TRY(ek_pieces(slices_of(f->rows), refresh, f, 10 * (double)f->rows->count * (double)f->d));
-	compact(f);
-	EK_TRY(ek_pieces((f->active_count + TILE - 1) / TILE, f->usable ? screen_piece : measure_piece, f,
-	                 (double)f->active_count * (double)f->d * (double)k));
+	compact(&f->near, slices_of(f->rows));
+	compact(&f->far, slices_of(f->rows));
+	EK_TRY(look_at(f, &f->near, 1));
+	EK_TRY(look_at(f, &f->far, 0));
 	for (int i = 0; i < f->worker_count; i++)
 		count += f->workers[i].changed;
 	if (changed != NULL)

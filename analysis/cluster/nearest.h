@@ -13,7 +13,12 @@
  * most U away, a nearest one has s <= (U + E)^2 + eps.
  *
  * Between iterations rows whose nearest centroid cannot have changed are left out (Hamerly, "Making k-means even
- * faster", 2010): `lower` bounds the distance to every centroid but the own from below.
+ * faster", 2010): `lower` bounds the distance to every centroid but the own from below, and none came closer than by
+ * the largest move. A row whose own centroid is no farther than before is still nearer to it than to any that has not
+ * moved, so it is compared with those that moved only (Kaukoranta, Franti and Nevalainen, "A fast exact GLA based on
+ * code vector activity detection", 2000).
+ *
+ * What rows become for the screen is kept, up to 1 GiB.
  */
 #ifndef EK_CLUSTER_NEAREST_H
 #define EK_CLUSTER_NEAREST_H
@@ -33,9 +38,10 @@ enum ek_screen {
 struct ek_nearest_state {
 	int32_t *assignment; /* a centroid's number, or -1 */
 	double *distance2;   /* squared distance to it; infinity while there is none */
-	float *lower;        /* lower bound on the distance to all others, 0 at first; NULL: do not skip */
-	const double *moves; /* how far each centroid has moved since the last search, or NULL: distance2 of a row whose
-	                        centroid has not is right */
+	float *lower;        /* lower bound on the distance to all others at the last search, 0 at first; NULL: do not
+	                        skip */
+	const double *moves; /* [k] how far each centroid has moved since the last search of all, at least, and 0 only
+	                        if not at all; NULL: not known, `lower` is then not looked at */
 };
 
 struct ek_nearest;

@@ -45,6 +45,8 @@ struct ek_screen_methods {
 	int (*set)(void *screen, double *most_norm, double *most_error, const float *centroids, size_t k);
 	/* Take row i of a tile, copied; tell the same of it. */
 	void (*take)(void *screen, double *norm, double *error, size_t i, const float *row, int worker);
+	/* The rows taken, [EK_SCREEN_TILE] of row_size bytes: what a row became can be kept and put back later. */
+	void *(*tile)(void *screen, size_t *row_size, int worker);
 	/* Screen the first `count` rows taken. out, bounds: [count] */
 	int (*run)(void *screen, struct ek_screened *out, const struct ek_screen_bound *bounds, size_t count,
 	           int worker);

@@ -99,6 +99,14 @@ static void take(void *screen, double *norm, double *error, size_t i, const floa
 	*error = 0;
 }
 
+static void *tile(void *screen, size_t *row_size, int worker)
+{
+	const struct faiss_screen *s = screen;
+
+	*row_size = s->d * sizeof *s->workers[worker].rows;
+	return s->workers[worker].rows;
+}
+
 static void candidates_of(struct ek_screened *out, const float *distances, const idx_t *labels, size_t found, size_t k)
 {
 	*out = (struct ek_screened){ .best = distances[0],
@@ -134,4 +142,4 @@ out:
 	return rc;
 }
 
-const struct ek_screen_methods ek_screen_faiss = { create, destroy, set, take, run };
+const struct ek_screen_methods ek_screen_faiss = { create, destroy, set, take, tile, run };

@@ -10,23 +10,26 @@
 #include "train/nn/matmul.h"
 
 enum {
-	MOST_COLUMNS = 1024, /* centroids in one product */
-	LEAST_COLUMNS = 64,
+	MOST_COLUMNS = 256, /* centroids in one product: a block and a tile fit in the cache together */
+	STEP = 32,
+	PLANS = MOST_COLUMNS / STEP,
 	GROUP = 256 /* centroids whose smallest s is looked at together */
 };
 
 struct scratch {
 	ek_bf16 *rows;   /* [TILE, d] */
-	float *products; /* [TILE, columns] */
+	float *products; /* [TILE, MOST_COLUMNS] */
 	void *matmul;
+	size_t matmul_room;
 };
 
 struct product_screen {
 	size_t d, k, columns, block_count, packed_size;
-	struct ek_nn_matmul *plan; /* TILE rows by `columns` centroids */
-	ek_bf16 *block;            /* [columns, d] centroids on their way to be packed */
-	unsigned char *packed;     /* [blocks, packed_size] */
-	float *norms2;             /* [blocks, columns]; infinity in what was filled up */
+	struct ek_nn_matmul *plans[PLANS]; /* TILE rows by STEP, 2 STEP, … centroids; made when needed */
+	struct ek_nn_matmul *plan;         /* the one of `columns` */
+	ek_bf16 *block;                    /* [columns, d] centroids on their way to be packed */
+	unsigned char *packed;             /* [blocks, packed_size] */
+	float *norms2;                     /* [blocks, columns]; infinity in what was filled up */
 	size_t packed_room, norms_room;
 	struct scratch *workers;
 	int worker_count;
@@ -39,28 +42,19 @@ double ek_screen_limit(const struct ek_screen_bound *b, double best)
 	return (reach * reach + b->eps) * (1 + 1e-6);
 }
 
-static void free_plan(struct product_screen *s)
-{
-	ek_nn_matmul_free(s->plan);
-	s->plan = NULL;
-	s->columns = 0;
-	for (int i = 0; i < s->worker_count; i++) {
-		free(s->workers[i].products);
-		free(s->workers[i].matmul);
-		s->workers[i].products = NULL;
-		s->workers[i].matmul = NULL;
-	}
-}
-
 static void destroy(void *screen)
 {
 	struct product_screen *s = screen;
 
 	if (s == NULL)
 		return;
-	free_plan(s);
-	for (int i = 0; i < s->worker_count; i++)
+	for (size_t i = 0; i < PLANS; i++)
+		ek_nn_matmul_free(s->plans[i]);
+	for (int i = 0; i < s->worker_count; i++) {
 		free(s->workers[i].rows);
+		free(s->workers[i].products);
+		free(s->workers[i].matmul);
+	}
 	free(s->workers);
 	free(s->block);
 	free(s->packed);
@@ -80,6 +74,7 @@ static int create(void **out, size_t d, int workers)
 	s->worker_count = workers;
 	for (int i = 0; i < workers; i++) {
 		EK_TRY(ek_alloc_aligned(&s->workers[i].rows, EK_SCREEN_TILE * d, sizeof *s->workers[i].rows));
+		EK_TRY(ek_alloc_aligned(&s->workers[i].products, EK_SCREEN_TILE * MOST_COLUMNS, sizeof(float)));
 		memset(s->workers[i].rows, 0, EK_SCREEN_TILE * d * sizeof *s->workers[i].rows);
 	}
 	EK_TRY(ek_alloc_aligned(&s->block, MOST_COLUMNS * d, sizeof *s->block));
@@ -90,18 +85,25 @@ out:
 	return rc;
 }
 
-/* Making a plan takes milliseconds: it is kept while the number of columns stays. */
+/* Making a plan takes milliseconds: all are kept. */
 static int plan_for(struct product_screen *s, size_t columns)
 {
+	struct ek_nn_matmul **plan = &s->plans[columns / STEP - 1];
+	size_t room;
 	int rc = 0;
 
-	if (s->columns == columns)
-		return 0;
-	free_plan(s);
-	EK_TRY(ek_nn_matmul_new(&s->plan, EK_SCREEN_TILE, columns, s->d, EK_NN_BFLOAT16));
+	if (*plan == NULL)
+		EK_TRY(ek_nn_matmul_new(plan, EK_SCREEN_TILE, columns, s->d, EK_NN_BFLOAT16));
+	s->plan = *plan;
+	room = ek_nn_matmul_scratch_size(s->plan);
 	for (int i = 0; i < s->worker_count; i++) {
-		EK_TRY(ek_alloc_aligned(&s->workers[i].products, EK_SCREEN_TILE * columns, sizeof(float)));
-		EK_TRY(ek_alloc_aligned(&s->workers[i].matmul, 1, ek_nn_matmul_scratch_size(s->plan)));
+		struct scratch *w = &s->workers[i];
+
+		if (w->matmul != NULL && w->matmul_room >= room)
+			continue;
+		free(w->matmul);
+		EK_TRY(ek_alloc_aligned(&w->matmul, 1, room));
+		w->matmul_room = room;
 	}
 	s->packed_size = (ek_nn_matmul_packed_size(s->plan) + 63) / 64 * 64;
 	s->columns = columns;
@@ -134,7 +136,7 @@ out:
 static int set(void *screen, double *most_norm, double *most_error, const float *centroids, size_t k)
 {
 	struct product_screen *s = screen;
-	const size_t rounded = (k + LEAST_COLUMNS - 1) / LEAST_COLUMNS * LEAST_COLUMNS;
+	const size_t rounded = (k + STEP - 1) / STEP * STEP;
 	int rc;
 
 	*most_norm = *most_error = 0;
@@ -172,6 +174,14 @@ static void take(void *screen, double *norm, double *error, size_t i, const floa
 	ek_vector_rounding(norm, error, row, to, s->d);
 	*norm = sqrt(*norm);
 	*error = sqrt(*error);
+}
+
+static void *tile(void *screen, size_t *row_size, int worker)
+{
+	const struct product_screen *s = screen;
+
+	*row_size = s->d * sizeof *s->workers[worker].rows;
+	return s->workers[worker].rows;
 }
 
 /* Drop candidates that have fallen out of the limit; if none has, give up. */
@@ -250,4 +260,4 @@ out:
 	return rc;
 }
 
-const struct ek_screen_methods ek_screen_product = { create, destroy, set, take, run };
+const struct ek_screen_methods ek_screen_product = { create, destroy, set, take, tile, run };

@@ -81,6 +81,61 @@ static void screens_find_the_exact_nearest(void **state)
 	}
 }
 
+/* Lloyd's iteration as it is written down, without bounds: the twin of everything that leaves work out. */
+static void plain_step(float *centroids, const int32_t *assignment, const float *x, uint64_t n, size_t d, uint32_t k)
+{
+	for (uint32_t c = 0; c < k; c++) {
+		double *sum = calloc(d, sizeof *sum);
+		uint64_t size = 0;
+
+		assert_non_null(sum);
+		for (uint64_t i = 0; i < n; i++)
+			if (assignment[i] == (int32_t)c) {
+				ek_vector_add(sum, x + i * d, d);
+				size++;
+			}
+		for (size_t j = 0; size > 0 && j < d; j++)
+			centroids[c * d + j] = (float)(sum[j] / (double)size);
+		free(sum);
+	}
+}
+
+static void skipping_changes_nothing(void **state)
+{
+	enum { N = 1500, D = 70, K = 60 };
+	static const enum ek_screen screens[] = { EK_SCREEN_FAISS, EK_SCREEN_BFLOAT16, EK_SCREEN_NONE };
+	struct ek_kmeans_options o = EK_KMEANS_DEFAULTS;
+	struct ek_npy array;
+
+	(void)state;
+	for (size_t s = 0; s < sizeof screens / sizeof *screens; s++) {
+		float *x = ek_blobs(N, D, 9, 1, 0, NULL), centroids[K * D];
+		const struct ek_rows rows = view(&array, x, N, D);
+		struct ek_kmeans_result r;
+		int32_t assignment[N];
+
+		for (size_t i = 0; s > 0 && i < (size_t)N * D; i++)
+			x[i] = (float)(int)x[i]; /* whole numbers: ties */
+		memcpy(centroids, x, sizeof centroids);
+		o.k = K;
+		o.tolerance = 0;
+		o.start = x;
+		o.screen = screens[s];
+		assert_ok(ek_kmeans(&r, &rows, &o));
+		for (int t = 0; t <= r.iterations; t++) {
+			for (uint64_t i = 0; i < N; i++)
+				assignment[i] = nearest_of(x + i * D, centroids, K, D);
+			if (t < r.iterations)
+				plain_step(centroids, assignment, x, N, D, K);
+		}
+		assert_true(r.iterations >= 5);
+		assert_memory_equal(r.centroids, centroids, sizeof centroids);
+		assert_memory_equal(r.assignment, assignment, sizeof assignment);
+		ek_kmeans_release(&r);
+		free(x);
+	}
+}
+
 static void threads_do_not_change_a_bit(void **state)
 {
 	enum { N = 9000, D = 240 }; /* enough for every part to use threads (pieces.h) */
@@ -459,6 +514,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_interrupt_stops_it),
 		cmocka_unit_test(screens_find_the_exact_nearest),
+		cmocka_unit_test(skipping_changes_nothing),
 		cmocka_unit_test(threads_do_not_change_a_bit),
 		cmocka_unit_test(planted_clusters_are_found),
 		cmocka_unit_test(objective_equals_scikit_learn_and_faiss),
