@@ -78,6 +78,8 @@ static int find_weights(struct ek_embed *e, const struct ek_run *run, const char
 		return rc;
 	EK_TRY(ek_sha256_file(digest, e->weights));
 	ek_hex(e->sha256, digest, sizeof digest);
+	if (given == NULL)
+		EK_TRY(ek_weight_file_check(e->weights, e->sha256));
 out:
 	return rc;
 }

@@ -43,7 +43,8 @@ struct ek_embed;
 /* Resolve the options against the run's images and the weight files there are. Reads the weight file once (for its
  * hash) and the head of images.jsonl; builds nothing yet. `options` is not kept.
  * EK_EUSAGE (unknown encoder, impossible side), EK_EDATA (no weight file: the message says which is wanted, where it is
- * published and where it was looked for), EK_ENOTSUP (bf16 asked for without hardware), EK_EIO. */
+ * published and where it was looked for; or one that was found has not the hash it is published with), EK_ENOTSUP (bf16
+ * asked for without hardware), EK_EIO. */
 int ek_embed_prepare(struct ek_embed **out, const struct ek_run *run, const struct ek_embed_options *options);
 void ek_embed_free(struct ek_embed *e);
 

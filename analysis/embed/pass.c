@@ -23,6 +23,7 @@ struct worker {
 	struct ek_model_state *state;
 	struct ek_image_loader *loader;
 	struct ek_image_record *records; /* [batch] */
+	struct ek_buffer bytes;          /* of an image file */
 	uint8_t *input;                  /* [batch] preprocessed images */
 };
 
@@ -74,6 +75,7 @@ static void release(struct worker *w, int batch)
 	for (int i = 0; w->records != NULL && i < batch; i++)
 		ek_image_record_release(&w->records[i]);
 	free(w->records);
+	ek_buffer_release(&w->bytes);
 	free(w->input);
 	ek_image_loader_free(w->loader);
 	ek_model_state_free(w->state);
@@ -128,11 +130,20 @@ static int name_image(int rc, const struct ek_image_record *record)
 
 static int load(struct worker *w, const struct ek_pass *p, int i)
 {
+	const struct ek_image_record *r = &w->records[i];
+	uint8_t *out = w->input + (size_t)i * ek_preprocessed_size(p->preprocessing);
 	struct ek_image image = { 0 };
 	int rc;
 
-	EK_TRY(ek_image_loader_decode(w->loader, &w->records[i], 0, &image));
-	EK_TRY(ek_preprocess(w->input + (size_t)i * ek_preprocessed_size(p->preprocessing), &image, p->preprocessing));
+	if (r->format == EK_IMAGE_GREY8) { /* bare pixels */
+		EK_TRY(ek_image_loader_decode(w->loader, r, 0, &image));
+		EK_TRY(ek_preprocess(out, &image, p->preprocessing));
+	} else {
+		/* The limit was the scan's; here only: no more than it saw. */
+		EK_TRY(ek_image_loader_bytes(w->loader, r, &w->bytes));
+		EK_TRY(ek_preprocess_encoded(out, w->bytes.data, w->bytes.size, (uint64_t)r->width * r->height,
+		                             p->preprocessing));
+	}
 out:
 	ek_image_release(&image);
 	return rc < 0 ? name_image(rc, &w->records[i]) : 0;

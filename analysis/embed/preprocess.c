@@ -20,26 +20,27 @@ static uint32_t longer_side(uint32_t resize, uint32_t longer, uint32_t shorter)
 	return size > INT32_MAX ? INT32_MAX : (uint32_t)size;
 }
 
-static int crop_pillow(uint8_t *out, const struct ek_image *image, const struct ek_preprocessing *p)
+/* What becomes of an image: its full size after resizing, and the part of that which is kept. */
+struct target {
+	uint32_t width, height;
+	struct ek_image_window window;
+};
+
+static struct target target_of(uint32_t width, uint32_t height, const struct ek_preprocessing *p)
 {
 	const uint32_t side = (uint32_t)p->side, resize = (uint32_t)p->resize;
-	uint32_t width = side, height = side;
-	struct ek_image resized = { 0 };
-	int rc;
+	struct target t = { side, side, { .width = side, .height = side } };
 
-	if (p->crop == EK_CROP_CENTRE && image->width <= image->height) {
-		width = resize;
-		height = longer_side(resize, image->height, image->width);
+	if (p->crop == EK_CROP_CENTRE && width <= height) {
+		t.width = resize;
+		t.height = longer_side(resize, height, width);
 	} else if (p->crop == EK_CROP_CENTRE) {
-		width = longer_side(resize, image->width, image->height);
-		height = resize;
+		t.width = longer_side(resize, width, height);
+		t.height = resize;
 	}
-	EK_TRY(ek_image_resize_window(&resized, image, width, height, (width - side) / 2, (height - side) / 2, side,
-	                              side, p->filter));
-	memcpy(out, resized.pixels, ek_preprocessed_size(p));
-out:
-	ek_image_release(&resized);
-	return rc;
+	t.window.x = (t.width - side) / 2;
+	t.window.y = (t.height - side) / 2;
+	return t;
 }
 
 struct taps {
@@ -93,8 +94,40 @@ static void resize_torch(float *out, const struct ek_image *image, const struct 
 
 int ek_preprocess(void *out, const struct ek_image *image, const struct ek_preprocessing *p)
 {
-	if (p->interpolation == EK_INTERPOLATION_PILLOW)
-		return crop_pillow(out, image, p);
-	resize_torch(out, image, p);
-	return 0;
+	const struct target t = target_of(image->width, image->height, p);
+	struct ek_image resized = { 0 };
+	int rc = 0;
+
+	if (p->interpolation == EK_INTERPOLATION_TORCH) {
+		resize_torch(out, image, p);
+		return 0;
+	}
+	EK_TRY(ek_image_resize_window(&resized, image, t.width, t.height, t.window.x, t.window.y, t.window.width,
+	                              t.window.height, p->filter));
+	memcpy(out, resized.pixels, ek_preprocessed_size(p));
+out:
+	ek_image_release(&resized);
+	return rc;
+}
+
+int ek_preprocess_encoded(void *out, const void *bytes, size_t size, uint64_t max_pixels,
+                          const struct ek_preprocessing *p)
+{
+	struct ek_image image = { 0 };
+	struct ek_image_info info;
+	struct target t;
+	int rc;
+
+	if (p->interpolation == EK_INTERPOLATION_TORCH) {
+		EK_TRY(ek_image_decode(&image, bytes, size, max_pixels, 0));
+		EK_TRY(ek_preprocess(out, &image, p));
+		goto out;
+	}
+	EK_TRY(ek_image_probe(&info, bytes, size, max_pixels));
+	t = target_of(info.width, info.height, p);
+	EK_TRY(ek_image_decode_resized(&image, bytes, size, max_pixels, t.width, t.height, &t.window, p->filter));
+	memcpy(out, image.pixels, ek_preprocessed_size(p));
+out:
+	ek_image_release(&image);
+	return rc;
 }

@@ -1,5 +1,5 @@
 /*
- * From a decoded image to the numbers a network takes.
+ * From an image to the numbers a network takes.
  */
 #ifndef EK_EMBED_PREPROCESS_H
 #define EK_EMBED_PREPROCESS_H
@@ -17,6 +17,11 @@
  * EK_ENOMEM.
  */
 int ek_preprocess(void *out, const struct ek_image *image, const struct ek_preprocessing *p);
+
+/* Decode and ek_preprocess in one: the same numbers, but what is cropped away of a JPEG is only checked. EK_EDATA as
+ * ek_image_decode. */
+int ek_preprocess_encoded(void *out, const void *bytes, size_t size, uint64_t max_pixels,
+                          const struct ek_preprocessing *p);
 
 /* Bytes of one preprocessed image. */
 size_t ek_preprocessed_size(const struct ek_preprocessing *p);

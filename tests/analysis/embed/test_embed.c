@@ -306,6 +306,29 @@ static void a_run_stays_current_without_its_weights(void **state)
 	ek_run_close(run);
 }
 
+/* A damaged download is told; a file the user names is the user's. */
+static void a_cached_file_of_another_hash_is_refused(void **state)
+{
+	const char *cache = ek_scratch(), *place = ek_join(cache, "evenkeel");
+	const char *path = ek_join(place, "efficientnet-lite0-57934424.pth");
+	struct ek_embed_options o = EK_EMBED_OPTIONS_DEFAULT;
+	const char *folder;
+	struct ek_run *run = scanned(&folder);
+	struct ek_embed *e = NULL;
+
+	(void)state;
+	assert_ok(ek_make_directories(place));
+	ek_write_file(path, "half a download", 15);
+	assert_int_equal(setenv("XDG_CACHE_HOME", cache, 1), 0);
+	assert_fails(ek_embed_prepare(&e, run, &o), EK_EDATA,
+	             "expected 579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db: fetch it again");
+	assert_null(e);
+	o.weights = path;
+	assert_ok(ek_embed_prepare(&e, run, &o));
+	ek_embed_free(e);
+	ek_run_close(run);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +338,7 @@ int main(void)
 		cmocka_unit_test(an_interrupted_pass_goes_on_to_the_same_bytes),
 		cmocka_unit_test(a_changed_image_is_named),
 		cmocka_unit_test(a_run_stays_current_without_its_weights),
+		cmocka_unit_test(a_cached_file_of_another_hash_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,10 +103,51 @@ static void preprocessing_equals_the_reference_within_a_grey_level(void **state)
 	cJSON_Delete(golden);
 }
 
+static void encoded_images_give_the_same_numbers(void **state)
+{
+	static const char *const files[] = { "larger.jpg",        "wide-411.jpg",        "wide-420.jpg",
+		                             "orientation-6.jpg", "progressive-444.jpg", "cmyk-progressive.jpg",
+		                             "grey.jpg",          "one-row.jpg",         "one-column.jpg",
+		                             "color6-16bit.png" };
+	static const struct {
+		const char *encoder;
+		int side;
+	} encoders[] = {
+		{ "efficientnet-lite0", 96 }, { "clip-vit-b32", 32 }, { "inception-fid", 0 }, { "pixels", 0 }
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		for (size_t j = 0; j < sizeof encoders / sizeof *encoders; j++) {
+			const struct ek_encoder *encoder;
+			struct ek_preprocessing p;
+			struct ek_buffer bytes = { 0 };
+			struct ek_image image = { 0 };
+			void *want = NULL, *got = NULL;
+
+			assert_ok(ek_encoder_find(&encoder, encoders[j].encoder));
+			assert_ok(ek_encoder_preprocessing(&p, encoder, encoders[j].side, 0));
+			assert_ok(ek_alloc(&want, 1, ek_preprocessed_size(&p)));
+			assert_ok(ek_alloc(&got, 1, ek_preprocessed_size(&p)));
+			assert_ok(ek_file_read(&bytes, ek_join("tests/golden/images", files[i]), 1 << 20));
+			assert_ok(ek_image_decode(&image, bytes.data, bytes.size, EK_MAX_PIXELS_DEFAULT, 0));
+			assert_ok(ek_preprocess(want, &image, &p));
+			assert_ok(ek_preprocess_encoded(got, bytes.data, bytes.size, EK_MAX_PIXELS_DEFAULT, &p));
+			assert_memory_equal(got, want, ek_preprocessed_size(&p));
+			assert_fails(ek_preprocess_encoded(got, bytes.data, bytes.size / 2, EK_MAX_PIXELS_DEFAULT, &p),
+			             EK_EDATA, "");
+			ek_buffer_release(&bytes);
+			ek_image_release(&image);
+			free(want);
+			free(got);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(preprocessing_equals_the_reference_within_a_grey_level),
+		cmocka_unit_test(encoded_images_give_the_same_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
