@@ -12,13 +12,15 @@
 
 #include "rebalance/base/file.h"
 
-/* A module is a folder; a folder below it belongs to it. "*": everything of ours but tests. */
+/* A module is a folder, or one public header; a folder below it belongs to it. "*": everything of ours but tests. */
 static const struct {
 	const char *folder, *may_use;
 } modules[] = {
 	{ "rebalance/base", "" },
 	{ "rebalance/io", "rebalance/base" },
 	{ "rebalance/plan", "rebalance/base rebalance/io analysis/skew analysis/cluster" },
+	{ "rebalance/evenkeel.h", "" }, /* what is installed */
+	{ "rebalance/lib", "rebalance/base rebalance/evenkeel.h rebalance/io rebalance/plan" },
 	{ "rebalance/cli", "*" },
 	{ "analysis/skew", "rebalance/base rebalance/io" },
 	{ "analysis/cluster", "rebalance/base rebalance/io train/nn analysis/skew" },
@@ -74,7 +76,7 @@ static int is_in_folder(const char *path, const char *folder)
 static int module_of(const char *path)
 {
 	for (int i = 0; i < MODULES; i++)
-		if (is_in_folder(path, modules[i].folder))
+		if (is_in_folder(path, modules[i].folder) || strcmp(path, modules[i].folder) == 0)
 			return i;
 	return -1;
 }
