@@ -1,4 +1,5 @@
-/* `evenkeel demo`: real photographs, made long-tailed on purpose, audited without their labels. */
+/* `evenkeel demo`: real photographs, made long-tailed on purpose, audited and evened out
+ * without their labels. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
 #include "rebalance/cli/command.h"
+#include "rebalance/cli/demo_plan.h"
+#include "rebalance/cli/steps.h"
 #include "rebalance/cli/summary.h"
 #include "rebalance/cli/text.h"
 #include "rebalance/io/idx.h"
@@ -223,11 +226,21 @@ out:
 	return rc;
 }
 
+/* The report comes last, so that it tells of the plans. */
 static int after(struct ek_invocation *i, struct ek_run *run)
 {
-	int rc = ek_summary_print(run, i->settings.common.json);
+	static const enum ek_step_id report[] = { EK_STEP_REPORT, EK_STEP_END };
+	int rc;
 
-	return rc < 0 || i->settings.common.json ? rc : print_hidden_classes(run);
+	EK_TRY(ek_demo_plan(run, (uint64_t)i->settings.common.seed, i->settings.common.force));
+	EK_TRY(ek_steps_run(run, &i->settings, &i->arguments, report, 1));
+	EK_TRY(ek_summary_print(run, i->settings.common.json));
+	if (i->settings.common.json)
+		goto out;
+	EK_TRY(print_hidden_classes(run));
+	EK_TRY(ek_demo_plan_print(run, "garment"));
+out:
+	return rc;
 }
 
 int ek_cmd_demo(struct ek_invocation *i)

@@ -1,0 +1,200 @@
+#include "rebalance/cli/demo_plan.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/cli/text.h"
+#include "rebalance/plan/balance.h"
+#include "rebalance/plan/weights.h"
+
+#define SUBSET "balanced"
+#define WEIGHTS "inverse"
+
+static const cJSON *member(const cJSON *object, const char *name)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+static double number(const cJSON *object, const char *name)
+{
+	const cJSON *item = member(object, name);
+
+	return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+static int load(cJSON **out, const struct ek_run *run, const char *name)
+{
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, run, name));
+	EK_TRY(ek_json_load(out, path));
+out:
+	free(path);
+	return rc;
+}
+
+static int make_weights(struct ek_run *run, int force)
+{
+	const struct ek_weights_options options = { .name = WEIGHTS, .scheme = "inverse" };
+	struct ek_weights *weights = NULL;
+	const char *reason;
+	int current, rc;
+
+	EK_TRY(ek_weights_prepare(&weights, &options));
+	EK_TRY(ek_run_is_current(&current, &reason, run, ek_weights_step(weights)));
+	if (!current || force)
+		EK_TRY(ek_weights_run(weights, run));
+out:
+	ek_weights_free(weights);
+	return rc;
+}
+
+int ek_demo_plan(struct ek_run *run, uint64_t seed, int force)
+{
+	struct ek_balance_options balance = {
+		.name = SUBSET, .by = "cluster", .rule = "random", .max_repeat = 1, .seed = seed
+	};
+	cJSON *audit = NULL;
+	int made, rc;
+
+	EK_TRY(load(&audit, run, "audit.json"));
+	/* Half of the images: enough to even out by leaving out, without repeating any. */
+	balance.total = (uint64_t)number(audit, "images") / 2;
+	EK_TRY(ek_balance(&made, run, &balance, force));
+	EK_TRY(make_weights(run, force));
+out:
+	cJSON_Delete(audit);
+	return rc;
+}
+
+static double sum(const cJSON *numbers)
+{
+	const cJSON *item;
+	double total = 0;
+
+	cJSON_ArrayForEach(item, numbers) total += cJSON_IsNumber(item) ? item->valuedouble : 0;
+	return total;
+}
+
+/* The place of the rarest value of the attribute. */
+static int rarest_of(const cJSON *attribute)
+{
+	const cJSON *counts = member(attribute, "counts"), *item;
+	double least = INFINITY;
+	int rarest = 0, at = 0;
+
+	cJSON_ArrayForEach(item, counts)
+	{
+		if (item->valuedouble < least) {
+			least = item->valuedouble;
+			rarest = at;
+		}
+		at++;
+	}
+	return rarest;
+}
+
+/* Shares of the images in the tail clusters, before and after. */
+static void tail_shares(double *before, double *after, const cJSON *audit, const cJSON *subset)
+{
+	const cJSON *tail = member(member(audit, "skew"), "tail_clusters"), *cluster;
+	const cJSON *rows = member(subset, "per_cluster");
+
+	*before = *after = 0;
+	cJSON_ArrayForEach(cluster, tail)
+	{
+		const cJSON *row = cJSON_GetArrayItem(rows, cluster->valueint);
+
+		*before += number(row, "before") / fmax(1, number(subset, "images_before"));
+		*after += number(row, "after") / fmax(1, number(subset, "images_after"));
+	}
+}
+
+static void print_subset(const cJSON *audit, const cJSON *subset, const char *attribute)
+{
+	const cJSON *known = member(member(audit, "attributes"), attribute);
+	const cJSON *told = member(member(subset, "per_attribute"), attribute);
+	const int rarest = rarest_of(known);
+	const cJSON *name = cJSON_GetArrayItem(member(known, "values"), rarest);
+	const cJSON *values = member(told, "values"), *value = NULL, *item;
+	char a[32], b[32], c[32], d[32];
+	double before, after;
+
+	tail_shares(&before, &after, audit, subset);
+	(void)printf(
+		"\nBalanced subset (%s of %s images): the %d small clusters had %s of the images and have %s; Gini "
+		"%.2f, now %.2f.\n",
+		ek_text_count(a, (uint64_t)number(subset, "images_after")),
+		ek_text_count(b, (uint64_t)number(subset, "images_before")),
+		cJSON_GetArraySize(member(member(audit, "skew"), "tail_clusters")), ek_text_percent(c, before),
+		ek_text_percent(d, after), number(member(subset, "skew_before"), "gini"),
+		number(member(subset, "skew_after"), "gini"));
+	cJSON_ArrayForEach(item, values) if (cJSON_Compare(member(item, "value"), name, 1)) value = item;
+	if (value != NULL)
+		(void)printf(
+			"The hidden classes, which it did not see: %s, the rarest, had %s of the images and has %s; "
+			"evenness of all %.2f, now %.2f (1 = equal).\n",
+			name->valuestring,
+			ek_text_percent(a, number(value, "before") / fmax(1, number(subset, "images_before"))),
+			ek_text_percent(b, number(value, "after") / fmax(1, number(subset, "images_after"))),
+			number(member(told, "skew_before"), "normalised_entropy"),
+			number(member(told, "skew_after"), "normalised_entropy"));
+}
+
+/* Share of the visits of value `at`, from its images in each cluster. */
+static double visits_share(const cJSON *attribute, const cJSON *weights, int at)
+{
+	const cJSON *row = member(attribute, "by_cluster"), *visit = member(weights, "visits");
+	double shown = 0, all = 0;
+
+	row = row != NULL ? row->child : NULL;
+	visit = visit != NULL ? visit->child : NULL;
+	for (; row != NULL && visit != NULL; row = row->next, visit = visit->next) {
+		const cJSON *count = cJSON_GetArrayItem(row, at);
+
+		shown += (cJSON_IsNumber(count) ? count->valuedouble : 0) * visit->valuedouble;
+		all += sum(row) * visit->valuedouble;
+	}
+	return all > 0 ? shown / all : 0;
+}
+
+static void print_weights(const cJSON *audit, const cJSON *weights, const char *attribute)
+{
+	const cJSON *known = member(member(audit, "attributes"), attribute);
+	const cJSON *largest = member(weights, "largest_repeat");
+	const int rarest = rarest_of(known);
+	const cJSON *name = cJSON_GetArrayItem(member(known, "values"), rarest);
+	char a[32], b[32], c[32];
+
+	(void)printf(
+		"Sampler (all images, every cluster shown equally often): an image of the smallest cluster is shown "
+		"%.1f times an epoch; the effective sample is %s of the images.\n",
+		number(largest, "visits"), ek_text_percent(a, number(weights, "effective_share")));
+	if (cJSON_IsString(name))
+		(void)printf("With it, %s goes from %s to %s of what is shown.\n", name->valuestring,
+		             ek_text_percent(b, number(cJSON_GetArrayItem(member(known, "shares"), rarest), "value")),
+		             ek_text_percent(c, visits_share(known, weights, rarest)));
+}
+
+int ek_demo_plan_print(const struct ek_run *run, const char *attribute)
+{
+	cJSON *audit = NULL, *subset = NULL, *weights = NULL;
+	int rc;
+
+	EK_TRY(load(&audit, run, "audit.json"));
+	EK_TRY(load(&subset, run, "subsets/" SUBSET "/subset.json"));
+	EK_TRY(load(&weights, run, "weights/" WEIGHTS "/weights.json"));
+	print_subset(audit, subset, attribute);
+	print_weights(audit, weights, attribute);
+	(void)printf("Both are in %s/report.html, chapter Plan.\n", ek_run_path(run));
+out:
+	cJSON_Delete(audit);
+	cJSON_Delete(subset);
+	cJSON_Delete(weights);
+	return rc;
+}
