@@ -75,7 +75,7 @@ static void balance_words(struct ek_page *page, const struct ek_subset_plan *pla
 		        ek_number_noun(ek_whole(floor_size), "image").s);
 	if (most > 1)
 		ek_html(h, "; an image may stand in the list up to %s times", ek_decimal(most, 0).s);
-	ek_html(h, ". Kept are first ");
+	ek_html(h, ". Kept are ");
 	rule_words(h, ek_text_of(options, "rule", "random"));
 	ek_html(h, ".");
 }
@@ -465,8 +465,8 @@ static void comparison(struct ek_page *page)
 		                             "Made by",
 		                             "#Images",
 		                             "#Gini of the clusters",
-		                             "#As many as equal clusters",
-		                             "#Least kept of most kept" };
+		                             "#Effective clusters",
+		                             "#Least kept, of the best" };
 	const struct ek_plans *plans = &page->plans;
 	struct ek_html *h = &page->html;
 
