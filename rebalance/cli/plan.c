@@ -77,6 +77,10 @@ static void print_impact(const cJSON *impact)
 
 	if (!cJSON_IsObject(impact))
 		return;
+	if (number(impact, "value") == 1) {
+		(void)printf("  disparate impact 1: all are kept alike\n");
+		return;
+	}
 	(void)printf("  disparate impact %.2f: %s is kept least, %s most%s\n", number(impact, "value"),
 	             name_of(low, member(impact, "lowest")), name_of(high, member(impact, "highest")),
 	             cJSON_IsTrue(member(impact, "four_fifths")) ? "" : " (below 0.8, the four-fifths rule)");

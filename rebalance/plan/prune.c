@@ -132,8 +132,7 @@ static int find_scores(struct pruning *p)
 	EK_TRY(ek_format(&p->score_input, "scores/%s.npy", o->method + 6));
 	EK_TRY(ek_run_file(&p->scores, p->run, p->score_input));
 	if (!ek_file_exists(p->scores))
-		rc = ek_fail(EK_EDATA, "%s is not there: evenkeel score makes it, or name a file with --scores",
-		             p->scores);
+		rc = ek_fail(EK_EDATA, "%s is not there; --scores FILE.npy takes any other file", p->scores);
 out:
 	return rc;
 }

@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# Subsets by prune and balance: what is written, what is current, and what is refused.
+make_images photos 300
+evenkeel audit photos -o RUN --encoder pixels --clusters 3 --quiet >/dev/null 2>&1
+run evenkeel prune RUN --method furthest --keep 0.3 --name far
+run ls RUN/subsets RUN/subsets/far
+run evenkeel prune RUN --method furthest --keep 0.3 --name far --json --quiet >/dev/null
+run evenkeel prune RUN --method nearest --keep 0.3 --name far --quiet
+run evenkeel balance RUN --to smallest --name even --quiet
+run evenkeel balance RUN --total 400 --max-repeat 3 --by label --rule random --name more --quiet
+printf 'label,share\nbar,0.5\ndisc,0.25\n' >half.csv
+run evenkeel balance RUN --target half.csv --by label --name half --quiet
+run evenkeel balance RUN --target half.csv --by label --name half --normalise --quiet
+printf 'bar,0.5\ncow,0.5\n' >cow.csv
+run evenkeel balance RUN --target cow.csv --by label --name cow
+printf '0,0.5\n7,0.5\n' >seven.csv
+run evenkeel balance RUN --target seven.csv --name seven
+run evenkeel balance RUN --name nothing
+run evenkeel balance RUN --to largest --name x
+run evenkeel prune RUN --method furthest --keep 1.5 --name x
+run evenkeel prune RUN --method furthest --keep 301 --name x
+run evenkeel prune RUN --method furthest --keep 0.001 --name x
+run evenkeel prune RUN --method nearer --keep 0.5 --name x
+run evenkeel prune RUN --method nearest --keep 0.5 --name ../x
+run evenkeel prune RUN --method nearest --keep 0.5 --by colour --name x
+run evenkeel prune RUN --method nearest --keep 0.5 --order high --name x
+run evenkeel prune RUN --method score --keep 0.5 --order high --name x
+run evenkeel prune RUN --method score:mine --keep 0.5 --order high --name x
+run evenkeel prune RUN --method score --scores RUN/embeddings.npy --keep 0.5 --order high --name x
+# A new clustering makes the subset stale.
+run evenkeel cluster RUN --clusters 1 --quiet >/dev/null
+run evenkeel prune RUN --method nearest --keep 0.3 --name far
+# A cluster for every image; an assignment alone.
+run evenkeel prune RUN --clusters 300 --method middle --keep 10 --name ten --quiet --json >/dev/null
+run ls RUN/subsets
+mkdir -p alone/clusters && cp RUN/clusters/assignment.npy RUN/clusters/distance.npy alone/clusters && echo '{}' >alone/run.json
+run evenkeel prune alone --method random --keep '1 images' --name one --quiet
+run ls alone/subsets/one
