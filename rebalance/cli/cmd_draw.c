@@ -8,6 +8,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/plan/source.h"
+#include "rebalance/plan/subset.h"
 #include "rebalance/plan/weights.h"
 
 enum { CHUNK = 1 << 16 };
@@ -162,8 +163,7 @@ int ek_cmd_draw(struct ek_invocation *i)
 
 	EK_TRY(check_arguments(i));
 	EK_TRY(ek_run_open(&run, i->arguments.positional[0], EK_RUN_READ));
-	if (kind == EK_SOURCE_WEIGHTS)
-		EK_TRY(ek_weights_check(run, wanted.weights));
+	EK_TRY(kind == EK_SOURCE_WEIGHTS ? ek_weights_check(run, wanted.weights) : ek_subset_check(run, wanted.subset));
 	EK_TRY(ek_source_open(&source, ek_run_path(run), kind,
 	                      kind == EK_SOURCE_WEIGHTS ? wanted.weights : wanted.subset, seed));
 	EK_TRY(find_positions(&positions, ek_sampler_length(source.sampler)));

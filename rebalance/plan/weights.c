@@ -18,6 +18,7 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/npy.h"
+#include "rebalance/plan/subset.h"
 
 enum { WEIGHTS_VERSION = 1, ROWS = 1 << 16, UNITS_LISTED = 100 };
 
@@ -36,22 +37,11 @@ struct ek_weights {
 	double *visits; /* [k] */
 };
 
-static int check_name(const char *name)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
-	const size_t length = strlen(name);
-
-	if (length == 0 || length > 100 || name[0] == '.' || strspn(name, allowed) != length)
-		return ek_fail(EK_EUSAGE,
-		               "the name \"%s\" is not up to 100 letters, digits, _, - and . (not at the start)", name);
-	return 0;
-}
-
 static int name_step(struct ek_weights *w, const char *name)
 {
 	int rc;
 
-	EK_TRY(check_name(name));
+	EK_TRY(ek_subset_check_name(name));
 	EK_TRY(ek_format(&w->step_name, "weights %s", name));
 	for (int i = 0; files[i] != NULL; i++)
 		EK_TRY(ek_format(&w->paths[i], "weights/%s/%s", name, files[i]));

@@ -28,3 +28,6 @@ run evenkeel weights RUN --scheme target=shares.csv --name mine --quiet
 run evenkeel cluster RUN --clusters 4 --quiet --json >/dev/null
 run evenkeel draw RUN --weights even
 run evenkeel draw RUN --weights labels --count 3 --seed 7 --quiet
+run evenkeel balance RUN --to smallest --name few --quiet --json >/dev/null
+run evenkeel draw RUN --subset few --count 2 --quiet >/dev/null
+run evenkeel draw RUN --subset fwe
