@@ -75,6 +75,7 @@ class Run:
             self.attributes[name] = (known, [known.index(v) for v in values])
 
     def plans(self):
+        baselines = set()  # their names begin with that of what they are baselines of, so they come later
         yield "as it is", [1.0] * self.n
         for folder in ("subsets", "weights"):
             base = os.path.join(self.path, folder)
@@ -82,9 +83,9 @@ class Run:
                 if folder == "weights":
                     w = [x * self.n for x in array(os.path.join(base, name, "weights.npy"))]
                 else:
-                    if name.endswith(("-random", "-random-within")) and not name.startswith("prune-random") \
-                            or name in ("prune-random-random", "prune-random-random-within",
-                                        "prune-random-within-random", "prune-random-within-random-within"):
+                    with open(os.path.join(base, name, "subset.json")) as f:
+                        baselines.update(json.load(f)["baselines"])
+                    if name in baselines:
                         continue
                     w = [0.0] * self.n
                     for i in array(os.path.join(base, name, "keep.npy")):
@@ -92,26 +93,34 @@ class Run:
                 yield name, w
 
 
+def rows(heads, lines):
+    print("\n| " + " | ".join(heads) + " |")
+    print("|---" + "|--:" * (len(heads) - 1) + "|")
+    for line in lines:
+        print("| " + " | ".join(line) + " |")
+
+
 def table(run):
     k = max(run.clusters) + 1
-    heads = ["plan", "images", "most shown", "effective", "clusters: Gini", "clusters: entropy"]
+    plans = list(run.plans())
+    lines = []
+    for plan, w in plans:
+        c, total = shares(run.clusters, k, w), sum(w)
+        effective = total * total / sum(x * x for x in w) / run.n
+        lines.append([plan, f"{total:,.0f}", f"{max(w):.1f}", f"{effective:.2f}", f"{gini(c):.3f}", f"{entropy(c):.3f}"])
+    rows(["clusters", "images", "most shown", "effective sample", "Gini", "entropy"], lines)
     for name, (values, codes) in run.attributes.items():
         before = shares(codes, len(values), [1.0] * run.n)
         rarest = min(range(len(values)), key=before.__getitem__)
-        heads += [f"{name}: entropy", f"share of the rarest ({values[rarest]})", f"{name}: disparate impact"]
-    print("| " + " | ".join(heads) + " |")
-    print("|---" + "|--:" * (len(heads) - 1) + "|")
-    for plan, w in run.plans():
-        c = shares(run.clusters, k, w)
-        total = sum(w)
-        row = [plan, f"{total:,.0f}", f"{max(w):.1f}", f"{total * total / sum(x * x for x in w) / run.n:.2f}", f"{gini(c):.3f}",
-               f"{entropy(c):.3f}"]
-        for values, codes in run.attributes.values():
-            before, after = shares(codes, len(values), [1.0] * run.n), shares(codes, len(values), w)
-            rarest = min(range(len(values)), key=before.__getitem__)
+        lines = []
+        for plan, w in plans:
+            after = shares(codes, len(values), w)
             kept = [a / b for a, b in zip(after, before)]
-            row += [f"{entropy(after):.3f}", f"{100 * after[rarest] / total:.2f} %", f"{min(kept) / max(kept):.2f}"]
-        print("| " + " | ".join(row) + " |")
+            recovery = (entropy(after) - entropy(before)) / (1 - entropy(before))
+            lines.append([plan, f"{entropy(after):.3f}", f"{recovery:+.2f}", f"{100 * after[rarest] / sum(w):.2f} %",
+                          f"{min(kept) / max(kept):.2f}"])
+        rows([name, "entropy", "recovery", f"share of {values[rarest]} ({before[rarest]:,.0f} images)", "least kept / most kept"],
+             lines)
 
 
 def main(arguments):
@@ -120,7 +129,7 @@ def main(arguments):
         return
     for path in arguments[1:]:
         run = Run(path)
-        print(f"\n{os.path.basename(path)}: {run.n:,} images, {max(run.clusters) + 1} clusters\n")
+        print(f"\n## {os.path.basename(path)}: {run.n:,} images, {max(run.clusters) + 1} clusters")
         table(run)
 
 

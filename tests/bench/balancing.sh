@@ -24,11 +24,12 @@ if [ ! -e "$scratch/cifar.csv" ]; then
 	python3 "$here/balancing.py" long-tailed "$pictures" "$scratch/cifar.csv"
 fi
 
-# Everything below the audit is made by $1 in the run $2; $3: which attribute the subsets by attribute are told of.
+# Every subset and sampler of the run $1; $2: half of its images; $3: what is known, for comparison.
 plans()
 {
 	run=$1
 	half=$2
+	known=$3
 	for method in furthest nearest middle random random-within; do
 		"$program" prune "$run" --method "$method" --keep 0.5 --name "prune-$method" -q >/dev/null
 	done
@@ -38,10 +39,11 @@ plans()
 	for scheme in inverse sqrt effective-number=auto; do
 		"$program" weights "$run" --scheme "$scheme" --name "weights-${scheme%%=*}" -q >/dev/null 2>&1
 	done
+	"$program" weights "$run" --scheme inverse --by "$known" --name weights-known -q >/dev/null 2>&1
 }
 
 "$program" audit "$scratch/cifar.csv" -o "$scratch/run-cifar" -q >&2
-plans "$scratch/run-cifar" "$(($(wc -l <"$scratch/run-cifar/images.jsonl") / 2))"
+plans "$scratch/run-cifar" "$(($(wc -l <"$scratch/run-cifar/images.jsonl") / 2))" class
 "$program" audit "$faces" --attributes "${faces%.tar}.csv" -o "$scratch/run-faces" -q >&2
-plans "$scratch/run-faces" "$(($(wc -l <"$scratch/run-faces/images.jsonl") / 2))"
+plans "$scratch/run-faces" "$(($(wc -l <"$scratch/run-faces/images.jsonl") / 2))" 'gender*race'
 python3 "$here/balancing.py" table "$scratch/run-cifar" "$scratch/run-faces"

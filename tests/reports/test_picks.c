@@ -55,11 +55,33 @@ static void ties_go_to_the_lower_id(void **state)
 	ek_picks_release(&picks);
 }
 
+static void a_sample_of_every_class(void **state)
+{
+	/* Class 0 has 8 images, class 1 none, class 2 one; the others count for nothing. */
+	const int32_t class[12] = { 0, 0, 0, 0, 2, 0, 0, 0, 0, -1, 3, 7 };
+	uint64_t ids[9], again[9];
+	uint8_t counts[3];
+
+	(void)state;
+	assert_ok(ek_picks_sample(ids, counts, class, 12, 3, 3));
+	assert_int_equal(counts[0], 3);
+	assert_int_equal(counts[1], 0);
+	assert_int_equal(counts[2], 1);
+	assert_int_equal(ids[6], 4);
+	assert_true(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(class[ids[i]], 0);
+	/* By lot, but the same every time: fewer are the first of more. */
+	assert_ok(ek_picks_sample(again, counts, class, 12, 3, 1));
+	assert_int_equal(again[0], ids[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(typical_untypical_and_random_images_of_a_cluster),
 		cmocka_unit_test(ties_go_to_the_lower_id),
+		cmocka_unit_test(a_sample_of_every_class),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,10 +117,26 @@ static void points_outside_the_square_stay_on_the_map(void **state)
 	ek_html_release(&h);
 }
 
+static void a_pair_is_to_scale(void **state)
+{
+	struct ek_html h = { .rc = 0 };
+
+	(void)state;
+	ek_svg_pair(&h, 0.1, 0.3, 0.05, 0.2);
+	assert_ok(h.rc);
+	assert_balanced(h.text.data);
+	assert_close(number_after(h.text.data, "width=\"", 1), 50, 1e-3);
+	/* Not beyond its column. */
+	assert_close(number_after(h.text.data, "width=\"", 2), 100, 1e-3);
+	assert_close(number_after(h.text.data, "class=\"even\" x1=\"", 0), 25, 1e-3);
+	ek_html_release(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_bar_is_to_scale),
+		cmocka_unit_test(a_pair_is_to_scale),
 		cmocka_unit_test(the_lorenz_curve_passes_through_its_points),
 		cmocka_unit_test(one_cluster_is_drawn),
 		cmocka_unit_test(markers_differ_for_42_clusters),
