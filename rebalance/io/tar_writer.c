@@ -9,6 +9,7 @@
 #include <archive_entry.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 
 enum { BLOCK_SIZE = 1 << 20, RECORD = 512 };
@@ -16,6 +17,7 @@ enum { BLOCK_SIZE = 1 << 20, RECORD = 512 };
 struct ek_tar_writer {
 	char *path;
 	int fd;
+	int error; /* a code: the first failed write */
 	struct archive *archive;
 	struct archive_entry *entry;
 };
@@ -29,6 +31,17 @@ static int fail(const struct ek_tar_writer *w)
 {
 	errno = archive_errno(w->archive);
 	return ek_fail_errno("cannot write %s", w->path);
+}
+
+/* A failed write is kept, not told: after being told, libarchive frees its blocks no more. */
+static la_ssize_t write_block(struct archive *archive, void *context, const void *bytes, size_t size)
+{
+	struct ek_tar_writer *w = context;
+
+	(void)archive;
+	if (w->error == 0)
+		w->error = ek_write_all(w->fd, bytes, size, w->path);
+	return (la_ssize_t)size;
 }
 
 int ek_tar_writer_open(struct ek_tar_writer **out, const char *path)
@@ -54,7 +67,7 @@ int ek_tar_writer_open(struct ek_tar_writer **out, const char *path)
 	(void)archive_write_set_format_ustar(w->archive);
 	(void)archive_write_set_bytes_per_block(w->archive, BLOCK_SIZE);
 	(void)archive_write_set_bytes_in_last_block(w->archive, RECORD);
-	if (archive_write_open_fd(w->archive, w->fd) != ARCHIVE_OK)
+	if (archive_write_open(w->archive, w, NULL, write_block, NULL) != ARCHIVE_OK)
 		rc = fail(w);
 out:
 	if (rc < 0) {
@@ -76,13 +89,15 @@ int ek_tar_writer_add(struct ek_tar_writer *w, const char *name, const void *byt
 	if (archive_write_header(w->archive, w->entry) != ARCHIVE_OK ||
 	    (size > 0 && archive_write_data(w->archive, bytes, size) != (la_ssize_t)size))
 		return fail(w);
-	return 0;
+	return w->error;
 }
 
 int ek_tar_writer_finish(struct ek_tar_writer *w)
 {
 	int rc = archive_write_close(w->archive) == ARCHIVE_OK ? 0 : fail(w);
 
+	if (rc == 0)
+		rc = w->error;
 	if (close(w->fd) != 0 && rc == 0)
 		rc = ek_fail_errno("cannot write %s", w->path);
 	w->fd = -1;
@@ -93,8 +108,8 @@ void ek_tar_writer_free(struct ek_tar_writer *w)
 {
 	if (w == NULL)
 		return;
-	if (w->archive != NULL && w->fd >= 0)
-		(void)archive_write_fail(w->archive); /* the rest is not written when it is freed */
+	if (w->fd >= 0 && w->error == 0)
+		w->error = EK_EIO; /* the rest is not written when it is freed */
 	(void)archive_write_free(w->archive);
 	archive_entry_free(w->entry);
 	if (w->fd >= 0)
