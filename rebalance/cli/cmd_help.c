@@ -111,8 +111,10 @@ int ek_cmd_manual(struct ek_invocation *invocation)
 	             ".SH SYNOPSIS\n.B evenkeel\n.I COMMAND\n\\&... [options]\n.SH COMMANDS\n");
 	for (const struct ek_command *c = ek_commands; c->name != NULL; c++) {
 		struct ek_settings settings;
+		struct ek_option_table tables[EK_MAX_TABLES];
 
 		ek_settings_init(&settings);
+		ek_command_tables(tables, c, &settings);
 		(void)printf(".SS evenkeel %s ", c->name);
 		print_roff(c->arguments);
 		(void)printf("\n");
@@ -120,19 +122,13 @@ int ek_cmd_manual(struct ek_invocation *invocation)
 		(void)printf(".\n.PP\n");
 		print_roff(c->description);
 		(void)printf("\n");
-		if (c->steps == NULL)
-			continue;
-		if (c->takes_output)
-			print_manual_options(settings.output_options);
-		for (const enum ek_step_id *id = c->steps; *id != EK_STEP_END; id++)
-			print_manual_options(settings.step_options[*id]);
-	}
-	{
-		struct ek_settings settings;
-
-		ek_settings_init(&settings);
-		(void)printf(".SH COMMON OPTIONS\n");
-		print_manual_options(settings.common_options);
+		for (const struct ek_option_table *t = tables; t->title != NULL; t++)
+			if (t->options != settings.common_options)
+				print_manual_options(t->options);
+		if (c[1].name == NULL) {
+			(void)printf(".SH COMMON OPTIONS\n");
+			print_manual_options(settings.common_options);
+		}
 	}
 	(void)printf(".SH EXIT STATUS\n0 done, 1 failed (files, memory, device), 2 wrong usage, 3 wrong or damaged "
 	             "input data, 130 interrupted (the same command goes on).\n");
