@@ -19,16 +19,24 @@ const char *const ek_prune_rounding_names[] = { "exact", "floor", NULL };
 const char *const ek_prune_order_names[] = { "high", "low", "middle", NULL };
 
 const struct ek_prune_method ek_prune_methods[] = {
-	{ "furthest", "of each cluster those furthest from its centroid (the paper's method)", "cluster", "furthest" },
-	{ "nearest", "of each cluster those nearest to its centroid", "cluster", "nearest" },
-	{ "middle", "of each cluster those at middle distance", "cluster", "middle" },
-	{ "random-within", "of each cluster any, drawn by the seed", "cluster", "random" },
-	{ "random", "any images, drawn by the seed", "all", "random" },
+	{ "furthest", "of each cluster those furthest from its centroid (the paper's method)", "cluster", "furthest",
+	  NULL },
+	{ "nearest", "of each cluster those nearest to its centroid", "cluster", "nearest", NULL },
+	{ "middle", "of each cluster those at middle distance", "cluster", "middle", NULL },
+	{ "random-within", "of each cluster any, drawn by the seed", "cluster", "random", NULL },
+	{ "random", "any images, drawn by the seed", "all", "random", NULL },
+	{ "ssp-hard", "those least like their cluster's centroid (self-supervised prototypes), some of every cluster",
+	  "cluster", NULL, ek_embedded_ssp_hard },
+	{ "ssp-easy", "those most like it, some of every cluster", "cluster", NULL, ek_embedded_ssp_easy },
+	{ "density", "more of the clusters that are wide and far from others, of each those least like its centroid",
+	  "cluster", NULL, ek_embedded_density },
+	{ "semdedup", "drop those most like an earlier image of their cluster; with --by all, of any", "cluster", NULL,
+	  ek_embedded_semdedup },
 	{ "score",
 	  "by a number for each image: --scores FILE.npy, or score:NAME for RUN/scores/NAME.npy; --order says "
 	  "which end is kept",
-	  "all", NULL },
-	{ NULL, NULL, NULL, NULL },
+	  "all", NULL, NULL },
+	{ NULL, NULL, NULL, NULL, NULL },
 };
 
 /* The two baselines of every prune. */
@@ -67,7 +75,7 @@ struct pruning {
 	const struct ek_prune_method *method;
 	const char *by;
 	char *scores;           /* owned: the file; NULL: none is needed */
-	const char *inputs[5];  /* of the subset; some point into `score_input` */
+	const char *inputs[7];  /* of the subset; some point into `score_input` */
 	char *score_input;      /* owned: scores/NAME.npy */
 	cJSON *json;            /* owned: options */
 	char *names[BASELINES]; /* owned: of the baselines' subsets */
@@ -90,6 +98,11 @@ static void release(struct pruning *p)
 	ek_effects_release(&p->effects);
 }
 
+static int by_score(const struct ek_prune_method *method)
+{
+	return method->rule == NULL && method->embedded == NULL;
+}
+
 static int find_method(struct pruning *p)
 {
 	const char *wanted = p->options->method;
@@ -97,7 +110,7 @@ static int find_method(struct pruning *p)
 	int rc = 0;
 
 	for (const struct ek_prune_method *m = ek_prune_methods; m->name != NULL; m++) {
-		if (strcmp(m->name, wanted) == 0 || (m->rule == NULL && strncmp(wanted, "score:", 6) == 0)) {
+		if (strcmp(m->name, wanted) == 0 || (by_score(m) && strncmp(wanted, "score:", 6) == 0)) {
 			p->method = m;
 			goto out;
 		}
@@ -116,7 +129,7 @@ static int find_scores(struct pruning *p)
 	const int named = strncmp(o->method, "score:", 6) == 0;
 	int rc;
 
-	if (p->method->rule != NULL) {
+	if (!by_score(p->method)) {
 		if (o->scores != NULL || o->order != EK_PRUNE_NO_ORDER)
 			return ek_fail(EK_EUSAGE, "--%s is of --method score, not of %s",
 			               o->scores != NULL ? "scores" : "order", o->method);
@@ -191,6 +204,10 @@ static int prepare(struct pruning *p)
 	p->inputs[i++] = "clusters/assignment.npy";
 	p->inputs[i++] = "clusters/distance.npy";
 	p->inputs[i++] = "images.jsonl";
+	if (p->method->embedded != NULL) {
+		p->inputs[i++] = "embeddings.npy";
+		p->inputs[i++] = "clusters/centroids.npy";
+	}
 	p->inputs[i] = p->score_input;
 	EK_TRY(make_json(&p->json, p, p->options->method, p->by));
 	for (int b = 0; b < BASELINES; b++) {
@@ -303,8 +320,12 @@ static int select_method(struct ek_selection *out, struct pruning *p)
 	EK_TRY(ek_alloc(&quota, units.k, sizeof *quota));
 	EK_TRY(make_quota(p, quota, &units));
 	EK_TRY(ek_alloc_aligned(&keys, units.n, sizeof *keys));
-	EK_TRY(rule != NULL ? ek_rule_keys(keys, rule, p->run, &units, p->options->seed, "plan: random")
-	                    : score_keys(p, keys, &units));
+	if (rule != NULL)
+		EK_TRY(ek_rule_keys(keys, rule, p->run, &units, p->options->seed, "plan: random"));
+	else if (p->method->embedded != NULL)
+		EK_TRY(p->method->embedded(keys, quota, p->run, &units));
+	else
+		EK_TRY(score_keys(p, keys, &units));
 	EK_TRY(ek_order_make(&order, &units, keys));
 	EK_TRY(ek_select(out, &units, &order, quota, middle,
 	                 wanted->fraction > 0 ? wanted->fraction : (double)wanted->count / (double)units.total));

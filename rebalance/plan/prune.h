@@ -3,13 +3,15 @@
  * baselines of the same size, NAME-random (any images) and NAME-random-within (the same fraction of each cluster).
  *
  * Of every unit u a quota is kept, the first by the method's order: the same fraction of each, by largest remainder, so
- * that the total is exact, or the paper's counts, floor(keep size).
+ * that the total is exact, or the paper's counts, floor(keep size). Some methods divide the same total in another way
+ * (embedded.h).
  */
 #ifndef EK_PLAN_PRUNE_H
 #define EK_PLAN_PRUNE_H
 
 #include <stdint.h>
 
+#include "rebalance/plan/embedded.h"
 #include "rebalance/plan/select.h"
 
 /* How much to keep: a fraction, or a count of images. */
@@ -42,7 +44,8 @@ struct ek_prune_options {
 struct ek_prune_method {
 	const char *name, *help;
 	const char *by;   /* units it counts by unless told otherwise */
-	const char *rule; /* of rule.h, or NULL: by a score */
+	const char *rule; /* of rule.h, or NULL: see below, or by a score */
+	ek_embedded_method *embedded;
 };
 /* Ends with a NULL name. */
 extern const struct ek_prune_method ek_prune_methods[];

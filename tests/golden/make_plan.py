@@ -171,6 +171,7 @@ def quotas(seed):
             "density": density(numbers, sizes, total, tau, balance)}
 
 
-print(json.dumps({"made_by": "tests/golden/make_plan.py", "numpy": np.__version__, "scipy": scipy.__version__,
-                  "imbalanced_learn": imblearn.__version__, "data": [data_set(s) for s in range(10)],
-                  "quotas": [quotas(s) for s in range(40)]}))
+if __name__ == "__main__":
+    print(json.dumps({"made_by": "tests/golden/make_plan.py", "numpy": np.__version__, "scipy": scipy.__version__,
+                      "imbalanced_learn": imblearn.__version__, "data": [data_set(s) for s in range(10)],
+                      "quotas": [quotas(s) for s in range(40)]}))

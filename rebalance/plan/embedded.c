@@ -1,0 +1,336 @@
+#include "rebalance/plan/embedded.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/cluster/cluster.h"
+#include "analysis/cluster/near.h"
+#include "analysis/cluster/pieces.h"
+#include "analysis/cluster/vector.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "rebalance/plan/quota.h"
+
+enum { IMAGES_PER_PIECE = 1024, NEAREST_OTHERS = 20 };
+
+static const double floor_share = 0.5, tau = 0.5, balance = 0.5;
+
+/* What is known of an image by its centroid. */
+struct prototypes {
+	struct ek_npy embeddings, assignment, centroids;
+	struct ek_rows rows;
+	const struct ek_units *units;
+	uint64_t k;
+	double *norms;     /* [k] of the centroids */
+	float *difficulty; /* [n] */
+	float *room;       /* [threads, d] */
+};
+
+static void close_prototypes(struct prototypes *p)
+{
+	ek_npy_close(&p->embeddings);
+	ek_npy_close(&p->assignment);
+	ek_npy_close(&p->centroids);
+	free(p->norms);
+	free(p->difficulty);
+	free(p->room);
+}
+
+static int open_rows(struct ek_rows *rows, struct ek_npy *array, const struct ek_run *run, const struct ek_units *units,
+                     enum ek_normalise normalise)
+{
+	int rc;
+
+	EK_TRY(ek_cluster_rows(rows, array, run, "embeddings.npy", normalise));
+	if (rows->count != units->n)
+		rc = ek_fail(EK_EDATA, "there are %" PRIu64 " embeddings and %" PRIu64 " images", rows->count,
+		             units->n);
+out:
+	return rc;
+}
+
+static double norm_of(const float *x, size_t d)
+{
+	return sqrt(ek_vector_dot(x, x, d));
+}
+
+/* 1 - cosine; 1 for a row of zeros, NaN for numbers that are not finite. */
+static double cosine_distance(const float *a, const float *b, double norm_a, double norm_b, size_t d)
+{
+	const double norms = norm_a * norm_b;
+
+	return norms == 0 ? 1 : 1 - ek_vector_dot(a, b, d) / norms;
+}
+
+static int measure_piece(void *context, uint64_t piece, int worker)
+{
+	const struct prototypes *p = context;
+	const size_t d = p->rows.dimensions;
+	const uint64_t first = piece * IMAGES_PER_PIECE;
+	const uint64_t end = first + IMAGES_PER_PIECE < p->rows.count ? first + IMAGES_PER_PIECE : p->rows.count;
+
+	for (uint64_t i = first; i < end; i++) {
+		const int32_t c = ((const int32_t *)p->assignment.data)[i];
+		const float *row, *centroid;
+
+		if (p->units->unit[i] < 0)
+			continue;
+		if (c < 0 || (uint64_t)c >= p->k)
+			return ek_fail(EK_EDATA,
+			               "clusters/assignment.npy: image %" PRIu64 " is in cluster %" PRId32
+			               ", there are %" PRIu64 " centroids",
+			               i, c, p->k);
+		row = ek_rows_at(&p->rows, i, p->room + (size_t)worker * d);
+		centroid = (const float *)p->centroids.data + (size_t)c * d;
+		p->difficulty[i] = (float)cosine_distance(row, centroid, norm_of(row, d), p->norms[c], d);
+	}
+	ek_progress_add(end - first);
+	return ek_check_interrupt();
+}
+
+static int open_prototypes(struct prototypes *p, const struct ek_run *run, const struct ek_units *units)
+{
+	char *assignment = NULL, *centroids = NULL;
+	uint64_t shape[] = { UINT64_MAX, 0 };
+	int rc;
+
+	*p = (struct prototypes){ .units = units };
+	EK_TRY(open_rows(&p->rows, &p->embeddings, run, units, EK_NORMALISE_NONE));
+	EK_TRY(ek_run_file(&assignment, run, "clusters/assignment.npy"));
+	EK_TRY(ek_npy_open_as(&p->assignment, assignment, EK_I32, 1, &units->n));
+	shape[1] = p->rows.dimensions;
+	EK_TRY(ek_run_file(&centroids, run, "clusters/centroids.npy"));
+	EK_TRY(ek_npy_open_as(&p->centroids, centroids, EK_F32, 2, shape));
+	p->k = p->centroids.shape[0];
+	EK_TRY(ek_alloc(&p->norms, p->k, sizeof *p->norms));
+	for (uint64_t c = 0; c < p->k; c++)
+		p->norms[c] = norm_of((const float *)p->centroids.data + c * p->rows.dimensions, p->rows.dimensions);
+	EK_TRY(ek_alloc(&p->difficulty, units->n, sizeof *p->difficulty));
+	EK_TRY(ek_alloc(&p->room, (size_t)ek_threads() * p->rows.dimensions, sizeof *p->room));
+	ek_progress_begin("measuring", "images", units->n);
+	rc = ek_pieces((units->n + IMAGES_PER_PIECE - 1) / IMAGES_PER_PIECE, measure_piece, p,
+	               2 * (double)units->n * (double)p->rows.dimensions);
+	ek_progress_end();
+out:
+	free(assignment);
+	free(centroids);
+	return rc;
+}
+
+static int keys_of(uint32_t *keys, const float *values, int falling, const struct ek_units *units)
+{
+	const struct ek_npy array = { .type = EK_F32, .dimensions = 1, .shape = { units->n }, .data = values };
+
+	return ek_order_keys(keys, &array, falling, units, "embeddings.npy");
+}
+
+static uint64_t sum_of(const uint64_t *quota, uint32_t k)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t u = 0; u < k; u++)
+		sum += quota[u];
+	return sum;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Divide the sum of `quota` by one order of all images, each unit first given its floor: `share` of an even part. */
+static int divide(uint64_t *quota, const uint32_t *keys, const struct ek_units *units, double share)
+{
+	const uint64_t total = sum_of(quota, units->k);
+	struct ek_order order = { 0 };
+	uint64_t *rest = NULL, count = 0, left = total, floor_quota, filled = 0;
+	int rc;
+
+	for (uint32_t u = 0; u < units->k; u++)
+		filled += units->sizes[u] > 0;
+	floor_quota = (uint64_t)(share * (double)total / (double)filled);
+	EK_TRY(ek_order_make(&order, units, keys));
+	EK_TRY(ek_alloc_aligned(&rest, units->total, sizeof *rest));
+	for (uint32_t u = 0; u < units->k; u++) {
+		quota[u] = units->sizes[u] < floor_quota ? units->sizes[u] : floor_quota;
+		left -= quota[u];
+		for (uint64_t i = order.start[u] + quota[u]; i < order.start[u + 1]; i++)
+			rest[count++] = (uint64_t)keys[order.ids[i]] << 32 | order.ids[i];
+	}
+	qsort(rest, count, sizeof *rest, compare_entries);
+	for (uint64_t i = 0; i < left; i++)
+		quota[units->unit[(uint32_t)rest[i]]]++;
+out:
+	free(rest);
+	ek_order_release(&order);
+	return rc;
+}
+
+static int ssp(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units, int hard)
+{
+	struct prototypes p;
+	int rc;
+
+	EK_TRY(open_prototypes(&p, run, units));
+	EK_TRY(keys_of(keys, p.difficulty, hard, units));
+	EK_TRY(divide(quota, keys, units, floor_share));
+out:
+	close_prototypes(&p);
+	return rc;
+}
+
+int ek_embedded_ssp_hard(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units)
+{
+	return ssp(keys, quota, run, units, 1);
+}
+
+int ek_embedded_ssp_easy(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units)
+{
+	return ssp(keys, quota, run, units, 0);
+}
+
+struct spread {
+	const struct prototypes *p;
+	double *inter; /* [k] */
+};
+
+/* Mean of the smallest distances of centroid c to others; NaN if there are none. */
+static int spread_piece(void *context, uint64_t c, int worker)
+{
+	const struct spread *s = context;
+	const struct prototypes *p = s->p;
+	const size_t d = p->rows.dimensions;
+	const float *centroids = p->centroids.data;
+	double nearest[NEAREST_OTHERS], sum = 0;
+	int count = 0;
+
+	(void)worker;
+	for (uint64_t o = 0; o < p->k; o++) {
+		double distance;
+		int at;
+
+		if (o == c || p->units->sizes[o] == 0)
+			continue;
+		distance = cosine_distance(centroids + c * d, centroids + o * d, p->norms[c], p->norms[o], d);
+		if (count == NEAREST_OTHERS && !(distance < nearest[count - 1]))
+			continue;
+		count += count < NEAREST_OTHERS;
+		for (at = count - 1; at > 0 && nearest[at - 1] > distance; at--)
+			nearest[at] = nearest[at - 1];
+		nearest[at] = distance;
+	}
+	for (int i = 0; i < count; i++)
+		sum += nearest[i];
+	s->inter[c] = count > 0 ? sum / count : NAN;
+	return ek_check_interrupt();
+}
+
+/* complexity: [k] mean distance to the own centroid times mean distance to others. */
+static int measure_complexity(double *complexity, const struct prototypes *p)
+{
+	struct spread s = { .p = p };
+	double *intra = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&intra, p->k, sizeof *intra));
+	EK_TRY(ek_alloc(&s.inter, p->k, sizeof *s.inter));
+	EK_TRY(ek_pieces(p->k, spread_piece, &s, (double)p->k * (double)p->k * (double)p->rows.dimensions));
+	for (uint64_t i = 0; i < p->units->n; i++)
+		if (p->units->unit[i] >= 0)
+			intra[p->units->unit[i]] += (double)p->difficulty[i];
+	for (uint64_t c = 0; c < p->k; c++)
+		complexity[c] = intra[c] / (double)p->units->sizes[c] * s.inter[c];
+out:
+	free(intra);
+	free(s.inter);
+	return rc;
+}
+
+int ek_embedded_density(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units)
+{
+	struct prototypes p = { .units = units };
+	double *complexity = NULL;
+	int rc = 0;
+
+	if (strcmp(units->by, "cluster") != 0)
+		return ek_fail(EK_EUSAGE, "--method density counts by cluster, not by %s", units->by);
+	EK_TRY(open_prototypes(&p, run, units));
+	if (p.k != units->k) {
+		rc = ek_fail(EK_EDATA, "clusters/centroids.npy has %" PRIu64 " rows, there are %" PRIu32 " clusters",
+		             p.k, units->k);
+		goto out;
+	}
+	EK_TRY(keys_of(keys, p.difficulty, 1, units));
+	EK_TRY(ek_alloc(&complexity, p.k, sizeof *complexity));
+	EK_TRY(measure_complexity(complexity, &p));
+	EK_TRY(ek_quota_density(quota, NULL, complexity, units->sizes, units->k, sum_of(quota, units->k), tau,
+	                        balance));
+out:
+	free(complexity);
+	close_prototypes(&p);
+	return rc;
+}
+
+/* The images that are in a unit, and the places of them unit by unit: for ek_near_find. */
+static int arrange(uint64_t *ids, uint32_t *order, uint64_t *segments, const struct ek_units *units)
+{
+	uint64_t *at = NULL, count = 0;
+	int rc;
+
+	EK_TRY(ek_alloc(&at, units->k, sizeof *at));
+	for (uint32_t u = 0; u < units->k; u++) {
+		at[u] = segments[u];
+		segments[u + 1] = segments[u] + units->sizes[u];
+	}
+	for (uint64_t i = 0; i < units->n; i++)
+		if (units->unit[i] >= 0) {
+			order[at[units->unit[i]]++] = (uint32_t)count;
+			ids[count++] = i;
+		}
+out:
+	free(at);
+	return rc;
+}
+
+int ek_embedded_semdedup(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units)
+{
+	static const double eps = 0.01; /* counts that are not looked at */
+	struct ek_npy array = { 0 };
+	struct ek_near near = { 0 };
+	struct ek_rows rows;
+	uint64_t *ids = NULL, *segments = NULL;
+	uint32_t *order = NULL;
+	double *mean = NULL;
+	float *similarity = NULL;
+	int rc;
+
+	EK_TRY(open_rows(&rows, &array, run, units, EK_NORMALISE_UNIT));
+	EK_TRY(ek_alloc(&ids, units->total, sizeof *ids));
+	EK_TRY(ek_alloc(&order, units->total, sizeof *order));
+	EK_TRY(ek_alloc(&segments, (size_t)units->k + 1, sizeof *segments));
+	EK_TRY(ek_alloc(&similarity, units->n, sizeof *similarity));
+	EK_TRY(arrange(ids, order, segments, units));
+	rows.ids = ids;
+	rows.count = units->total;
+	/* It names the row with a number that is not finite. */
+	EK_TRY(ek_alloc(&mean, rows.dimensions, sizeof *mean));
+	EK_TRY(ek_rows_mean(mean, &rows));
+	EK_TRY(ek_near_find(&near, &rows, order, segments, units->k, &eps, 1));
+	for (uint64_t i = 0; i < units->total; i++)
+		similarity[ids[i]] = near.similarity[i];
+	EK_TRY(keys_of(keys, similarity, 0, units));
+	EK_TRY(divide(quota, keys, units, 0));
+out:
+	ek_near_release(&near);
+	ek_npy_close(&array);
+	free(ids);
+	free(order);
+	free(segments);
+	free(mean);
+	free(similarity);
+	return rc;
+}

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Golden data of rebalance/plan/embedded.h: which images each method keeps, by a NumPy reference.
+
+make_select.py > select.json
+"""
+import json
+
+import numpy as np
+from make_plan import largest_remainder, ordered
+
+
+def cosine_distance(a, b):
+    return 1 - (a @ b.T) / np.outer(np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1))
+
+
+def first_of_all(unit, k, values, falling, total, share):
+    """Each unit its floor, then the first of all that are left."""
+    sizes = np.bincount(unit, minlength=k)
+    floor = int(share * total / np.count_nonzero(sizes))
+    order = ordered(values, falling)
+    kept = {int(i) for u in range(k) for i in order[unit[order] == u][:floor]}
+    for i in order:
+        if len(kept) == total:
+            break
+        kept.add(int(i))
+    return sorted(kept)
+
+
+def density(x, unit, k, centroids, difficulty, total, tau=0.5, balance=0.5):
+    sizes = np.bincount(unit, minlength=k)
+    full = np.flatnonzero(sizes)
+    complexity = []
+    for c in full:
+        others = np.sort(cosine_distance(centroids[c:c + 1], centroids[full[full != c]])[0])
+        complexity.append(difficulty[unit == c].astype(float).mean() * others[:20].mean())
+    p = np.exp(np.array(complexity) / tau)
+    p /= p.sum()
+    low = np.minimum(np.floor(balance * total / len(full)), sizes[full] - 1)
+
+    def at(shift):
+        return np.clip(p * total + shift, low, sizes[full])
+
+    left, right = -1e6, 1e6
+    for _ in range(200):
+        middle = (left + right) / 2
+        left, right = (middle, right) if at(middle).sum() < total else (left, middle)
+    quota = np.zeros(k, int)
+    quota[full] = largest_remainder(at(right).tolist(), total, sizes[full].tolist())
+    order = ordered(difficulty, True)
+    return sorted(int(i) for u in range(k) for i in order[unit[order] == u][:quota[u]])
+
+
+def semdedup(x, unit, k, total):
+    similarity = np.full(len(x), -2, np.float32)
+    cosine = 1 - cosine_distance(x, x)
+    for i in range(len(x)):
+        earlier = [j for j in range(i) if unit[j] == unit[i]]
+        if earlier:
+            similarity[i] = np.float32(max(cosine[i, j] for j in earlier))
+    return first_of_all(unit, k, similarity, False, total, 0)
+
+
+def data_set(seed):
+    rng = np.random.default_rng(seed)
+    k, n, d = int(rng.integers(2, 30)), int(rng.integers(150, 220)), int(rng.integers(3, 40))
+    unit = rng.permutation(np.concatenate([np.arange(k).repeat(2),
+                                           rng.choice(k, n - 2 * k, p=rng.dirichlet(np.full(k, 0.5)))]))
+    if seed % 2:
+        unit[unit == 0] = 1  # an empty cluster
+    x = rng.normal(0, 1, (k, d))[unit] + rng.gamma(2, 0.3, k)[unit][:, None] * rng.normal(0, 1, (n, d))
+    x = np.round(x, 3).astype(np.float32)
+    x[n // 2] = x[n // 3]  # a copy
+    unit[n // 2] = unit[n // 3]
+    centroids = np.array([x[unit == u].astype(float).mean(0) if (unit == u).any() else np.ones(d) for u in range(k)])
+    centroids = centroids.round(4).astype(np.float32)
+    wide, centres = x.astype(float), centroids.astype(float)
+    difficulty = np.array([cosine_distance(wide[i:i + 1], centres[unit[i]:unit[i] + 1])[0, 0] for i in range(n)])
+    difficulty = difficulty.astype(np.float32)
+    one = np.zeros(n, int)
+    cases = []
+    for keep in (0.1, 0.3, 0.5, 0.8, 1.0):
+        total = int(np.floor(keep * n + 0.5))
+        for method, by, ids in (
+                ("ssp-hard", "cluster", first_of_all(unit, k, difficulty, True, total, 0.5)),
+                ("ssp-easy", "cluster", first_of_all(unit, k, difficulty, False, total, 0.5)),
+                ("ssp-easy", "all", first_of_all(one, 1, difficulty, False, total, 0.5)),
+                ("density", "cluster", density(wide, unit, k, centres, difficulty, total)),
+                ("semdedup", "cluster", semdedup(wide, unit, k, total)),
+                ("semdedup", "all", semdedup(wide, one, 1, total))):
+            assert len(set(ids)) == total, (method, by, keep)
+            cases.append({"method": method, "by": by, "keep": keep, "ids": ids})
+    return {"n": n, "k": k, "d": d, "unit": unit.tolist(), "embeddings": wide.round(3).ravel().tolist(),
+            "centroids": centres.round(4).ravel().tolist(), "cases": cases}
+
+
+if __name__ == "__main__":
+    print(json.dumps({"made_by": "tests/golden/make_select.py", "numpy": np.__version__,
+                      "data": [data_set(s) for s in range(6)]}))
