@@ -11,6 +11,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
+#include "rebalance/plan/greedy.h"
 #include "rebalance/plan/quota.h"
 #include "rebalance/plan/rule.h"
 #include "rebalance/plan/subset.h"
@@ -32,6 +33,10 @@ const struct ek_prune_method ek_prune_methods[] = {
 	  "cluster", NULL, ek_embedded_density },
 	{ "semdedup", "drop those most like an earlier image of their cluster; with --by all, of any", "cluster", NULL,
 	  ek_embedded_semdedup },
+	{ "k-centre", "those that leave no image far from a kept one, one after the other; slow for many images", "all",
+	  NULL, ek_greedy_k_centre },
+	{ "herding", "those whose mean follows the mean of all, one after the other; slow for many images", "all", NULL,
+	  ek_greedy_herding },
 	{ "score",
 	  "by a number for each image: --scores FILE.npy, or score:NAME for RUN/scores/NAME.npy; --order says "
 	  "which end is kept",

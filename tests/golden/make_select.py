@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Golden data of rebalance/plan/embedded.h: which images each method keeps, by a NumPy reference.
+"""Golden data of rebalance/plan/embedded.h and greedy.h: which images each method keeps, by a NumPy reference.
 
 make_select.py > select.json
 """
 import json
 
 import numpy as np
-from make_plan import largest_remainder, ordered
+from make_plan import largest_remainder, ordered, proportional
 
 
 def cosine_distance(a, b):
@@ -60,6 +60,40 @@ def semdedup(x, unit, k, total):
     return first_of_all(unit, k, similarity, False, total, 0)
 
 
+def k_centre(x, quota):
+    """Greedy, from the image nearest to the mean."""
+    if quota == 0:
+        return []
+    mean = x.mean(0).astype(np.float32).astype(float)
+    chosen = [int(np.argmin(((x - mean) ** 2).sum(1)))]
+    nearest = ((x - x[chosen[0]]) ** 2).sum(1)
+    while len(chosen) < quota:
+        nearest[chosen] = -1
+        chosen.append(int(np.argmax(nearest)))
+        nearest = np.minimum(nearest, ((x - x[chosen[-1]]) ** 2).sum(1))
+    return chosen
+
+
+def herding(x, quota):
+    mean, total, chosen = x.mean(0), np.zeros(x.shape[1]), []
+    for i in range(quota):
+        target = ((i + 1) * mean - total).astype(np.float32).astype(float)
+        distance = ((x - target) ** 2).sum(1)
+        distance[chosen] = np.inf
+        chosen.append(int(np.argmin(distance)))
+        total += x[chosen[-1]]
+    return chosen
+
+
+def greedily(method, x, unit, k, total):
+    quota = proportional(np.bincount(unit, minlength=k).tolist(), total)
+    kept = []
+    for u in range(k):
+        ids = np.flatnonzero(unit == u)
+        kept += ids[method(x[ids], quota[u])].tolist() if quota[u] else []
+    return sorted(kept)
+
+
 def data_set(seed):
     rng = np.random.default_rng(seed)
     k, n, d = int(rng.integers(2, 30)), int(rng.integers(150, 220)), int(rng.integers(3, 40))
@@ -86,7 +120,11 @@ def data_set(seed):
                 ("ssp-easy", "all", first_of_all(one, 1, difficulty, False, total, 0.5)),
                 ("density", "cluster", density(wide, unit, k, centres, difficulty, total)),
                 ("semdedup", "cluster", semdedup(wide, unit, k, total)),
-                ("semdedup", "all", semdedup(wide, one, 1, total))):
+                ("semdedup", "all", semdedup(wide, one, 1, total)),
+                ("k-centre", "all", greedily(k_centre, wide, one, 1, total)),
+                ("k-centre", "cluster", greedily(k_centre, wide, unit, k, total)),
+                ("herding", "all", greedily(herding, wide, one, 1, total)),
+                ("herding", "cluster", greedily(herding, wide, unit, k, total))):
             assert len(set(ids)) == total, (method, by, keep)
             cases.append({"method": method, "by": by, "keep": keep, "ids": ids})
     return {"n": n, "k": k, "d": d, "unit": unit.tolist(), "embeddings": wide.round(3).ravel().tolist(),
