@@ -38,8 +38,8 @@ void ek_prune_options(struct ek_settings *s)
 		  .target = &s->plan.by,
 		  .argument = "WHAT",
 		  .help = "keep the same fraction of each cluster, label, value of an ATTRIBUTE or combination "
-		          "(gender*race), or of \"all\" together; clusters unless the method says \"any\" or is "
-		          "score" },
+		          "(gender*race), or of \"all\" together; clusters unless the method is random, k-centre, "
+		          "herding or score" },
 		{ .name = "order",
 		  .kind = EK_KIND_CHOICE,
 		  .target = &s->plan.order,
