@@ -13,7 +13,9 @@ Digest of a tensor x, from float64:
 
 If a result y has |y - x| <= e |x|, and its error knows nothing of the probes, then each dot product of y differs by a
 number of mean 0 and standard deviation e |x| / sqrt(3) at most: |probe(y) - probe(x)| <= 3 e |x| holds within 5.2
-standard deviations. The first numbers differ by e |x| at most, the norm too.
+standard deviations. The first numbers differ by e |x| at most, the norm too. f32 is one draw of the error of one order
+of summation; that of a scalar or of a few numbers can be small by luck: take the larger of it and that of the tensor
+it comes from (for a loss, of the model's output).
 """
 import json
 import pathlib
