@@ -10,6 +10,7 @@ Digest of a tensor x, from float64:
   first  its first four numbers
   f32    |x32 - x| / |x| (L2) with x32 the same computation by PyTorch in float32: the scale for tolerances
   bf16   the same in bf16 (weights, activations and gradients; made only where it says so)
+A tensor that is 0 in theory (norm below 1e-12 in float64: rounding) has zeros, and f32 and bf16 are |x32| and |x16|.
 
 If a result y has |y - x| <= e |x|, and its error knows nothing of the probes, then each dot product of y differs by a
 number of mean 0 and standard deviation e |x| / sqrt(3) at most: |probe(y) - probe(x)| <= 3 e |x| holds within 5.2
@@ -28,6 +29,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import random_weights as rw
 
 PROBES = 4
+ZERO = 1e-12
 
 
 def unit(name: str, count: int) -> np.ndarray:
@@ -67,10 +69,12 @@ def probe(k: int, count: int) -> np.ndarray:
 
 def digest(truth: torch.Tensor, **others) -> dict:
     """others: the same tensor of a run in f32 or bf16, or None."""
-    x = truth.detach().double().contiguous().numpy().reshape(-1)
+    truth = truth.detach().double()
+    truth = truth if truth.norm() >= ZERO else torch.zeros_like(truth)
+    x = truth.contiguous().numpy().reshape(-1)
     d = {"shape": list(truth.shape), "norm": number(np.sqrt(x @ x)),
          "probe": [number(x @ probe(k, len(x))) for k in range(PROBES)], "first": [number(v) for v in x[:4]]}
-    d |= {name: deviation(other.detach(), truth.detach()) for name, other in others.items() if other is not None}
+    d |= {name: deviation(other.detach(), truth) for name, other in others.items() if other is not None}
     return d
 
 
