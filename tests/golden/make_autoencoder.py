@@ -9,9 +9,8 @@ Images and latents are [n, h, w, c].
 
 models: name -> "kind" ("kl", "vq"), "channels" of the levels, "blocks" residual blocks a level (one more going up),
   "latent", "groups" of every group norm (eps 1e-6), "attention" (1: in all blocks of the lowest level, too, not only in
-  the middle; one head), "codes" and "code_width" of the codebook (vq), "tensors": name -> shape. Those with a
-  case are small; "sd-vae" and "vq-f8" are the full sizes, with "old_names": name in older files -> name here (of the
-  same shape).
+  the middle; one head), "codes" and "code_width" of the codebook (vq), "tensors": name -> shape. Those with a case are
+  small; "sd-vae" and "vq-f8" are the full sizes, with "old_names": name in older files -> name here.
 cases: of a model, for images "x" and, for kl, the latent's "noise".
   kl: "moments" (mean, then the logarithm of the variance, clamped to -30 .. 20), z = mean + std noise, "decoded" from z;
     "mse" = mean((decoded - x)^2), "kl" = sum of the divergences from N(0, 1), averaged over images;
