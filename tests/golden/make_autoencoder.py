@@ -12,12 +12,12 @@ models: name -> "kind" ("kl", "vq"), "channels" of the levels, "blocks" residual
   the middle; one head), "codes" and "code_width" of the codebook (vq), "tensors": name -> shape. Those with a case are
   small; "sd-vae" and "vq-f8" are the full sizes, with "old_names": name in older files -> name here.
 cases: of a model, for images "x" and, for kl, the latent's "noise".
-  kl: "moments" (mean, then the logarithm of the variance, clamped to -30 .. 20), z = mean + std noise, "decoded" from z;
+  kl: "moments" (mean, then the log of the variance, clamped to -30 .. 20), z = mean + std noise, "decoded" from z;
     "mse" = mean((decoded - x)^2), "kl" = sum of the divergences from N(0, 1), averaged over images;
     loss = mse + kl_weight kl.
   vq: "latents" before quantisation, "indices" of the nearest codes, "smallest_gap" between the squared distances of the
-    two nearest, "quantizer_loss" = beta mean((code - z)^2) + mean((code - z)^2), the first for z, the second for
-    the codebook alone; "decoded" from the codes, straight through; loss = mse + quantizer_loss.
+    two nearest, "quantizer_loss" = mean((code - z)^2) + beta mean((code - z)^2), the first for z, the second for
+    the codebook alone (VQModel's quantizer is the "legacy" one); "decoded" from the codes, straight through; loss = mse + quantizer_loss.
   "gradients": name -> digest. Some are 0 in theory: of to_k.bias (a softmax does not see it), and of constants that
     only group norms with one channel a group see.
   bf16: weights and activations in bf16, moments and losses in float32; for kl.

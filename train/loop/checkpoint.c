@@ -66,6 +66,27 @@ static int by_step(const void *a, const void *b)
 	return x < y ? 1 : x > y ? -1 : 0;
 }
 
+/* Remove all but the `kept` newest of a sorted list. */
+static int remove_old(const glob_t *found, size_t kept)
+{
+	for (size_t i = kept; i < found->gl_pathc; i++)
+		if (step_of(found->gl_pathv[i]) > 0 && unlink(found->gl_pathv[i]) < 0)
+			return ek_fail_errno("cannot remove %s", found->gl_pathv[i]);
+	return 0;
+}
+
+int ek_checkpoints_remove(const char *folder)
+{
+	glob_t found = { 0 };
+	int rc;
+
+	EK_TRY(find(&found, folder));
+	EK_TRY(remove_old(&found, 0));
+out:
+	globfree(&found);
+	return rc;
+}
+
 int ek_checkpoint_newest(char **path, uint64_t *step, const char *folder, int kept)
 {
 	glob_t found = { 0 };
@@ -79,11 +100,8 @@ int ek_checkpoint_newest(char **path, uint64_t *step, const char *folder, int ke
 		*step = step_of(found.gl_pathv[0]);
 		EK_TRY(ek_copy_string(path, found.gl_pathv[0]));
 	}
-	for (size_t i = (size_t)kept; kept > 0 && i < found.gl_pathc; i++)
-		if (step_of(found.gl_pathv[i]) > 0 && unlink(found.gl_pathv[i]) < 0) {
-			rc = ek_fail_errno("cannot remove %s", found.gl_pathv[i]);
-			goto out;
-		}
+	if (kept > 0)
+		EK_TRY(remove_old(&found, (size_t)kept));
 out:
 	globfree(&found);
 	return rc;

@@ -22,6 +22,9 @@ struct ek_checkpoint_state {
 /* `*path` of the newest in the folder, to be freed, or NULL; others than the `kept` newest are removed if kept > 0. */
 int ek_checkpoint_newest(char **path, uint64_t *step, const char *folder, int kept);
 
+/* Remove all checkpoints of a folder. */
+int ek_checkpoints_remove(const char *folder);
+
 /* EK_EIO. */
 int ek_checkpoint_write(const char *folder, const struct ek_params *params, const struct ek_checkpoint_state *s,
                         const char *identity);

@@ -183,6 +183,8 @@ static int one_step(struct trainer *t)
 	EK_TRY(ek_parallel((uint64_t)o->lanes, learn_lane, t));
 	EK_TRY(check_losses(t));
 	adamw.rate = t->rate = rate_now(t);
+	/* The start is soon forgotten, whatever the average keeps in the long run. */
+	adamw.average = fmin(adamw.average, (1 + (double)t->state.step) / (10 + (double)t->state.step));
 	EK_TRY(ek_optimizer_step(t->optimizer, &adamw, t->gradients, o->lanes, t->state.step + 1, t->state.values,
 	                         t->state.average, &t->norm));
 	for (uint64_t i = 0; i < o->batch; i++)
