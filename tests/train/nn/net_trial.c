@@ -29,12 +29,19 @@ static float *random_numbers(size_t count, uint64_t stream)
 void net_trial_new(struct net_trial *t, const struct net_case *c, enum ek_nn_precision precision, enum ek_net_mode mode,
                    int low, int batch)
 {
-	*t = (struct net_trial){ .batch = batch };
+	*t = (struct net_trial){ 0 };
 	net_subject_new(&t->s, c, NULL, precision, low, batch);
+	net_trial_start(t, mode, batch);
+}
+
+void net_trial_start(struct net_trial *t, enum ek_net_mode mode, int batch)
+{
+	t->batch = batch;
 	assert_ok(ek_net_finish(t->s.net, mode));
 	t->values = ref_poisoned(t->s.params.size);
 	ek_params_initialise(&t->s.params, 5, t->values);
 	ref_round_bf16(t->values, t->s.params.size);
+	t->start = random_numbers(t->s.params.size, 300);
 	t->gradients = ref_poisoned(t->s.params.size);
 	for (int i = 0; i < t->s.output_count; i++) {
 		t->given[i] = random_numbers(numbers(t, t->s.outputs[i]), (uint64_t)(100 + i));
@@ -61,6 +68,7 @@ void net_trial_free(struct net_trial *t)
 	}
 	free(t->ids);
 	free(t->values);
+	free(t->start);
 	free(t->gradients);
 	net_subject_free(&t->s);
 }
@@ -72,12 +80,6 @@ void net_trial_fill(const struct net_trial *t, struct ek_net_state *state)
 		memcpy(ek_net_data(state, t->s.inputs[i]), t->inputs[i], numbers(t, t->s.inputs[i]) * sizeof(float));
 	if (t->s.ids > 0)
 		memcpy(ek_net_data(state, t->s.ids), t->ids, (size_t)t->batch * sizeof *t->ids);
-}
-
-static void start_gradients(const struct net_trial *t, float *gradients)
-{
-	ref_fill(gradients, t->s.params.size, 300);
-	ref_round_bf16(gradients, t->s.params.size);
 }
 
 void net_trial_run(struct net_trial *t, struct ek_net_state *state, float *results)
@@ -93,7 +95,7 @@ void net_trial_run(struct net_trial *t, struct ek_net_state *state, float *resul
 	for (int i = 0; i < t->s.output_count; i++)
 		if (has_gradient(t, t->s.outputs[i]))
 			ek_net_write_gradient(state, t->s.outputs[i], t->given[i]);
-	start_gradients(t, t->gradients);
+	memcpy(t->gradients, t->start, t->s.params.size * sizeof *t->start);
 	assert_ok(ek_net_backward(state, t->gradients));
 	assert_true(ref_is_whole(t->gradients, t->s.params.size));
 	for (int i = 0; i < t->s.input_count; i++)
@@ -114,7 +116,6 @@ struct ref_number *net_trial_reference(const struct net_trial *t)
 {
 	struct ref_number *results = calloc(t->count, sizeof *results), *end = results;
 	struct ref_net *r = ref_net_new(t->s.net, t->values);
-	float *gradients = ref_poisoned(t->s.params.size);
 
 	assert_non_null(results);
 	r->ids = t->ids;
@@ -125,15 +126,13 @@ struct ref_number *net_trial_reference(const struct net_trial *t)
 		end = append(end, r->values[t->s.outputs[i]], numbers(t, t->s.outputs[i]));
 		ref_net_set(r->gradients[t->s.outputs[i]], t->given[i], numbers(t, t->s.outputs[i]));
 	}
-	start_gradients(t, gradients);
-	ref_net_set(r->parameter_gradients, gradients, t->s.params.size);
+	ref_net_set(r->parameter_gradients, t->start, t->s.params.size);
 	ref_net_backward(r);
 	for (int i = 0; i < t->s.input_count; i++)
 		if (has_gradient(t, t->s.inputs[i]))
 			end = append(end, r->gradients[t->s.inputs[i]], numbers(t, t->s.inputs[i]));
 	end = append(end, r->parameter_gradients, t->s.params.size);
 	assert_int_equal(end - results, t->count);
-	free(gradients);
 	ref_net_free(r);
 	return results;
 }

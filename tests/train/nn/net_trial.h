@@ -11,7 +11,7 @@
  */
 struct net_trial {
 	struct net_subject s;
-	float *values, *gradients;                               /* of parameters; gradients in a guard band */
+	float *values, *start, *gradients; /* of parameters: start + what backward adds, in a guard band */
 	float *inputs[NET_CASE_VALUES], *given[NET_CASE_VALUES]; /* given: gradients of outputs */
 	int32_t *ids;
 	size_t outputs, count; /* numbers of the outputs; of all results */
@@ -21,6 +21,8 @@ struct net_trial {
 /* low: as in net_subject. */
 void net_trial_new(struct net_trial *t, const struct net_case *c, enum ek_nn_precision precision, enum ek_net_mode mode,
                    int low, int batch);
+/* The same for a subject, t->s, that was built in another way. */
+void net_trial_start(struct net_trial *t, enum ek_net_mode mode, int batch);
 void net_trial_free(struct net_trial *t);
 
 /* Fills a state's inputs, everything else being NaN before. */
