@@ -3,10 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/locale.h"
+
+enum { CACHE_LINE = 64, LARGE_PAGE = 2 << 20, LARGE_BLOCK = 8 << 20 };
 
 static int total_bytes(size_t *total, size_t count, size_t size)
 {
@@ -34,12 +37,25 @@ int ek_alloc(void *out, size_t count, size_t size)
 	return hand_over(out, rc == 0 ? calloc(1, total) : NULL, total, rc);
 }
 
+/* Large blocks take large pages where the system has them: with small ones, matrix products wait for page tables. */
+static void *aligned_block(size_t total)
+{
+	const size_t alignment = total >= LARGE_BLOCK ? LARGE_PAGE : CACHE_LINE;
+	void *block = aligned_alloc(alignment, (total + alignment - 1) / alignment * alignment);
+
+#ifdef MADV_HUGEPAGE
+	if (block != NULL && total >= LARGE_BLOCK)
+		(void)madvise(block, total, MADV_HUGEPAGE); /* a wish; without it all works the same */
+#endif
+	return block;
+}
+
 int ek_alloc_aligned(void *out, size_t count, size_t size)
 {
 	size_t total;
 	int rc = total_bytes(&total, count, size);
 
-	return hand_over(out, rc == 0 ? aligned_alloc(64, (total + 63) / 64 * 64) : NULL, total, rc);
+	return hand_over(out, rc == 0 ? aligned_block(total) : NULL, total, rc);
 }
 
 int ek_resize(void *pointer, size_t count, size_t size)
