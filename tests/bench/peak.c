@@ -48,7 +48,6 @@ __attribute__((target("avx512bf16,avx512f"))) static int peak_bf16(void *context
 	sink = _mm512_reduce_add_ps(sum[0]);
 	return 0;
 }
-#endif
 
 /* Of all threads together. */
 static double processor_seconds(void)
@@ -58,6 +57,7 @@ static double processor_seconds(void)
 	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
+#endif
 
 double ek_bench_peak(enum ek_nn_type type)
 {
