@@ -14,6 +14,7 @@
 #include "rebalance/cli/generate_classes.h"
 #include "rebalance/cli/space.h"
 #include "rebalance/cli/text.h"
+#include "rebalance/io/image.h"
 #include "rebalance/cli/training.h"
 #include "reports/sheet.h"
 #include "train/flow/flow_sample.h"
@@ -24,7 +25,7 @@ static struct {
 	struct ek_class_wish classes;
 	int solver, form, latents, precision;
 	int64_t steps, batch, guided_channels;
-	double guidance, rtol, atol;
+	double guidance, relative, absolute;
 } wanted;
 
 static const struct ek_choice solvers[] = {
@@ -78,7 +79,8 @@ static const struct ek_option own[] = {
 	  .kind = EK_KIND_PATH,
 	  .target = &wanted.classes.shares,
 	  .argument = "FILE.csv",
-	  .help = "classes and their shares, one \"class,share\" a line; without any of these, classes come as they are "
+	  .help = "classes and their shares, one \"class,share\" a line; without any of these, classes come as they "
+	          "are "
 	          "in the data" },
 	{ .name = "steps",
 	  .kind = EK_KIND_INTEGER,
@@ -90,14 +92,14 @@ static const struct ek_option own[] = {
 	{ .name = "solver", .kind = EK_KIND_CHOICE, .target = &wanted.solver, .choices = solvers, .help = "how" },
 	{ .name = "rtol",
 	  .kind = EK_KIND_NUMBER,
-	  .target = &wanted.rtol,
+	  .target = &wanted.relative,
 	  .argument = "E",
 	  .low = 1e-12,
 	  .high = 1,
 	  .help = "relative error of dopri5" },
 	{ .name = "atol",
 	  .kind = EK_KIND_NUMBER,
-	  .target = &wanted.atol,
+	  .target = &wanted.absolute,
 	  .argument = "E",
 	  .low = 1e-12,
 	  .high = 1,
@@ -151,7 +153,7 @@ void ek_generate_options(struct ek_settings *settings)
 	wanted.batch = 16;
 	wanted.guided_channels = 0;
 	wanted.guidance = 1;
-	wanted.rtol = wanted.atol = 1e-5;
+	wanted.relative = wanted.absolute = 1e-5;
 }
 
 struct work {
@@ -215,8 +217,8 @@ static int fill_solver(struct work *w)
 	if ((s->solver == EK_SOLVER_ANCESTRAL) != (w->d.objective.kind == EK_OBJECTIVE_DIFFUSION))
 		return ek_fail(EK_EUSAGE, "--solver %s is not for a model trained by --objective %s",
 		               ek_flow_solvers[s->solver].name, ek_flow_objectives[w->d.objective.kind].name);
-	s->rtol = wanted.rtol;
-	s->atol = wanted.atol;
+	s->relative = wanted.relative;
+	s->absolute = wanted.absolute;
 	s->guidance.scale = wanted.guidance;
 	s->guidance.channels = (int)wanted.guided_channels;
 	if (wanted.guidance != 1 && w->d.classes == 0)
@@ -224,8 +226,8 @@ static int fill_solver(struct work *w)
 	if (wanted.interval != NULL) {
 		s->guidance.low = strtod(wanted.interval, &end);
 		s->guidance.high = *end == ',' ? strtod(end + 1, &end) : -1;
-		if (*end != 0 || !(s->guidance.low >= 0 && s->guidance.low <= s->guidance.high &&
-		                   s->guidance.high <= 1))
+		if (*end != 0 ||
+		    !(s->guidance.low >= 0 && s->guidance.low <= s->guidance.high && s->guidance.high <= 1))
 			return ek_fail(EK_EUSAGE, "--guidance-interval %s: wants two times, as 0.2,0.8",
 			               wanted.interval);
 	}
@@ -252,17 +254,16 @@ static int describe(struct work *w)
 	EK_TRY(ek_json_add_u64(w->config, "seed", w->seed));
 	EK_TRY(ek_json_add_string(w->config, "solver", ek_flow_solvers[s->solver].name));
 	EK_TRY(ek_json_add_u64(w->config, "steps", (uint64_t)s->steps));
-	EK_TRY(ek_json_add_double(w->config, "rtol", s->rtol));
-	EK_TRY(ek_json_add_double(w->config, "atol", s->atol));
+	EK_TRY(ek_json_add_double(w->config, "rtol", s->relative));
+	EK_TRY(ek_json_add_double(w->config, "atol", s->absolute));
 	EK_TRY(ek_json_add_object(&guidance, w->config, "guidance"));
 	EK_TRY(ek_json_add_double(guidance, "scale", s->guidance.scale));
 	EK_TRY(ek_json_add_double(guidance, "low", s->guidance.low));
 	EK_TRY(ek_json_add_double(guidance, "high", s->guidance.high));
 	EK_TRY(ek_json_add_u64(guidance, "channels", (uint64_t)s->guidance.channels));
-	EK_TRY(ek_json_add_string(w->config, "precision",
-	                          ek_nn_precision_type((enum ek_nn_precision)wanted.precision) == EK_NN_BFLOAT16
-	                                  ? "bf16"
-	                                  : "f32"));
+	EK_TRY(ek_json_add_string(
+		w->config, "precision",
+		ek_nn_precision_type((enum ek_nn_precision)wanted.precision) == EK_NN_BFLOAT16 ? "bf16" : "f32"));
 	EK_TRY(ek_json_add_u64(w->config, "batch", (uint64_t)wanted.batch));
 	EK_TRY(ek_json_add_string(w->config, "condition", w->d.condition));
 	EK_TRY(ek_classes_describe(w->config, &w->classes, &w->d));
@@ -365,8 +366,9 @@ static int write_list(const struct work *w)
 		const int32_t label = w->classes.labels[i];
 
 		ek_buffer_clear(&line);
-		EK_TRY(ek_buffer_printf(&line, "{\"id\": %" PRIu64 ", \"file_name\": \"images/%06" PRIu64 ".png\", \"seed\": %" PRIu64, i, i,
-		                        w->seeds[i]));
+		EK_TRY(ek_buffer_printf(
+			&line, "{\"id\": %" PRIu64 ", \"file_name\": \"images/%06" PRIu64 ".png\", \"seed\": %" PRIu64,
+			i, i, w->seeds[i]));
 		if (w->d.classes > 0) {
 			EK_TRY(ek_buffer_text(&line, ", "));
 			EK_TRY(ek_json_append_string(&line, w->d.condition, strlen(w->d.condition)));
@@ -445,11 +447,9 @@ out:
 
 static int sample(struct work *w, int force)
 {
-	const struct ek_flow_samples samples = { .count = w->classes.count,
-		                                 .seeds = w->seeds,
-		                                 .labels = w->classes.labels,
-		                                 .context = w,
-		                                 .take = take };
+	const struct ek_flow_samples samples = {
+		.count = w->classes.count, .seeds = w->seeds, .labels = w->classes.labels, .context = w, .take = take
+	};
 	uint64_t done;
 	int rc;
 
@@ -461,8 +461,7 @@ static int sample(struct work *w, int force)
 		/* Whole rounds, so that an image has the same place among those made with it. */
 		EK_TRY(ek_flow_sampler_new(&w->sampler, &w->d.model, &w->params, w->values,
 		                           (enum ek_nn_precision)wanted.precision, (int)wanted.batch));
-		EK_TRY(ek_flow_sample(w->sampler, &w->solver, &samples,
-		                      done - done % (uint64_t)wanted.batch));
+		EK_TRY(ek_flow_sample(w->sampler, &w->solver, &samples, done - done % (uint64_t)wanted.batch));
 	}
 	if (w->latents != NULL)
 		EK_TRY(ek_npy_writer_commit(w->latents));

@@ -197,7 +197,7 @@ static int find_model(struct work *w)
 	} else {
 		EK_TRY(ek_sit_config_name(c, wanted.model));
 		c->learned_sigma = wanted.objective == EK_OBJECTIVE_DIFFUSION;
-		c->heads = wanted.width > 0 ? (wanted.width + 63) / 64 : c->heads;
+		c->heads = wanted.width > 0 ? (int)(wanted.width + 63) / 64 : c->heads;
 		c->classes = w->condition.classes > 0 ? w->condition.classes : 1;
 	}
 	c->side = w->space.side;
@@ -292,7 +292,7 @@ static int preview(void *context, const float *values, const char *path)
 	int32_t labels[PREVIEW];
 	struct shown shown = { .size = ek_sit_elements(c) };
 	struct ek_flow_samples samples = {
-		.count = PREVIEW, .seeds = seeds, .labels = labels, .context = &shown, .take = take
+		.count = PREVIEW, .seeds = seeds, .labels = labels, .silent = 1, .context = &shown, .take = take
 	};
 	struct ek_solver_options solver;
 	uint8_t *pixels = NULL;
@@ -388,6 +388,7 @@ static int train(struct ek_invocation *i, struct ek_run *run)
 	job.rate = 1e-4 * 1152 / w.options.model.width;
 	job.config = w.config;
 	job.start = w.values;
+	job.by_cluster = strcmp(wanted.condition, "cluster") == 0;
 	job.groups = w.clusters.codes;
 	job.group_count = w.clusters.classes;
 	job.flops = ek_flow_task_flops(w.flow) / 3;

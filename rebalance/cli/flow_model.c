@@ -141,8 +141,8 @@ void ek_flow_solver_default(struct ek_solver_options *s, const struct ek_objecti
 		                         .path = objective->path,
 		                         .prediction = objective->prediction,
 		                         .steps = steps,
-		                         .rtol = 1e-5,
-		                         .atol = 1e-5,
+		                         .relative = 1e-5,
+		                         .absolute = 1e-5,
 		                         .norm = 1,
 		                         .last_step = 0.04,
 		                         .guidance = { .scale = 1, .low = 0, .high = 1 } };

@@ -42,9 +42,9 @@ static int by_names(struct ek_classes *c, const struct ek_flow_description *mode
 		const int k = find(model, name, length);
 
 		if (k < 0)
-			return ek_fail(EK_EUSAGE, "the model's condition %s has no class %.*s; the first is %s, the last %s",
-			               model->condition, (int)length, name, model->names[0],
-			               model->names[model->classes - 1]);
+			return ek_fail(
+				EK_EUSAGE, "the model's condition %s has no class %.*s; the first is %s, the last %s",
+				model->condition, (int)length, name, model->names[0], model->names[model->classes - 1]);
 		c->quotas[k] = 1;
 		name += length;
 		if (*name == 0)
@@ -186,7 +186,8 @@ int ek_classes_choose(struct ek_classes *c, const struct ek_run *run, const stru
 	if (asked > 1)
 		return ek_fail(EK_EUSAGE, "give one of --cluster, --class, --minority and --shares");
 	if (asked > 0 && model->classes == 0)
-		return ek_fail(EK_EUSAGE, "%s was trained without a condition: it makes no class on demand", model_name);
+		return ek_fail(EK_EUSAGE, "%s was trained without a condition: it makes no class on demand",
+		               model_name);
 	EK_TRY(ek_alloc(&c->quotas, (size_t)c->classes, sizeof *c->quotas));
 	if (model->classes == 0)
 		c->quotas[0] = (uint64_t)w->count;

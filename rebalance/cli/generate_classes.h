@@ -18,7 +18,8 @@ struct ek_classes {
 	int classes;
 };
 
-/* EK_EUSAGE: a class that the model does not know, or a model without a condition; EK_EDATA: no audit for --minority. */
+/* EK_EUSAGE: a class that the model does not know, or a model without a condition; EK_EDATA: no audit for --minority.
+ */
 int ek_classes_choose(struct ek_classes *classes, const struct ek_run *run, const struct ek_class_wish *wish,
                       const struct ek_flow_description *model, const char *model_name);
 void ek_classes_release(struct ek_classes *classes);

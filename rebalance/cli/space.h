@@ -5,16 +5,12 @@
 #include "rebalance/io/run.h"
 #include "train/loop/pixels.h"
 #include "train/nn/tensor.h"
-#include "train/vae/latents.h"
 
 struct ek_space {
 	int side, channels; /* of a sample */
 	int image_side;     /* of an image, in pixels */
 	char *autoencoder;  /* its folder; NULL: pixels */
 	struct ek_pixels pixels;
-	struct ek_autoencoder model;
-	struct ek_latents *latents;
-	struct ek_latent_decoder *decoder;
 	uint64_t seed;
 	int flip;
 	char key[160]; /* what the samples were made from */
