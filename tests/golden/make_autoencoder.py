@@ -12,7 +12,7 @@ models: name -> "kind" ("kl", "vq"), "channels" of the levels, "blocks" residual
   the middle; one head), "codes" and "code_width" of the codebook (vq), "tensors": name -> shape. Those with a case are
   small; "sd-vae" and "vq-f8" are the full sizes, with "old_names": name in older files -> name here.
 cases: of a model, for images "x" and, for kl, the latent's "noise".
-  kl: "moments" (mean, then the logarithm of the variance, clamped to -30 .. 20), z = mean + std noise, "decoded" from z;
+  kl: "moments" (mean, then the log of the variance, clamped to -30 .. 20), z = mean + std noise, "decoded" from z;
     "mse" = mean((decoded - x)^2), "kl" = sum of the divergences from N(0, 1), averaged over images;
     loss = mse + kl_weight kl.
   vq: "latents" before quantisation, "indices" of the nearest codes, "smallest_gap" between the squared distances of the
