@@ -12,7 +12,7 @@
 #include "rebalance/io/images.h"
 #include "train/loop/checkpoint.h"
 #include "train/loop/pixels.h"
-#include "train/vae/latents.h"
+
 #include "train/vae/vae_task.h"
 
 static struct {
@@ -401,8 +401,7 @@ static int train(struct ek_invocation *i, struct ek_run *run)
 	job.flops = ek_vae_flops(w.vae);
 	job.bytes = ek_vae_bytes(w.vae);
 	EK_TRY(ek_training_do(&job));
-	if (!wanted.common.dry_run)
-		EK_TRY(ek_vae_finish(run, &wanted.common, &w.options.model, &w.pixels));
+
 out:
 	release(&w);
 	return rc;

@@ -121,6 +121,18 @@ const struct ek_command ek_commands[] = {
 	          "has changed is named, and then nothing is exported unless --keep-going is given.",
 	  .own_options = ek_export_own_options,
 	  .run = ek_cmd_export },
+	{ .name = "train vae",
+	  .arguments = "RUN --name NAME",
+	  .summary = "train an autoencoder for the images of a run",
+	  .description =
+	          "An autoencoder with diffusers' architecture and names (AutoencoderKL, VQModel) learns to turn images "
+	          "into small latents and back; train flow works in those.\n"
+	          "Writes RUN/models/NAME: checkpoints, log.jsonl, previews (images above, what comes back of them "
+	          "below), and at the end config.json and diffusion_pytorch_model.safetensors, which diffusers loads.",
+	  .own_options = ek_train_vae_options,
+	  .steps = scan_steps,
+	  .forces_none = 1,
+	  .run = ek_cmd_train_vae },
 	{ .name = "train flow",
 	  .arguments = "RUN --name NAME --autoencoder NAME | --space pixel",
 	  .summary = "train a generator of images like those of a run",

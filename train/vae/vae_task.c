@@ -387,7 +387,8 @@ static int make(struct ek_vae *v)
 		                    .load = load,
 		                    .learn = learn,
 		                    .judge = judge,
-		                    .preview = ek_vae_preview };
+		                    .preview = ek_vae_preview,
+		                    .preview_context = v };
 	if (o->model.kind == EK_AUTOENCODER_VQ) {
 		v->task.after_step = after_step;
 		v->task.state = state_of;
