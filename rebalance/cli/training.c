@@ -484,6 +484,9 @@ int ek_training_do(const struct ek_training_job *job)
 	int rc;
 
 	EK_TRY(options_from(&options, job));
+	if (options.batch % (uint64_t)job->task->slice != 0)
+		return ek_fail(EK_EUSAGE, "--batch %" PRIu64 " is not a multiple of --slice %d", options.batch,
+		               job->task->slice);
 	EK_TRY(add_training(job->config, job, &options));
 	EK_TRY(add_hashes(job->config, job));
 	EK_TRY(identity_of(identity, job->config));
