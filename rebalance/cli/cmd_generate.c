@@ -279,17 +279,16 @@ static int image_path(char **path, const struct work *w, uint64_t i)
 /* RUN/samples/NAME: new, or begun by the same command. `*done`: images that are there. */
 static int open_folder(struct work *w, int force, uint64_t *done)
 {
-	char *path = NULL, *image = NULL;
-	cJSON *old = NULL;
+	char *path = NULL, *image = NULL, where[256];
 	int rc;
 
 	*done = 0;
 	EK_TRY(ek_format(&path, "%s/config.json", w->folder));
 	if (ek_file_exists(path) && !force) {
-		EK_TRY(ek_json_load(&old, path));
-		if (!cJSON_Compare(old, w->config, 1)) {
-			rc = ek_fail(EK_EUSAGE, "%s holds samples made otherwise; take another --name, or --force",
-			             w->folder);
+		EK_TRY(ek_config_difference(where, sizeof where, w->config, path));
+		if (*where != 0) {
+			rc = ek_fail(EK_EUSAGE, "%s holds samples made with another %s; take another --name, or --force",
+			             w->folder, where);
 			goto out;
 		}
 		for (;; ++*done) {
@@ -306,7 +305,6 @@ static int open_folder(struct work *w, int force, uint64_t *done)
 out:
 	free(path);
 	free(image);
-	cJSON_Delete(old);
 	return rc;
 }
 

@@ -323,24 +323,41 @@ static void difference(char *out, size_t size, const cJSON *a, const cJSON *b)
 	}
 }
 
+int ek_config_difference(char *out, size_t size, const cJSON *config, const char *path)
+{
+	cJSON *old = NULL, *new = NULL;
+	char *text = NULL;
+	int rc;
+
+	EK_TRY(ek_json_load(&old, path));
+	/* As it reads back: 64-bit numbers are not numbers to cJSON before. */
+	if ((text = cJSON_PrintUnformatted(config)) == NULL) {
+		rc = ek_fail(EK_ENOMEM, "no memory for config.json");
+		goto out;
+	}
+	EK_TRY(ek_json_parse(&new, text, strlen(text), path));
+	difference(out, size, new, old);
+out:
+	cJSON_Delete(old);
+	cJSON_Delete(new);
+	free(text);
+	return rc;
+}
+
 /* A model of this name that is something else is not written over. */
 static int check_old(const char *path, const cJSON *config, const char *folder, int force)
 {
 	char where[256];
-	cJSON *old = NULL;
 	int rc = 0;
 
-	if (!ek_file_exists(path))
+	if (!ek_file_exists(path) || force)
 		return 0;
-	EK_TRY(ek_json_load(&old, path));
-	cJSON_DeleteItemFromObjectCaseSensitive(old, "identity");
-	difference(where, sizeof where, config, old);
-	if (*where != 0 && !force)
+	EK_TRY(ek_config_difference(where, sizeof where, config, path));
+	if (*where != 0)
 		rc = ek_fail(EK_EUSAGE,
 		             "%s was trained with another %s; take another --name, or --force to start it anew", folder,
 		             where);
 out:
-	cJSON_Delete(old);
 	return rc;
 }
 
