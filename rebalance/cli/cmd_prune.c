@@ -14,6 +14,11 @@ static const struct ek_choice roundings[] = { { "exact", "the total is exact: la
 	                                      { "floor", "every unit rounded down, as the paper's code does" },
 	                                      { NULL, NULL } };
 
+static const struct ek_choice rules[] = { { "one-pass", "those with such an earlier image" },
+	                                  { "greedy", "those with such an earlier image that stays" },
+	                                  { "components", "all but the first of those that pairs connect" },
+	                                  { NULL, NULL } };
+
 void ek_prune_options(struct ek_settings *s)
 {
 	const struct ek_option options[] = {
@@ -28,6 +33,30 @@ void ek_prune_options(struct ek_settings *s)
 		  .target = &s->plan.keep,
 		  .argument = "F",
 		  .help = "how much: a fraction up to 1, or a count of images above 1" },
+		{ .name = "eps",
+		  .kind = EK_KIND_NUMBER,
+		  .target = &s->plan.eps,
+		  .argument = "E",
+		  .low = 1e-9,
+		  .high = 1,
+		  .zero = "none",
+		  .help = "for --method semdedup, instead of --keep: two images are near-duplicates if their cosine is "
+		          "above 1 - E" },
+		{ .name = "rule",
+		  .kind = EK_KIND_CHOICE,
+		  .target = &s->plan.dedup_rule,
+		  .argument = "RULE",
+		  .choices = rules,
+		  .help = "for --eps: which images of near-duplicate pairs go" },
+		{ .name = "dedup",
+		  .kind = EK_KIND_NUMBER,
+		  .target = &s->plan.dedup,
+		  .argument = "F",
+		  .low = 1e-9,
+		  .high = 1,
+		  .zero = "auto",
+		  .help = "for --method d4: the fraction left without near-duplicates, of which --keep is taken; auto: "
+		          "0.75, as in its paper" },
 		{ .name = "name",
 		  .kind = EK_KIND_STRING,
 		  .target = &s->plan.name,
@@ -81,12 +110,16 @@ static int prune(struct ek_invocation *i, struct ek_run *run)
 		                      .by = s->plan.by,
 		                      .scores = s->plan.scores,
 		                      .order = order_of[s->plan.order],
+		                      .rule = (enum ek_dedup_rule)s->plan.dedup_rule,
+		                      .eps = s->plan.eps,
+		                      .dedup = s->plan.dedup,
 		                      .rounding = (enum ek_prune_rounding)s->plan.rounding,
 		                      .seed = (uint64_t)s->plan.seed,
 		                      .lists = s->plan.lists };
 	int made, rc;
 
-	EK_TRY(ek_keep_parse(&o.keep, s->plan.keep));
+	if (s->plan.keep != NULL)
+		EK_TRY(ek_keep_parse(&o.keep, s->plan.keep));
 	EK_TRY(ek_prune(&made, run, &o, s->common.force));
 	EK_TRY(ek_plan_print(i, run, made));
 out:
@@ -95,13 +128,15 @@ out:
 
 int ek_cmd_prune(struct ek_invocation *i)
 {
+	const struct ek_settings *s = &i->settings;
 	struct ek_keep keep;
 	int rc;
 
-	if (i->settings.plan.method == NULL || i->settings.plan.keep == NULL || i->settings.plan.name == NULL)
+	if (s->plan.method == NULL || s->plan.name == NULL || (s->plan.keep == NULL && !(s->plan.eps > 0)))
 		return ek_fail(EK_EUSAGE, "prune needs --method, --keep and --name; see evenkeel help prune");
 	/* Nothing is computed for a fraction that is none. */
-	EK_TRY(ek_keep_parse(&keep, i->settings.plan.keep));
+	if (s->plan.keep != NULL)
+		EK_TRY(ek_keep_parse(&keep, s->plan.keep));
 	EK_TRY(ek_command_bring_up_to_date(i, ek_plan_before, prune));
 out:
 	return rc;

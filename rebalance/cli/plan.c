@@ -102,6 +102,25 @@ static void print_skew(const cJSON *before, const cJSON *after)
 	}
 }
 
+/* What each rule would remove. */
+static void print_near_duplicates(const cJSON *json)
+{
+	const cJSON *row;
+
+	if (!cJSON_IsObject(json))
+		return;
+	(void)printf("\n  %-24s %12s %12s %12s\n", "near-duplicates by eps", "one-pass", "greedy", "components");
+	cJSON_ArrayForEach(row, member(json, "eps"))
+	{
+		char one_pass[32], greedy[32], components[32];
+
+		(void)printf("  %-24g %12s %12s %12s\n", number(row, "eps"),
+		             ek_text_count(one_pass, (uint64_t)number(row, "one_pass_removed")),
+		             ek_text_count(greedy, (uint64_t)number(row, "greedy_removed")),
+		             ek_text_count(components, (uint64_t)number(row, "component_removed")));
+	}
+}
+
 static void print_subset(const cJSON *json, const char *run, const char *name)
 {
 	const double before = number(json, "images_before"), after = number(json, "images_after");
@@ -116,6 +135,7 @@ static void print_subset(const cJSON *json, const char *run, const char *name)
 		             ek_text_count(a, (uint64_t)number(json, "distinct_after")),
 		             number(json, "largest_repeat"));
 	(void)printf("\n");
+	print_near_duplicates(member(json, "near_duplicates"));
 	if (member(json, "per_cluster") != NULL) {
 		print_rows("cluster", "cluster", member(json, "per_cluster"));
 		print_impact(member(json, "disparate_impact"));

@@ -137,6 +137,7 @@ static int write_json(const char *folder, const struct ek_subset *subset, const 
 {
 	const cJSON *keep = cJSON_GetObjectItemCaseSensitive(subset->options, "keep");
 	cJSON *json = cJSON_CreateObject(), *list;
+	const cJSON *item;
 	char *path = NULL;
 	int rc;
 
@@ -155,6 +156,7 @@ static int write_json(const char *folder, const struct ek_subset *subset, const 
 	EK_TRY(ek_json_add_array(&list, json, "baselines"));
 	for (const char *const *b = subset->baselines; b != NULL && *b != NULL; b++)
 		EK_TRY(ek_json_add_string(list, NULL, *b));
+	cJSON_ArrayForEach(item, subset->report) EK_TRY(ek_json_add_item(json, item->string, cJSON_Duplicate(item, 1)));
 	EK_TRY(ek_effects_add(json, effects, s));
 	EK_TRY(ek_json_save(json, path));
 out:

@@ -17,6 +17,7 @@ struct ek_subset {
 	const cJSON *options;         /* all that change the result; borrowed */
 	const char *const *inputs;    /* files of RUN it is made from; ends with NULL */
 	const char *const *baselines; /* names of its baselines, or NULL; ends with NULL */
+	const cJSON *report;          /* members to add to subset.json, or NULL; borrowed */
 	int lists;                    /* 1: the lists also for more than a million images */
 };
 
