@@ -28,15 +28,6 @@ void ek_balance_options(struct ek_settings *s)
 		  .argument = "FILE",
 		  .help = "shares to reach: a CSV file of lines unit,share; without --total of as many images as can "
 		          "have them exactly" },
-		{ .name = "normalise",
-		  .kind = EK_KIND_FLAG,
-		  .target = &s->plan.normalise,
-		  .help = "divide the shares of the file by their sum" },
-		{ .name = "name",
-		  .kind = EK_KIND_STRING,
-		  .target = &s->plan.name,
-		  .argument = "NAME",
-		  .help = "of the subset" },
 		{ .name = "by",
 		  .kind = EK_KIND_STRING,
 		  .target = &s->plan.by,
@@ -62,10 +53,6 @@ void ek_balance_options(struct ek_settings *s)
 		  .low = 0,
 		  .high = 0x1p48,
 		  .help = "smaller ones are left whole and do not set the size of --to smallest" },
-		{ .name = "lists",
-		  .kind = EK_KIND_FLAG,
-		  .target = &s->plan.lists,
-		  .help = "write metadata.jsonl, kept.txt and removed.txt also for more than a million images" },
 		{ .name = NULL },
 	};
 	int count = 0;
@@ -76,7 +63,7 @@ void ek_balance_options(struct ek_settings *s)
 	s->plan.max_repeat = 1;
 	for (const struct ek_rule *r = ek_rules; r->name != NULL && count + 1 < EK_METHODS_MAX; r++)
 		s->plan.methods[count++] = (struct ek_choice){ r->name, r->help };
-	ek_settings_fill(s->own_options, options);
+	ek_plan_options(s, options, EK_PLAN_SUBSET | EK_PLAN_SHARES);
 }
 
 static int balance(struct ek_invocation *i, struct ek_run *run)

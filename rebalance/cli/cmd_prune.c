@@ -57,11 +57,6 @@ void ek_prune_options(struct ek_settings *s)
 		  .zero = "auto",
 		  .help = "for --method d4: the fraction left without near-duplicates, of which --keep is taken; auto: "
 		          "0.75, as in its paper" },
-		{ .name = "name",
-		  .kind = EK_KIND_STRING,
-		  .target = &s->plan.name,
-		  .argument = "NAME",
-		  .help = "of the subset" },
 		{ .name = "by",
 		  .kind = EK_KIND_STRING,
 		  .target = &s->plan.by,
@@ -86,10 +81,6 @@ void ek_prune_options(struct ek_settings *s)
 		  .argument = "HOW",
 		  .choices = roundings,
 		  .help = "how counts become whole" },
-		{ .name = "lists",
-		  .kind = EK_KIND_FLAG,
-		  .target = &s->plan.lists,
-		  .help = "write metadata.jsonl, kept.txt and removed.txt also for more than a million images" },
 		{ .name = NULL },
 	};
 	int count = 0;
@@ -97,7 +88,7 @@ void ek_prune_options(struct ek_settings *s)
 	memset(&s->plan, 0, sizeof s->plan);
 	for (const struct ek_prune_method *m = ek_prune_methods; m->name != NULL && count + 1 < EK_METHODS_MAX; m++)
 		s->plan.methods[count++] = (struct ek_choice){ m->name, m->help };
-	ek_settings_fill(s->own_options, options);
+	ek_plan_options(s, options, EK_PLAN_SUBSET);
 }
 
 static int prune(struct ek_invocation *i, struct ek_run *run)

@@ -14,14 +14,12 @@
 
 enum { UNITS_SHOWN = 12 };
 
-static struct ek_weights_options wanted; /* what the options point to */
-
-void ek_weights_own_options(struct ek_settings *settings)
+void ek_weights_own_options(struct ek_settings *s)
 {
 	const struct ek_option options[] = {
 		{ .name = "scheme",
 		  .kind = EK_KIND_STRING,
-		  .target = &wanted.scheme,
+		  .target = &s->plan.method,
 		  .argument = "S",
 		  .help = "inverse: every unit alike; sqrt: by the square root of its size; alpha=A: size to the power "
 		          "1 - A; effective-number=B (Cui et al. 2019; auto: 1 - 1/images); repeat-factor=T (LVIS); "
@@ -29,32 +27,23 @@ void ek_weights_own_options(struct ek_settings *settings)
 		          "(Kamiran and Calders 2012)" },
 		{ .name = "by",
 		  .kind = EK_KIND_STRING,
-		  .target = &wanted.by,
+		  .target = &s->plan.by,
 		  .argument = "WHAT",
 		  .help = "the units: cluster, label, an attribute, or several joined by *; cluster unless told "
 		          "otherwise" },
 		{ .name = "cap",
 		  .kind = EK_KIND_NUMBER,
-		  .target = &wanted.cap,
+		  .target = &s->plan.cap,
 		  .argument = "C",
 		  .zero = "none",
 		  .low = 1,
 		  .high = 1e15,
 		  .help = "show no image more than C times as often as the mean; what is cut goes to the other units" },
-		{ .name = "normalise",
-		  .kind = EK_KIND_FLAG,
-		  .target = &wanted.normalise,
-		  .help = "divide the shares of a target file by their sum" },
-		{ .name = "name",
-		  .kind = EK_KIND_STRING,
-		  .target = &wanted.name,
-		  .argument = "NAME",
-		  .help = "the files go to RUN/weights/NAME" },
 		{ .name = NULL },
 	};
 
-	wanted = (struct ek_weights_options){ 0 };
-	ek_settings_fill(settings->own_options, options);
+	memset(&s->plan, 0, sizeof s->plan);
+	ek_plan_options(s, options, EK_PLAN_SHARES);
 }
 
 /* Steps before that the units need; a run made by hand of clusters alone has none. */
@@ -156,14 +145,20 @@ static int check_arguments(const struct ek_invocation *i)
 	if (i->arguments.count != 1)
 		return ek_fail(EK_EUSAGE, "weights takes one run directory, not %d words; see evenkeel help weights",
 		               i->arguments.count);
-	if (wanted.scheme == NULL || wanted.name == NULL)
+	if (i->settings.plan.method == NULL || i->settings.plan.name == NULL)
 		return ek_fail(EK_EUSAGE, "weights needs %s; see evenkeel help weights",
-		               wanted.scheme == NULL ? "--scheme S" : "--name NAME");
+		               i->settings.plan.method == NULL ? "--scheme S" : "--name NAME");
 	return 0;
 }
 
 int ek_cmd_weights(struct ek_invocation *i)
 {
+	const struct ek_settings *s = &i->settings;
+	const struct ek_weights_options wanted = { .name = s->plan.name,
+		                                   .scheme = s->plan.method,
+		                                   .by = s->plan.by,
+		                                   .cap = s->plan.cap,
+		                                   .normalise = s->plan.normalise };
 	struct ek_weights *weights = NULL;
 	struct ek_run *run = NULL;
 	char *document = NULL;
@@ -177,10 +172,10 @@ int ek_cmd_weights(struct ek_invocation *i)
 	EK_TRY(ek_run_is_current(&current, &reason, run, ek_weights_step(weights)));
 	if (!current && ek_run_recorded(run, ek_weights_step(weights)->name) != NULL)
 		ek_info("weighting again: %s", reason);
-	if (!current || i->settings.common.force)
+	if (!current || s->common.force)
 		EK_TRY(ek_weights_run(weights, run));
 	EK_TRY(ek_format(&document, "weights/%s/weights.json", wanted.name));
-	EK_TRY(i->settings.common.json ? ek_summary_print_file(run, document) : print(run, wanted.name));
+	EK_TRY(s->common.json ? ek_summary_print_file(run, document) : print(run, wanted.name));
 out:
 	ek_weights_free(weights);
 	ek_run_close(run);

@@ -1,4 +1,4 @@
-/* What prune and balance have in common: the seed, and the table of what a subset does to whom. */
+/* What prune, balance and weights have in common: options, the seed, and the table of what a subset does to whom. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,36 @@
 #include "rebalance/cli/text.h"
 
 enum { ROWS_SHOWN = 12 };
+
+void ek_plan_options(struct ek_settings *s, const struct ek_option *rows, int kinds)
+{
+	const struct ek_option name = { .name = "name",
+		                        .kind = EK_KIND_STRING,
+		                        .target = &s->plan.name,
+		                        .argument = "NAME",
+		                        .help = kinds & EK_PLAN_SUBSET ? "the files go to RUN/subsets/NAME"
+		                                                       : "the files go to RUN/weights/NAME" };
+	const struct ek_option normalise = { .name = "normalise",
+		                             .kind = EK_KIND_FLAG,
+		                             .target = &s->plan.normalise,
+		                             .help = "divide the shares of a target file by their sum" };
+	const struct ek_option lists = {
+		.name = "lists",
+		.kind = EK_KIND_FLAG,
+		.target = &s->plan.lists,
+		.help = "write metadata.jsonl, kept.txt and removed.txt also for more than a million images"
+	};
+	struct ek_option *to = s->own_options;
+
+	while (rows->name != NULL)
+		*to++ = *rows++;
+	if (kinds & EK_PLAN_SHARES)
+		*to++ = normalise;
+	*to++ = name;
+	if (kinds & EK_PLAN_SUBSET)
+		*to++ = lists;
+	*to = (struct ek_option){ .name = NULL };
+}
 
 int ek_plan_before(struct ek_invocation *i, struct ek_run *run)
 {

@@ -55,10 +55,10 @@ struct ek_settings {
 	struct {
 		int64_t resamples;
 	} audit;
-	struct { /* of the commands that make subsets */
+	struct { /* of the commands that make subsets or weights */
 		const char *name, *by, *method, *keep, *scores, *rule, *target, *to;
 		int order, rounding, normalise, lists, dedup_rule;
-		double eps, dedup; /* 0: not given */
+		double eps, dedup, cap; /* 0: not given */
 		int64_t total, max_repeat, min_size, seed;
 		struct ek_choice methods[EK_METHODS_MAX]; /* from a table of methods */
 	} plan;
