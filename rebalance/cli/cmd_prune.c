@@ -19,6 +19,13 @@ static const struct ek_choice rules[] = { { "one-pass", "those with such an earl
 	                                  { "components", "all but the first of those that pairs connect" },
 	                                  { NULL, NULL } };
 
+static int check_keep(const char *text)
+{
+	struct ek_keep keep;
+
+	return ek_keep_parse(&keep, text);
+}
+
 void ek_prune_options(struct ek_settings *s)
 {
 	const struct ek_option options[] = {
@@ -26,17 +33,25 @@ void ek_prune_options(struct ek_settings *s)
 		  .kind = EK_KIND_STRING,
 		  .target = &s->plan.method,
 		  .argument = "M",
+		  .check = ek_prune_check_method,
+		  .forgets = "eps rule dedup order scores",
+		  .recorded = 1,
 		  .choices = s->plan.methods,
 		  .help = "which images are kept" },
 		{ .name = "keep",
 		  .kind = EK_KIND_STRING,
 		  .target = &s->plan.keep,
 		  .argument = "F",
+		  .check = check_keep,
+		  .forgets = "eps rule",
+		  .recorded = 1,
 		  .help = "how much: a fraction up to 1, or a count of images above 1" },
 		{ .name = "eps",
 		  .kind = EK_KIND_NUMBER,
 		  .target = &s->plan.eps,
 		  .argument = "E",
+		  .forgets = "keep",
+		  .recorded = 1,
 		  .low = 1e-9,
 		  .high = 1,
 		  .zero = "none",
@@ -46,12 +61,14 @@ void ek_prune_options(struct ek_settings *s)
 		  .kind = EK_KIND_CHOICE,
 		  .target = &s->plan.dedup_rule,
 		  .argument = "RULE",
+		  .recorded = 1,
 		  .choices = rules,
 		  .help = "for --eps: which images of near-duplicate pairs go" },
 		{ .name = "dedup",
 		  .kind = EK_KIND_NUMBER,
 		  .target = &s->plan.dedup,
 		  .argument = "F",
+		  .recorded = 1,
 		  .low = 1e-9,
 		  .high = 1,
 		  .zero = "auto",
@@ -61,6 +78,7 @@ void ek_prune_options(struct ek_settings *s)
 		  .kind = EK_KIND_STRING,
 		  .target = &s->plan.by,
 		  .argument = "WHAT",
+		  .recorded = 1,
 		  .help = "keep the same fraction of each cluster, label, value of an ATTRIBUTE or combination "
 		          "(gender*race), or of \"all\" together; clusters unless the method is random, k-centre, "
 		          "herding or score" },
@@ -68,17 +86,20 @@ void ek_prune_options(struct ek_settings *s)
 		  .kind = EK_KIND_CHOICE,
 		  .target = &s->plan.order,
 		  .argument = "END",
+		  .recorded = 1,
 		  .choices = orders,
 		  .help = "which end of the scores is kept" },
 		{ .name = "scores",
 		  .kind = EK_KIND_PATH,
 		  .target = &s->plan.scores,
 		  .argument = "FILE.npy",
+		  .recorded = 1,
 		  .help = "a number for each image, for --method score" },
 		{ .name = "rounding",
 		  .kind = EK_KIND_CHOICE,
 		  .target = &s->plan.rounding,
 		  .argument = "HOW",
+		  .recorded = 1,
 		  .choices = roundings,
 		  .help = "how counts become whole" },
 		{ .name = NULL },
@@ -120,15 +141,9 @@ out:
 int ek_cmd_prune(struct ek_invocation *i)
 {
 	const struct ek_settings *s = &i->settings;
-	struct ek_keep keep;
-	int rc;
 
 	if (s->plan.method == NULL || s->plan.name == NULL || (s->plan.keep == NULL && !(s->plan.eps > 0)))
-		return ek_fail(EK_EUSAGE, "prune needs --method, --keep and --name; see evenkeel help prune");
-	/* Nothing is computed for a fraction that is none. */
-	if (s->plan.keep != NULL)
-		EK_TRY(ek_keep_parse(&keep, s->plan.keep));
-	EK_TRY(ek_command_bring_up_to_date(i, ek_plan_before, prune));
-out:
-	return rc;
+		return ek_fail(EK_EUSAGE, "prune needs --method, --keep (or, for semdedup, --eps) and --name; see "
+		                          "evenkeel help prune");
+	return ek_command_bring_up_to_date(i, ek_plan_before, prune);
 }

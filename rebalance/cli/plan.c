@@ -6,10 +6,11 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
-#include "rebalance/cli/command.h"
+#include "rebalance/cli/recipe.h"
 #include "rebalance/cli/summary.h"
 #include "rebalance/cli/terminal.h"
 #include "rebalance/cli/text.h"
+#include "rebalance/plan/subset.h"
 
 enum { ROWS_SHOWN = 12 };
 
@@ -19,17 +20,29 @@ void ek_plan_options(struct ek_settings *s, const struct ek_option *rows, int ki
 		                        .kind = EK_KIND_STRING,
 		                        .target = &s->plan.name,
 		                        .argument = "NAME",
+		                        .check = ek_subset_check_name,
+		                        .recorded = 1,
 		                        .help = kinds & EK_PLAN_SUBSET ? "the files go to RUN/subsets/NAME"
 		                                                       : "the files go to RUN/weights/NAME" };
 	const struct ek_option normalise = { .name = "normalise",
 		                             .kind = EK_KIND_FLAG,
 		                             .target = &s->plan.normalise,
+		                             .recorded = 1,
 		                             .help = "divide the shares of a target file by their sum" };
 	const struct ek_option lists = {
 		.name = "lists",
 		.kind = EK_KIND_FLAG,
 		.target = &s->plan.lists,
+		.recorded = 1,
 		.help = "write metadata.jsonl, kept.txt and removed.txt also for more than a million images"
+	};
+	const struct ek_option recipe = {
+		.name = "recipe",
+		.kind = EK_KIND_PATH,
+		.target = &s->recipe.file,
+		.argument = "FILE.json",
+		.help = "a file that is there is replayed: it gives every option, but those of "
+			"the command line win; one that is not is written"
 	};
 	struct ek_option *to = s->own_options;
 
@@ -40,6 +53,7 @@ void ek_plan_options(struct ek_settings *s, const struct ek_option *rows, int ki
 	*to++ = name;
 	if (kinds & EK_PLAN_SUBSET)
 		*to++ = lists;
+	*to++ = recipe;
 	*to = (struct ek_option){ .name = NULL };
 }
 
@@ -48,8 +62,9 @@ int ek_plan_before(struct ek_invocation *i, struct ek_run *run)
 	struct ek_option *seed = &i->settings.common_options[0];
 
 	i->settings.plan.seed = i->settings.common.seed;
+	i->settings.plan.stepped = 1;
 	/* Another draw of images must not make other clusters. */
-	if (ek_run_recorded(run, "cluster") != NULL)
+	if (!ek_recipe_steps_seed(i) && ek_run_recorded(run, "cluster") != NULL)
 		seed->given = 0;
 	return 0;
 }
@@ -190,6 +205,7 @@ int ek_plan_print(const struct ek_invocation *i, const struct ek_run *run, int m
 
 	if (!made)
 		ek_info("the subset %s is current", name);
+	EK_TRY(ek_recipe_write(i, run));
 	EK_TRY(ek_format(&file, "subsets/%s/subset.json", name));
 	if (i->settings.common.json) {
 		EK_TRY(ek_summary_print_file(run, file));

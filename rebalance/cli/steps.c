@@ -376,16 +376,18 @@ out:
  * A step that cannot be made ready, because its data, weights or embeddings are away, is taken as it was, with a
  * warning, if what it made is still there and nothing else is asked of it now. Else `failure` stands.
  */
-static int take_as_it_was(struct prepared *p, struct ek_run *run, enum ek_step_id id, int failure)
+static int take_as_it_was(struct prepared *p, struct ek_run *run, enum ek_step_id id, const cJSON *wanted, int failure)
 {
 	const cJSON *recorded = ek_run_recorded(run, rows[id].name);
 	const cJSON *version = cJSON_GetObjectItemCaseSensitive(recorded, "version");
+	const cJSON *before = cJSON_GetObjectItemCaseSensitive(recorded, "asked");
 	int asked = id == EK_STEP_SCAN && p->settings->scan.datasets != NULL, current = 0, rc;
 	char *message = NULL;
 	const char *reason;
 
 	for (const struct ek_option *o = p->settings->step_options[id]; o->name != NULL; o++)
-		asked |= o->given;
+		asked |= o->given && !cJSON_Compare(cJSON_GetObjectItemCaseSensitive(wanted, o->name),
+		                                    cJSON_GetObjectItemCaseSensitive(before, o->name), 1);
 	if (asked || recorded == NULL || failure == EK_ENOMEM || failure == EK_EINTERRUPTED)
 		return failure;
 	EK_TRY(ek_copy_string(&message, ek_error_message()));
@@ -419,7 +421,7 @@ static int run_step(struct ek_run *run, const struct ek_settings *settings, enum
 	EK_TRY(ek_json_add_u64(asked, "seed", (uint64_t)settings->common.seed));
 	rc = rows[id].prepare(&p, run);
 	if (rc < 0) {
-		rc = forced ? rc : take_as_it_was(&p, run, id, rc);
+		rc = forced ? rc : take_as_it_was(&p, run, id, asked, rc);
 		goto out;
 	}
 	EK_TRY(ek_run_is_current(&current, &reason, run, &p.step));

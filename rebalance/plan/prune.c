@@ -114,15 +114,14 @@ static int by_score(const struct ek_prune_method *method)
 	return method->rule == NULL && method->embedded == NULL;
 }
 
-static int find_method(struct pruning *p)
+static int find_method(const struct ek_prune_method **method, const char *wanted)
 {
-	const char *wanted = p->options->method;
 	struct ek_buffer names = { 0 };
 	int rc = 0;
 
 	for (const struct ek_prune_method *m = ek_prune_methods; m->name != NULL; m++) {
 		if (strcmp(m->name, wanted) == 0 || (by_score(m) && strncmp(wanted, "score:", 6) == 0)) {
-			p->method = m;
+			*method = m;
 			goto out;
 		}
 		EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", m->name));
@@ -131,6 +130,13 @@ static int find_method(struct pruning *p)
 out:
 	ek_buffer_release(&names);
 	return rc;
+}
+
+int ek_prune_check_method(const char *name)
+{
+	const struct ek_prune_method *method;
+
+	return find_method(&method, name);
 }
 
 static int is(const struct pruning *p, const char *method)
@@ -261,7 +267,7 @@ static int prepare(struct pruning *p)
 	int rc;
 
 	EK_TRY(ek_subset_check_name(p->options->name));
-	EK_TRY(find_method(p));
+	EK_TRY(find_method(&p->method, p->options->method));
 	p->by = p->options->by != NULL ? p->options->by : p->method->by;
 	EK_TRY(check_near_duplicates(p));
 	EK_TRY(find_scores(p));
@@ -472,7 +478,7 @@ int ek_prune_select(struct ek_selection *out, struct ek_run *run, const struct e
 	int rc;
 
 	*out = (struct ek_selection){ 0 };
-	EK_TRY(find_method(&p));
+	EK_TRY(find_method(&p.method, options->method));
 	EK_TRY(check_near_duplicates(&p));
 	p.by = options->by != NULL ? options->by : p.method->by;
 	EK_TRY(find_scores(&p));

@@ -52,6 +52,8 @@ struct ek_prune_method {
 };
 /* Ends with a NULL name. */
 extern const struct ek_prune_method ek_prune_methods[];
+/* 0, or EK_EUSAGE: there is no such method, naming those there are. */
+int ek_prune_check_method(const char *name);
 
 /*
  * Make the subset and its baselines, unless they are there and current (`*made` 0) and not `force`. The run must be
