@@ -145,7 +145,7 @@ static int is(const struct pruning *p, const char *method)
 }
 
 /* Options of one method, and the two ways to say how much. */
-static int check_near_duplicates(const struct pruning *p)
+static int prepare_near_duplicates(struct pruning *p)
 {
 	const struct ek_prune_options *o = p->options;
 	const int has_keep = o->keep.fraction > 0 || o->keep.count > 0;
@@ -165,6 +165,8 @@ static int check_near_duplicates(const struct pruning *p)
 		return ek_fail(EK_EUSAGE,
 		               "--rule %s goes with --eps E instead of --keep: how many stay follows from it",
 		               ek_dedup_rule_names[o->rule]);
+	if ((p->report = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for a report");
 	return 0;
 }
 
@@ -269,7 +271,7 @@ static int prepare(struct pruning *p)
 	EK_TRY(ek_subset_check_name(p->options->name));
 	EK_TRY(find_method(&p->method, p->options->method));
 	p->by = p->options->by != NULL ? p->options->by : p->method->by;
-	EK_TRY(check_near_duplicates(p));
+	EK_TRY(prepare_near_duplicates(p));
 	EK_TRY(find_scores(p));
 	p->inputs[i++] = "clusters/assignment.npy";
 	p->inputs[i++] = "clusters/distance.npy";
@@ -379,11 +381,17 @@ out:
 static int embedded_keys(struct pruning *p, uint32_t *keys, uint64_t *quota, const struct ek_units *units)
 {
 	const struct ek_prune_options *o = p->options;
-	struct ek_embedded_options options = { .rule = o->rule, .eps = o->eps, .dedup = o->dedup };
+	const struct ek_embedded_options options = {
+		.rule = o->rule, .eps = o->eps, .dedup = o->dedup, .report = p->report
+	};
+	int rc;
 
-	if ((options.report = p->report = cJSON_CreateObject()) == NULL)
-		return ek_fail(EK_ENOMEM, "no memory for a report");
-	return p->method->embedded(keys, quota, p->run, units, &options);
+	EK_TRY(p->method->embedded(keys, quota, p->run, units, &options));
+	p->total = 0;
+	for (uint32_t u = 0; u < units->k; u++)
+		p->total += quota[u];
+out:
+	return rc;
 }
 
 /* By the method, of the units by `p->by`. */
@@ -412,7 +420,6 @@ static int select_method(struct ek_selection *out, struct pruning *p)
 	EK_TRY(ek_order_make(&order, &units, keys));
 	EK_TRY(ek_select(out, &units, &order, quota, middle,
 	                 wanted->fraction > 0 ? wanted->fraction : (double)wanted->count / (double)units.total));
-	p->total = out->kept;
 out:
 	free(quota);
 	free(keys);
@@ -450,12 +457,11 @@ out:
 static int make(struct pruning *p)
 {
 	const char *names[BASELINES + 1] = { NULL };
+	struct ek_subset subset = subset_of(p, names);
 	struct ek_selection selection, baseline = { 0 };
-	struct ek_subset subset;
 	int rc;
 
 	EK_TRY(select_method(&selection, p));
-	subset = subset_of(p, names);
 	EK_TRY(ek_effects_open(&p->effects, p->run));
 	for (int b = 0; b < BASELINES; b++) {
 		const struct ek_subset other = baseline_of(p, b);
@@ -479,7 +485,7 @@ int ek_prune_select(struct ek_selection *out, struct ek_run *run, const struct e
 
 	*out = (struct ek_selection){ 0 };
 	EK_TRY(find_method(&p.method, options->method));
-	EK_TRY(check_near_duplicates(&p));
+	EK_TRY(prepare_near_duplicates(&p));
 	p.by = options->by != NULL ? options->by : p.method->by;
 	EK_TRY(find_scores(&p));
 	EK_TRY(select_method(out, &p));
