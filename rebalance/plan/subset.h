@@ -39,4 +39,7 @@ int ek_subset_is_current(int *current, const char **reason, struct ek_run *run, 
  */
 int ek_subset_check(struct ek_run *run, const char *name);
 
+/* EK_EDATA: RUN/folder has no `what` ("subset", "weights") of this name, only those that it names. */
+int ek_plan_fail_missing(const struct ek_run *run, const char *folder, const char *what, const char *name);
+
 #endif
