@@ -206,6 +206,11 @@ const cJSON *ek_run_recorded(const struct ek_run *run, const char *step)
 	return cJSON_GetObjectItemCaseSensitive(run->record, step);
 }
 
+const cJSON *ek_run_first(const struct ek_run *run)
+{
+	return run->record != NULL ? run->record->child : NULL;
+}
+
 /* What is known of a file: {"bytes", "mtime_ns", "xxh64"}; the first two say whether the hash must be taken again. */
 struct fingerprint {
 	uint64_t bytes, mtime_ns;

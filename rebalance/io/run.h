@@ -74,5 +74,7 @@ void ek_run_set_asked(struct ek_run *run, const cJSON *asked);
 /* What run.json says of a step, or NULL: {"version", "evenkeel", "options", "asked", "inputs", "outputs", "started",
  * "seconds", "counts"}. Belongs to the run. */
 const cJSON *ek_run_recorded(const struct ek_run *run, const char *step);
+/* The first of all recorded steps, in the order they were done; the others are its `next`. NULL: there is none. */
+const cJSON *ek_run_first(const struct ek_run *run);
 
 #endif

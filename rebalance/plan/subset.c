@@ -289,8 +289,10 @@ int ek_subset_check(struct ek_run *run, const char *name)
 	if (!unchanged)
 		rc = ek_fail(
 			EK_EDATA,
-			"the subset %s is stale: %s since it was made; make it again with evenkeel %s %s --name %s",
-			name, reason, cJSON_IsString(command) ? command->valuestring : "prune", ek_run_path(run), name);
+			"the subset %s is stale: %s since it was made; make it again with evenkeel %s %s --name %s "
+			"(evenkeel info %s/subsets/%s has its options)",
+			name, reason, cJSON_IsString(command) ? command->valuestring : "prune", ek_run_path(run), name,
+			ek_run_path(run), name);
 out:
 	free(step);
 	free(path);
