@@ -52,7 +52,7 @@ void ek_prune_options(struct ek_settings *s)
 		  .argument = "E",
 		  .forgets = "keep",
 		  .recorded = 1,
-		  .low = 1e-9,
+		  .low = 1e-6,
 		  .high = 1,
 		  .zero = "none",
 		  .help = "for --method semdedup, instead of --keep: two images are near-duplicates if their cosine is "
@@ -69,11 +69,11 @@ void ek_prune_options(struct ek_settings *s)
 		  .target = &s->plan.dedup,
 		  .argument = "F",
 		  .recorded = 1,
-		  .low = 1e-9,
+		  .low = 1e-6,
 		  .high = 1,
 		  .zero = "auto",
-		  .help = "for --method d4: the fraction left without near-duplicates, of which --keep is taken; auto: "
-		          "0.75, as in its paper" },
+		  .help = "for --method d4: the fraction of all images that is left when near-duplicates are removed, "
+		          "from which --keep, of all too, is taken; auto: 0.75, as in its paper" },
 		{ .name = "by",
 		  .kind = EK_KIND_STRING,
 		  .target = &s->plan.by,

@@ -156,8 +156,8 @@ static int set_number(const struct ek_option *o, const char *value)
 		return 0;
 	}
 	if (end == value || *end != 0 || !(number >= o->low && number <= o->high))
-		return ek_fail(EK_EUSAGE, "--%s is \"%s\", not a number from %g to %g", o->name, value, o->low,
-		               o->high);
+		return ek_fail(EK_EUSAGE, "--%s is \"%s\", not %s%sa number from %g to %g", o->name, value,
+		               o->zero != NULL ? o->zero : "", o->zero != NULL ? " or " : "", o->low, o->high);
 	*(double *)o->target = number;
 	return 0;
 }
