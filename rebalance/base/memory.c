@@ -91,6 +91,20 @@ uint64_t ek_memory_peak(void)
 	return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }
 
+uint64_t ek_memory_available(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	unsigned long long kilobytes = 0;
+	char line[128];
+
+	while (file != NULL && fgets(line, sizeof line, file) != NULL)
+		if (sscanf(line, "MemAvailable: %llu kB", &kilobytes) == 1)
+			break;
+	if (file != NULL)
+		(void)fclose(file);
+	return (uint64_t)kilobytes * 1024;
+}
+
 int ek_buffer_reserve(struct ek_buffer *b, size_t extra)
 {
 	size_t need, capacity = b->capacity > 0 ? b->capacity : 64;

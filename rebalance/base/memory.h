@@ -28,6 +28,8 @@ int ek_format(char **out, const char *format, ...) __attribute__((format(printf,
 
 /* The largest resident size this process has had, in bytes. */
 uint64_t ek_memory_peak(void);
+/* Bytes that can still be had without swapping (Linux's MemAvailable); 0 if that is not known. */
+uint64_t ek_memory_available(void);
 
 /* A growable array of bytes that is always followed by a NUL (not counted in `size`),
  * so that text in it can be read as a string. Start with `= { 0 }`. */

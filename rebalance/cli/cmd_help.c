@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/cli/command.h"
@@ -19,15 +20,13 @@ int ek_cmd_help(struct ek_invocation *invocation)
 	const struct ek_arguments *arguments = &invocation->arguments;
 	const struct ek_command *command;
 	struct ek_buffer text = { 0 };
-	int rc = 0;
+	int rc = 0, used;
 
 	if (arguments->count == 0) {
 		print_overview();
 		return 0;
 	}
-	if ((command = ek_find_command(arguments->positional[0])) == NULL)
-		return ek_fail(EK_EUSAGE, "unknown command %s; evenkeel help lists the commands",
-		               arguments->positional[0]);
+	EK_TRY(ek_command_of_words(&command, &used, arguments->positional, arguments->count));
 	EK_TRY(ek_command_help(&text, command, ek_terminal_width()));
 	(void)fputs(text.data, stdout);
 out:
@@ -55,10 +54,13 @@ int ek_cmd_completion(struct ek_invocation *invocation)
 	             "_evenkeel() {\n\tlocal word=${COMP_WORDS[COMP_CWORD]} words=\n"
 	             "\tif [ \"$COMP_CWORD\" = 1 ]; then\n\t\twords='");
 	for (const struct ek_command *c = ek_commands; c->name != NULL; c++)
-		(void)printf("%s%s", c == ek_commands ? "" : " ", c->name);
-	(void)printf("'\n\telif [[ $word == -* ]]; then\n\t\tcase ${COMP_WORDS[1]} in\n");
+		if (strchr(c->name, ' ') == NULL)
+			(void)printf("%s ", c->name);
+	(void)printf("train'\n\telif [ \"$COMP_CWORD ${COMP_WORDS[1]}\" = '2 train' ]; then\n\t\twords='vae flow'\n"
+	             "\telif [[ $word == -* ]]; then\n\t\tlocal name=${COMP_WORDS[1]}\n"
+	             "\t\t[ \"$name\" != train ] || name=\"train ${COMP_WORDS[2]}\"\n\t\tcase $name in\n");
 	for (const struct ek_command *c = ek_commands; c->name != NULL; c++) {
-		(void)printf("\t\t%s) words='", c->name);
+		(void)printf("\t\t'%s') words='", c->name);
 		print_words(c);
 		(void)printf("' ;;\n");
 	}

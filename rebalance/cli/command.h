@@ -29,6 +29,8 @@ struct ek_command {
 /* All commands, in the order of help; ends with a NULL name. */
 extern const struct ek_command ek_commands[];
 const struct ek_command *ek_find_command(const char *name);
+/* The command that the first words name; `*used` of them, 1 or 2 ("train flow"). EK_EUSAGE with the nearest name. */
+int ek_command_of_words(const struct ek_command **command, int *used, const char *const *words, int count);
 
 /* The option tables of a command over `settings`: its own, its steps', then the common ones; ends with a NULL title. */
 enum { EK_MAX_TABLES = EK_STEP_COUNT + 4 };

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "rebalance/base/error.h"
@@ -179,6 +180,41 @@ const struct ek_command *ek_find_command(const char *name)
 		if (strcmp(c->name, name) == 0)
 			return c;
 	return NULL;
+}
+
+static int fail_unknown(const char *name)
+{
+	const char *names[64];
+	const char *nearest;
+	size_t count = 0;
+
+	for (const struct ek_command *c = ek_commands; c->name != NULL && count < 63; c++)
+		names[count++] = c->name;
+	names[count] = NULL;
+	nearest = ek_nearest_name(name, names);
+	if (nearest != NULL)
+		return ek_fail(EK_EUSAGE, "unknown command %s; did you mean %s?", name, nearest);
+	return ek_fail(EK_EUSAGE, "unknown command %s; evenkeel help lists the commands", name);
+}
+
+int ek_command_of_words(const struct ek_command **command, int *used, const char *const *words, int count)
+{
+	const size_t length = strlen(words[0]);
+	char two[64];
+
+	*used = 1;
+	if ((*command = ek_find_command(words[0])) != NULL)
+		return 0;
+	*used = 2;
+	(void)snprintf(two, sizeof two, "%.30s %.30s", words[0], count > 1 ? words[1] : "");
+	if ((*command = ek_find_command(two)) != NULL)
+		return 0;
+	for (const struct ek_command *c = ek_commands; c->name != NULL; c++)
+		if (strncmp(c->name, words[0], length) == 0 && c->name[length] == ' ')
+			return count > 1 && words[1][0] != '-'
+			               ? fail_unknown(two)
+			               : ek_fail(EK_EUSAGE, "%s what? evenkeel help lists the commands", words[0]);
+	return fail_unknown(words[0]);
 }
 
 void ek_command_tables(struct ek_option_table tables[EK_MAX_TABLES], const struct ek_command *command,

@@ -55,21 +55,6 @@ static int fill_streams(void)
 	return 0;
 }
 
-static int fail_unknown_command(const char *name)
-{
-	const char *names[64];
-	const char *nearest;
-	size_t count = 0;
-
-	for (const struct ek_command *c = ek_commands; c->name != NULL && count < 63; c++)
-		names[count++] = c->name;
-	names[count] = NULL;
-	nearest = ek_nearest_name(name, names);
-	if (nearest != NULL)
-		return ek_fail(EK_EUSAGE, "unknown command %s; did you mean %s?", name, nearest);
-	return ek_fail(EK_EUSAGE, "unknown command %s; evenkeel help lists the commands", name);
-}
-
 static int run_command(const struct ek_command *command, int argc, char **argv)
 {
 	struct ek_invocation invocation = { .command = command };
@@ -101,22 +86,25 @@ out:
 	return rc;
 }
 
+static const char *spelled_out(const char *word)
+{
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+		return "help";
+	return strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0 ? "version" : word;
+}
+
 int main(int argc, char **argv)
 {
+	const char *const words[] = { argc > 1 ? spelled_out(argv[1]) : "help", argc > 2 ? argv[2] : "" };
 	const struct ek_command *command;
-	const char *name = argc > 1 ? argv[1] : "help";
-	int rc = fill_streams();
+	int rc = fill_streams(), used;
 
 	if (rc < 0)
 		return EXIT_FAILED;
 	catch_signals();
-	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-		name = "help";
-	else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
-		name = "version";
-	command = ek_find_command(name);
-	rc = command != NULL ? run_command(command, argc > 1 ? argc - 1 : 1, argc > 1 ? argv + 1 : argv)
-	                     : fail_unknown_command(name);
+	rc = ek_command_of_words(&command, &used, words, argc > 2 ? 2 : 1);
+	if (rc == 0)
+		rc = run_command(command, argc > used ? argc - used : 1, argc > used ? argv + used : argv);
 	/* A full disk behind stdout is a failure, too. */
 	if (rc >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
 		rc = ek_fail_errno("cannot write the result");

@@ -58,14 +58,15 @@ static int read_by_content(struct ek_tensor_file *file)
 
 	if (size >= 4 && memcmp(bytes, "PK\3\4", 4) == 0)
 		return ek_pytorch_zip_read(file);
+	/* Before the stream form: a header of 128 + 256 n bytes starts as a pickle does. A stream's byte 8 is 0xf9. */
+	if (size > 8 && bytes[8] == '{')
+		return ek_safetensors_read(file);
 	if (size >= 2 && bytes[0] == 0x80)
 		return ek_pytorch_stream_read(file);
 	if (size >= TAR_MAGIC_AT + 5 && memcmp(bytes + TAR_MAGIC_AT, "ustar", 5) == 0)
 		return ek_fail(EK_ENOTSUP,
 		               "%s: a tar file, as PyTorch wrote before 0.1.10; load it there and save it again",
 		               file->path);
-	if (size > 8 && bytes[8] == '{')
-		return ek_safetensors_read(file);
 	return ek_fail(EK_EDATA, "%s: neither a safetensors file nor a PyTorch checkpoint", file->path);
 }
 

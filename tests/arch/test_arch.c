@@ -27,9 +27,10 @@ static const struct {
 	{ "analysis/quality", "rebalance/base rebalance/io" },
 	{ "analysis/embed", "rebalance/base rebalance/io train/nn" },
 	{ "train/nn", "rebalance/base" },
-	{ "train/vae", "rebalance/base rebalance/io train/nn" },
-	{ "train/flow", "rebalance/base rebalance/io train/nn train/vae" },
-	{ "train/score", "rebalance/base rebalance/io train/nn train/vae train/flow" },
+	{ "train/loop", "rebalance/base rebalance/io train/nn" },
+	{ "train/vae", "rebalance/base rebalance/io train/nn train/loop" },
+	{ "train/flow", "rebalance/base rebalance/io train/nn train/loop train/vae" },
+	{ "train/score", "rebalance/base rebalance/io train/nn train/loop train/vae train/flow" },
 	{ "reports", "rebalance/base rebalance/io" },
 	{ "tests", "* tests" },
 };

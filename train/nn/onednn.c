@@ -1,11 +1,9 @@
-#include "train/nn/onednn.h"
+#include "train/nn/onednn_internal.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <oneapi/dnnl/dnnl.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
@@ -15,21 +13,10 @@
 extern void omp_set_num_threads(int count);
 extern int omp_get_max_threads(void);
 
-#if DNNL_VERSION_MAJOR >= 3
-typedef const_dnnl_memory_desc_t desc_in;
-#define DESC(layout) ((layout)->desc)
-#else
-typedef const dnnl_memory_desc_t *desc_in;
-#define DESC(layout) (&(layout)->desc)
-#endif
-
-struct ek_dnn_layout {
-	dnnl_memory_desc_t desc;
-};
-
 struct ek_dnn_kernel {
 	dnnl_primitive_desc_t desc;
 	dnnl_primitive_t primitive;
+	enum ek_dnn_role role;
 	struct ek_dnn_layout *layouts[EK_DNN_SLOT_COUNT];
 	size_t scratch;
 };
@@ -42,13 +29,13 @@ struct ek_dnn_call {
 	int places[EK_DNN_SLOT_COUNT]; /* index into args + 1 */
 };
 
-static dnnl_engine_t engine;
+dnnl_engine_t ek_dnn_engine;
 static dnnl_status_t engine_status;
 static pthread_once_t engine_once = PTHREAD_ONCE_INIT;
 
 static void engine_start(void)
 {
-	engine_status = dnnl_engine_create(&engine, dnnl_cpu, 0);
+	engine_status = dnnl_engine_create(&ek_dnn_engine, dnnl_cpu, 0);
 }
 
 static int check(dnnl_status_t status, const char *what)
@@ -188,12 +175,18 @@ int ek_dnn_layout_equal(const struct ek_dnn_layout *a, const struct ek_dnn_layou
 	return dnnl_memory_desc_equal(DESC(a), DESC(b));
 }
 
-static int argument_of(int slot)
+static int argument_of(enum ek_dnn_role role, int slot)
 {
-	static const int arguments[] = { DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST,
-		                         DNNL_ARG_SCRATCHPAD };
+	static const int arguments[][EK_DNN_RESULT + 1] = {
+		[EK_DNN_FORWARD] = { DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST },
+		[EK_DNN_DATA_GRADIENT] = { DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DIFF_SRC },
+		[EK_DNN_WEIGHT_GRADIENT] = { DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_BIAS,
+		                             DNNL_ARG_DIFF_WEIGHTS },
+	};
 
-	return slot < EK_DNN_SOURCES ? arguments[slot] : DNNL_ARG_MULTIPLE_SRC + slot - EK_DNN_SOURCES;
+	if (slot == EK_DNN_SCRATCH)
+		return DNNL_ARG_SCRATCHPAD;
+	return slot < EK_DNN_SOURCES ? arguments[role][slot] : DNNL_ARG_MULTIPLE_SRC + slot - EK_DNN_SOURCES;
 }
 
 static const struct {
@@ -257,7 +250,8 @@ out:
 }
 
 /* Takes `desc` (also on failure); `status` is that of its creation. */
-static int kernel_from(struct ek_dnn_kernel **out, dnnl_status_t status, dnnl_primitive_desc_t desc, const char *what)
+static int kernel_from(struct ek_dnn_kernel **out, dnnl_status_t status, dnnl_primitive_desc_t desc,
+                       enum ek_dnn_role role, const char *what)
 {
 	struct ek_dnn_kernel *k = NULL;
 	int rc;
@@ -269,9 +263,11 @@ static int kernel_from(struct ek_dnn_kernel **out, dnnl_status_t status, dnnl_pr
 		goto out;
 	}
 	k->desc = desc;
+	k->role = role;
 	EK_TRY(check(dnnl_primitive_create(&k->primitive, k->desc), what));
 	for (int slot = 0; slot < EK_DNN_SLOT_COUNT; slot++) {
-		const desc_in d = dnnl_primitive_desc_query_md(k->desc, dnnl_query_exec_arg_md, argument_of(slot));
+		const desc_in d =
+			dnnl_primitive_desc_query_md(k->desc, dnnl_query_exec_arg_md, argument_of(role, slot));
 
 		if (d != NULL && dnnl_memory_desc_get_size(d) > 0)
 			EK_TRY(layout_from(&k->layouts[slot], d));
@@ -298,25 +294,17 @@ void ek_dnn_kernel_free(struct ek_dnn_kernel *kernel)
 	free(kernel);
 }
 
-/* What the makers of kernels have in common: begin, then (if that gave 0) describe, then end, always. */
-struct making {
-	dnnl_primitive_attr_t attr;
-	dnnl_primitive_desc_t desc;
-	dnnl_status_t status;
-	int before;
-};
-
-static int making_begin(struct making *m, const struct ek_dnn_fusion *fusion)
+int ek_dnn_making_begin(struct ek_dnn_making *m, const struct ek_dnn_fusion *fusion)
 {
-	*m = (struct making){ .before = ek_dnn_enter() };
+	*m = (struct ek_dnn_making){ .before = ek_dnn_enter() };
 	return attributes_new(&m->attr, fusion);
 }
 
-static int making_end(struct ek_dnn_kernel **out, struct making *m, int rc, const char *what)
+int ek_dnn_making_end(struct ek_dnn_kernel **out, struct ek_dnn_making *m, int rc, const char *what)
 {
 	*out = NULL;
 	if (rc == 0)
-		rc = kernel_from(out, m->status, m->desc, what);
+		rc = kernel_from(out, m->status, m->desc, m->role, what);
 	if (m->attr != NULL)
 		(void)dnnl_primitive_attr_destroy(m->attr);
 	ek_dnn_leave(m->before);
@@ -328,22 +316,22 @@ int ek_dnn_matmul(struct ek_dnn_kernel **out, const struct ek_dnn_layout *x, con
                   const struct ek_dnn_fusion *fusion)
 {
 	const desc_in b = bias != NULL ? DESC(bias) : NULL;
-	struct making m;
-	const int rc = making_begin(&m, fusion);
+	struct ek_dnn_making m;
+	const int rc = ek_dnn_making_begin(&m, fusion);
 
 	if (rc == 0) {
 #if DNNL_VERSION_MAJOR >= 3
-		m.status = dnnl_matmul_primitive_desc_create(&m.desc, engine, DESC(x), DESC(weights), b, DESC(result),
-		                                             m.attr);
+		m.status = dnnl_matmul_primitive_desc_create(&m.desc, ek_dnn_engine, DESC(x), DESC(weights), b,
+		                                             DESC(result), m.attr);
 #else
 		dnnl_matmul_desc_t d;
 
 		m.status = dnnl_matmul_desc_init(&d, DESC(x), DESC(weights), b, DESC(result));
 		if (m.status == dnnl_success)
-			m.status = dnnl_primitive_desc_create(&m.desc, &d, m.attr, engine, NULL);
+			m.status = dnnl_primitive_desc_create(&m.desc, &d, m.attr, ek_dnn_engine, NULL);
 #endif
 	}
-	return making_end(out, &m, rc, "matrix product");
+	return ek_dnn_making_end(out, &m, rc, "matrix product");
 }
 
 int ek_dnn_convolution(struct ek_dnn_kernel **out, const struct ek_dnn_layout *x, const struct ek_dnn_layout *weights,
@@ -352,14 +340,14 @@ int ek_dnn_convolution(struct ek_dnn_kernel **out, const struct ek_dnn_layout *x
 {
 	const desc_in b = bias != NULL ? DESC(bias) : NULL;
 	const dnnl_dims_t strides = { stride[0], stride[1] }, low = { pad[0], pad[2] }, high = { pad[1], pad[3] };
-	struct making m;
-	const int rc = making_begin(&m, fusion);
+	struct ek_dnn_making m;
+	const int rc = ek_dnn_making_begin(&m, fusion);
 
 	if (rc == 0) {
 #if DNNL_VERSION_MAJOR >= 3
 		m.status = dnnl_convolution_forward_primitive_desc_create(
-			&m.desc, engine, dnnl_forward_inference, dnnl_convolution_direct, DESC(x), DESC(weights), b,
-			DESC(result), strides, NULL, low, high, m.attr);
+			&m.desc, ek_dnn_engine, dnnl_forward_inference, dnnl_convolution_direct, DESC(x), DESC(weights),
+			b, DESC(result), strides, NULL, low, high, m.attr);
 #else
 		dnnl_convolution_desc_t d;
 
@@ -367,10 +355,10 @@ int ek_dnn_convolution(struct ek_dnn_kernel **out, const struct ek_dnn_layout *x
 			dnnl_convolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_convolution_direct, DESC(x),
 		                                           DESC(weights), b, DESC(result), strides, low, high);
 		if (m.status == dnnl_success)
-			m.status = dnnl_primitive_desc_create(&m.desc, &d, m.attr, engine, NULL);
+			m.status = dnnl_primitive_desc_create(&m.desc, &d, m.attr, ek_dnn_engine, NULL);
 #endif
 	}
-	return making_end(out, &m, rc, "convolution");
+	return ek_dnn_making_end(out, &m, rc, "convolution");
 }
 
 int ek_dnn_pooling(struct ek_dnn_kernel **out, int kind, const struct ek_dnn_layout *x,
@@ -381,14 +369,14 @@ int ek_dnn_pooling(struct ek_dnn_kernel **out, int kind, const struct ek_dnn_lay
 		                                 [EK_NN_POOL_AVERAGE_EXCLUSIVE] = dnnl_pooling_avg_exclude_padding };
 	const dnnl_dims_t strides = { stride[0], stride[1] }, sizes = { kernel[0], kernel[1] };
 	const dnnl_dims_t low = { pad[0], pad[2] }, high = { pad[1], pad[3] };
-	struct making m;
-	const int rc = making_begin(&m, NULL);
+	struct ek_dnn_making m;
+	const int rc = ek_dnn_making_begin(&m, NULL);
 
 	if (rc == 0) {
 #if DNNL_VERSION_MAJOR >= 3
 		const dnnl_dims_t dilation = { 0, 0 };
 
-		m.status = dnnl_pooling_forward_primitive_desc_create(&m.desc, engine, dnnl_forward_inference,
+		m.status = dnnl_pooling_forward_primitive_desc_create(&m.desc, ek_dnn_engine, dnnl_forward_inference,
 		                                                      kinds[kind], DESC(x), DESC(result), strides,
 		                                                      sizes, dilation, low, high, m.attr);
 #else
@@ -397,20 +385,21 @@ int ek_dnn_pooling(struct ek_dnn_kernel **out, int kind, const struct ek_dnn_lay
 		m.status = dnnl_pooling_forward_desc_init(&d, dnnl_forward_inference, kinds[kind], DESC(x),
 		                                          DESC(result), strides, sizes, low, high);
 		if (m.status == dnnl_success)
-			m.status = dnnl_primitive_desc_create(&m.desc, &d, m.attr, engine, NULL);
+			m.status = dnnl_primitive_desc_create(&m.desc, &d, m.attr, ek_dnn_engine, NULL);
 #endif
 	}
-	return making_end(out, &m, rc, "pooling");
+	return ek_dnn_making_end(out, &m, rc, "pooling");
 }
 
 int ek_dnn_reorder(struct ek_dnn_kernel **out, const struct ek_dnn_layout *from, const struct ek_dnn_layout *to)
 {
-	struct making m;
-	const int rc = making_begin(&m, NULL);
+	struct ek_dnn_making m;
+	const int rc = ek_dnn_making_begin(&m, NULL);
 
 	if (rc == 0)
-		m.status = dnnl_reorder_primitive_desc_create(&m.desc, DESC(from), engine, DESC(to), engine, m.attr);
-	return making_end(out, &m, rc, "change of layout");
+		m.status = dnnl_reorder_primitive_desc_create(&m.desc, DESC(from), ek_dnn_engine, DESC(to),
+		                                              ek_dnn_engine, m.attr);
+	return ek_dnn_making_end(out, &m, rc, "change of layout");
 }
 
 int ek_dnn_concat(struct ek_dnn_kernel **out, const struct ek_dnn_layout *const *sources, int count, int axis,
@@ -421,19 +410,21 @@ int ek_dnn_concat(struct ek_dnn_kernel **out, const struct ek_dnn_layout *const 
 #else
 	dnnl_memory_desc_t descs[EK_DNN_SLOT_COUNT];
 #endif
-	struct making m;
-	const int rc = making_begin(&m, NULL);
+	struct ek_dnn_making m;
+	const int rc = ek_dnn_making_begin(&m, NULL);
 
 	assert(count >= 1 && count <= EK_DNN_SLOT_COUNT - EK_DNN_SOURCES);
 	for (int i = 0; i < count; i++)
 		descs[i] = sources[i]->desc;
 	if (rc == 0)
 #if DNNL_VERSION_MAJOR >= 3
-		m.status = dnnl_concat_primitive_desc_create(&m.desc, engine, DESC(result), count, axis, descs, m.attr);
+		m.status = dnnl_concat_primitive_desc_create(&m.desc, ek_dnn_engine, DESC(result), count, axis, descs,
+		                                             m.attr);
 #else
-		m.status = dnnl_concat_primitive_desc_create(&m.desc, DESC(result), count, axis, descs, m.attr, engine);
+		m.status = dnnl_concat_primitive_desc_create(&m.desc, DESC(result), count, axis, descs, m.attr,
+		                                             ek_dnn_engine);
 #endif
-	return making_end(out, &m, rc, "concatenation");
+	return ek_dnn_making_end(out, &m, rc, "concatenation");
 }
 
 const struct ek_dnn_layout *ek_dnn_kernel_layout(const struct ek_dnn_kernel *kernel, int slot)
@@ -464,15 +455,16 @@ int ek_dnn_call_new(struct ek_dnn_call **out, const struct ek_dnn_kernel *kernel
 	EK_TRY(engine_get());
 	EK_TRY(ek_alloc(&call, 1, sizeof *call));
 	call->kernel = kernel;
-	EK_TRY(check(dnnl_stream_create(&call->stream, engine, dnnl_stream_default_flags), "stream"));
+	EK_TRY(check(dnnl_stream_create(&call->stream, ek_dnn_engine, dnnl_stream_default_flags), "stream"));
 	for (int slot = 0; slot < EK_DNN_SLOT_COUNT; slot++) {
 		dnnl_exec_arg_t *a = &call->args[call->count];
 
 		if (kernel->layouts[slot] == NULL)
 			continue;
-		a->arg = argument_of(slot);
-		EK_TRY(check(dnnl_memory_create(&a->memory, DESC(kernel->layouts[slot]), engine, DNNL_MEMORY_NONE),
-		             "memory object"));
+		a->arg = argument_of(kernel->role, slot);
+		EK_TRY(check(
+			dnnl_memory_create(&a->memory, DESC(kernel->layouts[slot]), ek_dnn_engine, DNNL_MEMORY_NONE),
+			"memory object"));
 		call->places[slot] = ++call->count;
 	}
 	*out = call;
@@ -516,7 +508,7 @@ out:
 }
 
 /* oneDNN's memory objects are not const; it does not write to sources and weights. */
-static void *writable(const void *data)
+void *ek_dnn_source(const void *data)
 {
 	void *pointer;
 
@@ -535,8 +527,8 @@ int ek_dnn_once(const struct ek_dnn_kernel *kernel, const void *source, const vo
 	if (scratch == NULL)
 		EK_TRY(ek_alloc_aligned(&own, 1, kernel->scratch));
 	EK_TRY(ek_dnn_call_new(&call, kernel));
-	ek_dnn_call_set(call, EK_DNN_SOURCE, writable(source));
-	ek_dnn_call_set(call, EK_DNN_WEIGHTS, writable(weights));
+	ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(source));
+	ek_dnn_call_set(call, EK_DNN_WEIGHTS, ek_dnn_source(weights));
 	ek_dnn_call_set(call, EK_DNN_RESULT, result);
 	ek_dnn_call_set(call, EK_DNN_SCRATCH, scratch != NULL ? scratch : own);
 	EK_TRY(ek_dnn_call_run(call));

@@ -70,6 +70,14 @@ int ek_dnn_matmul(struct ek_dnn_kernel **out, const struct ek_dnn_layout *x, con
 int ek_dnn_convolution(struct ek_dnn_kernel **out, const struct ek_dnn_layout *x, const struct ek_dnn_layout *weights,
                        const struct ek_dnn_layout *bias, const struct ek_dnn_layout *result, const int stride[2],
                        const int pad[4], const struct ek_dnn_fusion *fusion);
+/* The gradients of a convolution of these shapes. data: SOURCE dy, WEIGHTS, RESULT dx. weights: SOURCE x,
+ * WEIGHTS dy, RESULT dW (`dw`, float32; `weights` are those of the forward convolution). */
+int ek_dnn_convolution_data(struct ek_dnn_kernel **out, const struct ek_dnn_layout *dx,
+                            const struct ek_dnn_layout *weights, const struct ek_dnn_layout *dy, const int stride[2],
+                            const int pad[4]);
+int ek_dnn_convolution_weights(struct ek_dnn_kernel **out, const struct ek_dnn_layout *x,
+                               const struct ek_dnn_layout *dw, const struct ek_dnn_layout *weights,
+                               const struct ek_dnn_layout *dy, const int stride[2], const int pad[4]);
 /* kind: enum ek_nn_pool_kind. */
 int ek_dnn_pooling(struct ek_dnn_kernel **out, int kind, const struct ek_dnn_layout *x,
                    const struct ek_dnn_layout *result, const int kernel[2], const int stride[2], const int pad[4]);
@@ -95,6 +103,9 @@ void ek_dnn_call_free(struct ek_dnn_call *call);
 void ek_dnn_call_set(struct ek_dnn_call *call, int slot, void *data);
 /* Run it to its end; between ek_dnn_enter and ek_dnn_leave. */
 int ek_dnn_call_run(struct ek_dnn_call *call);
+
+/* oneDNN's memory objects are not const, and it does not write to sources: the same pointer for ek_dnn_call_set. */
+void *ek_dnn_source(const void *data);
 
 /* A call of its own, made, run and freed: for kernels that are long or rare. weights: NULL if it has none;
  * scratch: [ek_dnn_kernel_scratch] bytes, or NULL to allocate it. Needs no ek_dnn_enter. */

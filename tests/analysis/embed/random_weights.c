@@ -110,6 +110,14 @@ void ek_random_tensor(float *out, const char *name, const uint64_t *shape, int d
 	}
 }
 
+void ek_random_units(float *out, const char *name, size_t count)
+{
+	const uint64_t stream = ek_random_stream(name);
+
+	for (size_t i = 0; i < count; i++)
+		out[i] = (float)(bits24(stream, i) - (1 << 23)) * 0x1p-23f;
+}
+
 static int shape_of(uint64_t *shape, const cJSON *list)
 {
 	const cJSON *item;

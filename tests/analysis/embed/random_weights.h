@@ -15,6 +15,9 @@ int ek_random_weights_write(const char *path, const cJSON *network);
 /* One tensor's numbers. shape: [dimensions]. out: [product of shape]. */
 void ek_random_tensor(float *out, const char *name, const uint64_t *shape, int dimensions);
 
+/* u in [-1, 1), as tests/golden/digests.py makes inputs. out: [count]. */
+void ek_random_units(float *out, const char *name, size_t count);
+
 /* Image `number` of this size. out: [height, width, 3]. */
 void ek_random_image(uint8_t *out, int number, int width, int height);
 

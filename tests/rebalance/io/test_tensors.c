@@ -268,6 +268,20 @@ static void test_safetensors_headers(void **state)
 		check_header(cases[i].header, cases[i].data, cases[i].code, cases[i].message);
 }
 
+/* A header of these many bytes starts with the bytes that a pickle starts with. */
+static void test_header_like_a_pickle(void **state)
+{
+	static const int lengths[] = { 0x80, 0x280, 0x380, 0x480, 0x580 };
+	char header[0x581];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+		(void)snprintf(header, sizeof header, "%-*s", lengths[i],
+		               "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}");
+		check_header(header, 8, 0, "");
+	}
+}
+
 static void test_header_size(void **state)
 {
 	const char *path = ek_join(folder, "size.safetensors");
@@ -324,10 +338,15 @@ static void test_writer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_files_of_torch), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_formats),        cmocka_unit_test(test_get),
-		cmocka_unit_test(test_truncated),      cmocka_unit_test(test_safetensors_headers),
-		cmocka_unit_test(test_header_size),    cmocka_unit_test(test_writer),
+		cmocka_unit_test(test_files_of_torch),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_formats),
+		cmocka_unit_test(test_get),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_safetensors_headers),
+		cmocka_unit_test(test_header_size),
+		cmocka_unit_test(test_writer),
+		cmocka_unit_test(test_header_like_a_pickle),
 	};
 
 	folder = ek_scratch();

@@ -1,0 +1,508 @@
+#include "rebalance/cli/training.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/threads.h"
+#include "rebalance/cli/text.h"
+#include "train/loop/checkpoint.h"
+
+static const struct ek_choice schedules[] = { { "constant", "the same rate to the end" },
+	                                      { "linear", "down to 0 in a line" },
+	                                      { "cosine", "down to 0 along half a cosine" },
+	                                      { NULL, NULL } };
+static const struct ek_choice precisions[] = { { "auto", "bf16 where the processor multiplies it" },
+	                                       { "f32", "float32" },
+	                                       { "bf16", "bfloat16 products over float32 parameters" },
+	                                       { NULL, NULL } };
+
+void ek_training_options(struct ek_option *out, struct ek_training_wish *w)
+{
+	const struct ek_option options[] = {
+		{ .name = "name",
+		  .kind = EK_KIND_STRING,
+		  .target = &w->name,
+		  .argument = "NAME",
+		  .help = "the files go to RUN/models/NAME; the same command goes on where it was stopped" },
+		{ .name = "subset",
+		  .kind = EK_KIND_STRING,
+		  .target = &w->subset,
+		  .argument = "NAME",
+		  .help = "train on RUN/subsets/NAME" },
+		{ .name = "weights",
+		  .kind = EK_KIND_STRING,
+		  .target = &w->weights,
+		  .argument = "NAME",
+		  .help = "show images as often as RUN/weights/NAME says" },
+		{ .name = "loss-weights",
+		  .kind = EK_KIND_STRING,
+		  .target = &w->loss_weights,
+		  .argument = "NAME",
+		  .help = "multiply each image's loss by its weight in RUN/weights/NAME (mean 1) instead" },
+		{ .name = "steps",
+		  .kind = EK_KIND_INTEGER,
+		  .target = &w->steps,
+		  .argument = "N",
+		  .zero = "none",
+		  .low = 1,
+		  .high = 1e12,
+		  .help = "steps of training" },
+		{ .name = "epochs",
+		  .kind = EK_KIND_NUMBER,
+		  .target = &w->epochs,
+		  .argument = "E",
+		  .zero = "none",
+		  .low = 1e-6,
+		  .high = 1e9,
+		  .help = "or passes over the images" },
+		{ .name = "time-limit",
+		  .kind = EK_KIND_STRING,
+		  .target = &w->time_limit,
+		  .argument = "T",
+		  .help = "or a time, as 90s, 10m or 2h, over all sessions; the rate then follows the clock, so that "
+		          "the "
+		          "result depends on the machine. 10m if no end is given" },
+		{ .name = "batch",
+		  .kind = EK_KIND_INTEGER,
+		  .target = &w->batch,
+		  .argument = "N",
+		  .low = 1,
+		  .high = 65536,
+		  .help = "images of a step" },
+		{ .name = "rate",
+		  .kind = EK_KIND_NUMBER,
+		  .target = &w->rate,
+		  .argument = "R",
+		  .zero = "auto",
+		  .low = 1e-9,
+		  .high = 10,
+		  .help = "the highest learning rate; auto: by the size of the model" },
+		{ .name = "schedule",
+		  .kind = EK_KIND_CHOICE,
+		  .target = &w->schedule,
+		  .choices = schedules,
+		  .help = "how the rate falls after the warm-up" },
+		{ .name = "warmup",
+		  .kind = EK_KIND_INTEGER,
+		  .target = &w->warmup,
+		  .argument = "N",
+		  .low = 0,
+		  .high = 1e9,
+		  .help = "steps of rising rate at the start" },
+		{ .name = "decay",
+		  .kind = EK_KIND_NUMBER,
+		  .target = &w->decay,
+		  .argument = "D",
+		  .low = 0,
+		  .high = 10,
+		  .help = "weight decay" },
+		{ .name = "ema",
+		  .kind = EK_KIND_NUMBER,
+		  .target = &w->average,
+		  .argument = "A",
+		  .low = 0,
+		  .high = 0.9999999,
+		  .help = "the average of the parameters keeps A of itself at each step, less in the first ones; "
+		          "samples "
+		          "are made with the average" },
+		{ .name = "clip",
+		  .kind = EK_KIND_NUMBER,
+		  .target = &w->clip,
+		  .argument = "C",
+		  .zero = "none",
+		  .low = 1e-6,
+		  .high = 1e9,
+		  .help = "the largest norm of a step's gradient" },
+		{ .name = "precision",
+		  .kind = EK_KIND_CHOICE,
+		  .target = &w->precision,
+		  .choices = precisions,
+		  .help = "of matrix products" },
+		{ .name = "validate",
+		  .kind = EK_KIND_NUMBER,
+		  .target = &w->validate,
+		  .argument = "F",
+		  .low = 0,
+		  .high = 0.5,
+		  .help = "share of the images, at most 2,048, chosen by content, to judge by and not to train on; not "
+		          "used if the audit held images out: those are taken" },
+		{ .name = "checkpoint-every",
+		  .kind = EK_KIND_STRING,
+		  .target = &w->checkpoint_every,
+		  .argument = "T",
+		  .help = "time between checkpoints and previews" },
+		{ .name = "keep-checkpoints",
+		  .kind = EK_KIND_INTEGER,
+		  .target = &w->keep,
+		  .argument = "N",
+		  .low = 1,
+		  .high = 1e6,
+		  .help = "how many of the newest to keep" },
+		{ .name = "log-every",
+		  .kind = EK_KIND_INTEGER,
+		  .target = &w->log_every,
+		  .argument = "N",
+		  .low = 1,
+		  .high = 1e9,
+		  .help = "steps a line of log.jsonl" },
+		{ .name = "dry-run",
+		  .kind = EK_KIND_FLAG,
+		  .target = &w->dry_run,
+		  .help = "say how large it is, what memory and time it takes, and do nothing" },
+	};
+
+	_Static_assert(sizeof options / sizeof *options == EK_TRAINING_OPTIONS, "one row an option");
+	*w = (struct ek_training_wish){ .batch = 128,
+		                        .average = 0.9999,
+		                        .clip = 1,
+		                        .warmup = 100,
+		                        .schedule = EK_SCHEDULE_COSINE,
+		                        .validate = 0.02,
+		                        .checkpoint_every = "5m",
+		                        .keep = 2,
+		                        .lanes = 4,
+		                        .log_every = 50 };
+	memcpy(out, options, sizeof options);
+}
+
+int ek_parse_duration(double *seconds, const char *text, const char *option)
+{
+	static const struct {
+		const char *suffix;
+		double seconds;
+	} units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
+	char *end;
+
+	*seconds = strtod(text, &end);
+	if (end != text && *seconds > 0 && *seconds < 1e9)
+		for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+			if (strcmp(end, units[i].suffix) == 0) {
+				*seconds *= units[i].seconds;
+				return 0;
+			}
+	return ek_fail(EK_EUSAGE, "--%s: \"%s\" is no time; write 90s, 10m or 2h", option, text);
+}
+
+int ek_training_folder(char **folder, const struct ek_run *run, const char *name)
+{
+	int rc;
+
+	*folder = NULL;
+	if (*name == 0 || *name == '.' || strchr(name, '/') != NULL)
+		return ek_fail(EK_EUSAGE, "\"%s\" is no name for a model: it becomes a folder in RUN/models", name);
+	EK_TRY(ek_format(folder, "%s/models/%s", ek_run_path(run), name));
+	EK_TRY(ek_make_directories(*folder));
+out:
+	return rc;
+}
+
+/* Steps from what the user said; 0: by the time. */
+static int find_end(struct ek_trainer_options *o, const struct ek_training_job *job)
+{
+	const struct ek_training_wish *w = job->wish;
+	int rc = 0;
+
+	if ((w->steps > 0) + (w->epochs > 0) > 1)
+		return ek_fail(EK_EUSAGE, "give either --steps or --epochs");
+	o->steps = (uint64_t)w->steps;
+	if (w->epochs > 0)
+		o->steps = (uint64_t)ceil(w->epochs * (double)job->feed->ids.epoch / (double)o->batch);
+	if (w->time_limit != NULL)
+		EK_TRY(ek_parse_duration(&o->time_limit, w->time_limit, "time-limit"));
+	else if (o->steps == 0)
+		o->time_limit = 600;
+	if (o->warmup > o->steps / 10 && o->steps > 0)
+		o->warmup = o->steps / 10;
+out:
+	return rc;
+}
+
+/* What decides the bytes, but for the end: a training can be made longer. */
+static int add_training(cJSON *config, const struct ek_training_job *job, const struct ek_trainer_options *o)
+{
+	const struct ek_training_wish *w = job->wish;
+	cJSON *t;
+	int rc;
+
+	EK_TRY(ek_json_add_object(&t, config, "training"));
+	EK_TRY(ek_json_add_u64(t, "seed", job->feed->seed));
+	EK_TRY(ek_json_add_u64(t, "batch", o->batch));
+	EK_TRY(ek_json_add_u64(t, "slice", (uint64_t)job->task->slice));
+	EK_TRY(ek_json_add_u64(t, "lanes", (uint64_t)o->lanes));
+	EK_TRY(ek_json_add_string(t, "precision",
+	                          ek_nn_precision_type((enum ek_nn_precision)w->precision) == EK_NN_BFLOAT16 ? "bf16"
+	                                                                                                     : "f32"));
+	EK_TRY(ek_json_add_double(t, "rate", o->adamw.rate));
+	EK_TRY(ek_json_add_string(t, "schedule", schedules[o->schedule].name));
+	EK_TRY(ek_json_add_double(t, "decay", o->adamw.decay));
+	EK_TRY(ek_json_add_double(t, "ema", o->adamw.average));
+	EK_TRY(ek_json_add_double(t, "clip", o->adamw.clip));
+	EK_TRY(ek_json_add_double(t, "validate", w->validate));
+	if (w->subset != NULL)
+		EK_TRY(ek_json_add_string(t, "subset", w->subset));
+	if (w->weights != NULL)
+		EK_TRY(ek_json_add_string(t, "weights", w->weights));
+	if (w->loss_weights != NULL)
+		EK_TRY(ek_json_add_string(t, "loss_weights", w->loss_weights));
+out:
+	return rc;
+}
+
+/* The plan's own files: a plan made anew under the same name is another training. */
+static int add_plan_hashes(cJSON *config, const struct ek_training_job *job)
+{
+	const struct ek_training_wish *w = job->wish;
+	const char *const files[][2] = { { "subsets", w->subset },
+		                         { "weights", w->weights },
+		                         { "weights", w->loss_weights } };
+	const char *const arrays[] = { "keep.npy", "weights.npy", "weights.npy" };
+	cJSON *hashes;
+	int rc;
+
+	EK_TRY(ek_json_add_object(&hashes, config, "made_from"));
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		char *path = NULL, text[17];
+		uint64_t hash;
+
+		if (files[i][1] == NULL)
+			continue;
+		EK_TRY(ek_format(&path, "%s/%s/%s/%s", ek_run_path(job->run), files[i][0], files[i][1], arrays[i]));
+		rc = ek_hash64_file(&hash, path);
+		(void)snprintf(text, sizeof text, "%016" PRIx64, hash);
+		if (rc == 0)
+			rc = ek_json_add_string(hashes, path + strlen(ek_run_path(job->run)) + 1, text);
+		free(path);
+		EK_TRY(rc);
+	}
+out:
+	return rc;
+}
+
+static int identity_of(char out[EK_SHA256_HEX], const cJSON *config)
+{
+	uint8_t hash[EK_SHA256_SIZE];
+	char *text = cJSON_PrintUnformatted(config);
+	int rc;
+
+	if (text == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for config.json");
+	EK_TRY(ek_sha256(hash, text, strlen(text)));
+	ek_hex(out, hash, sizeof hash);
+out:
+	free(text);
+	return rc;
+}
+
+/* The first member in which two configurations differ, as "training.rate"; "" if none. */
+static void difference(char *out, size_t size, const cJSON *a, const cJSON *b)
+{
+	const cJSON *item;
+
+	*out = 0;
+	cJSON_ArrayForEach(item, a)
+	{
+		const cJSON *other = cJSON_GetObjectItemCaseSensitive(b, item->string);
+		char inner[200];
+
+		if (cJSON_Compare(item, other, 1))
+			continue;
+		difference(inner, sizeof inner, item, other);
+		(void)snprintf(out, size, "%s%s%.150s", item->string, *inner != 0 ? "." : "", inner);
+		return;
+	}
+}
+
+/* A model of this name that is something else is not written over. */
+static int check_old(const char *path, const cJSON *config, const char *folder, int force)
+{
+	char where[256];
+	cJSON *old = NULL;
+	int rc = 0;
+
+	if (!ek_file_exists(path))
+		return 0;
+	EK_TRY(ek_json_load(&old, path));
+	cJSON_DeleteItemFromObjectCaseSensitive(old, "identity");
+	difference(where, sizeof where, config, old);
+	if (*where != 0 && !force)
+		rc = ek_fail(EK_EUSAGE,
+		             "%s was trained with another %s; take another --name, or --force to start it anew", folder,
+		             where);
+	/* --force: what follows will not find a checkpoint of this identity; see clear. */
+out:
+	cJSON_Delete(old);
+	return rc;
+}
+
+static int print_plan(const struct ek_training_job *job, const struct ek_trainer_options *o)
+{
+	const struct ek_params *params = job->task->params;
+	const uint64_t memory = job->bytes + ek_trainer_bytes(params, o->lanes);
+	char count[32];
+
+	(void)printf("%s parameters in %d tensors\n", ek_text_count(count, params->size), params->count);
+	(void)printf("  %-20s %.3g GFLOP an image and step (forward and backward)\n", "work", 3 * job->flops / 1e9);
+	(void)printf("  %-20s %.2f GiB\n", "memory", (double)memory / 0x1p30);
+	(void)printf("  %-20s %" PRIu64 " images in slices of %d\n", "batch", o->batch, job->task->slice);
+	if (o->steps > 0)
+		(void)printf("  %-20s %" PRIu64 ", %.3g epochs\n", "steps", o->steps,
+		             (double)(o->steps * o->batch) / (double)job->feed->ids.epoch);
+	return 0;
+}
+
+/* One step on the first batch, timed, after one that is not. */
+static int print_time(const struct ek_training_job *job, const struct ek_trainer_options *o)
+{
+	struct ek_slice slice = { .count = job->task->slice };
+	const size_t size = (size_t)slice.count;
+	float *gradients = NULL, *weights = NULL;
+	int64_t *ids = NULL;
+	double *losses = NULL, started, seconds;
+	int rc;
+
+	EK_TRY(ek_alloc(&gradients, job->task->params->size, sizeof *gradients));
+	EK_TRY(ek_alloc(&weights, size, sizeof *weights));
+	EK_TRY(ek_alloc(&ids, size, sizeof *ids));
+	EK_TRY(ek_alloc(&losses, 9 * size, sizeof *losses));
+	EK_TRY(job->feed->ids.draw(job->feed->ids.context, 0, size, ids, weights));
+	slice.ids = ids;
+	slice.weights = weights;
+	slice.losses = losses;
+	slice.parts = losses + size;
+	EK_TRY(job->task->load(job->task->context, job->start));
+	EK_TRY(job->task->learn(job->task->context, 0, &slice, gradients));
+	started = ek_clock();
+	EK_TRY(job->task->learn(job->task->context, 0, &slice, gradients));
+	seconds = (ek_clock() - started) / (double)size / (double)ek_threads();
+	(void)printf("  %-20s about %.3g images/s on %d threads (%.3g GFLOP/s)\n", "speed", 1 / seconds, ek_threads(),
+	             3e-9 * job->flops / seconds);
+	if (o->steps > 0)
+		(void)printf("  %-20s about %.3g minutes\n", "time", seconds * (double)(o->steps * o->batch) / 60);
+	else
+		(void)printf("  %-20s about %.3g epochs in %.3g minutes\n", "time",
+		             o->time_limit / seconds / (double)job->feed->ids.epoch, o->time_limit / 60);
+out:
+	free(gradients);
+	free(weights);
+	free(ids);
+	free(losses);
+	return rc;
+}
+
+/* Too little memory is told before the start. */
+static int check_memory(const struct ek_training_job *job, const struct ek_trainer_options *o)
+{
+	const uint64_t wanted = job->bytes + ek_trainer_bytes(job->task->params, o->lanes);
+	const uint64_t there = ek_memory_available();
+
+	if (there == 0 || wanted <= there)
+		return 0;
+	return ek_fail(EK_ENOMEM,
+	               "training needs %.2f GiB of memory, and %.2f GiB are free; try a smaller --slice, fewer "
+	               "--lanes, --recompute or a smaller model",
+	               (double)wanted / 0x1p30, (double)there / 0x1p30);
+}
+
+static int print_result(const struct ek_training_job *job, const struct ek_training *result, const char *folder)
+{
+	cJSON *json = NULL;
+	char *text = NULL, count[32];
+	int rc = 0;
+
+	if (!job->json) {
+		(void)printf("trained %s steps in %.3g minutes\n\n", ek_text_count(count, result->step),
+		             result->seconds / 60);
+		if (isfinite(result->loss))
+			(void)printf("  %-20s %.4g\n", "loss", result->loss);
+		if (isfinite(result->judged))
+			(void)printf("  %-20s %.4g\n", "held-out loss", result->judged);
+		(void)printf("\nmodel: %s\n", folder);
+		return 0;
+	}
+	if ((json = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for the result");
+	EK_TRY(ek_json_add_string(json, "model", job->wish->name));
+	EK_TRY(ek_json_add_u64(json, "steps", result->step));
+	EK_TRY(ek_json_add_double(json, "seconds", result->seconds));
+	EK_TRY(ek_json_add_double(json, "loss", result->loss));
+	EK_TRY(ek_json_add_double(json, "held_out_loss", result->judged));
+	if ((text = cJSON_Print(json)) == NULL) {
+		rc = ek_fail(EK_ENOMEM, "no memory for the result");
+		goto out;
+	}
+	(void)printf("%s\n", text);
+out:
+	free(text);
+	cJSON_Delete(json);
+	return rc;
+}
+
+static int options_from(struct ek_trainer_options *o, const struct ek_training_job *job)
+{
+	const struct ek_training_wish *w = job->wish;
+	int rc;
+
+	*o = (struct ek_trainer_options){ .batch = (uint64_t)w->batch,
+		                          .adamw = { .rate = w->rate > 0 ? w->rate : job->rate,
+		                                     .beta1 = 0.9,
+		                                     .beta2 = 0.999,
+		                                     .epsilon = 1e-8,
+		                                     .decay = w->decay,
+		                                     .average = w->average,
+		                                     .clip = w->clip },
+		                          .schedule = (enum ek_schedule)w->schedule,
+		                          .warmup = (uint64_t)w->warmup,
+		                          .lanes = (int)w->lanes,
+		                          .log_every = (uint64_t)w->log_every,
+		                          .judge_every = 10 * (uint64_t)w->log_every,
+		                          .checkpoints_kept = (int)w->keep,
+		                          .groups = job->groups,
+		                          .group_count = job->group_count,
+		                          .held_out = job->feed->held_out,
+		                          .held_out_count = job->feed->held_out_count };
+	EK_TRY(ek_parse_duration(&o->checkpoint_seconds, w->checkpoint_every, "checkpoint-every"));
+	EK_TRY(find_end(o, job));
+out:
+	return rc;
+}
+
+int ek_training_do(const struct ek_training_job *job)
+{
+	struct ek_trainer_options options;
+	struct ek_training result;
+	char *folder = NULL, *path = NULL, identity[EK_SHA256_HEX];
+	int rc;
+
+	EK_TRY(options_from(&options, job));
+	EK_TRY(add_training(job->config, job, &options));
+	EK_TRY(add_plan_hashes(job->config, job));
+	EK_TRY(identity_of(identity, job->config));
+	EK_TRY(check_memory(job, &options));
+	if (job->wish->dry_run) {
+		EK_TRY(print_plan(job, &options));
+		rc = print_time(job, &options);
+		goto out;
+	}
+	EK_TRY(ek_training_folder(&folder, job->run, job->wish->name));
+	EK_TRY(ek_format(&path, "%s/config.json", folder));
+	EK_TRY(check_old(path, job->config, folder, job->force));
+	if (job->force)
+		EK_TRY(ek_checkpoints_remove(folder));
+	EK_TRY(ek_json_add_string(job->config, "identity", identity));
+	EK_TRY(ek_json_save(job->config, path));
+	options.folder = folder;
+	options.identity = identity;
+	EK_TRY(ek_train(&result, job->task, &job->feed->ids, &options, job->start));
+	EK_TRY(print_result(job, &result, folder));
+out:
+	free(folder);
+	free(path);
+	return rc;
+}

@@ -1,0 +1,47 @@
+/* What `train vae` and `train flow` have in common: options, the feed, the folder of the model, and the end. */
+#ifndef EK_CLI_TRAINING_H
+#define EK_CLI_TRAINING_H
+
+#include "rebalance/cli/command.h"
+#include "rebalance/cli/feed.h"
+#include "train/nn/tensor.h"
+
+struct ek_training_wish {
+	const char *name, *subset, *weights, *loss_weights, *time_limit, *checkpoint_every;
+	int64_t steps, batch, warmup, lanes, log_every, keep;
+	double epochs, rate, decay, average, clip, validate;
+	int schedule, precision, dry_run, flip;
+};
+
+/* The defaults, and the rows of the option table for it, without an end; at most EK_TRAINING_OPTIONS. */
+enum { EK_TRAINING_OPTIONS = 20 };
+void ek_training_options(struct ek_option *out, struct ek_training_wish *wish);
+
+/* `*seconds` of "90", "90s", "10m", "2h", "1d". EK_EUSAGE. `option` is for the message. */
+int ek_parse_duration(double *seconds, const char *text, const char *option);
+
+/* RUN/models/NAME, made if it is not there; a name that is none is EK_EUSAGE. */
+int ek_training_folder(char **folder, const struct ek_run *run, const char *name);
+
+/* One model in training. */
+struct ek_training_job {
+	struct ek_run *run;
+	const struct ek_training_wish *wish;
+	const struct ek_task *task;
+	struct ek_feed *feed;
+	double rate; /* what `auto` comes to */
+	/* Object: what the model is and is made from. Every member changes the result; "identity" and what can be
+	 * extended is added. */
+	cJSON *config;
+	const float *start;
+	const int32_t *groups; /* of each image, for the log; NULL: none */
+	int group_count;
+	double flops;   /* forward, of one image */
+	uint64_t bytes; /* of nets, states and caches */
+	int json, force;
+};
+
+/* Writes config.json, trains, and prints what came out; or with --dry-run prints what it would take. */
+int ek_training_do(const struct ek_training_job *job);
+
+#endif

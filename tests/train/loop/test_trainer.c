@@ -1,0 +1,340 @@
+/* The loop, on a task whose answer is known: each image id wants the parameters at its own target; the loss of an image
+ * is the squared distance, so that training goes to the mean of the targets, weighted as the images come. */
+#include "tests/support/support.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/random.h"
+#include "rebalance/base/threads.h"
+#include "train/loop/checkpoint.h"
+#include "train/loop/trainer.h"
+
+enum { SIZE = 37, IMAGES = 20, SLICE = 2, BATCH = 8 };
+
+struct problem {
+	struct ek_params params;
+	const float *values;
+	uint64_t broken_step; /* its losses are NaN; 0: none */
+	uint64_t stop_step;   /* ek_interrupt in this step; 0: never */
+	int shift_bias;       /* judged on other targets */
+	double factor;        /* of the gradient: negative runs away */
+	float extra[3];
+};
+
+static float target(int64_t id, int i)
+{
+	return (float)ek_random_normal(7, (uint64_t)id, (uint64_t)i);
+}
+
+static int load(void *context, const float *values)
+{
+	struct problem *p = context;
+
+	p->values = values;
+	return 0;
+}
+
+static double loss_of(const struct problem *p, int64_t id, float weight, float *gradients)
+{
+	double loss = 0;
+
+	for (int i = 0; i < SIZE; i++) {
+		const float d = p->values[i] - target(id, i);
+
+		loss += (double)(d * d);
+		if (gradients != NULL)
+			gradients[i] += (float)p->factor * 2 * weight * d;
+	}
+	return loss;
+}
+
+static int learn(void *context, int worker, const struct ek_slice *s, float *gradients)
+{
+	struct problem *p = context;
+
+	(void)worker;
+	for (int j = 0; j < s->count; j++) {
+		s->losses[j] = loss_of(p, s->ids[j], s->weights[j], gradients);
+		s->parts[j] = (double)s->ids[j];
+		if (p->broken_step > 0 && s->step + 1 == p->broken_step)
+			s->losses[j] = NAN;
+	}
+	if (p->stop_step > 0 && s->step + 1 == p->stop_step)
+		ek_interrupt();
+	return 0;
+}
+
+static int judge(void *context, int worker, const struct ek_slice *s)
+{
+	(void)worker;
+	for (int j = 0; j < s->count; j++)
+		s->losses[j] = loss_of(context, s->ids[j], 0, NULL);
+	return 0;
+}
+
+static int after_step(void *context, uint64_t step, float *values, float *average)
+{
+	struct problem *p = context;
+
+	(void)values;
+	(void)average;
+	p->extra[0] += (float)step;
+	return 0;
+}
+
+static float *state(void *context, size_t *count)
+{
+	struct problem *p = context;
+
+	*count = 3;
+	return p->extra;
+}
+
+static int draw(void *context, uint64_t first, uint64_t count, int64_t *ids, float *weights)
+{
+	(void)context;
+	for (uint64_t i = 0; i < count; i++) {
+		ids[i] = (int64_t)ek_random_below(3, 1, first + i, IMAGES);
+		weights[i] = 1;
+	}
+	return 0;
+}
+
+static const char *const parts[] = { "mean_id", NULL };
+static const struct ek_source_of_ids source = { .epoch = IMAGES, .draw = draw };
+static const int64_t held_out[] = { 1, 5, 7 };
+static int32_t groups[IMAGES];
+
+static struct problem problem_new(void)
+{
+	struct problem p = { .factor = 1 };
+	const int64_t dims[2] = { SIZE, 1 };
+
+	assert_true(ek_params_add(&p.params, "w", 2, dims, (struct ek_init){ EK_INIT_CONSTANT, 0 }) == 0);
+	return p;
+}
+
+static struct ek_task task_of(struct problem *p)
+{
+	return (struct ek_task){ .context = p,
+		                 .params = &p->params,
+		                 .slice = SLICE,
+		                 .part_names = parts,
+		                 .load = load,
+		                 .learn = learn,
+		                 .judge = judge,
+		                 .after_step = after_step,
+		                 .state = state };
+}
+
+static struct ek_trainer_options options_of(const char *folder, uint64_t steps)
+{
+	for (int i = 0; i < IMAGES; i++)
+		groups[i] = i % 3;
+	return (struct ek_trainer_options){ .batch = BATCH,
+		                            .steps = steps,
+		                            .adamw = { 0.05, 0.9, 0.999, 1e-8, 0, 0.9, 0 },
+		                            .schedule = EK_SCHEDULE_COSINE,
+		                            .warmup = 5,
+		                            .lanes = 3,
+		                            .log_every = 10,
+		                            .judge_every = 20,
+		                            .checkpoint_seconds = 1e9,
+		                            .checkpoints_kept = 2,
+		                            .groups = groups,
+		                            .group_count = 3,
+		                            .held_out = held_out,
+		                            .held_out_count = 3,
+		                            .folder = folder,
+		                            .identity = "test" };
+}
+
+static const float zeros[SIZE];
+
+static int train(struct ek_training *result, const char *folder, struct problem *p, uint64_t steps)
+{
+	const struct ek_task task = task_of(p);
+	const struct ek_trainer_options options = options_of(folder, steps);
+
+	return ek_train(result, &task, &source, &options, zeros);
+}
+
+/* The checkpoint but for its seconds, which are the clock's. */
+static void read_state(struct ek_checkpoint_state *s, float *arrays, float *extra, const char *folder,
+                       const struct ek_params *params)
+{
+	uint64_t step;
+	char *path;
+
+	*s = (struct ek_checkpoint_state){ .values = arrays,
+		                           .average = arrays + SIZE,
+		                           .first = arrays + 2 * SIZE,
+		                           .second = arrays + 3 * SIZE,
+		                           .extra = extra,
+		                           .extra_count = 3 };
+	assert_ok(ek_trainer_newest(&path, &step, folder));
+	assert_non_null(path);
+	assert_ok(ek_checkpoint_read(path, params, s, "test"));
+	free(path);
+}
+
+static void goes_to_the_mean(void **unused)
+{
+	const char *folder = ek_scratch();
+	struct problem p = problem_new();
+	struct ek_training result;
+	struct ek_checkpoint_state s;
+	float arrays[4 * SIZE], extra[3];
+	double mean[SIZE] = { 0 };
+	int64_t id;
+	float weight;
+
+	(void)unused;
+	assert_ok(train(&result, folder, &p, 400));
+	assert_int_equal(result.step, 400);
+	read_state(&s, arrays, extra, folder, &p.params);
+	for (uint64_t i = 0; i < 4000; i++) {
+		assert_ok(draw(NULL, i, 1, &id, &weight));
+		for (int j = 0; j < SIZE; j++)
+			mean[j] += (double)target(id, j) / 4000;
+	}
+	/* At the end the rate is near 0, and the average of 8-image gradients wanders by about
+	 * rate · sqrt(steps at that rate): far below the 0.3 that separates the mean from 0 and from any target. */
+	for (int j = 0; j < SIZE; j++)
+		assert_close(s.average[j], mean[j], 0.3);
+	assert_true(extra[0] == 400.0F * 399 / 2);
+	ek_params_release(&p.params);
+}
+
+static void same_bytes_for_any_threads(void **unused)
+{
+	struct ek_checkpoint_state s;
+	float one[4 * SIZE], other[4 * SIZE], extra[3];
+
+	(void)unused;
+	for (int threads = 1; threads <= 4; threads++) {
+		const char *folder = ek_scratch();
+		struct problem p = problem_new();
+		struct ek_training result;
+
+		ek_threads_set(threads);
+		assert_ok(train(&result, folder, &p, 60));
+		read_state(&s, threads == 1 ? one : other, extra, folder, &p.params);
+		if (threads > 1)
+			assert_memory_equal(one, other, sizeof one);
+		ek_params_release(&p.params);
+	}
+	ek_threads_set(0);
+}
+
+/* ek_interrupt cannot be taken back, so the stopped half runs in a child. */
+static void stopped_goes_on_the_same(void **unused)
+{
+	const char *folder = ek_scratch(), *whole_folder = ek_scratch();
+	struct problem p = problem_new(), q = problem_new();
+	struct ek_checkpoint_state s;
+	struct ek_training result;
+	float whole[4 * SIZE], other[4 * SIZE], extra[3], other_extra[3];
+	struct ek_buffer log = { 0 }, other_log = { 0 };
+	int status;
+	pid_t child;
+
+	(void)unused;
+	assert_ok(train(&result, whole_folder, &p, 60));
+	read_state(&s, whole, extra, whole_folder, &p.params);
+	child = fork();
+	if (child == 0) {
+		q.stop_step = 33;
+		_exit(train(&result, folder, &q, 60) == EK_EINTERRUPTED ? 0 : 1);
+	}
+	assert_true(waitpid(child, &status, 0) == child && status == 0);
+	assert_ok(train(&result, folder, &q, 60));
+	read_state(&s, other, other_extra, folder, &q.params);
+	assert_memory_equal(whole, other, sizeof whole);
+	assert_memory_equal(extra, other_extra, sizeof extra);
+	assert_ok(ek_file_read(&log, ek_join(whole_folder, "log.jsonl"), 1 << 20));
+	assert_ok(ek_file_read(&other_log, ek_join(folder, "log.jsonl"), 1 << 20));
+	assert_int_equal(strtol(strrchr(log.data, '{') + 8, NULL, 10), 60);
+	assert_int_equal(strtol(strrchr(other_log.data, '{') + 8, NULL, 10), 60);
+	ek_buffer_release(&log);
+	ek_buffer_release(&other_log);
+	ek_params_release(&p.params);
+	ek_params_release(&q.params);
+}
+
+static void stops_at_what_is_no_number(void **unused)
+{
+	const char *folder = ek_scratch();
+	struct problem p = problem_new();
+	struct ek_training result;
+	uint64_t step;
+	char *path;
+
+	(void)unused;
+	assert_ok(train(&result, folder, &p, 10));
+	p.broken_step = 15;
+	assert_fails(train(&result, folder, &p, 30), EK_EDATA, "step 15: the loss of image");
+	assert_ok(ek_trainer_newest(&path, &step, folder));
+	assert_int_equal(step, 10);
+	free(path);
+	ek_params_release(&p.params);
+}
+
+static void stops_when_the_loss_runs_away(void **unused)
+{
+	struct problem p = problem_new();
+	struct ek_training result;
+
+	(void)unused;
+	p.factor = -1;
+	assert_fails(train(&result, ek_scratch(), &p, 2000), EK_EDATA, "ran away");
+	ek_params_release(&p.params);
+}
+
+static void keeps_the_newest_and_refuses_others(void **unused)
+{
+	const char *folder = ek_scratch();
+	struct problem p = problem_new();
+	struct ek_task task = task_of(&p);
+	struct ek_trainer_options options;
+	struct ek_training result;
+	glob_t found;
+
+	(void)unused;
+	for (uint64_t steps = 10; steps <= 40; steps += 10)
+		assert_ok(train(&result, folder, &p, steps));
+	assert_int_equal(glob(ek_join(folder, "step-*.safetensors"), 0, NULL, &found), 0);
+	assert_int_equal(found.gl_pathc, 2);
+	globfree(&found);
+	options = options_of(folder, 50);
+	options.identity = "other";
+	assert_fails(ek_train(&result, &task, &source, &options, zeros), EK_EDATA, "made with other options");
+	options.identity = "test";
+	options.batch = 7;
+	assert_fails(ek_train(&result, &task, &source, &options, zeros), EK_EUSAGE, "not a multiple");
+	options.batch = BATCH;
+	options.steps = 0;
+	assert_fails(ek_train(&result, &task, &source, &options, zeros), EK_EUSAGE, "needs an end");
+	ek_params_release(&p.params);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(goes_to_the_mean),
+		cmocka_unit_test(same_bytes_for_any_threads),
+		cmocka_unit_test(stopped_goes_on_the_same),
+		cmocka_unit_test(stops_at_what_is_no_number),
+		cmocka_unit_test(stops_when_the_loss_runs_away),
+		cmocka_unit_test(keeps_the_newest_and_refuses_others),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,374 @@
+#include "train/loop/trainer.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/base/threads.h"
+#include "train/loop/checkpoint.h"
+#include "train/loop/trainer_log.h"
+
+enum { RUNAWAY = 10, LANES_MAX = 64 };
+
+struct trainer {
+	const struct ek_task *task;
+	const struct ek_source_of_ids *source;
+	const struct ek_trainer_options *options;
+	struct ek_optimizer *optimizer;
+	struct ek_checkpoint_state state;
+	float **gradients; /* [lanes] */
+	/* One batch, or one pass over the held-out images. */
+	int64_t *ids;
+	float *weights;
+	double *losses, *parts;
+	uint64_t slices;
+	int judging, part_count;
+	struct ek_trainer_log log;
+	double started, saved, norm, rate, judged, *judged_groups;
+	uint64_t saved_step;
+};
+
+static double elapsed(const struct trainer *t)
+{
+	return t->state.seconds + ek_clock() - t->started;
+}
+
+/* 0 … 1: how much of the training is done. */
+static double done(const struct trainer *t)
+{
+	const struct ek_trainer_options *o = t->options;
+	const double steps = o->steps > 0 ? (double)t->state.step / (double)o->steps : 0;
+	const double time = o->time_limit > 0 ? elapsed(t) / o->time_limit : 0;
+
+	return fmin(fmax(steps, time), 1);
+}
+
+static double rate_now(const struct trainer *t)
+{
+	const struct ek_trainer_options *o = t->options;
+	const double part = done(t);
+	double factor = 1;
+
+	if (o->schedule == EK_SCHEDULE_LINEAR)
+		factor = 1 - part;
+	else if (o->schedule == EK_SCHEDULE_COSINE)
+		factor = 0.5 * (1 + cos(acos(-1) * part));
+	if (t->state.step < o->warmup)
+		factor *= (double)(t->state.step + 1) / (double)o->warmup;
+	return o->adamw.rate * factor;
+}
+
+static int run_slice(struct trainer *t, uint64_t i, int worker, float *gradients)
+{
+	const uint64_t size = (uint64_t)t->task->slice, first = i * size;
+	const struct ek_slice slice = { .step = t->state.step,
+		                        .position = t->judging ? first : t->state.step * t->options->batch + first,
+		                        .count = t->task->slice,
+		                        .ids = t->ids + first,
+		                        .weights = t->weights + first,
+		                        .losses = t->losses + first,
+		                        .parts = t->parts + first * (uint64_t)t->part_count };
+
+	return t->judging ? t->task->judge(t->task->context, worker, &slice)
+	                  : t->task->learn(t->task->context, worker, &slice, gradients);
+}
+
+static int learn_lane(void *context, uint64_t lane, int worker)
+{
+	struct trainer *t = context;
+	int rc = 0;
+
+	for (uint64_t i = lane; i < t->slices; i += (uint64_t)t->options->lanes)
+		EK_TRY(run_slice(t, i, worker, t->gradients[lane]));
+out:
+	return rc;
+}
+
+static int judge_slice(void *context, uint64_t i, int worker)
+{
+	return run_slice(context, i, worker, NULL);
+}
+
+/* Held-out images with the averaged parameters; the last slice is filled up with the first images again. */
+static int judge(struct trainer *t)
+{
+	const struct ek_trainer_options *o = t->options;
+	uint64_t *counts = NULL;
+	double sum = 0;
+	int rc = 0;
+
+	t->judged = NAN;
+	if (t->task->judge == NULL || o->held_out_count == 0)
+		return 0;
+	EK_TRY(ek_alloc(&counts, (size_t)o->group_count, sizeof *counts));
+	memset(t->judged_groups, 0, (size_t)o->group_count * sizeof *t->judged_groups);
+	t->slices = (o->held_out_count + (uint64_t)t->task->slice - 1) / (uint64_t)t->task->slice;
+	for (uint64_t i = 0; i < t->slices * (uint64_t)t->task->slice; i++)
+		t->ids[i] = o->held_out[i % o->held_out_count];
+	t->judging = 1;
+	EK_TRY(t->task->load(t->task->context, t->state.average));
+	EK_TRY(ek_parallel(t->slices, judge_slice, t));
+	EK_TRY(t->task->load(t->task->context, t->state.values));
+	for (uint64_t i = 0; i < o->held_out_count; i++) {
+		const int32_t group = o->groups != NULL ? o->groups[t->ids[i]] : -1;
+
+		sum += t->losses[i];
+		if (group >= 0 && group < o->group_count) {
+			t->judged_groups[group] += t->losses[i];
+			counts[group]++;
+		}
+	}
+	for (int g = 0; g < o->group_count; g++)
+		t->judged_groups[g] = counts[g] > 0 ? t->judged_groups[g] / (double)counts[g] : NAN;
+	t->judged = sum / (double)o->held_out_count;
+out:
+	t->judging = 0;
+	free(counts);
+	return rc;
+}
+
+static int save(struct trainer *t)
+{
+	const double now = elapsed(t), before = t->state.seconds;
+	char *path = NULL;
+	uint64_t step;
+	int rc;
+
+	if (t->state.step == t->saved_step)
+		return 0;
+	t->state.seconds = now;
+	rc = ek_checkpoint_write(t->options->folder, t->task->params, &t->state, t->options->identity);
+	t->state.seconds = before;
+	EK_TRY(rc);
+	t->saved = ek_clock();
+	t->saved_step = t->state.step;
+	EK_TRY(ek_checkpoint_newest(&path, &step, t->options->folder, t->options->checkpoints_kept));
+	if (t->task->preview != NULL) {
+		free(path);
+		path = NULL;
+		EK_TRY(ek_format(&path, "%s/preview-%08" PRIu64 ".png", t->options->folder, t->state.step));
+		EK_TRY(t->task->preview(t->task->context, t->state.average, path));
+		EK_TRY(t->task->load(t->task->context, t->state.values));
+	}
+out:
+	free(path);
+	return rc;
+}
+
+static int check_losses(struct trainer *t)
+{
+	for (uint64_t i = 0; i < t->options->batch; i++)
+		if (!isfinite(t->losses[i]))
+			return ek_fail(EK_EDATA,
+			               "step %" PRIu64 ": the loss of image %" PRId64
+			               " is not a number; the last good checkpoint is that of step %" PRIu64,
+			               t->state.step + 1, t->ids[i], t->saved_step);
+	return 0;
+}
+
+static int one_step(struct trainer *t)
+{
+	const struct ek_trainer_options *o = t->options;
+	struct ek_adamw adamw = o->adamw;
+	int rc;
+
+	EK_TRY(t->source->draw(t->source->context, t->state.step * o->batch, o->batch, t->ids, t->weights));
+	for (uint64_t i = 0; i < o->batch; i++)
+		t->weights[i] /= (float)o->batch;
+	t->slices = o->batch / (uint64_t)t->task->slice;
+	EK_TRY(ek_parallel((uint64_t)o->lanes, learn_lane, t));
+	EK_TRY(check_losses(t));
+	adamw.rate = t->rate = rate_now(t);
+	/* The start is soon forgotten, whatever the average keeps in the long run. */
+	adamw.average = fmin(adamw.average, (1 + (double)t->state.step) / (10 + (double)t->state.step));
+	EK_TRY(ek_optimizer_step(t->optimizer, &adamw, t->gradients, o->lanes, t->state.step + 1, t->state.values,
+	                         t->state.average, &t->norm));
+	for (uint64_t i = 0; i < o->batch; i++)
+		ek_trainer_log_add(&t->log, t->losses[i], t->parts + i * (uint64_t)t->part_count,
+		                   o->groups != NULL ? o->groups[t->ids[i]] : -1);
+	if (t->task->after_step != NULL)
+		EK_TRY(t->task->after_step(t->task->context, t->state.step, t->state.values, t->state.average));
+	t->state.step++;
+	EK_TRY(t->task->load(t->task->context, t->state.values));
+out:
+	return rc;
+}
+
+static int finished(const struct trainer *t)
+{
+	const struct ek_trainer_options *o = t->options;
+
+	return (o->steps > 0 && t->state.step >= o->steps) || (o->time_limit > 0 && elapsed(t) >= o->time_limit);
+}
+
+static int log_line(struct trainer *t, struct ek_training *result, int judged)
+{
+	const double part = done(t), seconds = elapsed(t);
+	const struct ek_trainer_line line = { .step = t->state.step,
+		                              .epoch = (double)(t->state.step * t->options->batch) /
+		                                       (double)t->source->epoch,
+		                              .norm = t->norm,
+		                              .rate = t->rate,
+		                              .seconds = seconds,
+		                              .left = part > 0 ? seconds / part - seconds : NAN,
+		                              .judged = judged ? t->judged : NAN,
+		                              .judged_groups = judged ? t->judged_groups : NULL };
+	const double loss = t->log.loss / (double)t->log.images;
+	int rc;
+
+	result->loss = loss;
+	if (judged)
+		result->judged = t->judged;
+	if (loss > RUNAWAY * t->log.first)
+		return ek_fail(EK_EDATA,
+		               "step %" PRIu64
+		               ": the loss ran away to %.3g from %.3g at the start; the last checkpoint "
+		               "is that of step %" PRIu64 "; try a lower --rate or a longer --warmup",
+		               t->state.step, loss, t->log.first, t->saved_step);
+	EK_TRY(ek_trainer_log_write(&t->log, &line));
+out:
+	return rc;
+}
+
+static int loop(struct trainer *t, struct ek_training *result)
+{
+	const struct ek_trainer_options *o = t->options;
+	int rc = 0, end = finished(t);
+
+	while (!end) {
+		const int interrupted = ek_check_interrupt() < 0;
+		int judging;
+
+		if (interrupted) {
+			EK_TRY(save(t));
+			return ek_check_interrupt();
+		}
+		EK_TRY(one_step(t));
+		ek_progress_add(1);
+		end = finished(t);
+		judging = end || (o->judge_every > 0 && t->state.step % o->judge_every == 0);
+		if (judging)
+			EK_TRY(judge(t));
+		if (judging || t->state.step % o->log_every == 0)
+			EK_TRY(log_line(t, result, judging));
+		if (end || ek_clock() - t->saved >= o->checkpoint_seconds)
+			EK_TRY(save(t));
+	}
+out:
+	return rc;
+}
+
+static int start(struct trainer *t, const float *values)
+{
+	const size_t size = t->task->params->size;
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_checkpoint_newest(&path, &t->saved_step, t->options->folder, 0));
+	if (path != NULL) {
+		EK_TRY(ek_checkpoint_read(path, t->task->params, &t->state, t->options->identity));
+		ek_info("going on after step %" PRIu64, t->state.step);
+	} else {
+		memcpy(t->state.values, values, size * sizeof *values);
+		memcpy(t->state.average, values, size * sizeof *values);
+	}
+	EK_TRY(ek_trainer_log_open(&t->log, t->options->folder, t->state.step, t->task->part_names,
+	                           t->options->group_count));
+	EK_TRY(t->task->load(t->task->context, t->state.values));
+	t->started = t->saved = ek_clock();
+out:
+	free(path);
+	return rc;
+}
+
+static int allocate(struct trainer *t)
+{
+	const struct ek_trainer_options *o = t->options;
+	const size_t size = t->task->params->size;
+	size_t images = (size_t)o->batch;
+	int rc;
+
+	if (images < (size_t)o->held_out_count + (size_t)t->task->slice)
+		images = (size_t)o->held_out_count + (size_t)t->task->slice;
+	while (t->task->part_names != NULL && t->task->part_names[t->part_count] != NULL)
+		t->part_count++;
+	EK_TRY(ek_optimizer_new(&t->optimizer, t->task->params));
+	t->state.first = ek_optimizer_moments(t->optimizer, 0);
+	t->state.second = ek_optimizer_moments(t->optimizer, 1);
+	EK_TRY(ek_alloc_aligned(&t->state.values, size, sizeof(float)));
+	EK_TRY(ek_alloc_aligned(&t->state.average, size, sizeof(float)));
+	EK_TRY(ek_alloc(&t->gradients, (size_t)o->lanes, sizeof *t->gradients));
+	for (int i = 0; i < o->lanes; i++)
+		EK_TRY(ek_alloc(&t->gradients[i], size, sizeof(float)));
+	EK_TRY(ek_alloc(&t->ids, images, sizeof *t->ids));
+	EK_TRY(ek_alloc(&t->weights, images, sizeof *t->weights));
+	EK_TRY(ek_alloc(&t->losses, images, sizeof *t->losses));
+	EK_TRY(ek_alloc(&t->parts, images * (size_t)t->part_count, sizeof *t->parts));
+	EK_TRY(ek_alloc(&t->judged_groups, (size_t)o->group_count, sizeof *t->judged_groups));
+	if (t->task->state != NULL)
+		t->state.extra = t->task->state(t->task->context, &t->state.extra_count);
+out:
+	return rc;
+}
+
+static void release(struct trainer *t)
+{
+	ek_trainer_log_release(&t->log);
+	ek_optimizer_free(t->optimizer);
+	for (int i = 0; t->gradients != NULL && i < t->options->lanes; i++)
+		free(t->gradients[i]);
+	free(t->gradients);
+	free(t->state.values);
+	free(t->state.average);
+	free(t->ids);
+	free(t->weights);
+	free(t->losses);
+	free(t->parts);
+	free(t->judged_groups);
+}
+
+static int check(const struct ek_task *task, const struct ek_trainer_options *o)
+{
+	if (o->batch == 0 || o->batch % (uint64_t)task->slice != 0)
+		return ek_fail(EK_EUSAGE, "a batch of %" PRIu64 " images is not a multiple of the slice of %d",
+		               o->batch, task->slice);
+	if (o->lanes < 1 || o->lanes > LANES_MAX || o->log_every == 0 || o->checkpoints_kept < 1)
+		return ek_fail(EK_EUSAGE, "training: lanes, log interval or checkpoints out of range");
+	if (o->steps == 0 && o->time_limit <= 0)
+		return ek_fail(EK_EUSAGE, "training needs an end: steps, epochs or a time limit");
+	return 0;
+}
+
+uint64_t ek_trainer_bytes(const struct ek_params *params, int lanes)
+{
+	return (uint64_t)params->size * sizeof(float) * (4 + (uint64_t)lanes);
+}
+
+int ek_trainer_newest(char **path, uint64_t *step, const char *folder)
+{
+	return ek_checkpoint_newest(path, step, folder, 0);
+}
+
+int ek_train(struct ek_training *result, const struct ek_task *task, const struct ek_source_of_ids *source,
+             const struct ek_trainer_options *options, const float *start_values)
+{
+	struct trainer t = { .task = task, .source = source, .options = options, .judged = NAN, .log.fd = -1 };
+	int rc;
+
+	*result = (struct ek_training){ .loss = NAN, .judged = NAN };
+	EK_TRY(check(task, options));
+	EK_TRY(allocate(&t));
+	EK_TRY(start(&t, start_values));
+	ek_progress_begin("training", "steps", options->steps > t.state.step ? options->steps - t.state.step : 0);
+	rc = loop(&t, result);
+	ek_progress_end();
+	result->step = t.state.step;
+	result->seconds = elapsed(&t);
+out:
+	release(&t);
+	return rc;
+}

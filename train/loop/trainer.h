@@ -1,0 +1,110 @@
+/*
+ * The training loop, whatever is trained: batches, learning rate, gradients over threads, AdamW with an average, log,
+ * checkpoints, resuming, stopping. What is trained is a task (struct ek_task); train/vae and train/flow each have one.
+ *
+ * A step: the batch's ids and everything random are a pure function of (seed, step). The batch is cut into slices of a
+ * fixed number of images; slice i adds its gradients to lane i mod lanes; lanes are added up in order. So a run is the
+ * same bytes for any number of threads, and a run that was stopped and resumed the same as one that was not.
+ *
+ * Files in RUN/models/NAME: config.json (the task's and the loop's options), log.jsonl, step-00001234.safetensors
+ * (model.*, ema.*, optimizer.first.*, optimizer.second.*; metadata: step, seconds, position), written atomically.
+ */
+#ifndef EK_LOOP_TRAINER_H
+#define EK_LOOP_TRAINER_H
+
+#include <stdint.h>
+
+#include "rebalance/base/json.h"
+#include "train/nn/optimizer.h"
+#include "train/nn/params.h"
+
+/* Images of a step that one worker takes at once. */
+struct ek_slice {
+	uint64_t step;        /* 0 is the first */
+	uint64_t position;    /* of the first image among all that the run has taken: step · batch + offset. A key for
+	                         random    numbers: image j of the slice has position + j */
+	int count;            /* = the task's slice */
+	const int64_t *ids;   /* [count] */
+	const float *weights; /* [count]: what to multiply the loss and its gradient of each image with (sums to 1 over
+	                         a batch, but for loss weighting) */
+	double *losses;       /* [count], out: the unweighted loss of each image */
+	double *parts;        /* [count, parts], out: what else the log shows, per image, as the task names it */
+};
+
+struct ek_task {
+	void *context;
+	const struct ek_params *params;
+	int slice;                     /* images of a slice, the batch of its nets */
+	const char *const *part_names; /* of ek_slice.parts; ends with NULL; at most 8 */
+	/* Take new parameter values into the nets. Between slices only. */
+	int (*load)(void *context, const float *values);
+	/* Forward and backward of one slice; adds weights · gradients to gradients [params->size]. Thread-safe for
+	 * different workers (0 … ek_threads() - 1). */
+	int (*learn)(void *context, int worker, const struct ek_slice *slice, float *gradients);
+	/* Only the losses, with times and noises fixed by position (validation). NULL: there is no validation. */
+	int (*judge)(void *context, int worker, const struct ek_slice *slice);
+	/* After each optimizer step, on one thread, in order: may change `values` and `average` (codebooks moved by
+	 * averages, dead codes). NULL: nothing to do. */
+	int (*after_step)(void *context, uint64_t step, float *values, float *average);
+	/* A picture of how far it is, written to `path` (PNG), made with these (averaged) values. NULL: none. */
+	int (*preview)(void *context, const float *values, const char *path);
+	/* State beyond parameters that a checkpoint must hold: `count` floats at `state`. NULL: none. */
+	float *(*state)(void *context, size_t *count);
+};
+
+/* Which images come: the ids and loss weights of positions first … first + count - 1 of the endless sequence of a
+ * training, a pure function of the position. Called from one thread. */
+struct ek_source_of_ids {
+	void *context;
+	uint64_t epoch; /* positions of an epoch */
+	int (*draw)(void *context, uint64_t first, uint64_t count, int64_t *ids, float *weights);
+};
+
+enum ek_schedule { EK_SCHEDULE_CONSTANT, EK_SCHEDULE_LINEAR, EK_SCHEDULE_COSINE };
+
+struct ek_trainer_options {
+	uint64_t batch;    /* images of a step, a multiple of the task's slice */
+	uint64_t steps;    /* the last step; 0: until time_limit */
+	double time_limit; /* seconds of training over all sessions; 0: none. Then the schedule goes by the time, too */
+	struct ek_adamw adamw;     /* rate: the highest */
+	enum ek_schedule schedule; /* after warm-up, down to 0 */
+	uint64_t warmup;           /* steps of rising rate */
+	int lanes;                 /* sums of gradients kept apart, 1 … 64; part of what determines the bytes */
+	uint64_t log_every;        /* steps a line of the log */
+	uint64_t judge_every;      /* steps between validations; 0: at checkpoints and the end only */
+	double checkpoint_seconds; /* between checkpoints */
+	int checkpoints_kept;      /* ≥ 1 */
+	/* Per image of the data set: which group's loss it counts for in the log; NULL: none. */
+	const int32_t *groups;
+	int group_count;
+	/* Held-out images to judge: all the same every time. */
+	const int64_t *held_out;
+	uint64_t held_out_count;
+	const char *folder; /* RUN/models/NAME, there already */
+	/* Says what a checkpoint was made by: options that change the result. A checkpoint of another one is refused.
+	 */
+	const char *identity;
+};
+
+struct ek_training {
+	uint64_t step;  /* steps done */
+	double seconds; /* of training, over all sessions */
+	double loss;    /* mean over the last line of the log */
+	double judged;  /* held-out loss, NaN if there is none */
+};
+
+/* The newest checkpoint of a folder: `*path` (to be freed), NULL if there is none, and its step. */
+int ek_trainer_newest(char **path, uint64_t *step, const char *folder);
+
+/* Bytes that ek_train allocates beyond the task's nets. */
+uint64_t ek_trainer_bytes(const struct ek_params *params, int lanes);
+
+/*
+ * Train from the newest checkpoint in the folder, or from `start` [params->size], to the end. EK_EINTERRUPTED with a
+ * checkpoint written after ek_interrupt; EK_EDATA naming the step, with the last good checkpoint kept, when loss or
+ * gradient stop being numbers or the loss runs away (mean of a log line above ten times the first line's).
+ */
+int ek_train(struct ek_training *result, const struct ek_task *task, const struct ek_source_of_ids *source,
+             const struct ek_trainer_options *options, const float *start);
+
+#endif

@@ -1,0 +1,162 @@
+#include "train/loop/trainer_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/json.h"
+#include "rebalance/base/log.h"
+
+enum { LOG_LIMIT = 1 << 30 };
+
+/* The lines up to `step`; what follows is of a training that was killed after its last checkpoint. */
+static int keep_lines(struct ek_atomic_file *out, const struct ek_buffer *old, uint64_t step, double *first)
+{
+	const char *line = old->data;
+	int rc = 0;
+
+	for (const char *end; line != NULL && (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		cJSON *row = NULL;
+		uint64_t of;
+		int known = ek_json_parse(&row, line, (size_t)(end - line), "log.jsonl") == 0 &&
+		            ek_json_get_u64(&of, row, "step", "log.jsonl") == 0 && of <= step;
+
+		if (known && line == old->data && ek_json_get_double(first, row, "loss", "log.jsonl") < 0)
+			*first = NAN;
+		cJSON_Delete(row);
+		if (!known)
+			break;
+		EK_TRY(ek_atomic_write(out, line, (size_t)(end + 1 - line)));
+	}
+out:
+	return rc;
+}
+
+int ek_trainer_log_open(struct ek_trainer_log *log, const char *folder, uint64_t step, const char *const *part_names,
+                        int group_count)
+{
+	struct ek_atomic_file file = { 0 };
+	struct ek_buffer old = { 0 };
+	int rc;
+
+	*log = (struct ek_trainer_log){ .fd = -1, .part_names = part_names, .group_count = group_count, .first = NAN };
+	while (part_names != NULL && part_names[log->part_count] != NULL)
+		log->part_count++;
+	EK_TRY(ek_alloc(&log->group_losses, (size_t)group_count, sizeof *log->group_losses));
+	EK_TRY(ek_alloc(&log->group_images, (size_t)group_count, sizeof *log->group_images));
+	EK_TRY(ek_format(&log->path, "%s/log.jsonl", folder));
+	if (ek_file_exists(log->path))
+		EK_TRY(ek_file_read(&old, log->path, LOG_LIMIT));
+	EK_TRY(ek_atomic_open(&file, log->path));
+	EK_TRY(keep_lines(&file, &old, step, &log->first));
+	EK_TRY(ek_atomic_commit(&file));
+	log->fd = open(log->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (log->fd < 0) {
+		rc = ek_fail_errno("cannot write %s", log->path);
+		goto out;
+	}
+	log->started = ek_clock();
+out:
+	ek_atomic_discard(&file);
+	ek_buffer_release(&old);
+	return rc;
+}
+
+void ek_trainer_log_release(struct ek_trainer_log *log)
+{
+	if (log->path != NULL && log->fd >= 0)
+		(void)close(log->fd);
+	free(log->path);
+	free(log->group_losses);
+	free(log->group_images);
+	*log = (struct ek_trainer_log){ .fd = -1 };
+}
+
+void ek_trainer_log_add(struct ek_trainer_log *log, double loss, const double *parts, int32_t group)
+{
+	log->loss += loss;
+	log->images++;
+	for (int i = 0; i < log->part_count; i++)
+		log->parts[i] += parts[i];
+	if (group >= 0 && group < log->group_count) {
+		log->group_losses[group] += loss;
+		log->group_images[group]++;
+	}
+}
+
+static int add_groups(cJSON *row, const char *name, const double *means, int count)
+{
+	cJSON *array;
+	int rc;
+
+	EK_TRY(ek_json_add_array(&array, row, name));
+	for (int i = 0; i < count; i++)
+		EK_TRY(ek_json_add_double(array, NULL, means[i]));
+out:
+	return rc;
+}
+
+static int fill(cJSON *row, struct ek_trainer_log *log, const struct ek_trainer_line *line)
+{
+	const double images = (double)log->images, seconds = ek_clock() - log->started;
+	int rc;
+
+	EK_TRY(ek_json_add_u64(row, "step", line->step));
+	EK_TRY(ek_json_add_double(row, "epoch", line->epoch));
+	EK_TRY(ek_json_add_double(row, "loss", log->loss / images));
+	for (int i = 0; i < log->part_count; i++)
+		EK_TRY(ek_json_add_double(row, log->part_names[i], log->parts[i] / images));
+	EK_TRY(ek_json_add_double(row, "gradient_norm", line->norm));
+	EK_TRY(ek_json_add_double(row, "rate", line->rate));
+	EK_TRY(ek_json_add_double(row, "seconds", line->seconds));
+	EK_TRY(ek_json_add_double(row, "images_per_second", seconds > 0 ? images / seconds : NAN));
+	EK_TRY(ek_json_add_double(row, "seconds_left", line->left));
+	if (isfinite(line->judged))
+		EK_TRY(ek_json_add_double(row, "held_out_loss", line->judged));
+	if (log->group_count > 0) {
+		for (int i = 0; i < log->group_count; i++)
+			log->group_losses[i] =
+				log->group_images[i] > 0 ? log->group_losses[i] / (double)log->group_images[i] : NAN;
+		EK_TRY(add_groups(row, "loss_by_cluster", log->group_losses, log->group_count));
+		if (line->judged_groups != NULL)
+			EK_TRY(add_groups(row, "held_out_loss_by_cluster", line->judged_groups, log->group_count));
+	}
+out:
+	return rc;
+}
+
+int ek_trainer_log_write(struct ek_trainer_log *log, const struct ek_trainer_line *line)
+{
+	cJSON *row = cJSON_CreateObject();
+	char *text = NULL;
+	struct ek_buffer out = { 0 };
+	int rc;
+
+	if (row == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for a line of %s", log->path);
+	EK_TRY(fill(row, log, line));
+	if ((text = cJSON_PrintUnformatted(row)) == NULL) {
+		rc = ek_fail(EK_ENOMEM, "no memory for a line of %s", log->path);
+		goto out;
+	}
+	EK_TRY(ek_buffer_printf(&out, "%s\n", text));
+	EK_TRY(ek_write_all(log->fd, out.data, out.size, log->path));
+	if (isnan(log->first))
+		log->first = log->loss / (double)log->images;
+	log->loss = 0;
+	log->images = 0;
+	memset(log->parts, 0, sizeof log->parts);
+	memset(log->group_losses, 0, (size_t)log->group_count * sizeof *log->group_losses);
+	memset(log->group_images, 0, (size_t)log->group_count * sizeof *log->group_images);
+	log->started = ek_clock();
+out:
+	ek_buffer_release(&out);
+	free(text);
+	cJSON_Delete(row);
+	return rc;
+}

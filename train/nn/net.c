@@ -1,0 +1,390 @@
+#include "train/nn/net.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/base/threads.h"
+#include "train/nn/net_internal.h"
+
+enum { BATCH_MAX = 4096 };
+
+int ek_net_new(struct ek_net **out, const struct ek_net_backend *backend, const struct ek_params *params,
+               enum ek_nn_precision precision, int batch)
+{
+	struct ek_net *net = NULL;
+	int rc;
+
+	*out = NULL;
+	if (batch < 1 || batch > BATCH_MAX)
+		return ek_fail(EK_EUSAGE, "a slice of %d images: must be 1 to %d", batch, BATCH_MAX);
+	if (precision == EK_NN_BF16 && !ek_nn_cpu_has_bf16())
+		return ek_fail(EK_ENOTSUP, "this processor has no bfloat16 products");
+	EK_TRY(ek_alloc(&net, 1, sizeof *net));
+	net->backend = backend != NULL ? backend : &ek_net_cpu;
+	net->params = params;
+	net->type = ek_nn_precision_type(precision);
+	net->batch = batch;
+	EK_TRY(ek_alloc(&net->values, 1, sizeof *net->values));
+	net->value_count = 1;
+	*out = net;
+	net = NULL;
+out:
+	ek_net_free(net);
+	return rc;
+}
+
+void ek_net_free(struct ek_net *net)
+{
+	if (net == NULL)
+		return;
+	for (int i = 0; i < net->op_count; i++)
+		for (int k = 0; k < EK_NET_KERNELS; k++)
+			ek_dnn_kernel_free(net->ops[i].kernels[k]);
+	free(net->ops);
+	free(net->values);
+	free(net->steps);
+	free(net->loaded_bf16);
+	free(net->packed);
+	free(net);
+}
+
+static int prepare_op(struct ek_net *net, struct ek_net_op *op)
+{
+	const struct ek_net_code *code = net->backend->codes[op->kind];
+	size_t most = 0;
+	int rc = 0;
+
+	if (code->prepare != NULL)
+		EK_TRY(code->prepare(net, op));
+	for (int k = 0; k < EK_NET_KERNELS; k++)
+		if (op->kernels[k] != NULL && ek_dnn_kernel_scratch(op->kernels[k]) > most)
+			most = ek_dnn_kernel_scratch(op->kernels[k]);
+	if (net->kernel_scratch < most)
+		net->kernel_scratch = most;
+	if (net->scratch < op->scratch)
+		net->scratch = op->scratch;
+	op->packed_offset = net->packed_bytes;
+	net->packed_bytes += ek_net_align(op->packed);
+	net->flops += op->flops / net->batch;
+out:
+	return rc;
+}
+
+int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
+{
+	int rc;
+
+	if (net->finished)
+		return ek_fail(EK_EUSAGE, "the network is finished already");
+	net->finished = -1;
+	net->mode = mode;
+	for (int i = 0; i < net->op_count; i++)
+		if (net->backend->codes[net->ops[i].kind] == NULL)
+			return ek_fail(EK_ENOTSUP, "the %s back end lacks the layer %s", net->backend->name,
+			               ek_net_cpu.codes[net->ops[i].kind]->name);
+	EK_TRY(ek_net_plan_gradients(net));
+	for (int i = 0; i < net->op_count; i++)
+		EK_TRY(prepare_op(net, &net->ops[i]));
+	EK_TRY(ek_net_plan(net));
+	if (net->packed_bytes > 0)
+		EK_TRY(ek_alloc_aligned(&net->packed, 1, net->packed_bytes));
+	if (net->type == EK_NN_BFLOAT16)
+		EK_TRY(ek_alloc_aligned(&net->loaded_bf16, net->params->size, sizeof(ek_bf16)));
+	net->finished = 1;
+out:
+	return rc;
+}
+
+struct ek_net_shape ek_net_shape(const struct ek_net *net, int value)
+{
+	return net->values[value].shape;
+}
+
+int ek_net_batch(const struct ek_net *net)
+{
+	return net->batch;
+}
+
+size_t ek_net_elements(const struct ek_net *net, int value)
+{
+	const struct ek_net_shape s = net->values[value].shape;
+
+	return (size_t)s.height * (size_t)s.width * (size_t)s.channels;
+}
+
+enum ek_nn_type ek_net_value_type(const struct ek_net *net, int value)
+{
+	return net->values[value].type;
+}
+
+size_t ek_net_state_bytes(const struct ek_net *net)
+{
+	return net->arena + ek_net_align(net->scratch) + ek_net_align(net->kernel_scratch);
+}
+
+size_t ek_net_weight_bytes(const struct ek_net *net)
+{
+	return net->packed_bytes + (net->type == EK_NN_BFLOAT16 ? net->params->size * sizeof(ek_bf16) : 0);
+}
+
+double ek_net_flops(const struct ek_net *net)
+{
+	return net->flops;
+}
+
+enum { ROUND_PIECE = 1 << 18 };
+
+static int round_piece(void *context, uint64_t piece, int worker)
+{
+	struct ek_net *net = context;
+	const size_t first = (size_t)piece * ROUND_PIECE, rest = net->params->size - first;
+
+	(void)worker;
+	ek_nn_vector()->bf16_from_float(net->loaded_bf16 + first, net->loaded + first,
+	                                rest < ROUND_PIECE ? rest : ROUND_PIECE);
+	return 0;
+}
+
+static int load_op(void *context, uint64_t i, int worker)
+{
+	struct ek_net *net = context;
+	struct ek_net_op *op = &net->ops[i];
+
+	(void)worker;
+	return net->backend->codes[op->kind]->load != NULL ? net->backend->codes[op->kind]->load(net, op) : 0;
+}
+
+int ek_net_load(struct ek_net *net, const float *values)
+{
+	int rc = 0;
+
+	net->loaded = values;
+	if (net->loaded_bf16 != NULL)
+		EK_TRY(ek_parallel((net->params->size + ROUND_PIECE - 1) / ROUND_PIECE, round_piece, net));
+	if (net->packed_bytes > 0)
+		EK_TRY(ek_parallel((uint64_t)net->op_count, load_op, net));
+out:
+	return rc;
+}
+
+int ek_net_state_new(struct ek_net_state **out, const struct ek_net *net)
+{
+	struct ek_net_state *s = NULL;
+	int rc;
+
+	*out = NULL;
+	EK_TRY(ek_alloc(&s, 1, sizeof *s));
+	s->net = net;
+	EK_TRY(ek_alloc_aligned(&s->arena, 1, ek_net_state_bytes(net)));
+	memset(s->arena, 0, ek_net_state_bytes(net));
+	s->scratch = s->arena + net->arena;
+	s->kernel_scratch = s->scratch + ek_net_align(net->scratch);
+	EK_TRY(ek_alloc(&s->calls, (size_t)net->op_count, sizeof *s->calls));
+	for (int i = 0; i < net->op_count; i++)
+		for (int k = 0; k < EK_NET_KERNELS; k++)
+			if (net->ops[i].kernels[k] != NULL) {
+				EK_TRY(ek_dnn_call_new(&s->calls[i][k], net->ops[i].kernels[k]));
+				ek_dnn_call_set(s->calls[i][k], EK_DNN_SCRATCH, s->kernel_scratch);
+			}
+	*out = s;
+	s = NULL;
+out:
+	ek_net_state_free(s);
+	return rc;
+}
+
+void ek_net_state_free(struct ek_net_state *s)
+{
+	if (s == NULL)
+		return;
+	for (int i = 0; s->calls != NULL && i < s->net->op_count; i++)
+		for (int k = 0; k < EK_NET_KERNELS; k++)
+			ek_dnn_call_free(s->calls[i][k]);
+	free(s->calls);
+	free(s->arena);
+	free(s);
+}
+
+static void *data_at(const struct ek_net_state *s, int value)
+{
+	return s->arena + s->net->values[value].offset[s->in_backward];
+}
+
+void *ek_net_data(struct ek_net_state *s, int value)
+{
+	return s->arena + s->net->values[value].offset[0];
+}
+
+void *ek_net_gradient(struct ek_net_state *s, int value)
+{
+	return s->net->values[value].gradient ? s->arena + s->net->values[value].gradient_offset : NULL;
+}
+
+static size_t slice_elements(const struct ek_net_state *s, int value)
+{
+	return (size_t)s->net->batch * ek_net_elements(s->net, value);
+}
+
+static void read_floats(float *out, const void *x, enum ek_nn_type type, size_t count)
+{
+	if (type == EK_NN_BFLOAT16)
+		ek_nn_vector()->bf16_to_float(out, x, count);
+	else
+		memcpy(out, x, count * sizeof *out);
+}
+
+void ek_net_read(struct ek_net_state *s, int value, float *out)
+{
+	read_floats(out, ek_net_data(s, value), s->net->values[value].type, slice_elements(s, value));
+}
+
+void ek_net_read_gradient(struct ek_net_state *s, int value, float *out)
+{
+	read_floats(out, ek_net_gradient(s, value), s->net->values[value].type, slice_elements(s, value));
+}
+
+void ek_net_write_gradient(struct ek_net_state *s, int value, const float *x)
+{
+	ek_net_store_floats(ek_net_gradient(s, value), s->net->values[value].type, 0, slice_elements(s, value), x, 0);
+}
+
+static int run(struct ek_net_state *s, int first, int end)
+{
+	const struct ek_net *net = s->net;
+	const int before = ek_dnn_enter();
+	int rc = 0;
+
+	for (int i = first; i < end; i++) {
+		const struct ek_net_op *op = &net->ops[net->steps[i].op];
+		const struct ek_net_code *code = net->backend->codes[op->kind];
+
+		EK_TRY(net->steps[i].backward ? code->backward(s, op) : code->forward(s, op));
+	}
+out:
+	ek_dnn_leave(before);
+	return rc;
+}
+
+int ek_net_forward(struct ek_net_state *s)
+{
+	s->in_backward = 0;
+	return run(s, 0, s->net->op_count);
+}
+
+int ek_net_backward(struct ek_net_state *s, float *gradients)
+{
+	int rc;
+
+	s->in_backward = 1;
+	s->gradients = gradients;
+	rc = run(s, s->net->op_count, s->net->step_count);
+	s->in_backward = 0;
+	return rc;
+}
+
+/* For back ends. */
+
+size_t ek_net_rows(const struct ek_net *net, int value)
+{
+	const struct ek_net_shape s = net->values[value].shape;
+
+	return (size_t)net->batch * (size_t)s.height * (size_t)s.width;
+}
+
+size_t ek_net_channel_count(const struct ek_net *net, int value)
+{
+	return (size_t)net->values[value].shape.channels;
+}
+
+const void *ek_net_in(const struct ek_net_state *s, const struct ek_net_op *op, int i)
+{
+	return data_at(s, op->inputs[i]);
+}
+
+void *ek_net_out(const struct ek_net_state *s, const struct ek_net_op *op, int i)
+{
+	return data_at(s, op->outputs[i]);
+}
+
+void *ek_net_grad_in(const struct ek_net_state *s, const struct ek_net_op *op, int i)
+{
+	return op->wants[i] ? s->arena + s->net->values[op->inputs[i]].gradient_offset : NULL;
+}
+
+const void *ek_net_grad_out(const struct ek_net_state *s, const struct ek_net_op *op, int i)
+{
+	const int y = op->outputs[i];
+
+	return y > 0 && s->net->values[y].gradient ? s->arena + s->net->values[y].gradient_offset : NULL;
+}
+
+void *ek_net_saved(const struct ek_net_state *s, const struct ek_net_op *op)
+{
+	return s->arena + op->saved_offset[s->in_backward];
+}
+
+enum ek_nn_type ek_net_in_type(const struct ek_net *net, const struct ek_net_op *op, int i)
+{
+	return net->values[op->inputs[i]].type;
+}
+
+enum ek_nn_type ek_net_out_type(const struct ek_net *net, const struct ek_net_op *op, int i)
+{
+	return net->values[op->outputs[i]].type;
+}
+
+const float *ek_net_parameter(const struct ek_net_state *s, const struct ek_net_op *op, int i)
+{
+	return s->net->loaded + s->net->params->items[op->parameters[i]].offset;
+}
+
+float *ek_net_parameter_gradient(const struct ek_net_state *s, const struct ek_net_op *op, int i)
+{
+	if (s->gradients == NULL || op->parameters[i] < 0 || s->net->params->items[op->parameters[i]].frozen)
+		return NULL;
+	return s->gradients + s->net->params->items[op->parameters[i]].offset;
+}
+
+struct ek_dnn_call *const *ek_net_calls(const struct ek_net_state *s, const struct ek_net_op *op)
+{
+	return s->calls[op - s->net->ops];
+}
+
+const float *ek_net_load_floats(const void *x, enum ek_nn_type type, size_t first, size_t count, float *buffer)
+{
+	if (type == EK_NN_FLOAT32)
+		return (const float *)x + first;
+	ek_nn_vector()->bf16_to_float(buffer, (const ek_bf16 *)x + first, count);
+	return buffer;
+}
+
+float *ek_net_floats_at(void *out, enum ek_nn_type type, size_t first, int add, float *buffer)
+{
+	return type == EK_NN_FLOAT32 && !add ? (float *)out + first : buffer;
+}
+
+static void add_bf16(ek_bf16 *out, const float *x, size_t count)
+{
+	float sum[256];
+
+	for (size_t i = 0, n; i < count; i += n) {
+		n = count - i < 256 ? count - i : 256;
+		ek_nn_vector()->bf16_to_float(sum, out + i, n);
+		ek_nn_vector()->accumulate(sum, x + i, n);
+		ek_nn_vector()->bf16_from_float(out + i, sum, n);
+	}
+}
+
+void ek_net_store_floats(void *out, enum ek_nn_type type, size_t first, size_t count, const float *x, int add)
+{
+	if (type == EK_NN_BFLOAT16 && add)
+		add_bf16((ek_bf16 *)out + first, x, count);
+	else if (type == EK_NN_BFLOAT16)
+		ek_nn_vector()->bf16_from_float((ek_bf16 *)out + first, x, count);
+	else if (add)
+		ek_nn_vector()->accumulate((float *)out + first, x, count);
+	else if ((float *)out + first != x)
+		memcpy((float *)out + first, x, count * sizeof *x);
+}

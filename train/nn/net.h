@@ -1,0 +1,199 @@
+/*
+ * A network that learns: built once from layers over a table of parameters (params.h), then run forward and backward
+ * by many threads, each on its own slice of a batch. (graph.h is for inference with fixed weights: it folds, packs and
+ * fuses what a network that learns cannot.)
+ *
+ * A value is, for each of the `batch` images of a slice, an array [height, width, channels], row-major and channels
+ * last; tokens are height · width rows of channels features, a vector is 1 × 1 × features. Values are named by positive
+ * numbers. Each layer function adds one layer and returns the number of its result or a negative code; a negative
+ * number given as an input is returned as it is, so a chain of layers needs one check, at its end:
+ *
+ *     EK_TRY(ek_net_new(&net, NULL, &params, EK_NN_AUTO, 16));
+ *     x = ek_net_input(net, (struct ek_net_shape){ 1, 1, 64 });
+ *     y = ek_net_linear(net, x, &(struct ek_net_linear){ .weight = w, .bias = b, .outputs = 10 });
+ *     EK_TRY(ek_net_output(net, y));
+ *     EK_TRY(ek_net_finish(net, EK_NET_TRAIN));
+ *     EK_TRY(ek_net_load(net, values));                        after every change of the values
+ *     on each worker:
+ *         ek_net_state_new(&s, net);
+ *         fill ek_net_data(s, x);
+ *         ek_net_forward(s);
+ *         fill ek_net_gradient(s, y) from ek_net_data(s, y);
+ *         ek_net_backward(s, gradients);                       adds to gradients[params->size]
+ *
+ * In a bf16 net products take bfloat16 and add up in float32; values between layers are bfloat16 unless a layer says
+ * float32; sums, statistics and parameter gradients are float32. Master parameters are always float32.
+ *
+ * Every layer runs on the calling thread alone: a slice's results are the same bytes for any number of threads. They
+ * may differ between sizes of slices and between processors: cut batches into slices by a fixed size.
+ *
+ * Errors: EK_EUSAGE for shapes that do not fit, EK_ENOMEM, EK_ENOTSUP with the layer's name if the back end lacks it.
+ */
+#ifndef EK_NN_NET_H
+#define EK_NN_NET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "train/nn/graph.h"
+#include "train/nn/params.h"
+
+struct ek_net;
+struct ek_net_state;
+struct ek_net_backend;
+
+extern const struct ek_net_backend ek_net_cpu;
+
+struct ek_net_shape {
+	int height, width, channels;
+};
+
+enum ek_net_mode {
+	EK_NET_FORWARD,  /* for use only: memory of values is used again as soon as it can be */
+	EK_NET_TRAIN,    /* forward and backward */
+	EK_NET_RECOMPUTE /* the same, but what lies within a segment is computed again when backward comes there */
+};
+
+/* backend: NULL is the CPU. params must outlive the net. batch: images of a slice, 1 … 4096. */
+int ek_net_new(struct ek_net **out, const struct ek_net_backend *backend, const struct ek_params *params,
+               enum ek_nn_precision precision, int batch);
+void ek_net_free(struct ek_net *net);
+
+/* The layers. Numbers of parameters are those of the table. */
+
+/* float32 [batch, height, width, channels], filled by the caller before every forward. */
+int ek_net_input(struct ek_net *net, struct ek_net_shape shape);
+/* The same with a gradient, which ek_net_backward leaves at ek_net_gradient. */
+int ek_net_input_with_gradient(struct ek_net *net, struct ek_net_shape shape);
+/* int32 [batch]. */
+int ek_net_input_ids(struct ek_net *net);
+
+/* x·W^T + b for every row. weight: [outputs, inputs], or the first of neighbours that make it up; bias: -1 for none. */
+struct ek_net_linear {
+	int weight, bias, outputs;
+	int float32; /* 1: the result is float32 in a bf16 net, too */
+};
+int ek_net_linear(struct ek_net *net, int x, const struct ek_net_linear *linear);
+
+/* Cross-correlation as in PyTorch. weight: [outputs, inputs / groups, kernel, kernel]; bias: -1 for none. */
+struct ek_net_conv {
+	int weight, bias, outputs;
+	int kernel, stride; /* stride 0 means 1 */
+	int pad[4];         /* top, bottom, left, right, zeros */
+	int groups;         /* 0 means 1 */
+	int float32;
+};
+int ek_net_conv(struct ek_net *net, int x, const struct ek_net_conv *conv);
+
+/* Over the rows and channels of each group (Wu and He 2018), then the activation. weight, bias: [channels]. */
+struct ek_net_group_norm {
+	int weight, bias, groups;
+	float epsilon;
+	enum ek_nn_activation activation;
+};
+int ek_net_group_norm(struct ek_net *net, int x, const struct ek_net_group_norm *norm);
+
+/*
+ * One pass of a DiT block: stream = x + gate · branch; normal = LayerNorm(stream) (1 + scale) + shift, the norm without
+ * parameters. gate, shift and scale are features of `vector` [1, 1, …] starting at these numbers. `branch` 0: stream
+ * is x. `normal` NULL: only the stream is wanted. x and stream are float32.
+ */
+struct ek_net_modulate {
+	int branch, vector;
+	int gate, shift, scale;
+	float epsilon;
+};
+int ek_net_modulate(struct ek_net *net, int x, const struct ek_net_modulate *modulate, int *stream, int *normal);
+
+/* softmax(q·k^T / sqrt(d))·v. qkv: rows of [3, heads, d]; result: rows of [heads, d]. */
+int ek_net_attention(struct ek_net *net, int qkv, int heads);
+
+/* Each number on its own. EK_NN_LINEAR gives x back. slope: of a leaky ReLU, with EK_NN_RELU; 0 is the plain one. */
+int ek_net_activation(struct ek_net *net, int x, enum ek_nn_activation activation);
+int ek_net_leaky_relu(struct ek_net *net, int x, float slope);
+
+/* a + b, shapes equal. float32 if `a` is. */
+int ek_net_add(struct ek_net *net, int a, int b);
+/* x + parameter [1, rows, channels]; the result is float32. */
+int ek_net_positions(struct ek_net *net, int x, int parameter);
+/* Row ids[i] of a parameter [count, features]; ids out of range are a programming error. float32. */
+int ek_net_embedding(struct ek_net *net, int ids, int parameter);
+/* t: [1, 1, 1]. cos, then sin, of t · scale · 10000^(-i / (features/2)), i < features/2. No gradient. */
+int ek_net_times(struct ek_net *net, int t, int features, float scale);
+
+/* Each pixel twice in both directions. */
+int ek_net_upsample(struct ek_net *net, int x);
+/* The mean of 2 × 2 pixels; even sides. */
+int ek_net_halve(struct ek_net *net, int x);
+/* [h, w, p·p·c] to [h·p, w·p, c]; inside a row: row, column, channel. */
+int ek_net_unpatch(struct ek_net *net, int x, int p);
+/* Channels first … first + count - 1. */
+int ek_net_channels(struct ek_net *net, int x, int first, int count);
+
+/* moments: [h, w, 2c], mean then log variance, which is cut to -30 … 20. */
+/* mean + exp(log variance / 2) · noise; noise: float32 input [h, w, c]. float32. */
+int ek_net_sample(struct ek_net *net, int moments, int noise);
+/* Kullback–Leibler divergence from the standard normal, summed over an image: [1, 1, 1]. */
+int ek_net_kl(struct ek_net *net, int moments);
+
+/* Mean over an image of (a - b)^2, or |a - b|: [1, 1, 1] float32. Gradients reach a and b where they want them. */
+int ek_net_squared_error(struct ek_net *net, int a, int b);
+int ek_net_absolute_error(struct ek_net *net, int a, int b);
+
+/*
+ * Vector quantisation (van den Oord et al. 2017) of each row of z by the nearest row of a codebook [count, channels]
+ * (the lower on a tie). result: those rows, whose gradient goes straight to z. loss: [1, 1, 1], mean over an image of
+ * codebook_weight · (sg(z) - e)^2 + commitment · (z - sg(e))^2. codes: [h, w, 1] int32. All float32.
+ */
+struct ek_net_quantise {
+	int codebook;
+	float commitment,
+		codebook_weight; /* 0.25 and 1 are usual; codebook_weight 0 where averages move the codebook */
+};
+int ek_net_quantise(struct ek_net *net, int z, const struct ek_net_quantise *q, int *loss, int *codes);
+
+/* A constant times x, without gradient to it: (x + shift) · scale, float32. */
+int ek_net_affine(struct ek_net *net, int x, float scale, float shift);
+
+/* What follows, up to the next mark, is computed again in backward in a net that recomputes. */
+int ek_net_segment(struct ek_net *net);
+
+/* Keep this value to the end; in training, its gradient is the caller's to fill before backward. */
+int ek_net_output(struct ek_net *net, int value);
+
+/* Generate code and lay out memory. Errors of layer calls come back here at the latest. */
+int ek_net_finish(struct ek_net *net, enum ek_net_mode mode);
+
+struct ek_net_shape ek_net_shape(const struct ek_net *net, int value);
+int ek_net_batch(const struct ek_net *net);
+/* Numbers of one image of a value. */
+size_t ek_net_elements(const struct ek_net *net, int value);
+/* EK_NN_FLOAT32 or EK_NN_BFLOAT16: how the value lies at ek_net_data and ek_net_gradient. */
+enum ek_nn_type ek_net_value_type(const struct ek_net *net, int value);
+/* Bytes of one state, and of the net's own forms of the parameters. */
+size_t ek_net_state_bytes(const struct ek_net *net);
+size_t ek_net_weight_bytes(const struct ek_net *net);
+/* Floating-point operations of the products of one image, forward: 2 for each multiplication. Backward is twice it. */
+double ek_net_flops(const struct ek_net *net);
+
+/* Take parameter values [params->size] into the forms that the layers want; `values` must stay until the next call.
+ * Not while a state of the net runs. */
+int ek_net_load(struct ek_net *net, const float *values);
+
+int ek_net_state_new(struct ek_net_state **out, const struct ek_net *net);
+void ek_net_state_free(struct ek_net_state *s);
+
+/* An input or output: [batch, height, width, channels] of its type, aligned to 64 bytes. */
+void *ek_net_data(struct ek_net_state *s, int value);
+/* The gradient of an output (to be filled, of the value's type) or of an input with one (to be read). */
+void *ek_net_gradient(struct ek_net_state *s, int value);
+/* The same as float32, whatever the type. out, x: [batch · elements]. */
+void ek_net_read(struct ek_net_state *s, int value, float *out);
+void ek_net_read_gradient(struct ek_net_state *s, int value, float *out);
+void ek_net_write_gradient(struct ek_net_state *s, int value, const float *x);
+
+int ek_net_forward(struct ek_net_state *s);
+/* gradients: [params->size], added to; NULL: none are wanted, only those of inputs. Once after each forward. */
+int ek_net_backward(struct ek_net_state *s, float *gradients);
+
+#endif

@@ -1,0 +1,208 @@
+/* Convolutions by oneDNN, images channels last. Weights are packed by load; the gradient of the weights comes in the
+ * kernel's form, is turned back into the table's and added. Two-dimensional kernels are square here. */
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+#include "train/nn/net_internal.h"
+
+enum { FORWARD, DATA, WEIGHTS, PACK_FORWARD, PACK_DATA, UNPACK };
+
+struct layouts {
+	struct ek_dnn_layout *x, *y, *any, *any_float, *table, *bias, *result;
+};
+
+static void layouts_free(struct layouts *l)
+{
+	ek_dnn_layout_free(l->x);
+	ek_dnn_layout_free(l->y);
+	ek_dnn_layout_free(l->any);
+	ek_dnn_layout_free(l->any_float);
+	ek_dnn_layout_free(l->table);
+	ek_dnn_layout_free(l->bias);
+	ek_dnn_layout_free(l->result);
+}
+
+static int images(struct ek_dnn_layout **out, const struct ek_net *net, int value, enum ek_nn_type type)
+{
+	const struct ek_net_shape s = net->values[value].shape;
+	const int64_t dims[4] = { net->batch, s.channels, s.height, s.width };
+
+	return ek_dnn_layout_new(out, type, 4, dims, EK_DNN_CHANNELS_LAST);
+}
+
+static int layouts_make(struct layouts *l, const struct ek_net *net, const struct ek_net_op *op)
+{
+	const struct ek_net_conv *c = &op->of.conv;
+	const int64_t g = c->groups, o = c->outputs, k = c->kernel;
+	const int64_t i = (int64_t)ek_net_channel_count(net, op->inputs[0]) / g;
+	const int64_t grouped[5] = { g, o / g, i, k, k }, plain[4] = { o, i, k, k };
+	const int64_t *dims = g > 1 ? grouped : plain;
+	const int rank = g > 1 ? 5 : 4;
+	int rc;
+
+	EK_TRY(images(&l->x, net, op->inputs[0], net->type));
+	EK_TRY(images(&l->y, net, op->outputs[0], net->type));
+	EK_TRY(images(&l->result, net, op->outputs[0], ek_net_out_type(net, op, 0)));
+	EK_TRY(ek_dnn_layout_new(&l->any, net->type, rank, dims, EK_DNN_ANY));
+	EK_TRY(ek_dnn_layout_new(&l->any_float, EK_NN_FLOAT32, rank, dims, EK_DNN_ANY));
+	EK_TRY(ek_dnn_layout_new(&l->table, EK_NN_FLOAT32, rank, dims, EK_DNN_PLAIN));
+	EK_TRY(ek_dnn_layout_new(&l->bias, EK_NN_FLOAT32, 1, &o, EK_DNN_PLAIN));
+out:
+	return rc;
+}
+
+static size_t packed_size(const struct ek_net_op *op, int kernel)
+{
+	return ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(op->kernels[kernel], EK_DNN_WEIGHTS)));
+}
+
+static size_t weight_count(const struct ek_net *net, const struct ek_net_op *op)
+{
+	const struct ek_net_conv *c = &op->of.conv;
+
+	return (size_t)c->outputs * (ek_net_channel_count(net, op->inputs[0]) / (size_t)c->groups) * (size_t)c->kernel *
+	       (size_t)c->kernel;
+}
+
+/* Scratch in backward: dy in the net's type; dx to be added; dW in the kernel's form and in the table's; a row. */
+static void size_scratch(const struct ek_net *net, struct ek_net_op *op)
+{
+	const size_t size = ek_nn_type_size(net->type), batch = (size_t)net->batch;
+
+	op->scratch = ek_net_align(batch * ek_net_elements(net, op->outputs[0]) * size) +
+	              ek_net_align(batch * ek_net_elements(net, op->inputs[0]) * size) +
+	              ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(op->kernels[WEIGHTS], EK_DNN_RESULT))) +
+	              ek_net_align(weight_count(net, op) * sizeof(float)) +
+	              ek_net_channel_count(net, op->outputs[0]) * sizeof(float);
+}
+
+static int prepare(struct ek_net *net, struct ek_net_op *op)
+{
+	const struct ek_net_conv *c = &op->of.conv;
+	const int stride[2] = { c->stride, c->stride };
+	struct layouts l = { 0 };
+	int rc;
+
+	op->flops = 2.0 * (double)ek_net_rows(net, op->outputs[0]) * (double)weight_count(net, op);
+	EK_TRY(layouts_make(&l, net, op));
+	EK_TRY(ek_dnn_convolution(&op->kernels[FORWARD], l.x, l.any, op->parameters[1] >= 0 ? l.bias : NULL, l.result,
+	                          stride, c->pad, NULL));
+	EK_TRY(ek_dnn_reorder(&op->kernels[PACK_FORWARD], l.table,
+	                      ek_dnn_kernel_layout(op->kernels[FORWARD], EK_DNN_WEIGHTS)));
+	op->packed = packed_size(op, FORWARD);
+	if (!op->backward)
+		goto out;
+	if (op->wants[0]) {
+		EK_TRY(ek_dnn_convolution_data(&op->kernels[DATA], l.x, l.any, l.y, stride, c->pad));
+		EK_TRY(ek_dnn_reorder(&op->kernels[PACK_DATA], l.table,
+		                      ek_dnn_kernel_layout(op->kernels[DATA], EK_DNN_WEIGHTS)));
+		op->packed += packed_size(op, DATA);
+	}
+	EK_TRY(ek_dnn_convolution_weights(&op->kernels[WEIGHTS], l.x, l.any_float, l.any, l.y, stride, c->pad));
+	EK_TRY(ek_dnn_reorder(&op->kernels[UNPACK], ek_dnn_kernel_layout(op->kernels[WEIGHTS], EK_DNN_RESULT),
+	                      l.table));
+	size_scratch(net, op);
+out:
+	layouts_free(&l);
+	return rc;
+}
+
+static int load(struct ek_net *net, struct ek_net_op *op)
+{
+	const float *weights = net->loaded + net->params->items[op->parameters[0]].offset;
+	unsigned char *packed = net->packed + op->packed_offset;
+	int rc;
+
+	EK_TRY(ek_dnn_once(op->kernels[PACK_FORWARD], weights, NULL, packed, NULL));
+	if (op->kernels[DATA] != NULL)
+		EK_TRY(ek_dnn_once(op->kernels[PACK_DATA], weights, NULL, packed + packed_size(op, FORWARD), NULL));
+out:
+	return rc;
+}
+
+static int forward(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	struct ek_dnn_call *call = ek_net_calls(s, op)[FORWARD];
+
+	ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
+	ek_dnn_call_set(call, EK_DNN_WEIGHTS, s->net->packed + op->packed_offset);
+	if (op->parameters[1] >= 0)
+		ek_dnn_call_set(call, EK_DNN_BIAS, ek_dnn_source(ek_net_parameter(s, op, 1)));
+	ek_dnn_call_set(call, EK_DNN_RESULT, ek_net_out(s, op, 0));
+	return ek_dnn_call_run(call);
+}
+
+static int add_weights(struct ek_net_state *s, const struct ek_net_op *op, const void *dy, unsigned char *scratch,
+                       float *dw)
+{
+	struct ek_dnn_call *const *calls = ek_net_calls(s, op);
+	float *plain = (float *)(void *)(scratch + ek_net_align(ek_dnn_layout_size(
+							   ek_dnn_kernel_layout(op->kernels[WEIGHTS], EK_DNN_RESULT))));
+	int rc;
+
+	ek_dnn_call_set(calls[WEIGHTS], EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
+	ek_dnn_call_set(calls[WEIGHTS], EK_DNN_WEIGHTS, ek_dnn_source(dy));
+	ek_dnn_call_set(calls[WEIGHTS], EK_DNN_RESULT, scratch);
+	EK_TRY(ek_dnn_call_run(calls[WEIGHTS]));
+	ek_dnn_call_set(calls[UNPACK], EK_DNN_SOURCE, scratch);
+	ek_dnn_call_set(calls[UNPACK], EK_DNN_RESULT, plain);
+	EK_TRY(ek_dnn_call_run(calls[UNPACK]));
+	ek_nn_vector()->accumulate(dw, plain, weight_count(s->net, op));
+out:
+	return rc;
+}
+
+static int backward(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	struct ek_dnn_call *call = ek_net_calls(s, op)[DATA];
+	const struct ek_net *net = s->net;
+	const size_t ins = (size_t)net->batch * ek_net_elements(net, op->inputs[0]);
+	const size_t outs = (size_t)net->batch * ek_net_elements(net, op->outputs[0]);
+	const size_t size = ek_nn_type_size(net->type), n = ek_net_channel_count(net, op->outputs[0]);
+	const enum ek_nn_type given = ek_net_out_type(net, op, 0);
+	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
+	const void *dy = ek_net_grad_out(s, op, 0);
+	unsigned char *free_space = s->scratch + ek_net_align(outs * size), *dx = free_space;
+	int rc = 0;
+
+	if (given != net->type) {
+		ek_nn_vector()->bf16_from_float((ek_bf16 *)(void *)s->scratch, dy, outs);
+		dy = s->scratch;
+	}
+	free_space += ek_net_align(ins * size);
+	if (op->wants[0]) {
+		ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(dy));
+		ek_dnn_call_set(call, EK_DNN_WEIGHTS, net->packed + op->packed_offset + packed_size(op, FORWARD));
+		ek_dnn_call_set(call, EK_DNN_RESULT, op->adds[0] ? (void *)dx : ek_net_grad_in(s, op, 0));
+		EK_TRY(ek_dnn_call_run(call));
+	}
+	if (op->wants[0] && op->adds[0] && net->type == EK_NN_FLOAT32) {
+		ek_nn_vector()->accumulate(ek_net_grad_in(s, op, 0), (const float *)(const void *)dx, ins);
+	} else if (op->wants[0] && op->adds[0]) {
+		float buffer[1024];
+
+		for (size_t i = 0, m; i < ins; i += m) {
+			m = ins - i < 1024 ? ins - i : 1024;
+			ek_net_store_floats(ek_net_grad_in(s, op, 0), net->type, i, m,
+			                    ek_net_load_floats(dx, net->type, i, m, buffer), 1);
+		}
+	}
+	if (dw != NULL)
+		EK_TRY(add_weights(s, op, dy, free_space, dw));
+	for (size_t i = 0; db != NULL && i < outs / n; i++)
+		ek_nn_vector()->accumulate(
+			db,
+			ek_net_load_floats(ek_net_grad_out(s, op, 0), given, i * n, n,
+		                           (float *)(void *)(s->scratch + op->scratch - n * sizeof(float))),
+			n);
+out:
+	return rc;
+}
+
+const struct ek_net_code ek_net_cpu_conv = {
+	.name = "convolution",
+	.needs_inputs = 1,
+	.prepare = prepare,
+	.load = load,
+	.forward = forward,
+	.backward = backward,
+};

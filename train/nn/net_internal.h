@@ -1,0 +1,188 @@
+/* What net.c, the layer functions and the back ends of networks that learn share. Internal to train/nn. */
+#ifndef EK_NN_NET_INTERNAL_H
+#define EK_NN_NET_INTERNAL_H
+
+#include "train/nn/net.h"
+#include "train/nn/net_kernels.h"
+#include "train/nn/onednn.h"
+#include "train/nn/vector.h"
+
+enum ek_net_kind {
+	EK_NET_LINEAR,
+	EK_NET_CONV,
+	EK_NET_GROUP_NORM,
+	EK_NET_MODULATE,
+	EK_NET_ATTENTION,
+	EK_NET_ACTIVATION,
+	EK_NET_ADD,
+	EK_NET_POSITIONS,
+	EK_NET_EMBEDDING,
+	EK_NET_TIMES,
+	EK_NET_UPSAMPLE,
+	EK_NET_HALVE,
+	EK_NET_UNPATCH,
+	EK_NET_CHANNELS,
+	EK_NET_SAMPLE,
+	EK_NET_KL,
+	EK_NET_ERROR,
+	EK_NET_QUANTISE,
+	EK_NET_AFFINE,
+	EK_NET_CAST,
+	EK_NET_KIND_COUNT
+};
+
+enum { EK_NET_INPUTS = 3, EK_NET_OUTPUTS = 3, EK_NET_PARAMETERS = 2, EK_NET_KERNELS = 8 };
+
+/* One layer. Unused inputs, outputs: 0; unused parameters: -1. */
+struct ek_net_op {
+	enum ek_net_kind kind;
+	int inputs[EK_NET_INPUTS], outputs[EK_NET_OUTPUTS], parameters[EK_NET_PARAMETERS];
+	union {
+		struct ek_net_linear linear;
+		struct ek_net_conv conv;
+		struct ek_net_group_norm group_norm;
+		struct ek_net_modulate modulate;
+		struct ek_net_quantise quantise;
+		struct {
+			enum ek_nn_activation activation;
+			float slope;
+		} activation;
+		struct {
+			float scale, shift;
+		} affine;
+		int heads, p, first, power;
+	} of;
+	int segment;
+	/* Set by finish. */
+	int wants[EK_NET_INPUTS];   /* the input's gradient is wanted, … */
+	int adds[EK_NET_INPUTS];    /* … added to what is there, … */
+	int aliased[EK_NET_INPUTS]; /* … or is in the same memory as that of the first output: nothing to do */
+	int backward;               /* some gradient reaches this layer and is wanted of it */
+	/* Set by prepare. */
+	size_t saved;   /* bytes that forward leaves for backward */
+	size_t scratch; /* bytes for the time of one call, without the kernels' own */
+	size_t packed;  /* bytes of parameters in the kernels' form */
+	double flops;
+	struct ek_dnn_kernel *kernels[EK_NET_KERNELS];
+	/* Set by placing. */
+	size_t saved_offset[2], packed_offset;
+};
+
+struct ek_net_value {
+	struct ek_net_shape shape;
+	enum ek_nn_type type;
+	int ids;      /* int32 */
+	int maker;    /* the layer that makes it, -1 for an input */
+	int output;   /* kept, its gradient given by the caller */
+	int gradient; /* it has one */
+	int grad_shares;
+	size_t bytes;
+	size_t offset[2]; /* in forward; in backward */
+	size_t gradient_offset;
+};
+
+struct ek_net_step {
+	int op;
+	int backward;
+};
+
+struct ek_net_code {
+	const char *name;
+	unsigned needs_inputs; /* bit i: backward reads input i; of the first output: bit 8 */
+	/* Make kernels, set saved, scratch, packed, flops. NULL: nothing to prepare. */
+	int (*prepare)(struct ek_net *net, struct ek_net_op *op);
+	/* Parameters into the form of the kernels, at net->packed + op->packed_offset. NULL: not needed. */
+	int (*load)(struct ek_net *net, struct ek_net_op *op);
+	int (*forward)(struct ek_net_state *s, const struct ek_net_op *op);
+	/* Writes, or adds to, the gradients of the wanted inputs; adds to those of its parameters. */
+	int (*backward)(struct ek_net_state *s, const struct ek_net_op *op);
+};
+
+enum { EK_NET_NEEDS_OUTPUT = 1u << 8 };
+
+struct ek_net_backend {
+	const char *name;
+	const struct ek_net_code *codes[EK_NET_KIND_COUNT]; /* NULL: the back end does not have it */
+};
+
+struct ek_net {
+	const struct ek_net_backend *backend;
+	const struct ek_params *params;
+	enum ek_nn_type type;
+	enum ek_net_mode mode;
+	int batch, segment, finished;
+	struct ek_net_op *ops;
+	struct ek_net_value *values; /* values[0] is unused */
+	struct ek_net_step *steps;
+	int op_count, value_count, step_count;
+	size_t arena, scratch, kernel_scratch, packed_bytes;
+	double flops;
+	const float *loaded;  /* the caller's parameter values */
+	ek_bf16 *loaded_bf16; /* the same rounded, in a bf16 net */
+	unsigned char *packed;
+};
+
+struct ek_net_state {
+	const struct ek_net *net;
+	unsigned char *arena, *scratch, *kernel_scratch;
+	struct ek_dnn_call *(*calls)[EK_NET_KERNELS]; /* [op_count] */
+	float *gradients;                             /* of parameters, or NULL */
+	int in_backward;
+};
+
+/* net_place.c */
+
+/* Something that lives from step `first` to step `last` and wants `bytes`; placing sets its offset. */
+struct ek_net_item {
+	int first, last;
+	size_t bytes;
+	size_t *offset;
+};
+/* The largest first, each at the lowest place that no item living at the same time overlaps. Returns the size. */
+int ek_net_place(size_t *arena, struct ek_net_item *items, int count);
+/* Which gradients there are, and who writes them first. */
+int ek_net_plan_gradients(struct ek_net *net);
+/* The order of steps, and where everything lies; after the layers are prepared. */
+int ek_net_plan(struct ek_net *net);
+
+/* For layer functions. */
+
+int ek_net_check_value(const struct ek_net *net, int x, const char *what);
+/* Append a layer; its outputs are new values of these shapes and types. Returns the first output's number. */
+int ek_net_op_add(struct ek_net *net, const struct ek_net_op *op, int outputs, const struct ek_net_shape *shapes,
+                  const enum ek_nn_type *types, int *numbers);
+/* x, or a copy of it in this type. */
+int ek_net_cast(struct ek_net *net, int x, enum ek_nn_type type);
+
+/* For back ends. */
+
+size_t ek_net_rows(const struct ek_net *net, int value); /* of a whole slice */
+size_t ek_net_channel_count(const struct ek_net *net, int value);
+const void *ek_net_in(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+void *ek_net_out(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+/* The gradient of an input (out of one), of an output (in). NULL if there is none. */
+void *ek_net_grad_in(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+const void *ek_net_grad_out(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+void *ek_net_saved(const struct ek_net_state *s, const struct ek_net_op *op);
+enum ek_nn_type ek_net_in_type(const struct ek_net *net, const struct ek_net_op *op, int i);
+enum ek_nn_type ek_net_out_type(const struct ek_net *net, const struct ek_net_op *op, int i);
+/* The values, and where the gradient of parameter i of a layer is added up, or NULL if that is not wanted. */
+const float *ek_net_parameter(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+float *ek_net_parameter_gradient(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+/* The calls of a layer in this state, with the kernels' scratch set. */
+struct ek_dnn_call *const *ek_net_calls(const struct ek_net_state *s, const struct ek_net_op *op);
+size_t ek_net_align(size_t size);
+
+/* x [count] from element `first` of an array of `type` as float32: in `buffer`, or where it is. */
+const float *ek_net_load_floats(const void *x, enum ek_nn_type type, size_t first, size_t count, float *buffer);
+/* Write, or add, floats to elements first … of an array of `type`. `x` may be where they go already. */
+void ek_net_store_floats(void *out, enum ek_nn_type type, size_t first, size_t count, const float *x, int add);
+/* Where to compute `count` results that go to `first` of `out`: there, or in `buffer`. */
+float *ek_net_floats_at(void *out, enum ek_nn_type type, size_t first, int add, float *buffer);
+
+extern const struct ek_net_code ek_net_cpu_linear, ek_net_cpu_conv, ek_net_cpu_group_norm, ek_net_cpu_modulate,
+	ek_net_cpu_attention, ek_net_cpu_activation, ek_net_cpu_add, ek_net_cpu_positions, ek_net_cpu_embedding,
+	ek_net_cpu_times, ek_net_cpu_upsample, ek_net_cpu_halve, ek_net_cpu_unpatch, ek_net_cpu_channels,
+	ek_net_cpu_sample, ek_net_cpu_kl, ek_net_cpu_error, ek_net_cpu_quantise, ek_net_cpu_affine, ek_net_cpu_cast;
+
+#endif

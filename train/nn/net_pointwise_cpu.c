@@ -1,0 +1,247 @@
+/* Layers that treat each number, or each row, on its own. */
+#include <assert.h>
+#include <math.h>
+
+#include "train/nn/net_internal.h"
+
+enum { CHUNK = 1024 };
+
+static size_t numbers(const struct ek_net *net, int value)
+{
+	return (size_t)net->batch * ek_net_elements(net, value);
+}
+
+/* Runs the body for pieces of `count` numbers from `first` on. */
+#define PIECES(count, first, n)                                                                                        \
+	for (size_t first = 0, n = (count) < CHUNK ? (count) : CHUNK; first < (count);                                 \
+	     first += n, n = (count)-first < CHUNK ? (count)-first : CHUNK)
+
+static int forward_activation(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0);
+	float in[CHUNK], out[CHUNK];
+
+	PIECES(numbers(s->net, op->inputs[0]), i, n)
+	{
+		float *y = ek_net_floats_at(ek_net_out(s, op, 0), type, i, 0, out);
+
+		ek_net_kernels()->activate(y, ek_net_load_floats(ek_net_in(s, op, 0), type, i, n, in), n,
+		                           op->of.activation.activation, op->of.activation.slope);
+		ek_net_store_floats(ek_net_out(s, op, 0), type, i, n, y, 0);
+	}
+	return 0;
+}
+
+static int backward_activation(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0);
+	float in[CHUNK], grad[CHUNK], out[CHUNK];
+
+	PIECES(numbers(s->net, op->inputs[0]), i, n)
+	{
+		ek_net_kernels()->activate_backward(out,
+		                                    ek_net_load_floats(ek_net_grad_out(s, op, 0), type, i, n, grad),
+		                                    ek_net_load_floats(ek_net_in(s, op, 0), type, i, n, in), n,
+		                                    op->of.activation.activation, op->of.activation.slope);
+		ek_net_store_floats(ek_net_grad_in(s, op, 0), type, i, n, out, op->adds[0]);
+	}
+	return 0;
+}
+
+const struct ek_net_code ek_net_cpu_activation = {
+	.name = "activation",
+	.needs_inputs = 1,
+	.forward = forward_activation,
+	.backward = backward_activation,
+};
+
+/* The gradient of the first output goes to input j unchanged, unless it is there already. */
+static void pass_gradient(struct ek_net_state *s, const struct ek_net_op *op, int j)
+{
+	float buffer[CHUNK];
+
+	if (!op->wants[j] || op->aliased[j])
+		return;
+	PIECES(numbers(s->net, op->inputs[j]), i, n)
+	ek_net_store_floats(ek_net_grad_in(s, op, j), ek_net_in_type(s->net, op, j), i, n,
+	                    ek_net_load_floats(ek_net_grad_out(s, op, 0), ek_net_out_type(s->net, op, 0), i, n, buffer),
+	                    op->adds[j]);
+}
+
+static int forward_add(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const enum ek_nn_type a = ek_net_in_type(s->net, op, 0), b = ek_net_in_type(s->net, op, 1);
+	float left[CHUNK], right[CHUNK], out[CHUNK];
+
+	PIECES(numbers(s->net, op->inputs[0]), i, n)
+	{
+		ek_nn_vector()->add(out, ek_net_load_floats(ek_net_in(s, op, 0), a, i, n, left),
+		                    ek_net_load_floats(ek_net_in(s, op, 1), b, i, n, right), n);
+		ek_net_store_floats(ek_net_out(s, op, 0), a, i, n, out, 0);
+	}
+	return 0;
+}
+
+static int backward_add(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	/* The second first: if both are one value, the first may be the memory that is read. */
+	pass_gradient(s, op, 1);
+	pass_gradient(s, op, 0);
+	return 0;
+}
+
+const struct ek_net_code ek_net_cpu_add = {
+	.name = "add",
+	.forward = forward_add,
+	.backward = backward_add,
+};
+
+static int forward_positions(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const size_t image = ek_net_elements(s->net, op->inputs[0]);
+	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0);
+	float *out = ek_net_out(s, op, 0), in[CHUNK];
+
+	for (size_t b = 0; b < (size_t)s->net->batch; b++)
+		PIECES(image, i, n)
+	ek_nn_vector()->add(out + b * image + i, ek_net_load_floats(ek_net_in(s, op, 0), type, b * image + i, n, in),
+	                    ek_net_parameter(s, op, 0) + i, n);
+	return 0;
+}
+
+static int backward_positions(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const size_t image = ek_net_elements(s->net, op->inputs[0]);
+	const float *dy = ek_net_grad_out(s, op, 0);
+	float *dp = ek_net_parameter_gradient(s, op, 0);
+
+	for (size_t b = 0; dp != NULL && b < (size_t)s->net->batch; b++)
+		ek_nn_vector()->accumulate(dp, dy + b * image, image);
+	pass_gradient(s, op, 0);
+	return 0;
+}
+
+const struct ek_net_code ek_net_cpu_positions = {
+	.name = "positions",
+	.forward = forward_positions,
+	.backward = backward_positions,
+};
+
+static int forward_embedding(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const size_t n = ek_net_channel_count(s->net, op->outputs[0]);
+	const int32_t *ids = ek_net_in(s, op, 0);
+	float *out = ek_net_out(s, op, 0);
+
+	for (size_t b = 0; b < (size_t)s->net->batch; b++) {
+		assert(ids[b] >= 0 && ids[b] < s->net->params->items[op->parameters[0]].dims[0]);
+		memcpy(out + b * n, ek_net_parameter(s, op, 0) + (size_t)ids[b] * n, n * sizeof *out);
+	}
+	return 0;
+}
+
+static int backward_embedding(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const size_t n = ek_net_channel_count(s->net, op->outputs[0]);
+	const int32_t *ids = ek_net_in(s, op, 0);
+	const float *dy = ek_net_grad_out(s, op, 0);
+	float *dp = ek_net_parameter_gradient(s, op, 0);
+
+	for (size_t b = 0; dp != NULL && b < (size_t)s->net->batch; b++)
+		ek_nn_vector()->accumulate(dp + (size_t)ids[b] * n, dy + b * n, n);
+	return 0;
+}
+
+const struct ek_net_code ek_net_cpu_embedding = {
+	.name = "embedding",
+	.needs_inputs = 1,
+	.forward = forward_embedding,
+	.backward = backward_embedding,
+};
+
+static int forward_times(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const size_t n = ek_net_channel_count(s->net, op->outputs[0]), half = n / 2;
+	const float *t = ek_net_in(s, op, 0);
+	float *out = ek_net_out(s, op, 0);
+
+	for (size_t b = 0; b < (size_t)s->net->batch; b++)
+		for (size_t i = 0; i < half; i++) {
+			const float rate = (float)exp(-log(10000) * (double)i / (double)half);
+			const float angle = t[b] * op->of.affine.scale * rate;
+
+			out[b * n + i] = cosf(angle);
+			out[b * n + half + i] = sinf(angle);
+		}
+	return 0;
+}
+
+static int backward_times(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	if (op->wants[0] && !op->adds[0])
+		memset(ek_net_grad_in(s, op, 0), 0, numbers(s->net, op->inputs[0]) * sizeof(float));
+	return 0;
+}
+
+const struct ek_net_code ek_net_cpu_times = {
+	.name = "times",
+	.forward = forward_times,
+	.backward = backward_times,
+};
+
+static int forward_affine(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0);
+	float in[CHUNK], *out = ek_net_out(s, op, 0);
+
+	PIECES(numbers(s->net, op->inputs[0]), i, n)
+	{
+		const float *x = ek_net_load_floats(ek_net_in(s, op, 0), type, i, n, in);
+
+		for (size_t j = 0; j < n; j++)
+			out[i + j] = (x[j] + op->of.affine.shift) * op->of.affine.scale;
+	}
+	return 0;
+}
+
+static int backward_affine(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const float *dy = ek_net_grad_out(s, op, 0);
+	float out[CHUNK];
+
+	PIECES(numbers(s->net, op->inputs[0]), i, n)
+	{
+		for (size_t j = 0; j < n; j++)
+			out[j] = dy[i + j] * op->of.affine.scale;
+		ek_net_store_floats(ek_net_grad_in(s, op, 0), ek_net_in_type(s->net, op, 0), i, n, out, op->adds[0]);
+	}
+	return 0;
+}
+
+const struct ek_net_code ek_net_cpu_affine = {
+	.name = "affine",
+	.forward = forward_affine,
+	.backward = backward_affine,
+};
+
+static int forward_cast(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	float in[CHUNK];
+
+	PIECES(numbers(s->net, op->inputs[0]), i, n)
+	ek_net_store_floats(ek_net_out(s, op, 0), ek_net_out_type(s->net, op, 0), i, n,
+	                    ek_net_load_floats(ek_net_in(s, op, 0), ek_net_in_type(s->net, op, 0), i, n, in), 0);
+	return 0;
+}
+
+static int backward_cast(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	pass_gradient(s, op, 0);
+	return 0;
+}
+
+const struct ek_net_code ek_net_cpu_cast = {
+	.name = "cast",
+	.forward = forward_cast,
+	.backward = backward_cast,
+};

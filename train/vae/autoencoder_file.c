@@ -1,0 +1,115 @@
+/* Models in files. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/memory.h"
+#include "train/vae/autoencoder.h"
+
+static const char safetensors[] = "diffusion_pytorch_model.safetensors", pickled[] = "diffusion_pytorch_model.bin";
+
+void ek_autoencoder_release(struct ek_autoencoder *model)
+{
+	ek_params_release(&model->params);
+	free(model->values);
+	*model = (struct ek_autoencoder){ 0 };
+}
+
+/* Attention blocks before diffusers 0.15. */
+static int old_name(char *out, size_t size, const char *name, int attempt)
+{
+	static const char *const parts[][2] = {
+		{ ".to_q.", ".query." }, { ".to_k.", ".key." }, { ".to_v.", ".value." }, { ".to_out.0.", ".proj_attn." }
+	};
+
+	for (size_t i = 0; attempt == 0 && i < sizeof parts / sizeof *parts; i++) {
+		const char *place = strstr(name, parts[i][0]);
+
+		if (place == NULL)
+			continue;
+		(void)snprintf(out, size, "%.*s%s%s", (int)(place - name), name, parts[i][1],
+		               place + strlen(parts[i][0]));
+		return 1;
+	}
+	return 0;
+}
+
+int ek_autoencoder_read_values(float *values, const struct ek_params *params,
+                               const struct ek_autoencoder_config *config, const char *weights)
+{
+	const struct ek_params_names names = { .other = old_name };
+	struct ek_params own = { 0 }, part = *params;
+	struct ek_tensor_file file = { 0 };
+	int rc;
+
+	EK_TRY(ek_autoencoder_params(&own, config));
+	part.count = own.count;
+	EK_TRY(ek_tensor_file_open(&file, weights));
+	EK_TRY(ek_params_read(values, &part, &file, &names));
+out:
+	ek_tensor_file_close(&file);
+	ek_params_release(&own);
+	return rc;
+}
+
+static int read_config(struct ek_autoencoder_config *config, const char *folder)
+{
+	char *path = NULL;
+	cJSON *object = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&path, "%s/config.json", folder));
+	EK_TRY(ek_json_load(&object, path));
+	EK_TRY(ek_autoencoder_config_read(config, object, path));
+out:
+	cJSON_Delete(object);
+	free(path);
+	return rc;
+}
+
+int ek_autoencoder_open(struct ek_autoencoder *model, const char *folder)
+{
+	struct ek_autoencoder m = { 0 };
+	char *path = NULL, *other = NULL;
+	int rc;
+
+	EK_TRY(read_config(&m.config, folder));
+	EK_TRY(ek_autoencoder_params(&m.params, &m.config));
+	EK_TRY(ek_alloc_aligned(&m.values, m.params.size, sizeof *m.values));
+	EK_TRY(ek_format(&path, "%s/%s", folder, safetensors));
+	EK_TRY(ek_format(&other, "%s/%s", folder, pickled));
+	EK_TRY(ek_autoencoder_read_values(m.values, &m.params, &m.config,
+	                                  !ek_file_exists(path) && ek_file_exists(other) ? other : path));
+	*model = m;
+	m = (struct ek_autoencoder){ 0 };
+out:
+	free(path);
+	free(other);
+	ek_autoencoder_release(&m);
+	return rc;
+}
+
+int ek_autoencoder_save(const char *folder, const struct ek_autoencoder_config *config, const float *values)
+{
+	struct ek_params params = { 0 };
+	char *path = NULL, *config_path = NULL;
+	cJSON *object = cJSON_CreateObject(), *metadata = cJSON_CreateObject();
+	int rc;
+
+	EK_TRY(ek_json_add_string(metadata, "format", "pt")); /* Python's readers ask for it */
+	EK_TRY(ek_autoencoder_params(&params, config));
+	EK_TRY(ek_format(&path, "%s/%s", folder, safetensors));
+	EK_TRY(ek_format(&config_path, "%s/config.json", folder));
+	EK_TRY(ek_autoencoder_config_write(object, config));
+	EK_TRY(ek_params_write(path, &params, values, metadata));
+	EK_TRY(ek_json_save(object, config_path));
+out:
+	cJSON_Delete(object);
+	cJSON_Delete(metadata);
+	ek_params_release(&params);
+	free(path);
+	free(config_path);
+	return rc;
+}
