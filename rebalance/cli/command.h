@@ -56,6 +56,9 @@ void ek_plan_options(struct ek_settings *settings, const struct ek_option *rows,
 void ek_balance_options(struct ek_settings *settings);
 void ek_prune_options(struct ek_settings *settings);
 void ek_export_own_options(struct ek_settings *settings);
+void ek_generate_options(struct ek_settings *settings);
+void ek_train_flow_options(struct ek_settings *settings);
+void ek_train_vae_options(struct ek_settings *settings);
 
 int ek_cmd_audit(struct ek_invocation *invocation);
 int ek_cmd_balance(struct ek_invocation *invocation);
@@ -63,12 +66,15 @@ int ek_cmd_completion(struct ek_invocation *invocation);
 int ek_cmd_demo(struct ek_invocation *invocation);
 int ek_cmd_draw(struct ek_invocation *invocation);
 int ek_cmd_export(struct ek_invocation *invocation);
+int ek_cmd_generate(struct ek_invocation *invocation);
 int ek_cmd_help(struct ek_invocation *invocation);
 int ek_cmd_info(struct ek_invocation *invocation);
 int ek_cmd_manual(struct ek_invocation *invocation);
 int ek_cmd_prune(struct ek_invocation *invocation);
 int ek_cmd_report(struct ek_invocation *invocation);
 int ek_cmd_step(struct ek_invocation *invocation);
+int ek_cmd_train_flow(struct ek_invocation *invocation);
+int ek_cmd_train_vae(struct ek_invocation *invocation);
 int ek_cmd_version(struct ek_invocation *invocation);
 int ek_cmd_weights(struct ek_invocation *invocation);
 

@@ -18,7 +18,7 @@ enum ek_step_id {
 
 enum ek_device { EK_DEVICE_AUTO, EK_DEVICE_CPU, EK_DEVICE_CUDA };
 
-enum { EK_STEP_OPTIONS = 14, EK_COMMON_OPTIONS = 8, EK_OWN_OPTIONS = 20, EK_METHODS_MAX = 32, EK_ENCODERS_MAX = 32 };
+enum { EK_STEP_OPTIONS = 14, EK_COMMON_OPTIONS = 8, EK_OWN_OPTIONS = 48, EK_METHODS_MAX = 32, EK_ENCODERS_MAX = 32 };
 
 struct ek_settings {
 	struct {

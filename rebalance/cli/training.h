@@ -38,6 +38,7 @@ struct ek_training_job {
 	int group_count;
 	double flops;   /* forward, of one image */
 	uint64_t bytes; /* of nets, states and caches */
+	int by_cluster; /* conditioned on clusters */
 	int json, force;
 };
 

@@ -72,6 +72,14 @@ out:
 	return rc;
 }
 
+static int has_output(const struct ek_net *net)
+{
+	for (int v = 1; v < net->value_count; v++)
+		if (net->values[v].output)
+			return 1;
+	return 0;
+}
+
 int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
 {
 	int rc;
@@ -79,6 +87,10 @@ int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
 	if (net->finished)
 		return ek_fail(EK_EUSAGE, "the network is finished already");
 	net->finished = -1;
+	if (net->failed < 0)
+		return net->failed;
+	if (!has_output(net))
+		return ek_fail(EK_EUSAGE, "the network has no output");
 	net->mode = mode;
 	for (int i = 0; i < net->op_count; i++)
 		if (net->backend->codes[net->ops[i].kind] == NULL)

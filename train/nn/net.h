@@ -161,7 +161,8 @@ int ek_net_segment(struct ek_net *net);
 /* Keep this value to the end; in training, its gradient is the caller's to fill before backward. */
 int ek_net_output(struct ek_net *net, int value);
 
-/* Generate code and lay out memory. Errors of layer calls come back here at the latest. */
+/* Generate code and lay out memory. The error of a layer whose result was to be an output comes back here, too;
+ * EK_EUSAGE without any output. */
 int ek_net_finish(struct ek_net *net, enum ek_net_mode mode);
 
 struct ek_net_shape ek_net_shape(const struct ek_net *net, int value);

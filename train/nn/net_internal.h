@@ -111,6 +111,7 @@ struct ek_net {
 	enum ek_nn_type type;
 	enum ek_net_mode mode;
 	int batch, segment, finished;
+	int failed; /* the code of the first value that could not be made an output */
 	struct ek_net_op *ops;
 	struct ek_net_value *values; /* values[0] is unused */
 	struct ek_net_step *steps;

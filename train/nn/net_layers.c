@@ -141,6 +141,8 @@ int ek_net_linear(struct ek_net *net, int x, const struct ek_net_linear *linear)
 
 	EK_TRY(check_floats(net, x, "linear"));
 	shape = net->values[x].shape;
+	if (linear->outputs < 1)
+		return ek_fail(EK_EUSAGE, "linear: %d outputs", linear->outputs);
 	EK_TRY(check_parameter(net, linear->weight, (size_t)shape.channels * (size_t)linear->outputs, "linear"));
 	if (linear->bias >= 0)
 		EK_TRY(check_parameter(net, linear->bias, (size_t)linear->outputs, "linear"));
@@ -174,8 +176,11 @@ int ek_net_conv(struct ek_net *net, int x, const struct ek_net_conv *conv)
 	c->groups = c->groups == 0 ? 1 : c->groups;
 	EK_TRY(check_floats(net, x, "convolution"));
 	shape = net->values[x].shape;
-	if (c->kernel < 1 || c->stride < 1 || c->groups < 1 || c->outputs < 1 || shape.channels % c->groups != 0 ||
-	    c->outputs % c->groups != 0)
+	for (int i = 0; i < 4; i++)
+		if (c->pad[i] < 0 || c->pad[i] > SIDE_MAX)
+			return ek_fail(EK_EUSAGE, "convolution: a pad of %d", c->pad[i]);
+	if (c->kernel < 1 || c->kernel > SIDE_MAX || c->stride < 1 || c->groups < 1 || c->outputs < 1 ||
+	    shape.channels % c->groups != 0 || c->outputs % c->groups != 0)
 		return ek_fail(EK_EUSAGE, "convolution of %d to %d channels in %d groups, kernel %d, stride %d",
 		               shape.channels, c->outputs, c->groups, c->kernel, c->stride);
 	EK_TRY(check_parameter(net, c->weight,
@@ -219,35 +224,50 @@ out:
 	return rc;
 }
 
+static int check_modulate(const struct ek_net *net, int x, const struct ek_net_modulate *m, int with_normal)
+{
+	const int parts[3] = { m->gate, m->shift, m->scale };
+	struct ek_net_shape vector;
+	int rc, channels;
+
+	EK_TRY(check_floats(net, x, "modulate"));
+	EK_TRY(check_floats(net, m->vector, "modulate"));
+	if (m->branch != 0)
+		EK_TRY(check_same(net, x, m->branch, "modulate"));
+	if (m->branch == 0 && !with_normal)
+		return ek_fail(EK_EUSAGE, "modulate: nothing is wanted");
+	if (m->vector == x || m->vector == m->branch)
+		return ek_fail(EK_EUSAGE, "modulate: the vector is the value that it modulates");
+	vector = net->values[m->vector].shape;
+	channels = net->values[x].shape.channels;
+	for (int i = m->branch > 0 ? 0 : 1; i < (with_normal ? 3 : 1); i++)
+		if (parts[i] < 0 || parts[i] > vector.channels - channels || vector.height * vector.width != 1)
+			return ek_fail(EK_EUSAGE, "modulate: %d features from %d on are not in the vector", channels,
+			               parts[i]);
+out:
+	return rc;
+}
+
 int ek_net_modulate(struct ek_net *net, int x, const struct ek_net_modulate *m, int *stream, int *normal)
 {
 	struct ek_net_op op = { .kind = EK_NET_MODULATE, .parameters = { -1, -1 }, .of.modulate = *m };
 	const enum ek_nn_type types[2] = { EK_NN_FLOAT32, net->type };
+	const int gated = m->branch > 0, first = gated ? 0 : 1;
 	struct ek_net_shape shapes[2];
-	int rc, parts[3] = { m->gate, m->shift, m->scale }, numbers[2], first = m->branch > 0 ? 0 : 1;
+	int rc, numbers[2] = { 0 };
 
-	EK_TRY(check_floats(net, x, "modulate"));
-	EK_TRY(check_floats(net, m->vector, "modulate"));
+	EK_TRY(check_modulate(net, x, m, normal != NULL));
 	shapes[0] = shapes[1] = net->values[x].shape;
-	if (m->branch > 0)
-		EK_TRY(check_same(net, x, m->branch, "modulate"));
-	if (m->branch == 0 && normal == NULL)
-		return ek_fail(EK_EUSAGE, "modulate: nothing is wanted");
-	for (int i = first; i < (normal != NULL ? 3 : 1); i++)
-		if (parts[i] < 0 || parts[i] + shapes[0].channels > net->values[m->vector].shape.channels ||
-		    net->values[m->vector].shape.height * net->values[m->vector].shape.width != 1)
-			return ek_fail(EK_EUSAGE, "modulate: features from %d on are not in the vector", parts[i]);
 	EK_TRY(x = ek_net_cast(net, x, EK_NN_FLOAT32));
 	EK_TRY(op.inputs[2] = ek_net_cast(net, m->vector, EK_NN_FLOAT32));
 	op.inputs[0] = x;
 	op.inputs[1] = m->branch;
-	EK_TRY(ek_net_op_add(net, &op, (normal != NULL) + (m->branch > 0), shapes + first, types + first,
-	                     numbers + first));
-	if (stream != NULL)
-		*stream = m->branch > 0 ? numbers[0] : x;
-	if (normal != NULL)
-		*normal = numbers[1];
+	EK_TRY(ek_net_op_add(net, &op, (normal != NULL) + gated, shapes + first, types + first, numbers + first));
 out:
+	if (stream != NULL)
+		*stream = rc < 0 ? rc : gated ? numbers[0] : x;
+	if (normal != NULL)
+		*normal = rc < 0 ? rc : numbers[1];
 	return rc;
 }
 
@@ -461,21 +481,21 @@ int ek_net_quantise(struct ek_net *net, int z, const struct ek_net_quantise *q, 
 	const enum ek_nn_type types[3] = { EK_NN_FLOAT32, EK_NN_FLOAT32, EK_NN_FLOAT32 };
 	struct ek_net_op op = { .kind = EK_NET_QUANTISE, .parameters = { q->codebook, -1 }, .of.quantise = *q };
 	struct ek_net_shape shapes[3];
-	int rc, numbers[3];
+	int rc, numbers[3] = { 0 };
 
 	EK_TRY(check_floats(net, z, "quantise"));
 	EK_TRY(check_parameter(net, q->codebook, 0, "quantise"));
 	shapes[0] = shapes[2] = net->values[z].shape;
-	if (net->params->items[q->codebook].rank != 2 || net->params->items[q->codebook].dims[1] != shapes[0].channels)
-		return ek_fail(EK_EUSAGE, "quantise: the codebook must be [codes, %d]", shapes[0].channels);
 	shapes[1] = number;
 	shapes[2].channels = 1;
+	if (net->params->items[q->codebook].rank != 2 || net->params->items[q->codebook].dims[1] != shapes[0].channels)
+		EK_TRY(ek_fail(EK_EUSAGE, "quantise: the codebook must be [codes, %d]", shapes[0].channels));
 	EK_TRY(op.inputs[0] = ek_net_cast(net, z, EK_NN_FLOAT32));
 	EK_TRY(ek_net_op_add(net, &op, 3, shapes, types, numbers));
 	net->values[numbers[2]].ids = 1;
-	*loss = numbers[1];
-	*codes = numbers[2];
 out:
+	*loss = rc < 0 ? rc : numbers[1];
+	*codes = rc < 0 ? rc : numbers[2];
 	return rc;
 }
 
@@ -501,5 +521,7 @@ int ek_net_output(struct ek_net *net, int value)
 
 	if (rc == 0)
 		net->values[value].output = 1;
+	else if (net->failed == 0)
+		net->failed = rc;
 	return rc;
 }

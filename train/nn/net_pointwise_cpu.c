@@ -84,9 +84,9 @@ static int forward_add(struct ek_net_state *s, const struct ek_net_op *op)
 
 static int backward_add(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	/* The second first: if both are one value, the first may be the memory that is read. */
-	pass_gradient(s, op, 1);
+	/* In the order of the inputs: if both are one value, the first sets and the second adds. */
 	pass_gradient(s, op, 0);
+	pass_gradient(s, op, 1);
 	return 0;
 }
 

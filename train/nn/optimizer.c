@@ -148,8 +148,8 @@ int ek_optimizer_step(struct ek_optimizer *o, const struct ek_adamw *adamw, floa
 		EK_TRY(ek_parallel(o->piece_count, forget, o));
 		return ek_fail(EK_EDATA, "step %llu: the gradient is not finite", (unsigned long long)step);
 	}
-	if (adamw->clip > 0 && *norm > adamw->clip)
-		scale = adamw->clip / (*norm + 1e-6); /* as torch.nn.utils.clip_grad_norm_ */
+	if (adamw->clip > 0)
+		scale = fmin(1, adamw->clip / (*norm + 1e-6)); /* as torch.nn.utils.clip_grad_norm_ */
 	o->factors = (struct ek_adamw_factors){
 		.rate = (float)adamw->rate,
 		.decay = (float)(1 - adamw->rate * adamw->decay),
