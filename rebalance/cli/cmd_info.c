@@ -12,6 +12,8 @@
 #include "rebalance/cli/info_about.h"
 #include "rebalance/cli/text.h"
 
+enum { CHILDREN_SHOWN = 50 };
+
 static int is_plain(const cJSON *item)
 {
 	return cJSON_IsString(item) || cJSON_IsNumber(item) || cJSON_IsBool(item);
@@ -112,9 +114,11 @@ static int print_children(const struct ek_about *a)
 
 	EK_TRY(rc);
 	(void)printf("\n  in it:\n");
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count && i < CHILDREN_SHOWN + 2; i++)
 		if (strcmp(entries[i]->d_name, ".") != 0 && strcmp(entries[i]->d_name, "..") != 0)
 			EK_TRY(print_child(a, entries[i]->d_name));
+	if (count > CHILDREN_SHOWN + 2)
+		(void)printf("    ... and %d more\n", count - CHILDREN_SHOWN - 2);
 out:
 	for (int i = 0; i < count; i++)
 		free(entries[i]);
