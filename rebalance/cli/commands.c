@@ -128,7 +128,8 @@ const struct ek_command ek_commands[] = {
 	  .arguments = "RUN --name NAME",
 	  .summary = "train an autoencoder for the images of a run",
 	  .description =
-	          "An autoencoder with diffusers' architecture and names (AutoencoderKL, VQModel) learns to turn images "
+	          "An autoencoder with diffusers' architecture and names (AutoencoderKL, VQModel) learns to turn "
+	          "images "
 	          "into small latents and back; train flow works in those.\n"
 	          "Writes RUN/models/NAME: checkpoints, log.jsonl, previews (images above, what comes back of them "
 	          "below), and at the end config.json and diffusion_pytorch_model.safetensors, which diffusers loads.",
