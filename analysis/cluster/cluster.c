@@ -1,5 +1,6 @@
 #include "analysis/cluster/cluster.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,41 @@ int ek_cluster_options_json(cJSON **out, const struct ek_cluster_options *o)
 	json = NULL;
 out:
 	cJSON_Delete(json);
+	return rc;
+}
+
+int ek_cluster_settings(struct ek_kmeans_options *out, enum ek_normalise *normalise, const struct ek_run *run)
+{
+	static const char where[] = "run.json, step cluster";
+	const struct ek_kmeans_options kmeans = EK_KMEANS_DEFAULTS;
+	const struct ek_cluster_options defaults = EK_CLUSTER_OPTIONS_DEFAULT;
+	const cJSON *recorded = ek_run_recorded(run, "cluster");
+	const cJSON *options = cJSON_GetObjectItemCaseSensitive(recorded, "options");
+	uint64_t iterations, redo;
+	const char *name;
+	int rc;
+
+	*out = kmeans;
+	*normalise = defaults.normalise;
+	out->redo = defaults.redo;
+	if (recorded == NULL)
+		return 0;
+	EK_TRY(ek_json_get_u64(&iterations, options, "iterations", where));
+	EK_TRY(ek_json_get_double(&out->tolerance, options, "tolerance", where));
+	EK_TRY(ek_json_get_u64(&redo, options, "redo", where));
+	EK_TRY(ek_json_get_u64(&out->seed, options, "seed", where));
+	EK_TRY(ek_json_get_u64(&out->subsample, options, "subsample", where));
+	EK_TRY(ek_json_get_string(&name, options, "normalise", where));
+	out->spherical = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(options, "spherical"));
+	out->iterations = iterations < INT_MAX ? (int)iterations : INT_MAX;
+	out->redo = redo < INT_MAX ? (int)redo : INT_MAX;
+	for (int i = 0; ek_normalise_names[i] != NULL; i++)
+		if (strcmp(ek_normalise_names[i], name) == 0) {
+			*normalise = (enum ek_normalise)i;
+			return 0;
+		}
+	rc = ek_fail(EK_EDATA, "%s: normalise is \"%s\"", where, name);
+out:
 	return rc;
 }
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analysis/cluster/kmeans.h"
 #include "analysis/cluster/rows.h"
 #include "rebalance/io/run.h"
 
@@ -44,6 +45,13 @@ extern const char *const ek_cluster_inputs[], *const ek_cluster_outputs[]; /* fo
 
 /* `*out` = the options that change the result, as ek_step wants them; cJSON_Delete it. */
 int ek_cluster_options_json(cJSON **out, const struct ek_cluster_options *options);
+
+/*
+ * The settings of the run's own clustering, to cluster some of its images again: iterations, tolerance, starts, seed,
+ * spherical, subsample and the scaling, as run.json records them; the defaults for clusters from elsewhere. The number
+ * of clusters is not looked at. EK_EDATA: a damaged record.
+ */
+int ek_cluster_settings(struct ek_kmeans_options *out, enum ek_normalise *normalise, const struct ek_run *run);
 
 /*
  * Cluster all images of the run, draw the map, and write assignment, distance, centroids, clusters.json and map.json.

@@ -50,6 +50,9 @@ int ek_command_bring_up_to_date(struct ek_invocation *invocation,
  * of what the subset RUN/subsets/NAME does to whom, or its subset.json. */
 int ek_plan_before(struct ek_invocation *invocation, struct ek_run *run);
 int ek_plan_print(const struct ek_invocation *invocation, const struct ek_run *run, int made);
+/* Fill settings->own_options with `rows` and those that plans share. */
+enum { EK_PLAN_SUBSET = 1 /* has --lists */, EK_PLAN_SHARES = 2 /* has --normalise */ };
+void ek_plan_options(struct ek_settings *settings, const struct ek_option *rows, int kinds);
 void ek_balance_options(struct ek_settings *settings);
 void ek_prune_options(struct ek_settings *settings);
 void ek_export_own_options(struct ek_settings *settings);

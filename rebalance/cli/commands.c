@@ -75,7 +75,10 @@ const struct ek_command ek_commands[] = {
 	  .summary = "choose a part of the images to keep",
 	  .description = "Writes RUN/subsets/NAME: the ids to keep, why each image is kept or not, and what that does "
 	                 "to every cluster and attribute. Two random subsets of the same size are written beside it, "
-	                 "NAME-random and NAME-random-within, to compare with. No image is touched.",
+	                 "NAME-random and NAME-random-within, to compare with. No image is touched.\nFor "
+	                 "near-duplicates, --method semdedup --eps E lets their number follow from how alike they "
+	                 "are; semdedup and d4 tell how many each --rule would remove at several E.\nWith --recipe "
+	                 "FILE.json a plan is written down, and made again from the file alone.",
 	  .steps = cluster_steps,
 	  .own_options = ek_prune_options,
 	  .forces_none = 1,
@@ -125,7 +128,8 @@ const struct ek_command ek_commands[] = {
 	  .arguments = "RUN --name NAME",
 	  .summary = "train an autoencoder for the images of a run",
 	  .description =
-	          "An autoencoder with diffusers' architecture and names (AutoencoderKL, VQModel) learns to turn images "
+	          "An autoencoder with diffusers' architecture and names (AutoencoderKL, VQModel) learns to turn "
+	          "images "
 	          "into small latents and back; train flow works in those.\n"
 	          "Writes RUN/models/NAME: checkpoints, log.jsonl, previews (images above, what comes back of them "
 	          "below), and at the end config.json and diffusion_pytorch_model.safetensors, which diffusers loads.",
@@ -161,7 +165,9 @@ const struct ek_command ek_commands[] = {
 	{ .name = "info",
 	  .arguments = "PATH",
 	  .summary = "say what a file or directory of ours is",
-	  .description = "PATH is a run directory, any file in one, a .npy array or a weight file.",
+	  .description = "PATH is a run directory or an export, any file or folder in one, a recipe, a .npy array or a "
+	                 "weight file. Of what a run holds it says which step wrote it, with which options, whether it "
+	                 "is current, and if not, what has changed and what makes it again.",
 	  .run = ek_cmd_info },
 	{ .name = "demo",
 	  .arguments = "[-o RUN]",

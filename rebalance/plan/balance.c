@@ -31,8 +31,7 @@ static int check_options(const struct ek_balance_options *o)
 	int rc;
 
 	EK_TRY(ek_subset_check_name(o->name));
-	if (ek_rule_find(o->rule) == NULL)
-		return ek_fail(EK_EUSAGE, "--rule is \"%s\", not furthest, nearest, middle or random", o->rule);
+	EK_TRY(ek_rule_check(o->rule));
 	if (o->smallest && (o->target != NULL || o->total > 0))
 		return ek_fail(EK_EUSAGE, "--to smallest goes with neither --total nor --target");
 	if (!o->smallest && o->target == NULL && o->total == 0)

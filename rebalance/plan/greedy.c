@@ -171,12 +171,16 @@ out:
 	return rc;
 }
 
-int ek_greedy_k_centre(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units)
+int ek_greedy_k_centre(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units,
+                       const struct ek_embedded_options *options)
 {
+	(void)options;
 	return greedy(keys, quota, run, units, 1);
 }
 
-int ek_greedy_herding(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units)
+int ek_greedy_herding(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units,
+                      const struct ek_embedded_options *options)
 {
+	(void)options;
 	return greedy(keys, quota, run, units, 0);
 }

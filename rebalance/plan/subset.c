@@ -137,6 +137,7 @@ static int write_json(const char *folder, const struct ek_subset *subset, const 
 {
 	const cJSON *keep = cJSON_GetObjectItemCaseSensitive(subset->options, "keep");
 	cJSON *json = cJSON_CreateObject(), *list;
+	const cJSON *item;
 	char *path = NULL;
 	int rc;
 
@@ -155,6 +156,7 @@ static int write_json(const char *folder, const struct ek_subset *subset, const 
 	EK_TRY(ek_json_add_array(&list, json, "baselines"));
 	for (const char *const *b = subset->baselines; b != NULL && *b != NULL; b++)
 		EK_TRY(ek_json_add_string(list, NULL, *b));
+	cJSON_ArrayForEach(item, subset->report) EK_TRY(ek_json_add_item(json, item->string, cJSON_Duplicate(item, 1)));
 	EK_TRY(ek_effects_add(json, effects, s));
 	EK_TRY(ek_json_save(json, path));
 out:
@@ -242,21 +244,22 @@ out:
 	return rc;
 }
 
-static int no_subset(const struct ek_run *run, const char *name)
+int ek_plan_fail_missing(const struct ek_run *run, const char *folder, const char *what, const char *name)
 {
 	struct ek_buffer names = { 0 };
 	struct dirent **entries = NULL;
 	char *path = NULL;
 	int count = 0, rc;
 
-	EK_TRY(ek_run_file(&path, run, "subsets"));
+	EK_TRY(ek_run_file(&path, run, folder));
 	count = scandir(path, &entries, NULL, alphasort);
 	for (int i = 0; i < count; i++)
 		if (entries[i]->d_name[0] != '.')
 			EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", entries[i]->d_name));
-	rc = names.size > 0 ? ek_fail(EK_EDATA, "%s has no subset %s, only %s", ek_run_path(run), name, names.data)
-	                    : ek_fail(EK_EDATA, "%s has no subset yet: evenkeel prune or evenkeel balance makes one",
-	                              ek_run_path(run));
+	rc = names.size > 0 ? ek_fail(EK_EDATA, "%s has no %s %s, only %s", ek_run_path(run), what, name, names.data)
+	                    : ek_fail(EK_EDATA, "%s has no %s yet: evenkeel %s makes %s", ek_run_path(run), what,
+	                              strcmp(what, "weights") == 0 ? "weights" : "prune or evenkeel balance",
+	                              strcmp(what, "weights") == 0 ? "them" : "one");
 out:
 	for (int i = 0; i < count; i++)
 		free(entries[i]);
@@ -266,49 +269,32 @@ out:
 	return rc;
 }
 
-/* The names of recorded input files; [count + 1], borrowed from the record. */
-static int recorded_inputs(const char ***out, const cJSON *recorded)
-{
-	const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(recorded, "inputs"), *item;
-	size_t i = 0;
-	int rc;
-
-	EK_TRY(ek_alloc(out, (size_t)cJSON_GetArraySize(inputs) + 1, sizeof **out));
-	cJSON_ArrayForEach(item, inputs)(*out)[i++] = item->string;
-out:
-	return rc;
-}
-
 int ek_subset_check(struct ek_run *run, const char *name)
 {
-	struct subset_step step = { 0 };
-	const char **inputs = NULL, *reason;
-	const cJSON *recorded, *command;
-	char *path = NULL;
-	int current, rc;
+	char *step = NULL, *path = NULL;
+	const cJSON *options, *command;
+	const char *reason;
+	int unchanged, rc;
 
 	EK_TRY(ek_subset_check_name(name));
 	EK_TRY(ek_format(&path, "%s/subsets/%s/keep.npy", ek_run_path(run), name));
 	if (!ek_file_exists(path)) {
-		rc = no_subset(run, name);
+		rc = ek_plan_fail_missing(run, "subsets", "subset", name);
 		goto out;
 	}
-	EK_TRY(make_step(&step, name, NULL, NULL));
-	if ((recorded = ek_run_recorded(run, step.name)) == NULL)
-		goto out;
-	step.step.options = cJSON_GetObjectItemCaseSensitive(recorded, "options");
-	command = cJSON_GetObjectItemCaseSensitive(step.step.options, "command");
-	EK_TRY(recorded_inputs(&inputs, recorded));
-	step.step.inputs = inputs;
-	EK_TRY(ek_run_is_current(&current, &reason, run, &step.step));
-	if (!current)
+	EK_TRY(ek_format(&step, "subset %s", name));
+	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, step, 1));
+	options = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, step), "options");
+	command = cJSON_GetObjectItemCaseSensitive(options, "command");
+	if (!unchanged)
 		rc = ek_fail(
 			EK_EDATA,
-			"the subset %s is stale: %s since it was made; make it again with evenkeel %s %s --name %s",
-			name, reason, cJSON_IsString(command) ? command->valuestring : "prune", ek_run_path(run), name);
+			"the subset %s is stale: %s since it was made; make it again with evenkeel %s %s --name %s "
+			"(evenkeel info %s/subsets/%s has its options)",
+			name, reason, cJSON_IsString(command) ? command->valuestring : "prune", ek_run_path(run), name,
+			ek_run_path(run), name);
 out:
-	release_step(&step);
-	free(inputs);
+	free(step);
 	free(path);
 	return rc;
 }

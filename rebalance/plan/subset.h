@@ -17,6 +17,7 @@ struct ek_subset {
 	const cJSON *options;         /* all that change the result; borrowed */
 	const char *const *inputs;    /* files of RUN it is made from; ends with NULL */
 	const char *const *baselines; /* names of its baselines, or NULL; ends with NULL */
+	const cJSON *report;          /* members to add to subset.json, or NULL; borrowed */
 	int lists;                    /* 1: the lists also for more than a million images */
 };
 
@@ -37,5 +38,8 @@ int ek_subset_is_current(int *current, const char **reason, struct ek_run *run, 
  * One that this program did not record is taken as it is.
  */
 int ek_subset_check(struct ek_run *run, const char *name);
+
+/* EK_EDATA: RUN/folder has no `what` ("subset", "weights") of this name, only those that it names. */
+int ek_plan_fail_missing(const struct ek_run *run, const char *folder, const char *what, const char *name);
 
 #endif

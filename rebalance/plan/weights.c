@@ -1,6 +1,5 @@
 #include "rebalance/plan/weights.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -465,61 +464,31 @@ out:
 	return rc;
 }
 
-static int none_of_this_name(const struct ek_run *run, const char *name)
-{
-	struct ek_buffer names = { 0 };
-	struct dirent **entries = NULL;
-	char *path = NULL;
-	int count = 0, rc;
-
-	EK_TRY(ek_run_file(&path, run, "weights"));
-	count = scandir(path, &entries, NULL, alphasort);
-	for (int i = 0; i < count; i++)
-		if (entries[i]->d_name[0] != '.')
-			EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", entries[i]->d_name));
-	rc = names.size > 0 ? ek_fail(EK_EDATA, "%s has no weights %s, only %s", ek_run_path(run), name, names.data)
-	                    : ek_fail(EK_EDATA, "%s has no weights yet: evenkeel weights %s --scheme S --name %s",
-	                              ek_run_path(run), ek_run_path(run), name);
-out:
-	for (int i = 0; i < count; i++)
-		free(entries[i]);
-	free(entries);
-	ek_buffer_release(&names);
-	free(path);
-	return rc;
-}
-
 int ek_weights_check(struct ek_run *run, const char *name)
 {
-	struct ek_weights w = { 0 };
-	const cJSON *recorded, *by, *scheme;
+	char *step = NULL, *path = NULL;
+	const cJSON *scheme;
 	const char *reason;
-	char *path = NULL;
-	int current, rc;
+	int unchanged, rc;
 
-	EK_TRY(name_step(&w, name));
-	EK_TRY(ek_run_file(&path, run, w.paths[3]));
+	EK_TRY(ek_subset_check_name(name));
+	EK_TRY(ek_format(&path, "%s/weights/%s/weights.json", ek_run_path(run), name));
 	if (!ek_file_exists(path)) {
-		rc = none_of_this_name(run, name);
+		rc = ek_plan_fail_missing(run, "weights", "weights", name);
 		goto out;
 	}
-	if ((recorded = ek_run_recorded(run, w.step_name)) == NULL)
-		goto out;
-	w.step.options = cJSON_GetObjectItemCaseSensitive(recorded, "options");
-	by = cJSON_GetObjectItemCaseSensitive(w.step.options, "by");
-	w.step.inputs = ek_units_inputs(cJSON_IsString(by) ? by->valuestring : "cluster");
-	EK_TRY(ek_run_is_current(&current, &reason, run, &w.step));
-	scheme = cJSON_GetObjectItemCaseSensitive(w.step.options, "scheme");
-	if (!current)
+	EK_TRY(ek_format(&step, "weights %s", name));
+	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, step, 1));
+	scheme = cJSON_GetObjectItemCaseSensitive(
+		cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, step), "options"), "scheme");
+	if (!unchanged)
 		rc = ek_fail(
 			EK_EDATA,
 			"the weights %s are stale: %s since they were made; make them again with evenkeel weights %s "
 			"--scheme %s --name %s",
 			name, reason, ek_run_path(run), cJSON_IsString(scheme) ? scheme->valuestring : "S", name);
 out:
-	for (int i = 0; i < FILES; i++)
-		free(w.paths[i]);
-	free(w.step_name);
+	free(step);
 	free(path);
 	return rc;
 }

@@ -12,6 +12,10 @@ run ls run/models/plain
 run evenkeel generate run --model plain --name a --count 5 --steps 3 --precision f32 --quiet
 run ls run/samples/a run/samples/a/images
 
+echo '# every file of them is known to info'
+for file in run/models/plain run/models/plain/* run/samples/a run/samples/a/* run/samples/a/images/000000.png; do
+	evenkeel info "$file" 2>&1 | sed -E -n -e 's/ \([0-9.]+ (bytes|kB|MB)\)$//' -e 's/; .*//' -e 1p
+done
 echo '# one thread and two: the same model'
 train --name one --threads 1 >/dev/null
 train --name two --threads 2 >/dev/null
