@@ -400,3 +400,11 @@ void ek_net_store_floats(void *out, enum ek_nn_type type, size_t first, size_t c
 	else if ((float *)out + first != x)
 		memcpy((float *)out + first, x, count * sizeof *x);
 }
+
+void ek_net_add_rows(float *sum, const void *x, enum ek_nn_type type, size_t rows, size_t columns)
+{
+	if (type == EK_NN_BFLOAT16)
+		ek_net_kernels()->add_rows_bf16(sum, x, rows, columns);
+	else
+		ek_net_kernels()->add_rows(sum, x, rows, columns);
+}

@@ -100,6 +100,20 @@ out:
 	return rc;
 }
 
+/* `count` runs of `bytes`, `to` and `from` bytes apart. Pieces of a fixed size are moves, not calls. */
+static void copy_runs(unsigned char *out, size_t to, const unsigned char *x, size_t from, size_t bytes, size_t count)
+{
+	enum { PIECE = 64 };
+	const size_t whole = bytes - bytes % PIECE;
+
+	for (size_t i = 0; i < count; i++, out += to, x += from) {
+		for (size_t j = 0; j < whole; j += PIECE)
+			memcpy(out + j, x + j, PIECE);
+		if (whole < bytes)
+			memcpy(out + whole, x + whole, bytes - whole);
+	}
+}
+
 /* Between rows of [parts, heads, width] and [heads, tokens, width] of one part. */
 static void gather(unsigned char *out, const unsigned char *rows, size_t row, size_t first, const struct sizes *z,
                    size_t size)
@@ -107,9 +121,8 @@ static void gather(unsigned char *out, const unsigned char *rows, size_t row, si
 	const size_t bytes = z->width * size;
 
 	for (size_t h = 0; h < z->heads; h++)
-		for (size_t t = 0; t < z->tokens; t++)
-			memcpy(out + (h * z->tokens + t) * bytes, rows + (t * row + first + h * z->width) * size,
-			       bytes);
+		copy_runs(out + h * z->tokens * bytes, bytes, rows + (first + h * z->width) * size, row * size, bytes,
+		          z->tokens);
 }
 
 static void scatter(void *rows, enum ek_nn_type type, size_t row, size_t first, const struct sizes *z, const void *x,
@@ -118,21 +131,18 @@ static void scatter(void *rows, enum ek_nn_type type, size_t row, size_t first, 
 	const size_t size = ek_nn_type_size(type), bytes = z->width * size;
 	float buffer[1024];
 
-	for (size_t h = 0; h < z->heads; h++)
-		for (size_t t = 0; t < z->tokens; t++) {
-			const size_t from = (h * z->tokens + t) * z->width, to = t * row + first + h * z->width;
+	for (size_t h = 0; h < z->heads && !add; h++)
+		copy_runs((unsigned char *)rows + (first + h * z->width) * size, row * size,
+		          (const unsigned char *)x + h * z->tokens * bytes, bytes, bytes, z->tokens);
+	for (size_t i = 0; i < z->heads * z->tokens && add; i++) {
+		const size_t to = i % z->tokens * row + first + i / z->tokens * z->width;
 
-			if (!add) {
-				memcpy((unsigned char *)rows + to * size, (const unsigned char *)x + from * size,
-				       bytes);
-				continue;
-			}
-			for (size_t i = 0, n; i < z->width; i += n) {
-				n = z->width - i < 1024 ? z->width - i : 1024;
-				ek_net_store_floats(rows, type, to + i, n,
-				                    ek_net_load_floats(x, type, from + i, n, buffer), 1);
-			}
+		for (size_t j = 0, n; j < z->width; j += n) {
+			n = z->width - j < 1024 ? z->width - j : 1024;
+			ek_net_store_floats(rows, type, to + j, n,
+			                    ek_net_load_floats(x, type, i * z->width + j, n, buffer), 1);
 		}
+	}
 }
 
 static int run(struct ek_dnn_call *call, void *a, void *b, void *out)

@@ -63,7 +63,7 @@ static size_t weight_count(const struct ek_net *net, const struct ek_net_op *op)
 	       (size_t)c->kernel;
 }
 
-/* Scratch in backward: dy in the net's type; dx to be added; dW in the kernel's form and in the table's; a row. */
+/* Scratch in backward: dy in the net's type; dx to be added; dW in the kernel's form and in the table's. */
 static void size_scratch(const struct ek_net *net, struct ek_net_op *op)
 {
 	const size_t size = ek_nn_type_size(net->type), batch = (size_t)net->batch;
@@ -71,8 +71,7 @@ static void size_scratch(const struct ek_net *net, struct ek_net_op *op)
 	op->scratch = ek_net_align(batch * ek_net_elements(net, op->outputs[0]) * size) +
 	              ek_net_align(batch * ek_net_elements(net, op->inputs[0]) * size) +
 	              ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(op->kernels[WEIGHTS], EK_DNN_RESULT))) +
-	              ek_net_align(weight_count(net, op) * sizeof(float)) +
-	              ek_net_channel_count(net, op->outputs[0]) * sizeof(float);
+	              ek_net_align(weight_count(net, op) * sizeof(float));
 }
 
 static int prepare(struct ek_net *net, struct ek_net_op *op)
@@ -188,12 +187,8 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 	}
 	if (dw != NULL)
 		EK_TRY(add_weights(s, op, dy, free_space, dw));
-	for (size_t i = 0; db != NULL && i < outs / n; i++)
-		ek_nn_vector()->accumulate(
-			db,
-			ek_net_load_floats(ek_net_grad_out(s, op, 0), given, i * n, n,
-		                           (float *)(void *)(s->scratch + op->scratch - n * sizeof(float))),
-			n);
+	if (db != NULL)
+		ek_net_add_rows(db, ek_net_grad_out(s, op, 0), given, outs / n, n);
 out:
 	return rc;
 }

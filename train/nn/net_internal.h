@@ -181,6 +181,9 @@ void ek_net_store_floats(void *out, enum ek_nn_type type, size_t first, size_t c
 /* Where to compute `count` results that go to `first` of `out`: there, or in `buffer`. */
 float *ek_net_floats_at(void *out, enum ek_nn_type type, size_t first, int add, float *buffer);
 
+/* sum [columns] += the rows of x [rows, columns] of `type`, in order. */
+void ek_net_add_rows(float *sum, const void *x, enum ek_nn_type type, size_t rows, size_t columns);
+
 extern const struct ek_net_code ek_net_cpu_linear, ek_net_cpu_conv, ek_net_cpu_group_norm, ek_net_cpu_modulate,
 	ek_net_cpu_attention, ek_net_cpu_activation, ek_net_cpu_add, ek_net_cpu_positions, ek_net_cpu_embedding,
 	ek_net_cpu_times, ek_net_cpu_upsample, ek_net_cpu_halve, ek_net_cpu_unpatch, ek_net_cpu_channels,

@@ -35,6 +35,9 @@ struct ek_net_kernels {
 	void (*affine)(float *out, const float *x, const float *a, const float *b, size_t n);
 	/* sum += (x - centre)^2 */
 	void (*add_squares)(float *sum, const float *x, const float *centre, size_t n);
+	/* sum [n] += the rows of x [rows, n], in order */
+	void (*add_rows)(float *sum, const float *x, size_t rows, size_t n);
+	void (*add_rows_bf16)(float *sum, const ek_bf16 *x, size_t rows, size_t n);
 	/* sum += x · y */
 	void (*add_products)(float *sum, const float *x, const float *y, size_t n);
 	/* AdamW and the average in one pass over [n]; see optimizer.h. */

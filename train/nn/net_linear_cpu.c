@@ -54,7 +54,6 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 		goto out;
 	if (result != type)
 		op->scratch = (size_t)(s.rows * s.outputs) * ek_nn_type_size(type);
-	op->scratch = ek_net_align(op->scratch) + (size_t)s.outputs * sizeof(float);
 	if (op->wants[0]) {
 		free_all(l);
 		EK_TRY(matrix(&l[0], type, s.rows, s.outputs, 0));
@@ -92,12 +91,6 @@ static int forward(struct ek_net_state *s, const struct ek_net_op *op)
 	return ek_dnn_call_run(call);
 }
 
-static void add_columns(float *sum, const void *x, enum ek_nn_type type, size_t rows, size_t columns, float *buffer)
-{
-	for (size_t i = 0; i < rows; i++)
-		ek_nn_vector()->accumulate(sum, ek_net_load_floats(x, type, i * columns, columns, buffer), columns);
-}
-
 static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 {
 	struct ek_dnn_call *const *calls = ek_net_calls(s, op);
@@ -106,13 +99,11 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 	const enum ek_nn_type type = s->net->type, given = ek_net_out_type(s->net, op, 0);
 	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
 	const void *dy = ek_net_grad_out(s, op, 0);
-	unsigned char *buffer = s->scratch;
 	int rc = 0;
 
 	if (given != type) {
 		ek_nn_vector()->bf16_from_float((ek_bf16 *)(void *)s->scratch, dy, count);
 		dy = s->scratch;
-		buffer += ek_net_align(count * sizeof(ek_bf16));
 	}
 	if (op->wants[0]) {
 		ek_dnn_call_set(calls[DATA], EK_DNN_SOURCE, ek_dnn_source(dy));
@@ -127,8 +118,7 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 		EK_TRY(ek_dnn_call_run(calls[WEIGHTS]));
 	}
 	if (db != NULL)
-		add_columns(db, ek_net_grad_out(s, op, 0), given, (size_t)d.rows, (size_t)d.outputs,
-		            (float *)(void *)buffer);
+		ek_net_add_rows(db, ek_net_grad_out(s, op, 0), given, (size_t)d.rows, (size_t)d.outputs);
 out:
 	return rc;
 }

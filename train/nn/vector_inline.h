@@ -47,21 +47,33 @@ static inline floats larger(floats a, floats b)
 	return choose(a > b, a, b);
 }
 
+/* Lane i of the result is lane (i + by) mod 16. In registers: a vector whose address is taken would live in memory. */
+#define TURN(i, by) (((i) + (by)) % LANES)
+#define TURNS(by)                                                                                                      \
+	TURN(0, by), TURN(1, by), TURN(2, by), TURN(3, by), TURN(4, by), TURN(5, by), TURN(6, by), TURN(7, by),        \
+		TURN(8, by), TURN(9, by), TURN(10, by), TURN(11, by), TURN(12, by), TURN(13, by), TURN(14, by),        \
+		TURN(15, by)
+#ifdef __clang__
+#define turned(v, by) __builtin_shufflevector(v, v, TURNS(by))
+#else
+#define turned(v, by) __builtin_shuffle(v, (ints){ TURNS(by) })
+#endif
+
+/* Lanes i and i + 8, then i + 4, i + 2, i + 1. */
 static inline float sum_of(floats v)
 {
-	for (int half = LANES / 2; half > 0; half /= 2)
-		for (int i = 0; i < half; i++)
-			v[i] += v[i + half];
-	return v[0];
+	v += turned(v, 8);
+	v += turned(v, 4);
+	v += turned(v, 2);
+	return v[0] + v[1];
 }
 
 static inline float largest_of(floats v)
 {
-	float largest = v[0];
-
-	for (int i = 1; i < LANES; i++)
-		largest = v[i] > largest ? v[i] : largest;
-	return largest;
+	v = larger(v, turned(v, 8));
+	v = larger(v, turned(v, 4));
+	v = larger(v, turned(v, 2));
+	return v[0] > v[1] ? v[0] : v[1];
 }
 
 /* e^x for x <= 0, 0 below -87: x = n ln 2 + r with |r| <= ln 2 / 2, and e^r by its Taylor polynomial of

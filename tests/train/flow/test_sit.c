@@ -262,6 +262,50 @@ static void files_round_trip(void **state)
 	cJSON_Delete(golden);
 }
 
+/* {"model", "ema", "opt", "args"} of the public training code: the average is taken. */
+static void training_checkpoints_are_read(void **state)
+{
+	cJSON *golden = ek_golden("sit_sampling"), *tensor;
+	const cJSON *file_golden = cJSON_GetObjectItemCaseSensitive(golden, "file");
+	const cJSON *c = cJSON_GetObjectItemCaseSensitive(file_golden, "config");
+	struct ek_params params = { 0 };
+	struct ek_tensor_file file;
+	struct ek_sit_config config;
+	float *values;
+	int count = 0;
+
+	(void)state;
+	assert_ok(ek_tensor_file_open(&file, "tests/golden/sit-training.pt"));
+	assert_ok(ek_sit_file_config(&config, &file));
+	assert_int_equal(config.width, (int)golden_number(c, "width"));
+	assert_int_equal(config.depth, (int)golden_number(c, "depth"));
+	assert_int_equal(config.patch, (int)golden_number(c, "patch"));
+	assert_int_equal(config.side, (int)golden_number(c, "size"));
+	assert_int_equal(config.channels, (int)golden_number(c, "channels"));
+	assert_int_equal(config.classes, (int)golden_number(c, "classes"));
+	assert_int_equal(config.learned_sigma, (int)golden_number(c, "learn_sigma"));
+	config.heads = (int)golden_number(c, "heads");
+	assert_ok(ek_sit_params(&params, &config));
+	assert_ok(ek_alloc(&values, params.size, sizeof *values));
+	assert_ok(ek_sit_file_read(values, &params, &file));
+	cJSON_ArrayForEach(tensor, cJSON_GetObjectItemCaseSensitive(file_golden, "ema"))
+	{
+		const struct ek_param *p = &params.items[ek_params_find(&params, tensor->string)];
+		double squares = 0;
+
+		for (size_t i = 0; i < p->count; i++)
+			squares += (double)values[p->offset + i] * (double)values[p->offset + i];
+		assert_close(sqrt(squares), cJSON_GetArrayItem(tensor, 0)->valuedouble, 1e-12);
+		assert_true((double)values[p->offset] == cJSON_GetArrayItem(tensor, 1)->valuedouble);
+		count++;
+	}
+	assert_int_equal(count, params.count);
+	ek_tensor_file_close(&file);
+	free(values);
+	ek_params_release(&params);
+	cJSON_Delete(golden);
+}
+
 /* Read the file of one network as another. */
 static void read_as(const char *path, const struct ek_sit_config *config, const char *message)
 {
@@ -350,6 +394,7 @@ int main(void)
 		cmocka_unit_test(recomputing_changes_nothing),
 		cmocka_unit_test(recomputing_takes_less_memory),
 		cmocka_unit_test(files_round_trip),
+		cmocka_unit_test(training_checkpoints_are_read),
 		cmocka_unit_test(wrong_tensors_are_named),
 		cmocka_unit_test(configurations),
 	};

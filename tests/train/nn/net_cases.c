@@ -1,0 +1,439 @@
+#include "tests/train/nn/net_cases.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "tests/support/support.h"
+#include "train/nn/net_internal.h"
+
+/* A parameter of these dimensions (0: not there) with normal values of deviation `scale`. */
+static int parameter(struct net_subject *s, int a, int b, int c, int d, double scale)
+{
+	const int64_t dims[4] = { a, b, c, d };
+	char name[16];
+	int rank = 0;
+
+	while (rank < 4 && dims[rank] > 0)
+		rank++;
+	(void)snprintf(name, sizeof name, "p%d", s->params.count);
+	return ek_params_add(&s->params, name, rank, dims, (struct ek_init){ EK_INIT_NORMAL, (float)scale });
+}
+
+static int added_input(struct net_subject *s, int x)
+{
+	s->inputs[s->input_count++] = x;
+	return s->low && x > 0 ? ek_net_cast(s->net, x, s->net->type) : x;
+}
+
+static int with_gradient(struct net_subject *s, int height, int width, int channels)
+{
+	return added_input(s, ek_net_input_with_gradient(s->net, (struct ek_net_shape){ height, width, channels }));
+}
+
+static int plain_input(struct net_subject *s, int height, int width, int channels)
+{
+	return added_input(s, ek_net_input(s->net, (struct ek_net_shape){ height, width, channels }));
+}
+
+static int ids_input(struct net_subject *s, int count)
+{
+	s->ids = ek_net_input_ids(s->net);
+	s->id_count = count;
+	return s->ids;
+}
+
+static int output(struct net_subject *s, int value)
+{
+	s->outputs[s->output_count++] = value;
+	return ek_net_output(s->net, value);
+}
+
+static int dense(struct net_subject *s, int x, int outputs, int float32)
+{
+	const int inputs = x > 0 ? ek_net_shape(s->net, x).channels : 1;
+	const int weight = parameter(s, outputs, inputs, 0, 0, 1 / sqrt(inputs));
+
+	return ek_net_linear(s->net, x,
+	                     &(struct ek_net_linear){ .weight = weight,
+	                                              .bias = parameter(s, outputs, 0, 0, 0, 1),
+	                                              .outputs = outputs,
+	                                              .float32 = float32 });
+}
+
+/* height, width, inputs, outputs, no bias, float32 */
+static int linear(struct net_subject *s, const int *n)
+{
+	const int weight = parameter(s, n[3], n[2], 0, 0, 1 / sqrt(n[2]));
+
+	return output(s, ek_net_linear(s->net, with_gradient(s, n[0], n[1], n[2]),
+	                               &(struct ek_net_linear){ .weight = weight,
+	                                                        .bias = n[4] ? -1 : parameter(s, n[3], 0, 0, 0, 1),
+	                                                        .outputs = n[3],
+	                                                        .float32 = n[5] }));
+}
+
+/* Queries, keys and values as three neighbours: height, width, inputs, outputs of each */
+static int neighbours(struct net_subject *s, const int *n)
+{
+	const int weight = parameter(s, n[3], n[2], 0, 0, 1 / sqrt(n[2]));
+	int bias;
+
+	(void)parameter(s, n[3], n[2], 0, 0, 1 / sqrt(n[2]));
+	(void)parameter(s, n[3], n[2], 0, 0, 1 / sqrt(n[2]));
+	bias = parameter(s, n[3], 0, 0, 0, 1);
+	(void)parameter(s, n[3], 0, 0, 0, 1);
+	(void)parameter(s, n[3], 0, 0, 0, 1);
+	return output(s, ek_net_linear(s->net, with_gradient(s, n[0], n[1], n[2]),
+	                               &(struct ek_net_linear){ .weight = weight, .bias = bias, .outputs = 3 * n[3] }));
+}
+
+static int convolve(struct net_subject *s, int x, const struct ek_net_conv *given)
+{
+	struct ek_net_conv c = *given;
+	const int groups = c.groups > 0 ? c.groups : 1;
+	const int inputs = (x > 0 ? ek_net_shape(s->net, x).channels : 1) / groups;
+
+	c.weight = parameter(s, c.outputs, inputs, c.kernel, c.kernel, 1 / (c.kernel * sqrt(inputs)));
+	c.bias = c.bias < 0 ? -1 : parameter(s, c.outputs, 0, 0, 0, 1);
+	return ek_net_conv(s->net, x, &c);
+}
+
+/* height, width, inputs, outputs, kernel, stride, pad top and left, pad bottom and right, groups */
+static int conv(struct net_subject *s, const int *n)
+{
+	return output(s, convolve(s, with_gradient(s, n[0], n[1], n[2]),
+	                          &(struct ek_net_conv){ .outputs = n[3],
+	                                                 .kernel = n[4],
+	                                                 .stride = n[5],
+	                                                 .pad = { n[6], n[7], n[6], n[7] },
+	                                                 .groups = n[8],
+	                                                 .bias = n[8] > 1 ? -1 : 0,
+	                                                 .float32 = n[6] != n[7] }));
+}
+
+static int normalise(struct net_subject *s, int x, int groups, enum ek_nn_activation activation)
+{
+	const int channels = x > 0 ? ek_net_shape(s->net, x).channels : 1;
+	const int weight = parameter(s, channels, 0, 0, 0, 1);
+
+	return ek_net_group_norm(s->net, x,
+	                         &(struct ek_net_group_norm){ .weight = weight,
+	                                                      .bias = parameter(s, channels, 0, 0, 0, 1),
+	                                                      .groups = groups,
+	                                                      .epsilon = 1e-6F,
+	                                                      .activation = activation });
+}
+
+/* height, width, channels, groups, activation */
+static int group_norm(struct net_subject *s, const int *n)
+{
+	return output(s, normalise(s, with_gradient(s, n[0], n[1], n[2]), n[3], (enum ek_nn_activation)n[4]));
+}
+
+/* tokens, features, with a branch, stream is an output, normal is one */
+static int modulate(struct net_subject *s, const int *n)
+{
+	const int x = with_gradient(s, n[0], 1, n[1]), vector = with_gradient(s, 1, 1, 3 * n[1] + 2);
+	int rc, stream, normal;
+
+	EK_TRY(ek_net_modulate(s->net, x,
+	                       &(struct ek_net_modulate){ .branch = n[2] ? with_gradient(s, n[0], 1, n[1]) : 0,
+	                                                  .vector = vector,
+	                                                  .gate = 0,
+	                                                  .shift = n[1] + 1,
+	                                                  .scale = 2 * n[1] + 2,
+	                                                  .epsilon = 1e-6F },
+	                       &stream, n[4] ? &normal : NULL));
+	if (n[3])
+		EK_TRY(output(s, stream));
+	if (n[4])
+		EK_TRY(output(s, normal));
+out:
+	return rc;
+}
+
+/* height, width, heads, features of a head */
+static int attention(struct net_subject *s, const int *n)
+{
+	return output(s, ek_net_attention(s->net, with_gradient(s, n[0], n[1], 3 * n[2] * n[3]), n[2]));
+}
+
+/* rows, channels, kind, slope in hundredths */
+static int activation(struct net_subject *s, const int *n)
+{
+	const int x = with_gradient(s, n[0], 1, n[1]);
+
+	return output(s, n[3] > 0 ? ek_net_leaky_relu(s->net, x, (float)n[3] / 100)
+	                          : ek_net_activation(s->net, x, (enum ek_nn_activation)n[2]));
+}
+
+/* rows, channels, both the same, behind a linear layer (whose gradient may be shared) */
+static int add(struct net_subject *s, const int *n)
+{
+	int a = with_gradient(s, n[0], 1, n[1]), b = n[2] ? a : with_gradient(s, n[0], 1, n[1]);
+
+	if (n[3])
+		a = dense(s, a, n[1], 1);
+	return output(s, ek_net_add(s->net, a, n[2] ? a : b));
+}
+
+static int positions(struct net_subject *s, const int *n)
+{
+	const int x = with_gradient(s, n[0], 1, n[1]);
+
+	return output(s, ek_net_positions(s->net, x, parameter(s, 1, n[0], n[1], 0, 1)));
+}
+
+static int embedding(struct net_subject *s, const int *n)
+{
+	return output(s, ek_net_embedding(s->net, ids_input(s, n[0]), parameter(s, n[0], n[1], 0, 0, 1)));
+}
+
+static int times(struct net_subject *s, const int *n)
+{
+	return output(s, ek_net_times(s->net, with_gradient(s, 1, 1, 1), n[0], (float)n[1]));
+}
+
+/* height, width, channels */
+static int upsample(struct net_subject *s, const int *n)
+{
+	return output(s, ek_net_upsample(s->net, with_gradient(s, n[0], n[1], n[2])));
+}
+
+static int halve(struct net_subject *s, const int *n)
+{
+	return output(s, ek_net_halve(s->net, with_gradient(s, n[0], n[1], n[2])));
+}
+
+/* height, width, channels of a pixel, side of a patch */
+static int unpatch(struct net_subject *s, const int *n)
+{
+	return output(s, ek_net_unpatch(s->net, with_gradient(s, n[0], n[1], n[2] * n[3] * n[3]), n[3]));
+}
+
+/* rows, channels, first, count; twice, overlapping, so that the second adds */
+static int channels(struct net_subject *s, const int *n)
+{
+	const int x = with_gradient(s, n[0], 1, n[1]);
+	int rc;
+
+	EK_TRY(output(s, ek_net_channels(s->net, x, n[2], n[3])));
+	EK_TRY(output(s, ek_net_channels(s->net, x, 0, n[2] + 1)));
+out:
+	return rc;
+}
+
+static int sample(struct net_subject *s, const int *n)
+{
+	const int moments = with_gradient(s, n[0], n[1], 2 * n[2]);
+
+	return output(s, ek_net_sample(s->net, moments, with_gradient(s, n[0], n[1], n[2])));
+}
+
+static int kl(struct net_subject *s, const int *n)
+{
+	return output(s, ek_net_kl(s->net, with_gradient(s, n[0], n[1], 2 * n[2])));
+}
+
+/* height, width, channels, power, the target has no gradient */
+static int difference(struct net_subject *s, const int *n)
+{
+	const int a = with_gradient(s, n[0], n[1], n[2]);
+	const int b = n[4] ? plain_input(s, n[0], n[1], n[2]) : with_gradient(s, n[0], n[1], n[2]);
+
+	return output(s, n[3] == 2 ? ek_net_squared_error(s->net, a, b) : ek_net_absolute_error(s->net, a, b));
+}
+
+/* height, width, channels, codes; result is an output */
+static int quantise(struct net_subject *s, const int *n)
+{
+	const int z = with_gradient(s, n[0], n[1], n[2]);
+	const struct ek_net_quantise q = { parameter(s, n[3], n[2], 0, 0, 1), 0.25F, 1 };
+	int rc, result, loss, codes;
+
+	EK_TRY(result = ek_net_quantise(s->net, z, &q, &loss, &codes));
+	if (n[4])
+		EK_TRY(output(s, result));
+	EK_TRY(output(s, loss));
+	s->codes = codes;
+	EK_TRY(ek_net_output(s->net, codes));
+out:
+	return rc;
+}
+
+static int affine(struct net_subject *s, const int *n)
+{
+	return output(s, ek_net_affine(s->net, with_gradient(s, n[0], 1, n[1]), 0.75F, -0.5F));
+}
+
+/* A value that three layers use and that is an output as well: its gradient is given, then added to three times. */
+static int shared(struct net_subject *s, const int *n)
+{
+	const int x = dense(s, with_gradient(s, n[0], 1, n[1]), n[1], 1), y = ek_net_affine(s->net, x, 0.5F, 1);
+	int rc;
+
+	EK_TRY(output(s, x));
+	(void)ek_net_segment(s->net);
+	EK_TRY(output(s, ek_net_add(s->net, ek_net_add(s->net, x, y), x)));
+out:
+	return rc;
+}
+
+/* A transformer of two DiT blocks on patches: side in patches, features, heads, channels of a patch of 2 × 2 */
+static int transformer(struct net_subject *s, const int *n)
+{
+	const int d = n[1], tokens = n[0] * n[0], patch = plain_input(s, n[0], n[0], 4 * n[3]);
+	const int time = plain_input(s, 1, 1, 1), target = plain_input(s, 2 * n[0], 2 * n[0], n[3]);
+	struct ek_net *net = s->net;
+	int rc, c, ada, stream, normal;
+
+	EK_TRY(c = dense(s, ek_net_times(net, time, 8, 100), d, 0));
+	EK_TRY(c = dense(s, ek_net_activation(net, c, EK_NN_SILU), d, 1));
+	EK_TRY(c = ek_net_add(net, c, ek_net_embedding(net, ids_input(s, 5), parameter(s, 5, d, 0, 0, 1))));
+	EK_TRY(ada = dense(s, ek_net_activation(net, c, EK_NN_SILU), 14 * d, 1));
+	EK_TRY(stream = ek_net_positions(net, dense(s, patch, d, 0), parameter(s, 1, tokens, d, 0, 1)));
+	EK_TRY(ek_net_modulate(net, stream,
+	                       &(struct ek_net_modulate){ .vector = ada, .shift = 0, .scale = d, .epsilon = 1e-6F },
+	                       NULL, &normal));
+	for (int i = 0; i < 2; i++) {
+		const int first = (6 * i + 2) * d;
+		int branch;
+
+		EK_TRY(ek_net_segment(net));
+		EK_TRY(branch = dense(s, ek_net_attention(net, dense(s, normal, 3 * d, 0), n[2]), d, 0));
+		EK_TRY(ek_net_modulate(net, stream,
+		                       &(struct ek_net_modulate){ .branch = branch,
+		                                                  .vector = ada,
+		                                                  .gate = first,
+		                                                  .shift = first + d,
+		                                                  .scale = first + 2 * d,
+		                                                  .epsilon = 1e-6F },
+		                       &stream, &normal));
+		EK_TRY(branch = dense(s, normal, 2 * d, 0));
+		EK_TRY(branch = dense(s, ek_net_activation(net, branch, EK_NN_GELU_TANH), d, 0));
+		EK_TRY(ek_net_modulate(net, stream,
+		                       &(struct ek_net_modulate){ .branch = branch,
+		                                                  .vector = ada,
+		                                                  .gate = first + 3 * d,
+		                                                  .shift = first + 4 * d,
+		                                                  .scale = first + 5 * d,
+		                                                  .epsilon = 1e-6F },
+		                       &stream, &normal));
+	}
+	EK_TRY(ek_net_segment(net));
+	EK_TRY(normal = ek_net_unpatch(net, dense(s, normal, 4 * n[3], 1), 2));
+	EK_TRY(output(s, ek_net_squared_error(net, normal, target)));
+out:
+	return rc;
+}
+
+static int residual_block(struct net_subject *s, int x, int channels)
+{
+	const struct ek_net_conv c = { .outputs = channels, .kernel = 3, .pad = { 1, 1, 1, 1 } };
+	const int h = convolve(s, normalise(s, x, 2, EK_NN_SILU), &c);
+	const int inputs = x > 0 ? ek_net_shape(s->net, x).channels : 1;
+	const int skip =
+		inputs == channels ? x : convolve(s, x, &(struct ek_net_conv){ .outputs = channels, .kernel = 1 });
+
+	return ek_net_add(s->net, skip, convolve(s, normalise(s, h, 2, EK_NN_SILU), &c));
+}
+
+/* An autoencoder: side, channels in, channels, latent channels */
+static int autoencoder(struct net_subject *s, const int *n)
+{
+	const int x = with_gradient(s, n[0], n[0], n[2]), noise = plain_input(s, n[0] / 2, n[0] / 2, n[3]);
+	struct ek_net *net = s->net;
+	int rc, h, moments;
+
+	EK_TRY(h = convolve(s, x, &(struct ek_net_conv){ .outputs = n[1], .kernel = 3, .pad = { 1, 1, 1, 1 } }));
+	(void)ek_net_segment(net);
+	EK_TRY(h = residual_block(s, residual_block(s, h, n[1]), 2 * n[1]));
+	(void)ek_net_segment(net);
+	EK_TRY(h = convolve(s, h,
+	                    &(struct ek_net_conv){ .outputs = n[1], .kernel = 3, .stride = 2, .pad = { 0, 1, 0, 1 } }));
+	EK_TRY(h = ek_net_add(net, h,
+	                      ek_net_attention(net, dense(s, normalise(s, h, 2, EK_NN_LINEAR), 3 * n[1], 0), 1)));
+	EK_TRY(moments = dense(s, h, 2 * n[3], 1));
+	EK_TRY(output(s, ek_net_kl(net, moments)));
+	(void)ek_net_segment(net);
+	EK_TRY(h = ek_net_upsample(net, dense(s, ek_net_sample(net, moments, noise), n[1], 0)));
+	EK_TRY(h = residual_block(s, h, n[1]));
+	EK_TRY(h = dense(s, h, n[2], 1));
+	EK_TRY(output(s, ek_net_squared_error(net, h, x)));
+	EK_TRY(output(s, ek_net_halve(net, h)));
+out:
+	return rc;
+}
+
+const struct net_case net_cases[] = {
+	{ "linear", linear, { 1, 1, 5, 7, 0, 0 }, 0 },
+	{ "linear, no bias", linear, { 1, 11, 13, 5, 1, 0 }, 0 },
+	{ "linear, float32", linear, { 7, 5, 11, 13, 0, 1 }, 0 },
+	{ "linear, one output", linear, { 5, 7, 13, 1, 0, 1 }, 0 },
+	{ "linear, wide", linear, { 8, 8, 192, 384, 0, 0 }, 0 },
+	{ "linear, neighbours", neighbours, { 1, 7, 11, 5 }, 0 },
+	{ "conv 3", conv, { 7, 5, 5, 11, 3, 1, 1, 1, 1 }, 0 },
+	{ "conv 1", conv, { 7, 5, 5, 11, 1, 1, 0, 0, 1 }, 0 },
+	{ "conv 3, stride 2", conv, { 11, 13, 7, 5, 3, 2, 0, 1, 1 }, 0 },
+	{ "conv 4, stride 2", conv, { 13, 11, 5, 7, 4, 2, 1, 1, 1 }, 0 },
+	{ "conv 5, groups", conv, { 11, 7, 10, 15, 5, 1, 2, 2, 5 }, 0 },
+	{ "conv 3, rest left over", conv, { 7, 11, 5, 5, 2, 3, 0, 0, 1 }, 0 },
+	{ "conv 3, wide", conv, { 8, 8, 64, 64, 3, 1, 1, 1, 1 }, 0 },
+	{ "group norm", group_norm, { 7, 5, 10, 5, EK_NN_LINEAR }, 0 },
+	{ "group norm, SiLU", group_norm, { 5, 7, 33, 11, EK_NN_SILU }, 0 },
+	{ "group norm, wide", group_norm, { 16, 16, 128, 32, EK_NN_SILU }, 0 },
+	{ "modulate, norm only", modulate, { 7, 11, 0, 0, 1 }, 0 },
+	{ "modulate, stream only", modulate, { 5, 13, 1, 1, 0 }, 0 },
+	{ "modulate", modulate, { 7, 5, 1, 1, 1 }, 0 },
+	{ "modulate, stream not used", modulate, { 5, 19, 1, 0, 1 }, 0 },
+	{ "modulate, wide", modulate, { 64, 192, 1, 1, 1 }, 0 },
+	{ "attention", attention, { 1, 7, 3, 5 }, 0 },
+	{ "attention, one token", attention, { 1, 1, 1, 7 }, 0 },
+	{ "attention, 11 x 5", attention, { 11, 5, 2, 13 }, 0 },
+	{ "attention, 64 tokens", attention, { 8, 8, 3, 32 }, 0 },
+	{ "ReLU", activation, { 11, 13, EK_NN_RELU, 0 }, NET_CASE_KINKS },
+	{ "leaky ReLU", activation, { 11, 13, EK_NN_RELU, 20 }, NET_CASE_KINKS },
+	{ "ReLU6", activation, { 11, 13, EK_NN_RELU6, 0 }, NET_CASE_KINKS },
+	{ "GELU", activation, { 11, 113, EK_NN_GELU_ERF, 0 }, 0 },
+	{ "GELU by tanh", activation, { 11, 113, EK_NN_GELU_TANH, 0 }, 0 },
+	{ "quick GELU", activation, { 11, 113, EK_NN_QUICK_GELU, 0 }, 0 },
+	{ "SiLU", activation, { 11, 113, EK_NN_SILU, 0 }, 0 },
+	{ "add", add, { 11, 113, 0, 0 }, 0 },
+	{ "add, both the same", add, { 7, 5, 1, 0 }, 0 },
+	{ "add, shared gradient", add, { 7, 5, 0, 1 }, NET_CASE_COMPOSED },
+	{ "add, both the same, shared gradient", add, { 7, 5, 1, 1 }, NET_CASE_COMPOSED },
+	{ "positions", positions, { 13, 117 }, 0 },
+	{ "embedding", embedding, { 5, 13 }, 0 },
+	{ "times", times, { 26, 100 }, NET_CASE_KINKS },
+	{ "upsample", upsample, { 5, 7, 11 }, 0 },
+	{ "halve", halve, { 10, 14, 5 }, 0 },
+	{ "unpatch", unpatch, { 5, 7, 3, 2 }, 0 },
+	{ "channels", channels, { 7, 13, 4, 5 }, 0 },
+	{ "sample", sample, { 5, 7, 3 }, 0 },
+	{ "kl", kl, { 7, 5, 3 }, 0 },
+	{ "squared error", difference, { 11, 13, 11, 2, 0 }, 0 },
+	{ "squared error to a target", difference, { 5, 7, 3, 2, 1 }, 0 },
+	{ "absolute error", difference, { 11, 13, 11, 1, 0 }, NET_CASE_KINKS },
+	{ "quantise", quantise, { 5, 7, 3, 13, 1 }, NET_CASE_KINKS },
+	{ "quantise, loss only", quantise, { 11, 13, 8, 7, 0 }, NET_CASE_KINKS },
+	{ "affine", affine, { 11, 113 }, 0 },
+	{ "shared", shared, { 7, 5 }, NET_CASE_COMPOSED },
+	{ "transformer", transformer, { 3, 12, 3, 2 }, NET_CASE_COMPOSED },
+	{ "autoencoder", autoencoder, { 6, 4, 3, 2 }, NET_CASE_COMPOSED },
+};
+
+const int net_case_count = sizeof net_cases / sizeof *net_cases;
+
+void net_subject_new(struct net_subject *s, const struct net_case *c, const struct ek_net_backend *backend,
+                     enum ek_nn_precision precision, int low, int batch)
+{
+	*s = (struct net_subject){ .low = low };
+	assert_ok(ek_net_new(&s->net, backend, &s->params, precision, batch));
+	assert_ok(c->build(s, c->n));
+}
+
+void net_subject_free(struct net_subject *s)
+{
+	ek_net_free(s->net);
+	ek_params_release(&s->params);
+}

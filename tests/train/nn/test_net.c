@@ -1,0 +1,224 @@
+/* Every layer of net.h, and blocks of them, against the twin; and the twin against finite differences. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/support.h"
+#include "tests/train/nn/net_trial.h"
+#include "tests/train/nn/reference.h"
+#include "train/nn/net_internal.h"
+
+enum { BATCH = 3 };
+
+static enum ek_nn_precision last_precision(void)
+{
+	return ek_nn_cpu_has_bf16() ? EK_NN_BF16 : EK_NN_F32;
+}
+
+static int is_allowed(float got, const struct ref_number *want)
+{
+	return fabs((double)got - want->v) <= ref_net_allowed(want);
+}
+
+/* How many times the allowed error the largest error is; above 1, or NaN, is a failure. */
+static double compare(const char *name, const float *got, const struct ref_number *want, size_t count)
+{
+	double most = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const double allowed = ref_net_allowed(&want[i]), error = fabs((double)got[i] - want[i].v);
+
+		if (!is_allowed(got[i], &want[i]))
+			fail_msg("%s: result %zu of %zu is %.9g, not %.9g (allowed %g)", name, i, count, (double)got[i],
+			         want[i].v, allowed);
+		if (allowed > 0)
+			most = fmax(most, error / allowed);
+	}
+	return most;
+}
+
+/*
+ * Blocks: bounds for the worst case multiply from layer to layer beyond any use, errors in practice do not. On the way
+ * forward and back a gradient passes up to sixty layers, each of which adds roundings of its own and passes earlier
+ * ones on about as they are. In float32 that is 2^8 units at 4 a layer if all have the same sign; in bf16, with one
+ * rounding a layer and signs at random, sqrt(60), and 2^4 units with a factor of 2.
+ */
+static void compare_norms(const char *name, const float *got, const struct ref_number *want, size_t count, double most)
+{
+	double error = 0, norm = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		error += ((double)got[i] - want[i].v) * ((double)got[i] - want[i].v);
+		norm += want[i].v * want[i].v;
+	}
+	if (!(error <= most * most * norm))
+		fail_msg("%s: results are off by %g of their norm (allowed %g)", name, sqrt(error / norm), most);
+}
+
+static void compare_all(const struct net_trial *t, const struct net_case *c, const float *got, int bf16)
+{
+	struct ref_number *want = net_trial_reference(t);
+
+	print_message("%s, %s: %.2g of what is allowed\n", c->name, bf16 ? "bf16" : "float32",
+	              compare(c->name, got, want, t->count));
+	if (c->flags & NET_CASE_COMPOSED) {
+		const double most = bf16 ? 0x1p4 * 0x1p-8 : 0x1p8 * 0x1p-24;
+		const size_t rest = t->count - t->s.params.size;
+
+		compare_norms(c->name, got, want, t->outputs, most);
+		compare_norms(c->name, got + t->outputs, want + t->outputs, rest - t->outputs, most);
+		for (int i = 0; i < t->s.params.count; i++)
+			compare_norms(c->name, got + rest + t->s.params.items[i].offset,
+			              want + rest + t->s.params.items[i].offset, t->s.params.items[i].count, most);
+	}
+	free(want);
+}
+
+static void run_modes(const struct net_case *c, enum ek_nn_precision precision, int low)
+{
+	float *first = NULL;
+
+	for (enum ek_net_mode mode = EK_NET_TRAIN; mode <= EK_NET_RECOMPUTE; mode++) {
+		struct net_trial t;
+		struct ek_net_state *s;
+		float *got;
+
+		net_trial_new(&t, c, precision, mode, low, BATCH);
+		assert_ok(ek_net_state_new(&s, t.s.net));
+		got = ref_poisoned(t.count);
+		net_trial_run(&t, s, got);
+		assert_true(ref_is_whole(got, t.count));
+		if (first == NULL) {
+			compare_all(&t, c, got, precision == EK_NN_BF16);
+			first = got;
+		} else {
+			assert_memory_equal(got, first, t.count * sizeof *got);
+			free(got);
+		}
+		ek_net_state_free(s);
+		net_trial_free(&t);
+	}
+	free(first);
+}
+
+static void layers_are_the_twin_in_every_mode(void **state)
+{
+	(void)state;
+	for (int i = 0; i < net_case_count; i++) {
+		run_modes(&net_cases[i], EK_NN_F32, 0);
+		if (last_precision() == EK_NN_BF16)
+			run_modes(&net_cases[i], EK_NN_BF16, 0);
+		if (last_precision() == EK_NN_BF16)
+			run_modes(&net_cases[i], EK_NN_BF16, 1);
+	}
+}
+
+/* The twin's sum of outputs times given gradients, with inputs and parameters moved by `step` along directions. */
+struct probe {
+	const struct net_trial *t;
+	float *directions[NET_CASE_VALUES], *of_parameters;
+};
+
+static double twin_sum(const struct probe *p, double step)
+{
+	const struct net_trial *t = p->t;
+	struct ref_net *r = ref_net_new(t->s.net, t->values);
+	double sum = 0;
+
+	r->ids = t->ids;
+	for (int i = 0; i < t->s.input_count; i++) {
+		const int x = t->s.inputs[i];
+
+		ref_net_set(r->values[x], t->inputs[i], BATCH * ek_net_elements(t->s.net, x));
+		for (size_t j = 0; j < BATCH * ek_net_elements(t->s.net, x) && t->s.net->values[x].gradient; j++)
+			r->values[x][j].v += step * (double)p->directions[i][j];
+	}
+	for (size_t j = 0; j < t->s.params.size; j++)
+		r->parameters[j].v += step * (double)p->of_parameters[j];
+	ref_net_forward(r);
+	for (int i = 0; i < t->s.output_count; i++)
+		for (size_t j = 0; j < BATCH * ek_net_elements(t->s.net, t->s.outputs[i]); j++)
+			sum += r->values[t->s.outputs[i]][j].v * (double)t->given[i][j];
+	ref_net_free(r);
+	return sum;
+}
+
+/* The same derivative by the twin's gradients, and the magnitude of its terms. */
+static double twin_derivative(const struct probe *p, double *magnitude)
+{
+	const struct net_trial *t = p->t;
+	struct ref_number *g = net_trial_reference(t), *end = g + t->outputs;
+	double sum = 0;
+
+	*magnitude = 0;
+	for (int i = 0; i < t->s.input_count; i++)
+		for (size_t j = 0;
+		     j < BATCH * ek_net_elements(t->s.net, t->s.inputs[i]) && t->s.net->values[t->s.inputs[i]].gradient;
+		     j++, end++) {
+			sum += end->v * (double)p->directions[i][j];
+			*magnitude += fabs(end->v * (double)p->directions[i][j]);
+		}
+	for (size_t j = 0; j < t->s.params.size; j++) {
+		sum += (end[j].v - (double)t->start[j]) * (double)p->of_parameters[j];
+		*magnitude += fabs(end[j].v * (double)p->of_parameters[j]);
+	}
+	free(g);
+	return sum;
+}
+
+static void the_twins_gradients_are_derivatives(void **state)
+{
+	/* The central difference is off by h² f''' / 6 and by 2^-52 f / h: with h = 2^-16 both are near 1e-10 of the
+	 * terms' magnitude, were f''' of the size of f'. Third derivatives of norms and blocks reach some hundreds. */
+	const double h = 0x1p-16, tolerance = 1e-7;
+
+	(void)state;
+	for (int i = 0; i < net_case_count; i++) {
+		struct net_trial t;
+		struct probe p = { &t, { NULL }, NULL };
+		double magnitude, wanted, got;
+
+		if (net_cases[i].flags & NET_CASE_KINKS)
+			continue;
+		net_trial_new(&t, &net_cases[i], EK_NN_F32, EK_NET_TRAIN, 0, BATCH);
+		for (int j = 0; j < t.s.input_count; j++) {
+			const size_t count = BATCH * ek_net_elements(t.s.net, t.s.inputs[j]);
+
+			p.directions[j] = ref_poisoned(count);
+			ref_fill(p.directions[j], count, (uint64_t)(400 + j));
+		}
+		p.of_parameters = ref_poisoned(t.s.params.size);
+		ref_fill(p.of_parameters, t.s.params.size, 500);
+		got = (twin_sum(&p, h) - twin_sum(&p, -h)) / (2 * h);
+		wanted = twin_derivative(&p, &magnitude);
+		assert_true(fabs(got) > 0);
+		if (!(fabs(got - wanted) <= tolerance * magnitude))
+			fail_msg("%s: the derivative is %.12g, not %.12g", net_cases[i].name, got, wanted);
+		for (int j = 0; j < NET_CASE_VALUES; j++)
+			free(p.directions[j]);
+		free(p.of_parameters);
+		net_trial_free(&t);
+	}
+}
+
+static void comparing_catches_wrong_numbers(void **state)
+{
+	const struct ref_number x = { 1, 4, 0 }, y = { 1, 0, 1 };
+
+	(void)state;
+	assert_true(ref_net_allowed(&x) == 0x1p-22);
+	assert_true(ref_net_allowed(&y) == 0x1p-8);
+	assert_true(compare("", (float[]){ 1 + 0x1p-22F }, &x, 1) > 0.9);
+	assert_false(is_allowed(1 + 0x1p-21F, &x));
+	assert_false(is_allowed(NAN, &x));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(comparing_catches_wrong_numbers),
+		cmocka_unit_test(the_twins_gradients_are_derivatives),
+		cmocka_unit_test(layers_are_the_twin_in_every_mode),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,365 @@
+/* What holds for whole networks that learn, whatever their layers: memory, threads, slices, errors. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/threads.h"
+#include "tests/support/support.h"
+#include "tests/train/nn/net_trial.h"
+#include "tests/train/nn/reference.h"
+#include "train/nn/net_internal.h"
+
+static const struct net_case *case_of(const char *name)
+{
+	for (int i = 0; i < net_case_count; i++)
+		if (strcmp(net_cases[i].name, name) == 0)
+			return &net_cases[i];
+	fail_msg("no case %s", name);
+	return NULL;
+}
+
+static const char *const blocks[] = { "transformer", "autoencoder" };
+
+static void recomputing_takes_less_memory(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		size_t bytes[3];
+
+		for (enum ek_net_mode mode = EK_NET_FORWARD; mode <= EK_NET_RECOMPUTE; mode++) {
+			struct net_trial t;
+
+			net_trial_new(&t, case_of(blocks[i]), EK_NN_AUTO, mode, 0, 8);
+			bytes[mode] = ek_net_state_bytes(t.s.net);
+			net_trial_free(&t);
+		}
+		assert_true(bytes[EK_NET_FORWARD] < bytes[EK_NET_RECOMPUTE]);
+		assert_true(bytes[EK_NET_RECOMPUTE] < bytes[EK_NET_TRAIN]);
+	}
+}
+
+static void forward_alone_gives_the_same(void **state)
+{
+	(void)state;
+	for (int i = 0; i < net_case_count; i++) {
+		float *results[2];
+		size_t outputs = 0;
+
+		for (enum ek_net_mode mode = EK_NET_FORWARD; mode <= EK_NET_TRAIN; mode++) {
+			struct net_trial t;
+			struct ek_net_state *s;
+
+			net_trial_new(&t, &net_cases[i], EK_NN_AUTO, mode, 0, 2);
+			assert_ok(ek_net_state_new(&s, t.s.net));
+			results[mode] = ref_poisoned(t.count);
+			net_trial_run(&t, s, results[mode]);
+			outputs = t.outputs;
+			ek_net_state_free(s);
+			net_trial_free(&t);
+		}
+		assert_memory_equal(results[0], results[1], outputs * sizeof **results);
+		free(results[0]);
+		free(results[1]);
+	}
+}
+
+/* Slices of one net on several threads, each with a state and gradients of its own. */
+enum { SLICES = 12 };
+
+struct slices {
+	struct net_trial *t;
+	struct ek_net_state *states[SLICES]; /* of workers */
+	float *results[SLICES];
+};
+
+static int run_slice(void *context, uint64_t i, int worker)
+{
+	struct slices *s = context;
+	struct net_trial own = *s->t;
+
+	own.gradients = ref_poisoned(own.s.params.size);
+	net_trial_run(&own, s->states[worker], s->results[i]);
+	free(own.gradients);
+	return 0;
+}
+
+static void a_slice_is_the_same_bytes_whatever_runs_beside_it(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct net_trial t;
+		struct slices s = { .t = &t };
+
+		net_trial_new(&t, case_of(blocks[i]), EK_NN_AUTO, EK_NET_RECOMPUTE, 0, 3);
+		for (int j = 0; j < SLICES; j++) {
+			assert_ok(ek_net_state_new(&s.states[j], t.s.net));
+			s.results[j] = ref_poisoned(t.count);
+		}
+		for (int threads = 1; threads <= 5; threads += 2) {
+			ek_threads_set(threads);
+			assert_ok(ek_parallel(SLICES, run_slice, &s));
+			ek_threads_set(0);
+			for (int j = 1; j < SLICES; j++)
+				assert_memory_equal(s.results[0], s.results[j], t.count * sizeof(float));
+		}
+		for (int j = 0; j < SLICES; j++) {
+			ek_net_state_free(s.states[j]);
+			free(s.results[j]);
+		}
+		net_trial_free(&t);
+	}
+}
+
+/* Runs images first … first + batch - 1 of the large trial in the small one, adding to its gradients. */
+static void run_part(struct net_trial *small, const struct net_trial *large, int first)
+{
+	struct ek_net_state *s;
+
+	for (int i = 0; i < small->s.input_count; i++) {
+		const size_t n = ek_net_elements(small->s.net, small->s.inputs[i]);
+
+		memcpy(small->inputs[i], large->inputs[i] + (size_t)first * n,
+		       (size_t)small->batch * n * sizeof(float));
+	}
+	memcpy(small->ids, large->ids + first, (size_t)small->batch * sizeof *small->ids);
+	assert_ok(ek_net_state_new(&s, small->s.net));
+	net_trial_fill(small, s);
+	assert_ok(ek_net_forward(s));
+	for (int i = 0; i < small->s.output_count; i++)
+		ek_net_write_gradient(s, small->s.outputs[i],
+		                      large->given[i] +
+		                              (size_t)first * ek_net_elements(small->s.net, small->s.outputs[i]));
+	assert_ok(ek_net_backward(s, small->gradients));
+	ek_net_state_free(s);
+}
+
+static void gradients_add_up_over_slices(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct net_trial whole, part;
+		double error = 0, norm = 0;
+
+		net_trial_new(&whole, case_of(blocks[i]), EK_NN_F32, EK_NET_TRAIN, 0, 8);
+		net_trial_new(&part, case_of(blocks[i]), EK_NN_F32, EK_NET_TRAIN, 0, 4);
+		memset(whole.gradients, 0, whole.s.params.size * sizeof(float));
+		memset(part.gradients, 0, whole.s.params.size * sizeof(float));
+		run_part(&whole, &whole, 0);
+		run_part(&part, &whole, 0);
+		run_part(&part, &whole, 4);
+		for (size_t j = 0; j < whole.s.params.size; j++) {
+			const double w = (double)whole.gradients[j], d = (double)part.gradients[j] - w;
+
+			error += d * d;
+			norm += w * w;
+		}
+		/* Each image's own gradient is computed alike; only sums over images, of 8 · 64 rows at most, are in
+		 * another order: 2^9 roundings. */
+		assert_true(norm > 0);
+		assert_true(sqrt(error / norm) <= 0x1p9 * 0x1p-24);
+		net_trial_free(&whole);
+		net_trial_free(&part);
+	}
+}
+
+static void gradients_of_parameters_can_be_left_out(void **state)
+{
+	(void)state;
+	struct net_trial t;
+	struct ek_net_state *s;
+	float *got, *again;
+	size_t n;
+
+	net_trial_new(&t, case_of("autoencoder"), EK_NN_AUTO, EK_NET_TRAIN, 0, 2);
+	assert_ok(ek_net_state_new(&s, t.s.net));
+	n = 2 * ek_net_elements(t.s.net, t.s.inputs[0]);
+	got = ref_poisoned(t.count);
+	again = ref_poisoned(n);
+	net_trial_run(&t, s, got);
+	net_trial_fill(&t, s);
+	assert_ok(ek_net_forward(s));
+	for (int i = 0; i < t.s.output_count; i++)
+		ek_net_write_gradient(s, t.s.outputs[i], t.given[i]);
+	assert_ok(ek_net_backward(s, NULL));
+	ek_net_read_gradient(s, t.s.inputs[0], again);
+	assert_memory_equal(again, got + t.outputs, n * sizeof *again);
+	free(got);
+	free(again);
+	ek_net_state_free(s);
+	net_trial_free(&t);
+}
+
+static void frozen_parameters_get_no_gradient(void **state)
+{
+	struct net_trial t = { 0 };
+	struct ek_net_state *s;
+	float *got;
+
+	(void)state;
+	net_subject_new(&t.s, case_of("autoencoder"), NULL, EK_NN_AUTO, 0, 2);
+	for (int i = 0; i < t.s.params.count; i += 2)
+		t.s.params.items[i].frozen = 1;
+	net_trial_start(&t, EK_NET_TRAIN, 2);
+	assert_ok(ek_net_state_new(&s, t.s.net));
+	got = ref_poisoned(t.count);
+	net_trial_run(&t, s, got);
+	for (int i = 0; i < t.s.params.count; i++) {
+		const struct ek_param *p = &t.s.params.items[i];
+
+		assert_int_equal(memcmp(t.start + p->offset, t.gradients + p->offset, p->count * sizeof(float)) == 0,
+		                 i % 2 == 0);
+	}
+	free(got);
+	ek_net_state_free(s);
+	net_trial_free(&t);
+}
+
+static void a_back_end_that_lacks_a_layer_says_so(void **state)
+{
+	(void)state;
+	for (int i = 0; i < EK_NET_KIND_COUNT; i++) {
+		struct ek_net_backend lacking = ek_net_cpu;
+		int found = 0;
+
+		lacking.name = "test";
+		lacking.codes[i] = NULL;
+		for (int j = 0; j < net_case_count && !found; j++) {
+			struct net_subject s;
+			char text[64];
+
+			net_subject_new(&s, &net_cases[j], &lacking, EK_NN_AUTO, 1, 2);
+			for (int k = 0; k < s.net->op_count; k++)
+				found |= (int)s.net->ops[k].kind == i;
+			(void)snprintf(text, sizeof text, "the test back end lacks the layer %s",
+			               ek_net_cpu.codes[i]->name);
+			if (found)
+				assert_fails(ek_net_finish(s.net, EK_NET_TRAIN), EK_ENOTSUP, text);
+			net_subject_free(&s);
+		}
+		assert_true(found || (i == EK_NET_CAST && !ek_nn_cpu_has_bf16()));
+	}
+}
+
+/* A net with an image [4, 6, 8], a vector [1, 1, 8], ids, and parameters of 8, 8 × 8 and 2 × 8 × 3 × 3 numbers. */
+struct wrong {
+	struct ek_params params;
+	struct ek_net *net;
+	int image, vector, ids, small, square, kernel;
+};
+
+static void wrong_start(struct wrong *w)
+{
+	*w = (struct wrong){ 0 };
+	assert_ok(w->kernel = ek_params_add(&w->params, "kernel", 4, (const int64_t[]){ 2, 8, 3, 3 },
+	                                    (struct ek_init){ 0 }));
+	assert_ok(w->square = ek_params_add(&w->params, "square", 2, (const int64_t[]){ 8, 8 }, (struct ek_init){ 0 }));
+	assert_ok(w->small = ek_params_add(&w->params, "small", 1, (const int64_t[]){ 8 }, (struct ek_init){ 0 }));
+	assert_ok(ek_net_new(&w->net, NULL, &w->params, EK_NN_F32, 2));
+	assert_ok(w->image = ek_net_input(w->net, (struct ek_net_shape){ 4, 6, 8 }));
+	assert_ok(w->vector = ek_net_input(w->net, (struct ek_net_shape){ 1, 1, 8 }));
+	assert_ok(w->ids = ek_net_input_ids(w->net));
+}
+
+static void shapes_that_do_not_fit_are_refused(void **state)
+{
+	struct wrong w;
+	int a = 1, b = 1;
+
+	(void)state;
+	wrong_start(&w);
+#define REFUSED(call, text) assert_fails((call), EK_EUSAGE, (text))
+	REFUSED(ek_net_input(w.net, (struct ek_net_shape){ 0, 1, 1 }), "0 x 1 x 1");
+	REFUSED(ek_net_linear(w.net, 99, &(struct ek_net_linear){ .outputs = 1 }), "linear: 99 is no value");
+	REFUSED(ek_net_linear(w.net, w.ids, &(struct ek_net_linear){ .outputs = 1 }), "linear: wants numbers");
+	REFUSED(ek_net_linear(w.net, w.image, &(struct ek_net_linear){ .weight = 7, .outputs = 8 }),
+	        "linear: 7 is no parameter");
+	REFUSED(ek_net_linear(w.net, w.image, &(struct ek_net_linear){ .weight = w.square, .outputs = 10 }),
+	        "the parameter square is too small");
+	REFUSED(ek_net_linear(w.net, w.image, &(struct ek_net_linear){ .weight = w.square, .outputs = 0 }),
+	        "linear: 0 outputs");
+	REFUSED(ek_net_linear(w.net, w.image, &(struct ek_net_linear){ w.kernel, w.small, 16, 0 }),
+	        "the parameter small is too small");
+	REFUSED(ek_net_conv(w.net, w.image, &(struct ek_net_conv){ .kernel = 3, .outputs = 3, .groups = 2 }),
+	        "8 to 3 channels in 2 groups");
+	REFUSED(ek_net_conv(w.net, w.image, &(struct ek_net_conv){ .kernel = 3, .outputs = 2, .pad = { 0, -1 } }),
+	        "a pad of -1");
+	REFUSED(ek_net_conv(w.net, w.image, &(struct ek_net_conv){ .kernel = 5, .outputs = 2 }), "kernel is too small");
+	REFUSED(ek_net_conv(w.net, w.vector, &(struct ek_net_conv){ .kernel = 3, .outputs = 2, .bias = -1 }),
+	        "0 x 0 x 2");
+	REFUSED(ek_net_group_norm(w.net, w.image, &(struct ek_net_group_norm){ .groups = 3 }),
+	        "8 channels in 3 groups");
+	REFUSED(ek_net_group_norm(w.net, w.image, &(struct ek_net_group_norm){ .groups = 2, .weight = -1 }),
+	        "group norm: -1 is no parameter");
+	REFUSED(ek_net_modulate(w.net, w.image, &(struct ek_net_modulate){ .vector = w.vector }, &a, NULL),
+	        "nothing is wanted");
+	assert_int_equal(a, EK_EUSAGE);
+	REFUSED(ek_net_modulate(w.net, w.image, &(struct ek_net_modulate){ .vector = w.vector, .scale = 1 }, NULL, &b),
+	        "8 features from 1 on are not in the vector");
+	assert_int_equal(b, EK_EUSAGE);
+	REFUSED(ek_net_modulate(w.net, w.image, &(struct ek_net_modulate){ .vector = w.image }, NULL, &b),
+	        "the vector is the value");
+	REFUSED(ek_net_modulate(w.net, w.image, &(struct ek_net_modulate){ w.vector, w.vector, 0, 0, 0, 0 }, &a, &b),
+	        "modulate: the shapes differ");
+	REFUSED(ek_net_attention(w.net, w.image, 2), "8 features are not 3 x 2 heads");
+	REFUSED(ek_net_activation(w.net, w.ids, EK_NN_SILU), "activation: wants numbers");
+	REFUSED(ek_net_add(w.net, w.image, w.vector), "add: the shapes differ");
+	REFUSED(ek_net_positions(w.net, w.image, w.square), "the parameter square is too small");
+	REFUSED(ek_net_embedding(w.net, w.vector, w.square), "wants ids and a parameter");
+	REFUSED(ek_net_embedding(w.net, w.ids, w.small), "wants ids and a parameter");
+	REFUSED(ek_net_times(w.net, w.vector, 4, 1), "wants one number");
+	REFUSED(ek_net_upsample(w.net, w.ids), "upsample: wants numbers");
+	REFUSED(ek_net_halve(w.net, w.vector), "1 x 1 pixels are not even");
+	REFUSED(ek_net_unpatch(w.net, w.image, 3), "8 features are not patches of side 3");
+	REFUSED(ek_net_channels(w.net, w.image, 5, 4), "4 from 5 on of 8");
+	REFUSED(ek_net_sample(w.net, w.image, w.image), "twice the channels");
+	REFUSED(ek_net_kl(w.net, w.ids), "kl: wants numbers");
+	REFUSED(ek_net_squared_error(w.net, w.image, w.vector), "error: the shapes differ");
+	REFUSED(ek_net_quantise(w.net, w.image, &(struct ek_net_quantise){ .codebook = w.small }, &a, &b),
+	        "the codebook must be [codes, 8]");
+	assert_true(a == EK_EUSAGE && b == EK_EUSAGE);
+	REFUSED(ek_net_affine(w.net, 0, 1, 0), "affine: 0 is no value");
+	/* A failed layer passes through the rest of its chain and comes back at its end and from finish. */
+	a = ek_net_halve(w.net, ek_net_activation(w.net, ek_net_halve(w.net, w.vector), EK_NN_SILU));
+	assert_int_equal(a, EK_EUSAGE);
+	assert_int_equal(ek_net_output(w.net, a), EK_EUSAGE);
+	REFUSED(ek_net_finish(w.net, EK_NET_TRAIN), "1 x 1 pixels are not even");
+	REFUSED(ek_net_finish(w.net, EK_NET_TRAIN), "finished already");
+	REFUSED(ek_net_halve(w.net, w.image), "the network is finished");
+	ek_net_free(w.net);
+	assert_ok(ek_net_new(&w.net, NULL, &w.params, EK_NN_F32, 1));
+	REFUSED(ek_net_finish(w.net, EK_NET_TRAIN), "no output");
+	ek_net_free(w.net);
+	REFUSED(ek_net_new(&w.net, NULL, &w.params, EK_NN_F32, 0), "a slice of 0 images");
+	ek_params_release(&w.params);
+}
+
+static void flops_are_those_of_the_products(void **state)
+{
+	struct net_subject s;
+
+	(void)state;
+	net_subject_new(&s, case_of("linear, wide"), NULL, EK_NN_F32, 0, 5);
+	assert_ok(ek_net_finish(s.net, EK_NET_TRAIN));
+	assert_true(ek_net_flops(s.net) == 2.0 * 64 * 192 * 384);
+	net_subject_free(&s);
+	net_subject_new(&s, case_of("attention, 64 tokens"), NULL, EK_NN_F32, 0, 5);
+	assert_ok(ek_net_finish(s.net, EK_NET_TRAIN));
+	assert_true(ek_net_flops(s.net) == 2.0 * 2 * 64 * 64 * 96);
+	net_subject_free(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(recomputing_takes_less_memory),
+		cmocka_unit_test(forward_alone_gives_the_same),
+		cmocka_unit_test(a_slice_is_the_same_bytes_whatever_runs_beside_it),
+		cmocka_unit_test(gradients_add_up_over_slices),
+		cmocka_unit_test(gradients_of_parameters_can_be_left_out),
+		cmocka_unit_test(frozen_parameters_get_no_gradient),
+		cmocka_unit_test(a_back_end_that_lacks_a_layer_says_so),
+		cmocka_unit_test(shapes_that_do_not_fit_are_refused),
+		cmocka_unit_test(flops_are_those_of_the_products),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
