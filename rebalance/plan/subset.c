@@ -14,7 +14,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/plan/subset_lists.h"
 
-enum { SUBSET_VERSION = 1, MAX_NAME = 100, MOST_LISTED = 1000000 };
+enum { SUBSET_VERSION = 1, MAX_NAME = 100, MOST_LISTED = 1000000, ROWS = 1 << 16 };
 
 static const char *const files[] = { "keep.npy", "decision.npy", "rank.npy", "subset.json", NULL };
 enum { FILES = sizeof files / sizeof *files };
@@ -104,13 +104,74 @@ out:
 	return rc;
 }
 
-static int write_array(const char *folder, const char *name, enum ek_dtype type, uint64_t count, const void *data)
+/* The ids are made while they are written: a buffer of them is in memory. */
+static int write_keep(const char *path, const struct ek_selection *s)
+{
+	struct ek_atomic_file file;
+	int64_t *ids = NULL;
+	size_t count = 0;
+	int rc;
+
+	EK_TRY(ek_npy_create(&file, path, EK_I64, 1, &s->kept));
+	EK_TRY(ek_alloc(&ids, ROWS, sizeof *ids));
+	for (uint64_t i = 0; i < s->n; i++) {
+		for (uint64_t copies = ek_selection_copies(s, i); copies > 0; copies--) {
+			ids[count++] = (int64_t)i;
+			if (count < ROWS)
+				continue;
+			EK_TRY(ek_check_interrupt());
+			EK_TRY(ek_atomic_write(&file, ids, count * sizeof *ids));
+			count = 0;
+		}
+		if (i % ROWS == ROWS - 1)
+			ek_units_forget(&s->units, i + 1 - ROWS, i + 1);
+	}
+	EK_TRY(ek_atomic_write(&file, ids, count * sizeof *ids));
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	free(ids);
+	return rc;
+}
+
+static int write_decision(const char *path, const struct ek_selection *s)
+{
+	struct ek_atomic_file file;
+	uint8_t *codes = NULL;
+	int rc;
+
+	EK_TRY(ek_npy_create(&file, path, EK_U8, 1, &s->n));
+	EK_TRY(ek_alloc(&codes, ROWS, 1));
+	for (uint64_t first = 0; first < s->n; first += ROWS) {
+		const uint64_t count = s->n - first < ROWS ? s->n - first : ROWS;
+
+		for (uint64_t i = 0; i < count; i++)
+			codes[i] = (uint8_t)ek_selection_decision(s, first + i);
+		EK_TRY(ek_atomic_write(&file, codes, count));
+		ek_units_forget(&s->units, first, first + count);
+		EK_TRY(ek_check_interrupt());
+	}
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	free(codes);
+	return rc;
+}
+
+static int write_rank(const char *path, const struct ek_selection *s)
+{
+	return ek_npy_write(path, EK_U32, 1, &s->n, s->rank);
+}
+
+/* One array of the subset, by the function that knows it. */
+static int write_array(const char *folder, const char *name, const struct ek_selection *s,
+                       int (*write)(const char *path, const struct ek_selection *s))
 {
 	char *path = NULL;
 	int rc;
 
 	EK_TRY(ek_format(&path, "%s/%s", folder, name));
-	EK_TRY(ek_npy_write(path, type, 1, &count, data));
+	EK_TRY(write(path, s));
 out:
 	free(path);
 	return rc;
@@ -169,9 +230,9 @@ static int write_files(const struct ek_run *run, const char *folder, const struc
 	char *images = NULL;
 	int rc;
 
-	EK_TRY(write_array(folder, "keep.npy", EK_I64, s->kept, s->keep));
-	EK_TRY(write_array(folder, "decision.npy", EK_U8, s->n, s->decision));
-	EK_TRY(write_array(folder, "rank.npy", EK_U32, s->n, s->rank));
+	EK_TRY(write_array(folder, "keep.npy", s, write_keep));
+	EK_TRY(write_array(folder, "decision.npy", s, write_decision));
+	EK_TRY(write_array(folder, "rank.npy", s, write_rank));
 	EK_TRY(ek_run_file(&images, run, "images.jsonl"));
 	if (ek_file_exists(images) && (s->n <= MOST_LISTED || subset->lists))
 		EK_TRY(ek_subset_write_lists(run, folder, s, &effects->clusters));
@@ -181,7 +242,7 @@ out:
 	return rc;
 }
 
-static int record(struct ek_run *run, const struct ek_subset *subset, const struct ek_selection *s, int64_t started,
+static int record(struct ek_run *run, const struct ek_subset *subset, const struct ek_draft *draft, int64_t started,
                   double clock)
 {
 	struct subset_step step;
@@ -189,8 +250,8 @@ static int record(struct ek_run *run, const struct ek_subset *subset, const stru
 	int rc;
 
 	EK_TRY(make_step(&step, subset->name, subset->options, subset->inputs));
-	EK_TRY(ek_json_add_u64(counts, "images_before", s->n - s->counts[EK_DECISION_HELD_OUT]));
-	EK_TRY(ek_json_add_u64(counts, "images_after", s->kept));
+	EK_TRY(ek_json_add_u64(counts, "images_before", draft->before));
+	EK_TRY(ek_json_add_u64(counts, "images_after", draft->after));
 	EK_TRY(ek_run_record(run, &step.step, started, ek_clock() - clock, counts));
 out:
 	release_step(&step);
@@ -198,34 +259,62 @@ out:
 	return rc;
 }
 
-int ek_subset_write(struct ek_run *run, const struct ek_subset *subset, const struct ek_selection *selection,
-                    const struct ek_effects *effects, int64_t started, double clock)
+int ek_subset_draft(struct ek_draft *draft, const struct ek_run *run, const struct ek_subset *subset,
+                    const struct ek_selection *s, const struct ek_effects *effects)
 {
-	char *folder = NULL, *fresh = NULL, *all = NULL;
+	char *all = NULL;
 	int rc;
 
+	*draft = (struct ek_draft){ .before = s->n - s->counts[EK_DECISION_HELD_OUT], .after = s->kept };
 	EK_TRY(ek_subset_check_name(subset->name));
 	EK_TRY(ek_run_file(&all, run, "subsets"));
-	EK_TRY(ek_format(&folder, "%s/%s", all, subset->name));
-	EK_TRY(ek_format(&fresh, "%s/.%s.new", all, subset->name));
-	EK_TRY(remove_flat(fresh));
-	EK_TRY(ek_make_directories(fresh));
-	EK_TRY(write_files(run, fresh, subset, selection, effects));
-	EK_TRY(replace(folder, fresh));
-	EK_TRY(record(run, subset, selection, started, clock));
+	EK_TRY(ek_format(&draft->folder, "%s/%s", all, subset->name));
+	EK_TRY(ek_format(&draft->fresh, "%s/.%s.new", all, subset->name));
+	EK_TRY(remove_flat(draft->fresh));
+	EK_TRY(ek_make_directories(draft->fresh));
+	EK_TRY(write_files(run, draft->fresh, subset, s, effects));
 out:
-	if (rc < 0 && fresh != NULL) {
+	free(all);
+	return rc;
+}
+
+int ek_draft_publish(struct ek_draft *draft, struct ek_run *run, const struct ek_subset *subset, int64_t started,
+                     double clock)
+{
+	int rc;
+
+	EK_TRY(replace(draft->folder, draft->fresh));
+	EK_TRY(record(run, subset, draft, started, clock));
+out:
+	return rc;
+}
+
+int ek_draft_release(struct ek_draft *draft, int rc)
+{
+	if (rc < 0 && draft->fresh != NULL) {
 		char message[512];
 
 		/* What was half written goes; the first failure is the one to tell. */
 		ek_one_line(message, sizeof message, ek_error_message());
-		if (remove_flat(fresh) < 0)
+		if (remove_flat(draft->fresh) < 0)
 			rc = ek_fail(rc, "%s", message);
 	}
-	free(all);
-	free(folder);
-	free(fresh);
+	free(draft->folder);
+	free(draft->fresh);
+	*draft = (struct ek_draft){ 0 };
 	return rc;
+}
+
+int ek_subset_write(struct ek_run *run, const struct ek_subset *subset, const struct ek_selection *selection,
+                    const struct ek_effects *effects, int64_t started, double clock)
+{
+	struct ek_draft draft;
+	int rc;
+
+	EK_TRY(ek_subset_draft(&draft, run, subset, selection, effects));
+	EK_TRY(ek_draft_publish(&draft, run, subset, started, clock));
+out:
+	return ek_draft_release(&draft, rc);
 }
 
 int ek_subset_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_subset *subset)

@@ -28,6 +28,19 @@ int ek_subset_check_name(const char *name);
 int ek_subset_write(struct ek_run *run, const struct ek_subset *subset, const struct ek_selection *selection,
                     const struct ek_effects *effects, int64_t started, double clock);
 
+/* The same in two steps, so that something can be done between them without the selection in memory: the files are
+ * written beside the directory, and put in its place. Release in any case, with what came of it: after a failure that
+ * removes what was written, and `rc` is returned, with its message. */
+struct ek_draft {
+	char *folder, *fresh; /* owned */
+	uint64_t before, after;
+};
+int ek_subset_draft(struct ek_draft *draft, const struct ek_run *run, const struct ek_subset *subset,
+                    const struct ek_selection *selection, const struct ek_effects *effects);
+int ek_draft_publish(struct ek_draft *draft, struct ek_run *run, const struct ek_subset *subset, int64_t started,
+                     double clock);
+int ek_draft_release(struct ek_draft *draft, int rc);
+
 /* Is what is on disk what `subset` would write? As ek_run_is_current. */
 int ek_subset_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_subset *subset);
 

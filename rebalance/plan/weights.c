@@ -20,7 +20,7 @@
 #include "rebalance/io/npy.h"
 #include "rebalance/plan/subset.h"
 
-enum { WEIGHTS_VERSION = 1, ROWS = 1 << 16, UNITS_LISTED = 100 };
+enum { WEIGHTS_VERSION = 1, ROWS = 1 << 16, ROWS_IN_MEMORY = 1 << 24, UNITS_LISTED = 100 };
 
 static const char *const files[] = { "weights.npy", "members.npy", "groups.csv", "weights.json", NULL };
 enum { FILES = sizeof files / sizeof *files };
@@ -157,15 +157,12 @@ out:
 static int write_weights(const char *path, const struct ek_weights *w)
 {
 	const struct ek_units *units = &w->units;
-	struct ek_atomic_file file = { 0 };
-	struct ek_buffer header = { 0 };
+	struct ek_atomic_file file;
 	double *rows = NULL;
 	int rc;
 
+	EK_TRY(ek_npy_create(&file, path, EK_F64, 1, &units->n));
 	EK_TRY(ek_alloc(&rows, ROWS, sizeof *rows));
-	EK_TRY(ek_npy_header(&header, EK_F64, 1, &units->n));
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, header.data, header.size));
 	for (uint64_t first = 0; first < units->n; first += ROWS) {
 		const uint64_t count = units->n - first < ROWS ? units->n - first : ROWS;
 
@@ -175,13 +172,13 @@ static int write_weights(const char *path, const struct ek_weights *w)
 			rows[i] = k >= 0 ? w->visits[k] / (double)units->total : 0;
 		}
 		EK_TRY(ek_atomic_write(&file, rows, count * sizeof *rows));
+		ek_units_forget(units, first, first + count);
 		EK_TRY(ek_check_interrupt());
 		ek_progress_add(count);
 	}
 	EK_TRY(ek_atomic_commit(&file));
 out:
 	ek_atomic_discard(&file);
-	ek_buffer_release(&header);
 	free(rows);
 	return rc;
 }
@@ -203,7 +200,10 @@ static int deal_members(void *out, int wide, const struct ek_units *units)
 		if (i % ROWS == 0) {
 			EK_TRY(ek_check_interrupt());
 			ek_progress_add(units->n - i < ROWS ? units->n - i : ROWS);
+			ek_units_forget(units, i < ROWS ? 0 : i - ROWS, i);
 		}
+		if (i % ROWS_IN_MEMORY == 0)
+			ek_map_forget(out, (char *)out + units->total * (wide ? 8 : 4));
 		if (k < 0)
 			continue;
 		if (wide)

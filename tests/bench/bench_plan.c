@@ -39,10 +39,11 @@ static int choose(struct ek_selection *out, struct ek_run *run, const char *meth
 
 static uint64_t checksum(const struct ek_selection *s)
 {
-	uint64_t sum = 0;
+	uint64_t sum = 0, place = 0;
 
-	for (uint64_t i = 0; i < s->kept; i++)
-		sum += ((uint64_t)s->keep[i] + 1) * (i + 1);
+	for (uint64_t i = 0; i < s->n; i++)
+		for (uint64_t copies = ek_selection_copies(s, i); copies > 0; copies--)
+			sum += (i + 1) * ++place;
 	return sum;
 }
 
