@@ -379,14 +379,15 @@ out:
 static int make(struct pruning *p)
 {
 	const char *names[BASELINES + 1] = { NULL };
-	const struct ek_subset subset = subset_of(p, names);
 	struct ek_selection selection;
 	struct ek_draft draft = { 0 };
+	struct ek_subset subset;
 	int rc;
 
+	EK_TRY(select_method(&selection, p));
+	subset = subset_of(p, names);
 	for (int b = 0; b < BASELINES; b++)
 		names[b] = p->names[b];
-	EK_TRY(select_method(&selection, p));
 	EK_TRY(ek_effects_open(&p->effects, p->run));
 	EK_TRY(ek_subset_draft(&draft, p->run, &subset, &selection, &p->effects));
 	ek_selection_release(&selection);

@@ -1,13 +1,8 @@
 #include "rebalance/plan/subset.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
@@ -58,48 +53,6 @@ static int make_step(struct subset_step *s, const char *name, const cJSON *optio
 		                    .options = options,
 		                    .inputs = inputs,
 		                    .outputs = (const char *const *)s->paths };
-out:
-	return rc;
-}
-
-/* A directory of files only, or nothing. */
-static int remove_flat(const char *path)
-{
-	DIR *directory = opendir(path);
-	const struct dirent *entry;
-	int rc = 0;
-
-	if (directory == NULL)
-		return errno == ENOENT ? 0 : ek_fail_errno("cannot read %s", path);
-	while ((entry = readdir(directory)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-		    unlinkat(dirfd(directory), entry->d_name, 0) != 0) {
-			rc = ek_fail_errno("cannot remove %s/%s", path, entry->d_name);
-			break;
-		}
-	(void)closedir(directory);
-	if (rc == 0 && rmdir(path) != 0)
-		rc = ek_fail_errno("cannot remove %s", path);
-	return rc;
-}
-
-/* Put `fresh` in the place of `path`, and remove what was there. */
-static int replace(const char *path, const char *fresh)
-{
-	struct stat status;
-	int rc;
-
-	if (lstat(path, &status) != 0)
-		return ek_rename_synced(fresh, path);
-	if (!S_ISDIR(status.st_mode))
-		return ek_fail(EK_EUSAGE, "%s is in the way: it is not a directory", path);
-	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
-		return remove_flat(fresh);
-	if (errno != EINVAL && errno != ENOSYS)
-		return ek_fail_errno("cannot rename %s to %s", fresh, path);
-	/* A file system that cannot exchange two names: there is a moment without a subset. */
-	EK_TRY(remove_flat(path));
-	EK_TRY(ek_rename_synced(fresh, path));
 out:
 	return rc;
 }
@@ -262,19 +215,13 @@ out:
 int ek_subset_draft(struct ek_draft *draft, const struct ek_run *run, const struct ek_subset *subset,
                     const struct ek_selection *s, const struct ek_effects *effects)
 {
-	char *all = NULL;
 	int rc;
 
 	*draft = (struct ek_draft){ .before = s->n - s->counts[EK_DECISION_HELD_OUT], .after = s->kept };
 	EK_TRY(ek_subset_check_name(subset->name));
-	EK_TRY(ek_run_file(&all, run, "subsets"));
-	EK_TRY(ek_format(&draft->folder, "%s/%s", all, subset->name));
-	EK_TRY(ek_format(&draft->fresh, "%s/.%s.new", all, subset->name));
-	EK_TRY(remove_flat(draft->fresh));
-	EK_TRY(ek_make_directories(draft->fresh));
-	EK_TRY(write_files(run, draft->fresh, subset, s, effects));
+	EK_TRY(ek_folder_begin(&draft->folder, run, "subsets", subset->name));
+	EK_TRY(write_files(run, draft->folder.fresh, subset, s, effects));
 out:
-	free(all);
 	return rc;
 }
 
@@ -283,7 +230,7 @@ int ek_draft_publish(struct ek_draft *draft, struct ek_run *run, const struct ek
 {
 	int rc;
 
-	EK_TRY(replace(draft->folder, draft->fresh));
+	EK_TRY(ek_folder_publish(&draft->folder));
 	EK_TRY(record(run, subset, draft, started, clock));
 out:
 	return rc;
@@ -291,18 +238,7 @@ out:
 
 int ek_draft_release(struct ek_draft *draft, int rc)
 {
-	if (rc < 0 && draft->fresh != NULL) {
-		char message[512];
-
-		/* What was half written goes; the first failure is the one to tell. */
-		ek_one_line(message, sizeof message, ek_error_message());
-		if (remove_flat(draft->fresh) < 0)
-			rc = ek_fail(rc, "%s", message);
-	}
-	free(draft->folder);
-	free(draft->fresh);
-	*draft = (struct ek_draft){ 0 };
-	return rc;
+	return ek_folder_release(&draft->folder, rc);
 }
 
 int ek_subset_write(struct ek_run *run, const struct ek_subset *subset, const struct ek_selection *selection,

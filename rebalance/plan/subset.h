@@ -10,6 +10,7 @@
 #define EK_PLAN_SUBSET_H
 
 #include "rebalance/plan/effects.h"
+#include "rebalance/plan/folder.h"
 
 struct ek_subset {
 	const char *name;
@@ -32,7 +33,7 @@ int ek_subset_write(struct ek_run *run, const struct ek_subset *subset, const st
  * written beside the directory, and put in its place. Release in any case, with what came of it: after a failure that
  * removes what was written, and `rc` is returned, with its message. */
 struct ek_draft {
-	char *folder, *fresh; /* owned */
+	struct ek_folder folder;
 	uint64_t before, after;
 };
 int ek_subset_draft(struct ek_draft *draft, const struct ek_run *run, const struct ek_subset *subset,

@@ -18,6 +18,7 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/npy.h"
+#include "rebalance/plan/folder.h"
 #include "rebalance/plan/subset.h"
 
 enum { WEIGHTS_VERSION = 1, ROWS = 1 << 16, ROWS_IN_MEMORY = 1 << 24, UNITS_LISTED = 100 };
@@ -417,15 +418,13 @@ static void warn(const struct ek_weights *w, const struct summary *s)
 		ek_warn("%" PRIu32 " of %" PRIu32 " units have no image and get no share", s->empty, w->units.k);
 }
 
-static int write_files(struct ek_weights *w, struct ek_run *run, const struct summary *s)
+static int write_files(const struct ek_weights *w, const char *folder, const struct summary *s)
 {
-	char *paths[FILES] = { NULL }, *folder = NULL;
-	int rc;
+	char *paths[FILES] = { NULL };
+	int rc = 0;
 
 	for (int i = 0; files[i] != NULL; i++)
-		EK_TRY(ek_run_file(&paths[i], run, w->paths[i]));
-	EK_TRY(ek_format(&folder, "%s/weights/%s", ek_run_path(run), w->options.name));
-	EK_TRY(ek_make_directories(folder));
+		EK_TRY(ek_format(&paths[i], "%s/%s", folder, files[i]));
 	EK_TRY(write_weights(paths[0], w));
 	EK_TRY(write_members(paths[1], &w->units));
 	EK_TRY(write_groups(paths[2], w));
@@ -433,8 +432,19 @@ static int write_files(struct ek_weights *w, struct ek_run *run, const struct su
 out:
 	for (int i = 0; i < FILES; i++)
 		free(paths[i]);
-	free(folder);
 	return rc;
+}
+
+static int publish_files(const struct ek_weights *w, const struct ek_run *run, const struct summary *s)
+{
+	struct ek_folder folder;
+	int rc;
+
+	EK_TRY(ek_folder_begin(&folder, run, "weights", w->options.name));
+	EK_TRY(write_files(w, folder.fresh, s));
+	EK_TRY(ek_folder_publish(&folder));
+out:
+	return ek_folder_release(&folder, rc);
 }
 
 int ek_weights_run(struct ek_weights *w, struct ek_run *run)
@@ -452,7 +462,7 @@ int ek_weights_run(struct ek_weights *w, struct ek_run *run)
 		EK_TRY(ek_scheme_cap(w->visits, w->units.sizes, w->units.k, w->options.cap));
 	EK_TRY(summarise(&s, w));
 	ek_progress_begin("weighting", "rows", 2 * w->units.n);
-	rc = write_files(w, run, &s);
+	rc = publish_files(w, run, &s);
 	ek_progress_end();
 	EK_TRY(rc);
 	EK_TRY(ek_json_add_u64(counts, "images", w->units.total));
