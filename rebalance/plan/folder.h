@@ -1,7 +1,7 @@
 /*
  * A folder of results, as RUN/subsets/NAME or RUN/weights/NAME: its files are written into one beside it,
- * RUN/subsets/.NAME.new, that takes its place when all are there, so a reader sees the old files or the new ones. What a
- * killed command left in the folder beside goes when the same name is written again.
+ * RUN/subsets/.NAME.new, that takes its place when all are there, so a reader sees the old files or the new ones. What
+ * a killed command left in the folder beside goes when the same name is written again.
  */
 #ifndef EK_PLAN_FOLDER_H
 #define EK_PLAN_FOLDER_H

@@ -11,7 +11,7 @@
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
 
-enum { IMAGES_PER_PIECE = 1 << 18 };
+enum { IMAGES_PER_PIECE = 1 << 18, IMAGES_SORTED = 1 << 23, SAMPLES_PER_WINDOW = 256 };
 
 int ek_order_make(struct ek_order *order, const struct ek_units *units, const uint32_t *keys)
 {
@@ -203,31 +203,130 @@ static int compare_wide(const void *a, const void *b)
 	return (x->key > y->key) - (x->key < y->key);
 }
 
-/* Numbers that do not fit 32 bits: their place among the distinct ones does. */
-static int place_keys(const struct reading *r)
+/* Numbers that do not fit 32 bits: their place among the distinct ones, or with gaps, does. They are sorted a window of
+ * values at a time, so memory is that of a window for each thread. */
+struct placing {
+	struct reading r;
+	uint64_t windows;
+	uint64_t *least;  /* [windows] rising: a window has the keys from it to below the next one's */
+	uint64_t *counts; /* [threads, windows] images */
+	uint64_t *firsts; /* [windows + 1] images in the windows before */
+};
+
+static uint64_t key_at(const struct reading *r, uint64_t i)
 {
-	const struct ek_units *units = r->units;
+	int nan;
+	const uint64_t key = wide_key(r->array, i, &nan);
+
+	return r->falling ? ~key : key;
+}
+
+/* Windows at even steps through a random sample. A value that is more than a step by itself gets one of its own. */
+static int make_windows(struct placing *p, uint64_t windows)
+{
+	const uint64_t count = windows * SAMPLES_PER_WINDOW, stream = ek_random_stream("order: sample");
+	struct wide *sample = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&sample, count, sizeof *sample));
+	EK_TRY(ek_alloc(&p->least, 2 * windows, sizeof *p->least));
+	for (uint64_t s = 0; s < count; s++)
+		sample[s].key = key_at(&p->r, ek_random_below(0, stream, s, p->r.units->n));
+	ek_npy_forget(p->r.array, 0, p->r.units->n);
+	qsort(sample, count, sizeof *sample, compare_wide);
+	p->windows = 1;
+	for (uint64_t w = 1; w < windows; w++) {
+		const uint64_t value = sample[w * SAMPLES_PER_WINDOW].key, last = p->least[p->windows - 1];
+
+		if (value > last)
+			p->least[p->windows++] = value;
+		else if (value == last && value < UINT64_MAX)
+			p->least[p->windows++] = value + 1;
+	}
+out:
+	free(sample);
+	return rc;
+}
+
+static int count_windows(void *context, uint64_t piece, int worker)
+{
+	const struct placing *p = context;
+	const uint64_t begin = piece * IMAGES_PER_PIECE, end = end_of(piece, p->r.units->n);
+
+	for (uint64_t i = begin; i < end; i++) {
+		const uint64_t key = key_at(&p->r, i);
+		uint64_t w = 0;
+
+		if (p->r.units->unit[i] < 0)
+			continue;
+		for (uint64_t count = p->windows, half; count > 1; count -= half) {
+			half = count / 2;
+			w += p->least[w + half] <= key ? half : 0;
+		}
+		p->counts[(uint64_t)worker * p->windows + w]++;
+	}
+	ek_npy_forget(p->r.array, begin, end);
+	ek_units_forget(p->r.units, begin, end);
+	return ek_check_interrupt();
+}
+
+static int place_window(void *context, uint64_t w, int worker)
+{
+	const struct placing *p = context;
+	const uint64_t least = p->least[w], most = w + 1 < p->windows ? p->least[w + 1] - 1 : UINT64_MAX;
+	const uint64_t n = p->r.units->n, first = p->firsts[w], size = p->firsts[w + 1] - first;
 	struct wide *all = NULL;
-	uint64_t count = 0;
-	uint32_t place = 0;
-	int rc, nan;
+	uint64_t count = 0, place = first;
+	int rc;
 
-	EK_TRY(ek_alloc_aligned(&all, units->total, sizeof *all));
-	for (uint64_t i = 0; i < units->n; i++) {
-		const uint64_t key = wide_key(r->array, i, &nan);
+	(void)worker;
+	/* One value needs no sorting. */
+	EK_TRY(ek_alloc_aligned(&all, least < most ? size : 0, sizeof *all));
+	for (uint64_t i = 0; i < n; i++) {
+		const uint64_t key = key_at(&p->r, i);
 
-		if (i % IMAGES_PER_PIECE == 0)
+		if (i % IMAGES_PER_PIECE == IMAGES_PER_PIECE - 1) {
+			ek_npy_forget(p->r.array, i + 1 - IMAGES_PER_PIECE, i + 1);
+			ek_units_forget(p->r.units, i + 1 - IMAGES_PER_PIECE, i + 1);
 			EK_TRY(ek_check_interrupt());
-		if (units->unit[i] >= 0)
-			all[count++] = (struct wide){ r->falling ? ~key : key, i };
+		}
+		if (key < least || key > most || p->r.units->unit[i] < 0)
+			continue;
+		if (least < most)
+			all[count++] = (struct wide){ key, i };
+		else
+			p->r.keys[i] = (uint32_t)first;
 	}
 	qsort(all, count, sizeof *all, compare_wide);
 	for (uint64_t i = 0; i < count; i++) {
 		place += i > 0 && all[i].key != all[i - 1].key;
-		r->keys[all[i].id] = place;
+		p->r.keys[all[i].id] = (uint32_t)place;
 	}
 out:
 	free(all);
+	return rc;
+}
+
+static int place_keys(const struct reading *r, uint64_t images_per_window)
+{
+	const uint64_t pieces = (r->units->n + IMAGES_PER_PIECE - 1) / IMAGES_PER_PIECE;
+	struct placing p = { .r = *r };
+	int rc;
+
+	EK_TRY(make_windows(&p, 1 + r->units->n / images_per_window));
+	EK_TRY(ek_alloc(&p.counts, (size_t)ek_threads() * p.windows, sizeof *p.counts));
+	EK_TRY(ek_alloc(&p.firsts, p.windows + 1, sizeof *p.firsts));
+	EK_TRY(ek_parallel(pieces, count_windows, &p));
+	for (uint64_t w = 0; w < p.windows; w++) {
+		p.firsts[w + 1] = p.firsts[w];
+		for (int t = 0; t < ek_threads(); t++)
+			p.firsts[w + 1] += p.counts[(uint64_t)t * p.windows + w];
+	}
+	EK_TRY(ek_parallel(p.windows, place_window, &p));
+out:
+	free(p.least);
+	free(p.counts);
+	free(p.firsts);
 	return rc;
 }
 
@@ -248,7 +347,7 @@ static int keys_of_wide(const struct reading *r)
 	if (w.all.most - w.all.least <= UINT32_MAX || (r->array->type == EK_F64 && !w.all.wide))
 		EK_TRY(ek_parallel(pieces, narrow_piece, &w));
 	else
-		EK_TRY(place_keys(r));
+		EK_TRY(place_keys(r, IMAGES_SORTED / (uint64_t)ek_threads()));
 out:
 	free(w.ranges);
 	return rc;
