@@ -200,10 +200,11 @@ out:
 	return rc;
 }
 
-/* Tell what takes long before it starts, by the time of some distances on one thread. */
+/* Tell what takes long before it starts, by the time of some distances on this thread. */
 static int tell_cost(const struct choosing *c)
 {
 	const uint64_t timed = c->rows.count < IMAGES_TIMED ? c->rows.count : IMAGES_TIMED;
+	const uint64_t step = c->rows.count / timed; /* from all over the file: in no cache */
 	const double start = ek_clock();
 	float *room = NULL;
 	double work = 0, seconds, sum = 0;
@@ -213,7 +214,7 @@ static int tell_cost(const struct choosing *c)
 	EK_TRY(ek_alloc(&room, 2 * c->rows.dimensions, sizeof *room));
 	ek_rows_read(room, &c->rows, 0);
 	for (uint64_t i = 0; i < timed; i++)
-		sum += ek_vector_distance2(ek_rows_at(&c->rows, i, room + c->rows.dimensions), room,
+		sum += ek_vector_distance2(ek_rows_at(&c->rows, i * step, room + c->rows.dimensions), room,
 		                           c->rows.dimensions);
 	seconds = ek_clock() - start;
 	for (uint32_t u = 0; u < c->k; u++) {
