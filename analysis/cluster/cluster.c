@@ -111,6 +111,33 @@ out:
 	return rc;
 }
 
+int ek_cluster_normalise(enum ek_normalise *out, const struct ek_run *run)
+{
+	cJSON *json = NULL;
+	const char *name;
+	char *path = NULL;
+	int rc;
+
+	*out = EK_NORMALISE_AUTO;
+	EK_TRY(ek_run_file(&path, run, "clusters/clusters.json"));
+	if (!ek_file_exists(path))
+		goto out;
+	EK_TRY(ek_json_load(&json, path));
+	if (cJSON_GetObjectItemCaseSensitive(json, "normalise") == NULL)
+		goto out;
+	EK_TRY(ek_json_get_string(&name, json, "normalise", path));
+	for (int i = 0; ek_normalise_names[i] != NULL; i++)
+		if (strcmp(ek_normalise_names[i], name) == 0) {
+			*out = (enum ek_normalise)i;
+			goto out;
+		}
+	rc = ek_fail(EK_EDATA, "%s: normalise is \"%s\", expected none or l2", path, name);
+out:
+	cJSON_Delete(json);
+	free(path);
+	return rc;
+}
+
 int ek_cluster_rows(struct ek_rows *rows, struct ek_npy *array, const struct ek_run *run, const char *file,
                     enum ek_normalise normalise)
 {

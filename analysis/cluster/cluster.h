@@ -66,6 +66,9 @@ int ek_cluster(struct ek_run *run, const struct ek_cluster_options *options);
  * "embeddings.npy" or another with the same number of rows and a .json beside it that may name the encoder. */
 int ek_cluster_rows(struct ek_rows *rows, struct ek_npy *array, const struct ek_run *run, const char *file,
                     enum ek_normalise normalise);
+/* What was done to the embeddings when the run was clustered, as clusters/clusters.json says; EK_NORMALISE_AUTO if it
+ * is not there or does not say. EK_EDATA, EK_EIO. */
+int ek_cluster_normalise(enum ek_normalise *out, const struct ek_run *run);
 /* `*out` = the encoder that the .json beside `file` names, or "own"; to be freed. */
 int ek_cluster_encoder(char **out, const struct ek_run *run, const char *file);
 

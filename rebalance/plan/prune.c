@@ -400,7 +400,6 @@ static int select_method(struct ek_selection *out, struct pruning *p)
 	const struct ek_keep *wanted = &p->options->keep;
 	const struct ek_rule *rule = p->method->rule != NULL ? ek_rule_find(p->method->rule) : NULL;
 	const int middle = rule != NULL ? rule->middle : p->options->order == EK_PRUNE_MIDDLE;
-	struct ek_order order = { 0 };
 	struct ek_units units;
 	uint64_t *quota = NULL;
 	uint32_t *keys = NULL;
@@ -417,13 +416,11 @@ static int select_method(struct ek_selection *out, struct pruning *p)
 		EK_TRY(embedded_keys(p, keys, quota, &units));
 	else
 		EK_TRY(score_keys(p, keys, &units));
-	EK_TRY(ek_order_make(&order, &units, keys));
-	EK_TRY(ek_select(out, &units, &order, quota, middle,
+	EK_TRY(ek_select(out, &units, &keys, quota, middle,
 	                 wanted->fraction > 0 ? wanted->fraction : (double)wanted->count / (double)units.total));
 out:
 	free(quota);
 	free(keys);
-	ek_order_release(&order);
 	ek_units_release(&units);
 	return rc;
 }
@@ -431,7 +428,6 @@ out:
 /* Random images, as many as the plan kept. */
 static int select_baseline(struct ek_selection *out, const struct pruning *p, int b)
 {
-	struct ek_order order = { 0 };
 	struct ek_units units;
 	uint64_t *quota = NULL;
 	uint32_t *keys = NULL;
@@ -443,39 +439,50 @@ static int select_baseline(struct ek_selection *out, const struct pruning *p, in
 	EK_TRY(ek_quota_proportional(quota, units.sizes, units.k, p->total));
 	EK_TRY(ek_alloc_aligned(&keys, units.n, sizeof *keys));
 	EK_TRY(ek_rule_keys(keys, ek_rule_find("random"), p->run, &units, p->options->seed, "plan: baseline"));
-	EK_TRY(ek_order_make(&order, &units, keys));
-	EK_TRY(ek_select(out, &units, &order, quota, 0, 0));
+	EK_TRY(ek_select(out, &units, &keys, quota, 0, 0));
 out:
 	free(quota);
 	free(keys);
-	ek_order_release(&order);
 	ek_units_release(&units);
 	return rc;
 }
 
-/* The baselines first: a subset that is there has them. But its own faults are found before anything is written. */
-static int make(struct pruning *p)
+static int make_baseline(struct pruning *p, int b)
 {
-	const char *names[BASELINES + 1] = { NULL };
-	struct ek_subset subset = subset_of(p, names);
-	struct ek_selection selection, baseline = { 0 };
+	const struct ek_subset subset = baseline_of(p, b);
+	struct ek_selection selection;
 	int rc;
 
-	EK_TRY(select_method(&selection, p));
-	EK_TRY(ek_effects_open(&p->effects, p->run));
-	for (int b = 0; b < BASELINES; b++) {
-		const struct ek_subset other = baseline_of(p, b);
-
-		names[b] = p->names[b];
-		EK_TRY(select_baseline(&baseline, p, b));
-		EK_TRY(ek_subset_write(p->run, &other, &baseline, &p->effects, p->started, p->clock));
-		ek_selection_release(&baseline);
-	}
+	EK_TRY(select_baseline(&selection, p, b));
 	EK_TRY(ek_subset_write(p->run, &subset, &selection, &p->effects, p->started, p->clock));
 out:
 	ek_selection_release(&selection);
-	ek_selection_release(&baseline);
 	return rc;
+}
+
+/* The baselines get their names first: a subset that is there has them. But its own faults are found before anything is
+ * written, and no two selections are in memory. */
+static int make(struct pruning *p)
+{
+	const char *names[BASELINES + 1] = { NULL };
+	struct ek_selection selection;
+	struct ek_draft draft = { 0 };
+	struct ek_subset subset;
+	int rc;
+
+	EK_TRY(select_method(&selection, p));
+	subset = subset_of(p, names);
+	for (int b = 0; b < BASELINES; b++)
+		names[b] = p->names[b];
+	EK_TRY(ek_effects_open(&p->effects, p->run));
+	EK_TRY(ek_subset_draft(&draft, p->run, &subset, &selection, &p->effects));
+	ek_selection_release(&selection);
+	for (int b = 0; b < BASELINES; b++)
+		EK_TRY(make_baseline(p, b));
+	EK_TRY(ek_draft_publish(&draft, p->run, &subset, p->started, p->clock));
+out:
+	ek_selection_release(&selection);
+	return ek_draft_release(&draft, rc);
 }
 
 int ek_prune_select(struct ek_selection *out, struct ek_run *run, const struct ek_prune_options *options)

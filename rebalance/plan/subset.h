@@ -10,6 +10,7 @@
 #define EK_PLAN_SUBSET_H
 
 #include "rebalance/plan/effects.h"
+#include "rebalance/plan/folder.h"
 
 struct ek_subset {
 	const char *name;
@@ -28,6 +29,19 @@ int ek_subset_check_name(const char *name);
  * start. EK_EIO, EK_EDATA, EK_ENOMEM, EK_EINTERRUPTED: the subset of before is still there. */
 int ek_subset_write(struct ek_run *run, const struct ek_subset *subset, const struct ek_selection *selection,
                     const struct ek_effects *effects, int64_t started, double clock);
+
+/* The same in two steps, so that something can be done between them without the selection in memory: the files are
+ * written beside the directory, and put in its place. Release in any case, with what came of it: after a failure that
+ * removes what was written, and `rc` is returned, with its message. */
+struct ek_draft {
+	struct ek_folder folder;
+	uint64_t before, after;
+};
+int ek_subset_draft(struct ek_draft *draft, const struct ek_run *run, const struct ek_subset *subset,
+                    const struct ek_selection *selection, const struct ek_effects *effects);
+int ek_draft_publish(struct ek_draft *draft, struct ek_run *run, const struct ek_subset *subset, int64_t started,
+                     double clock);
+int ek_draft_release(struct ek_draft *draft, int rc);
 
 /* Is what is on disk what `subset` would write? As ek_run_is_current. */
 int ek_subset_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_subset *subset);
