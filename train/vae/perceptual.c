@@ -84,7 +84,8 @@ out:
 	return rc;
 }
 
-/* The encoder sees (pixel - 127) / 128; we have pixel / 127.5 - 1. What pads an image is middle grey in both. */
+/* The encoder takes (pixel - 127) / 128; we have x = pixel / 127.5 - 1. Padded with 0 before, not after, that: a
+ * difference of half a level of grey outside the image. */
 static void see_images(float *weight, float *bias)
 {
 	const size_t fan_in = CHANNELS * 3 * 3;

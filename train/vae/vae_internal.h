@@ -27,7 +27,6 @@ struct ek_vae {
 	struct ek_params params;
 	struct ek_task task;
 	struct ek_vae_parts parts;
-	const float *loaded; /* the values in the nets */
 
 	struct ek_net *coder;
 	int image, noise, encoded, decoded, error, extra, codes; /* values; extra: kl or quantisation */

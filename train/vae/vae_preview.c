@@ -74,7 +74,6 @@ int ek_vae_preview(void *context, const float *values, const char *path)
 	struct ek_vae *v = context;
 	const uint32_t side = (uint32_t)v->options.model.side;
 	struct ek_image sheet = { .width = COLUMNS * side, .height = 2 * side };
-	const float *before = v->loaded;
 	uint8_t *buffer = NULL;
 	int rc;
 
@@ -84,8 +83,6 @@ int ek_vae_preview(void *context, const float *values, const char *path)
 	for (int first = 0; first < COLUMNS; first += v->options.slice)
 		EK_TRY(make_pictures(v, &sheet, first, buffer));
 	EK_TRY(save(&sheet, path));
-	if (before != NULL)
-		EK_TRY(ek_net_load(v->coder, before));
 out:
 	free(sheet.pixels);
 	free(buffer);

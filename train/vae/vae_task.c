@@ -31,6 +31,13 @@ void ek_vae_to_pixels(uint8_t *out, const float *x, size_t count)
 	}
 }
 
+int ek_vae_usual_slice(const struct ek_autoencoder_config *config)
+{
+	const int pixels = 1 << 16, most = 32, fit = pixels / (config->side * config->side);
+
+	return fit < 1 ? 1 : fit > most ? most : fit;
+}
+
 /* Mirrored left to right if `flip`. */
 static void fill_image(float *out, const uint8_t *pixels, struct ek_net_shape s, int flip)
 {
@@ -183,7 +190,6 @@ static int load(void *context, const float *values)
 	EK_TRY(ek_net_load(v->coder, values));
 	if (v->critic != NULL)
 		EK_TRY(ek_net_load(v->critic, values));
-	v->loaded = values;
 out:
 	return rc;
 }

@@ -45,6 +45,9 @@ struct ek_vae_options {
 	int discriminator_width, discriminator_layers;
 };
 
+/* Images of a slice that make full use of a core: 2^16 pixels, at most 32. A function of the configuration alone. */
+int ek_vae_usual_slice(const struct ek_autoencoder_config *config);
+
 struct ek_vae;
 /* `images` is copied. Makes everything a step needs for ek_threads() workers. EK_EUSAGE, EK_EIO, EK_EDATA, EK_ENOMEM.
  */
