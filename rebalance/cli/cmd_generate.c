@@ -287,7 +287,8 @@ static int open_folder(struct work *w, int force, uint64_t *done)
 	if (ek_file_exists(path) && !force) {
 		EK_TRY(ek_config_difference(where, sizeof where, w->config, path));
 		if (*where != 0) {
-			rc = ek_fail(EK_EUSAGE, "%s holds samples made with another %s; take another --name, or --force",
+			rc = ek_fail(EK_EUSAGE,
+			             "%s holds samples made with another %s; take another --name, or --force",
 			             w->folder, where);
 			goto out;
 		}

@@ -8,9 +8,9 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/cli/space.h"
 #include "rebalance/cli/training.h"
 #include "rebalance/io/images.h"
-#include "train/loop/checkpoint.h"
 #include "train/loop/pixels.h"
 
 #include "train/vae/vae_task.h"
@@ -401,6 +401,8 @@ static int train(struct ek_invocation *i, struct ek_run *run)
 	job.flops = ek_vae_flops(w.vae);
 	job.bytes = ek_vae_bytes(w.vae);
 	EK_TRY(ek_training_do(&job));
+	if (!wanted.common.dry_run)
+		EK_TRY(ek_space_publish(run, wanted.common.name, &w.options.model, w.options.precision));
 
 out:
 	release(&w);

@@ -5,16 +5,25 @@
 #include "rebalance/io/run.h"
 #include "train/loop/pixels.h"
 #include "train/nn/tensor.h"
+#include "train/vae/latents.h"
 
 struct ek_space {
 	int side, channels; /* of a sample */
 	int image_side;     /* of an image, in pixels */
 	char *autoencoder;  /* its folder; NULL: pixels */
 	struct ek_pixels pixels;
+	struct ek_autoencoder model;
+	struct ek_latents *latents;
+	struct ek_latent_decoder *decoder; /* made when it is first needed */
 	uint64_t seed;
 	int flip;
 	char key[160]; /* what the samples were made from */
 };
+
+/* After a training: the averaged parameters of its newest checkpoint as a model that diffusers loads, in the same
+ * folder, with all latents of the run encoded and the scale that makes their deviation 1. */
+int ek_space_publish(const struct ek_run *run, const char *name, const struct ek_autoencoder_config *config,
+                     enum ek_nn_precision precision);
 
 /* autoencoder: NULL for pixels; else the name of a model of the run, or a folder that diffusers wrote. image_side: of
  * pixels, 0: the autoencoder's. EK_EUSAGE: no such autoencoder. Release in any case. */
