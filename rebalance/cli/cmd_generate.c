@@ -528,7 +528,8 @@ static int generate(struct ek_invocation *i, struct ek_run *run)
 	EK_TRY(ek_format(&w.images, "%s/images", w.folder));
 	EK_TRY(describe(&w));
 	EK_TRY(sample(&w, i->settings.common.force));
-	EK_TRY(print(&w, i->settings.common.json));
+	if (!i->settings.common.wordless)
+		EK_TRY(print(&w, i->settings.common.json));
 out:
 	release(&w);
 	return rc;

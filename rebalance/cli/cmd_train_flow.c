@@ -380,7 +380,8 @@ static int train(struct ek_invocation *i, struct ek_run *run)
 		                       .task = &w.task,
 		                       .feed = &w.feed,
 		                       .json = i->settings.common.json,
-		                       .force = i->settings.common.force };
+		                       .force = i->settings.common.force,
+		                       .wordless = i->settings.common.wordless };
 	int rc;
 
 	EK_TRY(prepare(&w, run, (uint64_t)i->settings.plan.seed));

@@ -391,7 +391,8 @@ static int train(struct ek_invocation *i, struct ek_run *run)
 		                       .feed = &w.feed,
 		                       .rate = 4e-4,
 		                       .json = i->settings.common.json,
-		                       .force = i->settings.common.force };
+		                       .force = i->settings.common.force,
+		                       .wordless = i->settings.common.wordless };
 	int rc;
 
 	EK_TRY(prepare(&w, run, (uint64_t)i->settings.plan.seed));

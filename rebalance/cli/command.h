@@ -32,6 +32,9 @@ const struct ek_command *ek_find_command(const char *name);
 /* The command that the first words name; `*used` of them, 1 or 2 ("train flow"). EK_EUSAGE with the nearest name. */
 int ek_command_of_words(const struct ek_command **command, int *used, const char *const *words, int count);
 
+/* Parse the words behind a command's name (argv[0] is not looked at) and run it. wordless: 1 prints no result. */
+int ek_command_invoke(const struct ek_command *command, int argc, char **argv, int wordless);
+
 /* The option tables of a command over `settings`: its own, its steps', then the common ones; ends with a NULL title. */
 enum { EK_MAX_TABLES = EK_STEP_COUNT + 4 };
 void ek_command_tables(struct ek_option_table tables[EK_MAX_TABLES], const struct ek_command *command,
@@ -55,6 +58,7 @@ enum { EK_PLAN_SUBSET = 1 /* has --lists */, EK_PLAN_SHARES = 2 /* has --normali
 void ek_plan_options(struct ek_settings *settings, const struct ek_option *rows, int kinds);
 void ek_balance_options(struct ek_settings *settings);
 void ek_prune_options(struct ek_settings *settings);
+void ek_demo_own_options(struct ek_settings *settings);
 void ek_export_own_options(struct ek_settings *settings);
 void ek_generate_options(struct ek_settings *settings);
 void ek_train_flow_options(struct ek_settings *settings);

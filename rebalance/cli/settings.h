@@ -24,6 +24,7 @@ struct ek_settings {
 	struct {
 		int64_t threads, seed;
 		int json, quiet, force, help, device;
+		int wordless; /* 1: prints no result: another command runs it */
 		const char *output;
 	} common;
 	struct {
@@ -68,6 +69,9 @@ struct ek_settings {
 		int replayed, has_steps;
 		int64_t steps_seed;
 	} recipe;
+	struct {
+		int quick;
+	} demo;
 	struct {
 		const char *subset, *output, *by, *weights, *shard_size;
 		int form, links, null_separated, verify, keep_going; /* form: enum ek_export_form */

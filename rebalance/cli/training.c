@@ -66,9 +66,9 @@ void ek_training_options(struct ek_option *out, struct ek_training_wish *w)
 		  .kind = EK_KIND_STRING,
 		  .target = &w->time_limit,
 		  .argument = "T",
-		  .help = "or a time, as 90s, 10m or 2h, over all sessions; the rate then follows the clock, so that "
+		  .help = "or, or at most, a time, as 90s, 10m or 2h, over all sessions. Without --steps and --epochs "
 		          "the "
-		          "result depends on the machine. 10m if no end is given" },
+		          "rate follows the clock, so that the result depends on the machine; 10m if no end is given" },
 		{ .name = "batch",
 		  .kind = EK_KIND_INTEGER,
 		  .target = &w->batch,
@@ -523,7 +523,8 @@ int ek_training_do(const struct ek_training_job *job)
 	options.folder = folder;
 	options.identity = identity;
 	EK_TRY(ek_train(&result, job->task, &job->feed->ids, &options, job->start));
-	EK_TRY(print_result(job, &result, folder));
+	if (!job->wordless)
+		EK_TRY(print_result(job, &result, folder));
 out:
 	free(folder);
 	free(path);

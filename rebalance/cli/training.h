@@ -43,7 +43,7 @@ struct ek_training_job {
 	double flops;   /* forward, of one image */
 	uint64_t bytes; /* of nets, states and caches */
 	int by_cluster; /* conditioned on clusters */
-	int json, force;
+	int json, force, wordless;
 };
 
 /* Writes config.json, trains, and prints what came out; or with --dry-run prints what it would take. */

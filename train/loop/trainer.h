@@ -67,7 +67,7 @@ enum ek_schedule { EK_SCHEDULE_CONSTANT, EK_SCHEDULE_LINEAR, EK_SCHEDULE_COSINE 
 struct ek_trainer_options {
 	uint64_t batch;    /* images of a step, a multiple of the task's slice */
 	uint64_t steps;    /* the last step; 0: until time_limit */
-	double time_limit; /* seconds of training over all sessions; 0: none. Then the schedule goes by the time, too */
+	double time_limit; /* seconds of training over all sessions; 0: none. Without steps the schedule goes by it */
 	struct ek_adamw adamw;     /* rate: the highest */
 	enum ek_schedule schedule; /* after warm-up, down to 0 */
 	uint64_t warmup;           /* steps of rising rate */
