@@ -9,8 +9,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/locale.h"
 
-/* Blocks so large are made of pages so large, where the system has them. */
-enum { HUGE_BLOCK = 1 << 26, HUGE_PAGE = 1 << 21 };
+enum { CACHE_LINE = 64, LARGE_PAGE = 2 << 20, LARGE_BLOCK = 8 << 20 };
 
 static int total_bytes(size_t *total, size_t count, size_t size)
 {
@@ -38,20 +37,25 @@ int ek_alloc(void *out, size_t count, size_t size)
 	return hand_over(out, rc == 0 ? calloc(1, total) : NULL, total, rc);
 }
 
+/* Large blocks take large pages where the system has them: with small ones, matrix products wait for page tables. */
+static void *aligned_block(size_t total)
+{
+	const size_t alignment = total >= LARGE_BLOCK ? LARGE_PAGE : CACHE_LINE;
+	void *block = aligned_alloc(alignment, (total + alignment - 1) / alignment * alignment);
+
+#ifdef MADV_HUGEPAGE
+	if (block != NULL && total >= LARGE_BLOCK)
+		(void)madvise(block, total, MADV_HUGEPAGE); /* a wish; without it all works the same */
+#endif
+	return block;
+}
+
 int ek_alloc_aligned(void *out, size_t count, size_t size)
 {
-	size_t total, alignment;
-	void *block = NULL;
+	size_t total;
 	int rc = total_bytes(&total, count, size);
 
-	if (rc == 0) {
-		alignment = total < HUGE_BLOCK ? 64 : HUGE_PAGE;
-		block = aligned_alloc(alignment, (total + alignment - 1) / alignment * alignment);
-	}
-	/* A hint: large pages save faults, and misses when a block is filled in no order. */
-	if (block != NULL && total >= HUGE_BLOCK)
-		(void)madvise(block, total, MADV_HUGEPAGE);
-	return hand_over(out, block, total, rc);
+	return hand_over(out, rc == 0 ? aligned_block(total) : NULL, total, rc);
 }
 
 int ek_resize(void *pointer, size_t count, size_t size)

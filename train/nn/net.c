@@ -45,7 +45,6 @@ void ek_net_free(struct ek_net *net)
 	free(net->ops);
 	free(net->values);
 	free(net->steps);
-	free(net->loaded_bf16);
 	free(net->packed);
 	free(net);
 }
@@ -102,8 +101,6 @@ int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
 	EK_TRY(ek_net_plan(net));
 	if (net->packed_bytes > 0)
 		EK_TRY(ek_alloc_aligned(&net->packed, 1, net->packed_bytes));
-	if (net->type == EK_NN_BFLOAT16)
-		EK_TRY(ek_alloc_aligned(&net->loaded_bf16, net->params->size, sizeof(ek_bf16)));
 	net->finished = 1;
 out:
 	return rc;
@@ -138,25 +135,12 @@ size_t ek_net_state_bytes(const struct ek_net *net)
 
 size_t ek_net_weight_bytes(const struct ek_net *net)
 {
-	return net->packed_bytes + (net->type == EK_NN_BFLOAT16 ? net->params->size * sizeof(ek_bf16) : 0);
+	return net->packed_bytes;
 }
 
 double ek_net_flops(const struct ek_net *net)
 {
 	return net->flops;
-}
-
-enum { ROUND_PIECE = 1 << 18 };
-
-static int round_piece(void *context, uint64_t piece, int worker)
-{
-	struct ek_net *net = context;
-	const size_t first = (size_t)piece * ROUND_PIECE, rest = net->params->size - first;
-
-	(void)worker;
-	ek_nn_vector()->bf16_from_float(net->loaded_bf16 + first, net->loaded + first,
-	                                rest < ROUND_PIECE ? rest : ROUND_PIECE);
-	return 0;
 }
 
 static int load_op(void *context, uint64_t i, int worker)
@@ -173,8 +157,6 @@ int ek_net_load(struct ek_net *net, const float *values)
 	int rc = 0;
 
 	net->loaded = values;
-	if (net->loaded_bf16 != NULL)
-		EK_TRY(ek_parallel((net->params->size + ROUND_PIECE - 1) / ROUND_PIECE, round_piece, net));
 	if (net->packed_bytes > 0)
 		EK_TRY(ek_parallel((uint64_t)net->op_count, load_op, net));
 out:

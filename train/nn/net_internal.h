@@ -118,8 +118,7 @@ struct ek_net {
 	int op_count, value_count, step_count;
 	size_t arena, scratch, kernel_scratch, packed_bytes;
 	double flops;
-	const float *loaded;  /* the caller's parameter values */
-	ek_bf16 *loaded_bf16; /* the same rounded, in a bf16 net */
+	const float *loaded; /* the caller's parameter values */
 	unsigned char *packed;
 };
 

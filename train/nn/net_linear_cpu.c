@@ -1,9 +1,9 @@
 #include "rebalance/base/error.h"
 #include "train/nn/net_internal.h"
 
-/* y [r, o] = x [r, i] · W^T; dx = dy · W; dW [o, i] += dy^T · x. Weights lie as the table has them: on the processors
- * seen, dense bf16 operands are as fast as packed ones. */
-enum { FORWARD, DATA, WEIGHTS };
+/* y [r, o] = x [r, i] · W^T; dx = dy · W; dW [o, i] += dy^T · x. W is packed for the first two as the kernels like it:
+ * once a step, where they would do so for each slice. */
+enum { FORWARD, DATA, WEIGHTS, PACK_FORWARD, PACK_DATA };
 
 struct shapes {
 	int64_t rows, inputs, outputs;
@@ -37,6 +37,28 @@ static void free_all(struct ek_dnn_layout **l)
 	}
 }
 
+/* A product whose second operand is W or, `turned`, W^T, packed; and the kernel that packs it. */
+static int packed_product(const struct ek_net *net, struct ek_net_op *op, int kernel, int pack,
+                          struct ek_dnn_layout **l, const struct shapes *s, int bias, int add, int turned)
+{
+	const int64_t dims[2] = { turned ? s->inputs : s->outputs, turned ? s->outputs : s->inputs };
+	struct ek_dnn_layout *table = NULL;
+	int rc;
+
+	EK_TRY(ek_dnn_layout_new(&l[1], net->type, 2, dims, EK_DNN_ANY));
+	EK_TRY(product(&op->kernels[kernel], l, bias, add));
+	EK_TRY(matrix(&table, EK_NN_FLOAT32, dims[0], dims[1], turned));
+	EK_TRY(ek_dnn_reorder(&op->kernels[pack], table, ek_dnn_kernel_layout(op->kernels[kernel], EK_DNN_WEIGHTS)));
+out:
+	ek_dnn_layout_free(table);
+	return rc;
+}
+
+static size_t packed_size(const struct ek_net_op *op, int kernel)
+{
+	return ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(op->kernels[kernel], EK_DNN_WEIGHTS)));
+}
+
 static int prepare(struct ek_net *net, struct ek_net_op *op)
 {
 	const struct shapes s = shapes_of(net, op);
@@ -46,10 +68,10 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 
 	op->flops = 2.0 * (double)s.rows * (double)s.inputs * (double)s.outputs;
 	EK_TRY(matrix(&l[0], type, s.rows, s.inputs, 0));
-	EK_TRY(matrix(&l[1], type, s.inputs, s.outputs, 1));
 	EK_TRY(matrix(&l[2], result, s.rows, s.outputs, 0));
 	EK_TRY(matrix(&l[3], EK_NN_FLOAT32, 1, s.outputs, 0));
-	EK_TRY(product(&op->kernels[FORWARD], l, op->parameters[1] >= 0, 0));
+	EK_TRY(packed_product(net, op, FORWARD, PACK_FORWARD, l, &s, op->parameters[1] >= 0, 0, 1));
+	op->packed = packed_size(op, FORWARD);
 	if (!op->backward)
 		goto out;
 	if (result != type)
@@ -57,9 +79,9 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 	if (op->wants[0]) {
 		free_all(l);
 		EK_TRY(matrix(&l[0], type, s.rows, s.outputs, 0));
-		EK_TRY(matrix(&l[1], type, s.outputs, s.inputs, 0));
 		EK_TRY(matrix(&l[2], type, s.rows, s.inputs, 0));
-		EK_TRY(product(&op->kernels[DATA], l, 0, op->adds[0]));
+		EK_TRY(packed_product(net, op, DATA, PACK_DATA, l, &s, 0, op->adds[0], 0));
+		op->packed += packed_size(op, DATA);
 	}
 	free_all(l);
 	EK_TRY(matrix(&l[0], type, s.outputs, s.rows, 1));
@@ -71,12 +93,17 @@ out:
 	return rc;
 }
 
-static void *weights(const struct ek_net_state *s, const struct ek_net_op *op)
+static int load(struct ek_net *net, struct ek_net_op *op)
 {
-	const size_t offset = s->net->params->items[op->parameters[0]].offset;
+	const float *weights = net->loaded + net->params->items[op->parameters[0]].offset;
+	unsigned char *packed = net->packed + op->packed_offset;
+	int rc;
 
-	return s->net->type == EK_NN_BFLOAT16 ? (void *)(s->net->loaded_bf16 + offset)
-	                                      : ek_dnn_source(s->net->loaded + offset);
+	EK_TRY(ek_dnn_once(op->kernels[PACK_FORWARD], weights, NULL, packed, NULL));
+	if (op->kernels[DATA] != NULL)
+		EK_TRY(ek_dnn_once(op->kernels[PACK_DATA], weights, NULL, packed + packed_size(op, FORWARD), NULL));
+out:
+	return rc;
 }
 
 static int forward(struct ek_net_state *s, const struct ek_net_op *op)
@@ -84,7 +111,7 @@ static int forward(struct ek_net_state *s, const struct ek_net_op *op)
 	struct ek_dnn_call *call = ek_net_calls(s, op)[FORWARD];
 
 	ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
-	ek_dnn_call_set(call, EK_DNN_WEIGHTS, weights(s, op));
+	ek_dnn_call_set(call, EK_DNN_WEIGHTS, s->net->packed + op->packed_offset);
 	if (op->parameters[1] >= 0)
 		ek_dnn_call_set(call, EK_DNN_BIAS, ek_dnn_source(ek_net_parameter(s, op, 1)));
 	ek_dnn_call_set(call, EK_DNN_RESULT, ek_net_out(s, op, 0));
@@ -107,7 +134,8 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 	}
 	if (op->wants[0]) {
 		ek_dnn_call_set(calls[DATA], EK_DNN_SOURCE, ek_dnn_source(dy));
-		ek_dnn_call_set(calls[DATA], EK_DNN_WEIGHTS, weights(s, op));
+		ek_dnn_call_set(calls[DATA], EK_DNN_WEIGHTS,
+		                s->net->packed + op->packed_offset + packed_size(op, FORWARD));
 		ek_dnn_call_set(calls[DATA], EK_DNN_RESULT, ek_net_grad_in(s, op, 0));
 		EK_TRY(ek_dnn_call_run(calls[DATA]));
 	}
@@ -127,6 +155,7 @@ const struct ek_net_code ek_net_cpu_linear = {
 	.name = "linear",
 	.needs_inputs = 1,
 	.prepare = prepare,
+	.load = load,
 	.forward = forward,
 	.backward = backward,
 };
