@@ -50,9 +50,15 @@ int ek_command_bring_up_to_date(struct ek_invocation *invocation,
  * of what the subset RUN/subsets/NAME does to whom, or its subset.json. */
 int ek_plan_before(struct ek_invocation *invocation, struct ek_run *run);
 int ek_plan_print(const struct ek_invocation *invocation, const struct ek_run *run, int made);
+/* Fill settings->own_options with `rows` and those that plans share. */
+enum { EK_PLAN_SUBSET = 1 /* has --lists */, EK_PLAN_SHARES = 2 /* has --normalise */ };
+void ek_plan_options(struct ek_settings *settings, const struct ek_option *rows, int kinds);
 void ek_balance_options(struct ek_settings *settings);
 void ek_prune_options(struct ek_settings *settings);
 void ek_export_own_options(struct ek_settings *settings);
+void ek_generate_options(struct ek_settings *settings);
+void ek_train_flow_options(struct ek_settings *settings);
+void ek_train_vae_options(struct ek_settings *settings);
 
 int ek_cmd_audit(struct ek_invocation *invocation);
 int ek_cmd_balance(struct ek_invocation *invocation);
@@ -60,12 +66,15 @@ int ek_cmd_completion(struct ek_invocation *invocation);
 int ek_cmd_demo(struct ek_invocation *invocation);
 int ek_cmd_draw(struct ek_invocation *invocation);
 int ek_cmd_export(struct ek_invocation *invocation);
+int ek_cmd_generate(struct ek_invocation *invocation);
 int ek_cmd_help(struct ek_invocation *invocation);
 int ek_cmd_info(struct ek_invocation *invocation);
 int ek_cmd_manual(struct ek_invocation *invocation);
 int ek_cmd_prune(struct ek_invocation *invocation);
 int ek_cmd_report(struct ek_invocation *invocation);
 int ek_cmd_step(struct ek_invocation *invocation);
+int ek_cmd_train_flow(struct ek_invocation *invocation);
+int ek_cmd_train_vae(struct ek_invocation *invocation);
 int ek_cmd_version(struct ek_invocation *invocation);
 int ek_cmd_weights(struct ek_invocation *invocation);
 

@@ -7,7 +7,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
-#include "rebalance/cli/command.h"
+#include "rebalance/cli/recipe.h"
 #include "rebalance/cli/terminal.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DATA = 3, EXIT_INTERRUPTED = 130 };
@@ -78,6 +78,7 @@ static int run_command(const struct ek_command *command, int argc, char **argv)
 	}
 	ek_terminal_start(settings->common.quiet);
 	ek_threads_set((int)settings->common.threads);
+	EK_TRY(ek_recipe_replay(&invocation));
 	EK_TRY(command->run(&invocation));
 out:
 	ek_buffer_release(&help);

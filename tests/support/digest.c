@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/analysis/embed/random_weights.h"
 
@@ -71,4 +72,28 @@ double ek_digest_distance(const cJSON *golden, const float *x, size_t count, dou
 		further(&distance, (double)x[i] - cJSON_GetArrayItem(first, i)->valuedouble, bound);
 	free(u);
 	return distance;
+}
+
+float *ek_digest_input(const cJSON *golden, const char *array, size_t *count)
+{
+	const cJSON *input;
+
+	cJSON_ArrayForEach(input, cJSON_GetObjectItemCaseSensitive(golden, "inputs"))
+	{
+		const cJSON *name = cJSON_GetObjectItemCaseSensitive(input, "name");
+		const float scale = (float)number(input, "scale"), offset = (float)number(input, "offset");
+		float *out;
+
+		if (strcmp(cJSON_GetObjectItemCaseSensitive(input, "array")->valuestring, array) != 0)
+			continue;
+		*count = elements(cJSON_GetObjectItemCaseSensitive(input, "shape"));
+		out = malloc(*count * sizeof *out);
+		assert_non_null(out);
+		ek_random_units(out, name->valuestring, *count);
+		for (size_t i = 0; i < *count; i++)
+			out[i] = offset + scale * out[i];
+		return out;
+	}
+	fail_msg("no input %s", array);
+	return NULL;
 }

@@ -13,4 +13,8 @@ double ek_digest_distance(const cJSON *golden, const float *x, size_t count, dou
 /* The digest's deviation of a run in "f32" or "bf16". */
 double ek_digest_deviation(const cJSON *golden, const char *type);
 
+/* The input {"array", "name", "shape", "scale", "offset"} named `array` of a case's "inputs", to be freed; `*count` its
+ * numbers. Fails the test if there is none. */
+float *ek_digest_input(const cJSON *golden, const char *array, size_t *count);
+
 #endif

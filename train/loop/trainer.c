@@ -151,7 +151,7 @@ static int save(struct trainer *t)
 		free(path);
 		path = NULL;
 		EK_TRY(ek_format(&path, "%s/preview-%08" PRIu64 ".png", t->options->folder, t->state.step));
-		EK_TRY(t->task->preview(t->task->context, t->state.average, path));
+		EK_TRY(t->task->preview(t->task->preview_context, t->state.average, path));
 		EK_TRY(t->task->load(t->task->context, t->state.values));
 	}
 out:

@@ -46,8 +46,10 @@ struct ek_task {
 	/* After each optimizer step, on one thread, in order: may change `values` and `average` (codebooks moved by
 	 * averages, dead codes). NULL: nothing to do. */
 	int (*after_step)(void *context, uint64_t step, float *values, float *average);
-	/* A picture of how far it is, written to `path` (PNG), made with these (averaged) values. NULL: none. */
-	int (*preview)(void *context, const float *values, const char *path);
+	/* A picture of how far it is, written to `path` (PNG), made with these (averaged) values; nets are loaded anew
+	 * afterwards. NULL: none. */
+	int (*preview)(void *preview_context, const float *values, const char *path);
+	void *preview_context;
 	/* State beyond parameters that a checkpoint must hold: `count` floats at `state`. NULL: none. */
 	float *(*state)(void *context, size_t *count);
 };

@@ -1,0 +1,51 @@
+/*
+ * The classic diffusion objective of DiT (Ho et al. 2020; Nichol and Dhariwal 2021, guided-diffusion): 1000 steps, beta
+ * rising linearly from 1e-4 to 0.02, a network that predicts the noise e and, with v in -1 … 1, how to interpolate the
+ * logarithm of the variance of a step. Steps here run from 0 (least noise) to 999; the network is given the step.
+ */
+#ifndef EK_FLOW_DIFFUSION_H
+#define EK_FLOW_DIFFUSION_H
+
+#include <stddef.h>
+
+enum { EK_DIFFUSION_STEPS = 1000 };
+
+/* One step of a schedule: x_t = sqrt(bar) x1 + sqrt(1 - bar) noise. */
+struct ek_diffusion_step {
+	int time; /* what the network is given */
+	double bar;
+	double log_beta, log_posterior; /* the two ends of the logarithm of the variance */
+	double from_x1, from_x;         /* mean of the posterior: from_x1 x1 + from_x x_t */
+};
+
+/*
+ * A schedule of `count` (2 … 1000) of the 1000 steps, as even as guided-diffusion's space_timesteps spaces them (a
+ * single section), betas worked out again for the steps that are left. steps: [count], out.
+ */
+void ek_diffusion_schedule(struct ek_diffusion_step *steps, int count);
+
+/*
+ * Loss of one image: mean (e - noise)^2, plus the variational bound's term in bits per number, in which the mean does
+ * not learn: the divergence to the posterior, or at step 0 the likelihood of x1 in bins of half width 1/255.
+ *
+ * The steps are those of the whole schedule; out has twice the channels of x1.
+ */
+struct ek_objective_image {
+	const float *x1, *noise; /* [pixels, channels]: the data, the noise */
+	const float *out;        /* the prediction [pixels, outputs] */
+	float *gradient;         /* out: weight · the gradient by the prediction; NULL: it is not wanted */
+	size_t pixels, channels;
+	double weight;
+};
+/* bound: out, the second term. Returns the first. */
+double ek_diffusion_loss(const struct ek_diffusion_step *step, const struct ek_objective_image *image, double *bound);
+
+/*
+ * One step of ancestral sampling: x to the x of the step before, in place. out: the prediction [pixels, 2 channels], or
+ * [pixels, channels] without a learned variance (the upper end, beta, is taken then); noise: [pixels, channels], NULL
+ * at the schedule's step 0.
+ */
+void ek_diffusion_back(const struct ek_diffusion_step *step, double *x, const float *out, const double *noise,
+                       size_t pixels, size_t channels, int learned);
+
+#endif

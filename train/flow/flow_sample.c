@@ -1,0 +1,188 @@
+#include "train/flow/flow_sample.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/base/threads.h"
+
+struct ek_flow_sampler {
+	struct ek_sit_config config;
+	struct ek_net *net;
+	int x, t, labels, prediction, batch;
+	struct ek_net_state **states; /* [workers] */
+	float *results;               /* [workers, batch, elements] */
+	int workers;
+};
+
+static int build(struct ek_flow_sampler *s, const struct ek_params *params, enum ek_nn_precision precision)
+{
+	const struct ek_sit_config *c = &s->config;
+	int rc;
+
+	EK_TRY(ek_net_new(&s->net, NULL, params, precision, s->batch));
+	EK_TRY(s->x = ek_net_input(s->net, (struct ek_net_shape){ c->side, c->side, c->channels }));
+	EK_TRY(s->t = ek_net_input(s->net, (struct ek_net_shape){ 1, 1, 1 }));
+	EK_TRY(s->labels = ek_net_input_ids(s->net));
+	EK_TRY(s->prediction = ek_sit_build(s->net, params, c, s->x, s->t, s->labels));
+	EK_TRY(ek_net_output(s->net, s->prediction));
+	EK_TRY(ek_net_finish(s->net, EK_NET_FORWARD));
+out:
+	return rc;
+}
+
+int ek_flow_sampler_new(struct ek_flow_sampler **out, const struct ek_sit_config *config,
+                        const struct ek_params *params, const float *values, enum ek_nn_precision precision, int batch)
+{
+	struct ek_flow_sampler *s = NULL;
+	int rc;
+
+	*out = NULL;
+	EK_TRY(ek_alloc(&s, 1, sizeof *s));
+	s->config = *config;
+	s->batch = batch;
+	s->workers = ek_threads();
+	EK_TRY(build(s, params, precision));
+	EK_TRY(ek_flow_sampler_load(s, values));
+	EK_TRY(ek_alloc(&s->states, (size_t)s->workers, sizeof *s->states));
+	for (int i = 0; i < s->workers; i++)
+		EK_TRY(ek_net_state_new(&s->states[i], s->net));
+	EK_TRY(ek_alloc(&s->results, (size_t)s->workers * (size_t)batch * ek_sit_elements(config), sizeof *s->results));
+	*out = s;
+	s = NULL;
+out:
+	ek_flow_sampler_free(s);
+	return rc;
+}
+
+void ek_flow_sampler_free(struct ek_flow_sampler *s)
+{
+	if (s == NULL)
+		return;
+	for (int i = 0; s->states != NULL && i < s->workers; i++)
+		ek_net_state_free(s->states[i]);
+	free(s->states);
+	free(s->results);
+	ek_net_free(s->net);
+	free(s);
+}
+
+int ek_flow_sampler_load(struct ek_flow_sampler *s, const float *values)
+{
+	return ek_net_load(s->net, values);
+}
+
+double ek_flow_sampler_flops(const struct ek_flow_sampler *s)
+{
+	return ek_net_flops(s->net);
+}
+
+struct round {
+	struct ek_flow_sampler *sampler;
+	const struct ek_solver_options *options;
+	const struct ek_flow_samples *samples;
+	uint64_t first;
+};
+
+struct worker {
+	struct ek_flow_sampler *sampler;
+	struct ek_net_state *state;
+};
+
+static int count_at(const struct round *r, uint64_t first)
+{
+	const uint64_t left = r->samples->count - first;
+
+	return left < (uint64_t)r->sampler->batch ? (int)left : r->sampler->batch;
+}
+
+static int predict(void *context, const float *x, const float *t, const int32_t *labels, int count, float *out)
+{
+	const struct worker *w = context;
+	const struct ek_flow_sampler *s = w->sampler;
+	const size_t elements = ek_sit_elements(&s->config), outputs = ek_net_elements(s->net, s->prediction);
+	float *times = ek_net_data(w->state, s->t);
+	int32_t *ids = ek_net_data(w->state, s->labels);
+	int rc;
+
+	EK_TRY(ek_check_interrupt());
+	memcpy(ek_net_data(w->state, s->x), x, (size_t)count * elements * sizeof *x);
+	memcpy(times, t, (size_t)count * sizeof *t);
+	memcpy(ids, labels, (size_t)count * sizeof *labels);
+	for (int i = count; i < s->batch; i++) { /* what was there before may be anything but a number */
+		memset((float *)ek_net_data(w->state, s->x) + (size_t)i * elements, 0, elements * sizeof *x);
+		times[i] = 0;
+		ids[i] = 0;
+	}
+	EK_TRY(ek_net_forward(w->state));
+	memcpy(out, ek_net_data(w->state, s->prediction), (size_t)count * outputs * sizeof *out);
+out:
+	return rc;
+}
+
+static int solve_batch(void *context, uint64_t piece, int number)
+{
+	const struct round *r = context;
+	struct ek_flow_sampler *s = r->sampler;
+	const struct ek_sit_config *c = &s->config;
+	const uint64_t first = r->first + piece * (uint64_t)s->batch;
+	struct worker w = { .sampler = s, .state = s->states[number] };
+	const struct ek_solver_model model = { .context = &w,
+		                               .pixels = (size_t)c->side * (size_t)c->side,
+		                               .channels = (size_t)c->channels,
+		                               .outputs = (size_t)ek_sit_outputs(c),
+		                               .no_label = ek_sit_no_label(c),
+		                               .predict = predict };
+	int rc;
+
+	EK_TRY(ek_solve(r->options, &model, count_at(r, first), r->samples->seeds + first, r->samples->labels + first,
+	                s->results + piece * (uint64_t)s->batch * ek_sit_elements(c), NULL));
+	if (!r->samples->silent)
+		ek_progress_add((uint64_t)count_at(r, first));
+out:
+	return rc;
+}
+
+static int check(const struct ek_flow_sampler *s, const struct ek_solver_options *options,
+                 const struct ek_flow_samples *samples)
+{
+	const int no_label = ek_sit_no_label(&s->config);
+	int rc;
+
+	EK_TRY(ek_solver_check(options));
+	for (uint64_t i = 0; i < samples->count; i++)
+		if (samples->labels[i] < 0 || samples->labels[i] > no_label)
+			return ek_fail(EK_EUSAGE, "sample %llu: label %d, the model knows 0 to %d",
+			               (unsigned long long)i, samples->labels[i], no_label - 1);
+	if (options->solver == EK_SOLVER_ANCESTRAL && !s->config.learned_sigma)
+		ek_warn("the model has no learned sigma: steps take the largest variance");
+out:
+	return rc;
+}
+
+/* Rounds of a batch for each thread, taken in order behind each. */
+int ek_flow_sample(struct ek_flow_sampler *s, const struct ek_solver_options *options,
+                   const struct ek_flow_samples *samples, uint64_t first)
+{
+	struct round r = { .sampler = s, .options = options, .samples = samples, .first = first };
+	const uint64_t batch = (uint64_t)s->batch, whole = batch * (uint64_t)s->workers;
+	int rc;
+
+	EK_TRY(check(s, options, samples));
+	if (!samples->silent)
+		ek_progress_begin("sampling", "images", first < samples->count ? samples->count - first : 0);
+	for (; r.first < samples->count; r.first += whole) {
+		const uint64_t left = samples->count - r.first, here = left < whole ? left : whole;
+
+		if ((rc = ek_parallel((here + batch - 1) / batch, solve_batch, &r)) < 0)
+			break;
+		if ((rc = samples->take(samples->context, r.first, (int)here, s->results)) < 0)
+			break;
+	}
+	if (!samples->silent)
+		ek_progress_end();
+out:
+	return rc;
+}
