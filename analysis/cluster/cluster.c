@@ -1,5 +1,6 @@
 #include "analysis/cluster/cluster.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,41 @@ out:
 	return rc;
 }
 
+int ek_cluster_settings(struct ek_kmeans_options *out, enum ek_normalise *normalise, const struct ek_run *run)
+{
+	static const char where[] = "run.json, step cluster";
+	const struct ek_kmeans_options kmeans = EK_KMEANS_DEFAULTS;
+	const struct ek_cluster_options defaults = EK_CLUSTER_OPTIONS_DEFAULT;
+	const cJSON *recorded = ek_run_recorded(run, "cluster");
+	const cJSON *options = cJSON_GetObjectItemCaseSensitive(recorded, "options");
+	uint64_t iterations, redo;
+	const char *name;
+	int rc;
+
+	*out = kmeans;
+	*normalise = defaults.normalise;
+	out->redo = defaults.redo;
+	if (recorded == NULL)
+		return 0;
+	EK_TRY(ek_json_get_u64(&iterations, options, "iterations", where));
+	EK_TRY(ek_json_get_double(&out->tolerance, options, "tolerance", where));
+	EK_TRY(ek_json_get_u64(&redo, options, "redo", where));
+	EK_TRY(ek_json_get_u64(&out->seed, options, "seed", where));
+	EK_TRY(ek_json_get_u64(&out->subsample, options, "subsample", where));
+	EK_TRY(ek_json_get_string(&name, options, "normalise", where));
+	out->spherical = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(options, "spherical"));
+	out->iterations = iterations < INT_MAX ? (int)iterations : INT_MAX;
+	out->redo = redo < INT_MAX ? (int)redo : INT_MAX;
+	for (int i = 0; ek_normalise_names[i] != NULL; i++)
+		if (strcmp(ek_normalise_names[i], name) == 0) {
+			*normalise = (enum ek_normalise)i;
+			return 0;
+		}
+	rc = ek_fail(EK_EDATA, "%s: normalise is \"%s\"", where, name);
+out:
+	return rc;
+}
+
 int ek_cluster_encoder(char **out, const struct ek_run *run, const char *file)
 {
 	cJSON *json = NULL;
@@ -69,6 +105,33 @@ int ek_cluster_encoder(char **out, const struct ek_run *run, const char *file)
 			name = encoder->valuestring;
 	}
 	rc = ek_copy_string(out, name);
+out:
+	cJSON_Delete(json);
+	free(path);
+	return rc;
+}
+
+int ek_cluster_normalise(enum ek_normalise *out, const struct ek_run *run)
+{
+	cJSON *json = NULL;
+	const char *name;
+	char *path = NULL;
+	int rc;
+
+	*out = EK_NORMALISE_AUTO;
+	EK_TRY(ek_run_file(&path, run, "clusters/clusters.json"));
+	if (!ek_file_exists(path))
+		goto out;
+	EK_TRY(ek_json_load(&json, path));
+	if (cJSON_GetObjectItemCaseSensitive(json, "normalise") == NULL)
+		goto out;
+	EK_TRY(ek_json_get_string(&name, json, "normalise", path));
+	for (int i = 0; ek_normalise_names[i] != NULL; i++)
+		if (strcmp(ek_normalise_names[i], name) == 0) {
+			*out = (enum ek_normalise)i;
+			goto out;
+		}
+	rc = ek_fail(EK_EDATA, "%s: normalise is \"%s\", expected none or l2", path, name);
 out:
 	cJSON_Delete(json);
 	free(path);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analysis/cluster/kmeans.h"
 #include "analysis/cluster/rows.h"
 #include "rebalance/io/run.h"
 
@@ -46,6 +47,13 @@ extern const char *const ek_cluster_inputs[], *const ek_cluster_outputs[]; /* fo
 int ek_cluster_options_json(cJSON **out, const struct ek_cluster_options *options);
 
 /*
+ * The settings of the run's own clustering, to cluster some of its images again: iterations, tolerance, starts, seed,
+ * spherical, subsample and the scaling, as run.json records them; the defaults for clusters from elsewhere. The number
+ * of clusters is not looked at. EK_EDATA: a damaged record.
+ */
+int ek_cluster_settings(struct ek_kmeans_options *out, enum ek_normalise *normalise, const struct ek_run *run);
+
+/*
  * Cluster all images of the run, draw the map, and write assignment, distance, centroids, clusters.json and map.json.
  * With levels the clusters are those of the first (finest) level.
  *
@@ -58,6 +66,9 @@ int ek_cluster(struct ek_run *run, const struct ek_cluster_options *options);
  * "embeddings.npy" or another with the same number of rows and a .json beside it that may name the encoder. */
 int ek_cluster_rows(struct ek_rows *rows, struct ek_npy *array, const struct ek_run *run, const char *file,
                     enum ek_normalise normalise);
+/* What was done to the embeddings when the run was clustered, as clusters/clusters.json says; EK_NORMALISE_AUTO if it
+ * is not there or does not say. EK_EDATA, EK_EIO. */
+int ek_cluster_normalise(enum ek_normalise *out, const struct ek_run *run);
 /* `*out` = the encoder that the .json beside `file` names, or "own"; to be freed. */
 int ek_cluster_encoder(char **out, const struct ek_run *run, const char *file);
 

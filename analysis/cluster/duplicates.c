@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "analysis/cluster/cluster.h"
-#include "analysis/cluster/near.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 
@@ -16,12 +15,13 @@ const char *const ek_duplicates_inputs[] = { "embeddings.npy", "clusters/assignm
 const char *const ek_duplicates_outputs[] = { "clusters/duplicates.json", "clusters/duplicate_similarity.npy",
 	                                      "clusters/duplicate_partner.npy", NULL };
 
-static const double default_eps[] = { 0.001, 0.003, 0.01, 0.03 };
+const double ek_duplicates_eps[] = { 0.001, 0.003, 0.01, 0.03, 0 };
+enum { DEFAULT_EPS = sizeof ek_duplicates_eps / sizeof *ek_duplicates_eps - 1 };
 
 static void eps_of(const double **eps, size_t *count, const struct ek_duplicates_options *o)
 {
-	*eps = o->eps != NULL ? o->eps : default_eps;
-	*count = o->eps != NULL ? o->eps_count : sizeof default_eps / sizeof *default_eps;
+	*eps = o->eps != NULL ? o->eps : ek_duplicates_eps;
+	*count = o->eps != NULL ? o->eps_count : DEFAULT_EPS;
 }
 
 int ek_duplicates_options_json(cJSON **out, const struct ek_duplicates_options *o)
@@ -100,7 +100,7 @@ out:
 	return rc;
 }
 
-static int add_counts(cJSON *json, const struct ek_near *near)
+int ek_duplicates_add_counts(cJSON *json, const struct ek_near *near)
 {
 	cJSON *list, *row;
 	int rc;
@@ -212,7 +212,7 @@ static int write_all(const struct ek_run *run, const struct ek_near *near, int w
 	EK_TRY(ek_json_add_string(json, "scope", within ? "within clusters" : "all images"));
 	EK_TRY(ek_json_add_string(json, "order", ek_duplicates_order_names[order]));
 	EK_TRY(ek_json_add_u64(json, "images", near->n));
-	EK_TRY(add_counts(json, near));
+	EK_TRY(ek_duplicates_add_counts(json, near));
 	EK_TRY(add_groups(json, near));
 	EK_TRY(write_column(run, "clusters/duplicate_similarity.npy", EK_F32, near->similarity, near->n));
 	EK_TRY(write_column(run, "clusters/duplicate_partner.npy", EK_I64, near->partner, near->n));

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analysis/cluster/near.h"
 #include "rebalance/io/run.h"
 
 enum ek_duplicates_scope {
@@ -25,8 +26,11 @@ enum ek_duplicates_order {
 };
 extern const char *const ek_duplicates_order_names[]; /* "id", "hard", "easy" */
 
+/* The eps that are counted unless others are asked for; ends with 0. */
+extern const double ek_duplicates_eps[];
+
 struct ek_duplicates_options {
-	const double *eps; /* [eps_count] cosine above 1 - eps is a near-duplicate; NULL: 0.001, 0.003, 0.01, 0.03 */
+	const double *eps; /* [eps_count] cosine above 1 - eps is a near-duplicate; NULL: ek_duplicates_eps */
 	size_t eps_count;
 	enum ek_duplicates_scope scope;
 	enum ek_duplicates_order order;
@@ -45,5 +49,8 @@ int ek_duplicates_options_json(cJSON **out, const struct ek_duplicates_options *
  * any number of threads. EK_EDATA (files missing or of different images), EK_EUSAGE (eps), EK_EIO, EK_ENOMEM,
  * EK_EINTERRUPTED. */
 int ek_duplicates(struct ek_run *run, const struct ek_duplicates_options *options);
+
+/* Add "eps": what each rule would remove, by eps (docs/files.md). EK_ENOMEM. */
+int ek_duplicates_add_counts(cJSON *json, const struct ek_near *near);
 
 #endif

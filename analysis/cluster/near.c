@@ -25,11 +25,11 @@ struct search {
 	const struct ek_rows *rows;
 	const uint32_t *order;
 	size_t d;
-	double *best;   /* [n] exact cosine to the partner, by row */
-	uint32_t *kept; /* [n] bit e: greedy keeps the row at eps e */
-	double least;   /* 1 - largest eps */
-	double doubt;   /* what a product may be off */
-	double work;    /* of a block */
+	double *best;     /* [n] exact cosine to the partner, by row */
+	uint8_t *counted; /* [n] 1: the component of this root is counted */
+	double least;     /* 1 - largest eps */
+	double doubt;     /* what a product may be off */
+	double work;      /* of a block */
 	struct ek_nn_matmul *plan;
 	struct worker *workers;
 	int worker_count;
@@ -101,7 +101,7 @@ static void take_pair(struct search *s, struct worker *w, uint32_t j, uint64_t c
 	if (place < s->first + s->count)
 		s->hits[(place - s->first) * COLUMNS + c] = mask; /* whether i is kept is not known yet */
 	else
-		s->kept[j] &= ~(mask & s->kept[i]);
+		out->kept[j] &= ~(mask & out->kept[i]);
 }
 
 /* One row against the columns before it. Columns go up, so the earliest of equal partners stays. */
@@ -145,10 +145,10 @@ out:
 static void settle(struct search *s)
 {
 	for (uint64_t r = 0; r < s->count; r++) {
-		uint32_t *kept = &s->kept[s->order[s->first + r]];
+		uint32_t *kept = &s->out->kept[s->order[s->first + r]];
 
 		for (uint64_t c = 0; c < r; c++)
-			*kept &= ~(s->hits[r * COLUMNS + c] & s->kept[s->order[s->first + c]]);
+			*kept &= ~(s->hits[r * COLUMNS + c] & s->out->kept[s->order[s->first + c]]);
 	}
 }
 
@@ -211,10 +211,11 @@ static int init(struct search *s)
 	EK_TRY(ek_alloc(&out->component, out->n * out->eps_count, sizeof *out->component));
 	EK_TRY(ek_alloc(&out->weakest, out->n * out->eps_count, sizeof *out->weakest));
 	EK_TRY(ek_alloc(&s->best, out->n, sizeof *s->best));
-	EK_TRY(ek_alloc(&s->kept, out->n, sizeof *s->kept));
+	EK_TRY(ek_alloc(&out->kept, out->n, sizeof *out->kept));
+	EK_TRY(ek_alloc(&s->counted, out->n, sizeof *s->counted));
 	for (uint64_t i = 0; i < out->n; i++) {
 		s->best[i] = -2; /* below every cosine */
-		s->kept[i] = UINT32_MAX;
+		out->kept[i] = UINT32_MAX;
 		out->partner[i] = -1;
 	}
 	for (uint64_t i = 0; i < out->n * out->eps_count; i++) {
@@ -250,7 +251,7 @@ static void release(struct search *s)
 	free(s->workers);
 	ek_nn_matmul_free(s->plan);
 	free(s->best);
-	free(s->kept);
+	free(s->counted);
 	free(s->columns);
 	free(s->norms2);
 	free(s->packed);
@@ -273,17 +274,14 @@ static void count_all(struct search *s)
 		for (uint32_t i = 0; i < out->n; i++) {
 			component[i] = root(component, i);
 			eps->one_pass_removed += out->partner[i] >= 0 && s->best[i] > 1 - eps->eps;
-			eps->greedy_removed += (s->kept[i] >> e & 1) == 0;
+			eps->greedy_removed += (out->kept[i] >> e & 1) == 0;
 			eps->component_removed += component[i] != i;
 		}
-		/* After `kept` is read for the last time at this eps, its bit notes the components that were counted.
-		 */
+		memset(s->counted, 0, out->n);
 		for (uint32_t i = 0; i < out->n; i++)
-			s->kept[i] |= UINT32_C(1) << e;
-		for (uint32_t i = 0; i < out->n; i++)
-			if (component[i] != i && (s->kept[component[i]] >> e & 1) != 0) {
+			if (component[i] != i && !s->counted[component[i]]) {
 				eps->groups++;
-				s->kept[component[i]] &= ~(UINT32_C(1) << e);
+				s->counted[component[i]] = 1;
 			}
 	}
 }
@@ -335,5 +333,6 @@ void ek_near_release(struct ek_near *near)
 	free(near->partner);
 	free(near->component);
 	free(near->weakest);
+	free(near->kept);
 	*near = (struct ek_near){ 0 };
 }

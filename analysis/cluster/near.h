@@ -30,6 +30,7 @@ struct ek_near {
 	size_t eps_count;
 	struct ek_near_eps eps[EK_NEAR_MOST_EPS];
 	uint32_t *component; /* [eps_count, n] the lowest row of each row's component */
+	uint32_t *kept;      /* [n] bit e: greedy keeps the row at eps e */
 	float *weakest;      /* [eps_count, n] the smallest cosine of the row's pairs with earlier rows; 2: no pair */
 };
 

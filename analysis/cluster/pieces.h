@@ -4,6 +4,9 @@
 
 #include "rebalance/base/threads.h"
 
+/* Below so much work there are no threads. */
+#define EK_PIECES_WORK 2e7
+
 /* As ek_parallel; `work` is about how many multiply-adds all pieces take
  * (ten for each number that is only read and added). Below some 20 million (a few milliseconds at
  * most) starting threads costs more than it saves, and the caller's thread does it all. */
@@ -12,7 +15,7 @@ static inline int ek_pieces(uint64_t count, int (*piece)(void *context, uint64_t
 {
 	int rc = 0;
 
-	if (work >= 2e7)
+	if (work >= EK_PIECES_WORK)
 		return ek_parallel(count, piece, context);
 	for (uint64_t i = 0; i < count && rc == 0; i++)
 		rc = piece(context, i, 0);

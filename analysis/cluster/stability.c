@@ -87,7 +87,6 @@ static int load_base(struct base *b, const struct ek_run *run, const struct ek_s
 	const uint64_t any = UINT64_MAX;
 	cJSON *json = NULL;
 	char *path = NULL;
-	const char *normalise = "auto";
 	uint64_t k;
 	int rc;
 
@@ -96,9 +95,7 @@ static int load_base(struct base *b, const struct ek_run *run, const struct ek_s
 	EK_TRY(ek_json_get_u64(&k, json, "k", path));
 	b->k = (uint32_t)k;
 	b->spherical = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "spherical"));
-	if (cJSON_GetObjectItemCaseSensitive(json, "normalise") != NULL)
-		EK_TRY(ek_json_get_string(&normalise, json, "normalise", path));
-	b->normalise = strcmp(normalise, "l2") == 0 ? EK_NORMALISE_UNIT : EK_NORMALISE_NONE;
+	EK_TRY(ek_cluster_normalise(&b->normalise, run));
 	free(path);
 	EK_TRY(ek_run_file(&path, run, assignment_file));
 	EK_TRY(ek_npy_open_as(&array, path, EK_I32, 1, &any));

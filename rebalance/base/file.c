@@ -102,6 +102,16 @@ void ek_map_close(struct ek_map *map)
 	*map = (struct ek_map){ 0 };
 }
 
+void ek_map_forget(const void *from, const void *to)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t first = ((uintptr_t)from + page - 1) / page * page, after = (uintptr_t)to / page * page;
+
+	/* No more than a hint: what it returns does not matter. */
+	if (first < after)
+		(void)madvise((char *)first, after - first, MADV_DONTNEED);
+}
+
 int ek_file_exists(const char *path)
 {
 	struct stat status;

@@ -22,6 +22,9 @@ struct ek_map {
 };
 int ek_map_open(struct ek_map *map, const char *path);
 void ek_map_close(struct ek_map *map);
+/* The bytes `from` to `to` of a map (this one or any of a file that is shared) have been passed: let go of the memory
+ * of the whole pages among them. They are still there, and are mapped again when they are looked at. */
+void ek_map_forget(const void *from, const void *to);
 
 /* 1 if something is there, else 0. */
 int ek_file_exists(const char *path);

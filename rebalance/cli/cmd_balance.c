@@ -6,6 +6,11 @@
 #include "rebalance/plan/balance.h"
 #include "rebalance/plan/rule.h"
 
+static int check_to(const char *text)
+{
+	return strcmp(text, "smallest") == 0 ? 0 : ek_fail(EK_EUSAGE, "--to is \"%s\", not smallest", text);
+}
+
 void ek_balance_options(struct ek_settings *s)
 {
 	const struct ek_option options[] = {
@@ -13,11 +18,16 @@ void ek_balance_options(struct ek_settings *s)
 		  .kind = EK_KIND_STRING,
 		  .target = &s->plan.to,
 		  .argument = "smallest",
+		  .check = check_to,
+		  .forgets = "total target normalise max-repeat",
+		  .recorded = 1,
 		  .help = "cut all to the size of the smallest" },
 		{ .name = "total",
 		  .kind = EK_KIND_INTEGER,
 		  .target = &s->plan.total,
 		  .argument = "N",
+		  .forgets = "to min-cluster",
+		  .recorded = 1,
 		  .low = 1,
 		  .high = 0x1p48,
 		  .zero = "none",
@@ -26,32 +36,29 @@ void ek_balance_options(struct ek_settings *s)
 		  .kind = EK_KIND_PATH,
 		  .target = &s->plan.target,
 		  .argument = "FILE",
+		  .forgets = "to min-cluster",
+		  .recorded = 1,
 		  .help = "shares to reach: a CSV file of lines unit,share; without --total of as many images as can "
 		          "have them exactly" },
-		{ .name = "normalise",
-		  .kind = EK_KIND_FLAG,
-		  .target = &s->plan.normalise,
-		  .help = "divide the shares of the file by their sum" },
-		{ .name = "name",
-		  .kind = EK_KIND_STRING,
-		  .target = &s->plan.name,
-		  .argument = "NAME",
-		  .help = "of the subset" },
 		{ .name = "by",
 		  .kind = EK_KIND_STRING,
 		  .target = &s->plan.by,
 		  .argument = "WHAT",
+		  .recorded = 1,
 		  .help = "what is balanced: cluster, label, an ATTRIBUTE or a combination (gender*race)" },
 		{ .name = "rule",
 		  .kind = EK_KIND_STRING,
 		  .target = &s->plan.rule,
 		  .argument = "RULE",
+		  .check = ek_rule_check,
+		  .recorded = 1,
 		  .choices = s->plan.methods,
 		  .help = "which images of each go first" },
 		{ .name = "max-repeat",
 		  .kind = EK_KIND_INTEGER,
 		  .target = &s->plan.max_repeat,
 		  .argument = "R",
+		  .recorded = 1,
 		  .low = 1,
 		  .high = 1000000,
 		  .help = "an image may be there so often" },
@@ -59,13 +66,10 @@ void ek_balance_options(struct ek_settings *s)
 		  .kind = EK_KIND_INTEGER,
 		  .target = &s->plan.min_size,
 		  .argument = "N",
+		  .recorded = 1,
 		  .low = 0,
 		  .high = 0x1p48,
 		  .help = "smaller ones are left whole and do not set the size of --to smallest" },
-		{ .name = "lists",
-		  .kind = EK_KIND_FLAG,
-		  .target = &s->plan.lists,
-		  .help = "write metadata.jsonl, kept.txt and removed.txt also for more than a million images" },
 		{ .name = NULL },
 	};
 	int count = 0;
@@ -76,7 +80,7 @@ void ek_balance_options(struct ek_settings *s)
 	s->plan.max_repeat = 1;
 	for (const struct ek_rule *r = ek_rules; r->name != NULL && count + 1 < EK_METHODS_MAX; r++)
 		s->plan.methods[count++] = (struct ek_choice){ r->name, r->help };
-	ek_settings_fill(s->own_options, options);
+	ek_plan_options(s, options, EK_PLAN_SUBSET | EK_PLAN_SHARES);
 }
 
 static int balance(struct ek_invocation *i, struct ek_run *run)
@@ -107,7 +111,5 @@ int ek_cmd_balance(struct ek_invocation *i)
 
 	if (s->plan.name == NULL)
 		return ek_fail(EK_EUSAGE, "balance needs a --name for the subset; see evenkeel help balance");
-	if (s->plan.to != NULL && strcmp(s->plan.to, "smallest") != 0)
-		return ek_fail(EK_EUSAGE, "--to is \"%s\", not smallest", s->plan.to);
 	return ek_command_bring_up_to_date(i, ek_plan_before, balance);
 }

@@ -1,6 +1,5 @@
 /* `evenkeel info PATH`: what a file or directory of ours is, in words. */
-#include <errno.h>
-#include <limits.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,285 +9,299 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/cli/command.h"
+#include "rebalance/cli/info_about.h"
 #include "rebalance/cli/text.h"
-#include "rebalance/io/npy.h"
-#include "rebalance/io/tensors.h"
 
-/* Files of a run directory, by the end of their path. */
-static const struct {
-	const char *name, *text;
-} known_files[] = {
-	{ "run.json", "what each step of the run was made from" },
-	{ "images.jsonl", "one line per usable image, in id order" },
-	{ "rejected.jsonl", "one line per unusable image, with the reason" },
-	{ "embeddings.npy", "the feature vector of each image; row i is image id i" },
-	{ "embeddings.json", "how the embeddings were made" },
-	{ "clusters/assignment.npy", "the cluster of each image" },
-	{ "clusters/distance.npy", "the distance of each image to the centroid of its cluster" },
-	{ "clusters/centroids.npy", "the centroid of each cluster" },
-	{ "clusters/clusters.json", "how the clusters were made, and their sizes" },
-	{ "clusters/map.json", "a 2-D picture of the images" },
-	{ "clusters/stability.json", "how far the clusters agree across seeds, numbers of clusters and encoders" },
-	{ "clusters/duplicates.json", "groups of near-duplicate images" },
-	{ "clusters/duplicate_similarity.npy", "the largest cosine of each image to an earlier one" },
-	{ "clusters/duplicate_partner.npy", "that earlier image, or -1" },
-	{ "audit.json", "the measures of skew, with intervals" },
-	{ "report.html", "the report, one page that opens in a browser" },
-};
+enum { CHILDREN_SHOWN = 50 };
 
-static int ends_with(const char *path, const char *end)
+static int is_plain(const cJSON *item)
 {
-	const size_t length = strlen(path), tail = strlen(end);
-
-	return length >= tail && strcmp(path + length - tail, end) == 0 &&
-	       (length == tail || path[length - tail - 1] == '/');
+	return cJSON_IsString(item) || cJSON_IsNumber(item) || cJSON_IsBool(item);
 }
 
-/* `*out` = the run directory that holds `path` (at most one folder up), or NULL. */
-static int find_run(char **out, const char *path)
-{
-	char *absolute = realpath(path, NULL), *record = NULL;
-	int rc = 0;
-
-	*out = NULL;
-	for (int up = 0; absolute != NULL && up < 2 && *out == NULL; up++) {
-		char *slash = strrchr(absolute, '/');
-
-		if (slash == NULL || slash == absolute)
-			break;
-		*slash = 0;
-		EK_TRY(ek_format(&record, "%s/run.json", absolute));
-		if (ek_file_exists(record))
-			EK_TRY(ek_copy_string(out, absolute));
-		free(record);
-		record = NULL;
-	}
-out:
-	free(record);
-	free(absolute);
-	return rc;
-}
-
-static void print_options(const cJSON *options)
+/* Members of an object, but for those that `but` has alike; `plain`: no lists and objects. */
+static void print_members(const cJSON *object, const cJSON *but, int plain)
 {
 	const cJSON *item;
 
-	cJSON_ArrayForEach(item, options)
+	cJSON_ArrayForEach(item, object)
 	{
-		char *text = cJSON_PrintUnformatted(item);
+		const cJSON *other = cJSON_GetObjectItemCaseSensitive(but, item->string);
+		char *text;
 
-		if (text != NULL && !cJSON_IsNull(item))
-			(void)printf("    %-16s %s\n", item->string, text);
+		if (cJSON_IsNull(item) || (plain && !is_plain(item)) || cJSON_Compare(item, other, 1))
+			continue;
+		text = cJSON_PrintUnformatted(item);
+		if (text != NULL)
+			(void)printf("    %-24s %s\n", item->string, text);
 		cJSON_free(text);
 	}
 }
 
-static void print_step(const cJSON *step)
+/* What makes it again, as far as words can tell. */
+static void print_again(const struct ek_about *a, const cJSON *step)
+{
+	const cJSON *options = cJSON_GetObjectItemCaseSensitive(step, "options");
+	const cJSON *command = cJSON_GetObjectItemCaseSensitive(options, "command");
+	const char *name = strchr(step->string, ' ');
+
+	if (name == NULL)
+		(void)printf("; evenkeel %s %s makes it again\n", step->string, a->root);
+	else
+		(void)printf("; evenkeel %s %s --name %s with the options that follow makes it again\n",
+		             cJSON_IsString(command) ? command->valuestring : "weights", a->root, name + 1);
+}
+
+static int print_step(const struct ek_about *a, const cJSON *step)
 {
 	const cJSON *started = cJSON_GetObjectItemCaseSensitive(step, "started");
 	const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(step, "seconds");
+	const cJSON *options = cJSON_GetObjectItemCaseSensitive(step, "options");
+	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(step, "counts");
 	const time_t when = cJSON_IsNumber(started) ? (time_t)started->valuedouble : 0;
 	char date[32] = "", took[32];
+	const char *reason;
 	struct tm parts;
+	int unchanged, rc;
 
+	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, a->run, step->string, 1));
 	if (gmtime_r(&when, &parts) != NULL)
 		(void)strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &parts);
 	(void)printf("\n  %s: %s, took %s\n", step->string, date,
 	             ek_text_duration(took, cJSON_IsNumber(seconds) ? seconds->valuedouble : 0));
-	print_options(cJSON_GetObjectItemCaseSensitive(step, "options"));
-	print_options(cJSON_GetObjectItemCaseSensitive(step, "counts"));
-}
-
-/* What run.json says of the file: the step that writes it. */
-static void print_origin(const cJSON *record, const char *path)
-{
-	const cJSON *step, *file;
-
-	cJSON_ArrayForEach(step, record)
-	{
-		cJSON_ArrayForEach(file, cJSON_GetObjectItemCaseSensitive(step, "outputs"))
-		{
-			if (!ends_with(path, file->string))
-				continue;
-			(void)printf("Written by the step:\n");
-			print_step(step);
-			return;
-		}
-	}
-}
-
-static int show_run(const char *path, int json)
-{
-	struct ek_run *run = NULL;
-	cJSON *record = NULL, *step;
-	char *file = NULL, *text = NULL;
-	int rc;
-
-	EK_TRY(ek_run_open(&run, path, EK_RUN_READ));
-	EK_TRY(ek_run_file(&file, run, "run.json"));
-	if (!ek_file_exists(file)) {
-		(void)printf("%s: a run directory in which no step has finished yet\n", path);
-		goto out;
-	}
-	EK_TRY(ek_json_load(&record, file));
-	if (json) {
-		if ((text = cJSON_Print(record)) != NULL)
-			(void)printf("%s\n", text);
-		goto out;
-	}
-	(void)printf("%s: a run directory of evenkeel\n", path);
-	cJSON_ArrayForEach(step, record) print_step(step);
+	(void)printf("    %s%s", unchanged ? "current" : "stale: ", reason);
+	if (unchanged)
+		(void)printf("\n");
+	else
+		print_again(a, step);
+	print_members(options, NULL, 0);
+	if (cJSON_GetArraySize(counts) > 0)
+		(void)printf("    which gave:\n");
+	print_members(counts, options, 0);
 out:
-	cJSON_free(text);
-	free(file);
-	cJSON_Delete(record);
+	return rc;
+}
+
+/* One line on a file of a folder; of a subset or weights, whether it is current. */
+static int print_child(const struct ek_about *a, const char *name)
+{
+	const struct ek_info_file *file;
+	const cJSON *step;
+	const char *reason;
+	char *inside = NULL;
+	int unchanged, rc;
+
+	EK_TRY(ek_format(&inside, "%s%s%s", a->inside, *a->inside != 0 ? "/" : "", name));
+	if ((file = ek_info_find(a->place, inside)) == NULL)
+		goto out;
+	EK_TRY(ek_about_step(&step, a, inside, file));
+	if (step == NULL || *a->inside == 0 || strchr(a->inside, '/') != NULL || strcmp(a->inside, "clusters") == 0) {
+		(void)printf("    %-24s %s\n", name, file->text);
+		goto out;
+	}
+	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, a->run, step->string, 1));
+	(void)printf("    %-24s %s%s\n", name, unchanged ? "current" : "stale: ", reason);
+out:
+	free(inside);
+	return rc;
+}
+
+static int print_children(const struct ek_about *a)
+{
+	struct dirent **entries = NULL;
+	const int count = scandir(a->absolute, &entries, NULL, alphasort);
+	int rc = count < 0 ? ek_fail_errno("cannot read %s", a->path) : 0;
+
+	EK_TRY(rc);
+	(void)printf("\n  in it:\n");
+	for (int i = 0; i < count && i < CHILDREN_SHOWN + 2; i++)
+		if (strcmp(entries[i]->d_name, ".") != 0 && strcmp(entries[i]->d_name, "..") != 0)
+			EK_TRY(print_child(a, entries[i]->d_name));
+	if (count > CHILDREN_SHOWN + 2)
+		(void)printf("    ... and %d more\n", count - CHILDREN_SHOWN - 2);
+out:
+	for (int i = 0; i < count; i++)
+		free(entries[i]);
+	free(entries);
+	return rc;
+}
+
+static void print_recipe(const struct ek_about *a)
+{
+	const char *command = cJSON_GetObjectItemCaseSensitive(a->recipe, "command")->valuestring;
+	const cJSON *steps = cJSON_GetObjectItemCaseSensitive(a->recipe, "steps"), *step;
+
+	(void)printf("%s: a recipe; evenkeel %s RUN --recipe %s makes the plan of it again\n", a->path, command,
+	             a->path);
+	print_members(cJSON_GetObjectItemCaseSensitive(a->recipe, "options"), NULL, 0);
+	cJSON_ArrayForEach(step, steps) if (cJSON_IsObject(step))
+	{
+		(void)printf("  with the step %s:\n", step->string);
+		print_members(step, NULL, 0);
+	}
+}
+
+/* Has the subset changed since it was laid out? */
+static int print_export_state(const struct ek_about *a)
+{
+	const cJSON *root = cJSON_GetObjectItemCaseSensitive(a->document, "run");
+	const cJSON *subset = cJSON_GetObjectItemCaseSensitive(a->document, "subset"), *step;
+	struct ek_run *run = NULL;
+	char *mark = NULL, *name = NULL;
+	const char *reason, *state = "its subset is as it was then";
+	struct stat status;
+	int unchanged = 1, rc;
+
+	if (!cJSON_IsString(root) || !cJSON_IsString(subset))
+		return 0;
+	EK_TRY(ek_format(&mark, "%s/.evenkeel-export", a->root));
+	EK_TRY(ek_format(&name, "subset %s", subset->valuestring));
+	if (!ek_run_is_at(root->valuestring) || ek_run_open(&run, root->valuestring, EK_RUN_READ) < 0) {
+		(void)printf("  the run that it was made from is not there any more\n");
+		goto out;
+	}
+	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, name, 1));
+	step = ek_run_recorded(run, name);
+	if (step == NULL)
+		state = "its subset is not recorded in the run: whether it has changed since is not known";
+	else if (stat(mark, &status) == 0 &&
+	         cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(step, "started")) > (double)status.st_mtime)
+		state = "stale: its subset was made again since; evenkeel export makes it again";
+	else if (!unchanged)
+		state = "stale: its subset is stale";
+	(void)printf("  %s\n", state);
+out:
+	free(mark);
+	free(name);
 	ek_run_close(run);
 	return rc;
 }
 
-static int describe_npy(struct ek_buffer *text, const char *path)
+static int print_words(const struct ek_about *a)
 {
-	struct ek_npy array;
-	int rc;
+	char size[32];
+	int rc = 0;
 
-	EK_TRY(ek_npy_open(&array, path));
-	EK_TRY(ek_buffer_printf(text, "a NumPy array, %s [", ek_dtype_name(array.type)));
-	for (int i = 0; i < array.dimensions; i++)
-		EK_TRY(ek_buffer_printf(text, "%s%llu", i > 0 ? ", " : "", (unsigned long long)array.shape[i]));
-	EK_TRY(ek_buffer_printf(text, "]%s%s", array.fortran_order ? ", column-major" : "",
-	                        array.big_endian ? ", big-endian" : ""));
-	ek_npy_close(&array);
-out:
-	return rc;
-}
-
-static int describe_lines(struct ek_buffer *text, const char *path)
-{
-	struct ek_map map;
-	uint64_t lines = 0;
-	char count[32];
-	int rc;
-
-	EK_TRY(ek_map_open(&map, path));
-	for (size_t i = 0; i < map.size; i++)
-		lines += map.data[i] == '\n';
-	ek_map_close(&map);
-	EK_TRY(ek_buffer_printf(text, "a table of %s JSON lines", ek_text_count(count, lines)));
-out:
-	return rc;
-}
-
-static int describe_json(struct ek_buffer *text, const char *path)
-{
-	cJSON *value;
-	const cJSON *item;
-	int rc, first = 1;
-
-	EK_TRY(ek_json_load(&value, path));
-	rc = ek_buffer_text(text, "a JSON document with ");
-	cJSON_ArrayForEach(item, value)
-	{
-		if (rc == 0 && item->string != NULL)
-			rc = ek_buffer_printf(text, "%s%s", first ? "" : ", ", item->string);
-		first = 0;
+	if (a->recipe != NULL) {
+		print_recipe(a);
+		return 0;
 	}
-	cJSON_Delete(value);
-out:
-	return rc;
-}
-
-static int describe_tensors(struct ek_buffer *text, const char *path)
-{
-	static const char *const formats[] = { "safetensors", "PyTorch, zip form", "PyTorch, stream form" };
-	struct ek_tensor_file file;
-	uint64_t numbers = 0;
-	char count[32];
-	int rc;
-
-	EK_TRY(ek_tensor_file_open(&file, path));
-	for (size_t i = 0; i < file.count; i++)
-		numbers += file.tensors[i].count;
-	rc = ek_buffer_printf(text, "a weight file (%s) of %zu tensors, %s numbers", formats[file.format], file.count,
-	                      ek_text_count(count, numbers));
-	ek_tensor_file_close(&file);
-out:
-	return rc;
-}
-
-static const struct {
-	const char *suffix;
-	int (*describe)(struct ek_buffer *text, const char *path);
-} kinds[] = {
-	{ ".npy", describe_npy },     { ".jsonl", describe_lines },
-	{ ".json", describe_json },   { ".safetensors", describe_tensors },
-	{ ".pth", describe_tensors }, { ".pt", describe_tensors },
-};
-
-static int show_file(const char *path, uint64_t bytes, int json)
-{
-	struct ek_buffer text = { 0 };
-	const char *what = NULL;
-	char *folder = NULL, *record_path = NULL, size[32];
-	cJSON *record = NULL, *out = NULL;
-	int rc;
-
-	for (size_t i = 0; i < sizeof known_files / sizeof *known_files; i++)
-		if (ends_with(path, known_files[i].name))
-			what = known_files[i].text;
-	EK_TRY(find_run(&folder, path));
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds && text.size == 0; i++) {
-		const size_t length = strlen(path), tail = strlen(kinds[i].suffix);
-
-		if (length > tail && strcmp(path + length - tail, kinds[i].suffix) == 0)
-			EK_TRY(kinds[i].describe(&text, path));
+	(void)printf("%s: %s", a->path, a->file != NULL ? a->file->text : "");
+	if (!a->is_folder)
+		(void)printf("%s%s (%s)", a->file != NULL && a->format.size > 0 ? "; " : "",
+		             a->format.size > 0 ? a->format.data : "", ek_text_bytes(size, a->bytes));
+	(void)printf("\n");
+	if (a->document != NULL) {
+		print_members(a->document, NULL, 1);
+		if (a->place == EK_INFO_EXPORT)
+			EK_TRY(print_export_state(a));
 	}
-	if (text.size == 0 && what == NULL) {
-		rc = ek_fail(EK_EUSAGE, "%s is not a file that evenkeel knows", path);
+	if (a->step != NULL) {
+		(void)printf("\n  written by the step:\n");
+		EK_TRY(print_step(a, a->step));
+	} else if (a->file != NULL && a->file->step != NULL) {
+		(void)printf("\n  run.json does not say what made it, so whether it is stale is not known\n");
+	}
+	if (a->is_folder && a->place == EK_INFO_RUN)
+		EK_TRY(print_children(a));
+out:
+	return rc;
+}
+
+static int print_run(const struct ek_about *a)
+{
+	const cJSON *step;
+	char *file = NULL;
+	int rc, steps = 0;
+
+	EK_TRY(ek_run_file(&file, a->run, "run.json"));
+	if (!ek_file_exists(file)) {
+		(void)printf("%s: a run directory in which no step has finished yet\n", a->path);
 		goto out;
 	}
-	if (json) {
-		char *printed;
+	(void)printf("%s: a run directory of evenkeel\n", a->path);
+	for (step = ek_run_first(a->run); step != NULL; step = step->next, steps++)
+		EK_TRY(print_step(a, step));
+	EK_TRY(print_children(a));
+out:
+	free(file);
+	return rc;
+}
 
-		if ((out = cJSON_CreateObject()) == NULL)
-			rc = ek_fail(EK_ENOMEM, "no memory for JSON");
-		EK_TRY(rc);
-		EK_TRY(ek_json_add_string(out, "path", path));
-		EK_TRY(ek_json_add_u64(out, "bytes", bytes));
-		EK_TRY(ek_json_add_string(out, "format", text.size > 0 ? text.data : ""));
-		EK_TRY(ek_json_add_string(out, "content", what != NULL ? what : ""));
-		if ((printed = cJSON_Print(out)) != NULL)
-			(void)printf("%s\n", printed);
-		cJSON_free(printed);
+static int print_document(const cJSON *json)
+{
+	char *text = cJSON_Print(json);
+
+	if (text == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for JSON");
+	(void)printf("%s\n", text);
+	cJSON_free(text);
+	return 0;
+}
+
+static int add_step(cJSON *out, const struct ek_about *a)
+{
+	const char *reason;
+	int unchanged, rc;
+
+	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, a->run, a->step->string, 1));
+	EK_TRY(ek_json_add_string(out, "step", a->step->string));
+	EK_TRY(ek_json_add_bool(out, "current", unchanged));
+	EK_TRY(unchanged ? ek_json_add_null(out, "stale") : ek_json_add_string(out, "stale", reason));
+	EK_TRY(ek_json_add_item(out, "made", cJSON_Duplicate(a->step, 1)));
+out:
+	return rc;
+}
+
+static int print_json(const struct ek_about *a)
+{
+	cJSON *out = NULL, *record = NULL;
+	char *file = NULL;
+	int rc;
+
+	if (a->is_folder && a->run != NULL && *a->inside == 0) {
+		EK_TRY(ek_run_file(&file, a->run, "run.json"));
+		EK_TRY(ek_json_load(&record, file));
+		rc = print_document(record);
 		goto out;
 	}
-	(void)printf("%s: %s%s%s (%s)\n", path, what != NULL && folder != NULL ? what : "",
-	             what != NULL && folder != NULL && text.size > 0 ? "; " : "", text.size > 0 ? text.data : "",
-	             ek_text_bytes(size, bytes));
-	if (folder != NULL) {
-		EK_TRY(ek_format(&record_path, "%s/run.json", folder));
-		EK_TRY(ek_json_load(&record, record_path));
-		print_origin(record, path);
-	}
+	out = cJSON_CreateObject();
+	EK_TRY(ek_json_add_string(out, "path", a->path));
+	EK_TRY(ek_json_add_u64(out, "bytes", a->bytes));
+	EK_TRY(ek_json_add_string(out, "format", a->format.size > 0 ? a->format.data : ""));
+	EK_TRY(ek_json_add_string(out, "content",
+	                          a->recipe != NULL ? "a recipe"
+	                          : a->file != NULL ? a->file->text
+	                                            : ""));
+	EK_TRY(a->root != NULL ? ek_json_add_string(out, a->place == EK_INFO_RUN ? "run" : "export", a->root)
+	                       : ek_json_add_null(out, "run"));
+	if (a->step != NULL)
+		EK_TRY(add_step(out, a));
+	if (a->document != NULL || a->recipe != NULL)
+		EK_TRY(ek_json_add_item(out, "document",
+		                        cJSON_Duplicate(a->document != NULL ? a->document : a->recipe, 1)));
+	rc = print_document(out);
 out:
+	free(file);
 	cJSON_Delete(out);
 	cJSON_Delete(record);
-	free(record_path);
-	free(folder);
-	ek_buffer_release(&text);
 	return rc;
 }
 
 int ek_cmd_info(struct ek_invocation *invocation)
 {
 	const struct ek_arguments *arguments = &invocation->arguments;
-	const int json = invocation->settings.common.json;
-	struct stat status;
-	const char *path;
+	struct ek_about a;
+	int rc;
 
 	if (arguments->count != 1)
 		return ek_fail(EK_EUSAGE, "info takes one path, not %d; see evenkeel help info", arguments->count);
-	path = arguments->positional[0];
-	if (stat(path, &status) != 0)
-		return ek_fail(EK_EUSAGE, "%s: %s", path, strerror(errno));
-	return S_ISDIR(status.st_mode) ? show_run(path, json) : show_file(path, (uint64_t)status.st_size, json);
+	EK_TRY(ek_about_learn(&a, arguments->positional[0]));
+	if (invocation->settings.common.json)
+		rc = print_json(&a);
+	else
+		rc = a.is_folder && a.run != NULL && *a.inside == 0 ? print_run(&a) : print_words(&a);
+out:
+	ek_about_release(&a);
+	return rc;
 }

@@ -7,54 +7,55 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
-#include "rebalance/cli/command.h"
+#include "rebalance/cli/recipe.h"
 #include "rebalance/cli/summary.h"
 #include "rebalance/cli/text.h"
 #include "rebalance/plan/weights.h"
 
 enum { UNITS_SHOWN = 12 };
 
-static struct ek_weights_options wanted; /* what the options point to */
+static int check_scheme(const char *text)
+{
+	struct ek_scheme scheme;
 
-void ek_weights_own_options(struct ek_settings *settings)
+	return ek_scheme_parse(&scheme, text);
+}
+
+void ek_weights_own_options(struct ek_settings *s)
 {
 	const struct ek_option options[] = {
 		{ .name = "scheme",
 		  .kind = EK_KIND_STRING,
-		  .target = &wanted.scheme,
+		  .target = &s->plan.method,
 		  .argument = "S",
+		  .check = check_scheme,
+		  .forgets = "normalise",
+		  .recorded = 1,
 		  .help = "inverse: every unit alike; sqrt: by the square root of its size; alpha=A: size to the power "
 		          "1 - A; effective-number=B (Cui et al. 2019; auto: 1 - 1/images); repeat-factor=T (LVIS); "
 		          "target=FILE.csv: shares of your own; reweigh=A,B: so that two attributes become independent "
 		          "(Kamiran and Calders 2012)" },
 		{ .name = "by",
 		  .kind = EK_KIND_STRING,
-		  .target = &wanted.by,
+		  .target = &s->plan.by,
 		  .argument = "WHAT",
+		  .recorded = 1,
 		  .help = "the units: cluster, label, an attribute, or several joined by *; cluster unless told "
 		          "otherwise" },
 		{ .name = "cap",
 		  .kind = EK_KIND_NUMBER,
-		  .target = &wanted.cap,
+		  .target = &s->plan.cap,
 		  .argument = "C",
+		  .recorded = 1,
 		  .zero = "none",
 		  .low = 1,
 		  .high = 1e15,
 		  .help = "show no image more than C times as often as the mean; what is cut goes to the other units" },
-		{ .name = "normalise",
-		  .kind = EK_KIND_FLAG,
-		  .target = &wanted.normalise,
-		  .help = "divide the shares of a target file by their sum" },
-		{ .name = "name",
-		  .kind = EK_KIND_STRING,
-		  .target = &wanted.name,
-		  .argument = "NAME",
-		  .help = "the files go to RUN/weights/NAME" },
 		{ .name = NULL },
 	};
 
-	wanted = (struct ek_weights_options){ 0 };
-	ek_settings_fill(settings->own_options, options);
+	memset(&s->plan, 0, sizeof s->plan);
+	ek_plan_options(s, options, EK_PLAN_SHARES);
 }
 
 /* Steps before that the units need; a run made by hand of clusters alone has none. */
@@ -69,6 +70,9 @@ static int bring_up_to_date(struct ek_invocation *i, struct ek_run *run, const s
 
 	EK_TRY(ek_run_file(&path, run, by_cluster ? assignment : "images.jsonl"));
 	made_by_hand = ek_run_recorded(run, "scan") == NULL && ek_file_exists(path);
+	i->settings.plan.seed = i->settings.common.seed;
+	i->settings.plan.stepped = by_cluster && !made_by_hand;
+	(void)ek_recipe_steps_seed(i);
 	if (!made_by_hand)
 		EK_TRY(ek_steps_run(run, &i->settings, &i->arguments, by_cluster ? clusters : images, 0));
 out:
@@ -156,14 +160,35 @@ static int check_arguments(const struct ek_invocation *i)
 	if (i->arguments.count != 1)
 		return ek_fail(EK_EUSAGE, "weights takes one run directory, not %d words; see evenkeel help weights",
 		               i->arguments.count);
-	if (wanted.scheme == NULL || wanted.name == NULL)
+	if (i->settings.plan.method == NULL || i->settings.plan.name == NULL)
 		return ek_fail(EK_EUSAGE, "weights needs %s; see evenkeel help weights",
-		               wanted.scheme == NULL ? "--scheme S" : "--name NAME");
+		               i->settings.plan.method == NULL ? "--scheme S" : "--name NAME");
 	return 0;
+}
+
+/* A file of shares is known by its absolute name, as those of other options are. */
+static int name_target(struct ek_invocation *i)
+{
+	static const char prefix[] = "target=";
+	const size_t length = strlen(prefix);
+	const char **scheme = &i->settings.plan.method, *path;
+	char *whole = NULL;
+	int rc;
+
+	if (strncmp(*scheme, prefix, length) != 0)
+		return 0;
+	EK_TRY(ek_arguments_keep_path(&path, &i->arguments, *scheme + length));
+	EK_TRY(ek_format(&whole, "%s%s", prefix, path));
+	EK_TRY(ek_arguments_keep(scheme, &i->arguments, whole));
+out:
+	free(whole);
+	return rc;
 }
 
 int ek_cmd_weights(struct ek_invocation *i)
 {
+	const struct ek_settings *s = &i->settings;
+	struct ek_weights_options wanted;
 	struct ek_weights *weights = NULL;
 	struct ek_run *run = NULL;
 	char *document = NULL;
@@ -171,16 +196,23 @@ int ek_cmd_weights(struct ek_invocation *i)
 	int current, rc;
 
 	EK_TRY(check_arguments(i));
+	EK_TRY(name_target(i));
+	wanted = (struct ek_weights_options){ .name = s->plan.name,
+		                              .scheme = s->plan.method,
+		                              .by = s->plan.by,
+		                              .cap = s->plan.cap,
+		                              .normalise = s->plan.normalise };
 	EK_TRY(ek_weights_prepare(&weights, &wanted));
 	EK_TRY(ek_run_open(&run, i->arguments.positional[0], EK_RUN_WRITE));
 	EK_TRY(bring_up_to_date(i, run, ek_weights_step(weights)));
 	EK_TRY(ek_run_is_current(&current, &reason, run, ek_weights_step(weights)));
 	if (!current && ek_run_recorded(run, ek_weights_step(weights)->name) != NULL)
 		ek_info("weighting again: %s", reason);
-	if (!current || i->settings.common.force)
+	if (!current || s->common.force)
 		EK_TRY(ek_weights_run(weights, run));
+	EK_TRY(ek_recipe_write(i, run));
 	EK_TRY(ek_format(&document, "weights/%s/weights.json", wanted.name));
-	EK_TRY(i->settings.common.json ? ek_summary_print_file(run, document) : print(run, wanted.name));
+	EK_TRY(s->common.json ? ek_summary_print_file(run, document) : print(run, wanted.name));
 out:
 	ek_weights_free(weights);
 	ek_run_close(run);

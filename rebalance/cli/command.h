@@ -32,6 +32,9 @@ const struct ek_command *ek_find_command(const char *name);
 /* The command that the first words name; `*used` of them, 1 or 2 ("train flow"). EK_EUSAGE with the nearest name. */
 int ek_command_of_words(const struct ek_command **command, int *used, const char *const *words, int count);
 
+/* Parse the words behind a command's name (argv[0] is not looked at) and run it. wordless: 1 prints no result. */
+int ek_command_invoke(const struct ek_command *command, int argc, char **argv, int wordless);
+
 /* The option tables of a command over `settings`: its own, its steps', then the common ones; ends with a NULL title. */
 enum { EK_MAX_TABLES = EK_STEP_COUNT + 4 };
 void ek_command_tables(struct ek_option_table tables[EK_MAX_TABLES], const struct ek_command *command,
@@ -50,9 +53,16 @@ int ek_command_bring_up_to_date(struct ek_invocation *invocation,
  * of what the subset RUN/subsets/NAME does to whom, or its subset.json. */
 int ek_plan_before(struct ek_invocation *invocation, struct ek_run *run);
 int ek_plan_print(const struct ek_invocation *invocation, const struct ek_run *run, int made);
+/* Fill settings->own_options with `rows` and those that plans share. */
+enum { EK_PLAN_SUBSET = 1 /* has --lists */, EK_PLAN_SHARES = 2 /* has --normalise */ };
+void ek_plan_options(struct ek_settings *settings, const struct ek_option *rows, int kinds);
 void ek_balance_options(struct ek_settings *settings);
 void ek_prune_options(struct ek_settings *settings);
+void ek_demo_own_options(struct ek_settings *settings);
 void ek_export_own_options(struct ek_settings *settings);
+void ek_generate_options(struct ek_settings *settings);
+void ek_train_flow_options(struct ek_settings *settings);
+void ek_train_vae_options(struct ek_settings *settings);
 
 int ek_cmd_audit(struct ek_invocation *invocation);
 int ek_cmd_balance(struct ek_invocation *invocation);
@@ -60,12 +70,15 @@ int ek_cmd_completion(struct ek_invocation *invocation);
 int ek_cmd_demo(struct ek_invocation *invocation);
 int ek_cmd_draw(struct ek_invocation *invocation);
 int ek_cmd_export(struct ek_invocation *invocation);
+int ek_cmd_generate(struct ek_invocation *invocation);
 int ek_cmd_help(struct ek_invocation *invocation);
 int ek_cmd_info(struct ek_invocation *invocation);
 int ek_cmd_manual(struct ek_invocation *invocation);
 int ek_cmd_prune(struct ek_invocation *invocation);
 int ek_cmd_report(struct ek_invocation *invocation);
 int ek_cmd_step(struct ek_invocation *invocation);
+int ek_cmd_train_flow(struct ek_invocation *invocation);
+int ek_cmd_train_vae(struct ek_invocation *invocation);
 int ek_cmd_version(struct ek_invocation *invocation);
 int ek_cmd_weights(struct ek_invocation *invocation);
 

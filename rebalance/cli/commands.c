@@ -75,7 +75,10 @@ const struct ek_command ek_commands[] = {
 	  .summary = "choose a part of the images to keep",
 	  .description = "Writes RUN/subsets/NAME: the ids to keep, why each image is kept or not, and what that does "
 	                 "to every cluster and attribute. Two random subsets of the same size are written beside it, "
-	                 "NAME-random and NAME-random-within, to compare with. No image is touched.",
+	                 "NAME-random and NAME-random-within, to compare with. No image is touched.\nFor "
+	                 "near-duplicates, --method semdedup --eps E lets their number follow from how alike they "
+	                 "are; semdedup and d4 tell how many each --rule would remove at several E.\nWith --recipe "
+	                 "FILE.json a plan is written down, and made again from the file alone.",
 	  .steps = cluster_steps,
 	  .own_options = ek_prune_options,
 	  .forces_none = 1,
@@ -121,6 +124,38 @@ const struct ek_command ek_commands[] = {
 	          "has changed is named, and then nothing is exported unless --keep-going is given.",
 	  .own_options = ek_export_own_options,
 	  .run = ek_cmd_export },
+	{ .name = "train vae",
+	  .arguments = "RUN --name NAME",
+	  .summary = "train an autoencoder for the images of a run",
+	  .description =
+	          "An autoencoder with diffusers' architecture and names (AutoencoderKL, VQModel) learns to turn "
+	          "images "
+	          "into small latents and back; train flow works in those.\n"
+	          "Writes RUN/models/NAME: checkpoints, log.jsonl, previews (images above, what comes back of them "
+	          "below), and at the end config.json and diffusion_pytorch_model.safetensors, which diffusers loads.",
+	  .own_options = ek_train_vae_options,
+	  .steps = scan_steps,
+	  .forces_none = 1,
+	  .run = ek_cmd_train_vae },
+	{ .name = "train flow",
+	  .arguments = "RUN --name NAME --autoencoder NAME | --space pixel",
+	  .summary = "train a generator of images like those of a run",
+	  .description =
+	          "A transformer (SiT) learns to turn noise into images, told of each image's cluster, label or "
+	          "attribute if asked. It sees all images, a subset, or images as often as weights say.\n"
+	          "Writes RUN/models/NAME: checkpoints with the public names of SiT, log.jsonl and previews. What it "
+	          "sees at a step depends on the seed alone; stopped and resumed, it ends with the same bytes.",
+	  .own_options = ek_train_flow_options,
+	  .steps = cluster_steps,
+	  .forces_none = 1,
+	  .run = ek_cmd_train_flow },
+	{ .name = "generate",
+	  .arguments = "RUN --model NAME --name NAME",
+	  .summary = "make images with a generator",
+	  .description = "Writes RUN/samples/NAME: images/000000.png and so on, samples.jsonl with the seed and class "
+	                 "of each, and sheet.png. Image i is the same however many are made with it.",
+	  .own_options = ek_generate_options,
+	  .run = ek_cmd_generate },
 	{ .name = "report",
 	  .arguments = "RUN",
 	  .summary = "rebuild the report from the files of a run",
@@ -130,7 +165,9 @@ const struct ek_command ek_commands[] = {
 	{ .name = "info",
 	  .arguments = "PATH",
 	  .summary = "say what a file or directory of ours is",
-	  .description = "PATH is a run directory, any file in one, a .npy array or a weight file.",
+	  .description = "PATH is a run directory or an export, any file or folder in one, a recipe, a .npy array or a "
+	                 "weight file. Of what a run holds it says which step wrote it, with which options, whether it "
+	                 "is current, and if not, what has changed and what makes it again.",
 	  .run = ek_cmd_info },
 	{ .name = "demo",
 	  .arguments = "[-o RUN]",
@@ -139,9 +176,12 @@ const struct ek_command ek_commands[] = {
 	          "Takes the 60,000 photographs of Debian's package dataset-fashion-mnist, makes them "
 	          "long-tailed on purpose (class sizes falling from 6,000 to 60), audits what is left without "
 	          "its labels, and then says how well the clusters found the hidden classes. It goes on to a balanced "
-	          "subset and a sampler, and says what they changed.\n"
+	          "subset and a sampler, says what they changed, and trains a small autoencoder and two small "
+	          "generators, "
+	          "one on the images as they come, one by the sampler, by the same commands that you would give.\n"
 	          "RUN is evenkeel-demo unless told otherwise.",
 	  .steps = demo_steps,
+	  .own_options = ek_demo_own_options,
 	  .takes_output = 1,
 	  .needs_no_dataset = 1,
 	  .forces_all = 1,

@@ -5,11 +5,11 @@
 #include "rebalance/io/run.h"
 
 struct ek_condition {
-	const char *by;  /* "none", "cluster", "label" or an attribute; the caller's */
-	int32_t *codes;  /* [images], 0 … classes - 1; -1: no value */
+	const char *by; /* "none", "cluster", "label" or an attribute; the caller's */
+	int32_t *codes; /* [images], 0 … classes - 1; -1: no value */
 	uint64_t images;
-	int classes;     /* 0: none */
-	char **names;    /* [classes] */
+	int classes;  /* 0: none */
+	char **names; /* [classes] */
 };
 
 /* EK_EUSAGE: no such attribute, with those there are; EK_EDATA. Release in any case. */

@@ -6,7 +6,6 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
-#include "rebalance/base/threads.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/terminal.h"
 
@@ -55,36 +54,6 @@ static int fill_streams(void)
 	return 0;
 }
 
-static int run_command(const struct ek_command *command, int argc, char **argv)
-{
-	struct ek_invocation invocation = { .command = command };
-	struct ek_option_table tables[EK_MAX_TABLES];
-	struct ek_settings *settings = &invocation.settings;
-	struct ek_buffer help = { 0 };
-	int rc;
-
-	ek_settings_init(settings);
-	ek_command_tables(tables, command, settings);
-	EK_TRY(ek_options_parse(&invocation.arguments, tables, argc, argv));
-	if (settings->common.help) {
-		ek_settings_init(settings); /* the defaults, not what was given beside --help */
-		EK_TRY(ek_command_help(&help, command, ek_terminal_width()));
-		(void)fputs(help.data, stdout);
-		goto out;
-	}
-	if (settings->common.device == EK_DEVICE_CUDA) {
-		rc = ek_fail(EK_ENOTSUP, "this build has no CUDA back end; use --device cpu");
-		goto out;
-	}
-	ek_terminal_start(settings->common.quiet);
-	ek_threads_set((int)settings->common.threads);
-	EK_TRY(command->run(&invocation));
-out:
-	ek_buffer_release(&help);
-	ek_arguments_release(&invocation.arguments);
-	return rc;
-}
-
 static const char *spelled_out(const char *word)
 {
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
@@ -103,7 +72,7 @@ int main(int argc, char **argv)
 	catch_signals();
 	rc = ek_command_of_words(&command, &used, words, argc > 2 ? 2 : 1);
 	if (rc == 0)
-		rc = run_command(command, argc > used ? argc - used : 1, argc > used ? argv + used : argv);
+		rc = ek_command_invoke(command, argc > used ? argc - used : 1, argc > used ? argv + used : argv, 0);
 	/* A full disk behind stdout is a failure, too. */
 	if (rc >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
 		rc = ek_fail_errno("cannot write the result");

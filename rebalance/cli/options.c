@@ -103,24 +103,29 @@ static int keep(struct ek_arguments *arguments, char *text)
 	return rc;
 }
 
-static int set_path(struct ek_arguments *arguments, const struct ek_option *o, const char *value)
+int ek_arguments_keep_path(const char **kept, struct ek_arguments *arguments, const char *path)
 {
 	char *absolute = NULL, *here = NULL;
 	int rc;
 
-	if (value[0] == 0)
-		return ek_fail(EK_EUSAGE, "--%s needs a name, not an empty one", o->name);
-	if (value[0] == '/')
-		EK_TRY(ek_copy_string(&absolute, value));
+	if (path[0] == '/')
+		EK_TRY(ek_copy_string(&absolute, path));
 	else if ((here = getcwd(NULL, 0)) == NULL)
 		return ek_fail_errno("cannot tell the working directory");
 	else
-		EK_TRY(ek_format(&absolute, "%s/%s", here, value));
+		EK_TRY(ek_format(&absolute, "%s/%s", here, path));
 	EK_TRY(keep(arguments, absolute));
-	*(const char **)o->target = absolute;
+	*kept = absolute;
 out:
 	free(here);
 	return rc;
+}
+
+static int set_path(struct ek_arguments *arguments, const struct ek_option *o, const char *value)
+{
+	if (value[0] == 0)
+		return ek_fail(EK_EUSAGE, "--%s needs a name, not an empty one", o->name);
+	return ek_arguments_keep_path(o->target, arguments, value);
 }
 
 static int set_integer(const struct ek_option *o, const char *value)
@@ -151,8 +156,8 @@ static int set_number(const struct ek_option *o, const char *value)
 		return 0;
 	}
 	if (end == value || *end != 0 || !(number >= o->low && number <= o->high))
-		return ek_fail(EK_EUSAGE, "--%s is \"%s\", not a number from %g to %g", o->name, value, o->low,
-		               o->high);
+		return ek_fail(EK_EUSAGE, "--%s is \"%s\", not %s%sa number from %g to %g", o->name, value,
+		               o->zero != NULL ? o->zero : "", o->zero != NULL ? " or " : "", o->low, o->high);
 	*(double *)o->target = number;
 	return 0;
 }
@@ -187,7 +192,7 @@ static int set(struct ek_arguments *arguments, const struct ek_option *o, const 
 		return set_number(o, value);
 	case EK_KIND_STRING:
 		*(const char **)o->target = value;
-		return 0;
+		return o->check != NULL ? o->check(value) : 0;
 	case EK_KIND_PATH:
 		return set_path(arguments, o, value);
 	case EK_KIND_CHOICE:
@@ -283,6 +288,8 @@ static int add_option(cJSON *json, const struct ek_option *o)
 			return ek_json_add_string(json, o->name, o->zero);
 		return ek_json_add_double(json, o->name, (double)*(const int64_t *)o->target);
 	case EK_KIND_NUMBER:
+		if (o->zero != NULL && !(*(const double *)o->target > 0))
+			return ek_json_add_string(json, o->name, o->zero);
 		return ek_json_add_double(json, o->name, *(const double *)o->target);
 	case EK_KIND_STRING:
 	case EK_KIND_PATH:
@@ -328,31 +335,97 @@ static int is_forgotten(const struct ek_option *options, const char *name)
 	return 0;
 }
 
-int ek_options_from_json(struct ek_arguments *arguments, struct ek_option *options, const cJSON *json)
+/* What a record says, as if it were given on the command line. */
+static int set_from_json(struct ek_arguments *arguments, const struct ek_option *o, const cJSON *item)
 {
-	char number[32];
+	struct ek_buffer number = { 0 };
+	const char *text;
 	int rc = 0;
 
-	for (struct ek_option *o = options; o->name != NULL; o++) {
+	if (o->kind == EK_KIND_FLAG) {
+		if (!cJSON_IsBool(item))
+			return ek_fail(EK_EUSAGE, "--%s is neither true nor false", o->name);
+		*(int *)o->target = cJSON_IsTrue(item);
+		return 0;
+	}
+	if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
+		return ek_fail(EK_EUSAGE, "--%s is neither a text nor a number", o->name);
+	if (cJSON_IsNumber(item))
+		EK_TRY(ek_json_append_double(&number, item->valuedouble));
+	EK_TRY(ek_arguments_keep(&text, arguments, cJSON_IsString(item) ? item->valuestring : number.data));
+	EK_TRY(set(arguments, o, text));
+out:
+	ek_buffer_release(&number);
+	return rc;
+}
+
+int ek_options_from_json(struct ek_arguments *arguments, struct ek_option *options, const cJSON *json)
+{
+	int rc = 0;
+
+	for (struct ek_option *o = options; o->name != NULL && rc != EK_ENOMEM; o++) {
 		const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, o->name);
 
-		if (!o->recorded || o->given || item == NULL || is_forgotten(options, o->name))
-			continue;
-		if (cJSON_IsString(item)) {
-			const char *text;
+		if (o->recorded && !o->given && item != NULL && !cJSON_IsNull(item) && !is_forgotten(options, o->name))
+			rc = set_from_json(arguments, o, item);
+	}
+	return rc == EK_ENOMEM ? rc : 0;
+}
 
-			EK_TRY(ek_arguments_keep(&text, arguments, item->valuestring));
-			(void)set(arguments, o, text);
-		} else if (cJSON_IsNumber(item)) {
-			(void)snprintf(number, sizeof number, "%.17g", item->valuedouble);
-			if (o->kind == EK_KIND_INTEGER || o->kind == EK_KIND_NUMBER)
-				(void)set(arguments, o, number);
-		} else if (cJSON_IsBool(item) && o->kind == EK_KIND_FLAG) {
-			*(int *)o->target = cJSON_IsTrue(item);
+static struct ek_option *find_recorded(struct ek_option *options, const char *name)
+{
+	for (; options->name != NULL; options++)
+		if (options->recorded && strcmp(options->name, name) == 0)
+			return options;
+	return NULL;
+}
+
+static int fail_replay(const struct ek_option *options, const char *name, const char *where)
+{
+	const char *names[64];
+	const char *nearest;
+	size_t count = 0;
+
+	for (; options->name != NULL && count < 63; options++)
+		if (options->recorded)
+			names[count++] = options->name;
+	names[count] = NULL;
+	nearest = ek_nearest_name(name, names);
+	return nearest != NULL
+	               ? ek_fail(EK_EDATA, "%s: unknown option \"%s\"; did you mean \"%s\"?", where, name, nearest)
+	               : ek_fail(EK_EDATA, "%s: unknown option \"%s\"", where, name);
+}
+
+int ek_options_replay(struct ek_arguments *arguments, struct ek_option *options, const cJSON *json, const char *where)
+{
+	uint64_t replayed = 0; /* a table has fewer rows than bits */
+	char message[1024];
+	const cJSON *item;
+	int rc = 0;
+
+	if (!cJSON_IsObject(json))
+		return ek_fail(EK_EDATA, "%s: options that are not an object", where);
+	cJSON_ArrayForEach(item, json)
+	{
+		const struct ek_option *o = find_recorded(options, item->string);
+
+		if (o == NULL)
+			return fail_replay(options, item->string, where);
+		if (o->given || cJSON_IsNull(item) || is_forgotten(options, o->name))
+			continue;
+		replayed |= UINT64_C(1) << (o - options);
+		rc = set_from_json(arguments, o, item);
+		if (rc == EK_ENOMEM)
+			return rc;
+		if (rc < 0) {
+			ek_one_line(message, sizeof message, ek_error_message());
+			return ek_fail(EK_EDATA, "%s: %s", where, message);
 		}
 	}
-out:
-	return rc;
+	/* Only now: what the file sets does not drop what else it sets. */
+	for (int i = 0; options[i].name != NULL; i++)
+		options[i].given |= (int)(replayed >> i & 1);
+	return 0;
 }
 
 int ek_wrap(struct ek_buffer *out, const char *text, int column, int indent, int width)

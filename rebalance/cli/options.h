@@ -34,8 +34,9 @@ struct ek_option {
 	const struct ek_choice *choices; /* ends with a NULL name */
 	const char *zero;                /* INTEGER, NUMBER: a word that stands for 0, as "auto", or NULL */
 	const char *forgets; /* names of options, with spaces: given this one, what was recorded of those is dropped */
-	int recorded;        /* 1: changes results, so run.json keeps it */
-	int given;           /* set by parsing: the user gave it */
+	int (*check)(const char *text); /* STRING: what can be told wrong of a value at once; NULL: nothing */
+	int recorded;                   /* 1: changes results, so run.json or a recipe keeps it */
+	int given;                      /* set by parsing: the user, or a recipe, gave it */
 };
 
 struct ek_option_table {
@@ -57,6 +58,8 @@ struct ek_arguments {
 int ek_options_parse(struct ek_arguments *arguments, const struct ek_option_table *tables, int argc, char **argv);
 /* `*kept` = a copy of `text` that lives as long as the arguments. */
 int ek_arguments_keep(const char **kept, struct ek_arguments *arguments, const char *text);
+/* The same, made absolute. */
+int ek_arguments_keep_path(const char **kept, struct ek_arguments *arguments, const char *path);
 void ek_arguments_release(struct ek_arguments *arguments);
 
 /* A new object with the recorded options of a table, as the user would write them. */
@@ -64,6 +67,10 @@ int ek_options_to_json(cJSON **out, const struct ek_option *options);
 /* Give recorded options that the user did not give the value that `json` has. Values that do not fit are left alone:
  * the default then differs from the record, and the step is stale. */
 int ek_options_from_json(struct ek_arguments *arguments, struct ek_option *options, const cJSON *json);
+
+/* As ek_options_from_json, of all of `json`, strictly: EK_EDATA, beginning with `where`, names what is no recorded
+ * option of the table or does not fit. Those set count as given. */
+int ek_options_replay(struct ek_arguments *arguments, struct ek_option *options, const cJSON *json, const char *where);
 
 /* The help text of the tables, wrapped at `width` columns. */
 int ek_options_help(struct ek_buffer *out, const struct ek_option_table *tables, int width);

@@ -1,4 +1,4 @@
-/* What prune and balance have in common: the seed, and the table of what a subset does to whom. */
+/* What prune, balance and weights have in common: options, the seed, and the table of what a subset does to whom. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,20 +6,65 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
-#include "rebalance/cli/command.h"
+#include "rebalance/cli/recipe.h"
 #include "rebalance/cli/summary.h"
 #include "rebalance/cli/terminal.h"
 #include "rebalance/cli/text.h"
+#include "rebalance/plan/subset.h"
 
 enum { ROWS_SHOWN = 12 };
+
+void ek_plan_options(struct ek_settings *s, const struct ek_option *rows, int kinds)
+{
+	const struct ek_option name = { .name = "name",
+		                        .kind = EK_KIND_STRING,
+		                        .target = &s->plan.name,
+		                        .argument = "NAME",
+		                        .check = ek_subset_check_name,
+		                        .recorded = 1,
+		                        .help = kinds & EK_PLAN_SUBSET ? "the files go to RUN/subsets/NAME"
+		                                                       : "the files go to RUN/weights/NAME" };
+	const struct ek_option normalise = { .name = "normalise",
+		                             .kind = EK_KIND_FLAG,
+		                             .target = &s->plan.normalise,
+		                             .recorded = 1,
+		                             .help = "divide the shares of a target file by their sum" };
+	const struct ek_option lists = {
+		.name = "lists",
+		.kind = EK_KIND_FLAG,
+		.target = &s->plan.lists,
+		.recorded = 1,
+		.help = "write metadata.jsonl, kept.txt and removed.txt also for more than a million images"
+	};
+	const struct ek_option recipe = {
+		.name = "recipe",
+		.kind = EK_KIND_PATH,
+		.target = &s->recipe.file,
+		.argument = "FILE.json",
+		.help = "a file that is there is replayed: it gives every option, but those of "
+			"the command line win; one that is not is written"
+	};
+	struct ek_option *to = s->own_options;
+
+	while (rows->name != NULL)
+		*to++ = *rows++;
+	if (kinds & EK_PLAN_SHARES)
+		*to++ = normalise;
+	*to++ = name;
+	if (kinds & EK_PLAN_SUBSET)
+		*to++ = lists;
+	*to++ = recipe;
+	*to = (struct ek_option){ .name = NULL };
+}
 
 int ek_plan_before(struct ek_invocation *i, struct ek_run *run)
 {
 	struct ek_option *seed = &i->settings.common_options[0];
 
 	i->settings.plan.seed = i->settings.common.seed;
+	i->settings.plan.stepped = 1;
 	/* Another draw of images must not make other clusters. */
-	if (ek_run_recorded(run, "cluster") != NULL)
+	if (!ek_recipe_steps_seed(i) && ek_run_recorded(run, "cluster") != NULL)
 		seed->given = 0;
 	return 0;
 }
@@ -102,6 +147,25 @@ static void print_skew(const cJSON *before, const cJSON *after)
 	}
 }
 
+/* What each rule would remove. */
+static void print_near_duplicates(const cJSON *json)
+{
+	const cJSON *row;
+
+	if (!cJSON_IsObject(json))
+		return;
+	(void)printf("\n  %-24s %12s %12s %12s\n", "near-duplicates by eps", "one-pass", "greedy", "components");
+	cJSON_ArrayForEach(row, member(json, "eps"))
+	{
+		char one_pass[32], greedy[32], components[32];
+
+		(void)printf("  %-24g %12s %12s %12s\n", number(row, "eps"),
+		             ek_text_count(one_pass, (uint64_t)number(row, "one_pass_removed")),
+		             ek_text_count(greedy, (uint64_t)number(row, "greedy_removed")),
+		             ek_text_count(components, (uint64_t)number(row, "component_removed")));
+	}
+}
+
 static void print_subset(const cJSON *json, const char *run, const char *name)
 {
 	const double before = number(json, "images_before"), after = number(json, "images_after");
@@ -116,6 +180,7 @@ static void print_subset(const cJSON *json, const char *run, const char *name)
 		             ek_text_count(a, (uint64_t)number(json, "distinct_after")),
 		             number(json, "largest_repeat"));
 	(void)printf("\n");
+	print_near_duplicates(member(json, "near_duplicates"));
 	if (member(json, "per_cluster") != NULL) {
 		print_rows("cluster", "cluster", member(json, "per_cluster"));
 		print_impact(member(json, "disparate_impact"));
@@ -140,6 +205,7 @@ int ek_plan_print(const struct ek_invocation *i, const struct ek_run *run, int m
 
 	if (!made)
 		ek_info("the subset %s is current", name);
+	EK_TRY(ek_recipe_write(i, run));
 	EK_TRY(ek_format(&file, "subsets/%s/subset.json", name));
 	if (i->settings.common.json) {
 		EK_TRY(ek_summary_print_file(run, file));

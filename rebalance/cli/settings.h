@@ -18,12 +18,13 @@ enum ek_step_id {
 
 enum ek_device { EK_DEVICE_AUTO, EK_DEVICE_CPU, EK_DEVICE_CUDA };
 
-enum { EK_STEP_OPTIONS = 14, EK_COMMON_OPTIONS = 8, EK_OWN_OPTIONS = 20, EK_METHODS_MAX = 32, EK_ENCODERS_MAX = 32 };
+enum { EK_STEP_OPTIONS = 14, EK_COMMON_OPTIONS = 8, EK_OWN_OPTIONS = 48, EK_METHODS_MAX = 32, EK_ENCODERS_MAX = 32 };
 
 struct ek_settings {
 	struct {
 		int64_t threads, seed;
 		int json, quiet, force, help, device;
+		int wordless; /* 1: prints no result: another command runs it */
 		const char *output;
 	} common;
 	struct {
@@ -55,12 +56,22 @@ struct ek_settings {
 	struct {
 		int64_t resamples;
 	} audit;
-	struct { /* of the commands that make subsets */
+	struct { /* of the commands that make subsets or weights */
 		const char *name, *by, *method, *keep, *scores, *rule, *target, *to;
-		int order, rounding, normalise, lists;
+		int order, rounding, normalise, lists, dedup_rule;
+		int stepped;            /* 1: made from the steps embed and cluster */
+		double eps, dedup, cap; /* 0: not given */
 		int64_t total, max_repeat, min_size, seed;
 		struct ek_choice methods[EK_METHODS_MAX]; /* from a table of methods */
 	} plan;
+	struct {
+		const char *file; /* NULL: none */
+		int replayed, has_steps;
+		int64_t steps_seed;
+	} recipe;
+	struct {
+		int quick;
+	} demo;
 	struct {
 		const char *subset, *output, *by, *weights, *shard_size;
 		int form, links, null_separated, verify, keep_going; /* form: enum ek_export_form */

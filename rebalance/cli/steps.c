@@ -35,7 +35,7 @@ struct prepared {
 	struct ek_audit_options audit;
 	uint32_t levels[MAX_LEVELS]; /* of cluster.hierarchy */
 	struct ek_stability_options stability;
-	const char **inputs, **outputs; /* owned */
+	const char **inputs; /* owned */
 	struct ek_duplicates_options duplicates;
 	double eps[MAX_EPS]; /* of duplicates.eps */
 	int64_t started;     /* Unix time */
@@ -352,51 +352,30 @@ static void release(struct prepared *p)
 		free(p->datasets[i]);
 	free(p->datasets);
 	free(p->inputs);
-	free(p->outputs);
 	ek_embed_free(p->embed);
 	ek_import_free(p->import);
 	cJSON_Delete(p->options);
-}
-
-/* The names of the files that run.json records, ended by NULL. */
-static int recorded_names(const char ***out, const cJSON *recorded, const char *list)
-{
-	const cJSON *files = cJSON_GetObjectItemCaseSensitive(recorded, list), *file;
-	size_t count = 0;
-	int rc;
-
-	free(*out);
-	EK_TRY(ek_alloc(out, (size_t)cJSON_GetArraySize(files) + 1, sizeof **out));
-	cJSON_ArrayForEach(file, files)(*out)[count++] = file->string;
-out:
-	return rc;
 }
 
 /*
  * A step that cannot be made ready, because its data, weights or embeddings are away, is taken as it was, with a
  * warning, if what it made is still there and nothing else is asked of it now. Else `failure` stands.
  */
-static int take_as_it_was(struct prepared *p, struct ek_run *run, enum ek_step_id id, int failure)
+static int take_as_it_was(struct prepared *p, struct ek_run *run, enum ek_step_id id, const cJSON *wanted, int failure)
 {
 	const cJSON *recorded = ek_run_recorded(run, rows[id].name);
-	const cJSON *version = cJSON_GetObjectItemCaseSensitive(recorded, "version");
+	const cJSON *before = cJSON_GetObjectItemCaseSensitive(recorded, "asked");
 	int asked = id == EK_STEP_SCAN && p->settings->scan.datasets != NULL, current = 0, rc;
 	char *message = NULL;
 	const char *reason;
 
 	for (const struct ek_option *o = p->settings->step_options[id]; o->name != NULL; o++)
-		asked |= o->given;
+		asked |= o->given && !cJSON_Compare(cJSON_GetObjectItemCaseSensitive(wanted, o->name),
+		                                    cJSON_GetObjectItemCaseSensitive(before, o->name), 1);
 	if (asked || recorded == NULL || failure == EK_ENOMEM || failure == EK_EINTERRUPTED)
 		return failure;
 	EK_TRY(ek_copy_string(&message, ek_error_message()));
-	EK_TRY(recorded_names(&p->inputs, recorded, "inputs"));
-	EK_TRY(recorded_names(&p->outputs, recorded, "outputs"));
-	p->step = (struct ek_step){ .name = rows[id].name,
-		                    .version = cJSON_IsNumber(version) ? version->valueint : 0,
-		                    .options = cJSON_GetObjectItemCaseSensitive(recorded, "options"),
-		                    .inputs = p->inputs,
-		                    .outputs = p->outputs };
-	EK_TRY(ek_run_is_current(&current, &reason, run, &p->step));
+	EK_TRY(ek_run_is_unchanged(&current, &reason, run, rows[id].name, 0));
 	if (!current)
 		rc = ek_fail(failure, "%s", message);
 	else
@@ -419,7 +398,7 @@ static int run_step(struct ek_run *run, const struct ek_settings *settings, enum
 	EK_TRY(ek_json_add_u64(asked, "seed", (uint64_t)settings->common.seed));
 	rc = rows[id].prepare(&p, run);
 	if (rc < 0) {
-		rc = forced ? rc : take_as_it_was(&p, run, id, rc);
+		rc = forced ? rc : take_as_it_was(&p, run, id, asked, rc);
 		goto out;
 	}
 	EK_TRY(ek_run_is_current(&current, &reason, run, &p.step));

@@ -66,9 +66,9 @@ void ek_training_options(struct ek_option *out, struct ek_training_wish *w)
 		  .kind = EK_KIND_STRING,
 		  .target = &w->time_limit,
 		  .argument = "T",
-		  .help = "or a time, as 90s, 10m or 2h, over all sessions; the rate then follows the clock, so that "
+		  .help = "or, or at most, a time, as 90s, 10m or 2h, over all sessions. Without --steps and --epochs "
 		          "the "
-		          "result depends on the machine. 10m if no end is given" },
+		          "rate follows the clock, so that the result depends on the machine; 10m if no end is given" },
 		{ .name = "batch",
 		  .kind = EK_KIND_INTEGER,
 		  .target = &w->batch,
@@ -241,6 +241,7 @@ static int add_training(cJSON *config, const struct ek_training_job *job, const 
 	                                                                                                     : "f32"));
 	EK_TRY(ek_json_add_double(t, "rate", o->adamw.rate));
 	EK_TRY(ek_json_add_string(t, "schedule", schedules[o->schedule].name));
+	EK_TRY(ek_json_add_u64(t, "warmup", (uint64_t)w->warmup));
 	EK_TRY(ek_json_add_double(t, "decay", o->adamw.decay));
 	EK_TRY(ek_json_add_double(t, "ema", o->adamw.average));
 	EK_TRY(ek_json_add_double(t, "clip", o->adamw.clip));
@@ -255,31 +256,34 @@ out:
 	return rc;
 }
 
-/* The plan's own files: a plan made anew under the same name is another training. */
-static int add_plan_hashes(cJSON *config, const struct ek_training_job *job)
+/* Files that the training is made from: made anew under the same name, they make it another training. */
+static int add_hashes(cJSON *config, const struct ek_training_job *job)
 {
 	const struct ek_training_wish *w = job->wish;
-	const char *const files[][2] = { { "subsets", w->subset },
-		                         { "weights", w->weights },
-		                         { "weights", w->loss_weights } };
-	const char *const arrays[] = { "keep.npy", "weights.npy", "weights.npy" };
+	const struct {
+		const char *pattern, *name;
+	} files[] = { { "subsets/%s/keep.npy", w->subset },
+		      { "weights/%s/weights.npy", w->weights },
+		      { "weights/%s/weights.npy", w->loss_weights },
+		      { "clusters/%s.npy", job->by_cluster ? "assignment" : NULL } };
 	cJSON *hashes;
 	int rc;
 
 	EK_TRY(ek_json_add_object(&hashes, config, "made_from"));
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-		char *path = NULL, text[17];
+		char name[300], text[17], *path = NULL;
 		uint64_t hash;
 
-		if (files[i][1] == NULL)
+		if (files[i].name == NULL)
 			continue;
-		EK_TRY(ek_format(&path, "%s/%s/%s/%s", ek_run_path(job->run), files[i][0], files[i][1], arrays[i]));
+		(void)snprintf(name, sizeof name, "%.*s%.255s%s", (int)strcspn(files[i].pattern, "%"), files[i].pattern,
+		               files[i].name, strchr(files[i].pattern, '%') + 2);
+		EK_TRY(ek_run_file(&path, job->run, name));
 		rc = ek_hash64_file(&hash, path);
-		(void)snprintf(text, sizeof text, "%016" PRIx64, hash);
-		if (rc == 0)
-			rc = ek_json_add_string(hashes, path + strlen(ek_run_path(job->run)) + 1, text);
 		free(path);
 		EK_TRY(rc);
+		(void)snprintf(text, sizeof text, "%016" PRIx64, hash);
+		EK_TRY(ek_json_add_string(hashes, name, text));
 	}
 out:
 	return rc;
@@ -319,25 +323,41 @@ static void difference(char *out, size_t size, const cJSON *a, const cJSON *b)
 	}
 }
 
+int ek_config_difference(char *out, size_t size, const cJSON *config, const char *path)
+{
+	cJSON *old = NULL, *new = NULL;
+	char *text = NULL;
+	int rc;
+
+	EK_TRY(ek_json_load(&old, path));
+	/* As it reads back: 64-bit numbers are not numbers to cJSON before. */
+	if ((text = cJSON_PrintUnformatted(config)) == NULL) {
+		rc = ek_fail(EK_ENOMEM, "no memory for config.json");
+		goto out;
+	}
+	EK_TRY(ek_json_parse(&new, text, strlen(text), path));
+	difference(out, size, new, old);
+out:
+	cJSON_Delete(old);
+	cJSON_Delete(new);
+	free(text);
+	return rc;
+}
+
 /* A model of this name that is something else is not written over. */
 static int check_old(const char *path, const cJSON *config, const char *folder, int force)
 {
 	char where[256];
-	cJSON *old = NULL;
 	int rc = 0;
 
-	if (!ek_file_exists(path))
+	if (!ek_file_exists(path) || force)
 		return 0;
-	EK_TRY(ek_json_load(&old, path));
-	cJSON_DeleteItemFromObjectCaseSensitive(old, "identity");
-	difference(where, sizeof where, config, old);
-	if (*where != 0 && !force)
+	EK_TRY(ek_config_difference(where, sizeof where, config, path));
+	if (*where != 0)
 		rc = ek_fail(EK_EUSAGE,
 		             "%s was trained with another %s; take another --name, or --force to start it anew", folder,
 		             where);
-	/* --force: what follows will not find a checkpoint of this identity; see clear. */
 out:
-	cJSON_Delete(old);
 	return rc;
 }
 
@@ -481,8 +501,11 @@ int ek_training_do(const struct ek_training_job *job)
 	int rc;
 
 	EK_TRY(options_from(&options, job));
+	if (options.batch % (uint64_t)job->task->slice != 0)
+		return ek_fail(EK_EUSAGE, "--batch %" PRIu64 " is not a multiple of --slice %d", options.batch,
+		               job->task->slice);
 	EK_TRY(add_training(job->config, job, &options));
-	EK_TRY(add_plan_hashes(job->config, job));
+	EK_TRY(add_hashes(job->config, job));
 	EK_TRY(identity_of(identity, job->config));
 	EK_TRY(check_memory(job, &options));
 	if (job->wish->dry_run) {
@@ -500,7 +523,8 @@ int ek_training_do(const struct ek_training_job *job)
 	options.folder = folder;
 	options.identity = identity;
 	EK_TRY(ek_train(&result, job->task, &job->feed->ids, &options, job->start));
-	EK_TRY(print_result(job, &result, folder));
+	if (!job->wordless)
+		EK_TRY(print_result(job, &result, folder));
 out:
 	free(folder);
 	free(path);

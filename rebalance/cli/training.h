@@ -23,6 +23,10 @@ int ek_parse_duration(double *seconds, const char *text, const char *option);
 /* RUN/models/NAME, made if it is not there; a name that is none is EK_EUSAGE. */
 int ek_training_folder(char **folder, const struct ek_run *run, const char *name);
 
+/* The first member of `config` that the file `path` has otherwise, as "training.rate"; "" if none. The file may have
+ * more. */
+int ek_config_difference(char *out, size_t size, const cJSON *config, const char *path);
+
 /* One model in training. */
 struct ek_training_job {
 	struct ek_run *run;
@@ -38,7 +42,8 @@ struct ek_training_job {
 	int group_count;
 	double flops;   /* forward, of one image */
 	uint64_t bytes; /* of nets, states and caches */
-	int json, force;
+	int by_cluster; /* conditioned on clusters */
+	int json, force, wordless;
 };
 
 /* Writes config.json, trains, and prints what came out; or with --dry-run prints what it would take. */

@@ -44,23 +44,34 @@ out:
 	return rc;
 }
 
+int ek_npy_create(struct ek_atomic_file *file, const char *path, enum ek_dtype type, int dimensions,
+                  const uint64_t *shape)
+{
+	struct ek_buffer header = { 0 };
+	int rc;
+
+	*file = (struct ek_atomic_file){ 0 };
+	EK_TRY(ek_npy_header(&header, type, dimensions, shape));
+	EK_TRY(ek_atomic_open(file, path));
+	EK_TRY(ek_atomic_write(file, header.data, header.size));
+out:
+	ek_buffer_release(&header);
+	return rc;
+}
+
 int ek_npy_write(const char *path, enum ek_dtype type, int dimensions, const uint64_t *shape, const void *data)
 {
-	struct ek_atomic_file file = { 0 };
-	struct ek_buffer header = { 0 };
+	struct ek_atomic_file file;
 	uint64_t count, bytes;
 	int rc;
 
-	EK_TRY(ek_npy_header(&header, type, dimensions, shape));
+	EK_TRY(ek_npy_create(&file, path, type, dimensions, shape));
 	(void)ek_shape_size(&count, &bytes, type, dimensions, shape);
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, header.data, header.size));
 	if (bytes > 0)
 		EK_TRY(ek_atomic_write(&file, data, bytes));
 	EK_TRY(ek_atomic_commit(&file));
 out:
 	ek_atomic_discard(&file);
-	ek_buffer_release(&header);
 	return rc;
 }
 
@@ -255,6 +266,16 @@ void ek_npy_close(struct ek_npy *array)
 {
 	ek_map_close(&array->map);
 	*array = (struct ek_npy){ 0 };
+}
+
+void ek_npy_forget(const struct ek_npy *array, uint64_t begin, uint64_t end)
+{
+	uint64_t count, bytes;
+
+	if (array->map.data == NULL || array->dimensions == 0 || array->fortran_order)
+		return;
+	(void)ek_shape_size(&count, &bytes, array->type, array->dimensions - 1, array->shape + 1);
+	ek_map_forget((const char *)array->data + begin * bytes, (const char *)array->data + end * bytes);
 }
 
 static void print_shape(char *out, size_t size, int dimensions, const uint64_t *shape)

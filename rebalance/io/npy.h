@@ -30,6 +30,9 @@ struct ek_npy {
 /* Map a file. EK_EIO, EK_EDATA. */
 int ek_npy_open(struct ek_npy *array, const char *path);
 void ek_npy_close(struct ek_npy *array);
+/* The items begin … end-1 of the first dimension have been passed, ek_map_forget; C order. An array that is no map is
+ * left alone. */
+void ek_npy_forget(const struct ek_npy *array, uint64_t begin, uint64_t end);
 /* Work out the rest of `array` from its map (used by ek_npy_open). `path` starts messages. EK_EDATA. */
 int ek_npy_parse(struct ek_npy *array, const char *path);
 
@@ -45,6 +48,10 @@ void ek_npy_rows_f32(float *out, const struct ek_npy *array, uint64_t first, uin
 
 /* Write a whole array in C order, atomically. The file has the bytes that np.save writes. */
 int ek_npy_write(const char *path, enum ek_dtype type, int dimensions, const uint64_t *shape, const void *data);
+/* The start of such a file, for a writer that has its elements bit by bit: `file` is open and has the header.
+ * EK_EUSAGE, EK_EIO. Discard `file` in any case. */
+int ek_npy_create(struct ek_atomic_file *file, const char *path, enum ek_dtype type, int dimensions,
+                  const uint64_t *shape);
 /* Append the header of such a file to `out`. EK_EUSAGE: a type or shape that .npy or this module cannot hold. */
 int ek_npy_header(struct ek_buffer *out, enum ek_dtype type, int dimensions, const uint64_t *shape);
 

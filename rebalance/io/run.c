@@ -16,6 +16,8 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/version.h"
 
+enum { DEEPEST = 16 }; /* steps that a step is made from, one after the other */
+
 struct ek_run {
 	char *path;
 	char *record_path; /* RUN/run.json */
@@ -204,6 +206,11 @@ const cJSON *ek_run_recorded(const struct ek_run *run, const char *step)
 	return cJSON_GetObjectItemCaseSensitive(run->record, step);
 }
 
+const cJSON *ek_run_first(const struct ek_run *run)
+{
+	return run->record != NULL ? run->record->child : NULL;
+}
+
 /* What is known of a file: {"bytes", "mtime_ns", "xxh64"}; the first two say whether the hash must be taken again. */
 struct fingerprint {
 	uint64_t bytes, mtime_ns;
@@ -372,6 +379,74 @@ out:
 	cJSON_Delete(now);
 	*reason = run->reason != NULL ? run->reason : "";
 	return rc;
+}
+
+const cJSON *ek_run_writer(const struct ek_run *run, const char *file)
+{
+	const cJSON *step;
+
+	cJSON_ArrayForEach(step, run->record)
+	{
+		if (cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(step, "outputs"), file) != NULL)
+			return step;
+	}
+	return NULL;
+}
+
+/* The names of the files that run.json records of a step, ended by NULL. */
+static int recorded_names(const char ***out, const cJSON *recorded, const char *list)
+{
+	const cJSON *files = cJSON_GetObjectItemCaseSensitive(recorded, list), *file;
+	size_t count = 0;
+	int rc;
+
+	EK_TRY(ek_alloc(out, (size_t)cJSON_GetArraySize(files) + 1, sizeof **out));
+	cJSON_ArrayForEach(file, files)(*out)[count++] = file->string;
+out:
+	return rc;
+}
+
+/* 1: unchanged; 0, with the reason; or a negative code. `depth` ends what a damaged record makes endless. */
+static int compare_recorded(struct ek_run *run, const cJSON *recorded, int depth)
+{
+	const char **inputs = NULL, **outputs = NULL;
+	struct ek_buffer why = { 0 };
+	int rc;
+
+	EK_TRY(recorded_names(&inputs, recorded, "inputs"));
+	EK_TRY(recorded_names(&outputs, recorded, "outputs"));
+	if ((rc = compare_files(run, recorded, "inputs", inputs)) <= 0 ||
+	    (rc = compare_files(run, recorded, "outputs", outputs)) <= 0)
+		goto out;
+	for (const char **input = inputs; depth > 0 && *input != NULL; input++) {
+		const cJSON *writer = ek_run_writer(run, *input);
+
+		if (writer == NULL || (rc = compare_recorded(run, writer, depth - 1)) > 0)
+			continue;
+		if (rc == 0) {
+			EK_TRY(ek_buffer_printf(&why, "%s is stale: %s", *input, run->reason));
+			EK_TRY(set_reason(run, why.data));
+		}
+		goto out;
+	}
+	rc = 1;
+out:
+	ek_buffer_release(&why);
+	free(inputs);
+	free(outputs);
+	return rc;
+}
+
+int ek_run_is_unchanged(int *unchanged, const char **reason, struct ek_run *run, const char *step, int deep)
+{
+	const cJSON *recorded = ek_run_recorded(run, step);
+	int rc = 1;
+
+	if (recorded != NULL)
+		rc = compare_recorded(run, recorded, deep ? DEEPEST : 0);
+	*unchanged = rc > 0;
+	*reason = rc == 0 ? run->reason : "";
+	return rc < 0 ? rc : 0;
 }
 
 static int record_files(cJSON *entry, const struct ek_run *run, const char *list, const char *const *names)

@@ -53,6 +53,16 @@ struct ek_step {
  * time changed since they were recorded. */
 int ek_run_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_step *step);
 
+/*
+ * Are the files that a recorded step read and wrote still those of run.json? As ek_run_is_current, but nothing is asked
+ * of its version and options; a step that is not recorded is taken as it is. `deep`: nor has anything changed that its
+ * inputs were made from ("clusters/assignment.npy is stale: embeddings.npy has changed").
+ */
+int ek_run_is_unchanged(int *unchanged, const char **reason, struct ek_run *run, const char *step, int deep);
+
+/* The step that wrote RUN/file, by run.json; NULL: none did. Belongs to the run. */
+const cJSON *ek_run_writer(const struct ek_run *run, const char *file);
+
 /* Record the step as done, with the hashes of its inputs and outputs; `started` is Unix time, `counts` (may be NULL) is
  * copied. Saves run.json. */
 int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t started, double seconds, const cJSON *counts);
@@ -64,5 +74,7 @@ void ek_run_set_asked(struct ek_run *run, const cJSON *asked);
 /* What run.json says of a step, or NULL: {"version", "evenkeel", "options", "asked", "inputs", "outputs", "started",
  * "seconds", "counts"}. Belongs to the run. */
 const cJSON *ek_run_recorded(const struct ek_run *run, const char *step);
+/* The first of all recorded steps, in the order they were done; the others are its `next`. NULL: there is none. */
+const cJSON *ek_run_first(const struct ek_run *run);
 
 #endif

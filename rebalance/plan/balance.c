@@ -31,8 +31,7 @@ static int check_options(const struct ek_balance_options *o)
 	int rc;
 
 	EK_TRY(ek_subset_check_name(o->name));
-	if (ek_rule_find(o->rule) == NULL)
-		return ek_fail(EK_EUSAGE, "--rule is \"%s\", not furthest, nearest, middle or random", o->rule);
+	EK_TRY(ek_rule_check(o->rule));
 	if (o->smallest && (o->target != NULL || o->total > 0))
 		return ek_fail(EK_EUSAGE, "--to smallest goes with neither --total nor --target");
 	if (!o->smallest && o->target == NULL && o->total == 0)
@@ -156,7 +155,6 @@ out:
 int ek_balance_select(struct ek_selection *out, const struct ek_run *run, const struct ek_balance_options *o)
 {
 	const struct ek_rule *rule = ek_rule_find(o->rule);
-	struct ek_order order = { 0 };
 	struct ek_units units = { 0 };
 	uint64_t *quota = NULL;
 	uint32_t *keys = NULL;
@@ -169,11 +167,9 @@ int ek_balance_select(struct ek_selection *out, const struct ek_run *run, const 
 	EK_TRY(make_quota(quota, run, &units, o));
 	EK_TRY(ek_alloc_aligned(&keys, units.n, sizeof *keys));
 	EK_TRY(ek_rule_keys(keys, rule, run, &units, o->seed, "plan: random"));
-	EK_TRY(ek_order_make(&order, &units, keys));
-	EK_TRY(ek_select(out, &units, &order, quota, rule->middle, 0));
+	EK_TRY(ek_select(out, &units, &keys, quota, rule->middle, 0));
 out:
 	ek_units_release(&units);
-	ek_order_release(&order);
 	free(quota);
 	free(keys);
 	return rc;

@@ -7,6 +7,10 @@
 #include "analysis/skew/skew.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/threads.h"
+
+enum { IMAGES_PER_PIECE = 1 << 18 };
 
 /* Images of each unit: before, after with repeats, and how many different ones are left. */
 struct tally {
@@ -26,17 +30,53 @@ out:
 	return rc;
 }
 
-/* unit: [n] < 0: not counted */
-static void count(struct tally *t, const int32_t *unit, const struct ek_selection *s)
+struct counting {
+	const int32_t *unit;             /* [n] < 0: not counted */
+	const struct ek_units *clusters; /* whose unit it is, or NULL */
+	const struct ek_selection *selection;
+	struct tally *tallies; /* [threads] */
+};
+
+static int count_piece(void *context, uint64_t piece, int worker)
 {
-	for (uint64_t i = 0; i < s->n; i++)
-		if (unit[i] >= 0 && s->decision[i] != EK_DECISION_HELD_OUT) {
-			t->before[unit[i]]++;
-			t->left[unit[i]] += s->decision[i] == EK_DECISION_KEPT;
+	const struct counting *c = context;
+	const struct ek_selection *s = c->selection;
+	const uint64_t begin = piece * IMAGES_PER_PIECE;
+	const uint64_t end = begin + IMAGES_PER_PIECE < s->n ? begin + IMAGES_PER_PIECE : s->n;
+	const struct tally *t = &c->tallies[worker];
+
+	for (uint64_t i = begin; i < end; i++)
+		if (c->unit[i] >= 0 && s->units.unit[i] != EK_UNIT_HELD_OUT) {
+			const uint64_t copies = ek_selection_copies(s, i);
+
+			t->before[c->unit[i]]++;
+			t->after[c->unit[i]] += copies;
+			t->left[c->unit[i]] += copies > 0;
 		}
-	for (uint64_t i = 0; i < s->kept; i++)
-		if (unit[s->keep[i]] >= 0)
-			t->after[unit[s->keep[i]]]++;
+	ek_units_forget(&s->units, begin, end);
+	if (c->clusters != NULL)
+		ek_units_forget(c->clusters, begin, end);
+	return ek_check_interrupt();
+}
+
+/* Whole numbers, so the sum is the same for any threads. */
+static int count(struct tally *t, const int32_t *unit, const struct ek_units *clusters, const struct ek_selection *s)
+{
+	struct counting c = { unit, clusters, s, NULL };
+	int rc;
+
+	EK_TRY(ek_alloc(&c.tallies, (size_t)ek_threads(), sizeof *c.tallies));
+	for (int w = 0; w < ek_threads(); w++)
+		EK_TRY(tally_new(&c.tallies[w], t->k));
+	EK_TRY(ek_parallel((s->n + IMAGES_PER_PIECE - 1) / IMAGES_PER_PIECE, count_piece, &c));
+	for (int w = 0; w < ek_threads(); w++)
+		for (size_t i = 0; i < 3 * t->k; i++)
+			t->before[i] += c.tallies[w].before[i];
+out:
+	for (int w = 0; c.tallies != NULL && w < ek_threads(); w++)
+		free(c.tallies[w].before);
+	free(c.tallies);
+	return rc;
 }
 
 /* The measures alone: a plan is no sample, so its skew has no interval. */
@@ -123,7 +163,7 @@ static int add_clusters(cJSON *json, const struct ek_units *clusters, const stru
 	int rc;
 
 	EK_TRY(tally_new(&t, clusters->k));
-	count(&t, clusters->unit, s);
+	EK_TRY(count(&t, clusters->unit, clusters, s));
 	EK_TRY(add_skew(json, "skew_before", t.before, t.k));
 	EK_TRY(add_skew(json, "skew_after", t.after, t.k));
 	EK_TRY(add_disparate_impact(json, &t, NULL));
@@ -145,7 +185,7 @@ static int add_attribute(cJSON *json, const struct ek_column *column, const stru
 	int rc;
 
 	EK_TRY(tally_new(&t, column->value_count));
-	count(&t, column->codes, s);
+	EK_TRY(count(&t, column->codes, NULL, s));
 	EK_TRY(ek_json_add_object(&attribute, json, column->name));
 	EK_TRY(ek_json_add_array(&list, attribute, "values"));
 	for (size_t i = 0; i < t.k; i++) {

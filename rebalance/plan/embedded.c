@@ -1,12 +1,10 @@
-#include "rebalance/plan/embedded.h"
+#include "rebalance/plan/embedded_internal.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "analysis/cluster/cluster.h"
-#include "analysis/cluster/near.h"
 #include "analysis/cluster/pieces.h"
 #include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
@@ -15,30 +13,9 @@
 
 enum { IMAGES_PER_PIECE = 1024, NEAREST_OTHERS = 20 };
 
-static const double floor_share = 0.5, tau = 0.5, balance = 0.5;
+static const double tau = 0.5, balance = 0.5;
 
-/* What is known of an image by its centroid. */
-struct prototypes {
-	struct ek_npy embeddings, assignment, centroids;
-	struct ek_rows rows;
-	const struct ek_units *units;
-	uint64_t k;
-	double *norms;     /* [k] of the centroids */
-	float *difficulty; /* [n] */
-	float *room;       /* [threads, d] */
-};
-
-static void close_prototypes(struct prototypes *p)
-{
-	ek_npy_close(&p->embeddings);
-	ek_npy_close(&p->assignment);
-	ek_npy_close(&p->centroids);
-	free(p->norms);
-	free(p->difficulty);
-	free(p->room);
-}
-
-static int open_rows(struct ek_rows *rows, struct ek_npy *array, const struct ek_run *run, const struct ek_units *units,
+int ek_embedded_rows(struct ek_rows *rows, struct ek_npy *array, const struct ek_run *run, const struct ek_units *units,
                      enum ek_normalise normalise)
 {
 	int rc;
@@ -66,67 +43,100 @@ static double cosine_distance(const float *a, const float *b, double norm_a, dou
 
 static int measure_piece(void *context, uint64_t piece, int worker)
 {
-	const struct prototypes *p = context;
+	const struct ek_prototypes *p = context;
 	const size_t d = p->rows.dimensions;
 	const uint64_t first = piece * IMAGES_PER_PIECE;
 	const uint64_t end = first + IMAGES_PER_PIECE < p->rows.count ? first + IMAGES_PER_PIECE : p->rows.count;
 
 	for (uint64_t i = first; i < end; i++) {
-		const int32_t c = ((const int32_t *)p->assignment.data)[i];
+		const int32_t c = p->assignment[i];
 		const float *row, *centroid;
 
 		if (p->units->unit[i] < 0)
 			continue;
 		if (c < 0 || (uint64_t)c >= p->k)
 			return ek_fail(EK_EDATA,
-			               "clusters/assignment.npy: image %" PRIu64 " is in cluster %" PRId32
-			               ", there are %" PRIu64 " centroids",
-			               i, c, p->k);
+			               "%s: image %" PRIu64 " is in cluster %" PRId32 ", there are %" PRIu64
+			               " centroids",
+			               p->where, i, c, p->k);
 		row = ek_rows_at(&p->rows, i, p->room + (size_t)worker * d);
-		centroid = (const float *)p->centroids.data + (size_t)c * d;
+		centroid = p->centroids + (size_t)c * d;
 		p->difficulty[i] = (float)cosine_distance(row, centroid, norm_of(row, d), p->norms[c], d);
 	}
 	ek_progress_add(end - first);
 	return ek_check_interrupt();
 }
 
-static int open_prototypes(struct prototypes *p, const struct ek_run *run, const struct ek_units *units)
+int ek_prototypes_measure(struct ek_prototypes *p)
+{
+	const uint64_t n = p->units->n;
+	const size_t d = p->rows.dimensions;
+	int rc;
+
+	EK_TRY(ek_alloc(&p->norms, p->k, sizeof *p->norms));
+	for (uint64_t c = 0; c < p->k; c++)
+		p->norms[c] = norm_of(p->centroids + c * d, d);
+	EK_TRY(ek_alloc(&p->difficulty, n, sizeof *p->difficulty));
+	EK_TRY(ek_alloc(&p->room, (size_t)ek_threads() * d, sizeof *p->room));
+	ek_progress_begin("measuring", "images", n);
+	rc = ek_pieces((n + IMAGES_PER_PIECE - 1) / IMAGES_PER_PIECE, measure_piece, p, 2 * (double)n * (double)d);
+	ek_progress_end();
+out:
+	return rc;
+}
+
+void ek_prototypes_release(struct ek_prototypes *p)
+{
+	free(p->norms);
+	free(p->difficulty);
+	free(p->room);
+}
+
+/* Prototypes that are the run's clusters. */
+struct own {
+	struct ek_npy embeddings, assignment, centroids;
+	struct ek_prototypes p;
+};
+
+static void close_own(struct own *o)
+{
+	ek_npy_close(&o->embeddings);
+	ek_npy_close(&o->assignment);
+	ek_npy_close(&o->centroids);
+	ek_prototypes_release(&o->p);
+}
+
+static int open_own(struct own *o, const struct ek_run *run, const struct ek_units *units)
 {
 	char *assignment = NULL, *centroids = NULL;
 	uint64_t shape[] = { UINT64_MAX, 0 };
 	int rc;
 
-	*p = (struct prototypes){ .units = units };
-	EK_TRY(open_rows(&p->rows, &p->embeddings, run, units, EK_NORMALISE_NONE));
-	EK_TRY(ek_run_file(&assignment, run, "clusters/assignment.npy"));
-	EK_TRY(ek_npy_open_as(&p->assignment, assignment, EK_I32, 1, &units->n));
-	shape[1] = p->rows.dimensions;
+	*o = (struct own){ .p = { .units = units, .where = "clusters/assignment.npy" } };
+	EK_TRY(ek_embedded_rows(&o->p.rows, &o->embeddings, run, units, EK_NORMALISE_NONE));
+	EK_TRY(ek_run_file(&assignment, run, o->p.where));
+	EK_TRY(ek_npy_open_as(&o->assignment, assignment, EK_I32, 1, &units->n));
+	shape[1] = o->p.rows.dimensions;
 	EK_TRY(ek_run_file(&centroids, run, "clusters/centroids.npy"));
-	EK_TRY(ek_npy_open_as(&p->centroids, centroids, EK_F32, 2, shape));
-	p->k = p->centroids.shape[0];
-	EK_TRY(ek_alloc(&p->norms, p->k, sizeof *p->norms));
-	for (uint64_t c = 0; c < p->k; c++)
-		p->norms[c] = norm_of((const float *)p->centroids.data + c * p->rows.dimensions, p->rows.dimensions);
-	EK_TRY(ek_alloc(&p->difficulty, units->n, sizeof *p->difficulty));
-	EK_TRY(ek_alloc(&p->room, (size_t)ek_threads() * p->rows.dimensions, sizeof *p->room));
-	ek_progress_begin("measuring", "images", units->n);
-	rc = ek_pieces((units->n + IMAGES_PER_PIECE - 1) / IMAGES_PER_PIECE, measure_piece, p,
-	               2 * (double)units->n * (double)p->rows.dimensions);
-	ek_progress_end();
+	EK_TRY(ek_npy_open_as(&o->centroids, centroids, EK_F32, 2, shape));
+	o->p.assignment = o->assignment.data;
+	o->p.centroids = o->centroids.data;
+	o->p.k = o->centroids.shape[0];
+	EK_TRY(ek_prototypes_measure(&o->p));
 out:
 	free(assignment);
 	free(centroids);
 	return rc;
 }
 
-static int keys_of(uint32_t *keys, const float *values, int falling, const struct ek_units *units)
+int ek_embedded_keys(uint32_t *keys, const float *values, int falling, const struct ek_units *units)
 {
 	const struct ek_npy array = { .type = EK_F32, .dimensions = 1, .shape = { units->n }, .data = values };
 
 	return ek_order_keys(keys, &array, falling, units, "embeddings.npy");
 }
 
-static uint64_t sum_of(const uint64_t *quota, uint32_t k)
+uint64_t ek_embedded_total(const uint64_t *quota, uint32_t k)
 {
 	uint64_t sum = 0;
 
@@ -142,10 +152,9 @@ static int compare_entries(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Divide the sum of `quota` by one order of all images, each unit first given its floor: `share` of an even part. */
-static int divide(uint64_t *quota, const uint32_t *keys, const struct ek_units *units, double share)
+int ek_embedded_divide(uint64_t *quota, const uint32_t *keys, const struct ek_units *units, double share)
 {
-	const uint64_t total = sum_of(quota, units->k);
+	const uint64_t total = ek_embedded_total(quota, units->k);
 	struct ek_order order = { 0 };
 	uint64_t *rest = NULL, count = 0, left = total, floor_quota, filled = 0;
 	int rc;
@@ -170,31 +179,77 @@ out:
 	return rc;
 }
 
-static int ssp(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units, int hard)
+int ek_embedded_mark(uint8_t *kept, uint8_t value, const uint32_t *keys, const uint64_t *quota,
+                     const struct ek_units *units)
 {
-	struct prototypes p;
+	struct ek_order order;
 	int rc;
 
-	EK_TRY(open_prototypes(&p, run, units));
-	EK_TRY(keys_of(keys, p.difficulty, hard, units));
-	EK_TRY(divide(quota, keys, units, floor_share));
+	EK_TRY(ek_order_make(&order, units, keys));
+	for (uint32_t u = 0; u < units->k; u++)
+		for (uint64_t i = 0; i < quota[u]; i++)
+			kept[order.ids[order.start[u] + i]] = value;
 out:
-	close_prototypes(&p);
+	ek_order_release(&order);
 	return rc;
 }
 
-int ek_embedded_ssp_hard(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units)
+int ek_embedded_tiers(uint32_t *keys, uint64_t *quota, const uint8_t *tier, uint8_t top, const struct ek_units *units)
 {
+	uint64_t *entries = NULL;
+	uint32_t place = 0;
+	int rc;
+
+	EK_TRY(ek_alloc_aligned(&entries, units->total, sizeof *entries));
+	for (int t = top; t >= 0; t--) {
+		uint64_t count = 0;
+
+		for (uint64_t i = 0; i < units->n; i++)
+			if (units->unit[i] >= 0 && tier[i] == t)
+				entries[count++] = (uint64_t)keys[i] << 32 | i;
+		qsort(entries, count, sizeof *entries, compare_entries);
+		for (uint64_t i = 0; i < count; i++)
+			keys[(uint32_t)entries[i]] = place++;
+		EK_TRY(ek_check_interrupt());
+	}
+	memset(quota, 0, units->k * sizeof *quota);
+	for (uint64_t i = 0; i < units->n; i++)
+		if (units->unit[i] >= 0)
+			quota[units->unit[i]] += tier[i] == top;
+out:
+	free(entries);
+	return rc;
+}
+
+static int ssp(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units, int hard)
+{
+	struct own o;
+	int rc;
+
+	EK_TRY(open_own(&o, run, units));
+	EK_TRY(ek_embedded_keys(keys, o.p.difficulty, hard, units));
+	EK_TRY(ek_embedded_divide(quota, keys, units, EK_PROTOTYPES_FLOOR));
+out:
+	close_own(&o);
+	return rc;
+}
+
+int ek_embedded_ssp_hard(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units,
+                         const struct ek_embedded_options *options)
+{
+	(void)options;
 	return ssp(keys, quota, run, units, 1);
 }
 
-int ek_embedded_ssp_easy(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units)
+int ek_embedded_ssp_easy(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units,
+                         const struct ek_embedded_options *options)
 {
+	(void)options;
 	return ssp(keys, quota, run, units, 0);
 }
 
 struct spread {
-	const struct prototypes *p;
+	const struct ek_prototypes *p;
 	double *inter; /* [k] */
 };
 
@@ -202,9 +257,9 @@ struct spread {
 static int spread_piece(void *context, uint64_t c, int worker)
 {
 	const struct spread *s = context;
-	const struct prototypes *p = s->p;
+	const struct ek_prototypes *p = s->p;
 	const size_t d = p->rows.dimensions;
-	const float *centroids = p->centroids.data;
+	const float *centroids = p->centroids;
 	double nearest[NEAREST_OTHERS], sum = 0;
 	int count = 0;
 
@@ -230,7 +285,7 @@ static int spread_piece(void *context, uint64_t c, int worker)
 }
 
 /* complexity: [k] mean distance to the own centroid times mean distance to others. */
-static int measure_complexity(double *complexity, const struct prototypes *p)
+static int measure_complexity(double *complexity, const struct ek_prototypes *p)
 {
 	struct spread s = { .p = p };
 	double *intra = NULL;
@@ -250,87 +305,29 @@ out:
 	return rc;
 }
 
-int ek_embedded_density(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units)
+int ek_embedded_density(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units,
+                        const struct ek_embedded_options *options)
 {
-	struct prototypes p = { .units = units };
+	struct own o;
 	double *complexity = NULL;
-	int rc = 0;
+	int rc;
 
+	(void)options;
 	if (strcmp(units->by, "cluster") != 0)
 		return ek_fail(EK_EUSAGE, "--method density counts by cluster, not by %s", units->by);
-	EK_TRY(open_prototypes(&p, run, units));
-	if (p.k != units->k) {
+	EK_TRY(open_own(&o, run, units));
+	if (o.p.k != units->k) {
 		rc = ek_fail(EK_EDATA, "clusters/centroids.npy has %" PRIu64 " rows, there are %" PRIu32 " clusters",
-		             p.k, units->k);
+		             o.p.k, units->k);
 		goto out;
 	}
-	EK_TRY(keys_of(keys, p.difficulty, 1, units));
-	EK_TRY(ek_alloc(&complexity, p.k, sizeof *complexity));
-	EK_TRY(measure_complexity(complexity, &p));
-	EK_TRY(ek_quota_density(quota, NULL, complexity, units->sizes, units->k, sum_of(quota, units->k), tau,
-	                        balance));
+	EK_TRY(ek_embedded_keys(keys, o.p.difficulty, 1, units));
+	EK_TRY(ek_alloc(&complexity, o.p.k, sizeof *complexity));
+	EK_TRY(measure_complexity(complexity, &o.p));
+	EK_TRY(ek_quota_density(quota, NULL, complexity, units->sizes, units->k, ek_embedded_total(quota, units->k),
+	                        tau, balance));
 out:
 	free(complexity);
-	close_prototypes(&p);
-	return rc;
-}
-
-/* The images that are in a unit, and the places of them unit by unit: for ek_near_find. */
-static int arrange(uint64_t *ids, uint32_t *order, uint64_t *segments, const struct ek_units *units)
-{
-	uint64_t *at = NULL, count = 0;
-	int rc;
-
-	EK_TRY(ek_alloc(&at, units->k, sizeof *at));
-	for (uint32_t u = 0; u < units->k; u++) {
-		at[u] = segments[u];
-		segments[u + 1] = segments[u] + units->sizes[u];
-	}
-	for (uint64_t i = 0; i < units->n; i++)
-		if (units->unit[i] >= 0) {
-			order[at[units->unit[i]]++] = (uint32_t)count;
-			ids[count++] = i;
-		}
-out:
-	free(at);
-	return rc;
-}
-
-int ek_embedded_semdedup(uint32_t *keys, uint64_t *quota, const struct ek_run *run, const struct ek_units *units)
-{
-	static const double eps = 0.01; /* counts that are not looked at */
-	struct ek_npy array = { 0 };
-	struct ek_near near = { 0 };
-	struct ek_rows rows;
-	uint64_t *ids = NULL, *segments = NULL;
-	uint32_t *order = NULL;
-	double *mean = NULL;
-	float *similarity = NULL;
-	int rc;
-
-	EK_TRY(open_rows(&rows, &array, run, units, EK_NORMALISE_UNIT));
-	EK_TRY(ek_alloc(&ids, units->total, sizeof *ids));
-	EK_TRY(ek_alloc(&order, units->total, sizeof *order));
-	EK_TRY(ek_alloc(&segments, (size_t)units->k + 1, sizeof *segments));
-	EK_TRY(ek_alloc(&similarity, units->n, sizeof *similarity));
-	EK_TRY(arrange(ids, order, segments, units));
-	rows.ids = ids;
-	rows.count = units->total;
-	/* It names the row with a number that is not finite. */
-	EK_TRY(ek_alloc(&mean, rows.dimensions, sizeof *mean));
-	EK_TRY(ek_rows_mean(mean, &rows));
-	EK_TRY(ek_near_find(&near, &rows, order, segments, units->k, &eps, 1));
-	for (uint64_t i = 0; i < units->total; i++)
-		similarity[ids[i]] = near.similarity[i];
-	EK_TRY(keys_of(keys, similarity, 0, units));
-	EK_TRY(divide(quota, keys, units, 0));
-out:
-	ek_near_release(&near);
-	ek_npy_close(&array);
-	free(ids);
-	free(order);
-	free(segments);
-	free(mean);
-	free(similarity);
+	close_own(&o);
 	return rc;
 }

@@ -1,7 +1,8 @@
 /*
- * Greedy methods of prune, on the embeddings as the encoder's clusters take them (EK_NORMALISE_AUTO), in Euclidean
- * distance: of every unit as many as its quota, one after the other, each in a pass over the unit. So the work is
- * images x images kept x dimensions. The first is the image nearest to the unit's mean.
+ * Greedy methods of prune, on the embeddings as they were clustered (clusters.json: normalise; without it
+ * EK_NORMALISE_AUTO), in Euclidean distance: of every unit as many as its quota, one after the other, each in a pass
+ * over the unit. So the work is images x images kept x dimensions of each unit; what takes more than a minute is told
+ * before it starts. The first is the image nearest to the unit's mean.
  */
 #ifndef EK_PLAN_GREEDY_H
 #define EK_PLAN_GREEDY_H

@@ -11,147 +11,26 @@
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
 
-enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, PASSES = 3, FEW = 96, IMAGES_PER_PIECE = 1 << 18 };
-
-/* An entry is key << 32 | id, so that ties fall to the lower id. Entries of a unit come in the order of ids, and every
- * pass is stable, so only the key is sorted by. */
-static void insertion_sort(uint64_t *entries, uint64_t count)
-{
-	for (uint64_t i = 1; i < count; i++) {
-		const uint64_t entry = entries[i];
-		uint64_t j = i;
-
-		for (; j > 0 && entries[j - 1] > entry; j--)
-			entries[j] = entries[j - 1];
-		entries[j] = entry;
-	}
-}
-
-static int compare_entries(const void *a, const void *b)
-{
-	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* scratch: [count] */
-static void radix_sort(uint64_t *entries, uint64_t *scratch, uint64_t count)
-{
-	uint64_t counts[PASSES][DIGITS] = { { 0 } };
-	uint64_t *from = entries, *to = scratch;
-
-	for (uint64_t i = 0; i < count; i++)
-		for (int p = 0; p < PASSES; p++)
-			counts[p][entries[i] >> (32 + p * DIGIT_BITS) & (DIGITS - 1)]++;
-	for (int p = 0; p < PASSES; p++) {
-		const int shift = 32 + p * DIGIT_BITS;
-		uint64_t sum = 0, *swap;
-
-		/* A digit that all share moves nothing. */
-		if (counts[p][from[0] >> shift & (DIGITS - 1)] == count)
-			continue;
-		for (int d = 0; d < DIGITS; d++) {
-			const uint64_t here = counts[p][d];
-
-			counts[p][d] = sum;
-			sum += here;
-		}
-		for (uint64_t i = 0; i < count; i++)
-			to[counts[p][from[i] >> shift & (DIGITS - 1)]++] = from[i];
-		swap = from;
-		from = to;
-		to = swap;
-	}
-	if (from != entries)
-		memcpy(entries, from, count * sizeof *entries);
-}
-
-struct sorting {
-	const struct ek_order *order;
-	uint64_t *entries;
-	uint64_t **scratch; /* [threads], made when needed: [largest] */
-	uint64_t largest;
-	uint32_t k, units_per_piece;
-};
-
-static int sort_unit(struct sorting *s, uint32_t unit, int worker)
-{
-	const uint64_t start = s->order->start[unit], count = s->order->start[unit + 1] - start;
-	uint64_t *entries = s->entries + start;
-	int rc = 0;
-
-	if (count <= FEW) {
-		insertion_sort(entries, count);
-	} else if (count < DIGITS / 2) {
-		qsort(entries, count, sizeof *entries, compare_entries);
-	} else {
-		if (s->scratch[worker] == NULL)
-			EK_TRY(ek_alloc_aligned(&s->scratch[worker], s->largest, sizeof(uint64_t)));
-		radix_sort(entries, s->scratch[worker], count);
-	}
-	for (uint64_t i = 0; i < count; i++)
-		s->order->ids[start + i] = (uint32_t)entries[i];
-out:
-	return rc;
-}
-
-static int sort_piece(void *context, uint64_t piece, int worker)
-{
-	struct sorting *s = context;
-	const uint64_t first = piece * s->units_per_piece, after = first + s->units_per_piece;
-	int rc = 0;
-
-	EK_TRY(ek_check_interrupt());
-	for (uint64_t u = first; u < after && u < s->k; u++)
-		EK_TRY(sort_unit(s, (uint32_t)u, worker));
-out:
-	return rc;
-}
-
-/* Entries by unit, in the order of ids. */
-static int distribute(struct sorting *s, const struct ek_units *units, const uint32_t *keys)
-{
-	uint64_t *at = NULL;
-	int rc;
-
-	EK_TRY(ek_alloc(&at, units->k, sizeof *at));
-	for (uint32_t u = 0; u < units->k; u++) {
-		at[u] = s->order->start[u];
-		s->order->start[u + 1] = s->order->start[u] + units->sizes[u];
-		s->largest = units->sizes[u] > s->largest ? units->sizes[u] : s->largest;
-	}
-	for (uint64_t i = 0; i < units->n; i++) {
-		if (units->unit[i] >= 0)
-			s->entries[at[units->unit[i]]++] = (uint64_t)keys[i] << 32 | i;
-		if (i % IMAGES_PER_PIECE == 0)
-			EK_TRY(ek_check_interrupt());
-	}
-out:
-	free(at);
-	return rc;
-}
+enum { IMAGES_PER_PIECE = 1 << 18, IMAGES_SORTED = 1 << 23, SAMPLES_PER_WINDOW = 256 };
 
 int ek_order_make(struct ek_order *order, const struct ek_units *units, const uint32_t *keys)
 {
-	struct sorting s = { .order = order, .k = units->k };
+	uint32_t *ranks = NULL;
 	int rc;
 
 	*order = (struct ek_order){ 0 };
-	if (units->n > UINT32_MAX)
-		return ek_fail(EK_ENOTSUP, "%" PRIu64 " images are more than can be put in order (4294967295)",
-		               units->n);
 	EK_TRY(ek_alloc(&order->start, (size_t)units->k + 1, sizeof *order->start));
 	EK_TRY(ek_alloc_aligned(&order->ids, units->total, sizeof *order->ids));
-	EK_TRY(ek_alloc_aligned(&s.entries, units->total, sizeof *s.entries));
-	EK_TRY(ek_alloc(&s.scratch, (size_t)ek_threads(), sizeof *s.scratch));
-	EK_TRY(distribute(&s, units, keys));
-	s.units_per_piece = 1 + units->k / 4096;
-	EK_TRY(ek_parallel((units->k + s.units_per_piece - 1) / s.units_per_piece, sort_piece, &s));
+	EK_TRY(ek_alloc_aligned(&ranks, units->n, sizeof *ranks));
+	memcpy(ranks, keys, units->n * sizeof *ranks);
+	EK_TRY(ek_rank(ranks, units));
+	for (uint32_t u = 0; u < units->k; u++)
+		order->start[u + 1] = order->start[u] + units->sizes[u];
+	for (uint64_t i = 0; i < units->n; i++)
+		if (units->unit[i] >= 0)
+			order->ids[order->start[units->unit[i]] + ranks[i]] = (uint32_t)i;
 out:
-	for (int t = 0; s.scratch != NULL && t < ek_threads(); t++)
-		free(s.scratch[t]);
-	free(s.scratch);
-	free(s.entries);
+	free(ranks);
 	return rc;
 }
 
@@ -186,20 +65,30 @@ static int not_a_number(const char *path, uint64_t id)
 	return ek_fail(EK_EDATA, "%s: row %" PRIu64 " is not a number (NaN)", path, id);
 }
 
-static int keys_of_floats(uint32_t *keys, const float *values, uint32_t flip, const struct ek_units *units,
-                          const char *path)
-{
-	int rc = 0;
+struct reading {
+	uint32_t *keys;
+	const struct ek_npy *array;
+	const struct ek_units *units;
+	const char *path;
+	int falling;
+};
 
-	for (uint64_t i = 0; i < units->n; i++) {
-		if (i % IMAGES_PER_PIECE == 0)
-			EK_TRY(ek_check_interrupt());
-		if (isnan(values[i]) && units->unit[i] >= 0)
-			return not_a_number(path, i);
-		keys[i] = key_of_float(values[i]) ^ flip;
+static int read_floats(void *context, uint64_t piece, int worker)
+{
+	const struct reading *r = context;
+	const uint64_t begin = piece * IMAGES_PER_PIECE, n = r->units->n;
+	const uint64_t end = begin + IMAGES_PER_PIECE < n ? begin + IMAGES_PER_PIECE : n;
+	const uint32_t flip = r->falling ? UINT32_MAX : 0;
+	const float *values = r->array->data;
+
+	(void)worker;
+	for (uint64_t i = begin; i < end; i++) {
+		if (isnan(values[i]) && r->units->unit[i] >= 0)
+			return not_a_number(r->path, i);
+		r->keys[i] = key_of_float(values[i]) ^ flip;
 	}
-out:
-	return rc;
+	ek_npy_forget(r->array, begin, end);
+	return ek_check_interrupt();
 }
 
 /* One element as a 64-bit key; 0 with *nan set for what is none. */
@@ -235,6 +124,74 @@ static uint64_t wide_key(const struct ek_npy *array, uint64_t i, int *nan)
 	return bits;
 }
 
+/* What the numbers have in common, as a piece of work sees it. */
+struct range {
+	uint64_t least, most; /* keys */
+	int wide;             /* 1: one is no float32 */
+};
+
+struct narrowing {
+	struct reading r;
+	struct range *ranges; /* [pieces] */
+	struct range all;
+};
+
+static double double_at(const struct ek_npy *array, uint64_t i)
+{
+	double value;
+
+	memcpy(&value, (const char *)array->data + i * sizeof value, sizeof value);
+	return value;
+}
+
+static uint64_t end_of(uint64_t piece, uint64_t n)
+{
+	return n - piece * IMAGES_PER_PIECE < IMAGES_PER_PIECE ? n : (piece + 1) * IMAGES_PER_PIECE;
+}
+
+static int find_range(void *context, uint64_t piece, int worker)
+{
+	const struct narrowing *w = context;
+	const struct ek_npy *array = w->r.array;
+	const uint64_t begin = piece * IMAGES_PER_PIECE, end = end_of(piece, w->r.units->n);
+	struct range range = { .least = UINT64_MAX };
+	int nan;
+
+	(void)worker;
+	for (uint64_t i = begin; i < end; i++) {
+		const uint64_t key = wide_key(array, i, &nan);
+
+		if (w->r.units->unit[i] < 0)
+			continue;
+		if (nan)
+			return not_a_number(w->r.path, i);
+		range.least = key < range.least ? key : range.least;
+		range.most = key > range.most ? key : range.most;
+		if (array->type == EK_F64)
+			range.wide |= (double)(float)double_at(array, i) != double_at(array, i);
+	}
+	ek_npy_forget(array, begin, end);
+	ek_units_forget(w->r.units, begin, end);
+	w->ranges[piece] = range;
+	return ek_check_interrupt();
+}
+
+static int narrow_piece(void *context, uint64_t piece, int worker)
+{
+	const struct narrowing *w = context;
+	const uint64_t begin = piece * IMAGES_PER_PIECE, end = end_of(piece, w->r.units->n);
+	const uint32_t flip = w->r.falling ? UINT32_MAX : 0;
+	const int single = w->r.array->type == EK_F64 && !w->all.wide;
+	int nan;
+
+	(void)worker;
+	for (uint64_t i = begin; i < end; i++)
+		w->r.keys[i] = flip ^ (single ? key_of_float((float)double_at(w->r.array, i))
+		                              : (uint32_t)(wide_key(w->r.array, i, &nan) - w->all.least));
+	ek_npy_forget(w->r.array, begin, end);
+	return ek_check_interrupt();
+}
+
 struct wide {
 	uint64_t key, id;
 };
@@ -246,42 +203,161 @@ static int compare_wide(const void *a, const void *b)
 	return (x->key > y->key) - (x->key < y->key);
 }
 
-/* Numbers that do not fit 32 bits: their place among the distinct ones does. */
-static int keys_of_wide(uint32_t *keys, const struct ek_npy *array, int falling, const struct ek_units *units,
-                        const char *path)
+/* Numbers that do not fit 32 bits: their place among the distinct ones, or with gaps, does. They are sorted a window of
+ * values at a time, so memory is that of a window for each thread. */
+struct placing {
+	struct reading r;
+	uint64_t windows;
+	uint64_t *least;  /* [windows] rising: a window has the keys from it to below the next one's */
+	uint64_t *counts; /* [threads, windows] images */
+	uint64_t *firsts; /* [windows + 1] images in the windows before */
+};
+
+static uint64_t key_at(const struct reading *r, uint64_t i)
 {
-	struct wide *all = NULL;
-	uint64_t count = 0;
-	uint32_t place = 0;
-	int rc, nan;
+	int nan;
+	const uint64_t key = wide_key(r->array, i, &nan);
 
-	EK_TRY(ek_alloc_aligned(&all, units->n, sizeof *all));
-	for (uint64_t i = 0; i < units->n; i++) {
-		const uint64_t key = wide_key(array, i, &nan);
+	return r->falling ? ~key : key;
+}
 
-		if (i % IMAGES_PER_PIECE == 0)
-			EK_TRY(ek_check_interrupt());
-		if (units->unit[i] < 0)
+/* Windows at even steps through a random sample. A value that is more than a step by itself gets one of its own. */
+static int make_windows(struct placing *p, uint64_t windows)
+{
+	const uint64_t count = windows * SAMPLES_PER_WINDOW, stream = ek_random_stream("order: sample");
+	struct wide *sample = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&sample, count, sizeof *sample));
+	EK_TRY(ek_alloc(&p->least, 2 * windows, sizeof *p->least));
+	for (uint64_t s = 0; s < count; s++)
+		sample[s].key = key_at(&p->r, ek_random_below(0, stream, s, p->r.units->n));
+	ek_npy_forget(p->r.array, 0, p->r.units->n);
+	qsort(sample, count, sizeof *sample, compare_wide);
+	p->windows = 1;
+	for (uint64_t w = 1; w < windows; w++) {
+		const uint64_t value = sample[w * SAMPLES_PER_WINDOW].key, last = p->least[p->windows - 1];
+
+		if (value > last)
+			p->least[p->windows++] = value;
+		else if (value == last && value < UINT64_MAX)
+			p->least[p->windows++] = value + 1;
+	}
+out:
+	free(sample);
+	return rc;
+}
+
+static int count_windows(void *context, uint64_t piece, int worker)
+{
+	const struct placing *p = context;
+	const uint64_t begin = piece * IMAGES_PER_PIECE, end = end_of(piece, p->r.units->n);
+
+	for (uint64_t i = begin; i < end; i++) {
+		const uint64_t key = key_at(&p->r, i);
+		uint64_t w = 0;
+
+		if (p->r.units->unit[i] < 0)
 			continue;
-		if (nan) {
-			rc = not_a_number(path, i);
-			goto out;
+		for (uint64_t count = p->windows, half; count > 1; count -= half) {
+			half = count / 2;
+			w += p->least[w + half] <= key ? half : 0;
 		}
-		all[count++] = (struct wide){ falling ? ~key : key, i };
+		p->counts[(uint64_t)worker * p->windows + w]++;
+	}
+	ek_npy_forget(p->r.array, begin, end);
+	ek_units_forget(p->r.units, begin, end);
+	return ek_check_interrupt();
+}
+
+static int place_window(void *context, uint64_t w, int worker)
+{
+	const struct placing *p = context;
+	const uint64_t least = p->least[w], most = w + 1 < p->windows ? p->least[w + 1] - 1 : UINT64_MAX;
+	const uint64_t n = p->r.units->n, first = p->firsts[w], size = p->firsts[w + 1] - first;
+	struct wide *all = NULL;
+	uint64_t count = 0, place = first;
+	int rc;
+
+	(void)worker;
+	/* One value needs no sorting. */
+	EK_TRY(ek_alloc_aligned(&all, least < most ? size : 0, sizeof *all));
+	for (uint64_t i = 0; i < n; i++) {
+		const uint64_t key = key_at(&p->r, i);
+
+		if (i % IMAGES_PER_PIECE == IMAGES_PER_PIECE - 1) {
+			ek_npy_forget(p->r.array, i + 1 - IMAGES_PER_PIECE, i + 1);
+			ek_units_forget(p->r.units, i + 1 - IMAGES_PER_PIECE, i + 1);
+			EK_TRY(ek_check_interrupt());
+		}
+		if (key < least || key > most || p->r.units->unit[i] < 0)
+			continue;
+		if (least < most)
+			all[count++] = (struct wide){ key, i };
+		else
+			p->r.keys[i] = (uint32_t)first;
 	}
 	qsort(all, count, sizeof *all, compare_wide);
 	for (uint64_t i = 0; i < count; i++) {
 		place += i > 0 && all[i].key != all[i - 1].key;
-		keys[all[i].id] = place;
+		p->r.keys[all[i].id] = (uint32_t)place;
 	}
 out:
 	free(all);
 	return rc;
 }
 
+static int place_keys(const struct reading *r, uint64_t images_per_window)
+{
+	const uint64_t pieces = (r->units->n + IMAGES_PER_PIECE - 1) / IMAGES_PER_PIECE;
+	struct placing p = { .r = *r };
+	int rc;
+
+	EK_TRY(make_windows(&p, 1 + r->units->n / images_per_window));
+	EK_TRY(ek_alloc(&p.counts, (size_t)ek_threads() * p.windows, sizeof *p.counts));
+	EK_TRY(ek_alloc(&p.firsts, p.windows + 1, sizeof *p.firsts));
+	EK_TRY(ek_parallel(pieces, count_windows, &p));
+	for (uint64_t w = 0; w < p.windows; w++) {
+		p.firsts[w + 1] = p.firsts[w];
+		for (int t = 0; t < ek_threads(); t++)
+			p.firsts[w + 1] += p.counts[(uint64_t)t * p.windows + w];
+	}
+	EK_TRY(ek_parallel(p.windows, place_window, &p));
+out:
+	free(p.least);
+	free(p.counts);
+	free(p.firsts);
+	return rc;
+}
+
+/* Mostly the numbers fit 32 bits after all: float32 written as float64, whole numbers that lie near each other. */
+static int keys_of_wide(const struct reading *r)
+{
+	const uint64_t pieces = (r->units->n + IMAGES_PER_PIECE - 1) / IMAGES_PER_PIECE;
+	struct narrowing w = { .r = *r, .all = { .least = UINT64_MAX } };
+	int rc;
+
+	EK_TRY(ek_alloc(&w.ranges, pieces, sizeof *w.ranges));
+	EK_TRY(ek_parallel(pieces, find_range, &w));
+	for (uint64_t p = 0; p < pieces; p++) {
+		w.all.least = w.ranges[p].least < w.all.least ? w.ranges[p].least : w.all.least;
+		w.all.most = w.ranges[p].most > w.all.most ? w.ranges[p].most : w.all.most;
+		w.all.wide |= w.ranges[p].wide;
+	}
+	if (w.all.most - w.all.least <= UINT32_MAX || (r->array->type == EK_F64 && !w.all.wide))
+		EK_TRY(ek_parallel(pieces, narrow_piece, &w));
+	else
+		EK_TRY(place_keys(r, IMAGES_SORTED / (uint64_t)ek_threads()));
+out:
+	free(w.ranges);
+	return rc;
+}
+
 int ek_order_keys(uint32_t *keys, const struct ek_npy *array, int falling, const struct ek_units *units,
                   const char *path)
 {
+	struct reading reading = { keys, array, units, path, falling };
+
 	if (array->dimensions != 1 || array->shape[0] != units->n)
 		return ek_fail(EK_EDATA,
 		               "%s: %d dimensions, the first of %" PRIu64 "; expected 1 of %" PRIu64
@@ -290,8 +366,8 @@ int ek_order_keys(uint32_t *keys, const struct ek_npy *array, int falling, const
 	if (array->big_endian)
 		return ek_fail(EK_EDATA, "%s: big-endian numbers are not taken here", path);
 	if (array->type == EK_F32 && (uintptr_t)array->data % sizeof(float) == 0)
-		return keys_of_floats(keys, array->data, falling ? UINT32_MAX : 0, units, path);
-	return keys_of_wide(keys, array, falling, units, path);
+		return ek_parallel((units->n + IMAGES_PER_PIECE - 1) / IMAGES_PER_PIECE, read_floats, &reading);
+	return keys_of_wide(&reading);
 }
 
 struct drawing {

@@ -1,13 +1,12 @@
 /*
  * The images of every unit in the order in which a rule would keep them. A rule is a 32-bit key for each image: the
- * smallest goes first, and of equal keys the lower id. Sorting is by radix, unit by unit, so the cost is linear and the
- * result the same for any number of threads.
+ * smallest goes first, and of equal keys the lower id (rank.h).
  */
 #ifndef EK_PLAN_ORDER_H
 #define EK_PLAN_ORDER_H
 
 #include "rebalance/io/npy.h"
-#include "rebalance/plan/units.h"
+#include "rebalance/plan/rank.h"
 
 struct ek_order {
 	uint32_t *ids;   /* [start[k]] the images of unit 0, then of unit 1, …; owned */

@@ -31,8 +31,12 @@ const struct ek_prune_method ek_prune_methods[] = {
 	{ "ssp-easy", "those most like it, some of every cluster", "cluster", NULL, ek_embedded_ssp_easy },
 	{ "density", "more of the clusters that are wide and far from others, of each those least like its centroid",
 	  "cluster", NULL, ek_embedded_density },
-	{ "semdedup", "drop those most like an earlier image of their cluster; with --by all, any earlier image",
+	{ "semdedup",
+	  "drop those most like an earlier image of their cluster; with --by all, any earlier image; as many as "
+	  "--keep says, or by --eps and --rule",
 	  "cluster", NULL, ek_embedded_semdedup },
+	{ "d4", "near-duplicates are dropped first (--dedup), what is left is clustered again, of that ssp-hard",
+	  "cluster", NULL, ek_embedded_d4 },
 	{ "k-centre", "those that leave no image far from a kept one, one after the other; slow for many images", "all",
 	  NULL, ek_greedy_k_centre },
 	{ "herding", "those whose mean follows the mean of all, one after the other; slow for many images", "all", NULL,
@@ -83,6 +87,7 @@ struct pruning {
 	const char *inputs[7];  /* of the subset; some point into `score_input` */
 	char *score_input;      /* owned: scores/NAME.npy */
 	cJSON *json;            /* owned: options */
+	cJSON *report;          /* owned: what the method has to tell */
 	char *names[BASELINES]; /* owned: of the baselines' subsets */
 	cJSON *baseline_json[BASELINES];
 	struct ek_effects effects;
@@ -96,6 +101,7 @@ static void release(struct pruning *p)
 	free(p->scores);
 	free(p->score_input);
 	cJSON_Delete(p->json);
+	cJSON_Delete(p->report);
 	for (int b = 0; b < BASELINES; b++) {
 		free(p->names[b]);
 		cJSON_Delete(p->baseline_json[b]);
@@ -108,15 +114,14 @@ static int by_score(const struct ek_prune_method *method)
 	return method->rule == NULL && method->embedded == NULL;
 }
 
-static int find_method(struct pruning *p)
+static int find_method(const struct ek_prune_method **method, const char *wanted)
 {
-	const char *wanted = p->options->method;
 	struct ek_buffer names = { 0 };
 	int rc = 0;
 
 	for (const struct ek_prune_method *m = ek_prune_methods; m->name != NULL; m++) {
 		if (strcmp(m->name, wanted) == 0 || (by_score(m) && strncmp(wanted, "score:", 6) == 0)) {
-			p->method = m;
+			*method = m;
 			goto out;
 		}
 		EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", m->name));
@@ -125,6 +130,44 @@ static int find_method(struct pruning *p)
 out:
 	ek_buffer_release(&names);
 	return rc;
+}
+
+int ek_prune_check_method(const char *name)
+{
+	const struct ek_prune_method *method;
+
+	return find_method(&method, name);
+}
+
+static int is(const struct pruning *p, const char *method)
+{
+	return strcmp(p->method->name, method) == 0;
+}
+
+/* Options of one method, and the two ways to say how much. */
+static int prepare_near_duplicates(struct pruning *p)
+{
+	const struct ek_prune_options *o = p->options;
+	const int has_keep = o->keep.fraction > 0 || o->keep.count > 0;
+
+	if (o->dedup > 0 && !is(p, "d4"))
+		return ek_fail(EK_EUSAGE, "--dedup is of --method d4, not of %s", o->method);
+	if (!is(p, "semdedup") && (o->eps > 0 || o->rule != EK_DEDUP_ONE_PASS))
+		return ek_fail(EK_EUSAGE, "--%s is of --method semdedup, not of %s", o->eps > 0 ? "eps" : "rule",
+		               o->method);
+	if (o->eps > 0 && has_keep)
+		return ek_fail(EK_EUSAGE, "--keep and --eps both say how many stay: give one of them");
+	if (o->eps > 0 && o->rounding != EK_PRUNE_EXACT)
+		return ek_fail(EK_EUSAGE, "--rounding goes with --keep, not with --eps");
+	if (!(o->eps > 0) && !has_keep)
+		return ek_fail(EK_EUSAGE, "how much? --keep F%s", is(p, "semdedup") ? " or --eps E" : "");
+	if (!(o->eps > 0) && o->rule != EK_DEDUP_ONE_PASS)
+		return ek_fail(EK_EUSAGE,
+		               "--rule %s goes with --eps E instead of --keep: how many stay follows from it",
+		               ek_dedup_rule_names[o->rule]);
+	if ((p->report = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for a report");
+	return 0;
 }
 
 /* Where the scores are. */
@@ -159,12 +202,34 @@ static int keep_json(cJSON *json, const struct ek_keep *keep)
 {
 	char text[40];
 
+	if (keep->fraction == 0 && keep->count == 0)
+		return ek_json_add_null(json, "keep");
 	if (keep->fraction > 0)
 		return ek_json_add_double(json, "keep", keep->fraction);
 	if (keep->count > 1)
 		return ek_json_add_u64(json, "keep", keep->count);
 	(void)snprintf(text, sizeof text, "%" PRIu64 " images", keep->count);
 	return ek_json_add_string(json, "keep", text);
+}
+
+/* What a near-duplicate is, for the methods that ask. */
+static int near_duplicates_json(cJSON *json, const struct pruning *p)
+{
+	const cJSON *clustering = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(p->run, "cluster"), "options");
+	const struct ek_prune_options *o = p->options;
+	int rc = 0;
+
+	if (o->eps > 0) {
+		EK_TRY(ek_json_add_string(json, "rule", ek_dedup_rule_names[o->rule]));
+		EK_TRY(ek_json_add_double(json, "eps", o->eps));
+	}
+	if (!is(p, "d4"))
+		goto out;
+	EK_TRY(ek_json_add_double(json, "dedup", o->dedup > 0 ? o->dedup : EK_D4_DEDUP));
+	if (clustering != NULL)
+		EK_TRY(ek_json_add_item(json, "clustering", cJSON_Duplicate(clustering, 1)));
+out:
+	return rc;
 }
 
 /* All that changes the result. */
@@ -184,6 +249,7 @@ static int make_json(cJSON **out, const struct pruning *p, const char *method, c
 	EK_TRY(ek_json_add_string(json, "rounding", ek_prune_rounding_names[o->rounding]));
 	EK_TRY(ek_json_add_u64(json, "seed", o->seed));
 	EK_TRY(ek_json_add_bool(json, "lists", o->lists));
+	EK_TRY(near_duplicates_json(json, p));
 	if (p->scores == NULL || strcmp(method, o->method) != 0)
 		goto out;
 	EK_TRY(ek_json_add_string(json, "order", ek_prune_order_names[o->order]));
@@ -203,8 +269,9 @@ static int prepare(struct pruning *p)
 	int rc;
 
 	EK_TRY(ek_subset_check_name(p->options->name));
-	EK_TRY(find_method(p));
+	EK_TRY(find_method(&p->method, p->options->method));
 	p->by = p->options->by != NULL ? p->options->by : p->method->by;
+	EK_TRY(prepare_near_duplicates(p));
 	EK_TRY(find_scores(p));
 	p->inputs[i++] = "clusters/assignment.npy";
 	p->inputs[i++] = "clusters/distance.npy";
@@ -233,6 +300,7 @@ static struct ek_subset subset_of(const struct pruning *p, const char *const *na
 		                   .options = p->json,
 		                   .inputs = p->inputs,
 		                   .baselines = names,
+		                   .report = p->report,
 		                   .lists = p->options->lists };
 }
 
@@ -282,6 +350,8 @@ static int make_quota(struct pruning *p, uint64_t *quota, const struct ek_units 
 	const struct ek_keep *keep = &p->options->keep;
 	int rc;
 
+	if (p->options->eps > 0)
+		return 0; /* the method says how many */
 	EK_TRY(count_total(p, units));
 	if (p->options->rounding == EK_PRUNE_EXACT)
 		return ek_quota_proportional(quota, units->sizes, units->k, p->total);
@@ -308,13 +378,28 @@ out:
 	return rc;
 }
 
+static int embedded_keys(struct pruning *p, uint32_t *keys, uint64_t *quota, const struct ek_units *units)
+{
+	const struct ek_prune_options *o = p->options;
+	const struct ek_embedded_options options = {
+		.rule = o->rule, .eps = o->eps, .dedup = o->dedup, .report = p->report
+	};
+	int rc;
+
+	EK_TRY(p->method->embedded(keys, quota, p->run, units, &options));
+	p->total = 0;
+	for (uint32_t u = 0; u < units->k; u++)
+		p->total += quota[u];
+out:
+	return rc;
+}
+
 /* By the method, of the units by `p->by`. */
 static int select_method(struct ek_selection *out, struct pruning *p)
 {
 	const struct ek_keep *wanted = &p->options->keep;
 	const struct ek_rule *rule = p->method->rule != NULL ? ek_rule_find(p->method->rule) : NULL;
 	const int middle = rule != NULL ? rule->middle : p->options->order == EK_PRUNE_MIDDLE;
-	struct ek_order order = { 0 };
 	struct ek_units units;
 	uint64_t *quota = NULL;
 	uint32_t *keys = NULL;
@@ -328,16 +413,14 @@ static int select_method(struct ek_selection *out, struct pruning *p)
 	if (rule != NULL)
 		EK_TRY(ek_rule_keys(keys, rule, p->run, &units, p->options->seed, "plan: random"));
 	else if (p->method->embedded != NULL)
-		EK_TRY(p->method->embedded(keys, quota, p->run, &units));
+		EK_TRY(embedded_keys(p, keys, quota, &units));
 	else
 		EK_TRY(score_keys(p, keys, &units));
-	EK_TRY(ek_order_make(&order, &units, keys));
-	EK_TRY(ek_select(out, &units, &order, quota, middle,
+	EK_TRY(ek_select(out, &units, &keys, quota, middle,
 	                 wanted->fraction > 0 ? wanted->fraction : (double)wanted->count / (double)units.total));
 out:
 	free(quota);
 	free(keys);
-	ek_order_release(&order);
 	ek_units_release(&units);
 	return rc;
 }
@@ -345,7 +428,6 @@ out:
 /* Random images, as many as the plan kept. */
 static int select_baseline(struct ek_selection *out, const struct pruning *p, int b)
 {
-	struct ek_order order = { 0 };
 	struct ek_units units;
 	uint64_t *quota = NULL;
 	uint32_t *keys = NULL;
@@ -357,39 +439,50 @@ static int select_baseline(struct ek_selection *out, const struct pruning *p, in
 	EK_TRY(ek_quota_proportional(quota, units.sizes, units.k, p->total));
 	EK_TRY(ek_alloc_aligned(&keys, units.n, sizeof *keys));
 	EK_TRY(ek_rule_keys(keys, ek_rule_find("random"), p->run, &units, p->options->seed, "plan: baseline"));
-	EK_TRY(ek_order_make(&order, &units, keys));
-	EK_TRY(ek_select(out, &units, &order, quota, 0, 0));
+	EK_TRY(ek_select(out, &units, &keys, quota, 0, 0));
 out:
 	free(quota);
 	free(keys);
-	ek_order_release(&order);
 	ek_units_release(&units);
 	return rc;
 }
 
-/* The baselines first: a subset that is there has them. But its own faults are found before anything is written. */
-static int make(struct pruning *p)
+static int make_baseline(struct pruning *p, int b)
 {
-	const char *names[BASELINES + 1] = { NULL };
-	struct ek_subset subset = subset_of(p, names);
-	struct ek_selection selection, baseline = { 0 };
+	const struct ek_subset subset = baseline_of(p, b);
+	struct ek_selection selection;
 	int rc;
 
-	EK_TRY(select_method(&selection, p));
-	EK_TRY(ek_effects_open(&p->effects, p->run));
-	for (int b = 0; b < BASELINES; b++) {
-		const struct ek_subset other = baseline_of(p, b);
-
-		names[b] = p->names[b];
-		EK_TRY(select_baseline(&baseline, p, b));
-		EK_TRY(ek_subset_write(p->run, &other, &baseline, &p->effects, p->started, p->clock));
-		ek_selection_release(&baseline);
-	}
+	EK_TRY(select_baseline(&selection, p, b));
 	EK_TRY(ek_subset_write(p->run, &subset, &selection, &p->effects, p->started, p->clock));
 out:
 	ek_selection_release(&selection);
-	ek_selection_release(&baseline);
 	return rc;
+}
+
+/* The baselines get their names first: a subset that is there has them. But its own faults are found before anything is
+ * written, and no two selections are in memory. */
+static int make(struct pruning *p)
+{
+	const char *names[BASELINES + 1] = { NULL };
+	struct ek_selection selection;
+	struct ek_draft draft = { 0 };
+	struct ek_subset subset;
+	int rc;
+
+	EK_TRY(select_method(&selection, p));
+	subset = subset_of(p, names);
+	for (int b = 0; b < BASELINES; b++)
+		names[b] = p->names[b];
+	EK_TRY(ek_effects_open(&p->effects, p->run));
+	EK_TRY(ek_subset_draft(&draft, p->run, &subset, &selection, &p->effects));
+	ek_selection_release(&selection);
+	for (int b = 0; b < BASELINES; b++)
+		EK_TRY(make_baseline(p, b));
+	EK_TRY(ek_draft_publish(&draft, p->run, &subset, p->started, p->clock));
+out:
+	ek_selection_release(&selection);
+	return ek_draft_release(&draft, rc);
 }
 
 int ek_prune_select(struct ek_selection *out, struct ek_run *run, const struct ek_prune_options *options)
@@ -398,7 +491,8 @@ int ek_prune_select(struct ek_selection *out, struct ek_run *run, const struct e
 	int rc;
 
 	*out = (struct ek_selection){ 0 };
-	EK_TRY(find_method(&p));
+	EK_TRY(find_method(&p.method, options->method));
+	EK_TRY(prepare_near_duplicates(&p));
 	p.by = options->by != NULL ? options->by : p.method->by;
 	EK_TRY(find_scores(&p));
 	EK_TRY(select_method(out, &p));

@@ -14,7 +14,7 @@
 #include "rebalance/plan/embedded.h"
 #include "rebalance/plan/select.h"
 
-/* How much to keep: a fraction, or a count of images. */
+/* How much to keep: a fraction, a count of images, or, both 0, as many as semdedup leaves by its eps. */
 struct ek_keep {
 	double fraction; /* in (0, 1]; 0: by count */
 	uint64_t count;
@@ -36,6 +36,9 @@ struct ek_prune_options {
 	const char *scores; /* for "score": a .npy file of [n] numbers; else NULL */
 	struct ek_keep keep;
 	enum ek_prune_order order; /* of a score only */
+	enum ek_dedup_rule rule;   /* of semdedup only, with eps */
+	double eps;                /* of semdedup only, instead of keep; 0: not given */
+	double dedup;              /* of d4 only; 0: not given (embedded.h) */
 	enum ek_prune_rounding rounding;
 	uint64_t seed;
 	int lists; /* subset.h */
@@ -49,6 +52,8 @@ struct ek_prune_method {
 };
 /* Ends with a NULL name. */
 extern const struct ek_prune_method ek_prune_methods[];
+/* 0, or EK_EUSAGE: there is no such method, naming those there are. */
+int ek_prune_check_method(const char *name);
 
 /*
  * Make the subset and its baselines, unless they are there and current (`*made` 0) and not `force`. The run must be

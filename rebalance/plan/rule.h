@@ -18,6 +18,8 @@ struct ek_rule {
 extern const struct ek_rule ek_rules[];
 /* NULL if there is none. */
 const struct ek_rule *ek_rule_find(const char *name);
+/* 0, or EK_EUSAGE: there is none, naming those there are. */
+int ek_rule_check(const char *name);
 
 /* keys: [units->n], out. `stream` separates draws of one seed. EK_EDATA, EK_EIO (distance.npy), EK_ENOMEM,
  * EK_EINTERRUPTED. */

@@ -1,10 +1,8 @@
 #include "rebalance/plan/select.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 
 const char *const ek_decision_reasons[EK_DECISION_COUNT] = { "removed by the rule", "kept", "held out for evaluation",
@@ -17,78 +15,49 @@ static uint64_t skip_of(uint64_t size, uint64_t take, double keep)
 	return skip < size - take ? skip : size - take;
 }
 
-static void decide_unit(struct ek_selection *s, uint32_t *copies, const uint32_t *ids, uint64_t size, uint64_t quota,
-                        uint64_t skip)
+static int take_unit(struct ek_selection *s, uint32_t unit, uint64_t quota, int middle, double keep)
 {
-	const uint64_t whole = size > 0 ? quota / size : 0, rest = size > 0 ? quota % size : 0;
+	const uint64_t size = s->units.sizes[unit];
+	struct ek_take *take = &s->takes[unit];
 
-	for (uint64_t r = 0; r < size; r++) {
-		const uint32_t id = ids[r];
-		const uint64_t times = whole + (r >= skip && r - skip < rest);
-
-		s->rank[id] = (uint32_t)r;
-		copies[id] = (uint32_t)times;
-		s->decision[id] = times > 0 ? EK_DECISION_KEPT : EK_DECISION_REMOVED;
-		s->kept += times;
-		s->largest_repeat = times > s->largest_repeat ? times : s->largest_repeat;
-	}
+	if (size == 0)
+		return 0;
+	if (quota / size > UINT32_MAX - 1)
+		return ek_fail(EK_EUSAGE, "an image cannot be repeated %llu times", (unsigned long long)(quota / size));
+	take->whole = (uint32_t)(quota / size);
+	take->rest = (uint32_t)(quota % size);
+	take->skip = middle ? (uint32_t)skip_of(size, take->rest, keep) : 0;
+	s->kept += quota;
+	s->distinct += quota < size ? quota : size;
+	if (take->whole + (uint64_t)(take->rest > 0) > s->largest_repeat)
+		s->largest_repeat = take->whole + (uint64_t)(take->rest > 0);
+	return 0;
 }
 
-static int list_kept(struct ek_selection *s, const uint32_t *copies)
+int ek_select(struct ek_selection *out, struct ek_units *units, uint32_t **keys, const uint64_t *quota, int middle,
+              double keep)
 {
-	uint64_t at = 0;
 	int rc;
 
-	EK_TRY(ek_alloc_aligned(&s->keep, s->kept, sizeof *s->keep));
-	for (uint64_t i = 0; i < s->n; i++) {
-		for (uint32_t c = 0; c < copies[i]; c++)
-			s->keep[at++] = (int64_t)i;
-		s->distinct += copies[i] > 0;
-		s->counts[s->decision[i]]++;
-	}
+	*out = (struct ek_selection){ .n = units->n, .units = *units, .rank = *keys };
+	*units = (struct ek_units){ 0 };
+	*keys = NULL;
+	EK_TRY(ek_rank(out->rank, &out->units));
+	EK_TRY(ek_alloc(&out->takes, out->units.k, sizeof *out->takes));
+	for (uint32_t u = 0; u < out->units.k; u++)
+		EK_TRY(take_unit(out, u, quota[u], middle, keep));
+	out->counts[EK_DECISION_KEPT] = out->distinct;
+	out->counts[EK_DECISION_REMOVED] = out->units.total - out->distinct;
+	out->counts[EK_DECISION_HELD_OUT] = out->units.held_out;
+	out->counts[EK_DECISION_NO_VALUE] = out->n - out->units.total - out->units.held_out;
 out:
-	return rc;
-}
-
-int ek_select(struct ek_selection *out, const struct ek_units *units, const struct ek_order *order,
-              const uint64_t *quota, int middle, double keep)
-{
-	uint32_t *copies = NULL;
-	int rc;
-
-	*out = (struct ek_selection){ .n = units->n };
-	EK_TRY(ek_alloc(&copies, units->n, sizeof *copies));
-	EK_TRY(ek_alloc(&out->decision, units->n, sizeof *out->decision));
-	EK_TRY(ek_alloc_aligned(&out->rank, units->n, sizeof *out->rank));
-	for (uint64_t i = 0; i < units->n; i++) {
-		out->rank[i] = EK_NO_RANK;
-		if (units->unit[i] < 0)
-			out->decision[i] =
-				units->unit[i] == EK_UNIT_HELD_OUT ? EK_DECISION_HELD_OUT : EK_DECISION_NO_VALUE;
-	}
-	for (uint32_t u = 0; u < units->k; u++) {
-		const uint64_t size = units->sizes[u];
-
-		if (size > 0 && quota[u] / size > UINT32_MAX - 1) {
-			rc = ek_fail(EK_EUSAGE, "an image cannot be repeated %llu times",
-			             (unsigned long long)(quota[u] / size));
-			goto out;
-		}
-		decide_unit(out, copies, order->ids + order->start[u], size, quota[u],
-		            middle && size > 0 ? skip_of(size, quota[u] % size, keep) : 0);
-		if (u % 4096 == 0)
-			EK_TRY(ek_check_interrupt());
-	}
-	EK_TRY(list_kept(out, copies));
-out:
-	free(copies);
 	return rc;
 }
 
 void ek_selection_release(struct ek_selection *s)
 {
-	free(s->decision);
+	ek_units_release(&s->units);
+	free(s->takes);
 	free(s->rank);
-	free(s->keep);
 	*s = (struct ek_selection){ 0 };
 }

@@ -1,20 +1,15 @@
 #include "rebalance/plan/subset.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/plan/subset_lists.h"
 
-enum { SUBSET_VERSION = 1, MAX_NAME = 100, MOST_LISTED = 1000000 };
+enum { SUBSET_VERSION = 1, MAX_NAME = 100, MOST_LISTED = 1000000, ROWS = 1 << 16 };
 
 static const char *const files[] = { "keep.npy", "decision.npy", "rank.npy", "subset.json", NULL };
 enum { FILES = sizeof files / sizeof *files };
@@ -62,55 +57,74 @@ out:
 	return rc;
 }
 
-/* A directory of files only, or nothing. */
-static int remove_flat(const char *path)
+/* The ids are made while they are written: a buffer of them is in memory. */
+static int write_keep(const char *path, const struct ek_selection *s)
 {
-	DIR *directory = opendir(path);
-	const struct dirent *entry;
-	int rc = 0;
-
-	if (directory == NULL)
-		return errno == ENOENT ? 0 : ek_fail_errno("cannot read %s", path);
-	while ((entry = readdir(directory)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-		    unlinkat(dirfd(directory), entry->d_name, 0) != 0) {
-			rc = ek_fail_errno("cannot remove %s/%s", path, entry->d_name);
-			break;
-		}
-	(void)closedir(directory);
-	if (rc == 0 && rmdir(path) != 0)
-		rc = ek_fail_errno("cannot remove %s", path);
-	return rc;
-}
-
-/* Put `fresh` in the place of `path`, and remove what was there. */
-static int replace(const char *path, const char *fresh)
-{
-	struct stat status;
+	struct ek_atomic_file file;
+	int64_t *ids = NULL;
+	size_t count = 0;
 	int rc;
 
-	if (lstat(path, &status) != 0)
-		return ek_rename_synced(fresh, path);
-	if (!S_ISDIR(status.st_mode))
-		return ek_fail(EK_EUSAGE, "%s is in the way: it is not a directory", path);
-	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
-		return remove_flat(fresh);
-	if (errno != EINVAL && errno != ENOSYS)
-		return ek_fail_errno("cannot rename %s to %s", fresh, path);
-	/* A file system that cannot exchange two names: there is a moment without a subset. */
-	EK_TRY(remove_flat(path));
-	EK_TRY(ek_rename_synced(fresh, path));
+	EK_TRY(ek_npy_create(&file, path, EK_I64, 1, &s->kept));
+	EK_TRY(ek_alloc(&ids, ROWS, sizeof *ids));
+	for (uint64_t i = 0; i < s->n; i++) {
+		for (uint64_t copies = ek_selection_copies(s, i); copies > 0; copies--) {
+			ids[count++] = (int64_t)i;
+			if (count < ROWS)
+				continue;
+			EK_TRY(ek_check_interrupt());
+			EK_TRY(ek_atomic_write(&file, ids, count * sizeof *ids));
+			count = 0;
+		}
+		if (i % ROWS == ROWS - 1)
+			ek_units_forget(&s->units, i + 1 - ROWS, i + 1);
+	}
+	EK_TRY(ek_atomic_write(&file, ids, count * sizeof *ids));
+	EK_TRY(ek_atomic_commit(&file));
 out:
+	ek_atomic_discard(&file);
+	free(ids);
 	return rc;
 }
 
-static int write_array(const char *folder, const char *name, enum ek_dtype type, uint64_t count, const void *data)
+static int write_decision(const char *path, const struct ek_selection *s)
+{
+	struct ek_atomic_file file;
+	uint8_t *codes = NULL;
+	int rc;
+
+	EK_TRY(ek_npy_create(&file, path, EK_U8, 1, &s->n));
+	EK_TRY(ek_alloc(&codes, ROWS, 1));
+	for (uint64_t first = 0; first < s->n; first += ROWS) {
+		const uint64_t count = s->n - first < ROWS ? s->n - first : ROWS;
+
+		for (uint64_t i = 0; i < count; i++)
+			codes[i] = (uint8_t)ek_selection_decision(s, first + i);
+		EK_TRY(ek_atomic_write(&file, codes, count));
+		ek_units_forget(&s->units, first, first + count);
+		EK_TRY(ek_check_interrupt());
+	}
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	free(codes);
+	return rc;
+}
+
+static int write_rank(const char *path, const struct ek_selection *s)
+{
+	return ek_npy_write(path, EK_U32, 1, &s->n, s->rank);
+}
+
+/* One array of the subset, by the function that knows it. */
+static int write_array(const char *folder, const char *name, const struct ek_selection *s,
+                       int (*write)(const char *path, const struct ek_selection *s))
 {
 	char *path = NULL;
 	int rc;
 
 	EK_TRY(ek_format(&path, "%s/%s", folder, name));
-	EK_TRY(ek_npy_write(path, type, 1, &count, data));
+	EK_TRY(write(path, s));
 out:
 	free(path);
 	return rc;
@@ -137,6 +151,7 @@ static int write_json(const char *folder, const struct ek_subset *subset, const 
 {
 	const cJSON *keep = cJSON_GetObjectItemCaseSensitive(subset->options, "keep");
 	cJSON *json = cJSON_CreateObject(), *list;
+	const cJSON *item;
 	char *path = NULL;
 	int rc;
 
@@ -155,6 +170,7 @@ static int write_json(const char *folder, const struct ek_subset *subset, const 
 	EK_TRY(ek_json_add_array(&list, json, "baselines"));
 	for (const char *const *b = subset->baselines; b != NULL && *b != NULL; b++)
 		EK_TRY(ek_json_add_string(list, NULL, *b));
+	cJSON_ArrayForEach(item, subset->report) EK_TRY(ek_json_add_item(json, item->string, cJSON_Duplicate(item, 1)));
 	EK_TRY(ek_effects_add(json, effects, s));
 	EK_TRY(ek_json_save(json, path));
 out:
@@ -169,9 +185,9 @@ static int write_files(const struct ek_run *run, const char *folder, const struc
 	char *images = NULL;
 	int rc;
 
-	EK_TRY(write_array(folder, "keep.npy", EK_I64, s->kept, s->keep));
-	EK_TRY(write_array(folder, "decision.npy", EK_U8, s->n, s->decision));
-	EK_TRY(write_array(folder, "rank.npy", EK_U32, s->n, s->rank));
+	EK_TRY(write_array(folder, "keep.npy", s, write_keep));
+	EK_TRY(write_array(folder, "decision.npy", s, write_decision));
+	EK_TRY(write_array(folder, "rank.npy", s, write_rank));
 	EK_TRY(ek_run_file(&images, run, "images.jsonl"));
 	if (ek_file_exists(images) && (s->n <= MOST_LISTED || subset->lists))
 		EK_TRY(ek_subset_write_lists(run, folder, s, &effects->clusters));
@@ -181,7 +197,7 @@ out:
 	return rc;
 }
 
-static int record(struct ek_run *run, const struct ek_subset *subset, const struct ek_selection *s, int64_t started,
+static int record(struct ek_run *run, const struct ek_subset *subset, const struct ek_draft *draft, int64_t started,
                   double clock)
 {
 	struct subset_step step;
@@ -189,8 +205,8 @@ static int record(struct ek_run *run, const struct ek_subset *subset, const stru
 	int rc;
 
 	EK_TRY(make_step(&step, subset->name, subset->options, subset->inputs));
-	EK_TRY(ek_json_add_u64(counts, "images_before", s->n - s->counts[EK_DECISION_HELD_OUT]));
-	EK_TRY(ek_json_add_u64(counts, "images_after", s->kept));
+	EK_TRY(ek_json_add_u64(counts, "images_before", draft->before));
+	EK_TRY(ek_json_add_u64(counts, "images_after", draft->after));
 	EK_TRY(ek_run_record(run, &step.step, started, ek_clock() - clock, counts));
 out:
 	release_step(&step);
@@ -198,34 +214,45 @@ out:
 	return rc;
 }
 
+int ek_subset_draft(struct ek_draft *draft, const struct ek_run *run, const struct ek_subset *subset,
+                    const struct ek_selection *s, const struct ek_effects *effects)
+{
+	int rc;
+
+	*draft = (struct ek_draft){ .before = s->n - s->counts[EK_DECISION_HELD_OUT], .after = s->kept };
+	EK_TRY(ek_subset_check_name(subset->name));
+	EK_TRY(ek_folder_begin(&draft->folder, run, "subsets", subset->name));
+	EK_TRY(write_files(run, draft->folder.fresh, subset, s, effects));
+out:
+	return rc;
+}
+
+int ek_draft_publish(struct ek_draft *draft, struct ek_run *run, const struct ek_subset *subset, int64_t started,
+                     double clock)
+{
+	int rc;
+
+	EK_TRY(ek_folder_publish(&draft->folder));
+	EK_TRY(record(run, subset, draft, started, clock));
+out:
+	return rc;
+}
+
+int ek_draft_release(struct ek_draft *draft, int rc)
+{
+	return ek_folder_release(&draft->folder, rc);
+}
+
 int ek_subset_write(struct ek_run *run, const struct ek_subset *subset, const struct ek_selection *selection,
                     const struct ek_effects *effects, int64_t started, double clock)
 {
-	char *folder = NULL, *fresh = NULL, *all = NULL;
+	struct ek_draft draft;
 	int rc;
 
-	EK_TRY(ek_subset_check_name(subset->name));
-	EK_TRY(ek_run_file(&all, run, "subsets"));
-	EK_TRY(ek_format(&folder, "%s/%s", all, subset->name));
-	EK_TRY(ek_format(&fresh, "%s/.%s.new", all, subset->name));
-	EK_TRY(remove_flat(fresh));
-	EK_TRY(ek_make_directories(fresh));
-	EK_TRY(write_files(run, fresh, subset, selection, effects));
-	EK_TRY(replace(folder, fresh));
-	EK_TRY(record(run, subset, selection, started, clock));
+	EK_TRY(ek_subset_draft(&draft, run, subset, selection, effects));
+	EK_TRY(ek_draft_publish(&draft, run, subset, started, clock));
 out:
-	if (rc < 0 && fresh != NULL) {
-		char message[512];
-
-		/* What was half written goes; the first failure is the one to tell. */
-		ek_one_line(message, sizeof message, ek_error_message());
-		if (remove_flat(fresh) < 0)
-			rc = ek_fail(rc, "%s", message);
-	}
-	free(all);
-	free(folder);
-	free(fresh);
-	return rc;
+	return ek_draft_release(&draft, rc);
 }
 
 int ek_subset_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_subset *subset)
@@ -242,21 +269,22 @@ out:
 	return rc;
 }
 
-static int no_subset(const struct ek_run *run, const char *name)
+int ek_plan_fail_missing(const struct ek_run *run, const char *folder, const char *what, const char *name)
 {
 	struct ek_buffer names = { 0 };
 	struct dirent **entries = NULL;
 	char *path = NULL;
 	int count = 0, rc;
 
-	EK_TRY(ek_run_file(&path, run, "subsets"));
+	EK_TRY(ek_run_file(&path, run, folder));
 	count = scandir(path, &entries, NULL, alphasort);
 	for (int i = 0; i < count; i++)
 		if (entries[i]->d_name[0] != '.')
 			EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", entries[i]->d_name));
-	rc = names.size > 0 ? ek_fail(EK_EDATA, "%s has no subset %s, only %s", ek_run_path(run), name, names.data)
-	                    : ek_fail(EK_EDATA, "%s has no subset yet: evenkeel prune or evenkeel balance makes one",
-	                              ek_run_path(run));
+	rc = names.size > 0 ? ek_fail(EK_EDATA, "%s has no %s %s, only %s", ek_run_path(run), what, name, names.data)
+	                    : ek_fail(EK_EDATA, "%s has no %s yet: evenkeel %s makes %s", ek_run_path(run), what,
+	                              strcmp(what, "weights") == 0 ? "weights" : "prune or evenkeel balance",
+	                              strcmp(what, "weights") == 0 ? "them" : "one");
 out:
 	for (int i = 0; i < count; i++)
 		free(entries[i]);
@@ -266,49 +294,32 @@ out:
 	return rc;
 }
 
-/* The names of recorded input files; [count + 1], borrowed from the record. */
-static int recorded_inputs(const char ***out, const cJSON *recorded)
-{
-	const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(recorded, "inputs"), *item;
-	size_t i = 0;
-	int rc;
-
-	EK_TRY(ek_alloc(out, (size_t)cJSON_GetArraySize(inputs) + 1, sizeof **out));
-	cJSON_ArrayForEach(item, inputs)(*out)[i++] = item->string;
-out:
-	return rc;
-}
-
 int ek_subset_check(struct ek_run *run, const char *name)
 {
-	struct subset_step step = { 0 };
-	const char **inputs = NULL, *reason;
-	const cJSON *recorded, *command;
-	char *path = NULL;
-	int current, rc;
+	char *step = NULL, *path = NULL;
+	const cJSON *options, *command;
+	const char *reason;
+	int unchanged, rc;
 
 	EK_TRY(ek_subset_check_name(name));
 	EK_TRY(ek_format(&path, "%s/subsets/%s/keep.npy", ek_run_path(run), name));
 	if (!ek_file_exists(path)) {
-		rc = no_subset(run, name);
+		rc = ek_plan_fail_missing(run, "subsets", "subset", name);
 		goto out;
 	}
-	EK_TRY(make_step(&step, name, NULL, NULL));
-	if ((recorded = ek_run_recorded(run, step.name)) == NULL)
-		goto out;
-	step.step.options = cJSON_GetObjectItemCaseSensitive(recorded, "options");
-	command = cJSON_GetObjectItemCaseSensitive(step.step.options, "command");
-	EK_TRY(recorded_inputs(&inputs, recorded));
-	step.step.inputs = inputs;
-	EK_TRY(ek_run_is_current(&current, &reason, run, &step.step));
-	if (!current)
+	EK_TRY(ek_format(&step, "subset %s", name));
+	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, step, 1));
+	options = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, step), "options");
+	command = cJSON_GetObjectItemCaseSensitive(options, "command");
+	if (!unchanged)
 		rc = ek_fail(
 			EK_EDATA,
-			"the subset %s is stale: %s since it was made; make it again with evenkeel %s %s --name %s",
-			name, reason, cJSON_IsString(command) ? command->valuestring : "prune", ek_run_path(run), name);
+			"the subset %s is stale: %s since it was made; make it again with evenkeel %s %s --name %s "
+			"(evenkeel info %s/subsets/%s has its options)",
+			name, reason, cJSON_IsString(command) ? command->valuestring : "prune", ek_run_path(run), name,
+			ek_run_path(run), name);
 out:
-	release_step(&step);
-	free(inputs);
+	free(step);
 	free(path);
 	return rc;
 }

@@ -10,6 +10,7 @@
 #define EK_PLAN_SUBSET_H
 
 #include "rebalance/plan/effects.h"
+#include "rebalance/plan/folder.h"
 
 struct ek_subset {
 	const char *name;
@@ -17,6 +18,7 @@ struct ek_subset {
 	const cJSON *options;         /* all that change the result; borrowed */
 	const char *const *inputs;    /* files of RUN it is made from; ends with NULL */
 	const char *const *baselines; /* names of its baselines, or NULL; ends with NULL */
+	const cJSON *report;          /* members to add to subset.json, or NULL; borrowed */
 	int lists;                    /* 1: the lists also for more than a million images */
 };
 
@@ -28,6 +30,19 @@ int ek_subset_check_name(const char *name);
 int ek_subset_write(struct ek_run *run, const struct ek_subset *subset, const struct ek_selection *selection,
                     const struct ek_effects *effects, int64_t started, double clock);
 
+/* The same in two steps, so that something can be done between them without the selection in memory: the files are
+ * written beside the directory, and put in its place. Release in any case, with what came of it: after a failure that
+ * removes what was written, and `rc` is returned, with its message. */
+struct ek_draft {
+	struct ek_folder folder;
+	uint64_t before, after;
+};
+int ek_subset_draft(struct ek_draft *draft, const struct ek_run *run, const struct ek_subset *subset,
+                    const struct ek_selection *selection, const struct ek_effects *effects);
+int ek_draft_publish(struct ek_draft *draft, struct ek_run *run, const struct ek_subset *subset, int64_t started,
+                     double clock);
+int ek_draft_release(struct ek_draft *draft, int rc);
+
 /* Is what is on disk what `subset` would write? As ek_run_is_current. */
 int ek_subset_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_subset *subset);
 
@@ -37,5 +52,8 @@ int ek_subset_is_current(int *current, const char **reason, struct ek_run *run, 
  * One that this program did not record is taken as it is.
  */
 int ek_subset_check(struct ek_run *run, const char *name);
+
+/* EK_EDATA: RUN/folder has no `what` ("subset", "weights") of this name, only those that it names. */
+int ek_plan_fail_missing(const struct ek_run *run, const char *folder, const char *what, const char *name);
 
 #endif

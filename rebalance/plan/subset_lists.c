@@ -60,7 +60,6 @@ struct lists {
 	struct ek_npy distance; /* data NULL: none */
 	struct ek_atomic_file metadata, kept, removed;
 	struct ek_buffer line;
-	uint64_t at; /* in selection->keep */
 };
 
 static int append_row(struct lists *l, const struct ek_image_record *r, uint64_t repeat)
@@ -110,15 +109,13 @@ out:
 static int take(struct lists *l, const struct ek_image_record *r)
 {
 	const struct ek_selection *s = l->selection;
-	uint64_t repeat = 0;
+	const uint64_t repeat = ek_selection_copies(s, r->id);
 	int rc;
 
-	for (; l->at < s->kept && (uint64_t)s->keep[l->at] == r->id; l->at++)
-		repeat++;
 	ek_buffer_clear(&l->line);
 	if (repeat > 0)
 		EK_TRY(append_row(l, r, repeat));
-	if (s->decision[r->id] == EK_DECISION_HELD_OUT)
+	if (ek_selection_decision(s, r->id) == EK_DECISION_HELD_OUT)
 		return 0;
 	ek_buffer_clear(&l->line);
 	EK_TRY(ek_subset_append_name(&l->line, r->file_name));

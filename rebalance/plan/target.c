@@ -40,7 +40,9 @@ static int check_sum(double *shares, const struct ek_units *units, const char *p
 		shares[u] = isnan(shares[u]) ? 0 : shares[u];
 		sum += shares[u];
 	}
-	if (!(sum > 0) || isinf(sum))
+	if (!(sum > 0))
+		return ek_fail(EK_EDATA, "%s: no %s has a share above 0", path, units->by);
+	if (isinf(sum))
 		return ek_fail(EK_EDATA, "%s: the shares sum to %g", path, sum);
 	if (!normalise && !(fabs(sum - 1) <= 1e-6))
 		return ek_fail(EK_EDATA, "%s: the shares sum to %.9g, not to 1 (--normalise divides them by it)", path,

@@ -12,7 +12,7 @@
 #include "rebalance/io/images.h"
 #include "rebalance/io/jsonl.h"
 
-enum { IMAGES_BETWEEN_CHECKS = 1 << 24, MAX_FACTORS = 8, NAMES_SHOWN = 12 };
+enum { IMAGES_BETWEEN_CHECKS = 1 << 18, MAX_FACTORS = 8, NAMES_SHOWN = 12 };
 /* Combinations are numbered in a table before it is known which occur. */
 #define MAX_COMBINATIONS ((uint64_t)1 << 26)
 
@@ -64,6 +64,30 @@ out:
 	return rc;
 }
 
+/* Every image's cluster is in 0 … last; the largest. */
+static int check_clusters(int32_t *largest, const struct ek_units *units, uint64_t last, const char *path)
+{
+	const int32_t *cluster = units->map.data;
+	uint64_t end;
+	int rc = 0;
+
+	for (uint64_t i = 0; i < units->n; i = end) {
+		end = units->n - i < IMAGES_BETWEEN_CHECKS ? units->n : i + IMAGES_BETWEEN_CHECKS;
+		EK_TRY(ek_check_interrupt());
+		for (uint64_t j = i; j < end; j++) {
+			if (cluster[j] < 0 || (uint64_t)cluster[j] > last)
+				return ek_fail(EK_EDATA,
+				               "%s: image %" PRIu64 " is in cluster %" PRId32
+				               ", expected 0 to %" PRIu64,
+				               path, j, cluster[j], last);
+			*largest = cluster[j] > *largest ? cluster[j] : *largest;
+		}
+		ek_units_forget(units, i, end);
+	}
+out:
+	return rc;
+}
+
 static int load_clusters(struct ek_units *units, struct factor *factor, const struct ek_run *run)
 {
 	static const uint64_t any[] = { UINT64_MAX };
@@ -79,17 +103,7 @@ static int load_clusters(struct ek_units *units, struct factor *factor, const st
 	EK_TRY(set_count(units, units->map.shape[0], assignment_file));
 	EK_TRY(count_clusters(&k, run));
 	factor->codes = units->map.data;
-	for (uint64_t i = 0; i < units->n; i++) {
-		const int32_t c = factor->codes[i];
-
-		if (c < 0 || (k != 0 && (uint64_t)c >= k)) {
-			rc = ek_fail(EK_EDATA,
-			             "%s: image %" PRIu64 " is in cluster %" PRId32 ", expected 0 to %" PRIu64, path, i,
-			             c, k != 0 ? k - 1 : INT32_MAX - 1);
-			goto out;
-		}
-		largest = c > largest ? c : largest;
-	}
+	EK_TRY(check_clusters(&largest, units, k != 0 ? k - 1 : INT32_MAX - 1, path));
 	factor->count = k != 0 ? k : (uint64_t)largest + 1;
 out:
 	free(path);
@@ -335,17 +349,20 @@ out:
 
 static int count_sizes(struct ek_units *units)
 {
+	uint64_t end;
 	int rc;
 
 	EK_TRY(ek_alloc(&units->sizes, units->k, sizeof *units->sizes));
-	for (uint64_t i = 0; i < units->n; i++) {
-		if (units->unit[i] >= 0) {
-			units->sizes[units->unit[i]]++;
-			units->total++;
-		}
-		if (i % IMAGES_BETWEEN_CHECKS == 0)
-			EK_TRY(ek_check_interrupt());
+	for (uint64_t i = 0; i < units->n; i = end) {
+		end = units->n - i < IMAGES_BETWEEN_CHECKS ? units->n : i + IMAGES_BETWEEN_CHECKS;
+		EK_TRY(ek_check_interrupt());
+		for (uint64_t j = i; j < end; j++)
+			if (units->unit[j] >= 0)
+				units->sizes[units->unit[j]]++;
+		ek_units_forget(units, i, end);
 	}
+	for (uint32_t k = 0; k < units->k; k++)
+		units->total += units->sizes[k];
 	if (units->total == 0)
 		rc = ek_fail(EK_EDATA, "no image is in a plan by %s: all are held out or without a value", units->by);
 out:
@@ -419,6 +436,11 @@ void ek_units_release(struct ek_units *units)
 	free(units->by);
 	ek_npy_close(&units->map);
 	*units = (struct ek_units){ 0 };
+}
+
+void ek_units_forget(const struct ek_units *units, uint64_t begin, uint64_t end)
+{
+	ek_npy_forget(&units->map, begin, end);
 }
 
 const char *ek_unit_name(char out[16], const struct ek_units *units, uint32_t k)

@@ -43,6 +43,8 @@ struct ek_units {
  */
 int ek_units_load(struct ek_units *units, const struct ek_run *run, const char *by);
 void ek_units_release(struct ek_units *units);
+/* `unit` of the images begin … end-1 has been passed: see ek_map_forget. */
+void ek_units_forget(const struct ek_units *units, uint64_t begin, uint64_t end);
 
 /* The name of unit k; `out` is room for a number. */
 const char *ek_unit_name(char out[16], const struct ek_units *units, uint32_t k);

@@ -1,6 +1,5 @@
 #include "rebalance/plan/weights.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,9 +17,10 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/npy.h"
+#include "rebalance/plan/folder.h"
 #include "rebalance/plan/subset.h"
 
-enum { WEIGHTS_VERSION = 1, ROWS = 1 << 16, UNITS_LISTED = 100 };
+enum { WEIGHTS_VERSION = 1, ROWS = 1 << 16, ROWS_IN_MEMORY = 1 << 24, UNITS_LISTED = 100 };
 
 static const char *const files[] = { "weights.npy", "members.npy", "groups.csv", "weights.json", NULL };
 enum { FILES = sizeof files / sizeof *files };
@@ -157,15 +157,12 @@ out:
 static int write_weights(const char *path, const struct ek_weights *w)
 {
 	const struct ek_units *units = &w->units;
-	struct ek_atomic_file file = { 0 };
-	struct ek_buffer header = { 0 };
+	struct ek_atomic_file file;
 	double *rows = NULL;
 	int rc;
 
+	EK_TRY(ek_npy_create(&file, path, EK_F64, 1, &units->n));
 	EK_TRY(ek_alloc(&rows, ROWS, sizeof *rows));
-	EK_TRY(ek_npy_header(&header, EK_F64, 1, &units->n));
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, header.data, header.size));
 	for (uint64_t first = 0; first < units->n; first += ROWS) {
 		const uint64_t count = units->n - first < ROWS ? units->n - first : ROWS;
 
@@ -175,13 +172,13 @@ static int write_weights(const char *path, const struct ek_weights *w)
 			rows[i] = k >= 0 ? w->visits[k] / (double)units->total : 0;
 		}
 		EK_TRY(ek_atomic_write(&file, rows, count * sizeof *rows));
+		ek_units_forget(units, first, first + count);
 		EK_TRY(ek_check_interrupt());
 		ek_progress_add(count);
 	}
 	EK_TRY(ek_atomic_commit(&file));
 out:
 	ek_atomic_discard(&file);
-	ek_buffer_release(&header);
 	free(rows);
 	return rc;
 }
@@ -203,7 +200,10 @@ static int deal_members(void *out, int wide, const struct ek_units *units)
 		if (i % ROWS == 0) {
 			EK_TRY(ek_check_interrupt());
 			ek_progress_add(units->n - i < ROWS ? units->n - i : ROWS);
+			ek_units_forget(units, i < ROWS ? 0 : i - ROWS, i);
 		}
+		if (i % ROWS_IN_MEMORY == 0)
+			ek_map_forget(out, (char *)out + units->total * (wide ? 8 : 4));
 		if (k < 0)
 			continue;
 		if (wide)
@@ -417,15 +417,13 @@ static void warn(const struct ek_weights *w, const struct summary *s)
 		ek_warn("%" PRIu32 " of %" PRIu32 " units have no image and get no share", s->empty, w->units.k);
 }
 
-static int write_files(struct ek_weights *w, struct ek_run *run, const struct summary *s)
+static int write_files(const struct ek_weights *w, const char *folder, const struct summary *s)
 {
-	char *paths[FILES] = { NULL }, *folder = NULL;
-	int rc;
+	char *paths[FILES] = { NULL };
+	int rc = 0;
 
 	for (int i = 0; files[i] != NULL; i++)
-		EK_TRY(ek_run_file(&paths[i], run, w->paths[i]));
-	EK_TRY(ek_format(&folder, "%s/weights/%s", ek_run_path(run), w->options.name));
-	EK_TRY(ek_make_directories(folder));
+		EK_TRY(ek_format(&paths[i], "%s/%s", folder, files[i]));
 	EK_TRY(write_weights(paths[0], w));
 	EK_TRY(write_members(paths[1], &w->units));
 	EK_TRY(write_groups(paths[2], w));
@@ -433,8 +431,19 @@ static int write_files(struct ek_weights *w, struct ek_run *run, const struct su
 out:
 	for (int i = 0; i < FILES; i++)
 		free(paths[i]);
-	free(folder);
 	return rc;
+}
+
+static int publish_files(const struct ek_weights *w, const struct ek_run *run, const struct summary *s)
+{
+	struct ek_folder folder;
+	int rc;
+
+	EK_TRY(ek_folder_begin(&folder, run, "weights", w->options.name));
+	EK_TRY(write_files(w, folder.fresh, s));
+	EK_TRY(ek_folder_publish(&folder));
+out:
+	return ek_folder_release(&folder, rc);
 }
 
 int ek_weights_run(struct ek_weights *w, struct ek_run *run)
@@ -452,7 +461,7 @@ int ek_weights_run(struct ek_weights *w, struct ek_run *run)
 		EK_TRY(ek_scheme_cap(w->visits, w->units.sizes, w->units.k, w->options.cap));
 	EK_TRY(summarise(&s, w));
 	ek_progress_begin("weighting", "rows", 2 * w->units.n);
-	rc = write_files(w, run, &s);
+	rc = publish_files(w, run, &s);
 	ek_progress_end();
 	EK_TRY(rc);
 	EK_TRY(ek_json_add_u64(counts, "images", w->units.total));
@@ -465,61 +474,31 @@ out:
 	return rc;
 }
 
-static int none_of_this_name(const struct ek_run *run, const char *name)
-{
-	struct ek_buffer names = { 0 };
-	struct dirent **entries = NULL;
-	char *path = NULL;
-	int count = 0, rc;
-
-	EK_TRY(ek_run_file(&path, run, "weights"));
-	count = scandir(path, &entries, NULL, alphasort);
-	for (int i = 0; i < count; i++)
-		if (entries[i]->d_name[0] != '.')
-			EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", entries[i]->d_name));
-	rc = names.size > 0 ? ek_fail(EK_EDATA, "%s has no weights %s, only %s", ek_run_path(run), name, names.data)
-	                    : ek_fail(EK_EDATA, "%s has no weights yet: evenkeel weights %s --scheme S --name %s",
-	                              ek_run_path(run), ek_run_path(run), name);
-out:
-	for (int i = 0; i < count; i++)
-		free(entries[i]);
-	free(entries);
-	ek_buffer_release(&names);
-	free(path);
-	return rc;
-}
-
 int ek_weights_check(struct ek_run *run, const char *name)
 {
-	struct ek_weights w = { 0 };
-	const cJSON *recorded, *by, *scheme;
+	char *step = NULL, *path = NULL;
+	const cJSON *scheme;
 	const char *reason;
-	char *path = NULL;
-	int current, rc;
+	int unchanged, rc;
 
-	EK_TRY(name_step(&w, name));
-	EK_TRY(ek_run_file(&path, run, w.paths[3]));
+	EK_TRY(ek_subset_check_name(name));
+	EK_TRY(ek_format(&path, "%s/weights/%s/weights.json", ek_run_path(run), name));
 	if (!ek_file_exists(path)) {
-		rc = none_of_this_name(run, name);
+		rc = ek_plan_fail_missing(run, "weights", "weights", name);
 		goto out;
 	}
-	if ((recorded = ek_run_recorded(run, w.step_name)) == NULL)
-		goto out;
-	w.step.options = cJSON_GetObjectItemCaseSensitive(recorded, "options");
-	by = cJSON_GetObjectItemCaseSensitive(w.step.options, "by");
-	w.step.inputs = ek_units_inputs(cJSON_IsString(by) ? by->valuestring : "cluster");
-	EK_TRY(ek_run_is_current(&current, &reason, run, &w.step));
-	scheme = cJSON_GetObjectItemCaseSensitive(w.step.options, "scheme");
-	if (!current)
+	EK_TRY(ek_format(&step, "weights %s", name));
+	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, step, 1));
+	scheme = cJSON_GetObjectItemCaseSensitive(
+		cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, step), "options"), "scheme");
+	if (!unchanged)
 		rc = ek_fail(
 			EK_EDATA,
 			"the weights %s are stale: %s since they were made; make them again with evenkeel weights %s "
 			"--scheme %s --name %s",
 			name, reason, ek_run_path(run), cJSON_IsString(scheme) ? scheme->valuestring : "S", name);
 out:
-	for (int i = 0; i < FILES; i++)
-		free(w.paths[i]);
-	free(w.step_name);
+	free(step);
 	free(path);
 	return rc;
 }

@@ -2,12 +2,14 @@
  * Weights: how often each image is to be shown, written to RUN/weights/NAME/ (docs/files.md):
  *
  *	weights.npy   [images] float64, sum 1; 0 for held-out images and those without a value
- *	members.npy   [images in a unit] uint32 (int64 from 2^32 images on), ids unit after unit, each in rising order:
- *with it the sampler opens at once, whatever the size groups.csv    one row a unit, for people weights.json  what it
- *was made from, and what it does: visits, effective sample size, largest repeat
+ *	members.npy   [images in a unit] uint32 (int64 from 2^32 images on), ids unit after unit, each in rising order;
+ *	              with it the sampler opens at once, whatever the size
+ *	groups.csv    one row a unit, for people
+ *	weights.json  what it was made from, and what it does: visits, effective sample size, largest repeat
  *
- * and recorded in run.json as the step "weights NAME", so that stale ones are known. weights.json is written last. One
- * pass over the units and two over what is written; files are mapped or streamed, memory is that of the units.
+ * and recorded in run.json as the step "weights NAME", so that stale ones are known. The files take the place of those
+ * of before together (folder.h). One pass over the units and two over what is written; files are mapped or streamed,
+ * memory is that of the units.
  */
 #ifndef EK_PLAN_WEIGHTS_H
 #define EK_PLAN_WEIGHTS_H

@@ -19,8 +19,10 @@ static void parse(const struct ek_command *command, int argc, char **argv)
 	ek_command_tables(tables, command, &settings);
 	if (ek_options_parse(&arguments, tables, argc, argv) == 0) {
 		for (const struct ek_option_table *t = tables; t->title != NULL; t++) {
-			if (ek_options_to_json(&json, t->options) == 0)
+			if (ek_options_to_json(&json, t->options) == 0) {
 				(void)ek_options_from_json(&arguments, t->options, json);
+				(void)ek_options_replay(&arguments, t->options, json, "fuzz");
+			}
 			cJSON_Delete(json);
 		}
 	}

@@ -6,7 +6,10 @@ make_select.py > select.json
 import json
 
 import numpy as np
+import scipy
 from make_plan import largest_remainder, ordered, proportional
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 
 def cosine_distance(a, b):
@@ -58,6 +61,78 @@ def semdedup(x, unit, k, total):
         if earlier:
             similarity[i] = np.float32(max(cosine[i, j] for j in earlier))
     return first_of_all(unit, k, similarity, False, total, 0)
+
+
+def near_duplicates(x, unit, k, eps, rule):
+    """SemDeDup by eps: images by rising id, compared inside their unit."""
+    x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32).astype(float)
+    cosine = 1 - cosine_distance(x, x)
+    assert np.abs(cosine[~np.eye(len(x), dtype=bool)] - (1 - eps)).min() > 1e-9, "a pair on the edge"
+    near = np.tril((cosine > 1 - eps) & (unit[:, None] == unit[None, :]), -1)
+    if rule == "one-pass":
+        kept = ~near.any(1)
+    elif rule == "greedy":
+        kept = np.ones(len(x), bool)
+        for j in range(len(x)):
+            kept[j] = not (near[j] & kept).any()
+    else:
+        _, label = connected_components(csr_matrix(near), directed=False)
+        kept = np.zeros(len(x), bool)
+        kept[np.unique(label, return_index=True)[1]] = True
+    return np.flatnonzero(kept).tolist()
+
+
+def lloyd(x, start):
+    centroids = start
+    for _ in range(100):
+        unit = ((x[:, None] - centroids[None]) ** 2).sum(2).argmin(1)
+        centroids = np.array([x[unit == u].mean(0) for u in range(len(start))])
+    return unit, centroids
+
+
+def d4(x, unit, k, total, dedup, blobs):
+    """SemDeDup to a fraction, k-means anew, prototypes. blobs: the best clustering, so far apart that it is no matter
+    where k-means starts; that Lloyd's iteration from it stays is checked."""
+    left = np.array(semdedup(x, unit, k, int(np.floor(dedup * len(x) + 0.5))))
+    y = x[left]
+    start = np.array([y[blobs[left] == u].mean(0) for u in range(blobs.max() + 1)])
+    again, centroids = lloyd(y, start)
+    assert (again == blobs[left]).all()
+    wide = centroids.astype(np.float32).astype(float)
+    difficulty = np.array([cosine_distance(y[i:i + 1], wide[again[i]:again[i] + 1])[0, 0] for i in range(len(y))])
+    kept = first_of_all(again, len(start), difficulty.astype(np.float32), True, total, 0.5)
+    return sorted(left[kept].tolist())
+
+
+def copies(seed):
+    """Blobs with copies and near copies, and clusters that are not the blobs: SemDeDup by eps, and D4."""
+    rng = np.random.default_rng(seed)
+    blobs_count, n, d = int(rng.integers(2, 7)), 180, int(rng.integers(4, 30))
+    centres = rng.choice([-20, 20], (blobs_count, d)) + rng.normal(0, 3, (blobs_count, d))
+    blobs = rng.permutation(np.concatenate([np.arange(blobs_count).repeat(8),
+                                            rng.integers(0, blobs_count, n - 8 * blobs_count)]))
+    x = centres[blobs] + rng.gamma(2, 0.5, blobs_count)[blobs][:, None] * rng.normal(0, 1, (n, d))
+    for j in range(n // 2, n):
+        earlier = np.flatnonzero(blobs[:j] == blobs[j])
+        if j % 2 and len(earlier):  # every fourth a copy, as many a near one
+            x[j] = x[rng.choice(earlier)] + (rng.normal(0, 0.2, d) if j % 4 == 1 else 0)
+    x = np.round(x, 3).astype(np.float32).astype(float)
+    k = blobs_count
+    unit = blobs % max(1, k - 1)  # two blobs in one cluster, and a cluster that is empty
+    centroids = np.array([x[unit == u].mean(0) if (unit == u).any() else np.ones(d) for u in range(k)])
+    centroids = centroids.round(4).astype(np.float32).astype(float)
+    one, cases = np.zeros(n, int), []
+    for eps in (0.0005, 0.001, 0.004, 0.05):
+        for rule in ("one-pass", "greedy", "components"):
+            for by, units, count in (("cluster", unit, k), ("all", one, 1)):
+                cases.append({"method": "semdedup", "by": by, "eps": eps, "rule": rule,
+                              "ids": near_duplicates(x, units, count, eps, rule)})
+    for keep, dedup in ((0.3, 0.75), (0.6, 0.75), (0.75, 0.75), (0.4, 0.9), (0.2, 0.6), (1.0, 1.0)):
+        for by, units, count in (("cluster", unit, k), ("all", one, 1)):
+            ids = d4(x, units, count, int(np.floor(keep * n + 0.5)), dedup, blobs)
+            cases.append({"method": "d4", "by": by, "keep": keep, "dedup": dedup, "ids": ids})
+    return {"n": n, "k": k, "d": d, "unit": unit.tolist(), "embeddings": x.round(3).ravel().tolist(),
+            "centroids": centroids.round(4).ravel().tolist(), "cases": cases}
 
 
 def k_centre(x, quota):
@@ -133,4 +208,5 @@ def data_set(seed):
 
 if __name__ == "__main__":
     print(json.dumps({"made_by": "tests/golden/make_select.py", "numpy": np.__version__,
-                      "data": [data_set(s) for s in range(6)]}))
+                      "scipy": scipy.__version__,
+                      "data": [data_set(s) for s in range(6)] + [copies(s) for s in range(4)]}))

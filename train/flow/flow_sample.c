@@ -139,7 +139,8 @@ static int solve_batch(void *context, uint64_t piece, int number)
 
 	EK_TRY(ek_solve(r->options, &model, count_at(r, first), r->samples->seeds + first, r->samples->labels + first,
 	                s->results + piece * (uint64_t)s->batch * ek_sit_elements(c), NULL));
-	ek_progress_add((uint64_t)count_at(r, first));
+	if (!r->samples->silent)
+		ek_progress_add((uint64_t)count_at(r, first));
 out:
 	return rc;
 }
@@ -170,7 +171,8 @@ int ek_flow_sample(struct ek_flow_sampler *s, const struct ek_solver_options *op
 	int rc;
 
 	EK_TRY(check(s, options, samples));
-	ek_progress_begin("sampling", "images", first < samples->count ? samples->count - first : 0);
+	if (!samples->silent)
+		ek_progress_begin("sampling", "images", first < samples->count ? samples->count - first : 0);
 	for (; r.first < samples->count; r.first += whole) {
 		const uint64_t left = samples->count - r.first, here = left < whole ? left : whole;
 
@@ -179,7 +181,8 @@ int ek_flow_sample(struct ek_flow_sampler *s, const struct ek_solver_options *op
 		if ((rc = samples->take(samples->context, r.first, (int)here, s->results)) < 0)
 			break;
 	}
-	ek_progress_end();
+	if (!samples->silent)
+		ek_progress_end();
 out:
 	return rc;
 }

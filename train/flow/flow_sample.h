@@ -24,6 +24,7 @@ struct ek_flow_samples {
 	uint64_t count;
 	const uint64_t *seeds; /* [count] */
 	const int32_t *labels; /* [count]: 0 … classes - 1, or the one for none */
+	int silent;            /* 1: part of other work, whose progress is told */
 	/* Samples first … first + count - 1 of these, [count, side, side, channels] float32, in order, on the caller's
 	 * thread: what was taken is done, and a later call may go on behind it. */
 	void *context;

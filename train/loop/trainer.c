@@ -44,7 +44,8 @@ static double done(const struct trainer *t)
 	const double steps = o->steps > 0 ? (double)t->state.step / (double)o->steps : 0;
 	const double time = o->time_limit > 0 ? elapsed(t) / o->time_limit : 0;
 
-	return fmin(fmax(steps, time), 1);
+	/* The clock has a say only where nothing else has. */
+	return fmin(o->steps > 0 ? steps : time, 1);
 }
 
 static double rate_now(const struct trainer *t)
@@ -151,7 +152,7 @@ static int save(struct trainer *t)
 		free(path);
 		path = NULL;
 		EK_TRY(ek_format(&path, "%s/preview-%08" PRIu64 ".png", t->options->folder, t->state.step));
-		EK_TRY(t->task->preview(t->task->context, t->state.average, path));
+		EK_TRY(t->task->preview(t->task->preview_context, t->state.average, path));
 		EK_TRY(t->task->load(t->task->context, t->state.values));
 	}
 out:

@@ -46,8 +46,10 @@ struct ek_task {
 	/* After each optimizer step, on one thread, in order: may change `values` and `average` (codebooks moved by
 	 * averages, dead codes). NULL: nothing to do. */
 	int (*after_step)(void *context, uint64_t step, float *values, float *average);
-	/* A picture of how far it is, written to `path` (PNG), made with these (averaged) values. NULL: none. */
-	int (*preview)(void *context, const float *values, const char *path);
+	/* A picture of how far it is, written to `path` (PNG), made with these (averaged) values; nets are loaded anew
+	 * afterwards. NULL: none. */
+	int (*preview)(void *preview_context, const float *values, const char *path);
+	void *preview_context;
 	/* State beyond parameters that a checkpoint must hold: `count` floats at `state`. NULL: none. */
 	float *(*state)(void *context, size_t *count);
 };
@@ -65,7 +67,7 @@ enum ek_schedule { EK_SCHEDULE_CONSTANT, EK_SCHEDULE_LINEAR, EK_SCHEDULE_COSINE 
 struct ek_trainer_options {
 	uint64_t batch;    /* images of a step, a multiple of the task's slice */
 	uint64_t steps;    /* the last step; 0: until time_limit */
-	double time_limit; /* seconds of training over all sessions; 0: none. Then the schedule goes by the time, too */
+	double time_limit; /* seconds of training over all sessions; 0: none. Without steps the schedule goes by it */
 	struct ek_adamw adamw;     /* rate: the highest */
 	enum ek_schedule schedule; /* after warm-up, down to 0 */
 	uint64_t warmup;           /* steps of rising rate */

@@ -128,6 +128,12 @@ static void add_step(struct ek_net *net, int op, int backward)
 	net->steps[net->step_count++] = (struct ek_net_step){ .op = op, .backward = backward };
 }
 
+/* The last segment is not: backward comes to it at once. */
+static int is_recomputed(const struct ek_net *net, int segment)
+{
+	return net->mode == EK_NET_RECOMPUTE && segment > 0 && segment != net->ops[net->op_count - 1].segment;
+}
+
 static int order_steps(struct ek_net *net)
 {
 	int rc, end = net->op_count;
@@ -140,7 +146,7 @@ static int order_steps(struct ek_net *net)
 
 		while (start > 0 && net->ops[start - 1].segment == net->ops[end - 1].segment)
 			start--;
-		if (net->mode == EK_NET_RECOMPUTE && net->ops[start].segment > 0)
+		if (is_recomputed(net, net->ops[start].segment))
 			for (int i = start; i < end; i++)
 				add_step(net, i, 0);
 		for (int i = end - 1; i >= start; i--)
@@ -244,7 +250,7 @@ static int made_again(const struct ek_net *net, int value)
 	const struct ek_net_value *v = &net->values[value];
 	const int segment = v->maker >= 0 ? net->ops[v->maker].segment : 0;
 
-	if (net->mode != EK_NET_RECOMPUTE || segment == 0 || v->output)
+	if (!is_recomputed(net, segment) || v->output)
 		return 0;
 	for (int i = v->maker + 1; i < net->op_count; i++)
 		for (int j = 0; j < EK_NET_INPUTS; j++)
@@ -287,8 +293,8 @@ static int place(struct ek_net *net, const struct lives *l)
 			add_item(items, &count, &l->gradients[v], value->bytes, &value->gradient_offset);
 	}
 	for (int i = 0; i < net->op_count; i++)
-		add_twice(items, &count, l->saved[i], net->mode == EK_NET_RECOMPUTE && net->ops[i].segment > 0,
-		          net->ops[i].saved, net->ops[i].saved_offset);
+		add_twice(items, &count, l->saved[i], is_recomputed(net, net->ops[i].segment), net->ops[i].saved,
+		          net->ops[i].saved_offset);
 	EK_TRY(ek_net_place(&net->arena, items, count));
 	for (int v = 1; v < net->value_count; v++) {
 		if (!made_again(net, v))
@@ -296,7 +302,7 @@ static int place(struct ek_net *net, const struct lives *l)
 		net->values[v].gradient_offset = net->values[owner(net, v)].gradient_offset;
 	}
 	for (int i = 0; i < net->op_count; i++)
-		if (net->mode != EK_NET_RECOMPUTE || net->ops[i].segment == 0)
+		if (!is_recomputed(net, net->ops[i].segment))
 			net->ops[i].saved_offset[1] = net->ops[i].saved_offset[0];
 out:
 	free(items);

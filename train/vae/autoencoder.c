@@ -121,6 +121,8 @@ static int resnet(const struct walk *w, int x, const char *prefix, int number, i
 	char names[5][NAME_SIZE];
 	int y;
 
+	if (w->net != NULL)
+		(void)ek_net_segment(w->net);
 	for (int i = 0; i < 5; i++)
 		(void)named(names[i], "%s.resnets.%d.%s", prefix, number, parts[i]);
 	y = norm(w, x, names[0], in, EK_NN_SILU);

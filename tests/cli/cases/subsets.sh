@@ -27,9 +27,30 @@ run evenkeel prune RUN --method nearest --keep 0.5 --order high --name x
 run evenkeel prune RUN --method score --keep 0.5 --order high --name x
 run evenkeel prune RUN --method score:mine --keep 0.5 --order high --name x
 run evenkeel prune RUN --method score --scores RUN/embeddings.npy --keep 0.5 --order high --name x
-# A new clustering makes the subset stale.
+# Near-duplicates: what each rule removes, and the ways to say how many.
+run evenkeel prune RUN --method semdedup --eps 0.003 --rule components --name few --quiet
+run evenkeel prune RUN --method d4 --keep 0.5 --name d4 --quiet
+run evenkeel prune RUN --method d4 --keep 0.8 --name x
+run evenkeel prune RUN --method d4 --keep 0.5 --dedup 0.4 --name x
+run evenkeel prune RUN --method nearest --keep 0.5 --dedup 0.4 --name x
+run evenkeel prune RUN --method nearest --eps 0.01 --name x
+run evenkeel prune RUN --method nearest --keep 0.5 --rule greedy --name x
+run evenkeel prune RUN --method semdedup --keep 0.5 --rule greedy --name x
+run evenkeel prune RUN --method semdedup --keep 0.5 --eps 0.01 --name x
+run evenkeel prune RUN --method semdedup --eps 0.01 --rounding floor --name x
+run evenkeel prune RUN --method semdedup --eps 2 --name x
+run evenkeel prune RUN --method semdedup --name x
+# Other embeddings make what was clustered stale, and so the subset; a new clustering too.
+evenkeel embed RUN --storage f16 --quiet >/dev/null
+run evenkeel draw RUN --subset far
+run evenkeel weights RUN --scheme sqrt --name root --quiet | head -2
+evenkeel embed RUN --storage f32 --quiet >/dev/null
+run evenkeel draw RUN --weights root
+evenkeel cluster RUN --quiet >/dev/null
+run evenkeel draw RUN --subset far --count 1 --quiet
 run evenkeel cluster RUN --clusters 1 --quiet >/dev/null
 run evenkeel prune RUN --method nearest --keep 0.3 --name far
+run evenkeel prune RUN --method d4 --keep 0.5 --name d4 --quiet | head -2
 # A cluster for every image; an assignment alone.
 run evenkeel prune RUN --clusters 300 --method middle --keep 10 --name ten --quiet --json >/dev/null
 run ls RUN/subsets

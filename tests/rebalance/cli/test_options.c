@@ -200,6 +200,57 @@ static void an_option_given_now_drops_the_record_of_what_it_replaces(void **stat
 	ek_arguments_release(&second);
 }
 
+static int replay(const char *text)
+{
+	struct ek_arguments second = { 0 };
+	cJSON *json;
+	int rc;
+
+	assert_ok(ek_json_parse(&json, text, strlen(text), "test"));
+	rc = ek_options_replay(&second, options, json, "r.json");
+	cJSON_Delete(json);
+	for (int i = 0; i < second.owned_count && kept_count < sizeof kept / sizeof *kept; i++)
+		kept[kept_count++] = second.owned[i];
+	free(second.owned);
+	return rc;
+}
+
+static void a_recipe_counts_as_given_but_what_the_user_gave_wins(void **state)
+{
+	(void)state;
+	assert_ok(PARSE("--clusters", "7"));
+	options[2].forgets = "name";
+	options[3].forgets = "rule"; /* of the recipe, which has both: nothing is dropped */
+	assert_ok(
+		replay("{\"clusters\": 9, \"keep\": 0.25, \"rule\": \"nearest\", \"name\": \"n\", \"weights\": null}"));
+	assert_int_equal(v.clusters, 7);
+	assert_close(v.keep, 0.25, 0);
+	assert_int_equal(v.rule, 1);
+	assert_null(v.name);
+	assert_true(options[1].given && options[2].given && options[3].given);
+	assert_false(options[4].given || options[5].given);
+}
+
+static void a_recipe_that_does_not_fit_is_refused(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} cases[] = {
+		{ "{\"cluster\": 9}", "r.json: unknown option \"cluster\"; did you mean \"clusters\"?" },
+		{ "{\"force\": true}", "r.json: unknown option \"force\"" }, /* not one that changes results */
+		{ "{\"clusters\": 9.5}", "r.json: --clusters is \"9.5\", not auto or a whole number" },
+		{ "{\"keep\": 2}", "r.json: --keep is \"2\", not a number from 0 to 1" },
+		{ "{\"keep\": true}", "r.json: --keep is neither a text nor a number" },
+		{ "{\"rule\": \"middle\"}", "r.json: --rule is \"middle\", not one of" },
+		{ "[1]", "r.json: options that are not an object" },
+	};
+
+	(void)state;
+	assert_ok(PARSE("a"));
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_fails(replay(cases[i].text), EK_EDATA, cases[i].message);
+}
+
 static void help_fits_the_width_and_tells_defaults(void **state)
 {
 	const struct ek_option_table tables[] = { { "Options", options }, { NULL, NULL } };
@@ -229,6 +280,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_record_gives_back_what_was_used, reset, release),
 		cmocka_unit_test_setup_teardown(an_option_given_now_drops_the_record_of_what_it_replaces, reset,
 		                                release),
+		cmocka_unit_test_setup_teardown(a_recipe_counts_as_given_but_what_the_user_gave_wins, reset, release),
+		cmocka_unit_test_setup_teardown(a_recipe_that_does_not_fit_is_refused, reset, release),
 		cmocka_unit_test_setup_teardown(help_fits_the_width_and_tells_defaults, reset, release),
 	};
 

@@ -95,6 +95,51 @@ static void a_changed_option_input_output_or_version_is_noticed(void **state)
 	assert_current(f, 0, "out.bin is missing");
 }
 
+static void assert_unchanged(struct fixture *f, int deep, int want, const char *want_reason)
+{
+	const char *reason;
+	int unchanged;
+
+	assert_ok(ek_run_is_unchanged(&unchanged, &reason, f->run, "cluster", deep));
+	assert_int_equal(unchanged, want);
+	assert_string_equal(reason, want_reason);
+}
+
+static void what_inputs_were_made_from_is_looked_at_when_asked(void **state)
+{
+	static const char *const first[] = { "first.bin", NULL };
+	struct fixture *f = *state;
+	struct ek_step embed = {
+		.name = "embed", .version = 1, .options = f->options, .inputs = first, .outputs = input
+	};
+
+	assert_unchanged(f, 1, 1, "");
+	ek_write_file(ek_join(f->folder, "first.bin"), "a", 1);
+	assert_ok(ek_run_record(f->run, &embed, 1700000000, 1, NULL));
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1, NULL));
+	assert_unchanged(f, 1, 1, "");
+	assert_string_equal(ek_run_writer(f->run, "in.bin")->string, "embed");
+	assert_null(ek_run_writer(f->run, "first.bin"));
+	ek_write_file(ek_join(f->folder, "first.bin"), "b", 1);
+	assert_unchanged(f, 0, 1, "");
+	assert_unchanged(f, 1, 0, "in.bin is stale: first.bin has changed");
+	ek_write_file(ek_join(f->folder, "in.bin"), "IN", 2);
+	assert_unchanged(f, 0, 0, "in.bin has changed");
+}
+
+/* Only a damaged run.json says so. */
+static void steps_made_from_each_other_end(void **state)
+{
+	struct fixture *f = *state;
+	struct ek_step embed = {
+		.name = "embed", .version = 1, .options = f->options, .inputs = output, .outputs = input
+	};
+
+	assert_ok(ek_run_record(f->run, &embed, 1700000000, 1, NULL));
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1, NULL));
+	assert_unchanged(f, 1, 1, "");
+}
+
 static void an_input_that_was_not_there_may_stay_away(void **state)
 {
 	struct fixture *f = *state;
@@ -206,6 +251,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_step_is_current_after_it_was_recorded, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_changed_option_input_output_or_version_is_noticed, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_inputs_were_made_from_is_looked_at_when_asked, setup, teardown),
+		cmocka_unit_test_setup_teardown(steps_made_from_each_other_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_input_that_was_not_there_may_stay_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(recording_again_takes_new_hashes, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_second_process_is_refused_with_the_first_ones_id, setup, teardown),

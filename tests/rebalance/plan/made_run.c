@@ -77,3 +77,18 @@ struct ek_run *ek_make_run(const struct ek_made_run *made)
 		put_images(run, made);
 	return run;
 }
+
+int64_t *ek_kept_ids(const struct ek_selection *selection)
+{
+	int64_t *ids = calloc(selection->kept + 1, sizeof *ids);
+	uint64_t at = 0;
+
+	assert_non_null(ids);
+	for (uint64_t i = 0; i < selection->n; i++)
+		for (uint64_t copies = ek_selection_copies(selection, i); copies > 0; copies--) {
+			assert_true(at < selection->kept);
+			ids[at++] = (int64_t)i;
+		}
+	assert_int_equal(at, selection->kept);
+	return ids;
+}

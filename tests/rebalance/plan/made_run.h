@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "rebalance/io/run.h"
+#include "rebalance/plan/select.h"
 
 struct ek_made_run {
 	uint64_t n;
@@ -21,6 +22,9 @@ struct ek_made_run {
 	uint64_t held_out;         /* rows that say so */
 	const char *clusters_json; /* NULL: just k and images */
 };
+
+/* The ids that a selection keeps, rising, repeats included; to be freed. */
+int64_t *ek_kept_ids(const struct ek_selection *selection);
 
 /* Write the files into a scratch folder and open it for writing; close it. */
 struct ek_run *ek_make_run(const struct ek_made_run *made);

@@ -66,15 +66,18 @@ static void open_array(struct ek_npy *array, const struct data *d, const char *s
 
 static void assert_kept(struct ek_selection *got, const struct data *d, const cJSON *ids)
 {
+	int64_t *kept = ek_kept_ids(got);
 	const cJSON *id;
-	uint64_t at = 0, kept = 0;
+	uint64_t at = 0, distinct = 0;
 
 	assert_int_equal(got->n, d->n);
 	assert_int_equal(got->kept, cJSON_GetArraySize(ids));
-	cJSON_ArrayForEach(id, ids) assert_int_equal(got->keep[at++], id->valueint);
+	cJSON_ArrayForEach(id, ids) assert_int_equal(kept[at++], id->valueint);
 	for (uint64_t i = 0; i < d->n; i++)
-		kept += got->decision[i] == EK_DECISION_KEPT;
-	assert_int_equal(kept, at);
+		distinct += ek_selection_decision(got, i) == EK_DECISION_KEPT;
+	assert_int_equal(distinct, at);
+	assert_int_equal(distinct, got->distinct);
+	free(kept);
 	ek_selection_release(got);
 }
 

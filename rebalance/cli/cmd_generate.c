@@ -1,0 +1,554 @@
+/* `evenkeel generate RUN`: samples of a generator. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/base/random.h"
+#include "rebalance/cli/command.h"
+#include "rebalance/cli/flow_model.h"
+#include "rebalance/cli/generate_classes.h"
+#include "rebalance/cli/space.h"
+#include "rebalance/cli/text.h"
+#include "rebalance/io/image.h"
+#include "rebalance/cli/training.h"
+#include "reports/sheet.h"
+#include "train/flow/flow_sample.h"
+#include "train/loop/checkpoint.h"
+
+static struct {
+	const char *model, *name, *interval;
+	struct ek_class_wish classes;
+	int solver, form, latents, precision;
+	int64_t steps, batch, guided_channels;
+	double guidance, relative, absolute;
+} wanted;
+
+static const struct ek_choice solvers[] = {
+	{ "auto", "euler; ancestral for a model of --objective diffusion" },
+	{ "euler", "one evaluation a step" },
+	{ "heun", "two evaluations a step, an error of second order" },
+	{ "dopri5", "steps chosen by the error (Dormand and Prince), --steps is not used" },
+	{ "sde", "with noise on the way" },
+	{ "ancestral", "for a model of --objective diffusion" },
+	{ NULL, NULL },
+};
+
+static const struct ek_choice precisions[] = { { "auto", "bf16 where the processor multiplies it" },
+	                                       { "f32", "float32" },
+	                                       { "bf16", "bfloat16 products over float32 parameters" },
+	                                       { NULL, NULL } };
+
+static const struct ek_option own[] = {
+	{ .name = "model",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.model,
+	  .argument = "NAME",
+	  .help = "RUN/models/NAME, made by train flow; its newest checkpoint is taken" },
+	{ .name = "name",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.name,
+	  .argument = "NAME",
+	  .help = "the files go to RUN/samples/NAME; the same command goes on where it was stopped" },
+	{ .name = "count",
+	  .kind = EK_KIND_INTEGER,
+	  .target = &wanted.classes.count,
+	  .argument = "N",
+	  .low = 1,
+	  .high = 1e9,
+	  .help = "how many images; with --minority, of each class" },
+	{ .name = "cluster",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.classes.cluster,
+	  .argument = "K,K,...",
+	  .help = "of these clusters, as many of each, for a model of --condition cluster" },
+	{ .name = "class",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.classes.names,
+	  .argument = "NAME,NAME,...",
+	  .help = "of these classes of whatever the model is conditioned on" },
+	{ .name = "minority",
+	  .kind = EK_KIND_FLAG,
+	  .target = &wanted.classes.minority,
+	  .help = "of the small clusters that the audit found, --count of each" },
+	{ .name = "shares",
+	  .kind = EK_KIND_PATH,
+	  .target = &wanted.classes.shares,
+	  .argument = "FILE.csv",
+	  .help = "classes and their shares, one \"class,share\" a line; without any of these, classes come as they "
+	          "are "
+	          "in the data" },
+	{ .name = "steps",
+	  .kind = EK_KIND_INTEGER,
+	  .target = &wanted.steps,
+	  .argument = "N",
+	  .low = 1,
+	  .high = 100000,
+	  .help = "of the solver" },
+	{ .name = "solver", .kind = EK_KIND_CHOICE, .target = &wanted.solver, .choices = solvers, .help = "how" },
+	{ .name = "rtol",
+	  .kind = EK_KIND_NUMBER,
+	  .target = &wanted.relative,
+	  .argument = "E",
+	  .low = 1e-12,
+	  .high = 1,
+	  .help = "relative error of dopri5" },
+	{ .name = "atol",
+	  .kind = EK_KIND_NUMBER,
+	  .target = &wanted.absolute,
+	  .argument = "E",
+	  .low = 1e-12,
+	  .high = 1,
+	  .help = "absolute error of dopri5" },
+	{ .name = "guidance",
+	  .kind = EK_KIND_NUMBER,
+	  .target = &wanted.guidance,
+	  .argument = "G",
+	  .low = 0,
+	  .high = 1000,
+	  .help = "how far to go from what is likely for any class to what is likely for this one; 1: no guidance" },
+	{ .name = "guidance-interval",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.interval,
+	  .argument = "A,B",
+	  .help = "only at times from A to B, 0 being noise and 1 data" },
+	{ .name = "guidance-channels",
+	  .kind = EK_KIND_INTEGER,
+	  .target = &wanted.guided_channels,
+	  .argument = "N",
+	  .zero = "all",
+	  .low = 1,
+	  .high = 64,
+	  .help = "only the first channels; 3 is what the public SiT code does" },
+	{ .name = "latents",
+	  .kind = EK_KIND_FLAG,
+	  .target = &wanted.latents,
+	  .help = "keep what the model made before decoding, too: latents.npy" },
+	{ .name = "batch",
+	  .kind = EK_KIND_INTEGER,
+	  .target = &wanted.batch,
+	  .argument = "N",
+	  .low = 1,
+	  .high = 4096,
+	  .help = "images that a thread makes at once" },
+	{ .name = "precision",
+	  .kind = EK_KIND_CHOICE,
+	  .target = &wanted.precision,
+	  .choices = precisions,
+	  .help = "of matrix products" },
+	{ .name = NULL },
+};
+
+void ek_generate_options(struct ek_settings *settings)
+{
+	ek_settings_fill(settings->own_options, own);
+	wanted.model = wanted.name = wanted.interval = NULL;
+	wanted.classes = (struct ek_class_wish){ .count = 64 };
+	wanted.solver = wanted.form = wanted.latents = wanted.precision = 0;
+	wanted.steps = 60;
+	wanted.batch = 16;
+	wanted.guided_channels = 0;
+	wanted.guidance = 1;
+	wanted.relative = wanted.absolute = 1e-5;
+}
+
+struct work {
+	struct ek_run *run;
+	char *model_folder, *folder, *images, *latents_path;
+	cJSON *model_config, *config;
+	struct ek_flow_description d;
+	struct ek_params params;
+	float *values;
+	uint64_t model_step, seed;
+	struct ek_space space;
+	struct ek_classes classes;
+	uint64_t *seeds;
+	struct ek_solver_options solver;
+	struct ek_flow_sampler *sampler;
+	struct ek_npy_writer *latents;
+	uint8_t *pixels;
+	size_t pixel_room;
+};
+
+/* The averaged parameters of the newest checkpoint. */
+static int load_model(struct work *w)
+{
+	struct ek_tensor_file file = { 0 };
+	char *path = NULL, *config = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&w->model_folder, "%s/models/%s", ek_run_path(w->run), wanted.model));
+	EK_TRY(ek_format(&config, "%s/config.json", w->model_folder));
+	if (!ek_file_exists(config)) {
+		rc = ek_fail(EK_EUSAGE, "there is no model %s: %s is not there", wanted.model, config);
+		goto out;
+	}
+	EK_TRY(ek_json_load(&w->model_config, config));
+	EK_TRY(ek_flow_read(&w->d, w->model_config, config));
+	EK_TRY(ek_checkpoint_newest(&path, &w->model_step, w->model_folder, 0));
+	if (path == NULL) {
+		rc = ek_fail(EK_EUSAGE, "%s has no checkpoint yet: train it first", w->model_folder);
+		goto out;
+	}
+	EK_TRY(ek_sit_params(&w->params, &w->d.model));
+	EK_TRY(ek_alloc_aligned(&w->values, w->params.size, sizeof(float)));
+	EK_TRY(ek_tensor_file_open(&file, path));
+	EK_TRY(ek_sit_file_read(w->values, &w->params, &file));
+out:
+	ek_tensor_file_close(&file);
+	free(path);
+	free(config);
+	return rc;
+}
+
+static int fill_solver(struct work *w)
+{
+	struct ek_solver_options *s = &w->solver;
+	char *end;
+	int rc;
+
+	ek_flow_solver_default(s, &w->d.objective, (int)wanted.steps);
+	if (wanted.solver > 0)
+		s->solver = (enum ek_solver)(wanted.solver - 1);
+	if ((s->solver == EK_SOLVER_ANCESTRAL) != (w->d.objective.kind == EK_OBJECTIVE_DIFFUSION))
+		return ek_fail(EK_EUSAGE, "--solver %s is not for a model trained by --objective %s",
+		               ek_flow_solvers[s->solver].name, ek_flow_objectives[w->d.objective.kind].name);
+	s->relative = wanted.relative;
+	s->absolute = wanted.absolute;
+	s->guidance.scale = wanted.guidance;
+	s->guidance.channels = (int)wanted.guided_channels;
+	if (wanted.guidance != 1 && w->d.classes == 0)
+		return ek_fail(EK_EUSAGE, "--guidance: %s was trained without a condition", wanted.model);
+	if (wanted.interval != NULL) {
+		s->guidance.low = strtod(wanted.interval, &end);
+		s->guidance.high = *end == ',' ? strtod(end + 1, &end) : -1;
+		if (*end != 0 ||
+		    !(s->guidance.low >= 0 && s->guidance.low <= s->guidance.high && s->guidance.high <= 1))
+			return ek_fail(EK_EUSAGE, "--guidance-interval %s: wants two times, as 0.2,0.8",
+			               wanted.interval);
+	}
+	EK_TRY(ek_solver_check(s));
+out:
+	return rc;
+}
+
+/* What decides the images: kept beside them, so that other ones do not get mixed in. */
+static int describe(struct work *w)
+{
+	const struct ek_solver_options *s = &w->solver;
+	const cJSON *identity = cJSON_GetObjectItemCaseSensitive(w->model_config, "identity");
+	cJSON *guidance;
+	int rc = 0;
+
+	if ((w->config = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for config.json");
+	EK_TRY(ek_json_add_string(w->config, "evenkeel", "samples"));
+	EK_TRY(ek_json_add_string(w->config, "model", wanted.model));
+	EK_TRY(ek_json_add_string(w->config, "model_identity", cJSON_IsString(identity) ? identity->valuestring : ""));
+	EK_TRY(ek_json_add_u64(w->config, "model_step", w->model_step));
+	EK_TRY(ek_json_add_u64(w->config, "count", w->classes.count));
+	EK_TRY(ek_json_add_u64(w->config, "seed", w->seed));
+	EK_TRY(ek_json_add_string(w->config, "solver", ek_flow_solvers[s->solver].name));
+	EK_TRY(ek_json_add_u64(w->config, "steps", (uint64_t)s->steps));
+	EK_TRY(ek_json_add_double(w->config, "rtol", s->relative));
+	EK_TRY(ek_json_add_double(w->config, "atol", s->absolute));
+	EK_TRY(ek_json_add_object(&guidance, w->config, "guidance"));
+	EK_TRY(ek_json_add_double(guidance, "scale", s->guidance.scale));
+	EK_TRY(ek_json_add_double(guidance, "low", s->guidance.low));
+	EK_TRY(ek_json_add_double(guidance, "high", s->guidance.high));
+	EK_TRY(ek_json_add_u64(guidance, "channels", (uint64_t)s->guidance.channels));
+	EK_TRY(ek_json_add_string(
+		w->config, "precision",
+		ek_nn_precision_type((enum ek_nn_precision)wanted.precision) == EK_NN_BFLOAT16 ? "bf16" : "f32"));
+	EK_TRY(ek_json_add_u64(w->config, "batch", (uint64_t)wanted.batch));
+	EK_TRY(ek_json_add_string(w->config, "condition", w->d.condition));
+	EK_TRY(ek_classes_describe(w->config, &w->classes, &w->d));
+out:
+	return rc;
+}
+
+static int image_path(char **path, const struct work *w, uint64_t i)
+{
+	return ek_format(path, "%s/%06" PRIu64 ".png", w->images, i);
+}
+
+/* RUN/samples/NAME: new, or begun by the same command. `*done`: images that are there. */
+static int open_folder(struct work *w, int force, uint64_t *done)
+{
+	char *path = NULL, *image = NULL, where[256];
+	int rc;
+
+	*done = 0;
+	EK_TRY(ek_format(&path, "%s/config.json", w->folder));
+	if (ek_file_exists(path) && !force) {
+		EK_TRY(ek_config_difference(where, sizeof where, w->config, path));
+		if (*where != 0) {
+			rc = ek_fail(EK_EUSAGE,
+			             "%s holds samples made with another %s; take another --name, or --force",
+			             w->folder, where);
+			goto out;
+		}
+		for (;; ++*done) {
+			EK_TRY(image_path(&image, w, *done));
+			if (*done == w->classes.count || !ek_file_exists(image))
+				break;
+			free(image);
+			image = NULL;
+		}
+		goto out;
+	}
+	EK_TRY(ek_make_directories(w->images));
+	EK_TRY(ek_json_save(w->config, path));
+out:
+	free(path);
+	free(image);
+	return rc;
+}
+
+static int write_image(const struct work *w, uint64_t i, const uint8_t *pixels)
+{
+	const uint32_t side = (uint32_t)w->space.image_side;
+	struct ek_image image = { 0 };
+	struct ek_atomic_file file = { 0 };
+	struct ek_buffer bytes = { 0 };
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_image_allocate(&image, side, side));
+	memcpy(image.pixels, pixels, 3 * (size_t)side * side);
+	EK_TRY(ek_image_encode_png(&bytes, &image));
+	EK_TRY(image_path(&path, w, i));
+	EK_TRY(ek_atomic_open(&file, path));
+	EK_TRY(ek_atomic_write(&file, bytes.data, bytes.size));
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	ek_image_release(&image);
+	ek_buffer_release(&bytes);
+	free(path);
+	return rc;
+}
+
+static int take(void *context, uint64_t first, int count, const float *samples)
+{
+	struct work *w = context;
+	const size_t size = 3 * (size_t)w->space.image_side * (size_t)w->space.image_side;
+	int rc = 0;
+
+	if (w->pixel_room < (size_t)count * size) {
+		EK_TRY(ek_resize(&w->pixels, (size_t)count, size));
+		w->pixel_room = (size_t)count * size;
+	}
+	EK_TRY(ek_space_decode(&w->space, samples, (uint64_t)count, w->pixels, (enum ek_nn_precision)wanted.precision));
+	for (int i = 0; i < count; i++)
+		EK_TRY(write_image(w, first + (uint64_t)i, w->pixels + (size_t)i * size));
+	if (w->latents != NULL)
+		EK_TRY(ek_npy_writer_append(w->latents, samples, (uint64_t)count));
+out:
+	return rc;
+}
+
+static int write_list(const struct work *w)
+{
+	struct ek_atomic_file file = { 0 };
+	struct ek_buffer line = { 0 };
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&path, "%s/samples.jsonl", w->folder));
+	EK_TRY(ek_atomic_open(&file, path));
+	for (uint64_t i = 0; i < w->classes.count; i++) {
+		const int32_t label = w->classes.labels[i];
+
+		ek_buffer_clear(&line);
+		EK_TRY(ek_buffer_printf(
+			&line, "{\"id\": %" PRIu64 ", \"file_name\": \"images/%06" PRIu64 ".png\", \"seed\": %" PRIu64,
+			i, i, w->seeds[i]));
+		if (w->d.classes > 0) {
+			EK_TRY(ek_buffer_text(&line, ", "));
+			EK_TRY(ek_json_append_string(&line, w->d.condition, strlen(w->d.condition)));
+			EK_TRY(ek_buffer_text(&line, ": "));
+			EK_TRY(ek_json_append_string(&line, w->d.names[label], strlen(w->d.names[label])));
+		}
+		EK_TRY(ek_buffer_text(&line, "}\n"));
+		EK_TRY(ek_atomic_write(&file, line.data, line.size));
+	}
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	ek_buffer_release(&line);
+	free(path);
+	return rc;
+}
+
+enum { SHEET_MOST = 400 };
+
+/* The first images of each class, a row a class; or the first of all. */
+static int write_sheet(const struct work *w, uint64_t columns, const uint64_t *chosen, uint64_t count)
+{
+	const size_t size = 3 * (size_t)w->space.image_side * (size_t)w->space.image_side;
+	struct ek_buffer bytes = { 0 };
+	struct ek_image image = { 0 };
+	uint8_t *pixels = NULL;
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&pixels, (size_t)count, size));
+	for (uint64_t i = 0; i < count; i++) {
+		EK_TRY(image_path(&path, w, chosen[i]));
+		ek_buffer_clear(&bytes);
+		EK_TRY(ek_file_read(&bytes, path, 1u << 28));
+		EK_TRY(ek_image_decode(&image, bytes.data, bytes.size, EK_MAX_PIXELS_DEFAULT, 0));
+		memcpy(pixels + i * size, image.pixels, size);
+		ek_image_release(&image);
+		free(path);
+		path = NULL;
+	}
+	EK_TRY(ek_format(&path, "%s/sheet.png", w->folder));
+	EK_TRY(ek_sheet_write(path, pixels, count, (uint32_t)w->space.image_side, (uint32_t)columns));
+out:
+	ek_image_release(&image);
+	ek_buffer_release(&bytes);
+	free(pixels);
+	free(path);
+	return rc;
+}
+
+static int make_sheet(const struct work *w)
+{
+	uint64_t chosen[SHEET_MOST], columns, count;
+
+	count = ek_classes_sheet(&w->classes, SHEET_MOST, chosen, &columns);
+	return write_sheet(w, columns, chosen, count);
+}
+
+static int open_latents(struct work *w, uint64_t *done)
+{
+	const uint64_t side = (uint64_t)w->space.side,
+		       shape[4] = { w->classes.count, side, side, (uint64_t)w->space.channels };
+	uint64_t rows;
+	int rc;
+
+	if (!wanted.latents)
+		return 0;
+	EK_TRY(ek_format(&w->latents_path, "%s/latents.npy", w->folder));
+	if (ek_file_exists(w->latents_path))
+		return 0;
+	EK_TRY(ek_npy_writer_open(&w->latents, &rows, w->latents_path, EK_F32, 4, shape, "latents"));
+	*done = rows; /* latents are written behind images */
+out:
+	return rc;
+}
+
+static int sample(struct work *w, int force)
+{
+	const struct ek_flow_samples samples = {
+		.count = w->classes.count, .seeds = w->seeds, .labels = w->classes.labels, .context = w, .take = take
+	};
+	uint64_t done;
+	int rc;
+
+	EK_TRY(open_folder(w, force, &done));
+	EK_TRY(open_latents(w, &done));
+	if (done > 0 && done < w->classes.count)
+		ek_info("going on after %" PRIu64 " images", done);
+	if (done < w->classes.count) {
+		/* Whole rounds, so that an image has the same place among those made with it. */
+		EK_TRY(ek_flow_sampler_new(&w->sampler, &w->d.model, &w->params, w->values,
+		                           (enum ek_nn_precision)wanted.precision, (int)wanted.batch));
+		EK_TRY(ek_flow_sample(w->sampler, &w->solver, &samples, done - done % (uint64_t)wanted.batch));
+	}
+	if (w->latents != NULL)
+		EK_TRY(ek_npy_writer_commit(w->latents));
+	EK_TRY(write_list(w));
+	EK_TRY(make_sheet(w));
+out:
+	return rc;
+}
+
+static void release(struct work *w)
+{
+	ek_flow_sampler_free(w->sampler);
+	ek_npy_writer_free(w->latents);
+	ek_classes_release(&w->classes);
+	ek_space_release(&w->space);
+	ek_params_release(&w->params);
+	free((void *)(uintptr_t)w->d.names);
+	cJSON_Delete(w->model_config);
+	cJSON_Delete(w->config);
+	free(w->values);
+	free(w->seeds);
+	free(w->pixels);
+	free(w->model_folder);
+	free(w->folder);
+	free(w->images);
+	free(w->latents_path);
+}
+
+static int print(const struct work *w, int json)
+{
+	char count[32];
+
+	if (json) {
+		char *text = cJSON_Print(w->config);
+
+		if (text == NULL)
+			return ek_fail(EK_ENOMEM, "no memory for the result");
+		(void)printf("%s\n", text);
+		free(text);
+		return 0;
+	}
+	(void)printf("%s images of %s (step %" PRIu64 ")\n\n", ek_text_count(count, w->classes.count), wanted.model,
+	             w->model_step);
+	ek_classes_print(&w->classes, &w->d);
+	(void)printf("\nsheet:  %s/sheet.png\nimages: %s\n", w->folder, w->images);
+	return 0;
+}
+
+static int generate(struct ek_invocation *i, struct ek_run *run)
+{
+	struct work w = { .run = run, .seed = (uint64_t)i->settings.common.seed };
+	int rc;
+
+	if (*wanted.name == 0 || *wanted.name == '.' || strchr(wanted.name, '/') != NULL)
+		return ek_fail(EK_EUSAGE, "\"%s\" is no name for samples: it becomes a folder in RUN/samples",
+		               wanted.name);
+	EK_TRY(load_model(&w));
+	EK_TRY(fill_solver(&w));
+	EK_TRY(ek_classes_choose(&w.classes, run, &wanted.classes, &w.d, wanted.model));
+	EK_TRY(ek_alloc(&w.seeds, w.classes.count, sizeof *w.seeds));
+	for (uint64_t j = 0; j < w.classes.count; j++) /* below 2^53, so that JSON holds them */
+		w.seeds[j] = ek_random_u64(w.seed, ek_random_stream("generate"), j) >> 11;
+	EK_TRY(ek_space_open(&w.space, run, w.d.autoencoder, w.d.image_side));
+	EK_TRY(ek_format(&w.folder, "%s/samples/%s", ek_run_path(run), wanted.name));
+	EK_TRY(ek_format(&w.images, "%s/images", w.folder));
+	EK_TRY(describe(&w));
+	EK_TRY(sample(&w, i->settings.common.force));
+	if (!i->settings.common.wordless)
+		EK_TRY(print(&w, i->settings.common.json));
+out:
+	release(&w);
+	return rc;
+}
+
+int ek_cmd_generate(struct ek_invocation *i)
+{
+	struct ek_run *run = NULL;
+	int rc;
+
+	if (i->arguments.count != 1)
+		return ek_fail(EK_EUSAGE, "generate takes one run directory, not %d words; see evenkeel help generate",
+		               i->arguments.count);
+	if (wanted.model == NULL || wanted.name == NULL)
+		return ek_fail(EK_EUSAGE, "generate needs %s; see evenkeel help generate",
+		               wanted.model == NULL ? "--model NAME" : "--name NAME");
+	EK_TRY(ek_run_open(&run, i->arguments.positional[0], EK_RUN_WRITE));
+	EK_TRY(generate(i, run));
+out:
+	ek_run_close(run);
+	return rc;
+}

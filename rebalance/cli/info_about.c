@@ -1,0 +1,201 @@
+#include "rebalance/cli/info_about.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/cli/info_format.h"
+
+void ek_about_release(struct ek_about *a)
+{
+	free(a->absolute);
+	free(a->root);
+	ek_buffer_release(&a->format);
+	ek_run_close(a->run);
+	cJSON_Delete(a->document);
+	cJSON_Delete(a->recipe);
+}
+
+/* The name without links in its folder; a link itself is what is asked about. */
+static int make_absolute(struct ek_about *a)
+{
+	char *copy = NULL, *slash, *folder = NULL;
+	int rc;
+
+	if (a->is_folder) {
+		if ((a->absolute = realpath(a->path, NULL)) == NULL)
+			return ek_fail_errno("%s", a->path);
+		return 0;
+	}
+	EK_TRY(ek_copy_string(&copy, a->path));
+	slash = strrchr(copy, '/');
+	if (slash != NULL)
+		*slash = 0;
+	if ((folder = realpath(slash == NULL ? "." : *copy == 0 ? "/" : copy, NULL)) == NULL)
+		rc = ek_fail_errno("%s", a->path);
+	else
+		rc = ek_format(&a->absolute, "%s/%s", folder, slash != NULL ? slash + 1 : copy);
+out:
+	free(copy);
+	free(folder);
+	return rc;
+}
+
+/* Is the folder a run or an export? */
+static int look_at(struct ek_about *a, const char *folder)
+{
+	static const struct {
+		const char *file;
+		enum ek_info_place place;
+	} marks[] = { { "run.json", EK_INFO_RUN }, { ".evenkeel-export", EK_INFO_EXPORT } };
+	char *mark = NULL;
+	int rc = 0;
+
+	for (int i = 0; i < 2 && a->root == NULL; i++) {
+		free(mark);
+		EK_TRY(ek_format(&mark, "%s/%s", folder, marks[i].file));
+		if (ek_file_exists(mark) || (i == 0 && ek_run_is_at(folder))) {
+			a->place = marks[i].place;
+			EK_TRY(ek_copy_string(&a->root, folder));
+		}
+	}
+out:
+	free(mark);
+	return rc;
+}
+
+/* The nearest run or export that holds it, or is it. */
+static int find_root(struct ek_about *a)
+{
+	char *folder = NULL;
+	int rc;
+
+	EK_TRY(ek_copy_string(&folder, a->absolute));
+	if (!a->is_folder)
+		*strrchr(folder, '/') = 0;
+	while (a->root == NULL && *folder != 0) {
+		EK_TRY(look_at(a, folder));
+		*strrchr(folder, '/') = 0;
+	}
+	if (a->root == NULL)
+		goto out;
+	a->inside = a->absolute + strlen(a->root);
+	a->inside += *a->inside == '/';
+	a->file = ek_info_find(a->place, a->inside);
+out:
+	free(folder);
+	return rc;
+}
+
+int ek_about_step(const cJSON **step, const struct ek_about *a, const char *inside, const struct ek_info_file *file)
+{
+	char *copy = NULL, *name = NULL, *at;
+	int rc = 0;
+
+	*step = NULL;
+	if (a->run == NULL)
+		return 0;
+	if (file == NULL || file->step == NULL) {
+		*step = ek_run_writer(a->run, inside);
+		return 0;
+	}
+	/* "subsets/NAME/keep.npy": NAME */
+	EK_TRY(ek_copy_string(&copy, inside));
+	at = strchr(copy, '/');
+	if (at != NULL)
+		at[1 + strcspn(at + 1, "/")] = 0;
+	at = at != NULL ? at + 1 : copy;
+	EK_TRY(strstr(file->step, "%s") != NULL
+	               ? ek_format(&name, "%.*s%s", (int)strcspn(file->step, "%"), file->step, at)
+	               : ek_copy_string(&name, file->step));
+	*step = ek_run_recorded(a->run, name);
+out:
+	free(copy);
+	free(name);
+	return rc;
+}
+
+static int load_document(struct ek_about *a)
+{
+	const char *name = a->file != NULL ? a->file->document : NULL;
+	const int length = (int)strlen(a->absolute);
+	char *path = NULL;
+	int rc = 0;
+
+	if (name == NULL)
+		return 0;
+	if (*name == 0)
+		EK_TRY(ek_copy_string(&path, a->absolute));
+	else if (*name == '*')
+		EK_TRY(ek_format(&path, "%.*s.json", length - 4, a->absolute)); /* .npy */
+	else if (a->place == EK_INFO_EXPORT)
+		EK_TRY(ek_format(&path, "%s/%s", a->root, name));
+	else if (a->is_folder)
+		EK_TRY(ek_format(&path, "%s/%s", a->absolute, name));
+	else
+		EK_TRY(ek_format(&path, "%.*s/%s", (int)(strrchr(a->absolute, '/') - a->absolute), a->absolute, name));
+	if (ek_file_exists(path))
+		EK_TRY(ek_json_load(&a->document, path));
+out:
+	free(path);
+	return rc;
+}
+
+/* A recipe may lie anywhere. */
+static int load_recipe(struct ek_about *a)
+{
+	const size_t length = strlen(a->path);
+	cJSON *json = NULL;
+	int rc;
+
+	if (a->file != NULL || length < 5 || strcmp(a->path + length - 5, ".json") != 0)
+		return 0;
+	EK_TRY(ek_json_load(&json, a->path));
+	if (cJSON_IsString(cJSON_GetObjectItemCaseSensitive(json, "command")) &&
+	    cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(json, "options"))) {
+		a->recipe = json;
+		json = NULL;
+	}
+out:
+	cJSON_Delete(json);
+	return rc;
+}
+
+int ek_about_learn(struct ek_about *a, const char *path)
+{
+	struct stat status;
+	int rc;
+
+	*a = (struct ek_about){ .path = path };
+	if (stat(path, &status) != 0)
+		return ek_fail(EK_EUSAGE, "%s: %s", path, strerror(errno));
+	a->is_folder = S_ISDIR(status.st_mode);
+	a->bytes = a->is_folder ? 0 : (uint64_t)status.st_size;
+	EK_TRY(make_absolute(a));
+	EK_TRY(find_root(a));
+	if (a->root != NULL && a->place == EK_INFO_RUN)
+		EK_TRY(ek_run_open(&a->run, a->root, EK_RUN_READ));
+	if (!a->is_folder)
+		EK_TRY(ek_info_format(&a->format, a->path));
+	EK_TRY(load_recipe(a));
+	if (a->file == NULL && a->is_folder)
+		rc = ek_fail(EK_EUSAGE,
+		             a->root != NULL ? "%s is in the run %s, but no folder that evenkeel writes"
+		                             : "%s is no folder of evenkeel: neither a run, with run.json, "
+		                               "nor in one, nor an export",
+		             a->path, a->root);
+	else if (a->file == NULL && a->format.size == 0)
+		rc = ek_fail(EK_EUSAGE,
+		             "%s is not a file that evenkeel knows: one of a run or an export, a recipe, an array "
+		             "(.npy), a table (.jsonl, .csv, .txt) or weights (.safetensors, .pth, .pt)",
+		             a->path);
+	EK_TRY(rc);
+	EK_TRY(load_document(a));
+	EK_TRY(ek_about_step(&a->step, a, a->inside, a->file));
+out:
+	return rc;
+}

@@ -1,0 +1,60 @@
+# shellcheck shell=bash
+# Training and sampling, and what can be said wrong about them.
+make_images images 60 >/dev/null
+evenkeel audit images -o run --encoder pixels --clusters 3 --seeds 2 --quiet >/dev/null
+# Losses depend on the processor's products; that they are the same again does not.
+train() {
+	run evenkeel train flow run --space pixel --side 8 --patch 4 --width 16 --depth 1 --steps 6 --batch 8 --slice 2 \
+		--precision f32 --validate 0.1 --log-every 2 --quiet "$@" | sed -E 's/in [0-9.e-]+ minutes/in TIME/; s/(loss +)[0-9.e-]+/\1LOSS/'
+}
+train --name plain
+run ls run/models/plain
+run evenkeel generate run --model plain --name a --count 5 --steps 3 --precision f32 --quiet
+run ls run/samples/a run/samples/a/images
+
+echo '# every file of them is known to info'
+for file in run/models/plain run/models/plain/* run/samples/a run/samples/a/* run/samples/a/images/000000.png; do
+	evenkeel info "$file" 2>&1 | sed -E -n -e 's/ \([0-9.]+ (bytes|kB|MB)\)$//' -e 's/; .*//' -e 1p
+done
+echo '# one thread and two: the same model'
+train --name one --threads 1 >/dev/null
+train --name two --threads 2 >/dev/null
+for model in one two; do
+	evenkeel generate run --model $model --name $model --count 2 --steps 2 --precision f32 --quiet >/dev/null
+done
+cmp run/samples/one/images/000001.png run/samples/two/images/000001.png && echo same
+
+echo '# conditions'
+train --name by-cluster --condition cluster
+run evenkeel generate run --model by-cluster --name even --cluster 0,2 --count 4 --steps 2 --guidance 2 --quiet
+run head -n 3 run/samples/even/samples.jsonl
+printf '0,0.5\n1,0.5\n2,0\n' >shares.csv
+run evenkeel generate run --model by-cluster --name shares --shares shares.csv --count 6 --steps 2 --quiet
+run evenkeel generate run --model by-cluster --name shares --shares shares.csv --count 8 --steps 2 --quiet
+
+echo '# a sample is the same whatever is made beside it'
+run evenkeel generate run --model plain --name b --count 3 --steps 3 --precision f32 --batch 16 --quiet >/dev/null
+for i in 0 1 2; do cmp "run/samples/a/images/00000$i.png" "run/samples/b/images/00000$i.png" && echo same; done
+
+echo '# mistakes'
+run evenkeel train
+run evenkeel train flow run
+run evenkeel train flow run --name x
+run evenkeel train flow run --name x --space pixel --side 9 --patch 4
+run evenkeel train flow run --name x --space pixel --condition gender
+run evenkeel train flow run --name x --space pixel --subset none
+run evenkeel train flow run --name x --space pixel --steps 1 --epochs 1
+run evenkeel train flow run --name x --space pixel --time-limit soon
+run evenkeel train flow run --name x --space pixel --batch 10 --slice 3
+run evenkeel train flow run --name x --space pixel --model SiT-Q/2
+run evenkeel train flow run --name ../x --space pixel
+run evenkeel train flow run --name plain --space pixel --side 8 --patch 4 --width 24 --steps 6
+run evenkeel train flow run --name x --autoencoder nothing
+run evenkeel generate run --name x
+run evenkeel generate run --model none --name x
+run evenkeel generate run --model plain --name x --cluster 1
+run evenkeel generate run --model plain --name x --guidance 3
+run evenkeel generate run --model plain --name x --solver ancestral
+run evenkeel generate run --model by-cluster --name x --cluster 7
+run evenkeel generate run --model by-cluster --name x --guidance-interval 0.8,0.2 --guidance 2
+run evenkeel generate run --model by-cluster --name x --cluster 1 --minority

@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# What every file and folder of ours is, where it came from and whether it is stale.
+make_images photos 300
+evenkeel audit photos -o RUN --encoder pixels --clusters 3 --quiet >/dev/null 2>&1
+evenkeel prune RUN --method nearest --keep 0.3 --name near --recipe near.json --quiet >/dev/null
+evenkeel weights RUN --scheme inverse --name even --quiet >/dev/null
+evenkeel export RUN --subset near -o links --as links --quiet >/dev/null
+evenkeel export RUN --subset near -o shards --as tar --quiet >/dev/null
+evenkeel export RUN --subset near -o list --as list --quiet >/dev/null
+mkdir RUN/scores RUN/mine && cp RUN/clusters/distance.npy RUN/scores/far.npy
+run evenkeel info RUN/subsets/near
+run evenkeel info RUN/subsets
+run evenkeel info RUN/weights/even
+run evenkeel info near.json
+# Every file that is there is known: the first line of each.
+every() {
+	find "$1" -type f -o -type d | LC_ALL=C sort | while read -r file; do
+		case $file in
+		RUN/mine | */near-random*) ;;
+		links/*/*) ;;
+		*) evenkeel info "$file" 2>&1 | sed -E -n -e 's/ \([0-9.]+ (bytes|kB)\)$//' -e 1p ;;
+		esac
+	done
+}
+every RUN
+every shards
+every list
+run evenkeel info links
+run evenkeel info "$(find links -type l | LC_ALL=C sort | head -1)"
+run evenkeel info RUN/scores/far.npy --json
+run evenkeel info RUN/mine
+run evenkeel info photos
+run evenkeel info nowhere
+run evenkeel info RUN near.json
+cp -r RUN/subsets/near RUN/subsets/copied
+run evenkeel info RUN/subsets/copied | grep 'run.json does not'
+# What is stale, and what makes it again.
+evenkeel embed RUN --storage f16 --quiet >/dev/null
+run evenkeel info RUN/clusters/distance.npy | grep stale
+run evenkeel info RUN/subsets
+run evenkeel info RUN/subsets/near | grep stale
+run evenkeel info RUN/weights/even | grep stale
+run evenkeel info RUN/weights/even/weights.npy --json | grep -e '"current"' -e '"stale"'
+run evenkeel info links | grep subset
+evenkeel prune RUN --recipe near.json --quiet >/dev/null
+run evenkeel info RUN/subsets/near | grep current
+touch -d '2 days ago' links/.evenkeel-export
+run evenkeel info links | tail -1
+rm -r RUN
+run evenkeel info links | tail -1

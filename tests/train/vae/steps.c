@@ -1,0 +1,146 @@
+#include "tests/train/vae/steps.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/base/threads.h"
+
+static int part_count(const struct ek_task *task)
+{
+	int count = 0;
+
+	while (task->part_names[count] != NULL)
+		count++;
+	return count;
+}
+
+void ek_steps_init(struct ek_steps *s, const struct ek_task *task, int batch, int images, double rate, uint64_t seed)
+{
+	const size_t size = task->params->size, n = (size_t)batch;
+	int rc;
+
+	*s = (struct ek_steps){ .task = task, .batch = batch, .images = images, .rate = rate };
+	EK_TRY(ek_optimizer_new(&s->optimizer, task->params));
+	EK_TRY(ek_alloc_aligned(&s->values, size, sizeof(float)));
+	EK_TRY(ek_alloc_aligned(&s->average, size, sizeof(float)));
+	for (int i = 0; i < EK_STEPS_LANES; i++)
+		EK_TRY(ek_alloc(&s->gradients[i], size, sizeof(float)));
+	EK_TRY(ek_alloc(&s->weights, n, sizeof *s->weights));
+	EK_TRY(ek_alloc(&s->losses, n, sizeof *s->losses));
+	EK_TRY(ek_alloc(&s->parts, n * EK_STEPS_PARTS, sizeof *s->parts));
+	EK_TRY(ek_alloc(&s->ids, n, sizeof *s->ids));
+	ek_params_initialise(task->params, seed, s->values);
+	memcpy(s->average, s->values, size * sizeof(float));
+out:
+	assert(rc >= 0);
+}
+
+void ek_steps_release(struct ek_steps *s)
+{
+	ek_optimizer_free(s->optimizer);
+	free(s->values);
+	free(s->average);
+	for (int i = 0; i < EK_STEPS_LANES; i++)
+		free(s->gradients[i]);
+	free(s->weights);
+	free(s->losses);
+	free(s->parts);
+	free(s->ids);
+}
+
+static struct ek_slice slice_of(struct ek_steps *s, int i)
+{
+	const int first = i * s->task->slice;
+
+	return (struct ek_slice){ .step = s->step,
+		                  .position = s->step * (uint64_t)s->batch + (uint64_t)first,
+		                  .count = s->task->slice,
+		                  .ids = s->ids + first,
+		                  .weights = s->weights + first,
+		                  .losses = s->losses + first,
+		                  .parts = s->parts + first * part_count(s->task) };
+}
+
+static int run_lane(void *context, uint64_t lane, int worker)
+{
+	struct ek_steps *s = context;
+	int rc = 0;
+
+	for (int i = (int)lane; i < s->batch / s->task->slice; i += EK_STEPS_LANES) {
+		const struct ek_slice slice = slice_of(s, i);
+
+		EK_TRY(s->task->learn(s->task->context, worker, &slice, s->gradients[lane]));
+	}
+out:
+	return rc;
+}
+
+static void average_parts(struct ek_steps *s)
+{
+	const int parts = part_count(s->task);
+
+	s->loss = 0;
+	memset(s->part, 0, sizeof s->part);
+	for (int i = 0; i < s->batch; i++) {
+		s->loss += s->losses[i] / s->batch;
+		for (int p = 0; p < parts; p++)
+			s->part[p] += s->parts[i * parts + p] / s->batch;
+	}
+}
+
+static int one_step(struct ek_steps *s)
+{
+	const struct ek_adamw adamw = {
+		.rate = s->rate, .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .average = 0.99, .clip = 1
+	};
+	double norm;
+	int rc;
+
+	for (int i = 0; i < s->batch; i++) {
+		s->ids[i] = (int64_t)((s->step * (uint64_t)s->batch + (uint64_t)i) % (uint64_t)s->images);
+		s->weights[i] = 1 / (float)s->batch;
+	}
+	EK_TRY(s->task->load(s->task->context, s->values));
+	EK_TRY(ek_parallel(EK_STEPS_LANES, run_lane, s));
+	EK_TRY(ek_optimizer_step(s->optimizer, &adamw, s->gradients, EK_STEPS_LANES, s->step + 1, s->values, s->average,
+	                         &norm));
+	if (s->task->after_step != NULL)
+		EK_TRY(s->task->after_step(s->task->context, s->step, s->values, s->average));
+	average_parts(s);
+	s->step++;
+out:
+	return rc;
+}
+
+int ek_steps_run(struct ek_steps *s, int count)
+{
+	int rc = 0;
+
+	for (int i = 0; i < count; i++)
+		EK_TRY(one_step(s));
+out:
+	return rc;
+}
+
+int ek_steps_judge(struct ek_steps *s, int count, double *loss)
+{
+	int rc;
+
+	*loss = 0;
+	EK_TRY(s->task->load(s->task->context, s->values));
+	for (int i = 0; i < count; i++) {
+		struct ek_slice slice = slice_of(s, 0);
+
+		slice.position = (uint64_t)(i * slice.count);
+		for (int j = 0; j < slice.count; j++)
+			s->ids[j] = (i * slice.count + j) % s->images;
+		EK_TRY(s->task->judge(s->task->context, 0, &slice));
+		for (int j = 0; j < slice.count; j++)
+			*loss += slice.losses[j] / (slice.count * count);
+	}
+out:
+	return rc;
+}

@@ -1,0 +1,362 @@
+#include "train/vae/latents.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/base/random.h"
+#include "rebalance/base/threads.h"
+#include "rebalance/io/npy.h"
+#include "train/vae/vae_internal.h"
+
+enum { DIMENSIONS = 4, MEASURED_AT_ONCE = 1024, KEY_LIMIT = 1 << 12 };
+
+struct ek_latents {
+	struct ek_autoencoder_config config;
+	struct ek_net_shape shape;
+	size_t elements; /* of a latent */
+	struct ek_npy array;
+};
+
+/* What the file depends on: PATH.key's text, as long as a key of the writer may be. */
+static int make_key(char key[EK_SHA256_HEX], const struct ek_autoencoder *model, uint64_t count, const char *images_key,
+                    enum ek_nn_precision precision)
+{
+	const struct ek_autoencoder_config *c = &model->config;
+	const int end = ek_params_find(&model->params, "post_quant_conv.weight");
+	const int book = ek_autoencoder_codebook(&model->params);
+	const size_t size = model->params.items[book >= 0 ? book : end].offset; /* the encoder comes first */
+	struct ek_buffer text = { 0 };
+	uint8_t hash[EK_SHA256_SIZE];
+	int rc;
+
+	EK_TRY(ek_buffer_printf(&text, "latents 1 %d %d %d %d %d %d %d %d %d", (int)c->kind, c->side, c->channels,
+	                        c->latent_channels, c->levels, c->blocks, c->attention, c->groups, c->code_width));
+	for (int i = 0; i < c->levels; i++)
+		EK_TRY(ek_buffer_printf(&text, " %d", c->widths[i]));
+	EK_TRY(ek_buffer_printf(&text, " %016llx %d %llu %s",
+	                        (unsigned long long)ek_hash64(model->values, size * sizeof *model->values),
+	                        (int)ek_nn_precision_type(precision), (unsigned long long)count, images_key));
+	EK_TRY(ek_sha256(hash, text.data, text.size));
+	ek_hex(key, hash, sizeof hash);
+out:
+	ek_buffer_release(&text);
+	return rc;
+}
+
+/* Images through the encoder. */
+struct encoding {
+	const struct ek_autoencoder *model;
+	const struct ek_vae_images *images;
+	struct ek_net *net;
+	struct ek_net_state **states; /* [threads] */
+	int image, encoded, slice, threads;
+	size_t elements;          /* of what is kept of an image */
+	uint64_t first, in_chunk; /* the chunk's first image, and images of a chunk */
+	uint16_t *chunk;          /* [in_chunk, elements] */
+};
+
+static int encoding_init(struct encoding *e, enum ek_nn_precision precision)
+{
+	const struct ek_autoencoder_config *c = &e->model->config;
+	int rc;
+
+	e->slice = ek_vae_usual_slice(c);
+	e->threads = ek_threads();
+	EK_TRY(ek_net_new(&e->net, NULL, &e->model->params, precision, e->slice));
+	EK_TRY(e->image = ek_net_input(e->net, (struct ek_net_shape){ c->side, c->side, c->channels }));
+	EK_TRY(e->encoded = ek_autoencoder_encode(e->net, &e->model->params, c, e->image));
+	EK_TRY(ek_net_output(e->net, e->encoded));
+	EK_TRY(ek_net_finish(e->net, EK_NET_FORWARD));
+	EK_TRY(ek_net_load(e->net, e->model->values));
+	e->elements = ek_net_elements(e->net, e->encoded);
+	EK_TRY(ek_alloc(&e->states, (size_t)e->threads, sizeof(struct ek_net_state *)));
+	for (int i = 0; i < e->threads; i++)
+		EK_TRY(ek_net_state_new(&e->states[i], e->net));
+	e->in_chunk = 4 * (uint64_t)e->threads * (uint64_t)e->slice;
+	EK_TRY(ek_alloc(&e->chunk, (size_t)e->in_chunk * e->elements, sizeof *e->chunk));
+out:
+	return rc;
+}
+
+static void encoding_release(struct encoding *e)
+{
+	for (int i = 0; e->states != NULL && i < e->threads; i++)
+		ek_net_state_free(e->states[i]);
+	free(e->states);
+	free(e->chunk);
+	ek_net_free(e->net);
+}
+
+static int to_halves(uint16_t *out, const float *x, size_t count, uint64_t id)
+{
+	const float largest = 65504; /* of float16 */
+
+	for (size_t i = 0; i < count; i++) {
+		if (!(fabsf(x[i]) <= largest))
+			return ek_fail(EK_EDATA, "the latent of image %llu has the number %g, beyond float16",
+			               (unsigned long long)id, (double)x[i]);
+		out[i] = ek_float_to_half(x[i]);
+	}
+	return 0;
+}
+
+static int encode_slice(void *context, uint64_t piece, int worker)
+{
+	struct encoding *e = context;
+	struct ek_net_state *s = e->states[worker];
+	const size_t size = ek_net_elements(e->net, e->image);
+	const uint64_t before = piece * (uint64_t)e->slice, first = e->first + before;
+	const uint64_t left = e->images->count - first;
+	const int count = left < (uint64_t)e->slice ? (int)left : e->slice;
+	float *x = ek_net_data(s, e->image);
+	const float *y;
+	int rc = 0;
+
+	for (int j = 0; j < count; j++) {
+		const uint8_t *pixels = e->images->image(e->images->context, (int64_t)first + j);
+
+		if (pixels == NULL)
+			return EK_EIO;
+		ek_vae_from_pixels(x + (size_t)j * size, pixels, size);
+	}
+	memset(x + (size_t)count * size, 0, (size_t)(e->slice - count) * size * sizeof *x);
+	EK_TRY(ek_net_forward(s));
+	y = ek_net_data(s, e->encoded);
+	for (int j = 0; j < count; j++)
+		EK_TRY(to_halves(e->chunk + ((size_t)before + (size_t)j) * e->elements, y + (size_t)j * e->elements,
+		                 e->elements, first + (uint64_t)j));
+out:
+	return rc;
+}
+
+/* Encode images from `done` on, whole slices at a time, and append what is not there. */
+static int encode(struct encoding *e, struct ek_npy_writer *writer, uint64_t done)
+{
+	const uint64_t slice = (uint64_t)e->slice, all = e->images->count;
+	int rc = 0;
+
+	for (e->first = done / slice * slice; e->first < all; e->first += e->in_chunk) {
+		const uint64_t count = all - e->first < e->in_chunk ? all - e->first : e->in_chunk;
+		const uint64_t skip = done > e->first ? done - e->first : 0;
+
+		EK_TRY(ek_check_interrupt());
+		EK_TRY(ek_parallel((count + slice - 1) / slice, encode_slice, e));
+		EK_TRY(ek_npy_writer_append(writer, e->chunk + (size_t)skip * e->elements, count - skip));
+		EK_TRY(ek_npy_writer_sync(writer));
+		ek_progress_add(count - skip);
+	}
+out:
+	return rc;
+}
+
+static void shape_of(uint64_t shape[DIMENSIONS], const struct ek_autoencoder_config *config, uint64_t count)
+{
+	const struct ek_net_shape s = ek_autoencoder_encoded_shape(config);
+
+	shape[0] = count;
+	shape[1] = (uint64_t)s.height;
+	shape[2] = (uint64_t)s.width;
+	shape[3] = (uint64_t)s.channels;
+}
+
+static int write_text(const char *path, const char *text)
+{
+	struct ek_atomic_file file = { 0 };
+	int rc;
+
+	EK_TRY(ek_atomic_open(&file, path));
+	EK_TRY(ek_atomic_write(&file, text, strlen(text)));
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	return rc;
+}
+
+/* The old key goes first, so that no key ever stands beside a file of another. */
+static int make(const char *path, const char *key_path, const char *key, const struct ek_autoencoder *model,
+                const struct ek_vae_images *images, enum ek_nn_precision precision)
+{
+	struct encoding e = { .model = model, .images = images };
+	struct ek_npy_writer *writer = NULL;
+	uint64_t shape[DIMENSIONS], done;
+	int rc;
+
+	shape_of(shape, &model->config, images->count);
+	(void)remove(key_path);
+	if (ek_file_exists(key_path))
+		return ek_fail_errno("cannot remove %s", key_path);
+	EK_TRY(ek_npy_writer_open(&writer, &done, path, EK_F16, DIMENSIONS, shape, key));
+	EK_TRY(encoding_init(&e, precision));
+	ek_progress_begin("latents", "images", images->count);
+	ek_progress_add(done);
+	rc = encode(&e, writer, done);
+	ek_progress_end();
+	EK_TRY(rc);
+	EK_TRY(ek_npy_writer_commit(writer));
+	EK_TRY(write_text(key_path, key));
+out:
+	ek_npy_writer_free(writer);
+	encoding_release(&e);
+	return rc;
+}
+
+/* 1 if the file at `path` was made with this key. */
+static int is_current(int *current, const char *path, const char *key_path, const char *key)
+{
+	struct ek_buffer text = { 0 };
+	int rc = 0;
+
+	*current = 0;
+	if (ek_file_exists(path) && ek_file_exists(key_path)) {
+		EK_TRY(ek_file_read(&text, key_path, KEY_LIMIT));
+		*current = text.size == strlen(key) && memcmp(text.data, key, text.size) == 0;
+	}
+out:
+	ek_buffer_release(&text);
+	return rc;
+}
+
+static int map(struct ek_latents *l, const char *path, uint64_t count)
+{
+	uint64_t shape[DIMENSIONS];
+
+	shape_of(shape, &l->config, count);
+	return ek_npy_open_as(&l->array, path, EK_F16, DIMENSIONS, shape);
+}
+
+static int make_and_map(struct ek_latents *l, const char *path, const char *key_path, const char *key,
+                        const struct ek_autoencoder *model, const struct ek_vae_images *images,
+                        enum ek_nn_precision precision)
+{
+	const int rc = make(path, key_path, key, model, images, precision);
+
+	return rc < 0 ? rc : map(l, path, images->count);
+}
+
+int ek_latents_open(struct ek_latents **out, const char *path, const struct ek_autoencoder *model,
+                    const struct ek_vae_images *images, const char *images_key, enum ek_nn_precision precision)
+{
+	struct ek_latents *l = NULL;
+	char key[EK_SHA256_HEX], *key_path = NULL;
+	int current, rc;
+
+	*out = NULL;
+	EK_TRY(ek_alloc(&l, 1, sizeof *l));
+	l->config = model->config;
+	l->shape = ek_autoencoder_latent_shape(&model->config);
+	l->elements = (size_t)l->shape.height * (size_t)l->shape.width * (size_t)l->shape.channels;
+	EK_TRY(ek_format(&key_path, "%s.key", path));
+	EK_TRY(make_key(key, model, images->count, images_key, precision));
+	EK_TRY(is_current(&current, path, key_path, key));
+	/* A file that was cut or overwritten is made again. */
+	if (current && (rc = map(l, path, images->count)) != EK_EDATA)
+		EK_TRY(rc);
+	else
+		EK_TRY(make_and_map(l, path, key_path, key, model, images, precision));
+	*out = l;
+	l = NULL;
+out:
+	free(key_path);
+	ek_latents_close(l);
+	return rc;
+}
+
+void ek_latents_close(struct ek_latents *l)
+{
+	if (l == NULL)
+		return;
+	ek_npy_close(&l->array);
+	free(l);
+}
+
+uint64_t ek_latents_count(const struct ek_latents *l)
+{
+	return l->array.shape[0];
+}
+
+struct ek_net_shape ek_latents_shape(const struct ek_latents *l)
+{
+	return l->shape;
+}
+
+static float cut_variance(float logvar)
+{
+	return logvar < -30 ? -30 : logvar > 20 ? 20 : logvar; /* as ek_net_sample */
+}
+
+void ek_latents_get(const struct ek_latents *l, int64_t id, uint64_t seed, uint64_t position, float *out)
+{
+	const uint64_t stream = ek_random_stream("latent noise");
+	const float scale = (float)l->config.scale, shift = (float)l->config.shift;
+	const size_t channels = (size_t)l->shape.channels;
+	const int kl = l->config.kind == EK_AUTOENCODER_KL;
+	const uint16_t *row = (const uint16_t *)l->array.data + (size_t)id * l->elements * (kl ? 2 : 1);
+
+	for (size_t i = 0; i < l->elements; i++) {
+		const size_t at = kl ? i / channels * 2 * channels + i % channels : i;
+		float x = ek_half_to_float(row[at]);
+
+		if (kl)
+			x += expf(0.5F * cut_variance(ek_half_to_float(row[at + channels]))) *
+			     (float)ek_random_normal(seed, stream, position * l->elements + i);
+		out[i] = (x - shift) * scale;
+	}
+}
+
+struct measuring {
+	const struct ek_latents *l;
+	double (*sums)[2]; /* [pieces]: of means, of their squares plus variances */
+};
+
+static int measure_piece(void *context, uint64_t piece, int worker)
+{
+	struct measuring *m = context;
+	const struct ek_latents *l = m->l;
+	const int kl = l->config.kind == EK_AUTOENCODER_KL;
+	const size_t channels = (size_t)l->shape.channels, row = kl ? 2 * channels : channels;
+	const size_t all = (size_t)ek_latents_count(l) * l->elements / channels;
+	const size_t pixels = MEASURED_AT_ONCE * (l->elements / channels);
+	const size_t first = (size_t)piece * pixels, end = first + pixels < all ? first + pixels : all;
+	const uint16_t *data = l->array.data;
+
+	(void)worker;
+	for (size_t i = first; i < end; i++)
+		for (size_t j = 0; j < channels; j++) {
+			const double x = (double)ek_half_to_float(data[i * row + j]);
+			const float logvar = kl ? ek_half_to_float(data[i * row + channels + j]) : 0;
+
+			m->sums[piece][0] += x;
+			m->sums[piece][1] += x * x + (kl ? exp((double)cut_variance(logvar)) : 0);
+		}
+	return 0;
+}
+
+int ek_latents_measure(const struct ek_latents *l, double *mean, double *deviation)
+{
+	const uint64_t pieces = (ek_latents_count(l) + MEASURED_AT_ONCE - 1) / MEASURED_AT_ONCE;
+	const double count = (double)ek_latents_count(l) * (double)l->elements;
+	struct measuring m = { .l = l };
+	double sum = 0, squares = 0;
+	int rc;
+
+	EK_TRY(ek_alloc(&m.sums, (size_t)pieces, sizeof *m.sums));
+	EK_TRY(ek_parallel(pieces, measure_piece, &m));
+	for (uint64_t i = 0; i < pieces; i++) {
+		sum += m.sums[i][0];
+		squares += m.sums[i][1];
+	}
+	*mean = sum / count;
+	*deviation = sqrt(fmax(squares / count - *mean * *mean, 0));
+	if (!(*deviation > 0))
+		rc = ek_fail(EK_EDATA, "all latents are the same: the encoder has learned nothing");
+out:
+	free(m.sums);
+	return rc;
+}

@@ -1,0 +1,53 @@
+/*
+ * The latents of all images of a run, encoded once and mapped, and the way back from latents to images.
+ *
+ * The file is a NumPy array, float16: for KL moments [n, h, w, 2c], means then logarithms of variances; for VQ what the
+ * encoder gives before quantisation, [n, h, w, c]. It holds them as they are, unscaled, and depends on the encoder's
+ * weights alone: another decoder, codebook, scale or shift leaves it current. PATH.key beside it says what it was made
+ * of. Making it goes on after a kill; images come in slices of a fixed size, so the bytes do not depend on the threads.
+ */
+#ifndef EK_VAE_LATENTS_H
+#define EK_VAE_LATENTS_H
+
+#include "train/vae/autoencoder.h"
+#include "train/vae/vae_task.h"
+
+struct ek_latents;
+
+/*
+ * Map the latents at `path`; encode what is missing first, or all if the weights, the images or the precision have
+ * changed.
+ *
+ * images:     as many as there are rows
+ * images_key: text that changes when the pixels do (struct ek_pixels has one)
+ *
+ * EK_EINTERRUPTED, with what was encoded kept; EK_EIO, EK_EDATA (a latent that float16 cannot hold: names the image),
+ * EK_ENOMEM, EK_ENOTSUP.
+ */
+int ek_latents_open(struct ek_latents **out, const char *path, const struct ek_autoencoder *model,
+                    const struct ek_vae_images *images, const char *images_key, enum ek_nn_precision precision);
+void ek_latents_close(struct ek_latents *l);
+
+uint64_t ek_latents_count(const struct ek_latents *l);
+/* Of one latent. */
+struct ek_net_shape ek_latents_shape(const struct ek_latents *l);
+
+/* The latent of image `id`, as a generator sees it: (latent - shift) · scale of the model's configuration. For KL it is
+ * a sample, a function of (seed, position). out: [h, w, c]. Thread-safe. */
+void ek_latents_get(const struct ek_latents *l, int64_t id, uint64_t seed, uint64_t position, float *out);
+
+/* Mean and standard deviation of all numbers of all latents, unscaled; for KL with the variance of sampling. The usual
+ * scale is 1 / deviation, with a shift of 0 or the mean. The same bits for any number of threads. */
+int ek_latents_measure(const struct ek_latents *l, double *mean, double *deviation);
+
+/* From latents to images. */
+struct ek_latent_decoder;
+/* The model's values must outlive it. EK_ENOMEM, EK_ENOTSUP. */
+int ek_latent_decoder_new(struct ek_latent_decoder **out, const struct ek_autoencoder *model,
+                          enum ek_nn_precision precision);
+void ek_latent_decoder_free(struct ek_latent_decoder *d);
+/* latents: [count, h, w, c] as ek_latents_get gives them; VQ takes the nearest codes. pixels: [count, side, side,
+ * channels], out. On ek_threads() threads, not from within a piece; the bytes do not depend on how many. */
+int ek_latent_decoder_run(struct ek_latent_decoder *d, const float *latents, uint64_t count, uint8_t *pixels);
+
+#endif

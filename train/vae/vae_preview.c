@@ -1,0 +1,90 @@
+/* A picture of how far an autoencoder is. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/io/png.h"
+#include "train/vae/vae_internal.h"
+
+enum { COLUMNS = 8 };
+
+/* Picture `row`, `column` of the sheet = an image of `channels` channels; one channel is shown grey. */
+static void put(struct ek_image *sheet, int row, int column, const uint8_t *pixels, struct ek_net_shape s)
+{
+	for (int y = 0; y < s.height; y++)
+		for (int x = 0; x < s.width; x++) {
+			const size_t at = (size_t)(row * s.height + y) * sheet->width + (size_t)(column * s.width + x);
+
+			for (int c = 0; c < 3; c++)
+				sheet->pixels[3 * at + (size_t)c] =
+					pixels[(y * s.width + x) * s.channels + (c < s.channels ? c : 0)];
+		}
+}
+
+/* Images spread evenly over all, from `first` on, one slice at a time; without noise. */
+static int make_pictures(struct ek_vae *v, struct ek_image *sheet, int first, uint8_t *buffer)
+{
+	struct ek_net_state *s = v->workers[0].coder;
+	const struct ek_net_shape shape = ek_net_shape(v->coder, v->image);
+	const size_t size = ek_net_elements(v->coder, v->image);
+	int rc;
+
+	for (int j = 0; j < v->options.slice; j++) {
+		const int column = first + j < COLUMNS ? first + j : COLUMNS - 1;
+		const int64_t id = (int64_t)((uint64_t)column * v->images.count / COLUMNS);
+		const uint8_t *pixels = v->images.image(v->images.context, id);
+
+		if (pixels == NULL)
+			return EK_EIO;
+		ek_vae_from_pixels((float *)ek_net_data(s, v->image) + (size_t)j * size, pixels, size);
+		put(sheet, 0, column, pixels, shape);
+	}
+	if (v->noise > 0)
+		memset(ek_net_data(s, v->noise), 0,
+		       (size_t)v->options.slice * ek_net_elements(v->coder, v->noise) * sizeof(float));
+	EK_TRY(ek_net_forward(s));
+	for (int j = 0; j < v->options.slice && first + j < COLUMNS; j++) {
+		ek_vae_to_pixels(buffer, (const float *)ek_net_data(s, v->decoded) + (size_t)j * size, size);
+		put(sheet, 1, first + j, buffer, shape);
+	}
+out:
+	return rc;
+}
+
+static int save(const struct ek_image *sheet, const char *path)
+{
+	struct ek_atomic_file file = { 0 };
+	struct ek_buffer png = { 0 };
+	int rc;
+
+	EK_TRY(ek_png_encode(&png, sheet));
+	EK_TRY(ek_atomic_open(&file, path));
+	EK_TRY(ek_atomic_write(&file, png.data, png.size));
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	ek_buffer_release(&png);
+	return rc;
+}
+
+int ek_vae_preview(void *context, const float *values, const char *path)
+{
+	struct ek_vae *v = context;
+	const uint32_t side = (uint32_t)v->options.model.side;
+	struct ek_image sheet = { .width = COLUMNS * side, .height = 2 * side };
+	uint8_t *buffer = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&sheet.pixels, (size_t)sheet.width * sheet.height, 3));
+	EK_TRY(ek_alloc(&buffer, ek_net_elements(v->coder, v->image), 1));
+	EK_TRY(ek_net_load(v->coder, values));
+	for (int first = 0; first < COLUMNS; first += v->options.slice)
+		EK_TRY(make_pictures(v, &sheet, first, buffer));
+	EK_TRY(save(&sheet, path));
+out:
+	free(sheet.pixels);
+	free(buffer);
+	return rc;
+}
