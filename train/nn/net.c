@@ -99,8 +99,10 @@ int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
 	for (int i = 0; i < net->op_count; i++)
 		EK_TRY(prepare_op(net, &net->ops[i]));
 	EK_TRY(ek_net_plan(net));
-	if (net->packed_bytes > 0)
+	if (net->packed_bytes > 0) {
 		EK_TRY(ek_alloc_aligned(&net->packed, 1, net->packed_bytes));
+		memset(net->packed, 0, net->packed_bytes); /* the padding of packed forms is never written */
+	}
 	net->finished = 1;
 out:
 	return rc;
