@@ -167,7 +167,6 @@ void ek_training_options(struct ek_option *out, struct ek_training_wish *w)
 		                        .validate = 0.02,
 		                        .checkpoint_every = "5m",
 		                        .keep = 2,
-		                        .lanes = 4,
 		                        .log_every = 50 };
 	memcpy(out, options, sizeof options);
 }
@@ -416,20 +415,6 @@ out:
 	return rc;
 }
 
-/* Too little memory is told before the start. */
-static int check_memory(const struct ek_training_job *job, const struct ek_trainer_options *o)
-{
-	const uint64_t wanted = job->bytes + ek_trainer_bytes(job->task->params, o->lanes);
-	const uint64_t there = ek_memory_available();
-
-	if (there == 0 || wanted <= there)
-		return 0;
-	return ek_fail(EK_ENOMEM,
-	               "training needs %.2f GiB of memory, and %.2f GiB are free; try a smaller --slice, fewer "
-	               "--lanes, --recompute or a smaller model",
-	               (double)wanted / 0x1p30, (double)there / 0x1p30);
-}
-
 static int print_result(const struct ek_training_job *job, const struct ek_training *result, const char *folder)
 {
 	cJSON *json = NULL;
@@ -479,7 +464,7 @@ static int options_from(struct ek_trainer_options *o, const struct ek_training_j
 		                                     .clip = w->clip },
 		                          .schedule = (enum ek_schedule)w->schedule,
 		                          .warmup = (uint64_t)w->warmup,
-		                          .lanes = (int)w->lanes,
+		                          .lanes = EK_TRAINER_LANES,
 		                          .log_every = (uint64_t)w->log_every,
 		                          .judge_every = 10 * (uint64_t)w->log_every,
 		                          .checkpoints_kept = (int)w->keep,
@@ -507,7 +492,6 @@ int ek_training_do(const struct ek_training_job *job)
 	EK_TRY(add_training(job->config, job, &options));
 	EK_TRY(add_hashes(job->config, job));
 	EK_TRY(identity_of(identity, job->config));
-	EK_TRY(check_memory(job, &options));
 	if (job->wish->dry_run) {
 		EK_TRY(print_plan(job, &options));
 		rc = print_time(job, &options);

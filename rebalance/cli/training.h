@@ -8,7 +8,7 @@
 
 struct ek_training_wish {
 	const char *name, *subset, *weights, *loss_weights, *time_limit, *checkpoint_every;
-	int64_t steps, batch, warmup, lanes, log_every, keep;
+	int64_t steps, batch, warmup, log_every, keep;
 	double epochs, rate, decay, average, clip, validate;
 	int schedule, precision, dry_run, flip;
 };

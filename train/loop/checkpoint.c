@@ -215,6 +215,21 @@ static int check_finite(const float *x, size_t count, const struct ek_tensor_fil
 	return 0;
 }
 
+/* EK_EDATA naming a tensor that no checkpoint of this network has. */
+static int check_extra(const struct ek_tensor_file *file, const struct table *t)
+{
+	for (size_t i = 0; file->count > t->count && i < file->count; i++) {
+		size_t j = 0;
+
+		while (j < t->count && strcmp(t->specs[j].name, file->tensors[i].name) != 0)
+			j++;
+		if (j == t->count)
+			return ek_fail(EK_EDATA, "%s: tensor %s is none of this network's", file->path,
+			               file->tensors[i].name);
+	}
+	return 0;
+}
+
 static int take_identity(const struct ek_tensor_file *file, const char *identity)
 {
 	const struct ek_tensor *tensor;
@@ -240,10 +255,7 @@ int ek_checkpoint_read(const char *path, const struct ek_params *params, struct 
 	EK_TRY(ek_tensor_file_open(&file, path));
 	EK_TRY(take_identity(&file, identity));
 	EK_TRY(table_make(&t, params, s, strlen(identity)));
-	if (file.count != t.count) {
-		rc = ek_fail(EK_EDATA, "%s has %zu tensors, %zu expected", path, file.count, t.count);
-		goto out;
-	}
+	EK_TRY(check_extra(&file, &t));
 	for (size_t i = 0; i < ARRAYS * (size_t)params->count; i++) {
 		const struct ek_param *p = &params->items[i % (size_t)params->count];
 		float *out = array_of(s, (int)(i / (size_t)params->count)) + p->offset;
