@@ -4,8 +4,8 @@
 
 #include "train/nn/tensor.h"
 
-/* GFLOP/s of multiply-adds on registers alone, on all threads, the best of five; 0 where the processor has no such
- * instruction. */
+/* GFLOP/s of multiply-adds on registers alone, on all threads, by their processor time, the best of five; 0 where the
+ * processor has no such instruction. */
 double ek_bench_peak(enum ek_nn_type type);
 
 #endif
