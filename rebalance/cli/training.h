@@ -13,6 +13,9 @@ struct ek_training_wish {
 	int schedule, precision, dry_run, flip;
 };
 
+/* Choices in the order of enum ek_schedule and enum ek_nn_precision. */
+extern const struct ek_choice ek_schedules[], ek_precisions[];
+
 /* The defaults, and the rows of the option table for it, without an end; at most EK_TRAINING_OPTIONS. */
 enum { EK_TRAINING_OPTIONS = 20 };
 void ek_training_options(struct ek_option *out, struct ek_training_wish *wish);
