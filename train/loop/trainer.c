@@ -269,6 +269,7 @@ static int start(struct trainer *t, const float *values)
 	char *path = NULL;
 	int rc;
 
+	EK_TRY(ek_checkpoints_clean(t->options->folder));
 	EK_TRY(ek_checkpoint_newest(&path, &t->saved_step, t->options->folder, 0));
 	if (path != NULL) {
 		EK_TRY(ek_checkpoint_read(path, t->task->params, &t->state, t->options->identity));
