@@ -12,11 +12,10 @@
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/flow_model.h"
 #include "rebalance/cli/generate_classes.h"
+#include "rebalance/cli/samples.h"
 #include "rebalance/cli/space.h"
 #include "rebalance/cli/text.h"
-#include "rebalance/io/image.h"
 #include "rebalance/cli/training.h"
-#include "reports/sheet.h"
 #include "train/flow/flow_sample.h"
 #include "train/loop/checkpoint.h"
 
@@ -37,11 +36,6 @@ static const struct ek_choice solvers[] = {
 	{ "ancestral", "for a model of --objective diffusion" },
 	{ NULL, NULL },
 };
-
-static const struct ek_choice precisions[] = { { "auto", "bf16 where the processor multiplies it" },
-	                                       { "f32", "float32" },
-	                                       { "bf16", "bfloat16 products over float32 parameters" },
-	                                       { NULL, NULL } };
 
 static const struct ek_option own[] = {
 	{ .name = "model",
@@ -138,7 +132,7 @@ static const struct ek_option own[] = {
 	{ .name = "precision",
 	  .kind = EK_KIND_CHOICE,
 	  .target = &wanted.precision,
-	  .choices = precisions,
+	  .choices = ek_precisions,
 	  .help = "of matrix products" },
 	{ .name = NULL },
 };
@@ -271,11 +265,6 @@ out:
 	return rc;
 }
 
-static int image_path(char **path, const struct work *w, uint64_t i)
-{
-	return ek_format(path, "%s/%06" PRIu64 ".png", w->images, i);
-}
-
 /* RUN/samples/NAME: new, or begun by the same command. `*done`: images that are there. */
 static int open_folder(struct work *w, int force, uint64_t *done)
 {
@@ -293,7 +282,7 @@ static int open_folder(struct work *w, int force, uint64_t *done)
 			goto out;
 		}
 		for (;; ++*done) {
-			EK_TRY(image_path(&image, w, *done));
+			EK_TRY(ek_samples_image(&image, w->folder, *done));
 			if (*done == w->classes.count || !ek_file_exists(image))
 				break;
 			free(image);
@@ -309,30 +298,6 @@ out:
 	return rc;
 }
 
-static int write_image(const struct work *w, uint64_t i, const uint8_t *pixels)
-{
-	const uint32_t side = (uint32_t)w->space.image_side;
-	struct ek_image image = { 0 };
-	struct ek_atomic_file file = { 0 };
-	struct ek_buffer bytes = { 0 };
-	char *path = NULL;
-	int rc;
-
-	EK_TRY(ek_image_allocate(&image, side, side));
-	memcpy(image.pixels, pixels, 3 * (size_t)side * side);
-	EK_TRY(ek_image_encode_png(&bytes, &image));
-	EK_TRY(image_path(&path, w, i));
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, bytes.data, bytes.size));
-	EK_TRY(ek_atomic_commit(&file));
-out:
-	ek_atomic_discard(&file);
-	ek_image_release(&image);
-	ek_buffer_release(&bytes);
-	free(path);
-	return rc;
-}
-
 static int take(void *context, uint64_t first, int count, const float *samples)
 {
 	struct work *w = context;
@@ -345,85 +310,12 @@ static int take(void *context, uint64_t first, int count, const float *samples)
 	}
 	EK_TRY(ek_space_decode(&w->space, samples, (uint64_t)count, w->pixels, (enum ek_nn_precision)wanted.precision));
 	for (int i = 0; i < count; i++)
-		EK_TRY(write_image(w, first + (uint64_t)i, w->pixels + (size_t)i * size));
+		EK_TRY(ek_samples_write_image(w->folder, first + (uint64_t)i, w->pixels + (size_t)i * size,
+		                              (uint32_t)w->space.image_side));
 	if (w->latents != NULL)
 		EK_TRY(ek_npy_writer_append(w->latents, samples, (uint64_t)count));
 out:
 	return rc;
-}
-
-static int write_list(const struct work *w)
-{
-	struct ek_atomic_file file = { 0 };
-	struct ek_buffer line = { 0 };
-	char *path = NULL;
-	int rc;
-
-	EK_TRY(ek_format(&path, "%s/samples.jsonl", w->folder));
-	EK_TRY(ek_atomic_open(&file, path));
-	for (uint64_t i = 0; i < w->classes.count; i++) {
-		const int32_t label = w->classes.labels[i];
-
-		ek_buffer_clear(&line);
-		EK_TRY(ek_buffer_printf(
-			&line, "{\"id\": %" PRIu64 ", \"file_name\": \"images/%06" PRIu64 ".png\", \"seed\": %" PRIu64,
-			i, i, w->seeds[i]));
-		if (w->d.classes > 0) {
-			EK_TRY(ek_buffer_text(&line, ", "));
-			EK_TRY(ek_json_append_string(&line, w->d.condition, strlen(w->d.condition)));
-			EK_TRY(ek_buffer_text(&line, ": "));
-			EK_TRY(ek_json_append_string(&line, w->d.names[label], strlen(w->d.names[label])));
-		}
-		EK_TRY(ek_buffer_text(&line, "}\n"));
-		EK_TRY(ek_atomic_write(&file, line.data, line.size));
-	}
-	EK_TRY(ek_atomic_commit(&file));
-out:
-	ek_atomic_discard(&file);
-	ek_buffer_release(&line);
-	free(path);
-	return rc;
-}
-
-enum { SHEET_MOST = 400 };
-
-/* The first images of each class, a row a class; or the first of all. */
-static int write_sheet(const struct work *w, uint64_t columns, const uint64_t *chosen, uint64_t count)
-{
-	const size_t size = 3 * (size_t)w->space.image_side * (size_t)w->space.image_side;
-	struct ek_buffer bytes = { 0 };
-	struct ek_image image = { 0 };
-	uint8_t *pixels = NULL;
-	char *path = NULL;
-	int rc;
-
-	EK_TRY(ek_alloc(&pixels, (size_t)count, size));
-	for (uint64_t i = 0; i < count; i++) {
-		EK_TRY(image_path(&path, w, chosen[i]));
-		ek_buffer_clear(&bytes);
-		EK_TRY(ek_file_read(&bytes, path, 1u << 28));
-		EK_TRY(ek_image_decode(&image, bytes.data, bytes.size, EK_MAX_PIXELS_DEFAULT, 0));
-		memcpy(pixels + i * size, image.pixels, size);
-		ek_image_release(&image);
-		free(path);
-		path = NULL;
-	}
-	EK_TRY(ek_format(&path, "%s/sheet.png", w->folder));
-	EK_TRY(ek_sheet_write(path, pixels, count, (uint32_t)w->space.image_side, (uint32_t)columns));
-out:
-	ek_image_release(&image);
-	ek_buffer_release(&bytes);
-	free(pixels);
-	free(path);
-	return rc;
-}
-
-static int make_sheet(const struct work *w)
-{
-	uint64_t chosen[SHEET_MOST], columns, count;
-
-	count = ek_classes_sheet(&w->classes, SHEET_MOST, chosen, &columns);
-	return write_sheet(w, columns, chosen, count);
 }
 
 static int open_latents(struct work *w, uint64_t *done)
@@ -464,8 +356,8 @@ static int sample(struct work *w, int force)
 	}
 	if (w->latents != NULL)
 		EK_TRY(ek_npy_writer_commit(w->latents));
-	EK_TRY(write_list(w));
-	EK_TRY(make_sheet(w));
+	EK_TRY(ek_samples_write_list(w->folder, &w->classes, w->seeds, &w->d));
+	EK_TRY(ek_samples_write_sheet(w->folder, &w->classes, (uint32_t)w->space.image_side));
 out:
 	return rc;
 }
@@ -502,7 +394,7 @@ static int print(const struct work *w, int json)
 		free(text);
 		return 0;
 	}
-	(void)printf("%s images of %s (step %" PRIu64 ")\n\n", ek_text_count(count, w->classes.count), wanted.model,
+	(void)printf("%s images of %s (step %" PRIu64 ")\n", ek_text_count(count, w->classes.count), wanted.model,
 	             w->model_step);
 	ek_classes_print(&w->classes, &w->d);
 	(void)printf("\nsheet:  %s/sheet.png\nimages: %s\n", w->folder, w->images);

@@ -232,7 +232,7 @@ void ek_classes_print(const struct ek_classes *c, const struct ek_flow_descripti
 
 	if (model->classes == 0)
 		return;
-	(void)printf("  %12s  %s\n", "images", model->condition);
+	(void)printf("\n  %12s  %s\n", "images", model->condition);
 	for (int k = 0; k < c->classes; k++) {
 		if (c->quotas[k] == 0)
 			continue;

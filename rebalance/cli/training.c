@@ -14,164 +14,6 @@
 #include "rebalance/cli/text.h"
 #include "train/loop/checkpoint.h"
 
-static const struct ek_choice schedules[] = { { "constant", "the same rate to the end" },
-	                                      { "linear", "down to 0 in a line" },
-	                                      { "cosine", "down to 0 along half a cosine" },
-	                                      { NULL, NULL } };
-static const struct ek_choice precisions[] = { { "auto", "bf16 where the processor multiplies it" },
-	                                       { "f32", "float32" },
-	                                       { "bf16", "bfloat16 products over float32 parameters" },
-	                                       { NULL, NULL } };
-
-void ek_training_options(struct ek_option *out, struct ek_training_wish *w)
-{
-	const struct ek_option options[] = {
-		{ .name = "name",
-		  .kind = EK_KIND_STRING,
-		  .target = &w->name,
-		  .argument = "NAME",
-		  .help = "the files go to RUN/models/NAME; the same command goes on where it was stopped" },
-		{ .name = "subset",
-		  .kind = EK_KIND_STRING,
-		  .target = &w->subset,
-		  .argument = "NAME",
-		  .help = "train on RUN/subsets/NAME" },
-		{ .name = "weights",
-		  .kind = EK_KIND_STRING,
-		  .target = &w->weights,
-		  .argument = "NAME",
-		  .help = "show images as often as RUN/weights/NAME says" },
-		{ .name = "loss-weights",
-		  .kind = EK_KIND_STRING,
-		  .target = &w->loss_weights,
-		  .argument = "NAME",
-		  .help = "multiply each image's loss by its weight in RUN/weights/NAME (mean 1) instead" },
-		{ .name = "steps",
-		  .kind = EK_KIND_INTEGER,
-		  .target = &w->steps,
-		  .argument = "N",
-		  .zero = "none",
-		  .low = 1,
-		  .high = 1e12,
-		  .help = "steps of training" },
-		{ .name = "epochs",
-		  .kind = EK_KIND_NUMBER,
-		  .target = &w->epochs,
-		  .argument = "E",
-		  .zero = "none",
-		  .low = 1e-6,
-		  .high = 1e9,
-		  .help = "or passes over the images" },
-		{ .name = "time-limit",
-		  .kind = EK_KIND_STRING,
-		  .target = &w->time_limit,
-		  .argument = "T",
-		  .help = "or, or at most, a time, as 90s, 10m or 2h, over all sessions. Without --steps and --epochs "
-		          "the "
-		          "rate follows the clock, so that the result depends on the machine; 10m if no end is given" },
-		{ .name = "batch",
-		  .kind = EK_KIND_INTEGER,
-		  .target = &w->batch,
-		  .argument = "N",
-		  .low = 1,
-		  .high = 65536,
-		  .help = "images of a step" },
-		{ .name = "rate",
-		  .kind = EK_KIND_NUMBER,
-		  .target = &w->rate,
-		  .argument = "R",
-		  .zero = "auto",
-		  .low = 1e-9,
-		  .high = 10,
-		  .help = "the highest learning rate; auto: by the size of the model" },
-		{ .name = "schedule",
-		  .kind = EK_KIND_CHOICE,
-		  .target = &w->schedule,
-		  .choices = schedules,
-		  .help = "how the rate falls after the warm-up" },
-		{ .name = "warmup",
-		  .kind = EK_KIND_INTEGER,
-		  .target = &w->warmup,
-		  .argument = "N",
-		  .low = 0,
-		  .high = 1e9,
-		  .help = "steps of rising rate at the start" },
-		{ .name = "decay",
-		  .kind = EK_KIND_NUMBER,
-		  .target = &w->decay,
-		  .argument = "D",
-		  .low = 0,
-		  .high = 10,
-		  .help = "weight decay" },
-		{ .name = "ema",
-		  .kind = EK_KIND_NUMBER,
-		  .target = &w->average,
-		  .argument = "A",
-		  .low = 0,
-		  .high = 0.9999999,
-		  .help = "the average of the parameters keeps A of itself at each step, less in the first ones; "
-		          "samples "
-		          "are made with the average" },
-		{ .name = "clip",
-		  .kind = EK_KIND_NUMBER,
-		  .target = &w->clip,
-		  .argument = "C",
-		  .zero = "none",
-		  .low = 1e-6,
-		  .high = 1e9,
-		  .help = "the largest norm of a step's gradient" },
-		{ .name = "precision",
-		  .kind = EK_KIND_CHOICE,
-		  .target = &w->precision,
-		  .choices = precisions,
-		  .help = "of matrix products" },
-		{ .name = "validate",
-		  .kind = EK_KIND_NUMBER,
-		  .target = &w->validate,
-		  .argument = "F",
-		  .low = 0,
-		  .high = 0.5,
-		  .help = "share of the images, at most 2,048, chosen by content, to judge by and not to train on; not "
-		          "used if the audit held images out: those are taken" },
-		{ .name = "checkpoint-every",
-		  .kind = EK_KIND_STRING,
-		  .target = &w->checkpoint_every,
-		  .argument = "T",
-		  .help = "time between checkpoints and previews" },
-		{ .name = "keep-checkpoints",
-		  .kind = EK_KIND_INTEGER,
-		  .target = &w->keep,
-		  .argument = "N",
-		  .low = 1,
-		  .high = 1e6,
-		  .help = "how many of the newest to keep" },
-		{ .name = "log-every",
-		  .kind = EK_KIND_INTEGER,
-		  .target = &w->log_every,
-		  .argument = "N",
-		  .low = 1,
-		  .high = 1e9,
-		  .help = "steps a line of log.jsonl" },
-		{ .name = "dry-run",
-		  .kind = EK_KIND_FLAG,
-		  .target = &w->dry_run,
-		  .help = "say how large it is, what memory and time it takes, and do nothing" },
-	};
-
-	_Static_assert(sizeof options / sizeof *options == EK_TRAINING_OPTIONS, "one row an option");
-	*w = (struct ek_training_wish){ .batch = 128,
-		                        .average = 0.9999,
-		                        .clip = 1,
-		                        .warmup = 100,
-		                        .schedule = EK_SCHEDULE_COSINE,
-		                        .validate = 0.02,
-		                        .checkpoint_every = "5m",
-		                        .keep = 2,
-		                        .lanes = 4,
-		                        .log_every = 50 };
-	memcpy(out, options, sizeof options);
-}
-
 int ek_parse_duration(double *seconds, const char *text, const char *option)
 {
 	static const struct {
@@ -240,7 +82,7 @@ static int add_training(cJSON *config, const struct ek_training_job *job, const 
 	                          ek_nn_precision_type((enum ek_nn_precision)w->precision) == EK_NN_BFLOAT16 ? "bf16"
 	                                                                                                     : "f32"));
 	EK_TRY(ek_json_add_double(t, "rate", o->adamw.rate));
-	EK_TRY(ek_json_add_string(t, "schedule", schedules[o->schedule].name));
+	EK_TRY(ek_json_add_string(t, "schedule", ek_schedules[o->schedule].name));
 	EK_TRY(ek_json_add_u64(t, "warmup", (uint64_t)w->warmup));
 	EK_TRY(ek_json_add_double(t, "decay", o->adamw.decay));
 	EK_TRY(ek_json_add_double(t, "ema", o->adamw.average));
@@ -416,20 +258,6 @@ out:
 	return rc;
 }
 
-/* Too little memory is told before the start. */
-static int check_memory(const struct ek_training_job *job, const struct ek_trainer_options *o)
-{
-	const uint64_t wanted = job->bytes + ek_trainer_bytes(job->task->params, o->lanes);
-	const uint64_t there = ek_memory_available();
-
-	if (there == 0 || wanted <= there)
-		return 0;
-	return ek_fail(EK_ENOMEM,
-	               "training needs %.2f GiB of memory, and %.2f GiB are free; try a smaller --slice, fewer "
-	               "--lanes, --recompute or a smaller model",
-	               (double)wanted / 0x1p30, (double)there / 0x1p30);
-}
-
 static int print_result(const struct ek_training_job *job, const struct ek_training *result, const char *folder)
 {
 	cJSON *json = NULL;
@@ -479,7 +307,7 @@ static int options_from(struct ek_trainer_options *o, const struct ek_training_j
 		                                     .clip = w->clip },
 		                          .schedule = (enum ek_schedule)w->schedule,
 		                          .warmup = (uint64_t)w->warmup,
-		                          .lanes = (int)w->lanes,
+		                          .lanes = EK_TRAINER_LANES,
 		                          .log_every = (uint64_t)w->log_every,
 		                          .judge_every = 10 * (uint64_t)w->log_every,
 		                          .checkpoints_kept = (int)w->keep,
@@ -507,7 +335,6 @@ int ek_training_do(const struct ek_training_job *job)
 	EK_TRY(add_training(job->config, job, &options));
 	EK_TRY(add_hashes(job->config, job));
 	EK_TRY(identity_of(identity, job->config));
-	EK_TRY(check_memory(job, &options));
 	if (job->wish->dry_run) {
 		EK_TRY(print_plan(job, &options));
 		rc = print_time(job, &options);

@@ -8,10 +8,13 @@
 
 struct ek_training_wish {
 	const char *name, *subset, *weights, *loss_weights, *time_limit, *checkpoint_every;
-	int64_t steps, batch, warmup, lanes, log_every, keep;
+	int64_t steps, batch, warmup, log_every, keep;
 	double epochs, rate, decay, average, clip, validate;
 	int schedule, precision, dry_run, flip;
 };
+
+/* Choices in the order of enum ek_schedule and enum ek_nn_precision. */
+extern const struct ek_choice ek_schedules[], ek_precisions[];
 
 /* The defaults, and the rows of the option table for it, without an end; at most EK_TRAINING_OPTIONS. */
 enum { EK_TRAINING_OPTIONS = 20 };

@@ -140,6 +140,8 @@ static int make_workers(struct ek_flow_task *f)
 	int rc;
 
 	f->worker_count = ek_threads();
+	EK_TRY(ek_trainer_check_memory(&f->params, f->options.slice,
+	                               (uint64_t)f->worker_count * ek_net_state_bytes(f->net)));
 	EK_TRY(ek_alloc(&f->workers, (size_t)f->worker_count, sizeof *f->workers));
 	for (int i = 0; i < f->worker_count; i++) {
 		struct worker *w = &f->workers[i];

@@ -13,6 +13,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/io/safetensors.h"
 
+static const char checkpoints[] = "/step-*.safetensors";
 static const char *const prefixes[] = { "model.", "ema.", "optimizer.first.", "optimizer.second." };
 enum { ARRAYS = sizeof prefixes / sizeof *prefixes, OTHERS = 4 };
 
@@ -36,14 +37,14 @@ static uint64_t step_of(const char *path)
 }
 
 /* The folder's own path is taken literally. */
-static int find(glob_t *found, const char *folder)
+static int find(glob_t *found, const char *folder, const char *names)
 {
 	struct ek_buffer pattern = { 0 };
 	int rc = 0;
 
 	for (const char *c = folder; *c != 0; c++)
 		EK_TRY(ek_buffer_printf(&pattern, strchr("*?[]\\", *c) != NULL ? "\\%c" : "%c", *c));
-	EK_TRY(ek_buffer_text(&pattern, "/step-*.safetensors"));
+	EK_TRY(ek_buffer_text(&pattern, names));
 	switch (glob(pattern.data, 0, NULL, found)) {
 	case 0:
 	case GLOB_NOMATCH:
@@ -75,12 +76,30 @@ static int remove_old(const glob_t *found, size_t kept)
 	return 0;
 }
 
+int ek_checkpoints_clean(const char *folder)
+{
+	static const char *const unfinished[] = { "/step-*.safetensors.tmp", "/preview-*.png.tmp" };
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof unfinished / sizeof *unfinished; i++) {
+		glob_t found = { 0 };
+
+		rc = find(&found, folder, unfinished[i]);
+		for (size_t j = 0; rc == 0 && j < found.gl_pathc; j++)
+			(void)unlink(found.gl_pathv[j]);
+		globfree(&found);
+		EK_TRY(rc);
+	}
+out:
+	return rc;
+}
+
 int ek_checkpoints_remove(const char *folder)
 {
 	glob_t found = { 0 };
 	int rc;
 
-	EK_TRY(find(&found, folder));
+	EK_TRY(find(&found, folder, checkpoints));
 	EK_TRY(remove_old(&found, 0));
 out:
 	globfree(&found);
@@ -94,7 +113,7 @@ int ek_checkpoint_newest(char **path, uint64_t *step, const char *folder, int ke
 
 	*path = NULL;
 	*step = 0;
-	EK_TRY(find(&found, folder));
+	EK_TRY(find(&found, folder, checkpoints));
 	qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, by_step);
 	if (found.gl_pathc > 0 && step_of(found.gl_pathv[0]) > 0) {
 		*step = step_of(found.gl_pathv[0]);
@@ -215,6 +234,21 @@ static int check_finite(const float *x, size_t count, const struct ek_tensor_fil
 	return 0;
 }
 
+/* EK_EDATA naming a tensor that no checkpoint of this network has. */
+static int check_extra(const struct ek_tensor_file *file, const struct table *t)
+{
+	for (size_t i = 0; file->count > t->count && i < file->count; i++) {
+		size_t j = 0;
+
+		while (j < t->count && strcmp(t->specs[j].name, file->tensors[i].name) != 0)
+			j++;
+		if (j == t->count)
+			return ek_fail(EK_EDATA, "%s: tensor %s is none of this network's", file->path,
+			               file->tensors[i].name);
+	}
+	return 0;
+}
+
 static int take_identity(const struct ek_tensor_file *file, const char *identity)
 {
 	const struct ek_tensor *tensor;
@@ -240,10 +274,7 @@ int ek_checkpoint_read(const char *path, const struct ek_params *params, struct 
 	EK_TRY(ek_tensor_file_open(&file, path));
 	EK_TRY(take_identity(&file, identity));
 	EK_TRY(table_make(&t, params, s, strlen(identity)));
-	if (file.count != t.count) {
-		rc = ek_fail(EK_EDATA, "%s has %zu tensors, %zu expected", path, file.count, t.count);
-		goto out;
-	}
+	EK_TRY(check_extra(&file, &t));
 	for (size_t i = 0; i < ARRAYS * (size_t)params->count; i++) {
 		const struct ek_param *p = &params->items[i % (size_t)params->count];
 		float *out = array_of(s, (int)(i / (size_t)params->count)) + p->offset;

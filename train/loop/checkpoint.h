@@ -22,6 +22,8 @@ struct ek_checkpoint_state {
 /* `*path` of the newest in the folder, to be freed, or NULL; others than the `kept` newest are removed if kept > 0. */
 int ek_checkpoint_newest(char **path, uint64_t *step, const char *folder, int kept);
 
+/* Remove what a killed training left unfinished in its folder. */
+int ek_checkpoints_clean(const char *folder);
 /* Remove all checkpoints of a folder. */
 int ek_checkpoints_remove(const char *folder);
 

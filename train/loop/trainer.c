@@ -269,6 +269,7 @@ static int start(struct trainer *t, const float *values)
 	char *path = NULL;
 	int rc;
 
+	EK_TRY(ek_checkpoints_clean(t->options->folder));
 	EK_TRY(ek_checkpoint_newest(&path, &t->saved_step, t->options->folder, 0));
 	if (path != NULL) {
 		EK_TRY(ek_checkpoint_read(path, t->task->params, &t->state, t->options->identity));
@@ -347,6 +348,28 @@ static int check(const struct ek_task *task, const struct ek_trainer_options *o)
 uint64_t ek_trainer_bytes(const struct ek_params *params, int lanes)
 {
 	return (uint64_t)params->size * sizeof(float) * (4 + (uint64_t)lanes);
+}
+
+int ek_trainer_check_memory(const struct ek_params *params, int slice, uint64_t states)
+{
+	const uint64_t rest = ek_trainer_bytes(params, EK_TRAINER_LANES), there = ek_memory_available();
+	const double gib = 0x1p30;
+	int fits;
+
+	if (there == 0 || states + rest <= there)
+		return 0;
+	fits = there > rest ? (int)((double)(there - rest) / (double)states * slice) : 0;
+	if (fits > 0)
+		return ek_fail(
+			EK_ENOMEM,
+			"training needs %.2f GiB of memory and %.2f GiB are free: a slice of %d images instead of %d "
+			"would fit, or recomputing, or fewer threads",
+			(double)(states + rest) / gib, (double)there / gib, fits, slice);
+	return ek_fail(
+		EK_ENOMEM,
+		"training needs %.2f GiB of memory and %.2f GiB are free, too little for one image at a time: take a "
+		"smaller model",
+		(double)(states + rest) / gib, (double)there / gib);
 }
 
 int ek_trainer_newest(char **path, uint64_t *step, const char *folder)

@@ -62,6 +62,8 @@ struct ek_source_of_ids {
 	int (*draw)(void *context, uint64_t first, uint64_t count, int64_t *ids, float *weights);
 };
 
+enum { EK_TRAINER_LANES = 4 };
+
 enum ek_schedule { EK_SCHEDULE_CONSTANT, EK_SCHEDULE_LINEAR, EK_SCHEDULE_COSINE };
 
 struct ek_trainer_options {
@@ -71,7 +73,8 @@ struct ek_trainer_options {
 	struct ek_adamw adamw;     /* rate: the highest */
 	enum ek_schedule schedule; /* after warm-up, down to 0 */
 	uint64_t warmup;           /* steps of rising rate */
-	int lanes;                 /* sums of gradients kept apart, 1 … 64; part of what determines the bytes */
+	int lanes; /* EK_TRAINER_LANES unless there is a reason: sums of gradients kept apart, 1 … 64; part of what
+	              determines the bytes */
 	uint64_t log_every;        /* steps a line of the log */
 	uint64_t judge_every;      /* steps between validations; 0: at checkpoints and the end only */
 	double checkpoint_seconds; /* between checkpoints */
@@ -100,6 +103,9 @@ int ek_trainer_newest(char **path, uint64_t *step, const char *folder);
 
 /* Bytes that ek_train allocates beyond the task's nets. */
 uint64_t ek_trainer_bytes(const struct ek_params *params, int lanes);
+/* For tasks, before they make the states of their workers, `states` bytes for slices of `slice` images: EK_ENOMEM,
+ * saying what would fit, if that and a training are more than the memory that is free. */
+int ek_trainer_check_memory(const struct ek_params *params, int slice, uint64_t states);
 
 /*
  * Train from the newest checkpoint in the folder, or from `start` [params->size], to the end. EK_EINTERRUPTED with a

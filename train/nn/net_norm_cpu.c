@@ -109,15 +109,56 @@ const struct ek_net_code ek_net_cpu_modulate = {
 	.backward = backward_modulate,
 };
 
-/* Group norm. Saved, per image: factor [channels] and centre [channels], so that normal = (x - centre) · factor. */
+/*
+ * Group norm. Saved, per image: factor [channels] and centre [channels], so that normal = (x - centre) · factor.
+ *
+ * Few channels make short rows, so some rows at a time are taken as one long row, with factors and the like repeated
+ * for each; sums over rows are folded at the end.
+ */
+
+enum { BLOCK = 1024, KEEP = 1 << 15 };
+
+/* A number of rows that divides `rows`, as many as make a long row of at most BLOCK numbers. */
+static size_t rows_of_block(size_t rows, size_t n)
+{
+	size_t r = BLOCK / n < 1 ? 1 : BLOCK / n < rows ? BLOCK / n : rows;
+
+	while (rows % r != 0)
+		r--;
+	return r;
+}
+
+/* Backward keeps the gradients before the activation of an image of up to KEEP numbers; those of a larger one, which
+ * would leave the cache, are computed twice. */
+static int keeps(const struct ek_net *net, const struct ek_net_op *op)
+{
+	return op->of.group_norm.activation != EK_NN_LINEAR && ek_net_elements(net, op->inputs[0]) <= KEEP;
+}
 
 static int prepare_group_norm(struct ek_net *net, struct ek_net_op *op)
 {
-	const size_t n = ek_net_channel_count(net, op->inputs[0]);
+	const size_t n = ek_net_channel_count(net, op->inputs[0]), block = n > BLOCK ? n : BLOCK;
 
 	op->saved = 2 * n * sizeof(float) * (size_t)net->batch;
-	op->scratch = 8 * n * sizeof(float);
+	op->scratch = 10 * block * sizeof(float);
+	if (keeps(net, op))
+		op->scratch += ek_net_elements(net, op->inputs[0]) * sizeof(float);
 	return 0;
+}
+
+/* x [n · r]: the first row, n numbers, in all r rows. */
+static void repeat(float *x, size_t n, size_t r)
+{
+	for (size_t i = 1; i < r; i++)
+		memcpy(x + i * n, x, n * sizeof *x);
+}
+
+/* out [n] = the sum of the r rows of x. */
+static void fold(float *out, const float *x, size_t n, size_t r)
+{
+	memcpy(out, x, n * sizeof *out);
+	for (size_t i = 1; i < r; i++)
+		ek_nn_vector()->accumulate(out, x + i * n, n);
 }
 
 /* sums [channels] to the mean over each group, back at every channel. */
@@ -135,117 +176,193 @@ static void over_groups(float *sums, size_t n, size_t groups, double count)
 	}
 }
 
+/* Of one image: `blocks` blocks of m = n · r numbers each, the first at `first`. */
+struct norm_image {
+	const struct ek_net_state *s;
+	const struct ek_net_op *op;
+	const struct ek_net_kernels *k;
+	size_t n, r, m, blocks, first;
+	double count; /* numbers of a group */
+	enum ek_nn_type in;
+	float *buffers; /* [10, max(m, BLOCK)] */
+};
+
+static struct norm_image norm_image_of(struct ek_net_state *s, const struct ek_net_op *op, size_t image)
+{
+	const size_t n = ek_net_channel_count(s->net, op->inputs[0]);
+	const size_t rows = ek_net_rows(s->net, op->inputs[0]) / (size_t)s->net->batch, r = rows_of_block(rows, n);
+
+	return (struct norm_image){ .s = s,
+		                    .op = op,
+		                    .k = ek_net_kernels(),
+		                    .n = n,
+		                    .r = r,
+		                    .m = n * r,
+		                    .blocks = rows / r,
+		                    .first = image * rows * n,
+		                    .count = (double)(rows * (n / (size_t)op->of.group_norm.groups)),
+		                    .in = ek_net_in_type(s->net, op, 0),
+		                    .buffers = (float *)(void *)s->scratch };
+}
+
+static float *norm_buffer(const struct norm_image *g, int i)
+{
+	return g->buffers + (size_t)i * (g->m > BLOCK ? g->m : BLOCK);
+}
+
+static const float *norm_input(const struct norm_image *g, size_t block, float *buffer)
+{
+	return ek_net_load_floats(ek_net_in(g->s, g->op, 0), g->in, g->first + block * g->m, g->m, buffer);
+}
+
+static void norm_statistics(const struct norm_image *g, float *factor, float *centre)
+{
+	const size_t groups = (size_t)g->op->of.group_norm.groups;
+	float *x = norm_buffer(g, 0), *sum = norm_buffer(g, 1), *centres = norm_buffer(g, 2);
+
+	memset(sum, 0, g->m * sizeof *sum);
+	for (size_t i = 0; i < g->blocks; i++)
+		ek_nn_vector()->accumulate(sum, norm_input(g, i, x), g->m);
+	fold(centre, sum, g->n, g->r);
+	over_groups(centre, g->n, groups, g->count);
+	memcpy(centres, centre, g->n * sizeof *centres);
+	repeat(centres, g->n, g->r);
+	memset(sum, 0, g->m * sizeof *sum);
+	for (size_t i = 0; i < g->blocks; i++)
+		g->k->add_squares(sum, norm_input(g, i, x), centres, g->m);
+	fold(factor, sum, g->n, g->r);
+	over_groups(factor, g->n, groups, g->count);
+	for (size_t j = 0; j < g->n; j++)
+		factor[j] = 1 / sqrtf(factor[j] + g->op->of.group_norm.epsilon);
+}
+
+/* scale, shift [m]: weight · normal + bias = scale · x + shift. */
+static void norm_affine(const struct norm_image *g, const float *factor, const float *centre, float *scale,
+                        float *shift)
+{
+	const float *weight = ek_net_parameter(g->s, g->op, 0), *bias = ek_net_parameter(g->s, g->op, 1);
+
+	for (size_t j = 0; j < g->n; j++) {
+		scale[j] = factor[j] * weight[j];
+		shift[j] = bias[j] - centre[j] * scale[j];
+	}
+	repeat(scale, g->n, g->r);
+	repeat(shift, g->n, g->r);
+}
+
 static int forward_group_norm(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	const struct ek_net_kernels *k = ek_net_kernels();
-	const struct ek_net_group_norm *g = &op->of.group_norm;
-	const struct ek_net *net = s->net;
-	const size_t n = ek_net_channel_count(net, op->inputs[0]), groups = (size_t)g->groups;
-	const size_t rows = ek_net_rows(net, op->inputs[0]) / (size_t)net->batch;
-	const double count = (double)(rows * (n / groups));
-	const enum ek_nn_type in = ek_net_in_type(net, op, 0), out = ek_net_out_type(net, op, 0);
-	const float *weight = ek_net_parameter(s, op, 0), *bias = ek_net_parameter(s, op, 1);
-	float *row = (float *)(void *)s->scratch, *shift = row + n, *scale = row + 2 * n, *result = row + 3 * n;
+	const enum ek_nn_activation activation = op->of.group_norm.activation;
+	const enum ek_nn_type out = ek_net_out_type(s->net, op, 0);
 
-	for (size_t image = 0; image < (size_t)net->batch; image++) {
-		float *factor = (float *)ek_net_saved(s, op) + 2 * n * image, *centre = factor + n;
-		const size_t first = image * rows;
+	for (size_t image = 0; image < (size_t)s->net->batch; image++) {
+		const struct norm_image g = norm_image_of(s, op, image);
+		float *factor = (float *)ek_net_saved(s, op) + 2 * g.n * image, *centre = factor + g.n;
+		float *scale = norm_buffer(&g, 3), *shift = norm_buffer(&g, 4);
 
-		memset(factor, 0, 2 * n * sizeof *factor);
-		for (size_t i = 0; i < rows; i++)
-			ek_nn_vector()->accumulate(
-				centre, ek_net_load_floats(ek_net_in(s, op, 0), in, (first + i) * n, n, row), n);
-		over_groups(centre, n, groups, count);
-		for (size_t i = 0; i < rows; i++)
-			k->add_squares(factor, ek_net_load_floats(ek_net_in(s, op, 0), in, (first + i) * n, n, row),
-			               centre, n);
-		over_groups(factor, n, groups, count);
-		for (size_t j = 0; j < n; j++) {
-			factor[j] = 1 / sqrtf(factor[j] + g->epsilon);
-			scale[j] = factor[j] * weight[j];
-			shift[j] = bias[j] - centre[j] * scale[j];
-		}
-		for (size_t i = 0; i < rows; i++) {
-			const float *x = ek_net_load_floats(ek_net_in(s, op, 0), in, (first + i) * n, n, row);
-			float *y = ek_net_floats_at(ek_net_out(s, op, 0), out, (first + i) * n, 0, result);
+		norm_statistics(&g, factor, centre);
+		norm_affine(&g, factor, centre, scale, shift);
+		for (size_t i = 0; i < g.blocks; i++) {
+			const size_t at = g.first + i * g.m;
+			float *y = ek_net_floats_at(ek_net_out(s, op, 0), out, at, 0, norm_buffer(&g, 1));
 
-			k->affine(y, x, scale, shift, n);
-			if (g->activation != EK_NN_LINEAR)
-				k->activate(y, y, n, g->activation, 0);
-			ek_net_store_floats(ek_net_out(s, op, 0), out, (first + i) * n, n, y, 0);
+			g.k->affine(y, norm_input(&g, i, norm_buffer(&g, 0)), scale, shift, g.m);
+			if (activation != EK_NN_LINEAR)
+				g.k->activate(y, y, g.m, activation, 0);
+			ek_net_store_floats(ek_net_out(s, op, 0), out, at, g.m, y, 0);
 		}
 	}
 	return 0;
 }
 
-/* The gradient of one image at weight · normal + bias, before the activation, for row i. */
-static const float *before_activation(const struct ek_net_state *s, const struct ek_net_op *op, size_t row,
-                                      const float *x, const float *scale, const float *shift, float *buffer,
-                                      float *linear)
+/* The gradient at weight · normal + bias, before the activation, of a block; in `buffer`, or where it is. */
+static const float *before_activation(const struct norm_image *g, size_t block, const float *x, const float *scale,
+                                      const float *shift, float *buffer)
 {
-	const size_t n = ek_net_channel_count(s->net, op->inputs[0]);
-	const float *dy =
-		ek_net_load_floats(ek_net_grad_out(s, op, 0), ek_net_out_type(s->net, op, 0), row * n, n, buffer);
+	float *linear = norm_buffer(g, 5);
+	const float *dy = ek_net_load_floats(ek_net_grad_out(g->s, g->op, 0), ek_net_out_type(g->s->net, g->op, 0),
+	                                     g->first + block * g->m, g->m, buffer);
 
-	if (op->of.group_norm.activation == EK_NN_LINEAR)
+	if (g->op->of.group_norm.activation == EK_NN_LINEAR)
 		return dy;
-	ek_net_kernels()->affine(linear, x, scale, shift, n);
-	ek_net_kernels()->activate_backward(buffer, dy, linear, n, op->of.group_norm.activation, 0);
+	g->k->affine(linear, x, scale, shift, g->m);
+	g->k->activate_backward(buffer, dy, linear, g->m, g->op->of.group_norm.activation, 0);
 	return buffer;
+}
+
+/* dx = factor · (weight d - mean of that - normal · mean of (normal · that)), from the sums over rows [n]. */
+static void norm_input_gradient(const struct norm_image *g, const float *factor, const float *centre, const float *kept,
+                                float *sum, float *products)
+{
+	const float *weight = ek_net_parameter(g->s, g->op, 0), *scale = norm_buffer(g, 3), *shift = norm_buffer(g, 4);
+	const size_t groups = (size_t)g->op->of.group_norm.groups;
+	float *dx = norm_buffer(g, 1), *a = norm_buffer(g, 6), *b = norm_buffer(g, 7);
+
+	for (size_t j = 0; j < g->n; j++) {
+		sum[j] *= weight[j];
+		products[j] *= weight[j];
+	}
+	over_groups(sum, g->n, groups, g->count);
+	over_groups(products, g->n, groups, g->count);
+	/* dx = scale · d + a · x + b */
+	for (size_t j = 0; j < g->n; j++) {
+		a[j] = -factor[j] * factor[j] * products[j];
+		b[j] = -factor[j] * sum[j] - a[j] * centre[j];
+	}
+	repeat(a, g->n, g->r);
+	repeat(b, g->n, g->r);
+	for (size_t i = 0; i < g->blocks; i++) {
+		const float *x = norm_input(g, i, norm_buffer(g, 0));
+		const float *d =
+			kept != NULL ? kept + i * g->m : before_activation(g, i, x, scale, shift, norm_buffer(g, 2));
+
+		g->k->affine(dx, x, a, b, g->m);
+		g->k->add_products(dx, d, scale, g->m);
+		ek_net_store_floats(ek_net_grad_in(g->s, g->op, 0), g->in, g->first + i * g->m, g->m, dx,
+		                    g->op->adds[0]);
+	}
 }
 
 static int backward_group_norm(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	const struct ek_net_kernels *k = ek_net_kernels();
-	const struct ek_net_group_norm *g = &op->of.group_norm;
-	const struct ek_net *net = s->net;
-	const size_t n = ek_net_channel_count(net, op->inputs[0]), groups = (size_t)g->groups;
-	const size_t rows = ek_net_rows(net, op->inputs[0]) / (size_t)net->batch;
-	const double count = (double)(rows * (n / groups));
-	const enum ek_nn_type in = ek_net_in_type(net, op, 0);
-	const float *weight = ek_net_parameter(s, op, 0), *bias = ek_net_parameter(s, op, 1);
 	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
-	float *row = (float *)(void *)s->scratch, *shift = row + n, *scale = row + 2 * n, *grad = row + 3 * n;
-	float *linear = row + 4 * n, *sum = row + 5 * n, *products = row + 6 * n;
 
-	for (size_t image = 0; image < (size_t)net->batch; image++) {
-		const float *factor = (const float *)ek_net_saved(s, op) + 2 * n * image, *centre = factor + n;
+	for (size_t image = 0; image < (size_t)s->net->batch; image++) {
+		const struct norm_image g = norm_image_of(s, op, image);
+		const float *factor = (const float *)ek_net_saved(s, op) + 2 * g.n * image, *centre = factor + g.n;
+		float *scale = norm_buffer(&g, 3), *shift = norm_buffer(&g, 4), *normal = norm_buffer(&g, 5);
+		float *sums = norm_buffer(&g, 6), *products = norm_buffer(&g, 7), *kept = NULL;
+		float *factors = norm_buffer(&g, 8), *offsets = norm_buffer(&g, 9); /* in the loop over blocks, … */
+		float *sum = factors, *product = offsets;                           /* … and after it */
 
-		memset(sum, 0, 2 * n * sizeof *sum);
-		for (size_t j = 0; j < n; j++) {
-			scale[j] = factor[j] * weight[j];
-			shift[j] = bias[j] - centre[j] * scale[j];
+		if (keeps(s->net, op))
+			kept = norm_buffer(&g, 10);
+		norm_affine(&g, factor, centre, scale, shift);
+		for (size_t j = 0; j < g.n; j++) {
+			factors[j] = factor[j];
+			offsets[j] = -centre[j] * factor[j];
 		}
-		for (size_t i = image * rows; i < (image + 1) * rows; i++) {
-			const float *x = ek_net_load_floats(ek_net_in(s, op, 0), in, i * n, n, row);
-			const float *d = before_activation(s, op, i, x, scale, shift, grad, linear);
+		repeat(factors, g.n, g.r);
+		repeat(offsets, g.n, g.r);
+		memset(sums, 0, g.m * sizeof *sums);
+		memset(products, 0, g.m * sizeof *products);
+		for (size_t i = 0; i < g.blocks; i++) {
+			const float *x = norm_input(&g, i, norm_buffer(&g, 0));
+			const float *d = before_activation(&g, i, x, scale, shift,
+			                                   kept != NULL ? kept + i * g.m : norm_buffer(&g, 2));
 
-			ek_nn_vector()->accumulate(sum, d, n);
-			for (size_t j = 0; j < n; j++)
-				linear[j] = (x[j] - centre[j]) * factor[j];
-			k->add_products(products, d, linear, n);
+			ek_nn_vector()->accumulate(sums, d, g.m);
+			g.k->affine(normal, x, factors, offsets, g.m);
+			g.k->add_products(products, d, normal, g.m);
 		}
+		fold(sum, sums, g.n, g.r);
+		fold(product, products, g.n, g.r);
 		if (dw != NULL)
-			ek_nn_vector()->accumulate(dw, products, n);
+			ek_nn_vector()->accumulate(dw, product, g.n);
 		if (db != NULL)
-			ek_nn_vector()->accumulate(db, sum, n);
-		if (!op->wants[0])
-			continue;
-		for (size_t j = 0; j < n; j++) {
-			sum[j] *= weight[j];
-			products[j] *= weight[j];
-		}
-		over_groups(sum, n, groups, count);
-		over_groups(products, n, groups, count);
-		for (size_t i = image * rows; i < (image + 1) * rows; i++) {
-			const float *x = ek_net_load_floats(ek_net_in(s, op, 0), in, i * n, n, row);
-			const float *d = before_activation(s, op, i, x, scale, shift, grad, linear);
-
-			for (size_t j = 0; j < n; j++)
-				linear[j] = factor[j] *
-				            (d[j] * weight[j] - sum[j] - (x[j] - centre[j]) * factor[j] * products[j]);
-			ek_net_store_floats(ek_net_grad_in(s, op, 0), in, i * n, n, linear, op->adds[0]);
-		}
+			ek_nn_vector()->accumulate(db, sum, g.n);
+		if (op->wants[0])
+			norm_input_gradient(&g, factor, centre, kept, sum, product);
 	}
 	return 0;
 }

@@ -339,6 +339,10 @@ static int make_workers(struct ek_vae *v)
 	int rc;
 
 	v->threads = ek_threads();
+	EK_TRY(ek_trainer_check_memory(
+		&v->params, v->options.slice,
+		(uint64_t)v->threads *
+			(ek_net_state_bytes(v->coder) + (v->critic != NULL ? ek_net_state_bytes(v->critic) : 0))));
 	EK_TRY(ek_alloc(&v->workers, (size_t)v->threads, sizeof *v->workers));
 	for (int i = 0; i < v->threads; i++) {
 		struct ek_vae_worker *w = &v->workers[i];

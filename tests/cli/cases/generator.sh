@@ -58,3 +58,18 @@ run evenkeel generate run --model plain --name x --solver ancestral
 run evenkeel generate run --model by-cluster --name x --cluster 7
 run evenkeel generate run --model by-cluster --name x --guidance-interval 0.8,0.2 --guidance 2
 run evenkeel generate run --model by-cluster --name x --cluster 1 --minority
+
+echo '# an autoencoder, and a generator in its latents'
+for kind in kl vq; do
+	run evenkeel train vae run --name $kind --kind $kind --side 16 --widths 8,16 --groups 4 --codes 16 --steps 3 --batch 4 \
+		--precision f32 --quiet | sed -E 's/in [0-9.e-]+ minutes/in TIME/; s/(loss +)[0-9.e-]+/\1LOSS/'
+	run ls run/models/$kind
+	evenkeel train flow run --name in-$kind --autoencoder $kind --width 16 --depth 1 --patch 2 --steps 3 --batch 4 --quiet >/dev/null
+	run evenkeel generate run --model in-$kind --name $kind --count 2 --steps 2 --latents --quiet
+	run ls run/samples/$kind
+done
+run evenkeel train vae run --name x --widths 8,
+run evenkeel train vae run --name x --side 17 --widths 8,16 --groups 4
+run evenkeel train vae run --name x --widths 12 --groups 8
+run evenkeel generate run --model kl --name x
+run evenkeel train flow run --name x --autoencoder kl --patch 3
