@@ -21,6 +21,7 @@ const struct ek_choice ek_flow_predictions[] = {
 	{ "velocity", "where to go" },
 	{ "noise", "the noise in the image" },
 	{ "score", "the gradient of the log density" },
+	{ "data", "the image without noise" },
 	{ NULL, NULL },
 };
 const struct ek_choice ek_flow_weightings[] = {

@@ -74,10 +74,16 @@ static struct target target_at(const struct ek_objective *o, double t)
 		return (struct target){ 1, p.d_alpha, p.d_sigma, 1 };
 	if (o->prediction == EK_PREDICT_SCORE)
 		target = (struct target){ p.sigma, 0, -1, 1 };
+	if (o->prediction == EK_PREDICT_DATA) {
+		/* An error of the data is -sigma / alpha errors of the noise. */
+		const double noise = o->weighting == EK_WEIGHT_NONE ? 1 : p.alpha / p.sigma;
+
+		target = (struct target){ 1, 1, 0, noise * noise };
+	}
 	if (o->weighting == EK_WEIGHT_VELOCITY)
-		target.weight = p.variance / p.sigma * (p.variance / p.sigma);
+		target.weight *= p.variance / p.sigma * (p.variance / p.sigma);
 	else if (o->weighting == EK_WEIGHT_LIKELIHOOD)
-		target.weight = p.variance / (p.sigma * p.sigma);
+		target.weight *= p.variance / (p.sigma * p.sigma);
 	return target;
 }
 

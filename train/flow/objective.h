@@ -16,9 +16,10 @@ enum ek_objective_kind {
 	EK_OBJECTIVE_DIFFUSION /* DiT's (diffusion.h); needs a learned sigma */
 };
 
-/* Of the loss of noise and score, as the public SiT code weights them; that of the velocity has no weight. */
+/* Of the loss of noise and score, as the public SiT code weights them, and of data, as the noise it amounts to; that of
+ * the velocity has no weight. */
 enum ek_weighting {
-	EK_WEIGHT_NONE,      /* mean (e - x0)^2, mean (sigma s + x0)^2 */
+	EK_WEIGHT_NONE,      /* mean (e - x0)^2, mean (sigma s + x0)^2, mean (d - x1)^2 */
 	EK_WEIGHT_VELOCITY,  /* times (variance / sigma)^2 */
 	EK_WEIGHT_LIKELIHOOD /* times variance / sigma^2 */
 };

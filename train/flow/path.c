@@ -49,6 +49,8 @@ struct ek_path_linear ek_path_velocity(const struct ek_path_point *p, enum ek_pr
 		return (struct ek_path_linear){ -p->variance / p->sigma, p->ratio };
 	case EK_PREDICT_SCORE:
 		return (struct ek_path_linear){ p->variance, p->ratio };
+	case EK_PREDICT_DATA:
+		return (struct ek_path_linear){ p->d_alpha - p->d_sigma * p->alpha / p->sigma, p->d_sigma / p->sigma };
 	case EK_PREDICT_VELOCITY:
 	default:
 		return (struct ek_path_linear){ 1, 0 };
@@ -65,6 +67,8 @@ struct ek_path_linear ek_path_score(const struct ek_path_point *p, enum ek_predi
 		return (struct ek_path_linear){ -1 / p->sigma, 0 };
 	case EK_PREDICT_SCORE:
 		return (struct ek_path_linear){ 1, 0 };
+	case EK_PREDICT_DATA:
+		return (struct ek_path_linear){ p->alpha / (p->sigma * p->sigma), -1 / (p->sigma * p->sigma) };
 	case EK_PREDICT_VELOCITY:
 	default:
 		return (struct ek_path_linear){ back / under, -1 / under };

@@ -14,7 +14,8 @@ enum ek_path {
 enum ek_prediction {
 	EK_PREDICT_VELOCITY, /* v = E[d_alpha x1 + d_sigma x0 | x_t] */
 	EK_PREDICT_NOISE,    /* e = E[x0 | x_t] */
-	EK_PREDICT_SCORE     /* s = the gradient of the log density, -e / sigma */
+	EK_PREDICT_SCORE,    /* s = the gradient of the log density, -e / sigma */
+	EK_PREDICT_DATA      /* E[x1 | x_t]; not in the public code */
 };
 
 /* The path at a time. d_: the derivative by t. */
@@ -34,8 +35,8 @@ struct ek_path_linear ek_path_velocity(const struct ek_path_point *p, enum ek_pr
 struct ek_path_linear ek_path_score(const struct ek_path_point *p, enum ek_prediction prediction);
 
 /*
- * The times that are safe to train on (epsilon 1e-5 for VP, 1e-3 for a prediction of noise or score, else all) and,
- * with `sampling`, to sample by an ODE (1e-3 for VP, too).
+ * The times that are safe to train on (epsilon 1e-5 for VP, 1e-3 for a prediction of noise, score or data, else all)
+ * and, with `sampling`, to sample by an ODE (1e-3 for VP, too).
  */
 void ek_path_interval(double *t0, double *t1, enum ek_path path, enum ek_prediction prediction, int sampling);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rebalance/base/memory.h"
+#include "rebalance/base/random.h"
 
 /* Sums and products of terms of one sign, a few dozen operations: each rounding is 2^-53 of the result. */
 static const double FORMULA = 64 * 0x1p-53;
@@ -60,9 +61,9 @@ static void predictions_agree(void **state)
 		for (double t = 0.05; t < 0.99; t += 0.1) {
 			const struct ek_path_point p = ek_path_at((enum ek_path)path, t);
 			const double x = p.alpha * x1 + p.sigma * x0, v = p.d_alpha * x1 + p.d_sigma * x0;
-			const double exact[] = { v, x0, -x0 / p.sigma };
+			const double exact[] = { v, x0, -x0 / p.sigma, x1 };
 
-			for (int i = 0; i < 3; i++) {
+			for (int i = 0; i < 4; i++) {
 				const struct ek_path_linear to_v = ek_path_velocity(&p, (enum ek_prediction)i);
 				const struct ek_path_linear to_s = ek_path_score(&p, (enum ek_prediction)i);
 				/* Two terms that may cancel: a rounding of the larger. */
@@ -137,6 +138,63 @@ static void losses_are_the_public_ones(void **state)
 	assert_int_equal(count, 3 + 20);
 	free(o);
 	cJSON_Delete(golden);
+}
+
+/* Data has no public counterpart: a prediction d of it is one of the noise, e = (x_t - alpha d) / sigma, and weighted
+ * losses of the two are the same. Each loss is a sum of terms of one sign; e itself is rounded to float32. */
+static void the_loss_of_data_is_that_of_the_noise_it_amounts_to(void **state)
+{
+	enum { COUNT = 12 };
+	float x1[COUNT], noise[COUNT], data[COUNT], other[COUNT], gradient[2][COUNT];
+	struct ek_objective *o;
+
+	(void)state;
+	assert_ok(ek_alloc(&o, 1, sizeof *o));
+	for (int i = 0; i < COUNT; i++) {
+		x1[i] = (float)ek_random_normal(1, 1, (uint64_t)i);
+		noise[i] = (float)ek_random_normal(1, 2, (uint64_t)i);
+		data[i] = (float)ek_random_normal(1, 3, (uint64_t)i);
+	}
+	for (int path = 0; path < 3; path++)
+		for (double t = 0.15; t < 0.9; t += 0.2) {
+			const struct ek_path_point p = ek_path_at((enum ek_path)path, t);
+			struct ek_objective_image image = {
+				.x1 = x1, .noise = noise, .pixels = COUNT / 3, .channels = 3, .weight = 1
+			};
+			double plain = 0;
+
+			for (int i = 0; i < COUNT; i++) {
+				const double x = p.alpha * (double)x1[i] + p.sigma * (double)noise[i];
+
+				other[i] = (float)((x - p.alpha * (double)data[i]) / p.sigma);
+				plain += ((double)data[i] - (double)x1[i]) * ((double)data[i] - (double)x1[i]) / COUNT;
+			}
+			for (int weighting = 0; weighting < 3; weighting++) {
+				double losses[2];
+
+				for (int i = 0; i < 2; i++) {
+					*o = (struct ek_objective){ .path = (enum ek_path)path,
+						                    .prediction =
+						                            i == 0 ? EK_PREDICT_DATA : EK_PREDICT_NOISE,
+						                    .weighting = (enum ek_weighting)weighting };
+					assert_ok(ek_objective_init(o));
+					image.out = i == 0 ? data : other;
+					image.gradient = gradient[i];
+					losses[i] = ek_objective_loss(o, t, &image, 3, NULL);
+				}
+				if (weighting == EK_WEIGHT_NONE) {
+					assert_close(losses[0], plain, FORMULA);
+					continue;
+				}
+				assert_close(losses[0] / losses[1], 1, 0x1p-20);
+				/* de/dd = -alpha / sigma */
+				for (int i = 0; i < COUNT; i++)
+					assert_close((double)gradient[0][i] * p.sigma / p.alpha /
+					                     (double)gradient[1][i],
+					             -1, 0x1p-16);
+			}
+		}
+	free(o);
 }
 
 static void the_diffusion_objective_is_the_public_one(void **state)
@@ -252,6 +310,7 @@ int main(void)
 		cmocka_unit_test(paths_are_the_public_ones),
 		cmocka_unit_test(predictions_agree),
 		cmocka_unit_test(losses_are_the_public_ones),
+		cmocka_unit_test(the_loss_of_data_is_that_of_the_noise_it_amounts_to),
 		cmocka_unit_test(the_diffusion_objective_is_the_public_one),
 		cmocka_unit_test(schedules_keep_the_noise_of_their_times),
 		cmocka_unit_test(times_noise_and_drops_have_their_distributions),
