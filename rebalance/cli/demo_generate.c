@@ -11,15 +11,17 @@
 
 enum { WORDS_MOST = 48 };
 
-/* RUN stands for the run. Steps are what two cores do in two and three minutes; the times hold on slower machines. */
+/* Steps are what two cores do in two and three minutes; the times hold on slower machines. */
+#define GENERATOR                                                                                                      \
+	"--autoencoder autoencoder --condition cluster --width 128 --depth 4 --patch 1 --rate 2e-3 --steps 700 "       \
+	"--time-limit 3m"
+
+/* RUN stands for the run. */
 static const char *const commands[] = {
 	"train vae RUN --name autoencoder --widths 16,32,64 --groups 8 --side 28 --rate 2e-3 --perceptual 0.1 "
 	"--steps 1000 --time-limit 2m",
-	"train flow RUN --name natural --autoencoder autoencoder --condition cluster --width 128 --depth 4 --patch 1 "
-	"--rate 2e-3 --steps 700 --time-limit 3m",
-	"train flow RUN --name weighted --weights inverse --autoencoder autoencoder --condition cluster --width 128 "
-	"--depth 4 "
-	"--patch 1 --rate 2e-3 --steps 700 --time-limit 3m",
+	"train flow RUN --name natural " GENERATOR,
+	"train flow RUN --name weighted --weights inverse " GENERATOR,
 	"generate RUN --model natural --name natural --count 240 --steps 40 --guidance 1.5",
 	"generate RUN --model weighted --name weighted --count 240 --steps 40 --guidance 1.5",
 	"generate RUN --model natural --name natural-minority --minority --count 50 --steps 40 --guidance 1.5",
