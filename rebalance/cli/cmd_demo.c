@@ -270,7 +270,7 @@ int ek_cmd_demo(struct ek_invocation *i)
 		if (!i->settings.common.json)
 			(void)printf("\n`evenkeel demo` goes on from here: it trains two small generators, with and "
 			             "without the "
-			             "sampler (8 minutes on 2 cores).\n");
+			             "sampler (5 minutes on 2 cores).\n");
 		goto out;
 	}
 	EK_TRY(ek_demo_generate(i->settings.common.output, (uint64_t)i->settings.common.seed, i->settings.common.quiet,

