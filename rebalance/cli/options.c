@@ -1,5 +1,6 @@
 #include "rebalance/cli/options.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -481,6 +482,7 @@ static int help_one(struct ek_buffer *out, const struct ek_option *o, int width)
 	size_t start = out->size;
 	int column, rc;
 
+	assert(o->help != NULL && (o->kind == EK_KIND_FLAG || o->argument != NULL));
 	EK_TRY(o->letter != 0 ? ek_buffer_printf(out, "  -%c, --", o->letter) : ek_buffer_text(out, "      --"));
 	EK_TRY(ek_buffer_printf(out, "%s%s", o->kind == EK_KIND_FLAG && o->recorded ? "[no-]" : "", o->name));
 	if (o->kind != EK_KIND_FLAG)

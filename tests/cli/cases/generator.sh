@@ -36,6 +36,12 @@ echo '# a sample is the same whatever is made beside it'
 run evenkeel generate run --model plain --name b --count 3 --steps 3 --precision f32 --batch 16 --quiet >/dev/null
 for i in 0 1 2; do cmp "run/samples/a/images/00000$i.png" "run/samples/b/images/00000$i.png" && echo same; done
 
+echo '# the help of each command is whole'
+for words in 'train vae' 'train flow' generate; do
+	# shellcheck disable=SC2086
+	evenkeel help $words >help && grep -c -e '--' help
+done
+
 echo '# mistakes'
 run evenkeel train
 run evenkeel train flow run
