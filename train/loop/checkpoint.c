@@ -114,7 +114,8 @@ int ek_checkpoint_newest(char **path, uint64_t *step, const char *folder, int ke
 	*path = NULL;
 	*step = 0;
 	EK_TRY(find(&found, folder, checkpoints));
-	qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, by_step);
+	if (found.gl_pathc > 0) /* there is no list otherwise */
+		qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, by_step);
 	if (found.gl_pathc > 0 && step_of(found.gl_pathv[0]) > 0) {
 		*step = step_of(found.gl_pathv[0]);
 		EK_TRY(ek_copy_string(path, found.gl_pathv[0]));
