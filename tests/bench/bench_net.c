@@ -147,7 +147,7 @@ static int residual(struct ek_net *net, struct ek_params *p, const int *n)
 		                &(struct ek_net_conv){ .weight = parameter(p, n[1], n[1], 3),
 		                                       .bias = bias,
 		                                       .outputs = n[1],
-		                                       .kernel = 3,
+		                                       .kernel = { 3, 3 },
 		                                       .pad = { 1, 1, 1, 1 } });
 	}
 	EK_TRY(x = ek_net_add(net, x, y));

@@ -13,7 +13,8 @@ to an output Y is the input "dY"; the results are the outputs and "dX" for each 
 float64, relative to the L2 norm; bf16: inputs rounded to bf16, too; left out where that moves inputs over a kink),
 "f32_max" (largest absolute deviation in float32). An f32 of 0 says that this case rounds nothing: allow 2^-24 at least.
 
-Images are [n, h, w, c]; weights have PyTorch's order. pad: top, bottom, left, right.
+Images are [n, h, w, c]; weights have PyTorch's order. pad: top, bottom, left, right. kernel, stride: one number, or
+[height, width].
 op "adamw": see adamw().
 """
 import pathlib
@@ -85,9 +86,14 @@ def linear(rows, features, out, bias=True):
          {"y": ((rows, out), 1.0)})
 
 
+def pair(x):
+    return x if isinstance(x, tuple) else (x, x)
+
+
 def conv(n, size, channels, out, kernel, stride, pad, groups=1, bias=True):
-    name = f"conv {n} {size[0]}x{size[1]} {channels}-{out} k{kernel} s{stride} p{''.join(map(str, pad))} g{groups}"
-    weight = (out, channels // groups, kernel, kernel)
+    k, s = ("x".join(map(str, x)) if isinstance(x, tuple) else x for x in (kernel, stride))
+    name = f"conv {n} {size[0]}x{size[1]} {channels}-{out} k{k} s{s} p{''.join(map(str, pad))} g{groups}"
+    weight = (out, channels // groups, *pair(kernel))
     inputs = {"x": ((n, *size, channels), 1.75, 0.0, True), "weight": (weight, gain(*weight[1:]), 0.0, True)}
     if bias:
         inputs["bias"] = ((out,), 0.5, 0.0, True)
@@ -96,7 +102,7 @@ def conv(n, size, channels, out, kernel, stride, pad, groups=1, bias=True):
         x = F.pad(nchw(x), (pad[2], pad[3], pad[0], pad[1]))
         return [nhwc(F.conv2d(x, weight, bias, stride, 0, 1, groups))]
 
-    to = [(size[i] + pad[2 * i] + pad[2 * i + 1] - kernel) // stride + 1 for i in range(2)]
+    to = [(size[i] + pad[2 * i] + pad[2 * i + 1] - pair(kernel)[i]) // pair(stride)[i] + 1 for i in range(2)]
     case("conv", name, f, inputs, {"y": ((n, *to, out), 1.0)}, kernel=kernel, stride=stride, pad=list(pad),
          groups=groups)
 
@@ -306,6 +312,10 @@ def main():
     adamw(0.0, 0.0)
     adamw(0.1, 1.0)
     adamw(0.0, 1.0)
+    conv(2, (5, 11), 3, 7, (1, 7), 1, (0, 0, 3, 2))
+    conv(1, (11, 7), 5, 3, (5, 2), (2, 1), (2, 1, 0, 1))
+    conv(2, (7, 5), 4, 6, (2, 3), (1, 3), (1, 0, 2, 1), groups=2, bias=False)
+    conv(1, (7, 11), 5, 5, (3, 1), (1, 2), (1, 1, 0, 0), groups=5)
     np.concatenate(BINARY).tofile(HERE / "train_ops.bin")
     write(HERE / "train_ops.json", {"made_by": "make_train_ops.py", "versions": {
         "torch": torch.__version__, "diffusers": diffusers.__version__}, "numbers": sum(map(len, BINARY)),

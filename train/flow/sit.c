@@ -162,8 +162,8 @@ static int embed_patches(const struct build *b, int x)
 	                &(struct ek_net_conv){ .weight = find(b, -1, "x_embedder.proj", ".weight"),
 	                                       .bias = find(b, -1, "x_embedder.proj", ".bias"),
 	                                       .outputs = c->width,
-	                                       .kernel = c->patch,
-	                                       .stride = c->patch });
+	                                       .kernel = { c->patch, c->patch },
+	                                       .stride = { c->patch, c->patch } });
 	return ek_net_positions(b->net, x, find(b, -1, "pos_embed", ""));
 }
 

@@ -75,12 +75,13 @@ struct ek_net_linear {
 };
 int ek_net_linear(struct ek_net *net, int x, const struct ek_net_linear *linear);
 
-/* Cross-correlation as in PyTorch. weight: [outputs, inputs / groups, kernel, kernel]; bias: -1 for none. */
+/* Cross-correlation as in PyTorch. weight: [outputs, inputs / groups, height, width]; bias: -1 for none. */
 struct ek_net_conv {
 	int weight, bias, outputs;
-	int kernel, stride; /* stride 0 means 1 */
-	int pad[4];         /* top, bottom, left, right, zeros */
-	int groups;         /* 0 means 1 */
+	int kernel[2]; /* height, width */
+	int stride[2]; /* height, width; 0 means 1 */
+	int pad[4];    /* top, bottom, left, right, zeros */
+	int groups;    /* 0 means 1 */
 	int float32;
 };
 int ek_net_conv(struct ek_net *net, int x, const struct ek_net_conv *conv);
@@ -92,6 +93,13 @@ struct ek_net_group_norm {
 	enum ek_nn_activation activation;
 };
 int ek_net_group_norm(struct ek_net *net, int x, const struct ek_net_group_norm *norm);
+
+/* Over the channels of each row (Ba et al. 2016). weight, bias: [channels], or -1 for none. */
+struct ek_net_layer_norm {
+	int weight, bias;
+	float epsilon;
+};
+int ek_net_layer_norm(struct ek_net *net, int x, const struct ek_net_layer_norm *norm);
 
 /*
  * One pass of a DiT block: stream = x + gate · branch; normal = LayerNorm(stream) (1 + scale) + shift, the norm without
@@ -111,6 +119,8 @@ int ek_net_attention(struct ek_net *net, int qkv, int heads);
 /* Each number on its own. EK_NN_LINEAR gives x back. slope: of a leaky ReLU, with EK_NN_RELU; 0 is the plain one. */
 int ek_net_activation(struct ek_net *net, int x, enum ek_nn_activation activation);
 int ek_net_leaky_relu(struct ek_net *net, int x, float slope);
+/* e^x / sum of e^x over the channels of each row, of any finite x. The type is that of x. */
+int ek_net_softmax(struct ek_net *net, int x);
 
 /* a + b, shapes equal. float32 if `a` is. */
 int ek_net_add(struct ek_net *net, int a, int b);

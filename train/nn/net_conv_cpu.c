@@ -1,5 +1,5 @@
 /* Convolutions by oneDNN, images channels last. Weights are packed by load; the gradient of the weights comes in the
- * kernel's form, is turned back into the table's and added. Two-dimensional kernels are square here. */
+ * kernel's form, is turned back into the table's and added. */
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "train/nn/net_internal.h"
@@ -32,9 +32,9 @@ static int images(struct ek_dnn_layout **out, const struct ek_net *net, int valu
 static int layouts_make(struct layouts *l, const struct ek_net *net, const struct ek_net_op *op)
 {
 	const struct ek_net_conv *c = &op->of.conv;
-	const int64_t g = c->groups, o = c->outputs, k = c->kernel;
+	const int64_t g = c->groups, o = c->outputs, h = c->kernel[0], w = c->kernel[1];
 	const int64_t i = (int64_t)ek_net_channel_count(net, op->inputs[0]) / g;
-	const int64_t grouped[5] = { g, o / g, i, k, k }, plain[4] = { o, i, k, k };
+	const int64_t grouped[5] = { g, o / g, i, h, w }, plain[4] = { o, i, h, w };
 	const int64_t *dims = g > 1 ? grouped : plain;
 	const int rank = g > 1 ? 5 : 4;
 	int rc;
@@ -59,8 +59,8 @@ static size_t weight_count(const struct ek_net *net, const struct ek_net_op *op)
 {
 	const struct ek_net_conv *c = &op->of.conv;
 
-	return (size_t)c->outputs * (ek_net_channel_count(net, op->inputs[0]) / (size_t)c->groups) * (size_t)c->kernel *
-	       (size_t)c->kernel;
+	return (size_t)c->outputs * (ek_net_channel_count(net, op->inputs[0]) / (size_t)c->groups) *
+	       (size_t)c->kernel[0] * (size_t)c->kernel[1];
 }
 
 /* Scratch in backward: dy in the net's type; dx to be added; dW in the kernel's form and in the table's. */
@@ -77,26 +77,25 @@ static void size_scratch(const struct ek_net *net, struct ek_net_op *op)
 static int prepare(struct ek_net *net, struct ek_net_op *op)
 {
 	const struct ek_net_conv *c = &op->of.conv;
-	const int stride[2] = { c->stride, c->stride };
 	struct layouts l = { 0 };
 	int rc;
 
 	op->flops = 2.0 * (double)ek_net_rows(net, op->outputs[0]) * (double)weight_count(net, op);
 	EK_TRY(layouts_make(&l, net, op));
 	EK_TRY(ek_dnn_convolution(&op->kernels[FORWARD], l.x, l.any, op->parameters[1] >= 0 ? l.bias : NULL, l.result,
-	                          stride, c->pad, NULL));
+	                          c->stride, c->pad, NULL));
 	EK_TRY(ek_dnn_reorder(&op->kernels[PACK_FORWARD], l.table,
 	                      ek_dnn_kernel_layout(op->kernels[FORWARD], EK_DNN_WEIGHTS)));
 	op->packed = packed_size(op, FORWARD);
 	if (!op->backward)
 		goto out;
 	if (op->wants[0]) {
-		EK_TRY(ek_dnn_convolution_data(&op->kernels[DATA], l.x, l.any, l.y, stride, c->pad));
+		EK_TRY(ek_dnn_convolution_data(&op->kernels[DATA], l.x, l.any, l.y, c->stride, c->pad));
 		EK_TRY(ek_dnn_reorder(&op->kernels[PACK_DATA], l.table,
 		                      ek_dnn_kernel_layout(op->kernels[DATA], EK_DNN_WEIGHTS)));
 		op->packed += packed_size(op, DATA);
 	}
-	EK_TRY(ek_dnn_convolution_weights(&op->kernels[WEIGHTS], l.x, l.any_float, l.any, l.y, stride, c->pad));
+	EK_TRY(ek_dnn_convolution_weights(&op->kernels[WEIGHTS], l.x, l.any_float, l.any, l.y, c->stride, c->pad));
 	EK_TRY(ek_dnn_reorder(&op->kernels[UNPACK], ek_dnn_kernel_layout(op->kernels[WEIGHTS], EK_DNN_RESULT),
 	                      l.table));
 	size_scratch(net, op);

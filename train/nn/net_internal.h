@@ -11,9 +11,11 @@ enum ek_net_kind {
 	EK_NET_LINEAR,
 	EK_NET_CONV,
 	EK_NET_GROUP_NORM,
+	EK_NET_LAYER_NORM,
 	EK_NET_MODULATE,
 	EK_NET_ATTENTION,
 	EK_NET_ACTIVATION,
+	EK_NET_SOFTMAX,
 	EK_NET_ADD,
 	EK_NET_POSITIONS,
 	EK_NET_EMBEDDING,
@@ -41,6 +43,7 @@ struct ek_net_op {
 		struct ek_net_linear linear;
 		struct ek_net_conv conv;
 		struct ek_net_group_norm group_norm;
+		struct ek_net_layer_norm layer_norm;
 		struct ek_net_modulate modulate;
 		struct ek_net_quantise quantise;
 		struct {
@@ -148,9 +151,18 @@ int ek_net_plan(struct ek_net *net);
 /* For layer functions. */
 
 int ek_net_check_value(const struct ek_net *net, int x, const char *what);
+/* A value of numbers, not of ids. */
+int ek_net_check_floats(const struct ek_net *net, int x, const char *what);
+int ek_net_check_same(const struct ek_net *net, int a, int b, const char *what);
+int ek_net_same_shape(struct ek_net_shape a, struct ek_net_shape b);
+/* A parameter with `count` elements from there on. */
+int ek_net_check_parameter(const struct ek_net *net, int p, size_t count, const char *what);
 /* Append a layer; its outputs are new values of these shapes and types. Returns the first output's number. */
 int ek_net_op_add(struct ek_net *net, const struct ek_net_op *op, int outputs, const struct ek_net_shape *shapes,
                   const enum ek_nn_type *types, int *numbers);
+/* A layer of one or two inputs, one output and no parameters; number_of: what it keeps in of.p. */
+int ek_net_simple(struct ek_net *net, enum ek_net_kind kind, int a, int b, int number_of, struct ek_net_shape shape,
+                  enum ek_nn_type type);
 /* x, or a copy of it in this type. */
 int ek_net_cast(struct ek_net *net, int x, enum ek_nn_type type);
 
@@ -183,9 +195,10 @@ float *ek_net_floats_at(void *out, enum ek_nn_type type, size_t first, int add, 
 /* sum [columns] += the rows of x [rows, columns] of `type`, in order. */
 void ek_net_add_rows(float *sum, const void *x, enum ek_nn_type type, size_t rows, size_t columns);
 
-extern const struct ek_net_code ek_net_cpu_linear, ek_net_cpu_conv, ek_net_cpu_group_norm, ek_net_cpu_modulate,
-	ek_net_cpu_attention, ek_net_cpu_activation, ek_net_cpu_add, ek_net_cpu_positions, ek_net_cpu_embedding,
-	ek_net_cpu_times, ek_net_cpu_upsample, ek_net_cpu_halve, ek_net_cpu_unpatch, ek_net_cpu_channels,
-	ek_net_cpu_sample, ek_net_cpu_kl, ek_net_cpu_error, ek_net_cpu_quantise, ek_net_cpu_affine, ek_net_cpu_cast;
+extern const struct ek_net_code ek_net_cpu_linear, ek_net_cpu_conv, ek_net_cpu_group_norm, ek_net_cpu_layer_norm,
+	ek_net_cpu_modulate, ek_net_cpu_attention, ek_net_cpu_activation, ek_net_cpu_softmax, ek_net_cpu_add,
+	ek_net_cpu_positions, ek_net_cpu_embedding, ek_net_cpu_times, ek_net_cpu_upsample, ek_net_cpu_halve,
+	ek_net_cpu_unpatch, ek_net_cpu_channels, ek_net_cpu_sample, ek_net_cpu_kl, ek_net_cpu_error,
+	ek_net_cpu_quantise, ek_net_cpu_affine, ek_net_cpu_cast;
 
 #endif

@@ -54,28 +54,32 @@ static void statistics(float *mean, float *inverse, const float *x, size_t n, fl
 	*inverse = 1 / sqrtf(sum_of(squares) / (float)n + epsilon);
 }
 
-static void modulate(float *out, const float *x, float mean, float inverse, const float *scale, const float *shift,
-                     size_t n)
+static void modulate(float *out, const struct ek_net_row *row, const float *shift)
 {
-	EACH(n, i, v, put(out + i, (get(x + i, v) - mean) * inverse * (get(scale + i, v) + 1) + get(shift + i, v), v););
+	const struct ek_net_row r = *row; /* in registers: `out` might be where it lies */
+
+	EACH(r.n, i, v, const floats normal = (get(r.x + i, v) - r.mean) * r.inverse;
+
+	     put(out + i, normal * (get(r.scale + i, v) + r.base) + get(shift + i, v), v););
 }
 
-static void modulate_backward(float *dx, float *dscale, float *dshift, const float *dy, const float *x, float mean,
-                              float inverse, const float *scale, float *scratch, size_t n)
+static void modulate_backward(float *dx, float *dscale, float *dshift, const float *dy, const struct ek_net_row *row,
+                              float *scratch)
 {
+	const struct ek_net_row r = *row;
 	floats sum = all(0), products = all(0);
 	float a, b;
 
-	EACH(n, i, v, const floats g = get(dy + i, v), normal = (get(x + i, v) - mean) * inverse;
-	     const floats d = g * (get(scale + i, v) + 1);
+	EACH(r.n, i, v, const floats g = get(dy + i, v), normal = (get(r.x + i, v) - r.mean) * r.inverse;
+	     const floats d = g * (get(r.scale + i, v) + r.base);
 
 	     put(dscale + i, get(dscale + i, v) + g * normal, v); put(dshift + i, get(dshift + i, v) + g, v);
 	     put(scratch + i, d, v); sum += d; products += d * normal;);
-	a = sum_of(sum) / (float)n;
-	b = sum_of(products) / (float)n;
-	EACH(n, i, v, const floats normal = (get(x + i, v) - mean) * inverse;
+	a = sum_of(sum) / (float)r.n;
+	b = sum_of(products) / (float)r.n;
+	EACH(r.n, i, v, const floats normal = (get(r.x + i, v) - r.mean) * r.inverse;
 
-	     put(dx + i, get(dx + i, v) + (get(scratch + i, v) - a - normal * b) * inverse, v););
+	     put(dx + i, get(dx + i, v) + (get(scratch + i, v) - a - normal * b) * r.inverse, v););
 }
 
 static void gate(float *out, const float *x, const float *g, const float *branch, size_t n)

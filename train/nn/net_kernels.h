@@ -10,15 +10,20 @@
 #include "train/nn/graph.h"
 #include "train/nn/optimizer.h"
 
+/* A row and how it is normalised and modulated: (x - mean) inverse (base + scale) + shift. */
+struct ek_net_row {
+	const float *x, *scale; /* [n] */
+	size_t n;
+	float mean, inverse, base;
+};
+
 struct ek_net_kernels {
 	/* Of a row: mean, and 1 / sqrt(variance + epsilon). */
 	void (*statistics)(float *mean, float *inverse, const float *x, size_t n, float epsilon);
-	/* out = (x - mean) inverse (1 + scale) + shift */
-	void (*modulate)(float *out, const float *x, float mean, float inverse, const float *scale, const float *shift,
-	                 size_t n);
+	void (*modulate)(float *out, const struct ek_net_row *row, const float *shift);
 	/* Given dy of that: dx += …, dscale += …, dshift += …; scratch: [n] */
-	void (*modulate_backward)(float *dx, float *dscale, float *dshift, const float *dy, const float *x, float mean,
-	                          float inverse, const float *scale, float *scratch, size_t n);
+	void (*modulate_backward)(float *dx, float *dscale, float *dshift, const float *dy,
+	                          const struct ek_net_row *row, float *scratch);
 	/* out = x + gate · branch */
 	void (*gate)(float *out, const float *x, const float *gate, const float *branch, size_t n);
 	/* dbranch = dout · gate; dgate += dout · branch */

@@ -18,7 +18,7 @@ int ek_net_check_value(const struct ek_net *net, int x, const char *what)
 	return x > 0 && x < net->value_count ? 0 : ek_fail(EK_EUSAGE, "%s: %d is no value of this network", what, x);
 }
 
-static int check_floats(const struct ek_net *net, int x, const char *what)
+int ek_net_check_floats(const struct ek_net *net, int x, const char *what)
 {
 	const int rc = ek_net_check_value(net, x, what);
 
@@ -27,25 +27,24 @@ static int check_floats(const struct ek_net *net, int x, const char *what)
 	return !net->values[x].ids ? 0 : ek_fail(EK_EUSAGE, "%s: wants numbers, has ids", what);
 }
 
-static int same_shape(struct ek_net_shape a, struct ek_net_shape b)
+int ek_net_same_shape(struct ek_net_shape a, struct ek_net_shape b)
 {
 	return a.height == b.height && a.width == b.width && a.channels == b.channels;
 }
 
-static int check_same(const struct ek_net *net, int a, int b, const char *what)
+int ek_net_check_same(const struct ek_net *net, int a, int b, const char *what)
 {
 	int rc;
 
-	EK_TRY(check_floats(net, a, what));
-	EK_TRY(check_floats(net, b, what));
-	if (!same_shape(net->values[a].shape, net->values[b].shape))
+	EK_TRY(ek_net_check_floats(net, a, what));
+	EK_TRY(ek_net_check_floats(net, b, what));
+	if (!ek_net_same_shape(net->values[a].shape, net->values[b].shape))
 		rc = ek_fail(EK_EUSAGE, "%s: the shapes differ", what);
 out:
 	return rc;
 }
 
-/* A parameter, or -1 where that is allowed, with `count` elements from there on. */
-static int check_parameter(const struct ek_net *net, int p, size_t count, const char *what)
+int ek_net_check_parameter(const struct ek_net *net, int p, size_t count, const char *what)
 {
 	if (p < 0 || p >= net->params->count)
 		return ek_fail(EK_EUSAGE, "%s: %d is no parameter", what, p);
@@ -139,13 +138,13 @@ int ek_net_linear(struct ek_net *net, int x, const struct ek_net_linear *linear)
 	struct ek_net_shape shape;
 	int rc;
 
-	EK_TRY(check_floats(net, x, "linear"));
+	EK_TRY(ek_net_check_floats(net, x, "linear"));
 	shape = net->values[x].shape;
 	if (linear->outputs < 1)
 		return ek_fail(EK_EUSAGE, "linear: %d outputs", linear->outputs);
-	EK_TRY(check_parameter(net, linear->weight, (size_t)shape.channels * (size_t)linear->outputs, "linear"));
+	EK_TRY(ek_net_check_parameter(net, linear->weight, (size_t)shape.channels * (size_t)linear->outputs, "linear"));
 	if (linear->bias >= 0)
-		EK_TRY(check_parameter(net, linear->bias, (size_t)linear->outputs, "linear"));
+		EK_TRY(ek_net_check_parameter(net, linear->bias, (size_t)linear->outputs, "linear"));
 	EK_TRY(x = ek_net_cast(net, x, net->type));
 	shape.channels = linear->outputs;
 	rc = add_one(net,
@@ -172,33 +171,39 @@ int ek_net_conv(struct ek_net *net, int x, const struct ek_net_conv *conv)
 	struct ek_net_shape shape;
 	int rc;
 
-	c->stride = c->stride == 0 ? 1 : c->stride;
+	for (int i = 0; i < 2; i++)
+		c->stride[i] = c->stride[i] == 0 ? 1 : c->stride[i];
 	c->groups = c->groups == 0 ? 1 : c->groups;
-	EK_TRY(check_floats(net, x, "convolution"));
+	EK_TRY(ek_net_check_floats(net, x, "convolution"));
 	shape = net->values[x].shape;
 	for (int i = 0; i < 4; i++)
 		if (c->pad[i] < 0 || c->pad[i] > SIDE_MAX)
 			return ek_fail(EK_EUSAGE, "convolution: a pad of %d", c->pad[i]);
-	if (c->kernel < 1 || c->kernel > SIDE_MAX || c->stride < 1 || c->groups < 1 || c->outputs < 1 ||
-	    shape.channels % c->groups != 0 || c->outputs % c->groups != 0)
-		return ek_fail(EK_EUSAGE, "convolution of %d to %d channels in %d groups, kernel %d, stride %d",
-		               shape.channels, c->outputs, c->groups, c->kernel, c->stride);
-	EK_TRY(check_parameter(net, c->weight,
-	                       (size_t)c->outputs * (size_t)(shape.channels / c->groups) * (size_t)c->kernel *
-	                               (size_t)c->kernel,
-	                       "convolution"));
+	for (int i = 0; i < 2; i++)
+		if (c->kernel[i] < 1 || c->kernel[i] > SIDE_MAX || c->stride[i] < 1)
+			return ek_fail(EK_EUSAGE, "convolution: a kernel of %d x %d, stride %d x %d", c->kernel[0],
+			               c->kernel[1], c->stride[0], c->stride[1]);
+	if (c->groups < 1 || c->outputs < 1 || shape.channels % c->groups != 0 || c->outputs % c->groups != 0)
+		return ek_fail(EK_EUSAGE, "convolution of %d to %d channels in %d groups", shape.channels, c->outputs,
+		               c->groups);
+	EK_TRY(ek_net_check_parameter(net, c->weight,
+	                              (size_t)c->outputs * (size_t)(shape.channels / c->groups) * (size_t)c->kernel[0] *
+	                                      (size_t)c->kernel[1],
+	                              "convolution"));
 	if (c->bias >= 0)
-		EK_TRY(check_parameter(net, c->bias, (size_t)c->outputs, "convolution"));
+		EK_TRY(ek_net_check_parameter(net, c->bias, (size_t)c->outputs, "convolution"));
 	/* One pixel to one pixel is a linear layer. */
-	if (c->kernel == 1 && c->stride == 1 && c->groups == 1 && (c->pad[0] | c->pad[1] | c->pad[2] | c->pad[3]) == 0)
+	if (c->kernel[0] == 1 && c->kernel[1] == 1 && c->stride[0] == 1 && c->stride[1] == 1 && c->groups == 1 &&
+	    (c->pad[0] | c->pad[1] | c->pad[2] | c->pad[3]) == 0)
 		return ek_net_linear(
 			net, x,
 			&(struct ek_net_linear){
 				.weight = c->weight, .bias = c->bias, .outputs = c->outputs, .float32 = c->float32 });
 	EK_TRY(x = ek_net_cast(net, x, net->type));
 	op.inputs[0] = x;
-	shape = (struct ek_net_shape){ window(shape.height, c->pad[0], c->pad[1], c->kernel, c->stride),
-		                       window(shape.width, c->pad[2], c->pad[3], c->kernel, c->stride), c->outputs };
+	shape = (struct ek_net_shape){ window(shape.height, c->pad[0], c->pad[1], c->kernel[0], c->stride[0]),
+		                       window(shape.width, c->pad[2], c->pad[3], c->kernel[1], c->stride[1]),
+		                       c->outputs };
 	rc = add_one(net, &op, shape, c->float32 ? EK_NN_FLOAT32 : net->type);
 out:
 	return rc;
@@ -208,17 +213,39 @@ int ek_net_group_norm(struct ek_net *net, int x, const struct ek_net_group_norm 
 {
 	int rc, channels;
 
-	EK_TRY(check_floats(net, x, "group norm"));
+	EK_TRY(ek_net_check_floats(net, x, "group norm"));
 	channels = net->values[x].shape.channels;
 	if (norm->groups < 1 || channels % norm->groups != 0)
 		return ek_fail(EK_EUSAGE, "group norm: %d channels in %d groups", channels, norm->groups);
-	EK_TRY(check_parameter(net, norm->weight, (size_t)channels, "group norm"));
-	EK_TRY(check_parameter(net, norm->bias, (size_t)channels, "group norm"));
+	EK_TRY(ek_net_check_parameter(net, norm->weight, (size_t)channels, "group norm"));
+	EK_TRY(ek_net_check_parameter(net, norm->bias, (size_t)channels, "group norm"));
 	rc = add_one(net,
 	             &(struct ek_net_op){ .kind = EK_NET_GROUP_NORM,
 	                                  .inputs = { x },
 	                                  .parameters = { norm->weight, norm->bias },
 	                                  .of.group_norm = *norm },
+	             net->values[x].shape, net->type);
+out:
+	return rc;
+}
+
+int ek_net_layer_norm(struct ek_net *net, int x, const struct ek_net_layer_norm *norm)
+{
+	int rc;
+
+	EK_TRY(ek_net_check_floats(net, x, "layer norm"));
+	for (int i = 0; i < 2; i++) {
+		const int parameter = i == 0 ? norm->weight : norm->bias;
+
+		if (parameter != -1)
+			EK_TRY(ek_net_check_parameter(net, parameter, (size_t)net->values[x].shape.channels,
+			                              "layer norm"));
+	}
+	rc = add_one(net,
+	             &(struct ek_net_op){ .kind = EK_NET_LAYER_NORM,
+	                                  .inputs = { x },
+	                                  .parameters = { norm->weight, norm->bias },
+	                                  .of.layer_norm = *norm },
 	             net->values[x].shape, net->type);
 out:
 	return rc;
@@ -230,10 +257,10 @@ static int check_modulate(const struct ek_net *net, int x, const struct ek_net_m
 	struct ek_net_shape vector;
 	int rc, channels;
 
-	EK_TRY(check_floats(net, x, "modulate"));
-	EK_TRY(check_floats(net, m->vector, "modulate"));
+	EK_TRY(ek_net_check_floats(net, x, "modulate"));
+	EK_TRY(ek_net_check_floats(net, m->vector, "modulate"));
 	if (m->branch != 0)
-		EK_TRY(check_same(net, x, m->branch, "modulate"));
+		EK_TRY(ek_net_check_same(net, x, m->branch, "modulate"));
 	if (m->branch == 0 && !with_normal)
 		return ek_fail(EK_EUSAGE, "modulate: nothing is wanted");
 	if (m->vector == x || m->vector == m->branch)
@@ -276,7 +303,7 @@ int ek_net_attention(struct ek_net *net, int qkv, int heads)
 	struct ek_net_shape shape;
 	int rc;
 
-	EK_TRY(check_floats(net, qkv, "attention"));
+	EK_TRY(ek_net_check_floats(net, qkv, "attention"));
 	shape = net->values[qkv].shape;
 	if (heads < 1 || shape.channels % (3 * heads) != 0)
 		return ek_fail(EK_EUSAGE, "attention: %d features are not 3 x %d heads", shape.channels, heads);
@@ -295,7 +322,7 @@ static int activation(struct ek_net *net, int x, enum ek_nn_activation kind, flo
 	struct ek_net_op op = { .kind = EK_NET_ACTIVATION, .inputs = { x }, .parameters = { -1, -1 } };
 	int rc;
 
-	EK_TRY(check_floats(net, x, "activation"));
+	EK_TRY(ek_net_check_floats(net, x, "activation"));
 	op.of.activation.activation = kind;
 	op.of.activation.slope = slope;
 	rc = kind == EK_NN_LINEAR ? x : add_one(net, &op, net->values[x].shape, net->values[x].type);
@@ -313,8 +340,7 @@ int ek_net_leaky_relu(struct ek_net *net, int x, float slope)
 	return activation(net, x, EK_NN_RELU, slope);
 }
 
-/* A layer of one or two inputs and no parameters. */
-static int simple(struct ek_net *net, enum ek_net_kind kind, int a, int b, int number_of, struct ek_net_shape shape,
+int ek_net_simple(struct ek_net *net, enum ek_net_kind kind, int a, int b, int number_of, struct ek_net_shape shape,
                   enum ek_nn_type type)
 {
 	struct ek_net_op op = { .kind = kind, .inputs = { a, b }, .parameters = { -1, -1 } };
@@ -325,17 +351,24 @@ static int simple(struct ek_net *net, enum ek_net_kind kind, int a, int b, int n
 
 int ek_net_add(struct ek_net *net, int a, int b)
 {
-	const int rc = check_same(net, a, b, "add");
+	const int rc = ek_net_check_same(net, a, b, "add");
 
-	return rc < 0 ? rc : simple(net, EK_NET_ADD, a, b, 0, net->values[a].shape, net->values[a].type);
+	return rc < 0 ? rc : ek_net_simple(net, EK_NET_ADD, a, b, 0, net->values[a].shape, net->values[a].type);
+}
+
+int ek_net_softmax(struct ek_net *net, int x)
+{
+	const int rc = ek_net_check_floats(net, x, "softmax");
+
+	return rc < 0 ? rc : ek_net_simple(net, EK_NET_SOFTMAX, x, 0, 0, net->values[x].shape, net->values[x].type);
 }
 
 int ek_net_positions(struct ek_net *net, int x, int parameter)
 {
 	int rc;
 
-	EK_TRY(check_floats(net, x, "positions"));
-	EK_TRY(check_parameter(net, parameter, ek_net_elements(net, x), "positions"));
+	EK_TRY(ek_net_check_floats(net, x, "positions"));
+	EK_TRY(ek_net_check_parameter(net, parameter, ek_net_elements(net, x), "positions"));
 	rc = add_one(net,
 	             &(struct ek_net_op){ .kind = EK_NET_POSITIONS, .inputs = { x }, .parameters = { parameter, -1 } },
 	             net->values[x].shape, EK_NN_FLOAT32);
@@ -348,7 +381,7 @@ int ek_net_embedding(struct ek_net *net, int ids, int parameter)
 	int rc;
 
 	EK_TRY(ek_net_check_value(net, ids, "embedding"));
-	EK_TRY(check_parameter(net, parameter, 0, "embedding"));
+	EK_TRY(ek_net_check_parameter(net, parameter, 0, "embedding"));
 	if (!net->values[ids].ids || net->params->items[parameter].rank != 2)
 		return ek_fail(EK_EUSAGE, "embedding: wants ids and a parameter [count, features]");
 	rc = add_one(
@@ -364,7 +397,7 @@ int ek_net_times(struct ek_net *net, int t, int features, float scale)
 	struct ek_net_op op = { .kind = EK_NET_TIMES, .inputs = { t }, .parameters = { -1, -1 } };
 	int rc;
 
-	EK_TRY(check_floats(net, t, "times"));
+	EK_TRY(ek_net_check_floats(net, t, "times"));
 	if (features < 2 || features % 2 != 0 || ek_net_elements(net, t) != 1)
 		return ek_fail(EK_EUSAGE, "times: wants one number and an even number of features");
 	op.of.affine.scale = scale;
@@ -376,19 +409,19 @@ out:
 
 int ek_net_upsample(struct ek_net *net, int x)
 {
-	const int rc = check_floats(net, x, "upsample");
+	const int rc = ek_net_check_floats(net, x, "upsample");
 	struct ek_net_shape s;
 
 	if (rc < 0)
 		return rc;
 	s = net->values[x].shape;
-	return simple(net, EK_NET_UPSAMPLE, x, 0, 0, (struct ek_net_shape){ 2 * s.height, 2 * s.width, s.channels },
-	              net->values[x].type);
+	return ek_net_simple(net, EK_NET_UPSAMPLE, x, 0, 0,
+	                     (struct ek_net_shape){ 2 * s.height, 2 * s.width, s.channels }, net->values[x].type);
 }
 
 int ek_net_halve(struct ek_net *net, int x)
 {
-	const int rc = check_floats(net, x, "halve");
+	const int rc = ek_net_check_floats(net, x, "halve");
 	struct ek_net_shape s;
 
 	if (rc < 0)
@@ -396,13 +429,13 @@ int ek_net_halve(struct ek_net *net, int x)
 	s = net->values[x].shape;
 	if (s.height % 2 != 0 || s.width % 2 != 0)
 		return ek_fail(EK_EUSAGE, "halve: %d x %d pixels are not even", s.height, s.width);
-	return simple(net, EK_NET_HALVE, x, 0, 0, (struct ek_net_shape){ s.height / 2, s.width / 2, s.channels },
-	              net->values[x].type);
+	return ek_net_simple(net, EK_NET_HALVE, x, 0, 0, (struct ek_net_shape){ s.height / 2, s.width / 2, s.channels },
+	                     net->values[x].type);
 }
 
 int ek_net_unpatch(struct ek_net *net, int x, int p)
 {
-	const int rc = check_floats(net, x, "unpatch");
+	const int rc = ek_net_check_floats(net, x, "unpatch");
 	struct ek_net_shape s;
 
 	if (rc < 0)
@@ -410,13 +443,14 @@ int ek_net_unpatch(struct ek_net *net, int x, int p)
 	s = net->values[x].shape;
 	if (p < 1 || p > 1024 || s.channels % (p * p) != 0)
 		return ek_fail(EK_EUSAGE, "unpatch: %d features are not patches of side %d", s.channels, p);
-	return simple(net, EK_NET_UNPATCH, x, 0, p,
-	              (struct ek_net_shape){ s.height * p, s.width * p, s.channels / (p * p) }, net->values[x].type);
+	return ek_net_simple(net, EK_NET_UNPATCH, x, 0, p,
+	                     (struct ek_net_shape){ s.height * p, s.width * p, s.channels / (p * p) },
+	                     net->values[x].type);
 }
 
 int ek_net_channels(struct ek_net *net, int x, int first, int count)
 {
-	const int rc = check_floats(net, x, "channels");
+	const int rc = ek_net_check_floats(net, x, "channels");
 	struct ek_net_shape s;
 
 	if (rc < 0)
@@ -424,85 +458,14 @@ int ek_net_channels(struct ek_net *net, int x, int first, int count)
 	s = net->values[x].shape;
 	if (first < 0 || count < 1 || first > s.channels - count)
 		return ek_fail(EK_EUSAGE, "channels: %d from %d on of %d", count, first, s.channels);
-	return simple(net, EK_NET_CHANNELS, x, 0, first, (struct ek_net_shape){ s.height, s.width, count },
-	              net->values[x].type);
-}
-
-int ek_net_sample(struct ek_net *net, int moments, int noise)
-{
-	struct ek_net_shape s;
-	int rc;
-
-	EK_TRY(check_floats(net, moments, "sample"));
-	EK_TRY(check_floats(net, noise, "sample"));
-	s = net->values[noise].shape;
-	s.channels *= 2;
-	if (!same_shape(s, net->values[moments].shape))
-		return ek_fail(EK_EUSAGE, "sample: moments need twice the channels of the noise");
-	EK_TRY(moments = ek_net_cast(net, moments, EK_NN_FLOAT32));
-	EK_TRY(noise = ek_net_cast(net, noise, EK_NN_FLOAT32));
-	rc = simple(net, EK_NET_SAMPLE, moments, noise, 0, net->values[noise].shape, EK_NN_FLOAT32);
-out:
-	return rc;
-}
-
-int ek_net_kl(struct ek_net *net, int moments)
-{
-	int rc;
-
-	EK_TRY(check_floats(net, moments, "kl"));
-	if (net->values[moments].shape.channels % 2 != 0)
-		return ek_fail(EK_EUSAGE, "kl: moments need an even number of channels");
-	EK_TRY(moments = ek_net_cast(net, moments, EK_NN_FLOAT32));
-	rc = simple(net, EK_NET_KL, moments, 0, 0, number, EK_NN_FLOAT32);
-out:
-	return rc;
-}
-
-static int error_of(struct ek_net *net, int a, int b, int power)
-{
-	const int rc = check_same(net, a, b, "error");
-
-	return rc < 0 ? rc : simple(net, EK_NET_ERROR, a, b, power, number, EK_NN_FLOAT32);
-}
-
-int ek_net_squared_error(struct ek_net *net, int a, int b)
-{
-	return error_of(net, a, b, 2);
-}
-
-int ek_net_absolute_error(struct ek_net *net, int a, int b)
-{
-	return error_of(net, a, b, 1);
-}
-
-int ek_net_quantise(struct ek_net *net, int z, const struct ek_net_quantise *q, int *loss, int *codes)
-{
-	const enum ek_nn_type types[3] = { EK_NN_FLOAT32, EK_NN_FLOAT32, EK_NN_FLOAT32 };
-	struct ek_net_op op = { .kind = EK_NET_QUANTISE, .parameters = { q->codebook, -1 }, .of.quantise = *q };
-	struct ek_net_shape shapes[3];
-	int rc, numbers[3] = { 0 };
-
-	EK_TRY(check_floats(net, z, "quantise"));
-	EK_TRY(check_parameter(net, q->codebook, 0, "quantise"));
-	shapes[0] = shapes[2] = net->values[z].shape;
-	shapes[1] = number;
-	shapes[2].channels = 1;
-	if (net->params->items[q->codebook].rank != 2 || net->params->items[q->codebook].dims[1] != shapes[0].channels)
-		EK_TRY(ek_fail(EK_EUSAGE, "quantise: the codebook must be [codes, %d]", shapes[0].channels));
-	EK_TRY(op.inputs[0] = ek_net_cast(net, z, EK_NN_FLOAT32));
-	EK_TRY(ek_net_op_add(net, &op, 3, shapes, types, numbers));
-	net->values[numbers[2]].ids = 1;
-out:
-	*loss = rc < 0 ? rc : numbers[1];
-	*codes = rc < 0 ? rc : numbers[2];
-	return rc;
+	return ek_net_simple(net, EK_NET_CHANNELS, x, 0, first, (struct ek_net_shape){ s.height, s.width, count },
+	                     net->values[x].type);
 }
 
 int ek_net_affine(struct ek_net *net, int x, float scale, float shift)
 {
 	struct ek_net_op op = { .kind = EK_NET_AFFINE, .inputs = { x }, .parameters = { -1, -1 } };
-	const int rc = check_floats(net, x, "affine");
+	const int rc = ek_net_check_floats(net, x, "affine");
 
 	op.of.affine.scale = scale;
 	op.of.affine.shift = shift;

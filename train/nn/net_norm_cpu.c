@@ -1,8 +1,11 @@
-/* Layer norm with modulation and gate, and group norm. */
+/* Layer norm with modulation and gate, layer norm with parameters, and group norm. */
 #include <math.h>
 
 #include "rebalance/base/error.h"
 #include "train/nn/net_internal.h"
+
+/* statistics: mean and inverse deviation. */
+#define ROW(x, scale, base, n, statistics) ((struct ek_net_row){ x, scale, n, (statistics)[0], (statistics)[1], base })
 
 /* Modulation. Saved: mean and inverse deviation of each row. Scratch: four rows. */
 
@@ -46,7 +49,7 @@ static int forward_modulate(struct ek_net_state *s, const struct ek_net_op *op)
 			float *out = ek_net_floats_at(normal, type, i * n, 0, buffer);
 
 			k->statistics(&saved[2 * i], &saved[2 * i + 1], row, n, m->epsilon);
-			k->modulate(out, row, saved[2 * i], saved[2 * i + 1], vector + m->scale, vector + m->shift, n);
+			k->modulate(out, &ROW(row, vector + m->scale, 1, n, saved + 2 * i), vector + m->shift);
 			ek_net_store_floats(normal, type, i * n, n, out, 0);
 		}
 	}
@@ -84,8 +87,7 @@ static int backward_modulate(struct ek_net_state *s, const struct ek_net_op *op)
 			k->modulate_backward(row, dvector != NULL ? dvector + m->scale : unused,
 			                     dvector != NULL ? dvector + m->shift : unused,
 			                     ek_net_load_floats(dnormal, ek_net_out_type(net, op, y), i * n, n, buffer),
-			                     x + i * n, saved[2 * i], saved[2 * i + 1], vector + m->scale,
-			                     buffer + 2 * n, n);
+			                     &ROW(x + i * n, vector + m->scale, 1, n, saved + 2 * i), buffer + 2 * n);
 		if (dx != NULL && !op->aliased[0])
 			ek_net_store_floats(dx, EK_NN_FLOAT32, i * n, n, row, op->adds[0]);
 		if (gated && (dbranch != NULL || dvector != NULL)) {
@@ -107,6 +109,75 @@ const struct ek_net_code ek_net_cpu_modulate = {
 	.prepare = prepare_modulate,
 	.forward = forward_modulate,
 	.backward = backward_modulate,
+};
+
+/* Layer norm: the same with parameters in place of the vector. Scratch: seven rows. */
+
+static int prepare_layer_norm(struct ek_net *net, struct ek_net_op *op)
+{
+	op->saved = 2 * sizeof(float) * ek_net_rows(net, op->inputs[0]);
+	op->scratch = 7 * sizeof(float) * ek_net_channel_count(net, op->inputs[0]);
+	return 0;
+}
+
+/* The parameter, or zeros in `buffer`. */
+static const float *parameter_or_zeros(const struct ek_net_state *s, const struct ek_net_op *op, int i, float *buffer)
+{
+	if (op->parameters[i] >= 0)
+		return ek_net_parameter(s, op, i);
+	memset(buffer, 0, ek_net_channel_count(s->net, op->inputs[0]) * sizeof *buffer);
+	return buffer;
+}
+
+static int forward_layer_norm(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct ek_net_kernels *k = ek_net_kernels();
+	const size_t rows = ek_net_rows(s->net, op->inputs[0]), n = ek_net_channel_count(s->net, op->inputs[0]);
+	const enum ek_nn_type in = ek_net_in_type(s->net, op, 0), out = ek_net_out_type(s->net, op, 0);
+	float *buffer = (float *)(void *)s->scratch, *saved = ek_net_saved(s, op);
+	const float *weight = parameter_or_zeros(s, op, 0, buffer + 2 * n);
+	const float *bias = parameter_or_zeros(s, op, 1, buffer + 3 * n), base = op->parameters[0] >= 0 ? 0 : 1;
+
+	for (size_t i = 0; i < rows; i++) {
+		const float *x = ek_net_load_floats(ek_net_in(s, op, 0), in, i * n, n, buffer);
+		float *y = ek_net_floats_at(ek_net_out(s, op, 0), out, i * n, 0, buffer + n);
+
+		k->statistics(&saved[2 * i], &saved[2 * i + 1], x, n, op->of.layer_norm.epsilon);
+		k->modulate(y, &ROW(x, weight, base, n, saved + 2 * i), bias);
+		ek_net_store_floats(ek_net_out(s, op, 0), out, i * n, n, y, 0);
+	}
+	return 0;
+}
+
+static int backward_layer_norm(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct ek_net_kernels *k = ek_net_kernels();
+	const size_t rows = ek_net_rows(s->net, op->inputs[0]), n = ek_net_channel_count(s->net, op->inputs[0]);
+	const enum ek_nn_type in = ek_net_in_type(s->net, op, 0), out = ek_net_out_type(s->net, op, 0);
+	const float *saved = ek_net_saved(s, op);
+	float *buffer = (float *)(void *)s->scratch, *dx = buffer + 4 * n;
+	const float *weight = parameter_or_zeros(s, op, 0, buffer + 2 * n), base = op->parameters[0] >= 0 ? 0 : 1;
+	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
+
+	for (size_t i = 0; i < rows; i++) {
+		const float *x = ek_net_load_floats(ek_net_in(s, op, 0), in, i * n, n, buffer);
+		const float *dy = ek_net_load_floats(ek_net_grad_out(s, op, 0), out, i * n, n, buffer + n);
+
+		memset(dx, 0, n * sizeof *dx);
+		k->modulate_backward(dx, dw != NULL ? dw : buffer + 5 * n, db != NULL ? db : buffer + 5 * n, dy,
+		                     &ROW(x, weight, base, n, saved + 2 * i), buffer + 6 * n);
+		if (op->wants[0])
+			ek_net_store_floats(ek_net_grad_in(s, op, 0), in, i * n, n, dx, op->adds[0]);
+	}
+	return 0;
+}
+
+const struct ek_net_code ek_net_cpu_layer_norm = {
+	.name = "layer norm",
+	.needs_inputs = 1,
+	.prepare = prepare_layer_norm,
+	.forward = forward_layer_norm,
+	.backward = backward_layer_norm,
 };
 
 /*

@@ -82,8 +82,8 @@ static int conv(const struct walk *w, int x, const char *prefix, struct size s, 
 	                 &(struct ek_net_conv){ .weight = numbers[0],
 	                                        .bias = numbers[1],
 	                                        .outputs = s.out,
-	                                        .kernel = s.kernel,
-	                                        .stride = s.stride,
+	                                        .kernel = { s.kernel, s.kernel },
+	                                        .stride = { s.stride, s.stride },
 	                                        .pad = { low, high, low, high },
 	                                        .float32 = float32 });
 out:

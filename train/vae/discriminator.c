@@ -87,8 +87,8 @@ int ek_discriminator_layers(struct ek_net *net, const struct ek_params *params,
 		const struct ek_net_conv conv = { .weight = number_of(params, i, "weight"),
 			                          .bias = number_of(params, i, "bias"),
 			                          .outputs = l.out,
-			                          .kernel = KERNEL,
-			                          .stride = l.stride,
+			                          .kernel = { KERNEL, KERNEL },
+			                          .stride = { l.stride, l.stride },
 			                          .pad = { 1, 1, 1, 1 },
 			                          .float32 = i == o->layers + 1 };
 

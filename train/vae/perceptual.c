@@ -169,14 +169,14 @@ static int convolve(struct ek_perceptual *p, int x, int *number, int stride, int
 	struct ek_net_conv conv = { .weight = *number,
 		                    .bias = *number + 1,
 		                    .outputs = (int)weight->dims[0],
-		                    .kernel = (int)weight->dims[2],
-		                    .stride = stride,
+		                    .kernel = { (int)weight->dims[2], (int)weight->dims[3] },
+		                    .stride = { stride, stride },
 		                    .groups = depthwise ? (int)weight->dims[0] : 1 };
 
 	*number += 2;
 	if (x < 0)
 		return x;
-	pad_same(conv.pad, ek_net_shape(p->net, x).height, conv.kernel, stride);
+	pad_same(conv.pad, ek_net_shape(p->net, x).height, conv.kernel[0], stride);
 	return ek_net_activation(p->net, ek_net_conv(p->net, x, &conv), activation);
 }
 

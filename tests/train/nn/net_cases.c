@@ -93,7 +93,8 @@ static int convolve(struct net_subject *s, int x, const struct ek_net_conv *give
 	const int groups = c.groups > 0 ? c.groups : 1;
 	const int inputs = (x > 0 ? ek_net_shape(s->net, x).channels : 1) / groups;
 
-	c.weight = parameter(s, c.outputs, inputs, c.kernel, c.kernel, 1 / (c.kernel * sqrt(inputs)));
+	c.weight =
+		parameter(s, c.outputs, inputs, c.kernel[0], c.kernel[1], 1 / sqrt(c.kernel[0] * c.kernel[1] * inputs));
 	c.bias = c.bias < 0 ? -1 : parameter(s, c.outputs, 0, 0, 0, 1);
 	return ek_net_conv(s->net, x, &c);
 }
@@ -103,12 +104,23 @@ static int conv(struct net_subject *s, const int *n)
 {
 	return output(s, convolve(s, with_gradient(s, n[0], n[1], n[2]),
 	                          &(struct ek_net_conv){ .outputs = n[3],
-	                                                 .kernel = n[4],
-	                                                 .stride = n[5],
+	                                                 .kernel = { n[4], n[4] },
+	                                                 .stride = { n[5], n[5] },
 	                                                 .pad = { n[6], n[7], n[6], n[7] },
 	                                                 .groups = n[8],
 	                                                 .bias = n[8] > 1 ? -1 : 0,
 	                                                 .float32 = n[6] != n[7] }));
+}
+
+/* height, width, inputs, outputs, kernel, stride, groups */
+static int rectangle(struct net_subject *s, const int *n)
+{
+	return output(s, convolve(s, with_gradient(s, n[0], n[1], n[2]),
+	                          &(struct ek_net_conv){ .outputs = n[3],
+	                                                 .kernel = { n[4], n[5] },
+	                                                 .stride = { n[6], n[7] },
+	                                                 .pad = { 1, 0, 2, 1 },
+	                                                 .groups = n[8] }));
 }
 
 static int normalise(struct net_subject *s, int x, int groups, enum ek_nn_activation activation)
@@ -128,6 +140,15 @@ static int normalise(struct net_subject *s, int x, int groups, enum ek_nn_activa
 static int group_norm(struct net_subject *s, const int *n)
 {
 	return output(s, normalise(s, with_gradient(s, n[0], n[1], n[2]), n[3], (enum ek_nn_activation)n[4]));
+}
+
+/* height, width, channels, no weight, no bias */
+static int layer_norm(struct net_subject *s, const int *n)
+{
+	const int x = with_gradient(s, n[0], n[1], n[2]), weight = n[3] ? -1 : parameter(s, n[2], 0, 0, 0, 1);
+	const struct ek_net_layer_norm norm = { weight, n[4] ? -1 : parameter(s, n[2], 0, 0, 0, 1), 1e-5F };
+
+	return output(s, ek_net_layer_norm(s->net, x, &norm));
 }
 
 /* tokens, features, with a branch, stream is an output, normal is one */
@@ -165,6 +186,18 @@ static int activation(struct net_subject *s, const int *n)
 
 	return output(s, n[3] > 0 ? ek_net_leaky_relu(s->net, x, (float)n[3] / 100)
 	                          : ek_net_activation(s->net, x, (enum ek_nn_activation)n[2]));
+}
+
+/* rows, channels; twice, so that the second gradient adds */
+static int softmax(struct net_subject *s, const int *n)
+{
+	const int x = with_gradient(s, n[0], 1, n[1]);
+	int rc;
+
+	EK_TRY(output(s, ek_net_softmax(s->net, x)));
+	EK_TRY(output(s, ek_net_softmax(s->net, x)));
+out:
+	return rc;
 }
 
 /* rows, channels, both the same, behind a linear layer (whose gradient may be shared) */
@@ -329,11 +362,12 @@ out:
 
 static int residual_block(struct net_subject *s, int x, int channels)
 {
-	const struct ek_net_conv c = { .outputs = channels, .kernel = 3, .pad = { 1, 1, 1, 1 } };
+	const struct ek_net_conv c = { .outputs = channels, .kernel = { 3, 3 }, .pad = { 1, 1, 1, 1 } };
 	const int h = convolve(s, normalise(s, x, 2, EK_NN_SILU), &c);
 	const int inputs = x > 0 ? ek_net_shape(s->net, x).channels : 1;
-	const int skip =
-		inputs == channels ? x : convolve(s, x, &(struct ek_net_conv){ .outputs = channels, .kernel = 1 });
+	const int skip = inputs == channels
+	                         ? x
+	                         : convolve(s, x, &(struct ek_net_conv){ .outputs = channels, .kernel = { 1, 1 } });
 
 	return ek_net_add(s->net, skip, convolve(s, normalise(s, h, 2, EK_NN_SILU), &c));
 }
@@ -345,12 +379,13 @@ static int autoencoder(struct net_subject *s, const int *n)
 	struct ek_net *net = s->net;
 	int rc, h, moments;
 
-	EK_TRY(h = convolve(s, x, &(struct ek_net_conv){ .outputs = n[1], .kernel = 3, .pad = { 1, 1, 1, 1 } }));
+	EK_TRY(h = convolve(s, x, &(struct ek_net_conv){ .outputs = n[1], .kernel = { 3, 3 }, .pad = { 1, 1, 1, 1 } }));
 	(void)ek_net_segment(net);
 	EK_TRY(h = residual_block(s, residual_block(s, h, n[1]), 2 * n[1]));
 	(void)ek_net_segment(net);
 	EK_TRY(h = convolve(s, h,
-	                    &(struct ek_net_conv){ .outputs = n[1], .kernel = 3, .stride = 2, .pad = { 0, 1, 0, 1 } }));
+	                    &(struct ek_net_conv){
+				    .outputs = n[1], .kernel = { 3, 3 }, .stride = { 2, 2 }, .pad = { 0, 1, 0, 1 } }));
 	EK_TRY(h = ek_net_add(net, h,
 	                      ek_net_attention(net, dense(s, normalise(s, h, 2, EK_NN_LINEAR), 3 * n[1], 0), 1)));
 	EK_TRY(moments = dense(s, h, 2 * n[3], 1));
@@ -361,6 +396,29 @@ static int autoencoder(struct net_subject *s, const int *n)
 	EK_TRY(h = dense(s, h, n[2], 1));
 	EK_TRY(output(s, ek_net_squared_error(net, h, x)));
 	EK_TRY(output(s, ek_net_halve(net, h)));
+out:
+	return rc;
+}
+
+/* A classifier: an image of n × (n + 2) pixels, its channels, classes */
+static int classifier(struct net_subject *s, const int *n)
+{
+	const int target = plain_input(s, 1, 1, n[2]);
+	struct ek_net *net = s->net;
+	int rc, h, norm;
+
+	EK_TRY(h = convolve(s, with_gradient(s, n[0], n[0] + 2, n[1]),
+	                    &(struct ek_net_conv){
+				    .outputs = 12, .kernel = { 3, 1 }, .stride = { 1, 2 }, .pad = { 1, 1 } }));
+	EK_TRY(ek_net_segment(net));
+	norm = parameter(s, 12, 0, 0, 0, 1);
+	EK_TRY(h = ek_net_layer_norm(net, h, &(struct ek_net_layer_norm){ norm, -1, 1e-6F }));
+	EK_TRY(h = ek_net_activation(net, dense(s, h, 7, 0), EK_NN_GELU_ERF));
+	EK_TRY(ek_net_segment(net));
+	EK_TRY(h = convolve(s, h, &(struct ek_net_conv){ .outputs = n[2], .kernel = { n[0], (n[0] + 3) / 2 } }));
+	EK_TRY(h = ek_net_softmax(net, h));
+	EK_TRY(ek_net_segment(net));
+	EK_TRY(output(s, ek_net_squared_error(net, h, target)));
 out:
 	return rc;
 }
@@ -379,9 +437,19 @@ const struct net_case net_cases[] = {
 	{ "conv 5, groups", conv, { 11, 7, 10, 15, 5, 1, 2, 2, 5 }, 0 },
 	{ "conv 3, rest left over", conv, { 7, 11, 5, 5, 2, 3, 0, 0, 1 }, 0 },
 	{ "conv 3, wide", conv, { 8, 8, 64, 64, 3, 1, 1, 1, 1 }, 0 },
+	{ "conv 1 x 7", rectangle, { 7, 11, 5, 13, 1, 7, 1, 1, 1 }, 0 },
+	{ "conv 5 x 2, stride 1 x 3", rectangle, { 11, 13, 7, 5, 5, 2, 1, 3, 1 }, 0 },
+	{ "conv 2 x 3, stride 3 x 1, groups", rectangle, { 13, 7, 10, 15, 2, 3, 3, 1, 5 }, 0 },
+	{ "conv 3 x 1, stride 2 x 1, depthwise", rectangle, { 11, 5, 7, 7, 3, 1, 2, 1, 7 }, 0 },
+	{ "conv 1, stride 1 x 2", rectangle, { 5, 7, 11, 13, 1, 1, 1, 2, 1 }, 0 },
 	{ "group norm", group_norm, { 7, 5, 10, 5, EK_NN_LINEAR }, 0 },
 	{ "group norm, SiLU", group_norm, { 5, 7, 33, 11, EK_NN_SILU }, 0 },
 	{ "group norm, wide", group_norm, { 16, 16, 128, 32, EK_NN_SILU }, 0 },
+	{ "layer norm", layer_norm, { 7, 5, 11, 0, 0 }, 0 },
+	{ "layer norm, no parameters", layer_norm, { 5, 1, 13, 1, 1 }, 0 },
+	{ "layer norm, no bias", layer_norm, { 11, 1, 37, 0, 1 }, 0 },
+	{ "layer norm, no weight", layer_norm, { 1, 1, 7, 1, 0 }, 0 },
+	{ "layer norm, wide", layer_norm, { 8, 8, 192, 0, 0 }, 0 },
 	{ "modulate, norm only", modulate, { 7, 11, 0, 0, 1 }, 0 },
 	{ "modulate, stream only", modulate, { 5, 13, 1, 1, 0 }, 0 },
 	{ "modulate", modulate, { 7, 5, 1, 1, 1 }, 0 },
@@ -398,6 +466,9 @@ const struct net_case net_cases[] = {
 	{ "GELU by tanh", activation, { 11, 113, EK_NN_GELU_TANH, 0 }, 0 },
 	{ "quick GELU", activation, { 11, 113, EK_NN_QUICK_GELU, 0 }, 0 },
 	{ "SiLU", activation, { 11, 113, EK_NN_SILU, 0 }, 0 },
+	{ "softmax", softmax, { 11, 13 }, 0 },
+	{ "softmax, two channels", softmax, { 7, 2 }, 0 },
+	{ "softmax, wide", softmax, { 5, 1000 }, 0 },
 	{ "add", add, { 11, 113, 0, 0 }, 0 },
 	{ "add, both the same", add, { 7, 5, 1, 0 }, 0 },
 	{ "add, shared gradient", add, { 7, 5, 0, 1 }, NET_CASE_COMPOSED },
@@ -419,6 +490,7 @@ const struct net_case net_cases[] = {
 	{ "affine", affine, { 11, 113 }, 0 },
 	{ "shared", shared, { 7, 5 }, NET_CASE_COMPOSED },
 	{ "transformer", transformer, { 3, 12, 3, 2 }, NET_CASE_COMPOSED },
+	{ "classifier", classifier, { 5, 3, 11 }, NET_CASE_COMPOSED },
 	{ "autoencoder", autoencoder, { 6, 4, 3, 2 }, NET_CASE_COMPOSED },
 };
 

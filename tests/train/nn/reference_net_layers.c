@@ -1,4 +1,4 @@
-/* Layers that sum over rows, pixels, channels or tokens. */
+/* Layers that sum over rows, pixels or tokens. */
 #include "tests/train/nn/reference_numbers.h"
 
 #include <stdlib.h>
@@ -69,23 +69,23 @@ static void every_product(const struct convolution *c)
 {
 	const struct ek_net_conv *k = &c->op->of.conv;
 	const struct ek_net_shape in = shape_of(c->r, c->op->inputs[0]), out = shape_of(c->r, c->op->outputs[0]);
-	const int depth = in.channels / k->groups;
+	const int depth = in.channels / k->groups, area = k->kernel[0] * k->kernel[1];
 
 	for (int place = 0; place < ek_net_batch(c->r->net) * out.height * out.width * out.channels; place++) {
 		const int o = place % out.channels, column = place / out.channels % out.width;
 		const int row = place / out.channels / out.width % out.height;
 		const int image = place / out.channels / out.width / out.height;
 
-		for (int tap = 0; tap < depth * k->kernel * k->kernel; tap++) {
-			const int i = tap / k->kernel / k->kernel, ky = tap / k->kernel % k->kernel;
-			const int y = row * k->stride - k->pad[0] + ky;
-			const int x = column * k->stride - k->pad[2] + tap % k->kernel;
+		for (int tap = 0; tap < depth * area; tap++) {
+			const int i = tap / area, ky = tap % area / k->kernel[1];
+			const int y = row * k->stride[0] - k->pad[0] + ky;
+			const int x = column * k->stride[1] - k->pad[2] + tap % k->kernel[1];
 
 			if (y >= 0 && y < in.height && x >= 0 && x < in.width)
 				c->product(c, (size_t)place,
 				           (size_t)(((image * in.height + y) * in.width + x) * in.channels +
 				                    o / (out.channels / k->groups) * depth + i),
-				           (size_t)(o * depth * k->kernel * k->kernel + tap));
+				           (size_t)(o * depth * area + tap));
 		}
 	}
 }
@@ -128,7 +128,7 @@ static void conv_backward(struct ref_net *r, const struct ek_net_op *op)
 {
 	const size_t ins = count_of(r, op->inputs[0]), outputs = channels_of(r, op->outputs[0]);
 	const size_t weights = outputs * channels_of(r, op->inputs[0]) / (size_t)op->of.conv.groups *
-	                       (size_t)(op->of.conv.kernel * op->of.conv.kernel);
+	                       (size_t)(op->of.conv.kernel[0] * op->of.conv.kernel[1]);
 	struct convolution c = { r, op, calloc(ins + weights, sizeof(struct sum)), to_data };
 
 	every_product(&c);
@@ -152,186 +152,56 @@ static void conv_backward(struct ref_net *r, const struct ek_net_op *op)
 
 const struct ref_layer ref_conv_layer = { conv_forward, conv_backward };
 
-/*
- * Norms: a set of numbers x[i · stride + j], i < outer, j < inner. Fills normal [outer · inner], (x - mean) /
- * deviation, and returns 1 / deviation.
- */
-struct set {
-	const number *x;
-	size_t outer, inner, stride;
-};
-
-static number normalise(const struct set *z, double epsilon, number *normal)
+/* In place. */
+static void softmax(number *x, size_t count)
 {
-	const size_t count = z->outer * z->inner;
-	struct sum sum = { 0 }, squares = { 0 };
-	number mean, variance, root, factor;
+	struct sum total = { 0 };
+	double top = -INFINITY;
+	number inverted;
 
 	for (size_t i = 0; i < count; i++)
-		sum_add(&sum, z->x[i / z->inner * z->stride + i % z->inner]);
-	mean = scaled(sum_get(&sum), 1 / (double)count);
+		top = fmax(top, x[i].v);
 	for (size_t i = 0; i < count; i++) {
-		normal[i] = minus(z->x[i / z->inner * z->stride + i % z->inner], mean);
-		sum_add(&squares, times(normal[i], normal[i]));
+		const double e = exp(x[i].v - top);
+
+		x[i] = function(minus(x[i], exact(top)), e, e, 4 * e);
+		sum_add(&total, x[i]);
 	}
-	variance = plus(scaled(sum_get(&squares), 1 / (double)count), exact(epsilon));
-	root = function(variance, sqrt(variance.v), 0.5 / sqrt(variance.v), sqrt(variance.v));
-	factor = inverse(root);
+	inverted = inverse(sum_get(&total));
 	for (size_t i = 0; i < count; i++)
-		normal[i] = times(normal[i], factor);
-	return factor;
+		x[i] = times(x[i], inverted);
 }
 
-/* In place: d, the gradient at `normal`, to that at x: factor (d - mean d - normal · mean of d · normal). */
-static void normalise_backward(number *d, const number *normal, number factor, size_t count)
+static void softmax_forward(struct ref_net *r, const struct ek_net_op *op)
 {
-	struct sum sum = { 0 }, products = { 0 };
-	number a, b;
-
-	for (size_t i = 0; i < count; i++) {
-		sum_add(&sum, d[i]);
-		sum_add(&products, times(d[i], normal[i]));
-	}
-	a = scaled(sum_get(&sum), 1 / (double)count);
-	b = scaled(sum_get(&products), 1 / (double)count);
-	for (size_t i = 0; i < count; i++)
-		d[i] = times(minus(minus(d[i], a), times(normal[i], b)), factor);
-}
-
-/* Group g of an image: rows × channels of the group. */
-static struct set group_of(struct ref_net *r, const struct ek_net_op *op, size_t image, size_t g)
-{
-	const size_t n = channels_of(r, op->inputs[0]), each = n / (size_t)op->of.group_norm.groups;
-	const size_t rows = rows_of(r, op->inputs[0]) / (size_t)ek_net_batch(r->net);
-
-	return (struct set){ r->values[op->inputs[0]] + image * rows * n + g * each, rows, each, n };
-}
-
-static void group_norm(struct ref_net *r, const struct ek_net_op *op, int back)
-{
-	const struct ek_net_group_norm *norm = &op->of.group_norm;
-	const size_t sets = (size_t)(ek_net_batch(r->net) * norm->groups), groups = (size_t)norm->groups;
-	const number *w = parameter_of(r, op, 0), *bias = parameter_of(r, op, 1);
-	number *normal = calloc(count_of(r, op->inputs[0]), sizeof *normal);
-	number *d = calloc(count_of(r, op->inputs[0]), sizeof *d);
-
-	for (size_t i = 0; i < sets; i++) {
-		const struct set z = group_of(r, op, i / groups, i % groups);
-		const number factor = normalise(&z, (double)norm->epsilon, normal);
-		const size_t first = (size_t)(z.x - r->values[op->inputs[0]]);
-
-		for (size_t j = 0; j < z.outer * z.inner; j++) {
-			const size_t at = first + j / z.inner * z.stride + j % z.inner, channel = at % z.stride;
-			number linear = plus(times(normal[j], w[channel]), bias[channel]);
-			number *dw = &parameter_gradient_of(r, op, 0)[channel];
-			number *db = &parameter_gradient_of(r, op, 1)[channel];
-
-			/* It may be computed as x · (factor · w) + (bias - mean · (factor · w)), too. */
-			linear.e += 4 * (fabs(z.x[at - first].v) + fabs(z.x[at - first].v - normal[j].v / factor.v)) *
-			            fabs(factor.v * w[channel].v);
-			if (!back) {
-				give(r, op->outputs[0], at, ref_activated(linear, norm->activation, 0));
-				continue;
-			}
-			d[j] = times(r->gradients[op->outputs[0]][at], ref_slope(linear, norm->activation, 0));
-			*dw = plus(*dw, times(d[j], normal[j]));
-			*db = plus(*db, d[j]);
-			d[j] = times(d[j], w[channel]);
-		}
-		if (back)
-			normalise_backward(d, normal, factor, z.outer * z.inner);
-		for (size_t j = 0; back && j < z.outer * z.inner; j++)
-			give_gradient(r, op->inputs[0], first + j / z.inner * z.stride + j % z.inner, d[j]);
-	}
-	free(normal);
-	free(d);
-}
-
-static void group_norm_forward(struct ref_net *r, const struct ek_net_op *op)
-{
-	group_norm(r, op, 0);
-}
-
-static void group_norm_backward(struct ref_net *r, const struct ek_net_op *op)
-{
-	group_norm(r, op, 1);
-}
-
-const struct ref_layer ref_group_norm_layer = { group_norm_forward, group_norm_backward };
-
-static const number *vector_of(const struct ref_net *r, const struct ek_net_op *op, size_t row, int first)
-{
-	const size_t per_image = rows_of(r, op->inputs[0]) / (size_t)ek_net_batch(r->net);
-
-	return r->values[op->inputs[2]] + row / per_image * channels_of(r, op->inputs[2]) + first;
-}
-
-static void modulate_forward(struct ref_net *r, const struct ek_net_op *op)
-{
-	const struct ek_net_modulate *m = &op->of.modulate;
-	const int gated = op->inputs[1] > 0, out = op->outputs[gated];
 	const size_t n = channels_of(r, op->inputs[0]);
-	number *normal = calloc(n, sizeof *normal);
+	number *row = calloc(n, sizeof *row);
 
 	for (size_t i = 0; i < rows_of(r, op->inputs[0]); i++) {
-		const number *x = r->values[op->inputs[0]] + i * n;
-
-		for (size_t j = 0; gated && j < n; j++)
-			give(r, op->outputs[0], i * n + j,
-			     plus(x[j], times(vector_of(r, op, i, m->gate)[j], r->values[op->inputs[1]][i * n + j])));
-		if (gated)
-			x = r->values[op->outputs[0]] + i * n;
-		if (out == 0)
-			continue;
-		(void)normalise(&(struct set){ x, 1, n, n }, (double)m->epsilon, normal);
+		memcpy(row, r->values[op->inputs[0]] + i * n, n * sizeof *row);
+		softmax(row, n);
 		for (size_t j = 0; j < n; j++)
-			give(r, out, i * n + j,
-			     plus(times(normal[j], plus(vector_of(r, op, i, m->scale)[j], exact(1))),
-			          vector_of(r, op, i, m->shift)[j]));
+			give(r, op->outputs[0], i * n + j, row[j]);
 	}
-	free(normal);
+	free(row);
 }
 
-static void modulate_backward(struct ref_net *r, const struct ek_net_op *op)
+static void softmax_backward(struct ref_net *r, const struct ek_net_op *op)
 {
-	const struct ek_net_modulate *m = &op->of.modulate;
-	const int gated = op->inputs[1] > 0, out = op->outputs[gated];
-	const size_t n = channels_of(r, op->inputs[0]), width = channels_of(r, op->inputs[2]);
-	const size_t per_image = rows_of(r, op->inputs[0]) / (size_t)ek_net_batch(r->net);
-	number *normal = calloc(n, sizeof *normal), *d = calloc(n, sizeof *d), factor;
+	const size_t n = channels_of(r, op->inputs[0]);
 
 	for (size_t i = 0; i < rows_of(r, op->inputs[0]); i++) {
-		const size_t vector = i / per_image * width;
-		const number *x = r->values[gated ? op->outputs[0] : op->inputs[0]] + i * n;
+		const number *p = r->values[op->outputs[0]] + i * n, *dy = r->gradients[op->outputs[0]] + i * n;
+		struct sum dot = { 0 };
 
-		memset(d, 0, n * sizeof *d);
-		if (out > 0) {
-			factor = normalise(&(struct set){ x, 1, n, n }, (double)m->epsilon, normal);
-			for (size_t j = 0; j < n; j++) {
-				const number dy = r->gradients[out][i * n + j];
-
-				give_gradient(r, op->inputs[2], vector + (size_t)m->shift + j, dy);
-				give_gradient(r, op->inputs[2], vector + (size_t)m->scale + j, times(dy, normal[j]));
-				d[j] = times(dy, plus(vector_of(r, op, i, m->scale)[j], exact(1)));
-			}
-			normalise_backward(d, normal, factor, n);
-		}
-		for (size_t j = 0; j < n; j++) {
-			if (gated) {
-				d[j] = plus(d[j], r->gradients[op->outputs[0]][i * n + j]);
-				give_gradient(r, op->inputs[1], i * n + j,
-				              times(d[j], vector_of(r, op, i, m->gate)[j]));
-				give_gradient(r, op->inputs[2], vector + (size_t)m->gate + j,
-				              times(d[j], r->values[op->inputs[1]][i * n + j]));
-			}
-			give_gradient(r, op->inputs[0], i * n + j, d[j]);
-		}
+		for (size_t j = 0; j < n; j++)
+			sum_add(&dot, times(p[j], dy[j]));
+		for (size_t j = 0; j < n; j++)
+			give_gradient(r, op->inputs[0], i * n + j, times(p[j], minus(dy[j], sum_get(&dot))));
 	}
-	free(normal);
-	free(d);
 }
 
-const struct ref_layer ref_modulate_layer = { modulate_forward, modulate_backward };
+const struct ref_layer ref_softmax_layer = { softmax_forward, softmax_backward };
 
 /* One head of one image; arrays [t, t] and [t, d]. */
 struct head {
@@ -351,9 +221,7 @@ static struct head head_of(const struct ref_net *r, const struct ek_net_op *op, 
 	h.shares = calloc(h.t * h.t, sizeof *h.shares);
 	for (size_t a = 0; a < h.t; a++) {
 		const number *q = r->values[op->inputs[0]] + h.first + a * row;
-		number *shares = h.shares + a * h.t, inverted;
-		struct sum total = { 0 };
-		double top = -INFINITY;
+		number *shares = h.shares + a * h.t;
 
 		for (size_t b = 0; b < h.t; b++) {
 			const number *k = r->values[op->inputs[0]] + h.first + b * row + row / 3;
@@ -362,17 +230,10 @@ static struct head head_of(const struct ref_net *r, const struct ek_net_op *op, 
 			for (size_t j = 0; j < h.d; j++)
 				sum_add(&s, times(q[j], k[j]));
 			shares[b] = scaled(sum_get(&s), h.scale);
-			top = fmax(top, shares[b].v);
 		}
-		for (size_t b = 0; b < h.t; b++) {
-			const double e = exp(shares[b].v - top);
-
-			shares[b] = function(minus(shares[b], exact(top)), e, e, 4 * e);
-			sum_add(&total, shares[b]);
-		}
-		inverted = inverse(sum_get(&total));
+		softmax(shares, h.t);
 		for (size_t b = 0; b < h.t; b++)
-			shares[b] = stored(times(shares[b], inverted), r->net->type);
+			shares[b] = stored(shares[b], r->net->type);
 	}
 	return h;
 }

@@ -169,16 +169,28 @@ static void linear(struct golden *g)
 		       &(struct ek_net_linear){ .weight = weight, .bias = bias, .outputs = outputs_of(g, "weight") }));
 }
 
+/* One number for both directions, or two. */
+static void pair(int out[2], const cJSON *c, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(c, name);
+
+	for (int i = 0; i < 2; i++) {
+		const cJSON *one = cJSON_IsArray(item) ? cJSON_GetArrayItem(item, i) : item;
+
+		assert_true(cJSON_IsNumber(one));
+		out[i] = one->valueint;
+	}
+}
+
 static void conv(struct golden *g)
 {
 	const int x = input(g, "x"), weight = parameter(g, "weight"), bias = parameter(g, "bias");
-	struct ek_net_conv c = { .weight = weight,
-		                 .bias = bias,
-		                 .outputs = outputs_of(g, "weight"),
-		                 .kernel = whole(g, "kernel"),
-		                 .stride = whole(g, "stride"),
-		                 .groups = whole(g, "groups") };
+	struct ek_net_conv c = {
+		.weight = weight, .bias = bias, .outputs = outputs_of(g, "weight"), .groups = whole(g, "groups")
+	};
 
+	pair(c.kernel, g->c, "kernel");
+	pair(c.stride, g->c, "stride");
 	for (int i = 0; i < 4; i++)
 		c.pad[i] = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(g->c, "pad"), i)->valueint;
 	output(g, "y", ek_net_conv(g->t.s.net, x, &c));
@@ -194,6 +206,20 @@ static void group_norm(struct golden *g)
 	                                                      .bias = bias,
 	                                                      .groups = whole(g, "groups"),
 	                                                      .epsilon = (float)number_of(g->c, "eps") }));
+}
+
+static void layer_norm(struct golden *g)
+{
+	const int x = input(g, "x"), weight = parameter(g, "weight"), bias = parameter(g, "bias");
+
+	output(g, "y",
+	       ek_net_layer_norm(g->t.s.net, x,
+	                         &(struct ek_net_layer_norm){ weight, bias, (float)number_of(g->c, "eps") }));
+}
+
+static void softmax(struct golden *g)
+{
+	output(g, "y", ek_net_softmax(g->t.s.net, input(g, "x")));
 }
 
 static void modulate(struct golden *g)
@@ -312,6 +338,8 @@ static const struct {
 	{ "linear", linear },
 	{ "conv", conv },
 	{ "group_norm", group_norm },
+	{ "layer_norm", layer_norm },
+	{ "softmax", softmax },
 	{ "modulate", modulate },
 	{ "gated_residual", gated_residual },
 	{ "attention", attention },
@@ -330,8 +358,6 @@ static const struct {
 	{ "gaussian_kl", kl },
 	{ "gaussian_sample", sample },
 	{ "vq", quantise },
-	{ "layer_norm", NULL },
-	{ "softmax", NULL },
 	{ "hinge_discriminator", NULL },
 	{ "hinge_generator", NULL },
 	{ "adamw", NULL }, /* test_optimizer.c */
@@ -497,7 +523,7 @@ static void layers_are_pytorchs(void **state)
 		check_case(c, ops[op].build, golden);
 		checked++;
 	}
-	assert_int_equal(checked, 14 + 6 + 4 + 4 + 4 + 2 + 1 + 2 + 2 + 2 + 2 + 2 + 7 + 2);
+	assert_int_equal(checked, 18 + 6 + 4 + 2 + 4 + 4 + 4 + 2 + 1 + 2 + 2 + 2 + 2 + 2 + 7 + 2);
 	free(golden);
 	cJSON_Delete(file);
 }

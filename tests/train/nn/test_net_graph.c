@@ -239,11 +239,12 @@ static void a_back_end_that_lacks_a_layer_says_so(void **state)
 	}
 }
 
-/* A net with an image [4, 6, 8], a vector [1, 1, 8], ids, and parameters of 8, 8 × 8 and 2 × 8 × 3 × 3 numbers. */
+/* A net with an image [4, 6, 8], vectors [1, 1, 8] and [1, 1, 9], ids, and parameters of 8, 8 × 8 and 2 × 8 × 3 × 3
+ * numbers. */
 struct wrong {
 	struct ek_params params;
 	struct ek_net *net;
-	int image, vector, ids, small, square, kernel;
+	int image, vector, wide, ids, small, square, kernel;
 };
 
 static void wrong_start(struct wrong *w)
@@ -256,6 +257,7 @@ static void wrong_start(struct wrong *w)
 	assert_ok(ek_net_new(&w->net, NULL, &w->params, EK_NN_F32, 2));
 	assert_ok(w->image = ek_net_input(w->net, (struct ek_net_shape){ 4, 6, 8 }));
 	assert_ok(w->vector = ek_net_input(w->net, (struct ek_net_shape){ 1, 1, 8 }));
+	assert_ok(w->wide = ek_net_input(w->net, (struct ek_net_shape){ 1, 1, 9 }));
 	assert_ok(w->ids = ek_net_input_ids(w->net));
 }
 
@@ -278,17 +280,34 @@ static void shapes_that_do_not_fit_are_refused(void **state)
 	        "linear: 0 outputs");
 	REFUSED(ek_net_linear(w.net, w.image, &(struct ek_net_linear){ w.kernel, w.small, 16, 0 }),
 	        "the parameter small is too small");
-	REFUSED(ek_net_conv(w.net, w.image, &(struct ek_net_conv){ .kernel = 3, .outputs = 3, .groups = 2 }),
+	REFUSED(ek_net_conv(w.net, w.image, &(struct ek_net_conv){ .kernel = { 3, 3 }, .outputs = 3, .groups = 2 }),
 	        "8 to 3 channels in 2 groups");
-	REFUSED(ek_net_conv(w.net, w.image, &(struct ek_net_conv){ .kernel = 3, .outputs = 2, .pad = { 0, -1 } }),
+	REFUSED(ek_net_conv(w.net, w.image,
+	                    &(struct ek_net_conv){ .kernel = { 3, 3 }, .outputs = 2, .pad = { 0, -1 } }),
 	        "a pad of -1");
-	REFUSED(ek_net_conv(w.net, w.image, &(struct ek_net_conv){ .kernel = 5, .outputs = 2 }), "kernel is too small");
-	REFUSED(ek_net_conv(w.net, w.vector, &(struct ek_net_conv){ .kernel = 3, .outputs = 2, .bias = -1 }),
+	REFUSED(ek_net_conv(w.net, w.image, &(struct ek_net_conv){ .kernel = { 5, 5 }, .outputs = 2 }),
+	        "kernel is too small");
+	REFUSED(ek_net_conv(w.net, w.vector, &(struct ek_net_conv){ .kernel = { 3, 3 }, .outputs = 2, .bias = -1 }),
 	        "0 x 0 x 2");
+	REFUSED(ek_net_conv(w.net, w.image, &(struct ek_net_conv){ .kernel = { 3, 0 }, .outputs = 2 }),
+	        "a kernel of 3 x 0, stride 1 x 1");
+	REFUSED(ek_net_conv(w.net, w.image,
+	                    &(struct ek_net_conv){ .kernel = { 3, 1 }, .stride = { -1, 2 }, .outputs = 2 }),
+	        "a kernel of 3 x 1, stride -1 x 2");
+	REFUSED(ek_net_conv(w.net, w.image, &(struct ek_net_conv){ .kernel = { 2, 7 }, .outputs = 2 }),
+	        "kernel is too small");
+	REFUSED(ek_net_conv(w.net, w.image, &(struct ek_net_conv){ .kernel = { 1, 7 }, .outputs = 2, .bias = -1 }),
+	        "4 x 0 x 2");
 	REFUSED(ek_net_group_norm(w.net, w.image, &(struct ek_net_group_norm){ .groups = 3 }),
 	        "8 channels in 3 groups");
 	REFUSED(ek_net_group_norm(w.net, w.image, &(struct ek_net_group_norm){ .groups = 2, .weight = -1 }),
 	        "group norm: -1 is no parameter");
+	REFUSED(ek_net_layer_norm(w.net, w.ids, &(struct ek_net_layer_norm){ w.small, w.small, 0 }),
+	        "layer norm: wants numbers");
+	REFUSED(ek_net_layer_norm(w.net, w.image, &(struct ek_net_layer_norm){ -2, w.small, 0 }),
+	        "layer norm: -2 is no parameter");
+	REFUSED(ek_net_layer_norm(w.net, w.wide, &(struct ek_net_layer_norm){ -1, w.small, 0 }),
+	        "the parameter small is too small");
 	REFUSED(ek_net_modulate(w.net, w.image, &(struct ek_net_modulate){ .vector = w.vector }, &a, NULL),
 	        "nothing is wanted");
 	assert_int_equal(a, EK_EUSAGE);
@@ -301,6 +320,8 @@ static void shapes_that_do_not_fit_are_refused(void **state)
 	        "modulate: the shapes differ");
 	REFUSED(ek_net_attention(w.net, w.image, 2), "8 features are not 3 x 2 heads");
 	REFUSED(ek_net_activation(w.net, w.ids, EK_NN_SILU), "activation: wants numbers");
+	REFUSED(ek_net_softmax(w.net, w.ids), "softmax: wants numbers");
+	REFUSED(ek_net_softmax(w.net, 99), "softmax: 99 is no value");
 	REFUSED(ek_net_add(w.net, w.image, w.vector), "add: the shapes differ");
 	REFUSED(ek_net_positions(w.net, w.image, w.square), "the parameter square is too small");
 	REFUSED(ek_net_embedding(w.net, w.vector, w.square), "wants ids and a parameter");

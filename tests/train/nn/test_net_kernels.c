@@ -35,11 +35,12 @@ static void with_vector(const struct ek_nn_vector *k, struct room *r, size_t n)
 
 static void with_rows(const struct ek_net_kernels *k, struct room *r, size_t n)
 {
-	float mean, inverse;
+	struct ek_net_row row = { r->x[0], r->x[2], n, 0, 0, 1 };
 
-	k->statistics(&mean, &inverse, r->x[0], n, 1e-6F);
-	k->modulate(r->x[1], r->x[0], mean, inverse, r->x[2], r->x[3], n);
-	k->modulate_backward(r->x[2], r->x[3], r->x[4], r->x[1], r->x[0], mean, inverse, r->x[3], r->x[5], n);
+	k->statistics(&row.mean, &row.inverse, r->x[0], n, 1e-6F);
+	k->modulate(r->x[1], &row, r->x[3]);
+	row.scale = r->x[3];
+	k->modulate_backward(r->x[2], r->x[3], r->x[4], r->x[1], &row, r->x[5]);
 	k->gate(r->x[1], r->x[0], r->x[2], r->x[3], n);
 	k->gate_backward(r->x[4], r->x[5], r->x[1], r->x[2], r->x[3], n);
 	k->softmax_backward(r->x[4], r->x[0], n, 0.3F);
