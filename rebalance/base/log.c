@@ -1,5 +1,6 @@
 #include "rebalance/base/log.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -16,7 +17,7 @@ static struct {
 	pthread_mutex_t lock;
 	const char *what, *unit;
 	uint64_t total;
-	double start, last_shown;
+	double limit, start, last_shown; /* limit 0: none */
 	atomic_uint_fast64_t done;
 } progress = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -65,15 +66,33 @@ double ek_clock(void)
 	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* To the nearer end. */
+static double seconds_left(uint64_t done, double seconds)
+{
+	/* The first percent says little: preparations are in it. But it may be all that a limit leaves time for. */
+	const uint64_t few = progress.limit > 0 ? 0 : progress.total / 100;
+	double left = NAN;
+
+	if (progress.total > done && done > few && seconds > 1)
+		left = (double)(progress.total - done) * seconds / (double)done;
+	return progress.limit > 0 ? fmin(left, fmax(progress.limit - seconds, 0)) : left;
+}
+
 static void show(int finished)
 {
-	const double now = ek_clock();
+	const double now = ek_clock(), seconds = now - progress.start;
+	const uint64_t done = atomic_load(&progress.done);
 
 	if (!finished && now - progress.last_shown < show_every)
 		return;
 	progress.last_shown = now;
-	sink.progress(sink.context, progress.what, progress.unit, atomic_load(&progress.done), progress.total,
-	              now - progress.start, finished);
+	sink.progress(sink.context, &(struct ek_progress){ .what = progress.what,
+	                                                   .unit = progress.unit,
+	                                                   .done = done,
+	                                                   .total = progress.total,
+	                                                   .seconds = seconds,
+	                                                   .left = seconds_left(done, seconds),
+	                                                   .finished = finished });
 }
 
 void ek_progress_begin(const char *what, const char *unit, uint64_t total)
@@ -82,9 +101,17 @@ void ek_progress_begin(const char *what, const char *unit, uint64_t total)
 	progress.what = what;
 	progress.unit = unit;
 	progress.total = total;
+	progress.limit = 0;
 	progress.start = ek_clock();
 	progress.last_shown = 0;
 	atomic_store(&progress.done, 0);
+	(void)pthread_mutex_unlock(&progress.lock);
+}
+
+void ek_progress_limit(double seconds)
+{
+	(void)pthread_mutex_lock(&progress.lock);
+	progress.limit = seconds;
 	(void)pthread_mutex_unlock(&progress.lock);
 }
 

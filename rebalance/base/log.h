@@ -12,13 +12,20 @@
 
 enum ek_log_level { EK_LOG_INFO, EK_LOG_WARNING };
 
+/* `done` of `total` units (0: not known) of the work `what`, `seconds` after its start. `unit` is a plural noun. */
+struct ek_progress {
+	const char *what, *unit;
+	uint64_t done, total;
+	double seconds;
+	double left; /* seconds to the end, as far as can be told; NaN if not */
+	int finished;
+};
+
 struct ek_log_sink {
 	/* One line without newline; control characters come as \xNN. */
 	void (*message)(void *context, enum ek_log_level level, const char *text);
-	/* `done` of `total` units (total 0: not known) of the work `what`, `seconds` after its start;
-	 * called a few times a second, and with `finished` 1 at the end. `unit` is a plural noun. */
-	void (*progress)(void *context, const char *what, const char *unit, uint64_t done, uint64_t total,
-	                 double seconds, int finished);
+	/* Called a few times a second, and with `finished` 1 at the end. */
+	void (*progress)(void *context, const struct ek_progress *progress);
 	void *context;
 };
 
@@ -30,6 +37,8 @@ void ek_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Progress of one piece of work. One at a time. */
 void ek_progress_begin(const char *what, const char *unit, uint64_t total);
+/* After begin: the work ends `seconds` (> 0) after its start, however much is done by then. */
+void ek_progress_limit(double seconds);
 void ek_progress_add(uint64_t done); /* from any thread */
 void ek_progress_end(void);
 

@@ -1,6 +1,7 @@
 #include "rebalance/cli/terminal.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,47 +76,45 @@ static void show_message(void *context, enum ek_log_level level, const char *tex
 }
 
 /* "embedding  12,000 of 50,000 images, 830/s, 46 s left" */
-static void describe(char *line, size_t size, const char *what, const char *unit, uint64_t done, uint64_t total,
-                     double seconds)
+static void describe(char *line, size_t size, const struct ek_progress *p)
 {
 	char count[32], of[32], rate[32], left[32];
-	const double speed = seconds > 0 ? (double)done / seconds : 0;
-	int at = snprintf(line, size, "%-19s %s", what, ek_text_count(count, done));
+	const double speed = p->seconds > 0 ? (double)p->done / p->seconds : 0;
+	int at = snprintf(line, size, "%-19s %s", p->what, ek_text_count(count, p->done));
 
-	if (total > 0 && (size_t)at < size)
-		at += snprintf(line + at, size - (size_t)at, " of %s", ek_text_count(of, total));
+	if (p->total > 0 && (size_t)at < size)
+		at += snprintf(line + at, size - (size_t)at, " of %s", ek_text_count(of, p->total));
 	if ((size_t)at < size)
-		at += snprintf(line + at, size - (size_t)at, " %s", unit);
-	if (speed > 0 && seconds > 1 && (size_t)at < size)
+		at += snprintf(line + at, size - (size_t)at, " %s", p->unit);
+	if (speed > 0 && p->seconds > 1 && (size_t)at < size)
 		at += snprintf(line + at, size - (size_t)at, ", %s/s", ek_text_rate(rate, speed));
-	/* The first percent says little: preparations are in it. */
-	if (total > done && done > total / 100 && seconds > 1 && (size_t)at < size)
-		(void)snprintf(line + at, size - (size_t)at, ", %s left",
-		               ek_text_duration(left, (double)(total - done) / speed));
+	if (!isnan(p->left) && (size_t)at < size)
+		(void)snprintf(line + at, size - (size_t)at, ", %s left", ek_text_duration(left, p->left));
 }
 
 /* A line longer than the terminal would wrap, and then not be cleared. */
-static void show_bar(const char *line, uint64_t done, uint64_t total)
+static void show_bar(const char *line, const struct ek_progress *p)
 {
 	struct winsize size;
 	const int columns =
 		ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : LONGEST_LINE;
 	char bar[BAR_WIDTH + 1];
-	const double share = total > 0 ? (double)done / (double)total : 0;
+	const double counted = p->total > 0 ? (double)p->done / (double)p->total : 0;
+	/* The same, unless a limit in time is nearer. */
+	const double share = isnan(p->left) ? counted : p->seconds / (p->seconds + p->left);
 	const int full = share >= 1 ? BAR_WIDTH : (int)(share * BAR_WIDTH);
 
 	for (int i = 0; i < BAR_WIDTH; i++)
 		bar[i] = i < full ? '#' : '.';
 	bar[BAR_WIDTH] = 0;
-	if (total > 0 && (int)strlen(line) + BAR_WIDTH + 3 < columns)
+	if ((p->total > 0 || !isnan(p->left)) && (int)strlen(line) + BAR_WIDTH + 3 < columns)
 		(void)fprintf(stderr, "\r\033[K%s [%s]", line, bar);
 	else
 		(void)fprintf(stderr, "\r\033[K%.*s", columns - 1, line);
 	terminal.bar_shown = 1;
 }
 
-static void show_progress(void *context, const char *what, const char *unit, uint64_t done, uint64_t total,
-                          double seconds, int finished)
+static void show_progress(void *context, const struct ek_progress *p)
 {
 	char line[256], took[32], count[32];
 	const double now = ek_clock();
@@ -123,21 +122,21 @@ static void show_progress(void *context, const char *what, const char *unit, uin
 	(void)context;
 	if (terminal.quiet)
 		return;
-	if (finished) {
+	if (p->finished) {
 		clear_bar();
-		if (done > 0)
-			(void)fprintf(stderr, "%-19s %s %s in %s\n", what, ek_text_count(count, done), unit,
-			              ek_text_duration(took, seconds));
+		if (p->done > 0)
+			(void)fprintf(stderr, "%-19s %s %s in %s\n", p->what, ek_text_count(count, p->done), p->unit,
+			              ek_text_duration(took, p->seconds));
 		terminal.last_line = 0;
 		return;
 	}
-	if (!terminal.is_terminal && (seconds < line_every || now - terminal.last_line < line_every))
+	if (!terminal.is_terminal && (p->seconds < line_every || now - terminal.last_line < line_every))
 		return;
 	terminal.last_line = now;
-	describe(line, sizeof line, what, unit, done, total, seconds);
+	describe(line, sizeof line, p);
 	flockfile(stderr);
 	if (terminal.is_terminal)
-		show_bar(line, done, total);
+		show_bar(line, p);
 	else
 		(void)fprintf(stderr, "%s\n", line);
 	funlockfile(stderr);

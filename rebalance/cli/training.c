@@ -226,7 +226,7 @@ static int print_time(const struct ek_training_job *job, const struct ek_trainer
 	const size_t size = (size_t)slice.count;
 	float *gradients = NULL, *weights = NULL;
 	int64_t *ids = NULL;
-	double *losses = NULL, started, seconds;
+	double *losses = NULL, started, seconds, needed;
 	int rc;
 
 	EK_TRY(ek_alloc(&gradients, job->task->params->size, sizeof *gradients));
@@ -245,8 +245,9 @@ static int print_time(const struct ek_training_job *job, const struct ek_trainer
 	seconds = (ek_clock() - started) / (double)size / (double)ek_threads();
 	(void)printf("  %-20s about %.3g images/s on %d threads (%.3g GFLOP/s)\n", "speed", 1 / seconds, ek_threads(),
 	             3e-9 * job->flops / seconds);
-	if (o->steps > 0)
-		(void)printf("  %-20s about %.3g minutes\n", "time", seconds * (double)(o->steps * o->batch) / 60);
+	needed = seconds * (double)(o->steps * o->batch);
+	if (o->steps > 0 && (o->time_limit <= 0 || needed <= o->time_limit))
+		(void)printf("  %-20s about %.3g minutes\n", "time", needed / 60);
 	else
 		(void)printf("  %-20s about %.3g epochs in %.3g minutes\n", "time",
 		             o->time_limit / seconds / (double)job->feed->ids.epoch, o->time_limit / 60);

@@ -206,16 +206,26 @@ static int finished(const struct trainer *t)
 	return (o->steps > 0 && t->state.step >= o->steps) || (o->time_limit > 0 && elapsed(t) >= o->time_limit);
 }
 
+/* Seconds to the nearer end, once there was a step. */
+static double left(const struct trainer *t)
+{
+	const struct ek_trainer_options *o = t->options;
+	const double seconds = elapsed(t), steps = (double)o->steps - (double)t->state.step;
+	const double by_steps = o->steps > 0 ? steps * seconds / (double)t->state.step : INFINITY;
+	const double by_time = o->time_limit > 0 ? o->time_limit - seconds : INFINITY;
+
+	return fmax(fmin(by_steps, by_time), 0);
+}
+
 static int log_line(struct trainer *t, struct ek_training *result, int judged)
 {
-	const double part = done(t), seconds = elapsed(t);
 	const struct ek_trainer_line line = { .step = t->state.step,
 		                              .epoch = (double)(t->state.step * t->options->batch) /
 		                                       (double)t->source->epoch,
 		                              .norm = t->norm,
 		                              .rate = t->rate,
-		                              .seconds = seconds,
-		                              .left = part > 0 ? seconds / part - seconds : NAN,
+		                              .seconds = elapsed(t),
+		                              .left = left(t),
 		                              .judged = judged ? t->judged : NAN,
 		                              .judged_groups = judged ? t->judged_groups : NULL };
 	const double loss = t->log.loss / (double)t->log.images;
@@ -388,6 +398,8 @@ int ek_train(struct ek_training *result, const struct ek_task *task, const struc
 	EK_TRY(allocate(&t));
 	EK_TRY(start(&t, start_values));
 	ek_progress_begin("training", "steps", options->steps > t.state.step ? options->steps - t.state.step : 0);
+	if (options->time_limit > t.state.seconds)
+		ek_progress_limit(options->time_limit - t.state.seconds);
 	rc = loop(&t, result);
 	ek_progress_end();
 	result->step = t.state.step;

@@ -26,7 +26,7 @@ void ek_trainer_log_add(struct ek_trainer_log *log, double loss, const double *p
 
 struct ek_trainer_line {
 	uint64_t step;
-	double epoch, norm, rate, seconds, left; /* left: seconds to the end, NaN if not known */
+	double epoch, norm, rate, seconds, left; /* left: seconds to the end */
 	double judged;                           /* NaN: was not judged here */
 	const double *judged_groups;             /* [group_count], NaN: no such image; NULL */
 };

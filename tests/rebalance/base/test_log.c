@@ -12,9 +12,8 @@
 struct seen {
 	int infos, warnings;
 	char last[2048];
-	uint64_t done, total;
+	struct ek_progress progress;
 	int shown, finished;
-	const char *what, *unit;
 };
 
 static void take_message(void *context, enum ek_log_level level, const char *text)
@@ -26,20 +25,16 @@ static void take_message(void *context, enum ek_log_level level, const char *tex
 	(void)snprintf(seen->last, sizeof seen->last, "%s", text);
 }
 
-static void take_progress(void *context, const char *what, const char *unit, uint64_t done, uint64_t total,
-                          double seconds, int finished)
+static void take_progress(void *context, const struct ek_progress *progress)
 {
 	struct seen *seen = context;
 
-	assert_true(seconds >= 0);
+	assert_true(progress->seconds >= 0);
 	/* The count of what is done never goes back. */
-	assert_true(done >= seen->done);
-	seen->what = what;
-	seen->unit = unit;
-	seen->done = done;
-	seen->total = total;
+	assert_true(progress->done >= seen->progress.done);
+	seen->progress = *progress;
 	seen->shown++;
-	seen->finished += finished;
+	seen->finished += progress->finished;
 }
 
 static void listen(struct seen *seen)
@@ -106,19 +101,63 @@ static void progress_adds_up_over_threads_and_is_shown_now_and_then(void **state
 	assert_ok(ek_parallel(10000, add_three, NULL));
 	ek_progress_end();
 	ek_threads_set(0);
-	assert_int_equal(seen.done, 30000);
-	assert_int_equal(seen.total, 30000);
+	assert_int_equal(seen.progress.done, 30000);
+	assert_int_equal(seen.progress.total, 30000);
+	assert_true(isnan(seen.progress.left));
 	assert_int_equal(seen.finished, 1);
-	assert_string_equal(seen.what, "Counting");
-	assert_string_equal(seen.unit, "things");
+	assert_string_equal(seen.progress.what, "Counting");
+	assert_string_equal(seen.progress.unit, "things");
 	/* The first, the last, and one for each 0.2 s that it took: far fewer than the calls. */
 	assert_true(seen.shown >= 2 && seen.shown < 1000);
 
-	seen.done = 0;
+	seen.progress.done = 0;
 	ek_progress_begin("Again", "things", 0);
 	ek_progress_add(1);
 	ek_progress_end();
-	assert_int_equal(seen.done, 1);
+	assert_int_equal(seen.progress.done, 1);
+	be_deaf();
+}
+
+static void wait_until(double time)
+{
+	while (ek_clock() < time)
+		(void)usleep(1000);
+}
+
+/* What the end of work on `total` steps says, `done` of them in the first second and a bit; limit 0: none. */
+static double left_after(struct seen *seen, uint64_t total, uint64_t done, double limit)
+{
+	const double start = ek_clock();
+
+	seen->progress.done = 0;
+	ek_progress_begin("Working", "steps", total);
+	if (limit > 0)
+		ek_progress_limit(limit);
+	wait_until(start + 1.01);
+	ek_progress_add(done);
+	assert_int_equal(seen->progress.done, done);
+	ek_progress_end();
+	return seen->progress.left;
+}
+
+static void what_is_left_goes_to_the_nearer_end(void **state)
+{
+	struct seen seen;
+	double left;
+
+	(void)state;
+	listen(&seen);
+	left = left_after(&seen, 300, 100, 0);
+	assert_close(left, 2 * seen.progress.seconds, 1e-12);
+	left = left_after(&seen, 300, 100, 1e6);
+	assert_close(left, 2 * seen.progress.seconds, 1e-12);
+	left = left_after(&seen, 1000000000, 100, 1e6);
+	assert_close(left, 1e6 - seen.progress.seconds, 1e-12);
+	left = left_after(&seen, 0, 100, 1e6);
+	assert_close(left, 1e6 - seen.progress.seconds, 1e-12);
+	/* Past a limit; and without one, the first percent says nothing. */
+	assert_true(left_after(&seen, 1000, 1, 0.5) <= 0);
+	assert_true(isnan(left_after(&seen, 1000, 10, 0)));
 	be_deaf();
 }
 
@@ -180,6 +219,7 @@ int main(void)
 		cmocka_unit_test(without_a_sink_nothing_happens),
 		cmocka_unit_test(messages_reach_the_sink_on_one_line),
 		cmocka_unit_test(progress_adds_up_over_threads_and_is_shown_now_and_then),
+		cmocka_unit_test(what_is_left_goes_to_the_nearer_end),
 		cmocka_unit_test(a_signal_interrupts_work),
 		cmocka_unit_test(the_clock_never_goes_back),
 	};

@@ -325,6 +325,61 @@ static void keeps_the_newest_and_refuses_others(void **unused)
 	ek_params_release(&p.params);
 }
 
+/* The largest time left of all lines of a log. */
+static double most_left(const char *folder)
+{
+	FILE *f = fopen(ek_join(folder, "log.jsonl"), "r");
+	char line[4096];
+	double most = 0;
+	int lines = 0;
+
+	assert_non_null(f);
+	for (; fgets(line, sizeof line, f) != NULL; lines++) {
+		const char *left = strstr(line, "\"seconds_left\":");
+
+		assert_non_null(left);
+		most = fmax(most, strtod(strchr(left, ':') + 1, NULL));
+	}
+	(void)fclose(f);
+	assert_true(lines > 0);
+	return most;
+}
+
+static void keep_largest(void *context, const struct ek_progress *progress)
+{
+	*(double *)context = fmax(*(double *)context, progress->left);
+}
+
+/* Far more steps than there is time for, and far more time than the steps take. */
+static void says_what_is_left_to_the_nearer_end(void **unused)
+{
+	static const struct {
+		uint64_t steps;
+		double limit, most;
+	} cases[] = { { 1000000000000, 0.3, 0.3 }, { 1000, 1e9, 1e6 } };
+	double shown;
+	const struct ek_log_sink sink = { .progress = keep_largest, .context = &shown };
+
+	(void)unused;
+	for (int i = 0; i < 2; i++) {
+		struct ek_trainer_options options = options_of(ek_scratch(), cases[i].steps);
+		struct problem p = problem_new();
+		const struct ek_task task = task_of(&p);
+		struct ek_training result;
+
+		options.time_limit = cases[i].limit;
+		shown = 0;
+		ek_log_set_sink(&sink);
+		assert_ok(ek_train(&result, &task, &source, &options, zeros));
+		ek_log_set_sink(&(struct ek_log_sink){ 0 });
+		assert_true(i == 0 ? result.step < cases[i].steps : result.step == cases[i].steps);
+		assert_true(most_left(options.folder) <= cases[i].most);
+		/* In the first second nothing is known of the steps. */
+		assert_true(shown > 0 && shown <= cases[i].limit);
+		ek_params_release(&p.params);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +389,7 @@ int main(void)
 		cmocka_unit_test(stops_at_what_is_no_number),
 		cmocka_unit_test(stops_when_the_loss_runs_away),
 		cmocka_unit_test(keeps_the_newest_and_refuses_others),
+		cmocka_unit_test(says_what_is_left_to_the_nearer_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
