@@ -18,9 +18,9 @@
 
 static struct {
 	struct ek_training_wish common;
-	const char *model, *autoencoder, *condition, *from;
-	int space, objective, path, prediction, weighting, times, recompute, flip;
-	int64_t width, depth, heads, patch, side, slice;
+	const char *model, *autoencoder, *condition;
+	int space, objective, path, prediction, weighting, times;
+	int64_t width, depth, heads, patch, side;
 	double drop;
 } wanted;
 
@@ -127,40 +127,23 @@ static const struct ek_option own[] = {
 	  .target = &wanted.times,
 	  .choices = ek_flow_times,
 	  .help = "which times are trained on" },
-	{ .name = "flip",
-	  .kind = EK_KIND_FLAG,
-	  .target = &wanted.flip,
-	  .help = "mirror half of the images (pixel space)" },
-	{ .name = "recompute",
-	  .kind = EK_KIND_FLAG,
-	  .target = &wanted.recompute,
-	  .help = "compute values again in the backward pass: less memory, a third more work" },
-	{ .name = "slice",
-	  .kind = EK_KIND_INTEGER,
-	  .target = &wanted.slice,
-	  .argument = "N",
-	  .zero = "auto",
-	  .low = 1,
-	  .high = 4096,
-	  .help = "images that a thread takes at once; the batch is a multiple of it" },
-	{ .name = "from",
-	  .kind = EK_KIND_PATH,
-	  .target = &wanted.from,
-	  .argument = "FILE",
-	  .help = "start from the weights of a SiT or DiT (.pt or .safetensors), which also sets the network" },
 	{ .name = NULL },
+};
+
+static const struct ek_training_words words = {
+	.flip = "mirror half of the images (pixel space)",
+	.from_argument = "FILE",
+	.from = "start from the weights of a SiT or DiT (.pt or .safetensors), which also sets the network",
 };
 
 void ek_train_flow_options(struct ek_settings *settings)
 {
-	ek_training_options(settings->own_options, &wanted.common);
-	ek_settings_fill(settings->own_options + EK_TRAINING_OPTIONS, own);
+	ek_training_options(settings, &wanted.common, own, &words);
 	wanted.model = "SiT-S/2";
 	wanted.condition = "none";
-	wanted.autoencoder = wanted.from = NULL;
+	wanted.autoencoder = NULL;
 	wanted.space = wanted.objective = wanted.path = wanted.prediction = wanted.weighting = wanted.times = 0;
-	wanted.recompute = wanted.flip = 0;
-	wanted.width = wanted.depth = wanted.heads = wanted.patch = wanted.side = wanted.slice = 0;
+	wanted.width = wanted.depth = wanted.heads = wanted.patch = wanted.side = 0;
 	wanted.drop = 0.1;
 }
 
@@ -192,12 +175,13 @@ static int find_model(struct work *w)
 	struct ek_sit_config *c = &w->options.model;
 	int rc;
 
-	if (wanted.from != NULL) {
-		EK_TRY(ek_tensor_file_open(&w->weights, wanted.from));
+	if (wanted.common.from != NULL) {
+		EK_TRY(ek_tensor_file_open(&w->weights, wanted.common.from));
 		EK_TRY(ek_sit_file_config(c, &w->weights));
 		if (c->side != w->space.side || c->channels != w->space.channels) {
-			rc = ek_fail(EK_EDATA, "%s is for samples of %d x %d x %d, these are %d x %d x %d", wanted.from,
-			             c->side, c->side, c->channels, w->space.side, w->space.side, w->space.channels);
+			rc = ek_fail(EK_EDATA, "%s is for samples of %d x %d x %d, these are %d x %d x %d",
+			             wanted.common.from, c->side, c->side, c->channels, w->space.side, w->space.side,
+			             w->space.channels);
 			goto out;
 		}
 	} else {
@@ -214,7 +198,7 @@ static int find_model(struct work *w)
 	c->patch = wanted.patch > 0 ? (int)wanted.patch : c->patch;
 	EK_TRY(ek_sit_config_check(c));
 	if (w->condition.classes > 0 && c->classes != w->condition.classes)
-		rc = ek_fail(EK_EDATA, "%s is for %d classes, --condition %s has %d", wanted.from, c->classes,
+		rc = ek_fail(EK_EDATA, "%s is for %d classes, --condition %s has %d", wanted.common.from, c->classes,
 		             wanted.condition, w->condition.classes);
 out:
 	return rc;
@@ -245,8 +229,8 @@ static int fill_options(struct work *w, uint64_t seed)
 		                              .times_deviation = 1 };
 	EK_TRY(ek_objective_init(&o->objective));
 	o->precision = (enum ek_nn_precision)wanted.common.precision;
-	o->slice = wanted.slice > 0 ? (int)wanted.slice : slice_of(&o->model, wanted.common.batch);
-	o->recompute = wanted.recompute;
+	o->slice = wanted.common.slice > 0 ? (int)wanted.common.slice : slice_of(&o->model, wanted.common.batch);
+	o->recompute = wanted.common.recompute;
 	o->drop = w->condition.classes > 0 ? wanted.drop : 0;
 	o->seed = seed;
 out:
@@ -268,8 +252,8 @@ static int describe(struct work *w)
 	EK_TRY(ek_json_add_double(w->config, "drop", w->options.drop));
 	EK_TRY(ek_json_add_bool(w->config, "flip", w->space.flip));
 	EK_TRY(ek_json_add_string(w->config, "samples", w->space.key));
-	if (wanted.from != NULL)
-		EK_TRY(ek_json_add_string(w->config, "from", wanted.from));
+	if (wanted.common.from != NULL)
+		EK_TRY(ek_json_add_string(w->config, "from", wanted.common.from));
 out:
 	return rc;
 }
@@ -348,7 +332,7 @@ static int prepare(struct work *w, struct ek_run *run, uint64_t seed)
 	                     : wanted.space == 1 ? 32
 	                                         : 0));
 	w->space.seed = seed;
-	w->space.flip = wanted.flip;
+	w->space.flip = wanted.common.flip;
 	EK_TRY(fill_options(w, seed));
 	EK_TRY(ek_space_fill(&w->space, run, w->options.precision));
 	EK_TRY(ek_flow_task_new(&w->flow, &w->task, &w->options, &source));
@@ -356,7 +340,7 @@ static int prepare(struct work *w, struct ek_run *run, uint64_t seed)
 	w->task.preview_context = w;
 	EK_TRY(ek_alloc_aligned(&w->values, w->task.params->size, sizeof(float)));
 	ek_params_initialise(w->task.params, seed, w->values);
-	if (wanted.from != NULL)
+	if (wanted.common.from != NULL)
 		EK_TRY(ek_sit_file_read(w->values, w->task.params, &w->weights));
 	if (ek_run_recorded(run, "cluster") != NULL)
 		EK_TRY(ek_condition_load(&w->clusters, run, "cluster"));

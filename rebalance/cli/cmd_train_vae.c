@@ -17,9 +17,9 @@
 
 static struct {
 	struct ek_training_wish common;
-	const char *widths, *from, *perceptual_weights;
-	int kind, attention, averages, recompute, flip, error;
-	int64_t side, latent_channels, blocks, groups, codes, slice, discriminator_start;
+	const char *widths, *perceptual_weights;
+	int kind, attention, averages, error;
+	int64_t side, latent_channels, blocks, groups, codes, discriminator_start;
 	double kl, commitment, perceptual, discriminator;
 } wanted;
 
@@ -135,38 +135,24 @@ static const struct ek_option own[] = {
 	  .low = 0,
 	  .high = 1e12,
 	  .help = "the step from which the discriminator takes part" },
-	{ .name = "flip", .kind = EK_KIND_FLAG, .target = &wanted.flip, .help = "mirror half of the images" },
-	{ .name = "recompute",
-	  .kind = EK_KIND_FLAG,
-	  .target = &wanted.recompute,
-	  .help = "compute values again in the backward pass: less memory, a third more work" },
-	{ .name = "slice",
-	  .kind = EK_KIND_INTEGER,
-	  .target = &wanted.slice,
-	  .argument = "N",
-	  .zero = "auto",
-	  .low = 1,
-	  .high = 4096,
-	  .help = "images that a thread takes at once; the batch is a multiple of it" },
-	{ .name = "from",
-	  .kind = EK_KIND_PATH,
-	  .target = &wanted.from,
-	  .argument = "DIR",
-	  .help = "start from a model that diffusers wrote (config.json and weights), which also sets the "
-	          "architecture" },
 	{ .name = NULL },
+};
+
+static const struct ek_training_words words = {
+	.flip = "mirror half of the images",
+	.from_argument = "DIR",
+	.from = "start from a model that diffusers wrote (config.json and weights), which also sets the architecture",
 };
 
 void ek_train_vae_options(struct ek_settings *settings)
 {
-	ek_training_options(settings->own_options, &wanted.common);
-	ek_settings_fill(settings->own_options + EK_TRAINING_OPTIONS, own);
+	ek_training_options(settings, &wanted.common, own, &words);
 	wanted.common.batch = 64;
 	wanted.common.average = 0.999;
 	wanted.widths = "64,128,128";
-	wanted.from = wanted.perceptual_weights = NULL;
-	wanted.kind = wanted.attention = wanted.averages = wanted.recompute = wanted.flip = wanted.error = 0;
-	wanted.side = wanted.slice = 0;
+	wanted.perceptual_weights = NULL;
+	wanted.kind = wanted.attention = wanted.averages = wanted.error = 0;
+	wanted.side = 0;
 	wanted.latent_channels = 4;
 	wanted.blocks = 1;
 	wanted.groups = 32;
@@ -271,18 +257,18 @@ static int fill_options(struct work *w, const struct ek_run *run, uint64_t seed)
 
 	*o = (struct ek_vae_options){
 		.batch = (int)wanted.common.batch,
-		.slice = (int)wanted.slice,
+		.slice = (int)wanted.common.slice,
 		.precision = (enum ek_nn_precision)wanted.common.precision,
 		.seed = seed,
-		.flip = wanted.flip,
+		.flip = wanted.common.flip,
 		.absolute = wanted.error,
-		.recompute = wanted.recompute,
+		.recompute = wanted.common.recompute,
 		.kl_weight = wanted.kl,
 		.commitment = wanted.commitment,
 		.codebook_weight = wanted.averages ? 0 : 1,
 		.codebook_decay = 0.99,
 		.codebook_averages = wanted.averages,
-		.codebook_from_data = wanted.from == NULL,
+		.codebook_from_data = wanted.common.from == NULL,
 		.codebook_revive = 0.01,
 		.perceptual_weight = wanted.perceptual,
 		.discriminator_weight = wanted.discriminator,
@@ -290,8 +276,8 @@ static int fill_options(struct work *w, const struct ek_run *run, uint64_t seed)
 		.discriminator_width = 64,
 		.discriminator_layers = 3,
 	};
-	if (wanted.from != NULL) {
-		EK_TRY(ek_autoencoder_open(&w->start, wanted.from));
+	if (wanted.common.from != NULL) {
+		EK_TRY(ek_autoencoder_open(&w->start, wanted.common.from));
 		o->model = w->start.config;
 		if (wanted.side > 0)
 			o->model.side = (int)wanted.side;
@@ -342,8 +328,8 @@ static int describe(struct work *w)
 	EK_TRY(ek_json_add_u64(loss, "discriminator_start", o->discriminator_start));
 	EK_TRY(ek_json_add_bool(w->config, "flip", o->flip));
 	EK_TRY(ek_json_add_string(w->config, "pixels", w->pixels.key));
-	if (wanted.from != NULL)
-		EK_TRY(ek_json_add_string(w->config, "from", wanted.from));
+	if (wanted.common.from != NULL)
+		EK_TRY(ek_json_add_string(w->config, "from", wanted.common.from));
 out:
 	return rc;
 }
@@ -367,7 +353,7 @@ static int prepare(struct work *w, struct ek_run *run, uint64_t seed)
 	task = ek_vae_task(w->vae);
 	EK_TRY(ek_alloc_aligned(&w->values, task->params->size, sizeof(float)));
 	ek_params_initialise(task->params, seed, w->values);
-	if (wanted.from != NULL)
+	if (wanted.common.from != NULL)
 		memcpy(w->values, w->start.values, w->start.params.size * sizeof *w->values);
 	EK_TRY(describe(w));
 out:

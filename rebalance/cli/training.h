@@ -7,18 +7,23 @@
 #include "train/nn/tensor.h"
 
 struct ek_training_wish {
-	const char *name, *subset, *weights, *loss_weights, *time_limit, *checkpoint_every;
-	int64_t steps, batch, warmup, log_every, keep;
+	const char *name, *subset, *weights, *loss_weights, *time_limit, *checkpoint_every, *from;
+	int64_t steps, batch, warmup, log_every, keep, slice;
 	double epochs, rate, decay, average, clip, validate;
-	int schedule, precision, dry_run, flip;
+	int schedule, precision, dry_run, flip, recompute;
 };
 
 /* Choices in the order of enum ek_schedule and enum ek_nn_precision. */
 extern const struct ek_choice ek_schedules[], ek_precisions[];
 
-/* The defaults, and the rows of the option table for it, without an end; at most EK_TRAINING_OPTIONS. */
-enum { EK_TRAINING_OPTIONS = 20 };
-void ek_training_options(struct ek_option *out, struct ek_training_wish *wish);
+/* What --help says of options that are not quite the same for every training. */
+struct ek_training_words {
+	const char *flip, *from_argument, *from;
+};
+
+/* Sets the defaults, and fills settings->own_options with what every training has, around `own`. */
+void ek_training_options(struct ek_settings *settings, struct ek_training_wish *wish, const struct ek_option *own,
+                         const struct ek_training_words *words);
 
 /* `*seconds` of "90", "90s", "10m", "2h", "1d". EK_EUSAGE. `option` is for the message. */
 int ek_parse_duration(double *seconds, const char *text, const char *option);

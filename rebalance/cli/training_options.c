@@ -1,6 +1,4 @@
 /* Options that every training has. */
-#include <string.h>
-
 #include "rebalance/cli/training.h"
 
 const struct ek_choice ek_schedules[] = { { "constant", "the same rate to the end" },
@@ -12,7 +10,16 @@ const struct ek_choice ek_precisions[] = { { "auto", "bf16 where the processor m
 	                                   { "bf16", "bfloat16 products over float32 parameters" },
 	                                   { NULL, NULL } };
 
-void ek_training_options(struct ek_option *out, struct ek_training_wish *w)
+/* Returns the place of the end. */
+static struct ek_option *add(struct ek_option *to, const struct ek_option *from)
+{
+	ek_settings_fill(to, from);
+	while (to->name != NULL)
+		to++;
+	return to;
+}
+
+static struct ek_option *add_first(struct ek_option *to, struct ek_training_wish *w)
 {
 	const struct ek_option options[] = {
 		{ .name = "name",
@@ -147,9 +154,43 @@ void ek_training_options(struct ek_option *out, struct ek_training_wish *w)
 		  .kind = EK_KIND_FLAG,
 		  .target = &w->dry_run,
 		  .help = "say how large it is, what memory and time it takes, and do nothing" },
+		{ .name = NULL },
 	};
 
-	_Static_assert(sizeof options / sizeof *options == EK_TRAINING_OPTIONS, "one row an option");
+	return add(to, options);
+}
+
+static struct ek_option *add_last(struct ek_option *to, struct ek_training_wish *w,
+                                  const struct ek_training_words *words)
+{
+	const struct ek_option options[] = {
+		{ .name = "flip", .kind = EK_KIND_FLAG, .target = &w->flip, .help = words->flip },
+		{ .name = "recompute",
+		  .kind = EK_KIND_FLAG,
+		  .target = &w->recompute,
+		  .help = "compute values again in the backward pass: less memory, a third more work" },
+		{ .name = "slice",
+		  .kind = EK_KIND_INTEGER,
+		  .target = &w->slice,
+		  .argument = "N",
+		  .zero = "auto",
+		  .low = 1,
+		  .high = 4096,
+		  .help = "images that a thread takes at once; the batch is a multiple of it" },
+		{ .name = "from",
+		  .kind = EK_KIND_PATH,
+		  .target = &w->from,
+		  .argument = words->from_argument,
+		  .help = words->from },
+		{ .name = NULL },
+	};
+
+	return add(to, options);
+}
+
+void ek_training_options(struct ek_settings *settings, struct ek_training_wish *w, const struct ek_option *own,
+                         const struct ek_training_words *words)
+{
 	*w = (struct ek_training_wish){ .batch = 128,
 		                        .average = 0.9999,
 		                        .clip = 1,
@@ -159,5 +200,5 @@ void ek_training_options(struct ek_option *out, struct ek_training_wish *w)
 		                        .checkpoint_every = "5m",
 		                        .keep = 2,
 		                        .log_every = 50 };
-	memcpy(out, options, sizeof options);
+	(void)add_last(add(add_first(settings->own_options, w), own), w, words);
 }
