@@ -4,25 +4,6 @@
 #include <string.h>
 
 #include "rebalance/base/memory.h"
-#include "tests/analysis/embed/random_weights.h"
-
-double golden_number(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	if (!cJSON_IsNumber(item))
-		fail_msg("no number %s", name);
-	return item->valuedouble;
-}
-
-const char *golden_text(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	if (!cJSON_IsString(item))
-		fail_msg("no text %s", name);
-	return item->valuestring;
-}
 
 struct ek_sit_config golden_config(const cJSON *golden, const char *model)
 {
@@ -59,24 +40,6 @@ enum ek_prediction golden_prediction(const cJSON *c)
 	static const char *const names[] = { "velocity", "noise", "score" };
 
 	return (enum ek_prediction)index_of(golden_text(c, "prediction"), names, 3);
-}
-
-float *golden_values(const struct ek_params *params)
-{
-	float *values;
-
-	assert_ok(ek_alloc_aligned(&values, params->size, sizeof *values));
-	ek_params_initialise(params, 0, values); /* for pos_embed, which is fixed */
-	for (int i = 0; i < params->count; i++) {
-		const struct ek_param *p = &params->items[i];
-		uint64_t shape[EK_PARAM_MAX_RANK];
-
-		for (int j = 0; j < p->rank; j++)
-			shape[j] = (uint64_t)p->dims[j];
-		if (!p->frozen)
-			ek_random_tensor(values + p->offset, p->name, shape, p->rank);
-	}
-	return values;
 }
 
 void golden_net_make(struct golden_net *g, const cJSON *golden, const char *model, int batch,
@@ -162,37 +125,4 @@ double golden_loss(struct golden_net *g, const struct golden_batch *b, const str
 		sum += loss / b->count;
 	}
 	return sum;
-}
-
-void golden_check(const cJSON *c, const char *name, const float *x, size_t count, const char *type, double least)
-{
-	const cJSON *digest = cJSON_GetObjectItemCaseSensitive(c, name);
-	const double tolerance = GOLDEN_MARGIN * fmax(least, ek_digest_deviation(digest, type));
-	const double distance = ek_digest_distance(digest, x, count, tolerance);
-
-	print_message("  %-9s %.3g of %.3g\n", name, distance, tolerance);
-	assert_true(distance <= 1);
-}
-
-int golden_check_gradients(const cJSON *c, const struct ek_params *params, const float *gradients, const char *type,
-                           double least)
-{
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(c, "gradients"), *digest;
-	double worst = 0;
-	int count = 0;
-
-	cJSON_ArrayForEach(digest, list)
-	{
-		const struct ek_param *p = &params->items[ek_params_find(params, digest->string)];
-		const double tolerance = GOLDEN_MARGIN * fmax(least, ek_digest_deviation(digest, type));
-		const double distance = ek_digest_distance(digest, gradients + p->offset, p->count, tolerance);
-
-		if (!(distance <= worst)) {
-			worst = distance;
-			print_message("  %s %.3g of %.3g\n", digest->string, distance, tolerance);
-		}
-		assert_true(distance <= 1);
-		count++;
-	}
-	return count;
 }

@@ -15,20 +15,11 @@ static void names_and_shapes_are_the_public_ones(void **state)
 	(void)state;
 	cJSON_ArrayForEach(model, cJSON_GetObjectItemCaseSensitive(golden, "models"))
 	{
-		const cJSON *tensors = cJSON_GetObjectItemCaseSensitive(model, "tensors");
 		const struct ek_sit_config config = golden_config(golden, model->string);
 		struct ek_params params = { 0 };
 
 		assert_ok(ek_sit_params(&params, &config));
-		assert_int_equal(params.count, cJSON_GetArraySize(tensors));
-		for (int i = 0; i < params.count; i++) {
-			const cJSON *shape = cJSON_GetObjectItemCaseSensitive(tensors, params.items[i].name);
-
-			assert_non_null(shape);
-			assert_int_equal(params.items[i].rank, cJSON_GetArraySize(shape));
-			for (int j = 0; j < params.items[i].rank; j++)
-				assert_int_equal(params.items[i].dims[j], cJSON_GetArrayItem(shape, j)->valueint);
-		}
+		golden_check_shapes(&params, cJSON_GetObjectItemCaseSensitive(model, "tensors"));
 		ek_params_release(&params);
 		models++;
 	}

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tests/analysis/embed/random_weights.h"
-#include "tests/support/support.h"
+#include "tests/support/golden.h"
 #include "tests/train/nn/net_trial.h"
 #include "tests/train/nn/reference.h"
 
@@ -31,7 +31,7 @@ static const cJSON *entry_of(const cJSON *list, const char *name)
 
 	cJSON_ArrayForEach(entry, list)
 	{
-		if (strcmp(cJSON_GetObjectItemCaseSensitive(entry, "array")->valuestring, name) == 0)
+		if (strcmp(golden_text(entry, "array"), name) == 0)
 			return entry;
 	}
 	return NULL;
@@ -42,17 +42,9 @@ static const cJSON *input_entry(const struct golden *g, const char *name)
 	return entry_of(cJSON_GetObjectItemCaseSensitive(g->c, "inputs"), name);
 }
 
-static double number_of(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	assert_true(cJSON_IsNumber(item));
-	return item->valuedouble;
-}
-
 static int whole(const struct golden *g, const char *name)
 {
-	return (int)number_of(g->c, name);
+	return (int)golden_number(g->c, name);
 }
 
 static int dims_of(const cJSON *entry, int64_t dims[RANK])
@@ -66,25 +58,6 @@ static int dims_of(const cJSON *entry, int64_t dims[RANK])
 		dims[rank++] = (int64_t)item->valuedouble;
 	}
 	return rank;
-}
-
-/* The numbers of an input by formula (to be freed). */
-static float *numbers_of(const struct golden *g, const char *name, size_t *count)
-{
-	const cJSON *entry = input_entry(g, name);
-	int64_t dims[RANK];
-	const int rank = dims_of(entry, dims);
-	const float scale = (float)number_of(entry, "scale"), offset = (float)number_of(entry, "offset");
-	float *x;
-
-	*count = 1;
-	for (int i = 0; i < rank; i++)
-		*count *= (size_t)dims[i];
-	x = ref_poisoned(*count);
-	ek_random_units(x, cJSON_GetObjectItemCaseSensitive(entry, "name")->valuestring, *count);
-	for (size_t i = 0; i < *count; i++)
-		x[i] = offset + scale * x[i];
-	return x;
 }
 
 static struct array *new_array(struct golden *g, const char *name)
@@ -205,7 +178,7 @@ static void group_norm(struct golden *g)
 	                         &(struct ek_net_group_norm){ .weight = weight,
 	                                                      .bias = bias,
 	                                                      .groups = whole(g, "groups"),
-	                                                      .epsilon = (float)number_of(g->c, "eps") }));
+	                                                      .epsilon = (float)golden_number(g->c, "eps") }));
 }
 
 static void layer_norm(struct golden *g)
@@ -214,7 +187,7 @@ static void layer_norm(struct golden *g)
 
 	output(g, "y",
 	       ek_net_layer_norm(g->t.s.net, x,
-	                         &(struct ek_net_layer_norm){ weight, bias, (float)number_of(g->c, "eps") }));
+	                         &(struct ek_net_layer_norm){ weight, bias, (float)golden_number(g->c, "eps") }));
 }
 
 static void softmax(struct golden *g)
@@ -230,7 +203,7 @@ static void modulate(struct golden *g)
 	assert_ok(ek_net_modulate(g->t.s.net, x,
 	                          &(struct ek_net_modulate){ .vector = vector,
 	                                                     .scale = ek_net_shape(g->t.s.net, x).channels,
-	                                                     .epsilon = (float)number_of(g->c, "eps") },
+	                                                     .epsilon = (float)golden_number(g->c, "eps") },
 	                          NULL, &normal));
 	output(g, "y", normal);
 }
@@ -256,7 +229,7 @@ static void activation(struct golden *g)
 {
 	static const char *const names[EK_NN_ACTIVATION_COUNT] = { "",          "relu",       "relu6", "gelu",
 		                                                   "gelu_tanh", "quick_gelu", "silu" };
-	const char *name = cJSON_GetObjectItemCaseSensitive(g->c, "op")->valuestring;
+	const char *name = golden_text(g->c, "op");
 	const int x = input(g, "x");
 	int kind = EK_NN_ACTIVATION_COUNT - 1;
 
@@ -295,7 +268,7 @@ static void embedding(struct golden *g)
 static void error(struct golden *g)
 {
 	const int x = input(g, "x"), target = input(g, "target");
-	const int squared = strcmp(cJSON_GetObjectItemCaseSensitive(g->c, "op")->valuestring, "mse") == 0;
+	const int squared = strcmp(golden_text(g->c, "op"), "mse") == 0;
 
 	g->scalar = 1;
 	output(g, "loss",
@@ -317,7 +290,7 @@ static void sample(struct golden *g)
 static void quantise(struct golden *g)
 {
 	const int z = input(g, "z");
-	const float beta = (float)number_of(g->c, "beta");
+	const float beta = (float)golden_number(g->c, "beta");
 	struct ek_net_quantise q = { parameter(g, "codebook"), beta, 1 };
 	int y, loss, codes;
 
@@ -376,7 +349,7 @@ static void fill_ids(struct net_trial *t, const struct golden *g)
 	float *units = ref_poisoned((size_t)g->batch);
 
 	if (labels != NULL)
-		ek_random_units(units, cJSON_GetObjectItemCaseSensitive(labels, "name")->valuestring, (size_t)g->batch);
+		ek_random_units(units, golden_text(labels, "name"), (size_t)g->batch);
 	for (int i = 0; i < g->batch && labels != NULL; i++)
 		t->ids[i] = (int32_t)((units[i] + 1) * 0x1p23F) % t->s.id_count;
 	free(units);
@@ -392,7 +365,7 @@ static void fill(struct net_trial *t, const struct golden *g)
 		float *x;
 
 		(void)snprintf(given, sizeof given, "%s%s", a->output >= 0 ? "d" : "", a->name);
-		x = numbers_of(g, given, &count);
+		x = ek_digest_input(g->c, given, &count);
 		if (a->parameter >= 0)
 			memcpy(t->values + t->s.params.items[a->parameter].offset, x, count * sizeof *x);
 		if (a->output >= 0)
@@ -425,7 +398,7 @@ static size_t place_of(const struct net_trial *t, const struct array *a)
 static void check_array(const struct golden *g, const struct net_trial *t, const struct array *a, const float *golden,
                         const struct ref_number *twin, const float *got)
 {
-	const char *name = cJSON_GetObjectItemCaseSensitive(g->c, "name")->valuestring;
+	const char *name = golden_text(g->c, "name");
 	const cJSON *results = cJSON_GetObjectItemCaseSensitive(g->c, "outputs"), *entry;
 	const size_t place = place_of(t, a), n = (size_t)a->channels;
 	const size_t stride = a->input >= 0 ? (size_t)ek_net_shape(t->s.net, t->s.inputs[a->input]).channels : 0;
@@ -443,7 +416,7 @@ static void check_array(const struct golden *g, const struct net_trial *t, const
 		count *= (size_t)dims[i];
 	for (size_t i = 0; i < count; i++) {
 		const size_t at = place + (a->input >= 0 ? i / n * stride + (size_t)a->first + i % n : i);
-		const double want = (double)golden[(size_t)number_of(entry, "at") + i];
+		const double want = (double)golden[(size_t)golden_number(entry, "at") + i];
 		double exact = 0, value = 0, allowed = 0;
 		const int images = share_of(g, a) < 1 ? g->batch : 1;
 
@@ -467,7 +440,7 @@ static void check_codes(const struct golden *g, const struct net_trial *t, struc
 	const int32_t *codes = ek_net_data(s, t->s.outputs[1] + 1);
 
 	for (size_t i = 0; i < (size_t)t->batch * ek_net_elements(t->s.net, t->s.outputs[1] + 1); i++)
-		assert_int_equal(codes[i], (int)golden[(size_t)number_of(entry, "at") + i]);
+		assert_int_equal(codes[i], (int)golden[(size_t)golden_number(entry, "at") + i]);
 }
 
 static void check_case(const cJSON *c, void (*build)(struct golden *g), const float *golden)
@@ -499,7 +472,7 @@ static void layers_are_pytorchs(void **state)
 {
 	cJSON *file = ek_golden("train_ops");
 	const cJSON *c;
-	const size_t count = (size_t)number_of(file, "numbers");
+	const size_t count = (size_t)golden_number(file, "numbers");
 	float *golden = ref_poisoned(count);
 	FILE *binary = fopen("tests/golden/train_ops.bin", "rb");
 	int checked = 0;
@@ -510,11 +483,10 @@ static void layers_are_pytorchs(void **state)
 	(void)fclose(binary);
 	cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(file, "cases"))
 	{
-		const char *name = cJSON_GetObjectItemCaseSensitive(c, "name")->valuestring;
+		const char *name = golden_text(c, "name");
 		size_t op = 0;
 
-		while (op < sizeof ops / sizeof *ops &&
-		       strcmp(ops[op].op, cJSON_GetObjectItemCaseSensitive(c, "op")->valuestring) != 0)
+		while (op < sizeof ops / sizeof *ops && strcmp(ops[op].op, golden_text(c, "op")) != 0)
 			op++;
 		assert_true(op < sizeof ops / sizeof *ops);
 		/* PyTorch leaves out the odd row and column; we refuse them. */

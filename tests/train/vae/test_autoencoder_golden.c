@@ -1,28 +1,12 @@
 /* Encoder, decoder, losses and every gradient against diffusers in float64 (tests/golden/make_autoencoder.py). */
-#include "tests/support/digest.h"
+#include "tests/support/golden.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rebalance/base/memory.h"
-#include "tests/analysis/embed/random_weights.h"
 #include "train/vae/autoencoder.h"
-
-/*
- * Ours differs from the truth by rounding in another order than PyTorch's float32: by a number of the same size, of
- * which theirs is one draw. Both are sums of thousands of roundings, so of two such draws one is hardly ever more
- * than MARGIN times the other.
- */
-static const double MARGIN = 4;
-
-static double get(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	assert_true(cJSON_IsNumber(item));
-	return item->valuedouble;
-}
 
 static struct ek_autoencoder_config config_of(const cJSON *model, int side)
 {
@@ -31,10 +15,10 @@ static struct ek_autoencoder_config config_of(const cJSON *model, int side)
 	struct ek_autoencoder_config c = { .kind = strcmp(kind, "vq") == 0 ? EK_AUTOENCODER_VQ : EK_AUTOENCODER_KL,
 		                           .side = side,
 		                           .channels = 3,
-		                           .latent_channels = (int)get(model, "latent"),
-		                           .blocks = (int)get(model, "blocks"),
-		                           .attention = (int)get(model, "attention"),
-		                           .groups = (int)get(model, "groups"),
+		                           .latent_channels = (int)golden_number(model, "latent"),
+		                           .blocks = (int)golden_number(model, "blocks"),
+		                           .attention = (int)golden_number(model, "attention"),
+		                           .groups = (int)golden_number(model, "groups"),
 		                           .scale = 1 };
 
 	cJSON_ArrayForEach(width, widths)
@@ -42,8 +26,8 @@ static struct ek_autoencoder_config config_of(const cJSON *model, int side)
 		c.widths[c.levels++] = width->valueint;
 	}
 	if (c.kind == EK_AUTOENCODER_VQ) {
-		c.codes = (int)get(model, "codes");
-		c.code_width = (int)get(model, "code_width");
+		c.codes = (int)golden_number(model, "codes");
+		c.code_width = (int)golden_number(model, "code_width");
 	}
 	return c;
 }
@@ -56,21 +40,12 @@ static void names_and_shapes_are_those_of_diffusers(void **state)
 	(void)state;
 	cJSON_ArrayForEach(model, cJSON_GetObjectItemCaseSensitive(golden, "models"))
 	{
-		const cJSON *tensors = cJSON_GetObjectItemCaseSensitive(model, "tensors");
 		const struct ek_autoencoder_config config = config_of(model, 64);
 		struct ek_params params = { 0 };
 
 		print_message("%s\n", model->string);
 		assert_ok(ek_autoencoder_params(&params, &config));
-		assert_int_equal(params.count, cJSON_GetArraySize(tensors));
-		for (int i = 0; i < params.count; i++) {
-			const cJSON *shape = cJSON_GetObjectItemCaseSensitive(tensors, params.items[i].name);
-
-			assert_non_null(shape);
-			assert_int_equal(params.items[i].rank, cJSON_GetArraySize(shape));
-			for (int j = 0; j < params.items[i].rank; j++)
-				assert_int_equal(params.items[i].dims[j], cJSON_GetArrayItem(shape, j)->valueint);
-		}
+		golden_check_shapes(&params, cJSON_GetObjectItemCaseSensitive(model, "tensors"));
 		ek_params_release(&params);
 		models++;
 	}
@@ -78,43 +53,13 @@ static void names_and_shapes_are_those_of_diffusers(void **state)
 	cJSON_Delete(golden);
 }
 
-static float *random_values(const struct ek_params *params)
-{
-	float *values;
-
-	assert_ok(ek_alloc_aligned(&values, params->size, sizeof *values));
-	for (int i = 0; i < params->count; i++) {
-		const struct ek_param *p = &params->items[i];
-		uint64_t shape[EK_PARAM_MAX_RANK];
-
-		for (int j = 0; j < p->rank; j++)
-			shape[j] = (uint64_t)p->dims[j];
-		ek_random_tensor(values + p->offset, p->name, shape, p->rank);
-	}
-	return values;
-}
-
 static void fill_input(float *out, const cJSON *c, const char *array)
 {
-	const cJSON *input;
+	size_t count;
+	float *x = ek_digest_input(c, array, &count);
 
-	cJSON_ArrayForEach(input, cJSON_GetObjectItemCaseSensitive(c, "inputs"))
-	{
-		const cJSON *shape = cJSON_GetObjectItemCaseSensitive(input, "shape"), *dimension;
-		size_t count = 1;
-
-		if (strcmp(cJSON_GetObjectItemCaseSensitive(input, "array")->valuestring, array) != 0)
-			continue;
-		cJSON_ArrayForEach(dimension, shape)
-		{
-			count *= (size_t)dimension->valueint;
-		}
-		ek_random_units(out, cJSON_GetObjectItemCaseSensitive(input, "name")->valuestring, count);
-		for (size_t i = 0; i < count; i++)
-			out[i] = (float)get(input, "offset") + (float)get(input, "scale") * out[i];
-		return;
-	}
-	fail_msg("no input %s", array);
+	memcpy(out, x, count * sizeof *x);
+	free(x);
 }
 
 /* The whole training network of a case. */
@@ -132,8 +77,9 @@ static void add_latent(struct model *m, const cJSON *c)
 	/* VQModel keeps VectorQuantizer's "legacy" form: beta weighs the codebook's part, not the encoder's. */
 	const struct ek_net_quantise q = { .codebook = ek_autoencoder_codebook(&m->params),
 		                           .commitment = 1,
-		                           .codebook_weight =
-		                                   m->config.kind == EK_AUTOENCODER_VQ ? (float)get(c, "beta") : 0 };
+		                           .codebook_weight = m->config.kind == EK_AUTOENCODER_VQ
+		                                                      ? (float)golden_number(c, "beta")
+		                                                      : 0 };
 
 	if (m->config.kind == EK_AUTOENCODER_VQ) {
 		assert_ok(m->latent = ek_net_quantise(m->net, m->encoded, &q, &m->other, &m->codes));
@@ -154,7 +100,7 @@ static void model_make(struct model *m, const cJSON *c, const cJSON *models, enu
 
 	*m = (struct model){ .config = config_of(cJSON_GetObjectItemCaseSensitive(models, name), side) };
 	assert_ok(ek_autoencoder_params(&m->params, &m->config));
-	m->values = random_values(&m->params);
+	m->values = golden_values(&m->params);
 	assert_ok(ek_alloc(&m->gradients, m->params.size, sizeof *m->gradients));
 	assert_ok(ek_net_new(&m->net, NULL, &m->params, precision, batch));
 	assert_ok(m->image = ek_net_input(m->net, (struct ek_net_shape){ side, side, 3 }));
@@ -203,52 +149,20 @@ static void set_gradients(struct model *m, double other)
 	}
 }
 
-static void check_array(struct model *m, const cJSON *c, const char *name, int value, const char *type, double least)
+static void check_result(struct model *m, const cJSON *c, const char *name, int value, const char *type)
 {
-	const cJSON *digest = cJSON_GetObjectItemCaseSensitive(c, name);
-	const size_t count = (size_t)ek_net_batch(m->net) * ek_net_elements(m->net, value);
-	const double tolerance = MARGIN * fmax(least, ek_digest_deviation(digest, type));
-	const double distance = ek_digest_distance(digest, ek_net_data(m->s, value), count, tolerance);
-
-	print_message("  %-8s %.3g of %.3g\n", name, distance, tolerance);
-	assert_true(distance <= 1);
+	golden_check(c, name, ek_net_data(m->s, value), (size_t)ek_net_batch(m->net) * ek_net_elements(m->net, value),
+	             type, 0);
 }
 
 static void check_scalar(const cJSON *c, const char *name, double got, const char *type, double least)
 {
 	const cJSON *golden = cJSON_GetObjectItemCaseSensitive(c, name);
-	const double want = get(golden, "value"), tolerance = MARGIN * fmax(least, get(golden, type));
+	const double want = golden_number(golden, "value");
+	const double tolerance = GOLDEN_MARGIN * fmax(least, golden_number(golden, type));
 
 	print_message("  %-8s %.9g, expected %.9g\n", name, got, want);
 	assert_true(fabs(got - want) <= tolerance * fabs(want));
-}
-
-/* Some gradients are 0 in theory: what is left of terms of the size of other gradients that cancel. */
-static void check_gradients(struct model *m, const cJSON *c, const char *type, double least)
-{
-	const cJSON *gradients = cJSON_GetObjectItemCaseSensitive(c, "gradients"), *digest;
-	double worst = 0, largest = 0;
-	int count = 0;
-
-	cJSON_ArrayForEach(digest, gradients)
-	{
-		largest = fmax(largest, get(digest, "norm"));
-	}
-	cJSON_ArrayForEach(digest, gradients)
-	{
-		const struct ek_param *p = &m->params.items[ek_params_find(&m->params, digest->string)];
-		const double unit = get(digest, "norm") > 0 ? 1 : largest;
-		const double tolerance = MARGIN * fmax(least * unit, ek_digest_deviation(digest, type));
-		const double distance = ek_digest_distance(digest, m->gradients + p->offset, p->count, tolerance);
-
-		if (!(distance <= worst)) {
-			worst = distance;
-			print_message("  %s %.3g of %.3g\n", digest->string, distance, tolerance);
-		}
-		assert_true(distance <= 1);
-		count++;
-	}
-	assert_int_equal(count, m->params.count);
 }
 
 static void check_codes(struct model *m, const cJSON *c)
@@ -270,23 +184,23 @@ static void run_case(const cJSON *c, const cJSON *models, enum ek_nn_precision p
 	print_message("%s %s\n", c->child->valuestring, type);
 	model_make(&m, c, models, precision);
 	vq = m.config.kind == EK_AUTOENCODER_VQ;
-	weight = vq ? 1 : get(c, "kl_weight");
+	weight = vq ? 1 : golden_number(c, "kl_weight");
 	fill_input(ek_net_data(m.s, m.image), c, "x");
 	if (!vq)
 		fill_input(ek_net_data(m.s, m.noise), c, "noise");
 	assert_ok(ek_net_forward(m.s));
 	if (vq)
 		check_codes(&m, c);
-	check_array(&m, c, vq ? "latents" : "moments", m.encoded, type, 0);
+	check_result(&m, c, vq ? "latents" : "moments", m.encoded, type);
 	if (!vq)
-		check_array(&m, c, "z", m.latent, type, 0);
-	check_array(&m, c, "decoded", m.decoded, type, 0);
+		check_result(&m, c, "z", m.latent, type);
+	check_result(&m, c, "decoded", m.decoded, type);
 	check_scalar(c, "mse", mean(&m, m.mse), type, least);
 	check_scalar(c, vq ? "quantizer_loss" : "kl", mean(&m, m.other), type, least);
 	check_scalar(c, "loss", mean(&m, m.mse) + weight * mean(&m, m.other), type, least);
 	set_gradients(&m, weight);
 	assert_ok(ek_net_backward(m.s, m.gradients));
-	check_gradients(&m, c, type, least);
+	assert_int_equal(golden_check_gradients(c, &m.params, m.gradients, type, least), m.params.count);
 	model_release(&m);
 }
 
