@@ -19,7 +19,7 @@ static const char *const fixed[] = { "audit.json",
 enum { FIXED = sizeof fixed / sizeof *fixed };
 
 static const char *const patterns[] = { "subsets/*/subset.json", "subsets/*/decision.npy", "weights/*/weights.json",
-	                                "weights/*/groups.csv" };
+	                                "weights/*/groups.csv", "evaluations/*.json" };
 enum { PATTERNS = sizeof patterns / sizeof *patterns };
 
 /* Names, each with its NUL. */
@@ -59,7 +59,8 @@ static int add_gone(struct names *names, const struct ek_run *run)
 
 	cJSON_ArrayForEach(item, inputs)
 	{
-		if (strncmp(item->string, "subsets/", 8) != 0 && strncmp(item->string, "weights/", 8) != 0)
+		if (strncmp(item->string, "subsets/", 8) != 0 && strncmp(item->string, "weights/", 8) != 0 &&
+		    strncmp(item->string, "evaluations/", 12) != 0)
 			continue;
 		free(path);
 		path = NULL;

@@ -18,6 +18,15 @@ int ek_page_has(const struct ek_page *page, const char *name)
 	return there;
 }
 
+size_t ek_page_count(const struct ek_page *page, const char *pattern)
+{
+	glob_t found = { 0 };
+	const size_t count = ek_run_glob(&found, page->run, pattern) < 0 ? 0 : found.gl_pathc;
+
+	globfree(&found);
+	return count;
+}
+
 double ek_number_of(const cJSON *object, const char *name)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);

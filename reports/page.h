@@ -56,6 +56,9 @@ void ek_page_close(struct ek_page *page);
 /* Is RUN/name there? */
 int ek_page_has(const struct ek_page *page, const char *name);
 
+/* How many files RUN/pattern there are. */
+size_t ek_page_count(const struct ek_page *page, const char *pattern);
+
 /* Cards are shown for all clusters, or for the smallest and the largest when there are more than this. */
 enum { EK_PAGE_CARDS = 1000, EK_PAGE_CARDS_OPEN = 60, EK_PAGE_GROUPS = 24 };
 /* The i-th cluster to show, smallest first; −1 past the end. */
@@ -95,6 +98,7 @@ int ek_chapter_attributes(struct ek_page *page);
 int ek_chapter_plan(struct ek_page *page);
 /* The part of that chapter on samplers. */
 int ek_chapter_plan_weights(struct ek_page *page);
+int ek_chapter_comparison(struct ek_page *page);
 int ek_chapter_duplicates(struct ek_page *page);
 int ek_chapter_rejected(struct ek_page *page);
 int ek_chapter_certainty(struct ek_page *page);

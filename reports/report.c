@@ -24,6 +24,7 @@ static const struct chapter {
 	{ "map", "Map", { "clusters/map.json", "clusters/assignment.npy" }, ek_chapter_map },
 	{ "attributes", "Attributes", { "audit.json" }, ek_chapter_attributes },
 	{ "plan", "Plan", { "audit.json" }, ek_chapter_plan },
+	{ "comparison", "Comparison", { "audit.json" }, ek_chapter_comparison },
 	{ "duplicates", "Near-duplicates", { "clusters/duplicates.json" }, ek_chapter_duplicates },
 	{ "rejected", "Rejected files", { "rejected.jsonl" }, ek_chapter_rejected },
 	{ "certainty", "How sure it is", { "clusters/clusters.json" }, ek_chapter_certainty },
@@ -41,6 +42,8 @@ static int appears(const struct ek_page *page, const struct chapter *chapter)
 		return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(page->audit, "attributes")) > 0;
 	if (chapter->write == ek_chapter_plan)
 		return page->plans.subset_count + page->plans.weights_count > 0;
+	if (chapter->write == ek_chapter_comparison)
+		return ek_page_count(page, "evaluations/*.json") >= 2;
 	return 1;
 }
 

@@ -58,14 +58,17 @@ enum { EK_PLAN_SUBSET = 1 /* has --lists */, EK_PLAN_SHARES = 2 /* has --normali
 void ek_plan_options(struct ek_settings *settings, const struct ek_option *rows, int kinds);
 void ek_balance_options(struct ek_settings *settings);
 void ek_prune_options(struct ek_settings *settings);
+void ek_compare_own_options(struct ek_settings *settings);
 void ek_demo_own_options(struct ek_settings *settings);
 void ek_export_own_options(struct ek_settings *settings);
 void ek_generate_options(struct ek_settings *settings);
+void ek_sweep_options(struct ek_settings *settings);
 void ek_train_flow_options(struct ek_settings *settings);
 void ek_train_vae_options(struct ek_settings *settings);
 
 int ek_cmd_audit(struct ek_invocation *invocation);
 int ek_cmd_balance(struct ek_invocation *invocation);
+int ek_cmd_compare(struct ek_invocation *invocation);
 int ek_cmd_completion(struct ek_invocation *invocation);
 int ek_cmd_demo(struct ek_invocation *invocation);
 int ek_cmd_draw(struct ek_invocation *invocation);
@@ -77,6 +80,7 @@ int ek_cmd_manual(struct ek_invocation *invocation);
 int ek_cmd_prune(struct ek_invocation *invocation);
 int ek_cmd_report(struct ek_invocation *invocation);
 int ek_cmd_step(struct ek_invocation *invocation);
+int ek_cmd_sweep(struct ek_invocation *invocation);
 int ek_cmd_train_flow(struct ek_invocation *invocation);
 int ek_cmd_train_vae(struct ek_invocation *invocation);
 int ek_cmd_version(struct ek_invocation *invocation);

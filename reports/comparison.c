@@ -1,0 +1,510 @@
+#include "reports/comparison.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "reports/page.h"
+
+const struct ek_comparison_measure ek_comparison_measures[EK_CMP_MEASURES] = {
+	[EK_CMP_FD] = { "frechet_distance",
+	                "Fr\xc3\xa9"
+	                "chet distance",
+	                "frechet_distance", EK_BETTER_LOWER, 0 },
+	[EK_CMP_PRECISION] = { "precision", "Precision", "precision", EK_BETTER_HIGHER, 0 },
+	[EK_CMP_RECALL] = { "recall", "Recall", "recall", EK_BETTER_HIGHER, 0 },
+	[EK_CMP_COVERAGE] = { "coverage", "Coverage", "coverage", EK_BETTER_HIGHER, 0 },
+	[EK_CMP_EXPECTED] = { "coverage_expected", "Coverage expected", "coverage_expected", EK_BETTER_NEITHER, 0 },
+	[EK_CMP_WORST] = { "coverage_worst", "Worst cluster\xe2\x80\x99s coverage", "coverage_worst", EK_BETTER_HIGHER,
+	                   EK_OF_CLUSTERS },
+	[EK_CMP_MASS] = { "mass_coverage", "Mass coverage", "mass_coverage", EK_BETTER_HIGHER,
+	                  EK_OF_CLUSTERS | EK_OF_TARGET },
+	[EK_CMP_NEAREST] = { "nearest_train", "Nearest-train distance", "memorisation.nearest_train.median",
+	                     EK_BETTER_NEITHER, 0 },
+	[EK_CMP_RATIO] = { "nearest_train_ratio", "Nearest-train ratio", "memorisation.ratio", EK_BETTER_NEITHER, 0 },
+	[EK_CMP_COPIES] = { "copies_share", "Copies", "memorisation.copies_share", EK_BETTER_LOWER, 0 },
+	{ "frechet_infinity", "FD at infinity", "frechet_infinity", EK_BETTER_LOWER, 0 },
+	{ "kid", "KID", "kid.mean", EK_BETTER_LOWER, 0 },
+	{ "inception_score", "Inception score", "inception_score.mean", EK_BETTER_HIGHER, 0 },
+	{ "density", "Density", "density", EK_BETTER_NEITHER, 0 },
+	{ "realism", "Realism", "realism", EK_BETTER_HIGHER, 0 },
+	{ "vendi", "Vendi score", "vendi", EK_BETTER_HIGHER, 0 },
+	{ "hit_coverage", "Hit coverage", "hit_coverage", EK_BETTER_HIGHER, EK_OF_CLUSTERS },
+	{ "coverage_macro", "Coverage, mean of clusters", "coverage_macro", EK_BETTER_HIGHER, EK_OF_CLUSTERS },
+	{ "nearest_train_mean", "Nearest-train distance, mean", "memorisation.nearest_train.mean", EK_BETTER_NEITHER,
+	  0 },
+	{ "authentic_percent", "Authentic, percent", "memorisation.authentic_percent", EK_BETTER_HIGHER, 0 },
+	{ "c_t", "C_T", "memorisation.c_t", EK_BETTER_NEITHER, 0 },
+	{ "discrepancy", "Fairness discrepancy", "fairness.discrepancy", EK_BETTER_LOWER,
+	  EK_OF_CLUSTERS | EK_OF_TARGET },
+	{ "total_variation", "Total variation", "fairness.total_variation", EK_BETTER_LOWER,
+	  EK_OF_CLUSTERS | EK_OF_TARGET },
+	{ "kl", "KL divergence from the target", "fairness.kl", EK_BETTER_LOWER, EK_OF_CLUSTERS | EK_OF_TARGET },
+	{ "disparate_impact", "Disparate impact", "fairness.disparate_impact", EK_BETTER_HIGHER,
+	  EK_OF_CLUSTERS | EK_OF_TARGET },
+	{ "worst_ratio", "Worst representation ratio", "fairness.worst_ratio", EK_BETTER_HIGHER,
+	  EK_OF_CLUSTERS | EK_OF_TARGET },
+	{ "difference", "Largest less smallest share", "fairness.difference", EK_BETTER_LOWER, EK_OF_CLUSTERS },
+	{ "bias_amplification", "Bias amplification", "fairness.bias_amplification", EK_BETTER_NEITHER,
+	  EK_OF_CLUSTERS },
+	{ "representation_disparity", "Representation disparity", "fairness.representation_disparity", EK_BETTER_LOWER,
+	  EK_OF_CLUSTERS },
+	{ "vendi_reference", "Vendi score of the reference", "vendi_reference", EK_BETTER_NEITHER, 0 },
+};
+
+const char *const ek_verdict_names[] = { "", "within", "beyond", "unknown", "unlike" };
+
+static const cJSON *member(const cJSON *object, const char *name)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+/* The member that a path with dots leads to. */
+static const cJSON *member_at(const cJSON *object, const char *path)
+{
+	while (object != NULL && *path != 0) {
+		const size_t length = strcspn(path, ".");
+		char name[64];
+
+		(void)snprintf(name, sizeof name, "%.*s", (int)length, path);
+		object = member(object, name);
+		path += length + (path[length] == '.');
+	}
+	return object;
+}
+
+static int read_measure(struct ek_compared *v, const cJSON *json, const struct ek_comparison_measure *m,
+                        const char *path)
+{
+	const cJSON *item = member_at(json, m->path), *spread = member(member(json, "spread"), m->name);
+	const cJSON *number = cJSON_IsObject(item) ? member(item, "value") : item;
+	const struct ek_measure measure = ek_interval_of(item);
+
+	if (number != NULL && !cJSON_IsNumber(number) && !cJSON_IsNull(number))
+		return ek_fail(EK_EDATA, "%s: %s is no number", path, m->path);
+	*v = (struct ek_compared){ .value = measure.value,
+		                   .low = measure.low,
+		                   .high = measure.high,
+		                   .deviation = ek_number_of(spread, "std"),
+		                   .seeds = ek_whole(ek_number_of(spread, "n")),
+		                   .difference = NAN };
+	if (v->seeds < 2 || !(v->deviation >= 0)) {
+		v->seeds = 0;
+		v->deviation = NAN;
+	}
+	return 0;
+}
+
+/* The lowest coverage of a cluster; the first of several. */
+static int64_t worst_cluster(const cJSON *json)
+{
+	const cJSON *row;
+	double lowest = INFINITY;
+	int64_t worst = -1;
+
+	cJSON_ArrayForEach(row, member(json, "per_cluster"))
+	{
+		const double coverage = ek_measure_of(row, "coverage").value, cluster = ek_number_of(row, "cluster");
+
+		if (coverage < lowest && cluster >= 0 && cluster < 0x1p53) {
+			lowest = coverage;
+			worst = (int64_t)cluster;
+		}
+	}
+	return worst;
+}
+
+/* What the subset is: the end of the scores that it keeps, and whether it was made by balance. */
+static int describe_subset(struct ek_comparison_row *row, const struct ek_run *run, const char *subset)
+{
+	const char *method = ek_text_of(member(row->json, "generated"), "method", NULL), *order;
+	char *file = NULL, *path = NULL;
+	cJSON *json = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&file, "subsets/%s/subset.json", subset));
+	EK_TRY(ek_run_file(&path, run, file));
+	if (ek_file_exists(path))
+		EK_TRY(ek_json_load(&json, path));
+	order = ek_text_of(member(json, "options"), "order", "none");
+	row->trained = EK_TRAINED_PRUNED;
+	if (strcmp(ek_text_of(json, "command", ""), "balance") == 0) {
+		row->trained = EK_TRAINED_BALANCED;
+		rc = ek_copy_string(&row->series, "balanced");
+	} else if (method != NULL && strncmp(method, "score", 5) == 0 && strcmp(order, "none") != 0) {
+		rc = ek_format(&row->series, "%s %s", method, order);
+	} else {
+		rc = ek_copy_string(&row->series, method != NULL ? method : subset);
+	}
+out:
+	cJSON_Delete(json);
+	free(file);
+	free(path);
+	return rc;
+}
+
+static int describe_training(struct ek_comparison_row *row, const struct ek_run *run)
+{
+	const cJSON *generated = member(row->json, "generated");
+	const char *subset = ek_text_of(generated, "subset", NULL), *weights = ek_text_of(generated, "weights", NULL);
+	const double keep = ek_number_of(generated, "keep");
+	int rc;
+
+	row->keep = keep > 0 && keep <= 1 ? keep : (double)NAN;
+	if (subset != NULL) {
+		EK_TRY(describe_subset(row, run, subset));
+	} else if (ek_text_of(generated, "model", NULL) == NULL) {
+		row->trained = EK_TRAINED_ELSEWHERE;
+		row->keep = NAN;
+		EK_TRY(ek_copy_string(&row->series, "not trained here"));
+	} else {
+		row->trained = weights != NULL ? EK_TRAINED_WEIGHTED : EK_TRAINED_NATURAL;
+		EK_TRY(ek_copy_string(&row->series, weights != NULL ? "weighted" : "natural"));
+	}
+	if (subset != NULL && isfinite(row->keep))
+		EK_TRY(ek_format(&row->label, "%s %.3g", row->series, row->keep));
+	else if (weights != NULL && strcmp(weights, "weighted") != 0)
+		EK_TRY(ek_format(&row->label, "%s: %s", row->series, weights));
+	else
+		EK_TRY(ek_copy_string(&row->label, row->series));
+out:
+	return rc;
+}
+
+/* The hash that run.json has of a file that a step wrote, or "". */
+static const char *hash_of(const struct ek_run *run, const char *step, const char *file)
+{
+	const cJSON *output = member(member(ek_run_recorded(run, step), "outputs"), file);
+
+	return cJSON_IsString(output) ? output->valuestring : ek_text_of(output, "hash", "");
+}
+
+static int add_keys(struct ek_comparison_row *row, const struct ek_run *run)
+{
+	const cJSON *encoder = member(row->json, "encoder"), *reference = member(row->json, "reference");
+	const char *weights = ek_text_of(encoder, "weights", ""), *where = ek_text_of(reference, "path", "");
+	const char *what = ek_text_of(reference, "what", "?"), *scan = hash_of(run, "scan", "images.jsonl");
+	int rc;
+
+	EK_TRY(ek_format(&row->keys[0], "%s by %s%s%.8s", ek_text_of(row->json, "metric", "FD"),
+	                 ek_text_of(encoder, "name", "?"), *weights != 0 ? " with weights " : "", weights));
+	EK_TRY(ek_format(&row->keys[1], "%s generated", ek_number_noun(row->generated, "image").s));
+	EK_TRY(ek_format(&row->keys[2], "k %" PRIu64, row->k));
+	EK_TRY(ek_format(&row->keys[3], "%s as the reference (%s)", ek_number_noun(row->reference_images, "image").s,
+	                 *where != 0                     ? where
+	                 : strcmp(what, "held_out") == 0 ? "held out"
+	                                                 : what));
+	/* What was not scanned is only known to be the same within a run. */
+	EK_TRY(ek_format(&row->keys[4], "the images of %s", *scan != 0 ? scan : ek_run_path(run)));
+	scan = hash_of(run, "cluster", "clusters/centroids.npy");
+	EK_TRY(ek_copy_string(&row->clusters, *scan != 0 ? scan : ek_run_path(run)));
+out:
+	return rc;
+}
+
+static int read_row(struct ek_comparison_row *row, const struct ek_run *run, const char *path)
+{
+	const cJSON *generated, *reference;
+	const char *file = strrchr(path, '/') + 1;
+	int rc;
+
+	EK_TRY(ek_copy_string(&row->run, ek_run_path(run)));
+	EK_TRY(ek_format(&row->name, "%.*s", (int)(strlen(file) - strlen(".json")), file));
+	EK_TRY(ek_json_load(&row->json, path));
+	generated = member(row->json, "generated");
+	reference = member(row->json, "reference");
+	if (!cJSON_IsObject(generated) || !cJSON_IsObject(reference) || !cJSON_IsObject(member(row->json, "encoder")))
+		return ek_fail(EK_EDATA, "%s is no evaluation: it has no objects generated, reference and encoder",
+		               path);
+	EK_TRY(ek_json_get_u64(&row->generated, generated, "images", path));
+	EK_TRY(ek_json_get_u64(&row->reference_images, reference, "images", path));
+	EK_TRY(ek_json_get_u64(&row->k, row->json, "k", path));
+	row->training_images = ek_whole(ek_number_of(generated, "training_images"));
+	row->worst_cluster = worst_cluster(row->json);
+	for (size_t m = 0; m < EK_CMP_MEASURES; m++)
+		EK_TRY(read_measure(&row->values[m], row->json, &ek_comparison_measures[m], path));
+	EK_TRY(describe_training(row, run));
+	EK_TRY(add_keys(row, run));
+out:
+	return rc;
+}
+
+int ek_comparison_add_file(struct ek_comparison *c, const struct ek_run *run, const char *path)
+{
+	int rc;
+
+	if (c->count == c->room) {
+		const size_t room = c->room == 0 ? 16 : 2 * c->room;
+
+		EK_TRY(ek_resize(&c->rows, room, sizeof *c->rows));
+		c->room = room;
+	}
+	c->rows[c->count] = (struct ek_comparison_row){ .worst_cluster = -1 };
+	EK_TRY(read_row(&c->rows[c->count++], run, path));
+out:
+	return rc;
+}
+
+int ek_comparison_add(struct ek_comparison *c, const struct ek_run *run)
+{
+	glob_t found = { 0 };
+	int rc;
+
+	EK_TRY(ek_run_glob(&found, run, "evaluations/*.json"));
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		EK_TRY(ek_comparison_add_file(c, run, found.gl_pathv[i]));
+out:
+	globfree(&found);
+	return rc;
+}
+
+static int order_rows(const void *a, const void *b)
+{
+	const struct ek_comparison_row *x = a, *y = b;
+	int order = strcmp(x->run, y->run);
+
+	if (order == 0)
+		order = (x->trained > y->trained) - (x->trained < y->trained);
+	if (order == 0)
+		order = strcmp(x->series, y->series);
+	if (order == 0) /* the larger part first */
+		order = (x->keep < y->keep) - (x->keep > y->keep);
+	return order != 0 ? order : strcmp(x->name, y->name);
+}
+
+int ek_comparison_alike(const struct ek_comparison_row *a, const struct ek_comparison_row *b)
+{
+	for (size_t i = 0; i < EK_CMP_KEYS; i++)
+		if (strcmp(a->keys[i], b->keys[i]) != 0)
+			return 0;
+	return 1;
+}
+
+/* How much a natural evaluation is like `row`: what makes it comparable counts most, then the run, then how the images
+ * were drawn. */
+static int likeness(const struct ek_comparison_row *row, const struct ek_comparison_row *other)
+{
+	static const char *const drawing[] = { "solver", "steps", "guidance", "conditioned_on" };
+	const cJSON *a = member(row->json, "generated"), *b = member(other->json, "generated");
+	int score = (ek_comparison_alike(row, other) ? 16 : 0) + (strcmp(row->run, other->run) == 0 ? 8 : 0);
+
+	for (size_t i = 0; i < sizeof drawing / sizeof *drawing; i++)
+		score += cJSON_Compare(member(a, drawing[i]), member(b, drawing[i]), 1);
+	return score;
+}
+
+static const struct ek_comparison_row *find_baseline(const struct ek_comparison *c, const struct ek_comparison_row *row,
+                                                     const char *name)
+{
+	const struct ek_comparison_row *best = NULL;
+	int most = -1;
+
+	if (name == NULL && row->trained == EK_TRAINED_NATURAL)
+		return row;
+	for (size_t i = 0; i < c->count; i++) {
+		const struct ek_comparison_row *other = &c->rows[i];
+
+		if (name != NULL ? strcmp(other->name, name) != 0 : other->trained != EK_TRAINED_NATURAL)
+			continue;
+		if (likeness(row, other) > most) {
+			most = likeness(row, other);
+			best = other;
+		}
+	}
+	return best;
+}
+
+/* Two-sided 95 % quantiles of Student's t for 1 … 30 degrees of freedom (tests/golden/make_comparison.py); beyond, that
+ * of 30, which is a little wide. */
+static double t_quantile(double freedom)
+{
+	static const double table[] = { 12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004,
+		                        2.262157,  2.228139, 2.200985, 2.178813, 2.160369, 2.144787, 2.131450, 2.119905,
+		                        2.109816,  2.100922, 2.093024, 2.085963, 2.079614, 2.073873, 2.068658, 2.063899,
+		                        2.059539,  2.055529, 2.051831, 2.048407, 2.045230, 2.042272 };
+
+	return table[freedom >= 30 ? 29 : freedom >= 1 ? (size_t)freedom - 1 : 0];
+}
+
+int ek_comparison_reach(double *below, double *above, const struct ek_compared *v)
+{
+	if (v->seeds >= 2) {
+		*below = *above = t_quantile((double)v->seeds - 1) * v->deviation / sqrt((double)v->seeds);
+		return 1;
+	}
+	/* A bootstrap's interval, corrected for bias, may leave the value outside. */
+	*below = fmax(0, v->value - v->low);
+	*above = fmax(0, v->high - v->value);
+	return v->low <= v->high;
+}
+
+enum ek_verdict ek_comparison_verdict(const struct ek_compared *a, const struct ek_compared *b)
+{
+	const double d = a->value - b->value;
+	double below_a, above_a, below_b, above_b, reach;
+
+	if (!isfinite(d))
+		return EK_VERDICT_NONE;
+	if (a->seeds >= 2 && b->seeds >= 2) {
+		const double n = (double)a->seeds, m = (double)b->seeds;
+		const double u = a->deviation * a->deviation / n, v = b->deviation * b->deviation / m;
+		const double freedom = (u + v) * (u + v) / (u * u / (n - 1) + v * v / (m - 1));
+
+		/* No deviation at all leaves the freedom 0/0, and the quantile does not matter. */
+		reach = t_quantile(freedom) * sqrt(u + v);
+	} else {
+		if (!ek_comparison_reach(&below_a, &above_a, a) || !ek_comparison_reach(&below_b, &above_b, b))
+			return EK_VERDICT_UNKNOWN;
+		reach = d > 0 ? hypot(below_a, above_b) : hypot(above_a, below_b);
+	}
+	return fabs(d) > reach ? EK_VERDICT_BEYOND : EK_VERDICT_WITHIN;
+}
+
+static int same_targets(const struct ek_comparison_row *a, const struct ek_comparison_row *b)
+{
+	const cJSON *x = member(a->json, "per_cluster"), *y = member(b->json, "per_cluster");
+
+	if (cJSON_GetArraySize(x) != cJSON_GetArraySize(y))
+		return 0;
+	x = x == NULL ? NULL : x->child;
+	for (y = y == NULL ? NULL : y->child; x != NULL && y != NULL; x = x->next, y = y->next)
+		if (!cJSON_Compare(member(x, "target_share"), member(y, "target_share"), 1))
+			return 0;
+	return 1;
+}
+
+static void compare_values(struct ek_comparison_row *row)
+{
+	const struct ek_comparison_row *base = row->baseline;
+	const int unlike = (strcmp(row->clusters, base->clusters) != 0 ? EK_OF_CLUSTERS : 0) |
+	                   (same_targets(row, base) ? 0 : EK_OF_TARGET);
+
+	for (size_t m = 0; m < EK_CMP_MEASURES; m++) {
+		struct ek_compared *v = &row->values[m];
+
+		if (row == base || !isfinite(v->value - base->values[m].value))
+			continue;
+		if (ek_comparison_measures[m].depends & unlike) {
+			v->verdict = EK_VERDICT_UNLIKE;
+			continue;
+		}
+		v->difference = v->value - base->values[m].value;
+		v->verdict = ek_comparison_verdict(v, &base->values[m]);
+	}
+}
+
+/* What was drawn in another way. */
+static int add_note(struct ek_comparison_row *row)
+{
+	static const char *const drawing[] = { "solver", "steps", "guidance" };
+	const cJSON *a = member(row->json, "generated"), *b = member(row->baseline->json, "generated");
+	struct ek_buffer note = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof drawing / sizeof *drawing; i++) {
+		char *x, *y;
+
+		if (member(a, drawing[i]) == NULL || cJSON_Compare(member(a, drawing[i]), member(b, drawing[i]), 1))
+			continue;
+		x = cJSON_PrintUnformatted(member(a, drawing[i]));
+		y = member(b, drawing[i]) == NULL ? NULL : cJSON_PrintUnformatted(member(b, drawing[i]));
+		rc = ek_buffer_printf(&note, "%s%s %s, not %s", note.size > 0 ? "; " : "", drawing[i],
+		                      x != NULL ? x : "?", y != NULL ? y : "?");
+		free(x);
+		free(y);
+		EK_TRY(rc);
+	}
+	if (note.size > 0)
+		EK_TRY(ek_copy_string(&row->note, note.data));
+out:
+	ek_buffer_release(&note);
+	return rc;
+}
+
+static int compare_row(struct ek_comparison_row *row)
+{
+	const struct ek_comparison_row *base = row->baseline;
+	int rc = 0;
+
+	if (base == NULL)
+		return ek_copy_string(&row->unlike, "there is no evaluation of a natural model");
+	if (!isfinite(row->keep) && row->trained != EK_TRAINED_ELSEWHERE && base->training_images > 0 &&
+	    row->training_images <= base->training_images && strcmp(row->run, base->run) == 0)
+		row->keep = (double)row->training_images / (double)base->training_images;
+	for (size_t i = 0; i < EK_CMP_KEYS; i++)
+		if (strcmp(row->keys[i], base->keys[i]) != 0)
+			return i + 1 == EK_CMP_KEYS
+			               ? ek_copy_string(&row->unlike, "the images of the runs are not the same")
+			               : ek_format(&row->unlike, "%s, not %s", row->keys[i], base->keys[i]);
+	if (row != base)
+		EK_TRY(add_note(row));
+	compare_values(row);
+out:
+	return rc;
+}
+
+int ek_comparison_finish(struct ek_comparison *c, const char *baseline)
+{
+	int rc = 0;
+
+	if (c->count > 0)
+		qsort(c->rows, c->count, sizeof *c->rows, order_rows);
+	for (size_t i = 0; i < c->count; i++) {
+		c->rows[i].baseline = find_baseline(c, &c->rows[i], baseline);
+		if (baseline != NULL && c->rows[i].baseline == NULL)
+			return ek_fail(EK_EUSAGE, "--baseline: there is no evaluation %s", baseline);
+	}
+	for (size_t i = 0; i < c->count; i++)
+		EK_TRY(compare_row(&c->rows[i]));
+out:
+	return rc;
+}
+
+void ek_comparison_release(struct ek_comparison *c)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		struct ek_comparison_row *row = &c->rows[i];
+
+		for (size_t k = 0; k < EK_CMP_KEYS; k++)
+			free(row->keys[k]);
+		cJSON_Delete(row->json);
+		free(row->run);
+		free(row->name);
+		free(row->series);
+		free(row->label);
+		free(row->clusters);
+		free(row->unlike);
+		free(row->note);
+	}
+	free(c->rows);
+	*c = (struct ek_comparison){ 0 };
+}
+
+int ek_comparison_inverse(char **inverse, const char *series)
+{
+	static const char *const ends[][2] = { { "furthest", "nearest" },
+		                               { "ssp-hard", "ssp-easy" },
+		                               { " high", " low" } };
+	const size_t length = strlen(series);
+
+	*inverse = NULL;
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		for (size_t side = 0; side < 2; side++) {
+			const size_t end = strlen(ends[i][side]);
+
+			/* The last pair is the end of a score's name. */
+			if (length >= end && strcmp(series + length - end, ends[i][side]) == 0 &&
+			    (length == end || ends[i][side][0] == ' '))
+				return ek_format(inverse, "%.*s%s", (int)(length - end), series, ends[i][1 - side]);
+		}
+	return 0;
+}
+
+int ek_comparison_is_random(const char *series)
+{
+	return strcmp(series, "random") == 0 || strcmp(series, "random-within") == 0;
+}
