@@ -459,20 +459,22 @@ static int do_points(struct sweep *s, cJSON *list, size_t *failed)
 		const struct ek_sweep_point *p = &s->points.items[i];
 		const int was_there = is_evaluated(s, p);
 		const double started = ek_clock();
+		int is_failed;
 
 		ek_info("%s (%zu of %zu)", p->label, i + 1, s->points.count);
 		rc = do_point(s, p);
 		if (rc == EK_EINTERRUPTED)
 			return rc;
-		*failed += rc < 0;
+		is_failed = rc < 0;
+		*failed += (size_t)is_failed;
 		if (!was_there) {
 			s->worked += ek_clock() - started;
 			s->made++;
 			s->left--;
 		}
-		EK_TRY(add_result(list, p, rc < 0));
+		EK_TRY(add_result(list, p, is_failed));
 		if (!json)
-			print_point(s, i, rc < 0, ek_clock() - started);
+			print_point(s, i, is_failed, ek_clock() - started);
 	}
 out:
 	return rc;

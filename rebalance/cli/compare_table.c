@@ -138,6 +138,8 @@ static void write_difference(char out[CELL], const struct ek_compared *v, int is
 		(void)snprintf(out, CELL, "!");
 	else if (v->verdict == EK_VERDICT_NONE)
 		(void)snprintf(out, CELL, "- ");
+	else if (fabs(v->difference) * (is_share ? 100 : 1) < 0.5 * pow(10, is_share ? -2 : -places_of(v->value)))
+		(void)snprintf(out, CELL, "0%c", marks[v->verdict]);
 	else if (is_share)
 		(void)snprintf(out, CELL, "%+.2f %%%c", 100 * v->difference, marks[v->verdict]);
 	else
@@ -216,7 +218,8 @@ out:
 static void print_words(const struct ek_comparison *c, const uint8_t *shown)
 {
 	int marks[EK_VERDICT_UNLIKE + 1] = { 0 };
-	char name[256], words[1024];
+	char names[COLUMNS][CELL], words[1024];
+	int listed = 0;
 
 	for (size_t i = 0; i < c->count; i++)
 		for (int m = 0; shown[i] && has_differences(&c->rows[i]) && m < SHOWN; m++)
@@ -237,10 +240,10 @@ static void print_words(const struct ek_comparison *c, const uint8_t *shown)
 
 		if (!shown[i] || (row->unlike == NULL && row->note == NULL))
 			continue;
-		ek_one_line(name, sizeof name, row->name);
+		write_names(names, row, several_runs(c));
 		ek_one_line(words, sizeof words, row->unlike != NULL ? row->unlike : row->note);
-		(void)printf(row->unlike != NULL ? "%s is not compared: %s\n" : "%s was drawn in another way: %s\n",
-		             name, words);
+		(void)printf("%s%s %s: %s\n", listed++ == 0 ? "\n" : "", names[0],
+		             row->unlike != NULL ? "is not compared" : "was drawn in another way", words);
 	}
 }
 
