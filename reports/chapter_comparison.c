@@ -138,12 +138,12 @@ static void reservations(struct ek_page *page, const struct ek_comparison *c)
 		if (row->unlike != NULL)
 			ek_html(h, "<li><bdi>%s</bdi> is not compared: %s.</li>", row->name, row->unlike);
 		else
-			ek_html(h, "<li><bdi>%s</bdi> was drawn in another way: %s.</li>", row->name, row->note);
+			ek_html(h, "<li><bdi>%s</bdi> was made in another way: %s.</li>", row->name, row->note);
 	}
 	ek_html(h, listed > 0 ? "</ul>" : "");
 }
 
-/* The charts show the rows that are measured like this one: most of them. */
+/* The charts show the rows that go together with this one: most of them. */
 static const struct ek_comparison_row *leader(const struct ek_comparison *c)
 {
 	const struct ek_comparison_row *best = NULL;
@@ -153,7 +153,7 @@ static const struct ek_comparison_row *leader(const struct ek_comparison *c)
 		size_t alike = 0;
 
 		for (size_t j = 0; j < c->count; j++)
-			alike += (size_t)ek_comparison_alike(&c->rows[i], &c->rows[j]);
+			alike += (size_t)ek_comparison_together(&c->rows[i], &c->rows[j]);
 		if (alike > most) {
 			most = alike;
 			best = &c->rows[i];
@@ -208,7 +208,7 @@ out:
 
 static int is_on_a_line(const struct ek_comparison_row *row, const struct ek_comparison_row *lead)
 {
-	return row->trained != EK_TRAINED_ELSEWHERE && ek_comparison_alike(row, lead) && isfinite(row->keep);
+	return row->trained != EK_TRAINED_ELSEWHERE && ek_comparison_together(row, lead) && isfinite(row->keep);
 }
 
 /* One line a series, in the order of the rows: all images first. */
@@ -363,7 +363,7 @@ int ek_chapter_comparison(struct ek_page *page)
 	if (lines.drawn >= 2)
 		pareto(page, &lines, has_pruned(&c));
 	if (lines.drawn < c.count && lines.drawn > 0)
-		ek_html(h, "<p class=\"note\">The charts show the %s that were measured alike.</p>",
+		ek_html(h, "<p class=\"note\">The charts show the %s that were made and measured alike.</p>",
 		        ek_number_noun(lines.drawn, "evaluation").s);
 	rc = h->rc;
 out:

@@ -118,18 +118,31 @@ static int64_t worst_cluster(const cJSON *json)
 	return worst;
 }
 
+/* `*json` = RUN/FOLDER/NAME/FILE, or NULL where there is none. */
+static int load_beside(cJSON **json, const struct ek_run *run, const char *folder, const char *name, const char *file)
+{
+	char *path = NULL;
+	int rc;
+
+	*json = NULL;
+	if (name == NULL)
+		return 0;
+	EK_TRY(ek_format(&path, "%s/%s/%s/%s", ek_run_path(run), folder, name, file));
+	if (ek_file_exists(path))
+		EK_TRY(ek_json_load(json, path));
+out:
+	free(path);
+	return rc;
+}
+
 /* What the subset is: the end of the scores that it keeps, and whether it was made by balance. */
 static int describe_subset(struct ek_comparison_row *row, const struct ek_run *run, const char *subset)
 {
 	const char *method = ek_text_of(member(row->json, "generated"), "method", NULL), *order;
-	char *file = NULL, *path = NULL;
 	cJSON *json = NULL;
 	int rc;
 
-	EK_TRY(ek_format(&file, "subsets/%s/subset.json", subset));
-	EK_TRY(ek_run_file(&path, run, file));
-	if (ek_file_exists(path))
-		EK_TRY(ek_json_load(&json, path));
+	EK_TRY(load_beside(&json, run, "subsets", subset, "subset.json"));
 	order = ek_text_of(member(json, "options"), "order", "none");
 	row->trained = EK_TRAINED_PRUNED;
 	if (strcmp(ek_text_of(json, "command", ""), "balance") == 0) {
@@ -142,8 +155,6 @@ static int describe_subset(struct ek_comparison_row *row, const struct ek_run *r
 	}
 out:
 	cJSON_Delete(json);
-	free(file);
-	free(path);
 	return rc;
 }
 
@@ -175,6 +186,42 @@ out:
 	return rc;
 }
 
+/* Copy the member at `path`, where there is one. */
+static int add_how(cJSON *how, const char *name, const cJSON *from, const char *path)
+{
+	const cJSON *item = member_at(from, path);
+
+	return item == NULL || cJSON_IsNull(item) ? 0 : ek_json_add_item(how, name, cJSON_Duplicate(item, 1));
+}
+
+static int describe_making(struct ek_comparison_row *row, const struct ek_run *run)
+{
+	static const struct {
+		const char *name, *path;
+	} of_model[] = { { "network", "model" },          { "objective", "objective" },
+		         { "condition", "condition.by" }, { "autoencoder", "autoencoder" },
+		         { "batch", "training.batch" },   { "rate", "training.rate" } },
+	  of_sampling[] = { { "solver", "solver" }, { "steps", "steps" }, { "guidance", "guidance" } };
+	const cJSON *generated = member(row->json, "generated"), *samples = member(generated, "samples");
+	const char *first = cJSON_IsArray(samples) ? cJSON_GetStringValue(samples->child) : NULL;
+	cJSON *model = NULL, *config = NULL;
+	int rc = 0;
+
+	if ((row->how = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for a comparison");
+	EK_TRY(load_beside(&model, run, "models", ek_text_of(generated, "model", NULL), "config.json"));
+	EK_TRY(load_beside(&config, run, "samples", first, "config.json"));
+	for (size_t i = 0; i < sizeof of_model / sizeof *of_model; i++)
+		EK_TRY(add_how(row->how, of_model[i].name, model, of_model[i].path));
+	EK_TRY(add_how(row->how, "training steps", config, "model_step"));
+	for (size_t i = 0; i < sizeof of_sampling / sizeof *of_sampling; i++)
+		EK_TRY(add_how(row->how, of_sampling[i].name, generated, of_sampling[i].path));
+out:
+	cJSON_Delete(model);
+	cJSON_Delete(config);
+	return rc;
+}
+
 /* The hash that run.json has of a file that a step wrote, or "". */
 static const char *hash_of(const struct ek_run *run, const char *step, const char *file)
 {
@@ -192,18 +239,33 @@ static int add_keys(struct ek_comparison_row *row, const struct ek_run *run)
 
 	EK_TRY(ek_format(&row->keys[0], "%s by %s%s%.8s", ek_text_of(row->json, "metric", "FD"),
 	                 ek_text_of(encoder, "name", "?"), *weights != 0 ? " with weights " : "", weights));
-	EK_TRY(ek_format(&row->keys[1], "%s generated", ek_number_noun(row->generated, "image").s));
-	EK_TRY(ek_format(&row->keys[2], "k %" PRIu64, row->k));
-	EK_TRY(ek_format(&row->keys[3], "%s as the reference (%s)", ek_number_noun(row->reference_images, "image").s,
+	EK_TRY(ek_format(&row->keys[1], "%s generated images", ek_count(row->generated).s));
+	EK_TRY(ek_format(&row->keys[2], "k %" PRIu64 "%s", row->k,
+	                 cJSON_IsTrue(member(row->json, "closed")) ? ", the k-th neighbour's distance included" : ""));
+	EK_TRY(ek_format(&row->keys[3], "the reference %s (%s)",
 	                 *where != 0                     ? where
-	                 : strcmp(what, "held_out") == 0 ? "held out"
-	                                                 : what));
+	                 : strcmp(what, "held_out") == 0 ? "of held-out images"
+	                 : strcmp(what, "training") == 0 ? "of training images"
+	                                                 : what,
+	                 row->reference_images > 0 ? ek_count(row->reference_images).s : "statistics"));
 	/* What was not scanned is only known to be the same within a run. */
 	EK_TRY(ek_format(&row->keys[4], "the images of %s", *scan != 0 ? scan : ek_run_path(run)));
 	scan = hash_of(run, "cluster", "clusters/centroids.npy");
 	EK_TRY(ek_copy_string(&row->clusters, *scan != 0 ? scan : ek_run_path(run)));
 out:
 	return rc;
+}
+
+/* Its denominator, the distance of held-out images, is the same for all sample sets. */
+static void spread_ratio(struct ek_compared *values)
+{
+	struct ek_compared *ratio = &values[EK_CMP_RATIO];
+	const struct ek_compared *nearest = &values[EK_CMP_NEAREST];
+
+	if (ratio->seeds == 0 && nearest->seeds > 0 && nearest->value > 0) {
+		ratio->seeds = nearest->seeds;
+		ratio->deviation = nearest->deviation * ratio->value / nearest->value;
+	}
 }
 
 static int read_row(struct ek_comparison_row *row, const struct ek_run *run, const char *path)
@@ -221,13 +283,16 @@ static int read_row(struct ek_comparison_row *row, const struct ek_run *run, con
 		return ek_fail(EK_EDATA, "%s is no evaluation: it has no objects generated, reference and encoder",
 		               path);
 	EK_TRY(ek_json_get_u64(&row->generated, generated, "images", path));
-	EK_TRY(ek_json_get_u64(&row->reference_images, reference, "images", path));
+	/* Statistics that were stored have none. */
+	row->reference_images = ek_whole(ek_number_of(reference, "images"));
 	EK_TRY(ek_json_get_u64(&row->k, row->json, "k", path));
 	row->training_images = ek_whole(ek_number_of(generated, "training_images"));
 	row->worst_cluster = worst_cluster(row->json);
 	for (size_t m = 0; m < EK_CMP_MEASURES; m++)
 		EK_TRY(read_measure(&row->values[m], row->json, &ek_comparison_measures[m], path));
+	spread_ratio(row->values);
 	EK_TRY(describe_training(row, run));
+	EK_TRY(describe_making(row, run));
 	EK_TRY(add_keys(row, run));
 out:
 	return rc;
@@ -276,7 +341,7 @@ static int order_rows(const void *a, const void *b)
 	return order != 0 ? order : strcmp(x->name, y->name);
 }
 
-int ek_comparison_alike(const struct ek_comparison_row *a, const struct ek_comparison_row *b)
+static int is_alike(const struct ek_comparison_row *a, const struct ek_comparison_row *b)
 {
 	for (size_t i = 0; i < EK_CMP_KEYS; i++)
 		if (strcmp(a->keys[i], b->keys[i]) != 0)
@@ -284,17 +349,20 @@ int ek_comparison_alike(const struct ek_comparison_row *a, const struct ek_compa
 	return 1;
 }
 
-/* How much a natural evaluation is like `row`: what makes it comparable counts most, then the run, then how the images
- * were drawn. */
+/* How much a natural evaluation is like `row`: what makes it comparable counts most, then the run, then how it was
+ * made. */
 static int likeness(const struct ek_comparison_row *row, const struct ek_comparison_row *other)
 {
-	static const char *const drawing[] = { "solver", "steps", "guidance", "conditioned_on" };
-	const cJSON *a = member(row->json, "generated"), *b = member(other->json, "generated");
-	int score = (ek_comparison_alike(row, other) ? 16 : 0) + (strcmp(row->run, other->run) == 0 ? 8 : 0);
+	int score = (is_alike(row, other) ? 64 : 0) + (strcmp(row->run, other->run) == 0 ? 32 : 0);
+	const cJSON *item;
 
-	for (size_t i = 0; i < sizeof drawing / sizeof *drawing; i++)
-		score += cJSON_Compare(member(a, drawing[i]), member(b, drawing[i]), 1);
+	cJSON_ArrayForEach(item, row->how) score += cJSON_Compare(item, member(other->how, item->string), 1);
 	return score;
+}
+
+int ek_comparison_together(const struct ek_comparison_row *a, const struct ek_comparison_row *b)
+{
+	return is_alike(a, b) && a->baseline == b->baseline && a->note == NULL && b->note == NULL;
 }
 
 static const struct ek_comparison_row *find_baseline(const struct ek_comparison *c, const struct ek_comparison_row *row,
@@ -397,23 +465,29 @@ static void compare_values(struct ek_comparison_row *row)
 	}
 }
 
-/* What was drawn in another way. */
+/* What was made in another way. */
 static int add_note(struct ek_comparison_row *row)
 {
-	static const char *const drawing[] = { "solver", "steps", "guidance" };
-	const cJSON *a = member(row->json, "generated"), *b = member(row->baseline->json, "generated");
 	struct ek_buffer note = { 0 };
+	const cJSON *item;
 	int rc = 0;
 
-	for (size_t i = 0; i < sizeof drawing / sizeof *drawing; i++) {
+	cJSON_ArrayForEach(item, row->how)
+	{
+		const cJSON *other = member(row->baseline->how, item->string);
 		char *x, *y;
 
-		if (member(a, drawing[i]) == NULL || cJSON_Compare(member(a, drawing[i]), member(b, drawing[i]), 1))
+		if (other == NULL || cJSON_Compare(item, other, 1))
 			continue;
-		x = cJSON_PrintUnformatted(member(a, drawing[i]));
-		y = member(b, drawing[i]) == NULL ? NULL : cJSON_PrintUnformatted(member(b, drawing[i]));
-		rc = ek_buffer_printf(&note, "%s%s %s, not %s", note.size > 0 ? "; " : "", drawing[i],
-		                      x != NULL ? x : "?", y != NULL ? y : "?");
+		if (cJSON_IsObject(item) || cJSON_IsObject(other)) {
+			EK_TRY(ek_buffer_printf(&note, "%sanother %s", note.size > 0 ? "; " : "", item->string));
+			continue;
+		}
+		x = cJSON_PrintUnformatted(item);
+		y = cJSON_PrintUnformatted(other);
+		rc = x == NULL || y == NULL ? ek_fail(EK_ENOMEM, "no memory for a comparison")
+		                            : ek_buffer_printf(&note, "%s%s %s, not %s", note.size > 0 ? "; " : "",
+		                                               item->string, x, y);
 		free(x);
 		free(y);
 		EK_TRY(rc);
@@ -472,6 +546,7 @@ void ek_comparison_release(struct ek_comparison *c)
 		for (size_t k = 0; k < EK_CMP_KEYS; k++)
 			free(row->keys[k]);
 		cJSON_Delete(row->json);
+		cJSON_Delete(row->how);
 		free(row->run);
 		free(row->name);
 		free(row->series);

@@ -1,7 +1,7 @@
 /*
  * The evaluations of one run, or of several, side by side: a row each, its differences to a baseline, and whether they
  * are more than the spread. `compare` prints it and the report draws it. It reads RUN/evaluations/NAME.json
- * (docs/files.md) and, for what a subset is, RUN/subsets/NAME/subset.json.
+ * (docs/files.md) and, for what they are of, subset.json of its subset and config.json of its model and samples.
  *
  * A difference a − b is more than the spread when 0 lies outside its 95 % interval:
  *  - both over seeds (n ≥ 2 sample sets each): Welch's interval, the t quantile at the degrees of freedom rounded down;
@@ -89,7 +89,9 @@ struct ek_comparison_row {
 	char *clusters;                           /* which they are */
 	const struct ek_comparison_row *baseline; /* itself, or NULL: there is none */
 	char *unlike;                             /* why it is not compared, in words; NULL: it is */
-	char *note; /* drawn in another way than the baseline (solver, steps, guidance), in words, or NULL */
+	/* How it was made: network, training, sampling, from the model's and the samples' config.json. */
+	cJSON *how;
+	char *note; /* what of that is not as at the baseline, in words, or NULL */
 };
 
 struct ek_comparison {
@@ -106,8 +108,8 @@ int ek_comparison_add_file(struct ek_comparison *c, const struct ek_run *run, co
 int ek_comparison_finish(struct ek_comparison *c, const char *baseline);
 void ek_comparison_release(struct ek_comparison *c);
 
-/* 1 if two rows were measured in the same way. */
-int ek_comparison_alike(const struct ek_comparison_row *a, const struct ek_comparison_row *b);
+/* 1 if two rows belong into one picture: measured in the same way, with the same baseline, made as that was. */
+int ek_comparison_together(const struct ek_comparison_row *a, const struct ek_comparison_row *b);
 
 /* How far the 95 % interval of a value, over seeds or its own, reaches below and above it; 0: it has none. */
 int ek_comparison_reach(double *below, double *above, const struct ek_compared *v);

@@ -11,7 +11,7 @@
 
 static const char *const fixed[] = {
 	"run",          "evaluation",       "trained_on", "method", "keep",     "pruning_ratio", "training_images",
-	"generated",    "reference_images", "measured",   "k",      "baseline", "not_compared",  "drawn_otherwise",
+	"generated",    "reference_images", "measured",   "k",      "baseline", "not_compared",  "made_otherwise",
 	"worst_cluster"
 };
 
@@ -170,7 +170,7 @@ static int add_evaluation(cJSON *list, const struct ek_comparison_row *row)
 	EK_TRY(ek_json_add_u64(item, "k", row->k));
 	EK_TRY(add_optional(item, "baseline", baseline_of(row)));
 	EK_TRY(add_optional(item, "not_compared", row->unlike));
-	EK_TRY(add_optional(item, "drawn_otherwise", row->note));
+	EK_TRY(add_optional(item, "made_otherwise", row->note));
 	EK_TRY(ek_json_add_double(item, "worst_cluster",
 	                          row->worst_cluster >= 0 ? (double)row->worst_cluster : (double)NAN));
 	EK_TRY(ek_json_add_object(&values, item, "measures"));

@@ -243,7 +243,7 @@ static void print_words(const struct ek_comparison *c, const uint8_t *shown)
 		write_names(names, row, several_runs(c));
 		ek_one_line(words, sizeof words, row->unlike != NULL ? row->unlike : row->note);
 		(void)printf("%s%s %s: %s\n", listed++ == 0 ? "\n" : "", names[0],
-		             row->unlike != NULL ? "is not compared" : "was drawn in another way", words);
+		             row->unlike != NULL ? "is not compared" : "was made in another way", words);
 	}
 }
 

@@ -35,7 +35,9 @@ void ek_make_evaluation(const char *run, const struct ek_made_evaluation *made)
 	struct ek_buffer b = { 0 };
 	char path[4096];
 
-	assert_ok(ek_buffer_text(&b, "{\"generated\": {\"model\": \"m\", "));
+	assert_ok(ek_buffer_text(&b, "{\"generated\": {"));
+	text(&b, "model", made->model != NULL ? made->model : "m");
+	assert_ok(ek_buffer_text(&b, made->of_generated != NULL ? made->of_generated : ""));
 	text(&b, "subset", made->method != NULL ? made->name : NULL);
 	text(&b, "method", made->method);
 	text(&b, "weights", made->weights);
@@ -48,13 +50,12 @@ void ek_make_evaluation(const char *run, const struct ek_made_evaluation *made)
 	assert_ok(ek_buffer_printf(
 		&b,
 		"\"dimensions\": 8}, \"metric\": \"FD\", \"k\": 5, \"reference\": {\"images\": 300, \"what\": "
-		"\"held_out\"}, %s\"frechet_distance\": %.17g, \"coverage\": %.17g, \"coverage_expected\": 0.969, "
+		"\"held_out\"}, \"frechet_distance\": %.17g, \"coverage\": %.17g, \"coverage_expected\": 0.969, "
 		"\"coverage_worst\": %.17g, \"mass_coverage\": 0.75, \"inception_score\": null, \"memorisation\": "
 		"{\"nearest_train\": {\"median\": 3.5}, \"copies_share\": {\"value\": 0.25, \"ci95\": [0.2, 0.3]}}, "
 		"\"per_cluster\": [{\"cluster\": 0, \"coverage\": 0.9, \"target_share\": %g}, {\"cluster\": 1, "
 		"\"coverage\": %.17g, \"target_share\": 0.5}], ",
-		made->more != NULL ? made->more : "", made->fd, made->coverage, made->worst,
-		made->target > 0 ? made->target : 0.5, made->worst));
+		made->fd, made->coverage, made->worst, made->target > 0 ? made->target : 0.5, made->worst));
 	spread(&b, made);
 	assert_ok(ek_make_directories(ek_join(run, "evaluations")));
 	(void)snprintf(path, sizeof path, "%s/evaluations/%s.json", run, made->name);

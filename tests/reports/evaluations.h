@@ -5,11 +5,12 @@
 #include <stdint.h>
 
 struct ek_made_evaluation {
-	const char *name, *method, *weights, *encoder; /* method: of a subset called as the evaluation; or NULL */
-	double keep, fd, coverage, worst, target;      /* keep 0: null */
-	uint64_t images, seeds, training_images;       /* images, training_images 0: 900, 1000 */
-	double deviation;                              /* of every measure */
-	const char *more;                              /* more members, ending with a comma; or NULL */
+	const char *name, *method, *weights, *encoder,
+		*model;                           /* method: of a subset called as the evaluation; model NULL: "m" */
+	double keep, fd, coverage, worst, target; /* keep 0: null */
+	uint64_t images, seeds, training_images;  /* images, training_images 0: 900, 1000 */
+	double deviation;                         /* of every measure */
+	const char *of_generated;                 /* more members of "generated", ending with a comma; or NULL */
 };
 
 /* RUN/evaluations/NAME.json */

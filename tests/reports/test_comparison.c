@@ -1,5 +1,6 @@
 #include "reports/comparison.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,7 +167,7 @@ static void unlike_is_not_compared(void **state)
 	(void)state;
 	assert_ok(add(&c, make_run(made, 4)));
 	assert_ok(ek_comparison_finish(&c, NULL));
-	assert_string_equal(row_of(&c, "few")->unlike, "300 images generated, not 900 images generated");
+	assert_string_equal(row_of(&c, "few")->unlike, "300 generated images, not 900 generated images");
 	assert_string_equal(row_of(&c, "eyes")->unlike, "FD by clip, not FD by pixels");
 	assert_int_equal(row_of(&c, "few")->values[EK_CMP_FD].verdict, EK_VERDICT_NONE);
 	assert_true(isnan(row_of(&c, "few")->values[EK_CMP_FD].difference));
@@ -239,6 +240,52 @@ static void a_subset_says_what_it_is(void **state)
 	ek_comparison_release(&c);
 }
 
+/* Of two natural models the one that was made as this one was; what differs is told. */
+static void the_baseline_was_made_alike(void **state)
+{
+	static const struct ek_made_evaluation made[] = {
+		{ .name = "first", .keep = 1, .of_generated = "\"samples\": [\"short\"], " },
+		{ .name = "second", .keep = 1, .of_generated = "\"samples\": [\"long\"], " },
+		{ .name = "half", .method = "middle", .keep = 0.5, .of_generated = "\"samples\": [\"long\"], " },
+		{ .name = "other",
+		  .method = "middle",
+		  .keep = 0.5,
+		  .of_generated = "\"samples\": [\"longer\"], \"guidance\": 2, " },
+		{ .name = "third",
+		  .model = "wide",
+		  .method = "middle",
+		  .keep = 0.5,
+		  .of_generated = "\"samples\": [\"long\"], " },
+	};
+	static const struct {
+		const char *folder, *text;
+	} configs[] = { { "samples/short", "{\"model_step\": 10}" },
+		        { "samples/long", "{\"model_step\": 20}" },
+		        { "samples/longer", "{\"model_step\": 30}" },
+		        { "models/m", "{\"model\": {\"width\": 8}}" },
+		        { "models/wide", "{\"model\": {\"width\": 9}}" } };
+	const char *folder = make_run(made, 5);
+	struct ek_comparison c = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+		char path[4096];
+
+		(void)snprintf(path, sizeof path, "%s/%s", folder, configs[i].folder);
+		assert_ok(ek_make_directories(path));
+		ek_write_file(ek_join(path, "config.json"), configs[i].text, strlen(configs[i].text));
+	}
+	assert_ok(add(&c, folder));
+	assert_ok(ek_comparison_finish(&c, NULL));
+	assert_ptr_equal(row_of(&c, "half")->baseline, row_of(&c, "second"));
+	assert_null(row_of(&c, "half")->note);
+	assert_true(ek_comparison_together(row_of(&c, "half"), row_of(&c, "second")));
+	assert_string_equal(row_of(&c, "other")->note, "training steps 30, not 10");
+	assert_false(ek_comparison_together(row_of(&c, "other"), row_of(&c, "half")));
+	assert_string_equal(row_of(&c, "third")->note, "another network");
+	ek_comparison_release(&c);
+}
+
 static void methods_have_inverses(void **state)
 {
 	static const char *const pairs[][2] = {
@@ -297,6 +344,7 @@ int main(void)
 		cmocka_unit_test(runs_are_compared_only_where_their_images_are_known_to_be_the_same),
 		cmocka_unit_test(the_baseline_can_be_chosen),
 		cmocka_unit_test(a_subset_says_what_it_is),
+		cmocka_unit_test(the_baseline_was_made_alike),
 		cmocka_unit_test(methods_have_inverses),
 		cmocka_unit_test(damage_is_named),
 	};

@@ -144,7 +144,7 @@ static void the_chapter_shows_what_compare_does(void **state)
 	assert_int_equal(occurrences(page.data, "class=\"plot\""), 5);
 	assert_non_null(strstr(page.data, "+2.00 \xe2\x96\xbc<span class=\"hidden\"> worse"));
 	assert_non_null(strstr(page.data, "<small>+0.010</small>"));
-	assert_non_null(strstr(page.data, "<bdi>other</bdi> is not compared: 30 images generated, not 900"));
+	assert_non_null(strstr(page.data, "<bdi>other</bdi> is not compared: 30 generated images, not 900"));
 	assert_non_null(strstr(page.data, "The charts show the 2 evaluations"));
 	assert_null(strstr(page.data, "<script>alert"));
 	ek_buffer_release(&page);
