@@ -17,6 +17,7 @@
 #ifndef EK_CLI_SAMPLES_COMPARE_H
 #define EK_CLI_SAMPLES_COMPARE_H
 
+#include "rebalance/cli/features.h"
 #include "rebalance/io/run.h"
 
 enum { EK_SAMPLES_NEIGHBOURS = 5 };
@@ -28,5 +29,12 @@ enum { EK_SAMPLES_NEIGHBOURS = 5 };
  * encoder of ours made; EK_EIO, EK_ENOMEM, EK_EINTERRUPTED.
  */
 int ek_samples_compare(struct ek_run *run, const char *name);
+
+/* 0, or EK_EUSAGE: no RUN/samples/NAME/images. */
+int ek_samples_check(const struct ek_run *run, const char *name);
+/* Their features, to RUN/samples/NAME/embeddings.npy, or, by another encoder than the run's, embeddings-ENCODER.npy.
+ * EK_EDATA: there are fewer images than were asked for. */
+int ek_samples_features(struct ek_features *out, const struct ek_run *run, const struct ek_feature_maker *maker,
+                        const char *name);
 
 #endif
