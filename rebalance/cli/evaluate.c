@@ -255,8 +255,10 @@ static int open_reference(struct ek_evaluate *e)
 	EK_TRY(is_statistics(&statistics, path));
 	if (statistics) {
 		if (e->wish->statistics != NULL)
-			return ek_fail(EK_EUSAGE, "%s is statistics, too: --reference wants images, or leave "
-			                          "--statistics out", path);
+			return ek_fail(EK_EUSAGE,
+			               "%s is statistics, too: --reference wants images, or leave "
+			               "--statistics out",
+			               path);
 		e->kind = EK_REFERENCE_STATISTICS;
 		e->input.no_reference = "the reference is stored statistics, not images";
 		return open_statistics(e, path);
@@ -386,7 +388,8 @@ static int read_orders(struct ek_evaluate *e)
 		const double order = strtod(text, &end);
 
 		if (end == text || (*end != 0 && *end != ',') || !(order >= 0) || e->order_count == EK_EVALUATE_ORDERS)
-			return ek_fail(EK_EUSAGE, "--vendi-order is \"%s\", not up to %d numbers from 0 on, as 0.5,2,inf",
+			return ek_fail(EK_EUSAGE,
+			               "--vendi-order is \"%s\", not up to %d numbers from 0 on, as 0.5,2,inf",
 			               e->wish->orders, EK_EVALUATE_ORDERS);
 		e->orders[e->order_count++] = order;
 		text = end + (*end == ',');

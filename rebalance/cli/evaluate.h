@@ -14,7 +14,7 @@ struct ek_evaluate_wish {
 	const char *target; /* "uniform", "training", "reference", a file, or NULL: chosen */
 	const char *orders;
 	int64_t k, subsets, subset_size, resamples, seed;
-	int closed, given_weights;
+	int closed;
 };
 
 enum ek_reference_kind { EK_REFERENCE_HELD_OUT, EK_REFERENCE_TRAINING, EK_REFERENCE_PATH, EK_REFERENCE_STATISTICS };
