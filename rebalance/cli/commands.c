@@ -156,6 +156,19 @@ const struct ek_command ek_commands[] = {
 	                 "of each, and sheet.png. Image i is the same however many are made with it.",
 	  .own_options = ek_generate_options,
 	  .run = ek_cmd_generate },
+	{ .name = "evaluate",
+	  .arguments = "RUN --samples NAME|PATH [--name NAME]",
+	  .summary = "measure generated images: quality, diversity, copies, and who is missing",
+	  .description =
+	          "Compares generated images with real ones that the model did not see, in the space of the run's "
+	          "embeddings, and with the clusters of the audit: which are generated too rarely, which are covered "
+	          "badly, and which images are copies of training images. Hold a part of the images out for it when "
+	          "you "
+	          "audit: --held-out 0.1.\nWrites RUN/evaluations/NAME.json. A number that makes no sense there is "
+	          "null, "
+	          "and the file says why.",
+	  .own_options = ek_evaluate_own_options,
+	  .run = ek_cmd_evaluate },
 	{ .name = "compare",
 	  .arguments = "RUN...",
 	  .summary = "set the evaluations of a run, or of several, side by side",

@@ -1,0 +1,48 @@
+/*
+ * The BLAS and LAPACK that this folder needs, by their Fortran names: column-major, sizes by address, one hidden length
+ * after all arguments for each letter.
+ */
+#ifndef EK_QUALITY_LAPACK_H
+#define EK_QUALITY_LAPACK_H
+
+#include <stddef.h>
+
+#include "rebalance/base/threads.h"
+
+/* c = alpha op(a) op(b) + beta c */
+void dgemm_(const char *transa, const char *transb, const int *m, const int *n, const int *k, const double *alpha,
+            const double *a, const int *lda, const double *b, const int *ldb, const double *beta, double *c,
+            const int *ldc, size_t, size_t);
+/* c = alpha a a' + beta c (trans N) or with a' a (T), one triangle */
+void dsyrk_(const char *uplo, const char *trans, const int *n, const int *k, const double *alpha, const double *a,
+            const int *lda, const double *beta, double *c, const int *ldc, size_t, size_t);
+/* b = alpha op(a) b (side L), a triangular */
+void dtrmm_(const char *side, const char *uplo, const char *transa, const char *diag, const int *m, const int *n,
+            const double *alpha, const double *a, const int *lda, double *b, const int *ldb, size_t, size_t, size_t,
+            size_t);
+/* Cholesky */
+void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t);
+/* eigenvalues ascending to w; jobz V: vectors in place of a */
+void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work,
+             const int *lwork, int *iwork, const int *liwork, int *info, size_t, size_t);
+/* singular values descending to s; jobz N: no vectors; a is destroyed */
+void dgesdd_(const char *jobz, const int *m, const int *n, double *a, const int *lda, double *s, double *u,
+             const int *ldu, double *vt, const int *ldvt, double *work, const int *lwork, int *iwork, int *info,
+             size_t);
+
+/* OpenBLAS runs on OpenMP's threads: as many as ek_threads says, until ek_blas_leave of what is returned. */
+extern void omp_set_num_threads(int count);
+extern int omp_get_max_threads(void);
+static inline int ek_blas_enter(void)
+{
+	const int before = omp_get_max_threads();
+
+	omp_set_num_threads(ek_threads());
+	return before;
+}
+static inline void ek_blas_leave(int before)
+{
+	omp_set_num_threads(before);
+}
+
+#endif
