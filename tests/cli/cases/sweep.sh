@@ -3,19 +3,25 @@
 make_images images 90 >/dev/null
 evenkeel audit images -o run --encoder pixels --clusters 3 --seeds 2 --held-out 0.3 --quiet >/dev/null
 network="--side 8 --patch 4 --width 16 --depth 1 --batch 8 --slice 2 --precision f32"
-# sweep OPTIONS…
+# sweep OPTIONS…: with what all sweeps here have.
 sweep() {
+	printf '# sweep %s\n' "$*"
 	run evenkeel sweep run --space pixel --steps 4 --seeds 2 --count 12 --train "$network" --generate "--steps 2 --precision f32" \
-		--quiet "$@" | sed -E 's/(FD|coverage|cluster) [0-9.-]+( \([0-9]\))?/\1 X/g; s/of ([0-9]), .*\)/of \1, TIME)/; s/takes about .* a point/takes TIME/'
+		--quiet "$@" | sed -E -e 1d -e 's/(FD|coverage|cluster) [0-9.-]+( \([0-9]\))?/\1 X/g' -e 's/of ([0-9]), .*\)/of \1, TIME)/' \
+		-e 's/takes about .* a point/takes TIME/'
+}
+# What takes long to make.
+made() {
+	find run -type f \( -path '*/sweep-*/images/*' -o -path '*/sweep-*/step-*' -o -path '*/sweep-*/keep.npy' \) -printf '%p %T@\n' | sort
 }
 sweep --methods furthest,random --keeps 0.5,1 --dry-run
 sweep --methods furthest,random --keeps 0.5,1
 run ls run/subsets run/models run/samples run/evaluations
-find run -type f -path '*sweep*' ! -name '*.json' ! -name log.jsonl -printf '%p %T@\n' | sort >before
+made >before && grep -c . before
 sum=$(cat run/evaluations/sweep-*.json | sha256sum)
 echo '# again: nothing is made again; another fraction: only that'
 sweep --methods furthest,random --keeps 0.5 --json
-find run -type f -path '*sweep*' ! -name '*.json' ! -name log.jsonl -printf '%p %T@\n' | sort | cmp before - && echo same files
+made | cmp before - && echo same files
 [ "$sum" = "$(cat run/evaluations/sweep-*.json | sha256sum)" ] && echo same numbers
 sweep --methods furthest --keeps 0.5,0.75 --dry-run
 sweep --methods furthest --keeps 0.5,0.75
