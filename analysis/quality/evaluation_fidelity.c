@@ -43,18 +43,10 @@ void ek_evaluation_coverage(double *coverage, uint64_t *images, const struct ek_
 		coverage[c] = images[c] > 0 ? coverage[c] / (double)images[c] : (double)NAN;
 }
 
-/* A share of flags with its interval. */
+/* A share of rows, with Wilson's interval. */
 static int add_share(struct ek_evaluation *e, const char *name, uint64_t yes, uint64_t all)
 {
-	static const double scores[] = { 0, 1 };
-	const uint64_t counts[] = { all - yes, yes };
-	struct ek_interval interval;
-	int rc;
-
-	EK_TRY(ek_evaluation_mean_interval(&interval, scores, counts, 2, 1, e, name));
-	EK_TRY(ek_measure_add(e->json, name, (double)yes / (double)all, interval));
-out:
-	return rc;
+	return ek_measure_add(e->json, name, (double)yes / (double)all, ek_wilson(yes, all));
 }
 
 /* The density of the data, and of resamples of the generated rows: cells are numbers of balls. */
@@ -92,9 +84,11 @@ static int add_realism(struct ek_evaluation *e)
 	EK_TRY(ek_alloc(&values, f->generated, sizeof *values));
 	memcpy(values, f->realism, f->generated * sizeof *values);
 	median = ek_evaluation_median(values, f->generated);
-	EK_TRY(isfinite(median) ? ek_json_add_double(e->json, "realism", median)
-	                        : ek_evaluation_none(e->json, e->reasons, "realism",
-	                                             "half of the generated images equal one of the reference"));
+	EK_TRY(isfinite(median)
+	               ? ek_json_add_double(e->json, "realism", median)
+	               : ek_evaluation_none(e->json, e->reasons, "realism", "%s",
+	                                    isnan(median) ? "all balls of the reference are of one size"
+	                                                  : "half of the generated images equal one of the reference"));
 out:
 	free(values);
 	return rc;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "analysis/embed/inception.h"
+#include "analysis/embed/weight_files.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/samples_compare.h"
@@ -282,9 +284,29 @@ static void take_training(struct ek_evaluate *e)
 		e->input.held_out.ids = e->frozen.held_out;
 		e->input.held_out.count = e->frozen.held_out_count;
 	}
-	e->input.no_logits = "the encoder is not inception-fid";
 	e->input.training_counts = e->frozen.sizes;
 	e->input.clusters = e->frozen.k;
+}
+
+/* The Inception score needs FID-Inception's logits: its features times its last weights. */
+static int open_logits(struct ek_evaluate *e)
+{
+	const struct ek_feature_maker *m = e->spaces.other != NULL ? e->spaces.other : &e->own;
+	const struct ek_rows *rows = &e->input.generated;
+	char *weights = NULL;
+	int rc;
+
+	e->input.no_logits = "the encoder is not inception-fid";
+	if (m->own || strcmp(m->encoder, "inception-fid") != 0)
+		return 0;
+	EK_TRY(ek_weight_file_find(&weights, m->encoder, m->weights));
+	EK_TRY(ek_alloc_aligned(&e->logits, rows->count, EK_INCEPTION_CLASSES * sizeof *e->logits));
+	EK_TRY(ek_inception_logits(e->logits, rows->array, weights));
+	e->logits_array = ek_rows_memory(e->logits, rows->count, EK_INCEPTION_CLASSES);
+	EK_TRY(ek_rows_of(&e->input.logits, &e->logits_array, 0));
+out:
+	free(weights);
+	return rc;
 }
 
 /* --- what is wanted --- */
@@ -433,6 +455,7 @@ int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_
 	if (wish->statistics != NULL)
 		EK_TRY(open_statistics(e, wish->statistics));
 	take_training(e);
+	EK_TRY(open_logits(e));
 	EK_TRY(open_target(e));
 out:
 	return rc;
@@ -451,6 +474,7 @@ void ek_evaluate_release(struct ek_evaluate *e)
 	ek_feature_maker_release(&e->other);
 	ek_gaussian_release(&e->statistics);
 	free(e->pooled_cluster);
+	free(e->logits);
 	free(e->asked);
 	free(e->reference_cluster);
 	free(e->target_path);

@@ -44,6 +44,9 @@ struct ek_evaluate {
 	struct ek_gaussian statistics;
 	char statistics_hash[17];
 
+	float *logits; /* of FID-Inception, or NULL */
+	struct ek_npy logits_array;
+
 	const char *target; /* its name, as in the file; the file's path */
 	char *target_path;
 	double *shares; /* [clusters] */

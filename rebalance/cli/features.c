@@ -71,7 +71,12 @@ out:
 int ek_feature_maker_other(struct ek_feature_maker *m, const struct ek_run *run, const char *encoder,
                            const char *weights)
 {
-	const struct ek_embed_options options = { .encoder = encoder, .weights = weights, .storage = EK_F32 };
+	/* FID is of features in float32. */
+	const int is_inception = strcmp(encoder, "inception-fid") == 0;
+	const struct ek_embed_options options = { .encoder = encoder,
+		                                  .weights = weights,
+		                                  .precision = is_inception ? EK_NN_F32 : EK_NN_AUTO,
+		                                  .storage = EK_F32 };
 	struct ek_embed *e = NULL;
 	int rc;
 
