@@ -21,7 +21,7 @@
 #include "analysis/cluster/rows.h"
 
 enum {
-	EK_PAIRS_ROWS = 512,     /* rows of a tile at most */
+	EK_PAIRS_ROWS = 1024,    /* rows of a tile at most */
 	EK_PAIRS_COLUMNS = 2048, /* columns of a block at most */
 	EK_PAIRS_LANES = 16      /* arrays of [size] are filled up to a multiple of it */
 };
