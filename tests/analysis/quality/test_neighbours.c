@@ -477,7 +477,7 @@ static void progress_comes_to_its_end_and_work_can_be_stopped(void **state)
 	assert_fails(ek_neighbours(NULL, distance, &x.rows, &x.rows, 1, 1), EK_EINTERRUPTED, "");
 	assert_fails(ek_fidelity(&f, &x.rows, &x.rows, 1, 0), EK_EINTERRUPTED, "");
 	ek_fidelity_release(&f);
-	ek_log_set_sink(NULL);
+	ek_log_set_sink(&(struct ek_log_sink){ 0 });
 	free(distance);
 	made_release(&x);
 }
