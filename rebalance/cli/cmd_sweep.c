@@ -255,7 +255,8 @@ static int sweep(const struct ek_sweep *s)
 		}
 		(void)printf("%s\n", text);
 	} else {
-		(void)printf("\nside by side: evenkeel compare %s --name '%s-*'\n", s->run, wanted.name);
+		(void)printf("\nside by side: evenkeel compare %s --name '%s-*'\ncurves:       evenkeel report %s\n",
+		             s->run, wanted.name, s->run);
 	}
 	if (failed > 0)
 		rc = ek_fail(EK_EIO, "%zu of %zu points failed; the same command tries them again", failed,

@@ -75,11 +75,7 @@ static void begin(struct words *w, const struct ek_sweep *s, const char *name)
 
 static int invoke(struct words *w, const char *name)
 {
-	const struct ek_command *command = ek_find_command(name);
-
-	if (command == NULL)
-		return ek_fail(EK_ENOTSUP, "this program has no command %s", name);
-	return w->rc < 0 ? w->rc : ek_command_invoke(command, w->count, w->items, 1);
+	return w->rc < 0 ? w->rc : ek_command_invoke(ek_find_command(name), w->count, w->items, 1);
 }
 
 static void prune_words(struct words *w, const struct ek_sweep *s, const struct ek_sweep_point *p)
@@ -180,13 +176,15 @@ out:
 int ek_sweep_make_autoencoder(const struct ek_sweep *s)
 {
 	struct words w = { 0 };
-	char *path = NULL;
+	char *model = NULL, *finished = NULL;
 	int rc = 0;
 
-	if (s->wish->autoencoder == NULL || strchr(s->wish->autoencoder, '/') != NULL)
+	if (s->wish->autoencoder == NULL)
 		return 0;
-	EK_TRY(ek_format(&path, "%s/models/%s/diffusion_pytorch_model.safetensors", s->run, s->wish->autoencoder));
-	if (ek_file_exists(path))
+	EK_TRY(ek_format(&model, "%s/models/%s", s->run, s->wish->autoencoder));
+	EK_TRY(ek_format(&finished, "%s/diffusion_pytorch_model.safetensors", model));
+	/* As train flow finds it: a model of the run first, then a folder. */
+	if (ek_file_exists(finished) || (!ek_file_exists(model) && ek_file_exists(s->wish->autoencoder)))
 		goto out;
 	begin(&w, s, "train vae");
 	word(&w, "--name");
@@ -196,7 +194,8 @@ int ek_sweep_make_autoencoder(const struct ek_sweep *s)
 	EK_TRY(invoke(&w, "train vae"));
 out:
 	release_words(&w);
-	free(path);
+	free(model);
+	free(finished);
 	return rc;
 }
 
@@ -228,17 +227,16 @@ out:
 /* A wrong word in them is told before anything is done, not once a point. */
 static int check_parsed(struct words *w, const char *name)
 {
-	const struct ek_command *command = ek_find_command(name);
 	struct ek_option_table tables[EK_MAX_TABLES];
 	struct ek_arguments arguments = { 0 };
 	struct ek_settings settings;
-	int rc = w->rc;
+	int rc;
 
-	if (rc == 0 && command != NULL) {
-		ek_settings_init(&settings);
-		ek_command_tables(tables, command, &settings);
-		rc = ek_options_parse(&arguments, tables, w->count, w->items);
-	}
+	EK_TRY(w->rc);
+	ek_settings_init(&settings);
+	ek_command_tables(tables, ek_find_command(name), &settings);
+	EK_TRY(ek_options_parse(&arguments, tables, w->count, w->items));
+out:
 	ek_arguments_release(&arguments);
 	release_words(w);
 	return rc;
