@@ -181,8 +181,7 @@ static int search_block(struct search *s)
 	for (s->batch = 0; s->batch < tiles; s->batch += (uint64_t)s->batched) {
 		s->batched = tiles - s->batch < (uint64_t)p->slots ? (int)(tiles - s->batch) : p->slots;
 		EK_TRY(ek_pieces((uint64_t)s->batched, scan_batch, s, pairs * s->batched * d));
-		EK_TRY(ek_pieces((p->block.count + SLICE - 1) / SLICE, scan_columns, s,
-		                 pairs * s->batched));
+		EK_TRY(ek_pieces((p->block.count + SLICE - 1) / SLICE, scan_columns, s, pairs * s->batched));
 	}
 out:
 	return rc;
