@@ -9,7 +9,7 @@
 #include "rebalance/base/threads.h"
 
 /* 2 n^2 + 6 n + 1, LAPACK's work space, must be an int; rows in a piece. */
-enum { LARGEST_MATRIX = 32765, PIECE = 32, PANEL = 128 };
+enum { LARGEST_MATRIX = 32765, PIECE = 32, PANEL = 128, LARGE = 512 };
 
 struct job {
 	double *out;
@@ -58,26 +58,36 @@ struct product {
 	double beta;
 	int transposed; /* a is [k, rows] and b [k, columns] */
 	int lower;      /* a panel ends at the diagonal */
-	int triangular; /* a has zeros left of its diagonal */
+	int triangular; /* a and b have zeros left of their diagonals */
 };
+
+/* Rows first … first+w-1, columns begin … begin+m-1. */
+static void multiply_tile(const struct product *p, size_t first, int w, size_t begin, int m)
+{
+	const size_t skip = !p->triangular ? 0 : first > begin ? first : begin;
+	const int k = (int)(p->k - skip), height = (int)p->rows, stride[] = { (int)p->columns, (int)p->k };
+	const double one = 1;
+	double *out = p->out + first * p->columns + begin;
+
+	if (p->transposed)
+		dgemm_("N", "T", &m, &w, &k, &one, p->b + begin, &stride[0], p->a + first, &height, &p->beta, out,
+		       &stride[0], 1, 1);
+	else
+		dgemm_("T", "N", &m, &w, &k, &one, p->b + begin * p->k + skip, &stride[1], p->a + first * p->k + skip,
+		       &stride[1], &p->beta, out, &stride[0], 1, 1);
+}
 
 static int multiply_panel(void *context, uint64_t panel, int worker)
 {
 	const struct product *p = context;
 	const size_t first = panel * PANEL, end = first + PANEL < p->rows ? first + PANEL : p->rows;
-	const size_t skip = p->triangular ? first : 0;
-	const int w = (int)(end - first), m = (int)(p->lower ? end : p->columns), k = (int)(p->k - skip);
-	const int stride[2] = { (int)p->columns, (int)p->k }, height = (int)p->rows, before = ek_blas_enter();
-	const double one = 1;
-	double *out = p->out + first * p->columns;
+	const size_t columns = p->lower ? end : p->columns, width = p->triangular ? PANEL : columns;
+	const int before = ek_blas_enter();
 
 	(void)worker;
-	if (p->transposed)
-		dgemm_("N", "T", &m, &w, &k, &one, p->b, &stride[0], p->a + first, &height, &p->beta, out, &stride[0],
-		       1, 1);
-	else
-		dgemm_("T", "N", &m, &w, &k, &one, p->b + skip, &stride[1], p->a + first * p->k + skip, &stride[1],
-		       &p->beta, out, &stride[0], 1, 1);
+	for (size_t begin = 0; begin < columns; begin += width)
+		multiply_tile(p, first, (int)(end - first), begin,
+		              (int)(begin + width < columns ? width : columns - begin));
 	ek_blas_leave(before);
 	return 0;
 }
@@ -150,6 +160,10 @@ int ek_block_eigen(double *values, double *a, size_t size, int vectors)
 	double wanted = 0, *work = NULL;
 
 	EK_TRY(check_size(size));
+	if (size >= LARGE && !vectors) {
+		EK_TRY(ek_block_eigenvalues(values, a, size));
+		goto out;
+	}
 	dsyevd_(job, "U", &n, a, &n, values, &wanted, &ask, &iwork_size, &ask, &info, 1, 1);
 	work_size = (int)wanted;
 	EK_TRY(ek_alloc_aligned(&work, (size_t)work_size, sizeof *work));

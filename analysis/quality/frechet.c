@@ -191,6 +191,7 @@ static int same(const struct root *a, const struct root *b)
 
 static int distance(double *out, const struct root *a, const struct root *b)
 {
+	const int triangular = a->triangular && b->triangular;
 	double rest = a->trace + b->trace, sum = 0, error = 0, *x = NULL;
 	int rc;
 
@@ -203,10 +204,10 @@ static int distance(double *out, const struct root *a, const struct root *b)
 	if (a->count == 0 || b->count == 0)
 		return 0;
 	EK_TRY(ek_alloc_aligned(&x, a->count * b->count, sizeof *x));
-	EK_TRY(ek_block_multiply(x, a->rows, a->count, b->rows, b->count, a->d, a->triangular));
-	if (a->triangular && b->triangular)
+	EK_TRY(ek_block_multiply(x, a->rows, a->count, b->rows, b->count, a->d, triangular));
+	if (triangular)
 		EK_TRY(sum_roots(&sum, &error, x, a->count));
-	if (!a->triangular || !b->triangular || !(2 * error < TOLERANCE * (rest - 2 * sum)))
+	if (!triangular || !(2 * error < TOLERANCE * (rest - 2 * sum)))
 		EK_TRY(sum_singular(&sum, x, a->count, b->count));
 	/* Of equal distributions rounding may leave less than nothing. */
 	*out = fmax(rest - 2 * sum, 0);

@@ -16,6 +16,15 @@ void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *inf
 /* eigenvalues ascending to w; jobz V: vectors in place of a */
 void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work,
              const int *lwork, int *iwork, const int *liwork, int *info, size_t, size_t);
+/* a = Q R; and T of Q = I - V T V' */
+void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work, const int *lwork,
+             int *info);
+void dlarft_(const char *direct, const char *storev, const int *n, const int *k, const double *v, const int *ldv,
+             const double *tau, double *t, const int *ldt, size_t, size_t);
+/* a band to tridiagonal form, and its eigenvalues, ascending, to d */
+void dsbtrd_(const char *vect, const char *uplo, const int *n, const int *kd, double *ab, const int *ldab, double *d,
+             double *e, double *q, const int *ldq, double *work, int *info, size_t, size_t);
+void dsterf_(const int *n, double *d, double *e, int *info);
 /* singular values descending to s; jobz N: no vectors; a is destroyed */
 void dgesdd_(const char *jobz, const int *m, const int *n, double *a, const int *lda, double *s, double *u,
              const int *ldu, double *vt, const int *ldvt, double *work, const int *lwork, int *iwork, int *info,
