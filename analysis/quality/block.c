@@ -6,9 +6,10 @@
 #include "analysis/quality/lapack.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
+#include "rebalance/base/threads.h"
 
 /* 2 n^2 + 6 n + 1, LAPACK's work space, must be an int; rows in a piece. */
-enum { LARGEST_MATRIX = 32765, PIECE = 32 };
+enum { LARGEST_MATRIX = 32765, PIECE = 32, PANEL = 128, LARGE = 512 };
 
 struct job {
 	double *out;
@@ -49,12 +50,77 @@ out:
 	return rc;
 }
 
-/* The triangle that LAPACK calls upper is the lower one of rows. */
+/* out [rows, columns] = beta out + a b', a panel of rows a piece. Rows of out are columns of BLAS. */
+struct product {
+	double *out;
+	const double *a, *b;
+	size_t rows, columns, k;
+	double beta;
+	int transposed; /* a is [k, rows] and b [k, columns] */
+	int lower;      /* a panel ends at the diagonal */
+	int triangular; /* a and b have zeros left of their diagonals */
+};
+
+/* Rows first … first+w-1, columns begin … begin+m-1. */
+static void multiply_tile(const struct product *p, size_t first, int w, size_t begin, int m)
+{
+	const size_t skip = !p->triangular ? 0 : first > begin ? first : begin;
+	const int k = (int)(p->k - skip), height = (int)p->rows, stride[] = { (int)p->columns, (int)p->k };
+	const double one = 1;
+	double *out = p->out + first * p->columns + begin;
+
+	if (p->transposed)
+		dgemm_("N", "T", &m, &w, &k, &one, p->b + begin, &stride[0], p->a + first, &height, &p->beta, out,
+		       &stride[0], 1, 1);
+	else
+		dgemm_("T", "N", &m, &w, &k, &one, p->b + begin * p->k + skip, &stride[1], p->a + first * p->k + skip,
+		       &stride[1], &p->beta, out, &stride[0], 1, 1);
+}
+
+static int multiply_panel(void *context, uint64_t panel, int worker)
+{
+	const struct product *p = context;
+	const size_t first = panel * PANEL, end = first + PANEL < p->rows ? first + PANEL : p->rows;
+	const size_t columns = p->lower ? end : p->columns, width = p->triangular ? PANEL : columns;
+	const int before = ek_blas_enter();
+
+	(void)worker;
+	for (size_t begin = 0; begin < columns; begin += width)
+		multiply_tile(p, first, (int)(end - first), begin,
+		              (int)(begin + width < columns ? width : columns - begin));
+	ek_blas_leave(before);
+	return 0;
+}
+
+static int multiply(struct product *p)
+{
+	return ek_pieces((p->rows + PANEL - 1) / PANEL, multiply_panel, p,
+	                 (double)p->rows * (double)p->columns * (double)p->k);
+}
+
+int ek_block_multiply(double *out, const double *a, size_t rows, const double *b, size_t columns, size_t k,
+                      int triangular)
+{
+	struct product p = { out, a, b, rows, columns, k, 0, 0, 0, triangular };
+
+	return multiply(&p);
+}
+
 static void mirror(double *a, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = i + 1; j < n; j++)
 			a[i * n + j] = a[j * n + i];
+}
+
+int ek_block_gram(double *out, const double *a, size_t rows, size_t k)
+{
+	struct product p = { out, a, a, rows, rows, k, 0, 0, 1, 0 };
+	int rc;
+
+	if ((rc = multiply(&p)) == 0)
+		mirror(out, rows);
+	return rc;
 }
 
 static int check_size(size_t n)
@@ -67,36 +133,23 @@ static int check_size(size_t n)
 int ek_block_outer(double *out, const struct ek_rows *rows, const double *mean, const double *scale)
 {
 	const size_t d = rows->dimensions;
-	const double one = 1;
-	const int n = (int)d, before = ek_blas_enter();
+	struct product p = { out, NULL, NULL, d, d, 0, 0, 1, 1, 0 };
 	double *block = NULL;
 	int rc;
 
 	EK_TRY(check_size(d));
 	EK_TRY(ek_alloc_aligned(&block, EK_BLOCK_ROWS * d, sizeof *block));
-	for (uint64_t i = 0; i < rows->count; i += EK_BLOCK_ROWS) {
-		const int count = (int)(rows->count - i < EK_BLOCK_ROWS ? rows->count - i : EK_BLOCK_ROWS);
-		const double beta = i > 0;
-
+	p.a = p.b = block;
+	for (uint64_t i = 0; i < rows->count; i += EK_BLOCK_ROWS, p.beta = 1) {
+		p.k = (size_t)(rows->count - i < EK_BLOCK_ROWS ? rows->count - i : EK_BLOCK_ROWS);
 		EK_TRY(ek_check_interrupt());
-		EK_TRY(ek_block_read(block, rows, i, (uint64_t)count, mean, scale));
-		dsyrk_("U", "N", &n, &count, &one, block, &n, &beta, out, &n, 1, 1);
+		EK_TRY(ek_block_read(block, rows, i, p.k, mean, scale));
+		EK_TRY(multiply(&p));
 	}
 	mirror(out, d);
 out:
-	ek_blas_leave(before);
 	free(block);
 	return rc;
-}
-
-void ek_block_gram(double *out, const double *a, size_t rows, size_t columns)
-{
-	const int n = (int)rows, k = (int)columns, before = ek_blas_enter();
-	const double one = 1, zero = 0;
-
-	dsyrk_("U", "T", &n, &k, &one, a, &k, &zero, out, &n, 1, 1);
-	mirror(out, rows);
-	ek_blas_leave(before);
 }
 
 int ek_block_eigen(double *values, double *a, size_t size, int vectors)
@@ -107,6 +160,10 @@ int ek_block_eigen(double *values, double *a, size_t size, int vectors)
 	double wanted = 0, *work = NULL;
 
 	EK_TRY(check_size(size));
+	if (size >= LARGE && !vectors) {
+		EK_TRY(ek_block_eigenvalues(values, a, size));
+		goto out;
+	}
 	dsyevd_(job, "U", &n, a, &n, values, &wanted, &ask, &iwork_size, &ask, &info, 1, 1);
 	work_size = (int)wanted;
 	EK_TRY(ek_alloc_aligned(&work, (size_t)work_size, sizeof *work));

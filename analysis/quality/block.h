@@ -1,4 +1,4 @@
-/* Rows as float64 matrices, and the sums of their outer products. */
+/* Rows as float64 matrices, their products and eigenvalues. The same for any number of threads. */
 #ifndef EK_QUALITY_BLOCK_H
 #define EK_QUALITY_BLOCK_H
 
@@ -15,12 +15,18 @@ int ek_block_read(double *out, const struct ek_rows *rows, uint64_t first, uint6
  * EK_EDATA: more dimensions than LAPACK can index. EK_EINTERRUPTED. */
 int ek_block_outer(double *out, const struct ek_rows *rows, const double *mean, const double *scale);
 
-/* out [rows, rows] = a a' of a [rows, columns], both triangles. */
-void ek_block_gram(double *out, const double *a, size_t rows, size_t columns);
+/* out [rows, columns] = a b'; a [rows, k], b [columns, k]. triangular: both have zeros left of their diagonals. */
+int ek_block_multiply(double *out, const double *a, size_t rows, const double *b, size_t columns, size_t k,
+                      int triangular);
+/* out [rows, rows] = a a' of a [rows, k], both triangles. */
+int ek_block_gram(double *out, const double *a, size_t rows, size_t k);
 
 /* Eigenvalues of a symmetric matrix [n, n], ascending, to values [n]. With vectors 1, `a` is replaced by the
  * eigenvectors, one a row; else it is destroyed. */
 int ek_block_eigen(double *values, double *a, size_t n, int vectors);
+
+/* The eigenvalues alone, by another way, which large matrices (some hundreds of rows) take; n > 32. */
+int ek_block_eigenvalues(double *values, double *a, size_t n);
 
 /* A view of `want` rows drawn without replacement, in ascending order; *ids, which it refers to, is to be freed. */
 int ek_block_draw(struct ek_rows *out, uint64_t **ids, const struct ek_rows *rows, uint64_t want, uint64_t seed,

@@ -79,7 +79,7 @@ int ek_vendi(double *out, const struct ek_rows *rows, const double *weights, dou
 	if (n < d) {
 		EK_TRY(ek_alloc_aligned(&z, n * d, sizeof *z));
 		EK_TRY(ek_block_read(z, &plain, 0, rows->count, NULL, scale));
-		ek_block_gram(matrix, z, n, d);
+		EK_TRY(ek_block_gram(matrix, z, n, d));
 	} else {
 		EK_TRY(ek_block_outer(matrix, &plain, NULL, scale));
 	}

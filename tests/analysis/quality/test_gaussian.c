@@ -244,7 +244,7 @@ static void test_threads(void **state)
 	ek_threads_set(3);
 	assert_ok(ek_frechet_of_rows(&two, &x.rows, &y.rows));
 	ek_threads_set(0);
-	check_relative(two, one, 1e-10, "threads", "3 for 1");
+	assert_true(one > 0 && one == two);
 	ek_features_release(&x);
 	ek_features_release(&y);
 }

@@ -32,7 +32,7 @@ static const struct {
 	{ "few rows", 6, 7, 3, 5, NORMAL },
 	{ "one more than k", 4, 4, 2, 3, NORMAL },
 	{ "ties", 300, 200, 2, 5, LATTICE },
-	{ "ties, many", 700, 650, 3, 4, LATTICE },
+	{ "ties, many", 2300, 1100, 3, 4, LATTICE },
 	{ "all equal", 40, 30, 5, 3, ALIKE },
 	{ "far from the origin", 400, 300, 64, 5, FAR },
 	{ "clumps", 900, 800, 33, 5, CLUMPS },
