@@ -1,0 +1,191 @@
+#include "reports/models.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "reports/page.h"
+
+enum { LOG_LIMIT = 1 << 30 };
+
+int ek_folder_name(char **out, const char *path)
+{
+	const char *end = strrchr(path, '/'), *start = end;
+
+	while (start > path && start[-1] != '/')
+		start--;
+	return ek_format(out, "%.*s", (int)(end - start), start);
+}
+
+int ek_load_object(cJSON **out, const char *path)
+{
+	int rc = ek_json_load(out, path);
+
+	return rc == 0 && !cJSON_IsObject(*out) ? ek_fail(EK_EDATA, "%s: no JSON object", path) : rc;
+}
+
+size_t ek_log_thin(struct ek_log_point *points, size_t count, size_t most)
+{
+	const size_t group = (count + most - 1) / most;
+	size_t left = 0;
+
+	for (size_t first = 0; first < count; first += group) {
+		struct ek_log_point p = { .held_out = NAN };
+		size_t i = first;
+
+		for (; i < count && i < first + group; i++) {
+			p.step = points[i].step;
+			p.loss += points[i].loss;
+			p.held_out = isfinite(points[i].held_out) ? points[i].held_out : p.held_out;
+		}
+		p.loss /= (double)(i - first);
+		points[left++] = p;
+	}
+	return left;
+}
+
+/* Take a line; it becomes the model's or is freed. */
+static int take_line(struct ek_model *model, size_t *capacity, cJSON *line)
+{
+	const struct ek_log_point p = { ek_number_of(line, "step"), ek_number_of(line, "loss"),
+		                        ek_number_of(line, "held_out_loss") };
+	int rc = 0;
+
+	if (model->last != model->judged)
+		cJSON_Delete(model->last);
+	model->last = line;
+	if (isfinite(p.held_out)) {
+		cJSON_Delete(model->judged);
+		model->judged = line;
+	}
+	if (!isfinite(p.step) || !isfinite(p.loss))
+		return 0;
+	if (model->point_count == *capacity) {
+		EK_TRY(ek_resize(&model->points, 2 * *capacity + EK_LOG_POINTS, sizeof *model->points));
+		*capacity = 2 * *capacity + EK_LOG_POINTS;
+	}
+	model->points[model->point_count++] = p;
+out:
+	return rc;
+}
+
+static int load_log(struct ek_model *model, const char *path)
+{
+	struct ek_buffer text = { 0 };
+	size_t capacity = 0, number = 0;
+	char *where = NULL;
+	cJSON *line = NULL;
+	int rc;
+
+	EK_TRY(ek_file_read(&text, path, LOG_LIMIT));
+	for (const char *start = text.data, *end; start != NULL && (end = strchr(start, '\n')) != NULL;
+	     start = end + 1) {
+		free(where);
+		where = NULL;
+		EK_TRY(ek_format(&where, "%s:%zu", path, ++number));
+		EK_TRY(ek_json_parse(&line, start, (size_t)(end - start), where));
+		EK_TRY(take_line(model, &capacity, line));
+	}
+	model->point_count = ek_log_thin(model->points, model->point_count, EK_LOG_POINTS);
+out:
+	ek_buffer_release(&text);
+	free(where);
+	return rc;
+}
+
+/* The steps in the names of previews have leading zeros: the last by name is the newest. */
+static int find_preview(struct ek_model *model, const struct ek_run *run)
+{
+	char *pattern = NULL;
+	glob_t found = { 0 };
+	int rc;
+
+	EK_TRY(ek_format(&pattern, "models/%s/preview-*.png", model->name));
+	EK_TRY(ek_run_glob(&found, run, pattern));
+	if (found.gl_pathc > 0)
+		EK_TRY(ek_copy_string(&model->preview, found.gl_pathv[found.gl_pathc - 1]));
+out:
+	globfree(&found);
+	free(pattern);
+	return rc;
+}
+
+static int load_model(struct ek_model *model, const struct ek_run *run, const char *path)
+{
+	char *name = NULL, *log = NULL;
+	int rc;
+
+	EK_TRY(ek_folder_name(&model->name, path));
+	EK_TRY(ek_load_object(&model->json, path));
+	EK_TRY(ek_format(&name, "models/%s/log.jsonl", model->name));
+	EK_TRY(ek_run_file(&log, run, name));
+	if (ek_file_exists(log))
+		EK_TRY(load_log(model, log));
+	EK_TRY(find_preview(model, run));
+out:
+	free(name);
+	free(log);
+	return rc;
+}
+
+int ek_models_load(struct ek_models *models, const struct ek_run *run)
+{
+	glob_t found = { 0 };
+	int rc;
+
+	*models = (struct ek_models){ 0 };
+	EK_TRY(ek_run_glob(&found, run, "models/*/config.json"));
+	EK_TRY(ek_alloc(&models->items, found.gl_pathc, sizeof *models->items));
+	while (models->count < found.gl_pathc) {
+		struct ek_model *model = &models->items[models->count];
+
+		EK_TRY(load_model(model, run, found.gl_pathv[models->count++]));
+	}
+out:
+	globfree(&found);
+	return rc;
+}
+
+void ek_models_release(struct ek_models *models)
+{
+	for (size_t i = 0; i < models->count; i++) {
+		struct ek_model *model = &models->items[i];
+
+		if (model->judged != model->last)
+			cJSON_Delete(model->judged);
+		cJSON_Delete(model->last);
+		cJSON_Delete(model->json);
+		free(model->name);
+		free(model->points);
+		free(model->preview);
+	}
+	free(models->items);
+	*models = (struct ek_models){ 0 };
+}
+
+const struct ek_model *ek_models_find(const struct ek_models *models, const char *name)
+{
+	for (size_t i = 0; name != NULL && i < models->count; i++)
+		if (strcmp(models->items[i].name, name) == 0)
+			return &models->items[i];
+	return NULL;
+}
+
+int ek_model_is_generator(const struct ek_model *model)
+{
+	return strcmp(ek_text_of(model->json, "evenkeel", ""), "flow") == 0;
+}
+
+const char *ek_model_subset(const struct ek_model *model)
+{
+	return ek_text_of(cJSON_GetObjectItemCaseSensitive(model->json, "training"), "subset", NULL);
+}
+
+const char *ek_model_weights(const struct ek_model *model)
+{
+	const cJSON *training = cJSON_GetObjectItemCaseSensitive(model->json, "training");
+
+	return ek_text_of(training, "weights", ek_text_of(training, "loss_weights", NULL));
+}
