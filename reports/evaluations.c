@@ -8,14 +8,6 @@
 #include "rebalance/io/npy.h"
 #include "reports/page.h"
 
-/* "…/NAME.json" */
-static int document_name(char **out, const char *path)
-{
-	const char *start = strrchr(path, '/') + 1;
-
-	return ek_format(out, "%.*s", (int)(strlen(start) - strlen(".json")), start);
-}
-
 /* One row for each cluster, or none at all. */
 static int find_rows(struct ek_evaluation *e, size_t k)
 {
@@ -43,8 +35,8 @@ out:
 
 static int find_sets(struct ek_evaluation *e, const struct ek_sample_sets *sets)
 {
-	const cJSON *names = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(e->json, "generated"),
-	                                                      "samples");
+	const cJSON *names =
+		cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(e->json, "generated"), "samples");
 	const cJSON *name;
 	int rc;
 
@@ -67,13 +59,13 @@ int ek_evaluations_load(struct ek_evaluations *evaluations, const struct ek_run 
 	int rc;
 
 	*evaluations = (struct ek_evaluations){ 0 };
-	EK_TRY(ek_run_glob(&found, run, "evaluations/*.json"));
+	EK_TRY(ek_find_named(&found, run, "evaluations/*.json"));
 	EK_TRY(ek_alloc(&evaluations->items, found.gl_pathc, sizeof *evaluations->items));
 	while (evaluations->count < found.gl_pathc) {
 		const char *path = found.gl_pathv[evaluations->count];
 		struct ek_evaluation *e = &evaluations->items[evaluations->count++];
 
-		EK_TRY(document_name(&e->name, path));
+		EK_TRY(ek_file_stem(&e->name, path));
 		EK_TRY(ek_load_object(&e->json, path));
 		EK_TRY(find_rows(e, k));
 		EK_TRY(find_sets(e, sets));
@@ -167,8 +159,8 @@ int ek_evaluation_copy(struct ek_copy *copy, const struct ek_evaluation *e, cons
 
 		if (set < 0 || !(sample >= 0 && sample < 1e12) || !(image >= 0 && image < (double)images) || i-- > 0)
 			continue;
-		*copy = (struct ek_copy){ (size_t)set, (uint64_t)sample, (uint64_t)image,
-			                  ek_number_of(row, "distance"), ek_number_of(row, "own") };
+		*copy = (struct ek_copy){ (size_t)set, (uint64_t)sample, (uint64_t)image, ek_number_of(row, "distance"),
+			                  ek_number_of(row, "own") };
 		return 1;
 	}
 	return 0;
@@ -204,7 +196,6 @@ const char *ek_evaluation_reason(const struct ek_evaluation *e, const cJSON *row
 {
 	const char *reason = ek_text_of(cJSON_GetObjectItemCaseSensitive(row, "reasons"), measure, NULL);
 
-	return reason != NULL
-	               ? reason
-	               : ek_text_of(cJSON_GetObjectItemCaseSensitive(e->json, "reasons"), measure, NULL);
+	return reason != NULL ? reason
+	                      : ek_text_of(cJSON_GetObjectItemCaseSensitive(e->json, "reasons"), measure, NULL);
 }

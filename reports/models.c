@@ -10,12 +10,41 @@
 
 enum { LOG_LIMIT = 1 << 30 };
 
+/* What ends a name comes before all else. */
+static int by_name(const void *a, const void *b)
+{
+	const char *x = *(char *const *)a, *y = *(char *const *)b;
+
+	while (*x != 0 && *x == *y) {
+		x++;
+		y++;
+	}
+	return (*x == '/' || *x == '.' ? 1 : (unsigned char)*x + 2) -
+	       (*y == '/' || *y == '.' ? 1 : (unsigned char)*y + 2);
+}
+
+int ek_find_named(glob_t *found, const struct ek_run *run, const char *pattern)
+{
+	const int rc = ek_run_glob(found, run, pattern);
+
+	if (rc >= 0)
+		qsort(found->gl_pathv, found->gl_pathc, sizeof *found->gl_pathv, by_name);
+	return rc;
+}
+
 int ek_folder_name(char **out, const char *path)
 {
 	const char *end = strrchr(path, '/'), *start = end;
 
 	while (start > path && start[-1] != '/')
 		start--;
+	return ek_format(out, "%.*s", (int)(end - start), start);
+}
+
+int ek_file_stem(char **out, const char *path)
+{
+	const char *start = strrchr(path, '/') + 1, *end = strrchr(start, '.');
+
 	return ek_format(out, "%.*s", (int)(end - start), start);
 }
 
@@ -136,7 +165,7 @@ int ek_models_load(struct ek_models *models, const struct ek_run *run)
 	int rc;
 
 	*models = (struct ek_models){ 0 };
-	EK_TRY(ek_run_glob(&found, run, "models/*/config.json"));
+	EK_TRY(ek_find_named(&found, run, "models/*/config.json"));
 	EK_TRY(ek_alloc(&models->items, found.gl_pathc, sizeof *models->items));
 	while (models->count < found.gl_pathc) {
 		struct ek_model *model = &models->items[models->count];

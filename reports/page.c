@@ -231,6 +231,7 @@ static int load_made(struct ek_page *page)
 	EK_TRY(ek_models_load(&page->models, page->run));
 	EK_TRY(ek_sample_sets_load(&page->samples, page->run, sizes, page->k, EK_PAGE_PLANS));
 	EK_TRY(ek_evaluations_load(&page->evaluations, page->run, &page->samples, page->k));
+	EK_TRY(ek_reviews_load(&page->reviews, page->run));
 	page->has_summary = page->models.count + page->evaluations.count > 0;
 out:
 	free(sizes);
@@ -276,6 +277,7 @@ void ek_page_close(struct ek_page *page)
 	ek_models_release(&page->models);
 	ek_sample_sets_release(&page->samples);
 	ek_evaluations_release(&page->evaluations);
+	ek_reviews_release(&page->reviews);
 	ek_picks_release(&page->picks);
 	ek_pictures_release(&page->pictures);
 	ek_html_release(&page->html);
@@ -353,14 +355,34 @@ void ek_page_picture(struct ek_page *page, uint64_t id)
 	ek_html(h, "\">");
 }
 
+void ek_page_number(struct ek_html *h, double value, struct ek_words words, int wide)
+{
+	ek_html(h, wide ? "<td class=\"n wide\"" : "<td class=\"n\"");
+	ek_html(h, " data-v=\"%.9g\">%s</td>", isfinite(value) ? value : -9e9,
+	        isfinite(value) ? words.s : "\xe2\x80\x93");
+}
+
+struct ek_words ek_figure(double x)
+{
+	const double size = fabs(x);
+	int places = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
+
+	for (double y = size; y > 0 && y < 0.1 && places < 6; y *= 10)
+		places++;
+	return ek_decimal(x, places);
+}
+
 void ek_page_table_head(struct ek_html *h, const char *caption, const char *const *names, size_t count)
 {
 	ek_html(h, "<div class=\"scroll\"><table class=\"sort\"><caption>%s</caption><thead><tr>", caption);
 	for (size_t i = 0; i < count; i++) {
-		const int number = names[i][0] == '#';
+		const int number = names[i][0] == '#', wide = number && names[i][1] == '#';
 
-		ek_html(h, number ? "<th scope=\"col\" class=\"n\">%s</th>" : "<th scope=\"col\">%s</th>",
-		        names[i] + number);
+		ek_html(h,
+		        wide     ? "<th scope=\"col\" class=\"n wide\">%s</th>"
+		        : number ? "<th scope=\"col\" class=\"n\">%s</th>"
+		                 : "<th scope=\"col\">%s</th>",
+		        names[i] + number + wide);
 	}
 	ek_html(h, "</tr></thead><tbody>");
 }

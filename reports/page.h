@@ -16,6 +16,7 @@
 #include "reports/picks.h"
 #include "reports/plans.h"
 #include "reports/report.h"
+#include "reports/reviews.h"
 #include "reports/sample_sets.h"
 #include "reports/thumbnails.h"
 
@@ -54,9 +55,10 @@ struct ek_page {
 	struct ek_models models;
 	struct ek_sample_sets samples;
 	struct ek_evaluations evaluations;
+	struct ek_reviews reviews;
 	int has_summary;        /* the chapter that says in short what was done and what it changed appears */
-	size_t sample_rows;     /* classes of each sample set that have pictures, */
-	size_t sample_each;     /* so many of each */
+	size_t sample_each;     /* pictures of a class of a sample set, */
+	size_t sample_most;     /* so many of a set together */
 	size_t evaluation_rows; /* clusters of each evaluation that have pictures */
 	size_t copies;          /* copies of each evaluation that are shown beside their training image */
 };
@@ -67,6 +69,8 @@ int ek_page_pictures(struct ek_page *page);
 void ek_page_close(struct ek_page *page);
 /* The newest preview of a model among the pictures. */
 uint64_t ek_preview_key(size_t model);
+/* How many classes of a sample set have pictures. */
+size_t ek_page_sample_rows(const struct ek_page *page, const struct ek_sample_set *set);
 /* Is RUN/name there? */
 int ek_page_has(const struct ek_page *page, const char *name);
 
@@ -115,7 +119,10 @@ int ek_chapter_summary(struct ek_page *page);
 int ek_chapter_training(struct ek_page *page);
 int ek_chapter_samples(struct ek_page *page);
 int ek_chapter_evaluation(struct ek_page *page);
-/* The parts of that chapter on clusters and on copies, of one evaluation. */
+int ek_chapter_review(struct ek_page *page);
+/* What every number of an evaluation was computed from, in a line. */
+void ek_page_computed_from(struct ek_html *h, const struct ek_evaluation *e);
+/* The parts of the chapter Evaluation on clusters and on copies, of one evaluation. */
 int ek_evaluation_clusters(struct ek_page *page, const struct ek_evaluation *e);
 int ek_evaluation_copies(struct ek_page *page, const struct ek_evaluation *e);
 int ek_chapter_duplicates(struct ek_page *page);
@@ -130,7 +137,13 @@ void ek_page_cluster(struct ek_page *page, uint64_t cluster, const char *before)
 void ek_page_headline(struct ek_page *page);
 /* <img> of an image id or a key, or a grey box where it could not be read. */
 void ek_page_picture(struct ek_page *page, uint64_t id);
-/* <th> cells of a sortable table; a name that starts with '#' is a column of numbers. */
+/* <td> of a sortable column of numbers; a value that is not finite is a dash and sorts below all. wide: left out on
+ * small screens. */
+void ek_page_number(struct ek_html *h, double value, struct ek_words words, int wide);
+/* A measure in figures enough to read it by: 41.2, 0.0123. */
+struct ek_words ek_figure(double x);
+/* <th> cells of a sortable table; a name that starts with '#' is a column of numbers, with "##" one that is
+ * left out on small screens. */
 void ek_page_table_head(struct ek_html *h, const char *caption, const char *const *names, size_t count);
 
 #endif

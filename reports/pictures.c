@@ -14,12 +14,13 @@ static const struct plan {
 	size_t sample; /* generated pictures of a class */
 	struct ek_picture_sizes sizes;
 } plans[] = {
-	{ 6, 6, 6, 12, { 112, 48, 480, 76 } }, { 6, 6, 6, 12, { 96, 48, 384, 74 } }, { 5, 5, 5, 12, { 80, 48, 320, 72 } },
-	{ 4, 4, 4, 10, { 64, 48, 256, 70 } },  { 3, 4, 4, 8, { 56, 32, 224, 68 } },  { 2, 3, 3, 6, { 48, 32, 192, 66 } },
+	{ 6, 6, 6, 12, { 112, 48, 480, 76 } }, { 6, 6, 6, 12, { 96, 48, 384, 74 } },
+	{ 5, 5, 5, 12, { 80, 48, 320, 72 } },  { 4, 4, 4, 10, { 64, 48, 256, 70 } },
+	{ 3, 4, 4, 8, { 56, 32, 224, 68 } },   { 2, 3, 3, 6, { 48, 32, 192, 66 } },
 	{ 1, 2, 2, 4, { 48, 32, 192, 60 } },   { 1, 2, 2, 4, { 32, 16, 128, 50 } },
 };
 /* Pictures of all subsets together, of all sample sets, and rows with pictures of all evaluations. */
-enum { PLANS = sizeof plans / sizeof *plans, SPLITS = 288, SAMPLES = 480, EVALUATION_ROWS = 120, FEWEST_CLUSTERS = 3 };
+enum { PLANS = sizeof plans / sizeof *plans, SPLITS = 288, SAMPLES = 720, EVALUATION_ROWS = 120, FEWEST_CLUSTERS = 3 };
 /* Of an evaluation: pictures of a cluster's training images and generated ones; copies, a pair each. */
 enum { REAL = 1, GENERATED = 2, COPIES = 8 };
 
@@ -86,8 +87,7 @@ static size_t first_plan(const struct ek_page *page, uint32_t shorter)
 
 		if ((cards * EK_PICK_KINDS * (double)p->each + groups * (double)p->group + splits + generated) *
 		                    estimate(side) +
-		            previews * estimate(p->sizes.whole) +
-		            (double)tile_count(page) * tile * tile * 0.3 <=
+		            previews * estimate(p->sizes.whole) + (double)tile_count(page) * tile * tile * 0.3 <=
 		    (double)page->options.picture_bytes)
 			break;
 	}
@@ -230,17 +230,29 @@ out:
 	return rc;
 }
 
+size_t ek_page_sample_rows(const struct ek_page *page, const struct ek_sample_set *set)
+{
+	size_t rows = 0, pictures = 0;
+
+	for (; rows < set->class_count; rows++) {
+		pictures += at_most(set->classes[rows].count, page->sample_each);
+		if (pictures > page->sample_most)
+			break;
+	}
+	return rows;
+}
+
 static int want_samples(struct ek_page *page, size_t each)
 {
 	const size_t sets = at_most(page->samples.count, EK_PAGE_PLANS);
 	int rc = 0;
 
 	page->sample_each = each;
-	page->sample_rows = SAMPLES / (each * (sets > 0 ? sets : 1));
+	page->sample_most = SAMPLES / (sets > 0 ? sets : 1);
 	for (size_t s = 0; s < sets; s++) {
 		const struct ek_sample_set *set = &page->samples.items[s];
 
-		for (size_t c = 0; c < set->class_count && c < page->sample_rows; c++)
+		for (size_t c = 0; c < ek_page_sample_rows(page, set); c++)
 			for (size_t i = 0; i < set->classes[c].count && i < each; i++)
 				EK_TRY(want_sample(page, s, set->order[set->classes[c].first + i]));
 	}

@@ -141,15 +141,19 @@ static int load_set(struct ek_sample_set *set, const struct ek_run *run, const c
 {
 	struct reading reading = { 0 };
 	const char *condition;
-	char *name = NULL, *config = NULL;
+	char *name = NULL, *config = NULL, *review = NULL;
 	int rc;
 
 	EK_TRY(ek_folder_name(&set->name, path));
 	EK_TRY(ek_format(&name, "samples/%s/config.json", set->name));
 	EK_TRY(ek_run_file(&config, run, name));
+	free(name);
+	name = NULL;
+	EK_TRY(ek_format(&name, "reviews/%s.jsonl", set->name));
+	EK_TRY(ek_run_file(&review, run, name));
 	if (ek_file_exists(config))
 		EK_TRY(ek_load_object(&set->json, config));
-	if (!full)
+	if (!full && !ek_file_exists(review))
 		goto out;
 	condition = ek_text_of(set->json, "condition", "cluster");
 	EK_TRY(read_samples(&reading, path, condition));
@@ -158,6 +162,7 @@ out:
 	release(&reading);
 	free(name);
 	free(config);
+	free(review);
 	return rc;
 }
 
@@ -168,7 +173,7 @@ int ek_sample_sets_load(struct ek_sample_sets *sets, const struct ek_run *run, c
 	int rc;
 
 	*sets = (struct ek_sample_sets){ 0 };
-	EK_TRY(ek_run_glob(&found, run, "samples/*/samples.jsonl"));
+	EK_TRY(ek_find_named(&found, run, "samples/*/samples.jsonl"));
 	EK_TRY(ek_alloc(&sets->items, found.gl_pathc, sizeof *sets->items));
 	while (sets->count < found.gl_pathc) {
 		const size_t i = sets->count++;

@@ -21,7 +21,7 @@ struct ek_sample_class {
 struct ek_sample_set {
 	char *name;
 	cJSON *json; /* config.json; NULL: there is none */
-	/* Of the first sets, which are told of in full; else 0 and NULL. */
+	/* Of the first sets and those that are reviewed, which are told of in full; else 0 and NULL. */
 	uint64_t count;
 	struct ek_sample_class *classes; /* smallest clusters first; by rising count where they are no clusters */
 	size_t class_count;
@@ -33,8 +33,9 @@ struct ek_sample_sets {
 	size_t count;
 };
 
-/* sizes: [k] images of each cluster of the run. The first `full` sets are read, of the others only config.json.
- * EK_EDATA: a document is damaged (named). Release in any case. */
+/* sizes: [k] images of each cluster of the run. The first `full` sets, and those with a file in
+ * reviews/, are read, of the others only config.json. EK_EDATA: a document is damaged (named). Release in any
+ * case. */
 int ek_sample_sets_load(struct ek_sample_sets *sets, const struct ek_run *run, const uint64_t *sizes, size_t k,
                         size_t full);
 void ek_sample_sets_release(struct ek_sample_sets *sets);

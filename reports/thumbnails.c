@@ -148,7 +148,8 @@ static int whole(struct ek_image *out, const struct ek_image *image, uint32_t wi
 	                              EK_FILTER_BICUBIC);
 }
 
-static int make_thumbnail(struct ek_picture *picture, const struct ek_image *image, const struct ek_picture_sizes *sizes)
+static int make_thumbnail(struct ek_picture *picture, const struct ek_image *image,
+                          const struct ek_picture_sizes *sizes)
 {
 	const uint32_t shorter = image->width < image->height ? image->width : image->height;
 	struct ek_image small = { 0 };

@@ -37,8 +37,8 @@ struct ek_picture_sizes {
 
 /* Ask for a thumbnail of `id`, or for tile `tile` (1, 2, …) of the sheet, or both. Ids may come twice. */
 int ek_pictures_want(struct ek_pictures *p, uint64_t id, int thumbnail, size_t tile);
-/* Ask for a thumbnail of the image file `path`, or with `whole` for a picture of all of it; `name` is what it is called.
- * key: EK_PICTURE_FILE or above, the same for the same file. */
+/* Ask for a thumbnail of the image file `path`, or with `whole` for a picture of all of it; `name` is what it is
+ * called. key: EK_PICTURE_FILE or above, the same for the same file. */
 #define EK_PICTURE_FILE (UINT64_C(1) << 63)
 int ek_pictures_want_file(struct ek_pictures *p, uint64_t key, const char *path, const char *name, int whole);
 /* Read, shrink and encode all that was asked for, on all threads. An image that cannot be read is left blank. */
