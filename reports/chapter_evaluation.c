@@ -176,33 +176,41 @@ static void what_was_compared(struct ek_page *page, const struct ek_evaluation *
 	ek_html(h, count > 0 || cJSON_IsString(path) ? ".</p>" : "</p>");
 }
 
-/* A row of the table of measures. `expected`: what equal distributions would give, by its name; or a constant. */
+/* A row of the table of measures. `object`: the member it lies in, or NULL. `expected`: the member that says what equal
+ * distributions would give; or a constant. */
 static const struct measure {
-	const char *name, *title, *expected, *constant;
+	const char *object, *name, *title, *expected, *constant;
 	int is_share;
 	const char *words;
 } measures[] = {
-	{ "frechet_distance", NULL, NULL, "0", 0,
+	{ NULL, "frechet_distance", NULL, NULL, "0", 0,
 	  "distance of the two sets as wholes; smaller is better, and fewer images make it larger" },
-	{ "frechet_infinity", "FD, carried to infinity", NULL, "0", 0,
+	{ NULL, "frechet_infinity", "FD, carried to infinity", NULL, "0", 0,
 	  "what it would be with infinitely many generated images" },
-	{ "kid", "KID", NULL, "0", 0, "another distance, without bias by the number of images; may fall below 0" },
-	{ "inception_score", "Inception score", NULL, NULL, 0, "of use only for photographs like ImageNet's" },
-	{ "precision", "Precision", NULL, NULL, 1, "generated images that lie among real ones: are they believable?" },
-	{ "recall", "Recall", NULL, NULL, 1, "real images that lie among generated ones: is everything made?" },
-	{ "density", "Density", NULL, "1", 0, "how densely generated images lie among real ones" },
-	{ "coverage", "Coverage", "coverage_expected", NULL, 1, "real images with a generated one near them" },
-	{ "coverage_macro", "Coverage, all clusters alike", "coverage_expected", NULL, 1,
-	  "mean over clusters, small ones "
-	  "counting as large ones" },
-	{ "coverage_worst", "Coverage of the worst cluster", "coverage_expected", NULL, 1,
+	{ NULL, "kid", "KID", NULL, "0", 0,
+	  "another distance, without bias by the number of images; may fall below 0" },
+	{ NULL, "inception_score", "Inception score", NULL, NULL, 0, "of use only for photographs like ImageNet's" },
+	{ NULL, "precision", "Precision", NULL, NULL, 1,
+	  "generated images that lie among real ones: are they believable?" },
+	{ NULL, "recall", "Recall", NULL, NULL, 1, "real images that lie among generated ones: is everything made?" },
+	{ NULL, "density", "Density", NULL, "1", 0, "how densely generated images lie among real ones" },
+	{ NULL, "coverage", "Coverage", "coverage_expected", NULL, 1, "real images with a generated one near them" },
+	{ NULL, "coverage_macro", "Coverage, all clusters alike", "coverage_expected", NULL, 1,
+	  "mean over clusters, small ones counting as large ones" },
+	{ NULL, "coverage_worst", "Coverage of the worst cluster", "coverage_expected", NULL, 1,
 	  "the cluster with the least" },
-	{ "mass_coverage", "Clusters made enough", NULL, "100\xe2\x80\xaf%", 1,
+	{ NULL, "mass_coverage", "Clusters made enough", NULL, "100\xe2\x80\xaf%", 1,
 	  "clusters with at least half of the share they should have" },
-	{ "hit_coverage", "Clusters made at all", NULL, "100\xe2\x80\xaf%", 1, "clusters with at least one image" },
-	{ "vendi", "Variety (Vendi score)", "vendi_reference", NULL, 0,
+	{ NULL, "hit_coverage", "Clusters made at all", NULL, "100\xe2\x80\xaf%", 1,
+	  "clusters with at least one image" },
+	{ "fairness", "total_variation", "In the wrong cluster (total variation)", NULL, "0", 1,
+	  "generated images that would have to lie elsewhere for every cluster to have its share" },
+	{ "fairness", "bias_amplification", "Bias amplification", NULL, NULL, 0,
+	  "1: as skewed as the training images; above 1: more so; 0: evened out" },
+	{ NULL, "vendi", "Variety (Vendi score)", "vendi_reference", NULL, 0,
 	  "as varied as so many images unlike each other" },
-	{ "realism", "Realism, median", NULL, "1", 0, "1 and above: as near to real images as they are to each other" },
+	{ NULL, "realism", "Realism, median", NULL, "1", 0,
+	  "1 and above: as near to real images as they are to each other" },
 };
 
 static void number(struct ek_html *h, const struct measure *m, double value)
@@ -231,7 +239,7 @@ static void measure_words(struct ek_html *h, const cJSON *item, const struct mea
 
 static void measure_row(struct ek_html *h, const struct ek_evaluation *e, const struct measure *m)
 {
-	const cJSON *item = member(e->json, m->name);
+	const cJSON *item = member(m->object == NULL ? e->json : member(e->json, m->object), m->name);
 	const double mean = ek_number_of(item, "mean");
 	struct ek_measure value = ek_interval_of(item);
 	const char *reason = ek_evaluation_reason(e, NULL, m->name);
