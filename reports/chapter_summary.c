@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DONE = 4 };
+/* Plans, and generators, that are named. */
+enum { DONE = 3 };
 
 #define ARROW " \xe2\x86\x92 "
 
@@ -152,70 +153,105 @@ static void what_was_skewed(struct ek_page *page)
 	ek_html(h, "</p></section>");
 }
 
-static void plan_lines(struct ek_page *page, size_t *shown, size_t *more)
+static size_t plan_count(const struct ek_page *page)
 {
+	size_t count = page->plans.weights_count;
+
+	for (size_t i = 0; i < page->plans.subset_count; i++)
+		count += !page->plans.subsets[i].is_baseline;
+	return count;
+}
+
+/* How many of `count` to name, so that what is left is a line, too. */
+static size_t named_of(size_t count)
+{
+	return count > DONE ? DONE - 1 : count;
+}
+
+static void plan_lines(struct ek_page *page)
+{
+	const size_t count = plan_count(page), named = named_of(count);
 	struct ek_html *h = &page->html;
+	size_t shown = 0;
 
-	for (size_t i = 0; i < page->plans.subset_count; i++) {
+	for (size_t i = 0; i < page->plans.subset_count && shown < named; i++) {
 		const struct ek_subset_plan *plan = &page->plans.subsets[i];
-		const double after = ek_number_of(plan->json, "images_after");
 
-		if (plan->is_baseline || ++*shown > DONE) {
-			*more += !plan->is_baseline;
+		if (plan->is_baseline)
 			continue;
-		}
+		shown++;
 		ek_html(h, "<li>The subset <bdi>%s</bdi>: a list of %s of the images%s.</li>", plan->name,
-		        ek_decimal(after, 0).s,
+		        ek_decimal(ek_number_of(plan->json, "images_after"), 0).s,
 		        strcmp(ek_text_of(plan->json, "command", ""), "balance") == 0 ? ", the clusters evened out"
 		                                                                      : "");
 	}
-	for (size_t i = 0; i < page->plans.weights_count; i++) {
+	for (size_t i = 0; i < page->plans.weights_count && shown < named; i++, shown++) {
 		const struct ek_weights_plan *plan = &page->plans.weights[i];
 		const double visits = ek_number_of(member(plan->json, "largest_repeat"), "visits");
 
-		if (++*shown > DONE) {
-			++*more;
-			continue;
-		}
 		ek_html(h, "<li>The sampler <bdi>%s</bdi>: all images stay, rare ones are shown more often",
 		        plan->name);
 		if (isfinite(visits))
 			ek_html(h, ", at most %s times a pass", ek_decimal(visits, 1).s);
 		ek_html(h, ".</li>");
 	}
+	if (count > named)
+		ek_html(h, "<li>%s more, in the chapter <a href=\"#plan\">Plan</a>.</li>",
+		        ek_number_noun(count - named, "plan").s);
 }
 
-static void what_was_done(struct ek_page *page)
+static void generator_line(struct ek_html *h, const struct ek_model *model)
+{
+	const char *subset = ek_model_subset(model), *weights = ek_model_weights(model);
+
+	ek_html(h, "<li>The generator <bdi>%s</bdi> learned from ", model->name);
+	if (subset == NULL && weights == NULL)
+		ek_html(h, "the images as they come");
+	else if (subset != NULL)
+		ek_html(h, "the subset <bdi>%s</bdi>", subset);
+	if (weights != NULL)
+		ek_html(h, "%sthe sampler <bdi>%s</bdi>", subset != NULL ? ", by " : "", weights);
+	ek_html(h, ".</li>");
+}
+
+/* Is it one of the two that are compared? */
+static int is_compared(const struct ek_page *page, const struct pair *p, const struct ek_model *model)
+{
+	return p->before != NULL &&
+	       (ek_models_find(&page->models, ek_evaluation_plan_of(page, p->before).model) == model ||
+	        ek_models_find(&page->models, ek_evaluation_plan_of(page, p->after).model) == model);
+}
+
+/* Those that are compared first. */
+static void generator_lines(struct ek_page *page, const struct pair *p)
 {
 	struct ek_html *h = &page->html;
-	size_t shown = 0, more = 0, models = 0, generators = 0;
+	size_t count = 0, named, shown = 0;
+
+	for (size_t i = 0; i < page->models.count; i++)
+		count += ek_model_is_generator(&page->models.items[i]) != 0;
+	named = named_of(count);
+	for (int compared = 1; compared >= 0; compared--)
+		for (size_t i = 0; i < page->models.count && shown < named; i++) {
+			const struct ek_model *model = &page->models.items[i];
+
+			if (!ek_model_is_generator(model) || is_compared(page, p, model) != compared)
+				continue;
+			generator_line(h, model);
+			shown++;
+		}
+	if (count > named)
+		ek_html(h, "<li>%s more, in the chapter <a href=\"#training\">Training</a>.</li>",
+		        ek_number_noun(count - named, "generator").s);
+}
+
+static void what_was_done(struct ek_page *page, const struct pair *p)
+{
+	struct ek_html *h = &page->html;
 
 	ek_html(h, "<section><h2>What was done</h2><ul>");
-	plan_lines(page, &shown, &more);
-	if (more > 0)
-		ek_html(h, "<li>%s more, in the chapter <a href=\"#plan\">Plan</a>.</li>",
-		        ek_number_noun(more, "plan").s);
-	for (size_t i = 0; i < page->models.count; i++)
-		generators += ek_model_is_generator(&page->models.items[i]) != 0;
-	for (size_t i = 0; i < page->models.count && models < DONE; i++) {
-		const struct ek_model *model = &page->models.items[i];
-		const char *subset = ek_model_subset(model), *weights = ek_model_weights(model);
-
-		if (!ek_model_is_generator(model))
-			continue;
-		models++;
-		ek_html(h, "<li>The generator <bdi>%s</bdi> learned from ", model->name);
-		if (subset == NULL && weights == NULL)
-			ek_html(h, "the images as they come");
-		else if (subset != NULL)
-			ek_html(h, "the subset <bdi>%s</bdi>", subset);
-		if (weights != NULL)
-			ek_html(h, "%sthe sampler <bdi>%s</bdi>", subset != NULL ? ", by " : "", weights);
-		ek_html(h, ".</li>");
-	}
-	if (generators > models)
-		ek_html(h, "<li>%s more, in the chapter <a href=\"#training\">Training</a>.</li>",
-		        ek_number_noun(generators - models, "generator").s);
+	plan_lines(page);
+	generator_lines(page, p);
 	ek_html(h, "</ul></section>");
 }
 
@@ -348,7 +384,7 @@ int ek_chapter_summary(struct ek_page *page)
 	ek_html(h, "<div class=\"answers\">");
 	if (page->k >= 2)
 		what_was_skewed(page);
-	what_was_done(page);
+	what_was_done(page, &pair);
 	if (pair.before != NULL) {
 		what_it_changed(page, &pair);
 		what_it_cost(page, &pair);

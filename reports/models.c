@@ -8,7 +8,7 @@
 #include "rebalance/base/file.h"
 #include "reports/page.h"
 
-enum { LOG_LIMIT = 1 << 30 };
+enum { LOG_LIMIT = 1 << 30, READ_LINES = 8 * EK_LOG_POINTS };
 
 /* What ends a name comes before all else. */
 static int by_name(const void *a, const void *b)
@@ -75,12 +75,40 @@ size_t ek_log_thin(struct ek_log_point *points, size_t count, size_t most)
 	return left;
 }
 
-/* Take a line; it becomes the model's or is freed. */
-static int take_line(struct ek_model *model, size_t *capacity, cJSON *line)
+/* The lines of log.jsonl that are whole. */
+struct lines {
+	struct ek_buffer text;
+	size_t *starts; /* [count + 1], the last where the next one would be */
+	size_t count;
+};
+
+static int read_lines(struct lines *lines, const char *path)
+{
+	size_t count = 0;
+	int rc;
+
+	EK_TRY(ek_file_read(&lines->text, path, LOG_LIMIT));
+	for (size_t i = 0; i < lines->text.size; i++)
+		count += lines->text.data[i] == '\n';
+	EK_TRY(ek_alloc(&lines->starts, count + 1, sizeof *lines->starts));
+	for (size_t i = 0; i < lines->text.size; i++)
+		if (lines->text.data[i] == '\n')
+			lines->starts[++lines->count] = i + 1;
+out:
+	return rc;
+}
+
+static int is_judged(const struct lines *lines, size_t i)
+{
+	return memmem(lines->text.data + lines->starts[i], lines->starts[i + 1] - lines->starts[i], "\"held_out_loss\"",
+	              15) != NULL;
+}
+
+/* Keep a line; it becomes the model's. */
+static void take_line(struct ek_model *model, cJSON *line)
 {
 	const struct ek_log_point p = { ek_number_of(line, "step"), ek_number_of(line, "loss"),
 		                        ek_number_of(line, "held_out_loss") };
-	int rc = 0;
 
 	if (model->last != model->judged)
 		cJSON_Delete(model->last);
@@ -89,37 +117,41 @@ static int take_line(struct ek_model *model, size_t *capacity, cJSON *line)
 		cJSON_Delete(model->judged);
 		model->judged = line;
 	}
-	if (!isfinite(p.step) || !isfinite(p.loss))
-		return 0;
-	if (model->point_count == *capacity) {
-		EK_TRY(ek_resize(&model->points, 2 * *capacity + EK_LOG_POINTS, sizeof *model->points));
-		*capacity = 2 * *capacity + EK_LOG_POINTS;
-	}
-	model->points[model->point_count++] = p;
-out:
-	return rc;
+	if (isfinite(p.step) && isfinite(p.loss))
+		model->points[model->point_count++] = p;
 }
 
-static int load_log(struct ek_model *model, const char *path)
+/* Lines can hold a number for each cluster: of a long log so many suffice, and of a model that gets no curve the last
+ * and the last that was judged. */
+static int load_log(struct ek_model *model, const char *path, int full)
 {
-	struct ek_buffer text = { 0 };
-	size_t capacity = 0, number = 0;
+	struct lines lines = { 0 };
+	size_t stride, last_judged = 0;
 	char *where = NULL;
 	cJSON *line = NULL;
 	int rc;
 
-	EK_TRY(ek_file_read(&text, path, LOG_LIMIT));
-	for (const char *start = text.data, *end; start != NULL && (end = strchr(start, '\n')) != NULL;
-	     start = end + 1) {
+	EK_TRY(read_lines(&lines, path));
+	EK_TRY(ek_alloc(&model->points, lines.count, sizeof *model->points));
+	stride = full ? 1 + lines.count / READ_LINES : lines.count;
+	for (size_t i = 0; i < lines.count; i++)
+		if (is_judged(&lines, i))
+			last_judged = i;
+	for (size_t i = 0; i < lines.count; i++) {
+		if (i + 1 < lines.count && i % stride != stride - 1 && i != last_judged &&
+		    !(full && is_judged(&lines, i)))
+			continue;
 		free(where);
 		where = NULL;
-		EK_TRY(ek_format(&where, "%s:%zu", path, ++number));
-		EK_TRY(ek_json_parse(&line, start, (size_t)(end - start), where));
-		EK_TRY(take_line(model, &capacity, line));
+		EK_TRY(ek_format(&where, "%s:%zu", path, i + 1));
+		EK_TRY(ek_json_parse(&line, lines.text.data + lines.starts[i],
+		                     lines.starts[i + 1] - lines.starts[i] - 1, where));
+		take_line(model, line);
 	}
 	model->point_count = ek_log_thin(model->points, model->point_count, EK_LOG_POINTS);
 out:
-	ek_buffer_release(&text);
+	ek_buffer_release(&lines.text);
+	free(lines.starts);
 	free(where);
 	return rc;
 }
@@ -141,7 +173,7 @@ out:
 	return rc;
 }
 
-static int load_model(struct ek_model *model, const struct ek_run *run, const char *path)
+static int load_model(struct ek_model *model, const struct ek_run *run, const char *path, int full)
 {
 	char *name = NULL, *log = NULL;
 	int rc;
@@ -151,7 +183,7 @@ static int load_model(struct ek_model *model, const struct ek_run *run, const ch
 	EK_TRY(ek_format(&name, "models/%s/log.jsonl", model->name));
 	EK_TRY(ek_run_file(&log, run, name));
 	if (ek_file_exists(log))
-		EK_TRY(load_log(model, log));
+		EK_TRY(load_log(model, log, full));
 	EK_TRY(find_preview(model, run));
 out:
 	free(name);
@@ -159,7 +191,7 @@ out:
 	return rc;
 }
 
-int ek_models_load(struct ek_models *models, const struct ek_run *run)
+int ek_models_load(struct ek_models *models, const struct ek_run *run, size_t full)
 {
 	glob_t found = { 0 };
 	int rc;
@@ -168,9 +200,9 @@ int ek_models_load(struct ek_models *models, const struct ek_run *run)
 	EK_TRY(ek_find_named(&found, run, "models/*/config.json"));
 	EK_TRY(ek_alloc(&models->items, found.gl_pathc, sizeof *models->items));
 	while (models->count < found.gl_pathc) {
-		struct ek_model *model = &models->items[models->count];
+		const size_t i = models->count++;
 
-		EK_TRY(load_model(model, run, found.gl_pathv[models->count++]));
+		EK_TRY(load_model(&models->items[i], run, found.gl_pathv[i], i < full));
 	}
 out:
 	globfree(&found);

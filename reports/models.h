@@ -31,9 +31,9 @@ struct ek_models {
 	size_t count;
 };
 
-/* A last line of log.jsonl without its newline is being written: left out. EK_EDATA: a document is damaged (named).
- * Release in any case. */
-int ek_models_load(struct ek_models *models, const struct ek_run *run);
+/* The first `full` models get points. A last line of log.jsonl without its newline is being written: left out.
+ * EK_EDATA: a document is damaged (named); of a log, a line that is looked at. Release in any case. */
+int ek_models_load(struct ek_models *models, const struct ek_run *run, size_t full);
 void ek_models_release(struct ek_models *models);
 /* The model called `name` (may be NULL), or NULL. */
 const struct ek_model *ek_models_find(const struct ek_models *models, const char *name);

@@ -228,7 +228,7 @@ static int load_made(struct ek_page *page)
 	EK_TRY(ek_alloc(&sizes, page->k, sizeof *sizes));
 	for (size_t i = 0; i < page->k; i++)
 		sizes[i] = page->clusters[i].size;
-	EK_TRY(ek_models_load(&page->models, page->run));
+	EK_TRY(ek_models_load(&page->models, page->run, EK_PAGE_PLANS));
 	EK_TRY(ek_sample_sets_load(&page->samples, page->run, sizes, page->k, EK_PAGE_PLANS));
 	EK_TRY(ek_evaluations_load(&page->evaluations, page->run, &page->samples, page->k));
 	EK_TRY(ek_reviews_load(&page->reviews, page->run));
