@@ -231,7 +231,7 @@ static int load_made(struct ek_page *page)
 	EK_TRY(ek_models_load(&page->models, page->run, EK_PAGE_PLANS));
 	EK_TRY(ek_sample_sets_load(&page->samples, page->run, sizes, page->k, EK_PAGE_PLANS));
 	EK_TRY(ek_evaluations_load(&page->evaluations, page->run, &page->samples, page->k));
-	EK_TRY(ek_reviews_load(&page->reviews, page->run));
+	EK_TRY(ek_reviews_load(&page->reviews, page->run, &page->samples, EK_PAGE_PLANS));
 	page->has_summary = page->models.count + page->evaluations.count > 0;
 out:
 	free(sizes);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
 #include "rebalance/base/json.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/io/npy.h"
@@ -242,13 +243,13 @@ static void reviews_are_counted(void **state)
 		ek_write_file(ek_join(folder, file), i == 0 ? lines : "", i == 0 ? sizeof lines - 1 : 0);
 	}
 	report_of(&page, folder, NULL);
-	assert_shows(
-		page,
-		"<b>1 of 2 images judged were accepted</b> (50\xe2\x80\xaf%), 0 rejected; on 0 people were unsure, "
-		"on 1 they disagree. 58 images have not been looked at.");
+	assert_shows(page,
+	             "<b>1 of 2 images judged was accepted</b> (50\xe2\x80\xaf%), 0 rejected; on 0 people were unsure, "
+	             "on 1 they disagree. 58 images have not been looked at.");
 	assert_shows(page,
 	             "1 line of reviews/natural.jsonl could not be read and is not counted, the first of them line 5.");
-	/* Cluster 0 was asked for at samples 0, 12, …: one accepted, one disputed, three open. */
+	assert_shows(page, "Decisions by the cluster that an image lies in, smallest first");
+	/* Samples 0, 12, … lie in cluster 0: one accepted, one disputed, three open. */
 	assert_shows(page,
 	             "<a href=\"#cluster-0\">Cluster 0</a></th><td class=\"n\" data-v=\"1\">1</td><td class=\"n\" "
 	             "data-v=\"0\">0</td><td class=\"n\" data-v=\"0\">0</td><td class=\"n\" data-v=\"1\">1</td><td "
@@ -257,6 +258,32 @@ static void reviews_are_counted(void **state)
 	assert_shows(page, "<bdi>A</bdi> and <bdi>B</bdi></th><td class=\"n\" data-v=\"2\">2</td><td class=\"n\" "
 	                   "data-v=\"0.5\">50\xe2\x80\xaf%</td><td class=\"n\" data-v=\"0\">0.00</td>");
 	assert_int_equal(occurrences(page.data, "Nobody has decided on an image yet."), 2);
+	ek_buffer_release(&page);
+}
+
+static void decisions_on_images_made_anew_do_not_count(void **state)
+{
+	static const char format[] = "{\"sample\": %d, \"decision\": \"accept\", \"note\": \"\", \"reviewer\": \"A\", "
+				     "\"time\": \"2026-11-25T19:00:00Z\", \"sha256\": \"%s\"}\n";
+	const char *folder = ek_fixture_make(&made);
+	struct ek_buffer lines = { 0 }, page = { 0 };
+	uint8_t hash[EK_SHA256_SIZE];
+	char hex[EK_SHA256_HEX];
+
+	(void)state;
+	assert_ok(ek_sha256_file(hash, ek_join(folder, "samples/natural/images/000003.png")));
+	ek_hex(hex, hash, sizeof hash);
+	assert_ok(ek_buffer_printf(&lines, format, 3, hex));
+	assert_ok(ek_buffer_printf(&lines, format, 4, hex));
+	assert_ok(ek_buffer_printf(&lines, format, 77, ""));
+	ek_write_file(ek_join(folder, "reviews/natural.jsonl"), lines.data, lines.size);
+	/* Where it is not known in which clusters they lie. */
+	assert_int_equal(unlink(ek_join(folder, "samples/natural/assignment.npy")), 0);
+	report_of(&page, folder, NULL);
+	assert_shows(page, "<b>1 of 1 image judged was accepted</b>");
+	assert_shows(page, "2 decisions on images that have been made anew since, or are gone, are not counted.");
+	assert_shows(page, "Decisions by what the images were made as");
+	ek_buffer_release(&lines);
 	ek_buffer_release(&page);
 }
 
@@ -445,6 +472,7 @@ int main(void)
 		cmocka_unit_test(samples_are_shown_by_class),
 		cmocka_unit_test(evaluations_are_told_of),
 		cmocka_unit_test(reviews_are_counted),
+		cmocka_unit_test(decisions_on_images_made_anew_do_not_count),
 		cmocka_unit_test(of_many_the_first_are_told_in_full),
 		cmocka_unit_test(same_files_same_bytes_and_the_budget_is_kept),
 		cmocka_unit_test(pictures_that_are_gone_leave_frames),
