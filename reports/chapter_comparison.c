@@ -43,16 +43,16 @@ static void difference(struct ek_html *h, const struct ek_compared *v, const str
 	const double d = v->difference;
 	const int better = (m->better == EK_BETTER_LOWER && d < 0) || (m->better == EK_BETTER_HIGHER && d > 0);
 
-	if (v->verdict == EK_VERDICT_UNLIKE)
+	if (v->verdict == EK_DIFFERENCE_UNLIKE)
 		ek_html(h, "<small>\xe2\x89\xa0</small>");
-	if (!isfinite(d) || v->verdict == EK_VERDICT_NONE)
+	if (!isfinite(d) || v->verdict == EK_DIFFERENCE_NONE)
 		return;
-	ek_html(h, v->verdict == EK_VERDICT_BEYOND ? "<small class=\"beyond\">" : "<small>");
+	ek_html(h, v->verdict == EK_DIFFERENCE_BEYOND ? "<small class=\"beyond\">" : "<small>");
 	ek_html(h, "%s%s", d < 0 ? "\xe2\x88\x92" : "+",
 	        is_share ? ek_percent(fabs(d)).s : ek_decimal(fabs(d), places_of(v->value)).s);
-	if (v->verdict == EK_VERDICT_UNKNOWN)
+	if (v->verdict == EK_DIFFERENCE_UNKNOWN)
 		ek_html(h, " ?");
-	else if (v->verdict == EK_VERDICT_BEYOND && m->better != EK_BETTER_NEITHER)
+	else if (v->verdict == EK_DIFFERENCE_BEYOND && m->better != EK_BETTER_NEITHER)
 		ek_html(h, better ? " \xe2\x96\xb2<span class=\"hidden\"> better</span>"
 		                  : " \xe2\x96\xbc<span class=\"hidden\"> worse</span>");
 	ek_html(h, "</small>");
@@ -105,8 +105,8 @@ static void table(struct ek_page *page, const struct ek_comparison *c)
 	for (size_t i = 0; i < c->count; i++) {
 		table_row(page, &c->rows[i]);
 		for (size_t m = 0; m < COLUMNS; m++) {
-			unknown |= c->rows[i].values[columns[m]].verdict == EK_VERDICT_UNKNOWN;
-			unlike |= c->rows[i].values[columns[m]].verdict == EK_VERDICT_UNLIKE;
+			unknown |= c->rows[i].values[columns[m]].verdict == EK_DIFFERENCE_UNKNOWN;
+			unlike |= c->rows[i].values[columns[m]].verdict == EK_DIFFERENCE_UNLIKE;
 		}
 	}
 	ek_html(h,
@@ -344,9 +344,10 @@ int ek_chapter_comparison(struct ek_page *page)
 	struct ek_comparison c = { 0 };
 	struct lines lines = { 0 };
 	struct ek_html *h = &page->html;
+	size_t odd;
 	int rc;
 
-	EK_TRY(ek_comparison_add(&c, page->run));
+	EK_TRY(ek_comparison_add(&c, page->run, &odd));
 	EK_TRY(ek_comparison_finish(&c, NULL));
 	EK_TRY(make_lines(&lines, &c));
 	ek_html(h,
@@ -358,6 +359,9 @@ int ek_chapter_comparison(struct ek_page *page)
 	        ek_number_noun(c.count, "evaluation").s);
 	table(page, &c);
 	reservations(page, &c);
+	if (odd > 0)
+		ek_html(h, "<p class=\"note\">%s more cannot be read as evaluations; evenkeel compare says why.</p>",
+		        ek_count(odd).s);
 	if (has_pruned(&c))
 		curves(page, &lines);
 	if (lines.drawn >= 2)

@@ -56,7 +56,7 @@ const struct ek_comparison_measure ek_comparison_measures[EK_CMP_MEASURES] = {
 	{ "vendi_reference", "Vendi score of the reference", "vendi_reference", EK_BETTER_NEITHER, 0 },
 };
 
-const char *const ek_verdict_names[] = { "", "within", "beyond", "unknown", "unlike" };
+const char *const ek_difference_names[] = { "", "within", "beyond", "unknown", "unlike" };
 
 static const cJSON *member(const cJSON *object, const char *name)
 {
@@ -298,6 +298,21 @@ out:
 	return rc;
 }
 
+static void release_row(struct ek_comparison_row *row)
+{
+	for (size_t k = 0; k < EK_CMP_KEYS; k++)
+		free(row->keys[k]);
+	cJSON_Delete(row->json);
+	cJSON_Delete(row->how);
+	free(row->run);
+	free(row->name);
+	free(row->series);
+	free(row->label);
+	free(row->clusters);
+	free(row->unlike);
+	free(row->note);
+}
+
 int ek_comparison_add_file(struct ek_comparison *c, const struct ek_run *run, const char *path)
 {
 	int rc;
@@ -314,14 +329,24 @@ out:
 	return rc;
 }
 
-int ek_comparison_add(struct ek_comparison *c, const struct ek_run *run)
+int ek_comparison_add(struct ek_comparison *c, const struct ek_run *run, size_t *odd)
 {
 	glob_t found = { 0 };
 	int rc;
 
+	if (odd != NULL)
+		*odd = 0;
+
 	EK_TRY(ek_run_glob(&found, run, "evaluations/*.json"));
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		EK_TRY(ek_comparison_add_file(c, run, found.gl_pathv[i]));
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		rc = ek_comparison_add_file(c, run, found.gl_pathv[i]);
+		if (rc == EK_EDATA && odd != NULL) {
+			release_row(&c->rows[--c->count]);
+			++*odd;
+			rc = 0;
+		}
+		EK_TRY(rc);
+	}
 out:
 	globfree(&found);
 	return rc;
@@ -329,21 +354,8 @@ out:
 
 void ek_comparison_release(struct ek_comparison *c)
 {
-	for (size_t i = 0; i < c->count; i++) {
-		struct ek_comparison_row *row = &c->rows[i];
-
-		for (size_t k = 0; k < EK_CMP_KEYS; k++)
-			free(row->keys[k]);
-		cJSON_Delete(row->json);
-		cJSON_Delete(row->how);
-		free(row->run);
-		free(row->name);
-		free(row->series);
-		free(row->label);
-		free(row->clusters);
-		free(row->unlike);
-		free(row->note);
-	}
+	for (size_t i = 0; i < c->count; i++)
+		release_row(&c->rows[i]);
 	free(c->rows);
 	*c = (struct ek_comparison){ 0 };
 }

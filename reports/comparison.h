@@ -46,21 +46,21 @@ enum ek_compared_measure {
 };
 extern const struct ek_comparison_measure ek_comparison_measures[EK_CMP_MEASURES];
 
-enum ek_verdict {
-	EK_VERDICT_NONE,    /* the baseline itself, or a value is missing */
-	EK_VERDICT_WITHIN,  /* not more than the spread */
-	EK_VERDICT_BEYOND,  /* more */
-	EK_VERDICT_UNKNOWN, /* no spread is known */
-	EK_VERDICT_UNLIKE   /* measured against other clusters or target shares */
+enum ek_difference {
+	EK_DIFFERENCE_NONE,    /* the baseline itself, or a value is missing */
+	EK_DIFFERENCE_WITHIN,  /* not more than the spread */
+	EK_DIFFERENCE_BEYOND,  /* more */
+	EK_DIFFERENCE_UNKNOWN, /* no spread is known */
+	EK_DIFFERENCE_UNLIKE   /* measured against other clusters or target shares */
 };
-extern const char *const ek_verdict_names[];
+extern const char *const ek_difference_names[];
 
 struct ek_compared {
 	double value, low, high; /* interval NaN if none */
 	double deviation;        /* over seeds; NaN if none */
 	uint64_t seeds;
 	double difference; /* NaN where there is none */
-	enum ek_verdict verdict;
+	enum ek_difference verdict;
 };
 
 /* In the order of rows. */
@@ -99,8 +99,9 @@ struct ek_comparison {
 	size_t count, room;
 };
 
-/* Add the evaluations of a run that is open. EK_EDATA: one is damaged (file and member are named). */
-int ek_comparison_add(struct ek_comparison *c, const struct ek_run *run);
+/* Add the evaluations of a run that is open. EK_EDATA: one is damaged (file and member are named), unless `odd` is
+ * given: then those are left out and counted. */
+int ek_comparison_add(struct ek_comparison *c, const struct ek_run *run, size_t *odd);
 /* Add one of them, by its path. */
 int ek_comparison_add_file(struct ek_comparison *c, const struct ek_run *run, const char *path);
 /* Order the rows, give each its baseline (that of the name, or the run's natural model, or another run's) and the
@@ -114,7 +115,7 @@ int ek_comparison_together(const struct ek_comparison_row *a, const struct ek_co
 /* How far the 95 % interval of a value, over seeds or its own, reaches below and above it; 0: it has none. */
 int ek_comparison_reach(double *below, double *above, const struct ek_compared *v);
 /* The verdict on a.value − b.value, by the rules above. */
-enum ek_verdict ek_comparison_verdict(const struct ek_compared *a, const struct ek_compared *b);
+enum ek_difference ek_comparison_verdict(const struct ek_compared *a, const struct ek_compared *b);
 
 /* `*inverse` = the method that keeps what `series` removes ("nearest" of "furthest"), to be freed; NULL: it has none.
  */

@@ -94,13 +94,13 @@ int ek_comparison_reach(double *below, double *above, const struct ek_compared *
 	return v->low <= v->high;
 }
 
-enum ek_verdict ek_comparison_verdict(const struct ek_compared *a, const struct ek_compared *b)
+enum ek_difference ek_comparison_verdict(const struct ek_compared *a, const struct ek_compared *b)
 {
 	const double d = a->value - b->value;
 	double below_a, above_a, below_b, above_b, reach;
 
 	if (!isfinite(d))
-		return EK_VERDICT_NONE;
+		return EK_DIFFERENCE_NONE;
 	if (a->seeds >= 2 && b->seeds >= 2) {
 		const double n = (double)a->seeds, m = (double)b->seeds;
 		const double u = a->deviation * a->deviation / n, v = b->deviation * b->deviation / m;
@@ -110,10 +110,10 @@ enum ek_verdict ek_comparison_verdict(const struct ek_compared *a, const struct 
 		reach = t_quantile(freedom) * sqrt(u + v);
 	} else {
 		if (!ek_comparison_reach(&below_a, &above_a, a) || !ek_comparison_reach(&below_b, &above_b, b))
-			return EK_VERDICT_UNKNOWN;
+			return EK_DIFFERENCE_UNKNOWN;
 		reach = d > 0 ? hypot(below_a, above_b) : hypot(above_a, below_b);
 	}
-	return fabs(d) > reach ? EK_VERDICT_BEYOND : EK_VERDICT_WITHIN;
+	return fabs(d) > reach ? EK_DIFFERENCE_BEYOND : EK_DIFFERENCE_WITHIN;
 }
 
 static int same_targets(const struct ek_comparison_row *a, const struct ek_comparison_row *b)
@@ -141,7 +141,7 @@ static void compare_values(struct ek_comparison_row *row)
 		if (row == base || !isfinite(v->value - base->values[m].value))
 			continue;
 		if (ek_comparison_measures[m].depends & unlike) {
-			v->verdict = EK_VERDICT_UNLIKE;
+			v->verdict = EK_DIFFERENCE_UNLIKE;
 			continue;
 		}
 		v->difference = v->value - base->values[m].value;

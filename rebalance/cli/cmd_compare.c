@@ -74,7 +74,7 @@ static int load(struct ek_comparison *c, const struct ek_arguments *arguments)
 			if (strcmp(arguments->positional[i], arguments->positional[j]) == 0)
 				return ek_fail(EK_EUSAGE, "%s is named twice", arguments->positional[i]);
 		EK_TRY(ek_run_open(&run, arguments->positional[i], EK_RUN_READ));
-		rc = ek_comparison_add(c, run);
+		rc = ek_comparison_add(c, run, NULL);
 		ek_run_close(run);
 		EK_TRY(rc);
 	}

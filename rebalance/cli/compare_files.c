@@ -94,7 +94,7 @@ static int add_row(struct ek_buffer *b, const struct ek_comparison_row *row)
 		EK_TRY(add_number(b, v->high));
 		EK_TRY(add_number(b, v->deviation));
 		EK_TRY(add_number(b, v->difference));
-		EK_TRY(ek_buffer_printf(b, "%s%s", ek_verdict_names[v->verdict],
+		EK_TRY(ek_buffer_printf(b, "%s%s", ek_difference_names[v->verdict],
 		                        m + 1 < EK_CMP_MEASURES ? "," : "\r\n"));
 	}
 out:
@@ -138,9 +138,9 @@ static int add_measure(cJSON *values, const char *name, const struct ek_compared
 		EK_TRY(ek_json_add_double(item, "std", v->deviation));
 		EK_TRY(ek_json_add_u64(item, "seeds", v->seeds));
 	}
-	if (v->verdict != EK_VERDICT_NONE) {
+	if (v->verdict != EK_DIFFERENCE_NONE) {
 		EK_TRY(ek_json_add_double(item, "difference", v->difference));
-		EK_TRY(ek_json_add_string(item, "verdict", ek_verdict_names[v->verdict]));
+		EK_TRY(ek_json_add_string(item, "verdict", ek_difference_names[v->verdict]));
 	}
 out:
 	return rc;

@@ -134,9 +134,9 @@ static void write_difference(char out[CELL], const struct ek_compared *v, int is
 {
 	static const char marks[] = { ' ', ' ', '*', '?', '!' };
 
-	if (v->verdict == EK_VERDICT_UNLIKE)
+	if (v->verdict == EK_DIFFERENCE_UNLIKE)
 		(void)snprintf(out, CELL, "!");
-	else if (v->verdict == EK_VERDICT_NONE)
+	else if (v->verdict == EK_DIFFERENCE_NONE)
 		(void)snprintf(out, CELL, "- ");
 	else if (fabs(v->difference) * (is_share ? 100 : 1) < 0.5 * pow(10, is_share ? -2 : -places_of(v->value)))
 		(void)snprintf(out, CELL, "0%c", marks[v->verdict]);
@@ -217,23 +217,23 @@ out:
 
 static void print_words(const struct ek_comparison *c, const uint8_t *shown)
 {
-	int marks[EK_VERDICT_UNLIKE + 1] = { 0 };
+	int marks[EK_DIFFERENCE_UNLIKE + 1] = { 0 };
 	char names[COLUMNS][CELL], words[1024];
 	int listed = 0;
 
 	for (size_t i = 0; i < c->count; i++)
 		for (int m = 0; shown[i] && has_differences(&c->rows[i]) && m < SHOWN; m++)
 			marks[c->rows[i].values[shown_measures[m]].verdict]++;
-	if (marks[EK_VERDICT_BEYOND] + marks[EK_VERDICT_WITHIN] > 0)
+	if (marks[EK_DIFFERENCE_BEYOND] + marks[EK_DIFFERENCE_WITHIN] > 0)
 		(void)printf(
 			"\n* more than the spread over sample sets (or the interval, where there is one set): %d of "
 			"%d; chance alone makes one in 20\n",
-			marks[EK_VERDICT_BEYOND], marks[EK_VERDICT_BEYOND] + marks[EK_VERDICT_WITHIN]);
-	if (marks[EK_VERDICT_UNKNOWN] > 0)
+			marks[EK_DIFFERENCE_BEYOND], marks[EK_DIFFERENCE_BEYOND] + marks[EK_DIFFERENCE_WITHIN]);
+	if (marks[EK_DIFFERENCE_UNKNOWN] > 0)
 		(void)printf(
 			"? it is not known how much this differs by chance: evaluate several sample sets (generate "
 			"with other seeds)\n");
-	if (marks[EK_VERDICT_UNLIKE] > 0)
+	if (marks[EK_DIFFERENCE_UNLIKE] > 0)
 		(void)printf("! measured against other clusters or other target shares: no difference can be told\n");
 	for (size_t i = 0; i < c->count; i++) {
 		const struct ek_comparison_row *row = &c->rows[i];

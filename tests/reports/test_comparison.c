@@ -28,7 +28,7 @@ static int add(struct ek_comparison *c, const char *folder)
 	int rc;
 
 	assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
-	rc = ek_comparison_add(c, run);
+	rc = ek_comparison_add(c, run, NULL);
 	ek_run_close(run);
 	return rc;
 }
@@ -73,9 +73,9 @@ static void verdicts_are_those_of_the_intervals(void **state)
 	for (const double *w = welch; w < welch + count; w += 7) {
 		const struct ek_compared a = { .value = w[0], .deviation = w[1], .seeds = (uint64_t)w[2] };
 		const struct ek_compared b = { .value = w[3], .deviation = w[4], .seeds = (uint64_t)w[5] };
-		const enum ek_verdict want = w[6] > 0 ? EK_VERDICT_BEYOND : EK_VERDICT_WITHIN;
+		const enum ek_difference want = w[6] > 0 ? EK_DIFFERENCE_BEYOND : EK_DIFFERENCE_WITHIN;
 
-		beyond += want == EK_VERDICT_BEYOND;
+		beyond += want == EK_DIFFERENCE_BEYOND;
 		assert_int_equal(ek_comparison_verdict(&a, &b), want);
 		assert_int_equal(ek_comparison_verdict(&b, &a), want);
 	}
@@ -85,7 +85,7 @@ static void verdicts_are_those_of_the_intervals(void **state)
 	for (const double *w = mover; w < mover + count; w += 7) {
 		const struct ek_compared a = { .value = w[0], .low = w[1], .high = w[2] };
 		const struct ek_compared b = { .value = w[3], .low = w[4], .high = w[5] };
-		const enum ek_verdict want = w[6] > 0 ? EK_VERDICT_BEYOND : EK_VERDICT_WITHIN;
+		const enum ek_difference want = w[6] > 0 ? EK_DIFFERENCE_BEYOND : EK_DIFFERENCE_WITHIN;
 
 		assert_int_equal(ek_comparison_verdict(&a, &b), want);
 		assert_int_equal(ek_comparison_verdict(&b, &a), want);
@@ -103,11 +103,11 @@ static void what_is_not_known_is_not_judged(void **state)
 	const struct ek_compared moved = { .value = 2.5, .deviation = 0, .seeds = 3 };
 
 	(void)state;
-	assert_int_equal(ek_comparison_verdict(&bare, &other), EK_VERDICT_UNKNOWN);
-	assert_int_equal(ek_comparison_verdict(&none, &other), EK_VERDICT_NONE);
+	assert_int_equal(ek_comparison_verdict(&bare, &other), EK_DIFFERENCE_UNKNOWN);
+	assert_int_equal(ek_comparison_verdict(&none, &other), EK_DIFFERENCE_NONE);
 	/* No deviation at all: any difference is one. */
-	assert_int_equal(ek_comparison_verdict(&still, &still), EK_VERDICT_WITHIN);
-	assert_int_equal(ek_comparison_verdict(&still, &moved), EK_VERDICT_BEYOND);
+	assert_int_equal(ek_comparison_verdict(&still, &still), EK_DIFFERENCE_WITHIN);
+	assert_int_equal(ek_comparison_verdict(&still, &moved), EK_DIFFERENCE_BEYOND);
 }
 
 static void rows_are_ordered_and_differ_from_the_natural_one(void **state)
@@ -131,16 +131,16 @@ static void rows_are_ordered_and_differ_from_the_natural_one(void **state)
 		assert_ptr_equal(c.rows[i].baseline, &c.rows[0]);
 		assert_null(c.rows[i].unlike);
 	}
-	assert_int_equal(c.rows[0].values[EK_CMP_FD].verdict, EK_VERDICT_NONE);
+	assert_int_equal(c.rows[0].values[EK_CMP_FD].verdict, EK_DIFFERENCE_NONE);
 	/* sqrt(2/3) 0.5 t(4) = 1.13 */
 	assert_close(row_of(&c, "c")->values[EK_CMP_FD].difference, 0.5, 1e-12);
-	assert_int_equal(row_of(&c, "c")->values[EK_CMP_FD].verdict, EK_VERDICT_WITHIN);
-	assert_int_equal(row_of(&c, "d")->values[EK_CMP_FD].verdict, EK_VERDICT_BEYOND);
-	assert_int_equal(row_of(&c, "a")->values[EK_CMP_FD].verdict, EK_VERDICT_BEYOND);
+	assert_int_equal(row_of(&c, "c")->values[EK_CMP_FD].verdict, EK_DIFFERENCE_WITHIN);
+	assert_int_equal(row_of(&c, "d")->values[EK_CMP_FD].verdict, EK_DIFFERENCE_BEYOND);
+	assert_int_equal(row_of(&c, "a")->values[EK_CMP_FD].verdict, EK_DIFFERENCE_BEYOND);
 	/* Neither seeds nor an interval; an interval; null. */
-	assert_int_equal(row_of(&c, "a")->values[EK_CMP_NEAREST].verdict, EK_VERDICT_UNKNOWN);
-	assert_int_equal(row_of(&c, "a")->values[EK_CMP_COPIES].verdict, EK_VERDICT_WITHIN);
-	assert_int_equal(row_of(&c, "a")->values[EK_CMP_RATIO].verdict, EK_VERDICT_NONE);
+	assert_int_equal(row_of(&c, "a")->values[EK_CMP_NEAREST].verdict, EK_DIFFERENCE_UNKNOWN);
+	assert_int_equal(row_of(&c, "a")->values[EK_CMP_COPIES].verdict, EK_DIFFERENCE_WITHIN);
+	assert_int_equal(row_of(&c, "a")->values[EK_CMP_RATIO].verdict, EK_DIFFERENCE_NONE);
 	assert_int_equal(row_of(&c, "z")->worst_cluster, 1);
 	assert_string_equal(row_of(&c, "d")->label, "furthest 0.5");
 	assert_string_equal(row_of(&c, "c")->label, "weighted: inverse");
@@ -169,14 +169,14 @@ static void unlike_is_not_compared(void **state)
 	assert_ok(ek_comparison_finish(&c, NULL));
 	assert_string_equal(row_of(&c, "few")->unlike, "300 generated images, not 900 generated images");
 	assert_string_equal(row_of(&c, "eyes")->unlike, "FD by clip, not FD by pixels");
-	assert_int_equal(row_of(&c, "few")->values[EK_CMP_FD].verdict, EK_VERDICT_NONE);
+	assert_int_equal(row_of(&c, "few")->values[EK_CMP_FD].verdict, EK_DIFFERENCE_NONE);
 	assert_true(isnan(row_of(&c, "few")->values[EK_CMP_FD].difference));
 	/* Other target shares leave what does not depend on them. */
 	row = row_of(&c, "aim");
 	assert_null(row->unlike);
-	assert_int_equal(row->values[EK_CMP_FD].verdict, EK_VERDICT_BEYOND);
-	assert_int_equal(row->values[EK_CMP_WORST].verdict, EK_VERDICT_WITHIN);
-	assert_int_equal(row->values[EK_CMP_MASS].verdict, EK_VERDICT_UNLIKE);
+	assert_int_equal(row->values[EK_CMP_FD].verdict, EK_DIFFERENCE_BEYOND);
+	assert_int_equal(row->values[EK_CMP_WORST].verdict, EK_DIFFERENCE_WITHIN);
+	assert_int_equal(row->values[EK_CMP_MASS].verdict, EK_DIFFERENCE_UNLIKE);
 	assert_true(isnan(row->values[EK_CMP_MASS].difference));
 	ek_comparison_release(&c);
 }
@@ -325,10 +325,19 @@ static void damage_is_named(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const char *folder = make_run(NULL, 0);
 		struct ek_comparison c = { 0 };
+		struct ek_run *run = NULL;
+		size_t odd;
 
 		assert_ok(ek_make_directories(ek_join(folder, "evaluations")));
 		ek_write_file(ek_join(folder, "evaluations/x.json"), cases[i].text, strlen(cases[i].text));
 		assert_fails(add(&c, folder), EK_EDATA, cases[i].message);
+		ek_comparison_release(&c);
+		/* A page leaves it out. */
+		assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
+		assert_ok(ek_comparison_add(&c, run, &odd));
+		ek_run_close(run);
+		assert_int_equal(c.count, 0);
+		assert_int_equal(odd, 1);
 		ek_comparison_release(&c);
 	}
 }
