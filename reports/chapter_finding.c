@@ -47,7 +47,7 @@ static const cJSON *duplicates_row(const struct ek_page *page)
 	return NULL;
 }
 
-static void headline(struct ek_page *page)
+void ek_page_headline(struct ek_page *page)
 {
 	const size_t most = at_least_one((page->k + 4) / 8), least = at_least_one((page->k + 2) / 4);
 	struct ek_html *h = &page->html;
@@ -117,6 +117,14 @@ static void key_figures(struct ek_page *page)
 	ek_html(h, "</dl>");
 }
 
+/* One of the four answers. */
+static void answer(struct ek_page *page, const char *title)
+{
+	const int level = page->has_summary ? 3 : 2;
+
+	ek_html(&page->html, "<section><h%d>%s</h%d>", level, title, level);
+}
+
 static void what_was_found(struct ek_page *page)
 {
 	struct ek_html *h = &page->html;
@@ -127,8 +135,9 @@ static void what_was_found(struct ek_page *page)
 	while (smallest > 1 && page->clusters[page->descending[smallest - 1]].size == 0)
 		smallest--;
 	least = &page->clusters[page->descending[smallest - 1]];
+	answer(page, "What was found");
 	ek_html(h,
-	        "<section><h2>What was found</h2><p>%s were sorted into %s: sets that look alike to the computer. No "
+	        "<p>%s were sorted into %s: sets that look alike to the computer. No "
 	        "labels were used. ",
 	        ek_number_noun(page->images, page->has_pictures ? "image" : "row").s,
 	        ek_number_noun(page->k, "cluster").s);
@@ -173,7 +182,8 @@ static void how_sure(struct ek_page *page)
 	const char *verdict = ek_text_of(page->stability, "verdict", "");
 	const double rejected = ek_number_of(page->audit, "rejected");
 
-	ek_html(h, "<section><h2>How sure it is</h2><p>");
+	answer(page, "How sure it is");
+	ek_html(h, "<p>");
 	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
 		if (strcmp(verdict, meanings[i].verdict) == 0)
 			ek_html(h, "The sorting was repeated from other random starts and %s ", meanings[i].words);
@@ -224,8 +234,9 @@ static void what_it_means(struct ek_page *page)
 	const cJSON *row = duplicates_row(page);
 	const double copies = ek_number_of(row, "greedy_removed");
 
+	answer(page, "What it means");
 	ek_html(h,
-	        "<section><h2>What it means</h2><p>Whoever learns from these images as they are, person or program, "
+	        "<p>Whoever learns from these images as they are, person or program, "
 	        "sees the large clusters again and again and the small ones rarely, and will know them less well.</p>");
 	tail_value(page);
 	if (copies > 0 && page->images > 0)
@@ -242,7 +253,8 @@ static void what_next(struct ek_page *page)
 	const double copies = ek_number_of(duplicates_row(page), "greedy_removed");
 	const size_t tail = ek_page_tail_count(page);
 
-	ek_html(h, "<section><h2>What you could do next</h2><ol>");
+	answer(page, "What you could do next");
+	ek_html(h, "<ol>");
 	ek_html(h, "<li>Look at ");
 	ek_html(h, page->has_cards ? "<a href=\"#clusters\">" : "");
 	ek_html(h, tail > 0 ? "the tail clusters" : "the smallest clusters");
@@ -266,7 +278,9 @@ static void what_next(struct ek_page *page)
 
 int ek_chapter_finding(struct ek_page *page)
 {
-	headline(page);
+	/* Where the page begins with what was done, that has the heading. */
+	if (!page->has_summary)
+		ek_page_headline(page);
 	key_figures(page);
 	if (page->k >= 2) {
 		ek_html(&page->html, "<div class=\"answers\">");

@@ -18,8 +18,10 @@ static const char *const fixed[] = { "audit.json",
 	                             "clusters/duplicates.json" };
 enum { FIXED = sizeof fixed / sizeof *fixed };
 
-static const char *const patterns[] = { "subsets/*/subset.json", "subsets/*/decision.npy", "weights/*/weights.json",
-	                                "weights/*/groups.csv" };
+static const char *const patterns[] = { "subsets/*/subset.json", "subsets/*/decision.npy",  "weights/*/weights.json",
+	                                "weights/*/groups.csv",  "models/*/config.json",    "models/*/log.jsonl",
+	                                "samples/*/config.json", "samples/*/samples.jsonl", "samples/*/assignment.npy",
+	                                "evaluations/*.json",    "reviews/*.jsonl" };
 enum { PATTERNS = sizeof patterns / sizeof *patterns };
 
 /* Names, each with its NUL. */
@@ -50,6 +52,15 @@ out:
 	return rc;
 }
 
+/* Is it one of the folders that the patterns look into? */
+static int is_found(const char *name)
+{
+	for (size_t i = 0; i < PATTERNS; i++)
+		if (strncmp(name, patterns[i], strcspn(patterns[i], "*")) == 0)
+			return 1;
+	return 0;
+}
+
 /* Those that the report of before told of and that are gone. */
 static int add_gone(struct names *names, const struct ek_run *run)
 {
@@ -59,7 +70,7 @@ static int add_gone(struct names *names, const struct ek_run *run)
 
 	cJSON_ArrayForEach(item, inputs)
 	{
-		if (strncmp(item->string, "subsets/", 8) != 0 && strncmp(item->string, "weights/", 8) != 0)
+		if (!is_found(item->string))
 			continue;
 		free(path);
 		path = NULL;

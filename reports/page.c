@@ -219,6 +219,25 @@ static int load_name(struct ek_page *page)
 	return others > 0 ? ek_format(&page->name, "%s and %d more", path, others) : ek_copy_string(&page->name, path);
 }
 
+/* What was made of the plans. */
+static int load_made(struct ek_page *page)
+{
+	uint64_t *sizes = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&sizes, page->k, sizeof *sizes));
+	for (size_t i = 0; i < page->k; i++)
+		sizes[i] = page->clusters[i].size;
+	EK_TRY(ek_models_load(&page->models, page->run, EK_PAGE_PLANS));
+	EK_TRY(ek_sample_sets_load(&page->samples, page->run, sizes, page->k, EK_PAGE_PLANS));
+	EK_TRY(ek_evaluations_load(&page->evaluations, page->run, &page->samples, page->k));
+	EK_TRY(ek_reviews_load(&page->reviews, page->run, &page->samples, EK_PAGE_PLANS));
+	page->has_summary = page->models.count + page->evaluations.count > 0;
+out:
+	free(sizes);
+	return rc;
+}
+
 int ek_page_open(struct ek_page *page, struct ek_run *run, const struct ek_report_options *options)
 {
 	int rc = 0;
@@ -234,6 +253,7 @@ int ek_page_open(struct ek_page *page, struct ek_run *run, const struct ek_repor
 	EK_TRY(load_clusters(page));
 	EK_TRY(load_name(page));
 	EK_TRY(ek_plans_load(&page->plans, run, page->k));
+	EK_TRY(load_made(page));
 	page->has_cards = ek_page_has(page, "clusters/assignment.npy") && ek_page_has(page, "clusters/distance.npy");
 	for (size_t i = 0; page->has_cards && ek_page_shown(page, i) >= 0; i++)
 		page->clusters[ek_page_shown(page, i)].card = 1;
@@ -254,6 +274,10 @@ void ek_page_close(struct ek_page *page)
 	free(page->style);
 	free(page->name);
 	ek_plans_release(&page->plans);
+	ek_models_release(&page->models);
+	ek_sample_sets_release(&page->samples);
+	ek_evaluations_release(&page->evaluations);
+	ek_reviews_release(&page->reviews);
 	ek_picks_release(&page->picks);
 	ek_pictures_release(&page->pictures);
 	ek_html_release(&page->html);
@@ -323,7 +347,7 @@ void ek_page_picture(struct ek_page *page, uint64_t id)
 		return;
 	}
 	ek_html(h, "<img width=\"%lu\" height=\"%lu\" decoding=\"async\" alt=\"%s\" title=\"%s", (unsigned long)p->side,
-	        (unsigned long)p->side, p->file_name, p->file_name);
+	        (unsigned long)p->rise, p->file_name, p->file_name);
 	if (p->label != NULL)
 		ek_html(h, " (%s)", p->label);
 	ek_html(h, "\" src=\"data:image/jpeg;base64,");
@@ -331,14 +355,34 @@ void ek_page_picture(struct ek_page *page, uint64_t id)
 	ek_html(h, "\">");
 }
 
+void ek_page_number(struct ek_html *h, double value, struct ek_words words, int wide)
+{
+	ek_html(h, wide ? "<td class=\"n wide\"" : "<td class=\"n\"");
+	ek_html(h, " data-v=\"%.9g\">%s</td>", isfinite(value) ? value : -9e9,
+	        isfinite(value) ? words.s : "\xe2\x80\x93");
+}
+
+struct ek_words ek_figure(double x)
+{
+	const double size = fabs(x);
+	int places = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
+
+	for (double y = size; y > 0 && y < 0.1 && places < 6; y *= 10)
+		places++;
+	return ek_decimal(x, places);
+}
+
 void ek_page_table_head(struct ek_html *h, const char *caption, const char *const *names, size_t count)
 {
 	ek_html(h, "<div class=\"scroll\"><table class=\"sort\"><caption>%s</caption><thead><tr>", caption);
 	for (size_t i = 0; i < count; i++) {
-		const int number = names[i][0] == '#';
+		const int number = names[i][0] == '#', wide = number && names[i][1] == '#';
 
-		ek_html(h, number ? "<th scope=\"col\" class=\"n\">%s</th>" : "<th scope=\"col\">%s</th>",
-		        names[i] + number);
+		ek_html(h,
+		        wide     ? "<th scope=\"col\" class=\"n wide\">%s</th>"
+		        : number ? "<th scope=\"col\" class=\"n\">%s</th>"
+		                 : "<th scope=\"col\">%s</th>",
+		        names[i] + number + wide);
 	}
 	ek_html(h, "</tr></thead><tbody>");
 }

@@ -10,10 +10,14 @@
 
 #include "rebalance/io/npy.h"
 #include "rebalance/io/run.h"
+#include "reports/evaluations.h"
 #include "reports/html.h"
+#include "reports/models.h"
 #include "reports/picks.h"
 #include "reports/plans.h"
 #include "reports/report.h"
+#include "reports/reviews.h"
+#include "reports/sample_sets.h"
 #include "reports/thumbnails.h"
 
 struct ek_cluster_facts {
@@ -47,12 +51,26 @@ struct ek_page {
 
 	struct ek_plans plans;
 	size_t plan_clusters; /* how many clusters of each plan have pictures, smallest first */
+
+	struct ek_models models;
+	struct ek_sample_sets samples;
+	struct ek_evaluations evaluations;
+	struct ek_reviews reviews;
+	int has_summary;        /* the chapter that says in short what was done and what it changed appears */
+	size_t sample_each;     /* pictures of a class of a sample set, */
+	size_t sample_most;     /* so many of a set together */
+	size_t evaluation_rows; /* clusters of each evaluation that have pictures */
+	size_t copies;          /* copies of each evaluation that are shown beside their training image */
 };
 
 int ek_page_open(struct ek_page *page, struct ek_run *run, const struct ek_report_options *options);
 /* Choose and make the pictures (pictures.c). */
 int ek_page_pictures(struct ek_page *page);
 void ek_page_close(struct ek_page *page);
+/* The newest preview of a model among the pictures. */
+uint64_t ek_preview_key(size_t model);
+/* How many classes of a sample set have pictures. */
+size_t ek_page_sample_rows(const struct ek_page *page, const struct ek_sample_set *set);
 /* Is RUN/name there? */
 int ek_page_has(const struct ek_page *page, const char *name);
 
@@ -62,8 +80,10 @@ enum { EK_PAGE_CARDS = 1000, EK_PAGE_CARDS_OPEN = 60, EK_PAGE_GROUPS = 24 };
 int64_t ek_page_shown(const struct ek_page *page, size_t i);
 /* The same where only `limit` of them are shown. */
 int64_t ek_page_shown_of(const struct ek_page *page, size_t i, size_t limit);
-/* Subsets and samplers that are told of in full; of more, a line each. */
+/* Subsets, samplers, models, sample sets and evaluations that are told of in full; of more, a line each. */
 enum { EK_PAGE_PLANS = 8 };
+/* The i-th cluster in a table of an evaluation or of a model; −1 past the end. */
+enum { EK_PAGE_ROWS = 60 };
 /* Sum of the shares of the m largest or smallest clusters. */
 double ek_page_share_of_largest(const struct ek_page *page, size_t m);
 double ek_page_share_of_smallest(const struct ek_page *page, size_t m);
@@ -95,6 +115,17 @@ int ek_chapter_attributes(struct ek_page *page);
 int ek_chapter_plan(struct ek_page *page);
 /* The part of that chapter on samplers. */
 int ek_chapter_plan_weights(struct ek_page *page);
+int ek_chapter_summary(struct ek_page *page);
+int ek_chapter_training(struct ek_page *page);
+int ek_chapter_samples(struct ek_page *page);
+int ek_chapter_evaluation(struct ek_page *page);
+int ek_chapter_comparison(struct ek_page *page);
+int ek_chapter_review(struct ek_page *page);
+/* What every number of an evaluation was computed from, in a line. */
+void ek_page_computed_from(struct ek_html *h, const struct ek_evaluation *e);
+/* The parts of the chapter Evaluation on clusters and on copies, of one evaluation. */
+int ek_evaluation_clusters(struct ek_page *page, const struct ek_evaluation *e);
+int ek_evaluation_copies(struct ek_page *page, const struct ek_evaluation *e);
 int ek_chapter_duplicates(struct ek_page *page);
 int ek_chapter_rejected(struct ek_page *page);
 int ek_chapter_certainty(struct ek_page *page);
@@ -103,9 +134,17 @@ int ek_chapter_origin(struct ek_page *page);
 
 /* The cluster's number with `before` in front of it, a link where it has a card. */
 void ek_page_cluster(struct ek_page *page, uint64_t cluster, const char *before);
-/* <img> of an image id, or a grey box where it could not be read. */
+/* What the skew is, as the page's first heading, with what an even set would be. */
+void ek_page_headline(struct ek_page *page);
+/* <img> of an image id or a key, or a grey box where it could not be read. */
 void ek_page_picture(struct ek_page *page, uint64_t id);
-/* <th> cells of a sortable table; a name that starts with '#' is a column of numbers. */
+/* <td> of a sortable column of numbers; a value that is not finite is a dash and sorts below all. wide: left out on
+ * small screens. */
+void ek_page_number(struct ek_html *h, double value, struct ek_words words, int wide);
+/* A measure in figures enough to read it by: 41.2, 0.0123. */
+struct ek_words ek_figure(double x);
+/* <th> cells of a sortable table; a name that starts with '#' is a column of numbers, with "##" one that is
+ * left out on small screens. */
 void ek_page_table_head(struct ek_html *h, const char *caption, const char *const *names, size_t count);
 
 #endif

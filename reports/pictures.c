@@ -2,22 +2,27 @@
 #include "reports/page.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "rebalance/base/error.h"
 
 /* From generous to frugal. */
 static const struct plan {
-	size_t each;  /* pictures of each kind on a card */
-	size_t group; /* pictures of a group of near-duplicates */
-	size_t split; /* kept pictures of a cluster in a subset, and as many removed ones */
+	size_t each;   /* pictures of each kind on a card */
+	size_t group;  /* pictures of a group of near-duplicates */
+	size_t split;  /* kept pictures of a cluster in a subset, and as many removed ones */
+	size_t sample; /* generated pictures of a class */
 	struct ek_picture_sizes sizes;
 } plans[] = {
-	{ 6, 6, 6, { 112, 48, 76 } }, { 6, 6, 6, { 96, 48, 74 } }, { 5, 5, 5, { 80, 48, 72 } },
-	{ 4, 4, 4, { 64, 48, 70 } },  { 3, 4, 4, { 56, 32, 68 } }, { 2, 3, 3, { 48, 32, 66 } },
-	{ 1, 2, 2, { 48, 32, 60 } },  { 1, 2, 2, { 32, 16, 50 } },
+	{ 6, 6, 6, 12, { 112, 48, 480, 76 } }, { 6, 6, 6, 12, { 96, 48, 384, 74 } },
+	{ 5, 5, 5, 12, { 80, 48, 320, 72 } },  { 4, 4, 4, 10, { 64, 48, 256, 70 } },
+	{ 3, 4, 4, 8, { 56, 32, 224, 68 } },   { 2, 3, 3, 6, { 48, 32, 192, 66 } },
+	{ 1, 2, 2, 4, { 48, 32, 192, 60 } },   { 1, 2, 2, 4, { 32, 16, 128, 50 } },
 };
-/* SPLITS: pictures of all subsets together */
-enum { PLANS = sizeof plans / sizeof *plans, SPLITS = 288, FEWEST_CLUSTERS = 3 };
+/* Pictures of all subsets together, of all sample sets, and rows with pictures of all evaluations. */
+enum { PLANS = sizeof plans / sizeof *plans, SPLITS = 288, SAMPLES = 720, EVALUATION_ROWS = 120, FEWEST_CLUSTERS = 3 };
+/* Of an evaluation: pictures of a cluster's training images and generated ones; copies, a pair each. */
+enum { REAL = 1, GENERATED = 2, COPIES = 8 };
 
 /* Bytes of a JPEG of this many pixels in base64, on the generous side. */
 static double estimate(double side)
@@ -49,6 +54,20 @@ static size_t split_clusters(const struct ek_page *page, size_t split)
 	return room < FEWEST_CLUSTERS ? (most < FEWEST_CLUSTERS ? most : FEWEST_CLUSTERS) : room < most ? room : most;
 }
 
+static size_t at_most(size_t n, size_t most)
+{
+	return n < most ? n : most;
+}
+
+static size_t generated_count(const struct ek_page *page, const struct plan *p)
+{
+	const size_t sets = at_most(page->samples.count, EK_PAGE_PLANS);
+	const size_t evaluations = at_most(page->evaluations.count, EK_PAGE_PLANS);
+	const size_t rows = at_most(page->k * evaluations, EVALUATION_ROWS);
+
+	return at_most(sets * page->k * p->sample, SAMPLES) + rows * (REAL + GENERATED) + 2 * COPIES * evaluations;
+}
+
 /* The first plan that should fit, for images whose shorter side is `shorter`. */
 static size_t first_plan(const struct ek_page *page, uint32_t shorter)
 {
@@ -63,8 +82,12 @@ static size_t first_plan(const struct ek_page *page, uint32_t shorter)
 
 		const double splits = (double)(subset_count(page) * split_clusters(page, p->split) * 2 * p->split);
 
-		if ((cards * EK_PICK_KINDS * (double)p->each + groups * (double)p->group + splits) * estimate(side) +
-		            (double)tile_count(page) * tile * tile * 0.3 <=
+		const double generated = (double)generated_count(page, p);
+		const double previews = (double)at_most(page->models.count, EK_PAGE_PLANS);
+
+		if ((cards * EK_PICK_KINDS * (double)p->each + groups * (double)p->group + splits + generated) *
+		                    estimate(side) +
+		            previews * estimate(p->sizes.whole) + (double)tile_count(page) * tile * tile * 0.3 <=
 		    (double)page->options.picture_bytes)
 			break;
 	}
@@ -193,6 +216,124 @@ out:
 	return rc;
 }
 
+static int want_sample(struct ek_page *page, size_t set, uint64_t i)
+{
+	char *name = NULL, *path = NULL;
+	int rc;
+
+	EK_TRY(ek_sample_picture_name(&name, &page->samples.items[set], i));
+	EK_TRY(ek_run_file(&path, page->run, name));
+	EK_TRY(ek_pictures_want_file(&page->pictures, ek_sample_key(set, i), path, name, 0));
+out:
+	free(name);
+	free(path);
+	return rc;
+}
+
+size_t ek_page_sample_rows(const struct ek_page *page, const struct ek_sample_set *set)
+{
+	size_t rows = 0, pictures = 0;
+
+	for (; rows < set->class_count; rows++) {
+		pictures += at_most(set->classes[rows].count, page->sample_each);
+		if (pictures > page->sample_most)
+			break;
+	}
+	return rows;
+}
+
+static int want_samples(struct ek_page *page, size_t each)
+{
+	const size_t sets = at_most(page->samples.count, EK_PAGE_PLANS);
+	int rc = 0;
+
+	page->sample_each = each;
+	page->sample_most = SAMPLES / (sets > 0 ? sets : 1);
+	for (size_t s = 0; s < sets; s++) {
+		const struct ek_sample_set *set = &page->samples.items[s];
+
+		for (size_t c = 0; c < ek_page_sample_rows(page, set); c++)
+			for (size_t i = 0; i < set->classes[c].count && i < each; i++)
+				EK_TRY(want_sample(page, s, set->order[set->classes[c].first + i]));
+	}
+out:
+	return rc;
+}
+
+/* Each cluster's most typical image and generated images that lie in it. */
+static int want_evaluation(struct ek_page *page, struct ek_evaluation *e)
+{
+	int rc;
+
+	EK_TRY(ek_evaluation_draw(e, page->run, &page->samples, page->k, GENERATED));
+	for (size_t i = 0; i < page->evaluation_rows && ek_page_shown_of(page, i, EK_PAGE_ROWS) >= 0; i++) {
+		const size_t cluster = (size_t)ek_page_shown_of(page, i, EK_PAGE_ROWS);
+		size_t count;
+		const uint64_t *ids = ek_picks_of(&page->picks, cluster, EK_PICK_TYPICAL, &count);
+
+		if (count > 0)
+			EK_TRY(ek_pictures_want(&page->pictures, ids[0], 1, 0));
+		for (size_t j = 0; j < e->counts[cluster]; j++) {
+			const uint64_t key = e->keys[cluster * e->each + j];
+
+			EK_TRY(want_sample(page, ek_sample_key_set(key), ek_sample_key_sample(key)));
+		}
+	}
+out:
+	return rc;
+}
+
+static int want_copies(struct ek_page *page, const struct ek_evaluation *e)
+{
+	struct ek_copy copy;
+	int rc = 0;
+
+	for (size_t i = 0; i < page->copies && ek_evaluation_copy(&copy, e, &page->samples, page->images, i); i++) {
+		EK_TRY(ek_pictures_want(&page->pictures, copy.image, 1, 0));
+		EK_TRY(want_sample(page, copy.set, copy.sample));
+	}
+out:
+	return rc;
+}
+
+static int want_evaluations(struct ek_page *page)
+{
+	const size_t count = at_most(page->evaluations.count, EK_PAGE_PLANS);
+	int rc = 0;
+
+	page->evaluation_rows = EVALUATION_ROWS / (count > 0 ? count : 1);
+	page->copies = COPIES;
+	for (size_t i = 0; i < count; i++) {
+		struct ek_evaluation *e = &page->evaluations.items[i];
+
+		if (e->rows != NULL && page->picks.k == page->k)
+			EK_TRY(want_evaluation(page, e));
+		EK_TRY(want_copies(page, e));
+	}
+out:
+	return rc;
+}
+
+uint64_t ek_preview_key(size_t model)
+{
+	return EK_PICTURE_FILE | UINT64_C(1) << 62 | model;
+}
+
+static int want_previews(struct ek_page *page)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < page->models.count && i < EK_PAGE_PLANS; i++) {
+		const struct ek_model *model = &page->models.items[i];
+
+		if (model->preview != NULL)
+			EK_TRY(ek_pictures_want_file(&page->pictures, ek_preview_key(i), model->preview,
+			                             strrchr(model->preview, '/') + 1, 1));
+	}
+out:
+	return rc;
+}
+
 int ek_page_pictures(struct ek_page *page)
 {
 	uint32_t shorter = 0;
@@ -207,6 +348,9 @@ int ek_page_pictures(struct ek_page *page)
 		EK_TRY(want_cards(page));
 		EK_TRY(want_splits(page));
 		EK_TRY(want_others(page, plans[i].group));
+		EK_TRY(want_samples(page, plans[i].sample));
+		EK_TRY(want_evaluations(page));
+		EK_TRY(want_previews(page));
 		page->group_images = plans[i].group;
 		EK_TRY(ek_pictures_make(&page->pictures, page->run, &plans[i].sizes));
 		if (ek_pictures_bytes(&page->pictures) <= page->options.picture_bytes)

@@ -12,16 +12,6 @@
 /* What decision.npy says (docs/files.md). */
 enum { REMOVED, KEPT };
 
-/* The name of the folder that a path ends with: ".../NAME/file". */
-static int folder_name(char **out, const char *path)
-{
-	const char *end = strrchr(path, '/'), *start = end;
-
-	while (start > path && start[-1] != '/')
-		start--;
-	return ek_format(out, "%.*s", (int)(end - start), start);
-}
-
 struct ek_plan_unit ek_plan_unit_of(const cJSON *row)
 {
 	const struct ek_measure interval = ek_interval_of(row);
@@ -41,12 +31,8 @@ static int load_subset(struct ek_subset_plan *plan, const char *path, size_t k)
 	size_t i = 0;
 	int rc;
 
-	EK_TRY(folder_name(&plan->name, path));
-	EK_TRY(ek_json_load(&plan->json, path));
-	if (!cJSON_IsObject(plan->json)) {
-		rc = ek_fail(EK_EDATA, "%s: no JSON object", path);
-		goto out;
-	}
+	EK_TRY(ek_folder_name(&plan->name, path));
+	EK_TRY(ek_load_object(&plan->json, path));
 	rows = cJSON_GetObjectItemCaseSensitive(plan->json, "per_cluster");
 	if (k == 0 || !cJSON_IsArray(rows) || (size_t)cJSON_GetArraySize(rows) != k)
 		goto out;
@@ -92,7 +78,7 @@ int ek_plans_load(struct ek_plans *plans, const struct ek_run *run, size_t k)
 		struct ek_weights_plan *plan = &plans->weights[plans->weights_count];
 		const char *path = found.gl_pathv[plans->weights_count++];
 
-		EK_TRY(folder_name(&plan->name, path));
+		EK_TRY(ek_folder_name(&plan->name, path));
 		EK_TRY(ek_json_load(&plan->json, path));
 	}
 out:

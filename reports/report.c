@@ -15,6 +15,7 @@ static const struct chapter {
 	const char *needs[3];
 	int (*write)(struct ek_page *page);
 } chapters[] = {
+	{ "summary", "In short", { "audit.json" }, ek_chapter_summary },
 	{ "finding", "The finding", { "audit.json" }, ek_chapter_finding },
 	{ "sizes", "Cluster sizes", { "audit.json" }, ek_chapter_sizes },
 	{ "clusters",
@@ -24,6 +25,11 @@ static const struct chapter {
 	{ "map", "Map", { "clusters/map.json", "clusters/assignment.npy" }, ek_chapter_map },
 	{ "attributes", "Attributes", { "audit.json" }, ek_chapter_attributes },
 	{ "plan", "Plan", { "audit.json" }, ek_chapter_plan },
+	{ "training", "Training", { "audit.json" }, ek_chapter_training },
+	{ "samples", "Samples", { "audit.json" }, ek_chapter_samples },
+	{ "evaluation", "Evaluation", { "audit.json" }, ek_chapter_evaluation },
+	{ "comparison", "Comparison", { "audit.json" }, ek_chapter_comparison },
+	{ "review", "Review", { "audit.json" }, ek_chapter_review },
 	{ "duplicates", "Near-duplicates", { "clusters/duplicates.json" }, ek_chapter_duplicates },
 	{ "rejected", "Rejected files", { "rejected.jsonl" }, ek_chapter_rejected },
 	{ "certainty", "How sure it is", { "clusters/clusters.json" }, ek_chapter_certainty },
@@ -32,16 +38,36 @@ static const struct chapter {
 };
 enum { CHAPTERS = sizeof chapters / sizeof *chapters };
 
+/* What there is of it to tell; chapters that are not named here only need their files. */
+static size_t amount(const struct ek_page *page, const struct chapter *chapter)
+{
+	const struct {
+		int (*write)(struct ek_page *page);
+		size_t amount;
+	} amounts[] = {
+		{ ek_chapter_summary, (size_t)page->has_summary },
+		{ ek_chapter_attributes,
+		  (size_t)cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(page->audit, "attributes")) },
+		{ ek_chapter_plan, page->plans.subset_count + page->plans.weights_count },
+		{ ek_chapter_training, page->models.count },
+		{ ek_chapter_samples, page->samples.count },
+		{ ek_chapter_evaluation, page->evaluations.count },
+		{ ek_chapter_comparison, page->evaluations.count >= 2 },
+		{ ek_chapter_review, page->reviews.count },
+	};
+
+	for (size_t i = 0; i < sizeof amounts / sizeof *amounts; i++)
+		if (chapter->write == amounts[i].write)
+			return amounts[i].amount;
+	return 1;
+}
+
 static int appears(const struct ek_page *page, const struct chapter *chapter)
 {
 	for (size_t i = 0; i < 3 && chapter->needs[i] != NULL; i++)
 		if (!ek_page_has(page, chapter->needs[i]))
 			return 0;
-	if (chapter->write == ek_chapter_attributes)
-		return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(page->audit, "attributes")) > 0;
-	if (chapter->write == ek_chapter_plan)
-		return page->plans.subset_count + page->plans.weights_count > 0;
-	return 1;
+	return amount(page, chapter) > 0;
 }
 
 static void hash_source(struct ek_html *h, const void *bytes, size_t size)
@@ -78,7 +104,7 @@ static void head(struct ek_page *page)
 static int body(struct ek_page *page)
 {
 	struct ek_html *h = &page->html;
-	int rc = 0;
+	int first = 1, rc = 0;
 
 	ek_html(h, "<nav aria-label=\"Chapters\"><ol>");
 	for (size_t i = 0; i < CHAPTERS; i++)
@@ -88,11 +114,12 @@ static int body(struct ek_page *page)
 	for (size_t i = 0; i < CHAPTERS; i++) {
 		if (!appears(page, &chapters[i]))
 			continue;
-		/* The finding has its own heading: the page's first. */
-		if (i == 0)
-			ek_html(h, "<section class=\"chapter\" id=\"finding\" tabindex=\"-1\" aria-label=\"The "
-			           "finding\">");
-		else
+		/* The first has its own heading: the page's. */
+		if (first) {
+			ek_html(h, "<section class=\"chapter\" id=\"%s\" tabindex=\"-1\" aria-label=\"%s\">",
+			        chapters[i].id, chapters[i].title);
+			first = 0;
+		} else
 			ek_html(h,
 			        "<section class=\"chapter\" id=\"%s\" aria-labelledby=\"%s-title\"><h2 "
 			        "id=\"%s-title\">%s</h2>",

@@ -25,8 +25,9 @@ struct ek_report_options {
  */
 int ek_report(struct ek_run *run, const struct ek_report_options *options);
 
-/* The files of RUN a report is made from: fixed ones, there or not; those of every subset and sampler there is; and
- * those of them that the last report was made from and that are gone. Ends with NULL; one block, to be freed. */
+/* The files of RUN a report is made from: fixed ones, there or not; those of every plan, model, sample set,
+ * evaluation and review there is; and those of them that the last report was made from and that are gone. Ends with
+ * NULL; one block, to be freed. */
 int ek_report_inputs(const char ***inputs, const struct ek_run *run);
 
 #endif

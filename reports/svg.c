@@ -150,6 +150,11 @@ static const char *const shapes[EK_SVG_SHAPES] = {
 	"M0 4.8L4.6-3.4H-4.6z",                                /* triangle, point down */
 };
 
+const char *ek_svg_shape(size_t shape)
+{
+	return shapes[shape % EK_SVG_SHAPES];
+}
+
 static size_t shape_of(size_t style)
 {
 	return style / EK_SVG_COLOURS % EK_SVG_SHAPES;

@@ -44,6 +44,9 @@ void ek_svg_end(struct ek_html *h);
 /* The marker alone, for legends. The shapes are defined by ek_svg_scatter. */
 void ek_svg_marker(struct ek_html *h, size_t style);
 
+/* The outline of a shape, 0 … EK_SVG_SHAPES − 1, about ±5 around the origin, as a path's d. */
+const char *ek_svg_shape(size_t shape);
+
 /* A curve over a logarithmic x axis; the chosen point is marked. x ascending and > 0, y in 0 … 1. */
 void ek_svg_curve(struct ek_html *h, const double *x, const double *y, size_t count, double chosen, const char *title,
                   const char *x_label);

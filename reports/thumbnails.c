@@ -4,11 +4,14 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/io/resize.h"
 
-int ek_pictures_want(struct ek_pictures *p, uint64_t id, int thumbnail, size_t tile)
+enum { FILE_LIMIT = 1 << 28 };
+
+static int add(struct ek_pictures *p, const struct ek_picture *picture)
 {
 	int rc = 0;
 
@@ -18,8 +21,28 @@ int ek_pictures_want(struct ek_pictures *p, uint64_t id, int thumbnail, size_t t
 		EK_TRY(ek_resize(&p->items, capacity, sizeof *p->items));
 		p->capacity = capacity;
 	}
-	p->items[p->count++] = (struct ek_picture){ .id = id, .wanted = thumbnail != 0, .tile = tile };
+	p->items[p->count++] = *picture;
 out:
+	return rc;
+}
+
+int ek_pictures_want(struct ek_pictures *p, uint64_t id, int thumbnail, size_t tile)
+{
+	return add(p, &(struct ek_picture){ .id = id, .wanted = thumbnail != 0, .tile = tile });
+}
+
+int ek_pictures_want_file(struct ek_pictures *p, uint64_t key, const char *path, const char *name, int whole)
+{
+	struct ek_picture picture = { .id = key, .wanted = 1, .whole = whole };
+	int rc;
+
+	EK_TRY(ek_copy_string(&picture.path, path));
+	EK_TRY(ek_copy_string(&picture.file_name, name));
+	EK_TRY(add(p, &picture));
+	return 0;
+out:
+	free(picture.path);
+	free(picture.file_name);
 	return rc;
 }
 
@@ -47,6 +70,8 @@ static void sort_and_merge(struct ek_pictures *p)
 		last->wanted += next->wanted;
 		if (next->tile != 0)
 			last->tile = next->tile;
+		free(next->path);
+		free(next->file_name);
 	}
 	p->count = kept + 1;
 }
@@ -57,8 +82,11 @@ static int read_records(struct ek_pictures *p, const struct ek_run *run)
 	struct ek_images *images = NULL;
 	int rc = 0;
 
+	if (p->count == 0 || p->items[0].path != NULL)
+		return 0;
 	EK_TRY(ek_images_open(&images, run));
-	for (size_t i = 0; i < p->count; i++) {
+	/* Files come behind all images. */
+	for (size_t i = 0; i < p->count && p->items[i].path == NULL; i++) {
 		struct ek_picture *picture = &p->items[i];
 		struct ek_image_record *record = &picture->record;
 
@@ -110,30 +138,66 @@ out:
 	return rc;
 }
 
+/* All of `image`, at most `width` pixels wide. */
+static int whole(struct ek_image *out, const struct ek_image *image, uint32_t width)
+{
+	const uint32_t across = image->width < width ? image->width : width;
+	const uint32_t down = (uint32_t)((uint64_t)image->height * across / image->width);
+
+	return ek_image_resize_window(out, image, across, down > 0 ? down : 1, 0, 0, across, down > 0 ? down : 1,
+	                              EK_FILTER_BICUBIC);
+}
+
+static int make_thumbnail(struct ek_picture *picture, const struct ek_image *image,
+                          const struct ek_picture_sizes *sizes)
+{
+	const uint32_t shorter = image->width < image->height ? image->width : image->height;
+	struct ek_image small = { 0 };
+	int rc;
+
+	EK_TRY(picture->whole ? whole(&small, image, sizes->whole)
+	                      : square(&small, image, shorter < sizes->side ? shorter : sizes->side));
+	EK_TRY(ek_image_encode_jpeg(&picture->jpeg, &small, sizes->quality));
+	picture->side = small.width;
+	picture->rise = small.height;
+out:
+	ek_image_release(&small);
+	return rc;
+}
+
+static int decode_file(struct ek_image *image, const char *path, uint32_t smallest_side)
+{
+	struct ek_buffer bytes = { 0 };
+	int rc;
+
+	EK_TRY(ek_file_read(&bytes, path, FILE_LIMIT));
+	EK_TRY(ek_image_decode(image, bytes.data, bytes.size, EK_MAX_PIXELS_DEFAULT, smallest_side));
+out:
+	ek_buffer_release(&bytes);
+	return rc;
+}
+
 static int make_one(void *context, uint64_t i, int worker)
 {
 	struct work *w = context;
 	struct ek_picture *picture = &w->pictures->items[i];
 	const uint32_t largest = w->sizes->side > w->sizes->tile_side ? w->sizes->side : w->sizes->tile_side;
-	struct ek_image image = { 0 }, thumbnail = { 0 };
-	uint32_t shorter;
+	struct ek_image image = { 0 };
 	int rc = 0;
 
 	EK_TRY(ek_check_interrupt());
 	if (w->loaders[worker] == NULL && (rc = ek_image_loader_new(&w->loaders[worker], w->run)) < 0)
 		return rc;
-	EK_TRY(ek_image_loader_decode(w->loaders[worker], &picture->record, largest, &image));
+	if (picture->path != NULL)
+		EK_TRY(decode_file(&image, picture->path, picture->whole ? w->sizes->whole : largest));
+	else
+		EK_TRY(ek_image_loader_decode(w->loaders[worker], &picture->record, largest, &image));
 	if (picture->tile != 0)
 		EK_TRY(put_tile(w, picture, &image));
-	if (picture->wanted) {
-		shorter = image.width < image.height ? image.width : image.height;
-		picture->side = shorter < w->sizes->side ? shorter : w->sizes->side;
-		EK_TRY(square(&thumbnail, &image, picture->side));
-		EK_TRY(ek_image_encode_jpeg(&picture->jpeg, &thumbnail, w->sizes->quality));
-	}
+	if (picture->wanted)
+		EK_TRY(make_thumbnail(picture, &image, w->sizes));
 out:
 	ek_image_release(&image);
-	ek_image_release(&thumbnail);
 	ek_image_record_release(&picture->record);
 	ek_progress_add(1);
 	/* A file that changed since it was read is an empty frame, not a reason to give no report. */
@@ -222,6 +286,7 @@ void ek_pictures_release(struct ek_pictures *p)
 	for (size_t i = 0; i < p->count; i++) {
 		ek_image_record_release(&p->items[i].record);
 		free(p->items[i].file_name);
+		free(p->items[i].path);
 		free(p->items[i].label);
 		ek_buffer_release(&p->items[i].jpeg);
 	}

@@ -156,6 +156,43 @@ const struct ek_command ek_commands[] = {
 	                 "of each, and sheet.png. Image i is the same however many are made with it.",
 	  .own_options = ek_generate_options,
 	  .run = ek_cmd_generate },
+	{ .name = "evaluate",
+	  .arguments = "RUN --samples NAME|PATH [--name NAME]",
+	  .summary = "measure generated images: quality, diversity, copies, and who is missing",
+	  .description =
+	          "Compares generated images with real ones that the model did not see, in the space of the run's "
+	          "embeddings, and with the clusters of the audit: which are generated too rarely, which are covered "
+	          "badly, and which images are copies of training images. Hold a part of the images out for it when "
+	          "you "
+	          "audit: --held-out 0.1.\nWrites RUN/evaluations/NAME.json. A number that makes no sense there is "
+	          "null, "
+	          "and the file says why.",
+	  .own_options = ek_evaluate_own_options,
+	  .run = ek_cmd_evaluate },
+	{ .name = "compare",
+	  .arguments = "RUN...",
+	  .summary = "set the evaluations of a run, or of several, side by side",
+	  .description =
+	          "Prints one line an evaluation, and its differences to a baseline. A * marks what is more than the "
+	          "spread over sample sets, or than the intervals where there is one set; ? says that neither is "
+	          "known. What was measured otherwise (encoder, number of images, k, reference) is not compared, and "
+	          "why is said.\nThe report draws the same as curves over the kept fraction.",
+	  .own_options = ek_compare_own_options,
+	  .run = ek_cmd_compare },
+	{ .name = "sweep",
+	  .arguments = "RUN --methods M,... --keeps F,... --steps N --autoencoder NAME | --space pixel",
+	  .summary = "prune, train, generate and evaluate for each method and kept fraction",
+	  .description =
+	          "For each method and fraction, and once for all images: prune, train flow, generate (with several "
+	          "seeds), evaluate, one line each. Subset, model, samples and evaluation of a point have one name, as "
+	          "sweep-furthest-0.25. Stopped or killed, the same command goes on where it was; a point that fails "
+	          "is told, and the others go on.\n"
+	          "All points train for the same number of steps, so that they cost the same and only what they are "
+	          "shown differs: the same number of epochs would train small subsets less.\n"
+	          "Beforehand, `evenkeel cluster RUN` makes the clusters, and `audit --held-out` a reference that no "
+	          "model sees.",
+	  .own_options = ek_sweep_options,
+	  .run = ek_cmd_sweep },
 	{ .name = "report",
 	  .arguments = "RUN",
 	  .summary = "rebuild the report from the files of a run",

@@ -206,6 +206,8 @@ int ek_plan_print(const struct ek_invocation *i, const struct ek_run *run, int m
 	if (!made)
 		ek_info("the subset %s is current", name);
 	EK_TRY(ek_recipe_write(i, run));
+	if (i->settings.common.wordless)
+		goto out;
 	EK_TRY(ek_format(&file, "subsets/%s/subset.json", name));
 	if (i->settings.common.json) {
 		EK_TRY(ek_summary_print_file(run, file));

@@ -219,6 +219,13 @@ static int print_plan(const struct ek_training_job *job, const struct ek_trainer
 	return 0;
 }
 
+static double expected_seconds = NAN;
+
+double ek_training_expected_seconds(void)
+{
+	return expected_seconds;
+}
+
 /* One step on the first batch, timed, after one that is not. */
 static int print_time(const struct ek_training_job *job, const struct ek_trainer_options *o)
 {
@@ -243,6 +250,9 @@ static int print_time(const struct ek_training_job *job, const struct ek_trainer
 	started = ek_clock();
 	EK_TRY(job->task->learn(job->task->context, 0, &slice, gradients));
 	seconds = (ek_clock() - started) / (double)size / (double)ek_threads();
+	expected_seconds = o->steps > 0 ? seconds * (double)(o->steps * o->batch) : o->time_limit;
+	if (job->wordless)
+		goto out;
 	(void)printf("  %-20s about %.3g images/s on %d threads (%.3g GFLOP/s)\n", "speed", 1 / seconds, ek_threads(),
 	             3e-9 * job->flops / seconds);
 	needed = seconds * (double)(o->steps * o->batch);
@@ -337,7 +347,8 @@ int ek_training_do(const struct ek_training_job *job)
 	EK_TRY(add_hashes(job->config, job));
 	EK_TRY(identity_of(identity, job->config));
 	if (job->wish->dry_run) {
-		EK_TRY(print_plan(job, &options));
+		if (!job->wordless)
+			EK_TRY(print_plan(job, &options));
 		rc = print_time(job, &options);
 		goto out;
 	}

@@ -56,5 +56,7 @@ struct ek_training_job {
 
 /* Writes config.json, trains, and prints what came out; or with --dry-run prints what it would take. */
 int ek_training_do(const struct ek_training_job *job);
+/* What the last --dry-run of this process expected a training of so many steps to take; NaN: there was none. */
+double ek_training_expected_seconds(void);
 
 #endif

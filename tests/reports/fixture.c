@@ -429,6 +429,8 @@ const char *ek_fixture_make(const struct ek_fixture *fixture)
 	}
 	if (!fixture->audit_only && !fixture->embeddings_only)
 		write_images(&m);
+	if (fixture->made > 0)
+		ek_fixture_make_more(folder, fixture, m.assignment);
 	free(m.sizes);
 	free(m.assignment);
 	free(m.distance);

@@ -11,6 +11,7 @@ struct ek_fixture {
 	int noise;           /* grey levels of noise: what does not compress */
 	int embeddings_only; /* no images.jsonl */
 	int audit_only;      /* nothing but audit.json */
+	size_t made;         /* models, sample sets, evaluations and reviews: so many of each, at least 2; 0: none */
 };
 
 #define EK_HOSTILE_NAME "<script>alert(1)</script>.jpg"
@@ -18,6 +19,11 @@ struct ek_fixture {
 #define EK_HOSTILE_ATTRIBUTE "\" onmouseover=\"alert(3)"
 #define EK_HOSTILE_PLAN "<i>even\"'&"
 #define EK_HOSTILE_REASON "bad & <b>bold</b>"
+
+#define EK_HOSTILE_REASON_2 "12 images, <b>50</b> are wanted"
+
+/* Add the models and what was made of them to a run whose images lie in the clusters `assignment`: [images]. */
+void ek_fixture_make_more(const char *folder, const struct ek_fixture *fixture, const int32_t *assignment);
 
 /* The path of the run directory, in a scratch folder. Fails the test on any error. */
 const char *ek_fixture_make(const struct ek_fixture *fixture);

@@ -10,31 +10,8 @@
 #include "reports/html.h"
 #include "reports/report.h"
 #include "tests/reports/fixture.h"
+#include "tests/reports/reading.h"
 #include "tests/support/support.h"
-
-/* Make the report of a run and read it. */
-static void report_of(struct ek_buffer *page, const char *folder, const struct ek_report_options *options)
-{
-	struct ek_run *run = NULL;
-
-	assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
-	assert_ok(ek_report(run, options));
-	ek_run_close(run);
-	ek_buffer_clear(page);
-	assert_ok(ek_file_read(page, ek_join(folder, "report.html"), 1 << 26));
-}
-
-static size_t occurrences(const char *text, const char *what)
-{
-	size_t n = 0;
-
-	for (; (text = strstr(text, what)) != NULL; text += strlen(what))
-		n++;
-	return n;
-}
-
-#define assert_shows(page, text) assert_true(occurrences((page).data, text) > 0)
-#define assert_lacks(page, text) assert_int_equal(occurrences((page).data, text), 0)
 
 static const struct ek_fixture small = { .k = 12, .images = 400, .side = 24, .noise = 10 };
 

@@ -1,0 +1,307 @@
+/* `evenkeel sweep RUN`: plan, train, generate and evaluate for each point, by the commands that do so alone. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
+#include "rebalance/cli/command.h"
+#include "rebalance/cli/compare.h"
+#include "rebalance/cli/sweep.h"
+#include "rebalance/cli/text.h"
+#include "rebalance/cli/training.h"
+
+static struct ek_sweep_wish wanted;
+
+static const struct ek_choice spaces[] = { { "latent", "the latents of --autoencoder" },
+	                                   { "pixel", "the pixels themselves, for small images" },
+	                                   { NULL, NULL } };
+
+static const struct ek_option own[] = {
+	{ .name = "methods",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.methods,
+	  .argument = "M,M,...",
+	  .help = "of prune, as furthest,nearest,random; score:NAME:high or :low keeps an end of a score" },
+	{ .name = "keeps",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.keeps,
+	  .argument = "F,F,...",
+	  .help = "the fractions to keep, as 0.1,0.25,0.5; all images are trained on once, in any case" },
+	{ .name = "steps",
+	  .kind = EK_KIND_INTEGER,
+	  .target = &wanted.steps,
+	  .argument = "N",
+	  .zero = "none",
+	  .low = 1,
+	  .high = 1e12,
+	  .help = "steps of training, the same for every point" },
+	{ .name = "autoencoder",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.autoencoder,
+	  .argument = "NAME|DIR",
+	  .help = "work in its latents, at every point; RUN/models/NAME is trained first, on all images, if it is not "
+	          "there" },
+	{ .name = "space",
+	  .kind = EK_KIND_CHOICE,
+	  .argument = "HOW",
+	  .target = &wanted.space,
+	  .choices = spaces,
+	  .help = "where to work" },
+	{ .name = "seeds",
+	  .kind = EK_KIND_INTEGER,
+	  .target = &wanted.seeds,
+	  .argument = "N",
+	  .low = 1,
+	  .high = 32,
+	  .help = "sample sets of each model, from --seed on: they give the spread" },
+	{ .name = "count",
+	  .kind = EK_KIND_INTEGER,
+	  .target = &wanted.count,
+	  .argument = "N",
+	  .low = 1,
+	  .high = 1e9,
+	  .help = "images of a sample set" },
+	{ .name = "name",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.name,
+	  .argument = "PREFIX",
+	  .help = "the names of all points begin with it" },
+	{ .name = "train",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.train,
+	  .argument = "OPTIONS",
+	  .help = "more options of train flow, in one word: \"--width 128 --depth 4\"" },
+	{ .name = "vae",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.vae,
+	  .argument = "OPTIONS",
+	  .help = "options of train vae, for an autoencoder that is not there yet: \"--side 64 --steps 2000\"" },
+	{ .name = "generate",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.generate,
+	  .argument = "OPTIONS",
+	  .help = "more options of generate: \"--steps 40 --guidance 1.5\"" },
+	{ .name = "evaluate",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.evaluate,
+	  .argument = "OPTIONS",
+	  .help = "more options of evaluate" },
+	{ .name = "dry-run",
+	  .kind = EK_KIND_FLAG,
+	  .target = &wanted.dry_run,
+	  .help = "list the points and about how long they train, and do nothing" },
+	{ .name = NULL },
+};
+
+void ek_sweep_options(struct ek_settings *settings)
+{
+	ek_settings_fill(settings->own_options, own);
+	memset(&wanted, 0, sizeof wanted);
+	wanted.name = "sweep";
+	wanted.seeds = 3;
+	wanted.count = 1000;
+}
+
+/* How far it is. */
+struct progress {
+	double worked; /* seconds spent on points that were not there */
+	size_t made, left;
+};
+
+static int evaluation_of(char **path, const struct ek_sweep *s, const struct ek_sweep_point *p)
+{
+	return ek_format(path, "%s/evaluations/%s.json", s->run, p->name);
+}
+
+static int is_evaluated(const struct ek_sweep *s, const struct ek_sweep_point *p)
+{
+	char *path = NULL;
+	const int there = evaluation_of(&path, s, p) == 0 && ek_file_exists(path);
+
+	free(path);
+	return there;
+}
+
+static int print_numbers(const struct ek_sweep *s, const struct ek_sweep_point *p)
+{
+	struct ek_comparison c = { 0 };
+	struct ek_run *run = NULL;
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(evaluation_of(&path, s, p));
+	EK_TRY(ek_run_open(&run, s->run, EK_RUN_READ));
+	EK_TRY(ek_comparison_add_file(&c, run, path));
+	ek_compare_print_line(&c.rows[0]);
+out:
+	ek_run_close(run);
+	ek_comparison_release(&c);
+	free(path);
+	return rc;
+}
+
+/* What is told of a point: numbers, or why it failed; then the time that is left over the whole. */
+static void print_point(const struct ek_sweep *s, const struct progress *g, size_t i, int failed, double took)
+{
+	const struct ek_sweep_point *p = &s->points.items[i];
+	char time[32];
+
+	(void)printf("%-24s", p->label);
+	if (failed || print_numbers(s, p) < 0)
+		(void)printf("  failed: %s", ek_error_message());
+	(void)printf("  (%zu of %zu, %s", i + 1, s->points.count, ek_text_duration(time, took));
+	if (g->left > 0 && g->made > 0)
+		(void)printf(", about %s left", ek_text_duration(time, g->worked / (double)g->made * (double)g->left));
+	(void)printf(")\n");
+	(void)fflush(stdout);
+}
+
+static int add_result(cJSON *list, const struct ek_sweep_point *p, int failed)
+{
+	cJSON *item;
+	int rc;
+
+	EK_TRY(ek_json_add_object(&item, list, NULL));
+	EK_TRY(ek_json_add_string(item, "name", p->name));
+	EK_TRY(p->method != NULL ? ek_json_add_string(item, "method", p->method) : ek_json_add_null(item, "method"));
+	if (p->order != NULL)
+		EK_TRY(ek_json_add_string(item, "order", p->order));
+	EK_TRY(ek_json_add_double(item, "keep", p->keep));
+	EK_TRY(failed ? ek_json_add_string(item, "failed", ek_error_message()) : ek_json_add_null(item, "failed"));
+out:
+	return rc;
+}
+
+/* Every point; `*failed` of them. A stop ends it, anything else is told and the rest goes on. */
+static int do_points(const struct ek_sweep *s, cJSON *list, size_t *failed)
+{
+	const int json = s->settings->common.json;
+	struct progress g = { 0 };
+	int rc = 0;
+
+	*failed = 0;
+	for (size_t i = 0; i < s->points.count; i++)
+		g.left += (size_t)!is_evaluated(s, &s->points.items[i]);
+	for (size_t i = 0; i < s->points.count; i++) {
+		const struct ek_sweep_point *p = &s->points.items[i];
+		const int was_there = is_evaluated(s, p);
+		const double started = ek_clock();
+		int is_failed;
+
+		ek_info("%s (%zu of %zu)", p->label, i + 1, s->points.count);
+		rc = ek_sweep_do_point(s, p);
+		if (rc == EK_EINTERRUPTED)
+			return rc;
+		is_failed = rc < 0;
+		*failed += (size_t)is_failed;
+		if (!was_there) {
+			g.worked += ek_clock() - started;
+			g.made++;
+			g.left--;
+		}
+		EK_TRY(add_result(list, p, is_failed));
+		if (!json)
+			print_point(s, &g, i, is_failed, ek_clock() - started);
+	}
+out:
+	return rc;
+}
+
+static int dry_run(const struct ek_sweep *s)
+{
+	size_t left = 0;
+	double seconds;
+	char a[32], b[32];
+
+	for (size_t i = 0; i < s->points.count; i++) {
+		const struct ek_sweep_point *p = &s->points.items[i];
+
+		(void)printf("%-24s keep %-6g PR %-6g %s%s\n", p->label, p->keep, 1 - p->keep, p->name,
+		             is_evaluated(s, p) ? "  (done)" : "");
+		left += (size_t)!is_evaluated(s, p);
+	}
+	seconds = left > 0 ? ek_sweep_expected_training(s) : 0;
+	(void)printf("\n%zu points, %zu to do: %s steps of training each, then %" PRId64 " x %s images\n",
+	             s->points.count, left, ek_text_count(a, (uint64_t)wanted.steps), wanted.seeds,
+	             ek_text_count(b, (uint64_t)wanted.count));
+	if (isfinite(seconds))
+		(void)printf("training takes about %s, %s a point; drawing and evaluating come on top\n",
+		             ek_text_duration(a, seconds * (double)left), ek_text_duration(b, seconds));
+	else
+		(void)printf("how long training takes is not known yet: %s\n", ek_error_message());
+	return 0;
+}
+
+static int sweep(const struct ek_sweep *s)
+{
+	cJSON *json = cJSON_CreateObject(), *list;
+	size_t failed = 0;
+	char *text = NULL;
+	int rc;
+
+	if (json == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for the result");
+	EK_TRY(ek_json_add_array(&list, json, "points"));
+	EK_TRY(ek_sweep_make_autoencoder(s));
+	EK_TRY(do_points(s, list, &failed));
+	if (s->settings->common.json) {
+		if ((text = cJSON_Print(json)) == NULL) {
+			rc = ek_fail(EK_ENOMEM, "no memory for the result");
+			goto out;
+		}
+		(void)printf("%s\n", text);
+	} else {
+		(void)printf("\nside by side: evenkeel compare %s --name '%s-*'\ncurves:       evenkeel report %s\n",
+		             s->run, wanted.name, s->run);
+	}
+	if (failed > 0)
+		rc = ek_fail(EK_EIO, "%zu of %zu points failed; the same command tries them again", failed,
+		             s->points.count);
+out:
+	free(text);
+	cJSON_Delete(json);
+	return rc;
+}
+
+static int check_wish(const struct ek_invocation *i)
+{
+	if (i->arguments.count != 1)
+		return ek_fail(EK_EUSAGE, "sweep takes one run directory, not %d words; see evenkeel help sweep",
+		               i->arguments.count);
+	if (wanted.methods == NULL || wanted.keeps == NULL || wanted.steps == 0)
+		return ek_fail(EK_EUSAGE, "sweep needs %s; see evenkeel help sweep",
+		               wanted.methods == NULL ? "--methods M,..."
+		               : wanted.keeps == NULL ? "--keeps F,..."
+		                                      : "--steps N, the same for every point");
+	if ((wanted.space == 0) != (wanted.autoencoder != NULL))
+		return ek_fail(EK_EUSAGE, wanted.space == 0 ? "sweep needs --autoencoder NAME, or --space pixel for "
+		                                              "small images"
+		                                            : "--space pixel takes no --autoencoder");
+	return 0;
+}
+
+int ek_cmd_sweep(struct ek_invocation *i)
+{
+	struct ek_sweep s = { .run = i->arguments.count > 0 ? i->arguments.positional[0] : NULL,
+		              .settings = &i->settings,
+		              .wish = &wanted };
+	struct ek_run *run = NULL;
+	int rc;
+
+	EK_TRY(check_wish(i));
+	EK_TRY(ek_sweep_points_make(&s.points, wanted.name, wanted.methods, wanted.keeps));
+	EK_TRY(ek_sweep_check_options(&s));
+	/* That it is a run is told once, not by each command. */
+	EK_TRY(ek_run_open(&run, s.run, EK_RUN_READ));
+	ek_run_close(run);
+	run = NULL;
+	EK_TRY(wanted.dry_run ? dry_run(&s) : sweep(&s));
+out:
+	ek_run_close(run);
+	ek_sweep_points_release(&s.points);
+	return rc;
+}

@@ -1,0 +1,50 @@
+/* A sweep: what is asked for, its points, and what is done at each. */
+#ifndef EK_CLI_SWEEP_H
+#define EK_CLI_SWEEP_H
+
+#include <stddef.h>
+
+#include "rebalance/cli/command.h"
+
+struct ek_sweep_wish {
+	const char *methods, *keeps, *name, *autoencoder;
+	const char *vae, *train, *generate, *evaluate; /* more words for these commands, or NULL */
+	int space, dry_run;
+	int64_t seeds, steps, count;
+};
+
+struct ek_sweep_point {
+	char *name;   /* of its subset, model, samples and evaluation: "sweep-furthest-0.25" */
+	char *label;  /* "furthest 0.25" */
+	char *method; /* of prune; NULL: all images */
+	char *order;  /* of a score: "high", "low", "middle"; or NULL */
+	double keep;
+};
+
+struct ek_sweep_points {
+	struct ek_sweep_point *items;
+	size_t count;
+};
+
+/* All images, then every method with every fraction, each once; a fraction of 1 is the first. methods: of prune, with
+ * commas; "score:NAME:high" keeps that end of RUN/scores/NAME.npy. EK_EUSAGE names what is wrong. */
+int ek_sweep_points_make(struct ek_sweep_points *points, const char *prefix, const char *methods, const char *keeps);
+void ek_sweep_points_release(struct ek_sweep_points *points);
+
+struct ek_sweep {
+	const char *run;
+	const struct ek_settings *settings;
+	const struct ek_sweep_wish *wish;
+	struct ek_sweep_points points;
+};
+
+/* The words that are passed on are known to their commands, and none is the sweep's own. EK_EUSAGE. */
+int ek_sweep_check_options(const struct ek_sweep *s);
+/* Train the autoencoder that all points share, or go on with it, unless it is finished or lies elsewhere. */
+int ek_sweep_make_autoencoder(const struct ek_sweep *s);
+/* Prune, train flow, generate, evaluate: each goes on where it was, or does nothing. */
+int ek_sweep_do_point(const struct ek_sweep *s, const struct ek_sweep_point *p);
+/* Seconds that one point trains, by a step of it; NaN, with a message, if that cannot be told. */
+double ek_sweep_expected_training(const struct ek_sweep *s);
+
+#endif

@@ -1,0 +1,136 @@
+#include "rebalance/cli/sweep.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/plan/prune.h"
+#include "rebalance/plan/subset.h"
+
+enum { MOST = 64 }; /* methods, and fractions */
+
+/* Cut `text` at commas. EK_EUSAGE: an empty item, or too many. */
+static int split(char **items, size_t *count, char *text, const char *option)
+{
+	*count = 0;
+	for (char *item = text; item != NULL;) {
+		char *comma = strchr(item, ',');
+
+		if (comma != NULL)
+			*comma = 0;
+		if (*item == 0 || *count == MOST)
+			return *item == 0 ? ek_fail(EK_EUSAGE, "--%s: there is nothing between two commas", option)
+			                  : ek_fail(EK_EUSAGE, "--%s: more than %d", option, MOST);
+		items[(*count)++] = item;
+		item = comma != NULL ? comma + 1 : NULL;
+	}
+	return 0;
+}
+
+/* "score:NAME:high" is the method score:NAME with --order high. */
+static int read_method(struct ek_sweep_point *p, const char *text)
+{
+	static const char *const ends[] = { "high", "low", "middle" };
+	const char *last = strrchr(text, ':');
+	int rc;
+
+	if (strncmp(text, "score", 5) != 0) {
+		EK_TRY(ek_prune_check_method(text));
+		return ek_copy_string(&p->method, text);
+	}
+	for (size_t i = 0; last != NULL && i < sizeof ends / sizeof *ends; i++)
+		if (strcmp(last + 1, ends[i]) == 0 && last > text + strlen("score:")) {
+			EK_TRY(ek_copy_string(&p->order, ends[i]));
+			EK_TRY(ek_format(&p->method, "%.*s", (int)(last - text), text));
+			return ek_prune_check_method(p->method);
+		}
+	rc = ek_fail(EK_EUSAGE, "--methods: %s; write score:NAME:high, score:NAME:low or score:NAME:middle", text);
+out:
+	return rc;
+}
+
+static int read_keep(double *keep, const char *text)
+{
+	char *end;
+
+	*keep = strtod(text, &end);
+	if (end == text || *end != 0 || !(*keep > 0 && *keep <= 1))
+		return ek_fail(EK_EUSAGE, "--keeps: \"%s\" is no fraction above 0 and up to 1", text);
+	return 0;
+}
+
+static int is_there(const struct ek_sweep_points *points, const char *name)
+{
+	for (size_t i = 0; i < points->count; i++)
+		if (points->items[i].name != NULL && strcmp(points->items[i].name, name) == 0)
+			return 1;
+	return 0;
+}
+
+static int add(struct ek_sweep_points *points, const char *prefix, const char *method, double keep)
+{
+	struct ek_sweep_point *p = &points->items[points->count], point = { .keep = keep };
+	int rc;
+
+	EK_TRY(read_method(&point, method));
+	EK_TRY(ek_format(&point.label, "%s%s%s %g", point.method, point.order != NULL ? " " : "",
+	                 point.order != NULL ? point.order : "", keep));
+	EK_TRY(ek_format(&point.name, "%s-%s-%g", prefix, method, keep));
+	for (char *c = point.name; *c != 0; c++)
+		if (*c == ':')
+			*c = '-';
+	EK_TRY(ek_subset_check_name(point.name));
+	if (keep == 1 || is_there(points, point.name)) /* with all kept, every method is the first point */
+		goto out;
+	*p = point;
+	points->count++;
+	return 0;
+out:
+	free(point.name);
+	free(point.label);
+	free(point.method);
+	free(point.order);
+	return rc;
+}
+
+int ek_sweep_points_make(struct ek_sweep_points *points, const char *prefix, const char *methods, const char *keeps)
+{
+	char *method_text = NULL, *keep_text = NULL, *method[MOST], *keep[MOST];
+	size_t method_count, keep_count;
+	double fraction;
+	int rc;
+
+	*points = (struct ek_sweep_points){ 0 };
+	EK_TRY(ek_copy_string(&method_text, methods));
+	EK_TRY(ek_copy_string(&keep_text, keeps));
+	EK_TRY(split(method, &method_count, method_text, "methods"));
+	EK_TRY(split(keep, &keep_count, keep_text, "keeps"));
+	EK_TRY(ek_alloc(&points->items, 1 + method_count * keep_count, sizeof *points->items));
+	EK_TRY(ek_format(&points->items[0].name, "%s-natural", prefix));
+	points->count = 1;
+	EK_TRY(ek_subset_check_name(points->items[0].name));
+	EK_TRY(ek_copy_string(&points->items[0].label, "natural 1"));
+	points->items[0].keep = 1;
+	for (size_t m = 0; m < method_count; m++)
+		for (size_t k = 0; k < keep_count; k++) {
+			EK_TRY(read_keep(&fraction, keep[k]));
+			EK_TRY(add(points, prefix, method[m], fraction));
+		}
+out:
+	free(method_text);
+	free(keep_text);
+	return rc;
+}
+
+void ek_sweep_points_release(struct ek_sweep_points *points)
+{
+	for (size_t i = 0; i < points->count; i++) {
+		free(points->items[i].name);
+		free(points->items[i].label);
+		free(points->items[i].method);
+		free(points->items[i].order);
+	}
+	free(points->items);
+	*points = (struct ek_sweep_points){ 0 };
+}

@@ -1,0 +1,126 @@
+/*
+ * The evaluations of one run, or of several, side by side: a row each, its differences to a baseline, and whether they
+ * are more than the spread. `compare` prints it and the report draws it. It reads RUN/evaluations/NAME.json
+ * (docs/files.md) and, for what they are of, subset.json of its subset and config.json of its model and samples.
+ *
+ * A difference a − b is more than the spread when 0 lies outside its 95 % interval:
+ *  - both over seeds (n ≥ 2 sample sets each): Welch's interval, the t quantile at the degrees of freedom rounded down;
+ *  - otherwise from the two intervals [l, u] that there are (the evaluation's, or mean ± t s / sqrt(n)):
+ *    d − sqrt((a − l_a)² + (u_b − b)²) … d + sqrt((u_a − a)² + (b − l_b)²) (Newcombe 1998; Zou and Donner 2008);
+ *  - where one of them has neither, it is not known.
+ * Seeds of sampling say nothing about another training with another seed.
+ *
+ * Like is compared with like: encoder, generated images, k and reference must be the same, and for what depends on
+ * them the clusters and the target shares.
+ */
+#ifndef EK_REPORTS_COMPARISON_H
+#define EK_REPORTS_COMPARISON_H
+
+#include "rebalance/io/run.h"
+
+enum ek_better { EK_BETTER_LOWER = -1, EK_BETTER_NEITHER, EK_BETTER_HIGHER };
+
+/* What a measure depends on beside the images. */
+enum { EK_OF_CLUSTERS = 1, EK_OF_TARGET = 2 };
+
+struct ek_comparison_measure {
+	const char *name;  /* in CSV, JSON and the evaluation's "spread" */
+	const char *label; /* as people read it */
+	const char *path;  /* in the evaluation */
+	enum ek_better better;
+	int depends;
+};
+
+enum ek_compared_measure {
+	EK_CMP_FD,
+	EK_CMP_PRECISION,
+	EK_CMP_RECALL,
+	EK_CMP_COVERAGE,
+	EK_CMP_EXPECTED,
+	EK_CMP_WORST,
+	EK_CMP_MASS,
+	EK_CMP_NEAREST,
+	EK_CMP_RATIO,
+	EK_CMP_COPIES,
+	EK_CMP_MEASURES = 30
+};
+extern const struct ek_comparison_measure ek_comparison_measures[EK_CMP_MEASURES];
+
+enum ek_difference {
+	EK_DIFFERENCE_NONE,    /* the baseline itself, or a value is missing */
+	EK_DIFFERENCE_WITHIN,  /* not more than the spread */
+	EK_DIFFERENCE_BEYOND,  /* more */
+	EK_DIFFERENCE_UNKNOWN, /* no spread is known */
+	EK_DIFFERENCE_UNLIKE   /* measured against other clusters or target shares */
+};
+extern const char *const ek_difference_names[];
+
+struct ek_compared {
+	double value, low, high; /* interval NaN if none */
+	double deviation;        /* over seeds; NaN if none */
+	uint64_t seeds;
+	double difference; /* NaN where there is none */
+	enum ek_difference verdict;
+};
+
+/* In the order of rows. */
+enum ek_trained {
+	EK_TRAINED_NATURAL,
+	EK_TRAINED_WEIGHTED,
+	EK_TRAINED_BALANCED,
+	EK_TRAINED_PRUNED,
+	EK_TRAINED_ELSEWHERE
+};
+
+enum { EK_CMP_KEYS = 5 };
+
+struct ek_comparison_row {
+	char *run, *name;
+	cJSON *json;
+	enum ek_trained trained;
+	char *series; /* "natural", "weighted", "balanced", "furthest", "score:grand high" */
+	char *label;  /* "furthest 0.25" */
+	double keep;  /* share of the images trained on; NaN if it is not known */
+	uint64_t generated, training_images, reference_images, k;
+	int64_t worst_cluster; /* −1: none */
+	struct ek_compared values[EK_CMP_MEASURES];
+	/* What must be the same, in words: encoder, generated images, k, reference, images of the run. */
+	char *keys[EK_CMP_KEYS];
+	char *clusters;                           /* which they are */
+	const struct ek_comparison_row *baseline; /* itself, or NULL: there is none */
+	char *unlike;                             /* why it is not compared, in words; NULL: it is */
+	/* How it was made: network, training, sampling, from the model's and the samples' config.json. */
+	cJSON *how;
+	char *note; /* what of that is not as at the baseline, in words, or NULL */
+};
+
+struct ek_comparison {
+	struct ek_comparison_row *rows;
+	size_t count, room;
+};
+
+/* Add the evaluations of a run that is open. EK_EDATA: one is damaged (file and member are named), unless `odd` is
+ * given: then those are left out and counted. */
+int ek_comparison_add(struct ek_comparison *c, const struct ek_run *run, size_t *odd);
+/* Add one of them, by its path. */
+int ek_comparison_add_file(struct ek_comparison *c, const struct ek_run *run, const char *path);
+/* Order the rows, give each its baseline (that of the name, or the run's natural model, or another run's) and the
+ * differences to it. baseline: NULL or a name. EK_EUSAGE: no evaluation has it. */
+int ek_comparison_finish(struct ek_comparison *c, const char *baseline);
+void ek_comparison_release(struct ek_comparison *c);
+
+/* 1 if two rows belong into one picture: measured in the same way, with the same baseline, made as that was. */
+int ek_comparison_together(const struct ek_comparison_row *a, const struct ek_comparison_row *b);
+
+/* How far the 95 % interval of a value, over seeds or its own, reaches below and above it; 0: it has none. */
+int ek_comparison_reach(double *below, double *above, const struct ek_compared *v);
+/* The verdict on a.value − b.value, by the rules above. */
+enum ek_difference ek_comparison_verdict(const struct ek_compared *a, const struct ek_compared *b);
+
+/* `*inverse` = the method that keeps what `series` removes ("nearest" of "furthest"), to be freed; NULL: it has none.
+ */
+int ek_comparison_inverse(char **inverse, const char *series);
+/* 1 for the random baselines of pruning. */
+int ek_comparison_is_random(const char *series);
+
+#endif

@@ -1,0 +1,201 @@
+#include "reports/evaluations.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/io/npy.h"
+#include "reports/page.h"
+
+/* One row for each cluster, or none at all. */
+static int find_rows(struct ek_evaluation *e, size_t k)
+{
+	const cJSON *rows = cJSON_GetObjectItemCaseSensitive(e->json, "per_cluster"), *row;
+	int rc = 0, fits;
+
+	if (k == 0 || !cJSON_IsArray(rows) || (size_t)cJSON_GetArraySize(rows) != k)
+		return 0;
+	EK_TRY(ek_alloc(&e->rows, k, sizeof *e->rows));
+	cJSON_ArrayForEach(row, rows)
+	{
+		const double cluster = ek_number_of(row, "cluster");
+
+		fits = cluster >= 0 && cluster < (double)k && e->rows[(size_t)cluster] == NULL;
+		if (!fits) {
+			free(e->rows);
+			e->rows = NULL;
+			goto out;
+		}
+		e->rows[(size_t)cluster] = row;
+	}
+out:
+	return rc;
+}
+
+static int find_sets(struct ek_evaluation *e, const struct ek_sample_sets *sets)
+{
+	const cJSON *names =
+		cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(e->json, "generated"), "samples");
+	const cJSON *name;
+	int rc;
+
+	EK_TRY(ek_alloc(&e->sets, (size_t)cJSON_GetArraySize(names), sizeof *e->sets));
+	cJSON_ArrayForEach(name, names)
+	{
+		const int64_t set = ek_sample_sets_find(sets, cJSON_GetStringValue(name));
+
+		if (set >= 0)
+			e->sets[e->set_count++] = (size_t)set;
+	}
+out:
+	return rc;
+}
+
+int ek_evaluations_load(struct ek_evaluations *evaluations, const struct ek_run *run, const struct ek_sample_sets *sets,
+                        size_t k)
+{
+	glob_t found = { 0 };
+	int rc;
+
+	*evaluations = (struct ek_evaluations){ 0 };
+	EK_TRY(ek_find_named(&found, run, "evaluations/*.json"));
+	EK_TRY(ek_alloc(&evaluations->items, found.gl_pathc, sizeof *evaluations->items));
+	while (evaluations->count < found.gl_pathc) {
+		const char *path = found.gl_pathv[evaluations->count];
+		struct ek_evaluation *e = &evaluations->items[evaluations->count++];
+
+		EK_TRY(ek_file_stem(&e->name, path));
+		EK_TRY(ek_load_object(&e->json, path));
+		EK_TRY(find_rows(e, k));
+		EK_TRY(find_sets(e, sets));
+	}
+out:
+	globfree(&found);
+	return rc;
+}
+
+void ek_evaluations_release(struct ek_evaluations *evaluations)
+{
+	for (size_t i = 0; i < evaluations->count; i++) {
+		struct ek_evaluation *e = &evaluations->items[i];
+
+		free(e->name);
+		cJSON_Delete(e->json);
+		free(e->rows);
+		free(e->sets);
+		free(e->keys);
+		free(e->counts);
+	}
+	free(evaluations->items);
+	*evaluations = (struct ek_evaluations){ 0 };
+}
+
+static int draw_from(struct ek_evaluation *e, const struct ek_run *run, const char *set_name, size_t set, size_t k)
+{
+	struct ek_npy assignment = { 0 };
+	char *name = NULL, *path = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&name, "samples/%s/assignment.npy", set_name));
+	EK_TRY(ek_run_file(&path, run, name));
+	if (!ek_file_exists(path))
+		goto out;
+	EK_TRY(ek_npy_open_as(&assignment, path, EK_I32, 1, (const uint64_t[]){ UINT64_MAX }));
+	for (uint64_t i = 0; i < assignment.shape[0]; i++) {
+		const int32_t cluster = ((const int32_t *)assignment.data)[i];
+
+		if (cluster >= 0 && (size_t)cluster < k && e->counts[cluster] < e->each)
+			e->keys[(size_t)cluster * e->each + e->counts[cluster]++] = ek_sample_key(set, i);
+	}
+out:
+	ek_npy_close(&assignment);
+	free(name);
+	free(path);
+	return rc;
+}
+
+int ek_evaluation_draw(struct ek_evaluation *e, const struct ek_run *run, const struct ek_sample_sets *sets, size_t k,
+                       size_t each)
+{
+	int rc;
+
+	free(e->keys);
+	free(e->counts);
+	e->counts = NULL;
+	e->each = each;
+	EK_TRY(ek_alloc(&e->keys, k, each * sizeof *e->keys));
+	EK_TRY(ek_alloc(&e->counts, k, 1));
+	for (size_t i = 0; i < e->set_count; i++)
+		EK_TRY(draw_from(e, run, sets->items[e->sets[i]].name, e->sets[i], k));
+out:
+	return rc;
+}
+
+uint64_t ek_sample_key(size_t set, uint64_t i)
+{
+	return EK_PICTURE_FILE | (uint64_t)set << 40 | i;
+}
+
+size_t ek_sample_key_set(uint64_t key)
+{
+	return (size_t)((key & ~EK_PICTURE_FILE) >> 40);
+}
+
+uint64_t ek_sample_key_sample(uint64_t key)
+{
+	return key & ((UINT64_C(1) << 40) - 1);
+}
+
+int ek_evaluation_copy(struct ek_copy *copy, const struct ek_evaluation *e, const struct ek_sample_sets *sets,
+                       uint64_t images, size_t i)
+{
+	const cJSON *memorisation = cJSON_GetObjectItemCaseSensitive(e->json, "memorisation"), *row;
+
+	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(memorisation, "copies"))
+	{
+		const int64_t set = ek_sample_sets_find(sets, ek_text_of(row, "sample", NULL));
+		const double sample = ek_number_of(row, "index"), image = ek_number_of(row, "image");
+
+		if (set < 0 || !(sample >= 0 && sample < 1e12) || !(image >= 0 && image < (double)images) || i-- > 0)
+			continue;
+		*copy = (struct ek_copy){ (size_t)set, (uint64_t)sample, (uint64_t)image, ek_number_of(row, "distance"),
+			                  ek_number_of(row, "own") };
+		return 1;
+	}
+	return 0;
+}
+
+static int is_balanced(const struct ek_page *page, const char *subset, const char *method)
+{
+	const struct ek_subset_plan *plan = subset == NULL ? NULL : ek_plans_find(&page->plans, subset);
+
+	if (plan != NULL)
+		return strcmp(ek_text_of(plan->json, "command", ""), "balance") == 0;
+	return strcmp(method, "smallest") == 0 || strcmp(method, "total") == 0 || strcmp(method, "target") == 0;
+}
+
+struct ek_evaluation_plan ek_evaluation_plan_of(const struct ek_page *page, const struct ek_evaluation *e)
+{
+	const cJSON *generated = cJSON_GetObjectItemCaseSensitive(e->json, "generated");
+	struct ek_evaluation_plan plan = { .model = ek_text_of(generated, "model", NULL),
+		                           .subset = ek_text_of(generated, "subset", NULL),
+		                           .weights = ek_text_of(generated, "weights", NULL) };
+	const struct ek_model *model = ek_models_find(&page->models, plan.model);
+
+	if (model != NULL && plan.subset == NULL && plan.weights == NULL) {
+		plan.subset = ek_model_subset(model);
+		plan.weights = ek_model_weights(model);
+	}
+	plan.is_natural = plan.model != NULL && plan.subset == NULL && plan.weights == NULL;
+	plan.is_even = plan.weights != NULL || is_balanced(page, plan.subset, ek_text_of(generated, "method", ""));
+	return plan;
+}
+
+const char *ek_evaluation_reason(const struct ek_evaluation *e, const cJSON *row, const char *measure)
+{
+	const char *reason = ek_text_of(cJSON_GetObjectItemCaseSensitive(row, "reasons"), measure, NULL);
+
+	return reason != NULL ? reason
+	                      : ek_text_of(cJSON_GetObjectItemCaseSensitive(e->json, "reasons"), measure, NULL);
+}

@@ -1,0 +1,449 @@
+#include "reports/review_log.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/json.h"
+#include "rebalance/base/log.h"
+
+enum { WARNINGS_MOST = 20 };
+static const size_t file_limit = (size_t)1 << 30;
+
+static const char *const verdict_names[EK_VERDICTS] = { "accept", "reject", "unsure" };
+static const char *const outcome_names[EK_REVIEW_OUTCOMES] = { "open", "accepted", "rejected", "disputed", "unsure" };
+
+struct ek_review_vote {
+	uint32_t reviewer;
+	uint32_t next;   /* 1 + the next vote on the same sample; 0: none */
+	size_t standing; /* 1 + an entry; 0: none */
+};
+
+const char *ek_verdict_name(enum ek_verdict verdict)
+{
+	return verdict_names[verdict];
+}
+
+enum ek_verdict ek_verdict_of(const char *name)
+{
+	int v = 0;
+
+	while (v < EK_VERDICTS && strcmp(verdict_names[v], name) != 0)
+		v++;
+	return (enum ek_verdict)v;
+}
+
+const char *ek_review_outcome_name(enum ek_review_outcome outcome)
+{
+	return outcome_names[outcome];
+}
+
+static int check_name(const char *name)
+{
+	const size_t size = strlen(name);
+	int is_good = size > 0 && size <= EK_REVIEW_NAME_MAX && name[0] != ' ' && name[size - 1] != ' ' &&
+	              ek_utf8_valid_prefix(name, size) == size;
+
+	for (size_t i = 0; i < size && is_good; i++)
+		is_good = (unsigned char)name[i] >= 0x20 && name[i] != 0x7f;
+	return is_good ? 0
+	               : ek_fail(EK_EUSAGE,
+	                         "\"%.64s\" is no name of a reviewer: 1 to %d bytes of UTF-8 without control "
+	                         "characters or spaces at its ends",
+	                         name, EK_REVIEW_NAME_MAX);
+}
+
+int ek_review_log_reviewer(uint32_t *index, struct ek_review_log *log, const char *name)
+{
+	int rc;
+
+	EK_TRY(check_name(name));
+	for (*index = 0; *index < log->reviewer_count; ++*index)
+		if (strcmp(log->reviewers[*index], name) == 0)
+			return 0;
+	if (log->reviewer_count == EK_REVIEW_REVIEWERS_MAX)
+		return ek_fail(EK_EUSAGE, "no more than %d reviewers", EK_REVIEW_REVIEWERS_MAX);
+	EK_TRY(ek_resize(&log->reviewers, log->reviewer_count + 1, sizeof *log->reviewers));
+	EK_TRY(ek_copy_string(&log->reviewers[*index], name));
+	log->reviewer_count++;
+out:
+	return rc;
+}
+
+/* Room for one more at the end of an array that doubles: its capacity is the power of two from `count` up. */
+static int make_room(void *pointer, size_t count, size_t size)
+{
+	return (count & (count - 1)) == 0 ? ek_resize(pointer, count == 0 ? 1 : 2 * count, size) : 0;
+}
+
+static struct ek_review_vote *find_vote(const struct ek_review_log *log, uint64_t sample, uint32_t reviewer)
+{
+	uint32_t at = sample < log->head_count ? log->heads[sample] : 0;
+
+	while (at > 0 && log->votes[at - 1].reviewer != reviewer)
+		at = log->votes[at - 1].next;
+	return at > 0 ? &log->votes[at - 1] : NULL;
+}
+
+static int grow_heads(struct ek_review_log *log, uint32_t sample)
+{
+	size_t count = log->head_count == 0 ? 64 : log->head_count;
+	int rc;
+
+	if (sample < log->head_count)
+		return 0;
+	while (count <= sample)
+		count *= 2;
+	EK_TRY(ek_resize(&log->heads, count, sizeof *log->heads));
+	memset(log->heads + log->head_count, 0, (count - log->head_count) * sizeof *log->heads);
+	log->head_count = count;
+out:
+	return rc;
+}
+
+static int get_vote(struct ek_review_vote **vote, struct ek_review_log *log, uint32_t sample, uint32_t reviewer)
+{
+	int rc;
+
+	EK_TRY(grow_heads(log, sample));
+	if ((*vote = find_vote(log, sample, reviewer)) != NULL)
+		return 0;
+	EK_TRY(make_room(&log->votes, log->vote_count, sizeof *log->votes));
+	*vote = &log->votes[log->vote_count];
+	**vote = (struct ek_review_vote){ .reviewer = reviewer, .next = log->heads[sample] };
+	log->heads[sample] = (uint32_t)++log->vote_count;
+out:
+	return rc;
+}
+
+int ek_review_log_add(struct ek_review_log *log, const struct ek_review_entry *entry)
+{
+	struct ek_review_entry *added;
+	struct ek_review_vote *vote;
+	int rc;
+
+	if (entry->sample >= EK_REVIEW_SAMPLES_MAX || entry->reviewer >= log->reviewer_count ||
+	    (unsigned)entry->verdict >= EK_VERDICTS)
+		return ek_fail(EK_EUSAGE, "no such sample, reviewer or decision");
+	EK_TRY(get_vote(&vote, log, entry->sample, entry->reviewer));
+	EK_TRY(make_room(&log->entries, log->entry_count, sizeof *log->entries));
+	added = &log->entries[log->entry_count];
+	*added = *entry;
+	added->undone = 0;
+	added->before = vote->standing;
+	EK_TRY(ek_copy_string(&added->note, entry->note != NULL ? entry->note : ""));
+	vote->standing = ++log->entry_count;
+	if (log->samples <= entry->sample)
+		log->samples = (uint64_t)entry->sample + 1;
+out:
+	return rc;
+}
+
+int ek_review_log_undo(struct ek_review_log *log, uint32_t sample, uint32_t reviewer)
+{
+	struct ek_review_vote *vote = find_vote(log, sample, reviewer);
+	struct ek_review_entry *undone;
+
+	if (vote == NULL || vote->standing == 0)
+		return ek_fail(EK_EUSAGE, "there is no decision on sample %" PRIu32 " to take back", sample);
+	undone = &log->entries[vote->standing - 1];
+	undone->undone = 1;
+	vote->standing = undone->before;
+	return 0;
+}
+
+void ek_review_log_void(struct ek_review_log *log, const struct ek_review_entry *entry)
+{
+	struct ek_review_vote *vote = find_vote(log, entry->sample, entry->reviewer);
+
+	assert(vote != NULL);
+	for (size_t at = vote->standing; at > 0; at = log->entries[at - 1].before)
+		log->entries[at - 1].undone = 1;
+	vote->standing = 0;
+}
+
+const struct ek_review_entry *ek_review_log_standing(const struct ek_review_log *log, uint64_t sample,
+                                                     uint32_t reviewer)
+{
+	const struct ek_review_vote *vote = find_vote(log, sample, reviewer);
+
+	return vote != NULL && vote->standing > 0 ? &log->entries[vote->standing - 1] : NULL;
+}
+
+const struct ek_review_entry *ek_review_log_newest(const struct ek_review_log *log, uint32_t reviewer)
+{
+	for (size_t i = log->entry_count; i > 0; i--)
+		if (log->entries[i - 1].reviewer == reviewer && !log->entries[i - 1].undone)
+			return &log->entries[i - 1];
+	return NULL;
+}
+
+void ek_review_log_votes(uint32_t votes[EK_VERDICTS], const struct ek_review_log *log, uint64_t sample)
+{
+	uint32_t at = sample < log->head_count ? log->heads[sample] : 0;
+
+	memset(votes, 0, EK_VERDICTS * sizeof *votes);
+	for (; at > 0; at = log->votes[at - 1].next)
+		if (log->votes[at - 1].standing > 0)
+			votes[log->entries[log->votes[at - 1].standing - 1].verdict]++;
+}
+
+enum ek_review_outcome ek_review_log_outcome(const struct ek_review_log *log, uint64_t sample)
+{
+	uint32_t v[EK_VERDICTS];
+
+	ek_review_log_votes(v, log, sample);
+	if (v[EK_VERDICT_REJECT] > 0)
+		return v[EK_VERDICT_ACCEPT] > 0 ? EK_REVIEW_DISPUTED : EK_REVIEW_REJECTED;
+	if (v[EK_VERDICT_ACCEPT] > v[EK_VERDICT_UNSURE])
+		return EK_REVIEW_ACCEPTED;
+	return v[EK_VERDICT_ACCEPT] + v[EK_VERDICT_UNSURE] > 0 ? EK_REVIEW_UNSURE : EK_REVIEW_OPEN;
+}
+
+void ek_review_log_outcomes(uint64_t counts[EK_REVIEW_OUTCOMES], const struct ek_review_log *log, uint64_t samples)
+{
+	memset(counts, 0, EK_REVIEW_OUTCOMES * sizeof *counts);
+	for (uint64_t i = 0; i < samples; i++)
+		counts[ek_review_log_outcome(log, i)]++;
+}
+
+void ek_review_log_tally(uint64_t counts[EK_VERDICTS], const struct ek_review_log *log, uint32_t reviewer)
+{
+	memset(counts, 0, EK_VERDICTS * sizeof *counts);
+	for (size_t i = 0; i < log->vote_count; i++)
+		if (log->votes[i].reviewer == reviewer && log->votes[i].standing > 0)
+			counts[log->entries[log->votes[i].standing - 1].verdict]++;
+}
+
+void ek_review_log_agreement(struct ek_review_agreement *out, const struct ek_review_log *log, uint32_t first,
+                             uint32_t second)
+{
+	double same = 0, chance = 0;
+
+	memset(out, 0, sizeof *out);
+	for (uint64_t i = 0; i < log->samples; i++) {
+		const struct ek_review_entry *a = ek_review_log_standing(log, i, first);
+		const struct ek_review_entry *b = ek_review_log_standing(log, i, second);
+
+		if (a == NULL || b == NULL)
+			continue;
+		out->both++;
+		out->table[a->verdict][b->verdict]++;
+	}
+	for (int v = 0; v < EK_VERDICTS; v++) {
+		double row = 0, column = 0;
+
+		for (int w = 0; w < EK_VERDICTS; w++) {
+			row += (double)out->table[v][w];
+			column += (double)out->table[w][v];
+		}
+		same += (double)out->table[v][v];
+		chance += row * column;
+	}
+	out->observed = out->both > 0 ? same / (double)out->both : NAN;
+	chance /= (double)out->both * (double)out->both;
+	out->kappa = out->both > 0 && chance < 1 ? (out->observed - chance) / (1 - chance) : NAN;
+}
+
+static int append_member(struct ek_buffer *out, const char *name, const char *value)
+{
+	int rc;
+
+	EK_TRY(ek_buffer_printf(out, ", \"%s\": ", name));
+	EK_TRY(ek_json_append_string(out, value, strlen(value)));
+out:
+	return rc;
+}
+
+int ek_review_log_format(struct ek_buffer *out, const struct ek_review_log *log, const struct ek_review_entry *entry)
+{
+	int rc;
+
+	EK_TRY(ek_buffer_printf(out, "{\"sample\": %" PRIu32 ", \"decision\": \"%s\"", entry->sample,
+	                        ek_verdict_name(entry->verdict)));
+	EK_TRY(append_member(out, "note", entry->note));
+	EK_TRY(append_member(out, "reviewer", log->reviewers[entry->reviewer]));
+	EK_TRY(append_member(out, "time", entry->time));
+	if (entry->sha256[0] != 0)
+		EK_TRY(append_member(out, "sha256", entry->sha256));
+	EK_TRY(ek_buffer_text(out, "}\n"));
+out:
+	return rc;
+}
+
+int ek_review_log_format_undo(struct ek_buffer *out, const struct ek_review_log *log,
+                              const struct ek_review_entry *entry)
+{
+	int rc;
+
+	EK_TRY(ek_buffer_printf(out, "{\"sample\": %" PRIu32 ", \"undo\": true", entry->sample));
+	EK_TRY(append_member(out, "reviewer", log->reviewers[entry->reviewer]));
+	EK_TRY(append_member(out, "time", entry->time));
+	EK_TRY(ek_buffer_text(out, "}\n"));
+out:
+	return rc;
+}
+
+/* "2026-11-25T19:00:00Z" */
+static int check_time(const char *time, const char *where)
+{
+	static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
+	int is_good = strlen(time) == sizeof form - 1;
+
+	for (size_t i = 0; is_good && form[i] != 0; i++)
+		is_good = form[i] == 'd' ? time[i] >= '0' && time[i] <= '9' : time[i] == form[i];
+	return is_good ? 0 : ek_fail(EK_EDATA, "%s: time is \"%.40s\", not as 2026-11-25T19:00:00Z", where, time);
+}
+
+static int read_optional(const char **out, const cJSON *object, const char *name, const char *where)
+{
+	*out = "";
+	return cJSON_HasObjectItem(object, name) ? ek_json_get_string(out, object, name, where) : 0;
+}
+
+static int read_decision(struct ek_review_entry *entry, const cJSON *object, const char *where)
+{
+	const char *decision, *note, *sha256;
+	int rc;
+
+	EK_TRY(ek_json_get_string(&decision, object, "decision", where));
+	if ((entry->verdict = ek_verdict_of(decision)) == EK_VERDICTS)
+		return ek_fail(EK_EDATA, "%s: decision is \"%.40s\", not accept, reject or unsure", where, decision);
+	EK_TRY(read_optional(&note, object, "note", where));
+	EK_TRY(read_optional(&sha256, object, "sha256", where));
+	if (sha256[0] != 0 && (strlen(sha256) != 64 || strspn(sha256, "0123456789abcdef") != 64))
+		return ek_fail(EK_EDATA, "%s: sha256 is \"%.70s\", not 64 hex digits", where, sha256);
+	memcpy(entry->sha256, sha256, strlen(sha256) + 1);
+	entry->note = (char *)(uintptr_t)note; /* is copied */
+out:
+	return rc;
+}
+
+static int take_object(struct ek_review_log *log, const cJSON *object, const char *where)
+{
+	struct ek_review_entry entry = { 0 };
+	const char *reviewer, *time;
+	uint64_t sample;
+	int rc;
+
+	EK_TRY(ek_json_get_u64(&sample, object, "sample", where));
+	if (sample >= EK_REVIEW_SAMPLES_MAX)
+		return ek_fail(EK_EDATA, "%s: sample %" PRIu64 " is not below %d", where, sample,
+		               EK_REVIEW_SAMPLES_MAX);
+	EK_TRY(ek_json_get_string(&reviewer, object, "reviewer", where));
+	EK_TRY(ek_json_get_string(&time, object, "time", where));
+	EK_TRY(check_time(time, where));
+	entry.sample = (uint32_t)sample;
+	memcpy(entry.time, time, sizeof entry.time);
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "undo"))) {
+		EK_TRY(ek_review_log_reviewer(&entry.reviewer, log, reviewer));
+		EK_TRY(ek_review_log_undo(log, entry.sample, entry.reviewer));
+	} else {
+		EK_TRY(read_decision(&entry, object, where));
+		EK_TRY(ek_review_log_reviewer(&entry.reviewer, log, reviewer));
+		EK_TRY(ek_review_log_add(log, &entry));
+	}
+out:
+	return rc;
+}
+
+static int take_line(struct ek_review_log *log, const char *text, size_t size, const char *where)
+{
+	cJSON *object = NULL;
+	int rc;
+
+	/* cJSON would take it for the end of the text. */
+	if (memchr(text, 0, size) != NULL)
+		return ek_fail(EK_EDATA, "%s: not JSON: a NUL byte", where);
+	if (ek_utf8_valid_prefix(text, size) != size)
+		return ek_fail(EK_EDATA, "%s: not JSON: not UTF-8 at byte %zu", where,
+		               ek_utf8_valid_prefix(text, size));
+	EK_TRY(ek_json_parse(&object, text, size, where));
+	if (cJSON_IsObject(object))
+		rc = take_object(log, object, where);
+	else
+		rc = ek_fail(EK_EDATA, "%s: not a JSON object", where);
+out:
+	cJSON_Delete(object);
+	return rc;
+}
+
+static void note_damage(struct ek_review_log *log, uint64_t line, const char *where)
+{
+	const char *message = ek_error_message();
+	const size_t length = strlen(where);
+
+	if (log->damaged++ == 0)
+		log->first_damaged = line;
+	if (log->damaged > WARNINGS_MOST)
+		return;
+	if (strncmp(message, where, length) == 0)
+		ek_warn("%s; this line is left out", message);
+	else
+		ek_warn("%s: %s; this line is left out", where, message);
+}
+
+int ek_review_log_parse(struct ek_review_log *log, const char *text, size_t size, const char *where)
+{
+	struct ek_buffer place = { 0 };
+	const char *line = text;
+	int rc = 0;
+
+	for (uint64_t number = 1; line < text + size; number++) {
+		const size_t rest = (size_t)(text + size - line);
+		const char *end = memchr(line, '\n', rest);
+		const size_t length = end != NULL ? (size_t)(end - line) : rest;
+
+		ek_buffer_clear(&place);
+		EK_TRY(ek_buffer_printf(&place, "%s:%" PRIu64, where, number));
+		/* The NUL behind the text ends the last line. */
+		rc = strspn(line, " \t\r") >= length ? 0 : take_line(log, line, length, place.data);
+		log->is_cut = rc != 0 && end == NULL;
+		log->ends_open = rc == 0 && end == NULL;
+		if (rc == EK_ENOMEM)
+			goto out;
+		if (rc < 0 && !log->is_cut)
+			note_damage(log, number, place.data);
+		rc = 0;
+		if (!log->is_cut)
+			log->whole_bytes += end != NULL ? length + 1 : length;
+		line += end != NULL ? length + 1 : length;
+	}
+	if (log->damaged > WARNINGS_MOST)
+		ek_warn("%s: %" PRIu64 " damaged lines in all are left out", where, log->damaged);
+out:
+	ek_buffer_release(&place);
+	return rc;
+}
+
+int ek_review_log_load(struct ek_review_log *log, const char *path)
+{
+	struct ek_buffer text = { 0 };
+	int rc = 0;
+
+	if (!ek_file_exists(path))
+		return 0;
+	EK_TRY(ek_file_read(&text, path, file_limit));
+	if (text.size > 0)
+		EK_TRY(ek_review_log_parse(log, text.data, text.size, path));
+out:
+	ek_buffer_release(&text);
+	return rc;
+}
+
+void ek_review_log_release(struct ek_review_log *log)
+{
+	for (size_t i = 0; i < log->reviewer_count; i++)
+		free(log->reviewers[i]);
+	for (size_t i = 0; i < log->entry_count; i++)
+		free(log->entries[i].note);
+	free(log->reviewers);
+	free(log->entries);
+	free(log->heads);
+	free(log->votes);
+	*log = (struct ek_review_log){ 0 };
+}
