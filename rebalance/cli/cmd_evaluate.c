@@ -46,7 +46,9 @@ static const struct ek_option own[] = {
 	  .kind = EK_KIND_STRING,
 	  .target = &wanted.target,
 	  .argument = "SHARES",
-	  .help = "wanted shares of the clusters: uniform, training, reference, or a file of \"cluster,share\" lines. "
+	  .help = "wanted shares of the clusters: uniform, training, reference, or a file of \"cluster,share\" lines, "
+	          "in "
+	          "any unit. "
 	          "Without it uniform for a model of weights or a balanced subset and for samples of equal numbers, "
 	          "else those of the data" },
 	{ .name = "encoder",

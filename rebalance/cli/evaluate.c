@@ -366,7 +366,7 @@ static int load_target(struct ek_evaluate *e)
 
 	EK_TRY(make_absolute(&e->target_path, e->target));
 	EK_TRY(ek_units_load(&units, e->run, "cluster"));
-	EK_TRY(ek_target_load(e->shares, &units, e->target_path, 0));
+	EK_TRY(ek_target_load(e->shares, &units, e->target_path, 1));
 out:
 	ek_units_release(&units);
 	return rc;

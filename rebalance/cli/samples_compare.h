@@ -9,7 +9,7 @@
  *	neighbour_distances.npy   [M, 5] float32, Euclidean, in the space of the embeddings; infinite where there are
  *	                          fewer
  *	own_distance.npy          [M] float64, of the nearest training image to its own nearest other one
- *	copied.npy                [M] uint8, 1: all but a training image (analysis/quality/memorisation.h)
+ *	copied.npy                [M] uint8, 1: looks copied (analysis/quality/memorisation.h)
  *
  * Training images are those that the model saw: of its subset (or with a weight above 0), without held-out ones; all
  * that are not held out, where RUN/models does not tell.
