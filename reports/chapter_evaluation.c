@@ -120,7 +120,9 @@ static void headline(struct ek_page *page, const struct ek_evaluation *e)
 	if (cluster >= 0 && cluster < (double)page->k && e->rows != NULL && isfinite(value)) {
 		ek_html(h, "Worst off is ");
 		ek_page_cluster(page, (uint64_t)cluster, "cluster ");
-		if (strcmp(ek_text_of(worst, "by", ""), "ratio") == 0)
+		if (strcmp(ek_text_of(worst, "by", ""), "ratio") == 0 && value <= 0)
+			ek_html(h, ", of which none was made. ");
+		else if (strcmp(ek_text_of(worst, "by", ""), "ratio") == 0)
 			ek_html(h, ", made %s times as often as it should be. ", ek_decimal(value, 2).s);
 		else
 			ek_html(h, ", where it is %s. ", ek_percent_whole(value).s);
@@ -151,6 +153,14 @@ void ek_page_computed_from(struct ek_html *h, const struct ek_evaluation *e)
 		ek_html(h, " (%s numbers an image)", ek_decimal(ek_number_of(encoder, "dimensions"), 0).s);
 	ek_html(h, "; k %s; seed %s", ek_decimal(ek_number_of(e->json, "k"), 0).s,
 	        ek_decimal(ek_number_of(e->json, "seed"), 0).s);
+}
+
+static void warning(struct ek_html *h, const struct ek_evaluation *e)
+{
+	const char *text = ek_text_of(member(e->json, "reference"), "warning", NULL);
+
+	if (text != NULL)
+		ek_html(h, "<p class=\"warning\"><b>Take care</b>: %s.</p>", text);
 }
 
 static void what_was_compared(struct ek_page *page, const struct ek_evaluation *e)
@@ -386,6 +396,7 @@ static int evaluation(struct ek_page *page, const struct ek_evaluation *e)
 
 	ek_html(h, "<h3>Evaluation <bdi>%s</bdi></h3>", e->name);
 	headline(page, e);
+	warning(h, e);
 	what_was_compared(page, e);
 	measures_table(h, e);
 	EK_TRY(ek_evaluation_clusters(page, e));

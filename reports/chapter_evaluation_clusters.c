@@ -8,7 +8,7 @@
 
 #define DASH "\xe2\x80\x93"
 
-enum { ROWS_OPEN = 30, REASONS = 6 };
+enum { ROWS_OPEN = 30, REASONS = 2 };
 
 static double value_of(const cJSON *row, const char *name)
 {
@@ -136,40 +136,44 @@ static void head(struct ek_page *page, const struct ek_evaluation *e)
 	ek_html(h, "</tr></thead><tbody>");
 }
 
-/* Why there are dashes: each reason once. */
-static void reasons(struct ek_page *page, const struct ek_evaluation *e)
+/* Why a measure has dashes: the first reasons, each once, with the cluster they are told of. */
+static void reasons_for(struct ek_page *page, const struct ek_evaluation *e, const char *name, const char *title)
 {
-	static const struct {
-		const char *name, *title;
-	} measures[] = {
-		{ "coverage", "Coverage" }, { "precision", "Precision" }, { "kid", "KID" }, { "copies", "Copies" }
-	};
 	const char *told[REASONS];
 	struct ek_html *h = &page->html;
 	size_t count = 0, more = 0;
 
-	for (size_t m = 0; m < sizeof measures / sizeof *measures; m++)
-		for (size_t c = 0; c < page->k; c++) {
-			const char *reason = ek_evaluation_reason(e, e->rows[c], measures[m].name);
-			size_t i = 0;
+	for (size_t i = 0; i < page->k; i++) {
+		const uint32_t cluster = page->descending[page->k - 1 - i];
+		const char *reason = ek_evaluation_reason(e, e->rows[cluster], name);
+		size_t j = 0;
 
-			if (isfinite(value_of(e->rows[c], measures[m].name)) || reason == NULL)
-				continue;
-			while (i < count && strcmp(told[i], reason) != 0)
-				i++;
-			if (i < count)
-				continue;
-			if (count == REASONS) {
-				more++;
-				continue;
-			}
-			told[count++] = reason;
-			ek_html(h, count == 1 ? "<p class=\"note\">" DASH ": not measured. " : " ");
-			ek_html(h, "%s: %s.", measures[m].title, reason);
+		if (isfinite(value_of(e->rows[cluster], name)) || reason == NULL)
+			continue;
+		while (j < count && strcmp(told[j], reason) != 0)
+			j++;
+		if (j < count)
+			continue;
+		if (count == REASONS) {
+			more++;
+			continue;
 		}
+		told[count++] = reason;
+		if (count == 1)
+			ek_html(h, "<p class=\"note\">" DASH " under %s: ", title);
+		ek_html(h, "%scluster %lu: %s", count == 1 ? "" : "; ", (unsigned long)cluster, reason);
+	}
 	if (more > 0)
-		ek_html(h, " %zu more reasons are in evaluations/%s.json.", more, e->name);
-	ek_html(h, count > 0 ? "</p>" : "");
+		ek_html(h, "; and so on for %s", ek_number_noun(more, "cluster").s);
+	ek_html(h, count > 0 ? ".</p>" : "");
+}
+
+static void reasons(struct ek_page *page, const struct ek_evaluation *e)
+{
+	reasons_for(page, e, "coverage", "Coverage");
+	reasons_for(page, e, "precision", "Precision");
+	reasons_for(page, e, "kid", "KID");
+	reasons_for(page, e, "copies", "Copies");
 }
 
 int ek_evaluation_clusters(struct ek_page *page, const struct ek_evaluation *e)

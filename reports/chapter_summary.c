@@ -98,6 +98,12 @@ static int64_t worst_of(const struct ek_page *page, const struct ek_evaluation *
 	return e->rows != NULL && cluster >= 0 && cluster < (double)page->k ? (int64_t)cluster : -1;
 }
 
+/* Was it chosen for how little of it is made, not for how little of it is covered? */
+static int is_by_ratio(const struct ek_evaluation *e)
+{
+	return strcmp(ek_text_of(member(e->json, "worst_cluster"), "by", ""), "ratio") == 0;
+}
+
 static void figure(struct ek_html *h, const char *name, const char *before, const char *after, const char *note)
 {
 	ek_html(h, "<div><dt>%s</dt><dd><b>%s" ARROW "%s</b><span>%s</span></dd></div>", name, before, after, note);
@@ -119,13 +125,16 @@ static void figures(struct ek_page *page, const struct pair *p)
 
 	ek_html(h, "<dl class=\"figures\">");
 	if (worst >= 0) {
+		const char *by = is_by_ratio(p->before) ? "generated_share" : "coverage";
+
 		(void)snprintf(name, sizeof name, "Worst cluster, %lu", (unsigned long)worst);
-		share_figure(h, name, value_of(p->before->rows[worst], "coverage"),
-		             value_of(p->after->rows[worst], "coverage"),
-		             "of its real images have a generated one near them");
+		share_figure(h, name, value_of(p->before->rows[worst], by), value_of(p->after->rows[worst], by),
+		             is_by_ratio(p->before) ? "of the generated images lie in it"
+		                                    : "of its real images have a generated one near them");
 	}
 	share_figure(h, "All clusters alike", value_of(p->before->json, "coverage_macro"),
-	             value_of(p->after->json, "coverage_macro"), "the same, mean over the clusters");
+	             value_of(p->after->json, "coverage_macro"),
+	             "of the real images have a generated one near them, mean over clusters");
 	if (isfinite(fd[0]) && isfinite(fd[1]))
 		figure(h, "Distance as a whole (FD)", ek_figure(fd[0]).s, ek_figure(fd[1]).s,
 		       "smaller is nearer to the real images");
@@ -261,30 +270,50 @@ static int overlap(struct ek_measure a, struct ek_measure b)
 	return a.low <= b.high && b.low <= a.high;
 }
 
-static void change_of(struct ek_page *page, const struct pair *p, size_t cluster)
+static void coverage_words(struct ek_page *page, const struct pair *p, size_t cluster)
+{
+	const struct ek_measure before = ek_measure_of(p->before->rows[cluster], "coverage"),
+				after = ek_measure_of(p->after->rows[cluster], "coverage");
+	const double difference = after.value - before.value;
+	struct ek_html *h = &page->html;
+
+	if (!isfinite(difference))
+		return;
+	ek_html(h, "Of its real images <b>%s</b> had a generated one near them; %s it is <b>%s</b>",
+	        ek_percent_whole(before.value).s, p->is_even ? "after evening out" : "with the plan",
+	        ek_percent_whole(after.value).s);
+	ek_html(h, difference > 0 ? ". " : difference < 0 ? ": it became worse. " : ": nothing changed. ");
+	if (fabs(difference) > 0 && overlap(before, after))
+		ek_html(h, "The intervals overlap: it may be chance. ");
+}
+
+static void share_words(struct ek_page *page, const struct pair *p, size_t cluster)
 {
 	const cJSON *before = p->before->rows[cluster], *after = p->after->rows[cluster];
-	const struct ek_measure coverage[2] = { ek_measure_of(before, "coverage"), ek_measure_of(after, "coverage") };
 	const double share[2] = { value_of(before, "generated_share"), value_of(after, "generated_share") };
+	struct ek_html *h = &page->html;
+
+	if (!isfinite(share[0]) || !isfinite(share[1]))
+		return;
+	ek_html(h, "It got <b>%s</b> of the generated images, now <b>%s</b>%s; of the real ones it has %s. ",
+	        ek_percent(share[0]).s, ek_percent(share[1]).s,
+	        overlap(ek_interval_of(before), ek_interval_of(after)) ? " (within chance)" : "",
+	        ek_percent(page->clusters[cluster].share).s);
+}
+
+/* What it was called worst for comes first. */
+static void change_of(struct ek_page *page, const struct pair *p, size_t cluster)
+{
 	struct ek_html *h = &page->html;
 
 	ek_html(h, "<p>Worst off was ");
 	ek_page_cluster(page, cluster, "cluster ");
 	ek_html(h, ". ");
-	if (isfinite(coverage[0].value) && isfinite(coverage[1].value)) {
-		const double difference = coverage[1].value - coverage[0].value;
-
-		ek_html(h, "Of its real images <b>%s</b> had a generated one near them; %s it is <b>%s</b>",
-		        ek_percent_whole(coverage[0].value).s, p->is_even ? "after evening out" : "with the plan",
-		        ek_percent_whole(coverage[1].value).s);
-		ek_html(h, difference > 0 ? ". " : difference < 0 ? ": it became worse. " : ": nothing changed. ");
-		if (difference != 0 && overlap(coverage[0], coverage[1]))
-			ek_html(h, "The intervals overlap: it may be chance. ");
-	}
-	if (isfinite(share[0]) && isfinite(share[1]))
-		ek_html(h, "It got %s of the generated images, now %s%s", ek_percent(share[0]).s,
-		        ek_percent(share[1]).s,
-		        overlap(ek_interval_of(before), ek_interval_of(after)) ? " (within chance). " : ". ");
+	if (is_by_ratio(p->before))
+		share_words(page, p, cluster);
+	coverage_words(page, p, cluster);
+	if (!is_by_ratio(p->before))
+		share_words(page, p, cluster);
 	ek_html(h, "</p>");
 }
 
@@ -304,7 +333,10 @@ static void what_it_changed(struct ek_page *page, const struct pair *p)
 	if (worst >= 0 && now >= 0 && now != worst) {
 		ek_html(h, "Worst off now is ");
 		ek_page_cluster(page, (uint64_t)now, "cluster ");
-		if (isfinite(value_of(p->after->rows[now], "coverage")))
+		if (is_by_ratio(p->after))
+			ek_html(h, ", with %s of the generated images",
+			        ek_percent(value_of(p->after->rows[now], "generated_share")).s);
+		else
 			ek_html(h, ", with %s", ek_percent_whole(value_of(p->after->rows[now], "coverage")).s);
 		ek_html(h, ". ");
 	}

@@ -112,6 +112,17 @@ static void the_short_page_compares_natural_with_evened_out(void **state)
 	set_member(folder, "natural", "spread", "{}");
 	report_of(&page, folder, NULL);
 	assert_shows(page, "How far other seeds would change it has not been measured.");
+	/* Worst for how little of it was made: 5 of 60 images before and after. */
+	set_member(folder, "natural", "worst_cluster", "{\"cluster\": 2, \"by\": \"ratio\", \"value\": 0}");
+	report_of(&page, folder, NULL);
+	assert_shows(
+		page,
+		"<dt>Worst cluster, 2</dt><dd><b>8\xe2\x80\xaf% \xe2\x86\x92 8\xe2\x80\xaf%</b><span>of the generated "
+		"images lie in it</span>");
+	assert_shows(page,
+	             "It got <b>8.3\xe2\x80\xaf%</b> of the generated images, now <b>8.3\xe2\x80\xaf%</b> (within "
+	             "chance); of the real ones it has ");
+	assert_shows(page, "cluster 2</a>, of which none was made. ");
 	ek_buffer_release(&page);
 }
 
@@ -205,7 +216,7 @@ static void evaluations_are_told_of(void **state)
 	assert_shows(page, "-0.00300</td><td class=\"n wide\">\xc2\xb1 0.00200</td>");
 	assert_shows(page, "<b>Not measured</b>: the encoder is &lt;i&gt;not&lt;/i&gt; inception-fid");
 	assert_shows(page, "title=\"12 images, &lt;b&gt;50&lt;/b&gt; are wanted\">\xe2\x80\x93</td>");
-	assert_shows(page, "KID: 12 images, &lt;b&gt;50&lt;/b&gt; are wanted.");
+	assert_shows(page, "\xe2\x80\x93 under KID: cluster 0: 12 images, &lt;b&gt;50&lt;/b&gt; are wanted.</p>");
 	assert_shows(page, "<b>0.96 times as far</b>");
 	assert_shows(page, "FD 42.0 \xc2\xb1 1.00");
 	/* Eight of each; the one of a set that is gone is not among them. */
@@ -213,6 +224,10 @@ static void evaluations_are_told_of(void **state)
 	assert_lacks(page, "<figcaption>distance 1.00;");
 	assert_shows(page, "<figcaption>distance 1.10; its own nearest 6.10");
 	assert_shows(page, "<td class=\"thumbs\"><div><img ");
+	set_member(folder, "natural", "reference",
+	           "{\"images\": 70, \"what\": \"training\", \"warning\": \"copies <count> as good\"}");
+	report_of(&page, folder, NULL);
+	assert_shows(page, "<p class=\"warning\"><b>Take care</b>: copies &lt;count&gt; as good.</p>");
 	set_member(folder, "natural", "per_cluster", "[{\"cluster\": 0}]");
 	report_of(&page, folder, NULL);
 	assert_shows(page, "It was made with other clusters than the run has now");
