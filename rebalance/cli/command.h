@@ -61,6 +61,7 @@ void ek_prune_options(struct ek_settings *settings);
 void ek_demo_own_options(struct ek_settings *settings);
 void ek_export_own_options(struct ek_settings *settings);
 void ek_generate_options(struct ek_settings *settings);
+void ek_review_options(struct ek_settings *settings);
 void ek_train_flow_options(struct ek_settings *settings);
 void ek_train_vae_options(struct ek_settings *settings);
 
@@ -76,6 +77,7 @@ int ek_cmd_info(struct ek_invocation *invocation);
 int ek_cmd_manual(struct ek_invocation *invocation);
 int ek_cmd_prune(struct ek_invocation *invocation);
 int ek_cmd_report(struct ek_invocation *invocation);
+int ek_cmd_review(struct ek_invocation *invocation);
 int ek_cmd_step(struct ek_invocation *invocation);
 int ek_cmd_train_flow(struct ek_invocation *invocation);
 int ek_cmd_train_vae(struct ek_invocation *invocation);
