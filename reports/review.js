@@ -176,9 +176,10 @@
 			counts[own.decision]++;
 		const all = state.queue.length;
 		const judged = counts.accept + counts.reject + counts.unsure;
-		$("counts").textContent = number(judged) + " of " + number(all) + " judged: " + number(counts.accept) +
-			" accepted, " + number(counts.reject) + " rejected, " + number(counts.unsure) + " unsure; " +
-			(judged === all ? "none left" : number(all - judged) + " to go");
+		$("counts").textContent = judged === 0
+			? "Nothing judged yet, " + number(all) + " to go"
+			: number(counts.accept) + " accepted, " + number(counts.reject) + " rejected, " + number(counts.unsure) +
+				" unsure; " + (judged === all ? "none of " : number(all - judged) + " of ") + number(all) + " to go";
 		for (const v of verdicts)
 			$("meter").querySelector("." + v).style.width = 100 * counts[v] / all + "%";
 		$("meter").setAttribute("aria-valuemax", all);
@@ -210,10 +211,12 @@
 			const box = make("div", null, { class: "frame" });
 			const caption = make("figcaption");
 			frame(box, "/real/" + near.id, nearWords(near, i));
-			caption.append(make("b", near.distance.toFixed(3)));
+			const distance = make("b");
+			distance.append(make("span", "distance "), document.createTextNode(near.distance.toFixed(3)));
+			caption.append(distance);
 			if (near.label)
 				caption.append(make("span", near.label));
-			caption.append(make("span", near.file_name, { title: near.file_name + " (image " + near.id + ")" }));
+			caption.append(make("span", near.file_name.split("/").pop(), { title: near.file_name + " (image " + near.id + ")" }));
 			figure.append(box, caption);
 			item.append(figure);
 			return item;
@@ -232,10 +235,11 @@
 
 	function renderFacts(sample, cluster, facts) {
 		const c = state.clusters[cluster];
-		const rows = [fact("Lies in", "cluster " + cluster + (c.tail ? ", a minority" : "")),
-			fact("which holds", count(c.size, "real image") + ", " + percent(c.share) + " of all")];
-		if (facts && facts.made_for)
-			rows.push(fact("Made for", facts.made_for));
+		const rows = [fact("Lies in", clusterWords(cluster) + " with " + count(c.size, "real image") + ", " + percent(c.share) + " of all")];
+		if (facts && facts.made_for) {
+			const elsewhere = facts.made_for.startsWith("cluster ") && facts.made_for !== "cluster " + cluster;
+			rows.push(fact("Made for", facts.made_for + (elsewhere ? ", where it does not lie" : "")));
+		}
 		if (facts)
 			rows.push(fact("Seed", String(facts.seed)));
 		$("facts").replaceChildren(...rows);
@@ -246,7 +250,7 @@
 		$("main").hidden = none;
 		$("empty").hidden = !none;
 		renderCounts();
-		$("place").textContent = none ? "" : number(at + 1) + " of " + number(list.length) + " shown";
+		$("place").replaceChildren(none ? "" : number(at + 1) + " of " + number(list.length), make("span", none ? "" : " shown"));
 		if (none) {
 			$("empty-text").textContent = $("show").value === "open" && mine.size > 0
 				? "You have judged every image here."
@@ -254,8 +258,9 @@
 			tell("Nothing to show.");
 			return;
 		}
-		const [sample, cluster] = current();
+		const [sample, cluster, copied] = current();
 		const own = mine.get(sample);
+		$("copied").hidden = copied !== 1;
 		$("heading").textContent = "Sample " + sample;
 		frame($("generated"), "/generated/" + sample, "Generated image, sample " + sample);
 		$("note").value = drafts.has(sample) ? drafts.get(sample) : own ? own.note : "";
