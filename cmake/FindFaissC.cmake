@@ -41,7 +41,7 @@ find_package_handle_standard_args(FaissC
 
 if(FaissC_FOUND AND NOT TARGET FaissC::FaissC)
   get_filename_component(folder ${FaissC_OPENBLAS_LIBRARY} DIRECTORY)
-  add_library(OpenBLAS::OpenMP INTERFACE IMPORTED)
+  add_library(OpenBLAS::OpenMP INTERFACE IMPORTED GLOBAL)
   # DT_RPATH, not RUNPATH: it also holds for the BLAS and LAPACK that other libraries ask for.
   set_target_properties(OpenBLAS::OpenMP PROPERTIES
     INTERFACE_LINK_LIBRARIES "${FaissC_OPENBLAS_LIBRARY};${FaissC_GOMP_LIBRARY}"

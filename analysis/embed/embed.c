@@ -98,6 +98,8 @@ static int resolve(struct ek_embed *e, const struct ek_run *run, const struct ek
 	EK_TRY(ek_images_count(&e->images, run));
 	EK_TRY(median_side(&median, run));
 	EK_TRY(ek_encoder_preprocessing(&e->preprocessing, e->encoder, o->input_size, median));
+	if (o->resize > 0)
+		e->preprocessing.resize = o->resize;
 	e->type = e->encoder->needs_weights ? ek_nn_precision_type(o->precision) : EK_NN_FLOAT32;
 	e->storage = o->storage;
 	if (e->encoder->needs_weights)
@@ -289,6 +291,18 @@ static int check_weights(const struct ek_embed *e)
 
 int ek_embed_run(struct ek_embed *e, const struct ek_run *run)
 {
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, run, "embeddings.npy"));
+	EK_TRY(ek_embed_to(e, run, path));
+out:
+	free(path);
+	return rc;
+}
+
+int ek_embed_to(struct ek_embed *e, const struct ek_run *run, const char *path)
+{
 	const struct ek_preprocessing *p = &e->preprocessing;
 	const enum ek_nn_precision precision = e->type == EK_NN_BFLOAT16 ? EK_NN_BF16 : EK_NN_F32;
 	struct ek_pass pass = { .run = run,
@@ -300,13 +314,12 @@ int ek_embed_run(struct ek_embed *e, const struct ek_run *run)
 	const uint64_t shape[2] = { e->images, pass.dimensions };
 	struct ek_npy_writer *writer = NULL;
 	struct ek_model *model = NULL;
-	char *path = NULL, *description = NULL, key[EK_SHA256_HEX];
+	char *description = NULL, key[EK_SHA256_HEX];
 	uint64_t rows_done;
 	int rc;
 
 	EK_TRY(check_weights(e));
-	EK_TRY(ek_run_file(&path, run, "embeddings.npy"));
-	EK_TRY(ek_run_file(&description, run, "embeddings.json"));
+	EK_TRY(ek_format(&description, "%.*s.json", (int)strlen(path) - 4, path));
 	EK_TRY(partial_key(key, e, run));
 	EK_TRY(ek_model_new(&model, e->encoder, p, e->weights, precision, pass.batch));
 	pass.model = model;
@@ -318,6 +331,5 @@ out:
 	ek_npy_writer_free(writer);
 	ek_model_free(model);
 	free(description);
-	free(path);
 	return rc;
 }

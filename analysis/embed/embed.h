@@ -29,6 +29,8 @@ struct ek_embed_options {
 	const char *encoder;            /* NULL: efficientnet-lite0 */
 	const char *weights;            /* a file, or NULL: looked for (weight_files.h) */
 	int input_size;                 /* pixels; 0: chosen by the encoder and the images (encoder.h) */
+	int resize;                     /* pixels that the shorter side is brought to; 0: chosen likewise. With both an
+	                                   image is embedded as one of another run */
 	enum ek_nn_precision precision; /* EK_NN_AUTO: bfloat16 where the processor has it in hardware */
 	enum ek_dtype storage;          /* EK_F32 or EK_F16; rows beyond half precision's range become infinite */
 };
@@ -54,5 +56,7 @@ const struct ek_step *ek_embed_step(const struct ek_embed *e);
 /* Do it. The run must be open for writing. EK_EDATA naming an image that does not decode (it was changed after the
  * scan) or a tensor that does not fit the encoder, EK_EIO, EK_ENOMEM, EK_EINTERRUPTED (the same call goes on). */
 int ek_embed_run(struct ek_embed *e, const struct ek_run *run);
+/* The same to the file `array`, ending in .npy, of an existing folder, with its .json beside it. */
+int ek_embed_to(struct ek_embed *e, const struct ek_run *run, const char *array);
 
 #endif

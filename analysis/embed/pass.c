@@ -135,7 +135,7 @@ static int load(struct worker *w, const struct ek_pass *p, int i)
 	struct ek_image image = { 0 };
 	int rc;
 
-	if (r->format == EK_IMAGE_GREY8) { /* bare pixels */
+	if (ek_image_bare_pixel(r->format) > 0) {
 		EK_TRY(ek_image_loader_decode(w->loader, r, 0, &image));
 		EK_TRY(ek_preprocess(out, &image, p->preprocessing));
 	} else {

@@ -20,9 +20,13 @@
 enum { SHOWN_WARNINGS = 20, KEPT_BUFFER = 1 << 16, TAR_HEAD = 512 };
 
 static const struct ek_dataset_form *const forms[] = {
-	[EK_DATASET_FOLDER] = &ek_dataset_folder, [EK_DATASET_TAR] = &ek_dataset_tar,
-	[EK_DATASET_LIST] = &ek_dataset_list,     [EK_DATASET_TABLE] = &ek_dataset_table,
-	[EK_DATASET_IDX] = &ek_dataset_idx,       [EK_DATASET_EMBEDDINGS] = &ek_dataset_embeddings,
+	[EK_DATASET_FOLDER] = &ek_dataset_folder,
+	[EK_DATASET_TAR] = &ek_dataset_tar,
+	[EK_DATASET_LIST] = &ek_dataset_list,
+	[EK_DATASET_TABLE] = &ek_dataset_table,
+	[EK_DATASET_IDX] = &ek_dataset_idx,
+	[EK_DATASET_NPZ] = &ek_dataset_npz,
+	[EK_DATASET_EMBEDDINGS] = &ek_dataset_embeddings,
 };
 
 const char *ek_dataset_kind_name(enum ek_dataset_kind kind)
@@ -144,6 +148,8 @@ static int judge_file(enum ek_dataset_kind *kind, const char *path)
 		*kind = EK_DATASET_IDX;
 	else if (head.size >= 6 && memcmp(head.data, "\x93NUMPY", 6) == 0 && !packed)
 		*kind = EK_DATASET_EMBEDDINGS;
+	else if (head.size >= 4 && memcmp(head.data, "PK\3\4", 4) == 0)
+		*kind = EK_DATASET_NPZ;
 	else if (is_tar)
 		*kind = EK_DATASET_TAR;
 	else if (head.size > 0 && ek_image_sniff(head.data, head.size) != EK_IMAGE_UNKNOWN)
@@ -153,8 +159,9 @@ static int judge_file(enum ek_dataset_kind *kind, const char *path)
 	else if (is_text)
 		*kind = EK_DATASET_LIST;
 	else
-		rc = ek_fail(EK_EDATA, "%s: %s; expected a folder, a tar, a list of paths, .csv, .jsonl, IDX or .npy",
-		             path, head.size == 0 ? "empty" : "not a data set");
+		rc = ek_fail(EK_EDATA,
+		             "%s: %s; expected a folder, a tar, a list of paths, .csv, .jsonl, IDX, .npz or .npy", path,
+		             head.size == 0 ? "empty" : "not a data set");
 out:
 	ek_stream_close(stream);
 	ek_buffer_release(&head);

@@ -11,6 +11,7 @@
  *	list         a text file of paths, one a line, relative to the list's folder or absolute
  *	table        .csv or .jsonl with file_name (relative to the table's folder); the other columns are attributes
  *	idx          MNIST's format, also gzipped, the labels in the file beside it
+ *	npz          arr_0 of uint8 [images, height, width, 3], as np.savez writes it (the form of ADM's samples)
  *	embeddings   a .npy alone: no images
  */
 #ifndef EK_IO_DATASET_H
@@ -25,6 +26,7 @@ enum ek_dataset_kind {
 	EK_DATASET_LIST,
 	EK_DATASET_TABLE,
 	EK_DATASET_IDX,
+	EK_DATASET_NPZ,
 	EK_DATASET_EMBEDDINGS
 };
 const char *ek_dataset_kind_name(enum ek_dataset_kind kind);
@@ -32,14 +34,15 @@ const char *ek_dataset_kind_name(enum ek_dataset_kind kind);
 struct ek_dataset_item {
 	struct ek_buffer name;  /* relative to the root; inside a tar, the member's name without "./" */
 	struct ek_buffer path;  /* the file to open; empty if the bytes are here */
-	const char *source;     /* the tar or IDX file, absolute, or NULL; belongs to the data set */
+	const char *source;     /* the tar, IDX or npz file, absolute, or NULL; belongs to the data set */
 	uint64_t offset, size;  /* with a source: in its uncompressed stream */
 	struct ek_buffer bytes; /* with a source: all bytes of an image; of what is none, its first 64 */
 	struct ek_buffer label;
 	int has_label;
-	cJSON *attributes;                /* object or NULL */
-	const char *problem;              /* NULL, or why there is nothing to read (static) */
-	uint32_t grey_width, grey_height; /* bare pixels, as in IDX files; else 0 */
+	cJSON *attributes;         /* object or NULL */
+	const char *problem;       /* NULL, or why there is nothing to read (static) */
+	enum ek_image_format bare; /* bare pixels, as in IDX files: which; else unknown */
+	uint32_t bare_width, bare_height;
 };
 void ek_dataset_item_clear(struct ek_dataset_item *item); /* keeps small buffers for the next item */
 void ek_dataset_item_release(struct ek_dataset_item *item);
@@ -50,7 +53,7 @@ struct ek_dataset;
  * EK_EUSAGE, EK_EDATA, EK_EIO; names what it cannot make sense of. */
 int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t count, const char *attributes);
 enum ek_dataset_kind ek_dataset_kind(const struct ek_dataset *dataset);
-/* Absolute; what file_name is relative to (for tars, IDX and embeddings: the folder of the first file). */
+/* Absolute; what file_name is relative to (for tars, IDX, npz and embeddings: the folder of the first file). */
 const char *ek_dataset_root(const struct ek_dataset *dataset);
 /* The i-th file or folder after globbing, absolute, or NULL behind the last. */
 const char *ek_dataset_path(const struct ek_dataset *dataset, size_t i);

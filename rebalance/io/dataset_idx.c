@@ -131,8 +131,9 @@ static int next_in_idx(struct ek_dataset *d, struct ek_dataset_item *item)
 	}
 	item->bytes.size = item->size = info->item_size;
 	item->offset = info->offset + number * info->item_size;
-	item->grey_width = info->cols;
-	item->grey_height = info->rows;
+	item->bare = EK_IMAGE_GREY8;
+	item->bare_width = info->cols;
+	item->bare_height = info->rows;
 	item->source = d->paths[f->next - 1];
 	EK_TRY(ek_buffer_printf(&item->name, "%s/%06llu", f->name, (unsigned long long)number));
 	EK_TRY(take_label(d, f, item));

@@ -20,6 +20,7 @@ static const struct format {
 	{ EK_IMAGE_JPEG, "jpeg", "\xff\xd8\xff", 3, ek_jpeg_probe, ek_jpeg_check, ek_jpeg_decode },
 	{ EK_IMAGE_PNG, "png", "\x89PNG\r\n\x1a\n", 8, ek_png_probe, ek_png_check, ek_png_decode },
 	{ EK_IMAGE_GREY8, "grey8", NULL, 0, NULL, NULL, NULL },
+	{ EK_IMAGE_RGB8, "rgb8", NULL, 0, NULL, NULL, NULL },
 };
 
 static const struct format *find_format(const void *bytes, size_t size)
@@ -131,15 +132,28 @@ int ek_image_allocate(struct ek_image *image, uint32_t width, uint32_t height)
 	return rc;
 }
 
-int ek_image_from_grey(struct ek_image *image, const uint8_t *grey, uint32_t width, uint32_t height)
+uint32_t ek_image_bare_pixel(enum ek_image_format format)
 {
-	int rc = ek_image_allocate(image, width, height);
+	return format == EK_IMAGE_GREY8 ? 1 : format == EK_IMAGE_RGB8 ? 3 : 0;
+}
 
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < (size_t)width * height; i++)
-		memset(image->pixels + 3 * i, grey[i], 3);
-	return 0;
+int ek_image_from_bare(struct ek_image *image, enum ek_image_format format, const void *bytes, size_t size,
+                       uint32_t width, uint32_t height)
+{
+	const uint8_t *grey = bytes;
+	int rc;
+
+	*image = (struct ek_image){ 0 };
+	if ((uint64_t)width * height * ek_image_bare_pixel(format) != size)
+		return ek_fail(EK_EDATA, "%u x %u pixels in %zu bytes", width, height, size);
+	EK_TRY(ek_image_allocate(image, width, height));
+	if (format == EK_IMAGE_RGB8)
+		memcpy(image->pixels, bytes, size);
+	else
+		for (size_t i = 0; i < size; i++)
+			memset(image->pixels + 3 * i, grey[i], 3);
+out:
+	return rc;
 }
 
 void ek_image_release(struct ek_image *image)

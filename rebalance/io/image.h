@@ -20,9 +20,10 @@ enum ek_image_format {
 	EK_IMAGE_UNKNOWN,
 	EK_IMAGE_JPEG,
 	EK_IMAGE_PNG,
-	EK_IMAGE_GREY8 /* bare pixels, as in IDX files */
+	EK_IMAGE_GREY8, /* bare pixels, as in IDX files */
+	EK_IMAGE_RGB8   /* likewise, as in .npz files */
 };
-const char *ek_image_format_name(enum ek_image_format format); /* "jpeg", "png", "grey8", "unknown" */
+const char *ek_image_format_name(enum ek_image_format format); /* "jpeg", "png", "grey8", "rgb8", "unknown" */
 
 struct ek_image {
 	uint32_t width, height; /* pixels, after EXIF orientation */
@@ -56,8 +57,11 @@ struct ek_image_window {
 };
 int ek_image_decode_window(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels,
                            const struct ek_image_window *window);
-/* [height, width] grey bytes to RGB. */
-int ek_image_from_grey(struct ek_image *image, const uint8_t *grey, uint32_t width, uint32_t height);
+/* Bytes of a bare pixel; 0: the format has a header and is decoded. */
+uint32_t ek_image_bare_pixel(enum ek_image_format format);
+/* Bare pixels, row after row, to RGB. EK_EDATA: not as many bytes as pixels. */
+int ek_image_from_bare(struct ek_image *image, enum ek_image_format format, const void *bytes, size_t size,
+                       uint32_t width, uint32_t height);
 /* Room for width × height pixels, not set. */
 int ek_image_allocate(struct ek_image *image, uint32_t width, uint32_t height);
 void ek_image_release(struct ek_image *image);

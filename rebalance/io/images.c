@@ -56,7 +56,7 @@ out:
 
 static int read_format(enum ek_image_format *format, const char *name, const char *where)
 {
-	static const enum ek_image_format all[] = { EK_IMAGE_JPEG, EK_IMAGE_PNG, EK_IMAGE_GREY8 };
+	static const enum ek_image_format all[] = { EK_IMAGE_JPEG, EK_IMAGE_PNG, EK_IMAGE_GREY8, EK_IMAGE_RGB8 };
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (strcmp(name, ek_image_format_name(all[i])) == 0) {
@@ -298,11 +298,8 @@ int ek_image_loader_decode(struct ek_image_loader *l, const struct ek_image_reco
 
 	EK_TRY(ek_image_loader_bytes(l, r, &bytes));
 	/* The limit was the scan's; here only: no more than it saw. */
-	if (r->format == EK_IMAGE_GREY8)
-		rc = (uint64_t)r->width * r->height == r->bytes
-		             ? ek_image_from_grey(image, (const uint8_t *)bytes.data, r->width, r->height)
-		             : ek_fail(EK_EDATA, "%s: %u x %u pixels in %llu bytes", r->file_name, r->width, r->height,
-		                       (unsigned long long)r->bytes);
+	if (ek_image_bare_pixel(r->format) > 0)
+		rc = ek_image_from_bare(image, r->format, bytes.data, bytes.size, r->width, r->height);
 	else
 		rc = ek_image_decode(image, bytes.data, bytes.size, (uint64_t)r->width * r->height, smallest_side);
 out:

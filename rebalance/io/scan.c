@@ -106,8 +106,8 @@ out:
 static int check_pixels(struct ek_image_info *info, const struct candidate *c, const struct ek_buffer *bytes,
                         const struct ek_scan_options *o)
 {
-	if (c->item.grey_width > 0) {
-		*info = (struct ek_image_info){ EK_IMAGE_GREY8, c->item.grey_width, c->item.grey_height };
+	if (c->item.bare != EK_IMAGE_UNKNOWN) {
+		*info = (struct ek_image_info){ c->item.bare, c->item.bare_width, c->item.bare_height };
 		return (uint64_t)info->width * info->height <= o->max_pixels
 		               ? 0
 		               : ek_fail(EK_EDATA, "%u x %u pixels, the limit is %" PRIu64, info->width, info->height,
@@ -289,7 +289,7 @@ static int examine(struct scanner *s, struct candidate *c, struct ek_buffer *scr
 		return reject(c, c->item.problem);
 	if (c->item.source == NULL && (rc = read_file(scratch, c->item.path.data)) < 0)
 		return rc == EK_ENOMEM ? rc : reject(c, ek_error_message());
-	if (c->item.grey_width == 0 && !is_image(bytes)) {
+	if (c->item.bare == EK_IMAGE_UNKNOWN && !is_image(bytes)) {
 		if (ek_has_image_extension(c->item.name.data))
 			return reject_foreign(c, bytes);
 		c->verdict = OTHER;

@@ -1,7 +1,11 @@
 #include "rebalance/io/zip.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define ZLIB_CONST
+#include <zlib.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
@@ -14,7 +18,9 @@ enum {
 	END64_SIZE = 56,
 	LONGEST_COMMENT = 65535,
 	EXTRA_ZIP64 = 1,
-	ENCRYPTED = 1 /* bit of the flags */
+	ENCRYPTED = 1, /* bit of the flags */
+	DEFLATED = 8,
+	LARGEST_RATIO = 1032 /* of deflate: 258 bytes by two bits */
 };
 
 static uint64_t read_number(const uint8_t *at, size_t width)
@@ -110,7 +116,7 @@ static int read_entry(const struct source *s, struct ek_zip_entry *entry, uint64
 {
 	const uint8_t *r = record(s, at, ENTRY_SIZE, "\1\2"), *local;
 	uint64_t packed, size, offset, start;
-	size_t name_size, extra_size;
+	size_t name_size, extra_size, method;
 	int rc;
 
 	if (r == NULL)
@@ -127,15 +133,18 @@ static int read_entry(const struct source *s, struct ek_zip_entry *entry, uint64
 	    0)
 		return rc;
 	*entry = (struct ek_zip_entry){ .name = (const char *)r + ENTRY_SIZE, .name_size = name_size };
-	if ((read_number(r + 8, 2) & ENCRYPTED) != 0 || read_number(r + 10, 2) != 0)
+	method = read_number(r + 10, 2);
+	if ((read_number(r + 8, 2) & ENCRYPTED) != 0 || (method != 0 && method != DEFLATED))
 		return 0;
 	if ((local = record(s, offset, LOCAL_SIZE, "\3\4")) == NULL)
 		return damaged(s, "an entry lies outside of it");
 	start = offset + LOCAL_SIZE + read_number(local + 26, 2) + read_number(local + 28, 2);
-	if (packed != size || start > s->size || size > s->size - start)
+	if ((method == 0 && packed != size) || start > s->size || packed > s->size - start)
 		return damaged(s, "an entry lies outside of it");
-	entry->data = s->bytes + start;
+	*(method == 0 ? &entry->data : &entry->deflated) = s->bytes + start;
 	entry->size = (size_t)size;
+	entry->deflated_size = method == 0 ? 0 : (size_t)packed;
+	entry->crc = (uint32_t)read_number(r + 16, 4);
 	return 0;
 }
 
@@ -187,4 +196,48 @@ const struct ek_zip_entry *ek_zip_find(const struct ek_zip *zip, const char *nam
 	const struct ek_zip_entry wanted = { .name = name, .name_size = name_size };
 
 	return zip->count > 0 ? bsearch(&wanted, zip->entries, zip->count, sizeof wanted, by_name) : NULL;
+}
+
+/* zlib counts in 32 bits: at most `*rest` more, of which that much is taken. */
+static unsigned int take(size_t *rest)
+{
+	const unsigned int some = *rest < UINT_MAX ? (unsigned int)*rest : UINT_MAX;
+
+	*rest -= some;
+	return some;
+}
+
+int ek_zip_inflate(uint8_t **out, const struct ek_zip_entry *entry, const char *path)
+{
+	const struct source s = { .path = path };
+	size_t packed = entry->deflated_size, room = entry->size;
+	z_stream z = { .next_in = entry->deflated };
+	int status, rc;
+
+	*out = NULL;
+	if (entry->size / LARGEST_RATIO > entry->deflated_size)
+		return damaged(&s, "an entry is said to be larger than it can be");
+	EK_TRY(ek_alloc(out, entry->size, 1));
+	z.next_out = *out;
+	if (inflateInit2(&z, -MAX_WBITS) != Z_OK) {
+		rc = ek_fail(EK_ENOMEM, "no memory to read %s", path);
+		goto out;
+	}
+	do {
+		if (z.avail_in == 0)
+			z.avail_in = take(&packed);
+		if (z.avail_out == 0)
+			z.avail_out = take(&room);
+		status = inflate(&z, Z_NO_FLUSH);
+	} while (status == Z_OK);
+	(void)inflateEnd(&z);
+	if (status != Z_STREAM_END || z.total_out != entry->size || z.total_in != entry->deflated_size ||
+	    crc32_z(0, *out, entry->size) != entry->crc)
+		rc = damaged(&s, "a compressed entry does not hold what its directory says");
+out:
+	if (rc < 0) {
+		free(*out);
+		*out = NULL;
+	}
+	return rc;
 }

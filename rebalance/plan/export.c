@@ -143,12 +143,9 @@ static int make_ready(struct ek_export *x)
 	struct ek_image image = { 0 };
 	int rc = 0;
 
-	if (r->format != EK_IMAGE_GREY8)
+	if (ek_image_bare_pixel(r->format) == 0)
 		return 0;
-	if ((uint64_t)r->width * r->height != x->bytes.size)
-		return ek_fail(EK_EDATA, "%s: %" PRIu32 " x %" PRIu32 " pixels in %zu bytes", r->file_name, r->width,
-		               r->height, x->bytes.size);
-	EK_TRY(ek_image_from_grey(&image, (const uint8_t *)x->bytes.data, r->width, r->height));
+	EK_TRY(ek_image_from_bare(&image, r->format, x->bytes.data, x->bytes.size, r->width, r->height));
 	ek_buffer_clear(&x->bytes);
 	EK_TRY(ek_image_encode_png(&x->bytes, &image));
 out:

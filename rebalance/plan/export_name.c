@@ -123,7 +123,7 @@ int ek_export_name(struct ek_buffer *out, const struct ek_export *x, const char 
 		EK_TRY(ek_export_safe_path(out, r->file_name, folder[0] != 0));
 	else
 		EK_TRY(ek_buffer_text(out, "image"));
-	if (try == 2 || r->format == EK_IMAGE_GREY8 || !ek_has_image_extension(out->data))
+	if (try == 2 || ek_image_bare_pixel(r->format) > 0 || !ek_has_image_extension(out->data))
 		EK_TRY(ek_buffer_printf(out, ".%s", ek_export_extension(r->format)));
 	if (try > 0)
 		at = snprintf(suffix, sizeof suffix, "~id%" PRIu64, r->id);

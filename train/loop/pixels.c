@@ -46,8 +46,9 @@ out:
 	return rc;
 }
 
-/* Bare grey pixels, as in IDX files. */
-static int fit_grey(struct ek_image *out, const struct ek_image_record *record, const void *bytes, uint32_t side)
+/* Bare pixels, as in IDX files. */
+static int fit_bare(struct ek_image *out, const struct ek_image_record *record, const struct ek_buffer *bytes,
+                    uint32_t side)
 {
 	struct ek_image whole = { 0 };
 	const uint32_t shorter = record->width < record->height ? record->width : record->height;
@@ -55,7 +56,7 @@ static int fit_grey(struct ek_image *out, const struct ek_image_record *record, 
 	const uint32_t height = (uint32_t)((uint64_t)side * record->height / shorter);
 	int rc;
 
-	EK_TRY(ek_image_from_grey(&whole, bytes, record->width, record->height));
+	EK_TRY(ek_image_from_bare(&whole, record->format, bytes->data, bytes->size, record->width, record->height));
 	EK_TRY(ek_image_resize_window(out, &whole, width, height, (width - side) / 2, (height - side) / 2, side, side,
 	                              EK_FILTER_BICUBIC));
 out:
@@ -75,8 +76,8 @@ static int one(void *context, uint64_t i, int worker)
 	if (w->loaders[worker] == NULL)
 		EK_TRY(ek_image_loader_new(&w->loaders[worker], w->run));
 	EK_TRY(ek_image_loader_bytes(w->loaders[worker], record, bytes));
-	if (record->format == EK_IMAGE_GREY8)
-		EK_TRY(fit_grey(&image, record, bytes->data, (uint32_t)w->side));
+	if (ek_image_bare_pixel(record->format) > 0)
+		EK_TRY(fit_bare(&image, record, bytes, (uint32_t)w->side));
 	else
 		EK_TRY(fit(&image, bytes->data, bytes->size, (uint32_t)w->side));
 	memcpy(w->out + i * size, image.pixels, size);

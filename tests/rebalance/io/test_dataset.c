@@ -10,6 +10,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/dataset.h"
+#include "rebalance/io/npz.h"
 #include "rebalance/io/walk.h"
 
 static const char jpeg_start[] = "\xff\xd8\xff\xe0 and so on";
@@ -315,6 +316,41 @@ static void idx_files_find_their_labels(void **state)
 	ek_buffer_release(&out);
 }
 
+static void an_npz_holds_images_where_it_says(void **state)
+{
+	static const uint8_t pixels[2][1][2][3] = { { { { 1, 2, 3 }, { 4, 5, 6 } } },
+		                                    { { { 7, 8, 9 }, { 10, 11, 12 } } } };
+	struct ek_npz_member member = { "arr_0", EK_U8, 4, { 2, 1, 2, 3 }, pixels };
+	const char *path = ek_join(ek_scratch(), "a b.npz");
+	struct ek_dataset *dataset = NULL;
+	struct ek_dataset_item item = { 0 };
+	struct ek_buffer whole = { 0 }, out = { 0 };
+
+	(void)state;
+	assert_ok(ek_npz_write(path, &member, 1));
+	assert_ok(ek_file_read(&whole, path, 1 << 20));
+	check_list(path, NULL, "a b.npz/000000|-|-|-\na b.npz/000001|-|-|-\n");
+	assert_ok(ek_dataset_open(&dataset, &path, 1, NULL));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ek_dataset_next(dataset, &item), 1);
+		assert_int_equal(item.bare, EK_IMAGE_RGB8);
+		assert_true(item.bare_width == 2 && item.bare_height == 1 && item.size == 6);
+		assert_memory_equal(item.bytes.data, pixels[i], 6);
+		assert_memory_equal(whole.data + item.offset, pixels[i], 6);
+	}
+	assert_int_equal(ek_dataset_next(dataset, &item), 0);
+	ek_dataset_item_release(&item);
+	ek_dataset_close(dataset);
+	member.shape[3] = 1;
+	assert_ok(ek_npz_write(path, &member, 1));
+	assert_fails(list(&out, &path, 1, NULL), EK_EDATA, "images are uint8 [images, height, width, 3]");
+	member.name = "mu";
+	assert_ok(ek_npz_write(path, &member, 1));
+	assert_fails(list(&out, &path, 1, NULL), EK_EDATA, "there is no array 'arr_0' in it, but mu.npy");
+	ek_buffer_release(&whole);
+	ek_buffer_release(&out);
+}
+
 static void what_is_no_data_set_is_refused(void **state)
 {
 	const char *folder = ek_scratch();
@@ -387,6 +423,7 @@ int main(void)
 		cmocka_unit_test(a_cut_tar_keeps_what_came_before),
 		cmocka_unit_test(lists_and_tables_are_relative_to_their_folder),
 		cmocka_unit_test(idx_files_find_their_labels),
+		cmocka_unit_test(an_npz_holds_images_where_it_says),
 		cmocka_unit_test(what_is_no_data_set_is_refused),
 		cmocka_unit_test(the_fingerprint_sees_a_new_file_deep_inside),
 	};

@@ -345,15 +345,20 @@ static void written_images_read_back(void **state)
 	ek_buffer_release(&again);
 }
 
-static void grey_becomes_rgb(void **state)
+static void bare_pixels_become_rgb(void **state)
 {
 	const uint8_t grey[4] = { 0, 7, 200, 255 }, want[12] = { 0, 0, 0, 7, 7, 7, 200, 200, 200, 255, 255, 255 };
 	struct ek_image image;
 
 	(void)state;
-	assert_ok(ek_image_from_grey(&image, grey, 2, 2));
+	assert_ok(ek_image_from_bare(&image, EK_IMAGE_GREY8, grey, 4, 2, 2));
 	assert_memory_equal(image.pixels, want, 12);
+	ek_image_release(&image);
+	assert_ok(ek_image_from_bare(&image, EK_IMAGE_RGB8, want, 12, 2, 2));
+	assert_memory_equal(image.pixels, want, 12);
+	assert_fails(ek_image_from_bare(&image, EK_IMAGE_RGB8, want, 12, 2, 1), EK_EDATA, "2 x 1 pixels in 12 bytes");
 	assert_string_equal(ek_image_format_name(EK_IMAGE_GREY8), "grey8");
+	assert_string_equal(ek_image_format_name(EK_IMAGE_RGB8), "rgb8");
 	assert_string_equal(ek_image_format_name(EK_IMAGE_UNKNOWN), "unknown");
 	ek_image_release(&image);
 }
@@ -369,7 +374,7 @@ int main(void)
 		cmocka_unit_test(thumbnails_come_from_scaled_decoding),
 		cmocka_unit_test(windows_show_the_whole_pictures_pixels),
 		cmocka_unit_test(written_images_read_back),
-		cmocka_unit_test(grey_becomes_rgb),
+		cmocka_unit_test(bare_pixels_become_rgb),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

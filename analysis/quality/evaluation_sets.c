@@ -1,0 +1,169 @@
+/* Of evaluation: each sampling seed for itself, and how far they lie apart. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/quality/diversity.h"
+#include "analysis/quality/evaluation_internal.h"
+#include "analysis/quality/fairness.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+
+enum measure { FRECHET, PRECISION, RECALL, COVERAGE, COVERAGE_WORST, VENDI, NEAREST, MASS, VARIATION, RATIO, MEASURES };
+static const char *const names[MEASURES] = { "frechet_distance", "precision",  "recall",        "coverage",
+	                                     "coverage_worst",   "vendi",      "nearest_train", "mass_coverage",
+	                                     "total_variation",  "worst_ratio" };
+
+static int measure_fidelity(double *values, const struct ek_evaluation *e, const struct ek_rows *rows)
+{
+	const uint32_t k = e->in->clusters;
+	struct ek_disparity disparity;
+	struct ek_fidelity f = { 0 };
+	double *coverage = NULL, *weights = NULL;
+	uint64_t *images = NULL;
+	int rc;
+
+	if (e->fidelity.real == 0 || rows->count <= e->o->k)
+		return 0;
+	EK_TRY(ek_fidelity(&f, &e->in->reference, rows, e->o->k, e->o->closed));
+	EK_TRY(ek_alloc(&coverage, k, sizeof *coverage));
+	EK_TRY(ek_alloc(&weights, k, sizeof *weights));
+	EK_TRY(ek_alloc(&images, k, sizeof *images));
+	ek_evaluation_coverage(coverage, images, e, &f);
+	for (uint32_t c = 0; c < k; c++)
+		weights[c] = (double)images[c];
+	(void)ek_disparity(&disparity, coverage, weights, k);
+	if (!(e->no_balls & EK_NO_REAL_BALLS)) {
+		values[PRECISION] = f.precision;
+		values[COVERAGE] = f.coverage;
+		values[COVERAGE_WORST] = disparity.lowest;
+	}
+	if (!(e->no_balls & EK_NO_GENERATED_BALLS))
+		values[RECALL] = f.recall;
+out:
+	ek_fidelity_release(&f);
+	free(coverage);
+	free(weights);
+	free(images);
+	return rc;
+}
+
+static int measure_shares(double *values, const struct ek_evaluation *e, const struct ek_evaluation_set *set)
+{
+	const uint32_t k = e->in->clusters;
+	struct ek_fairness fairness;
+	uint64_t *counts = NULL;
+	double *training = NULL, total = 0;
+	int rc;
+
+	EK_TRY(ek_alloc(&counts, k, sizeof *counts));
+	EK_TRY(ek_alloc(&training, k, sizeof *training));
+	for (uint32_t c = 0; c < k; c++)
+		total += (double)e->in->training_counts[c];
+	for (uint32_t c = 0; c < k; c++)
+		training[c] = (double)e->in->training_counts[c] / total;
+	for (uint64_t j = 0; j < set->count; j++)
+		counts[e->in->generated_cluster[set->first + j]]++;
+	EK_TRY(ek_fairness_measure(&fairness, e->in->target, training, counts, k));
+	values[MASS] = fairness.value[EK_MASS_COVERAGE];
+	values[VARIATION] = fairness.value[EK_TOTAL_VARIATION];
+	values[RATIO] = fairness.value[EK_WORST_RATIO];
+out:
+	free(counts);
+	free(training);
+	return rc;
+}
+
+static int measure_distance(double *value, const struct ek_evaluation *e, const struct ek_rows *rows)
+{
+	struct ek_gaussian gaussian = { 0 };
+	int rc = 0;
+
+	if (rows->count < 2)
+		return 0;
+	if (e->in->statistics != NULL) {
+		EK_TRY(ek_gaussian_of(&gaussian, rows));
+		EK_TRY(ek_frechet(value, e->in->statistics, &gaussian));
+	} else if (e->in->reference.count >= 2) {
+		EK_TRY(ek_frechet_of_rows(value, &e->in->reference, rows));
+	}
+out:
+	ek_gaussian_release(&gaussian);
+	return rc;
+}
+
+static int measure_set(double values[MEASURES], const struct ek_evaluation *e, const struct ek_evaluation_set *set)
+{
+	struct ek_rows rows;
+	uint64_t *ids = NULL;
+	double *nearest = NULL;
+	int rc;
+
+	for (int m = 0; m < MEASURES; m++)
+		values[m] = (double)NAN;
+	EK_TRY(ek_evaluation_slice(&rows, &ids, &e->in->generated, set->first, set->count));
+	EK_TRY(measure_distance(&values[FRECHET], e, &rows));
+	EK_TRY(measure_fidelity(values, e, &rows));
+	EK_TRY(ek_vendi(&values[VENDI], &rows, NULL, 1));
+	EK_TRY(measure_shares(values, e, set));
+	if (e->memory.generated > 0) {
+		EK_TRY(ek_alloc(&nearest, set->count, sizeof *nearest));
+		memcpy(nearest, e->memory.distance + set->first, set->count * sizeof *nearest);
+		values[NEAREST] = ek_evaluation_median(nearest, set->count);
+	}
+out:
+	free(ids);
+	free(nearest);
+	return rc;
+}
+
+static int add_spread(cJSON *json, const double *values, size_t sets)
+{
+	cJSON *spread, *object;
+	int rc;
+
+	EK_TRY(ek_json_add_object(&spread, json, "spread"));
+	for (int m = 0; m < MEASURES; m++) {
+		double mean = 0, squares = 0;
+
+		for (size_t s = 0; s < sets; s++)
+			mean += values[s * MEASURES + (size_t)m] / (double)sets;
+		for (size_t s = 0; s < sets; s++)
+			squares +=
+				(values[s * MEASURES + (size_t)m] - mean) * (values[s * MEASURES + (size_t)m] - mean);
+		if (!isfinite(mean))
+			continue;
+		EK_TRY(ek_json_add_object(&object, spread, names[m]));
+		EK_TRY(ek_json_add_double(object, "mean", mean));
+		EK_TRY(ek_json_add_double(object, "std", sqrt(squares / (double)(sets - 1))));
+		EK_TRY(ek_json_add_u64(object, "n", sets));
+	}
+out:
+	return rc;
+}
+
+int ek_evaluate_sets(struct ek_evaluation *e)
+{
+	const size_t sets = e->in->set_count;
+	double *values = NULL;
+	cJSON *list, *object;
+	int rc;
+
+	if (sets < 2)
+		return 0;
+	EK_TRY(ek_alloc(&values, sets, MEASURES * sizeof *values));
+	EK_TRY(ek_json_add_array(&list, e->json, "seeds"));
+	for (size_t s = 0; s < sets; s++) {
+		EK_TRY(measure_set(values + s * MEASURES, e, &e->in->sets[s]));
+		EK_TRY(ek_json_add_object(&object, list, NULL));
+		EK_TRY(ek_json_add_string(object, "samples", e->in->sets[s].name));
+		EK_TRY(ek_json_add_u64(object, "images", e->in->sets[s].count));
+		for (int m = 0; m < MEASURES; m++)
+			EK_TRY(ek_evaluation_number(object, names[m], values[s * MEASURES + (size_t)m]));
+	}
+	EK_TRY(add_spread(e->json, values, sets));
+out:
+	free(values);
+	return rc;
+}

@@ -1,0 +1,98 @@
+/* The loops over products, for whatever vector registers the processor has. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "analysis/quality/pairs.h"
+
+/* One body, compiled for each width of vector registers; the loader takes the widest the processor has. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&               \
+	!defined(__SANITIZE_THREAD__)
+#define WIDE __attribute__((target_clones("default", "avx2", "avx512f")))
+#else
+#define WIDE
+#endif
+
+enum { LANES = EK_PAIRS_LANES };
+typedef float floats __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t mask __attribute__((vector_size(LANES * sizeof(int32_t))));
+
+#define LOAD(out, from) memcpy(&(out), (from), sizeof(out))
+/* Lane by lane, a where m is set, else b. */
+#define PICK(m, a, b) ((floats)(((m) & (mask)(a)) | (~(m) & (mask)(b))))
+
+static inline __attribute__((always_inline)) int any(const mask *m)
+{
+	int64_t parts[sizeof *m / sizeof(int64_t)], all = 0;
+
+	memcpy(parts, m, sizeof *m);
+	for (size_t i = 0; i < sizeof *m / sizeof(int64_t); i++)
+		all |= parts[i];
+	return all != 0;
+}
+
+WIDE int ek_pairs_within(float *p, const float *low, float own, float limit, const float *limits, int32_t *hit,
+                         size_t n)
+{
+	mask found = { 0 };
+
+	for (size_t j = 0; j < n; j += LANES) {
+		floats value, other, most;
+		mask hits;
+
+		LOAD(value, p + j);
+		LOAD(other, low + j);
+		LOAD(most, limits + j);
+		LOAD(hits, hit + j);
+		value = (other + own) - (value + value);
+		found |= value <= limit;
+		hits |= value <= most;
+		memcpy(p + j, &value, sizeof value);
+		memcpy(hit + j, &hits, sizeof hits);
+	}
+	return any(&found);
+}
+
+WIDE float ek_pairs_ratio(float *p, const float *low, float own, const float *doubt, float own_doubt,
+                          const float *numerator, size_t n)
+{
+	floats most = { 0 };
+	float largest = 0;
+
+	for (size_t j = 0; j < n; j += LANES) {
+		floats value, other, unsure, ratio;
+
+		LOAD(value, p + j);
+		LOAD(other, low + j);
+		LOAD(unsure, doubt + j);
+		LOAD(ratio, numerator + j);
+		value = (other + own) - (value + value);
+		memcpy(p + j, &value, sizeof value);
+		ratio /= value + (unsure + own_doubt);
+		most = PICK(ratio > most, ratio, most);
+	}
+	for (int i = 0; i < LANES; i++)
+		largest = most[i] > largest ? most[i] : largest;
+	return largest;
+}
+
+WIDE size_t ek_pairs_hits(uint32_t *hits, const float *p, float limit, const float *limits, float ratio,
+                          const float *numerator, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t j = 0; j < n; j += LANES) {
+		floats value, most, above;
+		mask found;
+
+		LOAD(value, p + j);
+		LOAD(most, limits + j);
+		LOAD(above, numerator + j);
+		found = (value <= limit) | (value <= most) | ~(value * ratio > above);
+		if (any(&found))
+			for (int i = 0; i < LANES; i++)
+				if (found[i])
+					hits[count++] = (uint32_t)(j + (size_t)i);
+	}
+	return count;
+}

@@ -1,0 +1,455 @@
+#include "rebalance/cli/evaluate.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "rebalance/cli/samples_compare.h"
+#include "rebalance/io/jsonl.h"
+#include "rebalance/plan/target.h"
+
+static const cJSON *member(const cJSON *object, const char *name)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+/* --- what is generated --- */
+
+static int is_path(const char *text)
+{
+	struct stat status;
+
+	return stat(text, &status) == 0 || strpbrk(text, "*?[{") != NULL;
+}
+
+static int make_absolute(char **out, const char *path)
+{
+	char *here = NULL;
+	int rc;
+
+	if (path[0] == '/')
+		return ek_copy_string(out, path);
+	if ((here = realpath(".", NULL)) == NULL)
+		return ek_fail_errno("where this is cannot be told");
+	rc = ek_format(out, "%s/%s", here, path);
+	free(here);
+	return rc;
+}
+
+static int open_one(struct ek_evaluate *e, const char *text, int as_path)
+{
+	struct ek_measured *m = &e->sets[e->set_count];
+	char *path = NULL;
+	int rc;
+
+	if (e->set_count == EK_EVALUATE_SETS)
+		return ek_fail(EK_EUSAGE, "--samples: more than %d sets", EK_EVALUATE_SETS);
+	e->set_count++;
+	if (!as_path) {
+		EK_TRY(ek_measured_samples(m, &e->spaces, text));
+		goto out;
+	}
+	EK_TRY(make_absolute(&path, text));
+	EK_TRY(ek_measured_path(m, &e->spaces, path));
+out:
+	free(path);
+	return rc;
+}
+
+/* Names in RUN/samples with commas between them, or one path, which may have commas in it, or several. */
+static int open_samples(struct ek_evaluate *e)
+{
+	const char *text = e->wish->samples;
+	char *copy = NULL, *rest, *part;
+	int rc;
+
+	if (ek_samples_check(e->run, text) == 0)
+		return open_one(e, text, 0);
+	if (is_path(text))
+		return open_one(e, text, 1);
+	EK_TRY(ek_copy_string(&copy, text));
+	for (rest = copy; (part = strsep(&rest, ",")) != NULL;) {
+		const int named = ek_samples_check(e->run, part) == 0;
+
+		if (!named && !is_path(part)) {
+			rc = ek_fail(EK_EUSAGE, "--samples %s: there is neither %s/samples/%s nor a file or folder %s",
+			             text, ek_run_path(e->run), part, part);
+			goto out;
+		}
+		EK_TRY(open_one(e, part, !named));
+	}
+out:
+	free(copy);
+	return rc;
+}
+
+/* Sets of several seeds are of one model. */
+static int check_models(const struct ek_evaluate *e)
+{
+	struct ek_seen other;
+	int rc = 0;
+
+	for (size_t i = 1; i < e->set_count; i++) {
+		EK_TRY(ek_seen_open(&other, e->run, &e->frozen, e->sets[i].name));
+		if ((e->seen.name == NULL) != (other.name == NULL) ||
+		    (other.name != NULL && strcmp(e->seen.name, other.name) != 0))
+			rc = ek_fail(EK_EUSAGE, "--samples: %s is of the model %s, %s of %s; evaluate them apart",
+			             e->wish->samples, e->seen.name != NULL ? e->seen.name : "(none)",
+			             e->sets[i].name != NULL ? e->sets[i].name : e->sets[i].path,
+			             other.name != NULL ? other.name : "(none)");
+		ek_seen_release(&other);
+		EK_TRY(rc);
+	}
+out:
+	return rc;
+}
+
+/* The cluster that each sample of a set was made for, from samples.jsonl. */
+static int read_asked(int32_t *asked, const struct ek_evaluate *e, const struct ek_measured *m)
+{
+	struct ek_jsonl rows = { 0 };
+	char *path = NULL;
+	cJSON *row;
+	int rc;
+
+	EK_TRY(ek_format(&path, "%s/samples/%s/samples.jsonl", ek_run_path(e->run), m->name));
+	EK_TRY(ek_jsonl_open(&rows, path));
+	for (uint64_t i = 0; i < m->rows->count; i++) {
+		EK_TRY(ek_jsonl_next(&rows, &row));
+		if (rc == 0) {
+			rc = ek_fail(EK_EDATA, "%s ends before its %" PRIu64 " images", path, m->rows->count);
+			goto out;
+		}
+		const char *name = cJSON_GetStringValue(member(row, "cluster"));
+
+		asked[i] = name != NULL ? (int32_t)strtol(name, NULL, 10) : -1;
+		cJSON_Delete(row);
+	}
+	rc = 0;
+out:
+	ek_jsonl_close(&rows);
+	free(path);
+	return rc;
+}
+
+static int open_asked(struct ek_evaluate *e)
+{
+	const char *condition = cJSON_GetStringValue(member(e->seen.samples, "condition"));
+	uint64_t count = 0;
+	int rc = 0;
+
+	if (condition == NULL || strcmp(condition, "cluster") != 0)
+		return 0;
+	EK_TRY(ek_alloc(&e->asked, e->input.generated.count, sizeof *e->asked));
+	for (size_t i = 0; i < e->set_count; i++) {
+		EK_TRY(read_asked(e->asked + count, e, &e->sets[i]));
+		count += e->sets[i].rows->count;
+	}
+	e->input.asked = e->asked;
+out:
+	return rc;
+}
+
+static int pool(struct ek_evaluate *e)
+{
+	uint64_t first = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < e->set_count; i++) {
+		const struct ek_measured *m = &e->sets[i];
+
+		e->set[i] = (struct ek_evaluation_set){ m->name != NULL ? m->name : m->path, first, m->rows->count };
+		first += m->rows->count;
+	}
+	e->input.sets = e->set;
+	e->input.set_count = e->set_count;
+	if (e->set_count > 1) {
+		EK_TRY(ek_pooled_open(&e->pooled, &e->pooled_cluster, e->run, e->sets, e->set_count));
+		e->input.generated = e->pooled.rows;
+		e->input.generated_cluster = e->pooled_cluster;
+	} else {
+		e->input.generated = *e->sets[0].rows;
+		e->input.generated_cluster = e->sets[0].cluster;
+	}
+out:
+	return rc;
+}
+
+/* --- what it is measured against --- */
+
+static int hash_of(char out[17], const char *path)
+{
+	uint64_t hash = 0;
+	const int rc = ek_hash64_file(&hash, path);
+
+	(void)snprintf(out, 17, "%016" PRIx64, hash);
+	return rc;
+}
+
+static int open_statistics(struct ek_evaluate *e, const char *path)
+{
+	int rc;
+
+	EK_TRY(ek_gaussian_load(&e->statistics, path));
+	EK_TRY(hash_of(e->statistics_hash, path));
+	e->input.statistics = &e->statistics;
+out:
+	return rc;
+}
+
+/* A .npz of mu and sigma alone? */
+static int is_statistics(int *is, const char *path)
+{
+	const size_t length = strlen(path);
+	struct ek_npz npz = { 0 };
+	struct stat status;
+	int rc = 0;
+
+	*is = 0;
+	if (length < 5 || strcmp(path + length - 4, ".npz") != 0 || stat(path, &status) != 0)
+		return 0;
+	EK_TRY(ek_npz_open(&npz, path));
+	*is = ek_npz_has(&npz, "mu") && !ek_npz_has(&npz, "arr_0");
+out:
+	ek_npz_close(&npz);
+	return rc;
+}
+
+/* Rows `ids` of the run's images, with their clusters. */
+static int take_own(struct ek_evaluate *e, const uint64_t *ids, uint64_t count)
+{
+	const int32_t *assignment = e->frozen.assignment.data;
+	int rc;
+
+	EK_TRY(ek_alloc(&e->reference_cluster, count, sizeof *e->reference_cluster));
+	for (uint64_t i = 0; i < count; i++)
+		e->reference_cluster[i] = assignment[ids[i]];
+	e->input.reference = e->images.rows;
+	e->input.reference.ids = ids;
+	e->input.reference.count = count;
+	e->input.reference_cluster = e->reference_cluster;
+out:
+	return rc;
+}
+
+static int open_reference(struct ek_evaluate *e)
+{
+	const char *path = e->wish->reference;
+	int statistics = 0, rc;
+
+	if (path == NULL && e->frozen.held_out_count > 0) {
+		e->kind = EK_REFERENCE_HELD_OUT;
+		return take_own(e, e->frozen.held_out, e->frozen.held_out_count);
+	}
+	if (path == NULL) {
+		e->kind = EK_REFERENCE_TRAINING;
+		ek_warn("no images were held out (audit --held-out 0.1) and there is no --reference: all is measured "
+		        "against training images, so copies of them count as good coverage");
+		return take_own(e, e->frozen.training, e->frozen.training_count);
+	}
+	EK_TRY(is_statistics(&statistics, path));
+	if (statistics) {
+		if (e->wish->statistics != NULL)
+			return ek_fail(EK_EUSAGE, "%s is statistics, too: --reference wants images, or leave "
+			                          "--statistics out", path);
+		e->kind = EK_REFERENCE_STATISTICS;
+		e->input.no_reference = "the reference is stored statistics, not images";
+		return open_statistics(e, path);
+	}
+	e->kind = EK_REFERENCE_PATH;
+	EK_TRY(ek_measured_path(&e->reference, &e->spaces, path));
+	e->input.reference = *e->reference.rows;
+	e->input.reference_cluster = e->reference.cluster;
+out:
+	return rc;
+}
+
+static void take_training(struct ek_evaluate *e)
+{
+	e->input.training = e->images.rows;
+	e->input.training.ids = e->seen.ids;
+	e->input.training.count = e->seen.count;
+	e->input.no_training = "the model saw no image of the run";
+	if (e->frozen.held_out_count > 0) {
+		e->input.held_out = e->images.rows;
+		e->input.held_out.ids = e->frozen.held_out;
+		e->input.held_out.count = e->frozen.held_out_count;
+	}
+	e->input.no_logits = "the encoder is not inception-fid";
+	e->input.training_counts = e->frozen.sizes;
+	e->input.clusters = e->frozen.k;
+}
+
+/* --- what is wanted --- */
+
+/* Were as many samples made of each cluster? */
+static int is_even(const struct ek_evaluate *e)
+{
+	const cJSON *classes = member(e->seen.samples, "classes"), *item;
+
+	if (e->asked == NULL || (uint32_t)cJSON_GetArraySize(classes) != e->frozen.k)
+		return 0;
+	cJSON_ArrayForEach(item, classes) if (item->valuedouble != classes->child->valuedouble) return 0;
+	return 1;
+}
+
+/* Was the model trained on what a plan evened out? */
+static int is_balanced(int *is, const struct ek_evaluate *e)
+{
+	cJSON *json = NULL;
+	char *path = NULL;
+	const char *command;
+	int rc = 0;
+
+	*is = e->seen.weights != NULL || is_even(e);
+	if (*is || e->seen.subset == NULL)
+		return 0;
+	EK_TRY(ek_format(&path, "%s/subsets/%s/subset.json", ek_run_path(e->run), e->seen.subset));
+	if (!ek_file_exists(path))
+		goto out;
+	EK_TRY(ek_json_load(&json, path));
+	command = cJSON_GetStringValue(member(json, "command"));
+	*is = command != NULL && strcmp(command, "balance") == 0;
+out:
+	cJSON_Delete(json);
+	free(path);
+	return rc;
+}
+
+static int choose_target(struct ek_evaluate *e)
+{
+	int balanced, rc = 0;
+
+	if (e->wish->target != NULL) {
+		e->target = strcmp(e->wish->target, "held-out") == 0 ? "reference" : e->wish->target;
+		return 0;
+	}
+	EK_TRY(is_balanced(&balanced, e));
+	e->target = balanced ? "uniform" : e->kind == EK_REFERENCE_PATH ? "reference" : "training";
+out:
+	return rc;
+}
+
+static int load_target(struct ek_evaluate *e)
+{
+	struct ek_units units = { 0 };
+	int rc;
+
+	EK_TRY(make_absolute(&e->target_path, e->target));
+	EK_TRY(ek_units_load(&units, e->run, "cluster"));
+	EK_TRY(ek_target_load(e->shares, &units, e->target_path, 0));
+out:
+	ek_units_release(&units);
+	return rc;
+}
+
+static int open_target(struct ek_evaluate *e)
+{
+	const uint32_t k = e->frozen.k;
+	int rc;
+
+	EK_TRY(choose_target(e));
+	EK_TRY(ek_alloc(&e->shares, k, sizeof *e->shares));
+	e->input.target = e->shares;
+	if (strcmp(e->target, "uniform") == 0) {
+		for (uint32_t c = 0; c < k; c++)
+			e->shares[c] = 1 / (double)k;
+	} else if (strcmp(e->target, "training") == 0) {
+		for (uint32_t c = 0; c < k; c++)
+			e->shares[c] = (double)e->frozen.sizes[c] / (double)e->frozen.training_count;
+	} else if (strcmp(e->target, "reference") != 0) {
+		EK_TRY(load_target(e));
+	} else if (e->input.reference.count == 0) {
+		rc = ek_fail(EK_EUSAGE, "--target reference: %s", e->input.no_reference);
+	} else {
+		for (uint64_t i = 0; i < e->input.reference.count; i++)
+			e->shares[e->input.reference_cluster[i]]++;
+		for (uint32_t c = 0; c < k; c++)
+			e->shares[c] /= (double)e->input.reference.count;
+	}
+out:
+	return rc;
+}
+
+/* "0.5,2,inf" */
+static int read_orders(struct ek_evaluate *e)
+{
+	const char *text = e->wish->orders;
+	char *end;
+
+	while (text != NULL && *text != 0) {
+		const double order = strtod(text, &end);
+
+		if (end == text || (*end != 0 && *end != ',') || !(order >= 0) || e->order_count == EK_EVALUATE_ORDERS)
+			return ek_fail(EK_EUSAGE, "--vendi-order is \"%s\", not up to %d numbers from 0 on, as 0.5,2,inf",
+			               e->wish->orders, EK_EVALUATE_ORDERS);
+		e->orders[e->order_count++] = order;
+		text = end + (*end == ',');
+	}
+	return 0;
+}
+
+/* --- all of it --- */
+
+static int open_spaces(struct ek_evaluate *e)
+{
+	int rc;
+
+	EK_TRY(ek_feature_maker_of_run(&e->own, e->run));
+	e->spaces = (struct ek_spaces){ .run = e->run, .frozen = &e->frozen, .own = &e->own };
+	if (e->wish->encoder != NULL && (strcmp(e->wish->encoder, e->own.encoder) != 0 || e->wish->weights != NULL)) {
+		EK_TRY(ek_feature_maker_other(&e->other, e->run, e->wish->encoder, e->wish->weights));
+		e->spaces.other = &e->other;
+	} else if (e->wish->weights != NULL) {
+		rc = ek_fail(EK_EUSAGE, "--weights goes with --encoder");
+	}
+out:
+	return rc;
+}
+
+int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_evaluate_wish *wish)
+{
+	int rc;
+
+	*e = (struct ek_evaluate){ .run = run, .wish = wish };
+	EK_TRY(read_orders(e));
+	EK_TRY(ek_frozen_open(&e->frozen, run));
+	EK_TRY(open_spaces(e));
+	EK_TRY(open_samples(e));
+	EK_TRY(ek_seen_open(&e->seen, run, &e->frozen, e->sets[0].name));
+	EK_TRY(check_models(e));
+	EK_TRY(pool(e));
+	EK_TRY(open_asked(e));
+	EK_TRY(ek_features_of_run(&e->images, run, e->spaces.other != NULL ? &e->other : &e->own));
+	EK_TRY(open_reference(e));
+	if (wish->statistics != NULL)
+		EK_TRY(open_statistics(e, wish->statistics));
+	take_training(e);
+	EK_TRY(open_target(e));
+out:
+	return rc;
+}
+
+void ek_evaluate_release(struct ek_evaluate *e)
+{
+	for (size_t i = 0; i < e->set_count; i++)
+		ek_measured_release(&e->sets[i]);
+	ek_pooled_release(&e->pooled);
+	ek_measured_release(&e->reference);
+	ek_features_release(&e->images);
+	ek_seen_release(&e->seen);
+	ek_frozen_release(&e->frozen);
+	ek_feature_maker_release(&e->own);
+	ek_feature_maker_release(&e->other);
+	ek_gaussian_release(&e->statistics);
+	free(e->pooled_cluster);
+	free(e->asked);
+	free(e->reference_cluster);
+	free(e->target_path);
+	free(e->shares);
+}

@@ -1,0 +1,291 @@
+#include "rebalance/cli/samples_compare.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "analysis/cluster/vector.h"
+#include "analysis/quality/neighbours.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "rebalance/cli/features.h"
+#include "rebalance/cli/frozen.h"
+
+enum { VERSION = 1, K = EK_SAMPLES_NEIGHBOURS };
+
+struct work {
+	struct ek_run *run;
+	const char *name;
+	struct ek_frozen frozen;
+	struct ek_seen seen;
+	struct ek_features samples, images;
+	struct ek_rows training; /* what the model saw, of `images` */
+	size_t k;                /* neighbours there are */
+	uint32_t *index;         /* [samples, k] rows of `training` */
+	double *distance;        /* [samples, k] */
+	uint8_t *copied;
+	int32_t *assignment;
+};
+
+static void release(struct work *w)
+{
+	ek_frozen_release(&w->frozen);
+	ek_seen_release(&w->seen);
+	ek_features_release(&w->samples);
+	ek_features_release(&w->images);
+	free(w->index);
+	free(w->distance);
+	free(w->copied);
+	free(w->assignment);
+}
+
+int ek_samples_features(struct ek_features *out, const struct ek_run *run, const struct ek_feature_maker *maker,
+                        const char *name)
+{
+	char *images = NULL, *place = NULL, *array = NULL, *path = NULL;
+	cJSON *config = NULL;
+	uint64_t count;
+	int rc;
+
+	*out = (struct ek_features){ 0 };
+	EK_TRY(ek_format(&images, "%s/samples/%s/images", ek_run_path(run), name));
+	EK_TRY(ek_format(&path, "%s/samples/%s/config.json", ek_run_path(run), name));
+	EK_TRY(ek_format(&place, "samples-%s", name));
+	EK_TRY(ek_format(&array, "%s/samples/%s/embeddings%s%s.npy", ek_run_path(run), name, maker->other ? "-" : "",
+	                 maker->other ? maker->encoder : ""));
+	EK_TRY(ek_features_of_dataset(out, run, maker, (const char *const[]){ images }, 1, place, array, 1));
+	if (!ek_file_exists(path))
+		goto out;
+	EK_TRY(ek_json_load(&config, path));
+	EK_TRY(ek_json_get_u64(&count, config, "count", path));
+	if (out->rows.count != count)
+		rc = ek_fail(EK_EDATA,
+		             "%s has %" PRIu64 " images of %" PRIu64 ": the command that makes them was stopped; "
+		             "give it again",
+		             images, out->rows.count, count);
+out:
+	cJSON_Delete(config);
+	free(images);
+	free(place);
+	free(array);
+	free(path);
+	return rc;
+}
+
+/* How far the training row `at` can be at most from its nearest other one: the nearest of a sample's other neighbours
+ * bounds it. */
+static double bound_own(const struct work *w, const uint32_t *index, float *room)
+{
+	const size_t d = w->training.dimensions;
+	const float *first = ek_rows_at(&w->training, index[0], room);
+	double least = INFINITY;
+
+	for (size_t j = 1; j < w->k; j++) {
+		const double distance2 = ek_vector_distance2(first, ek_rows_at(&w->training, index[j], room + d), d);
+
+		least = distance2 < least ? distance2 : least;
+	}
+	return sqrt(least);
+}
+
+/* Only samples that the bound leaves in doubt are worth a search for the distance itself. */
+static int flag_copies(struct work *w)
+{
+	const uint64_t count = w->samples.rows.count;
+	struct ek_rows doubtful = w->training;
+	uint64_t *ids = NULL, *of = NULL, asked = 0;
+	double *own = NULL;
+	float *room = NULL;
+	int rc;
+
+	if (w->k < 2)
+		return 0;
+	EK_TRY(ek_alloc(&ids, count, sizeof *ids));
+	EK_TRY(ek_alloc(&of, count, sizeof *of));
+	EK_TRY(ek_alloc_aligned(&room, 2 * w->training.dimensions, sizeof *room));
+	for (uint64_t i = 0; i < count; i++) {
+		const uint32_t *index = w->index + i * w->k;
+
+		if (w->distance[i * w->k] < bound_own(w, index, room) / 2) {
+			of[asked] = i;
+			ids[asked++] = w->seen.ids[index[0]];
+		}
+	}
+	if (asked == 0)
+		goto out;
+	EK_TRY(ek_alloc(&own, 2 * asked, sizeof *own));
+	doubtful.ids = ids;
+	doubtful.count = asked;
+	/* A row is its own first neighbour, at distance 0. */
+	EK_TRY(ek_neighbours(NULL, own, &doubtful, &w->training, 2, 0));
+	for (uint64_t a = 0; a < asked; a++)
+		w->copied[of[a]] = w->distance[of[a] * w->k] < own[2 * a + 1] / 2;
+out:
+	free(ids);
+	free(of);
+	free(own);
+	free(room);
+	return rc;
+}
+
+static int write_array(const struct work *w, const char *file, enum ek_dtype type, uint64_t columns, const void *data)
+{
+	const uint64_t shape[2] = { w->samples.rows.count, columns };
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&path, "%s/samples/%s/%s", ek_run_path(w->run), w->name, file));
+	EK_TRY(ek_npy_write(path, type, columns > 0 ? 2 : 1, shape, data));
+out:
+	free(path);
+	return rc;
+}
+
+static int write_all(const struct work *w)
+{
+	const uint64_t count = w->samples.rows.count;
+	int64_t *ids = NULL;
+	float *distances = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&ids, count, K * sizeof *ids));
+	EK_TRY(ek_alloc(&distances, count, K * sizeof *distances));
+	for (uint64_t i = 0; i < count; i++)
+		for (size_t j = 0; j < K; j++) {
+			const int there = j < w->k;
+
+			ids[i * K + j] = there ? (int64_t)w->seen.ids[w->index[i * w->k + j]] : -1;
+			distances[i * K + j] = there ? (float)w->distance[i * w->k + j] : INFINITY;
+		}
+	EK_TRY(write_array(w, "assignment.npy", EK_I32, 0, w->assignment));
+	EK_TRY(write_array(w, "neighbours.npy", EK_I64, K, ids));
+	EK_TRY(write_array(w, "neighbour_distances.npy", EK_F32, K, distances));
+	EK_TRY(write_array(w, "copied.npy", EK_U8, 0, w->copied));
+out:
+	free(ids);
+	free(distances);
+	return rc;
+}
+
+static int compare(struct work *w)
+{
+	const uint64_t count = w->samples.rows.count;
+	int rc;
+
+	EK_TRY(ek_alloc(&w->assignment, count, sizeof *w->assignment));
+	EK_TRY(ek_alloc(&w->index, count, w->k * sizeof *w->index));
+	EK_TRY(ek_alloc(&w->distance, count, w->k * sizeof *w->distance));
+	EK_TRY(ek_alloc(&w->copied, count, 1));
+	EK_TRY(ek_frozen_assign(w->assignment, &w->frozen, &w->samples.rows, w->samples.path));
+	EK_TRY(ek_neighbours(w->index, w->distance, &w->samples.rows, &w->training, w->k, 0));
+	EK_TRY(flag_copies(w));
+	EK_TRY(write_all(w));
+out:
+	return rc;
+}
+
+static int describe(cJSON **out, const struct work *w)
+{
+	char hash[17];
+	cJSON *o = cJSON_CreateObject();
+	int rc;
+
+	(void)snprintf(hash, sizeof hash, "%016" PRIx64, ek_hash64(w->seen.ids, w->seen.count * sizeof *w->seen.ids));
+	EK_TRY(ek_json_add_string(o, "command", "evaluate"));
+	EK_TRY(ek_json_add_string(o, "samples", w->name));
+	EK_TRY(ek_json_add_u64(o, "training_images", w->seen.count));
+	EK_TRY(ek_json_add_string(o, "training_ids", hash));
+	*out = o;
+	o = NULL;
+out:
+	cJSON_Delete(o);
+	return rc;
+}
+
+/* The files of the step, made from the samples' name; to be freed. */
+static int list_files(char *files[5], const char *name)
+{
+	static const char *const all[] = { "embeddings", "assignment", "neighbours", "neighbour_distances", "copied" };
+	int rc = 0;
+
+	for (int i = 0; i < 5; i++)
+		EK_TRY(ek_format(&files[i], "samples/%s/%s.npy", name, all[i]));
+out:
+	return rc;
+}
+
+static int open_all(struct work *w)
+{
+	struct ek_feature_maker maker;
+	int rc;
+
+	EK_TRY(ek_feature_maker_of_run(&maker, w->run));
+	EK_TRY(ek_frozen_open(&w->frozen, w->run));
+	EK_TRY(ek_seen_open(&w->seen, w->run, &w->frozen, w->name));
+	if (w->seen.count == 0) {
+		rc = ek_fail(EK_EDATA, "samples %s: the model saw no image of the run", w->name);
+		goto out;
+	}
+	EK_TRY(ek_samples_features(&w->samples, w->run, &maker, w->name));
+	EK_TRY(ek_features_of_run(&w->images, w->run, &maker));
+	w->training = w->images.rows;
+	w->training.ids = w->seen.ids;
+	w->training.count = w->seen.count;
+	w->k = w->seen.count < K ? (size_t)w->seen.count : K;
+out:
+	ek_feature_maker_release(&maker);
+	return rc;
+}
+
+int ek_samples_check(const struct ek_run *run, const char *name)
+{
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&path, "%s/samples/%s/images", ek_run_path(run), name));
+	if (*name == 0 || *name == '.' || strchr(name, '/') != NULL || !ek_file_exists(path))
+		rc = ek_fail(EK_EUSAGE, "there are no samples %s: %s is not there", name, path);
+out:
+	free(path);
+	return rc;
+}
+
+int ek_samples_compare(struct ek_run *run, const char *name)
+{
+	struct work w = { .run = run, .name = name };
+	const int64_t started = (int64_t)time(NULL);
+	const double clock = ek_clock();
+	char *files[5] = { NULL }, *step_name = NULL;
+	cJSON *options = NULL;
+	const char *reason;
+	int current, rc;
+
+	EK_TRY(ek_samples_check(run, name));
+	EK_TRY(open_all(&w));
+	EK_TRY(describe(&options, &w));
+	EK_TRY(list_files(files, name));
+	EK_TRY(ek_format(&step_name, "comparison %s", name));
+	const char *const inputs[] = { "embeddings.npy", "clusters/centroids.npy", files[0], NULL };
+	const char *const outputs[] = { files[1], files[2], files[3], files[4], NULL };
+	const struct ek_step step = {
+		.name = step_name, .version = VERSION, .options = options, .inputs = inputs, .outputs = outputs
+	};
+
+	EK_TRY(ek_run_is_current(&current, &reason, run, &step));
+	if (current)
+		goto out;
+	if (ek_run_recorded(run, step_name) != NULL)
+		ek_info("comparing the samples %s again: %s", name, reason);
+	EK_TRY(compare(&w));
+	EK_TRY(ek_run_record(run, &step, started, ek_clock() - clock, NULL));
+out:
+	release(&w);
+	cJSON_Delete(options);
+	for (int i = 0; i < 5; i++)
+		free(files[i]);
+	free(step_name);
+	return rc;
+}
