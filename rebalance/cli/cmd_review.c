@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/review_export.h"
+#include "rebalance/cli/samples_compare.h"
 #include "rebalance/cli/text.h"
 #include "reports/review_page.h"
 
@@ -189,6 +191,40 @@ out:
 	return rc;
 }
 
+/* Are the files there that ek_samples_compare makes? */
+static int has_comparison(const char *run, const char *samples)
+{
+	static const char *const files[] = { "assignment", "neighbours", "neighbour_distances", "copied" };
+	struct ek_buffer path = { 0 };
+	int has = 1;
+
+	for (size_t i = 0; i < sizeof files / sizeof *files && has; i++) {
+		ek_buffer_clear(&path);
+		has = ek_buffer_printf(&path, "%s/samples/%s/%s.npy", run, samples, files[i]) == 0 &&
+		      ek_file_exists(path.data);
+	}
+	ek_buffer_release(&path);
+	return has;
+}
+
+/* Bring up to date what stands beside the images. A run that another command works in, or that cannot be written, is
+ * reviewed by the files it has. */
+static int compare(const char *path, const char *samples)
+{
+	struct ek_run *run = NULL;
+	int rc = ek_run_open(&run, path, EK_RUN_WRITE);
+
+	if (rc < 0 && has_comparison(path, samples)) {
+		ek_info("%s; the nearest real images are taken as they were found before", ek_error_message());
+		return 0;
+	}
+	EK_TRY(rc);
+	EK_TRY(ek_samples_compare(run, samples));
+out:
+	ek_run_close(run);
+	return rc;
+}
+
 int ek_cmd_review(struct ek_invocation *i)
 {
 	struct ek_review review = { 0 };
@@ -202,6 +238,7 @@ int ek_cmd_review(struct ek_invocation *i)
 	if (wanted.samples == NULL)
 		return ek_fail(EK_EUSAGE, "review needs --samples NAME; see evenkeel help review");
 	name = wanted.name != NULL ? wanted.name : wanted.samples;
+	EK_TRY(compare(i->arguments.positional[0], wanted.samples));
 	EK_TRY(ek_run_open(&run, i->arguments.positional[0], EK_RUN_READ));
 	EK_TRY(ek_review_open(&review, run, wanted.samples));
 	if (wanted.summary || wanted.export != NULL)
