@@ -351,8 +351,9 @@ int ek_review_void_stale(struct ek_review_log *log, const struct ek_review *r)
 		}
 	}
 	if (stale > 0)
-		ek_warn("%" PRIu64 " decision%s on images that have been made anew since; %s not count", stale,
-		        stale == 1 ? " is" : "s are", stale == 1 ? "it does" : "they do");
+		ek_warn("%" PRIu64 " decision%s made anew since; %s not count", stale,
+		        stale == 1 ? " is on an image that has been" : "s are on images that have been",
+		        stale == 1 ? "it does" : "they do");
 out:
 	ek_buffer_release(&bytes);
 	return rc;
