@@ -13,49 +13,15 @@ static const char icon[] = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"
 			   "<rect width=\"16\" height=\"16\" rx=\"3\" fill=\"#0b6470\"/>"
 			   "<path d=\"M3 9l3 3 7-8\" fill=\"none\" stroke=\"#fff\" stroke-width=\"2\"/></svg>";
 
-static int give_file(struct ek_server_reply *reply, const char *type, const void *bytes, size_t size)
-{
-	reply->type = type;
-	reply->fixed = bytes;
-	reply->fixed_size = size;
-	return 0;
-}
+static const size_t icon_size = sizeof icon - 1;
 
-static int answer_html(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
-{
-	(void)context;
-	(void)request;
-	return give_file(reply, "text/html; charset=utf-8", ek_review_html, ek_review_html_size);
-}
-
-/* The style of the report. */
-static int answer_page_css(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
-{
-	(void)context;
-	(void)request;
-	return give_file(reply, "text/css; charset=utf-8", ek_page_css, ek_page_css_size);
-}
-
-static int answer_css(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
-{
-	(void)context;
-	(void)request;
-	return give_file(reply, "text/css; charset=utf-8", ek_review_css, ek_review_css_size);
-}
-
-static int answer_js(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
-{
-	(void)context;
-	(void)request;
-	return give_file(reply, "text/javascript; charset=utf-8", ek_review_js, ek_review_js_size);
-}
-
-static int answer_icon(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
-{
-	(void)context;
-	(void)request;
-	return give_file(reply, "image/svg+xml", icon, sizeof icon - 1);
-}
+static const struct ek_server_file files[] = {
+	{ "text/html; charset=utf-8", ek_review_html, &ek_review_html_size },
+	{ "image/svg+xml", icon, &icon_size },
+	{ "text/css; charset=utf-8", ek_page_css, &ek_page_css_size }, /* the style of the report */
+	{ "text/css; charset=utf-8", ek_review_css, &ek_review_css_size },
+	{ "text/javascript; charset=utf-8", ek_review_js, &ek_review_js_size },
+};
 
 static int write_string(struct ek_buffer *out, const char *name, const char *text)
 {
@@ -310,18 +276,18 @@ out:
 }
 
 const struct ek_server_route ek_review_routes[] = {
-	{ "GET", "/", answer_html },
-	{ "GET", "/icon.svg", answer_icon },
-	{ "GET", "/page.css", answer_page_css },
-	{ "GET", "/review.css", answer_css },
-	{ "GET", "/review.js", answer_js },
-	{ "GET", "/state", answer_state },
-	{ "GET", "/sample/#", answer_sample },
-	{ "GET", "/generated/#", answer_generated },
-	{ "GET", "/real/#", answer_real },
-	{ "GET", "/agreement", answer_agreement },
-	{ "POST", "/reviewer", answer_reviewer },
-	{ "POST", "/decide", answer_decide },
-	{ "POST", "/undo", answer_undo },
-	{ NULL, NULL, NULL },
+	{ "GET", "/", NULL, &files[0] },
+	{ "GET", "/icon.svg", NULL, &files[1] },
+	{ "GET", "/page.css", NULL, &files[2] },
+	{ "GET", "/review.css", NULL, &files[3] },
+	{ "GET", "/review.js", NULL, &files[4] },
+	{ "GET", "/state", answer_state, NULL },
+	{ "GET", "/sample/#", answer_sample, NULL },
+	{ "GET", "/generated/#", answer_generated, NULL },
+	{ "GET", "/real/#", answer_real, NULL },
+	{ "GET", "/agreement", answer_agreement, NULL },
+	{ "POST", "/reviewer", answer_reviewer, NULL },
+	{ "POST", "/decide", answer_decide, NULL },
+	{ "POST", "/undo", answer_undo, NULL },
+	{ NULL, NULL, NULL, NULL },
 };

@@ -57,68 +57,58 @@ void ek_requests_end(void *context, struct MHD_Connection *connection, void **ow
 	ek_connections_expect(connection, server->options.receive_seconds);
 }
 
-static enum MHD_Result send_reply(struct ek_server *server, struct MHD_Connection *connection, struct request *r,
-                                  struct ek_server_reply *reply)
+/* Takes the response, which may be NULL for lack of memory. */
+static enum MHD_Result send_response(struct ek_server *server, struct MHD_Connection *connection, struct request *r,
+                                     int status, const char *type, struct MHD_Response *response)
 {
-	struct MHD_Response *response;
-	enum MHD_Result sent = MHD_NO;
+	enum MHD_Result sent;
 	char cookie[160];
 
-	if (reply->fixed != NULL) {
-		/* It is only read. */
-		response = MHD_create_response_from_buffer(reply->fixed_size, (void *)(uintptr_t)reply->fixed,
-		                                           MHD_RESPMEM_PERSISTENT);
-	} else {
-		response = MHD_create_response_from_buffer(reply->body.size, reply->body.data, MHD_RESPMEM_MUST_FREE);
-		if (response != NULL)
-			reply->body = (struct ek_buffer){ 0 };
-	}
 	if (response == NULL)
 		return MHD_NO;
 	for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
 		(void)MHD_add_response_header(response, headers[i][0], headers[i][1]);
-	(void)MHD_add_response_header(response, "Content-Type", reply->type != NULL ? reply->type : "application/json");
-	if (r->is_visit && reply->status == MHD_HTTP_OK) {
+	(void)MHD_add_response_header(response, "Content-Type", type);
+	if (r->is_visit && status == MHD_HTTP_OK) {
 		(void)snprintf(cookie, sizeof cookie, "%s=%s; Path=/; HttpOnly; SameSite=Strict", server->cookie,
 		               server->token);
 		(void)MHD_add_response_header(response, "Set-Cookie", cookie);
 	}
 	ek_connections_expect(connection, server->options.send_seconds);
-	sent = MHD_queue_response(connection, (unsigned)reply->status, response);
+	sent = MHD_queue_response(connection, (unsigned)status, response);
 	MHD_destroy_response(response);
 	r->is_answered = 1;
 	return sent;
 }
 
+/* Bytes that outlive the server. */
+static enum MHD_Result send_fixed(struct ek_server *server, struct MHD_Connection *connection, struct request *r,
+                                  int status, const char *type, const void *bytes, size_t size)
+{
+	/* They are only read. */
+	return send_response(server, connection, r, status, type,
+	                     MHD_create_response_from_buffer(size, (void *)(uintptr_t)bytes, MHD_RESPMEM_PERSISTENT));
+}
+
 /* The error message as the reply. */
 static void reply_error(struct ek_server_reply *reply, int rc)
 {
-	struct ek_buffer text = { 0 };
 	const char *message = ek_error_message();
 
 	if (reply->status < 400)
 		reply->status = rc == EK_EUSAGE ? 400 : rc == EK_EDATA ? 422 : 500;
-	ek_buffer_release(&reply->body);
 	reply->type = NULL;
-	reply->fixed = NULL;
-	if (ek_buffer_text(&text, "{\"error\": ") < 0 || ek_json_append_string(&text, message, strlen(message)) < 0 ||
-	    ek_buffer_text(&text, "}") < 0) {
-		ek_buffer_release(&text);
-		reply->fixed = "{}";
-		reply->fixed_size = 2;
-	}
-	reply->body = text;
+	ek_buffer_clear(&reply->body);
+	if (ek_buffer_text(&reply->body, "{\"error\": ") < 0 ||
+	    ek_json_append_string(&reply->body, message, strlen(message)) < 0 || ek_buffer_text(&reply->body, "}") < 0)
+		ek_buffer_clear(&reply->body);
 }
 
 static enum MHD_Result refuse(struct ek_server *server, struct MHD_Connection *connection, struct request *r,
                               int status, const char *why)
 {
-	struct ek_server_reply reply = {
-		.status = status, .type = "text/plain; charset=utf-8", .fixed = why, .fixed_size = strlen(why)
-	};
-
 	r->is_visit = 0;
-	return send_reply(server, connection, r, &reply);
+	return send_fixed(server, connection, r, status, "text/plain; charset=utf-8", why, strlen(why));
 }
 
 struct header_search {
@@ -232,15 +222,20 @@ static enum MHD_Result answer(struct ek_server *server, struct MHD_Connection *c
 	const struct ek_server_request request = { .number = r->number,
 		                                   .body = r->body.data != NULL ? r->body.data : "",
 		                                   .body_size = r->body.size };
+	const struct ek_server_file *file = r->route->file;
 	struct ek_server_reply reply = { .status = MHD_HTTP_OK };
-	enum MHD_Result sent;
-	const int rc = r->route->answer(server->options.context, &request, &reply);
+	struct MHD_Response *response;
+	int rc;
 
-	if (rc < 0)
+	if (r->route->answer == NULL)
+		return send_fixed(server, connection, r, MHD_HTTP_OK, file->type, file->bytes, *file->size);
+	if ((rc = r->route->answer(server->options.context, &request, &reply)) < 0)
 		reply_error(&reply, rc);
-	sent = send_reply(server, connection, r, &reply);
-	ek_buffer_release(&reply.body);
-	return sent;
+	response = MHD_create_response_from_buffer(reply.body.size, reply.body.data, MHD_RESPMEM_MUST_FREE);
+	if (response == NULL)
+		ek_buffer_release(&reply.body);
+	return send_response(server, connection, r, reply.status, reply.type != NULL ? reply.type : "application/json",
+	                     response);
 }
 
 enum MHD_Result ek_requests_handle(void *context, struct MHD_Connection *connection, const char *url,

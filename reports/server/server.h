@@ -35,8 +35,6 @@ struct ek_server_reply {
 	int status;            /* 200 unless set */
 	const char *type;      /* "application/json" unless set */
 	struct ek_buffer body; /* goes with the reply */
-	const void *fixed;     /* or bytes that outlive the server, */
-	size_t fixed_size;
 };
 
 /*
@@ -45,10 +43,18 @@ struct ek_server_reply {
  */
 typedef int (*ek_server_answer)(void *context, const struct ek_server_request *request, struct ek_server_reply *reply);
 
+/* Bytes of the program, as a style sheet. */
+struct ek_server_file {
+	const char *type;
+	const void *bytes;
+	const size_t *size;
+};
+
 struct ek_server_route {
 	const char *method; /* "GET", or "POST" with a JSON body */
 	const char *path;   /* "/real/#": # is a number, without leading zeros, below 10^15 */
 	ek_server_answer answer;
+	const struct ek_server_file *file; /* without an answer: what is given */
 };
 
 struct ek_server_options {

@@ -29,15 +29,6 @@ static int echo(void *context, const struct ek_server_request *request, struct e
 	                        request->body);
 }
 
-static int fixed(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
-{
-	(void)request;
-	reply->type = "text/plain";
-	reply->fixed = context;
-	reply->fixed_size = strlen(context);
-	return 0;
-}
-
 static int fail_as(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
 {
 	static const int codes[] = { EK_EUSAGE, EK_EDATA, EK_EIO, EK_ENOMEM };
@@ -48,21 +39,14 @@ static int fail_as(void *context, const struct ek_server_request *request, struc
 	return ek_fail(codes[request->number % 4], "it is \"%d\"", (int)request->number);
 }
 
-/* More than the socket's buffers hold. */
-static int large(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
-{
-	static const char bytes[32 << 20];
-
-	(void)context;
-	(void)request;
-	reply->fixed = bytes;
-	reply->fixed_size = sizeof bytes;
-	return 0;
-}
+static const char page[] = "the page", large[32 << 20]; /* more than the socket's buffers hold */
+static const size_t page_size = sizeof page - 1, large_size = sizeof large;
+static const struct ek_server_file page_file = { "text/html", page, &page_size };
+static const struct ek_server_file large_file = { "text/plain", large, &large_size };
 
 static const struct ek_server_route routes[] = {
-	{ "GET", "/", fixed },      { "GET", "/number/#", echo }, { "GET", "/fail/#", fail_as },
-	{ "GET", "/large", large }, { "POST", "/echo", echo },    { NULL, NULL, NULL },
+	{ "GET", "/", NULL, &page_file },       { "GET", "/number/#", echo, NULL }, { "GET", "/fail/#", fail_as, NULL },
+	{ "GET", "/large", NULL, &large_file }, { "POST", "/echo", echo, NULL },    { NULL, NULL, NULL, NULL },
 };
 
 static void *serve(void *unused)
@@ -74,9 +58,7 @@ static void *serve(void *unused)
 
 static int start(void **state)
 {
-	static char page[] = "the page";
 	const struct ek_server_options options = { .routes = routes,
-		                                   .context = page,
 		                                   .body_bytes = BODY_LIMIT,
 		                                   .connections = CONNECTIONS,
 		                                   .receive_seconds = receive_limit,

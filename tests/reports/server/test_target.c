@@ -87,8 +87,8 @@ static int answer(void *context, const struct ek_server_request *request, struct
 }
 
 static const struct ek_server_route routes[] = {
-	{ "GET", "/", answer },        { "GET", "/real/#", answer }, { "GET", "/a/#/b", answer },
-	{ "POST", "/decide", answer }, { "GET", "/decide", answer }, { NULL, NULL, NULL },
+	{ "GET", "/", answer, NULL },        { "GET", "/real/#", answer, NULL }, { "GET", "/a/#/b", answer, NULL },
+	{ "POST", "/decide", answer, NULL }, { "GET", "/decide", answer, NULL }, { NULL, NULL, NULL, NULL },
 };
 
 static const struct {
