@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -267,5 +268,33 @@ int ek_rename_synced(const char *from, const char *to)
 	}
 out:
 	free(parent);
+	return rc;
+}
+
+int ek_lock_take(int *fd, const char *path, const char *what)
+{
+	char owner[32] = { 0 };
+	int rc = 0;
+
+	if ((*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666)) < 0)
+		return ek_fail_errno("cannot write %s", path);
+	if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+		const ssize_t got = errno == EWOULDBLOCK ? pread(*fd, owner, sizeof owner - 1, 0) : -1;
+
+		owner[strspn(owner, "0123456789")] = 0;
+		rc = got > 0 ? ek_fail(EK_EUSAGE, "%s is in use by process %s", what, owner)
+		             : ek_fail_errno("cannot lock %s", what);
+		goto out;
+	}
+	(void)snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
+	if (ftruncate(*fd, 0) != 0)
+		rc = ek_fail_errno("cannot write %s", path);
+	else
+		rc = ek_write_all(*fd, owner, strlen(owner), path);
+out:
+	if (rc < 0) {
+		(void)close(*fd);
+		*fd = -1;
+	}
 	return rc;
 }

@@ -56,6 +56,11 @@ void ek_atomic_discard(struct ek_atomic_file *f);
 /* Write all of it to a descriptor. `path` is for the message. EK_EIO. */
 int ek_write_all(int fd, const void *bytes, size_t size, const char *path);
 
+/* Lock the file `path`, made if it is not there, and write this process's id into it. The lock is the descriptor's, so
+ * it goes when its owner dies, however that happens; close it to let go. EK_EUSAGE: another process has it, whose id is
+ * told of `what` ("run is in use by process 12"). EK_EIO. */
+int ek_lock_take(int *fd, const char *path, const char *what);
+
 /* Sync the file `from`, rename it to `to` and sync the directory. EK_EIO. */
 int ek_rename_synced(const char *from, const char *to);
 

@@ -193,6 +193,20 @@ const struct ek_command ek_commands[] = {
 	          "model sees.",
 	  .own_options = ek_sweep_options,
 	  .run = ek_cmd_sweep },
+	{ .name = "review",
+	  .arguments = "RUN --samples NAME",
+	  .summary = "judge generated images on a page of this machine",
+	  .description =
+	          "Serves a page on 127.0.0.1 and prints its address, which holds a secret token. It shows the images "
+	          "of "
+	          "RUN/samples/NAME, those in the small clusters first, each beside its five nearest real images; "
+	          "whoever opens it accepts, rejects or is unsure. Each decision is on disk, in "
+	          "RUN/reviews/NAME.jsonl, before the page shows it. Several people can judge the same images, one "
+	          "after the other or at once.\n"
+	          "An image is accepted when nobody rejects it and more accept it than are unsure; --export writes "
+	          "those. --summary says how far reviewers agree (Cohen's kappa).",
+	  .own_options = ek_review_options,
+	  .run = ek_cmd_review },
 	{ .name = "report",
 	  .arguments = "RUN",
 	  .summary = "rebuild the report from the files of a run",

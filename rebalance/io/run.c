@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,31 +88,13 @@ int ek_run_is_at(const char *path)
 	return got > 0 && got < (ssize_t)sizeof owner;
 }
 
-/* The lock is the open descriptor's, so it goes when its owner dies, however that happens. */
 static int take_lock(struct ek_run *run)
 {
 	char *path = NULL;
-	char owner[32] = { 0 };
 	int rc;
 
 	EK_TRY(ek_run_file(&path, run, ".lock"));
-	if ((run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666)) < 0) {
-		rc = ek_fail_errno("cannot write in %s", run->path);
-		goto out;
-	}
-	if (flock(run->lock, LOCK_EX | LOCK_NB) != 0) {
-		const ssize_t got = errno == EWOULDBLOCK ? pread(run->lock, owner, sizeof owner - 1, 0) : -1;
-
-		owner[strspn(owner, "0123456789")] = 0;
-		rc = got > 0 ? ek_fail(EK_EUSAGE, "%s is in use by process %s", run->path, owner)
-		             : ek_fail_errno("cannot lock %s", run->path);
-		goto out;
-	}
-	(void)snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
-	if (ftruncate(run->lock, 0) != 0)
-		rc = ek_fail_errno("cannot write %s", path);
-	else
-		rc = ek_write_all(run->lock, owner, strlen(owner), path);
+	EK_TRY(ek_lock_take(&run->lock, path, run->path));
 out:
 	free(path);
 	return rc;

@@ -1,4 +1,5 @@
-/* The directory of an export: written beside its place, put there at the end, replaced only if it is ours. */
+#include "rebalance/plan/export_folder.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,6 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
-#include "rebalance/plan/export_internal.h"
 
 static const char marker[] = ".evenkeel-export";
 

@@ -1,26 +1,12 @@
-/* What the files of export share: the pass (export.c), the forms, names (export_name.c), rows (export_row.c), the
- * directory (export_folder.c). */
+/* What the files of export share: the pass (export.c), the forms, names (export_name.c), rows (export_row.c). */
 #ifndef EK_PLAN_EXPORT_INTERNAL_H
 #define EK_PLAN_EXPORT_INTERNAL_H
 
 #include "rebalance/io/images.h"
 #include "rebalance/io/tar_writer.h"
 #include "rebalance/plan/export.h"
+#include "rebalance/plan/export_folder.h"
 #include "rebalance/plan/units.h"
-
-/* --- the directory --- */
-struct ek_export_folder {
-	char *target;  /* DIR without slashes at its end */
-	char *partial; /* where it is written */
-	char *run;     /* absolute path of the run */
-	int lock;      /* descriptor of the marker in `partial`, or -1 */
-};
-/* Check DIR, clear what a dead export left, make the partial directory and take its lock. */
-int ek_export_folder_open(struct ek_export_folder *f, const char *output, const char *run_path, int force);
-/* Write the marker (takes its members from `about`), sync, and put the partial directory in DIR's place. */
-int ek_export_folder_commit(struct ek_export_folder *f, const cJSON *about);
-/* Remove what is not committed. */
-void ek_export_folder_release(struct ek_export_folder *f);
 
 /* --- classes --- */
 struct ek_export_classes {

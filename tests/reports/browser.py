@@ -162,7 +162,7 @@ class Browser:
         self.events = []
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self.call("Page.navigate", url="file://" + os.path.abspath(path))
+        self.call("Page.navigate", url=path if "://" in path else "file://" + os.path.abspath(path))
         while self.events[-1:] == [] or self.events[-1].get("method") != "Page.loadEventFired":
             self.events.append(self.receive())
         self.evaluate("1")

@@ -1,0 +1,59 @@
+/*
+ * What the page that reviews generated images shows: the images of RUN/samples/NAME, rare clusters first, each with its
+ * nearest real images. It reads samples.jsonl, images/, assignment.npy, neighbours.npy, neighbour_distances.npy and
+ * copied.npy of that folder, audit.json and images.jsonl.
+ */
+#ifndef EK_REPORTS_REVIEW_H
+#define EK_REPORTS_REVIEW_H
+
+#include "rebalance/io/images.h"
+#include "rebalance/io/npy.h"
+#include "reports/review_log.h"
+
+struct ek_review_cluster {
+	uint64_t size;   /* real images, by audit.json */
+	double share;    /* of all */
+	int is_tail;     /* one of the audit's tail clusters */
+	uint64_t images; /* generated ones that lie in it */
+};
+
+struct ek_review {
+	const struct ek_run *run;
+	char *name, *folder; /* of the samples; RUN/samples/NAME */
+	uint64_t count;
+	uint64_t *seeds; /* [count] */
+	char **made_for; /* [count] "cluster 4", or NULL: for nothing in particular */
+	uint32_t *queue; /* [count] sample numbers in the order to review them: tail clusters first, small ones before
+	                    large ones, within a cluster by number */
+	const int32_t *cluster; /* [count] */
+	const uint8_t *copied;  /* [count] 1: suspiciously near to a training image (copied.npy) */
+	const int64_t *nearest; /* [count, neighbours] ids of real images, nearest first; -1: none */
+	const float *distance;  /* [count, neighbours] */
+	size_t neighbours;
+	struct ek_review_cluster *clusters; /* [cluster_count] */
+	size_t cluster_count;
+	/* The rest is private. */
+	struct ek_npy arrays[4];
+	struct ek_images *rows;
+	struct ek_image_loader *loader;
+	uint64_t real_images;
+};
+
+/* EK_EUSAGE: no such samples, or no audit. EK_EDATA: a file that is damaged or does not fit the others. Release in any
+ * case. `run` stays open as long. */
+int ek_review_open(struct ek_review *review, const struct ek_run *run, const char *name);
+void ek_review_release(struct ek_review *review);
+
+/* Clear `bytes` and read the file of a sample, a PNG or JPEG; `sha256` (may be NULL): of its bytes. EK_EUSAGE: no such
+ * sample; EK_EIO; EK_EDATA: no image. */
+int ek_review_image(struct ek_buffer *bytes, char sha256[65], const struct ek_review *review, uint64_t sample);
+/* A real image, its longer side at most 512 pixels: a PNG of its pixels where it was that small, else a JPEG. `*type` =
+ * its content type. EK_EUSAGE: no such image; EK_EIO, EK_EDATA: it cannot be read any more. */
+int ek_review_real_image(struct ek_buffer *bytes, const char **type, struct ek_review *review, uint64_t id);
+/* The row of a real image, to be released. EK_EUSAGE: no such image. */
+int ek_review_real_row(struct ek_image_record *row, struct ek_review *review, uint64_t id);
+
+/* Void the decisions of `log` on images that have been made anew since, or are no longer there; says so. */
+int ek_review_void_stale(struct ek_review_log *log, const struct ek_review *review);
+
+#endif

@@ -1,0 +1,603 @@
+// The review page. Nothing is shown as decided before the server has said that it is on disk.
+(function () {
+	"use strict";
+
+	const $ = (id) => document.getElementById(id);
+	const verdicts = ["accept", "unsure", "reject"];
+	const done = { accept: "accepted", reject: "rejected", unsure: "unsure" };
+	const places = ["nearest", "second nearest", "third nearest", "fourth nearest", "fifth nearest"];
+
+	let state; // of the server: samples, clusters, queue
+	let reviewer = null;
+	const mine = new Map(); // sample: { decision, note }
+	const drafts = new Map(); // sample: a note that is not saved yet
+	let list = []; // what the filter shows, places in the queue
+	let at = 0; // place in the list
+	let busy = false;
+	const details = new Map(); // sample: promise of what /sample/# says
+	const pictures = new Map(); // address: element
+
+	const number = (n) => n.toLocaleString("en");
+	const count = (n, noun) => number(n) + " " + noun + (n === 1 ? "" : "s");
+
+	function percent(share) {
+		const p = 100 * share;
+		return (p >= 10 ? p.toFixed(0) : p >= 1 ? p.toFixed(1) : p.toPrecision(1)) + " %";
+	}
+
+	function make(tag, text, attributes) {
+		const e = document.createElement(tag);
+		if (text !== undefined && text !== null)
+			e.textContent = text;
+		for (const [name, value] of Object.entries(attributes || {}))
+			e.setAttribute(name, value);
+		return e;
+	}
+
+	// --- the server ---
+
+	class Refused extends Error {}
+
+	async function ask(path, body) {
+		const options = body === undefined ? {} : {
+			method: "POST",
+			headers: { "Content-Type": "application/json" },
+			body: JSON.stringify(body),
+		};
+		const answer = await fetch(path, options);
+		const text = await answer.text();
+		if (answer.ok)
+			return JSON.parse(text);
+		let why = text.trim();
+		try {
+			why = JSON.parse(text).error || why;
+		} catch (e) { /* it is plain text */ }
+		throw new Refused(why);
+	}
+
+	function tell(text) {
+		$("live").textContent = text;
+	}
+
+	function complain(error, what, again) {
+		const box = $("problem");
+		const why = error instanceof Refused
+			? error.message
+			: "The server does not answer: it was stopped, or the connection is gone. What was shown as decided is saved.";
+		box.replaceChildren(make("b", what + " "), document.createTextNode(why));
+		if (again) {
+			const button = make("button", "Try again", { type: "button" });
+			button.addEventListener("click", () => {
+				box.hidden = true;
+				again();
+			});
+			box.append(button);
+		}
+		box.hidden = false;
+	}
+
+	// --- pictures, fetched ahead ---
+
+	function keep(map, key, value, most) {
+		map.delete(key);
+		map.set(key, value);
+		while (map.size > most)
+			map.delete(map.keys().next().value);
+		return value;
+	}
+
+	function picture(address) {
+		let image = pictures.get(address);
+		if (!image) {
+			image = new Image();
+			image.decoding = "async";
+			image.addEventListener("load", () => {
+				image.classList.toggle("pixels", image.naturalWidth <= 160 && image.naturalHeight <= 160);
+			});
+			image.src = address;
+		}
+		return keep(pictures, address, image, 120);
+	}
+
+	function detail(sample) {
+		let promise = details.get(sample);
+		if (!promise) {
+			promise = ask("/sample/" + sample);
+			promise.catch(() => details.delete(sample));
+		}
+		return keep(details, sample, promise, 60);
+	}
+
+	async function prefetch(place) {
+		if (place < 0 || place >= list.length)
+			return;
+		const sample = state.queue[list[place]][0];
+		picture("/generated/" + sample);
+		try {
+			for (const near of (await detail(sample)).neighbours)
+				picture("/real/" + near.id);
+		} catch (e) { /* it is told when the image is shown */ }
+	}
+
+	function frame(box, address, alt) {
+		const image = picture(address);
+		image.alt = alt;
+		box.replaceChildren(image);
+		image.onerror = () => {
+			pictures.delete(address);
+			box.replaceChildren(make("p", alt + ": it cannot be read any more", { class: "gone-text" }));
+		};
+		return image;
+	}
+
+	// --- what is shown ---
+
+	const current = () => state.queue[list[at]];
+
+	function fits(entry) {
+		const [sample, cluster, copied] = entry;
+		const show = $("show").value;
+		const own = mine.get(sample);
+		if ($("cluster").value !== "" && Number($("cluster").value) !== cluster)
+			return false;
+		switch (show) {
+		case "all": return true;
+		case "open": return !own;
+		case "copy": return copied === 1;
+		case "note": return Boolean(own && own.note);
+		default: return Boolean(own && own.decision === show);
+		}
+	}
+
+	function filter(preferred) {
+		list = [];
+		state.queue.forEach((entry, place) => {
+			if (fits(entry))
+				list.push(place);
+		});
+		at = Math.max(0, list.findIndex((place) => state.queue[place][0] === preferred));
+		render();
+	}
+
+	function clusterWords(c) {
+		const facts = state.clusters[c];
+		return "cluster " + c + (facts.tail ? " (minority)" : "");
+	}
+
+	function fact(name, value) {
+		const row = make("div");
+		row.append(make("dt", name), make("dd", value));
+		return row;
+	}
+
+	function renderCounts() {
+		const counts = { accept: 0, reject: 0, unsure: 0 };
+		for (const own of mine.values())
+			counts[own.decision]++;
+		const all = state.queue.length;
+		const judged = counts.accept + counts.reject + counts.unsure;
+		$("counts").textContent = judged === 0
+			? "Nothing judged yet, " + number(all) + " to go"
+			: number(counts.accept) + " accepted, " + number(counts.reject) + " rejected, " + number(counts.unsure) +
+				" unsure; " + (judged === all ? "none of " : number(all - judged) + " of ") + number(all) + " to go";
+		for (const v of verdicts)
+			$("meter").querySelector("." + v).style.width = 100 * counts[v] / all + "%";
+		$("meter").setAttribute("aria-valuemax", all);
+		$("meter").setAttribute("aria-valuenow", judged);
+		$("meter").setAttribute("aria-valuetext", judged + " of " + all);
+	}
+
+	function renderDecision() {
+		const [sample] = current();
+		const own = mine.get(sample);
+		for (const button of document.querySelectorAll("[data-decision]"))
+			button.setAttribute("aria-pressed", String(Boolean(own && own.decision === button.dataset.decision)));
+		$("state").textContent = own ? done[own.decision] : "not judged yet";
+		$("state").className = "state" + (own ? " " + own.decision : "");
+		$("save").hidden = !own || $("note").value.trim() === own.note;
+		$("undo").disabled = mine.size === 0;
+		renderCounts();
+	}
+
+	function nearWords(near, i) {
+		return "Real image " + near.id + ", " + (places[i] || "near") + ", distance " + near.distance.toFixed(3) +
+			(near.label ? ", label " + near.label : "") + ", file " + near.file_name;
+	}
+
+	function renderNear(facts) {
+		const items = facts.neighbours.map((near, i) => {
+			const item = make("li");
+			const figure = make("figure");
+			const box = make("div", null, { class: "frame" });
+			const caption = make("figcaption");
+			frame(box, "/real/" + near.id, nearWords(near, i));
+			const distance = make("b");
+			distance.append(make("span", "distance "), document.createTextNode(near.distance.toFixed(3)));
+			caption.append(distance);
+			if (near.label)
+				caption.append(make("span", near.label));
+			caption.append(make("span", near.file_name.split("/").pop(), { title: near.file_name + " (image " + near.id + ")" }));
+			figure.append(box, caption);
+			item.append(figure);
+			return item;
+		});
+		$("near").replaceChildren(...items);
+		$("copy").hidden = !facts.copied;
+		if (facts.copied) {
+			const near = facts.neighbours[0];
+			$("copy").replaceChildren(make("b", "Possible copy. "), document.createTextNode(near
+				? "It is less than half as far from real image " + near.id + " as that image is from the real image most like it."
+				: "It is nearer to a real image than real images are to each other."));
+		}
+		if (facts.neighbours.length === 0)
+			$("near").append(make("li", "There are none."));
+	}
+
+	function renderFacts(sample, cluster, facts) {
+		const c = state.clusters[cluster];
+		const rows = [fact("Lies in", clusterWords(cluster) + " with " + count(c.size, "real image") + ", " + percent(c.share) + " of all")];
+		if (facts && facts.made_for) {
+			const elsewhere = facts.made_for.startsWith("cluster ") && facts.made_for !== "cluster " + cluster;
+			rows.push(fact("Made for", facts.made_for + (elsewhere ? ", where it does not lie" : "")));
+		}
+		if (facts)
+			rows.push(fact("Seed", String(facts.seed)));
+		$("facts").replaceChildren(...rows);
+	}
+
+	async function render() {
+		const none = list.length === 0;
+		$("main").hidden = none;
+		$("empty").hidden = !none;
+		renderCounts();
+		$("place").replaceChildren(none ? "" : number(at + 1) + " of " + number(list.length), make("span", none ? "" : " shown"));
+		if (none) {
+			$("empty-text").textContent = $("show").value === "open" && mine.size > 0
+				? "You have judged every image here."
+				: "No image is like that.";
+			tell("Nothing to show.");
+			return;
+		}
+		const [sample, cluster, copied] = current();
+		const own = mine.get(sample);
+		$("copied").hidden = copied !== 1;
+		$("heading").textContent = "Sample " + sample;
+		frame($("generated"), "/generated/" + sample, "Generated image, sample " + sample);
+		$("note").value = drafts.has(sample) ? drafts.get(sample) : own ? own.note : "";
+		$("back").disabled = at === 0;
+		$("next").disabled = at === list.length - 1;
+		renderFacts(sample, cluster, null);
+		renderDecision();
+		try {
+			const facts = await detail(sample);
+			if (current() === undefined || current()[0] !== sample)
+				return;
+			renderFacts(sample, cluster, facts);
+			renderNear(facts);
+		} catch (error) {
+			complain(error, "Sample " + sample + " cannot be shown in full.", render);
+			return;
+		}
+		for (const step of [1, 2, 3, -1])
+			prefetch(at + step);
+	}
+
+	function where() {
+		const [sample, cluster, copied] = current();
+		const own = mine.get(sample);
+		return "Sample " + sample + ", " + (at + 1) + " of " + list.length + ", " + clusterWords(cluster) +
+			(copied ? ", possible copy" : "") + (own ? ", " + done[own.decision] : "") + ".";
+	}
+
+	function go(step) {
+		if (list.length === 0 || at + step < 0 || at + step >= list.length) {
+			tell(step > 0 ? "This is the last image." : "This is the first image.");
+			return;
+		}
+		at += step;
+		render();
+		tell(where());
+	}
+
+	// --- decisions ---
+
+	function setBusy(is) {
+		busy = is;
+		document.querySelector(".choices").setAttribute("aria-busy", String(is));
+	}
+
+	function isShown() {
+		const image = $("generated").querySelector("img");
+		return image !== null && image.complete && image.naturalWidth > 0;
+	}
+
+	async function send(decision, moves) {
+		const [sample] = current();
+		const note = $("note").value.trim();
+		setBusy(true);
+		try {
+			const saved = await ask("/decide", { reviewer, sample, decision, note });
+			mine.set(sample, { decision: saved.decision, note: saved.note });
+			drafts.delete(sample);
+			$("problem").hidden = true;
+			setBusy(false);
+			renderDecision();
+			if (moves && at < list.length - 1) {
+				at++;
+				render();
+				tell("Sample " + sample + " " + done[decision] + ". " + where());
+			} else {
+				tell("Sample " + sample + " " + done[decision] + (moves ? ". This was the last image." : ", note saved."));
+			}
+		} catch (error) {
+			setBusy(false);
+			complain(error, "Not saved.", () => send(decision, moves));
+		}
+	}
+
+	function decide(decision) {
+		// Not before the picture is there, nor while the last one is being saved.
+		if (busy || list.length === 0 || !isShown())
+			return;
+		send(decision, true);
+	}
+
+	async function undo() {
+		if (busy || mine.size === 0)
+			return;
+		setBusy(true);
+		try {
+			const back = await ask("/undo", { reviewer });
+			if (back.decision)
+				mine.set(back.sample, { decision: back.decision, note: back.note });
+			else
+				mine.delete(back.sample);
+			$("problem").hidden = true;
+			setBusy(false);
+			const place = list.findIndex((p) => state.queue[p][0] === back.sample);
+			if (place >= 0) {
+				at = place;
+				render();
+			} else {
+				$("show").value = "all";
+				$("cluster").value = "";
+				filter(back.sample);
+			}
+			tell("Taken back. " + where());
+		} catch (error) {
+			setBusy(false);
+			complain(error, "Not taken back.", undo);
+		}
+	}
+
+	function saveNote() {
+		const own = list.length > 0 ? mine.get(current()[0]) : undefined;
+		if (own && !busy && $("note").value.trim() !== own.note)
+			send(own.decision, false);
+	}
+
+	// --- dialogs ---
+
+	function setReviewer(answer) {
+		reviewer = answer.reviewer;
+		mine.clear();
+		for (const d of answer.decisions)
+			mine.set(d.sample, { decision: d.decision, note: d.note });
+		$("who").textContent = reviewer;
+		$("who").setAttribute("aria-label", "Reviewer: " + reviewer + ". Change");
+		// Go on where this reviewer was.
+		filter();
+		const open = list.findIndex((place) => !mine.has(state.queue[place][0]));
+		if (open > 0) {
+			at = open;
+			render();
+		}
+		tell(list.length > 0 ? where() : "");
+	}
+
+	async function begin(event) {
+		const name = $("name").value.trim();
+		event.preventDefault();
+		if (name === "") {
+			$("name-problem").textContent = "A name, please.";
+			return;
+		}
+		try {
+			const answer = await ask("/reviewer", { reviewer: name });
+			$("name-problem").textContent = "";
+			$("who-dialog").close();
+			setReviewer(answer);
+		} catch (error) {
+			$("name-problem").textContent = error instanceof Refused ? error.message : "The server does not answer.";
+		}
+	}
+
+	function askWho() {
+		$("name").value = reviewer || "";
+		$("who-dialog").showModal();
+	}
+
+	function table(caption, head, rows) {
+		const t = make("table");
+		const top = make("tr");
+		const body = make("tbody");
+		t.append(make("caption", caption));
+		head.forEach((name, i) => top.append(make("th", name, { scope: "col", class: i > 0 ? "n" : "" })));
+		t.append(make("thead"));
+		t.tHead.append(top);
+		for (const row of rows) {
+			const line = make("tr");
+			row.forEach((cell, i) => line.append(i === 0 ? make("th", cell, { scope: "row" }) : make("td", cell, { class: "n" })));
+			body.append(line);
+		}
+		t.append(body);
+		const box = make("div", null, { class: "scroll", tabindex: "0", role: "region", "aria-label": caption });
+		box.append(t);
+		return box;
+	}
+
+	async function showAgreement() {
+		const box = $("agreement-text");
+		box.replaceChildren(make("p", "…"));
+		$("agreement-dialog").showModal();
+		try {
+			const all = await ask("/agreement");
+			const judged = all.samples - all.open;
+			const parts = [make("p", "Of " + count(all.samples, "image") + ", " + number(judged) + " judged by somebody: " +
+				number(all.accepted) + " accepted, " + number(all.rejected) + " rejected, " + number(all.disputed) +
+				" disputed, " + number(all.unsure) + " unsure. An image is accepted when nobody rejects it and more accept it than are unsure.")];
+			if (all.reviewers.length > 0)
+				parts.push(table("Reviewers", ["Reviewer", "Accepted", "Rejected", "Unsure"],
+					all.reviewers.map((r) => [r.reviewer, number(r.accept), number(r.reject), number(r.unsure)])));
+			if (all.agreement.length > 0)
+				parts.push(table("Agreement: Cohen’s kappa is 1 where two always agree, 0 where no more than by chance",
+					["Pair", "Both judged", "Same", "Kappa"],
+					all.agreement.map((p) => [p.reviewers.join(" and "), number(p.both), percent(p.observed),
+						p.kappa === null ? "–" : p.kappa.toFixed(2)])));
+			else
+				parts.push(make("p", "Agreement needs two reviewers who judged the same images.", { class: "note" }));
+			if (judged > 0)
+				parts.push(table("Clusters", ["Cluster", "Images", "Accepted", "Rejected", "Disputed", "Unsure", "Not judged"],
+					all.clusters.map((c) => [c.cluster + (c.tail ? " (minority)" : ""), number(c.samples), number(c.accepted),
+						number(c.rejected), number(c.disputed), number(c.unsure), number(c.open)])));
+			box.replaceChildren(...parts);
+		} catch (error) {
+			box.replaceChildren(make("p", error instanceof Refused ? error.message : "The server does not answer."));
+		}
+	}
+
+	// --- keys ---
+
+	const actions = {
+		j: () => go(1),
+		k: () => go(-1),
+		a: () => decide("accept"),
+		r: () => decide("reject"),
+		u: () => decide("unsure"),
+		z: undo,
+		n: () => $("note").focus(),
+		f: () => $("show").focus(),
+		"/": () => $("show").focus(),
+		"?": () => $("help-dialog").showModal(),
+	};
+
+	function onKey(event) {
+		const target = event.target;
+		if (document.querySelector("dialog[open]") || !reviewer || event.ctrlKey || event.metaKey || event.altKey)
+			return;
+		if (target.id === "note") {
+			if (event.key === "Escape" || (event.key === "Enter" && !event.shiftKey && !event.isComposing)) {
+				event.preventDefault();
+				saveNote();
+				$("decide").focus();
+			}
+			return;
+		}
+		// A letter chooses in a list.
+		if (target.tagName === "SELECT") {
+			if (event.key === "Escape")
+				$("decide").focus();
+			return;
+		}
+		if (!$("keys").checked && event.key !== "?")
+			return;
+		// A key that is held down decides once.
+		const action = actions[event.key.toLowerCase()];
+		if (action === undefined || (event.repeat && !"jk".includes(event.key.toLowerCase())))
+			return;
+		event.preventDefault();
+		action();
+	}
+
+	function remember(name, value) {
+		try {
+			localStorage.setItem("evenkeel-" + name, value);
+		} catch (e) { /* it works without */ }
+	}
+
+	function recall(name) {
+		try {
+			return localStorage.getItem("evenkeel-" + name);
+		} catch (e) {
+			return null;
+		}
+	}
+
+	function connect() {
+		document.addEventListener("keydown", onKey);
+		for (const button of document.querySelectorAll("[data-decision]"))
+			button.addEventListener("click", () => decide(button.dataset.decision));
+		$("next").addEventListener("click", () => go(1));
+		$("back").addEventListener("click", () => go(-1));
+		$("undo").addEventListener("click", undo);
+		$("save").addEventListener("click", saveNote);
+		$("note").addEventListener("input", () => {
+			drafts.set(current()[0], $("note").value);
+			renderDecision();
+		});
+		for (const id of ["show", "cluster"])
+			$(id).addEventListener("change", () => {
+				filter(list.length > 0 ? current()[0] : undefined);
+				tell(list.length > 0 ? count(list.length, "image") + ". " + where() : "Nothing to show.");
+			});
+		$("filter").addEventListener("submit", (event) => event.preventDefault());
+		$("all").addEventListener("click", () => {
+			$("show").value = "all";
+			$("cluster").value = "";
+			filter();
+			$("decide").focus();
+		});
+		$("who").addEventListener("click", askWho);
+		$("who-form").addEventListener("submit", begin);
+		$("who-dialog").addEventListener("cancel", (event) => {
+			if (!reviewer)
+				event.preventDefault();
+		});
+		$("help").addEventListener("click", () => $("help-dialog").showModal());
+		$("agreement").addEventListener("click", showAgreement);
+		$("keys").checked = recall("keys") !== "off";
+		$("keys").addEventListener("change", () => remember("keys", $("keys").checked ? "on" : "off"));
+		window.addEventListener("beforeunload", (event) => {
+			for (const [sample, text] of drafts)
+				if (text.trim() !== (mine.has(sample) ? mine.get(sample).note : "")) {
+					event.preventDefault();
+					return;
+				}
+		});
+	}
+
+	function fill() {
+		const title = $("title");
+		title.replaceChildren(make("span", "Review of "), document.createTextNode(state.samples));
+		document.title = "Review of " + state.samples;
+		$("file").textContent = "Decisions are in " + state.file + ".";
+		for (const name of state.reviewers)
+			$("names").append(make("option", null, { value: name }));
+		const seen = new Set();
+		for (const [, cluster] of state.queue) {
+			if (!seen.has(cluster))
+				$("cluster").append(make("option", clusterWords(cluster) + ", " + count(state.clusters[cluster].samples, "image"),
+					{ value: cluster }));
+			seen.add(cluster);
+		}
+	}
+
+	async function start() {
+		// The cookie has the token now; the address, which is seen and copied, need not.
+		history.replaceState(null, "", "/");
+		try {
+			state = await ask("/state");
+			fill();
+			renderCounts();
+			if (state.reviewer)
+				setReviewer(await ask("/reviewer", { reviewer: state.reviewer }));
+			else
+				askWho();
+		} catch (error) {
+			complain(error, "The review cannot be shown.", start);
+		}
+	}
+
+	connect();
+	start();
+})();

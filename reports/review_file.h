@@ -1,0 +1,33 @@
+/*
+ * Writing RUN/reviews/NAME.jsonl (review_log.h): one process at a time, each line written at once and synced, so that a
+ * decision that was confirmed outlives a kill and a power cut.
+ */
+#ifndef EK_REPORTS_REVIEW_FILE_H
+#define EK_REPORTS_REVIEW_FILE_H
+
+#include "rebalance/io/run.h"
+#include "reports/review_log.h"
+
+struct ek_review_file {
+	struct ek_review_log log; /* what is in the file, and stands by it */
+	char *path;
+	/* The rest is private. */
+	int fd, lock;
+	int is_broken; /* half a line is in the file and could not be taken out */
+};
+
+/* `*path` = RUN/reviews/NAME.jsonl, to be freed. EK_EUSAGE: no name for a file. */
+int ek_review_file_path(char **path, const struct ek_run *run, const char *name);
+
+/* Open or make the file, lock it (RUN/reviews/.NAME.lock, which holds the process id) and replay it. A line that a kill
+ * cut short is taken out. Release in any case. EK_EUSAGE: another process has it. EK_EIO. */
+int ek_review_file_open(struct ek_review_file *file, const struct ek_run *run, const char *name);
+void ek_review_file_release(struct ek_review_file *file);
+
+/* Append a decision and sync it; `entry->time` is not looked at, it is now. The same decision with the same note again
+ * is no new line. After a failure (EK_EIO: a full disk, a file that somebody replaced) nothing counts as decided. */
+int ek_review_file_decide(struct ek_review_file *file, const struct ek_review_entry *entry);
+/* Take the reviewer's newest decision back; `*sample` is whose it was. EK_EUSAGE: there is none. */
+int ek_review_file_undo(struct ek_review_file *file, uint32_t reviewer, uint32_t *sample);
+
+#endif

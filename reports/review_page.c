@@ -1,0 +1,293 @@
+#include "reports/review_page.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/json.h"
+#include "reports/page_files.h"
+#include "reports/review_files.h"
+
+static const char icon[] = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 16 16\">"
+			   "<rect width=\"16\" height=\"16\" rx=\"3\" fill=\"#0b6470\"/>"
+			   "<path d=\"M3 9l3 3 7-8\" fill=\"none\" stroke=\"#fff\" stroke-width=\"2\"/></svg>";
+
+static const size_t icon_size = sizeof icon - 1;
+
+static const struct ek_server_file files[] = {
+	{ "text/html; charset=utf-8", ek_review_html, &ek_review_html_size },
+	{ "image/svg+xml", icon, &icon_size },
+	{ "text/css; charset=utf-8", ek_page_css, &ek_page_css_size }, /* the style of the report */
+	{ "text/css; charset=utf-8", ek_review_css, &ek_review_css_size },
+	{ "text/javascript; charset=utf-8", ek_review_js, &ek_review_js_size },
+};
+
+static int write_string(struct ek_buffer *out, const char *name, const char *text)
+{
+	int rc;
+
+	EK_TRY(ek_buffer_printf(out, "\"%s\": ", name));
+	EK_TRY(text != NULL ? ek_json_append_string(out, text, strlen(text)) : ek_buffer_text(out, "null"));
+out:
+	return rc;
+}
+
+static int write_clusters(struct ek_buffer *out, const struct ek_review *r)
+{
+	int rc;
+
+	EK_TRY(ek_buffer_text(out, ", \"clusters\": ["));
+	for (size_t c = 0; c < r->cluster_count; c++) {
+		EK_TRY(ek_buffer_printf(out, "%s{\"size\": %" PRIu64 ", \"share\": ", c > 0 ? ", " : "",
+		                        r->clusters[c].size));
+		EK_TRY(ek_json_append_double(out, r->clusters[c].share));
+		EK_TRY(ek_buffer_printf(out, ", \"tail\": %s, \"samples\": %" PRIu64 "}",
+		                        r->clusters[c].is_tail ? "true" : "false", r->clusters[c].images));
+	}
+	EK_TRY(ek_buffer_text(out, "]"));
+out:
+	return rc;
+}
+
+static int answer_state(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
+{
+	const struct ek_review_page *page = context;
+	const struct ek_review *r = page->review;
+	const struct ek_review_log *log = &page->file->log;
+	struct ek_buffer *out = &reply->body;
+	int rc;
+
+	(void)request;
+	EK_TRY(ek_buffer_text(out, "{"));
+	EK_TRY(write_string(out, "samples", r->name));
+	EK_TRY(ek_buffer_text(out, ", "));
+	EK_TRY(write_string(out, "reviewer", page->reviewer));
+	EK_TRY(ek_buffer_text(out, ", "));
+	EK_TRY(write_string(out, "file", page->file->path));
+	EK_TRY(ek_buffer_text(out, ", \"reviewers\": ["));
+	for (size_t i = 0; i < log->reviewer_count; i++) {
+		EK_TRY(ek_buffer_text(out, i > 0 ? ", " : ""));
+		EK_TRY(ek_json_append_string(out, log->reviewers[i], strlen(log->reviewers[i])));
+	}
+	EK_TRY(ek_buffer_text(out, "]"));
+	EK_TRY(write_clusters(out, r));
+	/* [sample, cluster, copied] */
+	EK_TRY(ek_buffer_text(out, ", \"queue\": ["));
+	for (uint64_t i = 0; i < r->count; i++)
+		EK_TRY(ek_buffer_printf(out, "%s[%" PRIu32 ",%" PRId32 ",%d]", i > 0 ? "," : "", r->queue[i],
+		                        r->cluster[r->queue[i]], r->copied[r->queue[i]] != 0));
+	EK_TRY(ek_buffer_text(out, "]}"));
+out:
+	return rc;
+}
+
+static int write_neighbour(struct ek_buffer *out, struct ek_review *r, int64_t id, double distance)
+{
+	struct ek_image_record row = { 0 };
+	int rc;
+
+	EK_TRY(ek_review_real_row(&row, r, (uint64_t)id));
+	EK_TRY(ek_buffer_printf(out, "{\"id\": %" PRId64 ", \"distance\": ", id));
+	EK_TRY(ek_json_append_double(out, distance));
+	EK_TRY(ek_buffer_text(out, ", "));
+	EK_TRY(write_string(out, "file_name", row.file_name));
+	EK_TRY(ek_buffer_text(out, ", "));
+	EK_TRY(write_string(out, "label", row.label));
+	EK_TRY(ek_buffer_text(out, "}"));
+out:
+	ek_image_record_release(&row);
+	return rc;
+}
+
+static int answer_sample(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
+{
+	const struct ek_review_page *page = context;
+	struct ek_review *r = page->review;
+	const uint64_t i = request->number;
+	struct ek_buffer *out = &reply->body;
+	const char *between = "";
+	int rc;
+
+	if (i >= r->count) {
+		reply->status = 404;
+		return ek_fail(EK_EUSAGE, "there is no sample %" PRIu64, i);
+	}
+	EK_TRY(ek_buffer_printf(
+		out, "{\"sample\": %" PRIu64 ", \"seed\": %" PRIu64 ", \"cluster\": %" PRId32 ", \"copied\": %s, ", i,
+		r->seeds[i], r->cluster[i], r->copied[i] != 0 ? "true" : "false"));
+	EK_TRY(write_string(out, "made_for", r->made_for[i]));
+	EK_TRY(ek_buffer_text(out, ", \"neighbours\": ["));
+	for (size_t j = 0; j < r->neighbours; j++) {
+		const size_t at = (size_t)i * r->neighbours + j;
+
+		if (r->nearest[at] < 0)
+			continue;
+		EK_TRY(ek_buffer_text(out, between));
+		EK_TRY(write_neighbour(out, r, r->nearest[at], r->distance[at]));
+		between = ", ";
+	}
+	EK_TRY(ek_buffer_text(out, "]}"));
+out:
+	return rc;
+}
+
+static int answer_generated(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
+{
+	const struct ek_review_page *page = context;
+
+	reply->type = "image/png";
+	reply->status = request->number < page->review->count ? 200 : 404;
+	return ek_review_image(&reply->body, NULL, page->review, request->number);
+}
+
+static int answer_real(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
+{
+	const struct ek_review_page *page = context;
+
+	reply->status = request->number < page->review->real_images ? 200 : 404;
+	return ek_review_real_image(&reply->body, &reply->type, page->review, request->number);
+}
+
+static int answer_agreement(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
+{
+	const struct ek_review_page *page = context;
+
+	(void)request;
+	return ek_review_summary(&reply->body, page->review, &page->file->log);
+}
+
+/* What is wrong with a request is said as EK_EUSAGE. */
+static int read_body(cJSON **body, const struct ek_server_request *request)
+{
+	*body = NULL;
+	if (memchr(request->body, 0, request->body_size) != NULL ||
+	    ek_utf8_valid_prefix(request->body, request->body_size) != request->body_size ||
+	    ek_json_parse(body, request->body, request->body_size, "the request") < 0 || !cJSON_IsObject(*body))
+		return ek_fail(EK_EUSAGE, "the request is no JSON object");
+	return 0;
+}
+
+static int read_reviewer(uint32_t *reviewer, struct ek_review_page *page, const cJSON *body)
+{
+	const cJSON *name = cJSON_GetObjectItemCaseSensitive(body, "reviewer");
+
+	if (!cJSON_IsString(name))
+		return ek_fail(EK_EUSAGE, "the request has no reviewer");
+	return ek_review_log_reviewer(reviewer, &page->file->log, name->valuestring);
+}
+
+static int write_decision(struct ek_buffer *out, const struct ek_review_log *log, uint32_t sample, uint32_t reviewer)
+{
+	const struct ek_review_entry *entry = ek_review_log_standing(log, sample, reviewer);
+	int rc;
+
+	EK_TRY(ek_buffer_printf(out, "{\"sample\": %" PRIu32 ", ", sample));
+	EK_TRY(write_string(out, "decision", entry != NULL ? ek_verdict_name(entry->verdict) : NULL));
+	EK_TRY(ek_buffer_text(out, ", "));
+	EK_TRY(write_string(out, "note", entry != NULL ? entry->note : ""));
+	EK_TRY(ek_buffer_text(out, "}"));
+out:
+	return rc;
+}
+
+static int answer_reviewer(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
+{
+	struct ek_review_page *page = context;
+	const struct ek_review_log *log = &page->file->log;
+	const char *between = "";
+	cJSON *body = NULL;
+	uint32_t reviewer;
+	int rc;
+
+	EK_TRY(read_body(&body, request));
+	EK_TRY(read_reviewer(&reviewer, page, body));
+	EK_TRY(ek_buffer_text(&reply->body, "{"));
+	EK_TRY(write_string(&reply->body, "reviewer", log->reviewers[reviewer]));
+	EK_TRY(ek_buffer_text(&reply->body, ", \"decisions\": ["));
+	for (uint32_t i = 0; i < page->review->count; i++)
+		if (ek_review_log_standing(log, i, reviewer) != NULL) {
+			EK_TRY(ek_buffer_text(&reply->body, between));
+			EK_TRY(write_decision(&reply->body, log, i, reviewer));
+			between = ", ";
+		}
+	EK_TRY(ek_buffer_text(&reply->body, "]}"));
+out:
+	cJSON_Delete(body);
+	return rc;
+}
+
+static int read_decision(struct ek_review_entry *entry, const struct ek_review *review, const cJSON *body)
+{
+	static char none[] = "";
+	const cJSON *sample = cJSON_GetObjectItemCaseSensitive(body, "sample");
+	const cJSON *decision = cJSON_GetObjectItemCaseSensitive(body, "decision");
+	const cJSON *note = cJSON_GetObjectItemCaseSensitive(body, "note");
+
+	if (!cJSON_IsNumber(sample) || !(sample->valuedouble >= 0 && sample->valuedouble < (double)review->count) ||
+	    sample->valuedouble != (double)(uint32_t)sample->valuedouble)
+		return ek_fail(EK_EUSAGE, "the request names no sample");
+	if (!cJSON_IsString(decision) || (entry->verdict = ek_verdict_of(decision->valuestring)) == EK_VERDICTS)
+		return ek_fail(EK_EUSAGE, "the decision is not accept, reject or unsure");
+	if (note != NULL && !cJSON_IsString(note))
+		return ek_fail(EK_EUSAGE, "the note is no text");
+	entry->sample = (uint32_t)sample->valuedouble;
+	entry->note = note != NULL ? note->valuestring : none;
+	if (strlen(entry->note) > EK_REVIEW_NOTE_MAX)
+		return ek_fail(EK_EUSAGE, "the note has %zu bytes, more than %d", strlen(entry->note),
+		               EK_REVIEW_NOTE_MAX);
+	return 0;
+}
+
+static int answer_decide(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
+{
+	struct ek_review_page *page = context;
+	struct ek_review_entry entry = { 0 };
+	struct ek_buffer image = { 0 };
+	cJSON *body = NULL;
+	int rc;
+
+	EK_TRY(read_body(&body, request));
+	EK_TRY(read_decision(&entry, page->review, body));
+	EK_TRY(read_reviewer(&entry.reviewer, page, body));
+	EK_TRY(ek_review_image(&image, entry.sha256, page->review, entry.sample));
+	EK_TRY(ek_review_file_decide(page->file, &entry));
+	EK_TRY(write_decision(&reply->body, &page->file->log, entry.sample, entry.reviewer));
+out:
+	ek_buffer_release(&image);
+	cJSON_Delete(body);
+	return rc;
+}
+
+static int answer_undo(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
+{
+	struct ek_review_page *page = context;
+	cJSON *body = NULL;
+	uint32_t reviewer, sample;
+	int rc;
+
+	EK_TRY(read_body(&body, request));
+	EK_TRY(read_reviewer(&reviewer, page, body));
+	EK_TRY(ek_review_file_undo(page->file, reviewer, &sample));
+	EK_TRY(write_decision(&reply->body, &page->file->log, sample, reviewer));
+out:
+	cJSON_Delete(body);
+	return rc;
+}
+
+const struct ek_server_route ek_review_routes[] = {
+	{ "GET", "/", NULL, &files[0] },
+	{ "GET", "/icon.svg", NULL, &files[1] },
+	{ "GET", "/page.css", NULL, &files[2] },
+	{ "GET", "/review.css", NULL, &files[3] },
+	{ "GET", "/review.js", NULL, &files[4] },
+	{ "GET", "/state", answer_state, NULL },
+	{ "GET", "/sample/#", answer_sample, NULL },
+	{ "GET", "/generated/#", answer_generated, NULL },
+	{ "GET", "/real/#", answer_real, NULL },
+	{ "GET", "/agreement", answer_agreement, NULL },
+	{ "POST", "/reviewer", answer_reviewer, NULL },
+	{ "POST", "/decide", answer_decide, NULL },
+	{ "POST", "/undo", answer_undo, NULL },
+	{ NULL, NULL, NULL, NULL },
+};

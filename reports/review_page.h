@@ -1,0 +1,36 @@
+/*
+ * The page that reviews generated images: its routes, for a server (server.h). The page itself is review.html, .css
+ * and .js.
+ *
+ *	GET  /  /icon.svg  /page.css  /review.css  /review.js
+ *	GET  /state         what there is to review: samples, clusters, the queue, names of reviewers
+ *	GET  /sample/#      one of them: cluster, seed, what it was made for, its nearest real images
+ *	GET  /generated/#   its image;  /real/#  a real image
+ *	GET  /agreement     what all reviewers decided, and how far they agree
+ *	POST /reviewer {"reviewer"}: the decisions of this reviewer so far
+ *	POST /decide {"reviewer", "sample", "decision", "note"}: answered when it is on disk
+ *	POST /undo {"reviewer"}: takes the newest decision back; answered when that is on disk
+ */
+#ifndef EK_REPORTS_REVIEW_PAGE_H
+#define EK_REPORTS_REVIEW_PAGE_H
+
+#include "reports/review.h"
+#include "reports/review_file.h"
+#include "reports/server/server.h"
+
+struct ek_review_page {
+	struct ek_review *review;
+	struct ek_review_file *file;
+	const char *reviewer; /* whom the page takes for its reader at first; NULL: it asks */
+};
+
+/* To serve with a struct ek_review_page as the context. */
+extern const struct ek_server_route ek_review_routes[];
+
+/* Append the JSON of /agreement: {"samples", "open", "accepted", "rejected", "disputed", "unsure",
+ * "reviewers": [{"reviewer", "accept", "reject", "unsure"}],
+ * "agreement": [{"reviewers": [a, b], "both", "observed", "kappa", "table"}], (of pairs that share a sample)
+ * "clusters": [{"cluster", "size", "share", "tail", "samples", "open", "accepted", …}]} */
+int ek_review_summary(struct ek_buffer *out, const struct ek_review *review, const struct ek_review_log *log);
+
+#endif

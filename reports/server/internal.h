@@ -1,0 +1,43 @@
+/* What the files of the server share: the daemon, its connections (connections.c), what one request came to
+ * (requests.c). */
+#ifndef EK_REPORTS_SERVER_INTERNAL_H
+#define EK_REPORTS_SERVER_INTERNAL_H
+
+#include <microhttpd.h>
+
+#include "reports/server/server.h"
+#include "reports/server/target.h"
+
+struct ek_connection {
+	int fd;          /* -1: the place is free */
+	double deadline; /* by ek_clock; then its socket is shut */
+};
+
+struct ek_server {
+	struct ek_server_options options;
+	struct MHD_Daemon *daemon;
+	int listener; /* until the daemon has it */
+	uint16_t port;
+	char token[EK_TOKEN_SIZE];
+	char hosts[2][32]; /* "127.0.0.1:PORT", "localhost:PORT" */
+	char cookie[32];   /* its name */
+	char url[96];
+	struct ek_connection *connections; /* [options.connections] */
+};
+
+/* --- connections.c --- */
+void ek_connections_notify(void *server, struct MHD_Connection *connection, void **context,
+                           enum MHD_ConnectionNotificationCode what);
+/* The deadline of a connection is so many seconds from now. */
+void ek_connections_expect(struct MHD_Connection *connection, double seconds);
+/* Shut those that are late. */
+void ek_connections_reap(struct ek_server *server);
+
+/* --- requests.c: callbacks of the daemon --- */
+void *ek_requests_begin(void *server, const char *target, struct MHD_Connection *connection);
+enum MHD_Result ek_requests_handle(void *server, struct MHD_Connection *connection, const char *url, const char *method,
+                                   const char *version, const char *upload, size_t *upload_size, void **context);
+void ek_requests_end(void *server, struct MHD_Connection *connection, void **context,
+                     enum MHD_RequestTerminationCode how);
+
+#endif

@@ -1,0 +1,207 @@
+#include "tests/support/support.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "rebalance/base/file.h"
+#include "reports/review_file.h"
+
+static struct ek_run *make_run(void)
+{
+	struct ek_run *run;
+
+	assert_ok(ek_run_open(&run, ek_scratch(), EK_RUN_CREATE));
+	return run;
+}
+
+static int decide(struct ek_review_file *file, uint32_t sample, const char *who, enum ek_verdict verdict,
+                  const char *note)
+{
+	char own[64];
+	struct ek_review_entry entry = { .sample = sample, .verdict = verdict, .note = own };
+
+	(void)snprintf(own, sizeof own, "%s", note);
+	assert_ok(ek_review_log_reviewer(&entry.reviewer, &file->log, who));
+	return ek_review_file_decide(file, &entry);
+}
+
+static const char *text_of(const struct ek_review_file *file)
+{
+	static char copy[8192];
+	struct ek_buffer text = { 0 };
+
+	assert_ok(ek_file_read(&text, file->path, sizeof copy - 1));
+	(void)snprintf(copy, sizeof copy, "%s", text.data);
+	ek_buffer_release(&text);
+	return copy;
+}
+
+static int lines_of(const struct ek_review_file *file)
+{
+	int lines = 0;
+
+	for (const char *c = text_of(file); *c != 0; c++)
+		lines += *c == '\n';
+	return lines;
+}
+
+static void what_was_decided_is_there_when_it_is_opened_again(void **state)
+{
+	struct ek_run *run = make_run();
+	struct ek_review_file file;
+	uint32_t sample;
+
+	(void)state;
+	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_int_equal(file.log.entry_count, 0);
+	assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
+	assert_int_equal(lines_of(&file), 1);
+	assert_ok(decide(&file, 9, "Anna", EK_VERDICT_REJECT, "a \"note\"\nof two lines"));
+	assert_ok(decide(&file, 4, "Ben", EK_VERDICT_UNSURE, ""));
+	/* The same again is no new line; another note is. */
+	assert_ok(decide(&file, 4, "Ben", EK_VERDICT_UNSURE, ""));
+	assert_int_equal(lines_of(&file), 3);
+	assert_ok(decide(&file, 4, "Ben", EK_VERDICT_UNSURE, "hm"));
+	assert_int_equal(lines_of(&file), 4);
+	assert_ok(ek_review_file_undo(&file, 0, &sample));
+	assert_int_equal(sample, 9);
+	assert_int_equal(lines_of(&file), 5);
+	ek_review_file_release(&file);
+
+	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_int_equal(file.log.damaged, 0);
+	assert_int_equal(file.log.reviewer_count, 2);
+	assert_int_equal(ek_review_log_standing(&file.log, 4, 0)->verdict, EK_VERDICT_ACCEPT);
+	assert_null(ek_review_log_standing(&file.log, 9, 0));
+	assert_string_equal(ek_review_log_standing(&file.log, 4, 1)->note, "hm");
+	assert_ok(ek_review_file_undo(&file, 0, &sample));
+	assert_fails(ek_review_file_undo(&file, 0, &sample), EK_EUSAGE, "no decision to take back");
+	assert_int_equal(lines_of(&file), 6);
+	ek_review_file_release(&file);
+	ek_run_close(run);
+}
+
+static void a_second_process_is_refused(void **state)
+{
+	struct ek_run *run = make_run();
+	struct ek_review_file file, second, other;
+	char who[64];
+
+	(void)state;
+	assert_ok(ek_review_file_open(&file, run, "rare"));
+	(void)snprintf(who, sizeof who, "in use by process %ld", (long)getpid());
+	assert_fails(ek_review_file_open(&second, run, "rare"), EK_EUSAGE, who);
+	ek_review_file_release(&second);
+	/* Another review of the run is another file. */
+	assert_ok(ek_review_file_open(&other, run, "rare2"));
+	ek_review_file_release(&other);
+	ek_review_file_release(&file);
+	assert_ok(ek_review_file_open(&file, run, "rare"));
+	ek_review_file_release(&file);
+	assert_fails(ek_review_file_open(&file, run, "../rare"), EK_EUSAGE, "no name for a review");
+	ek_review_file_release(&file);
+	assert_fails(ek_review_file_open(&file, run, ""), EK_EUSAGE, "no name for a review");
+	ek_review_file_release(&file);
+	ek_run_close(run);
+}
+
+/* What a kill or an editor left at the end does not spoil the next line. */
+static void the_end_is_mended(void **state)
+{
+	static const struct {
+		const char *end;
+		size_t decisions;
+	} ends[] = {
+		{ "", 1 },
+		{ "{\"sample\": 7, \"decis", 1 },
+		{ "{", 1 },
+		{ "{\"sample\": 7, \"decision\": \"reject\", \"reviewer\": \"Ben\", \"time\": "
+		  "\"2026-11-25T19:00:00Z\"}",
+		  2 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+		struct ek_run *run = make_run();
+		struct ek_review_file file;
+		FILE *stream;
+
+		assert_ok(ek_review_file_open(&file, run, "rare"));
+		assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
+		stream = fopen(file.path, "a");
+		assert_non_null(stream);
+		assert_true(fputs(ends[i].end, stream) >= 0 && fclose(stream) == 0);
+		ek_review_file_release(&file);
+
+		assert_ok(ek_review_file_open(&file, run, "rare"));
+		assert_int_equal(file.log.entry_count, ends[i].decisions);
+		assert_ok(decide(&file, 5, "Anna", EK_VERDICT_REJECT, ""));
+		ek_review_file_release(&file);
+		assert_ok(ek_review_file_open(&file, run, "rare"));
+		assert_int_equal(file.log.entry_count, ends[i].decisions + 1);
+		assert_int_equal(file.log.damaged, 0);
+		assert_int_equal(file.log.is_cut, 0);
+		ek_review_file_release(&file);
+		ek_run_close(run);
+	}
+}
+
+/* A disk that is full in the middle of a line: nothing counts, nothing is left of it, and the next one is whole. */
+static void a_full_disk_leaves_no_half_a_line(void **state)
+{
+	struct ek_run *run = make_run();
+	struct ek_review_file file;
+	struct rlimit old, low;
+
+	(void)state;
+	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	low = old;
+	low.rlim_cur = strlen(text_of(&file)) + 20;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+	assert_fails(decide(&file, 5, "Anna", EK_VERDICT_REJECT, ""), EK_EIO, "cannot write");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_null(ek_review_log_standing(&file.log, 5, 0));
+	assert_int_equal(lines_of(&file), 1);
+	assert_int_equal(text_of(&file)[strlen(text_of(&file)) - 1], '\n');
+	assert_ok(decide(&file, 5, "Anna", EK_VERDICT_REJECT, ""));
+	assert_int_equal(lines_of(&file), 2);
+	ek_review_file_release(&file);
+	ek_run_close(run);
+}
+
+static void a_file_that_was_replaced_takes_no_more(void **state)
+{
+	struct ek_run *run = make_run();
+	struct ek_review_file file;
+
+	(void)state;
+	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
+	assert_int_equal(remove(file.path), 0);
+	assert_fails(decide(&file, 5, "Anna", EK_VERDICT_REJECT, ""), EK_EIO, "cannot find");
+	ek_write_file(file.path, "", 0);
+	assert_fails(decide(&file, 5, "Anna", EK_VERDICT_REJECT, ""), EK_EIO, "has been replaced");
+	assert_null(ek_review_log_standing(&file.log, 5, 0));
+	ek_review_file_release(&file);
+	ek_run_close(run);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_decided_is_there_when_it_is_opened_again),
+		cmocka_unit_test(a_second_process_is_refused),
+		cmocka_unit_test(the_end_is_mended),
+		cmocka_unit_test(a_full_disk_leaves_no_half_a_line),
+		cmocka_unit_test(a_file_that_was_replaced_takes_no_more),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
