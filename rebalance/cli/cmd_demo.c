@@ -10,6 +10,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
 #include "rebalance/cli/command.h"
+#include "rebalance/cli/demo_changes.h"
 #include "rebalance/cli/demo_generate.h"
 #include "rebalance/cli/demo_plan.h"
 #include "rebalance/cli/steps.h"
@@ -275,11 +276,12 @@ int ek_cmd_demo(struct ek_invocation *i)
 	}
 	EK_TRY(ek_demo_generate(i->settings.common.output, (uint64_t)i->settings.common.seed, i->settings.common.quiet,
 	                        i->settings.common.json));
-	if (!i->settings.common.json)
-		(void)printf(
-			"\nSee the small clusters as both models make them: %s/samples/natural-minority/sheet.png and "
-			"%s/samples/weighted-minority/sheet.png\n",
-			i->settings.common.output, i->settings.common.output);
+	if (i->settings.common.json)
+		goto out;
+	EK_TRY(ek_demo_changes_print(i->settings.common.output));
+	(void)printf("\nAll of it, with pictures: %s/report.html\nEach sample beside its nearest photographs: evenkeel "
+	             "review %s --samples weighted-1\n",
+	             i->settings.common.output, i->settings.common.output);
 out:
 	return rc;
 }

@@ -172,19 +172,26 @@ static int fill(struct ek_classes *c, const struct ek_run *run, const struct ek_
 		return by_minority(c, run, model, total);
 	if (w->shares != NULL)
 		return by_shares(c, run, model, w->shares, total);
+	if (w->equal) {
+		for (int k = 0; k < c->classes; k++)
+			c->quotas[k] = 1;
+		spread(c, total);
+		return 0;
+	}
 	return by_data(c, run, model, total);
 }
 
 int ek_classes_choose(struct ek_classes *c, const struct ek_run *run, const struct ek_class_wish *w,
                       const struct ek_flow_description *model, const char *model_name)
 {
-	const int asked = (w->cluster != NULL) + (w->names != NULL) + (w->minority != 0) + (w->shares != NULL);
+	const int asked =
+		(w->cluster != NULL) + (w->names != NULL) + (w->minority != 0) + (w->shares != NULL) + (w->equal != 0);
 	uint64_t place = 0;
 	int rc;
 
 	*c = (struct ek_classes){ .classes = model->classes > 0 ? model->classes : 1 };
 	if (asked > 1)
-		return ek_fail(EK_EUSAGE, "give one of --cluster, --class, --minority and --shares");
+		return ek_fail(EK_EUSAGE, "give one of --cluster, --class, --minority, --equal and --shares");
 	if (asked > 0 && model->classes == 0)
 		return ek_fail(EK_EUSAGE, "%s was trained without a condition: it makes no class on demand",
 		               model_name);

@@ -6,9 +6,9 @@
 #include "rebalance/io/run.h"
 
 struct ek_class_wish {
-	const char *cluster, *names, *shares; /* at most one of these and minority */
+	const char *cluster, *names, *shares; /* at most one of these, minority and equal */
 	int64_t count;
-	int minority;
+	int minority, equal;
 };
 
 struct ek_classes {

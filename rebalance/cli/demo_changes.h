@@ -1,0 +1,8 @@
+/* The end of the demo: what balancing changed for the small clusters, in a sentence. */
+#ifndef EK_CLI_DEMO_CHANGES_H
+#define EK_CLI_DEMO_CHANGES_H
+
+/* From RUN/evaluations/{natural,natural-equal,weighted}.json, whatever they say. EK_EDATA: one is damaged. */
+int ek_demo_changes_print(const char *run);
+
+#endif
