@@ -441,16 +441,12 @@ static void expected_coverage_is_the_formula(void **state)
 
 static uint64_t reported, announced;
 
-static void stop_late(void *context, const char *what, const char *unit, uint64_t done, uint64_t total, double seconds,
-                      int finished)
+static void stop_late(void *context, const struct ek_progress *progress)
 {
 	(void)context;
-	(void)what;
-	(void)unit;
-	(void)seconds;
-	if (finished) {
-		reported = done;
-		announced = total;
+	if (progress->finished) {
+		reported = progress->done;
+		announced = progress->total;
 	}
 }
 
