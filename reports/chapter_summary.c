@@ -270,10 +270,26 @@ static int overlap(struct ek_measure a, struct ek_measure b)
 	return a.low <= b.high && b.low <= a.high;
 }
 
+/* The coverage of a cluster, with Wilson's interval of a share of its real images where the document has none. */
+static struct ek_measure coverage_of(const cJSON *row)
+{
+	const double z = 1.959963984540054, n = ek_number_of(row, "reference_images");
+	struct ek_measure m = ek_measure_of(row, "coverage");
+
+	if (!(m.low <= m.high) && m.value >= 0 && m.value <= 1 && n >= 1) {
+		const double middle = (m.value + z * z / (2 * n)) / (1 + z * z / n);
+		const double half = z * sqrt(m.value * (1 - m.value) / n + z * z / (4 * n * n)) / (1 + z * z / n);
+
+		m.low = middle - half;
+		m.high = middle + half;
+	}
+	return m;
+}
+
 static void coverage_words(struct ek_page *page, const struct pair *p, size_t cluster)
 {
-	const struct ek_measure before = ek_measure_of(p->before->rows[cluster], "coverage"),
-				after = ek_measure_of(p->after->rows[cluster], "coverage");
+	const struct ek_measure before = coverage_of(p->before->rows[cluster]),
+				after = coverage_of(p->after->rows[cluster]);
 	const double difference = after.value - before.value;
 	struct ek_html *h = &page->html;
 

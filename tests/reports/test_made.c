@@ -84,6 +84,27 @@ static void set_member(const char *folder, const char *name, const char *member,
 	cJSON_Delete(json);
 }
 
+/* The rows of an evaluation with this coverage everywhere, without an interval. Valid until the next call. */
+static const char *rows_with_coverage(const char *folder, const char *name, double coverage)
+{
+	static char *text;
+	char file[128];
+	cJSON *json = NULL, *rows, *row;
+
+	(void)snprintf(file, sizeof file, "evaluations/%s.json", name);
+	assert_ok(ek_json_load(&json, ek_join(folder, file)));
+	rows = cJSON_GetObjectItemCaseSensitive(json, "per_cluster");
+	cJSON_ArrayForEach(row, rows)
+	{
+		cJSON_DeleteItemFromObjectCaseSensitive(row, "coverage");
+		assert_ok(ek_json_add_double(row, "coverage", coverage));
+	}
+	free(text);
+	text = cJSON_PrintUnformatted(rows);
+	cJSON_Delete(json);
+	return text;
+}
+
 static void the_short_page_compares_natural_with_evened_out(void **state)
 {
 	const char *folder = ek_fixture_make(&made);
@@ -112,6 +133,12 @@ static void the_short_page_compares_natural_with_evened_out(void **state)
 	set_member(folder, "natural", "spread", "{}");
 	report_of(&page, folder, NULL);
 	assert_shows(page, "How far other seeds would change it has not been measured.");
+	/* 2 and 1 of 9: without an interval of its own Wilson's, 0.063 to 0.547 and 0.020 to 0.435. */
+	assert_lacks(page, "The intervals overlap");
+	set_member(folder, "natural", "per_cluster", rows_with_coverage(folder, "natural", 2.0 / 9));
+	set_member(folder, EK_HOSTILE_PLAN, "per_cluster", rows_with_coverage(folder, EK_HOSTILE_PLAN, 1.0 / 9));
+	report_of(&page, folder, NULL);
+	assert_shows(page, "it is <b>11\xe2\x80\xaf%</b>: it became worse. The intervals overlap: it may be chance.");
 	/* Worst for how little of it was made: 5 of 60 images before and after. */
 	set_member(folder, "natural", "worst_cluster", "{\"cluster\": 2, \"by\": \"ratio\", \"value\": 0}");
 	report_of(&page, folder, NULL);
