@@ -18,6 +18,21 @@
 
 enum { EK_MEMORISATION_NEAR = 5 };
 
+/* What rows are near to among the training rows; arrays owned. */
+struct ek_closeness {
+	uint64_t count;
+	size_t k;         /* neighbours of each: as asked, or all training rows */
+	uint32_t *index;  /* [count, k] training rows, nearest first */
+	double *distance; /* [count, k] to them */
+	double *own;      /* [count] of the nearest training row to its own nearest other one */
+	uint8_t *copied;  /* [count] 1: flagged, as above */
+};
+
+/* EK_EDATA: fewer than 2 training rows, dimensions differ, not finite. EK_EINTERRUPTED. Release in any case. */
+int ek_closeness_measure(struct ek_closeness *out, const struct ek_rows *rows, const struct ek_rows *training,
+                         size_t k);
+void ek_closeness_release(struct ek_closeness *closeness);
+
 struct ek_memorisation {
 	uint64_t generated, held_out; /* held_out 0: what needs it is NaN */
 	double mean, median;          /* of the distance of a generated row to the nearest training row */
@@ -38,6 +53,9 @@ struct ek_memorisation {
  * differ, not finite. EK_EINTERRUPTED. Release in any case. Reports progress. */
 int ek_memorisation(struct ek_memorisation *out, const struct ek_rows *training, const struct ek_rows *generated,
                     const struct ek_rows *held_out, uint64_t seed);
+/* The same where it is known what the generated rows are near to; closeness->count is generated->count. */
+int ek_memorisation_of(struct ek_memorisation *out, const struct ek_rows *training, const struct ek_rows *generated,
+                       const struct ek_closeness *closeness, const struct ek_rows *held_out, uint64_t seed);
 void ek_memorisation_release(struct ek_memorisation *memorisation);
 
 /*

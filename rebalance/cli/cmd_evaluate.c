@@ -8,7 +8,6 @@
 #include "rebalance/base/log.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/evaluate.h"
-#include "rebalance/cli/samples_compare.h"
 #include "rebalance/cli/summary.h"
 #include "rebalance/plan/subset.h"
 
@@ -47,7 +46,9 @@ static const struct ek_option own[] = {
 	  .kind = EK_KIND_STRING,
 	  .target = &wanted.target,
 	  .argument = "SHARES",
-	  .help = "wanted shares of the clusters: uniform, training, reference, or a file of \"cluster,share\" lines. "
+	  .help = "wanted shares of the clusters: uniform, training, reference, or a file of \"cluster,share\" lines, "
+	          "in "
+	          "any unit. "
 	          "Without it uniform for a model of weights or a balanced subset and for samples of equal numbers, "
 	          "else those of the data" },
 	{ .name = "encoder",
@@ -263,9 +264,7 @@ static int evaluate(struct ek_invocation *i, struct ek_run *run)
 	EK_TRY(ek_format(&file, "evaluations/%s.json", wanted.name));
 	EK_TRY(ek_run_file(&path, run, file));
 	EK_TRY(save_statistics(&e));
-	for (size_t m = 0; m < e.set_count; m++)
-		if (e.sets[m].name != NULL)
-			EK_TRY(ek_samples_compare(run, e.sets[m].name));
+	EK_TRY(ek_evaluate_compare(&e));
 	EK_TRY(bring_up_to_date(run, &e, file, path, s->common.force));
 	if (!s->common.wordless)
 		EK_TRY(print(run, file, path, s->common.json));

@@ -19,7 +19,7 @@ static const enum ek_step_id cluster_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK
 
 #define DATASET_FORMS                                                                                                  \
 	"DATASET is a folder of images; tar files; a text file of paths; a .csv or .jsonl with a file_name column; "   \
-	"an MNIST-style IDX file; or a .npy of embeddings alone. Nothing in it is changed."
+	"an MNIST-style IDX file; a .npz of images; or a .npy of embeddings alone. Nothing in it is changed."
 
 const struct ek_command ek_commands[] = {
 	{ .name = "audit",

@@ -366,7 +366,7 @@ static int load_target(struct ek_evaluate *e)
 
 	EK_TRY(make_absolute(&e->target_path, e->target));
 	EK_TRY(ek_units_load(&units, e->run, "cluster"));
-	EK_TRY(ek_target_load(e->shares, &units, e->target_path, 0));
+	EK_TRY(ek_target_load(e->shares, &units, e->target_path, 1));
 out:
 	ek_units_release(&units);
 	return rc;
@@ -461,6 +461,49 @@ out:
 	return rc;
 }
 
+/* The sets after each other. */
+static int append(struct ek_closeness *to, uint64_t first, const struct ek_closeness *from)
+{
+	int rc;
+
+	EK_TRY(ek_resize(&to->index, first + from->count, sizeof *to->index));
+	EK_TRY(ek_resize(&to->distance, first + from->count, sizeof *to->distance));
+	EK_TRY(ek_resize(&to->own, first + from->count, sizeof *to->own));
+	EK_TRY(ek_resize(&to->copied, first + from->count, sizeof *to->copied));
+	memcpy(to->index + first, from->index, from->count * sizeof *to->index);
+	memcpy(to->distance + first, from->distance, from->count * sizeof *to->distance);
+	memcpy(to->own + first, from->own, from->count * sizeof *to->own);
+	memcpy(to->copied + first, from->copied, from->count);
+	to->count = first + from->count;
+	to->k = 1;
+out:
+	return rc;
+}
+
+int ek_evaluate_compare(struct ek_evaluate *e)
+{
+	struct ek_closeness one = { 0 };
+	uint64_t first = 0;
+	int all = e->spaces.other == NULL, rc = 0;
+
+	for (size_t i = 0; i < e->set_count; i++) {
+		all = all && e->sets[i].name != NULL;
+		if (e->sets[i].name != NULL)
+			EK_TRY(ek_samples_compare(e->run, e->sets[i].name));
+	}
+	for (size_t i = 0; all && i < e->set_count; i++) {
+		EK_TRY(ek_samples_closeness(&one, e->run, e->sets[i].name, e->sets[i].rows, &e->input.training));
+		EK_TRY(append(&e->closeness, first, &one));
+		first += one.count;
+		ek_closeness_release(&one);
+	}
+	if (all)
+		e->input.closeness = &e->closeness;
+out:
+	ek_closeness_release(&one);
+	return rc;
+}
+
 void ek_evaluate_release(struct ek_evaluate *e)
 {
 	for (size_t i = 0; i < e->set_count; i++)
@@ -474,6 +517,7 @@ void ek_evaluate_release(struct ek_evaluate *e)
 	ek_feature_maker_release(&e->other);
 	ek_gaussian_release(&e->statistics);
 	free(e->pooled_cluster);
+	ek_closeness_release(&e->closeness);
 	free(e->logits);
 	free(e->asked);
 	free(e->reference_cluster);

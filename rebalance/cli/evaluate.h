@@ -44,7 +44,8 @@ struct ek_evaluate {
 	struct ek_gaussian statistics;
 	char statistics_hash[17];
 
-	float *logits; /* of FID-Inception, or NULL */
+	struct ek_closeness closeness; /* of the run's samples, where nothing else measures */
+	float *logits;                 /* of FID-Inception, or NULL */
 	struct ek_npy logits_array;
 
 	const char *target; /* its name, as in the file; the file's path */
@@ -58,6 +59,8 @@ struct ek_evaluate {
 /* Everything found, embedded and assigned. EK_EUSAGE, EK_EDATA. Release in any case. */
 int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_evaluate_wish *wish);
 void ek_evaluate_release(struct ek_evaluate *e);
+/* Write what stands beside a run's samples, and take it over. */
+int ek_evaluate_compare(struct ek_evaluate *e);
 
 /* "FID" for FID-Inception's published weights, else "FD-ENCODER"; to be freed. */
 int ek_evaluate_metric(char **out, const struct ek_evaluate *e);

@@ -88,7 +88,7 @@ static void print_measure(const cJSON *json, const char *label, const char *name
 		(void)snprintf(text, sizeof text, "%.3g (%.3g to %.3g)", value, low, high);
 	else
 		(void)snprintf(text, sizeof text, "%.4g", value);
-	(void)printf("  %-22s %-24s %s\n", label, text, note);
+	(void)printf(*note != 0 ? "  %-22s %-24s %s\n" : "  %-22s %s%s\n", label, text, note);
 }
 
 static void print_headline(const cJSON *json)
@@ -147,7 +147,7 @@ static void print_memory(const cJSON *json)
 		(void)printf("  %-22s -  %s\n", "copies", word(member(json, "reasons"), "memorisation"));
 		return;
 	}
-	(void)printf("  %-22s %s of the images are all but training images", "copies",
+	(void)printf("  %-22s %s of the images look copied from training images", "copies",
 	             ek_text_percent(share, number(memory, "copies_share")));
 	if (!isnan(number(memory, "held_out_copies_share")))
 		(void)printf("; of real ones %s", ek_text_percent(held_out, number(memory, "held_out_copies_share")));

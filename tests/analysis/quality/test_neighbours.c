@@ -37,7 +37,7 @@ static const struct {
 	{ "far from the origin", 400, 300, 64, 5, FAR },
 	{ "clumps", 900, 800, 33, 5, CLUMPS },
 	{ "in order on a line", 2600, 1100, 7, 5, LINE },
-	{ "several blocks", 4500, 2300, 17, 5, NORMAL },
+	{ "several blocks", 4200, 1100, 5, 5, NORMAL },
 	{ "beyond float32's squares", 200, 150, 4, 3, WILD },
 	{ "products underflow", 150, 120, 4, 3, TINY },
 	{ "large k", 700, 600, 9, 60, NORMAL },
