@@ -6,8 +6,21 @@
 #define EK_EMBED_INCEPTION_H
 
 #include "analysis/embed/network.h"
+#include "rebalance/io/npy.h"
+
+enum { EK_INCEPTION_CLASSES = 1008 };
 
 /* image: [3, 299, 299] in -1 … 1. Result: one token of 2048. */
 int ek_inception_build(struct ek_network *n, int image);
+
+/* The logits without bias that the Inception score takes (torch-fidelity's logits_unbiased): features times fc.weight
+ * of the weight file, in float32, a tile of rows on each thread. The same for any number of threads.
+ *
+ * out:      [rows, EK_INCEPTION_CLASSES] float32
+ * features: [rows, 2048] of the encoder inception-fid, any floating type
+ * weights:  the path of its weight file
+ *
+ * EK_EDATA: other features, or no such tensor in the file. EK_EIO. */
+int ek_inception_logits(float *out, const struct ek_npy *features, const char *weights);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "analysis/cluster/rows.h"
 #include "analysis/quality/gaussian.h"
+#include "analysis/quality/memorisation.h"
 #include "rebalance/base/json.h"
 
 /* Some of the generated rows: those of one sampling seed. */
@@ -27,10 +28,11 @@ struct ek_evaluation_input {
 	const char *no_reference;
 	const struct ek_gaussian *statistics; /* the Fréchet distance is measured to these instead; or NULL */
 
-	struct ek_rows training; /* what the model saw, in the space of the others; count 0: not known */
-	struct ek_rows held_out; /* real images that it did not see; count 0: there are none */
-	const char *no_training; /* count 0: why */
-	struct ek_rows logits;   /* of FID-Inception, of the generated; count 0: `no_logits` says why */
+	struct ek_rows training;              /* what the model saw, in the space of the others; count 0: not known */
+	const struct ek_closeness *closeness; /* of the generated to `training`, or NULL: measured here */
+	struct ek_rows held_out;              /* real images that it did not see; count 0: there are none */
+	const char *no_training;              /* count 0: why */
+	struct ek_rows logits;                /* of FID-Inception, of the generated; count 0: `no_logits` says why */
 	const char *no_logits;
 
 	uint32_t clusters;

@@ -43,18 +43,10 @@ void ek_evaluation_coverage(double *coverage, uint64_t *images, const struct ek_
 		coverage[c] = images[c] > 0 ? coverage[c] / (double)images[c] : (double)NAN;
 }
 
-/* A share of flags with its interval. */
+/* A share of rows, with Wilson's interval. */
 static int add_share(struct ek_evaluation *e, const char *name, uint64_t yes, uint64_t all)
 {
-	static const double scores[] = { 0, 1 };
-	const uint64_t counts[] = { all - yes, yes };
-	struct ek_interval interval;
-	int rc;
-
-	EK_TRY(ek_evaluation_mean_interval(&interval, scores, counts, 2, 1, e, name));
-	EK_TRY(ek_measure_add(e->json, name, (double)yes / (double)all, interval));
-out:
-	return rc;
+	return ek_measure_add(e->json, name, (double)yes / (double)all, ek_wilson(yes, all));
 }
 
 /* The density of the data, and of resamples of the generated rows: cells are numbers of balls. */
@@ -92,9 +84,11 @@ static int add_realism(struct ek_evaluation *e)
 	EK_TRY(ek_alloc(&values, f->generated, sizeof *values));
 	memcpy(values, f->realism, f->generated * sizeof *values);
 	median = ek_evaluation_median(values, f->generated);
-	EK_TRY(isfinite(median) ? ek_json_add_double(e->json, "realism", median)
-	                        : ek_evaluation_none(e->json, e->reasons, "realism",
-	                                             "half of the generated images equal one of the reference"));
+	EK_TRY(isfinite(median)
+	               ? ek_json_add_double(e->json, "realism", median)
+	               : ek_evaluation_none(e->json, e->reasons, "realism", "%s",
+	                                    isnan(median) ? "all balls of the reference are of one size"
+	                                                  : "half of the generated images equal one of the reference"));
 out:
 	free(values);
 	return rc;
@@ -240,20 +234,12 @@ out:
 }
 
 /* How many held-out images the same rule would call copies: real data has near-duplicates. */
-static int add_held_out_copies(cJSON *parent, const struct ek_evaluation *e)
+static int add_held_out_copies(cJSON *parent, const struct ek_memorisation *m)
 {
-	struct ek_memorisation of = { 0 };
-	uint64_t count = 0;
-	int rc;
+	const double copies = round(m->held_out_copied * (double)m->held_out);
 
-	EK_TRY(ek_memorisation(&of, &e->in->training, &e->in->held_out, NULL, e->o->seed));
-	for (uint64_t i = 0; i < of.generated; i++)
-		count += of.copied[i];
-	EK_TRY(ek_measure_add(parent, "held_out_copies_share", (double)count / (double)of.generated,
-	                      ek_wilson(count, of.generated)));
-out:
-	ek_memorisation_release(&of);
-	return rc;
+	return ek_measure_add(parent, "held_out_copies_share", m->held_out_copied,
+	                      ek_wilson((uint64_t)copies, m->held_out));
 }
 
 /* The cluster that most of the copies are in. */
@@ -303,7 +289,7 @@ static int add_against_held_out(cJSON *parent, struct ek_evaluation *e)
 	EK_TRY(isfinite(m->c_t)
 	               ? ek_json_add_double(parent, "c_t", m->c_t)
 	               : ek_evaluation_none(parent, e->reasons, "c_t", "no cell has more than 20 generated images"));
-	EK_TRY(add_held_out_copies(parent, e));
+	EK_TRY(add_held_out_copies(parent, m));
 out:
 	return rc;
 }
@@ -311,14 +297,17 @@ out:
 int ek_evaluate_memory(struct ek_evaluation *e)
 {
 	const struct ek_evaluation_input *in = e->in;
+	const struct ek_rows *held_out = in->held_out.count > 0 ? &in->held_out : NULL;
 	cJSON *object;
 	int rc;
 
 	if (in->training.count < 2)
 		return ek_evaluation_none(e->json, e->reasons, "memorisation", "%s",
 		                          in->training.count == 0 ? in->no_training : "there is one training image");
-	EK_TRY(ek_memorisation(&e->memory, &in->training, &in->generated, in->held_out.count > 0 ? &in->held_out : NULL,
-	                       e->o->seed));
+	EK_TRY(in->closeness != NULL
+	               ? ek_memorisation_of(&e->memory, &in->training, &in->generated, in->closeness, held_out,
+	                                    e->o->seed)
+	               : ek_memorisation(&e->memory, &in->training, &in->generated, held_out, e->o->seed));
 	EK_TRY(ek_json_add_object(&object, e->json, "memorisation"));
 	EK_TRY(ek_json_add_u64(object, "training_images", in->training.count));
 	EK_TRY(add_pair(object, "nearest_train", e->memory.mean, e->memory.median));

@@ -20,10 +20,10 @@ struct notes {
 struct compare {
 	struct ek_pairs pairs;
 	struct ek_fidelity *out;
-	double *generated_radius;          /* [generated] */
-	float *ball_above, *ball_below;    /* [real, filled up] squared radius, rounded up and down */
+	double *generated_radius;             /* [generated] */
+	float *ball_above, *ball_below;       /* [real, filled up] squared radius, rounded up and down */
 	float *realism_above, *realism_below; /* the same where it is below the median, else -infinity and 0 */
-	float *ratio;                      /* [generated] at most the square of the row's realism */
+	float *ratio;                         /* [generated] at most the square of the row's realism */
 	struct notes *notes;
 	int threads;
 };

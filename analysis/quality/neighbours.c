@@ -31,8 +31,9 @@ struct search {
 	int itself;
 	double *distance2; /* [queries, k] of the nearest so far, ascending, the lower index first */
 	uint32_t *index;   /* [queries, k] */
-	float *limit;      /* [queries, filled up] the last of them, rounded up */
+	float *limit;      /* [queries] the last of them, rounded up */
 	float *none;       /* [EK_PAIRS_COLUMNS] -infinity */
+	float *before;     /* [EK_PAIRS_COLUMNS] the block's limits before the batch, whose rows may be among them */
 	struct scratch *scratch;
 	struct seen *seen;
 	int threads;
@@ -139,8 +140,7 @@ static int scan_batch(void *context, uint64_t piece, int worker)
 {
 	struct search *s = context;
 
-	return scan(s, (int)piece, (s->batch + piece) * EK_PAIRS_ROWS, s->limit + s->pairs.block.first,
-	            &s->scratch[worker]);
+	return scan(s, (int)piece, (s->batch + piece) * EK_PAIRS_ROWS, s->before, &s->scratch[worker]);
 }
 
 /* A slice of the block's columns against the tiles of the batch. */
@@ -180,9 +180,9 @@ static int search_block(struct search *s)
 		return ek_pieces(tiles, scan_all, s, pairs * (double)tiles * d);
 	for (s->batch = 0; s->batch < tiles; s->batch += (uint64_t)s->batched) {
 		s->batched = tiles - s->batch < (uint64_t)p->slots ? (int)(tiles - s->batch) : p->slots;
+		memcpy(s->before, s->limit + p->block.first, p->block.count * sizeof *s->before);
 		EK_TRY(ek_pieces((uint64_t)s->batched, scan_batch, s, pairs * s->batched * d));
-		EK_TRY(ek_pieces((p->block.count + SLICE - 1) / SLICE, scan_columns, s,
-		                 pairs * s->batched));
+		EK_TRY(ek_pieces((p->block.count + SLICE - 1) / SLICE, scan_columns, s, pairs * s->batched));
 	}
 out:
 	return rc;
@@ -195,8 +195,9 @@ static int init(struct search *s, const struct ek_rows *queries, const struct ek
 	EK_TRY(ek_pairs_init(&s->pairs, queries, set));
 	EK_TRY(ek_alloc(&s->distance2, queries->count * s->k, sizeof *s->distance2));
 	EK_TRY(ek_alloc(&s->index, queries->count * s->k, sizeof *s->index));
-	EK_TRY(ek_alloc(&s->limit, queries->count + EK_PAIRS_LANES, sizeof *s->limit));
+	EK_TRY(ek_alloc(&s->limit, queries->count, sizeof *s->limit));
 	EK_TRY(ek_alloc(&s->none, EK_PAIRS_COLUMNS, sizeof *s->none));
+	EK_TRY(ek_alloc(&s->before, EK_PAIRS_COLUMNS, sizeof *s->before));
 	for (uint64_t i = 0; i < queries->count * s->k; i++) {
 		s->distance2[i] = (double)INFINITY;
 		s->index[i] = UINT32_MAX;
@@ -232,6 +233,7 @@ static void release(struct search *s)
 	free(s->index);
 	free(s->limit);
 	free(s->none);
+	free(s->before);
 	ek_pairs_release(&s->pairs);
 }
 

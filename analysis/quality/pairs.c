@@ -150,8 +150,7 @@ static int load_piece(void *context, uint64_t piece, int worker)
 int ek_pairs_block(struct ek_pairs *p, uint64_t first)
 {
 	place(&p->block, first, p->columns->count);
-	return ek_pieces((p->block.count + LOAD - 1) / LOAD, load_piece, p,
-	                 10 * (double)p->block.count * (double)p->d);
+	return ek_pieces((p->block.count + LOAD - 1) / LOAD, load_piece, p, 10 * (double)p->block.count * (double)p->d);
 }
 
 void ek_pairs_tile(struct ek_pairs *p, int slot, uint64_t first)
@@ -161,16 +160,27 @@ void ek_pairs_tile(struct ek_pairs *p, int slot, uint64_t first)
 		load(p, &p->tiles[slot], p->rows, i);
 }
 
+int ek_pairs_alone(void)
+{
+	const int before = omp_get_max_threads();
+
+	omp_set_num_threads(1);
+	return before;
+}
+
+void ek_pairs_together(int before)
+{
+	omp_set_num_threads(before);
+}
+
 void ek_pairs_multiply(struct ek_pairs *p, int slot, size_t from)
 {
 	const struct ek_tile *tile = &p->tiles[slot];
-	const int d = (int)p->d, before = omp_get_max_threads();
+	const int d = (int)p->d, before = ek_pairs_alone();
 
-	/* Tiles run side by side; teams of BLAS's own inside each would only fight for the processors. */
-	omp_set_num_threads(1);
 	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)tile->count, (int)(p->block.count - from), d, 1,
 	            tile->moved, d, p->block.moved + from * p->d, d, 0, p->products[slot] + from, (int)p->block.size);
-	omp_set_num_threads(before);
+	ek_pairs_together(before);
 }
 
 double ek_pairs_measure(const struct ek_pairs *p, const struct ek_tile *a, size_t i, const struct ek_tile *b, size_t j)

@@ -21,7 +21,7 @@
 #include "analysis/cluster/rows.h"
 
 enum {
-	EK_PAIRS_ROWS = 512,     /* rows of a tile at most */
+	EK_PAIRS_ROWS = 1024,    /* rows of a tile at most */
 	EK_PAIRS_COLUMNS = 2048, /* columns of a block at most */
 	EK_PAIRS_LANES = 16      /* arrays of [size] are filled up to a multiple of it */
 };
@@ -41,10 +41,10 @@ struct ek_pairs {
 	size_t d;
 	float *centre; /* [d] */
 	double g, tiny;
-	struct ek_tile block;    /* columns at hand */
-	struct ek_tile *tiles;   /* [slots] */
-	float **products;        /* [slots] [EK_PAIRS_ROWS, block.size] */
-	int slots;               /* one for each thread */
+	struct ek_tile block;  /* columns at hand */
+	struct ek_tile *tiles; /* [slots] */
+	float **products;      /* [slots] [EK_PAIRS_ROWS, block.size] */
+	int slots;             /* one for each thread */
 };
 
 /* `columns` may be `rows`. EK_EDATA: dimensions differ, or a row that is not finite. Release in any case. */
@@ -57,6 +57,10 @@ int ek_pairs_block(struct ek_pairs *pairs, uint64_t first);
 void ek_pairs_tile(struct ek_pairs *pairs, int slot, uint64_t first);
 /* The products of a slot's tile with the columns from `from` on; on this thread. */
 void ek_pairs_multiply(struct ek_pairs *pairs, int slot, size_t from);
+/* BLAS and LAPACK on the calling thread alone, until `together` with what this returns: pieces run side by side, and
+ * teams of BLAS's own inside each would only fight for the processors. */
+int ek_pairs_alone(void);
+void ek_pairs_together(int before);
 /* The squared distance in float64 of row i of a tile and row j of another. */
 double ek_pairs_measure(const struct ek_pairs *pairs, const struct ek_tile *a, size_t i, const struct ek_tile *b,
                         size_t j);

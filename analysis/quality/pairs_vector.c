@@ -76,23 +76,32 @@ WIDE float ek_pairs_ratio(float *p, const float *low, float own, const float *do
 	return largest;
 }
 
+/* The lanes at j that ek_pairs_hits is about. */
+#define HITS_AT(j, value, most, above)                                                                                 \
+	(LOAD(value, p + (j)), LOAD(most, limits + (j)), LOAD(above, numerator + (j)),                                 \
+	 (value <= limit) | (value <= most) | ~(value * ratio > above))
+
 WIDE size_t ek_pairs_hits(uint32_t *hits, const float *p, float limit, const float *limits, float ratio,
                           const float *numerator, size_t n)
 {
+	enum { GROUP = 4 * LANES };
 	size_t count = 0;
 
-	for (size_t j = 0; j < n; j += LANES) {
+	for (size_t j = 0; j < n; j += GROUP) {
+		const size_t end = n - j < GROUP ? n : j + GROUP;
 		floats value, most, above;
-		mask found;
+		mask found = { 0 };
 
-		LOAD(value, p + j);
-		LOAD(most, limits + j);
-		LOAD(above, numerator + j);
-		found = (value <= limit) | (value <= most) | ~(value * ratio > above);
-		if (any(&found))
-			for (int i = 0; i < LANES; i++)
-				if (found[i])
-					hits[count++] = (uint32_t)(j + (size_t)i);
+		for (size_t i = j; i < end; i += LANES)
+			found |= HITS_AT(i, value, most, above);
+		if (!any(&found))
+			continue;
+		for (size_t i = j; i < end; i += LANES) {
+			found = HITS_AT(i, value, most, above);
+			for (int lane = 0; lane < LANES; lane++)
+				if (found[lane])
+					hits[count++] = (uint32_t)(i + (size_t)lane);
+		}
 	}
 	return count;
 }

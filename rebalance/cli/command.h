@@ -59,6 +59,7 @@ void ek_plan_options(struct ek_settings *settings, const struct ek_option *rows,
 void ek_balance_options(struct ek_settings *settings);
 void ek_prune_options(struct ek_settings *settings);
 void ek_demo_own_options(struct ek_settings *settings);
+void ek_evaluate_own_options(struct ek_settings *settings);
 void ek_export_own_options(struct ek_settings *settings);
 void ek_generate_options(struct ek_settings *settings);
 void ek_review_options(struct ek_settings *settings);
@@ -70,6 +71,7 @@ int ek_cmd_balance(struct ek_invocation *invocation);
 int ek_cmd_completion(struct ek_invocation *invocation);
 int ek_cmd_demo(struct ek_invocation *invocation);
 int ek_cmd_draw(struct ek_invocation *invocation);
+int ek_cmd_evaluate(struct ek_invocation *invocation);
 int ek_cmd_export(struct ek_invocation *invocation);
 int ek_cmd_generate(struct ek_invocation *invocation);
 int ek_cmd_help(struct ek_invocation *invocation);

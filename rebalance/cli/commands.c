@@ -19,7 +19,7 @@ static const enum ek_step_id cluster_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK
 
 #define DATASET_FORMS                                                                                                  \
 	"DATASET is a folder of images; tar files; a text file of paths; a .csv or .jsonl with a file_name column; "   \
-	"an MNIST-style IDX file; or a .npy of embeddings alone. Nothing in it is changed."
+	"an MNIST-style IDX file; a .npz of images; or a .npy of embeddings alone. Nothing in it is changed."
 
 const struct ek_command ek_commands[] = {
 	{ .name = "audit",
@@ -156,6 +156,19 @@ const struct ek_command ek_commands[] = {
 	                 "of each, and sheet.png. Image i is the same however many are made with it.",
 	  .own_options = ek_generate_options,
 	  .run = ek_cmd_generate },
+	{ .name = "evaluate",
+	  .arguments = "RUN --samples NAME|PATH [--name NAME]",
+	  .summary = "measure generated images: quality, diversity, copies, and who is missing",
+	  .description =
+	          "Compares generated images with real ones that the model did not see, in the space of the run's "
+	          "embeddings, and with the clusters of the audit: which are generated too rarely, which are covered "
+	          "badly, and which images are copies of training images. Hold a part of the images out for it when "
+	          "you "
+	          "audit: --held-out 0.1.\nWrites RUN/evaluations/NAME.json. A number that makes no sense there is "
+	          "null, "
+	          "and the file says why.",
+	  .own_options = ek_evaluate_own_options,
+	  .run = ek_cmd_evaluate },
 	{ .name = "review",
 	  .arguments = "RUN --samples NAME",
 	  .summary = "judge generated images on a page of this machine",

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "analysis/embed/inception.h"
+#include "analysis/embed/weight_files.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/samples_compare.h"
@@ -255,8 +257,10 @@ static int open_reference(struct ek_evaluate *e)
 	EK_TRY(is_statistics(&statistics, path));
 	if (statistics) {
 		if (e->wish->statistics != NULL)
-			return ek_fail(EK_EUSAGE, "%s is statistics, too: --reference wants images, or leave "
-			                          "--statistics out", path);
+			return ek_fail(EK_EUSAGE,
+			               "%s is statistics, too: --reference wants images, or leave "
+			               "--statistics out",
+			               path);
 		e->kind = EK_REFERENCE_STATISTICS;
 		e->input.no_reference = "the reference is stored statistics, not images";
 		return open_statistics(e, path);
@@ -280,9 +284,29 @@ static void take_training(struct ek_evaluate *e)
 		e->input.held_out.ids = e->frozen.held_out;
 		e->input.held_out.count = e->frozen.held_out_count;
 	}
-	e->input.no_logits = "the encoder is not inception-fid";
 	e->input.training_counts = e->frozen.sizes;
 	e->input.clusters = e->frozen.k;
+}
+
+/* The Inception score needs FID-Inception's logits: its features times its last weights. */
+static int open_logits(struct ek_evaluate *e)
+{
+	const struct ek_feature_maker *m = e->spaces.other != NULL ? e->spaces.other : &e->own;
+	const struct ek_rows *rows = &e->input.generated;
+	char *weights = NULL;
+	int rc;
+
+	e->input.no_logits = "the encoder is not inception-fid";
+	if (m->own || strcmp(m->encoder, "inception-fid") != 0)
+		return 0;
+	EK_TRY(ek_weight_file_find(&weights, m->encoder, m->weights));
+	EK_TRY(ek_alloc_aligned(&e->logits, rows->count, EK_INCEPTION_CLASSES * sizeof *e->logits));
+	EK_TRY(ek_inception_logits(e->logits, rows->array, weights));
+	e->logits_array = ek_rows_memory(e->logits, rows->count, EK_INCEPTION_CLASSES);
+	EK_TRY(ek_rows_of(&e->input.logits, &e->logits_array, 0));
+out:
+	free(weights);
+	return rc;
 }
 
 /* --- what is wanted --- */
@@ -342,7 +366,7 @@ static int load_target(struct ek_evaluate *e)
 
 	EK_TRY(make_absolute(&e->target_path, e->target));
 	EK_TRY(ek_units_load(&units, e->run, "cluster"));
-	EK_TRY(ek_target_load(e->shares, &units, e->target_path, 0));
+	EK_TRY(ek_target_load(e->shares, &units, e->target_path, 1));
 out:
 	ek_units_release(&units);
 	return rc;
@@ -386,7 +410,8 @@ static int read_orders(struct ek_evaluate *e)
 		const double order = strtod(text, &end);
 
 		if (end == text || (*end != 0 && *end != ',') || !(order >= 0) || e->order_count == EK_EVALUATE_ORDERS)
-			return ek_fail(EK_EUSAGE, "--vendi-order is \"%s\", not up to %d numbers from 0 on, as 0.5,2,inf",
+			return ek_fail(EK_EUSAGE,
+			               "--vendi-order is \"%s\", not up to %d numbers from 0 on, as 0.5,2,inf",
 			               e->wish->orders, EK_EVALUATE_ORDERS);
 		e->orders[e->order_count++] = order;
 		text = end + (*end == ',');
@@ -430,8 +455,52 @@ int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_
 	if (wish->statistics != NULL)
 		EK_TRY(open_statistics(e, wish->statistics));
 	take_training(e);
+	EK_TRY(open_logits(e));
 	EK_TRY(open_target(e));
 out:
+	return rc;
+}
+
+/* The sets after each other. */
+static int append(struct ek_closeness *to, uint64_t first, const struct ek_closeness *from)
+{
+	int rc;
+
+	EK_TRY(ek_resize(&to->index, first + from->count, sizeof *to->index));
+	EK_TRY(ek_resize(&to->distance, first + from->count, sizeof *to->distance));
+	EK_TRY(ek_resize(&to->own, first + from->count, sizeof *to->own));
+	EK_TRY(ek_resize(&to->copied, first + from->count, sizeof *to->copied));
+	memcpy(to->index + first, from->index, from->count * sizeof *to->index);
+	memcpy(to->distance + first, from->distance, from->count * sizeof *to->distance);
+	memcpy(to->own + first, from->own, from->count * sizeof *to->own);
+	memcpy(to->copied + first, from->copied, from->count);
+	to->count = first + from->count;
+	to->k = 1;
+out:
+	return rc;
+}
+
+int ek_evaluate_compare(struct ek_evaluate *e)
+{
+	struct ek_closeness one = { 0 };
+	uint64_t first = 0;
+	int all = e->spaces.other == NULL, rc = 0;
+
+	for (size_t i = 0; i < e->set_count; i++) {
+		all = all && e->sets[i].name != NULL;
+		if (e->sets[i].name != NULL)
+			EK_TRY(ek_samples_compare(e->run, e->sets[i].name));
+	}
+	for (size_t i = 0; all && i < e->set_count; i++) {
+		EK_TRY(ek_samples_closeness(&one, e->run, e->sets[i].name, e->sets[i].rows, &e->input.training));
+		EK_TRY(append(&e->closeness, first, &one));
+		first += one.count;
+		ek_closeness_release(&one);
+	}
+	if (all)
+		e->input.closeness = &e->closeness;
+out:
+	ek_closeness_release(&one);
 	return rc;
 }
 
@@ -448,6 +517,8 @@ void ek_evaluate_release(struct ek_evaluate *e)
 	ek_feature_maker_release(&e->other);
 	ek_gaussian_release(&e->statistics);
 	free(e->pooled_cluster);
+	ek_closeness_release(&e->closeness);
+	free(e->logits);
 	free(e->asked);
 	free(e->reference_cluster);
 	free(e->target_path);

@@ -14,7 +14,7 @@ struct ek_evaluate_wish {
 	const char *target; /* "uniform", "training", "reference", a file, or NULL: chosen */
 	const char *orders;
 	int64_t k, subsets, subset_size, resamples, seed;
-	int closed, given_weights;
+	int closed;
 };
 
 enum ek_reference_kind { EK_REFERENCE_HELD_OUT, EK_REFERENCE_TRAINING, EK_REFERENCE_PATH, EK_REFERENCE_STATISTICS };
@@ -44,6 +44,10 @@ struct ek_evaluate {
 	struct ek_gaussian statistics;
 	char statistics_hash[17];
 
+	struct ek_closeness closeness; /* of the run's samples, where nothing else measures */
+	float *logits;                 /* of FID-Inception, or NULL */
+	struct ek_npy logits_array;
+
 	const char *target; /* its name, as in the file; the file's path */
 	char *target_path;
 	double *shares; /* [clusters] */
@@ -55,6 +59,8 @@ struct ek_evaluate {
 /* Everything found, embedded and assigned. EK_EUSAGE, EK_EDATA. Release in any case. */
 int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_evaluate_wish *wish);
 void ek_evaluate_release(struct ek_evaluate *e);
+/* Write what stands beside a run's samples, and take it over. */
+int ek_evaluate_compare(struct ek_evaluate *e);
 
 /* "FID" for FID-Inception's published weights, else "FD-ENCODER"; to be freed. */
 int ek_evaluate_metric(char **out, const struct ek_evaluate *e);

@@ -16,6 +16,17 @@ static const char *text_of(const cJSON *object, const char *name)
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
+/* As a file would hold it: exact integers become numbers. */
+static int read_back(cJSON **out, const cJSON *json, const char *where)
+{
+	char *text = cJSON_PrintUnformatted(json);
+	int rc =
+		text != NULL ? ek_json_parse(out, text, strlen(text), where) : ek_fail(EK_ENOMEM, "no memory for JSON");
+
+	cJSON_free(text);
+	return rc;
+}
+
 /* Fill in what the options of a step "embed" say. */
 static int take_options(struct ek_feature_maker *m, const cJSON *options, const char *where)
 {
@@ -56,7 +67,7 @@ int ek_feature_maker_of_run(struct ek_feature_maker *m, const struct ek_run *run
 	EK_TRY(ek_json_load(&json, path));
 	EK_TRY(ek_json_get_string(&encoder, json, "encoder", path));
 	EK_TRY(ek_copy_string(&m->encoder, encoder));
-	m->own = text_of(options, "encoder") == NULL;
+	m->own = strncmp(encoder, "own:", 4) == 0;
 	if (m->own)
 		goto out;
 	if (weights != NULL)
@@ -71,8 +82,14 @@ out:
 int ek_feature_maker_other(struct ek_feature_maker *m, const struct ek_run *run, const char *encoder,
                            const char *weights)
 {
-	const struct ek_embed_options options = { .encoder = encoder, .weights = weights, .storage = EK_F32 };
+	/* FID is of features in float32. */
+	const int is_inception = strcmp(encoder, "inception-fid") == 0;
+	const struct ek_embed_options options = { .encoder = encoder,
+		                                  .weights = weights,
+		                                  .precision = is_inception ? EK_NN_F32 : EK_NN_AUTO,
+		                                  .storage = EK_F32 };
 	struct ek_embed *e = NULL;
+	cJSON *made = NULL;
 	int rc;
 
 	*m = (struct ek_feature_maker){ .other = 1 };
@@ -80,8 +97,10 @@ int ek_feature_maker_other(struct ek_feature_maker *m, const struct ek_run *run,
 	if (weights != NULL)
 		EK_TRY(ek_copy_string(&m->weights, weights));
 	EK_TRY(ek_embed_prepare(&e, run, &options));
-	EK_TRY(take_options(m, ek_embed_step(e)->options, encoder));
+	EK_TRY(read_back(&made, ek_embed_step(e)->options, encoder));
+	EK_TRY(take_options(m, made, encoder));
 out:
+	cJSON_Delete(made);
 	ek_embed_free(e);
 	return rc;
 }
@@ -170,14 +189,11 @@ out:
 static int is_made(const char *array, const char *description, const cJSON *options)
 {
 	cJSON *json = NULL, *now = NULL;
-	char *text = cJSON_PrintUnformatted(options);
 	int made = 0;
 
-	/* Through text, so that exact integers compare as what a file holds. */
-	if (text != NULL && ek_file_exists(array) && ek_file_exists(description) &&
-	    ek_json_load(&json, description) == 0 && ek_json_parse(&now, text, strlen(text), array) == 0)
+	if (ek_file_exists(array) && ek_file_exists(description) && ek_json_load(&json, description) == 0 &&
+	    read_back(&now, options, array) == 0)
 		made = cJSON_Compare(cJSON_GetObjectItemCaseSensitive(json, made_from), now, 1);
-	cJSON_free(text);
 	cJSON_Delete(json);
 	cJSON_Delete(now);
 	return made;

@@ -8,13 +8,12 @@
 #include <time.h>
 
 #include "analysis/cluster/vector.h"
-#include "analysis/quality/neighbours.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/features.h"
 #include "rebalance/cli/frozen.h"
 
-enum { VERSION = 1, K = EK_SAMPLES_NEIGHBOURS };
+enum { VERSION = 1, K = EK_SAMPLES_NEIGHBOURS, FILES = 6 };
 
 struct work {
 	struct ek_run *run;
@@ -23,10 +22,7 @@ struct work {
 	struct ek_seen seen;
 	struct ek_features samples, images;
 	struct ek_rows training; /* what the model saw, of `images` */
-	size_t k;                /* neighbours there are */
-	uint32_t *index;         /* [samples, k] rows of `training` */
-	double *distance;        /* [samples, k] */
-	uint8_t *copied;
+	struct ek_closeness near;
 	int32_t *assignment;
 };
 
@@ -36,9 +32,7 @@ static void release(struct work *w)
 	ek_seen_release(&w->seen);
 	ek_features_release(&w->samples);
 	ek_features_release(&w->images);
-	free(w->index);
-	free(w->distance);
-	free(w->copied);
+	ek_closeness_release(&w->near);
 	free(w->assignment);
 }
 
@@ -75,62 +69,6 @@ out:
 	return rc;
 }
 
-/* How far the training row `at` can be at most from its nearest other one: the nearest of a sample's other neighbours
- * bounds it. */
-static double bound_own(const struct work *w, const uint32_t *index, float *room)
-{
-	const size_t d = w->training.dimensions;
-	const float *first = ek_rows_at(&w->training, index[0], room);
-	double least = INFINITY;
-
-	for (size_t j = 1; j < w->k; j++) {
-		const double distance2 = ek_vector_distance2(first, ek_rows_at(&w->training, index[j], room + d), d);
-
-		least = distance2 < least ? distance2 : least;
-	}
-	return sqrt(least);
-}
-
-/* Only samples that the bound leaves in doubt are worth a search for the distance itself. */
-static int flag_copies(struct work *w)
-{
-	const uint64_t count = w->samples.rows.count;
-	struct ek_rows doubtful = w->training;
-	uint64_t *ids = NULL, *of = NULL, asked = 0;
-	double *own = NULL;
-	float *room = NULL;
-	int rc;
-
-	if (w->k < 2)
-		return 0;
-	EK_TRY(ek_alloc(&ids, count, sizeof *ids));
-	EK_TRY(ek_alloc(&of, count, sizeof *of));
-	EK_TRY(ek_alloc_aligned(&room, 2 * w->training.dimensions, sizeof *room));
-	for (uint64_t i = 0; i < count; i++) {
-		const uint32_t *index = w->index + i * w->k;
-
-		if (w->distance[i * w->k] < bound_own(w, index, room) / 2) {
-			of[asked] = i;
-			ids[asked++] = w->seen.ids[index[0]];
-		}
-	}
-	if (asked == 0)
-		goto out;
-	EK_TRY(ek_alloc(&own, 2 * asked, sizeof *own));
-	doubtful.ids = ids;
-	doubtful.count = asked;
-	/* A row is its own first neighbour, at distance 0. */
-	EK_TRY(ek_neighbours(NULL, own, &doubtful, &w->training, 2, 0));
-	for (uint64_t a = 0; a < asked; a++)
-		w->copied[of[a]] = w->distance[of[a] * w->k] < own[2 * a + 1] / 2;
-out:
-	free(ids);
-	free(of);
-	free(own);
-	free(room);
-	return rc;
-}
-
 static int write_array(const struct work *w, const char *file, enum ek_dtype type, uint64_t columns, const void *data)
 {
 	const uint64_t shape[2] = { w->samples.rows.count, columns };
@@ -155,15 +93,17 @@ static int write_all(const struct work *w)
 	EK_TRY(ek_alloc(&distances, count, K * sizeof *distances));
 	for (uint64_t i = 0; i < count; i++)
 		for (size_t j = 0; j < K; j++) {
-			const int there = j < w->k;
+			const size_t k = w->near.k;
+			const int there = j < k;
 
-			ids[i * K + j] = there ? (int64_t)w->seen.ids[w->index[i * w->k + j]] : -1;
-			distances[i * K + j] = there ? (float)w->distance[i * w->k + j] : INFINITY;
+			ids[i * K + j] = there ? (int64_t)w->seen.ids[w->near.index[i * k + j]] : -1;
+			distances[i * K + j] = there ? (float)w->near.distance[i * k + j] : INFINITY;
 		}
 	EK_TRY(write_array(w, "assignment.npy", EK_I32, 0, w->assignment));
 	EK_TRY(write_array(w, "neighbours.npy", EK_I64, K, ids));
 	EK_TRY(write_array(w, "neighbour_distances.npy", EK_F32, K, distances));
-	EK_TRY(write_array(w, "copied.npy", EK_U8, 0, w->copied));
+	EK_TRY(write_array(w, "own_distance.npy", EK_F64, 0, w->near.own));
+	EK_TRY(write_array(w, "copied.npy", EK_U8, 0, w->near.copied));
 out:
 	free(ids);
 	free(distances);
@@ -176,12 +116,8 @@ static int compare(struct work *w)
 	int rc;
 
 	EK_TRY(ek_alloc(&w->assignment, count, sizeof *w->assignment));
-	EK_TRY(ek_alloc(&w->index, count, w->k * sizeof *w->index));
-	EK_TRY(ek_alloc(&w->distance, count, w->k * sizeof *w->distance));
-	EK_TRY(ek_alloc(&w->copied, count, 1));
 	EK_TRY(ek_frozen_assign(w->assignment, &w->frozen, &w->samples.rows, w->samples.path));
-	EK_TRY(ek_neighbours(w->index, w->distance, &w->samples.rows, &w->training, w->k, 0));
-	EK_TRY(flag_copies(w));
+	EK_TRY(ek_closeness_measure(&w->near, &w->samples.rows, &w->training, K));
 	EK_TRY(write_all(w));
 out:
 	return rc;
@@ -206,12 +142,13 @@ out:
 }
 
 /* The files of the step, made from the samples' name; to be freed. */
-static int list_files(char *files[5], const char *name)
+static int list_files(char *files[FILES], const char *name)
 {
-	static const char *const all[] = { "embeddings", "assignment", "neighbours", "neighbour_distances", "copied" };
+	static const char *const all[] = { "embeddings",          "assignment",   "neighbours",
+		                           "neighbour_distances", "own_distance", "copied" };
 	int rc = 0;
 
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < FILES; i++)
 		EK_TRY(ek_format(&files[i], "samples/%s/%s.npy", name, all[i]));
 out:
 	return rc;
@@ -225,8 +162,8 @@ static int open_all(struct work *w)
 	EK_TRY(ek_feature_maker_of_run(&maker, w->run));
 	EK_TRY(ek_frozen_open(&w->frozen, w->run));
 	EK_TRY(ek_seen_open(&w->seen, w->run, &w->frozen, w->name));
-	if (w->seen.count == 0) {
-		rc = ek_fail(EK_EDATA, "samples %s: the model saw no image of the run", w->name);
+	if (w->seen.count < 2) {
+		rc = ek_fail(EK_EDATA, "samples %s: the model saw fewer than 2 images of the run", w->name);
 		goto out;
 	}
 	EK_TRY(ek_samples_features(&w->samples, w->run, &maker, w->name));
@@ -234,7 +171,6 @@ static int open_all(struct work *w)
 	w->training = w->images.rows;
 	w->training.ids = w->seen.ids;
 	w->training.count = w->seen.count;
-	w->k = w->seen.count < K ? (size_t)w->seen.count : K;
 out:
 	ek_feature_maker_release(&maker);
 	return rc;
@@ -258,7 +194,7 @@ int ek_samples_compare(struct ek_run *run, const char *name)
 	struct work w = { .run = run, .name = name };
 	const int64_t started = (int64_t)time(NULL);
 	const double clock = ek_clock();
-	char *files[5] = { NULL }, *step_name = NULL;
+	char *files[FILES] = { NULL }, *step_name = NULL;
 	cJSON *options = NULL;
 	const char *reason;
 	int current, rc;
@@ -269,7 +205,7 @@ int ek_samples_compare(struct ek_run *run, const char *name)
 	EK_TRY(list_files(files, name));
 	EK_TRY(ek_format(&step_name, "comparison %s", name));
 	const char *const inputs[] = { "embeddings.npy", "clusters/centroids.npy", files[0], NULL };
-	const char *const outputs[] = { files[1], files[2], files[3], files[4], NULL };
+	const char *const outputs[] = { files[1], files[2], files[3], files[4], files[5], NULL };
 	const struct ek_step step = {
 		.name = step_name, .version = VERSION, .options = options, .inputs = inputs, .outputs = outputs
 	};
@@ -284,8 +220,76 @@ int ek_samples_compare(struct ek_run *run, const char *name)
 out:
 	release(&w);
 	cJSON_Delete(options);
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < FILES; i++)
 		free(files[i]);
 	free(step_name);
+	return rc;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The nearest training row of each sample, and how far it is, to all digits. */
+static int find_nearest(struct ek_closeness *out, const struct ek_rows *samples, const struct ek_rows *training,
+                        const int64_t *neighbours, const char *path)
+{
+	const size_t d = samples->dimensions;
+	float *room = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc_aligned(&room, 2 * d, sizeof *room));
+	for (uint64_t i = 0; i < out->count; i++) {
+		const uint64_t id = (uint64_t)neighbours[i * K], *at;
+
+		at = bsearch(&id, training->ids, training->count, sizeof id, by_id);
+		if (at == NULL) {
+			rc = ek_fail(EK_EDATA, "%s: %" PRIu64 " is no training image", path, id);
+			goto out;
+		}
+		out->index[i] = (uint32_t)(at - training->ids);
+		out->distance[i] = sqrt(ek_vector_distance2(ek_rows_at(samples, i, room),
+		                                            ek_rows_at(training, out->index[i], room + d), d));
+	}
+out:
+	free(room);
+	return rc;
+}
+
+int ek_samples_closeness(struct ek_closeness *out, const struct ek_run *run, const char *name,
+                         const struct ek_rows *samples, const struct ek_rows *training)
+{
+	const uint64_t shape[2] = { samples->count, K };
+	struct ek_npy neighbours = { 0 }, own = { 0 }, copied = { 0 };
+	char *files[FILES] = { NULL }, *path = NULL;
+	int rc;
+
+	*out = (struct ek_closeness){ .count = samples->count, .k = 1 };
+	EK_TRY(list_files(files, name));
+	EK_TRY(ek_run_file(&path, run, files[4]));
+	EK_TRY(ek_npy_open_as(&own, path, EK_F64, 1, shape));
+	free(path);
+	EK_TRY(ek_run_file(&path, run, files[5]));
+	EK_TRY(ek_npy_open_as(&copied, path, EK_U8, 1, shape));
+	free(path);
+	EK_TRY(ek_run_file(&path, run, files[2]));
+	EK_TRY(ek_npy_open_as(&neighbours, path, EK_I64, 2, shape));
+	EK_TRY(ek_alloc(&out->index, out->count, sizeof *out->index));
+	EK_TRY(ek_alloc(&out->distance, out->count, sizeof *out->distance));
+	EK_TRY(ek_alloc(&out->own, out->count, sizeof *out->own));
+	EK_TRY(ek_alloc(&out->copied, out->count, sizeof *out->copied));
+	memcpy(out->own, own.data, out->count * sizeof *out->own);
+	memcpy(out->copied, copied.data, out->count);
+	EK_TRY(find_nearest(out, samples, training, neighbours.data, path));
+out:
+	ek_npy_close(&neighbours);
+	ek_npy_close(&own);
+	ek_npy_close(&copied);
+	for (int i = 0; i < FILES; i++)
+		free(files[i]);
+	free(path);
 	return rc;
 }

@@ -8,8 +8,8 @@
  *	                          are fewer
  *	neighbour_distances.npy   [M, 5] float32, Euclidean, in the space of the embeddings; infinite where there are
  *	                          fewer
- *	copied.npy                [M] uint8, 1: nearer to a training image than half of that image's distance to its
- *	                          own nearest other one
+ *	own_distance.npy          [M] float64, of the nearest training image to its own nearest other one
+ *	copied.npy                [M] uint8, 1: looks copied (analysis/quality/memorisation.h)
  *
  * Training images are those that the model saw: of its subset (or with a weight above 0), without held-out ones; all
  * that are not held out, where RUN/models does not tell.
@@ -17,6 +17,7 @@
 #ifndef EK_CLI_SAMPLES_COMPARE_H
 #define EK_CLI_SAMPLES_COMPARE_H
 
+#include "analysis/quality/memorisation.h"
 #include "rebalance/cli/features.h"
 #include "rebalance/io/run.h"
 
@@ -29,6 +30,10 @@ enum { EK_SAMPLES_NEIGHBOURS = 5 };
  * encoder of ours made; EK_EIO, EK_ENOMEM, EK_EINTERRUPTED.
  */
 int ek_samples_compare(struct ek_run *run, const char *name);
+/* What it found: of `samples`, the rows of embeddings.npy, among `training`, the rows of the images that the model saw,
+ * with their ids. Release in any case. */
+int ek_samples_closeness(struct ek_closeness *out, const struct ek_run *run, const char *name,
+                         const struct ek_rows *samples, const struct ek_rows *training);
 
 /* 0, or EK_EUSAGE: no RUN/samples/NAME/images. */
 int ek_samples_check(const struct ek_run *run, const char *name);

@@ -1,3 +1,4 @@
+#include "tests/analysis/quality/made.h"
 #include "tests/support/support.h"
 
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include "rebalance/base/threads.h"
 
 /*
- * The twin: every distance in float64, sorted. Ours must be equal to it in every bit, whatever the screen does.
+ * The twin: every distance in float64, in order. Ours must be equal to it in every bit, whatever the screen does.
  */
 struct set {
 	uint64_t n;
@@ -27,13 +28,20 @@ static const struct {
 	size_t d, k;
 	enum kind kind;
 } cases[] = {
-	{ "one dimension", 301, 97, 1, 3, NORMAL },     { "few rows", 6, 7, 3, 5, NORMAL },
-	{ "one more than k", 4, 4, 2, 3, NORMAL },      { "ties", 300, 200, 2, 5, LATTICE },
-	{ "ties, many", 700, 650, 3, 4, LATTICE },      { "all equal", 40, 30, 5, 3, ALIKE },
-	{ "far from the origin", 400, 300, 64, 5, FAR }, { "clumps", 900, 800, 33, 5, CLUMPS },
-	{ "in order on a line", 2600, 1100, 7, 5, LINE }, { "several blocks", 4500, 2300, 17, 5, NORMAL },
-	{ "beyond float32's squares", 200, 150, 4, 3, WILD }, { "products underflow", 150, 120, 4, 3, TINY },
-	{ "large k", 700, 600, 9, 60, NORMAL },         { "wide", 130, 110, 1280, 5, NORMAL },
+	{ "one dimension", 301, 97, 1, 3, NORMAL },
+	{ "few rows", 6, 7, 3, 5, NORMAL },
+	{ "one more than k", 4, 4, 2, 3, NORMAL },
+	{ "ties", 300, 200, 2, 5, LATTICE },
+	{ "ties, many", 2300, 1100, 3, 4, LATTICE },
+	{ "all equal", 40, 30, 5, 3, ALIKE },
+	{ "far from the origin", 400, 300, 64, 5, FAR },
+	{ "clumps", 900, 800, 33, 5, CLUMPS },
+	{ "in order on a line", 2600, 1100, 7, 5, LINE },
+	{ "several blocks", 4200, 1100, 5, 5, NORMAL },
+	{ "beyond float32's squares", 200, 150, 4, 3, WILD },
+	{ "products underflow", 150, 120, 4, 3, TINY },
+	{ "large k", 700, 600, 9, 60, NORMAL },
+	{ "wide", 130, 110, 1280, 5, NORMAL },
 };
 
 static float value_of(enum kind kind, uint64_t seed, uint64_t i, size_t j)
@@ -74,42 +82,35 @@ static void fill(struct set *s, enum kind kind, uint64_t seed, uint64_t n, size_
 	assert_ok(ek_rows_of(&s->rows, &s->array, 0));
 }
 
-struct neighbour {
-	double distance2;
-	uint32_t index;
-};
-
-static int nearer(const void *a, const void *b)
-{
-	const struct neighbour *x = a, *y = b;
-
-	if (x->distance2 != y->distance2)
-		return x->distance2 < y->distance2 ? -1 : 1;
-	return x->index < y->index ? -1 : x->index > y->index;
-}
-
 static void twin_neighbours(uint32_t *index, double *distance, const struct set *queries, const struct set *set,
                             size_t k, int itself)
 {
-	struct neighbour *all = calloc(set->n, sizeof *all);
-
-	assert_non_null(all);
 	for (uint64_t i = 0; i < queries->n; i++) {
-		uint64_t count = 0;
+		uint32_t *who = index + i * k;
+		double *best = distance + i * k;
+		size_t found = 0;
 
-		for (uint64_t j = 0; j < set->n; j++)
-			if (!itself || i != j)
-				all[count++] = (struct neighbour){
-					ek_vector_distance2(queries->x + i * set->d, set->x + j * set->d, set->d),
-					(uint32_t)j
-				};
-		qsort(all, count, sizeof *all, nearer);
-		for (size_t t = 0; t < k; t++) {
-			index[i * k + t] = all[t].index;
-			distance[i * k + t] = sqrt(all[t].distance2);
+		for (uint64_t j = 0; j < set->n; j++) {
+			const double d2 = ek_vector_distance2(queries->x + i * set->d, set->x + j * set->d, set->d);
+			size_t at = found;
+
+			if (itself && i == j)
+				continue;
+			while (at > 0 && d2 < best[at - 1])
+				at--;
+			found += found < k;
+			for (size_t t = found - 1; t > at; t--) {
+				best[t] = best[t - 1];
+				who[t] = who[t - 1];
+			}
+			if (at < k) {
+				best[at] = d2;
+				who[at] = (uint32_t)j;
+			}
 		}
+		for (size_t t = 0; t < k; t++)
+			best[t] = sqrt(best[t]);
 	}
-	free(all);
 }
 
 static void check_neighbours(const struct set *queries, const struct set *set, size_t k, int itself)
@@ -203,8 +204,7 @@ static void twin_fidelity(struct verdict *v, const struct set *x, const struct s
 	for (uint64_t j = 0; j < y->n; j++) {
 		v->realism[j] = -1;
 		for (uint64_t i = 0; i < x->n; i++) {
-			const double distance =
-				sqrt(ek_vector_distance2(x->x + i * x->d, y->x + j * x->d, x->d));
+			const double distance = sqrt(ek_vector_distance2(x->x + i * x->d, y->x + j * x->d, x->d));
 
 			if (closed ? distance <= rx[i] : distance < rx[i]) {
 				v->covered[i] = 1;
@@ -272,11 +272,226 @@ static void fidelity_is_that_of_every_distance(void **state)
 	}
 }
 
+static double number(const cJSON *object, const char *name)
+{
+	double value;
+
+	assert_ok(ek_json_get_double(&value, object, name, "golden"));
+	return value;
+}
+
+static const char *text(const cJSON *object, const char *name)
+{
+	const char *value;
+
+	assert_ok(ek_json_get_string(&value, object, name, "golden"));
+	return value;
+}
+
+static void check_shares(const struct ek_fidelity *got, const cJSON *want)
+{
+	/* Counts by counts: both divide the same integers. */
+	assert_close(got->precision, number(want, "precision"), 1e-15);
+	assert_close(got->recall, number(want, "recall"), 1e-15);
+	assert_close(got->density, number(want, "density"), 1e-15);
+	assert_close(got->coverage, number(want, "coverage"), 1e-15);
+}
+
+/* Distances differ by the order of their float64 sums: d 2^-53 of them. */
+static void check_arrays(const struct ek_fidelity *got, const cJSON *want)
+{
+	double *radius, *realism, mean = 0, infinite = 0, nan = 0;
+	size_t count, finite = 0;
+
+	radius = ek_golden_doubles(want, "radius", &count);
+	for (size_t i = 0; i < count; i++)
+		assert_close(got->radius[i], radius[i], 1e-12);
+	for (uint64_t i = 0; i < got->real; i++)
+		mean += got->radius[i] / (double)got->real;
+	assert_close(mean, number(want, "radius_mean"), 1e-12);
+	realism = ek_golden_doubles(want, "realism", &count);
+	for (uint64_t j = 0; j < got->generated; j++) {
+		infinite += isinf(got->realism[j]);
+		nan += isnan(got->realism[j]);
+		if (isfinite(got->realism[j]) && finite < count)
+			assert_close(got->realism[j], realism[finite++], 1e-12);
+	}
+	assert_int_equal(finite, count);
+	assert_true(infinite == number(want, "realism_infinite") && nan == number(want, "realism_nan"));
+	free(radius);
+	free(realism);
+}
+
+static void check_golden(const cJSON *want)
+{
+	const size_t k = (size_t)number(want, "k"), d = (size_t)number(want, "d");
+	const char *kind = text(want, "kind");
+	struct ek_fidelity got;
+	struct made x, y;
+	uint32_t *index;
+	double *nearest;
+	size_t count;
+
+	print_message("%s\n", text(want, "name"));
+	made_init(&x, kind, 1, (uint64_t)number(want, "n"), d);
+	made_init(&y, kind, 2, (uint64_t)number(want, "m"), d);
+	if (strcmp(kind, "twice") == 0)
+		memcpy(y.x, x.x, y.n / 4 * d * sizeof *y.x);
+	assert_ok(ek_fidelity(&got, &x.rows, &y.rows, k, 0));
+	check_shares(&got, cJSON_GetObjectItemCaseSensitive(want, "open"));
+	check_arrays(&got, want);
+	assert_close(got.coverage_expected, number(want, "coverage_expected"), 1e-14);
+	ek_fidelity_release(&got);
+	assert_ok(ek_fidelity(&got, &x.rows, &y.rows, k, 1));
+	check_shares(&got, cJSON_GetObjectItemCaseSensitive(want, "closed"));
+	ek_fidelity_release(&got);
+	index = calloc(y.n * k, sizeof *index);
+	assert_ok(ek_neighbours(index, NULL, &y.rows, &x.rows, k, 0));
+	nearest = ek_golden_doubles(want, "nearest", &count);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(index[i], (uint32_t)nearest[i]);
+	free(index);
+	free(nearest);
+	made_release(&x);
+	made_release(&y);
+}
+
+static void counts_equal_prdcs(void **state)
+{
+	cJSON *golden = ek_golden("neighbours");
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(golden, "fidelity"), *want;
+	int seen = 0;
+
+	(void)state;
+	cJSON_ArrayForEach(want, list)
+	{
+		check_golden(want);
+		seen++;
+	}
+	assert_int_equal(seen, 11);
+	cJSON_Delete(golden);
+}
+
+/* A view of some rows, scaled to unit length, is as those rows alone. */
+static void views_are_looked_through(void **state)
+{
+	enum { N = 90, D = 40, K = 4, SOME = 60 };
+	uint32_t got[SOME * K], want[SOME * K];
+	double distance[SOME * K], wanted[SOME * K];
+	uint64_t ids[SOME];
+	float alone[SOME * D] = { 0 };
+	struct ek_npy array = ek_rows_memory(alone, SOME, D);
+	struct ek_rows rows;
+	struct made x;
+
+	(void)state;
+	made_init(&x, "bell", 5, N, D);
+	for (uint64_t i = 0; i < SOME; i++)
+		ids[i] = (i * 7 + 3) % N;
+	x.rows.unit = 1;
+	x.rows.ids = ids;
+	x.rows.count = SOME;
+	for (uint64_t i = 0; i < SOME; i++)
+		ek_rows_read(alone + i * D, &x.rows, i);
+	assert_ok(ek_rows_of(&rows, &array, 0));
+	assert_ok(ek_neighbours(want, wanted, &rows, &rows, K, 1));
+	assert_ok(ek_neighbours(got, distance, &x.rows, &x.rows, K, 1));
+	assert_memory_equal(got, want, sizeof got);
+	assert_memory_equal(distance, wanted, sizeof distance);
+	made_release(&x);
+}
+
+static void what_cannot_be_compared_is_refused(void **state)
+{
+	struct made x, y, few;
+	struct ek_fidelity f;
+	double distance[6 * 6];
+
+	(void)state;
+	made_init(&x, "bell", 1, 6, 3);
+	made_init(&y, "bell", 1, 6, 4);
+	made_init(&few, "bell", 2, 5, 3);
+	assert_fails(ek_neighbours(NULL, distance, &x.rows, &x.rows, 0, 1), EK_EUSAGE, "at least 1");
+	assert_fails(ek_neighbours(NULL, distance, &x.rows, &x.rows, 6, 1), EK_EDATA, "6 images are too few");
+	assert_ok(ek_neighbours(NULL, distance, &x.rows, &x.rows, 6, 0));
+	assert_fails(ek_neighbours(NULL, distance, &x.rows, &x.rows, 7, 0), EK_EDATA, "too few");
+	assert_fails(ek_neighbours(NULL, distance, &x.rows, &y.rows, 1, 0), EK_EDATA, "3 and of 4 dimensions");
+	assert_fails(ek_fidelity(&f, &x.rows, &y.rows, 2, 0), EK_EDATA, "dimensions");
+	ek_fidelity_release(&f);
+	assert_fails(ek_fidelity(&f, &x.rows, &few.rows, 5, 0), EK_EDATA, "5 images are too few");
+	ek_fidelity_release(&f);
+	few.x[7] = NAN;
+	assert_fails(ek_fidelity(&f, &x.rows, &few.rows, 2, 0), EK_EDATA, "row 2");
+	ek_fidelity_release(&f);
+	few.x[7] = INFINITY;
+	assert_fails(ek_neighbours(NULL, distance, &few.rows, &x.rows, 2, 0), EK_EDATA, "row 2");
+	made_release(&x);
+	made_release(&y);
+	made_release(&few);
+}
+
+/* By hand: n = m = 4, k = 2: 1 - 3/7 2/6; all images are neighbours: 1. */
+static void expected_coverage_is_the_formula(void **state)
+{
+	(void)state;
+	assert_close(ek_coverage_expected(4, 4, 2), 1 - 3.0 / 7 * 2 / 6, 1e-15);
+	assert_close(ek_coverage_expected(100, 1, 1), 1 / 100.0, 1e-14);
+	assert_true(ek_coverage_expected(3, 5, 3) == 1);
+}
+
+static uint64_t reported, announced;
+
+static void stop_late(void *context, const char *what, const char *unit, uint64_t done, uint64_t total, double seconds,
+                      int finished)
+{
+	(void)context;
+	(void)what;
+	(void)unit;
+	(void)seconds;
+	if (finished) {
+		reported = done;
+		announced = total;
+	}
+}
+
+/* Last, because an interrupt stays. */
+static void progress_comes_to_its_end_and_work_can_be_stopped(void **state)
+{
+	const struct ek_log_sink sink = { .progress = stop_late };
+	struct ek_fidelity f;
+	double *distance;
+	struct made x;
+
+	(void)state;
+	made_init(&x, "bell", 1, 5000, 2);
+	distance = calloc(x.n, sizeof *distance);
+	ek_log_set_sink(&sink);
+	assert_ok(ek_neighbours(NULL, distance, &x.rows, &x.rows, 1, 1));
+	assert_int_equal(announced, 2048 + 4096 + 5000);
+	assert_int_equal(reported, announced);
+	assert_ok(ek_fidelity(&f, &x.rows, &x.rows, 1, 0));
+	assert_int_equal(announced, 3 * 5000);
+	assert_int_equal(reported, announced);
+	ek_fidelity_release(&f);
+	ek_interrupt();
+	assert_fails(ek_neighbours(NULL, distance, &x.rows, &x.rows, 1, 1), EK_EINTERRUPTED, "");
+	assert_fails(ek_fidelity(&f, &x.rows, &x.rows, 1, 0), EK_EINTERRUPTED, "");
+	ek_fidelity_release(&f);
+	ek_log_set_sink(&(struct ek_log_sink){ 0 });
+	free(distance);
+	made_release(&x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(counts_equal_prdcs),
+		cmocka_unit_test(expected_coverage_is_the_formula),
 		cmocka_unit_test(fidelity_is_that_of_every_distance),
 		cmocka_unit_test(neighbours_are_those_of_every_distance),
+		cmocka_unit_test(views_are_looked_through),
+		cmocka_unit_test(what_cannot_be_compared_is_refused),
+		cmocka_unit_test(progress_comes_to_its_end_and_work_can_be_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,228 @@
+/* Of `evaluate`: the table that people read. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/cli/evaluate.h"
+#include "rebalance/cli/terminal.h"
+#include "rebalance/cli/text.h"
+
+enum { CLUSTERS_SHOWN = 12 };
+
+static const cJSON *member(const cJSON *object, const char *name)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+/* A number, or the value of one with an interval; NaN if it is null. */
+static double number(const cJSON *object, const char *name)
+{
+	const cJSON *item = member(object, name);
+
+	if (cJSON_IsObject(item))
+		item = member(item, "value");
+	return cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
+}
+
+static const char *word(const cJSON *object, const char *name)
+{
+	const char *text = cJSON_GetStringValue(member(object, name));
+
+	return text != NULL ? text : "";
+}
+
+/* Both ends of "ci95"; 0: it has none. */
+static int bounds(double *low, double *high, const cJSON *object)
+{
+	const cJSON *list = member(object, "ci95");
+
+	if (cJSON_GetArraySize(list) != 2)
+		return 0;
+	*low = cJSON_GetArrayItem(list, 0)->valuedouble;
+	*high = cJSON_GetArrayItem(list, 1)->valuedouble;
+	return 1;
+}
+
+static void print_title(const cJSON *json)
+{
+	static const struct {
+		const char *what, *text;
+	} kinds[] = { { "held_out", "held-out images" },
+		      { "training", "training images" },
+		      { "path", "images of the reference" },
+		      { "statistics", "stored statistics" } };
+	const cJSON *generated = member(json, "generated"), *reference = member(json, "reference");
+	const char *against = "", *model = word(generated, "model");
+	char a[32], b[32], encoder[256];
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (strcmp(kinds[i].what, word(reference, "what")) == 0)
+			against = kinds[i].text;
+	(void)printf("%s%s generated images%s", ek_bold(), ek_text_count(a, (uint64_t)number(generated, "images")),
+	             ek_plain());
+	if (*model != 0)
+		(void)printf(" of the model %s", model);
+	(void)printf(" against ");
+	if (number(reference, "images") > 0)
+		(void)printf("%s ", ek_text_count(b, (uint64_t)number(reference, "images")));
+	ek_one_line(encoder, sizeof encoder, word(member(json, "encoder"), "name"));
+	(void)printf("%s, seen by %s\n\n", against, encoder);
+}
+
+/* "  precision   0.71 (0.68 to 0.74)  how many …"; or why it is not there. */
+static void print_measure(const cJSON *json, const char *label, const char *name, const char *note)
+{
+	const double value = number(json, name);
+	const char *why = word(member(json, "reasons"), name);
+	char text[64];
+	double low, high;
+
+	if (isnan(value)) {
+		(void)printf("  %-22s -  %s\n", label, why);
+		return;
+	}
+	if (bounds(&low, &high, member(json, name)))
+		(void)snprintf(text, sizeof text, "%.3g (%.3g to %.3g)", value, low, high);
+	else
+		(void)snprintf(text, sizeof text, "%.4g", value);
+	(void)printf(*note != 0 ? "  %-22s %-24s %s\n" : "  %-22s %s%s\n", label, text, note);
+}
+
+static void print_headline(const cJSON *json)
+{
+	const cJSON *kid = member(json, "kid"), *spread = member(member(json, "spread"), "frechet_distance");
+	char note[128] = "";
+
+	if (!isnan(number(json, "frechet_infinity")))
+		(void)snprintf(note, sizeof note, "%.4g for endlessly many images", number(json, "frechet_infinity"));
+	print_measure(json, word(json, "metric"), "frechet_distance", note);
+	if (cJSON_IsObject(spread))
+		(void)printf("  %-22s %.4g +- %.2g\n", "  of each seed", number(spread, "mean"), number(spread, "std"));
+	if (cJSON_IsObject(kid))
+		(void)printf("  %-22s %.3g +- %.2g\n", "kernel distance", number(kid, "mean"), number(kid, "std"));
+	if (cJSON_IsObject(member(json, "inception_score")))
+		(void)printf("  %-22s %.3g +- %.2g\n", "Inception score",
+		             number(member(json, "inception_score"), "mean"),
+		             number(member(json, "inception_score"), "std"));
+	print_measure(json, "precision", "precision", "generated images that look real");
+	print_measure(json, "recall", "recall", "real images within reach of the generator");
+	note[0] = 0;
+	if (!isnan(number(json, "coverage_expected")))
+		(void)snprintf(note, sizeof note, "real images hit; %.3g would be perfect",
+		               number(json, "coverage_expected"));
+	print_measure(json, "coverage", "coverage", note);
+	note[0] = 0;
+	if (!isnan(number(json, "vendi_reference")))
+		(void)snprintf(note, sizeof note, "different images, in effect; the reference has %.4g",
+		               number(json, "vendi_reference"));
+	print_measure(json, "diversity (Vendi)", "vendi", note);
+}
+
+static void print_worst(const cJSON *json)
+{
+	const cJSON *worst = member(json, "worst_cluster");
+	const int cluster = (int)number(worst, "cluster");
+	const cJSON *row = cJSON_GetArrayItem(member(json, "per_cluster"), cluster);
+	char share[32], wanted[32], from[32], to[32];
+	double low = 0, high = 0;
+
+	(void)bounds(&low, &high, row);
+	(void)printf("  %-22s %d: %s of the images (%s to %s), %s wanted", "worst cluster", cluster,
+	             ek_text_percent(share, number(row, "generated_share")), ek_text_percent(from, low),
+	             ek_text_percent(to, high), ek_text_percent(wanted, number(row, "target_share")));
+	if (!isnan(number(row, "coverage")))
+		(void)printf("; coverage %.3g", number(row, "coverage"));
+	(void)printf("\n");
+}
+
+static void print_memory(const cJSON *json)
+{
+	const cJSON *memory = member(json, "memorisation"), *worst = member(memory, "worst_cluster");
+	char share[32], held_out[32], count[32];
+
+	if (!cJSON_IsObject(memory)) {
+		(void)printf("  %-22s -  %s\n", "copies", word(member(json, "reasons"), "memorisation"));
+		return;
+	}
+	(void)printf("  %-22s %s of the images look copied from training images", "copies",
+	             ek_text_percent(share, number(memory, "copies_share")));
+	if (!isnan(number(memory, "held_out_copies_share")))
+		(void)printf("; of real ones %s", ek_text_percent(held_out, number(memory, "held_out_copies_share")));
+	if (cJSON_IsObject(worst))
+		(void)printf("\n  %-22s most of them, %s, in cluster %.0f: %s of it", "",
+		             ek_text_count(count, (uint64_t)number(worst, "copies")), number(worst, "cluster"),
+		             ek_text_percent(share, number(worst, "share")));
+	(void)printf("\n");
+	if (!isnan(number(memory, "ratio")))
+		(void)printf("  %-22s %.3g times as far from training images as fresh real ones\n", "distance",
+		             number(memory, "ratio"));
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const cJSON *x = *(const cJSON *const *)a, *y = *(const cJSON *const *)b;
+	const double p = number(x, "training_images"), q = number(y, "training_images");
+
+	return p != q ? (p > q) - (p < q) : (number(x, "cluster") > number(y, "cluster")) * 2 - 1;
+}
+
+static void print_value(const cJSON *row, const char *name, int width)
+{
+	const double value = number(row, name);
+	char text[32] = "-";
+
+	if (!isnan(value))
+		(void)snprintf(text, sizeof text, "%.3g", value);
+	(void)printf(" %*s", width, text);
+}
+
+static void print_row(const cJSON *row)
+{
+	char images[32], share[32], wanted[32], from[32], to[32], range[80];
+	double low = 0, high = 0;
+
+	(void)bounds(&low, &high, row);
+	(void)snprintf(range, sizeof range, "%s (%s to %s)", ek_text_percent(share, number(row, "generated_share")),
+	               ek_text_percent(from, low), ek_text_percent(to, high));
+	(void)printf("  %7.0f %9s  %-27s %8s", number(row, "cluster"),
+	             ek_text_count(images, (uint64_t)number(row, "generated_images")), range,
+	             ek_text_percent(wanted, number(row, "target_share")));
+	print_value(row, "ratio", 6);
+	print_value(row, "coverage", 9);
+	print_value(row, "precision", 10);
+	print_value(row, "copies", 7);
+	(void)printf("\n");
+}
+
+static void print_clusters(const cJSON *json, const char *path)
+{
+	const cJSON *list = member(json, "per_cluster"), *row;
+	const size_t count = (size_t)cJSON_GetArraySize(list);
+	const cJSON **rows = NULL;
+	size_t i = 0;
+
+	if (ek_alloc(&rows, count, sizeof(const cJSON *)) < 0)
+		return;
+	cJSON_ArrayForEach(row, list) rows[i++] = row;
+	qsort(rows, count, sizeof(const cJSON *), by_size);
+	(void)printf("\n  %7s %9s  %-27s %8s %6s %9s %10s %7s\n", "cluster", "images", "share", "wanted", "ratio",
+	             "coverage", "precision", "copies");
+	for (i = 0; i < count && i < CLUSTERS_SHOWN; i++)
+		print_row(rows[i]);
+	if (count > CLUSTERS_SHOWN)
+		(void)printf("  ... the smallest %d of %zu; all are in the file\n", CLUSTERS_SHOWN, count);
+	free(rows);
+	(void)printf("\nevaluation: %s\n", path);
+}
+
+void ek_evaluate_print(const cJSON *json, const char *path)
+{
+	print_title(json);
+	print_headline(json);
+	print_worst(json);
+	print_memory(json);
+	print_clusters(json, path);
+}

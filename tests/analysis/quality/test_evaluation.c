@@ -1,0 +1,368 @@
+#include "tests/support/support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/quality/evaluation.h"
+#include "rebalance/base/random.h"
+
+/* Three clusters far apart in 8 dimensions, of 300, 200 and 100 training images; a tenth as many are held out. */
+enum { D = 8, K = 3 };
+static const uint64_t training_counts[K] = { 300, 200, 100 };
+
+struct rows {
+	float *data;
+	int32_t *cluster;
+	struct ek_npy array;
+	struct ek_rows rows;
+};
+
+static void fill(struct rows *r, const uint64_t counts[K], const char *stream)
+{
+	uint64_t total = counts[0] + counts[1] + counts[2], at = 0;
+
+	r->data = calloc((size_t)total * D, sizeof *r->data);
+	r->cluster = calloc((size_t)total, sizeof *r->cluster);
+	assert_true(r->data != NULL && r->cluster != NULL);
+	for (int32_t c = 0; c < K; c++)
+		for (uint64_t i = 0; i < counts[c]; i++, at++) {
+			r->cluster[at] = c;
+			for (uint64_t j = 0; j < D; j++)
+				r->data[at * D + j] =
+					(float)(ek_random_normal(7, ek_random_stream(stream), at * D + j) +
+				                (j == (uint64_t)c ? 100 : 0));
+		}
+	r->array = ek_rows_memory(r->data, total, D);
+	assert_ok(ek_rows_of(&r->rows, &r->array, 0));
+}
+
+static void release(struct rows *r)
+{
+	free(r->data);
+	free(r->cluster);
+}
+
+struct fixture {
+	struct rows training, held_out, generated;
+	struct ek_evaluation_set set;
+	double target[K];
+	struct ek_evaluation_input in;
+	struct ek_evaluation_options o;
+	cJSON *json;
+};
+
+static void set_up(struct fixture *f, const uint64_t held_out[K], const uint64_t generated[K])
+{
+	const struct ek_evaluation_options defaults = EK_EVALUATION_DEFAULT;
+
+	*f = (struct fixture){ .o = defaults, .target = { 0.5, 1.0 / 3, 1.0 / 6 } };
+	f->o.subsets = 5;
+	fill(&f->training, training_counts, "training");
+	fill(&f->held_out, held_out, "held out");
+	fill(&f->generated, generated, "generated");
+	f->set = (struct ek_evaluation_set){ "s", 0, f->generated.rows.count };
+	f->in = (struct ek_evaluation_input){ .generated = f->generated.rows,
+		                              .generated_cluster = f->generated.cluster,
+		                              .sets = &f->set,
+		                              .set_count = 1,
+		                              .reference = f->held_out.rows,
+		                              .reference_cluster = f->held_out.cluster,
+		                              .training = f->training.rows,
+		                              .held_out = f->held_out.rows,
+		                              .no_logits = "none here",
+		                              .clusters = K,
+		                              .target = f->target,
+		                              .training_counts = training_counts };
+}
+
+static void evaluate(struct fixture *f)
+{
+	cJSON *made = cJSON_CreateObject();
+	char *text;
+
+	assert_ok(ek_evaluate(made, &f->in, &f->o));
+	/* As a reader of the file sees it. */
+	text = cJSON_PrintUnformatted(made);
+	assert_non_null(text);
+	cJSON_Delete(f->json);
+	assert_ok(ek_json_parse(&f->json, text, strlen(text), "evaluation"));
+	cJSON_free(text);
+	cJSON_Delete(made);
+}
+
+static void tear_down(struct fixture *f)
+{
+	release(&f->training);
+	release(&f->held_out);
+	release(&f->generated);
+	cJSON_Delete(f->json);
+}
+
+static const cJSON *get(const cJSON *object, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	if (item == NULL)
+		fail_msg("there is no member %s", name);
+	return item;
+}
+
+static double value(const cJSON *object, const char *name)
+{
+	const cJSON *item = get(object, name);
+
+	return cJSON_IsObject(item)   ? get(item, "value")->valuedouble
+	       : cJSON_IsNumber(item) ? item->valuedouble
+	                              : (double)NAN;
+}
+
+static const cJSON *row(const struct fixture *f, int cluster)
+{
+	return cJSON_GetArrayItem(get(f->json, "per_cluster"), cluster);
+}
+
+/* `name` is null and its reason, in the same object, contains `text`. */
+static void check_null(const cJSON *object, const char *name, const char *text)
+{
+	const char *why = cJSON_GetStringValue(get(get(object, "reasons"), name));
+
+	if (!cJSON_IsNull(get(object, name)) || why == NULL || strstr(why, text) == NULL)
+		fail_msg("%s is not null because of \"%s\" but \"%s\"", name, text, why != NULL ? why : "(no reason)");
+}
+
+static void check_interval(const cJSON *object, double truth)
+{
+	const cJSON *bounds = get(object, "ci95");
+
+	assert_true(cJSON_GetArrayItem(bounds, 0)->valuedouble <= truth);
+	assert_true(cJSON_GetArrayItem(bounds, 1)->valuedouble >= truth);
+}
+
+static void fresh_images_are_good_and_no_copies(void **state)
+{
+	static const uint64_t held_out[K] = { 300, 200, 100 }, generated[K] = { 300, 200, 100 };
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, held_out, generated);
+	evaluate(&f);
+	/* Three standard errors of a share of 600. */
+	assert_close(value(f.json, "coverage"), value(f.json, "coverage_expected"), 0.022);
+	check_interval(get(f.json, "coverage"), value(f.json, "coverage_expected"));
+	assert_true(value(f.json, "precision") > 0.9 && value(f.json, "recall") > 0.9);
+	assert_true(value(f.json, "mass_coverage") == 1 && value(f.json, "hit_coverage") == 1);
+	assert_true(value(get(f.json, "fairness"), "total_variation") < 1e-12);
+	assert_close(value(get(f.json, "fairness"), "bias_amplification"), 1, 1e-12);
+	assert_close(value(get(f.json, "memorisation"), "ratio"), 1, 0.1);
+	assert_string_equal(get(get(f.json, "worst_cluster"), "by")->valuestring, "coverage");
+	check_null(f.json, "inception_score", "none here");
+	tear_down(&f);
+}
+
+static void a_missing_and_a_halved_cluster_are_named(void **state)
+{
+	static const uint64_t held_out[K] = { 300, 200, 100 }, missing[K] = { 300, 200, 0 },
+			      half[K] = { 300, 100, 100 };
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, held_out, missing);
+	evaluate(&f);
+	assert_int_equal(get(get(f.json, "worst_cluster"), "cluster")->valueint, 2);
+	assert_string_equal(get(get(f.json, "worst_cluster"), "by")->valuestring, "ratio");
+	assert_true(value(row(&f, 2), "coverage") == 0);
+	assert_close(value(f.json, "mass_coverage"), 2.0 / 3, 1e-15);
+	check_null(row(&f, 2), "precision", "no generated image");
+	check_null(row(&f, 2), "kid", "0 generated images and 100 of the reference");
+	tear_down(&f);
+
+	set_up(&f, held_out, half);
+	evaluate(&f);
+	assert_int_equal(get(get(f.json, "worst_cluster"), "cluster")->valueint, 1);
+	assert_close(value(row(&f, 1), "generated_share"), 0.2, 1e-15);
+	check_interval(row(&f, 1), 0.2);
+	assert_true(cJSON_GetArrayItem(get(row(&f, 1), "ci95"), 1)->valuedouble < value(row(&f, 1), "target_share"));
+	tear_down(&f);
+}
+
+static void copies_are_flagged_where_they_are(void **state)
+{
+	static const uint64_t held_out[K] = { 300, 200, 100 }, generated[K] = { 300, 200, 100 };
+	const uint64_t first = 500; /* of cluster 2 */
+	const cJSON *copies;
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, held_out, generated);
+	memcpy(f.generated.data + first * D, f.training.data + first * D, (size_t)100 * D * sizeof(float));
+	evaluate(&f);
+	copies = get(get(f.json, "memorisation"), "copies");
+	assert_int_equal(cJSON_GetArraySize(copies), EK_EVALUATION_COPIES_MOST);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(get(cJSON_GetArrayItem(copies, i), "index")->valueint, 500 + i);
+		assert_int_equal(get(cJSON_GetArrayItem(copies, i), "image")->valueint, 500 + i);
+		assert_true(value(cJSON_GetArrayItem(copies, i), "distance") == 0);
+	}
+	assert_true(value(row(&f, 2), "copies") == 100 && value(row(&f, 2), "nearest_train") == 0);
+	assert_int_equal(get(get(get(f.json, "memorisation"), "worst_cluster"), "cluster")->valueint, 2);
+	assert_true(value(get(f.json, "memorisation"), "copies_share") >= 1.0 / 6);
+	assert_true(value(get(f.json, "memorisation"), "held_out_copies_share") < 0.05);
+	tear_down(&f);
+}
+
+static void too_few_images_are_null_with_a_reason(void **state)
+{
+	static const uint64_t held_out[K] = { 300, 200, 0 }, few[K] = { 3, 1, 1 }, one[K] = { 1, 0, 0 };
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, held_out, few);
+	evaluate(&f);
+	check_null(f.json, "precision", "more than k = 5 of each");
+	check_null(f.json, "coverage", "5 generated images and 500 of the reference");
+	check_null(f.json, "realism", "more than k");
+	assert_true(isfinite(value(f.json, "frechet_distance")));
+	check_null(row(&f, 2), "coverage", "no reference image");
+	check_null(row(&f, 0), "precision", "as of all images");
+	tear_down(&f);
+
+	set_up(&f, held_out, one);
+	evaluate(&f);
+	check_null(f.json, "frechet_distance", "1 generated images");
+	check_null(f.json, "kid", "at least 2 of each");
+	check_null(f.json, "frechet_infinity", "at least 4 of each");
+	assert_close(value(f.json, "vendi"), 1, 1e-12);
+	tear_down(&f);
+}
+
+static void a_cluster_without_reference_images_has_no_coverage(void **state)
+{
+	static const uint64_t held_out[K] = { 60, 40, 0 }, generated[K] = { 60, 40, 20 };
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, held_out, generated);
+	evaluate(&f);
+	check_null(row(&f, 2), "coverage", "it has no reference image");
+	check_null(row(&f, 2), "kid", "50 of each are wanted");
+	check_null(row(&f, 1), "kid", "it has 40 generated images and 40 of the reference");
+	assert_true(value(row(&f, 2), "precision") == 0); /* nothing real is near */
+	assert_close(value(f.json, "coverage_macro"),
+	             (value(row(&f, 0), "coverage") + value(row(&f, 1), "coverage")) / 2, 1e-12);
+	tear_down(&f);
+}
+
+static void one_image_repeated_has_no_balls(void **state)
+{
+	static const uint64_t held_out[K] = { 300, 200, 100 }, generated[K] = { 40, 0, 0 };
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, held_out, generated);
+	for (size_t i = 1; i < 40; i++)
+		memcpy(f.generated.data + i * D, f.generated.data, D * sizeof(float));
+	evaluate(&f);
+	check_null(f.json, "recall", "all the same one");
+	assert_true(isfinite(value(f.json, "precision")) && isfinite(value(f.json, "frechet_distance")));
+	assert_close(value(f.json, "vendi"), 1, 1e-9);
+	tear_down(&f);
+
+	set_up(&f, generated, held_out);
+	for (size_t i = 1; i < 40; i++)
+		memcpy(f.held_out.data + i * D, f.held_out.data, D * sizeof(float));
+	evaluate(&f);
+	check_null(f.json, "precision", "the images of the reference are all the same one");
+	check_null(f.json, "coverage", "all the same one");
+	check_null(row(&f, 0), "coverage", "as of all images");
+	assert_true(isfinite(value(f.json, "recall")));
+	tear_down(&f);
+}
+
+static void rows_that_are_no_numbers_are_named(void **state)
+{
+	static const uint64_t held_out[K] = { 30, 20, 10 }, generated[K] = { 30, 20, 10 };
+	struct fixture f;
+	cJSON *json = cJSON_CreateObject();
+
+	(void)state;
+	set_up(&f, held_out, generated);
+	f.generated.data[17 * D + 3] = NAN;
+	assert_fails(ek_evaluate(json, &f.in, &f.o), EK_EDATA, "the generated images: row 17");
+	f.generated.data[17 * D + 3] = 0;
+	f.in.reference.dimensions = D - 1;
+	assert_fails(ek_evaluate(json, &f.in, &f.o), EK_EDATA, "the reference: embeddings of 7 dimensions");
+	cJSON_Delete(json);
+	tear_down(&f);
+}
+
+static void statistics_give_the_distance_alone(void **state)
+{
+	static const uint64_t held_out[K] = { 300, 200, 100 }, generated[K] = { 300, 200, 100 };
+	struct ek_gaussian statistics;
+	struct fixture f;
+	double distance;
+
+	(void)state;
+	set_up(&f, held_out, generated);
+	evaluate(&f);
+	distance = value(f.json, "frechet_distance");
+	assert_ok(ek_gaussian_of(&statistics, &f.held_out.rows));
+	f.in.reference.count = 0;
+	f.in.no_reference = "statistics";
+	f.in.statistics = &statistics;
+	evaluate(&f);
+	/* The same formula of the same numbers. */
+	assert_close(value(f.json, "frechet_distance"), distance, 1e-9);
+	check_null(f.json, "kid", "statistics");
+	check_null(f.json, "coverage", "statistics");
+	check_null(f.json, "coverage_worst", "statistics");
+	check_null(f.json, "frechet_infinity", "stored statistics");
+	assert_true(isfinite(value(get(f.json, "fairness"), "total_variation")));
+	assert_string_equal(get(get(f.json, "worst_cluster"), "by")->valuestring, "ratio");
+	ek_gaussian_release(&statistics);
+	tear_down(&f);
+}
+
+static void several_seeds_have_a_spread(void **state)
+{
+	static const uint64_t held_out[K] = { 300, 200, 100 }, generated[K] = { 300, 200, 100 };
+	static const struct ek_evaluation_set sets[] = { { "a", 0, 200 }, { "b", 200, 200 }, { "c", 400, 200 } };
+	const cJSON *seeds, *spread;
+	struct fixture f;
+	double mean = 0, squares = 0;
+
+	(void)state;
+	set_up(&f, held_out, generated);
+	f.in.sets = sets;
+	f.in.set_count = 3;
+	evaluate(&f);
+	seeds = get(f.json, "seeds");
+	assert_int_equal(cJSON_GetArraySize(seeds), 3);
+	for (int i = 0; i < 3; i++)
+		mean += value(cJSON_GetArrayItem(seeds, i), "frechet_distance") / 3;
+	for (int i = 0; i < 3; i++)
+		squares += pow(value(cJSON_GetArrayItem(seeds, i), "frechet_distance") - mean, 2);
+	spread = get(get(f.json, "spread"), "frechet_distance");
+	assert_close(value(spread, "mean"), mean, 1e-12);
+	assert_close(value(spread, "std"), sqrt(squares / 2), 1e-12);
+	assert_true(value(cJSON_GetArrayItem(seeds, 1), "worst_ratio") == 0);
+	assert_string_equal(get(cJSON_GetArrayItem(seeds, 2), "samples")->valuestring, "c");
+	tear_down(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fresh_images_are_good_and_no_copies),
+		cmocka_unit_test(a_missing_and_a_halved_cluster_are_named),
+		cmocka_unit_test(copies_are_flagged_where_they_are),
+		cmocka_unit_test(too_few_images_are_null_with_a_reason),
+		cmocka_unit_test(a_cluster_without_reference_images_has_no_coverage),
+		cmocka_unit_test(one_image_repeated_has_no_balls),
+		cmocka_unit_test(rows_that_are_no_numbers_are_named),
+		cmocka_unit_test(statistics_give_the_distance_alone),
+		cmocka_unit_test(several_seeds_have_a_spread),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
