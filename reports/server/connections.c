@@ -20,25 +20,43 @@ void ek_connections_notify(void *context, struct MHD_Connection *connection, voi
 		if (server->connections[i].fd < 0) {
 			*own = &server->connections[i];
 			server->connections[i].fd = info->connect_fd;
+			server->connections[i].is_sending = 0;
 			server->connections[i].deadline = ek_clock() + server->options.receive_seconds;
 		}
 }
 
-void ek_connections_expect(struct MHD_Connection *connection, double seconds)
+void ek_connections_expect(struct MHD_Connection *connection, int is_sending, double seconds)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct ek_connection *own = info != NULL ? info->socket_context : NULL;
 
-	if (own != NULL)
+	if (own != NULL) {
+		own->is_sending = is_sending;
 		own->deadline = ek_clock() + seconds;
+	}
+}
+
+/* By epoll, libmicrohttpd 0.9.75 does not see the end of a connection that came right behind half a request. */
+static int has_gone(const struct ek_connection *connection)
+{
+	char byte;
+
+	return !connection->is_sending && recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 void ek_connections_reap(struct ek_server *server)
 {
+	static const double pause = 0.2; /* seconds */
 	const double now = ek_clock();
 
-	/* The daemon sees the end of the connection, and closes it. */
-	for (unsigned i = 0; i < server->options.connections; i++)
-		if (server->connections[i].fd >= 0 && now > server->connections[i].deadline)
-			(void)shutdown(server->connections[i].fd, SHUT_RDWR);
+	if (now < server->looked_at + pause)
+		return;
+	server->looked_at = now;
+	/* The daemon sees that the socket is shut, and closes the connection. */
+	for (unsigned i = 0; i < server->options.connections; i++) {
+		const struct ek_connection *connection = &server->connections[i];
+
+		if (connection->fd >= 0 && (now > connection->deadline || has_gone(connection)))
+			(void)shutdown(connection->fd, SHUT_RDWR);
+	}
 }

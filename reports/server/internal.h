@@ -10,6 +10,7 @@
 
 struct ek_connection {
 	int fd;          /* -1: the place is free */
+	int is_sending;  /* the request is there */
 	double deadline; /* by ek_clock; then its socket is shut */
 };
 
@@ -23,14 +24,15 @@ struct ek_server {
 	char cookie[32];   /* its name */
 	char url[96];
 	struct ek_connection *connections; /* [options.connections] */
+	double looked_at;                  /* when they were, last */
 };
 
 /* --- connections.c --- */
 void ek_connections_notify(void *server, struct MHD_Connection *connection, void **context,
                            enum MHD_ConnectionNotificationCode what);
-/* The deadline of a connection is so many seconds from now. */
-void ek_connections_expect(struct MHD_Connection *connection, double seconds);
-/* Shut those that are late. */
+/* A connection now sends its reply, or waits for a request, and has so many seconds for that. */
+void ek_connections_expect(struct MHD_Connection *connection, int is_sending, double seconds);
+/* Shut those that are late, or whose client has gone. */
 void ek_connections_reap(struct ek_server *server);
 
 /* --- requests.c: callbacks of the daemon --- */

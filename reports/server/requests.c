@@ -54,7 +54,7 @@ void ek_requests_end(void *context, struct MHD_Connection *connection, void **ow
 		free(r);
 	}
 	*own = NULL;
-	ek_connections_expect(connection, server->options.receive_seconds);
+	ek_connections_expect(connection, 0, server->options.receive_seconds);
 }
 
 /* Takes the response, which may be NULL for lack of memory. */
@@ -74,7 +74,7 @@ static enum MHD_Result send_response(struct ek_server *server, struct MHD_Connec
 		               server->token);
 		(void)MHD_add_response_header(response, "Set-Cookie", cookie);
 	}
-	ek_connections_expect(connection, server->options.send_seconds);
+	ek_connections_expect(connection, 1, server->options.send_seconds);
 	sent = MHD_queue_response(connection, (unsigned)status, response);
 	MHD_destroy_response(response);
 	r->is_answered = 1;

@@ -1,10 +1,8 @@
 #include "reports/server/server.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +62,7 @@ static int listen_on(struct ek_server *s)
 
 static int start_daemon(struct ek_server *s)
 {
+	/* By select() or poll(), connections over the limit would be refused; so they wait. */
 	s->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, ek_requests_handle, s, MHD_OPTION_LISTEN_SOCKET,
 	                             s->listener, MHD_OPTION_CONNECTION_LIMIT, s->options.connections,
 	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MEMORY,
@@ -124,18 +123,8 @@ uint16_t ek_server_port(const struct ek_server *server)
 
 int ek_server_run(struct ek_server *server)
 {
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	struct pollfd ready = { .events = POLLIN };
-
-	assert(info != NULL);
-	ready.fd = info->epoll_fd;
 	while (ek_check_interrupt() == 0) {
-		MHD_UNSIGNED_LONG_LONG wait;
-		const int has_wait = MHD_get_timeout(server->daemon, &wait) == MHD_YES;
-
-		if (poll(&ready, 1, has_wait && wait < LONGEST_WAIT ? (int)wait : LONGEST_WAIT) < 0 && errno != EINTR)
-			return ek_fail_errno("cannot wait for connections");
-		if (MHD_run(server->daemon) != MHD_YES)
+		if (MHD_run_wait(server->daemon, LONGEST_WAIT) != MHD_YES)
 			return ek_fail(EK_EIO, "the server failed");
 		ek_connections_reap(server);
 	}
