@@ -198,8 +198,7 @@ const struct ek_command ek_commands[] = {
 	  .summary = "judge generated images on a page of this machine",
 	  .description =
 	          "Serves a page on 127.0.0.1 and prints its address, which holds a secret token. It shows the images "
-	          "of "
-	          "RUN/samples/NAME, those in the small clusters first, each beside its five nearest real images; "
+	          "of RUN/samples/NAME, those in the small clusters first, each beside its five nearest real images; "
 	          "whoever opens it accepts, rejects or is unsure. Each decision is on disk, in "
 	          "RUN/reviews/NAME.jsonl, before the page shows it. Several people can judge the same images, one "
 	          "after the other or at once.\n"
