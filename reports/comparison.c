@@ -99,7 +99,7 @@ static int read_measure(struct ek_compared *v, const cJSON *json, const struct e
 	return 0;
 }
 
-/* The lowest coverage of a cluster; the first of several. */
+/* The cluster with the lowest coverage; −1 where several share it. */
 static int64_t worst_cluster(const cJSON *json)
 {
 	const cJSON *row;
@@ -113,6 +113,8 @@ static int64_t worst_cluster(const cJSON *json)
 		if (coverage < lowest && cluster >= 0 && cluster < 0x1p53) {
 			lowest = coverage;
 			worst = (int64_t)cluster;
+		} else if (coverage <= lowest) {
+			worst = -1;
 		}
 	}
 	return worst;

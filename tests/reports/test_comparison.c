@@ -202,7 +202,7 @@ static void runs_are_compared_only_where_their_images_are_known_to_be_the_same(v
 static void the_baseline_can_be_chosen(void **state)
 {
 	static const struct ek_made_evaluation made[] = {
-		{ .name = "natural", .keep = 1, .fd = 5, .seeds = 2, .deviation = 0.1 },
+		{ .name = "natural", .keep = 1, .fd = 5, .worst = 0.9, .seeds = 2, .deviation = 0.1 },
 		{ .name = "half", .method = "nearest", .keep = 0.5, .fd = 6, .seeds = 2, .deviation = 0.1 },
 	};
 	struct ek_comparison c = { 0 };
@@ -211,6 +211,7 @@ static void the_baseline_can_be_chosen(void **state)
 	assert_ok(add(&c, make_run(made, 2)));
 	assert_ok(ek_comparison_finish(&c, "half"));
 	assert_close(row_of(&c, "natural")->values[EK_CMP_FD].difference, -1, 1e-12);
+	assert_int_equal(row_of(&c, "natural")->worst_cluster, -1); /* both have 0.9 */
 	ek_comparison_release(&c);
 	assert_ok(add(&c, make_run(made, 2)));
 	assert_fails(ek_comparison_finish(&c, "none"), EK_EUSAGE, "there is no evaluation none");
