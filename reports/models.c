@@ -27,7 +27,7 @@ int ek_find_named(glob_t *found, const struct ek_run *run, const char *pattern)
 {
 	const int rc = ek_run_glob(found, run, pattern);
 
-	if (rc >= 0)
+	if (rc >= 0 && found->gl_pathc > 1)
 		qsort(found->gl_pathv, found->gl_pathc, sizeof *found->gl_pathv, by_name);
 	return rc;
 }

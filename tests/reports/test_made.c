@@ -432,6 +432,7 @@ static void strange_documents_do_no_harm(void **state)
 		"1, "
 		"\"coverage\": {\"value\": -1, \"ci95\": 3}}, {\"cluster\": 2, \"target_share\": \"x\"}]}",
 	};
+	static const char log[] = "{}\n3\n{\"step\": 4, \"loss\": null}\n";
 	const struct ek_fixture fixture = { .k = 3, .images = 40, .side = 8, .made = 2 };
 	const char *folder = ek_fixture_make(&fixture);
 
@@ -444,8 +445,7 @@ static void strange_documents_do_no_harm(void **state)
 		print_message("%s\n", documents[i]);
 		for (size_t f = 0; f < sizeof files / sizeof *files; f++)
 			ek_write_file(ek_join(folder, files[f]), documents[i], strlen(documents[i]));
-		ek_write_file(ek_join(folder, "models/natural/log.jsonl"), "{}\n3\n{\"step\": 4, \"loss\": null}\n",
-		              33);
+		ek_write_file(ek_join(folder, "models/natural/log.jsonl"), log, sizeof log - 1);
 		report_of(&page, folder, NULL);
 		assert_lacks(page, "nan");
 		assert_lacks(page, "inf,");
