@@ -13,7 +13,6 @@
 #include "rebalance/base/log.h"
 #include "rebalance/cli/samples_compare.h"
 #include "rebalance/io/jsonl.h"
-#include "rebalance/plan/target.h"
 
 static const cJSON *member(const cJSON *object, const char *name)
 {
@@ -29,7 +28,7 @@ static int is_path(const char *text)
 	return stat(text, &status) == 0 || strpbrk(text, "*?[{") != NULL;
 }
 
-static int make_absolute(char **out, const char *path)
+int ek_evaluate_absolute(char **out, const char *path)
 {
 	char *here = NULL;
 	int rc;
@@ -56,7 +55,7 @@ static int open_one(struct ek_evaluate *e, const char *text, int as_path)
 		EK_TRY(ek_measured_samples(m, &e->spaces, text));
 		goto out;
 	}
-	EK_TRY(make_absolute(&path, text));
+	EK_TRY(ek_evaluate_absolute(&path, text));
 	EK_TRY(ek_measured_path(m, &e->spaces, path));
 out:
 	free(path);
@@ -97,9 +96,9 @@ static int check_models(const struct ek_evaluate *e)
 	int rc = 0;
 
 	for (size_t i = 1; i < e->set_count; i++) {
-		EK_TRY(ek_seen_open(&other, e->run, &e->frozen, e->sets[i].name));
-		if ((e->seen.name == NULL) != (other.name == NULL) ||
-		    (other.name != NULL && strcmp(e->seen.name, other.name) != 0))
+		rc = ek_seen_open(&other, e->run, &e->frozen, e->sets[i].name);
+		if (rc == 0 && ((e->seen.name == NULL) != (other.name == NULL) ||
+		                (other.name != NULL && strcmp(e->seen.name, other.name) != 0)))
 			rc = ek_fail(EK_EUSAGE, "--samples: %s is of the model %s, %s of %s; evaluate them apart",
 			             e->wish->samples, e->seen.name != NULL ? e->seen.name : "(none)",
 			             e->sets[i].name != NULL ? e->sets[i].name : e->sets[i].path,
@@ -309,97 +308,6 @@ out:
 	return rc;
 }
 
-/* --- what is wanted --- */
-
-/* Were as many samples made of each cluster? */
-static int is_even(const struct ek_evaluate *e)
-{
-	const cJSON *classes = member(e->seen.samples, "classes"), *item;
-
-	if (e->asked == NULL || (uint32_t)cJSON_GetArraySize(classes) != e->frozen.k)
-		return 0;
-	cJSON_ArrayForEach(item, classes) if (item->valuedouble != classes->child->valuedouble) return 0;
-	return 1;
-}
-
-/* Was the model trained on what a plan evened out? */
-static int is_balanced(int *is, const struct ek_evaluate *e)
-{
-	cJSON *json = NULL;
-	char *path = NULL;
-	const char *command;
-	int rc = 0;
-
-	*is = e->seen.weights != NULL || is_even(e);
-	if (*is || e->seen.subset == NULL)
-		return 0;
-	EK_TRY(ek_format(&path, "%s/subsets/%s/subset.json", ek_run_path(e->run), e->seen.subset));
-	if (!ek_file_exists(path))
-		goto out;
-	EK_TRY(ek_json_load(&json, path));
-	command = cJSON_GetStringValue(member(json, "command"));
-	*is = command != NULL && strcmp(command, "balance") == 0;
-out:
-	cJSON_Delete(json);
-	free(path);
-	return rc;
-}
-
-static int choose_target(struct ek_evaluate *e)
-{
-	int balanced, rc = 0;
-
-	if (e->wish->target != NULL) {
-		e->target = strcmp(e->wish->target, "held-out") == 0 ? "reference" : e->wish->target;
-		return 0;
-	}
-	EK_TRY(is_balanced(&balanced, e));
-	e->target = balanced ? "uniform" : e->kind == EK_REFERENCE_PATH ? "reference" : "training";
-out:
-	return rc;
-}
-
-static int load_target(struct ek_evaluate *e)
-{
-	struct ek_units units = { 0 };
-	int rc;
-
-	EK_TRY(make_absolute(&e->target_path, e->target));
-	EK_TRY(ek_units_load(&units, e->run, "cluster"));
-	EK_TRY(ek_target_load(e->shares, &units, e->target_path, 1));
-out:
-	ek_units_release(&units);
-	return rc;
-}
-
-static int open_target(struct ek_evaluate *e)
-{
-	const uint32_t k = e->frozen.k;
-	int rc;
-
-	EK_TRY(choose_target(e));
-	EK_TRY(ek_alloc(&e->shares, k, sizeof *e->shares));
-	e->input.target = e->shares;
-	if (strcmp(e->target, "uniform") == 0) {
-		for (uint32_t c = 0; c < k; c++)
-			e->shares[c] = 1 / (double)k;
-	} else if (strcmp(e->target, "training") == 0) {
-		for (uint32_t c = 0; c < k; c++)
-			e->shares[c] = (double)e->frozen.sizes[c] / (double)e->frozen.training_count;
-	} else if (strcmp(e->target, "reference") != 0) {
-		EK_TRY(load_target(e));
-	} else if (e->input.reference.count == 0) {
-		rc = ek_fail(EK_EUSAGE, "--target reference: %s", e->input.no_reference);
-	} else {
-		for (uint64_t i = 0; i < e->input.reference.count; i++)
-			e->shares[e->input.reference_cluster[i]]++;
-		for (uint32_t c = 0; c < k; c++)
-			e->shares[c] /= (double)e->input.reference.count;
-	}
-out:
-	return rc;
-}
-
 /* "0.5,2,inf" */
 static int read_orders(struct ek_evaluate *e)
 {
@@ -456,7 +364,7 @@ int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_
 		EK_TRY(open_statistics(e, wish->statistics));
 	take_training(e);
 	EK_TRY(open_logits(e));
-	EK_TRY(open_target(e));
+	EK_TRY(ek_evaluate_target(e));
 out:
 	return rc;
 }

@@ -59,6 +59,10 @@ struct ek_evaluate {
 /* Everything found, embedded and assigned. EK_EUSAGE, EK_EDATA. Release in any case. */
 int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_evaluate_wish *wish);
 void ek_evaluate_release(struct ek_evaluate *e);
+/* Of ek_evaluate_open: fill in `target` and `shares`. */
+int ek_evaluate_target(struct ek_evaluate *e);
+/* A path that starts at the root; to be freed. */
+int ek_evaluate_absolute(char **out, const char *path);
 /* Write what stands beside a run's samples, and take it over. */
 int ek_evaluate_compare(struct ek_evaluate *e);
 

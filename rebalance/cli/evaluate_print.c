@@ -129,6 +129,10 @@ static void print_worst(const cJSON *json)
 	char share[32], wanted[32], from[32], to[32];
 	double low = 0, high = 0;
 
+	if (strcmp(word(worst, "by"), "coverage") == 0 && number(worst, "value") >= number(json, "coverage_expected")) {
+		(void)printf("  %-22s none stands out\n", "worst cluster");
+		return;
+	}
 	(void)bounds(&low, &high, row);
 	(void)printf("  %-22s %d: %s of the images (%s to %s), %s wanted", "worst cluster", cluster,
 	             ek_text_percent(share, number(row, "generated_share")), ek_text_percent(from, low),
