@@ -15,7 +15,7 @@ static const struct {
 	{ "embeddings.html", { .k = 24, .images = 3000, .embeddings_only = 1 } },
 	{ "audit-alone.html", { .k = 2, .images = 3000, .audit_only = 1 } },
 	{ "made.html", { .k = 24, .images = 3000, .side = 48, .noise = 20, .made = 3 } },
-	{ "made-many.html", { .k = 100, .images = 3000, .side = 24, .noise = 20, .made = 40 } },
+	{ "made-many.html", { .k = 30, .images = 600, .side = 24, .noise = 20, .made = 10 } },
 	{ "one.html", { .k = 1, .images = 4, .side = 8 } },
 };
 
