@@ -64,6 +64,7 @@ run evenkeel generate run --model plain --name x --solver ancestral
 run evenkeel generate run --model by-cluster --name x --cluster 7
 run evenkeel generate run --model by-cluster --name x --guidance-interval 0.8,0.2 --guidance 2
 run evenkeel generate run --model by-cluster --name x --cluster 1 --minority
+run evenkeel generate run --model by-cluster --name equal --equal --count 4 --steps 2 --quiet
 
 echo '# an autoencoder, and a generator in its latents'
 for kind in kl vq; do
