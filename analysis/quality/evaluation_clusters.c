@@ -9,6 +9,7 @@
 #include "analysis/quality/kernel.h"
 #include "analysis/skew/skew.h"
 #include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 
 /* What is known of the clusters; arrays [clusters]. */
@@ -207,6 +208,87 @@ struct shares {
 	const double *training;
 };
 
+int ek_evaluation_in_tail(const struct ek_evaluation *e, uint32_t cluster)
+{
+	uint64_t all = 0;
+
+	for (uint32_t c = 0; c < e->in->clusters; c++)
+		all += e->in->training_counts[c];
+	return ek_in_tail(e->in->training_counts[cluster], all, e->in->clusters);
+}
+
+/* The small clusters together. */
+struct tail {
+	uint64_t clusters, generated, precise, asked, in_own;
+	uint64_t reference, covered;
+	double target, training;
+};
+
+static void count_tail(struct tail *tail, const struct ek_evaluation *e, const struct table *t, uint32_t c)
+{
+	const struct ek_evaluation_input *in = e->in;
+	const int32_t cluster = (int32_t)c;
+
+	tail->clusters++;
+	tail->generated += e->counts[c];
+	tail->reference += t->reference[c];
+	tail->covered += t->cells[2 * (size_t)c + 1];
+	tail->target += in->target[c];
+	tail->training += t->training[c];
+	for (uint64_t j = 0; j < in->generated.count; j++) {
+		tail->precise +=
+			e->fidelity.real > 0 && in->generated_cluster[j] == cluster && e->fidelity.balls[j] > 0;
+		if (in->asked != NULL && in->asked[j] == cluster) {
+			tail->asked++;
+			tail->in_own += in->generated_cluster[j] == cluster;
+		}
+	}
+}
+
+static int add_tail_measures(cJSON *object, struct ek_evaluation *e, const struct tail *tail)
+{
+	const uint64_t m = e->in->generated.count;
+	const int balls = e->fidelity.real > 0 && !(e->no_balls & EK_NO_REAL_BALLS);
+	int rc;
+
+	EK_TRY(ek_json_add_u64(object, "reference_images", tail->reference));
+	EK_TRY(ek_json_add_double(object, "target_share", tail->target));
+	EK_TRY(ek_json_add_double(object, "training_share", tail->training));
+	EK_TRY(ek_measure_add(object, "generated_share", (double)tail->generated / (double)m,
+	                      ek_wilson(tail->generated, m)));
+	EK_TRY(balls && tail->reference > 0
+	               ? ek_measure_add(object, "coverage", (double)tail->covered / (double)tail->reference,
+	                                ek_wilson(tail->covered, tail->reference))
+	               : ek_evaluation_none(object, e->reasons, "tail_coverage", "%s",
+	                                    balls ? "no small cluster has a reference image" : "as coverage"));
+	EK_TRY(ek_evaluation_number(object, "precision",
+	                            balls ? (double)tail->precise / (double)tail->generated : (double)NAN));
+	EK_TRY(ek_evaluation_number(object, "in_own", (double)tail->in_own / (double)tail->asked));
+out:
+	return rc;
+}
+
+/* With many clusters the worst single one is mostly chance: the small ones together say more. */
+static int add_tail(struct ek_evaluation *e, const struct table *t)
+{
+	struct tail tail = { 0 };
+	cJSON *object, *list;
+	int rc;
+
+	EK_TRY(ek_json_add_object(&object, e->json, "tail"));
+	EK_TRY(ek_json_add_array(&list, object, "clusters"));
+	for (uint32_t c = 0; c < e->in->clusters; c++) {
+		if (!ek_evaluation_in_tail(e, c))
+			continue;
+		EK_TRY(ek_json_add_u64(list, NULL, c));
+		count_tail(&tail, e, t, c);
+	}
+	if (tail.clusters > 0)
+		EK_TRY(add_tail_measures(object, e, &tail));
+out:
+	return rc;
+}
+
 static int measure_fairness(double *values, const uint64_t *counts, size_t k, const void *context)
 {
 	const struct shares *s = context;
@@ -332,9 +414,15 @@ int ek_evaluate_clusters(struct ek_evaluation *e)
 
 	EK_TRY(open_table(&t, e));
 	EK_TRY(ek_json_add_array(&list, e->json, "per_cluster"));
-	for (uint32_t c = 0; c < e->in->clusters; c++)
-		EK_TRY(add_row(list, e, &t, (int32_t)c));
+	ek_progress_whole_begin("measuring clusters", "clusters", e->in->clusters);
+	for (uint32_t c = 0; c < e->in->clusters && rc == 0; c++) {
+		rc = add_row(list, e, &t, (int32_t)c);
+		ek_progress_whole_add(1);
+	}
+	ek_progress_whole_end();
+	EK_TRY(rc);
 	EK_TRY(add_fairness(e, &t));
+	EK_TRY(add_tail(e, &t));
 out:
 	close_table(&t);
 	return rc;

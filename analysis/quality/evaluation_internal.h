@@ -32,6 +32,9 @@ int ek_evaluation_slice(struct ek_rows *out, uint64_t **ids, const struct ek_row
 int ek_evaluation_members(struct ek_rows *out, uint64_t **ids, const struct ek_rows *rows, const int32_t *cluster,
                           int32_t which);
 
+/* Is a cluster one of the small ones: less than half of an even share of the data (skew/inequality.h)? */
+int ek_evaluation_in_tail(const struct ek_evaluation *e, uint32_t cluster);
+
 /* The median of values [count], which are sorted; NaN for none. */
 double ek_evaluation_median(double *values, uint64_t count);
 

@@ -8,12 +8,40 @@
 #include "analysis/quality/evaluation_internal.h"
 #include "analysis/quality/fairness.h"
 #include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 
-enum measure { FRECHET, PRECISION, RECALL, COVERAGE, COVERAGE_WORST, VENDI, NEAREST, MASS, VARIATION, RATIO, MEASURES };
-static const char *const names[MEASURES] = { "frechet_distance", "precision",  "recall",        "coverage",
-	                                     "coverage_worst",   "vendi",      "nearest_train", "mass_coverage",
-	                                     "total_variation",  "worst_ratio" };
+enum measure {
+	FRECHET,
+	PRECISION,
+	RECALL,
+	COVERAGE,
+	COVERAGE_WORST,
+	VENDI,
+	NEAREST,
+	MASS,
+	VARIATION,
+	RATIO,
+	TAIL_COVERAGE,
+	TAIL_SHARE,
+	MEASURES
+};
+static const char *const names[MEASURES] = { "frechet_distance", "precision",   "recall",        "coverage",
+	                                     "coverage_worst",   "vendi",       "nearest_train", "mass_coverage",
+	                                     "total_variation",  "worst_ratio", "tail_coverage", "tail_share" };
+
+/* The covered share of the reference in the small clusters; NaN if it has none there. */
+static double tail_coverage(const struct ek_evaluation *e, const double *coverage, const uint64_t *images)
+{
+	double covered = 0, all = 0;
+
+	for (uint32_t c = 0; c < e->in->clusters; c++)
+		if (images[c] > 0 && ek_evaluation_in_tail(e, c)) {
+			covered += coverage[c] * (double)images[c];
+			all += (double)images[c];
+		}
+	return covered / all;
+}
 
 static int measure_fidelity(double *values, const struct ek_evaluation *e, const struct ek_rows *rows)
 {
@@ -38,6 +66,7 @@ static int measure_fidelity(double *values, const struct ek_evaluation *e, const
 		values[PRECISION] = f.precision;
 		values[COVERAGE] = f.coverage;
 		values[COVERAGE_WORST] = disparity.lowest;
+		values[TAIL_COVERAGE] = tail_coverage(e, coverage, images);
 	}
 	if (!(e->no_balls & EK_NO_GENERATED_BALLS))
 		values[RECALL] = f.recall;
@@ -69,6 +98,10 @@ static int measure_shares(double *values, const struct ek_evaluation *e, const s
 	values[MASS] = fairness.value[EK_MASS_COVERAGE];
 	values[VARIATION] = fairness.value[EK_TOTAL_VARIATION];
 	values[RATIO] = fairness.value[EK_WORST_RATIO];
+	values[TAIL_SHARE] = 0;
+	for (uint32_t c = 0; c < k; c++)
+		if (ek_evaluation_in_tail(e, c))
+			values[TAIL_SHARE] += (double)counts[c] / (double)set->count;
 out:
 	free(counts);
 	free(training);
@@ -153,9 +186,15 @@ int ek_evaluate_sets(struct ek_evaluation *e)
 	if (sets < 2)
 		return 0;
 	EK_TRY(ek_alloc(&values, sets, MEASURES * sizeof *values));
+	ek_progress_whole_begin("measuring each set", "sets", sets);
+	for (size_t s = 0; s < sets && rc == 0; s++) {
+		rc = measure_set(values + s * MEASURES, e, &e->in->sets[s]);
+		ek_progress_whole_add(1);
+	}
+	ek_progress_whole_end();
+	EK_TRY(rc);
 	EK_TRY(ek_json_add_array(&list, e->json, "seeds"));
 	for (size_t s = 0; s < sets; s++) {
-		EK_TRY(measure_set(values + s * MEASURES, e, &e->in->sets[s]));
 		EK_TRY(ek_json_add_object(&object, list, NULL));
 		EK_TRY(ek_json_add_string(object, "samples", e->in->sets[s].name));
 		EK_TRY(ek_json_add_u64(object, "images", e->in->sets[s].count));

@@ -19,6 +19,7 @@ static struct {
 	uint64_t total;
 	double limit, start, last_shown; /* limit 0: none */
 	atomic_uint_fast64_t done;
+	atomic_int whole; /* parts are not heard */
 } progress = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static const double show_every = 0.2; /* seconds */
@@ -95,7 +96,7 @@ static void show(int finished)
 	                                                   .finished = finished });
 }
 
-void ek_progress_begin(const char *what, const char *unit, uint64_t total)
+static void begin(const char *what, const char *unit, uint64_t total)
 {
 	(void)pthread_mutex_lock(&progress.lock);
 	progress.what = what;
@@ -108,6 +109,30 @@ void ek_progress_begin(const char *what, const char *unit, uint64_t total)
 	(void)pthread_mutex_unlock(&progress.lock);
 }
 
+static void add(uint64_t done)
+{
+	atomic_fetch_add(&progress.done, done);
+	if (sink.progress == NULL || pthread_mutex_trylock(&progress.lock) != 0)
+		return;
+	show(0);
+	(void)pthread_mutex_unlock(&progress.lock);
+}
+
+static void end(void)
+{
+	if (sink.progress == NULL)
+		return;
+	(void)pthread_mutex_lock(&progress.lock);
+	show(1);
+	(void)pthread_mutex_unlock(&progress.lock);
+}
+
+void ek_progress_begin(const char *what, const char *unit, uint64_t total)
+{
+	if (!atomic_load(&progress.whole))
+		begin(what, unit, total);
+}
+
 void ek_progress_limit(double seconds)
 {
 	(void)pthread_mutex_lock(&progress.lock);
@@ -117,20 +142,31 @@ void ek_progress_limit(double seconds)
 
 void ek_progress_add(uint64_t done)
 {
-	atomic_fetch_add(&progress.done, done);
-	if (sink.progress == NULL || pthread_mutex_trylock(&progress.lock) != 0)
-		return;
-	show(0);
-	(void)pthread_mutex_unlock(&progress.lock);
+	if (!atomic_load(&progress.whole))
+		add(done);
 }
 
 void ek_progress_end(void)
 {
-	if (sink.progress == NULL)
-		return;
-	(void)pthread_mutex_lock(&progress.lock);
-	show(1);
-	(void)pthread_mutex_unlock(&progress.lock);
+	if (!atomic_load(&progress.whole))
+		end();
+}
+
+void ek_progress_whole_begin(const char *what, const char *unit, uint64_t total)
+{
+	begin(what, unit, total);
+	atomic_store(&progress.whole, 1);
+}
+
+void ek_progress_whole_add(uint64_t done)
+{
+	add(done);
+}
+
+void ek_progress_whole_end(void)
+{
+	atomic_store(&progress.whole, 0);
+	end();
 }
 
 void ek_interrupt(void)

@@ -41,6 +41,10 @@ void ek_progress_begin(const char *what, const char *unit, uint64_t total);
 void ek_progress_limit(double seconds);
 void ek_progress_add(uint64_t done); /* from any thread */
 void ek_progress_end(void);
+/* The same for work made of parts that tell their own: between begin and end those are not heard. */
+void ek_progress_whole_begin(const char *what, const char *unit, uint64_t total);
+void ek_progress_whole_add(uint64_t done);
+void ek_progress_whole_end(void);
 
 /* Ask all work to stop soon with EK_EINTERRUPTED and its state saved. Async-signal-safe. */
 void ek_interrupt(void);

@@ -19,7 +19,7 @@ enum { WORDS_MOST = 48 };
 	"--time-limit 3m"
 #define SAMPLES "--count 1000 --steps 40 --guidance 1.5"
 /* 10,000 photographs, as many of each class, that no step before has seen. */
-#define REFERENCE "--reference /usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz"
+#define REFERENCE "--target uniform --reference /usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz"
 
 /*
  * The commands; RUN stands for the run. Every model makes three times as many samples from other seeds, so that the

@@ -185,6 +185,40 @@ static void a_missing_and_a_halved_cluster_are_named(void **state)
 	tear_down(&f);
 }
 
+static void the_small_clusters_are_told_of_together(void **state)
+{
+	static const uint64_t held_out[K] = { 300, 200, 100 }, generated[K] = { 300, 200, 10 },
+			      tail[K] = { 501, 50, 49 }, even[K] = { 200, 200, 200 };
+	const cJSON *t;
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, held_out, generated);
+	f.in.training_counts = tail;
+	f.in.sets = (const struct ek_evaluation_set[]){ { "a", 0, 255 }, { "b", 255, 255 } };
+	f.in.set_count = 2;
+	evaluate(&f);
+	t = get(f.json, "tail");
+	assert_int_equal(cJSON_GetArraySize(get(t, "clusters")), 2);
+	assert_int_equal(cJSON_GetArrayItem(get(t, "clusters"), 0)->valueint, 1);
+	assert_int_equal(value(t, "reference_images"), 300);
+	assert_close(value(t, "training_share"), 99.0 / 600, 1e-15);
+	assert_close(value(t, "generated_share"), 210.0 / 510, 1e-15);
+	check_interval(get(t, "generated_share"), 210.0 / 510);
+	assert_close(value(t, "coverage"),
+	             (200 * value(row(&f, 1), "coverage") + 100 * value(row(&f, 2), "coverage")) / 300, 1e-12);
+	assert_close(value(t, "precision"),
+	             (200 * value(row(&f, 1), "precision") + 10 * value(row(&f, 2), "precision")) / 210, 1e-12);
+	assert_close(value(get(get(f.json, "spread"), "tail_share"), "mean"), 210.0 / 510, 1e-15);
+	assert_true(value(cJSON_GetArrayItem(get(f.json, "seeds"), 0), "tail_share") == 0);
+	assert_true(value(cJSON_GetArrayItem(get(f.json, "seeds"), 0), "tail_coverage") < 0.1);
+	assert_true(value(cJSON_GetArrayItem(get(f.json, "seeds"), 1), "tail_coverage") > value(t, "coverage") - 0.1);
+	f.in.training_counts = even;
+	evaluate(&f);
+	assert_int_equal(cJSON_GetArraySize(get(get(f.json, "tail"), "clusters")), 0);
+	tear_down(&f);
+}
+
 static void copies_are_flagged_where_they_are(void **state)
 {
 	static const uint64_t held_out[K] = { 300, 200, 100 }, generated[K] = { 300, 200, 100 };
@@ -355,6 +389,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fresh_images_are_good_and_no_copies),
 		cmocka_unit_test(a_missing_and_a_halved_cluster_are_named),
+		cmocka_unit_test(the_small_clusters_are_told_of_together),
 		cmocka_unit_test(copies_are_flagged_where_they_are),
 		cmocka_unit_test(too_few_images_are_null_with_a_reason),
 		cmocka_unit_test(a_cluster_without_reference_images_has_no_coverage),

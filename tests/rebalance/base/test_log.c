@@ -140,6 +140,32 @@ static double left_after(struct seen *seen, uint64_t total, uint64_t done, doubl
 	return seen->progress.left;
 }
 
+static void parts_of_a_whole_are_not_heard(void **state)
+{
+	struct seen seen;
+
+	(void)state;
+	listen(&seen);
+	ek_progress_whole_begin("all", "parts", 2);
+	for (int i = 0; i < 2; i++) {
+		ek_progress_begin("a part", "things", 1000);
+		ek_progress_add(1000);
+		ek_progress_end();
+		assert_int_equal(seen.finished, 0);
+		ek_progress_whole_add(1);
+	}
+	ek_progress_whole_end();
+	assert_int_equal(seen.finished, 1);
+	assert_int_equal(seen.progress.done, 2);
+	assert_string_equal(seen.progress.what, "all");
+	ek_progress_begin("a part", "things", 3);
+	ek_progress_add(3);
+	ek_progress_end();
+	assert_int_equal(seen.finished, 2);
+	assert_string_equal(seen.progress.what, "a part");
+	be_deaf();
+}
+
 static void what_is_left_goes_to_the_nearer_end(void **state)
 {
 	struct seen seen;
@@ -219,6 +245,7 @@ int main(void)
 		cmocka_unit_test(without_a_sink_nothing_happens),
 		cmocka_unit_test(messages_reach_the_sink_on_one_line),
 		cmocka_unit_test(progress_adds_up_over_threads_and_is_shown_now_and_then),
+		cmocka_unit_test(parts_of_a_whole_are_not_heard),
 		cmocka_unit_test(what_is_left_goes_to_the_nearer_end),
 		cmocka_unit_test(a_signal_interrupts_work),
 		cmocka_unit_test(the_clock_never_goes_back),
