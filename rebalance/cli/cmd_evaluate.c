@@ -11,7 +11,7 @@
 #include "rebalance/cli/summary.h"
 #include "rebalance/plan/subset.h"
 
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 static struct ek_evaluate_wish wanted;
 

@@ -226,9 +226,10 @@ const struct ek_command ek_commands[] = {
 	          "Takes the 60,000 photographs of Debian's package dataset-fashion-mnist, makes them "
 	          "long-tailed on purpose (class sizes falling from 6,000 to 60), audits what is left without "
 	          "its labels, and then says how well the clusters found the hidden classes. It goes on to a balanced "
-	          "subset and a sampler, says what they changed, and trains a small autoencoder and two small "
-	          "generators, "
-	          "one on the images as they come, one by the sampler, by the same commands that you would give.\n"
+	          "subset and a sampler, says what they changed, trains a small autoencoder and two small "
+	          "generators, one on the images as they come, one by the sampler, draws from both, evaluates that on "
+	          "photographs that no step has seen, and says what balancing changed for the smallest clusters: all "
+	          "by the commands that you would give, which it prints.\n"
 	          "RUN is evenkeel-demo unless told otherwise.",
 	  .steps = demo_steps,
 	  .own_options = ek_demo_own_options,

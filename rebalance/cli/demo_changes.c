@@ -90,8 +90,9 @@ int ek_demo_changes_print(const char *run)
 	             ek_text_percent(e, weighted.share), natural.distance.value, weighted.distance.value,
 	             certainty(weighted.distance, natural.distance));
 	(void)printf("Asking the generator of the images as they come for as many of every cluster gives %s and a "
-	             "distance of %.1f: the rest is what training by the sampler did.\n",
-	             ek_text_percent(a, equal.coverage.value), equal.distance.value);
+	             "distance of %.1f; what training by the sampler adds to that coverage is %s.\n",
+	             ek_text_percent(a, equal.coverage.value), equal.distance.value,
+	             certainty(weighted.coverage, equal.coverage));
 out:
 	cJSON_Delete(natural.json);
 	cJSON_Delete(equal.json);

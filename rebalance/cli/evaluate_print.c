@@ -165,6 +165,23 @@ static void print_memory(const cJSON *json)
 		             number(memory, "ratio"));
 }
 
+/* The small clusters of the data, together. */
+static void print_tail(const cJSON *json)
+{
+	const cJSON *tail = member(json, "tail");
+	const int count = cJSON_GetArraySize(member(tail, "clusters"));
+	char share[32], wanted[32];
+
+	if (count == 0)
+		return;
+	(void)printf("  %-22s %s of the images, %s wanted", count == 1 ? "the small cluster" : "the small clusters",
+	             ek_text_percent(share, number(tail, "generated_share")),
+	             ek_text_percent(wanted, number(tail, "target_share")));
+	if (!isnan(number(tail, "coverage")))
+		(void)printf("; coverage %.3g", number(tail, "coverage"));
+	(void)printf(count == 1 ? "\n" : " (%d together)\n", count);
+}
+
 static int by_size(const void *a, const void *b)
 {
 	const cJSON *x = *(const cJSON *const *)a, *y = *(const cJSON *const *)b;
@@ -197,8 +214,8 @@ static void print_row(const cJSON *row)
 	print_value(row, "ratio", 6);
 	print_value(row, "coverage", 9);
 	print_value(row, "precision", 10);
-	print_value(row, "copies", 7);
-	(void)printf("\n");
+	(void)printf(" %7s\n",
+	             isnan(number(row, "copies")) ? "-" : ek_text_count(images, (uint64_t)number(row, "copies")));
 }
 
 static void print_clusters(const cJSON *json, const char *path)
@@ -227,6 +244,7 @@ void ek_evaluate_print(const cJSON *json, const char *path)
 	print_title(json);
 	print_headline(json);
 	print_worst(json);
+	print_tail(json);
 	print_memory(json);
 	print_clusters(json, path);
 }
