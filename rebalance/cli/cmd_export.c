@@ -149,7 +149,6 @@ static int set_options(struct ek_export_options *o, const struct ek_settings *s)
 static int print_json(const struct ek_export_result *r, const struct ek_export_options *o)
 {
 	cJSON *out = cJSON_CreateObject();
-	char *text = NULL;
 	int rc = out != NULL ? 0 : ek_fail(EK_ENOMEM, "no memory for JSON");
 
 	EK_TRY(rc);
@@ -159,10 +158,8 @@ static int print_json(const struct ek_export_result *r, const struct ek_export_o
 	EK_TRY(ek_json_add_u64(out, "missing", r->missing));
 	EK_TRY(ek_json_add_u64(out, "bytes", r->bytes));
 	EK_TRY(ek_json_add_u64(out, "shards", r->shards));
-	if ((text = cJSON_Print(out)) != NULL)
-		(void)printf("%s\n", text);
+	EK_TRY(ek_print_json(out));
 out:
-	cJSON_free(text);
 	cJSON_Delete(out);
 	return rc;
 }

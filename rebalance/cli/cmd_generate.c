@@ -395,15 +395,8 @@ static int print(const struct work *w, int json)
 {
 	char count[32];
 
-	if (json) {
-		char *text = cJSON_Print(w->config);
-
-		if (text == NULL)
-			return ek_fail(EK_ENOMEM, "no memory for the result");
-		(void)printf("%s\n", text);
-		free(text);
-		return 0;
-	}
+	if (json)
+		return ek_print_json(w->config);
 	(void)printf("%s images of %s (step %" PRIu64 ")\n", ek_text_count(count, w->classes.count), wanted.model,
 	             w->model_step);
 	ek_classes_print(&w->classes, &w->d);

@@ -228,17 +228,6 @@ out:
 	return rc;
 }
 
-static int print_document(const cJSON *json)
-{
-	char *text = cJSON_Print(json);
-
-	if (text == NULL)
-		return ek_fail(EK_ENOMEM, "no memory for JSON");
-	(void)printf("%s\n", text);
-	cJSON_free(text);
-	return 0;
-}
-
 static int add_step(cJSON *out, const struct ek_about *a)
 {
 	const char *reason;
@@ -262,7 +251,7 @@ static int print_json(const struct ek_about *a)
 	if (a->is_folder && a->run != NULL && *a->inside == 0) {
 		EK_TRY(ek_run_file(&file, a->run, "run.json"));
 		EK_TRY(ek_json_load(&record, file));
-		rc = print_document(record);
+		rc = ek_print_json(record);
 		goto out;
 	}
 	out = cJSON_CreateObject();
@@ -280,7 +269,7 @@ static int print_json(const struct ek_about *a)
 	if (a->document != NULL || a->recipe != NULL)
 		EK_TRY(ek_json_add_item(out, "document",
 		                        cJSON_Duplicate(a->document != NULL ? a->document : a->recipe, 1)));
-	rc = print_document(out);
+	rc = ek_print_json(out);
 out:
 	free(file);
 	cJSON_Delete(out);

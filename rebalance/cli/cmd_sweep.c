@@ -240,7 +240,6 @@ static int sweep(const struct ek_sweep *s)
 {
 	cJSON *json = cJSON_CreateObject(), *list;
 	size_t failed = 0;
-	char *text = NULL;
 	int rc;
 
 	if (json == NULL)
@@ -249,11 +248,7 @@ static int sweep(const struct ek_sweep *s)
 	EK_TRY(ek_sweep_make_autoencoder(s));
 	EK_TRY(do_points(s, list, &failed));
 	if (s->settings->common.json) {
-		if ((text = cJSON_Print(json)) == NULL) {
-			rc = ek_fail(EK_ENOMEM, "no memory for the result");
-			goto out;
-		}
-		(void)printf("%s\n", text);
+		EK_TRY(ek_print_json(json));
 	} else {
 		(void)printf("\nside by side: evenkeel compare %s --name '%s-*'\ncurves:       evenkeel report %s\n",
 		             s->run, wanted.name, s->run);
@@ -262,7 +257,6 @@ static int sweep(const struct ek_sweep *s)
 		rc = ek_fail(EK_EIO, "%zu of %zu points failed; the same command tries them again", failed,
 		             s->points.count);
 out:
-	free(text);
 	cJSON_Delete(json);
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include "rebalance/base/version.h"
 #include "rebalance/cli/build.h"
 #include "rebalance/cli/command.h"
+#include "rebalance/cli/text.h"
 #include "train/nn/tensor.h"
 
 /* Instruction sets that the libraries choose by, as this processor has them. */
@@ -33,7 +34,6 @@ static int add_instruction_sets(struct ek_buffer *text)
 static int print_json(const char *sets)
 {
 	cJSON *json = cJSON_CreateObject();
-	char *text = NULL;
 	int rc = json != NULL ? 0 : ek_fail(EK_ENOMEM, "no memory for JSON");
 
 	EK_TRY(rc);
@@ -45,10 +45,8 @@ static int print_json(const char *sets)
 	EK_TRY(ek_json_add_string(json, "instruction_sets", sets));
 	EK_TRY(ek_json_add_bool(json, "cuda", 0));
 	EK_TRY(ek_json_add_bool(json, "mpi", 0));
-	if ((text = cJSON_Print(json)) != NULL)
-		(void)printf("%s\n", text);
+	EK_TRY(ek_print_json(json));
 out:
-	cJSON_free(text);
 	cJSON_Delete(json);
 	return rc;
 }

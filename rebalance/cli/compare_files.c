@@ -8,6 +8,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/cli/compare.h"
+#include "rebalance/cli/text.h"
 
 static const char *const fixed[] = {
 	"run",          "evaluation",       "trained_on", "method", "keep",     "pruning_ratio", "training_images",
@@ -183,7 +184,6 @@ out:
 int ek_compare_print_json(const struct ek_comparison *c, const uint8_t *shown)
 {
 	cJSON *json = cJSON_CreateObject(), *list;
-	char *text = NULL;
 	int rc;
 
 	if (json == NULL)
@@ -192,13 +192,8 @@ int ek_compare_print_json(const struct ek_comparison *c, const uint8_t *shown)
 	for (size_t i = 0; i < c->count; i++)
 		if (shown[i])
 			EK_TRY(add_evaluation(list, &c->rows[i]));
-	if ((text = cJSON_Print(json)) == NULL) {
-		rc = ek_fail(EK_ENOMEM, "no memory for the result");
-		goto out;
-	}
-	(void)printf("%s\n", text);
+	EK_TRY(ek_print_json(json));
 out:
-	free(text);
 	cJSON_Delete(json);
 	return rc;
 }

@@ -152,15 +152,8 @@ int ek_summary_print_step(const struct ek_run *run, const char *step, int json)
 {
 	const cJSON *recorded = ek_run_recorded(run, step), *item;
 
-	if (json) {
-		char *text = cJSON_Print(recorded);
-
-		if (text == NULL)
-			return ek_fail(EK_ENOMEM, "no memory for JSON");
-		(void)printf("%s\n", text);
-		cJSON_free(text);
-		return 0;
-	}
+	if (json)
+		return ek_print_json(recorded);
 	cJSON_ArrayForEach(item, member(recorded, "counts"))
 	{
 		if (!cJSON_IsNumber(item) && !cJSON_IsString(item) && !cJSON_IsBool(item))

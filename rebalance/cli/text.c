@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rebalance/base/error.h"
+
 enum { SIZE = 32 };
 
 const char *ek_text_count(char out[32], uint64_t count)
@@ -69,4 +71,15 @@ const char *ek_text_percent(char out[32], double share)
 
 	(void)snprintf(out, SIZE, percent >= 9.95 ? "%.0f %%" : percent >= 0.995 ? "%.1f %%" : "%.2g %%", percent);
 	return out;
+}
+
+int ek_print_json(const cJSON *json)
+{
+	char *text = cJSON_Print(json);
+
+	if (text == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for the result");
+	(void)printf("%s\n", text);
+	cJSON_free(text);
+	return 0;
 }

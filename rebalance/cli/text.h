@@ -1,13 +1,18 @@
-/* Numbers as people read them. Each writes into `out` (32 bytes) and returns it. */
+/* What is printed: numbers as people read them, which each write into `out` (32 bytes) and return it; documents. */
 #ifndef EK_CLI_TEXT_H
 #define EK_CLI_TEXT_H
 
 #include <stdint.h>
+
+#include "rebalance/base/json.h"
 
 const char *ek_text_count(char out[32], uint64_t count);    /* "1,234,567" */
 const char *ek_text_duration(char out[32], double seconds); /* "0.4 s", "46 s", "3 min 20 s", "2 h 5 min" */
 const char *ek_text_rate(char out[32], double per_second);  /* "0.53", "42", "1,204" */
 const char *ek_text_bytes(char out[32], uint64_t bytes);    /* "512 bytes", "1.5 MB" (powers of 1000) */
 const char *ek_text_percent(char out[32], double share);    /* "41 %", "3.2 %", "0.04 %" */
+
+/* A document on stdout: the result of --json. EK_ENOMEM. */
+int ek_print_json(const cJSON *json);
 
 #endif

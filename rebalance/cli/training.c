@@ -272,7 +272,7 @@ out:
 static int print_result(const struct ek_training_job *job, const struct ek_training *result, const char *folder)
 {
 	cJSON *json = NULL;
-	char *text = NULL, count[32];
+	char count[32];
 	int rc = 0;
 
 	if (!job->json) {
@@ -292,13 +292,8 @@ static int print_result(const struct ek_training_job *job, const struct ek_train
 	EK_TRY(ek_json_add_double(json, "seconds", result->seconds));
 	EK_TRY(ek_json_add_double(json, "loss", result->loss));
 	EK_TRY(ek_json_add_double(json, "held_out_loss", result->judged));
-	if ((text = cJSON_Print(json)) == NULL) {
-		rc = ek_fail(EK_ENOMEM, "no memory for the result");
-		goto out;
-	}
-	(void)printf("%s\n", text);
+	EK_TRY(ek_print_json(json));
 out:
-	free(text);
 	cJSON_Delete(json);
 	return rc;
 }
