@@ -356,6 +356,7 @@ static void bare_pixels_become_rgb(void **state)
 	ek_image_release(&image);
 	assert_ok(ek_image_from_bare(&image, EK_IMAGE_RGB8, want, 12, 2, 2));
 	assert_memory_equal(image.pixels, want, 12);
+	ek_image_release(&image);
 	assert_fails(ek_image_from_bare(&image, EK_IMAGE_RGB8, want, 12, 2, 1), EK_EDATA, "2 x 1 pixels in 12 bytes");
 	assert_string_equal(ek_image_format_name(EK_IMAGE_GREY8), "grey8");
 	assert_string_equal(ek_image_format_name(EK_IMAGE_RGB8), "rgb8");
