@@ -8,16 +8,12 @@
 #include "rebalance/base/json.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/cli/text.h"
-
-/* A measure over the seeds. */
-struct measure {
-	double value, std;
-};
+#include "reports/comparison.h"
 
 struct evaluation {
 	cJSON *json;
-	struct measure coverage, distance;
-	double share, images;
+	double coverage, distance, share, images;
+	struct ek_compared seeds[2]; /* of coverage and distance, over the sets */
 };
 
 static const cJSON *member(const cJSON *object, const char *name)
@@ -33,6 +29,17 @@ static double value_of(const cJSON *item)
 	return cJSON_IsNumber(item) ? item->valuedouble : NAN;
 }
 
+static struct ek_compared over_seeds(const cJSON *spread)
+{
+	const double n = value_of(member(spread, "n"));
+
+	return (struct ek_compared){ .value = value_of(member(spread, "mean")),
+		                     .low = NAN,
+		                     .high = NAN,
+		                     .deviation = value_of(member(spread, "std")),
+		                     .seeds = n > 0 ? (uint64_t)n : 0 };
+}
+
 static int load(struct evaluation *e, const char *run, const char *name)
 {
 	const cJSON *tail, *spread;
@@ -43,10 +50,10 @@ static int load(struct evaluation *e, const char *run, const char *name)
 	EK_TRY(ek_json_load(&e->json, path));
 	tail = member(e->json, "tail");
 	spread = member(e->json, "spread");
-	e->coverage = (struct measure){ value_of(member(tail, "coverage")),
-		                        value_of(member(member(spread, "tail_coverage"), "std")) };
-	e->distance = (struct measure){ value_of(member(e->json, "frechet_distance")),
-		                        value_of(member(member(spread, "frechet_distance"), "std")) };
+	e->coverage = value_of(member(tail, "coverage"));
+	e->distance = value_of(member(e->json, "frechet_distance"));
+	e->seeds[0] = over_seeds(member(spread, "tail_coverage"));
+	e->seeds[1] = over_seeds(member(spread, "frechet_distance"));
 	e->share = value_of(member(tail, "generated_share"));
 	e->images = value_of(member(tail, "reference_images"));
 out:
@@ -54,14 +61,17 @@ out:
 	return rc;
 }
 
-/* Does a - b exceed what other seeds make of it? Twice the deviation of the difference. */
-static const char *certainty(struct measure a, struct measure b)
+/* As `compare` judges it. */
+static const char *certainty(const struct evaluation *a, const struct evaluation *b, int measure)
 {
-	const double noise = 2 * hypot(a.std, b.std);
-
-	if (!(noise >= 0))
+	switch (ek_comparison_verdict(&a->seeds[measure], &b->seeds[measure])) {
+	case EK_DIFFERENCE_BEYOND:
+		return "more than other seeds change";
+	case EK_DIFFERENCE_WITHIN:
+		return "no more than other seeds change";
+	default:
 		return "how much of it is chance is not known";
-	return fabs(a.value - b.value) > noise ? "more than other seeds change" : "no more than other seeds change";
+	}
 }
 
 int ek_demo_changes_print(const char *run)
@@ -73,7 +83,7 @@ int ek_demo_changes_print(const char *run)
 	EK_TRY(load(&natural, run, "natural"));
 	EK_TRY(load(&equal, run, "natural-equal"));
 	EK_TRY(load(&weighted, run, "weighted"));
-	if (!isfinite(natural.coverage.value + equal.coverage.value + weighted.coverage.value)) {
+	if (!isfinite(natural.coverage + equal.coverage + weighted.coverage)) {
 		(void)printf("\nWhat balancing changed for the small clusters could not be measured: "
 		             "%s/evaluations say why.\n",
 		             run);
@@ -85,14 +95,13 @@ int ek_demo_changes_print(const char *run)
 	             "from %.1f to %.1f (%s).\n",
 	             cJSON_GetArraySize(member(member(weighted.json, "tail"), "clusters")),
 	             ek_text_count(a, natural.images > 0 ? (uint64_t)natural.images : 0),
-	             ek_text_percent(b, weighted.coverage.value), ek_text_percent(c, natural.coverage.value),
-	             certainty(weighted.coverage, natural.coverage), ek_text_percent(d, natural.share),
-	             ek_text_percent(e, weighted.share), natural.distance.value, weighted.distance.value,
-	             certainty(weighted.distance, natural.distance));
+	             ek_text_percent(b, weighted.coverage), ek_text_percent(c, natural.coverage),
+	             certainty(&weighted, &natural, 0), ek_text_percent(d, natural.share),
+	             ek_text_percent(e, weighted.share), natural.distance, weighted.distance,
+	             certainty(&weighted, &natural, 1));
 	(void)printf("Asking the generator of the images as they come for as many of every cluster gives %s and a "
 	             "distance of %.1f; what training by the sampler adds to that coverage is %s.\n",
-	             ek_text_percent(a, equal.coverage.value), equal.distance.value,
-	             certainty(weighted.coverage, equal.coverage));
+	             ek_text_percent(a, equal.coverage), equal.distance, certainty(&weighted, &equal, 0));
 out:
 	cJSON_Delete(natural.json);
 	cJSON_Delete(equal.json);
