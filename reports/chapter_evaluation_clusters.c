@@ -108,7 +108,11 @@ static void row(struct ek_page *page, const struct ek_evaluation *e, size_t clus
 	ek_html(h, "%s</td>", ek_decimal(ratio, 2).s);
 	number(h, e, r, "coverage", SHARE, 0);
 	number(h, e, r, "precision", SHARE, 1);
-	number(h, e, r, "kid", FIGURE, 1);
+	/* An object, or null with a reason. */
+	if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(r, "kid")))
+		number(h, e, cJSON_GetObjectItemCaseSensitive(r, "kid"), "mean", FIGURE, 1);
+	else
+		number(h, e, r, "kid", FIGURE, 1);
 	number(h, e, r, "copies", COUNT, 1);
 	ek_html(h, "</tr>");
 }

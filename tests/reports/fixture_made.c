@@ -168,12 +168,13 @@ static void write_cluster(struct ek_buffer *b, const struct more *m, size_t i, s
 		b,
 		"%s{\"cluster\": %zu, \"target_share\": %.9g, \"reference_images\": 9, \"generated_images\": %.0f, "
 		"\"generated_share\": %.9g, \"ratio\": %.9g, \"ci95\": [%.9g, %.9g], \"coverage\": {\"value\": %.3f, "
-		"\"ci95\": [%.3f, %.3f]}, \"precision\": 0.7, \"kid\": null, \"copies\": %zu, \"asked\": 3, "
+		"\"ci95\": [%.3f, %.3f]}, \"precision\": 0.7, \"kid\": %s, \"copies\": %zu, \"asked\": 3, "
 		"\"in_own\": "
 		"0.4",
 		c ? ", " : "", c, m->shares[c], made * SAMPLES, made, ratio, 0.6 * made, 1.6 * made + 0.001,
 		c == 1 ? 0.1 + 0.1 * (double)i : 0.5, c == 1 ? 0.05 + 0.1 * (double)i : 0.4,
-		c == 1 ? 0.14 + 0.1 * (double)i : 0.6, c % 2));
+		c == 1 ? 0.14 + 0.1 * (double)i : 0.6,
+		c == 2 ? "{\"mean\": 0.0321, \"std\": 0.004, \"subset_size\": 60}" : "null", c % 2));
 	if (c == 0) {
 		assert_ok(ek_buffer_text(b, ", \"reasons\": {\"kid\": "));
 		string(b, EK_HOSTILE_REASON_2);

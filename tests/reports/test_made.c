@@ -243,6 +243,7 @@ static void evaluations_are_told_of(void **state)
 	assert_shows(page, "-0.00300</td><td class=\"n wide\">\xc2\xb1 0.00200</td>");
 	assert_shows(page, "<b>Not measured</b>: the encoder is &lt;i&gt;not&lt;/i&gt; inception-fid");
 	assert_shows(page, "title=\"12 images, &lt;b&gt;50&lt;/b&gt; are wanted\">\xe2\x80\x93</td>");
+	assert_shows(page, ">0.0321</td>");
 	assert_shows(page, "\xe2\x80\x93 under KID: cluster 0: 12 images, &lt;b&gt;50&lt;/b&gt; are wanted.</p>");
 	assert_shows(page, "<b>0.96 times as far</b>");
 	assert_shows(page, "FD 42.0 \xc2\xb1 1.00");
