@@ -14,14 +14,35 @@
 
 enum { WRITE_SIZE = 1 << 18, READ_SIZE = 1 << 16 };
 
-int ek_file_read(struct ek_buffer *out, const char *path, size_t limit)
+int ek_open_regular(int *fd, uint64_t *size, const char *path)
 {
-	const int fd = open(path, O_RDONLY | O_CLOEXEC);
-	const size_t start = out->size;
+	struct stat status;
 	int rc = 0;
 
-	if (fd < 0)
+	/* Without O_NONBLOCK, opening a FIFO that took the file's place would wait for a writer. */
+	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (*fd < 0)
 		return ek_fail_errno("cannot open %s", path);
+	if (fstat(*fd, &status) != 0)
+		rc = ek_fail_errno("cannot read %s", path);
+	else if (!S_ISREG(status.st_mode))
+		rc = ek_fail(EK_EDATA, "%s: not a regular file", path);
+	else if (size != NULL)
+		*size = (uint64_t)status.st_size;
+	if (rc < 0) {
+		(void)close(*fd);
+		*fd = -1;
+	}
+	return rc;
+}
+
+int ek_file_read(struct ek_buffer *out, const char *path, size_t limit)
+{
+	const size_t start = out->size;
+	int fd, rc;
+
+	if ((rc = ek_open_regular(&fd, NULL, path)) < 0)
+		return rc;
 	for (;;) {
 		ssize_t got;
 
@@ -70,23 +91,17 @@ int ek_file_read_at(int fd, void *out, size_t size, uint64_t offset, const char 
 
 int ek_map_open(struct ek_map *map, const char *path)
 {
-	const int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat status;
 	void *data = NULL;
-	int rc = 0;
+	uint64_t size;
+	int fd, rc;
 
 	*map = (struct ek_map){ 0 };
-	if (fd < 0)
-		return ek_fail_errno("cannot open %s", path);
-	if (fstat(fd, &status) != 0)
-		rc = ek_fail_errno("cannot read %s", path);
-	else if (!S_ISREG(status.st_mode))
-		rc = ek_fail(EK_EDATA, "%s: not a regular file", path);
-	else if (status.st_size > 0 &&
-	         (data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
+	if ((rc = ek_open_regular(&fd, &size, path)) < 0)
+		return rc;
+	if (size > 0 && (data = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
 		rc = ek_fail_errno("cannot map %s", path);
 	else
-		*map = (struct ek_map){ .data = data, .size = (size_t)status.st_size };
+		*map = (struct ek_map){ .data = data, .size = (size_t)size };
 	(void)close(fd);
 	return rc;
 }
@@ -271,28 +286,73 @@ out:
 	return rc;
 }
 
+static const char lock_word[] = "evenkeel ";
+enum { LOCK_WORD_SIZE = sizeof lock_word - 1, LOCK_SIZE = 64 };
+
+/* The start of a lock file, NUL-terminated; its size, or -1. */
+static ssize_t read_lock(char text[LOCK_SIZE], int fd)
+{
+	const ssize_t size = pread(fd, text, LOCK_SIZE - 1, 0);
+
+	text[size > 0 ? size : 0] = 0;
+	return size;
+}
+
+/* The process id in a lock's text, as long as its digits go; NULL: the text is none of ours. */
+static char *lock_owner(char *text)
+{
+	char *owner = strncmp(text, lock_word, LOCK_WORD_SIZE) == 0 ? text + LOCK_WORD_SIZE : text;
+	char *end = owner + strspn(owner, "0123456789");
+	/* Behind a line with our word may lie the rest of a longer one: a kill came before it was cut off. */
+	const int is_line = end > owner && *end == '\n' && (owner != text || end[1] == 0);
+
+	if (!is_line && *text != 0)
+		return NULL;
+	*end = 0;
+	return owner;
+}
+
+int ek_lock_is_at(const char *path)
+{
+	char text[LOCK_SIZE] = "";
+	int fd;
+
+	if (ek_open_regular(&fd, NULL, path) < 0)
+		return 0;
+	(void)read_lock(text, fd);
+	(void)close(fd);
+	return strncmp(text, lock_word, LOCK_WORD_SIZE) == 0 && lock_owner(text) != NULL;
+}
+
+/* Take an open lock file and write into it. */
+static int write_lock(int fd, const char *path, const char *what)
+{
+	char text[LOCK_SIZE];
+	struct stat status;
+	char *owner;
+
+	if (fstat(fd, &status) != 0 || (S_ISREG(status.st_mode) && read_lock(text, fd) < 0))
+		return ek_fail_errno("cannot read %s", path);
+	if (!S_ISREG(status.st_mode) || (owner = lock_owner(text)) == NULL)
+		return ek_fail(EK_EUSAGE, "%s is in the way: it is not a lock that evenkeel made", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return errno != EWOULDBLOCK ? ek_fail_errno("cannot lock %s", what)
+		                            : ek_fail(EK_EUSAGE, "%s is in use by %s%s", what,
+		                                      *owner != 0 ? "process " : "another process", owner);
+	(void)snprintf(text, sizeof text, "%s%ld\n", lock_word, (long)getpid());
+	if (pwrite(fd, text, strlen(text), 0) != (ssize_t)strlen(text) || ftruncate(fd, (off_t)strlen(text)) != 0)
+		return ek_fail_errno("cannot write %s", path);
+	return 0;
+}
+
 int ek_lock_take(int *fd, const char *path, const char *what)
 {
-	char owner[32] = { 0 };
-	int rc = 0;
+	int rc;
 
-	if ((*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666)) < 0)
+	/* Not through a link, and without waiting for the reader of a FIFO. */
+	if ((*fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666)) < 0)
 		return ek_fail_errno("cannot write %s", path);
-	if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-		const ssize_t got = errno == EWOULDBLOCK ? pread(*fd, owner, sizeof owner - 1, 0) : -1;
-
-		owner[strspn(owner, "0123456789")] = 0;
-		rc = got > 0 ? ek_fail(EK_EUSAGE, "%s is in use by process %s", what, owner)
-		             : ek_fail_errno("cannot lock %s", what);
-		goto out;
-	}
-	(void)snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
-	if (ftruncate(*fd, 0) != 0)
-		rc = ek_fail_errno("cannot write %s", path);
-	else
-		rc = ek_write_all(*fd, owner, strlen(owner), path);
-out:
-	if (rc < 0) {
+	if ((rc = write_lock(*fd, path, what)) < 0) {
 		(void)close(*fd);
 		*fd = -1;
 	}

@@ -1,7 +1,6 @@
 #include "rebalance/base/hash.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <xxhash.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 
 enum { READ_SIZE = 1 << 20 };
@@ -42,10 +42,7 @@ static int feed_file(const char *path, int (*update)(void *, const void *, size_
 	int fd = -1, rc;
 
 	EK_TRY(ek_alloc(&block, READ_SIZE, 1));
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
-		rc = ek_fail_errno("cannot open %s", path);
-		goto out;
-	}
+	EK_TRY(ek_open_regular(&fd, NULL, path));
 	while ((got = read(fd, block, READ_SIZE)) != 0) {
 		if (got < 0 && errno == EINTR)
 			continue;

@@ -1,38 +1,14 @@
 #include "rebalance/io/lines.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "rebalance/base/error.h"
 
 /* Small after a seek, so that one row costs one small read; doubling while lines are read in turn. */
 enum { FIRST_CHUNK = 4096, LARGEST_CHUNK = 1 << 18 };
-
-int ek_open_regular(int *fd, uint64_t *size, const char *path)
-{
-	struct stat status;
-	int rc = 0;
-
-	/* Without O_NONBLOCK, opening a FIFO that took the file's place would wait for a writer. */
-	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (*fd < 0)
-		return ek_fail_errno("cannot open %s", path);
-	if (fstat(*fd, &status) != 0)
-		rc = ek_fail_errno("cannot read %s", path);
-	else if (!S_ISREG(status.st_mode))
-		rc = ek_fail(EK_EDATA, "%s: not a regular file", path);
-	else if (size != NULL)
-		*size = (uint64_t)status.st_size;
-	if (rc < 0) {
-		(void)close(*fd);
-		*fd = -1;
-	}
-	return rc;
-}
 
 int ek_lines_open(struct ek_lines *lines, const char *path)
 {

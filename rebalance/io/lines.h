@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 
 /* A longer line is EK_EDATA. */
@@ -33,9 +34,5 @@ int ek_lines_next(struct ek_lines *lines, const char **text, size_t *size);
 /* The next line read is number `line`, at `offset`. */
 void ek_lines_seek(struct ek_lines *lines, uint64_t offset, uint64_t line);
 void ek_lines_close(struct ek_lines *lines);
-
-/* A descriptor of a regular file, open for reading, or a code: EK_EIO, or EK_EDATA for any other kind of file
- * (without waiting for it). `*size` (may be NULL): bytes. */
-int ek_open_regular(int *fd, uint64_t *size, const char *path);
 
 #endif

@@ -55,37 +55,68 @@ const char *ek_run_path(const struct ek_run *run)
 	return run->path;
 }
 
+/* 1 if all that lies there is a lock that was never written to, 0 if there is more. EK_EIO. */
 static int is_empty_directory(const char *path)
 {
 	DIR *directory = opendir(path);
 	const struct dirent *entry;
-	int entries = 0;
+	struct stat status;
+	int entries = 0, rc = 0;
 
 	if (directory == NULL)
-		return 0;
-	while ((entry = readdir(directory)) != NULL)
-		entries += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+		return ek_fail_errno("cannot read %s", path);
+	while ((errno = 0, entry = readdir(directory)) != NULL)
+		entries += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		           (strcmp(entry->d_name, ".lock") != 0 ||
+		            fstatat(dirfd(directory), ".lock", &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+		            !S_ISREG(status.st_mode) || status.st_size > 0);
+	if (errno != 0)
+		rc = ek_fail_errno("cannot read %s", path);
 	(void)closedir(directory);
-	return entries == 0;
+	return rc < 0 ? rc : entries == 0;
+}
+
+/* What a document is that might be the run.json of a run. */
+enum record { FOREIGN, EMPTY, OURS };
+
+static enum record judge_record(const cJSON *record)
+{
+	const cJSON *step;
+
+	if (!cJSON_IsObject(record))
+		return FOREIGN;
+	cJSON_ArrayForEach(step, record)
+	{
+		if (!cJSON_IsString(cJSON_GetObjectItemCaseSensitive(step, "evenkeel")) ||
+		    !cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(step, "version")))
+			return FOREIGN;
+	}
+	return record->child != NULL ? OURS : EMPTY;
+}
+
+/* enum record, or EK_EIO, EK_EDATA. */
+static int judge_record_at(const char *path)
+{
+	cJSON *record;
+	const int rc = ek_json_load(&record, path);
+	const enum record is = judge_record(record);
+
+	cJSON_Delete(record);
+	return rc < 0 ? rc : (int)is;
 }
 
 int ek_run_is_at(const char *path)
 {
-	struct ek_buffer lock = { 0 };
-	char owner[32];
-	ssize_t got = -1;
-	int fd;
+	struct ek_buffer name = { 0 };
+	int is_run = 0;
 
-	if (ek_buffer_printf(&lock, "%s/.lock", path) == 0 &&
-	    (fd = open(lock.data, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)) >= 0) {
-		got = read(fd, owner, sizeof owner);
-		(void)close(fd);
-	}
-	ek_buffer_release(&lock);
-	for (ssize_t i = 0; i < got; i++)
-		if (owner[i] != '\n' && (owner[i] < '0' || owner[i] > '9'))
-			return 0;
-	return got > 0 && got < (ssize_t)sizeof owner;
+	if (ek_buffer_printf(&name, "%s/.lock", path) == 0)
+		is_run = ek_lock_is_at(name.data);
+	ek_buffer_clear(&name);
+	if (!is_run && ek_buffer_printf(&name, "%s/run.json", path) == 0)
+		is_run = judge_record_at(name.data) == OURS;
+	ek_buffer_release(&name);
+	return is_run;
 }
 
 static int take_lock(struct ek_run *run)
@@ -103,7 +134,6 @@ out:
 /* A new directory that we made and then could not lock or fill stays: it is empty and harms nobody. */
 static int prepare_directory(const struct ek_run *run, enum ek_run_mode mode)
 {
-	char *lock = NULL;
 	struct stat status;
 	int rc = 0;
 
@@ -117,15 +147,22 @@ static int prepare_directory(const struct ek_run *run, enum ek_run_mode mode)
 	}
 	if (!S_ISDIR(status.st_mode))
 		return ek_fail(EK_EUSAGE, "%s is a file, not a run directory", run->path);
-	EK_TRY(ek_run_file(&lock, run, ".lock"));
-	if (ek_file_exists(run->record_path) || ek_file_exists(lock))
-		goto out;
-	if (mode != EK_RUN_CREATE)
-		rc = ek_fail(EK_EUSAGE, "%s is not a run directory: it has no run.json", run->path);
-	else if (!is_empty_directory(run->path))
-		rc = ek_fail(EK_EUSAGE, "%s holds other files; name a new or empty directory for the run", run->path);
+	if (ek_run_is_at(run->path))
+		return 0;
+	if (mode == EK_RUN_CREATE) {
+		EK_TRY(is_empty_directory(run->path));
+		return rc ? 0
+		          : ek_fail(EK_EUSAGE, "%s holds other files; name a new or empty directory for the run",
+		                    run->path);
+	}
+	if (!ek_file_exists(run->record_path))
+		return ek_fail(EK_EUSAGE, "%s is not a run directory: it has no run.json", run->path);
+	EK_TRY(judge_record_at(run->record_path));
+	if (rc != EMPTY)
+		return ek_fail(EK_EUSAGE, "%s is not a run directory: its run.json is none that evenkeel wrote",
+		               run->path);
+	rc = 0;
 out:
-	free(lock);
 	return rc;
 }
 

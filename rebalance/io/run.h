@@ -2,6 +2,10 @@
  * The run directory: where each step of the work finds its inputs and leaves its outputs, and run.json, which says
  * for each step what it was made from, so that a later command knows what is current and what is stale.
  *
+ * A run says that it is one: RUN/.lock begins with the word "evenkeel", and each step in RUN/run.json, an object, has
+ * the version of "evenkeel" that recorded it. A directory where neither does is none, whatever it holds, and nothing is
+ * written there. A run.json that is an empty object makes a run by hand, of arrays from elsewhere: it can be opened.
+ *
  * Writers hold a lock that dies with its owner (flock on RUN/.lock, which also holds the owner's process id).
  */
 #ifndef EK_IO_RUN_H
@@ -21,11 +25,11 @@ enum ek_run_mode {
 	                 locked */
 };
 
-/* EK_EUSAGE: not a run directory, or in use by another process (its id is told). EK_EDATA: damaged run.json. */
+/* EK_EUSAGE: not a run directory, or in use by another process (its id is told). EK_EDATA: damaged run.json. EK_EIO. */
 int ek_run_open(struct ek_run **out, const char *path, enum ek_run_mode mode);
 void ek_run_close(struct ek_run *run);
 
-/* 1 if the folder `path` is a run directory, made or being made: its .lock holds a process id and nothing else. */
+/* 1 if the folder `path` is a run directory, made or being made, also one that was copied without its lock. */
 int ek_run_is_at(const char *path);
 
 /* As given to ek_run_open. */

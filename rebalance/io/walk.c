@@ -24,8 +24,8 @@ struct level {
 	struct identity identity;
 	size_t path_size; /* of the folder, with its slash */
 	const char *metadata;
-	int has_both; /* metadata.jsonl and metadata.csv */
-	int has_lock; /* as a run directory has */
+	int has_both;   /* metadata.jsonl and metadata.csv */
+	int may_be_run; /* it has a file of the name that a run has */
 	uint64_t stamp;
 };
 
@@ -49,7 +49,7 @@ static void note(struct level *level, const char *name)
 {
 	static const char *const known[] = { "metadata.csv", "metadata.jsonl" };
 
-	level->has_lock |= strcmp(name, ".lock") == 0;
+	level->may_be_run |= strcmp(name, ".lock") == 0 || strcmp(name, "run.json") == 0;
 	for (size_t i = 0; i < 2; i++)
 		if (strcmp(name, known[i]) == 0) {
 			level->has_both = level->metadata != NULL;
@@ -228,7 +228,7 @@ static int give_enter(struct ek_walk *walk, struct ek_walk_entry *entry)
 
 static int top_is_run(const struct ek_walk *walk)
 {
-	return walk->levels[walk->depth - 1].has_lock && ek_run_is_at(walk->path.data);
+	return walk->levels[walk->depth - 1].may_be_run && ek_run_is_at(walk->path.data);
 }
 
 static void drop_run(struct ek_walk *walk, struct ek_walk_entry *entry)

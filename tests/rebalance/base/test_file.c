@@ -33,10 +33,30 @@ static void a_file_is_read_whole_up_to_a_limit(void **state)
 	assert_string_equal(text.data, "1234512345");
 	assert_fails(ek_file_read(&text, path, 4), EK_EDATA, "larger than 4 bytes");
 	assert_fails(ek_file_read(&text, ek_join(folder, "b"), 9), EK_EIO, "b: No such file");
-	assert_fails(ek_file_read(&text, folder, 9), EK_EIO, "cannot read");
+	assert_fails(ek_file_read(&text, folder, 9), EK_EDATA, "not a regular file");
 	ek_buffer_release(&text);
 	ek_write_file(path, "", 0);
 	assert_holds(path, "");
+}
+
+/* Whoever opens a FIFO waits for a writer, and a device may never end. */
+static void what_is_no_file_is_refused_at_once(void **state)
+{
+	const char *folder = ek_scratch(), *fifo = ek_join(folder, "fifo");
+	struct ek_buffer text = { 0 };
+	struct ek_map map;
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	(void)alarm(10);
+	assert_fails(ek_file_read(&text, fifo, 9), EK_EDATA, "fifo: not a regular file");
+	assert_fails(ek_map_open(&map, fifo), EK_EDATA, "fifo: not a regular file");
+	assert_fails(ek_file_read(&text, "/dev/zero", 9), EK_EDATA, "/dev/zero: not a regular file");
+	assert_fails(ek_lock_take(&fd, fifo, "it"), EK_EUSAGE, "fifo is in the way");
+	assert_false(ek_lock_is_at(fifo));
+	(void)alarm(0);
+	ek_buffer_release(&text);
 }
 
 static void a_part_is_read_or_its_lack_is_told(void **state)
@@ -240,6 +260,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_is_read_whole_up_to_a_limit),
+		cmocka_unit_test(what_is_no_file_is_refused_at_once),
 		cmocka_unit_test(a_part_is_read_or_its_lack_is_told),
 		cmocka_unit_test(a_map_shows_the_bytes),
 		cmocka_unit_test(directories_are_made_with_their_parents),

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "rebalance/base/file.h"
 #include "rebalance/io/run.h"
 
 static const char *const no_files[] = { NULL };
@@ -200,6 +201,75 @@ static void what_is_no_run_directory_is_refused(void **state)
 	assert_fails(ek_run_open(&run, folder, EK_RUN_READ), EK_EDATA, "run.json: not JSON");
 }
 
+static void assert_holds(const char *path, const char *want)
+{
+	struct ek_buffer got = { 0 };
+
+	assert_ok(ek_file_read(&got, path, 1 << 20));
+	assert_string_equal(got.data, want);
+	ek_buffer_release(&got);
+}
+
+/* Other programs have files of these names, too. */
+static void a_folder_that_does_not_say_it_is_a_run_is_left_alone(void **state)
+{
+	static const struct {
+		const char *name, *text;
+	} foreign[] = { { ".lock", "4711\n" },
+		        { ".lock", "pinned by hand\n" },
+		        { ".lock", "evenkeel-server 12\n" },
+		        { "run.json", "{}" },
+		        { "run.json", "{\"steps\": []}" },
+		        { "run.json", "{\"scan\": {\"version\": 1}}" },
+		        { "run.json", "[{\"evenkeel\": \"1\", \"version\": 1}]" },
+		        { "run.json", "not JSON" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+		const char *folder = ek_scratch(), *file = ek_join(folder, foreign[i].name);
+		struct ek_run *run;
+
+		ek_write_file(file, foreign[i].text, strlen(foreign[i].text));
+		assert_false(ek_run_is_at(folder));
+		assert_fails(ek_run_open(&run, folder, EK_RUN_CREATE), EK_EUSAGE, "holds other files");
+		if (strcmp(foreign[i].text, "{}") != 0)
+			assert_true(ek_run_open(&run, folder, EK_RUN_WRITE) < 0);
+		assert_holds(file, foreign[i].text);
+	}
+}
+
+static void a_run_is_known_by_its_record_or_its_lock(void **state)
+{
+	struct fixture *f = *state;
+	const char *lock = ek_join(f->folder, ".lock"), *other = ek_scratch();
+	struct ek_run *run;
+
+	assert_true(ek_run_is_at(f->folder)); /* its lock alone: nothing is recorded yet */
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, NULL));
+	ek_run_close(f->run);
+	assert_int_equal(unlink(lock), 0);
+	assert_true(ek_run_is_at(f->folder));
+	ek_write_file(lock, "12\n", 3); /* as older versions left it */
+	assert_ok(ek_run_open(&f->run, f->folder, EK_RUN_CREATE));
+	assert_current(f, 1, "current");
+	ek_run_close(f->run);
+	ek_write_file(lock, "pinned by hand\n", 15);
+	assert_fails(ek_run_open(&f->run, f->folder, EK_RUN_WRITE), EK_EUSAGE, "not a lock that evenkeel made");
+	assert_holds(lock, "pinned by hand\n");
+	assert_int_equal(unlink(lock), 0);
+	assert_ok(ek_run_open(&f->run, f->folder, EK_RUN_WRITE));
+	/* Killed between the making of the lock and the first byte in it. */
+	ek_write_file(ek_join(other, ".lock"), "", 0);
+	assert_false(ek_run_is_at(other));
+	assert_ok(ek_run_open(&run, other, EK_RUN_CREATE));
+	ek_run_close(run);
+	/* By hand, of arrays from elsewhere. */
+	assert_int_equal(unlink(ek_join(other, ".lock")), 0);
+	ek_write_file(ek_join(other, "run.json"), "{}", 2);
+	assert_ok(ek_run_open(&run, other, EK_RUN_READ));
+	ek_run_close(run);
+}
+
 static void counts_are_kept(void **state)
 {
 	struct fixture *f = *state;
@@ -257,6 +327,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(recording_again_takes_new_hashes, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_second_process_is_refused_with_the_first_ones_id, setup, teardown),
 		cmocka_unit_test(what_is_no_run_directory_is_refused),
+		cmocka_unit_test(a_folder_that_does_not_say_it_is_a_run_is_left_alone),
+		cmocka_unit_test_setup_teardown(a_run_is_known_by_its_record_or_its_lock, setup, teardown),
 		cmocka_unit_test_setup_teardown(files_are_found_by_pattern, setup, teardown),
 		cmocka_unit_test_setup_teardown(counts_are_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_the_user_asked_is_kept_for_the_next_time, setup, teardown),
