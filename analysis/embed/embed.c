@@ -12,6 +12,9 @@
 
 enum { VERSION = 1, SAMPLE = 4096 };
 
+/* Among the options, so that what was cropped by another rule (without a name, or one pixel beside) is made anew. */
+static const char crop_rule[] = "centre, half to even";
+
 struct ek_embed {
 	const struct ek_encoder *encoder;
 	struct ek_preprocessing preprocessing;
@@ -138,6 +141,8 @@ static int describe_options(struct ek_embed *e, const struct ek_run *run)
 		EK_TRY(ek_json_add_string(e->options, "weights_sha256", e->sha256));
 	EK_TRY(ek_json_add_u64(e->options, "input_size", (uint64_t)e->preprocessing.side));
 	EK_TRY(ek_json_add_u64(e->options, "resize", (uint64_t)e->preprocessing.resize));
+	if (e->preprocessing.crop == EK_CROP_CENTRE)
+		EK_TRY(ek_json_add_string(e->options, "crop", crop_rule));
 	EK_TRY(ek_json_add_string(e->options, "precision", precision_name(e)));
 	EK_TRY(ek_json_add_string(e->options, "dtype", ek_dtype_name(e->storage)));
 out:

@@ -128,7 +128,7 @@ int ek_encoder_preprocessing(struct ek_preprocessing *out, const struct ek_encod
 	memcpy(out->mean, encoder->mean, sizeof out->mean);
 	memcpy(out->deviation, encoder->deviation, sizeof out->deviation);
 	if (encoder->crop == EK_CROP_CENTRE && !(encoder->adapts && median > 0 && median < (uint32_t)side))
-		out->resize = (2 * side * encoder->resize[0] + encoder->resize[1]) / (2 * encoder->resize[1]);
+		out->resize = side * encoder->resize[0] / encoder->resize[1];
 	return 0;
 }
 

@@ -2,14 +2,16 @@
  * Encoders: networks that turn an image into a vector, one row of a table each, and the rule that chooses the side
  * of the square they see.
  *
- * | name | features | preprocessing, and whose it is |
- * |---|---|---|
- * | efficientnet-lite0 | 1280, mean of the last feature map | TensorFlow's efficientnet/lite: bicubic, the middle 7/8
- * (crop padding 32 at 224), (x - 127) / 128 | | clip-vit-b32, -l14 | 512, 768: image_embeds, projected, not normalised
- * | CLIPImageProcessor: shorter side to 224 bicubic, centre crop | | dinov2-vits14, -vitb14, -vitl14, each also -reg |
- * 384, 768, 1024: class token after the last norm | BitImageProcessor as published: shorter side to 256 bicubic, centre
- * crop 224 | | inception-fid | 2048: pool3 | pytorch-fid: both sides to 299 by torch's bilinear without antialiasing,
- * -1 … 1 | | pixels | 3·side·side: the picture itself, 0 … 1 | both sides to 16, box filter |
+ * Preprocessing is that of each network's own code, to the pixel:
+ *
+ * - efficientnet-lite0: 1280, the mean of the last feature map. timm's: the shorter side to 256 bicubic (8/7 of the
+ *   side, rounded down), the middle 224; (x - 127) / 128 as the published weights want it.
+ * - clip-vit-b32, -l14: 512, 768: the projected image embedding, not normalised. OpenAI's and open_clip's: the shorter
+ *   side to 224 bicubic, the middle.
+ * - dinov2-vits14, -vitb14, -vitl14, each also -reg: 384, 768, 1024: the class token after the last norm.
+ *   facebookresearch's evaluation: the shorter side to 256 bicubic, the middle 224.
+ * - inception-fid: 2048: pool3. pytorch-fid's: both sides to 299 by torch's bilinear without antialiasing, -1 … 1.
+ * - pixels: 3 · side · side: the picture itself, 0 … 1; both sides to 16, box filter.
  */
 #ifndef EK_EMBED_ENCODER_H
 #define EK_EMBED_ENCODER_H
@@ -38,7 +40,7 @@ struct ek_encoder {
 	int side;              /* that it was trained or published for */
 	int step;              /* input sides are multiples of it */
 	int smallest, largest; /* input sides taken */
-	int resize[2];         /* CENTRE: the shorter side becomes side · resize[0] / resize[1], rounded */
+	int resize[2];         /* CENTRE: the shorter side becomes side · resize[0] / resize[1], rounded down */
 	enum ek_crop crop;
 	enum ek_interpolation interpolation;
 	enum ek_filter filter;

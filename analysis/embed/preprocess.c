@@ -26,6 +26,15 @@ struct target {
 	struct ek_image_window window;
 };
 
+/* Where the middle starts: half of what is cut off, rounded to even as torchvision's CenterCrop does (Python's round).
+ */
+static uint32_t crop_start(uint32_t size, uint32_t side)
+{
+	const uint32_t surplus = size - side, half = surplus / 2;
+
+	return surplus % 2 == 1 ? half + half % 2 : half;
+}
+
 static struct target target_of(uint32_t width, uint32_t height, const struct ek_preprocessing *p)
 {
 	const uint32_t side = (uint32_t)p->side, resize = (uint32_t)p->resize;
@@ -38,8 +47,8 @@ static struct target target_of(uint32_t width, uint32_t height, const struct ek_
 		t.width = longer_side(resize, width, height);
 		t.height = resize;
 	}
-	t.window.x = (t.width - side) / 2;
-	t.window.y = (t.height - side) / 2;
+	t.window.x = crop_start(t.width, side);
+	t.window.y = crop_start(t.height, side);
 	return t;
 }
 

@@ -9,7 +9,9 @@
 
 /*
  * Resize and crop. The longer side of a CENTRE crop is resize · longer / shorter rounded down, and the window starts
- * at half the surplus rounded down, as in Hugging Face's image processors.
+ * at half the surplus rounded to even: torchvision's Resize and CenterCrop, which open_clip, OpenAI's CLIP, Meta's
+ * DINOv2 and timm use. (Hugging Face's older image processors round down: one pixel beside it for every other odd
+ * surplus.)
  *
  * EK_INTERPOLATION_PILLOW: out is uint8 [side, side, 3], to be normalised by the graph's input layer.
  * EK_INTERPOLATION_TORCH: out is float32 [3, side, side], normalised: the average of the four nearest pixels, weighted

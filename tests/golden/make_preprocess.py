@@ -1,20 +1,26 @@
 #!/usr/bin/env python3
-"""Golden preprocessed images, from the published preprocessing of each family:
+"""Golden preprocessed images, each by the code that its network is published with:
 
-    pip install torch torchvision transformers pillow
-    python tests/golden/make_preprocess.py
+    pip install torch torchvision timm open_clip_torch pillow
+    git clone https://github.com/facebookresearch/dinov2
+    DINOV2=dinov2 python tests/golden/make_preprocess.py
 
-preprocess.bin: per case the values before normalisation, 0 … 255, at every 7th row and column and the last one
-(uint8 [n, n, 3]); preprocess.json: the cases. Images are those of random_weights.py, or a JPEG of images/.
+preprocess.json: the cases; where Pillow resizes, the SHA-256 of the values before normalisation (uint8 [side, side, 3]),
+which are to be equal bit by bit. preprocess.bin: of cases that torch resizes, the values, 0 … 255, at every 7th row and
+column and the last one (uint8 [n, n, 3]). Images are those of random_weights.py, or a JPEG of images/.
 """
+import hashlib
 import json
+import os
 import pathlib
+import sys
 
 import numpy as np
+import open_clip
+import timm.data
 import torch
 from PIL import Image
-from transformers.models.bit.image_processing_bit import BitImageProcessor
-from transformers.models.clip.image_processing_clip import CLIPImageProcessor
+from torchvision import transforms
 
 import random_weights as rw
 
@@ -23,27 +29,29 @@ STEP = 7
 JPEG = "images/baseline-420.jpg"
 
 
-def hugging_face(processor):
-    """The processor's values before rescaling and normalisation."""
-    def run(image):
-        x = processor(images=image, return_tensors="pt", do_rescale=False, do_normalize=False)["pixel_values"][0]
-        return x.permute(1, 2, 0).numpy()
-    return run
+def spatial(transform):
+    """The part of a published transform that moves pixels, as uint8."""
+    kept = [t for t in transform.transforms if isinstance(t, (transforms.Resize, transforms.CenterCrop))]
+    assert len(kept) == 2, transform
+    return lambda image: np.asarray(transforms.Compose(kept)(image))
+
+
+def clip():
+    return spatial(open_clip.image_transform(224, is_train=False))
 
 
 def dinov2(resize, crop):
-    """facebook/dinov2-*: preprocessor_config.json names BitImageProcessor with these sizes."""
-    return hugging_face(BitImageProcessor(size={"shortest_edge": resize}, crop_size={"height": crop, "width": crop}))
+    sys.path.insert(0, os.environ["DINOV2"])
+    from dinov2.data.transforms import make_classification_eval_transform
+    return spatial(make_classification_eval_transform(resize_size=resize, crop_size=crop))
 
 
-def lite(side, resize):
-    """TensorFlow's efficientnet/lite: the middle side / (side + 32) of the shorter side, bicubic."""
-    def run(image):
-        w, h = image.size
-        scaled = (resize, int(resize * h / w)) if w <= h else (int(resize * w / h), resize)
-        left, top = (scaled[0] - side) // 2, (scaled[1] - side) // 2
-        return np.asarray(image.resize(scaled, Image.BICUBIC).crop((left, top, left + side, top + side)))
-    return run
+def lite(side, whole=False):
+    """timm's tf_efficientnet_lite0: crop_pct 0.875, bicubic; `whole`: nothing but the longer side is cut."""
+    cfg = timm.get_pretrained_cfg("tf_efficientnet_lite0")
+    assert (cfg.crop_pct, cfg.interpolation, cfg.input_size) == (0.875, "bicubic", (3, 224, 224)), cfg
+    return spatial(timm.data.create_transform(input_size=side, interpolation="bicubic",
+                                              crop_pct=1.0 if whole else cfg.crop_pct))
 
 
 def inception(image):
@@ -52,12 +60,15 @@ def inception(image):
     return (x[0].permute(1, 2, 0) * 255).round().numpy()
 
 
+# Surpluses of 0, 1, 2 and 3 more than a multiple of 4, of either side; 3 tells rounding to even from rounding down.
+ODD = ((500, 375), (500, 373), (373, 500), (500, 374), (374, 500), (257, 300), (299, 257), (641, 479), JPEG)
 CASES = [
-    ("efficientnet-lite0", 0, 0, lite(224, 256), ((500, 375), (300, 257), JPEG)),
-    ("efficientnet-lite0", 0, 32, lite(128, 128), ((32, 32), (40, 32))),
-    ("clip-vit-b32", 0, 0, hugging_face(CLIPImageProcessor()), ((500, 375), (333, 500), (28, 28), (1000, 30), JPEG)),
-    ("dinov2-vits14", 0, 0, dinov2(256, 224), ((500, 375), (375, 501), (32, 32), JPEG)),
-    ("dinov2-vits14", 266, 0, dinov2(304, 266), ((640, 479),)),
+    ("efficientnet-lite0", 0, 0, lite(224), ODD),
+    ("efficientnet-lite0", 160, 0, lite(160), ((500, 375), (333, 500))),
+    ("efficientnet-lite0", 0, 32, lite(128, whole=True), ((32, 32), (40, 32), (33, 32), (32, 33), (37, 32))),
+    ("clip-vit-b32", 0, 0, clip(), (*ODD, (333, 500), (28, 28), (1000, 30))),
+    ("dinov2-vits14", 0, 0, dinov2(256, 224), (*ODD, (375, 501), (32, 32))),
+    ("dinov2-vits14", 266, 0, dinov2(304, 266), ((640, 479), (501, 400))),
     ("inception-fid", 0, 0, inception, ((500, 375), (299, 299), (32, 64), JPEG)),
     ("pixels", 0, 0, lambda i: np.asarray(i.resize((16, 16), Image.BOX)), ((500, 375), (28, 28), JPEG)),
 ]
@@ -69,17 +80,20 @@ def main():
         for source in images:
             image = Image.open(HERE / source).convert("RGB") if isinstance(source, str) else \
                 Image.fromarray(rw.image(1, *source))
-            out = np.clip(run(image), 0, 255).astype(np.uint8)
-            at = sorted({*range(0, out.shape[0], STEP), out.shape[0] - 1})
-            case = {"encoder": encoder, "asked": side, "median": median, "side": out.shape[0],
-                    "offset": sum(map(len, blob)), "rows": len(at)}
+            out = run(image)
+            case = {"encoder": encoder, "asked": side, "median": median, "side": out.shape[0]}
             case.update({"file": source} if isinstance(source, str) else {"width": source[0], "height": source[1]})
+            if out.dtype == np.uint8:
+                case["sha256"] = hashlib.sha256(np.ascontiguousarray(out).tobytes()).hexdigest()
+            else:
+                at = sorted({*range(0, out.shape[0], STEP), out.shape[0] - 1})
+                case.update({"offset": sum(map(len, blob)), "rows": len(at)})
+                blob.append(np.clip(out, 0, 255).astype(np.uint8)[np.ix_(at, at)].tobytes())
             cases.append(case)
-            blob.append(out[np.ix_(at, at)].tobytes())
     (HERE / "preprocess.bin").write_bytes(b"".join(blob))
     from importlib.metadata import version
     rows = ",\n".join("  " + json.dumps(c) for c in cases)
-    versions = {p: version(p) for p in ("pillow", "torch", "torchvision", "transformers")}
+    versions = {p: version(p) for p in ("pillow", "torch", "torchvision", "timm", "open_clip_torch")}
     (HERE / "preprocess.json").write_text(
         f'{{\n "made_by": "make_preprocess.py",\n "versions": {json.dumps(versions)},\n "step": {STEP},\n "cases": [\n{rows}\n ]\n}}\n')
 
