@@ -7,7 +7,11 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "rebalance/base/error.h"
+#include "reports/comparison.h"
 
 /* Plans, and generators, that are named. */
 enum { DONE = 3 };
@@ -22,22 +26,6 @@ static const cJSON *member(const cJSON *object, const char *name)
 static double value_of(const cJSON *object, const char *name)
 {
 	return ek_measure_of(object, name).value;
-}
-
-static int same(const struct ek_evaluation *a, const struct ek_evaluation *b, const char *object, const char *name)
-{
-	const cJSON *x = object == NULL ? member(a->json, name) : member(member(a->json, object), name);
-	const cJSON *y = object == NULL ? member(b->json, name) : member(member(b->json, object), name);
-
-	return x == y || cJSON_Compare(x, y, 1);
-}
-
-/* Computed in the same way from as many images, so that their numbers can be compared. */
-static int are_comparable(const struct ek_evaluation *a, const struct ek_evaluation *b)
-{
-	return same(a, b, NULL, "metric") && same(a, b, "encoder", "name") && same(a, b, "reference", "what") &&
-	       same(a, b, "reference", "images") && same(a, b, "generated", "images") && same(a, b, NULL, "k") &&
-	       (a->rows == NULL) == (b->rows == NULL);
 }
 
 /* Was the same number of images asked for of each cluster? */
@@ -55,6 +43,10 @@ static int asked_alike(const struct ek_page *page, const struct ek_evaluation *a
 struct pair {
 	const struct ek_evaluation *before, *after;
 	int is_even, is_alike; /* the plan evens out; asked_alike */
+	/* The same two as the chapter Comparison would set them side by side; `change`: of `after`, with its
+	 * differences to `before`. */
+	const struct ek_comparison_row *base;
+	struct ek_comparison_row *change;
 };
 
 static int is_better(const struct pair *a, const struct pair *b)
@@ -63,30 +55,60 @@ static int is_better(const struct pair *a, const struct pair *b)
 		return b->before == NULL || a->is_even > b->is_even;
 	if (a->is_alike != b->is_alike)
 		return a->is_alike > b->is_alike;
-	return ek_number_of(member(a->after->json, "generated"), "images") >
-	       ek_number_of(member(b->after->json, "generated"), "images");
+	return a->change->generated > b->change->generated;
+}
+
+/* NULL: it cannot be compared with anything. */
+static struct ek_comparison_row *row_of(const struct ek_comparison *c, const struct ek_evaluation *e)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (strcmp(c->rows[i].name, e->name) == 0)
+			return &c->rows[i];
+	return NULL;
+}
+
+/* Could `after` be what a plan made of `before`? */
+static int is_pair(struct ek_page *page, const struct pair *p)
+{
+	const struct ek_evaluation_plan before = ek_evaluation_plan_of(page, p->before);
+	const struct ek_evaluation_plan after = ek_evaluation_plan_of(page, p->after);
+
+	return before.is_natural && (after.subset != NULL || after.weights != NULL) &&
+	       (p->before->rows == NULL) == (p->after->rows == NULL) && ek_comparison_alike(p->base, p->change);
 }
 
 /* Natural against balanced: a plan that evens out before another, then the most images, then by name. */
-static struct pair find_pair(const struct ek_page *page)
+static int find_pair(struct pair *best, struct ek_page *page, struct ek_comparison *c)
 {
-	struct pair best = { 0 };
+	const struct ek_evaluations *evaluations = &page->evaluations;
+	struct ek_comparison_row **rows = NULL;
+	size_t odd;
+	int rc;
 
-	for (size_t i = 0; i < page->evaluations.count; i++)
-		for (size_t j = 0; j < page->evaluations.count; j++) {
-			struct pair p = { &page->evaluations.items[i], &page->evaluations.items[j], 0, 0 };
-			const struct ek_evaluation_plan before = ek_evaluation_plan_of(page, p.before);
-			const struct ek_evaluation_plan after = ek_evaluation_plan_of(page, p.after);
+	*best = (struct pair){ 0 };
+	EK_TRY(ek_comparison_add(c, page->run, &odd));
+	EK_TRY(ek_alloc(&rows, evaluations->count, sizeof(struct ek_comparison_row *)));
+	for (size_t i = 0; i < evaluations->count; i++)
+		rows[i] = row_of(c, &evaluations->items[i]);
+	for (size_t i = 0; i < evaluations->count; i++)
+		for (size_t j = 0; j < evaluations->count && rows[i] != NULL; j++) {
+			struct pair p = { .before = &evaluations->items[i],
+				          .after = &evaluations->items[j],
+				          .base = rows[i],
+				          .change = rows[j] };
 
-			if (!before.is_natural || (after.subset == NULL && after.weights == NULL) ||
-			    !are_comparable(p.before, p.after))
+			if (i == j || p.change == NULL || !is_pair(page, &p))
 				continue;
-			p.is_even = after.is_even;
+			p.is_even = ek_evaluation_plan_of(page, p.after).is_even;
 			p.is_alike = asked_alike(page, p.before, p.after);
-			if (is_better(&p, &best))
-				best = p;
+			if (is_better(&p, best))
+				*best = p;
 		}
-	return best;
+	if (best->before != NULL)
+		EK_TRY(ek_comparison_against(best->change, best->base));
+out:
+	free(rows);
+	return rc;
 }
 
 /* The cluster that was worst off before: by coverage where that was measured. −1: it is not known. */
@@ -264,14 +286,8 @@ static void what_was_done(struct ek_page *page, const struct pair *p)
 	ek_html(h, "</ul></section>");
 }
 
-/* Do two intervals leave it open which value is larger? 0 where one is not known. */
-static int overlap(struct ek_measure a, struct ek_measure b)
-{
-	return a.low <= b.high && b.low <= a.high;
-}
-
 /* The coverage of a cluster, with Wilson's interval of a share of its real images where the document has none. */
-static struct ek_measure coverage_of(const cJSON *row)
+static struct ek_compared coverage_of(const cJSON *row)
 {
 	const double z = 1.959963984540054, n = ek_number_of(row, "reference_images");
 	struct ek_measure m = ek_measure_of(row, "coverage");
@@ -283,13 +299,31 @@ static struct ek_measure coverage_of(const cJSON *row)
 		m.low = middle - half;
 		m.high = middle + half;
 	}
-	return m;
+	return (struct ek_compared){ .value = m.value, .low = m.low, .high = m.high };
+}
+
+/* Its share of the generated images, whose interval lies beside it. */
+static struct ek_compared share_of(const cJSON *row)
+{
+	const struct ek_measure m = ek_interval_of(row);
+
+	return (struct ek_compared){ .value = value_of(row, "generated_share"), .low = m.low, .high = m.high };
+}
+
+/* Begins a sentence that ends with the verdict. */
+static void verdict_words(struct ek_html *h, const char *begin, const struct ek_compared *after,
+                          const struct ek_compared *before)
+{
+	const char *words = ek_difference_words[ek_comparison_verdict(after, before)];
+
+	if (fabs(after->value - before->value) > 0 && *words != 0)
+		ek_html(h, "%s %s. ", begin, words);
 }
 
 static void coverage_words(struct ek_page *page, const struct pair *p, size_t cluster)
 {
-	const struct ek_measure before = coverage_of(p->before->rows[cluster]),
-				after = coverage_of(p->after->rows[cluster]);
+	const struct ek_compared before = coverage_of(p->before->rows[cluster]),
+				 after = coverage_of(p->after->rows[cluster]);
 	const double difference = after.value - before.value;
 	struct ek_html *h = &page->html;
 
@@ -299,22 +333,19 @@ static void coverage_words(struct ek_page *page, const struct pair *p, size_t cl
 	        ek_percent_whole(before.value).s, p->is_even ? "after evening out" : "with the plan",
 	        ek_percent_whole(after.value).s);
 	ek_html(h, difference > 0 ? ". " : difference < 0 ? ": it became worse. " : ": nothing changed. ");
-	if (fabs(difference) > 0 && overlap(before, after))
-		ek_html(h, "The intervals overlap: it may be chance. ");
+	verdict_words(h, "That is", &after, &before);
 }
 
 static void share_words(struct ek_page *page, const struct pair *p, size_t cluster)
 {
-	const cJSON *before = p->before->rows[cluster], *after = p->after->rows[cluster];
-	const double share[2] = { value_of(before, "generated_share"), value_of(after, "generated_share") };
+	const struct ek_compared before = share_of(p->before->rows[cluster]), after = share_of(p->after->rows[cluster]);
 	struct ek_html *h = &page->html;
 
-	if (!isfinite(share[0]) || !isfinite(share[1]))
+	if (!isfinite(after.value - before.value))
 		return;
-	ek_html(h, "It got <b>%s</b> of the generated images, now <b>%s</b>%s; of the real ones it has %s. ",
-	        ek_percent(share[0]).s, ek_percent(share[1]).s,
-	        overlap(ek_interval_of(before), ek_interval_of(after)) ? " (within chance)" : "",
-	        ek_percent(page->clusters[cluster].share).s);
+	ek_html(h, "It got <b>%s</b> of the generated images, now <b>%s</b>; of the real ones it has %s. ",
+	        ek_percent(before.value).s, ek_percent(after.value).s, ek_percent(page->clusters[cluster].share).s);
+	verdict_words(h, "What its share changed by is", &after, &before);
 }
 
 /* What it was called worst for comes first. */
@@ -359,6 +390,17 @@ static void what_it_changed(struct ek_page *page, const struct pair *p)
 	ek_html(h, "</p></section>");
 }
 
+/* Before anything is said of what differs. */
+static void reservation(struct ek_page *page, const struct pair *p)
+{
+	if (ek_comparison_unequal(p->base, p->change))
+		ek_html(&page->html,
+		        "<p class=\"warning\"><b>Take care</b>: the two generators were trained for %s and %s steps. "
+		        "They "
+		        "are not comparable as two ways to choose images: what differs may come of the training.</p>",
+		        ek_count(ek_whole(p->base->steps)).s, ek_count(ek_whole(p->change->steps)).s);
+}
+
 static void what_was_compared(struct ek_page *page, const struct pair *p)
 {
 	struct ek_html *h = &page->html;
@@ -370,40 +412,31 @@ static void what_was_compared(struct ek_page *page, const struct pair *p)
 	        p->is_alike ? ""
 	                    : "; they were not asked for the same number of each cluster, which is part of the "
 	                      "difference");
-}
-
-/* What two sets of one generator, drawn with different seeds, mostly stay within of each other: twice the deviation of
- * their difference. NaN where it is not known. */
-static double seed_noise(const struct pair *p)
-{
-	const cJSON *a = member(member(p->before->json, "spread"), "frechet_distance");
-	const cJSON *b = member(member(p->after->json, "spread"), "frechet_distance");
-	const double x = ek_number_of(a, "std"), y = ek_number_of(b, "std");
-
-	return ek_number_of(a, "n") >= 2 && ek_number_of(b, "n") >= 2 ? 2 * sqrt(x * x + y * y) : (double)NAN;
+	if (p->change->note != NULL)
+		ek_html(h, "<p class=\"note\"><bdi>%s</bdi> was made in another way: %s.</p>", p->after->name,
+		        p->change->note);
 }
 
 static void what_it_cost(struct ek_page *page, const struct pair *p)
 {
-	const double before = value_of(p->before->json, "frechet_distance"),
-		     after = value_of(p->after->json, "frechet_distance");
-	const double noise = seed_noise(p), difference = after - before;
+	const struct ek_compared *before = &p->base->values[EK_CMP_FD], *after = &p->change->values[EK_CMP_FD];
+	const enum ek_difference verdict = ek_comparison_verdict(after, before);
+	const double difference = after->value - before->value;
 	struct ek_html *h = &page->html;
+	double low, high;
 
 	ek_html(h, "<section><h2>What it cost</h2><p>");
 	if (!isfinite(difference)) {
 		ek_html(h, "The distance of all generated images to the real ones was not measured.</p></section>");
 		return;
 	}
-	ek_html(h, "The distance of all generated images to the real ones (%s) went from %s to %s: <b>%s %s</b>. ",
-	        ek_text_of(p->after->json, "metric", "FD"), ek_figure(before).s, ek_figure(after).s,
+	ek_html(h, "The distance of all generated images to the real ones (%s) went from %s to %s: <b>%s %s</b>",
+	        ek_text_of(p->after->json, "metric", "FD"), ek_figure(before->value).s, ek_figure(after->value).s,
 	        ek_figure(fabs(difference)).s, difference > 0 ? "further away" : "nearer");
-	if (!isfinite(noise))
-		ek_html(h, "How far other seeds would change it has not been measured.");
-	else if (fabs(difference) <= noise)
-		ek_html(h, "That is <b>within what different seeds give</b> (up to %s).", ek_figure(noise).s);
-	else
-		ek_html(h, "That is more than different seeds give (up to %s).", ek_figure(noise).s);
+	if (ek_comparison_interval(&low, &high, after, before))
+		ek_html(h, " (change %s, 95\xe2\x80\xaf%% interval %s to %s)", ek_figure(difference).s,
+		        ek_figure(low).s, ek_figure(high).s);
+	ek_html(h, verdict == EK_DIFFERENCE_UNKNOWN ? ", %s." : ", which is <b>%s</b>.", ek_difference_words[verdict]);
 	ek_html(h, "</p></section>");
 }
 
@@ -423,12 +456,17 @@ static void not_measured(struct ek_page *page)
 
 int ek_chapter_summary(struct ek_page *page)
 {
-	const struct pair pair = find_pair(page);
+	struct ek_comparison comparison = { 0 };
 	struct ek_html *h = &page->html;
+	struct pair pair;
+	int rc;
 
+	EK_TRY(find_pair(&pair, page, &comparison));
 	ek_page_headline(page);
-	if (pair.before != NULL)
+	if (pair.before != NULL) {
+		reservation(page, &pair);
 		figures(page, &pair);
+	}
 	ek_html(h, "<div class=\"answers\">");
 	if (page->k >= 2)
 		what_was_skewed(page);
@@ -442,5 +480,8 @@ int ek_chapter_summary(struct ek_page *page)
 	ek_html(h, "</div>");
 	if (pair.before != NULL)
 		what_was_compared(page, &pair);
-	return h->rc;
+	rc = h->rc;
+out:
+	ek_comparison_release(&comparison);
+	return rc;
 }

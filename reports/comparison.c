@@ -57,6 +57,8 @@ const struct ek_comparison_measure ek_comparison_measures[EK_CMP_MEASURES] = {
 };
 
 const char *const ek_difference_names[] = { "", "within", "beyond", "unknown", "unlike" };
+const char *const ek_difference_words[] = { "", "no more than chance makes", "more than chance makes",
+	                                    "and how much of it is chance is not known", "" };
 
 static const cJSON *member(const cJSON *object, const char *name)
 {
@@ -77,15 +79,14 @@ static const cJSON *member_at(const cJSON *object, const char *path)
 	return object;
 }
 
-static int read_measure(struct ek_compared *v, const cJSON *json, const struct ek_comparison_measure *m,
-                        const char *path)
+int ek_compared_read(struct ek_compared *v, const cJSON *json, const char *path, const char *name, const char *file)
 {
-	const cJSON *item = member_at(json, m->path), *spread = member(member(json, "spread"), m->name);
+	const cJSON *item = member_at(json, path), *spread = member(member(json, "spread"), name);
 	const cJSON *number = cJSON_IsObject(item) ? member(item, "value") : item;
 	const struct ek_measure measure = ek_interval_of(item);
 
 	if (number != NULL && !cJSON_IsNumber(number) && !cJSON_IsNull(number))
-		return ek_fail(EK_EDATA, "%s: %s is no number", path, m->path);
+		return ek_fail(EK_EDATA, "%s: %s is no number", file, path);
 	*v = (struct ek_compared){ .value = measure.value,
 		                   .low = measure.low,
 		                   .high = measure.high,
@@ -215,7 +216,7 @@ static int describe_making(struct ek_comparison_row *row, const struct ek_run *r
 	EK_TRY(load_beside(&config, run, "samples", first, "config.json"));
 	for (size_t i = 0; i < sizeof of_model / sizeof *of_model; i++)
 		EK_TRY(add_how(row->how, of_model[i].name, model, of_model[i].path));
-	EK_TRY(add_how(row->how, "training steps", config, "model_step"));
+	row->steps = ek_number_of(config, "model_step");
 	for (size_t i = 0; i < sizeof of_sampling / sizeof *of_sampling; i++)
 		EK_TRY(add_how(row->how, of_sampling[i].name, generated, of_sampling[i].path));
 out:
@@ -291,7 +292,8 @@ static int read_row(struct ek_comparison_row *row, const struct ek_run *run, con
 	row->training_images = ek_whole(ek_number_of(generated, "training_images"));
 	row->worst_cluster = worst_cluster(row->json);
 	for (size_t m = 0; m < EK_CMP_MEASURES; m++)
-		EK_TRY(read_measure(&row->values[m], row->json, &ek_comparison_measures[m], path));
+		EK_TRY(ek_compared_read(&row->values[m], row->json, ek_comparison_measures[m].path,
+		                        ek_comparison_measures[m].name, path));
 	spread_ratio(row->values);
 	EK_TRY(describe_training(row, run));
 	EK_TRY(describe_making(row, run));
@@ -325,7 +327,7 @@ int ek_comparison_add_file(struct ek_comparison *c, const struct ek_run *run, co
 		EK_TRY(ek_resize(&c->rows, room, sizeof *c->rows));
 		c->room = room;
 	}
-	c->rows[c->count] = (struct ek_comparison_row){ .worst_cluster = -1 };
+	c->rows[c->count] = (struct ek_comparison_row){ .worst_cluster = -1, .steps = NAN };
 	EK_TRY(read_row(&c->rows[c->count++], run, path));
 out:
 	return rc;

@@ -8,7 +8,8 @@
  *  - otherwise from the two intervals [l, u] that there are (the evaluation's, or mean ± t s / sqrt(n)):
  *    d − sqrt((a − l_a)² + (u_b − b)²) … d + sqrt((u_a − a)² + (b − l_b)²) (Newcombe 1998; Zou and Donner 2008);
  *  - where one of them has neither, it is not known.
- * Seeds of sampling say nothing about another training with another seed.
+ * Seeds of sampling say nothing about another training with another seed. Nothing else in reports/ or cli/ judges a
+ * difference of two evaluations: who tells of one asks ek_comparison_verdict, and takes the words for it from here.
  *
  * Like is compared with like: encoder, generated images, k and reference must be the same, and for what depends on
  * them the clusters and the target shares.
@@ -54,6 +55,8 @@ enum ek_difference {
 	EK_DIFFERENCE_UNLIKE   /* measured against other clusters or target shares */
 };
 extern const char *const ek_difference_names[];
+/* "more than chance makes", to end a sentence on a difference; "" for NONE and UNLIKE. */
+extern const char *const ek_difference_words[];
 
 struct ek_compared {
 	double value, low, high; /* interval NaN if none */
@@ -91,7 +94,8 @@ struct ek_comparison_row {
 	char *unlike;                             /* why it is not compared, in words; NULL: it is */
 	/* How it was made: network, training, sampling, from the model's and the samples' config.json. */
 	cJSON *how;
-	char *note; /* what of that is not as at the baseline, in words, or NULL */
+	double steps; /* of training, of the model that drew the samples; NaN: not known */
+	char *note;   /* what of that is not as at the baseline, in words, or NULL */
 };
 
 struct ek_comparison {
@@ -107,14 +111,28 @@ int ek_comparison_add_file(struct ek_comparison *c, const struct ek_run *run, co
 /* Order the rows, give each its baseline (that of the name, or the run's natural model, or another run's) and the
  * differences to it. baseline: NULL or a name. EK_EUSAGE: no evaluation has it. */
 int ek_comparison_finish(struct ek_comparison *c, const char *baseline);
+/* Compare one row with another, before or without ek_comparison_finish; once a row. */
+int ek_comparison_against(struct ek_comparison_row *row, const struct ek_comparison_row *baseline);
 void ek_comparison_release(struct ek_comparison *c);
 
+/* 1 if the values of two rows are measured in the same way: what `keys` names is the same. */
+int ek_comparison_alike(const struct ek_comparison_row *a, const struct ek_comparison_row *b);
+/* 1 if the models of two rows are known to be trained for different numbers of steps: what differs between them may
+ * come of that as well as of what they were shown. */
+int ek_comparison_unequal(const struct ek_comparison_row *a, const struct ek_comparison_row *b);
 /* 1 if two rows belong into one picture: measured in the same way, with the same baseline, made as that was. */
 int ek_comparison_together(const struct ek_comparison_row *a, const struct ek_comparison_row *b);
 
+/* A value of an evaluation: the member at `path` ("tail.coverage"), with its interval, and its spread over seeds,
+ * called `name` there. EK_EDATA: it is no number; `file` is for the message. */
+int ek_compared_read(struct ek_compared *v, const cJSON *evaluation, const char *path, const char *name,
+                     const char *file);
+
 /* How far the 95 % interval of a value, over seeds or its own, reaches below and above it; 0: it has none. */
 int ek_comparison_reach(double *below, double *above, const struct ek_compared *v);
-/* The verdict on a.value − b.value, by the rules above. */
+/* The 95 % interval of a.value − b.value, by the rules above; 0: it has none. */
+int ek_comparison_interval(double *low, double *high, const struct ek_compared *a, const struct ek_compared *b);
+/* The verdict on that difference. */
 enum ek_difference ek_comparison_verdict(const struct ek_compared *a, const struct ek_compared *b);
 
 /* `*inverse` = the method that keeps what `series` removes ("nearest" of "furthest"), to be freed; NULL: it has none.

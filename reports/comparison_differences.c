@@ -5,6 +5,7 @@
 
 #include "rebalance/base/error.h"
 #include "reports/comparison.h"
+#include "reports/page.h"
 
 static const cJSON *member(const cJSON *object, const char *name)
 {
@@ -25,7 +26,7 @@ static int order_rows(const void *a, const void *b)
 	return order != 0 ? order : strcmp(x->name, y->name);
 }
 
-static int is_alike(const struct ek_comparison_row *a, const struct ek_comparison_row *b)
+int ek_comparison_alike(const struct ek_comparison_row *a, const struct ek_comparison_row *b)
 {
 	for (size_t i = 0; i < EK_CMP_KEYS; i++)
 		if (strcmp(a->keys[i], b->keys[i]) != 0)
@@ -33,20 +34,26 @@ static int is_alike(const struct ek_comparison_row *a, const struct ek_compariso
 	return 1;
 }
 
+int ek_comparison_unequal(const struct ek_comparison_row *a, const struct ek_comparison_row *b)
+{
+	return a->steps < b->steps || a->steps > b->steps;
+}
+
 /* How much a natural evaluation is like `row`: what makes it comparable counts most, then the run, then how it was
  * made. */
 static int likeness(const struct ek_comparison_row *row, const struct ek_comparison_row *other)
 {
-	int score = (is_alike(row, other) ? 64 : 0) + (strcmp(row->run, other->run) == 0 ? 32 : 0);
+	int score = (ek_comparison_alike(row, other) ? 64 : 0) + (strcmp(row->run, other->run) == 0 ? 32 : 0);
 	const cJSON *item;
 
+	score += isfinite(row->steps) && !ek_comparison_unequal(row, other);
 	cJSON_ArrayForEach(item, row->how) score += cJSON_Compare(item, member(other->how, item->string), 1);
 	return score;
 }
 
 int ek_comparison_together(const struct ek_comparison_row *a, const struct ek_comparison_row *b)
 {
-	return is_alike(a, b) && a->baseline == b->baseline && a->note == NULL && b->note == NULL;
+	return ek_comparison_alike(a, b) && a->baseline == b->baseline && a->note == NULL && b->note == NULL;
 }
 
 static const struct ek_comparison_row *find_baseline(const struct ek_comparison *c, const struct ek_comparison_row *row,
@@ -94,26 +101,40 @@ int ek_comparison_reach(double *below, double *above, const struct ek_compared *
 	return v->low <= v->high;
 }
 
-enum ek_difference ek_comparison_verdict(const struct ek_compared *a, const struct ek_compared *b)
+int ek_comparison_interval(double *low, double *high, const struct ek_compared *a, const struct ek_compared *b)
 {
 	const double d = a->value - b->value;
-	double below_a, above_a, below_b, above_b, reach;
+	double below_a, above_a, below_b, above_b;
 
 	if (!isfinite(d))
-		return EK_DIFFERENCE_NONE;
+		return 0;
 	if (a->seeds >= 2 && b->seeds >= 2) {
 		const double n = (double)a->seeds, m = (double)b->seeds;
 		const double u = a->deviation * a->deviation / n, v = b->deviation * b->deviation / m;
 		const double freedom = (u + v) * (u + v) / (u * u / (n - 1) + v * v / (m - 1));
-
 		/* No deviation at all leaves the freedom 0/0, and the quantile does not matter. */
-		reach = t_quantile(freedom) * sqrt(u + v);
-	} else {
-		if (!ek_comparison_reach(&below_a, &above_a, a) || !ek_comparison_reach(&below_b, &above_b, b))
-			return EK_DIFFERENCE_UNKNOWN;
-		reach = d > 0 ? hypot(below_a, above_b) : hypot(above_a, below_b);
+		const double reach = t_quantile(freedom) * sqrt(u + v);
+
+		*low = d - reach;
+		*high = d + reach;
+		return 1;
 	}
-	return fabs(d) > reach ? EK_DIFFERENCE_BEYOND : EK_DIFFERENCE_WITHIN;
+	if (!ek_comparison_reach(&below_a, &above_a, a) || !ek_comparison_reach(&below_b, &above_b, b))
+		return 0;
+	*low = d - hypot(below_a, above_b);
+	*high = d + hypot(above_a, below_b);
+	return 1;
+}
+
+enum ek_difference ek_comparison_verdict(const struct ek_compared *a, const struct ek_compared *b)
+{
+	double low, high;
+
+	if (!isfinite(a->value - b->value))
+		return EK_DIFFERENCE_NONE;
+	if (!ek_comparison_interval(&low, &high, a, b))
+		return EK_DIFFERENCE_UNKNOWN;
+	return low > 0 || high < 0 ? EK_DIFFERENCE_BEYOND : EK_DIFFERENCE_WITHIN;
 }
 
 static int same_targets(const struct ek_comparison_row *a, const struct ek_comparison_row *b)
@@ -156,6 +177,10 @@ static int add_note(struct ek_comparison_row *row)
 	const cJSON *item;
 	int rc = 0;
 
+	if (ek_comparison_unequal(row, row->baseline))
+		EK_TRY(ek_buffer_printf(&note,
+		                        "trained for %s steps, not %s: not comparable as two ways to choose images",
+		                        ek_count(ek_whole(row->steps)).s, ek_count(ek_whole(row->baseline->steps)).s));
 	cJSON_ArrayForEach(item, row->how)
 	{
 		const cJSON *other = member(row->baseline->how, item->string);
@@ -183,11 +208,11 @@ out:
 	return rc;
 }
 
-static int compare_row(struct ek_comparison_row *row)
+int ek_comparison_against(struct ek_comparison_row *row, const struct ek_comparison_row *base)
 {
-	const struct ek_comparison_row *base = row->baseline;
 	int rc = 0;
 
+	row->baseline = base;
 	if (base == NULL)
 		return ek_copy_string(&row->unlike, "there is no evaluation of a natural model");
 	if (!isfinite(row->keep) && row->trained != EK_TRAINED_ELSEWHERE && base->training_images > 0 &&
@@ -217,7 +242,7 @@ int ek_comparison_finish(struct ek_comparison *c, const char *baseline)
 			return ek_fail(EK_EUSAGE, "--baseline: there is no evaluation %s", baseline);
 	}
 	for (size_t i = 0; i < c->count; i++)
-		EK_TRY(compare_row(&c->rows[i]));
+		EK_TRY(ek_comparison_against(&c->rows[i], c->rows[i].baseline));
 out:
 	return rc;
 }

@@ -101,10 +101,21 @@ static void what_is_not_known_is_not_judged(void **state)
 	const struct ek_compared other = { .value = 2, .low = 1.9, .high = 2.1 }, none = { .value = NAN };
 	const struct ek_compared still = { .value = 2, .deviation = 0, .seeds = 3 };
 	const struct ek_compared moved = { .value = 2.5, .deviation = 0, .seeds = 3 };
+	const struct ek_compared wide = { .value = 1, .low = 0.7, .high = 1.12 };
+	const struct ek_compared narrow = { .value = 2, .low = 1.95, .high = 2.4 };
+	double low, high;
 
 	(void)state;
 	assert_int_equal(ek_comparison_verdict(&bare, &other), EK_DIFFERENCE_UNKNOWN);
 	assert_int_equal(ek_comparison_verdict(&none, &other), EK_DIFFERENCE_NONE);
+	assert_int_equal(ek_comparison_interval(&low, &high, &bare, &other), 0);
+	assert_int_equal(ek_comparison_interval(&low, &high, &moved, &still), 1);
+	assert_close(low, 0.5, 0);
+	assert_close(high, 0.5, 0);
+	/* d − √((a − l_a)² + (u_b − b)²) … d + √((u_a − a)² + (b − l_b)²) = −1 ∓ √(0.3² + 0.4²), √(0.12² + 0.05²). */
+	assert_int_equal(ek_comparison_interval(&low, &high, &wide, &narrow), 1);
+	assert_close(low, -1.5, 1e-12);
+	assert_close(high, -0.87, 1e-12);
 	/* No deviation at all: any difference is one. */
 	assert_int_equal(ek_comparison_verdict(&still, &still), EK_DIFFERENCE_WITHIN);
 	assert_int_equal(ek_comparison_verdict(&still, &moved), EK_DIFFERENCE_BEYOND);
@@ -281,7 +292,8 @@ static void the_baseline_was_made_alike(void **state)
 	assert_ptr_equal(row_of(&c, "half")->baseline, row_of(&c, "second"));
 	assert_null(row_of(&c, "half")->note);
 	assert_true(ek_comparison_together(row_of(&c, "half"), row_of(&c, "second")));
-	assert_string_equal(row_of(&c, "other")->note, "training steps 30, not 10");
+	assert_string_equal(row_of(&c, "other")->note,
+	                    "trained for 30 steps, not 10: not comparable as two ways to choose images");
 	assert_false(ek_comparison_together(row_of(&c, "other"), row_of(&c, "half")));
 	assert_string_equal(row_of(&c, "third")->note, "another network");
 	ek_comparison_release(&c);

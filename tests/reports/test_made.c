@@ -116,10 +116,12 @@ static void the_short_page_compares_natural_with_evened_out(void **state)
 	assert_shows(page, "<b>41.2 \xe2\x86\x92 43.2</b>");
 	assert_shows(page,
 	             "Of its real images <b>10\xe2\x80\xaf%</b> had a generated one near them; after evening out it is "
-	             "<b>20\xe2\x80\xaf%</b>. It got");
-	assert_shows(page, "went from 41.2 to 43.2: <b>2.00 further away</b>");
-	/* 2 √(1² + 1²) */
-	assert_shows(page, "<b>within what different seeds give</b> (up to 2.83)");
+	             "<b>20\xe2\x80\xaf%</b>. That is more than chance makes. It got");
+	/* Welch: 2 ± t(4) √(1²/3 + 1²/3); 2 √(1² + 1²) = 2.83 would be of two sets, not of two means of three. */
+	assert_shows(
+		page,
+		"went from 41.2 to 43.2: <b>2.00 further away</b> (change 2.00, 95\xe2\x80\xaf% interval -0.267 to "
+		"4.27), which is <b>no more than chance makes</b>.");
 	assert_shows(page, "each 60 generated against 70 held-out images; encoder efficientnet-lite0 (1,280 numbers an "
 	                   "image); k 5; seed 0.</p>");
 	assert_shows(page, "<li>The generator <bdi>natural</bdi> learned from the images as they come.</li>");
@@ -129,16 +131,19 @@ static void the_short_page_compares_natural_with_evened_out(void **state)
 	set_member(folder, EK_HOSTILE_PLAN, "spread", "{\"frechet_distance\": {\"mean\": 41, \"std\": 0.1, \"n\": 3}}");
 	set_member(folder, EK_HOSTILE_PLAN, "frechet_distance", "31.2");
 	report_of(&page, folder, NULL);
-	assert_shows(page, "<b>10.0 nearer</b>. That is more than different seeds give (up to 0.283)");
+	assert_shows(
+		page,
+		"<b>10.0 nearer</b> (change -10.0, 95\xe2\x80\xaf% interval -10.2 to -9.77), which is <b>more than "
+		"chance makes</b>.");
 	set_member(folder, "natural", "spread", "{}");
+	set_member(folder, "natural", "frechet_distance", "41.2");
 	report_of(&page, folder, NULL);
-	assert_shows(page, "How far other seeds would change it has not been measured.");
+	assert_shows(page, "<b>10.0 nearer</b>, and how much of it is chance is not known.");
 	/* 2 and 1 of 9: without an interval of its own Wilson's, 0.063 to 0.547 and 0.020 to 0.435. */
-	assert_lacks(page, "The intervals overlap");
 	set_member(folder, "natural", "per_cluster", rows_with_coverage(folder, "natural", 2.0 / 9));
 	set_member(folder, EK_HOSTILE_PLAN, "per_cluster", rows_with_coverage(folder, EK_HOSTILE_PLAN, 1.0 / 9));
 	report_of(&page, folder, NULL);
-	assert_shows(page, "it is <b>11\xe2\x80\xaf%</b>: it became worse. The intervals overlap: it may be chance.");
+	assert_shows(page, "it is <b>11\xe2\x80\xaf%</b>: it became worse. That is no more than chance makes.");
 	/* Worst for how little of it was made: 5 of 60 images before and after. */
 	set_member(folder, "natural", "worst_cluster", "{\"cluster\": 2, \"by\": \"ratio\", \"value\": 0}");
 	report_of(&page, folder, NULL);
@@ -147,9 +152,37 @@ static void the_short_page_compares_natural_with_evened_out(void **state)
 		"<dt>Worst cluster, 2</dt><dd><b>8\xe2\x80\xaf% \xe2\x86\x92 8\xe2\x80\xaf%</b><span>of the generated "
 		"images lie in it</span>");
 	assert_shows(page,
-	             "It got <b>8.3\xe2\x80\xaf%</b> of the generated images, now <b>8.3\xe2\x80\xaf%</b> (within "
-	             "chance); of the real ones it has ");
+	             "It got <b>8.3\xe2\x80\xaf%</b> of the generated images, now <b>8.3\xe2\x80\xaf%</b>; of the real "
+	             "ones it has ");
 	assert_shows(page, "cluster 2</a>, of which none was made. ");
+	ek_buffer_release(&page);
+}
+
+/* The clock ended one of them. */
+static void other_steps_are_told_before_what_differs(void **state)
+{
+	const char *folder = ek_fixture_make(&made), *warning;
+	struct ek_buffer page = { 0 };
+	cJSON *json = NULL;
+
+	(void)state;
+	report_of(&page, folder, NULL);
+	assert_lacks(page, "not comparable as two ways to choose images");
+	assert_ok(ek_json_load(&json, ek_join(folder, "samples/natural/config.json")));
+	cJSON_SetNumberValue(cJSON_GetObjectItem(json, "model_step"), 426);
+	assert_ok(ek_json_save(json, ek_join(folder, "samples/natural/config.json")));
+	cJSON_Delete(json);
+	report_of(&page, folder, NULL);
+	assert_shows(
+		page,
+		"<b>Take care</b>: the two generators were trained for 426 and 700 steps. They are not comparable as "
+		"two ways to choose images");
+	warning = strstr(page.data, "<b>Take care</b>");
+	assert_true(warning < strstr(page.data, "<dl class=\"figures\">"));
+	/* Of two models in the chapter Comparison, and below what was compared. */
+	assert_int_equal(occurrences(page.data, "</bdi> was made in another way: trained for 700 steps, not 426: not "
+	                                        "comparable as two ways to choose images"),
+	                 3);
 	ek_buffer_release(&page);
 }
 
@@ -510,6 +543,7 @@ int main(void)
 		cmocka_unit_test(without_them_the_page_is_as_it_was),
 		cmocka_unit_test(text_from_the_data_stays_text),
 		cmocka_unit_test(the_short_page_compares_natural_with_evened_out),
+		cmocka_unit_test(other_steps_are_told_before_what_differs),
 		cmocka_unit_test(what_cannot_be_compared_is_not),
 		cmocka_unit_test(training_is_told_of),
 		cmocka_unit_test(samples_are_shown_by_class),
