@@ -170,9 +170,17 @@ void ek_demo_own_options(struct ek_settings *settings)
 		  .kind = EK_KIND_FLAG,
 		  .target = &settings->demo.quick,
 		  .help = "stop before the generators: what ./quickstart does" },
+		{ .name = "steps",
+		  .kind = EK_KIND_INTEGER,
+		  .target = &settings->demo.steps,
+		  .argument = "N",
+		  .low = 1,
+		  .high = 1e12,
+		  .help = "of each generator: the same for both, however long it takes" },
 		{ .name = NULL },
 	};
 
+	settings->demo.steps = EK_DEMO_STEPS;
 	ek_settings_fill(settings->own_options, options);
 }
 
@@ -273,8 +281,8 @@ int ek_cmd_demo(struct ek_invocation *i)
 			             "without the sampler, and measures what that changed (13 minutes on 2 cores).\n");
 		goto out;
 	}
-	EK_TRY(ek_demo_generate(i->settings.common.output, (uint64_t)i->settings.common.seed, i->settings.common.quiet,
-	                        i->settings.common.json));
+	EK_TRY(ek_demo_generate(i->settings.common.output, (uint64_t)i->settings.demo.steps,
+	                        (uint64_t)i->settings.common.seed, i->settings.common.quiet, i->settings.common.json));
 	if (i->settings.common.json)
 		goto out;
 	EK_TRY(ek_demo_changes_print(i->settings.common.output));

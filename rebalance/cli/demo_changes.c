@@ -5,106 +5,97 @@
 #include <stdlib.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/base/json.h"
-#include "rebalance/base/memory.h"
 #include "rebalance/cli/text.h"
 #include "reports/comparison.h"
 
+enum { NATURAL, EQUAL, WEIGHTED, EVALUATIONS };
+static const char *const names[EVALUATIONS] = { "natural", "natural-equal", "weighted" };
+
 struct evaluation {
-	cJSON *json;
-	double coverage, distance, share, images;
-	struct ek_compared seeds[2]; /* of coverage and distance, over the sets */
+	struct ek_compared coverage, share; /* of the small clusters */
+	const struct ek_comparison_row *row;
 };
 
-static const cJSON *member(const cJSON *object, const char *name)
+static int load(struct evaluation *e, struct ek_comparison *c, const struct ek_run *run, const char *name)
 {
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
-/* A number, or the value of a measure that has an interval; NaN where it could not be measured. */
-static double value_of(const cJSON *item)
-{
-	if (cJSON_IsObject(item))
-		item = member(item, "value");
-	return cJSON_IsNumber(item) ? item->valuedouble : NAN;
-}
-
-static struct ek_compared over_seeds(const cJSON *spread)
-{
-	const double n = value_of(member(spread, "n"));
-
-	return (struct ek_compared){ .value = value_of(member(spread, "mean")),
-		                     .low = NAN,
-		                     .high = NAN,
-		                     .deviation = value_of(member(spread, "std")),
-		                     .seeds = n > 0 ? (uint64_t)n : 0 };
-}
-
-static int load(struct evaluation *e, const char *run, const char *name)
-{
-	const cJSON *tail, *spread;
+	const cJSON *json;
 	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_format(&path, "%s/evaluations/%s.json", run, name));
-	EK_TRY(ek_json_load(&e->json, path));
-	tail = member(e->json, "tail");
-	spread = member(e->json, "spread");
-	e->coverage = value_of(member(tail, "coverage"));
-	e->distance = value_of(member(e->json, "frechet_distance"));
-	e->seeds[0] = over_seeds(member(spread, "tail_coverage"));
-	e->seeds[1] = over_seeds(member(spread, "frechet_distance"));
-	e->share = value_of(member(tail, "generated_share"));
-	e->images = value_of(member(tail, "reference_images"));
+	EK_TRY(ek_format(&path, "%s/evaluations/%s.json", ek_run_path(run), name));
+	EK_TRY(ek_comparison_add_file(c, run, path));
+	json = c->rows[c->count - 1].json;
+	EK_TRY(ek_compared_read(&e->coverage, json, "tail.coverage", "tail_coverage", path));
+	EK_TRY(ek_compared_read(&e->share, json, "tail.generated_share", "tail_share", path));
 out:
 	free(path);
 	return rc;
 }
 
-/* As `compare` judges it. */
-static const char *certainty(const struct evaluation *a, const struct evaluation *b, int measure)
+static const char *certainty(const struct ek_compared *a, const struct ek_compared *b)
 {
-	switch (ek_comparison_verdict(&a->seeds[measure], &b->seeds[measure])) {
-	case EK_DIFFERENCE_BEYOND:
-		return "more than other seeds change";
-	case EK_DIFFERENCE_WITHIN:
-		return "no more than other seeds change";
-	default:
-		return "how much of it is chance is not known";
-	}
+	return ek_difference_words[ek_comparison_verdict(a, b)];
 }
 
-int ek_demo_changes_print(const char *run)
+static void print_changes(const struct evaluation *e)
 {
-	struct evaluation natural = { 0 }, equal = { 0 }, weighted = { 0 };
-	char a[32], b[32], c[32], d[32], e[32];
-	int rc;
+	const cJSON *tail = cJSON_GetObjectItemCaseSensitive(e[WEIGHTED].row->json, "tail");
+	const cJSON *images = cJSON_GetObjectItemCaseSensitive(tail, "reference_images");
+	const struct ek_compared *fd[EVALUATIONS];
+	char a[32], b[32], c[32], d[32], f[32];
 
-	EK_TRY(load(&natural, run, "natural"));
-	EK_TRY(load(&equal, run, "natural-equal"));
-	EK_TRY(load(&weighted, run, "weighted"));
-	if (!isfinite(natural.coverage + equal.coverage + weighted.coverage)) {
-		(void)printf("\nWhat balancing changed for the small clusters could not be measured: "
-		             "%s/evaluations say why.\n",
-		             run);
-		goto out;
-	}
+	for (int i = 0; i < EVALUATIONS; i++)
+		fd[i] = &e[i].row->values[EK_CMP_FD];
 	(void)printf("\nWhat balancing changed for the %d smallest clusters: of %s photographs of theirs that no step "
-	             "had seen, what was generated covers %s with training and sampling balanced and %s without (%s); "
+	             "had seen, what was generated covers %s with training and sampling balanced and %s without, %s; "
 	             "their share of what is generated went from %s to %s, the Fréchet distance to all photographs "
-	             "from %.1f to %.1f (%s).\n",
-	             cJSON_GetArraySize(member(member(weighted.json, "tail"), "clusters")),
-	             ek_text_count(a, natural.images > 0 ? (uint64_t)natural.images : 0),
-	             ek_text_percent(b, weighted.coverage), ek_text_percent(c, natural.coverage),
-	             certainty(&weighted, &natural, 0), ek_text_percent(d, natural.share),
-	             ek_text_percent(e, weighted.share), natural.distance, weighted.distance,
-	             certainty(&weighted, &natural, 1));
+	             "from %.1f to %.1f, %s.\n",
+	             cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(tail, "clusters")),
+	             ek_text_count(a, cJSON_IsNumber(images) ? (uint64_t)images->valuedouble : 0),
+	             ek_text_percent(b, e[WEIGHTED].coverage.value), ek_text_percent(c, e[NATURAL].coverage.value),
+	             certainty(&e[WEIGHTED].coverage, &e[NATURAL].coverage), ek_text_percent(d, e[NATURAL].share.value),
+	             ek_text_percent(f, e[WEIGHTED].share.value), fd[NATURAL]->value, fd[WEIGHTED]->value,
+	             certainty(fd[WEIGHTED], fd[NATURAL]));
 	(void)printf("Asking the generator of the images as they come for as many of every cluster gives %s and a "
 	             "distance of %.1f; what training by the sampler adds to that coverage is %s.\n",
-	             ek_text_percent(a, equal.coverage), equal.distance, certainty(&weighted, &equal, 0));
+	             ek_text_percent(a, e[EQUAL].coverage.value), fd[EQUAL]->value,
+	             certainty(&e[WEIGHTED].coverage, &e[EQUAL].coverage));
+}
+
+/* A difference is credited to balancing only where nothing else differs. */
+static void print(const char *path, const struct evaluation *e)
+{
+	const struct ek_comparison_row *natural = e[NATURAL].row, *weighted = e[WEIGHTED].row;
+	char a[32], b[32];
+
+	if (ek_comparison_unequal(natural, weighted) || !ek_comparison_alike(natural, weighted))
+		(void)printf("\nWhat balancing changed cannot be told: the two generators were trained for %s and %s "
+		             "steps, or were not measured alike. evenkeel compare %s says what differs.\n",
+		             ek_text_count(a, natural->steps > 0 ? (uint64_t)natural->steps : 0),
+		             ek_text_count(b, weighted->steps > 0 ? (uint64_t)weighted->steps : 0), path);
+	else if (!isfinite(e[NATURAL].coverage.value + e[EQUAL].coverage.value + e[WEIGHTED].coverage.value))
+		(void)printf("\nWhat balancing changed for the small clusters could not be measured: "
+		             "%s/evaluations say why.\n",
+		             path);
+	else
+		print_changes(e);
+}
+
+int ek_demo_changes_print(const char *path)
+{
+	struct evaluation evaluations[EVALUATIONS] = { 0 };
+	struct ek_comparison comparison = { 0 };
+	struct ek_run *run = NULL;
+	int rc;
+
+	EK_TRY(ek_run_open(&run, path, EK_RUN_READ));
+	for (int i = 0; i < EVALUATIONS; i++)
+		EK_TRY(load(&evaluations[i], &comparison, run, names[i]));
+	for (int i = 0; i < EVALUATIONS; i++)
+		evaluations[i].row = &comparison.rows[i];
+	print(path, evaluations);
 out:
-	cJSON_Delete(natural.json);
-	cJSON_Delete(equal.json);
-	cJSON_Delete(weighted.json);
+	ek_comparison_release(&comparison);
+	ek_run_close(run);
 	return rc;
 }

@@ -1,4 +1,6 @@
-/* The end of the demo: what balancing changed for the small clusters, in a sentence. */
+/* The end of the demo: what balancing changed for the small clusters, in a sentence, judged as `compare` does.
+ * Generators that were trained for different numbers of steps, or measured otherwise, are not compared, which it says.
+ */
 #ifndef EK_CLI_DEMO_CHANGES_H
 #define EK_CLI_DEMO_CHANGES_H
 

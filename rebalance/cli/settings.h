@@ -71,6 +71,7 @@ struct ek_settings {
 	} recipe;
 	struct {
 		int quick;
+		int64_t steps;
 	} demo;
 	struct {
 		const char *subset, *output, *by, *weights, *shard_size;
