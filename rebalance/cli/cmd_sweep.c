@@ -293,6 +293,7 @@ int ek_cmd_sweep(struct ek_invocation *i)
 	EK_TRY(ek_run_open(&run, s.run, EK_RUN_READ));
 	ek_run_close(run);
 	run = NULL;
+	EK_TRY(ek_sweep_check_steps(&s));
 	EK_TRY(wanted.dry_run ? dry_run(&s) : sweep(&s));
 out:
 	ek_run_close(run);

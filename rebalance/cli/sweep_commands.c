@@ -10,6 +10,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/cli/sweep.h"
 #include "rebalance/cli/training.h"
+#include "train/loop/trainer.h"
 
 /* The words of one command: what is said on the command line for the same. */
 enum { WORDS = 160 };
@@ -170,6 +171,35 @@ int ek_sweep_do_point(const struct ek_sweep *s, const struct ek_sweep_point *p)
 	EK_TRY(invoke(&w, "evaluate"));
 out:
 	release_words(&w);
+	return rc;
+}
+
+int ek_sweep_check_steps(const struct ek_sweep *s)
+{
+	char *folder = NULL, *newest = NULL;
+	uint64_t step;
+	int rc = 0;
+
+	for (size_t i = 0; i < s->points.count && !s->settings->common.force; i++) {
+		const char *name = s->points.items[i].name;
+
+		EK_TRY(ek_format(&folder, "%s/models/%s", s->run, name));
+		EK_TRY(ek_trainer_newest(&newest, &step, folder));
+		if (newest != NULL && step > (uint64_t)s->wish->steps) {
+			rc = ek_fail(EK_EUSAGE,
+			             "the point %s was trained for %" PRIu64
+			             " steps before, and all are to have the same: "
+			             "take --steps %" PRIu64 ", another --name, or --force to begin anew",
+			             name, step, step);
+			goto out;
+		}
+		free(folder);
+		free(newest);
+		folder = newest = NULL;
+	}
+out:
+	free(folder);
+	free(newest);
 	return rc;
 }
 

@@ -27,6 +27,11 @@ sweep --methods furthest --keeps 0.5,0.75 --dry-run
 sweep --methods furthest --keeps 0.5,0.75
 run evenkeel compare run --name 'sweep-*' --json | grep -E '"(evaluation|keep|baseline|not_compared)"'
 
+echo '# a point that has had more steps is not set beside others: told before anything is done; another name is another sweep'
+sweep --methods furthest,nearest --keeps 0.5 --steps 3
+sweep --methods furthest,nearest --keeps 0.5 --steps 3 --dry-run
+sweep --methods nearest --keeps 0.5 --steps 3 --name fewer --dry-run
+
 echo '# a point that fails is told, the others go on'
 sweep --methods d4,random-within --keeps 0.9
 sweep --methods random-within --keeps 0.9
