@@ -168,7 +168,7 @@ static int scan(struct ek_run *list, const char *const *datasets, size_t count, 
 
 	o.datasets = datasets;
 	o.dataset_count = count;
-	EK_TRY(ek_scan_step(&step, &options, &o));
+	EK_TRY(ek_scan_step(&step, &options, &o, ek_run_recorded(list, "scan") != NULL));
 	EK_TRY(ek_run_is_current(&current, &reason, list, &step));
 	if (!current)
 		EK_TRY(ek_scan(list, &o));

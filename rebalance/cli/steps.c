@@ -106,7 +106,7 @@ static int prepare_scan(struct prepared *p, struct ek_run *run)
 		               ek_run_path(run));
 	if (s->scan.datasets == NULL)
 		EK_TRY(recall_datasets(p, recorded));
-	rc = ek_scan_step(&p->step, &p->options, &p->scan);
+	rc = ek_scan_step(&p->step, &p->options, &p->scan, recorded != NULL);
 out:
 	return rc;
 }

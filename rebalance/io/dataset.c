@@ -15,7 +15,6 @@
 #include "rebalance/io/filename.h"
 #include "rebalance/io/run.h"
 #include "rebalance/io/stream.h"
-#include "rebalance/io/walk.h"
 
 enum { SHOWN_WARNINGS = 20, KEPT_BUFFER = 1 << 16, TAR_HEAD = 512 };
 
@@ -92,7 +91,7 @@ void ek_dataset_warn(struct ek_dataset *dataset, const char *format, ...)
 	va_list args;
 
 	dataset->warnings++;
-	if (dataset->warnings > SHOWN_WARNINGS)
+	if (dataset->looks || dataset->warnings > SHOWN_WARNINGS)
 		return;
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof text, format, args);
@@ -190,6 +189,7 @@ static int add_path(struct ek_dataset *d, const char *path)
 		return ek_fail(EK_EUSAGE, "%s: only tar files, or IDX files, can be several at a time", path);
 	d->kind = kind;
 	EK_TRY(ek_resize(&d->paths, d->path_count + 1, sizeof *d->paths));
+	EK_TRY(ek_resize(&d->stamps, d->path_count + 1, sizeof *d->stamps));
 	if ((absolute = realpath(path, NULL)) == NULL)
 		return ek_fail_errno("cannot read %s", path);
 	for (size_t i = 0; i < d->path_count; i++)
@@ -197,6 +197,7 @@ static int add_path(struct ek_dataset *d, const char *path)
 			free(absolute);
 			return ek_fail(EK_EUSAGE, "%s is given twice", path);
 		}
+	d->stamps[d->path_count] = ek_dataset_stamp(absolute, &status);
 	d->paths[d->path_count++] = absolute;
 out:
 	return rc;
@@ -343,54 +344,75 @@ void ek_dataset_close(struct ek_dataset *d)
 	for (size_t i = 0; i < d->path_count; i++)
 		free(d->paths[i]);
 	free(d->paths);
+	free(d->stamps);
 	free(d->root);
 	free(d->attributes_path);
 	ek_attributes_close(d->attributes);
 	free(d);
 }
 
-/* Fold the times of all folders under `root`. */
-static int stamp_folders(uint64_t *stamp, const char *root)
+uint64_t ek_dataset_stamp(const char *path, const struct stat *status)
 {
-	struct ek_walk *walk = NULL;
-	struct ek_walk_entry entry;
+	uint64_t words[6] = { ek_hash64(path, strlen(path)) };
+	struct stat now;
+
+	if (status == NULL && stat(path, &now) == 0)
+		status = &now;
+	if (status == NULL) {
+		words[1] = (uint64_t)errno;
+	} else if (!S_ISDIR(status->st_mode)) {
+		words[1] = (uint64_t)status->st_size;
+		words[2] = (uint64_t)status->st_mtim.tv_sec;
+		words[3] = (uint64_t)status->st_mtim.tv_nsec;
+		words[4] = (uint64_t)status->st_ctim.tv_sec;
+		words[5] = (uint64_t)status->st_ctim.tv_nsec;
+	}
+	return ek_hash64(words, sizeof words);
+}
+
+void ek_dataset_saw(struct ek_dataset *d, uint64_t stamp)
+{
+	d->seen += stamp; /* in whatever order */
+}
+
+int ek_dataset_look_at_items(struct ek_dataset *d)
+{
+	struct ek_dataset_item item = { 0 };
+	uint64_t count = 0;
 	int rc;
 
-	EK_TRY(ek_walk_open(&walk, root));
-	for (;;) {
-		EK_TRY(ek_walk_next(walk, &entry));
-		if (rc == 0)
-			break;
-		if (entry.kind == EK_WALK_ENTER)
-			*stamp = *stamp * 31 + entry.stamp;
+	d->looks = 1;
+	while ((rc = ek_dataset_next(d, &item)) > 0) {
+		ek_dataset_saw(d, ek_dataset_stamp(item.path.data, NULL));
+		if (++count % 4096 == 0)
+			EK_TRY(ek_check_interrupt());
 	}
+	/* What is wrong in a list is told when it is read. */
+	rc = rc == EK_EDATA ? 0 : rc;
 out:
-	ek_walk_close(walk);
+	ek_dataset_item_release(&item);
 	return rc;
 }
 
-static int fingerprint_one(cJSON *list, const struct ek_dataset *d, const char *path)
+int ek_dataset_look(struct ek_dataset *d)
 {
+	return d->form->look != NULL ? d->form->look(d) : 0;
+}
+
+static int fingerprint_one(cJSON *list, const struct ek_dataset *d, size_t i)
+{
+	const uint64_t words[2] = { d->stamps[i], i == 0 ? d->seen : 0 };
 	struct stat status;
-	uint64_t stamp = ek_hash64(path, strlen(path));
 	char text[17];
 	cJSON *object;
 	int rc;
 
 	EK_TRY(ek_json_add_object(&object, list, NULL));
-	EK_TRY(ek_filename_add(object, "path", path));
+	EK_TRY(ek_filename_add(object, "path", d->paths[i]));
 	EK_TRY(ek_json_add_string(object, "kind", ek_dataset_kind_name(d->kind)));
-	if (d->kind == EK_DATASET_FOLDER) {
-		EK_TRY(stamp_folders(&stamp, path));
-	} else {
-		if (stat(path, &status) != 0)
-			return ek_fail_errno("cannot read %s", path);
-		const int64_t words[3] = { status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec };
-
-		stamp ^= ek_hash64(words, sizeof words);
+	if (d->kind != EK_DATASET_FOLDER && stat(d->paths[i], &status) == 0)
 		EK_TRY(ek_json_add_u64(object, "bytes", (uint64_t)status.st_size));
-	}
-	(void)snprintf(text, sizeof text, "%016" PRIx64, stamp);
+	(void)snprintf(text, sizeof text, "%016" PRIx64, ek_hash64(words, sizeof words));
 	EK_TRY(ek_json_add_string(object, "stamp", text));
 out:
 	return rc;
@@ -403,7 +425,7 @@ int ek_dataset_fingerprint(cJSON **out, const struct ek_dataset *d)
 	if ((*out = cJSON_CreateArray()) == NULL)
 		return ek_fail(EK_ENOMEM, "no memory for JSON");
 	for (size_t i = 0; i < d->path_count; i++)
-		EK_TRY(fingerprint_one(*out, d, d->paths[i]));
+		EK_TRY(fingerprint_one(*out, d, i));
 out:
 	if (rc < 0) {
 		cJSON_Delete(*out);

@@ -17,6 +17,8 @@
 #ifndef EK_IO_DATASET_H
 #define EK_IO_DATASET_H
 
+#include <sys/stat.h>
+
 #include "rebalance/base/json.h"
 #include "rebalance/io/image.h"
 
@@ -68,9 +70,18 @@ uint64_t ek_dataset_other_files(const struct ek_dataset *dataset);
 uint64_t ek_dataset_warnings(const struct ek_dataset *dataset);
 void ek_dataset_close(struct ek_dataset *dataset);
 
-/* What tells cheaply whether a data set has changed: paths, sizes and times of files and of all folders (not of every
- * image in them). `*out`: a JSON array. */
+/*
+ * What tells cheaply whether a data set has changed: the stamps of its files, of every file in a folder, and of those
+ * that a list or a table names. They are gathered on the way: whoever reads an item that is a file says with which
+ * stamp he saw it. Or ek_dataset_look, of a data set just opened and instead of ek_dataset_next, sees all of them
+ * without reading any. `*out`: a JSON array of {"path", "kind", "stamp"}, for each path, with "bytes" of a file.
+ */
+int ek_dataset_look(struct ek_dataset *dataset);
+void ek_dataset_saw(struct ek_dataset *dataset, uint64_t stamp);
 int ek_dataset_fingerprint(cJSON **out, const struct ek_dataset *dataset);
+/* Of a file: a hash of its path, size, and the times its content and its entry changed (what puts the first back, as
+ * cp -p does, cannot put back the second). status: of the file, or NULL: looked up; without the file, why. */
+uint64_t ek_dataset_stamp(const char *path, const struct stat *status);
 
 /* Does the name end as names of image files do (.jpg, .png, .gif …, any case)? */
 int ek_has_image_extension(const char *name);

@@ -51,7 +51,7 @@ static int enter(struct ek_dataset *d, struct folder *f, const struct ek_walk_en
 	if (entry->has_both)
 		ek_dataset_warn(d, "%s%s%s has metadata.jsonl and metadata.csv; the first is used", d->root,
 		                *entry->path != 0 ? "/" : "", entry->path);
-	if (entry->metadata == NULL)
+	if (entry->metadata == NULL || d->looks)
 		return 0;
 	EK_TRY(ek_resize(&f->stack, f->count + 1, sizeof *f->stack));
 	top = &f->stack[f->count++];
@@ -91,6 +91,17 @@ static int is_metadata(const char *path)
 	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
 
 	return strcmp(name, "metadata.csv") == 0 || strcmp(name, "metadata.jsonl") == 0;
+}
+
+static int see_metadata(struct ek_dataset *d, const char *name)
+{
+	char *path = NULL;
+	const int rc = ek_format(&path, "%s/%s", d->root, name);
+
+	if (rc == 0)
+		ek_dataset_saw(d, ek_dataset_stamp(path, NULL));
+	free(path);
+	return rc;
 }
 
 static int take(struct ek_dataset *d, const struct folder *f, const char *path, struct ek_dataset_item *item)
@@ -143,8 +154,12 @@ static int next_in_folder(struct ek_dataset *d, struct ek_dataset_item *item)
 			ek_dataset_warn(d, "%s/%s: %s", d->root, entry.path, problems[entry.kind]);
 			break;
 		default:
-			if (is_metadata(entry.path) ||
-			    (entry.kind != EK_WALK_FILE && !ek_has_image_extension(entry.path))) {
+			if (is_metadata(entry.path)) {
+				d->other_files++;
+				EK_TRY(see_metadata(d, entry.path));
+				break;
+			}
+			if (entry.kind != EK_WALK_FILE && !ek_has_image_extension(entry.path)) {
 				d->other_files++;
 				break;
 			}
@@ -169,4 +184,5 @@ static void close_folder(struct ek_dataset *d)
 	free(f);
 }
 
-const struct ek_dataset_form ek_dataset_folder = { "folder", open_folder, next_in_folder, close_folder };
+const struct ek_dataset_form ek_dataset_folder = { "folder", open_folder, next_in_folder, close_folder,
+	                                           ek_dataset_look_at_items };

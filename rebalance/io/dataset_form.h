@@ -11,6 +11,8 @@ struct ek_dataset_form {
 	/* 1 and an item (cleared before), 0 at the end. */
 	int (*next)(struct ek_dataset *dataset, struct ek_dataset_item *item);
 	void (*close)(struct ek_dataset *dataset);
+	/* Instead of `next`: see every file behind those of paths. NULL: there is none. */
+	int (*look)(struct ek_dataset *dataset);
 };
 extern const struct ek_dataset_form ek_dataset_folder, ek_dataset_tar, ek_dataset_list, ek_dataset_table,
 	ek_dataset_idx, ek_dataset_npz, ek_dataset_embeddings;
@@ -20,8 +22,11 @@ struct ek_dataset {
 	const struct ek_dataset_form *form;
 	void *state; /* the form's */
 	char *root;
-	char **paths; /* absolute */
+	char **paths;     /* absolute */
+	uint64_t *stamps; /* [path_count] as ek_dataset_stamp, when it was opened */
 	size_t path_count;
+	uint64_t seen; /* the sum of the stamps of all files behind them that were seen */
+	int looks;     /* only files' stamps are wanted: nothing is read or warned of */
 	struct ek_attributes *attributes;
 	char *attributes_path;
 	uint64_t other_files, warnings, without_attributes;
@@ -36,6 +41,8 @@ enum { EK_DATASET_HEAD = 64 };
 void ek_dataset_warn(struct ek_dataset *dataset, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Set the label to the first folder level of the item's name, if there is one. */
 int ek_dataset_label_by_folder(struct ek_dataset_item *item);
+/* See every item that is a file of its own: `look` of most forms. */
+int ek_dataset_look_at_items(struct ek_dataset *dataset);
 /* item->path = root/name, or name if it is absolute. */
 int ek_dataset_locate(const struct ek_dataset *dataset, struct ek_dataset_item *item);
 

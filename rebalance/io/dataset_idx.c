@@ -29,7 +29,34 @@ static void replace_last(char *path, const char *from, const char *to)
 		memcpy(at, to, strlen(to));
 }
 
-/* train-images-idx3-ubyte.gz goes with train-labels-idx1-ubyte.gz, either one gzipped or not. */
+/* train-images-idx3-ubyte.gz goes with train-labels-idx1-ubyte.gz, either one gzipped or not. NULL: no name says so. */
+static int labels_of(char **out, const char *path)
+{
+	const size_t size = strlen(path);
+	char *labels = NULL;
+	int rc;
+
+	*out = NULL;
+	EK_TRY(ek_format(&labels, "%s.gz", path));
+	replace_last(labels, "images", "labels");
+	replace_last(labels, "idx3", "idx1");
+	labels[size] = 0;
+	if (strcmp(labels, path) == 0)
+		goto out;
+	if (!ek_file_exists(labels)) {
+		/* The other of the two. */
+		if (size > 3 && strcmp(path + size - 3, ".gz") == 0)
+			labels[size - 3] = 0;
+		else
+			labels[size] = '.';
+	}
+	*out = labels;
+	labels = NULL;
+out:
+	free(labels);
+	return rc;
+}
+
 static int open_labels(struct ek_dataset *d, struct idx_files *f, const char *path)
 {
 	const uint32_t images = ek_idx_info(f->images)->count;
@@ -37,21 +64,10 @@ static int open_labels(struct ek_dataset *d, struct idx_files *f, const char *pa
 	char *labels = NULL;
 	int rc;
 
-	EK_TRY(ek_format(&labels, "%s.gz", path));
-	replace_last(labels, "images", "labels");
-	replace_last(labels, "idx3", "idx1");
-	labels[strlen(path)] = 0;
-	if (strcmp(labels, path) == 0)
+	EK_TRY(labels_of(&labels, path));
+	if (labels == NULL)
 		goto out;
-	if (!ek_file_exists(labels)) {
-		const size_t size = strlen(path);
-
-		/* The other of the two. */
-		if (size > 3 && strcmp(path + size - 3, ".gz") == 0)
-			labels[size - 3] = 0;
-		else
-			labels[size] = '.';
-	}
+	ek_dataset_saw(d, ek_dataset_stamp(labels, NULL));
 	if (!ek_file_exists(labels)) {
 		ek_dataset_warn(d, "%s: there is no file of labels beside it", path);
 		goto out;
@@ -149,4 +165,21 @@ static void close_idx(struct ek_dataset *d)
 	free(d->state);
 }
 
-const struct ek_dataset_form ek_dataset_idx = { "idx", open_idx, next_in_idx, close_idx };
+static int look_at_labels(struct ek_dataset *d)
+{
+	char *labels = NULL;
+	int rc = 0;
+
+	for (size_t i = 0; i < d->path_count; i++) {
+		EK_TRY(labels_of(&labels, d->paths[i]));
+		if (labels != NULL)
+			ek_dataset_saw(d, ek_dataset_stamp(labels, NULL));
+		free(labels);
+		labels = NULL;
+	}
+out:
+	free(labels);
+	return rc;
+}
+
+const struct ek_dataset_form ek_dataset_idx = { "idx", open_idx, next_in_idx, close_idx, look_at_labels };

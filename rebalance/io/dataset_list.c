@@ -61,7 +61,8 @@ static void close_list(struct ek_dataset *d)
 	free(d->state);
 }
 
-const struct ek_dataset_form ek_dataset_list = { "list", open_list, next_in_list, close_list };
+const struct ek_dataset_form ek_dataset_list = { "list", open_list, next_in_list, close_list,
+	                                         ek_dataset_look_at_items };
 
 /* A table: .csv or .jsonl with file_name. */
 
@@ -82,7 +83,7 @@ out:
 static int next_in_table(struct ek_dataset *d, struct ek_dataset_item *item)
 {
 	struct ek_table *table = d->state;
-	const int rc = ek_table_next(table, &item->attributes);
+	const int rc = ek_table_next(table, d->looks ? NULL : &item->attributes);
 
 	return rc <= 0 ? rc : take(d, table->name.data, item);
 }
@@ -94,7 +95,8 @@ static void close_table(struct ek_dataset *d)
 	free(d->state);
 }
 
-const struct ek_dataset_form ek_dataset_table = { "table", open_table, next_in_table, close_table };
+const struct ek_dataset_form ek_dataset_table = { "table", open_table, next_in_table, close_table,
+	                                          ek_dataset_look_at_items };
 
 /* Embeddings alone: no images to walk. */
 
@@ -116,5 +118,5 @@ static void close_embeddings(struct ek_dataset *d)
 	(void)d;
 }
 
-const struct ek_dataset_form ek_dataset_embeddings = { "embeddings", open_embeddings, next_embedding,
-	                                               close_embeddings };
+const struct ek_dataset_form ek_dataset_embeddings = { "embeddings", open_embeddings, next_embedding, close_embeddings,
+	                                               NULL };

@@ -80,4 +80,4 @@ out:
 	return rc;
 }
 
-const struct ek_dataset_form ek_dataset_npz = { "npz", open_npz, next_in_npz, close_npz };
+const struct ek_dataset_form ek_dataset_npz = { "npz", open_npz, next_in_npz, close_npz, NULL };

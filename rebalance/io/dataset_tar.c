@@ -298,4 +298,4 @@ static void close_tars(struct ek_dataset *d)
 	free(t);
 }
 
-const struct ek_dataset_form ek_dataset_tar = { "tar", open_tars, next_in_tars, close_tars };
+const struct ek_dataset_form ek_dataset_tar = { "tar", open_tars, next_in_tars, close_tars, NULL };

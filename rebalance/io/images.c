@@ -197,6 +197,7 @@ int ek_images_count(uint64_t *count, const struct ek_run *run)
 
 struct ek_image_loader {
 	char *root;
+	char *run;  /* its path */
 	char *path; /* of the stream */
 	struct ek_stream *stream;
 };
@@ -210,6 +211,7 @@ int ek_image_loader_new(struct ek_image_loader **out, const struct ek_run *run)
 	if ((rc = ek_alloc(&loader, 1, sizeof *loader)) < 0)
 		return rc;
 	EK_TRY(ek_filename_get(&loader->root, counts_of(run), "root", "run.json, step scan"));
+	EK_TRY(ek_copy_string(&loader->run, ek_run_path(run)));
 	*out = loader;
 	loader = NULL;
 out:
@@ -224,6 +226,7 @@ void ek_image_loader_free(struct ek_image_loader *loader)
 	ek_stream_close(loader->stream);
 	free(loader->path);
 	free(loader->root);
+	free(loader->run);
 	free(loader);
 }
 
@@ -250,11 +253,13 @@ int ek_image_loader_path(char **out, const struct ek_image_loader *l, const stru
 	                              : ek_format(out, "%s/%s", l->root, r->file_name);
 }
 
-static int fail_changed(const struct ek_image_record *r, uint64_t bytes)
+static int fail_changed(const struct ek_image_loader *l, const struct ek_image_record *r, uint64_t bytes)
 {
-	return ek_fail(EK_EDATA, "%s%s%s: has changed since the scan: %llu bytes, there were %llu",
+	return ek_fail(EK_EDATA,
+	               "%s%s%s: has changed since the scan: %llu bytes, there were %llu; evenkeel scan %s lists the "
+	               "images again",
 	               r->source != NULL ? r->source : "", r->source != NULL ? ": " : "", r->file_name,
-	               (unsigned long long)bytes, (unsigned long long)r->bytes);
+	               (unsigned long long)bytes, (unsigned long long)r->bytes, l->run);
 }
 
 /* A file of its own: never unpacked, whatever it starts with. */
@@ -266,7 +271,7 @@ static int read_own_file(const struct ek_image_loader *l, const struct ek_image_
 
 	EK_TRY(ek_image_loader_path(&path, l, r));
 	EK_TRY(ek_open_regular(&fd, &size, path));
-	EK_TRY(size == r->bytes ? 0 : fail_changed(r, size));
+	EK_TRY(size == r->bytes ? 0 : fail_changed(l, r, size));
 	EK_TRY(ek_buffer_reserve(bytes, (size_t)size));
 	EK_TRY(ek_file_read_at(fd, bytes->data, (size_t)size, 0, path));
 	bytes->size = (size_t)size;
@@ -285,7 +290,7 @@ int ek_image_loader_bytes(struct ek_image_loader *l, const struct ek_image_recor
 	ek_buffer_clear(bytes);
 	EK_TRY(r->source != NULL ? read_source(l, r, bytes) : read_own_file(l, r, bytes));
 	if (bytes->size != r->bytes)
-		rc = fail_changed(r, bytes->size);
+		rc = fail_changed(l, r, bytes->size);
 out:
 	return rc;
 }

@@ -30,6 +30,7 @@ struct candidate {
 	int held_out;
 	uint64_t bytes;
 	uint64_t content;     /* hash of its bytes and shape */
+	uint64_t stamp;       /* of a file: what was seen of it (dataset.h) */
 	struct ek_buffer row; /* of images.jsonl, without its id; or of rejected.jsonl */
 	char reason[256];
 };
@@ -84,13 +85,16 @@ static int is_image(const struct ek_buffer *bytes)
 }
 
 /* The bytes of a file, all of them if it is an image. EK_EIO, EK_EDATA: it cannot be read. */
-static int read_file(struct ek_buffer *bytes, const char *path)
+static int read_file(struct ek_buffer *bytes, const char *path, uint64_t *stamp)
 {
+	struct stat status;
 	uint64_t size;
 	int fd = -1, rc;
 
 	ek_buffer_clear(bytes);
 	EK_TRY(ek_open_regular(&fd, &size, path));
+	/* Before it is read: what is written meanwhile is a change. */
+	*stamp = ek_dataset_stamp(path, fstat(fd, &status) == 0 ? &status : NULL);
 	/* A small file is there after one read. */
 	EK_TRY(read_up_to(fd, bytes, size > 0 && size < READ_STEP ? size + 1 : EK_DATASET_HEAD, path));
 	if (is_image(bytes) && size >= READ_STEP)
@@ -284,11 +288,16 @@ static int examine(struct scanner *s, struct candidate *c, struct ek_buffer *scr
 
 	c->verdict = IMAGE;
 	c->held_out = 0;
+	c->stamp = 0;
 	ek_buffer_clear(&c->row);
+	if (c->item.source == NULL && c->item.problem == NULL)
+		rc = read_file(scratch, c->item.path.data, &c->stamp);
+	if (c->item.source == NULL && c->stamp == 0)
+		c->stamp = ek_dataset_stamp(c->item.path.data, NULL);
+	if (rc < 0)
+		return rc == EK_ENOMEM ? rc : reject(c, ek_error_message());
 	if (c->item.problem != NULL)
 		return reject(c, c->item.problem);
-	if (c->item.source == NULL && (rc = read_file(scratch, c->item.path.data)) < 0)
-		return rc == EK_ENOMEM ? rc : reject(c, ek_error_message());
 	if (c->item.bare == EK_IMAGE_UNKNOWN && !is_image(bytes)) {
 		if (ek_has_image_extension(c->item.name.data))
 			return reject_foreign(c, bytes);
@@ -338,6 +347,7 @@ static int write_out(struct scanner *s)
 	for (size_t i = 0; i < s->checking->count; i++) {
 		const struct candidate *c = &s->checking->items[i];
 
+		ek_dataset_saw(s->dataset, c->stamp);
 		if (c->verdict == OTHER) {
 			s->counts.other_files++;
 		} else if (c->verdict == REJECTED) {
@@ -559,7 +569,7 @@ out:
 	return rc;
 }
 
-int ek_scan_step(struct ek_step *step, cJSON **options_json, const struct ek_scan_options *o)
+int ek_scan_step(struct ek_step *step, cJSON **options_json, const struct ek_scan_options *o, int look)
 {
 	struct ek_dataset *dataset = NULL;
 	int rc;
@@ -568,6 +578,8 @@ int ek_scan_step(struct ek_step *step, cJSON **options_json, const struct ek_sca
 	EK_TRY(check_options(o));
 	/* The table of attributes is hashed, not read. */
 	EK_TRY(ek_dataset_open(&dataset, o->datasets, o->dataset_count, NULL));
+	if (look)
+		EK_TRY(ek_dataset_look(dataset));
 	EK_TRY(describe(step, options_json, o, dataset));
 out:
 	ek_dataset_close(dataset);
@@ -579,18 +591,21 @@ int ek_scan(struct ek_run *run, const struct ek_scan_options *o)
 	struct scanner s = { .options = o };
 	const int64_t started = (int64_t)time(NULL);
 	const double start = ek_clock();
-	cJSON *counts = NULL, *options_json = NULL;
+	cJSON *counts = NULL, *options_json = NULL, *seen;
 	struct ek_step step;
 	int rc;
 
 	EK_TRY(check_options(o));
 	EK_TRY(ek_dataset_open(&s.dataset, o->datasets, o->dataset_count, o->attributes));
-	/* Before the walk: what changes meanwhile makes the step stale. */
 	EK_TRY(describe(&step, &options_json, o, s.dataset));
 	if (ek_dataset_kind(s.dataset) == EK_DATASET_EMBEDDINGS)
 		EK_TRY(scan_embeddings(&s, run, &counts));
 	else
 		EK_TRY(scan_images(&s, run, &counts));
+	/* What was seen of each file before it was read: what changed meanwhile makes the step stale. */
+	EK_TRY(ek_dataset_fingerprint(&seen, s.dataset));
+	cJSON_DeleteItemFromObjectCaseSensitive(options_json, "dataset");
+	EK_TRY(ek_json_add_item(options_json, "dataset", seen));
 	EK_TRY(ek_run_record(run, &step, started, ek_clock() - start, counts));
 out:
 	ek_atomic_discard(&s.images);

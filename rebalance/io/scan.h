@@ -33,8 +33,9 @@ struct ek_scan_options {
 	}
 
 /* The step as ek_run_is_current wants it. `*options_json` (cJSON_Delete it after the step's use) holds absolute paths,
- * a cheap fingerprint of the data (dataset.h) and the options. EK_EUSAGE, EK_EDATA, EK_EIO: as for scanning. */
-int ek_scan_step(struct ek_step *step, cJSON **options_json, const struct ek_scan_options *options);
+ * a cheap fingerprint of the data (dataset.h) and the options. look: 0: files are not looked at, for a run without a
+ * scan to compare with. EK_EUSAGE, EK_EDATA, EK_EIO: as for scanning. */
+int ek_scan_step(struct ek_step *step, cJSON **options_json, const struct ek_scan_options *options, int look);
 
 /* EK_EDATA: no image at all, all rejected (the first reason is told), or attributes that do not fit. Nothing of the run
  * is changed then. */

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/io/names.h"
@@ -26,7 +25,6 @@ struct level {
 	const char *metadata;
 	int has_both;   /* metadata.jsonl and metadata.csv */
 	int may_be_run; /* it has a file of the name that a run has */
-	uint64_t stamp;
 };
 
 struct ek_walk {
@@ -87,19 +85,10 @@ out:
 	return rc;
 }
 
-static uint64_t stamp_of(const struct stat *status)
-{
-	const uint64_t words[4] = { (uint64_t)status->st_mtim.tv_sec, (uint64_t)status->st_mtim.tv_nsec,
-		                    S_ISDIR(status->st_mode) ? 0 : (uint64_t)status->st_size, 0 };
-
-	return ek_hash64(words, sizeof words);
-}
-
 /* Read the folder at walk->path (which ends with a slash) and put it on top. `*unreadable` as in read_names. */
 static int push(struct ek_walk *walk, const struct stat *status, int *unreadable)
 {
 	struct level level = { .identity = { status->st_dev, status->st_ino }, .path_size = walk->path.size };
-	struct stat metadata;
 	DIR *directory = opendir(walk->path.data);
 	int rc;
 
@@ -109,15 +98,6 @@ static int push(struct ek_walk *walk, const struct stat *status, int *unreadable
 		return ek_fail_errno("cannot read the folder %s", walk->path.data);
 	}
 	EK_TRY(read_names(walk, &level, directory, unreadable));
-	level.stamp =
-		stamp_of(status) ^ ek_hash64(walk->path.data + walk->root_size, walk->path.size - walk->root_size);
-	if (level.metadata != NULL) {
-		EK_TRY(ek_buffer_text(&walk->path, level.metadata));
-		if (stat(walk->path.data, &metadata) == 0)
-			level.stamp = level.stamp * 31 + stamp_of(&metadata);
-		walk->path.size = level.path_size;
-		walk->path.data[walk->path.size] = 0;
-	}
 	if (walk->depth == walk->capacity) {
 		const size_t capacity = walk->capacity > 0 ? walk->capacity * 2 : 16;
 
@@ -220,7 +200,6 @@ static int give_enter(struct ek_walk *walk, struct ek_walk_entry *entry)
 	entry->kind = EK_WALK_ENTER;
 	entry->metadata = top->metadata;
 	entry->has_both = top->has_both;
-	entry->stamp = top->stamp;
 	/* Without the slash. */
 	walk->path.data[walk->path.size - (walk->path.size > walk->root_size)] = 0;
 	return 1;

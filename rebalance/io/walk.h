@@ -28,7 +28,6 @@ struct ek_walk_entry {
 	const char
 		*metadata; /* ENTER: "metadata.jsonl" or, failing that, "metadata.csv" if the folder has it, or NULL */
 	int has_both;      /* ENTER: of these */
-	uint64_t stamp;    /* ENTER: a hash of the folder's path and time of change, and of the metadata file's */
 };
 
 /* EK_EIO if the root cannot be read. */

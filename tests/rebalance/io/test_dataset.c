@@ -2,6 +2,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -381,6 +382,7 @@ static char *fingerprint(const char *path)
 	char *text;
 
 	assert_ok(ek_dataset_open(&dataset, &path, 1, NULL));
+	assert_ok(ek_dataset_look(dataset));
 	assert_ok(ek_dataset_fingerprint(&json, dataset));
 	text = cJSON_PrintUnformatted(json);
 	cJSON_Delete(json);
@@ -388,27 +390,120 @@ static char *fingerprint(const char *path)
 	return text;
 }
 
-static void the_fingerprint_sees_a_new_file_deep_inside(void **state)
+/* 1: the fingerprint of `path` is not `*last` any more, which becomes what it is now. */
+static int has_changed(char **last, const char *path)
+{
+	char *now = fingerprint(path);
+	const int changed = *last == NULL || strcmp(*last, now) != 0;
+
+	cJSON_free(*last);
+	*last = now;
+	return changed;
+}
+
+/* As many bytes, and the time of the file's content put back, as cp -p does. */
+static void replace_quietly(const char *root, const char *name, const char *bytes)
+{
+	char path[512];
+	struct stat status;
+
+	(void)snprintf(path, sizeof path, "%s/%s", root, name);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal((size_t)status.st_size, strlen(bytes));
+	/* Past the clock of the file system, which ticks every few milliseconds. */
+	assert_int_equal(usleep(20000), 0);
+	ek_write_file(path, bytes, strlen(bytes));
+	assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){ status.st_atim, status.st_mtim }, 0), 0);
+}
+
+static void the_fingerprint_sees_every_file_of_a_folder(void **state)
 {
 	const char *root = ek_scratch();
-	char *before, *same, *after, *metadata;
+	char *last = NULL, from[512], to[512];
 
 	(void)state;
-	put(root, "a/b/1.jpg", jpeg_start);
+	put(root, "a/b/1.jpg", "one");
 	put(root, "a/metadata.csv", "file_name,x\nb/1.jpg,1\n");
-	before = fingerprint(root);
-	same = fingerprint(root);
-	assert_string_equal(before, same);
-	put(root, "a/b/2.jpg", jpeg_start);
-	after = fingerprint(root);
-	assert_string_not_equal(before, after);
+	assert_true(has_changed(&last, root));
+	assert_false(has_changed(&last, root));
+	put(root, "a/b/2.jpg", "two");
+	assert_true(has_changed(&last, root));
 	put(root, "a/metadata.csv", "file_name,x\nb/1.jpg,12\n");
-	metadata = fingerprint(root);
-	assert_string_not_equal(after, metadata);
-	cJSON_free(before);
-	cJSON_free(same);
-	cJSON_free(after);
-	cJSON_free(metadata);
+	assert_true(has_changed(&last, root));
+	replace_quietly(root, "a/b/2.jpg", "owt");
+	assert_true(has_changed(&last, root));
+	(void)snprintf(from, sizeof from, "%s/a/b/2.jpg", root);
+	(void)snprintf(to, sizeof to, "%s/a/b/3.jpg", root);
+	assert_int_equal(rename(from, to), 0);
+	assert_true(has_changed(&last, root));
+	/* A file that came and went leaves nothing but the folder's time. */
+	put(root, "a/b/4.jpg", "four");
+	(void)snprintf(to, sizeof to, "%s/a/b/4.jpg", root);
+	assert_int_equal(unlink(to), 0);
+	assert_false(has_changed(&last, root));
+	cJSON_free(last);
+}
+
+static void the_fingerprint_sees_the_files_behind_a_list(void **state)
+{
+	static const struct {
+		const char *name, *text;
+	} lists[] = { { "list.txt", "1.jpg\n\nnone.jpg\n" },
+		      { "table.csv", "file_name,x\n1.jpg,7\nnone.jpg,8\n" },
+		      { "table.jsonl", "{\"file_name\": \"1.jpg\"}\n{\"file_name\": \"none.jpg\"}\n" } };
+	const char *root = ek_scratch();
+	char *last = NULL, path[512], none[512];
+
+	(void)state;
+	(void)snprintf(none, sizeof none, "%s/none.jpg", root);
+	put(root, "1.jpg", "one");
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+		put(root, lists[i].name, lists[i].text);
+		(void)snprintf(path, sizeof path, "%s/%s", root, lists[i].name);
+		assert_true(has_changed(&last, path));
+		assert_false(has_changed(&last, path));
+		replace_quietly(root, "1.jpg", "eno");
+		assert_true(has_changed(&last, path));
+		put(root, "none.jpg", "there");
+		assert_true(has_changed(&last, path));
+		assert_int_equal(unlink(none), 0);
+		replace_quietly(root, "1.jpg", "one");
+		put(root, "2.jpg", "of another");
+	}
+	cJSON_free(last);
+}
+
+static void the_fingerprint_sees_another_tar_of_the_same_size(void **state)
+{
+	const char *root = ek_scratch();
+	char *last = NULL, path[512], tar[1025] = { 0 };
+
+	(void)state;
+	memset(tar, 'x', 1024);
+	put(root, "a.tar", tar);
+	(void)snprintf(path, sizeof path, "%s/a.tar", root);
+	assert_true(has_changed(&last, path));
+	assert_false(has_changed(&last, path));
+	memset(tar, 'y', 1024);
+	replace_quietly(root, "a.tar", tar);
+	assert_true(has_changed(&last, path));
+	cJSON_free(last);
+}
+
+static void the_fingerprint_of_idx_sees_its_labels(void **state)
+{
+	const char *root = ek_scratch();
+	char *last = NULL, path[512], images[512];
+
+	(void)state;
+	(void)snprintf(images, sizeof images, "%s/t-images-idx3-ubyte", root);
+	ek_write_file(images, "\0\0\x08\x03\0\0\0\1\0\0\0\1\0\0\0\1x", 17);
+	assert_true(has_changed(&last, images));
+	(void)snprintf(path, sizeof path, "%s/t-labels-idx1-ubyte", root);
+	ek_write_file(path, "\0\0\x08\x01\0\0\0\1\3", 9);
+	assert_true(has_changed(&last, images));
+	assert_false(has_changed(&last, images));
+	cJSON_free(last);
 }
 
 int main(void)
@@ -425,7 +520,10 @@ int main(void)
 		cmocka_unit_test(idx_files_find_their_labels),
 		cmocka_unit_test(an_npz_holds_images_where_it_says),
 		cmocka_unit_test(what_is_no_data_set_is_refused),
-		cmocka_unit_test(the_fingerprint_sees_a_new_file_deep_inside),
+		cmocka_unit_test(the_fingerprint_sees_every_file_of_a_folder),
+		cmocka_unit_test(the_fingerprint_sees_the_files_behind_a_list),
+		cmocka_unit_test(the_fingerprint_sees_another_tar_of_the_same_size),
+		cmocka_unit_test(the_fingerprint_of_idx_sees_its_labels),
 	};
 	const struct ek_log_sink sink = { .message = count_warning };
 
