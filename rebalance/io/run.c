@@ -15,7 +15,7 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/version.h"
 
-enum { DEEPEST = 16 }; /* steps that a step is made from, one after the other */
+enum { DEEPEST = 64 }; /* steps that a step is made from, one after the other; more are not looked at */
 
 struct ek_run {
 	char *path;
@@ -235,12 +235,26 @@ struct fingerprint {
 	char hash[17];
 };
 
+/* 1 if RUN/name leaves the run, as no step names a file. */
+static int leaves_run(const char *name)
+{
+	for (; name != NULL && *name != 0; name = strchr(name, '/')) {
+		name += *name == '/';
+		if (*name == 0 || *name == '/' || (strncmp(name, "..", 2) == 0 && (name[2] == '/' || name[2] == 0)))
+			return 1;
+	}
+	return 0;
+}
+
 static int stat_file(struct fingerprint *print, const char *path)
 {
 	struct stat status;
 
 	if (stat(path, &status) != 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : ek_fail_errno("cannot read %s", path);
+	/* A device or a FIFO could be read for ever. */
+	if (!S_ISREG(status.st_mode))
+		return 0;
 	print->bytes = (uint64_t)status.st_size;
 	print->mtime_ns = (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
 	return 1;
@@ -261,8 +275,8 @@ static int is_hash_known(struct fingerprint *print, const cJSON *known)
 	return 1;
 }
 
-/* 1 and the file's fingerprint, 0 if it is not there, or a negative code. Any step that recorded it may know its hash.
- */
+/* 1 and the file's fingerprint, 0 if there is no such file in the run, or a negative code. Any step that recorded it
+ * may know its hash. */
 static int fingerprint_file(struct fingerprint *print, const struct ek_run *run, const char *name)
 {
 	char *path = NULL;
@@ -271,6 +285,8 @@ static int fingerprint_file(struct fingerprint *print, const struct ek_run *run,
 	int rc, known = 0;
 
 	*print = (struct fingerprint){ 0 };
+	if (leaves_run(name))
+		return 0;
 	EK_TRY(ek_run_file(&path, run, name));
 	if ((rc = stat_file(print, path)) <= 0)
 		goto out;
@@ -424,13 +440,30 @@ out:
 	return rc;
 }
 
-/* 1: unchanged; 0, with the reason; or a negative code. `depth` ends what a damaged record makes endless. */
-static int compare_recorded(struct ek_run *run, const cJSON *recorded, int depth)
+/* Steps that need no second look: each is compared once, however many lead to it. */
+struct compared {
+	const cJSON **steps; /* [count] */
+	size_t count;
+};
+
+static int is_compared(const struct compared *all, const cJSON *step)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (all->steps[i] == step)
+			return 1;
+	return 0;
+}
+
+/* 1: unchanged; 0, with the reason; or a negative code. What `all` has is taken as unchanged: it is, or what is looked
+ * at now was come to from it. */
+static int compare_recorded(struct ek_run *run, struct compared *all, const cJSON *recorded, int depth)
 {
 	const char **inputs = NULL, **outputs = NULL;
 	struct ek_buffer why = { 0 };
 	int rc;
 
+	EK_TRY(ek_resize(&all->steps, all->count + 1, sizeof *all->steps));
+	all->steps[all->count++] = recorded;
 	EK_TRY(recorded_names(&inputs, recorded, "inputs"));
 	EK_TRY(recorded_names(&outputs, recorded, "outputs"));
 	if ((rc = compare_files(run, recorded, "inputs", inputs)) <= 0 ||
@@ -439,11 +472,13 @@ static int compare_recorded(struct ek_run *run, const cJSON *recorded, int depth
 	for (const char **input = inputs; depth > 0 && *input != NULL; input++) {
 		const cJSON *writer = ek_run_writer(run, *input);
 
-		if (writer == NULL || (rc = compare_recorded(run, writer, depth - 1)) > 0)
+		if (writer == NULL || is_compared(all, writer) ||
+		    (rc = compare_recorded(run, all, writer, depth - 1)) > 0)
 			continue;
 		if (rc == 0) {
 			EK_TRY(ek_buffer_printf(&why, "%s is stale: %s", *input, run->reason));
 			EK_TRY(set_reason(run, why.data));
+			rc = 0;
 		}
 		goto out;
 	}
@@ -458,10 +493,12 @@ out:
 int ek_run_is_unchanged(int *unchanged, const char **reason, struct ek_run *run, const char *step, int deep)
 {
 	const cJSON *recorded = ek_run_recorded(run, step);
+	struct compared all = { 0 };
 	int rc = 1;
 
 	if (recorded != NULL)
-		rc = compare_recorded(run, recorded, deep ? DEEPEST : 0);
+		rc = compare_recorded(run, &all, recorded, deep ? DEEPEST : 0);
+	free(all.steps);
 	*unchanged = rc > 0;
 	*reason = rc == 0 ? run->reason : "";
 	return rc < 0 ? rc : 0;

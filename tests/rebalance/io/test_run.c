@@ -316,6 +316,62 @@ static void files_are_found_by_pattern(void **state)
 	globfree(&found);
 }
 
+/* run.json by hand, and whether its first step is unchanged. */
+static int is_unchanged(struct fixture *f, const char *record, const char **reason)
+{
+	int unchanged;
+
+	ek_write_file(ek_join(f->folder, "run.json"), record, strlen(record));
+	reopen(f);
+	assert_ok(ek_run_is_unchanged(&unchanged, reason, f->run, ek_run_first(f->run)->string, 1));
+	return unchanged;
+}
+
+static void only_files_of_the_run_are_read(void **state)
+{
+	/* Each is there, and could be read for ever or is not the run's. */
+	static const char *const names[] = { "../../../../../../../../dev/zero", "sub/../../x", "..", "link",
+		                             "folder" };
+	struct fixture *f = *state;
+	const char *reason;
+	char record[256];
+
+	assert_int_equal(symlink("/dev/zero", ek_join(f->folder, "link")), 0);
+	assert_ok(ek_make_directories(ek_join(f->folder, "folder")));
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		(void)snprintf(record, sizeof record,
+		               "{\"a\": {\"inputs\": {\"%s\": {\"bytes\": 1, \"mtime_ns\": \"1\", \"xxh64\": \"0\"}}}}",
+		               names[i]);
+		assert_int_equal(is_unchanged(f, record, &reason), 0);
+		assert_non_null(strstr(reason, " is missing"));
+	}
+}
+
+static void steps_that_name_each_other_are_compared_once(void **state)
+{
+	enum { STEPS = 40, FILES = 12 };
+	struct fixture *f = *state;
+	struct ek_buffer record = { 0 };
+	const char *reason;
+
+	/* Every step reads and writes the same files, which are not there and were not: 12^64 ways through them. */
+	for (int i = 0; i < STEPS; i++) {
+		assert_ok(ek_buffer_printf(&record, "%s\"%d\": {", i > 0 ? ", " : "{", i));
+		for (int list = 0; list < 2; list++) {
+			assert_ok(ek_buffer_printf(&record, "%s\"%s\": {", list > 0 ? ", " : "",
+			                           list > 0 ? "outputs" : "inputs"));
+			for (int j = 0; j < FILES; j++)
+				assert_ok(
+					ek_buffer_printf(&record, "%s\"x%d\": {}", j > 0 ? ", " : "", (i + j) % STEPS));
+			assert_ok(ek_buffer_text(&record, "}"));
+		}
+		assert_ok(ek_buffer_text(&record, "}"));
+	}
+	assert_ok(ek_buffer_text(&record, "}"));
+	assert_int_equal(is_unchanged(f, record.data, &reason), 1);
+	ek_buffer_release(&record);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +382,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_input_that_was_not_there_may_stay_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(recording_again_takes_new_hashes, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_second_process_is_refused_with_the_first_ones_id, setup, teardown),
+		cmocka_unit_test_setup_teardown(only_files_of_the_run_are_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(steps_that_name_each_other_are_compared_once, setup, teardown),
 		cmocka_unit_test(what_is_no_run_directory_is_refused),
 		cmocka_unit_test(a_folder_that_does_not_say_it_is_a_run_is_left_alone),
 		cmocka_unit_test_setup_teardown(a_run_is_known_by_its_record_or_its_lock, setup, teardown),
