@@ -4,6 +4,9 @@
 #include "rebalance/base/log.h"
 #include "reports/server/internal.h"
 
+/* Seconds between two looks, and for a request to come when all places are taken. */
+static const double look_every = 0.2, grace = 0.1;
+
 void ek_connections_notify(void *context, struct MHD_Connection *connection, void **own,
                            enum MHD_ConnectionNotificationCode what)
 {
@@ -44,19 +47,34 @@ static int has_gone(const struct ek_connection *connection)
 	return !connection->is_sending && recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+/* Whoever connects sends at once. When no place is left, one that has not, nor has anything that the daemon has yet to
+ * read, makes room for those that wait. */
+static int is_silent(const struct ek_server *server, const struct ek_connection *connection, double now)
+{
+	const double since = connection->deadline - server->options.receive_seconds;
+	char byte;
+
+	return !connection->is_sending && now > since + grace &&
+	       recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
 void ek_connections_reap(struct ek_server *server)
 {
-	static const double pause = 0.2; /* seconds */
 	const double now = ek_clock();
+	unsigned taken = 0;
 
-	if (now < server->looked_at + pause)
+	if (now < server->looked_at + look_every)
 		return;
 	server->looked_at = now;
+	for (unsigned i = 0; i < server->options.connections; i++)
+		taken += server->connections[i].fd >= 0;
 	/* The daemon sees that the socket is shut, and closes the connection. */
 	for (unsigned i = 0; i < server->options.connections; i++) {
 		const struct ek_connection *connection = &server->connections[i];
 
-		if (connection->fd >= 0 && (now > connection->deadline || has_gone(connection)))
+		if (connection->fd >= 0 &&
+		    (now > connection->deadline || has_gone(connection) ||
+		     (taken == server->options.connections && is_silent(server, connection, now))))
 			(void)shutdown(connection->fd, SHUT_RDWR);
 	}
 }

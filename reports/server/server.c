@@ -19,7 +19,7 @@ enum {
 	DEFAULT_BODY = 16 << 10,
 	DEFAULT_CONNECTIONS = 256,
 	HEADER_MEMORY = 32 << 10, /* of one connection: request line, headers and a piece of the body */
-	BACKLOG = 1024,           /* the kernel may have a lower limit */
+	BACKLOG = 4096,           /* the kernel may have a lower limit */
 	LONGEST_WAIT = 250        /* ms; then deadlines and the wish to stop are looked at */
 };
 static const double default_receive = 20, default_send = 120; /* seconds */

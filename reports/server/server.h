@@ -11,7 +11,7 @@
  *	411, 413, 415  a body without length, longer than the limit, or that is not application/json
  *	431, 414  headers or a request line too long (libmicrohttpd)
  * A connection that is idle, or has not sent its request in time, is closed; more connections than the limit wait in
- * the queue of the kernel.
+ * the queue of the kernel, and those that say nothing make room for them at once.
  *
  * The token comes with the first visit, in the query, and then as a cookie (HttpOnly, SameSite=Strict) whose name has
  * the port in it, since browsers send cookies to every port. Answers forbid to be kept, framed, used by other pages, to

@@ -2,7 +2,7 @@
 """review_fuzz.py PROGRAM_FOLDERS SECONDS: bytes that no browser sends, to the server of `evenkeel review`.
 
 Requests without the token, with a wrong Host or Origin, with `..` or an encoded slash, too large, half-sent, changed at
-random, and 1,000 at once: each is refused or served; the server never ends, never answers without the token, never
+random, 1,000 at once, and silent ones before a good one: each is refused or served; the server never ends, never answers without the token, never
 gives a file that is not an image of the run, never loses memory or descriptors. Seeded: EVENKEEL_FUZZ_SEED.
 """
 import os
@@ -161,6 +161,17 @@ class Fuzz:
         return served
 
 
+    def silent(self, count):
+        """`count` connections that say nothing stand before a good request."""
+        r = self.review
+        connections = [r.connect() for _ in range(count)]
+        answer = r.talk(r.request("GET", "/sample/3"), 10)  # seconds that a person may wait
+        if status(answer) != 200:
+            self.faults.append(f"behind {count} silent connections a good request has no answer: {answer[:100]!r}")
+        for connection in connections:
+            connection.close()
+
+
 def facts(pid):
     """(resident bytes, open descriptors)"""
     with open(f"/proc/{pid}/statm") as f:
@@ -193,6 +204,7 @@ def main(folders, seconds):
         fuzz.known()
         first = facts(review.server.pid)
         served = fuzz.many(at_once, False) + fuzz.many(at_once, True)
+        fuzz.silent(min(1281, hard - 100))
         fuzz.changed(time.monotonic() + seconds)
         fuzz.alive()
         last = settled(review.server.pid, first[1])
