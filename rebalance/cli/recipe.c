@@ -52,6 +52,8 @@ static int replay_steps(struct ek_invocation *i, const cJSON *json)
 	const cJSON *item;
 	int rc = 0;
 
+	if (json != NULL && !cJSON_IsObject(json))
+		return ek_fail(EK_EDATA, "%s: \"steps\" is not an object", s->recipe.file);
 	cJSON_ArrayForEach(item, json)
 	{
 		const enum ek_step_id *id = steps;

@@ -71,5 +71,9 @@ bad '"keep": "0.5", "method": "nearer"'
 bad '"keep": "0.5"}, "steps": {"report": {}'
 bad '"keep": "0.5"}, "steps": {"cluster": {"clusters": 0}'
 bad '"keep": "0.5"}, "steps": {"cluster": 3'
+for steps in '[[]]' '[3]' '"x"' 1 true null '{"embed": [[]]}' '{"cluster": {"": {}}}' '{"seed": []}'; do
+	printf '{"command": "prune", "options": {"method": "nearest", "keep": "0.5", "name": "x"}, "steps": %s}\n' "$steps" >no.json
+	run evenkeel prune RUN --recipe no.json
+done
 bad '"by": "label"'
 run ls RUN/subsets
