@@ -5,29 +5,44 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rebalance/base/json.h"
 #include "rebalance/base/locale.h"
 
 enum { MESSAGE_SIZE = 1024, REASON_SIZE = 96 };
 
 static _Thread_local char message[MESSAGE_SIZE];
 
-/* Terminals obey U+0080 to U+009F, too: c2 80 to c2 9f. */
-static int is_control(const unsigned char *p, unsigned char before)
+size_t ek_character(int *obeyed, const char *text, size_t size)
 {
-	return *p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) ||
-	       (before == 0xc2 && *p >= 0x80 && *p < 0xa0);
+	const unsigned char *p = (const unsigned char *)text;
+	const size_t wanted = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : *p >= 0xc2 ? 2 : 1;
+	const size_t length = wanted <= size && ek_utf8_valid_prefix(text, wanted) == wanted ? wanted : 1;
+
+	*obeyed = 0;
+	if (length == 1)
+		*obeyed = *p < 0x20 || (*p >= 0x7f && *p < 0xa0);
+	else if (length == 2)
+		*obeyed = p[0] == 0xc2 && p[1] < 0xa0;
+	else if (length == 3 && p[0] == 0xe2)
+		*obeyed = (p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) ||
+		          (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
+	return length;
 }
 
 void ek_one_line(char *out, size_t size, const char *text)
 {
-	unsigned char before = 0;
-	size_t at = 0;
+	size_t left = strlen(text), at = 0, length;
+	int obeyed;
 
-	for (const unsigned char *p = (const unsigned char *)text; *p != 0 && at + 5 <= size; before = *p++) {
-		if (is_control(p, before))
-			at += (size_t)snprintf(out + at, size - at, "\\x%02x", *p);
-		else
-			out[at++] = (char)*p;
+	for (; left > 0; text += length, left -= length) {
+		length = ek_character(&obeyed, text, left);
+		if (at + (obeyed ? 4 * length : length) >= size)
+			break;
+		for (size_t i = 0; i < length; i++)
+			if (obeyed)
+				at += (size_t)snprintf(out + at, size - at, "\\x%02x", (unsigned char)text[i]);
+			else
+				out[at++] = text[i];
 	}
 	out[at] = 0;
 }

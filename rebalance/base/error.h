@@ -26,7 +26,13 @@ int ek_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 
  * ENOMEM becomes EK_ENOMEM. */
 int ek_fail_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Copy `text` into out[size], cut where it does not fit, control characters shown as \xNN, so that it is one line. */
+/* The bytes of the character at `text`, of `size` > 0: its UTF-8, or 1 for a byte that belongs to none. `*obeyed` = 1
+ * if a terminal would not show it but obey it, or turn the text about it: control characters (to U+001F, U+007F to
+ * U+009F, bare bytes of 80 to 9f), U+2028 to U+202E (lines, embeddings, overrides), U+2066 to U+2069 (isolates). */
+size_t ek_character(int *obeyed, const char *text, size_t size);
+
+/* Copy `text` into out[size], cut where it does not fit, what a terminal would obey shown as \xNN, so that it is one
+ * line. */
 void ek_one_line(char *out, size_t size, const char *text);
 
 /* The last message of this thread; never NULL, valid until its next failure. */

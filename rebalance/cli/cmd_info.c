@@ -23,6 +23,7 @@ static int is_plain(const cJSON *item)
 static void print_members(const cJSON *object, const cJSON *but, int plain)
 {
 	const cJSON *item;
+	char name[256];
 
 	cJSON_ArrayForEach(item, object)
 	{
@@ -33,7 +34,8 @@ static void print_members(const cJSON *object, const cJSON *but, int plain)
 			continue;
 		text = cJSON_PrintUnformatted(item);
 		if (text != NULL)
-			(void)printf("    %-24s %s\n", item->string, text);
+			(void)printf("    %-24s %s\n", ek_text_plain(name, item->string != NULL ? item->string : ""),
+			             text);
 		cJSON_free(text);
 	}
 }
@@ -44,12 +46,14 @@ static void print_again(const struct ek_about *a, const cJSON *step)
 	const cJSON *options = cJSON_GetObjectItemCaseSensitive(step, "options");
 	const cJSON *command = cJSON_GetObjectItemCaseSensitive(options, "command");
 	const char *name = strchr(step->string, ' ');
+	char words[2][256];
 
 	if (name == NULL)
-		(void)printf("; evenkeel %s %s makes it again\n", step->string, a->root);
+		(void)printf("; evenkeel %s %s makes it again\n", ek_text_plain(words[0], step->string), a->root);
 	else
 		(void)printf("; evenkeel %s %s --name %s with the options that follow makes it again\n",
-		             cJSON_IsString(command) ? command->valuestring : "weights", a->root, name + 1);
+		             ek_text_plain(words[0], cJSON_IsString(command) ? command->valuestring : "weights"),
+		             a->root, ek_text_plain(words[1], name + 1));
 }
 
 static int print_step(const struct ek_about *a, const cJSON *step)
@@ -59,7 +63,7 @@ static int print_step(const struct ek_about *a, const cJSON *step)
 	const cJSON *options = cJSON_GetObjectItemCaseSensitive(step, "options");
 	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(step, "counts");
 	const time_t when = cJSON_IsNumber(started) ? (time_t)started->valuedouble : 0;
-	char date[32] = "", took[32];
+	char date[32] = "", took[32], name[256];
 	const char *reason;
 	struct tm parts;
 	int unchanged, rc;
@@ -67,7 +71,7 @@ static int print_step(const struct ek_about *a, const cJSON *step)
 	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, a->run, step->string, 1));
 	if (gmtime_r(&when, &parts) != NULL)
 		(void)strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &parts);
-	(void)printf("\n  %s: %s, took %s\n", step->string, date,
+	(void)printf("\n  %s: %s, took %s\n", ek_text_plain(name, step->string), date,
 	             ek_text_duration(took, cJSON_IsNumber(seconds) ? seconds->valuedouble : 0));
 	(void)printf("    %s%s", unchanged ? "current" : "stale: ", reason);
 	if (unchanged)
@@ -88,7 +92,7 @@ static int print_child(const struct ek_about *a, const char *name)
 	const struct ek_info_file *file;
 	const cJSON *step;
 	const char *reason;
-	char *inside = NULL;
+	char *inside = NULL, word[256];
 	int unchanged, rc;
 
 	EK_TRY(ek_format(&inside, "%s%s%s", a->inside, *a->inside != 0 ? "/" : "", name));
@@ -96,11 +100,11 @@ static int print_child(const struct ek_about *a, const char *name)
 		goto out;
 	EK_TRY(ek_about_step(&step, a, inside, file));
 	if (step == NULL || *a->inside == 0 || strchr(a->inside, '/') != NULL || strcmp(a->inside, "clusters") == 0) {
-		(void)printf("    %-24s %s\n", name, file->text);
+		(void)printf("    %-24s %s\n", ek_text_plain(word, name), file->text);
 		goto out;
 	}
 	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, a->run, step->string, 1));
-	(void)printf("    %-24s %s%s\n", name, unchanged ? "current" : "stale: ", reason);
+	(void)printf("    %-24s %s%s\n", ek_text_plain(word, name), unchanged ? "current" : "stale: ", reason);
 out:
 	free(inside);
 	return rc;
@@ -130,13 +134,14 @@ static void print_recipe(const struct ek_about *a)
 {
 	const char *command = cJSON_GetObjectItemCaseSensitive(a->recipe, "command")->valuestring;
 	const cJSON *steps = cJSON_GetObjectItemCaseSensitive(a->recipe, "steps"), *step;
+	char name[256];
 
 	(void)printf("%s: a recipe; evenkeel %s RUN --recipe %s makes the plan of it again\n", a->path, command,
 	             a->path);
 	print_members(cJSON_GetObjectItemCaseSensitive(a->recipe, "options"), NULL, 0);
 	cJSON_ArrayForEach(step, steps) if (cJSON_IsObject(step))
 	{
-		(void)printf("  with the step %s:\n", step->string);
+		(void)printf("  with the step %s:\n", ek_text_plain(name, step->string != NULL ? step->string : ""));
 		print_members(step, NULL, 0);
 	}
 }

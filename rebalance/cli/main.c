@@ -7,6 +7,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/command.h"
+#include "rebalance/cli/output.h"
 #include "rebalance/cli/terminal.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DATA = 3, EXIT_INTERRUPTED = 130 };
@@ -70,7 +71,9 @@ int main(int argc, char **argv)
 	if (rc < 0)
 		return EXIT_FAILED;
 	catch_signals();
-	rc = ek_command_of_words(&command, &used, words, argc > 2 ? 2 : 1);
+	rc = ek_output_guard();
+	if (rc == 0)
+		rc = ek_command_of_words(&command, &used, words, argc > 2 ? 2 : 1);
 	if (rc == 0)
 		rc = ek_command_invoke(command, argc > used ? argc - used : 1, argc > used ? argv + used : argv, 0);
 	/* A full disk behind stdout is a failure, too. */

@@ -63,13 +63,6 @@ static void print_tail(const cJSON *skew, const cJSON *shares)
 	(void)printf("  (below half of an equal share)\n");
 }
 
-/* What the data call something, without what would steer the terminal. */
-static const char *plain(char out[256], const char *text)
-{
-	ek_one_line(out, 256, text);
-	return out;
-}
-
 static void print_attributes(const cJSON *attributes)
 {
 	const cJSON *attribute;
@@ -78,7 +71,7 @@ static void print_attributes(const cJSON *attributes)
 	if (cJSON_GetArraySize(attributes) > 0)
 		(void)printf("\n  %-20s %8s %8s %8s %8s\n", "attribute", "values", "NMI", "ARI", "purity");
 	cJSON_ArrayForEach(attribute, attributes)(void)
-		printf("  %-20s %8d %8.3f %8.3f %8.3f\n", plain(name, attribute->string),
+		printf("  %-20s %8d %8.3f %8.3f %8.3f\n", ek_text_plain(name, attribute->string),
 	               cJSON_GetArraySize(member(attribute, "values")), number(attribute, "nmi"),
 	               number(attribute, "ari"), number(attribute, "purity"));
 }
@@ -143,7 +136,7 @@ static void print_value(const cJSON *item)
 	else if (cJSON_IsNumber(item))
 		(void)printf("%.4g\n", item->valuedouble);
 	else
-		(void)printf("%s\n", cJSON_IsString(item) ? plain(line, item->valuestring)
+		(void)printf("%s\n", cJSON_IsString(item) ? ek_text_plain(line, item->valuestring)
 		                     : cJSON_IsTrue(item) ? "yes"
 		                                          : "no");
 }

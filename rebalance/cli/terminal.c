@@ -37,12 +37,12 @@ int ek_terminal_width(void)
 
 const char *ek_bold(void)
 {
-	return wants_colour(STDOUT_FILENO) ? "\033[1m" : "";
+	return wants_colour(STDOUT_FILENO) ? EK_BOLD : "";
 }
 
 const char *ek_plain(void)
 {
-	return wants_colour(STDOUT_FILENO) ? "\033[0m" : "";
+	return wants_colour(STDOUT_FILENO) ? EK_PLAIN : "";
 }
 
 static void clear_bar(void)
@@ -52,16 +52,10 @@ static void clear_bar(void)
 	terminal.bar_shown = 0;
 }
 
-/* Names from the data stay one line, and cannot steer the terminal. */
+/* Names from the data stay one line, and cannot steer the terminal: the message comes as ek_one_line makes it. */
 static void put_line(const char *before, const char *text)
 {
-	(void)fputs(before, stderr);
-	for (const unsigned char *c = (const unsigned char *)text; *c != 0; c++)
-		if (*c < 0x20 || *c == 0x7f)
-			(void)fprintf(stderr, "\\x%02x", *c);
-		else
-			(void)fputc(*c, stderr);
-	(void)fputc('\n', stderr);
+	(void)fprintf(stderr, "%s%s\n", before, text);
 }
 
 static void show_message(void *context, enum ek_log_level level, const char *text)

@@ -11,7 +11,9 @@ void ek_terminal_start(int quiet);
 /* Columns to write in: the terminal's, at most 100; 80 if stdout is not one. */
 int ek_terminal_width(void);
 
-/* Escape sequences for stdout, or "" where colour is not wanted. */
+/* Escape sequences for stdout, of one length, or "" where colour is not wanted. */
+#define EK_BOLD "\033[1m"
+#define EK_PLAIN "\033[0m"
 const char *ek_bold(void);
 const char *ek_plain(void);
 

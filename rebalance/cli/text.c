@@ -73,6 +73,12 @@ const char *ek_text_percent(char out[32], double share)
 	return out;
 }
 
+const char *ek_text_plain(char out[256], const char *text)
+{
+	ek_one_line(out, 256, text);
+	return out;
+}
+
 int ek_print_json(const cJSON *json)
 {
 	char *text = cJSON_Print(json);

@@ -12,6 +12,9 @@ const char *ek_text_rate(char out[32], double per_second);  /* "0.53", "42", "1,
 const char *ek_text_bytes(char out[32], uint64_t bytes);    /* "512 bytes", "1.5 MB" (powers of 1000) */
 const char *ek_text_percent(char out[32], double share);    /* "41 %", "3.2 %", "0.04 %" */
 
+/* What the data call something, on one line: ek_one_line of the first 255 bytes, returned. */
+const char *ek_text_plain(char out[256], const char *text);
+
 /* A document on stdout: the result of --json. EK_ENOMEM. */
 int ek_print_json(const cJSON *json);
 

@@ -46,5 +46,14 @@ evenkeel prune RUN --recipe near.json --quiet >/dev/null
 run evenkeel info RUN/subsets/near | grep current
 touch -d '2 days ago' links/.evenkeel-export
 run evenkeel info links | tail -1
+# A record by another hand steers no terminal, leads nowhere else, and is looked through once.
+cat >other.json <<'END'
+{"zz\u001b]0;x\u0007\n": {"options": {"\u001b[31mred": 1, "c1": "\u009b31m \u202e\u007f"},
+ "inputs": {"../../../../../../../../../dev/zero": {"bytes": 1, "mtime_ns": "1", "xxh64": "0"}}},
+END
+sed 1d RUN/run.json >>other.json
+mv other.json RUN/run.json
+evenkeel info RUN | grep -F -A 3 zz | sed 's/: 19.*UTC.*/: WHEN/'
+evenkeel info RUN --json | grep -A 1 '31mred'
 rm -r RUN
 run evenkeel info links | tail -1

@@ -19,6 +19,28 @@ static void a_failure_keeps_its_message_on_one_line(void **state)
 	                                        "2J caf\xc3\xa9 \xc2\xa0");
 }
 
+static void what_turns_text_about_is_shown(void **state)
+{
+	char out[128];
+
+	(void)state;
+	ek_one_line(out, sizeof out,
+	            "a\xe2\x80\xae"
+	            "b\xe2\x81\xa6"
+	            "c\xe2\x80\xa8"
+	            "d");
+	assert_string_equal(out, "a\\xe2\\x80\\xaeb\\xe2\\x81\\xa6c\\xe2\\x80\\xa8d");
+	/* Letters whose last byte looks like a control character, a dash, a bare control byte, a bare letter of
+	 * Latin-1. */
+	ek_one_line(out, sizeof out, "\xc3\x9b \xe2\x80\x94 \x9b \xe9");
+	assert_string_equal(out, "\xc3\x9b \xe2\x80\x94 \\x9b \xe9");
+	/* Nothing of a character that does not fit whole. */
+	ek_one_line(out, 8, "abcd\xe2\x80\x94");
+	assert_string_equal(out, "abcd\xe2\x80\x94");
+	ek_one_line(out, 7, "abcd\xe2\x80\x94");
+	assert_string_equal(out, "abcd");
+}
+
 static void errno_becomes_text_and_code(void **state)
 {
 	(void)state;
@@ -105,6 +127,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_failure_keeps_its_message_on_one_line),
+		cmocka_unit_test(what_turns_text_about_is_shown),
 		cmocka_unit_test(errno_becomes_text_and_code),
 		cmocka_unit_test(the_reason_stays_behind_a_path_of_any_length),
 		cmocka_unit_test(long_messages_are_cut_not_overrun),
