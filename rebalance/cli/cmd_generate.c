@@ -16,6 +16,7 @@
 #include "rebalance/cli/space.h"
 #include "rebalance/cli/text.h"
 #include "rebalance/cli/training.h"
+#include "rebalance/io/kept_path.h"
 #include "train/flow/flow_sample.h"
 #include "train/loop/checkpoint.h"
 
@@ -182,8 +183,8 @@ struct work {
 static int load_model(struct work *w)
 {
 	struct ek_tensor_file file = { 0 };
-	char *path = NULL, *config = NULL;
-	int rc;
+	char *config = NULL;
+	int found, rc;
 
 	EK_TRY(ek_format(&w->model_folder, "%s/models/%s", ek_run_path(w->run), wanted.model));
 	EK_TRY(ek_format(&config, "%s/config.json", w->model_folder));
@@ -193,18 +194,16 @@ static int load_model(struct work *w)
 	}
 	EK_TRY(ek_json_load(&w->model_config, config));
 	EK_TRY(ek_flow_read(&w->d, w->model_config, config));
-	EK_TRY(ek_checkpoint_newest(&path, &w->model_step, w->model_folder, 0));
-	if (path == NULL) {
+	EK_TRY(found = ek_checkpoint_open(&file, &w->model_step, w->model_folder, EK_CHECKPOINT_AVERAGE));
+	if (!found) {
 		rc = ek_fail(EK_EUSAGE, "%s has no checkpoint yet: train it first", w->model_folder);
 		goto out;
 	}
 	EK_TRY(ek_sit_params(&w->params, &w->d.model));
 	EK_TRY(ek_alloc_aligned(&w->values, w->params.size, sizeof(float)));
-	EK_TRY(ek_tensor_file_open(&file, path));
 	EK_TRY(ek_sit_file_read(w->values, &w->params, &file));
 out:
 	ek_tensor_file_close(&file);
-	free(path);
 	free(config);
 	return rc;
 }
@@ -404,6 +403,27 @@ static int print(const struct work *w, int json)
 	return 0;
 }
 
+/* Where the model works: in the latents of the autoencoder that its config.json names. */
+static int open_space(struct work *w)
+{
+	char *folder = NULL;
+	int rc = 0;
+
+	if (w->d.autoencoder != NULL) {
+		EK_TRY(ek_kept_path_find(&folder, w->run, w->d.autoencoder));
+		if (folder == NULL) {
+			rc = ek_fail(EK_EDATA, "the autoencoder that the model %s was trained with is gone: %s%s%s",
+			             wanted.model, w->d.autoencoder[0] == '/' ? "" : ek_run_path(w->run),
+			             w->d.autoencoder[0] == '/' ? "" : "/", w->d.autoencoder);
+			goto out;
+		}
+	}
+	EK_TRY(ek_space_open(&w->space, w->run, folder, w->d.image_side));
+out:
+	free(folder);
+	return rc;
+}
+
 static int generate(struct ek_invocation *i, struct ek_run *run)
 {
 	struct work w = { .run = run, .seed = (uint64_t)i->settings.common.seed };
@@ -418,7 +438,7 @@ static int generate(struct ek_invocation *i, struct ek_run *run)
 	EK_TRY(ek_alloc(&w.seeds, w.classes.count, sizeof *w.seeds));
 	for (uint64_t j = 0; j < w.classes.count; j++) /* below 2^53, so that JSON holds them */
 		w.seeds[j] = ek_random_u64(w.seed, ek_random_stream("generate"), j) >> 11;
-	EK_TRY(ek_space_open(&w.space, run, w.d.autoencoder, w.d.image_side));
+	EK_TRY(open_space(&w));
 	EK_TRY(ek_format(&w.folder, "%s/samples/%s", ek_run_path(run), wanted.name));
 	EK_TRY(ek_format(&w.images, "%s/images", w.folder));
 	EK_TRY(describe(&w));

@@ -237,11 +237,11 @@ out:
 	return rc;
 }
 
-static int describe(struct work *w)
+static int describe(struct work *w, const struct ek_run *run)
 {
 	const struct ek_flow_description d = { .model = w->options.model,
 		                               .objective = w->options.objective,
-		                               .autoencoder = w->space.autoencoder,
+		                               .autoencoder = w->space.kept,
 		                               .image_side = w->space.image_side,
 		                               .condition = wanted.condition,
 		                               .names = w->condition.names,
@@ -252,8 +252,7 @@ static int describe(struct work *w)
 	EK_TRY(ek_json_add_double(w->config, "drop", w->options.drop));
 	EK_TRY(ek_json_add_bool(w->config, "flip", w->space.flip));
 	EK_TRY(ek_json_add_string(w->config, "samples", w->space.key));
-	if (wanted.common.from != NULL)
-		EK_TRY(ek_json_add_string(w->config, "from", wanted.common.from));
+	EK_TRY(ek_training_add_from(w->config, run, &wanted.common));
 out:
 	return rc;
 }
@@ -344,7 +343,7 @@ static int prepare(struct work *w, struct ek_run *run, uint64_t seed)
 		EK_TRY(ek_sit_file_read(w->values, w->task.params, &w->weights));
 	if (ek_run_recorded(run, "cluster") != NULL)
 		EK_TRY(ek_condition_load(&w->clusters, run, "cluster"));
-	EK_TRY(describe(w));
+	EK_TRY(describe(w, run));
 out:
 	return rc;
 }

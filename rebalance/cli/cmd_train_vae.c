@@ -297,7 +297,7 @@ out:
 	return rc;
 }
 
-static int describe(struct work *w)
+static int describe(struct work *w, const struct ek_run *run)
 {
 	const struct ek_vae_options *o = &w->options;
 	const struct ek_autoencoder_config *c = &o->model;
@@ -328,8 +328,7 @@ static int describe(struct work *w)
 	EK_TRY(ek_json_add_u64(loss, "discriminator_start", o->discriminator_start));
 	EK_TRY(ek_json_add_bool(w->config, "flip", o->flip));
 	EK_TRY(ek_json_add_string(w->config, "pixels", w->pixels.key));
-	if (wanted.common.from != NULL)
-		EK_TRY(ek_json_add_string(w->config, "from", wanted.common.from));
+	EK_TRY(ek_training_add_from(w->config, run, &wanted.common));
 out:
 	return rc;
 }
@@ -355,7 +354,7 @@ static int prepare(struct work *w, struct ek_run *run, uint64_t seed)
 	ek_params_initialise(task->params, seed, w->values);
 	if (wanted.common.from != NULL)
 		memcpy(w->values, w->start.values, w->start.params.size * sizeof *w->values);
-	EK_TRY(describe(w));
+	EK_TRY(describe(w, run));
 out:
 	return rc;
 }

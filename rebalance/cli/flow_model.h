@@ -13,7 +13,7 @@ extern const struct ek_choice ek_flow_objectives[], ek_flow_paths[], ek_flow_pre
 struct ek_flow_description {
 	struct ek_sit_config model;
 	struct ek_objective objective;
-	const char *autoencoder; /* folder; NULL: pixels */
+	const char *autoencoder; /* folder, as the run keeps it (kept_path.h); NULL: pixels */
 	int image_side;
 	const char *condition;
 	char *const *names; /* [classes] of the condition */

@@ -10,6 +10,7 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
+#include "rebalance/io/kept_path.h"
 #include "train/loop/checkpoint.h"
 #include "train/vae/vae_task.h"
 
@@ -34,16 +35,14 @@ static int find_autoencoder(char **folder, const struct ek_run *run, const char 
 	}
 	free(*folder);
 	*folder = NULL;
-	if (!ek_file_exists(name)) {
+	if (!ek_file_exists(name))
 		rc = ek_fail(
 			EK_EUSAGE,
 			"there is no autoencoder %s: neither %s/models/%s (evenkeel train vae makes one) nor a folder "
 			"of that name",
 			name, ek_run_path(run), name);
-		goto out;
-	}
-	if ((*folder = realpath(name, NULL)) == NULL)
-		rc = ek_fail_errno("cannot read %s", name);
+	else
+		rc = ek_copy_string(folder, name);
 out:
 	free(weights);
 	return rc;
@@ -52,12 +51,16 @@ out:
 int ek_space_open(struct ek_space *space, const struct ek_run *run, const char *autoencoder, int image_side)
 {
 	struct ek_net_shape latent;
+	char *folder = NULL;
 	int rc = 0;
 
 	*space = (struct ek_space){ .side = image_side, .channels = 3, .image_side = image_side };
 	if (autoencoder == NULL)
 		return 0;
-	EK_TRY(find_autoencoder(&space->autoencoder, run, autoencoder));
+	EK_TRY(find_autoencoder(&folder, run, autoencoder));
+	EK_TRY(ek_kept_path(&space->kept, run, folder));
+	EK_TRY(space->kept[0] == '/' ? ek_copy_string(&space->autoencoder, space->kept)
+	                             : ek_run_file(&space->autoencoder, run, space->kept));
 	EK_TRY(ek_autoencoder_open(&space->model, space->autoencoder));
 	if (image_side > 0)
 		space->model.config.side = image_side;
@@ -72,6 +75,7 @@ int ek_space_open(struct ek_space *space, const struct ek_run *run, const char *
 	space->channels = latent.channels;
 	space->image_side = space->model.config.side;
 out:
+	free(folder);
 	return rc;
 }
 
@@ -132,6 +136,7 @@ void ek_space_release(struct ek_space *space)
 	ek_autoencoder_release(&space->model);
 	ek_pixels_close(&space->pixels);
 	free(space->autoencoder);
+	free(space->kept);
 }
 
 /* Half of the images mirrored, if that is wanted. */
@@ -186,46 +191,34 @@ static int load_averages(struct ek_autoencoder *model, const char *folder)
 	static const char *const others[] = { "discriminator.", NULL };
 	const struct ek_params_names names = { .prefix = "ema.", .ignored = others };
 	struct ek_tensor_file file = { 0 };
-	char *path = NULL;
 	uint64_t step;
-	int rc;
+	int found, rc;
 
-	EK_TRY(ek_checkpoint_newest(&path, &step, folder, 0));
-	EK_TRY(ek_tensor_file_open(&file, path));
+	EK_TRY(found = ek_checkpoint_open(&file, &step, folder, EK_CHECKPOINT_AVERAGE));
+	if (!found) {
+		rc = ek_fail(EK_EDATA, "%s has no checkpoint", folder);
+		goto out;
+	}
 	EK_TRY(ek_autoencoder_params(&model->params, &model->config));
 	EK_TRY(ek_alloc_aligned(&model->values, model->params.size, sizeof(float)));
 	EK_TRY(ek_params_read(model->values, &model->params, &file, &names));
 out:
 	ek_tensor_file_close(&file);
-	free(path);
 	return rc;
 }
 
-/* diffusers' files, and in config.json what the training says of itself beside diffusers' keys. */
+/* diffusers' files; in config.json stays what the training says of itself. */
 static int save(const struct ek_autoencoder *model, const char *folder)
 {
-	cJSON *ours = NULL, *all = NULL, *item;
+	cJSON *ours = NULL;
 	char *path = NULL;
 	int rc;
 
 	EK_TRY(ek_format(&path, "%s/config.json", folder));
 	EK_TRY(ek_json_load(&ours, path));
-	EK_TRY(ek_autoencoder_save(folder, &model->config, model->values));
-	EK_TRY(ek_json_load(&all, path));
-	while ((item = ours->child) != NULL) {
-		char *name = NULL;
-
-		EK_TRY(ek_copy_string(&name, item->string));
-		cJSON_DeleteItemFromObjectCaseSensitive(all, name);
-		(void)cJSON_DetachItemViaPointer(ours, item);
-		rc = ek_json_add_item(all, name, item);
-		free(name);
-		EK_TRY(rc);
-	}
-	EK_TRY(ek_json_save(all, path));
+	EK_TRY(ek_autoencoder_save(folder, &model->config, model->values, ours));
 out:
 	cJSON_Delete(ours);
-	cJSON_Delete(all);
 	free(path);
 	return rc;
 }

@@ -10,7 +10,8 @@
 struct ek_space {
 	int side, channels; /* of a sample */
 	int image_side;     /* of an image, in pixels */
-	char *autoencoder;  /* its folder; NULL: pixels */
+	char *autoencoder;  /* its folder, in the run if it lies there; NULL: pixels */
+	char *kept;         /* the same as the run keeps it (kept_path.h) */
 	struct ek_pixels pixels;
 	struct ek_autoencoder model;
 	struct ek_latents *latents;

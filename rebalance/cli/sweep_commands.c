@@ -10,7 +10,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/cli/sweep.h"
 #include "rebalance/cli/training.h"
-#include "train/loop/trainer.h"
+#include "train/loop/checkpoint.h"
 
 /* The words of one command: what is said on the command line for the same. */
 enum { WORDS = 160 };
@@ -176,16 +176,17 @@ out:
 
 int ek_sweep_check_steps(const struct ek_sweep *s)
 {
-	char *folder = NULL, *newest = NULL;
+	struct ek_tensor_file newest = { 0 };
+	char *folder = NULL;
 	uint64_t step;
-	int rc = 0;
+	int found, rc = 0;
 
 	for (size_t i = 0; i < s->points.count && !s->settings->common.force; i++) {
 		const char *name = s->points.items[i].name;
 
 		EK_TRY(ek_format(&folder, "%s/models/%s", s->run, name));
-		EK_TRY(ek_trainer_newest(&newest, &step, folder));
-		if (newest != NULL && step > (uint64_t)s->wish->steps) {
+		EK_TRY(found = ek_checkpoint_open(&newest, &step, folder, EK_CHECKPOINT_AVERAGE));
+		if (found && step > (uint64_t)s->wish->steps) {
 			rc = ek_fail(EK_EUSAGE,
 			             "the point %s was trained for %" PRIu64
 			             " steps before, and all are to have the same: "
@@ -193,13 +194,14 @@ int ek_sweep_check_steps(const struct ek_sweep *s)
 			             name, step, step);
 			goto out;
 		}
+		ek_tensor_file_close(&newest);
 		free(folder);
-		free(newest);
-		folder = newest = NULL;
+		folder = NULL;
 	}
+	rc = 0;
 out:
+	ek_tensor_file_close(&newest);
 	free(folder);
-	free(newest);
 	return rc;
 }
 

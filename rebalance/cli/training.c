@@ -1,5 +1,6 @@
 #include "rebalance/cli/training.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/cli/text.h"
+#include "rebalance/io/kept_path.h"
 #include "train/loop/checkpoint.h"
 
 int ek_parse_duration(double *seconds, const char *text, const char *option)
@@ -186,20 +188,162 @@ out:
 	return rc;
 }
 
+/* Do two paths that the run keeps lead to the same file? */
+static int is_same_file(int *same, const struct ek_run *run, const char *a, const char *b)
+{
+	char *found[2] = { NULL }, *real[2] = { NULL };
+	int rc;
+
+	*same = 0;
+	EK_TRY(ek_kept_path_find(&found[0], run, a));
+	EK_TRY(ek_kept_path_find(&found[1], run, b));
+	for (int i = 0; i < 2 && found[i] != NULL; i++)
+		real[i] = realpath(found[i], NULL);
+	*same = real[0] != NULL && real[1] != NULL && strcmp(real[0], real[1]) == 0;
+out:
+	for (int i = 0; i < 2; i++) {
+		free(found[i]);
+		free(real[i]);
+	}
+	return rc;
+}
+
+/* A training that was begun by an earlier version, which kept paths as they were given, goes on under its old identity:
+ * the same file is written as it was. */
+static int keep_spelling(cJSON *config, const struct ek_run *run, const char *path)
+{
+	static const char *const names[] = { "autoencoder", "from" };
+	cJSON *old = NULL;
+	int same, rc;
+
+	EK_TRY(ek_json_load(&old, path));
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const char *then = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(old, names[i]));
+		const char *now = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(config, names[i]));
+
+		if (then == NULL || now == NULL)
+			continue;
+		EK_TRY(is_same_file(&same, run, then, now));
+		if (same && !cJSON_ReplaceItemInObjectCaseSensitive(
+				    config, names[i], cJSON_DetachItemFromObjectCaseSensitive(old, names[i])))
+			rc = ek_fail(EK_ENOMEM, "no memory for config.json");
+		EK_TRY(rc);
+	}
+out:
+	cJSON_Delete(old);
+	return rc;
+}
+
+/* Earlier versions could lose what a training says of itself: then the checkpoints' identity decides. */
+static int has_lost_itself(int *lost, const char *path, const char *folder)
+{
+	struct ek_tensor_file file = { 0 };
+	cJSON *old = NULL;
+	uint64_t step;
+	int rc;
+
+	*lost = 0;
+	EK_TRY(ek_json_load(&old, path));
+	if (cJSON_GetObjectItemCaseSensitive(old, "evenkeel") == NULL)
+		EK_TRY(*lost = ek_checkpoint_open(&file, &step, folder, EK_CHECKPOINT_AVERAGE));
+	rc = 0;
+out:
+	ek_tensor_file_close(&file);
+	cJSON_Delete(old);
+	return rc;
+}
+
 /* A model of this name that is something else is not written over. */
-static int check_old(const char *path, const cJSON *config, const char *folder, int force)
+static int check_old(const char *path, const struct ek_training_job *job, const char *folder)
 {
 	char where[256];
-	int rc = 0;
+	int lost, rc;
 
-	if (!ek_file_exists(path) || force)
-		return 0;
-	EK_TRY(ek_config_difference(where, sizeof where, config, path));
+	EK_TRY(has_lost_itself(&lost, path, folder));
+	if (lost)
+		goto out;
+	EK_TRY(keep_spelling(job->config, job->run, path));
+	EK_TRY(ek_config_difference(where, sizeof where, job->config, path));
 	if (*where != 0)
 		rc = ek_fail(EK_EUSAGE,
 		             "%s was trained with another %s; take another --name, or --force to start it anew", folder,
 		             where);
 out:
+	return rc;
+}
+
+/* With --force: all that an earlier training made, so that nothing of it is taken for the new one's. */
+static int remove_old(const char *folder)
+{
+	static const char *const made[] = { "diffusion_pytorch_model.safetensors", "latents.npy.key", "latents.npy" };
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_previews_keep(folder, 0));
+	EK_TRY(ek_checkpoints_keep(folder, 0, 0));
+	for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+		EK_TRY(ek_format(&path, "%s/%s", folder, made[i]));
+		if (remove(path) != 0 && errno != ENOENT)
+			rc = ek_fail_errno("cannot remove %s", path);
+		free(path);
+		path = NULL;
+		EK_TRY(rc);
+	}
+out:
+	return rc;
+}
+
+/* What a finished model says beside what it was trained with stays: it is good until there is a newer one. */
+static int keep_rest(cJSON *config, const char *path)
+{
+	cJSON *old = NULL;
+	const cJSON *item;
+	int rc;
+
+	EK_TRY(ek_json_load(&old, path));
+	cJSON_ArrayForEach(item, old)
+	{
+		if (cJSON_GetObjectItemCaseSensitive(config, item->string) == NULL)
+			EK_TRY(ek_json_add_item(config, item->string, cJSON_Duplicate(item, 1)));
+	}
+out:
+	cJSON_Delete(old);
+	return rc;
+}
+
+/* RUN/models/NAME/config.json, of a training that is new, begun anew, or gone on with. */
+static int write_config(char identity[EK_SHA256_HEX], const struct ek_training_job *job, const char *folder)
+{
+	char *path = NULL;
+	int old, rc;
+
+	EK_TRY(ek_format(&path, "%s/config.json", folder));
+	old = ek_file_exists(path) && !job->force;
+	if (old)
+		EK_TRY(check_old(path, job, folder));
+	if (job->force)
+		EK_TRY(remove_old(folder));
+	EK_TRY(identity_of(identity, job->config));
+	EK_TRY(ek_json_add_string(job->config, "identity", identity));
+	if (old)
+		EK_TRY(keep_rest(job->config, path));
+	EK_TRY(ek_json_save(job->config, path));
+out:
+	free(path);
+	return rc;
+}
+
+int ek_training_add_from(cJSON *config, const struct ek_run *run, const struct ek_training_wish *wish)
+{
+	char *kept = NULL;
+	int rc = 0;
+
+	if (wish->from == NULL)
+		return 0;
+	EK_TRY(ek_kept_path(&kept, run, wish->from));
+	EK_TRY(ek_json_add_string(config, "from", kept));
+out:
+	free(kept);
 	return rc;
 }
 
@@ -331,7 +475,7 @@ int ek_training_do(const struct ek_training_job *job)
 {
 	struct ek_trainer_options options;
 	struct ek_training result;
-	char *folder = NULL, *path = NULL, identity[EK_SHA256_HEX];
+	char *folder = NULL, identity[EK_SHA256_HEX];
 	int rc;
 
 	EK_TRY(options_from(&options, job));
@@ -340,7 +484,6 @@ int ek_training_do(const struct ek_training_job *job)
 		               job->task->slice);
 	EK_TRY(add_training(job->config, job, &options));
 	EK_TRY(add_hashes(job->config, job));
-	EK_TRY(identity_of(identity, job->config));
 	if (job->wish->dry_run) {
 		if (!job->wordless)
 			EK_TRY(print_plan(job, &options));
@@ -348,12 +491,7 @@ int ek_training_do(const struct ek_training_job *job)
 		goto out;
 	}
 	EK_TRY(ek_training_folder(&folder, job->run, job->wish->name));
-	EK_TRY(ek_format(&path, "%s/config.json", folder));
-	EK_TRY(check_old(path, job->config, folder, job->force));
-	if (job->force)
-		EK_TRY(ek_checkpoints_remove(folder));
-	EK_TRY(ek_json_add_string(job->config, "identity", identity));
-	EK_TRY(ek_json_save(job->config, path));
+	EK_TRY(write_config(identity, job, folder));
 	options.folder = folder;
 	options.identity = identity;
 	EK_TRY(ek_train(&result, job->task, &job->feed->ids, &options, job->start));
@@ -361,6 +499,5 @@ int ek_training_do(const struct ek_training_job *job)
 		EK_TRY(print_result(job, &result, folder));
 out:
 	free(folder);
-	free(path);
 	return rc;
 }

@@ -35,6 +35,9 @@ int ek_training_folder(char **folder, const struct ek_run *run, const char *name
  * more. */
 int ek_config_difference(char *out, size_t size, const cJSON *config, const char *path);
 
+/* Where the training starts from, with --from, as the run keeps it: "from". */
+int ek_training_add_from(cJSON *config, const struct ek_run *run, const struct ek_training_wish *wish);
+
 /* One model in training. */
 struct ek_training_job {
 	struct ek_run *run;

@@ -138,6 +138,7 @@ int ek_safetensors_read(struct ek_tensor_file *file)
 		EK_TRY(parse_tensor(file, &extents[count++], item, PREFIX + (size_t)length));
 	}
 	EK_TRY(check_extents(extents, count, size - PREFIX - length, file->path));
+	file->metadata = cJSON_DetachItemFromObjectCaseSensitive(header, "__metadata__");
 out:
 	free(extents);
 	cJSON_Delete(header);

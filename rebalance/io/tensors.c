@@ -91,6 +91,7 @@ void ek_tensor_file_close(struct ek_tensor_file *file)
 		free(file->tensors[i].name);
 	free(file->tensors);
 	free(file->path);
+	cJSON_Delete(file->metadata);
 	ek_map_close(&file->map);
 	*file = (struct ek_tensor_file){ 0 };
 }

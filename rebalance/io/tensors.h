@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "rebalance/base/file.h"
+#include "rebalance/base/json.h"
 #include "rebalance/io/dtype.h"
 
 enum { EK_TENSOR_MAX_DIMENSIONS = 8, EK_TENSOR_MAX_NAME = 1023, EK_TENSOR_MAX_COUNT = 1 << 20 };
@@ -40,6 +41,7 @@ struct ek_tensor_file {
 	char *path;                /* owned */
 	struct ek_tensor *tensors; /* [count], owned, by name in the order of strcmp; no name twice */
 	size_t count;
+	cJSON *metadata; /* of safetensors: an object, or NULL */
 	struct ek_map map;
 };
 

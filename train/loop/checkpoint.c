@@ -10,12 +10,18 @@
 #include <glob.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/io/safetensors.h"
 
-static const char checkpoints[] = "/step-*.safetensors";
-static const char *const prefixes[] = { "model.", "ema.", "optimizer.first.", "optimizer.second." };
-enum { ARRAYS = sizeof prefixes / sizeof *prefixes, OTHERS = 4 };
+static const char checkpoints[] = "step-*.safetensors", previews[] = "preview-*.png";
+static const char sums_name[] = "state.xxh64";
+/* What a file holds, in this order: first the arrays of all parameters, of which each tensor's name begins so. */
+static const char *const pieces[] = { "model.",     "ema.",          "optimizer.first.", "optimizer.second.",
+	                              "state.step", "state.seconds", "state.identity",   "state.log",
+	                              "state.task" };
+enum { ARRAYS = 4, AVERAGE = 1, PIECES = sizeof pieces / sizeof *pieces, OTHERS = PIECES - ARRAYS + 1 };
 
 static float *array_of(const struct ek_checkpoint_state *s, int i)
 {
@@ -24,19 +30,28 @@ static float *array_of(const struct ek_checkpoint_state *s, int i)
 	return arrays[i];
 }
 
-/* "…/step-00001234.safetensors" to 1234; 0 if it is no such name. */
+/* "…/step-00001234.safetensors" to 1234, and "…/preview-00001234.png"; 0 if it is no such name. */
 static uint64_t step_of(const char *path)
 {
 	const char *name = strrchr(path, '/');
 	uint64_t step = 0;
 	int end = 0;
 
-	if (name == NULL || sscanf(name, "/step-%" SCNu64 ".safetensors%n", &step, &end) != 1 || name[end] != 0)
-		return 0;
-	return step;
+	if (name != NULL && sscanf(name, "/step-%" SCNu64 ".safetensors%n", &step, &end) == 1 && name[end] == 0)
+		return step;
+	if (name != NULL && sscanf(name, "/preview-%" SCNu64 ".png%n", &step, &end) == 1 && name[end] == 0)
+		return step;
+	return 0;
 }
 
-/* The folder's own path is taken literally. */
+static int newest_first(const void *a, const void *b)
+{
+	const uint64_t x = step_of(*(char *const *)a), y = step_of(*(char *const *)b);
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* Files of a folder, whose own path is taken literally; the newest first. */
 static int find(glob_t *found, const char *folder, const char *names)
 {
 	struct ek_buffer pattern = { 0 };
@@ -44,9 +59,11 @@ static int find(glob_t *found, const char *folder, const char *names)
 
 	for (const char *c = folder; *c != 0; c++)
 		EK_TRY(ek_buffer_printf(&pattern, strchr("*?[]\\", *c) != NULL ? "\\%c" : "%c", *c));
-	EK_TRY(ek_buffer_text(&pattern, names));
+	EK_TRY(ek_buffer_printf(&pattern, "/%s", names));
 	switch (glob(pattern.data, 0, NULL, found)) {
 	case 0:
+		qsort(found->gl_pathv, found->gl_pathc, sizeof *found->gl_pathv, newest_first);
+		break;
 	case GLOB_NOMATCH:
 		break;
 	case GLOB_NOSPACE:
@@ -60,25 +77,42 @@ out:
 	return rc;
 }
 
-static int by_step(const void *a, const void *b)
+/* Remove those after `step`, and all but the `kept` newest of the others. */
+static int keep(const char *folder, const char *names, uint64_t step, uint64_t kept)
 {
-	const uint64_t x = step_of(*(char *const *)a), y = step_of(*(char *const *)b);
+	glob_t found = { 0 };
+	uint64_t passed = 0;
+	int rc;
 
-	return x < y ? 1 : x > y ? -1 : 0;
+	EK_TRY(find(&found, folder, names));
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		const uint64_t of = step_of(found.gl_pathv[i]);
+
+		if (of == 0 || (of <= step && passed++ < kept))
+			continue;
+		if (unlink(found.gl_pathv[i]) < 0) {
+			rc = ek_fail_errno("cannot remove %s", found.gl_pathv[i]);
+			goto out;
+		}
+	}
+out:
+	globfree(&found);
+	return rc;
 }
 
-/* Remove all but the `kept` newest of a sorted list. */
-static int remove_old(const glob_t *found, size_t kept)
+int ek_checkpoints_keep(const char *folder, uint64_t step, int kept)
 {
-	for (size_t i = kept; i < found->gl_pathc; i++)
-		if (step_of(found->gl_pathv[i]) > 0 && unlink(found->gl_pathv[i]) < 0)
-			return ek_fail_errno("cannot remove %s", found->gl_pathv[i]);
-	return 0;
+	return keep(folder, checkpoints, step, (uint64_t)kept);
+}
+
+int ek_previews_keep(const char *folder, uint64_t step)
+{
+	return keep(folder, previews, step, UINT64_MAX);
 }
 
 int ek_checkpoints_clean(const char *folder)
 {
-	static const char *const unfinished[] = { "/step-*.safetensors.tmp", "/preview-*.png.tmp" };
+	static const char *const unfinished[] = { "step-*.safetensors.tmp", "preview-*.png.tmp" };
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof unfinished / sizeof *unfinished; i++) {
@@ -94,34 +128,86 @@ out:
 	return rc;
 }
 
-int ek_checkpoints_remove(const char *folder)
+/* The hash of what the tensors of a piece hold, which lie side by side. */
+static uint64_t sum_of(const struct ek_tensor_file *file, const char *piece)
 {
-	glob_t found = { 0 };
+	const char *start = NULL, *end = NULL;
+
+	for (size_t i = 0; i < file->count; i++) {
+		const struct ek_tensor *t = &file->tensors[i];
+		const char *data = t->data, *after = data + t->count * ek_dtype_size(t->type);
+
+		if (strncmp(t->name, piece, strlen(piece)) != 0)
+			continue;
+		start = start == NULL || data < start ? data : start;
+		end = end == NULL || after > end ? after : end;
+	}
+	return ek_hash64(start, (size_t)(end - start));
+}
+
+/* Checkpoints of earlier versions have no sums. */
+static int check_sums(const struct ek_tensor_file *file, enum ek_checkpoint_use use)
+{
+	const struct ek_tensor *sums = ek_tensor_find(file, sums_name);
+	const uint64_t shape = PIECES;
 	int rc;
 
-	EK_TRY(find(&found, folder, checkpoints));
-	EK_TRY(remove_old(&found, 0));
+	if (sums == NULL)
+		return 0;
+	EK_TRY(ek_tensor_get(&sums, file, sums_name, 1, &shape));
+	if (sums->type != EK_I64)
+		return ek_fail(EK_EDATA, "%s: tensor %s has another type than a checkpoint's", file->path, sums_name);
+	for (size_t i = 0; i < PIECES; i++) {
+		uint64_t sum;
+
+		memcpy(&sum, (const char *)sums->data + i * sizeof sum, sizeof sum);
+		if ((use == EK_CHECKPOINT_WHOLE || i == AVERAGE) && sum != sum_of(file, pieces[i]))
+			return ek_fail(EK_EDATA, "%s: %s is not what was written", file->path, pieces[i]);
+	}
 out:
-	globfree(&found);
 	return rc;
 }
 
-int ek_checkpoint_newest(char **path, uint64_t *step, const char *folder, int kept)
+static int open_checked(struct ek_tensor_file *file, const char *path, enum ek_checkpoint_use use)
 {
-	glob_t found = { 0 };
 	int rc;
 
-	*path = NULL;
+	EK_TRY(ek_tensor_file_open(file, path));
+	EK_TRY(check_sums(file, use));
+out:
+	if (rc < 0)
+		ek_tensor_file_close(file);
+	return rc;
+}
+
+int ek_checkpoint_open(struct ek_tensor_file *file, uint64_t *step, const char *folder, enum ek_checkpoint_use use)
+{
+	glob_t found = { 0 };
+	int damaged = 0, rc;
+
 	*step = 0;
 	EK_TRY(find(&found, folder, checkpoints));
-	if (found.gl_pathc > 0) /* there is no list otherwise */
-		qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, by_step);
-	if (found.gl_pathc > 0 && step_of(found.gl_pathv[0]) > 0) {
-		*step = step_of(found.gl_pathv[0]);
-		EK_TRY(ek_copy_string(path, found.gl_pathv[0]));
+	for (size_t i = 0; i < found.gl_pathc && (*step = step_of(found.gl_pathv[i])) > 0; i++) {
+		if ((rc = open_checked(file, found.gl_pathv[i], use)) == 0) {
+			rc = 1;
+			goto out;
+		}
+		if (rc != EK_EDATA && rc != EK_ENOTSUP)
+			goto out;
+		ek_warn("a damaged checkpoint is left out: %s", ek_error_message());
+		damaged++;
 	}
-	if (kept > 0)
-		EK_TRY(remove_old(&found, (size_t)kept));
+	if (damaged > 0) {
+		rc = ek_fail(EK_EDATA, "%s: none of its %d checkpoints is whole", folder, damaged);
+		goto out;
+	}
+	/* A preview is of a checkpoint, and the newest checkpoint is never removed. */
+	globfree(&found);
+	found = (glob_t){ 0 };
+	EK_TRY(find(&found, folder, previews));
+	if (found.gl_pathc > 0)
+		rc = ek_fail(EK_EDATA, "%s was trained, as its previews show, but all its checkpoints are gone",
+		             folder);
 out:
 	globfree(&found);
 	return rc;
@@ -172,7 +258,7 @@ static int table_make(struct table *t, const struct ek_params *params, const str
 		for (int i = 0; i < params->count; i++) {
 			const struct ek_param *p = &params->items[i];
 
-			EK_TRY(ek_format(&t->names[t->count], "%s%s", prefixes[a], p->name));
+			EK_TRY(ek_format(&t->names[t->count], "%s%s", pieces[a], p->name));
 			for (int d = 0; d < p->rank; d++)
 				t->specs[t->count].shape[d] = (uint64_t)p->dims[d];
 			add(t, EK_F32, p->rank);
@@ -180,8 +266,11 @@ static int table_make(struct table *t, const struct ek_params *params, const str
 	EK_TRY(add_vector(t, "state.step", EK_I64, 1));
 	EK_TRY(add_vector(t, "state.seconds", EK_F64, 1));
 	EK_TRY(add_vector(t, "state.identity", EK_U8, identity));
+	if (s->log_count > 0)
+		EK_TRY(add_vector(t, "state.log", EK_F64, s->log_count));
 	if (s->extra_count > 0)
 		EK_TRY(add_vector(t, "state.task", EK_F32, s->extra_count));
+	EK_TRY(add_vector(t, sums_name, EK_I64, PIECES));
 out:
 	return rc;
 }
@@ -189,22 +278,35 @@ out:
 int ek_checkpoint_write(const char *folder, const struct ek_params *params, const struct ek_checkpoint_state *s,
                         const char *identity)
 {
+	const size_t array = params->size * sizeof(float);
 	const int64_t step = (int64_t)s->step;
+	const struct {
+		const void *bytes;
+		size_t size;
+	} all[PIECES] = { { s->values, array },
+		          { s->average, array },
+		          { s->first, array },
+		          { s->second, array },
+		          { &step, sizeof step },
+		          { &s->seconds, sizeof s->seconds },
+		          { identity, strlen(identity) },
+		          { s->log, s->log_count * sizeof *s->log },
+		          { s->extra, s->extra_count * sizeof *s->extra } };
 	struct ek_safetensors_writer *w = NULL;
 	struct table t = { 0 };
+	uint64_t sums[PIECES];
 	char *path = NULL;
 	int rc;
 
 	EK_TRY(ek_format(&path, "%s/step-%08" PRIu64 ".safetensors", folder, s->step));
 	EK_TRY(table_make(&t, params, s, strlen(identity)));
 	EK_TRY(ek_safetensors_writer_open(&w, path, t.specs, t.count, NULL));
-	for (int a = 0; a < ARRAYS; a++)
-		EK_TRY(ek_safetensors_writer_append(w, array_of(s, a), params->size * sizeof(float)));
-	EK_TRY(ek_safetensors_writer_append(w, &step, sizeof step));
-	EK_TRY(ek_safetensors_writer_append(w, &s->seconds, sizeof s->seconds));
-	EK_TRY(ek_safetensors_writer_append(w, identity, strlen(identity)));
-	if (s->extra_count > 0)
-		EK_TRY(ek_safetensors_writer_append(w, s->extra, s->extra_count * sizeof *s->extra));
+	for (int i = 0; i < PIECES; i++) {
+		sums[i] = ek_hash64(all[i].bytes, all[i].size);
+		if (all[i].size > 0)
+			EK_TRY(ek_safetensors_writer_append(w, all[i].bytes, all[i].size));
+	}
+	EK_TRY(ek_safetensors_writer_append(w, sums, sizeof sums));
 	EK_TRY(ek_safetensors_writer_commit(w));
 out:
 	ek_safetensors_writer_free(w);
@@ -235,12 +337,14 @@ static int check_finite(const float *x, size_t count, const struct ek_tensor_fil
 	return 0;
 }
 
-/* EK_EDATA naming a tensor that no checkpoint of this network has. */
+/* EK_EDATA naming a tensor that no checkpoint of this network has; what is no parameter may be there or not. */
 static int check_extra(const struct ek_tensor_file *file, const struct table *t)
 {
 	for (size_t i = 0; file->count > t->count && i < file->count; i++) {
 		size_t j = 0;
 
+		if (strncmp(file->tensors[i].name, "state.", 6) == 0)
+			continue;
 		while (j < t->count && strcmp(t->specs[j].name, file->tensors[i].name) != 0)
 			j++;
 		if (j == t->count)
@@ -264,32 +368,39 @@ out:
 	return rc;
 }
 
-int ek_checkpoint_read(const char *path, const struct ek_params *params, struct ek_checkpoint_state *s,
+/* Sums of a line of the log that was begun; those of other groups, or none, are no use. */
+static void take_log(struct ek_checkpoint_state *s, const struct ek_tensor_file *file)
+{
+	const struct ek_tensor *log = ek_tensor_find(file, "state.log");
+
+	if (log != NULL && log->type == EK_F64 && log->contiguous && log->count == s->log_count)
+		memcpy(s->log, log->data, s->log_count * sizeof *s->log);
+}
+
+int ek_checkpoint_read(const struct ek_tensor_file *file, const struct ek_params *params, struct ek_checkpoint_state *s,
                        const char *identity)
 {
-	struct ek_tensor_file file = { 0 };
 	struct table t = { 0 };
 	int64_t step;
 	int rc;
 
-	EK_TRY(ek_tensor_file_open(&file, path));
-	EK_TRY(take_identity(&file, identity));
+	EK_TRY(take_identity(file, identity));
 	EK_TRY(table_make(&t, params, s, strlen(identity)));
-	EK_TRY(check_extra(&file, &t));
+	EK_TRY(check_extra(file, &t));
 	for (size_t i = 0; i < ARRAYS * (size_t)params->count; i++) {
 		const struct ek_param *p = &params->items[i % (size_t)params->count];
 		float *out = array_of(s, (int)(i / (size_t)params->count)) + p->offset;
 
-		EK_TRY(take(out, &file, &t.specs[i]));
-		EK_TRY(check_finite(out, p->count, &file, t.specs[i].name));
+		EK_TRY(take(out, file, &t.specs[i]));
+		EK_TRY(check_finite(out, p->count, file, t.specs[i].name));
 	}
-	EK_TRY(take(&step, &file, &t.specs[ARRAYS * params->count]));
-	EK_TRY(take(&s->seconds, &file, &t.specs[ARRAYS * params->count + 1]));
+	EK_TRY(take(&step, file, &t.specs[ARRAYS * params->count]));
+	EK_TRY(take(&s->seconds, file, &t.specs[ARRAYS * params->count + 1]));
+	take_log(s, file);
 	if (s->extra_count > 0)
-		EK_TRY(take(s->extra, &file, &t.specs[ARRAYS * params->count + 3]));
+		EK_TRY(take(s->extra, file, &t.specs[t.count - 2])); /* before the sums */
 	s->step = (uint64_t)step;
 out:
 	table_release(&t);
-	ek_tensor_file_close(&file);
 	return rc;
 }

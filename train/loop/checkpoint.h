@@ -1,7 +1,9 @@
 /*
  * Checkpoints: RUN/models/NAME/step-00001234.safetensors with the parameters by name under model., their average under
- * ema., the optimizer's moments under optimizer.first. and optimizer.second., and what else the task keeps under
- * state.task; metadata: step, seconds, identity. Written atomically; readable by any safetensors reader.
+ * ema., the optimizer's moments under optimizer.first. and optimizer.second., what else the task keeps under
+ * state.task, the sums of a line of the log that is begun under state.log; state.step, state.seconds, state.identity;
+ * and state.xxh64, the XXH64 of each of these, 0 bytes where there is none. Written atomically; readable by any
+ * safetensors reader.
  */
 #ifndef EK_LOOP_CHECKPOINT_H
 #define EK_LOOP_CHECKPOINT_H
@@ -9,29 +11,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rebalance/io/tensors.h"
 #include "train/nn/params.h"
 
 struct ek_checkpoint_state {
 	float *values, *average, *first, *second; /* [params->size] */
 	float *extra;                             /* [extra_count] or NULL */
-	size_t extra_count;
+	double *log;                              /* [log_count] or NULL */
+	size_t extra_count, log_count;
 	uint64_t step;
 	double seconds;
 };
 
-/* `*path` of the newest in the folder, to be freed, or NULL; others than the `kept` newest are removed if kept > 0. */
-int ek_checkpoint_newest(char **path, uint64_t *step, const char *folder, int kept);
+/* What is checked to be what was written: all of it, or the average alone. */
+enum ek_checkpoint_use { EK_CHECKPOINT_WHOLE, EK_CHECKPOINT_AVERAGE };
 
+/* Open the newest checkpoint of a folder that is not damaged; those that are, are warned of. 1: `file` is to be closed;
+ * 0: there is none, nor was there one. EK_EDATA: all are damaged, or gone. EK_EIO. */
+int ek_checkpoint_open(struct ek_tensor_file *file, uint64_t *step, const char *folder, enum ek_checkpoint_use use);
+
+/* Remove checkpoints after `step` and all but the `kept` newest of the others; previews after `step`. */
+int ek_checkpoints_keep(const char *folder, uint64_t step, int kept);
+int ek_previews_keep(const char *folder, uint64_t step);
 /* Remove what a killed training left unfinished in its folder. */
 int ek_checkpoints_clean(const char *folder);
-/* Remove all checkpoints of a folder. */
-int ek_checkpoints_remove(const char *folder);
 
 /* EK_EIO. */
 int ek_checkpoint_write(const char *folder, const struct ek_params *params, const struct ek_checkpoint_state *s,
                         const char *identity);
-/* EK_EDATA: a tensor that is missing, misshapen or not finite, named; or another identity than `identity`. */
-int ek_checkpoint_read(const char *path, const struct ek_params *params, struct ek_checkpoint_state *s,
+/* EK_EDATA: a tensor that is missing, misshapen or not finite, named; or another identity than `identity`. The log's
+ * sums stay as they are if the file has none of this number. */
+int ek_checkpoint_read(const struct ek_tensor_file *file, const struct ek_params *params, struct ek_checkpoint_state *s,
                        const char *identity);
 
 #endif

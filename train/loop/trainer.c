@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
@@ -132,31 +133,42 @@ out:
 	return rc;
 }
 
+/* What the model makes at the step of the last checkpoint, unless it is there. */
+static int preview(struct trainer *t)
+{
+	char *path = NULL;
+	int rc = 0;
+
+	if (t->task->preview == NULL || t->saved_step == 0)
+		return 0;
+	EK_TRY(ek_format(&path, "%s/preview-%08" PRIu64 ".png", t->options->folder, t->saved_step));
+	if (ek_file_exists(path))
+		goto out;
+	EK_TRY(t->task->preview(t->task->preview_context, t->state.average, path));
+	EK_TRY(t->task->load(t->task->context, t->state.values));
+out:
+	free(path);
+	return rc;
+}
+
+/* The lines of the log up to a checkpoint are on the disk before it has its name. */
 static int save(struct trainer *t)
 {
 	const double now = elapsed(t), before = t->state.seconds;
-	char *path = NULL;
-	uint64_t step;
 	int rc;
 
 	if (t->state.step == t->saved_step)
 		return 0;
+	EK_TRY(ek_trainer_log_sync(&t->log));
 	t->state.seconds = now;
 	rc = ek_checkpoint_write(t->options->folder, t->task->params, &t->state, t->options->identity);
 	t->state.seconds = before;
 	EK_TRY(rc);
 	t->saved = ek_clock();
 	t->saved_step = t->state.step;
-	EK_TRY(ek_checkpoint_newest(&path, &step, t->options->folder, t->options->checkpoints_kept));
-	if (t->task->preview != NULL) {
-		free(path);
-		path = NULL;
-		EK_TRY(ek_format(&path, "%s/preview-%08" PRIu64 ".png", t->options->folder, t->state.step));
-		EK_TRY(t->task->preview(t->task->preview_context, t->state.average, path));
-		EK_TRY(t->task->load(t->task->context, t->state.values));
-	}
+	EK_TRY(ek_checkpoints_keep(t->options->folder, t->state.step, t->options->checkpoints_kept));
+	EK_TRY(preview(t));
 out:
-	free(path);
 	return rc;
 }
 
@@ -228,7 +240,7 @@ static int log_line(struct trainer *t, struct ek_training *result, int judged)
 		                              .left = left(t),
 		                              .judged = judged ? t->judged : NAN,
 		                              .judged_groups = judged ? t->judged_groups : NULL };
-	const double loss = t->log.loss / (double)t->log.images;
+	const double loss = *t->log.loss / *t->log.images;
 	int rc;
 
 	result->loss = loss;
@@ -275,25 +287,27 @@ out:
 
 static int start(struct trainer *t, const float *values)
 {
+	const char *folder = t->options->folder;
 	const size_t size = t->task->params->size;
-	char *path = NULL;
-	int rc;
+	struct ek_tensor_file file = { 0 };
+	int found, rc;
 
-	EK_TRY(ek_checkpoints_clean(t->options->folder));
-	EK_TRY(ek_checkpoint_newest(&path, &t->saved_step, t->options->folder, 0));
-	if (path != NULL) {
-		EK_TRY(ek_checkpoint_read(path, t->task->params, &t->state, t->options->identity));
+	EK_TRY(ek_checkpoints_clean(folder));
+	EK_TRY(found = ek_checkpoint_open(&file, &t->saved_step, folder, EK_CHECKPOINT_WHOLE));
+	if (found) {
+		EK_TRY(ek_checkpoint_read(&file, t->task->params, &t->state, t->options->identity));
 		ek_info("going on after step %" PRIu64, t->state.step);
 	} else {
 		memcpy(t->state.values, values, size * sizeof *values);
 		memcpy(t->state.average, values, size * sizeof *values);
 	}
-	EK_TRY(ek_trainer_log_open(&t->log, t->options->folder, t->state.step, t->task->part_names,
-	                           t->options->group_count));
+	EK_TRY(ek_previews_keep(folder, t->state.step));
+	EK_TRY(ek_trainer_log_open(&t->log, folder, t->state.step));
 	EK_TRY(t->task->load(t->task->context, t->state.values));
+	EK_TRY(preview(t));
 	t->started = t->saved = ek_clock();
 out:
-	free(path);
+	ek_tensor_file_close(&file);
 	return rc;
 }
 
@@ -306,8 +320,10 @@ static int allocate(struct trainer *t)
 
 	if (images < (size_t)o->held_out_count + (size_t)t->task->slice)
 		images = (size_t)o->held_out_count + (size_t)t->task->slice;
-	while (t->task->part_names != NULL && t->task->part_names[t->part_count] != NULL)
-		t->part_count++;
+	EK_TRY(ek_trainer_log_init(&t->log, t->task->part_names, o->group_count));
+	t->part_count = t->log.part_count;
+	t->state.log = t->log.sums;
+	t->state.log_count = t->log.count;
 	EK_TRY(ek_optimizer_new(&t->optimizer, t->task->params));
 	t->state.first = ek_optimizer_moments(t->optimizer, 0);
 	t->state.second = ek_optimizer_moments(t->optimizer, 1);
@@ -380,11 +396,6 @@ int ek_trainer_check_memory(const struct ek_params *params, int slice, uint64_t 
 		"training needs %.2f GiB of memory and %.2f GiB are free, too little for one image at a time: take a "
 		"smaller model",
 		(double)(states + rest) / gib, (double)there / gib);
-}
-
-int ek_trainer_newest(char **path, uint64_t *step, const char *folder)
-{
-	return ek_checkpoint_newest(path, step, folder, 0);
 }
 
 int ek_train(struct ek_training *result, const struct ek_task *task, const struct ek_source_of_ids *source,

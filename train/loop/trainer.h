@@ -7,7 +7,8 @@
  * same bytes for any number of threads, and a run that was stopped and resumed the same as one that was not.
  *
  * Files in RUN/models/NAME: config.json (the task's and the loop's options), log.jsonl, step-00001234.safetensors
- * (model.*, ema.*, optimizer.first.*, optimizer.second.*; metadata: step, seconds, position), written atomically.
+ * (checkpoint.h), preview-00001234.png of each. The log up to a checkpoint's step and the checkpoint belong together:
+ * what a killed training wrote after it is cut, and its preview is made if it is not there.
  */
 #ifndef EK_LOOP_TRAINER_H
 #define EK_LOOP_TRAINER_H
@@ -98,9 +99,6 @@ struct ek_training {
 	double judged;  /* held-out loss, NaN if there is none */
 };
 
-/* The newest checkpoint of a folder: `*path` (to be freed), NULL if there is none, and its step. */
-int ek_trainer_newest(char **path, uint64_t *step, const char *folder);
-
 /* Bytes that ek_train allocates beyond the task's nets. */
 uint64_t ek_trainer_bytes(const struct ek_params *params, int lanes);
 /* For tasks, before they make the states of their workers, `states` bytes for slices of `slice` images: EK_ENOMEM,
@@ -108,9 +106,11 @@ uint64_t ek_trainer_bytes(const struct ek_params *params, int lanes);
 int ek_trainer_check_memory(const struct ek_params *params, int slice, uint64_t states);
 
 /*
- * Train from the newest checkpoint in the folder, or from `start` [params->size], to the end. EK_EINTERRUPTED with a
- * checkpoint written after ek_interrupt; EK_EDATA naming the step, with the last good checkpoint kept, when loss or
- * gradient stop being numbers or the loss runs away (mean of a log line above ten times the first line's).
+ * Train from the newest checkpoint in the folder that is whole (damaged ones are warned of, and removed when there is a
+ * newer one), or from `start` [params->size] if there is none, to the end. EK_EDATA: all checkpoints are damaged or
+ * gone. EK_EINTERRUPTED with a checkpoint written after ek_interrupt; EK_EDATA naming the step, with the last good
+ * checkpoint kept, when loss or gradient stop being numbers or the loss runs away (mean of a log line above ten times
+ * the first line's).
  */
 int ek_train(struct ek_training *result, const struct ek_task *task, const struct ek_source_of_ids *source,
              const struct ek_trainer_options *options, const float *start);

@@ -37,18 +37,31 @@ out:
 	return rc;
 }
 
-int ek_trainer_log_open(struct ek_trainer_log *log, const char *folder, uint64_t step, const char *const *part_names,
-                        int group_count)
+int ek_trainer_log_init(struct ek_trainer_log *log, const char *const *part_names, int group_count)
 {
-	struct ek_atomic_file file = { 0 };
-	struct ek_buffer old = { 0 };
 	int rc;
 
 	*log = (struct ek_trainer_log){ .fd = -1, .part_names = part_names, .group_count = group_count, .first = NAN };
 	while (part_names != NULL && part_names[log->part_count] != NULL)
 		log->part_count++;
-	EK_TRY(ek_alloc(&log->group_losses, (size_t)group_count, sizeof *log->group_losses));
-	EK_TRY(ek_alloc(&log->group_images, (size_t)group_count, sizeof *log->group_images));
+	log->count = 3 + (size_t)log->part_count + 2 * (size_t)group_count;
+	EK_TRY(ek_alloc(&log->sums, log->count, sizeof *log->sums));
+	log->images = log->sums;
+	log->seconds = log->images + 1;
+	log->loss = log->seconds + 1;
+	log->parts = log->loss + 1;
+	log->group_losses = log->parts + log->part_count;
+	log->group_images = log->group_losses + group_count;
+out:
+	return rc;
+}
+
+int ek_trainer_log_open(struct ek_trainer_log *log, const char *folder, uint64_t step)
+{
+	struct ek_atomic_file file = { 0 };
+	struct ek_buffer old = { 0 };
+	int rc;
+
 	EK_TRY(ek_format(&log->path, "%s/log.jsonl", folder));
 	if (ek_file_exists(log->path))
 		EK_TRY(ek_file_read(&old, log->path, LOG_LIMIT));
@@ -60,11 +73,17 @@ int ek_trainer_log_open(struct ek_trainer_log *log, const char *folder, uint64_t
 		rc = ek_fail_errno("cannot write %s", log->path);
 		goto out;
 	}
-	log->started = ek_clock();
+	log->started = ek_clock() - *log->seconds;
 out:
 	ek_atomic_discard(&file);
 	ek_buffer_release(&old);
 	return rc;
+}
+
+int ek_trainer_log_sync(struct ek_trainer_log *log)
+{
+	*log->seconds = ek_clock() - log->started;
+	return fsync(log->fd) == 0 ? 0 : ek_fail_errno("cannot write %s", log->path);
 }
 
 void ek_trainer_log_release(struct ek_trainer_log *log)
@@ -72,15 +91,14 @@ void ek_trainer_log_release(struct ek_trainer_log *log)
 	if (log->path != NULL && log->fd >= 0)
 		(void)close(log->fd);
 	free(log->path);
-	free(log->group_losses);
-	free(log->group_images);
+	free(log->sums);
 	*log = (struct ek_trainer_log){ .fd = -1 };
 }
 
 void ek_trainer_log_add(struct ek_trainer_log *log, double loss, const double *parts, int32_t group)
 {
-	log->loss += loss;
-	log->images++;
+	*log->loss += loss;
+	++*log->images;
 	for (int i = 0; i < log->part_count; i++)
 		log->parts[i] += parts[i];
 	if (group >= 0 && group < log->group_count) {
@@ -103,12 +121,12 @@ out:
 
 static int fill(cJSON *row, struct ek_trainer_log *log, const struct ek_trainer_line *line)
 {
-	const double images = (double)log->images, seconds = ek_clock() - log->started;
+	const double images = *log->images, seconds = ek_clock() - log->started;
 	int rc;
 
 	EK_TRY(ek_json_add_u64(row, "step", line->step));
 	EK_TRY(ek_json_add_double(row, "epoch", line->epoch));
-	EK_TRY(ek_json_add_double(row, "loss", log->loss / images));
+	EK_TRY(ek_json_add_double(row, "loss", *log->loss / images));
 	for (int i = 0; i < log->part_count; i++)
 		EK_TRY(ek_json_add_double(row, log->part_names[i], log->parts[i] / images));
 	EK_TRY(ek_json_add_double(row, "gradient_norm", line->norm));
@@ -121,7 +139,7 @@ static int fill(cJSON *row, struct ek_trainer_log *log, const struct ek_trainer_
 	if (log->group_count > 0) {
 		for (int i = 0; i < log->group_count; i++)
 			log->group_losses[i] =
-				log->group_images[i] > 0 ? log->group_losses[i] / (double)log->group_images[i] : NAN;
+				log->group_images[i] > 0 ? log->group_losses[i] / log->group_images[i] : NAN;
 		EK_TRY(add_groups(row, "loss_by_cluster", log->group_losses, log->group_count));
 		if (line->judged_groups != NULL)
 			EK_TRY(add_groups(row, "held_out_loss_by_cluster", line->judged_groups, log->group_count));
@@ -147,12 +165,8 @@ int ek_trainer_log_write(struct ek_trainer_log *log, const struct ek_trainer_lin
 	EK_TRY(ek_buffer_printf(&out, "%s\n", text));
 	EK_TRY(ek_write_all(log->fd, out.data, out.size, log->path));
 	if (isnan(log->first))
-		log->first = log->loss / (double)log->images;
-	log->loss = 0;
-	log->images = 0;
-	memset(log->parts, 0, sizeof log->parts);
-	memset(log->group_losses, 0, (size_t)log->group_count * sizeof *log->group_losses);
-	memset(log->group_images, 0, (size_t)log->group_count * sizeof *log->group_images);
+		log->first = *log->loss / *log->images;
+	memset(log->sums, 0, log->count * sizeof *log->sums);
 	log->started = ek_clock();
 out:
 	ek_buffer_release(&out);

@@ -10,16 +10,19 @@ struct ek_trainer_log {
 	char *path;
 	int fd, part_count, group_count;
 	const char *const *part_names;
-	/* Since the last line. */
-	double loss, parts[EK_LOG_PARTS], *group_losses;
-	uint64_t images, *group_images;
+	/* Since the last line, which a checkpoint keeps: [count], and places in it. */
+	double *sums;
+	size_t count;
+	double *images, *seconds, *loss, *parts, *group_losses, *group_images;
 	double started; /* clock at its start */
 	double first;   /* loss of the first line of all; NaN: there is none yet */
 };
 
-/* Opens FOLDER/log.jsonl and drops lines of steps after `step`. */
-int ek_trainer_log_open(struct ek_trainer_log *log, const char *folder, uint64_t step, const char *const *part_names,
-                        int group_count);
+int ek_trainer_log_init(struct ek_trainer_log *log, const char *const *part_names, int group_count);
+/* Opens FOLDER/log.jsonl, drops lines of steps after `step`, and goes on from the sums. */
+int ek_trainer_log_open(struct ek_trainer_log *log, const char *folder, uint64_t step);
+/* Before a checkpoint: what is written is on the disk, the sums are those of now. EK_EIO. */
+int ek_trainer_log_sync(struct ek_trainer_log *log);
 void ek_trainer_log_release(struct ek_trainer_log *log);
 /* Count one image. parts: [part_count]; group -1: none. */
 void ek_trainer_log_add(struct ek_trainer_log *log, double loss, const double *parts, int32_t group);

@@ -72,7 +72,10 @@ int ek_autoencoder_read_values(float *values, const struct ek_params *params,
 /* Open a model as diffusers keeps it: FOLDER/config.json and FOLDER/diffusion_pytorch_model.safetensors (or .bin).
  * Release it. EK_EIO, EK_EDATA, EK_ENOTSUP. */
 int ek_autoencoder_open(struct ek_autoencoder *model, const char *folder);
-/* The same files, written; the folder must exist. */
-int ek_autoencoder_save(const char *folder, const struct ek_autoencoder_config *config, const float *values);
+/* The same files, written; the folder must exist. `others` (may be NULL): an object of what else config.json shall say.
+ * The scale is in the weights' metadata, too, which is what ek_autoencoder_open believes: whenever the writing stops,
+ * what is there is the old model or the new one. */
+int ek_autoencoder_save(const char *folder, const struct ek_autoencoder_config *config, const float *values,
+                        const cJSON *others);
 
 #endif

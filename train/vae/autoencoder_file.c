@@ -9,6 +9,7 @@
 #include "train/vae/autoencoder.h"
 
 static const char safetensors[] = "diffusion_pytorch_model.safetensors", pickled[] = "diffusion_pytorch_model.bin";
+static const char scale_name[] = "scaling_factor";
 
 void ek_autoencoder_release(struct ek_autoencoder *model)
 {
@@ -36,22 +37,35 @@ static int old_name(char *out, size_t size, const char *name, int attempt)
 	return 0;
 }
 
-int ek_autoencoder_read_values(float *values, const struct ek_params *params,
-                               const struct ek_autoencoder_config *config, const char *weights)
+/* `*scale` = that of the file, if it says so. */
+static int read_weights(float *values, double *scale, const struct ek_params *params,
+                        const struct ek_autoencoder_config *config, const char *weights)
 {
 	const struct ek_params_names names = { .other = old_name };
 	struct ek_params own = { 0 }, part = *params;
 	struct ek_tensor_file file = { 0 };
+	const char *text;
 	int rc;
 
 	EK_TRY(ek_autoencoder_params(&own, config));
 	part.count = own.count;
 	EK_TRY(ek_tensor_file_open(&file, weights));
 	EK_TRY(ek_params_read(values, &part, &file, &names));
+	text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(file.metadata, scale_name));
+	if (text != NULL && strtod(text, NULL) > 0)
+		*scale = strtod(text, NULL);
 out:
 	ek_tensor_file_close(&file);
 	ek_params_release(&own);
 	return rc;
+}
+
+int ek_autoencoder_read_values(float *values, const struct ek_params *params,
+                               const struct ek_autoencoder_config *config, const char *weights)
+{
+	double scale;
+
+	return read_weights(values, &scale, params, config, weights);
 }
 
 static int read_config(struct ek_autoencoder_config *config, const char *folder)
@@ -80,8 +94,8 @@ int ek_autoencoder_open(struct ek_autoencoder *model, const char *folder)
 	EK_TRY(ek_alloc_aligned(&m.values, m.params.size, sizeof *m.values));
 	EK_TRY(ek_format(&path, "%s/%s", folder, safetensors));
 	EK_TRY(ek_format(&other, "%s/%s", folder, pickled));
-	EK_TRY(ek_autoencoder_read_values(m.values, &m.params, &m.config,
-	                                  !ek_file_exists(path) && ek_file_exists(other) ? other : path));
+	EK_TRY(read_weights(m.values, &m.config.scale, &m.params, &m.config,
+	                    !ek_file_exists(path) && ek_file_exists(other) ? other : path));
 	*model = m;
 	m = (struct ek_autoencoder){ 0 };
 out:
@@ -91,22 +105,41 @@ out:
 	return rc;
 }
 
-int ek_autoencoder_save(const char *folder, const struct ek_autoencoder_config *config, const float *values)
+static int save_config(const char *path, const struct ek_autoencoder_config *config, const cJSON *others)
+{
+	cJSON *object = cJSON_CreateObject();
+	const cJSON *item;
+	int rc;
+
+	EK_TRY(ek_autoencoder_config_write(object, config));
+	cJSON_ArrayForEach(item, others)
+	{
+		if (cJSON_GetObjectItemCaseSensitive(object, item->string) == NULL)
+			EK_TRY(ek_json_add_item(object, item->string, cJSON_Duplicate(item, 1)));
+	}
+	EK_TRY(ek_json_save(object, path));
+out:
+	cJSON_Delete(object);
+	return rc;
+}
+
+int ek_autoencoder_save(const char *folder, const struct ek_autoencoder_config *config, const float *values,
+                        const cJSON *others)
 {
 	struct ek_params params = { 0 };
-	char *path = NULL, *config_path = NULL;
-	cJSON *object = cJSON_CreateObject(), *metadata = cJSON_CreateObject();
+	char *path = NULL, *config_path = NULL, scale[32];
+	cJSON *metadata = cJSON_CreateObject();
 	int rc;
 
 	EK_TRY(ek_json_add_string(metadata, "format", "pt")); /* Python's readers ask for it */
+	(void)snprintf(scale, sizeof scale, "%.17g", config->scale);
+	EK_TRY(ek_json_add_string(metadata, scale_name, scale));
 	EK_TRY(ek_autoencoder_params(&params, config));
 	EK_TRY(ek_format(&path, "%s/%s", folder, safetensors));
 	EK_TRY(ek_format(&config_path, "%s/config.json", folder));
-	EK_TRY(ek_autoencoder_config_write(object, config));
+	EK_TRY(save_config(config_path, config, others));
 	EK_TRY(ek_params_write(path, &params, values, metadata));
-	EK_TRY(ek_json_save(object, config_path));
 out:
-	cJSON_Delete(object);
 	cJSON_Delete(metadata);
 	ek_params_release(&params);
 	free(path);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "rebalance/base/file.h"
+#include "rebalance/base/json.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
@@ -23,6 +24,7 @@ struct problem {
 	const float *values;
 	uint64_t broken_step; /* its losses are NaN; 0: none */
 	uint64_t stop_step;   /* ek_interrupt in this step; 0: never */
+	uint64_t killed_step; /* the process ends in this step; 0: never */
 	int shift_bias;       /* judged on other targets */
 	double factor;        /* of the gradient: negative runs away */
 	float extra[3];
@@ -68,6 +70,8 @@ static int learn(void *context, int worker, const struct ek_slice *s, float *gra
 	}
 	if (p->stop_step > 0 && s->step + 1 == p->stop_step)
 		ek_interrupt();
+	if (p->killed_step > 0 && s->step + 1 == p->killed_step)
+		_exit(9);
 	return 0;
 }
 
@@ -170,8 +174,8 @@ static int train(struct ek_training *result, const char *folder, struct problem 
 static void read_state(struct ek_checkpoint_state *s, float *arrays, float *extra, const char *folder,
                        const struct ek_params *params)
 {
+	struct ek_tensor_file file = { 0 };
 	uint64_t step;
-	char *path;
 
 	*s = (struct ek_checkpoint_state){ .values = arrays,
 		                           .average = arrays + SIZE,
@@ -179,10 +183,10 @@ static void read_state(struct ek_checkpoint_state *s, float *arrays, float *extr
 		                           .second = arrays + 3 * SIZE,
 		                           .extra = extra,
 		                           .extra_count = 3 };
-	assert_ok(ek_trainer_newest(&path, &step, folder));
-	assert_non_null(path);
-	assert_ok(ek_checkpoint_read(path, params, s, "test"));
-	free(path);
+	assert_int_equal(ek_checkpoint_open(&file, &step, folder, EK_CHECKPOINT_WHOLE), 1);
+	assert_ok(ek_checkpoint_read(&file, params, s, "test"));
+	assert_int_equal(step, s->step);
+	ek_tensor_file_close(&file);
 }
 
 static void goes_to_the_mean(void **unused)
@@ -234,39 +238,234 @@ static void same_bytes_for_any_threads(void **unused)
 	ek_threads_set(0);
 }
 
-/* ek_interrupt cannot be taken back, so the stopped half runs in a child. */
+static char *content(const char *folder, const char *name)
+{
+	struct ek_buffer text = { 0 };
+
+	assert_ok(ek_file_read(&text, ek_join(folder, name), 1 << 20));
+	return text.data;
+}
+
+/* The log but for its times. */
+static char *log_of(const char *folder)
+{
+	static const char *const times[] = { "seconds", "images_per_second", "seconds_left" };
+	char *text = content(folder, "log.jsonl"), *rest = text, *line;
+	struct ek_buffer out = { 0 };
+
+	while ((line = strsep(&rest, "\n")) != NULL && *line != 0) {
+		cJSON *row = NULL;
+		char *printed;
+
+		assert_ok(ek_json_parse(&row, line, strlen(line), "log.jsonl"));
+		for (int i = 0; i < 3; i++) {
+			assert_non_null(cJSON_GetObjectItemCaseSensitive(row, times[i]));
+			cJSON_DeleteItemFromObjectCaseSensitive(row, times[i]);
+		}
+		assert_non_null(printed = cJSON_PrintUnformatted(row));
+		assert_ok(ek_buffer_printf(&out, "%s\n", printed));
+		cJSON_free(printed);
+		cJSON_Delete(row);
+	}
+	free(text);
+	return out.data;
+}
+
+static void assert_same_log(const char *folder, const char *other)
+{
+	char *a = log_of(folder), *b = log_of(other);
+
+	assert_string_equal(a, b);
+	free(a);
+	free(b);
+}
+
+/* ek_interrupt cannot be taken back, so what is stopped, or killed, runs in a child. A checkpoint in the middle of a
+ * line of the log, at each step, and lines after the last checkpoint. */
 static void stopped_goes_on_the_same(void **unused)
 {
-	const char *folder = ek_scratch(), *whole_folder = ek_scratch();
-	struct problem p = problem_new(), q = problem_new();
+	static const struct {
+		uint64_t stop_step, killed_step;
+		double checkpoint_seconds;
+	} cases[] = { { 33, 0, 1e9 }, { 0, 33, 0 }, { 0, 38, 1e9 }, { 0, 31, 0 } };
+	const char *whole_folder = ek_scratch();
+	struct problem p = problem_new();
 	struct ek_checkpoint_state s;
 	struct ek_training result;
 	float whole[4 * SIZE], other[4 * SIZE], extra[3], other_extra[3];
-	struct ek_buffer log = { 0 }, other_log = { 0 };
-	int status;
-	pid_t child;
 
 	(void)unused;
 	assert_ok(train(&result, whole_folder, &p, 60));
 	read_state(&s, whole, extra, whole_folder, &p.params);
-	child = fork();
-	if (child == 0) {
-		q.stop_step = 33;
-		_exit(train(&result, folder, &q, 60) == EK_EINTERRUPTED ? 0 : 1);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *folder = ek_scratch();
+		struct ek_trainer_options options = options_of(folder, 60);
+		struct problem q = problem_new();
+		const struct ek_task task = task_of(&q);
+		const pid_t child = fork();
+		int status;
+
+		options.checkpoint_seconds = cases[i].checkpoint_seconds;
+		if (child == 0) {
+			q.stop_step = cases[i].stop_step;
+			q.killed_step = cases[i].killed_step;
+			_exit(ek_train(&result, &task, &source, &options, zeros) == EK_EINTERRUPTED ? 7 : 1);
+		}
+		assert_true(waitpid(child, &status, 0) == child);
+		assert_int_equal(WEXITSTATUS(status), cases[i].stop_step > 0 ? 7 : 9);
+		assert_ok(ek_train(&result, &task, &source, &options, zeros));
+		read_state(&s, other, other_extra, folder, &q.params);
+		assert_memory_equal(whole, other, sizeof whole);
+		assert_memory_equal(extra, other_extra, sizeof extra);
+		assert_same_log(whole_folder, folder);
+		ek_params_release(&q.params);
 	}
-	assert_true(waitpid(child, &status, 0) == child && status == 0);
-	assert_ok(train(&result, folder, &q, 60));
-	read_state(&s, other, other_extra, folder, &q.params);
-	assert_memory_equal(whole, other, sizeof whole);
-	assert_memory_equal(extra, other_extra, sizeof extra);
-	assert_ok(ek_file_read(&log, ek_join(whole_folder, "log.jsonl"), 1 << 20));
-	assert_ok(ek_file_read(&other_log, ek_join(folder, "log.jsonl"), 1 << 20));
-	assert_int_equal(strtol(strrchr(log.data, '{') + 8, NULL, 10), 60);
-	assert_int_equal(strtol(strrchr(other_log.data, '{') + 8, NULL, 10), 60);
-	ek_buffer_release(&log);
-	ek_buffer_release(&other_log);
 	ek_params_release(&p.params);
-	ek_params_release(&q.params);
+}
+
+/* Changes one byte of a file, or cuts it there. */
+static void damage(const char *folder, const char *name, long at, int cut)
+{
+	const char *path = ek_join(folder, name);
+	FILE *f;
+	int byte;
+
+	if (cut) {
+		assert_int_equal(truncate(path, at), 0);
+		return;
+	}
+	assert_non_null(f = fopen(path, "r+b"));
+	assert_int_equal(fseek(f, at, at < 0 ? SEEK_END : SEEK_SET), 0);
+	byte = fgetc(f);
+	assert_int_equal(fseek(f, -1, SEEK_CUR), 0);
+	assert_true(byte >= 0);
+	assert_int_equal(fputc(byte ^ 1, f), byte ^ 1);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void keep_message(void *context, enum ek_log_level level, const char *message)
+{
+	if (level == EK_LOG_WARNING)
+		(void)snprintf(context, 512, "%s", message);
+}
+
+/* The newest checkpoint empty, cut, and with one bit changed in its header, parameters, moments, step, log and sums. */
+static void goes_on_from_the_newest_whole_one(void **unused)
+{
+	static const struct {
+		long at;
+		int cut;
+	} cases[] = { { 0, 1 },    { 200, 1 },  { 900, 1 },  { 20, 0 }, { -700, 0 },
+		      { -250, 0 }, { -180, 0 }, { -120, 0 }, { -8, 0 } };
+	static const char newest[] = "step-00000040.safetensors";
+	const char *whole_folder = ek_scratch();
+	struct ek_checkpoint_state s;
+	struct ek_training result;
+	float whole[4 * SIZE], other[4 * SIZE], extra[3];
+	char said[512];
+
+	(void)unused;
+	for (size_t i = 0; i <= sizeof cases / sizeof *cases; i++) {
+		const char *folder = i == 0 ? whole_folder : ek_scratch();
+		struct ek_trainer_options options = options_of(folder, 20);
+		struct problem p = problem_new();
+		const struct ek_task task = task_of(&p);
+		glob_t found;
+
+		options.schedule = EK_SCHEDULE_CONSTANT;
+		assert_ok(ek_train(&result, &task, &source, &options, zeros));
+		options.steps = 40;
+		assert_ok(ek_train(&result, &task, &source, &options, zeros));
+		if (i > 0)
+			damage(folder, newest, cases[i - 1].at, cases[i - 1].cut);
+		options.steps = 50;
+		options.checkpoints_kept = 1;
+		said[0] = 0;
+		ek_log_set_sink(&(struct ek_log_sink){ .message = keep_message, .context = said });
+		assert_ok(ek_train(&result, &task, &source, &options, zeros));
+		ek_log_set_sink(&(struct ek_log_sink){ 0 });
+		assert_true((strstr(said, newest) != NULL) == (i > 0));
+		read_state(&s, i == 0 ? whole : other, extra, folder, &p.params);
+		if (i > 0)
+			assert_memory_equal(whole, other, sizeof whole);
+		assert_same_log(whole_folder, folder);
+		/* What is damaged is removed when there is a newer one. */
+		assert_int_equal(glob(ek_join(folder, "step-*"), 0, NULL, &found), 0);
+		assert_int_equal(found.gl_pathc, 1);
+		globfree(&found);
+		ek_params_release(&p.params);
+	}
+}
+
+static void does_not_start_again_where_nothing_is_whole(void **unused)
+{
+	const char *folder = ek_scratch();
+	struct problem p = problem_new();
+	struct ek_training result;
+	struct ek_tensor_file file = { 0 };
+	uint64_t step;
+
+	(void)unused;
+	assert_ok(train(&result, folder, &p, 10));
+	assert_ok(train(&result, folder, &p, 20));
+	damage(folder, "step-00000010.safetensors", 900, 1);
+	damage(folder, "step-00000020.safetensors", 30, 1);
+	assert_fails(train(&result, folder, &p, 30), EK_EDATA, "none of its 2 checkpoints is whole");
+	assert_fails(ek_checkpoint_open(&file, &step, folder, EK_CHECKPOINT_AVERAGE), EK_EDATA, "is whole");
+	ek_params_release(&p.params);
+}
+
+/* A picture of the first parameter. */
+static int draw_preview(void *context, const float *values, const char *path)
+{
+	struct ek_atomic_file file = { 0 };
+	int rc;
+
+	(void)context;
+	EK_TRY(ek_atomic_open(&file, path));
+	EK_TRY(ek_atomic_write(&file, values, sizeof *values));
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	return rc;
+}
+
+static void makes_the_preview_that_is_missing(void **unused)
+{
+	static const char newest[] = "preview-00000020.png";
+	const char *folder = ek_scratch();
+	struct ek_trainer_options options = options_of(folder, 10);
+	struct problem p = problem_new();
+	struct ek_task task = task_of(&p);
+	struct ek_training result;
+	char *before, *after;
+
+	(void)unused;
+	task.preview = draw_preview;
+	assert_ok(ek_train(&result, &task, &source, &options, zeros));
+	options.steps = 20;
+	assert_ok(ek_train(&result, &task, &source, &options, zeros));
+	before = content(folder, newest);
+	assert_int_equal(unlink(ek_join(folder, newest)), 0);
+	assert_ok(ek_train(&result, &task, &source, &options, zeros));
+	after = content(folder, newest);
+	assert_memory_equal(before, after, sizeof(float));
+	free(before);
+	free(after);
+
+	/* One of a step that is not reached is not of this training. */
+	damage(folder, "step-00000020.safetensors", 30, 1);
+	options.steps = 10;
+	ek_log_set_sink(&(struct ek_log_sink){ 0 });
+	assert_ok(ek_train(&result, &task, &source, &options, zeros));
+	assert_false(ek_file_exists(ek_join(folder, newest)));
+	assert_true(ek_file_exists(ek_join(folder, "preview-00000010.png")));
+
+	/* Without checkpoints it is not begun anew. */
+	assert_int_equal(unlink(ek_join(folder, "step-00000010.safetensors")), 0);
+	assert_int_equal(unlink(ek_join(folder, "step-00000020.safetensors")), 0);
+	assert_fails(ek_train(&result, &task, &source, &options, zeros), EK_EDATA, "all its checkpoints are gone");
+	ek_params_release(&p.params);
 }
 
 static void stops_at_what_is_no_number(void **unused)
@@ -274,16 +473,16 @@ static void stops_at_what_is_no_number(void **unused)
 	const char *folder = ek_scratch();
 	struct problem p = problem_new();
 	struct ek_training result;
+	struct ek_tensor_file file = { 0 };
 	uint64_t step;
-	char *path;
 
 	(void)unused;
 	assert_ok(train(&result, folder, &p, 10));
 	p.broken_step = 15;
 	assert_fails(train(&result, folder, &p, 30), EK_EDATA, "step 15: the loss of image");
-	assert_ok(ek_trainer_newest(&path, &step, folder));
+	assert_int_equal(ek_checkpoint_open(&file, &step, folder, EK_CHECKPOINT_WHOLE), 1);
 	assert_int_equal(step, 10);
-	free(path);
+	ek_tensor_file_close(&file);
 	ek_params_release(&p.params);
 }
 
@@ -386,6 +585,9 @@ int main(void)
 		cmocka_unit_test(goes_to_the_mean),
 		cmocka_unit_test(same_bytes_for_any_threads),
 		cmocka_unit_test(stopped_goes_on_the_same),
+		cmocka_unit_test(goes_on_from_the_newest_whole_one),
+		cmocka_unit_test(does_not_start_again_where_nothing_is_whole),
+		cmocka_unit_test(makes_the_preview_that_is_missing),
 		cmocka_unit_test(stops_at_what_is_no_number),
 		cmocka_unit_test(stops_when_the_loss_runs_away),
 		cmocka_unit_test(keeps_the_newest_and_refuses_others),

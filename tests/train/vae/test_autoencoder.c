@@ -178,7 +178,7 @@ static void a_saved_model_is_opened_again(void **state)
 		struct ek_autoencoder m, got;
 
 		make_model(&m, configs[i]);
-		assert_ok(ek_autoencoder_save(folder, &m.config, m.values));
+		assert_ok(ek_autoencoder_save(folder, &m.config, m.values, NULL));
 		assert_ok(ek_autoencoder_open(&got, folder));
 		assert_same_config(&got.config, &m.config);
 		assert_memory_equal(got.values, m.values, m.params.size * sizeof *m.values);
@@ -240,13 +240,13 @@ static void bad_files_are_refused(void **state)
 	(void)state;
 	make_model(&m, &small_kl);
 	assert_fails(ek_autoencoder_open(&got, folder), EK_EIO, "config.json");
-	assert_ok(ek_autoencoder_save(folder, &m.config, m.values));
+	assert_ok(ek_autoencoder_save(folder, &m.config, m.values, NULL));
 	wider.attention = 0;
 	assert_fails(ek_autoencoder_read_values(m.values, &m.params, &wider,
 	                                        ek_join(folder, "diffusion_pytorch_model.safetensors")),
 	             EK_EDATA, "the network has no tensor");
 	m.values[3] = NAN;
-	assert_ok(ek_autoencoder_save(folder, &m.config, m.values));
+	assert_ok(ek_autoencoder_save(folder, &m.config, m.values, NULL));
 	assert_fails(ek_autoencoder_open(&got, folder), EK_EDATA,
 	             "element 3 of tensor encoder.conv_in.weight is not a finite number");
 	ek_autoencoder_release(&m);
