@@ -8,7 +8,6 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
-#include "rebalance/base/random.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/flow_model.h"
 #include "rebalance/cli/generate_classes.h"
@@ -255,6 +254,8 @@ static int describe(struct work *w)
 	EK_TRY(ek_json_add_u64(w->config, "model_step", w->model_step));
 	EK_TRY(ek_json_add_u64(w->config, "count", w->classes.count));
 	EK_TRY(ek_json_add_u64(w->config, "seed", w->seed));
+	if (w->d.classes > 0) /* not by the place among all, as it once was */
+		EK_TRY(ek_json_add_string(w->config, "seeded_by", "class and number"));
 	EK_TRY(ek_json_add_string(w->config, "solver", ek_flow_solvers[s->solver].name));
 	EK_TRY(ek_json_add_u64(w->config, "steps", (uint64_t)s->steps));
 	EK_TRY(ek_json_add_double(w->config, "rtol", s->relative));
@@ -436,8 +437,7 @@ static int generate(struct ek_invocation *i, struct ek_run *run)
 	EK_TRY(fill_solver(&w));
 	EK_TRY(ek_classes_choose(&w.classes, run, &wanted.classes, &w.d, wanted.model));
 	EK_TRY(ek_alloc(&w.seeds, w.classes.count, sizeof *w.seeds));
-	for (uint64_t j = 0; j < w.classes.count; j++) /* below 2^53, so that JSON holds them */
-		w.seeds[j] = ek_random_u64(w.seed, ek_random_stream("generate"), j) >> 11;
+	ek_classes_seeds(w.seeds, &w.classes, w.seed, &w.d);
 	EK_TRY(open_space(&w));
 	EK_TRY(ek_format(&w.folder, "%s/samples/%s", ek_run_path(run), wanted.name));
 	EK_TRY(ek_format(&w.images, "%s/images", w.folder));

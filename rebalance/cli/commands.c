@@ -152,8 +152,10 @@ const struct ek_command ek_commands[] = {
 	{ .name = "generate",
 	  .arguments = "RUN --model NAME --name NAME",
 	  .summary = "make images with a generator",
-	  .description = "Writes RUN/samples/NAME: images/000000.png and so on, samples.jsonl with the seed and class "
-	                 "of each, and sheet.png. Image i is the same however many are made with it.",
+	  .description =
+	          "Writes RUN/samples/NAME: images/000000.png and so on, samples.jsonl with the seed and class "
+	          "of each, and sheet.png. The n-th image of a class, or of all without a condition, is the same "
+	          "however many are made, of its class and of others.",
 	  .own_options = ek_generate_options,
 	  .run = ek_cmd_generate },
 	{ .name = "evaluate",

@@ -8,6 +8,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/base/random.h"
 #include "rebalance/cli/condition.h"
 #include "rebalance/cli/text.h"
 #include "rebalance/plan/quota.h"
@@ -208,6 +209,20 @@ int ek_classes_choose(struct ek_classes *c, const struct ek_run *run, const stru
 			c->labels[place++] = k;
 out:
 	return rc;
+}
+
+void ek_classes_seeds(uint64_t *seeds, const struct ek_classes *c, uint64_t seed,
+                      const struct ek_flow_description *model)
+{
+	const uint64_t number = ek_random_stream("generate"), class = ek_random_stream("generate class");
+	uint64_t place = 0;
+
+	for (int k = 0; k < c->classes; k++) {
+		const uint64_t key = model->classes > 0 ? ek_random_u64(seed, class, (uint64_t)k) : seed;
+
+		for (uint64_t n = 0; n < c->quotas[k]; n++)
+			seeds[place++] = ek_random_u64(key, number, n) >> 11;
+	}
 }
 
 void ek_classes_release(struct ek_classes *c)

@@ -24,6 +24,11 @@ int ek_classes_choose(struct ek_classes *classes, const struct ek_run *run, cons
                       const struct ek_flow_description *model, const char *model_name);
 void ek_classes_release(struct ek_classes *classes);
 
+/* seeds: [classes->count], of the samples' noise, below 2^53, so that JSON holds them. Sample n of a class has the same
+ * whatever else is made with it; without a condition, sample n of all. */
+void ek_classes_seeds(uint64_t *seeds, const struct ek_classes *classes, uint64_t seed,
+                      const struct ek_flow_description *model);
+
 /* Add "classes": {NAME: count} to an object; nothing without a condition. */
 int ek_classes_describe(cJSON *config, const struct ek_classes *classes, const struct ek_flow_description *model);
 void ek_classes_print(const struct ek_classes *classes, const struct ek_flow_description *model);

@@ -36,6 +36,24 @@ echo '# a sample is the same whatever is made beside it'
 run evenkeel generate run --model plain --name b --count 3 --steps 3 --precision f32 --batch 16 --quiet >/dev/null
 for i in 0 1 2; do cmp "run/samples/a/images/00000$i.png" "run/samples/b/images/00000$i.png" && echo same; done
 
+echo '# the same of a class, whatever is made of it and of others'
+nth_of_class() { # NAME: class, number within it, and the image's hash, a line each
+	sed -E 's/.*"images\/([^"]*)".*"cluster": "([0-9]+)".*/\2 \1/' "run/samples/$1/samples.jsonl" |
+		while read -r class image; do
+			number=$((${seen[class]:-0} + 1)) seen[class]=$number
+			echo "$class $number $(md5sum <"run/samples/$1/images/$image")"
+		done | LC_ALL=C sort
+}
+for solver in euler dopri5; do
+	for count in 7 20; do
+		declare -a seen=()
+		evenkeel generate run --model by-cluster --name n --count $count --steps 2 --solver $solver --batch 4 --quiet \
+			--force >/dev/null
+		nth_of_class n >"of-$count"
+	done
+	LC_ALL=C join -j 1 <(sed 's/ /-/' of-7) <(sed 's/ /-/' of-20) | awk '{ n += $2 == $4 } END { print n " of " NR " are the same" }'
+done
+
 echo '# the help of each command is whole'
 for words in 'train vae' 'train flow' generate; do
 	# shellcheck disable=SC2086
