@@ -1,8 +1,10 @@
 #include "analysis/embed/embed.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/embed/activation.h"
 #include "analysis/embed/model.h"
 #include "analysis/embed/pass.h"
 #include "analysis/embed/weight_files.h"
@@ -20,6 +22,7 @@ struct ek_embed {
 	struct ek_preprocessing preprocessing;
 	char *weights;              /* path; NULL: none needed, or none found (then `sha256` is what was recorded) */
 	char sha256[EK_SHA256_HEX]; /* of the weight file; "" without */
+	char activation[32];        /* where a file beside the weights says another than the published one; else "" */
 	enum ek_nn_type type;
 	enum ek_dtype storage;
 	uint64_t images;
@@ -60,6 +63,19 @@ out:
 	return rc;
 }
 
+static int find_activation(struct ek_embed *e)
+{
+	const char *name;
+	int said, rc;
+
+	if (e->encoder->activation == NULL)
+		return 0;
+	if ((rc = ek_activation_find(&name, &said, e->encoder, e->weights)) == 0 &&
+	    strcmp(name, e->encoder->activation) != 0)
+		(void)snprintf(e->activation, sizeof e->activation, "%s", name);
+	return rc;
+}
+
 /* The hash of the weight file, or, where there is no file to be found but the run has embeddings by this encoder,
  * the hash they were made with: a run stays readable on a machine without the weights. */
 static int find_weights(struct ek_embed *e, const struct ek_run *run, const char *given)
@@ -68,6 +84,7 @@ static int find_weights(struct ek_embed *e, const struct ek_run *run, const char
 	const cJSON *options = cJSON_GetObjectItemCaseSensitive(recorded, "options");
 	const char *encoder = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(options, "encoder"));
 	const char *hash = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(options, "weights_sha256"));
+	const char *activation = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(options, "activation"));
 	uint8_t digest[EK_SHA256_SIZE];
 	int rc;
 
@@ -75,6 +92,7 @@ static int find_weights(struct ek_embed *e, const struct ek_run *run, const char
 	if (rc < 0 && given == NULL && encoder != NULL && strcmp(encoder, e->encoder->name) == 0 && hash != NULL &&
 	    strlen(hash) < sizeof e->sha256) {
 		memcpy(e->sha256, hash, strlen(hash) + 1);
+		(void)snprintf(e->activation, sizeof e->activation, "%s", activation != NULL ? activation : "");
 		return 0;
 	}
 	if (rc < 0)
@@ -83,6 +101,7 @@ static int find_weights(struct ek_embed *e, const struct ek_run *run, const char
 	ek_hex(e->sha256, digest, sizeof digest);
 	if (given == NULL)
 		EK_TRY(ek_weight_file_check(e->weights, e->sha256));
+	EK_TRY(find_activation(e));
 out:
 	return rc;
 }
@@ -139,6 +158,8 @@ static int describe_options(struct ek_embed *e, const struct ek_run *run)
 	}
 	if (e->encoder->needs_weights)
 		EK_TRY(ek_json_add_string(e->options, "weights_sha256", e->sha256));
+	if (e->activation[0] != 0)
+		EK_TRY(ek_json_add_string(e->options, "activation", e->activation));
 	EK_TRY(ek_json_add_u64(e->options, "input_size", (uint64_t)e->preprocessing.side));
 	EK_TRY(ek_json_add_u64(e->options, "resize", (uint64_t)e->preprocessing.resize));
 	if (e->preprocessing.crop == EK_CROP_CENTRE)
@@ -231,6 +252,8 @@ static int add_weights(cJSON *parent, const struct ek_embed *e)
 	EK_TRY(ek_json_add_object(&o, parent, "weights"));
 	EK_TRY(ek_json_add_string(o, "file", slash != NULL ? slash + 1 : e->weights));
 	EK_TRY(ek_json_add_string(o, "sha256", e->sha256));
+	if (e->activation[0] != 0)
+		EK_TRY(ek_json_add_string(o, "activation", e->activation));
 out:
 	return rc;
 }

@@ -11,13 +11,14 @@
 	{                                                                                                              \
 		.name = (name_), .summary = (summary_), .family = EK_FAMILY_VIT, .dimensions = (dimensions_),          \
 		.side = 224, .step = (step_), .smallest = (step_), .largest = 896, .resize = { 1, 1 },                 \
-		.crop = EK_CROP_CENTRE, .filter = EK_FILTER_BICUBIC, OPENAI, .needs_weights = 1                        \
+		.crop = EK_CROP_CENTRE, .filter = EK_FILTER_BICUBIC, OPENAI, .needs_weights = 1,                       \
+		.activation = "quick_gelu"                                                                             \
 	}
 #define DINOV2(name_, summary_, dimensions_)                                                                           \
 	{                                                                                                              \
 		.name = (name_), .summary = (summary_), .family = EK_FAMILY_VIT, .dimensions = (dimensions_),          \
 		.side = 224, .step = 14, .smallest = 14, .largest = 1036, .resize = { 8, 7 }, .crop = EK_CROP_CENTRE,  \
-		.filter = EK_FILTER_BICUBIC, IMAGENET, .needs_weights = 1                                              \
+		.filter = EK_FILTER_BICUBIC, IMAGENET, .needs_weights = 1, .activation = "gelu"                        \
 	}
 
 const struct ek_encoder ek_encoders[] = {

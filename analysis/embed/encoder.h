@@ -47,6 +47,8 @@ struct ek_encoder {
 	double mean[3], deviation[3]; /* of RGB in 0 … 1: the network sees (x - mean) / deviation */
 	int adapts;                   /* 1: small images choose a smaller side (ek_encoder_input_side) */
 	int needs_weights;
+	const char
+		*activation; /* of the published network, by transformers' names; NULL: its file cannot have another */
 };
 
 /* All encoders, the default first; ends with a NULL name. */

@@ -43,7 +43,7 @@ static int build(struct ek_network *n, const struct ek_encoder *encoder, int ima
 	case EK_FAMILY_INCEPTION:
 		return ek_inception_build(n, image);
 	case EK_FAMILY_VIT:
-		return ek_vit_build(n, image, encoder->name);
+		return ek_vit_build(n, image, encoder);
 	case EK_FAMILY_PIXELS:
 		break;
 	}

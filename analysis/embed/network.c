@@ -1,6 +1,7 @@
 #include "analysis/embed/network.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 
 int ek_network_init(struct ek_network *n, struct ek_nn_graph *graph, const struct ek_tensor_file *file)
 {
-	*n = (struct ek_network){ .graph = graph, .file = file };
+	*n = (struct ek_network){ .graph = graph, .file = file, .prefix = "" };
 	return ek_alloc(&n->used, file->count, sizeof *n->used);
 }
 
@@ -21,9 +22,31 @@ void ek_network_release(struct ek_network *n)
 	*n = (struct ek_network){ 0 };
 }
 
+static const struct ek_tensor *find(const struct ek_network *n, const char *prefix, const char *name)
+{
+	char full[EK_TENSOR_MAX_NAME + 1];
+
+	(void)snprintf(full, sizeof full, "%s%s", prefix, name);
+	return ek_tensor_find(n->file, full);
+}
+
 int ek_network_has(const struct ek_network *n, const char *name)
 {
-	return ek_tensor_find(n->file, name) != NULL;
+	return find(n, n->prefix, name) != NULL;
+}
+
+void ek_network_find_prefix(struct ek_network *n, const char *name)
+{
+	static const char *const prefixes[] = {
+		"",       "module.",     "_orig_mod.",         "module._orig_mod.",
+		"model.", "state_dict.", "state_dict.module.", "state_dict._orig_mod."
+	};
+
+	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+		if (find(n, prefixes[i], name) != NULL) {
+			n->prefix = prefixes[i];
+			return;
+		}
 }
 
 int ek_network_room(float **out, struct ek_network *n, size_t count)
@@ -51,18 +74,21 @@ int ek_network_take(const float **out, struct ek_network *n, const char *name, c
 {
 	uint64_t wanted[EK_TENSOR_MAX_DIMENSIONS];
 	const struct ek_tensor *t;
+	char *full = NULL;
 	float *copy;
 	int dimensions = 0, rc;
 
 	for (; dimensions < EK_TENSOR_MAX_DIMENSIONS && shape[dimensions] != 0; dimensions++)
 		wanted[dimensions] = (uint64_t)shape[dimensions];
-	EK_TRY(ek_tensor_get(&t, n->file, name, dimensions, wanted));
+	EK_TRY(ek_format(&full, "%s%s", n->prefix, name));
+	EK_TRY(ek_tensor_get(&t, n->file, full, dimensions, wanted));
 	n->used[t - n->file->tensors] = 1;
 	EK_TRY(ek_network_room(&copy, n, (size_t)t->count));
 	EK_TRY(ek_tensor_to_f32(copy, t));
 	EK_TRY(check_finite(n, t, copy));
 	*out = copy;
 out:
+	free(full);
 	return rc;
 }
 
@@ -95,10 +121,15 @@ static int is_ignored(const char *name, const char *const *ignored)
 
 int ek_network_check_all_taken(const struct ek_network *n, const char *const *ignored)
 {
-	for (size_t i = 0; i < n->file->count; i++)
-		if (!n->used[i] && !is_ignored(n->file->tensors[i].name, ignored))
+	const size_t length = strlen(n->prefix);
+
+	for (size_t i = 0; i < n->file->count; i++) {
+		const char *name = n->file->tensors[i].name;
+
+		if (!n->used[i] && strncmp(name, n->prefix, length) == 0 && !is_ignored(name + length, ignored))
 			return ek_fail(EK_EDATA,
 			               "%s: the encoder has no tensor %s: this file belongs to another network",
-			               n->file->path, n->file->tensors[i].name);
+			               n->file->path, name);
+	}
 	return 0;
 }

@@ -13,8 +13,9 @@
 struct ek_network {
 	struct ek_nn_graph *graph;
 	const struct ek_tensor_file *file;
-	uint8_t *used;  /* [tensors of file] */
-	float **copies; /* [copy_count] what the graph still points to */
+	const char *prefix; /* of the names that are taken, "" at first; other tensors are then not looked at */
+	uint8_t *used;      /* [tensors of file] */
+	float **copies;     /* [copy_count] what the graph still points to */
 	size_t copy_count;
 };
 
@@ -22,8 +23,11 @@ struct ek_network {
 int ek_network_init(struct ek_network *n, struct ek_nn_graph *graph, const struct ek_tensor_file *file);
 void ek_network_release(struct ek_network *n);
 
-/* 1 if the file has a tensor of this name. */
+/* 1 if the file has a tensor of this name behind the prefix. */
 int ek_network_has(const struct ek_network *n, const char *name);
+/* Choose the prefix that training code puts before the names ("module.", "state_dict." …) so that this tensor is there;
+ * it stays as it is if there is no such. */
+void ek_network_find_prefix(struct ek_network *n, const char *name);
 
 /* Take a tensor as float32. `shape`: its dimensions, ended by a 0. The array lives as long as the network.
  * EK_EDATA, also for a number that is not finite. */

@@ -18,10 +18,10 @@ static double cubic(double x, double a)
 	return 0;
 }
 
-/* Row `i` of the [new_side, side] matrix that resizes one axis. */
-static void plain_row(double *row, int i, int new_side, int side)
+/* Row `i` of the [new_side, side] matrix that resizes one axis; `scale`: old patches a new one. */
+static void plain_row(double *row, int i, double scale, int side)
 {
-	const double centre = (i + 0.5) * side / new_side - 0.5, start = floor(centre);
+	const double centre = (i + 0.5) * scale - 0.5, start = floor(centre);
 
 	for (int tap = -1; tap <= 2; tap++) {
 		const int at = (int)start + tap;
@@ -30,9 +30,9 @@ static void plain_row(double *row, int i, int new_side, int side)
 	}
 }
 
-static void antialiased_row(double *row, int i, int new_side, int side)
+static void antialiased_row(double *row, int i, double scale, int side)
 {
-	const double scale = (double)side / new_side, widening = scale > 1 ? scale : 1, support = 2 * widening;
+	const double widening = scale > 1 ? scale : 1, support = 2 * widening;
 	const double centre = (i + 0.5) * scale;
 	const int first = (int)fmax(centre - support + 0.5, 0), end = (int)fmin(centre + support + 0.5, side);
 	double sum = 0;
@@ -43,8 +43,9 @@ static void antialiased_row(double *row, int i, int new_side, int side)
 		row[at] /= sum;
 }
 
-int ek_position_interpolate(float *out, int new_side, const float *in, int side, int width, int antialias)
+int ek_position_interpolate(float *out, int new_side, const float *in, int side, int width, enum ek_position_rule rule)
 {
+	const double scale = side / (rule == EK_POSITION_OFFSET ? new_side + 0.1 : new_side);
 	const size_t row_size = (size_t)side * (size_t)width;
 	double *matrix = NULL, *line = NULL;
 	int rc;
@@ -52,7 +53,8 @@ int ek_position_interpolate(float *out, int new_side, const float *in, int side,
 	EK_TRY(ek_alloc(&matrix, (size_t)new_side * (size_t)side, sizeof *matrix));
 	EK_TRY(ek_alloc(&line, row_size, sizeof *line));
 	for (int i = 0; i < new_side; i++)
-		(antialias ? antialiased_row : plain_row)(matrix + (size_t)i * (size_t)side, i, new_side, side);
+		(rule == EK_POSITION_ANTIALIAS ? antialiased_row : plain_row)(matrix + (size_t)i * (size_t)side, i,
+		                                                              scale, side);
 	for (int y = 0; y < new_side; y++) {
 		memset(line, 0, row_size * sizeof *line);
 		for (int from = 0; from < side; from++) {

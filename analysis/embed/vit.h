@@ -1,14 +1,22 @@
 /*
- * Vision transformers: CLIP's image encoder and DINOv2, with and without registers.
- * Names: Hugging Face's model.safetensors, and for DINOv2 also the original .pth.
+ * Vision transformers: CLIP's image encoder and DINOv2, with and without registers, by the names of
+ *
+ * - transformers' model.safetensors;
+ * - OpenAI's CLIP and open_clip (a state dict; the text tower's tensors are not looked at);
+ * - facebookresearch's DINOv2, told by its mask_token, which timm's files lack;
+ * - timm's DINOv2, where the class token of a network with registers has its position added already.
+ *
+ * Positions at another side than the published one are resized as the code resizes them whose names they are.
  */
 #ifndef EK_EMBED_VIT_H
 #define EK_EMBED_VIT_H
 
+#include "analysis/embed/encoder.h"
 #include "analysis/embed/network.h"
 
-/* encoder: one of encoder.h's names of the family. image: [3, side, side], side a multiple of the patch.
+/* encoder: one of encoder.h's of the family. Its activation is that of activation.h; where names are OpenAI's and no
+ * file says it, a warning says which is taken. image: [3, side, side], side a multiple of the patch.
  * Result: one token: CLIP's projected image embedding; DINOv2's class token after the last norm. */
-int ek_vit_build(struct ek_network *n, int image, const char *encoder);
+int ek_vit_build(struct ek_network *n, int image, const struct ek_encoder *encoder);
 
 #endif

@@ -45,8 +45,13 @@ const struct ek_command ek_commands[] = {
 	{ .name = "embed",
 	  .arguments = "RUN",
 	  .summary = "turn every image into a feature vector",
-	  .description = "Writes RUN/embeddings.npy, row i for image id i. It can be stopped at any moment and goes "
-	                 "on where it was.",
+	  .description =
+	          "Writes RUN/embeddings.npy, row i for image id i. It can be stopped at any moment and goes "
+	          "on where it was. --weights takes .safetensors, .pt, .pth and .bin as they are published: CLIP "
+	          "by the names of transformers, OpenAI or open_clip, DINOv2 by those of transformers, Meta or "
+	          "timm. A config.json (hidden_act) or open_clip_config.json beside the file says which "
+	          "activation CLIP has; a file of OpenAI's names without either is taken for OpenAI's, with "
+	          "quick_gelu, and a line says so.",
 	  .steps = embed_steps,
 	  .run = ek_cmd_step },
 	{ .name = "cluster",

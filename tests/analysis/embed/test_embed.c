@@ -329,6 +329,48 @@ static void a_cached_file_of_another_hash_is_refused(void **state)
 	ek_run_close(run);
 }
 
+/* The step's options with this in a config.json beside the weights, or without one. */
+static char *options_with(struct ek_run *run, const char *folder, const char *config)
+{
+	const char *weights = ek_join(folder, "weights.pt"), *path = ek_join(folder, "config.json");
+	const struct ek_embed_options o = {
+		.encoder = "clip-vit-b32", .weights = weights, .precision = EK_NN_F32, .storage = EK_F32
+	};
+	struct ek_embed *e = NULL;
+	char *text;
+
+	if (config != NULL)
+		ek_write_file(path, config, strlen(config));
+	else
+		(void)remove(path);
+	assert_ok(ek_embed_prepare(&e, run, &o));
+	text = cJSON_PrintUnformatted(ek_embed_step(e)->options);
+	assert_non_null(text);
+	ek_embed_free(e);
+	return text;
+}
+
+/* Embeddings by quick_gelu are not those by gelu, whatever the weight file. */
+static void another_activation_is_another_pass(void **state)
+{
+	const char *images, *folder = ek_scratch();
+	struct ek_run *run = scanned(&images);
+	char *published, *same, *other;
+
+	(void)state;
+	ek_write_file(ek_join(folder, "weights.pt"), "w", 1);
+	published = options_with(run, folder, NULL);
+	same = options_with(run, folder, "{\"hidden_act\":\"quick_gelu\"}");
+	other = options_with(run, folder, "{\"hidden_act\":\"gelu\"}");
+	assert_string_equal(published, same);
+	assert_null(strstr(published, "activation"));
+	assert_non_null(strstr(other, "\"activation\":\"gelu\""));
+	cJSON_free(published);
+	cJSON_free(same);
+	cJSON_free(other);
+	ek_run_close(run);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +381,7 @@ int main(void)
 		cmocka_unit_test(a_changed_image_is_named),
 		cmocka_unit_test(a_run_stays_current_without_its_weights),
 		cmocka_unit_test(a_cached_file_of_another_hash_is_refused),
+		cmocka_unit_test(another_activation_is_another_pass),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,31 @@ static void dinov2_with_registers(void **state)
 	ek_check_encoder("dinov2-vits14-reg");
 }
 
+static void clip_by_openais_names(void **state)
+{
+	(void)state;
+	ek_check_encoder("clip-vit-b32 openai");
+}
+
+static void clip_of_open_clip(void **state)
+{
+	(void)state;
+	ek_check_encoder("clip-vit-b32 open_clip");
+}
+
+static void dinov2_by_facebookresearchs_names(void **state)
+{
+	(void)state;
+	ek_check_encoder("dinov2-vits14 facebook");
+}
+
+static void dinov2_by_timms_names(void **state)
+{
+	(void)state;
+	ek_check_encoder("dinov2-vits14 timm");
+	ek_check_encoder("dinov2-vits14-reg timm");
+}
+
 /* The file that quickstart fetches, or the one named by EVENKEEL_TEST_WEIGHTS. */
 static void efficientnet_with_the_published_weights(void **state)
 {
@@ -59,9 +84,16 @@ static void efficientnet_with_the_published_weights(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(efficientnet), cmocka_unit_test(efficientnet_with_the_published_weights),
-		cmocka_unit_test(inception),    cmocka_unit_test(clip),
-		cmocka_unit_test(dinov2),       cmocka_unit_test(dinov2_with_registers),
+		cmocka_unit_test(efficientnet),
+		cmocka_unit_test(efficientnet_with_the_published_weights),
+		cmocka_unit_test(inception),
+		cmocka_unit_test(clip),
+		cmocka_unit_test(dinov2),
+		cmocka_unit_test(dinov2_with_registers),
+		cmocka_unit_test(clip_by_openais_names),
+		cmocka_unit_test(clip_of_open_clip),
+		cmocka_unit_test(dinov2_by_facebookresearchs_names),
+		cmocka_unit_test(dinov2_by_timms_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,12 +171,51 @@ static void both_namings_of_dinov2_give_the_same_features(void **state)
 	cJSON_Delete(other);
 }
 
+/* As training code saves it: {"epoch", "state_dict": {"module.…"}, "optimizer"}. */
+static void a_prefix_of_training_code_is_seen_through(void **state)
+{
+	enum { DIMENSIONS = 384 };
+	static float plain[DIMENSIONS], prefixed[DIMENSIONS];
+	const char *folder = ek_scratch();
+	const char *a = ek_join(folder, "plain.safetensors"), *b = ek_join(folder, "prefixed.safetensors");
+	cJSON *network = network_of("dinov2-vits14-reg"), *other = cJSON_Duplicate(network, 1), *tensor, *entry;
+	cJSON *list = cJSON_CreateObject();
+
+	(void)state;
+	cJSON_ArrayForEach(tensor, cJSON_GetObjectItemCaseSensitive(other, "tensors"))
+	{
+		char name[256];
+
+		(void)snprintf(name, sizeof name, "state_dict.module.%s", tensor->string);
+		entry = cJSON_AddObjectToObject(list, name);
+		assert_true(cJSON_AddItemToObject(entry, "shape", cJSON_Duplicate(tensor, 1)));
+		assert_true(cJSON_AddItemToObject(entry, "from",
+		                                  cJSON_CreateStringArray((const char *const[]){ tensor->string }, 1)));
+	}
+	assert_true(cJSON_AddItemToObject(list, "optimizer.state.0.exp_avg",
+	                                  cJSON_CreateIntArray((const int[]){ 3, 2 }, 2)));
+	assert_true(cJSON_ReplaceItemInObjectCaseSensitive(other, "tensors", list));
+	assert_ok(ek_random_weights_write(a, network));
+	assert_ok(ek_random_weights_write(b, other));
+	embed_one(plain, DIMENSIONS, "dinov2-vits14-reg", a);
+	embed_one(prefixed, DIMENSIONS, "dinov2-vits14-reg", b);
+	assert_memory_equal(plain, prefixed, sizeof plain);
+	/* What lies behind the prefix and is nobody's is still named. */
+	assert_true(cJSON_AddItemToObject(list, "state_dict.module.head.weight",
+	                                  cJSON_CreateIntArray((const int[]){ 3, 2 }, 2)));
+	assert_ok(ek_random_weights_write(b, other));
+	assert_fails(try_model("dinov2-vits14-reg", b), EK_EDATA, "no tensor state_dict.module.head.weight");
+	cJSON_Delete(network);
+	cJSON_Delete(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_wrong_tensors_are_named),
 		cmocka_unit_test(another_networks_file_is_refused),
 		cmocka_unit_test(both_namings_of_dinov2_give_the_same_features),
+		cmocka_unit_test(a_prefix_of_training_code_is_seen_through),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

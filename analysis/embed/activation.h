@@ -1,0 +1,22 @@
+/*
+ * Which activation the network of a weight file has: no tensor tells, and CLIP exists with two (OpenAI's with
+ * quick_gelu, most of open_clip's, LAION's among them, with gelu).
+ *
+ * It is what a file beside it says, in this order: `hidden_act` of config.json (transformers; of its vision_config
+ * where it has one), `quick_gelu` of open_clip_config.json (left out there means gelu); else what the encoder was
+ * published with. A config.json whose model_type is of another family belongs to another file and is not looked at.
+ */
+#ifndef EK_EMBED_ACTIVATION_H
+#define EK_EMBED_ACTIVATION_H
+
+#include "analysis/embed/encoder.h"
+#include "train/nn/graph.h"
+
+/* `*name`: one of transformers' names, static. `*said`: 1 if a file says it. EK_EIO; EK_EDATA: such a file cannot be
+ * read; EK_ENOTSUP: an activation that is not done here. */
+int ek_activation_find(const char **name, int *said, const struct ek_encoder *encoder, const char *weights);
+
+/* Of a name that ek_activation_find gave. */
+enum ek_nn_activation ek_activation_of_name(const char *name);
+
+#endif
