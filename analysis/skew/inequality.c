@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
@@ -30,7 +29,7 @@ __extension__ typedef unsigned __int128 wide;
 
 static int by_size(const void *a, const void *b)
 {
-	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	const double x = *(const double *)a, y = *(const double *)b;
 
 	return (x > y) - (x < y);
 }
@@ -64,15 +63,16 @@ int ek_datalab_flag(const uint64_t *sizes, size_t k)
 }
 
 /* `n_` are the sizes in ascending order, the first `empty` of them 0. */
-static void measure_ranked(double *value, const uint64_t *n_, size_t k, size_t empty, uint64_t total)
+static void measure_ranked(double *value, const double *n_, size_t k, size_t empty)
 {
-	const double n = (double)total, units = (double)k;
-	double ranked = 0, entropy = 0, squares = 0, excess = 0, divergence = 0;
-	uint64_t top = 0, tail = 0;
+	const double units = (double)k;
+	double n = 0, ranked = 0, entropy = 0, squares = 0, excess = 0, divergence = 0, top = 0, tail = 0;
 	size_t tail_count = 0;
 
+	for (size_t i = 0; i < k; i++)
+		n += n_[i];
 	for (size_t i = 0; i < k; i++) {
-		const double size = (double)n_[i], p = size / n, beyond = p * units - 1;
+		const double size = n_[i], p = size / n, beyond = p * units - 1;
 
 		ranked += (2 * (double)(i + 1) - units - 1) * size;
 		squares += p * p;
@@ -81,9 +81,9 @@ static void measure_ranked(double *value, const uint64_t *n_, size_t k, size_t e
 			entropy -= p * log(p);
 			divergence += p * log(p * units);
 		}
-		if (ek_in_tail(n_[i], total, k)) {
+		if (2 * units * size < n) {
 			tail_count++;
-			tail += n_[i];
+			tail += size;
 		}
 	}
 	for (size_t i = k - ek_top_units(k); i < k; i++)
@@ -96,31 +96,40 @@ static void measure_ranked(double *value, const uint64_t *n_, size_t k, size_t e
 	value[EK_HILL_0] = (double)(k - empty);
 	value[EK_HILL_1] = exp(entropy);
 	value[EK_HILL_2] = 1 / squares;
-	value[EK_HILL_INFINITY] = n / (double)n_[k - 1];
-	value[EK_IMBALANCE_RATIO] = (double)n_[k - 1] / (double)n_[empty];
-	value[EK_TOP_SHARE] = (double)top / n;
+	value[EK_HILL_INFINITY] = n / n_[k - 1];
+	value[EK_IMBALANCE_RATIO] = n_[k - 1] / n_[empty];
+	value[EK_TOP_SHARE] = top / n;
 	value[EK_CV] = value[EK_EFFECT_SIZE] = sqrt(excess / units);
 	value[EK_CHI_SQUARE] = n * (excess / units);
 	value[EK_TAIL_COUNT] = (double)tail_count;
-	value[EK_TAIL_SHARE] = (double)tail / n;
+	value[EK_TAIL_SHARE] = tail / n;
+}
+
+int ek_inequality_expected(struct ek_inequality *out, double *sizes, size_t k)
+{
+	size_t empty = 0;
+
+	assert(k > 0);
+	qsort(sizes, k, sizeof *sizes, by_size);
+	while (empty < k && sizes[empty] == 0)
+		empty++;
+	if (empty == k)
+		return ek_fail(EK_EDATA, "all %zu units are empty", k);
+	measure_ranked(out->value, sizes, k, empty);
+	return 0;
 }
 
 int ek_inequality_measure(struct ek_inequality *out, const uint64_t *sizes, size_t k)
 {
-	uint64_t *ascending = NULL, n;
-	size_t empty = 0;
+	double *copy = NULL;
 	int rc;
 
 	assert(k > 0);
-	if ((n = sum_of(sizes, k)) == 0)
-		return ek_fail(EK_EDATA, "all %zu units are empty", k);
-	EK_TRY(ek_alloc(&ascending, k, sizeof *ascending));
-	memcpy(ascending, sizes, k * sizeof *ascending);
-	qsort(ascending, k, sizeof *ascending, by_size);
-	while (ascending[empty] == 0)
-		empty++;
-	measure_ranked(out->value, ascending, k, empty, n);
+	EK_TRY(ek_alloc(&copy, k, sizeof *copy));
+	for (size_t i = 0; i < k; i++)
+		copy[i] = (double)sizes[i];
+	EK_TRY(ek_inequality_expected(out, copy, k));
 out:
-	free(ascending);
+	free(copy);
 	return rc;
 }

@@ -47,6 +47,9 @@ extern const char *const ek_inequality_names[EK_INEQUALITY_MEASURES];
  */
 int ek_inequality_measure(struct ek_inequality *out, const uint64_t *sizes, size_t k);
 
+/* The same of sizes that need not be whole, as those that are expected: [k] >= 0, sorted in place. */
+int ek_inequality_expected(struct ek_inequality *out, double *sizes, size_t k);
+
 /* A tenth of k units, rounded down, at least 1. */
 size_t ek_top_units(size_t k);
 

@@ -131,7 +131,7 @@ struct summary {
 static int summarise(struct summary *s, const struct ek_weights *w)
 {
 	const struct ek_units *units = &w->units;
-	uint64_t *shown = NULL;
+	double *shown = NULL; /* not whole: rounded, a unit of half a visit would count as none or as one */
 	double squares = 0;
 	int rc;
 
@@ -144,11 +144,11 @@ static int summarise(struct summary *s, const struct ek_weights *w)
 		s->largest = w->visits[k] > w->visits[s->largest] ? k : s->largest;
 		s->repeated += w->visits[k] > EK_REPEAT_WARNING;
 		s->empty += units->sizes[k] == 0;
-		shown[k] = (uint64_t)llround(size * w->visits[k]);
+		shown[k] = size * w->visits[k];
 	}
 	s->effective = (double)units->total / squares * (double)units->total;
 	EK_TRY(ek_inequality_measure(&s->before, units->sizes, units->k));
-	EK_TRY(ek_inequality_measure(&s->after, shown, units->k));
+	EK_TRY(ek_inequality_expected(&s->after, shown, units->k));
 out:
 	free(shown);
 	return rc;

@@ -91,6 +91,27 @@ static void the_files_say_the_same(void **state)
 	ek_run_close(run);
 }
 
+/* Of 190 visits of an epoch the two small units get 0.38 and 0.095. */
+static void a_unit_of_less_than_a_visit_counts(void **state)
+{
+	static const char target[] = "unit,share\n0,0.9975\n1,0.002\n3,0.0005\n";
+	struct ek_run *run = make_run();
+	const char *file = ek_join(ek_run_path(run), "target.csv");
+	char scheme[1024];
+	const cJSON *after;
+	cJSON *json;
+
+	(void)state;
+	ek_write_file(file, target, strlen(target));
+	(void)snprintf(scheme, sizeof scheme, "target=%s", file);
+	weigh(run, &(struct ek_weights_options){ .name = "steep", .scheme = scheme });
+	assert_ok(ek_json_load(&json, ek_join(ek_run_path(run), "weights/steep/weights.json")));
+	after = cJSON_GetObjectItem(json, "skew_after");
+	assert_close(cJSON_GetObjectItem(after, "imbalance_ratio")->valuedouble, 0.9975 / 0.0005, 1e-9);
+	cJSON_Delete(json);
+	ek_run_close(run);
+}
+
 static char warning[1024];
 
 static void keep_warning(void *context, enum ek_log_level level, const char *text)
@@ -255,6 +276,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_files_say_the_same),
+		cmocka_unit_test(a_unit_of_less_than_a_visit_counts),
 		cmocka_unit_test(many_repeats_are_warned_of),
 		cmocka_unit_test(stale_weights_are_refused),
 		cmocka_unit_test(bad_options_are_refused),
