@@ -81,6 +81,22 @@ static void balance_words(struct ek_page *page, const struct ek_subset_plan *pla
 	ek_html(h, ".");
 }
 
+void ek_page_plan_units(struct ek_html *h, const cJSON *json, double images, const char *what_becomes)
+{
+	const double without = ek_number_of(json, "without_value");
+	const char *by = ek_text_of(json, "by", "cluster");
+
+	if (without > 0)
+		ek_html(h, "<p class=\"warning\"><b>%s of %s %s no value of <bdi>%s</bdi></b> and %s %s.</p>",
+		        ek_decimal(without, 0).s, ek_number_noun(ek_whole(images), "image").s,
+		        without > 1 ? "have" : "has", by, without > 1 ? "are" : "is", what_becomes);
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "changes_little")))
+		ek_html(h,
+		        "<p class=\"warning\"><b>The shares of <bdi>%s</bdi> change next to nothing</b>: by %s in "
+		        "all.</p>",
+		        by, ek_percent(ek_number_of(json, "moved")).s);
+}
+
 static void what_was_done(struct ek_page *page, const struct ek_subset_plan *plan)
 {
 	const double before = ek_number_of(plan->json, "images_before"),
@@ -105,6 +121,7 @@ static void what_was_done(struct ek_page *page, const struct ek_subset_plan *pla
 		ek_html(h, "; with repeats the list has %s, and no image stands in it more than %s times",
 		        ek_decimal(after, 0).s, ek_decimal(ek_number_of(plan->json, "largest_repeat"), 0).s);
 	ek_html(h, ".</p>");
+	ek_page_plan_units(h, plan->json, before, "left out");
 }
 
 /* Shares of the images, before and after, in the clusters of the tail. */

@@ -266,7 +266,8 @@ int ek_chapter_plan_weights(struct ek_page *page)
 	for (size_t i = 0; i < plans->weights_count && i < EK_PAGE_PLANS; i++) {
 		const cJSON *json = plans->weights[i].json;
 
-		ek_html(h, "<h3>Sampler <bdi>%s</bdi></h3><p>No image is left out: ", plans->weights[i].name);
+		ek_html(h, "<h3>Sampler <bdi>%s</bdi></h3><p>%s: ", plans->weights[i].name,
+		        ek_number_of(json, "without_value") > 0 ? "Nothing is removed" : "No image is left out");
 		scheme_words(h, ek_text_of(json, "scheme", "?"), ek_text_of(json, "by", "cluster"));
 		if (ek_number_of(json, "cap") > 0)
 			ek_html(h, ", no image more than %s times an epoch",
@@ -276,6 +277,8 @@ int ek_chapter_plan_weights(struct ek_page *page)
 			ek_html(h, "An epoch shows %s.",
 			        ek_number_noun(ek_whole(ek_number_of(json, "epoch")), "image").s);
 		ek_html(h, "</p>");
+		ek_page_plan_units(h, json, ek_number_of(json, "images") - ek_number_of(json, "held_out"),
+		                   "never shown");
 		warning(page, json);
 		figures(page, json);
 		EK_TRY(visits_table(page, &plans->weights[i]));

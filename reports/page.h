@@ -121,6 +121,9 @@ int ek_chapter_samples(struct ek_page *page);
 int ek_chapter_evaluation(struct ek_page *page);
 int ek_chapter_comparison(struct ek_page *page);
 int ek_chapter_review(struct ek_page *page);
+/* What is to be known of a plan's units before its numbers: images without a value, and what becomes of them; that it
+ * changes next to nothing. json: subset.json or weights.json; images: that it is of. */
+void ek_page_plan_units(struct ek_html *h, const cJSON *json, double images, const char *what_becomes);
 /* What every number of an evaluation was computed from, in a line. */
 void ek_page_computed_from(struct ek_html *h, const struct ek_evaluation *e);
 /* The parts of the chapter Evaluation on clusters and on copies, of one evaluation. */

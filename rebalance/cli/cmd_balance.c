@@ -45,7 +45,8 @@ void ek_balance_options(struct ek_settings *s)
 		  .target = &s->plan.by,
 		  .argument = "WHAT",
 		  .recorded = 1,
-		  .help = "what is balanced: cluster, label, an ATTRIBUTE or a combination (gender*race)" },
+		  .help = "what is balanced: cluster, label, an ATTRIBUTE or a combination (gender*race); "
+		          "images that have none are left out" },
 		{ .name = "rule",
 		  .kind = EK_KIND_STRING,
 		  .target = &s->plan.rule,

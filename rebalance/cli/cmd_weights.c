@@ -41,7 +41,7 @@ void ek_weights_own_options(struct ek_settings *s)
 		  .argument = "WHAT",
 		  .recorded = 1,
 		  .help = "the units: cluster, label, an attribute, or several joined by *; cluster unless told "
-		          "otherwise" },
+		          "otherwise; images that have none are never shown" },
 		{ .name = "cap",
 		  .kind = EK_KIND_NUMBER,
 		  .target = &s->plan.cap,
@@ -137,8 +137,10 @@ static int print(const struct ek_run *run, const char *name)
 	EK_TRY(ek_format(&path, "%s/weights/%s/weights.json", ek_run_path(run), name));
 	EK_TRY(ek_json_load(&json, path));
 	largest = cJSON_GetObjectItemCaseSensitive(json, "largest_repeat");
-	(void)printf("%s by %s over %s images in %.0f units\n\n", word(json, "scheme"), word(json, "by"),
+	(void)printf("%s by %s over %s images in %.0f units\n", word(json, "scheme"), word(json, "by"),
 	             ek_text_count(images, (uint64_t)number(json, "in_units")), number(json, "units"));
+	ek_plan_print_units(json, number(json, "images") - number(json, "held_out"), "never shown");
+	(void)printf("\n");
 	(void)printf("  %-20s %s images (%s)\n", "effective sample",
 	             ek_text_count(effective, (uint64_t)number(json, "effective_sample_size")),
 	             ek_text_percent(share, number(json, "effective_share")));

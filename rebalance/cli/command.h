@@ -53,6 +53,9 @@ int ek_command_bring_up_to_date(struct ek_invocation *invocation,
  * of what the subset RUN/subsets/NAME does to whom, or its subset.json. */
 int ek_plan_before(struct ek_invocation *invocation, struct ek_run *run);
 int ek_plan_print(const struct ek_invocation *invocation, const struct ek_run *run, int made);
+/* Of a subset.json or weights.json over `images`: those without a value, and what becomes of them; and that it changes
+ * next to nothing. A line each, where it is so. */
+void ek_plan_print_units(const cJSON *json, double images, const char *what_becomes);
 /* Fill settings->own_options with `rows` and those that plans share. */
 enum { EK_PLAN_SUBSET = 1 /* has --lists */, EK_PLAN_SHARES = 2 /* has --normalise */ };
 void ek_plan_options(struct ek_settings *settings, const struct ek_option *rows, int kinds);

@@ -166,6 +166,21 @@ static void print_near_duplicates(const cJSON *json)
 	}
 }
 
+void ek_plan_print_units(const cJSON *json, double images, const char *what_becomes)
+{
+	const uint64_t without = (uint64_t)number(json, "without_value");
+	char a[32], b[32], by[64];
+
+	ek_one_line(by, sizeof by, name_of(a, member(json, "by")));
+	if (without > 0)
+		(void)printf("%s of %s images %s no value of %s and %s %s\n", ek_text_count(a, without),
+		             ek_text_count(b, (uint64_t)images), without == 1 ? "has" : "have", by,
+		             without == 1 ? "is" : "are", what_becomes);
+	if (cJSON_IsTrue(member(json, "changes_little")))
+		(void)printf("the shares of %s change next to nothing: by %s in all\n", by,
+		             ek_text_percent(a, number(json, "moved")));
+}
+
 static void print_subset(const cJSON *json, const char *run, const char *name)
 {
 	const double before = number(json, "images_before"), after = number(json, "images_after");
@@ -180,6 +195,7 @@ static void print_subset(const cJSON *json, const char *run, const char *name)
 		             ek_text_count(a, (uint64_t)number(json, "distinct_after")),
 		             number(json, "largest_repeat"));
 	(void)printf("\n");
+	ek_plan_print_units(json, before, "left out");
 	print_near_duplicates(member(json, "near_duplicates"));
 	if (member(json, "per_cluster") != NULL) {
 		print_rows("cluster", "cluster", member(json, "per_cluster"));

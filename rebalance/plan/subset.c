@@ -146,6 +146,23 @@ out:
 	return rc;
 }
 
+/* What prune keeps is not meant to even out: how little it moves says nothing. */
+static int add_units(cJSON *json, const struct ek_subset *subset, const struct ek_selection *s)
+{
+	const int evens_out = strcmp(subset->command, "balance") == 0;
+	double *after = NULL;
+	int rc;
+
+	EK_TRY(ek_json_add_string(json, "by", s->units.by));
+	EK_TRY(ek_alloc(&after, s->units.k, sizeof *after));
+	for (uint32_t u = 0; u < s->units.k; u++)
+		after[u] = (double)(s->takes[u].whole * s->units.sizes[u] + s->takes[u].rest);
+	EK_TRY(ek_units_add(json, &s->units, evens_out ? after : NULL));
+out:
+	free(after);
+	return rc;
+}
+
 static int write_json(const char *folder, const struct ek_subset *subset, const struct ek_selection *s,
                       const struct ek_effects *effects)
 {
@@ -167,6 +184,7 @@ static int write_json(const char *folder, const struct ek_subset *subset, const 
 	EK_TRY(ek_json_add_u64(json, "distinct_after", s->distinct));
 	EK_TRY(ek_json_add_u64(json, "largest_repeat", s->largest_repeat));
 	EK_TRY(add_decisions(json, s));
+	EK_TRY(add_units(json, subset, s));
 	EK_TRY(ek_json_add_array(&list, json, "baselines"));
 	for (const char *const *b = subset->baselines; b != NULL && *b != NULL; b++)
 		EK_TRY(ek_json_add_string(list, NULL, *b));

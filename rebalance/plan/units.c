@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -487,6 +488,35 @@ int ek_unit_find(uint32_t *k, const struct ek_units *units, const char *name, co
 			return 0;
 		}
 	return not_found(units, name, where);
+}
+
+uint64_t ek_units_without_value(const struct ek_units *units)
+{
+	return units->n - units->total - units->held_out;
+}
+
+double ek_units_moved(const struct ek_units *units, const double *after)
+{
+	double all = 0, moved = 0;
+
+	for (uint32_t k = 0; k < units->k; k++)
+		all += after[k];
+	for (uint32_t k = 0; k < units->k; k++)
+		moved += fabs(after[k] / all - (double)units->sizes[k] / (double)units->total);
+	return moved / 2;
+}
+
+int ek_units_add(cJSON *json, const struct ek_units *units, const double *after)
+{
+	int rc;
+
+	EK_TRY(ek_json_add_u64(json, "without_value", ek_units_without_value(units)));
+	if (after == NULL)
+		goto out;
+	EK_TRY(ek_json_add_double(json, "moved", ek_units_moved(units, after)));
+	EK_TRY(ek_json_add_bool(json, "changes_little", ek_units_moved(units, after) < EK_UNITS_LITTLE));
+out:
+	return rc;
 }
 
 const char *const *ek_units_inputs(const char *by)

@@ -51,6 +51,25 @@ const char *ek_unit_name(char out[16], const struct ek_units *units, uint32_t k)
 /* `*k` = the unit of this name. EK_EDATA starts with `where` and says what there is. */
 int ek_unit_find(uint32_t *k, const struct ek_units *units, const char *name, const char *where);
 
+/*
+ * Images without a value of what is counted by cannot be balanced: they belong to no unit, so a subset leaves them out
+ * and a sampler never shows them. How many they are is a member of subset.json and weights.json, and is said wherever
+ * the plan is.
+ */
+uint64_t ek_units_without_value(const struct ek_units *units);
+
+/*
+ * How much evening out moves: the total variation between the units' shares before and after, sum over u of
+ * |after[u] / sum(after) - sizes[u] / total| / 2, which is the share of the images (or visits) that lie in another unit
+ * than before, 0 ... 1. after: [k] images, or visits, of each unit.
+ *
+ * Below EK_UNITS_LITTLE it changes next to nothing: the skew was hardly there, or is not in these units.
+ */
+#define EK_UNITS_LITTLE 0.01
+double ek_units_moved(const struct ek_units *units, const double *after);
+/* Add "without_value" and, unless `after` is NULL, "moved" and "changes_little" (docs/files.md). */
+int ek_units_add(cJSON *json, const struct ek_units *units, const double *after);
+
 /* The files of the run that units by `by` are made from, for ek_step: ends with NULL, static. */
 const char *const *ek_units_inputs(const char *by);
 

@@ -374,6 +374,20 @@ out:
 	return rc;
 }
 
+static int add_units(cJSON *json, const struct ek_weights *w)
+{
+	double *shown = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&shown, w->units.k, sizeof *shown));
+	for (uint32_t k = 0; k < w->units.k; k++)
+		shown[k] = (double)w->units.sizes[k] * w->visits[k];
+	EK_TRY(ek_units_add(json, &w->units, shown));
+out:
+	free(shown);
+	return rc;
+}
+
 static int write_json(const char *path, const struct ek_weights *w, const struct summary *s)
 {
 	const struct ek_units *units = &w->units;
@@ -387,6 +401,7 @@ static int write_json(const char *path, const struct ek_weights *w, const struct
 	EK_TRY(ek_json_add_u64(json, "images", units->n));
 	EK_TRY(ek_json_add_u64(json, "in_units", units->total));
 	EK_TRY(ek_json_add_u64(json, "held_out", units->held_out));
+	EK_TRY(add_units(json, w));
 	EK_TRY(ek_json_add_u64(json, "units", units->k));
 	EK_TRY(ek_json_add_u64(json, "empty_units", s->empty));
 	EK_TRY(ek_json_add_u64(json, "epoch", units->total));

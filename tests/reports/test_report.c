@@ -179,6 +179,33 @@ static void plans_are_told_of(void **state)
 	ek_buffer_release(&page);
 }
 
+static void what_a_plan_leaves_out_is_told(void **state)
+{
+	static const char subset[] = "{\"by\": \"la<b>el\", \"without_value\": 12, \"images_before\": 20}";
+	static const char weights[] = "{\"by\": \"label\", \"without_value\": 1, \"images\": 25, \"held_out\": 5, "
+				      "\"moved\": 0.004, \"changes_little\": true}";
+	const char *folder = ek_fixture_make(&small);
+	struct ek_buffer page = { 0 };
+
+	(void)state;
+	report_of(&page, folder, NULL);
+	assert_lacks(page, "no value of");
+	assert_lacks(page, "next to nothing");
+	assert_shows(page, "No image is left out: ");
+	ek_write_file(ek_join(folder, "subsets/furthest/subset.json"), subset, sizeof subset - 1);
+	ek_write_file(ek_join(folder, "weights/inverse/weights.json"), weights, sizeof weights - 1);
+	report_of(&page, folder, NULL);
+	assert_shows(page,
+	             "<p class=\"warning\"><b>12 of 20 images have no value of <bdi>la&lt;b&gt;el</bdi></b> and are "
+	             "left out.</p>");
+	assert_shows(page, "<p>Nothing is removed: ");
+	assert_shows(page,
+	             "<p class=\"warning\"><b>1 of 20 images has no value of <bdi>label</bdi></b> and is never "
+	             "shown.</p><p class=\"warning\"><b>The shares of <bdi>label</bdi> change next to nothing</b>: by "
+	             "0.40\xe2\x80\xaf% in all.</p>");
+	ek_buffer_release(&page);
+}
+
 /* The pictures of kept images are of images that were kept. */
 static void a_plan_of_other_images_has_no_pictures(void **state)
 {
@@ -409,6 +436,7 @@ int main(void)
 		cmocka_unit_test(a_thousand_clusters_fit_in_ten_megabytes),
 		cmocka_unit_test(the_budget_is_kept),
 		cmocka_unit_test(plans_are_told_of),
+		cmocka_unit_test(what_a_plan_leaves_out_is_told),
 		cmocka_unit_test(a_plan_of_other_images_has_no_pictures),
 		cmocka_unit_test(inputs_follow_the_plans),
 		cmocka_unit_test(strange_plans_do_no_harm),

@@ -57,3 +57,17 @@ run ls RUN/subsets
 mkdir -p alone/clusters && cp RUN/clusters/assignment.npy RUN/clusters/distance.npy alone/clusters && echo '{}' >alone/run.json
 run evenkeel prune alone --method random --keep '1 images' --name one --quiet
 run ls alone/subsets/one
+# Images that have no value of what is counted by, and a balance that moves next to nothing, are told of.
+make_images few 20 >/dev/null
+(
+	cd few
+	echo 'file_name,tone,made'
+	find . -name '*.*' -type f | sort | sed 's,^\./,,' | awk '{ print $0 "," (NR <= 4 ? "dark" : NR <= 8 ? "light" : "") "," (NR == 1 ? "" : NR < 6 ? "here" : "there") }'
+) >tone.csv
+evenkeel scan few --attributes tone.csv -o FEW --quiet >/dev/null
+for by in tone made label; do
+	run evenkeel balance FEW --encoder pixels --clusters 2 --by "$by" --to smallest --name "$by" --quiet | sed -n '2,4p'
+	run evenkeel weights FEW --scheme inverse --by "$by" --name "$by" --quiet | sed -n '2,5p'
+done
+run evenkeel prune FEW --by tone --method random --keep 0.5 --name part --quiet | sed -n '2,4p'
+grep -hE '"(by|without_value|moved|changes_little)"' FEW/subsets/{tone,made,part}/subset.json FEW/weights/made/weights.json

@@ -1,5 +1,6 @@
 #include "tests/support/support.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "rebalance/base/file.h"
@@ -125,6 +126,43 @@ static void unknown_units_are_named(void **state)
 	ek_run_close(run);
 }
 
+/* By label: of 8 images one is held out, one has no label; cat 2, dog 4. */
+static void what_is_moved_and_left_out_is_told(void **state)
+{
+	static const double same[] = { 1, 2 }, even[] = { 2, 2 }, near[] = { 1.01, 1.99 }, one[] = { 0, 3 };
+	struct ek_run *run = ek_make_run(&whole);
+	struct ek_units units;
+	cJSON *json = cJSON_CreateObject();
+	char *text;
+
+	(void)state;
+	assert_ok(ek_units_load(&units, run, "label"));
+	assert_int_equal(ek_units_without_value(&units), 1);
+	assert_close(ek_units_moved(&units, same), 0, 1e-15);
+	assert_close(ek_units_moved(&units, even), 1.0 / 6, 1e-15);
+	assert_close(ek_units_moved(&units, one), 1.0 / 3, 1e-15);
+	assert_ok(ek_units_add(json, &units, NULL));
+	text = cJSON_PrintUnformatted(json);
+	assert_string_equal(text, "{\"without_value\":1}");
+	free(text);
+	cJSON_Delete(json);
+	json = cJSON_CreateObject();
+	/* 0.01 of 3: a third of a hundredth. */
+	assert_ok(ek_units_add(json, &units, near));
+	assert_close(cJSON_GetObjectItem(json, "moved")->valuedouble, 0.01 / 3, 1e-12);
+	assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json, "changes_little")));
+	cJSON_Delete(json);
+	json = cJSON_CreateObject();
+	assert_ok(ek_units_add(json, &units, even));
+	assert_true(cJSON_IsFalse(cJSON_GetObjectItem(json, "changes_little")));
+	cJSON_Delete(json);
+	ek_units_release(&units);
+	assert_ok(ek_units_load(&units, run, "cluster"));
+	assert_int_equal(ek_units_without_value(&units), 0);
+	ek_units_release(&units);
+	ek_run_close(run);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +170,7 @@ int main(void)
 		cmocka_unit_test(an_assignment_alone_is_enough),
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(unknown_units_are_named),
+		cmocka_unit_test(what_is_moved_and_left_out_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
