@@ -9,7 +9,7 @@ Images and latents are [n, h, w, c].
 
 models: name -> "kind" ("kl", "vq"), "channels" of the levels, "blocks" residual blocks a level (one more going up),
   "latent", "groups" of every group norm (eps 1e-6), "attention" (1: in all blocks of the lowest level, too, not only in
-  the middle; one head), "codes" and "code_width" of the codebook (vq), "tensors": name -> shape. Those with a case are
+  the middle; one head), "no_quant" and "no_post_quant" (1: without that convolution, as SD 3's and FLUX's), "codes" and "code_width" of the codebook (vq), "tensors": name -> shape. Those with a case are
   small; "sd-vae" and "vq-f8" are the full sizes, with "old_names": name in older files -> name here.
 cases: of a model, for images "x" and, for kl, the latent's "noise".
   kl: "moments" (mean, then the log of the variance, clamped to -30 .. 20), z = mean + std noise, "decoded" from z;
@@ -38,15 +38,17 @@ IMAGES, SIDE, KL_WEIGHT = 2, 32, 1e-3
 OLD = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
 
 
-def config(kind, channels, blocks, latent, groups, attention=0, codes=0):
+def config(kind, channels, blocks, latent, groups, attention=0, codes=0, **without):
     c = {"kind": kind, "channels": channels, "blocks": blocks, "latent": latent, "groups": groups,
-         "attention": attention}
+         "attention": attention, **without}
     return c | ({"codes": codes, "code_width": latent} if kind == "vq" else {})
 
 
 SMALL = {"kl-1": config("kl", [32, 64], 1, 4, 16), "kl-2": config("kl", [32, 64], 2, 4, 32),
          "kl-f8": config("kl", [16, 32, 64, 64], 2, 4, 16, 1), "vq-1": config("vq", [32, 64], 1, 4, 16, 0, 32),
-         "vq-small-f8": config("vq", [16, 32, 64, 64], 2, 8, 16, 1, 64)}
+         "vq-small-f8": config("vq", [16, 32, 64, 64], 2, 8, 16, 1, 64),
+         "kl-direct": config("kl", [32, 64], 1, 16, 16, no_quant=1, no_post_quant=1),
+         "kl-half": config("kl", [32, 64], 1, 4, 16, no_quant=1)}
 LARGE = {"sd-vae": config("kl", [128, 256, 512, 512], 2, 4, 32),
          "vq-f8": config("vq", [128, 256, 512, 512], 2, 8, 32, 1, 16384)}
 
@@ -59,7 +61,8 @@ def build(c):
                "block_out_channels": tuple(c["channels"]), "layers_per_block": c["blocks"],
                "latent_channels": c["latent"], "norm_num_groups": c["groups"]}
     if c["kind"] == "kl":
-        model = AutoencoderKL(**options)
+        model = AutoencoderKL(**options, use_quant_conv=not c.get("no_quant"),
+                              use_post_quant_conv=not c.get("no_post_quant"))
     else:
         model = VQModel(**options, num_vq_embeddings=c["codes"], vq_embed_dim=c["code_width"])
     for m in model.modules():
@@ -86,7 +89,7 @@ def listing(c, old):
 
 
 def run_kl(model, x, noise):
-    moments = model.quant_conv(model.encoder(x.to(model.dtype))).to(x.dtype)
+    moments = model._encode(x.to(model.dtype)).to(x.dtype)
     p = DiagonalGaussianDistribution(moments)
     z = p.mean + p.std * noise
     decoded = model.decode(z.to(model.dtype)).sample.to(x.dtype)

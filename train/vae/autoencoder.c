@@ -221,8 +221,8 @@ static int walk_encoder(const struct walk *w, int x)
 	}
 	x = middle(w, x, "encoder");
 	x = norm(w, x, "encoder.conv_norm_out", c->widths[last], EK_NN_SILU);
-	x = conv(w, x, "encoder.conv_out", (struct size){ c->widths[last], given, 3, 1 }, 0);
-	return conv(w, x, "quant_conv", (struct size){ given, encoded, 1, 1 }, 1);
+	x = conv(w, x, "encoder.conv_out", (struct size){ c->widths[last], given, 3, 1 }, c->no_quant);
+	return c->no_quant ? x : conv(w, x, "quant_conv", (struct size){ given, encoded, 1, 1 }, 1);
 }
 
 static int walk_decoder(const struct walk *w, int x)
@@ -231,7 +231,8 @@ static int walk_decoder(const struct walk *w, int x)
 	const int last = c->levels - 1, given = ek_autoencoder_latent_shape(c).channels;
 	char prefix[NAME_SIZE], name[NAME_SIZE];
 
-	x = conv(w, x, "post_quant_conv", (struct size){ given, c->latent_channels, 1, 1 }, 0);
+	if (!c->no_post_quant)
+		x = conv(w, x, "post_quant_conv", (struct size){ given, c->latent_channels, 1, 1 }, 0);
 	x = conv(w, x, "decoder.conv_in", (struct size){ c->latent_channels, c->widths[last], 3, 1 }, 0);
 	x = middle(w, x, "decoder");
 	for (int i = 0; i <= last; i++) {

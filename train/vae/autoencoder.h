@@ -29,6 +29,7 @@ struct ek_autoencoder_config {
 	int attention;                         /* 1: in all blocks of the lowest level, too */
 	int groups;                            /* of every group norm */
 	int codes, code_width;                 /* of the codebook; VQ */
+	int no_quant, no_post_quant;           /* 1: without the 1 x 1 convolution at this end of the latent; KL */
 	double scale, shift;                   /* of latents */
 };
 

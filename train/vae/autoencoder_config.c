@@ -111,6 +111,10 @@ int ek_autoencoder_config_write(cJSON *object, const struct ek_autoencoder_confi
 	EK_TRY(ek_json_add_double(object, "scaling_factor", c->scale));
 	if (c->kind == EK_AUTOENCODER_KL) {
 		EK_TRY(ek_json_add_double(object, "shift_factor", c->shift));
+		if (c->no_quant)
+			EK_TRY(ek_json_add_bool(object, "use_quant_conv", 0));
+		if (c->no_post_quant)
+			EK_TRY(ek_json_add_bool(object, "use_post_quant_conv", 0));
 	} else {
 		EK_TRY(add_int(object, "num_vq_embeddings", c->codes));
 		EK_TRY(add_int(object, "vq_embed_dim", c->code_width));
@@ -160,6 +164,11 @@ static int only(const cJSON *object, const char *name, const char *text, int tru
 	               text != NULL ? text
 	               : truth      ? "true"
 	                            : "false");
+}
+
+static int is_false(const cJSON *object, const char *name)
+{
+	return cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
 static int read_class(struct ek_autoencoder_config *c, const cJSON *object, const char *where)
@@ -249,8 +258,10 @@ int ek_autoencoder_config_read(struct ek_autoencoder_config *out, const cJSON *o
 	EK_TRY(only(object, "act_fn", "silu", 0, where));
 	EK_TRY(only(object, "norm_type", "group", 0, where));
 	EK_TRY(only(object, "mid_block_add_attention", NULL, 1, where));
-	EK_TRY(only(object, "use_quant_conv", NULL, 1, where));
-	EK_TRY(only(object, "use_post_quant_conv", NULL, 1, where));
+	c.no_quant = is_false(object, "use_quant_conv");
+	c.no_post_quant = is_false(object, "use_post_quant_conv");
+	if (c.kind == EK_AUTOENCODER_VQ && (c.no_quant || c.no_post_quant))
+		return ek_fail(EK_ENOTSUP, "%s: use_quant_conv is false, which VQModel does not know", where);
 	EK_TRY(only(object, "lookup_from_codebook", NULL, 0, where));
 	if (ek_autoencoder_config_check(&c) < 0) {
 		rc = ek_fail(EK_EDATA, "%s: %s", where, ek_error_message());

@@ -29,7 +29,8 @@ static int make_key(char key[EK_SHA256_HEX], const struct ek_autoencoder *model,
                     enum ek_nn_precision precision)
 {
 	const struct ek_autoencoder_config *c = &model->config;
-	const int end = ek_params_find(&model->params, "post_quant_conv.weight");
+	const int end =
+		ek_params_find(&model->params, c->no_post_quant ? "decoder.conv_in.weight" : "post_quant_conv.weight");
 	const int book = ek_autoencoder_codebook(&model->params);
 	const size_t size = model->params.items[book >= 0 ? book : end].offset; /* the encoder comes first */
 	struct ek_buffer text = { 0 };

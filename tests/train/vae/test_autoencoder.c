@@ -32,6 +32,18 @@ static const struct ek_autoencoder_config small_vq = { .kind = EK_AUTOENCODER_VQ
 	                                               .code_width = 2,
 	                                               .scale = 1.25 };
 
+static const struct ek_autoencoder_config small_direct = { .kind = EK_AUTOENCODER_KL,
+	                                                   .side = 8,
+	                                                   .channels = 3,
+	                                                   .latent_channels = 2,
+	                                                   .levels = 2,
+	                                                   .widths = { 4, 8 },
+	                                                   .blocks = 1,
+	                                                   .groups = 2,
+	                                                   .no_quant = 1,
+	                                                   .no_post_quant = 1,
+	                                                   .scale = 1 };
+
 static void assert_same_config(const struct ek_autoencoder_config *a, const struct ek_autoencoder_config *b)
 {
 	assert_int_equal(a->kind, b->kind);
@@ -45,6 +57,8 @@ static void assert_same_config(const struct ek_autoencoder_config *a, const stru
 	assert_int_equal(a->groups, b->groups);
 	assert_int_equal(a->codes, b->codes);
 	assert_int_equal(a->code_width, b->code_width);
+	assert_int_equal(a->no_quant, b->no_quant);
+	assert_int_equal(a->no_post_quant, b->no_post_quant);
 	assert_true(a->scale == b->scale && a->shift == b->shift);
 }
 
@@ -56,6 +70,16 @@ static const char sd_vae[] =
 	"\"latent_channels\": 4, \"layers_per_block\": 2, \"norm_num_groups\": 32, \"out_channels\": 3,"
 	"\"sample_size\": 256, \"up_block_types\": [\"UpDecoderBlock2D\", \"UpDecoderBlock2D\","
 	"\"UpDecoderBlock2D\", \"UpDecoderBlock2D\"]}";
+/* Of black-forest-labs/FLUX.1-schnell's vae, as published. */
+static const char flux[] =
+	"{\"_class_name\": \"AutoencoderKL\", \"_diffusers_version\": \"0.30.0.dev0\", \"act_fn\": \"silu\","
+	"\"block_out_channels\": [128, 256, 512, 512], \"down_block_types\": [\"DownEncoderBlock2D\","
+	"\"DownEncoderBlock2D\", \"DownEncoderBlock2D\", \"DownEncoderBlock2D\"], \"force_upcast\": true,"
+	"\"in_channels\": 3, \"latent_channels\": 16, \"latents_mean\": null, \"latents_std\": null,"
+	"\"layers_per_block\": 2, \"mid_block_add_attention\": true, \"norm_num_groups\": 32, \"out_channels\": 3,"
+	"\"sample_size\": 1024, \"scaling_factor\": 0.3611, \"shift_factor\": 0.1159, \"up_block_types\":"
+	"[\"UpDecoderBlock2D\", \"UpDecoderBlock2D\", \"UpDecoderBlock2D\", \"UpDecoderBlock2D\"],"
+	"\"use_post_quant_conv\": false, \"use_quant_conv\": false}";
 static const char ldm_vq[] =
 	"{\"_class_name\": \"VQModel\", \"act_fn\": \"silu\", \"block_out_channels\": [128, 256, 512],"
 	"\"down_block_types\": [\"DownEncoderBlock2D\", \"DownEncoderBlock2D\", \"DownEncoderBlock2D\"],"
@@ -76,10 +100,10 @@ static int read_text(struct ek_autoencoder_config *config, const char *text)
 
 static void a_configuration_survives_json(void **state)
 {
-	const struct ek_autoencoder_config *configs[] = { &small_kl, &small_vq };
+	const struct ek_autoencoder_config *configs[] = { &small_kl, &small_vq, &small_direct };
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		struct ek_autoencoder_config got;
 		cJSON *object = cJSON_CreateObject();
 		char *text;
@@ -115,11 +139,18 @@ static void published_configurations_are_read(void **state)
 		                                  .codes = 8192,
 		                                  .code_width = 3,
 		                                  .scale = 0.18215 };
-	struct ek_autoencoder_config got;
+	struct ek_autoencoder_config got, direct = kl;
 
 	(void)state;
 	assert_ok(read_text(&got, sd_vae));
 	assert_same_config(&got, &kl);
+	direct.side = 1024;
+	direct.latent_channels = 16;
+	direct.no_quant = direct.no_post_quant = 1;
+	direct.scale = 0.3611;
+	direct.shift = 0.1159;
+	assert_ok(read_text(&got, flux));
+	assert_same_config(&got, &direct);
 	assert_ok(read_text(&got, ldm_vq));
 	assert_same_config(&got, &vq);
 }
@@ -141,7 +172,8 @@ static const struct {
 	{ "\"latent_channels\": 4", "\"latent_channels\": 2.5", EK_EDATA, "latent_channels" },
 	{ "\"in_channels\": 3", "\"in_channels\": 1", EK_ENOTSUP, "differ" },
 	{ "\"act_fn\": \"silu\"", "\"scaling_factor\": 0", EK_EDATA, "latent scale" },
-	{ "\"act_fn\": \"silu\"", "\"use_quant_conv\": false", EK_ENOTSUP, "use_quant_conv is true" },
+	{ "\"AutoencoderKL\", \"_diffusers_version\": \"0.4.2\"", "\"VQModel\", \"use_quant_conv\": false", EK_ENOTSUP,
+	  "VQModel does not know" },
 };
 
 static void other_configurations_are_refused(void **state)
@@ -170,10 +202,10 @@ static void make_model(struct ek_autoencoder *m, const struct ek_autoencoder_con
 
 static void a_saved_model_is_opened_again(void **state)
 {
-	const struct ek_autoencoder_config *configs[] = { &small_kl, &small_vq };
+	const struct ek_autoencoder_config *configs[] = { &small_kl, &small_vq, &small_direct };
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		const char *folder = ek_scratch();
 		struct ek_autoencoder m, got;
 

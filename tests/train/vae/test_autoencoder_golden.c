@@ -25,6 +25,8 @@ static struct ek_autoencoder_config config_of(const cJSON *model, int side)
 	{
 		c.widths[c.levels++] = width->valueint;
 	}
+	c.no_quant = cJSON_GetObjectItemCaseSensitive(model, "no_quant") != NULL;
+	c.no_post_quant = cJSON_GetObjectItemCaseSensitive(model, "no_post_quant") != NULL;
 	if (c.kind == EK_AUTOENCODER_VQ) {
 		c.codes = (int)golden_number(model, "codes");
 		c.code_width = (int)golden_number(model, "code_width");
@@ -49,7 +51,7 @@ static void names_and_shapes_are_those_of_diffusers(void **state)
 		ek_params_release(&params);
 		models++;
 	}
-	assert_int_equal(models, 7);
+	assert_int_equal(models, 9);
 	cJSON_Delete(golden);
 }
 
@@ -218,7 +220,7 @@ static void results_and_gradients_equal_diffusers(void **state)
 			run_case(c, models, EK_NN_BF16, "bf16");
 		count++;
 	}
-	assert_int_equal(count, 5);
+	assert_int_equal(count, 7);
 	cJSON_Delete(golden);
 }
 
