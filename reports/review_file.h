@@ -5,15 +5,18 @@
 #ifndef EK_REPORTS_REVIEW_FILE_H
 #define EK_REPORTS_REVIEW_FILE_H
 
+#include <sys/stat.h>
+
 #include "rebalance/io/run.h"
 #include "reports/review_log.h"
 
 struct ek_review_file {
 	struct ek_review_log log; /* what is in the file, and stands by it */
 	char *path;
+	uint64_t edits; /* how often the file was found changed by somebody else, and read again */
 	/* The rest is private. */
 	int fd, lock;
-	int is_broken; /* half a line is in the file and could not be taken out */
+	struct stat left; /* as the last line left it; another size: it is to be read again */
 };
 
 /* `*path` = RUN/reviews/NAME.jsonl, to be freed. EK_EUSAGE: no name for a file. */
@@ -24,10 +27,16 @@ int ek_review_file_path(char **path, const struct ek_run *run, const char *name)
 int ek_review_file_open(struct ek_review_file *file, const struct ek_run *run, const char *name);
 void ek_review_file_release(struct ek_review_file *file);
 
-/* Append a decision and sync it; `entry->time` is not looked at, it is now. The same decision with the same note again
- * is no new line. After a failure (EK_EIO: a full disk, a file that somebody replaced) nothing counts as decided. */
+/* Read the file again if somebody else has changed or replaced it since: what it says now counts. A last line that has
+ * no newline gets one, so that the next is a line of its own; one that is cut short stays as a damaged line. Reviewers
+ * keep their numbers; entries do not stay valid. Warns. EK_EIO: the file is gone, or cannot be read. */
+int ek_review_file_refresh(struct ek_review_file *file);
+
+/* Refresh, then append a decision and sync it; `entry->time` is not looked at, it is now. The same decision with the
+ * same note again is no new line. After a failure (EK_EIO: a full disk, a file that is gone) nothing counts as decided.
+ */
 int ek_review_file_decide(struct ek_review_file *file, const struct ek_review_entry *entry);
-/* Take the reviewer's newest decision back; `*sample` is whose it was. EK_EUSAGE: there is none. */
+/* Refresh, then take the reviewer's newest decision back; `*sample` is whose it was. EK_EUSAGE: there is none. */
 int ek_review_file_undo(struct ek_review_file *file, uint32_t reviewer, uint32_t *sample);
 
 #endif

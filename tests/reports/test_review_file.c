@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "rebalance/base/file.h"
@@ -176,7 +177,7 @@ static void a_full_disk_leaves_no_half_a_line(void **state)
 	ek_run_close(run);
 }
 
-static void a_file_that_was_replaced_takes_no_more(void **state)
+static void a_file_that_is_gone_takes_no_more(void **state)
 {
 	struct ek_run *run = make_run();
 	struct ek_review_file file;
@@ -186,11 +187,109 @@ static void a_file_that_was_replaced_takes_no_more(void **state)
 	assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
 	assert_int_equal(remove(file.path), 0);
 	assert_fails(decide(&file, 5, "Anna", EK_VERDICT_REJECT, ""), EK_EIO, "cannot find");
-	ek_write_file(file.path, "", 0);
-	assert_fails(decide(&file, 5, "Anna", EK_VERDICT_REJECT, ""), EK_EIO, "has been replaced");
 	assert_null(ek_review_log_standing(&file.log, 5, 0));
+	assert_int_equal(mkdir(file.path, 0777), 0);
+	assert_fails(decide(&file, 5, "Anna", EK_VERDICT_REJECT, ""), EK_EIO, "no regular file");
 	ek_review_file_release(&file);
 	ek_run_close(run);
+}
+
+/* Change the file of three decisions as another program would. */
+static void cut(const char *path, const char *text)
+{
+	assert_int_equal(truncate(path, (off_t)strlen(text) - 20), 0);
+}
+
+static void cut_newline(const char *path, const char *text)
+{
+	assert_int_equal(truncate(path, (off_t)strlen(text) - 1), 0);
+}
+
+static void empty(const char *path, const char *text)
+{
+	(void)text;
+	assert_int_equal(truncate(path, 0), 0);
+}
+
+static void write_over(const char *path, const char *text)
+{
+	char other[8192];
+
+	(void)snprintf(other, sizeof other, "%s", text);
+	memset(strchr(other, '\n') + 1, '#', 10); /* in the second line */
+	ek_write_file(path, other, strlen(other));
+}
+
+static void replace(const char *path, const char *text)
+{
+	char aside[4096];
+
+	(void)snprintf(aside, sizeof aside, "%s~", path);
+	ek_write_file(aside, text, (size_t)(strchr(text, '\n') + 1 - text));
+	assert_int_equal(rename(aside, path), 0);
+}
+
+static void add_half(const char *path, const char *text)
+{
+	FILE *stream = fopen(path, "a");
+
+	(void)text;
+	assert_non_null(stream);
+	assert_true(fputs("{\"sample\": 9, \"deci", stream) >= 0 && fclose(stream) == 0);
+}
+
+static void add_line(const char *path, const char *text)
+{
+	FILE *stream = fopen(path, "a");
+	const char *second = strchr(text, '\n') + 1;
+
+	assert_non_null(stream);
+	assert_true(fwrite(second, 1, (size_t)(strchr(second, '\n') + 1 - second), stream) > 0 && fclose(stream) == 0);
+}
+
+static void what_another_program_makes_of_the_file_costs_no_decision(void **state)
+{
+	static const struct {
+		void (*change)(const char *path, const char *text);
+		int stand[3]; /* do the decisions on 0, 1, 2 stand after it? */
+		uint64_t damaged;
+	} cases[] = {
+		{ cut, { 1, 1, 0 }, 1 },        { cut_newline, { 1, 1, 1 }, 0 }, { empty, { 0, 0, 0 }, 0 },
+		{ write_over, { 1, 0, 1 }, 1 }, { replace, { 1, 0, 0 }, 0 },     { add_half, { 1, 1, 1 }, 1 },
+		{ add_line, { 1, 1, 1 }, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ek_run *run = make_run();
+		struct ek_review_file file;
+
+		print_message("change %zu\n", i);
+		assert_ok(ek_review_file_open(&file, run, "rare"));
+		for (uint32_t s = 0; s < 3; s++)
+			assert_ok(decide(&file, s, s == 1 ? "Ben" : "Anna", EK_VERDICT_ACCEPT, ""));
+		cases[i].change(file.path, text_of(&file));
+		assert_ok(decide(&file, 7, "Ben", EK_VERDICT_REJECT, "after it"));
+		assert_int_equal(file.edits, 1);
+		for (uint32_t s = 0; s < 3; s++)
+			assert_int_equal(ek_review_log_standing(&file.log, s, s == 1) != NULL, cases[i].stand[s]);
+		/* And no more until the next change. */
+		assert_ok(decide(&file, 8, "Anna", EK_VERDICT_REJECT, ""));
+		assert_int_equal(file.edits, 1);
+		ek_review_file_release(&file);
+
+		/* Whoever reads it next finds the same. */
+		assert_ok(ek_review_file_open(&file, run, "rare"));
+		assert_int_equal(file.log.damaged, cases[i].damaged);
+		for (uint32_t s = 0; s < 9; s++) {
+			uint32_t votes[EK_VERDICTS];
+
+			ek_review_log_votes(votes, &file.log, s);
+			assert_int_equal(votes[0] + votes[1] + votes[2], s < 3 ? cases[i].stand[s] : s > 6);
+		}
+		ek_review_file_release(&file);
+		ek_run_close(run);
+	}
 }
 
 int main(void)
@@ -200,7 +299,8 @@ int main(void)
 		cmocka_unit_test(a_second_process_is_refused),
 		cmocka_unit_test(the_end_is_mended),
 		cmocka_unit_test(a_full_disk_leaves_no_half_a_line),
-		cmocka_unit_test(a_file_that_was_replaced_takes_no_more),
+		cmocka_unit_test(a_file_that_is_gone_takes_no_more),
+		cmocka_unit_test(what_another_program_makes_of_the_file_costs_no_decision),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
