@@ -1,8 +1,12 @@
 #include "reports/review.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
@@ -218,20 +222,46 @@ out:
 	return rc;
 }
 
+/* The folder itself is locked, so that a new one in its place is free. Where there are no locks, nobody is kept out:
+ * the hash that comes with a decision tells. */
+static int hold(int *fd, const char *folder, int how)
+{
+	if ((*fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return errno == ENOENT ? 0 : ek_fail_errno("cannot open %s", folder);
+	if (flock(*fd, how | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+		return EK_EUSAGE;
+	return 0;
+}
+
+int ek_review_keep_out(const char *folder)
+{
+	int fd, rc = hold(&fd, folder, LOCK_EX);
+
+	if (rc == EK_EUSAGE)
+		rc = ek_fail(EK_EUSAGE, "%s is being reviewed; end the review, then make it anew", folder);
+	if (fd >= 0)
+		(void)close(fd);
+	return rc;
+}
+
 int ek_review_open(struct ek_review *r, const struct ek_run *run, const char *name)
 {
 	int rc;
 
-	*r = (struct ek_review){ .run = run };
+	*r = (struct ek_review){ .run = run, .held = -1 };
 	if (name[0] == 0 || name[0] == '.' || strchr(name, '/') != NULL)
 		return ek_fail(EK_EUSAGE, "\"%s\" is no name of samples: they are folders in RUN/samples", name);
 	EK_TRY(ek_copy_string(&r->name, name));
 	EK_TRY(ek_format(&r->folder, "%s/samples/%s", ek_run_path(run), name));
+	if ((rc = hold(&r->held, r->folder, LOCK_SH)) == EK_EUSAGE)
+		rc = ek_fail(EK_EUSAGE, "%s is being made anew; review it when that is done", r->folder);
+	EK_TRY(rc);
 	EK_TRY(read_samples(r));
 	EK_TRY(open_real_images(r));
 	EK_TRY(open_arrays(r));
 	EK_TRY(read_audit(r));
 	EK_TRY(make_queue(r));
+	EK_TRY(ek_alloc(&r->given, r->count, sizeof *r->given));
 out:
 	return rc;
 }
@@ -242,15 +272,18 @@ void ek_review_release(struct ek_review *r)
 		ek_npy_close(&r->arrays[i]);
 	for (uint64_t i = 0; i < r->count; i++)
 		free(r->made_for[i]);
+	if (r->held >= 0)
+		(void)close(r->held);
 	ek_images_close(r->rows);
 	ek_image_loader_free(r->loader);
 	free(r->made_for);
+	free(r->given);
 	free(r->seeds);
 	free(r->queue);
 	free(r->clusters);
 	free(r->folder);
 	free(r->name);
-	*r = (struct ek_review){ 0 };
+	*r = (struct ek_review){ .held = -1 };
 }
 
 int ek_review_image(struct ek_buffer *bytes, char sha256[65], const struct ek_review *r, uint64_t sample)
@@ -275,6 +308,26 @@ int ek_review_image(struct ek_buffer *bytes, char sha256[65], const struct ek_re
 	}
 out:
 	free(path);
+	return rc;
+}
+
+int ek_review_give(struct ek_buffer *bytes, int *is_other, struct ek_review *r, uint64_t sample, const char *sha256)
+{
+	char now[65];
+	int rc;
+
+	*is_other = 0;
+	EK_TRY(ek_review_image(bytes, now, r, sample));
+	*is_other = *sha256 != 0 && strcmp(now, sha256) != 0;
+	if (*is_other)
+		return ek_fail(
+			EK_EUSAGE,
+			"Sample %" PRIu64 " has been made anew since it was shown; now it is like this. Its "
+			"cluster and its nearest real images are still those of the image before: end the review "
+			"and start it again.",
+			sample);
+	memcpy(r->given[sample], now, sizeof now);
+out:
 	return rc;
 }
 

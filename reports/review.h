@@ -32,21 +32,30 @@ struct ek_review {
 	size_t neighbours;
 	struct ek_review_cluster *clusters; /* [cluster_count] */
 	size_t cluster_count;
+	char (*given)[65]; /* [count] the SHA-256 of the image that was given last, by ek_review_give; "": none yet */
 	/* The rest is private. */
 	struct ek_npy arrays[4];
 	struct ek_images *rows;
 	struct ek_image_loader *loader;
 	uint64_t real_images;
+	int held; /* descriptor of the folder, or -1 */
 };
 
-/* EK_EUSAGE: no such samples, or no audit. EK_EDATA: a file that is damaged or does not fit the others. Release in any
- * case. `run` stays open as long. */
+/* Until it is released, ek_review_keep_out fails for the folder of the samples. EK_EUSAGE: no such samples, or no
+ * audit. EK_EDATA: a file that is damaged or does not fit the others. Release in any case. `run` stays open as long. */
 int ek_review_open(struct ek_review *review, const struct ek_run *run, const char *name);
 void ek_review_release(struct ek_review *review);
+
+/* Before the samples in `folder`, which may not be there, are made anew: EK_EUSAGE if somebody reviews them. */
+int ek_review_keep_out(const char *folder);
 
 /* Clear `bytes` and read the file of a sample, a PNG or JPEG; `sha256` (may be NULL): of its bytes. EK_EUSAGE: no such
  * sample; EK_EIO; EK_EDATA: no image. */
 int ek_review_image(struct ek_buffer *bytes, char sha256[65], const struct ek_review *review, uint64_t sample);
+/* The same, for a reviewer to look at: what was given is remembered. With a `sha256` that is not "": EK_EUSAGE, and
+ * `*is_other` 1, if the image has another. */
+int ek_review_give(struct ek_buffer *bytes, int *is_other, struct ek_review *review, uint64_t sample,
+                   const char *sha256);
 /* A real image, its longer side at most 512 pixels: a PNG of its pixels where it was that small, else a JPEG. `*type` =
  * its content type. EK_EUSAGE: no such image; EK_EIO, EK_EDATA: it cannot be read any more. */
 int ek_review_real_image(struct ek_buffer *bytes, const char **type, struct ek_review *review, uint64_t id);

@@ -14,6 +14,8 @@
 	let list = []; // what the filter shows, places in the queue
 	let at = 0; // place in the list
 	let busy = false;
+	let seen = null; // { sample, sha256 } of the picture that is shown
+	let edits = 0; // of the file of decisions by other programs, as far as they were told
 	const details = new Map(); // sample: promise of what /sample/# says
 	const pictures = new Map(); // address: element
 
@@ -36,7 +38,12 @@
 
 	// --- the server ---
 
-	class Refused extends Error {}
+	class Refused extends Error {
+		constructor(why, status) {
+			super(why);
+			this.status = status;
+		}
+	}
 
 	async function ask(path, body) {
 		const options = body === undefined ? {} : {
@@ -52,7 +59,7 @@
 		try {
 			why = JSON.parse(text).error || why;
 		} catch (e) { /* it is plain text */ }
-		throw new Refused(why);
+		throw new Refused(why, answer.status);
 	}
 
 	function tell(text) {
@@ -108,26 +115,46 @@
 		return keep(details, sample, promise, 60);
 	}
 
+	// What is seen at this address has this hash, or is not given.
+	const addressOf = (facts) => "/generated/" + facts.sample + (facts.sha256 ? "/" + facts.sha256 : "");
+
 	async function prefetch(place) {
 		if (place < 0 || place >= list.length)
 			return;
 		const sample = state.queue[list[place]][0];
-		picture("/generated/" + sample);
 		try {
-			for (const near of (await detail(sample)).neighbours)
+			const facts = await detail(sample);
+			picture(addressOf(facts));
+			for (const near of facts.neighbours)
 				picture("/real/" + near.id);
 		} catch (e) { /* it is told when the image is shown */ }
 	}
 
-	function frame(box, address, alt) {
+	function frame(box, address, alt, onGone) {
 		const image = picture(address);
 		image.alt = alt;
 		box.replaceChildren(image);
 		image.onerror = () => {
 			pictures.delete(address);
 			box.replaceChildren(make("p", alt + ": it cannot be read any more", { class: "gone-text" }));
+			if (onGone)
+				onGone();
 		};
 		return image;
+	}
+
+	// Show the generated image that the facts are of. One that has been made anew since they came has others.
+	function show(facts) {
+		const sample = facts.sample;
+		seen = { sample, sha256: facts.sha256 };
+		frame($("generated"), addressOf(facts), "Generated image, sample " + sample, async () => {
+			details.delete(sample);
+			try {
+				const now = await detail(sample);
+				if (now.sha256 && now.sha256 !== facts.sha256 && list.length > 0 && current()[0] === sample)
+					show(now);
+			} catch (e) { /* it stays gone */ }
+		});
 	}
 
 	// --- what is shown ---
@@ -262,7 +289,8 @@
 		const own = mine.get(sample);
 		$("copied").hidden = copied !== 1;
 		$("heading").textContent = "Sample " + sample;
-		frame($("generated"), "/generated/" + sample, "Generated image, sample " + sample);
+		seen = null;
+		$("generated").replaceChildren();
 		$("note").value = drafts.has(sample) ? drafts.get(sample) : own ? own.note : "";
 		$("back").disabled = at === 0;
 		$("next").disabled = at === list.length - 1;
@@ -272,6 +300,7 @@
 			const facts = await detail(sample);
 			if (current() === undefined || current()[0] !== sample)
 				return;
+			show(facts);
 			renderFacts(sample, cluster, facts);
 			renderNear(facts);
 		} catch (error) {
@@ -308,7 +337,7 @@
 
 	function isShown() {
 		const image = $("generated").querySelector("img");
-		return image !== null && image.complete && image.naturalWidth > 0;
+		return seen !== null && seen.sample === current()[0] && image !== null && image.complete && image.naturalWidth > 0;
 	}
 
 	async function send(decision, moves) {
@@ -316,11 +345,12 @@
 		const note = $("note").value.trim();
 		setBusy(true);
 		try {
-			const saved = await ask("/decide", { reviewer, sample, decision, note });
+			const saved = await ask("/decide", { reviewer, sample, sha256: seen.sha256, decision, note });
 			mine.set(sample, { decision: saved.decision, note: saved.note });
 			drafts.delete(sample);
 			$("problem").hidden = true;
 			setBusy(false);
+			await catchUp(saved.edits);
 			renderDecision();
 			if (moves && at < list.length - 1) {
 				at++;
@@ -331,8 +361,25 @@
 			}
 		} catch (error) {
 			setBusy(false);
-			complain(error, "Not saved.", () => send(decision, moves));
+			if (error instanceof Refused && error.status === 409) {
+				// Another image by now: it is to be seen first.
+				details.delete(sample);
+				complain(error, "Not saved.");
+				if (current()[0] === sample)
+					render();
+				return;
+			}
+			complain(error, "Not saved.", () => isShown() && send(decision, moves));
 		}
+	}
+
+	// Another program has written to the file of decisions: what it says counts.
+	async function catchUp(now) {
+		if (now === edits)
+			return;
+		take(await ask("/reviewer", { reviewer }));
+		complain(new Refused("It was read again, and what it says now is shown; look whether your decisions are there."),
+			"Another program has changed the file of decisions.");
 	}
 
 	function decide(decision) {
@@ -354,6 +401,7 @@
 				mine.delete(back.sample);
 			$("problem").hidden = true;
 			setBusy(false);
+			await catchUp(back.edits);
 			const place = list.findIndex((p) => state.queue[p][0] === back.sample);
 			if (place >= 0) {
 				at = place;
@@ -372,17 +420,22 @@
 
 	function saveNote() {
 		const own = list.length > 0 ? mine.get(current()[0]) : undefined;
-		if (own && !busy && $("note").value.trim() !== own.note)
+		if (own && !busy && isShown() && $("note").value.trim() !== own.note)
 			send(own.decision, false);
 	}
 
 	// --- dialogs ---
 
-	function setReviewer(answer) {
+	function take(answer) {
 		reviewer = answer.reviewer;
+		edits = answer.edits;
 		mine.clear();
 		for (const d of answer.decisions)
 			mine.set(d.sample, { decision: d.decision, note: d.note });
+	}
+
+	function setReviewer(answer) {
+		take(answer);
 		$("who").textContent = reviewer;
 		$("who").setAttribute("aria-label", "Reviewer: " + reviewer + ". Change");
 		// Go on where this reviewer was.

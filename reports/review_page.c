@@ -23,6 +23,19 @@ static const struct ek_server_file files[] = {
 	{ "text/javascript; charset=utf-8", ek_review_js, &ek_review_js_size },
 };
 
+/* What stands is what the file says, and is on the images that are there. */
+static int catch_up(struct ek_review_page *page)
+{
+	int rc;
+
+	EK_TRY(ek_review_file_refresh(page->file));
+	if (page->edits != page->file->edits)
+		EK_TRY(ek_review_void_stale(&page->file->log, page->review));
+	page->edits = page->file->edits;
+out:
+	return rc;
+}
+
 static int write_string(struct ek_buffer *out, const char *name, const char *text)
 {
 	int rc;
@@ -52,13 +65,14 @@ out:
 
 static int answer_state(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
 {
-	const struct ek_review_page *page = context;
+	struct ek_review_page *page = context;
 	const struct ek_review *r = page->review;
 	const struct ek_review_log *log = &page->file->log;
 	struct ek_buffer *out = &reply->body;
 	int rc;
 
 	(void)request;
+	EK_TRY(catch_up(page));
 	EK_TRY(ek_buffer_text(out, "{"));
 	EK_TRY(write_string(out, "samples", r->name));
 	EK_TRY(ek_buffer_text(out, ", "));
@@ -105,17 +119,21 @@ static int answer_sample(void *context, const struct ek_server_request *request,
 	const struct ek_review_page *page = context;
 	struct ek_review *r = page->review;
 	const uint64_t i = request->number;
-	struct ek_buffer *out = &reply->body;
+	struct ek_buffer *out = &reply->body, image = { 0 };
 	const char *between = "";
+	char sha256[65];
 	int rc;
 
 	if (i >= r->count) {
 		reply->status = 404;
 		return ek_fail(EK_EUSAGE, "there is no sample %" PRIu64, i);
 	}
-	EK_TRY(ek_buffer_printf(
-		out, "{\"sample\": %" PRIu64 ", \"seed\": %" PRIu64 ", \"cluster\": %" PRId32 ", \"copied\": %s, ", i,
-		r->seeds[i], r->cluster[i], r->copied[i] != 0 ? "true" : "false"));
+	if (ek_review_image(&image, sha256, r, i) < 0)
+		sha256[0] = 0; /* the page finds out by itself */
+	EK_TRY(ek_buffer_printf(out,
+	                        "{\"sample\": %" PRIu64 ", \"sha256\": \"%s\", \"seed\": %" PRIu64
+	                        ", \"cluster\": %" PRId32 ", \"copied\": %s, ",
+	                        i, sha256, r->seeds[i], r->cluster[i], r->copied[i] != 0 ? "true" : "false"));
 	EK_TRY(write_string(out, "made_for", r->made_for[i]));
 	EK_TRY(ek_buffer_text(out, ", \"neighbours\": ["));
 	for (size_t j = 0; j < r->neighbours; j++) {
@@ -129,6 +147,17 @@ static int answer_sample(void *context, const struct ek_server_request *request,
 	}
 	EK_TRY(ek_buffer_text(out, "]}"));
 out:
+	ek_buffer_release(&image);
+	return rc;
+}
+
+/* The image of a sample, unless it is another than the one with the hash; "": any. */
+static int give(struct ek_buffer *image, int *status, struct ek_review *r, uint64_t sample, const char *sha256)
+{
+	int is_other, rc = ek_review_give(image, &is_other, r, sample, sha256);
+
+	if (is_other)
+		*status = 409;
 	return rc;
 }
 
@@ -138,7 +167,7 @@ static int answer_generated(void *context, const struct ek_server_request *reque
 
 	reply->type = "image/png";
 	reply->status = request->number < page->review->count ? 200 : 404;
-	return ek_review_image(&reply->body, NULL, page->review, request->number);
+	return give(&reply->body, &reply->status, page->review, request->number, request->hash);
 }
 
 static int answer_real(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
@@ -151,10 +180,14 @@ static int answer_real(void *context, const struct ek_server_request *request, s
 
 static int answer_agreement(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
 {
-	const struct ek_review_page *page = context;
+	struct ek_review_page *page = context;
+	int rc;
 
 	(void)request;
-	return ek_review_summary(&reply->body, page->review, &page->file->log);
+	EK_TRY(catch_up(page));
+	EK_TRY(ek_review_summary(&reply->body, page->review, &page->file->log));
+out:
+	return rc;
 }
 
 /* What is wrong with a request is said as EK_EUSAGE. */
@@ -177,6 +210,7 @@ static int read_reviewer(uint32_t *reviewer, struct ek_review_page *page, const 
 	return ek_review_log_reviewer(reviewer, &page->file->log, name->valuestring);
 }
 
+/* The members of one decision. */
 static int write_decision(struct ek_buffer *out, const struct ek_review_log *log, uint32_t sample, uint32_t reviewer)
 {
 	const struct ek_review_entry *entry = ek_review_log_standing(log, sample, reviewer);
@@ -186,7 +220,16 @@ static int write_decision(struct ek_buffer *out, const struct ek_review_log *log
 	EK_TRY(write_string(out, "decision", entry != NULL ? ek_verdict_name(entry->verdict) : NULL));
 	EK_TRY(ek_buffer_text(out, ", "));
 	EK_TRY(write_string(out, "note", entry != NULL ? entry->note : ""));
-	EK_TRY(ek_buffer_text(out, "}"));
+out:
+	return rc;
+}
+
+static int write_saved(struct ek_buffer *out, const struct ek_review_file *file, uint32_t sample, uint32_t reviewer)
+{
+	int rc;
+
+	EK_TRY(write_decision(out, &file->log, sample, reviewer));
+	EK_TRY(ek_buffer_printf(out, ", \"edits\": %" PRIu64 "}", file->edits));
 out:
 	return rc;
 }
@@ -201,14 +244,16 @@ static int answer_reviewer(void *context, const struct ek_server_request *reques
 	int rc;
 
 	EK_TRY(read_body(&body, request));
+	EK_TRY(catch_up(page));
 	EK_TRY(read_reviewer(&reviewer, page, body));
-	EK_TRY(ek_buffer_text(&reply->body, "{"));
+	EK_TRY(ek_buffer_printf(&reply->body, "{\"edits\": %" PRIu64 ", ", page->edits));
 	EK_TRY(write_string(&reply->body, "reviewer", log->reviewers[reviewer]));
 	EK_TRY(ek_buffer_text(&reply->body, ", \"decisions\": ["));
 	for (uint32_t i = 0; i < page->review->count; i++)
 		if (ek_review_log_standing(log, i, reviewer) != NULL) {
 			EK_TRY(ek_buffer_text(&reply->body, between));
 			EK_TRY(write_decision(&reply->body, log, i, reviewer));
+			EK_TRY(ek_buffer_text(&reply->body, "}"));
 			between = ", ";
 		}
 	EK_TRY(ek_buffer_text(&reply->body, "]}"));
@@ -223,16 +268,21 @@ static int read_decision(struct ek_review_entry *entry, const struct ek_review *
 	const cJSON *sample = cJSON_GetObjectItemCaseSensitive(body, "sample");
 	const cJSON *decision = cJSON_GetObjectItemCaseSensitive(body, "decision");
 	const cJSON *note = cJSON_GetObjectItemCaseSensitive(body, "note");
+	const cJSON *sha256 = cJSON_GetObjectItemCaseSensitive(body, "sha256");
 
 	if (!cJSON_IsNumber(sample) || !(sample->valuedouble >= 0 && sample->valuedouble < (double)review->count) ||
 	    sample->valuedouble != (double)(uint32_t)sample->valuedouble)
 		return ek_fail(EK_EUSAGE, "the request names no sample");
 	if (!cJSON_IsString(decision) || (entry->verdict = ek_verdict_of(decision->valuestring)) == EK_VERDICTS)
 		return ek_fail(EK_EUSAGE, "the decision is not accept, reject or unsure");
+	if (sha256 != NULL && (!cJSON_IsString(sha256) || strlen(sha256->valuestring) != sizeof entry->sha256 - 1))
+		return ek_fail(EK_EUSAGE, "the SHA-256 of the image that was seen is not 64 hex digits");
 	if (note != NULL && !cJSON_IsString(note))
 		return ek_fail(EK_EUSAGE, "the note is no text");
 	entry->sample = (uint32_t)sample->valuedouble;
 	entry->note = note != NULL ? note->valuestring : none;
+	if (sha256 != NULL)
+		memcpy(entry->sha256, sha256->valuestring, sizeof entry->sha256);
 	if (strlen(entry->note) > EK_REVIEW_NOTE_MAX)
 		return ek_fail(EK_EUSAGE, "the note has %zu bytes, more than %d", strlen(entry->note),
 		               EK_REVIEW_NOTE_MAX);
@@ -249,10 +299,14 @@ static int answer_decide(void *context, const struct ek_server_request *request,
 
 	EK_TRY(read_body(&body, request));
 	EK_TRY(read_decision(&entry, page->review, body));
+	EK_TRY(catch_up(page));
 	EK_TRY(read_reviewer(&entry.reviewer, page, body));
-	EK_TRY(ek_review_image(&image, entry.sha256, page->review, entry.sample));
+	/* Who does not say what was seen has seen what was given. */
+	EK_TRY(give(&image, &reply->status, page->review, entry.sample,
+	            entry.sha256[0] != 0 ? entry.sha256 : page->review->given[entry.sample]));
+	memcpy(entry.sha256, page->review->given[entry.sample], sizeof entry.sha256);
 	EK_TRY(ek_review_file_decide(page->file, &entry));
-	EK_TRY(write_decision(&reply->body, &page->file->log, entry.sample, entry.reviewer));
+	EK_TRY(write_saved(&reply->body, page->file, entry.sample, entry.reviewer));
 out:
 	ek_buffer_release(&image);
 	cJSON_Delete(body);
@@ -267,9 +321,10 @@ static int answer_undo(void *context, const struct ek_server_request *request, s
 	int rc;
 
 	EK_TRY(read_body(&body, request));
+	EK_TRY(catch_up(page));
 	EK_TRY(read_reviewer(&reviewer, page, body));
 	EK_TRY(ek_review_file_undo(page->file, reviewer, &sample));
-	EK_TRY(write_decision(&reply->body, &page->file->log, sample, reviewer));
+	EK_TRY(write_saved(&reply->body, page->file, sample, reviewer));
 out:
 	cJSON_Delete(body);
 	return rc;
@@ -284,6 +339,7 @@ const struct ek_server_route ek_review_routes[] = {
 	{ "GET", "/state", answer_state, NULL },
 	{ "GET", "/sample/#", answer_sample, NULL },
 	{ "GET", "/generated/#", answer_generated, NULL },
+	{ "GET", "/generated/#/@", answer_generated, NULL },
 	{ "GET", "/real/#", answer_real, NULL },
 	{ "GET", "/agreement", answer_agreement, NULL },
 	{ "POST", "/reviewer", answer_reviewer, NULL },

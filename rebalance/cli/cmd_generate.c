@@ -16,6 +16,7 @@
 #include "rebalance/cli/text.h"
 #include "rebalance/cli/training.h"
 #include "rebalance/io/kept_path.h"
+#include "reports/review.h"
 #include "train/flow/flow_sample.h"
 #include "train/loop/checkpoint.h"
 
@@ -441,6 +442,8 @@ static int generate(struct ek_invocation *i, struct ek_run *run)
 	EK_TRY(open_space(&w));
 	EK_TRY(ek_format(&w.folder, "%s/samples/%s", ek_run_path(run), wanted.name));
 	EK_TRY(ek_format(&w.images, "%s/images", w.folder));
+	if (i->settings.common.force)
+		EK_TRY(ek_review_keep_out(w.folder));
 	EK_TRY(describe(&w));
 	EK_TRY(sample(&w, i->settings.common.force));
 	if (!i->settings.common.wordless)

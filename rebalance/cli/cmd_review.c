@@ -227,7 +227,7 @@ out:
 
 int ek_cmd_review(struct ek_invocation *i)
 {
-	struct ek_review review = { 0 };
+	struct ek_review review = { .held = -1 };
 	struct ek_run *run = NULL;
 	const char *name;
 	int rc;

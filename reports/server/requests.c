@@ -15,6 +15,7 @@ struct request {
 	struct ek_target parsed;
 	const struct ek_server_route *route;
 	uint64_t number;
+	const char *hash; /* in parsed */
 	struct ek_buffer body;
 };
 
@@ -209,7 +210,7 @@ static enum MHD_Result begin(struct ek_server *server, struct MHD_Connection *co
 	if (!has_token(server, connection, r))
 		return refuse(server, connection, r, MHD_HTTP_FORBIDDEN,
 		              "This page opens with the address that evenkeel printed: it ends with a secret token.\n");
-	status = ek_target_route(&r->route, &r->number, server->options.routes, method, r->parsed.path);
+	status = ek_target_route(&r->route, &r->number, &r->hash, server->options.routes, method, r->parsed.path);
 	if (status != 0)
 		return refuse(server, connection, r, status, "There is no such path.\n");
 	if ((why = bad_body(&status, server, connection, is_change)) != NULL)
@@ -220,6 +221,7 @@ static enum MHD_Result begin(struct ek_server *server, struct MHD_Connection *co
 static enum MHD_Result answer(struct ek_server *server, struct MHD_Connection *connection, struct request *r)
 {
 	const struct ek_server_request request = { .number = r->number,
+		                                   .hash = r->hash,
 		                                   .body = r->body.data != NULL ? r->body.data : "",
 		                                   .body_size = r->body.size };
 	const struct ek_server_file *file = r->route->file;

@@ -27,6 +27,7 @@
 
 struct ek_server_request {
 	uint64_t number;  /* what stood in the place of # in the path */
+	const char *hash; /* in that of @; "" if there is none */
 	const char *body; /* [body_size], with a NUL behind it; "" if there is none */
 	size_t body_size;
 };
@@ -52,7 +53,8 @@ struct ek_server_file {
 
 struct ek_server_route {
 	const char *method; /* "GET", or "POST" with a JSON body */
-	const char *path;   /* "/real/#": # is a number, without leading zeros, below 10^15 */
+	const char *
+		path; /* "/made/#/@": # is a number, without leading zeros, below 10^15; @, at the end, 64 hex digits */
 	ek_server_answer answer;
 	const struct ek_server_file *file; /* without an answer: what is given */
 };

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { LONGEST_NUMBER = 15 };
+enum { LONGEST_NUMBER = 15, HASH_DIGITS = 64 };
 
 static const char path_characters[] = "abcdefghijklmnopqrstuvwxyz0123456789/._-";
 static const char token_before[] = "token=";
@@ -30,15 +30,29 @@ int ek_target_parse(struct ek_target *target, const char *text)
 	return 0;
 }
 
+/* 1 if the rest of a path is that of the route, which may end with @. */
+static int matches_end(const char **hash, const char *route, const char *path)
+{
+	const size_t before = strcspn(route, "@");
+
+	*hash = "";
+	if (route[before] == 0)
+		return strcmp(route, path) == 0;
+	if (strncmp(route, path, before) != 0)
+		return 0;
+	*hash = path + before;
+	return strlen(*hash) == HASH_DIGITS && strspn(*hash, "0123456789abcdef") == HASH_DIGITS;
+}
+
 /* 1 if the path is that of the route. */
-static int matches(uint64_t *number, const char *route, const char *path)
+static int matches(uint64_t *number, const char **hash, const char *route, const char *path)
 {
 	const size_t before = strcspn(route, "#");
 	size_t digits;
 
 	*number = 0;
 	if (route[before] == 0)
-		return strcmp(route, path) == 0;
+		return matches_end(hash, route, path);
 	if (strncmp(route, path, before) != 0)
 		return 0;
 	path += before;
@@ -47,16 +61,16 @@ static int matches(uint64_t *number, const char *route, const char *path)
 		return 0;
 	for (size_t i = 0; i < digits; i++)
 		*number = 10 * *number + (uint64_t)(path[i] - '0');
-	return strcmp(route + before + 1, path + digits) == 0;
+	return matches_end(hash, route + before + 1, path + digits);
 }
 
-int ek_target_route(const struct ek_server_route **route, uint64_t *number, const struct ek_server_route *routes,
-                    const char *method, const char *path)
+int ek_target_route(const struct ek_server_route **route, uint64_t *number, const char **hash,
+                    const struct ek_server_route *routes, const char *method, const char *path)
 {
 	int status = 404;
 
 	for (*route = routes; (*route)->path != NULL; ++*route) {
-		if (!matches(number, (*route)->path, path))
+		if (!matches(number, hash, (*route)->path, path))
 			continue;
 		if (strcmp((*route)->method, method) == 0)
 			return 0;

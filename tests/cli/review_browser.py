@@ -4,6 +4,7 @@ by keys and by pointer, at 360 and 1440 pixels, light and dark, two reviewers; w
 reader is told is looked at after each step. Exit 77 (skipped) where there is no Chromium.
 """
 import http.server
+import json
 import os
 import shutil
 import signal
@@ -413,6 +414,53 @@ def the_end_of_the_server_is_told(page):
     expect(len(page.review.lines()) == count, "who wrote this?")
 
 
+def an_image_made_anew_is_seen_before_it_is_decided(page):
+    review = page.review
+    review.start()
+    page.open(1440)
+    page.begin("Dora")
+    sample, count = page.sample(), len(review.lines())
+    shown = page.js("document.querySelector('#generated img').src")
+    shutil.copy(review.image((sample + 1) % review.samples), review.image(sample))
+    page.browser.press("a")
+    page.wait("!document.getElementById('problem').hidden", "that the image is another one is said")
+    expect("Not saved. Sample" in page.text("problem") and "made anew" in page.text("problem"), page.text("problem"))
+    page.look("an image made anew")
+    page.wait(f"document.querySelector('#generated img') && document.querySelector('#generated img').src !== {shown!r}", "the new image is shown")
+    page.shown()
+    expect(page.sample() == sample and page.text("state") == "not judged yet" and len(review.lines()) == count, "it was decided all the same")
+    page.key("a")
+    expect(last(review)["sample"] == sample and last(review)["sha256"] == review.sha256(sample), str(last(review)))
+    # Not even fetched ahead is an image that nobody has.
+    ahead = page.js("fetch('/state').then((r) => r.json()).then((s) => { window.q = s.queue; })") or page.wait("window.q", "the state") or page.js("q")
+    following = ahead[[s for s, _, _ in ahead].index(page.sample()) + 1][0]
+    time.sleep(0.5)
+    shutil.copy(review.image((following + 1) % review.samples), review.image(following))
+    page.key("r")
+    page.browser.press("r")
+    page.wait("!document.getElementById('problem').hidden", "that the image fetched ahead is another one is said")
+    expect(page.sample() == following and last(review)["sample"] != following, str(last(review)))
+
+
+def a_changed_log_is_told(page):
+    review = page.review
+    page.open(1440)
+    page.begin("Dora")
+    judged, sample = page.judged(), page.sample()
+    with open(review.log, "r+b") as f:
+        f.truncate(os.path.getsize(review.log) - 20)
+    page.key("u")
+    page.wait("!document.getElementById('problem').hidden", "that somebody changed the file is said")
+    expect("Another program has changed the file of decisions." in page.text("problem"), page.text("problem"))
+    expect(page.judged() == judged, f"{page.judged()} are shown as judged, {judged} were and one was cut")
+    with open(review.log, "rb") as f:
+        ends = f.read().split(b"\n")
+    expect(json.loads(ends[-2])["sample"] == sample and json.loads(ends[-2])["decision"] == "unsure", str(ends[-3:]))
+    page.look("a changed log")
+    code, said = review.stop()
+    expect(code == 0 and "somebody has cut the last line short" in said, f"the server ends with {code}: {said}")
+
+
 def without_scripts(page):
     page.browser.call("Emulation.setScriptExecutionDisabled", value=True)
     page.open(1440)
@@ -437,6 +485,8 @@ def walk(page):
     another_page_can_do_nothing(page)
     without_scripts(page)
     the_end_of_the_server_is_told(page)
+    an_image_made_anew_is_seen_before_it_is_decided(page)
+    a_changed_log_is_told(page)
 
 
 def main(folders):
@@ -450,7 +500,7 @@ def main(folders):
         review.start()
         browser = Browser(program)
         walk(Page(review, browser))
-        print(f"{len(review.lines())} lines in the log, every step as it should be")
+        print("every step as it should be")
         return 0
     except Fault as fault:
         print(f"fault: {fault}")

@@ -27,7 +27,7 @@ def paths():
     yield from ("/secret.txt", "/RUN/secret.txt", "/generated/../../secret.txt", "/generated%2f0", "/generated/%30",
                 "/generated/0%00.png", "/generated/00", "/generated/-1", "/generated/1e1", "/generated/0x1",
                 "/generated/18446744073709551616", "/generated/999999999999999", "/real/999999999999999",
-                "/generated/0/", "/generated//0", "//generated/0", "/./generated/0", "/generated/0?x", "/generated/0#",
+                "/generated/0/", "/generated//0", "//generated/0", "/./generated/0", "/generated/0?x", "/generated/0#", "/generated/0/" + "0" * 63, "/generated/0/" + "A" * 64, "/generated/0/" + "0" * 64 + "/x",
                 "file:///etc/passwd", "http://127.0.0.1/etc/passwd", "/etc/passwd", "*", "", "/" * 300, "/" + "a" * 20000)
 
 
@@ -73,7 +73,7 @@ class Fuzz:
             self.refused(bare, (403,))
             self.refused(r.request("GET", path).replace(b"Host: 127.0.0.1", b"Host: evil.example"), (403,))
             self.refused(r.request("GET", path).replace(b"Connection", b"Origin: http://evil.example\r\nConnection"), (403,))
-        decision = {"reviewer": "Fuzz", "sample": 1, "decision": "accept", "note": ""}
+        decision = {"reviewer": "Fuzz", "sample": 1, "sha256": r.sha256(1), "decision": "accept", "note": ""}
         good = r.request("POST", "/decide", decision)
         self.refused(good.replace(f"Origin: http://{r.host}".encode(), b"Origin: http://evil.example"), (403,))
         self.refused(good.replace(f"Origin: http://{r.host}\r\n".encode(), b""), (403,))
@@ -82,10 +82,14 @@ class Fuzz:
         self.refused(r.request("POST", "/decide", dict(decision, note="x" * 2001)), (400,))
         for wrong in ({}, [], "x", None, 1, dict(decision, sample=-1), dict(decision, sample=1e9), dict(decision, sample=0.5),
                       dict(decision, sample="1"), dict(decision, decision="maybe"), dict(decision, reviewer=""),
-                      dict(decision, reviewer="x" * 65), dict(decision, reviewer="a\nb"), dict(decision, note=[]),
+                      dict(decision, sha256=""), dict(decision, sha256=1), dict(decision, sha256="x" * 64), dict(decision, sha256=[]),
+                      dict(decision, sha256=r.sha256(1).upper()), dict(decision, reviewer="x" * 65), dict(decision, reviewer="a\nb"), dict(decision, note=[]),
                       {"a": {"a": {"a": [[[[]]]]}}}):
             if wrong is not None:
-                self.refused(r.request("POST", "/decide", wrong), (400,))
+                self.refused(r.request("POST", "/decide", wrong), (400, 409))
+        self.refused(r.request("POST", "/decide", dict(decision, sha256=r.sha256(2))), (409,))
+        self.refused(r.request("GET", "/generated/1/" + r.sha256(2)), (409,))
+        self.check(good, r.talk(r.request("GET", "/generated/1/" + r.sha256(1))), (200,))
         deep = b"[" * 15000
         self.refused(good.partition(b"Content-Length")[0] + b"Content-Length: 15000\r\n\r\n" + deep, (400,))
         self.refused(b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % i for i in range(20000)) + b"\r\n", (403, 413, 431, 0))
@@ -120,7 +124,7 @@ class Fuzz:
     def changed(self, until):
         r = self.review
         bases = [r.request("GET", p) for p in ("/", "/state", "/sample/3", "/generated/5", "/real/7", "/agreement", "/review.js")]
-        bases += [r.request("POST", "/decide", {"reviewer": "Fuzz", "sample": 2, "decision": "unsure", "note": "é"}),
+        bases += [r.request("POST", "/decide", {"reviewer": "Fuzz", "sample": 2, "sha256": r.sha256(2), "decision": "unsure", "note": "é"}),
                   r.request("POST", "/undo", {"reviewer": "Fuzz"}), r.request("POST", "/reviewer", {"reviewer": "Fuzz"}),
                   f"GET /?token={r.token} HTTP/1.1\r\nHost: {r.host}\r\n\r\n".encode()]
         while time.monotonic() < until and len(self.faults) < 10:

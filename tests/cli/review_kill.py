@@ -25,7 +25,8 @@ def decide(review, name, seed, confirmed, pending):
             step = None
         else:
             step = (rng.randrange(review.samples), rng.choice(("accept", "reject", "unsure")), f"note {rng.random()} é")
-            request = review.request("POST", "/decide", {"reviewer": name, "sample": step[0], "decision": step[1], "note": step[2]})
+            request = review.request("POST", "/decide", {"reviewer": name, "sample": step[0], "sha256": review.sha256(step[0]),
+                                                          "decision": step[1], "note": step[2]})
         pending[name] = step
         try:
             code = status(review.talk(request))

@@ -2,6 +2,7 @@
 
 Scripts that use it take the folders of the programs, "BUILD:BUILD/tests/cli".
 """
+import hashlib
 import json
 import os
 import shutil
@@ -52,6 +53,14 @@ class Review:
         if self.server is not None and self.server.poll() is None:
             self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def image(self, sample):
+        """The file of a generated image."""
+        return f"{self.run}/samples/rare/images/{sample:06d}.png"
+
+    def sha256(self, sample):
+        with open(self.image(sample), "rb") as f:
+            return hashlib.sha256(f.read()).hexdigest()
 
     def lines(self):
         """The whole lines of the log."""

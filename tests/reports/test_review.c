@@ -212,7 +212,9 @@ static void a_sample_is_found_by_its_number_alone(void **state)
 static int answer_of(cJSON **answer, int *status, struct ek_review_page *page, const char *path, uint64_t number,
                      const char *body)
 {
-	const struct ek_server_request request = { .number = number, .body = body, .body_size = strlen(body) };
+	const struct ek_server_request request = {
+		.number = number, .hash = "", .body = body, .body_size = strlen(body)
+	};
 	struct ek_server_reply reply = { .status = 200 };
 	const struct ek_server_route *route = ek_review_routes;
 	int rc;
@@ -238,7 +240,7 @@ static void answers_hold_whatever_the_data_hold(void **state)
 	struct ek_review_page page = { .review = &review, .file = &file, .reviewer = reviewer };
 	struct ek_run *run;
 	const cJSON *near;
-	char body[512];
+	char body[512], sha256[65];
 	cJSON *answer;
 	int status;
 
@@ -260,9 +262,13 @@ static void answers_hold_whatever_the_data_hold(void **state)
 	assert_int_equal(answer_of(&answer, &status, &page, "/sample/#", SAMPLES, ""), EK_EUSAGE);
 	assert_int_equal(status, 404);
 
+	assert_ok(answer_of(&answer, &status, &page, "/sample/#", 3, ""));
+	(void)snprintf(sha256, sizeof sha256, "%s", cJSON_GetStringValue(cJSON_GetObjectItem(answer, "sha256")));
+	cJSON_Delete(answer);
 	(void)snprintf(body, sizeof body,
-	               "{\"reviewer\": \"%s\", \"sample\": 3, \"decision\": \"reject\", \"note\": \"<b>\\u0000\"}",
-	               reviewer);
+	               "{\"reviewer\": \"%s\", \"sample\": 3, \"sha256\": \"%s\", \"decision\": \"reject\", \"note\": "
+	               "\"<b>\\u0000\"}",
+	               reviewer, sha256);
 	assert_ok(answer_of(&answer, &status, &page, "/decide", 0, body));
 	cJSON_Delete(answer);
 	(void)snprintf(body, sizeof body, "{\"reviewer\": \"%s\"}", reviewer);
@@ -285,6 +291,89 @@ static void answers_hold_whatever_the_data_hold(void **state)
 
 	ek_review_file_release(&file);
 	ek_review_release(&review);
+	ek_run_close(run);
+}
+
+/* The reviewer vouches for what was seen. */
+static void a_decision_is_on_the_image_that_was_shown(void **state)
+{
+	const char *path = make_run(8), *image = ek_join(path, "samples/rare/images/000003.png");
+	struct ek_review review;
+	struct ek_review_file file;
+	struct ek_review_page page = { .review = &review, .file = &file };
+	struct ek_run *run;
+	char sha256[65], body[512];
+	struct ek_buffer given = { 0 };
+	FILE *stream;
+	cJSON *answer;
+	int status, is_other;
+
+	(void)state;
+	write_samples(path, &good);
+	assert_ok(ek_run_open(&run, path, EK_RUN_READ));
+	assert_ok(ek_review_open(&review, run, "rare"));
+	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_ok(answer_of(&answer, &status, &page, "/sample/#", 3, ""));
+	(void)snprintf(sha256, sizeof sha256, "%s", cJSON_GetStringValue(cJSON_GetObjectItem(answer, "sha256")));
+	cJSON_Delete(answer);
+	(void)snprintf(body, sizeof body,
+	               "{\"reviewer\": \"Anna\", \"sample\": 3, \"sha256\": \"%s\", \"decision\": \"accept\"}", sha256);
+	write_png(image, 255);
+	assert_int_equal(answer_of(&answer, &status, &page, "/decide", 0, body), EK_EUSAGE);
+	assert_int_equal(status, 409);
+	assert_non_null(strstr(ek_error_message(), "has been made anew"));
+	assert_null(ek_review_log_standing(&file.log, 3, 0));
+	assert_int_equal(
+		answer_of(&answer, &status, &page, "/decide", 0,
+	                  "{\"reviewer\": \"Anna\", \"sample\": 3, \"sha256\": \"\", \"decision\": \"accept\"}"),
+		EK_EUSAGE);
+	assert_non_null(strstr(ek_error_message(), "not 64 hex digits"));
+	write_png(image, 30);
+	/* Without a hash it is the image that was given. */
+	assert_ok(ek_review_give(&given, &is_other, &review, 3, ""));
+	write_png(image, 255);
+	assert_int_equal(answer_of(&answer, &status, &page, "/decide", 0,
+	                           "{\"reviewer\": \"Anna\", \"sample\": 3, \"decision\": \"accept\"}"),
+	                 EK_EUSAGE);
+	assert_int_equal(status, 409);
+	assert_null(ek_review_log_standing(&file.log, 3, 0));
+	write_png(image, 30);
+	assert_ok(answer_of(&answer, &status, &page, "/decide", 0, body));
+	cJSON_Delete(answer);
+	assert_string_equal(ek_review_log_standing(&file.log, 3, 0)->sha256, sha256);
+
+	/* What is decided on an image that is made anew while somebody else writes to the file does not count. */
+	write_png(image, 255);
+	stream = fopen(file.path, "a");
+	assert_non_null(stream);
+	assert_true(fputs("\n", stream) >= 0 && fclose(stream) == 0);
+	assert_ok(answer_of(&answer, &status, &page, "/agreement", 0, ""));
+	assert_int_equal(cJSON_GetObjectItem(answer, "accepted")->valueint, 0);
+	cJSON_Delete(answer);
+	ek_buffer_release(&given);
+	ek_review_file_release(&file);
+	ek_review_release(&review);
+	ek_run_close(run);
+}
+
+static void nobody_makes_anew_what_is_reviewed(void **state)
+{
+	const char *path = make_run(8), *folder = ek_join(path, "samples/rare");
+	struct ek_review review, second;
+	struct ek_run *run;
+
+	(void)state;
+	assert_ok(ek_review_keep_out(folder));
+	write_samples(path, &good);
+	assert_ok(ek_review_keep_out(folder));
+	assert_ok(ek_run_open(&run, path, EK_RUN_READ));
+	assert_ok(ek_review_open(&review, run, "rare"));
+	assert_ok(ek_review_open(&second, run, "rare"));
+	assert_fails(ek_review_keep_out(folder), EK_EUSAGE, "is being reviewed");
+	ek_review_release(&review);
+	assert_fails(ek_review_keep_out(folder), EK_EUSAGE, "is being reviewed");
+	ek_review_release(&second);
+	assert_ok(ek_review_keep_out(folder));
 	ek_run_close(run);
 }
 
@@ -332,6 +421,8 @@ int main(void)
 		cmocka_unit_test(real_images_are_of_a_size_to_look_at),
 		cmocka_unit_test(a_sample_is_found_by_its_number_alone),
 		cmocka_unit_test(answers_hold_whatever_the_data_hold),
+		cmocka_unit_test(a_decision_is_on_the_image_that_was_shown),
+		cmocka_unit_test(nobody_makes_anew_what_is_reviewed),
 		cmocka_unit_test(a_decision_on_another_image_does_not_count),
 	};
 

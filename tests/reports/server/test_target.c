@@ -88,25 +88,49 @@ static int answer(void *context, const struct ek_server_request *request, struct
 
 static const struct ek_server_route routes[] = {
 	{ "GET", "/", answer, NULL },        { "GET", "/real/#", answer, NULL }, { "GET", "/a/#/b", answer, NULL },
-	{ "POST", "/decide", answer, NULL }, { "GET", "/decide", answer, NULL }, { NULL, NULL, NULL, NULL },
+	{ "POST", "/decide", answer, NULL }, { "GET", "/decide", answer, NULL }, { "GET", "/c/#/@", answer, NULL },
+	{ "GET", "/d/@", answer, NULL },     { NULL, NULL, NULL, NULL },
 };
+
+#define HASH TOKEN TOKEN
 
 static const struct {
 	const char *method, *path;
 	int status, route;
 	uint64_t number;
 } paths[] = {
-	{ "GET", "/", 0, 0, 0 },           { "GET", "/real/0", 0, 1, 0 },
-	{ "GET", "/real/17", 0, 1, 17 },   { "GET", "/real/999999999999999", 0, 1, 999999999999999 },
-	{ "GET", "/a/5/b", 0, 2, 5 },      { "POST", "/decide", 0, 3, 0 },
-	{ "GET", "/decide", 0, 4, 0 },     { "PUT", "/decide", 405, 0, 0 },
-	{ "POST", "/", 405, 0, 0 },        { "HEAD", "/real/1", 405, 0, 0 },
-	{ "GET", "/real/", 404, 0, 0 },    { "GET", "/real", 404, 0, 0 },
-	{ "GET", "/real/017", 404, 0, 0 }, { "GET", "/real/00", 404, 0, 0 },
-	{ "GET", "/real/-1", 404, 0, 0 },  { "GET", "/real/1.png", 404, 0, 0 },
-	{ "GET", "/real/1/", 404, 0, 0 },  { "GET", "/real/1000000000000000", 404, 0, 0 },
-	{ "GET", "/a/5", 404, 0, 0 },      { "GET", "/a/b/5", 404, 0, 0 },
+	{ "GET", "/", 0, 0, 0 },
+	{ "GET", "/real/0", 0, 1, 0 },
+	{ "GET", "/real/17", 0, 1, 17 },
+	{ "GET", "/real/999999999999999", 0, 1, 999999999999999 },
+	{ "GET", "/a/5/b", 0, 2, 5 },
+	{ "POST", "/decide", 0, 3, 0 },
+	{ "GET", "/decide", 0, 4, 0 },
+	{ "PUT", "/decide", 405, 0, 0 },
+	{ "POST", "/", 405, 0, 0 },
+	{ "HEAD", "/real/1", 405, 0, 0 },
+	{ "GET", "/real/", 404, 0, 0 },
+	{ "GET", "/real", 404, 0, 0 },
+	{ "GET", "/real/017", 404, 0, 0 },
+	{ "GET", "/real/00", 404, 0, 0 },
+	{ "GET", "/real/-1", 404, 0, 0 },
+	{ "GET", "/real/1.png", 404, 0, 0 },
+	{ "GET", "/real/1/", 404, 0, 0 },
+	{ "GET", "/real/1000000000000000", 404, 0, 0 },
+	{ "GET", "/a/5", 404, 0, 0 },
+	{ "GET", "/a/b/5", 404, 0, 0 },
 	{ "GET", "/nothing", 404, 0, 0 },
+	{ "GET", "/c/7/" HASH, 0, 5, 7 },
+	{ "GET", "/d/" HASH, 0, 6, 0 },
+	{ "GET", "/c/7", 404, 0, 0 },
+	{ "GET", "/c/7/" TOKEN, 404, 0, 0 },
+	{ "GET", "/c/7/" HASH "0", 404, 0, 0 },
+	{ "GET", "/c/7/" HASH "/", 404, 0, 0 },
+	{ "GET", "/c/7/x" HASH, 404, 0, 0 },
+	{ "GET",
+	  "/c/7/g123456789abcdef"
+	  "0123456789abcdef" TOKEN,
+	  404, 0, 0 },
 };
 
 static void a_path_finds_its_route(void **state)
@@ -114,15 +138,17 @@ static void a_path_finds_its_route(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
 		const struct ek_server_route *route;
+		const char *hash;
 		uint64_t number;
 
 		print_message("%s %s\n", paths[i].method, paths[i].path);
-		assert_int_equal(ek_target_route(&route, &number, routes, paths[i].method, paths[i].path),
+		assert_int_equal(ek_target_route(&route, &number, &hash, routes, paths[i].method, paths[i].path),
 		                 paths[i].status);
 		if (paths[i].status != 0)
 			continue;
 		assert_ptr_equal(route, &routes[paths[i].route]);
 		assert_int_equal(number, paths[i].number);
+		assert_string_equal(hash, strchr(routes[paths[i].route].path, '@') != NULL ? HASH : "");
 	}
 }
 
