@@ -4,33 +4,53 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/avif.h"
+#include "rebalance/io/bmp.h"
+#include "rebalance/io/gif.h"
 #include "rebalance/io/jpeg.h"
 #include "rebalance/io/png.h"
+#include "rebalance/io/tiff.h"
+#include "rebalance/io/webp.h"
 
 static const struct format {
 	enum ek_image_format format;
 	const char *name;
-	const char *magic; /* NULL: cannot be told from its bytes */
+	const char *magic; /* how a file starts, or NULL: `is` tells, or nothing does */
 	size_t magic_size;
+	int (*is)(const void *bytes, size_t size);
 	int (*probe)(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
+	/* NULL: by decoding */
 	int (*check)(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
-	int (*decode)(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels,
-	              uint32_t smallest_side, const struct ek_image_window *window);
+	int (*decode)(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels);
+	/* Or, for those that can do less than all: */
+	int (*decode_part)(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels,
+	                   uint32_t smallest_side, const struct ek_image_window *window);
 } formats[] = {
-	{ EK_IMAGE_JPEG, "jpeg", "\xff\xd8\xff", 3, ek_jpeg_probe, ek_jpeg_check, ek_jpeg_decode },
-	{ EK_IMAGE_PNG, "png", "\x89PNG\r\n\x1a\n", 8, ek_png_probe, ek_png_check, ek_png_decode },
-	{ EK_IMAGE_GREY8, "grey8", NULL, 0, NULL, NULL, NULL },
-	{ EK_IMAGE_RGB8, "rgb8", NULL, 0, NULL, NULL, NULL },
+	// clang-format off
+	{ EK_IMAGE_JPEG, "jpeg", "\xff\xd8\xff", 3, NULL, ek_jpeg_probe, ek_jpeg_check, NULL, ek_jpeg_decode },
+	{ EK_IMAGE_PNG, "png", "\x89PNG\r\n\x1a\n", 8, NULL, ek_png_probe, ek_png_check, ek_png_decode, NULL },
+	{ EK_IMAGE_WEBP, "webp", NULL, 0, ek_webp_is, ek_webp_probe, NULL, ek_webp_decode, NULL },
+	{ EK_IMAGE_GIF, "gif", "GIF8", 4, NULL, ek_gif_probe, NULL, ek_gif_decode, NULL },
+	{ EK_IMAGE_TIFF, "tiff", NULL, 0, ek_tiff_is, ek_tiff_probe, NULL, ek_tiff_decode, NULL },
+	{ EK_IMAGE_AVIF, "avif", NULL, 0, ek_avif_is, ek_avif_probe, NULL, ek_avif_decode, NULL },
+	{ EK_IMAGE_BMP, "bmp", NULL, 0, ek_bmp_is, ek_bmp_probe, NULL, ek_bmp_decode, NULL },
+	{ EK_IMAGE_GREY8, "grey8", NULL, 0, NULL, NULL, NULL, NULL, NULL },
+	{ EK_IMAGE_RGB8, "rgb8", NULL, 0, NULL, NULL, NULL, NULL, NULL },
+	// clang-format on
 };
+
+static int starts_as(const struct format *f, const void *bytes, size_t size)
+{
+	if (f->magic == NULL)
+		return f->is != NULL && f->is(bytes, size);
+	return size >= f->magic_size && memcmp(bytes, f->magic, f->magic_size) == 0;
+}
 
 static const struct format *find_format(const void *bytes, size_t size)
 {
-	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-		const struct format *f = &formats[i];
-
-		if (f->magic != NULL && size >= f->magic_size && memcmp(bytes, f->magic, f->magic_size) == 0)
-			return f;
-	}
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+		if (starts_as(&formats[i], bytes, size))
+			return &formats[i];
 	return NULL;
 }
 
@@ -39,7 +59,7 @@ static int need_format(const struct format **f, const void *bytes, size_t size)
 	if (size == 0)
 		return ek_fail(EK_EDATA, "empty file");
 	if ((*f = find_format(bytes, size)) == NULL)
-		return ek_fail(EK_EDATA, "neither JPEG nor PNG");
+		return ek_fail(EK_EDATA, "not an image of a known format");
 	return 0;
 }
 
@@ -72,11 +92,16 @@ out:
 int ek_image_check(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels)
 {
 	const struct format *f;
+	struct ek_image image = { 0 };
 	int rc;
 
 	EK_TRY(need_format(&f, bytes, size));
-	rc = f->check(info, bytes, size, max_pixels);
+	if (f->check != NULL)
+		return f->check(info, bytes, size, max_pixels);
+	EK_TRY(f->decode(&image, bytes, size, max_pixels));
+	*info = (struct ek_image_info){ f->format, image.width, image.height };
 out:
+	ek_image_release(&image);
 	return rc;
 }
 
@@ -88,7 +113,8 @@ static int decode(struct ek_image *image, const void *bytes, size_t size, uint64
 
 	*image = (struct ek_image){ 0 };
 	EK_TRY(need_format(&f, bytes, size));
-	rc = f->decode(image, bytes, size, max_pixels, smallest_side, window);
+	rc = f->decode_part != NULL ? f->decode_part(image, bytes, size, max_pixels, smallest_side, window)
+	                            : f->decode(image, bytes, size, max_pixels);
 out:
 	return rc;
 }

@@ -1,7 +1,8 @@
 /*
  * Images: from the bytes of a file to 8-bit RGB, and back. The format is told by content, not by name.
- * JPEG (baseline, progressive, grey, CMYK, YCCK; EXIF orientation applied), PNG (all colour types, palette, 16 bit,
- * interlaced; alpha over white).
+ * JPEG (baseline, progressive, grey, CMYK, YCCK), PNG (all colour types, palette, 16 bit, interlaced), WebP, GIF, TIFF,
+ * AVIF, BMP; of animations and of files with several pages the first. EXIF orientation is applied, transparency laid
+ * over white; the pixels are Pillow's (each format's header tells the exceptions).
  *
  * A bad image is EK_EDATA with the reason; callers that read many take it as data (rejected.jsonl).
  */
@@ -20,10 +21,15 @@ enum ek_image_format {
 	EK_IMAGE_UNKNOWN,
 	EK_IMAGE_JPEG,
 	EK_IMAGE_PNG,
+	EK_IMAGE_WEBP,
+	EK_IMAGE_GIF,
+	EK_IMAGE_TIFF,
+	EK_IMAGE_AVIF,
+	EK_IMAGE_BMP,
 	EK_IMAGE_GREY8, /* bare pixels, as in IDX files */
 	EK_IMAGE_RGB8   /* likewise, as in .npz files */
 };
-const char *ek_image_format_name(enum ek_image_format format); /* "jpeg", "png", "grey8", "rgb8", "unknown" */
+const char *ek_image_format_name(enum ek_image_format format); /* "jpeg", "png", …, "unknown" */
 
 struct ek_image {
 	uint32_t width, height; /* pixels, after EXIF orientation */
@@ -35,7 +41,7 @@ struct ek_image_info {
 	uint32_t width, height; /* after EXIF orientation */
 };
 
-/* The format of a file that starts with these bytes (12 suffice). */
+/* The format of a file that starts with these bytes (32 suffice). */
 enum ek_image_format ek_image_sniff(const void *bytes, size_t size);
 
 /* Read the header only. EK_EDATA: unknown format, damaged header, a side of 0, more than `max_pixels` pixels. */

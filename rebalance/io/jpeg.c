@@ -9,6 +9,8 @@
 #include <jerror.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/orientation.h"
+#include "rebalance/io/pixels.h"
 
 /* Chroma is interpolated from neighbours, which a cut-out lacks at its edge: by 4 pixels at most. */
 enum { MAX_SCANS = 500, MAX_SCAN_WORK = 64, MARGIN = 32 };
@@ -90,46 +92,6 @@ static void watch_scans(j_common_ptr common)
 	}
 }
 
-static unsigned read_number(const uint8_t *p, int bytes, int big_endian)
-{
-	unsigned value = 0;
-
-	for (int i = 0; i < bytes; i++)
-		value |= (unsigned)p[i] << 8 * (big_endian ? bytes - 1 - i : i);
-	return value;
-}
-
-/* Orientation, tag 0x0112 of the first directory of an Exif segment (a TIFF file after "Exif\0\0"); 1 if there is none
- * or it is not one of 1 … 8. */
-static int exif_orientation(const uint8_t *segment, size_t size)
-{
-	const uint8_t *tiff = segment + 6;
-	size_t directory, entries;
-	int big;
-
-	if (size < 6 + 8 || memcmp(segment, "Exif\0", 5) != 0)
-		return 1;
-	size -= 6;
-	big = tiff[0] == 'M';
-	if (memcmp(tiff, big ? "MM\0*" : "II*\0", 4) != 0)
-		return 1;
-	directory = read_number(tiff + 4, 4, big);
-	if (directory > size || size - directory < 2)
-		return 1;
-	entries = read_number(tiff + directory, 2, big);
-	for (size_t i = 0; i < entries && size - directory - 2 >= 12 * (i + 1); i++) {
-		const uint8_t *entry = tiff + directory + 2 + 12 * i;
-		const unsigned type = read_number(entry + 2, 2, big); /* 3: 16 bits, 4: 32 bits */
-		unsigned value;
-
-		if (read_number(entry, 2, big) != 0x0112)
-			continue;
-		value = read_number(entry + 8, type == 4 ? 4 : 2, big);
-		return (type == 3 || type == 4) && value >= 1 && value <= 8 ? (int)value : 1;
-	}
-	return 1;
-}
-
 static int read_header(struct reader *r)
 {
 	jpeg_create_decompress(&r->jpeg);
@@ -141,7 +103,8 @@ static int read_header(struct reader *r)
 	(void)jpeg_read_header(&r->jpeg, TRUE);
 	r->orientation = 1;
 	for (jpeg_saved_marker_ptr m = r->jpeg.marker_list; m != NULL && r->orientation == 1; m = m->next)
-		r->orientation = exif_orientation(m->data, m->data_length);
+		if (m->data_length > 6 && memcmp(m->data, "Exif\0", 5) == 0)
+			r->orientation = ek_exif_orientation(m->data + 6, m->data_length - 6);
 	if (r->jpeg.jpeg_color_space == JCS_UNKNOWN)
 		return ek_fail(EK_EDATA, "JPEG: %d colour components", r->jpeg.num_components);
 	return ek_image_check_size(r->jpeg.image_width, r->jpeg.image_height, r->max_pixels);
@@ -165,11 +128,7 @@ static void reader_release(struct reader *r)
 
 static void tell(struct ek_image_info *info, const struct reader *r)
 {
-	const int turned = r->orientation >= 5;
-
-	info->format = EK_IMAGE_JPEG;
-	info->width = turned ? r->jpeg.image_height : r->jpeg.image_width;
-	info->height = turned ? r->jpeg.image_width : r->jpeg.image_height;
+	ek_image_tell(info, EK_IMAGE_JPEG, r->jpeg.image_width, r->jpeg.image_height, r->orientation);
 }
 
 int ek_jpeg_probe(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels)
@@ -228,20 +187,6 @@ static unsigned choose_scale(const struct reader *r)
 	return 8;
 }
 
-/* Inverted CMYK (0 is full ink) to RGB, rounded as Pillow does. */
-static void cmyk_to_rgb(uint8_t *rgb, const uint8_t *cmyk, size_t pixels)
-{
-	for (size_t i = 0; i < pixels; i++) {
-		const unsigned white = cmyk[4 * i + 3];
-
-		for (size_t c = 0; c < 3; c++) {
-			const unsigned product = (255u - cmyk[4 * i + c]) * white + 128;
-
-			rgb[3 * i + c] = (uint8_t)(white - (((product >> 8) + product) >> 8));
-		}
-	}
-}
-
 /* Rows up to `end`, each from column `x` on. */
 static void read_rows(struct reader *r, JDIMENSION x, JDIMENSION end)
 {
@@ -286,7 +231,7 @@ static void read_cmyk(struct reader *r)
 		const size_t y = j->output_scanline;
 
 		(void)jpeg_read_scanlines(j, &r->cmyk, 1);
-		cmyk_to_rgb(r->image.pixels + y * 3 * j->output_width, r->cmyk, j->output_width);
+		ek_pixels_from_inverted_cmyk(r->image.pixels + y * 3 * j->output_width, r->cmyk, j->output_width);
 	}
 }
 
@@ -314,35 +259,6 @@ out:
 	return rc;
 }
 
-/* `out` = `in` turned upright, by the meaning of EXIF's orientations 2 … 8. */
-static int turn(struct ek_image *out, const struct ek_image *in, int orientation)
-{
-	/* Where the picture's rightward and downward lie in the stored one. */
-	static const struct {
-		int swap, mirror_x, mirror_y; /* x and y of the stored picture */
-	} ways[9] = { [2] = { 0, 1, 0 }, [3] = { 0, 1, 1 }, [4] = { 0, 0, 1 }, [5] = { 1, 0, 0 },
-		      [6] = { 1, 0, 1 }, [7] = { 1, 1, 1 }, [8] = { 1, 1, 0 } };
-	const int swap = ways[orientation].swap;
-	const int64_t pixel = ways[orientation].mirror_x ? -3 : 3;
-	const int64_t row = (ways[orientation].mirror_y ? -3 : 3) * (int64_t)in->width;
-	const int64_t across = swap ? row : pixel, down = swap ? pixel : row;
-	const uint8_t *start = in->pixels;
-	uint8_t *to;
-	int rc = ek_image_allocate(out, swap ? in->height : in->width, swap ? in->width : in->height);
-
-	if (rc < 0)
-		return rc;
-	if (pixel < 0)
-		start += 3 * ((size_t)in->width - 1);
-	if (row < 0)
-		start += 3 * (size_t)in->width * (in->height - 1);
-	to = out->pixels;
-	for (uint32_t y = 0; y < out->height; y++)
-		for (uint32_t x = 0; x < out->width; x++, to += 3)
-			memcpy(to, start + across * x + down * y, 3);
-	return 0;
-}
-
 int ek_jpeg_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side,
                    const struct ek_image_window *window)
 {
@@ -354,12 +270,7 @@ int ek_jpeg_decode(struct ek_image *image, const void *bytes, size_t size, uint6
 	r.window = window;
 	EK_TRY(guarded(&r, read_header));
 	EK_TRY(guarded(&r, read_pixels));
-	if (r.orientation != 1) {
-		EK_TRY(turn(image, &r.image, r.orientation));
-	} else {
-		*image = r.image;
-		r.image.pixels = NULL;
-	}
+	EK_TRY(ek_image_turn(image, &r.image, r.orientation));
 out:
 	reader_release(&r);
 	return rc;

@@ -8,6 +8,8 @@
 #include <zlib.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/orientation.h"
+#include "rebalance/io/pixels.h"
 
 enum { SIGNATURE_SIZE = 8, HEADER_SIZE = SIGNATURE_SIZE + 25, MAX_SIDE = 1000000, MAX_CHUNK = 8000000 };
 
@@ -72,25 +74,52 @@ static void nothing_to_flush(png_structp png)
 	(void)png;
 }
 
-int ek_png_probe(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels)
+/* Of the eXIf chunk, which may stand anywhere; 1 without one that is whole. */
+static int find_orientation(const uint8_t *bytes, size_t size)
+{
+	for (size_t at = SIGNATURE_SIZE; size - at >= 12;) {
+		const size_t length = png_get_uint_32(bytes + at);
+
+		if (length > size - at - 12)
+			break;
+		if (memcmp(bytes + at + 4, "eXIf", 4) == 0)
+			return crc32(0, bytes + at + 4, (uInt)(length + 4)) == png_get_uint_32(bytes + at + 8 + length)
+			               ? ek_exif_orientation(bytes + at + 8, length)
+			               : 1;
+		at += 12 + length;
+	}
+	return 1;
+}
+
+/* The size as stored. */
+static int probe_stored(uint32_t *width, uint32_t *height, const void *bytes, size_t size, uint64_t max_pixels)
 {
 	const uint8_t *header = (const uint8_t *)bytes + SIGNATURE_SIZE; /* length, "IHDR", 13 bytes, CRC */
-	uint32_t width, height;
 	int rc;
 
 	if (size < HEADER_SIZE)
 		return ek_fail(EK_EDATA, "PNG: the file ends early");
 	if (memcmp(header, "\0\0\0\x0dIHDR", 8) != 0 || crc32(0, header + 4, 17) != png_get_uint_32(header + 21))
 		return ek_fail(EK_EDATA, "PNG: damaged header");
-	width = png_get_uint_32(header + 8);
-	height = png_get_uint_32(header + 12);
-	if ((rc = ek_image_check_size(width, height, max_pixels)) < 0)
+	*width = png_get_uint_32(header + 8);
+	*height = png_get_uint_32(header + 12);
+	if ((rc = ek_image_check_size(*width, *height, max_pixels)) < 0)
 		return rc;
-	if (width > MAX_SIDE || height > MAX_SIDE)
-		return ek_fail(EK_EDATA, "PNG: the header claims %u x %u pixels, the limit of a side is %d", width,
-		               height, MAX_SIDE);
-	*info = (struct ek_image_info){ EK_IMAGE_PNG, width, height };
+	if (*width > MAX_SIDE || *height > MAX_SIDE)
+		return ek_fail(EK_EDATA, "PNG: the header claims %u x %u pixels, the limit of a side is %d", *width,
+		               *height, MAX_SIDE);
 	return 0;
+}
+
+int ek_png_probe(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels)
+{
+	uint32_t width = 0, height = 0;
+	int rc;
+
+	EK_TRY(probe_stored(&width, &height, bytes, size, max_pixels));
+	ek_image_tell(info, EK_IMAGE_PNG, width, height, find_orientation(bytes, size));
+out:
+	return rc;
 }
 
 static int work_init(struct work *w, const void *bytes, size_t size)
@@ -153,20 +182,6 @@ out:
 	return rc;
 }
 
-/* RGBA over white, rounded as Pillow does. */
-static void over_white(uint8_t *rgb, const uint8_t *rgba, size_t pixels)
-{
-	for (size_t i = 0; i < pixels; i++) {
-		const unsigned alpha = rgba[4 * i + 3];
-
-		for (size_t c = 0; c < 3; c++) {
-			const unsigned sum = rgba[4 * i + c] * alpha + 255 * (255 - alpha) + 128;
-
-			rgb[3 * i + c] = (uint8_t)(((sum >> 8) + sum) >> 8);
-		}
-	}
-}
-
 /* Ask libpng for 8-bit RGB, with alpha where the file has transparency. */
 static void ask_for_rgb(struct work *w)
 {
@@ -199,29 +214,27 @@ static int read_pixels(struct work *w)
 
 			png_read_row(w->png, row, NULL);
 			if (transparent && pass == passes - 1)
-				over_white(rgb, row, width);
+				ek_pixels_over_white(rgb, row, width);
 		}
 	}
 	png_read_end(w->png, NULL);
 	return 0;
 }
 
-int ek_png_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels, uint32_t smallest_side,
-                  const struct ek_image_window *window)
+int ek_png_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels)
 {
-	struct ek_image_info found;
-	struct work w = { .image = image };
+	struct ek_image stored = { 0 };
+	struct work w = { .image = &stored };
+	uint32_t width = 0, height = 0;
 	int rc;
 
-	(void)smallest_side;
-	(void)window;
-	EK_TRY(ek_png_probe(&found, bytes, size, max_pixels));
-	EK_TRY(ek_image_allocate(image, found.width, found.height));
+	EK_TRY(probe_stored(&width, &height, bytes, size, max_pixels));
+	EK_TRY(ek_image_allocate(&stored, width, height));
 	EK_TRY(work_init(&w, bytes, size));
-	rc = guarded(&w, read_pixels);
+	EK_TRY(guarded(&w, read_pixels));
+	EK_TRY(ek_image_turn(image, &stored, find_orientation(bytes, size)));
 out:
-	if (rc < 0)
-		ek_image_release(image);
+	ek_image_release(&stored);
 	work_release(&w);
 	return rc;
 }
