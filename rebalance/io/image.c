@@ -6,6 +6,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/io/avif.h"
 #include "rebalance/io/bmp.h"
+#include "rebalance/io/content.h"
 #include "rebalance/io/gif.h"
 #include "rebalance/io/jpeg.h"
 #include "rebalance/io/png.h"
@@ -14,7 +15,7 @@
 
 static const struct format {
 	enum ek_image_format format;
-	const char *name;
+	const char *name, *extension;
 	const char *magic; /* how a file starts, or NULL: `is` tells, or nothing does */
 	size_t magic_size;
 	int (*is)(const void *bytes, size_t size);
@@ -27,15 +28,15 @@ static const struct format {
 	                   uint32_t smallest_side, const struct ek_image_window *window);
 } formats[] = {
 	// clang-format off
-	{ EK_IMAGE_JPEG, "jpeg", "\xff\xd8\xff", 3, NULL, ek_jpeg_probe, ek_jpeg_check, NULL, ek_jpeg_decode },
-	{ EK_IMAGE_PNG, "png", "\x89PNG\r\n\x1a\n", 8, NULL, ek_png_probe, ek_png_check, ek_png_decode, NULL },
-	{ EK_IMAGE_WEBP, "webp", NULL, 0, ek_webp_is, ek_webp_probe, NULL, ek_webp_decode, NULL },
-	{ EK_IMAGE_GIF, "gif", "GIF8", 4, NULL, ek_gif_probe, NULL, ek_gif_decode, NULL },
-	{ EK_IMAGE_TIFF, "tiff", NULL, 0, ek_tiff_is, ek_tiff_probe, NULL, ek_tiff_decode, NULL },
-	{ EK_IMAGE_AVIF, "avif", NULL, 0, ek_avif_is, ek_avif_probe, NULL, ek_avif_decode, NULL },
-	{ EK_IMAGE_BMP, "bmp", NULL, 0, ek_bmp_is, ek_bmp_probe, NULL, ek_bmp_decode, NULL },
-	{ EK_IMAGE_GREY8, "grey8", NULL, 0, NULL, NULL, NULL, NULL, NULL },
-	{ EK_IMAGE_RGB8, "rgb8", NULL, 0, NULL, NULL, NULL, NULL, NULL },
+	{ EK_IMAGE_JPEG, "jpeg", "jpg", "\xff\xd8\xff", 3, NULL, ek_jpeg_probe, ek_jpeg_check, NULL, ek_jpeg_decode },
+	{ EK_IMAGE_PNG, "png", "png", "\x89PNG\r\n\x1a\n", 8, NULL, ek_png_probe, ek_png_check, ek_png_decode, NULL },
+	{ EK_IMAGE_WEBP, "webp", "webp", NULL, 0, ek_webp_is, ek_webp_probe, NULL, ek_webp_decode, NULL },
+	{ EK_IMAGE_GIF, "gif", "gif", "GIF8", 4, NULL, ek_gif_probe, NULL, ek_gif_decode, NULL },
+	{ EK_IMAGE_TIFF, "tiff", "tif", NULL, 0, ek_tiff_is, ek_tiff_probe, NULL, ek_tiff_decode, NULL },
+	{ EK_IMAGE_AVIF, "avif", "avif", NULL, 0, ek_avif_is, ek_avif_probe, NULL, ek_avif_decode, NULL },
+	{ EK_IMAGE_BMP, "bmp", "bmp", NULL, 0, ek_bmp_is, ek_bmp_probe, NULL, ek_bmp_decode, NULL },
+	{ EK_IMAGE_GREY8, "grey8", "png", NULL, 0, NULL, NULL, NULL, NULL, NULL },
+	{ EK_IMAGE_RGB8, "rgb8", "png", NULL, 0, NULL, NULL, NULL, NULL, NULL },
 	// clang-format on
 };
 
@@ -56,11 +57,16 @@ static const struct format *find_format(const void *bytes, size_t size)
 
 static int need_format(const struct format **f, const void *bytes, size_t size)
 {
-	if (size == 0)
-		return ek_fail(EK_EDATA, "empty file");
-	if ((*f = find_format(bytes, size)) == NULL)
-		return ek_fail(EK_EDATA, "not an image of a known format");
-	return 0;
+	struct ek_buffer words = { 0 };
+	int rc;
+
+	if ((*f = find_format(bytes, size)) != NULL)
+		return 0;
+	EK_TRY(ek_content_describe(&words, bytes, size));
+	rc = ek_fail(EK_EDATA, "%s", words.data);
+out:
+	ek_buffer_release(&words);
+	return rc;
 }
 
 const char *ek_image_format_name(enum ek_image_format format)
@@ -69,6 +75,22 @@ const char *ek_image_format_name(enum ek_image_format format)
 		if (formats[i].format == format)
 			return formats[i].name;
 	return "unknown";
+}
+
+enum ek_image_format ek_image_format_of(const char *name)
+{
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+		if (strcmp(formats[i].name, name) == 0)
+			return formats[i].format;
+	return EK_IMAGE_UNKNOWN;
+}
+
+const char *ek_image_format_extension(enum ek_image_format format)
+{
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+		if (formats[i].format == format)
+			return formats[i].extension;
+	return "png";
 }
 
 enum ek_image_format ek_image_sniff(const void *bytes, size_t size)

@@ -31,6 +31,11 @@ enum ek_image_format {
 };
 const char *ek_image_format_name(enum ek_image_format format); /* "jpeg", "png", …, "unknown" */
 
+/* The format with that name; EK_IMAGE_UNKNOWN: there is none. */
+enum ek_image_format ek_image_format_of(const char *name);
+/* How names of such files end, without the dot: "jpg", "tif"; of bare pixels, what they are written as: "png". */
+const char *ek_image_format_extension(enum ek_image_format format);
+
 struct ek_image {
 	uint32_t width, height; /* pixels, after EXIF orientation */
 	uint8_t *pixels;        /* [height, width, 3] RGB, owned */

@@ -56,13 +56,9 @@ out:
 
 static int read_format(enum ek_image_format *format, const char *name, const char *where)
 {
-	static const enum ek_image_format all[] = { EK_IMAGE_JPEG, EK_IMAGE_PNG, EK_IMAGE_GREY8, EK_IMAGE_RGB8 };
-
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		if (strcmp(name, ek_image_format_name(all[i])) == 0) {
-			*format = all[i];
-			return 0;
-		}
+	*format = ek_image_format_of(name);
+	if (*format != EK_IMAGE_UNKNOWN)
+		return 0;
 	return ek_fail(EK_EDATA, "%s: \"format\" is \"%s\"", where, name);
 }
 

@@ -14,6 +14,7 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
+#include "rebalance/io/content.h"
 #include "rebalance/io/dataset_form.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/lines.h"
@@ -269,11 +270,7 @@ static int reject_foreign(struct candidate *c, const struct ek_buffer *bytes)
 	struct ek_buffer reason = { 0 };
 	int rc;
 
-	if (bytes->size == 0)
-		return reject(c, "empty file");
-	EK_TRY(ek_buffer_text(&reason, "neither JPEG nor PNG: starts with"));
-	for (size_t i = 0; i < bytes->size && i < 8; i++)
-		EK_TRY(ek_buffer_printf(&reason, " %02x", (unsigned char)bytes->data[i]));
+	EK_TRY(ek_content_describe(&reason, bytes->data, bytes->size));
 	EK_TRY(reject(c, reason.data));
 out:
 	ek_buffer_release(&reason);

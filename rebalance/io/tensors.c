@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/content.h"
 #include "rebalance/io/pytorch.h"
 #include "rebalance/io/safetensors.h"
 
@@ -55,6 +56,8 @@ static int read_by_content(struct ek_tensor_file *file)
 {
 	const uint8_t *bytes = file->map.data;
 	const size_t size = file->map.size;
+	struct ek_buffer found = { 0 };
+	int rc;
 
 	if (size >= 4 && memcmp(bytes, "PK\3\4", 4) == 0)
 		return ek_pytorch_zip_read(file);
@@ -67,7 +70,12 @@ static int read_by_content(struct ek_tensor_file *file)
 		return ek_fail(EK_ENOTSUP,
 		               "%s: a tar file, as PyTorch wrote before 0.1.10; load it there and save it again",
 		               file->path);
-	return ek_fail(EK_EDATA, "%s: neither a safetensors file nor a PyTorch checkpoint", file->path);
+	EK_TRY(ek_content_describe(&found, bytes, size < 132 ? size : 132));
+	rc = ek_fail(EK_EDATA, "%s: neither a safetensors file nor a PyTorch checkpoint, but %s", file->path,
+	             found.data);
+out:
+	ek_buffer_release(&found);
+	return rc;
 }
 
 int ek_tensor_file_open(struct ek_tensor_file *file, const char *path)

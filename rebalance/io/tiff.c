@@ -284,6 +284,12 @@ static uint8_t sample_at(const uint8_t *row, size_t i, unsigned bits)
 	}
 }
 
+/* Of a pixel's samples those that its colour comes from; planes behind them may not even be there. */
+static uint16_t used_samples(const struct reader *r)
+{
+	return (uint16_t)(r->alpha >= 0 ? r->alpha + 1 : (int)color_samples(r->photometric));
+}
+
 /* Samples of all planes of the picture: [height, width, samples], from blocks. */
 static int read_samples(uint8_t *samples, const struct reader *r, struct block *b)
 {
@@ -293,7 +299,7 @@ static int read_samples(uint8_t *samples, const struct reader *r, struct block *
 
 	if (b->row_bytes < ((uint64_t)b->width * step * r->bits + 7) / 8)
 		return damaged(r);
-	for (uint16_t plane = 0; plane < (is_apart ? r->samples : 1); plane++)
+	for (uint16_t plane = 0; plane < (is_apart ? used_samples(r) : 1); plane++)
 		for (uint32_t y = 0; y < r->height; y += b->height)
 			for (uint32_t x = 0; x < r->width; x += b->width) {
 				const uint32_t right = r->width - x < b->width ? r->width - x : b->width;

@@ -13,7 +13,7 @@ static const char *const reserved[] = { "metadata.", "missing." };
 
 const char *ek_export_extension(enum ek_image_format format)
 {
-	return format == EK_IMAGE_JPEG ? "jpg" : "png";
+	return ek_image_format_extension(format);
 }
 
 /* Where a part of `size` bytes, longer than allowed, is cut: an ending stays, and no character is cut in two. */
