@@ -61,11 +61,7 @@ int ek_review_file_open(struct ek_review_file *file, const struct ek_run *run, c
 	EK_TRY(ek_format(&lock, "%s/.%s.lock", folder, name));
 	EK_TRY(ek_lock_take(&file->lock, lock, file->path));
 	EK_TRY(ek_review_log_load(&file->log, file->path));
-	file->fd = open(file->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-	if (file->fd < 0) {
-		rc = ek_fail_errno("cannot write %s", file->path);
-		goto out;
-	}
+	EK_TRY(ek_open_writable(&file->fd, file->path, O_WRONLY | O_CREAT | O_APPEND));
 	EK_TRY(mend_end(file->fd, file->path, &file->log, 1));
 	EK_TRY(sync_directory(folder));
 	EK_TRY(remember(file));

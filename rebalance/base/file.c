@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/guard.h"
 
 enum { WRITE_SIZE = 1 << 18, READ_SIZE = 1 << 16 };
 
@@ -135,10 +136,80 @@ int ek_file_exists(const char *path)
 	return stat(path, &status) == 0;
 }
 
+int ek_open_writable(int *fd, const char *path, int flags)
+{
+	struct ek_parent parent;
+	struct stat status;
+	int rc;
+
+	*fd = -1;
+	EK_TRY(ek_parent_open(&parent, path));
+	/* Not waiting for the reader of a FIFO. */
+	*fd = openat(parent.fd, parent.name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+	if (*fd < 0)
+		rc = ek_fail_write(path);
+	else if (fstat(*fd, &status) != 0)
+		rc = ek_fail_errno("cannot write %s", path);
+	else if (!S_ISREG(status.st_mode))
+		rc = ek_fail(EK_EDATA, "%s: not a regular file", path);
+	if (rc < 0 && *fd >= 0) {
+		(void)close(*fd);
+		*fd = -1;
+	}
+out:
+	ek_parent_close(&parent);
+	return rc;
+}
+
+int ek_remove(const char *path)
+{
+	struct ek_parent parent;
+	int rc;
+
+	EK_TRY(ek_parent_open(&parent, path));
+	if (unlinkat(parent.fd, parent.name, 0) != 0 && errno != ENOENT)
+		rc = ek_fail_errno("cannot remove %s", path);
+out:
+	ek_parent_close(&parent);
+	return rc;
+}
+
+static int make_directory(const char *path)
+{
+	struct ek_parent parent;
+	int rc;
+
+	EK_TRY(ek_parent_open(&parent, path));
+	if (mkdirat(parent.fd, parent.name, 0777) != 0 && errno != EEXIST)
+		rc = ek_fail_errno("cannot make the directory %s", path);
+out:
+	ek_parent_close(&parent);
+	return rc;
+}
+
+/* EK_EIO unless it is a directory; EK_EUSAGE if it is a link where none is followed. */
+static int check_directory(const char *path)
+{
+	struct ek_parent parent = { .fd = -1 };
+	char *inside = NULL;
+	struct stat status;
+	int rc;
+
+	if (stat(path, &status) != 0)
+		return ek_fail_errno("cannot make the directory %s", path);
+	if (!S_ISDIR(status.st_mode))
+		return ek_fail(EK_EIO, "%s is there and is not a directory", path);
+	EK_TRY(ek_format(&inside, "%s/.", path));
+	EK_TRY(ek_parent_open(&parent, inside));
+out:
+	ek_parent_close(&parent);
+	free(inside);
+	return rc;
+}
+
 int ek_make_directories(const char *path)
 {
 	char *copy = NULL;
-	struct stat status;
 	int rc;
 
 	EK_TRY(ek_copy_string(&copy, path));
@@ -148,18 +219,13 @@ int ek_make_directories(const char *path)
 		if (was != '/' && was != 0)
 			continue;
 		*p = 0;
-		if (mkdir(copy, 0777) != 0 && errno != EEXIST) {
-			rc = ek_fail_errno("cannot make the directory %s", copy);
-			goto out;
-		}
+		if (p[-1] != '/')
+			EK_TRY(make_directory(copy));
 		*p = was;
 		if (was == 0)
 			break;
 	}
-	if (stat(path, &status) != 0)
-		rc = ek_fail_errno("cannot make the directory %s", path);
-	else if (!S_ISDIR(status.st_mode))
-		rc = ek_fail(EK_EIO, "%s is there and is not a directory", path);
+	EK_TRY(check_directory(path));
 out:
 	free(copy);
 	return rc;
@@ -182,21 +248,38 @@ int ek_write_all(int fd, const void *bytes, size_t size, const char *path)
 	return 0;
 }
 
+/* A new file, not what lies there: that may be a link, or have other names. */
+static int create_temporary(int *fd, const char *temporary, const char *path)
+{
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
+	struct ek_parent parent;
+	int rc;
+
+	EK_TRY(ek_parent_open(&parent, temporary));
+	*fd = openat(parent.fd, parent.name, flags, 0666);
+	if (*fd < 0 && errno == EEXIST && unlinkat(parent.fd, parent.name, 0) == 0)
+		*fd = openat(parent.fd, parent.name, flags, 0666);
+	if (*fd < 0)
+		rc = ek_fail_errno("cannot write %s", path);
+out:
+	ek_parent_close(&parent);
+	return rc;
+}
+
 int ek_atomic_open(struct ek_atomic_file *f, const char *path)
 {
+	char *temporary = NULL;
 	int rc;
 
 	*f = (struct ek_atomic_file){ .fd = -1 };
 	EK_TRY(ek_copy_string(&f->path, path));
-	EK_TRY(ek_format(&f->temporary, "%s.tmp", path));
+	EK_TRY(ek_format(&temporary, "%s.tmp", path));
 	EK_TRY(ek_buffer_reserve(&f->pending, WRITE_SIZE));
-	f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (f->fd < 0) {
-		rc = ek_fail_errno("cannot write %s", path);
-		free(f->temporary); /* not ours: discard must not remove it */
-		f->temporary = NULL;
-	}
+	EK_TRY(create_temporary(&f->fd, temporary, path));
+	f->temporary = temporary; /* ours from here on: discard removes it */
+	temporary = NULL;
 out:
+	free(temporary);
 	return rc;
 }
 
@@ -244,7 +327,7 @@ int ek_atomic_commit(struct ek_atomic_file *f)
 void ek_atomic_discard(struct ek_atomic_file *f)
 {
 	if (f->temporary != NULL)
-		(void)unlink(f->temporary);
+		(void)ek_remove(f->temporary);
 	close_atomic(f);
 }
 
@@ -262,27 +345,37 @@ static int sync_path(const char *path, int flags)
 	return rc;
 }
 
-int ek_rename_synced(const char *from, const char *to)
+static int sync_parent(const char *path)
 {
-	char *parent = NULL;
-	char *slash;
+	char *parent = NULL, *slash;
 	int rc;
 
+	EK_TRY(ek_copy_string(&parent, path));
+	slash = strrchr(parent, '/');
+	if (slash != NULL)
+		slash[slash == parent] = 0;
+	EK_TRY(sync_path(slash != NULL ? parent : ".", O_DIRECTORY));
+out:
+	free(parent);
+	return rc;
+}
+
+int ek_rename_synced(const char *from, const char *to)
+{
+	struct ek_parent old = { .fd = -1 }, new = { .fd = -1 };
+	int rc;
+
+	EK_TRY(ek_parent_open(&old, from));
+	EK_TRY(ek_parent_open(&new, to));
 	EK_TRY(sync_path(from, 0));
-	if (rename(from, to) != 0) {
+	if (renameat(old.fd, old.name, new.fd, new.name) != 0) {
 		rc = ek_fail_errno("cannot rename %s to %s", from, to);
 		goto out;
 	}
-	EK_TRY(ek_copy_string(&parent, to));
-	slash = strrchr(parent, '/');
-	if (slash == NULL)
-		EK_TRY(sync_path(".", O_DIRECTORY));
-	else {
-		slash[slash == parent] = 0;
-		EK_TRY(sync_path(parent, O_DIRECTORY));
-	}
+	EK_TRY(sync_parent(to));
 out:
-	free(parent);
+	ek_parent_close(&old);
+	ek_parent_close(&new);
 	return rc;
 }
 
@@ -328,12 +421,11 @@ int ek_lock_is_at(const char *path)
 static int write_lock(int fd, const char *path, const char *what)
 {
 	char text[LOCK_SIZE];
-	struct stat status;
 	char *owner;
 
-	if (fstat(fd, &status) != 0 || (S_ISREG(status.st_mode) && read_lock(text, fd) < 0))
+	if (read_lock(text, fd) < 0)
 		return ek_fail_errno("cannot read %s", path);
-	if (!S_ISREG(status.st_mode) || (owner = lock_owner(text)) == NULL)
+	if ((owner = lock_owner(text)) == NULL)
 		return ek_fail(EK_EUSAGE, "%s is in the way: it is not a lock that evenkeel made", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
 		return errno != EWOULDBLOCK ? ek_fail_errno("cannot lock %s", what)
@@ -349,9 +441,8 @@ int ek_lock_take(int *fd, const char *path, const char *what)
 {
 	int rc;
 
-	/* Not through a link, and without waiting for the reader of a FIFO. */
-	if ((*fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666)) < 0)
-		return ek_fail_errno("cannot write %s", path);
+	if ((rc = ek_open_writable(fd, path, O_RDWR | O_CREAT)) < 0)
+		return rc;
 	if ((rc = write_lock(*fd, path, what)) < 0) {
 		(void)close(*fd);
 		*fd = -1;

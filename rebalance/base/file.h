@@ -1,5 +1,6 @@
 /*
- * Files: whole reads, read-only maps, and atomic writes, so that a reader never sees half a file.
+ * Files: whole reads, read-only maps, and atomic writes, so that a reader never sees half a file. What writes, makes or
+ * removes follows no link below a guarded folder (guard.h): EK_EUSAGE, which is not repeated below.
  */
 #ifndef EK_BASE_FILE_H
 #define EK_BASE_FILE_H
@@ -34,12 +35,19 @@ void ek_map_forget(const void *from, const void *to);
 /* 1 if something is there, else 0. */
 int ek_file_exists(const char *path);
 
+/* Open the regular file `path` for writing; `flags` as of open(2), mode 0666, and never through a link that has its
+ * name. Close it with close. EK_EIO; EK_EUSAGE: it is a link; EK_EDATA: it is no regular file. */
+int ek_open_writable(int *fd, const char *path, int flags);
+/* Remove the file, or the link itself; if it is not there, that is fine. EK_EIO. */
+int ek_remove(const char *path);
+
 /* Make a directory and its parents; one that is there is fine. EK_EIO. */
 int ek_make_directories(const char *path);
 
 /*
- * An atomic write: the bytes go to a temporary name beside `path`; commit syncs it and renames it over
- * `path`. Discard removes what was not committed and may always be called. Parent directories must exist.
+ * An atomic write: the bytes go to a new file of a temporary name beside `path` (what a killed writer left there goes);
+ * commit syncs it and renames it over `path`. Discard removes what was not committed and may always be called. Parent
+ *directories must exist.
  *
  *	struct ek_atomic_file f = { 0 };
  *	EK_TRY(ek_atomic_open(&f, path));
@@ -50,7 +58,7 @@ int ek_make_directories(const char *path);
  */
 struct ek_atomic_file {
 	char *path, *temporary; /* owned; NULL when closed */
-	int fd;
+	int fd;                 /* read and write */
 	struct ek_buffer pending;
 };
 int ek_atomic_open(struct ek_atomic_file *f, const char *path);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
 #include "rebalance/cli/samples_compare.h"
 
 /* What is done once the features are there. */
@@ -160,6 +161,6 @@ out:
 void ek_pooled_release(struct ek_features *pooled)
 {
 	if (pooled->path != NULL)
-		(void)unlink(pooled->path);
+		(void)ek_remove(pooled->path);
 	ek_features_release(pooled);
 }

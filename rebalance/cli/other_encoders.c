@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
@@ -44,8 +43,7 @@ static int remove_aside(const struct ek_run *run, const char *name)
 	if (found.gl_pathc > 0)
 		ek_info("removing %s, which are made anew or no longer fit the images", pattern);
 	for (size_t i = 0; i < found.gl_pathc; i++)
-		if (unlink(found.gl_pathv[i]) != 0)
-			rc = ek_fail_errno("cannot remove %s", found.gl_pathv[i]);
+		EK_TRY(ek_remove(found.gl_pathv[i]));
 out:
 	globfree(&found);
 	free(pattern);

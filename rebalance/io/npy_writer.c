@@ -31,7 +31,7 @@ static int has_rows(const struct ek_npy_writer *w, const char *path, uint64_t ro
 	const uint64_t want = w->header.size + rows * w->row_bytes;
 	struct ek_buffer start = { 0 };
 	struct stat status;
-	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	int same;
 
 	if (fd < 0)
@@ -80,14 +80,19 @@ out:
 
 static int open_partial(struct ek_npy_writer *w)
 {
-	const int go_on = w->appended > 0;
+	int rc;
 
-	w->fd = open(w->partial, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	if (w->fd < 0)
-		return ek_fail_errno("cannot write %s", w->partial);
-	if (ftruncate(w->fd, (off_t)(go_on ? w->header.size + w->appended * w->row_bytes : 0)) != 0)
-		return ek_fail_errno("cannot write %s", w->partial);
-	return go_on ? 0 : ek_write_all(w->fd, w->header.data, w->header.size, w->partial);
+	if (w->appended > 0) {
+		EK_TRY(ek_open_writable(&w->fd, w->partial, O_WRONLY));
+		if (ftruncate(w->fd, (off_t)(w->header.size + w->appended * w->row_bytes)) != 0)
+			rc = ek_fail_errno("cannot write %s", w->partial);
+	} else {
+		EK_TRY(ek_remove(w->partial));
+		EK_TRY(ek_open_writable(&w->fd, w->partial, O_WRONLY | O_CREAT | O_EXCL));
+		EK_TRY(ek_write_all(w->fd, w->header.data, w->header.size, w->partial));
+	}
+out:
+	return rc;
 }
 
 int ek_npy_writer_open(struct ek_npy_writer **out, uint64_t *rows_done, const char *path, enum ek_dtype type,
@@ -118,7 +123,7 @@ int ek_npy_writer_open(struct ek_npy_writer **out, uint64_t *rows_done, const ch
 		w->appended = 0;
 	/* The old key goes before the old rows do. */
 	if (w->appended == 0)
-		(void)unlink(w->key_path);
+		EK_TRY(ek_remove(w->key_path));
 	if (!w->renamed)
 		EK_TRY(open_partial(w));
 	w->synced = *rows_done = w->appended;
@@ -169,7 +174,7 @@ int ek_npy_writer_commit(struct ek_npy_writer *w)
 		EK_TRY(ek_rename_synced(w->partial, w->path));
 		w->renamed = 1;
 	}
-	(void)unlink(w->key_path);
+	(void)ek_remove(w->key_path);
 	rc = 0;
 out:
 	return rc;

@@ -12,6 +12,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/guard.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/version.h"
 
@@ -22,6 +23,7 @@ struct ek_run {
 	char *record_path; /* RUN/run.json */
 	cJSON *record;
 	int lock; /* descriptor, or -1 */
+	int is_guarded;
 	char *reason;
 	const cJSON *asked; /* borrowed, for the next record */
 };
@@ -185,6 +187,8 @@ int ek_run_open(struct ek_run **out, const char *path, enum ek_run_mode mode)
 	}
 	EK_TRY(ek_run_file(&run->record_path, run, "run.json"));
 	EK_TRY(prepare_directory(run, mode));
+	EK_TRY(ek_guard_begin(run->path));
+	run->is_guarded = 1;
 	if (mode != EK_RUN_READ)
 		EK_TRY(take_lock(run));
 	if (ek_file_exists(run->record_path)) {
@@ -207,6 +211,8 @@ void ek_run_close(struct ek_run *run)
 		return;
 	if (run->lock >= 0)
 		(void)close(run->lock);
+	if (run->is_guarded)
+		ek_guard_end(run->path);
 	cJSON_Delete(run->record);
 	free(run->path);
 	free(run->record_path);

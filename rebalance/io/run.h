@@ -6,6 +6,8 @@
  * the version of "evenkeel" that recorded it. A directory where neither does is none, whatever it holds, and nothing is
  * written there. A run.json that is an empty object makes a run by hand, of arrays from elsewhere: it can be opened.
  *
+ * While a run is open, nothing is written through a link inside of it (base/guard.h); it may itself be a link.
+ *
  * Writers hold a lock that dies with its owner (flock on RUN/.lock, which also holds the owner's process id).
  */
 #ifndef EK_IO_RUN_H

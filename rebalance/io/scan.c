@@ -465,8 +465,7 @@ static int remove_file(const struct ek_run *run, const char *name)
 	int rc;
 
 	EK_TRY(ek_run_file(&path, run, name));
-	if (unlink(path) != 0 && errno != ENOENT)
-		rc = ek_fail_errno("cannot remove %s", path);
+	EK_TRY(ek_remove(path));
 out:
 	free(path);
 	return rc;

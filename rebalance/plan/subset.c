@@ -13,6 +13,9 @@ enum { SUBSET_VERSION = 1, MAX_NAME = 100, MOST_LISTED = 1000000, ROWS = 1 << 16
 
 static const char *const files[] = { "keep.npy", "decision.npy", "rank.npy", "subset.json", NULL };
 enum { FILES = sizeof files / sizeof *files };
+/* All that lies in the folder of a subset. */
+static const char *const ours[] = { "keep.npy", "decision.npy",   "rank.npy",    "subset.json",
+	                            "kept.txt", "metadata.jsonl", "removed.txt", NULL };
 
 int ek_subset_check_name(const char *name)
 {
@@ -235,13 +238,17 @@ out:
 int ek_subset_draft(struct ek_draft *draft, const struct ek_run *run, const struct ek_subset *subset,
                     const struct ek_selection *s, const struct ek_effects *effects)
 {
+	char *path = NULL;
 	int rc;
 
 	*draft = (struct ek_draft){ .before = s->n - s->counts[EK_DECISION_HELD_OUT], .after = s->kept };
 	EK_TRY(ek_subset_check_name(subset->name));
-	EK_TRY(ek_folder_begin(&draft->folder, run, "subsets", subset->name));
+	EK_TRY(ek_format(&path, "%s/subsets/%s", ek_run_path(run), subset->name));
+	EK_TRY(ek_folder_open(&draft->folder, path, ours));
+	EK_TRY(ek_folder_clear(&draft->folder));
 	EK_TRY(write_files(run, draft->folder.fresh, subset, s, effects));
 out:
+	free(path);
 	return rc;
 }
 

@@ -9,8 +9,8 @@
 #ifndef EK_PLAN_SUBSET_H
 #define EK_PLAN_SUBSET_H
 
+#include "rebalance/io/folder.h"
 #include "rebalance/plan/effects.h"
-#include "rebalance/plan/folder.h"
 
 struct ek_subset {
 	const char *name;

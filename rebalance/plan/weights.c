@@ -9,15 +9,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "analysis/skew/inequality.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
+#include "rebalance/io/folder.h"
 #include "rebalance/io/npy.h"
-#include "rebalance/plan/folder.h"
 #include "rebalance/plan/subset.h"
 
 enum { WEIGHTS_VERSION = 1, ROWS = 1 << 16, ROWS_IN_MEMORY = 1 << 24, UNITS_LISTED = 100 };
@@ -224,16 +223,14 @@ static int write_members(const char *path, const struct ek_units *units)
 	struct ek_buffer header = { 0 };
 	char *map = MAP_FAILED;
 	size_t size = 0;
-	int descriptor = -1, rc;
+	int rc;
 
 	EK_TRY(ek_npy_header(&header, wide ? EK_I64 : EK_U32, 1, &units->total));
 	EK_TRY(ek_atomic_open(&file, path));
 	size = header.size + units->total * (wide ? 8 : 4);
-	if ((descriptor = open(file.temporary, O_RDWR | O_CLOEXEC)) < 0)
+	if ((errno = posix_fallocate(file.fd, 0, (off_t)size)) != 0) /* now, not as a fault while writing */
 		rc = ek_fail_errno("cannot write %s", path);
-	else if ((errno = posix_fallocate(descriptor, 0, (off_t)size)) != 0) /* now, not as a fault while writing */
-		rc = ek_fail_errno("cannot write %s", path);
-	else if ((map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)) == MAP_FAILED)
+	else if ((map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd, 0)) == MAP_FAILED)
 		rc = ek_fail_errno("cannot map %s", path);
 	EK_TRY(rc);
 	memcpy(map, header.data, header.size);
@@ -242,8 +239,6 @@ static int write_members(const char *path, const struct ek_units *units)
 out:
 	if (map != MAP_FAILED)
 		(void)munmap(map, size);
-	if (descriptor >= 0)
-		(void)close(descriptor);
 	ek_atomic_discard(&file);
 	ek_buffer_release(&header);
 	return rc;
@@ -451,13 +446,17 @@ out:
 
 static int publish_files(const struct ek_weights *w, const struct ek_run *run, const struct summary *s)
 {
-	struct ek_folder folder;
+	struct ek_folder folder = { 0 };
+	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_folder_begin(&folder, run, "weights", w->options.name));
+	EK_TRY(ek_format(&path, "%s/weights/%s", ek_run_path(run), w->options.name));
+	EK_TRY(ek_folder_open(&folder, path, files));
+	EK_TRY(ek_folder_clear(&folder));
 	EK_TRY(write_files(w, folder.fresh, s));
 	EK_TRY(ek_folder_publish(&folder));
 out:
+	free(path);
 	return ek_folder_release(&folder, rc);
 }
 

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <glob.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
@@ -90,10 +90,7 @@ static int keep(const char *folder, const char *names, uint64_t step, uint64_t k
 
 		if (of == 0 || (of <= step && passed++ < kept))
 			continue;
-		if (unlink(found.gl_pathv[i]) < 0) {
-			rc = ek_fail_errno("cannot remove %s", found.gl_pathv[i]);
-			goto out;
-		}
+		EK_TRY(ek_remove(found.gl_pathv[i]));
 	}
 out:
 	globfree(&found);
@@ -120,7 +117,7 @@ int ek_checkpoints_clean(const char *folder)
 
 		rc = find(&found, folder, unfinished[i]);
 		for (size_t j = 0; rc == 0 && j < found.gl_pathc; j++)
-			(void)unlink(found.gl_pathv[j]);
+			(void)ek_remove(found.gl_pathv[j]);
 		globfree(&found);
 		EK_TRY(rc);
 	}

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
@@ -171,7 +172,7 @@ static int remove_stale(const struct ek_run *run, const char *path, int side)
 	EK_TRY(ek_run_glob(&found, run, pattern));
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		if (strncmp(found.gl_pathv[i], path, strlen(path)) != 0)
-			(void)unlink(found.gl_pathv[i]);
+			(void)ek_remove(found.gl_pathv[i]);
 out:
 	globfree(&found);
 	return rc;

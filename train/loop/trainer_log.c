@@ -1,6 +1,5 @@
 #include "train/loop/trainer_log.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
@@ -68,11 +67,7 @@ int ek_trainer_log_open(struct ek_trainer_log *log, const char *folder, uint64_t
 	EK_TRY(ek_atomic_open(&file, log->path));
 	EK_TRY(keep_lines(&file, &old, step, &log->first));
 	EK_TRY(ek_atomic_commit(&file));
-	log->fd = open(log->path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	if (log->fd < 0) {
-		rc = ek_fail_errno("cannot write %s", log->path);
-		goto out;
-	}
+	EK_TRY(ek_open_writable(&log->fd, log->path, O_WRONLY | O_APPEND));
 	log->started = ek_clock() - *log->seconds;
 out:
 	ek_atomic_discard(&file);

@@ -190,9 +190,7 @@ static int make(const char *path, const char *key_path, const char *key, const s
 	int rc;
 
 	shape_of(shape, &model->config, images->count);
-	(void)remove(key_path);
-	if (ek_file_exists(key_path))
-		return ek_fail_errno("cannot remove %s", key_path);
+	EK_TRY(ek_remove(key_path));
 	EK_TRY(ek_npy_writer_open(&writer, &done, path, EK_F16, DIMENSIONS, shape, key));
 	EK_TRY(encoding_init(&e, precision));
 	ek_progress_begin("latents", "images", images->count);

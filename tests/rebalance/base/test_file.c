@@ -53,7 +53,7 @@ static void what_is_no_file_is_refused_at_once(void **state)
 	assert_fails(ek_file_read(&text, fifo, 9), EK_EDATA, "fifo: not a regular file");
 	assert_fails(ek_map_open(&map, fifo), EK_EDATA, "fifo: not a regular file");
 	assert_fails(ek_file_read(&text, "/dev/zero", 9), EK_EDATA, "/dev/zero: not a regular file");
-	assert_fails(ek_lock_take(&fd, fifo, "it"), EK_EUSAGE, "fifo is in the way");
+	assert_fails(ek_lock_take(&fd, fifo, "it"), EK_EDATA, "fifo: not a regular file");
 	assert_false(ek_lock_is_at(fifo));
 	(void)alarm(0);
 	ek_buffer_release(&text);
