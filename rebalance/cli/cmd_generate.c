@@ -408,6 +408,7 @@ static int print(const struct work *w, int json)
 /* Where the model works: in the latents of the autoencoder that its config.json names. */
 static int open_space(struct work *w)
 {
+	const char *shown = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(w->model_config, "samples"));
 	char *folder = NULL;
 	int rc = 0;
 
@@ -421,6 +422,10 @@ static int open_space(struct work *w)
 		}
 	}
 	EK_TRY(ek_space_open(&w->space, w->run, folder, w->d.image_side));
+	if (folder != NULL && shown != NULL && !ek_space_made(&w->space, shown))
+		ek_warn("the autoencoder %s is not what it was when the model %s learned from its latents: images may "
+		        "look wrong until the model is trained anew",
+		        folder, wanted.model);
 out:
 	free(folder);
 	return rc;

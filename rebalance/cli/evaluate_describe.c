@@ -8,6 +8,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/cli/evaluate.h"
 #include "rebalance/io/filename.h"
+#include "rebalance/io/kept_path.h"
 
 static const cJSON *member(const cJSON *object, const char *name)
 {
@@ -49,6 +50,20 @@ static int add_text(cJSON *object, const char *name, const char *text)
 	return text != NULL ? ek_json_add_string(object, name, text) : ek_json_add_null(object, name);
 }
 
+/* A path of the user's, absolute, or into the run, which may be moved; or null. */
+static int add_path(cJSON *object, const char *name, const struct ek_evaluate *e, const char *path)
+{
+	char *kept = NULL;
+	int rc, inside;
+
+	if (path == NULL)
+		return ek_json_add_null(object, name);
+	inside = ek_kept_path(&kept, e->run, path) == 0 && kept[0] != '/'; /* a pattern is none */
+	rc = ek_filename_add(object, name, inside ? kept : path);
+	free(kept);
+	return rc;
+}
+
 /* "method" and "keep" of the plan that the model was trained by. */
 static int add_plan(cJSON *object, const struct ek_evaluate *e)
 {
@@ -78,7 +93,7 @@ static int add_sources(cJSON *object, const struct ek_evaluate *e)
 
 	if (e->sets[0].name == NULL) {
 		EK_TRY(ek_json_add_null(object, "samples"));
-		EK_TRY(ek_filename_add(object, "path", e->sets[0].path));
+		EK_TRY(add_path(object, "path", e, e->sets[0].path));
 		goto out;
 	}
 	EK_TRY(ek_json_add_array(&list, object, "samples"));
@@ -121,11 +136,8 @@ static int add_reference(cJSON *json, const struct ek_evaluate *e)
 	EK_TRY(ek_json_add_object(&object, json, "reference"));
 	EK_TRY(ek_json_add_u64(object, "images", e->input.reference.count));
 	EK_TRY(ek_json_add_string(object, "what", kinds[e->kind]));
-	EK_TRY(e->wish->reference != NULL ? ek_filename_add(object, "path", e->wish->reference)
-	                                  : ek_json_add_null(object, "path"));
-	EK_TRY(e->input.statistics != NULL && e->wish->statistics != NULL
-	               ? ek_filename_add(object, "statistics", e->wish->statistics)
-	               : ek_json_add_null(object, "statistics"));
+	EK_TRY(add_path(object, "path", e, e->wish->reference));
+	EK_TRY(add_path(object, "statistics", e, e->input.statistics != NULL ? e->wish->statistics : NULL));
 	if (e->kind == EK_REFERENCE_TRAINING)
 		EK_TRY(ek_json_add_string(object, "warning",
 		                          "all is measured against training images: copies of them count as good "
@@ -172,13 +184,14 @@ out:
 }
 
 /* What is outside of the run, by place and content. */
-static int add_outside(cJSON *options, const char *name, const char *path, const char *hash)
+static int add_outside(cJSON *options, const char *name, const struct ek_evaluate *e, const char *path,
+                       const char *hash)
 {
 	cJSON *object;
 	int rc;
 
 	EK_TRY(ek_json_add_object(&object, options, name));
-	EK_TRY(ek_filename_add(object, "path", path));
+	EK_TRY(add_path(object, "path", e, path));
 	EK_TRY(ek_json_add_string(object, "xxh64", hash));
 out:
 	return rc;
@@ -236,9 +249,9 @@ int ek_evaluate_options(cJSON **out, const struct ek_evaluate *e)
 	EK_TRY(ek_json_add_string(o, "command", "evaluate"));
 	EK_TRY(add_samples(o, e));
 	if (e->kind == EK_REFERENCE_PATH)
-		EK_TRY(add_outside(o, "reference", e->reference.path, e->reference.hash));
+		EK_TRY(add_outside(o, "reference", e, e->reference.path, e->reference.hash));
 	if (e->input.statistics != NULL)
-		EK_TRY(add_outside(o, "statistics",
+		EK_TRY(add_outside(o, "statistics", e,
 		                   e->wish->statistics != NULL ? e->wish->statistics : e->wish->reference,
 		                   e->statistics_hash));
 	EK_TRY(ek_json_add_string(o, "encoder", m->encoder));

@@ -4,6 +4,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/cli/evaluate.h"
+#include "rebalance/io/kept_path.h"
 #include "rebalance/plan/target.h"
 
 static const cJSON *member(const cJSON *object, const char *name)
@@ -67,6 +68,9 @@ static int load_target(struct ek_evaluate *e)
 	EK_TRY(ek_evaluate_absolute(&e->target_path, e->target));
 	EK_TRY(ek_units_load(&units, e->run, "cluster"));
 	EK_TRY(ek_target_load(e->shares, &units, e->target_path, 1));
+	free(e->target_path);
+	EK_TRY(ek_kept_path(&e->target_path, e->run, e->target));
+	e->target = e->target_path;
 out:
 	ek_units_release(&units);
 	return rc;

@@ -112,18 +112,35 @@ out:
 	return rc;
 }
 
+/* What makes latents of pixels. */
+static void name_weights(char out[80], const struct ek_space *space)
+{
+	const uint64_t hash = ek_hash64(space->model.values, space->model.params.size * sizeof *space->model.values);
+
+	(void)snprintf(out, 80, "by weights %016" PRIx64 ", scale %.9g", hash, space->model.config.scale);
+}
+
+int ek_space_made(const struct ek_space *space, const char *key)
+{
+	char weights[80];
+
+	if (space->autoencoder == NULL)
+		return strncmp(key, "pixels ", 7) == 0;
+	name_weights(weights, space);
+	return strstr(key, weights) != NULL;
+}
+
 int ek_space_fill(struct ek_space *space, const struct ek_run *run, enum ek_nn_precision precision)
 {
-	uint64_t hash;
+	char weights[80];
 	int rc;
 
 	EK_TRY(ek_pixels_open(&space->pixels, run, space->image_side));
 	(void)snprintf(space->key, sizeof space->key, "pixels %s", space->pixels.key);
 	if (space->autoencoder == NULL)
 		goto out;
-	hash = ek_hash64(space->model.values, space->model.params.size * sizeof *space->model.values);
-	(void)snprintf(space->key, sizeof space->key, "latents of pixels %s by weights %016" PRIx64 ", scale %.9g",
-	               space->pixels.key, hash, space->model.config.scale);
+	name_weights(weights, space);
+	(void)snprintf(space->key, sizeof space->key, "latents of pixels %s %s", space->pixels.key, weights);
 	EK_TRY(open_latents(space, run, space->autoencoder, precision));
 out:
 	return rc;

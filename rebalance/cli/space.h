@@ -18,7 +18,7 @@ struct ek_space {
 	struct ek_latent_decoder *decoder; /* made when it is first needed */
 	uint64_t seed;
 	int flip;
-	char key[160]; /* what the samples were made from */
+	char key[200]; /* what the samples were made from */
 };
 
 /* After a training: the averaged parameters of its newest checkpoint as a model that diffusers loads, in the same
@@ -32,6 +32,9 @@ int ek_space_open(struct ek_space *space, const struct ek_run *run, const char *
 /* Ready to give samples: pixels are read, latents encoded, once. */
 int ek_space_fill(struct ek_space *space, const struct ek_run *run, enum ek_nn_precision precision);
 void ek_space_release(struct ek_space *space);
+
+/* Is the autoencoder the one that `key` (of a space that was filled) says? */
+int ek_space_made(const struct ek_space *space, const char *key);
 
 /* Sample of an image, [side, side, channels]. Thread-safe. */
 int ek_space_get(const struct ek_space *space, int64_t id, uint64_t position, float *sample);

@@ -264,7 +264,12 @@ static int check_old(const char *path, const struct ek_training_job *job, const 
 		goto out;
 	EK_TRY(keep_spelling(job->config, job->run, path));
 	EK_TRY(ek_config_difference(where, sizeof where, job->config, path));
-	if (*where != 0)
+	if (strcmp(where, "samples") == 0)
+		rc = ek_fail(EK_EUSAGE,
+		             "%s was trained on other samples: the images, the autoencoder or the side have changed "
+		             "since; take another --name, or --force to start it anew",
+		             folder);
+	else if (*where != 0)
 		rc = ek_fail(EK_EUSAGE,
 		             "%s was trained with another %s; take another --name, or --force to start it anew", folder,
 		             where);
