@@ -109,10 +109,7 @@ int ek_review_file_refresh(struct ek_review_file *file)
 	for (size_t i = 0; i < file->log.reviewer_count; i++)
 		EK_TRY(ek_review_log_reviewer(&same, &log, file->log.reviewers[i]));
 	EK_TRY(ek_review_log_load(&log, file->path));
-	if ((fd = open(file->path, O_WRONLY | O_APPEND | O_CLOEXEC)) < 0) {
-		rc = ek_fail_errno("cannot write %s", file->path);
-		goto out;
-	}
+	EK_TRY(ek_open_writable(&fd, file->path, O_WRONLY | O_APPEND));
 	EK_TRY(mend_end(fd, file->path, &log, 0));
 	old = file->log;
 	file->log = log;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,54 @@ int ek_file_read_at(int fd, void *out, size_t size, uint64_t offset, const char 
 	return 0;
 }
 
+/* The open maps, for a signal handler: read without a lock. A map beyond the table has no name there. */
+enum { MAPS = 1024 };
+static struct {
+	_Atomic uintptr_t start; /* 0: free; 1: being filled */
+	size_t size;
+	char *path;
+} maps[MAPS];
+
+static void note_map(const void *data, size_t size, const char *path)
+{
+	char *copy = strdup(path);
+
+	for (size_t i = 0; i < MAPS && copy != NULL; i++) {
+		uintptr_t free_one = 0;
+
+		if (!atomic_compare_exchange_strong(&maps[i].start, &free_one, 1))
+			continue;
+		maps[i].size = size;
+		maps[i].path = copy;
+		atomic_store(&maps[i].start, (uintptr_t)data);
+		return;
+	}
+	free(copy);
+}
+
+static void forget_map(const void *data)
+{
+	for (size_t i = 0; i < MAPS; i++)
+		if (atomic_load(&maps[i].start) == (uintptr_t)data) {
+			char *path = maps[i].path;
+
+			atomic_store(&maps[i].start, 0);
+			free(path);
+			return;
+		}
+}
+
+const char *ek_map_path_at(const void *address)
+{
+	for (size_t i = 0; i < MAPS; i++) {
+		const uintptr_t start = atomic_load(&maps[i].start);
+
+		if (start > 1 && (uintptr_t)address - start < maps[i].size)
+			return maps[i].path;
+	}
+	return NULL;
+}
+
 int ek_map_open(struct ek_map *map, const char *path)
 {
 	void *data = NULL;
@@ -103,6 +152,8 @@ int ek_map_open(struct ek_map *map, const char *path)
 		rc = ek_fail_errno("cannot map %s", path);
 	else
 		*map = (struct ek_map){ .data = data, .size = (size_t)size };
+	if (map->data != NULL)
+		note_map(map->data, map->size, path);
 	(void)close(fd);
 	return rc;
 }
@@ -114,6 +165,7 @@ void ek_map_close(struct ek_map *map)
 		void *writable;
 
 		memcpy(&writable, &data, sizeof writable);
+		forget_map(data);
 		(void)munmap(writable, map->size);
 	}
 	*map = (struct ek_map){ 0 };
@@ -129,11 +181,44 @@ void ek_map_forget(const void *from, const void *to)
 		(void)madvise((char *)first, after - first, MADV_DONTNEED);
 }
 
+int ek_file_status(struct stat *status, const char *path)
+{
+	if (stat(path, status) == 0)
+		return 1;
+	return errno == ENOENT || errno == ENOTDIR ? 0 : ek_fail_errno("cannot read %s", path);
+}
+
 int ek_file_exists(const char *path)
 {
 	struct stat status;
 
-	return stat(path, &status) == 0;
+	return ek_file_status(&status, path);
+}
+
+/* A folder that is not there matches nothing; one that cannot be read may hold what was asked for. */
+static int is_fault(const char *path, int error)
+{
+	(void)path;
+	return error != ENOENT && error != ENOTDIR;
+}
+
+int ek_glob(glob_t *found, const char *folder, const char *pattern)
+{
+	struct ek_buffer whole = { 0 };
+	int code, rc = 0;
+
+	*found = (glob_t){ 0 };
+	for (const char *at = folder; *at != 0; at++)
+		EK_TRY(ek_buffer_printf(&whole, "%s%c", strchr("*?[]\\", *at) != NULL ? "\\" : "", *at));
+	EK_TRY(ek_buffer_printf(&whole, "/%s", pattern));
+	code = glob(whole.data, 0, is_fault, found);
+	if (code == GLOB_NOSPACE)
+		rc = ek_fail(EK_ENOMEM, "no memory for the files of %s", folder);
+	else if (code != 0 && code != GLOB_NOMATCH)
+		rc = ek_fail(EK_EIO, "cannot list %s/%s", folder, pattern);
+out:
+	ek_buffer_release(&whole);
+	return rc;
 }
 
 int ek_open_writable(int *fd, const char *path, int flags)

@@ -5,6 +5,7 @@
 #ifndef EK_BASE_FILE_H
 #define EK_BASE_FILE_H
 
+#include <glob.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,12 +29,23 @@ struct ek_map {
 };
 int ek_map_open(struct ek_map *map, const char *path);
 void ek_map_close(struct ek_map *map);
+/* The path of the open map that the address lies in, or NULL. A signal handler may ask: what another program cuts off a
+ * mapped file is SIGBUS to who reads it. */
+const char *ek_map_path_at(const void *address);
 /* The bytes `from` to `to` of a map (this one or any of a file that is shared) have been passed: let go of the memory
  * of the whole pages among them. They are still there, and are mapped again when they are looked at. */
 void ek_map_forget(const void *from, const void *to);
 
-/* 1 if something is there, else 0. */
+/* 1 if something is there, 0 if it is not, EK_EIO if that cannot be told, as for want of descriptors or permission. Who
+ * asks "is it there?" and then opens it may take all but 0 for yes: the fault is told when it is opened. */
 int ek_file_exists(const char *path);
+/* Likewise, with what stat(2) says of it. */
+struct stat;
+int ek_file_status(struct stat *status, const char *path);
+
+/* Paths of the files FOLDER/pattern (as in a shell), sorted; none is fine. FOLDER is taken literally. `*found` is
+ * always to be released with globfree. EK_EIO (also a folder on the way that cannot be read), EK_ENOMEM. */
+int ek_glob(glob_t *found, const char *folder, const char *pattern);
 
 /* Open the regular file `path` for writing; `flags` as of open(2), mode 0666, and never through a link that has its
  * name. Close it with close. EK_EIO; EK_EUSAGE: it is a link; EK_EDATA: it is no regular file. */

@@ -23,9 +23,7 @@ static const cJSON *member(const cJSON *object, const char *name)
 
 static int is_path(const char *text)
 {
-	struct stat status;
-
-	return stat(text, &status) == 0 || strpbrk(text, "*?[{") != NULL;
+	return ek_file_exists(text) || strpbrk(text, "*?[{") != NULL;
 }
 
 int ek_evaluate_absolute(char **out, const char *path)
@@ -208,11 +206,10 @@ static int is_statistics(int *is, const char *path)
 {
 	const size_t length = strlen(path);
 	struct ek_npz npz = { 0 };
-	struct stat status;
 	int rc = 0;
 
 	*is = 0;
-	if (length < 5 || strcmp(path + length - 4, ".npz") != 0 || stat(path, &status) != 0)
+	if (length < 5 || strcmp(path + length - 4, ".npz") != 0 || !ek_file_exists(path))
 		return 0;
 	EK_TRY(ek_npz_open(&npz, path));
 	*is = ek_npz_has(&npz, "mu") && !ek_npz_has(&npz, "arr_0");

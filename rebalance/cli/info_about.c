@@ -45,6 +45,16 @@ out:
 	return rc;
 }
 
+/* Not one of another program that has a run.json, too; but a damaged one, which will say so. */
+static int is_run(const char *folder)
+{
+	struct ek_run *run = NULL;
+	const int rc = ek_run_open(&run, folder, EK_RUN_READ);
+
+	ek_run_close(run);
+	return rc != EK_EUSAGE;
+}
+
 /* Is the folder a run or an export? */
 static int look_at(struct ek_about *a, const char *folder)
 {
@@ -58,7 +68,7 @@ static int look_at(struct ek_about *a, const char *folder)
 	for (int i = 0; i < 2 && a->root == NULL; i++) {
 		free(mark);
 		EK_TRY(ek_format(&mark, "%s/%s", folder, marks[i].file));
-		if (ek_file_exists(mark) || (i == 0 && ek_run_is_at(folder))) {
+		if (i == 0 ? ek_run_is_at(folder) || (ek_file_exists(mark) && is_run(folder)) : ek_file_exists(mark)) {
 			a->place = marks[i].place;
 			EK_TRY(ek_copy_string(&a->root, folder));
 		}

@@ -1,10 +1,12 @@
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/output.h"
@@ -33,12 +35,32 @@ static void on_signal(int number)
 	(void)signal(number, SIG_DFL);
 }
 
+/* Another program cut off what we have mapped, as by writing over an array in place: told like any file that cannot be
+ * read. Any other fault comes again, and kills. */
+static void on_bus_error(int number, siginfo_t *info, void *context)
+{
+	static atomic_flag told = ATOMIC_FLAG_INIT;
+	const char *path = ek_map_path_at(info->si_addr);
+
+	(void)context;
+	if (path == NULL) {
+		(void)signal(number, SIG_DFL);
+		return;
+	}
+	while (atomic_flag_test_and_set(&told)) /* another thread tells, and ends us */
+		(void)pause();
+	ek_terminal_signal_error(path, "became shorter while it was read");
+	_exit(EXIT_FAILED);
+}
+
 static void catch_signals(void)
 {
 	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	const struct sigaction bus = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO };
 
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGBUS, &bus, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN); /* a full quota is a failed write, told like any other */
 }

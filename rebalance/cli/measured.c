@@ -48,8 +48,8 @@ static int is_embeddings(int *is, const char *path)
 	int rc = 0;
 
 	*is = 0;
-	if (length < 5 || stat(path, &status) != 0 || !S_ISREG(status.st_mode))
-		return 0;
+	if (length < 5 || (rc = ek_file_status(&status, path)) <= 0 || !S_ISREG(status.st_mode))
+		return rc < 0 ? rc : 0;
 	*is = strcmp(path + length - 4, ".npy") == 0;
 	if (strcmp(path + length - 4, ".npz") != 0)
 		return 0;

@@ -150,3 +150,17 @@ void ek_terminal_error(const char *text)
 	clear_bar();
 	put_line("evenkeel: ", text);
 }
+
+void ek_terminal_signal_error(const char *path, const char *what)
+{
+	char line[1024];
+	const char *const parts[] = { terminal.bar_shown ? "\r\033[K" : "", "evenkeel: ", path, " ", what, "\n" };
+	size_t size = 0;
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		for (const char *at = parts[i]; *at != 0 && size < sizeof line; at++)
+			line[size++] = parts[i] == path && ((unsigned char)*at < 0x20 || *at == 0x7f) ? '?' : *at;
+	line[sizeof line - 1] = '\n';
+	if (write(STDERR_FILENO, line, size) < 0)
+		return; /* there is nobody to tell */
+}

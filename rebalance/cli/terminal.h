@@ -19,5 +19,7 @@ const char *ek_plain(void);
 
 /* One line on stderr, "evenkeel: " before it. */
 void ek_terminal_error(const char *text);
+/* Likewise, from a signal handler: "evenkeel: PATH what", in plain bytes. */
+void ek_terminal_signal_error(const char *path, const char *what);
 
 #endif

@@ -288,8 +288,7 @@ static int remove_old(const char *folder)
 	EK_TRY(ek_checkpoints_keep(folder, 0, 0));
 	for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
 		EK_TRY(ek_format(&path, "%s/%s", folder, made[i]));
-		if (remove(path) != 0 && errno != ENOENT)
-			rc = ek_fail_errno("cannot remove %s", path);
+		rc = ek_remove(path);
 		free(path);
 		path = NULL;
 		EK_TRY(rc);

@@ -252,8 +252,7 @@ int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t co
 	if ((rc = ek_alloc(&d, 1, sizeof *d)) < 0)
 		return rc;
 	for (size_t i = 0; i < count; i++) {
-		struct stat status;
-		const int is_pattern = strpbrk(paths[i], "*?[{") != NULL && stat(paths[i], &status) != 0;
+		const int is_pattern = strpbrk(paths[i], "*?[{") != NULL && !ek_file_exists(paths[i]);
 
 		EK_TRY(is_pattern ? add_glob(d, paths[i]) : add_path(d, paths[i]));
 	}

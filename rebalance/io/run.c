@@ -35,21 +35,7 @@ int ek_run_file(char **out, const struct ek_run *run, const char *name)
 
 int ek_run_glob(glob_t *found, const struct ek_run *run, const char *pattern)
 {
-	struct ek_buffer whole = { 0 };
-	int code, rc = 0;
-
-	*found = (glob_t){ 0 };
-	for (const char *at = run->path; *at != 0; at++)
-		EK_TRY(ek_buffer_printf(&whole, "%s%c", strchr("*?[]\\", *at) != NULL ? "\\" : "", *at));
-	EK_TRY(ek_buffer_printf(&whole, "/%s", pattern));
-	code = glob(whole.data, 0, NULL, found);
-	if (code == GLOB_NOSPACE)
-		rc = ek_fail(EK_ENOMEM, "no memory for the files of %s", run->path);
-	else if (code != 0 && code != GLOB_NOMATCH)
-		rc = ek_fail(EK_EIO, "cannot list %s", run->path);
-out:
-	ek_buffer_release(&whole);
-	return rc;
+	return ek_glob(found, run->path, pattern);
 }
 
 const char *ek_run_path(const struct ek_run *run)
@@ -137,11 +123,10 @@ out:
 static int prepare_directory(const struct ek_run *run, enum ek_run_mode mode)
 {
 	struct stat status;
-	int rc = 0;
+	int rc;
 
-	if (stat(run->path, &status) != 0) {
-		if (errno != ENOENT)
-			return ek_fail_errno("cannot open %s", run->path);
+	EK_TRY(ek_file_status(&status, run->path));
+	if (rc == 0) {
 		if (mode == EK_RUN_CREATE)
 			return ek_make_directories(run->path);
 		return ek_fail(EK_EUSAGE, "%s: no such run directory (evenkeel audit DATASET -o RUN makes one)",
@@ -255,9 +240,10 @@ static int leaves_run(const char *name)
 static int stat_file(struct fingerprint *print, const char *path)
 {
 	struct stat status;
+	const int rc = ek_file_status(&status, path);
 
-	if (stat(path, &status) != 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : ek_fail_errno("cannot read %s", path);
+	if (rc <= 0)
+		return rc;
 	/* A device or a FIFO could be read for ever. */
 	if (!S_ISREG(status.st_mode))
 		return 0;

@@ -181,7 +181,8 @@ static int judge(struct ek_walk *walk, unsigned char type, struct stat *status, 
 		return 0;
 	}
 	if (stat(walk->path.data, status) != 0) {
-		*kind = EK_WALK_DANGLING;
+		*kind = errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? EK_WALK_DANGLING : EK_WALK_UNREADABLE;
+		(void)ek_fail(EK_EIO, "%s: cannot read %s", strerror(errno), walk->path.data);
 		return 0;
 	}
 	if (S_ISDIR(status->st_mode)) {

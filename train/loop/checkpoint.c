@@ -54,26 +54,10 @@ static int newest_first(const void *a, const void *b)
 /* Files of a folder, whose own path is taken literally; the newest first. */
 static int find(glob_t *found, const char *folder, const char *names)
 {
-	struct ek_buffer pattern = { 0 };
-	int rc = 0;
+	const int rc = ek_glob(found, folder, names);
 
-	for (const char *c = folder; *c != 0; c++)
-		EK_TRY(ek_buffer_printf(&pattern, strchr("*?[]\\", *c) != NULL ? "\\%c" : "%c", *c));
-	EK_TRY(ek_buffer_printf(&pattern, "/%s", names));
-	switch (glob(pattern.data, 0, NULL, found)) {
-	case 0:
+	if (rc == 0 && found->gl_pathc > 0) /* there is no list otherwise */
 		qsort(found->gl_pathv, found->gl_pathc, sizeof *found->gl_pathv, newest_first);
-		break;
-	case GLOB_NOMATCH:
-		break;
-	case GLOB_NOSPACE:
-		rc = ek_fail(EK_ENOMEM, "no memory to list %s", folder);
-		break;
-	default:
-		rc = ek_fail_errno("cannot list %s", folder);
-	}
-out:
-	ek_buffer_release(&pattern);
 	return rc;
 }
 

@@ -59,6 +59,30 @@ static void what_is_no_file_is_refused_at_once(void **state)
 	ek_buffer_release(&text);
 }
 
+/* A link that leads to itself fails as a disk does: nobody knows what is behind it. */
+static void what_cannot_be_told_is_not_taken_for_absence(void **state)
+{
+	const char *folder = ek_scratch(), *loop = ek_join(folder, "loop");
+	glob_t found;
+
+	(void)state;
+	assert_int_equal(symlink("loop", loop), 0);
+	assert_fails(ek_file_exists(loop), EK_EIO, "loop: Too many levels");
+	assert_int_equal(ek_file_exists(folder), 1);
+	assert_int_equal(ek_file_exists(ek_join(folder, "none")), 0);
+	assert_int_equal(ek_file_exists(ek_join(folder, "none/below")), 0);
+	ek_write_file(ek_join(folder, "a*b"), "", 0);
+	assert_int_equal(ek_file_exists(ek_join(folder, "a*b/below")), 0);
+	assert_ok(ek_glob(&found, folder, "*b"));
+	assert_int_equal(found.gl_pathc, 1);
+	globfree(&found);
+	assert_ok(ek_glob(&found, folder, "none/*"));
+	assert_int_equal(found.gl_pathc, 0);
+	globfree(&found);
+	assert_fails(ek_glob(&found, loop, "*"), EK_EIO, "cannot list");
+	globfree(&found);
+}
+
 static void a_part_is_read_or_its_lack_is_told(void **state)
 {
 	const char *path = ek_join(ek_scratch(), "a");
@@ -80,14 +104,20 @@ static void a_map_shows_the_bytes(void **state)
 {
 	const char *folder = ek_scratch(), *path = ek_join(folder, "a");
 	struct ek_map map;
+	const void *data;
 
 	(void)state;
 	ek_write_file(path, "abc", 3);
 	assert_ok(ek_map_open(&map, path));
 	assert_int_equal(map.size, 3);
 	assert_memory_equal(map.data, "abc", 3);
+	assert_string_equal(ek_map_path_at(map.data + 2), path);
+	assert_null(ek_map_path_at(map.data + 3));
+	assert_null(ek_map_path_at(path));
+	data = map.data;
 	ek_map_close(&map);
 	assert_null(map.data);
+	assert_null(ek_map_path_at(data));
 	ek_map_close(&map);
 	ek_write_file(path, "", 0);
 	assert_ok(ek_map_open(&map, path));
@@ -261,6 +291,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_is_read_whole_up_to_a_limit),
 		cmocka_unit_test(what_is_no_file_is_refused_at_once),
+		cmocka_unit_test(what_cannot_be_told_is_not_taken_for_absence),
 		cmocka_unit_test(a_part_is_read_or_its_lack_is_told),
 		cmocka_unit_test(a_map_shows_the_bytes),
 		cmocka_unit_test(directories_are_made_with_their_parents),
