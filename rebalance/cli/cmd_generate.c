@@ -12,6 +12,7 @@
 #include "rebalance/cli/flow_model.h"
 #include "rebalance/cli/generate_classes.h"
 #include "rebalance/cli/samples.h"
+#include "rebalance/cli/samples_folder.h"
 #include "rebalance/cli/space.h"
 #include "rebalance/cli/text.h"
 #include "rebalance/cli/training.h"
@@ -48,7 +49,7 @@ static const struct ek_option own[] = {
 	  .kind = EK_KIND_STRING,
 	  .target = &wanted.name,
 	  .argument = "NAME",
-	  .help = "the files go to RUN/samples/NAME; the same command goes on where it was stopped" },
+	  .help = "the files go to RUN/samples/NAME when all are made; the same command goes on where it was stopped" },
 	{ .name = "count",
 	  .kind = EK_KIND_INTEGER,
 	  .target = &wanted.classes.count,
@@ -175,6 +176,7 @@ struct work {
 	struct ek_solver_options solver;
 	struct ek_flow_sampler *sampler;
 	struct ek_npy_writer *latents;
+	struct ek_samples_folder place;
 	uint8_t *pixels;
 	size_t pixel_room;
 };
@@ -276,39 +278,6 @@ out:
 	return rc;
 }
 
-/* RUN/samples/NAME: new, or begun by the same command. `*done`: images that are there. */
-static int open_folder(struct work *w, int force, uint64_t *done)
-{
-	char *path = NULL, *image = NULL, where[256];
-	int rc;
-
-	*done = 0;
-	EK_TRY(ek_format(&path, "%s/config.json", w->folder));
-	if (ek_file_exists(path) && !force) {
-		EK_TRY(ek_config_difference(where, sizeof where, w->config, path));
-		if (*where != 0) {
-			rc = ek_fail(EK_EUSAGE,
-			             "%s holds samples made with another %s; take another --name, or --force",
-			             w->folder, where);
-			goto out;
-		}
-		for (;; ++*done) {
-			EK_TRY(ek_samples_image(&image, w->folder, *done));
-			if (*done == w->classes.count || !ek_file_exists(image))
-				break;
-			free(image);
-			image = NULL;
-		}
-		goto out;
-	}
-	EK_TRY(ek_make_directories(w->images));
-	EK_TRY(ek_json_save(w->config, path));
-out:
-	free(path);
-	free(image);
-	return rc;
-}
-
 static int take(void *context, uint64_t first, int count, const float *samples)
 {
 	struct work *w = context;
@@ -321,7 +290,7 @@ static int take(void *context, uint64_t first, int count, const float *samples)
 	}
 	EK_TRY(ek_space_decode(&w->space, samples, (uint64_t)count, w->pixels, (enum ek_nn_precision)wanted.precision));
 	for (int i = 0; i < count; i++)
-		EK_TRY(ek_samples_write_image(w->folder, first + (uint64_t)i, w->pixels + (size_t)i * size,
+		EK_TRY(ek_samples_write_image(w->place.place.fresh, first + (uint64_t)i, w->pixels + (size_t)i * size,
 		                              (uint32_t)w->space.image_side));
 	if (w->latents != NULL)
 		EK_TRY(ek_npy_writer_append(w->latents, samples, (uint64_t)count));
@@ -329,34 +298,52 @@ out:
 	return rc;
 }
 
-static int open_latents(struct work *w, uint64_t *done)
+/* What a stopped command that was to keep them has of them. */
+static int drop_latents(const char *path)
+{
+	static const char *const names[] = { "partial", "partial.key" };
+	char *partial = NULL;
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		free(partial);
+		EK_TRY(ek_format(&partial, "%s.%s", path, names[i]));
+		EK_TRY(ek_remove(partial));
+	}
+out:
+	free(partial);
+	return rc;
+}
+
+static int open_latents(struct work *w)
 {
 	const uint64_t side = (uint64_t)w->space.side,
 		       shape[4] = { w->classes.count, side, side, (uint64_t)w->space.channels };
 	uint64_t rows;
 	int rc;
 
+	EK_TRY(ek_format(&w->latents_path, "%s/latents.npy", w->place.place.fresh));
 	if (!wanted.latents)
-		return 0;
-	EK_TRY(ek_format(&w->latents_path, "%s/latents.npy", w->folder));
+		return drop_latents(w->latents_path);
 	if (ek_file_exists(w->latents_path))
 		return 0;
 	EK_TRY(ek_npy_writer_open(&w->latents, &rows, w->latents_path, EK_F32, 4, shape, "latents"));
-	*done = rows; /* latents are written behind images */
+	w->place.done = rows; /* latents are written behind images */
 out:
 	return rc;
 }
 
-static int sample(struct work *w, int force)
+static int sample(struct work *w)
 {
 	const struct ek_flow_samples samples = {
 		.count = w->classes.count, .seeds = w->seeds, .labels = w->classes.labels, .context = w, .take = take
 	};
+	const char *folder = w->place.place.fresh;
 	uint64_t done;
 	int rc;
 
-	EK_TRY(open_folder(w, force, &done));
-	EK_TRY(open_latents(w, &done));
+	EK_TRY(open_latents(w));
+	done = w->place.done;
 	if (done > 0 && done < w->classes.count)
 		ek_info("going on after %" PRIu64 " images", done);
 	if (done < w->classes.count) {
@@ -367,8 +354,9 @@ static int sample(struct work *w, int force)
 	}
 	if (w->latents != NULL)
 		EK_TRY(ek_npy_writer_commit(w->latents));
-	EK_TRY(ek_samples_write_list(w->folder, &w->classes, w->seeds, &w->d));
-	EK_TRY(ek_samples_write_sheet(w->folder, &w->classes, (uint32_t)w->space.image_side));
+	EK_TRY(ek_samples_write_list(folder, &w->classes, w->seeds, &w->d));
+	EK_TRY(ek_samples_write_sheet(folder, &w->classes, (uint32_t)w->space.image_side));
+	EK_TRY(ek_samples_folder_publish(&w->place));
 out:
 	return rc;
 }
@@ -388,6 +376,7 @@ static void release(struct work *w)
 	free(w->pixels);
 	free(w->model_folder);
 	free(w->folder);
+	ek_samples_folder_close(&w->place);
 	free(w->images);
 	free(w->latents_path);
 }
@@ -450,7 +439,10 @@ static int generate(struct ek_invocation *i, struct ek_run *run)
 	if (i->settings.common.force)
 		EK_TRY(ek_review_keep_out(w.folder));
 	EK_TRY(describe(&w));
-	EK_TRY(sample(&w, i->settings.common.force));
+	EK_TRY(ek_samples_folder_open(&w.place, w.folder, w.config, w.classes.count, wanted.latents,
+	                              i->settings.common.force));
+	if (!w.place.whole)
+		EK_TRY(sample(&w));
 	if (!i->settings.common.wordless)
 		EK_TRY(print(&w, i->settings.common.json));
 out:

@@ -73,11 +73,14 @@ static int open_samples(struct ek_evaluate *e)
 		return open_one(e, text, 1);
 	EK_TRY(ek_copy_string(&copy, text));
 	for (rest = copy; (part = strsep(&rest, ",")) != NULL;) {
-		const int named = ek_samples_check(e->run, part) == 0;
+		const int found = ek_samples_check(e->run, part), named = found == 0;
 
 		if (!named && !is_path(part)) {
-			rc = ek_fail(EK_EUSAGE, "--samples %s: there is neither %s/samples/%s nor a file or folder %s",
-			             text, ek_run_path(e->run), part, part);
+			rc = found == EK_EDATA
+			             ? found
+			             : ek_fail(EK_EUSAGE,
+			                       "--samples %s: there is neither %s/samples/%s nor a file or folder %s",
+			                       text, ek_run_path(e->run), part, part);
 			goto out;
 		}
 		EK_TRY(open_one(e, part, !named));

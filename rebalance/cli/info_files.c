@@ -80,6 +80,8 @@ static const struct ek_info_file files[] = {
 	  "a checkpoint: parameters under model., their average under ema., the optimiser's state", NULL, NULL },
 	{ EK_INFO_RUN, "models/*/preview-*.png", "what the model made at that step, to look at", NULL, NULL },
 	{ EK_INFO_RUN, "samples", "the images that generate made", NULL, NULL },
+	{ EK_INFO_RUN, "samples/.*.new*", "what a stopped generate has made so far; the same command goes on with it",
+	  NULL, NULL },
 	{ EK_INFO_RUN, "samples/*", "generated images", "config.json", NULL },
 	{ EK_INFO_RUN, "samples/*/config.json", "which model made the images, and how", "", NULL },
 	{ EK_INFO_RUN, "samples/*/samples.jsonl", "one line per generated image: its seed and class", "config.json",

@@ -55,10 +55,14 @@ int ek_samples_features(struct ek_features *out, const struct ek_run *run, const
 		goto out;
 	EK_TRY(ek_json_load(&config, path));
 	EK_TRY(ek_json_get_u64(&count, config, "count", path));
-	if (out->rows.count != count)
+	if (out->rows.count < count)
 		rc = ek_fail(EK_EDATA,
-		             "%s has %" PRIu64 " images of %" PRIu64 ": the command that makes them was stopped; "
-		             "give it again",
+		             "%s has %" PRIu64 " images of %" PRIu64 "; the command that made them makes them again",
+		             images, out->rows.count, count);
+	else if (out->rows.count > count)
+		rc = ek_fail(EK_EDATA,
+		             "%s has %" PRIu64 " images, and generate made %" PRIu64
+		             "; take the others away, or evaluate the folder by its path",
 		             images, out->rows.count, count);
 out:
 	cJSON_Delete(config);
@@ -178,14 +182,22 @@ out:
 
 int ek_samples_check(const struct ek_run *run, const char *name)
 {
-	char *path = NULL;
+	char *path = NULL, *begun = NULL;
 	int rc;
 
 	EK_TRY(ek_format(&path, "%s/samples/%s/images", ek_run_path(run), name));
-	if (*name == 0 || *name == '.' || strchr(name, '/') != NULL || !ek_file_exists(path))
+	EK_TRY(ek_format(&begun, "%s/samples/.%s.new", ek_run_path(run), name));
+	if (*name != 0 && *name != '.' && strchr(name, '/') == NULL && ek_file_exists(path))
+		goto out;
+	if (ek_file_exists(begun))
+		rc = ek_fail(EK_EDATA,
+		             "the samples %s are not all made: the command that makes them was stopped; give it again",
+		             name);
+	else
 		rc = ek_fail(EK_EUSAGE, "there are no samples %s: %s is not there", name, path);
 out:
 	free(path);
+	free(begun);
 	return rc;
 }
 

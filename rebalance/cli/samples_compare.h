@@ -35,10 +35,10 @@ int ek_samples_compare(struct ek_run *run, const char *name);
 int ek_samples_closeness(struct ek_closeness *out, const struct ek_run *run, const char *name,
                          const struct ek_rows *samples, const struct ek_rows *training);
 
-/* 0, or EK_EUSAGE: no RUN/samples/NAME/images. */
+/* 0, or EK_EUSAGE: no RUN/samples/NAME/images; EK_EDATA: not yet, they were begun. */
 int ek_samples_check(const struct ek_run *run, const char *name);
 /* Their features, to RUN/samples/NAME/embeddings.npy, or, by another encoder than the run's, embeddings-ENCODER.npy.
- * EK_EDATA: there are fewer images than were asked for. */
+ * EK_EDATA: there are fewer images than were asked for, or more. */
 int ek_samples_features(struct ek_features *out, const struct ek_run *run, const struct ek_feature_maker *maker,
                         const char *name);
 

@@ -54,6 +54,39 @@ for solver in euler dopri5; do
 	LC_ALL=C join -j 1 <(sed 's/ /-/' of-7) <(sed 's/ /-/' of-20) | awk '{ n += $2 == $4 } END { print n " of " NR " are the same" }'
 done
 
+echo '# made anew: another set is made beside the old one, which is there until it is whole'
+run evenkeel generate run --model plain --name anew --count 12 --steps 2 --latents --quiet >/dev/null
+run evenkeel generate run --model plain --name other --count 7 --steps 2 --seed 7 --latents --quiet >/dev/null
+ls -R run/samples/anew >before
+run evenkeel generate run --model plain --name anew --count 7 --steps 2 --seed 7 --latents
+# As a command with --force leaves it that was killed behind its third image.
+cp -r run/samples/other run/samples/.anew.new
+rm run/samples/.anew.new/{samples.jsonl,sheet.png,latents.npy} run/samples/.anew.new/images/00000[3-6].png
+ls -R run/samples/anew | diff before - && echo same
+run evenkeel evaluate run --samples anew --quiet | grep -o '12 generated images'
+run evenkeel info run/samples/.anew.new
+run evenkeel generate run --model plain --name anew --count 8 --steps 2 --seed 7
+run evenkeel generate run --model plain --name anew --count 7 --steps 2 --seed 7 --latents --quiet
+for file in images samples.jsonl sheet.png latents.npy config.json; do
+	diff -r "run/samples/other/$file" "run/samples/anew/$file" && echo same
+done
+run ls -A run/samples/anew run/samples
+run evenkeel evaluate run --samples anew --quiet | grep -o '7 generated images'
+
+echo '# fewer, and other latents, by force; what is yours stays'
+run evenkeel generate run --model plain --name anew --count 3 --steps 2 --latents --force --quiet
+run ls run/samples/anew/images
+cmp -s run/samples/other/latents.npy run/samples/anew/latents.npy || echo 'other latents'
+run evenkeel evaluate run --samples anew --quiet | grep -o '3 generated images'
+cp -r run/samples/other run/samples/.begun.new
+rm run/samples/.begun.new/sheet.png
+run evenkeel evaluate run --samples begun
+run evenkeel generate run --model plain --name begun --count 2 --steps 2
+run evenkeel generate run --model plain --name begun --count 2 --steps 2 --force --quiet
+echo mine >run/samples/begun/notes.txt
+run evenkeel generate run --model plain --name begun --count 1 --steps 2 --force --quiet
+run cat run/samples/begun/notes.txt
+
 echo '# the help of each command is whole'
 for words in 'train vae' 'train flow' generate; do
 	# shellcheck disable=SC2086
