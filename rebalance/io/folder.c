@@ -34,8 +34,9 @@ out:
 }
 
 /* Is it a name that we give? A folder is if such a name lies in it. */
-static int is_ours(const char *const *ours, const char *name, int is_folder)
+static int is_named(const void *context, const char *name, int is_folder)
 {
+	const char *const *ours = context;
 	const size_t size = strlen(name);
 	char bare[1024];
 
@@ -52,7 +53,8 @@ static int is_ours(const char *const *ours, const char *name, int is_folder)
 /* A way through a folder: to see that all is ours, or to remove what is. */
 struct visit {
 	const char *path;
-	const char *const *ours;
+	int (*is_ours)(const void *context, const char *name, int is_folder);
+	const void *context;
 	int removes;
 };
 
@@ -68,7 +70,7 @@ static int visit_entry(const struct visit *v, int folder, const char *name, cons
 	if (fstatat(folder, base, &status, AT_SYMLINK_NOFOLLOW) != 0)
 		return ek_fail_errno("cannot read %s/%s", v->path, name);
 	is_folder = S_ISDIR(status.st_mode);
-	if (!is_ours(v->ours, name, is_folder))
+	if (!v->is_ours(v->context, name, is_folder))
 		return ek_fail(EK_EUSAGE,
 		               "%s holds %s, which evenkeel did not make: move it away, or choose another name",
 		               v->path, name);
@@ -114,10 +116,10 @@ static int visit(const struct visit *v, int fd, const char *inside)
 	return rc;
 }
 
-/* EK_EUSAGE if there is more in the folder than we made. */
-static int check(const char *path, const char *const *ours)
+int ek_folder_check(const char *path, int (*is_ours)(const void *context, const char *name, int is_folder),
+                    const void *context)
 {
-	const struct visit all = { .path = path, .ours = ours };
+	const struct visit all = { .path = path, .is_ours = is_ours, .context = context };
 	int fd, rc;
 
 	EK_TRY(open_directory(&fd, path));
@@ -130,14 +132,14 @@ out:
 /* Nothing goes unless all does. A link with the name goes itself. */
 static int remove_folder(const char *path, const char *const *ours)
 {
-	const struct visit all = { .path = path, .ours = ours, .removes = 1 };
+	const struct visit all = { .path = path, .is_ours = is_named, .context = ours, .removes = 1 };
 	struct ek_parent parent;
 	int fd, rc;
 
 	EK_TRY(ek_parent_open(&parent, path));
 	if (unlinkat(parent.fd, parent.name, 0) == 0 || errno == ENOENT)
 		goto out;
-	EK_TRY(check(path, ours));
+	EK_TRY(ek_folder_check(path, is_named, ours));
 	EK_TRY(open_directory(&fd, path));
 	EK_TRY(visit(&all, fd, ""));
 	if (unlinkat(parent.fd, parent.name, AT_REMOVEDIR) != 0)
@@ -159,7 +161,7 @@ int ek_folder_open(struct ek_folder *folder, const char *path, const char *const
 	EK_TRY(ek_format(&folder->fresh, "%.*s.%s.new", size, path, path + size));
 	EK_TRY(ek_format(&parent, "%.*s.", size, path));
 	EK_TRY(ek_make_directories(parent));
-	EK_TRY(check(path, ours));
+	EK_TRY(ek_folder_check(path, is_named, ours));
 out:
 	free(parent);
 	return rc;
@@ -180,7 +182,7 @@ int ek_folder_publish(struct ek_folder *folder)
 	struct ek_parent parent = { .fd = -1 }, fresh = { .fd = -1 };
 	int fd, rc;
 
-	EK_TRY(check(folder->path, folder->ours));
+	EK_TRY(ek_folder_check(folder->path, is_named, folder->ours));
 	EK_TRY(open_directory(&fd, folder->path));
 	if (fd < 0)
 		return ek_rename_synced(folder->fresh, folder->path);

@@ -27,4 +27,9 @@ int ek_folder_release(struct ek_folder *folder, int rc);
 /* As ek_folder_release, but `fresh` stays, for a command that goes on where it was. */
 void ek_folder_keep(struct ek_folder *folder);
 
+/* See that a folder, if it is there, holds only what `is_ours` says that we made; `name` is the way from `path`.
+ * EK_EUSAGE names the first other thing. EK_EIO. */
+int ek_folder_check(const char *path, int (*is_ours)(const void *context, const char *name, int is_folder),
+                    const void *context);
+
 #endif

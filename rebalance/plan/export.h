@@ -16,6 +16,9 @@
  * images.jsonl), cluster, distance, rank, weight (of the sampler that was named, else 1), repeat (from 0; not in
  * KEY.json), label and all attributes; one of those that has the name of an earlier member gets a "_" behind it.
  *
+ * The folder of a class has its name, made safe as below; one that is another's already gets "~2", "~3" …: as many
+ * folders as classes. Images without a class are in none/.
+ *
  * Names inside DIR are those of the data set, but: bytes that are not UTF-8, and control characters, are "_"; so is
  * "..", and a leading "." of a part; a part is at most 200 bytes long; a name without an image's ending gets one. A
  * name that is taken gets "~idN" before its ending, a repeat "~2", "~3" …: nothing is overwritten.
@@ -70,7 +73,7 @@ struct ek_export_result {
  * is removed first, saying so; a failed or interrupted one removes it itself. DIR/.evenkeel-export says which run and
  * subset it came from.
  *
- * EK_EUSAGE: DIR is there (and not an export of this run, or not `force`, or has files that no export wrote), an image
+ * EK_EUSAGE: DIR is there (and not an export of this run, or not `force`, or holds what no export wrote), an image
  * that this form cannot hold. EK_EDATA: no such subset, or a stale one (subset.h); ids outside the run; or sources that
  * are missing or changed: each is an ek_warn, then nothing is exported, or with `keep_going` the others are, and
  * DIR/missing.jsonl lists them.

@@ -42,6 +42,7 @@ out:
 	return rc;
 }
 
+/* 1, or 0 if it is there already. */
 static int add(struct texts *t, const char *text)
 {
 	size_t slot;
@@ -54,8 +55,17 @@ static int add(struct texts *t, const char *text)
 		return 0;
 	EK_TRY(ek_copy_string(&t->items[t->count], text));
 	t->index[slot] = ++t->count;
+	rc = 1;
 out:
 	return rc;
+}
+
+static void texts_release(struct texts *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		free(t->items[i]);
+	free(t->items);
+	free(t->index);
 }
 
 static int compare_texts(const void *a, const void *b)
@@ -75,6 +85,7 @@ static int load_labels(struct ek_export *x)
 	ek_progress_begin("reading labels", "images", x->images);
 	while ((rc = ek_images_next(images, &record)) == 1) {
 		rc = record.label != NULL ? add(&texts, record.label) : 0;
+		x->classes.has_none |= record.label == NULL;
 		ek_image_record_release(&record);
 		if (rc < 0 || (rc = ek_check_interrupt()) < 0)
 			break;
@@ -102,6 +113,50 @@ static int64_t number_of(const char *text)
 	return strtoll(text, NULL, 10);
 }
 
+static const char none[] = "none";
+
+/* A folder for each class, distinct as the classes are: one whose safe name is taken gets "~2", "~3" … behind it, and
+ * those come last whose name had to be made safe, so that no other class loses its own to them. */
+static int name_folders(struct ek_export_classes *c)
+{
+	static const char *const taken[] = { "metadata.jsonl", "metadata.jsonl.tmp", "missing.jsonl",
+		                             "missing.jsonl.tmp" };
+	struct ek_buffer safe = { 0 }, name = { 0 };
+	struct texts folders = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+		EK_TRY(add(&folders, taken[i]));
+	if (c->has_none)
+		EK_TRY(add(&folders, none));
+	c->folder_count = c->is_label ? c->count : c->units.k;
+	EK_TRY(ek_alloc(&c->folders, c->folder_count, sizeof *c->folders));
+	for (int changed = 0; changed < 2; changed++)
+		for (size_t k = 0; k < c->folder_count; k++) {
+			char number[16];
+			const char *class = c->is_label ? c->names[k] : ek_unit_name(number, &c->units, (uint32_t)k);
+
+			ek_buffer_clear(&safe);
+			EK_TRY(ek_export_safe_part(&safe, class, strlen(class)));
+			if ((strcmp(safe.data, class) != 0) != changed)
+				continue;
+			ek_buffer_clear(&name);
+			EK_TRY(ek_buffer_text(&name, safe.data));
+			for (int again = 2; (rc = add(&folders, name.data)) == 0; again++) {
+				ek_buffer_clear(&name);
+				EK_TRY(ek_buffer_printf(&name, "%s~%d", safe.data, again));
+			}
+			EK_TRY(rc);
+			EK_TRY(ek_copy_string(&c->folders[k], name.data));
+		}
+	rc = 0;
+out:
+	texts_release(&folders);
+	ek_buffer_release(&safe);
+	ek_buffer_release(&name);
+	return rc;
+}
+
 int ek_export_classes_load(struct ek_export *x, const char *by)
 {
 	struct ek_export_classes *c = &x->classes;
@@ -111,8 +166,12 @@ int ek_export_classes_load(struct ek_export *x, const char *by)
 	c->is_label = by == NULL || strcmp(by, "label") == 0;
 	if (!c->is_label)
 		EK_TRY(ek_units_load(&c->units, x->run, by));
-	else if (is_tar)
+	else
 		EK_TRY(load_labels(x));
+	for (uint64_t i = 0; !c->is_label && !is_tar && i < c->units.n; i++)
+		c->has_none |= c->units.unit[i] < 0;
+	if (!is_tar)
+		EK_TRY(name_folders(c));
 	if (is_tar && c->is_label && c->count == 0)
 		return by == NULL ? 0 : ek_fail(EK_EDATA, "no image of %s has a label", ek_run_path(x->run));
 	EK_TRY(ek_copy_string(&c->by, by != NULL ? by : "label"));
@@ -123,21 +182,28 @@ out:
 	return rc;
 }
 
-const char *ek_export_class_name(char number[16], const struct ek_export *x)
+/* Its place among the names, or -1. */
+static int64_t label_index(const struct ek_export *x)
 {
 	const struct ek_export_classes *c = &x->classes;
+	char *const *found = x->record.label == NULL || c->count == 0
+	                             ? NULL
+	                             : bsearch(&x->record.label, c->names, c->count, sizeof *c->names, compare_texts);
 
-	if (c->is_label)
-		return x->record.label;
-	if (c->units.unit[x->record.id] < 0)
-		return NULL;
-	return ek_unit_name(number, &c->units, (uint32_t)c->units.unit[x->record.id]);
+	return found != NULL ? found - c->names : -1;
+}
+
+const char *ek_export_class_folder(const struct ek_export *x)
+{
+	const struct ek_export_classes *c = &x->classes;
+	const int64_t k = c->is_label ? label_index(x) : c->units.unit[x->record.id];
+
+	return k >= 0 ? c->folders[k] : none;
 }
 
 int64_t ek_export_class_number(const struct ek_export *x)
 {
 	const struct ek_export_classes *c = &x->classes;
-	char *const *found;
 
 	if (c->by == NULL)
 		return -1;
@@ -147,8 +213,7 @@ int64_t ek_export_class_number(const struct ek_export *x)
 		return -1;
 	if (c->are_numbers)
 		return number_of(x->record.label);
-	found = bsearch(&x->record.label, c->names, c->count, sizeof *c->names, compare_texts);
-	return found != NULL ? found - c->names : -1;
+	return label_index(x);
 }
 
 int ek_export_classes_write(const struct ek_export *x)
@@ -182,5 +247,8 @@ void ek_export_classes_release(struct ek_export_classes *c)
 	for (size_t i = 0; i < c->count; i++)
 		free(c->names[i]);
 	free(c->names);
+	for (size_t i = 0; c->folders != NULL && i < c->folder_count; i++)
+		free(c->folders[i]);
+	free(c->folders);
 	free(c->by);
 }

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,10 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
+#include "rebalance/io/folder.h"
+#include "rebalance/io/jsonl.h"
 
 static const char marker[] = ".evenkeel-export";
 
@@ -94,10 +98,105 @@ out:
 	return rc;
 }
 
+/* What an export made, by its own list: metadata.jsonl, or the names that its form gives. */
+struct listed {
+	uint64_t *names; /* [count] hashes of files and of the folders they lie in */
+	size_t count, capacity;
+	int has_shards;
+};
+
+static int list_text(struct listed *l, const char *text, size_t size)
+{
+	int rc = 0;
+
+	if (l->count == l->capacity) {
+		const size_t capacity = l->capacity > 0 ? 2 * l->capacity : 64;
+
+		EK_TRY(ek_resize(&l->names, capacity, sizeof *l->names));
+		l->capacity = capacity;
+	}
+	l->names[l->count++] = ek_hash64(text, size);
+out:
+	return rc;
+}
+
+static int list_name(struct listed *l, const char *name)
+{
+	int rc = 0;
+
+	for (const char *slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
+		EK_TRY(list_text(l, name, (size_t)(slash - name)));
+	EK_TRY(list_text(l, name, strlen(name)));
+out:
+	return rc;
+}
+
+static int list_rows(struct listed *l, const char *path)
+{
+	struct ek_jsonl rows = { 0 };
+	cJSON *row = NULL;
+	const char *name;
+	int rc;
+
+	EK_TRY(ek_jsonl_open(&rows, path));
+	while ((rc = ek_jsonl_next(&rows, &row)) == 1) {
+		EK_TRY(ek_json_get_string(&name, row, "file_name", path));
+		EK_TRY(list_name(l, name));
+		cJSON_Delete(row);
+		row = NULL;
+	}
+out:
+	cJSON_Delete(row);
+	ek_jsonl_close(&rows);
+	return rc;
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int load_listed(struct listed *l, const char *target, const cJSON *about)
+{
+	const cJSON *as = cJSON_GetObjectItemCaseSensitive(about, "as");
+	const char *form = cJSON_IsString(as) ? as->valuestring : "";
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(list_name(l, marker));
+	EK_TRY(list_name(l, "missing.jsonl"));
+	EK_TRY(ek_format(&path, "%s/metadata.jsonl", target));
+	if ((l->has_shards = strcmp(form, "tar") == 0)) {
+		EK_TRY(list_name(l, "classes.json"));
+	} else if (strcmp(form, "list") == 0) {
+		EK_TRY(list_name(l, "paths.txt"));
+	} else if (ek_file_exists(path)) { /* without it nothing is known to be ours */
+		EK_TRY(list_name(l, "metadata.jsonl"));
+		EK_TRY(list_rows(l, path));
+	}
+	qsort(l->names, l->count, sizeof *l->names, compare_hashes);
+out:
+	free(path);
+	return rc;
+}
+
+static int is_listed(const void *context, const char *name, int is_folder)
+{
+	const struct listed *l = context;
+	const uint64_t hash = ek_hash64(name, strlen(name));
+
+	return (l->has_shards && !is_folder &&
+	        fnmatch("[0-9][0-9][0-9][0-9][0-9][0-9]*.tar", name, FNM_PATHNAME) == 0) ||
+	       bsearch(&hash, l->names, l->count, sizeof *l->names, compare_hashes) != NULL;
+}
+
 /* EK_EUSAGE unless `target` may be replaced. */
 static int check_ours(const struct ek_export_folder *f, int force)
 {
 	const char *run, *target = f->target;
+	struct listed listed = { 0 };
 	cJSON *about = NULL;
 	char *path = NULL;
 	uint64_t files, count;
@@ -111,17 +210,22 @@ static int check_ours(const struct ek_export_folder *f, int force)
 	EK_TRY(ek_json_load(&about, path));
 	EK_TRY(ek_json_get_string(&run, about, "run", path));
 	EK_TRY(ek_json_get_u64(&files, about, "files", path));
-	EK_TRY(count_files(&count, target));
 	if (strcmp(run, f->run) != 0)
 		rc = ek_fail(EK_EUSAGE, "%s is an export of another run, %s; name a new directory", target, run);
 	else if (!force)
 		rc = ek_fail(EK_EUSAGE, "%s is an export already; --force replaces it", target);
-	else if (count > files)
+	EK_TRY(rc);
+	EK_TRY(load_listed(&listed, target, about));
+	EK_TRY(ek_folder_check(target, is_listed, &listed));
+	/* A list that somebody made longer vouches for nothing. */
+	EK_TRY(count_files(&count, target));
+	if (count > files)
 		rc = ek_fail(EK_EUSAGE,
 		             "%s has %" PRIu64 " files, the export wrote %" PRIu64
 		             ": move away what was added, or name a new directory",
 		             target, count, files);
 out:
+	free(listed.names);
 	cJSON_Delete(about);
 	free(path);
 	return rc;
@@ -135,7 +239,7 @@ static int take_lock(int *lock, const char *folder, int flags, const char *targe
 
 	*lock = -1;
 	EK_TRY(ek_format(&path, "%s/%s", folder, marker));
-	if ((*lock = open(path, O_RDWR | O_CLOEXEC | flags, 0666)) < 0) {
+	if ((*lock = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags, 0666)) < 0) {
 		rc = errno == ENOENT ? 0 : ek_fail_errno("cannot write %s", path);
 		goto out;
 	}
@@ -303,8 +407,12 @@ static int put_in_place(struct ek_export_folder *f)
 {
 	struct stat status;
 
-	if (lstat(f->target, &status) == 0)
-		return replace(f);
+	if (lstat(f->target, &status) == 0) {
+		/* Again: it took a while. */
+		const int rc = check_ours(f, 1);
+
+		return rc < 0 ? rc : replace(f);
+	}
 	if (renameat2(AT_FDCWD, f->partial, AT_FDCWD, f->target, RENAME_NOREPLACE) == 0 ||
 	    (is_unknown(errno) && rename(f->partial, f->target) == 0))
 		return 0;

@@ -1,7 +1,8 @@
 /*
  * The directory of an export, made whole or not at all: written as DIR.evenkeel-partial, synced, and renamed to DIR. A
  * file DIR/.evenkeel-export says which run it came from and how many files it has; a directory without it, or of
- * another run, or with files that no export wrote, is never replaced.
+ * another run, or with anything that its own list (metadata.jsonl, or the names of its form) does not have, is never
+ * replaced.
  */
 #ifndef EK_PLAN_EXPORT_FOLDER_H
 #define EK_PLAN_EXPORT_FOLDER_H

@@ -13,8 +13,11 @@ struct ek_export_classes {
 	char *by;              /* owned; NULL: no classes */
 	int is_label;          /* the class is the label, read from each row */
 	struct ek_units units; /* else */
-	char **names;          /* is_label, tar: [count] sorted, owned */
+	char **names;          /* is_label: [count] sorted, owned */
 	size_t count;
+	int has_none;   /* images of the run are in no class */
+	char **folders; /* not tar: [folder_count] of each class, owned */
+	size_t folder_count;
 	int are_numbers; /* every name is a whole number, which is then the class */
 };
 
@@ -69,9 +72,9 @@ const char *ek_export_extension(enum ek_image_format format); /* "jpg", "png" */
 
 /* --- classes --- */
 int ek_export_classes_load(struct ek_export *x, const char *by);
-/* `*name` = the class of the entry at hand, or NULL: none. `number` is room for one. */
-const char *ek_export_class_name(char number[16], const struct ek_export *x);
-/* `*out` = its number (for .cls), or -1. */
+/* The folder of the class of the entry at hand ("none" if it is in no class), another for each class. */
+const char *ek_export_class_folder(const struct ek_export *x);
+/* Its number (for .cls), or -1. */
 int64_t ek_export_class_number(const struct ek_export *x);
 /* Write DIR/classes.json unless the numbers say all. */
 int ek_export_classes_write(const struct ek_export *x);

@@ -78,18 +78,10 @@ static int make_link(const struct ek_export *x)
 static int put(struct ek_export *x, int (*make)(const struct ek_export *x))
 {
 	struct ek_buffer name = { 0 }, folder = { 0 };
-	char number[16];
 	int rc = 0, is_made = 0;
 
-	if (x->classes.by != NULL) {
-		const char *class = ek_export_class_name(number, x);
-
-		EK_TRY(ek_export_safe_part(&folder, class != NULL ? class : "none",
-		                           strlen(class != NULL ? class : "none")));
-		EK_TRY(ek_buffer_text(&folder, "/"));
-	} else {
-		EK_TRY(ek_buffer_text(&folder, ""));
-	}
+	EK_TRY(ek_buffer_printf(&folder, x->classes.by != NULL ? "%s/" : "%s",
+	                        x->classes.by != NULL ? ek_export_class_folder(x) : ""));
 	for (int try = 0; try < EK_EXPORT_NAME_TRIES && !is_made; try++) {
 		EK_TRY(ek_export_name(&name, x, folder.data, try));
 		ek_buffer_clear(&x->path);

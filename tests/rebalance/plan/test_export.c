@@ -1,5 +1,6 @@
 #include "tests/support/support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,6 +103,108 @@ static void odd_names_stay_inside_and_apart(void **state)
 	ek_buffer_release(&want);
 }
 
+/* As many folders as classes, whatever their names. */
+static void classes_of_names_that_look_alike_stay_apart(void **state)
+{
+	static const char a200[] =
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	/* In JSON; NULL: no label. The folder, where the name says it. */
+	static const struct {
+		const char *label, *folder;
+	} classes[] = { { "a/b", "a_b~3" },   { "a_b", "a_b" },  { "a\\tb", "a_b~2" },
+		        { "none", "none~2" }, { NULL, "none" },  { "..", "_~3" },
+		        { ".", "_~2" },       { "_", "_" },      { "A_B", "A_B" },
+		        { "LONG1", NULL },    { "LONG2", NULL }, { "metadata.jsonl", "metadata.jsonl~2" } };
+	enum { CLASSES = sizeof classes / sizeof *classes };
+	const char *folder = ek_scratch(), *out = ek_join(ek_scratch(), "out");
+	struct ek_export_options o = options(EK_EXPORT_IMAGEFOLDER, out);
+	struct ek_buffer png = { 0 }, rows = { 0 };
+	char names[CLASSES][256] = { 0 };
+	struct ek_export_result result;
+	struct ek_jsonl made;
+	struct ek_run *run;
+	int64_t ids[CLASSES];
+	cJSON *row;
+
+	(void)state;
+	o.by = "label";
+	assert_ok(ek_file_read(&png, "tests/golden/images/one-pixel.png", 1 << 20));
+	for (int i = 0; i < CLASSES; i++) {
+		const char *label = classes[i].label;
+		char file[16];
+
+		ids[i] = i;
+		(void)snprintf(file, sizeof file, "%02d.png", i);
+		ek_write_file(ek_join(folder, file), png.data, png.size);
+		assert_ok(ek_buffer_printf(&rows, "{\"file_name\": \"%s\"", file));
+		if (label != NULL && strncmp(label, "LONG", 4) == 0)
+			assert_ok(ek_buffer_printf(&rows, ", \"label\": \"%s%s\"", a200, label + 4));
+		else if (label != NULL)
+			assert_ok(ek_buffer_printf(&rows, ", \"label\": \"%s\"", label));
+		assert_ok(ek_buffer_text(&rows, "}\n"));
+	}
+	ek_write_file(ek_join(folder, "metadata.jsonl"), rows.data, rows.size);
+	run = scanned(folder);
+	put_subset(run, ids, CLASSES);
+	assert_ok(ek_export(&result, run, &o));
+	assert_int_equal(result.images, CLASSES);
+	assert_ok(ek_jsonl_open(&made, ek_join(out, "metadata.jsonl")));
+	for (int i = 0; i < CLASSES; i++) {
+		const char *name;
+
+		assert_int_equal(ek_jsonl_next(&made, &row), 1);
+		assert_ok(ek_json_get_string(&name, row, "file_name", "row"));
+		assert_true(ek_file_exists(ek_join(out, name)) == 1);
+		(void)snprintf(names[i], sizeof names[i], "%.*s", (int)strcspn(name, "/"), name);
+		if (classes[i].folder != NULL)
+			assert_string_equal(names[i], classes[i].folder);
+		for (int j = 0; j < i; j++)
+			assert_string_not_equal(names[i], names[j]);
+		cJSON_Delete(row);
+	}
+	ek_jsonl_close(&made);
+	ek_run_close(run);
+	ek_buffer_release(&png);
+	ek_buffer_release(&rows);
+}
+
+/* By its list, not by how many there are. */
+static void an_export_with_another_file_is_not_replaced(void **state)
+{
+	const char *folder = ek_scratch(), *out = ek_join(folder, "out"), *data = ek_scratch();
+	static const enum ek_export_form forms[] = { EK_EXPORT_COPIES, EK_EXPORT_LIST, EK_EXPORT_TAR };
+	static const char *const first[] = { "0.png", "paths.txt", "000000.tar" };
+	struct ek_buffer png = { 0 };
+	struct ek_export_result result;
+	struct ek_run *run;
+	int64_t id = 0;
+
+	(void)state;
+	assert_ok(ek_file_read(&png, "tests/golden/images/one-pixel.png", 1 << 20));
+	ek_write_file(ek_join(data, "0.png"), png.data, png.size);
+	run = scanned(data);
+	put_subset(run, &id, 1);
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		struct ek_export_options o = options(forms[i], out);
+
+		o.force = 1;
+		assert_ok(ek_export(&result, run, &o));
+		assert_ok(ek_export(&result, run, &o));
+		assert_int_equal(rename(ek_join(out, first[i]), ek_join(out, "mine")), 0);
+		assert_fails(ek_export(&result, run, &o), EK_EUSAGE, "out holds mine, which evenkeel did not make");
+		assert_int_equal(ek_file_exists(ek_join(out, "mine")), 1);
+		assert_false(ek_file_exists(ek_join(folder, "out.evenkeel-partial")));
+		assert_int_equal(rename(ek_join(out, "mine"), ek_join(folder, "moved")), 0);
+		/* A folder of somebody's blocks nothing for ever, either. */
+		assert_ok(ek_make_directories(ek_join(out, "notes")));
+		assert_fails(ek_export(&result, run, &o), EK_EUSAGE, "out holds notes");
+		assert_int_equal(rename(ek_join(out, "notes"), ek_join(folder, first[i])), 0);
+	}
+	ek_run_close(run);
+	ek_buffer_release(&png);
+}
+
 static void bare_pixels_become_png(void **state)
 {
 	static const uint8_t idx[] = "\0\0\x08\x03\0\0\0\x03\0\0\0\x01\0\0\0\x02"
@@ -182,6 +285,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(odd_names_stay_inside_and_apart),
+		cmocka_unit_test(classes_of_names_that_look_alike_stay_apart),
+		cmocka_unit_test(an_export_with_another_file_is_not_replaced),
 		cmocka_unit_test(bare_pixels_become_png),
 		cmocka_unit_test(no_name_leads_outside),
 	};
