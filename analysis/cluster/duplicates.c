@@ -170,7 +170,7 @@ static int add_groups(cJSON *json, const struct ek_near *near)
 			at = e;
 	EK_TRY(ek_json_add_array(&list, json, "groups"));
 	if (at == near->eps_count)
-		return ek_json_add_null(json, "groups_eps");
+		return ek_json_add_none(json, "groups_eps", "no two images are near-duplicates");
 	EK_TRY(ek_json_add_double(json, "groups_eps", near->eps[at].eps));
 	EK_TRY(ek_alloc(&groups, near->n, sizeof *groups));
 	component = near->component + at * near->n;

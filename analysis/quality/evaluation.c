@@ -34,6 +34,20 @@ out:
 	return rc;
 }
 
+int ek_evaluation_grouped(cJSON *parent, cJSON *reasons, const char *group, const char *name, double value,
+                          const char *why)
+{
+	char whole[80];
+	int rc;
+
+	EK_TRY(ek_evaluation_number(parent, name, value));
+	(void)snprintf(whole, sizeof whole, "%s_%s", group, name);
+	if (!isfinite(value))
+		EK_TRY(ek_json_add_string(reasons, whole, why));
+out:
+	return rc;
+}
+
 static uint64_t id_of(const struct ek_rows *rows, uint64_t i)
 {
 	return rows->ids != NULL ? rows->ids[i] : i;

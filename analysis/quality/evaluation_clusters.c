@@ -156,7 +156,7 @@ static int add_asked(cJSON *row, cJSON *reasons, const struct ek_evaluation *e, 
 
 	if (e->in->asked == NULL) {
 		EK_TRY(ek_evaluation_none(row, reasons, "asked", "nothing was made for a cluster"));
-		EK_TRY(ek_json_add_null(row, "in_own"));
+		EK_TRY(ek_evaluation_none(row, reasons, "in_own", "nothing was made for a cluster"));
 		goto out;
 	}
 	for (uint64_t j = 0; j < e->in->generated.count; j++) {
@@ -256,14 +256,18 @@ static int add_tail_measures(cJSON *object, struct ek_evaluation *e, const struc
 	EK_TRY(ek_json_add_double(object, "training_share", tail->training));
 	EK_TRY(ek_measure_add(object, "generated_share", (double)tail->generated / (double)m,
 	                      ek_wilson(tail->generated, m)));
-	EK_TRY(balls && tail->reference > 0
-	               ? ek_measure_add(object, "coverage", (double)tail->covered / (double)tail->reference,
-	                                ek_wilson(tail->covered, tail->reference))
-	               : ek_evaluation_none(object, e->reasons, "tail_coverage", "%s",
-	                                    balls ? "no small cluster has a reference image" : "as coverage"));
-	EK_TRY(ek_evaluation_number(object, "precision",
-	                            balls ? (double)tail->precise / (double)tail->generated : (double)NAN));
-	EK_TRY(ek_evaluation_number(object, "in_own", (double)tail->in_own / (double)tail->asked));
+	if (balls && tail->reference > 0)
+		EK_TRY(ek_measure_add(object, "coverage", (double)tail->covered / (double)tail->reference,
+		                      ek_wilson(tail->covered, tail->reference)));
+	else
+		EK_TRY(ek_evaluation_grouped(object, e->reasons, "tail", "coverage", NAN,
+		                             balls ? "no small cluster has a reference image" : "as coverage"));
+	EK_TRY(ek_evaluation_grouped(object, e->reasons, "tail", "precision",
+	                             balls ? (double)tail->precise / (double)tail->generated : (double)NAN,
+	                             balls ? "no small cluster has a generated image" : "as precision"));
+	EK_TRY(ek_evaluation_grouped(object, e->reasons, "tail", "in_own", (double)tail->in_own / (double)tail->asked,
+	                             e->in->asked == NULL ? "nothing was made for a cluster"
+	                                                  : "none was made for a small cluster"));
 out:
 	return rc;
 }

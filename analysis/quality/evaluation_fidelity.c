@@ -243,7 +243,7 @@ static int add_held_out_copies(cJSON *parent, const struct ek_memorisation *m)
 }
 
 /* The cluster that most of the copies are in. */
-static int add_worst(cJSON *parent, const struct ek_evaluation *e)
+static int add_worst(cJSON *parent, struct ek_evaluation *e)
 {
 	const uint32_t clusters = e->in->clusters;
 	uint64_t *copies = NULL;
@@ -257,7 +257,8 @@ static int add_worst(cJSON *parent, const struct ek_evaluation *e)
 	for (uint32_t c = 1; c < clusters; c++)
 		worst = copies[c] > copies[worst] ? c : worst;
 	if (copies[worst] == 0) {
-		rc = ek_json_add_null(parent, "worst_cluster");
+		rc = ek_evaluation_grouped(parent, e->reasons, "memorisation", "worst_cluster", NAN,
+		                           "no image is flagged as a copy");
 		goto out;
 	}
 	EK_TRY(ek_json_add_object(&object, parent, "worst_cluster"));

@@ -22,6 +22,9 @@ struct ek_evaluation {
 
 /* Add a number; NaN and infinities are null, and need a reason. */
 int ek_evaluation_number(cJSON *parent, const char *name, double value);
+/* Add a number, or null and why, to `reasons` as GROUP_NAME where other members of the document have the same name. */
+int ek_evaluation_grouped(cJSON *parent, cJSON *reasons, const char *group, const char *name, double value,
+                          const char *why);
 /* Add a null and why, to `reasons`. */
 int ek_evaluation_none(cJSON *parent, cJSON *reasons, const char *name, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

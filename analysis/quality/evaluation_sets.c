@@ -151,6 +151,35 @@ out:
 	return rc;
 }
 
+/* A set alone may be too small for what all together are enough for. */
+static int add_none(cJSON *object, cJSON *reasons, const struct ek_evaluation *e, uint64_t images, int m)
+{
+	if (m == FRECHET && images < 2)
+		return ek_evaluation_none(object, reasons, names[m], "one generated image has no covariance");
+	if (e->fidelity.real > 0 && images <= e->o->k)
+		return ek_evaluation_none(object, reasons, names[m],
+		                          "%" PRIu64 " generated images, more than k = %zu are needed", images,
+		                          e->o->k);
+	return ek_evaluation_none(object, reasons, names[m], m == NEAREST ? "as memorisation" : "as of all images");
+}
+
+static int add_set(cJSON *list, const struct ek_evaluation *e, size_t set, const double *values)
+{
+	cJSON *object, *reasons = cJSON_CreateObject();
+	int rc;
+
+	EK_TRY(ek_json_add_object(&object, list, NULL));
+	EK_TRY(ek_json_add_string(object, "samples", e->in->sets[set].name));
+	EK_TRY(ek_json_add_u64(object, "images", e->in->sets[set].count));
+	for (int m = 0; m < MEASURES; m++)
+		EK_TRY(isfinite(values[m]) ? ek_json_add_double(object, names[m], values[m])
+		                           : add_none(object, reasons, e, e->in->sets[set].count, m));
+	EK_TRY(ek_json_add_item(object, "reasons", cJSON_Duplicate(reasons, 1)));
+out:
+	cJSON_Delete(reasons);
+	return rc;
+}
+
 static int add_spread(cJSON *json, const double *values, size_t sets)
 {
 	cJSON *spread, *object;
@@ -180,7 +209,7 @@ int ek_evaluate_sets(struct ek_evaluation *e)
 {
 	const size_t sets = e->in->set_count;
 	double *values = NULL;
-	cJSON *list, *object;
+	cJSON *list;
 	int rc;
 
 	if (sets < 2)
@@ -194,13 +223,8 @@ int ek_evaluate_sets(struct ek_evaluation *e)
 	ek_progress_whole_end();
 	EK_TRY(rc);
 	EK_TRY(ek_json_add_array(&list, e->json, "seeds"));
-	for (size_t s = 0; s < sets; s++) {
-		EK_TRY(ek_json_add_object(&object, list, NULL));
-		EK_TRY(ek_json_add_string(object, "samples", e->in->sets[s].name));
-		EK_TRY(ek_json_add_u64(object, "images", e->in->sets[s].count));
-		for (int m = 0; m < MEASURES; m++)
-			EK_TRY(ek_evaluation_number(object, names[m], values[s * MEASURES + (size_t)m]));
-	}
+	for (size_t s = 0; s < sets; s++)
+		EK_TRY(add_set(list, e, s, values + s * MEASURES));
 	EK_TRY(add_spread(e->json, values, sets));
 out:
 	free(values);

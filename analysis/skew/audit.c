@@ -290,7 +290,7 @@ static int add_summary(cJSON *audit, const char *name, const struct ek_run *run,
 
 	EK_TRY(load_optional(&from, run, file));
 	if (from == NULL)
-		return ek_json_add_null(audit, name);
+		return ek_json_add_none(audit, name, "it was not measured");
 	EK_TRY(ek_json_add_object(&summary, audit, name));
 	for (; *members != NULL; members++) {
 		const cJSON *member = cJSON_GetObjectItemCaseSensitive(from, *members);

@@ -102,6 +102,19 @@ int ek_json_add_null(cJSON *parent, const char *name)
 	return ek_json_add_item(parent, name, cJSON_CreateNull());
 }
 
+int ek_json_add_none(cJSON *parent, const char *name, const char *why)
+{
+	cJSON *reasons = cJSON_GetObjectItemCaseSensitive(parent, "reasons");
+	int rc;
+
+	EK_TRY(ek_json_add_null(parent, name));
+	if (reasons == NULL)
+		EK_TRY(ek_json_add_object(&reasons, parent, "reasons"));
+	EK_TRY(ek_json_add_string(reasons, name, why));
+out:
+	return rc;
+}
+
 int ek_json_add_object(cJSON **child, cJSON *parent, const char *name)
 {
 	*child = cJSON_CreateObject();

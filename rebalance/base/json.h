@@ -29,6 +29,8 @@ int ek_json_add_double(cJSON *parent, const char *name, double value);
 int ek_json_add_string(cJSON *parent, const char *name, const char *value);
 int ek_json_add_bool(cJSON *parent, const char *name, int value);
 int ek_json_add_null(cJSON *parent, const char *name);
+/* Add null as `name`, and why to "reasons" of the same object, which is made where there is none. */
+int ek_json_add_none(cJSON *parent, const char *name, const char *why);
 int ek_json_add_item(cJSON *parent, const char *name, cJSON *item); /* takes item, also on failure; NULL is EK_ENOMEM */
 int ek_json_add_object(cJSON **child, cJSON *parent, const char *name);
 int ek_json_add_array(cJSON **child, cJSON *parent, const char *name);

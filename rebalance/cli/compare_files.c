@@ -147,6 +147,42 @@ out:
 	return rc;
 }
 
+/* Why a measure is null, as the evaluation has it: under its own name, that of the member it lies in, or that of the
+ * tail. */
+static const char *why(const cJSON *json, const struct ek_comparison_measure *m)
+{
+	const cJSON *reasons = cJSON_GetObjectItemCaseSensitive(json, "reasons"), *text;
+	const char *const last = strrchr(m->path, '.') != NULL ? strrchr(m->path, '.') + 1 : m->path;
+	char first[32];
+
+	(void)snprintf(first, sizeof first, "%.*s", (int)strcspn(m->path, "."), m->path);
+	if ((text = cJSON_GetObjectItemCaseSensitive(reasons, last)) == NULL)
+		text = cJSON_GetObjectItemCaseSensitive(reasons, first);
+	return cJSON_IsString(text) ? text->valuestring : "the evaluation does not have it";
+}
+
+static int add_reasons(cJSON *item, const struct ek_comparison_row *row)
+{
+	cJSON *reasons;
+	int rc;
+
+	EK_TRY(ek_json_add_object(&reasons, item, "reasons"));
+	if (!isfinite(row->keep))
+		EK_TRY(ek_json_add_string(reasons, "keep",
+		                          row->trained == EK_TRAINED_ELSEWHERE
+		                                  ? "it was not trained on images of the run"
+		                                  : "how many images there were is not known"));
+	if (row->worst_cluster < 0)
+		EK_TRY(ek_json_add_string(reasons, "worst_cluster",
+		                          "several clusters share the least coverage, or none was measured"));
+	for (size_t m = 0; m < EK_CMP_MEASURES; m++)
+		if (!isfinite(row->values[m].value))
+			EK_TRY(ek_json_add_string(reasons, ek_comparison_measures[m].name,
+			                          why(row->json, &ek_comparison_measures[m])));
+out:
+	return rc;
+}
+
 static int add_optional(cJSON *to, const char *name, const char *text)
 {
 	return text != NULL ? ek_json_add_string(to, name, text) : ek_json_add_null(to, name);
@@ -172,11 +208,14 @@ static int add_evaluation(cJSON *list, const struct ek_comparison_row *row)
 	EK_TRY(add_optional(item, "baseline", baseline_of(row)));
 	EK_TRY(add_optional(item, "not_compared", row->unlike));
 	EK_TRY(add_optional(item, "made_otherwise", row->note));
+	if (isfinite(row->steps))
+		EK_TRY(ek_json_add_double(item, "training_steps", row->steps));
 	EK_TRY(ek_json_add_double(item, "worst_cluster",
 	                          row->worst_cluster >= 0 ? (double)row->worst_cluster : (double)NAN));
 	EK_TRY(ek_json_add_object(&values, item, "measures"));
 	for (size_t m = 0; m < EK_CMP_MEASURES; m++)
 		EK_TRY(add_measure(values, ek_comparison_measures[m].name, &row->values[m]));
+	EK_TRY(add_reasons(item, row));
 out:
 	return rc;
 }

@@ -90,7 +90,7 @@ static int add_skew(cJSON *json, const char *name, const uint64_t *sizes, size_t
 	for (size_t i = 0; i < k; i++)
 		n += sizes[i];
 	if (n == 0)
-		return ek_json_add_null(json, name);
+		return ek_json_add_none(json, name, "no image is left");
 	EK_TRY(ek_inequality_measure(&measured, sizes, k));
 	EK_TRY(ek_json_add_object(&skew, json, name));
 	EK_TRY(ek_json_add_object(&effective, skew, "effective_clusters"));
@@ -110,7 +110,7 @@ static int add_row(cJSON *row, const struct tally *t, size_t i)
 	EK_TRY(ek_json_add_u64(row, "before", before));
 	EK_TRY(ek_json_add_u64(row, "after", t->after[i]));
 	if (before == 0) {
-		EK_TRY(ek_json_add_null(row, "removal_rate"));
+		EK_TRY(ek_json_add_none(row, "removal_rate", "there was no image"));
 	} else {
 		const struct ek_interval interval = ek_wilson(removed, before);
 		cJSON *list;
@@ -143,7 +143,7 @@ static int add_disparate_impact(cJSON *json, const struct tally *t, char *const 
 			high = i;
 	}
 	if (low == t->k || t->after[high] == 0)
-		return ek_json_add_null(json, "disparate_impact");
+		return ek_json_add_none(json, "disparate_impact", "nothing is kept of any");
 	ratio = ((double)t->after[low] / (double)t->before[low]) / ((double)t->after[high] / (double)t->before[high]);
 	EK_TRY(ek_json_add_object(&impact, json, "disparate_impact"));
 	EK_TRY(ek_json_add_double(impact, "value", ratio));

@@ -75,6 +75,29 @@ static void set_up(struct fixture *f, const uint64_t held_out[K], const uint64_t
 		                              .training_counts = training_counts };
 }
 
+static int has_reason(const cJSON *object, const char *group, const char *name)
+{
+	const cJSON *reasons = cJSON_GetObjectItemCaseSensitive(object, "reasons");
+	char whole[80];
+
+	(void)snprintf(whole, sizeof whole, "%s_%s", group, name);
+	return cJSON_HasObjectItem(reasons, name) || cJSON_HasObjectItem(reasons, whole);
+}
+
+/* Every null below `item`, called `group`, has its reason beside it or in the whole. */
+static void check_reasons(const cJSON *whole, const cJSON *item, const char *group)
+{
+	const cJSON *member;
+
+	cJSON_ArrayForEach(member, item)
+	{
+		if (cJSON_IsNull(member) && !has_reason(item, "", member->string) &&
+		    !has_reason(whole, group, member->string))
+			fail_msg("%s of %s is null without a reason", member->string, group);
+		check_reasons(whole, member, member->string != NULL ? member->string : group);
+	}
+}
+
 static void evaluate(struct fixture *f)
 {
 	cJSON *made = cJSON_CreateObject();
@@ -88,6 +111,7 @@ static void evaluate(struct fixture *f)
 	assert_ok(ek_json_parse(&f->json, text, strlen(text), "evaluation"));
 	cJSON_free(text);
 	cJSON_Delete(made);
+	check_reasons(f->json, f->json, "");
 }
 
 static void tear_down(struct fixture *f)
@@ -312,6 +336,48 @@ static void one_image_repeated_has_no_balls(void **state)
 	tear_down(&f);
 }
 
+/* The names of "tail" and "memorisation" that others have, too, are told apart. */
+static void what_is_null_in_a_group_is_told_of_by_its_name(void **state)
+{
+	static const uint64_t held_out[K] = { 300, 200, 0 }, generated[K] = { 300, 200, 0 }, data[K] = { 501, 99, 9 };
+	static const struct ek_evaluation_set sets[] = { { "a", 0, 496 }, { "b", 496, 4 } };
+	int32_t asked[500];
+	const cJSON *tail;
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, held_out, generated);
+	f.in.training_counts = data;
+	f.in.sets = sets;
+	f.in.set_count = 2;
+	for (size_t i = 0; i < (size_t)500 * D; i++)
+		f.generated.data[i] += 100; /* so far away that none is a copy */
+	evaluate(&f);
+	tail = get(f.json, "tail");
+	assert_true(isfinite(value(tail, "coverage")) && isfinite(value(tail, "precision")));
+	assert_true(cJSON_IsNull(get(tail, "in_own")) && cJSON_IsNull(get(row(&f, 0), "in_own")));
+	assert_string_equal(get(get(f.json, "reasons"), "tail_in_own")->valuestring, "nothing was made for a cluster");
+	check_null(row(&f, 0), "in_own", "nothing was made for a cluster");
+	check_null(cJSON_GetArrayItem(get(f.json, "seeds"), 1), "precision", "4 generated images, more than k = 5");
+	assert_int_equal(cJSON_GetArraySize(get(cJSON_GetArrayItem(get(f.json, "seeds"), 0), "reasons")), 0);
+	assert_true(cJSON_IsNull(get(get(f.json, "memorisation"), "worst_cluster")));
+	assert_string_equal(get(get(f.json, "reasons"), "memorisation_worst_cluster")->valuestring,
+	                    "no image is flagged as a copy");
+	for (size_t i = 0; i < 500; i++)
+		asked[i] = 0;
+	f.in.asked = asked;
+	f.in.reference.count = 0;
+	f.in.no_reference = "none";
+	evaluate(&f);
+	tail = get(f.json, "tail");
+	assert_true(cJSON_IsNull(get(tail, "coverage")) && cJSON_IsNull(get(tail, "precision")));
+	assert_string_equal(get(get(f.json, "reasons"), "tail_coverage")->valuestring, "as coverage");
+	assert_string_equal(get(get(f.json, "reasons"), "tail_in_own")->valuestring,
+	                    "none was made for a small cluster");
+	check_null(row(&f, 1), "in_own", "none was made for it");
+	tear_down(&f);
+}
+
 static void rows_that_are_no_numbers_are_named(void **state)
 {
 	static const uint64_t held_out[K] = { 30, 20, 10 }, generated[K] = { 30, 20, 10 };
@@ -394,6 +460,7 @@ int main(void)
 		cmocka_unit_test(too_few_images_are_null_with_a_reason),
 		cmocka_unit_test(a_cluster_without_reference_images_has_no_coverage),
 		cmocka_unit_test(one_image_repeated_has_no_balls),
+		cmocka_unit_test(what_is_null_in_a_group_is_told_of_by_its_name),
 		cmocka_unit_test(rows_that_are_no_numbers_are_named),
 		cmocka_unit_test(statistics_give_the_distance_alone),
 		cmocka_unit_test(several_seeds_have_a_spread),

@@ -62,3 +62,12 @@ mkdir -p three/evaluations && mv three/evaluations.json three/evaluations/torn.j
 run evenkeel compare three
 sed 's/"frechet_distance":40/"frechet_distance":"forty"/' one/evaluations/natural.json >three/evaluations/torn.json
 run evenkeel compare three
+
+echo '# the clock ended one training sooner: said where the difference is read; and why something is null'
+mkdir -p steps/samples/{slow,quick} && cp one/run.json steps/run.json
+echo '{"model_step": 426}' >steps/samples/slow/config.json
+echo '{"model_step": 648}' >steps/samples/quick/config.json
+evaluation steps natural 40 0.9 0.4 0.01 900 "\"samples\":[\"slow\"],$natural"
+evaluation steps weighted 35 0.95 0.6 0.01 900 '"samples":["quick"],"weights":"inverse","keep":1,"training_images":1000'
+run evenkeel compare steps
+run evenkeel compare steps --json | grep -E '"(made_otherwise|training_steps|mass_coverage|reasons|kid)"'
