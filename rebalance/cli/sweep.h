@@ -40,8 +40,8 @@ struct ek_sweep {
 
 /* The words that are passed on are known to their commands, and none is the sweep's own. EK_EUSAGE. */
 int ek_sweep_check_options(const struct ek_sweep *s);
-/* No point is trained for more steps than all are to be, by a sweep before: it could not be set beside the others.
- * EK_EUSAGE names it. */
+/* No point has samples of another number of steps, or a longer training, from a sweep before: it could not be set
+ * beside the others. EK_EUSAGE names it. */
 int ek_sweep_check_steps(const struct ek_sweep *s);
 /* Train the autoencoder that all points share, or go on with it, unless it is finished or lies elsewhere. */
 int ek_sweep_make_autoencoder(const struct ek_sweep *s);

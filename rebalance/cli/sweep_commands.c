@@ -174,34 +174,51 @@ out:
 	return rc;
 }
 
-int ek_sweep_check_steps(const struct ek_sweep *s)
+/* `*steps`: after how many the samples of a point were drawn, or, where there are none, what it was trained for if that
+ * is more than `most`; 0: neither. */
+static int steps_before(uint64_t *steps, const char *run, const char *name, uint64_t most)
 {
 	struct ek_tensor_file newest = { 0 };
-	char *folder = NULL;
-	uint64_t step;
-	int found, rc = 0;
+	char *folder = NULL, *samples = NULL;
+	cJSON *config = NULL;
+	int rc, found;
+
+	*steps = 0;
+	EK_TRY(ek_format(&samples, "%s/samples/%s-s0/config.json", run, name));
+	if (ek_file_exists(samples)) {
+		EK_TRY(ek_json_load(&config, samples));
+		EK_TRY(ek_json_get_u64(steps, config, "model_step", samples));
+		goto out;
+	}
+	EK_TRY(ek_format(&folder, "%s/models/%s", run, name));
+	EK_TRY(found = ek_checkpoint_open(&newest, steps, folder, EK_CHECKPOINT_AVERAGE));
+	*steps = found && *steps > most ? *steps : 0;
+	rc = 0;
+out:
+	ek_tensor_file_close(&newest);
+	cJSON_Delete(config);
+	free(folder);
+	free(samples);
+	return rc;
+}
+
+int ek_sweep_check_steps(const struct ek_sweep *s)
+{
+	const uint64_t wanted = (uint64_t)s->wish->steps;
+	uint64_t steps;
+	int rc = 0;
 
 	for (size_t i = 0; i < s->points.count && !s->settings->common.force; i++) {
 		const char *name = s->points.items[i].name;
 
-		EK_TRY(ek_format(&folder, "%s/models/%s", s->run, name));
-		EK_TRY(found = ek_checkpoint_open(&newest, &step, folder, EK_CHECKPOINT_AVERAGE));
-		if (found && step > (uint64_t)s->wish->steps) {
-			rc = ek_fail(EK_EUSAGE,
-			             "the point %s was trained for %" PRIu64
-			             " steps before, and all are to have the same: "
-			             "take --steps %" PRIu64 ", another --name, or --force to begin anew",
-			             name, step, step);
-			goto out;
-		}
-		ek_tensor_file_close(&newest);
-		free(folder);
-		folder = NULL;
+		EK_TRY(steps_before(&steps, s->run, name, wanted));
+		if (steps > 0 && steps != wanted)
+			return ek_fail(EK_EUSAGE,
+			               "the point %s was trained for %" PRIu64 " steps before, and all are to have the "
+			               "same: take --steps %" PRIu64 ", another --name, or --force to begin anew",
+			               name, steps, steps);
 	}
-	rc = 0;
 out:
-	ek_tensor_file_close(&newest);
-	free(folder);
 	return rc;
 }
 

@@ -27,8 +27,9 @@ sweep --methods furthest --keeps 0.5,0.75 --dry-run
 sweep --methods furthest --keeps 0.5,0.75
 run evenkeel compare run --name 'sweep-*' --json | grep -E '"(evaluation|keep|baseline|not_compared)"'
 
-echo '# a point that has had more steps is not set beside others: told before anything is done; another name is another sweep'
+echo '# a point that has had other steps is not set beside others: told before anything is done; another name is another sweep'
 sweep --methods furthest,nearest --keeps 0.5 --steps 3
+sweep --methods furthest,nearest --keeps 0.5 --steps 5
 sweep --methods furthest,nearest --keeps 0.5 --steps 3 --dry-run
 sweep --methods nearest --keeps 0.5 --steps 3 --name fewer --dry-run
 

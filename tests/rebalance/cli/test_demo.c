@@ -1,0 +1,95 @@
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rebalance/base/file.h"
+#include "rebalance/cli/demo_changes.h"
+#include "rebalance/io/run.h"
+#include "tests/support/support.h"
+
+/* RUN/evaluations/NAME.json of three sets of a model after `steps`, with what the demo reads of it. */
+static void make_evaluation(const char *run, const char *name, int steps, double coverage, double distance)
+{
+	struct ek_buffer text = { 0 };
+	char file[128];
+
+	(void)snprintf(file, sizeof file, "samples/%s-1", name);
+	assert_ok(ek_make_directories(ek_join(run, file)));
+	(void)snprintf(file, sizeof file, "samples/%s-1/config.json", name);
+	assert_ok(ek_buffer_printf(&text, "{\"model_step\": %d}", steps));
+	ek_write_file(ek_join(run, file), text.data, text.size);
+	ek_buffer_clear(&text);
+	assert_ok(ek_buffer_printf(
+		&text,
+		"{\"generated\": {\"images\": 3000, \"model\": \"m\", \"samples\": [\"%s-1\"]}, \"reference\": "
+		"{\"images\": "
+		"10000}, \"encoder\": {\"name\": \"e\"}, \"k\": 5, \"frechet_distance\": %g, \"tail\": {\"clusters\": "
+		"[3, 7], "
+		"\"reference_images\": 1967, \"coverage\": %g, \"generated_share\": 0.01}, \"spread\": "
+		"{\"frechet_distance\": "
+		"{\"mean\": 1, \"std\": 2, \"n\": 3}, \"tail_coverage\": {\"mean\": 1, \"std\": 0.01, \"n\": 3}}}",
+		name, distance, coverage));
+	(void)snprintf(file, sizeof file, "evaluations/%s.json", name);
+	ek_write_file(ek_join(run, file), text.data, text.size);
+	ek_buffer_release(&text);
+}
+
+/* What is printed. To be released. */
+static void print(struct ek_buffer *out, const char *run)
+{
+	const char *path = ek_join(run, "printed");
+	const int kept = dup(STDOUT_FILENO), file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	int rc;
+
+	assert_true(kept >= 0 && file >= 0);
+	(void)fflush(stdout);
+	assert_true(dup2(file, STDOUT_FILENO) >= 0);
+	rc = ek_demo_changes_print(run);
+	(void)fflush(stdout);
+	assert_true(dup2(kept, STDOUT_FILENO) >= 0);
+	(void)close(kept);
+	(void)close(file);
+	assert_ok(rc);
+	ek_buffer_clear(out);
+	assert_ok(ek_file_read(out, path, 1 << 16));
+}
+
+static void balancing_is_credited_with_what_equal_steps_show(void **state)
+{
+	const char *run = ek_scratch();
+	struct ek_buffer out = { 0 };
+	struct ek_run *made = NULL;
+
+	(void)state;
+	assert_ok(ek_run_open(&made, run, EK_RUN_CREATE));
+	ek_run_close(made);
+	assert_ok(ek_make_directories(ek_join(run, "evaluations")));
+	make_evaluation(run, "natural", 1400, 0.02, 373);
+	make_evaluation(run, "natural-equal", 1400, 0.03, 347);
+	make_evaluation(run, "weighted", 1400, 0.08, 371);
+	print(&out, run);
+	/* By t(4) = 2.776: 0.06 against 0.01 * 0.8165 * 2.776 = 0.0227; 2 against 2 * 0.8165 * 2.776 = 4.53. */
+	assert_non_null(strstr(out.data,
+	                       "covers 8.0 % with training and sampling balanced and 2.0 % without, more than chance "
+	                       "makes;"));
+	assert_non_null(strstr(out.data, "from 373.0 to 371.0, no more than chance makes."));
+	make_evaluation(run, "natural", 426, 0.02, 373);
+	make_evaluation(run, "weighted", 648, 0.08, 371);
+	print(&out, run);
+	assert_non_null(strstr(out.data,
+	                       "What balancing changed cannot be told: the two generators were trained for 426 and 648 "
+	                       "steps"));
+	assert_null(strstr(out.data, "balanced and"));
+	ek_buffer_release(&out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(balancing_is_credited_with_what_equal_steps_show),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
