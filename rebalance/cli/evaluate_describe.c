@@ -211,7 +211,7 @@ static int add_samples(cJSON *options, const struct ek_evaluate *e)
 			continue;
 		}
 		EK_TRY(ek_json_add_object(&object, list, NULL));
-		EK_TRY(ek_filename_add(object, "path", m->path));
+		EK_TRY(add_path(object, "path", e, m->path));
 		EK_TRY(ek_json_add_string(object, "xxh64", m->hash));
 	}
 out:

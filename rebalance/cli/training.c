@@ -1,6 +1,5 @@
 #include "rebalance/cli/training.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -234,10 +233,11 @@ out:
 	return rc;
 }
 
-/* Earlier versions could lose what a training says of itself: then the checkpoints' identity decides. */
-static int has_lost_itself(int *lost, const char *path, const char *folder)
+/* Earlier versions could lose what a training says of itself: then the checkpoint's identity decides. */
+static int has_lost_itself(int *lost, const char *path, const struct ek_training_job *job, const char *folder)
 {
 	struct ek_tensor_file file = { 0 };
+	char identity[EK_SHA256_HEX];
 	cJSON *old = NULL;
 	uint64_t step;
 	int rc;
@@ -245,7 +245,11 @@ static int has_lost_itself(int *lost, const char *path, const char *folder)
 	*lost = 0;
 	EK_TRY(ek_json_load(&old, path));
 	if (cJSON_GetObjectItemCaseSensitive(old, "evenkeel") == NULL)
-		EK_TRY(*lost = ek_checkpoint_open(&file, &step, folder, EK_CHECKPOINT_AVERAGE));
+		EK_TRY(*lost = ek_checkpoint_open(&file, &step, folder, EK_CHECKPOINT_WHOLE));
+	if (*lost) {
+		EK_TRY(identity_of(identity, job->config));
+		EK_TRY(ek_checkpoint_check_identity(&file, identity));
+	}
 	rc = 0;
 out:
 	ek_tensor_file_close(&file);
@@ -259,7 +263,7 @@ static int check_old(const char *path, const struct ek_training_job *job, const 
 	char where[256];
 	int lost, rc;
 
-	EK_TRY(has_lost_itself(&lost, path, folder));
+	EK_TRY(has_lost_itself(&lost, path, job, folder));
 	if (lost)
 		goto out;
 	EK_TRY(keep_spelling(job->config, job->run, path));
@@ -288,12 +292,12 @@ static int remove_old(const char *folder)
 	EK_TRY(ek_checkpoints_keep(folder, 0, 0));
 	for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
 		EK_TRY(ek_format(&path, "%s/%s", folder, made[i]));
-		rc = ek_remove(path);
+		EK_TRY(ek_remove(path));
 		free(path);
 		path = NULL;
-		EK_TRY(rc);
 	}
 out:
+	free(path);
 	return rc;
 }
 

@@ -143,7 +143,8 @@ static int check_sums(const struct ek_tensor_file *file, enum ek_checkpoint_use 
 
 		memcpy(&sum, (const char *)sums->data + i * sizeof sum, sizeof sum);
 		if ((use == EK_CHECKPOINT_WHOLE || i == AVERAGE) && sum != sum_of(file, pieces[i]))
-			return ek_fail(EK_EDATA, "%s: %s is not what was written", file->path, pieces[i]);
+			return ek_fail(EK_EDATA, "%s: what it holds of %s is not what was written", file->path,
+			               pieces[i]);
 	}
 out:
 	return rc;
@@ -179,7 +180,8 @@ int ek_checkpoint_open(struct ek_tensor_file *file, uint64_t *step, const char *
 		damaged++;
 	}
 	if (damaged > 0) {
-		rc = ek_fail(EK_EDATA, "%s: none of its %d checkpoints is whole", folder, damaged);
+		rc = ek_fail(EK_EDATA, "%s: none of its %d checkpoints is whole: it can only be trained anew", folder,
+		             damaged);
 		goto out;
 	}
 	/* A preview is of a checkpoint, and the newest checkpoint is never removed. */
@@ -187,8 +189,11 @@ int ek_checkpoint_open(struct ek_tensor_file *file, uint64_t *step, const char *
 	found = (glob_t){ 0 };
 	EK_TRY(find(&found, folder, previews));
 	if (found.gl_pathc > 0)
-		rc = ek_fail(EK_EDATA, "%s was trained, as its previews show, but all its checkpoints are gone",
-		             folder);
+		rc = ek_fail(
+			EK_EDATA,
+			"%s was trained, as its previews show, but its checkpoints are gone: it can only be trained "
+			"anew",
+			folder);
 out:
 	globfree(&found);
 	return rc;
@@ -335,7 +340,7 @@ static int check_extra(const struct ek_tensor_file *file, const struct table *t)
 	return 0;
 }
 
-static int take_identity(const struct ek_tensor_file *file, const char *identity)
+int ek_checkpoint_check_identity(const struct ek_tensor_file *file, const char *identity)
 {
 	const struct ek_tensor *tensor;
 	const uint64_t any = UINT64_MAX;
@@ -365,7 +370,7 @@ int ek_checkpoint_read(const struct ek_tensor_file *file, const struct ek_params
 	int64_t step;
 	int rc;
 
-	EK_TRY(take_identity(file, identity));
+	EK_TRY(ek_checkpoint_check_identity(file, identity));
 	EK_TRY(table_make(&t, params, s, strlen(identity)));
 	EK_TRY(check_extra(file, &t));
 	for (size_t i = 0; i < ARRAYS * (size_t)params->count; i++) {

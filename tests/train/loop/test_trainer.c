@@ -464,7 +464,7 @@ static void makes_the_preview_that_is_missing(void **unused)
 	/* Without checkpoints it is not begun anew. */
 	assert_int_equal(unlink(ek_join(folder, "step-00000010.safetensors")), 0);
 	assert_int_equal(unlink(ek_join(folder, "step-00000020.safetensors")), 0);
-	assert_fails(ek_train(&result, &task, &source, &options, zeros), EK_EDATA, "all its checkpoints are gone");
+	assert_fails(ek_train(&result, &task, &source, &options, zeros), EK_EDATA, "its checkpoints are gone");
 	ek_params_release(&p.params);
 }
 

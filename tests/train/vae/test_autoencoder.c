@@ -284,6 +284,35 @@ static void bad_files_are_refused(void **state)
 	ek_autoencoder_release(&m);
 }
 
+/* Killed between its two files, what is there is one model: the weights know their scale. */
+static void scale_goes_with_the_weights(void **unused)
+{
+	const char *folder = ek_scratch();
+	struct ek_autoencoder m, read;
+	cJSON *others = NULL;
+	struct ek_buffer text = { 0 };
+	static const char ours[] = "{\"identity\": \"x\", \"scaling_factor\": 7}";
+
+	(void)unused;
+	assert_ok(ek_json_parse(&others, ours, strlen(ours), "test"));
+	make_model(&m, &small_kl);
+	m.config.scale = 0.1234567890123456789;
+	assert_ok(ek_autoencoder_save(folder, &m.config, m.values, others));
+	assert_ok(ek_file_read(&text, ek_join(folder, "config.json"), 1 << 20));
+	assert_non_null(strstr(text.data, "\"identity\""));
+	assert_null(strstr(text.data, "\"scaling_factor\": 7"));
+	ek_buffer_release(&text);
+	assert_int_equal(rename(ek_join(folder, "diffusion_pytorch_model.safetensors"), ek_join(folder, "old")), 0);
+	m.config.scale = 2;
+	assert_ok(ek_autoencoder_save(folder, &m.config, m.values, NULL));
+	assert_int_equal(rename(ek_join(folder, "old"), ek_join(folder, "diffusion_pytorch_model.safetensors")), 0);
+	assert_ok(ek_autoencoder_open(&read, folder));
+	assert_true(read.config.scale == 0.1234567890123456789);
+	ek_autoencoder_release(&read);
+	ek_autoencoder_release(&m);
+	cJSON_Delete(others);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +320,7 @@ int main(void)
 		cmocka_unit_test(published_configurations_are_read),
 		cmocka_unit_test(other_configurations_are_refused),
 		cmocka_unit_test(a_saved_model_is_opened_again),
+		cmocka_unit_test(scale_goes_with_the_weights),
 		cmocka_unit_test(older_names_are_read),
 		cmocka_unit_test(bad_files_are_refused),
 	};
