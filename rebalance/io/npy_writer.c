@@ -3,6 +3,7 @@
  * "rows key", replaced (atomically) only after those rows were synced. So whatever instant a kill hits, the key file
  * speaks of rows that are on disk; what lies behind them in PATH.partial is cut off when going on.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,42 +26,49 @@ struct ek_npy_writer {
 	int renamed; /* PATH holds all rows already; only the key file is left to remove */
 };
 
-/* Does the file start with this writer's header and have room for `rows` rows? */
+/* 1 if the file starts with this writer's header and has room for `rows` rows, 0 if there is no such file. EK_EIO: that
+ * cannot be told, and nothing of what may be there is thrown away. */
 static int has_rows(const struct ek_npy_writer *w, const char *path, uint64_t rows, int exactly)
 {
 	const uint64_t want = w->header.size + rows * w->row_bytes;
 	struct ek_buffer start = { 0 };
 	struct stat status;
 	const int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	int same;
+	int rc = 0;
 
 	if (fd < 0)
-		return 0;
-	same = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-	       (exactly ? (uint64_t)status.st_size == want : (uint64_t)status.st_size >= want) &&
-	       ek_buffer_reserve(&start, w->header.size) == 0 &&
-	       ek_file_read_at(fd, start.data, w->header.size, 0, path) == 0 &&
-	       memcmp(start.data, w->header.data, w->header.size) == 0;
+		return errno == ENOENT || errno == ELOOP ? 0 : ek_fail_errno("cannot read %s", path);
+	if (fstat(fd, &status) != 0) {
+		rc = ek_fail_errno("cannot read %s", path);
+	} else if (S_ISREG(status.st_mode) &&
+	           (exactly ? (uint64_t)status.st_size == want : (uint64_t)status.st_size >= want)) {
+		EK_TRY(ek_buffer_reserve(&start, w->header.size));
+		EK_TRY(ek_file_read_at(fd, start.data, w->header.size, 0, path));
+		rc = memcmp(start.data, w->header.data, w->header.size) == 0;
+	}
+out:
 	ek_buffer_release(&start);
 	(void)close(fd);
-	return same;
+	return rc;
 }
 
-/* The rows that the key file vouches for; 0 if there is none, or it is another's. */
-static uint64_t rows_of_key(const struct ek_npy_writer *w)
+/* The rows that the key file vouches for; 0 if there is none, or it is another's. EK_EIO. */
+static int rows_of_key(uint64_t *rows, const struct ek_npy_writer *w)
 {
 	struct ek_buffer text = { 0 };
 	char wanted[KEY_SIZE + 32];
-	uint64_t rows = 0;
+	int rc = ek_file_exists(w->key_path);
 
-	if (ek_file_exists(w->key_path) && ek_file_read(&text, w->key_path, sizeof wanted) == 0 &&
-	    sscanf(text.data, "%" SCNu64, &rows) == 1) {
-		(void)snprintf(wanted, sizeof wanted, "%" PRIu64 " %s\n", rows, w->key);
-		if (strcmp(text.data, wanted) != 0 || rows > w->rows)
-			rows = 0;
+	*rows = 0;
+	if (rc > 0)
+		rc = ek_file_read(&text, w->key_path, sizeof wanted);
+	if (rc == 0 && text.size > 0 && sscanf(text.data, "%" SCNu64, rows) == 1) {
+		(void)snprintf(wanted, sizeof wanted, "%" PRIu64 " %s\n", *rows, w->key);
+		if (strcmp(text.data, wanted) != 0 || *rows > w->rows)
+			*rows = 0;
 	}
 	ek_buffer_release(&text);
-	return rows;
+	return rc == EK_EDATA ? 0 : rc; /* what is no key of ours vouches for nothing */
 }
 
 static int write_key(const struct ek_npy_writer *w)
@@ -116,11 +124,14 @@ int ek_npy_writer_open(struct ek_npy_writer **out, uint64_t *rows_done, const ch
 	w->row_bytes = bytes;
 	w->rows = shape[0];
 
-	w->appended = rows_of_key(w);
-	if (w->appended == w->rows && w->rows > 0 && !ek_file_exists(w->partial) && has_rows(w, path, w->rows, 1))
-		w->renamed = 1;
-	else if (w->appended > 0 && !has_rows(w, w->partial, w->appended, 0))
-		w->appended = 0;
+	EK_TRY(rows_of_key(&w->appended, w));
+	if (w->appended == w->rows && w->rows > 0 && !ek_file_exists(w->partial))
+		EK_TRY(w->renamed = has_rows(w, path, w->rows, 1));
+	if (!w->renamed && w->appended > 0) {
+		EK_TRY(has_rows(w, w->partial, w->appended, 0));
+		if (rc == 0)
+			w->appended = 0;
+	}
 	/* The old key goes before the old rows do. */
 	if (w->appended == 0)
 		EK_TRY(ek_remove(w->key_path));
@@ -129,6 +140,7 @@ int ek_npy_writer_open(struct ek_npy_writer **out, uint64_t *rows_done, const ch
 	w->synced = *rows_done = w->appended;
 	*out = w;
 	w = NULL;
+	rc = 0;
 out:
 	ek_npy_writer_free(w);
 	return rc;

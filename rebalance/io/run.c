@@ -43,25 +43,33 @@ const char *ek_run_path(const struct ek_run *run)
 	return run->path;
 }
 
-/* 1 if all that lies there is a lock that was never written to, 0 if there is more. EK_EIO. */
-static int is_empty_directory(const char *path)
+/* May a run be made there? 1 if nothing lies there but what a kill left of its very beginning: a lock that was never
+ * written to or, by older versions, one with a number beside a scan's temporary files; else 0. EK_EIO. */
+static int may_begin_in(const char *path)
 {
 	DIR *directory = opendir(path);
 	const struct dirent *entry;
-	struct stat status;
-	int entries = 0, rc = 0;
+	int others = 0, begun = 0, rc = 0;
+	off_t lock = -1;
 
 	if (directory == NULL)
 		return ek_fail_errno("cannot read %s", path);
-	while ((errno = 0, entry = readdir(directory)) != NULL)
-		entries += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-		           (strcmp(entry->d_name, ".lock") != 0 ||
-		            fstatat(dirfd(directory), ".lock", &status, AT_SYMLINK_NOFOLLOW) != 0 ||
-		            !S_ISREG(status.st_mode) || status.st_size > 0);
+	while ((errno = 0, entry = readdir(directory)) != NULL) {
+		const char *name = entry->d_name;
+		struct stat status;
+
+		if (strcmp(name, ".lock") == 0 && fstatat(dirfd(directory), name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(status.st_mode))
+			lock = status.st_size;
+		else if (strcmp(name, "images.jsonl.tmp") == 0 || strcmp(name, "rejected.jsonl.tmp") == 0)
+			begun++;
+		else
+			others += strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+	}
 	if (errno != 0)
 		rc = ek_fail_errno("cannot read %s", path);
 	(void)closedir(directory);
-	return rc < 0 ? rc : entries == 0;
+	return rc < 0 ? rc : others == 0 && (begun > 0 ? lock >= 0 : lock <= 0);
 }
 
 /* What a document is that might be the run.json of a run. */
@@ -137,7 +145,7 @@ static int prepare_directory(const struct ek_run *run, enum ek_run_mode mode)
 	if (ek_run_is_at(run->path))
 		return 0;
 	if (mode == EK_RUN_CREATE) {
-		EK_TRY(is_empty_directory(run->path));
+		EK_TRY(may_begin_in(run->path));
 		return rc ? 0
 		          : ek_fail(EK_EUSAGE, "%s holds other files; name a new or empty directory for the run",
 		                    run->path);

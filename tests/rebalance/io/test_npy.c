@@ -320,6 +320,14 @@ static void test_writer_goes_on(void **state)
 	assert_false(ek_file_exists(path));
 	assert_ok(write_some(path, "a", 1500, &done));
 	assert_in_range(done, 1000 - 3 * BATCH, 1000 + BATCH);
+	/* A key that cannot be read is no reason to throw the rows away. */
+	assert_int_equal(rename(key, ek_join(folder, "kept")), 0);
+	assert_int_equal(symlink(key, key), 0);
+	assert_fails(write_some(path, "a", 1500, &done), EK_EIO, "Too many levels");
+	assert_int_equal(unlink(key), 0);
+	assert_int_equal(rename(ek_join(folder, "kept"), key), 0);
+	assert_ok(write_some(path, "a", 1500, &done));
+	assert_true(done > 0);
 	/* Another key, and a damaged key file, start anew. */
 	assert_ok(write_some(path, "b", 700, &done));
 	assert_int_equal(done, 0);

@@ -263,6 +263,15 @@ static void a_run_is_known_by_its_record_or_its_lock(void **state)
 	assert_false(ek_run_is_at(other));
 	assert_ok(ek_run_open(&run, other, EK_RUN_CREATE));
 	ek_run_close(run);
+	/* Killed in its first scan, by an older version. */
+	ek_write_file(ek_join(other, ".lock"), "4711\n", 5);
+	assert_fails(ek_run_open(&run, other, EK_RUN_CREATE), EK_EUSAGE, "holds other files");
+	ek_write_file(ek_join(other, "images.jsonl.tmp"), "{", 1);
+	ek_write_file(ek_join(other, ".lock"), "another's\n", 10);
+	assert_fails(ek_run_open(&run, other, EK_RUN_CREATE), EK_EUSAGE, "not a lock that evenkeel made");
+	ek_write_file(ek_join(other, ".lock"), "4711\n", 5);
+	assert_ok(ek_run_open(&run, other, EK_RUN_CREATE));
+	ek_run_close(run);
 	/* By hand, of arrays from elsewhere. */
 	assert_int_equal(unlink(ek_join(other, ".lock")), 0);
 	ek_write_file(ek_join(other, "run.json"), "{}", 2);
