@@ -14,12 +14,59 @@ static const double exact_limit = 9007199254740992.0;
 enum { LARGEST_DOCUMENT = 1 << 30 };
 static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
 
+/* Append `text` with null for NaN, Infinity and -Infinity outside of strings, as Python writes them. */
+static int append_without_non_numbers(struct ek_buffer *out, const char *text, size_t size)
+{
+	static const char *const words[] = { "NaN", "-Infinity", "Infinity" };
+	size_t from = 0;
+	int quoted = 0, rc = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		quoted ^= text[i] == '"';
+		if (quoted && text[i] == '\\')
+			i++;
+		for (size_t w = 0; !quoted && w < sizeof words / sizeof *words; w++) {
+			const size_t length = strlen(words[w]);
+
+			if (size - i < length || memcmp(text + i, words[w], length) != 0)
+				continue;
+			EK_TRY(ek_buffer_append(out, text + from, i - from));
+			EK_TRY(ek_buffer_text(out, "null"));
+			from = i + length;
+			i = from - 1;
+			break;
+		}
+	}
+	EK_TRY(ek_buffer_append(out, text + from, size - from));
+out:
+	return rc;
+}
+
+/* A second try at a text that Python wrote; NULL if it is no JSON for all that. */
+static cJSON *parse_pythons(const char *text, size_t size)
+{
+	struct ek_buffer plain = { 0 };
+	const char *end = NULL;
+	cJSON *value = NULL;
+
+	if (append_without_non_numbers(&plain, text, size) == 0 && plain.size != size)
+		value = cJSON_ParseWithLengthOpts(plain.data, plain.size, &end, 0);
+	if (value != NULL && strspn(end, " \t\r\n") != strlen(end)) {
+		cJSON_Delete(value);
+		value = NULL;
+	}
+	ek_buffer_release(&plain);
+	return value;
+}
+
 int ek_json_parse(cJSON **out, const char *text, size_t size, const char *where)
 {
 	const char *end = NULL;
 	cJSON *value = cJSON_ParseWithLengthOpts(text, size, &end, 0);
 
 	*out = NULL;
+	if (value == NULL && (*out = parse_pythons(text, size)) != NULL)
+		return 0;
 	if (value == NULL)
 		return ek_fail(EK_EDATA, "%s: not JSON: wrong at byte %zu of %zu", where,
 		               end != NULL ? (size_t)(end - text) : 0, size);

@@ -13,10 +13,17 @@ struct slot {
 	uint64_t place : 63, used : 1;
 };
 
+/* The last part of names: how many rows and files (0, 1, 2 for more) have it, and which row. */
+struct part {
+	uint64_t hash; /* 0: free */
+	uint64_t place : 60, rows : 2, files : 2;
+};
+
 struct ek_attributes {
 	struct ek_table table;
 	struct slot *slots;
 	size_t capacity, count;     /* capacity: a power of 2 */
+	struct part *parts;         /* [capacity], or NULL: not matched yet */
 	uint64_t first, first_line; /* the first row */
 };
 
@@ -109,7 +116,7 @@ out:
 	return rc;
 }
 
-int ek_attributes_open(struct ek_attributes **out, const char *path)
+int ek_attributes_open(struct ek_attributes **out, const char *path, const char *key)
 {
 	struct ek_attributes *a;
 	uint64_t line = 0;
@@ -118,7 +125,7 @@ int ek_attributes_open(struct ek_attributes **out, const char *path)
 	*out = NULL;
 	if ((rc = ek_alloc(&a, 1, sizeof *a)) < 0)
 		return rc;
-	EK_TRY(ek_table_open(&a->table, path));
+	EK_TRY(ek_table_open(&a->table, path, key));
 	for (;;) {
 		EK_TRY(row = ek_table_next(&a->table, NULL));
 		if (row == 0)
@@ -142,15 +149,127 @@ out:
 	return rc;
 }
 
+/* The slot of the row that the table stands behind. */
+static int look_up_again(struct ek_attributes *a, struct slot **slot)
+{
+	char *name = NULL;
+	int rc;
+
+	EK_TRY(ek_copy_string(&name, a->table.name.data));
+	EK_TRY(look_up(a, name, slot, NULL));
+out:
+	free(name);
+	return rc;
+}
+
+/* Of the last part of a name, whole (0) or without its ending (1); 0 if that is the same or nothing. */
+static uint64_t hash_of_part(const char *name, int without_ending)
+{
+	const char *slash = strrchr(name, '/'), *part = slash != NULL ? slash + 1 : name;
+	const char *dot = strrchr(part, '.');
+	uint64_t hash;
+
+	if (without_ending && (dot == NULL || dot == part))
+		return 0;
+	hash = ek_hash64(part, without_ending ? (size_t)(dot - part) : strlen(part));
+	return hash != 0 ? hash : 1;
+}
+
+static struct part *find_part(const struct ek_attributes *a, uint64_t hash)
+{
+	size_t at = (size_t)hash & (a->capacity - 1);
+
+	while (a->parts[at].hash != 0 && a->parts[at].hash != hash)
+		at = (at + 1) & (a->capacity - 1);
+	return &a->parts[at];
+}
+
+/* One more pass over the rows. */
+static int index_parts(struct ek_attributes *a)
+{
+	int rc;
+
+	EK_TRY(ek_alloc(&a->parts, a->capacity, sizeof *a->parts));
+	ek_table_seek(&a->table, a->first, a->first_line);
+	for (;;) {
+		struct part *part;
+
+		EK_TRY(ek_table_next(&a->table, NULL));
+		if (rc == 0)
+			break;
+		part = find_part(a, hash_of_part(a->table.name.data, 0));
+		part->hash = hash_of_part(a->table.name.data, 0);
+		part->rows = part->rows == 0 ? 1 : 2;
+		part->place = (a->table.offset + 1) & (UINT64_MAX >> 4);
+	}
+out:
+	return rc;
+}
+
+int ek_attributes_match(struct ek_attributes *a, const char *name)
+{
+	int rc = 0;
+
+	if (a->parts == NULL)
+		EK_TRY(index_parts(a));
+	for (int without_ending = 0; without_ending < 2; without_ending++) {
+		const uint64_t hash = hash_of_part(name, without_ending);
+		struct part *part = hash != 0 ? find_part(a, hash) : NULL;
+
+		if (part != NULL && part->hash != 0)
+			part->files = part->files == 0 ? 1 : 2;
+	}
+out:
+	return rc;
+}
+
+/* The row that only this file's last part names. */
+static int find_by_part(struct ek_attributes *a, const char *name, cJSON **found)
+{
+	int rc = 0;
+
+	for (int without_ending = 0; without_ending < 2; without_ending++) {
+		const uint64_t hash = hash_of_part(name, without_ending);
+		struct part *part = hash != 0 ? find_part(a, hash) : NULL;
+		struct slot *slot;
+
+		if (part == NULL || part->hash == 0 || part->rows != 1 || part->files != 1)
+			continue;
+		ek_table_seek(&a->table, part->place - 1, 1);
+		EK_TRY(ek_table_next(&a->table, found));
+		EK_TRY(look_up_again(a, &slot));
+		slot->used = 1;
+		break;
+	}
+	rc = 0;
+out:
+	return rc;
+}
+
 int ek_attributes_find(struct ek_attributes *a, const char *name, cJSON **found)
 {
 	struct slot *slot;
 	int rc;
 
 	*found = NULL;
-	EK_TRY(look_up(a, ek_plain_name(name), &slot, found));
+	name = ek_plain_name(name);
+	EK_TRY(look_up(a, name, &slot, found));
 	if (slot->place != 0)
 		slot->used = 1;
+	else if (a->parts != NULL)
+		EK_TRY(find_by_part(a, name, found));
+out:
+	return rc;
+}
+
+int ek_attributes_has(struct ek_attributes *a, const char *name, int *found)
+{
+	struct slot *slot;
+	int rc;
+
+	*found = 0;
+	EK_TRY(look_up(a, ek_plain_name(name), &slot, NULL));
+	*found = slot->place != 0;
 out:
 	return rc;
 }
@@ -192,6 +311,7 @@ void ek_attributes_close(struct ek_attributes *a)
 		return;
 	ek_table_close(&a->table);
 	free(a->slots);
+	free(a->parts);
 	free(a);
 }
 

@@ -12,10 +12,43 @@ enum state {
 	CLOSED /* after a quote inside a quoted field: its end, or half of a doubled one */
 };
 
+/* What a line has most of outside of quotes; a comma, unless another is more frequent. */
+static char guess_separator(const char *line, size_t size)
+{
+	static const char known[] = { ',', ';', '\t' };
+	size_t counts[sizeof known] = { 0 }, best = 0;
+	int quoted = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		quoted ^= line[i] == '"';
+		for (size_t k = 0; !quoted && k < sizeof known; k++)
+			counts[k] += line[i] == known[k];
+	}
+	for (size_t k = 1; k < sizeof known; k++)
+		if (counts[k] > counts[best])
+			best = k;
+	return known[best];
+}
+
 int ek_csv_open(struct ek_csv *csv, const char *path)
 {
-	*csv = (struct ek_csv){ 0 };
+	*csv = (struct ek_csv){ .separator = ',' };
 	return ek_lines_open(&csv->lines, path);
+}
+
+int ek_csv_guess_separator(struct ek_csv *csv)
+{
+	const char *line;
+	size_t size;
+	int rc;
+
+	EK_TRY(ek_lines_next(&csv->lines, &line, &size));
+	if (rc == 1)
+		csv->separator = guess_separator(line, size);
+	ek_csv_seek(csv, 0, 1);
+	rc = 0;
+out:
+	return rc;
 }
 
 static int start_field(struct ek_csv *csv)
@@ -48,7 +81,7 @@ static int take_line(struct ek_csv *csv, enum state *state, const char *p, size_
 		const char *run = p;
 
 		/* Runs of ordinary bytes are copied whole. */
-		while (p < end && *p != '"' && *p != 0 && (*state == QUOTED || (*p != ',' && *p != '\r')))
+		while (p < end && *p != '"' && *p != 0 && (*state == QUOTED || (*p != csv->separator && *p != '\r')))
 			p++;
 		if (p > run && *state == CLOSED)
 			return fail_at(csv, "text after a closing quote; a quote inside a quoted field is doubled");
@@ -64,7 +97,7 @@ static int take_line(struct ek_csv *csv, enum state *state, const char *p, size_
 				break;
 			return fail_at(csv, "a carriage return inside a field that is not quoted");
 		}
-		if (*p == ',') {
+		if (*p == csv->separator) {
 			EK_TRY(ek_buffer_append(&csv->text, "", 1));
 			EK_TRY(start_field(csv));
 			*state = START;

@@ -14,12 +14,16 @@ struct ek_csv {
 	size_t count;    /* its fields */
 	/* The rest is private. */
 	struct ek_lines lines;
+	char separator;
 	struct ek_buffer text;
 	size_t *starts, capacity;
 };
 
 /* EK_EIO, EK_EDATA. */
 int ek_csv_open(struct ek_csv *csv, const char *path);
+/* Before the first record: fields may be separated by semicolons or tabs instead of commas, by which of the three the
+ * first line has most of. */
+int ek_csv_guess_separator(struct ek_csv *csv);
 /* 1 and a record, 0 at the end. EK_EDATA, naming file and line: a quote that never closes, text after a closing quote,
  * a carriage return or NUL inside a field, a record of more than 16 MiB. */
 int ek_csv_next(struct ek_csv *csv);

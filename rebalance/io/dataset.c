@@ -126,6 +126,13 @@ out:
 	return rc;
 }
 
+static int is_json_array(const char *text)
+{
+	const char *first = text + 1 + (*text == '[' ? strspn(text + 1, " \t\r\n") : 0);
+
+	return *text == '[' && (*first == '{' || *first == '"');
+}
+
 /* What a regular file is, by its first bytes and, for text, by its name. */
 static int judge_file(enum ek_dataset_kind *kind, const char *path)
 {
@@ -153,7 +160,8 @@ static int judge_file(enum ek_dataset_kind *kind, const char *path)
 		*kind = EK_DATASET_TAR;
 	else if (head.size > 0 && ek_image_sniff(head.data, head.size) != EK_IMAGE_UNKNOWN)
 		rc = ek_fail(EK_EUSAGE, "%s is one image; give the folder it is in", path);
-	else if (is_text && (ends_with(path, ".csv") || ends_with(path, ".jsonl") || head.data[0] == '{'))
+	else if (is_text && (ends_with(path, ".csv") || ends_with(path, ".tsv") || ends_with(path, ".jsonl") ||
+	                     head.data[0] == '{' || is_json_array(head.data)))
 		*kind = EK_DATASET_TABLE;
 	else if (is_text)
 		*kind = EK_DATASET_LIST;
@@ -259,7 +267,7 @@ int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t co
 	EK_TRY(set_root(d));
 	if (attributes != NULL) {
 		EK_TRY(ek_copy_string(&d->attributes_path, attributes));
-		EK_TRY(ek_attributes_open(&d->attributes, attributes));
+		EK_TRY(ek_attributes_open(&d->attributes, attributes, NULL));
 	}
 	d->form = forms[d->kind];
 	EK_TRY(d->form->open(d));

@@ -57,7 +57,7 @@ static int enter(struct ek_dataset *d, struct folder *f, const struct ek_walk_en
 	top = &f->stack[f->count++];
 	*top = (struct metadata){ .level = f->level, .prefix = strlen(entry->path) + (*entry->path != 0) };
 	EK_TRY(ek_format(&top->path, "%s%s%s/%s", d->root, *entry->path != 0 ? "/" : "", entry->path, entry->metadata));
-	EK_TRY(ek_attributes_open(&top->attributes, top->path));
+	EK_TRY(ek_attributes_open(&top->attributes, top->path, NULL));
 out:
 	return rc;
 }

@@ -81,25 +81,43 @@ out:
 	return rc;
 }
 
+/* In the order of preference. */
+static const char *const keys[] = { "file_name",  "filename",        "file",       "file_path", "filepath", "path",
+	                            "image_path", "image_file_name", "image_name", "image_id",  "image",    "img_path",
+	                            "img" };
+
+static int is_key(const struct ek_table *t, const char *key, const char *name)
+{
+	return t->key_name != NULL ? strcmp(t->key_name, name) == 0 : strcmp(key, name) == 0;
+}
+
+/* Of the columns. */
+static int find_key(struct ek_table *t)
+{
+	for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+		for (size_t i = 0; i < t->column_count; i++)
+			if (is_key(t, keys[k], t->columns[i])) {
+				t->key = i;
+				return 0;
+			}
+	return ek_fail(EK_EDATA,
+	               "%s:%llu: there is no column %s with the names of the files; the first column is \"%s\"",
+	               path_of(t), (unsigned long long)t->csv.line, t->key_name != NULL ? t->key_name : "file_name",
+	               t->columns[0]);
+}
+
 static int open_csv(struct ek_table *t, const char *path)
 {
 	int rc, row;
 
 	EK_TRY(ek_csv_open(&t->csv, path));
+	EK_TRY(ek_csv_guess_separator(&t->csv));
 	EK_TRY(row = ek_csv_next(&t->csv));
 	if (row == 0)
 		return fail_at(t, 1, "empty; a header with a column file_name is expected", "");
-	t->key = SIZE_MAX;
-	for (size_t i = 0; i < t->csv.count; i++) {
-		const char *name = ek_csv_field(&t->csv, i);
-
-		EK_TRY(add_column(t, name, t->csv.line));
-		if (strcmp(name, "file_name") == 0)
-			t->key = i;
-	}
-	if (t->key == SIZE_MAX)
-		return fail_at(t, t->csv.line, "there is no column file_name; the first column is", t->columns[0]);
-	rc = 0;
+	for (size_t i = 0; i < t->csv.count; i++)
+		EK_TRY(add_column(t, ek_csv_field(&t->csv, i), t->csv.line));
+	rc = find_key(t);
 out:
 	return rc;
 }
@@ -137,13 +155,13 @@ out:
 	return rc;
 }
 
-int ek_table_open(struct ek_table *t, const char *path)
+int ek_table_open(struct ek_table *t, const char *path, const char *key)
 {
 	const char *text = "", *word;
 	size_t size = 0;
 	int rc;
 
-	*t = (struct ek_table){ .kind = EK_TABLE_JSONL };
+	*t = (struct ek_table){ .kind = EK_TABLE_JSONL, .key_name = key };
 	EK_TRY(ek_jsonl_open(&t->jsonl, path));
 	do
 		rc = ek_lines_next(&t->jsonl.lines, &text, &size);
@@ -151,6 +169,11 @@ int ek_table_open(struct ek_table *t, const char *path)
 	if (rc < 0)
 		goto out;
 	word = text + strspn(text, " \t");
+	if (*word == '[') {
+		rc = ek_fail(EK_EDATA, "%s: a JSON array; one object a line is expected (jq -c '.[]' makes that of it)",
+		             path);
+		goto out;
+	}
 	if (*word != '{') {
 		const size_t digits = strspn(word, "0123456789");
 
@@ -171,7 +194,7 @@ static int set_name(struct ek_table *t, const char *name, size_t size)
 	int rc;
 
 	if (size == 0)
-		return fail_at(t, t->line, "the file_name is empty", "");
+		return fail_at(t, t->line, "the name of the file is empty", "");
 	ek_buffer_clear(&t->name);
 	EK_TRY(ek_buffer_append(&t->name, name, size));
 	name = ek_plain_name(t->name.data);
@@ -241,10 +264,37 @@ out:
 	return rc;
 }
 
+/* The key's member, a text or a whole number, out of a row. */
+static int take_key(struct ek_table *t, cJSON *object, const char *where)
+{
+	const char *key = t->key_name;
+	char *name = NULL, bytes[64];
+	uint64_t number;
+	int rc;
+
+	for (size_t k = 0; key == NULL && k < sizeof keys / sizeof *keys; k++)
+		if (cJSON_GetObjectItemCaseSensitive(object, keys[k]) != NULL)
+			key = keys[k];
+	key = key != NULL ? key : "file_name";
+	if (cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(object, key))) {
+		EK_TRY(ek_json_get_u64(&number, object, key, where));
+		EK_TRY(ek_format(&name, "%llu", (unsigned long long)number));
+	} else {
+		EK_TRY(ek_filename_get(&name, object, key, where));
+	}
+	EK_TRY(set_name(t, name, strlen(name)));
+	cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+	(void)snprintf(bytes, sizeof bytes, "%s_bytes", key);
+	cJSON_DeleteItemFromObjectCaseSensitive(object, bytes);
+out:
+	free(name);
+	return rc;
+}
+
 static int next_jsonl(struct ek_table *t, cJSON **attributes)
 {
 	cJSON *object = NULL;
-	char *name = NULL, where[512];
+	char where[512];
 	const cJSON *member, *other;
 	int rc, members = 0;
 
@@ -265,10 +315,7 @@ static int next_jsonl(struct ek_table *t, cJSON **attributes)
 			}
 	}
 	(void)snprintf(where, sizeof where, "%s:%llu", path_of(t), (unsigned long long)t->line);
-	EK_TRY(ek_filename_get(&name, object, "file_name", where));
-	EK_TRY(set_name(t, name, strlen(name)));
-	cJSON_DeleteItemFromObjectCaseSensitive(object, "file_name");
-	cJSON_DeleteItemFromObjectCaseSensitive(object, "file_name_bytes");
+	EK_TRY(take_key(t, object, where));
 	if (attributes != NULL) {
 		*attributes = object;
 		object = NULL;
@@ -276,7 +323,6 @@ static int next_jsonl(struct ek_table *t, cJSON **attributes)
 	rc = 1;
 out:
 	cJSON_Delete(object);
-	free(name);
 	return rc;
 }
 

@@ -1,9 +1,12 @@
 /*
- * Tables keyed by file_name: CSV with a header, JSON lines, or CelebA's list_attr_celeba.txt (told by content).
- * Read row by row, or by name through an index of 16 bytes a row.
+ * Tables keyed by the name of a file: CSV with a header (separated by commas, semicolons or tabs), JSON lines, or
+ * CelebA's list_attr_celeba.txt (told by content). Read row by row, or by name through an index of 16 bytes a row.
  *
- * EK_EDATA, with file and line: no column file_name, the same column or the same file_name twice, a row with more or
- * fewer fields than the header, a row without a file_name.
+ * The key is the column file_name, else the first there is of filename, file, file_path, filepath, path, image_path,
+ * image_file_name, image_name, image_id, image, img_path and img, or one that the caller names.
+ *
+ * EK_EDATA, with file and line: no such column, the same column or the same key twice, a row with more or fewer fields
+ * than the header, a row without a key, a JSON array instead of one object a line.
  */
 #ifndef EK_IO_TABLE_H
 #define EK_IO_TABLE_H
@@ -15,17 +18,19 @@ enum ek_table_kind { EK_TABLE_CSV, EK_TABLE_JSONL, EK_TABLE_CELEBA };
 
 struct ek_table {
 	uint64_t line, offset; /* of the row last read */
-	struct ek_buffer name; /* its file_name, without a leading "./" */
+	struct ek_buffer name; /* its key, without a leading "./" */
 	/* The rest is private. */
 	enum ek_table_kind kind;
 	struct ek_csv csv;
 	struct ek_jsonl jsonl; /* and CelebA's lines */
 	char **columns;        /* names of the fields; of CelebA, without the file name */
 	size_t column_count, key;
-	uint64_t promised; /* CelebA: rows, as its first line says */
+	const char *key_name; /* the asked one, or that of the row last read; NULL: none yet */
+	uint64_t promised;    /* CelebA: rows, as its first line says */
 };
 
-int ek_table_open(struct ek_table *table, const char *path);
+/* `key`: the column, which must outlive the table, or NULL. */
+int ek_table_open(struct ek_table *table, const char *path, const char *key);
 /* 1 and a row, 0 at the end. `attributes` (NULL: not wanted) gets a new object of the other fields: a number where the
  * text of a CSV field is one, nothing where it is empty. */
 int ek_table_next(struct ek_table *table, cJSON **attributes);
@@ -35,10 +40,18 @@ void ek_table_close(struct ek_table *table);
 /* A table with its index. */
 struct ek_attributes;
 
-/* Reads the whole table once, to check it. */
-int ek_attributes_open(struct ek_attributes **out, const char *path);
-/* The attributes of this file, as a new object; NULL if the table has no such row. The row counts as used. */
+/* Reads the whole table once, to check it. `key` as in ek_table_open. */
+int ek_attributes_open(struct ek_attributes **out, const char *path, const char *key);
+/*
+ * The attributes of this file, as a new object; NULL if the table has no row for it. The row counts as used. A row is
+ * found by the whole name; else, once ek_attributes_match has seen all names, by the last part of the name, or that
+ * without its ending, where just one row and one file have it.
+ */
 int ek_attributes_find(struct ek_attributes *attributes, const char *name, cJSON **found);
+/* Prepare for finding by the last part: call it with the name of every file. EK_ENOMEM, EK_EIO, EK_EDATA. */
+int ek_attributes_match(struct ek_attributes *attributes, const char *name);
+/* Is there a row with this whole name? */
+int ek_attributes_has(struct ek_attributes *attributes, const char *name, int *found);
 uint64_t ek_attributes_rows(const struct ek_attributes *attributes);
 /* How many rows were never found, and the line and name (to be freed) of the first of them. */
 int ek_attributes_unused(struct ek_attributes *attributes, uint64_t *count, uint64_t *line, char **name);

@@ -42,8 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0 || ek_write_all(fd, data, size, "metadata") < 0)
 		abort();
 	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	if (ek_attributes_open(&attributes, path) == 0) {
-		if (ek_table_open(&table, path) < 0)
+	if (ek_attributes_open(&attributes, path, NULL) == 0) {
+		if (ek_table_open(&table, path, NULL) < 0)
 			abort();
 		find_all(attributes, &table);
 		ek_table_close(&table);

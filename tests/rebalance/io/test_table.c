@@ -53,7 +53,7 @@ static void rows_are_found_by_name(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		assert_ok(ek_attributes_open(&attributes, text_file(cases[i].name, cases[i].text)));
+		assert_ok(ek_attributes_open(&attributes, text_file(cases[i].name, cases[i].text), NULL));
 		assert_int_equal(ek_attributes_rows(attributes), 2);
 		check_find(attributes, "a.jpg", cases[i].a);
 		check_find(attributes, "none.jpg", NULL);
@@ -75,11 +75,67 @@ static void celebas_list_is_read(void **state)
 	struct ek_attributes *attributes;
 
 	(void)state;
-	assert_ok(ek_attributes_open(&attributes, text_file("list_attr_celeba.txt",
-	                                                    "2\r\n5_o_Clock_Shadow Male \r\n000001.jpg -1  1\r\n"
-	                                                    "000002.jpg  1 -1\r\n")));
+	assert_ok(ek_attributes_open(&attributes,
+	                             text_file("list_attr_celeba.txt",
+	                                       "2\r\n5_o_Clock_Shadow Male \r\n000001.jpg -1  1\r\n"
+	                                       "000002.jpg  1 -1\r\n"),
+	                             NULL));
 	check_find(attributes, "000001.jpg", "{\"5_o_Clock_Shadow\":-1,\"Male\":1}");
 	check_find(attributes, "000002.jpg", "{\"5_o_Clock_Shadow\":1,\"Male\":-1}");
+	ek_attributes_close(attributes);
+}
+
+static void tables_of_other_programs_are_read(void **state)
+{
+	static const struct {
+		const char *name, *key, *text, *file, *want;
+	} cases[] = {
+		{ "x.csv", NULL, "image_id;age\na.jpg;12\n", "a.jpg", "{\"age\":12}" },
+		{ "x.tsv", NULL, "age\tfilename\n12\ta, b.jpg\n", "a, b.jpg", "{\"age\":12}" },
+		{ "x.csv", NULL, "\"a;b;c\",path\n1,x/a.jpg\n", "x/a.jpg", "{\"a;b;c\":1}" },
+		{ "x.csv", "who", "who,file_name\na.jpg,b.jpg\n", "a.jpg", "{\"file_name\":\"b.jpg\"}" },
+		{ "x.jsonl", NULL, "{\"image_id\":17,\"x\":NaN,\"y\":[-Infinity,\"NaN\"]}\n", "17",
+		  "{\"x\":null,\"y\":[null,\"NaN\"]}" },
+		{ "x.jsonl", "key", "{\"key\":\"a.jpg\",\"x\":1}\n", "a.jpg", "{\"x\":1}" },
+	};
+	struct ek_attributes *attributes;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_ok(ek_attributes_open(&attributes, text_file(cases[i].name, cases[i].text), cases[i].key));
+		check_find(attributes, cases[i].file, cases[i].want);
+		ek_attributes_close(attributes);
+	}
+	assert_fails(ek_attributes_open(&attributes, text_file("x.csv", "file_name,a\nx,1\n"), "who"), EK_EDATA,
+	             "there is no column who");
+}
+
+static void rows_are_found_by_the_last_part_of_names(void **state)
+{
+	static const char *const names[] = { "img/1.jpg", "img/2.png", "a/3.jpg", "b/3.jpg",
+		                             "c/4.jpg",   "d/5.jpg",   "d/6.jpg" };
+	struct ek_attributes *attributes;
+	uint64_t unused, line;
+	char *name;
+
+	(void)state;
+	assert_ok(ek_attributes_open(&attributes,
+	                             text_file("parts.csv", "image_id,x\n1.jpg,1\n2,2\n3.jpg,3\nc/4.jpg,4\n4.jpg,5\n"
+	                                                    "y/5.jpg,6\nz/5.jpg,7\n"),
+	                             NULL));
+	check_find(attributes, "img/1.jpg", NULL);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		assert_ok(ek_attributes_match(attributes, names[i]));
+	check_find(attributes, "img/1.jpg", "{\"x\":1}");
+	check_find(attributes, "img/2.png", "{\"x\":2}"); /* without its ending */
+	check_find(attributes, "a/3.jpg", NULL);          /* two files */
+	check_find(attributes, "c/4.jpg", "{\"x\":4}");   /* whole names first */
+	check_find(attributes, "d/5.jpg", NULL);          /* two rows */
+	check_find(attributes, "d/6.jpg", NULL);
+	assert_ok(ek_attributes_unused(attributes, &unused, &line, &name));
+	assert_int_equal(unused, 4);
+	assert_string_equal(name, "3.jpg");
+	free(name);
 	ek_attributes_close(attributes);
 }
 
@@ -93,7 +149,7 @@ static void many_rows_are_found_in_any_order(void **state)
 	assert_ok(ek_buffer_text(&text, "file_name,x\n"));
 	for (int i = 0; i < 50000; i++)
 		assert_ok(ek_buffer_printf(&text, "f%d.jpg,%d\n", i, i));
-	assert_ok(ek_attributes_open(&attributes, text_file("many.csv", text.data)));
+	assert_ok(ek_attributes_open(&attributes, text_file("many.csv", text.data), NULL));
 	for (int i = 0; i < 50000; i++) {
 		const int k = (int)((unsigned)i * 7919u % 50000u);
 
@@ -110,16 +166,17 @@ static void faults_name_file_and_line(void **state)
 	static const struct {
 		const char *name, *text, *message;
 	} cases[] = {
-		{ "x.csv", "name,age\na,1\n", "x.csv:1: there is no column file_name" },
+		{ "x.csv", "name,age\na,1\n", "x.csv:1: there is no column file_name with the names of the files" },
+		{ "x.json", "[{\"file_name\":\"a\"}]\n", "x.json: a JSON array; one object a line is expected" },
 		{ "x.csv", "\n\n", "x.csv:1: empty" },
 		{ "x.csv", "file_name,age\n", "x.csv: has no rows" },
 		{ "x.csv", "file_name,a,a\nx,1,2\n", "x.csv:1: two columns are named \"a\"" },
 		{ "x.csv", "file_name,a\nx,1\ny,1,2\n", "x.csv:3: 3 fields, the header has 2" },
 		{ "x.csv", "file_name,a\nx,1\n\"y\n\",1\nx,2\n", "x.csv:5: a second row for \"x\"" },
-		{ "x.csv", "file_name,a\n,1\n", "x.csv:2: the file_name is empty" },
+		{ "x.csv", "file_name,a\n,1\n", "x.csv:2: the name of the file is empty" },
 		{ "x.csv", "file_name,a\nx,1\n\"y", "x.csv:3: a quoted field that never closes" },
 		{ "x.jsonl", "{\"file_name\":\"x\"}\n{\"a\":1}\n", "x.jsonl:2: \"file_name\" is missing" },
-		{ "x.jsonl", "{\"file_name\":1}\n", "x.jsonl:1: \"file_name\" is not a string" },
+		{ "x.jsonl", "{\"file_name\":true}\n", "x.jsonl:1: \"file_name\" is not a string" },
 		{ "x.jsonl", "{\"file_name\":\"x\",\"a\":1,\"a\":2}\n", "x.jsonl:1: two members are named \"a\"" },
 		{ "x.jsonl", "{\"file_name\":\"x\"}\n{\"file_name\":\"./x\"}\n", "x.jsonl:2: a second row for \"x\"" },
 		{ "x.jsonl", "{\"file_name\":\"x\",\"file_name_bytes\":\"6\"}\n", "x.jsonl:1: \"file_name_bytes\"" },
@@ -131,7 +188,7 @@ static void faults_name_file_and_line(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		assert_fails(ek_attributes_open(&attributes, text_file(cases[i].name, cases[i].text)), EK_EDATA,
+		assert_fails(ek_attributes_open(&attributes, text_file(cases[i].name, cases[i].text), NULL), EK_EDATA,
 		             cases[i].message);
 }
 
@@ -151,8 +208,12 @@ static void merging_replaces_members(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rows_are_found_by_name),           cmocka_unit_test(celebas_list_is_read),
-		cmocka_unit_test(many_rows_are_found_in_any_order), cmocka_unit_test(faults_name_file_and_line),
+		cmocka_unit_test(rows_are_found_by_name),
+		cmocka_unit_test(celebas_list_is_read),
+		cmocka_unit_test(tables_of_other_programs_are_read),
+		cmocka_unit_test(rows_are_found_by_the_last_part_of_names),
+		cmocka_unit_test(many_rows_are_found_in_any_order),
+		cmocka_unit_test(faults_name_file_and_line),
 		cmocka_unit_test(merging_replaces_members),
 	};
 
