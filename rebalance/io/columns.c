@@ -160,8 +160,9 @@ out:
 static int is_ours(const char *name)
 {
 	static const char *const ours[] = { "id",           "file_name", "file_name_bytes", "source",
-		                            "source_bytes", "offset",    "bytes",           "width",
-		                            "height",       "format",    "sha256",          "held_out" };
+		                            "source_bytes", "zip_entry", "zip_entry_bytes", "offset",
+		                            "bytes",        "width",     "height",          "format",
+		                            "sha256",       "held_out" };
 
 	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
 		if (strcmp(name, ours[i]) == 0)

@@ -25,6 +25,8 @@ static const struct ek_dataset_form *const forms[] = {
 	[EK_DATASET_TABLE] = &ek_dataset_table,
 	[EK_DATASET_IDX] = &ek_dataset_idx,
 	[EK_DATASET_NPZ] = &ek_dataset_npz,
+	[EK_DATASET_NPY] = &ek_dataset_npy,
+	[EK_DATASET_ZIP] = &ek_dataset_zip,
 	[EK_DATASET_EMBEDDINGS] = &ek_dataset_embeddings,
 };
 
@@ -68,10 +70,13 @@ void ek_dataset_item_clear(struct ek_dataset_item *item)
 	clear_buffer(&item->path);
 	clear_buffer(&item->bytes);
 	clear_buffer(&item->label);
+	clear_buffer(&item->zip_entry);
 	cJSON_Delete(item->attributes);
-	kept = (struct ek_dataset_item){
-		.name = item->name, .path = item->path, .bytes = item->bytes, .label = item->label
-	};
+	kept = (struct ek_dataset_item){ .name = item->name,
+		                         .path = item->path,
+		                         .bytes = item->bytes,
+		                         .label = item->label,
+		                         .zip_entry = item->zip_entry };
 	*item = kept;
 }
 
@@ -81,6 +86,7 @@ void ek_dataset_item_release(struct ek_dataset_item *item)
 	ek_buffer_release(&item->path);
 	ek_buffer_release(&item->bytes);
 	ek_buffer_release(&item->label);
+	ek_buffer_release(&item->zip_entry);
 	cJSON_Delete(item->attributes);
 	*item = (struct ek_dataset_item){ 0 };
 }
@@ -126,6 +132,20 @@ out:
 	return rc;
 }
 
+/* Bytes with three dimensions or more: no embeddings. */
+static int is_image_array(const struct ek_buffer *head)
+{
+	const char *text = memmem(head->data, head->size, "'descr'", 7), *shape;
+	const char *type = text != NULL ? strstr(text, "u1'") : NULL;
+	size_t commas = 0;
+
+	if (type == NULL || (shape = strstr(text, "'shape': (")) == NULL)
+		return 0;
+	for (shape += 10; *shape != 0 && *shape != ')'; shape++)
+		commas += *shape == ',' && shape[1] != ')';
+	return commas >= 2;
+}
+
 static int is_json_array(const char *text)
 {
 	const char *first = text + 1 + (*text == '[' ? strspn(text + 1, " \t\r\n") : 0);
@@ -153,9 +173,9 @@ static int judge_file(enum ek_dataset_kind *kind, const char *path)
 	else if (head.size >= 4 && memcmp(head.data, "\0\0\x08\x03", 4) == 0)
 		*kind = EK_DATASET_IDX;
 	else if (head.size >= 6 && memcmp(head.data, "\x93NUMPY", 6) == 0 && !packed)
-		*kind = EK_DATASET_EMBEDDINGS;
+		*kind = is_image_array(&head) ? EK_DATASET_NPY : EK_DATASET_EMBEDDINGS;
 	else if (head.size >= 4 && memcmp(head.data, "PK\3\4", 4) == 0)
-		*kind = EK_DATASET_NPZ;
+		*kind = ends_with(path, ".npz") ? EK_DATASET_NPZ : EK_DATASET_ZIP;
 	else if (is_tar)
 		*kind = EK_DATASET_TAR;
 	else if (head.size > 0 && ek_image_sniff(head.data, head.size) != EK_IMAGE_UNKNOWN)

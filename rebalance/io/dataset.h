@@ -11,7 +11,10 @@
  *	list         a text file of paths, one a line, relative to the list's folder or absolute
  *	table        .csv or .jsonl with file_name (relative to the table's folder); the other columns are attributes
  *	idx          MNIST's format, also gzipped, the labels in the file beside it
- *	npz          arr_0 of uint8 [images, height, width, 3], as np.savez writes it (the form of ADM's samples)
+ *	npz          arrays of uint8 [images, height, width] or [images, height, width, 3], by np.savez or
+ *	             np.savez_compressed; of several those that are called so (arr_0, x_train, train_images …), their
+ *	             labels beside them (arr_1, y_train, train_labels …); .npy: one such array
+ *	zip          of images, as a folder of them; label: the first folder level
  *	embeddings   a .npy alone: no images
  */
 #ifndef EK_IO_DATASET_H
@@ -29,16 +32,19 @@ enum ek_dataset_kind {
 	EK_DATASET_TABLE,
 	EK_DATASET_IDX,
 	EK_DATASET_NPZ,
+	EK_DATASET_NPY,
+	EK_DATASET_ZIP,
 	EK_DATASET_EMBEDDINGS
 };
 const char *ek_dataset_kind_name(enum ek_dataset_kind kind);
 
 struct ek_dataset_item {
-	struct ek_buffer name;  /* relative to the root; inside a tar, the member's name without "./" */
-	struct ek_buffer path;  /* the file to open; empty if the bytes are here */
-	const char *source;     /* the tar, IDX or npz file, absolute, or NULL; belongs to the data set */
-	uint64_t offset, size;  /* with a source: in its uncompressed stream */
-	struct ek_buffer bytes; /* with a source: all bytes of an image; of what is none, its first 64 */
+	struct ek_buffer name;      /* relative to the root; inside a tar, the member's name without "./" */
+	struct ek_buffer path;      /* the file to open; empty if the bytes are here */
+	const char *source;         /* the tar, IDX or npz file, absolute, or NULL; belongs to the data set */
+	uint64_t offset, size;      /* with a source: in its uncompressed stream */
+	struct ek_buffer zip_entry; /* the deflated entry of a zip file that `offset` is in, or empty */
+	struct ek_buffer bytes;     /* with a source: all bytes of an image; of what is none, its first 64 */
 	struct ek_buffer label;
 	int has_label;
 	cJSON *attributes;         /* object or NULL */

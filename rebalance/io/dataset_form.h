@@ -15,7 +15,7 @@ struct ek_dataset_form {
 	int (*look)(struct ek_dataset *dataset);
 };
 extern const struct ek_dataset_form ek_dataset_folder, ek_dataset_tar, ek_dataset_list, ek_dataset_table,
-	ek_dataset_idx, ek_dataset_npz, ek_dataset_embeddings;
+	ek_dataset_idx, ek_dataset_npz, ek_dataset_npy, ek_dataset_zip, ek_dataset_embeddings;
 
 struct ek_dataset {
 	enum ek_dataset_kind kind;

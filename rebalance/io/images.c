@@ -11,6 +11,7 @@
 #include "rebalance/io/filename.h"
 #include "rebalance/io/jsonl.h"
 #include "rebalance/io/stream.h"
+#include "rebalance/io/zip_reader.h"
 
 static const cJSON *counts_of(const struct ek_run *run)
 {
@@ -21,6 +22,7 @@ void ek_image_record_release(struct ek_image_record *record)
 {
 	free(record->file_name);
 	free(record->source);
+	free(record->zip_entry);
 	free(record->label);
 	cJSON_Delete(record->row);
 	*record = (struct ek_image_record){ 0 };
@@ -87,6 +89,8 @@ static int read_record(struct ek_image_record *r, const char *where)
 	if (cJSON_GetObjectItemCaseSensitive(row, "source") != NULL) {
 		EK_TRY(ek_filename_get(&r->source, row, "source", where));
 		EK_TRY(ek_json_get_u64(&r->offset, row, "offset", where));
+		if (cJSON_GetObjectItemCaseSensitive(row, "zip_entry") != NULL)
+			EK_TRY(ek_filename_get(&r->zip_entry, row, "zip_entry", where));
 	}
 	EK_TRY(ek_json_get_u64(&r->bytes, row, "bytes", where));
 	EK_TRY(read_side(&r->width, row, "width", where));
@@ -194,8 +198,9 @@ int ek_images_count(uint64_t *count, const struct ek_run *run)
 struct ek_image_loader {
 	char *root;
 	char *run;  /* its path */
-	char *path; /* of the stream */
+	char *path; /* of the stream or zip file */
 	struct ek_stream *stream;
+	struct ek_zip_reader *zip;
 };
 
 int ek_image_loader_new(struct ek_image_loader **out, const struct ek_run *run)
@@ -215,30 +220,49 @@ out:
 	return rc;
 }
 
+static void close_source(struct ek_image_loader *l)
+{
+	ek_stream_close(l->stream);
+	ek_zip_reader_close(l->zip);
+	l->stream = NULL;
+	l->zip = NULL;
+}
+
 void ek_image_loader_free(struct ek_image_loader *loader)
 {
 	if (loader == NULL)
 		return;
-	ek_stream_close(loader->stream);
+	close_source(loader);
 	free(loader->path);
 	free(loader->root);
 	free(loader->run);
 	free(loader);
 }
 
+static int fail_changed(const struct ek_image_loader *l, const struct ek_image_record *r, uint64_t bytes);
+
+static int read_zip(struct ek_image_loader *l, const struct ek_image_record *r, struct ek_buffer *bytes)
+{
+	const struct ek_zip_entry *entry =
+		ek_zip_find(ek_zip_reader_directory(l->zip), r->zip_entry, strlen(r->zip_entry));
+
+	return entry != NULL ? ek_zip_reader_read(l->zip, bytes, entry, r->offset, (size_t)r->bytes)
+	                     : fail_changed(l, r, 0);
+}
+
 static int read_source(struct ek_image_loader *l, const struct ek_image_record *r, struct ek_buffer *bytes)
 {
+	const int is_zip = r->zip_entry != NULL;
 	int rc;
 
-	if (l->stream == NULL || strcmp(l->path, r->source) != 0) {
-		ek_stream_close(l->stream);
-		l->stream = NULL;
+	if ((is_zip ? l->zip == NULL : l->stream == NULL) || strcmp(l->path, r->source) != 0) {
+		close_source(l);
 		free(l->path);
 		l->path = NULL;
 		EK_TRY(ek_copy_string(&l->path, r->source));
-		EK_TRY(ek_stream_open(&l->stream, r->source));
+		EK_TRY(is_zip ? ek_zip_reader_open(&l->zip, r->source) : ek_stream_open(&l->stream, r->source));
 	}
-	EK_TRY(ek_stream_read(l->stream, bytes, (size_t)r->bytes, r->offset));
+	EK_TRY(is_zip ? read_zip(l, r, bytes) : ek_stream_read(l->stream, bytes, (size_t)r->bytes, r->offset));
 out:
 	return rc;
 }

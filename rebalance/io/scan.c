@@ -122,9 +122,9 @@ static int check_pixels(struct ek_image_info *info, const struct candidate *c, c
 	                                                                      o->max_pixels);
 }
 
-static const char *const reserved[] = { "id",     "file_name", "file_name_bytes", "source", "source_bytes",
-	                                "offset", "bytes",     "width",           "height", "format",
-	                                "sha256", "label",     "held_out" };
+static const char *const reserved[] = { "id",        "file_name",       "file_name_bytes", "source", "source_bytes",
+	                                "zip_entry", "zip_entry_bytes", "offset",          "bytes",  "width",
+	                                "height",    "format",          "sha256",          "label",  "held_out" };
 
 static int is_reserved(const char *name)
 {
@@ -210,6 +210,10 @@ static int append_place(struct ek_buffer *row, const struct ek_dataset_item *ite
 	if (item->source != NULL) {
 		EK_TRY(ek_buffer_text(row, ", "));
 		EK_TRY(ek_filename_append(row, "source", item->source));
+	}
+	if (item->zip_entry.size > 0) {
+		EK_TRY(ek_buffer_text(row, ", "));
+		EK_TRY(ek_filename_append(row, "zip_entry", item->zip_entry.data));
 	}
 out:
 	return rc;
