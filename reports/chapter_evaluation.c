@@ -73,7 +73,8 @@ static void table(struct ek_page *page)
 		const double coverage = ek_measure_of(e->json, "coverage").value;
 		const double precision = ek_measure_of(e->json, "precision").value;
 
-		ek_html(h, "<tr><th scope=\"row\"><bdi>%s</bdi></th><td>", e->name);
+		ek_html(h, "<tr><th scope=\"row\"><bdi>%s</bdi>%s</th><td>", e->name,
+		        e->stale != NULL ? " (stale)" : "");
 		learned_from(h, &plan);
 		ek_html(h, "</td>");
 		ek_page_number(h, images_of(e), ek_decimal(images_of(e), 0), 1);
@@ -159,6 +160,11 @@ static void warning(struct ek_html *h, const struct ek_evaluation *e)
 {
 	const char *text = ek_text_of(member(e->json, "reference"), "warning", NULL);
 
+	if (e->stale != NULL)
+		ek_html(h,
+		        "<p class=\"warning\"><b>Stale</b>: %s. These numbers are of what was there before; "
+		        "<code>evenkeel evaluate</code> makes them again.</p>",
+		        e->stale);
 	if (text != NULL)
 		ek_html(h, "<p class=\"warning\"><b>Take care</b>: %s.</p>", text);
 }

@@ -52,7 +52,22 @@ out:
 	return rc;
 }
 
-int ek_evaluations_load(struct ek_evaluations *evaluations, const struct ek_run *run, const struct ek_sample_sets *sets,
+static int find_staleness(struct ek_evaluation *e, struct ek_run *run)
+{
+	char *step = NULL;
+	const char *reason;
+	int unchanged, rc;
+
+	EK_TRY(ek_format(&step, "evaluation %s", e->name));
+	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, step, 1));
+	if (!unchanged)
+		EK_TRY(ek_copy_string(&e->stale, reason));
+out:
+	free(step);
+	return rc;
+}
+
+int ek_evaluations_load(struct ek_evaluations *evaluations, struct ek_run *run, const struct ek_sample_sets *sets,
                         size_t k)
 {
 	glob_t found = { 0 };
@@ -69,6 +84,7 @@ int ek_evaluations_load(struct ek_evaluations *evaluations, const struct ek_run 
 		EK_TRY(ek_load_object(&e->json, path));
 		EK_TRY(find_rows(e, k));
 		EK_TRY(find_sets(e, sets));
+		EK_TRY(find_staleness(e, run));
 	}
 out:
 	globfree(&found);
@@ -81,6 +97,7 @@ void ek_evaluations_release(struct ek_evaluations *evaluations)
 		struct ek_evaluation *e = &evaluations->items[i];
 
 		free(e->name);
+		free(e->stale);
 		cJSON_Delete(e->json);
 		free(e->rows);
 		free(e->sets);

@@ -11,6 +11,7 @@
 struct ek_evaluation {
 	char *name;
 	cJSON *json;
+	char *stale;        /* why it would come out otherwise now, or NULL */
 	const cJSON **rows; /* [k] what it says of each cluster; NULL: it counts other clusters than the run has now */
 	size_t *sets;       /* [set_count] the sample sets it is of that are still there */
 	size_t set_count;
@@ -26,7 +27,7 @@ struct ek_evaluations {
 };
 
 /* EK_EDATA: a document is damaged (named). Release in any case. */
-int ek_evaluations_load(struct ek_evaluations *evaluations, const struct ek_run *run, const struct ek_sample_sets *sets,
+int ek_evaluations_load(struct ek_evaluations *evaluations, struct ek_run *run, const struct ek_sample_sets *sets,
                         size_t k);
 void ek_evaluations_release(struct ek_evaluations *evaluations);
 

@@ -11,7 +11,7 @@
 #include "rebalance/cli/summary.h"
 #include "rebalance/plan/subset.h"
 
-enum { VERSION = 2 };
+enum { VERSION = 2, FILES = 2 * EK_EVALUATE_SETS };
 
 static struct ek_evaluate_wish wanted;
 
@@ -150,7 +150,7 @@ out:
 }
 
 /* Files of the run that the result is made from; `owned` ones are to be freed. */
-static int list_inputs(const char ***inputs, char *owned[EK_EVALUATE_SETS], const struct ek_evaluate *e)
+static int list_inputs(const char ***inputs, char *owned[FILES], const struct ek_evaluate *e)
 {
 	static const char *const always[] = { "embeddings.npy", "clusters/assignment.npy", "clusters/centroids.npy",
 		                              "images.jsonl" };
@@ -158,13 +158,15 @@ static int list_inputs(const char ***inputs, char *owned[EK_EVALUATE_SETS], cons
 	size_t count = ALWAYS;
 	int rc;
 
-	EK_TRY(ek_alloc(inputs, ALWAYS + EK_EVALUATE_SETS + 1, sizeof **inputs));
+	EK_TRY(ek_alloc(inputs, ALWAYS + FILES + 1, sizeof **inputs));
 	memcpy(*inputs, always, sizeof always);
 	for (size_t i = 0; i < e->set_count; i++) {
 		if (e->sets[i].name == NULL)
 			continue;
-		EK_TRY(ek_format(&owned[i], "samples/%s/embeddings.npy", e->sets[i].name));
-		(*inputs)[count++] = owned[i];
+		EK_TRY(ek_format(&owned[2 * i], "samples/%s/embeddings.npy", e->sets[i].name));
+		EK_TRY(ek_format(&owned[2 * i + 1], "samples/%s/samples.jsonl", e->sets[i].name));
+		(*inputs)[count++] = owned[2 * i];
+		(*inputs)[count++] = owned[2 * i + 1];
 	}
 out:
 	return rc;
@@ -209,7 +211,7 @@ static int bring_up_to_date(struct ek_run *run, const struct ek_evaluate *e, con
 	const int64_t started = (int64_t)time(NULL);
 	const double clock = ek_clock();
 	const char **inputs = NULL, *reason;
-	char *owned[EK_EVALUATE_SETS] = { NULL }, *name = NULL;
+	char *owned[FILES] = { NULL }, *name = NULL;
 	const char *const outputs[] = { file, NULL };
 	struct ek_step step = { .version = VERSION, .outputs = outputs };
 	cJSON *options = NULL;
@@ -231,7 +233,7 @@ static int bring_up_to_date(struct ek_run *run, const struct ek_evaluate *e, con
 	EK_TRY(save(e, path));
 	EK_TRY(record(run, &step, started, clock, e));
 out:
-	for (size_t i = 0; i < EK_EVALUATE_SETS; i++)
+	for (size_t i = 0; i < FILES; i++)
 		free(owned[i]);
 	free(inputs);
 	free(name);
@@ -300,6 +302,7 @@ int ek_cmd_evaluate(struct ek_invocation *i)
 
 	EK_TRY(check_arguments(i));
 	wanted.seed = i->settings.common.seed;
+	wanted.again = i->settings.common.force;
 	EK_TRY(ek_run_open(&run, i->arguments.positional[0], EK_RUN_WRITE));
 	EK_TRY(ek_plan_before(i, run));
 	EK_TRY(ek_steps_run(run, &i->settings, &i->arguments, steps, 0));

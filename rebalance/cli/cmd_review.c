@@ -219,7 +219,7 @@ static int compare(const char *path, const char *samples)
 		return 0;
 	}
 	EK_TRY(rc);
-	EK_TRY(ek_samples_compare(run, samples));
+	EK_TRY(ek_samples_compare(run, samples, 0));
 out:
 	ek_run_close(run);
 	return rc;

@@ -335,9 +335,11 @@ static int open_spaces(struct ek_evaluate *e)
 	int rc;
 
 	EK_TRY(ek_feature_maker_of_run(&e->own, e->run));
+	e->own.again = e->wish->again;
 	e->spaces = (struct ek_spaces){ .run = e->run, .frozen = &e->frozen, .own = &e->own };
 	if (e->wish->encoder != NULL && (strcmp(e->wish->encoder, e->own.encoder) != 0 || e->wish->weights != NULL)) {
 		EK_TRY(ek_feature_maker_other(&e->other, e->run, e->wish->encoder, e->wish->weights));
+		e->other.again = e->wish->again;
 		e->spaces.other = &e->other;
 	} else if (e->wish->weights != NULL) {
 		rc = ek_fail(EK_EUSAGE, "--weights goes with --encoder");
@@ -398,7 +400,7 @@ int ek_evaluate_compare(struct ek_evaluate *e)
 	for (size_t i = 0; i < e->set_count; i++) {
 		all = all && e->sets[i].name != NULL;
 		if (e->sets[i].name != NULL)
-			EK_TRY(ek_samples_compare(e->run, e->sets[i].name));
+			EK_TRY(ek_samples_compare(e->run, e->sets[i].name, e->wish->again));
 	}
 	for (size_t i = 0; all && i < e->set_count; i++) {
 		EK_TRY(ek_samples_closeness(&one, e->run, e->sets[i].name, e->sets[i].rows, &e->input.training));

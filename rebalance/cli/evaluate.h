@@ -15,6 +15,7 @@ struct ek_evaluate_wish {
 	const char *orders;
 	int64_t k, subsets, subset_size, resamples, seed;
 	int closed;
+	int again; /* all of it, the features too, is made again */
 };
 
 enum ek_reference_kind { EK_REFERENCE_HELD_OUT, EK_REFERENCE_TRAINING, EK_REFERENCE_PATH, EK_REFERENCE_STATISTICS };

@@ -187,13 +187,16 @@ out:
 static int add_outside(cJSON *options, const char *name, const struct ek_evaluate *e, const char *path,
                        const char *hash)
 {
+	char *absolute = NULL;
 	cJSON *object;
 	int rc;
 
 	EK_TRY(ek_json_add_object(&object, options, name));
-	EK_TRY(add_path(object, "path", e, path));
+	EK_TRY(ek_evaluate_absolute(&absolute, path));
+	EK_TRY(add_path(object, "path", e, absolute));
 	EK_TRY(ek_json_add_string(object, "xxh64", hash));
 out:
+	free(absolute);
 	return rc;
 }
 

@@ -157,7 +157,7 @@ out:
 }
 
 /* List the images, if they are not listed as they are now. */
-static int scan(struct ek_run *list, const char *const *datasets, size_t count, int whole)
+static int scan(struct ek_run *list, const char *const *datasets, size_t count, int whole, int again)
 {
 	struct ek_scan_options o = EK_SCAN_OPTIONS_INIT;
 	cJSON *options = NULL;
@@ -170,7 +170,7 @@ static int scan(struct ek_run *list, const char *const *datasets, size_t count, 
 	o.dataset_count = count;
 	EK_TRY(ek_scan_step(&step, &options, &o, ek_run_recorded(list, "scan") != NULL));
 	EK_TRY(ek_run_is_current(&current, &reason, list, &step));
-	if (!current)
+	if (!current || again)
 		EK_TRY(ek_scan(list, &o));
 	EK_TRY(ek_json_get_u64(&rejected, cJSON_GetObjectItemCaseSensitive(ek_run_recorded(list, "scan"), "counts"),
 	                       "rejected", "run.json, step scan"));
@@ -238,7 +238,7 @@ static int make(struct ek_features *out, const struct ek_run *list, const struct
 		goto out;
 	}
 	EK_TRY(ek_format(&description, "%.*s.json", (int)strlen(array) - 4, array));
-	if (!is_made(array, description, options)) {
+	if (m->again || !is_made(array, description, options)) {
 		EK_TRY(ek_embed_to(e, list, array));
 		EK_TRY(note_made(description, options));
 	}
@@ -267,11 +267,48 @@ int ek_features_of_dataset(struct ek_features *out, const struct ek_run *run, co
 	free(folder);
 	EK_TRY(ek_format(&folder, "%s/cache/features/%s", ek_run_path(run), place));
 	EK_TRY(ek_run_open(&list, folder, EK_RUN_CREATE));
-	EK_TRY(scan(list, datasets, count, whole));
+	EK_TRY(scan(list, datasets, count, whole, m->again));
 	EK_TRY(make(out, list, m, array));
 out:
 	ek_run_close(list);
 	free(folder);
+	return rc;
+}
+
+int ek_features_listed(int *current, char **contents, const struct ek_run *run, const char *const *datasets,
+                       size_t count, const char *place)
+{
+	struct ek_scan_options o = EK_SCAN_OPTIONS_INIT;
+	struct ek_run *list = NULL;
+	char *folder = NULL, *record = NULL;
+	cJSON *options = NULL;
+	struct ek_step step;
+	const char *reason, *seen;
+	int rc;
+
+	*current = 1;
+	*contents = NULL;
+	EK_TRY(ek_format(&folder, "%s/cache/features/%s", ek_run_path(run), place));
+	EK_TRY(ek_format(&record, "%s/run.json", folder));
+	if (!ek_file_exists(record))
+		goto out;
+	EK_TRY(ek_run_open(&list, folder, EK_RUN_READ));
+	o.datasets = datasets;
+	o.dataset_count = count;
+	rc = ek_scan_step(&step, &options, &o, 1);
+	if (rc < 0) { /* it is away */
+		rc = rc == EK_ENOMEM || rc == EK_EINTERRUPTED ? rc : 0;
+		goto out;
+	}
+	EK_TRY(ek_run_is_current(current, &reason, list, &step));
+	seen = text_of(cJSON_GetObjectItemCaseSensitive(ek_run_recorded(list, "scan"), "counts"), "contents");
+	if (seen != NULL)
+		EK_TRY(ek_copy_string(contents, seen));
+out:
+	ek_run_close(list);
+	cJSON_Delete(options);
+	free(folder);
+	free(record);
 	return rc;
 }
 

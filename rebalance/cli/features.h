@@ -21,6 +21,7 @@ struct ek_feature_maker {
 	char sha256[EK_SHA256_HEX]; /* of the weight file; "" without */
 	int own;                    /* 1: nothing else can be embedded so */
 	int other;                  /* 1: not the run's encoder */
+	int again;                  /* 1: what is kept is not used, but made again */
 	int input_size, resize;     /* pixels */
 	enum ek_nn_precision precision;
 	enum ek_dtype storage;
@@ -52,6 +53,10 @@ int ek_features_open(struct ek_features *out, const char *path, uint64_t dimensi
  * EK_EDATA: `maker` is own, or its weights are not those that were used. */
 int ek_features_of_dataset(struct ek_features *out, const struct ek_run *run, const struct ek_feature_maker *maker,
                            const char *const *datasets, size_t count, const char *place, const char *array, int whole);
+/* Are the images of the data sets listed in `place` as they are now? `*contents`, to be freed, is the hash of what they
+ * showed then; NULL where nothing was listed, and all is taken as current. A data set that is away is, too. */
+int ek_features_listed(int *current, char **contents, const struct ek_run *run, const char *const *datasets,
+                       size_t count, const char *place);
 /* Of the run's own images: its embeddings, or, of another encoder, made for it and kept in RUN/cache/features/run. */
 int ek_features_of_run(struct ek_features *out, const struct ek_run *run, const struct ek_feature_maker *maker);
 

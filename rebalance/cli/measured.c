@@ -38,6 +38,15 @@ out:
 	return rc;
 }
 
+static int hash_of(char out[17], const char *path)
+{
+	uint64_t hash = 0;
+	const int rc = ek_hash64_file(&hash, path);
+
+	(void)snprintf(out, 17, "%016" PRIx64, hash);
+	return rc;
+}
+
 /* 1: the file is a table of numbers, not images. */
 static int is_embeddings(int *is, const char *path)
 {
@@ -63,13 +72,18 @@ out:
 	return rc;
 }
 
+static void place_of(char place[40], const char *path)
+{
+	(void)snprintf(place, 40, "path-%016" PRIx64, ek_hash64(path, strlen(path)));
+}
+
 static int embed(struct ek_features *out, const struct ek_spaces *s, const struct ek_feature_maker *maker,
                  const char *path)
 {
 	char place[40], *array = NULL;
 	int rc;
 
-	(void)snprintf(place, sizeof place, "path-%016" PRIx64, ek_hash64(path, strlen(path)));
+	place_of(place, path);
 	EK_TRY(ek_format(&array, "%s/cache/features/%s/embeddings%s%s.npy", ek_run_path(s->run), place,
 	                 maker->other ? "-" : "", maker->other ? maker->encoder : ""));
 	EK_TRY(ek_features_of_dataset(out, s->run, maker, &path, 1, place, array, 0));
@@ -80,7 +94,6 @@ out:
 
 int ek_measured_path(struct ek_measured *m, const struct ek_spaces *s, const char *path)
 {
-	uint64_t hash = 0;
 	int embedded, rc;
 
 	*m = (struct ek_measured){ 0 };
@@ -99,9 +112,63 @@ int ek_measured_path(struct ek_measured *m, const struct ek_spaces *s, const cha
 			EK_TRY(embed(&m->other, s, s->other, path));
 	}
 	EK_TRY(assign(m, s));
-	EK_TRY(ek_hash64_file(&hash, m->own.path));
-	(void)snprintf(m->hash, sizeof m->hash, "%016" PRIx64, hash);
+	EK_TRY(hash_of(m->hash, m->own.path));
 out:
+	return rc;
+}
+
+int ek_measured_samples_changed(char **reason, const struct ek_run *run, const char *name)
+{
+	char *images = NULL, *place = NULL, *path = NULL, *contents = NULL;
+	const cJSON *made;
+	cJSON *json = NULL;
+	int current, rc;
+
+	*reason = NULL;
+	EK_TRY(ek_format(&images, "%s/samples/%s/images", ek_run_path(run), name));
+	EK_TRY(ek_format(&place, "samples-%s", name));
+	EK_TRY(ek_format(&path, "%s/samples/%s/embeddings.json", ek_run_path(run), name));
+	EK_TRY(ek_features_listed(&current, &contents, run, (const char *const[]){ images }, 1, place));
+	if (current && contents != NULL && ek_file_exists(path)) {
+		EK_TRY(ek_json_load(&json, path));
+		made = cJSON_GetObjectItemCaseSensitive(json, "made_from");
+		made = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(made, "images"), "contents");
+		current = cJSON_IsString(made) && strcmp(made->valuestring, contents) == 0;
+	}
+	if (!current)
+		EK_TRY(ek_format(reason, "samples/%s/images changed", name));
+out:
+	cJSON_Delete(json);
+	free(images);
+	free(place);
+	free(path);
+	free(contents);
+	return rc;
+}
+
+int ek_measured_path_changed(char **reason, const struct ek_run *run, const char *path, const char *hash)
+{
+	char place[40], now[17], *contents = NULL, *array = NULL;
+	int embedded, current = 1, rc;
+
+	*reason = NULL;
+	EK_TRY(is_embeddings(&embedded, path));
+	if (embedded) {
+		EK_TRY(ek_copy_string(&array, path));
+	} else {
+		place_of(place, path);
+		EK_TRY(ek_features_listed(&current, &contents, run, &path, 1, place));
+		EK_TRY(ek_format(&array, "%s/cache/features/%s/embeddings.npy", ek_run_path(run), place));
+	}
+	if (current && ek_file_exists(array)) {
+		EK_TRY(hash_of(now, array));
+		current = strcmp(now, hash) == 0;
+	}
+	if (!current)
+		EK_TRY(ek_format(reason, "%s changed", path));
+out:
+	free(contents);
+	free(array);
 	return rc;
 }
 

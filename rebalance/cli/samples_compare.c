@@ -201,7 +201,7 @@ out:
 	return rc;
 }
 
-int ek_samples_compare(struct ek_run *run, const char *name)
+int ek_samples_compare(struct ek_run *run, const char *name, int again)
 {
 	struct work w = { .run = run, .name = name };
 	const int64_t started = (int64_t)time(NULL);
@@ -223,10 +223,10 @@ int ek_samples_compare(struct ek_run *run, const char *name)
 	};
 
 	EK_TRY(ek_run_is_current(&current, &reason, run, &step));
-	if (current)
+	if (current && !again)
 		goto out;
 	if (ek_run_recorded(run, step_name) != NULL)
-		ek_info("comparing the samples %s again: %s", name, reason);
+		ek_info("comparing the samples %s again: %s", name, current ? "--force" : reason);
 	EK_TRY(compare(&w));
 	EK_TRY(ek_run_record(run, &step, started, ek_clock() - clock, NULL));
 out:

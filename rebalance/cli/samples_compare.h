@@ -25,11 +25,11 @@ enum { EK_SAMPLES_NEIGHBOURS = 5 };
 
 /*
  * Make those files that are missing or stale; what is current is left alone. The run must be open for writing. Reports
- * progress; a stopped embedding goes on.
+ * progress; a stopped embedding goes on. again: 1: what is measured of the embeddings is, even if it is current.
  * EK_EUSAGE: no such samples; EK_EDATA: an image that does not decode, no embeddings or clusters, embeddings that no
  * encoder of ours made; EK_EIO, EK_ENOMEM, EK_EINTERRUPTED.
  */
-int ek_samples_compare(struct ek_run *run, const char *name);
+int ek_samples_compare(struct ek_run *run, const char *name, int again);
 /* What it found: of `samples`, the rows of embeddings.npy, among `training`, the rows of the images that the model saw,
  * with their ids. Release in any case. */
 int ek_samples_closeness(struct ek_closeness *out, const struct ek_run *run, const char *name,

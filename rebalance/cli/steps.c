@@ -16,6 +16,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/cli/other_encoders.h"
+#include "rebalance/cli/outside.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/scan.h"
 #include "reports/report.h"
@@ -300,6 +301,27 @@ static int work_audit(struct prepared *p, struct ek_run *run)
 	return ek_audit(run, &p->audit);
 }
 
+/* The evaluations that the report has to call stale, and why. */
+static int add_stale(cJSON *options, struct ek_run *run)
+{
+	cJSON *list;
+	const char *reason;
+	int unchanged, rc;
+
+	EK_TRY(ek_json_add_object(&list, options, "stale"));
+	for (const cJSON *step = ek_run_first(run); step != NULL; step = step->next) {
+		if (strncmp(step->string, "evaluation ", strlen("evaluation ")) != 0)
+			continue;
+		EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, step->string, 1));
+		if (!unchanged)
+			EK_TRY(ek_json_add_string(list, step->string, reason));
+	}
+	if (list->child == NULL)
+		cJSON_DeleteItemFromObjectCaseSensitive(options, "stale");
+out:
+	return rc;
+}
+
 static int prepare_report(struct prepared *p, struct ek_run *run)
 {
 	static const char *const outputs[] = { "report.html", NULL };
@@ -308,6 +330,8 @@ static int prepare_report(struct prepared *p, struct ek_run *run)
 	EK_TRY(ek_report_inputs(&p->inputs, run));
 	if ((p->options = cJSON_CreateObject()) == NULL)
 		return ek_fail(EK_ENOMEM, "no memory for options");
+	EK_TRY(ek_outside_check_evaluations(run));
+	EK_TRY(add_stale(p->options, run));
 	p->step = (struct ek_step){ .name = "report",
 		                    .version = REPORT_VERSION,
 		                    .options = p->options,
@@ -428,6 +452,27 @@ static int remember(const struct ek_run *run, struct ek_settings *settings, stru
 	if (cJSON_IsNumber(seed) && !settings->common_options[0].given)
 		settings->common.seed = (int64_t)seed->valuedouble;
 	return ek_options_from_json(arguments, settings->step_options[id], asked);
+}
+
+int ek_steps_scan_is_current(int *current, const char **reason, struct ek_run *run, struct ek_settings *settings,
+                             struct ek_arguments *arguments)
+{
+	struct prepared p = { .settings = settings };
+	int rc;
+
+	*current = 1;
+	*reason = "";
+	if (ek_run_recorded(run, "scan") == NULL)
+		return 0;
+	EK_TRY(remember(run, settings, arguments, EK_STEP_SCAN));
+	rc = prepare_scan(&p, run);
+	if (rc == 0)
+		EK_TRY(ek_run_is_current(current, reason, run, &p.step));
+	else if (rc != EK_ENOMEM && rc != EK_EINTERRUPTED)
+		rc = 0;
+out:
+	release(&p);
+	return rc;
 }
 
 /* What can be told wrong before any work is done: a mistake in the last step must not cost an hour in the first. */

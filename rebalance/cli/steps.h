@@ -19,4 +19,9 @@ const char *ek_step_title(enum ek_step_id id); /* "Embedding": a heading */
 int ek_steps_run(struct ek_run *run, struct ek_settings *settings, struct ek_arguments *arguments,
                  const enum ek_step_id *steps, int forced);
 
+/* Would the step scan list what it listed? `*reason` (of the run, until its next call) says why not. A data set that is
+ * away is taken as it was, and so is a run without a scan. */
+int ek_steps_scan_is_current(int *current, const char **reason, struct ek_run *run, struct ek_settings *settings,
+                             struct ek_arguments *arguments);
+
 #endif

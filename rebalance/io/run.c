@@ -26,6 +26,7 @@ struct ek_run {
 	int is_guarded;
 	char *reason;
 	const cJSON *asked; /* borrowed, for the next record */
+	cJSON *stale;       /* reasons by step, or NULL */
 };
 
 int ek_run_file(char **out, const struct ek_run *run, const char *name)
@@ -207,6 +208,7 @@ void ek_run_close(struct ek_run *run)
 	if (run->is_guarded)
 		ek_guard_end(run->path);
 	cJSON_Delete(run->record);
+	cJSON_Delete(run->stale);
 	free(run->path);
 	free(run->record_path);
 	free(run->reason);
@@ -459,9 +461,12 @@ static int is_compared(const struct compared *all, const cJSON *step)
 static int compare_recorded(struct ek_run *run, struct compared *all, const cJSON *recorded, int depth)
 {
 	const char **inputs = NULL, **outputs = NULL;
+	const cJSON *stale = cJSON_GetObjectItemCaseSensitive(run->stale, recorded->string);
 	struct ek_buffer why = { 0 };
 	int rc;
 
+	if (stale != NULL)
+		return set_reason(run, stale->valuestring);
 	EK_TRY(ek_resize(&all->steps, all->count + 1, sizeof *all->steps));
 	all->steps[all->count++] = recorded;
 	EK_TRY(recorded_names(&inputs, recorded, "inputs"));
@@ -488,6 +493,14 @@ out:
 	free(inputs);
 	free(outputs);
 	return rc;
+}
+
+int ek_run_set_stale(struct ek_run *run, const char *step, const char *reason)
+{
+	if (run->stale == NULL && (run->stale = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for JSON");
+	cJSON_DeleteItemFromObjectCaseSensitive(run->stale, step);
+	return ek_json_add_string(run->stale, step, reason);
 }
 
 int ek_run_is_unchanged(int *unchanged, const char **reason, struct ek_run *run, const char *step, int deep)

@@ -66,6 +66,10 @@ int ek_run_is_current(int *current, const char **reason, struct ek_run *run, con
  */
 int ek_run_is_unchanged(int *unchanged, const char **reason, struct ek_run *run, const char *step, int deep);
 
+/* From now on, for this handle, a recorded step has changed for a reason that its files do not show: something outside
+ * of the run that it was made from is not as it was. EK_ENOMEM. */
+int ek_run_set_stale(struct ek_run *run, const char *step, const char *reason);
+
 /* The step that wrote RUN/file, by run.json; NULL: none did. Belongs to the run. */
 const cJSON *ek_run_writer(const struct ek_run *run, const char *file);
 

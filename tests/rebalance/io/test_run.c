@@ -121,6 +121,13 @@ static void what_inputs_were_made_from_is_looked_at_when_asked(void **state)
 	assert_unchanged(f, 1, 1, "");
 	assert_string_equal(ek_run_writer(f->run, "in.bin")->string, "embed");
 	assert_null(ek_run_writer(f->run, "first.bin"));
+	/* What no file of the run shows. */
+	assert_ok(ek_run_set_stale(f->run, "embed", "the images changed"));
+	assert_unchanged(f, 0, 1, "");
+	assert_unchanged(f, 1, 0, "in.bin is stale: the images changed");
+	ek_run_close(f->run);
+	assert_ok(ek_run_open(&f->run, f->folder, EK_RUN_WRITE));
+	assert_unchanged(f, 1, 1, "");
 	ek_write_file(ek_join(f->folder, "first.bin"), "b", 1);
 	assert_unchanged(f, 0, 1, "");
 	assert_unchanged(f, 1, 0, "in.bin is stale: first.bin has changed");
