@@ -193,6 +193,41 @@ static size_t plan_count(const struct ek_page *page)
 	return count;
 }
 
+/* "; 12 images without a value of label are left out" */
+static void without_value(struct ek_html *h, const cJSON *json, const char *what_becomes)
+{
+	const double without = ek_number_of(json, "without_value");
+
+	if (without > 0)
+		ek_html(h, "; %s without a value of <bdi>%s</bdi> %s %s", ek_number_noun(ek_whole(without), "image").s,
+		        ek_text_of(json, "by", "?"), without > 1 ? "are" : "is", what_becomes);
+}
+
+static void subset_line(struct ek_html *h, const struct ek_subset_plan *plan)
+{
+	const char *by = ek_text_of(cJSON_GetObjectItemCaseSensitive(plan->json, "options"), "by", "cluster");
+
+	ek_html(h, "<li>The subset <bdi>%s</bdi>: a list of %s of the images", plan->name,
+	        ek_decimal(ek_number_of(plan->json, "images_after"), 0).s);
+	if (strcmp(ek_text_of(plan->json, "command", ""), "balance") == 0)
+		ek_html(h, strcmp(by, "cluster") == 0 ? ", the clusters evened out" : ", evened out by <bdi>%s</bdi>",
+		        by);
+	without_value(h, plan->json, "left out");
+	ek_html(h, ".</li>");
+}
+
+static void sampler_line(struct ek_html *h, const struct ek_weights_plan *plan)
+{
+	const double visits = ek_number_of(member(plan->json, "largest_repeat"), "visits");
+
+	ek_html(h, "<li>The sampler <bdi>%s</bdi>: %s, rare ones are shown more often", plan->name,
+	        ek_number_of(plan->json, "without_value") > 0 ? "nothing is removed" : "all images stay");
+	if (isfinite(visits))
+		ek_html(h, ", at most %s times a pass", ek_decimal(visits, 1).s);
+	without_value(h, plan->json, "never shown");
+	ek_html(h, ".</li>");
+}
+
 /* How many of `count` to name, so that what is left is a line, too. */
 static size_t named_of(size_t count)
 {
@@ -211,21 +246,10 @@ static void plan_lines(struct ek_page *page)
 		if (plan->is_baseline)
 			continue;
 		shown++;
-		ek_html(h, "<li>The subset <bdi>%s</bdi>: a list of %s of the images%s.</li>", plan->name,
-		        ek_decimal(ek_number_of(plan->json, "images_after"), 0).s,
-		        strcmp(ek_text_of(plan->json, "command", ""), "balance") == 0 ? ", the clusters evened out"
-		                                                                      : "");
+		subset_line(h, plan);
 	}
-	for (size_t i = 0; i < page->plans.weights_count && shown < named; i++, shown++) {
-		const struct ek_weights_plan *plan = &page->plans.weights[i];
-		const double visits = ek_number_of(member(plan->json, "largest_repeat"), "visits");
-
-		ek_html(h, "<li>The sampler <bdi>%s</bdi>: all images stay, rare ones are shown more often",
-		        plan->name);
-		if (isfinite(visits))
-			ek_html(h, ", at most %s times a pass", ek_decimal(visits, 1).s);
-		ek_html(h, ".</li>");
-	}
+	for (size_t i = 0; i < page->plans.weights_count && shown < named; i++, shown++)
+		sampler_line(h, &page->plans.weights[i]);
 	if (count > named)
 		ek_html(h, "<li>%s more, in the chapter <a href=\"#plan\">Plan</a>.</li>",
 		        ek_number_noun(count - named, "plan").s);

@@ -203,6 +203,18 @@ static void what_a_plan_leaves_out_is_told(void **state)
 	             "<p class=\"warning\"><b>1 of 20 images has no value of <bdi>label</bdi></b> and is never "
 	             "shown.</p><p class=\"warning\"><b>The shares of <bdi>label</bdi> change next to nothing</b>: by "
 	             "0.40\xe2\x80\xaf% in all.</p>");
+	/* In short, where there is a model, names the first ones. */
+	assert_int_equal(unlink(ek_join(folder, "subsets/" EK_HOSTILE_PLAN "/subset.json")), 0);
+	assert_int_equal(unlink(ek_join(folder, "subsets/furthest-random/subset.json")), 0);
+	assert_int_equal(unlink(ek_join(folder, "weights/by-attribute/weights.json")), 0);
+	assert_ok(ek_make_directories(ek_join(folder, "models/m")));
+	ek_write_file(ek_join(folder, "models/m/config.json"), "{\"evenkeel\": \"flow\"}", 20);
+	report_of(&page, folder, NULL);
+	assert_shows(page, "of the images; 12 images without a value of <bdi>la&lt;b&gt;el</bdi> are left out.</li>");
+	assert_shows(
+		page,
+		"<bdi>inverse</bdi>: nothing is removed, rare ones are shown more often; 1 image without a value of "
+		"<bdi>label</bdi> is never shown.</li>");
 	ek_buffer_release(&page);
 }
 
