@@ -129,6 +129,8 @@ int ek_samples_folder_open(struct ek_samples_folder *f, const char *path, const 
 	stopped = old.is_same &&
 	          (count_images(path, count) < count || !has(path, "samples.jsonl") || !has(path, "sheet.png"));
 	f->whole = old.is_same && !stopped && !has_image(path, count) && (!latents || has(path, "latents.npy"));
+	if (f->whole && (begun.is_same || !begun.is_there))
+		EK_TRY(ek_folder_drop(&f->place)); /* of a stopped --force, or the old set of a stopped end */
 	if (f->whole)
 		goto out;
 	if (!begun.is_same && !force)

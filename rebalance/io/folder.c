@@ -141,6 +141,8 @@ static int remove_folder(const char *path, const char *const *ours)
 		goto out;
 	EK_TRY(ek_folder_check(path, is_named, ours));
 	EK_TRY(open_directory(&fd, path));
+	/* What says what the folder is goes first: a removal that is stopped leaves nothing to go on with. */
+	(void)unlinkat(fd, *ours, 0);
 	EK_TRY(visit(&all, fd, ""));
 	if (unlinkat(parent.fd, parent.name, AT_REMOVEDIR) != 0)
 		rc = ek_fail_errno("cannot remove %s", path);
@@ -175,6 +177,11 @@ int ek_folder_clear(struct ek_folder *folder)
 	EK_TRY(ek_make_directories(folder->fresh));
 out:
 	return rc;
+}
+
+int ek_folder_drop(struct ek_folder *folder)
+{
+	return remove_folder(folder->fresh, folder->ours);
 }
 
 int ek_folder_publish(struct ek_folder *folder)

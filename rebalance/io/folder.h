@@ -5,7 +5,8 @@
  *
  * What is removed is what we made, by its name: `ours` is a list, ended by NULL, of the names in such a folder, as in a
  * shell ("config.json", "images/[0-9]*.png"; a "*" does not reach into another folder, and folders are literal), each
- * also with ".tmp" behind it. A folder that holds anything else is not replaced, EK_EUSAGE naming what that is.
+ * also with ".tmp" behind it. The first of them goes first: without it nobody goes on with what a stopped removal left.
+ * A folder that holds anything else is not replaced, EK_EUSAGE naming what that is.
  */
 #ifndef EK_IO_FOLDER_H
 #define EK_IO_FOLDER_H
@@ -20,6 +21,8 @@ struct ek_folder {
 int ek_folder_open(struct ek_folder *folder, const char *path, const char *const *ours);
 /* Make `fresh`, empty. EK_EUSAGE: something in it is not ours. EK_EIO. */
 int ek_folder_clear(struct ek_folder *folder);
+/* Remove `fresh`; if it is not there, that is fine. EK_EUSAGE, EK_EIO. */
+int ek_folder_drop(struct ek_folder *folder);
 /* Put it in its place, and remove what was there. EK_EUSAGE, EK_EIO. */
 int ek_folder_publish(struct ek_folder *folder);
 /* `rc`: what came of it. After a failure `fresh` goes, and `rc` is returned, with its message. */

@@ -78,6 +78,10 @@ run evenkeel generate run --model plain --name anew --count 3 --steps 2 --latent
 run ls run/samples/anew/images
 cmp -s run/samples/other/latents.npy run/samples/anew/latents.npy || echo 'other latents'
 run evenkeel evaluate run --samples anew --quiet | grep -o '3 generated images'
+cp -r run/samples/other run/samples/.anew.new
+rm run/samples/.anew.new/config.json
+run evenkeel generate run --model plain --name anew --count 3 --steps 2 --latents --quiet >/dev/null
+run ls -A run/samples
 cp -r run/samples/other run/samples/.begun.new
 rm run/samples/.begun.new/sheet.png
 run evenkeel evaluate run --samples begun
