@@ -15,7 +15,7 @@ enum {
 
 static const cJSON *attributes_of(const struct ek_page *page)
 {
-	return cJSON_GetObjectItemCaseSensitive(page->audit, "attributes");
+	return ek_json_object(cJSON_GetObjectItemCaseSensitive(page->audit, "attributes"));
 }
 
 static void agreement_cell(struct ek_html *h, const cJSON *attribute, const char *name)

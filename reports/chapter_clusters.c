@@ -158,7 +158,7 @@ static void card_facts(struct ek_page *page, uint32_t cluster)
 		ek_page_cluster(page, (uint64_t)c->nearest, "cluster ");
 		ek_html(h, "</dd></div>");
 	}
-	cJSON_ArrayForEach(attribute, cJSON_GetObjectItemCaseSensitive(page->audit, "attributes"))
+	cJSON_ArrayForEach(attribute, ek_json_object(cJSON_GetObjectItemCaseSensitive(page->audit, "attributes")))
 	{
 		if (shown++ < 3)
 			top_values(page, attribute, cluster);

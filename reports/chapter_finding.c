@@ -208,7 +208,7 @@ static void tail_value(struct ek_page *page)
 	const char *best_attribute = NULL;
 	double best_ratio = 1.2;
 
-	cJSON_ArrayForEach(attribute, cJSON_GetObjectItemCaseSensitive(page->audit, "attributes"))
+	cJSON_ArrayForEach(attribute, ek_json_object(cJSON_GetObjectItemCaseSensitive(page->audit, "attributes")))
 	{
 		cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(attribute, "tail_values"))
 		{

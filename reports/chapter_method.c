@@ -199,7 +199,7 @@ static void plain_facts(struct ek_html *h, const cJSON *object, const char *befo
 {
 	const cJSON *item;
 
-	cJSON_ArrayForEach(item, object)
+	cJSON_ArrayForEach(item, ek_json_object(object))
 	{
 		if (cJSON_IsString(item))
 			ek_html(h, "<div><dt>%s%s</dt><dd><bdi>%s</bdi></dd></div>", before, item->string,

@@ -403,7 +403,7 @@ static int attribute_tables(struct ek_page *page, const struct ek_subset_plan *p
 	if (cJSON_GetArraySize(attributes) == 0)
 		return 0;
 	ek_html(h, "<h4>From whom it takes</h4>");
-	cJSON_ArrayForEach(attribute, attributes)
+	cJSON_ArrayForEach(attribute, ek_json_object(attributes))
 	{
 		if (shown++ == OPEN_TABLES)
 			ek_html(h, "<details><summary>The other attributes</summary>");

@@ -68,7 +68,7 @@ static int add_gone(struct names *names, const struct ek_run *run)
 	char *path = NULL;
 	int rc = 0;
 
-	cJSON_ArrayForEach(item, inputs)
+	cJSON_ArrayForEach(item, ek_json_object(inputs))
 	{
 		if (!is_found(item->string))
 			continue;

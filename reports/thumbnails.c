@@ -1,5 +1,6 @@
 #include "reports/thumbnails.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,6 +93,11 @@ static int read_records(struct ek_pictures *p, const struct ek_run *run)
 
 		EK_TRY(ek_images_seek(images, picture->id));
 		EK_TRY(ek_images_next(images, record));
+		if (rc == 0) {
+			rc = ek_fail(EK_EDATA, "%s/images.jsonl ends before image %" PRIu64, ek_run_path(run),
+			             picture->id);
+			goto out;
+		}
 		EK_TRY(ek_copy_string(&picture->file_name, record->file_name));
 		if (record->label != NULL)
 			EK_TRY(ek_copy_string(&picture->label, record->label));

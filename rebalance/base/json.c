@@ -174,6 +174,11 @@ int ek_json_add_array(cJSON **child, cJSON *parent, const char *name)
 	return ek_json_add_item(parent, name, *child);
 }
 
+const cJSON *ek_json_object(const cJSON *item)
+{
+	return cJSON_IsObject(item) ? item : NULL;
+}
+
 static int get(const cJSON **item, const cJSON *object, const char *name, const char *where)
 {
 	*item = cJSON_GetObjectItemCaseSensitive(object, name);

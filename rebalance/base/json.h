@@ -41,6 +41,10 @@ int ek_json_get_u64(uint64_t *out, const cJSON *object, const char *name, const 
 int ek_json_get_double(double *out, const cJSON *object, const char *name, const char *where);
 int ek_json_get_string(const char **out, const cJSON *object, const char *name, const char *where);
 
+/* The item if it is an object, else NULL: for a loop over members that asks for their names, which those of an array do
+ * not have. */
+const cJSON *ek_json_object(const cJSON *item);
+
 /* Append a quoted, escaped JSON string of `size` bytes; bytes that are not UTF-8 become U+FFFD. */
 int ek_json_append_string(struct ek_buffer *b, const char *bytes, size_t size);
 /* Append a number as JSON: shortest text that reads back the same; null if not finite. */

@@ -1,10 +1,12 @@
 #include "rebalance/cli/flow_model.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
+#include "train/loop/pixels.h"
 
 const struct ek_choice ek_flow_objectives[] = {
 	{ "flow", "flow matching along --path" },
@@ -94,6 +96,8 @@ static int read_names(struct ek_flow_description *d, const cJSON *condition, con
 	char **list = NULL;
 	int count = 0, rc;
 
+	cJSON_ArrayForEach(name, names) if (!cJSON_IsString(name) && name->string == NULL) return ek_fail(
+		EK_EDATA, "%s: a class of the condition has no name", where);
 	EK_TRY(ek_json_get_string(&d->condition, condition, "by", where));
 	EK_TRY(ek_alloc(&list, (size_t)cJSON_GetArraySize(names), sizeof *list));
 	cJSON_ArrayForEach(name, names) list[count++] = cJSON_IsString(name) ? name->valuestring : name->string;
@@ -129,6 +133,9 @@ int ek_flow_read(struct ek_flow_description *d, const cJSON *config, const char 
 	EK_TRY(ek_objective_init(&d->objective));
 	d->autoencoder = cJSON_IsString(autoencoder) ? autoencoder->valuestring : NULL;
 	EK_TRY(ek_json_get_u64(&side, config, "image_side", where));
+	if (side > EK_PIXELS_SIDE_MAX)
+		return ek_fail(EK_EDATA, "%s: image_side is %" PRIu64 ", more than %d", where, side,
+		               EK_PIXELS_SIDE_MAX);
 	d->image_side = (int)side;
 	EK_TRY(read_names(d, cJSON_GetObjectItemCaseSensitive(config, "condition"), where));
 out:

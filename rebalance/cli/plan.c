@@ -202,7 +202,7 @@ static void print_subset(const cJSON *json, const char *run, const char *name)
 		print_impact(member(json, "disparate_impact"));
 		print_skew(member(json, "skew_before"), member(json, "skew_after"));
 	}
-	cJSON_ArrayForEach(attribute, member(json, "per_attribute"))
+	cJSON_ArrayForEach(attribute, ek_json_object(member(json, "per_attribute")))
 	{
 		print_rows(attribute->string, "value", member(attribute, "values"));
 		print_impact(member(attribute, "disparate_impact"));

@@ -70,7 +70,7 @@ static void print_attributes(const cJSON *attributes)
 
 	if (cJSON_GetArraySize(attributes) > 0)
 		(void)printf("\n  %-20s %8s %8s %8s %8s\n", "attribute", "values", "NMI", "ARI", "purity");
-	cJSON_ArrayForEach(attribute, attributes)(void)
+	cJSON_ArrayForEach(attribute, ek_json_object(attributes))(void)
 		printf("  %-20s %8d %8.3f %8.3f %8.3f\n", ek_text_plain(name, attribute->string),
 	               cJSON_GetArraySize(member(attribute, "values")), number(attribute, "nmi"),
 	               number(attribute, "ari"), number(attribute, "purity"));
@@ -147,7 +147,7 @@ int ek_summary_print_step(const struct ek_run *run, const char *step, int json)
 
 	if (json)
 		return ek_print_json(recorded);
-	cJSON_ArrayForEach(item, member(recorded, "counts"))
+	cJSON_ArrayForEach(item, ek_json_object(member(recorded, "counts")))
 	{
 		if (!cJSON_IsNumber(item) && !cJSON_IsString(item) && !cJSON_IsBool(item))
 			continue;

@@ -153,7 +153,7 @@ static void difference(char *out, size_t size, const cJSON *a, const cJSON *b)
 	const cJSON *item;
 
 	*out = 0;
-	cJSON_ArrayForEach(item, a)
+	cJSON_ArrayForEach(item, ek_json_object(a))
 	{
 		const cJSON *other = cJSON_GetObjectItemCaseSensitive(b, item->string);
 		char inner[200];
@@ -309,7 +309,7 @@ static int keep_rest(cJSON *config, const char *path)
 	int rc;
 
 	EK_TRY(ek_json_load(&old, path));
-	cJSON_ArrayForEach(item, old)
+	cJSON_ArrayForEach(item, ek_json_object(old))
 	{
 		if (cJSON_GetObjectItemCaseSensitive(config, item->string) == NULL)
 			EK_TRY(ek_json_add_item(config, item->string, cJSON_Duplicate(item, 1)));
