@@ -68,11 +68,6 @@ struct ek_words ek_measure_words(struct ek_measure m, int places)
 	return w;
 }
 
-uint64_t ek_whole(double x)
-{
-	return x > 0 && x < 9e15 ? (uint64_t)x : 0;
-}
-
 struct ek_words ek_number_noun(uint64_t n, const char *noun)
 {
 	struct ek_words w;

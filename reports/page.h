@@ -101,8 +101,6 @@ struct ek_measure ek_interval_of(const cJSON *object);
 const char *ek_text_of(const cJSON *object, const char *name, const char *otherwise);
 /* "0.43 (95 % interval 0.41–0.45)" */
 struct ek_words ek_measure_words(struct ek_measure m, int places);
-/* A number of a document as a count of things: 0 where it is none. */
-uint64_t ek_whole(double x);
 /* `n` and a noun: "1 image", "2,000 images"; the plural takes an s. */
 struct ek_words ek_number_noun(uint64_t n, const char *noun);
 

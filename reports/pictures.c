@@ -203,14 +203,14 @@ static int want_others(struct ek_page *page, size_t members)
 		cJSON_ArrayForEach(id, cJSON_GetObjectItemCaseSensitive(group, "ids"))
 		{
 			if (count++ < members && cJSON_GetNumberValue(id) >= 0)
-				EK_TRY(ek_pictures_want(&page->pictures, (uint64_t)cJSON_GetNumberValue(id), 1, 0));
+				EK_TRY(ek_pictures_want(&page->pictures, ek_whole(cJSON_GetNumberValue(id)), 1, 0));
 		}
 	}
 	cJSON_ArrayForEach(id, cJSON_GetObjectItemCaseSensitive(page->map, "ids"))
 	{
 		tile++;
 		if (cJSON_GetNumberValue(id) >= 0)
-			EK_TRY(ek_pictures_want(&page->pictures, (uint64_t)cJSON_GetNumberValue(id), 0, tile));
+			EK_TRY(ek_pictures_want(&page->pictures, ek_whole(cJSON_GetNumberValue(id)), 0, tile));
 	}
 out:
 	return rc;

@@ -174,6 +174,11 @@ int ek_json_add_array(cJSON **child, cJSON *parent, const char *name)
 	return ek_json_add_item(parent, name, *child);
 }
 
+uint64_t ek_whole(double x)
+{
+	return x > 0 && x < exact_limit ? (uint64_t)x : 0;
+}
+
 const cJSON *ek_json_object(const cJSON *item)
 {
 	return cJSON_IsObject(item) ? item : NULL;

@@ -41,6 +41,8 @@ int ek_json_get_u64(uint64_t *out, const cJSON *object, const char *name, const 
 int ek_json_get_double(double *out, const cJSON *object, const char *name, const char *where);
 int ek_json_get_string(const char **out, const cJSON *object, const char *name, const char *where);
 
+/* A number of a document as a count of things: 0 where it is none (negative, not below 2^53, NaN). */
+uint64_t ek_whole(double x);
 /* The item if it is an object, else NULL: for a loop over members that asks for their names, which those of an array do
  * not have. */
 const cJSON *ek_json_object(const cJSON *item);

@@ -63,7 +63,7 @@ static int print_step(const struct ek_about *a, const cJSON *step)
 	const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(step, "seconds");
 	const cJSON *options = cJSON_GetObjectItemCaseSensitive(step, "options");
 	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(step, "counts");
-	const time_t when = cJSON_IsNumber(started) ? (time_t)started->valuedouble : 0;
+	const time_t when = (time_t)ek_whole(cJSON_GetNumberValue(started));
 	char date[32] = "", took[32], name[256];
 	const char *reason;
 	struct tm parts;

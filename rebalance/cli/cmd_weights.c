@@ -112,7 +112,7 @@ static void print_units(const cJSON *json)
 
 	(void)printf("\n  %12s %8s %8s %10s  %s\n", "images", "share", "after", "visits", word(json, "by"));
 	for (int unit = 0; size != NULL && unit < UNITS_SHOWN; size = size->next, visit = visit->next, unit++) {
-		(void)printf("  %12s %8s %8s %10.3g  ", ek_text_count(count, (uint64_t)size->valuedouble),
+		(void)printf("  %12s %8s %8s %10.3g  ", ek_text_count(count, ek_whole(size->valuedouble)),
 		             ek_text_percent(before, size->valuedouble / images),
 		             ek_text_percent(after, size->valuedouble * visit->valuedouble / images),
 		             visit->valuedouble);
@@ -138,15 +138,15 @@ static int print(const struct ek_run *run, const char *name)
 	EK_TRY(ek_json_load(&json, path));
 	largest = cJSON_GetObjectItemCaseSensitive(json, "largest_repeat");
 	(void)printf("%s by %s over %s images in %.0f units\n", word(json, "scheme"), word(json, "by"),
-	             ek_text_count(images, (uint64_t)number(json, "in_units")), number(json, "units"));
+	             ek_text_count(images, ek_whole(number(json, "in_units"))), number(json, "units"));
 	ek_plan_print_units(json, number(json, "images") - number(json, "held_out"), "never shown");
 	(void)printf("\n");
 	(void)printf("  %-20s %s images (%s)\n", "effective sample",
-	             ek_text_count(effective, (uint64_t)number(json, "effective_sample_size")),
+	             ek_text_count(effective, ek_whole(number(json, "effective_sample_size"))),
 	             ek_text_percent(share, number(json, "effective_share")));
 	(void)printf("  %-20s %.3g visits an epoch: %s %s, %s images\n", "largest repeat", number(largest, "visits"),
 	             word(json, "by"), word(largest, "name"),
-	             ek_text_count(images, (uint64_t)number(largest, "images")));
+	             ek_text_count(images, ek_whole(number(largest, "images"))));
 	print_skew(json, "entropy (1 = even)", "normalised_entropy");
 	print_skew(json, "effective units", "effective_units");
 	print_units(json);

@@ -51,7 +51,7 @@ static void print_changes(const struct evaluation *e)
 	             "their share of what is generated went from %s to %s, the Fréchet distance to all photographs "
 	             "from %.1f to %.1f, %s.\n",
 	             cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(tail, "clusters")),
-	             ek_text_count(a, cJSON_IsNumber(images) ? (uint64_t)images->valuedouble : 0),
+	             ek_text_count(a, cJSON_IsNumber(images) ? ek_whole(images->valuedouble) : 0),
 	             ek_text_percent(b, e[WEIGHTED].coverage.value), ek_text_percent(c, e[NATURAL].coverage.value),
 	             certainty(&e[WEIGHTED].coverage, &e[NATURAL].coverage), ek_text_percent(d, e[NATURAL].share.value),
 	             ek_text_percent(f, e[WEIGHTED].share.value), fd[NATURAL]->value, fd[WEIGHTED]->value,

@@ -64,7 +64,7 @@ int ek_demo_plan(struct ek_run *run, uint64_t seed, int force)
 
 	EK_TRY(load(&audit, run, "audit.json"));
 	/* Half of the images: enough to even out by leaving out, without repeating any. */
-	balance.total = (uint64_t)number(audit, "images") / 2;
+	balance.total = ek_whole(number(audit, "images")) / 2;
 	EK_TRY(ek_balance(&made, run, &balance, force));
 	EK_TRY(make_weights(run, force));
 out:
@@ -129,8 +129,8 @@ static void print_subset(const cJSON *audit, const cJSON *subset, const char *at
 	(void)printf(
 		"\nBalanced subset (%s of %s images): the %d small clusters had %s of the images and have %s; Gini "
 		"%.2f, now %.2f.\n",
-		ek_text_count(a, (uint64_t)number(subset, "images_after")),
-		ek_text_count(b, (uint64_t)number(subset, "images_before")),
+		ek_text_count(a, ek_whole(number(subset, "images_after"))),
+		ek_text_count(b, ek_whole(number(subset, "images_before"))),
 		cJSON_GetArraySize(member(member(audit, "skew"), "tail_clusters")), ek_text_percent(c, before),
 		ek_text_percent(d, after), number(member(subset, "skew_before"), "gini"),
 		number(member(subset, "skew_after"), "gini"));

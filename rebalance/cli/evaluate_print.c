@@ -61,13 +61,13 @@ static void print_title(const cJSON *json)
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (strcmp(kinds[i].what, word(reference, "what")) == 0)
 			against = kinds[i].text;
-	(void)printf("%s%s generated images%s", ek_bold(), ek_text_count(a, (uint64_t)number(generated, "images")),
+	(void)printf("%s%s generated images%s", ek_bold(), ek_text_count(a, ek_whole(number(generated, "images"))),
 	             ek_plain());
 	if (*model != 0)
 		(void)printf(" of the model %s", model);
 	(void)printf(" against ");
 	if (number(reference, "images") > 0)
-		(void)printf("%s ", ek_text_count(b, (uint64_t)number(reference, "images")));
+		(void)printf("%s ", ek_text_count(b, ek_whole(number(reference, "images"))));
 	ek_one_line(encoder, sizeof encoder, word(member(json, "encoder"), "name"));
 	(void)printf("%s, seen by %s\n\n", against, encoder);
 }
@@ -124,7 +124,7 @@ static void print_headline(const cJSON *json)
 static void print_worst(const cJSON *json)
 {
 	const cJSON *worst = member(json, "worst_cluster");
-	const int cluster = (int)number(worst, "cluster");
+	const int cluster = (int)ek_whole(number(worst, "cluster"));
 	const cJSON *row = cJSON_GetArrayItem(member(json, "per_cluster"), cluster);
 	char share[32], wanted[32], from[32], to[32];
 	double low = 0, high = 0;
@@ -157,7 +157,7 @@ static void print_memory(const cJSON *json)
 		(void)printf("; of real ones %s", ek_text_percent(held_out, number(memory, "held_out_copies_share")));
 	if (cJSON_IsObject(worst))
 		(void)printf("\n  %-22s most of them, %s, in cluster %.0f: %s of it", "",
-		             ek_text_count(count, (uint64_t)number(worst, "copies")), number(worst, "cluster"),
+		             ek_text_count(count, ek_whole(number(worst, "copies"))), number(worst, "cluster"),
 		             ek_text_percent(share, number(worst, "share")));
 	(void)printf("\n");
 	if (!isnan(number(memory, "ratio")))
@@ -209,13 +209,13 @@ static void print_row(const cJSON *row)
 	(void)snprintf(range, sizeof range, "%s (%s to %s)", ek_text_percent(share, number(row, "generated_share")),
 	               ek_text_percent(from, low), ek_text_percent(to, high));
 	(void)printf("  %7.0f %9s  %-27s %8s", number(row, "cluster"),
-	             ek_text_count(images, (uint64_t)number(row, "generated_images")), range,
+	             ek_text_count(images, ek_whole(number(row, "generated_images"))), range,
 	             ek_text_percent(wanted, number(row, "target_share")));
 	print_value(row, "ratio", 6);
 	print_value(row, "coverage", 9);
 	print_value(row, "precision", 10);
 	(void)printf(" %7s\n",
-	             isnan(number(row, "copies")) ? "-" : ek_text_count(images, (uint64_t)number(row, "copies")));
+	             isnan(number(row, "copies")) ? "-" : ek_text_count(images, ek_whole(number(row, "copies"))));
 }
 
 static void print_clusters(const cJSON *json, const char *path)

@@ -106,8 +106,8 @@ static void print_rows(const char *title, const char *key, const cJSON *rows)
 			break;
 		}
 		ek_one_line(line, sizeof line, name_of(name, member(row, key)));
-		(void)printf("  %-24s %12s %12s", line, ek_text_count(before, (uint64_t)number(row, "before")),
-		             ek_text_count(after, (uint64_t)number(row, "after")));
+		(void)printf("  %-24s %12s %12s", line, ek_text_count(before, ek_whole(number(row, "before"))),
+		             ek_text_count(after, ek_whole(number(row, "after"))));
 		if (cJSON_GetArraySize(interval) == 2)
 			(void)printf("   %s (%s to %s)", ek_text_percent(rate, number(row, "removal_rate")),
 			             ek_text_percent(low, cJSON_GetArrayItem(interval, 0)->valuedouble),
@@ -160,15 +160,15 @@ static void print_near_duplicates(const cJSON *json)
 		char one_pass[32], greedy[32], components[32];
 
 		(void)printf("  %-24g %12s %12s %12s\n", number(row, "eps"),
-		             ek_text_count(one_pass, (uint64_t)number(row, "one_pass_removed")),
-		             ek_text_count(greedy, (uint64_t)number(row, "greedy_removed")),
-		             ek_text_count(components, (uint64_t)number(row, "component_removed")));
+		             ek_text_count(one_pass, ek_whole(number(row, "one_pass_removed"))),
+		             ek_text_count(greedy, ek_whole(number(row, "greedy_removed"))),
+		             ek_text_count(components, ek_whole(number(row, "component_removed"))));
 	}
 }
 
 void ek_plan_print_units(const cJSON *json, double images, const char *what_becomes)
 {
-	const uint64_t without = (uint64_t)number(json, "without_value");
+	const uint64_t without = ek_whole(number(json, "without_value"));
 	char a[32], b[32], by[64];
 
 	ek_one_line(by, sizeof by, name_of(a, member(json, "by")));
@@ -192,7 +192,7 @@ static void print_subset(const cJSON *json, const char *run, const char *name)
 	             ek_plain());
 	if (number(json, "largest_repeat") > 1)
 		(void)printf(", %s of them different, one at most %.0f times",
-		             ek_text_count(a, (uint64_t)number(json, "distinct_after")),
+		             ek_text_count(a, ek_whole(number(json, "distinct_after"))),
 		             number(json, "largest_repeat"));
 	(void)printf("\n");
 	ek_plan_print_units(json, before, "left out");

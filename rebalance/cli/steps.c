@@ -450,7 +450,7 @@ static int remember(const struct ek_run *run, struct ek_settings *settings, stru
 	const cJSON *seed = cJSON_GetObjectItemCaseSensitive(asked, "seed");
 
 	if (cJSON_IsNumber(seed) && !settings->common_options[0].given)
-		settings->common.seed = (int64_t)seed->valuedouble;
+		settings->common.seed = (int64_t)ek_whole(seed->valuedouble);
 	return ek_options_from_json(arguments, settings->step_options[id], asked);
 }
 

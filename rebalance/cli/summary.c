@@ -105,11 +105,11 @@ int ek_summary_print(const struct ek_run *run, int json)
 	EK_TRY(ek_json_load(&audit, path));
 	clusters = member(audit, "clusters");
 	skew = member(audit, "skew");
-	(void)printf("%s%s images in %.0f clusters%s", ek_bold(), ek_text_count(a, (uint64_t)number(audit, "images")),
+	(void)printf("%s%s images in %.0f clusters%s", ek_bold(), ek_text_count(a, ek_whole(number(audit, "images"))),
 	             number(clusters, "k"), ek_plain());
 	if (number(audit, "rejected") > 0)
 		(void)printf(", %s rejected (rejected.jsonl says why)",
-		             ek_text_count(b, (uint64_t)number(audit, "rejected")));
+		             ek_text_count(b, ek_whole(number(audit, "rejected"))));
 	(void)printf("\n\n");
 	(void)printf("  %-20s %.0f, with %s of the images\n", "largest clusters", number(skew, "top_clusters"),
 	             ek_text_percent(a, number(skew, "top_share")));
@@ -131,8 +131,8 @@ static void print_value(const cJSON *item)
 	char text[32], line[256];
 
 	if (cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble < 0x1p53 &&
-	    item->valuedouble == (double)(uint64_t)item->valuedouble)
-		(void)printf("%s\n", ek_text_count(text, (uint64_t)item->valuedouble));
+	    item->valuedouble == (double)ek_whole(item->valuedouble))
+		(void)printf("%s\n", ek_text_count(text, ek_whole(item->valuedouble)));
 	else if (cJSON_IsNumber(item))
 		(void)printf("%.4g\n", item->valuedouble);
 	else

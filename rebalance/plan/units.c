@@ -291,7 +291,7 @@ static uint64_t count_held_out(const struct ek_run *run)
 	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "counts");
 	const cJSON *count = cJSON_GetObjectItemCaseSensitive(counts, "held_out");
 
-	return cJSON_IsNumber(count) && count->valuedouble > 0 ? (uint64_t)count->valuedouble : 0;
+	return ek_whole(cJSON_GetNumberValue(count));
 }
 
 /* A line without the word is not parsed. */
