@@ -13,8 +13,9 @@
 
 #include "rebalance/base/memory.h"
 
-/* Parse `size` bytes; NaN and infinities, as Python writes them, are read as null. `where` (a file name, or "file:line") starts the message on EK_EDATA.
- * Nesting deeper than cJSON's limit (1000) is EK_EDATA. Free with cJSON_Delete. */
+/* Parse `size` bytes; NaN and infinities, as Python writes them, are read as null. `where` (a file name, or
+ * "file:line") starts the message on EK_EDATA. Nesting deeper than cJSON's limit (1000) is EK_EDATA. Free with
+ * cJSON_Delete. */
 int ek_json_parse(cJSON **out, const char *text, size_t size, const char *where);
 /* Parse a file of at most 1 GiB. EK_EIO, EK_EDATA. */
 int ek_json_load(cJSON **out, const char *path);
