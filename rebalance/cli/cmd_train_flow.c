@@ -6,6 +6,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/cli/condition.h"
@@ -133,7 +134,10 @@ static const struct ek_option own[] = {
 static const struct ek_training_words words = {
 	.flip = "mirror half of the images (pixel space)",
 	.from_argument = "FILE",
-	.from = "start from the weights of a SiT or DiT (.pt or .safetensors), which also sets the network",
+	.from = "start from the weights of a SiT or DiT (.pt or .safetensors), which also sets the network; where it "
+		"knows "
+		"another number of classes than --condition has, each row of its table of labels starts as that for "
+		"no class",
 };
 
 void ek_train_flow_options(struct ek_settings *settings)
@@ -155,6 +159,9 @@ struct work {
 	struct ek_flow_task *flow;
 	struct ek_flow_sampler *sampler; /* for previews */
 	struct ek_tensor_file weights;   /* with --from */
+	int relabelled;                  /* 1: the table of labels is made anew, not from_classes of them */
+	int from_classes;
+	int label; /* of every image, without a condition */
 	struct ek_task task;
 	float *values;
 	cJSON *config;
@@ -166,8 +173,34 @@ static int get(void *context, int worker, int64_t id, uint64_t position, float *
 	const int32_t code = w->condition.codes[id];
 
 	(void)worker;
-	*label = w->condition.classes == 0 ? 0 : code >= 0 ? code : ek_sit_no_label(&w->options.model);
+	*label = w->condition.classes == 0 ? w->label : code >= 0 ? code : ek_sit_no_label(&w->options.model);
 	return ek_space_get(&w->space, id, position, sample);
+}
+
+/* A public network knows other classes than the run: without a condition it is asked for its label for none; with one
+ * of as many classes its labels stay; else they are made anew. */
+static void fit_labels(struct work *w)
+{
+	struct ek_sit_config *c = &w->options.model;
+	const int classes = w->condition.classes, known = c->classes > 1 ? c->classes : 0;
+
+	if (classes == 0) {
+		w->label = known > 0 ? ek_sit_no_label(c) : 0;
+		if (known > 0)
+			ek_info("%s knows %d classes: without a condition its label for none, %d, is trained",
+			        wanted.common.from, known, w->label);
+	} else if (classes == c->classes) {
+		ek_info("%s is for %d classes, as --condition %s has: its labels are taken as these",
+		        wanted.common.from, classes, wanted.condition);
+	} else {
+		w->relabelled = 1;
+		w->from_classes = known;
+		ek_info("%s is for %d classes, --condition %s has %d: the table of labels is made anew, each row as "
+		        "the "
+		        "one for no class",
+		        wanted.common.from, known, wanted.condition, classes);
+		c->classes = classes;
+	}
 }
 
 static int find_model(struct work *w)
@@ -184,6 +217,7 @@ static int find_model(struct work *w)
 			             w->space.channels);
 			goto out;
 		}
+		fit_labels(w);
 	} else {
 		EK_TRY(ek_sit_config_name(c, wanted.model));
 		c->learned_sigma = wanted.objective == EK_OBJECTIVE_DIFFUSION;
@@ -196,10 +230,7 @@ static int find_model(struct work *w)
 	c->depth = wanted.depth > 0 ? (int)wanted.depth : c->depth;
 	c->heads = wanted.heads > 0 ? (int)wanted.heads : c->heads;
 	c->patch = wanted.patch > 0 ? (int)wanted.patch : c->patch;
-	EK_TRY(ek_sit_config_check(c));
-	if (w->condition.classes > 0 && c->classes != w->condition.classes)
-		rc = ek_fail(EK_EDATA, "%s is for %d classes, --condition %s has %d", wanted.common.from, c->classes,
-		             wanted.condition, w->condition.classes);
+	rc = ek_sit_config_check(c);
 out:
 	return rc;
 }
@@ -245,7 +276,8 @@ static int describe(struct work *w, const struct ek_run *run)
 		                               .image_side = w->space.image_side,
 		                               .condition = wanted.condition,
 		                               .names = w->condition.names,
-		                               .classes = w->condition.classes };
+		                               .classes = w->condition.classes,
+		                               .label = w->label };
 	int rc;
 
 	EK_TRY(ek_flow_describe(&w->config, &d));
@@ -253,6 +285,8 @@ static int describe(struct work *w, const struct ek_run *run)
 	EK_TRY(ek_json_add_bool(w->config, "flip", w->space.flip));
 	EK_TRY(ek_json_add_string(w->config, "samples", w->space.key));
 	EK_TRY(ek_training_add_from(w->config, run, &wanted.common));
+	if (w->relabelled)
+		EK_TRY(ek_json_add_u64(w->config, "from_classes", (uint64_t)w->from_classes));
 out:
 	return rc;
 }
@@ -289,7 +323,7 @@ static int preview(void *context, const float *values, const char *path)
 
 	for (int i = 0; i < PREVIEW; i++) {
 		seeds[i] = (uint64_t)i;
-		labels[i] = i % (c->classes > 0 ? c->classes : 1);
+		labels[i] = w->condition.classes > 0 ? i % w->condition.classes : w->label;
 	}
 	ek_flow_solver_default(&solver, &w->options.objective, PREVIEW_STEPS);
 	EK_TRY(ek_alloc(&shown.samples, PREVIEW * shown.size, sizeof *shown.samples));
@@ -340,7 +374,8 @@ static int prepare(struct work *w, struct ek_run *run, uint64_t seed)
 	EK_TRY(ek_alloc_aligned(&w->values, w->task.params->size, sizeof(float)));
 	ek_params_initialise(w->task.params, seed, w->values);
 	if (wanted.common.from != NULL)
-		EK_TRY(ek_sit_file_read(w->values, w->task.params, &w->weights));
+		EK_TRY((w->relabelled ? ek_sit_file_read_relabelled : ek_sit_file_read)(w->values, w->task.params,
+		                                                                        &w->weights));
 	if (ek_run_recorded(run, "cluster") != NULL)
 		EK_TRY(ek_condition_load(&w->clusters, run, "cluster"));
 	EK_TRY(describe(w, run));

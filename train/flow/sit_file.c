@@ -9,6 +9,8 @@
 
 enum { NAME_SIZE = 96, HEAD_WIDTH = 64 };
 
+static const char label_table[] = "y_embedder.embedding_table.weight";
+
 /* The set of tensors to take: the average, the model itself, or those that are alone in the file. */
 static const char *prefix_of(const struct ek_tensor_file *file)
 {
@@ -74,7 +76,7 @@ int ek_sit_file_config(struct ek_sit_config *out, const struct ek_tensor_file *f
 
 	EK_TRY(shape_of(&patches, file, "x_embedder.proj.weight", 4));
 	EK_TRY(shape_of(&positions, file, "pos_embed", 3));
-	EK_TRY(shape_of(&table, file, "y_embedder.embedding_table.weight", 2));
+	EK_TRY(shape_of(&table, file, label_table, 2));
 	EK_TRY(shape_of(&linear, file, "final_layer.linear.weight", 2));
 	c.width = (int)patches[0];
 	c.channels = (int)patches[1];
@@ -97,6 +99,47 @@ out:
 int ek_sit_file_read(float *values, const struct ek_params *params, const struct ek_tensor_file *file)
 {
 	return ek_params_read(values, params, file, &(struct ek_params_names){ .prefix = prefix_of(file) });
+}
+
+/* The row that the file's network takes without a condition; a table of two is of one that has none, whose label is 0.
+ */
+static int unlabelled_row(float *row, const struct ek_tensor_file *file, uint64_t width)
+{
+	const uint64_t shape[] = { UINT64_MAX, width };
+	const struct ek_tensor *t;
+	struct ek_tensor one;
+	char full[NAME_SIZE];
+	int rc;
+
+	(void)snprintf(full, sizeof full, "%s%s", prefix_of(file), label_table);
+	EK_TRY(ek_tensor_get(&t, file, full, 2, shape));
+	one = *t;
+	one.shape[0] = 1;
+	one.count = width;
+	if (t->shape[0] > 2)
+		one.data = (const uint8_t *)t->data + (t->shape[0] - 1) * t->strides[0] * ek_dtype_size(t->type);
+	EK_TRY(ek_tensor_to_f32(row, &one));
+	for (uint64_t i = 0; i < width; i++)
+		if (!isfinite(row[i]))
+			return ek_fail(EK_EDATA, "%s: tensor %s has a number that is not finite", file->path, full);
+out:
+	return rc;
+}
+
+int ek_sit_file_read_relabelled(float *values, const struct ek_params *params, const struct ek_tensor_file *file)
+{
+	const struct ek_params_names names = { .prefix = prefix_of(file), .left_out = label_table };
+	const struct ek_param *table = &params->items[ek_params_find(params, label_table)];
+	const size_t width = (size_t)table->dims[1];
+	float *rows = values + table->offset;
+	int rc;
+
+	EK_TRY(ek_params_read(values, params, file, &names));
+	EK_TRY(unlabelled_row(rows, file, width));
+	for (int64_t i = 1; i < table->dims[0]; i++)
+		memcpy(rows + (size_t)i * width, rows, width * sizeof *rows);
+out:
+	return rc;
 }
 
 int ek_sit_file_write(const char *path, const struct ek_params *params, const struct ek_sit_config *config,

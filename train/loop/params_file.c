@@ -121,13 +121,17 @@ int ek_params_read(float *values, const struct ek_params *params, const struct e
 	for (int i = 0; i < params->count; i++) {
 		const struct ek_param *p = &params->items[i];
 		const struct ek_tensor *t = find(file, p->name, names);
+		const int left_out = names != NULL && names->left_out != NULL && strcmp(names->left_out, p->name) == 0;
 
+		if (t == NULL && left_out)
+			continue;
 		if (t == NULL) {
 			rc = ek_fail(EK_EDATA, "%s: tensor %s%s is missing", file->path, prefix_of(names), p->name);
 			goto out;
 		}
 		taken[t - file->tensors] = 1;
-		EK_TRY(read_one(values + p->offset, file, p, t));
+		if (!left_out)
+			EK_TRY(read_one(values + p->offset, file, p, t));
 	}
 	EK_TRY(check_all_taken(file, taken, names));
 out:

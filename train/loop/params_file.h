@@ -20,6 +20,7 @@ struct ek_params_names {
 	/* What may be in the file and not in the table, without the prefix: names that start so, or, written "*x", end
 	 * in x. Ends with NULL. */
 	const char *const *ignored;
+	const char *left_out; /* a parameter that is not read; its tensor may have any shape, or not be there */
 };
 
 /*

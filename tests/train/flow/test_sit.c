@@ -297,6 +297,59 @@ static void training_checkpoints_are_read(void **state)
 	cJSON_Delete(golden);
 }
 
+/* Rows of `config`'s table after reading a file of `from`, whose values are `values`: all are its row `row`. */
+static void check_relabelled(const struct ek_sit_config *from, int classes, int row)
+{
+	const char *path = ek_join(ek_scratch(), "model.safetensors"), *table = "y_embedder.embedding_table.weight";
+	struct ek_sit_config config = *from;
+	struct ek_params old = { 0 }, new = { 0 };
+	struct ek_tensor_file file;
+	float *values, *read;
+
+	config.classes = classes;
+	assert_ok(ek_sit_params(&old, from));
+	assert_ok(ek_sit_params(&new, &config));
+	values = golden_values(&old);
+	assert_ok(ek_alloc(&read, new.size, sizeof *read));
+	assert_ok(ek_sit_file_write(path, &old, from, values));
+	assert_ok(ek_tensor_file_open(&file, path));
+	assert_fails(ek_sit_file_read(read, &new, &file), EK_EDATA, "embedding_table");
+	assert_ok(ek_sit_file_read_relabelled(read, &new, &file));
+	assert_int_equal(old.count, new.count);
+	for (int i = 0; i < new.count; i++) {
+		const struct ek_param *a = &old.items[i], *b = &new.items[i];
+		const size_t width = (size_t)from->width;
+
+		if (strcmp(a->name, table) != 0) {
+			assert_memory_equal(read + b->offset, values + a->offset, a->count * sizeof *read);
+			continue;
+		}
+		assert_int_equal(b->dims[0], classes + 1);
+		for (size_t j = 0; j < (size_t)b->dims[0]; j++)
+			assert_memory_equal(read + b->offset + j * width, values + a->offset + (size_t)row * width,
+			                    width * sizeof *read);
+	}
+	ek_tensor_file_close(&file);
+	free(values);
+	free(read);
+	ek_params_release(&old);
+	ek_params_release(&new);
+}
+
+static void other_labels_start_as_none(void **state)
+{
+	cJSON *golden = ek_golden("sit");
+	struct ek_sit_config config = golden_config(golden, "small");
+
+	(void)state;
+	assert_true(config.classes > 1);
+	check_relabelled(&config, config.classes + 7, config.classes);
+	check_relabelled(&config, 2, config.classes);
+	config.classes = 1; /* learned without a condition: by label 0 */
+	check_relabelled(&config, 5, 0);
+	cJSON_Delete(golden);
+}
+
 /* Read the file of one network as another. */
 static void read_as(const char *path, const struct ek_sit_config *config, const char *message)
 {
@@ -387,6 +440,7 @@ int main(void)
 		cmocka_unit_test(files_round_trip),
 		cmocka_unit_test(training_checkpoints_are_read),
 		cmocka_unit_test(wrong_tensors_are_named),
+		cmocka_unit_test(other_labels_start_as_none),
 		cmocka_unit_test(configurations),
 	};
 
