@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/cli/command.h"
@@ -22,7 +24,7 @@
 #include "train/loop/checkpoint.h"
 
 static struct {
-	const char *model, *name, *interval;
+	const char *model, *name, *interval, *autoencoder;
 	struct ek_class_wish classes;
 	int solver, form, latents, precision;
 	int64_t steps, batch, guided_channels;
@@ -43,8 +45,15 @@ static const struct ek_option own[] = {
 	{ .name = "model",
 	  .kind = EK_KIND_STRING,
 	  .target = &wanted.model,
-	  .argument = "NAME",
-	  .help = "RUN/models/NAME, made by train flow; its newest checkpoint is taken" },
+	  .argument = "NAME|FILE",
+	  .help = "RUN/models/NAME, made by train flow; its newest checkpoint is taken. Or a public SiT as it is, .pt "
+	          "or "
+	          ".safetensors (a DiT with --solver ancestral): --class takes its labels by number" },
+	{ .name = "autoencoder",
+	  .kind = EK_KIND_STRING,
+	  .target = &wanted.autoencoder,
+	  .argument = "NAME|DIR",
+	  .help = "with a FILE for latents: RUN/models/NAME, or a folder that diffusers wrote, which decodes them" },
 	{ .name = "name",
 	  .kind = EK_KIND_STRING,
 	  .target = &wanted.name,
@@ -152,7 +161,7 @@ static const struct ek_option own[] = {
 void ek_generate_options(struct ek_settings *settings)
 {
 	ek_settings_fill(settings->own_options, own);
-	wanted.model = wanted.name = wanted.interval = NULL;
+	wanted.model = wanted.name = wanted.interval = wanted.autoencoder = NULL;
 	wanted.classes = (struct ek_class_wish){ .count = 64 };
 	wanted.solver = wanted.form = wanted.latents = wanted.precision = 0;
 	wanted.steps = 60;
@@ -164,7 +173,8 @@ void ek_generate_options(struct ek_settings *settings)
 
 struct work {
 	struct ek_run *run;
-	char *model_folder, *folder, *images, *latents_path;
+	char *model_folder, *file; /* of the run's model, or the kept path of a public file; the other is NULL */
+	char *folder, *images, *latents_path;
 	cJSON *model_config, *config;
 	struct ek_flow_description d;
 	struct ek_params params;
@@ -181,32 +191,84 @@ struct work {
 	size_t pixel_room;
 };
 
-/* The averaged parameters of the newest checkpoint. */
-static int load_model(struct work *w)
+/* Its identity is its bytes: another file of the same name makes other images. */
+static int open_file(struct work *w, struct ek_tensor_file *file)
 {
-	struct ek_tensor_file file = { 0 };
+	const enum ek_objective_kind kind =
+		wanted.solver - 1 == EK_SOLVER_ANCESTRAL ? EK_OBJECTIVE_DIFFUSION : EK_OBJECTIVE_FLOW;
+	char hash[17];
+	uint64_t bytes;
+	int rc;
+
+	EK_TRY(ek_kept_path(&w->file, w->run, wanted.model));
+	EK_TRY(ek_tensor_file_open(file, wanted.model));
+	EK_TRY(ek_flow_describe_file(&w->model_config, file, kind));
+	EK_TRY(ek_flow_read(&w->d, w->model_config, wanted.model));
+	bytes = ek_hash64(file->map.data, file->map.size);
+	(void)snprintf(hash, sizeof hash, "%016" PRIx64, bytes);
+	EK_TRY(ek_json_add_string(w->model_config, "identity", hash));
+	ek_info("%s: %d blocks of width %d, patch %d, for %d x %d x %d, %d classes; taken for a %s", wanted.model,
+	        w->d.model.depth, w->d.model.width, w->d.model.patch, w->d.model.side, w->d.model.side,
+	        w->d.model.channels, w->d.classes,
+	        kind == EK_OBJECTIVE_FLOW ? "SiT (a DiT wants --solver ancestral)" : "DiT");
+	if (w->d.classes > 0 && wanted.classes.names == NULL && !wanted.classes.equal)
+		rc = ek_fail(EK_EUSAGE, "%s knows the labels 0 to %d: give --class N,N,... or --equal", wanted.model,
+		             w->d.classes - 1);
+out:
+	return rc;
+}
+
+/* The averaged parameters of the newest checkpoint. */
+static int open_model(struct work *w, struct ek_tensor_file *file)
+{
 	char *config = NULL;
 	int found, rc;
 
 	EK_TRY(ek_format(&w->model_folder, "%s/models/%s", ek_run_path(w->run), wanted.model));
 	EK_TRY(ek_format(&config, "%s/config.json", w->model_folder));
 	if (!ek_file_exists(config)) {
-		rc = ek_fail(EK_EUSAGE, "there is no model %s: %s is not there", wanted.model, config);
+		rc = ek_fail(EK_EUSAGE, "there is no model %s: neither %s nor a file of that name is there",
+		             wanted.model, config);
+		goto out;
+	}
+	if (wanted.autoencoder != NULL) {
+		rc = ek_fail(EK_EUSAGE, "--autoencoder is for --model FILE: %s has its own", wanted.model);
 		goto out;
 	}
 	EK_TRY(ek_json_load(&w->model_config, config));
 	EK_TRY(ek_flow_read(&w->d, w->model_config, config));
-	EK_TRY(found = ek_checkpoint_open(&file, &w->model_step, w->model_folder, EK_CHECKPOINT_AVERAGE));
-	if (!found) {
+	EK_TRY(found = ek_checkpoint_open(file, &w->model_step, w->model_folder, EK_CHECKPOINT_AVERAGE));
+	if (!found)
 		rc = ek_fail(EK_EUSAGE, "%s has no checkpoint yet: train it first", w->model_folder);
-		goto out;
-	}
+out:
+	free(config);
+	return rc < 0 ? rc : 0;
+}
+
+/* A model of the run by this name comes before a file. */
+static int is_file(const struct ek_run *run)
+{
+	char *folder = NULL;
+	struct stat status;
+	int is_model = 0;
+
+	if (ek_format(&folder, "%s/models/%s", ek_run_path(run), wanted.model) == 0)
+		is_model = ek_file_exists(folder);
+	free(folder);
+	return !is_model && stat(wanted.model, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+static int load_model(struct work *w)
+{
+	struct ek_tensor_file file = { 0 };
+	int rc;
+
+	EK_TRY((is_file(w->run) ? open_file : open_model)(w, &file));
 	EK_TRY(ek_sit_params(&w->params, &w->d.model));
 	EK_TRY(ek_alloc_aligned(&w->values, w->params.size, sizeof(float)));
 	EK_TRY(ek_sit_file_read(w->values, &w->params, &file));
 out:
 	ek_tensor_file_close(&file);
-	free(config);
 	return rc;
 }
 
@@ -252,7 +314,10 @@ static int describe(struct work *w)
 	if ((w->config = cJSON_CreateObject()) == NULL)
 		return ek_fail(EK_ENOMEM, "no memory for config.json");
 	EK_TRY(ek_json_add_string(w->config, "evenkeel", "samples"));
-	EK_TRY(ek_json_add_string(w->config, "model", wanted.model));
+	EK_TRY(ek_json_add_string(w->config, w->file != NULL ? "file" : "model",
+	                          w->file != NULL ? w->file : wanted.model));
+	if (w->file != NULL && w->space.kept != NULL)
+		EK_TRY(ek_json_add_string(w->config, "autoencoder", w->space.kept));
 	EK_TRY(ek_json_add_string(w->config, "model_identity", cJSON_IsString(identity) ? identity->valuestring : ""));
 	EK_TRY(ek_json_add_u64(w->config, "model_step", w->model_step));
 	EK_TRY(ek_json_add_u64(w->config, "count", w->classes.count));
@@ -375,6 +440,7 @@ static void release(struct work *w)
 	free(w->seeds);
 	free(w->pixels);
 	free(w->model_folder);
+	free(w->file);
 	free(w->folder);
 	ek_samples_folder_close(&w->place);
 	free(w->images);
@@ -387,11 +453,36 @@ static int print(const struct work *w, int json)
 
 	if (json)
 		return ek_print_json(w->config);
-	(void)printf("%s images of %s (step %" PRIu64 ")\n", ek_text_count(count, w->classes.count), wanted.model,
-	             w->model_step);
+	(void)printf("%s images of %s", ek_text_count(count, w->classes.count), wanted.model);
+	if (w->file == NULL)
+		(void)printf(" (step %" PRIu64 ")", w->model_step);
+	(void)printf("\n");
 	ek_classes_print(&w->classes, &w->d);
 	(void)printf("\nsheet:  %s/sheet.png\nimages: %s\n", w->folder, w->images);
 	return 0;
+}
+
+/* Where a public file's network works; an autoencoder takes the side that its latents have. */
+static int open_space_of_file(struct work *w)
+{
+	const struct ek_sit_config *c = &w->d.model;
+	const int pixels = wanted.autoencoder == NULL;
+	int side, rc;
+
+	if (pixels && c->channels != 3)
+		return ek_fail(EK_EUSAGE, "%s makes latents of %d channels: give the --autoencoder that decodes them",
+		               wanted.model, c->channels);
+	EK_TRY(ek_space_open(&w->space, w->run, wanted.autoencoder, pixels ? c->side : 0));
+	if (w->space.channels != c->channels)
+		return ek_fail(EK_EUSAGE, "%s makes samples of %d channels, the autoencoder decodes %d", wanted.model,
+		               c->channels, w->space.channels);
+	if (w->space.side != c->side) {
+		side = c->side * ek_autoencoder_factor(&w->space.model.config);
+		ek_space_release(&w->space);
+		EK_TRY(ek_space_open(&w->space, w->run, wanted.autoencoder, side));
+	}
+out:
+	return rc;
 }
 
 /* Where the model works: in the latents of the autoencoder that its config.json names. */
@@ -433,7 +524,7 @@ static int generate(struct ek_invocation *i, struct ek_run *run)
 	EK_TRY(ek_classes_choose(&w.classes, run, &wanted.classes, &w.d, wanted.model));
 	EK_TRY(ek_alloc(&w.seeds, w.classes.count, sizeof *w.seeds));
 	ek_classes_seeds(w.seeds, &w.classes, w.seed, &w.d);
-	EK_TRY(open_space(&w));
+	EK_TRY((w.file != NULL ? open_space_of_file : open_space)(&w));
 	EK_TRY(ek_format(&w.folder, "%s/samples/%s", ek_run_path(run), wanted.name));
 	EK_TRY(ek_format(&w.images, "%s/images", w.folder));
 	if (i->settings.common.force)

@@ -155,12 +155,18 @@ const struct ek_command ek_commands[] = {
 	  .forces_none = 1,
 	  .run = ek_cmd_train_flow },
 	{ .name = "generate",
-	  .arguments = "RUN --model NAME --name NAME",
+	  .arguments = "RUN --model NAME|FILE --name NAME",
 	  .summary = "make images with a generator",
 	  .description =
 	          "Writes RUN/samples/NAME: images/000000.png and so on, samples.jsonl with the seed and class "
 	          "of each, and sheet.png. The n-th image of a class, or of all without a condition, is the same "
-	          "however many are made, of its class and of others.",
+	          "however many are made, of its class and of others. --model FILE.pt samples a public SiT or DiT as "
+	          "it "
+	          "is, without a training in RUN, which may be any run: --class takes its labels by number (ImageNet's "
+	          "0 "
+	          "to 999), and --autoencoder DIR decodes what it makes, as: evenkeel generate RUN --model "
+	          "SiT-XL-2-256.pt --autoencoder sd-vae-ft-ema --class 207,360 --guidance 4 --guidance-channels 3 "
+	          "--name public.",
 	  .own_options = ek_generate_options,
 	  .run = ek_cmd_generate },
 	{ .name = "evaluate",

@@ -70,6 +70,8 @@ int ek_flow_describe(cJSON **config, const struct ek_flow_description *d)
 	EK_TRY(ek_json_add_array(&names, condition, "classes"));
 	for (int i = 0; i < d->classes; i++)
 		EK_TRY(ek_json_add_string(names, NULL, d->names[i]));
+	if (d->label != 0)
+		EK_TRY(ek_json_add_u64(condition, "label", (uint64_t)d->label));
 out:
 	return rc;
 }
@@ -94,10 +96,17 @@ static int read_names(struct ek_flow_description *d, const cJSON *condition, con
 {
 	const cJSON *names = cJSON_GetObjectItemCaseSensitive(condition, "classes"), *name;
 	char **list = NULL;
+	uint64_t label = 0;
 	int count = 0, rc;
 
 	cJSON_ArrayForEach(name, names) if (!cJSON_IsString(name) && name->string == NULL) return ek_fail(
 		EK_EDATA, "%s: a class of the condition has no name", where);
+	if (cJSON_HasObjectItem(condition, "label"))
+		EK_TRY(ek_json_get_u64(&label, condition, "label", where));
+	if (label > (uint64_t)ek_sit_no_label(&d->model))
+		return ek_fail(EK_EDATA, "%s: label %llu, the model knows 0 to %d", where, (unsigned long long)label,
+		               ek_sit_no_label(&d->model));
+	d->label = (int)label;
 	EK_TRY(ek_json_get_string(&d->condition, condition, "by", where));
 	EK_TRY(ek_alloc(&list, (size_t)cJSON_GetArraySize(names), sizeof *list));
 	cJSON_ArrayForEach(name, names) list[count++] = cJSON_IsString(name) ? name->valuestring : name->string;
@@ -139,6 +148,37 @@ int ek_flow_read(struct ek_flow_description *d, const cJSON *config, const char 
 	d->image_side = (int)side;
 	EK_TRY(read_names(d, cJSON_GetObjectItemCaseSensitive(config, "condition"), where));
 out:
+	return rc;
+}
+
+int ek_flow_describe_file(cJSON **config, const struct ek_tensor_file *file, enum ek_objective_kind objective)
+{
+	struct ek_flow_description d = { .objective = { .kind = objective, .times_deviation = 1 } };
+	char **names = NULL, *text = NULL;
+	cJSON *written = NULL;
+	int rc;
+
+	*config = NULL;
+	EK_TRY(ek_sit_file_config(&d.model, file));
+	d.image_side = d.model.side;
+	d.classes = d.model.classes > 1 ? d.model.classes : 0;
+	d.condition = d.classes > 0 ? "label" : "none";
+	EK_TRY(ek_alloc(&names, (size_t)d.classes, sizeof *names));
+	for (int i = 0; i < d.classes; i++)
+		EK_TRY(ek_format(&names[i], "%d", i));
+	d.names = names;
+	EK_TRY(ek_flow_describe(&written, &d));
+	/* Through text, as from a file: exact integers become numbers. */
+	if ((text = cJSON_PrintUnformatted(written)) == NULL)
+		rc = ek_fail(EK_ENOMEM, "no memory for config.json");
+	else
+		EK_TRY(ek_json_parse(config, text, strlen(text), file->path));
+out:
+	cJSON_free(text);
+	cJSON_Delete(written);
+	for (int i = 0; names != NULL && i < d.classes; i++)
+		free(names[i]);
+	free(names);
 	return rc;
 }
 

@@ -18,12 +18,20 @@ struct ek_flow_description {
 	const char *condition;
 	char *const *names; /* [classes] of the condition */
 	int classes;
+	int label; /* of every image, without a condition: 0, or a public network's for none */
 };
 
 /* `*config` = a new object that says it. */
 int ek_flow_describe(cJSON **config, const struct ek_flow_description *description);
 /* The other way; strings belong to `config`, names to the caller (free the array). EK_EDATA. */
 int ek_flow_read(struct ek_flow_description *description, const cJSON *config, const char *where);
+
+/*
+ * What a public network in a weight file is, as a new object that ek_flow_read reads: its labels, by number, are the
+ * classes. A SiT is taken to have been trained as its public code does by default, for the velocity along the linear
+ * path; a DiT, which no tensor tells from it, for `objective` EK_OBJECTIVE_DIFFUSION.
+ */
+int ek_flow_describe_file(cJSON **config, const struct ek_tensor_file *file, enum ek_objective_kind objective);
 
 /* The usual solver for an objective, without guidance. */
 void ek_flow_solver_default(struct ek_solver_options *solver, const struct ek_objective *objective, int steps);

@@ -206,7 +206,7 @@ int ek_classes_choose(struct ek_classes *c, const struct ek_run *run, const stru
 	EK_TRY(ek_alloc(&c->labels, c->count, sizeof *c->labels));
 	for (int k = 0; k < c->classes; k++)
 		for (uint64_t i = 0; i < c->quotas[k]; i++)
-			c->labels[place++] = k;
+			c->labels[place++] = model->classes > 0 ? k : model->label;
 out:
 	return rc;
 }
