@@ -166,10 +166,10 @@ static void what_it_changed(struct ek_page *page, const struct ek_subset_plan *p
 	if (isfinite(gini[0]) && isfinite(gini[1])) {
 		const int same = fabs(gini[1] - gini[0]) < 0.005;
 
-		ek_html(h, "The skew %s: the Gini coefficient of the clusters, 0 when all are equal, %s ",
-		        same                ? "is as it was"
-		        : gini[1] < gini[0] ? "became less"
-		                            : "<b>became greater</b>",
+		ek_html(h, same                ? "The skew is as it was"
+		           : gini[1] < gini[0] ? "The skew became less"
+		                               : "The skew <b>became greater</b>");
+		ek_html(h, ": the Gini coefficient of the clusters, 0 when all are equal, %s ",
 		        same ? "is" : "went from");
 		if (same)
 			ek_html(h, "<b>%s</b>", ek_decimal(gini[1], 2).s);

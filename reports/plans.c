@@ -10,7 +10,7 @@
 #include "reports/picks.h"
 
 /* What decision.npy says (docs/files.md). */
-enum { REMOVED, KEPT };
+enum { REMOVED, KEPT, HELD_OUT, NO_VALUE };
 
 struct ek_plan_unit ek_plan_unit_of(const cJSON *row)
 {
@@ -131,10 +131,10 @@ int ek_plans_draw(struct ek_subset_plan *plan, const struct ek_run *run, const i
 	EK_TRY(ek_alloc(&class, n, sizeof *class));
 	for (uint64_t i = 0; i < n; i++) {
 		const uint8_t code = ((const uint8_t *)decision.data)[i];
-		const int counted = (code == KEPT || code == REMOVED) && assignment[i] >= 0 &&
+		const int counted = (code == KEPT || code == REMOVED || code == NO_VALUE) && assignment[i] >= 0 &&
 		                    (size_t)assignment[i] < k && assignment[i] < INT32_MAX / 2;
 
-		class[i] = counted ? 2 * assignment[i] + (code == REMOVED) : -1;
+		class[i] = counted ? 2 * assignment[i] + (code != KEPT) : -1;
 	}
 	EK_TRY(ek_alloc(&plan->ids, 2 * k, each * sizeof *plan->ids));
 	EK_TRY(ek_alloc(&plan->counts, 2 * k, 1));

@@ -21,7 +21,7 @@
 #include "rebalance/io/scan.h"
 #include "reports/report.h"
 
-enum { MAX_LEVELS = 8, MAX_EPS = 16, REPORT_VERSION = 3 };
+enum { MAX_LEVELS = 8, MAX_EPS = 16, REPORT_VERSION = 4 };
 
 /* A step made ready: what it would make is known, nothing is done yet. */
 struct prepared {

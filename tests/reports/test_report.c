@@ -181,7 +181,8 @@ static void plans_are_told_of(void **state)
 
 static void what_a_plan_leaves_out_is_told(void **state)
 {
-	static const char subset[] = "{\"by\": \"la<b>el\", \"without_value\": 12, \"images_before\": 20}";
+	static const char subset[] = "{\"by\": \"la<b>el\", \"without_value\": 12, \"images_before\": 20, "
+				     "\"skew_before\": {\"gini\": 0.1}, \"skew_after\": {\"gini\": 0.3}}";
 	static const char weights[] = "{\"by\": \"label\", \"without_value\": 1, \"images\": 25, \"held_out\": 5, "
 				      "\"moved\": 0.004, \"changes_little\": true}";
 	const char *folder = ek_fixture_make(&small);
@@ -195,6 +196,7 @@ static void what_a_plan_leaves_out_is_told(void **state)
 	ek_write_file(ek_join(folder, "subsets/furthest/subset.json"), subset, sizeof subset - 1);
 	ek_write_file(ek_join(folder, "weights/inverse/weights.json"), weights, sizeof weights - 1);
 	report_of(&page, folder, NULL);
+	assert_shows(page, "The skew <b>became greater</b>: the Gini");
 	assert_shows(page,
 	             "<p class=\"warning\"><b>12 of 20 images have no value of <bdi>la&lt;b&gt;el</bdi></b> and are "
 	             "left out.</p>");
