@@ -11,6 +11,7 @@
 enum { MESSAGE_SIZE = 1024, REASON_SIZE = 96 };
 
 static _Thread_local char message[MESSAGE_SIZE];
+static _Thread_local int number;
 
 size_t ek_character(int *obeyed, const char *text, size_t size)
 {
@@ -56,6 +57,7 @@ int ek_fail(int code, const char *format, ...)
 	(void)ek_vsnprintf(raw, sizeof raw, format, args);
 	va_end(args);
 	ek_one_line(message, sizeof message, raw);
+	number = 0;
 	return code;
 }
 
@@ -71,10 +73,16 @@ int ek_fail_errno(const char *format, ...)
 	va_end(args);
 	(void)ek_snprintf(raw + strlen(raw), REASON_SIZE, ": %s", strerror(error));
 	ek_one_line(message, sizeof message, raw);
+	number = error;
 	return error == ENOMEM ? EK_ENOMEM : EK_EIO;
 }
 
 const char *ek_error_message(void)
 {
 	return message;
+}
+
+int ek_error_number(void)
+{
+	return number;
 }

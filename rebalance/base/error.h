@@ -35,6 +35,9 @@ size_t ek_character(int *obeyed, const char *text, size_t size);
  * line. */
 void ek_one_line(char *out, size_t size, const char *text);
 
+/* The errno that this thread's last failure was made of (ek_fail_errno), or 0. */
+int ek_error_number(void);
+
 /* The last message of this thread; never NULL, valid until its next failure. */
 const char *ek_error_message(void);
 

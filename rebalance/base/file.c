@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "rebalance/base/error.h"
@@ -16,13 +17,25 @@
 
 enum { WRITE_SIZE = 1 << 18, READ_SIZE = 1 << 16 };
 
+int ek_open_again(int attempt)
+{
+	static const long milliseconds[] = { 1, 5, 20, 80, 300, 600 };
+
+	if ((errno != EMFILE && errno != ENFILE) || attempt >= (int)(sizeof milliseconds / sizeof *milliseconds))
+		return 0;
+	(void)nanosleep(&(struct timespec){ .tv_nsec = milliseconds[attempt] * 1000000 }, NULL);
+	return 1;
+}
+
 int ek_open_regular(int *fd, uint64_t *size, const char *path)
 {
 	struct stat status;
-	int rc = 0;
+	int attempt = 0, rc = 0;
 
 	/* Without O_NONBLOCK, opening a FIFO that took the file's place would wait for a writer. */
-	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	do
+		*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	while (*fd < 0 && ek_open_again(attempt++));
 	if (*fd < 0)
 		return ek_fail_errno("cannot open %s", path);
 	if (fstat(*fd, &status) != 0)
@@ -289,6 +302,22 @@ static int check_directory(const char *path)
 out:
 	ek_parent_close(&parent);
 	free(inside);
+	return rc;
+}
+
+int ek_temporary_file(int *fd)
+{
+	const char *folder = getenv("TMPDIR");
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&path, "%s/evenkeel-XXXXXX", folder != NULL && *folder != 0 ? folder : "/tmp"));
+	if ((*fd = mkostemp(path, O_CLOEXEC)) < 0)
+		rc = ek_fail_errno("cannot make a temporary file %s", path);
+	else
+		(void)unlink(path);
+out:
+	free(path);
 	return rc;
 }
 

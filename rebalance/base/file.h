@@ -11,8 +11,11 @@
 
 #include "rebalance/base/memory.h"
 
-/* A descriptor of a regular file, open for reading. Never waits, as for the writer of a FIFO that took the file's
- * place.
+/* After an open that failed: 1, and a pause, if too many files were open and it may be tried again (attempt: 0, 1 …;
+ * about a second in all); else 0, and errno as it was. */
+int ek_open_again(int attempt);
+
+/* A descriptor of a regular file, open for reading. Never waits for a writer, as of a FIFO that took the file's place.
  * `*size` (may be NULL): bytes. EK_EIO; EK_EDATA: it is something else. */
 int ek_open_regular(int *fd, uint64_t *size, const char *path);
 
@@ -52,6 +55,8 @@ int ek_glob(glob_t *found, const char *folder, const char *pattern);
 int ek_open_writable(int *fd, const char *path, int flags);
 /* Remove the file, or the link itself; if it is not there, that is fine. EK_EIO. */
 int ek_remove(const char *path);
+/* A new file without a name, in TMPDIR or /tmp, open for reading and writing; it goes when it is closed. EK_EIO. */
+int ek_temporary_file(int *fd);
 
 /* Make a directory and its parents; one that is there is fine. EK_EIO. */
 int ek_make_directories(const char *path);

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -73,22 +72,6 @@ static void sort(struct ek_names *names)
 		qsort_r(names->starts, names->count, sizeof *names->starts, compare_starts, names->text.data);
 }
 
-static int open_temporary(struct ek_names *names)
-{
-	const char *folder = getenv("TMPDIR");
-	char *path = NULL;
-	int rc;
-
-	EK_TRY(ek_format(&path, "%s/evenkeel-XXXXXX", folder != NULL && *folder != 0 ? folder : "/tmp"));
-	if ((names->fd = mkostemp(path, O_CLOEXEC)) < 0)
-		rc = ek_fail_errno("cannot make a temporary file %s", path);
-	else
-		(void)unlink(path);
-out:
-	free(path);
-	return rc;
-}
-
 /* Write what is in memory as a sorted run. */
 static int spill(struct ek_names *names)
 {
@@ -97,7 +80,7 @@ static int spill(struct ek_names *names)
 	int rc;
 
 	if (names->fd < 0)
-		EK_TRY(open_temporary(names));
+		EK_TRY(ek_temporary_file(&names->fd));
 	EK_TRY(ek_resize(&names->runs, names->run_count + 1, sizeof *names->runs));
 	sort(names);
 	for (size_t i = 0; i < names->count; i++) {
