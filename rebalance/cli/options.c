@@ -67,12 +67,18 @@ static struct ek_option *find(const struct ek_option_table *tables, const char *
 	return NULL;
 }
 
-/* "no-spherical": the option that it takes back. Only what run.json keeps needs taking back. */
+/* Only what run.json keeps needs taking back. */
+static int is_negatable(const struct ek_option *o)
+{
+	return o->recorded && (o->kind == EK_KIND_FLAG || o->kind == EK_KIND_LIST);
+}
+
+/* "no-spherical": the option that it takes back. */
 static struct ek_option *find_negated(const struct ek_option_table *tables, const char *name, size_t length)
 {
 	struct ek_option *o = length > 3 && memcmp(name, "no-", 3) == 0 ? find(tables, name + 3, length - 3, 0) : NULL;
 
-	return o != NULL && o->kind == EK_KIND_FLAG && o->recorded ? o : NULL;
+	return o != NULL && is_negatable(o) ? o : NULL;
 }
 
 static int fail_unknown(const struct ek_option_table *tables, const char *name, size_t length)
@@ -181,6 +187,19 @@ out:
 	return rc;
 }
 
+static int add_to_list(const struct ek_option *o, const char *value)
+{
+	struct ek_list *list = o->target;
+	const int rc = o->check != NULL ? o->check(value) : 0;
+
+	if (rc < 0)
+		return rc;
+	if (list->count == EK_LIST_MAX)
+		return ek_fail(EK_EUSAGE, "--%s is given more than %d times", o->name, EK_LIST_MAX);
+	list->items[list->count++] = value;
+	return 0;
+}
+
 static int set(struct ek_arguments *arguments, const struct ek_option *o, const char *value)
 {
 	switch (o->kind) {
@@ -198,6 +217,8 @@ static int set(struct ek_arguments *arguments, const struct ek_option *o, const 
 		return set_path(arguments, o, value);
 	case EK_KIND_CHOICE:
 		return set_choice(o, value);
+	case EK_KIND_LIST:
+		return add_to_list(o, value);
 	}
 	return ek_fail(EK_EUSAGE, "--%s has no kind", o->name);
 }
@@ -216,7 +237,10 @@ static int parse_one(struct ek_arguments *arguments, const struct ek_option_tabl
 		if (name[length] == '=')
 			return ek_fail(EK_EUSAGE, "--no-%s takes no value", o->name);
 		o->given = 1;
-		*(int *)o->target = 0;
+		if (o->kind == EK_KIND_LIST)
+			((struct ek_list *)o->target)->count = 0;
+		else
+			*(int *)o->target = 0;
 		return 0;
 	}
 	if (o == NULL && is_long)
@@ -277,6 +301,19 @@ void ek_arguments_release(struct ek_arguments *arguments)
 	*arguments = (struct ek_arguments){ 0 };
 }
 
+static int add_list(cJSON *json, const struct ek_option *o)
+{
+	const struct ek_list *list = o->target;
+	cJSON *array;
+	int rc;
+
+	EK_TRY(ek_json_add_array(&array, json, o->name));
+	for (int i = 0; i < list->count; i++)
+		EK_TRY(ek_json_add_string(array, NULL, list->items[i]));
+out:
+	return rc;
+}
+
 static int add_option(cJSON *json, const struct ek_option *o)
 {
 	const char *text;
@@ -298,6 +335,8 @@ static int add_option(cJSON *json, const struct ek_option *o)
 		return text != NULL ? ek_json_add_string(json, o->name, text) : ek_json_add_null(json, o->name);
 	case EK_KIND_CHOICE:
 		return ek_json_add_string(json, o->name, o->choices[*(const int *)o->target].name);
+	case EK_KIND_LIST:
+		return add_list(json, o);
 	}
 	return ek_fail(EK_EUSAGE, "--%s has no kind", o->name);
 }
@@ -336,6 +375,26 @@ static int is_forgotten(const struct ek_option *options, const char *name)
 	return 0;
 }
 
+static int set_list_from_json(struct ek_arguments *arguments, const struct ek_option *o, const cJSON *array)
+{
+	const cJSON *item;
+	const char *text;
+	int rc = 0;
+
+	if (!cJSON_IsArray(array))
+		return ek_fail(EK_EUSAGE, "--%s is no list of texts", o->name);
+	((struct ek_list *)o->target)->count = 0;
+	cJSON_ArrayForEach(item, array)
+	{
+		if (!cJSON_IsString(item))
+			return ek_fail(EK_EUSAGE, "--%s is no list of texts", o->name);
+		EK_TRY(ek_arguments_keep(&text, arguments, item->valuestring));
+		EK_TRY(add_to_list(o, text));
+	}
+out:
+	return rc;
+}
+
 /* What a record says, as if it were given on the command line. */
 static int set_from_json(struct ek_arguments *arguments, const struct ek_option *o, const cJSON *item)
 {
@@ -349,6 +408,8 @@ static int set_from_json(struct ek_arguments *arguments, const struct ek_option 
 		*(int *)o->target = cJSON_IsTrue(item);
 		return 0;
 	}
+	if (o->kind == EK_KIND_LIST)
+		return set_list_from_json(arguments, o, item);
 	if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
 		return ek_fail(EK_EUSAGE, "--%s is neither a text nor a number", o->name);
 	if (cJSON_IsNumber(item))
@@ -471,6 +532,7 @@ static int describe_default(struct ek_buffer *text, const struct ek_option *o)
 	case EK_KIND_CHOICE:
 		return ek_buffer_printf(text, " (default %s)", o->choices[*(const int *)o->target].name);
 	case EK_KIND_FLAG:
+	case EK_KIND_LIST:
 		break;
 	}
 	return 0;
@@ -484,7 +546,7 @@ static int help_one(struct ek_buffer *out, const struct ek_option *o, int width)
 
 	assert(o->help != NULL && (o->kind == EK_KIND_FLAG || o->argument != NULL));
 	EK_TRY(o->letter != 0 ? ek_buffer_printf(out, "  -%c, --", o->letter) : ek_buffer_text(out, "      --"));
-	EK_TRY(ek_buffer_printf(out, "%s%s", o->kind == EK_KIND_FLAG && o->recorded ? "[no-]" : "", o->name));
+	EK_TRY(ek_buffer_printf(out, "%s%s", is_negatable(o) ? "[no-]" : "", o->name));
 	if (o->kind != EK_KIND_FLAG)
 		EK_TRY(ek_buffer_printf(out, " %s", o->argument));
 	column = (int)(out->size - start);

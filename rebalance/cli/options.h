@@ -16,7 +16,14 @@ enum ek_option_kind {
 	EK_KIND_NUMBER,  /* double in [low, high] */
 	EK_KIND_STRING,  /* const char * */
 	EK_KIND_PATH,    /* const char *, made absolute */
-	EK_KIND_CHOICE   /* int: index into choices */
+	EK_KIND_CHOICE,  /* int: index into choices */
+	EK_KIND_LIST     /* struct ek_list: one text each time it is given; --no-NAME empties a recorded one */
+};
+
+enum { EK_LIST_MAX = 64 };
+struct ek_list {
+	const char *items[EK_LIST_MAX];
+	int count;
 };
 
 struct ek_choice {
@@ -34,7 +41,7 @@ struct ek_option {
 	const struct ek_choice *choices; /* ends with a NULL name */
 	const char *zero;                /* INTEGER, NUMBER: a word that stands for 0, as "auto", or NULL */
 	const char *forgets; /* names of options, with spaces: given this one, what was recorded of those is dropped */
-	int (*check)(const char *text); /* STRING: what can be told wrong of a value at once; NULL: nothing */
+	int (*check)(const char *text); /* STRING, LIST: what can be told wrong of a value at once; NULL: nothing */
 	int recorded;                   /* 1: changes results, so run.json or a recipe keeps it */
 	int given;                      /* set by parsing: the user, or a recipe, gave it */
 };
