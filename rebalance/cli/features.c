@@ -169,7 +169,7 @@ static int scan(struct ek_run *list, const char *const *datasets, size_t count, 
 	o.datasets = datasets;
 	o.dataset_count = count;
 	EK_TRY(ek_scan_step(&step, &options, &o, ek_run_recorded(list, "scan") != NULL));
-	EK_TRY(ek_run_is_current(&current, &reason, list, &step));
+	EK_TRY(ek_scan_is_current(&current, &reason, list, &step));
 	if (!current || again)
 		EK_TRY(ek_scan(list, &o));
 	EK_TRY(ek_json_get_u64(&rejected, cJSON_GetObjectItemCaseSensitive(ek_run_recorded(list, "scan"), "counts"),

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "analysis/embed/encoder.h"
+#include "rebalance/base/error.h"
 #include "rebalance/io/image.h"
 
 static const double largest_count = 9007199254740991.0; /* 2^53 - 1: what JSON keeps exactly */
@@ -33,6 +34,11 @@ static const struct ek_choice orders[] = { { "id", "the image that comes first" 
 	                                   { "hard", "the one further from its centroid" },
 	                                   { "easy", "the one nearer to its centroid" },
 	                                   { NULL, NULL } };
+
+static int check_pattern(const char *text)
+{
+	return text[strspn(text, "./")] != 0 ? 0 : ek_fail(EK_EUSAGE, "the pattern \"%s\" names no file", text);
+}
 
 void ek_settings_fill(struct ek_option *to, const struct ek_option *from)
 {
@@ -129,6 +135,24 @@ static void init_scan_and_embed(struct ek_settings *s)
 		  .high = 0.9,
 		  .help = "share of the images, chosen by their content, to keep out of every plan and training as the "
 		          "reference for evaluation" },
+		{ .name = "include",
+		  .kind = EK_KIND_LIST,
+		  .target = &s->scan.include,
+		  .argument = "PATTERN",
+		  .recorded = 1,
+		  .check = check_pattern,
+		  .help = "take only files that match (any of several): as in a shell, but * also matches a slash. A "
+		          "pattern without a slash is for names of files and folders, one with a slash for paths in "
+		          "the "
+		          "data set (names in the tar). One that names what is left out otherwise (.thumbnails, "
+		          "'@eaDir/*') brings it back; --include '*' takes all the rest with it" },
+		{ .name = "exclude",
+		  .kind = EK_KIND_LIST,
+		  .target = &s->scan.exclude,
+		  .argument = "PATTERN",
+		  .recorded = 1,
+		  .check = check_pattern,
+		  .help = "leave out files that match, and all in folders that do" },
 		{ .name = NULL },
 	};
 	const struct ek_option embed[] = {

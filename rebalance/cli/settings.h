@@ -32,6 +32,7 @@ struct ek_settings {
 		int64_t max_pixels;
 		int check; /* index into the choices: decode, header */
 		double held_out;
+		struct ek_list include, exclude;
 		const char *const *datasets; /* as given; NULL: those of the last time */
 		int dataset_count;
 		const char *own_dataset[1]; /* the demo's */

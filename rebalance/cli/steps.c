@@ -99,6 +99,10 @@ static int prepare_scan(struct prepared *p, struct ek_run *run)
 	p->scan = (struct ek_scan_options){ .datasets = s->scan.datasets,
 		                            .dataset_count = (size_t)s->scan.dataset_count,
 		                            .attributes = s->scan.attributes,
+		                            .include = s->scan.include.items,
+		                            .include_count = (size_t)s->scan.include.count,
+		                            .exclude = s->scan.exclude.items,
+		                            .exclude_count = (size_t)s->scan.exclude.count,
 		                            .max_pixels = (uint64_t)s->scan.max_pixels,
 		                            .check = (enum ek_scan_check)s->scan.check,
 		                            .held_out = s->scan.held_out };
@@ -425,7 +429,7 @@ static int run_step(struct ek_run *run, const struct ek_settings *settings, enum
 		rc = forced ? rc : take_as_it_was(&p, run, id, asked, rc);
 		goto out;
 	}
-	EK_TRY(ek_run_is_current(&current, &reason, run, &p.step));
+	EK_TRY((id == EK_STEP_SCAN ? ek_scan_is_current : ek_run_is_current)(&current, &reason, run, &p.step));
 	if (current && !forced)
 		goto out;
 	if (ek_run_recorded(run, rows[id].name) != NULL)

@@ -315,13 +315,50 @@ const char *ek_dataset_path(const struct ek_dataset *d, size_t i)
 	return i < d->path_count ? d->paths[i] : NULL;
 }
 
+int ek_dataset_select(struct ek_dataset *d, const char *const *include, size_t include_count,
+                      const char *const *exclude, size_t exclude_count)
+{
+	ek_patterns_release(&d->patterns);
+	return ek_patterns_init(&d->patterns, include, include_count, exclude, exclude_count);
+}
+
+void ek_dataset_note(struct ek_tally *tally, const char *name)
+{
+	if (tally->count++ == 0)
+		ek_one_line(tally->first, sizeof tally->first, name);
+}
+
+void ek_dataset_leave_out(struct ek_dataset *d, enum ek_left_out reason, const char *name, int is_folder)
+{
+	if (is_folder || ek_has_image_extension(name) || reason >= EK_LEFT_NOT_INCLUDED)
+		ek_dataset_note(&d->left_out[reason], name);
+	else
+		d->other_files++;
+}
+
+/* The next item, whatever attributes it has. */
+static int next_selected(struct ek_dataset *d, struct ek_dataset_item *item)
+{
+	int rc, reason;
+
+	for (;;) {
+		if ((rc = d->form->next(d, item)) <= 0 || d->form->selects)
+			return rc;
+		reason = (d->form->packs ? ek_patterns_of_member : ek_patterns_of_path)(&d->patterns, item->name.data);
+		if (reason <= 0)
+			return reason < 0 ? reason : 1;
+		ek_dataset_leave_out(d, (enum ek_left_out)reason, item->name.data, 0);
+		ek_dataset_item_clear(item);
+	}
+}
+
 int ek_dataset_next(struct ek_dataset *d, struct ek_dataset_item *item)
 {
 	cJSON *found;
 	int rc;
 
 	ek_dataset_item_clear(item);
-	EK_TRY(d->form->next(d, item));
+	EK_TRY(next_selected(d, item));
 	if (rc == 0 || d->attributes == NULL)
 		return rc;
 	EK_TRY(ek_attributes_find(d->attributes, item->name.data, &found));
@@ -332,16 +369,97 @@ out:
 	return rc;
 }
 
-int ek_dataset_finish(struct ek_dataset *d)
+int ek_dataset_again(struct ek_dataset *d)
+{
+	if (d->form->again == NULL || !d->form->again(d))
+		return 0;
+	d->other_files = d->warnings = d->without_attributes = 0;
+	memset(d->left_out, 0, sizeof d->left_out);
+	memset(d->unused, 0, sizeof d->unused);
+	return 1;
+}
+
+int ek_dataset_leaves_out(struct ek_dataset *d, const char *name)
+{
+	return (d->form->selects || d->form->packs ? ek_patterns_of_member : ek_patterns_of_path)(&d->patterns, name);
+}
+
+static int add_tally(struct ek_buffer *line, const struct ek_tally *tally, const char *one, const char *many)
+{
+	if (tally->count == 0)
+		return 0;
+	return ek_buffer_printf(line, "%s%" PRIu64 " %s (%s%s)", line->size > 0 ? ", " : "", tally->count,
+	                        tally->count == 1 ? one : many, tally->first, tally->count == 1 ? "" : ", …");
+}
+
+static int tell_left_out(struct ek_dataset *d)
+{
+	static const char *const texts[EK_LEFT_OUT_COUNT][2] = {
+		[EK_LEFT_HIDDEN] = { "hidden file or folder", "hidden files and folders" },
+		[EK_LEFT_SYSTEM] = { "put there by a system", "put there by a system" },
+		[EK_LEFT_EXPORT] = { "export of ours", "exports of ours" },
+		[EK_LEFT_RUN] = { "run directory", "run directories" },
+		[EK_LEFT_LINK] = { "link to a folder that is reached without it",
+		                   "links to folders that are reached without them" },
+		[EK_LEFT_MASK] = { "mask or map of another image", "masks and maps of other images" },
+		[EK_LEFT_NOT_INCLUDED] = { "that no include pattern matches", "that no include pattern matches" },
+		[EK_LEFT_EXCLUDED] = { "that an exclude pattern matches", "that an exclude pattern matches" },
+	};
+	struct ek_buffer line = { 0 };
+	int rc = 0, untold = 0;
+
+	for (int i = EK_TAKEN + 1; i < EK_LEFT_OUT_COUNT; i++) {
+		EK_TRY(add_tally(&line, &d->left_out[i], texts[i][0], texts[i][1]));
+		untold |= i < EK_LEFT_NOT_INCLUDED && d->left_out[i].count > 0;
+	}
+	if (untold)
+		ek_dataset_warn(d, "%s: left out: %s", d->paths[0], line.data);
+	else if (line.size > 0)
+		ek_info("%s: left out: %s", d->paths[0], line.data);
+out:
+	ek_buffer_release(&line);
+	return rc;
+}
+
+static int tell_unused(struct ek_dataset *d)
+{
+	static const char *const texts[EK_UNUSED_COUNT][2] = {
+		[EK_UNUSED_ORPHANS] = { "file without an image of its name", "files without an image of their name" },
+		[EK_UNUSED_UNREADABLE] = { "that cannot be read", "that cannot be read" },
+		[EK_UNUSED_AMBIGUOUS] = { "of which another says otherwise", "of which others say otherwise" },
+	};
+	const struct ek_tally *repeated = &d->unused[EK_UNUSED_REPEATED];
+	struct ek_buffer line = { 0 };
+	int rc = 0;
+
+	for (int i = 0; i < EK_UNUSED_REPEATED; i++)
+		EK_TRY(add_tally(&line, &d->unused[i], texts[i][0], texts[i][1]));
+	if (line.size > 0)
+		ek_dataset_warn(d, "%s: of the .cls, .json and .txt beside images, these were not used: %s",
+		                d->paths[0], line.data);
+	if (repeated->count > 0)
+		ek_dataset_warn(d, "%s: %" PRIu64 " %s there again (%s%s); each goes with what lies beside it",
+		                d->paths[0], repeated->count, repeated->count == 1 ? "name is" : "names are",
+		                repeated->first, repeated->count == 1 ? "" : ", …");
+out:
+	ek_buffer_release(&line);
+	return rc;
+}
+
+static int check_attributes(struct ek_dataset *d)
 {
 	uint64_t unused, line;
 	char *name = NULL;
 	int rc = 0;
 
-	if (d->attributes == NULL)
-		return 0;
 	EK_TRY(ek_attributes_unused(d->attributes, &unused, &line, &name));
 	if (unused > 0)
+		EK_TRY(ek_dataset_leaves_out(d, name));
+	if (rc > 0)
+		ek_dataset_warn(d,
+		                "%s: %" PRIu64 " of %" PRIu64 " rows are for files that were left out or are not there",
+		                d->attributes_path, unused, ek_attributes_rows(d->attributes));
+	else if (unused > 0)
 		rc = ek_fail(EK_EDATA,
 		             "%s:%" PRIu64 ": \"%s\" is not in the data set (%" PRIu64 " of %" PRIu64 " rows are not)",
 		             d->attributes_path, line, name, unused, ek_attributes_rows(d->attributes));
@@ -349,6 +467,45 @@ int ek_dataset_finish(struct ek_dataset *d)
 		ek_dataset_warn(d, "%s: %" PRIu64 " images have no row", d->attributes_path, d->without_attributes);
 out:
 	free(name);
+	return rc < 0 ? rc : 0;
+}
+
+int ek_dataset_finish(struct ek_dataset *d)
+{
+	int rc;
+
+	EK_TRY(tell_left_out(d));
+	EK_TRY(tell_unused(d));
+	if (d->attributes != NULL)
+		EK_TRY(check_attributes(d));
+out:
+	return rc;
+}
+
+static int add_count(cJSON *counts, const char *group, const char *name, uint64_t count)
+{
+	cJSON *object = cJSON_GetObjectItemCaseSensitive(counts, group);
+	int rc = 0;
+
+	if (count == 0)
+		return 0;
+	if (object == NULL)
+		EK_TRY(ek_json_add_object(&object, counts, group));
+	EK_TRY(ek_json_add_u64(object, name, count));
+out:
+	return rc;
+}
+
+int ek_dataset_add_counts(cJSON *counts, const struct ek_dataset *d)
+{
+	static const char *const names[EK_UNUSED_COUNT] = { "orphans", "unreadable", "ambiguous", "repeated" };
+	int rc = 0;
+
+	for (int i = 0; i < EK_LEFT_OUT_COUNT; i++)
+		EK_TRY(add_count(counts, "left_out", ek_left_out_name((enum ek_left_out)i), d->left_out[i].count));
+	for (int i = 0; i < EK_UNUSED_COUNT; i++)
+		EK_TRY(add_count(counts, "unused", names[i], d->unused[i].count));
+out:
 	return rc;
 }
 
@@ -375,6 +532,7 @@ void ek_dataset_close(struct ek_dataset *d)
 	free(d->root);
 	free(d->attributes_path);
 	ek_attributes_close(d->attributes);
+	ek_patterns_release(&d->patterns);
 	free(d);
 }
 

@@ -5,9 +5,9 @@
  *
  *	folder       recursive, names in byte order; label: the first folder level; metadata.jsonl or metadata.csv
  *	             gives the attributes of the images in its folder and below (Hugging Face ImageFolder)
- *	tar          one or more, also gzip, zstd, bzip2, xz; files that share a name up to the first dot of its last
- *	             part are one sample (WebDataset): image, .cls (label), .json (attributes), .txt (attribute "text");
- *	             else label: the first folder level
+ *	tar          one or more, also gzip, zstd, bzip2, xz, and several archives written one behind the other;
+ *	             NAME.cls (label), NAME.json (attributes) and NAME.txt (attribute "text") belong to the images
+ *	             whose name is NAME, a dot, and more (WebDataset), see below; else label: the first folder level
  *	list         a text file of paths, one a line, relative to the list's folder or absolute
  *	table        .csv or .jsonl with file_name (relative to the table's folder); the other columns are attributes
  *	idx          MNIST's format, also gzipped, the labels in the file beside it
@@ -16,6 +16,19 @@
  *	             labels beside them (arr_1, y_train, train_labels …); .npy: one such array
  *	zip          of images, as a folder of them; label: the first folder level
  *	embeddings   a .npy alone: no images
+ *
+ * What a sample of a tar is. NAME.cls belongs to every image of the same tar that is called NAME.anything, whatever
+ * dots NAME itself has: x.cls to x.jpg and x.left.png, v1.0_3.cls to v1.0_3.jpg and not to v1.0_4.jpg. Where several
+ * of a kind fit, the longest NAME counts, then the one that lies nearest: neighbours in the tar whose names agree up
+ * to the first dot of the last part come first, and a name that is there again begins a new sample. Only if none is
+ * beside the image, one that lies elsewhere in the tar without an image beside it is taken: before the image, or behind
+ * it (then the data set is walked twice, ek_dataset_again). Two such of one name that say different things are not
+ * used. Memory: none for what has an image beside it, 40 bytes for what waits (sidecars.h).
+ *
+ * Of a sample with an image NAME.EXT, images NAME.WORD.EXT are left out if WORD says that they are a mask or another
+ * map of it: seg, mask, depth, … (dataset_tar.c has the list), also with a number behind.
+ *
+ * What else is left out: patterns.h. All that was left out, or read and not used, is counted and told in one line.
  */
 #ifndef EK_IO_DATASET_H
 #define EK_IO_DATASET_H
@@ -48,7 +61,8 @@ struct ek_dataset_item {
 	struct ek_buffer label;
 	int has_label;
 	cJSON *attributes;         /* object or NULL */
-	const char *problem;       /* NULL, or why there is nothing to read (static) */
+	const char *problem;       /* NULL, or why there is nothing to read (static, or in `bytes`) */
+	int unread;                /* with a problem: it could not be read, which may pass */
 	enum ek_image_format bare; /* bare pixels, as in IDX files: which; else unknown */
 	uint32_t bare_width, bare_height;
 };
@@ -60,6 +74,10 @@ struct ek_dataset;
 /* `paths`: [count] folders, files or globs; only tars and IDX files can be several. `attributes`: a table, or NULL.
  * EK_EUSAGE, EK_EDATA, EK_EIO; names what it cannot make sense of. */
 int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t count, const char *attributes);
+/* Which files are taken (patterns.h); before the first ek_dataset_next. The patterns are copied. Of lists and tables,
+ * which name each file, and of IDX and npz files only patterns leave something out. EK_EUSAGE, EK_ENOMEM. */
+int ek_dataset_select(struct ek_dataset *dataset, const char *const *include, size_t include_count,
+                      const char *const *exclude, size_t exclude_count);
 enum ek_dataset_kind ek_dataset_kind(const struct ek_dataset *dataset);
 /* Absolute; what file_name is relative to (for tars, IDX, npz and embeddings: the folder of the first file). */
 const char *ek_dataset_root(const struct ek_dataset *dataset);
@@ -69,8 +87,15 @@ const char *ek_dataset_path(const struct ek_dataset *dataset, size_t i);
 /* 1 and the next candidate (any file that might be an image; item is cleared first), 0 at the end.
  * Not thread-safe, but each call may come from another thread. */
 int ek_dataset_next(struct ek_dataset *dataset, struct ek_dataset_item *item);
-/* After the end. EK_EDATA if the attribute table has rows for files that are not in the data set. */
+/* After the end. 1: labels or attributes lie behind their images, which were given without them; forget these items and
+ * counts and call ek_dataset_next again, which starts from the front and knows. Else 0; it is never 1 twice. */
+int ek_dataset_again(struct ek_dataset *dataset);
+/* After the end: tells what was left out and what was not used. EK_EDATA if the attribute table has rows for files that
+ * are not in the data set. */
 int ek_dataset_finish(struct ek_dataset *dataset);
+/* Add what was left out, {"left_out": {"hidden": …}}, and what was not used, {"unused": {"orphans": …}}, to an object:
+ * what there is any of. */
+int ek_dataset_add_counts(cJSON *counts, const struct ek_dataset *dataset);
 /* Files passed over because they are no images, and warnings given, so far. */
 uint64_t ek_dataset_other_files(const struct ek_dataset *dataset);
 uint64_t ek_dataset_warnings(const struct ek_dataset *dataset);

@@ -29,7 +29,7 @@ static int open_folder(struct ek_dataset *d)
 
 	EK_TRY(ek_alloc(&f, 1, sizeof *f));
 	d->state = f;
-	EK_TRY(ek_walk_open(&f->walk, d->root));
+	EK_TRY(ek_walk_open(&f->walk, d->root, &d->patterns));
 out:
 	return rc;
 }
@@ -45,6 +45,7 @@ static void pop(struct folder *f)
 static int enter(struct ek_dataset *d, struct folder *f, const struct ek_walk_entry *entry)
 {
 	struct metadata *top;
+	char *path = NULL;
 	int rc = 0;
 
 	f->level++;
@@ -53,28 +54,36 @@ static int enter(struct ek_dataset *d, struct folder *f, const struct ek_walk_en
 		                *entry->path != 0 ? "/" : "", entry->path);
 	if (entry->metadata == NULL || d->looks)
 		return 0;
+	EK_TRY(ek_format(&path, "%s/%s", entry->path, entry->metadata));
+	EK_TRY(ek_patterns_excludes(&d->patterns, path));
+	if (rc == 1)
+		goto out;
 	EK_TRY(ek_resize(&f->stack, f->count + 1, sizeof *f->stack));
 	top = &f->stack[f->count++];
 	*top = (struct metadata){ .level = f->level, .prefix = strlen(entry->path) + (*entry->path != 0) };
 	EK_TRY(ek_format(&top->path, "%s%s%s/%s", d->root, *entry->path != 0 ? "/" : "", entry->path, entry->metadata));
 	EK_TRY(ek_attributes_open(&top->attributes, top->path, NULL));
 out:
+	free(path);
 	return rc;
 }
 
-/* Rows for files that are gone are told; if all are, this is the metadata of something else. */
+/* Rows for files that are gone are told; if all are, and none was left out, this is the metadata of something else. */
 static int leave(struct ek_dataset *d, struct folder *f)
 {
 	struct metadata *top = f->count > 0 ? &f->stack[f->count - 1] : NULL;
 	const size_t level = f->level--;
 	uint64_t unused, line;
 	char *name = NULL;
-	int rc = 0;
+	int rc = 0, is_left_out = d->patterns.include_count + d->patterns.exclude_count > 0;
 
 	if (top == NULL || top->level != level)
 		return 0;
 	EK_TRY(ek_attributes_unused(top->attributes, &unused, &line, &name));
-	if (unused > 0 && unused == ek_attributes_rows(top->attributes))
+	if (unused > 0 && !is_left_out)
+		EK_TRY(is_left_out = ek_dataset_leaves_out(d, name));
+	rc = 0;
+	if (unused > 0 && unused == ek_attributes_rows(top->attributes) && !is_left_out)
 		rc = ek_fail(EK_EDATA, "%s:%" PRIu64 ": \"%s\" is not in this folder, nor is any other file it names",
 		             top->path, line, name);
 	else if (unused > 0)
@@ -121,19 +130,31 @@ out:
 	return rc;
 }
 
+/* What is in a folder that cannot be read may be images: it is told as one. */
+static int take_unreadable(const struct ek_dataset *d, const struct ek_walk_entry *entry, struct ek_dataset_item *item)
+{
+	int rc;
+
+	EK_TRY(ek_buffer_text(&item->bytes, ek_error_message()));
+	EK_TRY(ek_buffer_text(&item->name, entry->path));
+	EK_TRY(ek_dataset_locate(d, item));
+	item->problem = item->bytes.data;
+	item->unread = 1;
+	rc = 1;
+out:
+	return rc;
+}
+
 static int next_in_folder(struct ek_dataset *d, struct ek_dataset_item *item)
 {
 	static const char *const problems[] = {
 		[EK_WALK_FILE] = NULL,
 		[EK_WALK_SPECIAL] = "not a regular file",
 		[EK_WALK_DANGLING] = "a link to nothing",
-		[EK_WALK_LOOP] = "a link to a folder above it; not entered",
-		[EK_WALK_SEEN] = "a link to a folder that another link led to; not entered again",
-		[EK_WALK_RUN] = "a run directory of evenkeel; not entered",
 	};
 	struct folder *f = d->state;
 	struct ek_walk_entry entry;
-	int rc;
+	int rc, reason;
 
 	for (;;) {
 		if ((rc = ek_walk_next(f->walk, &entry)) <= 0)
@@ -145,14 +166,11 @@ static int next_in_folder(struct ek_dataset *d, struct ek_dataset_item *item)
 		case EK_WALK_LEAVE:
 			EK_TRY(leave(d, f));
 			break;
+		case EK_WALK_LEFT_OUT:
+			ek_dataset_leave_out(d, entry.left_out, entry.path, entry.is_folder);
+			break;
 		case EK_WALK_UNREADABLE:
-			ek_dataset_warn(d, "%s", ek_error_message());
-			break;
-		case EK_WALK_LOOP:
-		case EK_WALK_SEEN:
-		case EK_WALK_RUN:
-			ek_dataset_warn(d, "%s/%s: %s", d->root, entry.path, problems[entry.kind]);
-			break;
+			return take_unreadable(d, &entry, item);
 		default:
 			if (is_metadata(entry.path)) {
 				d->other_files++;
@@ -161,6 +179,11 @@ static int next_in_folder(struct ek_dataset *d, struct ek_dataset_item *item)
 			}
 			if (entry.kind != EK_WALK_FILE && !ek_has_image_extension(entry.path)) {
 				d->other_files++;
+				break;
+			}
+			EK_TRY(reason = ek_patterns_of_path(&d->patterns, entry.path));
+			if (reason != EK_TAKEN) {
+				ek_dataset_leave_out(d, (enum ek_left_out)reason, entry.path, 0);
 				break;
 			}
 			item->problem = problems[entry.kind];
@@ -184,5 +207,9 @@ static void close_folder(struct ek_dataset *d)
 	free(f);
 }
 
-const struct ek_dataset_form ek_dataset_folder = { "folder", open_folder, next_in_folder, close_folder,
-	                                           ek_dataset_look_at_items };
+const struct ek_dataset_form ek_dataset_folder = { .name = "folder",
+	                                           .open = open_folder,
+	                                           .next = next_in_folder,
+	                                           .close = close_folder,
+	                                           .look = ek_dataset_look_at_items,
+	                                           .selects = 1 };

@@ -3,6 +3,7 @@
 #define EK_IO_DATASET_FORM_H
 
 #include "rebalance/io/dataset.h"
+#include "rebalance/io/patterns.h"
 #include "rebalance/io/table.h"
 
 struct ek_dataset_form {
@@ -13,9 +14,21 @@ struct ek_dataset_form {
 	void (*close)(struct ek_dataset *dataset);
 	/* Instead of `next`: see every file behind those of paths. NULL: there is none. */
 	int (*look)(struct ek_dataset *dataset);
+	int (*again)(struct ek_dataset *dataset); /* as ek_dataset_again, or NULL: never */
+	int selects; /* 1: `next` asks the patterns itself, else they are asked of each item */
+	int packs;   /* 1: the names are as somebody packed them: what is left out without being told may be there */
 };
 extern const struct ek_dataset_form ek_dataset_folder, ek_dataset_tar, ek_dataset_list, ek_dataset_table,
 	ek_dataset_idx, ek_dataset_npz, ek_dataset_npy, ek_dataset_zip, ek_dataset_embeddings;
+
+/* Files beside images in tars (.cls, .json, .txt) that were not used, and names that were there twice. */
+enum ek_unused { EK_UNUSED_ORPHANS, EK_UNUSED_UNREADABLE, EK_UNUSED_AMBIGUOUS, EK_UNUSED_REPEATED, EK_UNUSED_COUNT };
+
+/* How many, and which was the first. */
+struct ek_tally {
+	uint64_t count;
+	char first[160];
+};
 
 struct ek_dataset {
 	enum ek_dataset_kind kind;
@@ -30,6 +43,8 @@ struct ek_dataset {
 	struct ek_attributes *attributes;
 	char *attributes_path;
 	uint64_t other_files, warnings, without_attributes;
+	struct ek_patterns patterns;
+	struct ek_tally left_out[EK_LEFT_OUT_COUNT], unused[EK_UNUSED_COUNT];
 };
 
 /* Bytes read of a file to tell what it is. */
@@ -39,6 +54,11 @@ enum { EK_DATASET_HEAD = 64 };
 
 /* ek_warn the first 20 times; always counted. */
 void ek_dataset_warn(struct ek_dataset *dataset, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Count one more; what is no folder and has no name of an image is another file. */
+void ek_dataset_leave_out(struct ek_dataset *dataset, enum ek_left_out reason, const char *name, int is_folder);
+void ek_dataset_note(struct ek_tally *tally, const char *name);
+/* Is a file of this name left out? > 0, 0 or EK_ENOMEM. */
+int ek_dataset_leaves_out(struct ek_dataset *dataset, const char *name);
 /* Set the label to the first folder level of the item's name, if there is one. */
 int ek_dataset_label_by_folder(struct ek_dataset_item *item);
 /* See every item that is a file of its own: `look` of most forms. */

@@ -182,4 +182,6 @@ out:
 	return rc;
 }
 
-const struct ek_dataset_form ek_dataset_idx = { "idx", open_idx, next_in_idx, close_idx, look_at_labels };
+const struct ek_dataset_form ek_dataset_idx = {
+	.name = "idx", .open = open_idx, .next = next_in_idx, .close = close_idx, .look = look_at_labels
+};

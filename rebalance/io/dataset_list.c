@@ -167,8 +167,9 @@ static void close_list(struct ek_dataset *d)
 	free(list);
 }
 
-const struct ek_dataset_form ek_dataset_list = { "list", open_list, next_in_list, close_list,
-	                                         ek_dataset_look_at_items };
+const struct ek_dataset_form ek_dataset_list = {
+	.name = "list", .open = open_list, .next = next_in_list, .close = close_list, .look = ek_dataset_look_at_items
+};
 
 /* A table: .csv or .jsonl with file_name. */
 
@@ -201,8 +202,11 @@ static void close_table(struct ek_dataset *d)
 	free(d->state);
 }
 
-const struct ek_dataset_form ek_dataset_table = { "table", open_table, next_in_table, close_table,
-	                                          ek_dataset_look_at_items };
+const struct ek_dataset_form ek_dataset_table = { .name = "table",
+	                                          .open = open_table,
+	                                          .next = next_in_table,
+	                                          .close = close_table,
+	                                          .look = ek_dataset_look_at_items };
 
 /* Embeddings alone: no images to walk. */
 
@@ -224,5 +228,6 @@ static void close_embeddings(struct ek_dataset *d)
 	(void)d;
 }
 
-const struct ek_dataset_form ek_dataset_embeddings = { "embeddings", open_embeddings, next_embedding, close_embeddings,
-	                                               NULL };
+const struct ek_dataset_form ek_dataset_embeddings = {
+	.name = "embeddings", .open = open_embeddings, .next = next_embedding, .close = close_embeddings
+};

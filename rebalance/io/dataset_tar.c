@@ -5,147 +5,300 @@
 #include <strings.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
+#include "rebalance/io/sidecars.h"
 #include "rebalance/io/tar.h"
 
 enum {
-	SAMPLE_IMAGES = 16, /* of one sample, held until its side files are known */
-	LARGEST_SIDE_FILE = 1 << 24
+	HELD_IMAGES = 16, /* of one sample, until what lies beside them is known */
+	LARGEST_SIDECAR = 1 << 24,
+	LARGEST_STEM = UINT16_MAX,
+	LARGEST_SAMPLE = 4096, /* sidecars, then it is cut between two names */
+	MOST_STEMS = 32,       /* of one name: dots in it */
+	FILTER_WORDS = 1 << 17 /* of 64 bits: 1 MiB */
 };
 
-/* A sample (WebDataset): neighbours in the tar whose names agree up to the first dot of the last part. */
-struct sample {
-	struct ek_buffer key;
-	struct ek_dataset_item images[SAMPLE_IMAGES];
-	size_t count, given;
-	cJSON *attributes;
-	struct ek_buffer label;
-	int has_label, open; /* open: has members */
-};
+/* What ends a sample. */
+enum boundary { SAME, ANOTHER, REPEAT, CUT, END_OF_TAR };
 
 struct tars {
 	size_t next; /* of d->paths */
 	struct ek_tar *tar;
 	struct ek_tar_member member;
 	int pending; /* `member` has not been taken */
-	int giving;  /* the sample is whole: hand out its images */
-	int ended;   /* with its tar: nothing of it goes on in the next */
-	struct sample sample;
-	struct ek_buffer text;
+	int closing; /* the sample is whole: hand out its images, then begin another: enum boundary, or 0 */
+	/* The sample: neighbours whose names agree up to the first dot of the last part. */
+	struct ek_buffer key, last; /* and the stem of the last member */
+	int open;                   /* it has members */
+	int is_repeat;              /* it began because a name was there again */
+	unsigned lacking;           /* kinds that an image of it lacked when it was given out, a bit each */
+	struct ek_dataset_item images[HELD_IMAGES];
+	size_t first, held;          /* a ring */
+	uint64_t stems[HELD_IMAGES]; /* hashes, of the last images of the sample; a ring */
+	size_t stem_count;
+	/* What lies beside images of this tar; from `start` on, of this sample. */
+	struct ek_sidecars *sidecars;
+	size_t start;
+	int complete; /* known from the walk before: nothing is added */
+	/* Of each tar, what has no image beside it but one before it: for the second walk. [d->path_count] */
+	struct ek_sidecars **kept;
+	int is_second;
+	uint64_t *filter; /* the names of images that were given and lack something: a Bloom filter, or NULL */
+	struct ek_buffer text, name;
 };
 
 static int open_tars(struct ek_dataset *d)
 {
-	return ek_alloc(&d->state, 1, sizeof(struct tars));
+	struct tars *t;
+	int rc;
+
+	EK_TRY(ek_alloc(&t, 1, sizeof *t));
+	d->state = t;
+	EK_TRY(ek_alloc(&t->kept, d->path_count, sizeof *t->kept));
+out:
+	return rc;
+}
+
+/* --- names --- */
+
+static size_t last_part(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return slash != NULL ? (size_t)(slash - name) + 1 : 0;
 }
 
 static size_t key_size(const char *name)
 {
-	const char *slash = strrchr(name, '/'), *last = slash != NULL ? slash + 1 : name;
+	const size_t start = last_part(name);
 
-	return (size_t)(last - name) + strcspn(last, ".");
+	return start + strcspn(name + start, ".");
 }
 
-static void forget_side_files(struct sample *s)
+/* Without the last extension. */
+static size_t stem_size(const char *name)
 {
-	ek_buffer_clear(&s->label);
-	s->has_label = 0;
-	cJSON_Delete(s->attributes);
-	s->attributes = NULL;
-	s->open = 0;
+	const size_t start = last_part(name);
+	const char *dot = strrchr(name + start, '.');
+
+	return dot != NULL ? (size_t)(dot - name) : strlen(name);
 }
 
-/* Hand out the next image of a whole sample: 1, or 0 after the last. */
-static int give(struct sample *s, struct ek_dataset_item *item)
+static int is_equal(const struct ek_buffer *b, const char *text, size_t size)
 {
-	struct ek_dataset_item *image = &s->images[s->given];
+	return b->size == size && memcmp(b->data, text, size) == 0;
+}
+
+/* The size of NAME if `name` is NAME.WORD.EXT and WORD, perhaps with a number, says that it is a mask; else 0. */
+static size_t masked_size(const char *name)
+{
+	static const char *const words[] = { "alpha",        "annotation", "depth",  "edge",      "edges",    "gt",
+		                             "instance",     "instances",  "label",  "labels",    "map",      "mask",
+		                             "masks",        "matte",      "normal", "normals",   "panoptic", "seg",
+		                             "segmentation", "semantic",   "thumb",  "thumbnail", "trimap" };
+	const size_t start = last_part(name), end = stem_size(name);
+	size_t dot = end, size;
+
+	while (dot > start && name[dot - 1] != '.')
+		dot--;
+	if (dot <= start + 1)
+		return 0;
+	for (size = end - dot; size > 0 && strchr("0123456789_-", name[dot + size - 1]) != NULL; size--)
+		;
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strlen(words[i]) == size && strncasecmp(name + dot, words[i], size) == 0)
+			return dot - 1;
+	return 0;
+}
+
+/* --- which names lack something: the answer "no" is certain --- */
+
+static uint64_t filter_bits(uint64_t hash, unsigned kinds)
+{
+	uint64_t bits = UINT64_C(1) << (hash >> 58);
+
+	for (unsigned kind = 0; kind < EK_SIDECAR_KINDS; kind++)
+		if (kinds >> kind & 1)
+			bits |= UINT64_C(1) << ((hash >> 52 ^ kind * 21) & 63);
+	return bits;
+}
+
+static int note_lack(struct tars *t, unsigned kinds, const char *stem, size_t size)
+{
+	const uint64_t hash = ek_hash64(stem, size);
+	int rc = 0;
+
+	if (t->filter == NULL)
+		EK_TRY(ek_alloc(&t->filter, FILTER_WORDS, sizeof *t->filter));
+	t->filter[hash % FILTER_WORDS] |= filter_bits(hash, kinds);
+out:
+	return rc;
+}
+
+static int may_lack(const struct tars *t, enum ek_sidecar_kind kind, const char *stem, size_t size)
+{
+	const uint64_t hash = ek_hash64(stem, size), bits = filter_bits(hash, 1u << kind);
+
+	return t->filter != NULL && (t->filter[hash % FILTER_WORDS] & bits) == bits;
+}
+
+/* --- handing out an image with what lies beside it --- */
+
+static int take_class(struct ek_dataset_item *item, struct ek_buffer *text)
+{
+	const size_t start = strspn(text->data, " \t\r\n");
+	size_t end = text->size;
+
+	while (end > start && strchr(" \t\r\n", text->data[end - 1]) != NULL)
+		end--;
+	item->has_label = end > start;
+	return item->has_label ? ek_buffer_append(&item->label, text->data + start, end - start) : 0;
+}
+
+static int take_json(struct ek_dataset_item *item, struct ek_buffer *text)
+{
+	cJSON *object = NULL;
+	int rc;
+
+	EK_TRY(ek_json_parse(&object, text->data, text->size, item->name.data));
+	if (cJSON_IsObject(object))
+		return ek_merge_attributes(&item->attributes, object);
+	rc = ek_fail(EK_EDATA, "%s: a .json that is not an object", item->name.data);
+	cJSON_Delete(object);
+out:
+	return rc;
+}
+
+static int take_text(struct ek_dataset_item *item, struct ek_buffer *text)
+{
+	if (item->attributes == NULL && (item->attributes = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for JSON");
+	cJSON_DeleteItemFromObjectCaseSensitive(item->attributes, "text");
+	return ek_json_add_string(item->attributes, "text", text->data);
+}
+
+static const struct sidecar_form {
+	const char *extension;
+	int (*take)(struct ek_dataset_item *, struct ek_buffer *);
+} forms[EK_SIDECAR_KINDS] = {
+	[EK_SIDECAR_LABEL] = { "cls", take_class },
+	[EK_SIDECAR_ATTRIBUTES] = { "json", take_json },
+	[EK_SIDECAR_TEXT] = { "txt", take_text },
+};
+
+/* Give the image one sidecar, and note if that cannot be read. */
+static int add_sidecar(struct ek_dataset *d, struct tars *t, struct ek_dataset_item *item, size_t i)
+{
+	const enum ek_sidecar_kind kind = ek_sidecars_kind(t->sidecars, i);
+	int rc;
+
+	EK_TRY(ek_sidecars_text(&t->text, t->sidecars, i));
+	rc = forms[kind].take(item, &t->text);
+	if (rc == EK_EDATA) {
+		if (ek_sidecars_state(t->sidecars, i) != EK_SIDECAR_USED)
+			ek_dataset_note(&d->unused[EK_UNUSED_UNREADABLE], ek_error_message());
+		rc = 0;
+	}
+	ek_sidecars_set(t->sidecars, i, EK_SIDECAR_USED);
+out:
+	return rc;
+}
+
+/* Give the image what belongs to this stem of its name, of the kinds that `*lacking` says. */
+static int add_sidecars(struct ek_dataset *d, struct tars *t, struct ek_dataset_item *item, size_t stem,
+                        unsigned *lacking)
+{
+	size_t found;
+	int rc = 0;
+
+	for (unsigned kind = 0; kind < EK_SIDECAR_KINDS; kind++) {
+		if ((*lacking >> kind & 1) == 0)
+			continue;
+		EK_TRY(ek_sidecars_find(&found, t->sidecars, (enum ek_sidecar_kind)kind, item->name.data, stem));
+		if (rc == 0)
+			continue;
+		*lacking &= ~(1u << kind);
+		if (ek_sidecars_state(t->sidecars, found) != EK_SIDECAR_AMBIGUOUS)
+			EK_TRY(add_sidecar(d, t, item, found));
+	}
+out:
+	return rc;
+}
+
+/* Stems of a name, the longest first: before each dot of its last part. The next one below `size`, or 0. */
+static size_t next_stem(const char *name, size_t start, size_t size)
+{
+	while (size > start && name[--size] != '.')
+		;
+	return size > start ? size : 0;
+}
+
+static int complete_image(struct ek_dataset *d, struct tars *t, struct ek_dataset_item *item)
+{
+	const char *name = item->name.data;
+	const size_t start = last_part(name);
+	unsigned lacking = (1u << EK_SIDECAR_KINDS) - 1;
+	size_t size = item->name.size;
+	int rc = 0;
+
+	for (int i = 0; i < MOST_STEMS && (size = next_stem(name, start, size)) > 0; i++)
+		if (size <= LARGEST_STEM && ek_sidecars_count(t->sidecars) > 0)
+			EK_TRY(add_sidecars(d, t, item, size, &lacking));
+	t->lacking |= lacking;
+	size = item->name.size;
+	for (int i = 0; i < MOST_STEMS && lacking != 0 && !t->is_second; i++) {
+		if ((size = next_stem(name, start, size)) == 0)
+			break;
+		EK_TRY(note_lack(t, lacking, name, size));
+	}
+	if (!item->has_label)
+		EK_TRY(ek_dataset_label_by_folder(item));
+	rc = 0;
+out:
+	return rc;
+}
+
+/* Is it a mask of another image of the sample? */
+static int is_mask(const struct ek_dataset *d, const struct tars *t, const char *name)
+{
+	const size_t size = masked_size(name);
+	const uint64_t stem = size > 0 ? ek_hash64(name, size) : 0;
+
+	for (size_t i = 0; size > 0 && i < t->stem_count && i < HELD_IMAGES; i++)
+		if (t->stems[i] == stem)
+			return !ek_patterns_names(&d->patterns, name + last_part(name));
+	return 0;
+}
+
+/* Hand out the oldest image that is held: 1, or 0 if it is left out. */
+static int give(struct ek_dataset *d, struct tars *t, struct ek_dataset_item *item)
+{
+	struct ek_dataset_item *image = &t->images[t->first];
 	const struct ek_dataset_item empty = *item;
 	int rc;
 
-	if (s->given == s->count) {
-		s->given = s->count = 0;
+	t->first = --t->held > 0 ? (t->first + 1) % HELD_IMAGES : 0;
+	if (is_mask(d, t, image->name.data)) {
+		ek_dataset_leave_out(d, EK_LEFT_MASK, image->name.data, 0);
 		return 0;
 	}
-	s->given++;
 	*item = *image;
 	*image = empty; /* its buffers are used again */
-	if (s->attributes != NULL) {
-		/* A .json beside several images is for each of them. */
-		cJSON *copy = cJSON_Duplicate(s->attributes, 1);
-
-		if (copy == NULL)
-			return ek_fail(EK_ENOMEM, "no memory for JSON");
-		EK_TRY(ek_merge_attributes(&item->attributes, copy));
-	}
-	if (s->has_label) {
-		ek_buffer_clear(&item->label);
-		EK_TRY(ek_buffer_append(&item->label, s->label.data, s->label.size));
-		item->has_label = 1;
-	} else {
-		EK_TRY(ek_dataset_label_by_folder(item));
-	}
+	EK_TRY(complete_image(d, t, item));
 	rc = 1;
 out:
 	return rc;
 }
 
-static int take_class(struct ek_dataset *d, struct sample *s, struct ek_buffer *text, const char *name)
-{
-	const size_t start = strspn(text->data, " \t\r\n");
-	size_t end = text->size;
-
-	(void)d;
-	(void)name;
-	while (end > start && strchr(" \t\r\n", text->data[end - 1]) != NULL)
-		end--;
-	ek_buffer_clear(&s->label);
-	s->has_label = end > start;
-	return s->has_label ? ek_buffer_append(&s->label, text->data + start, end - start) : 0;
-}
-
-static int take_json(struct ek_dataset *d, struct sample *s, struct ek_buffer *text, const char *name)
-{
-	cJSON *object = NULL;
-	int rc = ek_json_parse(&object, text->data, text->size, name);
-
-	if (rc == EK_EDATA || (rc == 0 && !cJSON_IsObject(object))) {
-		ek_dataset_warn(d, "%s: %s; left out", d->paths[((struct tars *)d->state)->next - 1],
-		                rc < 0 ? ek_error_message() : "a .json that is not an object");
-		cJSON_Delete(object);
-		return 0;
-	}
-	return rc < 0 ? rc : ek_merge_attributes(&s->attributes, object);
-}
-
-static int take_text(struct ek_dataset *d, struct sample *s, struct ek_buffer *text, const char *name)
-{
-	(void)d;
-	(void)name;
-	if (s->attributes == NULL && (s->attributes = cJSON_CreateObject()) == NULL)
-		return ek_fail(EK_ENOMEM, "no memory for JSON");
-	cJSON_DeleteItemFromObjectCaseSensitive(s->attributes, "text");
-	return ek_json_add_string(s->attributes, "text", text->data);
-}
-
-static const struct side_file {
-	const char *extension;
-	int (*take)(struct ek_dataset *, struct sample *, struct ek_buffer *, const char *);
-} side_files[] = { { "cls", take_class }, { "json", take_json }, { "txt", take_text } };
-
-static const struct side_file *find_side_file(const char *extension)
-{
-	for (size_t i = 0; i < sizeof side_files / sizeof *side_files; i++)
-		if (strcasecmp(extension, side_files[i].extension) == 0)
-			return &side_files[i];
-	return NULL;
-}
+/* --- taking a member into the sample --- */
 
 /* Read the member into the sample's next image, if it is one or its name says so. */
 static int take_image(struct ek_dataset *d, struct tars *t, const char *name)
 {
-	struct sample *s = &t->sample;
-	struct ek_dataset_item *item = &s->images[s->count];
+	struct ek_dataset_item *item = &t->images[(t->first + t->held) % HELD_IMAGES];
 	const int named = ek_has_image_extension(name);
+	uint64_t stem;
 	int rc, is_image = 0;
 
 	ek_dataset_item_clear(item);
@@ -158,11 +311,15 @@ static int take_image(struct ek_dataset *d, struct tars *t, const char *name)
 		d->other_files++;
 		return 0;
 	}
+	stem = ek_hash64(name, stem_size(name));
 	EK_TRY(ek_buffer_text(&item->name, name));
 	item->source = d->paths[t->next - 1];
 	item->offset = t->member.offset;
 	item->size = t->member.size;
-	s->count++;
+	t->held++;
+	t->stems[t->stem_count++ % HELD_IMAGES] = stem;
+	if (t->filter != NULL) /* for note_lack */
+		__builtin_prefetch(&t->filter[stem % FILTER_WORDS], 1);
 	if (!t->member.is_file)
 		item->problem =
 			t->member.is_link ? "a link inside the tar, without bytes of its own" : "not a regular file";
@@ -178,32 +335,203 @@ out:
 	return rc;
 }
 
-static int take_member(struct ek_dataset *d, struct tars *t)
+/* The kind of sidecar that the name is of, or EK_SIDECAR_KINDS. */
+static enum ek_sidecar_kind kind_of(const char *name)
 {
-	const char *name = ek_plain_name(t->member.name);
-	const size_t size = key_size(name);
-	const struct side_file *side = name[size] == '.' ? find_side_file(name + size + 1) : NULL;
-	struct sample *s = &t->sample;
-	int rc;
+	const size_t size = stem_size(name);
+	int kind = 0;
 
-	if (!s->open) {
-		ek_buffer_clear(&s->key);
-		EK_TRY(ek_buffer_append(&s->key, name, size));
-		s->open = 1;
-	}
-	if (side == NULL || !t->member.is_file || t->member.size > LARGEST_SIDE_FILE)
-		return take_image(d, t, name);
+	while (kind < EK_SIDECAR_KINDS && (name[size] == 0 || strcasecmp(name + size + 1, forms[kind].extension) != 0))
+		kind++;
+	return (enum ek_sidecar_kind)kind;
+}
+
+static int take_sidecar(struct ek_dataset *d, struct tars *t, enum ek_sidecar_kind kind, const char *name)
+{
+	int rc = 0, is_bad = t->member.size > LARGEST_SIDECAR || stem_size(name) > LARGEST_STEM;
+
 	d->other_files++;
 	ek_buffer_clear(&t->text);
-	EK_TRY(ek_buffer_append(&t->text, "", 0));
-	EK_TRY(ek_tar_read(t->tar, &t->text, LARGEST_SIDE_FILE));
-	if (!ek_tar_is_damaged(t->tar))
-		EK_TRY(side->take(d, s, &t->text, name));
+	EK_TRY(ek_buffer_text(&t->text, ""));
+	if (!is_bad)
+		EK_TRY(ek_tar_read(t->tar, &t->text, LARGEST_SIDECAR));
+	if (is_bad || ek_tar_is_damaged(t->tar))
+		ek_dataset_note(&d->unused[EK_UNUSED_UNREADABLE], name);
+	else
+		EK_TRY(ek_sidecars_add(t->sidecars, kind, name, stem_size(name), t->text.data, t->text.size));
 out:
 	return rc;
 }
 
-/* Have a member ready, from the next tar if need be: 1, or 0 when all are through. */
+static int take_member(struct ek_dataset *d, struct tars *t)
+{
+	const char *name = ek_plain_name(t->member.name);
+	const enum ek_sidecar_kind kind = t->member.is_file ? kind_of(name) : EK_SIDECAR_KINDS;
+	int rc;
+
+	if (!t->open) {
+		ek_buffer_clear(&t->key);
+		EK_TRY(ek_buffer_append(&t->key, name, key_size(name)));
+		t->open = 1;
+	}
+	if (ek_sidecars_count(t->sidecars) - t->start >= LARGEST_SAMPLE) {
+		ek_buffer_clear(&t->last);
+		EK_TRY(ek_buffer_append(&t->last, name, stem_size(name)));
+	}
+	EK_TRY(kind != EK_SIDECAR_KINDS ? take_sidecar(d, t, kind, name) : take_image(d, t, name));
+out:
+	return rc;
+}
+
+/* --- from member to member, sample to sample, tar to tar --- */
+
+/* Is the name in the sample already? 1, 0 or a negative code. */
+static int is_repeated(struct tars *t, const char *name)
+{
+	const enum ek_sidecar_kind kind = kind_of(name);
+	size_t found = 0;
+	int rc = 0;
+
+	if (kind != EK_SIDECAR_KINDS && stem_size(name) <= LARGEST_STEM)
+		EK_TRY(ek_sidecars_find(&found, t->sidecars, kind, name, stem_size(name)));
+	if (rc == 1)
+		return found >= t->start;
+	for (size_t i = 0; i < t->held; i++)
+		if (strcmp(t->images[(t->first + i) % HELD_IMAGES].name.data, name) == 0)
+			return 1;
+out:
+	return rc;
+}
+
+/* What the pending member says of the sample: enum boundary, or a negative code. */
+static int judge_member(struct ek_dataset *d, struct tars *t)
+{
+	const char *name = ek_plain_name(t->member.name);
+	int rc;
+
+	if (!t->open)
+		return SAME;
+	if (!is_equal(&t->key, name, key_size(name)))
+		return ANOTHER;
+	EK_TRY(is_repeated(t, name));
+	if (rc == 1) {
+		ek_dataset_note(&d->unused[EK_UNUSED_REPEATED], name);
+		return REPEAT;
+	}
+	rc = SAME;
+	if (ek_sidecars_count(t->sidecars) - t->start > LARGEST_SAMPLE && !is_equal(&t->last, name, stem_size(name)))
+		rc = CUT;
+out:
+	return rc;
+}
+
+/* Which sidecars of the sample images want that were given out before: in other samples, if none of this one has it;
+ * in this one, if it was too large to hold. Not of a repeated name: who can tell which of the two they belong to. */
+static int find_late(struct tars *t)
+{
+	int rc = 0;
+
+	if (t->is_second || t->is_repeat)
+		return 0;
+	for (size_t i = t->start; i < ek_sidecars_count(t->sidecars); i++) {
+		const enum ek_sidecar_kind kind = ek_sidecars_kind(t->sidecars, i);
+		const enum ek_sidecar_state state = ek_sidecars_state(t->sidecars, i);
+
+		if (state == EK_SIDECAR_USED && (t->lacking >> kind & 1) == 0)
+			continue;
+		EK_TRY(ek_sidecars_stem(&t->name, t->sidecars, i));
+		if (may_lack(t, kind, t->name.data, t->name.size))
+			ek_sidecars_set(t->sidecars, i, EK_SIDECAR_LATE);
+	}
+out:
+	return rc;
+}
+
+/* All of the tar is known now: is there something that images of it want, or that is not used? */
+static int close_tar(struct ek_dataset *d, struct tars *t)
+{
+	const size_t count = ek_sidecars_count(t->sidecars);
+	int rc = 0, is_late = 0;
+
+	for (size_t i = 0; i < count; i++)
+		is_late |= ek_sidecars_state(t->sidecars, i) == EK_SIDECAR_LATE;
+	if (is_late) {
+		t->kept[t->next - 1] = t->sidecars;
+		t->sidecars = NULL;
+	}
+	for (size_t i = 0; i < count && !is_late; i++) {
+		const enum ek_sidecar_state state = ek_sidecars_state(t->sidecars, i);
+
+		if (state == EK_SIDECAR_USED)
+			continue;
+		EK_TRY(ek_sidecars_stem(&t->name, t->sidecars, i));
+		EK_TRY(ek_buffer_printf(&t->name, ".%s", forms[ek_sidecars_kind(t->sidecars, i)].extension));
+		ek_dataset_note(&d->unused[state == EK_SIDECAR_AMBIGUOUS ? EK_UNUSED_AMBIGUOUS : EK_UNUSED_ORPHANS],
+		                t->name.data);
+	}
+	ek_sidecars_free(t->sidecars);
+	t->sidecars = NULL;
+	if (t->filter != NULL)
+		memset(t->filter, 0, FILTER_WORDS * sizeof *t->filter);
+out:
+	return rc;
+}
+
+/* The sample has given all its images. */
+static int close_sample(struct ek_dataset *d, struct tars *t)
+{
+	const enum boundary boundary = (enum boundary)t->closing;
+	uint64_t dropped = 0;
+	int rc;
+
+	EK_TRY(find_late(t));
+	EK_TRY(ek_sidecars_settle(t->sidecars, t->start, !t->complete && !t->is_repeat,
+	                          boundary == CUT ? t->key.size : 0, &dropped));
+	if (dropped > 0 && !t->complete) {
+		ek_dataset_note(&d->unused[EK_UNUSED_AMBIGUOUS], t->key.data);
+		d->unused[EK_UNUSED_AMBIGUOUS].count += dropped - 1;
+	}
+	t->start = ek_sidecars_count(t->sidecars);
+	t->is_repeat = boundary == REPEAT;
+	t->lacking = 0;
+	t->stem_count = 0;
+	t->open = t->closing = 0;
+	if (boundary == END_OF_TAR)
+		EK_TRY(close_tar(d, t));
+out:
+	return rc;
+}
+
+static int open_next(struct ek_dataset *d, struct tars *t)
+{
+	int rc;
+
+	EK_TRY(ek_tar_open(&t->tar, d->paths[t->next]));
+	t->sidecars = t->kept[t->next];
+	t->complete = t->sidecars != NULL;
+	t->kept[t->next++] = NULL;
+	if (t->sidecars == NULL)
+		EK_TRY(ek_sidecars_new(&t->sidecars));
+	t->start = ek_sidecars_count(t->sidecars);
+out:
+	return rc;
+}
+
+/* Is the member taken, as an image or beside one? Include patterns speak of images. 1, 0 or EK_ENOMEM. */
+static int is_taken(struct ek_dataset *d, const struct tars *t)
+{
+	const char *name = ek_plain_name(t->member.name);
+	const int reason = ek_patterns_of_member(&d->patterns, name);
+
+	if (reason <= 0)
+		return reason < 0 ? reason : 1;
+	if (reason == EK_LEFT_NOT_INCLUDED && t->member.is_file && kind_of(name) != EK_SIDECAR_KINDS)
+		return 1;
+	ek_dataset_leave_out(d, (enum ek_left_out)reason, name, 0);
+	return 0;
+}
+
+/* Have a member ready, from the next tar if need be: 1, 2 at the end of a tar, or 0 when all are through. */
 static int next_member(struct ek_dataset *d, struct tars *t)
 {
 	int rc;
@@ -214,18 +542,20 @@ static int next_member(struct ek_dataset *d, struct tars *t)
 		if (t->tar == NULL) {
 			if (t->next == d->path_count)
 				return 0;
-			EK_TRY(ek_tar_open(&t->tar, d->paths[t->next]));
-			t->next++;
+			EK_TRY(open_next(d, t));
 		}
 		EK_TRY(ek_tar_next(t->tar, &t->member));
 		if (rc == 0) {
 			d->warnings += (uint64_t)ek_tar_is_damaged(t->tar);
 			ek_tar_close(t->tar);
 			t->tar = NULL;
-			return 2; /* a sample does not go on in another tar */
+			return 2;
 		}
 		/* Folders and the like are no files at all. */
-		if (t->member.is_file || t->member.is_link || ek_has_image_extension(t->member.name))
+		if (!t->member.is_file && !t->member.is_link && !ek_has_image_extension(t->member.name))
+			continue;
+		EK_TRY(is_taken(d, t));
+		if (rc == 1)
 			return 1;
 	}
 out:
@@ -235,51 +565,57 @@ out:
 static int next_in_tars(struct ek_dataset *d, struct ek_dataset_item *item)
 {
 	struct tars *t = d->state;
-	struct sample *s = &t->sample;
 	int rc = 0;
 
 	for (;;) {
-		const char *name;
-
-		if (t->giving) {
-			EK_TRY(give(s, item));
+		if (t->held == HELD_IMAGES || (t->closing && t->held > 0)) {
+			EK_TRY(give(d, t, item));
 			if (rc == 1)
 				return 1;
-			t->giving = 0;
-			if (t->ended)
-				forget_side_files(s);
-			t->ended = 0;
-		}
-		if (!t->pending) {
-			EK_TRY(next_member(d, t));
-			if (rc != 1 && s->count == 0) {
-				forget_side_files(s);
-				if (rc == 0)
-					return 0;
-				continue;
-			}
-			t->giving = t->ended = rc != 1;
-			t->pending = rc == 1;
-			if (t->giving)
-				continue;
-		}
-		name = ek_plain_name(t->member.name);
-		if (s->open && (s->key.size != key_size(name) || memcmp(s->key.data, name, s->key.size) != 0)) {
-			if (s->count > 0) {
-				t->giving = 1;
-				continue;
-			}
-			forget_side_files(s);
-		}
-		if (s->count == SAMPLE_IMAGES) {
-			t->giving = 1;
 			continue;
 		}
-		t->pending = 0;
-		EK_TRY(take_member(d, t));
+		if (t->closing)
+			EK_TRY(close_sample(d, t));
+		if (!t->pending) {
+			EK_TRY(next_member(d, t));
+			if (rc == 0)
+				return 0;
+			t->pending = rc == 1;
+			/* A sample does not go on in another tar. */
+			t->closing = rc == 2 ? END_OF_TAR : 0;
+		}
+		if (t->pending)
+			EK_TRY(t->closing = judge_member(d, t));
+		if (t->pending && !t->closing) {
+			t->pending = 0;
+			EK_TRY(take_member(d, t));
+		}
 	}
 out:
 	return rc;
+}
+
+static int again_in_tars(struct ek_dataset *d)
+{
+	struct tars *t = d->state;
+	int is_late = 0;
+
+	for (size_t i = 0; i < d->path_count && !t->is_second; i++) {
+		const size_t count = t->kept[i] != NULL ? ek_sidecars_count(t->kept[i]) : 0;
+
+		is_late |= count > 0;
+		for (size_t j = 0; j < count; j++)
+			if (ek_sidecars_state(t->kept[i], j) == EK_SIDECAR_LATE)
+				ek_sidecars_set(t->kept[i], j, EK_SIDECAR_WAITS);
+	}
+	if (!is_late)
+		return 0;
+	ek_info("%s: labels or attributes lie behind their images; it is read once more", d->paths[0]);
+	t->is_second = 1;
+	t->next = 0;
+	free(t->filter);
+	t->filter = NULL;
+	return 1;
 }
 
 static void close_tars(struct ek_dataset *d)
@@ -289,13 +625,23 @@ static void close_tars(struct ek_dataset *d)
 	if (t == NULL)
 		return;
 	ek_tar_close(t->tar);
-	for (size_t i = 0; i < SAMPLE_IMAGES; i++)
-		ek_dataset_item_release(&t->sample.images[i]);
-	forget_side_files(&t->sample);
-	ek_buffer_release(&t->sample.key);
-	ek_buffer_release(&t->sample.label);
+	for (size_t i = 0; i < HELD_IMAGES; i++)
+		ek_dataset_item_release(&t->images[i]);
+	for (size_t i = 0; i < d->path_count && t->kept != NULL; i++)
+		ek_sidecars_free(t->kept[i]);
+	ek_sidecars_free(t->sidecars);
+	ek_buffer_release(&t->key);
+	ek_buffer_release(&t->last);
 	ek_buffer_release(&t->text);
+	ek_buffer_release(&t->name);
+	free(t->kept);
+	free(t->filter);
 	free(t);
 }
 
-const struct ek_dataset_form ek_dataset_tar = { "tar", open_tars, next_in_tars, close_tars, NULL };
+const struct ek_dataset_form ek_dataset_tar = { .name = "tar",
+	                                        .open = open_tars,
+	                                        .next = next_in_tars,
+	                                        .close = close_tars,
+	                                        .again = again_in_tars,
+	                                        .selects = 1 };

@@ -86,5 +86,5 @@ static void close_zip(struct ek_dataset *d)
 }
 
 const struct ek_dataset_form ek_dataset_zip = {
-	.name = "zip", .open = open_zip, .next = next_in_zip, .close = close_zip
+	.name = "zip", .open = open_zip, .next = next_in_zip, .close = close_zip, .packs = 1
 };

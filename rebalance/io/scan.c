@@ -1,8 +1,10 @@
 #include "rebalance/io/scan.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +19,17 @@
 #include "rebalance/io/content.h"
 #include "rebalance/io/dataset_form.h"
 #include "rebalance/io/filename.h"
+#include "rebalance/io/jsonl.h"
 #include "rebalance/io/lines.h"
 #include "rebalance/io/npy.h"
 
-enum { VERSION = 2, BATCH_ITEMS = 512, BATCH_BYTES = 8 << 20, READ_STEP = 1 << 18 };
+enum {
+	VERSION = 3,
+	BATCH_ITEMS = 512,
+	BATCH_BYTES = 8 << 20,
+	READ_STEP = 1 << 18,
+	MOST_STARVED = 8 /* files in a row that could not be opened because too many were */
+};
 
 enum verdict { IMAGE, REJECTED, OTHER };
 
@@ -34,6 +43,7 @@ struct candidate {
 	uint64_t stamp;       /* of a file: what was seen of it (dataset.h) */
 	struct ek_buffer row; /* of images.jsonl, without its id; or of rejected.jsonl */
 	char reason[256];
+	int unread; /* it could not be read */
 };
 
 struct batch {
@@ -49,10 +59,11 @@ struct scanner {
 	struct ek_buffer *scratch;        /* [ek_threads()] the file a worker reads */
 	struct ek_atomic_file images, rejected;
 	struct {
-		uint64_t images, rejected, other_files, held_out, bytes;
+		uint64_t images, rejected, unread, other_files, held_out, bytes;
 	} counts;
 	uint64_t contents; /* a hash of every image's bytes and shape, in order */
-	char first_rejected[512];
+	char first_rejected[512], first_unread[512];
+	atomic_int starved; /* files in a row, of those not to be opened */
 };
 
 /* --- reading and checking one candidate, in any thread --- */
@@ -106,6 +117,14 @@ out:
 	if (fd >= 0)
 		(void)close(fd);
 	return rc;
+}
+
+/* A failure that may be a moment's is tried once more. */
+static int read_patiently(struct ek_buffer *bytes, const char *path, uint64_t *stamp)
+{
+	const int rc = read_file(bytes, path, stamp);
+
+	return rc == EK_EIO && ek_error_number() != ENOENT ? read_file(bytes, path, stamp) : rc;
 }
 
 static int check_pixels(struct ek_image_info *info, const struct candidate *c, const struct ek_buffer *bytes,
@@ -264,9 +283,24 @@ static int reject(struct candidate *c, const char *reason)
 		EK_TRY(ek_buffer_printf(&c->row, ", \"offset\": %" PRIu64, c->item.offset));
 	EK_TRY(ek_buffer_text(&c->row, ", \"reason\": "));
 	EK_TRY(ek_json_append_string(&c->row, reason, strlen(reason)));
-	EK_TRY(ek_buffer_text(&c->row, "}\n"));
+	EK_TRY(ek_buffer_text(&c->row, c->unread ? ", \"unread\": true}\n" : "}\n"));
 out:
 	return rc;
+}
+
+/* It could not be read. EK_EIO if none can be, for want of descriptors. */
+static int reject_unread(struct scanner *s, struct candidate *c)
+{
+	const int number = ek_error_number();
+
+	if (number == EMFILE || number == ENFILE) {
+		if (atomic_fetch_add(&s->starved, 1) + 1 >= MOST_STARVED)
+			return EK_EIO;
+	} else {
+		atomic_store(&s->starved, 0);
+	}
+	c->unread = 1;
+	return reject(c, ek_error_message());
 }
 
 static int reject_foreign(struct candidate *c, const struct ek_buffer *bytes)
@@ -290,13 +324,18 @@ static int examine(struct scanner *s, struct candidate *c, struct ek_buffer *scr
 	c->verdict = IMAGE;
 	c->held_out = 0;
 	c->stamp = 0;
+	c->unread = c->item.unread;
 	ek_buffer_clear(&c->row);
 	if (c->item.source == NULL && c->item.problem == NULL)
-		rc = read_file(scratch, c->item.path.data, &c->stamp);
+		rc = read_patiently(scratch, c->item.path.data, &c->stamp);
 	if (c->item.source == NULL && c->stamp == 0)
 		c->stamp = ek_dataset_stamp(c->item.path.data, NULL);
+	if (rc == EK_EIO)
+		return reject_unread(s, c);
 	if (rc < 0)
 		return rc == EK_ENOMEM ? rc : reject(c, ek_error_message());
+	if (c->item.source == NULL)
+		atomic_store_explicit(&s->starved, 0, memory_order_relaxed);
 	if (c->item.problem != NULL)
 		return reject(c, c->item.problem);
 	if (c->item.bare == EK_IMAGE_UNKNOWN && !is_image(bytes)) {
@@ -355,6 +394,8 @@ static int write_out(struct scanner *s)
 			if (s->counts.rejected++ == 0)
 				(void)snprintf(s->first_rejected, sizeof s->first_rejected, "%.200s: %s",
 				               c->item.name.data, c->reason);
+			if (c->unread && s->counts.unread++ == 0)
+				(void)snprintf(s->first_unread, sizeof s->first_unread, "%s", c->reason);
 			EK_TRY(ek_atomic_write(&s->rejected, c->row.data, c->row.size));
 		} else {
 			const int size = snprintf(id, sizeof id, "{\"id\": %" PRIu64 ", ", s->counts.images++);
@@ -409,9 +450,15 @@ out:
 static int judge(struct scanner *s, uint64_t other_files)
 {
 	const char *path = ek_dataset_path(s->dataset, 0);
+	const int rc = ek_dataset_finish(s->dataset);
 
+	if (rc < 0)
+		return rc;
+	if (s->counts.unread > 0)
+		ek_warn("%" PRIu64 " %s could not be read and will be tried again, the first: %s", s->counts.unread,
+		        s->counts.unread == 1 ? "file" : "files", s->first_unread);
 	if (s->counts.images > 0)
-		return ek_dataset_finish(s->dataset);
+		return 0;
 	if (s->counts.rejected == 0)
 		return ek_fail(EK_EDATA, "%s: no image in it (%" PRIu64 " other files)", path, other_files);
 	return ek_fail(EK_EDATA, "%s: all %" PRIu64 " images were rejected, the first: %s", path, s->counts.rejected,
@@ -432,6 +479,24 @@ out:
 	return rc;
 }
 
+/* All of the data set, and once more if it is only then known. */
+static int scan_whole(struct scanner *s, const struct ek_run *run)
+{
+	int rc;
+
+	do {
+		ek_atomic_discard(&s->images);
+		ek_atomic_discard(&s->rejected);
+		memset(&s->counts, 0, sizeof s->counts);
+		s->contents = 0;
+		s->ended = 0;
+		EK_TRY(open_outputs(s, run));
+		EK_TRY(scan_all(s));
+	} while (ek_dataset_again(s->dataset));
+out:
+	return rc;
+}
+
 static int scan_images(struct scanner *s, const struct ek_run *run, cJSON **counts)
 {
 	const int threads = ek_threads();
@@ -442,8 +507,7 @@ static int scan_images(struct scanner *s, const struct ek_run *run, cJSON **coun
 	EK_TRY(ek_alloc(&s->reading, 1, sizeof *s->reading));
 	EK_TRY(ek_alloc(&s->checking, 1, sizeof *s->checking));
 	EK_TRY(ek_alloc(&s->scratch, (size_t)threads, sizeof *s->scratch));
-	EK_TRY(open_outputs(s, run));
-	rc = scan_all(s);
+	rc = scan_whole(s, run);
 	for (int i = 0; i < threads; i++)
 		ek_buffer_release(&s->scratch[i]);
 	if (rc < 0)
@@ -452,11 +516,13 @@ static int scan_images(struct scanner *s, const struct ek_run *run, cJSON **coun
 	EK_TRY(judge(s, other_files));
 	EK_TRY(common_counts(counts, s->dataset, s->counts.images));
 	EK_TRY(ek_json_add_u64(*counts, "rejected", s->counts.rejected));
+	EK_TRY(ek_json_add_u64(*counts, "unread", s->counts.unread));
 	EK_TRY(ek_json_add_u64(*counts, "other_files", other_files));
 	EK_TRY(ek_json_add_u64(*counts, "held_out", s->counts.held_out));
 	EK_TRY(ek_json_add_u64(*counts, "bytes", s->counts.bytes));
 	(void)snprintf(contents, sizeof contents, "%016" PRIx64, s->contents);
 	EK_TRY(ek_json_add_string(*counts, "contents", contents));
+	EK_TRY(ek_dataset_add_counts(*counts, s->dataset));
 	EK_TRY(ek_atomic_commit(&s->rejected));
 	EK_TRY(ek_atomic_commit(&s->images));
 out:
@@ -526,6 +592,18 @@ static int check_options(const struct ek_scan_options *o)
 	return 0;
 }
 
+static int add_patterns(cJSON *options, const char *name, const char *const *patterns, size_t count)
+{
+	cJSON *list;
+	int rc;
+
+	EK_TRY(ek_json_add_array(&list, options, name));
+	for (size_t i = 0; i < count; i++)
+		EK_TRY(ek_json_add_string(list, NULL, patterns[i]));
+out:
+	return rc;
+}
+
 static int describe(struct ek_step *step, cJSON **options_json, const struct ek_scan_options *o,
                     const struct ek_dataset *dataset)
 {
@@ -553,6 +631,8 @@ static int describe(struct ek_step *step, cJSON **options_json, const struct ek_
 	EK_TRY(ek_json_add_u64(*options_json, "max_pixels", o->max_pixels));
 	EK_TRY(ek_json_add_string(*options_json, "check", o->check == EK_SCAN_HEADER ? "header" : "decode"));
 	EK_TRY(ek_json_add_double(*options_json, "held_out", o->held_out));
+	EK_TRY(add_patterns(*options_json, "include", o->include, o->include_count));
+	EK_TRY(add_patterns(*options_json, "exclude", o->exclude, o->exclude_count));
 	*step = (struct ek_step){
 		.name = "scan",
 		.version = VERSION,
@@ -578,11 +658,88 @@ int ek_scan_step(struct ek_step *step, cJSON **options_json, const struct ek_sca
 	EK_TRY(check_options(o));
 	/* The table of attributes is hashed, not read. */
 	EK_TRY(ek_dataset_open(&dataset, o->datasets, o->dataset_count, NULL));
+	EK_TRY(ek_dataset_select(dataset, o->include, o->include_count, o->exclude, o->exclude_count));
 	if (look)
 		EK_TRY(ek_dataset_look(dataset));
 	EK_TRY(describe(step, options_json, o, dataset));
 out:
 	ek_dataset_close(dataset);
+	return rc;
+}
+
+/* 1 if the file or folder can be read now, else 0 and the message says why. */
+static int can_be_read(struct ek_buffer *bytes, const char *path)
+{
+	uint64_t stamp;
+	const int rc = read_patiently(bytes, path, &stamp);
+	DIR *directory = rc == EK_EDATA ? opendir(path) : NULL;
+
+	if (directory != NULL)
+		(void)closedir(directory);
+	else if (rc == EK_EDATA)
+		(void)ek_fail_errno("cannot read the folder %s", path);
+	return rc >= 0 || directory != NULL;
+}
+
+/* Of the files that could not be read, can any be read now? */
+static int try_unread(int *readable, const struct ek_run *run, const cJSON *counts)
+{
+	struct ek_buffer path = { 0 }, bytes = { 0 };
+	struct ek_jsonl rows = { 0 };
+	char *rejected = NULL, *root = NULL, *name = NULL;
+	uint64_t unread = 0;
+	cJSON *row = NULL;
+	int rc;
+
+	EK_TRY(ek_filename_get(&root, counts, "root", "run.json, step scan"));
+	EK_TRY(ek_run_file(&rejected, run, "rejected.jsonl"));
+	EK_TRY(ek_jsonl_open(&rows, rejected));
+	for (*readable = 0; !*readable;) {
+		EK_TRY(ek_check_interrupt());
+		EK_TRY(ek_jsonl_next(&rows, &row));
+		if (rc == 0)
+			break;
+		if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "unread"))) {
+			EK_TRY(ek_filename_get(&name, row, "file_name", rejected));
+			ek_buffer_clear(&path);
+			EK_TRY(ek_buffer_printf(&path, "%s/%s", *name != '/' ? root : "", name));
+			*readable = can_be_read(&bytes, path.data);
+			unread++;
+			free(name);
+			name = NULL;
+		}
+		cJSON_Delete(row);
+		row = NULL;
+	}
+	if (!*readable && unread > 0)
+		ek_warn("%" PRIu64 " %s still cannot be read, the last: %s", unread, unread == 1 ? "file" : "files",
+		        ek_error_message());
+out:
+	cJSON_Delete(row);
+	ek_jsonl_close(&rows);
+	ek_buffer_release(&path);
+	ek_buffer_release(&bytes);
+	free(rejected);
+	free(root);
+	free(name);
+	return rc;
+}
+
+int ek_scan_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_step *step)
+{
+	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "counts");
+	const cJSON *unread = cJSON_GetObjectItemCaseSensitive(counts, "unread");
+	int readable = 0, rc;
+
+	EK_TRY(ek_run_is_current(current, reason, run, step));
+	if (!*current || !cJSON_IsNumber(unread) || !(unread->valuedouble > 0))
+		return 0;
+	EK_TRY(try_unread(&readable, run, counts));
+	if (readable) {
+		*current = 0;
+		*reason = "files that could not be read can be read now";
+	}
+out:
 	return rc;
 }
 
@@ -597,6 +754,7 @@ int ek_scan(struct ek_run *run, const struct ek_scan_options *o)
 
 	EK_TRY(check_options(o));
 	EK_TRY(ek_dataset_open(&s.dataset, o->datasets, o->dataset_count, o->attributes));
+	EK_TRY(ek_dataset_select(s.dataset, o->include, o->include_count, o->exclude, o->exclude_count));
 	EK_TRY(describe(&step, &options_json, o, s.dataset));
 	if (ek_dataset_kind(s.dataset) == EK_DATASET_EMBEDDINGS)
 		EK_TRY(scan_embeddings(&s, run, &counts));

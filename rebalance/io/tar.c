@@ -1,5 +1,6 @@
 #include "rebalance/io/tar.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,11 +25,33 @@ struct ek_tar {
 	int damaged;
 	gzFile gz; /* of a gzipped tar: libarchive's own filter loses up to 64 KiB before a cut */
 	char *gz_block;
+	int gz_errno; /* what reading it failed with, or 0 */
 	char gz_error[128];
 };
 
+/* The errno with which reading the file itself failed, not what it holds; or 0. */
+static int read_errno(const struct ek_tar *tar)
+{
+	const int error = tar->gz_errno != 0 ? tar->gz_errno : archive_errno(tar->archive);
+	static const int known[] = { EIO, EACCES, EPERM, ENXIO, ENODEV, ESTALE, ETIMEDOUT, EREMOTEIO };
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (error == known[i])
+			return error;
+	return 0;
+}
+
+static int fail_read(const struct ek_tar *tar)
+{
+	errno = read_errno(tar);
+	return ek_fail_errno("cannot read %s beyond byte %llu", tar->path,
+	                     (unsigned long long)archive_filter_bytes(tar->archive, 0));
+}
+
 static int fail_open(struct ek_tar *tar)
 {
+	if (read_errno(tar) != 0)
+		return fail_read(tar);
 	return ek_fail(EK_EDATA, "%s: not a readable tar file: %s", tar->path,
 	               archive_error_string(tar->archive) != NULL ? archive_error_string(tar->archive) : "empty");
 }
@@ -38,12 +61,15 @@ static la_ssize_t read_gz(struct archive *archive, void *context, const void **b
 	struct ek_tar *tar = context;
 	int number = Z_OK;
 	const int got = gzread(tar->gz, tar->gz_block, BLOCK_SIZE);
+	const int error = errno;
 	const char *message = gzerror(tar->gz, &number);
 
 	(void)archive;
 	if (number != Z_OK && number != Z_STREAM_END)
 		(void)snprintf(tar->gz_error, sizeof tar->gz_error, "%s",
 		               number == Z_BUF_ERROR ? "the gzip data end too early" : message);
+	if (number == Z_ERRNO)
+		tar->gz_errno = error;
 	*block = tar->gz_block;
 	return got > 0 ? got : 0;
 }
@@ -91,6 +117,8 @@ int ek_tar_open(struct ek_tar **out, const char *path)
 	(void)archive_read_support_filter_bzip2(tar->archive);
 	(void)archive_read_support_filter_xz(tar->archive);
 	(void)archive_read_support_format_tar(tar->archive);
+	/* cat a.tar b.tar: what lies behind the first end of archive. */
+	(void)archive_read_set_format_option(tar->archive, "tar", "read_concatenated_archives", "1");
 	before = ek_locale_enter(); /* see ek_tar_next */
 	rc = start_reading(tar);
 	ek_locale_leave(before);
@@ -118,6 +146,8 @@ static int end_of_tar(struct ek_tar *tar)
 {
 	const uint64_t at = (uint64_t)archive_filter_bytes(tar->archive, 0);
 
+	if (read_errno(tar) != 0)
+		return fail_read(tar);
 	if (tar->members == 0)
 		return 0;
 	if (tar->gz_error[0] != 0 || at < (tar->end + RECORD - 1) / RECORD * RECORD + RECORD)
@@ -145,7 +175,7 @@ int ek_tar_next(struct ek_tar *tar, struct ek_tar_member *member)
 	if (result == ARCHIVE_EOF)
 		return end_of_tar(tar);
 	if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
-		if (tar->members == 0)
+		if (tar->members == 0 || read_errno(tar) != 0)
 			return fail_open(tar);
 		damage(tar, archive_error_string(tar->archive));
 		return 0;
@@ -174,6 +204,8 @@ int ek_tar_read(struct ek_tar *tar, struct ek_buffer *out, size_t size)
 		/* A member's claimed size is not believed: memory grows as bytes arrive. */
 		EK_TRY(ek_buffer_reserve(out, step));
 		got = archive_read_data(tar->archive, out->data + out->size, step);
+		if (got < 0 && read_errno(tar) != 0)
+			return fail_read(tar);
 		if (got < 0)
 			damage(tar, archive_error_string(tar->archive));
 		if (got <= 0)

@@ -1,12 +1,15 @@
 /*
  * A walk through a directory tree, folder by folder, names in byte order whatever readdir says, one entry at a time
- * (names.h keeps memory flat in huge folders). Symbolic links are followed; one that leads to a folder above itself,
- * or to a folder that another link led to before, is told and not entered. Nothing is opened but directories.
+ * (names.h keeps memory flat in huge folders). What patterns.h leaves out is told and not entered. Symbolic links are
+ * followed, but no folder is entered twice: not through a link that leads into the tree itself, where it is come by
+ * anyway, nor where a link led before. Nothing is opened but directories.
  */
 #ifndef EK_IO_WALK_H
 #define EK_IO_WALK_H
 
 #include <stdint.h>
+
+#include "rebalance/io/patterns.h"
 
 struct ek_walk;
 
@@ -16,9 +19,7 @@ enum ek_walk_kind {
 	EK_WALK_FILE,      /* a regular file, also through a link */
 	EK_WALK_SPECIAL,   /* a FIFO, socket or device */
 	EK_WALK_DANGLING,  /* a link to nothing */
-	EK_WALK_LOOP,      /* a link to a folder above itself */
-	EK_WALK_SEEN,      /* a link to a folder that was entered through another link */
-	EK_WALK_RUN,       /* a run directory; not entered: what is in it is ours */
+	EK_WALK_LEFT_OUT,  /* `left_out` says why */
 	EK_WALK_UNREADABLE /* a folder, or something unknown, that cannot be read; ek_error_message() says why */
 };
 
@@ -28,10 +29,12 @@ struct ek_walk_entry {
 	const char
 		*metadata; /* ENTER: "metadata.jsonl" or, failing that, "metadata.csv" if the folder has it, or NULL */
 	int has_both;      /* ENTER: of these */
+	enum ek_left_out left_out; /* LEFT_OUT: by its name, by an exclude pattern, or a folder by what it is */
+	int is_folder;             /* LEFT_OUT */
 };
 
-/* EK_EIO if the root cannot be read. */
-int ek_walk_open(struct ek_walk **out, const char *root);
+/* The patterns are borrowed. EK_EIO if the root cannot be read. */
+int ek_walk_open(struct ek_walk **out, const char *root, const struct ek_patterns *patterns);
 /* 1 and an entry, 0 at the end. EK_EIO (a temporary file of names.h, too many open files), EK_ENOMEM. */
 int ek_walk_next(struct ek_walk *walk, struct ek_walk_entry *entry);
 void ek_walk_close(struct ek_walk *walk);

@@ -3,6 +3,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,12 +17,15 @@
 
 static const char jpeg_start[] = "\xff\xd8\xff\xe0 and so on";
 static int warnings;
+static char last_warning[1024];
 
 static void count_warning(void *context, enum ek_log_level level, const char *text)
 {
 	(void)context;
-	(void)text;
-	warnings += level == EK_LOG_WARNING;
+	if (level != EK_LOG_WARNING)
+		return;
+	warnings++;
+	(void)snprintf(last_warning, sizeof last_warning, "%s", text);
 }
 
 /* folder/name, its folders made, holding `text`. */
@@ -69,15 +73,17 @@ static void write_tar(const char *path, const struct member *members, size_t cou
 	archive_write_free(a);
 }
 
-/* All items as lines "name|label|attributes|problem", and the codes of next and finish. */
-static int list(struct ek_buffer *out, const char *const *paths, size_t count, const char *attributes)
+static int walks; /* that the last list took */
+
+/* All items as lines "name|label|attributes|problem", as the last walk gives them, and the codes of next and finish. */
+static int list_all(struct ek_buffer *out, struct ek_dataset *dataset)
 {
 	struct ek_dataset_item item = { 0 };
-	struct ek_dataset *dataset = NULL;
 	int rc;
 
+again:
+	walks++;
 	ek_buffer_clear(out);
-	EK_TRY(ek_dataset_open(&dataset, paths, count, attributes));
 	while ((rc = ek_dataset_next(dataset, &item)) == 1) {
 		char *text = item.attributes != NULL ? cJSON_PrintUnformatted(item.attributes) : NULL;
 
@@ -85,12 +91,40 @@ static int list(struct ek_buffer *out, const char *const *paths, size_t count, c
 		                           text != NULL ? text : "-", item.problem != NULL ? item.problem : "-"));
 		cJSON_free(text);
 	}
+	if (rc == 0 && ek_dataset_again(dataset))
+		goto again;
 	if (rc == 0)
 		rc = ek_dataset_finish(dataset);
-out:
 	ek_dataset_item_release(&item);
+	return rc;
+}
+
+static int list(struct ek_buffer *out, const char *const *paths, size_t count, const char *attributes)
+{
+	struct ek_dataset *dataset = NULL;
+	int rc;
+
+	walks = 0;
+	ek_buffer_clear(out);
+	EK_TRY(ek_dataset_open(&dataset, paths, count, attributes));
+	EK_TRY(list_all(out, dataset));
+out:
 	ek_dataset_close(dataset);
 	return rc;
+}
+
+static void check_selected(const char *path, const char *const *include, size_t include_count,
+                           const char *const *exclude, size_t exclude_count, const char *want)
+{
+	struct ek_buffer out = { 0 };
+	struct ek_dataset *dataset;
+
+	assert_ok(ek_dataset_open(&dataset, &path, 1, NULL));
+	assert_ok(ek_dataset_select(dataset, include, include_count, exclude, exclude_count));
+	assert_ok(list_all(&out, dataset));
+	assert_string_equal(out.data != NULL ? out.data : "", want);
+	ek_buffer_release(&out);
+	ek_dataset_close(dataset);
 }
 
 static void check_list(const char *path, const char *attributes, const char *want)
@@ -146,17 +180,97 @@ static void links_loops_and_special_files_are_survived(void **state)
 	warnings = 0;
 	check_list(root, NULL,
 	           "a/1.jpg|a|-|-\n"
-	           "a/across/2.jpg|a|-|-\n"
 	           "b/2.jpg|b|-|-\n"
-	           "b/across/1.jpg|b|-|-\n"
 	           "dangling.jpg|-|-|a link to nothing\n"
 	           "fifo.jpg|-|-|not a regular file\n"
 	           "good.jpg|-|-|-\n"
 	           "hard.jpg|-|-|-\n"
 	           "itself.jpg|-|-|a link to nothing\n"
 	           "outside/3.jpg|outside|-|-\n");
-	/* a/across/across, a/up, b/across/across, b/across/up, "outside again" */
-	assert_int_equal(warnings, 5);
+	/* a/across, a/up, b/across, "outside again" */
+	assert_int_equal(warnings, 1);
+	assert_string_equal(last_warning + strlen(root),
+	                    ": left out: 4 links to folders that are reached without them (a/across, …)");
+}
+
+static void no_folder_is_walked_twice_whichever_way_comes_first(void **state)
+{
+	const char *root = ek_scratch(), *outside = ek_scratch(), *parent = ek_scratch();
+	const char *inner = ek_join(parent, "inner");
+
+	(void)state;
+	/* A part of a folder, then the folder; a folder, then a part of it; what no walk comes by without the link. */
+	put(outside, "deep/1.jpg", jpeg_start);
+	put(root, ".store/2.jpg", jpeg_start);
+	assert_int_equal(symlink(ek_join(outside, "deep"), ek_join(root, "a")), 0);
+	assert_int_equal(symlink(outside, ek_join(root, "b")), 0);
+	assert_int_equal(symlink(ek_join(outside, "deep"), ek_join(root, "c")), 0);
+	assert_int_equal(symlink(".store", ek_join(root, "d")), 0);
+	put(outside, "3.jpg", jpeg_start);
+	check_list(root, NULL, "a/1.jpg|a|-|-\nb/3.jpg|b|-|-\nd/2.jpg|d|-|-\n");
+
+	/* A link to a folder that holds the data set. */
+	put(inner, "x/1.jpg", jpeg_start);
+	put(parent, "2.jpg", jpeg_start);
+	assert_int_equal(symlink(parent, ek_join(inner, "up")), 0);
+	check_list(inner, NULL, "up/2.jpg|up|-|-\nx/1.jpg|x|-|-\n");
+}
+
+static void what_nobody_means_is_left_out_and_can_be_named(void **state)
+{
+	static const char *const hidden[] = { "*", ".thumbnails" }, *const system[] = { "*.jpg", "@ea*" };
+	static const char *const export[] = { "mine/*" };
+	const char *root = ek_scratch();
+
+	(void)state;
+	put(root, "a/1.jpg", jpeg_start);
+	put(root, "a/.thumbnails/2.jpg", jpeg_start);
+	put(root, "a/@eaDir/3.jpg", jpeg_start);
+	put(root, "a/._1.jpg", "AppleDouble");
+	put(root, "a/.DS_Store", "x");
+	put(root, "a/thumbs.db", "x");
+	put(root, "__MACOSX/a/._1.jpg", jpeg_start);
+	put(root, "mine/.evenkeel-export", "{}");
+	put(root, "mine/4.jpg", jpeg_start);
+	put(root, "run/run.json", "{}");
+	put(root, "run/5.jpg", jpeg_start);
+	put(root, "copied/run.json", "{\"scan\": {\"evenkeel\": \"1\", \"version\": 1}}");
+	put(root, "copied/6.jpg", jpeg_start);
+	warnings = 0;
+	check_list(root, NULL, "a/1.jpg|a|-|-\nrun/5.jpg|run|-|-\nrun/run.json|run|-|-\n");
+	assert_int_equal(warnings, 1);
+	assert_string_equal(last_warning + strlen(root),
+	                    ": left out: 2 hidden files and folders (a/._1.jpg, …), 2 put there by a system "
+	                    "(__MACOSX, …), 1 export of ours (mine), 1 run directory (copied)");
+	check_selected(root, hidden, 2, NULL, 0,
+	               "a/.thumbnails/2.jpg|a|-|-\na/1.jpg|a|-|-\nrun/5.jpg|run|-|-\nrun/run.json|run|-|-\n");
+	check_selected(root, system, 2, NULL, 0, "a/1.jpg|a|-|-\na/@eaDir/3.jpg|a|-|-\nrun/5.jpg|run|-|-\n");
+	check_selected(root, export, 1, NULL, 0, "mine/4.jpg|mine|-|-\n");
+}
+
+static void patterns_are_for_names_or_for_paths(void **state)
+{
+	static const char *const name[] = { "b" }, *const path[] = { "a/b/" }, *const star[] = { "a/*.png" };
+	static const char *const seg[] = { "*.seg.png" }, *const meta[] = { "metadata.csv" }, *const empty[] = { "/" };
+	const char *root = ek_scratch(), *list_path = ek_join(root, "list.txt");
+	struct ek_dataset *dataset;
+
+	(void)state;
+	put(root, "a/b/1.jpg", jpeg_start);
+	put(root, "a/2.png", jpeg_start);
+	put(root, "a/2.seg.png", jpeg_start);
+	put(root, "b/3.jpg", jpeg_start);
+	put(root, "metadata.csv", "file_name,x\ngone.jpg,1\n");
+	check_selected(root, name, 1, meta, 1, "a/b/1.jpg|a|-|-\nb/3.jpg|b|-|-\n");
+	check_selected(root, path, 1, meta, 1, "a/b/1.jpg|a|-|-\n");
+	check_selected(root, star, 1, seg, 1, "a/2.png|a|-|-\n");
+	put(root, "metadata.csv", "file_name,x\nb/3.jpg,1\n");
+	check_selected(root, NULL, 0, path, 1, "a/2.png|a|-|-\na/2.seg.png|a|-|-\nb/3.jpg|b|{\"x\":1}|-\n");
+	put(root, "list.txt", "a/2.png\na/2.seg.png\n.hidden.png\n");
+	check_selected(list_path, NULL, 0, seg, 1, "a/2.png|a|-|-\n.hidden.png|-|-|-\n");
+	assert_ok(ek_dataset_open(&dataset, &root, 1, NULL));
+	assert_fails(ek_dataset_select(dataset, empty, 1, NULL, 0), EK_EUSAGE, "empty pattern");
+	ek_dataset_close(dataset);
 }
 
 static void metadata_beside_the_images_is_read_as_imagefolder_does(void **state)
@@ -244,7 +358,133 @@ static void tar_members_become_samples(void **state)
 	           "twice.jpg|-|-|-\n"
 	           "twice.jpg|-|-|-\n"
 	           "bad.jpg|-|-|-\n");
-	assert_int_equal(warnings, 1);
+	assert_int_equal(warnings, 2); /* twice.jpg, bad.json */
+	assert_int_equal(walks, 1);
+}
+
+static void check_tar(const struct member *members, size_t count, int want_walks, const char *warning, const char *want)
+{
+	const char *path = ek_join(ek_scratch(), "x.tar");
+
+	write_tar(path, members, count);
+	*last_warning = 0;
+	check_list(path, NULL, want);
+	assert_int_equal(walks, want_walks);
+	assert_string_equal(*last_warning != 0 ? last_warning + strlen(path) : "", warning);
+}
+#define CHECK_TAR(members, ...) check_tar(members, sizeof members / sizeof *(members), __VA_ARGS__)
+
+static void labels_of_a_tar_are_found_wherever_they_lie(void **state)
+{
+	static const struct member behind[] = { { "a.jpg", jpeg_start }, { "b.jpg", jpeg_start },
+		                                { "a.cls", "1" },        { "b.cls", "2" },
+		                                { "c.cls", "3" },        { "a.json", "{\"x\":1}" } };
+	static const struct member before[] = {
+		{ "a.cls", "1" }, { "b.cls", "2" }, { "a.txt", "t" }, { "a.jpg", jpeg_start }, { "b.jpg", jpeg_start }
+	};
+	static const struct member other[] = { { "a.jpg", jpeg_start }, { "a.cls", "1" }, { "readme.txt", "hello" } };
+
+	(void)state;
+	CHECK_TAR(behind, 2,
+	          ": of the .cls, .json and .txt beside images, these were not used: 1 file without an image of its "
+	          "name (c.cls)",
+	          "a.jpg|1|{\"x\":1}|-\nb.jpg|2|-|-\n");
+	CHECK_TAR(before, 1, "", "a.jpg|1|{\"text\":\"t\"}|-\nb.jpg|2|-|-\n");
+	CHECK_TAR(other, 1,
+	          ": of the .cls, .json and .txt beside images, these were not used: 1 file without an image of its "
+	          "name (readme.txt)",
+	          "a.jpg|1|-|-\n");
+}
+
+static void names_with_dots_have_their_own_labels(void **state)
+{
+	static const struct member members[] = { { "v1.0_3.jpg", jpeg_start }, { "v1.0_3.cls", "3" },
+		                                 { "v1.0_4.cls", "4" },        { "v1.0_4.jpg", jpeg_start },
+		                                 { "v1.0_5.jpg", jpeg_start }, { "v1.txt", "all" } };
+
+	(void)state;
+	CHECK_TAR(members, 1, "",
+	          "v1.0_3.jpg|3|{\"text\":\"all\"}|-\n"
+	          "v1.0_4.jpg|4|{\"text\":\"all\"}|-\n"
+	          "v1.0_5.jpg|-|{\"text\":\"all\"}|-\n");
+}
+
+static void a_name_that_is_there_again_keeps_its_own_label(void **state)
+{
+	static const struct member beside[] = {
+		{ "a.jpg", jpeg_start }, { "a.cls", "1" }, { "a.jpg", jpeg_start }, { "a.cls", "2" }
+	};
+	static const struct member apart[] = {
+		{ "a.jpg", jpeg_start }, { "b.jpg", jpeg_start }, { "a.cls", "1" }, { "b.cls", "2" }, { "a.cls", "3" }
+	};
+
+	(void)state;
+	CHECK_TAR(beside, 1, ": 1 name is there again (a.jpg); each goes with what lies beside it",
+	          "a.jpg|1|-|-\na.jpg|2|-|-\n");
+	CHECK_TAR(apart, 2,
+	          ": of the .cls, .json and .txt beside images, these were not used: 1 of which another says otherwise "
+	          "(a.cls)",
+	          "a.jpg|-|-|-\nb.jpg|2|-|-\n");
+}
+
+static void a_large_sample_is_whole(void **state)
+{
+	struct member members[41];
+	char names[40][16];
+	struct ek_buffer want = { 0 };
+	const char *path = ek_join(ek_scratch(), "x.tar");
+
+	(void)state;
+	for (int i = 0; i < 40; i++) {
+		(void)snprintf(names[i], sizeof names[i], "x.%02d.jpg", i);
+		members[i] = (struct member){ names[i], jpeg_start };
+		assert_ok(ek_buffer_printf(&want, "%s|7|-|-\n", names[i]));
+	}
+	members[40] = (struct member){ "x.cls", "7" };
+	write_tar(path, members, 41);
+	check_list(path, NULL, want.data);
+	assert_int_equal(walks, 2);
+	ek_buffer_release(&want);
+}
+
+static void what_macos_and_masks_add_to_a_tar_is_left_out(void **state)
+{
+	static const struct member members[] = { { "./._1.jpg", "AppleDouble" }, { "./1.jpg", jpeg_start },
+		                                 { "./._1.cls", "AppleDouble" }, { "./1.cls", "7" },
+		                                 { "PaxHeader/1.jpg", "x" },     { "2.jpg", jpeg_start },
+		                                 { "2.seg.png", jpeg_start },    { "2.mask_1.png", jpeg_start },
+		                                 { "3.mask.png", jpeg_start },   { "3.png", jpeg_start },
+		                                 { "4.seg.png", jpeg_start },    { "5.jpg", jpeg_start },
+		                                 { "5.second.jpg", jpeg_start } };
+	static const char *const masks[] = { "*.seg.png", "2.jpg" };
+	const char *path = ek_join(ek_scratch(), "x.tar");
+
+	(void)state;
+	CHECK_TAR(members, 1,
+	          ": left out: 1 hidden file or folder (._1.jpg), 1 put there by a system (PaxHeader/1.jpg), 3 masks "
+	          "and maps of other images (2.seg.png, …)",
+	          "1.jpg|7|-|-\n2.jpg|-|-|-\n3.png|-|-|-\n4.seg.png|-|-|-\n5.jpg|-|-|-\n5.second.jpg|-|-|-\n");
+	write_tar(path, members, sizeof members / sizeof *members);
+	check_selected(path, masks, 2, NULL, 0, "2.jpg|-|-|-\n2.seg.png|-|-|-\n4.seg.png|-|-|-\n");
+}
+
+static void tars_behind_each_other_are_read_as_one(void **state)
+{
+	static const struct member first[] = { { "a.jpg", jpeg_start }, { "a.cls", "1" } };
+	static const struct member second[] = { { "b.jpg", jpeg_start }, { "b.cls", "2" } };
+	const char *one = ek_join(ek_scratch(), "1.tar"), *two = ek_join(ek_scratch(), "2.tar");
+	struct ek_buffer both = { 0 };
+
+	(void)state;
+	write_tar(one, first, 2);
+	write_tar(two, second, 2);
+	assert_ok(ek_file_read(&both, one, 1 << 20));
+	assert_ok(ek_file_read(&both, two, 1 << 20));
+	ek_write_file(one, both.data, both.size);
+	warnings = 0;
+	check_list(one, NULL, "a.jpg|1|-|-\nb.jpg|2|-|-\n");
+	assert_int_equal(warnings, 0);
+	ek_buffer_release(&both);
 }
 
 static void a_globs_tars_come_in_order_and_samples_end_with_their_tar(void **state)
@@ -515,7 +755,16 @@ int main(void)
 		cmocka_unit_test(links_loops_and_special_files_are_survived),
 		cmocka_unit_test(metadata_beside_the_images_is_read_as_imagefolder_does),
 		cmocka_unit_test(attributes_are_joined_by_name),
+		cmocka_unit_test(no_folder_is_walked_twice_whichever_way_comes_first),
+		cmocka_unit_test(what_nobody_means_is_left_out_and_can_be_named),
+		cmocka_unit_test(patterns_are_for_names_or_for_paths),
 		cmocka_unit_test(tar_members_become_samples),
+		cmocka_unit_test(labels_of_a_tar_are_found_wherever_they_lie),
+		cmocka_unit_test(names_with_dots_have_their_own_labels),
+		cmocka_unit_test(a_name_that_is_there_again_keeps_its_own_label),
+		cmocka_unit_test(a_large_sample_is_whole),
+		cmocka_unit_test(what_macos_and_masks_add_to_a_tar_is_left_out),
+		cmocka_unit_test(tars_behind_each_other_are_read_as_one),
 		cmocka_unit_test(a_globs_tars_come_in_order_and_samples_end_with_their_tar),
 		cmocka_unit_test(a_cut_tar_keeps_what_came_before),
 		cmocka_unit_test(lists_and_tables_are_relative_to_their_folder),

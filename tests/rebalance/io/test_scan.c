@@ -1,12 +1,15 @@
 #include "tests/support/support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
+#include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/io/jsonl.h"
 #include "rebalance/io/npy.h"
@@ -367,18 +370,154 @@ static void embeddings_alone_leave_no_list_of_images(void **state)
 
 static int is_current(const char *run_path, const struct ek_scan_options *o)
 {
+	cJSON *options;
 	struct ek_step step;
 	struct ek_run *run;
 	const char *reason;
-	cJSON *options;
 	int current;
 
 	assert_ok(ek_run_open(&run, run_path, EK_RUN_WRITE));
 	assert_ok(ek_scan_step(&step, &options, o, 1));
-	assert_ok(ek_run_is_current(&current, &reason, run, &step));
+	assert_ok(ek_scan_is_current(&current, &reason, run, &step));
 	cJSON_Delete(options);
 	ek_run_close(run);
 	return current;
+}
+
+static void what_cannot_be_read_is_told_apart_from_what_is_damaged(void **state)
+{
+	struct ek_scan_options o = EK_SCAN_OPTIONS_INIT;
+	const char *root = ek_scratch(), *run = ek_scratch();
+	struct ek_buffer rejected;
+	cJSON *counts;
+
+	(void)state;
+	put_image(root, "a/1.jpg", "one-pixel.jpg", SIZE_MAX);
+	put(root, "a/3.jpg", "bad", 3);
+	/* To read at its beginning is an error of input and output, though it opens. */
+	assert_int_equal(symlink("/proc/self/mem", ek_join(root, "a/2.jpg")), 0);
+	o.datasets = &root;
+	o.dataset_count = 1;
+	assert_ok(scan(run, &o, &counts));
+	assert_int_equal(count_of(counts, "images"), 1);
+	assert_int_equal(count_of(counts, "rejected"), 2);
+	assert_int_equal(count_of(counts, "unread"), 1);
+	cJSON_Delete(counts);
+	rejected = contents(run, "rejected.jsonl");
+	assert_non_null(strstr(rejected.data, "Input/output error\", \"unread\": true}\n{\"file_name\": \"a/3.jpg\""));
+	assert_null(strstr(strstr(rejected.data, "a/3.jpg"), "unread"));
+	ek_buffer_release(&rejected);
+}
+
+/* As a user whom permissions bind. */
+static void without_rights(const char *folder, int rights)
+{
+	if (rights == 0 && geteuid() == 0)
+		assert_int_equal(seteuid(65534), 0);
+	else if (rights != 0 && getuid() == 0)
+		assert_int_equal(seteuid(0), 0);
+	else
+		assert_int_equal(chmod(folder, rights != 0 ? 0700 : 0), 0);
+}
+
+static void a_folder_that_could_not_be_read_is_tried_again(void **state)
+{
+	struct ek_scan_options o = EK_SCAN_OPTIONS_INIT;
+	const char *root = ek_scratch(), *run = ek_scratch(), *locked = ek_join(root, "locked");
+	cJSON *counts;
+
+	(void)state;
+	put_image(root, "a/1.jpg", "one-pixel.jpg", SIZE_MAX);
+	put_image(root, "locked/2.jpg", "one-pixel.jpg", SIZE_MAX);
+	assert_int_equal(chmod(root, 0755) | chmod(run, 0777) | chmod(locked, 0700), 0);
+	o.datasets = &root;
+	o.dataset_count = 1;
+	without_rights(locked, 0);
+	assert_ok(scan(run, &o, &counts));
+	assert_int_equal(count_of(counts, "images"), 1);
+	assert_int_equal(count_of(counts, "unread"), 1);
+	cJSON_Delete(counts);
+	assert_true(is_current(run, &o));
+	without_rights(locked, 1);
+	/* Nothing has changed but that it can be read. */
+	assert_false(is_current(run, &o));
+	assert_ok(scan(run, &o, &counts));
+	assert_int_equal(count_of(counts, "images"), 2);
+	assert_int_equal(count_of(counts, "unread"), 0);
+	cJSON_Delete(counts);
+	assert_true(is_current(run, &o));
+}
+
+static struct rlimit most_descriptors;
+
+/* From the first warning on, no file can be opened. */
+static void starve(void *context, enum ek_log_level level, const char *text)
+{
+	const struct rlimit none = { 3, most_descriptors.rlim_max };
+
+	(void)context;
+	(void)text;
+	if (level == EK_LOG_WARNING)
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+static void want_of_descriptors_rejects_nothing(void **state)
+{
+	static const struct ek_log_sink hungry = { .message = starve }, quiet = { 0 };
+	struct ek_scan_options o = EK_SCAN_OPTIONS_INIT;
+	const char *root = ek_scratch(), *run = ek_scratch();
+	cJSON *counts;
+	char name[16];
+	int rc;
+
+	(void)state;
+	/* A row too many is warned of when the folder is left: after the outputs are open, before the images are. */
+	put(root, "a/metadata.csv", "file_name,x\n1.jpg,1\n2.jpg,2\n", 28);
+	put_image(root, "a/1.jpg", "one-pixel.jpg", SIZE_MAX);
+	for (int i = 0; i < 20; i++) {
+		(void)snprintf(name, sizeof name, "b%02d.jpg", i);
+		put_image(root, name, "one-pixel.jpg", SIZE_MAX);
+	}
+	o.datasets = &root;
+	o.dataset_count = 1;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &most_descriptors), 0);
+	ek_log_set_sink(&hungry);
+	rc = scan(run, &o, &counts);
+	ek_log_set_sink(&quiet);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &most_descriptors), 0);
+	assert_fails(rc, EK_EIO, "Too many open files");
+	assert_false(ek_file_exists(ek_join(run, "images.jsonl")));
+	assert_ok(scan(run, &o, &counts));
+	assert_int_equal(count_of(counts, "images"), 21);
+	cJSON_Delete(counts);
+}
+
+static void patterns_belong_to_the_step(void **state)
+{
+	static const char *const patterns[] = { "*.png" };
+	struct ek_scan_options o = EK_SCAN_OPTIONS_INIT;
+	const char *root = ek_scratch(), *run = ek_scratch();
+	cJSON *counts;
+
+	(void)state;
+	put_image(root, "a/1.jpg", "one-pixel.jpg", SIZE_MAX);
+	put_image(root, "a/2.png", "one-pixel.png", SIZE_MAX);
+	put_image(root, ".hidden/3.png", "one-pixel.png", SIZE_MAX);
+	o.datasets = &root;
+	o.dataset_count = 1;
+	assert_ok(scan(run, &o, &counts));
+	assert_int_equal(count_of(counts, "images"), 2);
+	assert_int_equal(count_of(cJSON_GetObjectItem(counts, "left_out"), "hidden"), 1);
+	cJSON_Delete(counts);
+	assert_true(is_current(run, &o));
+	o.exclude = patterns;
+	o.exclude_count = 1;
+	assert_false(is_current(run, &o));
+	assert_ok(scan(run, &o, &counts));
+	assert_int_equal(count_of(counts, "images"), 1);
+	assert_int_equal(count_of(cJSON_GetObjectItem(counts, "left_out"), "excluded"), 1);
+	cJSON_Delete(counts);
+	assert_true(is_current(run, &o));
 }
 
 static void the_step_is_current_until_the_data_change(void **state)
@@ -425,6 +564,10 @@ int main(void)
 		cmocka_unit_test(held_out_images_are_chosen_by_content),
 		cmocka_unit_test(nothing_to_scan_is_told_and_changes_nothing),
 		cmocka_unit_test(embeddings_alone_leave_no_list_of_images),
+		cmocka_unit_test(what_cannot_be_read_is_told_apart_from_what_is_damaged),
+		cmocka_unit_test(a_folder_that_could_not_be_read_is_tried_again),
+		cmocka_unit_test(want_of_descriptors_rejects_nothing),
+		cmocka_unit_test(patterns_belong_to_the_step),
 		cmocka_unit_test(the_step_is_current_until_the_data_change),
 	};
 

@@ -29,12 +29,13 @@ static int fill(const char *folder)
 /* Walk to the end: what the last ek_walk_next gave, and how many files and unreadable folders came before. */
 static int walk_all(const char *folder, int *files, int *unreadable)
 {
+	const struct ek_patterns all = { 0 };
 	struct ek_walk_entry entry;
 	struct ek_walk *walk;
 	int rc;
 
 	*files = *unreadable = 0;
-	assert_ok(ek_walk_open(&walk, folder));
+	assert_ok(ek_walk_open(&walk, folder, &all));
 	while ((rc = ek_walk_next(walk, &entry)) > 0) {
 		*files += entry.kind == EK_WALK_FILE;
 		*unreadable += entry.kind == EK_WALK_UNREADABLE;

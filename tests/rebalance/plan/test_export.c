@@ -15,11 +15,14 @@
 
 static struct ek_run *scanned(const char *dataset)
 {
+	static const char *const all[] = { "*", ".hidden.png" };
 	struct ek_scan_options o = EK_SCAN_OPTIONS_INIT;
 	struct ek_run *run;
 
 	o.datasets = &dataset;
 	o.dataset_count = 1;
+	o.include = all;
+	o.include_count = 2;
 	assert_ok(ek_run_open(&run, ek_scratch(), EK_RUN_CREATE));
 	assert_ok(ek_scan(run, &o));
 	return run;
