@@ -267,11 +267,19 @@ static void measure_row(struct ek_html *h, const struct ek_evaluation *e, const 
 	measure_words(h, item, m, isfinite(value.value) ? NULL : reason);
 	ek_html(h, "</th><td class=\"n\">");
 	number(h, m, value.value);
+	if (isfinite(value.corrected)) {
+		ek_html(h, " <small>corrected ");
+		number(h, m, value.corrected);
+		ek_html(h, "</small>");
+	}
 	ek_html(h, "</td><td class=\"n wide\">");
 	if (value.low <= value.high) {
 		number(h, m, value.low);
 		ek_html(h, " to ");
 		number(h, m, value.high);
+	} else if (isfinite(value.low) && isnan(value.high)) {
+		ek_html(h, "at least ");
+		number(h, m, value.low);
 	} else if (isfinite(mean) && isfinite(ek_number_of(item, "std"))) {
 		ek_html(h, "\xc2\xb1 %s", ek_figure(ek_number_of(item, "std")).s);
 	}

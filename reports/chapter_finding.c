@@ -96,8 +96,8 @@ static void key_figures(struct ek_page *page)
 	(void)snprintf(note, sizeof note, "%.60s below half an even share", ek_count(tail).s);
 	key_figure(h, "Clusters", ek_count(page->k).s, note);
 	if (gini.value >= 0) {
-		(void)snprintf(note, sizeof note, "95\xe2\x80\xaf%% interval %.30s\xe2\x80\x93%.30s",
-		               ek_decimal(gini.low, 2).s, ek_decimal(gini.high, 2).s);
+		(void)snprintf(note, sizeof note, "95\xe2\x80\xaf%% interval %.48s%.40s", ek_interval_words(gini, 2).s,
+		               ek_corrected_words(gini, 2).s);
 		key_figure(h, "Gini coefficient", ek_decimal(gini.value, 2).s,
 		           gini.low <= gini.high ? note : "0 = equal, 1 = all in one");
 	}
@@ -192,9 +192,11 @@ static void how_sure(struct ek_page *page)
 	ek_html(h, "</p><p>");
 	if (gini.low <= gini.high)
 		ek_html(h,
-		        "The Gini coefficient (0 when all clusters are equal, near 1 when one holds everything) is %s; "
+		        "The Gini coefficient (0 when all clusters are equal, near 1 when one holds everything) is "
+		        "%s%s; "
 		        "with 95 %% confidence between %s and %s for data like these. ",
-		        ek_decimal(gini.value, 2).s, ek_decimal(gini.low, 2).s, ek_decimal(gini.high, 2).s);
+		        ek_decimal(gini.value, 2).s, ek_corrected_words(gini, 2).s, ek_decimal(gini.low, 2).s,
+		        ek_decimal(gini.high, 2).s);
 	if (rejected > 0)
 		ek_html(h, "%s could not be read and %s not counted.", ek_number_noun((uint64_t)rejected, "file").s,
 		        rejected > 1 ? "are" : "is");

@@ -123,8 +123,10 @@ int ek_chapter_certainty(struct ek_page *page)
 		ek_html(h, "<p class=\"intro\">Stability has not been measured for this run.</p>");
 	}
 	EK_TRY(k_curve(page));
-	ek_html(h, "<p class=\"note\">Intervals: 95 %%, Wilson's for shares, a bootstrap over the images for the other "
-	           "measures. They say how much a number would move with another sample of the same kind; they do not "
+	ek_html(h, "<p class=\"note\">Intervals: 95 %%, Wilson's for shares; of the other measures all values whose "
+	           "samples would look like these. Where a sample looks more uneven than what it was drawn from, the "
+	           "corrected value says by how much. Intervals say how much a number would move with another sample "
+	           "of the same kind; they do not "
 	           "say whether the clusters are the right ones.</p>");
 	rc = h->rc;
 out:
@@ -135,11 +137,9 @@ static void measure_row(struct ek_html *h, const char *name, struct ek_measure m
 {
 	if (!isfinite(m.value))
 		return;
-	ek_html(h, "<tr><th scope=\"row\">%s</th><td class=\"n\">%s</td><td class=\"n\">", name,
-	        ek_decimal(m.value, places).s);
-	if (m.low <= m.high)
-		ek_html(h, "%s\xe2\x80\x93%s", ek_decimal(m.low, places).s, ek_decimal(m.high, places).s);
-	ek_html(h, "</td><td>%s</td></tr>", meaning);
+	ek_html(h, "<tr><th scope=\"row\">%s</th><td class=\"n\">%s%s</td><td class=\"n\">%s</td><td>%s</td></tr>",
+	        name, ek_decimal(m.value, places).s, ek_corrected_words(m, places).s, ek_interval_words(m, places).s,
+	        meaning);
 }
 
 int ek_chapter_measures(struct ek_page *page)

@@ -34,7 +34,7 @@ const char *ek_text_of(const cJSON *object, const char *name, const char *otherw
 
 static struct ek_measure measure_from(const cJSON *item)
 {
-	struct ek_measure m = { NAN, NAN, NAN };
+	struct ek_measure m = { NAN, NAN, NAN, NAN };
 	const cJSON *interval = cJSON_GetObjectItemCaseSensitive(item, "ci95");
 
 	if (cJSON_IsNumber(item))
@@ -44,6 +44,7 @@ static struct ek_measure measure_from(const cJSON *item)
 	if (cJSON_IsArray(interval) && cJSON_GetArraySize(interval) == 2) {
 		m.low = cJSON_GetNumberValue(interval->child);
 		m.high = cJSON_GetNumberValue(interval->child->next);
+		m.corrected = ek_number_of(item, "corrected");
 	}
 	return m;
 }
@@ -56,6 +57,28 @@ struct ek_measure ek_interval_of(const cJSON *object)
 struct ek_measure ek_measure_of(const cJSON *object, const char *name)
 {
 	return measure_from(cJSON_GetObjectItemCaseSensitive(object, name));
+}
+
+struct ek_words ek_corrected_words(struct ek_measure m, int places)
+{
+	const struct ek_words plain = ek_decimal(m.value, places), corrected = ek_decimal(m.corrected, places);
+	struct ek_words w = { "" };
+
+	if (isfinite(m.corrected) && strcmp(plain.s, corrected.s) != 0)
+		(void)snprintf(w.s, sizeof w.s, ", corrected %.32s", corrected.s);
+	return w;
+}
+
+struct ek_words ek_interval_words(struct ek_measure m, int places)
+{
+	struct ek_words w = { "" };
+
+	if (m.low <= m.high)
+		(void)snprintf(w.s, sizeof w.s, "%.24s\xe2\x80\x93%.24s", ek_decimal(m.low, places).s,
+		               ek_decimal(m.high, places).s);
+	else if (isfinite(m.low) && isnan(m.high))
+		(void)snprintf(w.s, sizeof w.s, "at least %.32s", ek_decimal(m.low, places).s);
+	return w;
 }
 
 struct ek_words ek_measure_words(struct ek_measure m, int places)

@@ -89,9 +89,10 @@ double ek_page_share_of_largest(const struct ek_page *page, size_t m);
 double ek_page_share_of_smallest(const struct ek_page *page, size_t m);
 size_t ek_page_tail_count(const struct ek_page *page);
 
-/* A number of a document, with its interval where it has one. NaN where it is missing. */
+/* A number of a document, with its interval and the value corrected for bias where it has them. NaN where it is
+ * missing; a high end that is missing where there is a low one: there is no bound. */
 struct ek_measure {
-	double value, low, high;
+	double value, low, high, corrected;
 };
 struct ek_measure ek_measure_of(const cJSON *object, const char *name);
 double ek_number_of(const cJSON *object, const char *name);
@@ -99,8 +100,12 @@ double ek_number_of(const cJSON *object, const char *name);
 struct ek_measure ek_interval_of(const cJSON *object);
 /* Text of a member, or `otherwise`. */
 const char *ek_text_of(const cJSON *object, const char *name, const char *otherwise);
-/* "0.43 (95 % interval 0.41–0.45)" */
+/* "0.43 (0.41–0.45)" */
 struct ek_words ek_measure_words(struct ek_measure m, int places);
+/* ", corrected 0.39" where that reads as another number than the value, else nothing. */
+struct ek_words ek_corrected_words(struct ek_measure m, int places);
+/* "0.41–0.45", "at least 7.5" where there is no bound; nothing where there is no interval. */
+struct ek_words ek_interval_words(struct ek_measure m, int places);
 /* `n` and a noun: "1 image", "2,000 images"; the plural takes an s. */
 struct ek_words ek_number_noun(uint64_t n, const char *noun);
 

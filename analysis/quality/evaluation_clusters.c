@@ -7,6 +7,7 @@
 #include "analysis/quality/evaluation_internal.h"
 #include "analysis/quality/fairness.h"
 #include "analysis/quality/kernel.h"
+#include "analysis/skew/exact.h"
 #include "analysis/skew/skew.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
@@ -203,11 +204,6 @@ out:
 
 /* --- all clusters --- */
 
-struct shares {
-	const struct ek_evaluation *e;
-	const double *training;
-};
-
 int ek_evaluation_in_tail(const struct ek_evaluation *e, uint32_t cluster)
 {
 	uint64_t all = 0;
@@ -293,46 +289,49 @@ out:
 	return rc;
 }
 
-static int measure_fairness(double *values, const uint64_t *counts, size_t k, const void *context)
+/* The mean of shares of clusters, each of its own images: the distances of the ends of Wilson's intervals, squared and
+ * added (Zou and Donner 2008, "Construction of confidence limits about effect measures"). */
+static struct ek_interval macro_interval(double macro, const uint64_t *cells, size_t clusters)
 {
-	const struct shares *s = context;
-	struct ek_fairness fairness;
-	const int rc = ek_fairness_measure(&fairness, s->e->in->target, s->training, counts, k);
+	double below = 0, above = 0, count = 0;
 
-	/* What has no value has no interval: it is not looked at. */
-	for (int m = 0; rc == 0 && m < EK_FAIRNESS_MEASURES; m++)
-		values[m] = isfinite(fairness.value[m]) ? fairness.value[m] : 0;
-	return rc;
-}
-
-/* values: macro mean and least coverage; counts: cells. */
-static int measure_coverage(double *values, const uint64_t *counts, size_t k, const void *context)
-{
-	double sum = 0, clusters = 0, least = 1;
-
-	(void)context;
-	for (size_t c = 0; c < k; c += 2) {
-		const double all = (double)(counts[c] + counts[c + 1]), covered = (double)counts[c + 1];
+	for (size_t c = 0; c < clusters; c++) {
+		const uint64_t covered = cells[2 * c + 1], all = cells[2 * c] + covered;
+		const struct ek_interval one = ek_wilson(covered, all);
+		const double share = (double)covered / (double)all;
 
 		if (all == 0)
 			continue;
-		sum += covered / all;
-		clusters++;
-		least = covered / all < least ? covered / all : least;
+		below += (share - one.low) * (share - one.low);
+		above += (one.high - share) * (one.high - share);
+		count++;
 	}
-	values[0] = sum / clusters;
-	values[1] = least;
-	return 0;
+	return (struct ek_interval){ fmax(macro - sqrt(below) / count, 0), fmin(macro + sqrt(above) / count, 1) };
+}
+
+/* The least of shares, as skew/exact.h explains. */
+static struct ek_interval worst_interval(const uint64_t *cells, size_t clusters)
+{
+	const double alpha = 0.05 / 2;
+	struct ek_interval out = { 1, 1 };
+	double count = 0;
+
+	for (size_t c = 0; c < clusters; c++)
+		count += cells[2 * c] + cells[2 * c + 1] > 0;
+	for (size_t c = 0; c < clusters; c++) {
+		const uint64_t covered = cells[2 * c + 1], all = cells[2 * c] + covered;
+
+		if (all == 0)
+			continue;
+		out.low = fmin(out.low, ek_share_above(covered, all, alpha));
+		out.high = fmin(out.high, ek_share_below(covered, all, alpha / count));
+	}
+	return out;
 }
 
 static int add_coverages(struct ek_evaluation *e, const struct table *t)
 {
-	static const struct ek_interval ranges[] = { { 0, 1 }, { 0, 1 } };
-	const struct ek_statistics statistics = { .measure = measure_coverage, .count = 2, .ranges = ranges };
-	const struct ek_bootstrap bootstrap = { .resamples = e->o->resamples,
-		                                .seed = e->o->seed,
-		                                .name = "coverage by cluster" };
-	struct ek_interval intervals[2];
+	const size_t clusters = e->in->clusters;
 	int rc;
 
 	if (isnan(t->coverage_of.lowest)) {
@@ -342,9 +341,9 @@ static int add_coverages(struct ek_evaluation *e, const struct table *t)
 		EK_TRY(ek_evaluation_none(e->json, e->reasons, "coverage_worst", "%s", why));
 		goto out;
 	}
-	EK_TRY(ek_bootstrap_intervals(intervals, &statistics, t->cells, 2 * (size_t)e->in->clusters, &bootstrap));
-	EK_TRY(ek_measure_add(e->json, "coverage_macro", t->coverage_of.macro, intervals[0]));
-	EK_TRY(ek_measure_add(e->json, "coverage_worst", t->coverage_of.lowest, intervals[1]));
+	EK_TRY(ek_measure_add(e->json, "coverage_macro", t->coverage_of.macro,
+	                      macro_interval(t->coverage_of.macro, t->cells, clusters)));
+	EK_TRY(ek_measure_add(e->json, "coverage_worst", t->coverage_of.lowest, worst_interval(t->cells, clusters)));
 out:
 	return rc;
 }
@@ -376,33 +375,23 @@ static const char *why_no_fairness(int measure)
 
 static int add_fairness(struct ek_evaluation *e, const struct table *t)
 {
-	static const struct ek_interval ranges[EK_FAIRNESS_MEASURES] = {
-		{ 0, 1 }, { 0, 1 },        { 0, 2 },
-		{ 0, 1 }, { 0, INFINITY }, { 0, 1 },
-		{ 0, 1 }, { 0, 1 },        { -INFINITY, INFINITY },
-	};
-	const struct shares context = { e, t->training };
-	const struct ek_statistics statistics = {
-		.measure = measure_fairness, .context = &context, .count = EK_FAIRNESS_MEASURES, .ranges = ranges
-	};
 	const struct ek_bootstrap bootstrap = { .resamples = e->o->resamples,
 		                                .seed = e->o->seed,
 		                                .name = "generated clusters" };
-	struct ek_interval intervals[EK_FAIRNESS_MEASURES];
+	struct ek_estimate estimates[EK_FAIRNESS_MEASURES];
 	cJSON *object;
 	int rc;
 
-	EK_TRY(ek_bootstrap_intervals(intervals, &statistics, e->counts, e->in->clusters, &bootstrap));
+	EK_TRY(ek_fairness_estimate(estimates, e->in->target, t->training, e->counts, e->in->clusters, &bootstrap));
 	for (int m = EK_MASS_COVERAGE; m <= EK_HIT_COVERAGE; m++)
-		EK_TRY(ek_measure_add(e->json, ek_fairness_names[m], t->fairness.value[m], intervals[m]));
+		EK_TRY(ek_estimate_add(e->json, ek_fairness_names[m], &estimates[m]));
 	EK_TRY(add_coverages(e, t));
 	EK_TRY(add_worst(e, t));
 	EK_TRY(ek_json_add_object(&object, e->json, "fairness"));
 	for (int m = EK_HIT_COVERAGE + 1; m < EK_FAIRNESS_MEASURES; m++)
-		EK_TRY(isfinite(t->fairness.value[m])
-		               ? ek_measure_add(object, ek_fairness_names[m], t->fairness.value[m], intervals[m])
-		               : ek_evaluation_none(object, e->reasons, ek_fairness_names[m], "%s",
-		                                    why_no_fairness(m)));
+		EK_TRY(isfinite(estimates[m].value) ? ek_estimate_add(object, ek_fairness_names[m], &estimates[m])
+		                                    : ek_evaluation_none(object, e->reasons, ek_fairness_names[m], "%s",
+		                                                         why_no_fairness(m)));
 	EK_TRY(isfinite(t->coverage_of.gap)
 	               ? ek_json_add_double(object, "representation_disparity", t->coverage_of.gap)
 	               : ek_evaluation_none(object, e->reasons, "representation_disparity", "as coverage"));

@@ -1,8 +1,12 @@
 #include "analysis/quality/fairness.h"
 
 #include <math.h>
+#include <stdlib.h>
 
+#include "analysis/skew/exact.h"
+#include "analysis/skew/inversion.h"
 #include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
 
 const char *const ek_fairness_names[EK_FAIRNESS_MEASURES] = {
 	"mass_coverage",    "hit_coverage", "discrepancy", "total_variation",    "kl",
@@ -11,19 +15,19 @@ const char *const ek_fairness_names[EK_FAIRNESS_MEASURES] = {
 
 struct shares {
 	const double *target, *training;
-	const uint64_t *counts;
+	const double *counts;
 	size_t k;
 	double n;
 };
 
 static double share(const struct shares *s, size_t i)
 {
-	return (double)s->counts[i] / s->n;
+	return s->counts[i] / s->n;
 }
 
 static double smoothed(const struct shares *s, size_t i)
 {
-	return ((double)s->counts[i] + 0.5) / (s->n + 0.5 * (double)s->k);
+	return (s->counts[i] + 0.5) / (s->n + 0.5 * (double)s->k);
 }
 
 /* rho and what counts clusters. */
@@ -109,14 +113,14 @@ static double amplification(const struct shares *s)
 	return xy / xx;
 }
 
-int ek_fairness_measure(struct ek_fairness *out, const double *target, const double *training,
-                        const uint64_t *generated, size_t k)
+int ek_fairness_expected(struct ek_fairness *out, const double *target, const double *training, const double *generated,
+                         size_t k)
 {
 	struct shares s = { .target = target, .training = training, .counts = generated, .k = k };
 	double wanted = 0;
 
 	for (size_t i = 0; i < k; i++) {
-		s.n += (double)generated[i];
+		s.n += generated[i];
 		wanted += target[i];
 	}
 	if (s.n == 0)
@@ -128,6 +132,122 @@ int ek_fairness_measure(struct ek_fairness *out, const double *target, const dou
 	measure_distances(out, &s);
 	out->value[EK_BIAS_AMPLIFICATION] = amplification(&s);
 	return 0;
+}
+
+int ek_fairness_measure(struct ek_fairness *out, const double *target, const double *training,
+                        const uint64_t *generated, size_t k)
+{
+	double *counts = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&counts, k, sizeof *counts));
+	for (size_t i = 0; i < k; i++)
+		counts[i] = (double)generated[i];
+	EK_TRY(ek_fairness_expected(out, target, training, counts, k));
+out:
+	free(counts);
+	return rc;
+}
+
+/* What an estimate is taken of. */
+struct context {
+	const double *target, *training;
+};
+
+static int measure_sample(double *values, double *counts, size_t k, const void *context)
+{
+	const struct context *c = context;
+	struct ek_fairness fairness;
+	const int rc = ek_fairness_expected(&fairness, c->target, c->training, counts, k);
+
+	/* What has no value has no interval: it is not looked at. */
+	for (int m = 0; rc == 0 && m < EK_FAIRNESS_MEASURES; m++)
+		values[m] = isfinite(fairness.value[m]) ? fairness.value[m] : 0;
+	return rc;
+}
+
+/* The slope of ln(count + 1/2), which is hardly biased, and whose variance is 1 / (count + 1/2) (Gart and Zweifel 1967,
+ * "On the bias of various estimators of the logit and its variance"). */
+static void estimate_amplification(struct ek_estimate *e, const double *training, const uint64_t *generated, size_t k)
+{
+	static const double z = 1.959963984540054;
+	double weight = 0, mean = 0, xx = 0, slope = 0, variance = 0;
+
+	for (size_t i = 0; i < k; i++) {
+		weight += training[i];
+		mean += training[i] > 0 ? training[i] * log(training[i]) : 0;
+	}
+	mean /= weight;
+	for (size_t i = 0; i < k; i++)
+		xx += training[i] > 0 ? training[i] * (log(training[i]) - mean) * (log(training[i]) - mean) : 0;
+	for (size_t i = 0; i < k; i++) {
+		const double share = training[i] > 0 ? training[i] * (log(training[i]) - mean) / xx : 0,
+			     count = (double)generated[i] + 0.5;
+
+		slope += share * log(count);
+		variance += share * share / count;
+	}
+	e->corrected = slope;
+	e->interval = (struct ek_interval){ slope - z * sqrt(variance), slope + z * sqrt(variance) };
+}
+
+static void set(struct ek_estimate *e, double low, double high)
+{
+	e->interval = (struct ek_interval){ low, high };
+	e->corrected = fmin(fmax(e->corrected, low), high);
+}
+
+/* The measures that single clusters decide. */
+static void set_exact(struct ek_estimate e[EK_FAIRNESS_MEASURES], const double *target, const uint64_t *generated,
+                      size_t k)
+{
+	struct ek_sample sample = { .counts = generated, .parts = target, .k = k }, plain;
+	const double each = 0.05 / 2, both = each / 2;
+	struct ek_interval least, greatest;
+	struct ek_below below;
+	double wanted = 0;
+
+	for (size_t i = 0; i < k; i++) {
+		sample.n += generated[i];
+		wanted += target[i] > 0;
+	}
+	plain = sample;
+	plain.parts = NULL;
+	below = ek_shares_below(&sample, 0.5);
+	set(&e[EK_MASS_COVERAGE], 1 - below.count.high / wanted, 1 - below.count.low / wanted);
+	set(&e[EK_HIT_COVERAGE], e[EK_HIT_COVERAGE].value, 1);
+	e[EK_MASS_COVERAGE].corrected = e[EK_HIT_COVERAGE].corrected = (double)NAN;
+	least = ek_least_share(&sample, 0, each);
+	set(&e[EK_WORST_RATIO], fmin(least.low, 1), fmin(least.high, 1));
+	least = ek_least_share(&sample, 0, both);
+	greatest = ek_greatest_share(&sample, both);
+	set(&e[EK_DISPARATE_IMPACT], fmin(least.low / greatest.high, 1),
+	    greatest.low > 0 ? fmin(least.high / greatest.low, 1) : 1);
+	least = ek_least_share(&plain, 0, both);
+	greatest = ek_greatest_share(&plain, both);
+	set(&e[EK_DIFFERENCE], fmax(greatest.low - least.high, 0), greatest.high - least.low);
+}
+
+int ek_fairness_estimate(struct ek_estimate estimates[EK_FAIRNESS_MEASURES], const double *target,
+                         const double *training, const uint64_t *generated, size_t k,
+                         const struct ek_bootstrap *bootstrap)
+{
+	const struct context context = { target, training };
+	const struct ek_share_measures measures = {
+		.measure = measure_sample, .context = &context, .count = EK_FAIRNESS_MEASURES, .edge = target
+	};
+	struct ek_fairness measured;
+	int rc;
+
+	EK_TRY(ek_fairness_measure(&measured, target, training, generated, k));
+	EK_TRY(ek_invert(estimates, &measures, generated, k, bootstrap));
+	estimate_amplification(&estimates[EK_BIAS_AMPLIFICATION], training, generated, k);
+	set_exact(estimates, target, generated, k);
+	for (int m = 0; m < EK_FAIRNESS_MEASURES; m++)
+		if (!isfinite(measured.value[m]))
+			estimates[m].value = (double)NAN;
+out:
+	return rc;
 }
 
 int ek_disparity(struct ek_disparity *out, const double *values, const double *weights, size_t k)

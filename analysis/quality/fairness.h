@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analysis/skew/intervals.h"
+
 enum ek_fairness_measure {
 	EK_MASS_COVERAGE, /* share of clusters with q_k >= t_k / 2 */
 	EK_HIT_COVERAGE,  /* share of clusters with at least one generated image; soon 1 */
@@ -44,6 +46,21 @@ struct ek_fairness {
  */
 int ek_fairness_measure(struct ek_fairness *out, const double *target, const double *training,
                         const uint64_t *generated, size_t k);
+
+/* The same of numbers of images that need not be whole, as those that are expected. */
+int ek_fairness_expected(struct ek_fairness *out, const double *target, const double *training, const double *generated,
+                         size_t k);
+
+/*
+ * With 95 % intervals of what a sample of generated images says of the generator: by test inversion (skew/inversion.h),
+ * and by exact limits (skew/exact.h) for what single clusters decide, which are the coverages, disparate_impact,
+ * worst_ratio and difference; of bias_amplification by the normal law of logarithms. `value` is NaN where there is
+ * none. The kl of a generator is that of the expected counts. Counts of clusters are not corrected. Reports
+ * bootstrap->resamples units of progress. Errors of ek_fairness_measure and ek_invert.
+ */
+int ek_fairness_estimate(struct ek_estimate estimates[EK_FAIRNESS_MEASURES], const double *target,
+                         const double *training, const uint64_t *generated, size_t k,
+                         const struct ek_bootstrap *bootstrap);
 
 /* High average, low minority (Hashimoto et al. 2018 call it representation disparity), of any value of clusters. */
 struct ek_disparity {

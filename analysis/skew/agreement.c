@@ -137,3 +137,61 @@ out:
 	free(cells);
 	return rc;
 }
+
+static double entropy_of(const double *parts, size_t count, double n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += parts[i] > 0 ? parts[i] / n * log(n / parts[i]) : 0;
+	return sum;
+}
+
+/* Of n images, of which x are expected in a part, x^2 (1 - 1/n) / 2 pairs are. */
+static double pairs_in(const double *parts, size_t count, double n, int expected)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += expected ? parts[i] * parts[i] * (1 - 1 / n) / 2 : parts[i] * (parts[i] - 1) / 2;
+	return sum;
+}
+
+int ek_agreement_of(struct ek_agreement *out, const double *table, size_t rows, size_t columns, int expected)
+{
+	double *row = NULL, *column, n = 0, largest = 0, information = 0, entropies, by_row, by_column, chance;
+	int rc;
+
+	EK_TRY(ek_alloc(&row, rows + columns, sizeof *row));
+	column = row + rows;
+	for (size_t i = 0; i < rows; i++) {
+		double most = 0;
+
+		for (size_t j = 0; j < columns; j++) {
+			row[i] += table[i * columns + j];
+			column[j] += table[i * columns + j];
+			most = fmax(most, table[i * columns + j]);
+		}
+		largest += most;
+		n += row[i];
+	}
+	for (size_t i = 0; i < rows; i++)
+		for (size_t j = 0; j < columns; j++)
+			if (table[i * columns + j] > 0)
+				information += table[i * columns + j] / n *
+				               log(n * table[i * columns + j] / (row[i] * column[j]));
+	entropies = entropy_of(row, rows, n) + entropy_of(column, columns, n);
+	out->value[EK_PURITY] = largest / n;
+	out->value[EK_MUTUAL_INFORMATION] = fmax(information, 0);
+	out->value[EK_NMI] = entropies > 0 ? fmin(fmax(information, 0) / (entropies / 2), 1) : 1;
+	by_row = pairs_in(row, rows, n, expected);
+	by_column = pairs_in(column, columns, n, expected);
+	chance = n > 1 ? by_row * by_column / (n * (n - 1) / 2) : 0;
+	out->value[EK_ARI] =
+		(by_row + by_column) / 2 > chance
+			? (pairs_in(table, rows * columns, n, expected) - chance) / ((by_row + by_column) / 2 - chance)
+			: 1;
+out:
+	free(row);
+	return rc;
+}

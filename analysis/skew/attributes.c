@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/skew/exact.h"
+#include "analysis/skew/inversion.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
@@ -35,59 +37,94 @@ out:
 	return rc;
 }
 
-/* A table whose counts a resample replaces. */
 struct table {
-	const struct ek_cell *cells;
 	size_t rows, columns;
 };
 
-static int measure_agreement(double *values, const uint64_t *counts, size_t k, const void *context)
+static int measure_table(double *values, const double *counts, const struct table *table, int expected)
 {
-	const struct table *table = context;
-	struct ek_cell *cells = NULL;
-	struct ek_agreement resampled;
+	struct ek_agreement agreement;
+	const int rc = ek_agreement_of(&agreement, counts, table->rows, table->columns, expected);
+
+	if (rc == 0)
+		memcpy(values, agreement.value, sizeof agreement.value);
+	return rc;
+}
+
+static int measure_sample(double *values, double *counts, size_t k, const void *context)
+{
+	(void)k;
+	return measure_table(values, counts, context, 0);
+}
+
+static int measure_expected(double *values, double *counts, size_t k, const void *context)
+{
+	(void)k;
+	return measure_table(values, counts, context, 1);
+}
+
+/* Shares of a table of the same margins in which units and values have nothing to do with each other. */
+static void set_independent(double *shares, const struct ek_attribute *a, const struct table *table)
+{
+	double n = 0;
+
+	for (size_t j = 0; j < table->columns; j++)
+		n += (double)a->counts[j];
+	for (size_t i = 0; i < table->rows; i++) {
+		double row = 0;
+
+		for (size_t j = 0; j < table->columns; j++)
+			row += (double)a->by_unit[i * table->columns + j];
+		for (size_t j = 0; j < table->columns; j++)
+			shares[i * table->columns + j] = row / n * ((double)a->counts[j] / n);
+	}
+}
+
+/* Purity is never below the share of the most frequent value, which is not known for certain either. */
+static void lower_purity(struct ek_interval *purity, const struct ek_attribute *a, size_t values)
+{
+	struct ek_sample sample = { .counts = a->counts, .k = values };
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < values; i++) {
+		sample.n += a->counts[i];
+		most = a->counts[i] > most ? a->counts[i] : most;
+	}
+	if (purity->low <= (double)most / (double)sample.n + 1e-12)
+		purity->low = ek_greatest_share(&sample, 0.05 / 2).low;
+}
+
+/* What chance alone makes greater than it is, by test inversion. */
+static int estimate_agreement(struct ek_attribute *a, const struct table *table, const struct ek_bootstrap *bootstrap)
+{
+	struct ek_share_measures measures = { .measure = measure_sample,
+		                              .expected = measure_expected,
+		                              .context = table,
+		                              .count = EK_AGREEMENT_MEASURES };
+	double *independent = NULL;
 	int rc;
 
-	EK_TRY(ek_alloc(&cells, k, sizeof *cells));
-	for (size_t i = 0; i < k; i++) {
-		cells[i] = table->cells[i];
-		cells[i].count = counts[i];
-	}
-	EK_TRY(ek_agreement_from_cells(&resampled, cells, k, table->rows, table->columns));
-	memcpy(values, resampled.value, sizeof resampled.value);
+	EK_TRY(ek_alloc(&independent, table->rows * table->columns, sizeof *independent));
+	set_independent(independent, a, table);
+	measures.edge = independent;
+	EK_TRY(ek_invert(a->agreement_estimates, &measures, a->by_unit, table->rows * table->columns, bootstrap));
+	lower_purity(&a->agreement_estimates[EK_PURITY].interval, a, table->columns);
 out:
-	free(cells);
+	free(independent);
 	return rc;
 }
 
 static int agree(struct ek_attribute *a, const struct ek_partition *partition, const struct ek_categories *categories,
                  const struct ek_bootstrap *bootstrap)
 {
-	static const struct ek_interval ranges[EK_AGREEMENT_MEASURES] = {
-		[EK_PURITY] = { 0, 1 },
-		[EK_MUTUAL_INFORMATION] = { 0, (double)INFINITY },
-		[EK_NMI] = { 0, 1 },
-		[EK_ARI] = { -1, 1 },
-	};
-	struct table table = { .rows = partition->k, .columns = categories->count };
-	const struct ek_statistics statistics = {
-		.measure = measure_agreement, .context = &table, .count = EK_AGREEMENT_MEASURES, .ranges = ranges
-	};
-	struct ek_cell *cells = NULL;
-	uint64_t *counts = NULL;
-	size_t cell_count;
+	const struct table table = { .rows = partition->k, .columns = categories->count };
 	int rc;
 
-	EK_TRY(ek_cells_from_table(&cells, &cell_count, a->by_unit, table.rows, table.columns));
-	table.cells = cells;
-	EK_TRY(ek_agreement_from_cells(&a->agreement, cells, cell_count, table.rows, table.columns));
-	EK_TRY(ek_alloc(&counts, cell_count, sizeof *counts));
-	for (size_t i = 0; i < cell_count; i++)
-		counts[i] = cells[i].count;
-	EK_TRY(ek_bootstrap_intervals(a->agreement_intervals, &statistics, counts, cell_count, bootstrap));
+	EK_TRY(ek_agreement_from_table(&a->agreement, a->by_unit, table.rows, table.columns));
+	EK_TRY(estimate_agreement(a, &table, bootstrap));
+	for (int m = 0; m < EK_AGREEMENT_MEASURES; m++)
+		a->agreement_estimates[m].value = a->agreement.value[m];
 out:
-	free(cells);
-	free(counts);
 	return rc;
 }
 

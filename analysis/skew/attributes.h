@@ -39,8 +39,9 @@ struct ek_attribute {
 	uint64_t missing;              /* images without a value */
 	struct ek_skew skew;           /* of `counts` */
 	struct ek_agreement agreement; /* of units (rows) and values, over the images that have a value */
-	struct ek_interval agreement_intervals[EK_AGREEMENT_MEASURES]; /* bootstrap over the cells of by_unit */
-	struct ek_tail_value *tail_values;                             /* [tail_value_count] by falling ratio, owned */
+	/* By test inversion from independence (inversion.h). */
+	struct ek_estimate agreement_estimates[EK_AGREEMENT_MEASURES];
+	struct ek_tail_value *tail_values; /* [tail_value_count] by falling ratio, owned */
 	size_t tail_value_count;
 	double tail_share; /* of all images, the share in tail units */
 };

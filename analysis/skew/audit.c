@@ -13,7 +13,7 @@
 #include "rebalance/io/images.h"
 #include "rebalance/io/npy.h"
 
-enum { METHOD_VERSION = 1, IMAGES_BETWEEN_CHECKS = 1 << 24, MAX_CLUSTERS = INT32_MAX };
+enum { METHOD_VERSION = 2, IMAGES_BETWEEN_CHECKS = 1 << 24, MAX_CLUSTERS = INT32_MAX };
 
 static const char clusters_file[] = "clusters/clusters.json";
 static const char assignment_file[] = "clusters/assignment.npy";
@@ -232,7 +232,7 @@ static int add_attribute(cJSON *attributes, const struct ek_attribute *a, const 
 	for (size_t unit = 0; unit < p->k; unit++)
 		EK_TRY(ek_counts_add(table, NULL, a->by_unit + unit * values, values));
 	for (int m = 0; m < EK_AGREEMENT_MEASURES; m++)
-		EK_TRY(ek_measure_add(object, ek_agreement_names[m], a->agreement.value[m], a->agreement_intervals[m]));
+		EK_TRY(ek_estimate_add(object, ek_agreement_names[m], &a->agreement_estimates[m]));
 	EK_TRY(add_tail_values(object, a, column));
 	if (column->note != NULL)
 		EK_TRY(ek_json_add_string(object, "note", column->note));
@@ -357,7 +357,7 @@ static int audit_now(struct ek_run *run, const struct ek_step *step, const struc
 	EK_TRY(load_clusters(&data, run));
 	EK_TRY(load_assignment(&data, run));
 	EK_TRY(load_columns(&data, run));
-	/* A resample of the clusters; for each attribute one of its values and one of its table. */
+	/* Of the clusters; for each attribute of its values and of its table. */
 	ek_progress_begin("measuring skew", "resamples", o->resamples * (1 + 2 * (uint64_t)data.columns.count));
 	rc = measure(audit, &data, run, o);
 	ek_progress_end();

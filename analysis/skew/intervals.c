@@ -126,10 +126,10 @@ static double percentile(const double *sorted, size_t count, double fraction)
 	return sorted[below] + (place - (double)below) * step;
 }
 
-struct ek_interval ek_percentiles(double *values, size_t count)
+struct ek_interval ek_percentiles(double *values, size_t count, double tail)
 {
 	qsort(values, count, sizeof *values, by_value);
-	return (struct ek_interval){ percentile(values, count, 0.025), percentile(values, count, 0.975) };
+	return (struct ek_interval){ percentile(values, count, tail), percentile(values, count, 1 - tail) };
 }
 
 struct job {
@@ -169,7 +169,7 @@ static struct ek_interval corrected(double *resampled, size_t count, double valu
 	for (size_t i = 0; i < count; i++)
 		mean += resampled[i] / (double)count;
 	move = 2 * (value - mean);
-	interval = ek_percentiles(resampled, count);
+	interval = ek_percentiles(resampled, count, 0.025);
 	interval.low += move;
 	interval.high += move;
 	if (range != NULL) {

@@ -1,71 +1,96 @@
 #include "analysis/skew/skew.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "analysis/skew/exact.h"
+#include "analysis/skew/inversion.h"
 #include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
 
-static int measure(double *values, const uint64_t *counts, size_t k, const void *context)
+static int measure(double *values, double *counts, size_t k, const void *context)
 {
-	struct ek_inequality resampled;
-	const int rc = ek_inequality_measure(&resampled, counts, k);
+	struct ek_inequality sampled;
+	const int rc = ek_inequality_expected(&sampled, counts, k);
 
 	(void)context;
 	if (rc == 0)
-		memcpy(values, resampled.value, sizeof resampled.value);
+		memcpy(values, sampled.value, sizeof sampled.value);
 	return rc;
 }
 
-/* Where each measure of k units can lie. */
-static void set_ranges(struct ek_interval ranges[EK_INEQUALITY_MEASURES], size_t k)
+static void set(struct ek_estimate *e, struct ek_interval interval)
 {
-	const double units = (double)k;
-	const struct ek_interval share = { 0, 1 }, effective = { 1, units }, any = { 0, (double)INFINITY };
+	e->interval = interval;
+	e->corrected = fmin(fmax(e->corrected, interval.low), interval.high);
+}
 
-	for (int m = 0; m < EK_INEQUALITY_MEASURES; m++)
-		ranges[m] = any;
-	ranges[EK_GINI] = (struct ek_interval){ 0, (units - 1) / units };
-	ranges[EK_GINI_NORMALISED] = ranges[EK_NORMALISED_ENTROPY] = share;
-	ranges[EK_TOP_SHARE] = ranges[EK_TAIL_SHARE] = share;
-	ranges[EK_KL_TO_UNIFORM].high = log(units);
-	for (int m = EK_HILL_0; m <= EK_HILL_INFINITY; m++)
-		ranges[m] = effective;
-	ranges[EK_IMBALANCE_RATIO].low = 1;
-	ranges[EK_CV].high = ranges[EK_EFFECT_SIZE].high = sqrt(units - 1);
-	ranges[EK_TAIL_COUNT].high = units - 1;
+/* The measures that single units decide. */
+static void set_exact(struct ek_estimate e[EK_INEQUALITY_MEASURES], const uint64_t *sizes, size_t k)
+{
+	struct ek_sample sample = { .counts = sizes, .k = k };
+	const double units = (double)k, seen = e[EK_HILL_0].value, each = 0.05 / 2, both = each / 2;
+	struct ek_interval greatest, least;
+	struct ek_below below;
+	double top;
+
+	for (size_t i = 0; i < k; i++)
+		sample.n += sizes[i];
+	greatest = ek_greatest_share(&sample, each);
+	set(&e[EK_HILL_INFINITY], (struct ek_interval){ 1 / greatest.high, fmin(1 / greatest.low, units) });
+	greatest = ek_greatest_share(&sample, both);
+	least = ek_least_share(&sample, 1, both);
+	set(&e[EK_IMBALANCE_RATIO],
+	    (struct ek_interval){ fmax(greatest.low / least.high, 1),
+	                          seen < units ? (double)INFINITY : fmax(greatest.high / least.low, 1) });
+	/* Whichever units are the largest, their limit is right, and that of those seen largest is not below it. */
+	top = ek_share_below((uint64_t)llround(e[EK_TOP_SHARE].value * (double)sample.n), sample.n, each);
+	set(&e[EK_TOP_SHARE], (struct ek_interval){ fmin(e[EK_TOP_SHARE].interval.low, e[EK_TOP_SHARE].value), top });
+	set(&e[EK_HILL_0], (struct ek_interval){ seen, units });
+	below = ek_shares_below(&sample, 0.5 / units);
+	set(&e[EK_TAIL_COUNT], (struct ek_interval){ below.count.low, fmin(below.count.high, units - 1) });
+	set(&e[EK_TAIL_SHARE], below.share);
+	e[EK_HILL_0].corrected = e[EK_TAIL_COUNT].corrected = e[EK_TAIL_SHARE].corrected = (double)NAN;
 }
 
 int ek_skew_measure(struct ek_skew *out, const uint64_t *sizes, size_t k, const struct ek_bootstrap *bootstrap)
 {
-	static const enum ek_inequality_measure whole[] = { EK_HILL_0, EK_TAIL_COUNT };
-	struct ek_interval ranges[EK_INEQUALITY_MEASURES];
-	const struct ek_statistics statistics = { .measure = measure,
-		                                  .count = EK_INEQUALITY_MEASURES,
-		                                  .ranges = ranges };
+	struct ek_share_measures measures = { .measure = measure, .count = EK_INEQUALITY_MEASURES };
+	double *even = NULL;
 	int rc;
 
-	set_ranges(ranges, k);
 	EK_TRY(ek_inequality_measure(&out->measured, sizes, k));
-	EK_TRY(ek_bootstrap_intervals(out->intervals, &statistics, sizes, k, bootstrap));
-	for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
-		struct ek_interval *interval = &out->intervals[whole[i]];
-
-		*interval = (struct ek_interval){ floor(interval->low), ceil(interval->high) };
-	}
+	EK_TRY(ek_alloc(&even, k, sizeof *even));
+	for (size_t i = 0; i < k; i++)
+		even[i] = 1 / (double)k;
+	measures.edge = even;
+	EK_TRY(ek_invert(out->estimates, &measures, sizes, k, bootstrap));
+	set_exact(out->estimates, sizes, k);
 out:
+	free(even);
 	return rc;
 }
 
 int ek_measure_add(cJSON *parent, const char *name, double value, struct ek_interval interval)
 {
+	const struct ek_estimate estimate = { .value = value, .corrected = (double)NAN, .interval = interval };
+
+	return ek_estimate_add(parent, name, &estimate);
+}
+
+int ek_estimate_add(cJSON *parent, const char *name, const struct ek_estimate *estimate)
+{
 	cJSON *object, *bounds;
 	int rc;
 
 	EK_TRY(ek_json_add_object(&object, parent, name));
-	EK_TRY(ek_json_add_double(object, "value", value));
+	EK_TRY(ek_json_add_double(object, "value", estimate->value));
+	if (!isnan(estimate->corrected))
+		EK_TRY(ek_json_add_double(object, "corrected", estimate->corrected));
 	EK_TRY(ek_json_add_array(&bounds, object, "ci95"));
-	EK_TRY(ek_json_add_double(bounds, NULL, interval.low));
-	EK_TRY(ek_json_add_double(bounds, NULL, interval.high));
+	EK_TRY(ek_json_add_double(bounds, NULL, estimate->interval.low));
+	EK_TRY(ek_json_add_double(bounds, NULL, estimate->interval.high));
 out:
 	return rc;
 }
@@ -122,8 +147,7 @@ int ek_skew_add(cJSON *parent, const char *name, const struct ek_skew *skew, con
 
 		if (is_hill && effective == NULL)
 			EK_TRY(ek_json_add_object(&effective, object, "effective_clusters"));
-		EK_TRY(ek_measure_add(is_hill ? effective : object, ek_inequality_names[m], skew->measured.value[m],
-		                      skew->intervals[m]));
+		EK_TRY(ek_estimate_add(is_hill ? effective : object, ek_inequality_names[m], &skew->estimates[m]));
 	}
 	EK_TRY(ek_json_add_u64(object, "top_clusters", ek_top_units(k)));
 	EK_TRY(ek_json_add_bool(object, "datalab_flag", ek_datalab_flag(sizes, k)));

@@ -11,7 +11,7 @@
 #include "rebalance/cli/summary.h"
 #include "rebalance/plan/subset.h"
 
-enum { VERSION = 2, FILES = 2 * EK_EVALUATE_SETS };
+enum { VERSION = 3, FILES = 2 * EK_EVALUATE_SETS };
 
 static struct ek_evaluate_wish wanted;
 

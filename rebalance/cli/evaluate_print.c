@@ -77,15 +77,14 @@ static void print_measure(const cJSON *json, const char *label, const char *name
 {
 	const double value = number(json, name);
 	const char *why = word(member(json, "reasons"), name);
-	char text[64];
-	double low, high;
+	char text[96];
 
 	if (isnan(value)) {
 		(void)printf("  %-22s -  %s\n", label, why);
 		return;
 	}
-	if (bounds(&low, &high, member(json, name)))
-		(void)snprintf(text, sizeof text, "%.3g (%.3g to %.3g)", value, low, high);
+	if (cJSON_IsArray(member(member(json, name), "ci95")))
+		(void)ek_text_measure(text, member(json, name));
 	else
 		(void)snprintf(text, sizeof text, "%.4g", value);
 	(void)printf(*note != 0 ? "  %-22s %-24s %s\n" : "  %-22s %s%s\n", label, text, note);

@@ -27,13 +27,9 @@ static double number(const cJSON *object, const char *name)
 
 static void print_measure(const char *label, const cJSON *skew, const char *name, const char *note)
 {
-	const cJSON *interval = member(member(skew, name), "ci95");
+	char text[96];
 
-	(void)printf("  %-20s %.3g", label, number(skew, name));
-	if (cJSON_GetArraySize(interval) == 2)
-		(void)printf(" (%.3g to %.3g)", cJSON_GetArrayItem(interval, 0)->valuedouble,
-		             cJSON_GetArrayItem(interval, 1)->valuedouble);
-	(void)printf("  %s\n", note);
+	(void)printf("  %-20s %s  %s\n", label, ek_text_measure(text, member(skew, name)), note);
 }
 
 static void print_tail(const cJSON *skew, const cJSON *shares)

@@ -1,6 +1,7 @@
 #include "rebalance/cli/text.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,33 @@ const char *ek_text_count(char out[32], uint64_t count)
 		out[at++] = digits[i];
 	}
 	out[at] = 0;
+	return out;
+}
+
+static double number_of(const cJSON *item)
+{
+	return cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
+}
+
+const char *ek_text_measure(char out[96], const cJSON *measure)
+{
+	const cJSON *ends = cJSON_GetObjectItemCaseSensitive(measure, "ci95");
+	const double corrected = number_of(cJSON_GetObjectItemCaseSensitive(measure, "corrected"));
+	const double low = number_of(cJSON_GetArrayItem(ends, 0)), high = number_of(cJSON_GetArrayItem(ends, 1));
+	const double value =
+		number_of(cJSON_IsObject(measure) ? cJSON_GetObjectItemCaseSensitive(measure, "value") : measure);
+	char plain[24], other[24], beside[48] = "";
+
+	(void)snprintf(plain, sizeof plain, "%.3g", value);
+	(void)snprintf(other, sizeof other, "%.3g", corrected);
+	if (!isnan(corrected) && strcmp(plain, other) != 0)
+		(void)snprintf(beside, sizeof beside, ", corrected %s", other);
+	if (isnan(low))
+		(void)snprintf(out, 96, "%s", plain);
+	else if (isnan(high))
+		(void)snprintf(out, 96, "%s%s (at least %.3g)", plain, beside, low);
+	else
+		(void)snprintf(out, 96, "%s%s (%.3g to %.3g)", plain, beside, low, high);
 	return out;
 }
 

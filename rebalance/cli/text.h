@@ -12,6 +12,10 @@ const char *ek_text_rate(char out[32], double per_second);  /* "0.53", "42", "1,
 const char *ek_text_bytes(char out[32], uint64_t bytes);    /* "512 bytes", "1.5 MB" (powers of 1000) */
 const char *ek_text_percent(char out[32], double share);    /* "41 %", "3.2 %", "0.04 %" */
 
+/* A number, or a measure {"value", "corrected", "ci95"}: "0.05", "0.05 (0.04 to 0.06)", "0.05, corrected 0.02 (0 to
+ * 0.04)" where that reads as another number, "12 (at least 7.5)" where there is no upper end; into 96 bytes. */
+const char *ek_text_measure(char out[96], const cJSON *measure);
+
 /* What the data call something, on one line: ek_one_line of the first 255 bytes, returned. */
 const char *ek_text_plain(char out[256], const char *text);
 

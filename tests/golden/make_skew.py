@@ -65,6 +65,13 @@ def wilson(count, n):
     return [interval.low, interval.high]
 
 
+def exact(count, n, alpha):
+    """One-sided limits of Clopper and Pearson, and the distribution function at a third of the upper one."""
+    low = stats.beta.ppf(alpha, count, n - count + 1) if count > 0 else 0.0
+    high = stats.beta.ppf(1 - alpha, count + 1, n - count) if count < n else 1.0
+    return [low, high, stats.binom.cdf(count, n, high / 3)]
+
+
 def main():
     rng = np.random.default_rng(3)
     sizes = [
@@ -106,6 +113,11 @@ def main():
             "inequality": [{"sizes": s, "want": inequality(s)} for s in sizes],
             "agreement": [{"table": t, "want": agreement(t)} for t in tables],
             "wilson": [{"count": c, "n": n, "want": wilson(c, n)} for c, n in counts],
+            "exact": [
+                {"count": c, "n": n, "alpha": a, "want": exact(c, n, a)}
+                for c, n in counts
+                for a in (0.025, 0.0125 / 24, 0.025 / 10000)
+            ],
             "percentile": [
                 {
                     "values": v,

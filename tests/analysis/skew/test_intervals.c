@@ -45,7 +45,7 @@ static void percentiles_equal_numpy(void **state)
 	{
 		size_t count, two;
 		double *values = ek_golden_doubles(one, "values", &count), *want = ek_golden_doubles(one, "want", &two);
-		const struct ek_interval got = ek_percentiles(values, count);
+		const struct ek_interval got = ek_percentiles(values, count, 0.025);
 
 		assert_close(got.low, want[0], 1e-15);
 		assert_close(got.high, want[1], 1e-15);
