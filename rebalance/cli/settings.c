@@ -145,7 +145,7 @@ static void init_scan_and_embed(struct ek_settings *s)
 		          "pattern without a slash is for names of files and folders, one with a slash for paths in "
 		          "the "
 		          "data set (names in the tar). One that names what is left out otherwise (.thumbnails, "
-		          "'@eaDir/*') brings it back; --include '*' takes all the rest with it" },
+		          "@eaDir) brings it back; --include '*' takes all the rest with it" },
 		{ .name = "exclude",
 		  .kind = EK_KIND_LIST,
 		  .target = &s->scan.exclude,
