@@ -109,8 +109,14 @@ static void init_scan_and_embed(struct ek_settings *s)
 		  .target = &s->scan.attributes,
 		  .argument = "FILE",
 		  .recorded = 1,
-		  .help = "attributes of the images: .csv or .jsonl with a file_name column, or CelebA's "
-		          "list_attr_celeba.txt" },
+		  .help = "attributes of the images: .csv, .tsv or .jsonl with a column file_name (or image_id, path …), "
+		          "or CelebA's list_attr_celeba.txt; rows fit by path, else by file name" },
+		{ .name = "key",
+		  .kind = EK_KIND_STRING,
+		  .target = &s->scan.key,
+		  .argument = "COLUMN",
+		  .recorded = 1,
+		  .help = "the column of tables that names the files" },
 		{ .name = "check",
 		  .kind = EK_KIND_CHOICE,
 		  .target = &s->scan.check,

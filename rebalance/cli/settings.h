@@ -28,7 +28,7 @@ struct ek_settings {
 		const char *output;
 	} common;
 	struct {
-		const char *attributes;
+		const char *attributes, *key;
 		int64_t max_pixels;
 		int check; /* index into the choices: decode, header */
 		double held_out;

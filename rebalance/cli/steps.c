@@ -99,6 +99,7 @@ static int prepare_scan(struct prepared *p, struct ek_run *run)
 	p->scan = (struct ek_scan_options){ .datasets = s->scan.datasets,
 		                            .dataset_count = (size_t)s->scan.dataset_count,
 		                            .attributes = s->scan.attributes,
+		                            .key = s->scan.key,
 		                            .include = s->scan.include.items,
 		                            .include_count = (size_t)s->scan.include.count,
 		                            .exclude = s->scan.exclude.items,

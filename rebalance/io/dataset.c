@@ -269,7 +269,8 @@ out:
 	return rc;
 }
 
-int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t count, const char *attributes)
+int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t count, const char *attributes,
+                    const char *key)
 {
 	struct ek_dataset *d;
 	int rc;
@@ -279,6 +280,7 @@ int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t co
 		return ek_fail(EK_EUSAGE, "no data set was given");
 	if ((rc = ek_alloc(&d, 1, sizeof *d)) < 0)
 		return rc;
+	d->key = key;
 	for (size_t i = 0; i < count; i++) {
 		const int is_pattern = strpbrk(paths[i], "*?[{") != NULL && !ek_file_exists(paths[i]);
 
@@ -287,7 +289,7 @@ int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t co
 	EK_TRY(set_root(d));
 	if (attributes != NULL) {
 		EK_TRY(ek_copy_string(&d->attributes_path, attributes));
-		EK_TRY(ek_attributes_open(&d->attributes, attributes, NULL));
+		EK_TRY(ek_attributes_open(&d->attributes, attributes, key));
 	}
 	d->form = forms[d->kind];
 	EK_TRY(d->form->open(d));
@@ -352,6 +354,46 @@ static int next_selected(struct ek_dataset *d, struct ek_dataset_item *item)
 	}
 }
 
+/* Show the attributes the names of all files, so that a row can be found by the last part of its name: asked for when
+ * the first file is not found by its whole name. */
+static int match_names(struct ek_dataset *d)
+{
+	struct ek_dataset_item item = { 0 };
+	struct ek_dataset *names = NULL;
+	int rc;
+
+	d->matched = 1;
+	EK_TRY(ek_dataset_open(&names, (const char *const *)d->paths, d->path_count, NULL, d->key));
+	names->looks = 1;
+	names->patterns = d->patterns; /* lent */
+	for (;;) {
+		ek_dataset_item_clear(&item);
+		EK_TRY(next_selected(names, &item));
+		if (rc == 0)
+			break;
+		EK_TRY(ek_attributes_match(d->attributes, item.name.data));
+	}
+out:
+	if (names != NULL)
+		names->patterns = (struct ek_patterns){ 0 };
+	ek_dataset_close(names);
+	ek_dataset_item_release(&item);
+	return rc;
+}
+
+static int find_attributes(struct ek_dataset *d, const char *name, cJSON **found)
+{
+	int rc;
+
+	EK_TRY(ek_attributes_find(d->attributes, name, found));
+	if (*found == NULL && !d->matched && ek_has_image_extension(name)) {
+		EK_TRY(match_names(d));
+		EK_TRY(ek_attributes_find(d->attributes, name, found));
+	}
+out:
+	return rc;
+}
+
 int ek_dataset_next(struct ek_dataset *d, struct ek_dataset_item *item)
 {
 	cJSON *found;
@@ -361,7 +403,7 @@ int ek_dataset_next(struct ek_dataset *d, struct ek_dataset_item *item)
 	EK_TRY(next_selected(d, item));
 	if (rc == 0 || d->attributes == NULL)
 		return rc;
-	EK_TRY(ek_attributes_find(d->attributes, item->name.data, &found));
+	EK_TRY(find_attributes(d, item->name.data, &found));
 	d->without_attributes += found == NULL && ek_has_image_extension(item->name.data);
 	EK_TRY(ek_merge_attributes(&item->attributes, found));
 	rc = 1;
@@ -446,28 +488,36 @@ out:
 	return rc;
 }
 
+/* Rows without a file, and files without a row, are told; only a table of something else is wrong. */
 static int check_attributes(struct ek_dataset *d)
 {
+	const uint64_t rows = ek_attributes_rows(d->attributes);
 	uint64_t unused, line;
 	char *name = NULL;
 	int rc = 0;
 
 	EK_TRY(ek_attributes_unused(d->attributes, &unused, &line, &name));
-	if (unused > 0)
-		EK_TRY(ek_dataset_leaves_out(d, name));
-	if (rc > 0)
-		ek_dataset_warn(d,
-		                "%s: %" PRIu64 " of %" PRIu64 " rows are for files that were left out or are not there",
-		                d->attributes_path, unused, ek_attributes_rows(d->attributes));
-	else if (unused > 0)
+	if (unused == rows)
 		rc = ek_fail(EK_EDATA,
-		             "%s:%" PRIu64 ": \"%s\" is not in the data set (%" PRIu64 " of %" PRIu64 " rows are not)",
-		             d->attributes_path, line, name, unused, ek_attributes_rows(d->attributes));
+		             "%s: none of its %" PRIu64
+		             " rows is for an image of the data set; the first, on line %" PRIu64 ", is for \"%s\"",
+		             d->attributes_path, rows, line, name);
+	else if (unused > 0 && d->without_attributes > 0)
+		ek_dataset_warn(d,
+		                "%s: %" PRIu64 " of %" PRIu64
+		                " rows are for no image of the data set (the first: line %" PRIu64
+		                ", \"%s\"), and %" PRIu64 " images have no row",
+		                d->attributes_path, unused, rows, line, name, d->without_attributes);
+	else if (unused > 0)
+		ek_dataset_warn(d,
+		                "%s: %" PRIu64 " of %" PRIu64
+		                " rows are for no image of the data set (the first: line %" PRIu64 ", \"%s\")",
+		                d->attributes_path, unused, rows, line, name);
 	else if (d->without_attributes > 0)
 		ek_dataset_warn(d, "%s: %" PRIu64 " images have no row", d->attributes_path, d->without_attributes);
 out:
 	free(name);
-	return rc < 0 ? rc : 0;
+	return rc;
 }
 
 int ek_dataset_finish(struct ek_dataset *d)

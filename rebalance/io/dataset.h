@@ -71,9 +71,11 @@ void ek_dataset_item_release(struct ek_dataset_item *item);
 
 struct ek_dataset;
 
-/* `paths`: [count] folders, files or globs; only tars and IDX files can be several. `attributes`: a table, or NULL.
- * EK_EUSAGE, EK_EDATA, EK_EIO; names what it cannot make sense of. */
-int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t count, const char *attributes);
+/* `paths`: [count] folders, files or globs; only tars and IDX files can be several. `attributes`: a table, or NULL; its
+ * rows are matched as ek_attributes_find says, by the column `key` (NULL: see table.h), which must outlive the data
+ * set. EK_EUSAGE, EK_EDATA, EK_EIO; names what it cannot make sense of. */
+int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t count, const char *attributes,
+                    const char *key);
 /* Which files are taken (patterns.h); before the first ek_dataset_next. The patterns are copied. Of lists and tables,
  * which name each file, and of IDX and npz files only patterns leave something out. EK_EUSAGE, EK_ENOMEM. */
 int ek_dataset_select(struct ek_dataset *dataset, const char *const *include, size_t include_count,

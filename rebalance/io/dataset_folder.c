@@ -62,30 +62,32 @@ static int enter(struct ek_dataset *d, struct folder *f, const struct ek_walk_en
 	top = &f->stack[f->count++];
 	*top = (struct metadata){ .level = f->level, .prefix = strlen(entry->path) + (*entry->path != 0) };
 	EK_TRY(ek_format(&top->path, "%s%s%s/%s", d->root, *entry->path != 0 ? "/" : "", entry->path, entry->metadata));
-	EK_TRY(ek_attributes_open(&top->attributes, top->path, NULL));
+	/* A table that lies there for another purpose does not stop the images. */
+	if ((rc = ek_attributes_open(&top->attributes, top->path, d->key)) == EK_EDATA) {
+		ek_dataset_warn(d, "not used: %s", ek_error_message());
+		pop(f);
+		rc = 0;
+	}
 out:
 	free(path);
 	return rc;
 }
 
-/* Rows for files that are gone are told; if all are, and none was left out, this is the metadata of something else. */
+/* Rows for files that are gone are told; if all are, this is the metadata of something else. */
 static int leave(struct ek_dataset *d, struct folder *f)
 {
 	struct metadata *top = f->count > 0 ? &f->stack[f->count - 1] : NULL;
 	const size_t level = f->level--;
 	uint64_t unused, line;
 	char *name = NULL;
-	int rc = 0, is_left_out = d->patterns.include_count + d->patterns.exclude_count > 0;
+	int rc = 0;
 
 	if (top == NULL || top->level != level)
 		return 0;
 	EK_TRY(ek_attributes_unused(top->attributes, &unused, &line, &name));
-	if (unused > 0 && !is_left_out)
-		EK_TRY(is_left_out = ek_dataset_leaves_out(d, name));
-	rc = 0;
-	if (unused > 0 && unused == ek_attributes_rows(top->attributes) && !is_left_out)
-		rc = ek_fail(EK_EDATA, "%s:%" PRIu64 ": \"%s\" is not in this folder, nor is any other file it names",
-		             top->path, line, name);
+	if (unused > 0 && unused == ek_attributes_rows(top->attributes))
+		ek_dataset_warn(d, "not used: %s: none of its %" PRIu64 " rows is for an image of this folder",
+		                top->path, unused);
 	else if (unused > 0)
 		ek_dataset_warn(d, "%s:%" PRIu64 ": \"%s\" is not in this folder (%" PRIu64 " rows are not used)",
 		                top->path, line, name, unused);

@@ -42,6 +42,8 @@ struct ek_dataset {
 	int looks;     /* only files' stamps are wanted: nothing is read or warned of */
 	struct ek_attributes *attributes;
 	char *attributes_path;
+	const char *key; /* of tables, or NULL */
+	int matched;     /* the names of all files were shown to the attributes */
 	uint64_t other_files, warnings, without_attributes;
 	struct ek_patterns patterns;
 	struct ek_tally left_out[EK_LEFT_OUT_COUNT], unused[EK_UNUSED_COUNT];

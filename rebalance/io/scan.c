@@ -649,6 +649,8 @@ static int describe(struct ek_step *step, cJSON **options_json, const struct ek_
 		EK_TRY(ek_filename_add(*options_json, "attributes", path));
 		EK_TRY(ek_json_add_string(*options_json, "attributes_hash", text));
 	}
+	if (o->key != NULL)
+		EK_TRY(ek_json_add_string(*options_json, "key", o->key));
 	EK_TRY(ek_json_add_u64(*options_json, "max_pixels", o->max_pixels));
 	EK_TRY(ek_json_add_string(*options_json, "check", o->check == EK_SCAN_HEADER ? "header" : "decode"));
 	EK_TRY(ek_json_add_double(*options_json, "held_out", o->held_out));
@@ -678,7 +680,7 @@ int ek_scan_step(struct ek_step *step, cJSON **options_json, const struct ek_sca
 	*options_json = NULL;
 	EK_TRY(check_options(o));
 	/* The table of attributes is hashed, not read. */
-	EK_TRY(ek_dataset_open(&dataset, o->datasets, o->dataset_count, NULL));
+	EK_TRY(ek_dataset_open(&dataset, o->datasets, o->dataset_count, NULL, o->key));
 	EK_TRY(ek_dataset_select(dataset, o->include, o->include_count, o->exclude, o->exclude_count));
 	if (look)
 		EK_TRY(ek_dataset_look(dataset));
@@ -774,7 +776,7 @@ int ek_scan(struct ek_run *run, const struct ek_scan_options *o)
 	int rc;
 
 	EK_TRY(check_options(o));
-	EK_TRY(ek_dataset_open(&s.dataset, o->datasets, o->dataset_count, o->attributes));
+	EK_TRY(ek_dataset_open(&s.dataset, o->datasets, o->dataset_count, o->attributes, o->key));
 	EK_TRY(ek_dataset_select(s.dataset, o->include, o->include_count, o->exclude, o->exclude_count));
 	EK_TRY(describe(&step, &options_json, o, s.dataset));
 	if (ek_dataset_kind(s.dataset) == EK_DATASET_EMBEDDINGS)

@@ -27,6 +27,7 @@ struct ek_scan_options {
 	const char *const *datasets; /* [dataset_count], as given by the user; see dataset.h */
 	size_t dataset_count;
 	const char *attributes;                      /* a table, or NULL */
+	const char *key;                             /* its column of file names, or NULL (table.h) */
 	const char *const *include, *const *exclude; /* patterns, see patterns.h */
 	size_t include_count, exclude_count;
 	uint64_t max_pixels;

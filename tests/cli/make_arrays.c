@@ -44,7 +44,7 @@ static int make_images(const char *folder, const char *path)
 	struct ek_buffer pixels = { 0 };
 	int rc;
 
-	EK_TRY(ek_dataset_open(&dataset, &folder, 1, NULL));
+	EK_TRY(ek_dataset_open(&dataset, &folder, 1, NULL, NULL));
 	while ((rc = ek_dataset_next(dataset, &item)) > 0)
 		EK_TRY(add_image(&pixels, &member, &item));
 	EK_TRY(rc);

@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (ek_open_writable(&fd, path, O_WRONLY | O_CREAT | O_EXCL) < 0 || ek_write_all(fd, data, size, path) < 0)
 		abort();
 	(void)close(fd);
-	if (ek_dataset_open(&dataset, &paths, 1, NULL) == 0) {
+	if (ek_dataset_open(&dataset, &paths, 1, NULL, NULL) == 0) {
 		count = walk(dataset);
 		if (count >= 0 && ek_dataset_again(dataset)) {
 			if (walk(dataset) != count || ek_dataset_again(dataset))

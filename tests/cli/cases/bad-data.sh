@@ -17,7 +17,7 @@ run sort RUN/rejected.jsonl
 run evenkeel audit photos -o RUN2 --encoder pixels --clusters 50 --quiet
 mkdir bad && : >bad/a.jpg
 run evenkeel audit bad -o RUN3 --encoder pixels --quiet
-printf 'file_name,colour\nbar/00006.png,green\nnone.png,red\n' >other.csv
+printf 'file_name,colour\nnone.png,green\nnothing.png,red\n' >other.csv
 run evenkeel audit photos -o RUN4 --encoder pixels --attributes other.csv --quiet
 printf 'file_name,colour\nbar/00006.png,green\nbar/00006.png,red\n' >twice.csv
 run evenkeel audit photos -o RUN4 --encoder pixels --attributes twice.csv --quiet

@@ -106,7 +106,7 @@ static int list(struct ek_buffer *out, const char *const *paths, size_t count, c
 
 	walks = 0;
 	ek_buffer_clear(out);
-	EK_TRY(ek_dataset_open(&dataset, paths, count, attributes));
+	EK_TRY(ek_dataset_open(&dataset, paths, count, attributes, NULL));
 	EK_TRY(list_all(out, dataset));
 out:
 	ek_dataset_close(dataset);
@@ -119,7 +119,7 @@ static void check_selected(const char *path, const char *const *include, size_t 
 	struct ek_buffer out = { 0 };
 	struct ek_dataset *dataset;
 
-	assert_ok(ek_dataset_open(&dataset, &path, 1, NULL));
+	assert_ok(ek_dataset_open(&dataset, &path, 1, NULL, NULL));
 	assert_ok(ek_dataset_select(dataset, include, include_count, exclude, exclude_count));
 	assert_ok(list_all(&out, dataset));
 	assert_string_equal(out.data != NULL ? out.data : "", want);
@@ -268,7 +268,7 @@ static void patterns_are_for_names_or_for_paths(void **state)
 	check_selected(root, NULL, 0, path, 1, "a/2.png|a|-|-\na/2.seg.png|a|-|-\nb/3.jpg|b|{\"x\":1}|-\n");
 	put(root, "list.txt", "a/2.png\na/2.seg.png\n.hidden.png\n");
 	check_selected(list_path, NULL, 0, seg, 1, "a/2.png|a|-|-\n.hidden.png|-|-|-\n");
-	assert_ok(ek_dataset_open(&dataset, &root, 1, NULL));
+	assert_ok(ek_dataset_open(&dataset, &root, 1, NULL, NULL));
 	assert_fails(ek_dataset_select(dataset, empty, 1, NULL, 0), EK_EUSAGE, "empty pattern");
 	ek_dataset_close(dataset);
 }
@@ -296,10 +296,19 @@ static void metadata_beside_the_images_is_read_as_imagefolder_does(void **state)
 	put(root, "train/metadata.csv", "file_name,age\n1.jpg,3\ngone.jpg,4\n");
 	assert_ok(list(&out, &root, 1, NULL));
 	assert_int_equal(warnings, 1);
-	put(root, "train/metadata.csv", "file_name,age\nfar.jpg,3\ngone.jpg,4\n");
-	assert_fails(list(&out, &root, 1, NULL), EK_EDATA, "train/metadata.csv:2: \"far.jpg\" is not in this folder");
-	put(root, "train/metadata.csv", "file_name,age\n1.jpg,3\n1.jpg,4\n");
-	assert_fails(list(&out, &root, 1, NULL), EK_EDATA, "train/metadata.csv:3: a second row");
+	/* Tables of something else: told, not used, and no reason to stop. */
+	static const char *const foreign[] = { "file_name,age\nfar.jpg,3\ngone.jpg,4\n", "isic_id,age\n1,3\n", "",
+		                               "file_name,age\n1.jpg,3\n1.jpg,4\n" };
+	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+		put(root, "train/metadata.csv", foreign[i]);
+		warnings = 0;
+		check_list(root, NULL,
+		           "test/1.jpg|test|{\"text\":\"other\"}|-\n"
+		           "test/2.jpg|test|-|-\n"
+		           "train/1.jpg|train|-|-\n"
+		           "train/deep/2.jpg|train|-|-\n");
+		assert_int_equal(warnings, 1);
+	}
 	ek_buffer_release(&out);
 }
 
@@ -314,7 +323,13 @@ static void attributes_are_joined_by_name(void **state)
 	ek_write_file(csv, "file_name,age\n2.jpg,20\na/1.jpg,10\n", 34);
 	check_list(root, csv, "2.jpg|-|{\"age\":20}|-\na/1.jpg|a|{\"age\":10}|-\n");
 	ek_write_file(csv, "file_name,age\n2.jpg,20\n3.jpg,10\n", 32);
-	assert_fails(list(&out, &root, 1, csv), EK_EDATA, "x.csv:3: \"3.jpg\" is not in the data set (1 of 2 rows");
+	warnings = 0;
+	check_list(root, csv, "2.jpg|-|{\"age\":20}|-\na/1.jpg|a|-|-\n");
+	assert_int_equal(warnings, 1);
+	ek_write_file(csv, "image_id,age\n1,20\n3,10\n", 23); /* by the last part of the name, without its ending */
+	check_list(root, csv, "2.jpg|-|-|-\na/1.jpg|a|{\"age\":20}|-\n");
+	ek_write_file(csv, "file_name,age\n4.jpg,20\n3.jpg,10\n", 32);
+	assert_fails(list(&out, &root, 1, csv), EK_EDATA, "x.csv: none of its 2 rows is for an image of the data set");
 	ek_buffer_release(&out);
 }
 
@@ -571,7 +586,7 @@ static void an_npz_holds_images_where_it_says(void **state)
 	assert_ok(ek_npz_write(path, &member, 1));
 	assert_ok(ek_file_read(&whole, path, 1 << 20));
 	check_list(path, NULL, "a b.npz/000000|-|-|-\na b.npz/000001|-|-|-\n");
-	assert_ok(ek_dataset_open(&dataset, &path, 1, NULL));
+	assert_ok(ek_dataset_open(&dataset, &path, 1, NULL, NULL));
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(ek_dataset_next(dataset, &item), 1);
 		assert_int_equal(item.bare, EK_IMAGE_RGB8);
@@ -623,7 +638,7 @@ static char *fingerprint(const char *path)
 	cJSON *json;
 	char *text;
 
-	assert_ok(ek_dataset_open(&dataset, &path, 1, NULL));
+	assert_ok(ek_dataset_open(&dataset, &path, 1, NULL, NULL));
 	assert_ok(ek_dataset_look(dataset));
 	assert_ok(ek_dataset_fingerprint(&json, dataset));
 	text = cJSON_PrintUnformatted(json);

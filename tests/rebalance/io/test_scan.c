@@ -329,8 +329,8 @@ static void nothing_to_scan_is_told_and_changes_nothing(void **state)
 	assert_fails(scan(run, &o, &counts), EK_EDATA, "all 2 images were rejected, the first: 1.jpg: empty file");
 	o.datasets = &good;
 	o.attributes = table;
-	ek_write_file(table, "file_name,a\n1.jpg,1\n2.jpg,2\n", 28);
-	assert_fails(scan(run, &o, &counts), EK_EDATA, "x.csv:3: \"2.jpg\" is not in the data set");
+	ek_write_file(table, "file_name,a\n3.jpg,1\n4.jpg,2\n", 28);
+	assert_fails(scan(run, &o, &counts), EK_EDATA, "x.csv: none of its 2 rows is for an image of the data set");
 	after = contents(run, "images.jsonl");
 	assert_string_equal(before.data, after.data);
 	assert_false(ek_file_exists(ek_join(run, "images.jsonl.tmp")));
