@@ -30,7 +30,8 @@ struct ek_settings {
 	struct {
 		const char *attributes, *key;
 		int64_t max_pixels;
-		int check; /* index into the choices: decode, header */
+		int check;      /* index into the choices: decode, header */
+		int found_late; /* an image that only its header had vouched for is damaged: decode all */
 		double held_out;
 		struct ek_list include, exclude;
 		const char *const *datasets; /* as given; NULL: those of the last time */

@@ -90,6 +90,24 @@ out:
 	return rc;
 }
 
+static int is_text(const cJSON *object, const char *name, const char *text)
+{
+	const char *found = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+
+	return found != NULL && strcmp(found, text) == 0;
+}
+
+/* Only headers are to be checked, but an image that the check had passed was damaged: then all are decoded, so that ids
+ * stay dense. run.json remembers it, as another check than the one asked for. */
+static int found_late(const struct ek_settings *s, const struct ek_run *run)
+{
+	const cJSON *scan = ek_run_recorded(run, "scan");
+
+	return s->scan.check == EK_SCAN_HEADER &&
+	       (s->scan.found_late || (is_text(cJSON_GetObjectItemCaseSensitive(scan, "asked"), "check", "header") &&
+	                               is_text(cJSON_GetObjectItemCaseSensitive(scan, "options"), "check", "decode")));
+}
+
 static int prepare_scan(struct prepared *p, struct ek_run *run)
 {
 	const struct ek_settings *s = p->settings;
@@ -107,6 +125,8 @@ static int prepare_scan(struct prepared *p, struct ek_run *run)
 		                            .max_pixels = (uint64_t)s->scan.max_pixels,
 		                            .check = (enum ek_scan_check)s->scan.check,
 		                            .held_out = s->scan.held_out };
+	if (found_late(s, run))
+		p->scan.check = EK_SCAN_DECODE;
 	if (s->scan.datasets == NULL && recorded == NULL)
 		return ek_fail(EK_EUSAGE, "%s has no images yet: evenkeel audit DATASET -o %s", ek_run_path(run),
 		               ek_run_path(run));
@@ -506,6 +526,24 @@ out:
 	return rc;
 }
 
+/* An image that only its header had vouched for is damaged: it becomes a rejected row, and the step is done again.
+ * Else `failure` stands. */
+static int reject_late(struct ek_run *run, struct ek_settings *settings, enum ek_step_id id, int forced, int failure)
+{
+	const cJSON *options = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "options");
+	int rc;
+
+	if (failure != EK_EDATA || id == EK_STEP_SCAN || !is_text(options, "check", "header"))
+		return failure;
+	ek_warn("%s; only headers were checked, so every image is decoded now, and what is damaged is left out",
+	        ek_error_message());
+	settings->scan.found_late = 1;
+	EK_TRY(run_step(run, settings, EK_STEP_SCAN, 0));
+	EK_TRY(run_step(run, settings, id, forced));
+out:
+	return rc;
+}
+
 int ek_steps_run(struct ek_run *run, struct ek_settings *settings, struct ek_arguments *arguments,
                  const enum ek_step_id *steps, int forced)
 {
@@ -516,8 +554,12 @@ int ek_steps_run(struct ek_run *run, struct ek_settings *settings, struct ek_arg
 	for (int i = 0; i < count; i++)
 		EK_TRY(remember(run, settings, arguments, steps[i]));
 	EK_TRY(check_settings(settings, steps));
-	for (int i = 0; i < count; i++)
-		EK_TRY(run_step(run, settings, steps[i], settings->common.force && i >= count - forced));
+	for (int i = 0; i < count; i++) {
+		const int force = settings->common.force && i >= count - forced;
+
+		if ((rc = run_step(run, settings, steps[i], force)) < 0)
+			EK_TRY(reject_late(run, settings, steps[i], force, rc));
+	}
 out:
 	return rc;
 }
