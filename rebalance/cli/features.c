@@ -275,6 +275,17 @@ out:
 	return rc;
 }
 
+/* Was the list made of a folder of another path? The run was moved or copied, and its images with it: their stamps say
+ * nothing then. */
+static int is_elsewhere(const struct ek_run *list, const cJSON *options)
+{
+	const cJSON *then = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(list, "scan"), "options");
+	const char *was = text_of(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(then, "dataset"), 0), "path");
+	const char *is = text_of(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(options, "dataset"), 0), "path");
+
+	return was != NULL && is != NULL && strcmp(was, is) != 0;
+}
+
 int ek_features_listed(int *current, char **contents, const struct ek_run *run, const char *const *datasets,
                        size_t count, const char *place)
 {
@@ -300,7 +311,8 @@ int ek_features_listed(int *current, char **contents, const struct ek_run *run, 
 		rc = rc == EK_ENOMEM || rc == EK_EINTERRUPTED ? rc : 0;
 		goto out;
 	}
-	EK_TRY(ek_run_is_current(current, &reason, list, &step));
+	if (!is_elsewhere(list, options))
+		EK_TRY(ek_run_is_current(current, &reason, list, &step));
 	seen = text_of(cJSON_GetObjectItemCaseSensitive(ek_run_recorded(list, "scan"), "counts"), "contents");
 	if (seen != NULL)
 		EK_TRY(ek_copy_string(contents, seen));

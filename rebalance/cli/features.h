@@ -54,7 +54,8 @@ int ek_features_open(struct ek_features *out, const char *path, uint64_t dimensi
 int ek_features_of_dataset(struct ek_features *out, const struct ek_run *run, const struct ek_feature_maker *maker,
                            const char *const *datasets, size_t count, const char *place, const char *array, int whole);
 /* Are the images of the data sets listed in `place` as they are now? `*contents`, to be freed, is the hash of what they
- * showed then; NULL where nothing was listed, and all is taken as current. A data set that is away is, too. */
+ * showed then; NULL where nothing was listed, and all is taken as current. A data set that is away is, too,
+ * and one that was moved with the run: the next evaluation reads it. */
 int ek_features_listed(int *current, char **contents, const struct ek_run *run, const char *const *datasets,
                        size_t count, const char *place);
 /* Of the run's own images: its embeddings, or, of another encoder, made for it and kept in RUN/cache/features/run. */
