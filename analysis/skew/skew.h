@@ -16,7 +16,8 @@ struct ek_skew {
 	struct ek_inequality measured;
 	/* By test inversion (inversion.h); d0, dinf, imbalance_ratio, tail_count and tail_share by exact limits
 	 * (exact.h), and so the upper end of top_share. INFINITY: no bound, as of the imbalance ratio where a unit has
-	 * no image. Counts of units are not corrected. */
+	 * no image. Counts of units are not corrected, nor is the imbalance ratio where a unit has fewer than 5 images.
+	 */
 	struct ek_estimate estimates[EK_INEQUALITY_MEASURES];
 };
 
