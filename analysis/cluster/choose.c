@@ -69,20 +69,14 @@ static void choose(struct ek_choice_of_k *out)
 }
 
 /* Where images are few, or many of them the same: as many clusters as there can be, up to 4. */
-static int choose_without_curve(struct ek_choice_of_k *out, const struct ek_rows *rows, int spherical, uint64_t seed)
+static int choose_without_curve(struct ek_choice_of_k *out, const struct ek_rows *rows, int spherical)
 {
-	double unused;
-	int rc = EK_EDATA;
+	const struct ek_kmeans_options o = { .k = 4, .spherical = spherical };
 
-	out->count = 0;
-	for (uint32_t k = rows->count < 4 ? (uint32_t)rows->count : 4; k > 0 && rc == EK_EDATA; k--) {
-		out->chosen = k;
-		rc = measure(&unused, &unused, rows, k, spherical, seed);
-	}
 	(void)snprintf(out->reason, sizeof out->reason,
 	               "%llu images, or those of them that differ, are too few to compare numbers of clusters.",
 	               (unsigned long long)rows->count);
-	return rc;
+	return ek_kmeans_most(&out->chosen, rows, &o);
 }
 
 int ek_choose_k(struct ek_choice_of_k *out, const struct ek_rows *rows, int spherical, uint64_t seed)
@@ -113,7 +107,7 @@ int ek_choose_k(struct ek_choice_of_k *out, const struct ek_rows *rows, int sphe
 	}
 	rc = 0;
 	if (out->count == 0) {
-		rc = choose_without_curve(out, &part, spherical, seed);
+		rc = choose_without_curve(out, &part, spherical);
 		goto out;
 	}
 	choose(out);

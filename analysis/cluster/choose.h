@@ -5,7 +5,7 @@
  * Rule: the candidates are 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, as far as there are 30 images for each cluster;
  * for each, 5 seeds (the best of 3 starts each) on the same images, at most 10,000 drawn by seed; its stability is the
  * mean ARI over the 10 pairs. Chosen is the largest K whose stability is at least 0.95 of the best one's: as many
- * clusters as can be told apart about as reliably.
+ * clusters as can be told apart about as reliably. Where no candidate is left, as many as images differ, up to 4.
  */
 #ifndef EK_CLUSTER_CHOOSE_H
 #define EK_CLUSTER_CHOOSE_H
@@ -26,8 +26,7 @@ struct ek_choice_of_k {
 	} curve[EK_CHOOSE_MOST];
 };
 
-/* EK_EDATA if there are fewer than two distinct images; other errors as ek_kmeans. The same for any number of threads.
- */
+/* Errors as ek_kmeans. The same for any number of threads. */
 int ek_choose_k(struct ek_choice_of_k *out, const struct ek_rows *rows, int spherical, uint64_t seed);
 
 #endif

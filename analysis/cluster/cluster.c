@@ -322,6 +322,23 @@ out:
 	return rc;
 }
 
+int ek_cluster_most(uint32_t *most, const struct ek_run *run, const struct ek_cluster_options *options)
+{
+	const struct ek_kmeans_options k = { .k = options->levels > 0 ? options->hierarchy[0] : options->clusters,
+		                             .seed = options->seed,
+		                             .spherical = options->spherical,
+		                             .subsample = options->subsample };
+	struct ek_npy array = { 0 };
+	struct ek_rows rows;
+	int rc;
+
+	EK_TRY(ek_cluster_rows(&rows, &array, run, "embeddings.npy", options->normalise));
+	EK_TRY(ek_kmeans_most(most, &rows, &k));
+out:
+	ek_npy_close(&array);
+	return rc;
+}
+
 int ek_cluster(struct ek_run *run, const struct ek_cluster_options *options)
 {
 	struct ek_kmeans_options k = EK_KMEANS_DEFAULTS;

@@ -62,6 +62,11 @@ int ek_cluster_settings(struct ek_kmeans_options *out, enum ek_normalise *normal
  */
 int ek_cluster(struct ek_run *run, const struct ek_cluster_options *options);
 
+/* The most clusters that can be made so of the run's images, counted up to those wanted (`clusters`, or the first of
+ * `hierarchy`): as many as images differ among those trained on. EK_EDATA: no embeddings, damaged ones; EK_EIO,
+ * EK_ENOMEM, EK_EINTERRUPTED. */
+int ek_cluster_most(uint32_t *most, const struct ek_run *run, const struct ek_cluster_options *options);
+
 /* The embeddings of a run, mapped, as rows ready to be clustered. Release `array` with ek_npy_close. `file` is
  * "embeddings.npy" or another with the same number of rows and a .json beside it that may name the encoder. */
 int ek_cluster_rows(struct ek_rows *rows, struct ek_npy *array, const struct ek_run *run, const char *file,

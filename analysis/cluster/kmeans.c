@@ -255,6 +255,21 @@ out:
 	return rc;
 }
 
+int ek_kmeans_most(uint32_t *most, const struct ek_rows *rows, const struct ek_kmeans_options *options)
+{
+	struct ek_rows all = *rows, part;
+	uint64_t *ids = NULL, different;
+	int rc;
+
+	all.unit |= options->spherical;
+	EK_TRY(subsample(&ids, &part, &all, options));
+	EK_TRY(ek_rows_different(&different, &part, options->k));
+	*most = (uint32_t)different;
+out:
+	free(ids);
+	return rc;
+}
+
 int ek_kmeans_assign(struct ek_kmeans_result *out, const struct ek_rows *rows, const float *centroids,
                      const struct ek_kmeans_options *options)
 {

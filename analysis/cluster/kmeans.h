@@ -65,6 +65,10 @@ struct ek_kmeans_result {
 int ek_kmeans(struct ek_kmeans_result *out, const struct ek_rows *rows, const struct ek_kmeans_options *options);
 void ek_kmeans_release(struct ek_kmeans_result *result);
 
+/* The most clusters that ek_kmeans makes of these rows by these options: as many as rows differ among those trained on,
+ * counted up to options->k. EK_ENOMEM, EK_EINTERRUPTED. */
+int ek_kmeans_most(uint32_t *most, const struct ek_rows *rows, const struct ek_kmeans_options *options);
+
 /* Assign all rows to given centroids [options->k, d] (copied), as the last step of k-means does: a result without
  * iterations and objective. Of the options k, spherical and screen are looked at. */
 int ek_kmeans_assign(struct ek_kmeans_result *out, const struct ek_rows *rows, const float *centroids,

@@ -7,6 +7,8 @@
 #include "analysis/cluster/pieces.h"
 #include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
 
@@ -106,4 +108,42 @@ void ek_rows_sample(uint64_t *ids, uint64_t want, uint64_t n, uint64_t seed, uin
 	for (uint64_t i = 0; chosen < want; i++)
 		if (ek_random_below(seed, stream, i, n - i) < want - chosen)
 			ids[chosen++] = i;
+}
+
+/* Put a hash into a table of 2^k places of which at least half stay free; 1 if it was not there. 0 is a free place. */
+static int put_hash(uint64_t *table, uint64_t mask, uint64_t hash)
+{
+	uint64_t at = (hash |= hash == 0) & mask;
+
+	while (table[at] != 0 && table[at] != hash)
+		at = (at + 1) & mask;
+	if (table[at] == hash)
+		return 0;
+	table[at] = hash;
+	return 1;
+}
+
+int ek_rows_different(uint64_t *count, const struct ek_rows *rows, uint64_t most)
+{
+	uint64_t *table = NULL, places = 2;
+	float *row = NULL;
+	int rc;
+
+	*count = 0;
+	most = most < rows->count ? most : rows->count;
+	while (places < 2 * most)
+		places *= 2;
+	EK_TRY(ek_alloc(&table, places, sizeof *table));
+	EK_TRY(ek_alloc(&row, rows->dimensions, sizeof *row));
+	for (uint64_t i = 0; i < rows->count && *count < most; i++) {
+		ek_rows_read(row, rows, i);
+		for (size_t j = 0; j < rows->dimensions; j++)
+			row[j] += 0; /* -0 is 0 */
+		*count += (uint64_t)put_hash(table, places - 1, ek_hash64(row, rows->dimensions * sizeof *row));
+		EK_TRY(i % 4096 == 0 ? ek_check_interrupt() : 0);
+	}
+out:
+	free(table);
+	free(row);
+	return rc;
 }

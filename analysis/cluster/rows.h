@@ -33,6 +33,9 @@ const float *ek_rows_at(const struct ek_rows *rows, uint64_t i, float *room);
  * EK_EDATA names the first row that holds a NaN or an infinity. */
 int ek_rows_mean(double *mean, const struct ek_rows *rows);
 
+/* How many different rows there are, counted up to `most`. EK_ENOMEM, EK_EINTERRUPTED. */
+int ek_rows_different(uint64_t *count, const struct ek_rows *rows, uint64_t most);
+
 /* `want` different numbers of 0 … n-1 in ascending order, each set equally likely (Knuth's algorithm S), to ids [want].
  * want ≤ n. A function of (seed, stream, n, want). */
 void ek_rows_sample(uint64_t *ids, uint64_t want, uint64_t n, uint64_t seed, uint64_t stream);

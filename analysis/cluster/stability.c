@@ -119,7 +119,7 @@ out:
 	return rc;
 }
 
-/* Cluster the images looked at by the embeddings in `file`. */
+/* Cluster the images looked at by the embeddings in `file`, into `k` clusters or as many as images differ there. */
 static int recluster(struct ek_kmeans_result *out, const struct base *b, const struct ek_run *run, const char *file,
                      uint32_t k, uint64_t seed)
 {
@@ -143,6 +143,7 @@ static int recluster(struct ek_kmeans_result *out, const struct base *b, const s
 	o.redo = 3;
 	o.spherical = b->spherical;
 	o.quiet = 1;
+	EK_TRY(ek_kmeans_most(&o.k, &rows, &o));
 	EK_TRY(ek_kmeans(out, &rows, &o));
 	ek_progress_add(1);
 out:
@@ -269,17 +270,13 @@ static int add_numbers(cJSON *json, const struct base *b, const struct ek_run *r
 
 	EK_TRY(ek_json_add_array(&list, json, "k_variants"));
 	for (size_t i = 0; i < 2; i++) {
-		if (numbers[i] < 1 || numbers[i] > b->n)
+		if (numbers[i] < 1)
 			continue;
-		rc = recluster(&result, b, run, "embeddings.npy", numbers[i], seed);
-		if (rc == EK_EDATA && numbers[i] > b->k) { /* fewer distinct images than that */
-			ek_kmeans_release(&result);
-			rc = 0;
-			continue;
+		EK_TRY(recluster(&result, b, run, "embeddings.npy", numbers[i], seed));
+		if (result.k == numbers[i]) { /* else fewer images differ than that */
+			EK_TRY(add_agreement(list, &agreement, b, &result, &row));
+			EK_TRY(ek_json_add_u64(row, "k", result.k));
 		}
-		EK_TRY(rc);
-		EK_TRY(add_agreement(list, &agreement, b, &result, &row));
-		EK_TRY(ek_json_add_u64(row, "k", numbers[i]));
 		ek_kmeans_release(&result);
 	}
 out:

@@ -12,6 +12,8 @@
 
 enum { LONGEST_NAME = 63, HELP_COLUMN = 30 };
 
+static const char standard_word[] = "default";
+
 /* Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours. */
 static size_t edit_distance(const char *a, const char *b)
 {
@@ -142,6 +144,10 @@ static int set_integer(const struct ek_option *o, const char *value)
 
 	if (o->zero != NULL && strcmp(value, o->zero) == 0) {
 		*(int64_t *)o->target = 0;
+		return 0;
+	}
+	if (o->standard != NULL && strcmp(value, standard_word) == 0) {
+		*(int64_t *)o->target = -1;
 		return 0;
 	}
 	errno = 0;
@@ -324,6 +330,8 @@ static int add_option(cJSON *json, const struct ek_option *o)
 	case EK_KIND_INTEGER:
 		if (o->zero != NULL && *(const int64_t *)o->target == 0)
 			return ek_json_add_string(json, o->name, o->zero);
+		if (o->standard != NULL && *(const int64_t *)o->target < 0)
+			return ek_json_add_string(json, o->name, standard_word);
 		return ek_json_add_double(json, o->name, (double)*(const int64_t *)o->target);
 	case EK_KIND_NUMBER:
 		if (o->zero != NULL && !(*(const double *)o->target > 0))
@@ -520,6 +528,8 @@ static int describe_default(struct ek_buffer *text, const struct ek_option *o)
 	case EK_KIND_INTEGER:
 		if (o->zero != NULL && *(const int64_t *)o->target == 0)
 			return ek_buffer_printf(text, " (default %s)", o->zero);
+		if (o->standard != NULL && *(const int64_t *)o->target < 0)
+			return ek_buffer_printf(text, " (default: %s)", o->standard);
 		return ek_buffer_printf(text, " (default %lld)", (long long)*(const int64_t *)o->target);
 	case EK_KIND_NUMBER:
 		if (o->zero != NULL && !(*(const double *)o->target > 0))

@@ -40,6 +40,7 @@ struct ek_option {
 	double low, high;
 	const struct ek_choice *choices; /* ends with a NULL name */
 	const char *zero;                /* INTEGER, NUMBER: a word that stands for 0, as "auto", or NULL */
+	const char *standard;            /* INTEGER: what -1, the word "default", stands for, in --help; or NULL */
 	const char *forgets; /* names of options, with spaces: given this one, what was recorded of those is dropped */
 	int (*check)(const char *text); /* STRING, LIST: what can be told wrong of a value at once; NULL: nothing */
 	int recorded;                   /* 1: changes results, so run.json or a recipe keeps it */

@@ -225,6 +225,7 @@ static void init_cluster(struct ek_settings *s)
 		  .low = 1,
 		  .high = 10000000,
 		  .zero = "auto",
+		  .standard = "24, or as many as images differ",
 		  .help = "number of clusters; auto chooses by stability" },
 		{ .name = "spherical",
 		  .kind = EK_KIND_FLAG,
@@ -338,7 +339,7 @@ void ek_settings_init(struct ek_settings *s)
 {
 	memset(s, 0, sizeof *s);
 	s->scan.max_pixels = EK_MAX_PIXELS_DEFAULT;
-	s->cluster.clusters = 24;
+	s->cluster.clusters = -1;
 	s->cluster.iterations = 100;
 	s->cluster.redo = 3;
 	s->duplicates.eps = "0.001,0.003,0.01,0.03";

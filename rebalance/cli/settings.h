@@ -44,7 +44,7 @@ struct ek_settings {
 		int64_t input_size; /* 0: auto */
 	} embed;
 	struct {
-		int64_t clusters, iterations, redo, subsample; /* 0: auto, -, -, all */
+		int64_t clusters, iterations, redo, subsample; /* 0: auto, -, -, all; clusters -1: the default */
 		int spherical, normalise;
 		const char *hierarchy;
 	} cluster;

@@ -207,15 +207,37 @@ static int parse_levels(struct prepared *p, const char *text)
 	return 0;
 }
 
+/* 1: the number of clusters is nobody's wish, and may be less than the default. */
+static int is_default_number(const struct prepared *p)
+{
+	return p->settings->cluster.clusters < 0 && p->settings->cluster.hierarchy == NULL;
+}
+
+/* What the default was the last time, if there were too few images for all of it: of the same images it is again. */
+static uint32_t recall_default_number(const struct ek_run *run, uint32_t all)
+{
+	const cJSON *recorded = ek_run_recorded(run, "cluster");
+	const cJSON *asked = cJSON_GetObjectItemCaseSensitive(recorded, "asked");
+	const cJSON *options = cJSON_GetObjectItemCaseSensitive(recorded, "options");
+	const cJSON *number = cJSON_GetObjectItemCaseSensitive(options, "clusters");
+
+	if (!cJSON_IsString(cJSON_GetObjectItemCaseSensitive(asked, "clusters")) || !cJSON_IsNumber(number) ||
+	    number->valueint < 1 || (uint32_t)number->valueint > all)
+		return all;
+	return (uint32_t)number->valueint;
+}
+
 static int prepare_cluster(struct prepared *p, struct ek_run *run)
 {
 	const struct ek_settings *s = p->settings;
 	const struct ek_cluster_options defaults = EK_CLUSTER_OPTIONS_DEFAULT;
 	int rc;
 
-	(void)run;
 	p->cluster = defaults;
-	p->cluster.clusters = (uint32_t)s->cluster.clusters;
+	if (s->cluster.clusters >= 0)
+		p->cluster.clusters = (uint32_t)s->cluster.clusters;
+	else if (is_default_number(p))
+		p->cluster.clusters = recall_default_number(run, defaults.clusters);
 	p->cluster.iterations = (int)s->cluster.iterations;
 	p->cluster.redo = (int)s->cluster.redo;
 	p->cluster.seed = (uint64_t)s->common.seed;
@@ -234,11 +256,64 @@ out:
 	return rc;
 }
 
+/* The default number of clusters, or as many as there can be. */
+static int take_default_number(struct prepared *p, const struct ek_run *run)
+{
+	const struct ek_cluster_options defaults = EK_CLUSTER_OPTIONS_DEFAULT;
+	uint32_t most;
+	int rc;
+
+	p->cluster.clusters = defaults.clusters;
+	EK_TRY(ek_cluster_most(&most, run, &p->cluster));
+	if (most < defaults.clusters)
+		ek_info("%u cluster%s instead of %u: there are no more different images", most, most == 1 ? "" : "s",
+		        defaults.clusters);
+	p->cluster.clusters = most;
+	cJSON_Delete(p->options);
+	EK_TRY(ek_cluster_options_json(&p->options, &p->cluster));
+	p->step.options = p->options;
+out:
+	return rc;
+}
+
+/* `failure` of a clustering, by the option that asked for more clusters than there can be, if it was that. */
+static int fail_clusters(const struct prepared *p, const struct ek_run *run, int failure)
+{
+	const struct ek_settings *s = p->settings;
+	const uint32_t wanted = p->cluster.levels > 0 ? p->levels[0] : p->cluster.clusters;
+	char *message = NULL;
+	uint32_t most;
+	int rc;
+
+	if (failure != EK_EDATA || wanted == 0)
+		return failure;
+	EK_TRY(ek_copy_string(&message, ek_error_message()));
+	EK_TRY(ek_cluster_most(&most, run, &p->cluster));
+	if (most == wanted)
+		rc = ek_fail(failure, "%s", message);
+	else
+		rc = ek_fail(failure, "--%s: %u clusters are too many: %s %u different image%s",
+		             p->cluster.levels > 0 ? "hierarchy" : "clusters", wanted,
+		             s->cluster.subsample > 0 ? "--subsample leaves"
+		             : most == 1              ? "there is only"
+		                                      : "there are only",
+		             most, most == 1 ? "" : "s");
+out:
+	free(message);
+	return rc;
+}
+
 static int work_cluster(struct prepared *p, struct ek_run *run)
 {
-	const int rc = ek_cluster(run, &p->cluster);
+	int rc;
 
-	return rc < 0 ? rc : record(p, run, "clusters/clusters.json");
+	if (is_default_number(p))
+		EK_TRY(take_default_number(p, run));
+	if ((rc = ek_cluster(run, &p->cluster)) < 0)
+		return fail_clusters(p, run, rc);
+	EK_TRY(record(p, run, "clusters/clusters.json"));
+out:
+	return rc;
 }
 
 static int prepare_stability(struct prepared *p, struct ek_run *run)

@@ -101,8 +101,9 @@ int ek_summary_print(const struct ek_run *run, int json)
 	EK_TRY(ek_json_load(&audit, path));
 	clusters = member(audit, "clusters");
 	skew = member(audit, "skew");
-	(void)printf("%s%s images in %.0f clusters%s", ek_bold(), ek_text_count(a, ek_whole(number(audit, "images"))),
-	             number(clusters, "k"), ek_plain());
+	(void)printf("%s%s image%s in %.0f cluster%s%s", ek_bold(), ek_text_count(a, ek_whole(number(audit, "images"))),
+	             number(audit, "images") > 1 ? "s" : "", number(clusters, "k"),
+	             number(clusters, "k") > 1 ? "s" : "", ek_plain());
 	if (number(audit, "rejected") > 0)
 		(void)printf(", %s rejected (rejected.jsonl says why)",
 		             ek_text_count(b, ek_whole(number(audit, "rejected"))));

@@ -307,6 +307,7 @@ static void smallest_and_largest_k(void **state)
 static void too_few_distinct_images(void **state)
 {
 	static const float x[] = { 1, 1, 2, 2, 1, 1, 3, 3, 2, 2, 1, 1 };
+	uint32_t most;
 	struct ek_kmeans_options o = EK_KMEANS_DEFAULTS;
 	struct ek_kmeans_result r;
 	struct ek_npy array;
@@ -316,6 +317,19 @@ static void too_few_distinct_images(void **state)
 	o.k = 4;
 	assert_fails(ek_kmeans(&r, &rows, &o), EK_EDATA, "only 3 different images");
 	ek_kmeans_release(&r);
+	assert_ok(ek_kmeans_most(&most, &rows, &o));
+	assert_int_equal(most, 3);
+	o.spherical = 1; /* all point the same way */
+	assert_ok(ek_kmeans_most(&most, &rows, &o));
+	assert_int_equal(most, 1);
+	o.spherical = 0;
+	o.subsample = 2;
+	assert_ok(ek_kmeans_most(&most, &rows, &o));
+	assert_in_range(most, 1, 2);
+	o.subsample = 0;
+	o.k = 2;
+	assert_ok(ek_kmeans_most(&most, &rows, &o));
+	assert_int_equal(most, 2);
 	o.k = 3;
 	assert_ok(ek_kmeans(&r, &rows, &o));
 	assert_true(r.inertia == 0);

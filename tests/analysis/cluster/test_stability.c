@@ -108,6 +108,28 @@ static void other_encoders_are_found(void **state)
 	free(x);
 }
 
+static void where_fewer_images_differ_there_are_fewer_clusters(void **state)
+{
+	const struct ek_stability_options o = EK_STABILITY_OPTIONS_DEFAULT;
+	const uint64_t shape[] = { N, 1 };
+	struct ek_run *run = clustered(6, 0.1, 6);
+	float *x = NULL;
+	const cJSON *row;
+	cJSON *json;
+
+	(void)state;
+	assert_ok(ek_alloc(&x, N, sizeof *x)); /* another encoder tells only two kinds apart */
+	for (int i = 0; i < N; i++)
+		x[i] = (float)(i % 2);
+	assert_ok(ek_npy_write(ek_join(ek_run_path(run), "embeddings-plain.npy"), EK_F32, 2, shape, x));
+	json = measured(run, &o);
+	row = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "encoders"), 0);
+	assert_true(number(row, "ari") < 0.9);
+	cJSON_Delete(json);
+	ek_run_close(run);
+	free(x);
+}
+
 static void threads_do_not_change_a_byte(void **state)
 {
 	static const int threads[] = { 1, 2, 16 };
@@ -138,6 +160,7 @@ int main(void)
 		cmocka_unit_test(separate_clusters_are_stable),
 		cmocka_unit_test(one_cloud_cut_in_many_is_not),
 		cmocka_unit_test(other_encoders_are_found),
+		cmocka_unit_test(where_fewer_images_differ_there_are_fewer_clusters),
 		cmocka_unit_test(threads_do_not_change_a_byte),
 	};
 

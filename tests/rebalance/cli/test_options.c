@@ -9,7 +9,7 @@ static const struct ek_choice rules[] = { { "furthest", "far" }, { "nearest", "n
 
 struct values {
 	int flag, rule;
-	int64_t clusters;
+	int64_t clusters, workers;
 	double keep;
 	const char *name, *path;
 };
@@ -60,6 +60,15 @@ static int parse(struct values *v, struct ek_arguments *arguments, int argc, con
 		  .argument = "FILE",
 		  .help = "file",
 		  .recorded = 1 },
+		{ .name = "workers",
+		  .kind = EK_KIND_INTEGER,
+		  .target = &v->workers,
+		  .argument = "N",
+		  .help = "hands",
+		  .low = 1,
+		  .high = 9,
+		  .standard = "4, or as many as there are",
+		  .recorded = 1 },
 		{ .name = NULL },
 	};
 	const struct ek_option_table tables[] = { { "Options", options }, { NULL, NULL } };
@@ -80,12 +89,12 @@ static int parse(struct values *v, struct ek_arguments *arguments, int argc, con
 
 static struct values v;
 static struct ek_arguments arguments;
-static struct ek_option options[8];
+static struct ek_option options[9];
 
 static int reset(void **state)
 {
 	(void)state;
-	v = (struct values){ .clusters = 24, .keep = 0.5 };
+	v = (struct values){ .clusters = 24, .workers = -1, .keep = 0.5 };
 	return 0;
 }
 
@@ -165,7 +174,7 @@ static void the_record_gives_back_what_was_used(void **state)
 	assert_ok(PARSE("--clusters", "7", "--rule=nearest", "--keep=0.75", "--name", "n"));
 	assert_ok(ek_options_to_json(&json, options));
 	assert_null(cJSON_GetObjectItem(json, "force"));
-	v = (struct values){ .clusters = 24, .keep = 0.5 };
+	v = (struct values){ .clusters = 24, .workers = -1, .keep = 0.5 };
 	for (int i = 0; options[i].name != NULL; i++)
 		options[i].given = 0;
 	options[3].given = 1; /* the user says --keep 0.5 now: that stays */
@@ -179,6 +188,26 @@ static void the_record_gives_back_what_was_used(void **state)
 	ek_arguments_release(&second);
 }
 
+static void a_default_that_depends_stays_one(void **state)
+{
+	struct ek_arguments second = { 0 };
+	cJSON *json;
+
+	(void)state;
+	assert_ok(PARSE("a"));
+	assert_ok(ek_options_to_json(&json, options));
+	assert_string_equal(cJSON_GetObjectItem(json, "workers")->valuestring, "default");
+	v.workers = 3;
+	assert_ok(ek_options_from_json(&second, options, json));
+	assert_int_equal(v.workers, -1);
+	cJSON_Delete(json);
+	assert_ok(PARSE("--workers", "5"));
+	assert_int_equal(v.workers, 5);
+	assert_ok(PARSE("--workers=default"));
+	assert_int_equal(v.workers, -1);
+	ek_arguments_release(&second);
+}
+
 static void an_option_given_now_drops_the_record_of_what_it_replaces(void **state)
 {
 	struct ek_arguments second = { 0 };
@@ -187,7 +216,7 @@ static void an_option_given_now_drops_the_record_of_what_it_replaces(void **stat
 	(void)state;
 	assert_ok(PARSE("--clusters", "7", "--name", "n", "--keep", "0.75"));
 	assert_ok(ek_options_to_json(&json, options));
-	v = (struct values){ .clusters = 24, .keep = 0.5 };
+	v = (struct values){ .clusters = 24, .workers = -1, .keep = 0.5 };
 	for (int i = 0; options[i].name != NULL; i++)
 		options[i].given = 0;
 	options[1].given = 1; /* --rule */
@@ -261,6 +290,7 @@ static void help_fits_the_width_and_tells_defaults(void **state)
 	assert_ok(ek_options_help(&text, tables, 60));
 	assert_non_null(strstr(text.data, "\nOptions:\n"));
 	assert_non_null(strstr(text.data, "  -k, --clusters K            how many (default 24)\n"));
+	assert_non_null(strstr(text.data, "hands (default: 4, or as many"));
 	assert_non_null(strstr(text.data, "furthest"));
 	for (const char *line = text.data; *line != 0;) {
 		const size_t length = strcspn(line, "\n");
@@ -278,6 +308,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(short_forms_words_for_zero_and_paths, reset, release),
 		cmocka_unit_test_setup_teardown(wrong_words_are_named, reset, release),
 		cmocka_unit_test_setup_teardown(the_record_gives_back_what_was_used, reset, release),
+		cmocka_unit_test_setup_teardown(a_default_that_depends_stays_one, reset, release),
 		cmocka_unit_test_setup_teardown(an_option_given_now_drops_the_record_of_what_it_replaces, reset,
 		                                release),
 		cmocka_unit_test_setup_teardown(a_recipe_counts_as_given_but_what_the_user_gave_wins, reset, release),
