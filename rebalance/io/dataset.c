@@ -1,5 +1,6 @@
 #include "rebalance/io/dataset_form.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <glob.h>
 #include <inttypes.h>
@@ -16,7 +17,7 @@
 #include "rebalance/io/run.h"
 #include "rebalance/io/stream.h"
 
-enum { SHOWN_WARNINGS = 20, KEPT_BUFFER = 1 << 16, TAR_HEAD = 512 };
+enum { SHOWN_WARNINGS = 20, KEPT_BUFFER = 1 << 16, TAR_HEAD = 512, MOST_FILES = 1000000 };
 
 static const struct ek_dataset_form *const forms[] = {
 	[EK_DATASET_FOLDER] = &ek_dataset_folder,
@@ -153,10 +154,19 @@ static int is_json_array(const char *text)
 	return *text == '[' && (*first == '{' || *first == '"');
 }
 
+static int is_tar_name(const char *path)
+{
+	static const char *const names[] = { ".tar", ".tgz", ".tar.gz", ".tar.zst", ".tar.bz2", ".tar.xz" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (ends_with(path, names[i]))
+			return 1;
+	return 0;
+}
+
 /* What a regular file is, by its first bytes and, for text, by its name. */
 static int judge_file(enum ek_dataset_kind *kind, const char *path)
 {
-	static const char *const tar_names[] = { ".tar", ".tgz", ".tar.gz", ".tar.zst", ".tar.bz2", ".tar.xz" };
 	struct ek_stream *stream = NULL;
 	struct ek_buffer head = { 0 };
 	int rc, is_tar = 0, is_text, packed;
@@ -164,9 +174,7 @@ static int judge_file(enum ek_dataset_kind *kind, const char *path)
 	EK_TRY(ek_stream_open(&stream, path));
 	packed = ek_stream_is_compressed(stream);
 	EK_TRY(ek_stream_read(stream, &head, TAR_HEAD, 0));
-	for (size_t i = 0; i < sizeof tar_names / sizeof *tar_names; i++)
-		is_tar |= ends_with(path, tar_names[i]);
-	is_tar |= head.size == TAR_HEAD && memcmp(head.data + 257, "ustar", 5) == 0;
+	is_tar = is_tar_name(path) || (head.size == TAR_HEAD && memcmp(head.data + 257, "ustar", 5) == 0);
 	is_text = head.size > 0 && memchr(head.data, 0, head.size) == NULL && !packed;
 	if (head.size >= 4 && memcmp(head.data, "\0\0\x08\x01", 4) == 0)
 		rc = ek_fail(EK_EUSAGE, "%s is a file of labels; give the images that it belongs to", path);
@@ -255,6 +263,110 @@ static int add_glob(struct ek_dataset *d, const char *pattern)
 	return rc;
 }
 
+/* {00000..00010} in a path, as shells and WebDataset write it: where it starts and ends, the numbers, their digits. */
+struct range {
+	const char *start, *end;
+	unsigned long first, last;
+	int digits;
+};
+
+static int find_range(struct range *r, const char *path)
+{
+	for (const char *brace = strchr(path, '{'); brace != NULL; brace = strchr(brace + 1, '{')) {
+		const size_t digits = strspn(brace + 1, "0123456789");
+		const char *second = brace + 1 + digits + 2;
+		size_t more;
+
+		if (digits == 0 || digits > 9 || strncmp(brace + 1 + digits, "..", 2) != 0)
+			continue;
+		more = strspn(second, "0123456789");
+		if (more == 0 || more > 9 || second[more] != '}')
+			continue;
+		*r = (struct range){ brace, second + more + 1, strtoul(brace + 1, NULL, 10), strtoul(second, NULL, 10),
+			             (int)digits };
+		return 1;
+	}
+	return 0;
+}
+
+static int add_any(struct ek_dataset *d, const char *path);
+
+/* Every one of them has to be there. */
+static int add_range(struct ek_dataset *d, const char *path, const struct range *r)
+{
+	char *one = NULL;
+	int rc = 0;
+
+	if (r->last < r->first || r->last - r->first >= MOST_FILES)
+		return ek_fail(EK_EUSAGE, "%s: a range from %lu to %lu", path, r->first, r->last);
+	for (unsigned long i = r->first; rc == 0 && i <= r->last; i++) {
+		EK_TRY(ek_format(&one, "%.*s%0*lu%s", (int)(r->start - path), path, r->digits, i, r->end));
+		rc = add_any(d, one);
+		free(one);
+		one = NULL;
+	}
+out:
+	return rc;
+}
+
+/* Does a folder hold tars, and beside them nothing but hidden files and texts that describe them? */
+static int holds_only_tars(const char *folder)
+{
+	static const char *const texts[] = { ".txt", ".md", ".json", ".csv", ".tsv", ".yaml", ".idx", ".sha256" };
+	DIR *directory = opendir(folder);
+	const struct dirent *entry;
+	int tars = 0, others = 0;
+
+	while (directory != NULL && others == 0 && (entry = readdir(directory)) != NULL) {
+		int known = entry->d_name[0] == '.' || is_tar_name(entry->d_name);
+
+		tars += known && entry->d_name[0] != '.';
+		for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+			known |= ends_with(entry->d_name, texts[i]);
+		others += !known;
+	}
+	if (directory != NULL)
+		(void)closedir(directory);
+	return tars > 0 && others == 0;
+}
+
+static int add_tars_of_folder(struct ek_dataset *d, const char *folder)
+{
+	struct dirent **entries = NULL;
+	const int count = scandir(folder, &entries, NULL, NULL);
+	char **names = NULL;
+	size_t tars = 0;
+	int rc;
+
+	if (count < 0)
+		return ek_fail_errno("cannot list %s", folder);
+	EK_TRY(ek_alloc(&names, (size_t)count, sizeof *names));
+	for (int i = 0; i < count; i++)
+		if (entries[i]->d_name[0] != '.' && is_tar_name(entries[i]->d_name))
+			EK_TRY(ek_format(&names[tars++], "%s/%s", folder, entries[i]->d_name));
+	qsort(names, tars, sizeof *names, compare_texts);
+	for (size_t i = 0; i < tars; i++)
+		EK_TRY(add_path(d, names[i]));
+out:
+	for (size_t i = 0; names != NULL && i < tars; i++)
+		free(names[i]);
+	free(names);
+	for (int i = 0; i < count; i++)
+		free(entries[i]);
+	free(entries);
+	return rc;
+}
+
+/* A file, a folder, or a pattern of them. */
+static int add_any(struct ek_dataset *d, const char *path)
+{
+	struct range range;
+
+	if (strpbrk(path, "*?[{") == NULL || ek_file_exists(path))
+		return holds_only_tars(path) ? add_tars_of_folder(d, path) : add_path(d, path);
+	return find_range(&range, path) ? add_range(d, path, &range) : add_glob(d, path);
+}
+
 static int set_root(struct ek_dataset *d)
 {
 	char *slash;
@@ -281,11 +393,8 @@ int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t co
 	if ((rc = ek_alloc(&d, 1, sizeof *d)) < 0)
 		return rc;
 	d->key = key;
-	for (size_t i = 0; i < count; i++) {
-		const int is_pattern = strpbrk(paths[i], "*?[{") != NULL && !ek_file_exists(paths[i]);
-
-		EK_TRY(is_pattern ? add_glob(d, paths[i]) : add_path(d, paths[i]));
-	}
+	for (size_t i = 0; i < count; i++)
+		EK_TRY(add_any(d, paths[i]));
 	EK_TRY(set_root(d));
 	if (attributes != NULL) {
 		EK_TRY(ek_copy_string(&d->attributes_path, attributes));

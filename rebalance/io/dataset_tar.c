@@ -9,6 +9,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/io/sidecars.h"
 #include "rebalance/io/tar.h"
+#include "rebalance/io/tar_index.h"
 
 enum {
 	HELD_IMAGES = 16, /* of one sample, until what lies beside them is known */
@@ -26,7 +27,8 @@ struct tars {
 	size_t next; /* of d->paths */
 	struct ek_tar *tar;
 	struct ek_tar_member member;
-	int pending; /* `member` has not been taken */
+	struct ek_tar_index *index; /* of this tar, where a hard link was met */
+	int pending;                /* `member` has not been taken */
 	int closing; /* the sample is whole: hand out its images, then begin another: enum boundary, or 0 */
 	/* The sample: neighbours whose names agree up to the first dot of the last part. */
 	struct ek_buffer key, last; /* and the stem of the last member */
@@ -293,6 +295,29 @@ out:
 
 /* --- taking a member into the sample --- */
 
+/* A hard link is the member that it names. */
+static int follow_link(const struct ek_dataset *d, struct tars *t)
+{
+	int rc;
+
+	if (t->index == NULL)
+		EK_TRY(ek_tar_index_open(&t->index, d->paths[t->next - 1]));
+	t->member.is_file = ek_tar_index_find(t->index, t->member.target, &t->member.offset, &t->member.size);
+	rc = 0;
+out:
+	return rc;
+}
+
+/* Up to `size` more bytes of the member, behind those that `out` has. */
+static int read_member(struct tars *t, struct ek_buffer *out, size_t size)
+{
+	const uint64_t left = t->member.size - out->size;
+
+	if (t->member.target == NULL)
+		return ek_tar_read(t->tar, out, size);
+	return ek_tar_index_read(t->index, out, t->member.offset + out->size, size < left ? size : (size_t)left);
+}
+
 /* Read the member into the sample's next image, if it is one or its name says so. */
 static int take_image(struct ek_dataset *d, struct tars *t, const char *name)
 {
@@ -302,8 +327,10 @@ static int take_image(struct ek_dataset *d, struct tars *t, const char *name)
 	int rc, is_image = 0;
 
 	ek_dataset_item_clear(item);
+	if (t->member.target != NULL)
+		EK_TRY(follow_link(d, t));
 	if (t->member.is_file && !t->member.is_sparse) {
-		EK_TRY(ek_tar_read(t->tar, &item->bytes, EK_DATASET_HEAD));
+		EK_TRY(read_member(t, &item->bytes, EK_DATASET_HEAD));
 		is_image =
 			item->bytes.size > 0 && ek_image_sniff(item->bytes.data, item->bytes.size) != EK_IMAGE_UNKNOWN;
 	}
@@ -328,7 +355,7 @@ static int take_image(struct ek_dataset *d, struct tars *t, const char *name)
 	else if (is_image && item->size > EK_DATASET_LARGEST)
 		item->problem = "larger than 1 GiB";
 	else if (is_image && item->size > item->bytes.size)
-		EK_TRY(ek_tar_read(t->tar, &item->bytes, (size_t)item->size - item->bytes.size));
+		EK_TRY(read_member(t, &item->bytes, (size_t)item->size - item->bytes.size));
 	if (item->problem == NULL && (is_image ? item->bytes.size < item->size : ek_tar_is_damaged(t->tar)))
 		item->problem = "the tar ends inside it";
 out:
@@ -548,6 +575,8 @@ static int next_member(struct ek_dataset *d, struct tars *t)
 		if (rc == 0) {
 			d->warnings += (uint64_t)ek_tar_is_damaged(t->tar);
 			ek_tar_close(t->tar);
+			ek_tar_index_close(t->index);
+			t->index = NULL;
 			t->tar = NULL;
 			return 2;
 		}
@@ -624,6 +653,7 @@ static void close_tars(struct ek_dataset *d)
 
 	if (t == NULL)
 		return;
+	ek_tar_index_close(t->index);
 	ek_tar_close(t->tar);
 	for (size_t i = 0; i < HELD_IMAGES; i++)
 		ek_dataset_item_release(&t->images[i]);

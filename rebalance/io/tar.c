@@ -158,7 +158,7 @@ static int end_of_tar(struct ek_tar *tar)
 int ek_tar_next(struct ek_tar *tar, struct ek_tar_member *member)
 {
 	struct archive_entry *entry;
-	const char *name;
+	const char *name, *target;
 	locale_t before;
 	int result;
 
@@ -171,6 +171,7 @@ int ek_tar_next(struct ek_tar *tar, struct ek_tar_member *member)
 		result = archive_read_next_header(tar->archive, &entry);
 	while (result == ARCHIVE_RETRY);
 	name = result == ARCHIVE_OK || result == ARCHIVE_WARN ? archive_entry_pathname(entry) : NULL;
+	target = name != NULL ? archive_entry_hardlink(entry) : NULL;
 	ek_locale_leave(before);
 	if (result == ARCHIVE_EOF)
 		return end_of_tar(tar);
@@ -184,8 +185,9 @@ int ek_tar_next(struct ek_tar *tar, struct ek_tar_member *member)
 		.name = name != NULL ? name : "",
 		.size = (uint64_t)archive_entry_size(entry),
 		.offset = (uint64_t)archive_filter_bytes(tar->archive, 0),
-		.is_file = archive_entry_filetype(entry) == AE_IFREG && archive_entry_hardlink(entry) == NULL,
-		.is_link = archive_entry_filetype(entry) == AE_IFLNK || archive_entry_hardlink(entry) != NULL,
+		.is_file = archive_entry_filetype(entry) == AE_IFREG && target == NULL,
+		.is_link = archive_entry_filetype(entry) == AE_IFLNK || target != NULL,
+		.target = target,
 		.is_sparse = archive_entry_sparse_count(entry) > 0,
 	};
 	tar->members++;

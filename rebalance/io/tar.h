@@ -17,12 +17,13 @@
 struct ek_tar;
 
 struct ek_tar_member {
-	const char *name; /* the bytes in the tar; valid until the next member */
-	uint64_t size;    /* bytes */
-	uint64_t offset;  /* of its first byte in the uncompressed stream */
-	int is_file;      /* 0: a directory, link or device, which has no bytes of its own */
-	int is_link;      /* a symbolic or hard link */
-	int is_sparse;    /* its bytes do not lie in the stream as they are */
+	const char *name;   /* the bytes in the tar; valid until the next member */
+	uint64_t size;      /* bytes */
+	uint64_t offset;    /* of its first byte in the uncompressed stream */
+	int is_file;        /* 0: a directory, link or device, which has no bytes of its own */
+	int is_link;        /* a symbolic or hard link */
+	const char *target; /* of a hard link: the member whose bytes it has; else NULL */
+	int is_sparse;      /* its bytes do not lie in the stream as they are */
 };
 
 /* EK_EIO, EK_EDATA (also for a file that is not regular). */

@@ -32,12 +32,15 @@ open("table.tsv", "w").write("image_path\tn\n" + "".join("%s\t%d\n" % (f, i) for
 open("semicolons.csv", "w").write("n;filename\n" + "".join("%d;%s\n" % (i, f) for i, f in enumerate(names)))
 open("array.json", "w").write('[{"file_name": "%s"}]' % names[0])
 PY
-for form in photos stored.zip deflated.zip named.npz adm.npz grey.npz images.npy backslashes.txt quoted.txt classes.txt table.tsv \
+mkdir shards && tar --sort=name -cf shards/s-00000.tar photos/bar && tar --sort=name -cf shards/s-00001.tar photos/disc
+echo index >shards/index.txt
+ln photos/bar/00006.png photos/bar/same.png && tar --sort=name -cf hard.tar photos/bar && rm photos/bar/same.png
+for form in photos shards 'shards/s-{00000..00001}.tar' hard.tar stored.zip deflated.zip named.npz adm.npz grey.npz images.npy backslashes.txt quoted.txt classes.txt table.tsv \
 	semicolons.csv; do
 	echo "-- $form"
-	evenkeel audit $form -o "RUN-$form" --encoder pixels --clusters 2 --quiet 2>&1 | head -1
-	sed -n -e '1p' -e '8p' "RUN-$form/images.jsonl" | sed -E 's/, "bytes".*"sha256": "(.{8})[^"]*"/ … \1/'
-	grep '"kind"' "RUN-$form/run.json"
+	evenkeel audit "$form" -o "RUN-${form##*/}" --encoder pixels --clusters 2 --quiet 2>&1 | head -1
+	sed -n -e '1p' -e '8p' "RUN-${form##*/}/images.jsonl" | sed -E 's/, "bytes".*"sha256": "(.{8})[^"]*"/ … \1/'
+	grep '"kind"' "RUN-${form##*/}/run.json"
 done
 # The same pictures, however they are kept.
 for form in stored.zip deflated.zip; do cmp RUN-photos/embeddings.npy "RUN-$form/embeddings.npy"; done
@@ -45,3 +48,5 @@ cmp RUN-adm.npz/embeddings.npy RUN-images.npy/embeddings.npy
 run evenkeel audit packed.zip -o RUN-packed --encoder pixels
 run evenkeel audit none.npz -o RUN-none
 run evenkeel audit array.json -o RUN-array
+run evenkeel audit 'shards/s-{00000..00002}.tar' -o RUN-gap
+run evenkeel audit 'shards/s-{3..1}.tar' -o RUN-gap
