@@ -137,14 +137,24 @@ static double greatest_limit(const struct ek_sample *s, double alpha, int upper)
 	return greatest;
 }
 
+/* All of it: a single unit's share is no matter of chance. */
+static struct ek_interval share_of_one(const struct ek_sample *sample)
+{
+	return (struct ek_interval){ 1 / part_of(sample, 0), 1 / part_of(sample, 0) };
+}
+
 struct ek_interval ek_least_share(const struct ek_sample *sample, int seen, double alpha)
 {
+	if (sample->k == 1)
+		return share_of_one(sample);
 	return (struct ek_interval){ least_limit(sample, seen, alpha, 0),
 		                     least_limit(sample, seen, alpha / units_of(sample, seen), 1) };
 }
 
 struct ek_interval ek_greatest_share(const struct ek_sample *sample, double alpha)
 {
+	if (sample->k == 1)
+		return share_of_one(sample);
 	return (struct ek_interval){ greatest_limit(sample, alpha / units_of(sample, 0), 0),
 		                     greatest_limit(sample, alpha, 1) };
 }

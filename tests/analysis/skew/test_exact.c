@@ -100,12 +100,29 @@ static void parts_and_units_that_are_not_seen_are_minded(void **state)
 	assert_close(ek_greatest_share(&sample, 0.025).high, ek_share_below(30, 100, 0.025) / 0.25, 1e-15);
 }
 
+static void a_single_unit_has_all(void **state)
+{
+	static const uint64_t counts[1] = { 3 };
+	static const double parts[1] = { 1 };
+	struct ek_sample sample = { .counts = counts, .k = 1, .n = 3 };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_close(ek_least_share(&sample, 1, 0.025).low, 1, 0);
+		assert_close(ek_least_share(&sample, 1, 0.025).high, 1, 0);
+		assert_close(ek_greatest_share(&sample, 0.025).low, 1, 0);
+		assert_close(ek_greatest_share(&sample, 0.025).high, 1, 0);
+		sample.parts = parts;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(limits_equal_scipy),
 		cmocka_unit_test(the_truth_is_missed_no_more_often_than_said),
 		cmocka_unit_test(parts_and_units_that_are_not_seen_are_minded),
+		cmocka_unit_test(a_single_unit_has_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
