@@ -218,7 +218,8 @@ static int add_sidecars(struct ek_dataset *d, struct tars *t, struct ek_dataset_
 		if ((*lacking >> kind & 1) == 0)
 			continue;
 		EK_TRY(ek_sidecars_find(&found, t->sidecars, (enum ek_sidecar_kind)kind, item->name.data, stem));
-		if (rc == 0)
+		/* What an image before wants, too, waits for the second walk: others of its name may come yet. */
+		if (rc == 0 || (found < t->start && ek_sidecars_state(t->sidecars, found) == EK_SIDECAR_LATE))
 			continue;
 		*lacking &= ~(1u << kind);
 		if (ek_sidecars_state(t->sidecars, found) != EK_SIDECAR_AMBIGUOUS)

@@ -442,6 +442,30 @@ static void a_name_that_is_there_again_keeps_its_own_label(void **state)
 	          "a.jpg|-|-|-\nb.jpg|2|-|-\n");
 }
 
+/* As in tars behind each other, each with its labels behind all images. */
+static void labels_between_images_of_one_name_go_to_none_that_they_may_not_be_of(void **state)
+{
+	static const struct member differ[] = { { "a.jpg", jpeg_start }, { "b.jpg", jpeg_start },
+		                                { "a.cls", "1" },        { "b.cls", "1" },
+		                                { "a.jpg", jpeg_start }, { "b.jpg", jpeg_start },
+		                                { "a.cls", "2" },        { "b.cls", "2" } };
+	static const struct member agree[] = { { "a.jpg", jpeg_start }, { "b.jpg", jpeg_start },
+		                               { "a.cls", "1" },        { "b.cls", "2" },
+		                               { "a.jpg", jpeg_start }, { "b.jpg", jpeg_start },
+		                               { "a.cls", "1" },        { "b.cls", "2" } };
+	static const struct member shared[] = { { "a.l.jpg", jpeg_start }, { "b.l.jpg", jpeg_start },
+		                                { "a.cls", "1" },          { "b.cls", "2" },
+		                                { "a.r.jpg", jpeg_start }, { "b.r.jpg", jpeg_start } };
+
+	(void)state;
+	CHECK_TAR(differ, 1,
+	          ": of the .cls, .json and .txt beside images, these were not used: 4 of which others say otherwise "
+	          "(a, …)",
+	          "a.jpg|-|-|-\nb.jpg|-|-|-\na.jpg|-|-|-\nb.jpg|-|-|-\n");
+	CHECK_TAR(agree, 2, "", "a.jpg|1|-|-\nb.jpg|2|-|-\na.jpg|1|-|-\nb.jpg|2|-|-\n");
+	CHECK_TAR(shared, 2, "", "a.l.jpg|1|-|-\nb.l.jpg|2|-|-\na.r.jpg|1|-|-\nb.r.jpg|2|-|-\n");
+}
+
 static void a_large_sample_is_whole(void **state)
 {
 	struct member members[41];
@@ -777,6 +801,7 @@ int main(void)
 		cmocka_unit_test(labels_of_a_tar_are_found_wherever_they_lie),
 		cmocka_unit_test(names_with_dots_have_their_own_labels),
 		cmocka_unit_test(a_name_that_is_there_again_keeps_its_own_label),
+		cmocka_unit_test(labels_between_images_of_one_name_go_to_none_that_they_may_not_be_of),
 		cmocka_unit_test(a_large_sample_is_whole),
 		cmocka_unit_test(what_macos_and_masks_add_to_a_tar_is_left_out),
 		cmocka_unit_test(tars_behind_each_other_are_read_as_one),
