@@ -7,11 +7,16 @@
 #include "rebalance/cli/samples.h"
 #include "rebalance/cli/training.h"
 
+#define SIX "[0-9][0-9][0-9][0-9][0-9][0-9]"
+
 /* All that lies there: of generate, evaluate and review. */
 static const char *const ours[] = { "config.json",
 	                            "samples.jsonl",
 	                            "sheet.png",
-	                            "images/[0-9]*.png",
+	                            "images/" SIX ".png", /* of any image that --count can ask for */
+	                            "images/" SIX "[0-9].png",
+	                            "images/" SIX "[0-9][0-9].png",
+	                            "images/" SIX "[0-9][0-9][0-9].png",
 	                            "latents.npy",
 	                            "latents.npy.partial",
 	                            "latents.npy.partial.key",

@@ -89,7 +89,9 @@ run evenkeel generate run --model plain --name begun --count 2 --steps 2
 run evenkeel generate run --model plain --name begun --count 2 --steps 2 --force --quiet
 echo mine >run/samples/begun/notes.txt
 run evenkeel generate run --model plain --name begun --count 1 --steps 2 --force --quiet
-run cat run/samples/begun/notes.txt
+mkdir moved && mv run/samples/begun/notes.txt moved/ && echo mine >run/samples/begun/images/000001-marked.png
+run evenkeel generate run --model plain --name begun --count 1 --steps 2 --force --quiet
+run cat run/samples/begun/images/000001-marked.png
 
 echo '# the help of each command is whole'
 for words in 'train vae' 'train flow' generate; do
