@@ -70,7 +70,8 @@ void ek_autoencoder_release(struct ek_autoencoder *model);
  * EK_EDATA as ek_params_read. */
 int ek_autoencoder_read_values(float *values, const struct ek_params *params,
                                const struct ek_autoencoder_config *config, const char *weights);
-/* Open a model as diffusers keeps it: FOLDER/config.json and FOLDER/diffusion_pytorch_model.safetensors (or .bin).
+/* Open a model as diffusers keeps it: FOLDER/config.json and FOLDER/diffusion_pytorch_model.safetensors (or
+ * .bin, .fp16.safetensors, .fp16.bin); FOLDER may be a whole pipeline with its autoencoder in vae/.
  * Release it. EK_EIO, EK_EDATA, EK_ENOTSUP. */
 int ek_autoencoder_open(struct ek_autoencoder *model, const char *folder);
 /* The same files, written; the folder must exist. `others` (may be NULL): an object of what else config.json shall say.

@@ -8,7 +8,7 @@
 #include "rebalance/base/memory.h"
 #include "train/vae/autoencoder.h"
 
-static const char safetensors[] = "diffusion_pytorch_model.safetensors", pickled[] = "diffusion_pytorch_model.bin";
+static const char safetensors[] = "diffusion_pytorch_model.safetensors";
 static const char scale_name[] = "scaling_factor";
 
 void ek_autoencoder_release(struct ek_autoencoder *model)
@@ -83,24 +83,64 @@ out:
 	return rc;
 }
 
-int ek_autoencoder_open(struct ek_autoencoder *model, const char *folder)
+/* `*out` = the folder, or the vae/ of a whole pipeline. */
+static int find_folder(char **out, const char *folder)
 {
-	struct ek_autoencoder m = { 0 };
-	char *path = NULL, *other = NULL;
+	char *index = NULL;
 	int rc;
 
+	EK_TRY(ek_format(&index, "%s/model_index.json", folder));
+	EK_TRY(ek_file_exists(index));
+	EK_TRY(rc == 1 ? ek_format(out, "%s/vae", folder) : ek_copy_string(out, folder));
+out:
+	free(index);
+	return rc;
+}
+
+/* `*out` = the first of the names that diffusers gives that is there, or the usual one. */
+static int find_weights(char **out, const char *folder)
+{
+	static const char *const others[] = { "diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.bin",
+		                              "diffusion_pytorch_model.fp16.bin" };
+	int rc;
+
+	EK_TRY(ek_format(out, "%s/%s", folder, safetensors));
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		char *other;
+
+		EK_TRY(ek_file_exists(*out));
+		if (rc == 1)
+			break;
+		EK_TRY(ek_format(&other, "%s/%s", folder, others[i]));
+		if (ek_file_exists(other) == 1) {
+			free(*out);
+			*out = other;
+		} else {
+			free(other);
+		}
+	}
+	rc = 0;
+out:
+	return rc;
+}
+
+int ek_autoencoder_open(struct ek_autoencoder *model, const char *given)
+{
+	struct ek_autoencoder m = { 0 };
+	char *folder = NULL, *path = NULL;
+	int rc;
+
+	EK_TRY(find_folder(&folder, given));
 	EK_TRY(read_config(&m.config, folder));
 	EK_TRY(ek_autoencoder_params(&m.params, &m.config));
 	EK_TRY(ek_alloc_aligned(&m.values, m.params.size, sizeof *m.values));
-	EK_TRY(ek_format(&path, "%s/%s", folder, safetensors));
-	EK_TRY(ek_format(&other, "%s/%s", folder, pickled));
-	EK_TRY(read_weights(m.values, &m.config.scale, &m.params, &m.config,
-	                    !ek_file_exists(path) && ek_file_exists(other) ? other : path));
+	EK_TRY(find_weights(&path, folder));
+	EK_TRY(read_weights(m.values, &m.config.scale, &m.params, &m.config, path));
 	*model = m;
 	m = (struct ek_autoencoder){ 0 };
 out:
 	free(path);
-	free(other);
+	free(folder);
 	ek_autoencoder_release(&m);
 	return rc;
 }

@@ -219,6 +219,27 @@ static void a_saved_model_is_opened_again(void **state)
 	}
 }
 
+static void a_pipelines_autoencoder_is_opened_by_whichever_name(void **state)
+{
+	static const char *const names[] = { "diffusion_pytorch_model.safetensors",
+		                             "diffusion_pytorch_model.fp16.safetensors" };
+	const char *pipeline = ek_scratch(), *folder = ek_join(pipeline, "vae");
+	struct ek_autoencoder m, got;
+
+	(void)state;
+	make_model(&m, &small_kl);
+	assert_ok(ek_make_directories(folder));
+	ek_write_file(ek_join(pipeline, "model_index.json"), "{}", 2);
+	assert_ok(ek_autoencoder_save(folder, &m.config, m.values, NULL));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(rename(ek_join(folder, names[0]), ek_join(folder, names[i])), 0);
+		assert_ok(ek_autoencoder_open(&got, pipeline));
+		assert_memory_equal(got.values, m.values, m.params.size * sizeof *m.values);
+		ek_autoencoder_release(&got);
+	}
+	ek_autoencoder_release(&m);
+}
+
 /* The table under the names of older files, attention as 1 x 1 convolutions. */
 static void older_names_are_read(void **state)
 {
@@ -320,6 +341,7 @@ int main(void)
 		cmocka_unit_test(published_configurations_are_read),
 		cmocka_unit_test(other_configurations_are_refused),
 		cmocka_unit_test(a_saved_model_is_opened_again),
+		cmocka_unit_test(a_pipelines_autoencoder_is_opened_by_whichever_name),
 		cmocka_unit_test(scale_goes_with_the_weights),
 		cmocka_unit_test(older_names_are_read),
 		cmocka_unit_test(bad_files_are_refused),
