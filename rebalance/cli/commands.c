@@ -126,7 +126,8 @@ const struct ek_command ek_commands[] = {
 	          "often. Links, copies and class folders come with metadata.jsonl, which Hugging Face's imagefolder "
 	          "reads; in a shard each image has a .json beside it, and a .cls if it has a class.\n"
 	          "DIR appears when all of it is written. Every image is compared with the scan: what is missing or "
-	          "has changed is named, and then nothing is exported unless --keep-going is given.",
+	          "has changed is counted and the first named, and then nothing is exported unless --keep-going is "
+	          "given.",
 	  .own_options = ek_export_own_options,
 	  .run = ek_cmd_export },
 	{ .name = "train vae",

@@ -192,13 +192,14 @@ out:
 	return rc;
 }
 
-/* Say what cannot be exported, and why. */
+/* Keep what cannot be exported, and why: the first for the message, all for those who want the others. */
 static int note_missing(struct ek_export *x)
 {
 	struct ek_buffer *line = &x->text;
 	int rc;
 
-	ek_warn("image %" PRIu64 ": %s", x->record.id, ek_error_message());
+	if (x->first.size == 0)
+		EK_TRY(ek_buffer_printf(&x->first, "image %" PRIu64 ": %s", x->record.id, ek_error_message()));
 	if (!x->options->keep_going)
 		return 0;
 	ek_buffer_clear(line);
@@ -275,9 +276,10 @@ static int finish(struct ek_export *x, const struct ek_export_form_row *form)
 	if (missing > 0 && (!x->options->keep_going || x->result->images == 0)) {
 		x->result->images = x->result->bytes = x->result->shards = 0;
 		return ek_fail(EK_EDATA,
-		               "%" PRIu64 " of %" PRIu64 " images are missing or have changed, named above; "
-		               "nothing was exported%s",
-		               missing, x->count, x->options->keep_going ? "" : " (--keep-going exports the others)");
+		               "%" PRIu64 " of %" PRIu64 " images are missing or have changed, the first: %s; nothing "
+		               "was exported%s",
+		               missing, x->count, x->first.data,
+		               x->options->keep_going ? "" : " (--keep-going exports the others)");
 	}
 	EK_TRY(form->end(x));
 	if (x->missing.path != NULL)
@@ -286,9 +288,10 @@ static int finish(struct ek_export *x, const struct ek_export_form_row *form)
 	EK_TRY(ek_export_folder_commit(&x->folder, about));
 	if (missing > 0)
 		rc = ek_fail(EK_EDATA,
-		             "%" PRIu64 " of %" PRIu64 " images are missing or have changed, named above and in "
-		             "%s/missing.jsonl; the others are in %s",
-		             missing, x->count, x->folder.target, x->folder.target);
+		             "%" PRIu64 " of %" PRIu64
+		             " images are missing or have changed, the first: %s; %s/missing.jsonl "
+		             "names them all; the others are in %s",
+		             missing, x->count, x->first.data, x->folder.target, x->folder.target);
 out:
 	cJSON_Delete(about);
 	return rc;
@@ -309,6 +312,7 @@ static void release(struct ek_export *x)
 	ek_npy_close(&x->keep);
 	ek_buffer_release(&x->bytes);
 	ek_buffer_release(&x->text);
+	ek_buffer_release(&x->first);
 	ek_buffer_release(&x->path);
 	ek_buffer_release(&x->directory);
 	free(x->sorted);

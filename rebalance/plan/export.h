@@ -75,8 +75,8 @@ struct ek_export_result {
  *
  * EK_EUSAGE: DIR is there (and not an export of this run, or not `force`, or holds what no export wrote), an image
  * that this form cannot hold. EK_EDATA: no such subset, or a stale one (subset.h); ids outside the run; or sources that
- * are missing or changed: each is an ek_warn, then nothing is exported, or with `keep_going` the others are, and
- * DIR/missing.jsonl lists them.
+ * are missing or changed: they are counted and the first is named, then nothing is exported, or with `keep_going` the
+ * others are, and DIR/missing.jsonl lists them.
  * `*result` is filled in any case.
  */
 int ek_export(struct ek_export_result *result, struct ek_run *run, const struct ek_export_options *options);

@@ -49,6 +49,7 @@ struct ek_export {
 	struct ek_buffer text, path, directory; /* scratch; the directory made last */
 	/* The entry at hand. */
 	struct ek_image_record record;
+	struct ek_buffer first; /* what is missing or changed: the first, and why */
 	struct ek_buffer bytes; /* of the image as it is written */
 	char *source;           /* path of its file, or NULL if it lies in another */
 	uint64_t place, repeat; /* in ids; how many of the same id came right before */
