@@ -19,13 +19,14 @@ static const char *const heads[] = {
 static const struct {
 	enum ek_compared_measure measure;
 	const char *id, *hint;
+	double most; /* 0 is the least of all of them */
 } charts[] = {
-	{ EK_CMP_FD, "curve-fd", "lower is better" },
-	{ EK_CMP_PRECISION, "curve-precision", "higher: images like real ones" },
-	{ EK_CMP_RECALL, "curve-recall", "higher: more of the variety" },
-	{ EK_CMP_COVERAGE, "curve-coverage", "higher is better" },
-	{ EK_CMP_WORST, "curve-worst", "higher is better" },
-	{ EK_CMP_NEAREST, "curve-nearest", "much lower than of all images: copying" },
+	{ EK_CMP_FD, "curve-fd", "lower is better", INFINITY },
+	{ EK_CMP_PRECISION, "curve-precision", "higher: images like real ones", 1 },
+	{ EK_CMP_RECALL, "curve-recall", "higher: more of the variety", 1 },
+	{ EK_CMP_COVERAGE, "curve-coverage", "higher is better", 1 },
+	{ EK_CMP_WORST, "curve-worst", "higher is better", 1 },
+	{ EK_CMP_NEAREST, "curve-nearest", "much lower than of all images: copying", INFINITY },
 };
 enum { ROWS_OPEN = 30, COLUMNS = sizeof columns / sizeof *columns, CHARTS = sizeof charts / sizeof *charts };
 
@@ -287,10 +288,10 @@ static void fill_points(struct lines *l, enum ek_compared_measure measure, int i
 		}
 }
 
-static int has_pruned(const struct ek_comparison *c)
+static int has_pruned(const struct lines *l)
 {
-	for (size_t i = 0; i < c->count; i++)
-		if (c->rows[i].trained == EK_TRAINED_PRUNED && isfinite(c->rows[i].keep))
+	for (size_t i = 0; i < l->count; i++)
+		if (!l->items[i].scattered)
 			return 1;
 	return 0;
 }
@@ -311,6 +312,7 @@ static void curves(struct ek_page *page, struct lines *l)
 		const struct ek_curve_chart chart = { .id = charts[i].id,
 			                              .title = ek_comparison_measures[charts[i].measure].label,
 			                              .hint = charts[i].hint,
+			                              .most = charts[i].most,
 			                              .lines = l->items,
 			                              .count = l->count };
 
@@ -327,6 +329,7 @@ static void pareto(struct ek_page *page, struct lines *l, int has_legend)
 		.title = "Size against the worst cluster",
 		.hint = "up and to the left is better: the stairs are what can be had with "
 			"so many images",
+		.most = 1,
 		.lines = l->items,
 		.count = l->count
 	};
@@ -362,11 +365,11 @@ int ek_chapter_comparison(struct ek_page *page)
 	if (odd > 0)
 		ek_html(h, "<p class=\"note\">%s more cannot be read as evaluations; evenkeel compare says why.</p>",
 		        ek_count(odd).s);
-	if (has_pruned(&c))
+	if (lines.drawn >= 2 && has_pruned(&lines))
 		curves(page, &lines);
 	if (lines.drawn >= 2)
-		pareto(page, &lines, has_pruned(&c));
-	if (lines.drawn < c.count && lines.drawn > 0)
+		pareto(page, &lines, has_pruned(&lines));
+	if (lines.drawn >= 2 && lines.drawn < c.count)
 		ek_html(h, "<p class=\"note\">The charts show the %s that were made and measured alike.</p>",
 		        ek_number_noun(lines.drawn, "evaluation").s);
 	rc = h->rc;

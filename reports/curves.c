@@ -69,10 +69,10 @@ static int is_drawn(const struct ek_curve_point *p)
 	return isfinite(p->x) && isfinite(p->y);
 }
 
-/* The axis of all values and their intervals; 0 if there are none. */
+/* The axis of all values and of their intervals as far as the measure goes; 0 if there are none. */
 static int y_axis(struct ek_axis *a, const struct ek_curve_chart *chart)
 {
-	double low = INFINITY, high = -INFINITY;
+	double low = INFINITY, high = -INFINITY, least = chart->least, most = chart->most;
 
 	for (size_t i = 0; i < chart->count; i++)
 		for (size_t j = 0; j < chart->lines[i].count; j++) {
@@ -82,10 +82,15 @@ static int y_axis(struct ek_axis *a, const struct ek_curve_chart *chart)
 				continue;
 			low = fmin(low, p->low <= p->high ? fmin(p->low, p->y) : p->y);
 			high = fmax(high, p->low <= p->high ? fmax(p->high, p->y) : p->y);
+			/* A value beyond the end, as of a damaged file, is drawn where it is. */
+			least = fmin(least, p->y);
+			most = fmax(most, p->y);
 		}
 	if (low > high)
 		return 0;
-	*a = ek_axis_of(low, high);
+	*a = ek_axis_of(fmax(low, least), fmin(high, most));
+	a->low = fmax(a->low, least);
+	a->high = fmin(a->high, most);
 	return 1;
 }
 
@@ -175,8 +180,8 @@ static void draw_intervals(struct ek_html *h, const struct plot *p, const struct
 		const struct ek_curve_point *at = &line->points[j];
 
 		if (is_drawn(at) && !at->joint && at->low <= at->high)
-			ek_html(h, "<path class=\"whisker\" d=\"M%.1f %.1fV%.1f\"/>", at_x(p, at->x), at_y(p, at->low),
-			        at_y(p, at->high));
+			ek_html(h, "<path class=\"whisker\" d=\"M%.1f %.1fV%.1f\"/>", at_x(p, at->x),
+			        at_y(p, fmax(at->low, p->y.low)), at_y(p, fmin(at->high, p->y.high)));
 	}
 }
 

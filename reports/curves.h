@@ -29,7 +29,8 @@ struct ek_curve_line {
 struct ek_curve_chart {
 	const char *id; /* a word, one of its own on the page */
 	const char *title;
-	const char *hint; /* below it: which way is better; may be "" */
+	const char *hint;   /* below it: which way is better; may be "" */
+	double least, most; /* what y can be: the axis and the intervals end there; ±INFINITY where there is no end */
 	const struct ek_curve_line *lines;
 	size_t count;
 };

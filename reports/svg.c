@@ -22,8 +22,8 @@ void ek_svg_bar(struct ek_html *h, double value, double low, double high, double
 		        "<line class=\"interval\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"11\" y2=\"11\"/><line "
 		        "class=\"interval\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"8\" y2=\"14\"/><line class=\"interval\" "
 		        "x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"8\" y2=\"14\"/>",
-		        scale * low, fmin(100, scale * high), scale * low, scale * low, fmin(100, scale * high),
-		        fmin(100, scale * high));
+		        fmax(0, scale * low), fmin(100, scale * high), fmax(0, scale * low), fmax(0, scale * low),
+		        fmin(100, scale * high), fmin(100, scale * high));
 	ek_html(h, "</svg>");
 }
 

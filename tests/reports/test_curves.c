@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,7 +58,7 @@ static void a_chart_tells_every_point(void **state)
 	struct ek_curve_point down[] = { { 0.25, 30, NAN, NAN, "<d>", 0 } };
 	const struct ek_curve_line lines[] = { { .name = "up", .points = up, .count = 3 },
 		                               { .name = "<b>", .dashed = 1, .points = down, .count = 1 } };
-	const struct ek_curve_chart chart = { "fd", "T & t", "hint", lines, 2 };
+	const struct ek_curve_chart chart = { "fd", "T & t", "hint", 0, INFINITY, lines, 2 };
 	struct ek_html h = { .rc = 0 };
 
 	(void)state;
@@ -75,13 +76,44 @@ static void a_chart_tells_every_point(void **state)
 	ek_html_release(&h);
 }
 
+/* What cannot be is on no axis: a share below 0 or above 1, a distance below 0. */
+static void an_axis_ends_where_its_measure_does(void **state)
+{
+	static const struct {
+		double value, low, high, most;
+		const char *first, *last, *whisker; /* ticks from 182 up to 12; keep 0.5 at 187 */
+	} cases[] = {
+		{ 0.004, -0.002, 0.01, 1, "y=\"186.0\">0.000<", "y=\"16.0\">0.010<", "M187.0 182.0V12.0" },
+		{ 0, NAN, NAN, 1, "y=\"186.0\">0.0<", "y=\"16.0\">1.0<", NULL },
+		{ 1, 0.9, 1.08, 1, "y=\"186.0\">0.90<", "y=\"16.0\">1.00<", "M187.0 182.0V12.0" },
+		{ 0, -2, 4, INFINITY, "y=\"186.0\">0<", "y=\"16.0\">4<", "M187.0 182.0V12.0" },
+		{ 2, 1.5, 2.5, 1, "y=\"186.0\">", "y=\"16.0\">", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ek_curve_point point = { 0.5, cases[i].value, cases[i].low, cases[i].high, "a", 0 };
+		const struct ek_curve_line line = { .name = "m", .points = &point, .count = 1 };
+		const struct ek_curve_chart chart = { "c", "C", "", 0, cases[i].most, &line, 1 };
+		struct ek_html h = { .rc = 0 };
+
+		ek_curves_chart(&h, &chart);
+		assert_ok(h.rc);
+		assert_non_null(strstr(h.text.data, cases[i].first));
+		assert_non_null(strstr(h.text.data, cases[i].last));
+		assert_true(cases[i].whisker == NULL || strstr(h.text.data, cases[i].whisker) != NULL);
+		assert_null(strstr(h.text.data, "nan"));
+		ek_html_release(&h);
+	}
+}
+
 static void the_front_is_drawn_as_stairs(void **state)
 {
 	struct ek_curve_point points[] = { { 0, 0, NAN, NAN, "none", 0 },
 		                           { 100, 1, NAN, NAN, "all", 0 },
 		                           { 100, 0.5, NAN, NAN, "beaten", 0 } };
 	const struct ek_curve_line lines[] = { { .name = "m", .grey = 1, .points = points, .count = 3 } };
-	const struct ek_curve_chart chart = { "p", "P", "", lines, 1 };
+	const struct ek_curve_chart chart = { "p", "P", "", 0, 1, lines, 1 };
 	struct ek_html h = { .rc = 0 };
 
 	(void)state;
@@ -98,7 +130,7 @@ static void the_front_is_drawn_as_stairs(void **state)
 
 static void nothing_to_draw_is_said(void **state)
 {
-	const struct ek_curve_chart chart = { "x", "X", "", NULL, 0 };
+	const struct ek_curve_chart chart = { "x", "X", "", 0, 1, NULL, 0 };
 	struct ek_html h = { .rc = 0 };
 
 	(void)state;
@@ -150,15 +182,42 @@ static void the_chapter_shows_what_compare_does(void **state)
 	ek_buffer_release(&page);
 }
 
+/* One evaluation has nothing beside it to be drawn with: no chart, and no word of one. */
+static void where_none_goes_together_no_chart_is_spoken_of(void **state)
+{
+	static const struct ek_fixture fixture = { .k = 5, .images = 60, .embeddings_only = 1 };
+	static const struct ek_made_evaluation made[] = {
+		{ .name = "far", .method = "furthest", .keep = 0.5, .images = 30, .training_images = 500 },
+		{ .name = "other", .weights = "w", .keep = 1, .images = 40 },
+	};
+	const char *folder = ek_fixture_make(&fixture);
+	struct ek_buffer page = { 0 };
+	struct ek_run *run = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++)
+		ek_make_evaluation(folder, &made[i]);
+	assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
+	assert_ok(ek_report(run, NULL));
+	ek_run_close(run);
+	assert_ok(ek_file_read(&page, ek_join(folder, "report.html"), 1 << 26));
+	assert_int_equal(occurrences(page.data, "id=\"comparison\""), 1);
+	assert_int_equal(occurrences(page.data, "class=\"plot\""), 0);
+	assert_null(strstr(page.data, "The charts show"));
+	ek_buffer_release(&page);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(axes_are_round_and_hold_the_values),
 		cmocka_unit_test(the_front_is_what_nothing_beats),
 		cmocka_unit_test(a_chart_tells_every_point),
+		cmocka_unit_test(an_axis_ends_where_its_measure_does),
 		cmocka_unit_test(the_front_is_drawn_as_stairs),
 		cmocka_unit_test(nothing_to_draw_is_said),
 		cmocka_unit_test(the_chapter_shows_what_compare_does),
+		cmocka_unit_test(where_none_goes_together_no_chart_is_spoken_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
