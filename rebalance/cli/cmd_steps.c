@@ -45,6 +45,55 @@ static int find_run(const char **path, enum ek_run_mode *mode, struct ek_invocat
 	return 0;
 }
 
+/* Append a line of a list with its path made absolute; the path may be in quotes. */
+static int append_absolute(struct ek_buffer *list, const char *line, size_t size, const char *here)
+{
+	const size_t quote = size > 0 && line[0] == '"';
+	int rc;
+
+	EK_TRY(ek_buffer_append(list, line, quote));
+	if (size > quote && line[quote] != '/')
+		EK_TRY(ek_buffer_printf(list, "%s/", here));
+	EK_TRY(ek_buffer_append(list, line + quote, size - quote));
+	EK_TRY(ek_buffer_text(list, "\n"));
+out:
+	return rc;
+}
+
+/* The data set "-": a list of paths from standard input, kept as RUN/list.txt (`*kept`, to be freed). */
+static int keep_list(char **kept, const struct ek_run *run)
+{
+	char *here = realpath(".", NULL), *line = NULL;
+	struct ek_atomic_file file = { 0 };
+	struct ek_buffer list = { 0 };
+	size_t room = 0;
+	ssize_t size;
+	int rc = 0;
+
+	if (here == NULL)
+		return ek_fail_errno("cannot tell the working directory");
+	while ((size = getline(&line, &room, stdin)) > 0)
+		EK_TRY(append_absolute(&list, line, (size_t)size - (line[size - 1] == '\n'), here));
+	if (ferror(stdin)) {
+		rc = ek_fail_errno("cannot read standard input");
+		goto out;
+	}
+	if (list.size == 0) {
+		rc = ek_fail(EK_EUSAGE, "standard input is empty; a path a line is expected");
+		goto out;
+	}
+	EK_TRY(ek_run_file(kept, run, "list.txt"));
+	EK_TRY(ek_atomic_open(&file, *kept));
+	EK_TRY(ek_atomic_write(&file, list.data, list.size));
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	ek_buffer_release(&list);
+	free(here);
+	free(line);
+	return rc;
+}
+
 /* Clusters from elsewhere, with no images and no embeddings: there is nothing to bring up to date. */
 static int is_assignment_alone(const struct ek_run *run)
 {
@@ -64,10 +113,15 @@ int ek_command_bring_up_to_date(struct ek_invocation *i, int (*before)(struct ek
 	struct ek_run *run = NULL;
 	enum ek_run_mode mode = EK_RUN_READ;
 	const char *path = NULL;
+	char *list = NULL;
 	int rc;
 
 	EK_TRY(find_run(&path, &mode, i));
 	EK_TRY(ek_run_open(&run, path, mode));
+	if (i->settings.scan.dataset_count == 1 && strcmp(i->settings.scan.datasets[0], "-") == 0) {
+		EK_TRY(keep_list(&list, run));
+		i->settings.scan.datasets = (const char *const *)&list;
+	}
 	if (before != NULL)
 		EK_TRY(before(i, run));
 	if (!is_assignment_alone(run))
@@ -79,6 +133,7 @@ int ek_command_bring_up_to_date(struct ek_invocation *i, int (*before)(struct ek
 		EK_TRY(after(i, run));
 out:
 	ek_run_close(run);
+	free(list);
 	return rc;
 }
 

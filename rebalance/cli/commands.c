@@ -20,7 +20,8 @@ static const enum ek_step_id cluster_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK
 #define DATASET_FORMS                                                                                                  \
 	"DATASET is a folder of images (JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP); tar files, 'shard-{000..120}.tar' or " \
 	"a "                                                                                                           \
-	"folder of them; a zip of images; a text file of paths; a .csv, .tsv or .jsonl with a column file_name; an "   \
+	"folder of them; a zip of images; a text file of paths, or - for one on standard input; a .csv, .tsv or "      \
+	".jsonl with a column file_name; an "                                                                          \
 	"MNIST-style IDX file; a .npz or .npy of images; or a .npy of embeddings alone. Nothing in it is changed."
 
 const struct ek_command ek_commands[] = {

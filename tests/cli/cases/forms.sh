@@ -45,6 +45,10 @@ done
 # The same pictures, however they are kept.
 for form in stored.zip deflated.zip; do cmp RUN-photos/embeddings.npy "RUN-$form/embeddings.npy"; done
 cmp RUN-adm.npz/embeddings.npy RUN-images.npy/embeddings.npy
+(cd photos && find bar -type f | sort | evenkeel audit - -o ../RUN-stdin --encoder pixels --clusters 2 --quiet) | head -1
+head -1 RUN-stdin/list.txt
+evenkeel audit RUN-stdin --quiet | head -1
+evenkeel scan - -o RUN-nothing </dev/null
 run evenkeel audit packed.zip -o RUN-packed --encoder pixels
 run evenkeel audit none.npz -o RUN-none
 run evenkeel audit array.json -o RUN-array
