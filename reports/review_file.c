@@ -54,7 +54,7 @@ int ek_review_file_open(struct ek_review_file *file, const struct ek_run *run, c
 	char *lock = NULL, *folder = NULL;
 	int rc;
 
-	*file = (struct ek_review_file){ .fd = -1, .lock = -1 };
+	*file = (struct ek_review_file){ .fd = -1, .lock = EK_LOCK_NONE };
 	EK_TRY(ek_review_file_path(&file->path, run, name));
 	EK_TRY(ek_run_file(&folder, run, "reviews"));
 	EK_TRY(ek_make_directories(folder));
@@ -75,11 +75,10 @@ void ek_review_file_release(struct ek_review_file *file)
 {
 	if (file->fd >= 0)
 		(void)close(file->fd);
-	if (file->lock >= 0)
-		(void)close(file->lock);
+	ek_lock_release(&file->lock);
 	ek_review_log_release(&file->log);
 	free(file->path);
-	*file = (struct ek_review_file){ .fd = -1, .lock = -1 };
+	*file = (struct ek_review_file){ .fd = -1, .lock = EK_LOCK_NONE };
 }
 
 /* 1 if the file with the name is as this process has left it. */

@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 
+#include "rebalance/base/lock.h"
 #include "rebalance/io/run.h"
 #include "reports/review_log.h"
 
@@ -15,7 +16,8 @@ struct ek_review_file {
 	char *path;
 	uint64_t edits; /* how often the file was found changed by somebody else, and read again */
 	/* The rest is private. */
-	int fd, lock;
+	int fd;
+	struct ek_lock lock;
 	struct stat left; /* as the last line left it; another size: it is to be read again */
 };
 

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -490,76 +489,5 @@ int ek_rename_synced(const char *from, const char *to)
 out:
 	ek_parent_close(&old);
 	ek_parent_close(&new);
-	return rc;
-}
-
-static const char lock_word[] = "evenkeel ";
-enum { LOCK_WORD_SIZE = sizeof lock_word - 1, LOCK_SIZE = 64 };
-
-/* The start of a lock file, NUL-terminated; its size, or -1. */
-static ssize_t read_lock(char text[LOCK_SIZE], int fd)
-{
-	const ssize_t size = pread(fd, text, LOCK_SIZE - 1, 0);
-
-	text[size > 0 ? size : 0] = 0;
-	return size;
-}
-
-/* The process id in a lock's text, as long as its digits go; NULL: the text is none of ours. */
-static char *lock_owner(char *text)
-{
-	char *owner = strncmp(text, lock_word, LOCK_WORD_SIZE) == 0 ? text + LOCK_WORD_SIZE : text;
-	char *end = owner + strspn(owner, "0123456789");
-	/* Behind a line with our word may lie the rest of a longer one: a kill came before it was cut off. */
-	const int is_line = end > owner && *end == '\n' && (owner != text || end[1] == 0);
-
-	if (!is_line && *text != 0)
-		return NULL;
-	*end = 0;
-	return owner;
-}
-
-int ek_lock_is_at(const char *path)
-{
-	char text[LOCK_SIZE] = "";
-	int fd;
-
-	if (ek_open_regular(&fd, NULL, path) < 0)
-		return 0;
-	(void)read_lock(text, fd);
-	(void)close(fd);
-	return strncmp(text, lock_word, LOCK_WORD_SIZE) == 0 && lock_owner(text) != NULL;
-}
-
-/* Take an open lock file and write into it. */
-static int write_lock(int fd, const char *path, const char *what)
-{
-	char text[LOCK_SIZE];
-	char *owner;
-
-	if (read_lock(text, fd) < 0)
-		return ek_fail_errno("cannot read %s", path);
-	if ((owner = lock_owner(text)) == NULL)
-		return ek_fail(EK_EUSAGE, "%s is in the way: it is not a lock that evenkeel made", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		return errno != EWOULDBLOCK ? ek_fail_errno("cannot lock %s", what)
-		                            : ek_fail(EK_EUSAGE, "%s is in use by %s%s", what,
-		                                      *owner != 0 ? "process " : "another process", owner);
-	(void)snprintf(text, sizeof text, "%s%ld\n", lock_word, (long)getpid());
-	if (pwrite(fd, text, strlen(text), 0) != (ssize_t)strlen(text) || ftruncate(fd, (off_t)strlen(text)) != 0)
-		return ek_fail_errno("cannot write %s", path);
-	return 0;
-}
-
-int ek_lock_take(int *fd, const char *path, const char *what)
-{
-	int rc;
-
-	if ((rc = ek_open_writable(fd, path, O_RDWR | O_CREAT)) < 0)
-		return rc;
-	if ((rc = write_lock(*fd, path, what)) < 0) {
-		(void)close(*fd);
-		*fd = -1;
-	}
 	return rc;
 }

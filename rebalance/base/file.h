@@ -86,17 +86,6 @@ void ek_atomic_discard(struct ek_atomic_file *f);
 /* Write all of it to a descriptor. `path` is for the message. EK_EIO. */
 int ek_write_all(int fd, const void *bytes, size_t size, const char *path);
 
-/*
- * Lock the file `path`, made if it is not there, and write "evenkeel ID" into it, the id of this process. The lock is
- * the descriptor's, so it goes when its owner dies, however that happens; close it to let go. Only a lock file that we
- * made is written to: one that is empty, begins with our word, or (as older versions wrote) holds a number alone.
- * EK_EUSAGE: another process has it, whose id is told of `what` ("run is in use by process 12"); or it is not ours.
- * EK_EIO.
- */
-int ek_lock_take(int *fd, const char *path, const char *what);
-/* 1 if a lock file that begins with our word lies at `path`, else 0. */
-int ek_lock_is_at(const char *path);
-
 /* Sync the file `from`, rename it to `to` and sync the directory. EK_EIO. */
 int ek_rename_synced(const char *from, const char *to);
 

@@ -141,7 +141,7 @@ out:
 
 static int serve(struct ek_review *review, const char *name, int json)
 {
-	struct ek_review_file file = { .fd = -1, .lock = -1 };
+	struct ek_review_file file = { .fd = -1, .lock = EK_LOCK_NONE };
 	struct ek_review_page page = { .review = review, .file = &file, .reviewer = wanted.reviewer };
 	struct ek_server_options options = { .port = (uint16_t)wanted.port,
 		                             .routes = ek_review_routes,

@@ -135,7 +135,7 @@ out:
 int ek_review_export(uint64_t *images, const struct ek_review *review, const struct ek_review_log *log,
                      const char *name, const char *output, int force)
 {
-	struct work w = { .review = review, .log = log, .folder.lock = -1, .metadata.fd = -1 };
+	struct work w = { .review = review, .log = log, .folder.lock = EK_LOCK_NONE, .metadata.fd = -1 };
 	uint64_t counts[EK_REVIEW_OUTCOMES];
 	cJSON *about = NULL;
 	char *path = NULL;

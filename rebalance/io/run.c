@@ -14,6 +14,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/guard.h"
 #include "rebalance/base/hash.h"
+#include "rebalance/base/lock.h"
 #include "rebalance/base/version.h"
 
 enum { DEEPEST = 64 }; /* steps that a step is made from, one after the other; more are not looked at */
@@ -22,7 +23,7 @@ struct ek_run {
 	char *path;
 	char *record_path; /* RUN/run.json */
 	cJSON *record;
-	int lock; /* descriptor, or -1 */
+	struct ek_lock lock;
 	int is_guarded;
 	char *reason;
 	const cJSON *asked; /* borrowed, for the next record */
@@ -64,7 +65,7 @@ static int may_begin_in(const char *path)
 			lock = status.st_size;
 		else if (strcmp(name, "images.jsonl.tmp") == 0 || strcmp(name, "rejected.jsonl.tmp") == 0)
 			begun++;
-		else
+		else if (strncmp(name, ".lock.held", strlen(".lock.held")) != 0)
 			others += strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 	}
 	if (errno != 0)
@@ -170,7 +171,7 @@ int ek_run_open(struct ek_run **out, const char *path, enum ek_run_mode mode)
 
 	*out = NULL;
 	EK_TRY(ek_alloc(&run, 1, sizeof *run));
-	run->lock = -1;
+	run->lock = (struct ek_lock)EK_LOCK_NONE;
 	EK_TRY(ek_copy_string(&run->path, path));
 	length = strlen(run->path);
 	while (length > 1 && run->path[length - 1] == '/')
@@ -203,8 +204,7 @@ void ek_run_close(struct ek_run *run)
 {
 	if (run == NULL)
 		return;
-	if (run->lock >= 0)
-		(void)close(run->lock);
+	ek_lock_release(&run->lock);
 	if (run->is_guarded)
 		ek_guard_end(run->path);
 	cJSON_Delete(run->record);

@@ -8,7 +8,8 @@
  *
  * While a run is open, nothing is written through a link inside of it (base/guard.h); it may itself be a link.
  *
- * Writers hold a lock that dies with its owner (flock on RUN/.lock, which also holds the owner's process id).
+ * Writers hold a lock that dies with its owner (flock on RUN/.lock, which also holds the owner's process id), or, where
+ * there are no locks, the file RUN/.lock.held (base/lock.h).
  */
 #ifndef EK_IO_RUN_H
 #define EK_IO_RUN_H

@@ -322,7 +322,9 @@ static void release(struct ek_export *x)
 int ek_export(struct ek_export_result *result, struct ek_run *run, const struct ek_export_options *options)
 {
 	const struct ek_export_form_row *form = form_of(options);
-	struct ek_export x = { .options = options, .run = run, .result = result, .folder.lock = -1, .metadata.fd = -1 };
+	struct ek_export x = {
+		.options = options, .run = run, .result = result, .folder.lock = EK_LOCK_NONE, .metadata.fd = -1
+	};
 	int rc;
 
 	*result = (struct ek_export_result){ 0 };

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -231,26 +230,23 @@ out:
 	return rc;
 }
 
-/* `*lock` = the marker in `folder`, locked; -1 if there is none. */
-static int take_lock(int *lock, const char *folder, int flags, const char *target)
+/* `*lock` = the marker in `folder`, locked; none if there is no marker. */
+static int take_lock(struct ek_lock *lock, const char *folder, int flags, const char *target)
 {
-	char *path = NULL;
-	int rc;
+	char *path = NULL, *held = NULL;
+	int fd, rc;
 
-	*lock = -1;
+	*lock = (struct ek_lock)EK_LOCK_NONE;
 	EK_TRY(ek_format(&path, "%s/%s", folder, marker));
-	if ((*lock = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags, 0666)) < 0) {
+	EK_TRY(ek_format(&held, "%s.evenkeel-held", target));
+	if ((fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags, 0666)) < 0) {
 		rc = errno == ENOENT ? 0 : ek_fail_errno("cannot write %s", path);
 		goto out;
 	}
-	if (flock(*lock, LOCK_EX | LOCK_NB) != 0) {
-		rc = errno == EWOULDBLOCK ? ek_fail(EK_EUSAGE, "%s is being exported by another process", target)
-		                          : ek_fail_errno("cannot lock %s", path);
-		(void)close(*lock);
-		*lock = -1;
-	}
+	EK_TRY(ek_lock_hold(lock, fd, held, target, ""));
 out:
 	free(path);
+	free(held);
 	return rc;
 }
 
@@ -258,7 +254,8 @@ out:
 static int clear(const struct ek_export_folder *f, const char *left)
 {
 	struct stat status;
-	int lock = -1, rc = 0;
+	struct ek_lock lock = EK_LOCK_NONE;
+	int rc = 0;
 
 	if (lstat(left, &status) != 0)
 		return errno == ENOENT ? 0 : ek_fail_errno("cannot open %s", left);
@@ -266,15 +263,14 @@ static int clear(const struct ek_export_folder *f, const char *left)
 		return 0;
 	if (S_ISDIR(status.st_mode))
 		EK_TRY(take_lock(&lock, left, 0, f->target));
-	if (lock < 0) {
+	if (lock.fd < 0) {
 		rc = ek_fail(EK_EUSAGE, "%s is in the way and not ours; move it", left);
 		goto out;
 	}
 	ek_info("starting again: removing %s, which an export that was stopped left behind", left);
 	EK_TRY(remove_tree(left));
 out:
-	if (lock >= 0)
-		(void)close(lock);
+	ek_lock_release(&lock);
 	return rc;
 }
 
@@ -342,7 +338,7 @@ int ek_export_folder_open(struct ek_export_folder *f, const char *output, const 
 	struct stat status;
 	int rc;
 
-	*f = (struct ek_export_folder){ .lock = -1 };
+	*f = (struct ek_export_folder){ .lock = EK_LOCK_NONE };
 	EK_TRY(set_names(f, output, run_path));
 	EK_TRY(put_back(f));
 	if (lstat(f->target, &status) == 0) {
@@ -434,8 +430,7 @@ int ek_export_folder_commit(struct ek_export_folder *f, const cJSON *about)
 	EK_TRY(sync_all(f->partial, files));
 	EK_TRY(parent_of(&parent, f->target));
 	EK_TRY(put_in_place(f));
-	(void)close(f->lock);
-	f->lock = -1;
+	ek_lock_release(&f->lock);
 	EK_TRY(sync_entry(AT_FDCWD, parent, f->target));
 out:
 	cJSON_Delete(document);
@@ -446,12 +441,11 @@ out:
 
 void ek_export_folder_release(struct ek_export_folder *f)
 {
-	if (f->lock >= 0) {
+	if (f->lock.fd >= 0)
 		(void)remove_tree(f->partial);
-		(void)close(f->lock);
-	}
+	ek_lock_release(&f->lock);
 	free(f->target);
 	free(f->partial);
 	free(f->run);
-	*f = (struct ek_export_folder){ .lock = -1 };
+	*f = (struct ek_export_folder){ .lock = EK_LOCK_NONE };
 }

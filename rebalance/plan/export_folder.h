@@ -8,12 +8,13 @@
 #define EK_PLAN_EXPORT_FOLDER_H
 
 #include "rebalance/base/json.h"
+#include "rebalance/base/lock.h"
 
 struct ek_export_folder {
-	char *target;  /* DIR without slashes at its end */
-	char *partial; /* where it is written */
-	char *run;     /* absolute path of the run */
-	int lock;      /* descriptor of the marker in `partial`, or -1 */
+	char *target;        /* DIR without slashes at its end */
+	char *partial;       /* where it is written */
+	char *run;           /* absolute path of the run */
+	struct ek_lock lock; /* of the marker in `partial`, or of DIR.evenkeel-held */
 };
 /* Check DIR, clear what a dead export left, make the partial directory and take its lock. EK_EUSAGE: DIR may not be
  * replaced (an export of ours only with `force`), or is being exported to. EK_EIO. Release in any case. */

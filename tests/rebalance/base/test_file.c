@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "rebalance/base/file.h"
+#include "rebalance/base/lock.h"
 
 static void assert_holds(const char *path, const char *want)
 {
@@ -45,7 +46,7 @@ static void what_is_no_file_is_refused_at_once(void **state)
 	const char *folder = ek_scratch(), *fifo = ek_join(folder, "fifo");
 	struct ek_buffer text = { 0 };
 	struct ek_map map;
-	int fd;
+	struct ek_lock lock;
 
 	(void)state;
 	assert_int_equal(mkfifo(fifo, 0600), 0);
@@ -53,7 +54,7 @@ static void what_is_no_file_is_refused_at_once(void **state)
 	assert_fails(ek_file_read(&text, fifo, 9), EK_EDATA, "fifo: not a regular file");
 	assert_fails(ek_map_open(&map, fifo), EK_EDATA, "fifo: not a regular file");
 	assert_fails(ek_file_read(&text, "/dev/zero", 9), EK_EDATA, "/dev/zero: not a regular file");
-	assert_fails(ek_lock_take(&fd, fifo, "it"), EK_EDATA, "fifo: not a regular file");
+	assert_fails(ek_lock_take(&lock, fifo, "it"), EK_EDATA, "fifo: not a regular file");
 	assert_false(ek_lock_is_at(fifo));
 	(void)alarm(0);
 	ek_buffer_release(&text);

@@ -8,6 +8,7 @@
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/guard.h"
+#include "rebalance/base/lock.h"
 
 static const char *root, *outside; /* a guarded folder, and one with the file "victim" */
 
@@ -75,6 +76,7 @@ static void nothing_is_written_through_a_link(void **state)
 {
 	const char *inside = ek_join(root, "clusters/victim");
 	struct stat status;
+	struct ek_lock lock;
 	int fd;
 
 	(void)state;
@@ -82,12 +84,12 @@ static void nothing_is_written_through_a_link(void **state)
 	assert_fails(write_whole(inside), EK_EUSAGE, "clusters is a link");
 	assert_fails(ek_remove(inside), EK_EUSAGE, "clusters is a link");
 	assert_fails(ek_rename_synced(ek_join(root, "none"), inside), EK_EUSAGE, "clusters is a link");
-	assert_fails(ek_lock_take(&fd, inside, "it"), EK_EUSAGE, "clusters is a link");
+	assert_fails(ek_lock_take(&lock, inside, "it"), EK_EUSAGE, "clusters is a link");
 	assert_fails(ek_make_directories(ek_join(root, "clusters")), EK_EUSAGE, "clusters is a link");
 	assert_fails(ek_make_directories(ek_join(root, "clusters/below")), EK_EUSAGE, "clusters is a link");
 	assert_true(stat(ek_join(outside, "below"), &status) != 0);
 	link_to(ek_join(outside, "victim"), ".lock");
-	assert_fails(ek_lock_take(&fd, ek_join(root, ".lock"), "it"), EK_EUSAGE, ".lock is a link");
+	assert_fails(ek_lock_take(&lock, ek_join(root, ".lock"), "it"), EK_EUSAGE, ".lock is a link");
 	assert_fails(ek_open_writable(&fd, ek_join(root, ".lock"), O_WRONLY | O_APPEND), EK_EUSAGE, ".lock is a link");
 	/* The link is a file like any other to whoever removes it. */
 	assert_ok(ek_remove(ek_join(root, ".lock")));
