@@ -233,15 +233,17 @@ static int hold(int *fd, const char *folder, int how)
 	return 0;
 }
 
-int ek_review_keep_out(const char *folder)
+int ek_review_keep_out(int *fd, const char *folder)
 {
-	int fd, rc = hold(&fd, folder, LOCK_EX);
+	const int rc = hold(fd, folder, LOCK_EX);
 
-	if (rc == EK_EUSAGE)
-		rc = ek_fail(EK_EUSAGE, "%s is being reviewed; end the review, then make it anew", folder);
-	if (fd >= 0)
-		(void)close(fd);
-	return rc;
+	if (rc == 0)
+		return 0;
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+	return rc == EK_EUSAGE ? ek_fail(EK_EUSAGE, "%s is being reviewed; end the review, then make it anew", folder)
+	                       : rc;
 }
 
 int ek_review_open(struct ek_review *r, const struct ek_run *run, const char *name)

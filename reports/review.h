@@ -46,8 +46,9 @@ struct ek_review {
 int ek_review_open(struct ek_review *review, const struct ek_run *run, const char *name);
 void ek_review_release(struct ek_review *review);
 
-/* Before the samples in `folder`, which may not be there, are made anew: EK_EUSAGE if somebody reviews them. */
-int ek_review_keep_out(const char *folder);
+/* Before the samples in `folder` are made anew: EK_EUSAGE if somebody reviews them, and until `*fd` is closed no review
+ * of them begins. -1: the folder is not there. */
+int ek_review_keep_out(int *fd, const char *folder);
 
 /* Clear `bytes` and read the file of a sample, a PNG or JPEG; `sha256` (may be NULL): of its bytes. EK_EUSAGE: no such
  * sample; EK_EIO; EK_EDATA: no image. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
@@ -187,6 +188,7 @@ struct work {
 	struct ek_flow_sampler *sampler;
 	struct ek_npy_writer *latents;
 	struct ek_samples_folder place;
+	int kept_out; /* descriptor of what is made anew, so that nobody reviews it, or -1 */
 	uint8_t *pixels;
 	size_t pixel_room;
 };
@@ -443,6 +445,8 @@ static void release(struct work *w)
 	free(w->file);
 	free(w->folder);
 	ek_samples_folder_close(&w->place);
+	if (w->kept_out >= 0)
+		(void)close(w->kept_out);
 	free(w->images);
 	free(w->latents_path);
 }
@@ -513,7 +517,7 @@ out:
 
 static int generate(struct ek_invocation *i, struct ek_run *run)
 {
-	struct work w = { .run = run, .seed = (uint64_t)i->settings.common.seed };
+	struct work w = { .run = run, .kept_out = -1, .seed = (uint64_t)i->settings.common.seed };
 	int rc;
 
 	if (*wanted.name == 0 || *wanted.name == '.' || strchr(wanted.name, '/') != NULL)
@@ -528,7 +532,7 @@ static int generate(struct ek_invocation *i, struct ek_run *run)
 	EK_TRY(ek_format(&w.folder, "%s/samples/%s", ek_run_path(run), wanted.name));
 	EK_TRY(ek_format(&w.images, "%s/images", w.folder));
 	if (i->settings.common.force)
-		EK_TRY(ek_review_keep_out(w.folder));
+		EK_TRY(ek_review_keep_out(&w.kept_out, w.folder));
 	EK_TRY(describe(&w));
 	EK_TRY(ek_samples_folder_open(&w.place, w.folder, w.config, w.classes.count, wanted.latents,
 	                              i->settings.common.force));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "reports/review_page.h"
@@ -361,19 +362,25 @@ static void nobody_makes_anew_what_is_reviewed(void **state)
 	const char *path = make_run(8), *folder = ek_join(path, "samples/rare");
 	struct ek_review review, second;
 	struct ek_run *run;
+	int fd;
 
 	(void)state;
-	assert_ok(ek_review_keep_out(folder));
+	assert_ok(ek_review_keep_out(&fd, folder));
+	assert_int_equal(fd, -1);
 	write_samples(path, &good);
-	assert_ok(ek_review_keep_out(folder));
+	assert_ok(ek_review_keep_out(&fd, folder));
 	assert_ok(ek_run_open(&run, path, EK_RUN_READ));
+	assert_fails(ek_review_open(&review, run, "rare"), EK_EUSAGE, "is being made anew");
+	ek_review_release(&review);
+	assert_int_equal(close(fd), 0);
 	assert_ok(ek_review_open(&review, run, "rare"));
 	assert_ok(ek_review_open(&second, run, "rare"));
-	assert_fails(ek_review_keep_out(folder), EK_EUSAGE, "is being reviewed");
+	assert_fails(ek_review_keep_out(&fd, folder), EK_EUSAGE, "is being reviewed");
 	ek_review_release(&review);
-	assert_fails(ek_review_keep_out(folder), EK_EUSAGE, "is being reviewed");
+	assert_fails(ek_review_keep_out(&fd, folder), EK_EUSAGE, "is being reviewed");
 	ek_review_release(&second);
-	assert_ok(ek_review_keep_out(folder));
+	assert_ok(ek_review_keep_out(&fd, folder));
+	assert_int_equal(close(fd), 0);
 	ek_run_close(run);
 }
 
