@@ -160,6 +160,8 @@ static int save(struct trainer *t)
 	if (t->state.step == t->saved_step)
 		return 0;
 	EK_TRY(ek_trainer_log_sync(&t->log));
+	/* Those after the one that was gone on with are damaged: they do not count among the ones that are kept. */
+	EK_TRY(ek_checkpoints_keep(t->options->folder, t->saved_step, t->options->checkpoints_kept));
 	t->state.seconds = now;
 	rc = ek_checkpoint_write(t->options->folder, t->task->params, &t->state, t->options->identity);
 	t->state.seconds = before;
