@@ -481,6 +481,16 @@ static void release(struct prepared *p)
 	cJSON_Delete(p->options);
 }
 
+/* Does the user say something else of the step now than the last time? */
+static int is_asked_anew(const struct ek_option *options, const cJSON *asked, const cJSON *before)
+{
+	for (; options->name != NULL; options++)
+		if (options->given && !cJSON_Compare(cJSON_GetObjectItemCaseSensitive(asked, options->name),
+		                                     cJSON_GetObjectItemCaseSensitive(before, options->name), 1))
+			return 1;
+	return 0;
+}
+
 /*
  * A step that cannot be made ready, because its data, weights or embeddings are away, is taken as it was, with a
  * warning, if what it made is still there and nothing else is asked of it now. Else `failure` stands.
@@ -493,9 +503,7 @@ static int take_as_it_was(struct prepared *p, struct ek_run *run, enum ek_step_i
 	char *message = NULL;
 	const char *reason;
 
-	for (const struct ek_option *o = p->settings->step_options[id]; o->name != NULL; o++)
-		asked |= o->given && !cJSON_Compare(cJSON_GetObjectItemCaseSensitive(wanted, o->name),
-		                                    cJSON_GetObjectItemCaseSensitive(before, o->name), 1);
+	asked |= is_asked_anew(p->settings->step_options[id], wanted, before);
 	if (asked || recorded == NULL || failure == EK_ENOMEM || failure == EK_EINTERRUPTED)
 		return failure;
 	EK_TRY(ek_copy_string(&message, ek_error_message()));
@@ -526,8 +534,15 @@ static int run_step(struct ek_run *run, const struct ek_settings *settings, enum
 		goto out;
 	}
 	EK_TRY((id == EK_STEP_SCAN ? ek_scan_is_current : ek_run_is_current)(&current, &reason, run, &p.step));
-	if (current && !forced)
+	if (current && !forced) {
+		/* As with a number of clusters that happens to be the default one: a wish from now on. */
+		const cJSON *recorded = ek_run_recorded(run, rows[id].name);
+
+		if (is_asked_anew(settings->step_options[id], asked,
+		                  cJSON_GetObjectItemCaseSensitive(recorded, "asked")))
+			EK_TRY(ek_run_ask_again(run, rows[id].name, asked));
 		goto out;
+	}
 	if (ek_run_recorded(run, rows[id].name) != NULL)
 		ek_info("%s again: %s", rows[id].doing, current ? "--force" : reason);
 	p.started = (int64_t)time(NULL);

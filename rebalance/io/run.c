@@ -579,3 +579,16 @@ int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t starte
 out:
 	return rc;
 }
+
+int ek_run_ask_again(struct ek_run *run, const char *step, const cJSON *asked)
+{
+	cJSON *entry = cJSON_GetObjectItemCaseSensitive(run->record, step), *copy = cJSON_Duplicate(asked, 1);
+	int rc = 0;
+
+	/* In its place. */
+	if (copy == NULL || !cJSON_ReplaceItemInObjectCaseSensitive(entry, "asked", copy))
+		EK_TRY(ek_json_add_item(entry, "asked", copy));
+	EK_TRY(save(run));
+out:
+	return rc;
+}

@@ -82,6 +82,9 @@ int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t starte
  * for the next time. Borrowed until then; NULL: nothing. */
 void ek_run_set_asked(struct ek_run *run, const cJSON *asked);
 
+/* The same of a step that is recorded already, and is what was asked for: only that is kept anew. Saves run.json. */
+int ek_run_ask_again(struct ek_run *run, const char *step, const cJSON *asked);
+
 /* What run.json says of a step, or NULL: {"version", "evenkeel", "options", "asked", "inputs", "outputs", "started",
  * "seconds", "counts"}. Belongs to the run. */
 const cJSON *ek_run_recorded(const struct ek_run *run, const char *step);

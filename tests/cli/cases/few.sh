@@ -27,6 +27,11 @@ run evenkeel audit same -o RUN-same --clusters 3 --quiet
 run evenkeel audit same -o RUN-same --hierarchy 3,2 --quiet
 run evenkeel audit photos -o SUB --encoder pixels --clusters 9 --subsample 4 --quiet
 said evenkeel audit photos -o SUB --encoder pixels --clusters default --subsample 4
+echo "$ a number that happens to be the default one is a wish from then on"
+run evenkeel audit two -o RUN-two --clusters 2 --quiet
+made RUN-two
+cp photos/disc/* two/
+said evenkeel audit two -o RUN-two
 echo "$ auto"
 run evenkeel audit same -o RUN-same --clusters auto --quiet
 set -- photos/disc/*

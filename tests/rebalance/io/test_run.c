@@ -270,6 +270,11 @@ static void a_run_is_known_by_its_record_or_its_lock(void **state)
 	assert_false(ek_run_is_at(other));
 	assert_ok(ek_run_open(&run, other, EK_RUN_CREATE));
 	ek_run_close(run);
+	/* The same where there are no locks, by another machine: it is told who is there. */
+	ek_write_file(ek_join(other, ".lock"), "", 0);
+	ek_write_file(ek_join(other, ".lock.held"), "evenkeel far/pid 12 1\n", 22);
+	assert_fails(ek_run_open(&run, other, EK_RUN_CREATE), EK_EUSAGE, "in use by process 12 of far");
+	assert_int_equal(unlink(ek_join(other, ".lock.held")), 0);
 	/* Killed in its first scan, by an older version. */
 	ek_write_file(ek_join(other, ".lock"), "4711\n", 5);
 	assert_fails(ek_run_open(&run, other, EK_RUN_CREATE), EK_EUSAGE, "holds other files");
@@ -316,6 +321,14 @@ static void what_the_user_asked_is_kept_for_the_next_time(void **state)
 	cJSON_Delete(asked);
 	kept = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(f->run, "cluster"), "asked");
 	assert_string_equal(cJSON_GetObjectItemCaseSensitive(kept, "clusters")->valuestring, "auto");
+	assert_non_null(asked = cJSON_CreateObject());
+	assert_ok(ek_json_add_string(asked, "clusters", "9"));
+	assert_ok(ek_run_ask_again(f->run, "cluster", asked));
+	cJSON_Delete(asked);
+	kept = ek_run_recorded(f->run, "cluster");
+	assert_non_null(cJSON_GetObjectItemCaseSensitive(kept, "outputs"));
+	kept = cJSON_GetObjectItemCaseSensitive(kept, "asked");
+	assert_string_equal(cJSON_GetObjectItemCaseSensitive(kept, "clusters")->valuestring, "9");
 }
 
 static void files_are_found_by_pattern(void **state)
