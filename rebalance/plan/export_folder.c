@@ -25,9 +25,9 @@ enum { MOST_FILES_TO_SYNC = 32 };
 
 enum action { COUNT, SYNC, REMOVE };
 
-static int sync_entry(int folder, const char *name, const char *path)
+static int sync_entry(int folder, const char *name, int flags, const char *path)
 {
-	const int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	const int fd = openat(folder, name, O_RDONLY | flags | O_CLOEXEC);
 	const int rc = fd < 0 || fsync(fd) != 0 ? ek_fail_errno("cannot sync %s in %s", name, path) : 0;
 
 	if (fd >= 0)
@@ -61,7 +61,7 @@ static int visit(uint64_t *count, int fd, const char *path, enum action action)
 		else
 			++*count;
 		if (action == SYNC && !S_ISLNK(status.st_mode))
-			EK_TRY(sync_entry(fd, name, path));
+			EK_TRY(sync_entry(fd, name, O_NOFOLLOW, path));
 		if (action == REMOVE && strcmp(name, marker) != 0 &&
 		    unlinkat(fd, name, S_ISDIR(status.st_mode) ? AT_REMOVEDIR : 0) != 0) {
 			rc = ek_fail_errno("cannot remove %s in %s", name, path);
@@ -431,7 +431,7 @@ int ek_export_folder_commit(struct ek_export_folder *f, const cJSON *about)
 	EK_TRY(parent_of(&parent, f->target));
 	EK_TRY(put_in_place(f));
 	ek_lock_release(&f->lock);
-	EK_TRY(sync_entry(AT_FDCWD, parent, f->target));
+	EK_TRY(sync_entry(AT_FDCWD, parent, O_DIRECTORY, f->target));
 out:
 	cJSON_Delete(document);
 	free(parent);

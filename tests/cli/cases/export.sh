@@ -74,6 +74,11 @@ run evenkeel export TAR --subset some -o DIR --as list
 run evenkeel export TAR --subset some -o tarred --as copies --quiet
 run list tarred/photos -type f
 
+# Below a folder that is a link.
+mkdir real && ln -s real linked
+run evenkeel export RUN --subset some -o linked/out --as list --quiet
+rm -r real linked
+
 # What is gone or has changed.
 mv photos/bar/00018.png gone.png
 printf x >>photos/bar/00006.png
