@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/json.h"
 #include "rebalance/base/locale.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/io/table.h"
@@ -42,6 +43,8 @@ static int add_pattern(char **out, const char *pattern)
 		(*out)[size - 1] = 0;
 	if (size == 0)
 		rc = ek_fail(EK_EUSAGE, "an empty pattern matches no file");
+	else if (ek_utf8_valid_prefix(*out, size) < size) /* the scan's record could not hold it */
+		rc = ek_fail(EK_EUSAGE, "the pattern \"%s\" is not UTF-8: write ? for each byte that is not", pattern);
 out:
 	return rc;
 }

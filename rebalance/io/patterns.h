@@ -37,7 +37,7 @@ struct ek_patterns {
 	char **include, **exclude; /* owned */
 	size_t include_count, exclude_count;
 };
-/* EK_EUSAGE: an empty pattern. Release in any case. */
+/* EK_EUSAGE: a pattern that is empty or not UTF-8. Release in any case. */
 int ek_patterns_init(struct ek_patterns *s, const char *const *include, size_t include_count,
                      const char *const *exclude, size_t exclude_count);
 void ek_patterns_release(struct ek_patterns *s);

@@ -273,6 +273,19 @@ static void patterns_are_for_names_or_for_paths(void **state)
 	ek_dataset_close(dataset);
 }
 
+/* run.json, which keeps them, is UTF-8. */
+static void a_pattern_is_utf8(void **state)
+{
+	static const char *const bytes[] = { "\xff*" };
+	struct ek_patterns patterns;
+
+	(void)state;
+	assert_fails(ek_patterns_init(&patterns, bytes, 1, NULL, 0), EK_EUSAGE, "is not UTF-8");
+	ek_patterns_release(&patterns);
+	assert_fails(ek_patterns_init(&patterns, NULL, 0, bytes, 1), EK_EUSAGE, "is not UTF-8");
+	ek_patterns_release(&patterns);
+}
+
 static void metadata_beside_the_images_is_read_as_imagefolder_does(void **state)
 {
 	const char *root = ek_scratch();
@@ -792,6 +805,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_folder_comes_in_byte_order_with_labels_from_its_first_level),
 		cmocka_unit_test(links_loops_and_special_files_are_survived),
+		cmocka_unit_test(a_pattern_is_utf8),
 		cmocka_unit_test(metadata_beside_the_images_is_read_as_imagefolder_does),
 		cmocka_unit_test(attributes_are_joined_by_name),
 		cmocka_unit_test(no_folder_is_walked_twice_whichever_way_comes_first),
