@@ -73,13 +73,13 @@ int ek_kept_path_find(char **path, const struct ek_run *run, const char *kept)
 	*path = NULL;
 	if (kept[0] != '/')
 		EK_TRY(look_inside(path, run, kept));
+	else if (ek_file_exists(kept))
+		EK_TRY(ek_copy_string(path, kept));
 	for (const char *slash = kept; *path == NULL && (slash = strchr(slash + 1, '/')) != NULL;) {
 		EK_TRY(was_run(&was, kept, (size_t)(slash - kept)));
 		if (was)
 			EK_TRY(look_inside(path, run, slash + 1));
 	}
-	if (*path == NULL && kept[0] == '/' && ek_file_exists(kept))
-		EK_TRY(ek_copy_string(path, kept));
 out:
 	return rc;
 }

@@ -13,7 +13,7 @@ int ek_kept_path(char **kept, const struct ek_run *run, const char *path);
 /*
  * The other way; `*path` is to be freed, NULL if nothing is there. Earlier versions kept paths into the run as they
  * were given, "../R/models/ae" or "/data/R/models/ae": of a folder R that is a run, or is gone, the rest is looked for
- * in this run.
+ * in this run, but what an absolute path still leads to, perhaps in another run, is meant.
  */
 int ek_kept_path_find(char **path, const struct ek_run *run, const char *kept);
 
