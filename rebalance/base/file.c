@@ -473,6 +473,27 @@ out:
 	return rc;
 }
 
+int ek_exchange_synced(int *done, const char *from, const char *to)
+{
+	struct ek_parent old = { .fd = -1 }, new = { .fd = -1 };
+	int rc;
+
+	*done = 0;
+	EK_TRY(ek_parent_open(&old, from));
+	EK_TRY(ek_parent_open(&new, to));
+	EK_TRY(sync_path(from, 0));
+	if (renameat2(old.fd, old.name, new.fd, new.name, RENAME_EXCHANGE) == 0) {
+		*done = 1;
+		EK_TRY(sync_parent(to));
+	} else if (errno != EINVAL && errno != ENOSYS) {
+		rc = ek_fail_errno("cannot rename %s to %s", from, to);
+	}
+out:
+	ek_parent_close(&old);
+	ek_parent_close(&new);
+	return rc;
+}
+
 int ek_rename_synced(const char *from, const char *to)
 {
 	struct ek_parent old = { .fd = -1 }, new = { .fd = -1 };

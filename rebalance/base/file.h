@@ -88,5 +88,8 @@ int ek_write_all(int fd, const void *bytes, size_t size, const char *path);
 
 /* Sync the file `from`, rename it to `to` and sync the directory. EK_EIO. */
 int ek_rename_synced(const char *from, const char *to);
+/* Sync the folder `from`, exchange it with `to`, which is there, and sync the directory. `*done` = 0: the file system
+ * cannot. EK_EIO. */
+int ek_exchange_synced(int *done, const char *from, const char *to);
 
 #endif

@@ -23,6 +23,7 @@
 #include "reports/review.h"
 #include "train/flow/flow_sample.h"
 #include "train/loop/checkpoint.h"
+#include "rebalance/plan/subset.h"
 
 static struct {
 	const char *model, *name, *interval, *autoencoder;
@@ -59,6 +60,7 @@ static const struct ek_option own[] = {
 	  .kind = EK_KIND_STRING,
 	  .target = &wanted.name,
 	  .argument = "NAME",
+	  .check = ek_subset_check_name,
 	  .help = "the files go to RUN/samples/NAME when all are made; the same command goes on where it was stopped" },
 	{ .name = "count",
 	  .kind = EK_KIND_INTEGER,
@@ -520,9 +522,6 @@ static int generate(struct ek_invocation *i, struct ek_run *run)
 	struct work w = { .run = run, .kept_out = -1, .seed = (uint64_t)i->settings.common.seed };
 	int rc;
 
-	if (*wanted.name == 0 || *wanted.name == '.' || strchr(wanted.name, '/') != NULL)
-		return ek_fail(EK_EUSAGE, "\"%s\" is no name for samples: it becomes a folder in RUN/samples",
-		               wanted.name);
 	EK_TRY(load_model(&w));
 	EK_TRY(fill_solver(&w));
 	EK_TRY(ek_classes_choose(&w.classes, run, &wanted.classes, &w.d, wanted.model));

@@ -38,8 +38,6 @@ int ek_training_folder(char **folder, const struct ek_run *run, const char *name
 	int rc;
 
 	*folder = NULL;
-	if (*name == 0 || *name == '.' || strchr(name, '/') != NULL)
-		return ek_fail(EK_EUSAGE, "\"%s\" is no name for a model: it becomes a folder in RUN/models", name);
 	EK_TRY(ek_format(folder, "%s/models/%s", ek_run_path(run), name));
 	EK_TRY(ek_make_directories(*folder));
 out:

@@ -1,5 +1,6 @@
 /* Options that every training has. */
 #include "rebalance/cli/training.h"
+#include "rebalance/plan/subset.h"
 
 const struct ek_choice ek_schedules[] = { { "constant", "the same rate to the end" },
 	                                  { "linear", "down to 0 in a line" },
@@ -26,6 +27,7 @@ static struct ek_option *add_first(struct ek_option *to, struct ek_training_wish
 		  .kind = EK_KIND_STRING,
 		  .target = &w->name,
 		  .argument = "NAME",
+		  .check = ek_subset_check_name,
 		  .help = "the files go to RUN/models/NAME; the same command goes on where it was stopped" },
 		{ .name = "subset",
 		  .kind = EK_KIND_STRING,

@@ -186,28 +186,19 @@ int ek_folder_drop(struct ek_folder *folder)
 
 int ek_folder_publish(struct ek_folder *folder)
 {
-	struct ek_parent parent = { .fd = -1 }, fresh = { .fd = -1 };
-	int fd, rc;
+	int fd, exchanged, rc;
 
 	EK_TRY(ek_folder_check(folder->path, is_named, folder->ours));
 	EK_TRY(open_directory(&fd, folder->path));
 	if (fd < 0)
 		return ek_rename_synced(folder->fresh, folder->path);
 	(void)close(fd);
-	EK_TRY(ek_parent_open(&parent, folder->path));
-	EK_TRY(ek_parent_open(&fresh, folder->fresh));
-	if (renameat2(fresh.fd, fresh.name, parent.fd, parent.name, RENAME_EXCHANGE) == 0) {
-		EK_TRY(remove_folder(folder->fresh, folder->ours));
-	} else if (errno != EINVAL && errno != ENOSYS) {
-		rc = ek_fail_errno("cannot rename %s to %s", folder->fresh, folder->path);
-	} else {
-		/* A file system that cannot exchange two names: there is a moment without the folder. */
-		EK_TRY(remove_folder(folder->path, folder->ours));
+	EK_TRY(ek_exchange_synced(&exchanged, folder->fresh, folder->path));
+	/* A file system that cannot exchange two names: there is a moment without the folder. */
+	EK_TRY(remove_folder(exchanged ? folder->fresh : folder->path, folder->ours));
+	if (!exchanged)
 		EK_TRY(ek_rename_synced(folder->fresh, folder->path));
-	}
 out:
-	ek_parent_close(&parent);
-	ek_parent_close(&fresh);
 	return rc;
 }
 
