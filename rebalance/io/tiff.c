@@ -280,7 +280,7 @@ static uint8_t sample_at(const uint8_t *row, size_t i, unsigned bits)
 		memcpy(&wide, row + 2 * i, 2);
 		return (uint8_t)(wide >> 8);
 	default:
-		return (uint8_t)(row[i * bits / 8] >> (8 - bits - i * bits % 8) & ((1u << bits) - 1));
+		return (uint8_t)((unsigned)row[i * bits / 8] >> (8 - bits - i * bits % 8) & ((1u << bits) - 1));
 	}
 }
 
