@@ -201,10 +201,13 @@ static void a_default_that_depends_stays_one(void **state)
 	assert_ok(ek_options_from_json(&second, options, json));
 	assert_int_equal(v.workers, -1);
 	cJSON_Delete(json);
+	ek_arguments_release(&arguments);
 	assert_ok(PARSE("--workers", "5"));
 	assert_int_equal(v.workers, 5);
+	ek_arguments_release(&arguments);
 	assert_ok(PARSE("--workers=default"));
 	assert_int_equal(v.workers, -1);
+	ek_arguments_release(&arguments);
 	ek_arguments_release(&second);
 }
 
