@@ -63,6 +63,8 @@ static void tell(const char *path, int json)
 	i.arguments.count = 1;
 	i.arguments.positional = positional;
 	(void)i.command->run(&i);
+	i.arguments.positional = NULL; /* is not the arguments' own */
+	ek_arguments_release(&i.arguments);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
