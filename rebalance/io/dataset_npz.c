@@ -31,8 +31,10 @@ struct npz {
 	struct ek_map map;         /* then that */
 	struct images *arrays;
 	size_t count, current;
-	uint64_t next;    /* image of the current one */
-	const char *name; /* of the file, without its folders */
+	uint64_t next;          /* image of the current one */
+	const char *name;       /* of the file, without its folders */
+	struct ek_tally unused; /* arrays that cannot be read, and why the first of them */
+	int started;
 };
 
 static void release(struct images *a)
@@ -144,8 +146,17 @@ static int find_arrays(struct npz *f)
 		struct ek_npy a = { 0 };
 		uint64_t at = 0;
 
-		/* An array of another kind (text, objects) is no image either. */
-		if (!is_array(&zip->entries[i]) || read_header(&a, &at, f, &zip->entries[i]) < 0 || !are_images(&a))
+		if (!is_array(&zip->entries[i]))
+			continue;
+		rc = read_header(&a, &at, f, &zip->entries[i]);
+		if (rc == EK_EDATA) {
+			/* Text, objects, or damage: what lies beside the images need not be known, but is told. */
+			ek_dataset_note(&f->unused, ek_error_message());
+			rc = 0;
+			continue;
+		}
+		EK_TRY(rc);
+		if (!are_images(&a))
 			continue;
 		EK_TRY(add_array(f, &a, &zip->entries[i], at));
 		called += is_called_images(f->arrays[f->count - 1].name) != 0;
@@ -292,12 +303,10 @@ static int open_npz(struct ek_dataset *d)
 	EK_TRY(find_arrays(f));
 	if (f->count == 0)
 		return fail_no_images(d, f);
-	for (size_t i = 0; !d->looks && i < f->count; i++) {
-		/* Stored pixels are found again by their place in the file. */
+	/* Stored pixels are found again by their place in the file. */
+	for (size_t i = 0; i < f->count; i++)
 		if (f->arrays[i].entry->data != NULL)
 			f->arrays[i].at += ek_zip_reader_offset(f->zip, f->arrays[i].entry);
-		EK_TRY(read_labels(d, f, &f->arrays[i]));
-	}
 out:
 	return rc;
 }
@@ -349,12 +358,30 @@ out:
 	return rc;
 }
 
+/* Before the first image: what else lies beside the arrays. */
+static int start(struct ek_dataset *d, struct npz *f)
+{
+	int rc = 0;
+
+	f->started = 1;
+	if (f->unused.count > 0)
+		ek_dataset_warn(d, "%s: %" PRIu64 " array%s not used: %s%s", d->paths[0], f->unused.count,
+		                f->unused.count == 1 ? " is" : "s are", f->unused.first,
+		                f->unused.count == 1 ? "" : ", …");
+	for (size_t i = 0; f->zip != NULL && i < f->count; i++)
+		EK_TRY(read_labels(d, f, &f->arrays[i]));
+out:
+	return rc;
+}
+
 static int next_in_npz(struct ek_dataset *d, struct ek_dataset_item *item)
 {
 	struct npz *f = d->state;
 	const struct images *a;
 	int rc;
 
+	if (!f->started && !d->looks)
+		EK_TRY(start(d, f));
 	while (f->current < f->count && f->next == f->arrays[f->current].count) {
 		f->current++;
 		f->next = 0;

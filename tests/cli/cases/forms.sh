@@ -22,6 +22,8 @@ images = npy("|u1", (6, 8, 8, 3), pixels)
 archive("named.npz", zipfile.ZIP_DEFLATED, [("train_images.npy", images), ("train_labels.npy", labels), ("test_images.npy", images)])
 archive("adm.npz", zipfile.ZIP_STORED, [("arr_0.npy", images), ("arr_1.npy", npy("<i4", (6,), struct.pack("<6i", *range(6))))])
 archive("grey.npz", zipfile.ZIP_DEFLATED, [("x.npy", npy("|u1", (18, 8, 8), pixels)), ("y.npy", npy("<f4", (18,), bytes(72)))])
+broken = bytearray(images); broken[7] = 0x7f
+archive("half.npz", zipfile.ZIP_STORED, [("train_images.npy", images), ("test_images.npy", bytes(broken)), ("names.npy", npy("<U3", (6,), bytes(72)))])
 archive("none.npz", zipfile.ZIP_STORED, [("mu.npy", npy("<f8", (2,), bytes(16)))])
 open("images.npy", "wb").write(images)
 names = [f for f in files]
@@ -50,6 +52,7 @@ head -1 RUN-stdin/list.txt
 evenkeel audit RUN-stdin --quiet | head -1
 evenkeel scan - -o RUN-nothing </dev/null
 run evenkeel audit packed.zip -o RUN-packed --encoder pixels
+evenkeel audit half.npz -o RUN-half --encoder pixels --clusters 2 --quiet 2>&1 | head -2
 run evenkeel audit none.npz -o RUN-none
 run evenkeel audit array.json -o RUN-array
 run evenkeel audit 'shards/s-{00000..00002}.tar' -o RUN-gap
