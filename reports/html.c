@@ -9,6 +9,7 @@
 
 #include "rebalance/base/json.h"
 #include "rebalance/base/locale.h"
+#include "rebalance/base/utf8.h"
 
 /* Narrow no-break space, between a number and its unit. */
 #define NARROW "\xe2\x80\xaf"

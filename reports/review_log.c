@@ -10,6 +10,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/json.h"
 #include "rebalance/base/log.h"
+#include "rebalance/base/utf8.h"
 
 enum { WARNINGS_MOST = 20 };
 static const size_t file_limit = (size_t)1 << 30;
@@ -339,7 +340,7 @@ static int take_object(struct ek_review_log *log, const cJSON *object, const cha
 	EK_TRY(check_time(time, where));
 	entry.sample = (uint32_t)sample;
 	memcpy(entry.time, time, sizeof entry.time);
-	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "undo"))) {
+	if (cJSON_IsTrue(ek_json_member(object, "undo"))) {
 		EK_TRY(ek_review_log_reviewer(&entry.reviewer, log, reviewer));
 		EK_TRY(ek_review_log_undo(log, entry.sample, entry.reviewer));
 	} else {

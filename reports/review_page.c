@@ -6,6 +6,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/json.h"
+#include "rebalance/base/utf8.h"
 #include "reports/page_files.h"
 #include "reports/review_files.h"
 
@@ -203,7 +204,7 @@ static int read_body(cJSON **body, const struct ek_server_request *request)
 
 static int read_reviewer(uint32_t *reviewer, struct ek_review_page *page, const cJSON *body)
 {
-	const cJSON *name = cJSON_GetObjectItemCaseSensitive(body, "reviewer");
+	const cJSON *name = ek_json_member(body, "reviewer");
 
 	if (!cJSON_IsString(name))
 		return ek_fail(EK_EUSAGE, "the request has no reviewer");
@@ -265,10 +266,10 @@ out:
 static int read_decision(struct ek_review_entry *entry, const struct ek_review *review, const cJSON *body)
 {
 	static char none[] = "";
-	const cJSON *sample = cJSON_GetObjectItemCaseSensitive(body, "sample");
-	const cJSON *decision = cJSON_GetObjectItemCaseSensitive(body, "decision");
-	const cJSON *note = cJSON_GetObjectItemCaseSensitive(body, "note");
-	const cJSON *sha256 = cJSON_GetObjectItemCaseSensitive(body, "sha256");
+	const cJSON *sample = ek_json_member(body, "sample");
+	const cJSON *decision = ek_json_member(body, "decision");
+	const cJSON *note = ek_json_member(body, "note");
+	const cJSON *sha256 = ek_json_member(body, "sha256");
 
 	if (!cJSON_IsNumber(sample) || !(sample->valuedouble >= 0 && sample->valuedouble < (double)review->count) ||
 	    sample->valuedouble != (double)(uint32_t)sample->valuedouble)

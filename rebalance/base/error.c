@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rebalance/base/json.h"
 #include "rebalance/base/locale.h"
+#include "rebalance/base/utf8.h"
 
 enum { MESSAGE_SIZE = 1024, REASON_SIZE = 96 };
 

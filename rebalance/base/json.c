@@ -8,6 +8,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/locale.h"
+#include "rebalance/base/utf8.h"
 
 /* From 2^53 on a double may stand for a neighbour too: 2^53 + 1 reads as 2^53. */
 static const double exact_limit = 9007199254740992.0;
@@ -184,6 +185,11 @@ const cJSON *ek_json_object(const cJSON *item)
 	return cJSON_IsObject(item) ? item : NULL;
 }
 
+const cJSON *ek_json_member(const cJSON *object, const char *name)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
 static int get(const cJSON **item, const cJSON *object, const char *name, const char *where)
 {
 	*item = cJSON_GetObjectItemCaseSensitive(object, name);
@@ -230,42 +236,6 @@ int ek_json_get_string(const char **out, const cJSON *object, const char *name, 
 	return 0;
 }
 
-/* Bytes of the UTF-8 character at p (1 to 4), or 0 if there is none. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-	static const struct {
-		unsigned char low, high, second_low, second_high;
-		size_t length;
-	} rows[] = {
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-
-	if (left == 0 || p[0] < 0x80)
-		return left > 0;
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		if (p[0] < rows[i].low || p[0] > rows[i].high)
-			continue;
-		if (left < rows[i].length || p[1] < rows[i].second_low || p[1] > rows[i].second_high)
-			return 0;
-		for (size_t j = 2; j < rows[i].length; j++)
-			if ((p[j] & 0xc0) != 0x80)
-				return 0;
-		return rows[i].length;
-	}
-	return 0;
-}
-
-size_t ek_utf8_valid_prefix(const char *bytes, size_t size)
-{
-	size_t at = 0, length;
-
-	while ((length = utf8_length((const unsigned char *)bytes + at, size - at)) > 0)
-		at += length;
-	return at;
-}
-
 /* The length of the run of ASCII that stands for itself. */
 static size_t plain_run(const char *bytes, size_t size)
 {
@@ -285,7 +255,7 @@ int ek_json_append_string(struct ek_buffer *b, const char *bytes, size_t size)
 	for (size_t at = 0; at < size;) {
 		const size_t run = plain_run(bytes + at, size - at);
 		const unsigned char c = (unsigned char)bytes[at];
-		const size_t length = run > 0 ? run : utf8_length((const unsigned char *)bytes + at, size - at);
+		const size_t length = run > 0 ? run : ek_utf8_length(bytes + at, size - at);
 
 		if (run > 0)
 			EK_TRY(ek_buffer_append(b, bytes + at, run));

@@ -36,6 +36,8 @@ int ek_json_add_item(cJSON *parent, const char *name, cJSON *item); /* takes ite
 int ek_json_add_object(cJSON **child, cJSON *parent, const char *name);
 int ek_json_add_array(cJSON **child, cJSON *parent, const char *name);
 
+/* The member called `name` to the letter; NULL where there is none, or `object` is no object. */
+const cJSON *ek_json_member(const cJSON *object, const char *name);
 /* Read a member; EK_EDATA naming `where` and the member if it is missing, of another type,
  * negative or fractional (u64) or not below 2^53. The string belongs to the tree. */
 int ek_json_get_u64(uint64_t *out, const cJSON *object, const char *name, const char *where);
@@ -52,8 +54,5 @@ const cJSON *ek_json_object(const cJSON *item);
 int ek_json_append_string(struct ek_buffer *b, const char *bytes, size_t size);
 /* Append a number as JSON: shortest text that reads back the same; null if not finite. */
 int ek_json_append_double(struct ek_buffer *b, double value);
-
-/* The length of the longest prefix that is valid UTF-8 (no surrogates, no overlong forms). */
-size_t ek_utf8_valid_prefix(const char *bytes, size_t size);
 
 #endif

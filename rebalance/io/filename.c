@@ -6,6 +6,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/hash.h"
+#include "rebalance/base/utf8.h"
 
 static int append_hex(struct ek_buffer *b, const char *bytes, size_t size)
 {

@@ -9,6 +9,7 @@
 #include "rebalance/base/json.h"
 #include "rebalance/base/locale.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/base/utf8.h"
 #include "rebalance/io/table.h"
 
 enum { LONGEST_NAME = 255 };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/utf8.h"
 #include "rebalance/io/dataset.h"
 #include "rebalance/plan/export_internal.h"
 

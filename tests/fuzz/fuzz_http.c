@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "rebalance/base/file.h"
+#include "rebalance/base/utf8.h"
 #include "rebalance/io/npy.h"
 #include "reports/review_page.h"
 #include "reports/server/target.h"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rebalance/base/file.h"
+#include "rebalance/base/utf8.h"
 
 static cJSON *parse(const char *text)
 {

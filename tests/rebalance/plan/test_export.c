@@ -6,6 +6,7 @@
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/random.h"
+#include "rebalance/base/utf8.h"
 #include "rebalance/io/jsonl.h"
 #include "rebalance/io/npy.h"
 #include "rebalance/io/scan.h"
