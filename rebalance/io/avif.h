@@ -8,7 +8,7 @@
 #ifndef EK_IO_AVIF_H
 #define EK_IO_AVIF_H
 
-#include "rebalance/io/image.h"
+#include "rebalance/io/bitmap.h"
 
 /* Does a file start so? 32 bytes suffice. */
 int ek_avif_is(const void *bytes, size_t size);

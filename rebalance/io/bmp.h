@@ -9,7 +9,7 @@
 #ifndef EK_IO_BMP_H
 #define EK_IO_BMP_H
 
-#include "rebalance/io/image.h"
+#include "rebalance/io/bitmap.h"
 
 /* Does a file start so? 18 bytes suffice. */
 int ek_bmp_is(const void *bytes, size_t size);

@@ -13,7 +13,7 @@
 #define EK_IO_CHECKPOINT_H
 
 #include "rebalance/io/pickle.h"
-#include "rebalance/io/tensors.h"
+#include "rebalance/io/tensor.h"
 
 /* A storage as a persistent id names it; one key may have many. */
 struct ek_storage {

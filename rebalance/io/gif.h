@@ -7,7 +7,7 @@
 #ifndef EK_IO_GIF_H
 #define EK_IO_GIF_H
 
-#include "rebalance/io/image.h"
+#include "rebalance/io/bitmap.h"
 
 int ek_gif_probe(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
 int ek_gif_decode(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels);

@@ -152,34 +152,6 @@ int ek_image_decode_window(struct ek_image *image, const void *bytes, size_t siz
 	return decode(image, bytes, size, max_pixels, 0, window);
 }
 
-int ek_image_check_size(uint64_t width, uint64_t height, uint64_t max_pixels)
-{
-	uint64_t pixels;
-
-	if (width == 0 || height == 0)
-		return ek_fail(EK_EDATA, "an image of %llu x %llu pixels", (unsigned long long)width,
-		               (unsigned long long)height);
-	if (__builtin_mul_overflow(width, height, &pixels) || pixels > max_pixels)
-		return ek_fail(EK_EDATA, "the header claims %llu x %llu pixels, the limit is %llu",
-		               (unsigned long long)width, (unsigned long long)height, (unsigned long long)max_pixels);
-	return 0;
-}
-
-int ek_image_allocate(struct ek_image *image, uint32_t width, uint32_t height)
-{
-	size_t pixels;
-	int rc;
-
-	*image = (struct ek_image){ 0 };
-	if (__builtin_mul_overflow((size_t)width, (size_t)height, &pixels))
-		return ek_fail(EK_ENOMEM, "no memory for %u x %u pixels", width, height);
-	if ((rc = ek_alloc_aligned(&image->pixels, pixels, 3)) == 0) {
-		image->width = width;
-		image->height = height;
-	}
-	return rc;
-}
-
 uint32_t ek_image_bare_pixel(enum ek_image_format format)
 {
 	return format == EK_IMAGE_GREY8 ? 1 : format == EK_IMAGE_RGB8 ? 3 : 0;
@@ -202,12 +174,6 @@ int ek_image_from_bare(struct ek_image *image, enum ek_image_format format, cons
 			memset(image->pixels + 3 * i, grey[i], 3);
 out:
 	return rc;
-}
-
-void ek_image_release(struct ek_image *image)
-{
-	free(image->pixels);
-	*image = (struct ek_image){ 0 };
 }
 
 int ek_image_encode_jpeg(struct ek_buffer *out, const struct ek_image *image, int quality)

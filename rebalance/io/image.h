@@ -9,42 +9,14 @@
 #ifndef EK_IO_IMAGE_H
 #define EK_IO_IMAGE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "rebalance/io/bitmap.h"
 
-#include "rebalance/base/memory.h"
-
-/* Pillow's default limit against decompression bombs. */
-#define EK_MAX_PIXELS_DEFAULT 178956970u
-
-enum ek_image_format {
-	EK_IMAGE_UNKNOWN,
-	EK_IMAGE_JPEG,
-	EK_IMAGE_PNG,
-	EK_IMAGE_WEBP,
-	EK_IMAGE_GIF,
-	EK_IMAGE_TIFF,
-	EK_IMAGE_AVIF,
-	EK_IMAGE_BMP,
-	EK_IMAGE_GREY8, /* bare pixels, as in IDX files */
-	EK_IMAGE_RGB8   /* likewise, as in .npz files */
-};
 const char *ek_image_format_name(enum ek_image_format format); /* "jpeg", "png", …, "unknown" */
 
 /* The format with that name; EK_IMAGE_UNKNOWN: there is none. */
 enum ek_image_format ek_image_format_of(const char *name);
 /* How names of such files end, without the dot: "jpg", "tif"; of bare pixels, what they are written as: "png". */
 const char *ek_image_format_extension(enum ek_image_format format);
-
-struct ek_image {
-	uint32_t width, height; /* pixels, after EXIF orientation */
-	uint8_t *pixels;        /* [height, width, 3] RGB, owned */
-};
-
-struct ek_image_info {
-	enum ek_image_format format;
-	uint32_t width, height; /* after EXIF orientation */
-};
 
 /* The format of a file that starts with these bytes (32 suffice). */
 enum ek_image_format ek_image_sniff(const void *bytes, size_t size);
@@ -63,9 +35,6 @@ int ek_image_decode(struct ek_image *image, const void *bytes, size_t size, uint
                     uint32_t smallest_side);
 /* As ek_image_decode in full size, but only the pixels of the window need be right; what lies outside is not set. A
  * JPEG is still read and checked to its end, but transformed only there and a little around. The window lies inside. */
-struct ek_image_window {
-	uint32_t x, y, width, height;
-};
 int ek_image_decode_window(struct ek_image *image, const void *bytes, size_t size, uint64_t max_pixels,
                            const struct ek_image_window *window);
 /* Bytes of a bare pixel; 0: the format has a header and is decoded. */
@@ -73,13 +42,6 @@ uint32_t ek_image_bare_pixel(enum ek_image_format format);
 /* Bare pixels, row after row, to RGB. EK_EDATA: not as many bytes as pixels. */
 int ek_image_from_bare(struct ek_image *image, enum ek_image_format format, const void *bytes, size_t size,
                        uint32_t width, uint32_t height);
-/* Room for width × height pixels, not set. */
-int ek_image_allocate(struct ek_image *image, uint32_t width, uint32_t height);
-void ek_image_release(struct ek_image *image);
-
-/* EK_EDATA, saying so, if a side is 0 or there are more than `max_pixels` pixels. */
-int ek_image_check_size(uint64_t width, uint64_t height, uint64_t max_pixels);
-
 /* Append a baseline JPEG (4:2:0, optimised) or a PNG to `out`. The bytes depend on the pixels alone. */
 int ek_image_encode_jpeg(struct ek_buffer *out, const struct ek_image *image, int quality);
 int ek_image_encode_png(struct ek_buffer *out, const struct ek_image *image);

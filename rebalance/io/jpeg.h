@@ -12,7 +12,7 @@
 #ifndef EK_IO_JPEG_H
 #define EK_IO_JPEG_H
 
-#include "rebalance/io/image.h"
+#include "rebalance/io/bitmap.h"
 
 int ek_jpeg_probe(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
 int ek_jpeg_check(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);

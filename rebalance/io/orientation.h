@@ -4,7 +4,7 @@
 #ifndef EK_IO_ORIENTATION_H
 #define EK_IO_ORIENTATION_H
 
-#include "rebalance/io/image.h"
+#include "rebalance/io/bitmap.h"
 
 /* Tag 0x0112 of the first directory of EXIF data (a TIFF file: what follows "Exif\0\0" in a JPEG; a leading
  * "Exif\0\0" is skipped); 1 if there is none or it is not one of 1 … 8. */

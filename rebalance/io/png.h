@@ -10,7 +10,7 @@
 #ifndef EK_IO_PNG_H
 #define EK_IO_PNG_H
 
-#include "rebalance/io/image.h"
+#include "rebalance/io/bitmap.h"
 
 int ek_png_probe(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);
 int ek_png_check(struct ek_image_info *info, const void *bytes, size_t size, uint64_t max_pixels);

@@ -11,7 +11,7 @@
 #ifndef EK_IO_PYTORCH_H
 #define EK_IO_PYTORCH_H
 
-#include "rebalance/io/tensors.h"
+#include "rebalance/io/tensor.h"
 
 /* List the tensors of a mapped file (used by ek_tensor_file_open). EK_EDATA. */
 int ek_pytorch_zip_read(struct ek_tensor_file *file);

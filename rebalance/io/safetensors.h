@@ -6,7 +6,7 @@
 #define EK_IO_SAFETENSORS_H
 
 #include "rebalance/base/json.h"
-#include "rebalance/io/tensors.h"
+#include "rebalance/io/tensor.h"
 
 enum { EK_SAFETENSORS_MAX_HEADER = 8 << 20 }; /* bytes; some 50,000 tensors */
 

@@ -9,7 +9,7 @@
 #ifndef EK_IO_TIFF_H
 #define EK_IO_TIFF_H
 
-#include "rebalance/io/image.h"
+#include "rebalance/io/bitmap.h"
 
 /* Does a file start so? 4 bytes suffice. */
 int ek_tiff_is(const void *bytes, size_t size);

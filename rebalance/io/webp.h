@@ -7,7 +7,7 @@
 #ifndef EK_IO_WEBP_H
 #define EK_IO_WEBP_H
 
-#include "rebalance/io/image.h"
+#include "rebalance/io/bitmap.h"
 
 /* Does a file start so? 12 bytes suffice. */
 int ek_webp_is(const void *bytes, size_t size);
