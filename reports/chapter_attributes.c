@@ -15,7 +15,7 @@ enum {
 
 static const cJSON *attributes_of(const struct ek_page *page)
 {
-	return ek_json_object(cJSON_GetObjectItemCaseSensitive(page->audit, "attributes"));
+	return ek_json_object(ek_json_member(page->audit, "attributes"));
 }
 
 static void agreement_cell(struct ek_html *h, const cJSON *attribute, const char *name)
@@ -40,14 +40,12 @@ static void agreement(struct ek_page *page)
 	cJSON_ArrayForEach(attribute, attributes_of(page))
 	{
 		const double missing = ek_number_of(attribute, "missing");
-		const struct ek_measure gini =
-			ek_measure_of(cJSON_GetObjectItemCaseSensitive(attribute, "skew"), "gini");
+		const struct ek_measure gini = ek_measure_of(ek_json_member(attribute, "skew"), "gini");
 
 		ek_html(h, "<tr><th scope=\"row\"><bdi>%s</bdi>", attribute->string);
 		if (ek_text_of(attribute, "note", NULL) != NULL)
 			ek_html(h, " <small>%s</small>", ek_text_of(attribute, "note", ""));
-		ek_html(h, "</th><td class=\"n\">%d</td>",
-		        cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(attribute, "values")));
+		ek_html(h, "</th><td class=\"n\">%d</td>", cJSON_GetArraySize(ek_json_member(attribute, "values")));
 		agreement_cell(h, attribute, "nmi");
 		agreement_cell(h, attribute, "ari");
 		agreement_cell(h, attribute, "purity");
@@ -89,11 +87,11 @@ static int tail_values(struct ek_page *page)
 	int rc = 0;
 
 	cJSON_ArrayForEach(attribute, attributes_of(page)) room +=
-		(size_t)cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(attribute, "tail_values"));
+		(size_t)cJSON_GetArraySize(ek_json_member(attribute, "tail_values"));
 	EK_TRY(ek_alloc(&found, room, sizeof *found));
 	cJSON_ArrayForEach(attribute, attributes_of(page))
 	{
-		cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(attribute, "tail_values"))
+		cJSON_ArrayForEach(row, ek_json_member(attribute, "tail_values"))
 		{
 			const double ratio = ek_number_of(row, "ratio");
 
@@ -146,8 +144,8 @@ static int commoner_first(const void *a, const void *b)
 /* The values of an attribute, commonest first; a value that is no text is left out. */
 static int columns_of(struct column **columns, size_t *count, const cJSON *attribute)
 {
-	const cJSON *value, *n = cJSON_GetObjectItemCaseSensitive(attribute, "counts");
-	const cJSON *values = cJSON_GetObjectItemCaseSensitive(attribute, "values");
+	const cJSON *value, *n = ek_json_member(attribute, "counts");
+	const cJSON *values = ek_json_member(attribute, "values");
 	int rc = 0;
 
 	*count = 0;
@@ -180,8 +178,7 @@ static void heat_cell(struct ek_html *h, double part, double total)
 static void heat_row(struct ek_page *page, const cJSON *attribute, uint32_t cluster, const struct column *columns,
                      size_t values, double *counts)
 {
-	const cJSON *row = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(attribute, "by_cluster"), (int)cluster),
-		    *n;
+	const cJSON *row = cJSON_GetArrayItem(ek_json_member(attribute, "by_cluster"), (int)cluster), *n;
 	struct ek_html *h = &page->html;
 	double total = 0, rest = 0;
 	size_t i = 0;

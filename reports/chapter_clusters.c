@@ -67,7 +67,7 @@ static void size_table(struct ek_page *page)
 int ek_chapter_sizes(struct ek_page *page)
 {
 	struct ek_html *h = &page->html;
-	const struct ek_measure gini = ek_measure_of(cJSON_GetObjectItemCaseSensitive(page->audit, "skew"), "gini");
+	const struct ek_measure gini = ek_measure_of(ek_json_member(page->audit, "skew"), "gini");
 	const int many = page->k > EK_PAGE_CARDS_OPEN;
 	double *descending = NULL;
 	int rc = 0;
@@ -103,9 +103,8 @@ out:
 /* The most frequent values of the attribute in the cluster, as "frog 62 %, deer 20 %". */
 static void top_values(struct ek_page *page, const cJSON *attribute, uint32_t cluster)
 {
-	const cJSON *counts =
-		cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(attribute, "by_cluster"), (int)cluster);
-	const cJSON *values = cJSON_GetObjectItemCaseSensitive(attribute, "values"), *item;
+	const cJSON *counts = cJSON_GetArrayItem(ek_json_member(attribute, "by_cluster"), (int)cluster);
+	const cJSON *values = ek_json_member(attribute, "values"), *item;
 	double total = 0, previous = INFINITY;
 	int previous_at = -1;
 
@@ -158,7 +157,7 @@ static void card_facts(struct ek_page *page, uint32_t cluster)
 		ek_page_cluster(page, (uint64_t)c->nearest, "cluster ");
 		ek_html(h, "</dd></div>");
 	}
-	cJSON_ArrayForEach(attribute, ek_json_object(cJSON_GetObjectItemCaseSensitive(page->audit, "attributes")))
+	cJSON_ArrayForEach(attribute, ek_json_object(ek_json_member(page->audit, "attributes")))
 	{
 		if (shown++ < 3)
 			top_values(page, attribute, cluster);

@@ -9,14 +9,9 @@
 
 #define DASH "\xe2\x80\x93"
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
 static const cJSON *generated_of(const struct ek_evaluation *e)
 {
-	return member(e->json, "generated");
+	return ek_json_member(e->json, "generated");
 }
 
 static const char *metric_of(const struct ek_evaluation *e)
@@ -38,7 +33,7 @@ static double worst_coverage(const struct ek_evaluation *e)
 
 static double copies_share(const struct ek_evaluation *e)
 {
-	return ek_measure_of(member(e->json, "memorisation"), "copies_share").value;
+	return ek_measure_of(ek_json_member(e->json, "memorisation"), "copies_share").value;
 }
 
 static void learned_from(struct ek_html *h, const struct ek_evaluation_plan *plan)
@@ -106,7 +101,7 @@ static void headline(struct ek_page *page, const struct ek_evaluation *e)
 {
 	const double coverage = ek_measure_of(e->json, "coverage").value, copies = copies_share(e);
 	const double expected = ek_measure_of(e->json, "coverage_expected").value;
-	const cJSON *worst = member(e->json, "worst_cluster");
+	const cJSON *worst = ek_json_member(e->json, "worst_cluster");
 	const double cluster = ek_number_of(worst, "cluster"), value = ek_number_of(worst, "value");
 	struct ek_html *h = &page->html;
 
@@ -136,7 +131,7 @@ static void headline(struct ek_page *page, const struct ek_evaluation *e)
 
 static const char *reference_words(const struct ek_evaluation *e)
 {
-	const char *what = ek_text_of(member(e->json, "reference"), "what", "");
+	const char *what = ek_text_of(ek_json_member(e->json, "reference"), "what", "");
 
 	return strcmp(what, "held_out") == 0   ? "held-out image"
 	       : strcmp(what, "training") == 0 ? "training image"
@@ -145,10 +140,12 @@ static const char *reference_words(const struct ek_evaluation *e)
 
 void ek_page_computed_from(struct ek_html *h, const struct ek_evaluation *e)
 {
-	const cJSON *encoder = member(e->json, "encoder");
+	const cJSON *encoder = ek_json_member(e->json, "encoder");
 
 	ek_html(h, "%s generated against %s; encoder %s", ek_decimal(images_of(e), 0).s,
-	        ek_number_noun(ek_whole(ek_number_of(member(e->json, "reference"), "images")), reference_words(e)).s,
+	        ek_number_noun(ek_whole(ek_number_of(ek_json_member(e->json, "reference"), "images")),
+	                       reference_words(e))
+	                .s,
 	        ek_text_of(encoder, "name", DASH));
 	if (isfinite(ek_number_of(encoder, "dimensions")))
 		ek_html(h, " (%s numbers an image)", ek_decimal(ek_number_of(encoder, "dimensions"), 0).s);
@@ -158,7 +155,7 @@ void ek_page_computed_from(struct ek_html *h, const struct ek_evaluation *e)
 
 static void warning(struct ek_html *h, const struct ek_evaluation *e)
 {
-	const char *text = ek_text_of(member(e->json, "reference"), "warning", NULL);
+	const char *text = ek_text_of(ek_json_member(e->json, "reference"), "warning", NULL);
 
 	if (e->stale != NULL)
 		ek_html(h,
@@ -172,7 +169,7 @@ static void warning(struct ek_html *h, const struct ek_evaluation *e)
 static void what_was_compared(struct ek_page *page, const struct ek_evaluation *e)
 {
 	const struct ek_evaluation_plan plan = ek_evaluation_plan_of(page, e);
-	const cJSON *path = member(generated_of(e), "path"), *name;
+	const cJSON *path = ek_json_member(generated_of(e), "path"), *name;
 	struct ek_html *h = &page->html;
 	int count = 0;
 
@@ -182,7 +179,7 @@ static void what_was_compared(struct ek_page *page, const struct ek_evaluation *
 		learned_from(h, &plan);
 		ek_html(h, ". ");
 	}
-	cJSON_ArrayForEach(name, member(generated_of(e), "samples"))
+	cJSON_ArrayForEach(name, ek_json_member(generated_of(e), "samples"))
 	{
 		if (cJSON_IsString(name))
 			ek_html(h, "%s<bdi>%s</bdi>", count++ == 0 ? "Its images: " : ", ", name->valuestring);
@@ -255,7 +252,7 @@ static void measure_words(struct ek_html *h, const cJSON *item, const struct mea
 
 static void measure_row(struct ek_html *h, const struct ek_evaluation *e, const struct measure *m)
 {
-	const cJSON *item = member(m->object == NULL ? e->json : member(e->json, m->object), m->name);
+	const cJSON *item = ek_json_member(m->object == NULL ? e->json : ek_json_member(e->json, m->object), m->name);
 	const double mean = ek_number_of(item, "mean");
 	struct ek_measure value = ek_interval_of(item);
 	const char *reason = ek_evaluation_reason(e, NULL, m->name);
@@ -305,9 +302,10 @@ static void measures_table(struct ek_html *h, const struct ek_evaluation *e)
 
 static void memorisation(struct ek_page *page, const struct ek_evaluation *e)
 {
-	const cJSON *m = member(e->json, "memorisation");
-	const double made = ek_number_of(member(m, "nearest_train"), "median");
-	const double fresh = ek_number_of(member(m, "held_out"), "median"), ratio = ek_measure_of(m, "ratio").value;
+	const cJSON *m = ek_json_member(e->json, "memorisation");
+	const double made = ek_number_of(ek_json_member(m, "nearest_train"), "median");
+	const double fresh = ek_number_of(ek_json_member(m, "held_out"), "median"),
+		     ratio = ek_measure_of(m, "ratio").value;
 	const double authentic = ek_number_of(m, "authentic_percent"), c_t = ek_number_of(m, "c_t");
 	const struct ek_measure copies = ek_measure_of(m, "copies_share");
 	struct ek_html *h = &page->html;
@@ -366,7 +364,7 @@ static struct ek_words seed_words(size_t column, double value)
 
 static void seeds(struct ek_page *page, const struct ek_evaluation *e)
 {
-	const cJSON *rows = member(e->json, "seeds"), *spread = member(e->json, "spread"), *row;
+	const cJSON *rows = ek_json_member(e->json, "seeds"), *spread = ek_json_member(e->json, "spread"), *row;
 	const char *names[1 + SEED_COLUMNS] = { "Set" };
 	size_t shown[SEED_COLUMNS], count = 0;
 	struct ek_html *h = &page->html;
@@ -392,7 +390,7 @@ static void seeds(struct ek_page *page, const struct ek_evaluation *e)
 	}
 	ek_html(h, "</tbody></table></div><p>");
 	for (size_t i = 0, told = 0; i < count; i++) {
-		const cJSON *s = member(spread, seed_columns[shown[i]].name);
+		const cJSON *s = ek_json_member(spread, seed_columns[shown[i]].name);
 
 		if (isfinite(ek_number_of(s, "std")))
 			ek_html(h, "%s%s %s \xc2\xb1 %s", told++ == 0 ? "Mean and deviation over seeds: " : "; ",

@@ -109,8 +109,8 @@ static void row(struct ek_page *page, const struct ek_evaluation *e, size_t clus
 	number(h, e, r, "coverage", SHARE, 0);
 	number(h, e, r, "precision", SHARE, 1);
 	/* An object, or null with a reason. */
-	if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(r, "kid")))
-		number(h, e, cJSON_GetObjectItemCaseSensitive(r, "kid"), "mean", FIGURE, 1);
+	if (cJSON_IsObject(ek_json_member(r, "kid")))
+		number(h, e, ek_json_member(r, "kid"), "mean", FIGURE, 1);
 	else
 		number(h, e, r, "kid", FIGURE, 1);
 	number(h, e, r, "copies", COUNT, 1);
@@ -121,7 +121,7 @@ static void head(struct ek_page *page, const struct ek_evaluation *e)
 {
 	static const char *const names[] = { "##Wanted",  "#Made",       "##Interval", "#Ratio",
 		                             "#Coverage", "##Precision", "##KID",      "##Copies" };
-	const cJSON *generated = cJSON_GetObjectItemCaseSensitive(e->json, "generated");
+	const cJSON *generated = ek_json_member(e->json, "generated");
 	struct ek_html *h = &page->html;
 
 	ek_html(h,
@@ -220,8 +220,8 @@ int ek_evaluation_clusters(struct ek_page *page, const struct ek_evaluation *e)
 
 int ek_evaluation_copies(struct ek_page *page, const struct ek_evaluation *e)
 {
-	const cJSON *memorisation = cJSON_GetObjectItemCaseSensitive(e->json, "memorisation");
-	const int all = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(memorisation, "copies"));
+	const cJSON *memorisation = ek_json_member(e->json, "memorisation");
+	const int all = cJSON_GetArraySize(ek_json_member(memorisation, "copies"));
 	struct ek_html *h = &page->html;
 	struct ek_copy copy;
 	size_t count = 0;

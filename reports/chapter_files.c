@@ -24,7 +24,7 @@ static void counts_by_eps(struct ek_page *page)
 	const cJSON *row;
 
 	ek_page_table_head(h, "How many are alike, by how alike they must be", names, 6);
-	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(page->duplicates, "eps"))
+	cJSON_ArrayForEach(row, ek_json_member(page->duplicates, "eps"))
 	{
 		const double eps = ek_number_of(row, "eps");
 
@@ -42,7 +42,7 @@ static void counts_by_eps(struct ek_page *page)
 
 static void group(struct ek_page *page, const cJSON *item, int number)
 {
-	const cJSON *ids = cJSON_GetObjectItemCaseSensitive(item, "ids"), *id;
+	const cJSON *ids = ek_json_member(item, "ids"), *id;
 	struct ek_html *h = &page->html;
 	const int size = cJSON_GetArraySize(ids);
 	int shown = 0;
@@ -69,7 +69,7 @@ static void group(struct ek_page *page, const cJSON *item, int number)
 
 int ek_chapter_duplicates(struct ek_page *page)
 {
-	const cJSON *groups = cJSON_GetObjectItemCaseSensitive(page->duplicates, "groups"), *item;
+	const cJSON *groups = ek_json_member(page->duplicates, "groups"), *item;
 	struct ek_html *h = &page->html;
 	int number = 0;
 

@@ -30,7 +30,7 @@ static size_t at_least_one(size_t n)
 
 static const cJSON *skew_of(const struct ek_page *page)
 {
-	return cJSON_GetObjectItemCaseSensitive(page->audit, "skew");
+	return ek_json_member(page->audit, "skew");
 }
 
 /* The row of duplicates.json that its groups belong to. */
@@ -39,7 +39,7 @@ static const cJSON *duplicates_row(const struct ek_page *page)
 	const double eps = ek_number_of(page->duplicates, "groups_eps");
 	const cJSON *row;
 
-	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(page->duplicates, "eps"))
+	cJSON_ArrayForEach(row, ek_json_member(page->duplicates, "eps"))
 	{
 		if (fabs(ek_number_of(row, "eps") - eps) < 1e-12)
 			return row;
@@ -83,8 +83,7 @@ static void key_figures(struct ek_page *page)
 {
 	struct ek_html *h = &page->html;
 	const struct ek_measure gini = ek_measure_of(skew_of(page), "gini");
-	const struct ek_measure effective =
-		ek_measure_of(cJSON_GetObjectItemCaseSensitive(skew_of(page), "effective_clusters"), "d1");
+	const struct ek_measure effective = ek_measure_of(ek_json_member(skew_of(page), "effective_clusters"), "d1");
 	const double rejected = ek_number_of(page->audit, "rejected");
 	const size_t tail = ek_page_tail_count(page);
 	char note[128];
@@ -108,9 +107,7 @@ static void key_figures(struct ek_page *page)
 	}
 	if (page->stability != NULL) {
 		const struct ek_measure ari =
-			ek_measure_of(cJSON_GetObjectItemCaseSensitive(
-					      cJSON_GetObjectItemCaseSensitive(page->stability, "pairwise"), "ari"),
-		                      "mean");
+			ek_measure_of(ek_json_member(ek_json_member(page->stability, "pairwise"), "ari"), "mean");
 		(void)snprintf(note, sizeof note, "agreement of repeated runs %.30s of 1", ek_decimal(ari.value, 2).s);
 		key_figure(h, "Clusters are", ek_text_of(page->stability, "verdict", "\xe2\x80\x93"), note);
 	}
@@ -210,9 +207,9 @@ static void tail_value(struct ek_page *page)
 	const char *best_attribute = NULL;
 	double best_ratio = 1.2;
 
-	cJSON_ArrayForEach(attribute, ek_json_object(cJSON_GetObjectItemCaseSensitive(page->audit, "attributes")))
+	cJSON_ArrayForEach(attribute, ek_json_object(ek_json_member(page->audit, "attributes")))
 	{
-		cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(attribute, "tail_values"))
+		cJSON_ArrayForEach(row, ek_json_member(attribute, "tail_values"))
 		{
 			if (ek_number_of(row, "ratio") > best_ratio) {
 				best_ratio = ek_number_of(row, "ratio");
@@ -271,8 +268,8 @@ static void what_next(struct ek_page *page)
 	if (strcmp(ek_text_of(page->stability, "verdict", ""), "unstable") == 0)
 		ek_html(h, "<li>Repeat the audit with fewer clusters or another encoder before acting on a single "
 		           "cluster.</li>");
-	if (cJSON_GetObjectItemCaseSensitive(page->audit, "attributes") == NULL ||
-	    cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(page->audit, "attributes")) == 0)
+	if (ek_json_member(page->audit, "attributes") == NULL ||
+	    cJSON_GetArraySize(ek_json_member(page->audit, "attributes")) == 0)
 		ek_html(h, "<li>If you know something about each image (a place, a group, a source), add it as an "
 		           "attribute: the audit then says whom the tail is made of.</li>");
 	ek_html(h, "<li>Show this page to somebody who knows where the images come from.</li></ol></section>");

@@ -78,9 +78,9 @@ static void peek(struct ek_page *page)
 /* names: [count] texts, owned by the caller */
 static int load_points(struct ek_page *page, struct ek_svg_point *points, char **names, size_t *count)
 {
-	const cJSON *id = cJSON_GetObjectItemCaseSensitive(page->map, "ids");
-	const cJSON *x = cJSON_GetObjectItemCaseSensitive(page->map, "x");
-	const cJSON *y = cJSON_GetObjectItemCaseSensitive(page->map, "y");
+	const cJSON *id = ek_json_member(page->map, "ids");
+	const cJSON *x = ek_json_member(page->map, "x");
+	const cJSON *y = ek_json_member(page->map, "y");
 	struct ek_npy assignment = { 0 };
 	char *path = NULL;
 	int rc = 0;
@@ -123,7 +123,7 @@ out:
 
 int ek_chapter_map(struct ek_page *page)
 {
-	const size_t room = (size_t)cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(page->map, "ids"));
+	const size_t room = (size_t)cJSON_GetArraySize(ek_json_member(page->map, "ids"));
 	struct ek_html *h = &page->html;
 	struct ek_svg_point *points = NULL;
 	double *scratch = NULL;

@@ -33,7 +33,7 @@ static void agreements(struct ek_page *page)
 
 	ek_html(h, "<div class=\"columns\">");
 	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-		const cJSON *list = cJSON_GetObjectItemCaseSensitive(page->stability, tables[i].list), *row;
+		const cJSON *list = ek_json_member(page->stability, tables[i].list), *row;
 		const char *const names[] = { tables[i].column, "#ARI", "#NMI" };
 
 		if (cJSON_GetArraySize(list) == 0)
@@ -70,8 +70,8 @@ static void firm_clusters(struct ek_page *page)
 
 static int k_curve(struct ek_page *page)
 {
-	const cJSON *automatic = cJSON_GetObjectItemCaseSensitive(page->clusters_json, "auto"), *row;
-	const cJSON *curve = cJSON_GetObjectItemCaseSensitive(automatic, "curve");
+	const cJSON *automatic = ek_json_member(page->clusters_json, "auto"), *row;
+	const cJSON *curve = ek_json_member(automatic, "curve");
 	const size_t room = (size_t)cJSON_GetArraySize(curve);
 	struct ek_html *h = &page->html;
 	double *x = NULL, *y = NULL;
@@ -108,8 +108,8 @@ int ek_chapter_certainty(struct ek_page *page)
 	int rc = 0;
 
 	if (page->stability != NULL) {
-		const cJSON *pairwise = cJSON_GetObjectItemCaseSensitive(page->stability, "pairwise");
-		const cJSON *ari = cJSON_GetObjectItemCaseSensitive(pairwise, "ari");
+		const cJSON *pairwise = ek_json_member(page->stability, "pairwise");
+		const cJSON *ari = ek_json_member(pairwise, "ari");
 
 		ek_html(h,
 		        "<p class=\"intro\">The clusters are <b>%s</b>: repeated from other random starts, two "
@@ -168,8 +168,8 @@ int ek_chapter_measures(struct ek_page *page)
 		{ "dinf", "Effective clusters, order \xe2\x88\x9e", "1 / largest share" },
 	};
 	static const char *const names[] = { "Measure", "#Value", "#95\xe2\x80\xaf% interval", "Meaning" };
-	const cJSON *skew = cJSON_GetObjectItemCaseSensitive(page->audit, "skew");
-	const cJSON *effective = cJSON_GetObjectItemCaseSensitive(skew, "effective_clusters");
+	const cJSON *skew = ek_json_member(page->audit, "skew");
+	const cJSON *effective = ek_json_member(skew, "effective_clusters");
 	struct ek_html *h = &page->html;
 
 	ek_page_table_head(h, "How uneven the cluster sizes are", names, 4);
@@ -232,7 +232,7 @@ static void steps(struct ek_page *page)
 
 	ek_html(h, "<h3>Steps</h3>");
 	ek_page_table_head(h, "The commands that made the files, each with the version of its method", names,
-	                   page->options.times ? 4 : 3);
+	                   page->times ? 4 : 3);
 	for (size_t i = 0; i < sizeof step_names / sizeof *step_names; i++) {
 		const cJSON *step = ek_run_recorded(page->run, step_names[i]);
 		const double seconds = ek_number_of(step, "seconds");
@@ -241,13 +241,13 @@ static void steps(struct ek_page *page)
 			continue;
 		ek_html(h, "<tr><th scope=\"row\">%s</th><td>%s</td><td class=\"n\">%s</td>", step_names[i],
 		        ek_text_of(step, "evenkeel", "\xe2\x80\x93"), ek_decimal(ek_number_of(step, "version"), 0).s);
-		if (page->options.times)
+		if (page->times)
 			ek_html(h, "<td class=\"n\" data-v=\"%.3f\">%s</td>", seconds > 0 ? seconds : 0,
 			        ek_duration(seconds).s);
 		ek_html(h, "</tr>");
 	}
 	ek_html(h, "</tbody></table></div>");
-	if (page->options.times)
+	if (page->times)
 		ek_html(h, "<p class=\"note\">Most memory used until this page was written: %s.</p>",
 		        ek_bytes(ek_memory_peak()).s);
 	else
@@ -258,8 +258,8 @@ static void steps(struct ek_page *page)
 int ek_chapter_origin(struct ek_page *page)
 {
 	struct ek_html *h = &page->html;
-	const cJSON *method = cJSON_GetObjectItemCaseSensitive(page->audit, "method"), *c = page->clusters_json;
-	const cJSON *spherical = cJSON_GetObjectItemCaseSensitive(c, "spherical");
+	const cJSON *method = ek_json_member(page->audit, "method"), *c = page->clusters_json;
+	const cJSON *spherical = ek_json_member(c, "spherical");
 	const double subsample = ek_number_of(c, "subsample");
 
 	ek_html(h, "<dl class=\"facts origin\">");

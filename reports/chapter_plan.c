@@ -37,7 +37,7 @@ static const struct {
 
 static const cJSON *options_of(const struct ek_subset_plan *plan)
 {
-	return cJSON_GetObjectItemCaseSensitive(plan->json, "options");
+	return ek_json_member(plan->json, "options");
 }
 
 static void rule_words(struct ek_html *h, const char *method)
@@ -90,7 +90,7 @@ void ek_page_plan_units(struct ek_html *h, const cJSON *json, double images, con
 		ek_html(h, "<p class=\"warning\"><b>%s of %s %s no value of <bdi>%s</bdi></b> and %s %s.</p>",
 		        ek_decimal(without, 0).s, ek_number_noun(ek_whole(images), "image").s,
 		        without > 1 ? "have" : "has", by, without > 1 ? "are" : "is", what_becomes);
-	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "changes_little")))
+	if (cJSON_IsTrue(ek_json_member(json, "changes_little")))
 		ek_html(h,
 		        "<p class=\"warning\"><b>The shares of <bdi>%s</bdi> change next to nothing</b>: by %s in "
 		        "all.</p>",
@@ -143,14 +143,12 @@ static void tail_shares(double *before, double *after, const struct ek_page *pag
 
 static double skew_of(const cJSON *json, const char *when, const char *name)
 {
-	return ek_number_of(cJSON_GetObjectItemCaseSensitive(json, when), name);
+	return ek_number_of(ek_json_member(json, when), name);
 }
 
 static double effective_of(const cJSON *json, const char *when)
 {
-	return ek_number_of(
-		cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, when), "effective_clusters"),
-		"d1");
+	return ek_number_of(ek_json_member(ek_json_member(json, when), "effective_clusters"), "d1");
 }
 
 static void what_it_changed(struct ek_page *page, const struct ek_subset_plan *plan)
@@ -196,8 +194,8 @@ static void what_it_changed(struct ek_page *page, const struct ek_subset_plan *p
 /* The least kept part over the largest, with the hint. `impact`: "disparate_impact". */
 static void impact_words(struct ek_html *h, const cJSON *impact, const char *of)
 {
-	const cJSON *low = cJSON_GetObjectItemCaseSensitive(impact, "lowest");
-	const cJSON *high = cJSON_GetObjectItemCaseSensitive(impact, "highest");
+	const cJSON *low = ek_json_member(impact, "lowest");
+	const cJSON *high = ek_json_member(impact, "highest");
 	const double ratio = ek_number_of(impact, "value");
 
 	if (!isfinite(ratio))
@@ -347,8 +345,8 @@ static int loses_more(const void *a, const void *b)
 
 static int attribute_table(struct ek_page *page, const cJSON *attribute)
 {
-	const cJSON *values = cJSON_GetObjectItemCaseSensitive(attribute, "values"), *row;
-	const cJSON *impact = cJSON_GetObjectItemCaseSensitive(attribute, "disparate_impact");
+	const cJSON *values = ek_json_member(attribute, "values"), *row;
+	const cJSON *impact = ek_json_member(attribute, "disparate_impact");
 	const double before = skew_of(attribute, "skew_before", "normalised_entropy");
 	const double after = skew_of(attribute, "skew_after", "normalised_entropy");
 	const size_t count = cJSON_IsArray(values) ? (size_t)cJSON_GetArraySize(values) : 0;
@@ -396,7 +394,7 @@ out:
 
 static int attribute_tables(struct ek_page *page, const struct ek_subset_plan *plan)
 {
-	const cJSON *attributes = cJSON_GetObjectItemCaseSensitive(plan->json, "per_attribute"), *attribute;
+	const cJSON *attributes = ek_json_member(plan->json, "per_attribute"), *attribute;
 	struct ek_html *h = &page->html;
 	int shown = 0, rc = 0;
 
@@ -461,7 +459,7 @@ static void comparison_row(struct ek_page *page, const struct ek_subset_plan *pl
 	const double after = ek_number_of(plan->json, "images_after");
 	const double gini = skew_of(plan->json, "skew_after", "gini"),
 		     effective = effective_of(plan->json, "skew_after");
-	const double impact = ek_number_of(cJSON_GetObjectItemCaseSensitive(plan->json, "disparate_impact"), "value");
+	const double impact = ek_number_of(ek_json_member(plan->json, "disparate_impact"), "value");
 	struct ek_html *h = &page->html;
 
 	ek_html(h, "<tr><th scope=\"row\"><bdi>%s</bdi>", plan->name);
@@ -507,7 +505,7 @@ static void comparison(struct ek_page *page)
 		if (plan->is_baseline)
 			continue;
 		comparison_row(page, plan, 0);
-		cJSON_ArrayForEach(name, cJSON_GetObjectItemCaseSensitive(plan->json, "baselines"))
+		cJSON_ArrayForEach(name, ek_json_member(plan->json, "baselines"))
 		{
 			const struct ek_subset_plan *baseline =
 				cJSON_IsString(name) ? ek_plans_find(plans, name->valuestring) : NULL;
@@ -521,7 +519,7 @@ static void comparison(struct ek_page *page)
 
 static void baselines(struct ek_page *page, const struct ek_subset_plan *plan)
 {
-	const cJSON *names = cJSON_GetObjectItemCaseSensitive(plan->json, "baselines"), *name;
+	const cJSON *names = ek_json_member(plan->json, "baselines"), *name;
 	struct ek_html *h = &page->html;
 	int count = 0;
 
@@ -537,7 +535,7 @@ static void baselines(struct ek_page *page, const struct ek_subset_plan *plan)
 
 static int subset(struct ek_page *page, const struct ek_subset_plan *plan)
 {
-	const cJSON *impact = cJSON_GetObjectItemCaseSensitive(plan->json, "disparate_impact");
+	const cJSON *impact = ek_json_member(plan->json, "disparate_impact");
 	struct ek_html *h = &page->html;
 	int rc = 0;
 

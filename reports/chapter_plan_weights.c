@@ -143,7 +143,7 @@ static void scheme_words(struct ek_html *h, const char *scheme, const char *by)
 
 static void figures(struct ek_page *page, const cJSON *json)
 {
-	const cJSON *largest = cJSON_GetObjectItemCaseSensitive(json, "largest_repeat");
+	const cJSON *largest = ek_json_member(json, "largest_repeat");
 	const double share = ek_number_of(json, "effective_share"), size = ek_number_of(json, "effective_sample_size");
 	struct ek_html *h = &page->html;
 
@@ -159,15 +159,13 @@ static void figures(struct ek_page *page, const cJSON *json)
 	ek_html(h,
 	        "<div><dt>Evenness</dt><dd><b>%s</b><span>normalised entropy, 1 when all are equal; before: "
 	        "%s</span></dd></div></dl>",
-	        ek_decimal(ek_number_of(cJSON_GetObjectItemCaseSensitive(json, "skew_after"), "normalised_entropy"), 3)
-	                .s,
-	        ek_decimal(ek_number_of(cJSON_GetObjectItemCaseSensitive(json, "skew_before"), "normalised_entropy"), 3)
-	                .s);
+	        ek_decimal(ek_number_of(ek_json_member(json, "skew_after"), "normalised_entropy"), 3).s,
+	        ek_decimal(ek_number_of(ek_json_member(json, "skew_before"), "normalised_entropy"), 3).s);
 }
 
 static void warning(struct ek_page *page, const cJSON *json)
 {
-	const cJSON *repeated = cJSON_GetObjectItemCaseSensitive(json, "repeated"), *unit;
+	const cJSON *repeated = ek_json_member(json, "repeated"), *unit;
 	const double count = ek_number_of(repeated, "count"), above = ek_number_of(repeated, "above");
 	const double empty = ek_number_of(json, "empty_units");
 	const char *by = ek_text_of(json, "by", "cluster");
@@ -179,7 +177,7 @@ static void warning(struct ek_page *page, const cJSON *json)
 		        "<p class=\"warning\"><b>Copying must be feared.</b> The images of %s are shown more than %s "
 		        "times an epoch (",
 		        ek_number_noun(ek_whole(count), "unit").s, ek_decimal(above, 0).s);
-		cJSON_ArrayForEach(unit, cJSON_GetObjectItemCaseSensitive(repeated, "units"))
+		cJSON_ArrayForEach(unit, ek_json_member(repeated, "units"))
 		{
 			if (listed++ < 8)
 				ek_html(h, "%s%s <bdi>%s</bdi>: %s, %s times each", listed > 1 ? "; " : "", by,

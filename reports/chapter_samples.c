@@ -29,7 +29,7 @@ static const char *solver_words(const char *name)
 
 static double guidance_of(const struct ek_sample_set *set)
 {
-	return ek_number_of(cJSON_GetObjectItemCaseSensitive(set->json, "guidance"), "scale");
+	return ek_number_of(ek_json_member(set->json, "guidance"), "scale");
 }
 
 static const char *condition_of(const struct ek_sample_set *set)
@@ -58,7 +58,7 @@ static void table(struct ek_page *page)
 	ek_page_table_head(h, "All sets of generated images", names, sizeof names / sizeof *names);
 	for (size_t i = 0; i < page->samples.count; i++) {
 		const struct ek_sample_set *set = &page->samples.items[i];
-		const cJSON *classes = cJSON_GetObjectItemCaseSensitive(set->json, "classes");
+		const cJSON *classes = ek_json_member(set->json, "classes");
 
 		ek_html(h, "<tr><th scope=\"row\"><bdi>%s</bdi></th>", set->name);
 		number(h, (double)count_of(set), 0);

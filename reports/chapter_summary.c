@@ -18,11 +18,6 @@ enum { DONE = 3 };
 
 #define ARROW " \xe2\x86\x92 "
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
 static double value_of(const cJSON *object, const char *name)
 {
 	return ek_measure_of(object, name).value;
@@ -114,7 +109,7 @@ out:
 /* The cluster that was worst off before: by coverage where that was measured. −1: it is not known. */
 static int64_t worst_of(const struct ek_page *page, const struct ek_evaluation *e)
 {
-	const cJSON *worst = member(e->json, "worst_cluster");
+	const cJSON *worst = ek_json_member(e->json, "worst_cluster");
 	const double cluster = ek_number_of(worst, "cluster");
 
 	return e->rows != NULL && cluster >= 0 && cluster < (double)page->k ? (int64_t)cluster : -1;
@@ -123,7 +118,7 @@ static int64_t worst_of(const struct ek_page *page, const struct ek_evaluation *
 /* Was it chosen for how little of it is made, not for how little of it is covered? */
 static int is_by_ratio(const struct ek_evaluation *e)
 {
-	return strcmp(ek_text_of(member(e->json, "worst_cluster"), "by", ""), "ratio") == 0;
+	return strcmp(ek_text_of(ek_json_member(e->json, "worst_cluster"), "by", ""), "ratio") == 0;
 }
 
 static void figure(struct ek_html *h, const char *name, const char *before, const char *after, const char *note)
@@ -160,8 +155,8 @@ static void figures(struct ek_page *page, const struct pair *p)
 	if (isfinite(fd[0]) && isfinite(fd[1]))
 		figure(h, "Distance as a whole (FD)", ek_figure(fd[0]).s, ek_figure(fd[1]).s,
 		       "smaller is nearer to the real images");
-	share_figure(h, "Possible copies", value_of(member(p->before->json, "memorisation"), "copies_share"),
-	             value_of(member(p->after->json, "memorisation"), "copies_share"),
+	share_figure(h, "Possible copies", value_of(ek_json_member(p->before->json, "memorisation"), "copies_share"),
+	             value_of(ek_json_member(p->after->json, "memorisation"), "copies_share"),
 	             "of training images, to look at");
 	ek_html(h, "</dl>");
 }
@@ -205,7 +200,7 @@ static void without_value(struct ek_html *h, const cJSON *json, const char *what
 
 static void subset_line(struct ek_html *h, const struct ek_subset_plan *plan)
 {
-	const char *by = ek_text_of(cJSON_GetObjectItemCaseSensitive(plan->json, "options"), "by", "cluster");
+	const char *by = ek_text_of(ek_json_member(plan->json, "options"), "by", "cluster");
 
 	ek_html(h, "<li>The subset <bdi>%s</bdi>: a list of %s of the images", plan->name,
 	        ek_decimal(ek_number_of(plan->json, "images_after"), 0).s);
@@ -218,7 +213,7 @@ static void subset_line(struct ek_html *h, const struct ek_subset_plan *plan)
 
 static void sampler_line(struct ek_html *h, const struct ek_weights_plan *plan)
 {
-	const double visits = ek_number_of(member(plan->json, "largest_repeat"), "visits");
+	const double visits = ek_number_of(ek_json_member(plan->json, "largest_repeat"), "visits");
 
 	ek_html(h, "<li>The sampler <bdi>%s</bdi>: %s, rare ones are shown more often", plan->name,
 	        ek_number_of(plan->json, "without_value") > 0 ? "nothing is removed" : "all images stay");

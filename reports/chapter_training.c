@@ -13,12 +13,12 @@ enum { WORST = 6 };
 
 static const cJSON *training_of(const struct ek_model *model)
 {
-	return cJSON_GetObjectItemCaseSensitive(model->json, "training");
+	return ek_json_member(model->json, "training");
 }
 
 static const cJSON *network_of(const struct ek_model *model)
 {
-	return cJSON_GetObjectItemCaseSensitive(model->json, "model");
+	return ek_json_member(model->json, "model");
 }
 
 static double number(const struct ek_model *model, const char *name)
@@ -139,9 +139,9 @@ static void generator_size(struct ek_html *h, const struct ek_model *model)
 
 static void condition(struct ek_html *h, const struct ek_model *model)
 {
-	const cJSON *c = cJSON_GetObjectItemCaseSensitive(model->json, "condition");
+	const cJSON *c = ek_json_member(model->json, "condition");
 	const char *by = ek_text_of(c, "by", NULL);
-	const int classes = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(c, "classes"));
+	const int classes = cJSON_GetArraySize(ek_json_member(c, "classes"));
 
 	if (by == NULL)
 		return;
@@ -156,7 +156,7 @@ static void condition(struct ek_html *h, const struct ek_model *model)
 static void autoencoder_size(struct ek_html *h, const struct ek_model *model)
 {
 	const double side = number(model, "side");
-	const int levels = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(network_of(model), "widths"));
+	const int levels = cJSON_GetArraySize(ek_json_member(network_of(model), "widths"));
 	const double small = levels > 0 ? side / pow(2, levels - 1) : (double)NAN;
 
 	fact_open(h, "Size");
@@ -174,7 +174,7 @@ static void reconstruction(struct ek_html *h, const struct ek_model *model)
 	const double error = ek_number_of(model->last, "reconstruction");
 	const double perplexity = ek_number_of(model->last, "perplexity"), used = ek_number_of(model->last, "used");
 	const double codes = number(model, "codes");
-	const cJSON *loss = cJSON_GetObjectItemCaseSensitive(model->json, "loss");
+	const cJSON *loss = ek_json_member(model->json, "loss");
 
 	if (isfinite(error)) {
 		fact_open(h, "Reconstruction error");
@@ -259,7 +259,7 @@ static int larger_first(const void *a, const void *b)
 /* The clusters it knows least, by the last held-out loss. */
 static int worst_clusters(struct ek_page *page, const struct ek_model *model)
 {
-	const cJSON *losses = cJSON_GetObjectItemCaseSensitive(model->judged, "held_out_loss_by_cluster"), *loss;
+	const cJSON *losses = ek_json_member(model->judged, "held_out_loss_by_cluster"), *loss;
 	struct ranked *ranked = NULL;
 	struct ek_html *h = &page->html;
 	size_t count = 0, cluster = 0;

@@ -8,7 +8,8 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
-#include "reports/page.h"
+#include "reports/documents.h"
+#include "reports/html.h"
 
 const struct ek_comparison_measure ek_comparison_measures[EK_CMP_MEASURES] = {
 	[EK_CMP_FD] = { "frechet_distance",
@@ -60,11 +61,6 @@ const char *const ek_difference_names[] = { "", "within", "beyond", "unknown", "
 const char *const ek_difference_words[] = { "", "no more than chance makes", "more than chance makes",
 	                                    "and how much of it is chance is not known", "" };
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
 /* The member that a path with dots leads to. */
 static const cJSON *member_at(const cJSON *object, const char *path)
 {
@@ -73,7 +69,7 @@ static const cJSON *member_at(const cJSON *object, const char *path)
 		char name[64];
 
 		(void)snprintf(name, sizeof name, "%.*s", (int)length, path);
-		object = member(object, name);
+		object = ek_json_member(object, name);
 		path += length + (path[length] == '.');
 	}
 	return object;
@@ -81,8 +77,8 @@ static const cJSON *member_at(const cJSON *object, const char *path)
 
 int ek_compared_read(struct ek_compared *v, const cJSON *json, const char *path, const char *name, const char *file)
 {
-	const cJSON *item = member_at(json, path), *spread = member(member(json, "spread"), name);
-	const cJSON *number = cJSON_IsObject(item) ? member(item, "value") : item;
+	const cJSON *item = member_at(json, path), *spread = ek_json_member(ek_json_member(json, "spread"), name);
+	const cJSON *number = cJSON_IsObject(item) ? ek_json_member(item, "value") : item;
 	const struct ek_measure measure = ek_interval_of(item);
 
 	if (number != NULL && !cJSON_IsNumber(number) && !cJSON_IsNull(number))
@@ -107,7 +103,7 @@ static int64_t worst_cluster(const cJSON *json)
 	double lowest = INFINITY;
 	int64_t worst = -1;
 
-	cJSON_ArrayForEach(row, member(json, "per_cluster"))
+	cJSON_ArrayForEach(row, ek_json_member(json, "per_cluster"))
 	{
 		const double coverage = ek_measure_of(row, "coverage").value, cluster = ek_number_of(row, "cluster");
 
@@ -141,12 +137,12 @@ out:
 /* What the subset is: the end of the scores that it keeps, and whether it was made by balance. */
 static int describe_subset(struct ek_comparison_row *row, const struct ek_run *run, const char *subset)
 {
-	const char *method = ek_text_of(member(row->json, "generated"), "method", NULL), *order;
+	const char *method = ek_text_of(ek_json_member(row->json, "generated"), "method", NULL), *order;
 	cJSON *json = NULL;
 	int rc;
 
 	EK_TRY(load_beside(&json, run, "subsets", subset, "subset.json"));
-	order = ek_text_of(member(json, "options"), "order", "none");
+	order = ek_text_of(ek_json_member(json, "options"), "order", "none");
 	row->trained = EK_TRAINED_PRUNED;
 	if (strcmp(ek_text_of(json, "command", ""), "balance") == 0) {
 		row->trained = EK_TRAINED_BALANCED;
@@ -163,7 +159,7 @@ out:
 
 static int describe_training(struct ek_comparison_row *row, const struct ek_run *run)
 {
-	const cJSON *generated = member(row->json, "generated");
+	const cJSON *generated = ek_json_member(row->json, "generated");
 	const char *subset = ek_text_of(generated, "subset", NULL), *weights = ek_text_of(generated, "weights", NULL);
 	const double keep = ek_number_of(generated, "keep");
 	int rc;
@@ -205,7 +201,8 @@ static int describe_making(struct ek_comparison_row *row, const struct ek_run *r
 		         { "condition", "condition.by" }, { "autoencoder", "autoencoder" },
 		         { "batch", "training.batch" },   { "rate", "training.rate" } },
 	  of_sampling[] = { { "solver", "solver" }, { "steps", "steps" }, { "guidance", "guidance" } };
-	const cJSON *generated = member(row->json, "generated"), *samples = member(generated, "samples");
+	const cJSON *generated = ek_json_member(row->json, "generated"),
+		    *samples = ek_json_member(generated, "samples");
 	const char *first = cJSON_IsArray(samples) ? cJSON_GetStringValue(samples->child) : NULL;
 	cJSON *model = NULL, *config = NULL;
 	int rc = 0;
@@ -228,14 +225,15 @@ out:
 /* The hash that run.json has of a file that a step wrote, or "". */
 static const char *hash_of(const struct ek_run *run, const char *step, const char *file)
 {
-	const cJSON *output = member(member(ek_run_recorded(run, step), "outputs"), file);
+	const cJSON *output = ek_json_member(ek_json_member(ek_run_recorded(run, step), "outputs"), file);
 
 	return cJSON_IsString(output) ? output->valuestring : ek_text_of(output, "hash", "");
 }
 
 static int add_keys(struct ek_comparison_row *row, const struct ek_run *run)
 {
-	const cJSON *encoder = member(row->json, "encoder"), *reference = member(row->json, "reference");
+	const cJSON *encoder = ek_json_member(row->json, "encoder"),
+		    *reference = ek_json_member(row->json, "reference");
 	const char *weights = ek_text_of(encoder, "weights", ""), *where = ek_text_of(reference, "path", "");
 	const char *what = ek_text_of(reference, "what", "?"), *scan = hash_of(run, "scan", "images.jsonl");
 	int rc;
@@ -244,7 +242,8 @@ static int add_keys(struct ek_comparison_row *row, const struct ek_run *run)
 	                 ek_text_of(encoder, "name", "?"), *weights != 0 ? " with weights " : "", weights));
 	EK_TRY(ek_format(&row->keys[1], "%s generated images", ek_count(row->generated).s));
 	EK_TRY(ek_format(&row->keys[2], "k %" PRIu64 "%s", row->k,
-	                 cJSON_IsTrue(member(row->json, "closed")) ? ", the k-th neighbour's distance included" : ""));
+	                 cJSON_IsTrue(ek_json_member(row->json, "closed")) ? ", the k-th neighbour's distance included"
+	                                                                   : ""));
 	EK_TRY(ek_format(&row->keys[3], "the reference %s (%s)",
 	                 *where != 0                     ? where
 	                 : strcmp(what, "held_out") == 0 ? "of held-out images"
@@ -280,9 +279,10 @@ static int read_row(struct ek_comparison_row *row, const struct ek_run *run, con
 	EK_TRY(ek_copy_string(&row->run, ek_run_path(run)));
 	EK_TRY(ek_format(&row->name, "%.*s", (int)(strlen(file) - strlen(".json")), file));
 	EK_TRY(ek_json_load(&row->json, path));
-	generated = member(row->json, "generated");
-	reference = member(row->json, "reference");
-	if (!cJSON_IsObject(generated) || !cJSON_IsObject(reference) || !cJSON_IsObject(member(row->json, "encoder")))
+	generated = ek_json_member(row->json, "generated");
+	reference = ek_json_member(row->json, "reference");
+	if (!cJSON_IsObject(generated) || !cJSON_IsObject(reference) ||
+	    !cJSON_IsObject(ek_json_member(row->json, "encoder")))
 		return ek_fail(EK_EDATA, "%s is no evaluation: it has no objects generated, reference and encoder",
 		               path);
 	EK_TRY(ek_json_get_u64(&row->generated, generated, "images", path));

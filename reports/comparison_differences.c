@@ -5,12 +5,8 @@
 
 #include "rebalance/base/error.h"
 #include "reports/comparison.h"
-#include "reports/page.h"
-
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
+#include "reports/documents.h"
+#include "reports/html.h"
 
 static int order_rows(const void *a, const void *b)
 {
@@ -47,7 +43,7 @@ static int likeness(const struct ek_comparison_row *row, const struct ek_compari
 	const cJSON *item;
 
 	score += isfinite(row->steps) && !ek_comparison_unequal(row, other);
-	cJSON_ArrayForEach(item, row->how) score += cJSON_Compare(item, member(other->how, item->string), 1);
+	cJSON_ArrayForEach(item, row->how) score += cJSON_Compare(item, ek_json_member(other->how, item->string), 1);
 	return score;
 }
 
@@ -139,13 +135,13 @@ enum ek_difference ek_comparison_verdict(const struct ek_compared *a, const stru
 
 static int same_targets(const struct ek_comparison_row *a, const struct ek_comparison_row *b)
 {
-	const cJSON *x = member(a->json, "per_cluster"), *y = member(b->json, "per_cluster");
+	const cJSON *x = ek_json_member(a->json, "per_cluster"), *y = ek_json_member(b->json, "per_cluster");
 
 	if (cJSON_GetArraySize(x) != cJSON_GetArraySize(y))
 		return 0;
 	x = x == NULL ? NULL : x->child;
 	for (y = y == NULL ? NULL : y->child; x != NULL && y != NULL; x = x->next, y = y->next)
-		if (!cJSON_Compare(member(x, "target_share"), member(y, "target_share"), 1))
+		if (!cJSON_Compare(ek_json_member(x, "target_share"), ek_json_member(y, "target_share"), 1))
 			return 0;
 	return 1;
 }
@@ -183,7 +179,7 @@ static int add_note(struct ek_comparison_row *row)
 		                        ek_count(ek_whole(row->steps)).s, ek_count(ek_whole(row->baseline->steps)).s));
 	cJSON_ArrayForEach(item, row->how)
 	{
-		const cJSON *other = member(row->baseline->how, item->string);
+		const cJSON *other = ek_json_member(row->baseline->how, item->string);
 		char *x, *y;
 
 		if (other == NULL || cJSON_Compare(item, other, 1))

@@ -6,12 +6,12 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/io/npy.h"
-#include "reports/page.h"
+#include "reports/thumbnails.h"
 
 /* One row for each cluster, or none at all. */
 static int find_rows(struct ek_evaluation *e, size_t k)
 {
-	const cJSON *rows = cJSON_GetObjectItemCaseSensitive(e->json, "per_cluster"), *row;
+	const cJSON *rows = ek_json_member(e->json, "per_cluster"), *row;
 	int rc = 0, fits;
 
 	if (k == 0 || !cJSON_IsArray(rows) || (size_t)cJSON_GetArraySize(rows) != k)
@@ -35,8 +35,7 @@ out:
 
 static int find_sets(struct ek_evaluation *e, const struct ek_sample_sets *sets)
 {
-	const cJSON *names =
-		cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(e->json, "generated"), "samples");
+	const cJSON *names = ek_json_member(ek_json_member(e->json, "generated"), "samples");
 	const cJSON *name;
 	int rc;
 
@@ -167,9 +166,9 @@ uint64_t ek_sample_key_sample(uint64_t key)
 int ek_evaluation_copy(struct ek_copy *copy, const struct ek_evaluation *e, const struct ek_sample_sets *sets,
                        uint64_t images, size_t i)
 {
-	const cJSON *memorisation = cJSON_GetObjectItemCaseSensitive(e->json, "memorisation"), *row;
+	const cJSON *memorisation = ek_json_member(e->json, "memorisation"), *row;
 
-	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(memorisation, "copies"))
+	cJSON_ArrayForEach(row, ek_json_member(memorisation, "copies"))
 	{
 		const int64_t set = ek_sample_sets_find(sets, ek_text_of(row, "sample", NULL));
 		const double sample = ek_number_of(row, "index"), image = ek_number_of(row, "image");
@@ -183,36 +182,9 @@ int ek_evaluation_copy(struct ek_copy *copy, const struct ek_evaluation *e, cons
 	return 0;
 }
 
-static int is_balanced(const struct ek_page *page, const char *subset, const char *method)
-{
-	const struct ek_subset_plan *plan = subset == NULL ? NULL : ek_plans_find(&page->plans, subset);
-
-	if (plan != NULL)
-		return strcmp(ek_text_of(plan->json, "command", ""), "balance") == 0;
-	return strcmp(method, "smallest") == 0 || strcmp(method, "total") == 0 || strcmp(method, "target") == 0;
-}
-
-struct ek_evaluation_plan ek_evaluation_plan_of(const struct ek_page *page, const struct ek_evaluation *e)
-{
-	const cJSON *generated = cJSON_GetObjectItemCaseSensitive(e->json, "generated");
-	struct ek_evaluation_plan plan = { .model = ek_text_of(generated, "model", NULL),
-		                           .subset = ek_text_of(generated, "subset", NULL),
-		                           .weights = ek_text_of(generated, "weights", NULL) };
-	const struct ek_model *model = ek_models_find(&page->models, plan.model);
-
-	if (model != NULL && plan.subset == NULL && plan.weights == NULL) {
-		plan.subset = ek_model_subset(model);
-		plan.weights = ek_model_weights(model);
-	}
-	plan.is_natural = plan.model != NULL && plan.subset == NULL && plan.weights == NULL;
-	plan.is_even = plan.weights != NULL || is_balanced(page, plan.subset, ek_text_of(generated, "method", ""));
-	return plan;
-}
-
 const char *ek_evaluation_reason(const struct ek_evaluation *e, const cJSON *row, const char *measure)
 {
-	const char *reason = ek_text_of(cJSON_GetObjectItemCaseSensitive(row, "reasons"), measure, NULL);
+	const char *reason = ek_text_of(ek_json_member(row, "reasons"), measure, NULL);
 
-	return reason != NULL ? reason
-	                      : ek_text_of(cJSON_GetObjectItemCaseSensitive(e->json, "reasons"), measure, NULL);
+	return reason != NULL ? reason : ek_text_of(ek_json_member(e->json, "reasons"), measure, NULL);
 }

@@ -51,15 +51,6 @@ struct ek_copy {
 int ek_evaluation_copy(struct ek_copy *copy, const struct ek_evaluation *e, const struct ek_sample_sets *sets,
                        uint64_t images, size_t i);
 
-/* What its generator learned from. */
-struct ek_evaluation_plan {
-	const char *model, *subset, *weights; /* NULL: none, or not known */
-	int is_natural;                       /* from the images as they come */
-	int is_even;                          /* from a sampler, or a subset of `balance` */
-};
-struct ek_page;
-struct ek_evaluation_plan ek_evaluation_plan_of(const struct ek_page *page, const struct ek_evaluation *e);
-
 /* Why a measure is null: of a row of per_cluster (may be NULL) or of the document; NULL where no reason is given. */
 const char *ek_evaluation_reason(const struct ek_evaluation *e, const cJSON *row, const char *measure);
 

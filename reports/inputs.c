@@ -64,7 +64,7 @@ static int is_found(const char *name)
 /* Those that the report of before told of and that are gone. */
 static int add_gone(struct names *names, const struct ek_run *run)
 {
-	const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "report"), "inputs"), *item;
+	const cJSON *inputs = ek_json_member(ek_run_recorded(run, "report"), "inputs"), *item;
 	char *path = NULL;
 	int rc = 0;
 

@@ -6,54 +6,8 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
-#include "reports/page.h"
 
 enum { LOG_LIMIT = 1 << 30, READ_LINES = 8 * EK_LOG_POINTS };
-
-/* What ends a name comes before all else. */
-static int by_name(const void *a, const void *b)
-{
-	const char *x = *(char *const *)a, *y = *(char *const *)b;
-
-	while (*x != 0 && *x == *y) {
-		x++;
-		y++;
-	}
-	return (*x == '/' || *x == '.' ? 1 : (unsigned char)*x + 2) -
-	       (*y == '/' || *y == '.' ? 1 : (unsigned char)*y + 2);
-}
-
-int ek_find_named(glob_t *found, const struct ek_run *run, const char *pattern)
-{
-	const int rc = ek_run_glob(found, run, pattern);
-
-	if (rc >= 0 && found->gl_pathc > 1)
-		qsort(found->gl_pathv, found->gl_pathc, sizeof *found->gl_pathv, by_name);
-	return rc;
-}
-
-int ek_folder_name(char **out, const char *path)
-{
-	const char *end = strrchr(path, '/'), *start = end;
-
-	while (start > path && start[-1] != '/')
-		start--;
-	return ek_format(out, "%.*s", (int)(end - start), start);
-}
-
-int ek_file_stem(char **out, const char *path)
-{
-	const char *start = strrchr(path, '/') + 1, *end = strrchr(start, '.');
-
-	return ek_format(out, "%.*s", (int)(end - start), start);
-}
-
-int ek_load_object(cJSON **out, const char *path)
-{
-	int rc = ek_json_load(out, path);
-
-	return rc == 0 && !cJSON_IsObject(*out) ? ek_fail(EK_EDATA, "%s: no JSON object", path) : rc;
-}
 
 size_t ek_log_thin(struct ek_log_point *points, size_t count, size_t most)
 {
@@ -241,12 +195,12 @@ int ek_model_is_generator(const struct ek_model *model)
 
 const char *ek_model_subset(const struct ek_model *model)
 {
-	return ek_text_of(cJSON_GetObjectItemCaseSensitive(model->json, "training"), "subset", NULL);
+	return ek_text_of(ek_json_member(model->json, "training"), "subset", NULL);
 }
 
 const char *ek_model_weights(const struct ek_model *model)
 {
-	const cJSON *training = cJSON_GetObjectItemCaseSensitive(model->json, "training");
+	const cJSON *training = ek_json_member(model->json, "training");
 
 	return ek_text_of(training, "weights", ek_text_of(training, "loss_weights", NULL));
 }

@@ -5,10 +5,7 @@
 #ifndef EK_REPORTS_MODELS_H
 #define EK_REPORTS_MODELS_H
 
-#include <stddef.h>
-#include <stdint.h>
-
-#include "rebalance/io/run.h"
+#include "reports/documents.h"
 
 /* A point of the loss curves. */
 struct ek_log_point {
@@ -47,14 +44,5 @@ const char *ek_model_weights(const struct ek_model *model);
 /* Thin to at most `most` points: the mean loss of each group of neighbours at its last step, and the last held-out loss
  * measured in it. Returns how many are left. */
 size_t ek_log_thin(struct ek_log_point *points, size_t count, size_t most);
-
-/* As ek_run_glob, in the order of the names that stand for `*`: "a" before "a-b", whatever follows them. */
-int ek_find_named(glob_t *found, const struct ek_run *run, const char *pattern);
-/* The name of the folder that a path ends with: ".../NAME/file". */
-int ek_folder_name(char **out, const char *path);
-/* The name of the file that a path ends with, without what follows its last dot: "…/NAME.json". */
-int ek_file_stem(char **out, const char *path);
-/* Load a document that must be an object. EK_EDATA names it. */
-int ek_load_object(cJSON **out, const char *path);
 
 #endif

@@ -18,47 +18,6 @@ int ek_page_has(const struct ek_page *page, const char *name)
 	return there;
 }
 
-double ek_number_of(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	return cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
-}
-
-const char *ek_text_of(const cJSON *object, const char *name, const char *otherwise)
-{
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-
-	return text == NULL ? otherwise : text;
-}
-
-static struct ek_measure measure_from(const cJSON *item)
-{
-	struct ek_measure m = { NAN, NAN, NAN, NAN };
-	const cJSON *interval = cJSON_GetObjectItemCaseSensitive(item, "ci95");
-
-	if (cJSON_IsNumber(item))
-		m.value = item->valuedouble;
-	else if (cJSON_IsObject(item))
-		m.value = ek_number_of(item, "value");
-	if (cJSON_IsArray(interval) && cJSON_GetArraySize(interval) == 2) {
-		m.low = cJSON_GetNumberValue(interval->child);
-		m.high = cJSON_GetNumberValue(interval->child->next);
-		m.corrected = ek_number_of(item, "corrected");
-	}
-	return m;
-}
-
-struct ek_measure ek_interval_of(const cJSON *object)
-{
-	return measure_from(object);
-}
-
-struct ek_measure ek_measure_of(const cJSON *object, const char *name)
-{
-	return measure_from(cJSON_GetObjectItemCaseSensitive(object, name));
-}
-
 struct ek_words ek_corrected_words(struct ek_measure m, int places)
 {
 	const struct ek_words plain = ek_decimal(m.value, places), corrected = ek_decimal(m.corrected, places);
@@ -165,8 +124,8 @@ out:
 /* Sizes from either document; shares, intervals, stability and neighbours where they are. */
 static int load_clusters(struct ek_page *page)
 {
-	const cJSON *audit = cJSON_GetObjectItemCaseSensitive(page->audit, "clusters"), *item;
-	const cJSON *sizes = cJSON_GetObjectItemCaseSensitive(audit != NULL ? audit : page->clusters_json, "sizes");
+	const cJSON *audit = ek_json_member(page->audit, "clusters"), *item;
+	const cJSON *sizes = ek_json_member(audit != NULL ? audit : page->clusters_json, "sizes");
 	double total = 0;
 	size_t i = 0;
 	int rc = 0;
@@ -192,9 +151,9 @@ static int load_clusters(struct ek_page *page)
 	}
 	page->images = (uint64_t)total;
 	i = 0;
-	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(audit, "shares"))
+	cJSON_ArrayForEach(item, ek_json_member(audit, "shares"))
 	{
-		const struct ek_measure m = measure_from(item);
+		const struct ek_measure m = ek_interval_of(item);
 
 		if (i >= page->k)
 			break;
@@ -202,7 +161,7 @@ static int load_clusters(struct ek_page *page)
 		page->clusters[i++].high = m.high;
 	}
 	i = 0;
-	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(page->clusters_json, "nearest_center"))
+	cJSON_ArrayForEach(item, ek_json_member(page->clusters_json, "nearest_center"))
 	{
 		const double nearest = cJSON_GetNumberValue(item);
 
@@ -210,7 +169,7 @@ static int load_clusters(struct ek_page *page)
 			break;
 		page->clusters[i++].nearest = nearest >= 0 && nearest < (double)page->k ? (int64_t)nearest : -1;
 	}
-	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(page->stability, "clusters"))
+	cJSON_ArrayForEach(item, ek_json_member(page->stability, "clusters"))
 	{
 		const double cluster = ek_number_of(item, "cluster");
 
@@ -225,8 +184,8 @@ out:
 /* The folder or file that was scanned, without its path; of several, the first. */
 static int load_name(struct ek_page *page)
 {
-	const cJSON *options = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(page->run, "scan"), "options");
-	const cJSON *datasets = cJSON_GetObjectItemCaseSensitive(options, "dataset");
+	const cJSON *options = ek_json_member(ek_run_recorded(page->run, "scan"), "options");
+	const cJSON *datasets = ek_json_member(options, "dataset");
 	const char *path = ek_text_of(cJSON_GetArrayItem(datasets, 0), "path", NULL), *slash;
 	const int others = cJSON_GetArraySize(datasets) - 1;
 
@@ -256,15 +215,11 @@ out:
 	return rc;
 }
 
-int ek_page_open(struct ek_page *page, struct ek_run *run, const struct ek_report_options *options)
+int ek_page_open(struct ek_page *page, struct ek_run *run)
 {
 	int rc = 0;
 
 	*page = (struct ek_page){ .run = run };
-	if (options != NULL)
-		page->options = *options;
-	if (page->options.picture_bytes == 0)
-		page->options.picture_bytes = 6000000;
 	page->group_images = 6;
 	page->has_pictures = ek_page_has(page, "images.jsonl");
 	EK_TRY(load_documents(page));
@@ -300,6 +255,32 @@ void ek_page_close(struct ek_page *page)
 	ek_pictures_release(&page->pictures);
 	ek_html_release(&page->html);
 	*page = (struct ek_page){ 0 };
+}
+
+static int is_balanced(const struct ek_page *page, const char *subset, const char *method)
+{
+	const struct ek_subset_plan *plan = subset == NULL ? NULL : ek_plans_find(&page->plans, subset);
+
+	if (plan != NULL)
+		return strcmp(ek_text_of(plan->json, "command", ""), "balance") == 0;
+	return strcmp(method, "smallest") == 0 || strcmp(method, "total") == 0 || strcmp(method, "target") == 0;
+}
+
+struct ek_evaluation_plan ek_evaluation_plan_of(const struct ek_page *page, const struct ek_evaluation *e)
+{
+	const cJSON *generated = ek_json_member(e->json, "generated");
+	struct ek_evaluation_plan plan = { .model = ek_text_of(generated, "model", NULL),
+		                           .subset = ek_text_of(generated, "subset", NULL),
+		                           .weights = ek_text_of(generated, "weights", NULL) };
+	const struct ek_model *model = ek_models_find(&page->models, plan.model);
+
+	if (model != NULL && plan.subset == NULL && plan.weights == NULL) {
+		plan.subset = ek_model_subset(model);
+		plan.weights = ek_model_weights(model);
+	}
+	plan.is_natural = plan.model != NULL && plan.subset == NULL && plan.weights == NULL;
+	plan.is_even = plan.weights != NULL || is_balanced(page, plan.subset, ek_text_of(generated, "method", ""));
+	return plan;
 }
 
 int64_t ek_page_shown_of(const struct ek_page *page, size_t i, size_t limit)

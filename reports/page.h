@@ -10,12 +10,12 @@
 
 #include "rebalance/io/npy.h"
 #include "rebalance/io/run.h"
+#include "reports/documents.h"
 #include "reports/evaluations.h"
 #include "reports/html.h"
 #include "reports/models.h"
 #include "reports/picks.h"
 #include "reports/plans.h"
-#include "reports/report.h"
 #include "reports/reviews.h"
 #include "reports/sample_sets.h"
 #include "reports/thumbnails.h"
@@ -31,7 +31,8 @@ struct ek_cluster_facts {
 
 struct ek_page {
 	struct ek_run *run;
-	struct ek_report_options options;
+	uint64_t picture_bytes; /* that all pictures may take, as written into the page */
+	int times;              /* say how long each step took */
 	struct ek_html html;
 
 	cJSON *audit, *clusters_json, *map, *stability, *duplicates, *embeddings;
@@ -63,7 +64,7 @@ struct ek_page {
 	size_t copies;          /* copies of each evaluation that are shown beside their training image */
 };
 
-int ek_page_open(struct ek_page *page, struct ek_run *run, const struct ek_report_options *options);
+int ek_page_open(struct ek_page *page, struct ek_run *run);
 /* Choose and make the pictures (pictures.c). */
 int ek_page_pictures(struct ek_page *page);
 void ek_page_close(struct ek_page *page);
@@ -73,6 +74,14 @@ uint64_t ek_preview_key(size_t model);
 size_t ek_page_sample_rows(const struct ek_page *page, const struct ek_sample_set *set);
 /* Is RUN/name there? */
 int ek_page_has(const struct ek_page *page, const char *name);
+
+/* What the generator of an evaluation learned from. */
+struct ek_evaluation_plan {
+	const char *model, *subset, *weights; /* NULL: none, or not known */
+	int is_natural;                       /* from the images as they come */
+	int is_even;                          /* from a sampler, or a subset of `balance` */
+};
+struct ek_evaluation_plan ek_evaluation_plan_of(const struct ek_page *page, const struct ek_evaluation *e);
 
 /* Cards are shown for all clusters, or for the smallest and the largest when there are more than this. */
 enum { EK_PAGE_CARDS = 1000, EK_PAGE_CARDS_OPEN = 60, EK_PAGE_GROUPS = 24 };
@@ -89,17 +98,6 @@ double ek_page_share_of_largest(const struct ek_page *page, size_t m);
 double ek_page_share_of_smallest(const struct ek_page *page, size_t m);
 size_t ek_page_tail_count(const struct ek_page *page);
 
-/* A number of a document, with its interval and the value corrected for bias where it has them. NaN where it is
- * missing; a high end that is missing where there is a low one: there is no bound. */
-struct ek_measure {
-	double value, low, high, corrected;
-};
-struct ek_measure ek_measure_of(const cJSON *object, const char *name);
-double ek_number_of(const cJSON *object, const char *name);
-/* The interval of an object that is a measure under another name. */
-struct ek_measure ek_interval_of(const cJSON *object);
-/* Text of a member, or `otherwise`. */
-const char *ek_text_of(const cJSON *object, const char *name, const char *otherwise);
 /* "0.43 (0.41–0.45)" */
 struct ek_words ek_measure_words(struct ek_measure m, int places);
 /* ", corrected 0.39" where that reads as another number than the value, else nothing. */

@@ -32,7 +32,7 @@ static double estimate(double side)
 
 static size_t tile_count(const struct ek_page *page)
 {
-	return (size_t)cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(page->map, "ids"));
+	return (size_t)cJSON_GetArraySize(ek_json_member(page->map, "ids"));
 }
 
 /* Subsets with pictures. */
@@ -88,7 +88,7 @@ static size_t first_plan(const struct ek_page *page, uint32_t shorter)
 		if ((cards * EK_PICK_KINDS * (double)p->each + groups * (double)p->group + splits + generated) *
 		                    estimate(side) +
 		            previews * estimate(p->sizes.whole) + (double)tile_count(page) * tile * tile * 0.3 <=
-		    (double)page->options.picture_bytes)
+		    (double)page->picture_bytes)
 			break;
 	}
 	return i;
@@ -194,19 +194,19 @@ static int want_others(struct ek_page *page, size_t members)
 	size_t groups = 0, tile = 0;
 	int rc = 0;
 
-	cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(page->duplicates, "groups"))
+	cJSON_ArrayForEach(group, ek_json_member(page->duplicates, "groups"))
 	{
 		size_t count = 0;
 
 		if (groups++ >= EK_PAGE_GROUPS)
 			break;
-		cJSON_ArrayForEach(id, cJSON_GetObjectItemCaseSensitive(group, "ids"))
+		cJSON_ArrayForEach(id, ek_json_member(group, "ids"))
 		{
 			if (count++ < members && cJSON_GetNumberValue(id) >= 0)
 				EK_TRY(ek_pictures_want(&page->pictures, ek_whole(cJSON_GetNumberValue(id)), 1, 0));
 		}
 	}
-	cJSON_ArrayForEach(id, cJSON_GetObjectItemCaseSensitive(page->map, "ids"))
+	cJSON_ArrayForEach(id, ek_json_member(page->map, "ids"))
 	{
 		tile++;
 		if (cJSON_GetNumberValue(id) >= 0)
@@ -353,7 +353,7 @@ int ek_page_pictures(struct ek_page *page)
 		EK_TRY(want_previews(page));
 		page->group_images = plans[i].group;
 		EK_TRY(ek_pictures_make(&page->pictures, page->run, &plans[i].sizes));
-		if (ek_pictures_bytes(&page->pictures) <= page->options.picture_bytes)
+		if (ek_pictures_bytes(&page->pictures) <= page->picture_bytes)
 			break;
 	}
 out:

@@ -6,7 +6,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/io/npy.h"
-#include "reports/page.h"
+#include "reports/documents.h"
 #include "reports/picks.h"
 
 /* What decision.npy says (docs/files.md). */
@@ -33,7 +33,7 @@ static int load_subset(struct ek_subset_plan *plan, const char *path, size_t k)
 
 	EK_TRY(ek_folder_name(&plan->name, path));
 	EK_TRY(ek_load_object(&plan->json, path));
-	rows = cJSON_GetObjectItemCaseSensitive(plan->json, "per_cluster");
+	rows = ek_json_member(plan->json, "per_cluster");
 	if (k == 0 || !cJSON_IsArray(rows) || (size_t)cJSON_GetArraySize(rows) != k)
 		goto out;
 	EK_TRY(ek_alloc(&plan->clusters, k, sizeof *plan->clusters));
@@ -47,7 +47,7 @@ static void mark_baselines(struct ek_plans *plans)
 	for (size_t i = 0; i < plans->subset_count; i++) {
 		const cJSON *name;
 
-		cJSON_ArrayForEach(name, cJSON_GetObjectItemCaseSensitive(plans->subsets[i].json, "baselines"))
+		cJSON_ArrayForEach(name, ek_json_member(plans->subsets[i].json, "baselines"))
 		{
 			for (size_t j = 0; j < plans->subset_count; j++)
 				if (j != i && cJSON_IsString(name) &&

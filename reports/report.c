@@ -36,7 +36,7 @@ static const struct chapter {
 	{ "measures", "All measures", { "audit.json" }, ek_chapter_measures },
 	{ "origin", "What it was made from", { "audit.json" }, ek_chapter_origin },
 };
-enum { CHAPTERS = sizeof chapters / sizeof *chapters };
+enum { CHAPTERS = sizeof chapters / sizeof *chapters, PICTURE_BYTES = 6000000 };
 
 /* What there is of it to tell; chapters that are not named here only need their files. */
 static size_t amount(const struct ek_page *page, const struct chapter *chapter)
@@ -46,8 +46,7 @@ static size_t amount(const struct ek_page *page, const struct chapter *chapter)
 		size_t amount;
 	} amounts[] = {
 		{ ek_chapter_summary, (size_t)page->has_summary },
-		{ ek_chapter_attributes,
-		  (size_t)cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(page->audit, "attributes")) },
+		{ ek_chapter_attributes, (size_t)cJSON_GetArraySize(ek_json_member(page->audit, "attributes")) },
 		{ ek_chapter_plan, page->plans.subset_count + page->plans.weights_count },
 		{ ek_chapter_training, page->models.count },
 		{ ek_chapter_samples, page->samples.count },
@@ -130,7 +129,7 @@ static int body(struct ek_page *page)
 	ek_html(h,
 	        "</main>\n<footer><p>Made by Evenkeel %s from the files beside this page. It loads nothing from the "
 	        "network.</p></footer>\n<script>",
-	        ek_text_of(cJSON_GetObjectItemCaseSensitive(page->audit, "method"), "evenkeel", ""));
+	        ek_text_of(ek_json_member(page->audit, "method"), "evenkeel", ""));
 	ek_html_raw(h, ek_page_js, ek_page_js_size);
 	ek_html(h, "</script>\n</body>\n</html>\n");
 	rc = h->rc;
@@ -145,7 +144,9 @@ int ek_report(struct ek_run *run, const struct ek_report_options *options)
 	char *path = NULL;
 	int rc = 0;
 
-	EK_TRY(ek_page_open(&page, run, options));
+	EK_TRY(ek_page_open(&page, run));
+	page.picture_bytes = options != NULL && options->picture_bytes > 0 ? options->picture_bytes : PICTURE_BYTES;
+	page.times = options != NULL && options->times;
 	if (page.audit == NULL) {
 		rc = ek_fail(EK_EDATA, "%s: there is no audit.json to report on", ek_run_path(run));
 		goto out;

@@ -110,9 +110,9 @@ out:
 
 static int fill_clusters(struct ek_review *r, const cJSON *audit, const char *where)
 {
-	const cJSON *clusters = cJSON_GetObjectItemCaseSensitive(audit, "clusters");
-	const cJSON *skew = cJSON_GetObjectItemCaseSensitive(audit, "skew");
-	const cJSON *sizes = cJSON_GetObjectItemCaseSensitive(clusters, "sizes"), *one;
+	const cJSON *clusters = ek_json_member(audit, "clusters");
+	const cJSON *skew = ek_json_member(audit, "skew");
+	const cJSON *sizes = ek_json_member(clusters, "sizes"), *one;
 	double all = 0;
 	size_t i = 0;
 	int rc;
@@ -130,9 +130,9 @@ static int fill_clusters(struct ek_review *r, const cJSON *audit, const char *wh
 	}
 	for (i = 0; i < r->cluster_count; i++)
 		r->clusters[i].share = all > 0 ? (double)r->clusters[i].size / all : 0;
-	cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(
-					skew, "tail_clusters")) if (cJSON_IsNumber(one) && one->valuedouble >= 0 &&
-	                                                            one->valuedouble < (double)r->cluster_count)
+	cJSON_ArrayForEach(one, ek_json_member(skew, "tail_clusters")) if (cJSON_IsNumber(one) &&
+	                                                                   one->valuedouble >= 0 &&
+	                                                                   one->valuedouble < (double)r->cluster_count)
 		r->clusters[(size_t)one->valuedouble]
 			.is_tail = 1;
 	for (uint64_t s = 0; s < r->count; s++) {

@@ -7,7 +7,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/io/npy.h"
-#include "reports/models.h"
+#include "reports/documents.h"
 
 /* `*is` = has the file of a sample this hash? */
 static int has_hash(int *is, const struct ek_run *run, const struct ek_sample_set *set, uint64_t sample,

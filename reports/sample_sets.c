@@ -7,8 +7,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/io/jsonl.h"
-#include "reports/models.h"
-#include "reports/page.h"
+#include "reports/documents.h"
 
 /* What is read of samples.jsonl: the class of each sample, by its place in `names`. */
 struct reading {
