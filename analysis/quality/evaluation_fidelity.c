@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analysis/quality/evaluation_internal.h"
+#include "analysis/quality/evaluation_writers.h"
 #include "analysis/skew/skew.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
@@ -28,29 +28,14 @@ out:
 	return rc;
 }
 
-void ek_evaluation_coverage(double *coverage, uint64_t *images, const struct ek_evaluation *e,
-                            const struct ek_fidelity *f)
-{
-	const int32_t *cluster = e->in->reference_cluster;
-
-	memset(images, 0, e->in->clusters * sizeof *images);
-	memset(coverage, 0, e->in->clusters * sizeof *coverage);
-	for (uint64_t i = 0; i < f->real; i++) {
-		images[cluster[i]]++;
-		coverage[cluster[i]] += f->covered[i];
-	}
-	for (uint32_t c = 0; c < e->in->clusters; c++)
-		coverage[c] = images[c] > 0 ? coverage[c] / (double)images[c] : (double)NAN;
-}
-
 /* A share of rows, with Wilson's interval. */
-static int add_share(struct ek_evaluation *e, const char *name, uint64_t yes, uint64_t all)
+static int add_share(struct ek_evaluating *e, const char *name, uint64_t yes, uint64_t all)
 {
 	return ek_measure_add(e->json, name, (double)yes / (double)all, ek_wilson(yes, all));
 }
 
 /* The density of the data, and of resamples of the generated rows: cells are numbers of balls. */
-static int add_density(struct ek_evaluation *e)
+static int add_density(struct ek_evaluating *e)
 {
 	const struct ek_fidelity *f = &e->fidelity;
 	struct ek_interval interval;
@@ -75,7 +60,7 @@ out:
 	return rc;
 }
 
-static int add_realism(struct ek_evaluation *e)
+static int add_realism(struct ek_evaluating *e)
 {
 	const struct ek_fidelity *f = &e->fidelity;
 	double *values = NULL, median;
@@ -95,7 +80,7 @@ out:
 }
 
 /* What the balls of the real rows tell. */
-static int add_of_real_balls(struct ek_evaluation *e)
+static int add_of_real_balls(struct ek_evaluating *e)
 {
 	static const char *const names[] = { "precision", "density", "coverage", "realism" };
 	static const char why[] = "the images of the reference are all the same one: their balls have no size";
@@ -120,7 +105,7 @@ out:
 	return rc;
 }
 
-static int add_recall(struct ek_evaluation *e)
+static int add_recall(struct ek_evaluating *e)
 {
 	uint64_t recalled = 0;
 
@@ -132,14 +117,30 @@ static int add_recall(struct ek_evaluation *e)
 	return add_share(e, "recall", recalled, e->fidelity.real);
 }
 
-int ek_evaluate_fidelity(struct ek_evaluation *e)
+int ek_evaluation_measure_fidelity(struct ek_evaluating *e)
+{
+	const struct ek_evaluation_input *in = e->in;
+	int alike, rc;
+
+	if (in->reference.count <= e->o->k || in->generated.count <= e->o->k)
+		return 0;
+	EK_TRY(ek_fidelity(&e->fidelity, &in->reference, &in->generated, e->o->k, e->o->closed));
+	EK_TRY(are_alike(&alike, &in->reference));
+	e->no_balls |= alike ? EK_NO_REAL_BALLS : 0;
+	EK_TRY(are_alike(&alike, &in->generated));
+	e->no_balls |= alike ? EK_NO_GENERATED_BALLS : 0;
+out:
+	return rc;
+}
+
+int ek_evaluation_write_fidelity(struct ek_evaluating *e)
 {
 	static const char *const names[] = { "precision",         "recall", "density", "coverage",
 		                             "coverage_expected", "realism" };
 	const struct ek_evaluation_input *in = e->in;
-	int alike, rc = 0;
+	int rc = 0;
 
-	if (in->reference.count <= e->o->k || in->generated.count <= e->o->k) {
+	if (e->fidelity.real == 0) {
 		for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 			EK_TRY(in->reference.count == 0
 			               ? ek_evaluation_none(e->json, e->reasons, names[i], "%s", in->no_reference)
@@ -149,11 +150,6 @@ int ek_evaluate_fidelity(struct ek_evaluation *e)
 			                                    in->generated.count, in->reference.count, e->o->k));
 		goto out;
 	}
-	EK_TRY(ek_fidelity(&e->fidelity, &in->reference, &in->generated, e->o->k, e->o->closed));
-	EK_TRY(are_alike(&alike, &in->reference));
-	e->no_balls |= alike ? EK_NO_REAL_BALLS : 0;
-	EK_TRY(are_alike(&alike, &in->generated));
-	e->no_balls |= alike ? EK_NO_GENERATED_BALLS : 0;
 	EK_TRY(add_of_real_balls(e));
 	EK_TRY(add_recall(e));
 	EK_TRY(ek_evaluation_number(e->json, "coverage_expected", e->fidelity.coverage_expected));
@@ -188,7 +184,7 @@ static int by_distance(const void *a, const void *b)
 	                                  : (x->index > y->index) - (x->index < y->index);
 }
 
-static int add_copy(cJSON *list, const struct ek_evaluation *e, uint64_t index)
+static int add_copy(cJSON *list, const struct ek_evaluating *e, uint64_t index)
 {
 	const struct ek_evaluation_input *in = e->in;
 	const struct ek_memorisation *m = &e->memory;
@@ -210,7 +206,7 @@ out:
 	return rc;
 }
 
-static int add_copies(cJSON *parent, const struct ek_evaluation *e)
+static int add_copies(cJSON *parent, const struct ek_evaluating *e)
 {
 	const struct ek_memorisation *m = &e->memory;
 	struct copy *copies = NULL;
@@ -243,34 +239,27 @@ static int add_held_out_copies(cJSON *parent, const struct ek_memorisation *m)
 }
 
 /* The cluster that most of the copies are in. */
-static int add_worst(cJSON *parent, struct ek_evaluation *e)
+static int add_worst(cJSON *parent, struct ek_evaluating *e)
 {
-	const uint32_t clusters = e->in->clusters;
-	uint64_t *copies = NULL;
+	const struct ek_evaluation_tally *t = e->tally;
 	uint32_t worst = 0;
 	cJSON *object;
 	int rc;
 
-	EK_TRY(ek_alloc(&copies, clusters, sizeof *copies));
-	for (uint64_t i = 0; i < e->memory.generated; i++)
-		copies[e->in->generated_cluster[i]] += e->memory.copied[i];
-	for (uint32_t c = 1; c < clusters; c++)
-		worst = copies[c] > copies[worst] ? c : worst;
-	if (copies[worst] == 0) {
-		rc = ek_evaluation_grouped(parent, e->reasons, "memorisation", "worst_cluster", NAN,
-		                           "no image is flagged as a copy");
-		goto out;
-	}
+	for (uint32_t c = 1; c < e->in->clusters; c++)
+		worst = t[c].copies > t[worst].copies ? c : worst;
+	if (t[worst].copies == 0)
+		return ek_evaluation_grouped(parent, e->reasons, "memorisation", "worst_cluster", NAN,
+		                             "no image is flagged as a copy");
 	EK_TRY(ek_json_add_object(&object, parent, "worst_cluster"));
 	EK_TRY(ek_json_add_u64(object, "cluster", worst));
-	EK_TRY(ek_json_add_u64(object, "copies", copies[worst]));
-	EK_TRY(ek_evaluation_number(object, "share", (double)copies[worst] / (double)e->counts[worst]));
+	EK_TRY(ek_json_add_u64(object, "copies", t[worst].copies));
+	EK_TRY(ek_evaluation_number(object, "share", (double)t[worst].copies / (double)t[worst].generated));
 out:
-	free(copies);
 	return rc;
 }
 
-static int add_against_held_out(cJSON *parent, struct ek_evaluation *e)
+static int add_against_held_out(cJSON *parent, struct ek_evaluating *e)
 {
 	static const char why[] = "no real images were kept out of the training (audit --held-out)";
 	const struct ek_memorisation *m = &e->memory;
@@ -295,20 +284,27 @@ out:
 	return rc;
 }
 
-int ek_evaluate_memory(struct ek_evaluation *e)
+int ek_evaluation_measure_memory(struct ek_evaluating *e)
 {
 	const struct ek_evaluation_input *in = e->in;
 	const struct ek_rows *held_out = in->held_out.count > 0 ? &in->held_out : NULL;
+
+	if (in->training.count < 2)
+		return 0;
+	return in->closeness != NULL ? ek_memorisation_of(&e->memory, &in->training, &in->generated, in->closeness,
+	                                                  held_out, e->o->seed)
+	                             : ek_memorisation(&e->memory, &in->training, &in->generated, held_out, e->o->seed);
+}
+
+int ek_evaluation_write_memory(struct ek_evaluating *e)
+{
+	const struct ek_evaluation_input *in = e->in;
 	cJSON *object;
 	int rc;
 
 	if (in->training.count < 2)
 		return ek_evaluation_none(e->json, e->reasons, "memorisation", "%s",
 		                          in->training.count == 0 ? in->no_training : "there is one training image");
-	EK_TRY(in->closeness != NULL
-	               ? ek_memorisation_of(&e->memory, &in->training, &in->generated, in->closeness, held_out,
-	                                    e->o->seed)
-	               : ek_memorisation(&e->memory, &in->training, &in->generated, held_out, e->o->seed));
 	EK_TRY(ek_json_add_object(&object, e->json, "memorisation"));
 	EK_TRY(ek_json_add_u64(object, "training_images", in->training.count));
 	EK_TRY(add_pair(object, "nearest_train", e->memory.mean, e->memory.median));

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "analysis/quality/diversity.h"
-#include "analysis/quality/evaluation_internal.h"
+#include "analysis/quality/evaluation_writers.h"
 #include "analysis/quality/fairness.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
@@ -31,84 +31,70 @@ static const char *const names[MEASURES] = { "frechet_distance", "precision",   
 	                                     "total_variation",  "worst_ratio", "tail_coverage", "tail_share" };
 
 /* The covered share of the reference in the small clusters; NaN if it has none there. */
-static double tail_coverage(const struct ek_evaluation *e, const double *coverage, const uint64_t *images)
+static double tail_coverage(const struct ek_evaluating *e, const double *coverage)
 {
 	double covered = 0, all = 0;
 
 	for (uint32_t c = 0; c < e->in->clusters; c++)
-		if (images[c] > 0 && ek_evaluation_in_tail(e, c)) {
-			covered += coverage[c] * (double)images[c];
-			all += (double)images[c];
+		if (e->weights[c] > 0 && e->tally[c].in_tail) {
+			covered += coverage[c] * e->weights[c];
+			all += e->weights[c];
 		}
 	return covered / all;
 }
 
-static int measure_fidelity(double *values, const struct ek_evaluation *e, const struct ek_rows *rows)
+static int measure_fidelity(double *values, const struct ek_evaluating *e, const struct ek_rows *rows)
 {
 	const uint32_t k = e->in->clusters;
 	struct ek_disparity disparity;
 	struct ek_fidelity f = { 0 };
-	double *coverage = NULL, *weights = NULL;
-	uint64_t *images = NULL;
+	double *coverage = NULL;
 	int rc;
 
 	if (e->fidelity.real == 0 || rows->count <= e->o->k)
 		return 0;
 	EK_TRY(ek_fidelity(&f, &e->in->reference, rows, e->o->k, e->o->closed));
 	EK_TRY(ek_alloc(&coverage, k, sizeof *coverage));
-	EK_TRY(ek_alloc(&weights, k, sizeof *weights));
-	EK_TRY(ek_alloc(&images, k, sizeof *images));
-	ek_evaluation_coverage(coverage, images, e, &f);
-	for (uint32_t c = 0; c < k; c++)
-		weights[c] = (double)images[c];
-	(void)ek_disparity(&disparity, coverage, weights, k);
+	ek_evaluation_coverage(coverage, e, &f);
+	(void)ek_disparity(&disparity, coverage, e->weights, k);
 	if (!(e->no_balls & EK_NO_REAL_BALLS)) {
 		values[PRECISION] = f.precision;
 		values[COVERAGE] = f.coverage;
 		values[COVERAGE_WORST] = disparity.lowest;
-		values[TAIL_COVERAGE] = tail_coverage(e, coverage, images);
+		values[TAIL_COVERAGE] = tail_coverage(e, coverage);
 	}
 	if (!(e->no_balls & EK_NO_GENERATED_BALLS))
 		values[RECALL] = f.recall;
 out:
 	ek_fidelity_release(&f);
 	free(coverage);
-	free(weights);
-	free(images);
 	return rc;
 }
 
-static int measure_shares(double *values, const struct ek_evaluation *e, const struct ek_evaluation_set *set)
+static int measure_shares(double *values, const struct ek_evaluating *e, const struct ek_evaluation_set *set)
 {
 	const uint32_t k = e->in->clusters;
 	struct ek_fairness fairness;
 	uint64_t *counts = NULL;
-	double *training = NULL, total = 0;
 	int rc;
 
 	EK_TRY(ek_alloc(&counts, k, sizeof *counts));
-	EK_TRY(ek_alloc(&training, k, sizeof *training));
-	for (uint32_t c = 0; c < k; c++)
-		total += (double)e->in->training_counts[c];
-	for (uint32_t c = 0; c < k; c++)
-		training[c] = (double)e->in->training_counts[c] / total;
 	for (uint64_t j = 0; j < set->count; j++)
 		counts[e->in->generated_cluster[set->first + j]]++;
-	EK_TRY(ek_fairness_measure(&fairness, e->in->target, training, counts, k));
+	EK_TRY(ek_fairness_measure(&fairness, e->in->target, e->training, counts, k));
 	values[MASS] = fairness.value[EK_MASS_COVERAGE];
 	values[VARIATION] = fairness.value[EK_TOTAL_VARIATION];
 	values[RATIO] = fairness.value[EK_WORST_RATIO];
 	values[TAIL_SHARE] = 0;
 	for (uint32_t c = 0; c < k; c++)
-		if (ek_evaluation_in_tail(e, c))
+		if (e->tally[c].in_tail)
 			values[TAIL_SHARE] += (double)counts[c] / (double)set->count;
 out:
 	free(counts);
-	free(training);
 	return rc;
 }
 
-static int measure_distance(double *value, const struct ek_evaluation *e, const struct ek_rows *rows)
+static int measure_distance(double *value, const struct ek_evaluating *e, const struct ek_rows *rows)
 {
 	struct ek_gaussian gaussian = { 0 };
 	int rc = 0;
@@ -126,7 +112,7 @@ out:
 	return rc;
 }
 
-static int measure_set(double values[MEASURES], const struct ek_evaluation *e, const struct ek_evaluation_set *set)
+static int measure_set(double values[MEASURES], const struct ek_evaluating *e, const struct ek_evaluation_set *set)
 {
 	struct ek_rows rows;
 	uint64_t *ids = NULL;
@@ -152,7 +138,7 @@ out:
 }
 
 /* A set alone may be too small for what all together are enough for. */
-static int add_none(cJSON *object, cJSON *reasons, const struct ek_evaluation *e, uint64_t images, int m)
+static int add_none(cJSON *object, cJSON *reasons, const struct ek_evaluating *e, uint64_t images, int m)
 {
 	if (m == FRECHET && images < 2)
 		return ek_evaluation_none(object, reasons, names[m], "one generated image has no covariance");
@@ -163,7 +149,7 @@ static int add_none(cJSON *object, cJSON *reasons, const struct ek_evaluation *e
 	return ek_evaluation_none(object, reasons, names[m], m == NEAREST ? "as memorisation" : "as of all images");
 }
 
-static int add_set(cJSON *list, const struct ek_evaluation *e, size_t set, const double *values)
+static int add_set(cJSON *list, const struct ek_evaluating *e, size_t set, const double *values)
 {
 	cJSON *object, *reasons = cJSON_CreateObject();
 	int rc;
@@ -205,7 +191,7 @@ out:
 	return rc;
 }
 
-int ek_evaluate_sets(struct ek_evaluation *e)
+int ek_evaluation_write_sets(struct ek_evaluating *e)
 {
 	const size_t sets = e->in->set_count;
 	double *values = NULL;
