@@ -7,14 +7,14 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
+#include "train/nn/runner.h"
 
 struct ek_flow_sampler {
 	struct ek_sit_config config;
 	struct ek_net *net;
 	int x, t, labels, prediction, batch;
-	struct ek_net_state **states; /* [workers] */
-	float *results;               /* [workers, batch, elements] */
-	int workers;
+	struct ek_runner runner;
+	float *results; /* [workers, batch, elements] */
 };
 
 static int build(struct ek_flow_sampler *s, const struct ek_params *params, enum ek_nn_precision precision)
@@ -43,13 +43,11 @@ int ek_flow_sampler_new(struct ek_flow_sampler **out, const struct ek_sit_config
 	EK_TRY(ek_alloc(&s, 1, sizeof *s));
 	s->config = *config;
 	s->batch = batch;
-	s->workers = ek_threads();
 	EK_TRY(build(s, params, precision));
 	EK_TRY(ek_flow_sampler_load(s, values));
-	EK_TRY(ek_alloc(&s->states, (size_t)s->workers, sizeof *s->states));
-	for (int i = 0; i < s->workers; i++)
-		EK_TRY(ek_net_state_new(&s->states[i], s->net));
-	EK_TRY(ek_alloc(&s->results, (size_t)s->workers * (size_t)batch * ek_sit_elements(config), sizeof *s->results));
+	EK_TRY(ek_runner_init(&s->runner, s->net));
+	EK_TRY(ek_alloc(&s->results, (size_t)s->runner.workers * (size_t)batch * ek_sit_elements(config),
+	                sizeof *s->results));
 	*out = s;
 	s = NULL;
 out:
@@ -61,9 +59,7 @@ void ek_flow_sampler_free(struct ek_flow_sampler *s)
 {
 	if (s == NULL)
 		return;
-	for (int i = 0; s->states != NULL && i < s->workers; i++)
-		ek_net_state_free(s->states[i]);
-	free(s->states);
+	ek_runner_release(&s->runner);
 	free(s->results);
 	ek_net_free(s->net);
 	free(s);
@@ -103,19 +99,13 @@ static int predict(void *context, const float *x, const float *t, const int32_t 
 	const struct worker *w = context;
 	const struct ek_flow_sampler *s = w->sampler;
 	const size_t elements = ek_sit_elements(&s->config), outputs = ek_net_elements(s->net, s->prediction);
-	float *times = ek_net_data(w->state, s->t);
-	int32_t *ids = ek_net_data(w->state, s->labels);
 	int rc;
 
 	EK_TRY(ek_check_interrupt());
 	memcpy(ek_net_data(w->state, s->x), x, (size_t)count * elements * sizeof *x);
-	memcpy(times, t, (size_t)count * sizeof *t);
-	memcpy(ids, labels, (size_t)count * sizeof *labels);
-	for (int i = count; i < s->batch; i++) { /* what was there before may be anything but a number */
-		memset((float *)ek_net_data(w->state, s->x) + (size_t)i * elements, 0, elements * sizeof *x);
-		times[i] = 0;
-		ids[i] = 0;
-	}
+	memcpy(ek_net_data(w->state, s->t), t, (size_t)count * sizeof *t);
+	memcpy(ek_net_data(w->state, s->labels), labels, (size_t)count * sizeof *labels);
+	ek_net_clear_inputs(w->state, count); /* what was there before may be anything but a number */
 	EK_TRY(ek_net_forward(w->state));
 	memcpy(out, ek_net_data(w->state, s->prediction), (size_t)count * outputs * sizeof *out);
 out:
@@ -128,7 +118,7 @@ static int solve_batch(void *context, uint64_t piece, int number)
 	struct ek_flow_sampler *s = r->sampler;
 	const struct ek_sit_config *c = &s->config;
 	const uint64_t first = r->first + piece * (uint64_t)s->batch;
-	struct worker w = { .sampler = s, .state = s->states[number] };
+	struct worker w = { .sampler = s, .state = s->runner.states[number] };
 	const struct ek_solver_model model = { .context = &w,
 		                               .pixels = (size_t)c->side * (size_t)c->side,
 		                               .channels = (size_t)c->channels,
@@ -167,7 +157,7 @@ int ek_flow_sample(struct ek_flow_sampler *s, const struct ek_solver_options *op
                    const struct ek_flow_samples *samples, uint64_t first)
 {
 	struct round r = { .sampler = s, .options = options, .samples = samples, .first = first };
-	const uint64_t batch = (uint64_t)s->batch, whole = batch * (uint64_t)s->workers;
+	const uint64_t batch = (uint64_t)s->batch, whole = batch * (uint64_t)s->runner.workers;
 	int rc;
 
 	EK_TRY(check(s, options, samples));

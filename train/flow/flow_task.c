@@ -6,6 +6,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
+#include "train/nn/runner.h"
 
 /* What one worker needs. */
 struct worker {
@@ -18,6 +19,7 @@ struct ek_flow_task {
 	struct ek_flow_source source;
 	struct ek_params params;
 	struct ek_net *net;
+	struct ek_runner runner;
 	int x, t, labels, prediction; /* values of the net */
 	size_t elements;
 	struct worker *workers; /* [worker_count] */
@@ -140,13 +142,13 @@ static int make_workers(struct ek_flow_task *f)
 	int rc;
 
 	f->worker_count = ek_threads();
-	EK_TRY(ek_trainer_check_memory(&f->params, f->options.slice,
-	                               (uint64_t)f->worker_count * ek_net_state_bytes(f->net)));
+	EK_TRY(ek_trainer_check_memory(&f->params, f->options.slice, ek_runner_bytes(f->net)));
+	EK_TRY(ek_runner_init(&f->runner, f->net));
 	EK_TRY(ek_alloc(&f->workers, (size_t)f->worker_count, sizeof *f->workers));
 	for (int i = 0; i < f->worker_count; i++) {
 		struct worker *w = &f->workers[i];
 
-		EK_TRY(ek_net_state_new(&w->state, f->net));
+		w->state = f->runner.states[i];
 		EK_TRY(ek_alloc(&w->x1, images * f->elements, sizeof *w->x1));
 		EK_TRY(ek_alloc(&w->noise, images * f->elements, sizeof *w->noise));
 		EK_TRY(ek_alloc(&w->gradient, images * ek_net_elements(f->net, f->prediction), sizeof *w->gradient));
@@ -193,12 +195,12 @@ void ek_flow_task_free(struct ek_flow_task *f)
 	if (f == NULL)
 		return;
 	for (int i = 0; f->workers != NULL && i < f->worker_count; i++) {
-		ek_net_state_free(f->workers[i].state);
 		free(f->workers[i].x1);
 		free(f->workers[i].noise);
 		free(f->workers[i].gradient);
 	}
 	free(f->workers);
+	ek_runner_release(&f->runner);
 	ek_net_free(f->net);
 	ek_params_release(&f->params);
 	free(f);
@@ -206,7 +208,7 @@ void ek_flow_task_free(struct ek_flow_task *f)
 
 uint64_t ek_flow_task_bytes(const struct ek_flow_task *f)
 {
-	return (uint64_t)f->worker_count * ek_net_state_bytes(f->net) + ek_net_weight_bytes(f->net);
+	return ek_runner_bytes(f->net) + ek_net_weight_bytes(f->net);
 }
 
 double ek_flow_task_flops(const struct ek_flow_task *f)

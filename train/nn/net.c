@@ -246,6 +246,17 @@ void ek_net_write_gradient(struct ek_net_state *s, int value, const float *x)
 	ek_net_store_floats(ek_net_gradient(s, value), s->net->values[value].type, 0, slice_elements(s, value), x, 0);
 }
 
+void ek_net_clear_inputs(struct ek_net_state *s, int first)
+{
+	for (int v = 1; v < s->net->value_count; v++) {
+		const size_t image = s->net->values[v].bytes / (size_t)s->net->batch;
+
+		if (s->net->values[v].maker < 0)
+			memset((unsigned char *)ek_net_data(s, v) + (size_t)first * image, 0,
+			       (size_t)(s->net->batch - first) * image);
+	}
+}
+
 static int run(struct ek_net_state *s, int first, int end)
 {
 	const struct ek_net *net = s->net;

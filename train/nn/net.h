@@ -203,6 +203,9 @@ void ek_net_read(struct ek_net_state *s, int value, float *out);
 void ek_net_read_gradient(struct ek_net_state *s, int value, float *out);
 void ek_net_write_gradient(struct ek_net_state *s, int value, const float *x);
 
+/* 0 into images `first` … of every input, for a slice that is not full. */
+void ek_net_clear_inputs(struct ek_net_state *s, int first);
+
 int ek_net_forward(struct ek_net_state *s);
 /* gradients: [params->size], added to; NULL: none are wanted, only those of inputs. Once after each forward. */
 int ek_net_backward(struct ek_net_state *s, float *gradients);

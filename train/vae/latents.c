@@ -13,6 +13,7 @@
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/io/npy.h"
+#include "train/nn/runner.h"
 #include "train/vae/vae_internal.h"
 
 enum { DIMENSIONS = 4, MEASURED_AT_ONCE = 1024, KEY_LIMIT = 1 << 12 };
@@ -56,8 +57,8 @@ struct encoding {
 	const struct ek_autoencoder *model;
 	const struct ek_vae_images *images;
 	struct ek_net *net;
-	struct ek_net_state **states; /* [threads] */
-	int image, encoded, slice, threads;
+	struct ek_runner runner;
+	int image, encoded, slice;
 	size_t elements;          /* of what is kept of an image */
 	uint64_t first, in_chunk; /* the chunk's first image, and images of a chunk */
 	uint16_t *chunk;          /* [in_chunk, elements] */
@@ -69,7 +70,6 @@ static int encoding_init(struct encoding *e, enum ek_nn_precision precision)
 	int rc;
 
 	e->slice = ek_vae_usual_slice(c);
-	e->threads = ek_threads();
 	EK_TRY(ek_net_new(&e->net, NULL, &e->model->params, precision, e->slice));
 	EK_TRY(e->image = ek_net_input(e->net, (struct ek_net_shape){ c->side, c->side, c->channels }));
 	EK_TRY(e->encoded = ek_autoencoder_encode(e->net, &e->model->params, c, e->image));
@@ -77,10 +77,8 @@ static int encoding_init(struct encoding *e, enum ek_nn_precision precision)
 	EK_TRY(ek_net_finish(e->net, EK_NET_FORWARD));
 	EK_TRY(ek_net_load(e->net, e->model->values));
 	e->elements = ek_net_elements(e->net, e->encoded);
-	EK_TRY(ek_alloc(&e->states, (size_t)e->threads, sizeof(struct ek_net_state *)));
-	for (int i = 0; i < e->threads; i++)
-		EK_TRY(ek_net_state_new(&e->states[i], e->net));
-	e->in_chunk = 4 * (uint64_t)e->threads * (uint64_t)e->slice;
+	EK_TRY(ek_runner_init(&e->runner, e->net));
+	e->in_chunk = 4 * (uint64_t)e->runner.workers * (uint64_t)e->slice;
 	EK_TRY(ek_alloc(&e->chunk, (size_t)e->in_chunk * e->elements, sizeof *e->chunk));
 out:
 	return rc;
@@ -88,9 +86,7 @@ out:
 
 static void encoding_release(struct encoding *e)
 {
-	for (int i = 0; e->states != NULL && i < e->threads; i++)
-		ek_net_state_free(e->states[i]);
-	free(e->states);
+	ek_runner_release(&e->runner);
 	free(e->chunk);
 	ek_net_free(e->net);
 }
@@ -108,31 +104,31 @@ static int to_halves(uint16_t *out, const float *x, size_t count, uint64_t id)
 	return 0;
 }
 
-static int encode_slice(void *context, uint64_t piece, int worker)
+static int fill(void *context, uint64_t first, int count, struct ek_net_state *s)
 {
-	struct encoding *e = context;
-	struct ek_net_state *s = e->states[worker];
+	const struct encoding *e = context;
 	const size_t size = ek_net_elements(e->net, e->image);
-	const uint64_t before = piece * (uint64_t)e->slice, first = e->first + before;
-	const uint64_t left = e->images->count - first;
-	const int count = left < (uint64_t)e->slice ? (int)left : e->slice;
 	float *x = ek_net_data(s, e->image);
-	const float *y;
-	int rc = 0;
 
 	for (int j = 0; j < count; j++) {
-		const uint8_t *pixels = e->images->image(e->images->context, (int64_t)first + j);
+		const uint8_t *pixels = e->images->image(e->images->context, (int64_t)(e->first + first) + j);
 
 		if (pixels == NULL)
 			return EK_EIO;
 		ek_vae_from_pixels(x + (size_t)j * size, pixels, size);
 	}
-	memset(x + (size_t)count * size, 0, (size_t)(e->slice - count) * size * sizeof *x);
-	EK_TRY(ek_net_forward(s));
-	y = ek_net_data(s, e->encoded);
+	return 0;
+}
+
+static int take(void *context, uint64_t first, int count, struct ek_net_state *s)
+{
+	const struct encoding *e = context;
+	const float *y = ek_net_data(s, e->encoded);
+	int rc = 0;
+
 	for (int j = 0; j < count; j++)
-		EK_TRY(to_halves(e->chunk + ((size_t)before + (size_t)j) * e->elements, y + (size_t)j * e->elements,
-		                 e->elements, first + (uint64_t)j));
+		EK_TRY(to_halves(e->chunk + ((size_t)first + (size_t)j) * e->elements, y + (size_t)j * e->elements,
+		                 e->elements, e->first + first + (uint64_t)j));
 out:
 	return rc;
 }
@@ -140,6 +136,7 @@ out:
 /* Encode images from `done` on, whole slices at a time, and append what is not there. */
 static int encode(struct encoding *e, struct ek_npy_writer *writer, uint64_t done)
 {
+	const struct ek_runner_work work = { .context = e, .fill = fill, .take = take };
 	const uint64_t slice = (uint64_t)e->slice, all = e->images->count;
 	int rc = 0;
 
@@ -148,7 +145,7 @@ static int encode(struct encoding *e, struct ek_npy_writer *writer, uint64_t don
 		const uint64_t skip = done > e->first ? done - e->first : 0;
 
 		EK_TRY(ek_check_interrupt());
-		EK_TRY(ek_parallel((count + slice - 1) / slice, encode_slice, e));
+		EK_TRY(ek_runner_map(&e->runner, count, &work));
 		EK_TRY(ek_npy_writer_append(writer, e->chunk + (size_t)skip * e->elements, count - skip));
 		EK_TRY(ek_npy_writer_sync(writer));
 		ek_progress_add(count - skip);

@@ -7,8 +7,8 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
-#include "rebalance/base/threads.h"
 #include "rebalance/io/tensors.h"
+#include "train/nn/runner.h"
 
 enum { STAGES = 3, STEM = 32, NAME_SIZE = 64, CHANNELS = 3 };
 
@@ -23,8 +23,8 @@ struct ek_perceptual {
 	struct ek_params params; /* all frozen */
 	float *values;
 	struct ek_net *net;
-	struct ek_net_state **states; /* [threads] */
-	int threads, made, wanted, losses[STAGES];
+	struct ek_runner runner;
+	int made, wanted, losses[STAGES];
 	double variances[STAGES];
 };
 
@@ -218,9 +218,7 @@ static int build(struct ek_perceptual *p, int side, enum ek_nn_precision precisi
 	}
 	EK_TRY(ek_net_finish(p->net, EK_NET_TRAIN));
 	EK_TRY(ek_net_load(p->net, p->values));
-	EK_TRY(ek_alloc(&p->states, (size_t)p->threads, sizeof(struct ek_net_state *)));
-	for (int i = 0; i < p->threads; i++)
-		EK_TRY(ek_net_state_new(&p->states[i], p->net));
+	EK_TRY(ek_runner_init(&p->runner, p->net));
 out:
 	return rc;
 }
@@ -236,7 +234,6 @@ int ek_perceptual_new(struct ek_perceptual **out, const char *weights, int side,
 	if (side < 8)
 		return ek_fail(EK_EUSAGE, "perceptual loss: images of side %d, must be at least 8", side);
 	EK_TRY(ek_alloc(&p, 1, sizeof *p));
-	p->threads = ek_threads();
 	EK_TRY(ek_tensor_file_open(&file, weights));
 	EK_TRY(read_weights(p, &file));
 	EK_TRY(build(p, side, precision, batch));
@@ -252,9 +249,7 @@ void ek_perceptual_free(struct ek_perceptual *p)
 {
 	if (p == NULL)
 		return;
-	for (int i = 0; p->states != NULL && i < p->threads; i++)
-		ek_net_state_free(p->states[i]);
-	free(p->states);
+	ek_runner_release(&p->runner);
 	ek_net_free(p->net);
 	ek_params_release(&p->params);
 	free(p->values);
@@ -264,7 +259,7 @@ void ek_perceptual_free(struct ek_perceptual *p)
 int ek_perceptual_run(struct ek_perceptual *p, int worker, const float *made, const float *wanted, float *losses,
                       const float *weights, float *gradient)
 {
-	struct ek_net_state *s = p->states[worker];
+	struct ek_net_state *s = p->runner.states[worker];
 	const size_t batch = (size_t)ek_net_batch(p->net), count = batch * ek_net_elements(p->net, p->made);
 	const float *d;
 	int rc;

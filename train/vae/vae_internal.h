@@ -2,6 +2,7 @@
 #ifndef EK_VAE_VAE_INTERNAL_H
 #define EK_VAE_VAE_INTERNAL_H
 
+#include "train/nn/runner.h"
 #include "train/vae/codebook.h"
 #include "train/vae/discriminator.h"
 #include "train/vae/perceptual.h"
@@ -29,11 +30,13 @@ struct ek_vae {
 	struct ek_vae_parts parts;
 
 	struct ek_net *coder;
+	struct ek_runner coder_runner;
 	int image, noise, encoded, decoded, error, extra, codes; /* values; extra: kl or quantisation */
 	int codebook_parameter;
 	struct ek_codebook codebook; /* VQ */
 
 	struct ek_net *critic; /* NULL: no discriminator */
+	struct ek_runner critic_runner;
 	int critic_image, logits;
 
 	struct ek_perceptual *perceptual; /* NULL: none */

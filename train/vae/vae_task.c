@@ -339,17 +339,18 @@ static int make_workers(struct ek_vae *v)
 	int rc;
 
 	v->threads = ek_threads();
-	EK_TRY(ek_trainer_check_memory(
-		&v->params, v->options.slice,
-		(uint64_t)v->threads *
-			(ek_net_state_bytes(v->coder) + (v->critic != NULL ? ek_net_state_bytes(v->critic) : 0))));
+	EK_TRY(ek_trainer_check_memory(&v->params, v->options.slice,
+	                               ek_runner_bytes(v->coder) +
+	                                       (v->critic != NULL ? ek_runner_bytes(v->critic) : 0)));
+	EK_TRY(ek_runner_init(&v->coder_runner, v->coder));
+	if (v->critic != NULL)
+		EK_TRY(ek_runner_init(&v->critic_runner, v->critic));
 	EK_TRY(ek_alloc(&v->workers, (size_t)v->threads, sizeof *v->workers));
 	for (int i = 0; i < v->threads; i++) {
 		struct ek_vae_worker *w = &v->workers[i];
 
-		EK_TRY(ek_net_state_new(&w->coder, v->coder));
-		if (v->critic != NULL)
-			EK_TRY(ek_net_state_new(&w->critic, v->critic));
+		w->coder = v->coder_runner.states[i];
+		w->critic = v->critic != NULL ? v->critic_runner.states[i] : NULL;
 		EK_TRY(ek_alloc(&w->losses, slice, sizeof *w->losses));
 		EK_TRY(ek_alloc(&w->seeds, slice, sizeof *w->seeds));
 	}
@@ -429,12 +430,12 @@ void ek_vae_free(struct ek_vae *v)
 	if (v == NULL)
 		return;
 	for (int i = 0; v->workers != NULL && i < v->threads; i++) {
-		ek_net_state_free(v->workers[i].coder);
-		ek_net_state_free(v->workers[i].critic);
 		free(v->workers[i].losses);
 		free(v->workers[i].seeds);
 	}
 	free(v->workers);
+	ek_runner_release(&v->coder_runner);
+	ek_runner_release(&v->critic_runner);
 	ek_codebook_release(&v->codebook);
 	ek_perceptual_free(v->perceptual);
 	ek_net_free(v->critic);

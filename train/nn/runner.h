@@ -1,0 +1,35 @@
+/*
+ * A net with a state for each of ek_threads() workers, and images cut into slices of the net's batch for them.
+ */
+#ifndef EK_NN_RUNNER_H
+#define EK_NN_RUNNER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "train/nn/net.h"
+
+struct ek_runner {
+	const struct ek_net *net;
+	struct ek_net_state **states; /* [workers] */
+	int workers;
+};
+
+/* The net is finished, and outlives the runner. `= { 0 }` can be released. EK_ENOMEM. */
+int ek_runner_init(struct ek_runner *r, const struct ek_net *net);
+void ek_runner_release(struct ek_runner *r);
+/* Bytes of all states of a runner of this net. */
+size_t ek_runner_bytes(const struct ek_net *net);
+
+/* What is done with images first … first + count - 1, the first of a slice: before forward, which finds the inputs of
+ * what is left of the slice 0, and after it. On any worker, in any order. */
+struct ek_runner_work {
+	void *context;
+	int (*fill)(void *context, uint64_t first, int count, struct ek_net_state *s);
+	int (*take)(void *context, uint64_t first, int count, struct ek_net_state *s);
+};
+/* Forward of `count` images, slice i being images i · batch …: what comes out does not depend on the threads. 0, or the
+ * code of what failed. Not from within a piece. */
+int ek_runner_map(struct ek_runner *r, uint64_t count, const struct ek_runner_work *work);
+
+#endif
