@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "rebalance/base/error.h"
+
 static const struct kind {
 	size_t at;
 	const char *magic;
@@ -132,11 +134,13 @@ int ek_content_describe(struct ek_buffer *out, const void *bytes, size_t size)
 	if (size == 0)
 		return ek_buffer_text(out, "empty file");
 	if (is_text(first, shown)) {
-		size_t line = 0;
+		char line[33], told[4 * sizeof line];
 
-		while (line < shown && first[line] != '\r' && first[line] != '\n')
-			line++;
-		return ek_buffer_printf(out, "text that starts with \"%.*s\"", (int)line, first);
+		memcpy(line, first, shown);
+		line[shown] = 0;
+		line[strcspn(line, "\r\n")] = 0;
+		ek_one_line(told, sizeof told, line);
+		return ek_buffer_printf(out, "text that starts with \"%s\"", told);
 	}
 	rc = ek_buffer_text(out, "a file of unknown kind that starts with");
 	for (size_t i = 0; rc == 0 && i < size && i < 8; i++)

@@ -8,6 +8,7 @@
 
 #include "rebalance/base/file.h"
 #include "rebalance/io/dataset.h"
+#include "tests/fuzz/only.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -15,7 +16,13 @@ static const char *ending(const uint8_t *data, size_t size)
 {
 	if (size >= 2 && memcmp(data, "PK", 2) == 0)
 		return memmem(data, size, ".npy", 4) != NULL ? ".npz" : ".zip";
-	return size > 1 && data[0] == '{' ? ".jsonl" : memchr(data, ',', size) != NULL ? ".csv" : ".txt";
+	if (size >= 6 && memcmp(data, "\x93NUMPY", 6) == 0)
+		return ".npy";
+	if (size > 1 && (data[0] == '{' || data[0] == '['))
+		return ".jsonl";
+	return memchr(data, '\t', size) != NULL                                     ? ".tsv"
+	       : memchr(data, ',', size) != NULL || memchr(data, ';', size) != NULL ? ".csv"
+	                                                                            : ".txt";
 }
 
 static void walk(struct ek_dataset *dataset)
@@ -39,6 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct ek_dataset *dataset;
 	int fd;
 
+	if (!ek_fuzz_wants(ending(data, size)))
+		return 0;
 	(void)snprintf(path, sizeof path, "/tmp/evenkeel-fuzz-%d%s", (int)getpid(), ending(data, size));
 	(void)unlink(path);
 	if (ek_open_writable(&fd, path, O_WRONLY | O_CREAT | O_EXCL) < 0 || ek_write_all(fd, data, size, path) < 0)

@@ -5,6 +5,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/io/image.h"
+#include "tests/fuzz/only.h"
 
 enum { LIMIT = 1 << 20 }; /* pixels: keeps one input to some milliseconds */
 
@@ -50,7 +51,7 @@ static void same_in_window(const struct ek_image *whole, const uint8_t *data, si
 	ek_image_release(&part);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void read_image(const uint8_t *data, size_t size)
 {
 	struct ek_image_info info = { 0 }, checked = { 0 };
 	const int probed = ek_image_probe(&info, data, size, LIMIT), good = ek_image_check(&checked, data, size, LIMIT);
@@ -69,5 +70,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (ek_image_decode(&image, data, size, LIMIT, 32) == 0)
 		ek_image_release(&image);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (ek_fuzz_wants(ek_image_format_name(ek_image_sniff(data, size))))
+		read_image(data, size);
 	return 0;
 }
