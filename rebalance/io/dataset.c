@@ -13,6 +13,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
+#include "rebalance/io/content.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/run.h"
 #include "rebalance/io/stream.h"
@@ -164,6 +165,14 @@ static int is_tar_name(const char *path)
 	return 0;
 }
 
+static int fail_no_dataset(const char *path, const struct ek_buffer *head)
+{
+	const char *known = head->size > 0 ? ek_content_name(head->data, head->size) : "empty";
+
+	return ek_fail(EK_EDATA, "%s: %s; expected a folder, a tar, a list of paths, .csv, .jsonl, IDX, .npz or .npy",
+	               path, known != NULL ? known : "not a data set");
+}
+
 /* What a regular file is, by its first bytes and, for text, by its name. */
 static int judge_file(enum ek_dataset_kind *kind, const char *path)
 {
@@ -194,9 +203,7 @@ static int judge_file(enum ek_dataset_kind *kind, const char *path)
 	else if (is_text)
 		*kind = EK_DATASET_LIST;
 	else
-		rc = ek_fail(EK_EDATA,
-		             "%s: %s; expected a folder, a tar, a list of paths, .csv, .jsonl, IDX, .npz or .npy", path,
-		             head.size == 0 ? "empty" : "not a data set");
+		rc = fail_no_dataset(path, &head);
 out:
 	ek_stream_close(stream);
 	ek_buffer_release(&head);
