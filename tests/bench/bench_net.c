@@ -222,7 +222,7 @@ static void print(const struct network *n, int batch, struct row (*rows)[2], dou
 
 			if (r->time > 0)
 				printf("%-24s %-12s %-8s %8.2f ms %5.1f %%  %7.1f %-8s %5.1f %%\n", n->name,
-				       ek_net_cpu.codes[kind]->name, back ? "backward" : "forward", r->time * 1e3,
+				       ek_net_operators[kind].name, back ? "backward" : "forward", r->time * 1e3,
 				       100 * r->time / whole, rate, product ? "GFLOP/s" : "GB/s",
 				       100 * rate / (product ? limits->gflops : limits->gbytes));
 		}

@@ -94,7 +94,7 @@ int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
 	for (int i = 0; i < net->op_count; i++)
 		if (net->backend->codes[net->ops[i].kind] == NULL)
 			return ek_fail(EK_ENOTSUP, "the %s back end lacks the layer %s", net->backend->name,
-			               ek_net_cpu.codes[net->ops[i].kind]->name);
+			               ek_net_operators[net->ops[i].kind].name);
 	EK_TRY(ek_net_plan_gradients(net));
 	for (int i = 0; i < net->op_count; i++)
 		EK_TRY(prepare_op(net, &net->ops[i]));

@@ -5,33 +5,8 @@
 #include "train/nn/net.h"
 #include "train/nn/net_kernels.h"
 #include "train/nn/onednn.h"
+#include "train/nn/op.h"
 #include "train/nn/vector.h"
-
-enum ek_net_kind {
-	EK_NET_LINEAR,
-	EK_NET_CONV,
-	EK_NET_GROUP_NORM,
-	EK_NET_LAYER_NORM,
-	EK_NET_MODULATE,
-	EK_NET_ATTENTION,
-	EK_NET_ACTIVATION,
-	EK_NET_SOFTMAX,
-	EK_NET_ADD,
-	EK_NET_POSITIONS,
-	EK_NET_EMBEDDING,
-	EK_NET_TIMES,
-	EK_NET_UPSAMPLE,
-	EK_NET_HALVE,
-	EK_NET_UNPATCH,
-	EK_NET_CHANNELS,
-	EK_NET_SAMPLE,
-	EK_NET_KL,
-	EK_NET_ERROR,
-	EK_NET_QUANTISE,
-	EK_NET_AFFINE,
-	EK_NET_CAST,
-	EK_NET_KIND_COUNT
-};
 
 enum { EK_NET_INPUTS = 3, EK_NET_OUTPUTS = 3, EK_NET_PARAMETERS = 2, EK_NET_KERNELS = 8 };
 
@@ -90,8 +65,6 @@ struct ek_net_step {
 };
 
 struct ek_net_code {
-	const char *name;
-	unsigned needs_inputs; /* bit i: backward reads input i; of the first output: bit 8 */
 	/* Make kernels, set saved, scratch, packed, flops. NULL: nothing to prepare. */
 	int (*prepare)(struct ek_net *net, struct ek_net_op *op);
 	/* Parameters into the form of the kernels, at net->packed + op->packed_offset. NULL: not needed. */
@@ -100,8 +73,6 @@ struct ek_net_code {
 	/* Writes, or adds to, the gradients of the wanted inputs; adds to those of its parameters. */
 	int (*backward)(struct ek_net_state *s, const struct ek_net_op *op);
 };
-
-enum { EK_NET_NEEDS_OUTPUT = 1u << 8 };
 
 struct ek_net_backend {
 	const char *name;
@@ -195,10 +166,7 @@ float *ek_net_floats_at(void *out, enum ek_nn_type type, size_t first, int add, 
 /* sum [columns] += the rows of x [rows, columns] of `type`, in order. */
 void ek_net_add_rows(float *sum, const void *x, enum ek_nn_type type, size_t rows, size_t columns);
 
-extern const struct ek_net_code ek_net_cpu_linear, ek_net_cpu_conv, ek_net_cpu_group_norm, ek_net_cpu_layer_norm,
-	ek_net_cpu_modulate, ek_net_cpu_attention, ek_net_cpu_activation, ek_net_cpu_softmax, ek_net_cpu_add,
-	ek_net_cpu_positions, ek_net_cpu_embedding, ek_net_cpu_times, ek_net_cpu_upsample, ek_net_cpu_halve,
-	ek_net_cpu_unpatch, ek_net_cpu_channels, ek_net_cpu_sample, ek_net_cpu_kl, ek_net_cpu_error,
-	ek_net_cpu_quantise, ek_net_cpu_affine, ek_net_cpu_cast;
+#define EK_NET_DECLARE(kind, column, name, needs) extern const struct ek_net_code ek_net_cpu_##column;
+EK_NET_OPERATORS(EK_NET_DECLARE)
 
 #endif

@@ -185,7 +185,7 @@ struct lives {
 static void use_in_backward(const struct ek_net *net, const struct lives *l, int step, int op_number)
 {
 	const struct ek_net_op *op = &net->ops[op_number];
-	const unsigned needs = net->backend->codes[op->kind]->needs_inputs;
+	const unsigned needs = ek_net_operators[op->kind].needs;
 
 	for (int j = 0; j < EK_NET_INPUTS; j++) {
 		if (op->inputs[j] == 0)

@@ -230,7 +230,7 @@ static void a_back_end_that_lacks_a_layer_says_so(void **state)
 			for (int k = 0; k < s.net->op_count; k++)
 				found |= (int)s.net->ops[k].kind == i;
 			(void)snprintf(text, sizeof text, "the test back end lacks the layer %s",
-			               ek_net_cpu.codes[i]->name);
+			               ek_net_operators[i].name);
 			if (found)
 				assert_fails(ek_net_finish(s.net, EK_NET_TRAIN), EK_ENOTSUP, text);
 			net_subject_free(&s);

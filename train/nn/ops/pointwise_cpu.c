@@ -49,8 +49,6 @@ static int backward_activation(struct ek_net_state *s, const struct ek_net_op *o
 }
 
 const struct ek_net_code ek_net_cpu_activation = {
-	.name = "activation",
-	.needs_inputs = 1,
 	.forward = forward_activation,
 	.backward = backward_activation,
 };
@@ -99,8 +97,6 @@ static int backward_softmax(struct ek_net_state *s, const struct ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cpu_softmax = {
-	.name = "softmax",
-	.needs_inputs = EK_NET_NEEDS_OUTPUT,
 	.prepare = prepare_softmax,
 	.forward = forward_softmax,
 	.backward = backward_softmax,
@@ -142,7 +138,6 @@ static int backward_add(struct ek_net_state *s, const struct ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cpu_add = {
-	.name = "add",
 	.forward = forward_add,
 	.backward = backward_add,
 };
@@ -173,7 +168,6 @@ static int backward_positions(struct ek_net_state *s, const struct ek_net_op *op
 }
 
 const struct ek_net_code ek_net_cpu_positions = {
-	.name = "positions",
 	.forward = forward_positions,
 	.backward = backward_positions,
 };
@@ -204,8 +198,6 @@ static int backward_embedding(struct ek_net_state *s, const struct ek_net_op *op
 }
 
 const struct ek_net_code ek_net_cpu_embedding = {
-	.name = "embedding",
-	.needs_inputs = 1,
 	.forward = forward_embedding,
 	.backward = backward_embedding,
 };
@@ -235,7 +227,6 @@ static int backward_times(struct ek_net_state *s, const struct ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cpu_times = {
-	.name = "times",
 	.forward = forward_times,
 	.backward = backward_times,
 };
@@ -270,7 +261,6 @@ static int backward_affine(struct ek_net_state *s, const struct ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cpu_affine = {
-	.name = "affine",
 	.forward = forward_affine,
 	.backward = backward_affine,
 };
@@ -292,7 +282,6 @@ static int backward_cast(struct ek_net_state *s, const struct ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cpu_cast = {
-	.name = "cast",
 	.forward = forward_cast,
 	.backward = backward_cast,
 };

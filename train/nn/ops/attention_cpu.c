@@ -234,8 +234,6 @@ out:
 }
 
 const struct ek_net_code ek_net_cpu_attention = {
-	.name = "attention",
-	.needs_inputs = 1,
 	.prepare = prepare,
 	.forward = forward,
 	.backward = backward,

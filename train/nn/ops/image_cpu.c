@@ -73,14 +73,12 @@ static int prepare_move(struct ek_net *net, struct ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cpu_unpatch = {
-	.name = "unpatch",
 	.prepare = prepare_move,
 	.forward = forward_move,
 	.backward = backward_move,
 };
 
 const struct ek_net_code ek_net_cpu_channels = {
-	.name = "channels",
 	.prepare = prepare_move,
 	.forward = forward_move,
 	.backward = backward_move,
@@ -125,7 +123,6 @@ static int backward_upsample(struct ek_net_state *s, const struct ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cpu_upsample = {
-	.name = "upsample",
 	.prepare = prepare_move,
 	.forward = forward_move,
 	.backward = backward_upsample,
@@ -161,7 +158,6 @@ static int backward_halve(struct ek_net_state *s, const struct ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cpu_halve = {
-	.name = "halve",
 	.prepare = prepare_move,
 	.forward = forward_halve,
 	.backward = backward_halve,

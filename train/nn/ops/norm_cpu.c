@@ -104,8 +104,6 @@ static int backward_modulate(struct ek_net_state *s, const struct ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cpu_modulate = {
-	.name = "modulate",
-	.needs_inputs = 7 | EK_NET_NEEDS_OUTPUT,
 	.prepare = prepare_modulate,
 	.forward = forward_modulate,
 	.backward = backward_modulate,
@@ -173,8 +171,6 @@ static int backward_layer_norm(struct ek_net_state *s, const struct ek_net_op *o
 }
 
 const struct ek_net_code ek_net_cpu_layer_norm = {
-	.name = "layer norm",
-	.needs_inputs = 1,
 	.prepare = prepare_layer_norm,
 	.forward = forward_layer_norm,
 	.backward = backward_layer_norm,
@@ -439,8 +435,6 @@ static int backward_group_norm(struct ek_net_state *s, const struct ek_net_op *o
 }
 
 const struct ek_net_code ek_net_cpu_group_norm = {
-	.name = "group norm",
-	.needs_inputs = 1,
 	.prepare = prepare_group_norm,
 	.forward = forward_group_norm,
 	.backward = backward_group_norm,

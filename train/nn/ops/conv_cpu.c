@@ -193,8 +193,6 @@ out:
 }
 
 const struct ek_net_code ek_net_cpu_conv = {
-	.name = "convolution",
-	.needs_inputs = 1,
 	.prepare = prepare,
 	.load = load,
 	.forward = forward,

@@ -58,8 +58,6 @@ static int backward_sample(struct ek_net_state *s, const struct ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cpu_sample = {
-	.name = "sample",
-	.needs_inputs = 3,
 	.forward = forward_sample,
 	.backward = backward_sample,
 };
@@ -106,8 +104,6 @@ static int backward_kl(struct ek_net_state *s, const struct ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cpu_kl = {
-	.name = "kl",
-	.needs_inputs = 1,
 	.forward = forward_kl,
 	.backward = backward_kl,
 };
@@ -169,8 +165,6 @@ static int backward_error(struct ek_net_state *s, const struct ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cpu_error = {
-	.name = "error",
-	.needs_inputs = 3,
 	.forward = forward_error,
 	.backward = backward_error,
 };
@@ -291,8 +285,6 @@ static int backward_quantise(struct ek_net_state *s, const struct ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cpu_quantise = {
-	.name = "quantise",
-	.needs_inputs = 1 | EK_NET_NEEDS_OUTPUT,
 	.prepare = prepare_quantise,
 	.forward = forward_quantise,
 	.backward = backward_quantise,

@@ -152,8 +152,6 @@ out:
 }
 
 const struct ek_net_code ek_net_cpu_linear = {
-	.name = "linear",
-	.needs_inputs = 1,
 	.prepare = prepare,
 	.load = load,
 	.forward = forward,
