@@ -94,6 +94,29 @@ out:
 	return rc;
 }
 
+/* Put the kept list where "-" is among the data sets. Both have to be freed. */
+static int take_list(const char ***words, char **list, struct ek_invocation *i, const struct ek_run *run)
+{
+	const size_t count = (size_t)i->settings.scan.dataset_count;
+	int rc;
+
+	if (i->settings.scan.datasets == NULL)
+		return 0;
+	EK_TRY(ek_alloc(words, count, sizeof **words));
+	for (size_t k = 0; k < count; k++) {
+		(*words)[k] = i->settings.scan.datasets[k];
+		if (strcmp((*words)[k], "-") != 0)
+			continue;
+		if (*list != NULL)
+			return ek_fail(EK_EUSAGE, "there is one standard input; - is given twice");
+		EK_TRY(keep_list(list, run));
+		(*words)[k] = *list;
+	}
+	i->settings.scan.datasets = *words;
+out:
+	return rc;
+}
+
 /* Clusters from elsewhere, with no images and no embeddings: there is nothing to bring up to date. */
 static int is_assignment_alone(const struct ek_run *run)
 {
@@ -113,15 +136,13 @@ int ek_command_bring_up_to_date(struct ek_invocation *i, int (*before)(struct ek
 	struct ek_run *run = NULL;
 	enum ek_run_mode mode = EK_RUN_READ;
 	const char *path = NULL;
+	const char **words = NULL;
 	char *list = NULL;
 	int rc;
 
 	EK_TRY(find_run(&path, &mode, i));
 	EK_TRY(ek_run_open(&run, path, mode));
-	if (i->settings.scan.dataset_count == 1 && strcmp(i->settings.scan.datasets[0], "-") == 0) {
-		EK_TRY(keep_list(&list, run));
-		i->settings.scan.datasets = (const char *const *)&list;
-	}
+	EK_TRY(take_list(&words, &list, i, run));
 	if (before != NULL)
 		EK_TRY(before(i, run));
 	if (!is_assignment_alone(run))
@@ -133,6 +154,7 @@ int ek_command_bring_up_to_date(struct ek_invocation *i, int (*before)(struct ek
 		EK_TRY(after(i, run));
 out:
 	ek_run_close(run);
+	free(words);
 	free(list);
 	return rc;
 }

@@ -22,7 +22,10 @@ static const enum ek_step_id cluster_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK
 	"a "                                                                                                           \
 	"folder of them; a zip of images; a text file of paths, or - for one on standard input; a .csv, .tsv or "      \
 	".jsonl with a column file_name; an "                                                                          \
-	"MNIST-style IDX file; a .npz or .npy of images; or a .npy of embeddings alone. Nothing in it is changed."
+	"MNIST-style IDX file; a .npz or .npy of images; or a .npy of embeddings alone. Nothing in it is changed.\n"   \
+	"Several data sets are taken together, in the order given: each keeps its own labels, names are relative to "  \
+	"the folder that all lie in, and the attribute dataset says which one an image is of (--by dataset). Tars of " \
+	"one folder that follow each other are one data set, as shards."
 
 const struct ek_command ek_commands[] = {
 	{ .name = "audit",

@@ -138,6 +138,23 @@ static void print_value(const cJSON *item)
 		                                          : "no");
 }
 
+/* What each of several data sets brought. */
+static void print_datasets(const cJSON *datasets)
+{
+	const cJSON *item;
+	char name[256], kind[256];
+
+	cJSON_ArrayForEach(item, datasets)
+	{
+		const char *dataset = cJSON_GetStringValue(member(item, "dataset"));
+		const char *form = cJSON_GetStringValue(member(item, "kind"));
+
+		(void)printf("  %-20s %.0f images, %.0f rejected (%s)\n",
+		             ek_text_plain(name, dataset != NULL ? dataset : ""), number(item, "images"),
+		             number(item, "rejected"), ek_text_plain(kind, form != NULL ? form : ""));
+	}
+}
+
 int ek_summary_print_step(const struct ek_run *run, const char *step, int json)
 {
 	const cJSON *recorded = ek_run_recorded(run, step), *item;
@@ -151,5 +168,6 @@ int ek_summary_print_step(const struct ek_run *run, const char *step, int json)
 		(void)printf("  %-20s ", item->string);
 		print_value(item);
 	}
+	print_datasets(member(member(recorded, "counts"), "datasets"));
 	return 0;
 }

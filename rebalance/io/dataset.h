@@ -29,6 +29,11 @@
  * Of a sample with an image NAME.EXT, images NAME.WORD.EXT are left out if WORD says that they are a mask or another
  * map of it: seg, mask, depth, … (dataset_tar.c has the list), also with a number behind.
  *
+ * Several data sets are walked in the order given. Tars, or IDX files, of one folder that follow each other are one.
+ * Each has its own rules for labels and attributes; patterns are of the names within each. All names are relative to
+ * the deepest folder that all of them have in common, inside a tar, zip or the like that file's name comes first, and
+ * `dataset` of an item is the name of its data set, relative to the same folder ("x.tar and 2 more" of three tars).
+ *
  * What else is left out: patterns.h. All that was left out, or read and not used, is counted and told in one line.
  */
 #ifndef EK_IO_DATASET_H
@@ -48,7 +53,8 @@ enum ek_dataset_kind {
 	EK_DATASET_NPZ,
 	EK_DATASET_NPY,
 	EK_DATASET_ZIP,
-	EK_DATASET_EMBEDDINGS
+	EK_DATASET_EMBEDDINGS,
+	EK_DATASET_SEVERAL /* data sets of these kinds, one behind the other */
 };
 const char *ek_dataset_kind_name(enum ek_dataset_kind kind);
 
@@ -61,6 +67,8 @@ struct ek_dataset_item {
 	struct ek_buffer bytes;     /* with a source: all bytes of an image; of what is none, its first 64 */
 	struct ek_buffer label;
 	int has_label;
+	const char *dataset;       /* of several: the name of the one it is of (belongs to the data set), else NULL */
+	size_t part;               /* and which one */
 	cJSON *attributes;         /* object or NULL */
 	const char *problem;       /* NULL, or why there is nothing to read (static, or in `bytes`) */
 	int unread;                /* with a problem: it could not be read, which may pass */
@@ -72,9 +80,9 @@ void ek_dataset_item_release(struct ek_dataset_item *item);
 
 struct ek_dataset;
 
-/* `paths`: [count] folders, files or globs; only tars and IDX files can be several. `attributes`: a table, or NULL; its
- * rows are matched as ek_attributes_find says, by the column `key` (NULL: see table.h), which must outlive the data
- * set. EK_EUSAGE, EK_EDATA, EK_EIO; names what it cannot make sense of. */
+/* `paths`: [count] folders, files or globs; none twice, no folder in another, embeddings only alone. `attributes`: a
+ * table, or NULL; its rows are matched as ek_attributes_find says, by the column `key` (NULL: see table.h), which must
+ * outlive the data set. EK_EUSAGE, EK_EDATA, EK_EIO; names what it cannot make sense of. */
 int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t count, const char *attributes,
                     const char *key);
 /* Which files are taken (patterns.h); before the first ek_dataset_next. The patterns are copied. Of lists and tables,
@@ -86,6 +94,10 @@ enum ek_dataset_kind ek_dataset_kind(const struct ek_dataset *dataset);
 const char *ek_dataset_root(const struct ek_dataset *dataset);
 /* The i-th file or folder after globbing, absolute, or NULL behind the last. */
 const char *ek_dataset_path(const struct ek_dataset *dataset, size_t i);
+
+/* Of several: how many they are and the name and kind of one; 0 of one alone. */
+size_t ek_dataset_parts(const struct ek_dataset *dataset);
+const char *ek_dataset_part(const struct ek_dataset *dataset, size_t part, enum ek_dataset_kind *kind);
 
 /* 1 and the next candidate (any file that might be an image; item is cleared first), 0 at the end.
  * Not thread-safe, but each call may come from another thread. */

@@ -14,12 +14,13 @@ struct ek_dataset_form {
 	void (*close)(struct ek_dataset *dataset);
 	/* Instead of `next`: see every file behind those of paths. NULL: there is none. */
 	int (*look)(struct ek_dataset *dataset);
-	int (*again)(struct ek_dataset *dataset); /* as ek_dataset_again, or NULL: never */
+	int (*again)(struct ek_dataset *dataset);  /* as ek_dataset_again, or NULL: never */
+	int (*finish)(struct ek_dataset *dataset); /* in ek_dataset_finish, or NULL */
 	int selects; /* 1: `next` asks the patterns itself, else they are asked of each item */
 	int packs;   /* 1: the names are as somebody packed them: what is left out without being told may be there */
 };
 extern const struct ek_dataset_form ek_dataset_folder, ek_dataset_tar, ek_dataset_list, ek_dataset_table,
-	ek_dataset_idx, ek_dataset_npz, ek_dataset_npy, ek_dataset_zip, ek_dataset_embeddings;
+	ek_dataset_idx, ek_dataset_npz, ek_dataset_npy, ek_dataset_zip, ek_dataset_embeddings, ek_dataset_several;
 
 /* Files beside images in tars (.cls, .json, .txt) that were not used, and names that were there twice. */
 enum ek_unused { EK_UNUSED_ORPHANS, EK_UNUSED_UNREADABLE, EK_UNUSED_AMBIGUOUS, EK_UNUSED_REPEATED, EK_UNUSED_COUNT };
@@ -35,8 +36,9 @@ struct ek_dataset {
 	const struct ek_dataset_form *form;
 	void *state; /* the form's */
 	char *root;
-	char **paths;     /* absolute */
-	uint64_t *stamps; /* [path_count] as ek_dataset_stamp, when it was opened */
+	char **paths;                /* absolute */
+	uint64_t *stamps;            /* [path_count] as ek_dataset_stamp, when it was opened */
+	enum ek_dataset_kind *kinds; /* [path_count] */
 	size_t path_count;
 	uint64_t seen; /* the sum of the stamps of all files behind them that were seen */
 	int looks;     /* only files' stamps are wanted: nothing is read or warned of */
@@ -46,6 +48,9 @@ struct ek_dataset {
 	int matched;     /* the names of all files were shown to the attributes */
 	uint64_t other_files, warnings, without_attributes;
 	struct ek_patterns patterns;
+	struct ek_dataset *whole; /* of which this is a part, or NULL */
+	int again;                /* as a part: its form goes on at the front by itself */
+	int renamed;              /* it was said that an attribute has another name */
 	struct ek_tally left_out[EK_LEFT_OUT_COUNT], unused[EK_UNUSED_COUNT];
 };
 
@@ -53,6 +58,17 @@ struct ek_dataset {
 enum { EK_DATASET_HEAD = 64 };
 /* A larger image is rejected: memory stays bounded. */
 #define EK_DATASET_LARGEST ((uint64_t)1 << 30)
+
+/* Add the files that a user's word names, a file, a folder or a pattern, to `paths`, `stamps` and `kinds`. */
+int ek_dataset_add(struct ek_dataset *dataset, const char *word);
+/* Behind the last path of the data set that the path `first` begins: tars, or IDX files, of one folder that follow each
+ * other are one, whatever else is one alone. */
+size_t ek_dataset_part_end(const struct ek_dataset *dataset, size_t first);
+/* Start at the front of dataset->paths, which are of dataset->kind. */
+int ek_dataset_open_form(struct ek_dataset *dataset);
+/* The next item that the patterns take, whatever attributes it has. */
+int ek_dataset_next_selected(struct ek_dataset *dataset, struct ek_dataset_item *item);
+int ek_name_ends_with(const char *name, const char *end); /* in any case, and is longer */
 
 /* ek_warn the first 20 times; always counted. */
 void ek_dataset_warn(struct ek_dataset *dataset, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -61,6 +61,9 @@ struct scanner {
 	struct {
 		uint64_t images, rejected, unread, other_files, held_out, bytes;
 	} counts;
+	struct part {
+		uint64_t images, rejected;
+	} * parts;         /* [ek_dataset_parts()] */
 	uint64_t contents; /* a hash of every image's bytes and shape, in order */
 	char first_rejected[512], first_unread[512];
 	atomic_int starved; /* files in a row, of those not to be opened */
@@ -145,8 +148,10 @@ static const char *const reserved[] = { "id",        "file_name",       "file_na
 	                                "zip_entry", "zip_entry_bytes", "offset",          "bytes",  "width",
 	                                "height",    "format",          "sha256",          "label",  "held_out" };
 
-static int is_reserved(const char *name)
+static int is_reserved(const struct ek_dataset_item *item, const char *name)
 {
+	if (item->dataset != NULL && strcmp(name, "dataset") == 0)
+		return 1;
 	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
 		if (strcmp(name, reserved[i]) == 0)
 			return 1;
@@ -207,7 +212,7 @@ static int append_attributes(struct ek_buffer *row, const struct ek_dataset_item
 			continue;
 		ek_buffer_clear(&name);
 		EK_TRY(ek_buffer_text(&name, member->string));
-		while (is_reserved(name.data) ||
+		while (is_reserved(item, name.data) ||
 		       (name.size > strlen(member->string) &&
 		        cJSON_GetObjectItemCaseSensitive(item->attributes, name.data) != NULL))
 			EK_TRY(ek_buffer_text(&name, "_"));
@@ -284,6 +289,10 @@ static int build_row(struct candidate *c, const struct ek_image_info *info, cons
 	EK_TRY(ek_buffer_append(row, hex, sizeof hex - 1));
 	EK_TRY(ek_buffer_text(row, "\""));
 	EK_TRY(append_label(row, &c->item));
+	if (c->item.dataset != NULL) {
+		EK_TRY(ek_buffer_text(row, ", "));
+		EK_TRY(ek_filename_append(row, "dataset", c->item.dataset));
+	}
 	if (c->held_out)
 		EK_TRY(ek_buffer_text(row, ", \"held_out\": true"));
 	EK_TRY(append_attributes(row, &c->item));
@@ -412,6 +421,8 @@ static int write_out(struct scanner *s)
 		if (c->verdict == OTHER) {
 			s->counts.other_files++;
 		} else if (c->verdict == REJECTED) {
+			if (c->item.dataset != NULL)
+				s->parts[c->item.part].rejected++;
 			if (s->counts.rejected++ == 0)
 				(void)snprintf(s->first_rejected, sizeof s->first_rejected, "%.200s: %s",
 				               c->item.name.data, c->reason);
@@ -421,6 +432,8 @@ static int write_out(struct scanner *s)
 		} else {
 			const int size = snprintf(id, sizeof id, "{\"id\": %" PRIu64 ", ", s->counts.images++);
 
+			if (c->item.dataset != NULL)
+				s->parts[c->item.part].images++;
 			s->counts.held_out += (uint64_t)c->held_out;
 			s->counts.bytes += c->bytes;
 			s->contents = (s->contents ^ c->content) * 0x9e3779b97f4a7c15; /* odd: nothing is lost */
@@ -500,15 +513,43 @@ out:
 	return rc;
 }
 
+/* What each of several data sets brought: {"datasets": [{"dataset", "kind", "images", "rejected"}]}. */
+static int add_parts(cJSON *counts, const struct scanner *s)
+{
+	const size_t parts = ek_dataset_parts(s->dataset);
+	cJSON *list, *object;
+	int rc = 0;
+
+	if (parts > 0)
+		EK_TRY(ek_json_add_array(&list, counts, "datasets"));
+	for (size_t i = 0; i < parts; i++) {
+		enum ek_dataset_kind kind;
+		const char *name = ek_dataset_part(s->dataset, i, &kind);
+
+		if (s->parts[i].images == 0)
+			ek_warn("%s: no image in it%s", name, s->parts[i].rejected > 0 ? " that can be used" : "");
+		EK_TRY(ek_json_add_object(&object, list, NULL));
+		EK_TRY(ek_filename_add(object, "dataset", name));
+		EK_TRY(ek_json_add_string(object, "kind", ek_dataset_kind_name(kind)));
+		EK_TRY(ek_json_add_u64(object, "images", s->parts[i].images));
+		EK_TRY(ek_json_add_u64(object, "rejected", s->parts[i].rejected));
+	}
+out:
+	return rc;
+}
+
 /* All of the data set, and once more if it is only then known. */
 static int scan_whole(struct scanner *s, const struct ek_run *run)
 {
+	const size_t parts = ek_dataset_parts(s->dataset);
 	int rc;
 
+	EK_TRY(ek_alloc(&s->parts, parts + 1, sizeof *s->parts));
 	do {
 		ek_atomic_discard(&s->images);
 		ek_atomic_discard(&s->rejected);
 		memset(&s->counts, 0, sizeof s->counts);
+		memset(s->parts, 0, parts * sizeof *s->parts);
 		s->contents = 0;
 		s->ended = 0;
 		EK_TRY(open_outputs(s, run));
@@ -544,6 +585,7 @@ static int scan_images(struct scanner *s, const struct ek_run *run, cJSON **coun
 	(void)snprintf(contents, sizeof contents, "%016" PRIx64, s->contents);
 	EK_TRY(ek_json_add_string(*counts, "contents", contents));
 	EK_TRY(ek_dataset_add_counts(*counts, s->dataset));
+	EK_TRY(add_parts(*counts, s));
 	EK_TRY(ek_atomic_commit(&s->rejected));
 	EK_TRY(ek_atomic_commit(&s->images));
 out:
@@ -794,6 +836,7 @@ out:
 	free_batch(s.reading);
 	free_batch(s.checking);
 	free(s.scratch);
+	free(s.parts);
 	ek_dataset_close(s.dataset);
 	cJSON_Delete(counts);
 	cJSON_Delete(options_json);

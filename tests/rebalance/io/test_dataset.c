@@ -664,7 +664,7 @@ static void what_is_no_data_set_is_refused(void **state)
 	assert_fails(list(&out, &fifo, 1, NULL), EK_EDATA, "neither a folder nor a regular file");
 	assert_fails(list(&out, &image, 1, NULL), EK_EUSAGE, "is one image");
 	assert_fails(list(&out, &none, 1, NULL), EK_EUSAGE, "matches none");
-	assert_fails(list(&out, two, 2, NULL), EK_EUSAGE, "several at a time");
+	assert_fails(list(&out, two, 2, NULL), EK_EUSAGE, "is given twice");
 	assert_fails(list(&out, two, 0, NULL), EK_EUSAGE, "no data set");
 	ek_buffer_release(&out);
 }
