@@ -481,9 +481,20 @@ out:
 	return rc;
 }
 
-static int judge(struct scanner *s, uint64_t other_files)
+/* Without any image there is nothing to go on with. */
+static int fail_empty(const struct scanner *s, uint64_t other_files)
 {
 	const char *path = ek_dataset_path(s->dataset, 0);
+	const char *others = ek_dataset_path(s->dataset, 1) != NULL ? " and the others" : "";
+
+	if (s->counts.rejected == 0)
+		return ek_fail(EK_EDATA, "%s%s: no image in it (%" PRIu64 " other files)", path, others, other_files);
+	return ek_fail(EK_EDATA, "%s%s: all %" PRIu64 " images were rejected, the first: %s", path, others,
+	               s->counts.rejected, s->first_rejected);
+}
+
+static int judge(struct scanner *s, uint64_t other_files)
+{
 	const int rc = ek_dataset_finish(s->dataset);
 
 	if (rc < 0)
@@ -491,12 +502,7 @@ static int judge(struct scanner *s, uint64_t other_files)
 	if (s->counts.unread > 0)
 		ek_warn("%" PRIu64 " %s could not be read and will be tried again, the first: %s", s->counts.unread,
 		        s->counts.unread == 1 ? "file" : "files", s->first_unread);
-	if (s->counts.images > 0)
-		return 0;
-	if (s->counts.rejected == 0)
-		return ek_fail(EK_EDATA, "%s: no image in it (%" PRIu64 " other files)", path, other_files);
-	return ek_fail(EK_EDATA, "%s: all %" PRIu64 " images were rejected, the first: %s", path, s->counts.rejected,
-	               s->first_rejected);
+	return s->counts.images > 0 ? 0 : fail_empty(s, other_files);
 }
 
 static int common_counts(cJSON **out, const struct ek_dataset *dataset, uint64_t images)

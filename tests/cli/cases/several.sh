@@ -41,3 +41,5 @@ run evenkeel scan a/set a/set -o NO
 run evenkeel scan a a/set -o NO
 run evenkeel scan a/set nothing -o NO
 run bash -c 'evenkeel scan a/set - - -o NO <list'
+mkdir empty hollow
+run evenkeel scan empty hollow -o NO
