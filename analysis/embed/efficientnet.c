@@ -147,6 +147,7 @@ int ek_efficientnet_build(struct ek_network *n, int image)
 	struct flow x = { .value = image };
 	int number = 0, rc;
 
+	ek_network_find_prefix(n, "_conv_stem.weight");
 	EK_TRY(convolve(n, &x, "", &(struct part){ "_conv_stem", "_bn0", STEM, 3, 2, 1, 0, EK_NN_RELU6, 1 }));
 	for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
 		for (int j = 0; j < stages[i].repeats; j++)

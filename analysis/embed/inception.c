@@ -163,6 +163,7 @@ int ek_inception_build(struct ek_network *n, int image)
 	static const char *const ignored[] = { "fc.", "AuxLogits.", "*.num_batches_tracked", NULL };
 	int x = image, rc;
 
+	ek_network_find_prefix(n, "Conv2d_1a_3x3.conv.weight");
 	for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
 		EK_TRY(x = build_block(n, x, &blocks[i]));
 	EK_TRY(ek_network_check_all_taken(n, ignored));

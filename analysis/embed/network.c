@@ -37,16 +37,7 @@ int ek_network_has(const struct ek_network *n, const char *name)
 
 void ek_network_find_prefix(struct ek_network *n, const char *name)
 {
-	static const char *const prefixes[] = {
-		"",       "module.",     "_orig_mod.",         "module._orig_mod.",
-		"model.", "state_dict.", "state_dict.module.", "state_dict._orig_mod."
-	};
-
-	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
-		if (find(n, prefixes[i], name) != NULL) {
-			n->prefix = prefixes[i];
-			return;
-		}
+	n->prefix = ek_tensor_prefix(n->file, name);
 }
 
 int ek_network_room(float **out, struct ek_network *n, size_t count)

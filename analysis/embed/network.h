@@ -25,8 +25,7 @@ void ek_network_release(struct ek_network *n);
 
 /* 1 if the file has a tensor of this name behind the prefix. */
 int ek_network_has(const struct ek_network *n, const char *name);
-/* Choose the prefix that training code puts before the names ("module.", "state_dict." …) so that this tensor is there;
- * it stays as it is if there is no such. */
+/* Take the prefix that training code put before the names (tensor.h), told by this tensor. */
 void ek_network_find_prefix(struct ek_network *n, const char *name);
 
 /* Take a tensor as float32. `shape`: its dimensions, ended by a 0. The array lives as long as the network.

@@ -1,5 +1,6 @@
 #include "rebalance/io/tensor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,19 @@ static int compare_name(const void *name, const void *tensor)
 const struct ek_tensor *ek_tensor_find(const struct ek_tensor_file *file, const char *name)
 {
 	return file->count > 0 ? bsearch(name, file->tensors, file->count, sizeof *file->tensors, compare_name) : NULL;
+}
+
+const char *ek_tensor_prefix(const struct ek_tensor_file *file, const char *name)
+{
+	static const char *const prefixes[] = { "", "model.", "state_dict.", "state_dict.model.", "model_state_dict." };
+	char full[EK_TENSOR_MAX_NAME + 1];
+
+	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+		(void)snprintf(full, sizeof full, "%s%s", prefixes[i], name);
+		if (ek_tensor_find(file, full) != NULL)
+			return prefixes[i];
+	}
+	return "";
 }
 
 static int append_shape(struct ek_buffer *text, int dimensions, const uint64_t *shape)

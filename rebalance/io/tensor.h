@@ -41,6 +41,10 @@ void ek_tensor_file_close(struct ek_tensor_file *file);
 /* The tensor of this name, or NULL. */
 const struct ek_tensor *ek_tensor_find(const struct ek_tensor_file *file, const char *name);
 
+/* What training code puts before all names ("", "model.", "state_dict." …) where a tensor is called so and `name`; ""
+ * if there is none. */
+const char *ek_tensor_prefix(const struct ek_tensor_file *file, const char *name);
+
 /* As ek_tensor_find, and EK_EDATA, naming file and tensor, if it is not there or its shape is another;
  * a wanted dimension of UINT64_MAX accepts any size. */
 int ek_tensor_get(const struct ek_tensor **out, const struct ek_tensor_file *file, const char *name, int dimensions,

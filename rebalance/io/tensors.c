@@ -15,6 +15,53 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct ek_tensor *)a)->name, ((const struct ek_tensor *)b)->name);
 }
 
+/* The name without the parts that wrappers of modules put into it (tensors.h), to be freed; NULL if it has none. */
+static int plain_name(char **out, const char *name)
+{
+	static const char *const wrappers[] = { "module.", "_orig_mod." };
+	char *to;
+	int rc;
+
+	EK_TRY(ek_copy_string(out, name));
+	to = *out;
+	for (const char *from = name; *from != 0;) {
+		size_t size = strcspn(from, "."), i = 0;
+
+		size += from[size] == '.';
+		while (i < 2 && strncmp(from, wrappers[i], size) != 0)
+			i++;
+		if (i == 2 || from[size] == 0) {
+			memcpy(to, from, size);
+			to += size;
+		}
+		from += size;
+	}
+	*to = 0;
+	if (strlen(*out) == strlen(name)) {
+		free(*out);
+		*out = NULL;
+	}
+out:
+	return rc;
+}
+
+static int unwrap_names(struct ek_tensor_file *file)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < file->count; i++) {
+		char *plain = NULL;
+
+		EK_TRY(plain_name(&plain, file->tensors[i].name));
+		if (plain != NULL) {
+			free(file->tensors[i].name);
+			file->tensors[i].name = plain;
+		}
+	}
+out:
+	return rc;
+}
+
 static int sort(struct ek_tensor_file *file)
 {
 	if (file->count == 0)
@@ -60,6 +107,7 @@ int ek_tensor_file_open(struct ek_tensor_file *file, const char *path)
 	EK_TRY(ek_copy_string(&file->path, path));
 	EK_TRY(ek_map_open(&file->map, path));
 	EK_TRY(read_by_content(file));
+	EK_TRY(unwrap_names(file));
 	EK_TRY(sort(file));
 out:
 	if (rc < 0)

@@ -8,7 +8,9 @@
  * Nothing in a file is ever run. A PyTorch checkpoint's pickle is interpreted for tensors and plain values only; a
  * class or function beyond those (pickle.h lists them) is EK_EDATA with its name. Nested dicts and lists give names
  * joined by '.': the `ema` of a SiT checkpoint gives "ema.blocks.0.attn.qkv.weight" …; values that are not tensors are
- * left out.
+ * left out. Parts of a name that are "module" (DataParallel, DistributedDataParallel, AveragedModel) or "_orig_mod"
+ * (torch.compile) are no part of it here, wherever they are: "ema.module._orig_mod.x" is "ema.x". Two tensors that then
+ * have one name are EK_EDATA.
  */
 #ifndef EK_IO_TENSORS_H
 #define EK_IO_TENSORS_H

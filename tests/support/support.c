@@ -6,6 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "rebalance/base/file.h"
+#include "rebalance/base/memory.h"
+
 enum { SCRATCH_COUNT = 64, PATH_SIZE = 4096 };
 
 static char scratch[SCRATCH_COUNT][64];
@@ -104,6 +107,36 @@ void ek_write_file(const char *path, const void *bytes, size_t size)
 	assert_non_null(f);
 	assert_int_equal(fwrite(bytes, 1, size, f), size);
 	assert_int_equal(fclose(f), 0);
+}
+
+void ek_prefix_tensors(const char *path, const char *before)
+{
+	struct ek_buffer file = { 0 }, out = { 0 };
+	cJSON *header, *renamed = cJSON_CreateObject();
+	char *text, name[1024];
+	uint64_t size;
+
+	assert_ok(ek_file_read(&file, path, SIZE_MAX / 2));
+	memcpy(&size, file.data, sizeof size);
+	assert_ok(ek_json_parse(&header, file.data + sizeof size, (size_t)size, path));
+	while (header->child != NULL) {
+		cJSON *item = cJSON_DetachItemViaPointer(header, header->child);
+
+		(void)snprintf(name, sizeof name, "%s%s", strcmp(item->string, "__metadata__") == 0 ? "" : before,
+		               item->string);
+		assert_true(cJSON_AddItemToObject(renamed, name, item));
+	}
+	text = cJSON_PrintUnformatted(renamed);
+	size += sizeof size;
+	assert_ok(ek_buffer_append(&out, &(uint64_t){ strlen(text) }, sizeof size));
+	assert_ok(ek_buffer_text(&out, text));
+	assert_ok(ek_buffer_append(&out, file.data + size, file.size - size));
+	ek_write_file(path, out.data, out.size);
+	cJSON_Delete(header);
+	cJSON_Delete(renamed);
+	free(text);
+	ek_buffer_release(&file);
+	ek_buffer_release(&out);
 }
 
 cJSON *ek_golden(const char *name)

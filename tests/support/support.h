@@ -38,6 +38,8 @@ const char *ek_scratch(void);
 /* "folder/name" in rotating static storage (64 of them). */
 const char *ek_join(const char *folder, const char *name);
 void ek_write_file(const char *path, const void *bytes, size_t size);
+/* Put `before` in front of the names of all tensors of a safetensors file, as training code does. */
+void ek_prefix_tensors(const char *path, const char *before);
 
 /* tests/golden/NAME.json, parsed; the caller deletes it. Fails the test if it is not there. */
 cJSON *ek_golden(const char *name);

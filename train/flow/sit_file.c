@@ -11,18 +11,14 @@ enum { NAME_SIZE = 96, HEAD_WIDTH = 64 };
 
 static const char label_table[] = "y_embedder.embedding_table.weight";
 
-/* The set of tensors to take: the average, the model itself, or those that are alone in the file. */
+/* The set of tensors to take: the average, or what training code calls its model, or those that are alone. */
 static const char *prefix_of(const struct ek_tensor_file *file)
 {
-	static const char *const prefixes[] = { "ema.", "model.", "" };
+	static const char telltale[] = "x_embedder.proj.weight", average[] = "ema.";
 	char name[NAME_SIZE];
 
-	for (int i = 0; i < 3; i++) {
-		(void)snprintf(name, sizeof name, "%sx_embedder.proj.weight", prefixes[i]);
-		if (ek_tensor_find(file, name) != NULL)
-			return prefixes[i];
-	}
-	return "";
+	(void)snprintf(name, sizeof name, "%s%s", average, telltale);
+	return ek_tensor_find(file, name) != NULL ? average : ek_tensor_prefix(file, telltale);
 }
 
 /* A tensor's shape, each at most INT_MAX / 8, by name behind the prefix. */

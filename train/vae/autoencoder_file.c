@@ -41,7 +41,7 @@ static int old_name(char *out, size_t size, const char *name, int attempt)
 static int read_weights(float *values, double *scale, const struct ek_params *params,
                         const struct ek_autoencoder_config *config, const char *weights)
 {
-	const struct ek_params_names names = { .other = old_name };
+	struct ek_params_names names = { .other = old_name };
 	struct ek_params own = { 0 }, part = *params;
 	struct ek_tensor_file file = { 0 };
 	const char *text;
@@ -50,6 +50,7 @@ static int read_weights(float *values, double *scale, const struct ek_params *pa
 	EK_TRY(ek_autoencoder_params(&own, config));
 	part.count = own.count;
 	EK_TRY(ek_tensor_file_open(&file, weights));
+	names.prefix = ek_tensor_prefix(&file, "decoder.conv_in.weight");
 	EK_TRY(ek_params_read(values, &part, &file, &names));
 	text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(file.metadata, scale_name));
 	if (text != NULL && strtod(text, NULL) > 0)

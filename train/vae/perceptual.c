@@ -10,7 +10,7 @@
 #include "rebalance/io/tensors.h"
 #include "train/nn/runner.h"
 
-enum { STAGES = 3, STEM = 32, NAME_SIZE = 64, CHANNELS = 3 };
+enum { STAGES = 3, STEM = 32, NAME_SIZE = 96, CHANNELS = 3 };
 
 static const double epsilon = 1e-3; /* of the batch norms */
 
@@ -125,7 +125,8 @@ out:
 /* All convolutions, in the order in which the layers take them. */
 static int read_weights(struct ek_perceptual *p, const struct ek_tensor_file *file)
 {
-	const struct part stem = { "", "_conv_stem", "_bn0", CHANNELS, STEM, 3, 1 };
+	const char *before = ek_tensor_prefix(file, "_conv_stem.weight");
+	const struct part stem = { before, "_conv_stem", "_bn0", CHANNELS, STEM, 3, 1 };
 	int rc, number = 0;
 
 	EK_TRY(add_part(p, file, &stem, NULL));
@@ -135,7 +136,7 @@ static int read_weights(struct ek_perceptual *p, const struct ek_tensor_file *fi
 			const int in = i == 0 ? stages[s].in : stages[s].out, wide = in * stages[s].expand;
 			char prefix[NAME_SIZE];
 
-			(void)snprintf(prefix, sizeof prefix, "_blocks.%d.", number++);
+			(void)snprintf(prefix, sizeof prefix, "%s_blocks.%d.", before, number++);
 			if (wide > in)
 				EK_TRY(add_part(p, file,
 				                &(struct part){ prefix, "_expand_conv", "_bn0", in, wide, 1, 1 },

@@ -204,9 +204,27 @@ static void a_prefix_of_training_code_is_seen_through(void **state)
 	assert_true(cJSON_AddItemToObject(list, "state_dict.module.head.weight",
 	                                  cJSON_CreateIntArray((const int[]){ 3, 2 }, 2)));
 	assert_ok(ek_random_weights_write(b, other));
-	assert_fails(try_model("dinov2-vits14-reg", b), EK_EDATA, "no tensor state_dict.module.head.weight");
+	assert_fails(try_model("dinov2-vits14-reg", b), EK_EDATA, "no tensor state_dict.head.weight");
 	cJSON_Delete(network);
 	cJSON_Delete(other);
+}
+
+static void every_family_sees_through_a_prefix(void **state)
+{
+	static const char *const encoders[] = { "efficientnet-lite0", "inception-fid", "dinov2-vits14" };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		const char *path = ek_join(ek_scratch(), "model.safetensors");
+		cJSON *network = network_of(encoders[i]);
+
+		assert_ok(ek_random_weights_write(path, network));
+		ek_prefix_tensors(path, "module._orig_mod.");
+		assert_ok(try_model(encoders[i], path));
+		ek_prefix_tensors(path, "state_dict.");
+		assert_ok(try_model(encoders[i], path));
+		cJSON_Delete(network);
+	}
 }
 
 int main(void)
@@ -216,6 +234,7 @@ int main(void)
 		cmocka_unit_test(another_networks_file_is_refused),
 		cmocka_unit_test(both_namings_of_dinov2_give_the_same_features),
 		cmocka_unit_test(a_prefix_of_training_code_is_seen_through),
+		cmocka_unit_test(every_family_sees_through_a_prefix),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -335,6 +335,41 @@ static void test_writer(void **state)
 	assert_false(ek_file_exists(ek_join(folder, "dropped")) || ek_file_exists(ek_join(folder, "dropped.tmp")));
 }
 
+/* Wrappers are no part of a name; a tensor may still be called so itself. */
+static void test_wrapped_names(void **state)
+{
+	static const char *const names[][2] = {
+		{ "module.a.weight", "a.weight" },
+		{ "_orig_mod.a", "a" },
+		{ "ema.module._orig_mod.a", "ema.a" },
+		{ "a.module.weight", "a.weight" },
+		{ "a.modules.b", "a.modules.b" },
+		{ "a.module", "a.module" },
+		{ "submodule.a", "submodule.a" },
+		{ "module", "module" },
+		{ "module..a", ".a" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const struct ek_tensor_spec spec = { names[i][0], EK_F32, 1, { 1 } };
+		const char *path = ek_join(folder, "wrapped.safetensors");
+		struct ek_safetensors_writer *w;
+		struct ek_tensor_file file;
+
+		assert_ok(ek_safetensors_writer_open(&w, path, &spec, 1, NULL));
+		assert_ok(ek_safetensors_writer_append(w, &(float){ 1 }, sizeof(float)));
+		assert_ok(ek_safetensors_writer_commit(w));
+		ek_safetensors_writer_free(w);
+		assert_ok(ek_tensor_file_open(&file, path));
+		assert_string_equal(file.tensors[0].name, names[i][1]);
+		ek_tensor_file_close(&file);
+	}
+	check_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+	             "\"module.a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
+	             2, EK_EDATA, "two tensors are called a");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_header_size),
 		cmocka_unit_test(test_writer),
 		cmocka_unit_test(test_header_like_a_pickle),
+		cmocka_unit_test(test_wrapped_names),
 	};
 
 	folder = ek_scratch();

@@ -240,6 +240,25 @@ static void a_pipelines_autoencoder_is_opened_by_whichever_name(void **state)
 	ek_autoencoder_release(&m);
 }
 
+static void what_training_code_puts_before_names_is_seen_through(void **state)
+{
+	static const char *const before[] = { "module.", "_orig_mod.", "module._orig_mod.", "state_dict.module." };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+		const char *folder = ek_scratch();
+		struct ek_autoencoder m, got;
+
+		make_model(&m, &small_kl);
+		assert_ok(ek_autoencoder_save(folder, &m.config, m.values, NULL));
+		ek_prefix_tensors(ek_join(folder, "diffusion_pytorch_model.safetensors"), before[i]);
+		assert_ok(ek_autoencoder_open(&got, folder));
+		assert_memory_equal(got.values, m.values, m.params.size * sizeof *m.values);
+		ek_autoencoder_release(&m);
+		ek_autoencoder_release(&got);
+	}
+}
+
 /* The table under the names of older files, attention as 1 x 1 convolutions. */
 static void older_names_are_read(void **state)
 {
@@ -342,6 +361,7 @@ int main(void)
 		cmocka_unit_test(other_configurations_are_refused),
 		cmocka_unit_test(a_saved_model_is_opened_again),
 		cmocka_unit_test(a_pipelines_autoencoder_is_opened_by_whichever_name),
+		cmocka_unit_test(what_training_code_puts_before_names_is_seen_through),
 		cmocka_unit_test(scale_goes_with_the_weights),
 		cmocka_unit_test(older_names_are_read),
 		cmocka_unit_test(bad_files_are_refused),
