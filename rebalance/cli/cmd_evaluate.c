@@ -7,7 +7,8 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/command.h"
-#include "rebalance/cli/evaluate.h"
+#include "rebalance/pipeline/evaluate.h"
+#include "rebalance/cli/evaluate_print.h"
 #include "rebalance/cli/summary.h"
 #include "rebalance/plan/subset.h"
 

@@ -12,18 +12,20 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/cli/command.h"
-#include "rebalance/cli/flow_model.h"
-#include "rebalance/cli/generate_classes.h"
-#include "rebalance/cli/samples.h"
-#include "rebalance/cli/samples_folder.h"
-#include "rebalance/cli/space.h"
+#include "rebalance/pipeline/flow_model.h"
+#include "rebalance/pipeline/generate_classes.h"
+#include "rebalance/pipeline/samples.h"
+#include "rebalance/pipeline/samples_folder.h"
+#include "rebalance/pipeline/space.h"
 #include "rebalance/cli/text.h"
-#include "rebalance/cli/training.h"
+#include "rebalance/pipeline/training.h"
 #include "rebalance/io/kept_path.h"
 #include "reports/review.h"
 #include "train/flow/flow_sample.h"
 #include "train/loop/checkpoint.h"
 #include "rebalance/plan/subset.h"
+
+enum { SHOWN = 24 };
 
 static struct {
 	const char *model, *name, *interval, *autoencoder;
@@ -453,6 +455,26 @@ static void release(struct work *w)
 	free(w->latents_path);
 }
 
+static void print_classes(const struct ek_classes *c, const struct ek_flow_description *model)
+{
+	int shown = 0, more = 0;
+	char count[32];
+
+	if (model->classes == 0)
+		return;
+	(void)printf("\n  %12s  %s\n", "images", model->condition);
+	for (int k = 0; k < c->classes; k++) {
+		if (c->quotas[k] == 0)
+			continue;
+		if (shown++ < SHOWN)
+			(void)printf("  %12s  %s\n", ek_text_count(count, c->quotas[k]), model->names[k]);
+		else
+			more++;
+	}
+	if (more > 0)
+		(void)printf("  ... and %d more\n", more);
+}
+
 static int print(const struct work *w, int json)
 {
 	char count[32];
@@ -463,7 +485,7 @@ static int print(const struct work *w, int json)
 	if (w->file == NULL)
 		(void)printf(" (step %" PRIu64 ")", w->model_step);
 	(void)printf("\n");
-	ek_classes_print(&w->classes, &w->d);
+	print_classes(&w->classes, &w->d);
 	(void)printf("\nsheet:  %s/sheet.png\nimages: %s\n", w->folder, w->images);
 	return 0;
 }

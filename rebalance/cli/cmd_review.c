@@ -10,8 +10,8 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/command.h"
-#include "rebalance/cli/review_export.h"
-#include "rebalance/cli/samples_compare.h"
+#include "rebalance/pipeline/review_export.h"
+#include "rebalance/pipeline/samples_compare.h"
 #include "rebalance/cli/text.h"
 #include "reports/review_page.h"
 

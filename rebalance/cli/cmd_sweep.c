@@ -12,7 +12,7 @@
 #include "rebalance/cli/compare.h"
 #include "rebalance/cli/sweep.h"
 #include "rebalance/cli/text.h"
-#include "rebalance/cli/training.h"
+#include "rebalance/pipeline/training.h"
 
 static struct ek_sweep_wish wanted;
 

@@ -1,5 +1,6 @@
 /* `evenkeel train flow RUN`: a generator of images like those of a run. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,16 +10,16 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
-#include "rebalance/cli/condition.h"
-#include "rebalance/cli/flow_model.h"
-#include "rebalance/cli/space.h"
-#include "rebalance/cli/training.h"
+#include "rebalance/pipeline/condition.h"
+#include "rebalance/pipeline/flow_model.h"
+#include "rebalance/pipeline/space.h"
+#include "rebalance/cli/training_options.h"
 #include "reports/sheet.h"
 #include "train/flow/flow_sample.h"
 #include "train/flow/flow_task.h"
 
 static struct {
-	struct ek_training_wish common;
+	struct ek_training_options common;
 	const char *model, *autoencoder, *condition;
 	int space, objective, path, prediction, weighting, times;
 	int64_t width, depth, heads, patch, side;
@@ -142,7 +143,7 @@ static const struct ek_training_words words = {
 
 void ek_train_flow_options(struct ek_settings *settings)
 {
-	ek_training_options(settings, &wanted.common, own, &words);
+	ek_training_rows(settings, &wanted.common, own, &words);
 	wanted.model = "SiT-S/2";
 	wanted.condition = "none";
 	wanted.autoencoder = NULL;
@@ -396,16 +397,22 @@ static void release(struct work *w)
 	cJSON_Delete(w->config);
 }
 
+static double expected_seconds = NAN;
+
+double ek_training_expected_seconds(void)
+{
+	return expected_seconds;
+}
+
 static int train(struct ek_invocation *i, struct ek_run *run)
 {
 	struct work w = { 0 };
 	struct ek_training_job job = { .run = run,
-		                       .wish = &wanted.common,
+		                       .options = &wanted.common,
 		                       .task = &w.task,
 		                       .feed = &w.feed,
-		                       .json = i->settings.common.json,
-		                       .force = i->settings.common.force,
-		                       .wordless = i->settings.common.wordless };
+		                       .force = i->settings.common.force };
+	struct ek_training_result result = { 0 };
 	int rc;
 
 	EK_TRY(prepare(&w, run, (uint64_t)i->settings.plan.seed));
@@ -418,8 +425,12 @@ static int train(struct ek_invocation *i, struct ek_run *run)
 	job.group_count = w.clusters.classes;
 	job.flops = ek_flow_task_flops(w.flow) / 3;
 	job.bytes = ek_flow_task_bytes(w.flow);
-	EK_TRY(ek_training_do(&job));
+	EK_TRY(ek_training_do(&result, &job));
+	expected_seconds = result.estimate.seconds;
+	if (!i->settings.common.wordless)
+		EK_TRY(ek_training_print(&result, wanted.common.name, i->settings.common.json));
 out:
+	ek_training_result_release(&result);
 	release(&w);
 	return rc;
 }

@@ -8,15 +8,15 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
-#include "rebalance/cli/space.h"
-#include "rebalance/cli/training.h"
+#include "rebalance/pipeline/space.h"
+#include "rebalance/cli/training_options.h"
 #include "rebalance/io/images.h"
 #include "train/loop/pixels.h"
 
 #include "train/vae/vae_task.h"
 
 static struct {
-	struct ek_training_wish common;
+	struct ek_training_options common;
 	const char *widths, *perceptual_weights;
 	int kind, attention, averages, error;
 	int64_t side, latent_channels, blocks, groups, codes, discriminator_start;
@@ -146,7 +146,7 @@ static const struct ek_training_words words = {
 
 void ek_train_vae_options(struct ek_settings *settings)
 {
-	ek_training_options(settings, &wanted.common, own, &words);
+	ek_training_rows(settings, &wanted.common, own, &words);
 	wanted.common.batch = 64;
 	wanted.common.average = 0.999;
 	wanted.widths = "64,128,128";
@@ -373,13 +373,10 @@ static void release(struct work *w)
 static int train(struct ek_invocation *i, struct ek_run *run)
 {
 	struct work w = { 0 };
-	struct ek_training_job job = { .run = run,
-		                       .wish = &wanted.common,
-		                       .feed = &w.feed,
-		                       .rate = 4e-4,
-		                       .json = i->settings.common.json,
-		                       .force = i->settings.common.force,
-		                       .wordless = i->settings.common.wordless };
+	struct ek_training_job job = {
+		.run = run, .options = &wanted.common, .feed = &w.feed, .rate = 4e-4, .force = i->settings.common.force
+	};
+	struct ek_training_result result = { 0 };
 	int rc;
 
 	EK_TRY(prepare(&w, run, (uint64_t)i->settings.plan.seed));
@@ -388,11 +385,14 @@ static int train(struct ek_invocation *i, struct ek_run *run)
 	job.start = w.values;
 	job.flops = ek_vae_flops(w.vae);
 	job.bytes = ek_vae_bytes(w.vae);
-	EK_TRY(ek_training_do(&job));
+	EK_TRY(ek_training_do(&result, &job));
+	if (!i->settings.common.wordless)
+		EK_TRY(ek_training_print(&result, wanted.common.name, i->settings.common.json));
 	if (!wanted.common.dry_run)
 		EK_TRY(ek_space_publish(run, wanted.common.name, &w.options.model, w.options.precision));
 
 out:
+	ek_training_result_release(&result);
 	release(&w);
 	return rc;
 }

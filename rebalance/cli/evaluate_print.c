@@ -6,7 +6,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
-#include "rebalance/cli/evaluate.h"
+#include "rebalance/cli/evaluate_print.h"
 #include "rebalance/cli/terminal.h"
 #include "rebalance/cli/text.h"
 

@@ -8,7 +8,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
-#include "rebalance/cli/measured.h"
+#include "rebalance/pipeline/measured.h"
 #include "rebalance/cli/steps.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/kept_path.h"

@@ -15,7 +15,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
-#include "rebalance/cli/other_encoders.h"
+#include "rebalance/pipeline/other_encoders.h"
 #include "rebalance/cli/outside.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/scan.h"

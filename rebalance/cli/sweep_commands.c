@@ -9,7 +9,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/cli/sweep.h"
-#include "rebalance/cli/training.h"
+#include "rebalance/cli/training_options.h"
 #include "train/loop/checkpoint.h"
 
 /* The words of one command: what is said on the command line for the same. */

@@ -1,15 +1,6 @@
 /* Options that every training has. */
-#include "rebalance/cli/training.h"
+#include "rebalance/cli/training_options.h"
 #include "rebalance/plan/subset.h"
-
-const struct ek_choice ek_schedules[] = { { "constant", "the same rate to the end" },
-	                                  { "linear", "down to 0 in a line" },
-	                                  { "cosine", "down to 0 along half a cosine" },
-	                                  { NULL, NULL } };
-const struct ek_choice ek_precisions[] = { { "auto", "bf16 where the processor multiplies it" },
-	                                   { "f32", "float32" },
-	                                   { "bf16", "bfloat16 products over float32 parameters" },
-	                                   { NULL, NULL } };
 
 /* Returns the place of the end. */
 static struct ek_option *add(struct ek_option *to, const struct ek_option *from)
@@ -20,7 +11,7 @@ static struct ek_option *add(struct ek_option *to, const struct ek_option *from)
 	return to;
 }
 
-static struct ek_option *add_first(struct ek_option *to, struct ek_training_wish *w)
+static struct ek_option *add_first(struct ek_option *to, struct ek_training_options *w)
 {
 	const struct ek_option options[] = {
 		{ .name = "name",
@@ -162,7 +153,7 @@ static struct ek_option *add_first(struct ek_option *to, struct ek_training_wish
 	return add(to, options);
 }
 
-static struct ek_option *add_last(struct ek_option *to, struct ek_training_wish *w,
+static struct ek_option *add_last(struct ek_option *to, struct ek_training_options *w,
                                   const struct ek_training_words *words)
 {
 	const struct ek_option options[] = {
@@ -190,17 +181,17 @@ static struct ek_option *add_last(struct ek_option *to, struct ek_training_wish 
 	return add(to, options);
 }
 
-void ek_training_options(struct ek_settings *settings, struct ek_training_wish *w, const struct ek_option *own,
-                         const struct ek_training_words *words)
+void ek_training_rows(struct ek_settings *settings, struct ek_training_options *w, const struct ek_option *own,
+                      const struct ek_training_words *words)
 {
-	*w = (struct ek_training_wish){ .batch = 128,
-		                        .average = 0.9999,
-		                        .clip = 1,
-		                        .warmup = 100,
-		                        .schedule = EK_SCHEDULE_COSINE,
-		                        .validate = 0.02,
-		                        .checkpoint_every = "5m",
-		                        .keep = 2,
-		                        .log_every = 50 };
+	*w = (struct ek_training_options){ .batch = 128,
+		                           .average = 0.9999,
+		                           .clip = 1,
+		                           .warmup = 100,
+		                           .schedule = EK_SCHEDULE_COSINE,
+		                           .validate = 0.02,
+		                           .checkpoint_every = "5m",
+		                           .keep = 2,
+		                           .log_every = 50 };
 	(void)add_last(add(add_first(settings->own_options, w), own), w, words);
 }

@@ -21,6 +21,9 @@ static const struct {
 	{ "rebalance/plan", "rebalance/base rebalance/io analysis/skew analysis/cluster" },
 	{ "rebalance/evenkeel.h", "" }, /* what is installed */
 	{ "rebalance/lib", "rebalance/base rebalance/evenkeel.h rebalance/io rebalance/plan" },
+	{ "rebalance/pipeline",
+	  "rebalance/base rebalance/io rebalance/plan analysis/skew analysis/cluster analysis/quality analysis/embed "
+	  "train/nn train/loop train/vae train/flow train/score reports" },
 	{ "rebalance/cli", "*" },
 	{ "analysis/skew", "rebalance/base rebalance/io" },
 	{ "analysis/cluster", "rebalance/base rebalance/io train/nn analysis/skew" },

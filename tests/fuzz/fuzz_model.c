@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rebalance/cli/flow_model.h"
+#include "rebalance/pipeline/flow_model.h"
 #include "tests/support/support.h"
 #include "train/vae/autoencoder.h"
 

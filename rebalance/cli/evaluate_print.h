@@ -1,0 +1,10 @@
+/* The table that people read of an evaluation. */
+#ifndef EK_CLI_EVALUATE_PRINT_H
+#define EK_CLI_EVALUATE_PRINT_H
+
+#include "rebalance/base/json.h"
+
+/* json: of RUN/evaluations/NAME.json, which is `path`. */
+void ek_evaluate_print(const cJSON *json, const char *path);
+
+#endif

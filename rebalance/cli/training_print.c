@@ -1,0 +1,68 @@
+/* What `train` says of a training: what it would take, or what came out. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/threads.h"
+#include "rebalance/cli/text.h"
+#include "rebalance/cli/training_options.h"
+
+static void print_estimate(const struct ek_training_estimate *e)
+{
+	const double needed = e->image_seconds * (double)(e->steps * e->batch);
+	char count[32];
+
+	(void)printf("%s parameters in %d tensors\n", ek_text_count(count, e->parameters), e->tensors);
+	(void)printf("  %-20s %.3g GFLOP an image and step (forward and backward)\n", "work", e->flops / 1e9);
+	(void)printf("  %-20s %.2f GiB\n", "memory", (double)e->bytes / 0x1p30);
+	(void)printf("  %-20s %" PRIu64 " images in slices of %d\n", "batch", e->batch, e->slice);
+	if (e->steps > 0)
+		(void)printf("  %-20s %" PRIu64 ", %.3g epochs\n", "steps", e->steps,
+		             (double)(e->steps * e->batch) / (double)e->epoch);
+	(void)printf("  %-20s about %.3g images/s on %d threads (%.3g GFLOP/s)\n", "speed", 1 / e->image_seconds,
+	             ek_threads(), 1e-9 * e->flops / e->image_seconds);
+	if (e->steps > 0 && (e->time_limit <= 0 || needed <= e->time_limit))
+		(void)printf("  %-20s about %.3g minutes\n", "time", needed / 60);
+	else
+		(void)printf("  %-20s about %.3g epochs in %.3g minutes\n", "time",
+		             e->time_limit / e->image_seconds / (double)e->epoch, e->time_limit / 60);
+}
+
+static int print_json(const struct ek_training *t, const char *name)
+{
+	cJSON *json = cJSON_CreateObject();
+	int rc;
+
+	if (json == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for the result");
+	EK_TRY(ek_json_add_string(json, "model", name));
+	EK_TRY(ek_json_add_u64(json, "steps", t->step));
+	EK_TRY(ek_json_add_double(json, "seconds", t->seconds));
+	EK_TRY(ek_json_add_double(json, "loss", t->loss));
+	EK_TRY(ek_json_add_double(json, "held_out_loss", t->judged));
+	EK_TRY(ek_print_json(json));
+out:
+	cJSON_Delete(json);
+	return rc;
+}
+
+int ek_training_print(const struct ek_training_result *r, const char *name, int json)
+{
+	const struct ek_training *t = &r->training;
+	char count[32];
+
+	if (r->folder == NULL) {
+		print_estimate(&r->estimate);
+		return 0;
+	}
+	if (json)
+		return print_json(t, name);
+	(void)printf("trained %s steps in %.3g minutes\n\n", ek_text_count(count, t->step), t->seconds / 60);
+	if (isfinite(t->loss))
+		(void)printf("  %-20s %.4g\n", "loss", t->loss);
+	if (isfinite(t->judged))
+		(void)printf("  %-20s %.4g\n", "held-out loss", t->judged);
+	(void)printf("\nmodel: %s\n", r->folder);
+	return 0;
+}

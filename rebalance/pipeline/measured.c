@@ -1,0 +1,233 @@
+#include "rebalance/pipeline/measured.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/pipeline/samples_compare.h"
+
+/* What is done once the features are there. */
+static int assign(struct ek_measured *m, const struct ek_spaces *s)
+{
+	const char *what = m->path != NULL ? m->path : m->own.path;
+	int rc;
+
+	m->rows = s->other != NULL ? &m->other.rows : &m->own.rows;
+	EK_TRY(ek_alloc(&m->cluster, m->own.rows.count, sizeof *m->cluster));
+	EK_TRY(ek_frozen_assign(m->cluster, s->frozen, &m->own.rows, what));
+out:
+	return rc;
+}
+
+int ek_measured_samples(struct ek_measured *m, const struct ek_spaces *s, const char *name)
+{
+	int rc;
+
+	*m = (struct ek_measured){ 0 };
+	EK_TRY(ek_copy_string(&m->name, name));
+	EK_TRY(ek_samples_features(&m->own, s->run, s->own, name));
+	if (s->other != NULL)
+		EK_TRY(ek_samples_features(&m->other, s->run, s->other, name));
+	EK_TRY(assign(m, s));
+out:
+	return rc;
+}
+
+static int hash_of(char out[17], const char *path)
+{
+	uint64_t hash = 0;
+	const int rc = ek_hash64_file(&hash, path);
+
+	(void)snprintf(out, 17, "%016" PRIx64, hash);
+	return rc;
+}
+
+/* 1: the file is a table of numbers, not images. */
+static int is_embeddings(int *is, const char *path)
+{
+	const size_t length = strlen(path);
+	struct ek_npz npz = { 0 };
+	struct ek_npy array;
+	struct stat status;
+	int rc = 0;
+
+	*is = 0;
+	if (length < 5 || (rc = ek_file_status(&status, path)) <= 0 || !S_ISREG(status.st_mode))
+		return rc < 0 ? rc : 0;
+	*is = strcmp(path + length - 4, ".npy") == 0;
+	if (strcmp(path + length - 4, ".npz") != 0)
+		return 0;
+	EK_TRY(ek_npz_open(&npz, path));
+	if (ek_npz_has(&npz, "arr_0")) {
+		EK_TRY(ek_npz_array(&array, &npz, "arr_0"));
+		*is = array.dimensions == 2;
+	}
+out:
+	ek_npz_close(&npz);
+	return rc;
+}
+
+static void place_of(char place[40], const char *path)
+{
+	(void)snprintf(place, 40, "path-%016" PRIx64, ek_hash64(path, strlen(path)));
+}
+
+static int embed(struct ek_features *out, const struct ek_spaces *s, const struct ek_feature_maker *maker,
+                 const char *path)
+{
+	char place[40], *array = NULL;
+	int rc;
+
+	place_of(place, path);
+	EK_TRY(ek_format(&array, "%s/cache/features/%s/embeddings%s%s.npy", ek_run_path(s->run), place,
+	                 maker->other ? "-" : "", maker->other ? maker->encoder : ""));
+	EK_TRY(ek_features_of_dataset(out, s->run, maker, &path, 1, place, array, 0));
+out:
+	free(array);
+	return rc;
+}
+
+int ek_measured_path(struct ek_measured *m, const struct ek_spaces *s, const char *path)
+{
+	int embedded, rc;
+
+	*m = (struct ek_measured){ 0 };
+	EK_TRY(ek_copy_string(&m->path, path));
+	EK_TRY(is_embeddings(&embedded, path));
+	if (embedded && s->other != NULL) {
+		rc = ek_fail(EK_EUSAGE, "%s is embeddings: --encoder %s would need the images", path,
+		             s->other->encoder);
+		goto out;
+	}
+	if (embedded) {
+		EK_TRY(ek_features_open(&m->own, path, s->frozen->centroids.shape[1]));
+	} else {
+		EK_TRY(embed(&m->own, s, s->own, path));
+		if (s->other != NULL)
+			EK_TRY(embed(&m->other, s, s->other, path));
+	}
+	EK_TRY(assign(m, s));
+	EK_TRY(hash_of(m->hash, m->own.path));
+out:
+	return rc;
+}
+
+int ek_measured_samples_changed(char **reason, const struct ek_run *run, const char *name)
+{
+	char *images = NULL, *place = NULL, *path = NULL, *contents = NULL;
+	const cJSON *made;
+	cJSON *json = NULL;
+	int current, rc;
+
+	*reason = NULL;
+	EK_TRY(ek_format(&images, "%s/samples/%s/images", ek_run_path(run), name));
+	EK_TRY(ek_format(&place, "samples-%s", name));
+	EK_TRY(ek_format(&path, "%s/samples/%s/embeddings.json", ek_run_path(run), name));
+	EK_TRY(ek_features_listed(&current, &contents, run, (const char *const[]){ images }, 1, place));
+	if (current && contents != NULL && ek_file_exists(path)) {
+		EK_TRY(ek_json_load(&json, path));
+		made = cJSON_GetObjectItemCaseSensitive(json, "made_from");
+		made = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(made, "images"), "contents");
+		current = cJSON_IsString(made) && strcmp(made->valuestring, contents) == 0;
+	}
+	if (!current)
+		EK_TRY(ek_format(reason, "samples/%s/images changed", name));
+out:
+	cJSON_Delete(json);
+	free(images);
+	free(place);
+	free(path);
+	free(contents);
+	return rc;
+}
+
+int ek_measured_path_changed(char **reason, const struct ek_run *run, const char *path, const char *hash)
+{
+	char place[40], now[17], *contents = NULL, *array = NULL;
+	int embedded, current = 1, rc;
+
+	*reason = NULL;
+	EK_TRY(is_embeddings(&embedded, path));
+	if (embedded) {
+		EK_TRY(ek_copy_string(&array, path));
+	} else {
+		place_of(place, path);
+		EK_TRY(ek_features_listed(&current, &contents, run, &path, 1, place));
+		EK_TRY(ek_format(&array, "%s/cache/features/%s/embeddings.npy", ek_run_path(run), place));
+	}
+	if (current && ek_file_exists(array)) {
+		EK_TRY(hash_of(now, array));
+		current = strcmp(now, hash) == 0;
+	}
+	if (!current)
+		EK_TRY(ek_format(reason, "%s changed", path));
+out:
+	free(contents);
+	free(array);
+	return rc;
+}
+
+void ek_measured_release(struct ek_measured *m)
+{
+	ek_features_release(&m->own);
+	ek_features_release(&m->other);
+	free(m->name);
+	free(m->path);
+	free(m->cluster);
+	*m = (struct ek_measured){ 0 };
+}
+
+static int write_rows(struct ek_atomic_file *file, const struct ek_rows *rows)
+{
+	float *room = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc_aligned(&room, rows->dimensions, sizeof *room));
+	for (uint64_t i = 0; i < rows->count; i++)
+		EK_TRY(ek_atomic_write(file, ek_rows_at(rows, i, room), rows->dimensions * sizeof *room));
+out:
+	free(room);
+	return rc;
+}
+
+int ek_pooled_open(struct ek_features *pooled, int32_t **cluster, const struct ek_run *run,
+                   const struct ek_measured *sets, size_t count)
+{
+	struct ek_atomic_file file = { 0 };
+	uint64_t shape[2] = { 0, sets[0].rows->dimensions }, done = 0;
+	char *path = NULL;
+	int rc;
+
+	*pooled = (struct ek_features){ 0 };
+	for (size_t i = 0; i < count; i++)
+		shape[0] += sets[i].rows->count;
+	EK_TRY(ek_run_file(&path, run, "cache"));
+	EK_TRY(ek_make_directories(path));
+	free(path);
+	EK_TRY(ek_run_file(&path, run, "cache/evaluated.npy"));
+	EK_TRY(ek_npy_create(&file, path, EK_F32, 2, shape));
+	EK_TRY(ek_alloc(cluster, shape[0], sizeof **cluster));
+	for (size_t i = 0; i < count; i++) {
+		EK_TRY(write_rows(&file, sets[i].rows));
+		memcpy(*cluster + done, sets[i].cluster, sets[i].rows->count * sizeof **cluster);
+		done += sets[i].rows->count;
+	}
+	EK_TRY(ek_atomic_commit(&file));
+	EK_TRY(ek_features_open(pooled, path, 0));
+out:
+	ek_atomic_discard(&file);
+	free(path);
+	return rc;
+}
+
+void ek_pooled_release(struct ek_features *pooled)
+{
+	if (pooled->path != NULL)
+		(void)ek_remove(pooled->path);
+	ek_features_release(pooled);
+}

@@ -1,0 +1,266 @@
+#include "rebalance/pipeline/space.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/base/random.h"
+#include "rebalance/io/kept_path.h"
+#include "train/loop/checkpoint.h"
+#include "train/vae/vae_task.h"
+
+static const uint8_t *image_of(void *context, int64_t id)
+{
+	return ek_pixels_of(context, id);
+}
+
+/* RUN/models/NAME if there is one, else the folder itself. */
+static int find_autoencoder(char **folder, const struct ek_run *run, const char *name)
+{
+	char *weights = NULL;
+	int rc;
+
+	EK_TRY(ek_format(folder, "%s/models/%s", ek_run_path(run), name));
+	EK_TRY(ek_format(&weights, "%s/diffusion_pytorch_model.safetensors", *folder));
+	if (strchr(name, '/') == NULL && ek_file_exists(weights))
+		goto out;
+	if (strchr(name, '/') == NULL && ek_file_exists(*folder)) {
+		rc = ek_fail(EK_EUSAGE, "%s is no finished autoencoder: evenkeel train vae ends with one", *folder);
+		goto out;
+	}
+	free(*folder);
+	*folder = NULL;
+	if (!ek_file_exists(name))
+		rc = ek_fail(
+			EK_EUSAGE,
+			"there is no autoencoder %s: neither %s/models/%s (evenkeel train vae makes one) nor a folder "
+			"of that name",
+			name, ek_run_path(run), name);
+	else
+		rc = ek_copy_string(folder, name);
+out:
+	free(weights);
+	return rc;
+}
+
+int ek_space_open(struct ek_space *space, const struct ek_run *run, const char *autoencoder, int image_side)
+{
+	struct ek_net_shape latent;
+	char *folder = NULL;
+	int rc = 0;
+
+	*space = (struct ek_space){ .side = image_side, .channels = 3, .image_side = image_side };
+	if (autoencoder == NULL)
+		return 0;
+	EK_TRY(find_autoencoder(&folder, run, autoencoder));
+	EK_TRY(ek_kept_path(&space->kept, run, folder));
+	EK_TRY(space->kept[0] == '/' ? ek_copy_string(&space->autoencoder, space->kept)
+	                             : ek_run_file(&space->autoencoder, run, space->kept));
+	EK_TRY(ek_autoencoder_open(&space->model, space->autoencoder));
+	if (image_side > 0)
+		space->model.config.side = image_side;
+	EK_TRY(ek_autoencoder_config_check(&space->model.config));
+	if (space->model.config.channels != 3) {
+		rc = ek_fail(EK_ENOTSUP, "%s is for images of %d channels, these have 3", space->autoencoder,
+		             space->model.config.channels);
+		goto out;
+	}
+	latent = ek_autoencoder_latent_shape(&space->model.config);
+	space->side = latent.height;
+	space->channels = latent.channels;
+	space->image_side = space->model.config.side;
+out:
+	free(folder);
+	return rc;
+}
+
+/* Beside the model if that is the run's own, else in the cache. */
+static int latents_path(char **path, const struct ek_run *run, const char *folder, int side)
+{
+	char *own = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&own, "%s/models/", ek_run_path(run)));
+	if (strncmp(folder, own, strlen(own)) == 0)
+		EK_TRY(ek_format(path, "%s/latents.npy", folder));
+	else
+		EK_TRY(ek_format(path, "%s/cache/latents-%d-%016" PRIx64 ".npy", ek_run_path(run), side,
+		                 ek_hash64(folder, strlen(folder))));
+out:
+	free(own);
+	return rc;
+}
+
+static int open_latents(struct ek_space *space, const struct ek_run *run, const char *folder,
+                        enum ek_nn_precision precision)
+{
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(latents_path(&path, run, folder, space->image_side));
+	EK_TRY(ek_latents_open(
+		&space->latents, path, &space->model,
+		&(struct ek_vae_images){ .image = image_of, .context = &space->pixels, .count = space->pixels.count },
+		space->pixels.key, precision));
+out:
+	free(path);
+	return rc;
+}
+
+/* What makes latents of pixels. */
+static void name_weights(char out[80], const struct ek_space *space)
+{
+	const uint64_t hash = ek_hash64(space->model.values, space->model.params.size * sizeof *space->model.values);
+
+	(void)snprintf(out, 80, "by weights %016" PRIx64 ", scale %.9g", hash, space->model.config.scale);
+}
+
+int ek_space_made(const struct ek_space *space, const char *key)
+{
+	char weights[80];
+
+	if (space->autoencoder == NULL)
+		return strncmp(key, "pixels ", 7) == 0;
+	name_weights(weights, space);
+	return strstr(key, weights) != NULL;
+}
+
+int ek_space_fill(struct ek_space *space, const struct ek_run *run, enum ek_nn_precision precision)
+{
+	char weights[80];
+	int rc;
+
+	EK_TRY(ek_pixels_open(&space->pixels, run, space->image_side));
+	(void)snprintf(space->key, sizeof space->key, "pixels %s", space->pixels.key);
+	if (space->autoencoder == NULL)
+		goto out;
+	name_weights(weights, space);
+	(void)snprintf(space->key, sizeof space->key, "latents of pixels %s %s", space->pixels.key, weights);
+	EK_TRY(open_latents(space, run, space->autoencoder, precision));
+out:
+	return rc;
+}
+
+void ek_space_release(struct ek_space *space)
+{
+	ek_latent_decoder_free(space->decoder);
+	ek_latents_close(space->latents);
+	ek_autoencoder_release(&space->model);
+	ek_pixels_close(&space->pixels);
+	free(space->autoencoder);
+	free(space->kept);
+}
+
+/* Half of the images mirrored, if that is wanted. */
+static void get_pixels(const struct ek_space *space, int64_t id, uint64_t position, float *sample)
+{
+	const size_t side = (size_t)space->side;
+	const uint8_t *pixels = ek_pixels_of(&space->pixels, id);
+
+	ek_vae_from_pixels(sample, pixels, 3 * side * side);
+	if (!space->flip || ek_random_u64(space->seed, ek_random_stream("flip"), position) >> 63 == 0)
+		return;
+	for (size_t y = 0; y < side; y++)
+		for (size_t x = 0; x < side / 2; x++)
+			for (size_t c = 0; c < 3; c++) {
+				float *left = sample + (y * side + x) * 3 + c;
+				float *right = sample + (y * side + side - 1 - x) * 3 + c;
+				const float kept = *left;
+
+				*left = *right;
+				*right = kept;
+			}
+}
+
+int ek_space_get(const struct ek_space *space, int64_t id, uint64_t position, float *sample)
+{
+	if (space->latents == NULL)
+		get_pixels(space, id, position, sample);
+	else
+		ek_latents_get(space->latents, id, space->seed, position, sample);
+	return 0;
+}
+
+int ek_space_decode(struct ek_space *space, const float *samples, uint64_t count, uint8_t *pixels,
+                    enum ek_nn_precision precision)
+{
+	const size_t size = 3 * (size_t)space->image_side * (size_t)space->image_side;
+	int rc = 0;
+
+	if (space->autoencoder == NULL) {
+		ek_vae_to_pixels(pixels, samples, count * size);
+		return 0;
+	}
+	if (space->decoder == NULL)
+		EK_TRY(ek_latent_decoder_new(&space->decoder, &space->model, precision));
+	EK_TRY(ek_latent_decoder_run(space->decoder, samples, count, pixels));
+out:
+	return rc;
+}
+
+static int load_averages(struct ek_autoencoder *model, const char *folder)
+{
+	static const char *const others[] = { "discriminator.", NULL };
+	const struct ek_params_names names = { .prefix = "ema.", .ignored = others };
+	struct ek_tensor_file file = { 0 };
+	uint64_t step;
+	int found, rc;
+
+	EK_TRY(found = ek_checkpoint_open(&file, &step, folder, EK_CHECKPOINT_AVERAGE));
+	if (!found) {
+		rc = ek_fail(EK_EDATA, "%s has no checkpoint", folder);
+		goto out;
+	}
+	EK_TRY(ek_autoencoder_params(&model->params, &model->config));
+	EK_TRY(ek_alloc_aligned(&model->values, model->params.size, sizeof(float)));
+	EK_TRY(ek_params_read(model->values, &model->params, &file, &names));
+out:
+	ek_tensor_file_close(&file);
+	return rc;
+}
+
+/* diffusers' files; in config.json stays what the training says of itself. */
+static int save(const struct ek_autoencoder *model, const char *folder)
+{
+	cJSON *ours = NULL;
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&path, "%s/config.json", folder));
+	EK_TRY(ek_json_load(&ours, path));
+	EK_TRY(ek_autoencoder_save(folder, &model->config, model->values, ours));
+out:
+	cJSON_Delete(ours);
+	free(path);
+	return rc;
+}
+
+int ek_space_publish(const struct ek_run *run, const char *name, const struct ek_autoencoder_config *config,
+                     enum ek_nn_precision precision)
+{
+	struct ek_space space = { .image_side = config->side, .model.config = *config };
+	double mean, deviation;
+	char *folder = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&folder, "%s/models/%s", ek_run_path(run), name));
+	EK_TRY(load_averages(&space.model, folder));
+	EK_TRY(ek_pixels_open(&space.pixels, run, space.image_side));
+	EK_TRY(open_latents(&space, run, folder, precision));
+	EK_TRY(ek_latents_measure(space.latents, &mean, &deviation));
+	if (!(deviation > 0)) {
+		rc = ek_fail(EK_EDATA, "%s: all latents are the same number, %g", folder, mean);
+		goto out;
+	}
+	space.model.config.scale = 1 / deviation;
+	EK_TRY(save(&space.model, folder));
+out:
+	ek_space_release(&space);
+	free(folder);
+	return rc;
+}

@@ -1,0 +1,464 @@
+#include "rebalance/pipeline/training.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/threads.h"
+#include "rebalance/io/kept_path.h"
+#include "train/loop/checkpoint.h"
+
+const struct ek_choice ek_schedules[] = { { "constant", "the same rate to the end" },
+	                                  { "linear", "down to 0 in a line" },
+	                                  { "cosine", "down to 0 along half a cosine" },
+	                                  { NULL, NULL } };
+const struct ek_choice ek_precisions[] = { { "auto", "bf16 where the processor multiplies it" },
+	                                   { "f32", "float32" },
+	                                   { "bf16", "bfloat16 products over float32 parameters" },
+	                                   { NULL, NULL } };
+
+int ek_parse_duration(double *seconds, const char *text, const char *option)
+{
+	static const struct {
+		const char *suffix;
+		double seconds;
+	} units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
+	char *end;
+
+	*seconds = strtod(text, &end);
+	if (end != text && *seconds > 0 && *seconds < 1e9)
+		for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+			if (strcmp(end, units[i].suffix) == 0) {
+				*seconds *= units[i].seconds;
+				return 0;
+			}
+	return ek_fail(EK_EUSAGE, "--%s: \"%s\" is no time; write 90s, 10m or 2h", option, text);
+}
+
+int ek_training_folder(char **folder, const struct ek_run *run, const char *name)
+{
+	int rc;
+
+	*folder = NULL;
+	EK_TRY(ek_format(folder, "%s/models/%s", ek_run_path(run), name));
+	EK_TRY(ek_make_directories(*folder));
+out:
+	return rc;
+}
+
+/* Steps from what the user said; 0: by the time. */
+static int find_end(struct ek_trainer_options *o, const struct ek_training_job *job)
+{
+	const struct ek_training_options *w = job->options;
+	int rc = 0;
+
+	if ((w->steps > 0) + (w->epochs > 0) > 1)
+		return ek_fail(EK_EUSAGE, "give either --steps or --epochs");
+	o->steps = (uint64_t)w->steps;
+	if (w->epochs > 0)
+		o->steps = (uint64_t)ceil(w->epochs * (double)job->feed->ids.epoch / (double)o->batch);
+	if (w->time_limit != NULL)
+		EK_TRY(ek_parse_duration(&o->time_limit, w->time_limit, "time-limit"));
+	else if (o->steps == 0)
+		o->time_limit = 600;
+	if (o->warmup > o->steps / 10 && o->steps > 0)
+		o->warmup = o->steps / 10;
+out:
+	return rc;
+}
+
+/* What decides the bytes, but for the end: a training can be made longer. */
+static int add_training(cJSON *config, const struct ek_training_job *job, const struct ek_trainer_options *o)
+{
+	const struct ek_training_options *w = job->options;
+	cJSON *t;
+	int rc;
+
+	EK_TRY(ek_json_add_object(&t, config, "training"));
+	EK_TRY(ek_json_add_u64(t, "seed", job->feed->seed));
+	EK_TRY(ek_json_add_u64(t, "batch", o->batch));
+	EK_TRY(ek_json_add_u64(t, "slice", (uint64_t)job->task->slice));
+	EK_TRY(ek_json_add_u64(t, "lanes", (uint64_t)o->lanes));
+	EK_TRY(ek_json_add_string(t, "precision",
+	                          ek_nn_precision_type((enum ek_nn_precision)w->precision) == EK_NN_BFLOAT16 ? "bf16"
+	                                                                                                     : "f32"));
+	EK_TRY(ek_json_add_double(t, "rate", o->adamw.rate));
+	EK_TRY(ek_json_add_string(t, "schedule", ek_schedules[o->schedule].name));
+	EK_TRY(ek_json_add_u64(t, "warmup", (uint64_t)w->warmup));
+	EK_TRY(ek_json_add_double(t, "decay", o->adamw.decay));
+	EK_TRY(ek_json_add_double(t, "ema", o->adamw.average));
+	EK_TRY(ek_json_add_double(t, "clip", o->adamw.clip));
+	EK_TRY(ek_json_add_double(t, "validate", w->validate));
+	if (w->subset != NULL)
+		EK_TRY(ek_json_add_string(t, "subset", w->subset));
+	if (w->weights != NULL)
+		EK_TRY(ek_json_add_string(t, "weights", w->weights));
+	if (w->loss_weights != NULL)
+		EK_TRY(ek_json_add_string(t, "loss_weights", w->loss_weights));
+out:
+	return rc;
+}
+
+/* Files that the training is made from: made anew under the same name, they make it another training. */
+static int add_hashes(cJSON *config, const struct ek_training_job *job)
+{
+	const struct ek_training_options *w = job->options;
+	const struct {
+		const char *pattern, *name;
+	} files[] = { { "subsets/%s/keep.npy", w->subset },
+		      { "weights/%s/weights.npy", w->weights },
+		      { "weights/%s/weights.npy", w->loss_weights },
+		      { "clusters/%s.npy", job->by_cluster ? "assignment" : NULL } };
+	cJSON *hashes;
+	int rc;
+
+	EK_TRY(ek_json_add_object(&hashes, config, "made_from"));
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		char name[300], text[17], *path = NULL;
+		uint64_t hash;
+
+		if (files[i].name == NULL)
+			continue;
+		(void)snprintf(name, sizeof name, "%.*s%.255s%s", (int)strcspn(files[i].pattern, "%"), files[i].pattern,
+		               files[i].name, strchr(files[i].pattern, '%') + 2);
+		EK_TRY(ek_run_file(&path, job->run, name));
+		rc = ek_hash64_file(&hash, path);
+		free(path);
+		EK_TRY(rc);
+		(void)snprintf(text, sizeof text, "%016" PRIx64, hash);
+		EK_TRY(ek_json_add_string(hashes, name, text));
+	}
+out:
+	return rc;
+}
+
+static int identity_of(char out[EK_SHA256_HEX], const cJSON *config)
+{
+	uint8_t hash[EK_SHA256_SIZE];
+	char *text = cJSON_PrintUnformatted(config);
+	int rc;
+
+	if (text == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for config.json");
+	EK_TRY(ek_sha256(hash, text, strlen(text)));
+	ek_hex(out, hash, sizeof hash);
+out:
+	free(text);
+	return rc;
+}
+
+/* The first member in which two configurations differ, as "training.rate"; "" if none. */
+static void difference(char *out, size_t size, const cJSON *a, const cJSON *b)
+{
+	const cJSON *item;
+
+	*out = 0;
+	cJSON_ArrayForEach(item, ek_json_object(a))
+	{
+		const cJSON *other = cJSON_GetObjectItemCaseSensitive(b, item->string);
+		char inner[200];
+
+		if (cJSON_Compare(item, other, 1))
+			continue;
+		difference(inner, sizeof inner, item, other);
+		(void)snprintf(out, size, "%s%s%.150s", item->string, *inner != 0 ? "." : "", inner);
+		return;
+	}
+}
+
+int ek_config_difference(char *out, size_t size, const cJSON *config, const char *path)
+{
+	cJSON *old = NULL, *new = NULL;
+	char *text = NULL;
+	int rc;
+
+	EK_TRY(ek_json_load(&old, path));
+	/* As it reads back: 64-bit numbers are not numbers to cJSON before. */
+	if ((text = cJSON_PrintUnformatted(config)) == NULL) {
+		rc = ek_fail(EK_ENOMEM, "no memory for config.json");
+		goto out;
+	}
+	EK_TRY(ek_json_parse(&new, text, strlen(text), path));
+	difference(out, size, new, old);
+out:
+	cJSON_Delete(old);
+	cJSON_Delete(new);
+	free(text);
+	return rc;
+}
+
+/* Do two paths that the run keeps lead to the same file? */
+static int is_same_file(int *same, const struct ek_run *run, const char *a, const char *b)
+{
+	char *found[2] = { NULL }, *real[2] = { NULL };
+	int rc;
+
+	*same = 0;
+	EK_TRY(ek_kept_path_find(&found[0], run, a));
+	EK_TRY(ek_kept_path_find(&found[1], run, b));
+	for (int i = 0; i < 2 && found[i] != NULL; i++)
+		real[i] = realpath(found[i], NULL);
+	*same = real[0] != NULL && real[1] != NULL && strcmp(real[0], real[1]) == 0;
+out:
+	for (int i = 0; i < 2; i++) {
+		free(found[i]);
+		free(real[i]);
+	}
+	return rc;
+}
+
+/* A training that was begun by an earlier version, which kept paths as they were given, goes on under its old identity:
+ * the same file is written as it was. */
+static int keep_spelling(cJSON *config, const struct ek_run *run, const char *path)
+{
+	static const char *const names[] = { "autoencoder", "from" };
+	cJSON *old = NULL;
+	int same, rc;
+
+	EK_TRY(ek_json_load(&old, path));
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const char *then = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(old, names[i]));
+		const char *now = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(config, names[i]));
+
+		if (then == NULL || now == NULL)
+			continue;
+		EK_TRY(is_same_file(&same, run, then, now));
+		if (same && !cJSON_ReplaceItemInObjectCaseSensitive(
+				    config, names[i], cJSON_DetachItemFromObjectCaseSensitive(old, names[i])))
+			rc = ek_fail(EK_ENOMEM, "no memory for config.json");
+		EK_TRY(rc);
+	}
+out:
+	cJSON_Delete(old);
+	return rc;
+}
+
+/* Earlier versions could lose what a training says of itself: then the checkpoint's identity decides. */
+static int has_lost_itself(int *lost, const char *path, const struct ek_training_job *job, const char *folder)
+{
+	struct ek_tensor_file file = { 0 };
+	char identity[EK_SHA256_HEX];
+	cJSON *old = NULL;
+	uint64_t step;
+	int rc;
+
+	*lost = 0;
+	EK_TRY(ek_json_load(&old, path));
+	if (cJSON_GetObjectItemCaseSensitive(old, "evenkeel") == NULL)
+		EK_TRY(*lost = ek_checkpoint_open(&file, &step, folder, EK_CHECKPOINT_WHOLE));
+	if (*lost) {
+		EK_TRY(identity_of(identity, job->config));
+		EK_TRY(ek_checkpoint_check_identity(&file, identity));
+	}
+	rc = 0;
+out:
+	ek_tensor_file_close(&file);
+	cJSON_Delete(old);
+	return rc;
+}
+
+/* A model of this name that is something else is not written over. */
+static int check_old(const char *path, const struct ek_training_job *job, const char *folder)
+{
+	char where[256];
+	int lost, rc;
+
+	EK_TRY(has_lost_itself(&lost, path, job, folder));
+	if (lost)
+		goto out;
+	EK_TRY(keep_spelling(job->config, job->run, path));
+	EK_TRY(ek_config_difference(where, sizeof where, job->config, path));
+	if (strcmp(where, "samples") == 0)
+		rc = ek_fail(EK_EUSAGE,
+		             "%s was trained on other samples: the images, the autoencoder or the side have changed "
+		             "since; take another --name, or --force to start it anew",
+		             folder);
+	else if (*where != 0)
+		rc = ek_fail(EK_EUSAGE,
+		             "%s was trained with another %s; take another --name, or --force to start it anew", folder,
+		             where);
+out:
+	return rc;
+}
+
+/* With --force: all that an earlier training made, so that nothing of it is taken for the new one's. */
+static int remove_old(const char *folder)
+{
+	static const char *const made[] = { "diffusion_pytorch_model.safetensors", "latents.npy.key", "latents.npy" };
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_previews_keep(folder, 0));
+	EK_TRY(ek_checkpoints_keep(folder, 0, 0));
+	for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+		EK_TRY(ek_format(&path, "%s/%s", folder, made[i]));
+		EK_TRY(ek_remove(path));
+		free(path);
+		path = NULL;
+	}
+out:
+	free(path);
+	return rc;
+}
+
+/* What a finished model says beside what it was trained with stays: it is good until there is a newer one. */
+static int keep_rest(cJSON *config, const char *path)
+{
+	cJSON *old = NULL;
+	const cJSON *item;
+	int rc;
+
+	EK_TRY(ek_json_load(&old, path));
+	cJSON_ArrayForEach(item, ek_json_object(old))
+	{
+		if (cJSON_GetObjectItemCaseSensitive(config, item->string) == NULL)
+			EK_TRY(ek_json_add_item(config, item->string, cJSON_Duplicate(item, 1)));
+	}
+out:
+	cJSON_Delete(old);
+	return rc;
+}
+
+/* RUN/models/NAME/config.json, of a training that is new, begun anew, or gone on with. */
+static int write_config(char identity[EK_SHA256_HEX], const struct ek_training_job *job, const char *folder)
+{
+	char *path = NULL;
+	int old, rc;
+
+	EK_TRY(ek_format(&path, "%s/config.json", folder));
+	old = ek_file_exists(path) && !job->force;
+	if (old)
+		EK_TRY(check_old(path, job, folder));
+	if (job->force)
+		EK_TRY(remove_old(folder));
+	EK_TRY(identity_of(identity, job->config));
+	EK_TRY(ek_json_add_string(job->config, "identity", identity));
+	if (old)
+		EK_TRY(keep_rest(job->config, path));
+	EK_TRY(ek_json_save(job->config, path));
+out:
+	free(path);
+	return rc;
+}
+
+int ek_training_add_from(cJSON *config, const struct ek_run *run, const struct ek_training_options *wish)
+{
+	char *kept = NULL;
+	int rc = 0;
+
+	if (wish->from == NULL)
+		return 0;
+	EK_TRY(ek_kept_path(&kept, run, wish->from));
+	EK_TRY(ek_json_add_string(config, "from", kept));
+out:
+	free(kept);
+	return rc;
+}
+
+/* One step on the first batch, timed, after one that is not. */
+static int estimate(struct ek_training_estimate *e, const struct ek_training_job *job,
+                    const struct ek_trainer_options *o)
+{
+	struct ek_slice slice = { .count = job->task->slice };
+	const size_t size = (size_t)slice.count;
+	float *gradients = NULL, *weights = NULL;
+	int64_t *ids = NULL;
+	double *losses = NULL, started;
+	int rc;
+
+	*e = (struct ek_training_estimate){ .parameters = job->task->params->size,
+		                            .tensors = job->task->params->count,
+		                            .bytes = job->bytes + ek_trainer_bytes(job->task->params, o->lanes),
+		                            .flops = 3 * job->flops,
+		                            .batch = o->batch,
+		                            .steps = o->steps,
+		                            .epoch = job->feed->ids.epoch,
+		                            .slice = job->task->slice,
+		                            .time_limit = o->time_limit };
+	EK_TRY(ek_alloc(&gradients, job->task->params->size, sizeof *gradients));
+	EK_TRY(ek_alloc(&weights, size, sizeof *weights));
+	EK_TRY(ek_alloc(&ids, size, sizeof *ids));
+	EK_TRY(ek_alloc(&losses, 9 * size, sizeof *losses));
+	EK_TRY(job->feed->ids.draw(job->feed->ids.context, 0, size, ids, weights));
+	slice.ids = ids;
+	slice.weights = weights;
+	slice.losses = losses;
+	slice.parts = losses + size;
+	EK_TRY(job->task->load(job->task->context, job->start));
+	EK_TRY(job->task->learn(job->task->context, 0, &slice, gradients));
+	started = ek_clock();
+	EK_TRY(job->task->learn(job->task->context, 0, &slice, gradients));
+	e->image_seconds = (ek_clock() - started) / (double)size / (double)ek_threads();
+	e->seconds = o->steps > 0 ? e->image_seconds * (double)(o->steps * o->batch) : o->time_limit;
+out:
+	free(gradients);
+	free(weights);
+	free(ids);
+	free(losses);
+	return rc;
+}
+
+static int options_from(struct ek_trainer_options *o, const struct ek_training_job *job)
+{
+	const struct ek_training_options *w = job->options;
+	int rc;
+
+	*o = (struct ek_trainer_options){ .batch = (uint64_t)w->batch,
+		                          .adamw = { .rate = w->rate > 0 ? w->rate : job->rate,
+		                                     .beta1 = 0.9,
+		                                     .beta2 = 0.999,
+		                                     .epsilon = 1e-8,
+		                                     .decay = w->decay,
+		                                     .average = w->average,
+		                                     .clip = w->clip },
+		                          .schedule = (enum ek_schedule)w->schedule,
+		                          .warmup = (uint64_t)w->warmup,
+		                          .lanes = EK_TRAINER_LANES,
+		                          .log_every = (uint64_t)w->log_every,
+		                          .judge_every = 10 * (uint64_t)w->log_every,
+		                          .checkpoints_kept = (int)w->keep,
+		                          .groups = job->groups,
+		                          .group_count = job->group_count,
+		                          .held_out = job->feed->held_out,
+		                          .held_out_count = job->feed->held_out_count };
+	EK_TRY(ek_parse_duration(&o->checkpoint_seconds, w->checkpoint_every, "checkpoint-every"));
+	EK_TRY(find_end(o, job));
+out:
+	return rc;
+}
+
+int ek_training_do(struct ek_training_result *out, const struct ek_training_job *job)
+{
+	struct ek_trainer_options options;
+	char identity[EK_SHA256_HEX];
+	int rc;
+
+	*out = (struct ek_training_result){ 0 };
+	EK_TRY(options_from(&options, job));
+	if (options.batch % (uint64_t)job->task->slice != 0)
+		return ek_fail(EK_EUSAGE, "--batch %" PRIu64 " is not a multiple of --slice %d", options.batch,
+		               job->task->slice);
+	EK_TRY(add_training(job->config, job, &options));
+	EK_TRY(add_hashes(job->config, job));
+	if (job->options->dry_run)
+		return estimate(&out->estimate, job, &options);
+	EK_TRY(ek_training_folder(&out->folder, job->run, job->options->name));
+	EK_TRY(write_config(identity, job, out->folder));
+	options.folder = out->folder;
+	options.identity = identity;
+	EK_TRY(ek_train(&out->training, job->task, &job->feed->ids, &options, job->start));
+out:
+	return rc;
+}
+
+void ek_training_result_release(struct ek_training_result *result)
+{
+	free(result->folder);
+	result->folder = NULL;
+}

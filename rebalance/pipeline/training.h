@@ -1,0 +1,79 @@
+/*
+ * What the trainings of autoencoders and generators have in common: what is asked for, the folder of the model with
+ * what it says of itself, and the end.
+ */
+#ifndef EK_PIPELINE_TRAINING_H
+#define EK_PIPELINE_TRAINING_H
+
+#include "rebalance/pipeline/feed.h"
+#include "rebalance/pipeline/option.h"
+#include "train/nn/tensor.h"
+
+struct ek_training_options {
+	const char *name;                            /* of the model */
+	const char *subset, *weights, *loss_weights; /* feed.h */
+	const char *time_limit, *checkpoint_every;   /* as ek_parse_duration takes them; NULL: none */
+	const char *from;                            /* path of what it starts from, or NULL */
+	int64_t steps;                               /* 0: by epochs or the time */
+	int64_t batch, warmup, log_every, keep;
+	int64_t slice;       /* 0: by the model */
+	double epochs, rate; /* 0: none; by the model */
+	double decay, average, clip, validate;
+	int schedule, precision; /* enum ek_schedule, enum ek_nn_precision */
+	int dry_run, flip, recompute;
+};
+
+/* Choices in the order of enum ek_schedule and enum ek_nn_precision. */
+extern const struct ek_choice ek_schedules[], ek_precisions[];
+
+/* `*seconds` of "90", "90s", "10m", "2h", "1d". EK_EUSAGE. `option` is for the message. */
+int ek_parse_duration(double *seconds, const char *text, const char *option);
+
+/* RUN/models/NAME, made if it is not there; a name that is none is EK_EUSAGE. */
+int ek_training_folder(char **folder, const struct ek_run *run, const char *name);
+
+/* The first member of `config` that the file `path` has otherwise, as "training.rate"; "" if none. The file may have
+ * more. */
+int ek_config_difference(char *out, size_t size, const cJSON *config, const char *path);
+
+/* Where the training starts from, with --from, as the run keeps it: "from". */
+int ek_training_add_from(cJSON *config, const struct ek_run *run, const struct ek_training_options *options);
+
+/* One model in training. */
+struct ek_training_job {
+	struct ek_run *run;
+	const struct ek_training_options *options;
+	const struct ek_task *task;
+	struct ek_feed *feed;
+	double rate; /* what `auto` comes to */
+	/* Object: what the model is and is made from. Every member changes the result; "identity" and what can be
+	 * extended is added. */
+	cJSON *config;
+	const float *start;
+	const int32_t *groups; /* of each image, for the log; NULL: none */
+	int group_count;
+	double flops;   /* forward, of one image */
+	uint64_t bytes; /* of nets, states and caches */
+	int by_cluster; /* conditioned on clusters */
+	int force;
+};
+
+/* What a training would take. */
+struct ek_training_estimate {
+	uint64_t parameters, bytes, batch, steps, epoch; /* steps: 0: by the time; epoch: images of one */
+	int tensors, slice;
+	double flops; /* of one image and step, forward and backward */
+	double image_seconds, seconds, time_limit;
+};
+
+struct ek_training_result {
+	char *folder;                         /* RUN/models/NAME; NULL: it was a dry run */
+	struct ek_training training;          /* what came out */
+	struct ek_training_estimate estimate; /* of a dry run */
+};
+
+/* Write config.json and train; or, with options->dry_run, measure one step. Release the result in any case. */
+int ek_training_do(struct ek_training_result *out, const struct ek_training_job *job);
+void ek_training_result_release(struct ek_training_result *result);
+
+#endif
