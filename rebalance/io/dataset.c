@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 
 enum { SHOWN_WARNINGS = 20, KEPT_BUFFER = 1 << 16 };
@@ -210,10 +211,28 @@ void ek_dataset_note(struct ek_tally *tally, const char *name)
 
 void ek_dataset_leave_out(struct ek_dataset *d, enum ek_left_out reason, const char *name, int is_folder)
 {
-	if (is_folder || ek_has_image_extension(name) || reason >= EK_LEFT_NOT_INCLUDED)
+	if (is_folder || ek_has_image_extension(name) || reason == EK_LEFT_SYSTEM || reason >= EK_LEFT_NOT_INCLUDED)
 		ek_dataset_note(&d->left_out[reason], name);
 	else
 		d->other_files++;
+}
+
+int ek_dataset_leave_out_member(struct ek_dataset *d, enum ek_left_out reason, const char *name, size_t folder)
+{
+	const uint64_t hash = ek_hash64(name, folder);
+	struct ek_buffer path = { 0 };
+	int rc = 0;
+
+	if (folder == 0)
+		ek_dataset_leave_out(d, reason, name, 0);
+	if (folder == 0 || hash == d->left_folder)
+		return 0;
+	d->left_folder = hash;
+	EK_TRY(ek_buffer_append(&path, name, folder));
+	ek_dataset_leave_out(d, reason, path.data, 1);
+out:
+	ek_buffer_release(&path);
+	return rc;
 }
 
 int ek_dataset_next_selected(struct ek_dataset *d, struct ek_dataset_item *item)
@@ -221,12 +240,16 @@ int ek_dataset_next_selected(struct ek_dataset *d, struct ek_dataset_item *item)
 	int rc, reason;
 
 	for (;;) {
+		size_t folder = 0;
+
 		if ((rc = d->form->next(d, item)) <= 0 || d->form->selects)
 			return rc;
-		reason = (d->form->packs ? ek_patterns_of_member : ek_patterns_of_path)(&d->patterns, item->name.data);
+		reason = d->form->packs ? ek_patterns_of_member(&d->patterns, item->name.data, &folder)
+		                        : ek_patterns_of_path(&d->patterns, item->name.data);
 		if (reason <= 0)
 			return reason < 0 ? reason : 1;
-		ek_dataset_leave_out(d, (enum ek_left_out)reason, item->name.data, 0);
+		if ((rc = ek_dataset_leave_out_member(d, (enum ek_left_out)reason, item->name.data, folder)) < 0)
+			return rc;
 		ek_dataset_item_clear(item);
 	}
 }
@@ -302,15 +325,10 @@ int ek_dataset_again(struct ek_dataset *d)
 {
 	if (d->form->again == NULL || !d->form->again(d))
 		return 0;
-	d->other_files = d->warnings = d->without_attributes = d->seen = 0;
+	d->other_files = d->warnings = d->without_attributes = d->seen = d->left_folder = 0;
 	memset(d->left_out, 0, sizeof d->left_out);
 	memset(d->unused, 0, sizeof d->unused);
 	return 1;
-}
-
-int ek_dataset_leaves_out(struct ek_dataset *d, const char *name)
-{
-	return (d->form->selects || d->form->packs ? ek_patterns_of_member : ek_patterns_of_path)(&d->patterns, name);
 }
 
 uint64_t ek_dataset_other_files(const struct ek_dataset *d)

@@ -51,6 +51,7 @@ struct ek_dataset {
 	struct ek_dataset *whole; /* of which this is a part, or NULL */
 	int again;                /* as a part: its form goes on at the front by itself */
 	int renamed;              /* it was said that an attribute has another name */
+	uint64_t left_folder;     /* a hash: the folder of an archive that was left out last */
 	struct ek_tally left_out[EK_LEFT_OUT_COUNT], unused[EK_UNUSED_COUNT];
 };
 
@@ -72,11 +73,12 @@ int ek_name_ends_with(const char *name, const char *end); /* in any case, and is
 
 /* ek_warn the first 20 times; always counted. */
 void ek_dataset_warn(struct ek_dataset *dataset, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Count one more; what is no folder and has no name of an image is another file. */
+/* Count one more; what is no folder, has no name of an image and was not put there by a system is another file. */
 void ek_dataset_leave_out(struct ek_dataset *dataset, enum ek_left_out reason, const char *name, int is_folder);
+/* The same of a member of an archive, by ek_patterns_of_member; its folder counts once while members of it follow each
+ * other, or only others between them. EK_ENOMEM. */
+int ek_dataset_leave_out_member(struct ek_dataset *dataset, enum ek_left_out reason, const char *name, size_t folder);
 void ek_dataset_note(struct ek_tally *tally, const char *name);
-/* Is a file of this name left out? > 0, 0 or EK_ENOMEM. */
-int ek_dataset_leaves_out(struct ek_dataset *dataset, const char *name);
 /* Set the label to the first folder level of the item's name, if there is one. */
 int ek_dataset_label_by_folder(struct ek_dataset_item *item);
 /* See every item that is a file of its own: `look` of most forms. */

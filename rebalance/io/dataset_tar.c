@@ -549,14 +549,14 @@ out:
 static int is_taken(struct ek_dataset *d, const struct tars *t)
 {
 	const char *name = ek_plain_name(t->member.name);
-	const int reason = ek_patterns_of_member(&d->patterns, name);
+	size_t folder;
+	const int reason = ek_patterns_of_member(&d->patterns, name, &folder);
 
 	if (reason <= 0)
 		return reason < 0 ? reason : 1;
 	if (reason == EK_LEFT_NOT_INCLUDED && t->member.is_file && kind_of(name) != EK_SIDECAR_KINDS)
 		return 1;
-	ek_dataset_leave_out(d, (enum ek_left_out)reason, name, 0);
-	return 0;
+	return ek_dataset_leave_out_member(d, (enum ek_left_out)reason, name, folder);
 }
 
 /* Have a member ready, from the next tar if need be: 1, 2 at the end of a tar, or 0 when all are through. */

@@ -30,11 +30,11 @@ static int tell_left_out(struct ek_dataset *d)
 		[EK_LEFT_EXCLUDED] = { "that an exclude pattern matches", "that an exclude pattern matches" },
 	};
 	struct ek_buffer line = { 0 };
-	int rc = 0, untold = 0;
+	int rc = 0, untold = 0; /* somebody's files, and nobody asked for it */
 
 	for (int i = EK_TAKEN + 1; i < EK_LEFT_OUT_COUNT; i++) {
 		EK_TRY(add_tally(&line, &d->left_out[i], texts[i][0], texts[i][1]));
-		untold |= i < EK_LEFT_NOT_INCLUDED && d->left_out[i].count > 0;
+		untold |= i < EK_LEFT_NOT_INCLUDED && i != EK_LEFT_SYSTEM && d->left_out[i].count > 0;
 	}
 	if (untold)
 		ek_dataset_warn(d, "%s: left out: %s", d->paths[0], line.data);

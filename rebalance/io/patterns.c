@@ -141,30 +141,25 @@ int ek_patterns_names(const struct ek_patterns *s, const char *name)
 	return 0;
 }
 
-/* By Synology and QNAP, macOS, Windows, Linux, Python, and tar programs that do not know pax headers. */
+/* By Synology and QNAP, macOS (and who serves its files), Windows, Linux, Python, and tar programs that do not know pax
+ * headers. */
 static int is_of_system(const char *name)
 {
-	static const char *const known[] = { "@eaDir",
-		                             "@Recycle",
-		                             "@Recently-Snapshot",
-		                             "#recycle",
-		                             "#snapshot",
-		                             "__MACOSX",
-		                             "Thumbs.db",
-		                             "ehthumbs.db",
-		                             "desktop.ini",
-		                             "$RECYCLE.BIN",
-		                             "System Volume Information",
-		                             "lost+found",
-		                             "__pycache__",
-		                             "PaxHeader",
-		                             "PaxHeaders" };
+	static const char *const known[] = {
+		"@eaDir",     "@Recycle",    "@Recently-Snapshot", "#recycle",    "#snapshot",
+		"__MACOSX",   ".DS_Store",   ".AppleDouble",       ".AppleDB",    ".AppleDesktop",
+		".apdisk",    ".fseventsd",  ".Spotlight-V100",    ".Trashes",    ".TemporaryItems",
+		".localized", "Thumbs.db",   "ehthumbs.db",        "desktop.ini", "$RECYCLE.BIN",
+		"lost+found", "__pycache__", "PaxHeader",          "PaxHeaders",  "System Volume Information",
+	};
 
-	if (strchr("@#_tTeEdD$sSlLpP", name[0]) == NULL)
+	if (strchr("@#_.tTeEdD$sSlLpP", name[0]) == NULL)
 		return 0;
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (strcasecmp(name, known[i]) == 0)
 			return 1;
+	if (strncmp(name, "._", 2) == 0) /* AppleDouble: beside NAME, what macOS keeps of it */
+		return 1;
 	return strncmp(name, "PaxHeaders.", 11) == 0 && strspn(name + 11, "0123456789") == strlen(name + 11);
 }
 
@@ -172,10 +167,10 @@ enum ek_left_out ek_patterns_of_name(const struct ek_patterns *s, const char *na
 {
 	enum ek_left_out reason = EK_TAKEN;
 
-	if (name[0] == '.' && name[1] != 0 && strcmp(name, "..") != 0)
-		reason = EK_LEFT_HIDDEN;
-	else if (is_of_system(name))
+	if (is_of_system(name))
 		reason = EK_LEFT_SYSTEM;
+	else if (name[0] == '.' && name[1] != 0 && strcmp(name, "..") != 0)
+		reason = EK_LEFT_HIDDEN;
 	return reason != EK_TAKEN && ek_patterns_names(s, name) ? EK_TAKEN : reason;
 }
 
@@ -194,10 +189,11 @@ int ek_patterns_of_path(const struct ek_patterns *s, const char *path)
 	return found < 0 ? found : found == 1 ? EK_TAKEN : EK_LEFT_NOT_INCLUDED;
 }
 
-int ek_patterns_of_member(const struct ek_patterns *s, const char *path)
+int ek_patterns_of_member(const struct ek_patterns *s, const char *path, size_t *folder)
 {
 	char part[LONGEST_NAME + 1];
 
+	*folder = 0;
 	for (const char *at = path + strspn(path, "/"); *at != 0; at += strspn(at, "/")) {
 		const size_t size = strcspn(at, "/");
 		/* No name left out is longer, but for hidden ones: those show at the start. */
@@ -206,8 +202,10 @@ int ek_patterns_of_member(const struct ek_patterns *s, const char *path)
 
 		memcpy(part, at, kept);
 		part[kept] = 0;
-		if ((reason = ek_patterns_of_name(s, part)) != EK_TAKEN)
+		if ((reason = ek_patterns_of_name(s, part)) != EK_TAKEN) {
+			*folder = at[size] != 0 ? (size_t)(at - path) + size : 0;
 			return reason;
+		}
 		at += size;
 	}
 	return ek_patterns_of_path(s, path);

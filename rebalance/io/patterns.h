@@ -1,7 +1,7 @@
 /*
- * Which files of a data set are meant. Left out are, without being told: hidden files and folders (their name begins
- * with a dot; AppleDouble's ._NAME among them), what systems put beside the user's files (@eaDir, __MACOSX, Thumbs.db
- * and the like), and what we made ourselves. Then, by pattern, what the user says.
+ * Which files of a data set are meant. Left out are, without being told: what systems put beside the user's files
+ * (@eaDir, __MACOSX, AppleDouble's ._NAME, .DS_Store, Thumbs.db and the like), other hidden files and folders (their
+ * name begins with a dot), and what we made ourselves. Then, by pattern, what the user says.
  *
  * A pattern is one of fnmatch without flags (*, ? and [...], which match a slash and a leading dot, too), compared byte
  * by byte. Without a slash in it, it is compared with the name of the file and of each folder above it; with one, with
@@ -52,7 +52,8 @@ int ek_patterns_excludes(const struct ek_patterns *s, const char *path);
 /* Is a file of this path taken, as far as patterns go? EK_TAKEN, EK_LEFT_NOT_INCLUDED, EK_LEFT_EXCLUDED or EK_ENOMEM.
  */
 int ek_patterns_of_path(const struct ek_patterns *s, const char *path);
-/* The same, and of each part of the path whether its name is left out. */
-int ek_patterns_of_member(const struct ek_patterns *s, const char *path);
+/* The same, and of each part of the path whether its name is left out. `*folder`: bytes of the path up to the end of
+ * the folder whose name that is, or 0. */
+int ek_patterns_of_member(const struct ek_patterns *s, const char *path, size_t *folder);
 
 #endif
