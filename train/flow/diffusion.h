@@ -25,22 +25,6 @@ struct ek_diffusion_step {
 void ek_diffusion_schedule(struct ek_diffusion_step *steps, int count);
 
 /*
- * Loss of one image: mean (e - noise)^2, plus the variational bound's term in bits per number, in which the mean does
- * not learn: the divergence to the posterior, or at step 0 the likelihood of x1 in bins of half width 1/255.
- *
- * The steps are those of the whole schedule; out has twice the channels of x1.
- */
-struct ek_objective_image {
-	const float *x1, *noise; /* [pixels, channels]: the data, the noise */
-	const float *out;        /* the prediction [pixels, outputs] */
-	float *gradient;         /* out: weight · the gradient by the prediction; NULL: it is not wanted */
-	size_t pixels, channels;
-	double weight;
-};
-/* bound: out, the second term. Returns the first. */
-double ek_diffusion_loss(const struct ek_diffusion_step *step, const struct ek_objective_image *image, double *bound);
-
-/*
  * One step of ancestral sampling: x to the x of the step before, in place. out: the prediction [pixels, 2 channels], or
  * [pixels, channels] without a learned variance (the upper end, beta, is taken then); noise: [pixels, channels], NULL
  * at the schedule's step 0.

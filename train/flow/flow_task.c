@@ -5,14 +5,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
-#include "rebalance/base/threads.h"
 #include "train/nn/runner.h"
-
-/* What one worker needs. */
-struct worker {
-	struct ek_net_state *state;
-	float *x1, *noise, *gradient; /* [slice, elements], [slice, elements of the prediction] */
-};
 
 struct ek_flow_task {
 	struct ek_flow_task_options options;
@@ -20,10 +13,8 @@ struct ek_flow_task {
 	struct ek_params params;
 	struct ek_net *net;
 	struct ek_runner runner;
-	int x, t, labels, prediction; /* values of the net */
-	size_t elements;
-	struct worker *workers; /* [worker_count] */
-	int worker_count;
+	int data, keys, factors, t, labels; /* inputs */
+	int loss, parts[2];                 /* outputs */
 };
 
 enum { PARTS = 2 };
@@ -34,84 +25,64 @@ static uint64_t judge_seed(void)
 	return ek_random_stream("flow judge");
 }
 
-static int fill(struct ek_flow_task *f, int number, const struct ek_slice *slice, int judging)
+/* The staged inputs of image j of a slice. */
+static int fill_image(struct ek_flow_task *f, int worker, const struct ek_slice *slice, int j, int judging)
 {
 	const struct ek_flow_task_options *o = &f->options;
-	const struct worker *w = &f->workers[number];
-	const uint64_t seed = judging ? judge_seed() : o->seed;
-	float *x = ek_net_data(w->state, f->x), *times = ek_net_data(w->state, f->t);
-	int32_t *labels = ek_net_data(w->state, f->labels);
-	int rc = 0;
+	const uint64_t seed = judging ? judge_seed() : o->seed, position = slice->position + (uint64_t)j;
+	struct ek_net_state *s = f->runner.states[worker];
+	float *sample = (float *)ek_net_data(s, f->data) + (size_t)j * ek_net_elements(f->net, f->data);
+	float *factors = (float *)ek_net_data(s, f->factors) + j * EK_OBJECTIVE_FACTORS;
+	int32_t *label = (int32_t *)ek_net_data(s, f->labels) + j;
+	const double t = ek_objective_time(&o->objective, seed, position);
+	int rc;
 
+	EK_TRY(f->source.get(f->source.context, worker, slice->ids[j], position, sample, label));
+	if (*label < 0 || *label > ek_sit_no_label(&o->model))
+		return ek_fail(EK_EDATA, "image %lld has the label %d, the model knows 0 to %d",
+		               (long long)slice->ids[j], *label, ek_sit_no_label(&o->model) - 1);
+	if (!judging && ek_objective_drops(o->drop, seed, position))
+		*label = ek_sit_no_label(&o->model);
+	((struct ek_net_key *)ek_net_data(s, f->keys))[j] = ek_objective_key(seed, position);
+	((float *)ek_net_data(s, f->t))[j] = (float)t;
+	ek_objective_factors(&o->objective, t, factors);
+out:
+	return rc;
+}
+
+static int forward(struct ek_flow_task *f, int worker, const struct ek_slice *slice, int judging)
+{
+	struct ek_net_state *s = f->runner.states[worker];
+	int rc;
+
+	for (int j = 0; j < slice->count; j++)
+		EK_TRY(fill_image(f, worker, slice, j, judging));
+	EK_TRY(ek_net_forward(s));
 	for (int j = 0; j < slice->count; j++) {
-		const uint64_t position = slice->position + (uint64_t)j;
-		const size_t at = (size_t)j * f->elements;
-		const double t = ek_objective_time(&o->objective, seed, position);
-
-		EK_TRY(f->source.get(f->source.context, number, slice->ids[j], position, w->x1 + at, &labels[j]));
-		if (labels[j] < 0 || labels[j] > ek_sit_no_label(&o->model))
-			return ek_fail(EK_EDATA, "image %lld has the label %d, the model knows 0 to %d",
-			               (long long)slice->ids[j], labels[j], ek_sit_no_label(&o->model) - 1);
-		if (!judging && ek_objective_drops(o->drop, seed, position))
-			labels[j] = ek_sit_no_label(&o->model);
-		ek_objective_noise(w->noise + at, f->elements, seed, position);
-		ek_objective_mix(&o->objective, t, x + at, w->x1 + at, w->noise + at, f->elements);
-		times[j] = (float)t;
+		slice->losses[j] = (double)((const float *)ek_net_data(s, f->loss))[j];
+		for (int i = 0; f->parts[0] > 0 && i < PARTS; i++)
+			slice->parts[PARTS * j + i] = (double)((const float *)ek_net_data(s, f->parts[i]))[j];
 	}
 out:
 	return rc;
 }
 
-/* Losses, and with `weights` the gradient. */
-static void compare(struct ek_flow_task *f, const struct worker *w, const struct ek_slice *slice, const float *weights)
-{
-	const struct ek_flow_task_options *o = &f->options;
-	const int diffusion = o->objective.kind == EK_OBJECTIVE_DIFFUSION;
-	const float *prediction = ek_net_data(w->state, f->prediction), *times = ek_net_data(w->state, f->t);
-	const size_t outputs = (size_t)ek_sit_outputs(&o->model), channels = (size_t)o->model.channels;
-	const size_t pixels = f->elements / channels;
-
-	for (int j = 0; j < slice->count; j++) {
-		const size_t at = (size_t)j * f->elements, out = (size_t)j * pixels * outputs;
-		const struct ek_objective_image image = { .x1 = w->x1 + at,
-			                                  .noise = w->noise + at,
-			                                  .out = prediction + out,
-			                                  .gradient = weights != NULL ? w->gradient + out : NULL,
-			                                  .pixels = pixels,
-			                                  .channels = channels,
-			                                  .weight = weights != NULL ? (double)weights[j] : 0 };
-
-		slice->losses[j] = ek_objective_loss(&o->objective, (double)times[j], &image, outputs,
-		                                     diffusion ? slice->parts + PARTS * j : NULL);
-	}
-}
-
 static int learn(void *context, int worker, const struct ek_slice *slice, float *gradients)
 {
 	struct ek_flow_task *f = context;
-	const struct worker *w = &f->workers[worker];
+	struct ek_net_state *s = f->runner.states[worker];
 	int rc;
 
-	EK_TRY(fill(f, worker, slice, 0));
-	EK_TRY(ek_net_forward(w->state));
-	compare(f, w, slice, slice->weights);
-	ek_net_write_gradient(w->state, f->prediction, w->gradient);
-	EK_TRY(ek_net_backward(w->state, gradients));
+	EK_TRY(forward(f, worker, slice, 0));
+	ek_net_write_gradient(s, f->loss, slice->weights);
+	EK_TRY(ek_net_backward(s, gradients));
 out:
 	return rc;
 }
 
 static int judge(void *context, int worker, const struct ek_slice *slice)
 {
-	struct ek_flow_task *f = context;
-	const struct worker *w = &f->workers[worker];
-	int rc;
-
-	EK_TRY(fill(f, worker, slice, 1));
-	EK_TRY(ek_net_forward(w->state));
-	compare(f, w, slice, NULL);
-out:
-	return rc;
+	return forward(context, worker, slice, 1);
 }
 
 static int load(void *context, const float *values)
@@ -122,37 +93,26 @@ static int load(void *context, const float *values)
 static int build(struct ek_flow_task *f)
 {
 	const struct ek_flow_task_options *o = &f->options;
-	int rc;
+	const struct ek_net_shape shape = { o->model.side, o->model.side, o->model.channels };
+	int rc, noise, x, prediction;
 
 	EK_TRY(ek_sit_params(&f->params, &o->model));
 	EK_TRY(ek_net_new(&f->net, NULL, &f->params, o->precision, o->slice));
-	EK_TRY(f->x = ek_net_input(f->net, (struct ek_net_shape){ o->model.side, o->model.side, o->model.channels }));
+	EK_TRY(f->data = ek_net_input(f->net, shape));
+	EK_TRY(f->keys = ek_net_input_keys(f->net));
+	EK_TRY(f->factors = ek_net_input(f->net, (struct ek_net_shape){ 1, 1, EK_OBJECTIVE_FACTORS }));
 	EK_TRY(f->t = ek_net_input(f->net, (struct ek_net_shape){ 1, 1, 1 }));
 	EK_TRY(f->labels = ek_net_input_ids(f->net));
-	EK_TRY(f->prediction = ek_sit_build(f->net, &f->params, &o->model, f->x, f->t, f->labels));
-	EK_TRY(ek_net_output(f->net, f->prediction));
+	EK_TRY(noise = ek_net_noise(f->net, f->keys, shape));
+	EK_TRY(x = ek_objective_mix(f->net, f->data, noise, f->factors));
+	EK_TRY(prediction = ek_sit_build(f->net, &f->params, &o->model, x, f->t, f->labels));
+	EK_TRY(f->loss = ek_objective_loss(f->net, &o->objective, prediction, f->data, noise, f->factors, f->parts));
+	EK_TRY(ek_net_output(f->net, f->loss));
+	for (int i = 0; f->parts[0] > 0 && i < PARTS; i++)
+		EK_TRY(ek_net_keep(f->net, f->parts[i]));
 	EK_TRY(ek_net_finish(f->net, o->recompute ? EK_NET_RECOMPUTE : EK_NET_TRAIN));
-out:
-	return rc;
-}
-
-static int make_workers(struct ek_flow_task *f)
-{
-	const size_t images = (size_t)f->options.slice;
-	int rc;
-
-	f->worker_count = ek_threads();
-	EK_TRY(ek_trainer_check_memory(&f->params, f->options.slice, ek_runner_bytes(f->net)));
+	EK_TRY(ek_trainer_check_memory(&f->params, o->slice, ek_runner_bytes(f->net)));
 	EK_TRY(ek_runner_init(&f->runner, f->net));
-	EK_TRY(ek_alloc(&f->workers, (size_t)f->worker_count, sizeof *f->workers));
-	for (int i = 0; i < f->worker_count; i++) {
-		struct worker *w = &f->workers[i];
-
-		w->state = f->runner.states[i];
-		EK_TRY(ek_alloc(&w->x1, images * f->elements, sizeof *w->x1));
-		EK_TRY(ek_alloc(&w->noise, images * f->elements, sizeof *w->noise));
-		EK_TRY(ek_alloc(&w->gradient, images * ek_net_elements(f->net, f->prediction), sizeof *w->gradient));
-	}
 out:
 	return rc;
 }
@@ -173,9 +133,7 @@ int ek_flow_task_new(struct ek_flow_task **out, struct ek_task *task, const stru
 	EK_TRY(ek_alloc(&f, 1, sizeof *f));
 	f->options = *options;
 	f->source = *source;
-	f->elements = ek_sit_elements(&options->model);
 	EK_TRY(build(f));
-	EK_TRY(make_workers(f));
 	*task = (struct ek_task){ .context = f,
 		                  .params = &f->params,
 		                  .slice = options->slice,
@@ -194,12 +152,6 @@ void ek_flow_task_free(struct ek_flow_task *f)
 {
 	if (f == NULL)
 		return;
-	for (int i = 0; f->workers != NULL && i < f->worker_count; i++) {
-		free(f->workers[i].x1);
-		free(f->workers[i].noise);
-		free(f->workers[i].gradient);
-	}
-	free(f->workers);
 	ek_runner_release(&f->runner);
 	ek_net_free(f->net);
 	ek_params_release(&f->params);

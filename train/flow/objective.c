@@ -1,7 +1,6 @@
 #include "train/flow/objective.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/random.h"
@@ -29,35 +28,14 @@ double ek_objective_time(const struct ek_objective *o, uint64_t seed, uint64_t p
 	return o->t0 + (o->t1 - o->t0) * t;
 }
 
-void ek_objective_noise(float *noise, size_t count, uint64_t seed, uint64_t position)
-{
-	const uint64_t stream = ek_random_stream("flow noise");
-
-	for (size_t i = 0; i < count; i++)
-		noise[i] = (float)ek_random_normal(seed, stream, position * count + i);
-}
-
 int ek_objective_drops(double p, uint64_t seed, uint64_t position)
 {
 	return ek_random_double(seed, ek_random_stream("flow label drop"), position) < p;
 }
 
-void ek_objective_mix(const struct ek_objective *o, double t, float *x, const float *x1, const float *noise,
-                      size_t count)
+struct ek_net_key ek_objective_key(uint64_t seed, uint64_t position)
 {
-	double alpha, sigma;
-
-	if (o->kind == EK_OBJECTIVE_DIFFUSION) {
-		alpha = sqrt(o->steps[(int)t].bar);
-		sigma = sqrt(1 - o->steps[(int)t].bar);
-	} else {
-		const struct ek_path_point p = ek_path_at(o->path, t);
-
-		alpha = p.alpha;
-		sigma = p.sigma;
-	}
-	for (size_t i = 0; i < count; i++)
-		x[i] = (float)(alpha * (double)x1[i] + sigma * (double)noise[i]);
+	return (struct ek_net_key){ seed, ek_random_stream("flow noise"), position };
 }
 
 /* The error is scale · prediction - (a x1 + b x0), and its square counts `weight` times. */
@@ -65,58 +43,71 @@ struct target {
 	double scale, a, b, weight;
 };
 
-static struct target target_at(const struct ek_objective *o, double t)
+static struct target target_at(const struct ek_objective *o, const struct ek_path_point *p)
 {
-	const struct ek_path_point p = ek_path_at(o->path, t);
 	struct target target = { 1, 0, 1, 1 };
 
 	if (o->prediction == EK_PREDICT_VELOCITY)
-		return (struct target){ 1, p.d_alpha, p.d_sigma, 1 };
+		return (struct target){ 1, p->d_alpha, p->d_sigma, 1 };
 	if (o->prediction == EK_PREDICT_SCORE)
-		target = (struct target){ p.sigma, 0, -1, 1 };
+		target = (struct target){ p->sigma, 0, -1, 1 };
 	if (o->prediction == EK_PREDICT_DATA) {
 		/* An error of the data is -sigma / alpha errors of the noise. */
-		const double noise = o->weighting == EK_WEIGHT_NONE ? 1 : p.alpha / p.sigma;
+		const double noise = o->weighting == EK_WEIGHT_NONE ? 1 : p->alpha / p->sigma;
 
 		target = (struct target){ 1, 1, 0, noise * noise };
 	}
 	if (o->weighting == EK_WEIGHT_VELOCITY)
-		target.weight *= p.variance / p.sigma * (p.variance / p.sigma);
+		target.weight *= p->variance / p->sigma * (p->variance / p->sigma);
 	else if (o->weighting == EK_WEIGHT_LIKELIHOOD)
-		target.weight *= p.variance / (p.sigma * p.sigma);
+		target.weight *= p->variance / (p->sigma * p->sigma);
 	return target;
 }
 
-double ek_objective_loss(const struct ek_objective *o, double t, const struct ek_objective_image *image, size_t outputs,
-                         double *parts)
+static void diffusion_factors(const struct ek_diffusion_step *s, float *factors)
 {
-	const size_t channels = image->channels;
-	const double count = (double)(image->pixels * channels);
+	factors[0] = (float)sqrt(s->bar);
+	factors[1] = (float)sqrt(1 - s->bar);
+	/* From the mean of the network to that of the posterior, or to x1 at step 0, where they are the same. */
+	factors[2] = (float)(s->from_x1 * sqrt(1 / s->bar - 1));
+	factors[3] = (float)exp(-s->log_posterior / 2);
+	factors[4] = (float)((s->log_beta - s->log_posterior) / 2);
+	factors[5] = s->time == 0;
+}
+
+void ek_objective_factors(const struct ek_objective *o, double t, float *factors)
+{
+	struct ek_path_point p;
 	struct target target;
-	double sum = 0;
 
 	if (o->kind == EK_OBJECTIVE_DIFFUSION) {
-		double bound, error = ek_diffusion_loss(&o->steps[(int)t], image, &bound);
-
-		if (parts != NULL) {
-			parts[0] = error;
-			parts[1] = bound;
-		}
-		return error + bound;
+		diffusion_factors(&o->steps[(int)t], factors);
+		return;
 	}
-	target = target_at(o, t);
-	if (image->gradient != NULL && outputs > channels)
-		memset(image->gradient, 0, image->pixels * outputs * sizeof *image->gradient);
-	for (size_t pixel = 0; pixel < image->pixels; pixel++)
-		for (size_t c = 0; c < channels; c++) {
-			const size_t i = pixel * channels + c, at = pixel * outputs + c;
-			const double error = target.scale * (double)image->out[at] - target.a * (double)image->x1[i] -
-			                     target.b * (double)image->noise[i];
+	p = ek_path_at(o->path, t);
+	target = target_at(o, &p);
+	factors[0] = (float)p.alpha;
+	factors[1] = (float)p.sigma;
+	factors[2] = (float)target.scale;
+	factors[3] = (float)target.a;
+	factors[4] = (float)target.b;
+	factors[5] = (float)target.weight;
+}
 
-			sum += error * error;
-			if (image->gradient != NULL)
-				image->gradient[at] =
-					(float)(image->weight * target.weight * 2 * target.scale * error / count);
-		}
-	return target.weight * sum / count;
+int ek_objective_mix(struct ek_net *net, int data, int noise, int factors)
+{
+	return ek_net_mix(net, data, noise, factors, 0);
+}
+
+int ek_objective_loss(struct ek_net *net, const struct ek_objective *o, int prediction, int data, int noise,
+                      int factors, int parts[2])
+{
+	const int first = 2;
+
+	parts[0] = parts[1] = 0;
+	if (o->kind == EK_OBJECTIVE_FLOW)
+		return ek_net_mix_error(net, &(struct ek_net_mix_error){ prediction, data, noise, factors, first });
+	parts[0] =
+		ek_net_diffusion(net, &(struct ek_net_diffusion){ prediction, data, noise, factors, first }, &parts[1]);
+	return ek_net_add(net, parts[0], parts[1]);
 }

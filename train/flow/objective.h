@@ -1,6 +1,7 @@
 /*
- * What a network is trained to predict, for one image at a time: a time, the noisy image, the loss and its gradient at
- * the prediction. Computed on the host in double; everything random is a function of (seed, position).
+ * What a network is trained to predict: a time, the noisy image, the loss. The noisy image and the loss are layers of
+ * the net (train/nn/net.h: mix, mix error, diffusion); the host gives each image's time and the factors that come of
+ * it, worked out in double. Everything random is a function of (seed, position).
  */
 #ifndef EK_FLOW_OBJECTIVE_H
 #define EK_FLOW_OBJECTIVE_H
@@ -10,6 +11,7 @@
 
 #include "train/flow/diffusion.h"
 #include "train/flow/path.h"
+#include "train/nn/net.h"
 
 enum ek_objective_kind {
 	EK_OBJECTIVE_FLOW,     /* a path and a prediction (path.h) */
@@ -44,21 +46,26 @@ struct ek_objective {
 /* Set the times' interval and the schedule. EK_EUSAGE: something out of range. */
 int ek_objective_init(struct ek_objective *objective);
 
-/* For training, at a position: the time (0 … 1, or a step of the diffusion), the noise, and whether the label is
- * dropped with chance p. */
+/* For training, at a position: the time (0 … 1, or a step of the diffusion), and whether the label is dropped with
+ * chance p. */
 double ek_objective_time(const struct ek_objective *objective, uint64_t seed, uint64_t position);
-void ek_objective_noise(float *noise, size_t count, uint64_t seed, uint64_t position);
 int ek_objective_drops(double p, uint64_t seed, uint64_t position);
+/* What the noise of an image at a position is a function of. */
+struct ek_net_key ek_objective_key(uint64_t seed, uint64_t position);
 
-/* x: [count], out: the noisy image. */
-void ek_objective_mix(const struct ek_objective *objective, double t, float *x, const float *x1, const float *noise,
-                      size_t count);
+/* What mixing and loss are multiplied with at time t. factors: [EK_OBJECTIVE_FACTORS], out, in float32. */
+enum { EK_OBJECTIVE_FACTORS = 6 };
+void ek_objective_factors(const struct ek_objective *objective, double t, float *factors);
 
 /*
- * The loss of an image. outputs: channels of the prediction, as many as the image has, or twice that; those of a sigma
- * that is not learned from get the gradient 0. `parts`: NULL, or of the diffusion [2]: squared error and bound.
+ * Layers. data, noise: values [side, side, channels]; factors: a value [1, 1, EK_OBJECTIVE_FACTORS].
+ *
+ * mix: the noisy image. loss: that of an image, [1, 1, 1]; `prediction` has as many channels as the image, or twice
+ * that; those of a sigma that is not learned from get the gradient 0. parts: out, of the diffusion its two terms,
+ * squared error and bound, which add up to the loss; else 0.
  */
-double ek_objective_loss(const struct ek_objective *objective, double t, const struct ek_objective_image *image,
-                         size_t outputs, double *parts);
+int ek_objective_mix(struct ek_net *net, int data, int noise, int factors);
+int ek_objective_loss(struct ek_net *net, const struct ek_objective *objective, int prediction, int data, int noise,
+                      int factors, int parts[2]);
 
 #endif

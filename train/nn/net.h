@@ -67,6 +67,11 @@ int ek_net_input(struct ek_net *net, struct ek_net_shape shape);
 int ek_net_input_with_gradient(struct ek_net *net, struct ek_net_shape shape);
 /* int32 [batch]. */
 int ek_net_input_ids(struct ek_net *net);
+/* struct ek_net_key [batch]: what is random about each image is a function of it. */
+struct ek_net_key {
+	uint64_t seed, stream, position;
+};
+int ek_net_input_keys(struct ek_net *net);
 
 /* x·W^T + b for every row. weight: [outputs, inputs], or the first of neighbours that make it up; bias: -1 for none. */
 struct ek_net_linear {
@@ -162,6 +167,41 @@ struct ek_net_quantise {
 };
 int ek_net_quantise(struct ek_net *net, int z, const struct ek_net_quantise *q, int *loss, int *codes);
 
+/*
+ * Standard normal noise: number i of an image is ek_random_normal(seed, stream, position · elements + i) of
+ * base/random.h, rounded to float32: Philox and Box-Muller, so the same integers on every device. No gradient.
+ */
+int ek_net_noise(struct ek_net *net, int keys, struct ek_net_shape shape);
+
+/*
+ * Sums with factors of each image: `factors` is float32 [1, 1, …], taken from `first` on, without a gradient. a, b and
+ * the results are float32.
+ *
+ * mix: factors[0] a + factors[1] b, shapes equal.
+ * mix error: factors[3] · mean over an image of (factors[0] prediction - factors[1] a - factors[2] b)^2: [1, 1, 1]. a
+ * and b have the first channels of the prediction; to the rest of it goes a gradient of 0.
+ */
+int ek_net_mix(struct ek_net *net, int a, int b, int factors, int first);
+struct ek_net_mix_error {
+	int prediction, a, b, factors, first;
+};
+int ek_net_mix_error(struct ek_net *net, const struct ek_net_mix_error *error);
+
+/*
+ * The two terms of a diffusion's loss with a learned variance (Nichol and Dhariwal 2021; guided-diffusion), means over
+ * an image: [1, 1, 1]. prediction: [h, w, 2c], the noise e and v; data, noise: [h, w, c]. Of the step's variance, with
+ * l the logarithm of that of the posterior, factors[0] = reach, the distance of means to each unit of error in e;
+ * factors[1] = exp(-l / 2); factors[2] = half of how far the upper end is above l; factors[3]: above 0.5 at step 0.
+ *
+ * result: (e - noise)^2. bound: bits, of which the gradient goes to v alone: the divergence of the normal distribution
+ * with log variance l + factors[2] (1 + v) from the posterior, or at step 0 -log of the likelihood of the data in bins
+ * of half width 1/255.
+ */
+struct ek_net_diffusion {
+	int prediction, data, noise, factors, first;
+};
+int ek_net_diffusion(struct ek_net *net, const struct ek_net_diffusion *diffusion, int *bound);
+
 /* A constant times x, without gradient to it: (x + shift) · scale, float32. */
 int ek_net_affine(struct ek_net *net, int x, float scale, float shift);
 
@@ -170,6 +210,8 @@ int ek_net_segment(struct ek_net *net);
 
 /* Keep this value to the end; in training, its gradient is the caller's to fill before backward. */
 int ek_net_output(struct ek_net *net, int value);
+/* Keep this value to the end, to be read: its gradient is what layers give it. */
+int ek_net_keep(struct ek_net *net, int value);
 
 /* Generate code and lay out memory. The error of a layer whose result was to be an output comes back here, too;
  * EK_EUSAGE without any output. */

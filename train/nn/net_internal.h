@@ -8,7 +8,7 @@
 #include "train/nn/op.h"
 #include "train/nn/vector.h"
 
-enum { EK_NET_INPUTS = 3, EK_NET_OUTPUTS = 3, EK_NET_PARAMETERS = 2, EK_NET_KERNELS = 8 };
+enum { EK_NET_INPUTS = 4, EK_NET_OUTPUTS = 3, EK_NET_PARAMETERS = 2, EK_NET_KERNELS = 8 };
 
 /* One layer. Unused inputs, outputs: 0; unused parameters: -1. */
 struct ek_net_op {
@@ -51,6 +51,7 @@ struct ek_net_value {
 	enum ek_nn_type type;
 	int ids;      /* int32 */
 	int maker;    /* the layer that makes it, -1 for an input */
+	int kept;     /* to the end */
 	int output;   /* kept, its gradient given by the caller */
 	int gradient; /* it has one */
 	int grad_shares;

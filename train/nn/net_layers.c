@@ -133,6 +133,19 @@ int ek_net_input_ids(struct ek_net *net)
 	return x;
 }
 
+int ek_net_input_keys(struct ek_net *net)
+{
+	enum { INTS = sizeof(struct ek_net_key) / sizeof(int32_t) };
+	int x;
+
+	if (net->finished)
+		return ek_fail(EK_EUSAGE, "input: the network is finished");
+	x = value_add(net, (struct ek_net_shape){ 1, 1, INTS }, EK_NN_FLOAT32, -1);
+	if (x > 0)
+		net->values[x].ids = 1;
+	return x;
+}
+
 int ek_net_linear(struct ek_net *net, int x, const struct ek_net_linear *linear)
 {
 	struct ek_net_shape shape;
@@ -478,13 +491,22 @@ int ek_net_segment(struct ek_net *net)
 	return 0;
 }
 
-int ek_net_output(struct ek_net *net, int value)
+int ek_net_keep(struct ek_net *net, int value)
 {
 	const int rc = ek_net_check_value(net, value, "output");
 
 	if (rc == 0)
-		net->values[value].output = 1;
+		net->values[value].kept = 1;
 	else if (net->failed == 0)
 		net->failed = rc;
+	return rc;
+}
+
+int ek_net_output(struct ek_net *net, int value)
+{
+	const int rc = ek_net_keep(net, value);
+
+	if (rc == 0)
+		net->values[value].output = 1;
 	return rc;
 }

@@ -52,6 +52,89 @@ int ek_net_absolute_error(struct ek_net *net, int a, int b)
 	return error_of(net, a, b, 1);
 }
 
+int ek_net_noise(struct ek_net *net, int keys, struct ek_net_shape shape)
+{
+	const int rc = ek_net_check_value(net, keys, "noise");
+
+	if (rc < 0)
+		return rc;
+	if (!net->values[keys].ids || ek_net_elements(net, keys) * sizeof(int32_t) != sizeof(struct ek_net_key))
+		return ek_fail(EK_EUSAGE, "noise: wants keys");
+	return ek_net_simple(net, EK_NET_NOISE, keys, 0, 0, shape, EK_NN_FLOAT32);
+}
+
+/* Factors `first` … of each image, `count` of them. */
+static int check_factors(const struct ek_net *net, int factors, int first, int count, const char *what)
+{
+	int rc;
+
+	EK_TRY(ek_net_check_floats(net, factors, what));
+	if (net->values[factors].type != EK_NN_FLOAT32 || first < 0 ||
+	    ek_net_elements(net, factors) < (size_t)first + (size_t)count)
+		return ek_fail(EK_EUSAGE, "%s: wants %d factors in float32 from %d on", what, count, first);
+out:
+	return rc;
+}
+
+int ek_net_mix(struct ek_net *net, int a, int b, int factors, int first)
+{
+	struct ek_net_op op = { .kind = EK_NET_MIX, .parameters = { -1, -1 }, .of.first = first };
+	const enum ek_nn_type type = EK_NN_FLOAT32;
+	int rc;
+
+	EK_TRY(ek_net_check_same(net, a, b, "mix"));
+	EK_TRY(check_factors(net, factors, first, 2, "mix"));
+	EK_TRY(op.inputs[0] = ek_net_cast(net, a, type));
+	EK_TRY(op.inputs[1] = ek_net_cast(net, b, type));
+	op.inputs[2] = factors;
+	rc = ek_net_op_add(net, &op, 1, &net->values[a].shape, &type, NULL);
+out:
+	return rc;
+}
+
+/* A prediction with at least `times` the channels of two values that it is compared with. */
+static int compare(struct ek_net *net, struct ek_net_op *op, const int inputs[EK_NET_INPUTS], int outputs, int times,
+                   const char *what, int *numbers)
+{
+	const enum ek_nn_type types[2] = { EK_NN_FLOAT32, EK_NN_FLOAT32 };
+	const struct ek_net_shape shapes[2] = { one_number, one_number };
+	struct ek_net_shape p, data;
+	int rc;
+
+	for (int i = 0; i < 3; i++)
+		EK_TRY(ek_net_check_floats(net, inputs[i], what));
+	EK_TRY(ek_net_check_same(net, inputs[1], inputs[2], what));
+	EK_TRY(check_factors(net, inputs[3], op->of.first, 4, what));
+	p = net->values[inputs[0]].shape;
+	data = net->values[inputs[1]].shape;
+	if (p.height != data.height || p.width != data.width || p.channels < times * data.channels)
+		return ek_fail(EK_EUSAGE, "%s: the prediction's shape does not fit the data", what);
+	for (int i = 0; i < 3; i++)
+		EK_TRY(op->inputs[i] = ek_net_cast(net, inputs[i], EK_NN_FLOAT32));
+	op->inputs[3] = inputs[3];
+	rc = ek_net_op_add(net, op, outputs, shapes, types, numbers);
+out:
+	return rc;
+}
+
+int ek_net_mix_error(struct ek_net *net, const struct ek_net_mix_error *e)
+{
+	struct ek_net_op op = { .kind = EK_NET_MIX_ERROR, .parameters = { -1, -1 }, .of.first = e->first };
+
+	return compare(net, &op, (const int[]){ e->prediction, e->a, e->b, e->factors }, 1, 1, "mix error", NULL);
+}
+
+int ek_net_diffusion(struct ek_net *net, const struct ek_net_diffusion *d, int *bound)
+{
+	struct ek_net_op op = { .kind = EK_NET_DIFFUSION, .parameters = { -1, -1 }, .of.first = d->first };
+	int numbers[2];
+	const int rc = compare(net, &op, (const int[]){ d->prediction, d->data, d->noise, d->factors }, 2, 2,
+	                       "diffusion", numbers);
+
+	*bound = rc < 0 ? rc : numbers[1];
+	return rc;
+}
+
 int ek_net_quantise(struct ek_net *net, int z, const struct ek_net_quantise *q, int *loss, int *codes)
 {
 	const enum ek_nn_type types[3] = { EK_NN_FLOAT32, EK_NN_FLOAT32, EK_NN_FLOAT32 };

@@ -46,6 +46,12 @@ int ek_net_place(size_t *arena, struct ek_net_item *items, int count)
 	return *arena < SIZE_MAX / 2 ? 0 : ek_fail(EK_ENOMEM, "the network needs more memory than there can be");
 }
 
+/* Is there an input j through which a gradient may go? */
+static int lets_through(const struct ek_net_op *op, int j)
+{
+	return op->inputs[j] > 0 && !(ek_net_operators[op->kind].needs >> EK_NET_STOPS >> j & 1);
+}
+
 static int trainable(const struct ek_net *net, const struct ek_net_op *op)
 {
 	for (int i = 0; i < EK_NET_PARAMETERS; i++)
@@ -65,7 +71,7 @@ static void find_gradients(struct ek_net *net, char *reaches)
 		int learns = trainable(net, op);
 
 		for (int j = 0; j < EK_NET_INPUTS; j++)
-			learns = learns || (op->inputs[j] > 0 && values[op->inputs[j]].gradient);
+			learns = learns || (lets_through(op, j) && values[op->inputs[j]].gradient);
 		for (int j = 0; j < EK_NET_OUTPUTS; j++)
 			if (op->outputs[j] > 0)
 				values[op->outputs[j]].gradient = learns && !values[op->outputs[j]].ids;
@@ -81,7 +87,7 @@ static void find_gradients(struct ek_net *net, char *reaches)
 			wanted = wanted || (op->outputs[j] > 0 && reaches[op->outputs[j]]);
 		op->backward = wanted && values[op->outputs[0]].gradient;
 		for (int j = 0; j < EK_NET_INPUTS; j++)
-			if (op->inputs[j] > 0 && wanted)
+			if (lets_through(op, j) && wanted)
 				reaches[op->inputs[j]] = 1;
 	}
 	for (int v = 1; v < net->value_count; v++)
@@ -109,7 +115,7 @@ static void find_writers(struct ek_net *net, char *written)
 			const int x = op->inputs[j], y = op->outputs[0];
 			struct ek_net_value *v = &net->values[x];
 
-			op->wants[j] = x > 0 && v->gradient;
+			op->wants[j] = lets_through(op, j) && v->gradient;
 			if (!op->wants[j])
 				continue;
 			op->adds[j] = written[x];
@@ -231,13 +237,12 @@ static void find_lives(const struct ek_net *net, const struct lives *l)
 
 		if (net->values[v].maker < 0)
 			value[0] = (struct life){ 0, INT_MAX };
-		if (net->values[v].output) {
+		if (net->values[v].kept)
 			use(&value[0], INT_MAX);
-			/* Filled by the caller before backward begins. */
-			if (net->values[v].gradient) {
-				use(gradient, forward);
-				gradient->first = forward;
-			}
+		/* Filled by the caller before backward begins. */
+		if (net->values[v].output && net->values[v].gradient) {
+			use(gradient, forward);
+			gradient->first = forward;
 		}
 		if (net->values[v].maker < 0 && net->values[v].gradient)
 			use(gradient, INT_MAX);
@@ -250,7 +255,7 @@ static int made_again(const struct ek_net *net, int value)
 	const struct ek_net_value *v = &net->values[value];
 	const int segment = v->maker >= 0 ? net->ops[v->maker].segment : 0;
 
-	if (!is_recomputed(net, segment) || v->output)
+	if (!is_recomputed(net, segment) || v->kept)
 		return 0;
 	for (int i = v->maker + 1; i < net->op_count; i++)
 		for (int j = 0; j < EK_NET_INPUTS; j++)

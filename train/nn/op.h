@@ -5,8 +5,9 @@
 #ifndef EK_NN_OP_H
 #define EK_NN_OP_H
 
-/* What backward reads beside the gradients of the outputs: bit i: input i; of the first output: bit 8. */
-enum { EK_NET_NEEDS_OUTPUT = 1u << 8 };
+/* What backward reads beside the gradients of the outputs: bit i: input i; of the first output: bit 8. From bit 16 on:
+ * inputs through which no gradient goes. */
+enum { EK_NET_NEEDS_OUTPUT = 1u << 8, EK_NET_STOPS = 16 };
 
 /* ROW(kind, column, name, needs): EK_NET_kind, ek_net_cpu_column */
 // clang-format off
@@ -22,7 +23,7 @@ enum { EK_NET_NEEDS_OUTPUT = 1u << 8 };
 	ROW(ADD,        add,        "add",         0) \
 	ROW(POSITIONS,  positions,  "positions",   0) \
 	ROW(EMBEDDING,  embedding,  "embedding",   1) \
-	ROW(TIMES,      times,      "times",       0) \
+	ROW(TIMES,      times,      "times",       1u << EK_NET_STOPS) \
 	ROW(UPSAMPLE,   upsample,   "upsample",    0) \
 	ROW(HALVE,      halve,      "halve",       0) \
 	ROW(UNPATCH,    unpatch,    "unpatch",     0) \
@@ -30,6 +31,10 @@ enum { EK_NET_NEEDS_OUTPUT = 1u << 8 };
 	ROW(SAMPLE,     sample,     "sample",      3) \
 	ROW(KL,         kl,         "kl",          1) \
 	ROW(ERROR,      error,      "error",       3) \
+	ROW(NOISE,      noise,      "noise",       1u << EK_NET_STOPS) \
+	ROW(MIX,        mix,        "mix",         4 | 4u << EK_NET_STOPS) \
+	ROW(MIX_ERROR,  mix_error,  "mix error",   15 | 8u << EK_NET_STOPS) \
+	ROW(DIFFUSION,  diffusion,  "diffusion",   15 | 14u << EK_NET_STOPS) \
 	ROW(QUANTISE,   quantise,   "quantise",    1 | EK_NET_NEEDS_OUTPUT) \
 	ROW(AFFINE,     affine,     "affine",      0) \
 	ROW(CAST,       cast,       "cast",        0)

@@ -92,37 +92,75 @@ void golden_batch_release(struct golden_batch *b)
 	free(b->labels);
 }
 
+void objective_net_make(struct objective_net *n, const struct ek_objective *o, struct ek_net_shape data, int outputs,
+                        int batch)
+{
+	struct ek_net_shape prediction = data;
+
+	prediction.channels = outputs;
+	*n = (struct objective_net){ 0 };
+	assert_ok(ek_net_new(&n->net, NULL, &n->none, EK_NN_F32, batch));
+	n->prediction = ek_net_input_with_gradient(n->net, prediction);
+	n->data = ek_net_input(n->net, data);
+	n->noise = ek_net_input(n->net, data);
+	n->factors = ek_net_input(n->net, (struct ek_net_shape){ 1, 1, EK_OBJECTIVE_FACTORS });
+	n->x = ek_objective_mix(n->net, n->data, n->noise, n->factors);
+	n->loss = ek_objective_loss(n->net, o, n->prediction, n->data, n->noise, n->factors, n->parts);
+	assert_ok(ek_net_keep(n->net, n->x));
+	assert_ok(ek_net_output(n->net, n->loss));
+	for (int i = 0; n->parts[0] > 0 && i < 2; i++)
+		assert_ok(ek_net_keep(n->net, n->parts[i]));
+	assert_ok(ek_net_finish(n->net, EK_NET_TRAIN));
+	assert_ok(ek_net_load(n->net, NULL));
+	assert_ok(ek_net_state_new(&n->s, n->net));
+}
+
+void objective_net_release(struct objective_net *n)
+{
+	ek_net_state_free(n->s);
+	ek_net_free(n->net);
+}
+
+void objective_net_run(struct objective_net *n, const struct ek_objective *o, const float *data, const float *noise,
+                       const double *t)
+{
+	const size_t batch = (size_t)ek_net_batch(n->net), count = batch * ek_net_elements(n->net, n->data);
+
+	memcpy(ek_net_data(n->s, n->data), data, count * sizeof *data);
+	memcpy(ek_net_data(n->s, n->noise), noise, count * sizeof *noise);
+	for (size_t i = 0; i < batch; i++)
+		ek_objective_factors(o, t[i], (float *)ek_net_data(n->s, n->factors) + i * EK_OBJECTIVE_FACTORS);
+	assert_ok(ek_net_forward(n->s));
+}
+
 double golden_loss(struct golden_net *g, const struct golden_batch *b, const struct ek_objective *o, const double *t,
                    float *losses, double *parts)
 {
-	const size_t elements = ek_sit_elements(&g->config), out = ek_net_elements(g->net, g->out);
-	float *x = ek_net_data(g->s, g->x), *times = ek_net_data(g->s, g->t);
-	const float *prediction;
+	const size_t count = (size_t)b->count * ek_net_elements(g->net, g->out);
+	float *times = ek_net_data(g->s, g->t), weights[8];
+	struct objective_net n;
 	double sum = 0;
 
+	objective_net_make(&n, o, ek_net_shape(g->net, g->x), ek_sit_outputs(&g->config), b->count);
+	memset(ek_net_data(n.s, n.prediction), 0, count * sizeof(float));
+	objective_net_run(&n, o, b->x1, b->x0, t);
 	memcpy(ek_net_data(g->s, g->labels), b->labels, (size_t)b->count * sizeof *b->labels);
-	for (int i = 0; i < b->count; i++) {
-		const size_t at = (size_t)i * elements;
-
+	ek_net_read(n.s, n.x, ek_net_data(g->s, g->x));
+	for (int i = 0; i < b->count; i++)
 		times[i] = (float)t[i];
-		ek_objective_mix(o, t[i], x + at, b->x1 + at, b->x0 + at, elements);
-	}
 	assert_ok(ek_net_forward(g->s));
-	prediction = ek_net_data(g->s, g->out);
+	ek_net_read(g->s, g->out, ek_net_data(n.s, n.prediction));
+	assert_ok(ek_net_forward(n.s));
+	ek_net_read(n.s, n.loss, losses);
 	for (int i = 0; i < b->count; i++) {
-		const struct ek_objective_image image = { .x1 = b->x1 + (size_t)i * elements,
-			                                  .noise = b->x0 + (size_t)i * elements,
-			                                  .out = prediction + (size_t)i * out,
-			                                  .gradient = (float *)ek_net_gradient(g->s, g->out) +
-			                                              (size_t)i * out,
-			                                  .pixels = elements / (size_t)g->config.channels,
-			                                  .channels = (size_t)g->config.channels,
-			                                  .weight = 1.0 / b->count };
-		const double loss = ek_objective_loss(o, t[i], &image, (size_t)ek_sit_outputs(&g->config),
-		                                      parts != NULL ? parts + 2 * i : NULL);
-
-		losses[i] = (float)loss;
-		sum += loss / b->count;
+		weights[i] = 1 / (float)b->count;
+		sum += (double)losses[i] / b->count;
+		for (int j = 0; parts != NULL && n.parts[0] > 0 && j < 2; j++)
+			parts[2 * i + j] = (double)((const float *)ek_net_data(n.s, n.parts[j]))[i];
 	}
+	ek_net_write_gradient(n.s, n.loss, weights);
+	assert_ok(ek_net_backward(n.s, NULL));
+	ek_net_read_gradient(n.s, n.prediction, ek_net_gradient(g->s, g->out));
+	objective_net_release(&n);
 	return sum;
 }

@@ -32,6 +32,20 @@ struct golden_batch {
 void golden_batch_make(struct golden_batch *b, const cJSON *c);
 void golden_batch_release(struct golden_batch *b);
 
+/* The objective alone: data, noise and factors come from the caller, the prediction, too. */
+struct objective_net {
+	struct ek_params none;
+	struct ek_net *net;
+	struct ek_net_state *s;
+	int prediction, data, noise, factors, x, loss, parts[2];
+};
+void objective_net_make(struct objective_net *n, const struct ek_objective *o, struct ek_net_shape data, int outputs,
+                        int batch);
+void objective_net_release(struct objective_net *n);
+/* Forward of what is filled in, the prediction being there already. data, noise: [batch, elements]; t: [batch]. */
+void objective_net_run(struct objective_net *n, const struct ek_objective *o, const float *data, const float *noise,
+                       const double *t);
+
 /* Mix, predict, compare: the net's input is filled, forward run, and the mean loss's gradient written. losses, parts:
  * [count], [count, 2]; parts may be NULL. t: [count]. Returns the mean loss. */
 double golden_loss(struct golden_net *g, const struct golden_batch *b, const struct ek_objective *o, const double *t,

@@ -235,13 +235,14 @@ static void check_velocity(struct training *t, double bound)
 	assert_ok(ek_net_load(net, t->average));
 	assert_ok(ek_net_state_new(&s, net));
 	for (int i = 0; i < IMAGES; i++) {
-		float *at = (float *)ek_net_data(s, x) + i * n, x1[MOST], noise[MOST];
+		float *at = (float *)ek_net_data(s, x) + i * n, x1[MOST];
 		const double time = ek_objective_time(&t->options.objective, 99, (uint64_t)i);
 
 		((float *)ek_net_data(s, times))[i] = (float)time;
 		assert_ok(get(&t->mixture, 0, 1000000 + i, 0, x1, &((int32_t *)ek_net_data(s, labels))[i]));
-		ek_objective_noise(noise, (size_t)n, 99, (uint64_t)i);
-		ek_objective_mix(&t->options.objective, time, at, x1, noise, (size_t)n);
+		for (int j = 0; j < n; j++)
+			at[j] = (float)(time * (double)x1[j] +
+			                (1 - time) * ek_random_normal(99, 1, (uint64_t)(i * n + j)));
 	}
 	assert_ok(ek_net_forward(s));
 	for (int i = 0; i < IMAGES; i++) {

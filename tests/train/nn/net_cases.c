@@ -35,6 +35,15 @@ static int plain_input(struct net_subject *s, int height, int width, int channel
 	return added_input(s, ek_net_input(s->net, (struct ek_net_shape){ height, width, channels }));
 }
 
+/* Never in a low type. */
+static int factors_input(struct net_subject *s, int count)
+{
+	const int x = ek_net_input(s->net, (struct ek_net_shape){ 1, 1, count });
+
+	s->inputs[s->input_count++] = x;
+	return x;
+}
+
 static int ids_input(struct net_subject *s, int count)
 {
 	s->ids = ek_net_input_ids(s->net);
@@ -224,7 +233,7 @@ static int embedding(struct net_subject *s, const int *n)
 
 static int times(struct net_subject *s, const int *n)
 {
-	return output(s, ek_net_times(s->net, with_gradient(s, 1, 1, 1), n[0], (float)n[1]));
+	return output(s, ek_net_times(s->net, plain_input(s, 1, 1, 1), n[0], (float)n[1]));
 }
 
 /* height, width, channels */
@@ -275,6 +284,66 @@ static int difference(struct net_subject *s, const int *n)
 	const int b = n[4] ? plain_input(s, n[0], n[1], n[2]) : with_gradient(s, n[0], n[1], n[2]);
 
 	return output(s, n[3] == 2 ? ek_net_squared_error(s->net, a, b) : ek_net_absolute_error(s->net, a, b));
+}
+
+static int keys_input(struct net_subject *s)
+{
+	s->keys = ek_net_input_keys(s->net);
+	return s->keys;
+}
+
+/* height, width, channels */
+static int noise(struct net_subject *s, const int *n)
+{
+	return output(s, ek_net_noise(s->net, keys_input(s), (struct ek_net_shape){ n[0], n[1], n[2] }));
+}
+
+/* height, width, channels, factors, first; twice, so that the second gradient adds */
+static int mix(struct net_subject *s, const int *n)
+{
+	const int a = with_gradient(s, n[0], n[1], n[2]), b = with_gradient(s, n[0], n[1], n[2]);
+	const int factors = factors_input(s, n[3]);
+	int rc;
+
+	EK_TRY(output(s, ek_net_mix(s->net, a, b, factors, n[4])));
+	EK_TRY(output(s, ek_net_mix(s->net, b, a, factors, 0)));
+out:
+	return rc;
+}
+
+/* height, width, channels, those of the prediction, a and b have no gradient */
+static int mix_error(struct net_subject *s, const int *n)
+{
+	const int prediction = with_gradient(s, n[0], n[1], n[3]);
+	const int a = n[4] ? plain_input(s, n[0], n[1], n[2]) : with_gradient(s, n[0], n[1], n[2]);
+	const int b = n[4] ? plain_input(s, n[0], n[1], n[2]) : with_gradient(s, n[0], n[1], n[2]);
+	const struct ek_net_mix_error e = { prediction, a, b, factors_input(s, 6), 2 };
+	int rc;
+
+	EK_TRY(output(s, ek_net_mix_error(s->net, &e)));
+	if (n[4])
+		EK_TRY(output(s, ek_net_mix_error(s->net, &e)));
+out:
+	return rc;
+}
+
+/* height, width, channels, those of the prediction, step 0, only the bound counts. Factors: from 0 to 1, or 0.5 more.
+ */
+static int diffusion(struct net_subject *s, const int *n)
+{
+	const int prediction = with_gradient(s, n[0], n[1], n[3]), data = plain_input(s, n[0], n[1], n[2]);
+	const int noise = plain_input(s, n[0], n[1], n[2]), raw = factors_input(s, 5);
+	struct ek_net_diffusion d = { prediction, data, noise, 0, 1 };
+	int rc, error, bound;
+
+	EK_TRY(d.factors = ek_net_affine(s->net, ek_net_softmax(s->net, raw), 1, n[4] ? 0.5F : 0));
+	EK_TRY(error = ek_net_diffusion(s->net, &d, &bound));
+	if (!n[5])
+		EK_TRY(output(s, error));
+	EK_TRY(output(s, bound));
+	EK_TRY(n[5] ? output(s, ek_net_diffusion(s->net, &d, &bound)) : 0);
+out:
+	return rc;
 }
 
 /* height, width, channels, codes; result is an output */
@@ -485,6 +554,13 @@ const struct net_case net_cases[] = {
 	{ "squared error", difference, { 11, 13, 11, 2, 0 }, 0 },
 	{ "squared error to a target", difference, { 5, 7, 3, 2, 1 }, 0 },
 	{ "absolute error", difference, { 11, 13, 11, 1, 0 }, NET_CASE_KINKS },
+	{ "noise", noise, { 5, 7, 3 }, NET_CASE_KINKS },
+	{ "mix", mix, { 11, 7, 5, 3, 1 }, 0 },
+	{ "mix error", mix_error, { 5, 7, 3, 3, 0 }, 0 },
+	{ "mix error, more outputs, twice", mix_error, { 7, 5, 3, 8, 1 }, 0 },
+	{ "diffusion", diffusion, { 5, 7, 3, 6, 0, 0 }, NET_CASE_KINKS },
+	{ "diffusion, bound only", diffusion, { 7, 5, 2, 5, 0, 1 }, NET_CASE_KINKS },
+	{ "diffusion, step 0", diffusion, { 11, 13, 3, 6, 1, 0 }, NET_CASE_KINKS },
 	{ "quantise", quantise, { 5, 7, 3, 13, 1 }, NET_CASE_KINKS },
 	{ "quantise, loss only", quantise, { 11, 13, 8, 7, 0 }, NET_CASE_KINKS },
 	{ "affine", affine, { 11, 113 }, 0 },

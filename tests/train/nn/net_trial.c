@@ -57,6 +57,10 @@ void net_trial_start(struct net_trial *t, enum ek_net_mode mode, int batch)
 	assert_non_null(t->ids);
 	for (int i = 0; i < batch && t->s.id_count > 0; i++)
 		t->ids[i] = 2 * i % t->s.id_count;
+	t->keys = calloc((size_t)batch, sizeof *t->keys);
+	assert_non_null(t->keys);
+	for (int i = 0; i < batch; i++)
+		t->keys[i] = (struct ek_net_key){ 7, UINT64_MAX / 3, UINT64_C(1) << (20 * i) };
 	assert_ok(ek_net_load(t->s.net, t->values));
 }
 
@@ -67,6 +71,7 @@ void net_trial_free(struct net_trial *t)
 		free(t->given[i]);
 	}
 	free(t->ids);
+	free(t->keys);
 	free(t->values);
 	free(t->start);
 	free(t->gradients);
@@ -80,6 +85,8 @@ void net_trial_fill(const struct net_trial *t, struct ek_net_state *state)
 		memcpy(ek_net_data(state, t->s.inputs[i]), t->inputs[i], numbers(t, t->s.inputs[i]) * sizeof(float));
 	if (t->s.ids > 0)
 		memcpy(ek_net_data(state, t->s.ids), t->ids, (size_t)t->batch * sizeof *t->ids);
+	if (t->s.keys > 0)
+		memcpy(ek_net_data(state, t->s.keys), t->keys, (size_t)t->batch * sizeof *t->keys);
 }
 
 void net_trial_run(struct net_trial *t, struct ek_net_state *state, float *results)
@@ -119,6 +126,7 @@ struct ref_number *net_trial_reference(const struct net_trial *t)
 
 	assert_non_null(results);
 	r->ids = t->ids;
+	r->keys = t->keys;
 	for (int i = 0; i < t->s.input_count; i++)
 		ref_net_set(r->values[t->s.inputs[i]], t->inputs[i], numbers(t, t->s.inputs[i]));
 	ref_net_forward(r);

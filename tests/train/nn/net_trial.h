@@ -14,6 +14,7 @@ struct net_trial {
 	float *values, *start, *gradients; /* of parameters: start + what backward adds, in a guard band */
 	float *inputs[NET_CASE_VALUES], *given[NET_CASE_VALUES]; /* given: gradients of outputs */
 	int32_t *ids;
+	struct ek_net_key *keys;
 	size_t outputs, count; /* numbers of the outputs; of all results */
 	int batch;
 };

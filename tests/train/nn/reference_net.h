@@ -20,7 +20,8 @@ struct ref_net {
 	const struct ek_net *net;
 	struct ref_number **values, **gradients; /* of each value; an array of batch · elements */
 	struct ref_number *parameters, *parameter_gradients;
-	const int32_t *ids; /* [batch], by the caller */
+	const int32_t *ids;            /* [batch], by the caller */
+	const struct ek_net_key *keys; /* likewise */
 };
 
 /* The network must be finished for training. parameters: [params->size]. Gradients are 0. */

@@ -125,6 +125,7 @@ static double twin_sum(const struct probe *p, double step)
 	double sum = 0;
 
 	r->ids = t->ids;
+	r->keys = t->keys;
 	for (int i = 0; i < t->s.input_count; i++) {
 		const int x = t->s.inputs[i];
 

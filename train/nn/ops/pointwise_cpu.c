@@ -219,16 +219,8 @@ static int forward_times(struct ek_net_state *s, const struct ek_net_op *op)
 	return 0;
 }
 
-static int backward_times(struct ek_net_state *s, const struct ek_net_op *op)
-{
-	if (op->wants[0] && !op->adds[0])
-		memset(ek_net_grad_in(s, op, 0), 0, numbers(s->net, op->inputs[0]) * sizeof(float));
-	return 0;
-}
-
 const struct ek_net_code ek_net_cpu_times = {
 	.forward = forward_times,
-	.backward = backward_times,
 };
 
 static int forward_affine(struct ek_net_state *s, const struct ek_net_op *op)
