@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/hash.h"
@@ -27,25 +26,6 @@ static const struct ek_dataset_form *const forms[] = {
 const char *ek_dataset_kind_name(enum ek_dataset_kind kind)
 {
 	return forms[kind]->name;
-}
-
-int ek_name_ends_with(const char *name, const char *end)
-{
-	const size_t size = strlen(name), end_size = strlen(end);
-
-	return size > end_size && strcasecmp(name + size - end_size, end) == 0;
-}
-
-int ek_has_image_extension(const char *name)
-{
-	static const char *const known[] = { ".jpg",  ".jpeg", ".jpe",  ".jfif", ".png",  ".gif",  ".bmp",
-		                             ".webp", ".tif",  ".tiff", ".heic", ".heif", ".avif", ".ppm",
-		                             ".pgm",  ".pbm",  ".pnm",  ".tga",  ".jp2",  ".jxl" };
-
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (ek_name_ends_with(name, known[i]))
-			return 1;
-	return 0;
 }
 
 static void clear_buffer(struct ek_buffer *b)
@@ -97,20 +77,6 @@ void ek_dataset_warn(struct ek_dataset *dataset, const char *format, ...)
 	(void)vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	ek_warn("%s%s", text, dataset->warnings == SHOWN_WARNINGS ? " (more of these are only counted)" : "");
-}
-
-int ek_dataset_label_by_folder(struct ek_dataset_item *item)
-{
-	const char *name = item->name.data + strspn(item->name.data, "/");
-	const size_t size = strcspn(name, "/");
-	int rc = 0;
-
-	if (name[size] == 0 || (size == 2 && strncmp(name, "..", 2) == 0))
-		return 0;
-	EK_TRY(ek_buffer_append(&item->label, name, size));
-	item->has_label = 1;
-out:
-	return rc;
 }
 
 int ek_dataset_locate(const struct ek_dataset *dataset, struct ek_dataset_item *item)
@@ -263,9 +229,7 @@ static int match_names(struct ek_dataset *d)
 	int rc;
 
 	d->matched = 1;
-	EK_TRY(ek_dataset_open(&names, (const char *const *)d->paths, d->path_count, NULL, d->key));
-	names->looks = 1;
-	names->patterns = d->patterns; /* lent */
+	EK_TRY(ek_dataset_open_names(&names, d));
 	for (;;) {
 		ek_dataset_item_clear(&item);
 		EK_TRY(ek_dataset_next_selected(names, &item));
@@ -274,9 +238,7 @@ static int match_names(struct ek_dataset *d)
 		EK_TRY(ek_attributes_match(d->attributes, item.name.data));
 	}
 out:
-	if (names != NULL)
-		names->patterns = (struct ek_patterns){ 0 };
-	ek_dataset_close(names);
+	ek_dataset_close_names(names);
 	ek_dataset_item_release(&item);
 	return rc;
 }
@@ -353,6 +315,7 @@ void ek_dataset_close(struct ek_dataset *d)
 	free(d->stamps);
 	free(d->kinds);
 	free(d->root);
+	ek_buffer_release(&d->shared);
 	free(d->attributes_path);
 	ek_attributes_close(d->attributes);
 	ek_patterns_release(&d->patterns);

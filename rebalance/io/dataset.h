@@ -3,20 +3,23 @@
  * that depends on names alone. Memory does not grow with the number of images (a table of attributes costs 16 to 32
  * bytes a row).
  *
- *	folder       recursive, names in byte order; label: the first folder level; metadata.jsonl or metadata.csv
+ *	folder       recursive, names in byte order; label: see below; metadata.jsonl or metadata.csv
  *	             gives the attributes of the images in its folder and below (Hugging Face ImageFolder)
  *	tar          one or more (shards-{00000..00010}.tar, or a folder that holds nothing else), also gzip, zstd,
  *	             bzip2, xz, and several archives written one behind the other;
  *	             NAME.cls (label), NAME.json (attributes) and NAME.txt (attribute "text") belong to the images
- *	             whose name is NAME, a dot, and more (WebDataset), see below; else label: the first folder level
+ *	             whose name is NAME, a dot, and more (WebDataset), see below; else label: by folder
  *	list         a text file of paths, one a line, relative to the list's folder or absolute
  *	table        .csv or .jsonl with file_name (relative to the table's folder); the other columns are attributes
  *	idx          MNIST's format, also gzipped, the labels in the file beside it
  *	npz          arrays of uint8 [images, height, width] or [images, height, width, 3], by np.savez or
  *	             np.savez_compressed; of several those that are called so (arr_0, x_train, train_images …), their
  *	             labels beside them (arr_1, y_train, train_labels …); .npy: one such array
- *	zip          of images, as a folder of them; label: the first folder level
+ *	zip          of images, as a folder of them; label: by folder
  *	embeddings   a .npy alone: no images
+ *
+ * A label by folder is the first folder level behind those that all files with names of images share: cats of
+ * photos/cats/1.jpg and photos/dogs/2.jpg; of 1.jpg to 9.jpg in one folder img_align_celeba, none.
  *
  * What a sample of a tar is. NAME.cls belongs to every image of the same tar that is called NAME.anything, whatever
  * dots NAME itself has: x.cls to x.jpg and x.left.png, v1.0_3.cls to v1.0_3.jpg and not to v1.0_4.jpg. Where several
@@ -128,8 +131,5 @@ int ek_dataset_fingerprint(cJSON **out, const struct ek_dataset *dataset);
 /* Of a file: a hash of its path, size, and the times its content and its entry changed (what puts the first back, as
  * cp -p does, cannot put back the second). status: of the file, or NULL: looked up; without the file, why. */
 uint64_t ek_dataset_stamp(const char *path, const struct stat *status);
-
-/* Does the name end as names of image files do (.jpg, .png, .gif …, any case)? */
-int ek_has_image_extension(const char *name);
 
 #endif

@@ -121,7 +121,7 @@ static int take(struct ek_dataset *d, const struct folder *f, const char *path, 
 
 	EK_TRY(ek_buffer_text(&item->name, path));
 	EK_TRY(ek_dataset_locate(d, item));
-	EK_TRY(ek_dataset_label_by_folder(item));
+	EK_TRY(ek_dataset_label_by_folder(d, item));
 	if (f->count > 0) {
 		const struct metadata *top = &f->stack[f->count - 1];
 

@@ -51,7 +51,9 @@ struct ek_dataset {
 	struct ek_dataset *whole; /* of which this is a part, or NULL */
 	int again;                /* as a part: its form goes on at the front by itself */
 	int renamed;              /* it was said that an attribute has another name */
-	uint64_t left_folder;     /* a hash: the folder of an archive that was left out last */
+	struct ek_buffer shared;  /* folders, with their last slash, that all files with names of images are in */
+	int shared_known;
+	uint64_t left_folder; /* a hash: the folder of an archive that was left out last */
 	struct ek_tally left_out[EK_LEFT_OUT_COUNT], unused[EK_UNUSED_COUNT];
 };
 
@@ -69,7 +71,6 @@ size_t ek_dataset_part_end(const struct ek_dataset *dataset, size_t first);
 int ek_dataset_open_form(struct ek_dataset *dataset);
 /* The next item that the patterns take, whatever attributes it has. */
 int ek_dataset_next_selected(struct ek_dataset *dataset, struct ek_dataset_item *item);
-int ek_name_ends_with(const char *name, const char *end); /* in any case, and is longer */
 
 /* ek_warn the first 20 times; always counted. */
 void ek_dataset_warn(struct ek_dataset *dataset, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -79,8 +80,11 @@ void ek_dataset_leave_out(struct ek_dataset *dataset, enum ek_left_out reason, c
  * other, or only others between them. EK_ENOMEM. */
 int ek_dataset_leave_out_member(struct ek_dataset *dataset, enum ek_left_out reason, const char *name, size_t folder);
 void ek_dataset_note(struct ek_tally *tally, const char *name);
-/* Set the label to the first folder level of the item's name, if there is one. */
-int ek_dataset_label_by_folder(struct ek_dataset_item *item);
+/* Set the label to the first folder level of the item's name behind those that all images share, if there is one. */
+int ek_dataset_label_by_folder(struct ek_dataset *dataset, struct ek_dataset_item *item);
+/* The same files once more, for their names; its `next` reads none of them and gives no label. */
+int ek_dataset_open_names(struct ek_dataset **out, const struct ek_dataset *dataset);
+void ek_dataset_close_names(struct ek_dataset *names);
 /* See every item that is a file of its own: `look` of most forms. */
 int ek_dataset_look_at_items(struct ek_dataset *dataset);
 /* item->path = root/name, or name if it is absolute. */

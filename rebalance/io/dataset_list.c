@@ -111,14 +111,14 @@ static int tell_dialect(struct ek_dataset *d, struct list *list, const char *tex
 	return 0;
 }
 
-static int take(const struct ek_dataset *d, const char *name, struct ek_dataset_item *item)
+static int take(struct ek_dataset *d, const char *name, struct ek_dataset_item *item)
 {
 	int rc;
 
 	EK_TRY(ek_buffer_text(&item->name, ek_plain_name(name)));
 	EK_TRY(ek_dataset_locate(d, item));
 	if (item->name.data[0] != '/')
-		EK_TRY(ek_dataset_label_by_folder(item));
+		EK_TRY(ek_dataset_label_by_folder(d, item));
 	rc = 1;
 out:
 	return rc;

@@ -256,7 +256,7 @@ static int complete_image(struct ek_dataset *d, struct tars *t, struct ek_datase
 		EK_TRY(note_lack(t, lacking, name, size));
 	}
 	if (!item->has_label)
-		EK_TRY(ek_dataset_label_by_folder(item));
+		EK_TRY(ek_dataset_label_by_folder(d, item));
 	rc = 0;
 out:
 	return rc;
@@ -535,6 +535,8 @@ static int open_next(struct ek_dataset *d, struct tars *t)
 	int rc;
 
 	EK_TRY(ek_tar_open(&t->tar, d->paths[t->next]));
+	if (d->looks)
+		ek_tar_be_quiet(t->tar);
 	t->sidecars = t->kept[t->next];
 	t->complete = t->sidecars != NULL;
 	t->kept[t->next++] = NULL;
@@ -592,11 +594,33 @@ out:
 	return rc;
 }
 
+/* The name of the next image, or of what may be one. */
+static int next_name(struct ek_dataset *d, struct tars *t, struct ek_dataset_item *item)
+{
+	int rc;
+
+	do {
+		EK_TRY(next_member(d, t));
+		if (rc == 0)
+			return 0;
+		if (rc == 2) {
+			ek_sidecars_free(t->sidecars);
+			t->sidecars = NULL;
+		}
+	} while (rc == 2 || kind_of(ek_plain_name(t->member.name)) != EK_SIDECAR_KINDS);
+	EK_TRY(ek_buffer_text(&item->name, ek_plain_name(t->member.name)));
+	rc = 1;
+out:
+	return rc;
+}
+
 static int next_in_tars(struct ek_dataset *d, struct ek_dataset_item *item)
 {
 	struct tars *t = d->state;
 	int rc = 0;
 
+	if (d->looks)
+		return next_name(d, t, item);
 	for (;;) {
 		if (t->held == HELD_IMAGES || (t->closing && t->held > 0)) {
 			EK_TRY(give(d, t, item));

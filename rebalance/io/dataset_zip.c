@@ -57,7 +57,9 @@ static int next_in_zip(struct ek_dataset *d, struct ek_dataset_item *item)
 	} while (e->name_size == 0 || e->name[e->name_size - 1] == '/' || memchr(e->name, 0, e->name_size) != NULL);
 	EK_TRY(ek_buffer_append(&item->zip_entry, e->name, e->name_size));
 	EK_TRY(ek_buffer_text(&item->name, ek_plain_name(item->zip_entry.data)));
-	EK_TRY(ek_dataset_label_by_folder(item));
+	EK_TRY(ek_dataset_label_by_folder(d, item));
+	if (d->looks)
+		return 1;
 	item->source = d->paths[0];
 	item->size = e->size;
 	if (e->data != NULL) {

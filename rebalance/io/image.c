@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/io/avif.h"
@@ -91,6 +92,25 @@ const char *ek_image_format_extension(enum ek_image_format format)
 		if (formats[i].format == format)
 			return formats[i].extension;
 	return "png";
+}
+
+int ek_name_ends_with(const char *name, const char *end)
+{
+	const size_t size = strlen(name), end_size = strlen(end);
+
+	return size > end_size && strcasecmp(name + size - end_size, end) == 0;
+}
+
+int ek_has_image_extension(const char *name)
+{
+	static const char *const known[] = { ".jpg",  ".jpeg", ".jpe",  ".jfif", ".png",  ".gif",  ".bmp",
+		                             ".webp", ".tif",  ".tiff", ".heic", ".heif", ".avif", ".ppm",
+		                             ".pgm",  ".pbm",  ".pnm",  ".tga",  ".jp2",  ".jxl" };
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (ek_name_ends_with(name, known[i]))
+			return 1;
+	return 0;
 }
 
 enum ek_image_format ek_image_sniff(const void *bytes, size_t size)

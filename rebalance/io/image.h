@@ -18,6 +18,9 @@ enum ek_image_format ek_image_format_of(const char *name);
 /* How names of such files end, without the dot: "jpg", "tif"; of bare pixels, what they are written as: "png". */
 const char *ek_image_format_extension(enum ek_image_format format);
 
+/* Does the name end as names of image files do (.jpg, .png, .gif …, any case)? */
+int ek_has_image_extension(const char *name);
+int ek_name_ends_with(const char *name, const char *end); /* in any case, and is longer */
 /* The format of a file that starts with these bytes (32 suffice). */
 enum ek_image_format ek_image_sniff(const void *bytes, size_t size);
 

@@ -22,7 +22,7 @@ struct ek_tar {
 	int fd;
 	uint64_t members;
 	uint64_t end; /* of the last member, in the uncompressed stream */
-	int damaged;
+	int damaged, quiet;
 	gzFile gz; /* of a gzipped tar: libarchive's own filter loses up to 64 KiB before a cut */
 	char *gz_block;
 	int gz_errno; /* what reading it failed with, or 0 */
@@ -136,6 +136,8 @@ static void damage(struct ek_tar *tar, const char *why)
 	if (tar->gz_error[0] != 0)
 		why = tar->gz_error;
 	tar->damaged = 1;
+	if (tar->quiet)
+		return;
 	ek_warn("%s: damaged or cut short after member %llu (byte %llu): %s; what came before is kept", tar->path,
 	        (unsigned long long)tar->members, (unsigned long long)archive_filter_bytes(tar->archive, 0),
 	        why != NULL ? why : "unreadable");
@@ -218,6 +220,11 @@ int ek_tar_read(struct ek_tar *tar, struct ek_buffer *out, size_t size)
 	}
 out:
 	return rc;
+}
+
+void ek_tar_be_quiet(struct ek_tar *tar)
+{
+	tar->quiet = 1;
 }
 
 int ek_tar_is_damaged(const struct ek_tar *tar)

@@ -35,6 +35,8 @@ int ek_tar_next(struct ek_tar *tar, struct ek_tar_member *member);
 int ek_tar_read(struct ek_tar *tar, struct ek_buffer *out, size_t size);
 /* Was the tar found damaged or cut short? */
 int ek_tar_is_damaged(const struct ek_tar *tar);
+/* It is not told if it is: another reads it, too. */
+void ek_tar_be_quiet(struct ek_tar *tar);
 void ek_tar_close(struct ek_tar *tar);
 
 #endif

@@ -245,7 +245,37 @@ static void what_nobody_means_is_left_out_and_can_be_named(void **state)
 	check_selected(root, hidden, 2, NULL, 0,
 	               "a/.thumbnails/2.jpg|a|-|-\na/1.jpg|a|-|-\nrun/5.jpg|run|-|-\nrun/run.json|run|-|-\n");
 	check_selected(root, system, 2, NULL, 0, "a/1.jpg|a|-|-\na/@eaDir/3.jpg|a|-|-\nrun/5.jpg|run|-|-\n");
-	check_selected(root, export, 1, NULL, 0, "mine/4.jpg|mine|-|-\n");
+	check_selected(root, export, 1, NULL, 0, "mine/4.jpg|-|-|-\n");
+}
+
+/* Folders that all images share are no label, whatever else lies beside them. */
+static void a_label_is_where_folders_differ(void **state)
+{
+	static const struct member tree[] = { { "./top/in/notes.txt", "x" },    { "./top/in/cats/1.jpg", jpeg_start },
+		                              { "./top/list.csv", "x" },        { "./top/in/cats/a/2.jpg", jpeg_start },
+		                              { "./top/in/dogs/3.jpg", "bad" }, { "./top/in/4.jpg", jpeg_start } };
+	static const char *const cats[] = { "cats" };
+	const char *root = ek_scratch(), *one = ek_scratch(), *tar = ek_join(ek_scratch(), "x.tar");
+	const char *list_path = ek_join(root, "list.txt");
+
+	(void)state;
+	put(one, "top/000001.jpg", jpeg_start);
+	put(one, "top/000002.jpg", jpeg_start);
+	put(one, "list_attr.txt", "x");
+	check_list(one, NULL, "list_attr.txt|-|-|-\ntop/000001.jpg|-|-|-\ntop/000002.jpg|-|-|-\n");
+	for (size_t i = 0; i < sizeof tree / sizeof *tree; i++)
+		put(root, tree[i].name, tree[i].text);
+	check_list(root, NULL,
+	           "top/in/4.jpg|-|-|-\ntop/in/cats/1.jpg|cats|-|-\ntop/in/cats/a/2.jpg|cats|-|-\n"
+	           "top/in/dogs/3.jpg|dogs|-|-\ntop/in/notes.txt|-|-|-\ntop/list.csv|top|-|-\n");
+	/* Of the images that are meant. */
+	check_selected(root, cats, 1, NULL, 0, "top/in/cats/1.jpg|-|-|-\ntop/in/cats/a/2.jpg|a|-|-\n");
+	write_tar(tar, tree, sizeof tree / sizeof *tree);
+	check_list(tar, NULL,
+	           "top/in/cats/1.jpg|cats|-|-\ntop/in/cats/a/2.jpg|cats|-|-\ntop/in/dogs/3.jpg|dogs|-|-\n"
+	           "top/in/4.jpg|-|-|-\n");
+	put(root, "list.txt", "top/in/cats/1.jpg\ntop/in/dogs/3.jpg\n");
+	check_list(list_path, NULL, "top/in/cats/1.jpg|cats|-|-\ntop/in/dogs/3.jpg|dogs|-|-\n");
 }
 
 static void patterns_are_for_names_or_for_paths(void **state)
@@ -262,8 +292,8 @@ static void patterns_are_for_names_or_for_paths(void **state)
 	put(root, "b/3.jpg", jpeg_start);
 	put(root, "metadata.csv", "file_name,x\ngone.jpg,1\n");
 	check_selected(root, name, 1, meta, 1, "a/b/1.jpg|a|-|-\nb/3.jpg|b|-|-\n");
-	check_selected(root, path, 1, meta, 1, "a/b/1.jpg|a|-|-\n");
-	check_selected(root, star, 1, seg, 1, "a/2.png|a|-|-\n");
+	check_selected(root, path, 1, meta, 1, "a/b/1.jpg|-|-|-\n");
+	check_selected(root, star, 1, seg, 1, "a/2.png|-|-|-\n");
 	put(root, "metadata.csv", "file_name,x\nb/3.jpg,1\n");
 	check_selected(root, NULL, 0, path, 1, "a/2.png|a|-|-\na/2.seg.png|a|-|-\nb/3.jpg|b|{\"x\":1}|-\n");
 	put(root, "list.txt", "a/2.png\na/2.seg.png\n.hidden.png\n");
@@ -809,6 +839,7 @@ int main(void)
 		cmocka_unit_test(attributes_are_joined_by_name),
 		cmocka_unit_test(no_folder_is_walked_twice_whichever_way_comes_first),
 		cmocka_unit_test(what_nobody_means_is_left_out_and_can_be_named),
+		cmocka_unit_test(a_label_is_where_folders_differ),
 		cmocka_unit_test(patterns_are_for_names_or_for_paths),
 		cmocka_unit_test(tar_members_become_samples),
 		cmocka_unit_test(labels_of_a_tar_are_found_wherever_they_lie),
