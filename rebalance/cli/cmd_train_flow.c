@@ -236,15 +236,12 @@ out:
 	return rc;
 }
 
-/* About 2,048 tokens keep a core busy. */
+/* About 2,048 tokens keep a core as busy as more of them would, half of that nearly so. */
 static int slice_of(const struct ek_sit_config *c, int64_t batch)
 {
 	const int tokens = (c->side / c->patch) * (c->side / c->patch);
-	int slice = 1;
 
-	while (batch % (2 * slice) == 0 && 2 * slice * tokens <= 2048)
-		slice *= 2;
-	return slice;
+	return ek_trainer_slice((uint64_t)batch, 1024 / tokens, 2048 / tokens);
 }
 
 static int fill_options(struct work *w, uint64_t seed)

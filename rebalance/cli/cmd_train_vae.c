@@ -285,10 +285,11 @@ static int fill_options(struct work *w, const struct ek_run *run, uint64_t seed)
 	} else {
 		EK_TRY(find_config(&o->model, run));
 	}
-	if (o->slice == 0) /* as many pixels as 16 images of 64 × 64 */
-		for (o->slice = 1; o->slice < 32 && o->batch % (2 * o->slice) == 0 &&
-		                   o->slice * 2 * o->model.side * o->model.side <= 1 << 16;)
-			o->slice *= 2;
+	if (o->slice == 0) { /* as many pixels as 8 to 16 images of 64 × 64 */
+		const int most = ek_vae_usual_slice(&o->model);
+
+		o->slice = ek_trainer_slice((uint64_t)o->batch, most / 2, most);
+	}
 	if (wanted.perceptual > 0) {
 		EK_TRY(ek_weight_file_find(&w->perceptual, "efficientnet-lite0", wanted.perceptual_weights));
 		o->perceptual_file = w->perceptual;

@@ -84,7 +84,6 @@ static int add_training(cJSON *config, const struct ek_training_job *job, const 
 	EK_TRY(ek_json_add_u64(t, "seed", job->feed->seed));
 	EK_TRY(ek_json_add_u64(t, "batch", o->batch));
 	EK_TRY(ek_json_add_u64(t, "slice", (uint64_t)job->task->slice));
-	EK_TRY(ek_json_add_u64(t, "lanes", (uint64_t)o->lanes));
 	EK_TRY(ek_json_add_string(t, "precision",
 	                          ek_nn_precision_type((enum ek_nn_precision)w->precision) == EK_NN_BFLOAT16 ? "bf16"
 	                                                                                                     : "f32"));
@@ -367,21 +366,23 @@ static int estimate(struct ek_training_estimate *e, const struct ek_training_job
 {
 	struct ek_slice slice = { .count = job->task->slice };
 	const size_t size = (size_t)slice.count;
-	float *gradients = NULL, *weights = NULL;
+	struct ek_store *store = NULL;
+	float *weights = NULL;
 	int64_t *ids = NULL;
 	double *losses = NULL, started;
 	int rc;
 
 	*e = (struct ek_training_estimate){ .parameters = job->task->params->size,
 		                            .tensors = job->task->params->count,
-		                            .bytes = job->bytes + ek_trainer_bytes(job->task->params, o->lanes),
+		                            .bytes = job->bytes + ek_store_bytes(job->task->params),
 		                            .flops = 3 * job->flops,
 		                            .batch = o->batch,
 		                            .steps = o->steps,
 		                            .epoch = job->feed->ids.epoch,
 		                            .slice = job->task->slice,
 		                            .time_limit = o->time_limit };
-	EK_TRY(ek_alloc(&gradients, job->task->params->size, sizeof *gradients));
+	EK_TRY(ek_store_new(&store, job->task->params));
+	ek_store_write(store, EK_VALUES, 0, job->task->params->size, job->start);
 	EK_TRY(ek_alloc(&weights, size, sizeof *weights));
 	EK_TRY(ek_alloc(&ids, size, sizeof *ids));
 	EK_TRY(ek_alloc(&losses, 9 * size, sizeof *losses));
@@ -390,14 +391,15 @@ static int estimate(struct ek_training_estimate *e, const struct ek_training_job
 	slice.weights = weights;
 	slice.losses = losses;
 	slice.parts = losses + size;
-	EK_TRY(job->task->load(job->task->context, job->start));
-	EK_TRY(job->task->learn(job->task->context, 0, &slice, gradients));
+	EK_TRY(job->task->load(job->task->context, store, EK_VALUES));
+	EK_TRY(job->task->learn(job->task->context, 0, &slice, store));
+	ek_store_clear_gradients(store);
 	started = ek_clock();
-	EK_TRY(job->task->learn(job->task->context, 0, &slice, gradients));
+	EK_TRY(job->task->learn(job->task->context, 0, &slice, store));
 	e->image_seconds = (ek_clock() - started) / (double)size / (double)ek_threads();
 	e->seconds = o->steps > 0 ? e->image_seconds * (double)(o->steps * o->batch) : o->time_limit;
 out:
-	free(gradients);
+	ek_store_free(store);
 	free(weights);
 	free(ids);
 	free(losses);
@@ -419,7 +421,6 @@ static int options_from(struct ek_trainer_options *o, const struct ek_training_j
 		                                     .clip = w->clip },
 		                          .schedule = (enum ek_schedule)w->schedule,
 		                          .warmup = (uint64_t)w->warmup,
-		                          .lanes = EK_TRAINER_LANES,
 		                          .log_every = (uint64_t)w->log_every,
 		                          .judge_every = 10 * (uint64_t)w->log_every,
 		                          .checkpoints_kept = (int)w->keep,

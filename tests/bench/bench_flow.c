@@ -39,7 +39,7 @@ static const struct bench benches[] = {
 struct run {
 	const struct bench *bench;
 	struct ek_task task;
-	float *values, *average, **gradients; /* gradients: [threads] */
+	struct ek_store *store;
 	int64_t *ids;
 	float *weights, *data;
 	double *losses;
@@ -58,27 +58,20 @@ static int get(void *context, int worker, int64_t id, uint64_t position, float *
 	return 0;
 }
 
-static int learn(void *context, uint64_t lane, int worker)
+static int learn(void *context, uint64_t i, int worker)
 {
 	const struct run *r = context;
-	const int slices = r->bench->batch / r->task.slice;
-	int rc = 0;
+	const uint64_t first = i * (uint64_t)r->task.slice;
 
-	for (int i = (int)lane; i < slices; i += ek_threads()) {
-		const int first = i * r->task.slice;
-
-		EK_TRY(r->task.learn(
-			r->task.context, worker,
-			&(struct ek_slice){ .step = r->step,
-		                            .position = r->step * (uint64_t)r->bench->batch + (uint64_t)first,
-		                            .count = r->task.slice,
-		                            .ids = r->ids + first,
-		                            .weights = r->weights + first,
-		                            .losses = r->losses + first },
-			r->gradients[lane]));
-	}
-out:
-	return rc;
+	return r->task.learn(r->task.context, worker,
+	                     &(struct ek_slice){ .step = r->step,
+	                                         .position = r->step * (uint64_t)r->bench->batch + first,
+	                                         .turn = i,
+	                                         .count = r->task.slice,
+	                                         .ids = r->ids + first,
+	                                         .weights = r->weights + first,
+	                                         .losses = r->losses + first },
+	                     r->store);
 }
 
 static int compare(const void *a, const void *b)
@@ -136,13 +129,11 @@ static int prepare(struct run *r)
 {
 	const size_t count = ek_sit_elements(&r->bench->config) * (size_t)r->bench->batch;
 	const size_t size = r->task.params->size;
+	float *values = NULL;
 	int rc;
 
-	EK_TRY(ek_alloc_aligned(&r->values, size, sizeof(float)));
-	EK_TRY(ek_alloc_aligned(&r->average, size, sizeof(float)));
-	EK_TRY(ek_alloc(&r->gradients, (size_t)ek_threads(), sizeof *r->gradients));
-	for (int i = 0; i < ek_threads(); i++)
-		EK_TRY(ek_alloc(&r->gradients[i], size, sizeof(float)));
+	EK_TRY(ek_alloc(&values, size, sizeof *values));
+	EK_TRY(ek_store_new(&r->store, r->task.params));
 	EK_TRY(ek_alloc(&r->ids, (size_t)r->bench->batch, sizeof *r->ids));
 	EK_TRY(ek_alloc(&r->weights, (size_t)r->bench->batch, sizeof *r->weights));
 	EK_TRY(ek_alloc(&r->losses, (size_t)r->bench->batch, sizeof *r->losses));
@@ -155,19 +146,17 @@ static int prepare(struct run *r)
 	}
 	/* No zero weights, as in the rival's run. */
 	for (size_t i = 0; i < size; i++)
-		r->values[i] = 0.1f * (float)(ek_random_double(2, 2, i) - 0.5);
-	memcpy(r->average, r->values, size * sizeof *r->values);
+		values[i] = 0.1f * (float)(ek_random_double(2, 2, i) - 0.5);
+	ek_store_write(r->store, EK_VALUES, 0, size, values);
+	ek_store_write(r->store, EK_AVERAGE, 0, size, values);
 out:
+	free(values);
 	return rc;
 }
 
 static void release(struct run *r)
 {
-	free(r->values);
-	free(r->average);
-	for (int i = 0; r->gradients != NULL && i < ek_threads(); i++)
-		free(r->gradients[i]);
-	free(r->gradients);
+	ek_store_free(r->store);
 	free(r->ids);
 	free(r->weights);
 	free(r->losses);
@@ -179,7 +168,6 @@ static int train(const struct bench *b, double seconds, double limit)
 	struct ek_adamw adamw = { 1e-4, 0.9, 0.999, 1e-8, 0, 0.9999, 0 };
 	struct ek_flow_task_options *o = NULL;
 	struct ek_flow_task *flow = NULL;
-	struct ek_optimizer *optimizer = NULL;
 	struct run r = { .bench = b };
 	static struct times times;
 	double start = 0, norm;
@@ -193,23 +181,20 @@ static int train(const struct bench *b, double seconds, double limit)
 	EK_TRY(ek_objective_init(&o->objective));
 	EK_TRY(ek_flow_task_new(&flow, &r.task, o, &(struct ek_flow_source){ &r, get }));
 	EK_TRY(prepare(&r));
-	EK_TRY(ek_optimizer_new(&optimizer, r.task.params));
-	EK_TRY(r.task.load(r.task.context, r.values));
+	EK_TRY(r.task.load(r.task.context, r.store, EK_VALUES));
 	for (; r.step < STEPS_MAX && (r.step < WARMUP + 3 || ek_clock() - start < seconds); r.step++) {
 		if (r.step == WARMUP)
 			start = ek_clock();
 		step_begin(&times);
-		EK_TRY(ek_parallel((uint64_t)ek_threads(), learn, &r));
-		EK_TRY(ek_optimizer_step(optimizer, &adamw, r.gradients, ek_threads(), r.step + 1, r.values, r.average,
-		                         &norm));
-		EK_TRY(r.task.load(r.task.context, r.values));
+		EK_TRY(ek_parallel((uint64_t)(b->batch / r.task.slice), learn, &r));
+		EK_TRY(ek_store_step(r.store, &adamw, r.step + 1, &norm));
+		EK_TRY(r.task.load(r.task.context, r.store, EK_VALUES));
 		step_end(&times);
 		if (r.step < WARMUP)
 			times.count = 0;
 	}
 	report("train", b, &times, ek_flow_task_flops(flow), limit);
 out:
-	ek_optimizer_free(optimizer);
 	ek_flow_task_free(flow);
 	free(o);
 	release(&r);

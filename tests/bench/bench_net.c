@@ -13,7 +13,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "train/nn/net_internal.h"
-#include "train/nn/optimizer.h"
+#include "train/nn/store.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -184,13 +184,13 @@ struct row {
 	double time, flops, bytes;
 };
 
-static int run_once(struct ek_net_state *s, float *gradients, struct row (*rows)[2], double *whole)
+static int run_once(struct ek_net_state *s, struct ek_store *store, struct row (*rows)[2], double *whole)
 {
 	const struct ek_net *net = s->net;
 	const int before = ek_dnn_enter();
 	int rc = 0;
 
-	s->gradients = gradients;
+	s->store = store;
 	for (int i = 0; i < net->step_count; i++) {
 		const int back = net->steps[i].backward;
 		const struct ek_net_op *op = &net->ops[net->steps[i].op];
@@ -237,7 +237,8 @@ static int measure(const struct network *n, int batch, unsigned char *memory)
 	struct ek_params params = { 0 };
 	struct ek_net *net = NULL;
 	struct ek_net_state *s = NULL;
-	float *values = NULL, *gradients = NULL;
+	struct ek_store *store = NULL;
+	float *values = NULL;
 	double whole = 0;
 	int rc;
 
@@ -245,17 +246,17 @@ static int measure(const struct network *n, int batch, unsigned char *memory)
 	EK_TRY(n->build(net, &params, n->n));
 	EK_TRY(ek_net_finish(net, EK_NET_TRAIN));
 	EK_TRY(ek_alloc(&values, params.size, sizeof *values));
-	EK_TRY(ek_alloc(&gradients, params.size, sizeof *gradients));
+	EK_TRY(ek_store_new(&store, &params));
 	ek_params_initialise(&params, 1, values);
 	EK_TRY(ek_net_load(net, values));
 	EK_TRY(ek_net_state_new(&s, net));
-	EK_TRY(run_once(s, gradients, rows, &whole));
+	EK_TRY(run_once(s, store, rows, &whole));
 	measure_limits(&limits, memory);
 	for (int i = 0; i < ROUNDS; i++) {
 		struct row of_round[EK_NET_KIND_COUNT][2] = { { { 0 } } };
 		double time = 0;
 
-		EK_TRY(run_once(s, gradients, of_round, &time));
+		EK_TRY(run_once(s, store, of_round, &time));
 		if (i == 0 || time < whole) {
 			whole = time;
 			memcpy(rows, of_round, sizeof rows);
@@ -269,7 +270,7 @@ out:
 	ek_net_free(net);
 	ek_params_release(&params);
 	free(values);
-	free(gradients);
+	ek_store_free(store);
 	return rc;
 }
 

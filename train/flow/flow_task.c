@@ -67,7 +67,7 @@ out:
 	return rc;
 }
 
-static int learn(void *context, int worker, const struct ek_slice *slice, float *gradients)
+static int learn(void *context, int worker, const struct ek_slice *slice, struct ek_store *store)
 {
 	struct ek_flow_task *f = context;
 	struct ek_net_state *s = f->runner.states[worker];
@@ -75,7 +75,7 @@ static int learn(void *context, int worker, const struct ek_slice *slice, float 
 
 	EK_TRY(forward(f, worker, slice, 0));
 	ek_net_write_gradient(s, f->loss, slice->weights);
-	EK_TRY(ek_net_backward(s, gradients));
+	EK_TRY(ek_net_backward(s, store, slice->turn));
 out:
 	return rc;
 }
@@ -85,9 +85,9 @@ static int judge(void *context, int worker, const struct ek_slice *slice)
 	return forward(context, worker, slice, 1);
 }
 
-static int load(void *context, const float *values)
+static int load(void *context, const struct ek_store *store, enum ek_family family)
 {
-	return ek_net_load(((struct ek_flow_task *)context)->net, values);
+	return ek_net_load_from(((struct ek_flow_task *)context)->net, store, family);
 }
 
 static int build(struct ek_flow_task *f)

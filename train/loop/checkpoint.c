@@ -21,14 +21,13 @@ static const char sums_name[] = "state.xxh64";
 static const char *const pieces[] = { "model.",     "ema.",          "optimizer.first.", "optimizer.second.",
 	                              "state.step", "state.seconds", "state.identity",   "state.log",
 	                              "state.task" };
-enum { ARRAYS = 4, AVERAGE = 1, PIECES = sizeof pieces / sizeof *pieces, OTHERS = PIECES - ARRAYS + 1 };
-
-static float *array_of(const struct ek_checkpoint_state *s, int i)
-{
-	float *const arrays[ARRAYS] = { s->values, s->average, s->first, s->second };
-
-	return arrays[i];
-}
+static const enum ek_family families[] = { EK_VALUES, EK_AVERAGE, EK_FIRST, EK_SECOND };
+enum {
+	ARRAYS = sizeof families / sizeof *families,
+	AVERAGE = 1,
+	PIECES = sizeof pieces / sizeof *pieces,
+	OTHERS = PIECES - ARRAYS + 1
+};
 
 /* "…/step-00001234.safetensors" to 1234, and "…/preview-00001234.png"; 0 if it is no such name. */
 static uint64_t step_of(const char *path)
@@ -269,15 +268,11 @@ int ek_checkpoint_write(const char *folder, const struct ek_params *params, cons
 	const struct {
 		const void *bytes;
 		size_t size;
-	} all[PIECES] = { { s->values, array },
-		          { s->average, array },
-		          { s->first, array },
-		          { s->second, array },
-		          { &step, sizeof step },
-		          { &s->seconds, sizeof s->seconds },
-		          { identity, strlen(identity) },
-		          { s->log, s->log_count * sizeof *s->log },
-		          { s->extra, s->extra_count * sizeof *s->extra } };
+	} others[PIECES - ARRAYS] = { { &step, sizeof step },
+		                      { &s->seconds, sizeof s->seconds },
+		                      { identity, strlen(identity) },
+		                      { s->log, s->log_count * sizeof *s->log },
+		                      { s->extra, s->extra_count * sizeof *s->extra } };
 	struct ek_safetensors_writer *w = NULL;
 	struct table t = { 0 };
 	uint64_t sums[PIECES];
@@ -287,10 +282,17 @@ int ek_checkpoint_write(const char *folder, const struct ek_params *params, cons
 	EK_TRY(ek_format(&path, "%s/step-%08" PRIu64 ".safetensors", folder, s->step));
 	EK_TRY(table_make(&t, params, s, strlen(identity)));
 	EK_TRY(ek_safetensors_writer_open(&w, path, t.specs, t.count, NULL));
-	for (int i = 0; i < PIECES; i++) {
-		sums[i] = ek_hash64(all[i].bytes, all[i].size);
-		if (all[i].size > 0)
-			EK_TRY(ek_safetensors_writer_append(w, all[i].bytes, all[i].size));
+	for (int i = 0; i < ARRAYS; i++) {
+		const float *x;
+
+		EK_TRY(ek_store_view(s->store, families[i], &x));
+		sums[i] = ek_hash64(x, array);
+		EK_TRY(ek_safetensors_writer_append(w, x, array));
+	}
+	for (int i = 0; i < PIECES - ARRAYS; i++) {
+		sums[ARRAYS + i] = ek_hash64(others[i].bytes, others[i].size);
+		if (others[i].size > 0)
+			EK_TRY(ek_safetensors_writer_append(w, others[i].bytes, others[i].size));
 	}
 	EK_TRY(ek_safetensors_writer_append(w, sums, sizeof sums));
 	EK_TRY(ek_safetensors_writer_commit(w));
@@ -363,6 +365,29 @@ static void take_log(struct ek_checkpoint_state *s, const struct ek_tensor_file 
 		memcpy(s->log, log->data, s->log_count * sizeof *s->log);
 }
 
+/* The arrays of all parameters. */
+static int read_arrays(const struct ek_tensor_file *file, const struct ek_params *params, struct ek_store *store,
+                       const struct table *t)
+{
+	float *x = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&x, params->size, sizeof *x));
+	for (int a = 0; a < ARRAYS; a++) {
+		for (int i = 0; i < params->count; i++) {
+			const struct ek_tensor_spec *spec = &t->specs[a * params->count + i];
+			const struct ek_param *p = &params->items[i];
+
+			EK_TRY(take(x + p->offset, file, spec));
+			EK_TRY(check_finite(x + p->offset, p->count, file, spec->name));
+		}
+		ek_store_write(store, families[a], 0, params->size, x);
+	}
+out:
+	free(x);
+	return rc;
+}
+
 int ek_checkpoint_read(const struct ek_tensor_file *file, const struct ek_params *params, struct ek_checkpoint_state *s,
                        const char *identity)
 {
@@ -373,13 +398,7 @@ int ek_checkpoint_read(const struct ek_tensor_file *file, const struct ek_params
 	EK_TRY(ek_checkpoint_check_identity(file, identity));
 	EK_TRY(table_make(&t, params, s, strlen(identity)));
 	EK_TRY(check_extra(file, &t));
-	for (size_t i = 0; i < ARRAYS * (size_t)params->count; i++) {
-		const struct ek_param *p = &params->items[i % (size_t)params->count];
-		float *out = array_of(s, (int)(i / (size_t)params->count)) + p->offset;
-
-		EK_TRY(take(out, file, &t.specs[i]));
-		EK_TRY(check_finite(out, p->count, file, t.specs[i].name));
-	}
+	EK_TRY(read_arrays(file, params, s->store, &t));
 	EK_TRY(take(&step, file, &t.specs[ARRAYS * params->count]));
 	EK_TRY(take(&s->seconds, file, &t.specs[ARRAYS * params->count + 1]));
 	take_log(s, file);

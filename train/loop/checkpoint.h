@@ -12,12 +12,12 @@
 #include <stdint.h>
 
 #include "rebalance/io/tensors.h"
-#include "train/nn/params.h"
+#include "train/nn/store.h"
 
 struct ek_checkpoint_state {
-	float *values, *average, *first, *second; /* [params->size] */
-	float *extra;                             /* [extra_count] or NULL */
-	double *log;                              /* [log_count] or NULL */
+	struct ek_store *store;
+	float *extra; /* [extra_count] or NULL */
+	double *log;  /* [log_count] or NULL */
 	size_t extra_count, log_count;
 	uint64_t step;
 	double seconds;

@@ -13,15 +13,14 @@
 #include "train/loop/checkpoint.h"
 #include "train/loop/trainer_log.h"
 
-enum { RUNAWAY = 10, LANES_MAX = 64 };
+enum { RUNAWAY = 10, SLICES = 32 };
 
 struct trainer {
 	const struct ek_task *task;
 	const struct ek_source_of_ids *source;
 	const struct ek_trainer_options *options;
-	struct ek_optimizer *optimizer;
+	struct ek_store *store;
 	struct ek_checkpoint_state state;
-	float **gradients; /* [lanes] */
 	/* One batch, or one pass over the held-out images. */
 	int64_t *ids;
 	float *weights;
@@ -64,35 +63,23 @@ static double rate_now(const struct trainer *t)
 	return o->adamw.rate * factor;
 }
 
-static int run_slice(struct trainer *t, uint64_t i, int worker, float *gradients)
+static int run_slice(void *context, uint64_t i, int worker)
 {
+	struct trainer *t = context;
 	const uint64_t size = (uint64_t)t->task->slice, first = i * size;
 	const struct ek_slice slice = { .step = t->state.step,
 		                        .position = t->judging ? first : t->state.step * t->options->batch + first,
+		                        .turn = i,
 		                        .count = t->task->slice,
 		                        .ids = t->ids + first,
 		                        .weights = t->weights + first,
 		                        .losses = t->losses + first,
 		                        .parts = t->parts + first * (uint64_t)t->part_count };
 
-	return t->judging ? t->task->judge(t->task->context, worker, &slice)
-	                  : t->task->learn(t->task->context, worker, &slice, gradients);
-}
+	const int rc = t->judging ? t->task->judge(t->task->context, worker, &slice)
+	                          : t->task->learn(t->task->context, worker, &slice, t->store);
 
-static int learn_lane(void *context, uint64_t lane, int worker)
-{
-	struct trainer *t = context;
-	int rc = 0;
-
-	for (uint64_t i = lane; i < t->slices; i += (uint64_t)t->options->lanes)
-		EK_TRY(run_slice(t, i, worker, t->gradients[lane]));
-out:
-	return rc;
-}
-
-static int judge_slice(void *context, uint64_t i, int worker)
-{
-	return run_slice(context, i, worker, NULL);
+	return rc < 0 && ek_store_give_up(t->store) ? rc : 0;
 }
 
 /* Held-out images with the averaged parameters; the last slice is filled up with the first images again. */
@@ -112,9 +99,9 @@ static int judge(struct trainer *t)
 	for (uint64_t i = 0; i < t->slices * (uint64_t)t->task->slice; i++)
 		t->ids[i] = o->held_out[i % o->held_out_count];
 	t->judging = 1;
-	EK_TRY(t->task->load(t->task->context, t->state.average));
-	EK_TRY(ek_parallel(t->slices, judge_slice, t));
-	EK_TRY(t->task->load(t->task->context, t->state.values));
+	EK_TRY(t->task->load(t->task->context, t->store, EK_AVERAGE));
+	EK_TRY(ek_parallel(t->slices, run_slice, t));
+	EK_TRY(t->task->load(t->task->context, t->store, EK_VALUES));
 	for (uint64_t i = 0; i < o->held_out_count; i++) {
 		const int32_t group = o->groups != NULL ? o->groups[t->ids[i]] : -1;
 
@@ -136,6 +123,7 @@ out:
 /* What the model makes at the step of the last checkpoint, unless it is there. */
 static int preview(struct trainer *t)
 {
+	const float *average;
 	char *path = NULL;
 	int rc = 0;
 
@@ -144,8 +132,9 @@ static int preview(struct trainer *t)
 	EK_TRY(ek_format(&path, "%s/preview-%08" PRIu64 ".png", t->options->folder, t->saved_step));
 	if (ek_file_exists(path))
 		goto out;
-	EK_TRY(t->task->preview(t->task->preview_context, t->state.average, path));
-	EK_TRY(t->task->load(t->task->context, t->state.values));
+	EK_TRY(ek_store_view(t->store, EK_AVERAGE, &average));
+	EK_TRY(t->task->preview(t->task->preview_context, average, path));
+	EK_TRY(t->task->load(t->task->context, t->store, EK_VALUES));
 out:
 	free(path);
 	return rc;
@@ -195,20 +184,19 @@ static int one_step(struct trainer *t)
 	for (uint64_t i = 0; i < o->batch; i++)
 		t->weights[i] /= (float)o->batch;
 	t->slices = o->batch / (uint64_t)t->task->slice;
-	EK_TRY(ek_parallel((uint64_t)o->lanes, learn_lane, t));
+	EK_TRY(ek_parallel(t->slices, run_slice, t));
 	EK_TRY(check_losses(t));
 	adamw.rate = t->rate = rate_now(t);
 	/* The start is soon forgotten, whatever the average keeps in the long run. */
 	adamw.average = fmin(adamw.average, (1 + (double)t->state.step) / (10 + (double)t->state.step));
-	EK_TRY(ek_optimizer_step(t->optimizer, &adamw, t->gradients, o->lanes, t->state.step + 1, t->state.values,
-	                         t->state.average, &t->norm));
+	EK_TRY(ek_store_step(t->store, &adamw, t->state.step + 1, &t->norm));
 	for (uint64_t i = 0; i < o->batch; i++)
 		ek_trainer_log_add(&t->log, t->losses[i], t->parts + i * (uint64_t)t->part_count,
 		                   o->groups != NULL ? o->groups[t->ids[i]] : -1);
 	if (t->task->after_step != NULL)
-		EK_TRY(t->task->after_step(t->task->context, t->state.step, t->state.values, t->state.average));
+		EK_TRY(t->task->after_step(t->task->context, t->state.step, t->store));
 	t->state.step++;
-	EK_TRY(t->task->load(t->task->context, t->state.values));
+	EK_TRY(t->task->load(t->task->context, t->store, EK_VALUES));
 out:
 	return rc;
 }
@@ -300,12 +288,12 @@ static int start(struct trainer *t, const float *values)
 		EK_TRY(ek_checkpoint_read(&file, t->task->params, &t->state, t->options->identity));
 		ek_info("going on after step %" PRIu64, t->state.step);
 	} else {
-		memcpy(t->state.values, values, size * sizeof *values);
-		memcpy(t->state.average, values, size * sizeof *values);
+		ek_store_write(t->store, EK_VALUES, 0, size, values);
+		ek_store_write(t->store, EK_AVERAGE, 0, size, values);
 	}
 	EK_TRY(ek_previews_keep(folder, t->state.step));
 	EK_TRY(ek_trainer_log_open(&t->log, folder, t->state.step));
-	EK_TRY(t->task->load(t->task->context, t->state.values));
+	EK_TRY(t->task->load(t->task->context, t->store, EK_VALUES));
 	EK_TRY(preview(t));
 	t->started = t->saved = ek_clock();
 out:
@@ -316,7 +304,6 @@ out:
 static int allocate(struct trainer *t)
 {
 	const struct ek_trainer_options *o = t->options;
-	const size_t size = t->task->params->size;
 	size_t images = (size_t)o->batch;
 	int rc;
 
@@ -326,14 +313,8 @@ static int allocate(struct trainer *t)
 	t->part_count = t->log.part_count;
 	t->state.log = t->log.sums;
 	t->state.log_count = t->log.count;
-	EK_TRY(ek_optimizer_new(&t->optimizer, t->task->params));
-	t->state.first = ek_optimizer_moments(t->optimizer, 0);
-	t->state.second = ek_optimizer_moments(t->optimizer, 1);
-	EK_TRY(ek_alloc_aligned(&t->state.values, size, sizeof(float)));
-	EK_TRY(ek_alloc_aligned(&t->state.average, size, sizeof(float)));
-	EK_TRY(ek_alloc(&t->gradients, (size_t)o->lanes, sizeof *t->gradients));
-	for (int i = 0; i < o->lanes; i++)
-		EK_TRY(ek_alloc(&t->gradients[i], size, sizeof(float)));
+	EK_TRY(ek_store_new(&t->store, t->task->params));
+	t->state.store = t->store;
 	EK_TRY(ek_alloc(&t->ids, images, sizeof *t->ids));
 	EK_TRY(ek_alloc(&t->weights, images, sizeof *t->weights));
 	EK_TRY(ek_alloc(&t->losses, images, sizeof *t->losses));
@@ -348,12 +329,7 @@ out:
 static void release(struct trainer *t)
 {
 	ek_trainer_log_release(&t->log);
-	ek_optimizer_free(t->optimizer);
-	for (int i = 0; t->gradients != NULL && i < t->options->lanes; i++)
-		free(t->gradients[i]);
-	free(t->gradients);
-	free(t->state.values);
-	free(t->state.average);
+	ek_store_free(t->store);
 	free(t->ids);
 	free(t->weights);
 	free(t->losses);
@@ -366,21 +342,26 @@ static int check(const struct ek_task *task, const struct ek_trainer_options *o)
 	if (o->batch == 0 || o->batch % (uint64_t)task->slice != 0)
 		return ek_fail(EK_EUSAGE, "a batch of %" PRIu64 " images is not a multiple of the slice of %d",
 		               o->batch, task->slice);
-	if (o->lanes < 1 || o->lanes > LANES_MAX || o->log_every == 0 || o->checkpoints_kept < 1)
-		return ek_fail(EK_EUSAGE, "training: lanes, log interval or checkpoints out of range");
+	if (o->log_every == 0 || o->checkpoints_kept < 1)
+		return ek_fail(EK_EUSAGE, "training: log interval or checkpoints out of range");
 	if (o->steps == 0 && o->time_limit <= 0)
 		return ek_fail(EK_EUSAGE, "training needs an end: steps, epochs or a time limit");
 	return 0;
 }
 
-uint64_t ek_trainer_bytes(const struct ek_params *params, int lanes)
+int ek_trainer_slice(uint64_t batch, int least, int most)
 {
-	return (uint64_t)params->size * sizeof(float) * (4 + (uint64_t)lanes);
+	int slice = 1;
+
+	while (batch % (2 * (uint64_t)slice) == 0 && 2 * slice <= most &&
+	       (2 * slice <= least || 2 * (uint64_t)slice * SLICES <= batch))
+		slice *= 2;
+	return slice;
 }
 
 int ek_trainer_check_memory(const struct ek_params *params, int slice, uint64_t states)
 {
-	const uint64_t rest = ek_trainer_bytes(params, EK_TRAINER_LANES), there = ek_memory_available();
+	const uint64_t rest = ek_store_bytes(params), there = ek_memory_available();
 	const double gib = 0x1p30;
 	int fits;
 

@@ -3,8 +3,9 @@
  * checkpoints, resuming, stopping. What is trained is a task (struct ek_task); train/vae and train/flow each have one.
  *
  * A step: the batch's ids and everything random are a pure function of (seed, step). The batch is cut into slices of a
- * fixed number of images; slice i adds its gradients to lane i mod lanes; lanes are added up in order. So a run is the
- * same bytes for any number of threads, and a run that was stopped and resumed the same as one that was not.
+ * fixed number of images, which threads take in order, and whose gradients the store adds up in order (nn/store.h). So
+ * a run is the same bytes for any number of threads, and a run that was stopped and resumed the same as one that was
+ * not.
  *
  * Files in RUN/models/NAME: config.json (the task's and the loop's options), log.jsonl, step-00001234.safetensors
  * (checkpoint.h), preview-00001234.png of each. The log up to a checkpoint's step and the checkpoint belong together:
@@ -16,14 +17,14 @@
 #include <stdint.h>
 
 #include "rebalance/base/json.h"
-#include "train/nn/optimizer.h"
-#include "train/nn/params.h"
+#include "train/nn/store.h"
 
 /* Images of a step that one worker takes at once. */
 struct ek_slice {
 	uint64_t step;        /* 0 is the first */
 	uint64_t position;    /* of the first image among all that the run has taken: step · batch + offset. A key for
 	                         random    numbers: image j of the slice has position + j */
+	uint64_t turn;        /* number of the slice in its batch */
 	int count;            /* = the task's slice */
 	const int64_t *ids;   /* [count] */
 	const float *weights; /* [count]: what to multiply the loss and its gradient of each image with (sums to 1 over
@@ -38,17 +39,17 @@ struct ek_task {
 	int slice;                     /* images of a slice, the batch of its nets */
 	const char *const *part_names; /* of ek_slice.parts; ends with NULL; at most 8 */
 	/* Take new parameter values into the nets. Between slices only. */
-	int (*load)(void *context, const float *values);
-	/* Forward and backward of one slice; adds weights · gradients to gradients [params->size]. Thread-safe for
+	int (*load)(void *context, const struct ek_store *store, enum ek_family family);
+	/* Forward and backward of one slice; weights · gradients go to the store, in the slice's turn. Thread-safe for
 	 * different workers (0 … ek_threads() - 1). */
-	int (*learn)(void *context, int worker, const struct ek_slice *slice, float *gradients);
+	int (*learn)(void *context, int worker, const struct ek_slice *slice, struct ek_store *store);
 	/* Only the losses, with times and noises fixed by position (validation). NULL: there is no validation. */
 	int (*judge)(void *context, int worker, const struct ek_slice *slice);
-	/* After each optimizer step, on one thread, in order: may change `values` and `average` (codebooks moved by
+	/* After each step of the store, on one thread, in order: may change values and average (codebooks moved by
 	 * averages, dead codes). NULL: nothing to do. */
-	int (*after_step)(void *context, uint64_t step, float *values, float *average);
-	/* A picture of how far it is, written to `path` (PNG), made with these (averaged) values; nets are loaded anew
-	 * afterwards. NULL: none. */
+	int (*after_step)(void *context, uint64_t step, struct ek_store *store);
+	/* A picture of how far it is, written to `path` (PNG), made with these (averaged) values [params->size]; nets
+	 * are loaded anew afterwards. NULL: none. */
 	int (*preview)(void *preview_context, const float *values, const char *path);
 	void *preview_context;
 	/* State beyond parameters that a checkpoint must hold: `count` floats at `state`. NULL: none. */
@@ -63,8 +64,6 @@ struct ek_source_of_ids {
 	int (*draw)(void *context, uint64_t first, uint64_t count, int64_t *ids, float *weights);
 };
 
-enum { EK_TRAINER_LANES = 4 };
-
 enum ek_schedule { EK_SCHEDULE_CONSTANT, EK_SCHEDULE_LINEAR, EK_SCHEDULE_COSINE };
 
 struct ek_trainer_options {
@@ -74,8 +73,6 @@ struct ek_trainer_options {
 	struct ek_adamw adamw;     /* rate: the highest */
 	enum ek_schedule schedule; /* after warm-up, down to 0 */
 	uint64_t warmup;           /* steps of rising rate */
-	int lanes; /* EK_TRAINER_LANES unless there is a reason: sums of gradients kept apart, 1 … 64; part of what
-	              determines the bytes */
 	uint64_t log_every;        /* steps a line of the log */
 	uint64_t judge_every;      /* steps between validations; 0: at checkpoints and the end only */
 	double checkpoint_seconds; /* between checkpoints */
@@ -99,11 +96,13 @@ struct ek_training {
 	double judged;  /* held-out loss, NaN if there is none */
 };
 
-/* Bytes that ek_train allocates beyond the task's nets. */
-uint64_t ek_trainer_bytes(const struct ek_params *params, int lanes);
 /* For tasks, before they make the states of their workers, `states` bytes for slices of `slice` images: EK_ENOMEM,
  * saying what would fit, if that and a training are more than the memory that is free. */
 int ek_trainer_check_memory(const struct ek_params *params, int slice, uint64_t states);
+
+/* The usual size of a slice: a power of two that divides the batch, at most `most` images, so many that the slices of
+ * a batch keep some tens of threads at work where that leaves at least `least` images to each. */
+int ek_trainer_slice(uint64_t batch, int least, int most);
 
 /*
  * Train from the newest checkpoint in the folder that is whole (damaged ones are warned of, and removed when there is a

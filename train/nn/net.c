@@ -43,10 +43,35 @@ void ek_net_free(struct ek_net *net)
 		for (int k = 0; k < EK_NET_KERNELS; k++)
 			ek_dnn_kernel_free(net->ops[i].kernels[k]);
 	free(net->ops);
+	free(net->uses);
 	free(net->values);
 	free(net->steps);
 	free(net->packed);
 	free(net);
+}
+
+/* Where a slice's gradient of parameter i of a layer is in its scratch. */
+static size_t gradient_offset(const struct ek_net_op *op, int i)
+{
+	size_t offset = 0;
+
+	while (i-- > 0)
+		offset += ek_net_align(op->counts[i] * sizeof(float));
+	return offset;
+}
+
+/* In which order backward comes to the layers that take a parameter. */
+static int count_uses(struct ek_net *net)
+{
+	int rc;
+
+	EK_TRY(ek_alloc(&net->uses, (size_t)net->params->count, sizeof *net->uses));
+	for (int i = net->op_count - 1; i >= 0; i--)
+		for (int j = 0; j < EK_NET_PARAMETERS; j++)
+			if (net->ops[i].backward && net->ops[i].parameters[j] >= 0)
+				net->ops[i].before[j] = net->uses[net->ops[i].parameters[j]]++;
+out:
+	return rc;
 }
 
 static int prepare_op(struct ek_net *net, struct ek_net_op *op)
@@ -64,6 +89,8 @@ static int prepare_op(struct ek_net *net, struct ek_net_op *op)
 		net->kernel_scratch = most;
 	if (net->scratch < op->scratch)
 		net->scratch = op->scratch;
+	if (op->backward && !code->sparse && net->gradient_scratch < gradient_offset(op, EK_NET_PARAMETERS))
+		net->gradient_scratch = gradient_offset(op, EK_NET_PARAMETERS);
 	op->packed_offset = net->packed_bytes;
 	net->packed_bytes += ek_net_align(op->packed);
 	net->flops += op->flops / net->batch;
@@ -96,6 +123,7 @@ int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
 			return ek_fail(EK_ENOTSUP, "the %s back end lacks the layer %s", net->backend->name,
 			               ek_net_operators[net->ops[i].kind].name);
 	EK_TRY(ek_net_plan_gradients(net));
+	EK_TRY(count_uses(net));
 	for (int i = 0; i < net->op_count; i++)
 		EK_TRY(prepare_op(net, &net->ops[i]));
 	EK_TRY(ek_net_plan(net));
@@ -132,7 +160,7 @@ enum ek_nn_type ek_net_value_type(const struct ek_net *net, int value)
 
 size_t ek_net_state_bytes(const struct ek_net *net)
 {
-	return net->arena + ek_net_align(net->scratch) + ek_net_align(net->kernel_scratch);
+	return net->arena + ek_net_align(net->scratch) + net->gradient_scratch + ek_net_align(net->kernel_scratch);
 }
 
 size_t ek_net_weight_bytes(const struct ek_net *net)
@@ -165,6 +193,11 @@ out:
 	return rc;
 }
 
+int ek_net_load_from(struct ek_net *net, const struct ek_store *store, enum ek_family family)
+{
+	return ek_net_load(net, ek_store_data(store, family));
+}
+
 int ek_net_state_new(struct ek_net_state **out, const struct ek_net *net)
 {
 	struct ek_net_state *s = NULL;
@@ -176,7 +209,8 @@ int ek_net_state_new(struct ek_net_state **out, const struct ek_net *net)
 	EK_TRY(ek_alloc_aligned(&s->arena, 1, ek_net_state_bytes(net)));
 	memset(s->arena, 0, ek_net_state_bytes(net));
 	s->scratch = s->arena + net->arena;
-	s->kernel_scratch = s->scratch + ek_net_align(net->scratch);
+	s->gradient_scratch = s->scratch + ek_net_align(net->scratch);
+	s->kernel_scratch = s->gradient_scratch + net->gradient_scratch;
 	EK_TRY(ek_alloc(&s->calls, (size_t)net->op_count, sizeof *s->calls));
 	for (int i = 0; i < net->op_count; i++)
 		for (int k = 0; k < EK_NET_KERNELS; k++)
@@ -257,6 +291,40 @@ void ek_net_clear_inputs(struct ek_net_state *s, int first)
 	}
 }
 
+static int wants_parameter(const struct ek_net_state *s, const struct ek_net_op *op, int i)
+{
+	return s->store != NULL && op->parameters[i] >= 0 && !s->net->params->items[op->parameters[i]].frozen;
+}
+
+static int wait_turn(const struct ek_net_state *s, const struct ek_net_op *op, int i)
+{
+	const int p = op->parameters[i];
+
+	return ek_store_wait(s->store, p, s->turn * s->net->uses[p] + op->before[i]);
+}
+
+/* A layer's gradients, and when it is this slice's turn their parameters' part added to the sum over slices. */
+static int backward(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct ek_net_code *code = s->net->backend->codes[op->kind];
+	int rc;
+
+	if (code->sparse && wants_parameter(s, op, 0))
+		EK_TRY(wait_turn(s, op, 0));
+	EK_TRY(code->backward(s, op));
+	for (int i = 0; i < EK_NET_PARAMETERS; i++) {
+		if (!wants_parameter(s, op, i))
+			continue;
+		if (!code->sparse) {
+			EK_TRY(wait_turn(s, op, i));
+			ek_store_add(s->store, op->parameters[i], op->counts[i], ek_net_parameter_gradient(s, op, i));
+		}
+		ek_store_pass(s->store, op->parameters[i]);
+	}
+out:
+	return rc;
+}
+
 static int run(struct ek_net_state *s, int first, int end)
 {
 	const struct ek_net *net = s->net;
@@ -265,9 +333,8 @@ static int run(struct ek_net_state *s, int first, int end)
 
 	for (int i = first; i < end; i++) {
 		const struct ek_net_op *op = &net->ops[net->steps[i].op];
-		const struct ek_net_code *code = net->backend->codes[op->kind];
 
-		EK_TRY(net->steps[i].backward ? code->backward(s, op) : code->forward(s, op));
+		EK_TRY(net->steps[i].backward ? backward(s, op) : net->backend->codes[op->kind]->forward(s, op));
 	}
 out:
 	ek_dnn_leave(before);
@@ -280,12 +347,13 @@ int ek_net_forward(struct ek_net_state *s)
 	return run(s, 0, s->net->op_count);
 }
 
-int ek_net_backward(struct ek_net_state *s, float *gradients)
+int ek_net_backward(struct ek_net_state *s, struct ek_store *store, uint64_t turn)
 {
 	int rc;
 
 	s->in_backward = 1;
-	s->gradients = gradients;
+	s->store = store;
+	s->turn = turn;
 	rc = run(s, s->net->op_count, s->net->step_count);
 	s->in_backward = 0;
 	return rc;
@@ -349,9 +417,20 @@ const float *ek_net_parameter(const struct ek_net_state *s, const struct ek_net_
 
 float *ek_net_parameter_gradient(const struct ek_net_state *s, const struct ek_net_op *op, int i)
 {
-	if (s->gradients == NULL || op->parameters[i] < 0 || s->net->params->items[op->parameters[i]].frozen)
+	if (!wants_parameter(s, op, i))
 		return NULL;
-	return s->gradients + s->net->params->items[op->parameters[i]].offset;
+	if (s->net->backend->codes[op->kind]->sparse)
+		return ek_store_data(s->store, EK_GRADIENTS) + s->net->params->items[op->parameters[i]].offset;
+	return (float *)(void *)(s->gradient_scratch + gradient_offset(op, i));
+}
+
+float *ek_net_parameter_sum(const struct ek_net_state *s, const struct ek_net_op *op, int i)
+{
+	float *gradient = ek_net_parameter_gradient(s, op, i);
+
+	if (gradient != NULL)
+		memset(gradient, 0, op->counts[i] * sizeof *gradient);
+	return gradient;
 }
 
 struct ek_dnn_call *const *ek_net_calls(const struct ek_net_state *s, const struct ek_net_op *op)

@@ -13,13 +13,13 @@
  *     y = ek_net_linear(net, x, &(struct ek_net_linear){ .weight = w, .bias = b, .outputs = 10 });
  *     EK_TRY(ek_net_output(net, y));
  *     EK_TRY(ek_net_finish(net, EK_NET_TRAIN));
- *     EK_TRY(ek_net_load(net, values));                        after every change of the values
+ *     EK_TRY(ek_net_load_from(net, store, EK_VALUES));         after every step
  *     on each worker:
  *         ek_net_state_new(&s, net);
  *         fill ek_net_data(s, x);
  *         ek_net_forward(s);
  *         fill ek_net_gradient(s, y) from ek_net_data(s, y);
- *         ek_net_backward(s, gradients);                       adds to gradients[params->size]
+ *         ek_net_backward(s, store, slice);                    adds to the store's gradients
  *
  * In a bf16 net products take bfloat16 and add up in float32; values between layers are bfloat16 unless a layer says
  * float32; sums, statistics and parameter gradients are float32. Master parameters are always float32.
@@ -37,6 +37,7 @@
 
 #include "train/nn/graph.h"
 #include "train/nn/params.h"
+#include "train/nn/store.h"
 
 struct ek_net;
 struct ek_net_state;
@@ -229,9 +230,10 @@ size_t ek_net_weight_bytes(const struct ek_net *net);
 /* Floating-point operations of the products of one image, forward: 2 for each multiplication. Backward is twice it. */
 double ek_net_flops(const struct ek_net *net);
 
-/* Take parameter values [params->size] into the forms that the layers want; `values` must stay until the next call.
- * Not while a state of the net runs. */
+/* Take parameter values [params->size], or those of a store, into the forms that the layers want; they must stay until
+ * the next call. Not while a state of the net runs. */
 int ek_net_load(struct ek_net *net, const float *values);
+int ek_net_load_from(struct ek_net *net, const struct ek_store *store, enum ek_family family);
 
 int ek_net_state_new(struct ek_net_state **out, const struct ek_net *net);
 void ek_net_state_free(struct ek_net_state *s);
@@ -249,7 +251,11 @@ void ek_net_write_gradient(struct ek_net_state *s, int value, const float *x);
 void ek_net_clear_inputs(struct ek_net_state *s, int first);
 
 int ek_net_forward(struct ek_net_state *s);
-/* gradients: [params->size], added to; NULL: none are wanted, only those of inputs. Once after each forward. */
-int ek_net_backward(struct ek_net_state *s, float *gradients);
+/*
+ * Once after each forward. The gradients of parameters are added to those of `store`, which is over the net's table;
+ * NULL: none are wanted, only those of inputs. Of the backwards of a step, on whatever threads, each has a turn, from 0
+ * on without gaps, and adds after the one before it; those of lower turns have begun already, or run on other threads.
+ */
+int ek_net_backward(struct ek_net_state *s, struct ek_store *store, uint64_t turn);
 
 #endif

@@ -6,6 +6,7 @@
 #include "train/nn/net_kernels.h"
 #include "train/nn/onednn.h"
 #include "train/nn/op.h"
+#include "train/nn/store_internal.h"
 #include "train/nn/vector.h"
 
 enum { EK_NET_INPUTS = 4, EK_NET_OUTPUTS = 3, EK_NET_PARAMETERS = 2, EK_NET_KERNELS = 8 };
@@ -14,6 +15,7 @@ enum { EK_NET_INPUTS = 4, EK_NET_OUTPUTS = 3, EK_NET_PARAMETERS = 2, EK_NET_KERN
 struct ek_net_op {
 	enum ek_net_kind kind;
 	int inputs[EK_NET_INPUTS], outputs[EK_NET_OUTPUTS], parameters[EK_NET_PARAMETERS];
+	size_t counts[EK_NET_PARAMETERS]; /* numbers of each parameter and what follows it that the layer takes */
 	union {
 		struct ek_net_linear linear;
 		struct ek_net_conv conv;
@@ -36,6 +38,7 @@ struct ek_net_op {
 	int adds[EK_NET_INPUTS];    /* … added to what is there, … */
 	int aliased[EK_NET_INPUTS]; /* … or is in the same memory as that of the first output: nothing to do */
 	int backward;               /* some gradient reaches this layer and is wanted of it */
+	uint64_t before[EK_NET_PARAMETERS]; /* layers that backward comes to earlier and that take the same parameter */
 	/* Set by prepare. */
 	size_t saved;   /* bytes that forward leaves for backward */
 	size_t scratch; /* bytes for the time of one call, without the kernels' own */
@@ -71,8 +74,10 @@ struct ek_net_code {
 	/* Parameters into the form of the kernels, at net->packed + op->packed_offset. NULL: not needed. */
 	int (*load)(struct ek_net *net, struct ek_net_op *op);
 	int (*forward)(struct ek_net_state *s, const struct ek_net_op *op);
-	/* Writes, or adds to, the gradients of the wanted inputs; adds to those of its parameters. */
+	/* Writes, or adds to, the gradients of the wanted inputs; writes those of its parameters. */
 	int (*backward)(struct ek_net_state *s, const struct ek_net_op *op);
+	/* The gradient of the parameter is that of few of its rows: backward waits for its turn and adds to the sum. */
+	int sparse;
 };
 
 struct ek_net_backend {
@@ -88,10 +93,11 @@ struct ek_net {
 	int batch, segment, finished;
 	int failed; /* the code of the first value that could not be made an output */
 	struct ek_net_op *ops;
+	uint64_t *uses;              /* [params->count]: layers with backward that take a parameter */
 	struct ek_net_value *values; /* values[0] is unused */
 	struct ek_net_step *steps;
 	int op_count, value_count, step_count;
-	size_t arena, scratch, kernel_scratch, packed_bytes;
+	size_t arena, scratch, gradient_scratch, kernel_scratch, packed_bytes;
 	double flops;
 	const float *loaded; /* the caller's parameter values */
 	unsigned char *packed;
@@ -99,9 +105,10 @@ struct ek_net {
 
 struct ek_net_state {
 	const struct ek_net *net;
-	unsigned char *arena, *scratch, *kernel_scratch;
+	unsigned char *arena, *scratch, *gradient_scratch, *kernel_scratch;
 	struct ek_dnn_call *(*calls)[EK_NET_KERNELS]; /* [op_count] */
-	float *gradients;                             /* of parameters, or NULL */
+	struct ek_store *store; /* in backward: for the gradients of parameters, or NULL; and this slice's turn */
+	uint64_t turn;
 	int in_backward;
 };
 
@@ -150,9 +157,11 @@ const void *ek_net_grad_out(const struct ek_net_state *s, const struct ek_net_op
 void *ek_net_saved(const struct ek_net_state *s, const struct ek_net_op *op);
 enum ek_nn_type ek_net_in_type(const struct ek_net *net, const struct ek_net_op *op, int i);
 enum ek_nn_type ek_net_out_type(const struct ek_net *net, const struct ek_net_op *op, int i);
-/* The values, and where the gradient of parameter i of a layer is added up, or NULL if that is not wanted. */
+/* The values of parameter i of a layer. */
 const float *ek_net_parameter(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+/* Where this slice's gradient of it goes, or NULL if that is not wanted: to be written, or 0 already. */
 float *ek_net_parameter_gradient(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+float *ek_net_parameter_sum(const struct ek_net_state *s, const struct ek_net_op *op, int i);
 /* The calls of a layer in this state, with the kernels' scratch set. */
 struct ek_dnn_call *const *ek_net_calls(const struct ek_net_state *s, const struct ek_net_op *op);
 size_t ek_net_align(size_t size);

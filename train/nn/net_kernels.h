@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "train/nn/graph.h"
-#include "train/nn/optimizer.h"
+#include "train/nn/store.h"
 
 /* A row and how it is normalised and modulated: (x - mean) inverse (base + scale) + shift. */
 struct ek_net_row {
@@ -45,7 +45,7 @@ struct ek_net_kernels {
 	void (*add_rows_bf16)(float *sum, const ek_bf16 *x, size_t rows, size_t n);
 	/* sum += x · y */
 	void (*add_products)(float *sum, const float *x, const float *y, size_t n);
-	/* AdamW and the average in one pass over [n]; see optimizer.h. */
+	/* AdamW and the average in one pass over [n]; see store.h. */
 	void (*adamw)(float *values, float *average, float *m, float *v, const float *gradients, size_t n,
 	              const struct ek_adamw_factors *f);
 	/* Sum of squares in double, in a fixed order. */

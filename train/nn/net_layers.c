@@ -149,13 +149,15 @@ int ek_net_input_keys(struct ek_net *net)
 int ek_net_linear(struct ek_net *net, int x, const struct ek_net_linear *linear)
 {
 	struct ek_net_shape shape;
+	size_t count;
 	int rc;
 
 	EK_TRY(ek_net_check_floats(net, x, "linear"));
 	shape = net->values[x].shape;
 	if (linear->outputs < 1)
 		return ek_fail(EK_EUSAGE, "linear: %d outputs", linear->outputs);
-	EK_TRY(ek_net_check_parameter(net, linear->weight, (size_t)shape.channels * (size_t)linear->outputs, "linear"));
+	count = (size_t)shape.channels * (size_t)linear->outputs;
+	EK_TRY(ek_net_check_parameter(net, linear->weight, count, "linear"));
 	if (linear->bias >= 0)
 		EK_TRY(ek_net_check_parameter(net, linear->bias, (size_t)linear->outputs, "linear"));
 	EK_TRY(x = ek_net_cast(net, x, net->type));
@@ -164,6 +166,7 @@ int ek_net_linear(struct ek_net *net, int x, const struct ek_net_linear *linear)
 	             &(struct ek_net_op){ .kind = EK_NET_LINEAR,
 	                                  .inputs = { x },
 	                                  .parameters = { linear->weight, linear->bias },
+	                                  .counts = { count, (size_t)linear->outputs },
 	                                  .of.linear = *linear },
 	             shape, linear->float32 ? EK_NN_FLOAT32 : net->type);
 out:
@@ -199,10 +202,10 @@ int ek_net_conv(struct ek_net *net, int x, const struct ek_net_conv *conv)
 	if (c->groups < 1 || c->outputs < 1 || shape.channels % c->groups != 0 || c->outputs % c->groups != 0)
 		return ek_fail(EK_EUSAGE, "convolution of %d to %d channels in %d groups", shape.channels, c->outputs,
 		               c->groups);
-	EK_TRY(ek_net_check_parameter(net, c->weight,
-	                              (size_t)c->outputs * (size_t)(shape.channels / c->groups) * (size_t)c->kernel[0] *
-	                                      (size_t)c->kernel[1],
-	                              "convolution"));
+	op.counts[0] =
+		(size_t)c->outputs * (size_t)(shape.channels / c->groups) * (size_t)c->kernel[0] * (size_t)c->kernel[1];
+	op.counts[1] = (size_t)c->outputs;
+	EK_TRY(ek_net_check_parameter(net, c->weight, op.counts[0], "convolution"));
 	if (c->bias >= 0)
 		EK_TRY(ek_net_check_parameter(net, c->bias, (size_t)c->outputs, "convolution"));
 	/* One pixel to one pixel is a linear layer. */
@@ -236,6 +239,7 @@ int ek_net_group_norm(struct ek_net *net, int x, const struct ek_net_group_norm 
 	             &(struct ek_net_op){ .kind = EK_NET_GROUP_NORM,
 	                                  .inputs = { x },
 	                                  .parameters = { norm->weight, norm->bias },
+	                                  .counts = { (size_t)channels, (size_t)channels },
 	                                  .of.group_norm = *norm },
 	             net->values[x].shape, net->type);
 out:
@@ -244,20 +248,22 @@ out:
 
 int ek_net_layer_norm(struct ek_net *net, int x, const struct ek_net_layer_norm *norm)
 {
+	size_t channels;
 	int rc;
 
 	EK_TRY(ek_net_check_floats(net, x, "layer norm"));
+	channels = (size_t)net->values[x].shape.channels;
 	for (int i = 0; i < 2; i++) {
 		const int parameter = i == 0 ? norm->weight : norm->bias;
 
 		if (parameter != -1)
-			EK_TRY(ek_net_check_parameter(net, parameter, (size_t)net->values[x].shape.channels,
-			                              "layer norm"));
+			EK_TRY(ek_net_check_parameter(net, parameter, channels, "layer norm"));
 	}
 	rc = add_one(net,
 	             &(struct ek_net_op){ .kind = EK_NET_LAYER_NORM,
 	                                  .inputs = { x },
 	                                  .parameters = { norm->weight, norm->bias },
+	                                  .counts = { channels, channels },
 	                                  .of.layer_norm = *norm },
 	             net->values[x].shape, net->type);
 out:
@@ -383,7 +389,10 @@ int ek_net_positions(struct ek_net *net, int x, int parameter)
 	EK_TRY(ek_net_check_floats(net, x, "positions"));
 	EK_TRY(ek_net_check_parameter(net, parameter, ek_net_elements(net, x), "positions"));
 	rc = add_one(net,
-	             &(struct ek_net_op){ .kind = EK_NET_POSITIONS, .inputs = { x }, .parameters = { parameter, -1 } },
+	             &(struct ek_net_op){ .kind = EK_NET_POSITIONS,
+	                                  .inputs = { x },
+	                                  .parameters = { parameter, -1 },
+	                                  .counts = { ek_net_elements(net, x) } },
 	             net->values[x].shape, EK_NN_FLOAT32);
 out:
 	return rc;

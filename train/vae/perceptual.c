@@ -281,7 +281,7 @@ int ek_perceptual_run(struct ek_perceptual *p, int worker, const float *made, co
 	}
 	if (weights == NULL)
 		return 0;
-	EK_TRY(ek_net_backward(s, NULL));
+	EK_TRY(ek_net_backward(s, NULL, 0));
 	d = ek_net_gradient(s, p->made);
 	for (size_t i = 0; i < count; i++)
 		gradient[i] += d[i];

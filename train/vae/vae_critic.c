@@ -31,7 +31,7 @@ int ek_vae_please_critic(struct ek_vae *v, struct ek_vae_worker *w, const struct
 		*ek_vae_part(v, slice, j, v->parts.generator) = -sum / (double)patches;
 		slice->losses[j] -= v->options.discriminator_weight * sum / (double)patches;
 	}
-	EK_TRY(ek_net_backward(w->critic, NULL));
+	EK_TRY(ek_net_backward(w->critic, NULL, 0));
 	d = ek_net_gradient(w->critic, v->critic_image);
 	for (size_t i = 0; i < (size_t)slice->count * elements; i++)
 		gradient[i] += d[i];
@@ -41,7 +41,7 @@ out:
 
 /* sign 1: real images, whose logits should be above 1; -1: made ones, below -1. */
 static int learn_from(struct ek_vae *v, struct ek_vae_worker *w, const struct ek_slice *slice, int from, float sign,
-                      float *gradients)
+                      struct ek_store *store)
 {
 	const size_t patches = ek_net_elements(v->critic, v->logits);
 	const float *logits = ek_net_data(w->critic, v->logits);
@@ -61,17 +61,17 @@ static int learn_from(struct ek_vae *v, struct ek_vae_worker *w, const struct ek
 		}
 		*ek_vae_part(v, slice, j, v->parts.discriminator) += 0.5 * sum / (double)patches;
 	}
-	EK_TRY(ek_net_backward(w->critic, gradients));
+	EK_TRY(ek_net_backward(w->critic, store, 2 * slice->turn + (sign < 0)));
 out:
 	return rc;
 }
 
-int ek_vae_teach_critic(struct ek_vae *v, struct ek_vae_worker *w, const struct ek_slice *slice, float *gradients)
+int ek_vae_teach_critic(struct ek_vae *v, struct ek_vae_worker *w, const struct ek_slice *slice, struct ek_store *store)
 {
 	int rc;
 
-	EK_TRY(learn_from(v, w, slice, v->image, 1, gradients));
-	EK_TRY(learn_from(v, w, slice, v->decoded, -1, gradients));
+	EK_TRY(learn_from(v, w, slice, v->image, 1, store));
+	EK_TRY(learn_from(v, w, slice, v->decoded, -1, store));
 out:
 	return rc;
 }

@@ -48,7 +48,8 @@ struct ek_vae {
 /* The discriminator's part of a step: adds the generator's gradient to that of the decoded image … */
 int ek_vae_please_critic(struct ek_vae *v, struct ek_vae_worker *w, const struct ek_slice *slice);
 /* … and lets the discriminator learn from images and decoded ones. */
-int ek_vae_teach_critic(struct ek_vae *v, struct ek_vae_worker *w, const struct ek_slice *slice, float *gradients);
+int ek_vae_teach_critic(struct ek_vae *v, struct ek_vae_worker *w, const struct ek_slice *slice,
+                        struct ek_store *store);
 
 int ek_vae_preview(void *context, const float *values, const char *path);
 

@@ -141,7 +141,7 @@ out:
 	return rc;
 }
 
-static int learn(void *context, int worker, const struct ek_slice *slice, float *gradients)
+static int learn(void *context, int worker, const struct ek_slice *slice, struct ek_store *store)
 {
 	struct ek_vae *v = context;
 	struct ek_vae_worker *w = &v->workers[worker];
@@ -152,17 +152,16 @@ static int learn(void *context, int worker, const struct ek_slice *slice, float 
 	EK_TRY(ek_net_forward(w->coder));
 	report(v, w, slice);
 	if (v->noise == 0)
-		ek_codebook_note(&v->codebook,
-		                 (int)(slice->position % (uint64_t)v->options.batch / (uint64_t)v->options.slice),
-		                 ek_net_data(w->coder, v->encoded), ek_net_data(w->coder, v->codes));
+		ek_codebook_note(&v->codebook, (int)slice->turn, ek_net_data(w->coder, v->encoded),
+		                 ek_net_data(w->coder, v->codes));
 	begin_gradients(v, w, slice);
 	if (v->perceptual != NULL)
 		EK_TRY(look(v, worker, slice, ek_net_gradient(w->coder, v->decoded)));
 	if (criticised)
 		EK_TRY(ek_vae_please_critic(v, w, slice));
-	EK_TRY(ek_net_backward(w->coder, gradients));
+	EK_TRY(ek_net_backward(w->coder, store, slice->turn));
 	if (criticised)
-		EK_TRY(ek_vae_teach_critic(v, w, slice, gradients));
+		EK_TRY(ek_vae_teach_critic(v, w, slice, store));
 out:
 	return rc;
 }
@@ -182,25 +181,35 @@ out:
 	return rc;
 }
 
-static int load(void *context, const float *values)
+static int load(void *context, const struct ek_store *store, enum ek_family family)
 {
 	struct ek_vae *v = context;
 	int rc;
 
-	EK_TRY(ek_net_load(v->coder, values));
+	EK_TRY(ek_net_load_from(v->coder, store, family));
 	if (v->critic != NULL)
-		EK_TRY(ek_net_load(v->critic, values));
+		EK_TRY(ek_net_load_from(v->critic, store, family));
 out:
 	return rc;
 }
 
-static int after_step(void *context, uint64_t step, float *values, float *average)
+static int after_step(void *context, uint64_t step, struct ek_store *store)
 {
 	struct ek_vae *v = context;
-	const size_t offset = v->params.items[v->codebook_parameter].offset;
+	const struct ek_param *p = &v->params.items[v->codebook_parameter];
+	float *codes = NULL, *average;
+	int rc;
 
-	ek_codebook_step(&v->codebook, step, values + offset, average != NULL ? average + offset : NULL);
-	return 0;
+	EK_TRY(ek_alloc(&codes, 2 * p->count, sizeof *codes));
+	average = codes + p->count;
+	ek_store_read(store, EK_VALUES, p->offset, p->count, codes);
+	ek_store_read(store, EK_AVERAGE, p->offset, p->count, average);
+	ek_codebook_step(&v->codebook, step, codes, average);
+	ek_store_write(store, EK_VALUES, p->offset, p->count, codes);
+	ek_store_write(store, EK_AVERAGE, p->offset, p->count, average);
+out:
+	free(codes);
+	return rc;
 }
 
 static float *state_of(void *context, size_t *count)

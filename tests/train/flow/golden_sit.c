@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rebalance/base/memory.h"
+#include "train/nn/store_internal.h"
 
 struct ek_sit_config golden_config(const cJSON *golden, const char *model)
 {
@@ -45,10 +45,16 @@ enum ek_prediction golden_prediction(const cJSON *c)
 void golden_net_make(struct golden_net *g, const cJSON *golden, const char *model, int batch,
                      enum ek_nn_precision precision, enum ek_net_mode mode)
 {
+	float *values;
+
 	*g = (struct golden_net){ .config = golden_config(golden, model) };
 	assert_ok(ek_sit_params(&g->params, &g->config));
-	g->values = golden_values(&g->params);
-	assert_ok(ek_alloc(&g->gradients, g->params.size, sizeof *g->gradients));
+	values = golden_values(&g->params);
+	assert_ok(ek_store_new(&g->store, &g->params));
+	ek_store_write(g->store, EK_VALUES, 0, g->params.size, values);
+	free(values);
+	g->values = ek_store_data(g->store, EK_VALUES);
+	g->gradients = ek_store_data(g->store, EK_GRADIENTS);
 	assert_ok(ek_net_new(&g->net, NULL, &g->params, precision, batch));
 	g->x = ek_net_input(g->net, (struct ek_net_shape){ g->config.side, g->config.side, g->config.channels });
 	g->t = ek_net_input(g->net, (struct ek_net_shape){ 1, 1, 1 });
@@ -56,7 +62,7 @@ void golden_net_make(struct golden_net *g, const cJSON *golden, const char *mode
 	assert_ok(g->out = ek_sit_build(g->net, &g->params, &g->config, g->x, g->t, g->labels));
 	assert_ok(ek_net_output(g->net, g->out));
 	assert_ok(ek_net_finish(g->net, mode));
-	assert_ok(ek_net_load(g->net, g->values));
+	assert_ok(ek_net_load_from(g->net, g->store, EK_VALUES));
 	assert_ok(ek_net_state_new(&g->s, g->net));
 }
 
@@ -65,8 +71,7 @@ void golden_net_release(struct golden_net *g)
 	ek_net_state_free(g->s);
 	ek_net_free(g->net);
 	ek_params_release(&g->params);
-	free(g->values);
-	free(g->gradients);
+	ek_store_free(g->store);
 }
 
 void golden_batch_make(struct golden_batch *b, const cJSON *c)
@@ -159,7 +164,7 @@ double golden_loss(struct golden_net *g, const struct golden_batch *b, const str
 			parts[2 * i + j] = (double)((const float *)ek_net_data(n.s, n.parts[j]))[i];
 	}
 	ek_net_write_gradient(n.s, n.loss, weights);
-	assert_ok(ek_net_backward(n.s, NULL));
+	assert_ok(ek_net_backward(n.s, NULL, 0));
 	ek_net_read_gradient(n.s, n.prediction, ek_net_gradient(g->s, g->out));
 	objective_net_release(&n);
 	return sum;

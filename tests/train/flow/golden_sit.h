@@ -14,7 +14,8 @@ enum ek_prediction golden_prediction(const cJSON *c);
 struct golden_net {
 	struct ek_sit_config config;
 	struct ek_params params;
-	float *values, *gradients; /* [params.size] */
+	struct ek_store *store;
+	float *values, *gradients; /* [params.size], the store's */
 	struct ek_net *net;
 	struct ek_net_state *s;
 	int x, t, labels, out;

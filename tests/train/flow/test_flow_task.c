@@ -9,6 +9,7 @@
 #include "rebalance/base/threads.h"
 #include "train/flow/flow_sample.h"
 #include "train/flow/flow_task.h"
+#include "train/nn/store_internal.h"
 
 static void twenty_steps_equal_pytorch(void **state)
 {
@@ -18,12 +19,11 @@ static void twenty_steps_equal_pytorch(void **state)
 	const cJSON *deviations = cJSON_GetObjectItemCaseSensitive(c, "losses_f32");
 	/* By luck a loss in float32 can be nearer than a rounding: no less than that. */
 	const double rounding = 0x1p-23;
-	struct ek_optimizer *optimizer;
 	struct golden_batch b;
 	struct golden_net g;
 	struct ek_objective *o;
 	double t[8];
-	float each[8], *average;
+	float each[8];
 	const char *const names[] = { "weights", "ema" };
 
 	(void)state;
@@ -31,9 +31,7 @@ static void twenty_steps_equal_pytorch(void **state)
 	golden_net_make(&g, golden, "small", b.count, EK_NN_F32, EK_NET_TRAIN);
 	assert_ok(ek_alloc(&o, 1, sizeof *o));
 	assert_ok(ek_objective_init(o));
-	assert_ok(ek_alloc(&average, g.params.size, sizeof *average));
-	memcpy(average, g.values, g.params.size * sizeof *average);
-	assert_ok(ek_optimizer_new(&optimizer, &g.params));
+	ek_store_write(g.store, EK_AVERAGE, 0, g.params.size, g.values);
 	for (int i = 0; i < b.count; i++)
 		t[i] = (double)b.t[i];
 	for (int step = 0; step < (int)golden_number(c, "steps"); step++) {
@@ -48,10 +46,9 @@ static void twenty_steps_equal_pytorch(void **state)
 
 		assert_close(loss / want, 1,
 		             GOLDEN_MARGIN * fmax(cJSON_GetArrayItem(deviations, step)->valuedouble, rounding));
-		assert_ok(ek_net_backward(g.s, g.gradients));
-		assert_ok(ek_optimizer_step(optimizer, &adamw, &g.gradients, 1, (uint64_t)step + 1, g.values, average,
-		                            &norm));
-		assert_ok(ek_net_load(g.net, g.values));
+		assert_ok(ek_net_backward(g.s, g.store, 0));
+		assert_ok(ek_store_step(g.store, &adamw, (uint64_t)step + 1, &norm));
+		assert_ok(ek_net_load_from(g.net, g.store, EK_VALUES));
 	}
 	for (int i = 0; i < 2; i++)
 		cJSON_ArrayForEach(digest, cJSON_GetObjectItemCaseSensitive(c, names[i]))
@@ -59,11 +56,10 @@ static void twenty_steps_equal_pytorch(void **state)
 			const struct ek_param *p = &g.params.items[ek_params_find(&g.params, digest->string)];
 			const double tolerance = GOLDEN_MARGIN * ek_digest_deviation(digest, "f32");
 
-			assert_true(ek_digest_distance(digest, (i == 0 ? g.values : average) + p->offset, p->count,
-			                               tolerance) <= 1);
+			assert_true(ek_digest_distance(
+					    digest, ek_store_data(g.store, i == 0 ? EK_VALUES : EK_AVERAGE) + p->offset,
+					    p->count, tolerance) <= 1);
 		}
-	ek_optimizer_free(optimizer);
-	free(average);
 	free(o);
 	golden_net_release(&g);
 	golden_batch_release(&b);
@@ -127,8 +123,9 @@ struct training {
 	struct ek_flow_task_options options;
 	struct ek_flow_task *flow;
 	struct ek_task task;
-	float *values, *average, *gradients;
-	struct ek_optimizer *optimizer;
+	struct ek_store *store;
+	float *average, *gradients; /* the store's */
+	uint64_t turn;
 };
 
 static void training_start(struct training *t, int side, double deviation, int labelled)
@@ -148,22 +145,18 @@ static void training_start(struct training *t, int side, double deviation, int l
 	t->options.seed = 5;
 	assert_ok(ek_objective_init(&t->options.objective));
 	assert_ok(ek_flow_task_new(&t->flow, &t->task, &t->options, &source));
-	assert_ok(ek_alloc_aligned(&t->values, t->task.params->size, sizeof(float)));
-	assert_ok(ek_alloc_aligned(&t->average, t->task.params->size, sizeof(float)));
-	assert_ok(ek_alloc(&t->gradients, t->task.params->size, sizeof(float)));
-	ek_params_initialise(t->task.params, 1, t->values);
-	memcpy(t->average, t->values, t->task.params->size * sizeof(float));
-	assert_ok(ek_optimizer_new(&t->optimizer, t->task.params));
-	assert_ok(t->task.load(t->task.context, t->values));
+	assert_ok(ek_store_new(&t->store, t->task.params));
+	t->average = ek_store_data(t->store, EK_AVERAGE);
+	t->gradients = ek_store_data(t->store, EK_GRADIENTS);
+	ek_params_initialise(t->task.params, 1, ek_store_data(t->store, EK_VALUES));
+	ek_params_initialise(t->task.params, 1, t->average);
+	assert_ok(t->task.load(t->task.context, t->store, EK_VALUES));
 }
 
 static void training_end(struct training *t)
 {
-	ek_optimizer_free(t->optimizer);
+	ek_store_free(t->store);
 	ek_flow_task_free(t->flow);
-	free(t->values);
-	free(t->average);
-	free(t->gradients);
 	free(t);
 }
 
@@ -172,9 +165,12 @@ static double run_slice(struct training *t, int judging, uint64_t position, doub
 {
 	int64_t ids[SLICE];
 	float weights[SLICE];
-	const struct ek_slice slice = {
-		.position = position, .count = SLICE, .ids = ids, .weights = weights, .losses = losses
-	};
+	const struct ek_slice slice = { .position = position,
+		                        .turn = judging ? 0 : t->turn++,
+		                        .count = SLICE,
+		                        .ids = ids,
+		                        .weights = weights,
+		                        .losses = losses };
 	double sum = 0;
 
 	for (int i = 0; i < SLICE; i++) {
@@ -182,7 +178,7 @@ static double run_slice(struct training *t, int judging, uint64_t position, doub
 		weights[i] = (float)weight;
 	}
 	assert_ok(judging ? t->task.judge(t->task.context, 0, &slice)
-	                  : t->task.learn(t->task.context, 0, &slice, t->gradients));
+	                  : t->task.learn(t->task.context, 0, &slice, t->store));
 	for (int i = 0; i < SLICE; i++)
 		sum += losses[i] / SLICE;
 	return sum;
@@ -204,9 +200,9 @@ static double train(struct training *t, int steps, double rate, int once)
 		for (uint64_t i = 0; i < BATCH; i += SLICE)
 			loss += run_slice(t, 0, (once ? 0 : (uint64_t)step * BATCH) + i, 1.0 / BATCH, losses) * SLICE /
 			        BATCH;
-		assert_ok(ek_optimizer_step(t->optimizer, &adamw, &t->gradients, 1, (uint64_t)step + 1, t->values,
-		                            t->average, &norm));
-		assert_ok(t->task.load(t->task.context, t->values));
+		assert_ok(ek_store_step(t->store, &adamw, (uint64_t)step + 1, &norm));
+		t->turn = 0;
+		assert_ok(t->task.load(t->task.context, t->store, EK_VALUES));
 	}
 	return loss;
 }
@@ -375,7 +371,8 @@ static float *gradients_of(struct training *t, double weight, double *losses)
 {
 	float *copy;
 
-	memset(t->gradients, 0, t->task.params->size * sizeof(float));
+	ek_store_clear_gradients(t->store);
+	t->turn = 0;
 	(void)run_slice(t, 0, 320, weight, losses);
 	assert_ok(ek_alloc(&copy, t->task.params->size, sizeof *copy));
 	memcpy(copy, t->gradients, t->task.params->size * sizeof *copy);
@@ -445,7 +442,7 @@ static void judging_is_the_same_for_every_seed(void **state)
 		t->options.drop = 0.5 * i;
 		assert_ok(ek_flow_task_new(&t->flow, &t->task, &t->options,
 		                           &(struct ek_flow_source){ &t->mixture, get }));
-		assert_ok(t->task.load(t->task.context, t->values));
+		assert_ok(t->task.load(t->task.context, t->store, EK_VALUES));
 		(void)run_slice(t, 1, 64, 0, losses[i]);
 		training_end(t);
 	}

@@ -103,7 +103,7 @@ static void run_case(const cJSON *golden, const cJSON *c, struct ek_objective *o
 	}
 	assert_close(loss / golden_number(cJSON_GetObjectItemCaseSensitive(c, "loss"), "value"), 1,
 	             GOLDEN_MARGIN * fmax(least, golden_number(cJSON_GetObjectItemCaseSensitive(c, "loss"), "f32")));
-	assert_ok(ek_net_backward(g.s, g.gradients));
+	assert_ok(ek_net_backward(g.s, g.store, 0));
 	assert_true(golden_check_gradients(c, &g.params, g.gradients, "f32", least) >= (diffusion ? 31 : 3));
 	golden_net_release(&g);
 	golden_batch_release(&b);
@@ -153,7 +153,7 @@ static double loss_of(const struct ek_objective *o, double t, const float *predi
 	objective_net_run(&n, o, data, noise, &t);
 	ek_net_read(n.s, n.loss, &loss);
 	ek_net_write_gradient(n.s, n.loss, &weight);
-	assert_ok(ek_net_backward(n.s, NULL));
+	assert_ok(ek_net_backward(n.s, NULL, 0));
 	ek_net_read_gradient(n.s, n.prediction, gradient);
 	objective_net_release(&n);
 	return (double)loss;

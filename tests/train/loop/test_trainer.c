@@ -16,6 +16,7 @@
 #include "rebalance/base/threads.h"
 #include "train/loop/checkpoint.h"
 #include "train/loop/trainer.h"
+#include "train/nn/store_internal.h"
 
 enum { SIZE = 37, IMAGES = 20, SLICE = 2, BATCH = 8 };
 
@@ -35,11 +36,11 @@ static float target(int64_t id, int i)
 	return (float)ek_random_normal(7, (uint64_t)id, (uint64_t)i);
 }
 
-static int load(void *context, const float *values)
+static int load(void *context, const struct ek_store *store, enum ek_family family)
 {
 	struct problem *p = context;
 
-	p->values = values;
+	p->values = ek_store_data(store, family);
 	return 0;
 }
 
@@ -57,9 +58,11 @@ static double loss_of(const struct problem *p, int64_t id, float weight, float *
 	return loss;
 }
 
-static int learn(void *context, int worker, const struct ek_slice *s, float *gradients)
+static int learn(void *context, int worker, const struct ek_slice *s, struct ek_store *store)
 {
 	struct problem *p = context;
+	float gradients[SIZE] = { 0 };
+	int rc;
 
 	(void)worker;
 	for (int j = 0; j < s->count; j++) {
@@ -68,11 +71,15 @@ static int learn(void *context, int worker, const struct ek_slice *s, float *gra
 		if (p->broken_step > 0 && s->step + 1 == p->broken_step)
 			s->losses[j] = NAN;
 	}
+	EK_TRY(ek_store_wait(store, 0, s->turn));
+	ek_store_add(store, 0, SIZE, gradients);
+	ek_store_pass(store, 0);
 	if (p->stop_step > 0 && s->step + 1 == p->stop_step)
 		ek_interrupt();
 	if (p->killed_step > 0 && s->step + 1 == p->killed_step)
 		_exit(9);
-	return 0;
+out:
+	return rc;
 }
 
 static int judge(void *context, int worker, const struct ek_slice *s)
@@ -83,12 +90,11 @@ static int judge(void *context, int worker, const struct ek_slice *s)
 	return 0;
 }
 
-static int after_step(void *context, uint64_t step, float *values, float *average)
+static int after_step(void *context, uint64_t step, struct ek_store *store)
 {
 	struct problem *p = context;
 
-	(void)values;
-	(void)average;
+	(void)store;
 	p->extra[0] += (float)step;
 	return 0;
 }
@@ -147,7 +153,6 @@ static struct ek_trainer_options options_of(const char *folder, uint64_t steps)
 		                            .adamw = { 0.05, 0.9, 0.999, 1e-8, 0, 0.9, 0 },
 		                            .schedule = EK_SCHEDULE_COSINE,
 		                            .warmup = 5,
-		                            .lanes = 3,
 		                            .log_every = 10,
 		                            .judge_every = 20,
 		                            .checkpoint_seconds = 1e9,
@@ -175,17 +180,17 @@ static void read_state(struct ek_checkpoint_state *s, float *arrays, float *extr
                        const struct ek_params *params)
 {
 	struct ek_tensor_file file = { 0 };
+	struct ek_store *store;
 	uint64_t step;
 
-	*s = (struct ek_checkpoint_state){ .values = arrays,
-		                           .average = arrays + SIZE,
-		                           .first = arrays + 2 * SIZE,
-		                           .second = arrays + 3 * SIZE,
-		                           .extra = extra,
-		                           .extra_count = 3 };
+	assert_ok(ek_store_new(&store, params));
+	*s = (struct ek_checkpoint_state){ .store = store, .extra = extra, .extra_count = 3 };
 	assert_int_equal(ek_checkpoint_open(&file, &step, folder, EK_CHECKPOINT_WHOLE), 1);
 	assert_ok(ek_checkpoint_read(&file, params, s, "test"));
 	assert_int_equal(step, s->step);
+	for (int f = EK_VALUES; f <= EK_SECOND; f++)
+		ek_store_read(store, (enum ek_family)f, 0, SIZE, arrays + f * SIZE);
+	ek_store_free(store);
 	ek_tensor_file_close(&file);
 }
 
@@ -212,7 +217,7 @@ static void goes_to_the_mean(void **unused)
 	/* At the end the rate is near 0, and the average of 8-image gradients wanders by about
 	 * rate · sqrt(steps at that rate): far below the 0.3 that separates the mean from 0 and from any target. */
 	for (int j = 0; j < SIZE; j++)
-		assert_close(s.average[j], mean[j], 0.3);
+		assert_close(arrays[SIZE + j], mean[j], 0.3);
 	assert_true(extra[0] == 400.0F * 399 / 2);
 	ek_params_release(&p.params);
 }

@@ -43,6 +43,7 @@ void net_trial_start(struct net_trial *t, enum ek_net_mode mode, int batch)
 	ref_round_bf16(t->values, t->s.params.size);
 	t->start = random_numbers(t->s.params.size, 300);
 	t->gradients = ref_poisoned(t->s.params.size);
+	assert_ok(ek_store_new(&t->store, &t->s.params));
 	for (int i = 0; i < t->s.output_count; i++) {
 		t->given[i] = random_numbers(numbers(t, t->s.outputs[i]), (uint64_t)(100 + i));
 		t->outputs += numbers(t, t->s.outputs[i]);
@@ -75,6 +76,7 @@ void net_trial_free(struct net_trial *t)
 	free(t->values);
 	free(t->start);
 	free(t->gradients);
+	ek_store_free(t->store);
 	net_subject_free(&t->s);
 }
 
@@ -102,8 +104,10 @@ void net_trial_run(struct net_trial *t, struct ek_net_state *state, float *resul
 	for (int i = 0; i < t->s.output_count; i++)
 		if (has_gradient(t, t->s.outputs[i]))
 			ek_net_write_gradient(state, t->s.outputs[i], t->given[i]);
-	memcpy(t->gradients, t->start, t->s.params.size * sizeof *t->start);
-	assert_ok(ek_net_backward(state, t->gradients));
+	ek_store_clear_gradients(t->store);
+	ek_store_write(t->store, EK_GRADIENTS, 0, t->s.params.size, t->start);
+	assert_ok(ek_net_backward(state, t->store, 0));
+	ek_store_read(t->store, EK_GRADIENTS, 0, t->s.params.size, t->gradients);
 	assert_true(ref_is_whole(t->gradients, t->s.params.size));
 	for (int i = 0; i < t->s.input_count; i++)
 		if (has_gradient(t, t->s.inputs[i])) {

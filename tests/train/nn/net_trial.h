@@ -11,7 +11,8 @@
  */
 struct net_trial {
 	struct net_subject s;
-	float *values, *start, *gradients; /* of parameters: start + what backward adds, in a guard band */
+	struct ek_store *store;
+	float *values, *start, *gradients;                       /* of parameters: start + what backward adds */
 	float *inputs[NET_CASE_VALUES], *given[NET_CASE_VALUES]; /* given: gradients of outputs */
 	int32_t *ids;
 	struct ek_net_key *keys;

@@ -77,7 +77,9 @@ static int run_slice(void *context, uint64_t i, int worker)
 	struct net_trial own = *s->t;
 
 	own.gradients = ref_poisoned(own.s.params.size);
+	assert_ok(ek_store_new(&own.store, &own.s.params));
 	net_trial_run(&own, s->states[worker], s->results[i]);
+	ek_store_free(own.store);
 	free(own.gradients);
 	return 0;
 }
@@ -109,6 +111,56 @@ static void a_slice_is_the_same_bytes_whatever_runs_beside_it(void **state)
 	}
 }
 
+/* Each slice with other gradients of its outputs, so that the order of the sum shows. */
+static int learn_slice(void *context, uint64_t i, int worker)
+{
+	struct slices *s = context;
+	const struct net_trial *t = s->t;
+	struct ek_net_state *state = s->states[worker];
+
+	net_trial_fill(t, state);
+	assert_ok(ek_net_forward(state));
+	for (int j = 0; j < t->s.output_count; j++) {
+		const size_t n = (size_t)t->batch * ek_net_elements(t->s.net, t->s.outputs[j]);
+		float *given = ref_poisoned(n);
+
+		ref_fill(given, n, 400 + i);
+		ek_net_write_gradient(state, t->s.outputs[j], given);
+		free(given);
+	}
+	return ek_net_backward(state, t->store, i);
+}
+
+static void gradients_add_up_in_order_whatever_the_threads(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct net_trial t;
+		struct slices s = { .t = &t };
+		float *one, *other;
+
+		net_trial_new(&t, case_of(blocks[i]), EK_NN_AUTO, EK_NET_RECOMPUTE, 0, 3);
+		one = ref_poisoned(t.s.params.size);
+		other = ref_poisoned(t.s.params.size);
+		for (int j = 0; j < SLICES; j++)
+			assert_ok(ek_net_state_new(&s.states[j], t.s.net));
+		for (int threads = 1; threads <= 5; threads += 2) {
+			ek_threads_set(threads);
+			ek_store_clear_gradients(t.store);
+			assert_ok(ek_parallel(SLICES, learn_slice, &s));
+			ek_threads_set(0);
+			ek_store_read(t.store, EK_GRADIENTS, 0, t.s.params.size, threads == 1 ? one : other);
+			if (threads > 1)
+				assert_memory_equal(one, other, t.s.params.size * sizeof *one);
+		}
+		for (int j = 0; j < SLICES; j++)
+			ek_net_state_free(s.states[j]);
+		free(one);
+		free(other);
+		net_trial_free(&t);
+	}
+}
+
 /* Runs images first … first + batch - 1 of the large trial in the small one, adding to its gradients. */
 static void run_part(struct net_trial *small, const struct net_trial *large, int first)
 {
@@ -128,7 +180,7 @@ static void run_part(struct net_trial *small, const struct net_trial *large, int
 		ek_net_write_gradient(s, small->s.outputs[i],
 		                      large->given[i] +
 		                              (size_t)first * ek_net_elements(small->s.net, small->s.outputs[i]));
-	assert_ok(ek_net_backward(s, small->gradients));
+	assert_ok(ek_net_backward(s, small->store, (uint64_t)(first / small->batch)));
 	ek_net_state_free(s);
 }
 
@@ -141,11 +193,11 @@ static void gradients_add_up_over_slices(void **state)
 
 		net_trial_new(&whole, case_of(blocks[i]), EK_NN_F32, EK_NET_TRAIN, 0, 8);
 		net_trial_new(&part, case_of(blocks[i]), EK_NN_F32, EK_NET_TRAIN, 0, 4);
-		memset(whole.gradients, 0, whole.s.params.size * sizeof(float));
-		memset(part.gradients, 0, whole.s.params.size * sizeof(float));
 		run_part(&whole, &whole, 0);
 		run_part(&part, &whole, 0);
 		run_part(&part, &whole, 4);
+		ek_store_read(whole.store, EK_GRADIENTS, 0, whole.s.params.size, whole.gradients);
+		ek_store_read(part.store, EK_GRADIENTS, 0, whole.s.params.size, part.gradients);
 		for (size_t j = 0; j < whole.s.params.size; j++) {
 			const double w = (double)whole.gradients[j], d = (double)part.gradients[j] - w;
 
@@ -179,7 +231,7 @@ static void gradients_of_parameters_can_be_left_out(void **state)
 	assert_ok(ek_net_forward(s));
 	for (int i = 0; i < t.s.output_count; i++)
 		ek_net_write_gradient(s, t.s.outputs[i], t.given[i]);
-	assert_ok(ek_net_backward(s, NULL));
+	assert_ok(ek_net_backward(s, NULL, 0));
 	ek_net_read_gradient(s, t.s.inputs[0], again);
 	assert_memory_equal(again, got + t.outputs, n * sizeof *again);
 	free(got);
@@ -374,6 +426,7 @@ int main(void)
 		cmocka_unit_test(recomputing_takes_less_memory),
 		cmocka_unit_test(forward_alone_gives_the_same),
 		cmocka_unit_test(a_slice_is_the_same_bytes_whatever_runs_beside_it),
+		cmocka_unit_test(gradients_add_up_in_order_whatever_the_threads),
 		cmocka_unit_test(gradients_add_up_over_slices),
 		cmocka_unit_test(gradients_of_parameters_can_be_left_out),
 		cmocka_unit_test(frozen_parameters_get_no_gradient),

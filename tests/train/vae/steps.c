@@ -7,6 +7,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
+#include "train/nn/store_internal.h"
 
 static int part_count(const struct ek_task *task)
 {
@@ -23,11 +24,9 @@ void ek_steps_init(struct ek_steps *s, const struct ek_task *task, int batch, in
 	int rc;
 
 	*s = (struct ek_steps){ .task = task, .batch = batch, .images = images, .rate = rate };
-	EK_TRY(ek_optimizer_new(&s->optimizer, task->params));
-	EK_TRY(ek_alloc_aligned(&s->values, size, sizeof(float)));
-	EK_TRY(ek_alloc_aligned(&s->average, size, sizeof(float)));
-	for (int i = 0; i < EK_STEPS_LANES; i++)
-		EK_TRY(ek_alloc(&s->gradients[i], size, sizeof(float)));
+	EK_TRY(ek_store_new(&s->store, task->params));
+	s->values = ek_store_data(s->store, EK_VALUES);
+	s->average = ek_store_data(s->store, EK_AVERAGE);
 	EK_TRY(ek_alloc(&s->weights, n, sizeof *s->weights));
 	EK_TRY(ek_alloc(&s->losses, n, sizeof *s->losses));
 	EK_TRY(ek_alloc(&s->parts, n * EK_STEPS_PARTS, sizeof *s->parts));
@@ -40,11 +39,7 @@ out:
 
 void ek_steps_release(struct ek_steps *s)
 {
-	ek_optimizer_free(s->optimizer);
-	free(s->values);
-	free(s->average);
-	for (int i = 0; i < EK_STEPS_LANES; i++)
-		free(s->gradients[i]);
+	ek_store_free(s->store);
 	free(s->weights);
 	free(s->losses);
 	free(s->parts);
@@ -57,6 +52,7 @@ static struct ek_slice slice_of(struct ek_steps *s, int i)
 
 	return (struct ek_slice){ .step = s->step,
 		                  .position = s->step * (uint64_t)s->batch + (uint64_t)first,
+		                  .turn = (uint64_t)i,
 		                  .count = s->task->slice,
 		                  .ids = s->ids + first,
 		                  .weights = s->weights + first,
@@ -64,18 +60,12 @@ static struct ek_slice slice_of(struct ek_steps *s, int i)
 		                  .parts = s->parts + first * part_count(s->task) };
 }
 
-static int run_lane(void *context, uint64_t lane, int worker)
+static int run_slice(void *context, uint64_t i, int worker)
 {
 	struct ek_steps *s = context;
-	int rc = 0;
+	const struct ek_slice slice = slice_of(s, (int)i);
 
-	for (int i = (int)lane; i < s->batch / s->task->slice; i += EK_STEPS_LANES) {
-		const struct ek_slice slice = slice_of(s, i);
-
-		EK_TRY(s->task->learn(s->task->context, worker, &slice, s->gradients[lane]));
-	}
-out:
-	return rc;
+	return s->task->learn(s->task->context, worker, &slice, s->store);
 }
 
 static void average_parts(struct ek_steps *s)
@@ -103,12 +93,11 @@ static int one_step(struct ek_steps *s)
 		s->ids[i] = (int64_t)((s->step * (uint64_t)s->batch + (uint64_t)i) % (uint64_t)s->images);
 		s->weights[i] = 1 / (float)s->batch;
 	}
-	EK_TRY(s->task->load(s->task->context, s->values));
-	EK_TRY(ek_parallel(EK_STEPS_LANES, run_lane, s));
-	EK_TRY(ek_optimizer_step(s->optimizer, &adamw, s->gradients, EK_STEPS_LANES, s->step + 1, s->values, s->average,
-	                         &norm));
+	EK_TRY(s->task->load(s->task->context, s->store, EK_VALUES));
+	EK_TRY(ek_parallel((uint64_t)(s->batch / s->task->slice), run_slice, s));
+	EK_TRY(ek_store_step(s->store, &adamw, s->step + 1, &norm));
 	if (s->task->after_step != NULL)
-		EK_TRY(s->task->after_step(s->task->context, s->step, s->values, s->average));
+		EK_TRY(s->task->after_step(s->task->context, s->step, s->store));
 	average_parts(s);
 	s->step++;
 out:
@@ -130,7 +119,7 @@ int ek_steps_judge(struct ek_steps *s, int count, double *loss)
 	int rc;
 
 	*loss = 0;
-	EK_TRY(s->task->load(s->task->context, s->values));
+	EK_TRY(s->task->load(s->task->context, s->store, EK_VALUES));
 	for (int i = 0; i < count; i++) {
 		struct ek_slice slice = slice_of(s, 0);
 

@@ -1,17 +1,17 @@
 /*
- * Steps of training without the trainer, as trainer.h says they go: slices on lanes, lanes added up, AdamW.
+ * Steps of training without the trainer, as trainer.h says they go: slices over the threads, AdamW.
  */
 #ifndef EK_TESTS_VAE_STEPS_H
 #define EK_TESTS_VAE_STEPS_H
 
 #include "train/loop/trainer.h"
 
-enum { EK_STEPS_LANES = 2, EK_STEPS_PARTS = 8 };
+enum { EK_STEPS_PARTS = 8 };
 
 struct ek_steps {
 	const struct ek_task *task;
-	struct ek_optimizer *optimizer;
-	float *values, *average, *gradients[EK_STEPS_LANES];
+	struct ek_store *store;
+	float *values, *average; /* the store's */
 	float *weights;
 	double *losses, *parts;
 	int64_t *ids;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rebalance/base/memory.h"
+#include "train/nn/store_internal.h"
 #include "train/vae/autoencoder.h"
 
 static struct ek_autoencoder_config config_of(const cJSON *model, int side)
@@ -70,7 +70,7 @@ struct model {
 	struct ek_params params;
 	struct ek_net *net;
 	struct ek_net_state *s;
-	float *values, *gradients;
+	struct ek_store *store;
 	int image, noise, encoded, latent, decoded, mse, other, codes;
 };
 
@@ -99,11 +99,14 @@ static void model_make(struct model *m, const cJSON *c, const cJSON *models, enu
 		cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(c, "inputs"), 0), "shape");
 	const int batch = cJSON_GetArrayItem(shape, 0)->valueint, side = cJSON_GetArrayItem(shape, 1)->valueint;
 	const char *name = cJSON_GetObjectItemCaseSensitive(c, "model")->valuestring;
+	float *values;
 
 	*m = (struct model){ .config = config_of(cJSON_GetObjectItemCaseSensitive(models, name), side) };
 	assert_ok(ek_autoencoder_params(&m->params, &m->config));
-	m->values = golden_values(&m->params);
-	assert_ok(ek_alloc(&m->gradients, m->params.size, sizeof *m->gradients));
+	values = golden_values(&m->params);
+	assert_ok(ek_store_new(&m->store, &m->params));
+	ek_store_write(m->store, EK_VALUES, 0, m->params.size, values);
+	free(values);
 	assert_ok(ek_net_new(&m->net, NULL, &m->params, precision, batch));
 	assert_ok(m->image = ek_net_input(m->net, (struct ek_net_shape){ side, side, 3 }));
 	assert_ok(m->encoded = ek_autoencoder_encode(m->net, &m->params, &m->config, m->image));
@@ -114,7 +117,7 @@ static void model_make(struct model *m, const cJSON *c, const cJSON *models, enu
 	     output++)
 		assert_ok(ek_net_output(m->net, *output));
 	assert_ok(ek_net_finish(m->net, EK_NET_TRAIN));
-	assert_ok(ek_net_load(m->net, m->values));
+	assert_ok(ek_net_load_from(m->net, m->store, EK_VALUES));
 	assert_ok(ek_net_state_new(&m->s, m->net));
 }
 
@@ -123,8 +126,7 @@ static void model_release(struct model *m)
 	ek_net_state_free(m->s);
 	ek_net_free(m->net);
 	ek_params_release(&m->params);
-	free(m->values);
-	free(m->gradients);
+	ek_store_free(m->store);
 }
 
 static double mean(struct model *m, int value)
@@ -201,8 +203,9 @@ static void run_case(const cJSON *c, const cJSON *models, enum ek_nn_precision p
 	check_scalar(c, vq ? "quantizer_loss" : "kl", mean(&m, m.other), type, least);
 	check_scalar(c, "loss", mean(&m, m.mse) + weight * mean(&m, m.other), type, least);
 	set_gradients(&m, weight);
-	assert_ok(ek_net_backward(m.s, m.gradients));
-	assert_int_equal(golden_check_gradients(c, &m.params, m.gradients, type, least), m.params.count);
+	assert_ok(ek_net_backward(m.s, m.store, 0));
+	assert_int_equal(golden_check_gradients(c, &m.params, ek_store_data(m.store, EK_GRADIENTS), type, least),
+	                 m.params.count);
 	model_release(&m);
 }
 

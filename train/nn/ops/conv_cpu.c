@@ -1,5 +1,5 @@
 /* Convolutions by oneDNN, images channels last. Weights are packed by load; the gradient of the weights comes in the
- * kernel's form, is turned back into the table's and added. */
+ * kernel's form and is turned back into the table's. */
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "train/nn/net_internal.h"
@@ -63,15 +63,14 @@ static size_t weight_count(const struct ek_net *net, const struct ek_net_op *op)
 	       (size_t)c->kernel[0] * (size_t)c->kernel[1];
 }
 
-/* Scratch in backward: dy in the net's type; dx to be added; dW in the kernel's form and in the table's. */
+/* Scratch in backward: dy in the net's type; dx to be added; dW in the kernel's form. */
 static void size_scratch(const struct ek_net *net, struct ek_net_op *op)
 {
 	const size_t size = ek_nn_type_size(net->type), batch = (size_t)net->batch;
 
 	op->scratch = ek_net_align(batch * ek_net_elements(net, op->outputs[0]) * size) +
 	              ek_net_align(batch * ek_net_elements(net, op->inputs[0]) * size) +
-	              ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(op->kernels[WEIGHTS], EK_DNN_RESULT))) +
-	              ek_net_align(weight_count(net, op) * sizeof(float));
+	              ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(op->kernels[WEIGHTS], EK_DNN_RESULT)));
 }
 
 static int prepare(struct ek_net *net, struct ek_net_op *op)
@@ -129,12 +128,10 @@ static int forward(struct ek_net_state *s, const struct ek_net_op *op)
 	return ek_dnn_call_run(call);
 }
 
-static int add_weights(struct ek_net_state *s, const struct ek_net_op *op, const void *dy, unsigned char *scratch,
-                       float *dw)
+static int take_weights(struct ek_net_state *s, const struct ek_net_op *op, const void *dy, unsigned char *scratch,
+                        float *dw)
 {
 	struct ek_dnn_call *const *calls = ek_net_calls(s, op);
-	float *plain = (float *)(void *)(scratch + ek_net_align(ek_dnn_layout_size(
-							   ek_dnn_kernel_layout(op->kernels[WEIGHTS], EK_DNN_RESULT))));
 	int rc;
 
 	ek_dnn_call_set(calls[WEIGHTS], EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
@@ -142,9 +139,8 @@ static int add_weights(struct ek_net_state *s, const struct ek_net_op *op, const
 	ek_dnn_call_set(calls[WEIGHTS], EK_DNN_RESULT, scratch);
 	EK_TRY(ek_dnn_call_run(calls[WEIGHTS]));
 	ek_dnn_call_set(calls[UNPACK], EK_DNN_SOURCE, scratch);
-	ek_dnn_call_set(calls[UNPACK], EK_DNN_RESULT, plain);
+	ek_dnn_call_set(calls[UNPACK], EK_DNN_RESULT, dw);
 	EK_TRY(ek_dnn_call_run(calls[UNPACK]));
-	ek_nn_vector()->accumulate(dw, plain, weight_count(s->net, op));
 out:
 	return rc;
 }
@@ -157,7 +153,7 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 	const size_t outs = (size_t)net->batch * ek_net_elements(net, op->outputs[0]);
 	const size_t size = ek_nn_type_size(net->type), n = ek_net_channel_count(net, op->outputs[0]);
 	const enum ek_nn_type given = ek_net_out_type(net, op, 0);
-	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
+	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_sum(s, op, 1);
 	const void *dy = ek_net_grad_out(s, op, 0);
 	unsigned char *free_space = s->scratch + ek_net_align(outs * size), *dx = free_space;
 	int rc = 0;
@@ -185,7 +181,7 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 		}
 	}
 	if (dw != NULL)
-		EK_TRY(add_weights(s, op, dy, free_space, dw));
+		EK_TRY(take_weights(s, op, dy, free_space, dw));
 	if (db != NULL)
 		ek_net_add_rows(db, ek_net_grad_out(s, op, 0), given, outs / n, n);
 out:

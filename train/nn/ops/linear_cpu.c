@@ -1,7 +1,7 @@
 #include "rebalance/base/error.h"
 #include "train/nn/net_internal.h"
 
-/* y [r, o] = x [r, i] · W^T; dx = dy · W; dW [o, i] += dy^T · x. W is packed for the first two as the kernels like it:
+/* y [r, o] = x [r, i] · W^T; dx = dy · W; dW [o, i] = dy^T · x. W is packed for the first two as the kernels like it:
  * once a step, where they would do so for each slice. */
 enum { FORWARD, DATA, WEIGHTS, PACK_FORWARD, PACK_DATA };
 
@@ -87,7 +87,7 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 	EK_TRY(matrix(&l[0], type, s.outputs, s.rows, 1));
 	EK_TRY(matrix(&l[1], type, s.rows, s.inputs, 0));
 	EK_TRY(matrix(&l[2], EK_NN_FLOAT32, s.outputs, s.inputs, 0));
-	EK_TRY(product(&op->kernels[WEIGHTS], l, 0, 1));
+	EK_TRY(product(&op->kernels[WEIGHTS], l, 0, 0));
 out:
 	free_all(l);
 	return rc;
@@ -124,7 +124,7 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 	const struct shapes d = shapes_of(s->net, op);
 	const size_t count = (size_t)(d.rows * d.outputs);
 	const enum ek_nn_type type = s->net->type, given = ek_net_out_type(s->net, op, 0);
-	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
+	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_sum(s, op, 1);
 	const void *dy = ek_net_grad_out(s, op, 0);
 	int rc = 0;
 

@@ -288,4 +288,5 @@ const struct ek_net_code ek_net_cpu_quantise = {
 	.prepare = prepare_quantise,
 	.forward = forward_quantise,
 	.backward = backward_quantise,
+	.sparse = 1,
 };

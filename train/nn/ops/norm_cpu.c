@@ -155,7 +155,7 @@ static int backward_layer_norm(struct ek_net_state *s, const struct ek_net_op *o
 	const float *saved = ek_net_saved(s, op);
 	float *buffer = (float *)(void *)s->scratch, *dx = buffer + 4 * n;
 	const float *weight = parameter_or_zeros(s, op, 0, buffer + 2 * n), base = op->parameters[0] >= 0 ? 0 : 1;
-	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
+	float *dw = ek_net_parameter_sum(s, op, 0), *db = ek_net_parameter_sum(s, op, 1);
 
 	for (size_t i = 0; i < rows; i++) {
 		const float *x = ek_net_load_floats(ek_net_in(s, op, 0), in, i * n, n, buffer);
@@ -392,7 +392,7 @@ static void norm_input_gradient(const struct norm_image *g, const float *factor,
 
 static int backward_group_norm(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
+	float *dw = ek_net_parameter_sum(s, op, 0), *db = ek_net_parameter_sum(s, op, 1);
 
 	for (size_t image = 0; image < (size_t)s->net->batch; image++) {
 		const struct norm_image g = norm_image_of(s, op, image);

@@ -159,7 +159,7 @@ static int backward_positions(struct ek_net_state *s, const struct ek_net_op *op
 {
 	const size_t image = ek_net_elements(s->net, op->inputs[0]);
 	const float *dy = ek_net_grad_out(s, op, 0);
-	float *dp = ek_net_parameter_gradient(s, op, 0);
+	float *dp = ek_net_parameter_sum(s, op, 0);
 
 	for (size_t b = 0; dp != NULL && b < (size_t)s->net->batch; b++)
 		ek_nn_vector()->accumulate(dp, dy + b * image, image);
@@ -200,6 +200,7 @@ static int backward_embedding(struct ek_net_state *s, const struct ek_net_op *op
 const struct ek_net_code ek_net_cpu_embedding = {
 	.forward = forward_embedding,
 	.backward = backward_embedding,
+	.sparse = 1,
 };
 
 static int forward_times(struct ek_net_state *s, const struct ek_net_op *op)

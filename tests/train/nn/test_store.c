@@ -1,9 +1,10 @@
-#include "train/nn/optimizer.h"
+#include "train/nn/store_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "rebalance/base/error.h"
 #include "rebalance/base/threads.h"
 #include "tests/analysis/embed/random_weights.h"
 #include "tests/support/support.h"
@@ -59,7 +60,7 @@ static void check(const cJSON *c, const float *golden, const char *array, const 
 	fail_msg("no golden %s", array);
 }
 
-enum { A = 77, B = 13, FROZEN = 5, ALL = A + FROZEN + B, LANES = 3 };
+enum { A = 77, B = 13, FROZEN = 5, ALL = A + FROZEN + B };
 
 /* Parameters a and b with a frozen one between them. */
 static struct ek_params three(void)
@@ -78,10 +79,10 @@ static void curve(const cJSON *c, const float *golden)
 	const char *name = member(c, "name")->valuestring;
 	const int steps = (int)member(c, "steps")->valuedouble;
 	struct ek_params params = three();
-	struct ek_optimizer *o;
+	struct ek_store *s;
 	float *a = by_formula(name, "a", A), *b = by_formula(name, "b", B);
 	float *target_a = by_formula(name, "a target", A), *target_b = by_formula(name, "b target", B);
-	float values[ALL], average[ALL], gradient[ALL] = { 0 }, *lanes[1] = { gradient }, norms[32];
+	float *values, *average, *gradient, norms[32];
 	const struct ek_adamw adamw = { .rate = member(c, "lr")->valuedouble,
 		                        .beta1 = 0.9,
 		                        .beta2 = 0.999,
@@ -91,20 +92,23 @@ static void curve(const cJSON *c, const float *golden)
 		                        .clip = member(c, "clip")->valuedouble };
 
 	assert_true(steps > 0 && steps <= 32);
-	assert_ok(ek_optimizer_new(&o, &params));
-	memset(values, 0, sizeof values);
-	memcpy(values, a, A * sizeof *a);
-	memcpy(values + A + FROZEN, b, B * sizeof *b);
-	memcpy(average, values, sizeof values);
-	for (int s = 0; s < steps; s++) {
+	assert_ok(ek_store_new(&s, &params));
+	values = ek_store_data(s, EK_VALUES);
+	average = ek_store_data(s, EK_AVERAGE);
+	gradient = ek_store_data(s, EK_GRADIENTS);
+	for (int i = 0; i < 2; i++) {
+		ek_store_write(s, i == 0 ? EK_VALUES : EK_AVERAGE, 0, A, a);
+		ek_store_write(s, i == 0 ? EK_VALUES : EK_AVERAGE, A + FROZEN, B, b);
+	}
+	for (int step = 0; step < steps; step++) {
 		double norm;
 
 		for (int i = 0; i < A; i++)
-			gradient[i] = (values[i] - target_a[i]) * (s % 2 ? 1 / 16.0F : 1);
+			gradient[i] = (values[i] - target_a[i]) * (step % 2 ? 1 / 16.0F : 1);
 		for (int i = 0; i < B; i++)
-			gradient[A + FROZEN + i] = (values[A + FROZEN + i] - target_b[i]) * (s % 2 ? 1 / 16.0F : 1);
-		assert_ok(ek_optimizer_step(o, &adamw, lanes, 1, (uint64_t)s + 1, values, average, &norm));
-		norms[s] = (float)norm;
+			gradient[A + FROZEN + i] = (values[A + FROZEN + i] - target_b[i]) * (step % 2 ? 1 / 16.0F : 1);
+		assert_ok(ek_store_step(s, &adamw, (uint64_t)step + 1, &norm));
+		norms[step] = (float)norm;
 		for (int i = 0; i < ALL; i++)
 			assert_true(gradient[i] == 0);
 	}
@@ -113,17 +117,17 @@ static void curve(const cJSON *c, const float *golden)
 	check(c, golden, "b", values + A + FROZEN, B);
 	check(c, golden, "a ema", average, A);
 	check(c, golden, "b ema", average + A + FROZEN, B);
-	check(c, golden, "a m", ek_optimizer_moments(o, 0), A);
-	check(c, golden, "b m", ek_optimizer_moments(o, 0) + A + FROZEN, B);
-	check(c, golden, "a v", ek_optimizer_moments(o, 1), A);
-	check(c, golden, "b v", ek_optimizer_moments(o, 1) + A + FROZEN, B);
+	check(c, golden, "a m", ek_store_data(s, EK_FIRST), A);
+	check(c, golden, "b m", ek_store_data(s, EK_FIRST) + A + FROZEN, B);
+	check(c, golden, "a v", ek_store_data(s, EK_SECOND), A);
+	check(c, golden, "b v", ek_store_data(s, EK_SECOND) + A + FROZEN, B);
 	for (int i = A; i < A + FROZEN; i++)
 		assert_true(values[i] == 0 && average[i] == 0);
 	free(a);
 	free(b);
 	free(target_a);
 	free(target_b);
-	ek_optimizer_free(o);
+	ek_store_free(s);
 	ek_params_release(&params);
 }
 
@@ -156,108 +160,158 @@ static const struct ek_adamw usual = {
 	.rate = 0.01, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .decay = 0.1, .average = 0.99, .clip = 1
 };
 
-/* A table of this many numbers, more than one piece of the optimizer's, a frozen parameter in the middle. */
-enum { LARGE = 3 * 65536 + 113 };
+/* A table of this many numbers, more than one piece of a step's, a frozen parameter in the middle. */
+enum { LARGE = 3 * 65536 + 113, FIRST = 65536 + 7, HELD = 11, SLICES = 9 };
 
 struct run {
 	struct ek_params params;
-	struct ek_optimizer *o;
-	float *lanes[LANES], *values, *average;
+	struct ek_store *store;
 };
+
+static float *family(const struct run *r, enum ek_family family)
+{
+	return ek_store_data(r->store, family);
+}
 
 static void run_start(struct run *r)
 {
 	*r = (struct run){ 0 };
-	add(&r->params, "first", 65536 + 7, 0);
-	add(&r->params, "frozen", 11, 0);
-	add(&r->params, "last", LARGE - 65536 - 7 - 11, 0);
+	add(&r->params, "first", FIRST, 0);
+	add(&r->params, "frozen", HELD, 0);
+	add(&r->params, "last", LARGE - FIRST - HELD, 0);
 	r->params.items[1].frozen = 1;
-	assert_ok(ek_optimizer_new(&r->o, &r->params));
-	for (int i = 0; i < LANES; i++) {
-		r->lanes[i] = ref_poisoned(LARGE);
-		ref_fill(r->lanes[i], LARGE, (uint64_t)i);
-		memset(r->lanes[i] + r->params.items[1].offset, 0, 11 * sizeof(float));
-	}
-	r->values = ref_poisoned(LARGE);
-	r->average = ref_poisoned(LARGE);
-	ref_fill(r->values, LARGE, 10);
-	ref_fill(r->average, LARGE, 11);
+	assert_ok(ek_store_new(&r->store, &r->params));
+	ref_fill(family(r, EK_VALUES), LARGE, 10);
+	ref_fill(family(r, EK_AVERAGE), LARGE, 11);
+	ref_fill(family(r, EK_GRADIENTS), LARGE, 12);
+	memset(family(r, EK_GRADIENTS) + FIRST, 0, HELD * sizeof(float));
 }
 
 static void run_end(struct run *r)
 {
-	for (int i = 0; i < LANES; i++)
-		free(r->lanes[i]);
-	free(r->values);
-	free(r->average);
-	ek_optimizer_free(r->o);
+	ek_store_free(r->store);
 	ek_params_release(&r->params);
 }
 
-static void lanes_are_added_in_order_whatever_the_threads(void **state)
+static void a_step_is_the_same_whatever_the_threads(void **state)
 {
 	struct run one, more;
 	double norm_one, norm_more, sum = 0;
+	float want;
 
 	(void)state;
 	run_start(&one);
-	for (size_t i = 0; i < LARGE; i++) {
-		const float g = (one.lanes[0][i] + one.lanes[1][i]) + one.lanes[2][i];
-
-		sum += (double)g * (double)g;
-	}
+	for (size_t i = 0; i < LARGE; i++)
+		sum += (double)family(&one, EK_GRADIENTS)[i] * (double)family(&one, EK_GRADIENTS)[i];
+	/* The first moment is a tenth of the gradient, clipped. */
+	want = family(&one, EK_GRADIENTS)[0] * (float)(1 / (sqrt(sum) + 1e-6)) * (float)(1 - 0.9);
 	ek_threads_set(1);
-	assert_ok(ek_optimizer_step(one.o, &usual, one.lanes, LANES, 1, one.values, one.average, &norm_one));
+	assert_ok(ek_store_step(one.store, &usual, 1, &norm_one));
 	/* sums of some 2 · 10^5 squares in double */
 	assert_close(norm_one, sqrt(sum), 2e5 * 0x1p-53);
+	assert_close(family(&one, EK_FIRST)[0], want, fabs((double)want) * 0x1p-22);
 	for (int threads = 2; threads <= 7; threads += 5) {
 		run_start(&more);
 		ek_threads_set(threads);
-		assert_ok(
-			ek_optimizer_step(more.o, &usual, more.lanes, LANES, 1, more.values, more.average, &norm_more));
+		assert_ok(ek_store_step(more.store, &usual, 1, &norm_more));
 		assert_memory_equal(&norm_one, &norm_more, sizeof norm_one);
-		assert_memory_equal(one.values, more.values, LARGE * sizeof(float));
-		assert_memory_equal(one.average, more.average, LARGE * sizeof(float));
-		for (int i = 0; i < 2; i++)
-			assert_memory_equal(ek_optimizer_moments(one.o, i), ek_optimizer_moments(more.o, i),
+		for (int f = 0; f < EK_FAMILIES; f++)
+			assert_memory_equal(family(&one, (enum ek_family)f), family(&more, (enum ek_family)f),
 			                    LARGE * sizeof(float));
 		run_end(&more);
 	}
 	ek_threads_set(0);
-	for (int i = 0; i < LANES; i++)
-		for (size_t j = 0; j < LARGE; j++)
-			assert_true(one.lanes[i][j] == 0);
-	/* The first moment is a tenth of the sum of the lanes, clipped; its first number shows the order. */
-	run_start(&more);
-	{
-		const float g = (more.lanes[0][0] + more.lanes[1][0]) + more.lanes[2][0];
-		const float want = g * (float)(1 / (norm_one + 1e-6)) * (float)(1 - 0.9);
-
-		assert_true(ek_optimizer_moments(one.o, 0)[0] == want);
-	}
-	run_end(&more);
+	for (size_t j = 0; j < LARGE; j++)
+		assert_true(family(&one, EK_GRADIENTS)[j] == 0);
 	run_end(&one);
+}
+
+static int take_turn(void *context, uint64_t i, int worker)
+{
+	const struct run *r = context;
+	float *x = ref_poisoned(FIRST);
+	int rc;
+
+	(void)worker;
+	ref_fill(x, FIRST, 20 + i);
+	EK_TRY(ek_store_wait(r->store, 0, i));
+	ek_store_add(r->store, 0, FIRST, x);
+	ek_store_pass(r->store, 0);
+out:
+	free(x);
+	return rc;
+}
+
+static void slices_are_added_in_order_whatever_the_threads(void **state)
+{
+	float *sum = ref_poisoned(FIRST), *x = ref_poisoned(FIRST);
+	struct run r;
+
+	(void)state;
+	memset(sum, 0, FIRST * sizeof *sum);
+	for (uint64_t i = 0; i < SLICES; i++) {
+		ref_fill(x, FIRST, 20 + i);
+		for (size_t j = 0; j < FIRST; j++)
+			sum[j] += x[j];
+	}
+	run_start(&r);
+	for (int threads = 1; threads <= 7; threads += 3) {
+		ek_store_clear_gradients(r.store);
+		ek_threads_set(threads);
+		assert_ok(ek_parallel(SLICES, take_turn, &r));
+		assert_memory_equal(family(&r, EK_GRADIENTS), sum, FIRST * sizeof *sum);
+		for (size_t j = FIRST; j < LARGE; j++)
+			assert_true(family(&r, EK_GRADIENTS)[j] == 0);
+	}
+	ek_threads_set(0);
+	run_end(&r);
+	free(sum);
+	free(x);
+}
+
+/* The third of the slices fails; those behind it do not wait for ever, and what failed is told. */
+static int fail_third(void *context, uint64_t i, int worker)
+{
+	const struct run *r = context;
+
+	const int rc = i == 2 ? ek_fail(EK_EIO, "the third") : take_turn(context, i, worker);
+
+	return rc < 0 && ek_store_give_up(r->store) ? rc : 0;
+}
+
+static void a_slice_that_fails_holds_nobody_up(void **state)
+{
+	struct run r;
+
+	(void)state;
+	run_start(&r);
+	for (int threads = 1; threads <= 7; threads += 3) {
+		ek_threads_set(threads);
+		ek_store_clear_gradients(r.store);
+		assert_fails(ek_parallel(SLICES, fail_third, &r), EK_EIO, "the third");
+	}
+	ek_threads_set(0);
+	ek_store_clear_gradients(r.store);
+	assert_ok(take_turn(&r, 0, 0));
+	run_end(&r);
 }
 
 static void frozen_parameters_are_left_alone(void **state)
 {
 	struct run r, before;
-	const size_t first = 65536 + 7;
 	double norm;
 
 	(void)state;
 	run_start(&r);
 	run_start(&before);
-	assert_ok(ek_optimizer_step(r.o, &usual, r.lanes, LANES, 1, r.values, NULL, &norm));
-	assert_memory_equal(r.values + first, before.values + first, 11 * sizeof(float));
-	assert_memory_equal(r.average, before.average, LARGE * sizeof(float)); /* NULL was given */
+	assert_ok(ek_store_step(r.store, &usual, 1, &norm));
 	for (size_t i = 0; i < LARGE; i++) {
-		const int frozen = i >= first && i < first + 11;
+		const int frozen = i >= FIRST && i < FIRST + HELD;
 
-		assert_true((r.values[i] == before.values[i]) == frozen);
-		assert_true((ek_optimizer_moments(r.o, 1)[i] == 0) == frozen);
+		assert_true((family(&r, EK_VALUES)[i] == family(&before, EK_VALUES)[i]) == frozen);
+		assert_true(!frozen || family(&r, EK_AVERAGE)[i] == family(&before, EK_AVERAGE)[i]);
+		assert_true((family(&r, EK_SECOND)[i] == 0) == frozen);
 	}
-	assert_true(ref_is_whole(r.values, LARGE));
 	run_end(&r);
 	run_end(&before);
 }
@@ -273,15 +327,13 @@ static void a_gradient_that_is_not_finite_changes_nothing(void **state)
 
 		run_start(&r);
 		run_start(&before);
-		r.lanes[i][LARGE - 1 - 65536 * i] = bad[i];
-		assert_fails(ek_optimizer_step(r.o, &usual, r.lanes, LANES, 7, r.values, r.average, &norm), EK_EDATA,
-		             "step 7: the gradient is not finite");
+		family(&r, EK_GRADIENTS)[LARGE - 1 - 65536 * i] = bad[i];
+		assert_fails(ek_store_step(r.store, &usual, 7, &norm), EK_EDATA, "step 7: the gradient is not finite");
 		assert_true(!isfinite(norm));
-		assert_memory_equal(r.values, before.values, LARGE * sizeof(float));
-		assert_memory_equal(r.average, before.average, LARGE * sizeof(float));
-		for (size_t j = 0; j < LARGE; j++)
-			assert_true(ek_optimizer_moments(r.o, 0)[j] == 0 && ek_optimizer_moments(r.o, 1)[j] == 0 &&
-			            r.lanes[0][j] == 0 && r.lanes[1][j] == 0 && r.lanes[2][j] == 0);
+		memset(family(&before, EK_GRADIENTS), 0, LARGE * sizeof(float));
+		for (int f = 0; f < EK_FAMILIES; f++)
+			assert_memory_equal(family(&r, (enum ek_family)f), family(&before, (enum ek_family)f),
+			                    LARGE * sizeof(float));
 		run_end(&r);
 		run_end(&before);
 	}
@@ -291,7 +343,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(twenty_steps_are_pytorchs),
-		cmocka_unit_test(lanes_are_added_in_order_whatever_the_threads),
+		cmocka_unit_test(a_step_is_the_same_whatever_the_threads),
+		cmocka_unit_test(slices_are_added_in_order_whatever_the_threads),
+		cmocka_unit_test(a_slice_that_fails_holds_nobody_up),
 		cmocka_unit_test(frozen_parameters_are_left_alone),
 		cmocka_unit_test(a_gradient_that_is_not_finite_changes_nothing),
 	};
