@@ -111,7 +111,7 @@ static void init_scan_and_embed(struct ek_settings *s)
 		  .recorded = 1,
 		  .help = "attributes of the images: .csv, .tsv or .jsonl with a column file_name (or image_id, path "
 		          "…), "
-		          "or CelebA's list_attr_celeba.txt; rows fit by path, else by file name" },
+		          "or one of CelebA's lists; rows fit by path, else by file name" },
 		{ .name = "key",
 		  .kind = EK_KIND_STRING,
 		  .target = &s->scan.key,

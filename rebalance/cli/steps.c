@@ -137,9 +137,45 @@ out:
 	return rc;
 }
 
+/* Tables that lie beside the images and could be read: one of attributes is shown as an example. */
+static int tell_tables(const struct ek_run *run)
+{
+	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "counts"), *item;
+	struct ek_buffer names = { 0 };
+	char *path = NULL, *shown = NULL;
+	int rc = 0;
+
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(counts, "tables"))
+	{
+		EK_TRY(ek_filename_get(&path, item, "path", scan_where));
+		EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", strrchr(path, '/') + 1));
+		if (shown == NULL ||
+		    (strstr(strrchr(shown, '/'), "attr") == NULL && strstr(strrchr(path, '/'), "attr"))) {
+			free(shown);
+			shown = path;
+		} else {
+			free(path);
+		}
+		path = NULL;
+	}
+	if (shown != NULL)
+		ek_info("beside the images, not read: %s. To take attributes from one: --attributes %s", names.data,
+		        shown);
+out:
+	ek_buffer_release(&names);
+	free(path);
+	free(shown);
+	return rc;
+}
+
 static int work_scan(struct prepared *p, struct ek_run *run)
 {
-	return ek_scan(run, &p->scan);
+	int rc;
+
+	EK_TRY(ek_scan(run, &p->scan));
+	EK_TRY(tell_tables(run));
+out:
+	return rc;
 }
 
 static int prepare_embed(struct prepared *p, struct ek_run *run)

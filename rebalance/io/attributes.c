@@ -137,7 +137,7 @@ int ek_attributes_open(struct ek_attributes **out, const char *path, const char 
 	}
 	if (a->count == 0)
 		rc = ek_fail(EK_EDATA, "%s: has no rows", path);
-	else if (a->table.kind == EK_TABLE_CELEBA && a->count != a->table.promised)
+	else if (a->table.kind == EK_TABLE_CELEBA && !a->table.is_bare && a->count != a->table.promised)
 		rc = ek_fail(EK_EDATA, "%s:1: says %llu rows, there are %zu (the last on line %llu)", path,
 		             (unsigned long long)a->table.promised, a->count, (unsigned long long)line);
 out:

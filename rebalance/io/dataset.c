@@ -316,6 +316,9 @@ void ek_dataset_close(struct ek_dataset *d)
 	free(d->kinds);
 	free(d->root);
 	ek_buffer_release(&d->shared);
+	for (size_t i = 0; i < d->table_count; i++)
+		free(d->tables[i]);
+	free(d->tables);
 	free(d->attributes_path);
 	ek_attributes_close(d->attributes);
 	ek_patterns_release(&d->patterns);

@@ -111,8 +111,8 @@ int ek_dataset_again(struct ek_dataset *dataset);
 /* After the end: tells what was left out and what was not used. EK_EDATA if the attribute table has rows for files that
  * are not in the data set. */
 int ek_dataset_finish(struct ek_dataset *dataset);
-/* Add what was left out, {"left_out": {"hidden": …}}, and what was not used, {"unused": {"orphans": …}}, to an object:
- * what there is any of. */
+/* Add what was left out, {"left_out": {"hidden": …}}, what was not used, {"unused": {"orphans": …}}, and tables of
+ * images that lie beside them and were not asked for, {"tables": [{"path"}]}, to an object: what there is any of. */
 int ek_dataset_add_counts(cJSON *counts, const struct ek_dataset *dataset);
 /* Files passed over because they are no images, and warnings given, so far. */
 uint64_t ek_dataset_other_files(const struct ek_dataset *dataset);

@@ -51,7 +51,9 @@ struct ek_dataset {
 	struct ek_dataset *whole; /* of which this is a part, or NULL */
 	int again;                /* as a part: its form goes on at the front by itself */
 	int renamed;              /* it was said that an attribute has another name */
-	struct ek_buffer shared;  /* folders, with their last slash, that all files with names of images are in */
+	char **tables;            /* [table_count] noted */
+	size_t table_count, tables_tried;
+	struct ek_buffer shared; /* folders, with their last slash, that all files with names of images are in */
 	int shared_known;
 	uint64_t left_folder; /* a hash: the folder of an archive that was left out last */
 	struct ek_tally left_out[EK_LEFT_OUT_COUNT], unused[EK_UNUSED_COUNT];
@@ -82,6 +84,12 @@ int ek_dataset_leave_out_member(struct ek_dataset *dataset, enum ek_left_out rea
 void ek_dataset_note(struct ek_tally *tally, const char *name);
 /* Set the label to the first folder level of the item's name behind those that all images share, if there is one. */
 int ek_dataset_label_by_folder(struct ek_dataset *dataset, struct ek_dataset_item *item);
+/* Note the file if it is a table of images: the first 8 among the first 16 that may be one. EK_ENOMEM. */
+int ek_dataset_note_table(struct ek_dataset *dataset, const char *path);
+/* The same of files beside a data set of one path that are called as CelebA's are. */
+int ek_dataset_note_siblings(struct ek_dataset *dataset);
+/* Add those noted, {"tables": [{"path"}]}, if there are any. */
+int ek_dataset_add_tables(cJSON *counts, const struct ek_dataset *dataset);
 /* The same files once more, for their names; its `next` reads none of them and gives no label. */
 int ek_dataset_open_names(struct ek_dataset **out, const struct ek_dataset *dataset);
 void ek_dataset_close_names(struct ek_dataset *names);

@@ -112,6 +112,7 @@ int ek_dataset_finish(struct ek_dataset *d)
 		EK_TRY(d->form->finish(d));
 	if (d->attributes != NULL)
 		EK_TRY(check_attributes(d));
+	EK_TRY(ek_dataset_note_siblings(d));
 out:
 	return rc;
 }
@@ -139,6 +140,7 @@ int ek_dataset_add_counts(cJSON *counts, const struct ek_dataset *d)
 		EK_TRY(add_count(counts, "left_out", ek_left_out_name((enum ek_left_out)i), d->left_out[i].count));
 	for (int i = 0; i < EK_UNUSED_COUNT; i++)
 		EK_TRY(add_count(counts, "unused", names[i], d->unused[i].count));
+	EK_TRY(ek_dataset_add_tables(counts, d));
 out:
 	return rc;
 }

@@ -8,6 +8,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/locale.h"
 #include "rebalance/io/filename.h"
+#include "rebalance/io/image.h"
 
 enum { MAX_COLUMNS = 4096 };
 
@@ -86,6 +87,14 @@ static const char *const keys[] = { "file_name",  "filename",        "file",    
 	                            "image_path", "image_file_name", "image_name", "image_id",  "image",    "img_path",
 	                            "img" };
 
+static int is_known_key(const char *name)
+{
+	for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+		if (strcmp(keys[k], name) == 0)
+			return 1;
+	return 0;
+}
+
 static int is_key(const struct ek_table *t, const char *key, const char *name)
 {
 	return t->key_name != NULL ? strcmp(t->key_name, name) == 0 : strcmp(key, name) == 0;
@@ -146,13 +155,66 @@ static int open_celeba(struct ek_table *t)
 	while ((size = next_word(&text)) > 0) {
 		ek_buffer_clear(&word);
 		EK_TRY(ek_buffer_append(&word, text, size));
-		EK_TRY(add_column(t, word.data, 2));
+		/* The list of boxes names the column of the files, too. */
+		if (t->column_count > 0 || !is_known_key(word.data))
+			EK_TRY(add_column(t, word.data, 2));
 		text += size;
 	}
 	rc = 0;
 out:
 	ek_buffer_release(&word);
 	return rc;
+}
+
+/* Does the line begin with the name of an image, and go on behind a blank? */
+static int begins_with_image(const char *text)
+{
+	const size_t size = next_word(&text);
+	struct ek_buffer word = { 0 };
+	const int is_image = ek_buffer_append(&word, text, size) == 0 && size > 0 && ek_has_image_extension(word.data);
+
+	ek_buffer_release(&word);
+	text += size;
+	return is_image && next_word(&text) > 0;
+}
+
+/* Without a header the values are called as the file is, and numbered if they are several. */
+static int open_bare(struct ek_table *t, const char *path, const char *first)
+{
+	const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path, *dot = strrchr(base, '.');
+	const int length = (int)(dot != NULL && dot > base ? (size_t)(dot - base) : strlen(base));
+	char *name = NULL;
+	size_t size, count = 0;
+	int rc = 0;
+
+	for (const char *p = first; (size = next_word(&p)) > 0; p += size)
+		count++;
+	t->is_bare = 1;
+	for (size_t i = 1; i < count; i++) {
+		EK_TRY(count == 2 ? ek_format(&name, "%.*s", length, base)
+		                  : ek_format(&name, "%.*s_%zu", length, base, i));
+		EK_TRY(add_column(t, name, 1));
+		free(name);
+		name = NULL;
+	}
+out:
+	free(name);
+	return rc;
+}
+
+/* Of a text that is no JSON, by its first line. */
+static int tell_kind(struct ek_table *t, const char *path, const char *line)
+{
+	const size_t digits = strspn(line, "0123456789");
+	const int is_count = digits > 0 && strspn(line + digits, " \t\r") == strlen(line + digits);
+
+	t->kind = EK_TABLE_CELEBA;
+	if (is_count)
+		return 0;
+	if (begins_with_image(line))
+		return open_bare(t, path, line);
+	t->kind = EK_TABLE_CSV;
+	return 0;
 }
 
 int ek_table_open(struct ek_table *t, const char *path, const char *key)
@@ -174,15 +236,13 @@ int ek_table_open(struct ek_table *t, const char *path, const char *key)
 		             path);
 		goto out;
 	}
-	if (*word != '{') {
-		const size_t digits = strspn(word, "0123456789");
-
-		t->kind = rc == 1 && digits > 0 && strspn(word + digits, " \t\r") == strlen(word + digits)
-		                  ? EK_TABLE_CELEBA
-		                  : EK_TABLE_CSV;
-	}
+	if (*word != '{')
+		EK_TRY(tell_kind(t, path, word));
 	ek_jsonl_seek(&t->jsonl, 0, 1);
-	rc = t->kind == EK_TABLE_CSV ? open_csv(t, path) : t->kind == EK_TABLE_CELEBA ? open_celeba(t) : 0;
+	if (t->kind == EK_TABLE_CSV)
+		EK_TRY(open_csv(t, path));
+	else if (t->kind == EK_TABLE_CELEBA && !t->is_bare)
+		EK_TRY(open_celeba(t));
 out:
 	if (rc < 0)
 		ek_table_close(t);
@@ -255,8 +315,8 @@ static int next_celeba(struct ek_table *t, cJSON *object)
 		EK_TRY(add_field(object, t->columns[fields], word.data));
 	}
 	if (fields != t->column_count)
-		rc = ek_fail(EK_EDATA, "%s:%llu: %zu values, line 2 names %zu", path_of(t), (unsigned long long)t->line,
-		             fields, t->column_count);
+		rc = ek_fail(EK_EDATA, "%s:%llu: %zu values, line %s %zu", path_of(t), (unsigned long long)t->line,
+		             fields, t->is_bare ? "1 has" : "2 names", t->column_count);
 	else
 		rc = 1;
 out:

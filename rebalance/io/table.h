@@ -1,6 +1,8 @@
 /*
  * Tables keyed by the name of a file: CSV with a header (separated by commas, semicolons or tabs), JSON lines, or
- * CelebA's list_attr_celeba.txt (told by content). Read row by row, or by name through an index of 16 bytes a row.
+ * CelebA's lists, told by content: a number of rows, a line of names, then a file and its values (list_attr_celeba.txt,
+ * list_bbox_celeba.txt), or without these two lines (list_eval_partition.txt, identity_CelebA.txt), the values then
+ * called as the table's file is. Read row by row, or by name through an index of 16 bytes a row.
  *
  * The key is the column file_name, else the first there is of filename, file, file_path, filepath, path, image_path,
  * image_file_name, image_name, image_id, image, img_path and img, or one that the caller names.
@@ -27,6 +29,7 @@ struct ek_table {
 	size_t column_count, key;
 	const char *key_name; /* the asked one, or that of the row last read; NULL: none yet */
 	uint64_t promised;    /* CelebA: rows, as its first line says */
+	int is_bare;          /* CelebA: without the lines of the number and the names */
 };
 
 /* `key`: the column, which must outlive the table, or NULL. */

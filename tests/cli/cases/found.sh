@@ -39,3 +39,24 @@ for form in copied mac.tar unzipped mac.zip samples.tar; do
 	counts "RUN-$form"
 done
 grep -c '"n": 1' RUN-samples.tar/images.jsonl
+
+# CelebA: one folder, which is no class, and lists beside it, which are attributes when they are asked for.
+mkdir -p celeba/img_align_celeba
+i=0; for file in $(find photos -name '*.png' | sort); do i=$((i + 1)); cp "$file" "celeba/img_align_celeba/00000$i.jpg"; done
+cd celeba || exit
+{ echo "$i"; echo "Male Young"; for n in $(seq $i); do echo "00000$n.jpg  1 -1"; done; } >list_attr_celeba.txt
+{ echo "$i"; echo "image_id x_1 y_1"; for n in $(seq $i); do echo "00000$n.jpg 95  7$n"; done; } >list_bbox_celeba.txt
+for n in $(seq $i); do echo "00000$n.jpg $((n % 3))"; done >list_eval_partition.txt
+echo "a text" >README.txt
+cd ..
+mkdir zipped && (cd celeba && python3 -m zipfile -c ../zipped/img_align_celeba.zip img_align_celeba) && cp celeba/list_attr_celeba.txt zipped
+for set in celeba celeba/img_align_celeba zipped/img_align_celeba.zip; do
+	run evenkeel scan $set -o RUN-set --force 2>&1 | grep -vE 'contents|bytes|TIME|^scan'
+	grep -c '"label"' RUN-set/images.jsonl
+	rm -r RUN-set
+done
+for list in celeba/list_*; do
+	echo "-- $list"
+	evenkeel scan celeba -o RUN-set --attributes "$list" 2>&1 | grep -E 'beside|evenkeel:'
+	tail -1 RUN-set/images.jsonl | sed 's/.*sha256[^,]*, //'
+done

@@ -96,6 +96,11 @@ static void tables_of_other_programs_are_read(void **state)
 		{ "x.csv", "who", "who,file_name\na.jpg,b.jpg\n", "a.jpg", "{\"file_name\":\"b.jpg\"}" },
 		{ "x.jsonl", NULL, "{\"image_id\":17,\"x\":NaN,\"y\":[-Infinity,\"NaN\"]}\n", "17",
 		  "{\"x\":null,\"y\":[null,\"NaN\"]}" },
+		{ "list_bbox_celeba.txt", NULL, "1\nimage_id x_1 width\n000001.jpg    95 226\n", "000001.jpg",
+		  "{\"x_1\":95,\"width\":226}" },
+		{ "list_eval_partition.txt", NULL, "000001.jpg 0\r\n000002.jpg 2\r\n", "000002.jpg",
+		  "{\"list_eval_partition\":2}" },
+		{ "splits", NULL, "a/1.png\ttrain\t7\n", "a/1.png", "{\"splits_1\":\"train\",\"splits_2\":7}" },
 		{ "x.jsonl", "key", "{\"key\":\"a.jpg\",\"x\":1}\n", "a.jpg", "{\"x\":1}" },
 	};
 	struct ek_attributes *attributes;
@@ -106,6 +111,8 @@ static void tables_of_other_programs_are_read(void **state)
 		check_find(attributes, cases[i].file, cases[i].want);
 		ek_attributes_close(attributes);
 	}
+	assert_fails(ek_attributes_open(&attributes, text_file("split.txt", "a.jpg 1\nb.jpg 1 2\n"), NULL), EK_EDATA,
+	             "split.txt:2: 2 values, line 1 has 1");
 	assert_fails(ek_attributes_open(&attributes, text_file("x.csv", "file_name,a\nx,1\n"), "who"), EK_EDATA,
 	             "there is no column who");
 }
