@@ -23,7 +23,7 @@ int ek_net_new(struct ek_net **out, const struct ek_net_backend *backend, const 
 		return ek_fail(EK_ENOTSUP, "this processor has no bfloat16 products");
 	EK_TRY(ek_alloc(&net, 1, sizeof *net));
 	net->backend = backend != NULL ? backend : &ek_net_cpu;
-	net->params = params;
+	net->params = net->table = params;
 	net->type = ek_nn_precision_type(precision);
 	net->batch = batch;
 	EK_TRY(ek_alloc(&net->values, 1, sizeof *net->values));
@@ -68,7 +68,7 @@ static int count_uses(struct ek_net *net)
 	EK_TRY(ek_alloc(&net->uses, (size_t)net->params->count, sizeof *net->uses));
 	for (int i = net->op_count - 1; i >= 0; i--)
 		for (int j = 0; j < EK_NET_PARAMETERS; j++)
-			if (net->ops[i].backward && net->ops[i].parameters[j] >= 0)
+			if (net->ops[i].backward && ek_net_learns(&net->ops[i], j))
 				net->ops[i].before[j] = net->uses[net->ops[i].parameters[j]]++;
 out:
 	return rc;
@@ -293,7 +293,7 @@ void ek_net_clear_inputs(struct ek_net_state *s, int first)
 
 static int wants_parameter(const struct ek_net_state *s, const struct ek_net_op *op, int i)
 {
-	return s->store != NULL && op->parameters[i] >= 0 && !s->net->params->items[op->parameters[i]].frozen;
+	return s->store != NULL && ek_net_learns(op, i);
 }
 
 static int wait_turn(const struct ek_net_state *s, const struct ek_net_op *op, int i)
@@ -412,7 +412,22 @@ enum ek_nn_type ek_net_out_type(const struct ek_net *net, const struct ek_net_op
 
 const float *ek_net_parameter(const struct ek_net_state *s, const struct ek_net_op *op, int i)
 {
-	return s->net->loaded + s->net->params->items[op->parameters[i]].offset;
+	return ek_net_loaded(s->net, op, i);
+}
+
+const struct ek_param *ek_net_parameter_of(const struct ek_net_op *op, int i)
+{
+	return &op->table->items[op->parameters[i]];
+}
+
+const float *ek_net_loaded(const struct ek_net *net, const struct ek_net_op *op, int i)
+{
+	return (op->constants != NULL ? op->constants : net->loaded) + ek_net_parameter_of(op, i)->offset;
+}
+
+int ek_net_learns(const struct ek_net_op *op, int i)
+{
+	return op->parameters[i] >= 0 && !op->frozen && !ek_net_parameter_of(op, i)->frozen;
 }
 
 float *ek_net_parameter_gradient(const struct ek_net_state *s, const struct ek_net_op *op, int i)
@@ -420,7 +435,7 @@ float *ek_net_parameter_gradient(const struct ek_net_state *s, const struct ek_n
 	if (!wants_parameter(s, op, i))
 		return NULL;
 	if (s->net->backend->codes[op->kind]->sparse)
-		return ek_store_data(s->store, EK_GRADIENTS) + s->net->params->items[op->parameters[i]].offset;
+		return ek_store_data(s->store, EK_GRADIENTS) + ek_net_parameter_of(op, i)->offset;
 	return (float *)(void *)(s->gradient_scratch + gradient_offset(op, i));
 }
 

@@ -60,6 +60,13 @@ int ek_net_new(struct ek_net **out, const struct ek_net_backend *backend, const 
                enum ek_nn_precision precision, int batch);
 void ek_net_free(struct ek_net *net);
 
+/*
+ * The parameters of layers that follow are those of this table, as constants: no gradient goes to them. values:
+ * [params->size]. The net's own table and values NULL: what it is loaded with. params NULL: they learn again, as at the
+ * start. Table and values must outlive the net.
+ */
+int ek_net_constants(struct ek_net *net, const struct ek_params *params, const float *values);
+
 /* The layers. Numbers of parameters are those of the table. */
 
 /* float32 [batch, height, width, channels], filled by the caller before every forward. */
@@ -202,6 +209,14 @@ struct ek_net_diffusion {
 	int prediction, data, noise, factors, first;
 };
 int ek_net_diffusion(struct ek_net *net, const struct ek_net_diffusion *diffusion, int *bound);
+
+/* Mean over an image of x, or of max(0, 1 - sign x), the hinge loss (Lim and Ye 2017), sign 1 or -1: [1, 1, 1] float32.
+ */
+int ek_net_mean(struct ek_net *net, int x);
+int ek_net_hinge(struct ek_net *net, int x, int sign);
+
+/* x, and no gradient comes back to it. */
+int ek_net_detach(struct ek_net *net, int x);
 
 /* A constant times x, without gradient to it: (x + shift) · scale, float32. */
 int ek_net_affine(struct ek_net *net, int x, float scale, float shift);

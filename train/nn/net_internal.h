@@ -30,9 +30,12 @@ struct ek_net_op {
 		struct {
 			float scale, shift;
 		} affine;
-		int heads, p, first, power;
+		int heads, p, first, power, sign;
 	} of;
 	int segment;
+	const struct ek_params *table; /* of its parameters */
+	const float *constants;        /* their values; NULL: those that the net is loaded with */
+	int frozen;                    /* its parameters get no gradient */
 	/* Set by finish. */
 	int wants[EK_NET_INPUTS];   /* the input's gradient is wanted, … */
 	int adds[EK_NET_INPUTS];    /* … added to what is there, … */
@@ -90,6 +93,10 @@ struct ek_net {
 	const struct ek_params *params;
 	enum ek_nn_type type;
 	enum ek_net_mode mode;
+	/* For layers that are added. */
+	const struct ek_params *table;
+	const float *constants;
+	int frozen;
 	int batch, segment, finished;
 	int failed; /* the code of the first value that could not be made an output */
 	struct ek_net_op *ops;
@@ -162,6 +169,12 @@ const float *ek_net_parameter(const struct ek_net_state *s, const struct ek_net_
 /* Where this slice's gradient of it goes, or NULL if that is not wanted: to be written, or 0 already. */
 float *ek_net_parameter_gradient(const struct ek_net_state *s, const struct ek_net_op *op, int i);
 float *ek_net_parameter_sum(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+/* Parameter i of a layer. */
+const struct ek_param *ek_net_parameter_of(const struct ek_net_op *op, int i);
+/* The same values, for load. */
+const float *ek_net_loaded(const struct ek_net *net, const struct ek_net_op *op, int i);
+/* Does it learn? */
+int ek_net_learns(const struct ek_net_op *op, int i);
 /* The calls of a layer in this state, with the kernels' scratch set. */
 struct ek_dnn_call *const *ek_net_calls(const struct ek_net_state *s, const struct ek_net_op *op);
 size_t ek_net_align(size_t size);

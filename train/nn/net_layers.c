@@ -46,10 +46,12 @@ out:
 
 int ek_net_check_parameter(const struct ek_net *net, int p, size_t count, const char *what)
 {
-	if (p < 0 || p >= net->params->count)
+	const struct ek_params *table = net->table;
+
+	if (p < 0 || p >= table->count)
 		return ek_fail(EK_EUSAGE, "%s: %d is no parameter", what, p);
-	if (net->params->size - net->params->items[p].offset < count)
-		return ek_fail(EK_EUSAGE, "%s: the parameter %s is too small", what, net->params->items[p].name);
+	if (table->size - table->items[p].offset < count)
+		return ek_fail(EK_EUSAGE, "%s: the parameter %s is too small", what, table->items[p].name);
 	return 0;
 }
 
@@ -81,6 +83,9 @@ int ek_net_op_add(struct ek_net *net, const struct ek_net_op *op, int outputs, c
 	added = &net->ops[net->op_count];
 	*added = *op;
 	added->segment = net->segment;
+	added->table = net->table;
+	added->constants = net->constants;
+	added->frozen = net->frozen;
 	for (int i = 0; i < outputs; i++) {
 		int v;
 
@@ -404,12 +409,12 @@ int ek_net_embedding(struct ek_net *net, int ids, int parameter)
 
 	EK_TRY(ek_net_check_value(net, ids, "embedding"));
 	EK_TRY(ek_net_check_parameter(net, parameter, 0, "embedding"));
-	if (!net->values[ids].ids || net->params->items[parameter].rank != 2)
+	if (!net->values[ids].ids || net->table->items[parameter].rank != 2)
 		return ek_fail(EK_EUSAGE, "embedding: wants ids and a parameter [count, features]");
 	rc = add_one(
 		net,
 		&(struct ek_net_op){ .kind = EK_NET_EMBEDDING, .inputs = { ids }, .parameters = { parameter, -1 } },
-		(struct ek_net_shape){ 1, 1, (int)net->params->items[parameter].dims[1] }, EK_NN_FLOAT32);
+		(struct ek_net_shape){ 1, 1, (int)net->table->items[parameter].dims[1] }, EK_NN_FLOAT32);
 out:
 	return rc;
 }
@@ -492,6 +497,21 @@ int ek_net_affine(struct ek_net *net, int x, float scale, float shift)
 	op.of.affine.scale = scale;
 	op.of.affine.shift = shift;
 	return rc < 0 ? rc : add_one(net, &op, net->values[x].shape, EK_NN_FLOAT32);
+}
+
+int ek_net_detach(struct ek_net *net, int x)
+{
+	const int rc = ek_net_check_floats(net, x, "detach");
+
+	return rc < 0 ? rc : ek_net_simple(net, EK_NET_DETACH, x, 0, 0, net->values[x].shape, net->values[x].type);
+}
+
+int ek_net_constants(struct ek_net *net, const struct ek_params *params, const float *values)
+{
+	net->table = params != NULL ? params : net->params;
+	net->constants = values;
+	net->frozen = params != NULL;
+	return 0;
 }
 
 int ek_net_segment(struct ek_net *net)

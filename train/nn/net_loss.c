@@ -52,6 +52,18 @@ int ek_net_absolute_error(struct ek_net *net, int a, int b)
 	return error_of(net, a, b, 1);
 }
 
+int ek_net_hinge(struct ek_net *net, int x, int sign)
+{
+	const int rc = ek_net_check_floats(net, x, "mean");
+
+	return rc < 0 ? rc : ek_net_simple(net, EK_NET_MEAN, x, 0, sign, one_number, EK_NN_FLOAT32);
+}
+
+int ek_net_mean(struct ek_net *net, int x)
+{
+	return ek_net_hinge(net, x, 0);
+}
+
 int ek_net_noise(struct ek_net *net, int keys, struct ek_net_shape shape)
 {
 	const int rc = ek_net_check_value(net, keys, "noise");
@@ -147,7 +159,7 @@ int ek_net_quantise(struct ek_net *net, int z, const struct ek_net_quantise *q, 
 	shapes[0] = shapes[2] = net->values[z].shape;
 	shapes[1] = one_number;
 	shapes[2].channels = 1;
-	if (net->params->items[q->codebook].rank != 2 || net->params->items[q->codebook].dims[1] != shapes[0].channels)
+	if (net->table->items[q->codebook].rank != 2 || net->table->items[q->codebook].dims[1] != shapes[0].channels)
 		EK_TRY(ek_fail(EK_EUSAGE, "quantise: the codebook must be [codes, %d]", shapes[0].channels));
 	EK_TRY(op.inputs[0] = ek_net_cast(net, z, EK_NN_FLOAT32));
 	EK_TRY(ek_net_op_add(net, &op, 3, shapes, types, numbers));

@@ -52,10 +52,10 @@ static int lets_through(const struct ek_net_op *op, int j)
 	return op->inputs[j] > 0 && !(ek_net_operators[op->kind].needs >> EK_NET_STOPS >> j & 1);
 }
 
-static int trainable(const struct ek_net *net, const struct ek_net_op *op)
+static int trainable(const struct ek_net_op *op)
 {
 	for (int i = 0; i < EK_NET_PARAMETERS; i++)
-		if (op->parameters[i] >= 0 && !net->params->items[op->parameters[i]].frozen)
+		if (ek_net_learns(op, i))
 			return 1;
 	return 0;
 }
@@ -68,7 +68,7 @@ static void find_gradients(struct ek_net *net, char *reaches)
 	/* Forward: what depends on something that learns. `gradient` holds it for inputs already. */
 	for (int i = 0; i < net->op_count; i++) {
 		const struct ek_net_op *op = &net->ops[i];
-		int learns = trainable(net, op);
+		int learns = trainable(op);
 
 		for (int j = 0; j < EK_NET_INPUTS; j++)
 			learns = learns || (lets_through(op, j) && values[op->inputs[j]].gradient);

@@ -286,6 +286,36 @@ static int difference(struct net_subject *s, const int *n)
 	return output(s, n[3] == 2 ? ek_net_squared_error(s->net, a, b) : ek_net_absolute_error(s->net, a, b));
 }
 
+/* height, width, channels, sign of a hinge or 0; twice, so that the second gradient adds */
+static int mean(struct net_subject *s, const int *n)
+{
+	const int x = with_gradient(s, n[0], n[1], n[2]);
+	int rc;
+
+	EK_TRY(output(s, ek_net_mean(s->net, x)));
+	EK_TRY(output(s, n[3] == 0 ? ek_net_mean(s->net, x) : ek_net_hinge(s->net, x, n[3])));
+out:
+	return rc;
+}
+
+/* A layer and what is made of it, taught as a discriminator and its generator are: by the layer with its parameters as
+ * constants, and with a gradient of its own that does not come back. rows, channels */
+static int rivals(struct net_subject *s, const int *n)
+{
+	const int made = dense(s, with_gradient(s, n[0], 1, n[1]), n[1], 1), real = plain_input(s, n[0], 1, n[1]);
+	const struct ek_net_linear critic = { parameter(s, 1, n[1], 0, 0, 1), parameter(s, 1, 0, 0, 0, 1), 1, 1 };
+	struct ek_net *net = s->net;
+	int rc, loss;
+
+	EK_TRY(ek_net_constants(net, &s->params, NULL));
+	EK_TRY(output(s, ek_net_affine(net, ek_net_mean(net, ek_net_linear(net, made, &critic)), -0.5F, 0)));
+	EK_TRY(ek_net_constants(net, NULL, NULL));
+	EK_TRY(loss = ek_net_hinge(net, ek_net_linear(net, ek_net_detach(net, made), &critic), -1));
+	EK_TRY(output(s, ek_net_add(net, loss, ek_net_hinge(net, ek_net_linear(net, real, &critic), 1))));
+out:
+	return rc;
+}
+
 static int keys_input(struct net_subject *s)
 {
 	s->keys = ek_net_input_keys(s->net);
@@ -554,6 +584,10 @@ const struct net_case net_cases[] = {
 	{ "squared error", difference, { 11, 13, 11, 2, 0 }, 0 },
 	{ "squared error to a target", difference, { 5, 7, 3, 2, 1 }, 0 },
 	{ "absolute error", difference, { 11, 13, 11, 1, 0 }, NET_CASE_KINKS },
+	{ "mean", mean, { 5, 7, 3, 0 }, 0 },
+	{ "hinge, up", mean, { 7, 11, 13, 1 }, NET_CASE_KINKS },
+	{ "hinge, down", mean, { 5, 7, 3, -1 }, NET_CASE_KINKS },
+	{ "rivals", rivals, { 7, 5 }, NET_CASE_KINKS | NET_CASE_COMPOSED },
 	{ "noise", noise, { 5, 7, 3 }, NET_CASE_KINKS },
 	{ "mix", mix, { 11, 7, 5, 3, 1 }, 0 },
 	{ "mix error", mix_error, { 5, 7, 3, 3, 0 }, 0 },

@@ -330,9 +330,44 @@ static void error_backward(struct ref_net *r, const struct ek_net_op *op)
 	error(r, op, 1);
 }
 
+static void mean(struct ref_net *r, const struct ek_net_op *op, int back)
+{
+	const size_t count = count_of(r, op->inputs[0]), image = count / (size_t)ek_net_batch(r->net);
+	const double sign = op->of.sign;
+	struct sum s = { 0 };
+
+	for (size_t i = 0; i < count; i++) {
+		const number x = r->values[op->inputs[0]][i], loss = minus(exact(1), scaled(x, sign));
+		const number slope = scaled(r->gradients[op->outputs[0]][i / image], 1 / (double)image);
+
+		if (back) {
+			give_gradient(r, op->inputs[0], i,
+			              op->of.sign == 0 ? slope
+			              : loss.v > 0     ? scaled(slope, -sign)
+			                               : exact(0));
+			continue;
+		}
+		sum_add(&s, op->of.sign == 0 ? x : loss.v > 0 ? loss : exact(0));
+		if (i % image == image - 1) {
+			give(r, op->outputs[0], i / image, scaled(sum_get(&s), 1 / (double)image));
+			s = (struct sum){ 0 };
+		}
+	}
+}
+
+static void mean_forward(struct ref_net *r, const struct ek_net_op *op)
+{
+	mean(r, op, 0);
+}
+
+static void mean_backward(struct ref_net *r, const struct ek_net_op *op)
+{
+	mean(r, op, 1);
+}
+
 static size_t nearest(const struct ref_net *r, const struct ek_net_op *op, const number *z)
 {
-	const size_t n = channels_of(r, op->inputs[0]), codes = r->net->params->items[op->parameters[0]].count / n;
+	const size_t n = channels_of(r, op->inputs[0]), codes = ek_net_parameter_of(op, 0)->count / n;
 	double least = INFINITY;
 	size_t best = 0;
 
@@ -403,6 +438,8 @@ static const struct ref_layer halves = { halve_forward, halve_backward };
 static const struct ref_layer samples = { sample_forward, sample_backward };
 static const struct ref_layer divergences = { kl_forward, kl_backward };
 static const struct ref_layer errors = { error_forward, error_backward };
+static const struct ref_layer means = { mean_forward, mean_backward };
+static const struct ref_layer stops = { linear_forward, nothing };
 static const struct ref_layer quantisers = { quantise_forward, quantise_backward };
 
 static const struct ref_layer *const layers[EK_NET_KIND_COUNT] = {
@@ -425,6 +462,8 @@ static const struct ref_layer *const layers[EK_NET_KIND_COUNT] = {
 	[EK_NET_SAMPLE] = &samples,
 	[EK_NET_KL] = &divergences,
 	[EK_NET_ERROR] = &errors,
+	[EK_NET_MEAN] = &means,
+	[EK_NET_DETACH] = &stops,
 	[EK_NET_NOISE] = &ref_noise_layer,
 	[EK_NET_MIX] = &ref_mix_layer,
 	[EK_NET_MIX_ERROR] = &ref_mix_error_layer,
@@ -447,6 +486,7 @@ struct ref_net *ref_net_new(const struct ek_net *net, const float *parameters)
 	}
 	r->parameters = calloc(net->params->size + 1, sizeof *r->parameters);
 	r->parameter_gradients = calloc(net->params->size + 1, sizeof *r->parameter_gradients);
+	r->unwanted = calloc(net->params->size + 1, sizeof *r->unwanted);
 	ref_net_set(r->parameters, parameters, net->params->size);
 	return r;
 }
@@ -461,6 +501,7 @@ void ref_net_free(struct ref_net *r)
 	free(r->gradients);
 	free(r->parameters);
 	free(r->parameter_gradients);
+	free(r->unwanted);
 	free(r);
 }
 

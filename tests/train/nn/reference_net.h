@@ -20,6 +20,7 @@ struct ref_net {
 	const struct ek_net *net;
 	struct ref_number **values, **gradients; /* of each value; an array of batch · elements */
 	struct ref_number *parameters, *parameter_gradients;
+	struct ref_number *unwanted;   /* gradients of layers whose parameters are constants */
 	const int32_t *ids;            /* [batch], by the caller */
 	const struct ek_net_key *keys; /* likewise */
 };

@@ -118,14 +118,15 @@ static inline size_t count_of(const struct ref_net *r, int value)
 	return rows_of(r, value) * channels_of(r, value);
 }
 
+/* Constants stand beside what learns: a layer that is frozen gives its gradients to nobody. */
 static inline const number *parameter_of(const struct ref_net *r, const struct ek_net_op *op, int i)
 {
-	return r->parameters + r->net->params->items[op->parameters[i]].offset;
+	return r->parameters + ek_net_parameter_of(op, i)->offset;
 }
 
 static inline number *parameter_gradient_of(const struct ref_net *r, const struct ek_net_op *op, int i)
 {
-	return r->parameter_gradients + r->net->params->items[op->parameters[i]].offset;
+	return (op->frozen ? r->unwanted : r->parameter_gradients) + ek_net_parameter_of(op, i)->offset;
 }
 
 /* A result, in the type of its value. */

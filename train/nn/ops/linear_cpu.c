@@ -95,7 +95,7 @@ out:
 
 static int load(struct ek_net *net, struct ek_net_op *op)
 {
-	const float *weights = net->loaded + net->params->items[op->parameters[0]].offset;
+	const float *weights = ek_net_loaded(net, op, 0);
 	unsigned char *packed = net->packed + op->packed_offset;
 	int rc;
 

@@ -169,12 +169,62 @@ const struct ek_net_code ek_net_cpu_error = {
 	.backward = backward_error,
 };
 
+/* The mean, or with a sign how far numbers are short of it. */
+static int forward_mean(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const size_t count = ek_net_elements(s->net, op->inputs[0]);
+	const double sign = op->of.sign;
+	float in[CHUNK], *out = ek_net_out(s, op, 0);
+
+	for (size_t image = 0; image < (size_t)s->net->batch; image++) {
+		double sum = 0;
+
+		for (size_t i = 0, n; i < count; i += n) {
+			const float *x;
+
+			n = count - i < CHUNK ? count - i : CHUNK;
+			x = ek_net_load_floats(ek_net_in(s, op, 0), ek_net_in_type(s->net, op, 0), image * count + i, n,
+			                       in);
+			for (size_t j = 0; j < n; j++)
+				sum += op->of.sign == 0 ? (double)x[j] : fmax(0, 1 - sign * (double)x[j]);
+		}
+		out[image] = (float)(sum / (double)count);
+	}
+	return 0;
+}
+
+static int backward_mean(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const size_t count = ek_net_elements(s->net, op->inputs[0]);
+	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0);
+	const float *dy = ek_net_grad_out(s, op, 0), sign = (float)op->of.sign;
+	float in[CHUNK], d[CHUNK];
+
+	for (size_t first = 0, n; first < (size_t)s->net->batch * count; first += n) {
+		const size_t rest = count - first % count;
+		const float slope = dy[first / count] / (float)count;
+		const float *x;
+
+		n = rest < CHUNK ? rest : CHUNK;
+		x = ek_net_load_floats(ek_net_in(s, op, 0), type, first, n, in);
+		for (size_t j = 0; j < n; j++)
+			d[j] = op->of.sign == 0 ? slope : 1 - sign * x[j] > 0 ? -sign * slope : 0;
+		ek_net_store_floats(ek_net_grad_in(s, op, 0), type, first, n, d, op->adds[0]);
+	}
+	return 0;
+}
+
+const struct ek_net_code ek_net_cpu_mean = {
+	.forward = forward_mean,
+	.backward = backward_mean,
+};
+
 /* The nearest code of each row: products in tiles find candidates' distances |e|^2 - 2 z·e in float32. */
 enum { TILE = 64 };
 
 static int prepare_quantise(struct ek_net *net, struct ek_net_op *op)
 {
-	const int64_t codes = net->params->items[op->parameters[0]].dims[0];
+	const int64_t codes = ek_net_parameter_of(op, 0)->dims[0];
 	const int64_t n = (int64_t)ek_net_channel_count(net, op->inputs[0]);
 	const int64_t rows[2] = { TILE, n }, book[2] = { n, codes }, turned[2] = { 1, n }, scores[2] = { TILE, codes };
 	struct ek_dnn_layout *x = NULL, *w = NULL, *y = NULL;
@@ -195,7 +245,7 @@ out:
 static int find_codes(struct ek_net_state *s, const struct ek_net_op *op, int32_t *codes)
 {
 	const size_t n = ek_net_channel_count(s->net, op->inputs[0]), rows = ek_net_rows(s->net, op->inputs[0]);
-	const size_t count = (size_t)s->net->params->items[op->parameters[0]].dims[0];
+	const size_t count = (size_t)ek_net_parameter_of(op, 0)->dims[0];
 	const float *book = ek_net_parameter(s, op, 0), *z = ek_net_in(s, op, 0);
 	float *tile = (float *)(void *)s->scratch;
 	float *scores = (float *)(void *)(s->scratch + ek_net_align(TILE * n * sizeof(float)));

@@ -179,7 +179,7 @@ static int forward_embedding(struct ek_net_state *s, const struct ek_net_op *op)
 	float *out = ek_net_out(s, op, 0);
 
 	for (size_t b = 0; b < (size_t)s->net->batch; b++) {
-		assert(ids[b] >= 0 && ids[b] < s->net->params->items[op->parameters[0]].dims[0]);
+		assert(ids[b] >= 0 && ids[b] < ek_net_parameter_of(op, 0)->dims[0]);
 		memcpy(out + b * n, ek_net_parameter(s, op, 0) + (size_t)ids[b] * n, n * sizeof *out);
 	}
 	return 0;
@@ -277,4 +277,15 @@ static int backward_cast(struct ek_net_state *s, const struct ek_net_op *op)
 const struct ek_net_code ek_net_cpu_cast = {
 	.forward = forward_cast,
 	.backward = backward_cast,
+};
+
+static int forward_detach(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	memcpy(ek_net_out(s, op, 0), ek_net_in(s, op, 0),
+	       numbers(s->net, op->inputs[0]) * ek_nn_type_size(ek_net_in_type(s->net, op, 0)));
+	return 0;
+}
+
+const struct ek_net_code ek_net_cpu_detach = {
+	.forward = forward_detach,
 };
