@@ -198,7 +198,8 @@ int ek_net_load_from(struct ek_net *net, const struct ek_store *store, enum ek_f
 	return ek_net_load(net, ek_store_data(store, family));
 }
 
-int ek_net_state_new(struct ek_net_state **out, const struct ek_net *net)
+/* arena: NULL: one of its own. */
+static int state_new(struct ek_net_state **out, const struct ek_net *net, unsigned char *arena)
 {
 	struct ek_net_state *s = NULL;
 	int rc;
@@ -206,8 +207,12 @@ int ek_net_state_new(struct ek_net_state **out, const struct ek_net *net)
 	*out = NULL;
 	EK_TRY(ek_alloc(&s, 1, sizeof *s));
 	s->net = net;
-	EK_TRY(ek_alloc_aligned(&s->arena, 1, ek_net_state_bytes(net)));
-	memset(s->arena, 0, ek_net_state_bytes(net));
+	s->shares = arena != NULL;
+	s->arena = arena;
+	if (arena == NULL) {
+		EK_TRY(ek_alloc_aligned(&s->arena, 1, ek_net_state_bytes(net)));
+		memset(s->arena, 0, ek_net_state_bytes(net));
+	}
 	s->scratch = s->arena + net->arena;
 	s->gradient_scratch = s->scratch + ek_net_align(net->scratch);
 	s->kernel_scratch = s->gradient_scratch + net->gradient_scratch;
@@ -225,6 +230,20 @@ out:
 	return rc;
 }
 
+int ek_net_state_new(struct ek_net_state **out, const struct ek_net *net)
+{
+	return state_new(out, net, NULL);
+}
+
+int ek_net_state_share(struct ek_net_state **out, const struct ek_net *net, struct ek_net_state *of)
+{
+	*out = NULL;
+	if (ek_net_state_bytes(net) > ek_net_state_bytes(of->net))
+		return ek_fail(EK_EUSAGE, "a state of %zu bytes does not fit into one of %zu", ek_net_state_bytes(net),
+		               ek_net_state_bytes(of->net));
+	return state_new(out, net, of->arena);
+}
+
 void ek_net_state_free(struct ek_net_state *s)
 {
 	if (s == NULL)
@@ -233,7 +252,8 @@ void ek_net_state_free(struct ek_net_state *s)
 		for (int k = 0; k < EK_NET_KERNELS; k++)
 			ek_dnn_call_free(s->calls[i][k]);
 	free(s->calls);
-	free(s->arena);
+	if (!s->shares)
+		free(s->arena);
 	free(s);
 }
 

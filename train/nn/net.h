@@ -251,6 +251,9 @@ int ek_net_load(struct ek_net *net, const float *values);
 int ek_net_load_from(struct ek_net *net, const struct ek_store *store, enum ek_family family);
 
 int ek_net_state_new(struct ek_net_state **out, const struct ek_net *net);
+/* In the memory of another, which is of a net whose states are not smaller: one of them at a time, from filling inputs
+ * to reading. `of` must outlive it. */
+int ek_net_state_share(struct ek_net_state **out, const struct ek_net *net, struct ek_net_state *of);
 void ek_net_state_free(struct ek_net_state *s);
 
 /* An input or output: [batch, height, width, channels] of its type, aligned to 64 bytes. */

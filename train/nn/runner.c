@@ -6,18 +6,29 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
 
-int ek_runner_init(struct ek_runner *r, const struct ek_net *net)
+static int init(struct ek_runner *r, const struct ek_net *net, const struct ek_runner *of)
 {
 	int rc;
 
-	*r = (struct ek_runner){ .net = net, .workers = ek_threads() };
+	*r = (struct ek_runner){ .net = net, .workers = of != NULL ? of->workers : ek_threads() };
 	EK_TRY(ek_alloc(&r->states, (size_t)r->workers, sizeof *r->states));
 	for (int i = 0; i < r->workers; i++)
-		EK_TRY(ek_net_state_new(&r->states[i], net));
+		EK_TRY(of != NULL ? ek_net_state_share(&r->states[i], net, of->states[i])
+		                  : ek_net_state_new(&r->states[i], net));
 out:
 	if (rc < 0)
 		ek_runner_release(r);
 	return rc;
+}
+
+int ek_runner_init(struct ek_runner *r, const struct ek_net *net)
+{
+	return init(r, net, NULL);
+}
+
+int ek_runner_share(struct ek_runner *r, const struct ek_net *net, const struct ek_runner *of)
+{
+	return init(r, net, of);
 }
 
 void ek_runner_release(struct ek_runner *r)

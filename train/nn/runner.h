@@ -17,6 +17,8 @@ struct ek_runner {
 
 /* The net is finished, and outlives the runner. `= { 0 }` can be released. EK_ENOMEM. */
 int ek_runner_init(struct ek_runner *r, const struct ek_net *net);
+/* The same with each state in the memory of one of another's (ek_net_state_share), which it must not outlive. */
+int ek_runner_share(struct ek_runner *r, const struct ek_net *net, const struct ek_runner *of);
 void ek_runner_release(struct ek_runner *r);
 /* Bytes of all states of a runner of this net. */
 size_t ek_runner_bytes(const struct ek_net *net);

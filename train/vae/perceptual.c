@@ -8,7 +8,6 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/io/tensors.h"
-#include "train/nn/runner.h"
 
 enum { STAGES = 3, STEM = 32, NAME_SIZE = 96, CHANNELS = 3 };
 
@@ -20,11 +19,8 @@ static const struct stage {
 } stages[STAGES] = { { 1, 3, 1, 1, 32, 16 }, { 2, 3, 2, 6, 16, 24 }, { 2, 5, 2, 6, 24, 40 } };
 
 struct ek_perceptual {
-	struct ek_params params; /* all frozen */
+	struct ek_params params;
 	float *values;
-	struct ek_net *net;
-	struct ek_runner runner;
-	int made, wanted, losses[STAGES];
 	double variances[STAGES];
 };
 
@@ -116,7 +112,6 @@ static int add_part(struct ek_perceptual *p, const struct ek_tensor_file *file, 
 	EK_TRY(ek_resize(&p->values, p->params.size, sizeof *p->values));
 	EK_TRY(fold(p->values + p->params.items[number].offset, p->values + p->params.items[bias].offset, variance,
 	            file, part));
-	p->params.items[number].frozen = p->params.items[bias].frozen = 1;
 	rc = number;
 out:
 	return rc;
@@ -163,7 +158,7 @@ static void pad_same(int pad[4], int size, int kernel, int stride)
 	pad[1] = pad[3] = both - both / 2;
 }
 
-static int convolve(struct ek_perceptual *p, int x, int *number, int stride, int depthwise,
+static int convolve(const struct ek_perceptual *p, struct ek_net *net, int x, int *number, int stride, int depthwise,
                     enum ek_nn_activation activation)
 {
 	const struct ek_param *weight = &p->params.items[*number];
@@ -177,67 +172,43 @@ static int convolve(struct ek_perceptual *p, int x, int *number, int stride, int
 	*number += 2;
 	if (x < 0)
 		return x;
-	pad_same(conv.pad, ek_net_shape(p->net, x).height, conv.kernel[0], stride);
-	return ek_net_activation(p->net, ek_net_conv(p->net, x, &conv), activation);
+	pad_same(conv.pad, ek_net_shape(net, x).height, conv.kernel[0], stride);
+	return ek_net_activation(net, ek_net_conv(net, x, &conv), activation);
 }
 
-static int block(struct ek_perceptual *p, int x, int *number, const struct stage *s, int first)
+static int block(const struct ek_perceptual *p, struct ek_net *net, int x, int *number, const struct stage *s,
+                 int first)
 {
 	const int residual = first ? 0 : x;
 
 	if (s->expand > 1)
-		x = convolve(p, x, number, 1, 0, EK_NN_RELU6);
-	x = convolve(p, x, number, first ? s->stride : 1, 1, EK_NN_RELU6);
-	x = convolve(p, x, number, 1, 0, EK_NN_LINEAR);
-	return residual > 0 ? ek_net_add(p->net, x, residual) : x;
+		x = convolve(p, net, x, number, 1, 0, EK_NN_RELU6);
+	x = convolve(p, net, x, number, first ? s->stride : 1, 1, EK_NN_RELU6);
+	x = convolve(p, net, x, number, 1, 0, EK_NN_LINEAR);
+	return residual > 0 ? ek_net_add(net, x, residual) : x;
 }
 
-static void features(struct ek_perceptual *p, int image, int out[STAGES])
+static void features(const struct ek_perceptual *p, struct ek_net *net, int image, int out[STAGES])
 {
-	int number = 0, x = convolve(p, image, &number, 2, 0, EK_NN_RELU6);
+	int number = 0, x = convolve(p, net, image, &number, 2, 0, EK_NN_RELU6);
 
 	for (int s = 0; s < STAGES; s++) {
 		for (int i = 0; i < stages[s].repeats; i++)
-			x = block(p, x, &number, &stages[s], i == 0);
+			x = block(p, net, x, &number, &stages[s], i == 0);
 		out[s] = x;
 	}
 }
 
-static int build(struct ek_perceptual *p, int side, enum ek_nn_precision precision, int batch)
-{
-	const struct ek_net_shape image = { side, side, CHANNELS };
-	int a[STAGES], b[STAGES], rc;
-
-	EK_TRY(ek_net_new(&p->net, NULL, &p->params, precision, batch));
-	EK_TRY(p->made = ek_net_input_with_gradient(p->net, image));
-	EK_TRY(p->wanted = ek_net_input(p->net, image));
-	features(p, p->made, a);
-	features(p, p->wanted, b);
-	for (int s = 0; s < STAGES; s++) {
-		EK_TRY(p->losses[s] = ek_net_squared_error(p->net, a[s], b[s]));
-		EK_TRY(ek_net_output(p->net, p->losses[s]));
-	}
-	EK_TRY(ek_net_finish(p->net, EK_NET_TRAIN));
-	EK_TRY(ek_net_load(p->net, p->values));
-	EK_TRY(ek_runner_init(&p->runner, p->net));
-out:
-	return rc;
-}
-
-int ek_perceptual_new(struct ek_perceptual **out, const char *weights, int side, enum ek_nn_precision precision,
-                      int batch)
+int ek_perceptual_new(struct ek_perceptual **out, const char *weights)
 {
 	struct ek_tensor_file file = { 0 };
 	struct ek_perceptual *p = NULL;
 	int rc;
 
 	*out = NULL;
-	if (side < 8)
-		return ek_fail(EK_EUSAGE, "perceptual loss: images of side %d, must be at least 8", side);
 	EK_TRY(ek_alloc(&p, 1, sizeof *p));
 	EK_TRY(ek_tensor_file_open(&file, weights));
 	EK_TRY(read_weights(p, &file));
-	EK_TRY(build(p, side, precision, batch));
 	*out = p;
 	p = NULL;
 out:
@@ -250,41 +221,30 @@ void ek_perceptual_free(struct ek_perceptual *p)
 {
 	if (p == NULL)
 		return;
-	ek_runner_release(&p->runner);
-	ek_net_free(p->net);
 	ek_params_release(&p->params);
 	free(p->values);
 	free(p);
 }
 
-int ek_perceptual_run(struct ek_perceptual *p, int worker, const float *made, const float *wanted, float *losses,
-                      const float *weights, float *gradient)
+int ek_perceptual_loss(const struct ek_perceptual *p, struct ek_net *net, int made, int wanted)
 {
-	struct ek_net_state *s = p->runner.states[worker];
-	const size_t batch = (size_t)ek_net_batch(p->net), count = batch * ek_net_elements(p->net, p->made);
-	const float *d;
-	int rc;
+	int a[STAGES], b[STAGES], rc, loss = 0;
 
-	memcpy(ek_net_data(s, p->made), made, count * sizeof *made);
-	memcpy(ek_net_data(s, p->wanted), wanted, count * sizeof *wanted);
-	EK_TRY(ek_net_forward(s));
-	memset(losses, 0, batch * sizeof *losses);
-	for (int i = 0; i < STAGES; i++) {
-		const float factor = (float)(1 / (STAGES * p->variances[i]));
-		const float *x = ek_net_data(s, p->losses[i]);
-		float *dx = ek_net_gradient(s, p->losses[i]);
+	EK_TRY(made);
+	if (ek_net_shape(net, made).height < 8)
+		return ek_fail(EK_EUSAGE, "perceptual loss: images of side %d, must be at least 8",
+		               ek_net_shape(net, made).height);
+	EK_TRY(ek_net_constants(net, &p->params, p->values));
+	features(p, net, made, a);
+	features(p, net, wanted, b);
+	for (int s = 0; s < STAGES; s++) {
+		const float factor = (float)(1 / (STAGES * p->variances[s]));
+		const int part = ek_net_affine(net, ek_net_squared_error(net, a[s], b[s]), factor, 0);
 
-		for (size_t b = 0; b < batch; b++) {
-			losses[b] += factor * x[b];
-			dx[b] = weights != NULL ? factor * weights[b] : 0;
-		}
+		loss = s == 0 ? part : ek_net_add(net, loss, part);
 	}
-	if (weights == NULL)
-		return 0;
-	EK_TRY(ek_net_backward(s, NULL, 0));
-	d = ek_net_gradient(s, p->made);
-	for (size_t i = 0; i < count; i++)
-		gradient[i] += d[i];
+	EK_TRY(ek_net_constants(net, NULL, NULL));
+	rc = loss;
 out:
 	return rc;
 }

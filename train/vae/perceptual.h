@@ -11,21 +11,14 @@
 
 struct ek_perceptual;
 
-/* weights: the file of EfficientNet-Lite0, as published. side: of images, at least 8. batch: images of a slice.
- * EK_EIO; EK_EDATA naming a tensor that is missing, misshapen or not finite; EK_ENOMEM. */
-int ek_perceptual_new(struct ek_perceptual **out, const char *weights, int side, enum ek_nn_precision precision,
-                      int batch);
+/* weights: the file of EfficientNet-Lite0, as published. EK_EIO; EK_EDATA naming a tensor that is missing, misshapen or
+ * not finite; EK_ENOMEM. */
+int ek_perceptual_new(struct ek_perceptual **out, const char *weights);
+/* After the nets that it is in. */
 void ek_perceptual_free(struct ek_perceptual *p);
 
-/*
- * On one worker, 0 … ek_threads() - 1.
- *
- * made, wanted: [batch, side, side, 3] float32 in -1 … 1
- * losses:       [batch], out
- * weights:      [batch]: what the gradients are multiplied with; NULL: no gradient is wanted
- * gradient:     [batch, side, side, 3], added to: the gradient with respect to `made`
- */
-int ek_perceptual_run(struct ek_perceptual *p, int worker, const float *made, const float *wanted, float *losses,
-                      const float *weights, float *gradient);
+/* The layers. made, wanted: [side, side, 3] in -1 … 1, the side at least 8; result: [1, 1, 1] float32. The gradient
+ * goes to both images if they want it, to no weight. EK_EUSAGE: the image is too small. */
+int ek_perceptual_loss(const struct ek_perceptual *p, struct ek_net *net, int made, int wanted);
 
 #endif

@@ -17,9 +17,15 @@ struct ek_vae_parts {
 	int kl, quantisation, perplexity, used, perceptual, generator, discriminator; /* reconstruction is 0 */
 };
 
-struct ek_vae_worker {
-	struct ek_net_state *coder, *critic;
-	float *losses, *seeds; /* [slice] */
+struct ek_vae_net {
+	struct ek_net *net;
+	struct ek_runner runner;
+	int image, keys;    /* inputs; keys: of a KL latent's noise */
+	int encoded, codes; /* kept of VQ */
+	int decoded;
+	int loss;                /* of an image */
+	int learned;             /* the output: the loss, and the discriminator's own */
+	int parts[EK_VAE_PARTS]; /* values of the parts; 0: the net does not make it */
 };
 
 struct ek_vae {
@@ -28,32 +34,19 @@ struct ek_vae {
 	struct ek_params params;
 	struct ek_task task;
 	struct ek_vae_parts parts;
-
-	struct ek_net *coder;
-	struct ek_runner coder_runner;
-	int image, noise, encoded, decoded, error, extra, codes; /* values; extra: kl or quantisation */
+	struct ek_vae_net nets[2]; /* without the discriminator, and with it if there is one */
 	int codebook_parameter;
 	struct ek_codebook codebook; /* VQ */
-
-	struct ek_net *critic; /* NULL: no discriminator */
-	struct ek_runner critic_runner;
-	int critic_image, logits;
-
+	struct ek_discriminator_options critic;
 	struct ek_perceptual *perceptual; /* NULL: none */
-
-	struct ek_vae_worker *workers; /* [threads] */
-	int threads;
 };
 
-/* The discriminator's part of a step: adds the generator's gradient to that of the decoded image … */
-int ek_vae_please_critic(struct ek_vae *v, struct ek_vae_worker *w, const struct ek_slice *slice);
-/* … and lets the discriminator learn from images and decoded ones. */
-int ek_vae_teach_critic(struct ek_vae *v, struct ek_vae_worker *w, const struct ek_slice *slice,
-                        struct ek_store *store);
+/* The net, with the discriminator if `critic`. */
+int ek_vae_net_init(struct ek_vae_net *n, const struct ek_vae *v, int critic, enum ek_net_mode mode);
+/* States for the nets [2], each worker's in one memory: a step runs one of them. */
+int ek_vae_net_share(struct ek_vae_net *nets);
+void ek_vae_net_release(struct ek_vae_net *n);
 
 int ek_vae_preview(void *context, const float *values, const char *path);
-
-/* Part `part` of image j of a slice. */
-double *ek_vae_part(const struct ek_vae *v, const struct ek_slice *slice, int j, int part);
 
 #endif

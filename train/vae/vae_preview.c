@@ -1,6 +1,5 @@
 /* A picture of how far an autoencoder is. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
@@ -23,12 +22,45 @@ static void put(struct ek_image *sheet, int row, int column, const uint8_t *pixe
 		}
 }
 
-/* Images spread evenly over all, from `first` on, one slice at a time; without noise. */
-static int make_pictures(struct ek_vae *v, struct ek_image *sheet, int first, uint8_t *buffer)
+/* Encoder and decoder, without noise. */
+struct coder {
+	struct ek_net *net;
+	struct ek_net_state *state;
+	int image, decoded;
+};
+
+static int coder_init(struct coder *c, const struct ek_vae *v, const float *values)
 {
-	struct ek_net_state *s = v->workers[0].coder;
-	const struct ek_net_shape shape = ek_net_shape(v->coder, v->image);
-	const size_t size = ek_net_elements(v->coder, v->image);
+	const struct ek_autoencoder_config *m = &v->options.model;
+	const struct ek_net_quantise q = { .codebook = v->codebook_parameter };
+	int latent, loss, codes, rc;
+
+	EK_TRY(ek_net_new(&c->net, NULL, &v->params, v->options.precision, v->options.slice));
+	EK_TRY(c->image = ek_net_input(c->net, (struct ek_net_shape){ m->side, m->side, m->channels }));
+	EK_TRY(latent = ek_autoencoder_encode(c->net, &v->params, m, c->image));
+	EK_TRY(latent = m->kind == EK_AUTOENCODER_VQ ? ek_net_quantise(c->net, latent, &q, &loss, &codes)
+	                                             : ek_net_channels(c->net, latent, 0, m->latent_channels));
+	EK_TRY(c->decoded = ek_autoencoder_decode(c->net, &v->params, m, latent));
+	EK_TRY(ek_net_output(c->net, c->decoded));
+	EK_TRY(ek_net_finish(c->net, EK_NET_FORWARD));
+	EK_TRY(ek_net_load(c->net, values));
+	EK_TRY(ek_net_state_new(&c->state, c->net));
+out:
+	return rc;
+}
+
+static void coder_release(struct coder *c)
+{
+	ek_net_state_free(c->state);
+	ek_net_free(c->net);
+}
+
+/* Images spread evenly over all, from `first` on, one slice at a time. */
+static int make_pictures(const struct ek_vae *v, const struct coder *c, struct ek_image *sheet, int first,
+                         uint8_t *buffer)
+{
+	const struct ek_net_shape shape = ek_net_shape(c->net, c->image);
+	const size_t size = ek_net_elements(c->net, c->image);
 	int rc;
 
 	for (int j = 0; j < v->options.slice; j++) {
@@ -38,15 +70,12 @@ static int make_pictures(struct ek_vae *v, struct ek_image *sheet, int first, ui
 
 		if (pixels == NULL)
 			return EK_EIO;
-		ek_vae_from_pixels((float *)ek_net_data(s, v->image) + (size_t)j * size, pixels, size);
+		ek_vae_from_pixels((float *)ek_net_data(c->state, c->image) + (size_t)j * size, pixels, size);
 		put(sheet, 0, column, pixels, shape);
 	}
-	if (v->noise > 0)
-		memset(ek_net_data(s, v->noise), 0,
-		       (size_t)v->options.slice * ek_net_elements(v->coder, v->noise) * sizeof(float));
-	EK_TRY(ek_net_forward(s));
+	EK_TRY(ek_net_forward(c->state));
 	for (int j = 0; j < v->options.slice && first + j < COLUMNS; j++) {
-		ek_vae_to_pixels(buffer, (const float *)ek_net_data(s, v->decoded) + (size_t)j * size, size);
+		ek_vae_to_pixels(buffer, (const float *)ek_net_data(c->state, c->decoded) + (size_t)j * size, size);
 		put(sheet, 1, first + j, buffer, shape);
 	}
 out:
@@ -71,19 +100,21 @@ out:
 
 int ek_vae_preview(void *context, const float *values, const char *path)
 {
-	struct ek_vae *v = context;
+	const struct ek_vae *v = context;
 	const uint32_t side = (uint32_t)v->options.model.side;
 	struct ek_image sheet = { .width = COLUMNS * side, .height = 2 * side };
+	struct coder coder = { 0 };
 	uint8_t *buffer = NULL;
 	int rc;
 
 	EK_TRY(ek_alloc(&sheet.pixels, (size_t)sheet.width * sheet.height, 3));
-	EK_TRY(ek_alloc(&buffer, ek_net_elements(v->coder, v->image), 1));
-	EK_TRY(ek_net_load(v->coder, values));
+	EK_TRY(coder_init(&coder, v, values));
+	EK_TRY(ek_alloc(&buffer, ek_net_elements(coder.net, coder.image), 1));
 	for (int first = 0; first < COLUMNS; first += v->options.slice)
-		EK_TRY(make_pictures(v, &sheet, first, buffer));
+		EK_TRY(make_pictures(v, &coder, &sheet, first, buffer));
 	EK_TRY(save(&sheet, path));
 out:
+	coder_release(&coder);
 	free(sheet.pixels);
 	free(buffer);
 	return rc;

@@ -59,7 +59,7 @@ void ek_vae_free(struct ek_vae *vae);
  * "perceptual"; "generator" and "discriminator". The preview has images above, what comes back of them below. */
 const struct ek_task *ek_vae_task(struct ek_vae *vae);
 
-/* Forward operations of the autoencoder for one image, in FLOP. A step takes three times as many. */
+/* Forward operations of autoencoder and perceptual loss for one image, in FLOP. Learning takes three times as many. */
 double ek_vae_flops(const struct ek_vae *vae);
 /* Bytes of the nets and of all workers. */
 size_t ek_vae_bytes(const struct ek_vae *vae);
