@@ -113,7 +113,7 @@ struct ek_net {
 struct ek_net_state {
 	const struct ek_net *net;
 	unsigned char *arena, *scratch, *gradient_scratch, *kernel_scratch;
-	int shares; /* the arena is another's */
+	int shares;                                   /* the arena is another's */
 	struct ek_dnn_call *(*calls)[EK_NET_KERNELS]; /* [op_count] */
 	struct ek_store *store; /* in backward: for the gradients of parameters, or NULL; and this slice's turn */
 	uint64_t turn;

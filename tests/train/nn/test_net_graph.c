@@ -265,6 +265,57 @@ static void frozen_parameters_get_no_gradient(void **state)
 	net_trial_free(&t);
 }
 
+/* One layer with the net's own parameters as constants, one with those of another table, and one that learns. */
+static void constants_get_no_gradient_and_pass_it_on(void **state)
+{
+	const float own[2] = { 3, 5 }, other[2] = { 7, 11 };
+	struct ek_params params = { 0 }, constants = { 0 };
+	const int64_t dims[2] = { 1, 2 };
+	const struct ek_net_linear layer = { 0, -1, 1, 1 };
+	struct ek_store *store;
+	struct ek_net_state *s;
+	struct ek_net *net;
+	int x[3], y[3];
+	float gradients[2];
+
+	(void)state;
+	assert_ok(ek_params_add(&params, "w", 2, dims, (struct ek_init){ 0 }));
+	assert_ok(ek_params_add(&constants, "w", 2, dims, (struct ek_init){ 0 }));
+	assert_ok(ek_net_new(&net, NULL, &params, EK_NN_F32, 1));
+	for (int i = 0; i < 3; i++) {
+		assert_ok(ek_net_constants(net, i == 0 ? &params : i == 1 ? &constants : NULL, i == 1 ? other : NULL));
+		x[i] = ek_net_input_with_gradient(net, (struct ek_net_shape){ 1, 1, 2 });
+		assert_ok(ek_net_output(net, y[i] = ek_net_linear(net, x[i], &layer)));
+	}
+	assert_ok(ek_net_finish(net, EK_NET_TRAIN));
+	assert_ok(ek_store_new(&store, &params));
+	ek_store_write(store, EK_VALUES, 0, 2, own);
+	assert_ok(ek_net_load_from(net, store, EK_VALUES));
+	assert_ok(ek_net_state_new(&s, net));
+	for (int i = 0; i < 3; i++)
+		memcpy(ek_net_data(s, x[i]), (const float[]){ 1, 10 }, 2 * sizeof(float));
+	assert_ok(ek_net_forward(s));
+	for (int i = 0; i < 3; i++) {
+		const float *w = i == 1 ? other : own;
+
+		assert_true(*(float *)ek_net_data(s, y[i]) == w[0] + 10 * w[1]);
+		*(float *)ek_net_gradient(s, y[i]) = (float)(2 << i);
+	}
+	assert_ok(ek_net_backward(s, store, 0));
+	for (int i = 0; i < 3; i++) {
+		const float *w = i == 1 ? other : own, *d = ek_net_gradient(s, x[i]);
+
+		assert_true(d[0] == (float)(2 << i) * w[0] && d[1] == (float)(2 << i) * w[1]);
+	}
+	ek_store_read(store, EK_GRADIENTS, 0, 2, gradients);
+	assert_true(gradients[0] == 8 && gradients[1] == 80); /* of the last alone */
+	ek_net_state_free(s);
+	ek_net_free(net);
+	ek_store_free(store);
+	ek_params_release(&params);
+	ek_params_release(&constants);
+}
+
 static void a_back_end_that_lacks_a_layer_says_so(void **state)
 {
 	(void)state;
@@ -430,6 +481,7 @@ int main(void)
 		cmocka_unit_test(gradients_add_up_over_slices),
 		cmocka_unit_test(gradients_of_parameters_can_be_left_out),
 		cmocka_unit_test(frozen_parameters_get_no_gradient),
+		cmocka_unit_test(constants_get_no_gradient_and_pass_it_on),
 		cmocka_unit_test(a_back_end_that_lacks_a_layer_says_so),
 		cmocka_unit_test(shapes_that_do_not_fit_are_refused),
 		cmocka_unit_test(flops_are_those_of_the_products),
