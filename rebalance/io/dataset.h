@@ -27,7 +27,9 @@
  * to the first dot of the last part come first, and a name that is there again begins a new sample. Only if none is
  * beside the image, one that lies elsewhere in the tar without an image beside it is taken: before the image, or behind
  * it (then the data set is walked twice, ek_dataset_again). Two such of one name that say different things are not
- * used. Memory: none for what has an image beside it, 40 bytes for what waits (sidecars.h).
+ * used, nor such a one and what lies beside an image, where another image of this name came before without any: whose
+ * is which? Of a label in front of the image that has another beside it, the one beside counts. Memory: none for what
+ *has an image beside it, 40 bytes for what waits (sidecars.h).
  *
  * Of a sample with an image NAME.EXT, images NAME.WORD.EXT are left out if WORD says that they are a mask or another
  * map of it: seg, mask, depth, … (dataset_tar.c has the list), also with a number behind.

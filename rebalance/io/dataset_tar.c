@@ -207,6 +207,35 @@ out:
 	return rc;
 }
 
+static int is_of_others(enum ek_sidecar_state state)
+{
+	return state == EK_SIDECAR_LATE || state == EK_SIDECAR_BESIDE;
+}
+
+/* What lies beside the image is its own, unless the walk before found that it may be of another image of this name.
+ * What lay before it, beside no image, and says something else, can then be of none. 1: it is disputed, 0, or a
+ * negative code. */
+static int is_disputed(struct tars *t, const struct ek_dataset_item *item, size_t stem, size_t found)
+{
+	const enum ek_sidecar_kind kind = ek_sidecars_kind(t->sidecars, found);
+	enum ek_sidecar_state state;
+	size_t older;
+	int rc = 0;
+
+	if (found < t->start || t->start == 0)
+		return 0;
+	EK_TRY(ek_sidecars_find_below(&older, t->sidecars, kind, item->name.data, stem, t->start));
+	if (rc == 0)
+		return 0;
+	EK_TRY(ek_sidecars_agree(t->sidecars, found, older));
+	state = ek_sidecars_state(t->sidecars, older);
+	if (rc == 0 && state == EK_SIDECAR_WAITS && !t->complete)
+		ek_sidecars_set(t->sidecars, older, EK_SIDECAR_AMBIGUOUS);
+	rc = rc == 1 && state == EK_SIDECAR_DISPUTED;
+out:
+	return rc;
+}
+
 /* Give the image what belongs to this stem of its name, of the kinds that `*lacking` says. */
 static int add_sidecars(struct ek_dataset *d, struct tars *t, struct ek_dataset_item *item, size_t stem,
                         unsigned *lacking)
@@ -219,10 +248,20 @@ static int add_sidecars(struct ek_dataset *d, struct tars *t, struct ek_dataset_
 			continue;
 		EK_TRY(ek_sidecars_find(&found, t->sidecars, (enum ek_sidecar_kind)kind, item->name.data, stem));
 		/* What an image before wants, too, waits for the second walk: others of its name may come yet. */
-		if (rc == 0 || (found < t->start && ek_sidecars_state(t->sidecars, found) == EK_SIDECAR_LATE))
+		if (rc == 0 || (found < t->start && is_of_others(ek_sidecars_state(t->sidecars, found))))
 			continue;
 		*lacking &= ~(1u << kind);
-		if (ek_sidecars_state(t->sidecars, found) != EK_SIDECAR_AMBIGUOUS)
+		EK_TRY(is_disputed(t, item, stem, found));
+		if (rc == 1) {
+			ek_sidecars_set(t->sidecars, found, EK_SIDECAR_USED);
+			ek_buffer_clear(&t->name);
+			EK_TRY(ek_buffer_printf(&t->name, "%.*s.%s", (int)stem, item->name.data,
+			                        forms[kind].extension));
+			ek_dataset_note(&d->unused[EK_UNUSED_AMBIGUOUS], t->name.data);
+			continue;
+		}
+		if (ek_sidecars_state(t->sidecars, found) != EK_SIDECAR_AMBIGUOUS &&
+		    ek_sidecars_state(t->sidecars, found) != EK_SIDECAR_DISPUTED)
 			EK_TRY(add_sidecar(d, t, item, found));
 	}
 out:
@@ -453,10 +492,12 @@ out:
 	return rc;
 }
 
-/* Which sidecars of the sample images want that were given out before: in other samples, if none of this one has it;
- * in this one, if it was too large to hold. Not of a repeated name: who can tell which of the two they belong to. */
+/* Which sidecars of the sample images want that were given out before: in other samples, if none of this one has it
+ * (if one has, it is kept in mind); in this one, if it was too large to hold. Not of a repeated name: who can tell
+ * which of the two they belong to. */
 static int find_late(struct tars *t)
 {
+	size_t older;
 	int rc = 0;
 
 	if (t->is_second || t->is_repeat)
@@ -465,11 +506,17 @@ static int find_late(struct tars *t)
 		const enum ek_sidecar_kind kind = ek_sidecars_kind(t->sidecars, i);
 		const enum ek_sidecar_state state = ek_sidecars_state(t->sidecars, i);
 
-		if (state == EK_SIDECAR_USED && (t->lacking >> kind & 1) == 0)
-			continue;
 		EK_TRY(ek_sidecars_stem(&t->name, t->sidecars, i));
-		if (may_lack(t, kind, t->name.data, t->name.size))
+		if (!may_lack(t, kind, t->name.data, t->name.size))
+			continue;
+		if (state != EK_SIDECAR_USED || (t->lacking >> kind & 1) == 1) {
 			ek_sidecars_set(t->sidecars, i, EK_SIDECAR_LATE);
+			continue;
+		}
+		EK_TRY(ek_sidecars_find_below(&older, t->sidecars, kind, t->name.data, t->name.size, t->start));
+		if (rc == 0)
+			ek_sidecars_set(t->sidecars, i, EK_SIDECAR_BESIDE);
+		rc = 0;
 	}
 out:
 	return rc;
@@ -482,7 +529,8 @@ static int close_tar(struct ek_dataset *d, struct tars *t)
 	int rc = 0, is_late = 0;
 
 	for (size_t i = 0; i < count; i++)
-		is_late |= ek_sidecars_state(t->sidecars, i) == EK_SIDECAR_LATE;
+		is_late |= !t->is_second && (ek_sidecars_state(t->sidecars, i) == EK_SIDECAR_LATE ||
+		                             ek_sidecars_state(t->sidecars, i) == EK_SIDECAR_DISPUTED);
 	if (is_late) {
 		t->kept[t->next - 1] = t->sidecars;
 		t->sidecars = NULL;
@@ -490,11 +538,11 @@ static int close_tar(struct ek_dataset *d, struct tars *t)
 	for (size_t i = 0; i < count && !is_late; i++) {
 		const enum ek_sidecar_state state = ek_sidecars_state(t->sidecars, i);
 
-		if (state == EK_SIDECAR_USED)
+		if (state == EK_SIDECAR_USED || state == EK_SIDECAR_BESIDE)
 			continue;
 		EK_TRY(ek_sidecars_stem(&t->name, t->sidecars, i));
 		EK_TRY(ek_buffer_printf(&t->name, ".%s", forms[ek_sidecars_kind(t->sidecars, i)].extension));
-		ek_dataset_note(&d->unused[state == EK_SIDECAR_AMBIGUOUS ? EK_UNUSED_AMBIGUOUS : EK_UNUSED_ORPHANS],
+		ek_dataset_note(&d->unused[state == EK_SIDECAR_WAITS ? EK_UNUSED_ORPHANS : EK_UNUSED_AMBIGUOUS],
 		                t->name.data);
 	}
 	ek_sidecars_free(t->sidecars);

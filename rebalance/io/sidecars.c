@@ -127,7 +127,8 @@ out:
 	return rc;
 }
 
-int ek_sidecars_find(size_t *i, struct ek_sidecars *s, enum ek_sidecar_kind kind, const char *stem, size_t stem_size)
+int ek_sidecars_find_below(size_t *i, struct ek_sidecars *s, enum ek_sidecar_kind kind, const char *stem,
+                           size_t stem_size, size_t below)
 {
 	const uint64_t hash = s->count > 0 ? hash_of(kind, stem, stem_size) : 0;
 	int rc = 0;
@@ -136,7 +137,7 @@ int ek_sidecars_find(size_t *i, struct ek_sidecars *s, enum ek_sidecar_kind kind
 	     at = s->entries[at].next) {
 		const struct entry *e = &s->entries[at];
 
-		if (e->hash != hash || e->kind != (uint8_t)kind || e->stem_size != stem_size)
+		if (at >= below || e->hash != hash || e->kind != (uint8_t)kind || e->stem_size != stem_size)
 			continue;
 		EK_TRY(ek_sidecars_stem(&s->other, s, at));
 		if (memcmp(s->other.data, stem, stem_size) == 0) {
@@ -146,6 +147,11 @@ int ek_sidecars_find(size_t *i, struct ek_sidecars *s, enum ek_sidecar_kind kind
 	}
 out:
 	return rc;
+}
+
+int ek_sidecars_find(size_t *i, struct ek_sidecars *s, enum ek_sidecar_kind kind, const char *stem, size_t stem_size)
+{
+	return ek_sidecars_find_below(i, s, kind, stem, stem_size, SIZE_MAX);
 }
 
 size_t ek_sidecars_count(const struct ek_sidecars *s)
@@ -180,6 +186,19 @@ int ek_sidecars_text(struct ek_buffer *out, struct ek_sidecars *s, size_t i)
 	return read_place(out, s, e->place + e->stem_size, e->text_size);
 }
 
+int ek_sidecars_agree(struct ek_sidecars *s, size_t i, size_t j)
+{
+	struct ek_buffer text = { 0 };
+	int rc;
+
+	EK_TRY(ek_sidecars_text(&text, s, i));
+	EK_TRY(ek_sidecars_text(&s->other, s, j));
+	rc = text.size == s->other.size && memcmp(text.data, s->other.data, text.size) == 0;
+out:
+	ek_buffer_release(&text);
+	return rc;
+}
+
 /* Drop what lies behind `place`. */
 static void cut(struct ek_sidecars *s, uint64_t place)
 {
@@ -191,10 +210,25 @@ static void cut(struct ek_sidecars *s, uint64_t place)
 	}
 }
 
+/* An entry of the same name that comes later: does the older one still hold? */
+static void meet(struct entry *older, const struct entry *e, int agree, uint64_t *dropped)
+{
+	if (!agree) {
+		*dropped += e->state != EK_SIDECAR_USED;
+		if (older->state == EK_SIDECAR_BESIDE)
+			older->state = EK_SIDECAR_DISPUTED;
+		else if (older->state != EK_SIDECAR_USED && older->state != EK_SIDECAR_DISPUTED)
+			older->state = EK_SIDECAR_AMBIGUOUS;
+	} else if (older->state == EK_SIDECAR_BESIDE ||
+	           (e->state == EK_SIDECAR_LATE && older->state == EK_SIDECAR_WAITS)) {
+		older->state = e->state;
+	}
+}
+
 /* Put an entry that was taken off back at the end, unless its name is there. */
 static int put_back(struct ek_sidecars *s, const struct entry *e, uint64_t *dropped)
 {
-	struct ek_buffer stem = { 0 }, text = { 0 };
+	struct ek_buffer stem = { 0 };
 	size_t older, newer = s->count;
 	int rc;
 
@@ -205,25 +239,17 @@ static int put_back(struct ek_sidecars *s, const struct entry *e, uint64_t *drop
 		link_entry(s, s->count++);
 		goto out;
 	}
-	EK_TRY(ek_sidecars_text(&text, s, newer));
-	EK_TRY(ek_sidecars_text(&s->other, s, older));
-	if (text.size != s->other.size || memcmp(text.data, s->other.data, text.size) != 0) {
-		*dropped += e->state != EK_SIDECAR_USED;
-		if (s->entries[older].state != EK_SIDECAR_USED)
-			s->entries[older].state = EK_SIDECAR_AMBIGUOUS;
-	} else if (e->state == EK_SIDECAR_LATE && s->entries[older].state == EK_SIDECAR_WAITS) {
-		s->entries[older].state = EK_SIDECAR_LATE;
-	}
+	EK_TRY(ek_sidecars_agree(s, newer, older));
+	meet(&s->entries[older], e, rc, dropped);
 	rc = 0;
 out:
 	ek_buffer_release(&stem);
-	ek_buffer_release(&text);
 	return rc;
 }
 
 static int stays(const struct entry *e, int keep, size_t used_stem)
 {
-	return e->state == EK_SIDECAR_LATE || (e->state == EK_SIDECAR_WAITS && keep) ||
+	return e->state == EK_SIDECAR_LATE || e->state == EK_SIDECAR_BESIDE || (e->state == EK_SIDECAR_WAITS && keep) ||
 	       (e->state == EK_SIDECAR_USED && used_stem > 0 && e->stem_size == used_stem);
 }
 

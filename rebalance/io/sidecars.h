@@ -20,9 +20,11 @@ enum ek_sidecar_kind {
 
 enum ek_sidecar_state {
 	EK_SIDECAR_WAITS,
-	EK_SIDECAR_LATE,     /* an image that came before may want it */
-	EK_SIDECAR_USED,     /* an image has it */
-	EK_SIDECAR_AMBIGUOUS /* another one of this name says something else: it is not used */
+	EK_SIDECAR_LATE,      /* an image that came before may want it */
+	EK_SIDECAR_USED,      /* an image has it */
+	EK_SIDECAR_AMBIGUOUS, /* another one of this name says something else: it is not used */
+	EK_SIDECAR_BESIDE,    /* used by an image beside it; one that came before has none: another may come */
+	EK_SIDECAR_DISPUTED   /* it did, and says something else: neither is used */
 };
 
 struct ek_sidecars;
@@ -33,6 +35,11 @@ int ek_sidecars_add(struct ek_sidecars *s, enum ek_sidecar_kind kind, const char
                     const void *text, size_t text_size);
 /* 1 and the number of the last one added of this kind and stem, or 0. EK_EIO. */
 int ek_sidecars_find(size_t *i, struct ek_sidecars *s, enum ek_sidecar_kind kind, const char *stem, size_t stem_size);
+/* The same of those before number `below`. */
+int ek_sidecars_find_below(size_t *i, struct ek_sidecars *s, enum ek_sidecar_kind kind, const char *stem,
+                           size_t stem_size, size_t below);
+/* Do two say the same? 1, 0 or EK_EIO. */
+int ek_sidecars_agree(struct ek_sidecars *s, size_t i, size_t j);
 size_t ek_sidecars_count(const struct ek_sidecars *s);
 enum ek_sidecar_kind ek_sidecars_kind(const struct ek_sidecars *s, size_t i);
 enum ek_sidecar_state ek_sidecars_state(const struct ek_sidecars *s, size_t i);
@@ -42,9 +49,10 @@ int ek_sidecars_stem(struct ek_buffer *out, struct ek_sidecars *s, size_t i);
 int ek_sidecars_text(struct ek_buffer *out, struct ek_sidecars *s, size_t i);
 /*
  * The sample that began when there were `count` is over. Of those added since, these stay: the late ones; those that
- * wait, if `keep` is 1; and used ones with a stem of `used_stem` bytes (0: none). The others are forgotten. If one that
- * stays has the name of one that does already, the two are one if they say the same; else it is forgotten, and the
- * other, if it was not used yet, is ambiguous. `*dropped` grows by those that were not used and are forgotten now.
+ * wait, if `keep` is 1; those beside; and used ones with a stem of `used_stem` bytes (0: none). The others are
+ * forgotten. If one that stays has the name of one that does already, the two are one if they say the same; else it is
+ * forgotten, and the other, if it was not used yet, is ambiguous, or if it was beside, disputed. `*dropped` grows by
+ * those that were not used and are forgotten now.
  */
 int ek_sidecars_settle(struct ek_sidecars *s, size_t count, int keep, size_t used_stem, uint64_t *dropped);
 void ek_sidecars_free(struct ek_sidecars *s);

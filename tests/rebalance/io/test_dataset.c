@@ -509,6 +509,41 @@ static void labels_between_images_of_one_name_go_to_none_that_they_may_not_be_of
 	CHECK_TAR(shared, 2, "", "a.l.jpg|1|-|-\nb.l.jpg|2|-|-\na.r.jpg|1|-|-\nb.r.jpg|2|-|-\n");
 }
 
+static void labels_of_a_name_that_is_there_twice_are_not_swapped(void **state)
+{
+	static const struct member between[] = { { "x.jpg", jpeg_start }, { "y.jpg", jpeg_start },
+		                                 { "x.jpg", jpeg_start }, { "x.cls", "1" },
+		                                 { "y.cls", "2" },        { "x.cls", "3" } };
+	static const struct member agree[] = { { "x.jpg", jpeg_start }, { "y.jpg", jpeg_start },
+		                               { "x.jpg", jpeg_start }, { "x.cls", "1" },
+		                               { "y.cls", "2" },        { "x.cls", "1" } };
+	static const struct member before[] = { { "x.cls", "1" },        { "y.cls", "2" },
+		                                { "x.cls", "3" },        { "x.jpg", jpeg_start },
+		                                { "y.jpg", jpeg_start }, { "x.jpg", jpeg_start } };
+	static const struct member each[] = { { "x.jpg", jpeg_start }, { "y.jpg", jpeg_start }, { "x.cls", "1" },
+		                              { "y.cls", "2" },        { "x.jpg", jpeg_start }, { "x.cls", "3" } };
+	static const struct member third[] = { { "x.jpg", jpeg_start }, { "y.jpg", jpeg_start },
+		                               { "x.jpg", jpeg_start }, { "x.cls", "1" },
+		                               { "y.cls", "2" },        { "x.cls", "3" },
+		                               { "z.jpg", jpeg_start }, { "x.jpg", jpeg_start },
+		                               { "x.cls", "4" } };
+	static const struct member one[] = {
+		{ "x.jpg", jpeg_start }, { "y.jpg", jpeg_start }, { "x.jpg", jpeg_start }, { "x.cls", "1" }
+	};
+#define NOT_USED ": of the .cls, .json and .txt beside images, these were not used: "
+
+	(void)state;
+	CHECK_TAR(between, 2, NOT_USED "2 of which others say otherwise (x.cls, …)",
+	          "x.jpg|-|-|-\ny.jpg|2|-|-\nx.jpg|-|-|-\n");
+	CHECK_TAR(agree, 2, "", "x.jpg|1|-|-\ny.jpg|2|-|-\nx.jpg|1|-|-\n");
+	CHECK_TAR(before, 1, NOT_USED "1 of which another says otherwise (x.cls)",
+	          "x.jpg|3|-|-\ny.jpg|2|-|-\nx.jpg|-|-|-\n");
+	CHECK_TAR(each, 2, "", "x.jpg|1|-|-\ny.jpg|2|-|-\nx.jpg|3|-|-\n");
+	CHECK_TAR(third, 2, NOT_USED "2 of which others say otherwise (x.cls, …)",
+	          "x.jpg|-|-|-\ny.jpg|2|-|-\nx.jpg|-|-|-\nz.jpg|-|-|-\nx.jpg|4|-|-\n");
+	CHECK_TAR(one, 1, "", "x.jpg|-|-|-\ny.jpg|-|-|-\nx.jpg|1|-|-\n");
+}
+
 static void a_large_sample_is_whole(void **state)
 {
 	struct member members[41];
@@ -846,6 +881,7 @@ int main(void)
 		cmocka_unit_test(names_with_dots_have_their_own_labels),
 		cmocka_unit_test(a_name_that_is_there_again_keeps_its_own_label),
 		cmocka_unit_test(labels_between_images_of_one_name_go_to_none_that_they_may_not_be_of),
+		cmocka_unit_test(labels_of_a_name_that_is_there_twice_are_not_swapped),
 		cmocka_unit_test(a_large_sample_is_whole),
 		cmocka_unit_test(what_macos_and_masks_add_to_a_tar_is_left_out),
 		cmocka_unit_test(tars_behind_each_other_are_read_as_one),
