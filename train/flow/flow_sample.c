@@ -102,12 +102,12 @@ static int predict(void *context, const float *x, const float *t, const int32_t 
 	int rc;
 
 	EK_TRY(ek_check_interrupt());
-	memcpy(ek_net_data(w->state, s->x), x, (size_t)count * elements * sizeof *x);
-	memcpy(ek_net_data(w->state, s->t), t, (size_t)count * sizeof *t);
-	memcpy(ek_net_data(w->state, s->labels), labels, (size_t)count * sizeof *labels);
+	memcpy(ek_net_stage(w->state, s->x), x, (size_t)count * elements * sizeof *x);
+	memcpy(ek_net_stage(w->state, s->t), t, (size_t)count * sizeof *t);
+	memcpy(ek_net_stage(w->state, s->labels), labels, (size_t)count * sizeof *labels);
 	ek_net_clear_inputs(w->state, count); /* what was there before may be anything but a number */
 	EK_TRY(ek_net_forward(w->state));
-	memcpy(out, ek_net_data(w->state, s->prediction), (size_t)count * outputs * sizeof *out);
+	memcpy(out, ek_net_view(w->state, s->prediction), (size_t)count * outputs * sizeof *out);
 out:
 	return rc;
 }

@@ -31,9 +31,9 @@ static int fill_image(struct ek_flow_task *f, int worker, const struct ek_slice 
 	const struct ek_flow_task_options *o = &f->options;
 	const uint64_t seed = judging ? judge_seed() : o->seed, position = slice->position + (uint64_t)j;
 	struct ek_net_state *s = f->runner.states[worker];
-	float *sample = (float *)ek_net_data(s, f->data) + (size_t)j * ek_net_elements(f->net, f->data);
-	float *factors = (float *)ek_net_data(s, f->factors) + j * EK_OBJECTIVE_FACTORS;
-	int32_t *label = (int32_t *)ek_net_data(s, f->labels) + j;
+	float *sample = (float *)ek_net_stage(s, f->data) + (size_t)j * ek_net_elements(f->net, f->data);
+	float *factors = (float *)ek_net_stage(s, f->factors) + j * EK_OBJECTIVE_FACTORS;
+	int32_t *label = (int32_t *)ek_net_stage(s, f->labels) + j;
 	const double t = ek_objective_time(&o->objective, seed, position);
 	int rc;
 
@@ -43,8 +43,8 @@ static int fill_image(struct ek_flow_task *f, int worker, const struct ek_slice 
 		               (long long)slice->ids[j], *label, ek_sit_no_label(&o->model) - 1);
 	if (!judging && ek_objective_drops(o->drop, seed, position))
 		*label = ek_sit_no_label(&o->model);
-	((struct ek_net_key *)ek_net_data(s, f->keys))[j] = ek_objective_key(seed, position);
-	((float *)ek_net_data(s, f->t))[j] = (float)t;
+	((struct ek_net_key *)ek_net_stage(s, f->keys))[j] = ek_objective_key(seed, position);
+	((float *)ek_net_stage(s, f->t))[j] = (float)t;
 	ek_objective_factors(&o->objective, t, factors);
 out:
 	return rc;
@@ -58,11 +58,9 @@ static int forward(struct ek_flow_task *f, int worker, const struct ek_slice *sl
 	for (int j = 0; j < slice->count; j++)
 		EK_TRY(fill_image(f, worker, slice, j, judging));
 	EK_TRY(ek_net_forward(s));
-	for (int j = 0; j < slice->count; j++) {
-		slice->losses[j] = (double)((const float *)ek_net_data(s, f->loss))[j];
-		for (int i = 0; f->parts[0] > 0 && i < PARTS; i++)
-			slice->parts[PARTS * j + i] = (double)((const float *)ek_net_data(s, f->parts[i]))[j];
-	}
+	ek_slice_take(slice->losses, 1, ek_net_view(s, f->loss), slice->count);
+	for (int i = 0; f->parts[0] > 0 && i < PARTS; i++)
+		ek_slice_take(slice->parts + i, PARTS, ek_net_view(s, f->parts[i]), slice->count);
 out:
 	return rc;
 }

@@ -33,6 +33,13 @@ struct ek_slice {
 	double *parts;        /* [count, parts], out: what else the log shows, per image, as the task names it */
 };
 
+/* A number of each image, as a net gives them: out[j · stride] = x[j]. */
+static inline void ek_slice_take(double *out, int stride, const float *x, int count)
+{
+	for (int j = 0; j < count; j++)
+		out[j * stride] = (double)x[j];
+}
+
 struct ek_task {
 	void *context;
 	const struct ek_params *params;

@@ -1,5 +1,6 @@
 #include "train/nn/net.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -265,6 +266,18 @@ static void *data_at(const struct ek_net_state *s, int value)
 void *ek_net_data(struct ek_net_state *s, int value)
 {
 	return s->arena + s->net->values[value].offset[0];
+}
+
+void *ek_net_stage(struct ek_net_state *s, int input)
+{
+	assert(s->net->values[input].maker < 0);
+	return ek_net_data(s, input);
+}
+
+const void *ek_net_view(struct ek_net_state *s, int value)
+{
+	assert(s->net->values[value].kept);
+	return ek_net_data(s, value);
 }
 
 void *ek_net_gradient(struct ek_net_state *s, int value)

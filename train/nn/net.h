@@ -256,6 +256,12 @@ int ek_net_state_new(struct ek_net_state **out, const struct ek_net *net);
 int ek_net_state_share(struct ek_net_state **out, const struct ek_net *net, struct ek_net_state *of);
 void ek_net_state_free(struct ek_net_state *s);
 
+/* Where the host fills an input before forward, and where it reads an output, or what is kept, after it: [batch,
+ * height, width, channels] of its type, aligned to 64 bytes, until forward or the next filling. The values may lie
+ * elsewhere. */
+void *ek_net_stage(struct ek_net_state *s, int input);
+const void *ek_net_view(struct ek_net_state *s, int value);
+
 /* An input or output: [batch, height, width, channels] of its type, aligned to 64 bytes. */
 void *ek_net_data(struct ek_net_state *s, int value);
 /* The gradient of an output (to be filled, of the value's type) or of an input with one (to be read). */

@@ -69,7 +69,7 @@ static int fill(void *context, uint64_t first, int count, struct ek_net_state *s
 	const struct ek_latent_decoder *d = context;
 	const size_t size = ek_net_elements(d->net, d->latent);
 	const float unscale = (float)(1 / d->config.scale), shift = (float)d->config.shift;
-	float *x = ek_net_data(s, d->latent);
+	float *x = ek_net_stage(s, d->latent);
 
 	for (size_t i = 0; i < (size_t)count * size; i++)
 		x[i] = d->latents[first * size + i] * unscale + shift;
@@ -81,7 +81,7 @@ static int take(void *context, uint64_t first, int count, struct ek_net_state *s
 	const struct ek_latent_decoder *d = context;
 	const size_t size = ek_net_elements(d->net, d->image);
 
-	ek_vae_to_pixels(d->pixels + first * size, ek_net_data(s, d->image), (size_t)count * size);
+	ek_vae_to_pixels(d->pixels + first * size, ek_net_view(s, d->image), (size_t)count * size);
 	return 0;
 }
 

@@ -108,7 +108,7 @@ static int fill(void *context, uint64_t first, int count, struct ek_net_state *s
 {
 	const struct encoding *e = context;
 	const size_t size = ek_net_elements(e->net, e->image);
-	float *x = ek_net_data(s, e->image);
+	float *x = ek_net_stage(s, e->image);
 
 	for (int j = 0; j < count; j++) {
 		const uint8_t *pixels = e->images->image(e->images->context, (int64_t)(e->first + first) + j);
@@ -123,7 +123,7 @@ static int fill(void *context, uint64_t first, int count, struct ek_net_state *s
 static int take(void *context, uint64_t first, int count, struct ek_net_state *s)
 {
 	const struct encoding *e = context;
-	const float *y = ek_net_data(s, e->encoded);
+	const float *y = ek_net_view(s, e->encoded);
 	int rc = 0;
 
 	for (int j = 0; j < count; j++)

@@ -70,12 +70,12 @@ static int make_pictures(const struct ek_vae *v, const struct coder *c, struct e
 
 		if (pixels == NULL)
 			return EK_EIO;
-		ek_vae_from_pixels((float *)ek_net_data(c->state, c->image) + (size_t)j * size, pixels, size);
+		ek_vae_from_pixels((float *)ek_net_stage(c->state, c->image) + (size_t)j * size, pixels, size);
 		put(sheet, 0, column, pixels, shape);
 	}
 	EK_TRY(ek_net_forward(c->state));
 	for (int j = 0; j < v->options.slice && first + j < COLUMNS; j++) {
-		ek_vae_to_pixels(buffer, (const float *)ek_net_data(c->state, c->decoded) + (size_t)j * size, size);
+		ek_vae_to_pixels(buffer, (const float *)ek_net_view(c->state, c->decoded) + (size_t)j * size, size);
 		put(sheet, 1, first + j, buffer, shape);
 	}
 out:

@@ -61,9 +61,9 @@ static int fill_one(const struct ek_vae *v, const struct ek_vae_net *n, struct e
 
 	if (pixels == NULL)
 		return EK_EIO;
-	fill_image((float *)ek_net_data(s, n->image) + (size_t)j * size, pixels, ek_net_shape(n->net, n->image), flip);
+	fill_image((float *)ek_net_stage(s, n->image) + (size_t)j * size, pixels, ek_net_shape(n->net, n->image), flip);
 	if (n->keys > 0)
-		((struct ek_net_key *)ek_net_data(s, n->keys))[j] = (struct ek_net_key){ seed, noises, position };
+		((struct ek_net_key *)ek_net_stage(s, n->keys))[j] = (struct ek_net_key){ seed, noises, position };
 	return 0;
 }
 
@@ -71,16 +71,16 @@ static int fill_one(const struct ek_vae *v, const struct ek_vae_net *n, struct e
 static void report(const struct ek_vae *v, const struct ek_vae_net *n, struct ek_net_state *s,
                    const struct ek_slice *slice)
 {
-	for (int j = 0; j < slice->count; j++) {
-		double *parts = slice->parts + j * v->parts.count;
+	const struct ek_vae_parts *p = &v->parts;
 
-		slice->losses[j] = (double)((const float *)ek_net_data(s, n->loss))[j];
-		for (int i = 0; i < v->parts.count; i++)
-			parts[i] = n->parts[i] > 0 ? (double)((const float *)ek_net_data(s, n->parts[i]))[j] : 0;
-		if (v->options.model.kind == EK_AUTOENCODER_VQ) {
-			parts[v->parts.perplexity] = ek_codebook_perplexity(&v->codebook);
-			parts[v->parts.used] = ek_codebook_used(&v->codebook);
-		}
+	memset(slice->parts, 0, (size_t)(slice->count * p->count) * sizeof *slice->parts);
+	ek_slice_take(slice->losses, 1, ek_net_view(s, n->loss), slice->count);
+	for (int i = 0; i < p->count; i++)
+		if (n->parts[i] > 0)
+			ek_slice_take(slice->parts + i, p->count, ek_net_view(s, n->parts[i]), slice->count);
+	for (int j = 0; n->codes > 0 && j < slice->count; j++) {
+		slice->parts[j * p->count + p->perplexity] = ek_codebook_perplexity(&v->codebook);
+		slice->parts[j * p->count + p->used] = ek_codebook_used(&v->codebook);
 	}
 }
 
@@ -109,7 +109,7 @@ static int learn(void *context, int worker, const struct ek_slice *slice, struct
 
 	EK_TRY(forward(v, n, worker, slice, 1));
 	if (n->codes > 0)
-		ek_codebook_note(&v->codebook, (int)slice->turn, ek_net_data(s, n->encoded), ek_net_data(s, n->codes));
+		ek_codebook_note(&v->codebook, (int)slice->turn, ek_net_view(s, n->encoded), ek_net_view(s, n->codes));
 	ek_net_write_gradient(s, n->learned, slice->weights);
 	EK_TRY(ek_net_backward(s, store, slice->turn));
 out:
