@@ -7,35 +7,32 @@
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/compare.h"
 
-static struct {
+struct wish {
 	const char *csv, *baseline, *names;
-} wanted;
+};
 
-static const struct ek_option own[] = {
+static const struct ek_option rows[] = {
 	{ .name = "baseline",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.baseline,
+	  EK_FIELD(struct wish, baseline),
 	  .argument = "NAME",
 	  .help = "the evaluation to tell differences from; if not given, that of the model of all images as they "
 	          "come" },
 	{ .name = "name",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.names,
+	  EK_FIELD(struct wish, names),
 	  .argument = "NAME,NAME,...",
 	  .help = "only these evaluations; * stands for anything, as in sweep-*" },
 	{ .name = "csv",
 	  .kind = EK_KIND_PATH,
-	  .target = &wanted.csv,
+	  EK_FIELD(struct wish, csv),
 	  .argument = "FILE",
 	  .help = "write every measure, its interval, deviation and difference to a file, one line an evaluation" },
 	{ .name = NULL },
 };
 
-void ek_compare_own_options(struct ek_settings *settings)
-{
-	ek_settings_fill(settings->own_options, own);
-	wanted.csv = wanted.baseline = wanted.names = NULL;
-}
+static const struct wish defaults;
+const struct ek_own ek_compare_own = EK_OWN(defaults, rows);
 
 /* Rows that one of the names fits; each name must fit one. */
 static int choose(uint8_t *shown, const struct ek_comparison *c, const char *names)
@@ -87,6 +84,7 @@ out:
 
 int ek_cmd_compare(struct ek_invocation *i)
 {
+	const struct wish *wanted = i->settings.own;
 	struct ek_comparison c = { 0 };
 	uint8_t *shown = NULL;
 	int rc;
@@ -94,12 +92,13 @@ int ek_cmd_compare(struct ek_invocation *i)
 	if (i->arguments.count < 1)
 		return ek_fail(EK_EUSAGE, "compare needs a run directory; see evenkeel help compare");
 	EK_TRY(load(&c, &i->arguments));
-	EK_TRY(ek_comparison_finish(&c, wanted.baseline));
+	EK_TRY(ek_comparison_finish(&c, wanted->baseline));
 	EK_TRY(ek_alloc(&shown, c.count, 1));
-	EK_TRY(choose(shown, &c, wanted.names));
-	if (wanted.csv != NULL)
-		EK_TRY(ek_compare_write_csv(&c, shown, wanted.csv));
-	EK_TRY(i->settings.common.json ? ek_compare_print_json(&c, shown) : ek_compare_print(&c, shown));
+	EK_TRY(choose(shown, &c, wanted->names));
+	if (wanted->csv != NULL)
+		EK_TRY(ek_compare_write_csv(&c, shown, wanted->csv));
+	if (!i->settings.common.silent)
+		EK_TRY(i->settings.common.json ? ek_compare_print_json(&c, shown) : ek_compare_print(&c, shown));
 out:
 	free(shown);
 	ek_comparison_release(&c);

@@ -13,7 +13,6 @@
 #include "rebalance/cli/demo_changes.h"
 #include "rebalance/cli/demo_generate.h"
 #include "rebalance/cli/demo_plan.h"
-#include "rebalance/cli/steps.h"
 #include "rebalance/cli/summary.h"
 #include "rebalance/cli/text.h"
 #include "rebalance/io/idx.h"
@@ -163,26 +162,27 @@ out:
 	return rc;
 }
 
-void ek_demo_own_options(struct ek_settings *settings)
-{
-	const struct ek_option options[] = {
-		{ .name = "quick",
-		  .kind = EK_KIND_FLAG,
-		  .target = &settings->demo.quick,
-		  .help = "stop before the generators: what ./quickstart does" },
-		{ .name = "steps",
-		  .kind = EK_KIND_INTEGER,
-		  .target = &settings->demo.steps,
-		  .argument = "N",
-		  .low = 1,
-		  .high = 1e12,
-		  .help = "of each generator: the same for both, however long it takes" },
-		{ .name = NULL },
-	};
+struct wish {
+	int quick;
+	int64_t steps;
+};
 
-	settings->demo.steps = EK_DEMO_STEPS;
-	ek_settings_fill(settings->own_options, options);
-}
+static const struct ek_option rows[] = {
+	{ .name = "quick",
+	  .kind = EK_KIND_FLAG,
+	  EK_FIELD(struct wish, quick),
+	  .help = "stop before the generators: what ./quickstart does" },
+	{ .name = "steps",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct wish, steps),
+	  .argument = "N",
+	  .low = 1,
+	  .high = 1e12,
+	  .help = "of each generator: the same for both, however long it takes" },
+	{ .name = NULL },
+};
+static const struct wish defaults = { .steps = EK_DEMO_STEPS };
+const struct ek_own ek_demo_own = EK_OWN(defaults, rows);
 
 /* What the audit did not know: how well the clusters found the classes, and where the smallest ones went. */
 static int print_hidden_classes(const struct ek_run *run)
@@ -222,6 +222,8 @@ out:
 /* The data lie in the run, so that `evenkeel audit RUN` finds them later, too. */
 static int before(struct ek_invocation *i, struct ek_run *run)
 {
+	struct ek_steps_options *steps = &i->settings.steps;
+	const struct ek_option_table scan = ek_step_table(steps, EK_STEP_SCAN);
 	char *named = NULL, *folder = NULL, *images = NULL, *classes = NULL;
 	int rc;
 
@@ -236,11 +238,12 @@ static int before(struct ek_invocation *i, struct ek_run *run)
 	EK_TRY(ek_format(&classes, "%s/garments.csv", folder));
 	if (!ek_file_exists(images) || !ek_file_exists(classes))
 		EK_TRY(make_data(images, classes));
-	EK_TRY(ek_arguments_keep(&i->settings.scan.own_dataset[0], &i->arguments, images));
-	EK_TRY(ek_arguments_keep(&i->settings.scan.attributes, &i->arguments, classes));
-	i->settings.step_options[EK_STEP_SCAN][0].given = 1; /* --attributes, not those of a run that was moved */
-	i->settings.scan.datasets = i->settings.scan.own_dataset;
-	i->settings.scan.dataset_count = 1;
+	EK_TRY(ek_strings_keep(&i->arguments.positional[0], &steps->strings, images));
+	EK_TRY(ek_strings_keep(&steps->scan.attributes, &steps->strings, classes));
+	/* --attributes, not those of a run that was moved */
+	*scan.given |= UINT64_C(1) << (ek_option_find(&scan, "attributes") - scan.rows);
+	steps->scan.datasets = i->arguments.positional;
+	steps->scan.dataset_count = 1;
 out:
 	free(named);
 	free(folder);
@@ -255,8 +258,8 @@ static int after(struct ek_invocation *i, struct ek_run *run)
 	static const enum ek_step_id report[] = { EK_STEP_REPORT, EK_STEP_END };
 	int rc;
 
-	EK_TRY(ek_demo_plan(run, (uint64_t)i->settings.common.seed, i->settings.common.force));
-	EK_TRY(ek_steps_run(run, &i->settings, &i->arguments, report, 1));
+	EK_TRY(ek_demo_plan(run, (uint64_t)i->settings.common.seed, i->settings.steps.force));
+	EK_TRY(ek_steps_run(run, &i->settings.steps, report, 1));
 	EK_TRY(ek_summary_print(run, i->settings.common.json));
 	if (i->settings.common.json)
 		goto out;
@@ -268,6 +271,7 @@ out:
 
 int ek_cmd_demo(struct ek_invocation *i)
 {
+	const struct wish *wanted = i->settings.own;
 	int rc;
 
 	if (i->arguments.count > 0)
@@ -275,14 +279,14 @@ int ek_cmd_demo(struct ek_invocation *i)
 	if (i->settings.common.output == NULL)
 		i->settings.common.output = "evenkeel-demo";
 	EK_TRY(ek_command_bring_up_to_date(i, before, after));
-	if (i->settings.demo.quick) {
+	if (wanted->quick) {
 		if (!i->settings.common.json)
 			(void)printf("\n`evenkeel demo` goes on from here: it trains two small generators, with and "
 			             "without the sampler, and measures what that changed (13 minutes on 2 cores).\n");
 		goto out;
 	}
-	EK_TRY(ek_demo_generate(i->settings.common.output, (uint64_t)i->settings.demo.steps,
-	                        (uint64_t)i->settings.common.seed, i->settings.common.quiet, i->settings.common.json));
+	EK_TRY(ek_demo_generate(i->settings.common.output, (uint64_t)wanted->steps, (uint64_t)i->settings.common.seed,
+	                        i->settings.common.json));
 	if (i->settings.common.json)
 		goto out;
 	EK_TRY(ek_demo_changes_print(i->settings.common.output));

@@ -37,13 +37,12 @@ out:
 /* The long options of a command as words. */
 static void print_words(const struct ek_command *command)
 {
-	struct ek_settings settings;
+	struct ek_settings settings = { 0 };
 	struct ek_option_table tables[EK_MAX_TABLES];
 
-	ek_settings_init(&settings);
 	ek_command_tables(tables, command, &settings);
 	for (const struct ek_option_table *t = tables; t->title != NULL; t++)
-		for (const struct ek_option *o = t->options; o->name != NULL; o++)
+		for (const struct ek_option *o = t->rows; o->name != NULL; o++)
 			(void)printf(" --%s", o->name);
 }
 
@@ -96,11 +95,11 @@ static void print_manual_options(const struct ek_option *options)
 		(void)printf(o->kind != EK_KIND_FLAG ? " \\fI%s\\fR\n" : "\n", o->argument);
 		print_roff(o->help);
 		(void)printf("\n");
-		for (const struct ek_choice *c = o->choices; c != NULL && c->name != NULL; c++) {
+		for (int i = 0; o->choices != NULL && ek_option_choice(o, i).name != NULL; i++) {
 			(void)printf(".RS\n.TP\n.B ");
-			print_roff(c->name);
+			print_roff(ek_option_choice(o, i).name);
 			(void)printf("\n");
-			print_roff(c->help);
+			print_roff(ek_option_choice(o, i).help);
 			(void)printf("\n.RE\n");
 		}
 	}
@@ -112,10 +111,9 @@ int ek_cmd_manual(struct ek_invocation *invocation)
 	(void)printf(".TH EVENKEEL 1\n.SH NAME\nevenkeel \\- find skew in an image data set without labels\n"
 	             ".SH SYNOPSIS\n.B evenkeel\n.I COMMAND\n\\&... [options]\n.SH COMMANDS\n");
 	for (const struct ek_command *c = ek_commands; c->name != NULL; c++) {
-		struct ek_settings settings;
+		struct ek_settings settings = { 0 };
 		struct ek_option_table tables[EK_MAX_TABLES];
 
-		ek_settings_init(&settings);
 		ek_command_tables(tables, c, &settings);
 		(void)printf(".SS evenkeel %s ", c->name);
 		print_roff(c->arguments);
@@ -125,11 +123,11 @@ int ek_cmd_manual(struct ek_invocation *invocation)
 		print_roff(c->description);
 		(void)printf("\n");
 		for (const struct ek_option_table *t = tables; t->title != NULL; t++)
-			if (t->options != settings.common_options)
-				print_manual_options(t->options);
+			if (t->rows != ek_common_rows)
+				print_manual_options(t->rows);
 		if (c[1].name == NULL) {
 			(void)printf(".SH COMMON OPTIONS\n");
-			print_manual_options(settings.common_options);
+			print_manual_options(ek_common_rows);
 		}
 	}
 	(void)printf(".SH EXIT STATUS\n0 done, 1 failed (files, memory, device), 2 wrong usage, 3 wrong or damaged "

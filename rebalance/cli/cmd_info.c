@@ -10,7 +10,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/info_about.h"
-#include "rebalance/cli/outside.h"
+#include "rebalance/pipeline/outside.h"
 #include "rebalance/cli/text.h"
 
 enum { CHILDREN_SHOWN = 50 };
@@ -293,7 +293,7 @@ int ek_cmd_info(struct ek_invocation *invocation)
 		return ek_fail(EK_EUSAGE, "info takes one path, not %d; see evenkeel help info", arguments->count);
 	EK_TRY(ek_about_learn(&a, arguments->positional[0]));
 	if (a.run != NULL) {
-		EK_TRY(ek_outside_check_images(a.run, &invocation->settings, &invocation->arguments));
+		EK_TRY(ek_outside_check_images(a.run, &invocation->settings.steps));
 		EK_TRY(ek_outside_check_evaluations(a.run));
 	}
 	if (invocation->settings.common.json)

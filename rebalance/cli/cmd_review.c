@@ -15,21 +15,21 @@
 #include "rebalance/cli/text.h"
 #include "reports/review_page.h"
 
-static struct {
+struct wish {
 	const char *samples, *name, *reviewer, *export;
 	int64_t port;
 	int summary;
-} wanted; /* what the options point to */
+};
 
-static const struct ek_option own[] = {
+static const struct ek_option rows[] = {
 	{ .name = "samples",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.samples,
+	  EK_FIELD(struct wish, samples),
 	  .argument = "NAME",
 	  .help = "the generated images, as in RUN/samples/NAME" },
 	{ .name = "port",
 	  .kind = EK_KIND_INTEGER,
-	  .target = &wanted.port,
+	  EK_FIELD(struct wish, port),
 	  .argument = "P",
 	  .zero = "any",
 	  .low = 1,
@@ -37,32 +37,29 @@ static const struct ek_option own[] = {
 	  .help = "the port of the page on 127.0.0.1" },
 	{ .name = "reviewer",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.reviewer,
+	  EK_FIELD(struct wish, reviewer),
 	  .argument = "NAME",
 	  .help = "who reviews; without it the page asks" },
 	{ .name = "name",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.name,
+	  EK_FIELD(struct wish, name),
 	  .argument = "NAME",
 	  .help = "the decisions go to RUN/reviews/NAME.jsonl; without it, the name of the samples" },
 	{ .name = "summary",
 	  .kind = EK_KIND_FLAG,
-	  .target = &wanted.summary,
+	  EK_FIELD(struct wish, summary),
 	  .help = "no page: say what has been decided, and how far reviewers agree" },
 	{ .name = "export",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.export,
+	  EK_FIELD(struct wish, export),
 	  .argument = "DIR",
 	  .help = "no page: write the accepted images and their metadata.jsonl into a new directory; an earlier "
 	          "export of this run is replaced with --force" },
 	{ .name = NULL },
 };
 
-void ek_review_options(struct ek_settings *settings)
-{
-	memset(&wanted, 0, sizeof wanted);
-	ek_settings_fill(settings->own_options, own);
-}
+static const struct wish defaults;
+const struct ek_own ek_review_own = EK_OWN(defaults, rows);
 
 static void print_reviewers(const struct ek_review_log *log)
 {
@@ -139,11 +136,11 @@ out:
 	return rc;
 }
 
-static int serve(struct ek_review *review, const char *name, int json)
+static int serve(struct ek_review *review, const char *name, const struct wish *wanted, int json)
 {
 	struct ek_review_file file = { .fd = -1, .lock = EK_LOCK_NONE };
-	struct ek_review_page page = { .review = review, .file = &file, .reviewer = wanted.reviewer };
-	struct ek_server_options options = { .port = (uint16_t)wanted.port,
+	struct ek_review_page page = { .review = review, .file = &file, .reviewer = wanted->reviewer };
+	struct ek_server_options options = { .port = (uint16_t)wanted->port,
 		                             .routes = ek_review_routes,
 		                             .context = &page };
 	struct ek_server *server = NULL;
@@ -153,8 +150,8 @@ static int serve(struct ek_review *review, const char *name, int json)
 
 	EK_TRY(ek_review_file_open(&file, review->run, name));
 	EK_TRY(ek_review_void_stale(&file.log, review));
-	if (wanted.reviewer != NULL)
-		EK_TRY(ek_review_log_reviewer(&reviewer, &file.log, wanted.reviewer));
+	if (wanted->reviewer != NULL)
+		EK_TRY(ek_review_log_reviewer(&reviewer, &file.log, wanted->reviewer));
 	EK_TRY(ek_server_open(&server, &options));
 	EK_TRY(announce(server, &file, review->count, json));
 	EK_TRY(ek_server_run(server));
@@ -170,6 +167,7 @@ out:
 /* Without the page the file is only read, whoever else has it. */
 static int look(const struct ek_review *review, const char *name, const struct ek_settings *settings)
 {
+	const struct wish *wanted = settings->own;
 	struct ek_review_log log = { 0 };
 	uint64_t images;
 	char count[32];
@@ -179,10 +177,10 @@ static int look(const struct ek_review *review, const char *name, const struct e
 	EK_TRY(ek_review_file_path(&path, review->run, name));
 	EK_TRY(ek_review_log_load(&log, path));
 	EK_TRY(ek_review_void_stale(&log, review));
-	if (wanted.export != NULL) {
-		EK_TRY(ek_review_export(&images, review, &log, name, wanted.export, settings->common.force));
+	if (wanted->export != NULL) {
+		EK_TRY(ek_review_export(&images, review, &log, name, wanted->export, settings->steps.force));
 		ek_info("%s accepted image%s in %s", ek_text_count(count, images), images == 1 ? "" : "s",
-		        wanted.export);
+		        wanted->export);
 	}
 	EK_TRY(print_summary(review, &log, settings->common.json));
 out:
@@ -227,6 +225,7 @@ out:
 
 int ek_cmd_review(struct ek_invocation *i)
 {
+	const struct wish *wanted = i->settings.own;
 	struct ek_review review = { .held = -1 };
 	struct ek_run *run = NULL;
 	const char *name;
@@ -235,16 +234,16 @@ int ek_cmd_review(struct ek_invocation *i)
 	if (i->arguments.count != 1)
 		return ek_fail(EK_EUSAGE, "review takes one run directory, not %d words; see evenkeel help review",
 		               i->arguments.count);
-	if (wanted.samples == NULL)
+	if (wanted->samples == NULL)
 		return ek_fail(EK_EUSAGE, "review needs --samples NAME; see evenkeel help review");
-	name = wanted.name != NULL ? wanted.name : wanted.samples;
-	EK_TRY(compare(i->arguments.positional[0], wanted.samples));
+	name = wanted->name != NULL ? wanted->name : wanted->samples;
+	EK_TRY(compare(i->arguments.positional[0], wanted->samples));
 	EK_TRY(ek_run_open(&run, i->arguments.positional[0], EK_RUN_READ));
-	EK_TRY(ek_review_open(&review, run, wanted.samples));
-	if (wanted.summary || wanted.export != NULL)
+	EK_TRY(ek_review_open(&review, run, wanted->samples));
+	if (wanted->summary || wanted->export != NULL)
 		rc = look(&review, name, &i->settings);
 	else
-		rc = serve(&review, name, i->settings.common.json);
+		rc = serve(&review, name, wanted, i->settings.common.json);
 out:
 	ek_review_release(&review);
 	ek_run_close(run);

@@ -7,7 +7,6 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/cli/command.h"
-#include "rebalance/cli/steps.h"
 #include "rebalance/cli/summary.h"
 
 static int count_steps(const enum ek_step_id *steps)
@@ -30,8 +29,8 @@ static int find_run(const char **path, enum ek_run_mode *mode, struct ek_invocat
 			return ek_fail(EK_EUSAGE, "%s needs a data set: evenkeel %s DATASET -o RUN", name, name);
 		*path = i->settings.common.output;
 		*mode = EK_RUN_CREATE;
-		i->settings.scan.datasets = arguments->count > 0 ? arguments->positional : NULL;
-		i->settings.scan.dataset_count = arguments->count;
+		i->settings.steps.scan.datasets = arguments->count > 0 ? arguments->positional : NULL;
+		i->settings.steps.scan.dataset_count = arguments->count;
 		return 0;
 	}
 	if (arguments->count == 0)
@@ -97,14 +96,14 @@ out:
 /* Put the kept list where "-" is among the data sets. Both have to be freed. */
 static int take_list(const char ***words, char **list, struct ek_invocation *i, const struct ek_run *run)
 {
-	const size_t count = (size_t)i->settings.scan.dataset_count;
+	const size_t count = (size_t)i->settings.steps.scan.dataset_count;
 	int rc;
 
-	if (i->settings.scan.datasets == NULL)
+	if (i->settings.steps.scan.datasets == NULL)
 		return 0;
 	EK_TRY(ek_alloc(words, count, sizeof **words));
 	for (size_t k = 0; k < count; k++) {
-		(*words)[k] = i->settings.scan.datasets[k];
+		(*words)[k] = i->settings.steps.scan.datasets[k];
 		if (strcmp((*words)[k], "-") != 0)
 			continue;
 		if (*list != NULL)
@@ -112,21 +111,9 @@ static int take_list(const char ***words, char **list, struct ek_invocation *i, 
 		EK_TRY(keep_list(list, run));
 		(*words)[k] = *list;
 	}
-	i->settings.scan.datasets = *words;
+	i->settings.steps.scan.datasets = *words;
 out:
 	return rc;
-}
-
-/* Clusters from elsewhere, with no images and no embeddings: there is nothing to bring up to date. */
-static int is_assignment_alone(const struct ek_run *run)
-{
-	char *path = NULL;
-	int alone;
-
-	alone = ek_run_recorded(run, "scan") == NULL && ek_run_file(&path, run, "clusters/assignment.npy") == 0 &&
-	        ek_file_exists(path);
-	free(path);
-	return alone;
 }
 
 int ek_command_bring_up_to_date(struct ek_invocation *i, int (*before)(struct ek_invocation *, struct ek_run *),
@@ -145,17 +132,30 @@ int ek_command_bring_up_to_date(struct ek_invocation *i, int (*before)(struct ek
 	EK_TRY(take_list(&words, &list, i, run));
 	if (before != NULL)
 		EK_TRY(before(i, run));
-	if (!is_assignment_alone(run))
-		EK_TRY(ek_steps_run(run, &i->settings, &i->arguments, steps,
-		                    i->command->forces_all    ? count_steps(steps)
-		                    : i->command->forces_none ? 0
-		                                              : 1));
+	EK_TRY(ek_steps_run(run, &i->settings.steps, steps, i->command->forces_all ? count_steps(steps) : 1));
 	if (after != NULL)
 		EK_TRY(after(i, run));
 out:
 	ek_run_close(run);
 	free(words);
 	free(list);
+	return rc;
+}
+
+int ek_command_on_run(struct ek_invocation *i, enum ek_run_mode mode,
+                      int (*work)(struct ek_invocation *, struct ek_run *))
+{
+	const char *name = i->command->name;
+	struct ek_run *run = NULL;
+	int rc;
+
+	if (i->arguments.count != 1)
+		return ek_fail(EK_EUSAGE, "%s takes one run directory, not %d words; see evenkeel help %s", name,
+		               i->arguments.count, name);
+	EK_TRY(ek_run_open(&run, i->arguments.positional[0], mode));
+	EK_TRY(work(i, run));
+out:
+	ek_run_close(run);
 	return rc;
 }
 
@@ -171,6 +171,8 @@ int ek_cmd_audit(struct ek_invocation *i)
 
 static int print_report(struct ek_invocation *i, struct ek_run *run)
 {
+	if (i->settings.common.silent)
+		return 0;
 	if (i->settings.common.json)
 		return ek_summary_print_file(run, "audit.json");
 	(void)printf("report: %s/report.html\n", ek_run_path(run));

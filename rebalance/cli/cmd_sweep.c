@@ -12,28 +12,22 @@
 #include "rebalance/cli/compare.h"
 #include "rebalance/cli/sweep.h"
 #include "rebalance/cli/text.h"
-#include "rebalance/pipeline/training.h"
+#include "rebalance/pipeline/train_flow.h"
 
-static struct ek_sweep_wish wanted;
-
-static const struct ek_choice spaces[] = { { "latent", "the latents of --autoencoder" },
-	                                   { "pixel", "the pixels themselves, for small images" },
-	                                   { NULL, NULL } };
-
-static const struct ek_option own[] = {
+static const struct ek_option rows[] = {
 	{ .name = "methods",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.methods,
+	  EK_FIELD(struct ek_sweep_wish, methods),
 	  .argument = "M,M,...",
 	  .help = "of prune, as furthest,nearest,random; score:NAME:high or :low keeps an end of a score" },
 	{ .name = "keeps",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.keeps,
+	  EK_FIELD(struct ek_sweep_wish, keeps),
 	  .argument = "F,F,...",
 	  .help = "the fractions to keep, as 0.1,0.25,0.5; all images are trained on once, in any case" },
 	{ .name = "steps",
 	  .kind = EK_KIND_INTEGER,
-	  .target = &wanted.steps,
+	  EK_FIELD(struct ek_sweep_wish, steps),
 	  .argument = "N",
 	  .zero = "none",
 	  .low = 1,
@@ -41,70 +35,63 @@ static const struct ek_option own[] = {
 	  .help = "steps of training, the same for every point" },
 	{ .name = "autoencoder",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.autoencoder,
+	  EK_FIELD(struct ek_sweep_wish, autoencoder),
 	  .argument = "NAME|DIR",
 	  .help = "work in its latents, at every point; RUN/models/NAME is trained first, on all images, if it is not "
 	          "there" },
 	{ .name = "space",
 	  .kind = EK_KIND_CHOICE,
 	  .argument = "HOW",
-	  .target = &wanted.space,
-	  .choices = spaces,
+	  EK_FIELD(struct ek_sweep_wish, space),
+	  .choices = ek_flow_spaces,
 	  .help = "where to work" },
 	{ .name = "seeds",
 	  .kind = EK_KIND_INTEGER,
-	  .target = &wanted.seeds,
+	  EK_FIELD(struct ek_sweep_wish, seeds),
 	  .argument = "N",
 	  .low = 1,
 	  .high = 32,
 	  .help = "sample sets of each model, from --seed on: they give the spread" },
 	{ .name = "count",
 	  .kind = EK_KIND_INTEGER,
-	  .target = &wanted.count,
+	  EK_FIELD(struct ek_sweep_wish, count),
 	  .argument = "N",
 	  .low = 1,
 	  .high = 1e9,
 	  .help = "images of a sample set" },
 	{ .name = "name",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.name,
+	  EK_FIELD(struct ek_sweep_wish, name),
 	  .argument = "PREFIX",
 	  .help = "the names of all points begin with it" },
 	{ .name = "train",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.train,
+	  EK_FIELD(struct ek_sweep_wish, train),
 	  .argument = "OPTIONS",
 	  .help = "more options of train flow, quoted: \"--width 128 --depth 4\"" },
 	{ .name = "vae",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.vae,
+	  EK_FIELD(struct ek_sweep_wish, vae),
 	  .argument = "OPTIONS",
 	  .help = "options of train vae, for an autoencoder that is not there yet: \"--side 64 --steps 2000\"" },
 	{ .name = "generate",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.generate,
+	  EK_FIELD(struct ek_sweep_wish, generate),
 	  .argument = "OPTIONS",
 	  .help = "more options of generate: \"--steps 40 --guidance 1.5\"" },
 	{ .name = "evaluate",
 	  .kind = EK_KIND_STRING,
-	  .target = &wanted.evaluate,
+	  EK_FIELD(struct ek_sweep_wish, evaluate),
 	  .argument = "OPTIONS",
 	  .help = "more options of evaluate" },
 	{ .name = "dry-run",
 	  .kind = EK_KIND_FLAG,
-	  .target = &wanted.dry_run,
+	  EK_FIELD(struct ek_sweep_wish, dry_run),
 	  .help = "list the points and about how long they train, and do nothing" },
 	{ .name = NULL },
 };
-
-void ek_sweep_options(struct ek_settings *settings)
-{
-	ek_settings_fill(settings->own_options, own);
-	memset(&wanted, 0, sizeof wanted);
-	wanted.name = "sweep";
-	wanted.seeds = 3;
-	wanted.count = 1000;
-}
+static const struct ek_sweep_wish defaults = { .name = "sweep", .seeds = 3, .count = 1000 };
+const struct ek_own ek_sweep_own = EK_OWN(defaults, rows);
 
 /* How far it is. */
 struct progress {
@@ -112,12 +99,12 @@ struct progress {
 	size_t made, left;
 };
 
-static int evaluation_of(char **path, const struct ek_sweep *s, const struct ek_sweep_point *p)
+static int evaluation_of(char **path, struct ek_sweep *s, const struct ek_sweep_point *p)
 {
 	return ek_format(path, "%s/evaluations/%s.json", s->run, p->name);
 }
 
-static int is_evaluated(const struct ek_sweep *s, const struct ek_sweep_point *p)
+static int is_evaluated(struct ek_sweep *s, const struct ek_sweep_point *p)
 {
 	char *path = NULL;
 	const int there = evaluation_of(&path, s, p) == 0 && ek_file_exists(path);
@@ -126,7 +113,7 @@ static int is_evaluated(const struct ek_sweep *s, const struct ek_sweep_point *p
 	return there;
 }
 
-static int print_numbers(const struct ek_sweep *s, const struct ek_sweep_point *p)
+static int print_numbers(struct ek_sweep *s, const struct ek_sweep_point *p)
 {
 	struct ek_comparison c = { 0 };
 	struct ek_run *run = NULL;
@@ -145,7 +132,7 @@ out:
 }
 
 /* What is told of a point: numbers, or why it failed; then the time that is left over the whole. */
-static void print_point(const struct ek_sweep *s, const struct progress *g, size_t i, int failed, double took)
+static void print_point(struct ek_sweep *s, const struct progress *g, size_t i, int failed, double took)
 {
 	const struct ek_sweep_point *p = &s->points.items[i];
 	char time[32];
@@ -177,7 +164,7 @@ out:
 }
 
 /* Every point; `*failed` of them. A stop ends it, anything else is told and the rest goes on. */
-static int do_points(const struct ek_sweep *s, cJSON *list, size_t *failed)
+static int do_points(struct ek_sweep *s, cJSON *list, size_t *failed)
 {
 	const int json = s->settings->common.json;
 	struct progress g = { 0 };
@@ -211,7 +198,7 @@ out:
 	return rc;
 }
 
-static int dry_run(const struct ek_sweep *s)
+static int dry_run(struct ek_sweep *s)
 {
 	size_t left = 0;
 	double seconds;
@@ -226,8 +213,8 @@ static int dry_run(const struct ek_sweep *s)
 	}
 	seconds = left > 0 ? ek_sweep_expected_training(s) : 0;
 	(void)printf("\n%zu points, %zu to do: %s steps of training each, then %" PRId64 " x %s images\n",
-	             s->points.count, left, ek_text_count(a, (uint64_t)wanted.steps), wanted.seeds,
-	             ek_text_count(b, (uint64_t)wanted.count));
+	             s->points.count, left, ek_text_count(a, (uint64_t)s->wish->steps), s->wish->seeds,
+	             ek_text_count(b, (uint64_t)s->wish->count));
 	if (isfinite(seconds))
 		(void)printf("training takes about %s, %s a point; drawing and evaluating come on top\n",
 		             ek_text_duration(a, seconds * (double)left), ek_text_duration(b, seconds));
@@ -236,7 +223,7 @@ static int dry_run(const struct ek_sweep *s)
 	return 0;
 }
 
-static int sweep(const struct ek_sweep *s)
+static int sweep(struct ek_sweep *s)
 {
 	cJSON *json = cJSON_CreateObject(), *list;
 	size_t failed = 0;
@@ -251,7 +238,7 @@ static int sweep(const struct ek_sweep *s)
 		EK_TRY(ek_print_json(json));
 	} else {
 		(void)printf("\nside by side: evenkeel compare %s --name '%s-*'\ncurves:       evenkeel report %s\n",
-		             s->run, wanted.name, s->run);
+		             s->run, s->wish->name, s->run);
 	}
 	if (failed > 0)
 		rc = ek_fail(EK_EIO, "%zu of %zu points failed; the same command tries them again", failed,
@@ -263,18 +250,20 @@ out:
 
 static int check_wish(const struct ek_invocation *i)
 {
+	const struct ek_sweep_wish *wanted = i->settings.own;
+
 	if (i->arguments.count != 1)
 		return ek_fail(EK_EUSAGE, "sweep takes one run directory, not %d words; see evenkeel help sweep",
 		               i->arguments.count);
-	if (wanted.methods == NULL || wanted.keeps == NULL || wanted.steps == 0)
+	if (wanted->methods == NULL || wanted->keeps == NULL || wanted->steps == 0)
 		return ek_fail(EK_EUSAGE, "sweep needs %s; see evenkeel help sweep",
-		               wanted.methods == NULL ? "--methods M,..."
-		               : wanted.keeps == NULL ? "--keeps F,..."
-		                                      : "--steps N, the same for every point");
-	if ((wanted.space == 0) != (wanted.autoencoder != NULL))
-		return ek_fail(EK_EUSAGE, wanted.space == 0 ? "sweep needs --autoencoder NAME, or --space pixel for "
-		                                              "small images"
-		                                            : "--space pixel takes no --autoencoder");
+		               wanted->methods == NULL ? "--methods M,..."
+		               : wanted->keeps == NULL ? "--keeps F,..."
+		                                       : "--steps N, the same for every point");
+	if ((wanted->space == 0) != (wanted->autoencoder != NULL))
+		return ek_fail(EK_EUSAGE, wanted->space == 0 ? "sweep needs --autoencoder NAME, or --space pixel for "
+		                                               "small images"
+		                                             : "--space pixel takes no --autoencoder");
 	return 0;
 }
 
@@ -282,21 +271,20 @@ int ek_cmd_sweep(struct ek_invocation *i)
 {
 	struct ek_sweep s = { .run = i->arguments.count > 0 ? i->arguments.positional[0] : NULL,
 		              .settings = &i->settings,
-		              .wish = &wanted };
+		              .wish = i->settings.own };
 	struct ek_run *run = NULL;
 	int rc;
 
 	EK_TRY(check_wish(i));
-	EK_TRY(ek_sweep_points_make(&s.points, wanted.name, wanted.methods, wanted.keeps));
-	EK_TRY(ek_sweep_check_options(&s));
-	/* That it is a run is told once, not by each command. */
+	EK_TRY(ek_sweep_points_make(&s.points, s.wish->name, s.wish->methods, s.wish->keeps));
+	EK_TRY(ek_sweep_open(&s));
+	/* That it is a run is told once, not by each point. */
 	EK_TRY(ek_run_open(&run, s.run, EK_RUN_READ));
 	ek_run_close(run);
-	run = NULL;
 	EK_TRY(ek_sweep_check_steps(&s));
-	EK_TRY(wanted.dry_run ? dry_run(&s) : sweep(&s));
+	EK_TRY(s.wish->dry_run ? dry_run(&s) : sweep(&s));
 out:
-	ek_run_close(run);
+	ek_sweep_release(&s);
 	ek_sweep_points_release(&s.points);
 	return rc;
 }

@@ -7,10 +7,10 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/cli/plan_options.h"
 #include "rebalance/cli/recipe.h"
 #include "rebalance/cli/summary.h"
 #include "rebalance/cli/text.h"
-#include "rebalance/plan/weights.h"
 
 enum { UNITS_SHOWN = 12 };
 
@@ -21,64 +21,40 @@ static int check_scheme(const char *text)
 	return ek_scheme_parse(&scheme, text);
 }
 
-void ek_weights_own_options(struct ek_settings *s)
-{
-	const struct ek_option options[] = {
-		{ .name = "scheme",
-		  .kind = EK_KIND_STRING,
-		  .target = &s->plan.method,
-		  .argument = "S",
-		  .check = check_scheme,
-		  .forgets = "normalise",
-		  .recorded = 1,
-		  .help = "inverse: every unit alike; sqrt: by the square root of its size; alpha=A: size to the power "
-		          "1 - A; effective-number=B (Cui et al. 2019; auto: 1 - 1/images); repeat-factor=T (LVIS); "
-		          "target=FILE.csv: shares of your own; reweigh=A,B: so that two attributes become independent "
-		          "(Kamiran and Calders 2012)" },
-		{ .name = "by",
-		  .kind = EK_KIND_STRING,
-		  .target = &s->plan.by,
-		  .argument = "WHAT",
-		  .recorded = 1,
-		  .help = "the units: cluster, label, an attribute, or several joined by *; cluster unless told "
-		          "otherwise; images that have none are never shown" },
-		{ .name = "cap",
-		  .kind = EK_KIND_NUMBER,
-		  .target = &s->plan.cap,
-		  .argument = "C",
-		  .recorded = 1,
-		  .zero = "none",
-		  .low = 1,
-		  .high = 1e15,
-		  .help = "show no image more than C times as often as the mean; what is cut goes to the other units" },
-		{ .name = NULL },
-	};
-
-	memset(&s->plan, 0, sizeof s->plan);
-	ek_plan_options(s, options, EK_PLAN_SHARES);
-}
-
-/* Steps before that the units need; a run made by hand of clusters alone has none. */
-static int bring_up_to_date(struct ek_invocation *i, struct ek_run *run, const struct ek_step *step)
-{
-	static const enum ek_step_id clusters[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_END };
-	static const enum ek_step_id images[] = { EK_STEP_SCAN, EK_STEP_END };
-	static const char assignment[] = "clusters/assignment.npy";
-	const int by_cluster = strcmp(step->inputs[0], assignment) == 0;
-	char *path = NULL;
-	int rc, made_by_hand;
-
-	EK_TRY(ek_run_file(&path, run, by_cluster ? assignment : "images.jsonl"));
-	made_by_hand = ek_run_recorded(run, "scan") == NULL && ek_file_exists(path);
-	i->settings.plan.seed = i->settings.common.seed;
-	i->settings.plan.stepped = by_cluster && !made_by_hand;
-	(void)ek_recipe_steps_seed(i);
-	if (!made_by_hand)
-		EK_TRY(ek_steps_run(run, &i->settings, &i->arguments, by_cluster ? clusters : images, 0));
-out:
-	free(path);
-	return rc;
-}
+static const struct ek_option rows[] = {
+	{ .name = "scheme",
+	  .kind = EK_KIND_STRING,
+	  EK_FIELD(struct ek_do_weights_options, plan.scheme),
+	  .argument = "S",
+	  .check = check_scheme,
+	  .forgets = "normalise",
+	  .recorded = 1,
+	  .help = "inverse: every unit alike; sqrt: by the square root of its size; alpha=A: size to the power "
+	          "1 - A; effective-number=B (Cui et al. 2019; auto: 1 - 1/images); repeat-factor=T (LVIS); "
+	          "target=FILE.csv: shares of your own; reweigh=A,B: so that two attributes become independent "
+	          "(Kamiran and Calders 2012)" },
+	{ .name = "by",
+	  .kind = EK_KIND_STRING,
+	  EK_FIELD(struct ek_do_weights_options, plan.by),
+	  .argument = "WHAT",
+	  .recorded = 1,
+	  .help = "the units: cluster, label, an attribute, or several joined by *; cluster unless told "
+	          "otherwise; images that have none are never shown" },
+	{ .name = "cap",
+	  .kind = EK_KIND_NUMBER,
+	  EK_FIELD(struct ek_do_weights_options, plan.cap),
+	  .argument = "C",
+	  .recorded = 1,
+	  .zero = "none",
+	  .low = 1,
+	  .high = 1e15,
+	  .help = "show no image more than C times as often as the mean; what is cut goes to the other units" },
+	EK_PLAN_NORMALISE_ROW(struct ek_do_weights_options),
+	EK_PLAN_NAME_ROW(struct ek_do_weights_options, EK_WEIGHTS),
+	{ .name = NULL },
+};
+static const struct ek_do_weights_options defaults;
+const struct ek_own ek_weights_own = EK_OWN(defaults, rows);
 
 static double number(const cJSON *object, const char *name)
 {
@@ -157,67 +133,53 @@ out:
 	return rc;
 }
 
-static int check_arguments(const struct ek_invocation *i)
-{
-	if (i->arguments.count != 1)
-		return ek_fail(EK_EUSAGE, "weights takes one run directory, not %d words; see evenkeel help weights",
-		               i->arguments.count);
-	if (i->settings.plan.method == NULL || i->settings.plan.name == NULL)
-		return ek_fail(EK_EUSAGE, "weights needs %s; see evenkeel help weights",
-		               i->settings.plan.method == NULL ? "--scheme S" : "--name NAME");
-	return 0;
-}
-
 /* A file of shares is known by its absolute name, as those of other options are. */
 static int name_target(struct ek_invocation *i)
 {
 	static const char prefix[] = "target=";
+	struct ek_do_weights_options *o = i->settings.own;
+	struct ek_strings *strings = &i->arguments.strings;
 	const size_t length = strlen(prefix);
-	const char **scheme = &i->settings.plan.method, *path;
+	const char *path;
 	char *whole = NULL;
 	int rc;
 
-	if (strncmp(*scheme, prefix, length) != 0)
+	if (strncmp(o->plan.scheme, prefix, length) != 0)
 		return 0;
-	EK_TRY(ek_arguments_keep_path(&path, &i->arguments, *scheme + length));
+	EK_TRY(ek_strings_keep_path(&path, strings, o->plan.scheme + length));
 	EK_TRY(ek_format(&whole, "%s%s", prefix, path));
-	EK_TRY(ek_arguments_keep(scheme, &i->arguments, whole));
+	EK_TRY(ek_strings_keep(&o->plan.scheme, strings, whole));
 out:
 	free(whole);
 	return rc;
 }
 
+static int weights(struct ek_invocation *i, struct ek_run *run)
+{
+	struct ek_do_weights_options *o = i->settings.own;
+	char *document = NULL;
+	int from_clusters, rc;
+
+	o->force = i->settings.steps.force;
+	EK_TRY(ek_do_weights(&from_clusters, run, &i->settings.steps, o));
+	EK_TRY(ek_recipe_write(i, run, from_clusters));
+	EK_TRY(ek_format(&document, "weights/%s/weights.json", o->plan.name));
+	EK_TRY(i->settings.common.json ? ek_summary_print_file(run, document) : print(run, o->plan.name));
+out:
+	free(document);
+	return rc;
+}
+
 int ek_cmd_weights(struct ek_invocation *i)
 {
-	const struct ek_settings *s = &i->settings;
-	struct ek_weights_options wanted;
-	struct ek_weights *weights = NULL;
-	struct ek_run *run = NULL;
-	char *document = NULL;
-	const char *reason;
-	int current, rc;
+	const struct ek_do_weights_options *o = i->settings.own;
+	int rc;
 
-	EK_TRY(check_arguments(i));
+	if (o->plan.scheme == NULL || o->plan.name == NULL)
+		return ek_fail(EK_EUSAGE, "weights needs %s; see evenkeel help weights",
+		               o->plan.scheme == NULL ? "--scheme S" : "--name NAME");
 	EK_TRY(name_target(i));
-	wanted = (struct ek_weights_options){ .name = s->plan.name,
-		                              .scheme = s->plan.method,
-		                              .by = s->plan.by,
-		                              .cap = s->plan.cap,
-		                              .normalise = s->plan.normalise };
-	EK_TRY(ek_weights_prepare(&weights, &wanted));
-	EK_TRY(ek_run_open(&run, i->arguments.positional[0], EK_RUN_WRITE));
-	EK_TRY(bring_up_to_date(i, run, ek_weights_step(weights)));
-	EK_TRY(ek_run_is_current(&current, &reason, run, ek_weights_step(weights)));
-	if (!current && ek_run_recorded(run, ek_weights_step(weights)->name) != NULL)
-		ek_info("weighting again: %s", reason);
-	if (!current || s->common.force)
-		EK_TRY(ek_weights_run(weights, run));
-	EK_TRY(ek_recipe_write(i, run));
-	EK_TRY(ek_format(&document, "weights/%s/weights.json", wanted.name));
-	EK_TRY(s->common.json ? ek_summary_print_file(run, document) : print(run, wanted.name));
+	EK_TRY(ek_command_on_run(i, EK_RUN_WRITE, weights));
 out:
-	ek_weights_free(weights);
-	ek_run_close(run);
-	free(document);
 	return rc;
 }

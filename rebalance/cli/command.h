@@ -5,7 +5,7 @@
 #define EK_CLI_COMMAND_H
 
 #include "rebalance/cli/options.h"
-#include "rebalance/cli/steps.h"
+#include "rebalance/cli/settings.h"
 
 struct ek_invocation {
 	const struct ek_command *command;
@@ -15,14 +15,13 @@ struct ek_invocation {
 
 struct ek_command {
 	const char *name, *arguments, *summary;
-	const char *description;                           /* paragraphs for --help, split by newlines */
-	void (*own_options)(struct ek_settings *settings); /* fills settings->own_options and what they point to with
-	                                                      the defaults; NULL: it has none */
+	const char *description;      /* paragraphs for --help, split by newlines */
+	const struct ek_own *own;     /* its own options; NULL: it has none */
 	const enum ek_step_id *steps; /* what it brings up to date, in order; ends with EK_STEP_END; NULL: nothing */
 	int takes_output;             /* 1: has -o RUN */
 	int needs_no_dataset;         /* 1: -o RUN without a DATASET is fine */
 	int forces_all;               /* 1: --force recomputes all its steps, not only the last */
-	int forces_none;              /* 1: --force is about what the command itself makes, not about its steps */
+	int has_recipe;               /* 1: --recipe replays its options, or writes them down */
 	int (*run)(struct ek_invocation *invocation);
 };
 
@@ -32,11 +31,22 @@ const struct ek_command *ek_find_command(const char *name);
 /* The command that the first words name; `*used` of them, 1 or 2 ("train flow"). EK_EUSAGE with the nearest name. */
 int ek_command_of_words(const struct ek_command **command, int *used, const char *const *words, int count);
 
-/* Parse the words behind a command's name (argv[0] is not looked at) and run it. wordless: 1 prints no result. */
-int ek_command_invoke(const struct ek_command *command, int argc, char **argv, int wordless);
+/* Parse the words behind a command's name (argv[0] is not looked at) and run it. */
+int ek_command_invoke(const struct ek_command *command, int argc, char **argv);
+/* Append the words that say the same as the invocation, but for options of its steps. */
+int ek_command_words(struct ek_buffer *out, const struct ek_invocation *invocation);
+
+/* The defaults of a command. Not to be moved; release in any case. EK_ENOMEM. */
+int ek_settings_init(struct ek_settings *settings, const struct ek_command *command);
+void ek_settings_release(struct ek_settings *settings);
+/* Once all is parsed and replayed: the seed of the steps. */
+void ek_settings_finish(struct ek_settings *settings);
+struct ek_option_table ek_settings_common(struct ek_settings *settings);
+/* The first of its own tables. */
+struct ek_option_table ek_settings_own(struct ek_settings *settings, const struct ek_command *command);
 
 /* The option tables of a command over `settings`: its own, its steps', then the common ones; ends with a NULL title. */
-enum { EK_MAX_TABLES = EK_STEP_COUNT + 4 };
+enum { EK_MAX_TABLES = EK_STEP_COUNT + EK_OWN_GROUPS + 4 };
 void ek_command_tables(struct ek_option_table tables[EK_MAX_TABLES], const struct ek_command *command,
                        struct ek_settings *settings);
 
@@ -48,28 +58,17 @@ int ek_command_help(struct ek_buffer *out, const struct ek_command *command, int
 int ek_command_bring_up_to_date(struct ek_invocation *invocation,
                                 int (*before)(struct ek_invocation *invocation, struct ek_run *run),
                                 int (*after)(struct ek_invocation *invocation, struct ek_run *run));
+/* Open the one run directory that the arguments name, and `work` there. EK_EUSAGE: it is not one. */
+int ek_command_on_run(struct ek_invocation *invocation, enum ek_run_mode mode,
+                      int (*work)(struct ek_invocation *invocation, struct ek_run *run));
 
-/* For commands that make subsets. Before: the seed is the subset's, not that of steps that are done. After: the table
- * of what the subset RUN/subsets/NAME does to whom, or its subset.json. */
-int ek_plan_before(struct ek_invocation *invocation, struct ek_run *run);
-int ek_plan_print(const struct ek_invocation *invocation, const struct ek_run *run, int made);
+/* The table of what the subset RUN/subsets/NAME does to whom, or its subset.json. */
+int ek_plan_print(const struct ek_invocation *invocation, const struct ek_run *run, const char *name, int made);
 /* Of a subset.json or weights.json over `images`: those without a value, and what becomes of them; and that it changes
  * next to nothing. A line each, where it is so. */
 void ek_plan_print_units(const cJSON *json, double images, const char *what_becomes);
-/* Fill settings->own_options with `rows` and those that plans share. */
-enum { EK_PLAN_SUBSET = 1 /* has --lists */, EK_PLAN_SHARES = 2 /* has --normalise */ };
-void ek_plan_options(struct ek_settings *settings, const struct ek_option *rows, int kinds);
-void ek_balance_options(struct ek_settings *settings);
-void ek_prune_options(struct ek_settings *settings);
-void ek_compare_own_options(struct ek_settings *settings);
-void ek_demo_own_options(struct ek_settings *settings);
-void ek_evaluate_own_options(struct ek_settings *settings);
-void ek_export_own_options(struct ek_settings *settings);
-void ek_generate_options(struct ek_settings *settings);
-void ek_review_options(struct ek_settings *settings);
-void ek_sweep_options(struct ek_settings *settings);
-void ek_train_flow_options(struct ek_settings *settings);
-void ek_train_vae_options(struct ek_settings *settings);
+extern const struct ek_own ek_balance_own, ek_compare_own, ek_demo_own, ek_draw_own, ek_evaluate_own, ek_export_own,
+	ek_generate_own, ek_prune_own, ek_review_own, ek_sweep_own, ek_train_flow_own, ek_train_vae_own, ek_weights_own;
 
 int ek_cmd_audit(struct ek_invocation *invocation);
 int ek_cmd_balance(struct ek_invocation *invocation);
@@ -92,8 +91,5 @@ int ek_cmd_train_flow(struct ek_invocation *invocation);
 int ek_cmd_train_vae(struct ek_invocation *invocation);
 int ek_cmd_version(struct ek_invocation *invocation);
 int ek_cmd_weights(struct ek_invocation *invocation);
-
-void ek_draw_own_options(struct ek_settings *settings);
-void ek_weights_own_options(struct ek_settings *settings);
 
 #endif

@@ -91,8 +91,8 @@ const struct ek_command ek_commands[] = {
 	                 "are; semdedup and d4 tell how many each --rule would remove at several E.\nWith --recipe "
 	                 "FILE.json a plan is written down, and made again from the file alone.",
 	  .steps = cluster_steps,
-	  .own_options = ek_prune_options,
-	  .forces_none = 1,
+	  .own = &ek_prune_own,
+	  .has_recipe = 1,
 	  .run = ek_cmd_prune },
 	{ .name = "balance",
 	  .arguments = "RUN --to smallest | --total N | --target FILE, --name NAME",
@@ -101,8 +101,8 @@ const struct ek_command ek_commands[] = {
 	                 "--total N shares N images out as evenly as there are images (from the top of the tree down, "
 	                 "if the clusters were made with --hierarchy); --target FILE takes the shares of a file.",
 	  .steps = cluster_steps,
-	  .own_options = ek_balance_options,
-	  .forces_none = 1,
+	  .own = &ek_balance_own,
+	  .has_recipe = 1,
 	  .run = ek_cmd_balance },
 	{ .name = "weights",
 	  .arguments = "RUN --scheme S --name NAME",
@@ -112,7 +112,8 @@ const struct ek_command ek_commands[] = {
 	          "per image and epoch, effective sample size, largest repeat. An epoch shows as many images as "
 	          "there are.\nA trainer draws by it with `evenkeel draw`, with the library, or with its own "
 	          "weighted sampler from weights.npy.",
-	  .own_options = ek_weights_own_options,
+	  .own = &ek_weights_own,
+	  .has_recipe = 1,
 	  .run = ek_cmd_weights },
 	{ .name = "draw",
 	  .arguments = "RUN --weights NAME | --subset NAME",
@@ -121,7 +122,7 @@ const struct ek_command ek_commands[] = {
 	          "The image at a position of an epoch depends on the seed, the epoch and the position alone, so "
 	          "a training goes on at any place, with any number of processes. Shares are exact, and an image "
 	          "comes again only when all of its unit have been shown.",
-	  .own_options = ek_draw_own_options,
+	  .own = &ek_draw_own,
 	  .run = ek_cmd_draw },
 	{ .name = "export",
 	  .arguments = "RUN --subset NAME -o DIR",
@@ -134,7 +135,7 @@ const struct ek_command ek_commands[] = {
 	          "DIR appears when all of it is written. Every image is compared with the scan: what is missing or "
 	          "has changed is counted and the first named, and then nothing is exported unless --keep-going is "
 	          "given.",
-	  .own_options = ek_export_own_options,
+	  .own = &ek_export_own,
 	  .run = ek_cmd_export },
 	{ .name = "train vae",
 	  .arguments = "RUN --name NAME",
@@ -145,9 +146,8 @@ const struct ek_command ek_commands[] = {
 	          "into small latents and back; train flow works in those.\n"
 	          "Writes RUN/models/NAME: checkpoints, log.jsonl, previews (images above, what comes back of them "
 	          "below), and at the end config.json and diffusion_pytorch_model.safetensors, which diffusers loads.",
-	  .own_options = ek_train_vae_options,
+	  .own = &ek_train_vae_own,
 	  .steps = scan_steps,
-	  .forces_none = 1,
 	  .run = ek_cmd_train_vae },
 	{ .name = "train flow",
 	  .arguments = "RUN --name NAME --autoencoder NAME | --space pixel",
@@ -157,9 +157,8 @@ const struct ek_command ek_commands[] = {
 	          "attribute if asked. It sees all images, a subset, or images as often as weights say.\n"
 	          "Writes RUN/models/NAME: checkpoints with the public names of SiT, log.jsonl and previews. What it "
 	          "sees at a step depends on the seed alone; stopped and resumed, it ends with the same bytes.",
-	  .own_options = ek_train_flow_options,
+	  .own = &ek_train_flow_own,
 	  .steps = cluster_steps,
-	  .forces_none = 1,
 	  .run = ek_cmd_train_flow },
 	{ .name = "generate",
 	  .arguments = "RUN --model NAME|FILE --name NAME",
@@ -174,7 +173,7 @@ const struct ek_command ek_commands[] = {
 	          "to 999), and --autoencoder DIR decodes what it makes, as: evenkeel generate RUN --model "
 	          "SiT-XL-2-256.pt --autoencoder sd-vae-ft-ema --class 207,360 --guidance 4 --guidance-channels 3 "
 	          "--name public.",
-	  .own_options = ek_generate_options,
+	  .own = &ek_generate_own,
 	  .run = ek_cmd_generate },
 	{ .name = "evaluate",
 	  .arguments = "RUN --samples NAME|PATH [--name NAME]",
@@ -187,7 +186,7 @@ const struct ek_command ek_commands[] = {
 	          "audit: --held-out 0.1.\nWrites RUN/evaluations/NAME.json. A number that makes no sense there is "
 	          "null, "
 	          "and the file says why.",
-	  .own_options = ek_evaluate_own_options,
+	  .own = &ek_evaluate_own,
 	  .run = ek_cmd_evaluate },
 	{ .name = "compare",
 	  .arguments = "RUN...",
@@ -197,7 +196,7 @@ const struct ek_command ek_commands[] = {
 	          "spread over sample sets, or than the intervals where there is one set; ? says that neither is "
 	          "known. What was measured otherwise (encoder, number of images, k, reference) is not compared, and "
 	          "why is said.\nThe report draws the same as curves over the kept fraction.",
-	  .own_options = ek_compare_own_options,
+	  .own = &ek_compare_own,
 	  .run = ek_cmd_compare },
 	{ .name = "sweep",
 	  .arguments = "RUN --methods M,... --keeps F,... --steps N --autoencoder NAME | --space pixel",
@@ -211,7 +210,7 @@ const struct ek_command ek_commands[] = {
 	          "shown differs: the same number of epochs would train small subsets less.\n"
 	          "Beforehand, `evenkeel cluster RUN` makes the clusters, and `audit --held-out` a reference that no "
 	          "model sees.",
-	  .own_options = ek_sweep_options,
+	  .own = &ek_sweep_own,
 	  .run = ek_cmd_sweep },
 	{ .name = "review",
 	  .arguments = "RUN --samples NAME",
@@ -224,7 +223,7 @@ const struct ek_command ek_commands[] = {
 	          "after the other or at once.\n"
 	          "An image is accepted when nobody rejects it and more accept it than are unsure; --export writes "
 	          "those. --summary says how far reviewers agree (Cohen's kappa).",
-	  .own_options = ek_review_options,
+	  .own = &ek_review_own,
 	  .run = ek_cmd_review },
 	{ .name = "report",
 	  .arguments = "RUN",
@@ -252,7 +251,7 @@ const struct ek_command ek_commands[] = {
 	          "by the commands that you would give, which it prints.\n"
 	          "RUN is evenkeel-demo unless told otherwise.",
 	  .steps = demo_steps,
-	  .own_options = ek_demo_own_options,
+	  .own = &ek_demo_own,
 	  .takes_output = 1,
 	  .needs_no_dataset = 1,
 	  .forces_all = 1,
@@ -323,24 +322,6 @@ int ek_command_of_words(const struct ek_command **command, int *used, const char
 	return fail_unknown(words[0]);
 }
 
-void ek_command_tables(struct ek_option_table tables[EK_MAX_TABLES], const struct ek_command *command,
-                       struct ek_settings *settings)
-{
-	int count = 0;
-
-	if (command->takes_output)
-		tables[count++] = (struct ek_option_table){ "Where", settings->output_options };
-	if (command->own_options != NULL) {
-		command->own_options(settings);
-		tables[count++] = (struct ek_option_table){ "What", settings->own_options };
-	}
-	for (const enum ek_step_id *id = command->steps; id != NULL && *id != EK_STEP_END; id++)
-		if (settings->step_options[*id][0].name != NULL)
-			tables[count++] = (struct ek_option_table){ ek_step_title(*id), settings->step_options[*id] };
-	tables[count++] = (struct ek_option_table){ "Common options", settings->common_options };
-	tables[count] = (struct ek_option_table){ NULL, NULL };
-}
-
 int ek_command_help(struct ek_buffer *out, const struct ek_command *command, int width)
 {
 	struct ek_settings settings;
@@ -349,7 +330,7 @@ int ek_command_help(struct ek_buffer *out, const struct ek_command *command, int
 	struct ek_buffer text = { 0 };
 	int rc;
 
-	ek_settings_init(&settings);
+	EK_TRY(ek_settings_init(&settings, command));
 	ek_command_tables(tables, command, &settings);
 	EK_TRY(ek_buffer_printf(out, "usage: evenkeel %s %s\n\n", command->name, command->arguments));
 	EK_TRY(ek_buffer_printf(&text, "%c%s.", command->summary[0] & ~0x20, command->summary + 1));
@@ -367,6 +348,7 @@ int ek_command_help(struct ek_buffer *out, const struct ek_command *command, int
 	}
 	EK_TRY(ek_options_help(out, tables, width));
 out:
+	ek_settings_release(&settings);
 	ek_buffer_release(&text);
 	return rc;
 }

@@ -8,120 +8,156 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
-#include "rebalance/base/memory.h"
 #include "rebalance/cli/command.h"
+#include "rebalance/pipeline/evaluate.h"
+#include "rebalance/pipeline/generate.h"
+#include "rebalance/pipeline/train_flow.h"
+#include "rebalance/pipeline/train_vae.h"
 
-enum { WORDS_MOST = 48 };
-
-/* Both generators learn for the same number of steps, whatever the clock says: else what is compared is the machine. */
-#define GENERATOR                                                                                                      \
-	"--autoencoder autoencoder --condition cluster --width 128 --depth 4 --patch 1 --rate 2e-3 --steps STEPS"
-#define SAMPLES "--count 1000 --steps 40 --guidance 1.5"
 /* 10,000 photographs, as many of each class, that no step before has seen. */
-#define REFERENCE "--target uniform --reference /usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz"
+#define REFERENCE "/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz"
 
 /*
- * The commands; RUN stands for the run, STEPS for the steps of a generator. Every model makes three times as many
- * samples from other seeds, so that the evaluation knows how much chance does.
+ * The commands. Both generators learn for the same number of steps, whatever the clock says: else what is compared is
+ * the machine. Every model makes three times as many samples from other seeds, so that the evaluation knows how much
+ * chance does.
  */
-static const struct {
-	const char *line;
-	int seconds; /* that it takes on two cores, for the time left; of a generator with EK_DEMO_STEPS */
-	int seed;    /* added to the demo's */
-} commands[] = {
-	{ "train vae RUN --name autoencoder --widths 16,32,64 --groups 8 --side 28 --rate 2e-3 --perceptual 0.1 "
-	  "--steps 1000",
-	  96, 0 },
-	{ "train flow RUN --name natural " GENERATOR, 150, 0 },
-	{ "train flow RUN --name weighted --weights inverse " GENERATOR, 150, 0 },
-	{ "generate RUN --model natural --name natural-1 " SAMPLES, 20, 1 },
-	{ "generate RUN --model natural --name natural-2 " SAMPLES, 20, 2 },
-	{ "generate RUN --model natural --name natural-3 " SAMPLES, 20, 3 },
-	{ "generate RUN --model natural --name natural-equal-1 --equal " SAMPLES, 20, 1 },
-	{ "generate RUN --model natural --name natural-equal-2 --equal " SAMPLES, 20, 2 },
-	{ "generate RUN --model natural --name natural-equal-3 --equal " SAMPLES, 20, 3 },
-	{ "generate RUN --model weighted --name weighted-1 --equal " SAMPLES, 20, 1 },
-	{ "generate RUN --model weighted --name weighted-2 --equal " SAMPLES, 20, 2 },
-	{ "generate RUN --model weighted --name weighted-3 --equal " SAMPLES, 20, 3 },
-	{ "evaluate RUN --samples natural-1,natural-2,natural-3 --name natural " REFERENCE, 30, 0 },
-	{ "evaluate RUN --samples natural-equal-1,natural-equal-2,natural-equal-3 --name natural-equal " REFERENCE, 20,
-	  0 },
-	{ "evaluate RUN --samples weighted-1,weighted-2,weighted-3 --name weighted " REFERENCE, 20, 0 },
-	{ "compare RUN", 1, 0 },
-	{ "report RUN", 5, 0 },
+static const struct part {
+	const char *command, *name;
+	const char *of; /* weights of a generator; model of samples; samples of an evaluation */
+	int equal;      /* samples: as many of every class */
+	int seed;       /* added to the demo's */
+	int seconds;    /* that it takes on two cores, for the time left; of a generator with EK_DEMO_STEPS */
+} parts[] = {
+	{ "train vae", "autoencoder", NULL, 0, 0, 96 },
+	{ "train flow", "natural", NULL, 0, 0, 150 },
+	{ "train flow", "weighted", "inverse", 0, 0, 150 },
+	{ "generate", "natural-1", "natural", 0, 1, 20 },
+	{ "generate", "natural-2", "natural", 0, 2, 20 },
+	{ "generate", "natural-3", "natural", 0, 3, 20 },
+	{ "generate", "natural-equal-1", "natural", 1, 1, 20 },
+	{ "generate", "natural-equal-2", "natural", 1, 2, 20 },
+	{ "generate", "natural-equal-3", "natural", 1, 3, 20 },
+	{ "generate", "weighted-1", "weighted", 1, 1, 20 },
+	{ "generate", "weighted-2", "weighted", 1, 2, 20 },
+	{ "generate", "weighted-3", "weighted", 1, 3, 20 },
+	{ "evaluate", "natural", "natural-1,natural-2,natural-3", 0, 0, 30 },
+	{ "evaluate", "natural-equal", "natural-equal-1,natural-equal-2,natural-equal-3", 0, 0, 20 },
+	{ "evaluate", "weighted", "weighted-1,weighted-2,weighted-3", 0, 0, 20 },
+	{ "compare", NULL, NULL, 0, 0, 1 },
+	{ "report", NULL, NULL, 0, 0, 5 },
 };
-enum { COMMANDS = sizeof commands / sizeof *commands };
+enum { PARTS = sizeof parts / sizeof *parts };
 
-/* What the words in capitals stand for, and what all commands are told. */
+static void fill_vae(struct ek_train_vae_options *o, const struct part *p)
+{
+	o->common.name = p->name;
+	o->common.rate = 2e-3;
+	o->common.steps = 1000;
+	o->widths = "16,32,64";
+	o->groups = 8;
+	o->side = 28;
+	o->perceptual = 0.1;
+}
+
+static void fill_flow(struct ek_train_flow_options *o, const struct part *p, uint64_t steps)
+{
+	o->common.name = p->name;
+	o->common.weights = p->of;
+	o->common.rate = 2e-3;
+	o->common.steps = (int64_t)steps;
+	o->autoencoder = "autoencoder";
+	o->condition = "cluster";
+	o->width = 128;
+	o->depth = 4;
+	o->patch = 1;
+}
+
+static void fill_generate(struct ek_generate_options *o, const struct part *p)
+{
+	o->name = p->name;
+	o->model = p->of;
+	o->classes.equal = p->equal;
+	o->classes.count = 1000;
+	o->steps = 40;
+	o->guidance = 1.5;
+}
+
+static void fill_evaluate(struct ek_do_evaluate_options *o, const struct part *p)
+{
+	o->name = p->name;
+	o->samples = p->of;
+	o->target = "uniform";
+	o->reference = REFERENCE;
+}
+
+/* What all commands are told. */
 struct told {
-	char run[4096], steps[32];
-	double scale; /* of the time that a generator takes */
-	uint64_t seed;
-	int quiet, wordless;
+	const char *run;
+	uint64_t steps, seed;
+	int json;
 };
 
 static double seconds_of(const struct told *t, size_t at)
 {
-	return commands[at].seconds * (strstr(commands[at].line, "STEPS") != NULL ? t->scale : 1);
-}
+	const int is_generator = strcmp(parts[at].command, "train flow") == 0;
 
-/* Cut `text` at its spaces. */
-static int split(char *text, char **words, struct told *t)
-{
-	int count = 0;
-
-	for (char *word = strtok_r(text, " ", &text); word != NULL && count < WORDS_MOST;
-	     word = strtok_r(NULL, " ", &text))
-		words[count++] = strcmp(word, "RUN") == 0 ? t->run : strcmp(word, "STEPS") == 0 ? t->steps : word;
-	return count;
+	return parts[at].seconds * (is_generator ? (double)t->steps / EK_DEMO_STEPS : 1);
 }
 
 /* The place in the whole, and a guess of what is left at the pace so far. */
-static void print_heading(const struct told *t, size_t at, char *const *words, int count, double pace)
+static int print_heading(const struct told *t, size_t at, const struct ek_invocation *i, double pace)
 {
+	struct ek_buffer words = { 0 };
 	double left = 0;
+	int rc;
 
-	for (size_t i = at; i < COMMANDS; i++)
-		left += pace * seconds_of(t, i);
-	(void)printf("\n[%zu of %d, about %.0f min left] evenkeel", at + 1, COMMANDS, ceil(left / 60));
-	for (int i = 0; i < count; i++)
-		(void)printf(" %s", words[i]);
-	(void)printf("\n");
+	for (size_t k = at; k < PARTS; k++)
+		left += pace * seconds_of(t, k);
+	EK_TRY(ek_command_words(&words, i));
+	(void)printf("\n[%zu of %d, about %.0f min left] %s\n", at + 1, PARTS, ceil(left / 60), words.data);
 	(void)fflush(stdout);
-}
-
-static int run_one(struct told *t, size_t at, double pace)
-{
-	const struct ek_command *command;
-	char *text = NULL, *words[WORDS_MOST + 4], seed_word[] = "--seed", seed[32], quiet_word[] = "--quiet";
-	int count, used, rc;
-
-	EK_TRY(ek_copy_string(&text, commands[at].line));
-	count = split(text, words, t);
-	if (!t->wordless)
-		print_heading(t, at, words, count, pace);
-	(void)snprintf(seed, sizeof seed, "%" PRIu64, t->seed + (uint64_t)commands[at].seed);
-	words[count++] = seed_word;
-	words[count++] = seed;
-	if (t->quiet)
-		words[count++] = quiet_word;
-	EK_TRY(ek_command_of_words(&command, &used, (const char *const *)words, count));
-	/* What stands before the options takes the place of the program's name. */
-	EK_TRY(ek_command_invoke(command, count - used + 1, words + used - 1, t->wordless));
 out:
-	free(text);
+	ek_buffer_release(&words);
 	return rc;
 }
 
-int ek_demo_generate(const char *run, uint64_t steps, uint64_t seed, int quiet, int wordless)
+static int run_one(const struct told *t, size_t at, double pace)
 {
-	struct told t = { .scale = (double)steps / EK_DEMO_STEPS, .seed = seed, .quiet = quiet, .wordless = wordless };
+	const struct part *p = &parts[at];
+	struct ek_invocation i = { .command = ek_find_command(p->command) };
+	const char *words[] = { t->run };
+	void *own;
+	int rc;
+
+	EK_TRY(ek_settings_init(&i.settings, i.command));
+	own = i.settings.own;
+	if (strcmp(p->command, "train vae") == 0)
+		fill_vae(own, p);
+	else if (strcmp(p->command, "train flow") == 0)
+		fill_flow(own, p, t->steps);
+	else if (strcmp(p->command, "generate") == 0)
+		fill_generate(own, p);
+	else if (strcmp(p->command, "evaluate") == 0)
+		fill_evaluate(own, p);
+	i.settings.common.seed = i.settings.steps.seed = (int64_t)t->seed + p->seed;
+	i.settings.common.silent = t->json;
+	i.arguments = (struct ek_arguments){ .positional = words, .count = 1 };
+	if (!t->json)
+		EK_TRY(print_heading(t, at, &i, pace));
+	EK_TRY(i.command->run(&i));
+out:
+	ek_settings_release(&i.settings);
+	return rc;
+}
+
+int ek_demo_generate(const char *run, uint64_t steps, uint64_t seed, int json)
+{
+	const struct told t = { .run = run, .steps = steps, .seed = seed, .json = json };
 	double spent = 0, expected = 0; /* by the commands that had something to do */
 	int rc = 0;
 
-	(void)snprintf(t.run, sizeof t.run, "%s", run);
-	(void)snprintf(t.steps, sizeof t.steps, "%" PRIu64, steps);
-	for (size_t i = 0; i < COMMANDS; i++) {
+	for (size_t i = 0; i < PARTS; i++) {
 		const double begin = ek_clock();
 		double seconds;
 

@@ -9,7 +9,7 @@ enum { EK_DEMO_STEPS = 1400 };
 
 /* Runs the commands that a user would, one after the other, on a closed run; what is done already is not done again.
  * Both generators are trained for `steps`, however long that takes: a clock would give one of them more, and what is
- * compared would be the machine. wordless: prints nothing. */
-int ek_demo_generate(const char *run, uint64_t steps, uint64_t seed, int quiet, int wordless);
+ * compared would be the machine. json: prints nothing. */
+int ek_demo_generate(const char *run, uint64_t steps, uint64_t seed, int json);
 
 #endif

@@ -1,5 +1,6 @@
 /* One command, from its words to its end. */
 #include <stdio.h>
+#include <string.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/threads.h"
@@ -7,7 +8,22 @@
 #include "rebalance/cli/recipe.h"
 #include "rebalance/cli/terminal.h"
 
-int ek_command_invoke(const struct ek_command *command, int argc, char **argv, int wordless)
+/* The library says "keep is …" of what it was told; the user said --keep. */
+static int name_option(const struct ek_option_table *tables, int rc)
+{
+	const size_t length = strcspn(ek_error_message(), " ");
+	char message[1024];
+
+	ek_one_line(message, sizeof message, ek_error_message());
+	for (; rc < 0 && tables->title != NULL; tables++)
+		for (const struct ek_option *o = tables->rows; o->name != NULL; o++)
+			if (strlen(o->name) == length && memcmp(o->name, message, length) == 0 &&
+			    strncmp(message + length, " is ", 4) == 0)
+				return ek_fail(rc, "--%s", message);
+	return rc;
+}
+
+int ek_command_invoke(const struct ek_command *command, int argc, char **argv)
 {
 	struct ek_invocation invocation = { .command = command };
 	struct ek_option_table tables[EK_MAX_TABLES];
@@ -15,12 +31,10 @@ int ek_command_invoke(const struct ek_command *command, int argc, char **argv, i
 	struct ek_buffer help = { 0 };
 	int rc;
 
-	ek_settings_init(settings);
+	EK_TRY(ek_settings_init(settings, command));
 	ek_command_tables(tables, command, settings);
 	EK_TRY(ek_options_parse(&invocation.arguments, tables, argc, argv));
-	settings->common.wordless = wordless;
 	if (settings->common.help) {
-		ek_settings_init(settings); /* the defaults, not what was given beside --help */
 		EK_TRY(ek_command_help(&help, command, ek_terminal_width()));
 		(void)fputs(help.data, stdout);
 		goto out;
@@ -32,9 +46,11 @@ int ek_command_invoke(const struct ek_command *command, int argc, char **argv, i
 	ek_terminal_start(settings->common.quiet);
 	ek_threads_set((int)settings->common.threads);
 	EK_TRY(ek_recipe_replay(&invocation));
-	EK_TRY(command->run(&invocation));
+	ek_settings_finish(settings);
+	EK_TRY(name_option(tables, command->run(&invocation)));
 out:
 	ek_buffer_release(&help);
+	ek_settings_release(settings);
 	ek_arguments_release(&invocation.arguments);
 	return rc;
 }

@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 	if (rc == 0)
 		rc = ek_command_of_words(&command, &used, words, argc > 2 ? 2 : 1);
 	if (rc == 0)
-		rc = ek_command_invoke(command, argc > used ? argc - used : 1, argc > used ? argv + used : argv, 0);
+		rc = ek_command_invoke(command, argc > used ? argc - used : 1, argc > used ? argv + used : argv);
 	/* A full disk behind stdout is a failure, too. */
 	if (rc >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
 		rc = ek_fail_errno("cannot write the result");

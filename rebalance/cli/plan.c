@@ -10,64 +10,8 @@
 #include "rebalance/cli/summary.h"
 #include "rebalance/cli/terminal.h"
 #include "rebalance/cli/text.h"
-#include "rebalance/plan/subset.h"
 
 enum { ROWS_SHOWN = 12 };
-
-void ek_plan_options(struct ek_settings *s, const struct ek_option *rows, int kinds)
-{
-	const struct ek_option name = { .name = "name",
-		                        .kind = EK_KIND_STRING,
-		                        .target = &s->plan.name,
-		                        .argument = "NAME",
-		                        .check = ek_subset_check_name,
-		                        .recorded = 1,
-		                        .help = kinds & EK_PLAN_SUBSET ? "the files go to RUN/subsets/NAME"
-		                                                       : "the files go to RUN/weights/NAME" };
-	const struct ek_option normalise = { .name = "normalise",
-		                             .kind = EK_KIND_FLAG,
-		                             .target = &s->plan.normalise,
-		                             .recorded = 1,
-		                             .help = "divide the shares of a target file by their sum" };
-	const struct ek_option lists = {
-		.name = "lists",
-		.kind = EK_KIND_FLAG,
-		.target = &s->plan.lists,
-		.recorded = 1,
-		.help = "write metadata.jsonl, kept.txt and removed.txt also for more than a million images"
-	};
-	const struct ek_option recipe = {
-		.name = "recipe",
-		.kind = EK_KIND_PATH,
-		.target = &s->recipe.file,
-		.argument = "FILE.json",
-		.help = "a file that is there is replayed: it gives every option, but those of "
-			"the command line win; one that is not is written"
-	};
-	struct ek_option *to = s->own_options;
-
-	while (rows->name != NULL)
-		*to++ = *rows++;
-	if (kinds & EK_PLAN_SHARES)
-		*to++ = normalise;
-	*to++ = name;
-	if (kinds & EK_PLAN_SUBSET)
-		*to++ = lists;
-	*to++ = recipe;
-	*to = (struct ek_option){ .name = NULL };
-}
-
-int ek_plan_before(struct ek_invocation *i, struct ek_run *run)
-{
-	struct ek_option *seed = &i->settings.common_options[0];
-
-	i->settings.plan.seed = i->settings.common.seed;
-	i->settings.plan.stepped = 1;
-	/* Another draw of images must not make other clusters. */
-	if (!ek_recipe_steps_seed(i) && ek_run_recorded(run, "cluster") != NULL)
-		seed->given = 0;
-	return 0;
-}
 
 static const cJSON *member(const cJSON *object, const char *name)
 {
@@ -212,18 +156,15 @@ static void print_subset(const cJSON *json, const char *run, const char *name)
 		printf("baseline: %s/subsets/%s\n", run, cJSON_IsString(item) ? item->valuestring : "");
 }
 
-int ek_plan_print(const struct ek_invocation *i, const struct ek_run *run, int made)
+int ek_plan_print(const struct ek_invocation *i, const struct ek_run *run, const char *name, int made)
 {
-	const char *name = i->settings.plan.name;
 	char *file = NULL, *path = NULL;
 	cJSON *json = NULL;
 	int rc;
 
 	if (!made)
 		ek_info("the subset %s is current", name);
-	EK_TRY(ek_recipe_write(i, run));
-	if (i->settings.common.wordless)
-		goto out;
+	EK_TRY(ek_recipe_write(i, run, 1));
 	EK_TRY(ek_format(&file, "subsets/%s/subset.json", name));
 	if (i->settings.common.json) {
 		EK_TRY(ek_summary_print_file(run, file));

@@ -18,11 +18,9 @@ static const enum ek_step_id steps[] = { EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP
 static int check_writable(const struct ek_settings *s)
 {
 	char *folder = NULL;
-	int given = 0, rc;
+	int rc;
 
-	for (const struct ek_option *o = s->own_options; o->name != NULL; o++)
-		given |= o->given && o->recorded;
-	if (!given)
+	if (s->given[EK_GIVEN_OWN] == 0)
 		return ek_fail(EK_EUSAGE, "%s is not there to be replayed, and there are no options to write to it",
 		               s->recipe.file);
 	EK_TRY(ek_copy_string(&folder, s->recipe.file));
@@ -70,7 +68,9 @@ static int replay_steps(struct ek_invocation *i, const cJSON *json)
 			             item->string);
 			goto out;
 		}
-		EK_TRY(ek_options_replay(&i->arguments, s->step_options[*id], item, s->recipe.file));
+		const struct ek_option_table table = ek_step_table(&s->steps, *id);
+
+		EK_TRY(ek_options_replay(&i->arguments.strings, &table, item, s->recipe.file));
 	}
 out:
 	return rc;
@@ -79,6 +79,7 @@ out:
 static int replay(struct ek_invocation *i)
 {
 	struct ek_settings *s = &i->settings;
+	const struct ek_option_table own = ek_settings_own(s, i->command), common = ek_settings_common(s);
 	const char *where = s->recipe.file, *command;
 	cJSON *json = NULL, *options, *seed;
 	int rc;
@@ -95,12 +96,12 @@ static int replay(struct ek_invocation *i)
 		goto out;
 	}
 	if ((seed = cJSON_GetObjectItemCaseSensitive(options, "seed")) != NULL) {
-		if (!s->common_options[0].given)
+		if (!ek_option_is_given(&common, "seed"))
 			EK_TRY(replay_seed(&s->common.seed, options, where));
-		s->common_options[0].given = 1;
+		*common.given |= UINT64_C(1) << (ek_option_find(&common, "seed") - common.rows);
 		cJSON_Delete(cJSON_DetachItemViaPointer(options, seed));
 	}
-	EK_TRY(ek_options_replay(&i->arguments, s->own_options, options, where));
+	EK_TRY(ek_options_replay(&i->arguments.strings, &own, options, where));
 	EK_TRY(replay_steps(i, cJSON_GetObjectItemCaseSensitive(json, "steps")));
 	s->recipe.replayed = 1;
 	ek_info("replaying the recipe %s", where);
@@ -123,24 +124,13 @@ int ek_recipe_replay(struct ek_invocation *i)
 	return replay(i);
 }
 
-int ek_recipe_steps_seed(struct ek_invocation *i)
-{
-	struct ek_settings *s = &i->settings;
-
-	if (s->recipe.has_steps) {
-		s->common.seed = s->recipe.steps_seed;
-		s->common_options[0].given = 1;
-	}
-	return s->recipe.has_steps;
-}
-
 /* The options of a table that are set. */
-static int add_options(cJSON **out, cJSON *parent, const char *name, const struct ek_option *options)
+static int add_options(cJSON **out, cJSON *parent, const char *name, const struct ek_option *rows, const void *values)
 {
 	cJSON *next;
 	int rc;
 
-	EK_TRY(ek_options_to_json(out, options));
+	EK_TRY(ek_options_to_json(out, rows, values));
 	for (cJSON *item = (*out)->child; item != NULL; item = next) {
 		next = item->next;
 		if (cJSON_IsNull(item))
@@ -157,15 +147,15 @@ static int add_steps(cJSON *json, const struct ek_settings *s)
 	int rc;
 
 	EK_TRY(ek_json_add_object(&object, json, "steps"));
-	EK_TRY(ek_json_add_u64(object, "seed", (uint64_t)s->common.seed));
+	EK_TRY(ek_json_add_u64(object, "seed", (uint64_t)s->steps.seed));
 	for (const enum ek_step_id *id = steps; *id != EK_STEP_END; id++)
-		if (*id != EK_STEP_EMBED || s->embed.embeddings == NULL)
-			EK_TRY(add_options(&options, object, ek_step_name(*id), s->step_options[*id]));
+		if (*id != EK_STEP_EMBED || s->steps.embed.embeddings == NULL)
+			EK_TRY(add_options(&options, object, ek_step_name(*id), ek_step_rows[*id], &s->steps));
 out:
 	return rc;
 }
 
-int ek_recipe_write(const struct ek_invocation *i, const struct ek_run *run)
+int ek_recipe_write(const struct ek_invocation *i, const struct ek_run *run, int from_clusters)
 {
 	const struct ek_settings *s = &i->settings;
 	cJSON *json = NULL, *options;
@@ -176,9 +166,9 @@ int ek_recipe_write(const struct ek_invocation *i, const struct ek_run *run)
 	json = cJSON_CreateObject();
 	EK_TRY(ek_json_add_string(json, "evenkeel", EK_VERSION));
 	EK_TRY(ek_json_add_string(json, "command", i->command->name));
-	EK_TRY(add_options(&options, json, "options", s->own_options));
-	EK_TRY(ek_json_add_u64(options, "seed", (uint64_t)s->plan.seed));
-	if (s->plan.stepped && ek_run_recorded(run, "cluster") != NULL)
+	EK_TRY(add_options(&options, json, "options", i->command->own->rows[0], s->own));
+	EK_TRY(ek_json_add_u64(options, "seed", (uint64_t)s->common.seed));
+	if (from_clusters && ek_run_recorded(run, "cluster") != NULL)
 		EK_TRY(add_steps(json, s));
 	EK_TRY(ek_json_save(json, s->recipe.file));
 	ek_info("recipe written: %s", s->recipe.file);

@@ -16,9 +16,7 @@
 /* Before the command: replay the recipe, if one is given and there, or see that it can be written. EK_EDATA, beginning
  * with its name: what is wrong in it. */
 int ek_recipe_replay(struct ek_invocation *invocation);
-/* Take the seed of the steps from the recipe; 0: it says nothing of steps. */
-int ek_recipe_steps_seed(struct ek_invocation *invocation);
-/* After it: write the recipe if one is asked for and was not replayed. */
-int ek_recipe_write(const struct ek_invocation *invocation, const struct ek_run *run);
+/* After it: write the recipe if one is asked for and was not replayed. from_clusters: 1: with how they were made. */
+int ek_recipe_write(const struct ek_invocation *invocation, const struct ek_run *run, int from_clusters);
 
 #endif

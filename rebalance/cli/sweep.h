@@ -31,23 +31,33 @@ struct ek_sweep_points {
 int ek_sweep_points_make(struct ek_sweep_points *points, const char *prefix, const char *methods, const char *keeps);
 void ek_sweep_points_release(struct ek_sweep_points *points);
 
+/* A command of each point, with the options that the user passes on to it. */
+struct ek_sweep_part {
+	struct ek_settings settings;
+	struct ek_arguments arguments;
+	char *text; /* their words */
+};
+
 struct ek_sweep {
 	const char *run;
 	const struct ek_settings *settings;
 	const struct ek_sweep_wish *wish;
 	struct ek_sweep_points points;
+	struct ek_sweep_part prune, vae, train, generate, evaluate;
 };
 
-/* The words that are passed on are known to their commands, and none is the sweep's own. EK_EUSAGE. */
-int ek_sweep_check_options(const struct ek_sweep *s);
+/* Parse the words that are passed on: they are known to their commands, and none is the sweep's own. EK_EUSAGE. Release
+ * in any case. */
+int ek_sweep_open(struct ek_sweep *s);
+void ek_sweep_release(struct ek_sweep *s);
 /* No point has samples of another number of steps, or a longer training, from a sweep before: it could not be set
  * beside the others. EK_EUSAGE names it. */
 int ek_sweep_check_steps(const struct ek_sweep *s);
 /* Train the autoencoder that all points share, or go on with it, unless it is finished or lies elsewhere. */
-int ek_sweep_make_autoencoder(const struct ek_sweep *s);
+int ek_sweep_make_autoencoder(struct ek_sweep *s);
 /* Prune, train flow, generate, evaluate: each goes on where it was, or does nothing. */
-int ek_sweep_do_point(const struct ek_sweep *s, const struct ek_sweep_point *p);
+int ek_sweep_do_point(struct ek_sweep *s, const struct ek_sweep_point *p);
 /* Seconds that one point trains, by a step of it; NaN, with a message, if that cannot be told. */
-double ek_sweep_expected_training(const struct ek_sweep *s);
+double ek_sweep_expected_training(struct ek_sweep *s);
 
 #endif

@@ -1,7 +1,6 @@
-/* What a sweep does at a point: the commands that do it alone, with their words. */
+/* What a sweep does at a point: the work of the commands that do it alone. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,168 +8,189 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/cli/sweep.h"
-#include "rebalance/cli/training_options.h"
+#include "rebalance/pipeline/evaluate.h"
+#include "rebalance/pipeline/generate.h"
+#include "rebalance/pipeline/plans.h"
+#include "rebalance/pipeline/train_flow.h"
+#include "rebalance/pipeline/train_vae.h"
 #include "train/loop/checkpoint.h"
 
-/* The words of one command: what is said on the command line for the same. */
 enum { WORDS = 160 };
-struct words {
-	char *items[WORDS];
-	int count, rc; /* rc: the first failure */
-};
 
-static void release_words(struct words *w)
+/* Options that were given although the sweep sets them. */
+static int check_reserved(const struct ek_option_table *tables, const char *option, const char *const *reserved)
 {
-	for (int i = 0; i < w->count; i++)
-		free(w->items[i]);
-	*w = (struct words){ 0 };
+	for (; tables->title != NULL; tables++)
+		for (const char *const *r = reserved; *r != NULL; r++)
+			if (ek_option_is_given(tables, *r))
+				return ek_fail(
+					EK_EUSAGE,
+					"--%s: --%s is set by the sweep, the same for every point or by its name",
+					option, *r);
+	return 0;
 }
 
-static void word(struct words *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void word(struct words *w, const char *format, ...)
+/* The options of a command, with the words of `text`, which is that of the sweep's own `option`. */
+static int open_part(struct ek_sweep_part *part, const char *command, const char *option, const char *text,
+                     const char *const *reserved)
 {
-	va_list arguments;
-	char room[4200]; /* a path */
+	struct ek_option_table tables[EK_MAX_TABLES];
+	char *words[WORDS] = { NULL }, *rest;
+	int count = 1, rc;
 
-	if (w->rc == 0 && w->count == WORDS)
-		w->rc = ek_fail(EK_EUSAGE, "more than %d words for one command", WORDS);
-	if (w->rc < 0)
-		return;
-	va_start(arguments, format);
-	if (vsnprintf(room, sizeof room, format, arguments) >= (int)sizeof room)
-		w->rc = ek_fail(EK_EUSAGE, "a word is longer than %zu bytes", sizeof room - 1);
-	else if ((w->rc = ek_copy_string(&w->items[w->count], room)) == 0)
-		w->count++;
-	va_end(arguments);
-}
-
-/* The words of an option's text, cut at spaces. */
-static void words_of(struct words *w, const char *text)
-{
-	while (text != NULL && *(text += strspn(text, " \t\n")) != 0) {
-		const size_t length = strcspn(text, " \t\n");
-
-		word(w, "%.*s", (int)length, text);
-		text += length;
+	EK_TRY(ek_settings_init(&part->settings, ek_find_command(command)));
+	EK_TRY(ek_copy_string(&part->text, text != NULL ? text : ""));
+	rest = part->text;
+	for (char *word = strtok_r(rest, " \t\n", &rest); word != NULL; word = strtok_r(NULL, " \t\n", &rest)) {
+		if (count == WORDS)
+			return ek_fail(EK_EUSAGE, "--%s: more than %d words", option, WORDS - 1);
+		words[count++] = word;
 	}
+	ek_command_tables(tables, ek_find_command(command), &part->settings);
+	EK_TRY(ek_options_parse(&part->arguments, tables, count, words));
+	EK_TRY(check_reserved(tables, option, reserved));
+	if (part->arguments.count > 0)
+		rc = ek_fail(EK_EUSAGE, "--%s: \"%s\" is no option", option, part->arguments.positional[0]);
+	ek_settings_finish(&part->settings);
+out:
+	return rc;
 }
 
-/* What every command is told. */
-static void common_words(struct words *w, const struct ek_sweep *s, int64_t seed)
+int ek_sweep_open(struct ek_sweep *s)
 {
-	word(w, "--seed");
-	word(w, "%" PRId64, seed);
-	if (s->settings->common.threads > 0) {
-		word(w, "--threads");
-		word(w, "%" PRId64, s->settings->common.threads);
-	}
-	if (s->settings->common.quiet)
-		word(w, "--quiet");
-}
-
-static void begin(struct words *w, const struct ek_sweep *s, const char *name)
-{
-	word(w, "%s", name); /* in place of the program's name */
-	word(w, "%s", s->run);
-}
-
-static int invoke(struct words *w, const char *name)
-{
-	return w->rc < 0 ? w->rc : ek_command_invoke(ek_find_command(name), w->count, w->items, 1);
-}
-
-static void prune_words(struct words *w, const struct ek_sweep *s, const struct ek_sweep_point *p)
-{
-	begin(w, s, "prune");
-	word(w, "--method");
-	word(w, "%s", p->method);
-	word(w, "--keep");
-	word(w, "%g", p->keep);
-	if (p->order != NULL) {
-		word(w, "--order");
-		word(w, "%s", p->order);
-	}
-	word(w, "--name");
-	word(w, "%s", p->name);
-	common_words(w, s, s->settings->common.seed);
-	if (s->settings->common.force)
-		word(w, "--force");
-}
-
-static void train_words(struct words *w, const struct ek_sweep *s, const struct ek_sweep_point *p)
-{
-	begin(w, s, "train flow");
-	word(w, "--name");
-	word(w, "%s", p->name);
-	word(w, "--steps");
-	word(w, "%" PRId64, s->wish->steps);
-	if (p->method != NULL) {
-		word(w, "--subset");
-		word(w, "%s", p->name);
-	}
-	word(w, s->wish->autoencoder != NULL ? "--autoencoder" : "--space");
-	word(w, "%s", s->wish->autoencoder != NULL ? s->wish->autoencoder : "pixel");
-	words_of(w, s->wish->train);
-	common_words(w, s, s->settings->common.seed);
-	if (s->settings->common.force)
-		word(w, "--force");
-}
-
-static void generate_words(struct words *w, const struct ek_sweep *s, const struct ek_sweep_point *p, int64_t set)
-{
-	begin(w, s, "generate");
-	word(w, "--model");
-	word(w, "%s", p->name);
-	word(w, "--name");
-	word(w, "%s-s%" PRId64, p->name, set);
-	word(w, "--count");
-	word(w, "%" PRId64, s->wish->count);
-	words_of(w, s->wish->generate);
-	common_words(w, s, s->settings->common.seed + set);
-	if (s->settings->common.force)
-		word(w, "--force");
-}
-
-static void evaluate_words(struct words *w, const struct ek_sweep *s, const struct ek_sweep_point *p)
-{
-	struct ek_buffer sets = { 0 };
-
-	begin(w, s, "evaluate");
-	for (int64_t i = 0; i < s->wish->seeds && w->rc == 0; i++)
-		w->rc = ek_buffer_printf(&sets, "%s%s-s%" PRId64, i > 0 ? "," : "", p->name, i);
-	word(w, "--samples");
-	word(w, "%s", sets.data != NULL ? sets.data : "");
-	word(w, "--name");
-	word(w, "%s", p->name);
-	words_of(w, s->wish->evaluate);
-	common_words(w, s, s->settings->common.seed);
-	if (s->settings->common.force)
-		word(w, "--force");
-	ek_buffer_release(&sets);
-}
-
-int ek_sweep_do_point(const struct ek_sweep *s, const struct ek_sweep_point *p)
-{
-	struct words w = { 0 };
+	static const char *const none[] = { NULL };
+	static const char *const of_train[] = { "name",        "subset", "weights",    "loss-weights",
+		                                "steps",       "epochs", "time-limit", "space",
+		                                "autoencoder", "seed",   "dry-run",    NULL };
+	static const char *const of_generate[] = { "name", "model", "count", "seed", NULL };
+	static const char *const of_evaluate[] = { "name", "samples", "seed", NULL };
+	static const char *const of_vae[] = { "name", "seed", "dry-run", NULL };
 	int rc;
 
-	if (p->method != NULL) {
-		prune_words(&w, s, p);
-		EK_TRY(invoke(&w, "prune"));
-		release_words(&w);
-	}
-	train_words(&w, s, p);
-	EK_TRY(invoke(&w, "train flow"));
-	for (int64_t set = 0; set < s->wish->seeds; set++) {
-		release_words(&w);
-		generate_words(&w, s, p, set);
-		EK_TRY(invoke(&w, "generate"));
-	}
-	release_words(&w);
-	evaluate_words(&w, s, p);
-	EK_TRY(invoke(&w, "evaluate"));
+	EK_TRY(open_part(&s->prune, "prune", "methods", NULL, none));
+	EK_TRY(open_part(&s->train, "train flow", "train", s->wish->train, of_train));
+	EK_TRY(open_part(&s->generate, "generate", "generate", s->wish->generate, of_generate));
+	EK_TRY(open_part(&s->evaluate, "evaluate", "evaluate", s->wish->evaluate, of_evaluate));
+	EK_TRY(open_part(&s->vae, "train vae", "vae", s->wish->vae, of_vae));
 out:
-	release_words(&w);
+	return rc;
+}
+
+void ek_sweep_release(struct ek_sweep *s)
+{
+	struct ek_sweep_part *const parts[] = { &s->prune, &s->vae, &s->train, &s->generate, &s->evaluate };
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		ek_arguments_release(&parts[i]->arguments);
+		ek_settings_release(&parts[i]->settings);
+		free(parts[i]->text);
+	}
+}
+
+/* Does a part have to be forced: by the sweep, or by its own words? */
+static int is_forced(const struct ek_sweep *s, const struct ek_sweep_part *part)
+{
+	return s->settings->steps.force || part->settings.steps.force;
+}
+
+/* What the steps of a part are told: the sweep's seed, where they are not made yet. */
+static struct ek_steps_options *steps_of(const struct ek_sweep *s, struct ek_sweep_part *part)
+{
+	part->settings.steps.seed = s->settings->common.seed;
+	part->settings.steps.seed_given = 1;
+	return &part->settings.steps;
+}
+
+static int prune(struct ek_run *run, struct ek_sweep *s, const struct ek_sweep_point *p)
+{
+	struct ek_do_prune_options o = *(const struct ek_do_prune_options *)s->prune.settings.own;
+	char keep[32];
+	int made;
+
+	(void)snprintf(keep, sizeof keep, "%g", p->keep);
+	o.keep = keep;
+	o.plan.method = p->method;
+	for (int i = EK_PRUNE_HIGH; p->order != NULL && i <= EK_PRUNE_MIDDLE; i++)
+		if (strcmp(p->order, ek_prune_order_names[i]) == 0)
+			o.plan.order = (enum ek_prune_order)i;
+	o.plan.name = p->name;
+	o.plan.seed = (uint64_t)s->settings->common.seed;
+	o.force = is_forced(s, &s->prune);
+	return ek_do_prune(&made, run, steps_of(s, &s->prune), &o);
+}
+
+static int train(struct ek_training_result *result, struct ek_run *run, struct ek_sweep *s,
+                 const struct ek_sweep_point *p, int dry_run)
+{
+	struct ek_train_flow_options o = *(const struct ek_train_flow_options *)s->train.settings.own;
+
+	o.common.name = p->name;
+	o.common.subset = p->method != NULL ? p->name : NULL;
+	o.common.steps = s->wish->steps;
+	o.common.seed = s->settings->common.seed;
+	o.common.force = is_forced(s, &s->train);
+	o.common.dry_run = dry_run;
+	o.autoencoder = s->wish->autoencoder;
+	o.space = s->wish->autoencoder == NULL;
+	return ek_do_train_flow(result, run, steps_of(s, &s->train), &o);
+}
+
+static int generate(struct ek_run *run, struct ek_sweep *s, const struct ek_sweep_point *p, int64_t set)
+{
+	struct ek_generate_options o = *(const struct ek_generate_options *)s->generate.settings.own;
+	struct ek_generated generated = { 0 };
+	char *name = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&name, "%s-s%" PRId64, p->name, set));
+	o.model = p->name;
+	o.name = name;
+	o.classes.count = s->wish->count;
+	o.seed = s->settings->common.seed + set;
+	o.force = is_forced(s, &s->generate);
+	EK_TRY(ek_do_generate(&generated, run, &o));
+out:
+	ek_generated_release(&generated);
+	free(name);
+	return rc;
+}
+
+static int evaluate(struct ek_run *run, struct ek_sweep *s, const struct ek_sweep_point *p)
+{
+	struct ek_do_evaluate_options o = *(const struct ek_do_evaluate_options *)s->evaluate.settings.own;
+	struct ek_buffer sets = { 0 };
+	char *file = NULL;
+	int rc = 0;
+
+	for (int64_t i = 0; i < s->wish->seeds; i++)
+		EK_TRY(ek_buffer_printf(&sets, "%s%s-s%" PRId64, i > 0 ? "," : "", p->name, i));
+	o.samples = sets.data;
+	o.name = p->name;
+	o.seed = s->settings->common.seed;
+	o.force = is_forced(s, &s->evaluate);
+	EK_TRY(ek_do_evaluate(&file, run, steps_of(s, &s->evaluate), &o));
+out:
+	ek_buffer_release(&sets);
+	free(file);
+	return rc;
+}
+
+int ek_sweep_do_point(struct ek_sweep *s, const struct ek_sweep_point *p)
+{
+	struct ek_training_result trained = { 0 };
+	struct ek_run *run = NULL;
+	int rc;
+
+	EK_TRY(ek_run_open(&run, s->run, EK_RUN_WRITE));
+	if (p->method != NULL)
+		EK_TRY(prune(run, s, p));
+	EK_TRY(train(&trained, run, s, p, 0));
+	for (int64_t set = 0; set < s->wish->seeds; set++)
+		EK_TRY(generate(run, s, p, set));
+	EK_TRY(evaluate(run, s, p));
+out:
+	ek_training_result_release(&trained);
+	ek_run_close(run);
 	return rc;
 }
 
@@ -208,7 +228,7 @@ int ek_sweep_check_steps(const struct ek_sweep *s)
 	uint64_t steps;
 	int rc = 0;
 
-	for (size_t i = 0; i < s->points.count && !s->settings->common.force; i++) {
+	for (size_t i = 0; i < s->points.count && !s->settings->steps.force; i++) {
 		const char *name = s->points.items[i].name;
 
 		EK_TRY(steps_before(&steps, s->run, name, wanted));
@@ -222,9 +242,26 @@ out:
 	return rc;
 }
 
-int ek_sweep_make_autoencoder(const struct ek_sweep *s)
+static int make_autoencoder(struct ek_sweep *s)
 {
-	struct words w = { 0 };
+	struct ek_train_vae_options o = *(const struct ek_train_vae_options *)s->vae.settings.own;
+	struct ek_training_result trained = { 0 };
+	struct ek_run *run = NULL;
+	int rc;
+
+	o.common.name = s->wish->autoencoder;
+	o.common.seed = s->settings->common.seed;
+	o.common.force = s->vae.settings.steps.force;
+	EK_TRY(ek_run_open(&run, s->run, EK_RUN_WRITE));
+	EK_TRY(ek_do_train_vae(&trained, run, steps_of(s, &s->vae), &o));
+out:
+	ek_training_result_release(&trained);
+	ek_run_close(run);
+	return rc;
+}
+
+int ek_sweep_make_autoencoder(struct ek_sweep *s)
+{
 	char *model = NULL, *finished = NULL;
 	int rc = 0;
 
@@ -233,101 +270,23 @@ int ek_sweep_make_autoencoder(const struct ek_sweep *s)
 	EK_TRY(ek_format(&model, "%s/models/%s", s->run, s->wish->autoencoder));
 	EK_TRY(ek_format(&finished, "%s/diffusion_pytorch_model.safetensors", model));
 	/* As train flow finds it: a model of the run first, then a folder. */
-	if (ek_file_exists(finished) || (!ek_file_exists(model) && ek_file_exists(s->wish->autoencoder)))
-		goto out;
-	begin(&w, s, "train vae");
-	word(&w, "--name");
-	word(&w, "%s", s->wish->autoencoder);
-	words_of(&w, s->wish->vae);
-	common_words(&w, s, s->settings->common.seed);
-	EK_TRY(invoke(&w, "train vae"));
+	if (!ek_file_exists(finished) && (ek_file_exists(model) || !ek_file_exists(s->wish->autoencoder)))
+		EK_TRY(make_autoencoder(s));
 out:
-	release_words(&w);
 	free(model);
 	free(finished);
 	return rc;
 }
 
-/* Options in `text` that are the sweep's own. */
-static int check_passed(const char *option, const char *text, const char *const *reserved)
+double ek_sweep_expected_training(struct ek_sweep *s)
 {
-	struct words w = { 0 };
+	struct ek_training_result result = { 0 };
+	struct ek_run *run = NULL;
 	int rc;
 
-	words_of(&w, text);
-	EK_TRY(w.rc);
-	for (int i = 0; i < w.count; i++)
-		for (const char *const *r = reserved; *r != NULL; r++) {
-			const size_t length = strlen(*r);
-
-			if (strncmp(w.items[i], *r, length) == 0 &&
-			    (w.items[i][length] == 0 || w.items[i][length] == '=')) {
-				rc = ek_fail(EK_EUSAGE,
-				             "--%s: %s is set by the sweep, the same for every point or by its name",
-				             option, *r);
-				goto out;
-			}
-		}
+	EK_TRY(ek_run_open(&run, s->run, EK_RUN_WRITE));
+	EK_TRY(train(&result, run, s, &s->points.items[0], 1));
 out:
-	release_words(&w);
-	return rc;
-}
-
-/* A wrong word in them is told before anything is done, not once a point. */
-static int check_parsed(struct words *w, const char *name)
-{
-	struct ek_option_table tables[EK_MAX_TABLES];
-	struct ek_arguments arguments = { 0 };
-	struct ek_settings settings;
-	int rc;
-
-	EK_TRY(w->rc);
-	ek_settings_init(&settings);
-	ek_command_tables(tables, ek_find_command(name), &settings);
-	EK_TRY(ek_options_parse(&arguments, tables, w->count, w->items));
-out:
-	ek_arguments_release(&arguments);
-	release_words(w);
-	return rc;
-}
-
-int ek_sweep_check_options(const struct ek_sweep *s)
-{
-	static const char *const of_train[] = { "--name",        "--subset", "--weights",    "--loss-weights",
-		                                "--steps",       "--epochs", "--time-limit", "--space",
-		                                "--autoencoder", "--seed",   "--dry-run",    NULL };
-	static const char *const of_generate[] = { "--name", "--model", "--count", "--seed", NULL };
-	static const char *const of_evaluate[] = { "--name", "--samples", "--seed", NULL };
-	static const char *const of_vae[] = { "--name", "--seed", "--dry-run", NULL };
-	const struct ek_sweep_point *p = &s->points.items[0];
-	struct words w = { 0 };
-	int rc;
-
-	EK_TRY(check_passed("train", s->wish->train, of_train));
-	EK_TRY(check_passed("generate", s->wish->generate, of_generate));
-	EK_TRY(check_passed("evaluate", s->wish->evaluate, of_evaluate));
-	EK_TRY(check_passed("vae", s->wish->vae, of_vae));
-	train_words(&w, s, p);
-	EK_TRY(check_parsed(&w, "train flow"));
-	generate_words(&w, s, p, 0);
-	EK_TRY(check_parsed(&w, "generate"));
-	evaluate_words(&w, s, p);
-	EK_TRY(check_parsed(&w, "evaluate"));
-	begin(&w, s, "train vae");
-	words_of(&w, s->wish->vae);
-	EK_TRY(check_parsed(&w, "train vae"));
-out:
-	return rc;
-}
-
-double ek_sweep_expected_training(const struct ek_sweep *s)
-{
-	struct words w = { 0 };
-	int rc;
-
-	train_words(&w, s, &s->points.items[0]);
-	word(&w, "--dry-run");
-	rc = invoke(&w, "train flow");
-	release_words(&w);
-	return rc < 0 ? (double)NAN : ek_training_expected_seconds();
+	ek_run_close(run);
+	return rc < 0 ? (double)NAN : result.estimate.seconds;
 }

@@ -5,17 +5,19 @@
 #include "rebalance/cli/command.h"
 #include "rebalance/pipeline/training.h"
 
-/* What --help says of options that are not quite the same for every training. */
-struct ek_training_words {
-	const char *flip, *from_argument, *from;
-};
+/* Over struct ek_training_options, at the beginning of the training's own. */
+extern const struct ek_option ek_training_first[], ek_training_last[];
+/* Two that are not quite the same for every training. */
+#define EK_TRAINING_FLIP_ROW(text)                                                                                     \
+	{                                                                                                              \
+		.name = "flip", .kind = EK_KIND_FLAG, EK_FIELD(struct ek_training_options, flip), .help = text         \
+	}
+#define EK_TRAINING_FROM_ROW(value, text)                                                                              \
+	{                                                                                                              \
+		.name = "from", .kind = EK_KIND_PATH, EK_FIELD(struct ek_training_options, from), .argument = value,   \
+		.help = text                                                                                           \
+	}
 
-/* Sets the defaults, and fills settings->own_options with what every training has, around `own`. */
-void ek_training_rows(struct ek_settings *settings, struct ek_training_options *wish, const struct ek_option *own,
-                      const struct ek_training_words *words);
 /* What it would take, or what came out. */
 int ek_training_print(const struct ek_training_result *result, const char *name, int json);
-/* What the last --dry-run of this process expected a training of so many steps to take; NaN: there was none. */
-double ek_training_expected_seconds(void);
-
 #endif

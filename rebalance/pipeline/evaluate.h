@@ -1,11 +1,11 @@
-/* The parts of `evenkeel evaluate`: what is asked for, and what the numbers belong to. */
+/* Measuring generated images: how good they are, for whom, and whether they are copies (analysis/quality). */
 #ifndef EK_PIPELINE_EVALUATE_H
 #define EK_PIPELINE_EVALUATE_H
 
-#include "analysis/quality/evaluation.h"
-#include "rebalance/pipeline/measured.h"
+#include "rebalance/pipeline/steps.h"
 
-struct ek_evaluate_wish {
+/* Texts as the user says them; what they mean is in docs/evaluation.md. */
+struct ek_do_evaluate_options {
 	const char *samples, *name;
 	const char *reference;       /* a path, or NULL */
 	const char *statistics;      /* .npz to measure the Fréchet distance to, or NULL */
@@ -15,63 +15,17 @@ struct ek_evaluate_wish {
 	const char *orders;
 	int64_t k, subsets, subset_size, resamples, seed;
 	int closed;
-	int again; /* all of it, the features too, is made again */
+	int force; /* all of it, the features too, is made again */
 };
+extern const struct ek_do_evaluate_options ek_do_evaluate_default;
 
-enum ek_reference_kind { EK_REFERENCE_HELD_OUT, EK_REFERENCE_TRAINING, EK_REFERENCE_PATH, EK_REFERENCE_STATISTICS };
-
-enum { EK_EVALUATE_SETS = 64, EK_EVALUATE_ORDERS = 16 };
-
-/* All that one evaluation is made of. */
-struct ek_evaluate {
-	struct ek_run *run;
-	const struct ek_evaluate_wish *wish;
-	struct ek_frozen frozen;
-	struct ek_feature_maker own, other;
-	struct ek_spaces spaces;
-	struct ek_features images; /* the run's, in the space that is measured in */
-
-	struct ek_measured sets[EK_EVALUATE_SETS];
-	size_t set_count;
-	struct ek_evaluation_set set[EK_EVALUATE_SETS];
-	struct ek_features pooled; /* of several sets */
-	int32_t *pooled_cluster;
-	int32_t *asked; /* or NULL */
-	struct ek_seen seen;
-
-	enum ek_reference_kind kind;
-	struct ek_measured reference; /* EK_REFERENCE_PATH */
-	int32_t *reference_cluster;   /* of the run's own images */
-	struct ek_gaussian statistics;
-	char statistics_hash[17];
-
-	struct ek_closeness closeness; /* of the run's samples, where nothing else measures */
-	float *logits;                 /* of FID-Inception, or NULL */
-	struct ek_npy logits_array;
-
-	const char *target; /* its name, as in the file; the file's path */
-	char *target_path;
-	double *shares; /* [clusters] */
-	double orders[EK_EVALUATE_ORDERS];
-	size_t order_count;
-	struct ek_evaluation_input input;
-};
-
-/* Everything found, embedded and assigned. EK_EUSAGE, EK_EDATA. Release in any case. */
-int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_evaluate_wish *wish);
-void ek_evaluate_release(struct ek_evaluate *e);
-/* Of ek_evaluate_open: fill in `target` and `shares`. */
-int ek_evaluate_target(struct ek_evaluate *e);
-/* A path that starts at the root; to be freed. */
-int ek_evaluate_absolute(char **out, const char *path);
-/* Write what stands beside a run's samples, and take it over. */
-int ek_evaluate_compare(struct ek_evaluate *e);
-
-/* "FID" for FID-Inception's published weights, else "FD-ENCODER"; to be freed. */
-int ek_evaluate_metric(char **out, const struct ek_evaluate *e);
-/* Add "name" … "seed": what the numbers belong to. */
-int ek_evaluate_describe(cJSON *json, const struct ek_evaluate *e);
-/* The options of the step "evaluation NAME": all that the file depends on but for the files of the run. */
-int ek_evaluate_options(cJSON **out, const struct ek_evaluate *e);
+/*
+ * Bring the clusters up to date (`steps`: steps.h), and write RUN/evaluations/NAME.json unless it is there and current:
+ * of these samples, as they are now. `*file` = its path in the run, to be freed. The run must be open for writing.
+ * EK_EUSAGE: no such samples, or options that make no sense; EK_EDATA, EK_EIO, EK_ENOMEM; EK_EINTERRUPTED: embeddings
+ * go on where they were.
+ */
+int ek_do_evaluate(char **file, struct ek_run *run, struct ek_steps_options *steps,
+                   const struct ek_do_evaluate_options *options);
 
 #endif

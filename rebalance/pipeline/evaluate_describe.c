@@ -6,7 +6,7 @@
 
 #include "analysis/embed/weight_files.h"
 #include "rebalance/base/error.h"
-#include "rebalance/pipeline/evaluate.h"
+#include "rebalance/pipeline/evaluate_parts.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/kept_path.h"
 
@@ -223,7 +223,7 @@ out:
 
 static int add_numbers(cJSON *o, const struct ek_evaluate *e)
 {
-	const struct ek_evaluate_wish *w = e->wish;
+	const struct ek_do_evaluate_options *w = e->wish;
 	cJSON *list;
 	int rc;
 
@@ -240,7 +240,7 @@ out:
 	return rc;
 }
 
-int ek_evaluate_options(cJSON **out, const struct ek_evaluate *e)
+int ek_evaluate_record(cJSON **out, const struct ek_evaluate *e)
 {
 	const struct ek_feature_maker *m = measuring(e);
 	cJSON *o = cJSON_CreateObject();

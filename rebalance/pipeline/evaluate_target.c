@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/pipeline/evaluate.h"
+#include "rebalance/pipeline/evaluate_parts.h"
 #include "rebalance/io/kept_path.h"
 #include "rebalance/plan/target.h"
 

@@ -12,6 +12,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/io/kept_path.h"
+#include "rebalance/plan/subset.h"
 #include "train/loop/checkpoint.h"
 
 const struct ek_choice ek_schedules[] = { { "constant", "the same rate to the end" },
@@ -39,6 +40,11 @@ int ek_parse_duration(double *seconds, const char *text, const char *option)
 				return 0;
 			}
 	return ek_fail(EK_EUSAGE, "--%s: \"%s\" is no time; write 90s, 10m or 2h", option, text);
+}
+
+int ek_training_check(const struct ek_training_options *o)
+{
+	return o->name != NULL ? ek_subset_check_name(o->name) : ek_fail(EK_EUSAGE, "a model needs a name");
 }
 
 int ek_training_folder(char **folder, const struct ek_run *run, const char *name)
@@ -331,10 +337,10 @@ static int write_config(char identity[EK_SHA256_HEX], const struct ek_training_j
 	int old, rc;
 
 	EK_TRY(ek_format(&path, "%s/config.json", folder));
-	old = ek_file_exists(path) && !job->force;
+	old = ek_file_exists(path) && !job->options->force;
 	if (old)
 		EK_TRY(check_old(path, job, folder));
-	if (job->force)
+	if (job->options->force)
 		EK_TRY(remove_old(folder));
 	EK_TRY(identity_of(identity, job->config));
 	EK_TRY(ek_json_add_string(job->config, "identity", identity));

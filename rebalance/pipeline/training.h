@@ -21,7 +21,15 @@ struct ek_training_options {
 	double decay, average, clip, validate;
 	int schedule, precision; /* enum ek_schedule, enum ek_nn_precision */
 	int dry_run, flip, recompute;
+	int64_t seed;
+	int force; /* a model of this name that is there is begun anew */
 };
+#define EK_TRAINING_DEFAULT(batch_, average_)                                                                          \
+	.batch = (batch_), .average = (average_), .clip = 1, .warmup = 100, .schedule = EK_SCHEDULE_COSINE,            \
+	.validate = 0.02, .checkpoint_every = "5m", .keep = 2, .log_every = 50
+
+/* What can be told wrong before any work is done: EK_EUSAGE. */
+int ek_training_check(const struct ek_training_options *options);
 
 /* Choices in the order of enum ek_schedule and enum ek_nn_precision. */
 extern const struct ek_choice ek_schedules[], ek_precisions[];
@@ -55,7 +63,6 @@ struct ek_training_job {
 	double flops;   /* forward, of one image */
 	uint64_t bytes; /* of nets, states and caches */
 	int by_cluster; /* conditioned on clusters */
-	int force;
 };
 
 /* What a training would take. */

@@ -17,7 +17,7 @@
 #include "rebalance/plan/subset.h"
 
 const char *const ek_prune_rounding_names[] = { "exact", "floor", NULL };
-const char *const ek_prune_order_names[] = { "high", "low", "middle", NULL };
+const char *const ek_prune_order_names[] = { NULL, "high", "low", "middle" };
 
 const struct ek_prune_method ek_prune_methods[] = {
 	{ "furthest", "of each cluster those furthest from its centroid (the paper's method)", "cluster", "furthest",
@@ -72,7 +72,7 @@ int ek_keep_parse(struct ek_keep *keep, const char *text)
 	value = strtod(text, &end);
 	if (end == text || *end != 0 || !(value > 0 && value <= 1))
 		return ek_fail(EK_EUSAGE,
-		               "--keep is \"%s\", not a fraction above 0 and up to 1, or a count of images above 1",
+		               "keep is \"%s\", not a fraction above 0 and up to 1, or a count of images above 1",
 		               text);
 	keep->fraction = value;
 	return 0;
@@ -126,7 +126,7 @@ static int find_method(const struct ek_prune_method **method, const char *wanted
 		}
 		EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", m->name));
 	}
-	rc = ek_fail(EK_EUSAGE, "--method is \"%s\", not one of %s", wanted, names.data);
+	rc = ek_fail(EK_EUSAGE, "method is \"%s\", not one of %s", wanted, names.data);
 out:
 	ek_buffer_release(&names);
 	return rc;

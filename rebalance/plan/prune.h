@@ -26,8 +26,8 @@ enum ek_prune_rounding { EK_PRUNE_EXACT, EK_PRUNE_FLOOR };
 extern const char *const ek_prune_rounding_names[]; /* "exact", "floor" */
 
 /* Which end of a score is kept. */
-enum ek_prune_order { EK_PRUNE_HIGH, EK_PRUNE_LOW, EK_PRUNE_MIDDLE, EK_PRUNE_NO_ORDER };
-extern const char *const ek_prune_order_names[]; /* "high", "low", "middle" */
+enum ek_prune_order { EK_PRUNE_NO_ORDER, EK_PRUNE_HIGH, EK_PRUNE_LOW, EK_PRUNE_MIDDLE };
+extern const char *const ek_prune_order_names[]; /* NULL, "high", "low", "middle" */
 
 struct ek_prune_options {
 	const char *name;   /* of the subset */

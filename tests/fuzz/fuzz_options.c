@@ -15,17 +15,19 @@ static void parse(const struct ek_command *command, int argc, char **argv)
 	struct ek_arguments arguments = { 0 };
 	cJSON *json = NULL;
 
-	ek_settings_init(&settings);
+	if (ek_settings_init(&settings, command) < 0)
+		abort();
 	ek_command_tables(tables, command, &settings);
 	if (ek_options_parse(&arguments, tables, argc, argv) == 0) {
 		for (const struct ek_option_table *t = tables; t->title != NULL; t++) {
-			if (ek_options_to_json(&json, t->options) == 0) {
-				(void)ek_options_from_json(&arguments, t->options, json);
-				(void)ek_options_replay(&arguments, t->options, json, "fuzz");
+			if (ek_options_to_json(&json, t->rows, t->values) == 0) {
+				(void)ek_options_from_json(&arguments.strings, t, json);
+				(void)ek_options_replay(&arguments.strings, t, json, "fuzz");
 			}
 			cJSON_Delete(json);
 		}
 	}
+	ek_settings_release(&settings);
 	ek_arguments_release(&arguments);
 }
 

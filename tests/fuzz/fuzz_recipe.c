@@ -12,16 +12,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int replay(cJSON **options, const char *name, const char *path)
 {
 	struct ek_invocation i = { .command = ek_find_command(name) };
-	struct ek_option_table tables[EK_MAX_TABLES];
 	int rc;
 
-	ek_settings_init(&i.settings);
-	ek_command_tables(tables, i.command, &i.settings);
+	assert_ok(ek_settings_init(&i.settings, i.command));
 	i.settings.recipe.file = path;
 	*options = NULL;
 	rc = ek_recipe_replay(&i);
-	if (rc == 0 && ek_options_to_json(options, i.settings.own_options) < 0)
+	if (rc == 0 && ek_options_to_json(options, i.command->own->rows[0], i.settings.own) < 0)
 		abort();
+	ek_settings_release(&i.settings);
 	ek_arguments_release(&i.arguments);
 	return rc;
 }

@@ -54,15 +54,14 @@ static void make_run(void)
 static void compare(int json)
 {
 	const char *positional[] = { folder };
-	struct ek_option_table tables[EK_MAX_TABLES];
 	struct ek_invocation i = { .command = ek_find_command("compare") };
 
-	ek_settings_init(&i.settings);
-	ek_command_tables(tables, i.command, &i.settings);
+	assert_ok(ek_settings_init(&i.settings, i.command));
 	i.settings.common.json = json;
 	i.arguments.count = 1;
 	i.arguments.positional = positional;
 	(void)i.command->run(&i);
+	ek_settings_release(&i.settings);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -58,12 +58,14 @@ static void tell(const char *path, int json)
 	const char *positional[] = { path };
 	struct ek_invocation i = { .command = ek_find_command("info") };
 
-	ek_settings_init(&i.settings);
+	if (ek_settings_init(&i.settings, i.command) < 0)
+		abort();
 	i.settings.common.json = json;
 	i.arguments.count = 1;
 	i.arguments.positional = positional;
 	(void)i.command->run(&i);
 	i.arguments.positional = NULL; /* is not the arguments' own */
+	ek_settings_release(&i.settings);
 	ek_arguments_release(&i.arguments);
 }
 

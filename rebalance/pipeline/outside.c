@@ -1,4 +1,4 @@
-#include "rebalance/cli/outside.h"
+#include "rebalance/pipeline/outside.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/pipeline/measured.h"
-#include "rebalance/cli/steps.h"
+#include "rebalance/pipeline/steps.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/kept_path.h"
 
@@ -28,13 +28,13 @@ static int is_of_others(const struct ek_run *run)
 	       strcmp(listed->valuestring, embedded->valuestring) != 0;
 }
 
-int ek_outside_check_images(struct ek_run *run, struct ek_settings *settings, struct ek_arguments *arguments)
+int ek_outside_check_images(struct ek_run *run, struct ek_steps_options *options)
 {
 	const char *reason;
 	char *why = NULL;
 	int current, rc;
 
-	EK_TRY(ek_steps_scan_is_current(&current, &reason, run, settings, arguments));
+	EK_TRY(ek_steps_scan_is_current(&current, &reason, run, options));
 	if (!current) {
 		EK_TRY(ek_copy_string(&why, reason));
 		EK_TRY(ek_run_set_stale(run, "scan", why));

@@ -1,4 +1,4 @@
-#include "rebalance/cli/steps.h"
+#include "rebalance/pipeline/steps.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +10,15 @@
 #include "analysis/cluster/duplicates.h"
 #include "analysis/cluster/stability.h"
 #include "analysis/embed/embed.h"
+#include "analysis/embed/encoder.h"
 #include "analysis/embed/import.h"
 #include "analysis/skew/audit.h"
 #include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/pipeline/other_encoders.h"
-#include "rebalance/cli/outside.h"
+#include "rebalance/pipeline/outside.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/scan.h"
 #include "reports/report.h"
@@ -25,7 +27,7 @@ enum { MAX_LEVELS = 8, MAX_EPS = 16, REPORT_VERSION = 4 };
 
 /* A step made ready: what it would make is known, nothing is done yet. */
 struct prepared {
-	const struct ek_settings *settings;
+	struct ek_steps_options *asked;
 	struct ek_step step;
 	cJSON *options;         /* owned; what step.options points to, unless a module owns it */
 	char **datasets;        /* owned: those of the last time; [dataset_count] */
@@ -99,7 +101,7 @@ static int is_text(const cJSON *object, const char *name, const char *text)
 
 /* Only headers are to be checked, but an image that the check had passed was damaged: then all are decoded, so that ids
  * stay dense. run.json remembers it, as another check than the one asked for. */
-static int found_late(const struct ek_settings *s, const struct ek_run *run)
+static int found_late(const struct ek_steps_options *s, const struct ek_run *run)
 {
 	const cJSON *scan = ek_run_recorded(run, "scan");
 
@@ -110,7 +112,7 @@ static int found_late(const struct ek_settings *s, const struct ek_run *run)
 
 static int prepare_scan(struct prepared *p, struct ek_run *run)
 {
-	const struct ek_settings *s = p->settings;
+	const struct ek_steps_options *s = p->asked;
 	const cJSON *recorded = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "options");
 	int rc;
 
@@ -181,8 +183,8 @@ out:
 static int prepare_embed(struct prepared *p, struct ek_run *run)
 {
 	static const enum ek_nn_precision precisions[] = { EK_NN_AUTO, EK_NN_F32, EK_NN_BF16 };
-	const struct ek_settings *s = p->settings;
-	const struct ek_embed_options o = { .encoder = s->encoders[s->embed.encoder].name,
+	const struct ek_steps_options *s = p->asked;
+	const struct ek_embed_options o = { .encoder = ek_encoders[s->embed.encoder].name,
 		                            .weights = s->embed.weights,
 		                            .input_size = (int)s->embed.input_size,
 		                            .precision = precisions[s->embed.precision],
@@ -211,10 +213,10 @@ out:
 
 static int work_embed(struct prepared *p, struct ek_run *run)
 {
-	const struct ek_settings *s = p->settings;
+	const struct ek_steps_options *s = p->asked;
 	int rc;
 
-	EK_TRY(ek_other_encoders_keep(run, p->import != NULL ? "own" : s->encoders[s->embed.encoder].name));
+	EK_TRY(ek_other_encoders_keep(run, p->import != NULL ? "own" : ek_encoders[s->embed.encoder].name));
 	EK_TRY(p->import != NULL ? ek_import_run(p->import, run) : ek_embed_run(p->embed, run));
 	EK_TRY(record(p, run, "embeddings.json"));
 out:
@@ -231,12 +233,12 @@ static int parse_levels(struct prepared *p, const char *text)
 
 		if (end == text || (*end != 0 && *end != ',') || value == 0 || value > UINT32_MAX || *text == '-' ||
 		    p->cluster.levels == MAX_LEVELS)
-			return ek_fail(EK_EUSAGE, "--hierarchy is \"%s\", not up to %d falling numbers with commas",
-			               p->settings->cluster.hierarchy, MAX_LEVELS);
+			return ek_fail(EK_EUSAGE, "hierarchy is \"%s\", not up to %d falling numbers with commas",
+			               p->asked->cluster.hierarchy, MAX_LEVELS);
 		p->levels[p->cluster.levels++] = (uint32_t)value;
 		if (p->cluster.levels > 1 && value >= p->levels[p->cluster.levels - 2])
-			return ek_fail(EK_EUSAGE, "--hierarchy is \"%s\": %lu clusters cannot be made of %u",
-			               p->settings->cluster.hierarchy, value, p->levels[p->cluster.levels - 2]);
+			return ek_fail(EK_EUSAGE, "hierarchy is \"%s\": %lu clusters cannot be made of %u",
+			               p->asked->cluster.hierarchy, value, p->levels[p->cluster.levels - 2]);
 		text = end + (*end == ',');
 	}
 	p->cluster.hierarchy = p->levels;
@@ -246,7 +248,7 @@ static int parse_levels(struct prepared *p, const char *text)
 /* 1: the number of clusters is nobody's wish, and may be less than the default. */
 static int is_default_number(const struct prepared *p)
 {
-	return p->settings->cluster.clusters < 0 && p->settings->cluster.hierarchy == NULL;
+	return p->asked->cluster.clusters < 0 && p->asked->cluster.hierarchy == NULL;
 }
 
 /* What the default was the last time, if there were too few images for all of it: of the same images it is again. */
@@ -265,7 +267,7 @@ static uint32_t recall_default_number(const struct ek_run *run, uint32_t all)
 
 static int prepare_cluster(struct prepared *p, struct ek_run *run)
 {
-	const struct ek_settings *s = p->settings;
+	const struct ek_steps_options *s = p->asked;
 	const struct ek_cluster_options defaults = EK_CLUSTER_OPTIONS_DEFAULT;
 	int rc;
 
@@ -276,7 +278,7 @@ static int prepare_cluster(struct prepared *p, struct ek_run *run)
 		p->cluster.clusters = recall_default_number(run, defaults.clusters);
 	p->cluster.iterations = (int)s->cluster.iterations;
 	p->cluster.redo = (int)s->cluster.redo;
-	p->cluster.seed = (uint64_t)s->common.seed;
+	p->cluster.seed = (uint64_t)s->seed;
 	p->cluster.spherical = s->cluster.spherical;
 	p->cluster.subsample = (uint64_t)s->cluster.subsample;
 	p->cluster.normalise = (enum ek_normalise)s->cluster.normalise;
@@ -315,7 +317,7 @@ out:
 /* `failure` of a clustering, by the option that asked for more clusters than there can be, if it was that. */
 static int fail_clusters(const struct prepared *p, const struct ek_run *run, int failure)
 {
-	const struct ek_settings *s = p->settings;
+	const struct ek_steps_options *s = p->asked;
 	const uint32_t wanted = p->cluster.levels > 0 ? p->levels[0] : p->cluster.clusters;
 	char *message = NULL;
 	uint32_t most;
@@ -354,11 +356,11 @@ out:
 
 static int prepare_stability(struct prepared *p, struct ek_run *run)
 {
-	const struct ek_settings *s = p->settings;
+	const struct ek_steps_options *s = p->asked;
 	int rc;
 
 	p->stability = (struct ek_stability_options){ .seeds = (int)s->stability.seeds,
-		                                      .seed = (uint64_t)s->common.seed,
+		                                      .seed = (uint64_t)s->seed,
 		                                      .images = (uint64_t)s->stability.images };
 	EK_TRY(ek_stability_inputs(&p->inputs, run));
 	EK_TRY(ek_stability_options_json(&p->options, &p->stability));
@@ -388,9 +390,8 @@ static int parse_eps(struct prepared *p, const char *text)
 
 		if (end == text || (*end != 0 && *end != ',') || !(value > 0 && value <= 1) ||
 		    p->duplicates.eps_count == MAX_EPS)
-			return ek_fail(EK_EUSAGE,
-			               "--eps is \"%s\", not up to %d numbers above 0 and up to 1 with commas",
-			               p->settings->duplicates.eps, MAX_EPS);
+			return ek_fail(EK_EUSAGE, "eps is \"%s\", not up to %d numbers above 0 and up to 1 with commas",
+			               p->asked->duplicates.eps, MAX_EPS);
 		p->eps[p->duplicates.eps_count++] = value;
 		text = end + (*end == ',');
 	}
@@ -403,10 +404,10 @@ static int prepare_duplicates(struct prepared *p, struct ek_run *run)
 	int rc = 0;
 
 	(void)run;
-	p->duplicates.scope = (enum ek_duplicates_scope)p->settings->duplicates.scope;
-	p->duplicates.order = (enum ek_duplicates_order)p->settings->duplicates.order;
-	if (p->settings->duplicates.eps != NULL)
-		EK_TRY(parse_eps(p, p->settings->duplicates.eps));
+	p->duplicates.scope = (enum ek_duplicates_scope)p->asked->duplicates.scope;
+	p->duplicates.order = (enum ek_duplicates_order)p->asked->duplicates.order;
+	if (p->asked->duplicates.eps != NULL)
+		EK_TRY(parse_eps(p, p->asked->duplicates.eps));
 	EK_TRY(ek_duplicates_options_json(&p->options, &p->duplicates));
 	p->step = (struct ek_step){ .name = "duplicates",
 		                    .version = EK_DUPLICATES_VERSION,
@@ -427,8 +428,8 @@ static int work_duplicates(struct prepared *p, struct ek_run *run)
 static int prepare_audit(struct prepared *p, struct ek_run *run)
 {
 	(void)run;
-	p->audit = (struct ek_audit_options){ .resamples = (uint32_t)p->settings->audit.resamples,
-		                              .seed = (uint64_t)p->settings->common.seed };
+	p->audit = (struct ek_audit_options){ .resamples = (uint32_t)p->asked->audit.resamples,
+		                              .seed = (uint64_t)p->asked->seed };
 	return ek_audit_step(&p->step, &p->options, &p->audit);
 }
 
@@ -517,12 +518,13 @@ static void release(struct prepared *p)
 	cJSON_Delete(p->options);
 }
 
-/* Does the user say something else of the step now than the last time? */
-static int is_asked_anew(const struct ek_option *options, const cJSON *asked, const cJSON *before)
+/* Is something else said of the step now than the last time? */
+static int is_asked_anew(const struct ek_option_table *table, const cJSON *asked, const cJSON *before)
 {
-	for (; options->name != NULL; options++)
-		if (options->given && !cJSON_Compare(cJSON_GetObjectItemCaseSensitive(asked, options->name),
-		                                     cJSON_GetObjectItemCaseSensitive(before, options->name), 1))
+	for (const struct ek_option *o = table->rows; o->name != NULL; o++)
+		if (ek_option_is_given(table, o->name) &&
+		    !cJSON_Compare(cJSON_GetObjectItemCaseSensitive(asked, o->name),
+		                   cJSON_GetObjectItemCaseSensitive(before, o->name), 1))
 			return 1;
 	return 0;
 }
@@ -535,11 +537,12 @@ static int take_as_it_was(struct prepared *p, struct ek_run *run, enum ek_step_i
 {
 	const cJSON *recorded = ek_run_recorded(run, rows[id].name);
 	const cJSON *before = cJSON_GetObjectItemCaseSensitive(recorded, "asked");
-	int asked = id == EK_STEP_SCAN && p->settings->scan.datasets != NULL, current = 0, rc;
+	int asked = id == EK_STEP_SCAN && p->asked->scan.datasets != NULL, current = 0, rc;
+	const struct ek_option_table table = ek_step_table(p->asked, id);
 	char *message = NULL;
 	const char *reason;
 
-	asked |= is_asked_anew(p->settings->step_options[id], wanted, before);
+	asked |= is_asked_anew(&table, wanted, before);
 	if (asked || recorded == NULL || failure == EK_ENOMEM || failure == EK_EINTERRUPTED)
 		return failure;
 	EK_TRY(ek_copy_string(&message, ek_error_message()));
@@ -554,16 +557,17 @@ out:
 }
 
 /* One step; `forced` runs it even if it is current. */
-static int run_step(struct ek_run *run, const struct ek_settings *settings, enum ek_step_id id, int forced)
+static int run_step(struct ek_run *run, struct ek_steps_options *options, enum ek_step_id id, int forced)
 {
-	struct prepared p = { .settings = settings };
+	const struct ek_option_table table = ek_step_table(options, id);
+	struct prepared p = { .asked = options };
 	cJSON *asked = NULL;
 	const char *reason;
 	int current, rc;
 
 	EK_TRY(ek_check_interrupt());
-	EK_TRY(ek_options_to_json(&asked, settings->step_options[id]));
-	EK_TRY(ek_json_add_u64(asked, "seed", (uint64_t)settings->common.seed));
+	EK_TRY(ek_options_to_json(&asked, table.rows, options));
+	EK_TRY(ek_json_add_u64(asked, "seed", (uint64_t)options->seed));
 	rc = rows[id].prepare(&p, run);
 	if (rc < 0) {
 		rc = forced ? rc : take_as_it_was(&p, run, id, asked, rc);
@@ -574,8 +578,7 @@ static int run_step(struct ek_run *run, const struct ek_settings *settings, enum
 		/* As with a number of clusters that happens to be the default one: a wish from now on. */
 		const cJSON *recorded = ek_run_recorded(run, rows[id].name);
 
-		if (is_asked_anew(settings->step_options[id], asked,
-		                  cJSON_GetObjectItemCaseSensitive(recorded, "asked")))
+		if (is_asked_anew(&table, asked, cJSON_GetObjectItemCaseSensitive(recorded, "asked")))
 			EK_TRY(ek_run_ask_again(run, rows[id].name, asked));
 		goto out;
 	}
@@ -593,29 +596,28 @@ out:
 }
 
 /* What the user asked for the last time, where nothing else is said now. */
-static int remember(const struct ek_run *run, struct ek_settings *settings, struct ek_arguments *arguments,
-                    enum ek_step_id id)
+static int remember(const struct ek_run *run, struct ek_steps_options *options, enum ek_step_id id)
 {
 	const cJSON *recorded = ek_run_recorded(run, rows[id].name);
 	const cJSON *asked = cJSON_GetObjectItemCaseSensitive(recorded, "asked");
 	const cJSON *seed = cJSON_GetObjectItemCaseSensitive(asked, "seed");
+	const struct ek_option_table table = ek_step_table(options, id);
 
-	if (cJSON_IsNumber(seed) && !settings->common_options[0].given)
-		settings->common.seed = (int64_t)ek_whole(seed->valuedouble);
-	return ek_options_from_json(arguments, settings->step_options[id], asked);
+	if (cJSON_IsNumber(seed) && !options->seed_given)
+		options->seed = (int64_t)ek_whole(seed->valuedouble);
+	return ek_options_from_json(&options->strings, &table, asked);
 }
 
-int ek_steps_scan_is_current(int *current, const char **reason, struct ek_run *run, struct ek_settings *settings,
-                             struct ek_arguments *arguments)
+int ek_steps_scan_is_current(int *current, const char **reason, struct ek_run *run, struct ek_steps_options *options)
 {
-	struct prepared p = { .settings = settings };
+	struct prepared p = { .asked = options };
 	int rc;
 
 	*current = 1;
 	*reason = "";
 	if (ek_run_recorded(run, "scan") == NULL)
 		return 0;
-	EK_TRY(remember(run, settings, arguments, EK_STEP_SCAN));
+	EK_TRY(remember(run, options, EK_STEP_SCAN));
 	rc = prepare_scan(&p, run);
 	if (rc == 0)
 		EK_TRY(ek_run_is_current(current, reason, run, &p.step));
@@ -627,65 +629,91 @@ out:
 }
 
 /* What can be told wrong before any work is done: a mistake in the last step must not cost an hour in the first. */
-static int check_settings(const struct ek_settings *settings, const enum ek_step_id *steps)
+static int check_options(struct ek_steps_options *options, const enum ek_step_id *steps)
 {
-	struct prepared p = { .settings = settings };
+	struct prepared p = { .asked = options };
 	struct stat status;
 	int rc = 0;
 
-	for (; *steps != EK_STEP_END; steps++)
-		for (const struct ek_option *o = settings->step_options[*steps]; o->name != NULL; o++) {
-			const char *path = o->given && o->kind == EK_KIND_PATH ? *(const char *const *)o->target : NULL;
+	for (; *steps != EK_STEP_END; steps++) {
+		const struct ek_option_table table = ek_step_table(options, *steps);
 
-			if (path == NULL)
+		for (const struct ek_option *o = table.rows; o->name != NULL; o++) {
+			const char *path = o->kind == EK_KIND_PATH ? *(const char **)ek_option_field(o, options) : NULL;
+
+			if (path == NULL || !ek_option_is_given(&table, o->name))
 				continue;
 			if (stat(path, &status) != 0)
-				return ek_fail_errno("cannot read --%s %s", o->name, path);
+				return ek_fail_errno("%s is %s, which cannot be read", o->name, path);
 			if (!S_ISREG(status.st_mode))
-				return ek_fail(EK_EDATA, "--%s %s: not a regular file", o->name, path);
+				return ek_fail(EK_EDATA, "%s is %s, not a regular file", o->name, path);
 		}
-	if (settings->cluster.hierarchy != NULL)
-		EK_TRY(parse_levels(&p, settings->cluster.hierarchy));
-	if (settings->duplicates.eps != NULL)
-		EK_TRY(parse_eps(&p, settings->duplicates.eps));
+	}
+	if (options->cluster.hierarchy != NULL)
+		EK_TRY(parse_levels(&p, options->cluster.hierarchy));
+	if (options->duplicates.eps != NULL)
+		EK_TRY(parse_eps(&p, options->duplicates.eps));
 out:
 	return rc;
 }
 
 /* An image that only its header had vouched for is damaged: it becomes a rejected row, and the step is done again.
  * Else `failure` stands. */
-static int reject_late(struct ek_run *run, struct ek_settings *settings, enum ek_step_id id, int forced, int failure)
+static int reject_late(struct ek_run *run, struct ek_steps_options *options, enum ek_step_id id, int forced,
+                       int failure)
 {
-	const cJSON *options = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "options");
+	const cJSON *scanned = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "options");
 	int rc;
 
-	if (failure != EK_EDATA || id == EK_STEP_SCAN || !is_text(options, "check", "header"))
+	if (failure != EK_EDATA || id == EK_STEP_SCAN || !is_text(scanned, "check", "header"))
 		return failure;
 	ek_warn("%s; only headers were checked, so every image is decoded now, and what is damaged is left out",
 	        ek_error_message());
-	settings->scan.found_late = 1;
-	EK_TRY(run_step(run, settings, EK_STEP_SCAN, 0));
-	EK_TRY(run_step(run, settings, id, forced));
+	options->scan.found_late = 1;
+	EK_TRY(run_step(run, options, EK_STEP_SCAN, 0));
+	EK_TRY(run_step(run, options, id, forced));
 out:
 	return rc;
 }
 
-int ek_steps_run(struct ek_run *run, struct ek_settings *settings, struct ek_arguments *arguments,
-                 const enum ek_step_id *steps, int forced)
+int ek_steps_run(struct ek_run *run, struct ek_steps_options *options, const enum ek_step_id *steps, int forced)
 {
 	int count = 0, rc = 0;
 
 	while (steps[count] != EK_STEP_END)
 		count++;
 	for (int i = 0; i < count; i++)
-		EK_TRY(remember(run, settings, arguments, steps[i]));
-	EK_TRY(check_settings(settings, steps));
+		EK_TRY(remember(run, options, steps[i]));
+	EK_TRY(check_options(options, steps));
 	for (int i = 0; i < count; i++) {
-		const int force = settings->common.force && i >= count - forced;
+		const int force = options->force && i >= count - forced;
 
-		if ((rc = run_step(run, settings, steps[i], force)) < 0)
-			EK_TRY(reject_late(run, settings, steps[i], force, rc));
+		if ((rc = run_step(run, options, steps[i], force)) < 0)
+			EK_TRY(reject_late(run, options, steps[i], force, rc));
 	}
 out:
 	return rc;
+}
+
+/* Arrays that no step of ours made: there is nothing to bring up to date. */
+static int is_made_by_hand(const struct ek_run *run, const char *file)
+{
+	char *path = NULL;
+	const int is =
+		ek_run_recorded(run, "scan") == NULL && ek_run_file(&path, run, file) == 0 && ek_file_exists(path);
+
+	free(path);
+	return is;
+}
+
+int ek_steps_before(struct ek_run *run, struct ek_steps_options *options, int clusters)
+{
+	static const enum ek_step_id scan[] = { EK_STEP_SCAN, EK_STEP_END };
+	static const enum ek_step_id cluster[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_END };
+
+	if (is_made_by_hand(run, clusters ? "clusters/assignment.npy" : "images.jsonl"))
+		return 0;
+	if (!options->seed_kept && ek_run_recorded(run, "cluster") != NULL)
+		options->seed_given = 0;
+	return ek_steps_run(run, options, clusters ? cluster : scan, 0);
 }

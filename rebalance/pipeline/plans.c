@@ -1,0 +1,114 @@
+#include "rebalance/pipeline/plans.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+
+static int steps_before(struct ek_run *run, struct ek_steps_options *steps, int clusters)
+{
+	struct ek_steps_options recorded;
+	int rc;
+
+	if (steps != NULL)
+		return ek_steps_before(run, steps, clusters);
+	ek_steps_options_init(&recorded);
+	rc = ek_steps_before(run, &recorded, clusters);
+	ek_steps_options_release(&recorded);
+	return rc;
+}
+
+int ek_do_prune(int *made, struct ek_run *run, struct ek_steps_options *steps, const struct ek_do_prune_options *o)
+{
+	struct ek_prune_options plan = o->plan;
+	int rc;
+
+	*made = 0;
+	if (plan.method == NULL || plan.name == NULL || (o->keep == NULL && !(plan.eps > 0)))
+		return ek_fail(EK_EUSAGE, "a pruned subset needs a method, a name, and how much to keep (or, for "
+		                          "semdedup, eps)");
+	if (o->keep != NULL)
+		EK_TRY(ek_keep_parse(&plan.keep, o->keep));
+	EK_TRY(steps_before(run, steps, 1));
+	EK_TRY(ek_prune(made, run, &plan, o->force));
+out:
+	return rc;
+}
+
+int ek_do_balance(int *made, struct ek_run *run, struct ek_steps_options *steps, const struct ek_do_balance_options *o)
+{
+	struct ek_balance_options plan = o->plan;
+	int rc;
+
+	*made = 0;
+	if (plan.name == NULL)
+		return ek_fail(EK_EUSAGE, "a balanced subset needs a name");
+	plan.smallest = o->to != NULL;
+	EK_TRY(steps_before(run, steps, 1));
+	EK_TRY(ek_balance(made, run, &plan, o->force));
+out:
+	return rc;
+}
+
+int ek_do_weights(int *from_clusters, struct ek_run *run, struct ek_steps_options *steps,
+                  const struct ek_do_weights_options *o)
+{
+	struct ek_weights *weights = NULL;
+	const struct ek_step *step;
+	const char *reason;
+	int current, rc;
+
+	EK_TRY(ek_weights_prepare(&weights, &o->plan));
+	step = ek_weights_step(weights);
+	*from_clusters = strcmp(step->inputs[0], "clusters/assignment.npy") == 0;
+	EK_TRY(steps_before(run, steps, *from_clusters));
+	EK_TRY(ek_run_is_current(&current, &reason, run, step));
+	if (!current && ek_run_recorded(run, step->name) != NULL)
+		ek_info("weighting again: %s", reason);
+	if (!current || o->force)
+		EK_TRY(ek_weights_run(weights, run));
+out:
+	ek_weights_free(weights);
+	return rc;
+}
+
+/* "500MB", "10000images". */
+static int parse_shard_size(struct ek_export_options *o, const char *text)
+{
+	static const struct {
+		const char *name;
+		uint64_t factor;
+	} units[] = { { "", 1 },           { "B", 1 },           { "kB", 1000 },
+		      { "MB", 1000000 },   { "GB", 1000000000 }, { "KiB", 1u << 10 },
+		      { "MiB", 1u << 20 }, { "GiB", 1u << 30 } };
+	const size_t digits = strspn(text, "0123456789");
+	const uint64_t number = digits > 0 && digits <= 9 ? strtoull(text, NULL, 10) : 0;
+	const char *unit = text + digits;
+
+	if (number > 0 && strcmp(unit, "images") == 0) {
+		o->shard_images = number;
+		o->shard_bytes = UINT64_MAX;
+		return 0;
+	}
+	for (size_t i = 0; number > 0 && i < sizeof units / sizeof *units; i++)
+		if (strcmp(unit, units[i].name) == 0) {
+			o->shard_bytes = number * units[i].factor;
+			return 0;
+		}
+	return ek_fail(EK_EUSAGE, "shard-size is \"%s\", not a size as 500MB or a number as 10000images", text);
+}
+
+int ek_do_export(struct ek_export_result *result, struct ek_run *run, const struct ek_do_export_options *o)
+{
+	struct ek_export_options plan = o->plan;
+	int rc;
+
+	*result = (struct ek_export_result){ 0 };
+	if (plan.subset == NULL || plan.output == NULL)
+		return ek_fail(EK_EUSAGE, "an export needs a subset and a directory");
+	EK_TRY(parse_shard_size(&plan, o->shard_size));
+	EK_TRY(ek_export(result, run, &plan));
+out:
+	return rc;
+}

@@ -1,0 +1,289 @@
+#include "rebalance/pipeline/steps.h"
+
+#include <string.h>
+
+#include "analysis/embed/encoder.h"
+#include "rebalance/base/error.h"
+#include "rebalance/io/image.h"
+
+#define LARGEST_COUNT 9007199254740991.0 /* 2^53 - 1: what JSON keeps exactly */
+
+static const struct ek_choice checks[] = { { "decode", "every image is decoded, so that damage is found now" },
+	                                   { "header", "only headers are read: faster, damage is found later" },
+	                                   { NULL, NULL } };
+static const struct ek_choice precisions[] = { { "auto", "bf16 where the processor has it in hardware" },
+	                                       { "f32", "32-bit floats" },
+	                                       { "bf16", "bfloat16, sums in 32 bits" },
+	                                       { NULL, NULL } };
+static const struct ek_choice storages[] = { { "f32", "4 bytes a number" },
+	                                     { "f16", "2 bytes a number" },
+	                                     { NULL, NULL } };
+static const struct ek_choice normalisations[] = { { "auto", "l2 for DINOv2, none for other encoders" },
+	                                           { "none", "as the encoder gives them" },
+	                                           { "l2", "to unit length" },
+	                                           { NULL, NULL } };
+static const struct ek_choice scopes[] = { { "auto", "all pairs up to 100,000 images, else within clusters" },
+	                                   { "all", "all pairs" },
+	                                   { "within", "pairs within a cluster" },
+	                                   { NULL, NULL } };
+static const struct ek_choice orders[] = { { "id", "the image that comes first" },
+	                                   { "hard", "the one further from its centroid" },
+	                                   { "easy", "the one nearer to its centroid" },
+	                                   { NULL, NULL } };
+
+_Static_assert(offsetof(struct ek_encoder, name) == offsetof(struct ek_choice, name) &&
+                       offsetof(struct ek_encoder, summary) == offsetof(struct ek_choice, help),
+               "a row of encoders begins as a choice");
+
+static int check_pattern(const char *text)
+{
+	return text[strspn(text, "./")] != 0 ? 0 : ek_fail(EK_EUSAGE, "the pattern \"%s\" names no file", text);
+}
+
+static const struct ek_option scan_rows[] = {
+	{ .name = "attributes",
+	  .kind = EK_KIND_PATH,
+	  EK_FIELD(struct ek_steps_options, scan.attributes),
+	  .argument = "FILE",
+	  .recorded = 1,
+	  .help = "attributes of the images: .csv, .tsv or .jsonl with a column file_name (or image_id, path "
+	          "…), "
+	          "or one of CelebA's lists; rows fit by path, else by file name" },
+	{ .name = "key",
+	  .kind = EK_KIND_STRING,
+	  EK_FIELD(struct ek_steps_options, scan.key),
+	  .argument = "COLUMN",
+	  .recorded = 1,
+	  .help = "the column of tables that names the files" },
+	{ .name = "check",
+	  .kind = EK_KIND_CHOICE,
+	  EK_FIELD(struct ek_steps_options, scan.check),
+	  .argument = "HOW",
+	  .recorded = 1,
+	  .choices = checks,
+	  .help = "how each image is checked" },
+	{ .name = "max-pixels",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_steps_options, scan.max_pixels),
+	  .argument = "N",
+	  .recorded = 1,
+	  .low = 1,
+	  .high = LARGEST_COUNT,
+	  .help = "reject images that claim more pixels" },
+	{ .name = "held-out",
+	  .kind = EK_KIND_NUMBER,
+	  EK_FIELD(struct ek_steps_options, scan.held_out),
+	  .argument = "F",
+	  .recorded = 1,
+	  .low = 0,
+	  .high = 0.9,
+	  .help = "share of the images, chosen by their content, to keep out of every plan and training as the "
+	          "reference for evaluation" },
+	{ .name = "include",
+	  .kind = EK_KIND_LIST,
+	  EK_FIELD(struct ek_steps_options, scan.include),
+	  .argument = "PATTERN",
+	  .recorded = 1,
+	  .check = check_pattern,
+	  .help = "take only files that match (any of several): as in a shell, but * also matches a slash. A "
+	          "pattern without a slash is for names of files and folders, one with a slash for paths in "
+	          "the "
+	          "data set (names in the tar). One that names what is left out otherwise (.thumbnails, "
+	          "@eaDir) brings it back; --include '*' takes all the rest with it" },
+	{ .name = "exclude",
+	  .kind = EK_KIND_LIST,
+	  EK_FIELD(struct ek_steps_options, scan.exclude),
+	  .argument = "PATTERN",
+	  .recorded = 1,
+	  .check = check_pattern,
+	  .help = "leave out files that match, and all in folders that do" },
+	{ .name = NULL },
+};
+static const struct ek_option embed_rows[] = {
+	{ .name = "encoder",
+	  .kind = EK_KIND_CHOICE,
+	  EK_FIELD(struct ek_steps_options, embed.encoder),
+	  .argument = "NAME",
+	  .recorded = 1,
+	  .choices = ek_encoders,
+	  .choice_size = sizeof *ek_encoders,
+	  .forgets = "weights embeddings input-size",
+	  .help = "the network" },
+	{ .name = "weights",
+	  .kind = EK_KIND_PATH,
+	  EK_FIELD(struct ek_steps_options, embed.weights),
+	  .argument = "FILE",
+	  .recorded = 1,
+	  .help = "its weight file (looked for in the caches otherwise)" },
+	{ .name = "input-size",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_steps_options, embed.input_size),
+	  .argument = "N",
+	  .recorded = 1,
+	  .low = 1,
+	  .high = 4096,
+	  .zero = "auto",
+	  .help = "side in pixels at which the network sees an image; auto follows the images" },
+	{ .name = "precision",
+	  .kind = EK_KIND_CHOICE,
+	  EK_FIELD(struct ek_steps_options, embed.precision),
+	  .argument = "NAME",
+	  .recorded = 1,
+	  .choices = precisions,
+	  .help = "numbers inside the network" },
+	{ .name = "storage",
+	  .kind = EK_KIND_CHOICE,
+	  EK_FIELD(struct ek_steps_options, embed.storage),
+	  .argument = "NAME",
+	  .recorded = 1,
+	  .choices = storages,
+	  .help = "numbers in embeddings.npy" },
+	{ .name = "embeddings",
+	  .kind = EK_KIND_PATH,
+	  EK_FIELD(struct ek_steps_options, embed.embeddings),
+	  .argument = "FILE.npy",
+	  .recorded = 1,
+	  .help = "take your own embeddings, [images, d], instead of an encoder's" },
+	{ .name = NULL },
+};
+
+static const struct ek_option cluster_rows[] = {
+	{ .name = "clusters",
+	  .letter = 'k',
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_steps_options, cluster.clusters),
+	  .argument = "K",
+	  .forgets = "hierarchy",
+	  .recorded = 1,
+	  .low = 1,
+	  .high = 10000000,
+	  .zero = "auto",
+	  .standard = "24, or as many as images differ",
+	  .help = "number of clusters; auto chooses by stability" },
+	{ .name = "spherical",
+	  .kind = EK_KIND_FLAG,
+	  EK_FIELD(struct ek_steps_options, cluster.spherical),
+	  .recorded = 1,
+	  .help = "by cosine instead of Euclidean distance" },
+	{ .name = "normalise",
+	  .kind = EK_KIND_CHOICE,
+	  EK_FIELD(struct ek_steps_options, cluster.normalise),
+	  .argument = "HOW",
+	  .recorded = 1,
+	  .choices = normalisations,
+	  .help = "scale the embeddings first" },
+	{ .name = "iterations",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_steps_options, cluster.iterations),
+	  .argument = "N",
+	  .recorded = 1,
+	  .low = 1,
+	  .high = 100000,
+	  .help = "at most so many; fewer if nothing changes any more" },
+	{ .name = "redo",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_steps_options, cluster.redo),
+	  .argument = "N",
+	  .recorded = 1,
+	  .low = 1,
+	  .high = 1000,
+	  .help = "starts to try; the best is kept" },
+	{ .name = "subsample",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_steps_options, cluster.subsample),
+	  .argument = "N",
+	  .recorded = 1,
+	  .low = 1,
+	  .high = LARGEST_COUNT,
+	  .zero = "all",
+	  .help = "images that the centroids are found on; all are assigned" },
+	{ .name = "hierarchy",
+	  .kind = EK_KIND_STRING,
+	  EK_FIELD(struct ek_steps_options, cluster.hierarchy),
+	  .argument = "K1,K2,...",
+	  .recorded = 1,
+	  .help = "cluster in levels: K1 clusters of images, K2 of those, ..." },
+	{ .name = NULL },
+};
+static const struct ek_option duplicates_rows[] = {
+	{ .name = "eps",
+	  .kind = EK_KIND_STRING,
+	  EK_FIELD(struct ek_steps_options, duplicates.eps),
+	  .argument = "E1,E2,...",
+	  .recorded = 1,
+	  .help = "images are near-duplicates if their cosine is above 1 - eps" },
+	{ .name = "scope",
+	  .kind = EK_KIND_CHOICE,
+	  EK_FIELD(struct ek_steps_options, duplicates.scope),
+	  .argument = "WHERE",
+	  .recorded = 1,
+	  .choices = scopes,
+	  .help = "which pairs are compared" },
+	{ .name = "duplicate-order",
+	  .kind = EK_KIND_CHOICE,
+	  EK_FIELD(struct ek_steps_options, duplicates.order),
+	  .argument = "WHICH",
+	  .recorded = 1,
+	  .choices = orders,
+	  .help = "which image of a pair counts as the one that stays" },
+	{ .name = NULL },
+};
+static const struct ek_option stability_rows[] = {
+	{ .name = "seeds",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_steps_options, stability.seeds),
+	  .argument = "N",
+	  .recorded = 1,
+	  .low = 1,
+	  .high = 20,
+	  .help = "clusterings with other seeds to compare with" },
+	{ .name = "stability-images",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_steps_options, stability.images),
+	  .argument = "N",
+	  .recorded = 1,
+	  .low = 100,
+	  .high = LARGEST_COUNT,
+	  .zero = "all",
+	  .help = "at most so many images, drawn by the seed" },
+	{ .name = NULL },
+};
+static const struct ek_option audit_rows[] = {
+	{ .name = "resamples",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_steps_options, audit.resamples),
+	  .argument = "N",
+	  .recorded = 1,
+	  .low = 100,
+	  .high = 1000000,
+	  .help = "bootstrap resamples behind each interval" },
+	{ .name = NULL },
+};
+static const struct ek_option none_rows[] = { { .name = NULL } };
+
+const struct ek_option *const ek_step_rows[EK_STEP_COUNT] = {
+	[EK_STEP_SCAN] = scan_rows,           [EK_STEP_EMBED] = embed_rows,           [EK_STEP_CLUSTER] = cluster_rows,
+	[EK_STEP_STABILITY] = stability_rows, [EK_STEP_DUPLICATES] = duplicates_rows, [EK_STEP_AUDIT] = audit_rows,
+	[EK_STEP_REPORT] = none_rows,
+};
+
+void ek_steps_options_init(struct ek_steps_options *o)
+{
+	*o = (struct ek_steps_options){
+		.scan.max_pixels = EK_MAX_PIXELS_DEFAULT,
+		.cluster = { .clusters = -1, .iterations = 100, .redo = 3 },
+		.duplicates.eps = "0.001,0.003,0.01,0.03",
+		.stability = { .seeds = 5, .images = 20000 },
+		.audit.resamples = 1000,
+	};
+}
+
+void ek_steps_options_release(struct ek_steps_options *o)
+{
+	ek_strings_release(&o->strings);
+}
+
+struct ek_option_table ek_step_table(struct ek_steps_options *o, enum ek_step_id id)
+{
+	return (struct ek_option_table){ ek_step_title(id), ek_step_rows[id], o, &o->given[id] };
+}
