@@ -1,0 +1,398 @@
+/* A data set of 60 small images in three groups, and all that is done with it, in order. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "analysis/embed/encoder.h"
+#include "rebalance/base/file.h"
+#include "rebalance/io/image.h"
+#include "rebalance/io/npy.h"
+#include "rebalance/io/tensors.h"
+#include "rebalance/pipeline/draw.h"
+#include "rebalance/pipeline/evaluate.h"
+#include "rebalance/pipeline/generate.h"
+#include "rebalance/pipeline/plans.h"
+#include "rebalance/pipeline/train_flow.h"
+#include "rebalance/pipeline/train_vae.h"
+#include "tests/support/support.h"
+
+enum { IMAGES = 60, SIDE = 8 };
+
+static const enum ek_step_id audit[] = { EK_STEP_SCAN,       EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_STABILITY,
+	                                 EK_STEP_DUPLICATES, EK_STEP_AUDIT, EK_STEP_REPORT,  EK_STEP_END };
+
+static const char *images, *path;
+static struct ek_run *run;
+static struct ek_steps_options steps;
+
+/* Image i is of group i % 3, a colour with a dot whose place is its own. */
+static void make_image(uint64_t i)
+{
+	struct ek_image image = { 0 };
+	struct ek_buffer bytes = { 0 };
+	char name[32];
+
+	assert_ok(ek_image_allocate(&image, SIDE, SIDE));
+	for (int p = 0; p < SIDE * SIDE; p++)
+		for (int c = 0; c < 3; c++)
+			image.pixels[3 * p + c] = (uint8_t)(c == (int)(i % 3) ? 200 : 20);
+	image.pixels[3 * (i % (SIDE * SIDE))] = (uint8_t)(100 + i);
+	assert_ok(ek_image_encode_png(&bytes, &image));
+	(void)snprintf(name, sizeof name, "%03d.png", (int)i);
+	ek_write_file(ek_join(images, name), bytes.data, bytes.size);
+	ek_image_release(&image);
+	ek_buffer_release(&bytes);
+}
+
+static int set_up(void **state)
+{
+	int encoder = 0;
+
+	(void)state;
+	images = strdup(ek_scratch());
+	path = strdup(ek_join(ek_scratch(), "run"));
+	for (uint64_t i = 0; i < IMAGES; i++)
+		make_image(i);
+	assert_ok(ek_run_open(&run, path, EK_RUN_CREATE));
+	ek_steps_options_init(&steps);
+	while (strcmp(ek_encoders[encoder].name, "pixels") != 0)
+		encoder++;
+	steps.embed.encoder = encoder;
+	steps.cluster.clusters = 3;
+	steps.stability.seeds = 2;
+	steps.scan.held_out = 0.2;
+	steps.given[EK_STEP_SCAN] = steps.given[EK_STEP_EMBED] = steps.given[EK_STEP_CLUSTER] = UINT64_MAX;
+	steps.scan.datasets = &images;
+	steps.scan.dataset_count = 1;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	ek_steps_options_release(&steps);
+	ek_run_close(run);
+	free((char *)(uintptr_t)images);
+	free((char *)(uintptr_t)path);
+	return 0;
+}
+
+/* Which file it is, and when it was written: another one if it was made again. */
+static struct stat file_of(const char *name)
+{
+	struct stat status;
+
+	assert_int_equal(stat(ek_join(path, name), &status), 0);
+	return status;
+}
+
+static void assert_untouched(const struct stat *before, const char *name)
+{
+	const struct stat now = file_of(name);
+
+	assert_true(before->st_ino == now.st_ino && before->st_mtim.tv_nsec == now.st_mtim.tv_nsec);
+}
+
+static void assert_same_bytes(const char *a, const char *b)
+{
+	struct ek_buffer first = { 0 }, second = { 0 };
+
+	assert_ok(ek_file_read(&first, ek_join(path, a), 1 << 26));
+	assert_ok(ek_file_read(&second, ek_join(path, b), 1 << 26));
+	assert_int_equal(first.size, second.size);
+	assert_memory_equal(first.data, second.data, first.size);
+	ek_buffer_release(&first);
+	ek_buffer_release(&second);
+}
+
+/* Parameters, their average and the optimiser's state; the time that it took is another each time. */
+static void assert_same_tensors(const char *a, const char *b)
+{
+	struct ek_tensor_file first, second;
+	int compared = 0;
+
+	assert_ok(ek_tensor_file_open(&first, ek_join(path, a)));
+	assert_ok(ek_tensor_file_open(&second, ek_join(path, b)));
+	assert_int_equal(first.count, second.count);
+	for (size_t i = 0; i < first.count; i++) {
+		const struct ek_tensor *x = &first.tensors[i], *y = &second.tensors[i];
+
+		assert_string_equal(x->name, y->name);
+		if (strncmp(x->name, "state.", 6) == 0)
+			continue;
+		assert_int_equal(x->count, y->count);
+		assert_memory_equal(x->data, y->data, x->count * sizeof(float));
+		compared++;
+	}
+	assert_true(compared > 20);
+	ek_tensor_file_close(&first);
+	ek_tensor_file_close(&second);
+}
+
+static void an_audit_is_made_once(void **state)
+{
+	struct ek_steps_options later;
+	struct ek_run *other;
+	struct stat before;
+
+	(void)state;
+	assert_ok(ek_run_open(&other, ek_join(ek_scratch(), "empty"), EK_RUN_CREATE));
+	ek_steps_options_init(&later);
+	assert_fails(ek_steps_run(other, &later, audit, 0), EK_EUSAGE, "has no images yet");
+	ek_run_close(other);
+	assert_ok(ek_steps_run(run, &steps, audit, 0));
+	assert_true(ek_file_exists(ek_join(path, "report.html")));
+	before = file_of("clusters/assignment.npy");
+	/* Nothing is said: what was said is meant. */
+	assert_ok(ek_steps_run(run, &later, audit, 0));
+	assert_int_equal(later.cluster.clusters, 3);
+	assert_untouched(&before, "clusters/assignment.npy");
+	ek_steps_options_release(&later);
+}
+
+static void a_pruned_subset(void **state)
+{
+	struct ek_do_prune_options o = EK_DO_PRUNE_DEFAULT;
+	int made;
+
+	(void)state;
+	assert_fails(ek_do_prune(&made, run, NULL, &o), EK_EUSAGE, "needs a method");
+	o.plan.method = "furthest";
+	o.plan.name = "half";
+	o.keep = "1.5";
+	assert_fails(ek_do_prune(&made, run, NULL, &o), EK_EUSAGE, "keep is \"1.5\"");
+	o.keep = "0.5";
+	assert_ok(ek_do_prune(&made, run, NULL, &o));
+	assert_true(made && ek_file_exists(ek_join(path, "subsets/half/keep.npy")));
+	assert_ok(ek_do_prune(&made, run, NULL, &o));
+	assert_false(made);
+	o.force = 1;
+	assert_ok(ek_do_prune(&made, run, NULL, &o));
+	assert_true(made);
+}
+
+static void a_balanced_subset(void **state)
+{
+	struct ek_do_balance_options o = EK_DO_BALANCE_DEFAULT;
+	int made;
+
+	(void)state;
+	o.plan.name = "even";
+	assert_fails(ek_do_balance(&made, run, NULL, &o), EK_EUSAGE, "to what?");
+	o.to = "smallest";
+	assert_ok(ek_do_balance(&made, run, NULL, &o));
+	assert_true(made);
+	assert_ok(ek_do_balance(&made, run, NULL, &o));
+	assert_false(made);
+}
+
+static void weights_and_an_epoch_by_them(void **state)
+{
+	struct ek_do_weights_options o = { .plan = { .name = "inverse", .scheme = "inverted" } };
+	struct ek_draw_options d = { .weights = "inverse",
+		                     .world = 1,
+		                     .output = strdup(ek_join(ek_scratch(), "a.npy")) };
+	struct ek_npy whole, rest;
+	struct ek_drawn drawn;
+	struct stat before;
+	int from_clusters;
+
+	(void)state;
+	assert_fails(ek_do_weights(&from_clusters, run, NULL, &o), EK_EUSAGE, "inverted");
+	o.plan.scheme = "inverse";
+	assert_ok(ek_do_weights(&from_clusters, run, NULL, &o));
+	assert_true(from_clusters);
+	before = file_of("weights/inverse/weights.npy");
+	assert_ok(ek_do_weights(&from_clusters, run, NULL, &o));
+	assert_untouched(&before, "weights/inverse/weights.npy");
+	assert_ok(ek_do_draw(&drawn, run, &d));
+	assert_int_equal(drawn.count, drawn.length);
+	assert_ok(ek_npy_open(&whole, d.output));
+	/* Gone on with in the middle, the epoch is the same. */
+	free((char *)(uintptr_t)d.output);
+	d.output = strdup(ek_join(ek_scratch(), "b.npy"));
+	d.start = 20;
+	assert_ok(ek_do_draw(&drawn, run, &d));
+	assert_ok(ek_npy_open(&rest, d.output));
+	assert_int_equal(rest.shape[0] + 20, whole.shape[0]);
+	assert_memory_equal(rest.data, (const int64_t *)whole.data + 20, rest.shape[0] * sizeof(int64_t));
+	ek_npy_close(&whole);
+	ek_npy_close(&rest);
+	d.rank = 2;
+	assert_fails(ek_do_draw(&drawn, run, &d), EK_EUSAGE, "rank is 2");
+	free((char *)(uintptr_t)d.output);
+}
+
+static void an_export(void **state)
+{
+	struct ek_do_export_options o = EK_DO_EXPORT_DEFAULT;
+	struct ek_export_result result;
+
+	(void)state;
+	o.plan.subset = "even";
+	o.plan.form = EK_EXPORT_TAR;
+	o.plan.output = strdup(ek_join(ek_scratch(), "shards"));
+	o.shard_size = "3pages";
+	assert_fails(ek_do_export(&result, run, &o), EK_EUSAGE, "shard-size is \"3pages\"");
+	o.shard_size = "10images";
+	assert_ok(ek_do_export(&result, run, &o));
+	assert_int_equal(result.shards, (result.images + 9) / 10);
+	assert_fails(ek_do_export(&result, run, &o), EK_EUSAGE, "is an export already");
+	o.plan.force = 1;
+	assert_ok(ek_do_export(&result, run, &o));
+	free((char *)(uintptr_t)o.plan.output);
+}
+
+static struct ek_train_flow_options small_flow(const char *name, int64_t count)
+{
+	struct ek_train_flow_options o = ek_train_flow_default;
+
+	o.common.name = name;
+	o.common.steps = count;
+	o.common.batch = 8;
+	o.common.slice = 4;
+	o.common.warmup = 0;
+	o.common.schedule = EK_SCHEDULE_CONSTANT;
+	o.common.precision = EK_NN_F32;
+	o.space = 1;
+	o.side = SIDE;
+	o.patch = 4;
+	o.width = 16;
+	o.depth = 1;
+	o.condition = "cluster";
+	return o;
+}
+
+static void a_generator_goes_on_where_it_was(void **state)
+{
+	struct ek_train_flow_options o = small_flow("straight", 6);
+	struct ek_training_result result;
+
+	(void)state;
+	o.common.slice = 3;
+	assert_fails(ek_do_train_flow(&result, run, &steps, &o), EK_EUSAGE, "multiple");
+	ek_training_result_release(&result);
+	o.common.slice = 4;
+	assert_ok(ek_do_train_flow(&result, run, &steps, &o));
+	assert_int_equal(result.training.step, 6);
+	ek_training_result_release(&result);
+	o = small_flow("twice", 3);
+	assert_ok(ek_do_train_flow(&result, run, &steps, &o));
+	ek_training_result_release(&result);
+	o.common.steps = 6;
+	assert_ok(ek_do_train_flow(&result, run, &steps, &o));
+	assert_int_equal(result.training.step, 6);
+	ek_training_result_release(&result);
+	assert_same_tensors("models/straight/step-00000006.safetensors", "models/twice/step-00000006.safetensors");
+	o.common.dry_run = 1;
+	assert_ok(ek_do_train_flow(&result, run, &steps, &o));
+	assert_null(result.folder);
+	assert_true(result.estimate.seconds > 0);
+	ek_training_result_release(&result);
+}
+
+static void an_autoencoder(void **state)
+{
+	struct ek_train_vae_options o = ek_train_vae_default;
+	struct ek_training_result result;
+	struct stat before;
+
+	(void)state;
+	o.common.name = "ae";
+	o.common.steps = 3;
+	o.common.batch = 8;
+	o.common.precision = EK_NN_F32;
+	o.side = SIDE;
+	o.groups = 4;
+	o.widths = "8,";
+	assert_fails(ek_do_train_vae(&result, run, &steps, &o), EK_EUSAGE, "widths is \"8,\"");
+	ek_training_result_release(&result);
+	o.widths = "8,8";
+	assert_ok(ek_do_train_vae(&result, run, &steps, &o));
+	ek_training_result_release(&result);
+	before = file_of("models/ae/latents.npy");
+	assert_ok(ek_do_train_vae(&result, run, &steps, &o));
+	ek_training_result_release(&result);
+	assert_untouched(&before, "models/ae/latents.npy");
+}
+
+static void samples_are_completed(void **state)
+{
+	static const char lost[] = "samples/made/images/000003.png";
+	struct ek_generate_options o = ek_generate_default;
+	struct ek_generated generated;
+	struct stat before;
+
+	(void)state;
+	o.name = "made";
+	o.model = "nobody";
+	assert_fails(ek_do_generate(&generated, run, &o), EK_EUSAGE, "there is no model nobody");
+	ek_generated_release(&generated);
+	o.model = "straight";
+	o.classes.count = 20;
+	o.batch = 2;
+	o.steps = 2;
+	o.precision = EK_NN_F32;
+	assert_ok(ek_do_generate(&generated, run, &o));
+	assert_int_equal(generated.classes.count, 20);
+	ek_generated_release(&generated);
+	assert_ok(ek_rename_synced(ek_join(path, lost), ek_join(path, "kept.png")));
+	before = file_of("samples/made/images/000001.png");
+	assert_ok(ek_do_generate(&generated, run, &o));
+	ek_generated_release(&generated);
+	assert_untouched(&before, "samples/made/images/000001.png");
+	assert_same_bytes(lost, "kept.png");
+}
+
+static void an_evaluation_follows_its_samples(void **state)
+{
+	struct ek_do_evaluate_options o = ek_do_evaluate_default;
+	struct ek_generate_options again = ek_generate_default;
+	struct ek_generated generated;
+	struct stat before, now;
+	char *file = NULL;
+
+	(void)state;
+	o.samples = "nothing";
+	assert_fails(ek_do_evaluate(&file, run, &steps, &o), EK_EUSAGE, "nothing");
+	o.samples = "made";
+	o.subsets = 2;
+	assert_ok(ek_do_evaluate(&file, run, &steps, &o));
+	assert_string_equal(file, "evaluations/made.json");
+	free(file);
+	before = file_of("evaluations/made.json");
+	assert_ok(ek_do_evaluate(&file, run, &steps, &o));
+	free(file);
+	assert_untouched(&before, "evaluations/made.json");
+	again.name = "made";
+	again.model = "straight";
+	again.classes.count = 20;
+	again.steps = 2;
+	again.precision = EK_NN_F32;
+	again.seed = 7;
+	again.force = 1;
+	assert_ok(ek_do_generate(&generated, run, &again));
+	ek_generated_release(&generated);
+	assert_ok(ek_do_evaluate(&file, run, &steps, &o));
+	free(file);
+	now = file_of("evaluations/made.json");
+	assert_int_not_equal(before.st_ino, now.st_ino);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_audit_is_made_once),
+		cmocka_unit_test(a_pruned_subset),
+		cmocka_unit_test(a_balanced_subset),
+		cmocka_unit_test(weights_and_an_epoch_by_them),
+		cmocka_unit_test(an_export),
+		cmocka_unit_test(a_generator_goes_on_where_it_was),
+		cmocka_unit_test(an_autoencoder),
+		cmocka_unit_test(samples_are_completed),
+		cmocka_unit_test(an_evaluation_follows_its_samples),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
