@@ -66,7 +66,7 @@ int ek_cmd_version(struct ek_invocation *invocation)
 	             EK_BUILD_SANITIZE[0] != 0 ? ", sanitizers " : "", EK_BUILD_SANITIZE);
 	(void)printf("libraries: %s\n", EK_BUILD_LIBRARIES);
 	(void)printf("processor: %s; %d threads\n", sets.data, ek_threads());
-	(void)printf("off in this build: CUDA, MPI\n");
+	(void)printf("off in this build: %s\n", EK_BUILD_OFF);
 out:
 	ek_buffer_release(&sets);
 	return rc;

@@ -20,12 +20,13 @@ static const enum ek_step_id cluster_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK
 #define DATASET_FORMS                                                                                                  \
 	"DATASET is a folder of images (JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP); tar files, 'shard-{000..120}.tar' or " \
 	"a "                                                                                                           \
-	"folder of them; a zip of images; a text file of paths, or - for one on standard input; a .csv, .tsv or "      \
+	"folder of them; Hugging Face's .parquet shards, likewise (evenkeel version says whether their reader is "     \
+	"there); a zip of images; a text file of paths, or - for one on standard input; a .csv, .tsv or "              \
 	".jsonl with a column file_name; an "                                                                          \
 	"MNIST-style IDX file; a .npz or .npy of images; or a .npy of embeddings alone. Nothing in it is changed.\n"   \
 	"Several data sets are taken together, in the order given: each keeps its own labels, names are relative to "  \
-	"the folder that all lie in, and the attribute dataset says which one an image is of (--by dataset). Tars of " \
-	"one folder that follow each other are one data set, as shards."
+	"the folder that all lie in, and the attribute dataset says which one an image is of (--by dataset). Tars, "   \
+	"or Parquet shards, of one folder that follow each other are one data set."
 
 const struct ek_command ek_commands[] = {
 	{ .name = "audit",

@@ -159,10 +159,22 @@ out:
 /* Members of a row that describe the file, not the picture. */
 static int is_ours(const char *name)
 {
-	static const char *const ours[] = { "id",           "file_name", "file_name_bytes", "source",
-		                            "source_bytes", "zip_entry", "zip_entry_bytes", "offset",
-		                            "bytes",        "width",     "height",          "format",
-		                            "sha256",       "held_out" };
+	static const char *const ours[] = { "id",
+		                            "file_name",
+		                            "file_name_bytes",
+		                            "source",
+		                            "source_bytes",
+		                            "zip_entry",
+		                            "zip_entry_bytes",
+		                            "parquet_column",
+		                            "parquet_column_bytes",
+		                            "offset",
+		                            "bytes",
+		                            "width",
+		                            "height",
+		                            "format",
+		                            "sha256",
+		                            "held_out" };
 
 	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
 		if (strcmp(name, ours[i]) == 0)

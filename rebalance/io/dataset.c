@@ -11,15 +11,11 @@
 enum { SHOWN_WARNINGS = 20, KEPT_BUFFER = 1 << 16 };
 
 static const struct ek_dataset_form *const forms[] = {
-	[EK_DATASET_FOLDER] = &ek_dataset_folder,
-	[EK_DATASET_TAR] = &ek_dataset_tar,
-	[EK_DATASET_LIST] = &ek_dataset_list,
-	[EK_DATASET_TABLE] = &ek_dataset_table,
-	[EK_DATASET_IDX] = &ek_dataset_idx,
-	[EK_DATASET_NPZ] = &ek_dataset_npz,
-	[EK_DATASET_NPY] = &ek_dataset_npy,
-	[EK_DATASET_ZIP] = &ek_dataset_zip,
-	[EK_DATASET_EMBEDDINGS] = &ek_dataset_embeddings,
+	[EK_DATASET_FOLDER] = &ek_dataset_folder,   [EK_DATASET_TAR] = &ek_dataset_tar,
+	[EK_DATASET_LIST] = &ek_dataset_list,       [EK_DATASET_TABLE] = &ek_dataset_table,
+	[EK_DATASET_IDX] = &ek_dataset_idx,         [EK_DATASET_NPZ] = &ek_dataset_npz,
+	[EK_DATASET_NPY] = &ek_dataset_npy,         [EK_DATASET_ZIP] = &ek_dataset_zip,
+	[EK_DATASET_PARQUET] = &ek_dataset_parquet, [EK_DATASET_EMBEDDINGS] = &ek_dataset_embeddings,
 	[EK_DATASET_SEVERAL] = &ek_dataset_several,
 };
 
@@ -45,12 +41,14 @@ void ek_dataset_item_clear(struct ek_dataset_item *item)
 	clear_buffer(&item->bytes);
 	clear_buffer(&item->label);
 	clear_buffer(&item->zip_entry);
+	clear_buffer(&item->parquet_column);
 	cJSON_Delete(item->attributes);
 	kept = (struct ek_dataset_item){ .name = item->name,
 		                         .path = item->path,
 		                         .bytes = item->bytes,
 		                         .label = item->label,
-		                         .zip_entry = item->zip_entry };
+		                         .zip_entry = item->zip_entry,
+		                         .parquet_column = item->parquet_column };
 	*item = kept;
 }
 
@@ -61,6 +59,7 @@ void ek_dataset_item_release(struct ek_dataset_item *item)
 	ek_buffer_release(&item->bytes);
 	ek_buffer_release(&item->label);
 	ek_buffer_release(&item->zip_entry);
+	ek_buffer_release(&item->parquet_column);
 	cJSON_Delete(item->attributes);
 	*item = (struct ek_dataset_item){ 0 };
 }

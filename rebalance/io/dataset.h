@@ -16,6 +16,12 @@
  *	             np.savez_compressed; of several those that are called so (arr_0, x_train, train_images …), their
  *	             labels beside them (arr_1, y_train, train_labels …); .npy: one such array
  *	zip          of images, as a folder of them; label: by folder
+ *	parquet      one or more of Hugging Face's shards (shards-{00000..00010}.parquet, or a folder that holds nothing
+ *	             else): the column of bytes that datasets calls an Image, or that is called image, img or X.bytes;
+ *	             a row is called SHARD/ROW/NAME, by X.path, or SHARD/ROW.jpg; label: the column label, else the only
+ *	             one of classes (ClassLabel, by name; -1: none); the other columns of numbers, texts and classes
+ *	             are attributes. Where a page is damaged, the rest of its row group is one rejected row, a shard
+ *	             that cannot be opened another, unless it is the first. Needs a module (parquet.h)
  *	embeddings   a .npy alone: no images
  *
  * A label by folder is the first folder level behind those that all files with names of images share: cats of
@@ -34,10 +40,11 @@
  * Of a sample with an image NAME.EXT, images NAME.WORD.EXT are left out if WORD says that they are a mask or another
  * map of it: seg, mask, depth, … (dataset_tar.c has the list), also with a number behind.
  *
- * Several data sets are walked in the order given. Tars, or IDX files, of one folder that follow each other are one.
- * Each has its own rules for labels and attributes; patterns are of the names within each. All names are relative to
- * the deepest folder that all of them have in common, inside a tar, zip or the like that file's name comes first, and
- * `dataset` of an item is the name of its data set, relative to the same folder ("x.tar and 2 more" of three tars).
+ * Several data sets are walked in the order given. Tars, or IDX files, or Parquet shards, of one folder that follow
+ *each other are one. Each has its own rules for labels and attributes; patterns are of the names within each. All names
+ *are relative to the deepest folder that all of them have in common, inside a tar, zip or the like that file's name
+ *comes first, and `dataset` of an item is the name of its data set, relative to the same folder ("x.tar and 2 more" of
+ *three tars).
  *
  * What else is left out: patterns.h. All that was left out, or read and not used, is counted and told in one line.
  */
@@ -58,6 +65,7 @@ enum ek_dataset_kind {
 	EK_DATASET_NPZ,
 	EK_DATASET_NPY,
 	EK_DATASET_ZIP,
+	EK_DATASET_PARQUET,
 	EK_DATASET_EMBEDDINGS,
 	EK_DATASET_SEVERAL /* data sets of these kinds, one behind the other */
 };
@@ -66,10 +74,11 @@ const char *ek_dataset_kind_name(enum ek_dataset_kind kind);
 struct ek_dataset_item {
 	struct ek_buffer name;      /* relative to the root; inside a tar, the member's name without "./" */
 	struct ek_buffer path;      /* the file to open; empty if the bytes are here */
-	const char *source;         /* the tar, IDX or npz file, absolute, or NULL; belongs to the data set */
+	const char *source;         /* the tar, IDX, npz or Parquet file, absolute, or NULL; belongs to the data set */
 	uint64_t offset, size;      /* with a source: in its uncompressed stream */
 	struct ek_buffer zip_entry; /* the deflated entry of a zip file that `offset` is in, or empty */
-	struct ek_buffer bytes;     /* with a source: all bytes of an image; of what is none, its first 64 */
+	struct ek_buffer parquet_column; /* the column that it is packed in, at the row `offset`, or empty */
+	struct ek_buffer bytes;          /* with a source: all bytes of an image; of what is none, its first 64 */
 	struct ek_buffer label;
 	int has_label;
 	const char *dataset;       /* of several: the name of the one it is of (belongs to the data set), else NULL */
@@ -91,11 +100,12 @@ struct ek_dataset;
 int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t count, const char *attributes,
                     const char *key);
 /* Which files are taken (patterns.h); before the first ek_dataset_next. The patterns are copied. Of lists and tables,
- * which name each file, and of IDX and npz files only patterns leave something out. EK_EUSAGE, EK_ENOMEM. */
+ * which name each file, and of IDX, npz and Parquet files only patterns leave something out. EK_EUSAGE, EK_ENOMEM. */
 int ek_dataset_select(struct ek_dataset *dataset, const char *const *include, size_t include_count,
                       const char *const *exclude, size_t exclude_count);
 enum ek_dataset_kind ek_dataset_kind(const struct ek_dataset *dataset);
-/* Absolute; what file_name is relative to (for tars, IDX, npz and embeddings: the folder of the first file). */
+/* Absolute; what file_name is relative to (for tars, IDX, npz, Parquet and embeddings: the folder of the first file).
+ */
 const char *ek_dataset_root(const struct ek_dataset *dataset);
 /* The i-th file or folder after globbing, absolute, or NULL behind the last. */
 const char *ek_dataset_path(const struct ek_dataset *dataset, size_t i);

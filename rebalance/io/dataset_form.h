@@ -16,11 +16,13 @@ struct ek_dataset_form {
 	int (*look)(struct ek_dataset *dataset);
 	int (*again)(struct ek_dataset *dataset);  /* as ek_dataset_again, or NULL: never */
 	int (*finish)(struct ek_dataset *dataset); /* in ek_dataset_finish, or NULL */
-	int selects; /* 1: `next` asks the patterns itself, else they are asked of each item */
-	int packs;   /* 1: the names are as somebody packed them: what is left out without being told may be there */
+	int selects;    /* 1: `next` asks the patterns itself, else they are asked of each item */
+	int names_file; /* 1: names begin with that of the file they are in */
+	int packs;      /* 1: the names are as somebody packed them: what is left out without being told may be there */
 };
 extern const struct ek_dataset_form ek_dataset_folder, ek_dataset_tar, ek_dataset_list, ek_dataset_table,
-	ek_dataset_idx, ek_dataset_npz, ek_dataset_npy, ek_dataset_zip, ek_dataset_embeddings, ek_dataset_several;
+	ek_dataset_idx, ek_dataset_npz, ek_dataset_npy, ek_dataset_zip, ek_dataset_parquet, ek_dataset_embeddings,
+	ek_dataset_several;
 
 /* Files beside images in tars (.cls, .json, .txt) that were not used, and names that were there twice. */
 enum ek_unused { EK_UNUSED_ORPHANS, EK_UNUSED_UNREADABLE, EK_UNUSED_AMBIGUOUS, EK_UNUSED_REPEATED, EK_UNUSED_COUNT };
@@ -66,8 +68,8 @@ enum { EK_DATASET_HEAD = 64 };
 
 /* Add the files that a user's word names, a file, a folder or a pattern, to `paths`, `stamps` and `kinds`. */
 int ek_dataset_add(struct ek_dataset *dataset, const char *word);
-/* Behind the last path of the data set that the path `first` begins: tars, or IDX files, of one folder that follow each
- * other are one, whatever else is one alone. */
+/* Behind the last path of the data set that the path `first` begins: tars, or IDX files, or Parquet shards, of one
+ * folder that follow each other are one, whatever else is one alone. */
 size_t ek_dataset_part_end(const struct ek_dataset *dataset, size_t first);
 /* Start at the front of dataset->paths, which are of dataset->kind. */
 int ek_dataset_open_form(struct ek_dataset *dataset);

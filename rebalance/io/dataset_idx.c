@@ -182,6 +182,9 @@ out:
 	return rc;
 }
 
-const struct ek_dataset_form ek_dataset_idx = {
-	.name = "idx", .open = open_idx, .next = next_in_idx, .close = close_idx, .look = look_at_labels
-};
+const struct ek_dataset_form ek_dataset_idx = { .name = "idx",
+	                                        .open = open_idx,
+	                                        .next = next_in_idx,
+	                                        .close = close_idx,
+	                                        .look = look_at_labels,
+	                                        .names_file = 1 };

@@ -404,8 +404,8 @@ out:
 }
 
 const struct ek_dataset_form ek_dataset_npz = {
-	.name = "npz", .open = open_npz, .next = next_in_npz, .close = close_npz
+	.name = "npz", .open = open_npz, .next = next_in_npz, .close = close_npz, .names_file = 1
 };
 const struct ek_dataset_form ek_dataset_npy = {
-	.name = "npy", .open = open_npy, .next = next_in_npz, .close = close_npz
+	.name = "npy", .open = open_npy, .next = next_in_npz, .close = close_npz, .names_file = 1
 };

@@ -46,12 +46,27 @@ static int is_tar_name(const char *path)
 	return 0;
 }
 
+static int is_parquet_name(const char *path)
+{
+	return ek_name_ends_with(path, ".parquet");
+}
+
 static int fail_no_dataset(const char *path, const struct ek_buffer *head)
 {
 	const char *known = head->size > 0 ? ek_content_name(head->data, head->size) : "empty";
 
-	return ek_fail(EK_EDATA, "%s: %s; expected a folder, a tar, a list of paths, .csv, .jsonl, IDX, .npz or .npy",
+	return ek_fail(EK_EDATA,
+	               "%s: %s; expected a folder, a tar, a list of paths, .csv, .jsonl, .parquet, IDX, .npz or .npy",
 	               path, known != NULL ? known : "not a data set");
+}
+
+/* A download that was none: a pointer to the file, or a page that says why. */
+static int stands_for_another(const struct ek_buffer *head)
+{
+	const char *text = head->data + strspn(head->data, " \t\r\n");
+
+	return strncmp(text, "version https://git-lfs", 23) == 0 ||
+	       (*text == '<' && ek_content_name(head->data, head->size) != NULL);
 }
 
 /* What a regular file is, by its first bytes and, for text, by its name. */
@@ -66,7 +81,9 @@ static int judge_file(enum ek_dataset_kind *kind, const char *path)
 	EK_TRY(ek_stream_read(stream, &head, TAR_HEAD, 0));
 	is_tar = is_tar_name(path) || (head.size == TAR_HEAD && memcmp(head.data + 257, "ustar", 5) == 0);
 	is_text = head.size > 0 && memchr(head.data, 0, head.size) == NULL && !packed;
-	if (head.size >= 4 && memcmp(head.data, "\0\0\x08\x01", 4) == 0)
+	if (is_text && stands_for_another(&head))
+		rc = fail_no_dataset(path, &head);
+	else if (head.size >= 4 && memcmp(head.data, "\0\0\x08\x01", 4) == 0)
 		rc = ek_fail(EK_EUSAGE, "%s is a file of labels; give the images that it belongs to", path);
 	else if (head.size >= 4 && memcmp(head.data, "\0\0\x08\x03", 4) == 0)
 		*kind = EK_DATASET_IDX;
@@ -74,6 +91,8 @@ static int judge_file(enum ek_dataset_kind *kind, const char *path)
 		*kind = is_image_array(&head) ? EK_DATASET_NPY : EK_DATASET_EMBEDDINGS;
 	else if (head.size >= 4 && memcmp(head.data, "PK\3\4", 4) == 0)
 		*kind = ek_name_ends_with(path, ".npz") ? EK_DATASET_NPZ : EK_DATASET_ZIP;
+	else if (head.size >= 4 && memcmp(head.data, "PAR1", 4) == 0 && (!is_text || is_parquet_name(path)))
+		*kind = EK_DATASET_PARQUET;
 	else if (is_tar)
 		*kind = EK_DATASET_TAR;
 	else if (head.size > 0 && ek_image_sniff(head.data, head.size) != EK_IMAGE_UNKNOWN)
@@ -194,46 +213,50 @@ out:
 	return rc;
 }
 
-/* Does a folder hold tars, and beside them nothing but hidden files and texts that describe them? */
-static int holds_only_tars(const char *folder)
+/* Shards of which form does a folder hold, and beside them nothing but hidden files and texts that describe them? Says
+ * who knows their names, or NULL. */
+static int (*shards_in(const char *folder))(const char *name)
 {
 	static const char *const texts[] = { ".txt", ".md", ".json", ".csv", ".tsv", ".yaml", ".idx", ".sha256" };
+	static int (*const forms[])(const char *) = { is_tar_name, is_parquet_name };
 	DIR *directory = opendir(folder);
 	const struct dirent *entry;
-	int tars = 0, others = 0;
+	int (*found)(const char *) = NULL, others = 0;
 
 	while (directory != NULL && others == 0 && (entry = readdir(directory)) != NULL) {
-		int known = entry->d_name[0] == '.' || is_tar_name(entry->d_name);
+		int known = entry->d_name[0] == '.' || (found != NULL && found(entry->d_name));
 
-		tars += known && entry->d_name[0] != '.';
+		for (size_t i = 0; i < sizeof forms / sizeof *forms && !known && found == NULL; i++)
+			if ((known = forms[i](entry->d_name)))
+				found = forms[i];
 		for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 			known |= ek_name_ends_with(entry->d_name, texts[i]);
 		others += !known;
 	}
 	if (directory != NULL)
 		(void)closedir(directory);
-	return tars > 0 && others == 0;
+	return others == 0 ? found : NULL;
 }
 
-static int add_tars_of_folder(struct ek_dataset *d, const char *folder)
+static int add_shards_of_folder(struct ek_dataset *d, const char *folder, int (*is_shard)(const char *name))
 {
 	struct dirent **entries = NULL;
 	const int count = scandir(folder, &entries, NULL, NULL);
 	char **names = NULL;
-	size_t tars = 0;
+	size_t shards = 0;
 	int rc;
 
 	if (count < 0)
 		return ek_fail_errno("cannot list %s", folder);
 	EK_TRY(ek_alloc(&names, (size_t)count, sizeof *names));
 	for (int i = 0; i < count; i++)
-		if (entries[i]->d_name[0] != '.' && is_tar_name(entries[i]->d_name))
-			EK_TRY(ek_format(&names[tars++], "%s/%s", folder, entries[i]->d_name));
-	qsort(names, tars, sizeof *names, compare_texts);
-	for (size_t i = 0; i < tars; i++)
+		if (entries[i]->d_name[0] != '.' && is_shard(entries[i]->d_name))
+			EK_TRY(ek_format(&names[shards++], "%s/%s", folder, entries[i]->d_name));
+	qsort(names, shards, sizeof *names, compare_texts);
+	for (size_t i = 0; i < shards; i++)
 		EK_TRY(add_path(d, names[i]));
 out:
-	for (size_t i = 0; names != NULL && i < tars; i++)
+	for (size_t i = 0; names != NULL && i < shards; i++)
 		free(names[i]);
 	free(names);
 	for (int i = 0; i < count; i++)
@@ -244,9 +267,11 @@ out:
 
 int ek_dataset_add(struct ek_dataset *d, const char *path)
 {
+	int (*is_shard)(const char *);
 	struct range range;
 
-	if (strpbrk(path, "*?[{") == NULL || ek_file_exists(path))
-		return holds_only_tars(path) ? add_tars_of_folder(d, path) : add_path(d, path);
-	return find_range(&range, path) ? add_range(d, path, &range) : add_glob(d, path);
+	if (strpbrk(path, "*?[{") != NULL && !ek_file_exists(path))
+		return find_range(&range, path) ? add_range(d, path, &range) : add_glob(d, path);
+	is_shard = shards_in(path);
+	return is_shard != NULL ? add_shards_of_folder(d, path, is_shard) : add_path(d, path);
 }

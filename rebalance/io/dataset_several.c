@@ -25,7 +25,7 @@ size_t ek_dataset_part_end(const struct ek_dataset *d, size_t first)
 	const size_t size = folder_size(d->paths[first]);
 	size_t end = first + 1;
 
-	if (kind != EK_DATASET_TAR && kind != EK_DATASET_IDX)
+	if (kind != EK_DATASET_TAR && kind != EK_DATASET_IDX && kind != EK_DATASET_PARQUET)
 		return end;
 	while (end < d->path_count && d->kinds[end] == kind && folder_size(d->paths[end]) == size &&
 	       strncmp(d->paths[end], d->paths[first], size) == 0)
@@ -155,7 +155,8 @@ static void close_several(struct ek_dataset *d)
 static int name_item(const struct ek_dataset *d, struct several *s, struct ek_dataset_item *item)
 {
 	const struct ek_dataset *part = s->parts[s->at];
-	const char *before = without_root(d, item->source != NULL ? item->source : part->root);
+	const char *before =
+		without_root(d, item->source != NULL && !part->form->names_file ? item->source : part->root);
 	const struct ek_buffer own = item->name;
 	int rc = 0;
 

@@ -10,6 +10,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/jsonl.h"
+#include "rebalance/io/parquet.h"
 #include "rebalance/io/stream.h"
 #include "rebalance/io/zip_reader.h"
 
@@ -23,6 +24,7 @@ void ek_image_record_release(struct ek_image_record *record)
 	free(record->file_name);
 	free(record->source);
 	free(record->zip_entry);
+	free(record->parquet_column);
 	free(record->label);
 	cJSON_Delete(record->row);
 	*record = (struct ek_image_record){ 0 };
@@ -91,6 +93,8 @@ static int read_record(struct ek_image_record *r, const char *where)
 		EK_TRY(ek_json_get_u64(&r->offset, row, "offset", where));
 		if (cJSON_GetObjectItemCaseSensitive(row, "zip_entry") != NULL)
 			EK_TRY(ek_filename_get(&r->zip_entry, row, "zip_entry", where));
+		if (cJSON_GetObjectItemCaseSensitive(row, "parquet_column") != NULL)
+			EK_TRY(ek_filename_get(&r->parquet_column, row, "parquet_column", where));
 	}
 	EK_TRY(ek_json_get_u64(&r->bytes, row, "bytes", where));
 	EK_TRY(read_side(&r->width, row, "width", where));
@@ -198,9 +202,10 @@ int ek_images_count(uint64_t *count, const struct ek_run *run)
 struct ek_image_loader {
 	char *root;
 	char *run;  /* its path */
-	char *path; /* of the stream or zip file */
+	char *path; /* of the one that is open, if any is */
 	struct ek_stream *stream;
 	struct ek_zip_reader *zip;
+	struct ek_parquet *parquet;
 };
 
 int ek_image_loader_new(struct ek_image_loader **out, const struct ek_run *run)
@@ -224,8 +229,10 @@ static void close_source(struct ek_image_loader *l)
 {
 	ek_stream_close(l->stream);
 	ek_zip_reader_close(l->zip);
+	ek_parquet_close(l->parquet);
 	l->stream = NULL;
 	l->zip = NULL;
+	l->parquet = NULL;
 }
 
 void ek_image_loader_free(struct ek_image_loader *loader)
@@ -250,19 +257,49 @@ static int read_zip(struct ek_image_loader *l, const struct ek_image_record *r, 
 	                     : fail_changed(l, r, 0);
 }
 
-static int read_source(struct ek_image_loader *l, const struct ek_image_record *r, struct ek_buffer *bytes)
+static int read_parquet(struct ek_image_loader *l, const struct ek_image_record *r, struct ek_buffer *bytes)
 {
-	const int is_zip = r->zip_entry != NULL;
+	const size_t column = ek_parquet_find(l->parquet, r->parquet_column);
+	struct ek_parquet_value value;
 	int rc;
 
-	if ((is_zip ? l->zip == NULL : l->stream == NULL) || strcmp(l->path, r->source) != 0) {
+	if (column == ek_parquet_columns(l->parquet) || r->offset >= ek_parquet_rows(l->parquet) ||
+	    ek_parquet_column(l->parquet, column).type != EK_PARQUET_BYTES)
+		return fail_changed(l, r, 0);
+	EK_TRY(ek_parquet_read(&value, l->parquet, column, r->offset));
+	EK_TRY(ek_buffer_append(bytes, value.bytes, value.size));
+out:
+	return rc;
+}
+
+static int open_source(struct ek_image_loader *l, const struct ek_image_record *r)
+{
+	if (r->zip_entry != NULL)
+		return ek_zip_reader_open(&l->zip, r->source);
+	if (r->parquet_column != NULL)
+		return ek_parquet_open(&l->parquet, r->source);
+	return ek_stream_open(&l->stream, r->source);
+}
+
+static int read_source(struct ek_image_loader *l, const struct ek_image_record *r, struct ek_buffer *bytes)
+{
+	const int is_open = r->zip_entry != NULL        ? l->zip != NULL
+	                    : r->parquet_column != NULL ? l->parquet != NULL
+	                                                : l->stream != NULL;
+	int rc;
+
+	if (!is_open || strcmp(l->path, r->source) != 0) {
 		close_source(l);
 		free(l->path);
 		l->path = NULL;
 		EK_TRY(ek_copy_string(&l->path, r->source));
-		EK_TRY(is_zip ? ek_zip_reader_open(&l->zip, r->source) : ek_stream_open(&l->stream, r->source));
+		EK_TRY(open_source(l, r));
 	}
-	EK_TRY(is_zip ? read_zip(l, r, bytes) : ek_stream_read(l->stream, bytes, (size_t)r->bytes, r->offset));
+	if (r->zip_entry != NULL)
+		return read_zip(l, r, bytes);
+	if (r->parquet_column != NULL)
+		return read_parquet(l, r, bytes);
+	rc = ek_stream_read(l->stream, bytes, (size_t)r->bytes, r->offset);
 out:
 	return rc;
 }

@@ -4,9 +4,10 @@
  * A line: {"id": 0, "file_name": "cats/a b.jpg", "source": "/data/x.tar", "offset": 512, "bytes": 1234,
  *          "width": 32, "height": 32, "format": "jpeg", "sha256": "…", "label": "cats", ATTRIBUTE: value, …}
  * `source` and `offset` are there when the image lies inside another file (tar, IDX; offset in the uncompressed
- * stream; with a `zip_entry` in the uncompressed bytes of that entry of a zip or .npz). `file_name` is relative to the
- * data set's root (run.json, step scan, counts.root). A name that is not UTF-8 shows U+FFFD in `file_name` and its
- * bytes, in hex, in `file_name_bytes`.
+ * stream; with a `zip_entry` in the uncompressed bytes of that entry of a zip or .npz; with a `parquet_column` it is
+ * the number of the row of that column, whose pages are packed). `file_name` is relative to the data set's root
+ * (run.json, step scan, counts.root). A name that is not UTF-8 shows U+FFFD in `file_name` and its bytes, in hex, in
+ * `file_name_bytes`.
  */
 #ifndef EK_IO_IMAGES_H
 #define EK_IO_IMAGES_H
@@ -16,11 +17,12 @@
 
 struct ek_image_record {
 	uint64_t id;
-	char *file_name; /* the true bytes, NUL-terminated */
-	char *source;    /* absolute path of the containing file, or NULL */
-	char *zip_entry; /* the entry of a zip file that it lies in, deflated, or NULL */
-	uint64_t offset; /* bytes, in source, or in that entry */
-	uint64_t bytes;  /* of the encoded image */
+	char *file_name;      /* the true bytes, NUL-terminated */
+	char *source;         /* absolute path of the containing file, or NULL */
+	char *zip_entry;      /* the entry of a zip file that it lies in, deflated, or NULL */
+	char *parquet_column; /* the column that it is packed in, or NULL */
+	uint64_t offset;      /* bytes, in source, or in that entry; the row of that column */
+	uint64_t bytes;       /* of the encoded image */
 	uint32_t width, height;
 	enum ek_image_format format;
 	char sha256[65];

@@ -144,9 +144,23 @@ static int check_pixels(struct ek_image_info *info, const struct candidate *c, c
 	                                                                      o->max_pixels);
 }
 
-static const char *const reserved[] = { "id",        "file_name",       "file_name_bytes", "source", "source_bytes",
-	                                "zip_entry", "zip_entry_bytes", "offset",          "bytes",  "width",
-	                                "height",    "format",          "sha256",          "label",  "held_out" };
+static const char *const reserved[] = { "id",
+	                                "file_name",
+	                                "file_name_bytes",
+	                                "source",
+	                                "source_bytes",
+	                                "zip_entry",
+	                                "zip_entry_bytes",
+	                                "parquet_column",
+	                                "parquet_column_bytes",
+	                                "offset",
+	                                "bytes",
+	                                "width",
+	                                "height",
+	                                "format",
+	                                "sha256",
+	                                "label",
+	                                "held_out" };
 
 static int is_reserved(const struct ek_dataset_item *item, const char *name)
 {
@@ -238,6 +252,10 @@ static int append_place(struct ek_buffer *row, const struct ek_dataset_item *ite
 	if (item->zip_entry.size > 0) {
 		EK_TRY(ek_buffer_text(row, ", "));
 		EK_TRY(ek_filename_append(row, "zip_entry", item->zip_entry.data));
+	}
+	if (item->parquet_column.size > 0) {
+		EK_TRY(ek_buffer_text(row, ", "));
+		EK_TRY(ek_filename_append(row, "parquet_column", item->parquet_column.data));
 	}
 out:
 	return rc;

@@ -45,6 +45,7 @@ static const struct {
 	const char *prefix, *folder;
 } libraries[] = {
 	{ "archive", "rebalance/io" },
+	{ "arrow/", "rebalance/io" },
 	{ "cblas", "analysis/quality" },
 	{ "cjson/", "rebalance/base" },
 	{ "cmocka", "tests" },
@@ -60,6 +61,7 @@ static const struct {
 	{ "nccl", "train/nn" },
 	{ "oneapi/", "train/nn" },
 	{ "openssl/", "rebalance/base" },
+	{ "parquet/", "rebalance/io" },
 	{ "png.h", "rebalance/io" },
 	{ "spng.h", "rebalance/io" },
 	{ "turbojpeg.h", "rebalance/io" },

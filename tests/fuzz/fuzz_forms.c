@@ -1,4 +1,5 @@
-/* Any bytes as a data set in one file that is no tar: a zip, .npz, .npy, IDX, list or table, by what it starts with. */
+/* Any bytes as a data set in one file that is no tar: a zip, .npz, .npy, IDX, Parquet, list or table, by what it starts
+ * with. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +19,8 @@ static const char *ending(const uint8_t *data, size_t size)
 		return memmem(data, size, ".npy", 4) != NULL ? ".npz" : ".zip";
 	if (size >= 6 && memcmp(data, "\x93NUMPY", 6) == 0)
 		return ".npy";
+	if (size >= 4 && memcmp(data, "PAR1", 4) == 0)
+		return ".parquet";
 	if (size > 1 && (data[0] == '{' || data[0] == '['))
 		return ".jsonl";
 	return memchr(data, '\t', size) != NULL                                     ? ".tsv"
@@ -30,7 +33,7 @@ static void walk(struct ek_dataset *dataset)
 	struct ek_dataset_item item = { 0 };
 
 	while (ek_dataset_next(dataset, &item) == 1) {
-		if (item.name.data == NULL || item.bytes.size > item.size ||
+		if (item.name.data == NULL || (item.problem == NULL && item.bytes.size > item.size) ||
 		    (item.bare != EK_IMAGE_UNKNOWN &&
 		     item.size != (uint64_t)item.bare_width * item.bare_height * ek_image_bare_pixel(item.bare)))
 			abort();

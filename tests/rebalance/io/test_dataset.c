@@ -710,19 +710,42 @@ static void an_npz_holds_images_where_it_says(void **state)
 	ek_buffer_release(&out);
 }
 
+static void among_several_a_file_is_named_once(void **state)
+{
+	static const uint8_t pixels[2][1][2][3];
+	const struct ek_npz_member member = { "arr_0", EK_U8, 4, { 2, 1, 2, 3 }, pixels };
+	const char *folder = ek_scratch(), *paths[] = { ek_join(folder, "a/x.npz"), ek_join(folder, "b/x.npz") };
+	struct ek_buffer out = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_ok(ek_make_directories(ek_join(folder, i == 0 ? "a" : "b")));
+		assert_ok(ek_npz_write(paths[i], &member, 1));
+	}
+	assert_ok(list(&out, paths, 2, NULL));
+	assert_string_equal(out.data, "a/x.npz/000000|-|-|-\na/x.npz/000001|-|-|-\n"
+	                              "b/x.npz/000000|-|-|-\nb/x.npz/000001|-|-|-\n");
+	ek_buffer_release(&out);
+}
+
 static void what_is_no_data_set_is_refused(void **state)
 {
 	const char *folder = ek_scratch();
 	const char *two[] = { folder, folder };
 	const char *zeros = ek_join(folder, "zeros"), *empty = ek_join(folder, "empty"), *fifo = ek_join(folder, "f");
 	const char *image = ek_join(folder, "one.jpg"), *none = ek_join(folder, "none-*.tar");
+	const char *pointer = ek_join(folder, "p.tar"), *page = ek_join(folder, "list.txt");
 	struct ek_buffer out = { 0 };
 
 	(void)state;
 	ek_write_file(zeros, "\0\0\0\0", 4);
 	ek_write_file(empty, "", 0);
 	ek_write_file(image, jpeg_start, sizeof jpeg_start - 1);
+	put(folder, "p.tar", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n");
+	put(folder, "list.txt", "\n<!DOCTYPE html>\n<p>404\n");
 	assert_int_equal(mkfifo(fifo, 0600), 0);
+	assert_fails(list(&out, &pointer, 1, NULL), EK_EDATA, "p.tar: a Git LFS pointer");
+	assert_fails(list(&out, &page, 1, NULL), EK_EDATA, "list.txt: an HTML page");
 	assert_fails(list(&out, &zeros, 1, NULL), EK_EDATA, "not a data set");
 	assert_fails(list(&out, &empty, 1, NULL), EK_EDATA, "empty");
 	assert_fails(list(&out, &fifo, 1, NULL), EK_EDATA, "neither a folder nor a regular file");
@@ -890,6 +913,7 @@ int main(void)
 		cmocka_unit_test(lists_and_tables_are_relative_to_their_folder),
 		cmocka_unit_test(idx_files_find_their_labels),
 		cmocka_unit_test(an_npz_holds_images_where_it_says),
+		cmocka_unit_test(among_several_a_file_is_named_once),
 		cmocka_unit_test(what_is_no_data_set_is_refused),
 		cmocka_unit_test(the_fingerprint_sees_every_file_of_a_folder),
 		cmocka_unit_test(the_fingerprint_sees_the_files_behind_a_list),
