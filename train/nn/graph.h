@@ -29,22 +29,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "train/nn/activation.h"
 #include "train/nn/tensor.h"
 
 struct ek_nn_graph;
 struct ek_nn_state;
-
-/* Applied to x·W + bias + residual. GELU_ERF is PyTorch's default; QUICK_GELU is x·sigmoid(1.702 x). */
-enum ek_nn_activation {
-	EK_NN_LINEAR, /* none */
-	EK_NN_RELU,
-	EK_NN_RELU6,
-	EK_NN_GELU_ERF,
-	EK_NN_GELU_TANH,
-	EK_NN_QUICK_GELU,
-	EK_NN_SILU,
-	EK_NN_ACTIVATION_COUNT
-};
 
 /* Images have tokens 0; tokens have channels, height and width of 0. */
 struct ek_nn_shape {

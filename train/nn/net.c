@@ -123,6 +123,8 @@ int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
 		if (net->backend->codes[net->ops[i].kind] == NULL)
 			return ek_fail(EK_ENOTSUP, "the %s back end lacks the layer %s", net->backend->name,
 			               ek_net_operators[net->ops[i].kind].name);
+	if (mode == EK_NET_FORWARD)
+		EK_TRY(ek_net_fuse(net));
 	EK_TRY(ek_net_plan_gradients(net));
 	EK_TRY(count_uses(net));
 	for (int i = 0; i < net->op_count; i++)
@@ -521,6 +523,28 @@ void ek_net_store_floats(void *out, enum ek_nn_type type, size_t first, size_t c
 		ek_nn_vector()->accumulate((float *)out + first, x, count);
 	else if ((float *)out + first != x)
 		memcpy((float *)out + first, x, count * sizeof *x);
+}
+
+void ek_net_copy(void *out, enum ek_nn_type out_type, size_t to, const void *x, enum ek_nn_type type, size_t from,
+                 size_t count, int add)
+{
+	const size_t size = ek_nn_type_size(type);
+	float buffer[1024];
+
+	if (!add && out_type == type) {
+		memcpy((unsigned char *)out + to * size, (const unsigned char *)x + from * size, count * size);
+		return;
+	}
+	for (size_t i = 0, n; i < count; i += n) {
+		n = count - i < 1024 ? count - i : 1024;
+		ek_net_store_floats(out, out_type, to + i, n, ek_net_load_floats(x, type, from + i, n, buffer), add);
+	}
+}
+
+void ek_net_place_residual(const struct ek_net_state *s, const struct ek_net_op *op)
+{
+	if (op->inputs[1] > 0 && ek_net_in(s, op, 1) != ek_net_out(s, op, 0))
+		memcpy(ek_net_out(s, op, 0), ek_net_in(s, op, 1), s->net->values[op->outputs[0]].bytes);
 }
 
 void ek_net_add_rows(float *sum, const void *x, enum ek_nn_type type, size_t rows, size_t columns)

@@ -1,7 +1,7 @@
 /*
  * A network that learns: built once from layers over a table of parameters (params.h), then run forward and backward
- * by many threads, each on its own slice of a batch. (graph.h is for inference with fixed weights: it folds, packs and
- * fuses what a network that learns cannot.)
+ * by many threads, each on its own slice of a batch; or forward only (EK_NET_FORWARD), where layers are joined: a
+ * product takes in what is added to its result and the activation behind it.
  *
  * A value is, for each of the `batch` images of a slice, an array [height, width, channels], row-major and channels
  * last; tokens are height · width rows of channels features, a vector is 1 × 1 × features. Values are named by positive
@@ -35,9 +35,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "train/nn/graph.h"
+#include "train/nn/activation.h"
 #include "train/nn/params.h"
 #include "train/nn/store.h"
+#include "train/nn/tensor.h"
+#include "train/nn/tensor.h"
 
 struct ek_net;
 struct ek_net_state;
@@ -81,10 +83,12 @@ struct ek_net_key {
 };
 int ek_net_input_keys(struct ek_net *net);
 
+/* float32, exact: 1: the result, and the operands as well, are float32 in a bf16 net, too. */
+
 /* x·W^T + b for every row. weight: [outputs, inputs], or the first of neighbours that make it up; bias: -1 for none. */
 struct ek_net_linear {
 	int weight, bias, outputs;
-	int float32; /* 1: the result is float32 in a bf16 net, too */
+	int float32, exact;
 };
 int ek_net_linear(struct ek_net *net, int x, const struct ek_net_linear *linear);
 
@@ -95,7 +99,7 @@ struct ek_net_conv {
 	int stride[2]; /* height, width; 0 means 1 */
 	int pad[4];    /* top, bottom, left, right, zeros */
 	int groups;    /* 0 means 1 */
-	int float32;
+	int float32, exact;
 };
 int ek_net_conv(struct ek_net *net, int x, const struct ek_net_conv *conv);
 
@@ -111,6 +115,7 @@ int ek_net_group_norm(struct ek_net *net, int x, const struct ek_net_group_norm 
 struct ek_net_layer_norm {
 	int weight, bias;
 	float epsilon;
+	int float32; /* 1: the result is float32 in a bf16 net, too */
 };
 int ek_net_layer_norm(struct ek_net *net, int x, const struct ek_net_layer_norm *norm);
 
@@ -143,6 +148,34 @@ int ek_net_positions(struct ek_net *net, int x, int parameter);
 int ek_net_embedding(struct ek_net *net, int ids, int parameter);
 /* t: [1, 1, 1]. cos, then sin, of t · scale · 10000^(-i / (features/2)), i < features/2. No gradient. */
 int ek_net_times(struct ek_net *net, int t, int features, float scale);
+
+/* Over windows of an image; sizes round down, as in PyTorch (ceil_mode = False). */
+enum ek_net_pool_kind {
+	EK_NET_POOL_MAX,
+	EK_NET_POOL_AVERAGE,          /* padding counts as zeros (count_include_pad) */
+	EK_NET_POOL_AVERAGE_EXCLUSIVE /* the mean over pixels inside the image (count_include_pad = False) */
+};
+struct ek_net_pool {
+	enum ek_net_pool_kind kind;
+	int kernel[2]; /* height, width */
+	int stride[2]; /* 0 means 1 */
+	int pad[4];    /* top, bottom, left, right; each less than the kernel */
+};
+int ek_net_pool(struct ek_net *net, int x, const struct ek_net_pool *pool);
+/* The mean of each channel over all pixels: [1, 1, channels] float32. */
+int ek_net_average(struct ek_net *net, int x);
+
+/* Side by side over the channels. values: [count], 2 … EK_NET_CONCAT_MAX of one height, width and type. */
+enum { EK_NET_CONCAT_MAX = 6 };
+int ek_net_concat(struct ek_net *net, const int *values, int count);
+
+/* Rows first … first + count - 1, counted over height and width: [1, count, channels]. */
+int ek_net_rows_of(struct ek_net *net, int x, int first, int count);
+/* The rows of a parameter [count, channels] before those of x: [1, count + rows, channels]. The type is that of x. */
+int ek_net_prepend(struct ek_net *net, int x, int parameter, int count);
+/* [h·p, w·p, c] to [h, w, c·p·p]; inside a row: channel, row, column. A linear layer after it, with the weight
+ * [outputs, c, p, p] of a convolution, is that convolution with stride p. In the net's type. */
+int ek_net_patches(struct ek_net *net, int x, int p);
 
 /* Each pixel twice in both directions. */
 int ek_net_upsample(struct ek_net *net, int x);

@@ -9,9 +9,9 @@
 #include "train/nn/store_internal.h"
 #include "train/nn/vector.h"
 
-enum { EK_NET_INPUTS = 4, EK_NET_OUTPUTS = 3, EK_NET_PARAMETERS = 2, EK_NET_KERNELS = 8 };
+enum { EK_NET_INPUTS = 6, EK_NET_OUTPUTS = 3, EK_NET_PARAMETERS = 2, EK_NET_KERNELS = 8 };
 
-/* One layer. Unused inputs, outputs: 0; unused parameters: -1. */
+/* One layer. Unused inputs, outputs: 0; unused parameters: -1. The second input of a product is added to its result. */
 struct ek_net_op {
 	enum ek_net_kind kind;
 	int inputs[EK_NET_INPUTS], outputs[EK_NET_OUTPUTS], parameters[EK_NET_PARAMETERS];
@@ -23,6 +23,7 @@ struct ek_net_op {
 		struct ek_net_layer_norm layer_norm;
 		struct ek_net_modulate modulate;
 		struct ek_net_quantise quantise;
+		struct ek_net_pool pool;
 		struct {
 			enum ek_nn_activation activation;
 			float slope;
@@ -32,6 +33,7 @@ struct ek_net_op {
 		} affine;
 		int heads, p, first, power, sign;
 	} of;
+	enum ek_nn_activation then; /* of a product, set by fusing: applied to what it gives */
 	int segment;
 	const struct ek_params *table; /* of its parameters */
 	const float *constants;        /* their values; NULL: those that the net is loaded with */
@@ -61,6 +63,7 @@ struct ek_net_value {
 	int output;   /* kept, its gradient given by the caller */
 	int gradient; /* it has one */
 	int grad_shares;
+	int shares; /* the value whose memory this one takes over, 0: none */
 	size_t bytes;
 	size_t offset[2]; /* in forward; in backward */
 	size_t gradient_offset;
@@ -120,6 +123,9 @@ struct ek_net_state {
 	int in_backward;
 };
 
+/* net_fuse.c: joins layers of a net that only runs forward. */
+int ek_net_fuse(struct ek_net *net);
+
 /* net_place.c */
 
 /* Something that lives from step `first` to step `last` and wants `bytes`; placing sets its offset. */
@@ -150,6 +156,8 @@ int ek_net_op_add(struct ek_net *net, const struct ek_net_op *op, int outputs, c
 /* A layer of one or two inputs, one output and no parameters; number_of: what it keeps in of.p. */
 int ek_net_simple(struct ek_net *net, enum ek_net_kind kind, int a, int b, int number_of, struct ek_net_shape shape,
                   enum ek_nn_type type);
+/* Places of a window over `size` pixels; 0 if it does not fit. */
+int ek_net_window(int size, int low, int high, int kernel, int stride);
 /* x, or a copy of it in this type. */
 int ek_net_cast(struct ek_net *net, int x, enum ek_nn_type type);
 
@@ -179,6 +187,10 @@ int ek_net_learns(const struct ek_net_op *op, int i);
 /* The calls of a layer in this state, with the kernels' scratch set. */
 struct ek_dnn_call *const *ek_net_calls(const struct ek_net_state *s, const struct ek_net_op *op);
 size_t ek_net_align(size_t size);
+/* Images of one value as oneDNN sees them. */
+int ek_net_images(struct ek_dnn_layout **out, const struct ek_net *net, int value);
+/* Prepare for forward: where a residual is not in its place yet, it is copied there. */
+void ek_net_place_residual(const struct ek_net_state *s, const struct ek_net_op *op);
 
 /* x [count] from element `first` of an array of `type` as float32: in `buffer`, or where it is. */
 const float *ek_net_load_floats(const void *x, enum ek_nn_type type, size_t first, size_t count, float *buffer);
@@ -186,6 +198,10 @@ const float *ek_net_load_floats(const void *x, enum ek_nn_type type, size_t firs
 void ek_net_store_floats(void *out, enum ek_nn_type type, size_t first, size_t count, const float *x, int add);
 /* Where to compute `count` results that go to `first` of `out`: there, or in `buffer`. */
 float *ek_net_floats_at(void *out, enum ek_nn_type type, size_t first, int add, float *buffer);
+
+/* out[to …] = or += x[from …], `count` numbers. */
+void ek_net_copy(void *out, enum ek_nn_type out_type, size_t to, const void *x, enum ek_nn_type type, size_t from,
+                 size_t count, int add);
 
 /* sum [columns] += the rows of x [rows, columns] of `type`, in order. */
 void ek_net_add_rows(float *sum, const void *x, enum ek_nn_type type, size_t rows, size_t columns);

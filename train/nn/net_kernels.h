@@ -7,8 +7,9 @@
 
 #include <stddef.h>
 
-#include "train/nn/graph.h"
+#include "train/nn/activation.h"
 #include "train/nn/store.h"
+#include "train/nn/tensor.h"
 
 /* A row and how it is normalised and modulated: (x - mean) inverse (base + scale) + shift. */
 struct ek_net_row {

@@ -165,7 +165,7 @@ int ek_net_linear(struct ek_net *net, int x, const struct ek_net_linear *linear)
 	EK_TRY(ek_net_check_parameter(net, linear->weight, count, "linear"));
 	if (linear->bias >= 0)
 		EK_TRY(ek_net_check_parameter(net, linear->bias, (size_t)linear->outputs, "linear"));
-	EK_TRY(x = ek_net_cast(net, x, net->type));
+	EK_TRY(x = ek_net_cast(net, x, linear->exact ? EK_NN_FLOAT32 : net->type));
 	shape.channels = linear->outputs;
 	rc = add_one(net,
 	             &(struct ek_net_op){ .kind = EK_NET_LINEAR,
@@ -173,12 +173,12 @@ int ek_net_linear(struct ek_net *net, int x, const struct ek_net_linear *linear)
 	                                  .parameters = { linear->weight, linear->bias },
 	                                  .counts = { count, (size_t)linear->outputs },
 	                                  .of.linear = *linear },
-	             shape, linear->float32 ? EK_NN_FLOAT32 : net->type);
+	             shape, linear->float32 || linear->exact ? EK_NN_FLOAT32 : net->type);
 out:
 	return rc;
 }
 
-static int window(int size, int low, int high, int kernel, int stride)
+int ek_net_window(int size, int low, int high, int kernel, int stride)
 {
 	const int room = size + low + high - kernel;
 
@@ -216,16 +216,18 @@ int ek_net_conv(struct ek_net *net, int x, const struct ek_net_conv *conv)
 	/* One pixel to one pixel is a linear layer. */
 	if (c->kernel[0] == 1 && c->kernel[1] == 1 && c->stride[0] == 1 && c->stride[1] == 1 && c->groups == 1 &&
 	    (c->pad[0] | c->pad[1] | c->pad[2] | c->pad[3]) == 0)
-		return ek_net_linear(
-			net, x,
-			&(struct ek_net_linear){
-				.weight = c->weight, .bias = c->bias, .outputs = c->outputs, .float32 = c->float32 });
-	EK_TRY(x = ek_net_cast(net, x, net->type));
+		return ek_net_linear(net, x,
+		                     &(struct ek_net_linear){ .weight = c->weight,
+		                                              .bias = c->bias,
+		                                              .outputs = c->outputs,
+		                                              .float32 = c->float32,
+		                                              .exact = c->exact });
+	EK_TRY(x = ek_net_cast(net, x, c->exact ? EK_NN_FLOAT32 : net->type));
 	op.inputs[0] = x;
-	shape = (struct ek_net_shape){ window(shape.height, c->pad[0], c->pad[1], c->kernel[0], c->stride[0]),
-		                       window(shape.width, c->pad[2], c->pad[3], c->kernel[1], c->stride[1]),
+	shape = (struct ek_net_shape){ ek_net_window(shape.height, c->pad[0], c->pad[1], c->kernel[0], c->stride[0]),
+		                       ek_net_window(shape.width, c->pad[2], c->pad[3], c->kernel[1], c->stride[1]),
 		                       c->outputs };
-	rc = add_one(net, &op, shape, c->float32 ? EK_NN_FLOAT32 : net->type);
+	rc = add_one(net, &op, shape, c->float32 || c->exact ? EK_NN_FLOAT32 : net->type);
 out:
 	return rc;
 }
@@ -270,7 +272,7 @@ int ek_net_layer_norm(struct ek_net *net, int x, const struct ek_net_layer_norm 
 	                                  .parameters = { norm->weight, norm->bias },
 	                                  .counts = { channels, channels },
 	                                  .of.layer_norm = *norm },
-	             net->values[x].shape, net->type);
+	             net->values[x].shape, norm->float32 ? EK_NN_FLOAT32 : net->type);
 out:
 	return rc;
 }

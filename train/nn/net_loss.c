@@ -105,7 +105,7 @@ out:
 }
 
 /* A prediction with at least `times` the channels of two values that it is compared with. */
-static int compare(struct ek_net *net, struct ek_net_op *op, const int inputs[EK_NET_INPUTS], int outputs, int times,
+static int compare(struct ek_net *net, struct ek_net_op *op, const int inputs[4], int outputs, int times,
                    const char *what, int *numbers)
 {
 	const enum ek_nn_type types[2] = { EK_NN_FLOAT32, EK_NN_FLOAT32 };

@@ -184,6 +184,14 @@ static int owner(const struct ek_net *net, int value)
 	return value;
 }
 
+/* The value whose memory this one has. */
+static int holder(const struct ek_net *net, int value)
+{
+	while (net->values[value].shares > 0)
+		value = net->values[value].shares;
+	return value;
+}
+
 struct lives {
 	struct life (*values)[2], *gradients, (*saved)[2];
 };
@@ -226,14 +234,14 @@ static void find_lives(const struct ek_net *net, const struct lives *l)
 		}
 		for (int j = 0; j < EK_NET_INPUTS; j++)
 			if (op->inputs[j] > 0)
-				use(&l->values[op->inputs[j]][again], i);
+				use(&l->values[holder(net, op->inputs[j])][again], i);
 		for (int j = 0; j < EK_NET_OUTPUTS; j++)
 			if (op->outputs[j] > 0)
-				use(&l->values[op->outputs[j]][again], i);
+				use(&l->values[holder(net, op->outputs[j])][again], i);
 		use(&l->saved[net->steps[i].op][again], i);
 	}
 	for (int v = 1; v < net->value_count; v++) {
-		struct life *value = l->values[v], *gradient = &l->gradients[owner(net, v)];
+		struct life *value = l->values[holder(net, v)], *gradient = &l->gradients[owner(net, v)];
 
 		if (net->values[v].maker < 0)
 			value[0] = (struct life){ 0, INT_MAX };
@@ -302,6 +310,8 @@ static int place(struct ek_net *net, const struct lives *l)
 		          net->ops[i].saved_offset);
 	EK_TRY(ek_net_place(&net->arena, items, count));
 	for (int v = 1; v < net->value_count; v++) {
+		if (net->values[v].shares > 0)
+			net->values[v].offset[0] = net->values[holder(net, v)].offset[0];
 		if (!made_again(net, v))
 			net->values[v].offset[1] = net->values[v].offset[0];
 		net->values[v].gradient_offset = net->values[owner(net, v)].gradient_offset;

@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "train/nn/graph.h"
+#include "train/nn/activation.h"
+#include "train/nn/tensor.h"
 
 /* oneDNN's OpenMP build takes the number of threads from the calling thread's OpenMP setting. Between enter
  * and leave it is 1; `leave` takes what `enter` gave. */

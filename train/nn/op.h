@@ -24,6 +24,12 @@ enum { EK_NET_NEEDS_OUTPUT = 1u << 8, EK_NET_STOPS = 16 };
 	ROW(POSITIONS,  positions,  "positions",   0) \
 	ROW(EMBEDDING,  embedding,  "embedding",   1) \
 	ROW(TIMES,      times,      "times",       1u << EK_NET_STOPS) \
+	ROW(POOL,       pool,       "pooling",     1) \
+	ROW(AVERAGE,    average,    "average",     0) \
+	ROW(CONCAT,     concat,     "concatenation", 0) \
+	ROW(ROWS,       rows,       "rows",        0) \
+	ROW(PREPEND,    prepend,    "prepend",     0) \
+	ROW(PATCHES,    patches,    "patches",     0) \
 	ROW(UPSAMPLE,   upsample,   "upsample",    0) \
 	ROW(HALVE,      halve,      "halve",       0) \
 	ROW(UNPATCH,    unpatch,    "unpatch",     0) \

@@ -155,7 +155,7 @@ static int group_norm(struct net_subject *s, const int *n)
 static int layer_norm(struct net_subject *s, const int *n)
 {
 	const int x = with_gradient(s, n[0], n[1], n[2]), weight = n[3] ? -1 : parameter(s, n[2], 0, 0, 0, 1);
-	const struct ek_net_layer_norm norm = { weight, n[4] ? -1 : parameter(s, n[2], 0, 0, 0, 1), 1e-5F };
+	const struct ek_net_layer_norm norm = { weight, n[4] ? -1 : parameter(s, n[2], 0, 0, 0, 1), 1e-5F, n[5] };
 
 	return output(s, ek_net_layer_norm(s->net, x, &norm));
 }
@@ -303,7 +303,7 @@ out:
 static int rivals(struct net_subject *s, const int *n)
 {
 	const int made = dense(s, with_gradient(s, n[0], 1, n[1]), n[1], 1), real = plain_input(s, n[0], 1, n[1]);
-	const struct ek_net_linear critic = { parameter(s, 1, n[1], 0, 0, 1), parameter(s, 1, 0, 0, 0, 1), 1, 1 };
+	const struct ek_net_linear critic = { parameter(s, 1, n[1], 0, 0, 1), parameter(s, 1, 0, 0, 0, 1), 1, 1, 0 };
 	struct ek_net *net = s->net;
 	int rc, loss;
 
@@ -396,6 +396,99 @@ out:
 static int affine(struct net_subject *s, const int *n)
 {
 	return output(s, ek_net_affine(s->net, with_gradient(s, n[0], 1, n[1]), 0.75F, -0.5F));
+}
+
+/* height, width, channels, kind, kernel, stride, pad before, pad after */
+static int pool(struct net_subject *s, const int *n)
+{
+	return output(s, ek_net_pool(s->net, with_gradient(s, n[0], n[1], n[2]),
+	                             &(struct ek_net_pool){ .kind = (enum ek_net_pool_kind)n[3],
+	                                                    .kernel = { n[4], n[4] },
+	                                                    .stride = { n[5], n[5] },
+	                                                    .pad = { n[6], n[7], n[6], n[7] } }));
+}
+
+static int average(struct net_subject *s, const int *n)
+{
+	return output(s, ek_net_average(s->net, with_gradient(s, n[0], n[1], n[2])));
+}
+
+/* height, width, channels of up to six values; then once more, the first with itself, so that gradients add */
+static int concat(struct net_subject *s, const int *n)
+{
+	int values[EK_NET_CONCAT_MAX], count = 0, rc;
+
+	for (; count < EK_NET_CONCAT_MAX && n[2 + count] > 0; count++)
+		values[count] = with_gradient(s, n[0], n[1], n[2 + count]);
+	EK_TRY(output(s, ek_net_concat(s->net, values, count)));
+	values[1] = values[0];
+	EK_TRY(output(s, ek_net_concat(s->net, values, 2)));
+out:
+	return rc;
+}
+
+/* height, width, channels, first, count; twice, overlapping, so that the second adds */
+static int rows(struct net_subject *s, const int *n)
+{
+	const int x = with_gradient(s, n[0], n[1], n[2]);
+	int rc;
+
+	EK_TRY(output(s, ek_net_rows_of(s->net, x, n[3], n[4])));
+	EK_TRY(output(s, ek_net_rows_of(s->net, x, 0, n[3] + 1)));
+out:
+	return rc;
+}
+
+/* height, width, channels, rows before; twice */
+static int prepend(struct net_subject *s, const int *n)
+{
+	const int x = with_gradient(s, n[0], n[1], n[2]), before = parameter(s, n[3], n[2], 0, 0, 1);
+	int rc;
+
+	EK_TRY(output(s, ek_net_prepend(s->net, x, before, n[3])));
+	EK_TRY(output(s, ek_net_prepend(s->net, x, before, n[3] - 1)));
+out:
+	return rc;
+}
+
+/* height and width in patches, channels, side; twice */
+static int patches(struct net_subject *s, const int *n)
+{
+	const int x = with_gradient(s, n[0] * n[3], n[1] * n[3], n[2]);
+	int rc;
+
+	EK_TRY(output(s, ek_net_patches(s->net, x, n[3])));
+	EK_TRY(output(s, ek_net_patches(s->net, x, n[3])));
+out:
+	return rc;
+}
+
+/* float32 throughout: height, width, inputs, outputs, kernel */
+static int exactly(struct net_subject *s, const int *n)
+{
+	const int pad = n[4] / 2;
+
+	return output(s, convolve(s, with_gradient(s, n[0], n[1], n[2]),
+	                          &(struct ek_net_conv){ .outputs = n[3],
+	                                                 .kernel = { n[4], n[4] },
+	                                                 .pad = { pad, pad, pad, pad },
+	                                                 .exact = 1 }));
+}
+
+/* a = GELU(W x), b = conv(a), SiLU(a + b): side, channels, a is needed by b, b is an output */
+static int joined(struct net_subject *s, const int *n)
+{
+	const int x = with_gradient(s, n[0], n[0], n[1]);
+	int rc, a, b;
+
+	EK_TRY(a = ek_net_activation(s->net, dense(s, x, n[1], 0), EK_NN_GELU_TANH));
+	EK_TRY(b = convolve(s, n[2] ? a : x,
+	                    &(struct ek_net_conv){ .outputs = n[1], .kernel = { 3, 3 }, .pad = { 1, 1, 1, 1 } }));
+	if (n[3])
+		EK_TRY(output(s, b));
+	rc = output(s, ek_net_activation(s->net, ek_net_add(s->net, a, b), EK_NN_SILU));
+out:
+	return rc;
 }
 
 /* A value that three layers use and that is an output as well: its gradient is given, then added to three times. */
@@ -511,7 +604,7 @@ static int classifier(struct net_subject *s, const int *n)
 				    .outputs = 12, .kernel = { 3, 1 }, .stride = { 1, 2 }, .pad = { 1, 1 } }));
 	EK_TRY(ek_net_segment(net));
 	norm = parameter(s, 12, 0, 0, 0, 1);
-	EK_TRY(h = ek_net_layer_norm(net, h, &(struct ek_net_layer_norm){ norm, -1, 1e-6F }));
+	EK_TRY(h = ek_net_layer_norm(net, h, &(struct ek_net_layer_norm){ norm, -1, 1e-6F, 0 }));
 	EK_TRY(h = ek_net_activation(net, dense(s, h, 7, 0), EK_NN_GELU_ERF));
 	EK_TRY(ek_net_segment(net));
 	EK_TRY(h = convolve(s, h, &(struct ek_net_conv){ .outputs = n[2], .kernel = { n[0], (n[0] + 3) / 2 } }));
@@ -549,6 +642,7 @@ const struct net_case net_cases[] = {
 	{ "layer norm, no bias", layer_norm, { 11, 1, 37, 0, 1 }, 0 },
 	{ "layer norm, no weight", layer_norm, { 1, 1, 7, 1, 0 }, 0 },
 	{ "layer norm, wide", layer_norm, { 8, 8, 192, 0, 0 }, 0 },
+	{ "layer norm, float32", layer_norm, { 1, 7, 13, 0, 0, 1 }, 0 },
 	{ "modulate, norm only", modulate, { 7, 11, 0, 0, 1 }, 0 },
 	{ "modulate, stream only", modulate, { 5, 13, 1, 1, 0 }, 0 },
 	{ "modulate", modulate, { 7, 5, 1, 1, 1 }, 0 },
@@ -598,6 +692,22 @@ const struct net_case net_cases[] = {
 	{ "quantise", quantise, { 5, 7, 3, 13, 1 }, NET_CASE_KINKS },
 	{ "quantise, loss only", quantise, { 11, 13, 8, 7, 0 }, NET_CASE_KINKS },
 	{ "affine", affine, { 11, 113 }, 0 },
+	{ "max pool", pool, { 7, 9, 5, EK_NET_POOL_MAX, 3, 2, 0, 0 }, NET_CASE_KINKS },
+	{ "max pool, padded", pool, { 5, 7, 11, EK_NET_POOL_MAX, 3, 1, 1, 1 }, NET_CASE_KINKS },
+	{ "average pool", pool, { 7, 11, 13, EK_NET_POOL_AVERAGE, 3, 2, 1, 0 }, 0 },
+	{ "average pool, inside", pool, { 5, 7, 5, EK_NET_POOL_AVERAGE_EXCLUSIVE, 3, 1, 1, 1 }, 0 },
+	{ "average pool, inside, stride 2", pool, { 7, 5, 17, EK_NET_POOL_AVERAGE_EXCLUSIVE, 4, 2, 1, 2 }, 0 },
+	{ "average", average, { 7, 5, 13 }, 0 },
+	{ "concatenation", concat, { 5, 7, 11, 3 }, 0 },
+	{ "concatenation of six", concat, { 3, 5, 1, 16, 5, 7, 2, 13 }, 0 },
+	{ "rows", rows, { 3, 5, 7, 4, 9 }, 0 },
+	{ "prepend", prepend, { 3, 5, 11, 3 }, 0 },
+	{ "patches", patches, { 3, 5, 3, 7 }, 0 },
+	{ "linear, exact", exactly, { 5, 7, 11, 13, 1 }, 0 },
+	{ "conv, exact", exactly, { 5, 7, 11, 13, 3 }, 0 },
+	{ "joined", joined, { 5, 7, 0, 0 }, NET_CASE_COMPOSED },
+	{ "joined, needed later", joined, { 5, 7, 1, 0 }, NET_CASE_COMPOSED },
+	{ "joined, an output", joined, { 5, 7, 1, 1 }, NET_CASE_COMPOSED },
 	{ "shared", shared, { 7, 5 }, NET_CASE_COMPOSED },
 	{ "transformer", transformer, { 3, 12, 3, 2 }, NET_CASE_COMPOSED },
 	{ "classifier", classifier, { 5, 3, 11 }, NET_CASE_COMPOSED },

@@ -33,15 +33,15 @@ static void linear_backward(struct ref_net *r, const struct ek_net_op *op)
 		struct sum s = { 0 };
 
 		for (size_t o = 0; o < outputs; o++)
-			sum_add(&s,
-			        times(stored(dy[i / inputs * outputs + o], r->net->type), w[o * inputs + i % inputs]));
+			sum_add(&s, times(stored(dy[i / inputs * outputs + o], ek_net_value_type(r->net, x)),
+			                  w[o * inputs + i % inputs]));
 		give_gradient(r, x, i, sum_get(&s));
 	}
 	for (size_t i = 0; i < outputs * inputs; i++) {
 		struct sum s = { 0 };
 
 		for (size_t row = 0; row < rows; row++)
-			sum_add(&s, times(stored(dy[row * outputs + i / inputs], r->net->type),
+			sum_add(&s, times(stored(dy[row * outputs + i / inputs], ek_net_value_type(r->net, x)),
 			                  r->values[x][row * inputs + i % inputs]));
 		dw[i] = plus(dw[i], sum_get(&s));
 	}
@@ -97,7 +97,7 @@ static void to_result(const struct convolution *c, size_t y, size_t x, size_t w)
 
 static number given(const struct convolution *c, size_t y)
 {
-	return stored(c->r->gradients[c->op->outputs[0]][y], c->r->net->type);
+	return stored(c->r->gradients[c->op->outputs[0]][y], ek_net_value_type(c->r->net, c->op->inputs[0]));
 }
 
 static void to_data(const struct convolution *c, size_t y, size_t x, size_t w)

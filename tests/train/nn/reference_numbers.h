@@ -89,14 +89,14 @@ static inline number stored(number x, enum ek_nn_type type)
 number ref_activated(number x, enum ek_nn_activation activation, double slope);
 number ref_slope(number x, enum ek_nn_activation activation, double slope);
 
-/* The layers: reference_net.c, reference_net_layers.c, reference_net_norms.c, reference_net_objective.c. */
+/* The layers: reference_net.c, reference_net_*.c. */
 struct ref_layer {
 	void (*forward)(struct ref_net *r, const struct ek_net_op *op);
 	void (*backward)(struct ref_net *r, const struct ek_net_op *op);
 };
 extern const struct ref_layer ref_linear_layer, ref_conv_layer, ref_group_norm_layer, ref_modulate_layer,
 	ref_attention_layer, ref_layer_norm_layer, ref_softmax_layer, ref_noise_layer, ref_mix_layer,
-	ref_mix_error_layer, ref_diffusion_layer;
+	ref_mix_error_layer, ref_diffusion_layer, ref_join_layer, ref_pool_layer, ref_average_layer;
 
 static inline struct ek_net_shape shape_of(const struct ref_net *r, int value)
 {

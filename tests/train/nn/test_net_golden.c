@@ -178,7 +178,8 @@ static void group_norm(struct golden *g)
 	                         &(struct ek_net_group_norm){ .weight = weight,
 	                                                      .bias = bias,
 	                                                      .groups = whole(g, "groups"),
-	                                                      .epsilon = (float)golden_number(g->c, "eps") }));
+	                                                      .epsilon = (float)golden_number(g->c, "eps"),
+	                                                      0 }));
 }
 
 static void layer_norm(struct golden *g)
@@ -187,7 +188,7 @@ static void layer_norm(struct golden *g)
 
 	output(g, "y",
 	       ek_net_layer_norm(g->t.s.net, x,
-	                         &(struct ek_net_layer_norm){ weight, bias, (float)golden_number(g->c, "eps") }));
+	                         &(struct ek_net_layer_norm){ weight, bias, (float)golden_number(g->c, "eps"), 0 }));
 }
 
 static void softmax(struct golden *g)

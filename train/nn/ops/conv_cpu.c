@@ -29,6 +29,11 @@ static int images(struct ek_dnn_layout **out, const struct ek_net *net, int valu
 	return ek_dnn_layout_new(out, type, 4, dims, EK_DNN_CHANNELS_LAST);
 }
 
+int ek_net_images(struct ek_dnn_layout **out, const struct ek_net *net, int value)
+{
+	return images(out, net, value, net->values[value].type);
+}
+
 static int layouts_make(struct layouts *l, const struct ek_net *net, const struct ek_net_op *op)
 {
 	const struct ek_net_conv *c = &op->of.conv;
@@ -37,12 +42,13 @@ static int layouts_make(struct layouts *l, const struct ek_net *net, const struc
 	const int64_t grouped[5] = { g, o / g, i, h, w }, plain[4] = { o, i, h, w };
 	const int64_t *dims = g > 1 ? grouped : plain;
 	const int rank = g > 1 ? 5 : 4;
+	const enum ek_nn_type type = ek_net_in_type(net, op, 0);
 	int rc;
 
-	EK_TRY(images(&l->x, net, op->inputs[0], net->type));
-	EK_TRY(images(&l->y, net, op->outputs[0], net->type));
-	EK_TRY(images(&l->result, net, op->outputs[0], ek_net_out_type(net, op, 0)));
-	EK_TRY(ek_dnn_layout_new(&l->any, net->type, rank, dims, EK_DNN_ANY));
+	EK_TRY(images(&l->x, net, op->inputs[0], type));
+	EK_TRY(images(&l->y, net, op->outputs[0], type));
+	EK_TRY(ek_net_images(&l->result, net, op->outputs[0]));
+	EK_TRY(ek_dnn_layout_new(&l->any, type, rank, dims, EK_DNN_ANY));
 	EK_TRY(ek_dnn_layout_new(&l->any_float, EK_NN_FLOAT32, rank, dims, EK_DNN_ANY));
 	EK_TRY(ek_dnn_layout_new(&l->table, EK_NN_FLOAT32, rank, dims, EK_DNN_PLAIN));
 	EK_TRY(ek_dnn_layout_new(&l->bias, EK_NN_FLOAT32, 1, &o, EK_DNN_PLAIN));
@@ -66,7 +72,7 @@ static size_t weight_count(const struct ek_net *net, const struct ek_net_op *op)
 /* Scratch in backward: dy in the net's type; dx to be added; dW in the kernel's form. */
 static void size_scratch(const struct ek_net *net, struct ek_net_op *op)
 {
-	const size_t size = ek_nn_type_size(net->type), batch = (size_t)net->batch;
+	const size_t size = ek_nn_type_size(ek_net_in_type(net, op, 0)), batch = (size_t)net->batch;
 
 	op->scratch = ek_net_align(batch * ek_net_elements(net, op->outputs[0]) * size) +
 	              ek_net_align(batch * ek_net_elements(net, op->inputs[0]) * size) +
@@ -76,13 +82,14 @@ static void size_scratch(const struct ek_net *net, struct ek_net_op *op)
 static int prepare(struct ek_net *net, struct ek_net_op *op)
 {
 	const struct ek_net_conv *c = &op->of.conv;
+	const struct ek_dnn_fusion fusion = { op->inputs[1] > 0, op->then };
 	struct layouts l = { 0 };
 	int rc;
 
 	op->flops = 2.0 * (double)ek_net_rows(net, op->outputs[0]) * (double)weight_count(net, op);
 	EK_TRY(layouts_make(&l, net, op));
 	EK_TRY(ek_dnn_convolution(&op->kernels[FORWARD], l.x, l.any, op->parameters[1] >= 0 ? l.bias : NULL, l.result,
-	                          c->stride, c->pad, NULL));
+	                          c->stride, c->pad, &fusion));
 	EK_TRY(ek_dnn_reorder(&op->kernels[PACK_FORWARD], l.table,
 	                      ek_dnn_kernel_layout(op->kernels[FORWARD], EK_DNN_WEIGHTS)));
 	op->packed = packed_size(op, FORWARD);
@@ -120,6 +127,7 @@ static int forward(struct ek_net_state *s, const struct ek_net_op *op)
 {
 	struct ek_dnn_call *call = ek_net_calls(s, op)[FORWARD];
 
+	ek_net_place_residual(s, op);
 	ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
 	ek_dnn_call_set(call, EK_DNN_WEIGHTS, s->net->packed + op->packed_offset);
 	if (op->parameters[1] >= 0)
@@ -151,14 +159,14 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 	const struct ek_net *net = s->net;
 	const size_t ins = (size_t)net->batch * ek_net_elements(net, op->inputs[0]);
 	const size_t outs = (size_t)net->batch * ek_net_elements(net, op->outputs[0]);
-	const size_t size = ek_nn_type_size(net->type), n = ek_net_channel_count(net, op->outputs[0]);
-	const enum ek_nn_type given = ek_net_out_type(net, op, 0);
+	const enum ek_nn_type type = ek_net_in_type(net, op, 0), given = ek_net_out_type(net, op, 0);
+	const size_t size = ek_nn_type_size(type), n = ek_net_channel_count(net, op->outputs[0]);
 	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_sum(s, op, 1);
 	const void *dy = ek_net_grad_out(s, op, 0);
 	unsigned char *free_space = s->scratch + ek_net_align(outs * size), *dx = free_space;
 	int rc = 0;
 
-	if (given != net->type) {
+	if (given != type) {
 		ek_nn_vector()->bf16_from_float((ek_bf16 *)(void *)s->scratch, dy, outs);
 		dy = s->scratch;
 	}
@@ -169,17 +177,8 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 		ek_dnn_call_set(call, EK_DNN_RESULT, op->adds[0] ? (void *)dx : ek_net_grad_in(s, op, 0));
 		EK_TRY(ek_dnn_call_run(call));
 	}
-	if (op->wants[0] && op->adds[0] && net->type == EK_NN_FLOAT32) {
-		ek_nn_vector()->accumulate(ek_net_grad_in(s, op, 0), (const float *)(const void *)dx, ins);
-	} else if (op->wants[0] && op->adds[0]) {
-		float buffer[1024];
-
-		for (size_t i = 0, m; i < ins; i += m) {
-			m = ins - i < 1024 ? ins - i : 1024;
-			ek_net_store_floats(ek_net_grad_in(s, op, 0), net->type, i, m,
-			                    ek_net_load_floats(dx, net->type, i, m, buffer), 1);
-		}
-	}
+	if (op->wants[0] && op->adds[0])
+		ek_net_copy(ek_net_grad_in(s, op, 0), type, 0, dx, type, 0, ins, 1);
 	if (dw != NULL)
 		EK_TRY(take_weights(s, op, dy, free_space, dw));
 	if (db != NULL)

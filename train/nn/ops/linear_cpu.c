@@ -24,9 +24,9 @@ static int matrix(struct ek_dnn_layout **out, enum ek_nn_type type, int64_t rows
 	                  : ek_dnn_layout_new(out, type, 2, dims, EK_DNN_PLAIN);
 }
 
-static int product(struct ek_dnn_kernel **out, struct ek_dnn_layout **l, int bias, int add)
+static int product(struct ek_dnn_kernel **out, struct ek_dnn_layout **l, int bias, int add, enum ek_nn_activation then)
 {
-	return ek_dnn_matmul(out, l[0], l[1], bias ? l[3] : NULL, l[2], &(struct ek_dnn_fusion){ .add_result = add });
+	return ek_dnn_matmul(out, l[0], l[1], bias ? l[3] : NULL, l[2], &(struct ek_dnn_fusion){ add, then });
 }
 
 static void free_all(struct ek_dnn_layout **l)
@@ -45,8 +45,8 @@ static int packed_product(const struct ek_net *net, struct ek_net_op *op, int ke
 	struct ek_dnn_layout *table = NULL;
 	int rc;
 
-	EK_TRY(ek_dnn_layout_new(&l[1], net->type, 2, dims, EK_DNN_ANY));
-	EK_TRY(product(&op->kernels[kernel], l, bias, add));
+	EK_TRY(ek_dnn_layout_new(&l[1], ek_net_in_type(net, op, 0), 2, dims, EK_DNN_ANY));
+	EK_TRY(product(&op->kernels[kernel], l, bias, add, op->then));
 	EK_TRY(matrix(&table, EK_NN_FLOAT32, dims[0], dims[1], turned));
 	EK_TRY(ek_dnn_reorder(&op->kernels[pack], table, ek_dnn_kernel_layout(op->kernels[kernel], EK_DNN_WEIGHTS)));
 out:
@@ -62,7 +62,7 @@ static size_t packed_size(const struct ek_net_op *op, int kernel)
 static int prepare(struct ek_net *net, struct ek_net_op *op)
 {
 	const struct shapes s = shapes_of(net, op);
-	const enum ek_nn_type type = net->type, result = ek_net_out_type(net, op, 0);
+	const enum ek_nn_type type = ek_net_in_type(net, op, 0), result = ek_net_out_type(net, op, 0);
 	struct ek_dnn_layout *l[4] = { 0 };
 	int rc;
 
@@ -70,7 +70,7 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 	EK_TRY(matrix(&l[0], type, s.rows, s.inputs, 0));
 	EK_TRY(matrix(&l[2], result, s.rows, s.outputs, 0));
 	EK_TRY(matrix(&l[3], EK_NN_FLOAT32, 1, s.outputs, 0));
-	EK_TRY(packed_product(net, op, FORWARD, PACK_FORWARD, l, &s, op->parameters[1] >= 0, 0, 1));
+	EK_TRY(packed_product(net, op, FORWARD, PACK_FORWARD, l, &s, op->parameters[1] >= 0, op->inputs[1] > 0, 1));
 	op->packed = packed_size(op, FORWARD);
 	if (!op->backward)
 		goto out;
@@ -87,7 +87,7 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 	EK_TRY(matrix(&l[0], type, s.outputs, s.rows, 1));
 	EK_TRY(matrix(&l[1], type, s.rows, s.inputs, 0));
 	EK_TRY(matrix(&l[2], EK_NN_FLOAT32, s.outputs, s.inputs, 0));
-	EK_TRY(product(&op->kernels[WEIGHTS], l, 0, 0));
+	EK_TRY(product(&op->kernels[WEIGHTS], l, 0, 0, EK_NN_LINEAR));
 out:
 	free_all(l);
 	return rc;
@@ -110,6 +110,7 @@ static int forward(struct ek_net_state *s, const struct ek_net_op *op)
 {
 	struct ek_dnn_call *call = ek_net_calls(s, op)[FORWARD];
 
+	ek_net_place_residual(s, op);
 	ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
 	ek_dnn_call_set(call, EK_DNN_WEIGHTS, s->net->packed + op->packed_offset);
 	if (op->parameters[1] >= 0)
@@ -123,7 +124,7 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 	struct ek_dnn_call *const *calls = ek_net_calls(s, op);
 	const struct shapes d = shapes_of(s->net, op);
 	const size_t count = (size_t)(d.rows * d.outputs);
-	const enum ek_nn_type type = s->net->type, given = ek_net_out_type(s->net, op, 0);
+	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0), given = ek_net_out_type(s->net, op, 0);
 	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_sum(s, op, 1);
 	const void *dy = ek_net_grad_out(s, op, 0);
 	int rc = 0;
