@@ -10,7 +10,7 @@
 #define EK_EMBED_ACTIVATION_H
 
 #include "analysis/embed/encoder.h"
-#include "train/nn/graph.h"
+#include "train/nn/activation.h"
 
 /* `*name`: one of transformers' names, static. `*said`: 1 if a file says it. EK_EIO; EK_EDATA: such a file cannot be
  * read; EK_ENOTSUP: an activation that is not done here. */

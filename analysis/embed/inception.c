@@ -89,85 +89,84 @@ static const struct block {
 	const char *prefix;
 	const struct kind *kind;
 	int number; /* what a row's `out` 0 stands for */
-	enum ek_nn_pool_kind pool;
+	enum ek_net_pool_kind pool;
 } blocks[] = {
-	{ "", &stem, 0, EK_NN_POOL_MAX },
-	{ "Mixed_5b.", &a, 32, EK_NN_POOL_AVERAGE_EXCLUSIVE },
-	{ "Mixed_5c.", &a, 64, EK_NN_POOL_AVERAGE_EXCLUSIVE },
-	{ "Mixed_5d.", &a, 64, EK_NN_POOL_AVERAGE_EXCLUSIVE },
-	{ "Mixed_6a.", &b, 0, EK_NN_POOL_MAX },
-	{ "Mixed_6b.", &c, 128, EK_NN_POOL_AVERAGE_EXCLUSIVE },
-	{ "Mixed_6c.", &c, 160, EK_NN_POOL_AVERAGE_EXCLUSIVE },
-	{ "Mixed_6d.", &c, 160, EK_NN_POOL_AVERAGE_EXCLUSIVE },
-	{ "Mixed_6e.", &c, 192, EK_NN_POOL_AVERAGE_EXCLUSIVE },
-	{ "Mixed_7a.", &d, 0, EK_NN_POOL_MAX },
-	{ "Mixed_7b.", &e, 0, EK_NN_POOL_AVERAGE_EXCLUSIVE },
-	{ "Mixed_7c.", &e, 0, EK_NN_POOL_MAX },
+	{ "", &stem, 0, EK_NET_POOL_MAX },
+	{ "Mixed_5b.", &a, 32, EK_NET_POOL_AVERAGE_EXCLUSIVE },
+	{ "Mixed_5c.", &a, 64, EK_NET_POOL_AVERAGE_EXCLUSIVE },
+	{ "Mixed_5d.", &a, 64, EK_NET_POOL_AVERAGE_EXCLUSIVE },
+	{ "Mixed_6a.", &b, 0, EK_NET_POOL_MAX },
+	{ "Mixed_6b.", &c, 128, EK_NET_POOL_AVERAGE_EXCLUSIVE },
+	{ "Mixed_6c.", &c, 160, EK_NET_POOL_AVERAGE_EXCLUSIVE },
+	{ "Mixed_6d.", &c, 160, EK_NET_POOL_AVERAGE_EXCLUSIVE },
+	{ "Mixed_6e.", &c, 192, EK_NET_POOL_AVERAGE_EXCLUSIVE },
+	{ "Mixed_7a.", &d, 0, EK_NET_POOL_MAX },
+	{ "Mixed_7b.", &e, 0, EK_NET_POOL_AVERAGE_EXCLUSIVE },
+	{ "Mixed_7c.", &e, 0, EK_NET_POOL_MAX },
 };
 
-static int convolve(struct ek_network *n, int x, const char *prefix, const struct row *r, int out)
+static int convolve(struct ek_net *net, struct ek_weights *w, int x, const char *prefix, const struct row *r, int out)
 {
-	const int in = ek_nn_graph_shape(n->graph, x).channels;
 	const int pad[2] = { r->padded * (r->kernel[0] - 1) / 2, r->padded * (r->kernel[1] - 1) / 2 };
-	struct ek_nn_conv conv = { .out_channels = out,
-		                   .kernel = { r->kernel[0], r->kernel[1] },
-		                   .stride = { r->stride, r->stride },
-		                   .pad = { pad[0], pad[0], pad[1], pad[1] },
-		                   .norm = { .epsilon = 1e-3 },
-		                   .activation = EK_NN_RELU };
-	char name[NAME_SIZE];
-	int rc;
+	char conv[NAME_SIZE], norm[NAME_SIZE];
+	const struct ek_folded folded = {
+		conv, norm, { out, ek_net_shape(net, x).channels, r->kernel[0], r->kernel[1] }, 1e-3
+	};
+	int weight, rc;
 
-	(void)snprintf(name, sizeof name, "%s%s.", prefix, r->name);
-	EK_TRY(ek_network_take_part(&conv.weight, n, name, "conv.weight",
-	                            EK_SHAPE(out, in, r->kernel[0], r->kernel[1])));
-	EK_TRY(ek_network_take_part(&conv.norm.gamma, n, name, "bn.weight", EK_SHAPE(out)));
-	EK_TRY(ek_network_take_part(&conv.norm.beta, n, name, "bn.bias", EK_SHAPE(out)));
-	EK_TRY(ek_network_take_part(&conv.norm.mean, n, name, "bn.running_mean", EK_SHAPE(out)));
-	EK_TRY(ek_network_take_part(&conv.norm.variance, n, name, "bn.running_var", EK_SHAPE(out)));
-	rc = ek_nn_conv(n->graph, x, &conv);
+	(void)snprintf(conv, sizeof conv, "%s%s.conv", prefix, r->name);
+	(void)snprintf(norm, sizeof norm, "%s%s.bn", prefix, r->name);
+	EK_TRY(weight = ek_weights_fold(w, &folded, NULL, NULL));
+	rc = ek_net_activation(net,
+	                       ek_net_conv(net, x,
+	                                   &(struct ek_net_conv){ .weight = weight,
+	                                                          .bias = weight + 1,
+	                                                          .outputs = out,
+	                                                          .kernel = { r->kernel[0], r->kernel[1] },
+	                                                          .stride = { r->stride, r->stride },
+	                                                          .pad = { pad[0], pad[0], pad[1], pad[1] } }),
+	                       EK_NN_RELU);
 out:
 	return rc;
 }
 
-static int pool(struct ek_network *n, int x, const struct row *r, enum ek_nn_pool_kind kind)
+static int pool(struct ek_net *net, int x, const struct row *r, enum ek_net_pool_kind kind)
 {
-	return ek_nn_pool(n->graph, x,
-	                  &(struct ek_nn_pool){ .kind = r->stride == 2 ? EK_NN_POOL_MAX : kind,
-	                                        .kernel = { 3, 3 },
-	                                        .stride = { r->stride, r->stride },
-	                                        .pad = { r->padded, r->padded, r->padded, r->padded } });
+	return ek_net_pool(net, x,
+	                   &(struct ek_net_pool){ .kind = r->stride == 2 ? EK_NET_POOL_MAX : kind,
+	                                          .kernel = { 3, 3 },
+	                                          .stride = { r->stride, r->stride },
+	                                          .pad = { r->padded, r->padded, r->padded, r->padded } });
 }
 
-static int build_block(struct ek_network *n, int x, const struct block *block)
+static int build_block(struct ek_net *net, struct ek_weights *w, int x, const struct block *block)
 {
 	int values[ROWS_MAX], joined[ROWS_MAX], count = 0, rc = 0;
 
 	for (int i = 0; i < ROWS_MAX && block->kind->rows[i].stride != 0; i++) {
 		const struct row *r = &block->kind->rows[i];
-		const int in = r->from == 0 ? x : values[i - r->from];
+		const int in = r->from == 0 ? x : values[i - r->from], out = r->out != 0 ? r->out : block->number;
 
-		EK_TRY(values[i] = r->name == NULL
-		                           ? pool(n, in, r, block->pool)
-		                           : convolve(n, in, block->prefix, r, r->out != 0 ? r->out : block->number));
+		EK_TRY(values[i] = r->name == NULL ? pool(net, in, r, block->pool)
+		                                   : convolve(net, w, in, block->prefix, r, out));
 		if (r->joined)
 			joined[count++] = values[i];
 	}
-	rc = count == 1 ? joined[0] : ek_nn_concat(n->graph, joined, count);
+	rc = count == 1 ? joined[0] : ek_net_concat(net, joined, count);
 out:
 	return rc;
 }
 
-int ek_inception_build(struct ek_network *n, int image)
+int ek_inception_build(struct ek_net *net, struct ek_weights *w, int image)
 {
 	static const char *const ignored[] = { "fc.", "AuxLogits.", "*.num_batches_tracked", NULL };
 	int x = image, rc;
 
-	ek_network_find_prefix(n, "Conv2d_1a_3x3.conv.weight");
+	ek_weights_find_prefix(w, "Conv2d_1a_3x3.conv.weight");
 	for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
-		EK_TRY(x = build_block(n, x, &blocks[i]));
-	EK_TRY(ek_network_check_all_taken(n, ignored));
-	rc = ek_nn_global_average(n->graph, x);
+		EK_TRY(x = build_block(net, w, x, &blocks[i]));
+	EK_TRY(ek_weights_check_all_taken(w, ignored));
+	rc = ek_net_average(net, x);
 out:
 	return rc;
 }

@@ -1,49 +1,62 @@
 #include "analysis/embed/model.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "analysis/embed/efficientnet.h"
 #include "analysis/embed/inception.h"
 #include "analysis/embed/preprocess.h"
 #include "analysis/embed/vit.h"
 #include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+#include "train/nets/efficientnet.h"
+
+enum { CHANNELS = 3, PERIOD = 16 * CHANNELS };
 
 struct ek_model {
-	struct ek_nn_graph *graph; /* NULL: the pixels are the features */
+	struct ek_weights weights;
+	struct ek_net *net; /* NULL: the pixels are the features */
+	int image, features;
 	size_t dimensions;
-	float scale[3], shift[3];
+	int bytes; /* of pixels, else floats, channel by channel */
+	float scale[PERIOD], shift[PERIOD];
 };
 
 struct ek_model_state {
-	struct ek_nn_state *state;
+	struct ek_net_state *state;
 };
 
-static int add_image(struct ek_model *m, const struct ek_preprocessing *p)
+/* A byte x is seen as x · scale + shift, a float as it is. */
+static void note_pixels(struct ek_model *m, const struct ek_preprocessing *p)
 {
-	const int bytes = p->interpolation == EK_INTERPOLATION_PILLOW;
-
-	for (int c = 0; c < 3; c++) {
-		m->scale[c] = (float)(1 / (255 * p->deviation[c]));
-		m->shift[c] = (float)(-p->mean[c] / p->deviation[c]);
+	m->bytes = p->interpolation == EK_INTERPOLATION_PILLOW;
+	for (int i = 0; i < PERIOD; i++) {
+		m->scale[i] = (float)(1 / (255 * p->deviation[i % CHANNELS]));
+		m->shift[i] = (float)(-p->mean[i % CHANNELS] / p->deviation[i % CHANNELS]);
 	}
-	return ek_nn_image(m->graph,
-	                   &(struct ek_nn_image){ .channels = 3,
-	                                          .height = p->side,
-	                                          .width = p->side,
-	                                          .pixels = bytes ? EK_NN_PIXELS_U8_NHWC : EK_NN_PIXELS_F32_NCHW,
-	                                          .scale = bytes ? m->scale : NULL,
-	                                          .shift = bytes ? m->shift : NULL });
 }
 
-static int build(struct ek_network *n, const struct ek_encoder *encoder, int image)
+static int build_efficientnet(struct ek_model *m, enum ek_nn_precision precision)
+{
+	static const char *const ignored[] = { "_fc.", "*.num_batches_tracked", NULL };
+	struct ek_efficientnet e = { .stages = EK_EFFICIENTNET_STAGES, .exact = 3 };
+	int rc;
+
+	EK_TRY(ek_efficientnet_take(&e, &m->weights, ek_nn_precision_type(precision) == EK_NN_BFLOAT16));
+	EK_TRY(ek_weights_check_all_taken(&m->weights, ignored));
+	rc = ek_net_average(m->net, ek_efficientnet_layers(&e, m->net, m->image, NULL));
+out:
+	return rc;
+}
+
+static int build(struct ek_model *m, const struct ek_encoder *encoder, enum ek_nn_precision precision)
 {
 	switch (encoder->family) {
 	case EK_FAMILY_EFFICIENTNET:
-		return ek_efficientnet_build(n, image);
+		return build_efficientnet(m, precision);
 	case EK_FAMILY_INCEPTION:
-		return ek_inception_build(n, image);
+		return ek_inception_build(m->net, &m->weights, m->image);
 	case EK_FAMILY_VIT:
-		return ek_vit_build(n, image, encoder);
+		return ek_vit_build(m->net, &m->weights, m->image, encoder);
 	case EK_FAMILY_PIXELS:
 		break;
 	}
@@ -54,9 +67,8 @@ int ek_model_new(struct ek_model **out, const struct ek_encoder *encoder, const 
                  const char *weights, enum ek_nn_precision precision, int batch)
 {
 	struct ek_tensor_file file = { 0 };
-	struct ek_network network = { 0 };
 	struct ek_model *m;
-	int x, rc;
+	int rc;
 
 	*out = NULL;
 	EK_TRY(ek_alloc(&m, 1, sizeof *m));
@@ -64,14 +76,16 @@ int ek_model_new(struct ek_model **out, const struct ek_encoder *encoder, const 
 	m->dimensions = ek_encoder_dimensions(encoder, p);
 	if (encoder->family == EK_FAMILY_PIXELS)
 		goto out;
+	note_pixels(m, p);
 	EK_TRY(ek_tensor_file_open(&file, weights));
-	EK_TRY(ek_nn_graph_new(&m->graph, precision, batch));
-	EK_TRY(ek_network_init(&network, m->graph, &file));
-	EK_TRY(x = add_image(m, p));
-	EK_TRY(x = build(&network, encoder, x));
-	EK_TRY(ek_nn_graph_finish(m->graph, x));
+	EK_TRY(ek_weights_init(&m->weights, &file));
+	EK_TRY(ek_net_new(&m->net, NULL, &m->weights.params, precision, batch));
+	EK_TRY(m->image = ek_net_input(m->net, (struct ek_net_shape){ p->side, p->side, CHANNELS }));
+	EK_TRY(m->features = build(m, encoder, precision));
+	EK_TRY(ek_net_output(m->net, m->features));
+	EK_TRY(ek_net_finish(m->net, EK_NET_FORWARD));
+	EK_TRY(ek_net_load(m->net, m->weights.values));
 out:
-	ek_network_release(&network);
 	ek_tensor_file_close(&file);
 	if (rc < 0) {
 		ek_model_free(*out);
@@ -82,8 +96,10 @@ out:
 
 void ek_model_free(struct ek_model *m)
 {
-	if (m != NULL)
-		ek_nn_graph_free(m->graph);
+	if (m == NULL)
+		return;
+	ek_net_free(m->net);
+	ek_weights_release(&m->weights);
 	free(m);
 }
 
@@ -92,8 +108,8 @@ int ek_model_state_new(struct ek_model_state **out, const struct ek_model *m)
 	int rc;
 
 	EK_TRY(ek_alloc(out, 1, sizeof **out));
-	if (m->graph != NULL)
-		EK_TRY(ek_nn_state_new(&(*out)->state, m->graph));
+	if (m->net != NULL)
+		EK_TRY(ek_net_state_new(&(*out)->state, m->net));
 out:
 	if (rc < 0) {
 		ek_model_state_free(*out);
@@ -105,7 +121,7 @@ out:
 void ek_model_state_free(struct ek_model_state *s)
 {
 	if (s != NULL)
-		ek_nn_state_free(s->state);
+		ek_net_state_free(s->state);
 	free(s);
 }
 
@@ -118,13 +134,46 @@ int ek_model_batch(const struct ek_preprocessing *p)
 	return count > MOST ? MOST : count < 1 ? 1 : count;
 }
 
+/* Bytes are in the net's order already; in whole periods, so that the loop is one of vectors. */
+static void fill_from_bytes(float *out, const struct ek_model *m, const uint8_t *x, size_t count)
+{
+	const size_t whole = count - count % PERIOD;
+
+	for (size_t i = 0; i < whole; i += PERIOD)
+		for (size_t j = 0; j < PERIOD; j++)
+			out[i + j] = (float)x[i + j] * m->scale[j] + m->shift[j];
+	for (size_t i = whole; i < count; i++)
+		out[i] = (float)x[i] * m->scale[i - whole] + m->shift[i - whole];
+}
+
+static void fill_from_planes(float *out, const float *x, size_t images, size_t area)
+{
+	for (size_t i = 0; i < images; i++)
+		for (size_t c = 0; c < CHANNELS; c++)
+			for (size_t j = 0; j < area; j++)
+				out[(i * area + j) * CHANNELS + c] = x[(i * CHANNELS + c) * area + j];
+}
+
 int ek_model_run(const struct ek_model *m, struct ek_model_state *s, const void *images, int count, float *features)
 {
 	const uint8_t *bytes = images;
+	size_t image;
+	int rc;
 
-	if (m->graph != NULL)
-		return ek_nn_run(m->graph, s->state, images, count, features);
-	for (size_t i = 0; i < (size_t)count * m->dimensions; i++)
+	for (size_t i = 0; i < (size_t)count * m->dimensions && m->net == NULL; i++)
 		features[i] = (float)bytes[i] / 255;
-	return 0;
+	if (m->net == NULL)
+		return 0;
+	if (count < 1 || count > ek_net_batch(m->net))
+		return ek_fail(EK_EUSAGE, "%d images for a batch of %d", count, ek_net_batch(m->net));
+	image = ek_net_elements(m->net, m->image);
+	if (m->bytes)
+		fill_from_bytes(ek_net_stage(s->state, m->image), m, bytes, (size_t)count * image);
+	else
+		fill_from_planes(ek_net_stage(s->state, m->image), images, (size_t)count, image / CHANNELS);
+	ek_net_clear_inputs(s->state, count);
+	EK_TRY(ek_net_forward(s->state));
+	memcpy(features, ek_net_view(s->state, m->features), (size_t)count * m->dimensions * sizeof *features);
+out:
+	return rc;
 }

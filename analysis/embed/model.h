@@ -5,7 +5,7 @@
 #define EK_EMBED_MODEL_H
 
 #include "analysis/embed/encoder.h"
-#include "train/nn/graph.h"
+#include "train/nn/tensor.h"
 
 /* Shared by all threads. */
 struct ek_model;

@@ -2,12 +2,14 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "analysis/embed/activation.h"
 #include "analysis/embed/position.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
+#include "rebalance/base/memory.h"
 
 enum { LAYER_SIZE = 64, NAME_SIZE = 256 };
 
@@ -146,74 +148,135 @@ static const struct vit {
 };
 
 struct builder {
-	struct ek_network *n;
+	struct ek_net *net;
+	struct ek_weights *w;
 	const struct vit *vit;
 	const struct names *names;
 	enum ek_nn_activation activation;
 	char layer[LAYER_SIZE]; /* prefix of the layer being built, or "" */
 };
 
-/* PREFIX name suffix, as a vector or a matrix. */
-static int take(const float **out, struct builder *b, const char *name, const char *suffix, const int *shape)
+/* PREFIX name suffix */
+static const char *full_name(char full[NAME_SIZE], const struct builder *b, const char *name, const char *suffix)
+{
+	if (name[strlen(name) - 1] == '_' && *suffix == '.')
+		suffix++;
+	(void)snprintf(full, NAME_SIZE, "%s%s%s", b->layer, name, suffix);
+	return full;
+}
+
+static int take(struct builder *b, const char *name, const char *suffix, const int *shape)
 {
 	char full[NAME_SIZE];
 
-	if (name[strlen(name) - 1] == '_' && *suffix == '.')
-		suffix++;
-	(void)snprintf(full, sizeof full, "%s%s%s", b->layer, name, suffix);
-	return ek_network_take(out, b->n, full, shape);
+	return ek_weights_take(b->w, full_name(full, b, name, suffix), shape);
 }
 
-static int norm(struct builder *b, int x, const char *name)
+static int norm(struct builder *b, int x, const char *name, int float32)
 {
-	struct ek_nn_layer_norm l = { .epsilon = b->vit->epsilon };
+	struct ek_net_layer_norm l = { .epsilon = (float)b->vit->epsilon, .float32 = float32 };
 	int rc;
 
-	EK_TRY(take(&l.gamma, b, name, ".weight", EK_SHAPE(b->vit->width)));
-	EK_TRY(take(&l.beta, b, name, ".bias", EK_SHAPE(b->vit->width)));
-	rc = ek_nn_layer_norm(b->n->graph, x, &l);
+	EK_TRY(l.weight = take(b, name, ".weight", EK_SHAPE(b->vit->width)));
+	EK_TRY(l.bias = take(b, name, ".bias", EK_SHAPE(b->vit->width)));
+	rc = ek_net_layer_norm(b->net, x, &l);
 out:
+	return rc;
+}
+
+/* Multiply outputs of a linear layer (LayerScale). */
+static int scale_outputs(struct builder *b, const struct ek_net_linear *l, size_t in, const char *name)
+{
+	const size_t outputs = (size_t)l->outputs;
+	float *weights = ek_weights_values(b->w, l->weight), *biases = ek_weights_values(b->w, l->bias), *scale = NULL;
+	char full[NAME_SIZE];
+	int rc;
+
+	EK_TRY(ek_weights_read(&scale, b->w, full_name(full, b, name, ""), EK_SHAPE(l->outputs)));
+	for (size_t o = 0; o < outputs; o++) {
+		biases[o] *= scale[o];
+		for (size_t i = 0; i < in; i++)
+			weights[o * in + i] *= scale[o];
+	}
+out:
+	free(scale);
 	return rc;
 }
 
 /* One or three matrices of [out, in] and their biases, side by side. `scale`: a vector's name, or NULL. */
-static int linear(struct builder *b, int x, const char *const *names, int parts, struct ek_nn_linear l,
-                  const char *scale)
+static int linear(struct builder *b, int x, const char *const *names, int parts, int outputs, const char *scale)
 {
-	const int in = ek_nn_graph_shape(b->n->graph, x).features, out = l.out_features / parts;
+	const int in = ek_net_shape(b->net, x).channels, out = outputs / parts;
+	struct ek_net_linear l = { .outputs = outputs };
 	int rc;
 
-	for (int i = 0; i < parts; i++) {
-		EK_TRY(take(&l.weight[i], b, names[i], ".weight", EK_SHAPE(out, in)));
-		EK_TRY(take(&l.bias[i], b, names[i], ".bias", EK_SHAPE(out)));
+	for (int i = 0, first = 0; i < parts; i++) {
+		EK_TRY(first = take(b, names[i], ".weight", EK_SHAPE(out, in)));
+		l.weight = i == 0 ? first : l.weight;
+	}
+	for (int i = 0, first = 0; i < parts; i++) {
+		EK_TRY(first = take(b, names[i], ".bias", EK_SHAPE(out)));
+		l.bias = i == 0 ? first : l.bias;
 	}
 	if (scale != NULL)
-		EK_TRY(take(&l.scale, b, scale, "", EK_SHAPE(l.out_features)));
-	rc = ek_nn_linear(b->n->graph, x, &l);
+		EK_TRY(scale_outputs(b, &l, (size_t)in, scale));
+	rc = ek_net_linear(b->net, x, &l);
 out:
 	return rc;
 }
 
-/* The positions of the patches at this grid; `*of_class`: of the class token, NULL where that has it. */
-static int take_positions(const float **patches, const float **of_class, struct builder *b, int grid)
+/* The positions of the patches at this grid as a parameter. of_class: [width], out, that of the class token, or 0 where
+ * that has it. */
+static int take_positions(float *of_class, struct builder *b, int grid)
 {
 	const struct vit *v = b->vit;
 	const int alone = b->names->class_position_added && v->registers > 0, tokens = v->grid * v->grid + !alone;
-	const float *all;
-	float *room;
-	int rc;
+	const size_t width = (size_t)v->width;
+	float *all = NULL, *out;
+	const float *patches;
+	int number, rc;
 
-	EK_TRY(take(&all, b, b->names->positions, "",
-	            b->names->token_dimensions == 1 ? EK_SHAPE(tokens, v->width) : EK_SHAPE(1, tokens, v->width)));
-	*of_class = alone ? NULL : all;
-	*patches = alone ? all : all + v->width;
-	if (grid != v->grid) {
-		EK_TRY(ek_network_room(&room, b->n, (size_t)grid * (size_t)grid * (size_t)v->width));
-		EK_TRY(ek_position_interpolate(room, grid, *patches, v->grid, v->width,
+	EK_TRY(ek_weights_read(&all, b->w, b->names->positions,
+	                       b->names->token_dimensions == 1 ? EK_SHAPE(tokens, v->width)
+	                                                       : EK_SHAPE(1, tokens, v->width)));
+	EK_TRY(number = ek_weights_room(b->w, "positions", EK_SHAPE(grid * grid, v->width)));
+	out = ek_weights_values(b->w, number);
+	for (size_t i = 0; i < width; i++)
+		of_class[i] = alone ? 0 : all[i];
+	patches = alone ? all : all + width;
+	if (grid == v->grid)
+		memcpy(out, patches, (size_t)grid * (size_t)grid * width * sizeof *out);
+	else
+		EK_TRY(ek_position_interpolate(out, grid, patches, v->grid, v->width,
 		                               b->names->resize[v->registers > 0]));
-		*patches = room;
-	}
+	rc = number;
 out:
+	free(all);
+	return rc;
+}
+
+/* Class token and registers as a parameter; the class token's position is added to it. */
+static int take_prefix(struct builder *b, const float *of_class)
+{
+	const struct vit *v = b->vit;
+	const size_t width = (size_t)v->width;
+	float *token = NULL, *registers = NULL, *out;
+	int number, rc;
+
+	EK_TRY(ek_weights_read(&token, b->w, b->names->class_token,
+	                       b->names->token_dimensions == 1 ? EK_SHAPE(v->width) : EK_SHAPE(1, 1, v->width)));
+	if (v->registers > 0)
+		EK_TRY(ek_weights_read(&registers, b->w, b->names->registers, EK_SHAPE(1, v->registers, v->width)));
+	EK_TRY(number = ek_weights_room(b->w, "prefix", EK_SHAPE(1 + v->registers, v->width)));
+	out = ek_weights_values(b->w, number);
+	for (size_t i = 0; i < width; i++)
+		out[i] = token[i] + of_class[i];
+	if (v->registers > 0)
+		memcpy(out + width, registers, (size_t)v->registers * width * sizeof *out);
+	rc = number;
+out:
+	free(token);
+	free(registers);
 	return rc;
 }
 
@@ -221,59 +284,46 @@ out:
 static int embed_patches(struct builder *b, int image)
 {
 	const struct vit *v = b->vit;
-	const int width = v->width, grid = ek_nn_graph_shape(b->n->graph, image).height / v->patch;
-	const float *patches, *of_class, *token, *registers = NULL;
-	struct ek_nn_linear l = { .out_features = width };
-	struct ek_nn_sequence s = { .prefix_count = 1 + v->registers };
-	float *prefix;
-	int x, rc;
+	struct ek_net_linear l = { .bias = -1, .outputs = v->width, .float32 = 1 };
+	float *of_class = NULL;
+	int x, positions, prefix, rc;
 
-	EK_TRY(take_positions(&patches, &of_class, b, grid));
-	EK_TRY(take(&token, b, b->names->class_token, "",
-	            b->names->token_dimensions == 1 ? EK_SHAPE(width) : EK_SHAPE(1, 1, width)));
-	if (v->registers > 0)
-		EK_TRY(take(&registers, b, b->names->registers, "", EK_SHAPE(1, v->registers, width)));
-	EK_TRY(ek_network_room(&prefix, b->n, (size_t)s.prefix_count * (size_t)width));
-	for (int i = 0; i < width; i++)
-		prefix[i] = token[i] + (of_class != NULL ? of_class[i] : 0);
-	if (v->registers > 0)
-		memcpy(prefix + width, registers, (size_t)v->registers * (size_t)width * sizeof *prefix);
-	s.prefix = prefix;
-	s.positions = patches;
-
-	EK_TRY(take(&l.weight[0], b, b->names->patch, ".weight", EK_SHAPE(width, 3, v->patch, v->patch)));
+	EK_TRY(ek_alloc(&of_class, (size_t)v->width, sizeof *of_class));
+	EK_TRY(positions = take_positions(of_class, b, ek_net_shape(b->net, image).height / v->patch));
+	EK_TRY(prefix = take_prefix(b, of_class));
+	EK_TRY(l.weight = take(b, b->names->patch, ".weight", EK_SHAPE(v->width, 3, v->patch, v->patch)));
 	if (b->names->patch_bias)
-		EK_TRY(take(&l.bias[0], b, b->names->patch, ".bias", EK_SHAPE(width)));
-	EK_TRY(x = ek_nn_patches(b->n->graph, image, v->patch));
-	EK_TRY(x = ek_nn_linear(b->n->graph, x, &l));
-	rc = ek_nn_sequence(b->n->graph, x, &s);
+		EK_TRY(l.bias = take(b, b->names->patch, ".bias", EK_SHAPE(v->width)));
+	x = ek_net_linear(b->net, ek_net_patches(b->net, image, v->patch), &l);
+	rc = ek_net_prepend(b->net, ek_net_positions(b->net, x, positions), prefix, 1 + v->registers);
 out:
+	free(of_class);
 	return rc;
 }
 
-/* After attention nothing mixes tokens any more, so the last layer goes on with the class token alone. */
+/* After attention nothing mixes tokens any more, so the last layer goes on with the class token alone. The stream x
+ * that is added to is float32. */
 static int build_layer(struct builder *b, int x, int last)
 {
 	const struct names *names = b->names;
 	const char *const separate[] = { names->query, names->key, names->value };
 	const int width = b->vit->width;
-	struct ek_nn_graph *g = b->n->graph;
 	int y, rc;
 
-	EK_TRY(y = norm(b, x, names->norm1));
-	EK_TRY(y = linear(b, y, names->qkv != NULL ? &names->qkv : separate, names->qkv != NULL ? 1 : 3,
-	                  (struct ek_nn_linear){ .out_features = 3 * width }, NULL));
-	EK_TRY(y = ek_nn_attention(g, y, b->vit->heads));
+	EK_TRY(y = norm(b, x, names->norm1, 0));
+	EK_TRY(y = linear(b, y, names->qkv != NULL ? &names->qkv : separate, names->qkv != NULL ? 1 : 3, 3 * width,
+	                  NULL));
+	EK_TRY(y = ek_net_attention(b->net, y, b->vit->heads));
 	if (last) {
-		EK_TRY(x = ek_nn_take_tokens(g, x, 0, 1));
-		EK_TRY(y = ek_nn_take_tokens(g, y, 0, 1));
+		EK_TRY(x = ek_net_rows_of(b->net, x, 0, 1));
+		EK_TRY(y = ek_net_rows_of(b->net, y, 0, 1));
 	}
-	EK_TRY(x = linear(b, y, &names->output, 1, (struct ek_nn_linear){ .out_features = width, .residual = x },
-	                  names->scale1));
-	EK_TRY(y = norm(b, x, names->norm2));
-	EK_TRY(y = linear(b, y, &names->fc1, 1,
-	                  (struct ek_nn_linear){ .out_features = 4 * width, .activation = b->activation }, NULL));
-	rc = linear(b, y, &names->fc2, 1, (struct ek_nn_linear){ .out_features = width, .residual = x }, names->scale2);
+	EK_TRY(y = linear(b, y, &names->output, 1, width, names->scale1));
+	EK_TRY(x = ek_net_add(b->net, x, y));
+	EK_TRY(y = norm(b, x, names->norm2, 0));
+	EK_TRY(y = linear(b, y, &names->fc1, 1, 4 * width, NULL));
+	EK_TRY(y = linear(b, ek_net_activation(b->net, y, b->activation), &names->fc2, 1, width, names->scale2));
+	rc = ek_net_add(b->net, x, y);
 out:
 	return rc;
 }
@@ -281,24 +331,24 @@ out:
 static int project(struct builder *b, int x)
 {
 	const int width = b->vit->width, features = b->vit->projection;
-	struct ek_nn_linear l = { .out_features = features };
-	const float *matrix;
-	float *turned;
+	struct ek_net_linear l = { .bias = -1, .outputs = features, .float32 = 1 };
+	const char *name = b->names->projection;
+	float *matrix = NULL, *turned;
 	int rc;
 
-	EK_TRY(take(&matrix, b, b->names->projection, "",
-	            b->names->projection_transposed ? EK_SHAPE(width, features) : EK_SHAPE(features, width)));
-	l.weight[0] = matrix;
-	if (b->names->projection_transposed) {
-		EK_TRY(ek_network_room(&turned, b->n, (size_t)width * (size_t)features));
-		for (int i = 0; i < features; i++)
-			for (int j = 0; j < width; j++)
-				turned[(size_t)i * (size_t)width + (size_t)j] =
-					matrix[(size_t)j * (size_t)features + (size_t)i];
-		l.weight[0] = turned;
+	if (!b->names->projection_transposed) {
+		EK_TRY(l.weight = ek_weights_take(b->w, name, EK_SHAPE(features, width)));
+		return ek_net_linear(b->net, x, &l);
 	}
-	rc = ek_nn_linear(b->n->graph, x, &l);
+	EK_TRY(ek_weights_read(&matrix, b->w, name, EK_SHAPE(width, features)));
+	EK_TRY(l.weight = ek_weights_room(b->w, name, EK_SHAPE(features, width)));
+	turned = ek_weights_values(b->w, l.weight);
+	for (size_t i = 0; i < (size_t)features; i++)
+		for (size_t j = 0; j < (size_t)width; j++)
+			turned[i * (size_t)width + j] = matrix[j * (size_t)features + i];
+	rc = ek_net_linear(b->net, x, &l);
 out:
+	free(matrix);
 	return rc;
 }
 
@@ -314,8 +364,8 @@ static void choose_names(struct builder *b)
 {
 	b->names = b->vit->names[0];
 	for (int i = 0; b->vit->names[i] != NULL; i++) {
-		ek_network_find_prefix(b->n, b->vit->names[i]->telltale);
-		if (ek_network_has(b->n, b->vit->names[i]->telltale)) {
+		ek_weights_find_prefix(b->w, b->vit->names[i]->telltale);
+		if (ek_weights_has(b->w, b->vit->names[i]->telltale)) {
 			b->names = b->vit->names[i];
 			break;
 		}
@@ -324,7 +374,7 @@ static void choose_names(struct builder *b)
 
 static int choose_activation(struct builder *b, const struct ek_encoder *encoder)
 {
-	const char *path = b->n->file->path, *name;
+	const char *path = b->w->file->path, *name;
 	int said, rc;
 
 	if ((rc = ek_activation_find(&name, &said, encoder, path)) < 0)
@@ -339,9 +389,9 @@ static int choose_activation(struct builder *b, const struct ek_encoder *encoder
 	return 0;
 }
 
-int ek_vit_build(struct ek_network *n, int image, const struct ek_encoder *encoder)
+int ek_vit_build(struct ek_net *net, struct ek_weights *w, int image, const struct ek_encoder *encoder)
 {
-	struct builder b = { .n = n, .vit = find_vit(encoder->name) };
+	struct builder b = { .net = net, .w = w, .vit = find_vit(encoder->name) };
 	int x, rc;
 
 	assert(b.vit != NULL);
@@ -349,16 +399,16 @@ int ek_vit_build(struct ek_network *n, int image, const struct ek_encoder *encod
 	EK_TRY(choose_activation(&b, encoder));
 	EK_TRY(x = embed_patches(&b, image));
 	if (b.names->before != NULL)
-		EK_TRY(x = norm(&b, x, b.names->before));
+		EK_TRY(x = norm(&b, x, b.names->before, 1));
 	for (int i = 0; i < b.vit->layers; i++) {
 		(void)snprintf(b.layer, sizeof b.layer, "%s%d.", b.names->layer, i);
 		EK_TRY(x = build_layer(&b, x, i == b.vit->layers - 1));
 	}
 	b.layer[0] = 0;
-	EK_TRY(x = norm(&b, x, b.names->after));
+	EK_TRY(x = norm(&b, x, b.names->after, b.names->projection == NULL));
 	if (b.names->projection != NULL)
 		EK_TRY(x = project(&b, x));
-	EK_TRY(ek_network_check_all_taken(n, b.names->ignored));
+	EK_TRY(ek_weights_check_all_taken(w, b.names->ignored));
 	rc = x;
 out:
 	return rc;

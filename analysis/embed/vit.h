@@ -12,11 +12,12 @@
 #define EK_EMBED_VIT_H
 
 #include "analysis/embed/encoder.h"
-#include "analysis/embed/network.h"
+#include "train/nets/weights.h"
+#include "train/nn/net.h"
 
 /* encoder: one of encoder.h's of the family. Its activation is that of activation.h; where names are OpenAI's and no
- * file says it, a warning says which is taken. image: [3, side, side], side a multiple of the patch.
- * Result: one token: CLIP's projected image embedding; DINOv2's class token after the last norm. */
-int ek_vit_build(struct ek_network *n, int image, const struct ek_encoder *encoder);
+ * file says it, a warning says which is taken. image: [side, side, 3], side a multiple of the patch.
+ * Result, float32: CLIP's projected image embedding; DINOv2's class token after the last norm. */
+int ek_vit_build(struct ek_net *net, struct ek_weights *w, int image, const struct ek_encoder *encoder);
 
 #endif

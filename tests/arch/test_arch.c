@@ -28,10 +28,11 @@ static const struct {
 	{ "analysis/skew", "rebalance/base rebalance/io" },
 	{ "analysis/cluster", "rebalance/base rebalance/io train/nn analysis/skew" },
 	{ "analysis/quality", "rebalance/base rebalance/io analysis/skew analysis/cluster" },
-	{ "analysis/embed", "rebalance/base rebalance/io train/nn" },
+	{ "analysis/embed", "rebalance/base rebalance/io train/nn train/nets" },
 	{ "train/nn", "rebalance/base" },
+	{ "train/nets", "rebalance/base rebalance/io train/nn" },
 	{ "train/loop", "rebalance/base rebalance/io train/nn" },
-	{ "train/vae", "rebalance/base rebalance/io train/nn train/loop" },
+	{ "train/vae", "rebalance/base rebalance/io train/nn train/nets train/loop" },
 	{ "train/flow", "rebalance/base rebalance/io train/nn train/loop train/vae" },
 	{ "train/score", "rebalance/base rebalance/io train/nn train/loop train/vae train/flow" },
 	{ "reports/server", "rebalance/base" }, /* before the folder it lies in */
