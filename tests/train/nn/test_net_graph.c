@@ -1,4 +1,5 @@
 /* What holds for whole networks that learn, whatever their layers: memory, threads, slices, errors. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -318,6 +319,80 @@ static void constants_get_no_gradient_and_pass_it_on(void **state)
 	ek_params_release(&constants);
 }
 
+/* Whatever is kept, results and gradients are the same, and it is there at the end as the twin has it. */
+static void values_can_be_kept(void **state)
+{
+	(void)state;
+	for (enum ek_net_mode mode = EK_NET_FORWARD; mode <= EK_NET_RECOMPUTE; mode++) {
+		struct net_trial t[2] = { 0 };
+		struct ek_net_state *s[2];
+		struct ref_net *twin;
+		float *got[2];
+
+		for (int i = 0; i < 2; i++) {
+			net_subject_new(&t[i].s, case_of("autoencoder"), NULL, EK_NN_F32, 0, 2);
+			for (int v = 1; i == 1 && v < t[i].s.net->value_count; v++)
+				assert_ok(ek_net_keep(t[i].s.net, v));
+			net_trial_start(&t[i], mode, 2);
+			assert_ok(ek_net_state_new(&s[i], t[i].s.net));
+			got[i] = ref_poisoned(t[i].count);
+			net_trial_run(&t[i], s[i], got[i]);
+		}
+		assert_memory_equal(got[0], got[1],
+		                    (mode == EK_NET_FORWARD ? t[0].outputs : t[0].count) * sizeof **got);
+		twin = ref_net_new(t[1].s.net, t[1].values);
+		for (int i = 0; i < t[1].s.input_count; i++)
+			ref_net_set(twin->values[t[1].s.inputs[i]], t[1].inputs[i],
+			            2 * ek_net_elements(t[1].s.net, t[1].s.inputs[i]));
+		ref_net_forward(twin);
+		for (int v = 1; v < t[1].s.net->value_count; v++)
+			for (size_t j = 0; j < 2 * ek_net_elements(t[1].s.net, v); j++)
+				assert_true(fabs((double)((const float *)ek_net_view(s[1], v))[j] -
+				                 twin->values[v][j].v) <= ref_net_allowed(&twin->values[v][j]));
+		ref_net_free(twin);
+		for (int i = 0; i < 2; i++) {
+			ek_net_state_free(s[i]);
+			free(got[i]);
+			net_trial_free(&t[i]);
+		}
+	}
+}
+
+/* One net after the other in the same memory: each gives what it gives alone, a larger one is refused. */
+static void states_can_share_memory(void **state)
+{
+	struct net_trial large, small;
+	struct ek_net_state *first, *second, *alone, *refused;
+	float *got[2], *want;
+
+	(void)state;
+	net_trial_new(&large, case_of("autoencoder"), EK_NN_AUTO, EK_NET_TRAIN, 0, 8);
+	net_trial_new(&small, case_of("transformer"), EK_NN_AUTO, EK_NET_TRAIN, 0, 2);
+	assert_true(ek_net_state_bytes(small.s.net) < ek_net_state_bytes(large.s.net));
+	assert_ok(ek_net_state_new(&alone, small.s.net));
+	assert_fails(ek_net_state_share(&refused, large.s.net, alone), EK_EUSAGE, "does not fit");
+	assert_null(refused);
+	want = ref_poisoned(small.count);
+	net_trial_run(&small, alone, want);
+	assert_ok(ek_net_state_new(&first, large.s.net));
+	assert_ok(ek_net_state_share(&second, small.s.net, first));
+	got[0] = ref_poisoned(large.count);
+	got[1] = ref_poisoned(small.count);
+	for (int i = 0; i < 2; i++) {
+		net_trial_run(&large, first, got[0]);
+		net_trial_run(&small, second, got[1]);
+		assert_memory_equal(got[1], want, small.count * sizeof *want);
+	}
+	ek_net_state_free(second);
+	ek_net_state_free(first);
+	ek_net_state_free(alone);
+	free(got[0]);
+	free(got[1]);
+	free(want);
+	net_trial_free(&large);
+	net_trial_free(&small);
+}
+
 static void a_back_end_that_lacks_a_layer_says_so(void **state)
 {
 	(void)state;
@@ -496,6 +571,8 @@ int main(void)
 		cmocka_unit_test(gradients_of_parameters_can_be_left_out),
 		cmocka_unit_test(frozen_parameters_get_no_gradient),
 		cmocka_unit_test(constants_get_no_gradient_and_pass_it_on),
+		cmocka_unit_test(values_can_be_kept),
+		cmocka_unit_test(states_can_share_memory),
 		cmocka_unit_test(a_back_end_that_lacks_a_layer_says_so),
 		cmocka_unit_test(shapes_that_do_not_fit_are_refused),
 		cmocka_unit_test(flops_are_those_of_the_products),
