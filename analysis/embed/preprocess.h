@@ -13,7 +13,7 @@
  * DINOv2 and timm use. (Hugging Face's older image processors round down: one pixel beside it for every other odd
  * surplus.)
  *
- * EK_INTERPOLATION_PILLOW: out is uint8 [side, side, 3], to be normalised by the graph's input layer.
+ * EK_INTERPOLATION_PILLOW: out is uint8 [side, side, 3], to be normalised by the model (model.h).
  * EK_INTERPOLATION_TORCH: out is float32 [3, side, side], normalised: the average of the four nearest pixels, weighted
  * by torch's rule for align_corners=False, in 0 … 1, then (x - mean) / deviation.
  * EK_ENOMEM.

@@ -7,7 +7,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
-#include "train/nn/pool.h"
+#include "train/nn/net.h"
 
 /* Declared here because the compiler's omp.h may belong to another OpenMP than the one oneDNN is linked to. */
 extern void omp_set_num_threads(int count);
@@ -122,11 +122,6 @@ static int layout_from(struct ek_dnn_layout **out, desc_in desc)
 #endif
 }
 
-int ek_dnn_layout_copy(struct ek_dnn_layout **out, const struct ek_dnn_layout *layout)
-{
-	return layout_from(out, DESC(layout));
-}
-
 #if DNNL_VERSION_MAJOR >= 3
 #define describe_by_tag dnnl_memory_desc_create_with_tag
 #define describe_by_strides dnnl_memory_desc_create_with_strides
@@ -186,7 +181,7 @@ static int argument_of(enum ek_dnn_role role, int slot)
 
 	if (slot == EK_DNN_SCRATCH)
 		return DNNL_ARG_SCRATCHPAD;
-	return slot < EK_DNN_SOURCES ? arguments[role][slot] : DNNL_ARG_MULTIPLE_SRC + slot - EK_DNN_SOURCES;
+	return arguments[role][slot];
 }
 
 static const struct {
@@ -364,9 +359,9 @@ int ek_dnn_convolution(struct ek_dnn_kernel **out, const struct ek_dnn_layout *x
 int ek_dnn_pooling(struct ek_dnn_kernel **out, int kind, const struct ek_dnn_layout *x,
                    const struct ek_dnn_layout *result, const int kernel[2], const int stride[2], const int pad[4])
 {
-	static const dnnl_alg_kind_t kinds[] = { [EK_NN_POOL_MAX] = dnnl_pooling_max,
-		                                 [EK_NN_POOL_AVERAGE] = dnnl_pooling_avg_include_padding,
-		                                 [EK_NN_POOL_AVERAGE_EXCLUSIVE] = dnnl_pooling_avg_exclude_padding };
+	static const dnnl_alg_kind_t kinds[] = { [EK_NET_POOL_MAX] = dnnl_pooling_max,
+		                                 [EK_NET_POOL_AVERAGE] = dnnl_pooling_avg_include_padding,
+		                                 [EK_NET_POOL_AVERAGE_EXCLUSIVE] = dnnl_pooling_avg_exclude_padding };
 	const dnnl_dims_t strides = { stride[0], stride[1] }, sizes = { kernel[0], kernel[1] };
 	const dnnl_dims_t low = { pad[0], pad[2] }, high = { pad[1], pad[3] };
 	struct ek_dnn_making m;
@@ -400,31 +395,6 @@ int ek_dnn_reorder(struct ek_dnn_kernel **out, const struct ek_dnn_layout *from,
 		m.status = dnnl_reorder_primitive_desc_create(&m.desc, DESC(from), ek_dnn_engine, DESC(to),
 		                                              ek_dnn_engine, m.attr);
 	return ek_dnn_making_end(out, &m, rc, "change of layout");
-}
-
-int ek_dnn_concat(struct ek_dnn_kernel **out, const struct ek_dnn_layout *const *sources, int count, int axis,
-                  const struct ek_dnn_layout *result)
-{
-#if DNNL_VERSION_MAJOR >= 3
-	const_dnnl_memory_desc_t descs[EK_DNN_SLOT_COUNT];
-#else
-	dnnl_memory_desc_t descs[EK_DNN_SLOT_COUNT];
-#endif
-	struct ek_dnn_making m;
-	const int rc = ek_dnn_making_begin(&m, NULL);
-
-	assert(count >= 1 && count <= EK_DNN_SLOT_COUNT - EK_DNN_SOURCES);
-	for (int i = 0; i < count; i++)
-		descs[i] = sources[i]->desc;
-	if (rc == 0)
-#if DNNL_VERSION_MAJOR >= 3
-		m.status = dnnl_concat_primitive_desc_create(&m.desc, ek_dnn_engine, DESC(result), count, axis, descs,
-		                                             m.attr);
-#else
-		m.status = dnnl_concat_primitive_desc_create(&m.desc, DESC(result), count, axis, descs, m.attr,
-		                                             ek_dnn_engine);
-#endif
-	return ek_dnn_making_end(out, &m, rc, "concatenation");
 }
 
 const struct ek_dnn_layout *ek_dnn_kernel_layout(const struct ek_dnn_kernel *kernel, int slot)

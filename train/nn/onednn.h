@@ -1,6 +1,6 @@
 /*
  * The only file pair that knows oneDNN, versions 2.x and 3.x: memory layouts, kernels and calls.
- * Internal to train/nn; other modules use matmul.h and graph.h.
+ * Internal to train/nn; other modules use matmul.h and net.h.
  *
  * All kernels are made for, and run on, one thread: the calling one (ek_dnn_enter). Errors: EK_ENOMEM;
  * EK_ENOTSUP with oneDNN's status if it has no kernel for a case.
@@ -37,7 +37,6 @@ int ek_dnn_layout_new(struct ek_dnn_layout **out, enum ek_nn_type type, int rank
 /* strides: [rank], in elements. */
 int ek_dnn_layout_strided(struct ek_dnn_layout **out, enum ek_nn_type type, int rank, const int64_t *dims,
                           const int64_t *strides);
-int ek_dnn_layout_copy(struct ek_dnn_layout **out, const struct ek_dnn_layout *layout);
 void ek_dnn_layout_free(struct ek_dnn_layout *layout);
 size_t ek_dnn_layout_size(const struct ek_dnn_layout *layout); /* bytes, padding included */
 int ek_dnn_layout_equal(const struct ek_dnn_layout *a, const struct ek_dnn_layout *b);
@@ -45,16 +44,8 @@ int ek_dnn_layout_equal(const struct ek_dnn_layout *a, const struct ek_dnn_layou
 /* Generated code for one shape; immutable, shared by threads. */
 struct ek_dnn_kernel;
 
-/* Arguments of a kernel. Several sources are EK_DNN_SOURCES + i. */
-enum ek_dnn_slot {
-	EK_DNN_SOURCE,
-	EK_DNN_WEIGHTS,
-	EK_DNN_BIAS,
-	EK_DNN_RESULT,
-	EK_DNN_SCRATCH,
-	EK_DNN_SOURCES,
-	EK_DNN_SLOT_COUNT = EK_DNN_SOURCES + 16
-};
+/* Arguments of a kernel. */
+enum ek_dnn_slot { EK_DNN_SOURCE, EK_DNN_WEIGHTS, EK_DNN_BIAS, EK_DNN_RESULT, EK_DNN_SCRATCH, EK_DNN_SLOT_COUNT };
 
 /* What happens to x·W + bias before it is stored: the old content of the result is added (residual),
  * then the activation. */
@@ -79,14 +70,11 @@ int ek_dnn_convolution_data(struct ek_dnn_kernel **out, const struct ek_dnn_layo
 int ek_dnn_convolution_weights(struct ek_dnn_kernel **out, const struct ek_dnn_layout *x,
                                const struct ek_dnn_layout *dw, const struct ek_dnn_layout *weights,
                                const struct ek_dnn_layout *dy, const int stride[2], const int pad[4]);
-/* kind: enum ek_nn_pool_kind. */
+/* kind: enum ek_net_pool_kind. */
 int ek_dnn_pooling(struct ek_dnn_kernel **out, int kind, const struct ek_dnn_layout *x,
                    const struct ek_dnn_layout *result, const int kernel[2], const int stride[2], const int pad[4]);
 /* Copy with change of layout and type. */
 int ek_dnn_reorder(struct ek_dnn_kernel **out, const struct ek_dnn_layout *from, const struct ek_dnn_layout *to);
-/* Join `count` (1 … 16) sources along dimension `axis`. */
-int ek_dnn_concat(struct ek_dnn_kernel **out, const struct ek_dnn_layout *const *sources, int count, int axis,
-                  const struct ek_dnn_layout *result);
 void ek_dnn_kernel_free(struct ek_dnn_kernel *kernel);
 
 /* The layout a kernel wants in a slot; owned by the kernel; NULL if it has no such argument. */

@@ -14,9 +14,6 @@
 struct ek_nn_vector {
 	void (*bf16_from_float)(ek_bf16 *out, const float *x, size_t count);
 	void (*bf16_to_float)(float *out, const ek_bf16 *x, size_t count);
-	/* out = (x - mean) / sqrt(variance + epsilon) · gamma + beta over one row of `count` */
-	void (*layer_norm)(float *out, const float *x, size_t count, const float *gamma, const float *beta,
-	                   float epsilon);
 	/* x = exp(scale · (x - max x)) / sum of these, in place; scale > 0. exp to 2 units in the last place;
 	 * a NaN makes the whole row NaN. */
 	void (*softmax)(float *x, size_t count, float scale);

@@ -34,30 +34,6 @@ static void softmax(float *x, size_t count, float scale)
 		x[i] *= inverse;
 }
 
-static void layer_norm(float *out, const float *x, size_t count, const float *gamma, const float *beta, float epsilon)
-{
-	const size_t whole = count - count % LANES, rest = count % LANES;
-	floats sum = all(0), squares = all(0), d;
-	float mean, inverse;
-
-	for (size_t i = 0; i < whole; i += LANES)
-		sum += load(x + i);
-	if (rest > 0)
-		sum += load_part(x + whole, rest, 0);
-	mean = sum_of(sum) / (float)count;
-	for (size_t i = 0; i < whole; i += LANES) {
-		d = load(x + i) - mean;
-		squares += d * d;
-	}
-	if (rest > 0) {
-		d = load_part(x + whole, rest, mean) - mean;
-		squares += d * d;
-	}
-	inverse = 1 / sqrtf(sum_of(squares) / (float)count + epsilon);
-	for (size_t i = 0; i < count; i++)
-		out[i] = (x[i] - mean) * inverse * gamma[i] + beta[i];
-}
-
 static void bf16_from_float(ek_bf16 *restrict out, const float *restrict x, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -100,7 +76,6 @@ static void scale_by(float *x, size_t count, float scale)
 const struct ek_nn_vector EK_NN_VECTOR_TABLE = {
 	.bf16_from_float = bf16_from_float,
 	.bf16_to_float = bf16_to_float,
-	.layer_norm = layer_norm,
 	.softmax = softmax,
 	.add = add,
 	.accumulate = accumulate,

@@ -26,7 +26,6 @@ static void with_vector(const struct ek_nn_vector *k, struct room *r, size_t n)
 {
 	k->bf16_from_float(r->low, r->x[0], n);
 	k->bf16_to_float(r->x[1], r->low, n);
-	k->layer_norm(r->x[2], r->x[0], n, r->x[1], r->x[3], 1e-6F);
 	k->softmax(r->x[3], n, 0.7F);
 	k->add(r->x[4], r->x[2], r->x[3], n);
 	k->accumulate(r->x[5], r->x[4], n);
