@@ -8,8 +8,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/cli/text.h"
-#include "rebalance/plan/balance.h"
-#include "rebalance/plan/weights.h"
+#include "rebalance/pipeline/plans.h"
 
 #define SUBSET "balanced"
 #define WEIGHTS "inverse"
@@ -38,35 +37,23 @@ out:
 	return rc;
 }
 
-static int make_weights(struct ek_run *run, int force)
-{
-	const struct ek_weights_options options = { .name = WEIGHTS, .scheme = "inverse" };
-	struct ek_weights *weights = NULL;
-	const char *reason;
-	int current, rc;
-
-	EK_TRY(ek_weights_prepare(&weights, &options));
-	EK_TRY(ek_run_is_current(&current, &reason, run, ek_weights_step(weights)));
-	if (!current || force)
-		EK_TRY(ek_weights_run(weights, run));
-out:
-	ek_weights_free(weights);
-	return rc;
-}
-
 int ek_demo_plan(struct ek_run *run, uint64_t seed, int force)
 {
-	struct ek_balance_options balance = {
-		.name = SUBSET, .by = "cluster", .rule = "random", .max_repeat = 1, .seed = seed
-	};
+	struct ek_do_balance_options balance = EK_DO_BALANCE_DEFAULT;
+	const struct ek_do_weights_options weights = { .plan = { .name = WEIGHTS, .scheme = "inverse" },
+		                                       .force = force };
 	cJSON *audit = NULL;
-	int made, rc;
+	int made, from_clusters, rc;
 
 	EK_TRY(load(&audit, run, "audit.json"));
+	balance.plan.name = SUBSET;
+	balance.plan.rule = "random";
+	balance.plan.seed = seed;
+	balance.force = force;
 	/* Half of the images: enough to even out by leaving out, without repeating any. */
-	balance.total = ek_whole(number(audit, "images")) / 2;
-	EK_TRY(ek_balance(&made, run, &balance, force));
-	EK_TRY(make_weights(run, force));
+	balance.plan.total = ek_whole(number(audit, "images")) / 2;
+	EK_TRY(ek_do_balance(&made, run, NULL, &balance));
+	EK_TRY(ek_do_weights(&from_clusters, run, NULL, &weights));
 out:
 	cJSON_Delete(audit);
 	return rc;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "rebalance/base/error.h"
@@ -15,6 +16,7 @@
 #include "rebalance/base/guard.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/lock.h"
+#include "rebalance/base/log.h"
 #include "rebalance/base/version.h"
 
 enum { DEEPEST = 64 }; /* steps that a step is made from, one after the other; more are not looked at */
@@ -577,6 +579,33 @@ int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t starte
 		EK_TRY(ek_json_add_item(entry, "counts", cJSON_Duplicate(counts, 1)));
 	EK_TRY(save(run));
 out:
+	return rc;
+}
+
+int ek_run_bring_up(int *made, struct ek_run *run, const struct ek_work *w, int force)
+{
+	const int64_t started = (int64_t)time(NULL);
+	const double clock = ek_clock();
+	cJSON *counts = NULL;
+	const char *reason;
+	int current, rc;
+
+	*made = 0;
+	EK_TRY((w->is_current != NULL ? w->is_current : ek_run_is_current)(&current, &reason, run, w->step));
+	if (current && !force)
+		goto out;
+	if (ek_run_recorded(run, w->step->name) != NULL)
+		ek_info("%s again: %s", w->doing, current ? "forced" : reason);
+	if ((counts = cJSON_CreateObject()) == NULL) {
+		rc = ek_fail(EK_ENOMEM, "no memory for counts");
+		goto out;
+	}
+	EK_TRY(w->make(w->context, run, counts));
+	if (!w->records)
+		EK_TRY(ek_run_record(run, w->step, started, ek_clock() - clock, counts->child != NULL ? counts : NULL));
+	*made = 1;
+out:
+	cJSON_Delete(counts);
 	return rc;
 }
 

@@ -78,6 +78,23 @@ const cJSON *ek_run_writer(const struct ek_run *run, const char *file);
  * copied. Saves run.json. */
 int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t started, double seconds, const cJSON *counts);
 
+/* A step, and how it is done. */
+struct ek_work {
+	const struct ek_step *step;
+	const char *doing; /* "measuring": for the line that says that it is done again, and why */
+	/* Write the outputs, and add to `counts` what they come to. `step` may be filled in further: what it says
+	 * afterwards is recorded. */
+	int (*make)(void *context, struct ek_run *run, cJSON *counts);
+	void *context;
+	/* As ek_run_is_current, for a step that looks at more than its files; or NULL. */
+	int (*is_current)(int *current, const char **reason, struct ek_run *run, const struct ek_step *step);
+	int records; /* 1: `make` records the step itself */
+};
+
+/* Do the work and record it, unless what is on disk is what it would make and not `force`. `*made`: 1: it was done. The
+ * run must be open for writing. Fails as `make` does. */
+int ek_run_bring_up(int *made, struct ek_run *run, const struct ek_work *work, int force);
+
 /* What the user said of the step that is recorded next, before choices were made ("auto"): kept in run.json as "asked"
  * for the next time. Borrowed until then; NULL: nothing. */
 void ek_run_set_asked(struct ek_run *run, const cJSON *asked);

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
@@ -15,8 +14,9 @@ const struct ek_do_evaluate_options ek_do_evaluate_default = {
 	.k = 5, .subsets = 100, .subset_size = 1000, .resamples = 1000
 };
 
-static int save(const struct ek_evaluate *e, const char *path)
+static int make(void *context, struct ek_run *run, cJSON *counts)
 {
+	const struct ek_evaluate *e = context;
 	const struct ek_evaluation_options options = { .k = (size_t)e->wish->k,
 		                                       .closed = e->wish->closed,
 		                                       .subsets = (uint32_t)e->wish->subsets,
@@ -26,18 +26,23 @@ static int save(const struct ek_evaluate *e, const char *path)
 		                                       .orders = e->orders,
 		                                       .order_count = e->order_count };
 	cJSON *json = cJSON_CreateObject();
-	char *folder = NULL;
+	char *folder = NULL, *path = NULL;
 	int rc = json != NULL ? 0 : ek_fail(EK_ENOMEM, "no memory for an evaluation");
 
 	EK_TRY(rc);
 	EK_TRY(ek_evaluate_describe(json, e));
 	EK_TRY(ek_evaluate(json, &e->input, &options));
-	EK_TRY(ek_run_file(&folder, e->run, "evaluations"));
+	EK_TRY(ek_run_file(&folder, run, "evaluations"));
 	EK_TRY(ek_make_directories(folder));
+	EK_TRY(ek_format(&path, "%s/%s.json", folder, e->wish->name));
 	EK_TRY(ek_json_save(json, path));
+	EK_TRY(ek_json_add_u64(counts, "generated", e->input.generated.count));
+	EK_TRY(ek_json_add_u64(counts, "reference", e->input.reference.count));
+	EK_TRY(ek_json_add_u64(counts, "peak_bytes", ek_memory_peak()));
 out:
 	cJSON_Delete(json);
 	free(folder);
+	free(path);
 	return rc;
 }
 
@@ -64,21 +69,6 @@ out:
 	return rc;
 }
 
-static int record(struct ek_run *run, const struct ek_step *step, int64_t started, double clock,
-                  const struct ek_evaluate *e)
-{
-	cJSON *counts = cJSON_CreateObject();
-	int rc;
-
-	EK_TRY(ek_json_add_u64(counts, "generated", e->input.generated.count));
-	EK_TRY(ek_json_add_u64(counts, "reference", e->input.reference.count));
-	EK_TRY(ek_json_add_u64(counts, "peak_bytes", ek_memory_peak()));
-	EK_TRY(ek_run_record(run, step, started, ek_clock() - clock, counts));
-out:
-	cJSON_Delete(counts);
-	return rc;
-}
-
 static int save_statistics(const struct ek_evaluate *e)
 {
 	struct ek_gaussian gaussian = { 0 };
@@ -97,17 +87,15 @@ out:
 	return rc;
 }
 
-/* Make the result if it is not what would be made. */
-static int bring_up_to_date(struct ek_run *run, const struct ek_evaluate *e, const char *file, const char *path)
+static int bring_up_to_date(struct ek_run *run, struct ek_evaluate *e, const char *file)
 {
-	const int64_t started = (int64_t)time(NULL);
-	const double clock = ek_clock();
-	const char **inputs = NULL, *reason;
-	char *owned[FILES] = { NULL }, *name = NULL;
 	const char *const outputs[] = { file, NULL };
+	const char **inputs = NULL;
+	char *owned[FILES] = { NULL }, *name = NULL;
 	struct ek_step step = { .version = VERSION, .outputs = outputs };
+	const struct ek_work work = { .step = &step, .doing = "evaluating", .make = make, .context = e };
 	cJSON *options = NULL;
-	int current, rc;
+	int made, rc;
 
 	EK_TRY(ek_format(&name, "evaluation %s", e->wish->name));
 	EK_TRY(ek_evaluate_record(&options, e));
@@ -115,15 +103,9 @@ static int bring_up_to_date(struct ek_run *run, const struct ek_evaluate *e, con
 	step.name = name;
 	step.options = options;
 	step.inputs = inputs;
-	EK_TRY(ek_run_is_current(&current, &reason, run, &step));
-	if (current && !e->wish->force) {
+	EK_TRY(ek_run_bring_up(&made, run, &work, e->wish->force));
+	if (!made)
 		ek_info("the evaluation %s is current", e->wish->name);
-		goto out;
-	}
-	if (ek_run_recorded(run, name) != NULL)
-		ek_info("evaluating again: %s", current ? "--force" : reason);
-	EK_TRY(save(e, path));
-	EK_TRY(record(run, &step, started, clock, e));
 out:
 	for (size_t i = 0; i < FILES; i++)
 		free(owned[i]);
@@ -150,7 +132,6 @@ int ek_do_evaluate(char **file, struct ek_run *run, struct ek_steps_options *ste
 {
 	struct ek_do_evaluate_options o = *asked;
 	struct ek_evaluate e = { 0 };
-	char *path = NULL;
 	int rc;
 
 	*file = NULL;
@@ -158,12 +139,10 @@ int ek_do_evaluate(char **file, struct ek_run *run, struct ek_steps_options *ste
 	EK_TRY(ek_steps_before(run, steps, 1));
 	EK_TRY(ek_evaluate_open(&e, run, &o));
 	EK_TRY(ek_format(file, "evaluations/%s.json", o.name));
-	EK_TRY(ek_run_file(&path, run, *file));
 	EK_TRY(save_statistics(&e));
 	EK_TRY(ek_evaluate_compare(&e));
-	EK_TRY(bring_up_to_date(run, &e, *file, path));
+	EK_TRY(bring_up_to_date(run, &e, *file));
 out:
 	ek_evaluate_release(&e);
-	free(path);
 	return rc;
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/base/log.h"
 
 static int steps_before(struct ek_run *run, struct ek_steps_options *steps, int clusters)
 {
@@ -55,19 +54,12 @@ int ek_do_weights(int *from_clusters, struct ek_run *run, struct ek_steps_option
                   const struct ek_do_weights_options *o)
 {
 	struct ek_weights *weights = NULL;
-	const struct ek_step *step;
-	const char *reason;
-	int current, rc;
+	int made, rc;
 
 	EK_TRY(ek_weights_prepare(&weights, &o->plan));
-	step = ek_weights_step(weights);
-	*from_clusters = strcmp(step->inputs[0], "clusters/assignment.npy") == 0;
+	*from_clusters = strcmp(ek_weights_step(weights)->inputs[0], "clusters/assignment.npy") == 0;
 	EK_TRY(steps_before(run, steps, *from_clusters));
-	EK_TRY(ek_run_is_current(&current, &reason, run, step));
-	if (!current && ek_run_recorded(run, step->name) != NULL)
-		ek_info("weighting again: %s", reason);
-	if (!current || o->force)
-		EK_TRY(ek_weights_run(weights, run));
+	EK_TRY(ek_weights_run(&made, weights, run, o->force));
 out:
 	ek_weights_free(weights);
 	return rc;

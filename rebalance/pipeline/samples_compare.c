@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
@@ -114,11 +113,14 @@ out:
 	return rc;
 }
 
-static int compare(struct work *w)
+static int compare(void *context, struct ek_run *run, cJSON *counts)
 {
+	struct work *w = context;
 	const uint64_t count = w->samples.rows.count;
 	int rc;
 
+	(void)run;
+	(void)counts;
 	EK_TRY(ek_alloc(&w->assignment, count, sizeof *w->assignment));
 	EK_TRY(ek_frozen_assign(w->assignment, &w->frozen, &w->samples.rows, w->samples.path));
 	EK_TRY(ek_closeness_measure(&w->near, &w->samples.rows, &w->training, K));
@@ -204,37 +206,32 @@ out:
 int ek_samples_compare(struct ek_run *run, const char *name, int again)
 {
 	struct work w = { .run = run, .name = name };
-	const int64_t started = (int64_t)time(NULL);
-	const double clock = ek_clock();
-	char *files[FILES] = { NULL }, *step_name = NULL;
+	char *files[FILES] = { NULL }, *step_name = NULL, *doing = NULL;
 	cJSON *options = NULL;
-	const char *reason;
-	int current, rc;
+	int made, rc;
 
 	EK_TRY(ek_samples_check(run, name));
 	EK_TRY(open_all(&w));
 	EK_TRY(describe(&options, &w));
 	EK_TRY(list_files(files, name));
 	EK_TRY(ek_format(&step_name, "comparison %s", name));
+	EK_TRY(ek_format(&doing, "comparing the samples %s", name));
 	const char *const inputs[] = { "embeddings.npy", "clusters/centroids.npy", files[0], NULL };
 	const char *const outputs[] = { files[1], files[2], files[3], files[4], files[5], NULL };
 	const struct ek_step step = {
 		.name = step_name, .version = VERSION, .options = options, .inputs = inputs, .outputs = outputs
 	};
 
-	EK_TRY(ek_run_is_current(&current, &reason, run, &step));
-	if (current && !again)
-		goto out;
-	if (ek_run_recorded(run, step_name) != NULL)
-		ek_info("comparing the samples %s again: %s", name, current ? "--force" : reason);
-	EK_TRY(compare(&w));
-	EK_TRY(ek_run_record(run, &step, started, ek_clock() - clock, NULL));
+	const struct ek_work work = { .step = &step, .doing = doing, .make = compare, .context = &w };
+
+	EK_TRY(ek_run_bring_up(&made, run, &work, again));
 out:
 	release(&w);
 	cJSON_Delete(options);
 	for (int i = 0; i < FILES; i++)
 		free(files[i]);
 	free(step_name);
+	free(doing);
 	return rc;
 }
 

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "analysis/cluster/cluster.h"
 #include "analysis/cluster/duplicates.h"
@@ -41,35 +40,30 @@ struct prepared {
 	const char **inputs; /* owned */
 	struct ek_duplicates_options duplicates;
 	double eps[MAX_EPS]; /* of duplicates.eps */
-	int64_t started;     /* Unix time */
-	double clock;
 };
 
 struct row {
 	const char *name, *title, *doing;
 	int (*prepare)(struct prepared *p, struct ek_run *run); /* fills p->step */
-	int (*work)(struct prepared *p, struct ek_run *run);    /* does it and records it */
+	int (*make)(void *prepared, struct ek_run *run, cJSON *counts);
+	int (*is_current)(int *current, const char **reason, struct ek_run *run, const struct ek_step *step);
+	int records; /* both as in struct ek_work */
 };
 
-/* For the steps that leave it to their caller to record them: with the numbers and names of the document they wrote. */
-static int record(struct prepared *p, struct ek_run *run, const char *document)
+/* The numbers and names of the document that a step wrote. */
+static int take_counts(cJSON *counts, const struct ek_run *run, const char *document)
 {
-	cJSON *written = NULL, *counts = cJSON_CreateObject();
+	cJSON *written = NULL;
 	const cJSON *item;
 	char *path = NULL;
-	int rc = counts != NULL ? 0 : ek_fail(EK_ENOMEM, "no memory for counts");
+	int rc;
 
-	EK_TRY(rc);
-	if (document != NULL) {
-		EK_TRY(ek_run_file(&path, run, document));
-		EK_TRY(ek_json_load(&written, path));
-	}
+	EK_TRY(ek_run_file(&path, run, document));
+	EK_TRY(ek_json_load(&written, path));
 	cJSON_ArrayForEach(item, written) if (cJSON_IsNumber(item) || cJSON_IsString(item))
 		EK_TRY(ek_json_add_item(counts, item->string, cJSON_Duplicate(item, 0)));
-	EK_TRY(ek_run_record(run, &p->step, p->started, ek_clock() - p->clock, counts));
 out:
 	cJSON_Delete(written);
-	cJSON_Delete(counts);
 	free(path);
 	return rc;
 }
@@ -170,10 +164,12 @@ out:
 	return rc;
 }
 
-static int work_scan(struct prepared *p, struct ek_run *run)
+static int make_scan(void *prepared, struct ek_run *run, cJSON *counts)
 {
+	struct prepared *p = prepared;
 	int rc;
 
+	(void)counts;
 	EK_TRY(ek_scan(run, &p->scan));
 	EK_TRY(tell_tables(run));
 out:
@@ -211,14 +207,15 @@ out:
 	return rc;
 }
 
-static int work_embed(struct prepared *p, struct ek_run *run)
+static int make_embed(void *prepared, struct ek_run *run, cJSON *counts)
 {
+	struct prepared *p = prepared;
 	const struct ek_steps_options *s = p->asked;
 	int rc;
 
 	EK_TRY(ek_other_encoders_keep(run, p->import != NULL ? "own" : ek_encoders[s->embed.encoder].name));
 	EK_TRY(p->import != NULL ? ek_import_run(p->import, run) : ek_embed_run(p->embed, run));
-	EK_TRY(record(p, run, "embeddings.json"));
+	EK_TRY(take_counts(counts, run, "embeddings.json"));
 out:
 	return rc;
 }
@@ -341,15 +338,16 @@ out:
 	return rc;
 }
 
-static int work_cluster(struct prepared *p, struct ek_run *run)
+static int make_cluster(void *prepared, struct ek_run *run, cJSON *counts)
 {
+	struct prepared *p = prepared;
 	int rc;
 
 	if (is_default_number(p))
 		EK_TRY(take_default_number(p, run));
 	if ((rc = ek_cluster(run, &p->cluster)) < 0)
 		return fail_clusters(p, run, rc);
-	EK_TRY(record(p, run, "clusters/clusters.json"));
+	EK_TRY(take_counts(counts, run, "clusters/clusters.json"));
 out:
 	return rc;
 }
@@ -373,11 +371,12 @@ out:
 	return rc;
 }
 
-static int work_stability(struct prepared *p, struct ek_run *run)
+static int make_stability(void *prepared, struct ek_run *run, cJSON *counts)
 {
+	struct prepared *p = prepared;
 	const int rc = ek_stability(run, &p->stability);
 
-	return rc < 0 ? rc : record(p, run, "clusters/stability.json");
+	return rc < 0 ? rc : take_counts(counts, run, "clusters/stability.json");
 }
 
 /* "0.01,0.03" */
@@ -418,11 +417,12 @@ out:
 	return rc;
 }
 
-static int work_duplicates(struct prepared *p, struct ek_run *run)
+static int make_duplicates(void *prepared, struct ek_run *run, cJSON *counts)
 {
+	struct prepared *p = prepared;
 	const int rc = ek_duplicates(run, &p->duplicates);
 
-	return rc < 0 ? rc : record(p, run, "clusters/duplicates.json");
+	return rc < 0 ? rc : take_counts(counts, run, "clusters/duplicates.json");
 }
 
 static int prepare_audit(struct prepared *p, struct ek_run *run)
@@ -433,8 +433,11 @@ static int prepare_audit(struct prepared *p, struct ek_run *run)
 	return ek_audit_step(&p->step, &p->options, &p->audit);
 }
 
-static int work_audit(struct prepared *p, struct ek_run *run)
+static int make_audit(void *prepared, struct ek_run *run, cJSON *counts)
 {
+	const struct prepared *p = prepared;
+
+	(void)counts;
 	return ek_audit(run, &p->audit);
 }
 
@@ -478,23 +481,26 @@ out:
 	return rc;
 }
 
-static int work_report(struct prepared *p, struct ek_run *run)
+static int make_report(void *prepared, struct ek_run *run, cJSON *counts)
 {
 	const struct ek_report_options options = { 0 };
-	const int rc = ek_report(run, &options);
 
-	return rc < 0 ? rc : record(p, run, NULL);
+	(void)prepared;
+	(void)counts;
+	return ek_report(run, &options);
 }
 
 static const struct row rows[EK_STEP_COUNT] = {
-	[EK_STEP_SCAN] = { "scan", "Reading images", "listing the images", prepare_scan, work_scan },
-	[EK_STEP_EMBED] = { "embed", "Embedding", "embedding", prepare_embed, work_embed },
-	[EK_STEP_CLUSTER] = { "cluster", "Clusters", "clustering", prepare_cluster, work_cluster },
-	[EK_STEP_STABILITY] = { "stability", "Stability", "measuring stability", prepare_stability, work_stability },
+	[EK_STEP_SCAN] = { "scan", "Reading images", "listing the images", prepare_scan, make_scan, ek_scan_is_current,
+	                   1 },
+	[EK_STEP_EMBED] = { "embed", "Embedding", "embedding", prepare_embed, make_embed, NULL, 0 },
+	[EK_STEP_CLUSTER] = { "cluster", "Clusters", "clustering", prepare_cluster, make_cluster, NULL, 0 },
+	[EK_STEP_STABILITY] = { "stability", "Stability", "measuring stability", prepare_stability, make_stability,
+	                        NULL, 0 },
 	[EK_STEP_DUPLICATES] = { "duplicates", "Near-duplicates", "finding near-duplicates", prepare_duplicates,
-	                         work_duplicates },
-	[EK_STEP_AUDIT] = { "audit", "Measures", "measuring", prepare_audit, work_audit },
-	[EK_STEP_REPORT] = { "report", "Report", "writing the report", prepare_report, work_report },
+	                         make_duplicates, NULL, 0 },
+	[EK_STEP_AUDIT] = { "audit", "Measures", "measuring", prepare_audit, make_audit, NULL, 1 },
+	[EK_STEP_REPORT] = { "report", "Report", "writing the report", prepare_report, make_report, NULL, 0 },
 };
 
 const char *ek_step_name(enum ek_step_id id)
@@ -561,9 +567,14 @@ static int run_step(struct ek_run *run, struct ek_steps_options *options, enum e
 {
 	const struct ek_option_table table = ek_step_table(options, id);
 	struct prepared p = { .asked = options };
+	const struct ek_work work = { .step = &p.step,
+		                      .doing = rows[id].doing,
+		                      .make = rows[id].make,
+		                      .context = &p,
+		                      .is_current = rows[id].is_current,
+		                      .records = rows[id].records };
 	cJSON *asked = NULL;
-	const char *reason;
-	int current, rc;
+	int made, rc;
 
 	EK_TRY(ek_check_interrupt());
 	EK_TRY(ek_options_to_json(&asked, table.rows, options));
@@ -573,21 +584,12 @@ static int run_step(struct ek_run *run, struct ek_steps_options *options, enum e
 		rc = forced ? rc : take_as_it_was(&p, run, id, asked, rc);
 		goto out;
 	}
-	EK_TRY((id == EK_STEP_SCAN ? ek_scan_is_current : ek_run_is_current)(&current, &reason, run, &p.step));
-	if (current && !forced) {
-		/* As with a number of clusters that happens to be the default one: a wish from now on. */
-		const cJSON *recorded = ek_run_recorded(run, rows[id].name);
-
-		if (is_asked_anew(&table, asked, cJSON_GetObjectItemCaseSensitive(recorded, "asked")))
-			EK_TRY(ek_run_ask_again(run, rows[id].name, asked));
-		goto out;
-	}
-	if (ek_run_recorded(run, rows[id].name) != NULL)
-		ek_info("%s again: %s", rows[id].doing, current ? "--force" : reason);
-	p.started = (int64_t)time(NULL);
-	p.clock = ek_clock();
 	ek_run_set_asked(run, asked);
-	EK_TRY(rows[id].work(&p, run));
+	EK_TRY(ek_run_bring_up(&made, run, &work, forced));
+	/* As with a number of clusters that happens to be the default one: a wish from now on. */
+	if (!made && is_asked_anew(&table, asked,
+	                           cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, rows[id].name), "asked")))
+		EK_TRY(ek_run_ask_again(run, rows[id].name, asked));
 out:
 	ek_run_set_asked(run, NULL);
 	release(&p);

@@ -460,11 +460,9 @@ out:
 	return ek_folder_release(&folder, rc);
 }
 
-int ek_weights_run(struct ek_weights *w, struct ek_run *run)
+static int make(void *context, struct ek_run *run, cJSON *counts)
 {
-	const int64_t started = (int64_t)time(NULL);
-	const double clock = ek_clock();
-	cJSON *counts = cJSON_CreateObject();
+	struct ek_weights *w = context;
 	struct summary s;
 	int rc;
 
@@ -481,11 +479,16 @@ int ek_weights_run(struct ek_weights *w, struct ek_run *run)
 	EK_TRY(ek_json_add_u64(counts, "images", w->units.total));
 	EK_TRY(ek_json_add_u64(counts, "units", w->units.k));
 	EK_TRY(ek_json_add_double(counts, "effective_sample_size", s.effective));
-	EK_TRY(ek_run_record(run, &w->step, started, ek_clock() - clock, counts));
 	warn(w, &s);
 out:
-	cJSON_Delete(counts);
 	return rc;
+}
+
+int ek_weights_run(int *made, struct ek_weights *w, struct ek_run *run, int force)
+{
+	const struct ek_work work = { .step = &w->step, .doing = "weighting", .make = make, .context = w };
+
+	return ek_run_bring_up(made, run, &work, force);
 }
 
 int ek_weights_check(struct ek_run *run, const char *name)

@@ -35,9 +35,10 @@ int ek_weights_prepare(struct ek_weights **out, const struct ek_weights_options 
 void ek_weights_free(struct ek_weights *weights);
 /* As ek_run_is_current wants it; belongs to `weights`. */
 const struct ek_step *ek_weights_step(const struct ek_weights *weights);
-/* Do it and record it; the run must be open for writing. Warns of repeats and of units without images.
+/* Do it and record it, unless it is there and current (`*made` 0) and not `force`; the run must be open for writing.
+ * Warns of repeats and of units without images.
  * EK_EDATA, EK_EUSAGE, EK_EIO, EK_ENOMEM, EK_EINTERRUPTED. */
-int ek_weights_run(struct ek_weights *weights, struct ek_run *run);
+int ek_weights_run(int *made, struct ek_weights *weights, struct ek_run *run, int force);
 
 /* May the weights RUN/weights/NAME be used? EK_EDATA, saying what to do: there are none (naming those there are), or
  * what they were made from has changed since. Such that this program did not record are taken as they are. */

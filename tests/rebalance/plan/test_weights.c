@@ -32,9 +32,10 @@ static struct ek_run *make_run(void)
 static void weigh(struct ek_run *run, const struct ek_weights_options *options)
 {
 	struct ek_weights *w;
+	int made;
 
 	assert_ok(ek_weights_prepare(&w, options));
-	assert_ok(ek_weights_run(w, run));
+	assert_ok(ek_weights_run(&made, w, run, 1));
 	ek_weights_free(w);
 }
 
@@ -177,6 +178,7 @@ static void bad_options_are_refused(void **state)
 	};
 	struct ek_run *run = make_run();
 	struct ek_weights *w;
+	int made;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -184,7 +186,7 @@ static void bad_options_are_refused(void **state)
 		assert_null(w);
 	}
 	assert_ok(ek_weights_prepare(&w, &(struct ek_weights_options){ .name = "a", .scheme = "sqrt", .by = "age" }));
-	assert_fails(ek_weights_run(w, run), EK_EDATA, "no attribute \"age\"");
+	assert_fails(ek_weights_run(&made, w, run, 1), EK_EDATA, "no attribute \"age\"");
 	ek_weights_free(w);
 	ek_weights_free(NULL);
 	ek_run_close(run);
