@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -57,12 +58,6 @@ struct job {
 	char *message;
 };
 
-struct worker {
-	struct job *job;
-	pthread_t thread;
-	int number;
-};
-
 static void note_failure(struct job *job, uint64_t i, int rc)
 {
 	atomic_store(&job->stop, 1);
@@ -76,39 +71,126 @@ static void note_failure(struct job *job, uint64_t i, int rc)
 	(void)pthread_mutex_unlock(&job->lock);
 }
 
-static void *work(void *argument)
+static void work(struct job *job, int worker)
 {
-	const struct worker *w = argument;
-	struct job *job = w->job;
-
 	while (!atomic_load(&job->stop)) {
 		const uint64_t i = atomic_fetch_add(&job->next, 1);
 		int rc;
 
 		if (i >= job->count)
 			break;
-		if ((rc = job->piece(job->context, i, w->number)) < 0)
+		if ((rc = job->piece(job->context, i, worker)) < 0)
 			note_failure(job, i, rc);
 	}
+}
+
+/* Threads that wait for jobs: what they keep, and what their cores' caches hold, serves the next one. A worker's number
+ * is always the same thread's. */
+static struct pool {
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t begun, ended;
+	struct job *job;
+	uint64_t jobs;    /* begun so far */
+	int size;         /* threads there are; the caller's is beside them */
+	int wanted, busy; /* of this job: threads that take part, and those of them at work */
+	int taken;        /* a job runs */
+} pool;
+static const struct pool empty_pool = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	                                .begun = PTHREAD_COND_INITIALIZER,
+	                                .ended = PTHREAD_COND_INITIALIZER };
+
+/* A child process has none of its parent's threads. */
+static void forget_pool(void)
+{
+	pool = empty_pool;
+}
+
+static void make_pool(void)
+{
+	forget_pool();
+	(void)pthread_atfork(NULL, NULL, forget_pool);
+}
+
+static void *serve(void *argument)
+{
+	const int number = (int)(intptr_t)argument;
+	uint64_t done;
+
+	(void)pthread_mutex_lock(&pool.lock);
+	for (done = pool.jobs - 1;; done = pool.jobs) {
+		while (pool.jobs == done || number > pool.wanted) {
+			done = pool.jobs;
+			(void)pthread_cond_wait(&pool.begun, &pool.lock);
+		}
+		(void)pthread_mutex_unlock(&pool.lock);
+		work(pool.job, number);
+		(void)pthread_mutex_lock(&pool.lock);
+		if (--pool.busy == 0)
+			(void)pthread_cond_signal(&pool.ended);
+	}
 	return NULL;
+}
+
+/* Up to `count` threads, with the lock held. Fewer than asked for is slower, not wrong. */
+static void grow(int count)
+{
+	sigset_t all, before;
+	pthread_attr_t detached;
+
+	if (pool.size >= count || pthread_attr_init(&detached) != 0)
+		return;
+	(void)pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+	/* Signals from outside are for the thread that waits for them. */
+	(void)sigfillset(&all);
+	for (const int *fault = (const int[]){ SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, 0 }; *fault != 0; fault++)
+		(void)sigdelset(&all, *fault);
+	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
+	while (pool.size < count) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, &detached, serve, (void *)(intptr_t)(pool.size + 1)) != 0)
+			break;
+		pool.size++;
+	}
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void)pthread_attr_destroy(&detached);
+}
+
+/* On this thread and `others` of the pool; on this one alone where the pool works for another. */
+static void run(struct job *job, int others)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	int mine;
+
+	(void)pthread_once(&once, make_pool);
+	(void)pthread_mutex_lock(&pool.lock);
+	mine = !pool.taken && others > 0;
+	if (mine) {
+		pool.taken = 1;
+		pool.job = job;
+		pool.jobs++;
+		pool.wanted = 0;
+		grow(others);
+		pool.wanted = pool.busy = others < pool.size ? others : pool.size;
+		(void)pthread_cond_broadcast(&pool.begun);
+	}
+	(void)pthread_mutex_unlock(&pool.lock);
+	work(job, 0);
+	if (!mine)
+		return;
+	(void)pthread_mutex_lock(&pool.lock);
+	while (pool.busy > 0)
+		(void)pthread_cond_wait(&pool.ended, &pool.lock);
+	pool.wanted = pool.taken = 0;
+	(void)pthread_mutex_unlock(&pool.lock);
 }
 
 int ek_parallel(uint64_t count, int (*piece)(void *context, uint64_t i, int worker), void *context)
 {
 	struct job job = { .count = count, .piece = piece, .context = context, .lock = PTHREAD_MUTEX_INITIALIZER };
-	struct worker workers[MAX_THREADS];
-	int wanted = ek_threads(), started = 1;
+	const int threads = ek_threads();
 
-	if ((uint64_t)wanted > count)
-		wanted = count > 0 ? (int)count : 1;
-	for (int i = 0; i < wanted; i++)
-		workers[i] = (struct worker){ .job = &job, .number = i };
-	/* Fewer threads than asked for is slower, not wrong. */
-	while (started < wanted && pthread_create(&workers[started].thread, NULL, work, &workers[started]) == 0)
-		started++;
-	(void)work(&workers[0]);
-	for (int i = 1; i < started; i++)
-		(void)pthread_join(workers[i].thread, NULL);
+	run(&job, count < (uint64_t)threads ? (int)count - 1 : threads - 1);
 	if (job.rc < 0)
 		(void)ek_fail(job.rc, "%s", job.message != NULL ? job.message : "no memory");
 	free(job.message);

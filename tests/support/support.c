@@ -9,6 +9,13 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 
+/* Children of processes with threads start threads of their own. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "die_after_fork=0";
+}
+
 enum { SCRATCH_COUNT = 64, PATH_SIZE = 4096 };
 
 static char scratch[SCRATCH_COUNT][64];

@@ -1,9 +1,11 @@
 #include "tests/support/support.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "rebalance/base/threads.h"
@@ -164,6 +166,63 @@ static void the_number_of_threads_stays_in_bounds(void **state)
 	assert_true(ek_threads() >= 1 && ek_threads() <= 1024);
 }
 
+/* Threads wait between jobs; a job of more, one of fewer, and one that another thread begins meanwhile. */
+static void *square_elsewhere(void *context)
+{
+	return ek_parallel(PIECES, square, context) == 0 ? context : NULL;
+}
+
+static void jobs_of_two_threads_do_not_mix(void **state)
+{
+	struct sums *s = calloc(2, sizeof *s);
+
+	(void)state;
+	assert_non_null(s);
+	for (int i = 0; i < 2; i++)
+		assert_non_null(s[i].squares = calloc(PIECES, sizeof *s->squares));
+	for (int round = 1; round <= 50; round++) {
+		pthread_t thread;
+		void *other;
+
+		ek_threads_set(1 + round * 7 % 5);
+		assert_int_equal(pthread_create(&thread, NULL, square_elsewhere, &s[1]), 0);
+		assert_ok(ek_parallel(PIECES, square, &s[0]));
+		assert_int_equal(pthread_join(thread, &other), 0);
+		assert_ptr_equal(other, &s[1]);
+		for (uint64_t i = 0; i < 2 * PIECES; i++)
+			assert_int_equal(s[i / PIECES].squares[i % PIECES],
+			                 (uint64_t)round * ((i % PIECES) * (i % PIECES) + 1));
+	}
+	ek_threads_set(0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(atomic_load(&s[i].overlaps) + atomic_load(&s[i].strangers), 0);
+		free(s[i].squares);
+	}
+	free(s);
+}
+
+static void a_child_process_has_threads_of_its_own(void **state)
+{
+	struct sums *s = calloc(1, sizeof *s);
+	pid_t child;
+	int status;
+
+	(void)state;
+	assert_non_null(s);
+	assert_non_null(s->squares = calloc(PIECES, sizeof *s->squares));
+	ek_threads_set(3);
+	assert_ok(ek_parallel(PIECES, square, s));
+	if ((child = fork()) == 0)
+		_exit(ek_parallel(PIECES, square, s) == 0 && s->squares[3] == 20 ? 7 : 1);
+	assert_true(waitpid(child, &status, 0) == child);
+	assert_int_equal(WEXITSTATUS(status), 7);
+	assert_ok(ek_parallel(PIECES, square, s));
+	assert_int_equal(s->squares[3], 20);
+	ek_threads_set(0);
+	free(s->squares);
+	free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +230,8 @@ int main(void)
 		cmocka_unit_test(every_piece_runs_once_whatever_the_threads),
 		cmocka_unit_test(the_first_failure_stops_the_rest_and_reaches_the_caller),
 		cmocka_unit_test(a_later_failure_of_a_higher_piece_does_not_hide_the_lower),
+		cmocka_unit_test(jobs_of_two_threads_do_not_mix),
+		cmocka_unit_test(a_child_process_has_threads_of_its_own),
 		cmocka_unit_test(no_pieces_are_no_work),
 		cmocka_unit_test(the_number_of_threads_stays_in_bounds),
 	};
