@@ -5,7 +5,7 @@
  *
  *	folder       recursive, names in byte order; label: see below; metadata.jsonl or metadata.csv
  *	             gives the attributes of the images in its folder and below (Hugging Face ImageFolder)
- *	tar          one or more (shards-{00000..00010}.tar, or a folder that holds nothing else), also gzip, zstd,
+ *	tar          one or more (shards-{00000..00010}.tar, or a folder with nothing else in or below it), also gzip, zstd,
  *	             bzip2, xz, and several archives written one behind the other;
  *	             NAME.cls (label), NAME.json (attributes) and NAME.txt (attribute "text") belong to the images
  *	             whose name is NAME, a dot, and more (WebDataset), see below; else label: by folder
@@ -16,8 +16,8 @@
  *	             np.savez_compressed; of several those that are called so (arr_0, x_train, train_images …), their
  *	             labels beside them (arr_1, y_train, train_labels …); .npy: one such array
  *	zip          of images, as a folder of them; label: by folder
- *	parquet      one or more of Hugging Face's shards (shards-{00000..00010}.parquet, or a folder that holds nothing
- *	             else): the column of bytes that datasets calls an Image, or that is called image, img or X.bytes;
+ *	parquet      one or more of Hugging Face's shards (shards-{00000..00010}.parquet, or a folder with nothing else
+ *	             in or below it): the column of bytes that datasets calls an Image, or that is called image, img or X.bytes;
  *	             a row is called SHARD/ROW/NAME, by X.path, or SHARD/ROW.jpg; label: the column label, else the only
  *	             one of classes (ClassLabel, by name; -1: none); the other columns of numbers, texts and classes
  *	             are attributes. Where a page is damaged, the rest of its row group is one rejected row, a shard

@@ -101,7 +101,7 @@ static int worth(const struct shards *s, const struct ek_parquet_column *c)
 
 	if (c->type != EK_PARQUET_BYTES)
 		return 0;
-	return 1 + is_called + 2 * (prefix > 0) + 4 * is_image;
+	return 1 + 3 * is_called + 2 * (prefix > 0) + 5 * is_image;
 }
 
 static int find_image(struct shards *s, const char *shard)
@@ -309,9 +309,8 @@ static size_t base_name(const char **name, const struct ek_parquet_value *path)
 }
 
 /* Called as the file says, else by its format. */
-static int take_name(struct shards *s, struct ek_dataset_item *item, uint64_t row)
+static int take_name(struct shards *s, struct ek_dataset_item *item, uint64_t row, enum ek_image_format format)
 {
-	const enum ek_image_format format = ek_image_sniff(item->bytes.data, item->bytes.size);
 	struct ek_parquet_value path = { .is_null = 1 };
 	const char *name = "";
 	size_t size;
@@ -328,7 +327,7 @@ out:
 	return rc;
 }
 
-static int take_image(struct shards *s, struct ek_dataset_item *item, uint64_t row)
+static int take_image(struct shards *s, struct ek_dataset_item *item, uint64_t row, enum ek_image_format *format)
 {
 	struct ek_parquet_value v;
 	int64_t place;
@@ -340,16 +339,16 @@ static int take_image(struct shards *s, struct ek_dataset_item *item, uint64_t r
 	item->offset = place >= 0 ? (uint64_t)place : row;
 	if (place < 0)
 		EK_TRY(ek_buffer_text(&item->parquet_column, ek_parquet_column(s->file, s->image).path));
-	if (v.is_null)
+	*format = v.size > 0 ? ek_image_sniff(v.bytes, v.size) : EK_IMAGE_UNKNOWN;
+	if (v.is_null) {
 		item->problem = "no image in this row";
-	else if (v.size > EK_DATASET_LARGEST)
+	} else if (v.size > EK_DATASET_LARGEST) {
 		item->problem = "larger than 1 GiB";
-	else
-		EK_TRY(ek_buffer_append(&item->bytes, v.bytes, v.size));
-	if (item->problem == NULL && (v.size == 0 || ek_image_sniff(v.bytes, v.size) == EK_IMAGE_UNKNOWN)) {
-		ek_buffer_clear(&item->bytes);
+	} else if (*format == EK_IMAGE_UNKNOWN) {
 		EK_TRY(ek_content_describe(&item->bytes, v.bytes, v.size));
 		item->problem = item->bytes.data;
+	} else {
+		EK_TRY(ek_buffer_append(&item->bytes, v.bytes, v.size));
 	}
 	rc = 0;
 out:
@@ -382,6 +381,7 @@ static void tell_unused(struct ek_dataset *d, struct shards *s)
 
 static int take_row(struct ek_dataset *d, struct shards *s, struct ek_dataset_item *item)
 {
+	enum ek_image_format format = EK_IMAGE_UNKNOWN;
 	const uint64_t row = s->row++;
 	int rc;
 
@@ -389,9 +389,9 @@ static int take_row(struct ek_dataset *d, struct shards *s, struct ek_dataset_it
 		tell_unused(d, s);
 	item->source = d->paths[s->next - 1];
 	EK_TRY(ek_buffer_printf(&item->name, "%s/%06" PRIu64, s->name, row));
-	rc = take_image(s, item, row);
+	rc = take_image(s, item, row, &format);
 	if (rc == 0)
-		rc = take_name(s, item, row);
+		rc = take_name(s, item, row, format);
 	if (rc == 0 && !d->looks)
 		rc = take_beside(s, item, row);
 	if (rc == EK_EDATA)

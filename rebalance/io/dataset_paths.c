@@ -13,7 +13,7 @@
 
 /* The words of a user that name data sets, and what the files behind them are. */
 
-enum { TAR_HEAD = 512, MOST_FILES = 1000000 };
+enum { TAR_HEAD = 512, MOST_FILES = 1000000, DEEPEST = 16 };
 
 /* Bytes with three dimensions or more: no embeddings. */
 static int is_image_array(const struct ek_buffer *head)
@@ -213,65 +213,106 @@ out:
 	return rc;
 }
 
-/* Shards of which form does a folder hold, and beside them nothing but hidden files and texts that describe them? Says
- * who knows their names, or NULL. */
-static int (*shards_in(const char *folder))(const char *name)
+/* What a folder holds, with all below it. */
+struct shards {
+	int (*is_shard)(const char *name); /* of the form that they have, or NULL: there is none yet */
+	char **paths;                      /* [count] */
+	size_t count;
+	int others; /* there is something else than shards of one form, hidden files and texts that describe them */
+};
+
+static int is_shard(struct shards *s, const char *name)
 {
-	static const char *const texts[] = { ".txt", ".md", ".json", ".csv", ".tsv", ".yaml", ".idx", ".sha256" };
 	static int (*const forms[])(const char *) = { is_tar_name, is_parquet_name };
-	DIR *directory = opendir(folder);
-	const struct dirent *entry;
-	int (*found)(const char *) = NULL, others = 0;
 
-	while (directory != NULL && others == 0 && (entry = readdir(directory)) != NULL) {
-		int known = entry->d_name[0] == '.' || (found != NULL && found(entry->d_name));
-
-		for (size_t i = 0; i < sizeof forms / sizeof *forms && !known && found == NULL; i++)
-			if ((known = forms[i](entry->d_name)))
-				found = forms[i];
-		for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-			known |= ek_name_ends_with(entry->d_name, texts[i]);
-		others += !known;
-	}
-	if (directory != NULL)
-		(void)closedir(directory);
-	return others == 0 ? found : NULL;
+	for (size_t i = 0; i < sizeof forms / sizeof *forms && s->is_shard == NULL; i++)
+		if (forms[i](name))
+			s->is_shard = forms[i];
+	return s->is_shard != NULL && s->is_shard(name);
 }
 
-static int add_shards_of_folder(struct ek_dataset *d, const char *folder, int (*is_shard)(const char *name))
+static int is_description(const char *name)
 {
-	struct dirent **entries = NULL;
-	const int count = scandir(folder, &entries, NULL, NULL);
-	char **names = NULL;
-	size_t shards = 0;
+	static const char *const texts[] = {
+		".txt", ".md", ".json", ".csv", ".tsv", ".yaml", ".idx", ".py", ".sha256"
+	};
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (ek_name_ends_with(name, texts[i]))
+			return 1;
+	return 0;
+}
+
+static int find_shards(struct shards *s, const char *folder, int depth);
+
+/* Links to folders are not followed. */
+static int look_at_entry(struct shards *s, const char *path, const char *name, int depth)
+{
+	struct stat status;
+	int rc = 0;
+
+	if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode))
+		return find_shards(s, path, depth + 1);
+	if (!is_shard(s, name)) {
+		s->others |= !is_description(name);
+		return 0;
+	}
+	EK_TRY(ek_resize(&s->paths, s->count + 1, sizeof *s->paths));
+	EK_TRY(ek_copy_string(&s->paths[s->count], path));
+	s->count++;
+out:
+	return rc;
+}
+
+/* It ends at the first other file: in a folder of images soon. A folder that cannot be read is the walk's to tell. */
+static int find_shards(struct shards *s, const char *folder, int depth)
+{
+	DIR *directory = depth < DEEPEST ? opendir(folder) : NULL;
+	const struct dirent *entry;
+	char *path = NULL;
+	int rc = 0;
+
+	s->others |= directory == NULL;
+	while (!s->others && (entry = readdir(directory)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		EK_TRY(ek_format(&path, "%s/%s", folder, entry->d_name));
+		EK_TRY(look_at_entry(s, path, entry->d_name, depth));
+		free(path);
+		path = NULL;
+	}
+out:
+	free(path);
+	if (directory != NULL)
+		(void)closedir(directory);
+	return rc;
+}
+
+/* A folder that holds shards and nothing else is these. */
+static int add_folder_or_file(struct ek_dataset *d, const char *path)
+{
+	struct shards s = { 0 };
 	int rc;
 
-	if (count < 0)
-		return ek_fail_errno("cannot list %s", folder);
-	EK_TRY(ek_alloc(&names, (size_t)count, sizeof *names));
-	for (int i = 0; i < count; i++)
-		if (entries[i]->d_name[0] != '.' && is_shard(entries[i]->d_name))
-			EK_TRY(ek_format(&names[shards++], "%s/%s", folder, entries[i]->d_name));
-	qsort(names, shards, sizeof *names, compare_texts);
-	for (size_t i = 0; i < shards; i++)
-		EK_TRY(add_path(d, names[i]));
+	EK_TRY(find_shards(&s, path, 0));
+	if (s.others || s.count == 0)
+		EK_TRY(add_path(d, path));
+	else
+		qsort(s.paths, s.count, sizeof *s.paths, compare_texts);
+	for (size_t i = 0; !s.others && i < s.count; i++)
+		EK_TRY(add_path(d, s.paths[i]));
 out:
-	for (size_t i = 0; names != NULL && i < shards; i++)
-		free(names[i]);
-	free(names);
-	for (int i = 0; i < count; i++)
-		free(entries[i]);
-	free(entries);
+	for (size_t i = 0; i < s.count; i++)
+		free(s.paths[i]);
+	free(s.paths);
 	return rc;
 }
 
 int ek_dataset_add(struct ek_dataset *d, const char *path)
 {
-	int (*is_shard)(const char *);
 	struct range range;
 
-	if (strpbrk(path, "*?[{") != NULL && !ek_file_exists(path))
-		return find_range(&range, path) ? add_range(d, path, &range) : add_glob(d, path);
-	is_shard = shards_in(path);
-	return is_shard != NULL ? add_shards_of_folder(d, path, is_shard) : add_path(d, path);
+	if (strpbrk(path, "*?[{") == NULL || ek_file_exists(path))
+		return add_folder_or_file(d, path);
+	return find_range(&range, path) ? add_range(d, path, &range) : add_glob(d, path);
 }

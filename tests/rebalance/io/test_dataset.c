@@ -728,6 +728,28 @@ static void among_several_a_file_is_named_once(void **state)
 	ek_buffer_release(&out);
 }
 
+/* As a repository of the hub: shards in folders, and what describes them. */
+static void a_tree_of_shards_is_these(void **state)
+{
+	static const struct member cat[] = { { "cat.jpg", jpeg_start } }, dog[] = { { "dog.jpg", jpeg_start } };
+	const char *folder = ek_scratch();
+
+	(void)state;
+	put(folder, "README.md", "x");
+	put(folder, ".cache/lock", "x");
+	put(folder, "train/loader.py", "x");
+	put(folder, "test/none.txt", "x");
+	write_tar(ek_join(folder, "train/b.tar"), cat, 1);
+	write_tar(ek_join(folder, "train/a.tar"), dog, 1);
+	check_list(folder, NULL, "dog.jpg|-|-|-\ncat.jpg|-|-|-\n");
+	write_tar(ek_join(folder, "test/a.tar"), dog, 1);
+	check_list(folder, NULL, "test/a.tar/dog.jpg|-|-|-\ntrain/a.tar/dog.jpg|-|-|-\ntrain/b.tar/cat.jpg|-|-|-\n");
+	put(folder, "test/x.jpg", jpeg_start);
+	check_list(folder, NULL,
+	           "README.md|-|-|-\ntest/a.tar|-|-|-\ntest/none.txt|-|-|-\ntest/x.jpg|-|-|-\n"
+	           "train/a.tar|train|-|-\ntrain/b.tar|train|-|-\ntrain/loader.py|train|-|-\n");
+}
+
 static void what_is_no_data_set_is_refused(void **state)
 {
 	const char *folder = ek_scratch();
@@ -914,6 +936,7 @@ int main(void)
 		cmocka_unit_test(idx_files_find_their_labels),
 		cmocka_unit_test(an_npz_holds_images_where_it_says),
 		cmocka_unit_test(among_several_a_file_is_named_once),
+		cmocka_unit_test(a_tree_of_shards_is_these),
 		cmocka_unit_test(what_is_no_data_set_is_refused),
 		cmocka_unit_test(the_fingerprint_sees_every_file_of_a_folder),
 		cmocka_unit_test(the_fingerprint_sees_the_files_behind_a_list),
