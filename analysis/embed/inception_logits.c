@@ -57,7 +57,7 @@ static int pack_weights(void *packed, const struct ek_nn_matmul *plan, const cha
 	EK_TRY(ek_format(&name, "%sfc.weight", ek_tensor_prefix(&file, "fc.weight")));
 	EK_TRY(ek_tensor_get(&tensor, &file, name, 2, (const uint64_t[]){ EK_INCEPTION_CLASSES, FEATURES }));
 	EK_TRY(ek_alloc_aligned(&values, tensor->count, sizeof *values));
-	EK_TRY(ek_tensor_to_f32(values, tensor));
+	EK_TRY(ek_tensor_to_finite_f32(values, tensor, &file));
 	EK_TRY(ek_nn_matmul_pack(plan, packed, values, scratch));
 out:
 	ek_tensor_file_close(&file);

@@ -1,5 +1,6 @@
 #include "rebalance/io/tensor.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,5 +134,32 @@ int ek_tensor_to_f32(float *out, const struct ek_tensor *tensor)
 		               tensor->big_endian);
 	else
 		(void)convert(out, tensor, 0, tensor->data);
+	return 0;
+}
+
+int ek_tensor_to_finite_f32(float *out, const struct ek_tensor *tensor, const struct ek_tensor_file *file)
+{
+	int rc;
+
+	EK_TRY(ek_tensor_to_f32(out, tensor));
+	for (uint64_t i = 0; i < tensor->count; i++)
+		if (!isfinite(out[i]))
+			return ek_fail(EK_EDATA, "%s: element %llu of tensor %s is not a finite number", file->path,
+			               (unsigned long long)i, tensor->name);
+out:
+	return rc;
+}
+
+int ek_tensor_name_matches(const char *name, const char *const *patterns)
+{
+	const size_t length = strlen(name);
+
+	for (; *patterns != NULL; patterns++) {
+		const int ends = **patterns == '*';
+		const size_t size = strlen(*patterns + ends);
+
+		if (length >= size && strncmp(ends ? name + length - size : name, *patterns + ends, size) == 0)
+			return 1;
+	}
 	return 0;
 }

@@ -53,6 +53,11 @@ int ek_tensor_get(const struct ek_tensor **out, const struct ek_tensor_file *fil
 /* A float16, bfloat16, float32 or float64 tensor as contiguous float32. out: [tensor->count].
  * EK_EDATA, naming the tensor, if its elements are of another type. */
 int ek_tensor_to_f32(float *out, const struct ek_tensor *tensor);
+/* The same of a tensor of `file`, and EK_EDATA, naming both, if a number is not finite. */
+int ek_tensor_to_finite_f32(float *out, const struct ek_tensor *tensor, const struct ek_tensor_file *file);
+
+/* 1 if a name starts, or, of a pattern written "*x", ends with one of `patterns`, which end with NULL. */
+int ek_tensor_name_matches(const char *name, const char *const *patterns);
 
 /* For the readers of each format (safetensors.h, pytorch.h): append a tensor whose name is the `length` bytes at
  * `name`; count and contiguous are worked out here, the rest is copied. EK_EDATA: a NUL in the name or a name, shape or

@@ -114,10 +114,7 @@ static int unlabelled_row(float *row, const struct ek_tensor_file *file, uint64_
 	one.count = width;
 	if (t->shape[0] > 2)
 		one.data = (const uint8_t *)t->data + (t->shape[0] - 1) * t->strides[0] * ek_dtype_size(t->type);
-	EK_TRY(ek_tensor_to_f32(row, &one));
-	for (uint64_t i = 0; i < width; i++)
-		if (!isfinite(row[i]))
-			return ek_fail(EK_EDATA, "%s: tensor %s has a number that is not finite", file->path, full);
+	EK_TRY(ek_tensor_to_finite_f32(row, &one, file));
 out:
 	return rc;
 }

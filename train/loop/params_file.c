@@ -1,6 +1,5 @@
 #include "train/loop/params_file.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,44 +65,23 @@ static int misshapen(const struct ek_tensor_file *file, const struct ek_param *p
 
 static int read_one(float *out, const struct ek_tensor_file *file, const struct ek_param *p, const struct ek_tensor *t)
 {
-	int rc;
-
 	if (!same_shape(p, t))
 		return misshapen(file, p, t);
-	EK_TRY(ek_tensor_to_f32(out, t));
-	for (size_t i = 0; i < p->count; i++)
-		if (!isfinite(out[i]))
-			return ek_fail(EK_EDATA, "%s: element %zu of tensor %s is not a finite number", file->path, i,
-			               t->name);
-out:
-	return rc;
-}
-
-static int is_ignored(const char *name, const struct ek_params_names *names)
-{
-	const char *const *ignored = names != NULL ? names->ignored : NULL;
-	const size_t length = strlen(name);
-
-	for (; ignored != NULL && *ignored != NULL; ignored++) {
-		const char *text = **ignored == '*' ? *ignored + 1 : *ignored;
-		const size_t size = strlen(text);
-
-		if (length >= size && strncmp(text == *ignored ? name : name + length - size, text, size) == 0)
-			return 1;
-	}
-	return 0;
+	return ek_tensor_to_finite_f32(out, t, file);
 }
 
 static int check_all_taken(const struct ek_tensor_file *file, const unsigned char *taken,
                            const struct ek_params_names *names)
 {
 	const char *prefix = prefix_of(names);
+	static const char *const none[] = { NULL };
+	const char *const *ignored = names != NULL && names->ignored != NULL ? names->ignored : none;
 	const size_t size = strlen(prefix);
 
 	for (size_t i = 0; i < file->count; i++) {
 		const char *name = file->tensors[i].name;
 
-		if (!taken[i] && strncmp(name, prefix, size) == 0 && !is_ignored(name + size, names))
+		if (!taken[i] && strncmp(name, prefix, size) == 0 && !ek_tensor_name_matches(name + size, ignored))
 			return ek_fail(EK_EDATA,
 			               "%s: the network has no tensor %s: this file belongs to another network",
 			               file->path, name);

@@ -74,19 +74,6 @@ out:
 	return rc;
 }
 
-static int copy(float *out, const struct ek_weights *w, const struct ek_tensor *t)
-{
-	int rc;
-
-	EK_TRY(ek_tensor_to_f32(out, t));
-	for (uint64_t i = 0; i < t->count; i++)
-		if (!isfinite(out[i]))
-			return ek_fail(EK_EDATA, "%s: element %llu of tensor %s is not a finite number", w->file->path,
-			               (unsigned long long)i, t->name);
-out:
-	return rc;
-}
-
 int ek_weights_take(struct ek_weights *w, const char *name, const int *shape)
 {
 	const struct ek_tensor *t;
@@ -94,7 +81,7 @@ int ek_weights_take(struct ek_weights *w, const char *name, const int *shape)
 
 	EK_TRY(find(&t, w, name, shape));
 	EK_TRY(number = ek_weights_room(w, name, shape));
-	EK_TRY(copy(ek_weights_values(w, number), w, t));
+	EK_TRY(ek_tensor_to_finite_f32(ek_weights_values(w, number), t, w->file));
 	rc = number;
 out:
 	return rc;
@@ -108,7 +95,7 @@ int ek_weights_read(float **out, struct ek_weights *w, const char *name, const i
 	*out = NULL;
 	EK_TRY(find(&t, w, name, shape));
 	EK_TRY(ek_alloc(out, (size_t)t->count, sizeof **out));
-	EK_TRY(copy(*out, w, t));
+	EK_TRY(ek_tensor_to_finite_f32(*out, t, w->file));
 out:
 	return rc;
 }
@@ -160,20 +147,6 @@ out:
 	return rc;
 }
 
-static int is_ignored(const char *name, const char *const *ignored)
-{
-	const size_t length = strlen(name);
-
-	for (; *ignored != NULL; ignored++) {
-		const char *text = **ignored == '*' ? *ignored + 1 : *ignored;
-		const size_t size = strlen(text);
-
-		if (length >= size && strncmp(**ignored == '*' ? name + length - size : name, text, size) == 0)
-			return 1;
-	}
-	return 0;
-}
-
 int ek_weights_check_all_taken(const struct ek_weights *w, const char *const *ignored)
 {
 	const size_t length = strlen(w->prefix);
@@ -181,7 +154,8 @@ int ek_weights_check_all_taken(const struct ek_weights *w, const char *const *ig
 	for (size_t i = 0; i < w->file->count; i++) {
 		const char *name = w->file->tensors[i].name;
 
-		if (!w->used[i] && strncmp(name, w->prefix, length) == 0 && !is_ignored(name + length, ignored))
+		if (!w->used[i] && strncmp(name, w->prefix, length) == 0 &&
+		    !ek_tensor_name_matches(name + length, ignored))
 			return ek_fail(EK_EDATA,
 			               "%s: the encoder has no tensor %s: this file belongs to another network",
 			               w->file->path, name);

@@ -64,8 +64,8 @@ struct ek_folded {
 };
 int ek_weights_fold(struct ek_weights *w, const struct ek_folded *folded, float *gamma, float *beta);
 
-/* All was taken. A tensor nobody took is EK_EDATA unless its name starts or ends with one of `ignored` (ends with NULL;
- * "*x" means: ends with x). */
+/* All was taken. A tensor nobody took is EK_EDATA unless its name matches one of `ignored`
+ * (ek_tensor_name_matches). */
 int ek_weights_check_all_taken(const struct ek_weights *w, const char *const *ignored);
 
 #endif
