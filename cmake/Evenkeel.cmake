@@ -38,6 +38,11 @@ function(ek_library name)
   target_link_libraries(${name} PUBLIC ${arg_LINKS})
 endfunction()
 
+# ek_brief(ek_cli): code that is not waited for when it runs, but is when it is built: a third less of that.
+function(ek_brief name)
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+endfunction()
+
 # ek_test(base_random SOURCES test_random.c LINKS ek_base [LABELS slow]): one cmocka program, run from the source root.
 function(ek_test name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINKS;LABELS" ${ARGN})

@@ -57,6 +57,7 @@ if(FaissC_FOUND AND NOT TARGET FaissC::FaissC)
       ${EVENKEEL_FAISS_C_API_SOURCE}/IndexFlat_c.cpp ${EVENKEEL_FAISS_C_API_SOURCE}/Index_c.cpp
       ${EVENKEEL_FAISS_C_API_SOURCE}/error_impl.cpp ${EVENKEEL_FAISS_C_API_SOURCE}/impl/AuxIndexStructures_c.cpp)
     set_target_properties(ek_faiss_c PROPERTIES CXX_EXTENSIONS OFF)
+    ek_brief(ek_faiss_c)
     target_include_directories(ek_faiss_c SYSTEM PRIVATE ${FaissC_INCLUDE_DIR})
     target_link_libraries(ek_faiss_c PUBLIC ${FaissC_CXX_LIBRARY} OpenBLAS::OpenMP)
     set_target_properties(FaissC::FaissC PROPERTIES INTERFACE_LINK_LIBRARIES ek_faiss_c)
