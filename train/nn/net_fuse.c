@@ -25,7 +25,7 @@ static struct ek_net_op *product_for(struct ek_net *net, int value, int user)
 {
 	const int maker = net->values[value].maker;
 	struct ek_net_op *op = maker >= 0 ? &net->ops[maker] : NULL;
-	int used = net->values[value].output;
+	int used = net->values[value].kept;
 
 	if (op == NULL || (op->kind != EK_NET_LINEAR && op->kind != EK_NET_CONV) || op->then != EK_NN_LINEAR)
 		return NULL;
@@ -95,7 +95,7 @@ static void share_memory(struct ek_net *net, int i)
 {
 	const struct ek_net_op *op = &net->ops[i];
 	const int residual = op->inputs[1];
-	int used = net->values[residual].output || net->values[residual].maker < 0 || op->inputs[0] == residual;
+	int used = net->values[residual].kept || net->values[residual].maker < 0 || op->inputs[0] == residual;
 
 	for (int k = i + 1; k < net->op_count; k++)
 		used = used || is_used(&net->ops[k], residual);
