@@ -5,11 +5,11 @@
 #include "rebalance/base/threads.h"
 
 /* Below so much work there are no threads. */
-#define EK_PIECES_WORK 2e7
+#define EK_PIECES_WORK 4e6
 
 /* As ek_parallel; `work` is about how many multiply-adds all pieces take
- * (ten for each number that is only read and added). Below some 20 million (a few milliseconds at
- * most) starting threads costs more than it saves, and the caller's thread does it all. */
+ * (ten for each number that is only read and added). Below some 4 million (a millisecond at most)
+ * waking threads costs more than it saves, and the caller's thread does it all. */
 static inline int ek_pieces(uint64_t count, int (*piece)(void *context, uint64_t i, int worker), void *context,
                             double work)
 {

@@ -90,21 +90,65 @@ static int affinities(void *context, uint64_t i, int worker)
 	return ek_check_interrupt();
 }
 
-static void symmetrise(struct tsne *t)
+static int symmetrise(void *context, uint64_t i, int worker)
 {
-	for (size_t i = 0; i < t->m; i++)
-		for (size_t j = 0; j < i; j++) {
-			float *a = &t->p[i * t->m + j], *b = &t->p[j * t->m + i];
+	const struct tsne *t = context;
 
-			*a = *b = (*a + *b) / (2 * (float)t->m);
+	(void)worker;
+	for (size_t j = 0; j < i; j++) {
+		float *a = &t->p[i * t->m + j], *b = &t->p[j * t->m + i];
+
+		*a = *b = (*a + *b) / (2 * (float)t->m);
+	}
+	return 0;
+}
+
+/* What the search for principal components needs. */
+struct components {
+	const struct tsne *t;
+	double *mean, *v, *next; /* [d], [2, d] now and after this step */
+};
+
+static int score_rows(void *context, uint64_t piece, int worker)
+{
+	const struct components *p = context;
+	const struct tsne *t = p->t;
+	const size_t d = t->d, end = (piece + 1) * ROWS < t->m ? (piece + 1) * ROWS : t->m;
+
+	(void)worker;
+	for (size_t i = piece * ROWS; i < end; i++)
+		for (size_t c = 0; c < 2; c++) {
+			double score = 0;
+
+			for (size_t j = 0; j < d; j++)
+				score += ((double)t->x[i * d + j] - p->mean[j]) * p->v[c * d + j];
+			t->position[c][i] = score;
 		}
+	return 0;
+}
+
+/* Columns, so that each sum over the rows is one worker's, in their order. */
+static int add_columns(void *context, uint64_t piece, int worker)
+{
+	const struct components *p = context;
+	const struct tsne *t = p->t;
+	const size_t d = t->d, first = piece * ROWS, end = first + ROWS < d ? first + ROWS : d;
+
+	(void)worker;
+	for (size_t i = 0; i < t->m; i++)
+		for (size_t c = 0; c < 2; c++)
+			for (size_t j = first; j < end; j++)
+				p->next[c * d + j] += t->position[c][i] * ((double)t->x[i * d + j] - p->mean[j]);
+	return 0;
 }
 
 /* The first two principal components by orthogonal iteration; position = scores with the deviation of the first. */
 static int principal(struct tsne *t)
 {
 	const size_t m = t->m, d = t->d;
+	const double work = 2 * (double)m * (double)d;
 	double *mean = NULL, *v = NULL, *next = NULL, deviation = 0;
+	struct components p;
 	int rc;
 
 	EK_TRY(ek_alloc(&mean, d, sizeof *mean));
@@ -116,18 +160,11 @@ static int principal(struct tsne *t)
 		mean[j] /= (double)m;
 	for (size_t j = 0; j < 2 * d; j++)
 		v[j] = ek_random_normal(0, ek_random_stream("principal"), j);
+	p = (struct components){ t, mean, v, next };
 	for (int step = 0; step < POWER_STEPS; step++) {
 		memset(next, 0, 2 * d * sizeof *next);
-		for (size_t i = 0; i < m; i++)
-			for (int c = 0; c < 2; c++) {
-				double score = 0;
-
-				for (size_t j = 0; j < d; j++)
-					score += ((double)t->x[i * d + j] - mean[j]) * v[(size_t)c * d + j];
-				t->position[c][i] = score;
-				for (size_t j = 0; j < d; j++)
-					next[(size_t)c * d + j] += score * ((double)t->x[i * d + j] - mean[j]);
-			}
+		EK_TRY(ek_pieces((m + ROWS - 1) / ROWS, score_rows, &p, work));
+		EK_TRY(ek_pieces((d + ROWS - 1) / ROWS, add_columns, &p, work));
 		for (int c = 0; c < 2; c++) {
 			double *u = next + (size_t)c * d, norm = 0, dot = 0;
 
@@ -233,7 +270,7 @@ int ek_tsne(double *xy, const float *x, size_t m, size_t d, uint64_t seed)
 		EK_TRY(ek_alloc(&t.pull, m, sizeof *t.pull));
 		EK_TRY(ek_alloc(&t.gauss, (size_t)ek_threads() * m, sizeof *t.gauss));
 		EK_TRY(ek_parallel(m, affinities, &t));
-		symmetrise(&t);
+		EK_TRY(ek_parallel(m, symmetrise, &t));
 		for (size_t i = 0; i < 2 * m; i++) /* equal rows must be able to part */
 			t.position[i / m][i % m] += jitter * (ek_random_double(seed, ek_random_stream("map"), i) - 0.5);
 		EK_TRY(descend(&t));
