@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
@@ -193,7 +194,7 @@ static int print_hidden_classes(const struct ek_run *run)
 	double nmi;
 	int rc, listed = 0;
 
-	EK_TRY(ek_run_file(&path, run, "audit.json"));
+	EK_TRY(ek_layout_path(&path, run, "audit.json", NULL));
 	EK_TRY(ek_json_load(&audit, path));
 	garment = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(audit, "attributes"), "garment");
 	EK_TRY(ek_json_get_double(&nmi, cJSON_GetObjectItemCaseSensitive(garment, "nmi"), "value", path));
@@ -238,7 +239,7 @@ static int before(struct ek_invocation *i, struct ek_run *run)
 	char *named = NULL, *folder = NULL, *images = NULL, *classes = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&named, run, "data"));
+	EK_TRY(ek_layout_path(&named, run, "data", NULL));
 	EK_TRY(ek_make_directories(named));
 	/* Absolute, as options that are files are: run.json keeps it. */
 	if ((folder = realpath(named, NULL)) == NULL) {

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/info_about.h"
@@ -90,14 +91,14 @@ out:
 /* One line on a file of a folder; of a subset or weights, whether it is current. */
 static int print_child(const struct ek_about *a, const char *name)
 {
-	const struct ek_info_file *file;
+	const struct ek_layout *file;
 	const cJSON *step;
 	const char *reason;
 	char *inside = NULL, word[256];
 	int unchanged, rc;
 
 	EK_TRY(ek_format(&inside, "%s%s%s", a->inside, *a->inside != 0 ? "/" : "", name));
-	if ((file = ek_info_find(a->place, inside)) == NULL)
+	if ((file = ek_layout_find(a->place, inside)) == NULL)
 		goto out;
 	EK_TRY(ek_about_step(&step, a, inside, file));
 	if (step == NULL || *a->inside == 0 || strchr(a->inside, '/') != NULL || strcmp(a->inside, "clusters") == 0) {
@@ -199,7 +200,7 @@ static int print_words(const struct ek_about *a)
 	(void)printf("\n");
 	if (a->document != NULL) {
 		print_members(a->document, NULL, 1);
-		if (a->place == EK_INFO_EXPORT)
+		if (a->place == EK_PLACE_EXPORT)
 			EK_TRY(print_export_state(a));
 	}
 	if (a->step != NULL) {
@@ -208,7 +209,7 @@ static int print_words(const struct ek_about *a)
 	} else if (a->file != NULL && a->file->step != NULL) {
 		(void)printf("\n  run.json does not say what made it, so whether it is stale is not known\n");
 	}
-	if (a->is_folder && a->place == EK_INFO_RUN)
+	if (a->is_folder && a->place == EK_PLACE_RUN)
 		EK_TRY(print_children(a));
 out:
 	return rc;
@@ -220,7 +221,7 @@ static int print_run(const struct ek_about *a)
 	char *file = NULL;
 	int rc, steps = 0;
 
-	EK_TRY(ek_run_file(&file, a->run, "run.json"));
+	EK_TRY(ek_layout_path(&file, a->run, "run.json", NULL));
 	if (!ek_file_exists(file)) {
 		(void)printf("%s: a run directory in which no step has finished yet\n", a->path);
 		goto out;
@@ -255,7 +256,7 @@ static int print_json(const struct ek_about *a)
 	int rc;
 
 	if (a->is_folder && a->run != NULL && *a->inside == 0) {
-		EK_TRY(ek_run_file(&file, a->run, "run.json"));
+		EK_TRY(ek_layout_path(&file, a->run, "run.json", NULL));
 		EK_TRY(ek_json_load(&record, file));
 		rc = ek_print_json(record);
 		goto out;
@@ -268,7 +269,7 @@ static int print_json(const struct ek_about *a)
 	                          a->recipe != NULL ? "a recipe"
 	                          : a->file != NULL ? a->file->text
 	                                            : ""));
-	EK_TRY(a->root != NULL ? ek_json_add_string(out, a->place == EK_INFO_RUN ? "run" : "export", a->root)
+	EK_TRY(a->root != NULL ? ek_json_add_string(out, a->place == EK_PLACE_RUN ? "run" : "export", a->root)
 	                       : ek_json_add_null(out, "run"));
 	if (a->step != NULL)
 		EK_TRY(add_step(out, a));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/cli/command.h"
@@ -81,7 +82,7 @@ static int keep_list(char **kept, const struct ek_run *run)
 		rc = ek_fail(EK_EUSAGE, "standard input is empty; a path a line is expected");
 		goto out;
 	}
-	EK_TRY(ek_run_file(kept, run, "list.txt"));
+	EK_TRY(ek_layout_path(kept, run, "list.txt", NULL));
 	EK_TRY(ek_atomic_open(&file, *kept));
 	EK_TRY(ek_atomic_write(&file, list.data, list.size));
 	EK_TRY(ek_atomic_commit(&file));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/command.h"
@@ -101,7 +102,7 @@ struct progress {
 
 static int evaluation_of(char **path, struct ek_sweep *s, const struct ek_sweep_point *p)
 {
-	return ek_format(path, "%s/evaluations/%s.json", s->run, p->name);
+	return ek_layout_path_at(path, s->run, "evaluations/*.json", p->name);
 }
 
 static int is_evaluated(struct ek_sweep *s, const struct ek_sweep_point *p)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
@@ -110,7 +111,7 @@ static int print(const struct ek_run *run, const char *name)
 	char *path = NULL, images[32], effective[32], share[32];
 	int rc;
 
-	EK_TRY(ek_format(&path, "%s/weights/%s/weights.json", ek_run_path(run), name));
+	EK_TRY(ek_layout_path(&path, run, "weights/*/weights.json", name));
 	EK_TRY(ek_json_load(&json, path));
 	largest = cJSON_GetObjectItemCaseSensitive(json, "largest_repeat");
 	(void)printf("%s by %s over %s images in %.0f units\n", word(json, "scheme"), word(json, "by"),
@@ -163,7 +164,7 @@ static int weights(struct ek_invocation *i, struct ek_run *run)
 	o->force = i->settings.steps.force;
 	EK_TRY(ek_do_weights(&from_clusters, run, &i->settings.steps, o));
 	EK_TRY(ek_recipe_write(i, run, from_clusters));
-	EK_TRY(ek_format(&document, "weights/%s/weights.json", o->plan.name));
+	EK_TRY(ek_layout_name(&document, "weights/*/weights.json", o->plan.name));
 	EK_TRY(i->settings.common.json ? ek_summary_print_file(run, document) : print(run, o->plan.name));
 out:
 	free(document);

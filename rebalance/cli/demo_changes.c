@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/cli/text.h"
 #include "reports/comparison.h"
 
@@ -22,7 +23,7 @@ static int load(struct evaluation *e, struct ek_comparison *c, const struct ek_r
 	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_format(&path, "%s/evaluations/%s.json", ek_run_path(run), name));
+	EK_TRY(ek_layout_path(&path, run, "evaluations/*.json", name));
 	EK_TRY(ek_comparison_add_file(c, run, path));
 	json = c->rows[c->count - 1].json;
 	EK_TRY(ek_compared_read(&e->coverage, json, "tail.coverage", "tail_coverage", path));

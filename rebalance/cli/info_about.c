@@ -60,8 +60,8 @@ static int look_at(struct ek_about *a, const char *folder)
 {
 	static const struct {
 		const char *file;
-		enum ek_info_place place;
-	} marks[] = { { "run.json", EK_INFO_RUN }, { ".evenkeel-export", EK_INFO_EXPORT } };
+		enum ek_layout_place place;
+	} marks[] = { { "run.json", EK_PLACE_RUN }, { ".evenkeel-export", EK_PLACE_EXPORT } };
 	char *mark = NULL;
 	int rc = 0;
 
@@ -95,13 +95,13 @@ static int find_root(struct ek_about *a)
 		goto out;
 	a->inside = a->absolute + strlen(a->root);
 	a->inside += *a->inside == '/';
-	a->file = ek_info_find(a->place, a->inside);
+	a->file = ek_layout_find(a->place, a->inside);
 out:
 	free(folder);
 	return rc;
 }
 
-int ek_about_step(const cJSON **step, const struct ek_about *a, const char *inside, const struct ek_info_file *file)
+int ek_about_step(const cJSON **step, const struct ek_about *a, const char *inside, const struct ek_layout *file)
 {
 	char *copy = NULL, *name = NULL, *at;
 	int rc = 0;
@@ -142,7 +142,7 @@ static int load_document(struct ek_about *a)
 		EK_TRY(ek_copy_string(&path, a->absolute));
 	else if (*name == '*')
 		EK_TRY(ek_format(&path, "%.*s.json", length - 4, a->absolute)); /* .npy */
-	else if (a->place == EK_INFO_EXPORT)
+	else if (a->place == EK_PLACE_EXPORT)
 		EK_TRY(ek_format(&path, "%s/%s", a->root, name));
 	else if (a->is_folder)
 		EK_TRY(ek_format(&path, "%s/%s", a->absolute, name));
@@ -187,7 +187,7 @@ int ek_about_learn(struct ek_about *a, const char *path)
 	a->bytes = a->is_folder ? 0 : (uint64_t)status.st_size;
 	EK_TRY(make_absolute(a));
 	EK_TRY(find_root(a));
-	if (a->root != NULL && a->place == EK_INFO_RUN)
+	if (a->root != NULL && a->place == EK_PLACE_RUN)
 		EK_TRY(ek_run_open(&a->run, a->root, EK_RUN_READ));
 	if (!a->is_folder)
 		EK_TRY(ek_info_format(&a->format, a->path));

@@ -2,7 +2,7 @@
 #ifndef EK_CLI_INFO_ABOUT_H
 #define EK_CLI_INFO_ABOUT_H
 
-#include "rebalance/cli/info_files.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/io/run.h"
 
 struct ek_about {
@@ -10,10 +10,10 @@ struct ek_about {
 	char *absolute;
 	int is_folder;
 	uint64_t bytes;
-	enum ek_info_place place;
+	enum ek_layout_place place;
 	char *root;         /* the run or export that it is in, or NULL */
 	const char *inside; /* its path in there; points into `absolute` */
-	const struct ek_info_file *file;
+	const struct ek_layout *file;
 	struct ek_buffer format;
 	struct ek_run *run;
 	const cJSON *step; /* that wrote it; the run's */
@@ -25,7 +25,6 @@ int ek_about_learn(struct ek_about *about, const char *path);
 void ek_about_release(struct ek_about *about);
 
 /* `*step` = the step that wrote `inside` of the run, by its row of the table, or NULL. */
-int ek_about_step(const cJSON **step, const struct ek_about *about, const char *inside,
-                  const struct ek_info_file *file);
+int ek_about_step(const cJSON **step, const struct ek_about *about, const char *inside, const struct ek_layout *file);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/recipe.h"
@@ -165,7 +166,7 @@ int ek_plan_print(const struct ek_invocation *i, const struct ek_run *run, const
 	if (!made)
 		ek_info("the subset %s is current", name);
 	EK_TRY(ek_recipe_write(i, run, 1));
-	EK_TRY(ek_format(&file, "subsets/%s/subset.json", name));
+	EK_TRY(ek_layout_name(&file, "subsets/*/subset.json", name));
 	if (i->settings.common.json) {
 		EK_TRY(ek_summary_print_file(run, file));
 		goto out;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/cli/terminal.h"
 #include "rebalance/cli/text.h"
@@ -97,7 +98,7 @@ int ek_summary_print(const struct ek_run *run, int json)
 
 	if (json)
 		return ek_summary_print_file(run, "audit.json");
-	EK_TRY(ek_run_file(&path, run, "audit.json"));
+	EK_TRY(ek_layout_path(&path, run, "audit.json", NULL));
 	EK_TRY(ek_json_load(&audit, path));
 	clusters = member(audit, "clusters");
 	skew = member(audit, "skew");

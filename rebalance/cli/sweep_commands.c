@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/cli/sweep.h"
 #include "rebalance/pipeline/evaluate.h"
@@ -210,7 +211,7 @@ static int steps_before(uint64_t *steps, const char *run, const char *name, uint
 		EK_TRY(ek_json_get_u64(steps, config, "model_step", samples));
 		goto out;
 	}
-	EK_TRY(ek_format(&folder, "%s/models/%s", run, name));
+	EK_TRY(ek_layout_path_at(&folder, run, "models/*", name));
 	EK_TRY(found = ek_checkpoint_open(&newest, steps, folder, EK_CHECKPOINT_AVERAGE));
 	*steps = found && *steps > most ? *steps : 0;
 	rc = 0;
@@ -267,7 +268,7 @@ int ek_sweep_make_autoencoder(struct ek_sweep *s)
 
 	if (s->wish->autoencoder == NULL)
 		return 0;
-	EK_TRY(ek_format(&model, "%s/models/%s", s->run, s->wish->autoencoder));
+	EK_TRY(ek_layout_path_at(&model, s->run, "models/*", s->wish->autoencoder));
 	EK_TRY(ek_format(&finished, "%s/diffusion_pytorch_model.safetensors", model));
 	/* As train flow finds it: a model of the run first, then a folder. */
 	if (!ek_file_exists(finished) && (ek_file_exists(model) || !ek_file_exists(s->wish->autoencoder)))

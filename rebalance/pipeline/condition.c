@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/io/images.h"
 #include "rebalance/io/npy.h"
@@ -28,7 +29,7 @@ static int by_cluster(struct ek_condition *c, const struct ek_run *run)
 	int32_t most = -1;
 	int rc;
 
-	EK_TRY(ek_run_file(&path, run, "clusters/assignment.npy"));
+	EK_TRY(ek_layout_path(&path, run, "clusters/assignment.npy", NULL));
 	EK_TRY(ek_npy_open_as(&assignment, path, EK_I32, 1, &c->images));
 	memcpy(c->codes, assignment.data, c->images * sizeof *c->codes);
 	for (uint64_t i = 0; i < c->images; i++)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/log.h"
 #include "rebalance/pipeline/evaluate_parts.h"
 #include "rebalance/plan/subset.h"
@@ -32,7 +33,7 @@ static int make(void *context, struct ek_run *run, cJSON *counts)
 	EK_TRY(rc);
 	EK_TRY(ek_evaluate_describe(json, e));
 	EK_TRY(ek_evaluate(json, &e->input, &options));
-	EK_TRY(ek_run_file(&folder, run, "evaluations"));
+	EK_TRY(ek_layout_path(&folder, run, "evaluations", NULL));
 	EK_TRY(ek_make_directories(folder));
 	EK_TRY(ek_format(&path, "%s/%s.json", folder, e->wish->name));
 	EK_TRY(ek_json_save(json, path));
@@ -60,8 +61,8 @@ static int list_inputs(const char ***inputs, char *owned[FILES], const struct ek
 	for (size_t i = 0; i < e->set_count; i++) {
 		if (e->sets[i].name == NULL)
 			continue;
-		EK_TRY(ek_format(&owned[2 * i], "samples/%s/embeddings.npy", e->sets[i].name));
-		EK_TRY(ek_format(&owned[2 * i + 1], "samples/%s/samples.jsonl", e->sets[i].name));
+		EK_TRY(ek_layout_name(&owned[2 * i], "samples/*/embeddings.npy", e->sets[i].name));
+		EK_TRY(ek_layout_name(&owned[2 * i + 1], "samples/*/samples.jsonl", e->sets[i].name));
 		(*inputs)[count++] = owned[2 * i];
 		(*inputs)[count++] = owned[2 * i + 1];
 	}
@@ -138,7 +139,7 @@ int ek_do_evaluate(char **file, struct ek_run *run, struct ek_steps_options *ste
 	EK_TRY(check_options(&o));
 	EK_TRY(ek_steps_before(run, steps, 1));
 	EK_TRY(ek_evaluate_open(&e, run, &o));
-	EK_TRY(ek_format(file, "evaluations/%s.json", o.name));
+	EK_TRY(ek_layout_name(file, "evaluations/*.json", o.name));
 	EK_TRY(save_statistics(&e));
 	EK_TRY(ek_evaluate_compare(&e));
 	EK_TRY(bring_up_to_date(run, &e, *file));

@@ -10,6 +10,7 @@
 #include "analysis/embed/inception.h"
 #include "analysis/embed/weight_files.h"
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/log.h"
 #include "rebalance/pipeline/samples_compare.h"
 #include "rebalance/io/jsonl.h"
@@ -119,7 +120,7 @@ static int read_asked(int32_t *asked, const struct ek_evaluate *e, const struct 
 	cJSON *row;
 	int rc;
 
-	EK_TRY(ek_format(&path, "%s/samples/%s/samples.jsonl", ek_run_path(e->run), m->name));
+	EK_TRY(ek_layout_path(&path, e->run, "samples/*/samples.jsonl", m->name));
 	EK_TRY(ek_jsonl_open(&rows, path));
 	for (uint64_t i = 0; i < m->rows->count; i++) {
 		EK_TRY(ek_jsonl_next(&rows, &row));

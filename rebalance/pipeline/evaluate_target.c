@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/pipeline/evaluate_parts.h"
 #include "rebalance/io/kept_path.h"
 #include "rebalance/plan/target.h"
@@ -34,7 +35,7 @@ static int is_balanced(int *is, const struct ek_evaluate *e)
 	*is = e->seen.weights != NULL || is_even(e);
 	if (*is || e->seen.subset == NULL)
 		return 0;
-	EK_TRY(ek_format(&path, "%s/subsets/%s/subset.json", ek_run_path(e->run), e->seen.subset));
+	EK_TRY(ek_layout_path(&path, e->run, "subsets/*/subset.json", e->seen.subset));
 	if (!ek_file_exists(path))
 		goto out;
 	EK_TRY(ek_json_load(&json, path));

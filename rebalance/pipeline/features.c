@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/images.h"
 #include "rebalance/io/scan.h"
@@ -59,7 +60,7 @@ int ek_feature_maker_of_run(struct ek_feature_maker *m, const struct ek_run *run
 	int rc;
 
 	*m = (struct ek_feature_maker){ 0 };
-	EK_TRY(ek_run_file(&path, run, "embeddings.json"));
+	EK_TRY(ek_layout_path(&path, run, "embeddings.json", NULL));
 	if (recorded == NULL) {
 		rc = ek_fail(EK_EDATA, "%s has no embeddings: evenkeel embed %s", ek_run_path(run), ek_run_path(run));
 		goto out;
@@ -262,10 +263,10 @@ int ek_features_of_dataset(struct ek_features *out, const struct ek_run *run, co
 		               "%s: the run's embeddings are your own (%s), so images cannot be embedded alike; give "
 		               "their embeddings as .npy",
 		               datasets[0], m->encoder);
-	EK_TRY(ek_format(&folder, "%s/cache/features", ek_run_path(run)));
+	EK_TRY(ek_layout_path(&folder, run, "cache/features", NULL));
 	EK_TRY(ek_make_directories(folder));
 	free(folder);
-	EK_TRY(ek_format(&folder, "%s/cache/features/%s", ek_run_path(run), place));
+	EK_TRY(ek_layout_path(&folder, run, "cache/features/*", place));
 	EK_TRY(ek_run_open(&list, folder, EK_RUN_CREATE));
 	EK_TRY(scan(list, datasets, count, whole, m->again));
 	EK_TRY(make(out, list, m, array));
@@ -299,7 +300,7 @@ int ek_features_listed(int *current, char **contents, const struct ek_run *run, 
 
 	*current = 1;
 	*contents = NULL;
-	EK_TRY(ek_format(&folder, "%s/cache/features/%s", ek_run_path(run), place));
+	EK_TRY(ek_layout_path(&folder, run, "cache/features/*", place));
 	EK_TRY(ek_format(&record, "%s/run.json", folder));
 	if (!ek_file_exists(record))
 		goto out;
@@ -331,13 +332,13 @@ int ek_features_of_run(struct ek_features *out, const struct ek_run *run, const 
 
 	*out = (struct ek_features){ 0 };
 	if (m->other) {
-		EK_TRY(ek_format(&path, "%s/cache/features/run", ek_run_path(run)));
+		EK_TRY(ek_layout_path(&path, run, "cache/features/*", "run"));
 		EK_TRY(ek_make_directories(path));
 		free(path);
 		EK_TRY(ek_format(&path, "%s/cache/features/run/embeddings-%s.npy", ek_run_path(run), m->encoder));
 		EK_TRY(make(out, run, m, path));
 	} else {
-		EK_TRY(ek_run_file(&path, run, "embeddings.npy"));
+		EK_TRY(ek_layout_path(&path, run, "embeddings.npy", NULL));
 		EK_TRY(ek_features_open(out, path, 0));
 	}
 out:

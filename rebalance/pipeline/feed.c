@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "rebalance/io/images.h"
@@ -106,7 +107,7 @@ static int open_loss_weights(struct ek_feed *feed, struct ek_run *run, const cha
 	int rc;
 
 	EK_TRY(ek_weights_check(run, name));
-	EK_TRY(ek_format(&path, "%s/weights/%s/weights.npy", ek_run_path(run), name));
+	EK_TRY(ek_layout_path(&path, run, "weights/*/weights.npy", name));
 	EK_TRY(ek_npy_open_as(&feed->loss_weights, path, EK_F64, 1, &feed->images));
 out:
 	free(path);

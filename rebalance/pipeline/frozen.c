@@ -8,6 +8,7 @@
 #include "analysis/cluster/cluster.h"
 #include "analysis/cluster/kmeans.h"
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 
@@ -20,15 +21,15 @@ static int open_clusters(struct ek_frozen *f, const struct ek_run *run)
 	int rc;
 
 	EK_TRY(ek_cluster_normalise(&normalise, run));
-	EK_TRY(ek_run_file(&path, run, "clusters/clusters.json"));
+	EK_TRY(ek_layout_path(&path, run, "clusters/clusters.json", NULL));
 	EK_TRY(ek_json_load(&json, path));
 	f->spherical = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "spherical"));
 	f->unit = normalise == EK_NORMALISE_UNIT;
 	free(path);
-	EK_TRY(ek_run_file(&path, run, "clusters/assignment.npy"));
+	EK_TRY(ek_layout_path(&path, run, "clusters/assignment.npy", NULL));
 	EK_TRY(ek_npy_open_as(&f->assignment, path, EK_I32, 1, &any));
 	free(path);
-	EK_TRY(ek_run_file(&path, run, "clusters/centroids.npy"));
+	EK_TRY(ek_layout_path(&path, run, "clusters/centroids.npy", NULL));
 	EK_TRY(ek_npy_open_as(&f->centroids, path, EK_F32, 2, table));
 out:
 	cJSON_Delete(json);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
@@ -87,7 +88,7 @@ static int open_model(struct work *w, struct ek_tensor_file *file)
 	char *config = NULL;
 	int found, rc;
 
-	EK_TRY(ek_format(&w->model_folder, "%s/models/%s", ek_run_path(w->run), w->asked->model));
+	EK_TRY(ek_layout_path(&w->model_folder, w->run, "models/*", w->asked->model));
 	EK_TRY(ek_format(&config, "%s/config.json", w->model_folder));
 	if (!ek_file_exists(config)) {
 		rc = ek_fail(EK_EUSAGE, "there is no model %s: neither %s nor a file of that name is there",
@@ -115,7 +116,7 @@ static int is_file(const struct ek_run *run, const char *model)
 	struct stat status;
 	int is_model = 0;
 
-	if (ek_format(&folder, "%s/models/%s", ek_run_path(run), model) == 0)
+	if (ek_layout_path(&folder, run, "models/*", model) == 0)
 		is_model = ek_file_exists(folder);
 	free(folder);
 	return !is_model && stat(model, &status) == 0 && S_ISREG(status.st_mode);
@@ -371,7 +372,7 @@ static int generate(struct work *w)
 	EK_TRY(ek_alloc(&w->seeds, out->classes.count, sizeof *w->seeds));
 	ek_classes_seeds(w->seeds, &out->classes, (uint64_t)o->seed, &out->model);
 	EK_TRY((w->file != NULL ? open_space_of_file : open_space)(w));
-	EK_TRY(ek_format(&out->folder, "%s/samples/%s", ek_run_path(w->run), o->name));
+	EK_TRY(ek_layout_path(&out->folder, w->run, "samples/*", o->name));
 	if (o->force)
 		EK_TRY(ek_review_keep_out(&w->kept_out, out->folder));
 	EK_TRY(describe(w));

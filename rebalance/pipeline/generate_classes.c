@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
@@ -66,7 +67,7 @@ static int by_minority(struct ek_classes *c, const struct ek_run *run, const str
 	if (strcmp(model->condition, "cluster") != 0)
 		return ek_fail(EK_EUSAGE, "--minority needs a model of --condition cluster, this one has %s",
 		               model->condition);
-	EK_TRY(ek_run_file(&path, run, "audit.json"));
+	EK_TRY(ek_layout_path(&path, run, "audit.json", NULL));
 	if (!ek_file_exists(path)) {
 		rc = ek_fail(EK_EDATA, "--minority: there is no audit; run evenkeel audit %s", ek_run_path(run));
 		goto out;

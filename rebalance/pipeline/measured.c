@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/pipeline/samples_compare.h"
 
@@ -125,9 +126,9 @@ int ek_measured_samples_changed(char **reason, const struct ek_run *run, const c
 	int current, rc;
 
 	*reason = NULL;
-	EK_TRY(ek_format(&images, "%s/samples/%s/images", ek_run_path(run), name));
+	EK_TRY(ek_layout_path(&images, run, "samples/*/images", name));
 	EK_TRY(ek_format(&place, "samples-%s", name));
-	EK_TRY(ek_format(&path, "%s/samples/%s/embeddings.json", ek_run_path(run), name));
+	EK_TRY(ek_layout_path(&path, run, "samples/*/embeddings.json", name));
 	EK_TRY(ek_features_listed(&current, &contents, run, (const char *const[]){ images }, 1, place));
 	if (current && contents != NULL && ek_file_exists(path)) {
 		EK_TRY(ek_json_load(&json, path));
@@ -206,10 +207,10 @@ int ek_pooled_open(struct ek_features *pooled, int32_t **cluster, const struct e
 	*pooled = (struct ek_features){ 0 };
 	for (size_t i = 0; i < count; i++)
 		shape[0] += sets[i].rows->count;
-	EK_TRY(ek_run_file(&path, run, "cache"));
+	EK_TRY(ek_layout_path(&path, run, "cache", NULL));
 	EK_TRY(ek_make_directories(path));
 	free(path);
-	EK_TRY(ek_run_file(&path, run, "cache/evaluated.npy"));
+	EK_TRY(ek_layout_path(&path, run, "cache/evaluated.npy", NULL));
 	EK_TRY(ek_npy_create(&file, path, EK_F32, 2, shape));
 	EK_TRY(ek_alloc(cluster, shape[0], sizeof **cluster));
 	for (size_t i = 0; i < count; i++) {

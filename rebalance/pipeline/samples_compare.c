@@ -8,6 +8,7 @@
 
 #include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/log.h"
 #include "rebalance/pipeline/features.h"
 #include "rebalance/pipeline/frozen.h"
@@ -44,8 +45,8 @@ int ek_samples_features(struct ek_features *out, const struct ek_run *run, const
 	int rc;
 
 	*out = (struct ek_features){ 0 };
-	EK_TRY(ek_format(&images, "%s/samples/%s/images", ek_run_path(run), name));
-	EK_TRY(ek_format(&path, "%s/samples/%s/config.json", ek_run_path(run), name));
+	EK_TRY(ek_layout_path(&images, run, "samples/*/images", name));
+	EK_TRY(ek_layout_path(&path, run, "samples/*/config.json", name));
 	EK_TRY(ek_format(&place, "samples-%s", name));
 	EK_TRY(ek_format(&array, "%s/samples/%s/embeddings%s%s.npy", ek_run_path(run), name, maker->other ? "-" : "",
 	                 maker->other ? maker->encoder : ""));
@@ -187,7 +188,7 @@ int ek_samples_check(const struct ek_run *run, const char *name)
 	char *path = NULL, *begun = NULL;
 	int rc;
 
-	EK_TRY(ek_format(&path, "%s/samples/%s/images", ek_run_path(run), name));
+	EK_TRY(ek_layout_path(&path, run, "samples/*/images", name));
 	EK_TRY(ek_format(&begun, "%s/samples/.%s.new", ek_run_path(run), name));
 	if (*name != 0 && *name != '.' && strchr(name, '/') == NULL && ek_file_exists(path))
 		goto out;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/memory.h"
@@ -25,7 +26,7 @@ static int find_autoencoder(char **folder, const struct ek_run *run, const char 
 	char *weights = NULL;
 	int rc;
 
-	EK_TRY(ek_format(folder, "%s/models/%s", ek_run_path(run), name));
+	EK_TRY(ek_layout_path(folder, run, "models/*", name));
 	EK_TRY(ek_format(&weights, "%s/diffusion_pytorch_model.safetensors", *folder));
 	if (strchr(name, '/') == NULL && ek_file_exists(weights))
 		goto out;
@@ -248,7 +249,7 @@ int ek_space_publish(const struct ek_run *run, const char *name, const struct ek
 	char *folder = NULL;
 	int rc;
 
-	EK_TRY(ek_format(&folder, "%s/models/%s", ek_run_path(run), name));
+	EK_TRY(ek_layout_path(&folder, run, "models/*", name));
 	EK_TRY(load_averages(&space.model, folder));
 	EK_TRY(ek_pixels_open(&space.pixels, run, space.image_side));
 	EK_TRY(open_latents(&space, run, folder, precision));

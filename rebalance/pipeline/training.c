@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
@@ -52,7 +53,7 @@ int ek_training_folder(char **folder, const struct ek_run *run, const char *name
 	int rc;
 
 	*folder = NULL;
-	EK_TRY(ek_format(folder, "%s/models/%s", ek_run_path(run), name));
+	EK_TRY(ek_layout_path(folder, run, "models/*", name));
 	EK_TRY(ek_make_directories(*folder));
 out:
 	return rc;

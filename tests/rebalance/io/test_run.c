@@ -96,6 +96,36 @@ static void a_changed_option_input_output_or_version_is_noticed(void **state)
 	assert_current(f, 0, "out.bin is missing");
 }
 
+static int make_output(void *context, struct ek_run *run, cJSON *counts)
+{
+	int *times = context;
+
+	(void)run;
+	++*times;
+	return *times > 2 ? ek_fail(EK_EDATA, "no more") : ek_json_add_u64(counts, "times", (uint64_t)*times);
+}
+
+static void a_step_is_done_if_it_is_not_current_or_forced(void **state)
+{
+	struct fixture *f = *state;
+	int times = 0, made;
+	const struct ek_work work = { .step = &f->step, .doing = "clustering", .make = make_output, .context = &times };
+
+	assert_ok(ek_run_bring_up(&made, f->run, &work, 0));
+	assert_true(made && times == 1);
+	assert_current(f, 1, "current");
+	assert_ok(ek_run_bring_up(&made, f->run, &work, 0));
+	assert_true(!made && times == 1);
+	assert_ok(ek_run_bring_up(&made, f->run, &work, 1));
+	assert_true(made && times == 2);
+	assert_fails(ek_run_bring_up(&made, f->run, &work, 1), EK_EDATA, "no more");
+	assert_false(made);
+	/* What failed is not recorded. */
+	assert_int_equal(cJSON_GetObjectItem(cJSON_GetObjectItem(ek_run_recorded(f->run, "cluster"), "counts"), "times")
+	                         ->valueint,
+	                 2);
+}
+
 static void assert_unchanged(struct fixture *f, int deep, int want, const char *want_reason)
 {
 	const char *reason;
@@ -406,6 +436,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_step_is_current_after_it_was_recorded, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_changed_option_input_output_or_version_is_noticed, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_step_is_done_if_it_is_not_current_or_forced, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_inputs_were_made_from_is_looked_at_when_asked, setup, teardown),
 		cmocka_unit_test_setup_teardown(steps_made_from_each_other_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_input_that_was_not_there_may_stay_away, setup, teardown),
