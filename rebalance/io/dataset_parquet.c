@@ -13,6 +13,8 @@
 
 enum { LARGEST_TEXT = 1 << 24, LARGEST_NAME = 255 };
 
+static const char no_image[] = "no image in this row";
+
 /* A column beside the image. */
 struct beside {
 	size_t column;
@@ -137,6 +139,21 @@ out:
 	return rc;
 }
 
+/* Note a column that is not used by its own name, once for all that it consists of, which follow each other. */
+static int note_unused(struct shards *s, struct ek_tally *unused, const struct ek_parquet_column *c)
+{
+	const size_t size = c->depth > 1 ? strcspn(c->path, ".") : strlen(c->path);
+	int rc = 0;
+
+	if (s->text.size == size && memcmp(s->text.data, c->path, size) == 0)
+		return 0;
+	ek_buffer_clear(&s->text);
+	EK_TRY(ek_buffer_append(&s->text, c->path, size));
+	ek_dataset_note(unused, s->text.data);
+out:
+	return rc;
+}
+
 /* What lies beside the image: numbers, texts and classes; of lists and structures nothing. */
 static int find_beside(struct shards *s)
 {
@@ -145,6 +162,7 @@ static int find_beside(struct shards *s)
 	int rc;
 
 	EK_TRY(ek_alloc(&s->beside, count, sizeof *s->beside));
+	ek_buffer_clear(&s->text);
 	for (size_t i = 0; i < count; i++) {
 		const struct ek_parquet_column c = ek_parquet_column(s->file, i);
 		const cJSON *feature = feature_of(s, c.path, strlen(c.path));
@@ -153,7 +171,7 @@ static int find_beside(struct shards *s)
 		if (i == s->image || i == s->path)
 			continue;
 		if (c.depth > 1 || c.type == EK_PARQUET_OTHER || c.type == EK_PARQUET_BYTES)
-			ek_dataset_note(&unused, c.path);
+			EK_TRY(note_unused(s, &unused, &c));
 		else
 			s->beside[s->beside_count++] =
 				(struct beside){ .column = i,
@@ -319,6 +337,8 @@ static int take_name(struct shards *s, struct ek_dataset_item *item, uint64_t ro
 	if (s->path < ek_parquet_columns(s->file))
 		EK_TRY(ek_parquet_read(&path, s->file, s->path, row));
 	size = path.is_null ? 0 : base_name(&name, &path);
+	if (item->problem == no_image && size > 0)
+		item->problem = "no image in this row, only the path of one";
 	EK_TRY(ek_buffer_text(&item->name, size > 0 ? "/" : ""));
 	EK_TRY(ek_buffer_append(&item->name, name, size));
 	if (size == 0 && format != EK_IMAGE_UNKNOWN)
@@ -341,7 +361,7 @@ static int take_image(struct shards *s, struct ek_dataset_item *item, uint64_t r
 		EK_TRY(ek_buffer_text(&item->parquet_column, ek_parquet_column(s->file, s->image).path));
 	*format = v.size > 0 ? ek_image_sniff(v.bytes, v.size) : EK_IMAGE_UNKNOWN;
 	if (v.is_null) {
-		item->problem = "no image in this row";
+		item->problem = no_image;
 	} else if (v.size > EK_DATASET_LARGEST) {
 		item->problem = "larger than 1 GiB";
 	} else if (*format == EK_IMAGE_UNKNOWN) {

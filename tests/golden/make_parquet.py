@@ -19,7 +19,7 @@ def picture(i, form="PNG"):
     return out.getvalue()
 
 
-def golden(file, names, label, unused=()):
+def golden(file, names, label, unused=(), classes={}):
     """The rows as an audit should have them: texts and numbers beside the image; names of classes; no label for -1."""
     rows = []
     for i, row in enumerate(pq.read_table(os.path.join(here, file)).to_pylist()):
@@ -27,13 +27,15 @@ def golden(file, names, label, unused=()):
         image = image if isinstance(image, dict) else {"bytes": image, "path": None}
         name = (image["path"] or "").replace("\\", "/").rsplit("/", 1)[-1]
         data = image["bytes"]
-        value = row.pop(label)
+        value = row.pop(label, None)
         value = None if value is None or (names and value == -1) else names[value] if names else str(value)
         for column in unused:
             del row[column]
         for column, x in list(row.items()):
             if x is None:
                 del row[column]
+            elif column in classes:
+                row[column] = dict(enumerate(classes[column])).get(x, str(x))
             elif isinstance(x, int) and not isinstance(x, bool) and abs(x) >= 2**53:
                 row[column] = str(x)
         kind = {b"\x89P": ".png", b"\xff\xd8": ".jpg"}.get((data or b"")[:2], "")
@@ -90,8 +92,19 @@ pq.write_table(other, os.path.join(here, "parquet-other.parquet"), compression="
                                                       "image": "DELTA_LENGTH_BYTE_ARRAY"}, data_page_size=300,
                write_batch_size=2, write_page_checksum=True)
 
+# Several columns of pictures, the first of them masks; of some images only a path. Two columns of classes: no label.
+struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+several = pa.table({
+    "mask": pa.array([{"bytes": b"mask", "path": None}] * 6, struct),
+    "image": pa.array([{"bytes": picture(i) if i % 3 else None, "path": f"/data/{i}.png"} for i in range(6)], struct),
+    "fine": pa.array([5 - i for i in range(6)], pa.int8()), "coarse": pa.array([i % 2 for i in range(6)], pa.int64()),
+}).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": {
+    "fine": {"names": list("abcde"), "_type": "ClassLabel"}, "coarse": {"names": ["x", "y"], "_type": "ClassLabel"}}}})})
+pq.write_table(several, os.path.join(here, "parquet-several.parquet"), compression="gzip")
+
 with open(os.path.join(here, "parquet.json"), "w") as f:
     json.dump({"made_by": "make_parquet.py", "datasets": datasets.__version__, "pyarrow": pa.__version__, "shards": [
         golden("parquet-hf.parquet", classes, "label", ["tags"]), golden("parquet-old.parquet", classes, "fine"),
-        golden("parquet-other.parquet", None, "label")]}, f, indent=0)
+        golden("parquet-other.parquet", None, "label"), golden("parquet-several.parquet", None, None, ["mask"], {
+            "fine": list("abcde"), "coarse": ["x", "y"]})]}, f, indent=0)
     f.write("\n")
