@@ -77,7 +77,8 @@ static int failed(avifResult result)
 	               avif.result_text(result));
 }
 
-/* First rotated, then mirrored: both together are one of EXIF's eight. */
+/* First rotated, then mirrored: both together are one of EXIF's eight. What EXIF says of it is not looked at, but if it
+ * says nothing, XMP is, as Pillow does. */
 static int orientation_of(const avifImage *image)
 {
 	/* [quarter turns against the clock][not mirrored, top and bottom change places, left and right] */
@@ -89,7 +90,11 @@ static int orientation_of(const avifImage *image)
 	const int axis = image->imir.mode;
 #endif
 
-	return orientations[turns][image->transformFlags & AVIF_TRANSFORM_IMIR ? 1 + (axis & 1) : 0];
+	const int boxes = orientations[turns][image->transformFlags & AVIF_TRANSFORM_IMIR ? 1 + (axis & 1) : 0];
+
+	if (boxes != 1 || ek_exif_has_orientation(image->exif.data, image->exif.size))
+		return boxes;
+	return ek_image_orientation(NULL, 0, image->xmp.data, image->xmp.size);
 }
 
 static int open_file(avifDecoder **out, const void *bytes, size_t size, uint64_t max_pixels)
@@ -102,7 +107,6 @@ static int open_file(avifDecoder **out, const void *bytes, size_t size, uint64_t
 	if ((*out = decoder = avif.decoder_create()) == NULL)
 		return ek_fail(EK_ENOMEM, "no memory to read an AVIF");
 	decoder->maxThreads = 1;
-	decoder->ignoreXMP = AVIF_TRUE;
 	decoder->imageDimensionLimit = 0;
 	/* Readers and writers disagree about these two boxes; the pixels do not depend on them. */
 	decoder->strictFlags &= ~(avifStrictFlags)(AVIF_STRICT_CLAP_VALID | AVIF_STRICT_PIXI_REQUIRED);

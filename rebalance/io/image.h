@@ -1,8 +1,8 @@
 /*
  * Images: from the bytes of a file to 8-bit RGB, and back. The format is told by content, not by name.
  * JPEG (baseline, progressive, grey, CMYK, YCCK), PNG (all colour types, palette, 16 bit, interlaced), WebP, GIF, TIFF,
- * AVIF, BMP; of animations and of files with several pages the first. EXIF orientation is applied, transparency laid
- * over white; the pixels are Pillow's (each format's header tells the exceptions).
+ * AVIF, BMP; of animations and of files with several pages the first. EXIF orientation, or that of XMP, is applied,
+ * transparency laid over white; the pixels are Pillow's (each format's header tells the exceptions).
  *
  * A bad image is EK_EDATA with the reason; callers that read many take it as data (rejected.jsonl).
  */

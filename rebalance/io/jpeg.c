@@ -92,6 +92,26 @@ static void watch_scans(j_common_ptr common)
 	}
 }
 
+/* Of the first EXIF data and the first XMP, which are markers APP1 both. */
+static int find_orientation(const struct jpeg_decompress_struct *jpeg)
+{
+	static const char xmp_name[] = "http://ns.adobe.com/xap/1.0/";
+	const uint8_t *exif = NULL, *xmp = NULL;
+	size_t exif_size = 0, xmp_size = 0;
+
+	for (jpeg_saved_marker_ptr m = jpeg->marker_list; m != NULL; m = m->next) {
+		if (exif == NULL && m->data_length > 6 && memcmp(m->data, "Exif\0", 5) == 0) {
+			exif = m->data + 6;
+			exif_size = m->data_length - 6;
+		} else if (xmp == NULL && m->data_length > sizeof xmp_name &&
+		           memcmp(m->data, xmp_name, sizeof xmp_name) == 0) {
+			xmp = m->data + sizeof xmp_name;
+			xmp_size = m->data_length - sizeof xmp_name;
+		}
+	}
+	return ek_image_orientation(exif, exif_size, xmp, xmp_size);
+}
+
 static int read_header(struct reader *r)
 {
 	jpeg_create_decompress(&r->jpeg);
@@ -101,10 +121,7 @@ static int read_header(struct reader *r)
 	jpeg_save_markers(&r->jpeg, JPEG_APP0 + 1, 0xffff);
 	jpeg_mem_src(&r->jpeg, r->bytes, (unsigned long)r->size);
 	(void)jpeg_read_header(&r->jpeg, TRUE);
-	r->orientation = 1;
-	for (jpeg_saved_marker_ptr m = r->jpeg.marker_list; m != NULL && r->orientation == 1; m = m->next)
-		if (m->data_length > 6 && memcmp(m->data, "Exif\0", 5) == 0)
-			r->orientation = ek_exif_orientation(m->data + 6, m->data_length - 6);
+	r->orientation = find_orientation(&r->jpeg);
 	if (r->jpeg.jpeg_color_space == JCS_UNKNOWN)
 		return ek_fail(EK_EDATA, "JPEG: %d colour components", r->jpeg.num_components);
 	return ek_image_check_size(r->jpeg.image_width, r->jpeg.image_height, r->max_pixels);

@@ -11,7 +11,8 @@ static unsigned read_number(const uint8_t *p, int bytes, int big_endian)
 	return value;
 }
 
-int ek_exif_orientation(const uint8_t *tiff, size_t size)
+/* 0: there is no such tag. */
+static int of_exif(const uint8_t *tiff, size_t size)
 {
 	size_t directory, entries;
 	int big;
@@ -21,13 +22,13 @@ int ek_exif_orientation(const uint8_t *tiff, size_t size)
 		size -= 6;
 	}
 	if (size < 8)
-		return 1;
+		return 0;
 	big = tiff[0] == 'M';
 	if (memcmp(tiff, big ? "MM\0*" : "II*\0", 4) != 0)
-		return 1;
+		return 0;
 	directory = read_number(tiff + 4, 4, big);
 	if (directory > size || size - directory < 2)
-		return 1;
+		return 0;
 	entries = read_number(tiff + directory, 2, big);
 	for (size_t i = 0; i < entries && size - directory - 2 >= 12 * (i + 1); i++) {
 		const uint8_t *entry = tiff + directory + 2 + 12 * i;
@@ -39,7 +40,37 @@ int ek_exif_orientation(const uint8_t *tiff, size_t size)
 		value = read_number(entry + 8, type == 4 ? 4 : 2, big);
 		return (type == 3 || type == 4) && value >= 1 && value <= 8 ? (int)value : 1;
 	}
-	return 1;
+	return 0;
+}
+
+/* tiff:Orientation="6" or <tiff:Orientation>6<; 0: there is neither. */
+static int of_xmp(const char *xmp, size_t size)
+{
+	static const char name[] = "tiff:Orientation";
+	const char *end = xmp + size, *at;
+
+	for (; (at = memmem(xmp, (size_t)(end - xmp), name, sizeof name - 1)) != NULL; xmp = at) {
+		at += sizeof name - 1;
+		const size_t before = end - at >= 3 && at[0] == '=' && at[1] == '"' ? 2 : end - at >= 2 && *at == '>';
+
+		if (before > 0 && at[before] >= '0' && at[before] <= '9')
+			return at[before] >= '1' && at[before] <= '8' ? at[before] - '0' : 1;
+	}
+	return 0;
+}
+
+int ek_exif_has_orientation(const uint8_t *exif, size_t size)
+{
+	return exif != NULL && of_exif(exif, size) != 0;
+}
+
+int ek_image_orientation(const uint8_t *exif, size_t exif_size, const void *xmp, size_t xmp_size)
+{
+	int found = exif != NULL ? of_exif(exif, exif_size) : 0;
+
+	if (found == 0 && xmp != NULL)
+		found = of_xmp(xmp, xmp_size);
+	return found != 0 ? found : 1;
 }
 
 void ek_image_tell(struct ek_image_info *info, enum ek_image_format format, uint32_t stored_width,

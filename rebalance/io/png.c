@@ -74,21 +74,48 @@ static void nothing_to_flush(png_structp png)
 	(void)png;
 }
 
-/* Of the eXIf chunk, which may stand anywhere; 1 without one that is whole. */
+/* A chunk's data, of `*size` bytes, if it is whole. */
+static const uint8_t *whole_chunk(const uint8_t *chunk, size_t length, size_t *size)
+{
+	*size = length;
+	return crc32(0, chunk + 4, (uInt)(length + 4)) == png_get_uint_32(chunk + 8 + length) ? chunk + 8 : NULL;
+}
+
+/* The text of an iTXt chunk of XMP that is not compressed, or NULL. */
+static const uint8_t *xmp_of(const uint8_t *data, size_t *size)
+{
+	static const char key[] = "XML:com.adobe.xmp";
+	const uint8_t *end = data + *size, *at = data + sizeof key + 2; /* compressed, method */
+
+	if (*size < sizeof key + 4 || memcmp(data, key, sizeof key) != 0 || data[sizeof key] != 0)
+		return NULL;
+	for (int i = 0; i < 2 && at != NULL; i++) { /* language, translated key */
+		at = memchr(at, 0, (size_t)(end - at));
+		at = at != NULL ? at + 1 : NULL;
+	}
+	*size = at != NULL ? (size_t)(end - at) : 0;
+	return at;
+}
+
+/* Of the chunks eXIf and iTXt, which may stand anywhere. */
 static int find_orientation(const uint8_t *bytes, size_t size)
 {
+	const uint8_t *exif = NULL, *xmp = NULL;
+	size_t exif_size = 0, xmp_size = 0;
+
 	for (size_t at = SIGNATURE_SIZE; size - at >= 12;) {
 		const size_t length = png_get_uint_32(bytes + at);
 
 		if (length > size - at - 12)
 			break;
-		if (memcmp(bytes + at + 4, "eXIf", 4) == 0)
-			return crc32(0, bytes + at + 4, (uInt)(length + 4)) == png_get_uint_32(bytes + at + 8 + length)
-			               ? ek_exif_orientation(bytes + at + 8, length)
-			               : 1;
+		if (exif == NULL && memcmp(bytes + at + 4, "eXIf", 4) == 0)
+			exif = whole_chunk(bytes + at, length, &exif_size);
+		if (xmp == NULL && memcmp(bytes + at + 4, "iTXt", 4) == 0 &&
+		    (xmp = whole_chunk(bytes + at, length, &xmp_size)) != NULL)
+			xmp = xmp_of(xmp, &xmp_size);
 		at += 12 + length;
 	}
-	return 1;
+	return ek_image_orientation(exif, exif_size, xmp, xmp_size);
 }
 
 /* The size as stored. */

@@ -3,9 +3,9 @@
  *
  * All colour types and depths become 8-bit RGB: palettes are looked up, grey is repeated, of 16 bits the upper 8 are
  * kept, transparency (alpha or tRNS) is laid over white, rounded as Pillow's paste does. The orientation of an eXIf
- * chunk is applied. Gamma, colour profiles and all other ancillary chunks are skipped unread, as Pillow does for
- * pixels. (Pillow clips 16-bit grey at 255 when it converts to RGB; here it is scaled like 16-bit colour.) Sides over
- * 1,000,000 pixels are refused.
+ * chunk, or of XMP in an iTXt chunk that is not compressed, is applied. Gamma, colour profiles and all other ancillary
+ * chunks are skipped unread, as Pillow does for pixels. (Pillow clips 16-bit grey at 255 when it converts to RGB; here
+ * it is scaled like 16-bit colour.) Sides over 1,000,000 pixels are refused.
  */
 #ifndef EK_IO_PNG_H
 #define EK_IO_PNG_H

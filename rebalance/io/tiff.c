@@ -162,6 +162,8 @@ static void find_alpha(struct reader *r)
 
 static int read_directory(struct reader *r, uint64_t max_pixels)
 {
+	uint32_t xmp_size = 0;
+	void *xmp = NULL;
 	int rc;
 
 	if (!TIFFGetField(r->tiff, TIFFTAG_IMAGEWIDTH, &r->width) ||
@@ -171,7 +173,10 @@ static int read_directory(struct reader *r, uint64_t max_pixels)
 	(void)TIFFGetFieldDefaulted(r->tiff, TIFFTAG_SAMPLESPERPIXEL, &r->samples);
 	(void)TIFFGetFieldDefaulted(r->tiff, TIFFTAG_PLANARCONFIG, &r->planar);
 	(void)TIFFGetFieldDefaulted(r->tiff, TIFFTAG_COMPRESSION, &r->compression);
-	(void)TIFFGetFieldDefaulted(r->tiff, TIFFTAG_ORIENTATION, &r->orientation);
+	if (!TIFFGetField(r->tiff, TIFFTAG_ORIENTATION, &r->orientation))
+		r->orientation = (uint16_t)(TIFFGetField(r->tiff, TIFFTAG_XMLPACKET, &xmp_size, &xmp)
+		                                    ? ek_image_orientation(NULL, 0, xmp, xmp_size)
+		                                    : 1);
 	if (!TIFFGetField(r->tiff, TIFFTAG_PHOTOMETRIC, &r->photometric))
 		r->photometric = PHOTOMETRIC_MINISWHITE;
 	if (r->orientation < 1 || r->orientation > 8)

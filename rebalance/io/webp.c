@@ -23,7 +23,7 @@ static int read_header(struct header *h, const WebPData *data, uint64_t max_pixe
 {
 	WebPDemuxState state = WEBP_DEMUX_PARSE_ERROR;
 	WebPDemuxer *demuxer = WebPDemuxPartial(data, &state);
-	WebPChunkIterator exif = { 0 };
+	WebPChunkIterator exif = { 0 }, xmp = { 0 };
 	int rc;
 
 	if (demuxer == NULL || state < WEBP_DEMUX_PARSED_HEADER) {
@@ -34,12 +34,13 @@ static int read_header(struct header *h, const WebPData *data, uint64_t max_pixe
 	h->width = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH);
 	h->height = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT);
 	h->has_alpha = (WebPDemuxGetI(demuxer, WEBP_FF_FORMAT_FLAGS) & ALPHA_FLAG) != 0;
-	h->orientation = WebPDemuxGetChunk(demuxer, "EXIF", 1, &exif)
-	                         ? ek_exif_orientation(exif.chunk.bytes, exif.chunk.size)
-	                         : 1;
+	(void)WebPDemuxGetChunk(demuxer, "EXIF", 1, &exif);
+	(void)WebPDemuxGetChunk(demuxer, "XMP ", 1, &xmp);
+	h->orientation = ek_image_orientation(exif.chunk.bytes, exif.chunk.size, xmp.chunk.bytes, xmp.chunk.size);
 	rc = ek_image_check_size(h->width, h->height, max_pixels);
 out:
 	WebPDemuxReleaseChunkIterator(&exif);
+	WebPDemuxReleaseChunkIterator(&xmp);
 	WebPDemuxDelete(demuxer);
 	return rc;
 }

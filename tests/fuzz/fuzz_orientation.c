@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const int orientation = ek_exif_orientation(data, size);
+	const int orientation = ek_image_orientation(data, size, data, size);
 	struct ek_image stored = { .width = WIDTH, .height = HEIGHT, .pixels = malloc(3 * PIXELS) }, turned;
 	struct ek_image_info info;
 	int seen[PIXELS] = { 0 };

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include <jpeglib.h>
+#include <zlib.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/io/image.h"
+#include "rebalance/io/orientation.h"
 
 #define MANY EK_MAX_PIXELS_DEFAULT
 
@@ -411,10 +413,73 @@ static void bare_pixels_become_rgb(void **state)
 	ek_image_release(&image);
 }
 
+/* Where EXIF does not say it, as Pillow's exif_transpose. */
+static void xmp_turns_what_exif_leaves(void **state)
+{
+	static const uint8_t upright[] = "II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\1\0\0\0";
+	static const uint8_t silent[] = "II*\0\x08\0\0\0\1\0\x0f\1\3\0\1\0\0\0\6\0\0\0";
+	static const struct {
+		const char *xmp;
+		int want;
+	} cases[] = { { "<d tiff:Orientation=\"6\"/>", 6 },
+		      { "<tiff:Orientation>8</tiff:Orientation>", 8 },
+		      { "tiff:Orientation tiff:Orientation='3' tiff:Orientation=\"3\"", 3 },
+		      { "tiff:Orientation=\"0\" tiff:Orientation=\"3\"", 1 },
+		      { "tiff:Orientation=\"9\"", 1 },
+		      { "tiff:Orientation=\"", 1 },
+		      { "tiff:Orientation>", 1 },
+		      { "tiff:Orientation", 1 },
+		      { "", 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *xmp = cases[i].xmp;
+
+		assert_int_equal(ek_image_orientation(NULL, 0, xmp, strlen(xmp)), cases[i].want);
+		assert_int_equal(ek_image_orientation(silent, sizeof silent, xmp, strlen(xmp)), cases[i].want);
+		assert_int_equal(ek_image_orientation(upright, sizeof upright, xmp, strlen(xmp)), 1);
+	}
+}
+
+static void a_png_is_turned_by_its_xmp(void **state)
+{
+	static const char data[] = "iTXtXML:com.adobe.xmp\0\0\0en\0key\0<d tiff:Orientation=\"6\"/>";
+	enum { IHDR_END = 33, SIZE = sizeof data - 1 };
+	uint8_t pixels[] = { 1, 2, 3, 4, 5, 6 }, number[4];
+	struct ek_image image = { .width = 2, .height = 1, .pixels = pixels }, read;
+	struct ek_buffer plain = { 0 }, png = { 0 };
+	struct ek_image_info info;
+
+	(void)state;
+	assert_ok(ek_image_encode_png(&plain, &image));
+	assert_ok(ek_buffer_append(&png, plain.data, IHDR_END));
+	for (int i = 0; i < 4; i++)
+		number[i] = (uint8_t)((SIZE - 4) >> 8 * (3 - i));
+	assert_ok(ek_buffer_append(&png, number, 4));
+	assert_ok(ek_buffer_append(&png, data, SIZE));
+	for (int i = 0; i < 4; i++)
+		number[i] = (uint8_t)(crc32(0, (const uint8_t *)data, SIZE) >> 8 * (3 - i));
+	assert_ok(ek_buffer_append(&png, number, 4));
+	assert_ok(ek_buffer_append(&png, plain.data + IHDR_END, plain.size - IHDR_END));
+	assert_ok(ek_image_check(&info, png.data, png.size, MANY));
+	assert_int_equal(info.width, 1);
+	assert_int_equal(info.height, 2);
+	assert_ok(ek_image_decode(&read, png.data, png.size, MANY, 0));
+	assert_memory_equal(read.pixels, pixels, sizeof pixels);
+	ek_image_release(&read);
+	png.data[IHDR_END + 8] ^= 1; /* the checksum no longer holds: it does not turn it */
+	assert_ok(ek_image_probe(&info, png.data, png.size, MANY));
+	assert_int_equal(info.width, 2);
+	ek_buffer_release(&plain);
+	ek_buffer_release(&png);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pixels_equal_pillows),
+		cmocka_unit_test(xmp_turns_what_exif_leaves),
+		cmocka_unit_test(a_png_is_turned_by_its_xmp),
 		cmocka_unit_test(cut_files_are_refused),
 		cmocka_unit_test(other_cut_files_are_refused_or_whole),
 		cmocka_unit_test(damage_is_told_and_extra_bytes_are_not_damage),
