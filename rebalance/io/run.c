@@ -119,13 +119,23 @@ int ek_run_is_at(const char *path)
 	return is_run;
 }
 
+static int is_read_only(int error)
+{
+	return error == EACCES || error == EPERM || error == EROFS;
+}
+
 static int take_lock(struct ek_run *run)
 {
 	char *path = NULL;
 	int rc;
 
 	EK_TRY(ek_run_file(&path, run, ".lock"));
-	EK_TRY(ek_lock_take(&run->lock, path, run->path));
+	rc = ek_lock_take(&run->lock, path, run->path);
+	if (rc == EK_EIO && is_read_only(ek_error_number()))
+		rc = ek_fail(EK_EIO,
+		             "%s cannot be written in (%s): to read it needs no more, but whatever makes or changes a "
+		             "run keeps its results there; take another place, or a copy of the run",
+		             run->path, strerror(ek_error_number()));
 out:
 	free(path);
 	return rc;

@@ -28,7 +28,8 @@ enum ek_run_mode {
 	                 locked */
 };
 
-/* EK_EUSAGE: not a run directory, or in use by another process (its id is told). EK_EDATA: damaged run.json. EK_EIO. */
+/* EK_EUSAGE: not a run directory, or in use by another process (its id is told). EK_EDATA: damaged run.json. EK_EIO,
+ * also where it cannot be written in, unless it is only read. */
 int ek_run_open(struct ek_run **out, const char *path, enum ek_run_mode mode);
 void ek_run_close(struct ek_run *run);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -275,6 +276,34 @@ static void a_folder_that_does_not_say_it_is_a_run_is_left_alone(void **state)
 	}
 }
 
+static void become(uid_t user)
+{
+	assert_int_equal(seteuid(user), 0);
+}
+
+static void a_run_that_is_read_only_is_told_of_and_can_be_read(void **state)
+{
+	const char *scratch = ek_scratch(), *folder = ek_join(scratch, "run");
+	const uid_t before = geteuid();
+	struct ek_run *run;
+
+	(void)state;
+	assert_ok(ek_run_open(&run, folder, EK_RUN_CREATE));
+	ek_run_close(run);
+	ek_write_file(ek_join(folder, "run.json"), "{}", 2);
+	assert_int_equal(chmod(scratch, 0755) | chmod(folder, 0555) | chmod(ek_join(folder, ".lock"), 0444), 0);
+	if (before == 0)
+		become(65534); /* nothing is read-only to root */
+	assert_fails(ek_run_open(&run, folder, EK_RUN_WRITE), EK_EIO,
+	             "cannot be written in (Permission denied): to read it needs no more");
+	assert_fails(ek_run_open(&run, folder, EK_RUN_CREATE), EK_EIO, "take another place, or a copy of the run");
+	assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
+	ek_run_close(run);
+	assert_fails(ek_run_open(&run, ek_join(folder, "new"), EK_RUN_CREATE), EK_EIO, "cannot make the directory");
+	become(before);
+	assert_int_equal(chmod(folder, 0755), 0);
+}
+
 static void a_run_is_known_by_its_record_or_its_lock(void **state)
 {
 	struct fixture *f = *state;
@@ -447,6 +476,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_run_directory_is_refused),
 		cmocka_unit_test(a_folder_that_does_not_say_it_is_a_run_is_left_alone),
 		cmocka_unit_test_setup_teardown(a_run_is_known_by_its_record_or_its_lock, setup, teardown),
+		cmocka_unit_test(a_run_that_is_read_only_is_told_of_and_can_be_read),
 		cmocka_unit_test_setup_teardown(files_are_found_by_pattern, setup, teardown),
 		cmocka_unit_test_setup_teardown(counts_are_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_the_user_asked_is_kept_for_the_next_time, setup, teardown),
