@@ -61,7 +61,7 @@ void net_trial_start(struct net_trial *t, enum ek_net_mode mode, int batch)
 	t->keys = calloc((size_t)batch, sizeof *t->keys);
 	assert_non_null(t->keys);
 	for (int i = 0; i < batch; i++)
-		t->keys[i] = (struct ek_net_key){ 7, UINT64_MAX / 3, UINT64_C(1) << (20 * i) };
+		t->keys[i] = (struct ek_net_key){ 7, UINT64_MAX / 3, ((uint64_t)i << 40) + 3 };
 	assert_ok(ek_net_load(t->s.net, t->values));
 }
 
