@@ -286,7 +286,7 @@ int ek_dataset_again(struct ek_dataset *d)
 {
 	if (d->form->again == NULL || !d->form->again(d))
 		return 0;
-	d->other_files = d->warnings = d->without_attributes = d->seen = d->left_folder = 0;
+	d->other_files = d->warnings = d->without_attributes = d->seen = d->left_folder = d->mask_like = 0;
 	memset(d->left_out, 0, sizeof d->left_out);
 	memset(d->unused, 0, sizeof d->unused);
 	return 1;
@@ -318,6 +318,7 @@ void ek_dataset_close(struct ek_dataset *d)
 	for (size_t i = 0; i < d->table_count; i++)
 		free(d->tables[i]);
 	free(d->tables);
+	free(d->first_mask);
 	free(d->attributes_path);
 	ek_attributes_close(d->attributes);
 	ek_patterns_release(&d->patterns);

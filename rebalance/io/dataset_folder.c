@@ -122,8 +122,7 @@ static int take(struct ek_dataset *d, const struct folder *f, const char *path, 
 	EK_TRY(ek_buffer_text(&item->name, path));
 	EK_TRY(ek_dataset_locate(d, item));
 	EK_TRY(ek_dataset_label_by_folder(d, item));
-	if (!ek_has_image_extension(path))
-		EK_TRY(ek_dataset_note_table(d, item->path.data));
+	EK_TRY((ek_has_image_extension(path) ? ek_dataset_note_mask : ek_dataset_note_table)(d, item->path.data));
 	if (f->count > 0) {
 		const struct metadata *top = &f->stack[f->count - 1];
 

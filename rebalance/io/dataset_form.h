@@ -55,6 +55,8 @@ struct ek_dataset {
 	int renamed;              /* it was said that an attribute has another name */
 	char **tables;            /* [table_count] noted */
 	size_t table_count, tables_tried;
+	uint64_t mask_like;
+	char *first_mask;
 	struct ek_buffer shared; /* folders, with their last slash, that all files with names of images are in */
 	int shared_known;
 	uint64_t left_folder; /* a hash: the folder of an archive that was left out last */
@@ -92,6 +94,12 @@ int ek_dataset_note_table(struct ek_dataset *dataset, const char *path);
 int ek_dataset_note_siblings(struct ek_dataset *dataset);
 /* Add those noted, {"tables": [{"path"}]}, if there are any. */
 int ek_dataset_add_tables(cJSON *counts, const struct ek_dataset *dataset);
+/* Does a word, perhaps with a number behind, say that an image is a mask or another map of one? */
+int ek_dataset_is_mask_word(const char *text, size_t size);
+/* Count the image if its folder or the end of its name is such a word. EK_ENOMEM. */
+int ek_dataset_note_mask(struct ek_dataset *dataset, const char *path);
+/* Add them, {"mask_like": {"images", "first", "pattern"}}, if the first has an image that it may be the mask of. */
+int ek_dataset_add_masks(cJSON *counts, const struct ek_dataset *dataset);
 /* The same files once more, for their names; its `next` reads none of them and gives no label. */
 int ek_dataset_open_names(struct ek_dataset **out, const struct ek_dataset *dataset);
 void ek_dataset_close_names(struct ek_dataset *names);

@@ -92,26 +92,15 @@ static int is_equal(const struct ek_buffer *b, const char *text, size_t size)
 	return b->size == size && memcmp(b->data, text, size) == 0;
 }
 
-/* The size of NAME if `name` is NAME.WORD.EXT and WORD, perhaps with a number, says that it is a mask; else 0. */
+/* The size of NAME if `name` is NAME.WORD.EXT and WORD says that it is a mask; else 0. */
 static size_t masked_size(const char *name)
 {
-	static const char *const words[] = { "alpha",        "annotation", "depth",  "edge",      "edges",    "gt",
-		                             "instance",     "instances",  "label",  "labels",    "map",      "mask",
-		                             "masks",        "matte",      "normal", "normals",   "panoptic", "seg",
-		                             "segmentation", "semantic",   "thumb",  "thumbnail", "trimap" };
 	const size_t start = last_part(name), end = stem_size(name);
-	size_t dot = end, size;
+	size_t dot = end;
 
 	while (dot > start && name[dot - 1] != '.')
 		dot--;
-	if (dot <= start + 1)
-		return 0;
-	for (size = end - dot; size > 0 && strchr("0123456789_-", name[dot + size - 1]) != NULL; size--)
-		;
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (strlen(words[i]) == size && strncasecmp(name + dot, words[i], size) == 0)
-			return dot - 1;
-	return 0;
+	return dot > start + 1 && ek_dataset_is_mask_word(name + dot, end - dot) ? dot - 1 : 0;
 }
 
 /* --- which names lack something: the answer "no" is certain --- */

@@ -141,6 +141,7 @@ int ek_dataset_add_counts(cJSON *counts, const struct ek_dataset *d)
 	for (int i = 0; i < EK_UNUSED_COUNT; i++)
 		EK_TRY(add_count(counts, "unused", names[i], d->unused[i].count));
 	EK_TRY(ek_dataset_add_tables(counts, d));
+	EK_TRY(ek_dataset_add_masks(counts, d));
 out:
 	return rc;
 }

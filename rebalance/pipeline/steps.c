@@ -1,5 +1,6 @@
 #include "rebalance/pipeline/steps.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,6 +165,27 @@ out:
 	return rc;
 }
 
+static int tell_masks(const struct ek_run *run)
+{
+	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "counts");
+	const cJSON *masks = cJSON_GetObjectItemCaseSensitive(counts, "mask_like");
+	char *first = NULL, *pattern = NULL;
+	uint64_t images;
+	int rc = 0;
+
+	if (masks == NULL)
+		return 0;
+	EK_TRY(ek_json_get_u64(&images, masks, "images", scan_where));
+	EK_TRY(ek_filename_get(&first, masks, "first", scan_where));
+	EK_TRY(ek_filename_get(&pattern, masks, "pattern", scan_where));
+	ek_info("%" PRIu64 " of the images may be masks or maps of others (%s, …). To leave them out: --exclude '%s'",
+	        images, first, pattern);
+out:
+	free(first);
+	free(pattern);
+	return rc;
+}
+
 static int make_scan(void *prepared, struct ek_run *run, cJSON *counts)
 {
 	struct prepared *p = prepared;
@@ -172,6 +194,7 @@ static int make_scan(void *prepared, struct ek_run *run, cJSON *counts)
 	(void)counts;
 	EK_TRY(ek_scan(run, &p->scan));
 	EK_TRY(tell_tables(run));
+	EK_TRY(tell_masks(run));
 out:
 	return rc;
 }

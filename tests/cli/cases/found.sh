@@ -60,3 +60,17 @@ for list in celeba/list_*; do
 	evenkeel scan celeba -o RUN-set --attributes "$list" 2>&1 | grep -E 'beside|evenkeel:'
 	tail -1 RUN-set/images.jsonl | sed 's/.*sha256[^,]*, //'
 done
+
+# Masks in a folder are taken, and told of: their folder, or the end of their name, may as well be a class.
+rm -r RUN-set
+mkdir -p masked/a/images masked/a/masks masked/b classes/masks classes/hats
+for n in 1 2 3; do
+	cp celeba/img_align_celeba/00000$n.jpg masked/a/images/$n.jpg && cp celeba/img_align_celeba/00000$n.jpg masked/a/masks/$n.png
+	cp celeba/img_align_celeba/00000$n.jpg masked/b/$n.jpg && cp celeba/img_align_celeba/00000$n.jpg masked/b/${n}_mask.png
+	cp celeba/img_align_celeba/00000$n.jpg classes/masks/m$n.jpg && cp celeba/img_align_celeba/00000$n.jpg classes/hats/h$n.jpg
+done
+for set in masked/a masked/b 'masked/a --exclude masks' 'masked/b --exclude *_mask.*' classes; do
+	# shellcheck disable=SC2086 # options
+	(set -f; run evenkeel scan $set -o RUN-set) 2>&1 | grep -E '^\$|masks|images'
+	rm -r RUN-set
+done
