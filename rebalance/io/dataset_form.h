@@ -73,6 +73,8 @@ int ek_dataset_add(struct ek_dataset *dataset, const char *word);
 /* Behind the last path of the data set that the path `first` begins: tars, or IDX files, or Parquet shards, of one
  * folder that follow each other are one, whatever else is one alone. */
 size_t ek_dataset_part_end(const struct ek_dataset *dataset, size_t first);
+/* Is a file of this name likely a data set of its own? */
+int ek_dataset_may_hold_images(const char *name);
 /* Start at the front of dataset->paths, which are of dataset->kind. */
 int ek_dataset_open_form(struct ek_dataset *dataset);
 /* The next item that the patterns take, whatever attributes it has. */

@@ -51,6 +51,11 @@ static int is_parquet_name(const char *path)
 	return ek_name_ends_with(path, ".parquet");
 }
 
+int ek_dataset_may_hold_images(const char *name)
+{
+	return is_tar_name(name) || is_parquet_name(name) || ek_name_ends_with(name, ".zip");
+}
+
 static int fail_no_dataset(const char *path, const struct ek_buffer *head)
 {
 	const char *known = head->size > 0 ? ek_content_name(head->data, head->size) : "empty";

@@ -60,6 +60,7 @@ struct scanner {
 	struct ek_atomic_file images, rejected;
 	struct {
 		uint64_t images, rejected, unread, other_files, held_out, bytes;
+		struct ek_tally unopened; /* of the other files: that may hold images */
 	} counts;
 	struct part {
 		uint64_t images, rejected;
@@ -438,6 +439,8 @@ static int write_out(struct scanner *s)
 		ek_dataset_saw(s->dataset, c->stamp);
 		if (c->verdict == OTHER) {
 			s->counts.other_files++;
+			if (c->item.source == NULL && ek_dataset_may_hold_images(c->item.name.data))
+				ek_dataset_note(&s->counts.unopened, c->item.name.data);
 		} else if (c->verdict == REJECTED) {
 			if (c->item.dataset != NULL)
 				s->parts[c->item.part].rejected++;
@@ -505,6 +508,13 @@ static int fail_empty(const struct scanner *s, uint64_t other_files)
 	const char *path = ek_dataset_path(s->dataset, 0);
 	const char *others = ek_dataset_path(s->dataset, 1) != NULL ? " and the others" : "";
 
+	if (s->counts.rejected == 0 && s->counts.unopened.count > 0)
+		return ek_fail(EK_EDATA,
+		               "%s%s: no image in it, perhaps in %" PRIu64
+		               " file%s of it (%s%s): give %s as the data set",
+		               path, others, s->counts.unopened.count, s->counts.unopened.count == 1 ? "" : "s",
+		               s->counts.unopened.first, s->counts.unopened.count == 1 ? "" : ", …",
+		               s->counts.unopened.count == 1 ? "it" : "them");
 	if (s->counts.rejected == 0)
 		return ek_fail(EK_EDATA, "%s%s: no image in it (%" PRIu64 " other files)", path, others, other_files);
 	return ek_fail(EK_EDATA, "%s%s: all %" PRIu64 " images were rejected, the first: %s", path, others,
@@ -520,6 +530,10 @@ static int judge(struct scanner *s, uint64_t other_files)
 	if (s->counts.unread > 0)
 		ek_warn("%" PRIu64 " %s could not be read and will be tried again, the first: %s", s->counts.unread,
 		        s->counts.unread == 1 ? "file" : "files", s->first_unread);
+	if (s->counts.images > 0 && s->counts.unopened.count > 0)
+		ek_info("beside the images %" PRIu64 " %s not looked into (%s%s)", s->counts.unopened.count,
+		        s->counts.unopened.count == 1 ? "file is" : "files are", s->counts.unopened.first,
+		        s->counts.unopened.count == 1 ? "" : ", …");
 	return s->counts.images > 0 ? 0 : fail_empty(s, other_files);
 }
 

@@ -57,3 +57,8 @@ run evenkeel audit none.npz -o RUN-none
 run evenkeel audit array.json -o RUN-array
 run evenkeel audit 'shards/s-{00000..00002}.tar' -o RUN-gap
 run evenkeel audit 'shards/s-{3..1}.tar' -o RUN-gap
+# Archives beside other things are not looked into, which is said.
+mkdir mixed && cp shards/s-00000.tar stored.zip mixed
+run evenkeel scan mixed -o RUN-mixed
+cp photos/bar/00006.png mixed
+evenkeel scan mixed -o RUN-mixed 2>&1 | grep -E 'beside|images'
