@@ -13,10 +13,12 @@ mark_as_advanced(ArrowParquet_INCLUDE_DIR ArrowParquet_PARQUET_LIBRARY ArrowParq
 if(ArrowParquet_INCLUDE_DIR AND EXISTS ${ArrowParquet_INCLUDE_DIR}/arrow/util/config.h)
   file(STRINGS ${ArrowParquet_INCLUDE_DIR}/arrow/util/config.h line REGEX "define ARROW_VERSION_STRING")
   string(REGEX REPLACE ".*\"(.*)\".*" "\\1" ArrowParquet_VERSION "${line}")
+  # Older ones cannot be told how much memory a file may ask for.
+  file(STRINGS ${ArrowParquet_INCLUDE_DIR}/arrow/memory_pool.h ArrowParquet_MEMORY_CAP REGEX "class.* CappedMemoryPool")
 endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(ArrowParquet
-  REQUIRED_VARS ArrowParquet_INCLUDE_DIR ArrowParquet_PARQUET_LIBRARY ArrowParquet_ARROW_LIBRARY
+  REQUIRED_VARS ArrowParquet_INCLUDE_DIR ArrowParquet_PARQUET_LIBRARY ArrowParquet_ARROW_LIBRARY ArrowParquet_MEMORY_CAP
   VERSION_VAR ArrowParquet_VERSION
   REASON_FAILURE_MESSAGE "./quickstart --parquet brings it")
 
