@@ -5,8 +5,8 @@
  *
  *	folder       recursive, names in byte order; label: see below; metadata.jsonl or metadata.csv
  *	             gives the attributes of the images in its folder and below (Hugging Face ImageFolder)
- *	tar          one or more (shards-{00000..00010}.tar, or a folder with nothing else in or below it), also gzip, zstd,
- *	             bzip2, xz, and several archives written one behind the other;
+ *	tar          one or more (shards-{00000..00010}.tar, or a folder with nothing else in or below it), also gzip,
+ *	             zstd, bzip2, xz, and several archives written one behind the other;
  *	             NAME.cls (label), NAME.json (attributes) and NAME.txt (attribute "text") belong to the images
  *	             whose name is NAME, a dot, and more (WebDataset), see below; else label: by folder
  *	list         a text file of paths, one a line, relative to the list's folder or absolute
