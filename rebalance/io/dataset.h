@@ -17,11 +17,11 @@
  *	             labels beside them (arr_1, y_train, train_labels …); .npy: one such array
  *	zip          of images, as a folder of them; label: by folder
  *	parquet      one or more of Hugging Face's shards (shards-{00000..00010}.parquet, or a folder with nothing else
- *	             in or below it): the column of bytes that datasets calls an Image, or that is called image, img or X.bytes;
- *	             a row is called SHARD/ROW/NAME, by X.path, or SHARD/ROW.jpg; label: the column label, else the only
- *	             one of classes (ClassLabel, by name; -1: none); the other columns of numbers, texts and classes
- *	             are attributes. Where a page is damaged, the rest of its row group is one rejected row, a shard
- *	             that cannot be opened another, unless it is the first. Needs a module (parquet.h)
+ *	             in or below it): the column of bytes that datasets calls an Image, or that is called image, img
+ *	             or X.bytes; a row is called SHARD/ROW/NAME, by X.path, or SHARD/ROW.jpg; label: the column label,
+ *	             else the only one of classes (ClassLabel, by name; -1: none); the other columns of numbers, texts
+ *	             and classes are attributes. Where a page is damaged, the rest of its row group is one rejected
+ *	             row; a shard that cannot be opened is another, unless it is the first. Needs a module (parquet.h)
  *	embeddings   a .npy alone: no images
  *
  * A label by folder is the first folder level behind those that all files with names of images share: cats of
