@@ -122,9 +122,9 @@ static int resolve(struct ek_embed *e, const struct ek_run *run, const struct ek
 	EK_TRY(ek_encoder_preprocessing(&e->preprocessing, e->encoder, o->input_size, median));
 	if (o->resize > 0)
 		e->preprocessing.resize = o->resize;
-	e->type = e->encoder->needs_weights ? ek_nn_precision_type(o->precision) : EK_NN_FLOAT32;
+	e->type = e->encoder->build != NULL ? ek_nn_precision_type(o->precision) : EK_NN_FLOAT32;
 	e->storage = o->storage;
-	if (e->encoder->needs_weights)
+	if (e->encoder->build != NULL)
 		EK_TRY(find_weights(e, run, o->weights));
 out:
 	return rc;
@@ -156,7 +156,7 @@ static int describe_options(struct ek_embed *e, const struct ek_run *run)
 		EK_TRY(ek_json_add_object(&images, e->options, "images"));
 		EK_TRY(ek_json_add_string(images, "contents", contents));
 	}
-	if (e->encoder->needs_weights)
+	if (e->encoder->build != NULL)
 		EK_TRY(ek_json_add_string(e->options, "weights_sha256", e->sha256));
 	if (e->activation[0] != 0)
 		EK_TRY(ek_json_add_string(e->options, "activation", e->activation));
@@ -246,7 +246,7 @@ static int add_weights(cJSON *parent, const struct ek_embed *e)
 	cJSON *o;
 	int rc;
 
-	if (!e->encoder->needs_weights)
+	if (e->encoder->build == NULL)
 		return ek_json_add_null(parent, "weights");
 	slash = strrchr(e->weights, '/');
 	EK_TRY(ek_json_add_object(&o, parent, "weights"));
@@ -310,7 +310,7 @@ static int check_weights(const struct ek_embed *e)
 	char *path = NULL;
 	int rc;
 
-	if (!e->encoder->needs_weights || e->weights != NULL)
+	if (e->encoder->build == NULL || e->weights != NULL)
 		return 0;
 	rc = ek_weight_file_find(&path, e->encoder->name, NULL); /* says what is missing */
 	free(path);

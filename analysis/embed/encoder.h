@@ -21,8 +21,6 @@
 
 #include "rebalance/io/resize.h"
 
-enum ek_encoder_family { EK_FAMILY_PIXELS, EK_FAMILY_EFFICIENTNET, EK_FAMILY_INCEPTION, EK_FAMILY_VIT };
-
 enum ek_crop {
 	EK_CROP_NONE,  /* both sides are brought to the input side */
 	EK_CROP_CENTRE /* the shorter side is brought to `resize`, then the middle is cut out */
@@ -33,25 +31,50 @@ enum ek_interpolation {
 	EK_INTERPOLATION_TORCH   /* torch's F.interpolate, bilinear, not antialiased, float */
 };
 
+/* A public file of an encoder's weights. */
+struct ek_weight_file {
+	const char *file;         /* its name in our and in torch.hub's cache */
+	const char *hugging_face; /* repository that publishes it as model.safetensors; NULL: another place */
+	const char *published;    /* address or package; NULL: hugging_face says it */
+	unsigned megabytes;       /* size in 10^6 bytes, rounded */
+	const char *sha256;       /* as many leading hex digits as its publisher gives; "": none */
+};
+
+/* Of a vision transformer (vit.h). */
+struct ek_vit {
+	int width, layers, heads, patch, grid; /* grid: patches on a side of the published positions */
+	int registers, projection;             /* projection: features; 0: none */
+	double epsilon;
+	const struct ek_vit_names *const *names; /* ways of writing the tensors, the usual one first; ends with NULL */
+};
+
+struct ek_net;
+struct ek_weights;
+
 struct ek_encoder {
 	const char *name, *summary;
-	enum ek_encoder_family family;
-	int dimensions;        /* features; 0: 3 · side · side */
-	int side;              /* that it was trained or published for */
-	int step;              /* input sides are multiples of it */
-	int smallest, largest; /* input sides taken */
-	int resize[2];         /* CENTRE: the shorter side becomes side · resize[0] / resize[1], rounded down */
+	/* Adds the layers of the network to `net`, whose parameters are those taken into `w`, and checks that nothing
+	 * in the file is left. image: [side, side, 3] as the network sees it. Returns the features, a float32 vector,
+	 * or a negative code. NULL: the pixels are the features, and there are no weights. */
+	int (*build)(struct ek_net *net, struct ek_weights *w, int image, const struct ek_encoder *encoder);
+	const struct ek_vit *vit;           /* NULL: another network */
+	const struct ek_weight_file *files; /* the preferred one first; ends with a NULL file */
+	int fid;                            /* 1: Fréchet distances of its features are called FID */
+	int dimensions;                     /* features; 0: 3 · side · side */
+	int side;                           /* that it was trained or published for */
+	int step;                           /* input sides are multiples of it */
+	int smallest, largest;              /* input sides taken */
+	int resize[2]; /* CENTRE: the shorter side becomes side · resize[0] / resize[1], rounded down */
 	enum ek_crop crop;
 	enum ek_interpolation interpolation;
 	enum ek_filter filter;
 	double mean[3], deviation[3]; /* of RGB in 0 … 1: the network sees (x - mean) / deviation */
 	int adapts;                   /* 1: small images choose a smaller side (ek_encoder_input_side) */
-	int needs_weights;
 	const char
 		*activation; /* of the published network, by transformers' names; NULL: its file cannot have another */
 };
 
-/* All encoders, the default first; ends with a NULL name. */
+/* All encoders (encoders.c), the default first; ends with a NULL name. */
 extern const struct ek_encoder ek_encoders[];
 
 /* By name. EK_EUSAGE listing the names. */

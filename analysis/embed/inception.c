@@ -157,11 +157,12 @@ out:
 	return rc;
 }
 
-int ek_inception_build(struct ek_net *net, struct ek_weights *w, int image)
+int ek_inception_build(struct ek_net *net, struct ek_weights *w, int image, const struct ek_encoder *encoder)
 {
 	static const char *const ignored[] = { "fc.", "AuxLogits.", "*.num_batches_tracked", NULL };
 	int x = image, rc;
 
+	(void)encoder;
 	ek_weights_find_prefix(w, "Conv2d_1a_3x3.conv.weight");
 	for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
 		EK_TRY(x = build_block(net, w, x, &blocks[i]));

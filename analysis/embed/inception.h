@@ -5,6 +5,7 @@
 #ifndef EK_EMBED_INCEPTION_H
 #define EK_EMBED_INCEPTION_H
 
+#include "analysis/embed/encoder.h"
 #include "rebalance/io/npy.h"
 #include "train/nets/weights.h"
 #include "train/nn/net.h"
@@ -13,7 +14,7 @@ enum { EK_INCEPTION_CLASSES = 1008 };
 
 /* Adds the layers to `net`, whose parameters are those of `w`. image: [299, 299, 3] in -1 … 1. Result: a vector of
  * 2048, float32. */
-int ek_inception_build(struct ek_net *net, struct ek_weights *w, int image);
+int ek_inception_build(struct ek_net *net, struct ek_weights *w, int image, const struct ek_encoder *encoder);
 
 /* The logits without bias that the Inception score takes (torch-fidelity's logits_unbiased): features times fc.weight
  * of the weight file, in float32, a tile of rows on each thread. The same for any number of threads.

@@ -3,12 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analysis/embed/inception.h"
 #include "analysis/embed/preprocess.h"
-#include "analysis/embed/vit.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
-#include "train/nets/efficientnet.h"
+#include "train/nets/weights.h"
+#include "train/nn/net.h"
 
 enum { CHANNELS = 3, PERIOD = 16 * CHANNELS };
 
@@ -35,34 +34,6 @@ static void note_pixels(struct ek_model *m, const struct ek_preprocessing *p)
 	}
 }
 
-static int build_efficientnet(struct ek_model *m, enum ek_nn_precision precision)
-{
-	static const char *const ignored[] = { "_fc.", "*.num_batches_tracked", NULL };
-	struct ek_efficientnet e = { .stages = EK_EFFICIENTNET_STAGES, .exact = 3 };
-	int rc;
-
-	EK_TRY(ek_efficientnet_take(&e, &m->weights, ek_nn_precision_type(precision) == EK_NN_BFLOAT16));
-	EK_TRY(ek_weights_check_all_taken(&m->weights, ignored));
-	rc = ek_net_average(m->net, ek_efficientnet_layers(&e, m->net, m->image, NULL));
-out:
-	return rc;
-}
-
-static int build(struct ek_model *m, const struct ek_encoder *encoder, enum ek_nn_precision precision)
-{
-	switch (encoder->family) {
-	case EK_FAMILY_EFFICIENTNET:
-		return build_efficientnet(m, precision);
-	case EK_FAMILY_INCEPTION:
-		return ek_inception_build(m->net, &m->weights, m->image);
-	case EK_FAMILY_VIT:
-		return ek_vit_build(m->net, &m->weights, m->image, encoder);
-	case EK_FAMILY_PIXELS:
-		break;
-	}
-	return ek_fail(EK_ENOTSUP, "%s is no network", encoder->name);
-}
-
 int ek_model_new(struct ek_model **out, const struct ek_encoder *encoder, const struct ek_preprocessing *p,
                  const char *weights, enum ek_nn_precision precision, int batch)
 {
@@ -74,14 +45,14 @@ int ek_model_new(struct ek_model **out, const struct ek_encoder *encoder, const 
 	EK_TRY(ek_alloc(&m, 1, sizeof *m));
 	*out = m;
 	m->dimensions = ek_encoder_dimensions(encoder, p);
-	if (encoder->family == EK_FAMILY_PIXELS)
+	if (encoder->build == NULL)
 		goto out;
 	note_pixels(m, p);
 	EK_TRY(ek_tensor_file_open(&file, weights));
 	EK_TRY(ek_weights_init(&m->weights, &file));
 	EK_TRY(ek_net_new(&m->net, NULL, &m->weights.params, precision, batch));
 	EK_TRY(m->image = ek_net_input(m->net, (struct ek_net_shape){ p->side, p->side, CHANNELS }));
-	EK_TRY(m->features = build(m, encoder, precision));
+	EK_TRY(m->features = encoder->build(m->net, &m->weights, m->image, encoder));
 	EK_TRY(ek_net_output(m->net, m->features));
 	EK_TRY(ek_net_finish(m->net, EK_NET_FORWARD));
 	EK_TRY(ek_net_load(m->net, m->weights.values));

@@ -1,6 +1,5 @@
 #include "analysis/embed/vit.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,7 @@ enum { LAYER_SIZE = 64, NAME_SIZE = 256 };
 
 /* The published names of one way of writing the tensors; NULL: the network has no such part. Layer parts follow
  * `layer`, the layer's number and a dot, and end in .weight and .bias unless they are scales or end in '_'. */
-struct names {
+struct ek_vit_names {
 	const char *telltale; /* a tensor that files of these names have, and those of names tried before do not */
 	const char *class_token, *registers, *positions, *patch, *before, *after, *projection;
 	const char *layer, *norm1, *query, *key, *value, *qkv, *output, *scale1, *norm2, *fc1, *fc2, *scale2;
@@ -28,7 +27,7 @@ struct names {
 	const char *ignored[12];
 };
 
-static const struct names clip_names = {
+static const struct ek_vit_names clip_names = {
 	.telltale = "vision_model.embeddings.class_embedding",
 	.class_token = "vision_model.embeddings.class_embedding",
 	.positions = "vision_model.embeddings.position_embedding.weight",
@@ -49,7 +48,7 @@ static const struct names clip_names = {
 	.ignored = { "text_model.", "text_projection.", "logit_scale", "vision_model.embeddings.position_ids" },
 };
 
-static const struct names clip_original_names = {
+static const struct ek_vit_names clip_original_names = {
 	.telltale = "visual.class_embedding",
 	.class_token = "visual.class_embedding",
 	.positions = "visual.positional_embedding",
@@ -73,7 +72,7 @@ static const struct names clip_original_names = {
 	             "vocab_size" },
 };
 
-static const struct names dinov2_names = {
+static const struct ek_vit_names dinov2_names = {
 	.telltale = "embeddings.cls_token",
 	.class_token = "embeddings.cls_token",
 	.registers = "embeddings.register_tokens",
@@ -104,7 +103,7 @@ static const struct names dinov2_names = {
 	.norm2 = "norm2", .fc1 = "mlp.fc1", .fc2 = "mlp.fc2", .scale2 = "ls2.gamma", .token_dimensions = 3,            \
 	.patch_bias = 1
 
-static const struct names dinov2_original_names = {
+static const struct ek_vit_names dinov2_original_names = {
 	BLOCKS,
 	.telltale = "mask_token",
 	.registers = "register_tokens",
@@ -112,7 +111,7 @@ static const struct names dinov2_original_names = {
 	.ignored = { "mask_token" },
 };
 
-static const struct names dinov2_timm_names = {
+static const struct ek_vit_names dinov2_timm_names = {
 	BLOCKS,
 	.telltale = "cls_token",
 	.registers = "reg_token",
@@ -120,38 +119,15 @@ static const struct names dinov2_timm_names = {
 	.resize = { EK_POSITION_ANTIALIAS, EK_POSITION_ANTIALIAS },
 };
 
-static const struct vit {
-	const char *encoder;
-	int width, layers, heads, patch, grid; /* grid: patches on a side of the published positions */
-	int registers, projection;
-	double epsilon;
-	const struct names *names[4]; /* the first that a file has, or else the first; ends with NULL */
-} vits[] = {
-#define CLIP(name, width, layers, heads, patch, projection)                                                            \
-	{                                                                                                              \
-		name, width, layers, heads, patch, 224 / (patch), 0, projection, 1e-5,                                 \
-		{                                                                                                      \
-			&clip_names, &clip_original_names                                                              \
-		}                                                                                                      \
-	}
-#define DINOV2(name, width, layers, heads, registers)                                                                  \
-	{                                                                                                              \
-		name, width, layers, heads, 14, 37, registers, 0, 1e-6,                                                \
-		{                                                                                                      \
-			&dinov2_names, &dinov2_original_names, &dinov2_timm_names                                      \
-		}                                                                                                      \
-	}
-	CLIP("clip-vit-b32", 768, 12, 12, 32, 512), CLIP("clip-vit-l14", 1024, 24, 16, 14, 768),
-	DINOV2("dinov2-vits14", 384, 12, 6, 0),     DINOV2("dinov2-vits14-reg", 384, 12, 6, 4),
-	DINOV2("dinov2-vitb14", 768, 12, 12, 0),    DINOV2("dinov2-vitb14-reg", 768, 12, 12, 4),
-	DINOV2("dinov2-vitl14", 1024, 24, 16, 0),   DINOV2("dinov2-vitl14-reg", 1024, 24, 16, 4),
-};
+const struct ek_vit_names *const ek_vit_clip_names[] = { &clip_names, &clip_original_names, NULL };
+const struct ek_vit_names *const ek_vit_dinov2_names[] = { &dinov2_names, &dinov2_original_names, &dinov2_timm_names,
+	                                                   NULL };
 
 struct builder {
 	struct ek_net *net;
 	struct ek_weights *w;
-	const struct vit *vit;
-	const struct names *names;
+	const struct ek_vit *vit;
+	const struct ek_vit_names *names;
 	enum ek_nn_activation activation;
 	char layer[LAYER_SIZE]; /* prefix of the layer being built, or "" */
 };
@@ -229,7 +205,7 @@ out:
  * that has it. */
 static int take_positions(float *of_class, struct builder *b, int grid)
 {
-	const struct vit *v = b->vit;
+	const struct ek_vit *v = b->vit;
 	const int alone = b->names->class_position_added && v->registers > 0, tokens = v->grid * v->grid + !alone;
 	const size_t width = (size_t)v->width;
 	float *all = NULL, *out;
@@ -258,7 +234,7 @@ out:
 /* Class token and registers as a parameter; the class token's position is added to it. */
 static int take_prefix(struct builder *b, const float *of_class)
 {
-	const struct vit *v = b->vit;
+	const struct ek_vit *v = b->vit;
 	const size_t width = (size_t)v->width;
 	float *token = NULL, *registers = NULL, *out;
 	int number, rc;
@@ -283,7 +259,7 @@ out:
 /* Class token (with its position), registers (without), patches with theirs. */
 static int embed_patches(struct builder *b, int image)
 {
-	const struct vit *v = b->vit;
+	const struct ek_vit *v = b->vit;
 	struct ek_net_linear l = { .bias = -1, .outputs = v->width, .float32 = 1 };
 	float *of_class = NULL;
 	int x, positions, prefix, rc;
@@ -305,7 +281,7 @@ out:
  * that is added to is float32. */
 static int build_layer(struct builder *b, int x, int last)
 {
-	const struct names *names = b->names;
+	const struct ek_vit_names *names = b->names;
 	const char *const separate[] = { names->query, names->key, names->value };
 	const int width = b->vit->width;
 	int y, rc;
@@ -352,14 +328,6 @@ out:
 	return rc;
 }
 
-static const struct vit *find_vit(const char *encoder)
-{
-	for (size_t i = 0; i < sizeof vits / sizeof *vits; i++)
-		if (strcmp(vits[i].encoder, encoder) == 0)
-			return &vits[i];
-	return NULL;
-}
-
 static void choose_names(struct builder *b)
 {
 	b->names = b->vit->names[0];
@@ -391,10 +359,9 @@ static int choose_activation(struct builder *b, const struct ek_encoder *encoder
 
 int ek_vit_build(struct ek_net *net, struct ek_weights *w, int image, const struct ek_encoder *encoder)
 {
-	struct builder b = { .net = net, .w = w, .vit = find_vit(encoder->name) };
+	struct builder b = { .net = net, .w = w, .vit = encoder->vit };
 	int x, rc;
 
-	assert(b.vit != NULL);
 	choose_names(&b);
 	EK_TRY(choose_activation(&b, encoder));
 	EK_TRY(x = embed_patches(&b, image));

@@ -15,7 +15,11 @@
 #include "train/nets/weights.h"
 #include "train/nn/net.h"
 
-/* encoder: one of encoder.h's of the family. Its activation is that of activation.h; where names are OpenAI's and no
+/* One way of writing the tensors. */
+struct ek_vit_names;
+extern const struct ek_vit_names *const ek_vit_clip_names[], *const ek_vit_dinov2_names[];
+
+/* encoder: one with a `vit`. Its activation is that of activation.h; where names are OpenAI's and no
  * file says it, a warning says which is taken. image: [side, side, 3], side a multiple of the patch.
  * Result, float32: CLIP's projected image embedding; DINOv2's class token after the last norm. */
 int ek_vit_build(struct ek_net *net, struct ek_weights *w, int image, const struct ek_encoder *encoder);

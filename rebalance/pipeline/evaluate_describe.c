@@ -23,11 +23,13 @@ static const struct ek_feature_maker *measuring(const struct ek_evaluate *e)
 /* The published weights of FID-Inception, run as published, in float32. */
 static int is_fid(const struct ek_feature_maker *m)
 {
-	if (m->precision != EK_NN_F32 || m->sha256[0] == 0)
+	const struct ek_encoder *encoder;
+
+	if (m->precision != EK_NN_F32 || m->sha256[0] == 0 || ek_encoder_find(&encoder, m->encoder) < 0 ||
+	    !encoder->fid)
 		return 0;
-	for (const struct ek_weight_file *f = ek_weight_files; f->encoder != NULL; f++)
-		if (strcmp(f->encoder, "inception-fid") == 0 && strcmp(m->encoder, f->encoder) == 0 &&
-		    f->sha256[0] != 0 && strncmp(m->sha256, f->sha256, strlen(f->sha256)) == 0)
+	for (const struct ek_weight_file *f = encoder->files; f->file != NULL; f++)
+		if (f->sha256[0] != 0 && strncmp(m->sha256, f->sha256, strlen(f->sha256)) == 0)
 			return 1;
 	return 0;
 }

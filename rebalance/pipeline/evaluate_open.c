@@ -294,11 +294,12 @@ static int open_logits(struct ek_evaluate *e)
 {
 	const struct ek_feature_maker *m = e->spaces.other != NULL ? e->spaces.other : &e->own;
 	const struct ek_rows *rows = &e->input.generated;
+	const struct ek_encoder *encoder;
 	char *weights = NULL;
 	int rc;
 
 	e->input.no_logits = "the encoder is not inception-fid";
-	if (m->own || strcmp(m->encoder, "inception-fid") != 0)
+	if (m->own || ek_encoder_find(&encoder, m->encoder) < 0 || !encoder->fid)
 		return 0;
 	EK_TRY(ek_weight_file_find(&weights, m->encoder, m->weights));
 	EK_TRY(ek_alloc_aligned(&e->logits, rows->count, EK_INCEPTION_CLASSES * sizeof *e->logits));

@@ -84,11 +84,11 @@ int ek_feature_maker_other(struct ek_feature_maker *m, const struct ek_run *run,
                            const char *weights)
 {
 	/* FID is of features in float32. */
-	const int is_inception = strcmp(encoder, "inception-fid") == 0;
-	const struct ek_embed_options options = { .encoder = encoder,
-		                                  .weights = weights,
-		                                  .precision = is_inception ? EK_NN_F32 : EK_NN_AUTO,
-		                                  .storage = EK_F32 };
+	const struct ek_encoder *known;
+	const int is_fid = ek_encoder_find(&known, encoder) == 0 && known->fid;
+	const struct ek_embed_options options = {
+		.encoder = encoder, .weights = weights, .precision = is_fid ? EK_NN_F32 : EK_NN_AUTO, .storage = EK_F32
+	};
 	struct ek_embed *e = NULL;
 	cJSON *made = NULL;
 	int rc;

@@ -149,6 +149,11 @@ int ek_net_batch(const struct ek_net *net)
 	return net->batch;
 }
 
+enum ek_nn_type ek_net_type(const struct ek_net *net)
+{
+	return net->type;
+}
+
 size_t ek_net_elements(const struct ek_net *net, int value)
 {
 	const struct ek_net_shape s = net->values[value].shape;

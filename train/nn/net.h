@@ -268,6 +268,8 @@ int ek_net_finish(struct ek_net *net, enum ek_net_mode mode);
 
 struct ek_net_shape ek_net_shape(const struct ek_net *net, int value);
 int ek_net_batch(const struct ek_net *net);
+/* What its products take: EK_NN_FLOAT32 or EK_NN_BFLOAT16. */
+enum ek_nn_type ek_net_type(const struct ek_net *net);
 /* Numbers of one image of a value. */
 size_t ek_net_elements(const struct ek_net *net, int value);
 /* EK_NN_FLOAT32 or EK_NN_BFLOAT16: how the value lies at ek_net_data and ek_net_gradient. */
