@@ -6,6 +6,8 @@
 #include "rebalance/base/error.h"
 
 enum { LAYERS_MAX = 6, WIDTH_MAX = 1024, NAME_SIZE = 64, KERNEL = 4, GROUP = 4 };
+/* Two layers without a stride follow, each of which takes a row away. */
+enum { LEAST_AFTER_STRIDES = 3 };
 
 /* Layer i of layers + 2: its channels, stride, and whether a norm follows. */
 struct layer {
@@ -80,8 +82,12 @@ static int number_of(const struct ek_params *params, int i, const char *part)
 int ek_discriminator_layers(struct ek_net *net, const struct ek_params *params,
                             const struct ek_discriminator_options *o, int image)
 {
+	const int least = LEAST_AFTER_STRIDES << o->layers;
 	int x = image;
 
+	if (image > 0 && (ek_net_shape(net, image).height < least || ek_net_shape(net, image).width < least))
+		return ek_fail(EK_EUSAGE, "a discriminator of %d layers needs images of side %d or more, not %d",
+		               o->layers, least, ek_net_shape(net, image).height);
 	for (int i = 0; i < o->layers + 2; i++) {
 		const struct layer l = layer_of(o, i);
 		const struct ek_net_conv conv = { .weight = number_of(params, i, "weight"),

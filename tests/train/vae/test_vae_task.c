@@ -294,7 +294,7 @@ static void wrong_options_are_refused(void **state)
 	assert_fails(ek_vae_new(&vae, &options, &source), EK_EUSAGE, "discriminator");
 	options.discriminator_width = 8;
 	options.discriminator_layers = 4;
-	assert_fails(ek_vae_new(&vae, &options, &source), EK_EUSAGE, "");
+	assert_fails(ek_vae_new(&vae, &options, &source), EK_EUSAGE, "side 48 or more, not 16");
 	options = ek_toy_options(EK_AUTOENCODER_KL);
 	options.perceptual_file = ek_join(ek_scratch(), "none");
 	assert_fails(ek_vae_new(&vae, &options, &source), EK_EIO, "none");
