@@ -8,7 +8,7 @@
 
 static int check_to(const char *text)
 {
-	return strcmp(text, "smallest") == 0 ? 0 : ek_fail(EK_EUSAGE, "to is \"%s\", not smallest", text);
+	return strcmp(text, "smallest") == 0 ? 0 : ek_fail(EK_EUSAGE, "'to' is \"%s\", not smallest", text);
 }
 
 static const struct ek_option rows[] = {

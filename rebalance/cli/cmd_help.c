@@ -84,7 +84,16 @@ static void print_roff(const char *text)
 	}
 }
 
-static void print_manual_options(const struct ek_option *options)
+/* With the names of options as the user knows them. */
+static void print_help(const char *text, const struct ek_option_table *tables)
+{
+	struct ek_buffer named = { 0 };
+
+	print_roff(ek_options_name(&named, text, tables) == 0 ? named.data : text);
+	ek_buffer_release(&named);
+}
+
+static void print_manual_options(const struct ek_option *options, const struct ek_option_table *tables)
 {
 	for (const struct ek_option *o = options; o->name != NULL; o++) {
 		(void)printf(".TP\n.B ");
@@ -93,13 +102,13 @@ static void print_manual_options(const struct ek_option *options)
 			(void)printf("%c, \\-\\-", o->letter);
 		print_roff(o->name);
 		(void)printf(o->kind != EK_KIND_FLAG ? " \\fI%s\\fR\n" : "\n", o->argument);
-		print_roff(o->help);
+		print_help(o->help, tables);
 		(void)printf("\n");
 		for (int i = 0; o->choices != NULL && ek_option_choice(o, i).name != NULL; i++) {
 			(void)printf(".RS\n.TP\n.B ");
 			print_roff(ek_option_choice(o, i).name);
 			(void)printf("\n");
-			print_roff(ek_option_choice(o, i).help);
+			print_help(ek_option_choice(o, i).help, tables);
 			(void)printf("\n.RE\n");
 		}
 	}
@@ -124,10 +133,10 @@ int ek_cmd_manual(struct ek_invocation *invocation)
 		(void)printf("\n");
 		for (const struct ek_option_table *t = tables; t->title != NULL; t++)
 			if (t->rows != ek_common_rows)
-				print_manual_options(t->rows);
+				print_manual_options(t->rows, tables);
 		if (c[1].name == NULL) {
 			(void)printf(".SH COMMON OPTIONS\n");
-			print_manual_options(ek_common_rows);
+			print_manual_options(ek_common_rows, tables);
 		}
 	}
 	(void)printf(".SH EXIT STATUS\n0 done, 1 failed (files, memory, device), 2 wrong usage, 3 wrong or damaged "

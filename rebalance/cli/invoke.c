@@ -1,6 +1,5 @@
 /* One command, from its words to its end. */
 #include <stdio.h>
-#include <string.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/threads.h"
@@ -8,25 +7,21 @@
 #include "rebalance/cli/recipe.h"
 #include "rebalance/cli/terminal.h"
 
-/* The library says "keep is …" of what it was told; the user said --keep. */
-static int name_option(const struct ek_option_table *tables, int rc)
+/* The library's names of options in a message, as the user knows them. */
+static int name_options(const struct ek_option_table *tables, int rc)
 {
-	const size_t length = strcspn(ek_error_message(), " ");
-	char message[1024];
+	struct ek_buffer message = { 0 };
 
-	ek_one_line(message, sizeof message, ek_error_message());
-	for (; rc < 0 && tables->title != NULL; tables++)
-		for (const struct ek_option *o = tables->rows; o->name != NULL; o++)
-			if (strlen(o->name) == length && memcmp(o->name, message, length) == 0 &&
-			    strncmp(message + length, " is ", 4) == 0)
-				return ek_fail(rc, "--%s", message);
+	if (rc < 0 && ek_options_name(&message, ek_error_message(), tables) == 0)
+		rc = ek_fail(rc, "%s", message.data);
+	ek_buffer_release(&message);
 	return rc;
 }
 
 int ek_command_invoke(const struct ek_command *command, int argc, char **argv)
 {
 	struct ek_invocation invocation = { .command = command };
-	struct ek_option_table tables[EK_MAX_TABLES];
+	struct ek_option_table tables[EK_MAX_TABLES] = { { .title = NULL } };
 	struct ek_settings *settings = &invocation.settings;
 	struct ek_buffer help = { 0 };
 	int rc;
@@ -43,12 +38,14 @@ int ek_command_invoke(const struct ek_command *command, int argc, char **argv)
 		rc = ek_fail(EK_ENOTSUP, "this build has no CUDA back end; use --device cpu");
 		goto out;
 	}
-	ek_terminal_start(settings->common.quiet);
+	ek_terminal_start(settings->common.quiet, tables);
 	ek_threads_set((int)settings->common.threads);
 	EK_TRY(ek_recipe_replay(&invocation));
 	ek_settings_finish(settings);
-	EK_TRY(name_option(tables, command->run(&invocation)));
+	EK_TRY(command->run(&invocation));
 out:
+	ek_terminal_end();
+	rc = name_options(tables, rc);
 	ek_buffer_release(&help);
 	ek_settings_release(settings);
 	ek_arguments_release(&invocation.arguments);

@@ -53,21 +53,6 @@ static int fail_unknown(const struct ek_option_table *tables, const char *name, 
 	return ek_fail(EK_EUSAGE, "unknown option --%s; --help lists the options", word);
 }
 
-/* Messages of the library begin with the name of the option; here it has its dashes. */
-static int set(struct ek_arguments *arguments, const struct found *f, const char *value)
-{
-	const int rc = ek_option_set(&arguments->strings, f->option, f->table->values, value);
-	const size_t length = strlen(f->option->name);
-	char message[1024];
-
-	if (rc == 0)
-		*f->table->given |= UINT64_C(1) << (f->option - f->table->rows);
-	if (rc != EK_EUSAGE || strncmp(ek_error_message(), f->option->name, length) != 0)
-		return rc;
-	ek_one_line(message, sizeof message, ek_error_message());
-	return ek_fail(rc, "--%s", message);
-}
-
 /* argv[*i] is an option; *i moves to its last word. */
 static int parse_one(struct ek_arguments *arguments, const struct ek_option_table *tables, int argc, char **argv,
                      int *i)
@@ -100,7 +85,30 @@ static int parse_one(struct ek_arguments *arguments, const struct ek_option_tabl
 			return ek_fail(EK_EUSAGE, "--%s needs a value: %s", f.option->name, f.option->argument);
 		value = argv[++*i];
 	}
-	return set(arguments, &f, value);
+	*f.table->given |= UINT64_C(1) << (f.option - f.table->rows);
+	return ek_option_set(&arguments->strings, f.option, f.table->values, value);
+}
+
+int ek_options_name(struct ek_buffer *out, const char *text, const struct ek_option_table *tables)
+{
+	struct found f;
+	int rc = ek_buffer_text(out, "");
+
+	while (rc == 0 && *text != 0) {
+		const size_t plain = strcspn(text, "'"), length = text[plain] != 0 ? strcspn(text + plain + 1, "'") : 0;
+		const int is_name =
+			length > 0 && text[plain + 1 + length] != 0 && find(&f, tables, text + plain + 1, length, 0);
+
+		EK_TRY(ek_buffer_append(out, text, plain));
+		text += plain;
+		if (is_name)
+			EK_TRY(ek_buffer_printf(out, "--%.*s", (int)length, text + 1));
+		else
+			EK_TRY(ek_buffer_append(out, text, *text != 0));
+		text += is_name ? length + 2 : *text != 0;
+	}
+out:
+	return rc;
 }
 
 int ek_options_parse(struct ek_arguments *arguments, const struct ek_option_table *tables, int argc, char **argv)
@@ -179,7 +187,8 @@ static int describe_default(struct ek_buffer *text, const struct ek_option *o, c
 	return 0;
 }
 
-static int help_one(struct ek_buffer *out, const struct ek_option *o, const void *values, int width)
+static int help_one(struct ek_buffer *out, const struct ek_option_table *all, const struct ek_option *o,
+                    const void *values, int width)
 {
 	struct ek_choice c;
 	struct ek_buffer text = { 0 };
@@ -196,13 +205,15 @@ static int help_one(struct ek_buffer *out, const struct ek_option *o, const void
 		EK_TRY(ek_buffer_printf(out, "\n%*s", HELP_COLUMN, ""));
 	else
 		EK_TRY(ek_buffer_printf(out, "%*s", HELP_COLUMN - column, ""));
-	EK_TRY(ek_buffer_text(&text, o->help));
+	EK_TRY(ek_options_name(&text, o->help, all));
 	EK_TRY(describe_default(&text, o, values));
 	EK_TRY(ek_wrap(out, text.data, HELP_COLUMN, HELP_COLUMN, width));
 	EK_TRY(ek_buffer_text(out, "\n"));
 	for (int i = 0; o->choices != NULL && (c = ek_option_choice(o, i)).name != NULL; i++) {
 		EK_TRY(ek_buffer_printf(out, "%*s%-18s ", HELP_COLUMN + 2, "", c.name));
-		EK_TRY(ek_wrap(out, c.help, HELP_COLUMN + 21, HELP_COLUMN + 21, width));
+		ek_buffer_clear(&text);
+		EK_TRY(ek_options_name(&text, c.help, all));
+		EK_TRY(ek_wrap(out, text.data, HELP_COLUMN + 21, HELP_COLUMN + 21, width));
 		EK_TRY(ek_buffer_text(out, "\n"));
 	}
 out:
@@ -212,13 +223,14 @@ out:
 
 int ek_options_help(struct ek_buffer *out, const struct ek_option_table *tables, int width)
 {
+	const struct ek_option_table *all = tables;
 	int rc = 0;
 
 	for (; tables->title != NULL; tables++) {
 		if (*tables->title != 0)
 			EK_TRY(ek_buffer_printf(out, "\n%s:\n", tables->title));
 		for (const struct ek_option *o = tables->rows; o->name != NULL; o++)
-			EK_TRY(help_one(out, o, tables->values, width));
+			EK_TRY(help_one(out, all, o, tables->values, width));
 	}
 out:
 	return rc;

@@ -17,6 +17,9 @@ struct ek_arguments {
 int ek_options_parse(struct ek_arguments *arguments, const struct ek_option_table *tables, int argc, char **argv);
 void ek_arguments_release(struct ek_arguments *arguments);
 
+/* Append `text`, in which 'NAME' is --NAME where that is an option of the tables: the library names options so. */
+int ek_options_name(struct ek_buffer *out, const char *text, const struct ek_option_table *tables);
+
 /* The help text of the tables, wrapped at `width` columns. */
 int ek_options_help(struct ek_buffer *out, const struct ek_option_table *tables, int width);
 /* Append `text` wrapped at `width`, lines after the first indented; `column` is where the first line starts. */

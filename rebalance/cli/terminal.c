@@ -60,13 +60,17 @@ static void put_line(const char *before, const char *text)
 
 static void show_message(void *context, enum ek_log_level level, const char *text)
 {
-	(void)context;
+	struct ek_buffer named = { 0 };
+
 	if (level == EK_LOG_INFO && terminal.quiet)
 		return;
+	if (context != NULL && ek_options_name(&named, text, context) == 0)
+		text = named.data;
 	flockfile(stderr);
 	clear_bar();
 	put_line(level == EK_LOG_WARNING ? "warning: " : "", text);
 	funlockfile(stderr);
+	ek_buffer_release(&named);
 }
 
 /* "embedding  12,000 of 50,000 images, 830/s, 46 s left" */
@@ -136,12 +140,19 @@ static void show_progress(void *context, const struct ek_progress *p)
 	funlockfile(stderr);
 }
 
-void ek_terminal_start(int quiet)
+void ek_terminal_start(int quiet, struct ek_option_table *tables)
 {
-	const struct ek_log_sink sink = { show_message, show_progress, NULL };
+	const struct ek_log_sink sink = { show_message, show_progress, tables };
 
 	terminal.quiet = quiet;
 	terminal.is_terminal = isatty(STDERR_FILENO);
+	ek_log_set_sink(&sink);
+}
+
+void ek_terminal_end(void)
+{
+	const struct ek_log_sink sink = { show_message, show_progress, NULL };
+
 	ek_log_set_sink(&sink);
 }
 

@@ -5,8 +5,12 @@
 #ifndef EK_CLI_TERMINAL_H
 #define EK_CLI_TERMINAL_H
 
-/* Take the messages and progress of the library; `quiet` keeps warnings only. */
-void ek_terminal_start(int quiet);
+#include "rebalance/cli/options.h"
+
+/* Take the messages and progress of the library; `quiet` keeps warnings only. tables: of the options that messages name
+ * (options.h), until ek_terminal_end; or NULL. */
+void ek_terminal_start(int quiet, struct ek_option_table *tables);
+void ek_terminal_end(void);
 
 /* Columns to write in: the terminal's, at most 100; 80 if stdout is not one. */
 int ek_terminal_width(void);

@@ -51,7 +51,7 @@ static int fail_unknown(const struct ek_columns *columns, const char *by)
 
 	for (size_t i = 0; i < columns->count; i++)
 		EK_TRY(ek_buffer_printf(&known, ", %s", columns->items[i].name));
-	rc = ek_fail(EK_EUSAGE, "there is no attribute %s; --condition takes none, cluster%s", by,
+	rc = ek_fail(EK_EUSAGE, "there is no attribute %s; 'condition' takes none, cluster%s", by,
 	             known.size > 0 ? known.data : "");
 out:
 	ek_buffer_release(&known);

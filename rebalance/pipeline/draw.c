@@ -24,13 +24,13 @@ static int find_positions(struct positions *p, const struct ek_draw_options *o, 
 	uint64_t left;
 
 	if (rank >= world)
-		return ek_fail(EK_EUSAGE, "rank is %" PRIu64 ", not below the world of %" PRIu64, rank, world);
+		return ek_fail(EK_EUSAGE, "'rank' is %" PRIu64 ", not below the world of %" PRIu64, rank, world);
 	p->first = start + (rank + world - start % world) % world;
 	left = p->first < length ? (length - 1 - p->first) / world + 1 : 0;
 	p->count = o->count > 0 ? (uint64_t)o->count : left;
 	if (p->count > left)
 		return ek_fail(EK_EUSAGE,
-		               "count is %" PRIu64 ", more than the %" PRIu64 " positions left of the %" PRIu64
+		               "'count' is %" PRIu64 ", more than the %" PRIu64 " positions left of the %" PRIu64
 		               " of the epoch",
 		               p->count, left, length);
 	return 0;

@@ -78,7 +78,7 @@ static int save_statistics(const struct ek_evaluate *e)
 	if (e->wish->save_statistics == NULL)
 		return 0;
 	if (e->input.reference.count == 0)
-		return ek_fail(EK_EUSAGE, "--save-statistics: %s", e->input.no_reference);
+		return ek_fail(EK_EUSAGE, "'save-statistics': %s", e->input.no_reference);
 	EK_TRY(ek_gaussian_of(&gaussian, &e->input.reference));
 	EK_TRY(ek_gaussian_save(&gaussian, e->wish->save_statistics));
 	ek_info("statistics of %llu images: %s", (unsigned long long)e->input.reference.count,
@@ -122,7 +122,7 @@ static int check_options(struct ek_do_evaluate_options *o)
 	if (o->samples == NULL)
 		return ek_fail(EK_EUSAGE, "an evaluation needs samples");
 	if (o->name == NULL && ek_subset_check_name(o->samples) < 0)
-		return ek_fail(EK_EUSAGE, "samples is %s, no name for a result: give it a name", o->samples);
+		return ek_fail(EK_EUSAGE, "'samples' is %s, no name for a result: give it a name", o->samples);
 	if (o->name == NULL)
 		o->name = o->samples;
 	return ek_subset_check_name(o->name);

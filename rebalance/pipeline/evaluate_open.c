@@ -48,7 +48,7 @@ static int open_one(struct ek_evaluate *e, const char *text, int as_path)
 	int rc;
 
 	if (e->set_count == EK_EVALUATE_SETS)
-		return ek_fail(EK_EUSAGE, "--samples: more than %d sets", EK_EVALUATE_SETS);
+		return ek_fail(EK_EUSAGE, "'samples': more than %d sets", EK_EVALUATE_SETS);
 	e->set_count++;
 	if (!as_path) {
 		EK_TRY(ek_measured_samples(m, &e->spaces, text));
@@ -80,7 +80,7 @@ static int open_samples(struct ek_evaluate *e)
 			rc = found == EK_EDATA
 			             ? found
 			             : ek_fail(EK_EUSAGE,
-			                       "--samples %s: there is neither %s/samples/%s nor a file or folder %s",
+			                       "'samples' %s: there is neither %s/samples/%s nor a file or folder %s",
 			                       text, ek_run_path(e->run), part, part);
 			goto out;
 		}
@@ -101,7 +101,7 @@ static int check_models(const struct ek_evaluate *e)
 		rc = ek_seen_open(&other, e->run, &e->frozen, e->sets[i].name);
 		if (rc == 0 && ((e->seen.name == NULL) != (other.name == NULL) ||
 		                (other.name != NULL && strcmp(e->seen.name, other.name) != 0)))
-			rc = ek_fail(EK_EUSAGE, "--samples: %s is of the model %s, %s of %s; evaluate them apart",
+			rc = ek_fail(EK_EUSAGE, "'samples': %s is of the model %s, %s of %s; evaluate them apart",
 			             e->wish->samples, e->seen.name != NULL ? e->seen.name : "(none)",
 			             e->sets[i].name != NULL ? e->sets[i].name : e->sets[i].path,
 			             other.name != NULL ? other.name : "(none)");
@@ -259,8 +259,8 @@ static int open_reference(struct ek_evaluate *e)
 	if (statistics) {
 		if (e->wish->statistics != NULL)
 			return ek_fail(EK_EUSAGE,
-			               "%s is statistics, too: --reference wants images, or leave "
-			               "--statistics out",
+			               "%s is statistics, too: 'reference' wants images, or leave "
+			               "'statistics' out",
 			               path);
 		e->kind = EK_REFERENCE_STATISTICS;
 		e->input.no_reference = "the reference is stored statistics, not images";
@@ -321,7 +321,8 @@ static int read_orders(struct ek_evaluate *e)
 		const double order = strtod(text, &end);
 
 		if (end == text || (*end != 0 && *end != ',') || !(order >= 0) || e->order_count == EK_EVALUATE_ORDERS)
-			return ek_fail(EK_EUSAGE, "vendi-order is \"%s\", not up to %d numbers from 0 on, as 0.5,2,inf",
+			return ek_fail(EK_EUSAGE,
+			               "'vendi-order' is \"%s\", not up to %d numbers from 0 on, as 0.5,2,inf",
 			               e->wish->orders, EK_EVALUATE_ORDERS);
 		e->orders[e->order_count++] = order;
 		text = end + (*end == ',');
@@ -343,7 +344,7 @@ static int open_spaces(struct ek_evaluate *e)
 		e->other.again = e->wish->force;
 		e->spaces.other = &e->other;
 	} else if (e->wish->weights != NULL) {
-		rc = ek_fail(EK_EUSAGE, "--weights goes with --encoder");
+		rc = ek_fail(EK_EUSAGE, "'weights' goes with 'encoder'");
 	}
 out:
 	return rc;

@@ -94,7 +94,7 @@ int ek_evaluate_target(struct ek_evaluate *e)
 	} else if (strcmp(e->target, "reference") != 0) {
 		EK_TRY(load_target(e));
 	} else if (e->input.reference.count == 0) {
-		rc = ek_fail(EK_EUSAGE, "--target reference: %s", e->input.no_reference);
+		rc = ek_fail(EK_EUSAGE, "'target' reference: %s", e->input.no_reference);
 	} else {
 		for (uint64_t i = 0; i < e->input.reference.count; i++)
 			e->shares[e->input.reference_cluster[i]]++;

@@ -128,7 +128,7 @@ int ek_feed_open(struct ek_feed *feed, struct ek_run *run, const struct ek_feed_
 
 	*feed = (struct ek_feed){ .seed = o->seed, .ids = { .context = feed, .draw = draw } };
 	if (o->subset != NULL && o->weights != NULL)
-		return ek_fail(EK_EUSAGE, "give either --subset or --weights");
+		return ek_fail(EK_EUSAGE, "give either 'subset' or 'weights'");
 	EK_TRY(ek_images_count(&feed->images, run));
 	if (feed->images == 0) {
 		rc = ek_fail(EK_EDATA, "%s has no images to train on", ek_run_path(run));

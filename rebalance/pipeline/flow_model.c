@@ -9,7 +9,7 @@
 #include "train/loop/pixels.h"
 
 const struct ek_choice ek_flow_objectives[] = {
-	{ "flow", "flow matching along --path" },
+	{ "flow", "flow matching along 'path'" },
 	{ "diffusion", "DiT's: 1,000 steps of noise, learned sigma" },
 	{ NULL, NULL },
 };
@@ -42,7 +42,7 @@ const struct ek_choice ek_flow_solvers[] = {
 	{ "heun", "two evaluations a step, an error of second order" },
 	{ "dopri5", "steps chosen by the error (Dormand and Prince)" },
 	{ "sde", "with noise on the way" },
-	{ "ancestral", "for --objective diffusion" },
+	{ "ancestral", "for 'objective' diffusion" },
 	{ NULL, NULL },
 };
 

@@ -23,12 +23,12 @@
 #include "train/loop/checkpoint.h"
 
 const struct ek_choice ek_generate_solvers[] = {
-	{ "auto", "euler; ancestral for a model of --objective diffusion" },
+	{ "auto", "euler; ancestral for a model of 'objective' diffusion" },
 	{ "euler", "one evaluation a step" },
 	{ "heun", "two evaluations a step, an error of second order" },
-	{ "dopri5", "steps chosen by the error (Dormand and Prince), --steps is not used" },
+	{ "dopri5", "steps chosen by the error (Dormand and Prince), 'steps' is not used" },
 	{ "sde", "with noise on the way" },
-	{ "ancestral", "for a model of --objective diffusion" },
+	{ "ancestral", "for a model of 'objective' diffusion" },
 	{ NULL, NULL },
 };
 
@@ -74,9 +74,9 @@ static int open_file(struct work *w, struct ek_tensor_file *file)
 	ek_info("%s: %d blocks of width %d, patch %d, for %d x %d x %d, %d classes; taken for a %s", w->asked->model,
 	        w->out->model.model.depth, w->out->model.model.width, w->out->model.model.patch,
 	        w->out->model.model.side, w->out->model.model.side, w->out->model.model.channels, w->out->model.classes,
-	        kind == EK_OBJECTIVE_FLOW ? "SiT (a DiT wants --solver ancestral)" : "DiT");
+	        kind == EK_OBJECTIVE_FLOW ? "SiT (a DiT wants 'solver' ancestral)" : "DiT");
 	if (w->out->model.classes > 0 && w->asked->classes.names == NULL && !w->asked->classes.equal)
-		rc = ek_fail(EK_EUSAGE, "%s knows the labels 0 to %d: give --class N,N,... or --equal", w->asked->model,
+		rc = ek_fail(EK_EUSAGE, "%s knows the labels 0 to %d: give 'class' N,N,... or 'equal'", w->asked->model,
 		             w->out->model.classes - 1);
 out:
 	return rc;
@@ -96,7 +96,7 @@ static int open_model(struct work *w, struct ek_tensor_file *file)
 		goto out;
 	}
 	if (w->asked->autoencoder != NULL) {
-		rc = ek_fail(EK_EUSAGE, "--autoencoder is for --model FILE: %s has its own", w->asked->model);
+		rc = ek_fail(EK_EUSAGE, "'autoencoder' is for 'model' FILE: %s has its own", w->asked->model);
 		goto out;
 	}
 	EK_TRY(ek_json_load(&w->out->model_config, config));
@@ -146,20 +146,20 @@ static int fill_solver(struct work *w)
 	if (w->asked->solver > 0)
 		s->solver = (enum ek_solver)(w->asked->solver - 1);
 	if ((s->solver == EK_SOLVER_ANCESTRAL) != (w->out->model.objective.kind == EK_OBJECTIVE_DIFFUSION))
-		return ek_fail(EK_EUSAGE, "--solver %s is not for a model trained by --objective %s",
+		return ek_fail(EK_EUSAGE, "'solver' %s is not for a model trained by 'objective' %s",
 		               ek_flow_solvers[s->solver].name, ek_flow_objectives[w->out->model.objective.kind].name);
 	s->relative = w->asked->relative;
 	s->absolute = w->asked->absolute;
 	s->guidance.scale = w->asked->guidance;
 	s->guidance.channels = (int)w->asked->guided_channels;
 	if (w->asked->guidance != 1 && w->out->model.classes == 0)
-		return ek_fail(EK_EUSAGE, "--guidance: %s was trained without a condition", w->asked->model);
+		return ek_fail(EK_EUSAGE, "'guidance': %s was trained without a condition", w->asked->model);
 	if (w->asked->interval != NULL) {
 		s->guidance.low = strtod(w->asked->interval, &end);
 		s->guidance.high = *end == ',' ? strtod(end + 1, &end) : -1;
 		if (*end != 0 ||
 		    !(s->guidance.low >= 0 && s->guidance.low <= s->guidance.high && s->guidance.high <= 1))
-			return ek_fail(EK_EUSAGE, "--guidance-interval %s: wants two times, as 0.2,0.8",
+			return ek_fail(EK_EUSAGE, "'guidance-interval' %s: wants two times, as 0.2,0.8",
 			               w->asked->interval);
 	}
 	EK_TRY(ek_solver_check(s));
@@ -319,7 +319,7 @@ static int open_space_of_file(struct work *w)
 	int side, rc;
 
 	if (pixels && c->channels != 3)
-		return ek_fail(EK_EUSAGE, "%s makes latents of %d channels: give the --autoencoder that decodes them",
+		return ek_fail(EK_EUSAGE, "%s makes latents of %d channels: give the 'autoencoder' that decodes them",
 		               w->asked->model, c->channels);
 	EK_TRY(ek_space_open(&w->space, w->run, w->asked->autoencoder, pixels ? c->side : 0));
 	if (w->space.channels != c->channels)

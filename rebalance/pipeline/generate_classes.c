@@ -65,11 +65,11 @@ static int by_minority(struct ek_classes *c, const struct ek_run *run, const str
 	int rc;
 
 	if (strcmp(model->condition, "cluster") != 0)
-		return ek_fail(EK_EUSAGE, "--minority needs a model of --condition cluster, this one has %s",
+		return ek_fail(EK_EUSAGE, "'minority' needs a model of 'condition' cluster, this one has %s",
 		               model->condition);
 	EK_TRY(ek_layout_path(&path, run, "audit.json", NULL));
 	if (!ek_file_exists(path)) {
-		rc = ek_fail(EK_EDATA, "--minority: there is no audit; run evenkeel audit %s", ek_run_path(run));
+		rc = ek_fail(EK_EDATA, "'minority': there is no audit; run evenkeel audit %s", ek_run_path(run));
 		goto out;
 	}
 	EK_TRY(ek_json_load(&audit, path));
@@ -86,7 +86,7 @@ static int by_minority(struct ek_classes *c, const struct ek_run *run, const str
 		c->quotas[k] = each;
 	}
 	if (cJSON_GetArraySize(tail) == 0)
-		rc = ek_fail(EK_EDATA, "--minority: the audit found no small clusters");
+		rc = ek_fail(EK_EDATA, "'minority': the audit found no small clusters");
 out:
 	cJSON_Delete(audit);
 	free(path);
@@ -166,7 +166,7 @@ static int fill(struct ek_classes *c, const struct ek_run *run, const struct ek_
 	const uint64_t total = (uint64_t)w->count;
 
 	if (w->cluster != NULL && strcmp(model->condition, "cluster") != 0)
-		return ek_fail(EK_EUSAGE, "--cluster: the model's condition is %s; use --class", model->condition);
+		return ek_fail(EK_EUSAGE, "'cluster': the model's condition is %s; use 'class'", model->condition);
 	if (w->cluster != NULL || w->names != NULL)
 		return by_names(c, model, w->cluster != NULL ? w->cluster : w->names, total);
 	if (w->minority)
@@ -192,7 +192,7 @@ int ek_classes_choose(struct ek_classes *c, const struct ek_run *run, const stru
 
 	*c = (struct ek_classes){ .classes = model->classes > 0 ? model->classes : 1 };
 	if (asked > 1)
-		return ek_fail(EK_EUSAGE, "give one of --cluster, --class, --minority, --equal and --shares");
+		return ek_fail(EK_EUSAGE, "give one of 'cluster', 'class', 'minority', 'equal' and 'shares'");
 	if (asked > 0 && model->classes == 0)
 		return ek_fail(EK_EUSAGE, "%s was trained without a condition: it makes no class on demand",
 		               model_name);

@@ -101,7 +101,7 @@ int ek_measured_path(struct ek_measured *m, const struct ek_spaces *s, const cha
 	EK_TRY(ek_copy_string(&m->path, path));
 	EK_TRY(is_embeddings(&embedded, path));
 	if (embedded && s->other != NULL) {
-		rc = ek_fail(EK_EUSAGE, "%s is embeddings: --encoder %s would need the images", path,
+		rc = ek_fail(EK_EUSAGE, "%s is embeddings: 'encoder' %s would need the images", path,
 		             s->other->encoder);
 		goto out;
 	}

@@ -129,7 +129,7 @@ out:
 static int set_path(struct ek_strings *strings, const struct ek_option *o, void *field, const char *value)
 {
 	if (value[0] == 0)
-		return ek_fail(EK_EUSAGE, "%s needs a name, not an empty one", o->name);
+		return ek_fail(EK_EUSAGE, "'%s' needs a name, not an empty one", o->name);
 	return ek_strings_keep_path(field, strings, value);
 }
 
@@ -149,7 +149,7 @@ static int set_integer(const struct ek_option *o, void *field, const char *value
 	errno = 0;
 	number = strtoll(value, &end, 10);
 	if (errno != 0 || end == value || *end != 0 || (double)number < o->low || (double)number > o->high)
-		return ek_fail(EK_EUSAGE, "%s is \"%s\", not %s%sa whole number from %.0f to %.0f", o->name, value,
+		return ek_fail(EK_EUSAGE, "'%s' is \"%s\", not %s%sa whole number from %.0f to %.0f", o->name, value,
 		               o->zero != NULL ? o->zero : "", o->zero != NULL ? " or " : "", o->low, o->high);
 	*(int64_t *)field = number;
 	return 0;
@@ -165,7 +165,7 @@ static int set_number(const struct ek_option *o, void *field, const char *value)
 		return 0;
 	}
 	if (end == value || *end != 0 || !(number >= o->low && number <= o->high))
-		return ek_fail(EK_EUSAGE, "%s is \"%s\", not %s%sa number from %g to %g", o->name, value,
+		return ek_fail(EK_EUSAGE, "'%s' is \"%s\", not %s%sa number from %g to %g", o->name, value,
 		               o->zero != NULL ? o->zero : "", o->zero != NULL ? " or " : "", o->low, o->high);
 	*(double *)field = number;
 	return 0;
@@ -184,7 +184,7 @@ static int set_choice(const struct ek_option *o, void *field, const char *value)
 		}
 		EK_TRY(ek_buffer_printf(&all, "%s%s", i > 0 ? ", " : "", name));
 	}
-	rc = ek_fail(EK_EUSAGE, "%s is \"%s\", not one of %s", o->name, value, all.data);
+	rc = ek_fail(EK_EUSAGE, "'%s' is \"%s\", not one of %s", o->name, value, all.data);
 out:
 	ek_buffer_release(&all);
 	return rc;
@@ -198,7 +198,7 @@ static int add_to_list(const struct ek_option *o, void *field, const char *value
 	if (rc < 0)
 		return rc;
 	if (list->count == EK_LIST_MAX)
-		return ek_fail(EK_EUSAGE, "%s is given more than %d times", o->name, EK_LIST_MAX);
+		return ek_fail(EK_EUSAGE, "'%s' is given more than %d times", o->name, EK_LIST_MAX);
 	list->items[list->count++] = value;
 	return 0;
 }
@@ -225,7 +225,7 @@ int ek_option_set(struct ek_strings *strings, const struct ek_option *o, void *v
 	case EK_KIND_LIST:
 		return add_to_list(o, field, text);
 	}
-	return ek_fail(EK_EUSAGE, "%s has no kind", o->name);
+	return ek_fail(EK_EUSAGE, "'%s' has no kind", o->name);
 }
 
 void ek_option_unset(const struct ek_option *o, void *values)
@@ -297,7 +297,7 @@ static int add_option(cJSON *json, const struct ek_option *o, const void *values
 	case EK_KIND_LIST:
 		return add_list(json, o, field);
 	}
-	return ek_fail(EK_EUSAGE, "%s has no kind", o->name);
+	return ek_fail(EK_EUSAGE, "'%s' has no kind", o->name);
 }
 
 int ek_options_to_json(cJSON **out, const struct ek_option *rows, const void *values)
@@ -343,12 +343,12 @@ static int set_list_from_json(struct ek_strings *strings, const struct ek_option
 	int rc = 0;
 
 	if (!cJSON_IsArray(array))
-		return ek_fail(EK_EUSAGE, "%s is no list of texts", o->name);
+		return ek_fail(EK_EUSAGE, "'%s' is no list of texts", o->name);
 	list->count = 0;
 	cJSON_ArrayForEach(item, array)
 	{
 		if (!cJSON_IsString(item))
-			return ek_fail(EK_EUSAGE, "%s is no list of texts", o->name);
+			return ek_fail(EK_EUSAGE, "'%s' is no list of texts", o->name);
 		EK_TRY(ek_strings_keep(&text, strings, item->valuestring));
 		EK_TRY(add_to_list(o, list, text));
 	}
@@ -365,14 +365,14 @@ static int set_from_json(struct ek_strings *strings, const struct ek_option *o, 
 
 	if (o->kind == EK_KIND_FLAG) {
 		if (!cJSON_IsBool(item))
-			return ek_fail(EK_EUSAGE, "%s is neither true nor false", o->name);
+			return ek_fail(EK_EUSAGE, "'%s' is neither true nor false", o->name);
 		*(int *)ek_option_field(o, values) = cJSON_IsTrue(item);
 		return 0;
 	}
 	if (o->kind == EK_KIND_LIST)
 		return set_list_from_json(strings, o, ek_option_field(o, values), item);
 	if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
-		return ek_fail(EK_EUSAGE, "%s is neither a text nor a number", o->name);
+		return ek_fail(EK_EUSAGE, "'%s' is neither a text nor a number", o->name);
 	if (cJSON_IsNumber(item))
 		EK_TRY(ek_json_append_double(&number, item->valuedouble));
 	EK_TRY(ek_strings_keep(&text, strings, cJSON_IsString(item) ? item->valuestring : number.data));

@@ -6,7 +6,7 @@
  * Rows are constant. A table is rows over one struct of values, with a bit for each row that the user, or a recipe,
  * gave. Texts that values point to are the caller's, or kept in an ek_strings.
  *
- * Messages begin with the name of the option, without dashes. Not for several threads at once.
+ * Messages name an option so: 'keep'. Not for several threads at once.
  */
 #ifndef EK_PIPELINE_OPTION_H
 #define EK_PIPELINE_OPTION_H

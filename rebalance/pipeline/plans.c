@@ -88,7 +88,7 @@ static int parse_shard_size(struct ek_export_options *o, const char *text)
 			o->shard_bytes = number * units[i].factor;
 			return 0;
 		}
-	return ek_fail(EK_EUSAGE, "shard-size is \"%s\", not a size as 500MB or a number as 10000images", text);
+	return ek_fail(EK_EUSAGE, "'shard-size' is \"%s\", not a size as 500MB or a number as 10000images", text);
 }
 
 int ek_do_export(struct ek_export_result *result, struct ek_run *run, const struct ek_do_export_options *o)

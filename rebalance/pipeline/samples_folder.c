@@ -109,13 +109,13 @@ out:
 static int refuse(const struct ek_samples_folder *f, const struct found *old, const struct found *begun)
 {
 	if (old->is_there && !old->is_same)
-		return ek_fail(EK_EUSAGE, "%s holds samples made with another %s; take another --name, or --force",
+		return ek_fail(EK_EUSAGE, "%s holds samples made with another %s; take another 'name', or 'force'",
 		               f->place.path, old->difference);
 	if (begun->is_there && !begun->is_same)
 		return ek_fail(
 			EK_EUSAGE,
 			"%s holds samples that were begun with another %s; give that command again to have them, or "
-			"take another --name, or --force",
+			"take another 'name', or 'force'",
 			f->place.fresh, begun->difference);
 	return 0;
 }

@@ -156,7 +156,7 @@ static int tell_tables(const struct ek_run *run)
 		path = NULL;
 	}
 	if (shown != NULL)
-		ek_info("beside the images, not read: %s. To take attributes from one: --attributes %s", names.data,
+		ek_info("beside the images, not read: %s. To take attributes from one: 'attributes' %s", names.data,
 		        shown);
 out:
 	ek_buffer_release(&names);
@@ -253,11 +253,11 @@ static int parse_levels(struct prepared *p, const char *text)
 
 		if (end == text || (*end != 0 && *end != ',') || value == 0 || value > UINT32_MAX || *text == '-' ||
 		    p->cluster.levels == MAX_LEVELS)
-			return ek_fail(EK_EUSAGE, "hierarchy is \"%s\", not up to %d falling numbers with commas",
+			return ek_fail(EK_EUSAGE, "'hierarchy' is \"%s\", not up to %d falling numbers with commas",
 			               p->asked->cluster.hierarchy, MAX_LEVELS);
 		p->levels[p->cluster.levels++] = (uint32_t)value;
 		if (p->cluster.levels > 1 && value >= p->levels[p->cluster.levels - 2])
-			return ek_fail(EK_EUSAGE, "hierarchy is \"%s\": %lu clusters cannot be made of %u",
+			return ek_fail(EK_EUSAGE, "'hierarchy' is \"%s\": %lu clusters cannot be made of %u",
 			               p->asked->cluster.hierarchy, value, p->levels[p->cluster.levels - 2]);
 		text = end + (*end == ',');
 	}
@@ -350,9 +350,9 @@ static int fail_clusters(const struct prepared *p, const struct ek_run *run, int
 	if (most == wanted)
 		rc = ek_fail(failure, "%s", message);
 	else
-		rc = ek_fail(failure, "--%s: %u clusters are too many: %s %u different image%s",
+		rc = ek_fail(failure, "'%s': %u clusters are too many: %s %u different image%s",
 		             p->cluster.levels > 0 ? "hierarchy" : "clusters", wanted,
-		             s->cluster.subsample > 0 ? "--subsample leaves"
+		             s->cluster.subsample > 0 ? "'subsample' leaves"
 		             : most == 1              ? "there is only"
 		                                      : "there are only",
 		             most, most == 1 ? "" : "s");
@@ -412,7 +412,8 @@ static int parse_eps(struct prepared *p, const char *text)
 
 		if (end == text || (*end != 0 && *end != ',') || !(value > 0 && value <= 1) ||
 		    p->duplicates.eps_count == MAX_EPS)
-			return ek_fail(EK_EUSAGE, "eps is \"%s\", not up to %d numbers above 0 and up to 1 with commas",
+			return ek_fail(EK_EUSAGE,
+			               "'eps' is \"%s\", not up to %d numbers above 0 and up to 1 with commas",
 			               p->asked->duplicates.eps, MAX_EPS);
 		p->eps[p->duplicates.eps_count++] = value;
 		text = end + (*end == ',');
@@ -669,9 +670,9 @@ static int check_options(struct ek_steps_options *options, const enum ek_step_id
 			if (path == NULL || !ek_option_is_given(&table, o->name))
 				continue;
 			if (stat(path, &status) != 0)
-				return ek_fail_errno("%s is %s, which cannot be read", o->name, path);
+				return ek_fail_errno("'%s' is %s, which cannot be read", o->name, path);
 			if (!S_ISREG(status.st_mode))
-				return ek_fail(EK_EDATA, "%s is %s, not a regular file", o->name, path);
+				return ek_fail(EK_EDATA, "'%s' is %s, not a regular file", o->name, path);
 		}
 	}
 	if (options->cluster.hierarchy != NULL)

@@ -13,7 +13,7 @@
 #include "train/flow/flow_sample.h"
 #include "train/flow/flow_task.h"
 
-const struct ek_choice ek_flow_spaces[] = { { "latent", "the latents of --autoencoder" },
+const struct ek_choice ek_flow_spaces[] = { { "latent", "the latents of 'autoencoder'" },
 	                                    { "pixel", "the pixels themselves, for small images" },
 	                                    { NULL, NULL } };
 
@@ -61,12 +61,12 @@ static void fit_labels(struct work *w)
 			ek_info("%s knows %d classes: without a condition its label for none, %d, is trained",
 			        w->asked->common.from, known, w->label);
 	} else if (classes == c->classes) {
-		ek_info("%s is for %d classes, as --condition %s has: its labels are taken as these",
+		ek_info("%s is for %d classes, as 'condition' %s has: its labels are taken as these",
 		        w->asked->common.from, classes, w->asked->condition);
 	} else {
 		w->relabelled = 1;
 		w->from_classes = known;
-		ek_info("%s is for %d classes, --condition %s has %d: the table of labels is made anew, each row as "
+		ek_info("%s is for %d classes, 'condition' %s has %d: the table of labels is made anew, each row as "
 		        "the "
 		        "one for no class",
 		        w->asked->common.from, known, w->asked->condition, classes);
@@ -219,9 +219,9 @@ static int prepare(struct work *w, struct ek_run *run, uint64_t seed)
 	if ((w->asked->space == 0) != (w->asked->autoencoder != NULL))
 		return ek_fail(EK_EUSAGE,
 		               w->asked->space == 0
-		                       ? "train flow needs --autoencoder NAME (made by train vae, or a folder "
-		                         "that diffusers wrote), or --space pixel for small images"
-		                       : "--space pixel takes no --autoencoder");
+		                       ? "train flow needs 'autoencoder' NAME (made by train vae, or a folder "
+		                         "that diffusers wrote), or 'space' pixel for small images"
+		                       : "'space' pixel takes no 'autoencoder'");
 	EK_TRY(ek_condition_load(&w->condition, run, w->asked->condition));
 	EK_TRY(ek_feed_open(&w->feed, run,
 	                    &(struct ek_feed_options){ .subset = w->asked->common.subset,

@@ -41,7 +41,7 @@ static int parse_widths(struct ek_autoencoder_config *c, const char *widths)
 		if (*end == 0)
 			return 0;
 	}
-	return ek_fail(EK_EUSAGE, "widths is \"%s\", not 1 to %d numbers with commas between", widths,
+	return ek_fail(EK_EUSAGE, "'widths' is \"%s\", not 1 to %d numbers with commas between", widths,
 	               EK_AUTOENCODER_MAX_LEVELS);
 }
 

@@ -66,7 +66,7 @@ static int find_end(struct ek_trainer_options *o, const struct ek_training_job *
 	int rc = 0;
 
 	if ((w->steps > 0) + (w->epochs > 0) > 1)
-		return ek_fail(EK_EUSAGE, "give either --steps or --epochs");
+		return ek_fail(EK_EUSAGE, "give either 'steps' or 'epochs'");
 	o->steps = (uint64_t)w->steps;
 	if (w->epochs > 0)
 		o->steps = (uint64_t)ceil(w->epochs * (double)job->feed->ids.epoch / (double)o->batch);
@@ -283,11 +283,11 @@ static int check_old(const char *path, const struct ek_training_job *job, const 
 	if (strcmp(where, "samples") == 0)
 		rc = ek_fail(EK_EUSAGE,
 		             "%s was trained on other samples: the images, the autoencoder or the side have changed "
-		             "since; take another --name, or --force to start it anew",
+		             "since; take another 'name', or 'force' to start it anew",
 		             folder);
 	else if (*where != 0)
 		rc = ek_fail(EK_EUSAGE,
-		             "%s was trained with another %s; take another --name, or --force to start it anew", folder,
+		             "%s was trained with another %s; take another 'name', or 'force' to start it anew", folder,
 		             where);
 out:
 	return rc;
@@ -450,7 +450,7 @@ int ek_training_do(struct ek_training_result *out, const struct ek_training_job 
 	*out = (struct ek_training_result){ 0 };
 	EK_TRY(options_from(&options, job));
 	if (options.batch % (uint64_t)job->task->slice != 0)
-		return ek_fail(EK_EUSAGE, "--batch %" PRIu64 " is not a multiple of --slice %d", options.batch,
+		return ek_fail(EK_EUSAGE, "'batch' %" PRIu64 " is not a multiple of 'slice' %d", options.batch,
 		               job->task->slice);
 	EK_TRY(add_training(job->config, job, &options));
 	EK_TRY(add_hashes(job->config, job));

@@ -33,15 +33,15 @@ static int check_options(const struct ek_balance_options *o)
 	EK_TRY(ek_subset_check_name(o->name));
 	EK_TRY(ek_rule_check(o->rule));
 	if (o->smallest && (o->target != NULL || o->total > 0))
-		return ek_fail(EK_EUSAGE, "--to smallest goes with neither --total nor --target");
+		return ek_fail(EK_EUSAGE, "'to' smallest goes with neither 'total' nor 'target'");
 	if (!o->smallest && o->target == NULL && o->total == 0)
-		return ek_fail(EK_EUSAGE, "to what? --to smallest, --total N or --target FILE");
+		return ek_fail(EK_EUSAGE, "to what? 'to' smallest, 'total' N or 'target' FILE");
 	if (o->smallest && o->max_repeat != 1)
-		return ek_fail(EK_EUSAGE, "--max-repeat goes with --total or --target: the smallest needs no repeats");
+		return ek_fail(EK_EUSAGE, "'max-repeat' goes with 'total' or 'target': the smallest needs no repeats");
 	if (!o->smallest && o->min_size > 0)
-		return ek_fail(EK_EUSAGE, "--min-cluster goes with --to smallest");
+		return ek_fail(EK_EUSAGE, "'min-cluster' goes with 'to' smallest");
 	if (o->target == NULL && o->normalise)
-		return ek_fail(EK_EUSAGE, "--normalise goes with --target");
+		return ek_fail(EK_EUSAGE, "'normalise' goes with 'target'");
 out:
 	return rc;
 }

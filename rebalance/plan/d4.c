@@ -119,7 +119,7 @@ int ek_embedded_d4(uint32_t *keys, uint64_t *quota, const struct ek_run *run, co
 
 	if (total > left)
 		return ek_fail(EK_EUSAGE,
-		               "--keep asks for %" PRIu64 " images, but --dedup %g leaves %" PRIu64 " of %" PRIu64
+		               "'keep' asks for %" PRIu64 " images, but 'dedup' %g leaves %" PRIu64 " of %" PRIu64
 		               " to choose from",
 		               total, share, left, units->total);
 	EK_TRY(ek_alloc(&tier, units->n, sizeof *tier));

@@ -314,7 +314,7 @@ int ek_embedded_density(uint32_t *keys, uint64_t *quota, const struct ek_run *ru
 
 	(void)options;
 	if (strcmp(units->by, "cluster") != 0)
-		return ek_fail(EK_EUSAGE, "--method density counts by cluster, not by %s", units->by);
+		return ek_fail(EK_EUSAGE, "'method' density counts by cluster, not by %s", units->by);
 	EK_TRY(open_own(&o, run, units));
 	if (o.p.k != units->k) {
 		rc = ek_fail(EK_EDATA, "clusters/centroids.npy has %" PRIu64 " rows, there are %" PRIu32 " clusters",

@@ -184,7 +184,7 @@ static int next_record(struct ek_export *x, const struct ek_export_form_row *for
 	if (x->record.source == NULL)
 		EK_TRY(ek_image_loader_path(&x->source, x->loader, &x->record));
 	else if (form->needs_file)
-		return ek_fail(EK_EUSAGE, "%s lies inside %s: there is no file to %s; use --as copies or --as tar",
+		return ek_fail(EK_EUSAGE, "%s lies inside %s: there is no file to %s; use 'as' copies or 'as' tar",
 		               x->record.file_name, x->record.source,
 		               x->options->form == EK_EXPORT_LIST ? "name" : "link to");
 	rc = 0;
@@ -279,7 +279,7 @@ static int finish(struct ek_export *x, const struct ek_export_form_row *form)
 		               "%" PRIu64 " of %" PRIu64 " images are missing or have changed, the first: %s; nothing "
 		               "was exported%s",
 		               missing, x->count, x->first.data,
-		               x->options->keep_going ? "" : " (--keep-going exports the others)");
+		               x->options->keep_going ? "" : " ('keep-going' exports the others)");
 	}
 	EK_TRY(form->end(x));
 	if (x->missing.path != NULL)

@@ -212,7 +212,7 @@ static int check_ours(const struct ek_export_folder *f, int force)
 	if (strcmp(run, f->run) != 0)
 		rc = ek_fail(EK_EUSAGE, "%s is an export of another run, %s; name a new directory", target, run);
 	else if (!force)
-		rc = ek_fail(EK_EUSAGE, "%s is an export already; --force replaces it", target);
+		rc = ek_fail(EK_EUSAGE, "%s is an export already; 'force' replaces it", target);
 	EK_TRY(rc);
 	EK_TRY(load_listed(&listed, target, about));
 	EK_TRY(ek_folder_check(target, is_listed, &listed));

@@ -20,7 +20,7 @@ int ek_export_list_put(struct ek_export *x)
 	int rc;
 
 	if (!x->options->null_separated && strchr(x->source, '\n') != NULL)
-		return ek_fail(EK_EUSAGE, "%s: the name has a newline, which ends a line of a list; use --null",
+		return ek_fail(EK_EUSAGE, "%s: the name has a newline, which ends a line of a list; use 'null'",
 		               x->source);
 	EK_TRY(ek_atomic_write(&x->list, x->source, strlen(x->source)));
 	EK_TRY(ek_atomic_write(&x->list, x->options->null_separated ? "" : "\n", 1));

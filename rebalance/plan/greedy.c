@@ -226,7 +226,7 @@ static int tell_cost(const struct choosing *c)
 	if (seconds > SECONDS_TOLD && sum >= 0)
 		ek_warn("choosing %" PRIu64 " images one after the other looks at %.3g distances: about %.3g hours%s",
 		        total, work, seconds / 3600,
-		        c->k == 1 ? "; within clusters (--by cluster) it is less by about their number" : "");
+		        c->k == 1 ? "; within clusters ('by' cluster) it is less by about their number" : "");
 out:
 	free(room);
 	return rc;

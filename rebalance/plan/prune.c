@@ -32,17 +32,17 @@ const struct ek_prune_method ek_prune_methods[] = {
 	{ "density", "more of the clusters that are wide and far from others, of each those least like its centroid",
 	  "cluster", NULL, ek_embedded_density },
 	{ "semdedup",
-	  "drop those most like an earlier image of their cluster; with --by all, any earlier image; as many as "
-	  "--keep says, or by --eps and --rule",
+	  "drop those most like an earlier image of their cluster; with 'by' all, any earlier image; as many as "
+	  "'keep' says, or by 'eps' and 'rule'",
 	  "cluster", NULL, ek_embedded_semdedup },
-	{ "d4", "near-duplicates are dropped first (--dedup), what is left is clustered again, of that ssp-hard",
+	{ "d4", "near-duplicates are dropped first ('dedup'), what is left is clustered again, of that ssp-hard",
 	  "cluster", NULL, ek_embedded_d4 },
 	{ "k-centre", "those that leave no image far from a kept one, one after the other; slow for many images", "all",
 	  NULL, ek_greedy_k_centre },
 	{ "herding", "those whose mean follows the mean of all, one after the other; slow for many images", "all", NULL,
 	  ek_greedy_herding },
 	{ "score",
-	  "by a number for each image: --scores FILE.npy, or score:NAME for RUN/scores/NAME.npy; --order says "
+	  "by a number for each image: 'scores' FILE.npy, or score:NAME for RUN/scores/NAME.npy; 'order' says "
 	  "which end is kept",
 	  "all", NULL, NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
@@ -72,7 +72,7 @@ int ek_keep_parse(struct ek_keep *keep, const char *text)
 	value = strtod(text, &end);
 	if (end == text || *end != 0 || !(value > 0 && value <= 1))
 		return ek_fail(EK_EUSAGE,
-		               "keep is \"%s\", not a fraction above 0 and up to 1, or a count of images above 1",
+		               "'keep' is \"%s\", not a fraction above 0 and up to 1, or a count of images above 1",
 		               text);
 	keep->fraction = value;
 	return 0;
@@ -126,7 +126,7 @@ static int find_method(const struct ek_prune_method **method, const char *wanted
 		}
 		EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", m->name));
 	}
-	rc = ek_fail(EK_EUSAGE, "method is \"%s\", not one of %s", wanted, names.data);
+	rc = ek_fail(EK_EUSAGE, "'method' is \"%s\", not one of %s", wanted, names.data);
 out:
 	ek_buffer_release(&names);
 	return rc;
@@ -151,19 +151,19 @@ static int prepare_near_duplicates(struct pruning *p)
 	const int has_keep = o->keep.fraction > 0 || o->keep.count > 0;
 
 	if (o->dedup > 0 && !is(p, "d4"))
-		return ek_fail(EK_EUSAGE, "--dedup is of --method d4, not of %s", o->method);
+		return ek_fail(EK_EUSAGE, "'dedup' is of 'method' d4, not of %s", o->method);
 	if (!is(p, "semdedup") && (o->eps > 0 || o->rule != EK_DEDUP_ONE_PASS))
-		return ek_fail(EK_EUSAGE, "--%s is of --method semdedup, not of %s", o->eps > 0 ? "eps" : "rule",
+		return ek_fail(EK_EUSAGE, "'%s' is of 'method' semdedup, not of %s", o->eps > 0 ? "eps" : "rule",
 		               o->method);
 	if (o->eps > 0 && has_keep)
-		return ek_fail(EK_EUSAGE, "--keep and --eps both say how many stay: give one of them");
+		return ek_fail(EK_EUSAGE, "'keep' and 'eps' both say how many stay: give one of them");
 	if (o->eps > 0 && o->rounding != EK_PRUNE_EXACT)
-		return ek_fail(EK_EUSAGE, "--rounding goes with --keep, not with --eps");
+		return ek_fail(EK_EUSAGE, "'rounding' goes with 'keep', not with 'eps'");
 	if (!(o->eps > 0) && !has_keep)
-		return ek_fail(EK_EUSAGE, "how much? --keep F%s", is(p, "semdedup") ? " or --eps E" : "");
+		return ek_fail(EK_EUSAGE, "how much? 'keep' F%s", is(p, "semdedup") ? " or 'eps' E" : "");
 	if (!(o->eps > 0) && o->rule != EK_DEDUP_ONE_PASS)
 		return ek_fail(EK_EUSAGE,
-		               "--rule %s goes with --eps E instead of --keep: how many stay follows from it",
+		               "'rule' %s goes with 'eps' E instead of 'keep': how many stay follows from it",
 		               ek_dedup_rule_names[o->rule]);
 	if ((p->report = cJSON_CreateObject()) == NULL)
 		return ek_fail(EK_ENOMEM, "no memory for a report");
@@ -179,21 +179,21 @@ static int find_scores(struct pruning *p)
 
 	if (!by_score(p->method)) {
 		if (o->scores != NULL || o->order != EK_PRUNE_NO_ORDER)
-			return ek_fail(EK_EUSAGE, "--%s is of --method score, not of %s",
+			return ek_fail(EK_EUSAGE, "'%s' is of 'method' score, not of %s",
 			               o->scores != NULL ? "scores" : "order", o->method);
 		return 0;
 	}
 	if (named == (o->scores != NULL))
-		return ek_fail(EK_EUSAGE, "--method score needs either --scores FILE.npy or a name: score:NAME");
+		return ek_fail(EK_EUSAGE, "'method' score needs either 'scores' FILE.npy or a name: score:NAME");
 	if (o->order == EK_PRUNE_NO_ORDER)
-		return ek_fail(EK_EUSAGE, "--method score needs --order high, low or middle: which scores to keep");
+		return ek_fail(EK_EUSAGE, "'method' score needs 'order' high, low or middle: which scores to keep");
 	if (!named)
 		return ek_copy_string(&p->scores, o->scores);
 	EK_TRY(ek_subset_check_name(o->method + 6));
 	EK_TRY(ek_format(&p->score_input, "scores/%s.npy", o->method + 6));
 	EK_TRY(ek_run_file(&p->scores, p->run, p->score_input));
 	if (!ek_file_exists(p->scores))
-		rc = ek_fail(EK_EDATA, "%s is not there; --scores FILE.npy takes any other file", p->scores);
+		rc = ek_fail(EK_EDATA, "%s is not there; 'scores' FILE.npy takes any other file", p->scores);
 out:
 	return rc;
 }
@@ -338,10 +338,10 @@ static int count_total(struct pruning *p, const struct ek_units *units)
 
 	p->total = keep->fraction > 0 ? (uint64_t)(keep->fraction * (double)units->total + 0.5) : keep->count;
 	if (p->total > units->total)
-		return ek_fail(EK_EUSAGE, "--keep asks for %" PRIu64 " images, there are %" PRIu64, p->total,
+		return ek_fail(EK_EUSAGE, "'keep' asks for %" PRIu64 " images, there are %" PRIu64, p->total,
 		               units->total);
 	if (p->total == 0)
-		return ek_fail(EK_EUSAGE, "--keep %g of %" PRIu64 " images keeps none", keep->fraction, units->total);
+		return ek_fail(EK_EUSAGE, "'keep' %g of %" PRIu64 " images keeps none", keep->fraction, units->total);
 	return 0;
 }
 
@@ -361,7 +361,7 @@ static int make_quota(struct pruning *p, uint64_t *quota, const struct ek_units 
 	for (uint32_t u = 0; u < units->k; u++)
 		p->total += quota[u];
 	if (p->total == 0)
-		rc = ek_fail(EK_EUSAGE, "rounded down, every unit keeps none; --rounding exact keeps some");
+		rc = ek_fail(EK_EUSAGE, "rounded down, every unit keeps none; 'rounding' exact keeps some");
 out:
 	return rc;
 }

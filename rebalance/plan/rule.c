@@ -26,7 +26,7 @@ int ek_rule_check(const char *name)
 {
 	return ek_rule_find(name) != NULL
 	               ? 0
-	               : ek_fail(EK_EUSAGE, "rule is \"%s\", not furthest, nearest, middle or random", name);
+	               : ek_fail(EK_EUSAGE, "'rule' is \"%s\", not furthest, nearest, middle or random", name);
 }
 
 int ek_rule_keys(uint32_t *keys, const struct ek_rule *rule, const struct ek_run *run, const struct ek_units *units,

@@ -203,7 +203,7 @@ int ek_scheme_units(char **out, const struct ek_scheme *scheme, const char *by)
 	if (scheme->row->weigh != reweigh)
 		return ek_copy_string(out, by != NULL ? by : "cluster");
 	if (by != NULL)
-		return ek_fail(EK_EUSAGE, "reweigh=%s says itself what it is by; leave out --by %s", scheme->text, by);
+		return ek_fail(EK_EUSAGE, "reweigh=%s says itself what it is by; leave out 'by' %s", scheme->text, by);
 	EK_TRY(cut_names(&first, &second, scheme->text));
 	EK_TRY(ek_format(out, "%s\xC3\x97%s", first, second));
 out:

@@ -322,7 +322,6 @@ out:
 int ek_subset_check(struct ek_run *run, const char *name)
 {
 	char *step = NULL, *path = NULL;
-	const cJSON *options, *command;
 	const char *reason;
 	int unchanged, rc;
 
@@ -334,15 +333,12 @@ int ek_subset_check(struct ek_run *run, const char *name)
 	}
 	EK_TRY(ek_format(&step, "subset %s", name));
 	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, step, 1));
-	options = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, step), "options");
-	command = cJSON_GetObjectItemCaseSensitive(options, "command");
 	if (!unchanged)
 		rc = ek_fail(
 			EK_EDATA,
-			"the subset %s is stale: %s since it was made; make it again with evenkeel %s %s --name %s "
-			"(evenkeel info %s/subsets/%s has its options)",
-			name, reason, cJSON_IsString(command) ? command->valuestring : "prune", ek_run_path(run), name,
-			ek_run_path(run), name);
+			"the subset %s is stale: %s since it was made; evenkeel info %s/subsets/%s says what makes "
+			"it again",
+			name, reason, ek_run_path(run), name);
 out:
 	free(step);
 	free(path);

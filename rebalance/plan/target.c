@@ -45,7 +45,7 @@ static int check_sum(double *shares, const struct ek_units *units, const char *p
 	if (isinf(sum))
 		return ek_fail(EK_EDATA, "%s: the shares sum to %g", path, sum);
 	if (!normalise && !(fabs(sum - 1) <= 1e-6))
-		return ek_fail(EK_EDATA, "%s: the shares sum to %.9g, not to 1 (--normalise divides them by it)", path,
+		return ek_fail(EK_EDATA, "%s: the shares sum to %.9g, not to 1 ('normalise' divides them by it)", path,
 		               sum);
 	for (uint32_t u = 0; u < units->k; u++)
 		shares[u] /= sum;

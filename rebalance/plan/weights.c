@@ -419,7 +419,7 @@ static void warn(const struct ek_weights *w, const struct summary *s)
 	if (s->repeated > 0)
 		ek_warn("%" PRIu32 " of %" PRIu32
 		        " units have images that are shown more than %d times an epoch (most: "
-		        "%s, %" PRIu64 " images, %.1f times each); a generator may copy them: limit it with --cap, and "
+		        "%s, %" PRIu64 " images, %.1f times each); a generator may copy them: limit it with 'cap', and "
 		        "look at memorisation there",
 		        s->repeated, w->units.k, EK_REPEAT_WARNING, ek_unit_name(number, &w->units, s->largest),
 		        w->units.sizes[s->largest], w->visits[s->largest]);
@@ -494,7 +494,6 @@ int ek_weights_run(int *made, struct ek_weights *w, struct ek_run *run, int forc
 int ek_weights_check(struct ek_run *run, const char *name)
 {
 	char *step = NULL, *path = NULL;
-	const cJSON *scheme;
 	const char *reason;
 	int unchanged, rc;
 
@@ -506,14 +505,11 @@ int ek_weights_check(struct ek_run *run, const char *name)
 	}
 	EK_TRY(ek_format(&step, "weights %s", name));
 	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, step, 1));
-	scheme = cJSON_GetObjectItemCaseSensitive(
-		cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, step), "options"), "scheme");
 	if (!unchanged)
-		rc = ek_fail(
-			EK_EDATA,
-			"the weights %s are stale: %s since they were made; make them again with evenkeel weights %s "
-			"--scheme %s --name %s",
-			name, reason, ek_run_path(run), cJSON_IsString(scheme) ? scheme->valuestring : "S", name);
+		rc = ek_fail(EK_EDATA,
+		             "the weights %s are stale: %s since they were made; evenkeel info %s/weights/%s says what "
+		             "makes them again",
+		             name, reason, ek_run_path(run), name);
 out:
 	free(step);
 	free(path);

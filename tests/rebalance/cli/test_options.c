@@ -146,15 +146,15 @@ static void wrong_words_are_named(void **state)
 		{ "--zzzzzz", NULL, "unknown option --zzzzzz; --help lists the options" },
 		{ "-z", NULL, "unknown option -z" },
 		{ "--clusters", NULL, "--clusters needs a value: K" },
-		{ "--clusters", "0", "--clusters is \"0\", not auto or a whole number from 1 to 1000" },
+		{ "--clusters", "0", "'clusters' is \"0\", not auto or a whole number from 1 to 1000" },
 		{ "--clusters", "12x", "not auto or a whole number" },
 		{ "--clusters", "", "not auto or a whole number" },
 		{ "--clusters", "99999999999999999999", "not auto or a whole number" },
-		{ "--keep", "1.5", "--keep is \"1.5\", not a number from 0 to 1" },
+		{ "--keep", "1.5", "'keep' is \"1.5\", not a number from 0 to 1" },
 		{ "--keep", "nan", "not a number from 0 to 1" },
-		{ "--rule", "middle", "--rule is \"middle\", not one of furthest, nearest" },
+		{ "--rule", "middle", "'rule' is \"middle\", not one of furthest, nearest" },
 		{ "--force=1", NULL, "--force takes no value" },
-		{ "--weights", "", "--weights needs a name, not an empty one" },
+		{ "--weights", "", "'weights' needs a name, not an empty one" },
 	};
 
 	(void)state;
@@ -165,6 +165,18 @@ static void wrong_words_are_named(void **state)
 		assert_fails(parse(cases[i].value != NULL ? 3 : 2, words), EK_EUSAGE, cases[i].message);
 		ek_arguments_release(&arguments);
 	}
+}
+
+static void names_of_options_get_their_dashes(void **state)
+{
+	const struct ek_option_table tables[] = { table, { .title = NULL } };
+	struct ek_buffer text = { 0 };
+
+	(void)state;
+	assert_ok(PARSE("a"));
+	assert_ok(ek_options_name(&text, "'keep' is 2, it's not 'kept'; give 'rule' or 'clusters'", tables));
+	assert_string_equal(text.data, "--keep is 2, it's not 'kept'; give --rule or --clusters");
+	ek_buffer_release(&text);
 }
 
 static void the_record_gives_back_what_was_used(void **state)
@@ -267,10 +279,10 @@ static void a_recipe_that_does_not_fit_is_refused(void **state)
 	} cases[] = {
 		{ "{\"cluster\": 9}", "r.json: unknown option \"cluster\"; did you mean \"clusters\"?" },
 		{ "{\"force\": true}", "r.json: unknown option \"force\"" }, /* not one that changes results */
-		{ "{\"clusters\": 9.5}", "r.json: clusters is \"9.5\", not auto or a whole number" },
-		{ "{\"keep\": 2}", "r.json: keep is \"2\", not a number from 0 to 1" },
-		{ "{\"keep\": true}", "r.json: keep is neither a text nor a number" },
-		{ "{\"rule\": \"middle\"}", "r.json: rule is \"middle\", not one of" },
+		{ "{\"clusters\": 9.5}", "r.json: 'clusters' is \"9.5\", not auto or a whole number" },
+		{ "{\"keep\": 2}", "r.json: 'keep' is \"2\", not a number from 0 to 1" },
+		{ "{\"keep\": true}", "r.json: 'keep' is neither a text nor a number" },
+		{ "{\"rule\": \"middle\"}", "r.json: 'rule' is \"middle\", not one of" },
 		{ "[1]", "r.json: options that are not an object" },
 	};
 
@@ -307,6 +319,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(values_are_read_in_every_form, reset, release),
 		cmocka_unit_test_setup_teardown(short_forms_words_for_zero_and_paths, reset, release),
 		cmocka_unit_test_setup_teardown(wrong_words_are_named, reset, release),
+		cmocka_unit_test_setup_teardown(names_of_options_get_their_dashes, reset, release),
 		cmocka_unit_test_setup_teardown(the_record_gives_back_what_was_used, reset, release),
 		cmocka_unit_test_setup_teardown(a_default_that_depends_stays_one, reset, release),
 		cmocka_unit_test_setup_teardown(an_option_given_now_drops_the_record_of_what_it_replaces, reset,

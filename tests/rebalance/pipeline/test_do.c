@@ -161,7 +161,7 @@ static void a_pruned_subset(void **state)
 	o.plan.method = "furthest";
 	o.plan.name = "half";
 	o.keep = "1.5";
-	assert_fails(ek_do_prune(&made, run, NULL, &o), EK_EUSAGE, "keep is \"1.5\"");
+	assert_fails(ek_do_prune(&made, run, NULL, &o), EK_EUSAGE, "'keep' is \"1.5\"");
 	o.keep = "0.5";
 	assert_ok(ek_do_prune(&made, run, NULL, &o));
 	assert_true(made && ek_file_exists(ek_join(path, "subsets/half/keep.npy")));
@@ -220,7 +220,7 @@ static void weights_and_an_epoch_by_them(void **state)
 	ek_npy_close(&whole);
 	ek_npy_close(&rest);
 	d.rank = 2;
-	assert_fails(ek_do_draw(&drawn, run, &d), EK_EUSAGE, "rank is 2");
+	assert_fails(ek_do_draw(&drawn, run, &d), EK_EUSAGE, "'rank' is 2");
 	free((char *)(uintptr_t)d.output);
 }
 
@@ -234,7 +234,7 @@ static void an_export(void **state)
 	o.plan.form = EK_EXPORT_TAR;
 	o.plan.output = strdup(ek_join(ek_scratch(), "shards"));
 	o.shard_size = "3pages";
-	assert_fails(ek_do_export(&result, run, &o), EK_EUSAGE, "shard-size is \"3pages\"");
+	assert_fails(ek_do_export(&result, run, &o), EK_EUSAGE, "'shard-size' is \"3pages\"");
 	o.shard_size = "10images";
 	assert_ok(ek_do_export(&result, run, &o));
 	assert_int_equal(result.shards, (result.images + 9) / 10);
@@ -306,7 +306,7 @@ static void an_autoencoder(void **state)
 	o.side = SIDE;
 	o.groups = 4;
 	o.widths = "8,";
-	assert_fails(ek_do_train_vae(&result, run, &steps, &o), EK_EUSAGE, "widths is \"8,\"");
+	assert_fails(ek_do_train_vae(&result, run, &steps, &o), EK_EUSAGE, "'widths' is \"8,\"");
 	ek_training_result_release(&result);
 	o.widths = "8,8";
 	assert_ok(ek_do_train_vae(&result, run, &steps, &o));

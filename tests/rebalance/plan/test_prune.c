@@ -351,7 +351,7 @@ static void bad_scores_are_named(void **state)
 	(void)state;
 	make_big(&d);
 	assert_ok(ek_run_file(&path, d.run, "s.npy"));
-	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EUSAGE, "needs either --scores FILE.npy or a name");
+	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EUSAGE, "needs either 'scores' FILE.npy or a name");
 	o.scores = path;
 	scores[42] = narrow[43] = NAN;
 	assert_ok(ek_npy_write(path, EK_F64, 1, &d.n, scores));
@@ -361,7 +361,7 @@ static void bad_scores_are_named(void **state)
 	assert_ok(ek_npy_write(path, EK_F32, 1, &wrong, narrow));
 	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EDATA, "expected 1 of 3000");
 	o.order = EK_PRUNE_NO_ORDER;
-	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EUSAGE, "needs --order");
+	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EUSAGE, "needs 'order'");
 	o.scores = NULL;
 	o.order = EK_PRUNE_LOW;
 	o.method = "score:mine";
@@ -369,7 +369,7 @@ static void bad_scores_are_named(void **state)
 	o.method = "score:../mine";
 	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EUSAGE, "the name");
 	o.method = "nearest";
-	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EUSAGE, "--order is of --method score");
+	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EUSAGE, "'order' is of 'method' score");
 	free(path);
 	unload(&d);
 }

@@ -194,7 +194,7 @@ static void bad_schemes_are_refused(void **state)
 	assert_ok(ek_scheme_parse(&scheme, "reweigh=a,b,c"));
 	assert_fails(ek_scheme_units(&by, &scheme, NULL), EK_EUSAGE, "expected two attributes");
 	assert_ok(ek_scheme_parse(&scheme, "reweigh=a,b"));
-	assert_fails(ek_scheme_units(&by, &scheme, "cluster"), EK_EUSAGE, "leave out --by cluster");
+	assert_fails(ek_scheme_units(&by, &scheme, "cluster"), EK_EUSAGE, "leave out 'by' cluster");
 }
 
 int main(void)
