@@ -36,6 +36,16 @@ static int is_json_array(const char *text)
 	return *text == '[' && (*first == '{' || *first == '"');
 }
 
+static int is_address(const char *text)
+{
+	static const char *const schemes[] = { "http://", "https://", "s3://", "gs://", "hf://", "ftp://" };
+
+	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+		if (strncmp(text, schemes[i], strlen(schemes[i])) == 0)
+			return 1;
+	return 0;
+}
+
 static int is_tar_name(const char *path)
 {
 	static const char *const names[] = { ".tar", ".tgz", ".tar.gz", ".tar.zst", ".tar.bz2", ".tar.xz" };
@@ -105,6 +115,9 @@ static int judge_file(enum ek_dataset_kind *kind, const char *path)
 	else if (is_text && (ek_name_ends_with(path, ".csv") || ek_name_ends_with(path, ".tsv") ||
 	                     ek_name_ends_with(path, ".jsonl") || head.data[0] == '{' || is_json_array(head.data)))
 		*kind = EK_DATASET_TABLE;
+	else if (is_text && is_address(head.data))
+		rc = ek_fail(EK_EDATA,
+		             "%s: a list of addresses; they have to be fetched first, and their files be given", path);
 	else if (is_text)
 		*kind = EK_DATASET_LIST;
 	else

@@ -43,7 +43,8 @@ struct candidate {
 	uint64_t stamp;       /* of a file: what was seen of it (dataset.h) */
 	struct ek_buffer row; /* of images.jsonl, without its id; or of rejected.jsonl */
 	char reason[256];
-	int unread; /* it could not be read */
+	const char *known; /* of another file: what it is, or NULL */
+	int unread;        /* it could not be read */
 };
 
 struct batch {
@@ -66,7 +67,7 @@ struct scanner {
 		uint64_t images, rejected;
 	} * parts;         /* [ek_dataset_parts()] */
 	uint64_t contents; /* a hash of every image's bytes and shape, in order */
-	char first_rejected[512], first_unread[512];
+	char first_rejected[512], first_unread[512], first_other[512];
 	atomic_int starved; /* files in a row, of those not to be opened */
 };
 
@@ -391,6 +392,7 @@ static int examine(struct scanner *s, struct candidate *c, struct ek_buffer *scr
 		if (ek_has_image_extension(c->item.name.data))
 			return reject_foreign(c, bytes);
 		c->verdict = OTHER;
+		c->known = ek_content_name(bytes->data, bytes->size);
 		return 0;
 	}
 	rc = check_pixels(&info, c, bytes, s->options);
@@ -438,6 +440,9 @@ static int write_out(struct scanner *s)
 
 		ek_dataset_saw(s->dataset, c->stamp);
 		if (c->verdict == OTHER) {
+			if (c->known != NULL && s->first_other[0] == 0)
+				(void)snprintf(s->first_other, sizeof s->first_other, ", as %.200s: %s",
+				               c->item.name.data, c->known);
 			s->counts.other_files++;
 			if (c->item.source == NULL && ek_dataset_may_hold_images(c->item.name.data))
 				ek_dataset_note(&s->counts.unopened, c->item.name.data);
@@ -516,7 +521,8 @@ static int fail_empty(const struct scanner *s, uint64_t other_files)
 		               s->counts.unopened.first, s->counts.unopened.count == 1 ? "" : ", …",
 		               s->counts.unopened.count == 1 ? "it" : "them");
 	if (s->counts.rejected == 0)
-		return ek_fail(EK_EDATA, "%s%s: no image in it (%" PRIu64 " other files)", path, others, other_files);
+		return ek_fail(EK_EDATA, "%s%s: no image in it (%" PRIu64 " other files%s)", path, others, other_files,
+		               s->first_other);
 	return ek_fail(EK_EDATA, "%s%s: all %" PRIu64 " images were rejected, the first: %s", path, others,
 	               s->counts.rejected, s->first_rejected);
 }
@@ -589,6 +595,7 @@ static int scan_whole(struct scanner *s, const struct ek_run *run)
 		memset(&s->counts, 0, sizeof s->counts);
 		memset(s->parts, 0, parts * sizeof *s->parts);
 		s->contents = 0;
+		s->first_other[0] = 0;
 		s->ended = 0;
 		EK_TRY(open_outputs(s, run));
 		EK_TRY(scan_all(s));

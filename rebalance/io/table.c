@@ -1,5 +1,6 @@
 #include "rebalance/io/table.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,30 +86,47 @@ out:
 /* In the order of preference. */
 static const char *const keys[] = { "file_name",  "filename",        "file",       "file_path", "filepath", "path",
 	                            "image_path", "image_file_name", "image_name", "image_id",  "image",    "img_path",
-	                            "img" };
+	                            "img",        "image_file",      "image_index" };
+
+/* "ImageID", "Image Index" and "image_id" are spellings of one name. */
+static int is_spelling(const char *key, const char *name)
+{
+	while (*key != 0 || *name != 0) {
+		key += strspn(key, "_");
+		name += strspn(name, "_- ");
+		if (tolower((unsigned char)*key) != tolower((unsigned char)*name))
+			return 0;
+		key += *key != 0;
+		name += *name != 0;
+	}
+	return 1;
+}
 
 static int is_known_key(const char *name)
 {
 	for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
-		if (strcmp(keys[k], name) == 0)
+		if (is_spelling(keys[k], name))
 			return 1;
 	return 0;
 }
 
-static int is_key(const struct ek_table *t, const char *key, const char *name)
+static int is_key(const struct ek_table *t, const char *key, const char *name, int spelled)
 {
-	return t->key_name != NULL ? strcmp(t->key_name, name) == 0 : strcmp(key, name) == 0;
+	if (t->key_name != NULL)
+		return strcmp(t->key_name, name) == 0;
+	return spelled ? is_spelling(key, name) : strcmp(key, name) == 0;
 }
 
 /* Of the columns. */
 static int find_key(struct ek_table *t)
 {
-	for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
-		for (size_t i = 0; i < t->column_count; i++)
-			if (is_key(t, keys[k], t->columns[i])) {
-				t->key = i;
-				return 0;
-			}
+	for (int spelled = 0; spelled < 2; spelled++)
+		for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+			for (size_t i = 0; i < t->column_count; i++)
+				if (is_key(t, keys[k], t->columns[i], spelled)) {
+					t->key = i;
+					return 0;
+				}
 	return ek_fail(EK_EDATA,
 	               "%s:%llu: there is no column %s with the names of the files; the first column is \"%s\"",
 	               path_of(t), (unsigned long long)t->csv.line, t->key_name != NULL ? t->key_name : "file_name",
@@ -257,6 +275,10 @@ static int set_name(struct ek_table *t, const char *name, size_t size)
 		return fail_at(t, t->line, "the name of the file is empty", "");
 	ek_buffer_clear(&t->name);
 	EK_TRY(ek_buffer_append(&t->name, name, size));
+	/* As Windows writes it; JSON says which bytes it means. */
+	for (char *at = t->name.data; t->kind != EK_TABLE_JSONL && memchr(name, '/', size) == NULL && *at != 0; at++)
+		if (*at == '\\')
+			*at = '/';
 	name = ek_plain_name(t->name.data);
 	memmove(t->name.data, name, strlen(name) + 1);
 	t->name.size = strlen(t->name.data);

@@ -5,7 +5,8 @@
  * called as the table's file is. Read row by row, or by name through an index of 16 bytes a row.
  *
  * The key is the column file_name, else the first there is of filename, file, file_path, filepath, path, image_path,
- * image_file_name, image_name, image_id, image, img_path and img, or one that the caller names.
+ * image_file_name, image_name, image_id, image, img_path, img, image_file and image_index, in any spelling (ImageID,
+ * "File Name"), or one that the caller names. Of a CSV, names with backslashes and no slash are paths of Windows.
  *
  * EK_EDATA, with file and line: no such column, the same column or the same key twice, a row with more or fewer fields
  * than the header, a row without a key, a JSON array instead of one object a line.

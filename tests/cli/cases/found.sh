@@ -74,3 +74,8 @@ for set in masked/a masked/b 'masked/a --exclude masks' 'masked/b --exclude *_ma
 	(set -f; run evenkeel scan $set -o RUN-set) 2>&1 | grep -E '^\$|masks|images'
 	rm -r RUN-set
 done
+
+# What a folder or a list without images holds instead.
+mkdir films && printf '\0\0\0\030ftypmp42' >films/1.mp4 && echo "https://example.org/1.jpg" >addresses.txt
+run evenkeel scan films -o RUN-films
+run evenkeel scan addresses.txt -o RUN-films

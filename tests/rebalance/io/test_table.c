@@ -100,6 +100,10 @@ static void tables_of_other_programs_are_read(void **state)
 		  "{\"x_1\":95,\"width\":226}" },
 		{ "list_eval_partition.txt", NULL, "000001.jpg 0\r\n000002.jpg 2\r\n", "000002.jpg",
 		  "{\"list_eval_partition\":2}" },
+		{ "x.csv", NULL, "\xef\xbb\xbfId,ImageID\n7,a.jpg\n", "a.jpg", "{\"Id\":7}" },
+		{ "x.csv", NULL, "n,Image Index\n7,a.jpg\n", "a.jpg", "{\"n\":7}" },
+		{ "x.csv", NULL, "FileName,Path\na.jpg,b.jpg\n", "a.jpg", "{\"Path\":\"b.jpg\"}" },
+		{ "x.csv", NULL, "file_name,n\ncats\\a.jpg,7\n", "cats/a.jpg", "{\"n\":7}" },
 		{ "splits", NULL, "a/1.png\ttrain\t7\n", "a/1.png", "{\"splits_1\":\"train\",\"splits_2\":7}" },
 		{ "x.jsonl", "key", "{\"key\":\"a.jpg\",\"x\":1}\n", "a.jpg", "{\"x\":1}" },
 	};
