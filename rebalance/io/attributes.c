@@ -246,6 +246,23 @@ out:
 	return rc;
 }
 
+/* The row of the whole name, or of that without its ending; `*slot` is empty if there is none. */
+static int find_whole(struct ek_attributes *a, const char *name, struct slot **slot, cJSON **found)
+{
+	const char *slash = strrchr(name, '/'), *dot = strrchr(name, '.');
+	char *stem = NULL;
+	int rc;
+
+	EK_TRY(look_up(a, name, slot, found));
+	if ((*slot)->place == 0 && slash != NULL && dot > slash + 1) {
+		EK_TRY(ek_format(&stem, "%.*s", (int)(dot - name), name));
+		EK_TRY(look_up(a, stem, slot, found));
+	}
+out:
+	free(stem);
+	return rc;
+}
+
 int ek_attributes_find(struct ek_attributes *a, const char *name, cJSON **found)
 {
 	struct slot *slot;
@@ -253,7 +270,7 @@ int ek_attributes_find(struct ek_attributes *a, const char *name, cJSON **found)
 
 	*found = NULL;
 	name = ek_plain_name(name);
-	EK_TRY(look_up(a, name, &slot, found));
+	EK_TRY(find_whole(a, name, &slot, found));
 	if (slot->place != 0)
 		slot->used = 1;
 	else if (a->parts != NULL)

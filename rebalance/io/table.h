@@ -48,8 +48,8 @@ struct ek_attributes;
 int ek_attributes_open(struct ek_attributes **out, const char *path, const char *key);
 /*
  * The attributes of this file, as a new object; NULL if the table has no row for it. The row counts as used. A row is
- * found by the whole name; else, once ek_attributes_match has seen all names, by the last part of the name, or that
- * without its ending, where just one row and one file have it.
+ * found by the whole name, or by that without its ending if it names a folder, too; else, once ek_attributes_match has
+ * seen all names, by the last part of the name, or that without its ending, where just one row and one file have it.
  */
 int ek_attributes_find(struct ek_attributes *attributes, const char *name, cJSON **found);
 /* Prepare for finding by the last part: call it with the name of every file. EK_ENOMEM, EK_EIO, EK_EDATA. */

@@ -104,6 +104,7 @@ static void tables_of_other_programs_are_read(void **state)
 		{ "x.csv", NULL, "n,Image Index\n7,a.jpg\n", "a.jpg", "{\"n\":7}" },
 		{ "x.csv", NULL, "FileName,Path\na.jpg,b.jpg\n", "a.jpg", "{\"Path\":\"b.jpg\"}" },
 		{ "x.csv", NULL, "file_name,n\ncats\\a.jpg,7\n", "cats/a.jpg", "{\"n\":7}" },
+		{ "x.csv", NULL, "ImageID,n\ncats/0,1\ndogs/0,7\n", "dogs/0.jpg", "{\"n\":7}" },
 		{ "splits", NULL, "a/1.png\ttrain\t7\n", "a/1.png", "{\"splits_1\":\"train\",\"splits_2\":7}" },
 		{ "x.jsonl", "key", "{\"key\":\"a.jpg\",\"x\":1}\n", "a.jpg", "{\"x\":1}" },
 	};
