@@ -16,7 +16,7 @@ struct ek_model {
 	struct ek_net *net; /* NULL: the pixels are the features */
 	int image, features;
 	size_t dimensions;
-	int bytes; /* of pixels, else floats, channel by channel */
+	int bytes; /* of pixels, else floats as the network sees them */
 	float scale[PERIOD], shift[PERIOD];
 };
 
@@ -117,14 +117,6 @@ static void fill_from_bytes(float *out, const struct ek_model *m, const uint8_t 
 		out[i] = (float)x[i] * m->scale[i - whole] + m->shift[i - whole];
 }
 
-static void fill_from_planes(float *out, const float *x, size_t images, size_t area)
-{
-	for (size_t i = 0; i < images; i++)
-		for (size_t c = 0; c < CHANNELS; c++)
-			for (size_t j = 0; j < area; j++)
-				out[(i * area + j) * CHANNELS + c] = x[(i * CHANNELS + c) * area + j];
-}
-
 int ek_model_run(const struct ek_model *m, struct ek_model_state *s, const void *images, int count, float *features)
 {
 	const uint8_t *bytes = images;
@@ -141,7 +133,7 @@ int ek_model_run(const struct ek_model *m, struct ek_model_state *s, const void 
 	if (m->bytes)
 		fill_from_bytes(ek_net_stage(s->state, m->image), m, bytes, (size_t)count * image);
 	else
-		fill_from_planes(ek_net_stage(s->state, m->image), images, (size_t)count, image / CHANNELS);
+		memcpy(ek_net_stage(s->state, m->image), images, (size_t)count * image * sizeof(float));
 	ek_net_clear_inputs(s->state, count);
 	EK_TRY(ek_net_forward(s->state));
 	memcpy(features, ek_net_view(s->state, m->features), (size_t)count * m->dimensions * sizeof *features);

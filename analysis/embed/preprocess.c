@@ -77,7 +77,7 @@ static struct taps taps_of(uint32_t i, uint32_t new_size, uint32_t size)
 static void resize_torch(float *out, const struct ek_image *image, const struct ek_preprocessing *p)
 {
 	const uint32_t side = (uint32_t)p->side;
-	const size_t plane = (size_t)side * side, line = (size_t)image->width * 3;
+	const size_t line = (size_t)image->width * 3;
 
 	for (uint32_t y = 0; y < side; y++) {
 		const struct taps v = taps_of(y, side, image->height);
@@ -94,8 +94,7 @@ static void resize_torch(float *out, const struct ek_image *image, const struct 
 					h.weight[0] * (float)below[left + c] + h.weight[1] * (float)below[right + c];
 				const float value = (v.weight[0] * top + v.weight[1] * bottom) / 255;
 
-				out[c * plane + (size_t)y * side + x] =
-					(value - (float)p->mean[c]) / (float)p->deviation[c];
+				*out++ = (value - (float)p->mean[c]) / (float)p->deviation[c];
 			}
 		}
 	}

@@ -14,7 +14,7 @@
  * surplus.)
  *
  * EK_INTERPOLATION_PILLOW: out is uint8 [side, side, 3], to be normalised by the model (model.h).
- * EK_INTERPOLATION_TORCH: out is float32 [3, side, side], normalised: the average of the four nearest pixels, weighted
+ * EK_INTERPOLATION_TORCH: out is float32 [side, side, 3], normalised: the average of the four nearest pixels, weighted
  * by torch's rule for align_corners=False, in 0 … 1, then (x - mean) / deviation.
  * EK_ENOMEM.
  */

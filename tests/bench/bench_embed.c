@@ -4,7 +4,7 @@
  *	bench_embed ENCODER SIDE f32|bf16 WEIGHTS [SECONDS [BATCH]]
  *
  * Prints images per second, and per second of processor time. bench_embed.py runs it in turn with PyTorch on the same
- *weights.
+ * weights.
  */
 #include <stdio.h>
 #include <stdlib.h>

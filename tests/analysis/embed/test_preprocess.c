@@ -39,7 +39,7 @@ static double value_at(const float *out, const struct ek_preprocessing *p, size_
 {
 	const size_t side = (size_t)p->side;
 
-	return ((double)out[(c * side + y) * side + x] * p->deviation[c] + p->mean[c]) * 255;
+	return ((double)out[(y * side + x) * 3 + c] * p->deviation[c] + p->mean[c]) * 255;
 }
 
 static double largest_difference(const void *out, const struct ek_preprocessing *p, const uint8_t *want, size_t rows,
