@@ -190,6 +190,15 @@ const cJSON *ek_json_member(const cJSON *object, const char *name)
 	return cJSON_GetObjectItemCaseSensitive(object, name);
 }
 
+double ek_json_number(const cJSON *object, const char *name)
+{
+	const cJSON *item = ek_json_member(object, name);
+
+	if (cJSON_IsObject(item))
+		item = ek_json_member(item, "value");
+	return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
 static int get(const cJSON **item, const cJSON *object, const char *name, const char *where)
 {
 	*item = cJSON_GetObjectItemCaseSensitive(object, name);

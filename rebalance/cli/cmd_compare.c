@@ -6,6 +6,8 @@
 #include "rebalance/base/error.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/compare.h"
+#include "rebalance/cli/output.h"
+#include "rebalance/pipeline/compare_files.h"
 
 struct wish {
 	const char *csv, *baseline, *names;
@@ -82,6 +84,18 @@ out:
 	return rc;
 }
 
+static int print_json(const struct ek_comparison *c, const uint8_t *shown)
+{
+	cJSON *json = NULL;
+	int rc;
+
+	EK_TRY(ek_compare_json(&json, c, shown));
+	EK_TRY(ek_print_json(json));
+out:
+	cJSON_Delete(json);
+	return rc;
+}
+
 int ek_cmd_compare(struct ek_invocation *i)
 {
 	const struct wish *wanted = i->settings.own;
@@ -98,7 +112,7 @@ int ek_cmd_compare(struct ek_invocation *i)
 	if (wanted->csv != NULL)
 		EK_TRY(ek_compare_write_csv(&c, shown, wanted->csv));
 	if (!i->settings.common.silent)
-		EK_TRY(i->settings.common.json ? ek_compare_print_json(&c, shown) : ek_compare_print(&c, shown));
+		EK_TRY(i->settings.common.json ? print_json(&c, shown) : ek_compare_print(&c, shown));
 out:
 	free(shown);
 	ek_comparison_release(&c);

@@ -3,7 +3,8 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/cli/command.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/cli/output.h"
+#include "rebalance/base/text.h"
 #include "rebalance/pipeline/plans.h"
 
 static const struct ek_choice forms[] = {

@@ -4,7 +4,8 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/cli/command.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/cli/output.h"
+#include "rebalance/base/text.h"
 #include "rebalance/pipeline/generate.h"
 #include "rebalance/pipeline/training.h"
 #include "rebalance/plan/subset.h"

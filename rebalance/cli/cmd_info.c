@@ -10,9 +10,10 @@
 #include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/cli/command.h"
-#include "rebalance/cli/info_about.h"
+#include "rebalance/cli/output.h"
+#include "rebalance/pipeline/about.h"
 #include "rebalance/pipeline/outside.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 
 enum { CHILDREN_SHOWN = 50 };
 

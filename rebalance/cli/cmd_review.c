@@ -12,7 +12,7 @@
 #include "rebalance/cli/command.h"
 #include "rebalance/pipeline/review_export.h"
 #include "rebalance/pipeline/samples_compare.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 #include "reports/review_page.h"
 
 struct wish {

@@ -10,9 +10,10 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/command.h"
+#include "rebalance/cli/output.h"
 #include "rebalance/cli/compare.h"
 #include "rebalance/cli/sweep.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 #include "rebalance/pipeline/train_flow.h"
 
 static const struct ek_option rows[] = {

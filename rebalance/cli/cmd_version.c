@@ -4,8 +4,9 @@
 #include "rebalance/base/threads.h"
 #include "rebalance/base/version.h"
 #include "rebalance/cli/build.h"
+#include "rebalance/cli/output.h"
 #include "rebalance/cli/command.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 #include "train/nn/tensor.h"
 
 /* Instruction sets that the libraries choose by, as this processor has them. */

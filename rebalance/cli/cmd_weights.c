@@ -11,7 +11,7 @@
 #include "rebalance/cli/plan_options.h"
 #include "rebalance/cli/recipe.h"
 #include "rebalance/cli/summary.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 
 enum { UNITS_SHOWN = 12 };
 
@@ -57,13 +57,6 @@ static const struct ek_option rows[] = {
 static const struct ek_do_weights_options defaults;
 const struct ek_own ek_weights_own = EK_OWN(defaults, rows);
 
-static double number(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
 static const char *word(const cJSON *object, const char *name)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
@@ -74,8 +67,8 @@ static const char *word(const cJSON *object, const char *name)
 static void print_skew(const cJSON *json, const char *label, const char *name)
 {
 	(void)printf("  %-20s %.3g before, %.3g after\n", label,
-	             number(cJSON_GetObjectItemCaseSensitive(json, "skew_before"), name),
-	             number(cJSON_GetObjectItemCaseSensitive(json, "skew_after"), name));
+	             ek_json_number(cJSON_GetObjectItemCaseSensitive(json, "skew_before"), name),
+	             ek_json_number(cJSON_GetObjectItemCaseSensitive(json, "skew_after"), name));
 }
 
 static void print_units(const cJSON *json)
@@ -84,7 +77,7 @@ static void print_units(const cJSON *json)
 	const cJSON *visit = cJSON_GetObjectItemCaseSensitive(json, "visits")->child;
 	const cJSON *names = cJSON_GetObjectItemCaseSensitive(json, "names");
 	const cJSON *name = names != NULL ? names->child : NULL;
-	const double images = number(json, "in_units");
+	const double images = ek_json_number(json, "in_units");
 	char count[32], before[32], after[32];
 
 	(void)printf("\n  %12s %8s %8s %10s  %s\n", "images", "share", "after", "visits", word(json, "by"));
@@ -101,7 +94,7 @@ static void print_units(const cJSON *json)
 		}
 	}
 	if (size != NULL)
-		(void)printf("  ... and %.0f more, in groups.csv\n", number(json, "units") - UNITS_SHOWN);
+		(void)printf("  ... and %.0f more, in groups.csv\n", ek_json_number(json, "units") - UNITS_SHOWN);
 }
 
 static int print(const struct ek_run *run, const char *name)
@@ -115,15 +108,15 @@ static int print(const struct ek_run *run, const char *name)
 	EK_TRY(ek_json_load(&json, path));
 	largest = cJSON_GetObjectItemCaseSensitive(json, "largest_repeat");
 	(void)printf("%s by %s over %s images in %.0f units\n", word(json, "scheme"), word(json, "by"),
-	             ek_text_count(images, ek_whole(number(json, "in_units"))), number(json, "units"));
-	ek_plan_print_units(json, number(json, "images") - number(json, "held_out"), "never shown");
+	             ek_text_count(images, ek_whole(ek_json_number(json, "in_units"))), ek_json_number(json, "units"));
+	ek_plan_print_units(json, ek_json_number(json, "images") - ek_json_number(json, "held_out"), "never shown");
 	(void)printf("\n");
 	(void)printf("  %-20s %s images (%s)\n", "effective sample",
-	             ek_text_count(effective, ek_whole(number(json, "effective_sample_size"))),
-	             ek_text_percent(share, number(json, "effective_share")));
-	(void)printf("  %-20s %.3g visits an epoch: %s %s, %s images\n", "largest repeat", number(largest, "visits"),
-	             word(json, "by"), word(largest, "name"),
-	             ek_text_count(images, ek_whole(number(largest, "images"))));
+	             ek_text_count(effective, ek_whole(ek_json_number(json, "effective_sample_size"))),
+	             ek_text_percent(share, ek_json_number(json, "effective_share")));
+	(void)printf("  %-20s %.3g visits an epoch: %s %s, %s images\n", "largest repeat",
+	             ek_json_number(largest, "visits"), word(json, "by"), word(largest, "name"),
+	             ek_text_count(images, ek_whole(ek_json_number(largest, "images"))));
 	print_skew(json, "entropy (1 = even)", "normalised_entropy");
 	print_skew(json, "effective units", "effective_units");
 	print_units(json);

@@ -8,7 +8,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/cli/compare.h"
 #include "rebalance/cli/terminal.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 
 enum { CELL = 40, COLUMNS = 12 };
 

@@ -6,7 +6,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/io/layout.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 #include "reports/comparison.h"
 
 enum { NATURAL, EQUAL, WEIGHTED, EVALUATIONS };

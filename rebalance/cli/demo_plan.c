@@ -7,23 +7,11 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 #include "rebalance/pipeline/plans.h"
 
 #define SUBSET "balanced"
 #define WEIGHTS "inverse"
-
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
-static double number(const cJSON *object, const char *name)
-{
-	const cJSON *item = member(object, name);
-
-	return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
 
 static int load(cJSON **out, const struct ek_run *run, const char *name)
 {
@@ -51,7 +39,7 @@ int ek_demo_plan(struct ek_run *run, uint64_t seed, int force)
 	balance.plan.seed = seed;
 	balance.force = force;
 	/* Half of the images: enough to even out by leaving out, without repeating any. */
-	balance.plan.total = ek_whole(number(audit, "images")) / 2;
+	balance.plan.total = ek_whole(ek_json_number(audit, "images")) / 2;
 	EK_TRY(ek_do_balance(&made, run, NULL, &balance));
 	EK_TRY(ek_do_weights(&from_clusters, run, NULL, &weights));
 out:
@@ -71,7 +59,7 @@ static double sum(const cJSON *numbers)
 /* The place of the rarest value of the attribute. */
 static int rarest_of(const cJSON *attribute)
 {
-	const cJSON *counts = member(attribute, "counts"), *item;
+	const cJSON *counts = ek_json_member(attribute, "counts"), *item;
 	double least = INFINITY;
 	int rarest = 0, at = 0;
 
@@ -89,26 +77,26 @@ static int rarest_of(const cJSON *attribute)
 /* Shares of the images in the tail clusters, before and after. */
 static void tail_shares(double *before, double *after, const cJSON *audit, const cJSON *subset)
 {
-	const cJSON *tail = member(member(audit, "skew"), "tail_clusters"), *cluster;
-	const cJSON *rows = member(subset, "per_cluster");
+	const cJSON *tail = ek_json_member(ek_json_member(audit, "skew"), "tail_clusters"), *cluster;
+	const cJSON *rows = ek_json_member(subset, "per_cluster");
 
 	*before = *after = 0;
 	cJSON_ArrayForEach(cluster, tail)
 	{
 		const cJSON *row = cJSON_GetArrayItem(rows, cluster->valueint);
 
-		*before += number(row, "before") / fmax(1, number(subset, "images_before"));
-		*after += number(row, "after") / fmax(1, number(subset, "images_after"));
+		*before += ek_json_number(row, "before") / fmax(1, ek_json_number(subset, "images_before"));
+		*after += ek_json_number(row, "after") / fmax(1, ek_json_number(subset, "images_after"));
 	}
 }
 
 static void print_subset(const cJSON *audit, const cJSON *subset, const char *attribute)
 {
-	const cJSON *known = member(member(audit, "attributes"), attribute);
-	const cJSON *told = member(member(subset, "per_attribute"), attribute);
+	const cJSON *known = ek_json_member(ek_json_member(audit, "attributes"), attribute);
+	const cJSON *told = ek_json_member(ek_json_member(subset, "per_attribute"), attribute);
 	const int rarest = rarest_of(known);
-	const cJSON *name = cJSON_GetArrayItem(member(known, "values"), rarest);
-	const cJSON *values = member(told, "values"), *value = NULL, *item;
+	const cJSON *name = cJSON_GetArrayItem(ek_json_member(known, "values"), rarest);
+	const cJSON *values = ek_json_member(told, "values"), *value = NULL, *item;
 	char a[32], b[32], c[32], d[32];
 	double before, after;
 
@@ -116,27 +104,30 @@ static void print_subset(const cJSON *audit, const cJSON *subset, const char *at
 	(void)printf(
 		"\nBalanced subset (%s of %s images): the %d small clusters had %s of the images and have %s; Gini "
 		"%.2f, now %.2f.\n",
-		ek_text_count(a, ek_whole(number(subset, "images_after"))),
-		ek_text_count(b, ek_whole(number(subset, "images_before"))),
-		cJSON_GetArraySize(member(member(audit, "skew"), "tail_clusters")), ek_text_percent(c, before),
-		ek_text_percent(d, after), number(member(subset, "skew_before"), "gini"),
-		number(member(subset, "skew_after"), "gini"));
-	cJSON_ArrayForEach(item, values) if (cJSON_Compare(member(item, "value"), name, 1)) value = item;
+		ek_text_count(a, ek_whole(ek_json_number(subset, "images_after"))),
+		ek_text_count(b, ek_whole(ek_json_number(subset, "images_before"))),
+		cJSON_GetArraySize(ek_json_member(ek_json_member(audit, "skew"), "tail_clusters")),
+		ek_text_percent(c, before), ek_text_percent(d, after),
+		ek_json_number(ek_json_member(subset, "skew_before"), "gini"),
+		ek_json_number(ek_json_member(subset, "skew_after"), "gini"));
+	cJSON_ArrayForEach(item, values) if (cJSON_Compare(ek_json_member(item, "value"), name, 1)) value = item;
 	if (value != NULL)
 		(void)printf(
 			"The hidden classes, which it did not see: %s, the rarest, had %s of the images and has %s; "
 			"evenness of all %.2f, now %.2f (1 = equal).\n",
 			name->valuestring,
-			ek_text_percent(a, number(value, "before") / fmax(1, number(subset, "images_before"))),
-			ek_text_percent(b, number(value, "after") / fmax(1, number(subset, "images_after"))),
-			number(member(told, "skew_before"), "normalised_entropy"),
-			number(member(told, "skew_after"), "normalised_entropy"));
+			ek_text_percent(a, ek_json_number(value, "before") /
+		                                   fmax(1, ek_json_number(subset, "images_before"))),
+			ek_text_percent(b, ek_json_number(value, "after") /
+		                                   fmax(1, ek_json_number(subset, "images_after"))),
+			ek_json_number(ek_json_member(told, "skew_before"), "normalised_entropy"),
+			ek_json_number(ek_json_member(told, "skew_after"), "normalised_entropy"));
 }
 
 /* Share of the visits of value `at`, from its images in each cluster. */
 static double visits_share(const cJSON *attribute, const cJSON *weights, int at)
 {
-	const cJSON *row = member(attribute, "by_cluster"), *visit = member(weights, "visits");
+	const cJSON *row = ek_json_member(attribute, "by_cluster"), *visit = ek_json_member(weights, "visits");
 	double shown = 0, all = 0;
 
 	row = row != NULL ? row->child : NULL;
@@ -152,20 +143,22 @@ static double visits_share(const cJSON *attribute, const cJSON *weights, int at)
 
 static void print_weights(const cJSON *audit, const cJSON *weights, const char *attribute)
 {
-	const cJSON *known = member(member(audit, "attributes"), attribute);
-	const cJSON *largest = member(weights, "largest_repeat");
+	const cJSON *known = ek_json_member(ek_json_member(audit, "attributes"), attribute);
+	const cJSON *largest = ek_json_member(weights, "largest_repeat");
 	const int rarest = rarest_of(known);
-	const cJSON *name = cJSON_GetArrayItem(member(known, "values"), rarest);
+	const cJSON *name = cJSON_GetArrayItem(ek_json_member(known, "values"), rarest);
 	char a[32], b[32], c[32];
 
 	(void)printf(
 		"Sampler (all images, every cluster shown equally often): an image of the smallest cluster is shown "
 		"%.1f times an epoch; the effective sample is %s of the images.\n",
-		number(largest, "visits"), ek_text_percent(a, number(weights, "effective_share")));
+		ek_json_number(largest, "visits"), ek_text_percent(a, ek_json_number(weights, "effective_share")));
 	if (cJSON_IsString(name))
-		(void)printf("With it, %s goes from %s to %s of what is shown.\n", name->valuestring,
-		             ek_text_percent(b, number(cJSON_GetArrayItem(member(known, "shares"), rarest), "value")),
-		             ek_text_percent(c, visits_share(known, weights, rarest)));
+		(void)printf(
+			"With it, %s goes from %s to %s of what is shown.\n", name->valuestring,
+			ek_text_percent(b, ek_json_number(cJSON_GetArrayItem(ek_json_member(known, "shares"), rarest),
+		                                          "value")),
+			ek_text_percent(c, visits_share(known, weights, rarest)));
 }
 
 int ek_demo_plan_print(const struct ek_run *run, const char *attribute)

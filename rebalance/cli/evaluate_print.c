@@ -8,28 +8,23 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/cli/evaluate_print.h"
 #include "rebalance/cli/terminal.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 
 enum { CLUSTERS_SHOWN = 12 };
-
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
 
 /* A number, or the value of one with an interval; NaN if it is null. */
 static double number(const cJSON *object, const char *name)
 {
-	const cJSON *item = member(object, name);
+	const cJSON *item = ek_json_member(object, name);
 
 	if (cJSON_IsObject(item))
-		item = member(item, "value");
+		item = ek_json_member(item, "value");
 	return cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
 }
 
 static const char *word(const cJSON *object, const char *name)
 {
-	const char *text = cJSON_GetStringValue(member(object, name));
+	const char *text = cJSON_GetStringValue(ek_json_member(object, name));
 
 	return text != NULL ? text : "";
 }
@@ -37,7 +32,7 @@ static const char *word(const cJSON *object, const char *name)
 /* Both ends of "ci95"; 0: it has none. */
 static int bounds(double *low, double *high, const cJSON *object)
 {
-	const cJSON *list = member(object, "ci95");
+	const cJSON *list = ek_json_member(object, "ci95");
 
 	if (cJSON_GetArraySize(list) != 2)
 		return 0;
@@ -54,7 +49,7 @@ static void print_title(const cJSON *json)
 		      { "training", "training images" },
 		      { "path", "images of the reference" },
 		      { "statistics", "stored statistics" } };
-	const cJSON *generated = member(json, "generated"), *reference = member(json, "reference");
+	const cJSON *generated = ek_json_member(json, "generated"), *reference = ek_json_member(json, "reference");
 	const char *against = "", *model = word(generated, "model");
 	char a[32], b[32], encoder[256];
 
@@ -68,7 +63,7 @@ static void print_title(const cJSON *json)
 	(void)printf(" against ");
 	if (number(reference, "images") > 0)
 		(void)printf("%s ", ek_text_count(b, ek_whole(number(reference, "images"))));
-	ek_one_line(encoder, sizeof encoder, word(member(json, "encoder"), "name"));
+	ek_one_line(encoder, sizeof encoder, word(ek_json_member(json, "encoder"), "name"));
 	(void)printf("%s, seen by %s\n\n", against, encoder);
 }
 
@@ -76,15 +71,15 @@ static void print_title(const cJSON *json)
 static void print_measure(const cJSON *json, const char *label, const char *name, const char *note)
 {
 	const double value = number(json, name);
-	const char *why = word(member(json, "reasons"), name);
+	const char *why = word(ek_json_member(json, "reasons"), name);
 	char text[96];
 
 	if (isnan(value)) {
 		(void)printf("  %-22s -  %s\n", label, why);
 		return;
 	}
-	if (cJSON_IsArray(member(member(json, name), "ci95")))
-		(void)ek_text_measure(text, member(json, name));
+	if (cJSON_IsArray(ek_json_member(ek_json_member(json, name), "ci95")))
+		(void)ek_text_measure(text, ek_json_member(json, name));
 	else
 		(void)snprintf(text, sizeof text, "%.4g", value);
 	(void)printf(*note != 0 ? "  %-22s %-24s %s\n" : "  %-22s %s%s\n", label, text, note);
@@ -92,7 +87,8 @@ static void print_measure(const cJSON *json, const char *label, const char *name
 
 static void print_headline(const cJSON *json)
 {
-	const cJSON *kid = member(json, "kid"), *spread = member(member(json, "spread"), "frechet_distance");
+	const cJSON *kid = ek_json_member(json, "kid"),
+		    *spread = ek_json_member(ek_json_member(json, "spread"), "frechet_distance");
 	char note[128] = "";
 
 	if (!isnan(number(json, "frechet_infinity")))
@@ -102,10 +98,10 @@ static void print_headline(const cJSON *json)
 		(void)printf("  %-22s %.4g +- %.2g\n", "  of each seed", number(spread, "mean"), number(spread, "std"));
 	if (cJSON_IsObject(kid))
 		(void)printf("  %-22s %.3g +- %.2g\n", "kernel distance", number(kid, "mean"), number(kid, "std"));
-	if (cJSON_IsObject(member(json, "inception_score")))
+	if (cJSON_IsObject(ek_json_member(json, "inception_score")))
 		(void)printf("  %-22s %.3g +- %.2g\n", "Inception score",
-		             number(member(json, "inception_score"), "mean"),
-		             number(member(json, "inception_score"), "std"));
+		             number(ek_json_member(json, "inception_score"), "mean"),
+		             number(ek_json_member(json, "inception_score"), "std"));
 	print_measure(json, "precision", "precision", "generated images that look real");
 	print_measure(json, "recall", "recall", "real images within reach of the generator");
 	note[0] = 0;
@@ -122,9 +118,9 @@ static void print_headline(const cJSON *json)
 
 static void print_worst(const cJSON *json)
 {
-	const cJSON *worst = member(json, "worst_cluster");
+	const cJSON *worst = ek_json_member(json, "worst_cluster");
 	const int cluster = (int)ek_whole(number(worst, "cluster"));
-	const cJSON *row = cJSON_GetArrayItem(member(json, "per_cluster"), cluster);
+	const cJSON *row = cJSON_GetArrayItem(ek_json_member(json, "per_cluster"), cluster);
 	char share[32], wanted[32], from[32], to[32];
 	double low = 0, high = 0;
 
@@ -143,11 +139,11 @@ static void print_worst(const cJSON *json)
 
 static void print_memory(const cJSON *json)
 {
-	const cJSON *memory = member(json, "memorisation"), *worst = member(memory, "worst_cluster");
+	const cJSON *memory = ek_json_member(json, "memorisation"), *worst = ek_json_member(memory, "worst_cluster");
 	char share[32], held_out[32], count[32];
 
 	if (!cJSON_IsObject(memory)) {
-		(void)printf("  %-22s -  %s\n", "copies", word(member(json, "reasons"), "memorisation"));
+		(void)printf("  %-22s -  %s\n", "copies", word(ek_json_member(json, "reasons"), "memorisation"));
 		return;
 	}
 	(void)printf("  %-22s %s of the images look copied from training images", "copies",
@@ -167,8 +163,8 @@ static void print_memory(const cJSON *json)
 /* The small clusters of the data, together. */
 static void print_tail(const cJSON *json)
 {
-	const cJSON *tail = member(json, "tail");
-	const int count = cJSON_GetArraySize(member(tail, "clusters"));
+	const cJSON *tail = ek_json_member(json, "tail");
+	const int count = cJSON_GetArraySize(ek_json_member(tail, "clusters"));
 	char share[32], wanted[32];
 
 	if (count == 0)
@@ -219,7 +215,7 @@ static void print_row(const cJSON *row)
 
 static void print_clusters(const cJSON *json, const char *path)
 {
-	const cJSON *list = member(json, "per_cluster"), *row;
+	const cJSON *list = ek_json_member(json, "per_cluster"), *row;
 	const size_t count = (size_t)cJSON_GetArraySize(list);
 	const cJSON **rows = NULL;
 	size_t i = 0;

@@ -107,3 +107,14 @@ int ek_output_guard(void)
 	stdout = guarded;
 	return 0;
 }
+
+int ek_print_json(const cJSON *json)
+{
+	char *text = cJSON_Print(json);
+
+	if (text == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for the result");
+	(void)printf("%s\n", text);
+	cJSON_free(text);
+	return 0;
+}

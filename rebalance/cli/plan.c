@@ -10,21 +10,9 @@
 #include "rebalance/cli/recipe.h"
 #include "rebalance/cli/summary.h"
 #include "rebalance/cli/terminal.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 
 enum { ROWS_SHOWN = 12 };
-
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
-static double number(const cJSON *object, const char *name)
-{
-	const cJSON *item = member(object, name);
-
-	return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
 
 /* A unit's name: a text, or the number of a cluster. */
 static const char *name_of(char out[32], const cJSON *item)
@@ -43,18 +31,18 @@ static void print_rows(const char *title, const char *key, const cJSON *rows)
 	(void)printf("\n  %-24s %12s %12s   %s\n", title, "before", "after", "removed (95 % interval)");
 	cJSON_ArrayForEach(row, rows)
 	{
-		const cJSON *interval = member(row, "ci95");
+		const cJSON *interval = ek_json_member(row, "ci95");
 		char name[32], before[32], after[32], rate[32], low[32], high[32], line[256];
 
 		if (shown++ == ROWS_SHOWN) {
 			(void)printf("  ... %d more\n", cJSON_GetArraySize(rows) - ROWS_SHOWN);
 			break;
 		}
-		ek_one_line(line, sizeof line, name_of(name, member(row, key)));
-		(void)printf("  %-24s %12s %12s", line, ek_text_count(before, ek_whole(number(row, "before"))),
-		             ek_text_count(after, ek_whole(number(row, "after"))));
+		ek_one_line(line, sizeof line, name_of(name, ek_json_member(row, key)));
+		(void)printf("  %-24s %12s %12s", line, ek_text_count(before, ek_whole(ek_json_number(row, "before"))),
+		             ek_text_count(after, ek_whole(ek_json_number(row, "after"))));
 		if (cJSON_GetArraySize(interval) == 2)
-			(void)printf("   %s (%s to %s)", ek_text_percent(rate, number(row, "removal_rate")),
+			(void)printf("   %s (%s to %s)", ek_text_percent(rate, ek_json_number(row, "removal_rate")),
 			             ek_text_percent(low, cJSON_GetArrayItem(interval, 0)->valuedouble),
 			             ek_text_percent(high, cJSON_GetArrayItem(interval, 1)->valuedouble));
 		(void)printf("\n");
@@ -67,13 +55,13 @@ static void print_impact(const cJSON *impact)
 
 	if (!cJSON_IsObject(impact))
 		return;
-	if (number(impact, "value") == 1) {
+	if (ek_json_number(impact, "value") == 1) {
 		(void)printf("  disparate impact 1: all are kept alike\n");
 		return;
 	}
-	(void)printf("  disparate impact %.2f: %s is kept least, %s most%s\n", number(impact, "value"),
-	             name_of(low, member(impact, "lowest")), name_of(high, member(impact, "highest")),
-	             cJSON_IsTrue(member(impact, "four_fifths")) ? "" : " (below 0.8, the four-fifths rule)");
+	(void)printf("  disparate impact %.2f: %s is kept least, %s most%s\n", ek_json_number(impact, "value"),
+	             name_of(low, ek_json_member(impact, "lowest")), name_of(high, ek_json_member(impact, "highest")),
+	             cJSON_IsTrue(ek_json_member(impact, "four_fifths")) ? "" : " (below 0.8, the four-fifths rule)");
 }
 
 static void print_skew(const cJSON *before, const cJSON *after)
@@ -86,9 +74,11 @@ static void print_skew(const cJSON *before, const cJSON *after)
 	for (size_t m = 0; m < sizeof measures / sizeof *measures; m++) {
 		const int inside = measures[m].name[0] == 'd';
 
-		(void)printf("  %-24s %12.3g %12.3g\n", measures[m].label,
-		             number(inside ? member(before, "effective_clusters") : before, measures[m].name),
-		             number(inside ? member(after, "effective_clusters") : after, measures[m].name));
+		(void)printf(
+			"  %-24s %12.3g %12.3g\n", measures[m].label,
+			ek_json_number(inside ? ek_json_member(before, "effective_clusters") : before,
+		                       measures[m].name),
+			ek_json_number(inside ? ek_json_member(after, "effective_clusters") : after, measures[m].name));
 	}
 }
 
@@ -100,60 +90,60 @@ static void print_near_duplicates(const cJSON *json)
 	if (!cJSON_IsObject(json))
 		return;
 	(void)printf("\n  %-24s %12s %12s %12s\n", "near-duplicates by eps", "one-pass", "greedy", "components");
-	cJSON_ArrayForEach(row, member(json, "eps"))
+	cJSON_ArrayForEach(row, ek_json_member(json, "eps"))
 	{
 		char one_pass[32], greedy[32], components[32];
 
-		(void)printf("  %-24g %12s %12s %12s\n", number(row, "eps"),
-		             ek_text_count(one_pass, ek_whole(number(row, "one_pass_removed"))),
-		             ek_text_count(greedy, ek_whole(number(row, "greedy_removed"))),
-		             ek_text_count(components, ek_whole(number(row, "component_removed"))));
+		(void)printf("  %-24g %12s %12s %12s\n", ek_json_number(row, "eps"),
+		             ek_text_count(one_pass, ek_whole(ek_json_number(row, "one_pass_removed"))),
+		             ek_text_count(greedy, ek_whole(ek_json_number(row, "greedy_removed"))),
+		             ek_text_count(components, ek_whole(ek_json_number(row, "component_removed"))));
 	}
 }
 
 void ek_plan_print_units(const cJSON *json, double images, const char *what_becomes)
 {
-	const uint64_t without = ek_whole(number(json, "without_value"));
+	const uint64_t without = ek_whole(ek_json_number(json, "without_value"));
 	char a[32], b[32], by[64];
 
-	ek_one_line(by, sizeof by, name_of(a, member(json, "by")));
+	ek_one_line(by, sizeof by, name_of(a, ek_json_member(json, "by")));
 	if (without > 0)
 		(void)printf("%s of %s images %s no value of %s and %s %s\n", ek_text_count(a, without),
 		             ek_text_count(b, (uint64_t)images), without == 1 ? "has" : "have", by,
 		             without == 1 ? "is" : "are", what_becomes);
-	if (cJSON_IsTrue(member(json, "changes_little")))
+	if (cJSON_IsTrue(ek_json_member(json, "changes_little")))
 		(void)printf("the shares of %s change next to nothing: by %s in all\n", by,
-		             ek_text_percent(a, number(json, "moved")));
+		             ek_text_percent(a, ek_json_number(json, "moved")));
 }
 
 static void print_subset(const cJSON *json, const char *run, const char *name)
 {
-	const double before = number(json, "images_before"), after = number(json, "images_after");
+	const double before = ek_json_number(json, "images_before"), after = ek_json_number(json, "images_after");
 	const cJSON *attribute, *item;
 	char a[32], b[32], c[32];
 
 	(void)printf("%s%s of %s images (%s)%s", ek_bold(), ek_text_count(a, (uint64_t)after),
 	             ek_text_count(b, (uint64_t)before), ek_text_percent(c, before > 0 ? after / before : 0),
 	             ek_plain());
-	if (number(json, "largest_repeat") > 1)
+	if (ek_json_number(json, "largest_repeat") > 1)
 		(void)printf(", %s of them different, one at most %.0f times",
-		             ek_text_count(a, ek_whole(number(json, "distinct_after"))),
-		             number(json, "largest_repeat"));
+		             ek_text_count(a, ek_whole(ek_json_number(json, "distinct_after"))),
+		             ek_json_number(json, "largest_repeat"));
 	(void)printf("\n");
 	ek_plan_print_units(json, before, "left out");
-	print_near_duplicates(member(json, "near_duplicates"));
-	if (member(json, "per_cluster") != NULL) {
-		print_rows("cluster", "cluster", member(json, "per_cluster"));
-		print_impact(member(json, "disparate_impact"));
-		print_skew(member(json, "skew_before"), member(json, "skew_after"));
+	print_near_duplicates(ek_json_member(json, "near_duplicates"));
+	if (ek_json_member(json, "per_cluster") != NULL) {
+		print_rows("cluster", "cluster", ek_json_member(json, "per_cluster"));
+		print_impact(ek_json_member(json, "disparate_impact"));
+		print_skew(ek_json_member(json, "skew_before"), ek_json_member(json, "skew_after"));
 	}
-	cJSON_ArrayForEach(attribute, ek_json_object(member(json, "per_attribute")))
+	cJSON_ArrayForEach(attribute, ek_json_object(ek_json_member(json, "per_attribute")))
 	{
-		print_rows(attribute->string, "value", member(attribute, "values"));
-		print_impact(member(attribute, "disparate_impact"));
+		print_rows(attribute->string, "value", ek_json_member(attribute, "values"));
+		print_impact(ek_json_member(attribute, "disparate_impact"));
 	}
 	(void)printf("\nsubset: %s/subsets/%s\n", run, name);
-	cJSON_ArrayForEach(item, member(json, "baselines"))(void)
+	cJSON_ArrayForEach(item, ek_json_member(json, "baselines"))(void)
 		printf("baseline: %s/subsets/%s\n", run, cJSON_IsString(item) ? item->valuestring : "");
 }
 

@@ -1,4 +1,5 @@
 #include "rebalance/cli/summary.h"
+#include "rebalance/cli/output.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,35 +8,20 @@
 #include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/cli/terminal.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 
 enum { LARGEST_FILE = 1 << 30, TAIL_SHOWN = 12 };
-
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
-/* A number, or the value of a {"value", "ci95"}; 0 if it is neither. */
-static double number(const cJSON *object, const char *name)
-{
-	const cJSON *item = member(object, name);
-
-	if (cJSON_IsObject(item))
-		item = member(item, "value");
-	return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
 
 static void print_measure(const char *label, const cJSON *skew, const char *name, const char *note)
 {
 	char text[96];
 
-	(void)printf("  %-20s %s  %s\n", label, ek_text_measure(text, member(skew, name)), note);
+	(void)printf("  %-20s %s  %s\n", label, ek_text_measure(text, ek_json_member(skew, name)), note);
 }
 
 static void print_tail(const cJSON *skew, const cJSON *shares)
 {
-	const cJSON *tail = member(skew, "tail_clusters"), *item;
+	const cJSON *tail = ek_json_member(skew, "tail_clusters"), *item;
 	char percent[32];
 	double held = 0;
 	int shown = 0;
@@ -44,7 +30,7 @@ static void print_tail(const cJSON *skew, const cJSON *shares)
 	{
 		const cJSON *share = cJSON_GetArrayItem(shares, item->valueint);
 
-		held += cJSON_IsObject(share) ? number(share, "value") : 0;
+		held += cJSON_IsObject(share) ? ek_json_number(share, "value") : 0;
 	}
 	(void)printf("  %-20s %d", "small clusters", cJSON_GetArraySize(tail));
 	if (cJSON_GetArraySize(tail) > 0)
@@ -69,8 +55,8 @@ static void print_attributes(const cJSON *attributes)
 		(void)printf("\n  %-20s %8s %8s %8s %8s\n", "attribute", "values", "NMI", "ARI", "purity");
 	cJSON_ArrayForEach(attribute, ek_json_object(attributes))(void)
 		printf("  %-20s %8d %8.3f %8.3f %8.3f\n", ek_text_plain(name, attribute->string),
-	               cJSON_GetArraySize(member(attribute, "values")), number(attribute, "nmi"),
-	               number(attribute, "ari"), number(attribute, "purity"));
+	               cJSON_GetArraySize(ek_json_member(attribute, "values")), ek_json_number(attribute, "nmi"),
+	               ek_json_number(attribute, "ari"), ek_json_number(attribute, "purity"));
 }
 
 int ek_summary_print_file(const struct ek_run *run, const char *name)
@@ -100,22 +86,24 @@ int ek_summary_print(const struct ek_run *run, int json)
 		return ek_summary_print_file(run, "audit.json");
 	EK_TRY(ek_layout_path(&path, run, "audit.json", NULL));
 	EK_TRY(ek_json_load(&audit, path));
-	clusters = member(audit, "clusters");
-	skew = member(audit, "skew");
-	(void)printf("%s%s image%s in %.0f cluster%s%s", ek_bold(), ek_text_count(a, ek_whole(number(audit, "images"))),
-	             number(audit, "images") > 1 ? "s" : "", number(clusters, "k"),
-	             number(clusters, "k") > 1 ? "s" : "", ek_plain());
-	if (number(audit, "rejected") > 0)
+	clusters = ek_json_member(audit, "clusters");
+	skew = ek_json_member(audit, "skew");
+	(void)printf("%s%s image%s in %.0f cluster%s%s", ek_bold(),
+	             ek_text_count(a, ek_whole(ek_json_number(audit, "images"))),
+	             ek_json_number(audit, "images") > 1 ? "s" : "", ek_json_number(clusters, "k"),
+	             ek_json_number(clusters, "k") > 1 ? "s" : "", ek_plain());
+	if (ek_json_number(audit, "rejected") > 0)
 		(void)printf(", %s rejected (rejected.jsonl says why)",
-		             ek_text_count(b, ek_whole(number(audit, "rejected"))));
+		             ek_text_count(b, ek_whole(ek_json_number(audit, "rejected"))));
 	(void)printf("\n\n");
-	(void)printf("  %-20s %.0f, with %s of the images\n", "largest clusters", number(skew, "top_clusters"),
-	             ek_text_percent(a, number(skew, "top_share")));
-	print_tail(skew, member(clusters, "shares"));
+	(void)printf("  %-20s %.0f, with %s of the images\n", "largest clusters", ek_json_number(skew, "top_clusters"),
+	             ek_text_percent(a, ek_json_number(skew, "top_share")));
+	print_tail(skew, ek_json_member(clusters, "shares"));
 	print_measure("Gini", skew, "gini", "0 = all clusters equal");
-	print_measure("effective clusters", member(skew, "effective_clusters"), "d1", "equal ones that are as diverse");
+	print_measure("effective clusters", ek_json_member(skew, "effective_clusters"), "d1",
+	              "equal ones that are as diverse");
 	print_measure("imbalance", skew, "imbalance_ratio", "largest cluster / smallest");
-	print_attributes(member(audit, "attributes"));
+	print_attributes(ek_json_member(audit, "attributes"));
 	(void)printf("\nreport: %s/report.html\n", ek_run_path(run));
 out:
 	cJSON_Delete(audit);
@@ -147,12 +135,12 @@ static void print_datasets(const cJSON *datasets)
 
 	cJSON_ArrayForEach(item, datasets)
 	{
-		const char *dataset = cJSON_GetStringValue(member(item, "dataset"));
-		const char *form = cJSON_GetStringValue(member(item, "kind"));
+		const char *dataset = cJSON_GetStringValue(ek_json_member(item, "dataset"));
+		const char *form = cJSON_GetStringValue(ek_json_member(item, "kind"));
 
 		(void)printf("  %-20s %.0f images, %.0f rejected (%s)\n",
-		             ek_text_plain(name, dataset != NULL ? dataset : ""), number(item, "images"),
-		             number(item, "rejected"), ek_text_plain(kind, form != NULL ? form : ""));
+		             ek_text_plain(name, dataset != NULL ? dataset : ""), ek_json_number(item, "images"),
+		             ek_json_number(item, "rejected"), ek_text_plain(kind, form != NULL ? form : ""));
 	}
 }
 
@@ -162,13 +150,13 @@ int ek_summary_print_step(const struct ek_run *run, const char *step, int json)
 
 	if (json)
 		return ek_print_json(recorded);
-	cJSON_ArrayForEach(item, ek_json_object(member(recorded, "counts")))
+	cJSON_ArrayForEach(item, ek_json_object(ek_json_member(recorded, "counts")))
 	{
 		if (!cJSON_IsNumber(item) && !cJSON_IsString(item) && !cJSON_IsBool(item))
 			continue;
 		(void)printf("  %-20s ", item->string);
 		print_value(item);
 	}
-	print_datasets(member(member(recorded, "counts"), "datasets"));
+	print_datasets(ek_json_member(ek_json_member(recorded, "counts"), "datasets"));
 	return 0;
 }

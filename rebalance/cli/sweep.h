@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "rebalance/cli/command.h"
+#include "rebalance/pipeline/sweep_points.h"
 
 struct ek_sweep_wish {
 	const char *methods, *keeps, *name, *autoencoder;
@@ -12,24 +13,6 @@ struct ek_sweep_wish {
 	int space, dry_run;
 	int64_t seeds, steps, count;
 };
-
-struct ek_sweep_point {
-	char *name;   /* of its subset, model, samples and evaluation: "sweep-furthest-0.25" */
-	char *label;  /* "furthest 0.25" */
-	char *method; /* of prune; NULL: all images */
-	char *order;  /* of a score: "high", "low", "middle"; or NULL */
-	double keep;
-};
-
-struct ek_sweep_points {
-	struct ek_sweep_point *items;
-	size_t count;
-};
-
-/* All images, then every method with every fraction, each once; a fraction of 1 is the first. methods: of prune, with
- * commas; "score:NAME:high" keeps that end of RUN/scores/NAME.npy. EK_EUSAGE names what is wrong. */
-int ek_sweep_points_make(struct ek_sweep_points *points, const char *prefix, const char *methods, const char *keeps);
-void ek_sweep_points_release(struct ek_sweep_points *points);
 
 /* A command of each point, with the options that the user passes on to it. */
 struct ek_sweep_part {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "rebalance/base/log.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 
 enum { BAR_WIDTH = 24, LONGEST_LINE = 100, SHORTEST_LINE = 40 };
 static const double line_every = 5; /* seconds between lines where there is no terminal */

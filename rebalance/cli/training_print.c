@@ -5,8 +5,9 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/threads.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 #include "rebalance/cli/training_options.h"
+#include "rebalance/cli/output.h"
 
 static void print_estimate(const struct ek_training_estimate *e)
 {

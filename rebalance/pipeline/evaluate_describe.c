@@ -10,11 +10,6 @@
 #include "rebalance/io/filename.h"
 #include "rebalance/io/kept_path.h"
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
 static const struct ek_feature_maker *measuring(const struct ek_evaluate *e)
 {
 	return e->spaces.other != NULL ? e->spaces.other : &e->own;
@@ -79,8 +74,8 @@ static int add_plan(cJSON *object, const struct ek_evaluate *e)
 		                 ek_run_path(e->run), s->subset != NULL ? s->subset : s->weights));
 	if (path != NULL && ek_file_exists(path))
 		EK_TRY(ek_json_load(&json, path));
-	EK_TRY(add_copy(object, "method", member(json, s->subset != NULL ? "method" : "scheme")));
-	EK_TRY(s->subset != NULL ? add_copy(object, "keep", member(json, "keep"))
+	EK_TRY(add_copy(object, "method", ek_json_member(json, s->subset != NULL ? "method" : "scheme")));
+	EK_TRY(s->subset != NULL ? add_copy(object, "keep", ek_json_member(json, "keep"))
 	                         : ek_json_add_double(object, "keep", 1));
 out:
 	cJSON_Delete(json);
@@ -120,10 +115,10 @@ static int add_generated(cJSON *json, const struct ek_evaluate *e)
 	EK_TRY(add_text(object, "weights", s->weights));
 	EK_TRY(add_plan(object, e));
 	EK_TRY(ek_json_add_u64(object, "training_images", s->count));
-	EK_TRY(add_copy(object, "solver", member(s->samples, "solver")));
-	EK_TRY(add_copy(object, "steps", member(s->samples, "steps")));
-	EK_TRY(add_copy(object, "guidance", member(member(s->samples, "guidance"), "scale")));
-	EK_TRY(add_copy(object, "conditioned_on", member(s->samples, "condition")));
+	EK_TRY(add_copy(object, "solver", ek_json_member(s->samples, "solver")));
+	EK_TRY(add_copy(object, "steps", ek_json_member(s->samples, "steps")));
+	EK_TRY(add_copy(object, "guidance", ek_json_member(ek_json_member(s->samples, "guidance"), "scale")));
+	EK_TRY(add_copy(object, "conditioned_on", ek_json_member(s->samples, "condition")));
 out:
 	return rc;
 }

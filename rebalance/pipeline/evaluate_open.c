@@ -15,11 +15,6 @@
 #include "rebalance/pipeline/samples_compare.h"
 #include "rebalance/io/jsonl.h"
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
 /* --- what is generated --- */
 
 static int is_path(const char *text)
@@ -128,7 +123,7 @@ static int read_asked(int32_t *asked, const struct ek_evaluate *e, const struct 
 			rc = ek_fail(EK_EDATA, "%s ends before its %" PRIu64 " images", path, m->rows->count);
 			goto out;
 		}
-		const char *name = cJSON_GetStringValue(member(row, "cluster"));
+		const char *name = cJSON_GetStringValue(ek_json_member(row, "cluster"));
 
 		asked[i] = name != NULL ? (int32_t)strtol(name, NULL, 10) : -1;
 		cJSON_Delete(row);
@@ -142,7 +137,7 @@ out:
 
 static int open_asked(struct ek_evaluate *e)
 {
-	const char *condition = cJSON_GetStringValue(member(e->seen.samples, "condition"));
+	const char *condition = cJSON_GetStringValue(ek_json_member(e->seen.samples, "condition"));
 	uint64_t count = 0;
 	int rc = 0;
 

@@ -8,15 +8,10 @@
 #include "rebalance/io/kept_path.h"
 #include "rebalance/plan/target.h"
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
 /* Were as many samples made of each cluster? */
 static int is_even(const struct ek_evaluate *e)
 {
-	const cJSON *classes = member(e->seen.samples, "classes"), *item;
+	const cJSON *classes = ek_json_member(e->seen.samples, "classes"), *item;
 
 	if (e->asked == NULL || (uint32_t)cJSON_GetArraySize(classes) != e->frozen.k)
 		return 0;
@@ -39,7 +34,7 @@ static int is_balanced(int *is, const struct ek_evaluate *e)
 	if (!ek_file_exists(path))
 		goto out;
 	EK_TRY(ek_json_load(&json, path));
-	command = cJSON_GetStringValue(member(json, "command"));
+	command = cJSON_GetStringValue(ek_json_member(json, "command"));
 	*is = command != NULL && strcmp(command, "balance") == 0;
 out:
 	cJSON_Delete(json);

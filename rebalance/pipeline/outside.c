@@ -13,16 +13,12 @@
 #include "rebalance/io/filename.h"
 #include "rebalance/io/kept_path.h"
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
 /* The embeddings are of other images than the list has now. */
 static int is_of_others(const struct ek_run *run)
 {
-	const cJSON *listed = member(member(ek_run_recorded(run, "scan"), "counts"), "contents");
-	const cJSON *embedded = member(member(member(ek_run_recorded(run, "embed"), "options"), "images"), "contents");
+	const cJSON *listed = ek_json_member(ek_json_member(ek_run_recorded(run, "scan"), "counts"), "contents");
+	const cJSON *embedded = ek_json_member(
+		ek_json_member(ek_json_member(ek_run_recorded(run, "embed"), "options"), "images"), "contents");
 
 	return cJSON_IsString(listed) && cJSON_IsString(embedded) &&
 	       strcmp(listed->valuestring, embedded->valuestring) != 0;
@@ -39,7 +35,7 @@ int ek_outside_check_images(struct ek_run *run, struct ek_steps_options *options
 		EK_TRY(ek_copy_string(&why, reason));
 		EK_TRY(ek_run_set_stale(run, "scan", why));
 	}
-	if (!current && member(member(ek_run_recorded(run, "embed"), "options"), "images") != NULL)
+	if (!current && ek_json_member(ek_json_member(ek_run_recorded(run, "embed"), "options"), "images") != NULL)
 		EK_TRY(ek_run_set_stale(run, "embed", why));
 	else if (is_of_others(run))
 		EK_TRY(ek_run_set_stale(run, "embed", "images changed"));
@@ -51,7 +47,7 @@ out:
 /* {"path", "xxh64"} of a recorded evaluation; is_file: hashed as it is, else as ek_measured_path does. */
 static int check_path(char **reason, const struct ek_run *run, const cJSON *object, int is_file)
 {
-	const cJSON *hash = member(object, "xxh64");
+	const cJSON *hash = ek_json_member(object, "xxh64");
 	char *kept = NULL, *path = NULL, text[17];
 	uint64_t now;
 	int rc;
@@ -78,10 +74,10 @@ out:
 
 static int check_evaluation(char **reason, const struct ek_run *run, const cJSON *step)
 {
-	const cJSON *options = member(step, "options"), *set;
+	const cJSON *options = ek_json_member(step, "options"), *set;
 	int rc = 0;
 
-	cJSON_ArrayForEach(set, member(options, "samples")) if (*reason == NULL)
+	cJSON_ArrayForEach(set, ek_json_member(options, "samples")) if (*reason == NULL)
 	{
 		if (cJSON_IsString(set))
 			EK_TRY(ek_measured_samples_changed(reason, run, set->valuestring));
@@ -89,9 +85,9 @@ static int check_evaluation(char **reason, const struct ek_run *run, const cJSON
 			EK_TRY(check_path(reason, run, set, 0));
 	}
 	if (*reason == NULL)
-		EK_TRY(check_path(reason, run, member(options, "reference"), 0));
+		EK_TRY(check_path(reason, run, ek_json_member(options, "reference"), 0));
 	if (*reason == NULL)
-		EK_TRY(check_path(reason, run, member(options, "statistics"), 1));
+		EK_TRY(check_path(reason, run, ek_json_member(options, "statistics"), 1));
 out:
 	return rc;
 }

@@ -1,4 +1,4 @@
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -105,15 +105,4 @@ const char *ek_text_plain(char out[256], const char *text)
 {
 	ek_one_line(out, 256, text);
 	return out;
-}
-
-int ek_print_json(const cJSON *json)
-{
-	char *text = cJSON_Print(json);
-
-	if (text == NULL)
-		return ek_fail(EK_ENOMEM, "no memory for the result");
-	(void)printf("%s\n", text);
-	cJSON_free(text);
-	return 0;
 }

@@ -1,4 +1,4 @@
-#include "rebalance/cli/sweep.h"
+#include "rebalance/pipeline/sweep_points.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +20,8 @@ static int split(char **items, size_t *count, char *text, const char *option)
 		if (comma != NULL)
 			*comma = 0;
 		if (*item == 0 || *count == MOST)
-			return *item == 0 ? ek_fail(EK_EUSAGE, "--%s: there is nothing between two commas", option)
-			                  : ek_fail(EK_EUSAGE, "--%s: more than %d", option, MOST);
+			return *item == 0 ? ek_fail(EK_EUSAGE, "'%s': there is nothing between two commas", option)
+			                  : ek_fail(EK_EUSAGE, "'%s': more than %d", option, MOST);
 		items[(*count)++] = item;
 		item = comma != NULL ? comma + 1 : NULL;
 	}
@@ -45,7 +45,7 @@ static int read_method(struct ek_sweep_point *p, const char *text)
 			EK_TRY(ek_format(&p->method, "%.*s", (int)(last - text), text));
 			return ek_prune_check_method(p->method);
 		}
-	rc = ek_fail(EK_EUSAGE, "--methods: %s; write score:NAME:high, score:NAME:low or score:NAME:middle", text);
+	rc = ek_fail(EK_EUSAGE, "'methods': %s; write score:NAME:high, score:NAME:low or score:NAME:middle", text);
 out:
 	return rc;
 }
@@ -56,7 +56,7 @@ static int read_keep(double *keep, const char *text)
 
 	*keep = strtod(text, &end);
 	if (end == text || *end != 0 || !(*keep > 0 && *keep <= 1))
-		return ek_fail(EK_EUSAGE, "--keeps: \"%s\" is no fraction above 0 and up to 1", text);
+		return ek_fail(EK_EUSAGE, "'keeps': \"%s\" is no fraction above 0 and up to 1", text);
 	return 0;
 }
 

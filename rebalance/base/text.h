@@ -1,6 +1,6 @@
-/* What is printed: numbers as people read them, which each write into `out` (32 bytes) and return it; documents. */
-#ifndef EK_CLI_TEXT_H
-#define EK_CLI_TEXT_H
+/* Numbers as people read them: each is written into `out` (32 bytes), which is returned. */
+#ifndef EK_BASE_TEXT_H
+#define EK_BASE_TEXT_H
 
 #include <stdint.h>
 
@@ -18,8 +18,5 @@ const char *ek_text_measure(char out[96], const cJSON *measure);
 
 /* What the data call something, on one line: ek_one_line of the first 255 bytes, returned. */
 const char *ek_text_plain(char out[256], const char *text);
-
-/* A document on stdout: the result of --json. EK_ENOMEM. */
-int ek_print_json(const cJSON *json);
 
 #endif

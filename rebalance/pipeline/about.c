@@ -1,4 +1,4 @@
-#include "rebalance/cli/info_about.h"
+#include "rebalance/pipeline/about.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -8,7 +8,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
-#include "rebalance/cli/info_format.h"
+#include "rebalance/pipeline/about_format.h"
 
 void ek_about_release(struct ek_about *a)
 {
@@ -190,7 +190,7 @@ int ek_about_learn(struct ek_about *a, const char *path)
 	if (a->root != NULL && a->place == EK_PLACE_RUN)
 		EK_TRY(ek_run_open(&a->run, a->root, EK_RUN_READ));
 	if (!a->is_folder)
-		EK_TRY(ek_info_format(&a->format, a->path));
+		EK_TRY(ek_about_format(&a->format, a->path));
 	EK_TRY(load_recipe(a));
 	if (a->file == NULL && a->is_folder)
 		rc = ek_fail(EK_EUSAGE,

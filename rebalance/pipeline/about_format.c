@@ -1,4 +1,4 @@
-#include "rebalance/cli/info_format.h"
+#include "rebalance/pipeline/about_format.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/json.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 #include "rebalance/io/npy.h"
 #include "rebalance/io/tensors.h"
 
@@ -103,7 +103,7 @@ static const struct {
 	{ ".pth", describe_tensors }, { ".pt", describe_tensors },
 };
 
-int ek_info_format(struct ek_buffer *text, const char *path)
+int ek_about_format(struct ek_buffer *text, const char *path)
 {
 	const size_t length = strlen(path);
 	int rc = 0;

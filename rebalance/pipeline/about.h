@@ -1,6 +1,6 @@
 /* What can be known of a path, for `evenkeel info`. */
-#ifndef EK_CLI_INFO_ABOUT_H
-#define EK_CLI_INFO_ABOUT_H
+#ifndef EK_PIPELINE_ABOUT_H
+#define EK_PIPELINE_ABOUT_H
 
 #include "rebalance/io/layout.h"
 #include "rebalance/io/run.h"

@@ -7,8 +7,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
-#include "rebalance/cli/compare.h"
-#include "rebalance/cli/text.h"
+#include "rebalance/pipeline/compare_files.h"
 
 static const char *const fixed[] = {
 	"run",          "evaluation",       "trained_on", "method", "keep",     "pruning_ratio", "training_images",
@@ -220,19 +219,17 @@ out:
 	return rc;
 }
 
-int ek_compare_print_json(const struct ek_comparison *c, const uint8_t *shown)
+int ek_compare_json(cJSON **out, const struct ek_comparison *c, const uint8_t *shown)
 {
-	cJSON *json = cJSON_CreateObject(), *list;
+	cJSON *list;
 	int rc;
 
-	if (json == NULL)
+	if ((*out = cJSON_CreateObject()) == NULL)
 		return ek_fail(EK_ENOMEM, "no memory for the result");
-	EK_TRY(ek_json_add_array(&list, json, "evaluations"));
+	EK_TRY(ek_json_add_array(&list, *out, "evaluations"));
 	for (size_t i = 0; i < c->count; i++)
 		if (shown[i])
 			EK_TRY(add_evaluation(list, &c->rows[i]));
-	EK_TRY(ek_print_json(json));
 out:
-	cJSON_Delete(json);
 	return rc;
 }

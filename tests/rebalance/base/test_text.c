@@ -1,6 +1,6 @@
 #include "tests/support/support.h"
 
-#include "rebalance/cli/text.h"
+#include "rebalance/base/text.h"
 
 static char out[32];
 
