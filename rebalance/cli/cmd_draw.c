@@ -32,8 +32,7 @@ static const struct ek_option rows[] = {
 	  .argument = "R",
 	  .low = 0,
 	  .high = LARGEST,
-	  .help = "which of the processes of a training, from 0 on; it takes positions R, R + W, R + 2 W, "
-	          "..." },
+	  .help = "which of the processes of a training, from 0 on; it takes positions R, R + W, R + 2 W, ..." },
 	{ .name = "world",
 	  .kind = EK_KIND_INTEGER,
 	  EK_FIELD(struct ek_draw_options, world),

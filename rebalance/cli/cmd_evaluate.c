@@ -22,8 +22,7 @@ static const struct ek_option rows[] = {
 	  EK_FIELD(struct ek_do_evaluate_options, samples),
 	  .argument = "WHAT",
 	  .help = "RUN/samples/WHAT; or a folder, tar, list or .npz of images; or embeddings as .npy, [images, d]. "
-	          "Several "
-	          "with commas between them are of one model with different seeds" },
+	          "Several with commas between them are of one model with different seeds" },
 	{ .name = "name",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_do_evaluate_options, name),
@@ -40,11 +39,9 @@ static const struct ek_option rows[] = {
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_do_evaluate_options, target),
 	  .argument = "SHARES",
-	  .help = "wanted shares of the clusters: uniform, training, reference, or a file of \"cluster,share\" lines, "
-	          "in "
-	          "any unit. "
-	          "Without it uniform for a model of weights or a balanced subset and for samples of equal numbers, "
-	          "else those of the data" },
+	  .help = "wanted shares of the clusters: uniform, training, reference, or a file of \"cluster,share\" "
+	          "lines, in any unit. Without it uniform for a model of weights or a balanced subset and for "
+	          "samples of equal numbers, else those of the data" },
 	{ .name = "encoder",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_do_evaluate_options, encoder),

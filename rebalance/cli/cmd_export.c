@@ -52,8 +52,7 @@ static const struct ek_option rows[] = {
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_do_export_options, plan.by),
 	  .argument = "WHAT",
-	  .help = "the class of an image (imagefolder, tar): cluster, label, an attribute, or several joined "
-	          "by "
+	  .help = "the class of an image (imagefolder, tar): cluster, label, an attribute, or several joined by "
 	          "\"*\"; without it the cluster for imagefolder, the label for tar" },
 	{ .name = "link",
 	  .kind = EK_KIND_FLAG,

@@ -17,9 +17,8 @@ static const struct ek_option rows[] = {
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_generate_options, model),
 	  .argument = "NAME|FILE",
-	  .help = "RUN/models/NAME, made by train flow; its newest checkpoint is taken. Or a public SiT as it is, .pt "
-	          "or "
-	          ".safetensors (a DiT with --solver ancestral): --class takes its labels by number" },
+	  .help = "RUN/models/NAME, made by train flow; its newest checkpoint is taken. Or a public SiT as it is, "
+	          ".pt or .safetensors (a DiT with --solver ancestral): --class takes its labels by number" },
 	{ .name = "autoencoder",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_generate_options, autoencoder),
@@ -61,8 +60,7 @@ static const struct ek_option rows[] = {
 	  EK_FIELD(struct ek_generate_options, classes.shares),
 	  .argument = "FILE.csv",
 	  .help = "classes and their shares, one \"class,share\" a line; without any of these, classes come as they "
-	          "are "
-	          "in the data" },
+	          "are in the data" },
 	{ .name = "steps",
 	  .kind = EK_KIND_INTEGER,
 	  EK_FIELD(struct ek_generate_options, steps),

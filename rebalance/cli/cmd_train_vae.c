@@ -19,8 +19,7 @@ static const struct ek_option rows[] = {
 	  .low = 8,
 	  .high = EK_PIXELS_SIDE_MAX,
 	  .help = "pixels: the shorter side of every image is resized to it, the middle is taken; auto: the shorter "
-	          "side "
-	          "that most images have, at most 256" },
+	          "side that most images have, at most 256" },
 	{ .name = "widths",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_train_vae_options, widths),

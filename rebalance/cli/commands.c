@@ -165,15 +165,13 @@ const struct ek_command ek_commands[] = {
 	  .arguments = "RUN --model NAME|FILE --name NAME",
 	  .summary = "make images with a generator",
 	  .description =
-	          "Writes RUN/samples/NAME: images/000000.png and so on, samples.jsonl with the seed and class "
-	          "of each, and sheet.png. The n-th image of a class, or of all without a condition, is the same "
+	          "Writes RUN/samples/NAME: images/000000.png and so on, samples.jsonl with the seed and class of "
+	          "each, and sheet.png. The n-th image of a class, or of all without a condition, is the same "
 	          "however many are made, of its class and of others. --model FILE.pt samples a public SiT or DiT as "
-	          "it "
-	          "is, without a training in RUN, which may be any run: --class takes its labels by number (ImageNet's "
-	          "0 "
-	          "to 999), and --autoencoder DIR decodes what it makes, as: evenkeel generate RUN --model "
-	          "SiT-XL-2-256.pt --autoencoder sd-vae-ft-ema --class 207,360 --guidance 4 --guidance-channels 3 "
-	          "--name public.",
+	          "it is, without a training in RUN, which may be any run: --class takes its labels by number "
+	          "(ImageNet's 0 to 999), and --autoencoder DIR decodes what it makes, as: evenkeel generate RUN "
+	          "--model SiT-XL-2-256.pt --autoencoder sd-vae-ft-ema --class 207,360 --guidance 4 "
+	          "--guidance-channels 3 --name public.",
 	  .own = &ek_generate_own,
 	  .run = ek_cmd_generate },
 	{ .name = "evaluate",
@@ -185,8 +183,7 @@ const struct ek_command ek_commands[] = {
 	          "badly, and which images are copies of training images. Hold a part of the images out for it when "
 	          "you "
 	          "audit: --held-out 0.1.\nWrites RUN/evaluations/NAME.json. A number that makes no sense there is "
-	          "null, "
-	          "and the file says why.",
+	          "null, and the file says why.",
 	  .own = &ek_evaluate_own,
 	  .run = ek_cmd_evaluate },
 	{ .name = "compare",

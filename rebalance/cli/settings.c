@@ -71,8 +71,7 @@ static const struct ek_option recipe_rows[] = {
 	  EK_FIELD(struct ek_settings, recipe.file),
 	  .argument = "FILE.json",
 	  .help = "a file that is there is replayed: it gives every option, but those of the command line win; one "
-	          "that "
-	          "is not is written" },
+	          "that is not is written" },
 	{ .name = NULL },
 };
 

@@ -45,8 +45,7 @@ const struct ek_option ek_training_first[] = {
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_training_options, time_limit),
 	  .argument = "T",
-	  .help = "or, or at most, a time, as 90s, 10m or 2h, over all sessions. Without --steps and --epochs "
-	          "the "
+	  .help = "or, or at most, a time, as 90s, 10m or 2h, over all sessions. Without --steps and --epochs the "
 	          "rate follows the clock, so that the result depends on the machine; 10m if no end is given" },
 	{ .name = "batch",
 	  .kind = EK_KIND_INTEGER,
@@ -89,9 +88,8 @@ const struct ek_option ek_training_first[] = {
 	  .argument = "A",
 	  .low = 0,
 	  .high = 0.9999999,
-	  .help = "the average of the parameters keeps A of itself at each step, less in the first ones; "
-	          "samples "
-	          "are made with the average" },
+	  .help = "the average of the parameters keeps A of itself at each step, less in the first ones; samples are "
+	          "made with the average" },
 	{ .name = "clip",
 	  .kind = EK_KIND_NUMBER,
 	  EK_FIELD(struct ek_training_options, clip),

@@ -103,11 +103,3 @@ void ek_condition_release(struct ek_condition *c)
 	free(c->codes);
 	*c = (struct ek_condition){ 0 };
 }
-
-int ek_condition_find(const struct ek_condition *c, const char *name)
-{
-	for (int i = 0; i < c->classes; i++)
-		if (strcmp(c->names[i], name) == 0)
-			return i;
-	return -1;
-}

@@ -16,7 +16,4 @@ struct ek_condition {
 int ek_condition_load(struct ek_condition *condition, const struct ek_run *run, const char *by);
 void ek_condition_release(struct ek_condition *condition);
 
-/* The class of this name, or -1. */
-int ek_condition_find(const struct ek_condition *condition, const char *name);
-
 #endif

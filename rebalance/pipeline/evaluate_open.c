@@ -254,8 +254,7 @@ static int open_reference(struct ek_evaluate *e)
 	if (statistics) {
 		if (e->wish->statistics != NULL)
 			return ek_fail(EK_EUSAGE,
-			               "%s is statistics, too: 'reference' wants images, or leave "
-			               "'statistics' out",
+			               "%s is statistics, too: 'reference' wants images, or leave 'statistics' out",
 			               path);
 		e->kind = EK_REFERENCE_STATISTICS;
 		e->input.no_reference = "the reference is stored statistics, not images";

@@ -46,9 +46,8 @@ static const struct ek_option scan_rows[] = {
 	  EK_FIELD(struct ek_steps_options, scan.attributes),
 	  .argument = "FILE",
 	  .recorded = 1,
-	  .help = "attributes of the images: .csv, .tsv or .jsonl with a column file_name (or image_id, path "
-	          "…), "
-	          "or one of CelebA's lists; rows fit by path, else by file name" },
+	  .help = "attributes of the images: .csv, .tsv or .jsonl with a column file_name (or image_id, path …), or "
+	          "one of CelebA's lists; rows fit by path, else by file name" },
 	{ .name = "key",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_steps_options, scan.key),
@@ -85,11 +84,10 @@ static const struct ek_option scan_rows[] = {
 	  .argument = "PATTERN",
 	  .recorded = 1,
 	  .check = check_pattern,
-	  .help = "take only files that match (any of several): as in a shell, but * also matches a slash. A "
-	          "pattern without a slash is for names of files and folders, one with a slash for paths in "
-	          "the "
-	          "data set (names in the tar). One that names what is left out otherwise (.thumbnails, "
-	          "@eaDir) brings it back; --include '*' takes all the rest with it" },
+	  .help = "take only files that match (any of several): as in a shell, but * also matches a slash. A pattern "
+	          "without a slash is for names of files and folders, one with a slash for paths in the data set "
+	          "(names in the tar). One that names what is left out otherwise (.thumbnails, @eaDir) brings it "
+	          "back; --include '*' takes all the rest with it" },
 	{ .name = "exclude",
 	  .kind = EK_KIND_LIST,
 	  EK_FIELD(struct ek_steps_options, scan.exclude),

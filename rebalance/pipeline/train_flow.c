@@ -67,8 +67,7 @@ static void fit_labels(struct work *w)
 		w->relabelled = 1;
 		w->from_classes = known;
 		ek_info("%s is for %d classes, 'condition' %s has %d: the table of labels is made anew, each row as "
-		        "the "
-		        "one for no class",
+		        "the one for no class",
 		        w->asked->common.from, known, w->asked->condition, classes);
 		c->classes = classes;
 	}
