@@ -260,16 +260,34 @@ out:
 	return rc;
 }
 
-static int fail_no_images(const struct ek_dataset *d, const struct npz *f)
+/* "x.npy (float32 [8, 16, 16, 3])" */
+static int append_array(struct ek_buffer *text, struct npz *f, const struct ek_zip_entry *e)
+{
+	struct ek_npy a = { 0 };
+	uint64_t at = 0;
+	int rc;
+
+	EK_TRY(ek_buffer_printf(text, "%s%.*s", text->size > 0 ? ", " : "",
+	                        (int)(e->name_size < 64 ? e->name_size : 64), e->name));
+	if (!is_array(e) || (rc = read_header(&a, &at, f, e)) == EK_EDATA)
+		return 0;
+	EK_TRY(rc);
+	EK_TRY(ek_buffer_printf(text, " (%s [", ek_dtype_name(a.type)));
+	for (int i = 0; i < a.dimensions; i++)
+		EK_TRY(ek_buffer_printf(text, "%s%llu", i > 0 ? ", " : "", (unsigned long long)a.shape[i]));
+	EK_TRY(ek_buffer_text(text, "])"));
+out:
+	return rc;
+}
+
+static int fail_no_images(const struct ek_dataset *d, struct npz *f)
 {
 	const struct ek_zip *zip = ek_zip_reader_directory(f->zip);
 	struct ek_buffer names = { 0 };
 	int rc = 0;
 
 	for (size_t i = 0; i < zip->count && i < NAMES_SHOWN; i++)
-		EK_TRY(ek_buffer_printf(&names, "%s%.*s", i == 0 ? "" : ", ",
-		                        (int)(zip->entries[i].name_size < 64 ? zip->entries[i].name_size : 64),
-		                        zip->entries[i].name));
+		EK_TRY(append_array(&names, f, &zip->entries[i]));
 	rc = ek_fail(
 		EK_EDATA,
 		"%s: no array of images, which are uint8 [images, height, width] or [images, height, width, 3], but "
