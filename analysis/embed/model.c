@@ -50,7 +50,7 @@ int ek_model_new(struct ek_model **out, const struct ek_encoder *encoder, const 
 	note_pixels(m, p);
 	EK_TRY(ek_tensor_file_open(&file, weights));
 	EK_TRY(ek_weights_init(&m->weights, &file));
-	EK_TRY(ek_net_new(&m->net, NULL, &m->weights.params, precision, batch));
+	EK_TRY(ek_net_new(&m->net, &m->weights.params, precision, batch));
 	EK_TRY(m->image = ek_net_input(m->net, (struct ek_net_shape){ p->side, p->side, CHANNELS }));
 	EK_TRY(m->features = encoder->build(m->net, &m->weights, m->image, encoder));
 	EK_TRY(ek_net_output(m->net, m->features));

@@ -4,7 +4,7 @@
 
 #include "rebalance/pipeline/steps.h"
 
-enum ek_device { EK_DEVICE_AUTO, EK_DEVICE_CPU, EK_DEVICE_CUDA };
+enum ek_device_wish { EK_DEVICE_AUTO, EK_DEVICE_CPU, EK_DEVICE_CUDA };
 
 /* The options of one command: rows, in groups that --help shows after each other, over one struct. */
 enum { EK_OWN_GROUPS = 3 };

@@ -22,6 +22,7 @@
 #include "rebalance/base/threads.h"
 #include "tests/bench/peak.h"
 #include "train/flow/flow_task.h"
+#include "train/nn/net_internal.h"
 
 enum { STEPS_MAX = 4096, WARMUP = 2 };
 
@@ -220,7 +221,7 @@ static int build(struct evaluation *e, const struct bench *b, const struct ek_pa
 {
 	int rc;
 
-	EK_TRY(ek_net_new(&e->net, NULL, params, EK_NN_AUTO, b->slice));
+	EK_TRY(ek_net_new(&e->net, params, EK_NN_AUTO, b->slice));
 	e->x = ek_net_input(e->net, (struct ek_net_shape){ b->config.side, b->config.side, b->config.channels });
 	e->t = ek_net_input(e->net, (struct ek_net_shape){ 1, 1, 1 });
 	e->labels = ek_net_input_ids(e->net);

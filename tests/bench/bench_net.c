@@ -198,8 +198,8 @@ static int run_once(struct ek_net_state *s, struct ek_store *store, struct row (
 		const double start = seconds();
 
 		s->in_backward = i >= net->op_count;
-		EK_TRY(back ? net->backend->codes[op->kind]->backward(s, op)
-		            : net->backend->codes[op->kind]->forward(s, op));
+		EK_TRY(back ? net->device->codes[op->kind]->backward(s, op)
+		            : net->device->codes[op->kind]->forward(s, op));
 		row->time += seconds() - start;
 		row->flops += op->flops * (1 + back);
 		row->bytes += bytes_of(net, op, back);
@@ -242,7 +242,7 @@ static int measure(const struct network *n, int batch, unsigned char *memory)
 	double whole = 0;
 	int rc;
 
-	EK_TRY(ek_net_new(&net, NULL, &params, EK_NN_AUTO, batch));
+	EK_TRY(ek_net_new(&net, &params, EK_NN_AUTO, batch));
 	EK_TRY(n->build(net, &params, n->n));
 	EK_TRY(ek_net_finish(net, EK_NET_TRAIN));
 	EK_TRY(ek_alloc(&values, params.size, sizeof *values));

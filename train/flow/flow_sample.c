@@ -22,7 +22,7 @@ static int build(struct ek_flow_sampler *s, const struct ek_params *params, enum
 	const struct ek_sit_config *c = &s->config;
 	int rc;
 
-	EK_TRY(ek_net_new(&s->net, NULL, params, precision, s->batch));
+	EK_TRY(ek_net_new(&s->net, params, precision, s->batch));
 	EK_TRY(s->x = ek_net_input(s->net, (struct ek_net_shape){ c->side, c->side, c->channels }));
 	EK_TRY(s->t = ek_net_input(s->net, (struct ek_net_shape){ 1, 1, 1 }));
 	EK_TRY(s->labels = ek_net_input_ids(s->net));

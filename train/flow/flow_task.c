@@ -95,7 +95,7 @@ static int build(struct ek_flow_task *f)
 	int rc, noise, x, prediction;
 
 	EK_TRY(ek_sit_params(&f->params, &o->model));
-	EK_TRY(ek_net_new(&f->net, NULL, &f->params, o->precision, o->slice));
+	EK_TRY(ek_net_new(&f->net, &f->params, o->precision, o->slice));
 	EK_TRY(f->data = ek_net_input(f->net, shape));
 	EK_TRY(f->keys = ek_net_input_keys(f->net));
 	EK_TRY(f->factors = ek_net_input(f->net, (struct ek_net_shape){ 1, 1, EK_OBJECTIVE_FACTORS }));

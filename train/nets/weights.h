@@ -4,7 +4,7 @@
  * nothing takes, is EK_EDATA naming it and the file.
  *
  *     EK_TRY(ek_weights_init(&w, &file));
- *     EK_TRY(ek_net_new(&net, NULL, &w.params, EK_NN_AUTO, 16));
+ *     EK_TRY(ek_net_new(&net, &w.params, EK_NN_AUTO, 16));
  *     EK_TRY(weight = ek_weights_take(&w, "fc.weight", EK_SHAPE(10, 64)));
  *     x = ek_net_linear(net, x, &(struct ek_net_linear){ .weight = weight, .bias = -1, .outputs = 10 });
  *     …

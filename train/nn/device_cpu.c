@@ -1,9 +1,105 @@
-/* The CPU back end: its column of the operators. */
+/* The CPU: its memory, its column of the operators and of the store. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/base/threads.h"
 #include "train/nn/net_internal.h"
+
+static int alloc(void **out, size_t bytes)
+{
+	unsigned char *memory;
+	int rc;
+
+	*out = NULL;
+	EK_TRY(ek_alloc_aligned(&memory, 1, bytes));
+	memset(memory, 0, bytes);
+	*out = memory;
+out:
+	return rc;
+}
+
+static void copy(void *to, const void *from, size_t bytes)
+{
+	memcpy(to, from, bytes);
+}
+
+static void zero(void *to, size_t bytes)
+{
+	memset(to, 0, bytes);
+}
+
+static void add(float *sum, const float *x, size_t count)
+{
+	ek_nn_vector()->accumulate(sum, x, count);
+}
+
+static int measure_piece(void *context, uint64_t i, int worker)
+{
+	struct ek_store *s = context;
+	struct ek_store_piece *p = &s->pieces[i];
+
+	(void)worker;
+	p->squares = ek_net_kernels()->sum_squares(s->families[EK_GRADIENTS] + p->first, p->count);
+	return 0;
+}
+
+static int sum_squares(struct ek_store *s, double *sum)
+{
+	int rc;
+
+	*sum = 0;
+	EK_TRY(ek_parallel(s->piece_count, measure_piece, s));
+	for (size_t i = 0; i < s->piece_count; i++)
+		*sum += s->pieces[i].squares;
+out:
+	return rc;
+}
+
+static int update_piece(void *context, uint64_t i, int worker)
+{
+	struct ek_store *s = context;
+	const struct ek_store_piece *p = &s->pieces[i];
+	float *gradients = s->families[EK_GRADIENTS] + p->first;
+
+	(void)worker;
+	ek_net_kernels()->adamw(s->families[EK_VALUES] + p->first, s->families[EK_AVERAGE] + p->first,
+	                        s->families[EK_FIRST] + p->first, s->families[EK_SECOND] + p->first, gradients,
+	                        p->count, &s->factors);
+	memset(gradients, 0, p->count * sizeof *gradients);
+	return 0;
+}
+
+static int update(struct ek_store *s)
+{
+	return ek_parallel(s->piece_count, update_piece, s);
+}
 
 #define ROW(kind, column, name, needs) [EK_NET_##kind] = &ek_net_cpu_##column,
 
-const struct ek_net_backend ek_net_cpu = {
+const struct ek_device ek_device_cpu = {
 	.name = "CPU",
+	.is_host = 1,
+	.alloc = alloc,
+	.release = free,
+	.upload = copy,
+	.download = copy,
+	.zero = zero,
 	.codes = { EK_NET_OPERATORS(ROW) },
+	.add = add,
+	.sum_squares = sum_squares,
+	.update = update,
 };
+
+static const struct ek_device *chosen = &ek_device_cpu;
+
+const struct ek_device *ek_device(void)
+{
+	return chosen;
+}
+
+void ek_device_set(const struct ek_device *device)
+{
+	chosen = device != NULL ? device : &ek_device_cpu;
+}

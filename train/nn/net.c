@@ -11,8 +11,7 @@
 
 enum { BATCH_MAX = 4096 };
 
-int ek_net_new(struct ek_net **out, const struct ek_net_backend *backend, const struct ek_params *params,
-               enum ek_nn_precision precision, int batch)
+int ek_net_new(struct ek_net **out, const struct ek_params *params, enum ek_nn_precision precision, int batch)
 {
 	struct ek_net *net = NULL;
 	int rc;
@@ -23,7 +22,7 @@ int ek_net_new(struct ek_net **out, const struct ek_net_backend *backend, const 
 	if (precision == EK_NN_BF16 && !ek_nn_cpu_has_bf16())
 		return ek_fail(EK_ENOTSUP, "this processor has no bfloat16 products");
 	EK_TRY(ek_alloc(&net, 1, sizeof *net));
-	net->backend = backend != NULL ? backend : &ek_net_cpu;
+	net->device = ek_device();
 	net->params = net->table = params;
 	net->type = ek_nn_precision_type(precision);
 	net->batch = batch;
@@ -47,7 +46,11 @@ void ek_net_free(struct ek_net *net)
 	free(net->uses);
 	free(net->values);
 	free(net->steps);
-	free(net->packed);
+	net->device->release(net->packed);
+	net->device->release(net->own);
+	for (int i = 0; i < net->constant_count; i++)
+		net->device->release(net->constants_own[i]);
+	free(net->constants_own);
 	free(net);
 }
 
@@ -77,7 +80,7 @@ out:
 
 static int prepare_op(struct ek_net *net, struct ek_net_op *op)
 {
-	const struct ek_net_code *code = net->backend->codes[op->kind];
+	const struct ek_net_code *code = net->device->codes[op->kind];
 	size_t most = 0;
 	int rc = 0;
 
@@ -107,8 +110,58 @@ static int has_output(const struct ek_net *net)
 	return 0;
 }
 
+/* Numbers of the host where the device can read them: `*own` is made at the first call. */
+static int bring(const struct ek_net *net, float **own, const float *values, size_t count)
+{
+	void *memory;
+	int rc = 0;
+
+	if (*own == NULL) {
+		EK_TRY(net->device->alloc(&memory, count * sizeof *values));
+		*own = memory;
+	}
+	net->device->upload(*own, values, count * sizeof *values);
+out:
+	return rc;
+}
+
+static int copy_constants(struct ek_net *net)
+{
+	int rc = 0;
+
+	for (int i = 0; i < net->op_count; i++) {
+		struct ek_net_op *op = &net->ops[i];
+
+		op->device_constants = op->constants;
+		if (net->device->is_host || op->constants == NULL)
+			continue;
+		for (int j = 0; j < i; j++)
+			if (net->ops[j].constants == op->constants)
+				op->device_constants = net->ops[j].device_constants;
+		if (op->device_constants != op->constants)
+			continue;
+		EK_TRY(ek_resize(&net->constants_own, (size_t)net->constant_count + 1, sizeof *net->constants_own));
+		net->constants_own[net->constant_count++] = NULL;
+		EK_TRY(bring(net, &net->constants_own[net->constant_count - 1], op->constants, op->table->size));
+		op->device_constants = net->constants_own[net->constant_count - 1];
+	}
+out:
+	return rc;
+}
+
+/* Where the host fills inputs and reads what is kept. */
+static void place_on_host(struct ek_net *net)
+{
+	for (int v = 1; v < net->value_count && !net->device->is_host; v++)
+		if (net->values[v].maker < 0 || net->values[v].kept) {
+			net->values[v].host_offset = net->host_bytes;
+			net->host_bytes += ek_net_align(net->values[v].bytes);
+		}
+}
+
 int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
 {
+	void *packed;
 	int rc;
 
 	if (net->finished)
@@ -120,8 +173,8 @@ int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
 		return ek_fail(EK_EUSAGE, "the network has no output");
 	net->mode = mode;
 	for (int i = 0; i < net->op_count; i++)
-		if (net->backend->codes[net->ops[i].kind] == NULL)
-			return ek_fail(EK_ENOTSUP, "the %s back end lacks the layer %s", net->backend->name,
+		if (net->device->codes[net->ops[i].kind] == NULL)
+			return ek_fail(EK_ENOTSUP, "the %s lacks the layer %s", net->device->name,
 			               ek_net_operators[net->ops[i].kind].name);
 	if (mode == EK_NET_FORWARD)
 		EK_TRY(ek_net_fuse(net));
@@ -130,9 +183,12 @@ int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
 	for (int i = 0; i < net->op_count; i++)
 		EK_TRY(prepare_op(net, &net->ops[i]));
 	EK_TRY(ek_net_plan(net));
+	EK_TRY(copy_constants(net));
+	place_on_host(net);
+	/* Zeros: the padding of packed forms is never written. */
 	if (net->packed_bytes > 0) {
-		EK_TRY(ek_alloc_aligned(&net->packed, 1, net->packed_bytes));
-		memset(net->packed, 0, net->packed_bytes); /* the padding of packed forms is never written */
+		EK_TRY(net->device->alloc(&packed, net->packed_bytes));
+		net->packed = packed;
 	}
 	net->finished = 1;
 out:
@@ -187,10 +243,11 @@ static int load_op(void *context, uint64_t i, int worker)
 	struct ek_net_op *op = &net->ops[i];
 
 	(void)worker;
-	return net->backend->codes[op->kind]->load != NULL ? net->backend->codes[op->kind]->load(net, op) : 0;
+	return net->device->codes[op->kind]->load != NULL ? net->device->codes[op->kind]->load(net, op) : 0;
 }
 
-int ek_net_load(struct ek_net *net, const float *values)
+/* values: the device's. */
+static int load(struct ek_net *net, const float *values)
 {
 	int rc = 0;
 
@@ -201,15 +258,28 @@ out:
 	return rc;
 }
 
+int ek_net_load(struct ek_net *net, const float *values)
+{
+	int rc;
+
+	if (net->device->is_host || values == NULL)
+		return load(net, values);
+	EK_TRY(bring(net, &net->own, values, net->params->size));
+	EK_TRY(load(net, net->own));
+out:
+	return rc;
+}
+
 int ek_net_load_from(struct ek_net *net, const struct ek_store *store, enum ek_family family)
 {
-	return ek_net_load(net, ek_store_data(store, family));
+	return load(net, ek_store_data(store, family));
 }
 
 /* arena: NULL: one of its own. */
 static int state_new(struct ek_net_state **out, const struct ek_net *net, unsigned char *arena)
 {
 	struct ek_net_state *s = NULL;
+	void *memory;
 	int rc;
 
 	*out = NULL;
@@ -218,9 +288,11 @@ static int state_new(struct ek_net_state **out, const struct ek_net *net, unsign
 	s->shares = arena != NULL;
 	s->arena = arena;
 	if (arena == NULL) {
-		EK_TRY(ek_alloc_aligned(&s->arena, 1, ek_net_state_bytes(net)));
-		memset(s->arena, 0, ek_net_state_bytes(net));
+		EK_TRY(net->device->alloc(&memory, ek_net_state_bytes(net)));
+		s->arena = memory;
 	}
+	if (net->host_bytes > 0)
+		EK_TRY(ek_alloc_aligned(&s->host, 1, net->host_bytes));
 	s->scratch = s->arena + net->arena;
 	s->gradient_scratch = s->scratch + ek_net_align(net->scratch);
 	s->kernel_scratch = s->gradient_scratch + net->gradient_scratch;
@@ -261,7 +333,8 @@ void ek_net_state_free(struct ek_net_state *s)
 			ek_dnn_call_free(s->calls[i][k]);
 	free(s->calls);
 	if (!s->shares)
-		free(s->arena);
+		s->net->device->release(s->arena);
+	free(s->host);
 	free(s);
 }
 
@@ -278,13 +351,19 @@ void *ek_net_data(struct ek_net_state *s, int value)
 void *ek_net_stage(struct ek_net_state *s, int input)
 {
 	assert(s->net->values[input].maker < 0);
-	return ek_net_data(s, input);
+	return s->net->device->is_host ? ek_net_data(s, input) : s->host + s->net->values[input].host_offset;
 }
 
 const void *ek_net_view(struct ek_net_state *s, int value)
 {
-	assert(s->net->values[value].kept);
-	return ek_net_data(s, value);
+	const struct ek_net_value *v = &s->net->values[value];
+
+	assert(v->kept || v->maker < 0);
+	if (s->net->device->is_host)
+		return ek_net_data(s, value);
+	if (v->maker >= 0)
+		s->net->device->download(s->host + v->host_offset, ek_net_data(s, value), v->bytes);
+	return s->host + v->host_offset;
 }
 
 void *ek_net_gradient(struct ek_net_state *s, int value)
@@ -307,17 +386,31 @@ static void read_floats(float *out, const void *x, enum ek_nn_type type, size_t 
 
 void ek_net_read(struct ek_net_state *s, int value, float *out)
 {
-	read_floats(out, ek_net_data(s, value), s->net->values[value].type, slice_elements(s, value));
+	read_floats(out, ek_net_view(s, value), s->net->values[value].type, slice_elements(s, value));
+}
+
+/* The host's place for the gradient of an output or of an input: where it is, or that of the value itself. */
+static void *gradient_on_host(struct ek_net_state *s, int value)
+{
+	return s->net->device->is_host ? ek_net_gradient(s, value) : s->host + s->net->values[value].host_offset;
 }
 
 void ek_net_read_gradient(struct ek_net_state *s, int value, float *out)
 {
-	read_floats(out, ek_net_gradient(s, value), s->net->values[value].type, slice_elements(s, value));
+	const struct ek_net_value *v = &s->net->values[value];
+
+	if (!s->net->device->is_host)
+		s->net->device->download(gradient_on_host(s, value), ek_net_gradient(s, value), v->bytes);
+	read_floats(out, gradient_on_host(s, value), v->type, slice_elements(s, value));
 }
 
 void ek_net_write_gradient(struct ek_net_state *s, int value, const float *x)
 {
-	ek_net_store_floats(ek_net_gradient(s, value), s->net->values[value].type, 0, slice_elements(s, value), x, 0);
+	const struct ek_net_value *v = &s->net->values[value];
+
+	ek_net_store_floats(gradient_on_host(s, value), v->type, 0, slice_elements(s, value), x, 0);
+	if (!s->net->device->is_host)
+		s->net->device->upload(ek_net_gradient(s, value), gradient_on_host(s, value), v->bytes);
 }
 
 void ek_net_clear_inputs(struct ek_net_state *s, int first)
@@ -326,7 +419,7 @@ void ek_net_clear_inputs(struct ek_net_state *s, int first)
 		const size_t image = s->net->values[v].bytes / (size_t)s->net->batch;
 
 		if (s->net->values[v].maker < 0)
-			memset((unsigned char *)ek_net_data(s, v) + (size_t)first * image, 0,
+			memset((unsigned char *)ek_net_stage(s, v) + (size_t)first * image, 0,
 			       (size_t)(s->net->batch - first) * image);
 	}
 }
@@ -346,7 +439,7 @@ static int wait_turn(const struct ek_net_state *s, const struct ek_net_op *op, i
 /* A layer's gradients, and when it is this slice's turn their parameters' part added to the sum over slices. */
 static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	const struct ek_net_code *code = s->net->backend->codes[op->kind];
+	const struct ek_net_code *code = s->net->device->codes[op->kind];
 	int rc;
 
 	if (code->sparse && wants_parameter(s, op, 0))
@@ -374,7 +467,7 @@ static int run(struct ek_net_state *s, int first, int end)
 	for (int i = first; i < end; i++) {
 		const struct ek_net_op *op = &net->ops[net->steps[i].op];
 
-		EK_TRY(net->steps[i].backward ? backward(s, op) : net->backend->codes[op->kind]->forward(s, op));
+		EK_TRY(net->steps[i].backward ? backward(s, op) : net->device->codes[op->kind]->forward(s, op));
 	}
 out:
 	ek_dnn_leave(before);
@@ -383,7 +476,12 @@ out:
 
 int ek_net_forward(struct ek_net_state *s)
 {
+	const struct ek_device *device = s->net->device;
+
 	s->in_backward = 0;
+	for (int v = 1; v < s->net->value_count && !device->is_host; v++)
+		if (s->net->values[v].maker < 0)
+			device->upload(ek_net_data(s, v), ek_net_stage(s, v), s->net->values[v].bytes);
 	return run(s, 0, s->net->op_count);
 }
 
@@ -399,7 +497,7 @@ int ek_net_backward(struct ek_net_state *s, struct ek_store *store, uint64_t tur
 	return rc;
 }
 
-/* For back ends. */
+/* For devices. */
 
 size_t ek_net_rows(const struct ek_net *net, int value)
 {
@@ -462,7 +560,7 @@ const struct ek_param *ek_net_parameter_of(const struct ek_net_op *op, int i)
 
 const float *ek_net_loaded(const struct ek_net *net, const struct ek_net_op *op, int i)
 {
-	return (op->constants != NULL ? op->constants : net->loaded) + ek_net_parameter_of(op, i)->offset;
+	return (op->constants != NULL ? op->device_constants : net->loaded) + ek_net_parameter_of(op, i)->offset;
 }
 
 int ek_net_learns(const struct ek_net_op *op, int i)
@@ -474,7 +572,7 @@ float *ek_net_parameter_gradient(const struct ek_net_state *s, const struct ek_n
 {
 	if (!wants_parameter(s, op, i))
 		return NULL;
-	if (s->net->backend->codes[op->kind]->sparse)
+	if (s->net->device->codes[op->kind]->sparse)
 		return ek_store_data(s->store, EK_GRADIENTS) + ek_net_parameter_of(op, i)->offset;
 	return (float *)(void *)(s->gradient_scratch + gradient_offset(op, i));
 }

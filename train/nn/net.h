@@ -8,7 +8,7 @@
  * numbers. Each layer function adds one layer and returns the number of its result or a negative code; a negative
  * number given as an input is returned as it is, so a chain of layers needs one check, at its end:
  *
- *     EK_TRY(ek_net_new(&net, NULL, &params, EK_NN_AUTO, 16));
+ *     EK_TRY(ek_net_new(&net, &params, EK_NN_AUTO, 16));
  *     x = ek_net_input(net, (struct ek_net_shape){ 1, 1, 64 });
  *     y = ek_net_linear(net, x, &(struct ek_net_linear){ .weight = w, .bias = b, .outputs = 10 });
  *     EK_TRY(ek_net_output(net, y));
@@ -16,9 +16,9 @@
  *     EK_TRY(ek_net_load_from(net, store, EK_VALUES));         after every step
  *     on each worker:
  *         ek_net_state_new(&s, net);
- *         fill ek_net_data(s, x);
+ *         fill ek_net_stage(s, x);
  *         ek_net_forward(s);
- *         fill ek_net_gradient(s, y) from ek_net_data(s, y);
+ *         ek_net_write_gradient(s, y, …) from ek_net_view(s, y);
  *         ek_net_backward(s, store, slice);                    adds to the store's gradients
  *
  * In a bf16 net products take bfloat16 and add up in float32; values between layers are bfloat16 unless a layer says
@@ -36,16 +36,13 @@
 #include <stdint.h>
 
 #include "train/nn/activation.h"
+#include "train/nn/device.h"
 #include "train/nn/params.h"
 #include "train/nn/store.h"
-#include "train/nn/tensor.h"
 #include "train/nn/tensor.h"
 
 struct ek_net;
 struct ek_net_state;
-struct ek_net_backend;
-
-extern const struct ek_net_backend ek_net_cpu;
 
 struct ek_net_shape {
 	int height, width, channels;
@@ -57,15 +54,14 @@ enum ek_net_mode {
 	EK_NET_RECOMPUTE /* the same, but what lies within a segment is computed again when backward comes there */
 };
 
-/* backend: NULL is the CPU. params must outlive the net. batch: images of a slice, 1 … 4096. */
-int ek_net_new(struct ek_net **out, const struct ek_net_backend *backend, const struct ek_params *params,
-               enum ek_nn_precision precision, int batch);
+/* On the chosen device (device.h). params must outlive the net. batch: images of a slice, 1 … 4096. */
+int ek_net_new(struct ek_net **out, const struct ek_params *params, enum ek_nn_precision precision, int batch);
 void ek_net_free(struct ek_net *net);
 
 /*
  * The parameters of layers that follow are those of this table, as constants: no gradient goes to them. values:
  * [params->size]. The net's own table and values NULL: what it is loaded with. params NULL: they learn again, as at the
- * start. Table and values must outlive the net.
+ * start. Table and values must outlive the net and stay as they are when it is finished.
  */
 int ek_net_constants(struct ek_net *net, const struct ek_params *params, const float *values);
 
@@ -73,7 +69,7 @@ int ek_net_constants(struct ek_net *net, const struct ek_params *params, const f
 
 /* float32 [batch, height, width, channels], filled by the caller before every forward. */
 int ek_net_input(struct ek_net *net, struct ek_net_shape shape);
-/* The same with a gradient, which ek_net_backward leaves at ek_net_gradient. */
+/* The same with a gradient, for ek_net_read_gradient after backward. */
 int ek_net_input_with_gradient(struct ek_net *net, struct ek_net_shape shape);
 /* int32 [batch]. */
 int ek_net_input_ids(struct ek_net *net);
@@ -272,7 +268,7 @@ int ek_net_batch(const struct ek_net *net);
 enum ek_nn_type ek_net_type(const struct ek_net *net);
 /* Numbers of one image of a value. */
 size_t ek_net_elements(const struct ek_net *net, int value);
-/* EK_NN_FLOAT32 or EK_NN_BFLOAT16: how the value lies at ek_net_data and ek_net_gradient. */
+/* EK_NN_FLOAT32 or EK_NN_BFLOAT16: how the value lies. */
 enum ek_nn_type ek_net_value_type(const struct ek_net *net, int value);
 /* Bytes of one state, and of the net's own forms of the parameters. */
 size_t ek_net_state_bytes(const struct ek_net *net);
@@ -297,11 +293,8 @@ void ek_net_state_free(struct ek_net_state *s);
 void *ek_net_stage(struct ek_net_state *s, int input);
 const void *ek_net_view(struct ek_net_state *s, int value);
 
-/* An input or output: [batch, height, width, channels] of its type, aligned to 64 bytes. */
-void *ek_net_data(struct ek_net_state *s, int value);
-/* The gradient of an output (to be filled, of the value's type) or of an input with one (to be read). */
-void *ek_net_gradient(struct ek_net_state *s, int value);
-/* The same as float32, whatever the type. out, x: [batch · elements]. */
+/* A kept value, the gradient of an input with one, and that of an output to be given before backward, as float32
+ * whatever the type. out, x: [batch · elements]. */
 void ek_net_read(struct ek_net_state *s, int value, float *out);
 void ek_net_read_gradient(struct ek_net_state *s, int value, float *out);
 void ek_net_write_gradient(struct ek_net_state *s, int value, const float *x);

@@ -2,6 +2,7 @@
 #ifndef EK_NN_NET_INTERNAL_H
 #define EK_NN_NET_INTERNAL_H
 
+#include "train/nn/device_internal.h"
 #include "train/nn/net.h"
 #include "train/nn/net_kernels.h"
 #include "train/nn/onednn.h"
@@ -36,7 +37,8 @@ struct ek_net_op {
 	enum ek_nn_activation then; /* of a product, set by fusing: applied to what it gives */
 	int segment;
 	const struct ek_params *table; /* of its parameters */
-	const float *constants;        /* their values; NULL: those that the net is loaded with */
+	const float *constants;        /* their values, the host's; NULL: those that the net is loaded with … */
+	const float *device_constants; /* … and, set by finish, the device's */
 	int frozen;                    /* its parameters get no gradient */
 	/* Set by finish. */
 	int wants[EK_NET_INPUTS];   /* the input's gradient is wanted, … */
@@ -67,6 +69,7 @@ struct ek_net_value {
 	size_t bytes;
 	size_t offset[2]; /* in forward; in backward */
 	size_t gradient_offset;
+	size_t host_offset; /* of an input or what is kept, where the device's memory is not the host's */
 };
 
 struct ek_net_step {
@@ -86,13 +89,8 @@ struct ek_net_code {
 	int sparse;
 };
 
-struct ek_net_backend {
-	const char *name;
-	const struct ek_net_code *codes[EK_NET_KIND_COUNT]; /* NULL: the back end does not have it */
-};
-
 struct ek_net {
-	const struct ek_net_backend *backend;
+	const struct ek_device *device;
 	const struct ek_params *params;
 	enum ek_nn_type type;
 	enum ek_net_mode mode;
@@ -109,14 +107,19 @@ struct ek_net {
 	int op_count, value_count, step_count;
 	size_t arena, scratch, gradient_scratch, kernel_scratch, packed_bytes;
 	double flops;
-	const float *loaded; /* the caller's parameter values */
+	size_t host_bytes;
+	const float *loaded;   /* parameter values, the device's */
+	float *own;            /* those that the host gave, copied to the device if its memory is another */
+	float **constants_own; /* [constant_count], the same of constants */
+	int constant_count;
 	unsigned char *packed;
 };
 
 struct ek_net_state {
 	const struct ek_net *net;
 	unsigned char *arena, *scratch, *gradient_scratch, *kernel_scratch;
-	int shares;                                   /* the arena is another's */
+	unsigned char *host; /* what is staged and viewed, if the device's memory is not the host's */
+	int shares;          /* the arena is another's */
 	struct ek_dnn_call *(*calls)[EK_NET_KERNELS]; /* [op_count] */
 	struct ek_store *store; /* in backward: for the gradients of parameters, or NULL; and this slice's turn */
 	uint64_t turn;
@@ -161,7 +164,11 @@ int ek_net_window(int size, int low, int high, int kernel, int stride);
 /* x, or a copy of it in this type. */
 int ek_net_cast(struct ek_net *net, int x, enum ek_nn_type type);
 
-/* For back ends. */
+/* An input or output where it lies, and the gradient of an output or of an input with one. */
+void *ek_net_data(struct ek_net_state *s, int value);
+void *ek_net_gradient(struct ek_net_state *s, int value);
+
+/* For devices. */
 
 size_t ek_net_rows(const struct ek_net *net, int value); /* of a whole slice */
 size_t ek_net_channel_count(const struct ek_net *net, int value);

@@ -2,33 +2,13 @@
 
 #include <math.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
-#include "rebalance/base/threads.h"
-#include "train/nn/net_kernels.h"
-#include "train/nn/vector.h"
 
 enum { PIECE = 1 << 16 };
-
-/* A part of the arrays without frozen parameters. */
-struct piece {
-	size_t first, count;
-	double squares;
-};
-
-struct ek_store {
-	const struct ek_params *params;
-	float *families[EK_FAMILIES];
-	atomic_ullong *turns; /* [params->count]: how many have added to the gradient of each */
-	atomic_int given_up;
-	struct piece *pieces;
-	size_t piece_count;
-	struct ek_adamw_factors factors; /* of the step that runs */
-};
 
 static int add_span(struct ek_store *s, size_t first, size_t end)
 {
@@ -38,7 +18,7 @@ static int add_span(struct ek_store *s, size_t first, size_t end)
 		const size_t count = end - first < PIECE ? end - first : PIECE;
 
 		EK_TRY(ek_resize(&s->pieces, s->piece_count + 1, sizeof *s->pieces));
-		s->pieces[s->piece_count++] = (struct piece){ .first = first, .count = count };
+		s->pieces[s->piece_count++] = (struct ek_store_piece){ .first = first, .count = count };
 	}
 out:
 	return rc;
@@ -69,10 +49,13 @@ int ek_store_new(struct ek_store **out, const struct ek_params *params)
 
 	*out = NULL;
 	EK_TRY(ek_alloc(&s, 1, sizeof *s));
+	s->device = ek_device();
 	s->params = params;
 	for (int f = 0; f < EK_FAMILIES; f++) {
-		EK_TRY(ek_alloc_aligned(&s->families[f], params->size, sizeof(float)));
-		memset(s->families[f], 0, params->size * sizeof(float));
+		void *family;
+
+		EK_TRY(s->device->alloc(&family, params->size * sizeof(float)));
+		s->families[f] = family;
 	}
 	EK_TRY(ek_alloc(&s->turns, (size_t)params->count, sizeof *s->turns));
 	EK_TRY(cut(s));
@@ -88,7 +71,8 @@ void ek_store_free(struct ek_store *s)
 	if (s == NULL)
 		return;
 	for (int f = 0; f < EK_FAMILIES; f++)
-		free(s->families[f]);
+		s->device->release(s->families[f]);
+	free(s->host);
 	free(s->turns);
 	free(s->pieces);
 	free(s);
@@ -101,18 +85,27 @@ uint64_t ek_store_bytes(const struct ek_params *params)
 
 void ek_store_write(struct ek_store *s, enum ek_family family, size_t first, size_t count, const float *x)
 {
-	memcpy(s->families[family] + first, x, count * sizeof *x);
+	s->device->upload(s->families[family] + first, x, count * sizeof *x);
 }
 
 void ek_store_read(const struct ek_store *s, enum ek_family family, size_t first, size_t count, float *out)
 {
-	memcpy(out, s->families[family] + first, count * sizeof *out);
+	s->device->download(out, s->families[family] + first, count * sizeof *out);
 }
 
-int ek_store_view(const struct ek_store *s, enum ek_family family, const float **out)
+int ek_store_view(struct ek_store *s, enum ek_family family, const float **out)
 {
+	int rc = 0;
+
 	*out = s->families[family];
-	return 0;
+	if (s->device->is_host)
+		return 0;
+	if (s->host == NULL)
+		EK_TRY(ek_alloc(&s->host, s->params->size, sizeof *s->host));
+	ek_store_read(s, family, 0, s->params->size, s->host);
+	*out = s->host;
+out:
+	return rc;
 }
 
 float *ek_store_data(const struct ek_store *s, enum ek_family family)
@@ -129,7 +122,7 @@ static void begin_turns(struct ek_store *s)
 
 void ek_store_clear_gradients(struct ek_store *s)
 {
-	memset(s->families[EK_GRADIENTS], 0, s->params->size * sizeof(float));
+	s->device->zero(s->families[EK_GRADIENTS], s->params->size * sizeof(float));
 	begin_turns(s);
 }
 
@@ -150,7 +143,7 @@ int ek_store_wait(struct ek_store *s, int parameter, uint64_t turn)
 
 void ek_store_add(struct ek_store *s, int parameter, size_t count, const float *x)
 {
-	ek_nn_vector()->accumulate(s->families[EK_GRADIENTS] + s->params->items[parameter].offset, x, count);
+	s->device->add(s->families[EK_GRADIENTS] + s->params->items[parameter].offset, x, count);
 }
 
 void ek_store_pass(struct ek_store *s, int parameter)
@@ -158,38 +151,12 @@ void ek_store_pass(struct ek_store *s, int parameter)
 	(void)atomic_fetch_add_explicit(&s->turns[parameter], 1, memory_order_release);
 }
 
-static int measure(void *context, uint64_t i, int worker)
-{
-	struct ek_store *s = context;
-	struct piece *p = &s->pieces[i];
-
-	(void)worker;
-	p->squares = ek_net_kernels()->sum_squares(s->families[EK_GRADIENTS] + p->first, p->count);
-	return 0;
-}
-
-static int update(void *context, uint64_t i, int worker)
-{
-	struct ek_store *s = context;
-	const struct piece *p = &s->pieces[i];
-	float *gradients = s->families[EK_GRADIENTS] + p->first;
-
-	(void)worker;
-	ek_net_kernels()->adamw(s->families[EK_VALUES] + p->first, s->families[EK_AVERAGE] + p->first,
-	                        s->families[EK_FIRST] + p->first, s->families[EK_SECOND] + p->first, gradients,
-	                        p->count, &s->factors);
-	memset(gradients, 0, p->count * sizeof *gradients);
-	return 0;
-}
-
 int ek_store_step(struct ek_store *s, const struct ek_adamw *adamw, uint64_t step, double *norm)
 {
-	double sum = 0, scale = 1;
+	double sum, scale = 1;
 	int rc;
 
-	EK_TRY(ek_parallel(s->piece_count, measure, s));
-	for (size_t i = 0; i < s->piece_count; i++)
-		sum += s->pieces[i].squares;
+	EK_TRY(s->device->sum_squares(s, &sum));
 	*norm = sqrt(sum);
 	if (!isfinite(*norm)) {
 		ek_store_clear_gradients(s);
@@ -211,7 +178,7 @@ int ek_store_step(struct ek_store *s, const struct ek_adamw *adamw, uint64_t ste
 		.inverse1 = (float)(1 / (1 - pow(adamw->beta1, (double)step))),
 		.root2 = (float)(1 / sqrt(1 - pow(adamw->beta2, (double)step))),
 	};
-	EK_TRY(ek_parallel(s->piece_count, update, s));
+	EK_TRY(s->device->update(s));
 	begin_turns(s);
 out:
 	return rc;

@@ -41,7 +41,8 @@ struct ek_adamw_factors {
 	float inverse1, root2; /* 1 / (1 - beta1^step), 1 / sqrt(1 - beta2^step) */
 };
 
-/* Everything 0. params must outlive it; frozen parameters are left alone by steps. EK_ENOMEM. */
+/* On the chosen device (device.h), everything 0. params must outlive it; frozen parameters are left alone by steps.
+ * EK_ENOMEM. */
 int ek_store_new(struct ek_store **out, const struct ek_params *params);
 void ek_store_free(struct ek_store *s);
 /* Bytes of a store over this table. */
@@ -51,7 +52,7 @@ uint64_t ek_store_bytes(const struct ek_params *params);
 void ek_store_write(struct ek_store *s, enum ek_family family, size_t first, size_t count, const float *x);
 void ek_store_read(const struct ek_store *s, enum ek_family family, size_t first, size_t count, float *out);
 /* A whole family on the host, until the store is used again. EK_ENOMEM. */
-int ek_store_view(const struct ek_store *s, enum ek_family family, const float **out);
+int ek_store_view(struct ek_store *s, enum ek_family family, const float **out);
 
 /* Gradients 0, and turns from 0 again, as after a step. */
 void ek_store_clear_gradients(struct ek_store *s);

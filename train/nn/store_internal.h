@@ -1,15 +1,36 @@
-/* The store as networks see it. Internal to train/nn. */
+/* The store as networks and devices see it. Internal to train/nn. */
 #ifndef EK_NN_STORE_INTERNAL_H
 #define EK_NN_STORE_INTERNAL_H
 
+#include <stdatomic.h>
+
+#include "train/nn/device_internal.h"
 #include "train/nn/store.h"
+
+/* A part of the arrays without frozen parameters. */
+struct ek_store_piece {
+	size_t first, count;
+	double squares;
+};
+
+struct ek_store {
+	const struct ek_device *device;
+	const struct ek_params *params;
+	float *families[EK_FAMILIES]; /* the device's, [params->size] */
+	float *host;          /* a copy of a family that is viewed, where the device's memory is not the host's */
+	atomic_ullong *turns; /* [params->count]: how many have added to the gradient of each */
+	atomic_int given_up;
+	struct ek_store_piece *pieces;
+	size_t piece_count;
+	struct ek_adamw_factors factors; /* of the step that runs */
+};
 
 /* A family where it lies, [params->size]. */
 float *ek_store_data(const struct ek_store *s, enum ek_family family);
 
 /* Wait until `turn` others have added to the gradient of a parameter. EK_EINTERRUPTED if one of them gave up. */
 int ek_store_wait(struct ek_store *s, int parameter, uint64_t turn);
-/* Add x [count] to the gradient of a parameter and what follows it. */
+/* Add x [count], the device's, to the gradient of a parameter and what follows it. */
 void ek_store_add(struct ek_store *s, int parameter, size_t count, const float *x);
 /* Let the next one. */
 void ek_store_pass(struct ek_store *s, int parameter);

@@ -22,7 +22,7 @@ static int build(struct ek_latent_decoder *d, const struct ek_autoencoder *model
 	const struct ek_autoencoder_config *c = &d->config;
 	int x, loss, codes, rc;
 
-	EK_TRY(ek_net_new(&d->net, NULL, &model->params, precision, ek_vae_usual_slice(c)));
+	EK_TRY(ek_net_new(&d->net, &model->params, precision, ek_vae_usual_slice(c)));
 	EK_TRY(d->latent = x = ek_net_input(d->net, ek_autoencoder_latent_shape(c)));
 	if (c->kind == EK_AUTOENCODER_VQ)
 		EK_TRY(x = ek_net_quantise(

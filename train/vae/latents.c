@@ -70,7 +70,7 @@ static int encoding_init(struct encoding *e, enum ek_nn_precision precision)
 	int rc;
 
 	e->slice = ek_vae_usual_slice(c);
-	EK_TRY(ek_net_new(&e->net, NULL, &e->model->params, precision, e->slice));
+	EK_TRY(ek_net_new(&e->net, &e->model->params, precision, e->slice));
 	EK_TRY(e->image = ek_net_input(e->net, (struct ek_net_shape){ c->side, c->side, c->channels }));
 	EK_TRY(e->encoded = ek_autoencoder_encode(e->net, &e->model->params, c, e->image));
 	EK_TRY(ek_net_output(e->net, e->encoded));

@@ -84,7 +84,7 @@ int ek_vae_net_init(struct ek_vae_net *n, const struct ek_vae *v, int critic, en
 	const struct ek_autoencoder_config *c = &v->options.model;
 	int latent, extra, rc;
 
-	EK_TRY(ek_net_new(&n->net, NULL, &v->params, v->options.precision, v->options.slice));
+	EK_TRY(ek_net_new(&n->net, &v->params, v->options.precision, v->options.slice));
 	EK_TRY(n->image = ek_net_input(n->net, (struct ek_net_shape){ c->side, c->side, c->channels }));
 	EK_TRY(n->encoded = ek_autoencoder_encode(n->net, &v->params, c, n->image));
 	EK_TRY(latent = add_latent(n, v, &extra));

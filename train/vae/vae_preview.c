@@ -35,7 +35,7 @@ static int coder_init(struct coder *c, const struct ek_vae *v, const float *valu
 	const struct ek_net_quantise q = { .codebook = v->codebook_parameter };
 	int latent, loss, codes, rc;
 
-	EK_TRY(ek_net_new(&c->net, NULL, &v->params, v->options.precision, v->options.slice));
+	EK_TRY(ek_net_new(&c->net, &v->params, v->options.precision, v->options.slice));
 	EK_TRY(c->image = ek_net_input(c->net, (struct ek_net_shape){ m->side, m->side, m->channels }));
 	EK_TRY(latent = ek_autoencoder_encode(c->net, &v->params, m, c->image));
 	EK_TRY(latent = m->kind == EK_AUTOENCODER_VQ ? ek_net_quantise(c->net, latent, &q, &loss, &codes)

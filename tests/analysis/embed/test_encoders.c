@@ -4,6 +4,7 @@
 #include "rebalance/base/file.h"
 #include "tests/analysis/embed/encoder_cases.h"
 #include "tests/support/support.h"
+#include "tests/train/nn/fake_device.h"
 
 static void efficientnet(void **state)
 {
@@ -81,9 +82,19 @@ static void efficientnet_with_the_published_weights(void **state)
 	free(path);
 }
 
+/* Where the host has no way into the memory that the networks compute in. */
+static void embedding_stays_on_the_device(void **state)
+{
+	(void)state;
+	ek_device_set(fake_device());
+	ek_check_encoder("efficientnet-lite0");
+	ek_device_set(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(embedding_stays_on_the_device),
 		cmocka_unit_test(efficientnet),
 		cmocka_unit_test(efficientnet_with_the_published_weights),
 		cmocka_unit_test(inception),

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/nn/net_internal.h"
 #include "train/nn/store_internal.h"
 
 struct ek_sit_config golden_config(const cJSON *golden, const char *model)
@@ -55,7 +56,7 @@ void golden_net_make(struct golden_net *g, const cJSON *golden, const char *mode
 	free(values);
 	g->values = ek_store_data(g->store, EK_VALUES);
 	g->gradients = ek_store_data(g->store, EK_GRADIENTS);
-	assert_ok(ek_net_new(&g->net, NULL, &g->params, precision, batch));
+	assert_ok(ek_net_new(&g->net, &g->params, precision, batch));
 	g->x = ek_net_input(g->net, (struct ek_net_shape){ g->config.side, g->config.side, g->config.channels });
 	g->t = ek_net_input(g->net, (struct ek_net_shape){ 1, 1, 1 });
 	g->labels = ek_net_input_ids(g->net);
@@ -104,7 +105,7 @@ void objective_net_make(struct objective_net *n, const struct ek_objective *o, s
 
 	prediction.channels = outputs;
 	*n = (struct objective_net){ 0 };
-	assert_ok(ek_net_new(&n->net, NULL, &n->none, EK_NN_F32, batch));
+	assert_ok(ek_net_new(&n->net, &n->none, EK_NN_F32, batch));
 	n->prediction = ek_net_input_with_gradient(n->net, prediction);
 	n->data = ek_net_input(n->net, data);
 	n->noise = ek_net_input(n->net, data);

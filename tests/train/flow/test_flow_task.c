@@ -7,8 +7,10 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
+#include "tests/train/nn/fake_device.h"
 #include "train/flow/flow_sample.h"
 #include "train/flow/flow_task.h"
+#include "train/nn/net_internal.h"
 #include "train/nn/store_internal.h"
 
 static void twenty_steps_equal_pytorch(void **state)
@@ -131,6 +133,7 @@ struct training {
 static void training_start(struct training *t, int side, double deviation, int labelled)
 {
 	const struct ek_flow_source source = { .context = &t->mixture, .get = get };
+	float *values;
 
 	t->mixture = (struct mixture){ deviation, labelled, side * side * CHANNELS };
 	t->options.model = (struct ek_sit_config){ .depth = 2,
@@ -148,8 +151,11 @@ static void training_start(struct training *t, int side, double deviation, int l
 	assert_ok(ek_store_new(&t->store, t->task.params));
 	t->average = ek_store_data(t->store, EK_AVERAGE);
 	t->gradients = ek_store_data(t->store, EK_GRADIENTS);
-	ek_params_initialise(t->task.params, 1, ek_store_data(t->store, EK_VALUES));
-	ek_params_initialise(t->task.params, 1, t->average);
+	assert_ok(ek_alloc(&values, t->task.params->size, sizeof *values));
+	ek_params_initialise(t->task.params, 1, values);
+	ek_store_write(t->store, EK_VALUES, 0, t->task.params->size, values);
+	ek_store_write(t->store, EK_AVERAGE, 0, t->task.params->size, values);
+	free(values);
 	assert_ok(t->task.load(t->task.context, t->store, EK_VALUES));
 }
 
@@ -221,7 +227,7 @@ static void check_velocity(struct training *t, double bound)
 	struct ek_net_state *s;
 	int x, times, labels, out;
 
-	assert_ok(ek_net_new(&net, NULL, t->task.params, EK_NN_F32, IMAGES));
+	assert_ok(ek_net_new(&net, t->task.params, EK_NN_F32, IMAGES));
 	x = ek_net_input(net, (struct ek_net_shape){ t->options.model.side, t->options.model.side, CHANNELS });
 	times = ek_net_input(net, (struct ek_net_shape){ 1, 1, 1 });
 	labels = ek_net_input_ids(net);
@@ -450,6 +456,32 @@ static void judging_is_the_same_for_every_seed(void **state)
 	assert_memory_equal(losses[0], losses[2], sizeof *losses);
 }
 
+/* Twenty steps where the host has no way into the device's memory. */
+static void a_step_stays_on_the_device(void **state)
+{
+	float *values[2];
+	size_t size = 0;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct training *t;
+
+		ek_device_set(i == 0 ? NULL : fake_device());
+		assert_ok(ek_alloc(&t, 1, sizeof *t));
+		t->options.drop = 0.1;
+		training_start(t, 2, 0.3, 1);
+		(void)train(t, 20, 3e-3, 0);
+		size = t->task.params->size;
+		assert_ok(ek_alloc(&values[i], size, sizeof *values[i]));
+		ek_store_read(t->store, EK_VALUES, 0, size, values[i]);
+		training_end(t);
+	}
+	ek_device_set(NULL);
+	assert_memory_equal(values[0], values[1], size * sizeof *values[0]);
+	free(values[0]);
+	free(values[1]);
+}
+
 static void unfit_options_are_refused(void **state)
 {
 	struct training *t;
@@ -478,6 +510,7 @@ int main(void)
 		cmocka_unit_test(weights_scale_gradients_not_losses),
 		cmocka_unit_test(dropped_labels_teach_only_the_row_of_none),
 		cmocka_unit_test(judging_is_the_same_for_every_seed),
+		cmocka_unit_test(a_step_stays_on_the_device),
 		cmocka_unit_test(unfit_options_are_refused),
 	};
 

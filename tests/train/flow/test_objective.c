@@ -7,6 +7,7 @@
 
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
+#include "train/nn/net_internal.h"
 
 /* Sums and products of terms of one sign, a few dozen operations: each rounding is 2^-53 of the result. */
 static const double FORMULA = 64 * 0x1p-53;
@@ -280,7 +281,7 @@ static void noise_of(float *noise, int images, int count, uint64_t seed)
 	struct ek_net_state *s;
 	int keys, x;
 
-	assert_ok(ek_net_new(&net, NULL, &none, EK_NN_F32, images));
+	assert_ok(ek_net_new(&net, &none, EK_NN_F32, images));
 	keys = ek_net_input_keys(net);
 	assert_ok(ek_net_output(net, x = ek_net_noise(net, keys, (struct ek_net_shape){ 1, 1, count })));
 	assert_ok(ek_net_finish(net, EK_NET_FORWARD));

@@ -6,6 +6,7 @@
 
 #include "rebalance/base/memory.h"
 #include "train/loop/params_file.h"
+#include "train/nn/net_internal.h"
 
 static void names_and_shapes_are_the_public_ones(void **state)
 {
@@ -203,7 +204,7 @@ static void recomputing_takes_less_memory(void **state)
 		int x, t, labels, out;
 
 		assert_ok(ek_sit_params(&params, &config));
-		assert_ok(ek_net_new(&net, NULL, &params, EK_NN_AUTO, 8));
+		assert_ok(ek_net_new(&net, &params, EK_NN_AUTO, 8));
 		x = ek_net_input(net, (struct ek_net_shape){ config.side, config.side, config.channels });
 		t = ek_net_input(net, (struct ek_net_shape){ 1, 1, 1 });
 		labels = ek_net_input_ids(net);

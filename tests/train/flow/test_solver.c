@@ -8,6 +8,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "train/flow/solver.h"
+#include "train/nn/net_internal.h"
 
 /* The net as a model, with given noise. */
 struct source {

@@ -716,11 +716,11 @@ const struct net_case net_cases[] = {
 
 const int net_case_count = sizeof net_cases / sizeof *net_cases;
 
-void net_subject_new(struct net_subject *s, const struct net_case *c, const struct ek_net_backend *backend,
-                     enum ek_nn_precision precision, int low, int batch)
+void net_subject_new(struct net_subject *s, const struct net_case *c, enum ek_nn_precision precision, int low,
+                     int batch)
 {
 	*s = (struct net_subject){ .low = low };
-	assert_ok(ek_net_new(&s->net, backend, &s->params, precision, batch));
+	assert_ok(ek_net_new(&s->net, &s->params, precision, batch));
 	assert_ok(c->build(s, c->n));
 }
 

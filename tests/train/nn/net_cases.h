@@ -36,9 +36,9 @@ struct net_case {
 extern const struct net_case net_cases[];
 extern const int net_case_count;
 
-/* Builds the case without finishing it; fails the test on errors. backend NULL: the CPU. */
-void net_subject_new(struct net_subject *s, const struct net_case *c, const struct ek_net_backend *backend,
-                     enum ek_nn_precision precision, int low, int batch);
+/* Builds the case without finishing it; fails the test on errors. */
+void net_subject_new(struct net_subject *s, const struct net_case *c, enum ek_nn_precision precision, int low,
+                     int batch);
 void net_subject_free(struct net_subject *s);
 
 #endif

@@ -30,7 +30,7 @@ void net_trial_new(struct net_trial *t, const struct net_case *c, enum ek_nn_pre
                    int low, int batch)
 {
 	*t = (struct net_trial){ 0 };
-	net_subject_new(&t->s, c, NULL, precision, low, batch);
+	net_subject_new(&t->s, c, precision, low, batch);
 	net_trial_start(t, mode, batch);
 }
 
@@ -82,13 +82,14 @@ void net_trial_free(struct net_trial *t)
 
 void net_trial_fill(const struct net_trial *t, struct ek_net_state *state)
 {
-	memset(state->arena, 0xff, ek_net_state_bytes(t->s.net));
+	if (t->s.net->device->is_host)
+		memset(state->arena, 0xff, ek_net_state_bytes(t->s.net));
 	for (int i = 0; i < t->s.input_count; i++)
-		memcpy(ek_net_data(state, t->s.inputs[i]), t->inputs[i], numbers(t, t->s.inputs[i]) * sizeof(float));
+		memcpy(ek_net_stage(state, t->s.inputs[i]), t->inputs[i], numbers(t, t->s.inputs[i]) * sizeof(float));
 	if (t->s.ids > 0)
-		memcpy(ek_net_data(state, t->s.ids), t->ids, (size_t)t->batch * sizeof *t->ids);
+		memcpy(ek_net_stage(state, t->s.ids), t->ids, (size_t)t->batch * sizeof *t->ids);
 	if (t->s.keys > 0)
-		memcpy(ek_net_data(state, t->s.keys), t->keys, (size_t)t->batch * sizeof *t->keys);
+		memcpy(ek_net_stage(state, t->s.keys), t->keys, (size_t)t->batch * sizeof *t->keys);
 }
 
 void net_trial_run(struct net_trial *t, struct ek_net_state *state, float *results)

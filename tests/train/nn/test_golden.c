@@ -1,4 +1,5 @@
-/* Values of PyTorch (tests/golden/make_nn.py), in float32: the twin could share a mistake. (train_ops.json has those of all others.) */
+/* Values of PyTorch (tests/golden/make_nn.py), in float32: the twin could share a mistake. (train_ops.json has those of
+ * all others.) */
 #include <stdlib.h>
 
 #include "tests/support/support.h"
@@ -69,7 +70,7 @@ static void pooling(void **state)
 		ints(pad, c, "pad", 2);
 		for (int i = 0; i < 4; i++)
 			pool.pad[i] = pad[i / 2];
-		assert_ok(ek_net_new(&net, NULL, &none, EK_NN_F32, BATCH));
+		assert_ok(ek_net_new(&net, &none, EK_NN_F32, BATCH));
 		assert_ok(image = ek_net_input(net, (struct ek_net_shape){ size[0], size[1], CHANNELS }));
 		check(net, image, ek_net_pool(net, image, &pool), c);
 		ek_net_free(net);
@@ -86,7 +87,7 @@ static void activate(float *out, const float *x, int count, enum ek_nn_activatio
 	int in, y;
 
 	assert_ok(ek_params_add(&params, "one", 2, (const int64_t[]){ 1, 1 }, (struct ek_init){ 0 }));
-	assert_ok(ek_net_new(&net, NULL, &params, EK_NN_F32, 1));
+	assert_ok(ek_net_new(&net, &params, EK_NN_F32, 1));
 	assert_ok(in = ek_net_input(net, (struct ek_net_shape){ 1, count, 1 }));
 	assert_ok(y = ek_net_linear(net, in, &(struct ek_net_linear){ .weight = 0, .bias = -1, .outputs = 1 }));
 	assert_ok(y = ek_net_activation(net, y, kind));

@@ -234,7 +234,7 @@ static void softmax_takes_any_finite_numbers(void **state)
 	int x, y;
 
 	(void)state;
-	assert_ok(ek_net_new(&net, NULL, &params, EK_NN_F32, 1));
+	assert_ok(ek_net_new(&net, &params, EK_NN_F32, 1));
 	x = ek_net_input(net, (struct ek_net_shape){ 3, 1, 3 });
 	assert_ok(ek_net_output(net, y = ek_net_softmax(net, x)));
 	assert_ok(ek_net_finish(net, EK_NET_FORWARD));

@@ -7,6 +7,7 @@
 #include "tests/support/golden.h"
 #include "tests/train/nn/net_trial.h"
 #include "tests/train/nn/reference.h"
+#include "train/nn/net_internal.h"
 
 enum { ARRAYS = 8, RANK = 4 };
 
@@ -72,7 +73,7 @@ static struct array *new_array(struct golden *g, const char *name)
 static void start_net(struct golden *g, int batch)
 {
 	g->batch = batch;
-	assert_ok(ek_net_new(&g->t.s.net, NULL, &g->t.s.params, EK_NN_F32, batch));
+	assert_ok(ek_net_new(&g->t.s.net, &g->t.s.params, EK_NN_F32, batch));
 }
 
 /* An input made of `count` arrays [n, …, channels] side by side. The first names the batch. */

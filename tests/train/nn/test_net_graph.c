@@ -250,7 +250,7 @@ static void frozen_parameters_get_no_gradient(void **state)
 	float *got;
 
 	(void)state;
-	net_subject_new(&t.s, case_of("autoencoder"), NULL, EK_NN_AUTO, 0, 2);
+	net_subject_new(&t.s, case_of("autoencoder"), EK_NN_AUTO, 0, 2);
 	for (int i = 0; i < t.s.params.count; i += 2)
 		t.s.params.items[i].frozen = 1;
 	net_trial_start(&t, EK_NET_TRAIN, 2);
@@ -284,7 +284,7 @@ static void constants_get_no_gradient_and_pass_it_on(void **state)
 	(void)state;
 	assert_ok(ek_params_add(&params, "w", 2, dims, (struct ek_init){ 0 }));
 	assert_ok(ek_params_add(&constants, "w", 2, dims, (struct ek_init){ 0 }));
-	assert_ok(ek_net_new(&net, NULL, &params, EK_NN_F32, 1));
+	assert_ok(ek_net_new(&net, &params, EK_NN_F32, 1));
 	for (int i = 0; i < 3; i++) {
 		assert_ok(ek_net_constants(net, i == 0 ? &params : i == 1 ? &constants : NULL, i == 1 ? other : NULL));
 		x[i] = ek_net_input_with_gradient(net, (struct ek_net_shape){ 1, 1, 2 });
@@ -330,7 +330,7 @@ static void values_can_be_kept(void **state)
 		float *got[2];
 
 		for (int i = 0; i < 2; i++) {
-			net_subject_new(&t[i].s, case_of("autoencoder"), NULL, EK_NN_F32, 0, 2);
+			net_subject_new(&t[i].s, case_of("autoencoder"), EK_NN_F32, 0, 2);
 			for (int v = 1; i == 1 && v < t[i].s.net->value_count; v++)
 				assert_ok(ek_net_keep(t[i].s.net, v));
 			net_trial_start(&t[i], mode, 2);
@@ -393,11 +393,11 @@ static void states_can_share_memory(void **state)
 	net_trial_free(&small);
 }
 
-static void a_back_end_that_lacks_a_layer_says_so(void **state)
+static void a_device_that_lacks_a_layer_says_so(void **state)
 {
 	(void)state;
 	for (int i = 0; i < EK_NET_KIND_COUNT; i++) {
-		struct ek_net_backend lacking = ek_net_cpu;
+		struct ek_device lacking = ek_device_cpu;
 		int found = 0;
 
 		lacking.name = "test";
@@ -406,14 +406,15 @@ static void a_back_end_that_lacks_a_layer_says_so(void **state)
 			struct net_subject s;
 			char text[64];
 
-			net_subject_new(&s, &net_cases[j], &lacking, EK_NN_AUTO, 1, 2);
+			ek_device_set(&lacking);
+			net_subject_new(&s, &net_cases[j], EK_NN_AUTO, 1, 2);
 			for (int k = 0; k < s.net->op_count; k++)
 				found |= (int)s.net->ops[k].kind == i;
-			(void)snprintf(text, sizeof text, "the test back end lacks the layer %s",
-			               ek_net_operators[i].name);
+			(void)snprintf(text, sizeof text, "the test lacks the layer %s", ek_net_operators[i].name);
 			if (found)
 				assert_fails(ek_net_finish(s.net, EK_NET_TRAIN), EK_ENOTSUP, text);
 			net_subject_free(&s);
+			ek_device_set(NULL);
 		}
 		assert_true(found || (i == EK_NET_CAST && !ek_nn_cpu_has_bf16()));
 	}
@@ -434,7 +435,7 @@ static void wrong_start(struct wrong *w)
 	                                    (struct ek_init){ 0 }));
 	assert_ok(w->square = ek_params_add(&w->params, "square", 2, (const int64_t[]){ 8, 8 }, (struct ek_init){ 0 }));
 	assert_ok(w->small = ek_params_add(&w->params, "small", 1, (const int64_t[]){ 8 }, (struct ek_init){ 0 }));
-	assert_ok(ek_net_new(&w->net, NULL, &w->params, EK_NN_F32, 2));
+	assert_ok(ek_net_new(&w->net, &w->params, EK_NN_F32, 2));
 	assert_ok(w->image = ek_net_input(w->net, (struct ek_net_shape){ 4, 6, 8 }));
 	assert_ok(w->vector = ek_net_input(w->net, (struct ek_net_shape){ 1, 1, 8 }));
 	assert_ok(w->wide = ek_net_input(w->net, (struct ek_net_shape){ 1, 1, 9 }));
@@ -538,10 +539,10 @@ static void shapes_that_do_not_fit_are_refused(void **state)
 	REFUSED(ek_net_finish(w.net, EK_NET_TRAIN), "finished already");
 	REFUSED(ek_net_halve(w.net, w.image), "the network is finished");
 	ek_net_free(w.net);
-	assert_ok(ek_net_new(&w.net, NULL, &w.params, EK_NN_F32, 1));
+	assert_ok(ek_net_new(&w.net, &w.params, EK_NN_F32, 1));
 	REFUSED(ek_net_finish(w.net, EK_NET_TRAIN), "no output");
 	ek_net_free(w.net);
-	REFUSED(ek_net_new(&w.net, NULL, &w.params, EK_NN_F32, 0), "a slice of 0 images");
+	REFUSED(ek_net_new(&w.net, &w.params, EK_NN_F32, 0), "a slice of 0 images");
 	ek_params_release(&w.params);
 }
 
@@ -550,11 +551,11 @@ static void flops_are_those_of_the_products(void **state)
 	struct net_subject s;
 
 	(void)state;
-	net_subject_new(&s, case_of("linear, wide"), NULL, EK_NN_F32, 0, 5);
+	net_subject_new(&s, case_of("linear, wide"), EK_NN_F32, 0, 5);
 	assert_ok(ek_net_finish(s.net, EK_NET_TRAIN));
 	assert_true(ek_net_flops(s.net) == 2.0 * 64 * 192 * 384);
 	net_subject_free(&s);
-	net_subject_new(&s, case_of("attention, 64 tokens"), NULL, EK_NN_F32, 0, 5);
+	net_subject_new(&s, case_of("attention, 64 tokens"), EK_NN_F32, 0, 5);
 	assert_ok(ek_net_finish(s.net, EK_NET_TRAIN));
 	assert_true(ek_net_flops(s.net) == 2.0 * 2 * 64 * 64 * 96);
 	net_subject_free(&s);
@@ -573,7 +574,7 @@ int main(void)
 		cmocka_unit_test(constants_get_no_gradient_and_pass_it_on),
 		cmocka_unit_test(values_can_be_kept),
 		cmocka_unit_test(states_can_share_memory),
-		cmocka_unit_test(a_back_end_that_lacks_a_layer_says_so),
+		cmocka_unit_test(a_device_that_lacks_a_layer_says_so),
 		cmocka_unit_test(shapes_that_do_not_fit_are_refused),
 		cmocka_unit_test(flops_are_those_of_the_products),
 	};

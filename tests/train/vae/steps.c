@@ -21,6 +21,7 @@ static int part_count(const struct ek_task *task)
 void ek_steps_init(struct ek_steps *s, const struct ek_task *task, int batch, int images, double rate, uint64_t seed)
 {
 	const size_t size = task->params->size, n = (size_t)batch;
+	float *values = NULL;
 	int rc;
 
 	*s = (struct ek_steps){ .task = task, .batch = batch, .images = images, .rate = rate };
@@ -31,9 +32,12 @@ void ek_steps_init(struct ek_steps *s, const struct ek_task *task, int batch, in
 	EK_TRY(ek_alloc(&s->losses, n, sizeof *s->losses));
 	EK_TRY(ek_alloc(&s->parts, n * EK_STEPS_PARTS, sizeof *s->parts));
 	EK_TRY(ek_alloc(&s->ids, n, sizeof *s->ids));
-	ek_params_initialise(task->params, seed, s->values);
-	memcpy(s->average, s->values, size * sizeof(float));
+	EK_TRY(ek_alloc(&values, size, sizeof *values));
+	ek_params_initialise(task->params, seed, values);
+	ek_store_write(s->store, EK_VALUES, 0, size, values);
+	ek_store_write(s->store, EK_AVERAGE, 0, size, values);
 out:
+	free(values);
 	assert(rc >= 0);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/nn/net_internal.h"
 #include "train/nn/store_internal.h"
 #include "train/vae/autoencoder.h"
 
@@ -107,7 +108,7 @@ static void model_make(struct model *m, const cJSON *c, const cJSON *models, enu
 	assert_ok(ek_store_new(&m->store, &m->params));
 	ek_store_write(m->store, EK_VALUES, 0, m->params.size, values);
 	free(values);
-	assert_ok(ek_net_new(&m->net, NULL, &m->params, precision, batch));
+	assert_ok(ek_net_new(&m->net, &m->params, precision, batch));
 	assert_ok(m->image = ek_net_input(m->net, (struct ek_net_shape){ side, side, 3 }));
 	assert_ok(m->encoded = ek_autoencoder_encode(m->net, &m->params, &m->config, m->image));
 	add_latent(m, c);

@@ -9,6 +9,7 @@
 #include "rebalance/base/threads.h"
 #include "rebalance/io/npy.h"
 #include "tests/train/vae/toy.h"
+#include "train/nn/net_internal.h"
 #include "train/vae/latents.h"
 
 static struct ek_toy_images images;
@@ -55,7 +56,7 @@ static float *encode(const struct ek_autoencoder *m, size_t *elements)
 	float *out;
 	int x, y;
 
-	assert_ok(ek_net_new(&net, NULL, &m->params, EK_NN_F32, 1));
+	assert_ok(ek_net_new(&net, &m->params, EK_NN_F32, 1));
 	assert_ok(x = ek_net_input(net, (struct ek_net_shape){ TOY_SIDE, TOY_SIDE, 3 }));
 	assert_ok(y = ek_autoencoder_encode(net, &m->params, &m->config, x));
 	assert_ok(ek_net_output(net, y));

@@ -7,6 +7,7 @@
 
 #include "tests/analysis/embed/random_weights.h"
 #include "tests/train/vae/toy.h"
+#include "train/nn/net_internal.h"
 #include "train/vae/perceptual.h"
 
 /* Rounding in another order than PyTorch's: as in test_autoencoder_golden.c. */
@@ -39,7 +40,7 @@ static void subject_make(struct subject *x, const char *file, int side)
 
 	*x = (struct subject){ 0 };
 	assert_ok(ek_perceptual_new(&x->perceptual, file));
-	assert_ok(ek_net_new(&x->net, NULL, &x->none, EK_NN_F32, 2));
+	assert_ok(ek_net_new(&x->net, &x->none, EK_NN_F32, 2));
 	x->made = ek_net_input_with_gradient(x->net, image);
 	x->wanted = ek_net_input(x->net, image);
 	assert_ok(x->loss = ek_perceptual_loss(x->perceptual, x->net, x->made, x->wanted));
@@ -142,7 +143,7 @@ static void small_images_are_refused(void **state)
 
 	(void)state;
 	assert_ok(ek_perceptual_new(&p, ek_toy_perceptual_file()));
-	assert_ok(ek_net_new(&net, NULL, &none, EK_NN_F32, 2));
+	assert_ok(ek_net_new(&net, &none, EK_NN_F32, 2));
 	x = ek_net_input(net, (struct ek_net_shape){ 7, 7, 3 });
 	assert_fails(ek_perceptual_loss(p, net, x, x), EK_EUSAGE, "side 7");
 	ek_net_free(net);

@@ -9,6 +9,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/io/image.h"
+#include "tests/train/nn/fake_device.h"
 #include "tests/train/vae/steps.h"
 #include "tests/train/vae/toy.h"
 
@@ -155,19 +156,20 @@ static void gradients_are_of_the_reported_loss(void **state)
 	}
 }
 
-/* Everything at once, twice, with another number of threads. */
-static void threads_change_no_byte(void **state)
+/* Everything at once, with another number of threads, and on a device whose memory the host cannot reach. */
+static void threads_and_device_change_no_byte(void **state)
 {
 	const char *file = ek_toy_perceptual_file();
 
 	(void)state;
 	for (int kind = 0; kind < 2; kind++) {
 		struct ek_vae_options options = ek_toy_options((enum ek_autoencoder_kind)kind);
-		struct ek_steps s[2];
-		struct ek_vae *vae[2];
-		float *state_of[2] = { NULL, NULL };
-		size_t counts[2] = { 0, 0 };
-		double judged[2];
+		enum { TIMES = 3 };
+		struct ek_steps s[TIMES];
+		struct ek_vae *vae[TIMES];
+		float *state_of[TIMES] = { NULL }, *values[TIMES];
+		size_t counts[TIMES] = { 0 }, size = 0;
+		double judged[TIMES];
 
 		options.flip = 1;
 		options.codebook_averages = 1;
@@ -177,26 +179,35 @@ static void threads_change_no_byte(void **state)
 		options.discriminator_width = 8;
 		options.discriminator_layers = 1;
 		options.discriminator_start = 2;
-		for (int i = 0; i < 2; i++) {
+		for (int i = 0; i < TIMES; i++) {
 			const struct ek_task *task;
 
-			ek_threads_set(i + 1);
+			ek_threads_set(1 + i % 2);
+			ek_device_set(i == 2 ? fake_device() : NULL);
 			start(&vae[i], &s[i], &options, TOY_IMAGES);
 			assert_ok(ek_steps_run(&s[i], 6));
 			assert_ok(ek_steps_judge(&s[i], 2, &judged[i]));
 			task = ek_vae_task(vae[i]);
 			if (task->state != NULL)
 				state_of[i] = task->state(task->context, &counts[i]);
+			size = task->params->size;
+			assert_ok(ek_alloc(&values[i], 2 * size, sizeof *values[i]));
+			ek_store_read(s[i].store, EK_VALUES, 0, size, values[i]);
+			ek_store_read(s[i].store, EK_AVERAGE, 0, size, values[i] + size);
 		}
 		ek_threads_set(0);
-		assert_memory_equal(s[0].values, s[1].values, s[0].task->params->size * sizeof(float));
-		assert_memory_equal(s[0].average, s[1].average, s[0].task->params->size * sizeof(float));
-		assert_true(s[0].loss == s[1].loss && judged[0] == judged[1]);
-		assert_int_equal(counts[0], counts[1]);
+		ek_device_set(NULL);
 		assert_int_equal(counts[0] > 0, kind == EK_AUTOENCODER_VQ);
-		if (counts[0] > 0)
-			assert_memory_equal(state_of[0], state_of[1], counts[0] * sizeof(float));
-		for (int i = 0; i < 2; i++)
+		for (int i = 1; i < TIMES; i++) {
+			assert_memory_equal(values[0], values[i], 2 * size * sizeof(float));
+			assert_true(s[0].loss == s[i].loss && judged[0] == judged[i]);
+			assert_int_equal(counts[0], counts[i]);
+			if (counts[0] > 0)
+				assert_memory_equal(state_of[0], state_of[i], counts[0] * sizeof(float));
+		}
+		for (int i = 0; i < TIMES; i++)
+			free(values[i]);
+		for (int i = 0; i < TIMES; i++)
 			stop(vae[i], &s[i]);
 	}
 }
@@ -311,7 +322,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_batch_is_learned),
 		cmocka_unit_test(gradients_are_of_the_reported_loss),
-		cmocka_unit_test(threads_change_no_byte),
+		cmocka_unit_test(threads_and_device_change_no_byte),
 		cmocka_unit_test(the_discriminator_learns_from_its_step_on),
 		cmocka_unit_test(flips_mirror_half_of_the_images),
 		cmocka_unit_test(a_preview_is_a_picture),

@@ -1,0 +1,170 @@
+#include "tests/train/nn/fake_device.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "rebalance/base/error.h"
+#include "train/nn/net_internal.h"
+
+enum { BLOCKS = 1024 };
+
+static struct {
+	void *memory;
+	size_t bytes;
+} blocks[BLOCKS];
+static int inside;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void protect(int rights)
+{
+	for (int i = 0; i < BLOCKS; i++)
+		if (blocks[i].memory != NULL && mprotect(blocks[i].memory, blocks[i].bytes, rights) != 0)
+			assert(0);
+}
+
+static void enter(void)
+{
+	(void)pthread_mutex_lock(&lock);
+	if (inside++ == 0)
+		protect(PROT_READ | PROT_WRITE);
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static void leave(void)
+{
+	(void)pthread_mutex_lock(&lock);
+	if (--inside == 0)
+		protect(PROT_NONE);
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static int alloc(void **out, size_t bytes)
+{
+	int i = 0;
+
+	(void)pthread_mutex_lock(&lock);
+	while (i < BLOCKS && blocks[i].memory != NULL)
+		i++;
+	assert(i < BLOCKS);
+	*out = mmap(NULL, bytes + 1, inside ? PROT_READ | PROT_WRITE : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (*out != MAP_FAILED) {
+		blocks[i].memory = *out;
+		blocks[i].bytes = bytes + 1;
+	}
+	(void)pthread_mutex_unlock(&lock);
+	return *out != MAP_FAILED ? 0 : ek_fail(EK_ENOMEM, "no memory on the fake device");
+}
+
+static void release(void *memory)
+{
+	(void)pthread_mutex_lock(&lock);
+	for (int i = 0; memory != NULL && i < BLOCKS; i++)
+		if (blocks[i].memory == memory) {
+			(void)munmap(memory, blocks[i].bytes);
+			blocks[i].memory = NULL;
+		}
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static void upload(void *to, const void *host, size_t bytes)
+{
+	enter();
+	ek_device_cpu.upload(to, host, bytes);
+	leave();
+}
+
+static void download(void *host, const void *from, size_t bytes)
+{
+	enter();
+	ek_device_cpu.download(host, from, bytes);
+	leave();
+}
+
+static void zero(void *to, size_t bytes)
+{
+	enter();
+	ek_device_cpu.zero(to, bytes);
+	leave();
+}
+
+static void add(float *sum, const float *x, size_t count)
+{
+	enter();
+	ek_device_cpu.add(sum, x, count);
+	leave();
+}
+
+static int sum_squares(struct ek_store *s, double *sum)
+{
+	int rc;
+
+	enter();
+	rc = ek_device_cpu.sum_squares(s, sum);
+	leave();
+	return rc;
+}
+
+static int update(struct ek_store *s)
+{
+	int rc;
+
+	enter();
+	rc = ek_device_cpu.update(s);
+	leave();
+	return rc;
+}
+
+static int load(struct ek_net *net, struct ek_net_op *op)
+{
+	int rc;
+
+	enter();
+	rc = ek_device_cpu.codes[op->kind]->load(net, op);
+	leave();
+	return rc;
+}
+
+static int forward(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	int rc;
+
+	enter();
+	rc = ek_device_cpu.codes[op->kind]->forward(s, op);
+	leave();
+	return rc;
+}
+
+static int backward(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	int rc;
+
+	enter();
+	rc = ek_device_cpu.codes[op->kind]->backward(s, op);
+	leave();
+	return rc;
+}
+
+const struct ek_device *fake_device(void)
+{
+	static struct ek_net_code codes[EK_NET_KIND_COUNT];
+	static struct ek_device device;
+
+	device = (struct ek_device){ .name = "fake device",
+		                     .alloc = alloc,
+		                     .release = release,
+		                     .upload = upload,
+		                     .download = download,
+		                     .zero = zero,
+		                     .add = add,
+		                     .sum_squares = sum_squares,
+		                     .update = update };
+	for (int i = 0; i < EK_NET_KIND_COUNT; i++) {
+		codes[i] = *ek_device_cpu.codes[i];
+		codes[i].load = codes[i].load != NULL ? load : NULL;
+		codes[i].forward = forward;
+		codes[i].backward = codes[i].backward != NULL ? backward : NULL;
+		device.codes[i] = &codes[i];
+	}
+	return &device;
+}

@@ -1,0 +1,30 @@
+/* What a device is: memory, a column of the operators (op.h) and of the store. Internal to train/nn. */
+#ifndef EK_NN_DEVICE_INTERNAL_H
+#define EK_NN_DEVICE_INTERNAL_H
+
+#include <stddef.h>
+
+#include "train/nn/device.h"
+#include "train/nn/op.h"
+
+struct ek_net_code;
+struct ek_store;
+
+struct ek_device {
+	const char *name;
+	int is_host; /* its memory is the host's: what is staged is where it lies, nothing is copied */
+	/* Zeros, aligned to 64 bytes. EK_ENOMEM. */
+	int (*alloc)(void **out, size_t bytes);
+	void (*release)(void *memory); /* or NULL */
+	void (*upload)(void *to, const void *host, size_t bytes);
+	void (*download)(void *host, const void *from, size_t bytes);
+	void (*zero)(void *to, size_t bytes);
+	const struct ek_net_code *codes[EK_NET_KIND_COUNT]; /* NULL: the device does not have it */
+	/* Of the store (store_internal.h): sum [count] += x; the sum of the gradients' squares, in a fixed order; a
+	 * step over all pieces with its factors, after which gradients are 0. */
+	void (*add)(float *sum, const float *x, size_t count);
+	int (*sum_squares)(struct ek_store *s, double *sum);
+	int (*update)(struct ek_store *s);
+};
+
+#endif
