@@ -42,7 +42,7 @@ const struct ek_choice ek_flow_solvers[] = {
 	{ "heun", "two evaluations a step, an error of second order" },
 	{ "dopri5", "steps chosen by the error (Dormand and Prince)" },
 	{ "sde", "with noise on the way" },
-	{ "ancestral", "for 'objective' diffusion" },
+	{ "ancestral", "for the objective diffusion" },
 	{ NULL, NULL },
 };
 

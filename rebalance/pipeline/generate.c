@@ -23,12 +23,12 @@
 #include "train/loop/checkpoint.h"
 
 const struct ek_choice ek_generate_solvers[] = {
-	{ "auto", "euler; ancestral for a model of 'objective' diffusion" },
+	{ "auto", "euler; ancestral for a model of the objective diffusion" },
 	{ "euler", "one evaluation a step" },
 	{ "heun", "two evaluations a step, an error of second order" },
 	{ "dopri5", "steps chosen by the error (Dormand and Prince), 'steps' is not used" },
 	{ "sde", "with noise on the way" },
-	{ "ancestral", "for a model of 'objective' diffusion" },
+	{ "ancestral", "for a model of the objective diffusion" },
 	{ NULL, NULL },
 };
 
@@ -146,7 +146,7 @@ static int fill_solver(struct work *w)
 	if (w->asked->solver > 0)
 		s->solver = (enum ek_solver)(w->asked->solver - 1);
 	if ((s->solver == EK_SOLVER_ANCESTRAL) != (w->out->model.objective.kind == EK_OBJECTIVE_DIFFUSION))
-		return ek_fail(EK_EUSAGE, "'solver' %s is not for a model trained by 'objective' %s",
+		return ek_fail(EK_EUSAGE, "'solver' %s is not for a model of the objective %s",
 		               ek_flow_solvers[s->solver].name, ek_flow_objectives[w->out->model.objective.kind].name);
 	s->relative = w->asked->relative;
 	s->absolute = w->asked->absolute;

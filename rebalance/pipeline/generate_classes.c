@@ -65,7 +65,7 @@ static int by_minority(struct ek_classes *c, const struct ek_run *run, const str
 	int rc;
 
 	if (strcmp(model->condition, "cluster") != 0)
-		return ek_fail(EK_EUSAGE, "'minority' needs a model of 'condition' cluster, this one has %s",
+		return ek_fail(EK_EUSAGE, "'minority' needs a model of the condition cluster, this one has %s",
 		               model->condition);
 	EK_TRY(ek_layout_path(&path, run, "audit.json", NULL));
 	if (!ek_file_exists(path)) {
