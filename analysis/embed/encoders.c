@@ -7,7 +7,7 @@
 static int build_efficientnet(struct ek_net *net, struct ek_weights *w, int image, const struct ek_encoder *encoder)
 {
 	static const char *const ignored[] = { "_fc.", "*.num_batches_tracked", NULL };
-	struct ek_efficientnet e = { .stages = EK_EFFICIENTNET_STAGES, .exact = 3 };
+	struct ek_efficientnet e = { .stages = EK_EFFICIENTNET_STAGES, .exact = 3, .kept = 1 };
 	int rc;
 
 	(void)encoder;

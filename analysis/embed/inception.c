@@ -124,7 +124,8 @@ static int convolve(struct ek_net *net, struct ek_weights *w, int x, const char 
 	                                                          .outputs = out,
 	                                                          .kernel = { r->kernel[0], r->kernel[1] },
 	                                                          .stride = { r->stride, r->stride },
-	                                                          .pad = { pad[0], pad[0], pad[1], pad[1] } }),
+	                                                          .pad = { pad[0], pad[0], pad[1], pad[1] },
+	                                                          .kept = 1 }),
 	                       EK_NN_RELU);
 out:
 	return rc;

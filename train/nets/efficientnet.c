@@ -238,7 +238,8 @@ int ek_efficientnet_layers(const struct ek_efficientnet *e, struct ek_net *net, 
 			                    .kernel = { p->kernel, p->kernel },
 			                    .stride = { p->stride, p->stride },
 			                    .groups = p->groups,
-			                    .exact = is_exact(e, p, i) };
+			                    .exact = is_exact(e, p, i),
+			                    .kept = e->kept };
 
 		inputs[i] = x;
 		pad_same(conv.pad, ek_net_shape(net, x).height, p->kernel, p->stride);

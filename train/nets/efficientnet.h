@@ -12,8 +12,9 @@
 enum { EK_EFFICIENTNET_STAGES = 7, EK_EFFICIENTNET_PARTS = 50 };
 
 struct ek_efficientnet {
-	int stages;                         /* the first ones; all seven: with the head */
-	int exact;                          /* the stem and so many blocks stay in float32 in a bf16 net */
+	int stages; /* the first ones; all seven: with the head */
+	int exact;  /* the stem and so many blocks stay in float32 in a bf16 net */
+	int kept;   /* 1: all are convolutions (struct ek_net_conv), as the features always were */
 	int weights[EK_EFFICIENTNET_PARTS]; /* of each convolution, the bias is the next parameter; 0 is the stem's */
 	double variances[EK_EFFICIENTNET_STAGES]; /* of a stage's last convolution over ImageNet, as its norm tells */
 };

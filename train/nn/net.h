@@ -96,6 +96,7 @@ struct ek_net_conv {
 	int pad[4];    /* top, bottom, left, right, zeros */
 	int groups;    /* 0 means 1 */
 	int float32, exact;
+	int kept; /* 1: no linear layer, even of one pixel to one: the sums are those of convolutions */
 };
 int ek_net_conv(struct ek_net *net, int x, const struct ek_net_conv *conv);
 

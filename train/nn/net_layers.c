@@ -214,8 +214,8 @@ int ek_net_conv(struct ek_net *net, int x, const struct ek_net_conv *conv)
 	if (c->bias >= 0)
 		EK_TRY(ek_net_check_parameter(net, c->bias, (size_t)c->outputs, "convolution"));
 	/* One pixel to one pixel is a linear layer. */
-	if (c->kernel[0] == 1 && c->kernel[1] == 1 && c->stride[0] == 1 && c->stride[1] == 1 && c->groups == 1 &&
-	    (c->pad[0] | c->pad[1] | c->pad[2] | c->pad[3]) == 0)
+	if (!c->kept && c->kernel[0] == 1 && c->kernel[1] == 1 && c->stride[0] == 1 && c->stride[1] == 1 &&
+	    c->groups == 1 && (c->pad[0] | c->pad[1] | c->pad[2] | c->pad[3]) == 0)
 		return ek_net_linear(net, x,
 		                     &(struct ek_net_linear){ .weight = c->weight,
 		                                              .bias = c->bias,

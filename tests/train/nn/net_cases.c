@@ -118,6 +118,7 @@ static int conv(struct net_subject *s, const int *n)
 	                                                 .pad = { n[6], n[7], n[6], n[7] },
 	                                                 .groups = n[8],
 	                                                 .bias = n[8] > 1 ? -1 : 0,
+	                                                 .kept = n[3] == 13,
 	                                                 .float32 = n[6] != n[7] }));
 }
 
@@ -624,6 +625,7 @@ const struct net_case net_cases[] = {
 	{ "linear, neighbours", neighbours, { 1, 7, 11, 5 }, 0 },
 	{ "conv 3", conv, { 7, 5, 5, 11, 3, 1, 1, 1, 1 }, 0 },
 	{ "conv 1", conv, { 7, 5, 5, 11, 1, 1, 0, 0, 1 }, 0 },
+	{ "conv 1, kept", conv, { 7, 5, 5, 13, 1, 1, 0, 0, 1 }, 0 },
 	{ "conv 3, stride 2", conv, { 11, 13, 7, 5, 3, 2, 0, 1, 1 }, 0 },
 	{ "conv 4, stride 2", conv, { 13, 11, 5, 7, 4, 2, 1, 1, 1 }, 0 },
 	{ "conv 5, groups", conv, { 11, 7, 10, 15, 5, 1, 2, 2, 5 }, 0 },
