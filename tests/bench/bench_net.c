@@ -187,7 +187,7 @@ struct row {
 static int run_once(struct ek_net_state *s, struct ek_store *store, struct row (*rows)[2], double *whole)
 {
 	const struct ek_net *net = s->net;
-	const int before = ek_dnn_enter();
+	const int before = net->device->enter();
 	int rc = 0;
 
 	s->store = store;
@@ -207,7 +207,7 @@ static int run_once(struct ek_net_state *s, struct ek_store *store, struct row (
 	}
 	s->in_backward = 0;
 out:
-	ek_dnn_leave(before);
+	net->device->leave(before);
 	return rc;
 }
 

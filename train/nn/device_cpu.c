@@ -5,7 +5,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
-#include "train/nn/net_internal.h"
+#include "train/nn/ops/dnn_cpu.h"
 
 static int alloc(void **out, size_t bytes)
 {
@@ -86,6 +86,12 @@ const struct ek_device ek_device_cpu = {
 	.upload = copy,
 	.download = copy,
 	.zero = zero,
+	.prepare = ek_cpu_prepare,
+	.unprepare = ek_cpu_unprepare,
+	.attach = ek_cpu_attach,
+	.detach = ek_cpu_detach,
+	.enter = ek_dnn_enter,
+	.leave = ek_dnn_leave,
 	.codes = { EK_NET_OPERATORS(ROW) },
 	.add = add,
 	.sum_squares = sum_squares,

@@ -7,7 +7,10 @@
 #include "train/nn/device.h"
 #include "train/nn/op.h"
 
+struct ek_net;
 struct ek_net_code;
+struct ek_net_op;
+struct ek_net_state;
 struct ek_store;
 
 struct ek_device {
@@ -19,6 +22,14 @@ struct ek_device {
 	void (*upload)(void *to, const void *host, size_t bytes);
 	void (*download)(void *host, const void *from, size_t bytes);
 	void (*zero)(void *to, size_t bytes);
+	/* A layer's own things: made and freed with the net, and with each of its states (*out, NULL before). */
+	int (*prepare)(struct ek_net *net, struct ek_net_op *op);
+	void (*unprepare)(struct ek_net_op *op);
+	int (*attach)(struct ek_net_state *s, const struct ek_net_op *op, void **out);
+	void (*detach)(void *attached);
+	/* Before a thread runs layers, and after, with what `enter` gave. */
+	int (*enter)(void);
+	void (*leave)(int before);
 	const struct ek_net_code *codes[EK_NET_KIND_COUNT]; /* NULL: the device does not have it */
 	/* Of the store (store_internal.h): sum [count] += x; the sum of the gradients' squares, in a fixed order; a
 	 * step over all pieces with its factors, after which gradients are 0. */

@@ -40,8 +40,7 @@ void ek_net_free(struct ek_net *net)
 	if (net == NULL)
 		return;
 	for (int i = 0; i < net->op_count; i++)
-		for (int k = 0; k < EK_NET_KERNELS; k++)
-			ek_dnn_kernel_free(net->ops[i].kernels[k]);
+		net->device->unprepare(&net->ops[i]);
 	free(net->ops);
 	free(net->uses);
 	free(net->values);
@@ -81,16 +80,9 @@ out:
 static int prepare_op(struct ek_net *net, struct ek_net_op *op)
 {
 	const struct ek_net_code *code = net->device->codes[op->kind];
-	size_t most = 0;
-	int rc = 0;
+	int rc;
 
-	if (code->prepare != NULL)
-		EK_TRY(code->prepare(net, op));
-	for (int k = 0; k < EK_NET_KERNELS; k++)
-		if (op->kernels[k] != NULL && ek_dnn_kernel_scratch(op->kernels[k]) > most)
-			most = ek_dnn_kernel_scratch(op->kernels[k]);
-	if (net->kernel_scratch < most)
-		net->kernel_scratch = most;
+	EK_TRY(net->device->prepare(net, op));
 	if (net->scratch < op->scratch)
 		net->scratch = op->scratch;
 	if (op->backward && !code->sparse && net->gradient_scratch < gradient_offset(op, EK_NET_PARAMETERS))
@@ -296,13 +288,9 @@ static int state_new(struct ek_net_state **out, const struct ek_net *net, unsign
 	s->scratch = s->arena + net->arena;
 	s->gradient_scratch = s->scratch + ek_net_align(net->scratch);
 	s->kernel_scratch = s->gradient_scratch + net->gradient_scratch;
-	EK_TRY(ek_alloc(&s->calls, (size_t)net->op_count, sizeof *s->calls));
+	EK_TRY(ek_alloc(&s->attached, (size_t)net->op_count, sizeof *s->attached));
 	for (int i = 0; i < net->op_count; i++)
-		for (int k = 0; k < EK_NET_KERNELS; k++)
-			if (net->ops[i].kernels[k] != NULL) {
-				EK_TRY(ek_dnn_call_new(&s->calls[i][k], net->ops[i].kernels[k]));
-				ek_dnn_call_set(s->calls[i][k], EK_DNN_SCRATCH, s->kernel_scratch);
-			}
+		EK_TRY(net->device->attach(s, &net->ops[i], &s->attached[i]));
 	*out = s;
 	s = NULL;
 out:
@@ -328,10 +316,9 @@ void ek_net_state_free(struct ek_net_state *s)
 {
 	if (s == NULL)
 		return;
-	for (int i = 0; s->calls != NULL && i < s->net->op_count; i++)
-		for (int k = 0; k < EK_NET_KERNELS; k++)
-			ek_dnn_call_free(s->calls[i][k]);
-	free(s->calls);
+	for (int i = 0; s->attached != NULL && i < s->net->op_count; i++)
+		s->net->device->detach(s->attached[i]);
+	free(s->attached);
 	if (!s->shares)
 		s->net->device->release(s->arena);
 	free(s->host);
@@ -461,7 +448,7 @@ out:
 static int run(struct ek_net_state *s, int first, int end)
 {
 	const struct ek_net *net = s->net;
-	const int before = ek_dnn_enter();
+	const int before = net->device->enter();
 	int rc = 0;
 
 	for (int i = first; i < end; i++) {
@@ -470,7 +457,7 @@ static int run(struct ek_net_state *s, int first, int end)
 		EK_TRY(net->steps[i].backward ? backward(s, op) : net->device->codes[op->kind]->forward(s, op));
 	}
 out:
-	ek_dnn_leave(before);
+	net->device->leave(before);
 	return rc;
 }
 
@@ -584,11 +571,6 @@ float *ek_net_parameter_sum(const struct ek_net_state *s, const struct ek_net_op
 	if (gradient != NULL)
 		memset(gradient, 0, op->counts[i] * sizeof *gradient);
 	return gradient;
-}
-
-struct ek_dnn_call *const *ek_net_calls(const struct ek_net_state *s, const struct ek_net_op *op)
-{
-	return s->calls[op - s->net->ops];
 }
 
 const float *ek_net_load_floats(const void *x, enum ek_nn_type type, size_t first, size_t count, float *buffer)

@@ -5,12 +5,11 @@
 #include "train/nn/device_internal.h"
 #include "train/nn/net.h"
 #include "train/nn/net_kernels.h"
-#include "train/nn/onednn.h"
 #include "train/nn/op.h"
 #include "train/nn/store_internal.h"
 #include "train/nn/vector.h"
 
-enum { EK_NET_INPUTS = 6, EK_NET_OUTPUTS = 3, EK_NET_PARAMETERS = 2, EK_NET_KERNELS = 8 };
+enum { EK_NET_INPUTS = 6, EK_NET_OUTPUTS = 3, EK_NET_PARAMETERS = 2 };
 
 /* One layer. Unused inputs, outputs: 0; unused parameters: -1. The second input of a product is added to its result. */
 struct ek_net_op {
@@ -51,7 +50,7 @@ struct ek_net_op {
 	size_t scratch; /* bytes for the time of one call, without the kernels' own */
 	size_t packed;  /* bytes of parameters in the kernels' form */
 	double flops;
-	struct ek_dnn_kernel *kernels[EK_NET_KERNELS];
+	void *prepared; /* the device's own */
 	/* Set by placing. */
 	size_t saved_offset[2], packed_offset;
 };
@@ -118,9 +117,9 @@ struct ek_net {
 struct ek_net_state {
 	const struct ek_net *net;
 	unsigned char *arena, *scratch, *gradient_scratch, *kernel_scratch;
-	unsigned char *host; /* what is staged and viewed, if the device's memory is not the host's */
-	int shares;          /* the arena is another's */
-	struct ek_dnn_call *(*calls)[EK_NET_KERNELS]; /* [op_count] */
+	unsigned char *host;    /* what is staged and viewed, if the device's memory is not the host's */
+	int shares;             /* the arena is another's */
+	void **attached;        /* [op_count]: what the device keeps of each layer in this state */
 	struct ek_store *store; /* in backward: for the gradients of parameters, or NULL; and this slice's turn */
 	uint64_t turn;
 	int in_backward;
@@ -191,11 +190,7 @@ const struct ek_param *ek_net_parameter_of(const struct ek_net_op *op, int i);
 const float *ek_net_loaded(const struct ek_net *net, const struct ek_net_op *op, int i);
 /* Does it learn? */
 int ek_net_learns(const struct ek_net_op *op, int i);
-/* The calls of a layer in this state, with the kernels' scratch set. */
-struct ek_dnn_call *const *ek_net_calls(const struct ek_net_state *s, const struct ek_net_op *op);
 size_t ek_net_align(size_t size);
-/* Images of one value as oneDNN sees them. */
-int ek_net_images(struct ek_dnn_layout **out, const struct ek_net *net, int value);
 /* Prepare for forward: where a residual is not in its place yet, it is copied there. */
 void ek_net_place_residual(const struct ek_net_state *s, const struct ek_net_op *op);
 

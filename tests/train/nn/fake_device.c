@@ -156,6 +156,12 @@ const struct ek_device *fake_device(void)
 		                     .upload = upload,
 		                     .download = download,
 		                     .zero = zero,
+		                     .prepare = ek_device_cpu.prepare,
+		                     .unprepare = ek_device_cpu.unprepare,
+		                     .attach = ek_device_cpu.attach,
+		                     .detach = ek_device_cpu.detach,
+		                     .enter = ek_device_cpu.enter,
+		                     .leave = ek_device_cpu.leave,
 		                     .add = add,
 		                     .sum_squares = sum_squares,
 		                     .update = update };

@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "rebalance/base/error.h"
-#include "train/nn/net_internal.h"
+#include "train/nn/ops/dnn_cpu.h"
 
 enum { SCORES, RESULT, D_VALUES, D_SHARES, D_QUERIES, D_KEYS };
 enum { Q, K, V, QUERY_PARTS };
@@ -88,14 +88,14 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 	op->flops = 4.0 * (double)net->batch * (double)(z.square * z.width);
 	op->saved = (size_t)net->batch * z.square * ek_nn_type_size(t);
 	op->scratch = lay_out(NULL, NULL, t, &z);
-	EK_TRY(product(&op->kernels[SCORES], t, &z, z.tokens, z.tokens, z.width, 0, 1, f));
-	EK_TRY(product(&op->kernels[RESULT], t, &z, z.tokens, z.width, z.tokens, 0, 0, t));
+	EK_TRY(product(&ek_cpu_kernels(op)[SCORES], t, &z, z.tokens, z.tokens, z.width, 0, 1, f));
+	EK_TRY(product(&ek_cpu_kernels(op)[RESULT], t, &z, z.tokens, z.width, z.tokens, 0, 0, t));
 	if (!op->backward)
 		goto out;
-	EK_TRY(product(&op->kernels[D_VALUES], t, &z, z.tokens, z.width, z.tokens, 1, 0, t));
-	EK_TRY(product(&op->kernels[D_SHARES], t, &z, z.tokens, z.tokens, z.width, 0, 1, f));
-	EK_TRY(product(&op->kernels[D_QUERIES], t, &z, z.tokens, z.width, z.tokens, 0, 0, t));
-	EK_TRY(product(&op->kernels[D_KEYS], t, &z, z.tokens, z.width, z.tokens, 1, 0, t));
+	EK_TRY(product(&ek_cpu_kernels(op)[D_VALUES], t, &z, z.tokens, z.width, z.tokens, 1, 0, t));
+	EK_TRY(product(&ek_cpu_kernels(op)[D_SHARES], t, &z, z.tokens, z.tokens, z.width, 0, 1, f));
+	EK_TRY(product(&ek_cpu_kernels(op)[D_QUERIES], t, &z, z.tokens, z.width, z.tokens, 0, 0, t));
+	EK_TRY(product(&ek_cpu_kernels(op)[D_KEYS], t, &z, z.tokens, z.width, z.tokens, 1, 0, t));
 out:
 	return rc;
 }
@@ -165,7 +165,7 @@ static void gather_parts(const struct ek_net_state *s, const struct ek_net_op *o
 
 static int forward(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	struct ek_dnn_call *const *calls = ek_net_calls(s, op);
+	struct ek_dnn_call *const *calls = ek_cpu_calls(s, op);
 	const struct sizes z = sizes_of(s->net, op);
 	const enum ek_nn_type type = s->net->type;
 	const size_t size = ek_nn_type_size(type);
@@ -204,7 +204,7 @@ static void through_softmax(const struct scratch *m, enum ek_nn_type type, const
 
 static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	struct ek_dnn_call *const *calls = ek_net_calls(s, op);
+	struct ek_dnn_call *const *calls = ek_cpu_calls(s, op);
 	const struct sizes z = sizes_of(s->net, op);
 	const enum ek_nn_type type = s->net->type;
 	const size_t size = ek_nn_type_size(type), features = z.heads * z.width;

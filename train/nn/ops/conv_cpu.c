@@ -2,7 +2,7 @@
  * kernel's form and is turned back into the table's. */
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
-#include "train/nn/net_internal.h"
+#include "train/nn/ops/dnn_cpu.h"
 
 enum { FORWARD, DATA, WEIGHTS, PACK_FORWARD, PACK_DATA, UNPACK };
 
@@ -21,19 +21,6 @@ static void layouts_free(struct layouts *l)
 	ek_dnn_layout_free(l->result);
 }
 
-static int images(struct ek_dnn_layout **out, const struct ek_net *net, int value, enum ek_nn_type type)
-{
-	const struct ek_net_shape s = net->values[value].shape;
-	const int64_t dims[4] = { net->batch, s.channels, s.height, s.width };
-
-	return ek_dnn_layout_new(out, type, 4, dims, EK_DNN_CHANNELS_LAST);
-}
-
-int ek_net_images(struct ek_dnn_layout **out, const struct ek_net *net, int value)
-{
-	return images(out, net, value, net->values[value].type);
-}
-
 static int layouts_make(struct layouts *l, const struct ek_net *net, const struct ek_net_op *op)
 {
 	const struct ek_net_conv *c = &op->of.conv;
@@ -45,9 +32,9 @@ static int layouts_make(struct layouts *l, const struct ek_net *net, const struc
 	const enum ek_nn_type type = ek_net_in_type(net, op, 0);
 	int rc;
 
-	EK_TRY(images(&l->x, net, op->inputs[0], type));
-	EK_TRY(images(&l->y, net, op->outputs[0], type));
-	EK_TRY(ek_net_images(&l->result, net, op->outputs[0]));
+	EK_TRY(ek_cpu_images(&l->x, net, op->inputs[0], type));
+	EK_TRY(ek_cpu_images(&l->y, net, op->outputs[0], type));
+	EK_TRY(ek_cpu_images(&l->result, net, op->outputs[0], ek_net_out_type(net, op, 0)));
 	EK_TRY(ek_dnn_layout_new(&l->any, type, rank, dims, EK_DNN_ANY));
 	EK_TRY(ek_dnn_layout_new(&l->any_float, EK_NN_FLOAT32, rank, dims, EK_DNN_ANY));
 	EK_TRY(ek_dnn_layout_new(&l->table, EK_NN_FLOAT32, rank, dims, EK_DNN_PLAIN));
@@ -58,7 +45,7 @@ out:
 
 static size_t packed_size(const struct ek_net_op *op, int kernel)
 {
-	return ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(op->kernels[kernel], EK_DNN_WEIGHTS)));
+	return ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(ek_cpu_kernels(op)[kernel], EK_DNN_WEIGHTS)));
 }
 
 static size_t weight_count(const struct ek_net *net, const struct ek_net_op *op)
@@ -74,9 +61,10 @@ static void size_scratch(const struct ek_net *net, struct ek_net_op *op)
 {
 	const size_t size = ek_nn_type_size(ek_net_in_type(net, op, 0)), batch = (size_t)net->batch;
 
-	op->scratch = ek_net_align(batch * ek_net_elements(net, op->outputs[0]) * size) +
-	              ek_net_align(batch * ek_net_elements(net, op->inputs[0]) * size) +
-	              ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(op->kernels[WEIGHTS], EK_DNN_RESULT)));
+	op->scratch =
+		ek_net_align(batch * ek_net_elements(net, op->outputs[0]) * size) +
+		ek_net_align(batch * ek_net_elements(net, op->inputs[0]) * size) +
+		ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(ek_cpu_kernels(op)[WEIGHTS], EK_DNN_RESULT)));
 }
 
 static int prepare(struct ek_net *net, struct ek_net_op *op)
@@ -88,22 +76,23 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 
 	op->flops = 2.0 * (double)ek_net_rows(net, op->outputs[0]) * (double)weight_count(net, op);
 	EK_TRY(layouts_make(&l, net, op));
-	EK_TRY(ek_dnn_convolution(&op->kernels[FORWARD], l.x, l.any, op->parameters[1] >= 0 ? l.bias : NULL, l.result,
-	                          c->stride, c->pad, &fusion));
-	EK_TRY(ek_dnn_reorder(&op->kernels[PACK_FORWARD], l.table,
-	                      ek_dnn_kernel_layout(op->kernels[FORWARD], EK_DNN_WEIGHTS)));
+	EK_TRY(ek_dnn_convolution(&ek_cpu_kernels(op)[FORWARD], l.x, l.any, op->parameters[1] >= 0 ? l.bias : NULL,
+	                          l.result, c->stride, c->pad, &fusion));
+	EK_TRY(ek_dnn_reorder(&ek_cpu_kernels(op)[PACK_FORWARD], l.table,
+	                      ek_dnn_kernel_layout(ek_cpu_kernels(op)[FORWARD], EK_DNN_WEIGHTS)));
 	op->packed = packed_size(op, FORWARD);
 	if (!op->backward)
 		goto out;
 	if (op->wants[0]) {
-		EK_TRY(ek_dnn_convolution_data(&op->kernels[DATA], l.x, l.any, l.y, c->stride, c->pad));
-		EK_TRY(ek_dnn_reorder(&op->kernels[PACK_DATA], l.table,
-		                      ek_dnn_kernel_layout(op->kernels[DATA], EK_DNN_WEIGHTS)));
+		EK_TRY(ek_dnn_convolution_data(&ek_cpu_kernels(op)[DATA], l.x, l.any, l.y, c->stride, c->pad));
+		EK_TRY(ek_dnn_reorder(&ek_cpu_kernels(op)[PACK_DATA], l.table,
+		                      ek_dnn_kernel_layout(ek_cpu_kernels(op)[DATA], EK_DNN_WEIGHTS)));
 		op->packed += packed_size(op, DATA);
 	}
-	EK_TRY(ek_dnn_convolution_weights(&op->kernels[WEIGHTS], l.x, l.any_float, l.any, l.y, c->stride, c->pad));
-	EK_TRY(ek_dnn_reorder(&op->kernels[UNPACK], ek_dnn_kernel_layout(op->kernels[WEIGHTS], EK_DNN_RESULT),
-	                      l.table));
+	EK_TRY(ek_dnn_convolution_weights(&ek_cpu_kernels(op)[WEIGHTS], l.x, l.any_float, l.any, l.y, c->stride,
+	                                  c->pad));
+	EK_TRY(ek_dnn_reorder(&ek_cpu_kernels(op)[UNPACK],
+	                      ek_dnn_kernel_layout(ek_cpu_kernels(op)[WEIGHTS], EK_DNN_RESULT), l.table));
 	size_scratch(net, op);
 out:
 	layouts_free(&l);
@@ -116,16 +105,17 @@ static int load(struct ek_net *net, struct ek_net_op *op)
 	unsigned char *packed = net->packed + op->packed_offset;
 	int rc;
 
-	EK_TRY(ek_dnn_once(op->kernels[PACK_FORWARD], weights, NULL, packed, NULL));
-	if (op->kernels[DATA] != NULL)
-		EK_TRY(ek_dnn_once(op->kernels[PACK_DATA], weights, NULL, packed + packed_size(op, FORWARD), NULL));
+	EK_TRY(ek_dnn_once(ek_cpu_kernels(op)[PACK_FORWARD], weights, NULL, packed, NULL));
+	if (ek_cpu_kernels(op)[DATA] != NULL)
+		EK_TRY(ek_dnn_once(ek_cpu_kernels(op)[PACK_DATA], weights, NULL, packed + packed_size(op, FORWARD),
+		                   NULL));
 out:
 	return rc;
 }
 
 static int forward(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	struct ek_dnn_call *call = ek_net_calls(s, op)[FORWARD];
+	struct ek_dnn_call *call = ek_cpu_calls(s, op)[FORWARD];
 
 	ek_net_place_residual(s, op);
 	ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
@@ -139,7 +129,7 @@ static int forward(struct ek_net_state *s, const struct ek_net_op *op)
 static int take_weights(struct ek_net_state *s, const struct ek_net_op *op, const void *dy, unsigned char *scratch,
                         float *dw)
 {
-	struct ek_dnn_call *const *calls = ek_net_calls(s, op);
+	struct ek_dnn_call *const *calls = ek_cpu_calls(s, op);
 	int rc;
 
 	ek_dnn_call_set(calls[WEIGHTS], EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
@@ -155,7 +145,7 @@ out:
 
 static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	struct ek_dnn_call *call = ek_net_calls(s, op)[DATA];
+	struct ek_dnn_call *call = ek_cpu_calls(s, op)[DATA];
 	const struct ek_net *net = s->net;
 	const size_t ins = (size_t)net->batch * ek_net_elements(net, op->inputs[0]);
 	const size_t outs = (size_t)net->batch * ek_net_elements(net, op->outputs[0]);

@@ -1,5 +1,5 @@
 #include "rebalance/base/error.h"
-#include "train/nn/net_internal.h"
+#include "train/nn/ops/dnn_cpu.h"
 
 /* y [r, o] = x [r, i] · W^T; dx = dy · W; dW [o, i] = dy^T · x. W is packed for the first two as the kernels like it:
  * once a step, where they would do so for each slice. */
@@ -46,9 +46,10 @@ static int packed_product(const struct ek_net *net, struct ek_net_op *op, int ke
 	int rc;
 
 	EK_TRY(ek_dnn_layout_new(&l[1], ek_net_in_type(net, op, 0), 2, dims, EK_DNN_ANY));
-	EK_TRY(product(&op->kernels[kernel], l, bias, add, op->then));
+	EK_TRY(product(&ek_cpu_kernels(op)[kernel], l, bias, add, op->then));
 	EK_TRY(matrix(&table, EK_NN_FLOAT32, dims[0], dims[1], turned));
-	EK_TRY(ek_dnn_reorder(&op->kernels[pack], table, ek_dnn_kernel_layout(op->kernels[kernel], EK_DNN_WEIGHTS)));
+	EK_TRY(ek_dnn_reorder(&ek_cpu_kernels(op)[pack], table,
+	                      ek_dnn_kernel_layout(ek_cpu_kernels(op)[kernel], EK_DNN_WEIGHTS)));
 out:
 	ek_dnn_layout_free(table);
 	return rc;
@@ -56,7 +57,7 @@ out:
 
 static size_t packed_size(const struct ek_net_op *op, int kernel)
 {
-	return ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(op->kernels[kernel], EK_DNN_WEIGHTS)));
+	return ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(ek_cpu_kernels(op)[kernel], EK_DNN_WEIGHTS)));
 }
 
 static int prepare(struct ek_net *net, struct ek_net_op *op)
@@ -87,7 +88,7 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 	EK_TRY(matrix(&l[0], type, s.outputs, s.rows, 1));
 	EK_TRY(matrix(&l[1], type, s.rows, s.inputs, 0));
 	EK_TRY(matrix(&l[2], EK_NN_FLOAT32, s.outputs, s.inputs, 0));
-	EK_TRY(product(&op->kernels[WEIGHTS], l, 0, 0, EK_NN_LINEAR));
+	EK_TRY(product(&ek_cpu_kernels(op)[WEIGHTS], l, 0, 0, EK_NN_LINEAR));
 out:
 	free_all(l);
 	return rc;
@@ -99,16 +100,17 @@ static int load(struct ek_net *net, struct ek_net_op *op)
 	unsigned char *packed = net->packed + op->packed_offset;
 	int rc;
 
-	EK_TRY(ek_dnn_once(op->kernels[PACK_FORWARD], weights, NULL, packed, NULL));
-	if (op->kernels[DATA] != NULL)
-		EK_TRY(ek_dnn_once(op->kernels[PACK_DATA], weights, NULL, packed + packed_size(op, FORWARD), NULL));
+	EK_TRY(ek_dnn_once(ek_cpu_kernels(op)[PACK_FORWARD], weights, NULL, packed, NULL));
+	if (ek_cpu_kernels(op)[DATA] != NULL)
+		EK_TRY(ek_dnn_once(ek_cpu_kernels(op)[PACK_DATA], weights, NULL, packed + packed_size(op, FORWARD),
+		                   NULL));
 out:
 	return rc;
 }
 
 static int forward(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	struct ek_dnn_call *call = ek_net_calls(s, op)[FORWARD];
+	struct ek_dnn_call *call = ek_cpu_calls(s, op)[FORWARD];
 
 	ek_net_place_residual(s, op);
 	ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
@@ -121,7 +123,7 @@ static int forward(struct ek_net_state *s, const struct ek_net_op *op)
 
 static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	struct ek_dnn_call *const *calls = ek_net_calls(s, op);
+	struct ek_dnn_call *const *calls = ek_cpu_calls(s, op);
 	const struct shapes d = shapes_of(s->net, op);
 	const size_t count = (size_t)(d.rows * d.outputs);
 	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0), given = ek_net_out_type(s->net, op, 0);

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "rebalance/base/error.h"
-#include "train/nn/net_internal.h"
+#include "train/nn/ops/dnn_cpu.h"
 
 enum { CHUNK = 1024 };
 enum { LOWEST = -30, HIGHEST = 20 }; /* of the log variance, as diffusers */
@@ -234,7 +234,7 @@ static int prepare_quantise(struct ek_net *net, struct ek_net_op *op)
 	EK_TRY(ek_dnn_layout_new(&x, EK_NN_FLOAT32, 2, rows, EK_DNN_PLAIN));
 	EK_TRY(ek_dnn_layout_strided(&w, EK_NN_FLOAT32, 2, book, turned));
 	EK_TRY(ek_dnn_layout_new(&y, EK_NN_FLOAT32, 2, scores, EK_DNN_PLAIN));
-	EK_TRY(ek_dnn_matmul(&op->kernels[0], x, w, NULL, y, NULL));
+	EK_TRY(ek_dnn_matmul(&ek_cpu_kernels(op)[0], x, w, NULL, y, NULL));
 out:
 	ek_dnn_layout_free(x);
 	ek_dnn_layout_free(w);
@@ -250,7 +250,7 @@ static int find_codes(struct ek_net_state *s, const struct ek_net_op *op, int32_
 	float *tile = (float *)(void *)s->scratch;
 	float *scores = (float *)(void *)(s->scratch + ek_net_align(TILE * n * sizeof(float)));
 	float *squares = scores + TILE * count;
-	struct ek_dnn_call *call = ek_net_calls(s, op)[0];
+	struct ek_dnn_call *call = ek_cpu_calls(s, op)[0];
 	int rc = 0;
 
 	for (size_t k = 0; k < count; k++)

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "rebalance/base/error.h"
-#include "train/nn/net_internal.h"
+#include "train/nn/ops/dnn_cpu.h"
 
 static int prepare_pool(struct ek_net *net, struct ek_net_op *op)
 {
@@ -10,9 +10,9 @@ static int prepare_pool(struct ek_net *net, struct ek_net_op *op)
 	struct ek_dnn_layout *x = NULL, *y = NULL;
 	int rc;
 
-	EK_TRY(ek_net_images(&x, net, op->inputs[0]));
-	EK_TRY(ek_net_images(&y, net, op->outputs[0]));
-	EK_TRY(ek_dnn_pooling(&op->kernels[0], (int)p->kind, x, y, p->kernel, p->stride, p->pad));
+	EK_TRY(ek_cpu_images(&x, net, op->inputs[0], ek_net_in_type(net, op, 0)));
+	EK_TRY(ek_cpu_images(&y, net, op->outputs[0], ek_net_out_type(net, op, 0)));
+	EK_TRY(ek_dnn_pooling(&ek_cpu_kernels(op)[0], (int)p->kind, x, y, p->kernel, p->stride, p->pad));
 	/* In backward, an image and its gradient, and a pixel of the gradient given. */
 	if (op->backward)
 		op->scratch = (2 * ek_net_elements(net, op->inputs[0]) + ek_net_channel_count(net, op->inputs[0])) *
@@ -25,7 +25,7 @@ out:
 
 static int forward_pool(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	struct ek_dnn_call *call = ek_net_calls(s, op)[0];
+	struct ek_dnn_call *call = ek_cpu_calls(s, op)[0];
 
 	ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
 	ek_dnn_call_set(call, EK_DNN_RESULT, ek_net_out(s, op, 0));
