@@ -2,9 +2,7 @@
  * kernel's form and is turned back into the table's. */
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
-#include "train/nn/ops/dnn_cpu.h"
-
-enum { FORWARD, DATA, WEIGHTS, PACK_FORWARD, PACK_DATA, UNPACK };
+#include "train/nn/ops/product_cpu.h"
 
 struct layouts {
 	struct ek_dnn_layout *x, *y, *any, *any_float, *table, *bias, *result;
@@ -43,11 +41,6 @@ out:
 	return rc;
 }
 
-static size_t packed_size(const struct ek_net_op *op, int kernel)
-{
-	return ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(ek_cpu_kernels(op)[kernel], EK_DNN_WEIGHTS)));
-}
-
 static size_t weight_count(const struct ek_net *net, const struct ek_net_op *op)
 {
 	const struct ek_net_conv *c = &op->of.conv;
@@ -61,10 +54,10 @@ static void size_scratch(const struct ek_net *net, struct ek_net_op *op)
 {
 	const size_t size = ek_nn_type_size(ek_net_in_type(net, op, 0)), batch = (size_t)net->batch;
 
-	op->scratch =
-		ek_net_align(batch * ek_net_elements(net, op->outputs[0]) * size) +
-		ek_net_align(batch * ek_net_elements(net, op->inputs[0]) * size) +
-		ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(ek_cpu_kernels(op)[WEIGHTS], EK_DNN_RESULT)));
+	op->scratch = ek_net_align(batch * ek_net_elements(net, op->outputs[0]) * size) +
+	              ek_net_align(batch * ek_net_elements(net, op->inputs[0]) * size) +
+	              ek_net_align(ek_dnn_layout_size(
+			      ek_dnn_kernel_layout(ek_cpu_kernels(op)[EK_PRODUCT_WEIGHTS], EK_DNN_RESULT)));
 }
 
 static int prepare(struct ek_net *net, struct ek_net_op *op)
@@ -76,54 +69,28 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 
 	op->flops = 2.0 * (double)ek_net_rows(net, op->outputs[0]) * (double)weight_count(net, op);
 	EK_TRY(layouts_make(&l, net, op));
-	EK_TRY(ek_dnn_convolution(&ek_cpu_kernels(op)[FORWARD], l.x, l.any, op->parameters[1] >= 0 ? l.bias : NULL,
-	                          l.result, c->stride, c->pad, &fusion));
-	EK_TRY(ek_dnn_reorder(&ek_cpu_kernels(op)[PACK_FORWARD], l.table,
-	                      ek_dnn_kernel_layout(ek_cpu_kernels(op)[FORWARD], EK_DNN_WEIGHTS)));
-	op->packed = packed_size(op, FORWARD);
+	EK_TRY(ek_dnn_convolution(&ek_cpu_kernels(op)[EK_PRODUCT_FORWARD], l.x, l.any,
+	                          op->parameters[1] >= 0 ? l.bias : NULL, l.result, c->stride, c->pad, &fusion));
+	EK_TRY(ek_dnn_reorder(&ek_cpu_kernels(op)[EK_PRODUCT_PACK_FORWARD], l.table,
+	                      ek_dnn_kernel_layout(ek_cpu_kernels(op)[EK_PRODUCT_FORWARD], EK_DNN_WEIGHTS)));
+	op->packed = ek_product_packed_size(op, EK_PRODUCT_FORWARD);
 	if (!op->backward)
 		goto out;
 	if (op->wants[0]) {
-		EK_TRY(ek_dnn_convolution_data(&ek_cpu_kernels(op)[DATA], l.x, l.any, l.y, c->stride, c->pad));
-		EK_TRY(ek_dnn_reorder(&ek_cpu_kernels(op)[PACK_DATA], l.table,
-		                      ek_dnn_kernel_layout(ek_cpu_kernels(op)[DATA], EK_DNN_WEIGHTS)));
-		op->packed += packed_size(op, DATA);
+		EK_TRY(ek_dnn_convolution_data(&ek_cpu_kernels(op)[EK_PRODUCT_DATA], l.x, l.any, l.y, c->stride,
+		                               c->pad));
+		EK_TRY(ek_dnn_reorder(&ek_cpu_kernels(op)[EK_PRODUCT_PACK_DATA], l.table,
+		                      ek_dnn_kernel_layout(ek_cpu_kernels(op)[EK_PRODUCT_DATA], EK_DNN_WEIGHTS)));
+		op->packed += ek_product_packed_size(op, EK_PRODUCT_DATA);
 	}
-	EK_TRY(ek_dnn_convolution_weights(&ek_cpu_kernels(op)[WEIGHTS], l.x, l.any_float, l.any, l.y, c->stride,
-	                                  c->pad));
-	EK_TRY(ek_dnn_reorder(&ek_cpu_kernels(op)[UNPACK],
-	                      ek_dnn_kernel_layout(ek_cpu_kernels(op)[WEIGHTS], EK_DNN_RESULT), l.table));
+	EK_TRY(ek_dnn_convolution_weights(&ek_cpu_kernels(op)[EK_PRODUCT_WEIGHTS], l.x, l.any_float, l.any, l.y,
+	                                  c->stride, c->pad));
+	EK_TRY(ek_dnn_reorder(&ek_cpu_kernels(op)[EK_PRODUCT_UNPACK],
+	                      ek_dnn_kernel_layout(ek_cpu_kernels(op)[EK_PRODUCT_WEIGHTS], EK_DNN_RESULT), l.table));
 	size_scratch(net, op);
 out:
 	layouts_free(&l);
 	return rc;
-}
-
-static int load(struct ek_net *net, struct ek_net_op *op)
-{
-	const float *weights = ek_net_loaded(net, op, 0);
-	unsigned char *packed = net->packed + op->packed_offset;
-	int rc;
-
-	EK_TRY(ek_dnn_once(ek_cpu_kernels(op)[PACK_FORWARD], weights, NULL, packed, NULL));
-	if (ek_cpu_kernels(op)[DATA] != NULL)
-		EK_TRY(ek_dnn_once(ek_cpu_kernels(op)[PACK_DATA], weights, NULL, packed + packed_size(op, FORWARD),
-		                   NULL));
-out:
-	return rc;
-}
-
-static int forward(struct ek_net_state *s, const struct ek_net_op *op)
-{
-	struct ek_dnn_call *call = ek_cpu_calls(s, op)[FORWARD];
-
-	ek_net_place_residual(s, op);
-	ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
-	ek_dnn_call_set(call, EK_DNN_WEIGHTS, s->net->packed + op->packed_offset);
-	if (op->parameters[1] >= 0)
-		ek_dnn_call_set(call, EK_DNN_BIAS, ek_dnn_source(ek_net_parameter(s, op, 1)));
-	ek_dnn_call_set(call, EK_DNN_RESULT, ek_net_out(s, op, 0));
-	return ek_dnn_call_run(call);
 }
 
 static int take_weights(struct ek_net_state *s, const struct ek_net_op *op, const void *dy, unsigned char *scratch,
@@ -132,20 +99,20 @@ static int take_weights(struct ek_net_state *s, const struct ek_net_op *op, cons
 	struct ek_dnn_call *const *calls = ek_cpu_calls(s, op);
 	int rc;
 
-	ek_dnn_call_set(calls[WEIGHTS], EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
-	ek_dnn_call_set(calls[WEIGHTS], EK_DNN_WEIGHTS, ek_dnn_source(dy));
-	ek_dnn_call_set(calls[WEIGHTS], EK_DNN_RESULT, scratch);
-	EK_TRY(ek_dnn_call_run(calls[WEIGHTS]));
-	ek_dnn_call_set(calls[UNPACK], EK_DNN_SOURCE, scratch);
-	ek_dnn_call_set(calls[UNPACK], EK_DNN_RESULT, dw);
-	EK_TRY(ek_dnn_call_run(calls[UNPACK]));
+	ek_dnn_call_set(calls[EK_PRODUCT_WEIGHTS], EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
+	ek_dnn_call_set(calls[EK_PRODUCT_WEIGHTS], EK_DNN_WEIGHTS, ek_dnn_source(dy));
+	ek_dnn_call_set(calls[EK_PRODUCT_WEIGHTS], EK_DNN_RESULT, scratch);
+	EK_TRY(ek_dnn_call_run(calls[EK_PRODUCT_WEIGHTS]));
+	ek_dnn_call_set(calls[EK_PRODUCT_UNPACK], EK_DNN_SOURCE, scratch);
+	ek_dnn_call_set(calls[EK_PRODUCT_UNPACK], EK_DNN_RESULT, dw);
+	EK_TRY(ek_dnn_call_run(calls[EK_PRODUCT_UNPACK]));
 out:
 	return rc;
 }
 
 static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	struct ek_dnn_call *call = ek_cpu_calls(s, op)[DATA];
+	struct ek_dnn_call *call = ek_cpu_calls(s, op)[EK_PRODUCT_DATA];
 	const struct ek_net *net = s->net;
 	const size_t ins = (size_t)net->batch * ek_net_elements(net, op->inputs[0]);
 	const size_t outs = (size_t)net->batch * ek_net_elements(net, op->outputs[0]);
@@ -163,7 +130,8 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 	free_space += ek_net_align(ins * size);
 	if (op->wants[0]) {
 		ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(dy));
-		ek_dnn_call_set(call, EK_DNN_WEIGHTS, net->packed + op->packed_offset + packed_size(op, FORWARD));
+		ek_dnn_call_set(call, EK_DNN_WEIGHTS,
+		                net->packed + op->packed_offset + ek_product_packed_size(op, EK_PRODUCT_FORWARD));
 		ek_dnn_call_set(call, EK_DNN_RESULT, op->adds[0] ? (void *)dx : ek_net_grad_in(s, op, 0));
 		EK_TRY(ek_dnn_call_run(call));
 	}
@@ -179,7 +147,7 @@ out:
 
 const struct ek_net_code ek_net_cpu_conv = {
 	.prepare = prepare,
-	.load = load,
-	.forward = forward,
+	.load = ek_product_load,
+	.forward = ek_product_forward,
 	.backward = backward,
 };

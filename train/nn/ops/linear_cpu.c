@@ -1,10 +1,8 @@
 #include "rebalance/base/error.h"
-#include "train/nn/ops/dnn_cpu.h"
+#include "train/nn/ops/product_cpu.h"
 
 /* y [r, o] = x [r, i] · W^T; dx = dy · W; dW [o, i] = dy^T · x. W is packed for the first two as the kernels like it:
  * once a step, where they would do so for each slice. */
-enum { FORWARD, DATA, WEIGHTS, PACK_FORWARD, PACK_DATA };
-
 struct shapes {
 	int64_t rows, inputs, outputs;
 };
@@ -55,11 +53,6 @@ out:
 	return rc;
 }
 
-static size_t packed_size(const struct ek_net_op *op, int kernel)
-{
-	return ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(ek_cpu_kernels(op)[kernel], EK_DNN_WEIGHTS)));
-}
-
 static int prepare(struct ek_net *net, struct ek_net_op *op)
 {
 	const struct shapes s = shapes_of(net, op);
@@ -71,8 +64,9 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 	EK_TRY(matrix(&l[0], type, s.rows, s.inputs, 0));
 	EK_TRY(matrix(&l[2], result, s.rows, s.outputs, 0));
 	EK_TRY(matrix(&l[3], EK_NN_FLOAT32, 1, s.outputs, 0));
-	EK_TRY(packed_product(net, op, FORWARD, PACK_FORWARD, l, &s, op->parameters[1] >= 0, op->inputs[1] > 0, 1));
-	op->packed = packed_size(op, FORWARD);
+	EK_TRY(packed_product(net, op, EK_PRODUCT_FORWARD, EK_PRODUCT_PACK_FORWARD, l, &s, op->parameters[1] >= 0,
+	                      op->inputs[1] > 0, 1));
+	op->packed = ek_product_packed_size(op, EK_PRODUCT_FORWARD);
 	if (!op->backward)
 		goto out;
 	if (result != type)
@@ -81,44 +75,17 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 		free_all(l);
 		EK_TRY(matrix(&l[0], type, s.rows, s.outputs, 0));
 		EK_TRY(matrix(&l[2], type, s.rows, s.inputs, 0));
-		EK_TRY(packed_product(net, op, DATA, PACK_DATA, l, &s, 0, op->adds[0], 0));
-		op->packed += packed_size(op, DATA);
+		EK_TRY(packed_product(net, op, EK_PRODUCT_DATA, EK_PRODUCT_PACK_DATA, l, &s, 0, op->adds[0], 0));
+		op->packed += ek_product_packed_size(op, EK_PRODUCT_DATA);
 	}
 	free_all(l);
 	EK_TRY(matrix(&l[0], type, s.outputs, s.rows, 1));
 	EK_TRY(matrix(&l[1], type, s.rows, s.inputs, 0));
 	EK_TRY(matrix(&l[2], EK_NN_FLOAT32, s.outputs, s.inputs, 0));
-	EK_TRY(product(&ek_cpu_kernels(op)[WEIGHTS], l, 0, 0, EK_NN_LINEAR));
+	EK_TRY(product(&ek_cpu_kernels(op)[EK_PRODUCT_WEIGHTS], l, 0, 0, EK_NN_LINEAR));
 out:
 	free_all(l);
 	return rc;
-}
-
-static int load(struct ek_net *net, struct ek_net_op *op)
-{
-	const float *weights = ek_net_loaded(net, op, 0);
-	unsigned char *packed = net->packed + op->packed_offset;
-	int rc;
-
-	EK_TRY(ek_dnn_once(ek_cpu_kernels(op)[PACK_FORWARD], weights, NULL, packed, NULL));
-	if (ek_cpu_kernels(op)[DATA] != NULL)
-		EK_TRY(ek_dnn_once(ek_cpu_kernels(op)[PACK_DATA], weights, NULL, packed + packed_size(op, FORWARD),
-		                   NULL));
-out:
-	return rc;
-}
-
-static int forward(struct ek_net_state *s, const struct ek_net_op *op)
-{
-	struct ek_dnn_call *call = ek_cpu_calls(s, op)[FORWARD];
-
-	ek_net_place_residual(s, op);
-	ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
-	ek_dnn_call_set(call, EK_DNN_WEIGHTS, s->net->packed + op->packed_offset);
-	if (op->parameters[1] >= 0)
-		ek_dnn_call_set(call, EK_DNN_BIAS, ek_dnn_source(ek_net_parameter(s, op, 1)));
-	ek_dnn_call_set(call, EK_DNN_RESULT, ek_net_out(s, op, 0));
-	return ek_dnn_call_run(call);
 }
 
 static int backward(struct ek_net_state *s, const struct ek_net_op *op)
@@ -136,17 +103,17 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 		dy = s->scratch;
 	}
 	if (op->wants[0]) {
-		ek_dnn_call_set(calls[DATA], EK_DNN_SOURCE, ek_dnn_source(dy));
-		ek_dnn_call_set(calls[DATA], EK_DNN_WEIGHTS,
-		                s->net->packed + op->packed_offset + packed_size(op, FORWARD));
-		ek_dnn_call_set(calls[DATA], EK_DNN_RESULT, ek_net_grad_in(s, op, 0));
-		EK_TRY(ek_dnn_call_run(calls[DATA]));
+		ek_dnn_call_set(calls[EK_PRODUCT_DATA], EK_DNN_SOURCE, ek_dnn_source(dy));
+		ek_dnn_call_set(calls[EK_PRODUCT_DATA], EK_DNN_WEIGHTS,
+		                s->net->packed + op->packed_offset + ek_product_packed_size(op, EK_PRODUCT_FORWARD));
+		ek_dnn_call_set(calls[EK_PRODUCT_DATA], EK_DNN_RESULT, ek_net_grad_in(s, op, 0));
+		EK_TRY(ek_dnn_call_run(calls[EK_PRODUCT_DATA]));
 	}
 	if (dw != NULL) {
-		ek_dnn_call_set(calls[WEIGHTS], EK_DNN_SOURCE, ek_dnn_source(dy));
-		ek_dnn_call_set(calls[WEIGHTS], EK_DNN_WEIGHTS, ek_dnn_source(ek_net_in(s, op, 0)));
-		ek_dnn_call_set(calls[WEIGHTS], EK_DNN_RESULT, dw);
-		EK_TRY(ek_dnn_call_run(calls[WEIGHTS]));
+		ek_dnn_call_set(calls[EK_PRODUCT_WEIGHTS], EK_DNN_SOURCE, ek_dnn_source(dy));
+		ek_dnn_call_set(calls[EK_PRODUCT_WEIGHTS], EK_DNN_WEIGHTS, ek_dnn_source(ek_net_in(s, op, 0)));
+		ek_dnn_call_set(calls[EK_PRODUCT_WEIGHTS], EK_DNN_RESULT, dw);
+		EK_TRY(ek_dnn_call_run(calls[EK_PRODUCT_WEIGHTS]));
 	}
 	if (db != NULL)
 		ek_net_add_rows(db, ek_net_grad_out(s, op, 0), given, (size_t)d.rows, (size_t)d.outputs);
@@ -156,7 +123,7 @@ out:
 
 const struct ek_net_code ek_net_cpu_linear = {
 	.prepare = prepare,
-	.load = load,
-	.forward = forward,
+	.load = ek_product_load,
+	.forward = ek_product_forward,
 	.backward = backward,
 };
