@@ -156,8 +156,7 @@ out:
 	return rc;
 }
 
-/* Members of a row that describe the file, not the picture. */
-static int is_ours(const char *name)
+int ek_images_is_ours(const char *name)
 {
 	static const char *const ours[] = { "id",
 		                            "file_name",
@@ -203,7 +202,7 @@ static int read_rows(struct readings *all, struct ek_jsonl *rows)
 		}
 		cJSON_ArrayForEach(member, row)
 		{
-			if (is_ours(member->string))
+			if (ek_images_is_ours(member->string))
 				continue;
 			EK_TRY(find_column(all, member->string, place, &place));
 			EK_TRY(take_member(&all->items[place], id, member, &text));

@@ -31,6 +31,9 @@ struct ek_image_record {
 };
 void ek_image_record_release(struct ek_image_record *record);
 
+/* Is a member of a line about the file, and so no attribute and no label? */
+int ek_images_is_ours(const char *name);
+
 /* A pass over images.jsonl. */
 struct ek_images;
 int ek_images_open(struct ek_images **out, const struct ek_run *run);

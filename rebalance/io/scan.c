@@ -19,6 +19,7 @@
 #include "rebalance/io/content.h"
 #include "rebalance/io/dataset_form.h"
 #include "rebalance/io/filename.h"
+#include "rebalance/io/images.h"
 #include "rebalance/io/jsonl.h"
 #include "rebalance/io/lines.h"
 #include "rebalance/io/npy.h"
@@ -146,32 +147,10 @@ static int check_pixels(struct ek_image_info *info, const struct candidate *c, c
 	                                                                      o->max_pixels);
 }
 
-static const char *const reserved[] = { "id",
-	                                "file_name",
-	                                "file_name_bytes",
-	                                "source",
-	                                "source_bytes",
-	                                "zip_entry",
-	                                "zip_entry_bytes",
-	                                "parquet_column",
-	                                "parquet_column_bytes",
-	                                "offset",
-	                                "bytes",
-	                                "width",
-	                                "height",
-	                                "format",
-	                                "sha256",
-	                                "label",
-	                                "held_out" };
-
 static int is_reserved(const struct ek_dataset_item *item, const char *name)
 {
-	if (item->dataset != NULL && strcmp(name, "dataset") == 0)
-		return 1;
-	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
-		if (strcmp(name, reserved[i]) == 0)
-			return 1;
-	return 0;
+	return ek_images_is_ours(name) || strcmp(name, "label") == 0 ||
+	       (item->dataset != NULL && strcmp(name, "dataset") == 0);
 }
 
 static int append_value(struct ek_buffer *row, const cJSON *value)
