@@ -117,6 +117,10 @@ int ek_chapter_certainty(struct ek_page *page)
 		        "no more than chance).</p>",
 		        ek_text_of(page->stability, "verdict", "not judged"),
 		        ek_decimal(ek_number_of(ari, "mean"), 2).s, ek_decimal(ek_number_of(ari, "min"), 2).s);
+		if (ek_number_of(page->stability, "images") < ek_number_of(page->stability, "of"))
+			ek_html(h, "<p>Sorted again were %s, drawn by lot, of the run's %s.</p>",
+			        ek_number_noun((uint64_t)ek_number_of(page->stability, "images"), "image").s,
+			        ek_number_noun((uint64_t)ek_number_of(page->stability, "of"), "image").s);
 		firm_clusters(page);
 		agreements(page);
 	} else {

@@ -208,8 +208,9 @@ static void write_clusters(const struct made *m)
 		"[{\"k\": 8, \"stability\": 0.93}, {\"k\": 12, \"stability\": 0.95}, {\"k\": 24, \"stability\": "
 		"0.91}, {\"k\": 48, \"stability\": 0.72}, {\"k\": 96, \"stability\": 0.6}]}}\n"));
 	save(m, "clusters/clusters.json", &b);
+	assert_ok(ek_buffer_printf(&b, "{\"images\": %zu, \"of\": %zu, ", m->want->images / 2, m->want->images));
 	assert_ok(ek_buffer_text(
-		&b, "{\"seeds\": [{\"seed\": 1, \"ari\": 0.71, \"nmi\": 0.8}, {\"seed\": 2, \"ari\": 0.69, \"nmi\": "
+		&b, "\"seeds\": [{\"seed\": 1, \"ari\": 0.71, \"nmi\": 0.8}, {\"seed\": 2, \"ari\": 0.69, \"nmi\": "
 		    "0.79}], "
 		    "\"pairwise\": {\"ari\": {\"mean\": 0.7, \"min\": 0.66}, \"nmi\": {\"mean\": 0.8, \"min\": 0.78}}, "
 		    "\"k_variants\": [{\"k\": 12, \"ari\": 0.5, \"nmi\": 0.7}], \"encoders\": [{\"encoder\": "
