@@ -40,12 +40,12 @@ static void headline(struct ek_page *page, const struct ek_reviewed *review, con
 	if (review->stale > 0)
 		ek_html(h, "<p>%s on images that have been made anew since, or are gone, %s not counted.</p>",
 		        ek_number_noun(review->stale, "decision").s, review->stale == 1 ? "is" : "are");
-	if (review->log.damaged > 0)
+	if (review->log.lines.damaged > 0)
 		ek_html(h,
 		        "<p>%s of reviews/%s.jsonl could not be read and %s not counted, the first of them line "
 		        "%s.</p>",
-		        ek_number_noun(review->log.damaged, "line").s, review->name,
-		        review->log.damaged == 1 ? "is" : "are", ek_count(review->log.first_damaged).s);
+		        ek_number_noun(review->log.lines.damaged, "line").s, review->name,
+		        review->log.lines.damaged == 1 ? "is" : "are", ek_count(review->log.lines.first_damaged).s);
 }
 
 /* The cells behind the name of a cluster or class of which there are images. */

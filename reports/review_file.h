@@ -5,20 +5,12 @@
 #ifndef EK_REPORTS_REVIEW_FILE_H
 #define EK_REPORTS_REVIEW_FILE_H
 
-#include <sys/stat.h>
-
-#include "rebalance/base/lock.h"
-#include "rebalance/io/run.h"
+#include "reports/journal.h"
 #include "reports/review_log.h"
 
 struct ek_review_file {
 	struct ek_review_log log; /* what is in the file, and stands by it */
-	char *path;
-	uint64_t edits; /* how often the file was found changed by somebody else, and read again */
-	/* The rest is private. */
-	int fd;
-	struct ek_lock lock;
-	struct stat left; /* as the last line left it; another size: it is to be read again */
+	struct ek_journal journal;
 };
 
 /* `*path` = RUN/reviews/NAME.jsonl, to be freed. EK_EUSAGE: no name for a file. */

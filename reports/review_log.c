@@ -12,9 +12,6 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/utf8.h"
 
-enum { WARNINGS_MOST = 20 };
-static const size_t file_limit = (size_t)1 << 30;
-
 static const char *const verdict_names[EK_VERDICTS] = { "accept", "reject", "unsure" };
 static const char *const outcome_names[EK_REVIEW_OUTCOMES] = { "open", "accepted", "rejected", "disputed", "unsure" };
 
@@ -43,26 +40,11 @@ const char *ek_review_outcome_name(enum ek_review_outcome outcome)
 	return outcome_names[outcome];
 }
 
-static int check_name(const char *name)
-{
-	const size_t size = strlen(name);
-	int is_good = size > 0 && size <= EK_REVIEW_NAME_MAX && name[0] != ' ' && name[size - 1] != ' ' &&
-	              ek_utf8_valid_prefix(name, size) == size;
-
-	for (size_t i = 0; i < size && is_good; i++)
-		is_good = (unsigned char)name[i] >= 0x20 && name[i] != 0x7f;
-	return is_good ? 0
-	               : ek_fail(EK_EUSAGE,
-	                         "\"%.64s\" is no name of a reviewer: 1 to %d bytes of UTF-8 without control "
-	                         "characters or spaces at its ends",
-	                         name, EK_REVIEW_NAME_MAX);
-}
-
 int ek_review_log_reviewer(uint32_t *index, struct ek_review_log *log, const char *name)
 {
 	int rc;
 
-	EK_TRY(check_name(name));
+	EK_TRY(ek_journal_check_name(name, EK_REVIEW_NAME_MAX, "a reviewer"));
 	for (*index = 0; *index < log->reviewer_count; ++*index)
 		if (strcmp(log->reviewers[*index], name) == 0)
 			return 0;
@@ -250,27 +232,17 @@ void ek_review_log_agreement(struct ek_review_agreement *out, const struct ek_re
 	out->kappa = out->both > 0 && chance < 1 ? (out->observed - chance) / (1 - chance) : NAN;
 }
 
-static int append_member(struct ek_buffer *out, const char *name, const char *value)
-{
-	int rc;
-
-	EK_TRY(ek_buffer_printf(out, ", \"%s\": ", name));
-	EK_TRY(ek_json_append_string(out, value, strlen(value)));
-out:
-	return rc;
-}
-
 int ek_review_log_format(struct ek_buffer *out, const struct ek_review_log *log, const struct ek_review_entry *entry)
 {
 	int rc;
 
 	EK_TRY(ek_buffer_printf(out, "{\"sample\": %" PRIu32 ", \"decision\": \"%s\"", entry->sample,
 	                        ek_verdict_name(entry->verdict)));
-	EK_TRY(append_member(out, "note", entry->note));
-	EK_TRY(append_member(out, "reviewer", log->reviewers[entry->reviewer]));
-	EK_TRY(append_member(out, "time", entry->time));
+	EK_TRY(ek_journal_member(out, "note", entry->note));
+	EK_TRY(ek_journal_member(out, "reviewer", log->reviewers[entry->reviewer]));
+	EK_TRY(ek_journal_member(out, "time", entry->time));
 	if (entry->sha256[0] != 0)
-		EK_TRY(append_member(out, "sha256", entry->sha256));
+		EK_TRY(ek_journal_member(out, "sha256", entry->sha256));
 	EK_TRY(ek_buffer_text(out, "}\n"));
 out:
 	return rc;
@@ -282,22 +254,11 @@ int ek_review_log_format_undo(struct ek_buffer *out, const struct ek_review_log 
 	int rc;
 
 	EK_TRY(ek_buffer_printf(out, "{\"sample\": %" PRIu32 ", \"undo\": true", entry->sample));
-	EK_TRY(append_member(out, "reviewer", log->reviewers[entry->reviewer]));
-	EK_TRY(append_member(out, "time", entry->time));
+	EK_TRY(ek_journal_member(out, "reviewer", log->reviewers[entry->reviewer]));
+	EK_TRY(ek_journal_member(out, "time", entry->time));
 	EK_TRY(ek_buffer_text(out, "}\n"));
 out:
 	return rc;
-}
-
-/* "2026-11-25T19:00:00Z" */
-static int check_time(const char *time, const char *where)
-{
-	static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
-	int is_good = strlen(time) == sizeof form - 1;
-
-	for (size_t i = 0; is_good && form[i] != 0; i++)
-		is_good = form[i] == 'd' ? time[i] >= '0' && time[i] <= '9' : time[i] == form[i];
-	return is_good ? 0 : ek_fail(EK_EDATA, "%s: time is \"%.40s\", not as 2026-11-25T19:00:00Z", where, time);
 }
 
 static int read_optional(const char **out, const cJSON *object, const char *name, const char *where)
@@ -324,8 +285,9 @@ out:
 	return rc;
 }
 
-static int take_object(struct ek_review_log *log, const cJSON *object, const char *where)
+static int take_object(void *context, const cJSON *object, const char *where)
 {
+	struct ek_review_log *log = context;
 	struct ek_review_entry entry = { 0 };
 	const char *reviewer, *time;
 	uint64_t sample;
@@ -337,7 +299,7 @@ static int take_object(struct ek_review_log *log, const cJSON *object, const cha
 		               EK_REVIEW_SAMPLES_MAX);
 	EK_TRY(ek_json_get_string(&reviewer, object, "reviewer", where));
 	EK_TRY(ek_json_get_string(&time, object, "time", where));
-	EK_TRY(check_time(time, where));
+	EK_TRY(ek_journal_check_time(time, where));
 	entry.sample = (uint32_t)sample;
 	memcpy(entry.time, time, sizeof entry.time);
 	if (cJSON_IsTrue(ek_json_member(object, "undo"))) {
@@ -352,88 +314,14 @@ out:
 	return rc;
 }
 
-static int take_line(struct ek_review_log *log, const char *text, size_t size, const char *where)
-{
-	cJSON *object = NULL;
-	int rc;
-
-	/* cJSON would take it for the end of the text. */
-	if (memchr(text, 0, size) != NULL)
-		return ek_fail(EK_EDATA, "%s: not JSON: a NUL byte", where);
-	if (ek_utf8_valid_prefix(text, size) != size)
-		return ek_fail(EK_EDATA, "%s: not JSON: not UTF-8 at byte %zu", where,
-		               ek_utf8_valid_prefix(text, size));
-	EK_TRY(ek_json_parse(&object, text, size, where));
-	if (cJSON_IsObject(object))
-		rc = take_object(log, object, where);
-	else
-		rc = ek_fail(EK_EDATA, "%s: not a JSON object", where);
-out:
-	cJSON_Delete(object);
-	return rc;
-}
-
-static void note_damage(struct ek_review_log *log, uint64_t line, const char *where)
-{
-	const char *message = ek_error_message();
-	const size_t length = strlen(where);
-
-	if (log->damaged++ == 0)
-		log->first_damaged = line;
-	if (log->damaged > WARNINGS_MOST)
-		return;
-	if (strncmp(message, where, length) == 0)
-		ek_warn("%s; this line is left out", message);
-	else
-		ek_warn("%s: %s; this line is left out", where, message);
-}
-
 int ek_review_log_parse(struct ek_review_log *log, const char *text, size_t size, const char *where)
 {
-	struct ek_buffer place = { 0 };
-	const char *line = text;
-	int rc = 0;
-
-	for (uint64_t number = 1; line < text + size; number++) {
-		const size_t rest = (size_t)(text + size - line);
-		const char *end = memchr(line, '\n', rest);
-		const size_t length = end != NULL ? (size_t)(end - line) : rest;
-
-		ek_buffer_clear(&place);
-		EK_TRY(ek_buffer_printf(&place, "%s:%" PRIu64, where, number));
-		/* The NUL behind the text ends the last line. */
-		rc = strspn(line, " \t\r") >= length ? 0 : take_line(log, line, length, place.data);
-		log->is_cut = rc != 0 && end == NULL;
-		log->ends_open = rc == 0 && end == NULL;
-		if (rc == EK_ENOMEM)
-			goto out;
-		if (rc < 0 && !log->is_cut)
-			note_damage(log, number, place.data);
-		rc = 0;
-		if (!log->is_cut)
-			log->whole_bytes += end != NULL ? length + 1 : length;
-		line += end != NULL ? length + 1 : length;
-	}
-	if (log->damaged > WARNINGS_MOST)
-		ek_warn("%s: %" PRIu64 " damaged lines in all are left out", where, log->damaged);
-out:
-	ek_buffer_release(&place);
-	return rc;
+	return ek_journal_parse(&log->lines, text, size, where, take_object, log);
 }
 
 int ek_review_log_load(struct ek_review_log *log, const char *path)
 {
-	struct ek_buffer text = { 0 };
-	int rc = 0;
-
-	if (!ek_file_exists(path))
-		return 0;
-	EK_TRY(ek_file_read(&text, path, file_limit));
-	if (text.size > 0)
-		EK_TRY(ek_review_log_parse(log, text.data, text.size, path));
-out:
-	ek_buffer_release(&text);
-	return rc;
+	return ek_journal_load(&log->lines, path, take_object, log);
 }
 
 void ek_review_log_release(struct ek_review_log *log)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "rebalance/base/memory.h"
+#include "reports/journal.h"
 
 enum ek_verdict { EK_VERDICT_ACCEPT, EK_VERDICT_REJECT, EK_VERDICT_UNSURE, EK_VERDICTS };
 const char *ek_verdict_name(enum ek_verdict verdict); /* "accept", "reject", "unsure" */
@@ -46,12 +47,8 @@ struct ek_review_log {
 	size_t reviewer_count;
 	struct ek_review_entry *entries; /* [entry_count], all decisions in the order of the file */
 	size_t entry_count;
-	uint64_t samples;       /* 1 + the largest sample that has a line */
-	uint64_t damaged;       /* lines left out */
-	uint64_t first_damaged; /* the number of the first of them, from 1 */
-	int is_cut;             /* the last line is half written: nobody was told that it is saved */
-	uint64_t whole_bytes;   /* of the file, without such a line */
-	int ends_open;          /* the last line is whole but for its newline */
+	uint64_t samples;              /* 1 + the largest sample that has a line */
+	struct ek_journal_lines lines; /* of the file */
 	/* The rest is private. */
 	uint32_t *heads; /* [head_count] 1 + the first vote on the sample */
 	size_t head_count;

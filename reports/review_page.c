@@ -30,9 +30,9 @@ static int catch_up(struct ek_review_page *page)
 	int rc;
 
 	EK_TRY(ek_review_file_refresh(page->file));
-	if (page->edits != page->file->edits)
+	if (page->edits != page->file->journal.edits)
 		EK_TRY(ek_review_void_stale(&page->file->log, page->review));
-	page->edits = page->file->edits;
+	page->edits = page->file->journal.edits;
 out:
 	return rc;
 }
@@ -79,7 +79,7 @@ static int answer_state(void *context, const struct ek_server_request *request, 
 	EK_TRY(ek_buffer_text(out, ", "));
 	EK_TRY(write_string(out, "reviewer", page->reviewer));
 	EK_TRY(ek_buffer_text(out, ", "));
-	EK_TRY(write_string(out, "file", page->file->path));
+	EK_TRY(write_string(out, "file", page->file->journal.path));
 	EK_TRY(ek_buffer_text(out, ", \"reviewers\": ["));
 	for (size_t i = 0; i < log->reviewer_count; i++) {
 		EK_TRY(ek_buffer_text(out, i > 0 ? ", " : ""));
@@ -230,7 +230,7 @@ static int write_saved(struct ek_buffer *out, const struct ek_review_file *file,
 	int rc;
 
 	EK_TRY(write_decision(out, &file->log, sample, reviewer));
-	EK_TRY(ek_buffer_printf(out, ", \"edits\": %" PRIu64 "}", file->edits));
+	EK_TRY(ek_buffer_printf(out, ", \"edits\": %" PRIu64 "}", file->journal.edits));
 out:
 	return rc;
 }

@@ -121,7 +121,7 @@ static int announce(const struct ek_server *server, const struct ek_review_file 
 	if (json) {
 		EK_TRY(ek_buffer_printf(&text, "{\"url\": \"%s\", \"port\": %u, \"images\": %" PRIu64 ", \"file\": ",
 		                        ek_server_url(server), ek_server_port(server), images));
-		EK_TRY(ek_json_append_string(&text, file->path, strlen(file->path)));
+		EK_TRY(ek_json_append_string(&text, file->journal.path, strlen(file->journal.path)));
 		(void)printf("%s}\n", text.data);
 	} else {
 		(void)printf("%s\n", ek_server_url(server));
@@ -138,7 +138,7 @@ out:
 
 static int serve(struct ek_review *review, const char *name, const struct wish *wanted, int json)
 {
-	struct ek_review_file file = { .fd = -1, .lock = EK_LOCK_NONE };
+	struct ek_review_file file = { .journal = EK_JOURNAL_NONE };
 	struct ek_review_page page = { .review = review, .file = &file, .reviewer = wanted->reviewer };
 	struct ek_server_options options = { .port = (uint16_t)wanted->port,
 		                             .routes = ek_review_routes,
@@ -157,7 +157,7 @@ static int serve(struct ek_review *review, const char *name, const struct wish *
 	EK_TRY(ek_server_run(server));
 	ek_review_log_outcomes(counts, &file.log, review->count);
 	ek_info("%" PRIu64 " of %" PRIu64 " images judged; the decisions are in %s",
-	        review->count - counts[EK_REVIEW_OPEN], review->count, file.path);
+	        review->count - counts[EK_REVIEW_OPEN], review->count, file.journal.path);
 out:
 	ek_server_close(server);
 	ek_review_file_release(&file);

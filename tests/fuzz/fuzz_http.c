@@ -110,10 +110,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(text, data, size);
 	text[size] = 0;
-	if (file.path == NULL)
+	if (file.journal.path == NULL)
 		open_page();
 	/* As another program may. */
-	if (file.log.entry_count > 1000 && truncate(file.path, 0) != 0)
+	if (file.log.entry_count > 1000 && truncate(file.journal.path, 0) != 0)
 		abort();
 	ask(text);
 	free(text);

@@ -49,10 +49,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (ek_buffer_append(&bytes, data, size) < 0 || ek_buffer_text(&text, "") < 0 ||
 	    ek_review_log_parse(&log, bytes.data, bytes.size, "fuzz") < 0)
 		abort();
-	if (log.whole_bytes > size || (!log.is_cut && log.whole_bytes != size))
+	if (log.lines.whole_bytes > size || (!log.lines.is_cut && log.lines.whole_bytes != size))
 		abort();
 	print(&text, &log);
-	if (ek_review_log_parse(&back, text.data, text.size, "back") < 0 || back.damaged != 0 || back.is_cut)
+	if (ek_review_log_parse(&back, text.data, text.size, "back") < 0 || back.lines.damaged != 0 || back.lines.is_cut)
 		abort();
 	compare(&log, &back);
 	if (log.reviewer_count > 1)

@@ -345,7 +345,7 @@ static void a_decision_is_on_the_image_that_was_shown(void **state)
 
 	/* What is decided on an image that is made anew while somebody else writes to the file does not count. */
 	write_png(image, 255);
-	stream = fopen(file.path, "a");
+	stream = fopen(file.journal.path, "a");
 	assert_non_null(stream);
 	assert_true(fputs("\n", stream) >= 0 && fclose(stream) == 0);
 	assert_ok(answer_of(&answer, &status, &page, "/agreement", 0, ""));

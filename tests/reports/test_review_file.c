@@ -35,7 +35,7 @@ static const char *text_of(const struct ek_review_file *file)
 	static char copy[8192];
 	struct ek_buffer text = { 0 };
 
-	assert_ok(ek_file_read(&text, file->path, sizeof copy - 1));
+	assert_ok(ek_file_read(&text, file->journal.path, sizeof copy - 1));
 	(void)snprintf(copy, sizeof copy, "%s", text.data);
 	ek_buffer_release(&text);
 	return copy;
@@ -74,7 +74,7 @@ static void what_was_decided_is_there_when_it_is_opened_again(void **state)
 	ek_review_file_release(&file);
 
 	assert_ok(ek_review_file_open(&file, run, "rare"));
-	assert_int_equal(file.log.damaged, 0);
+	assert_int_equal(file.log.lines.damaged, 0);
 	assert_int_equal(file.log.reviewer_count, 2);
 	assert_int_equal(ek_review_log_standing(&file.log, 4, 0)->verdict, EK_VERDICT_ACCEPT);
 	assert_null(ek_review_log_standing(&file.log, 9, 0));
@@ -133,7 +133,7 @@ static void the_end_is_mended(void **state)
 
 		assert_ok(ek_review_file_open(&file, run, "rare"));
 		assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
-		stream = fopen(file.path, "a");
+		stream = fopen(file.journal.path, "a");
 		assert_non_null(stream);
 		assert_true(fputs(ends[i].end, stream) >= 0 && fclose(stream) == 0);
 		ek_review_file_release(&file);
@@ -144,8 +144,8 @@ static void the_end_is_mended(void **state)
 		ek_review_file_release(&file);
 		assert_ok(ek_review_file_open(&file, run, "rare"));
 		assert_int_equal(file.log.entry_count, ends[i].decisions + 1);
-		assert_int_equal(file.log.damaged, 0);
-		assert_int_equal(file.log.is_cut, 0);
+		assert_int_equal(file.log.lines.damaged, 0);
+		assert_int_equal(file.log.lines.is_cut, 0);
 		ek_review_file_release(&file);
 		ek_run_close(run);
 	}
@@ -185,10 +185,10 @@ static void a_file_that_is_gone_takes_no_more(void **state)
 	(void)state;
 	assert_ok(ek_review_file_open(&file, run, "rare"));
 	assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
-	assert_int_equal(remove(file.path), 0);
+	assert_int_equal(remove(file.journal.path), 0);
 	assert_fails(decide(&file, 5, "Anna", EK_VERDICT_REJECT, ""), EK_EIO, "cannot find");
 	assert_null(ek_review_log_standing(&file.log, 5, 0));
-	assert_int_equal(mkdir(file.path, 0777), 0);
+	assert_int_equal(mkdir(file.journal.path, 0777), 0);
 	assert_fails(decide(&file, 5, "Anna", EK_VERDICT_REJECT, ""), EK_EIO, "no regular file");
 	ek_review_file_release(&file);
 	ek_run_close(run);
@@ -268,19 +268,19 @@ static void what_another_program_makes_of_the_file_costs_no_decision(void **stat
 		assert_ok(ek_review_file_open(&file, run, "rare"));
 		for (uint32_t s = 0; s < 3; s++)
 			assert_ok(decide(&file, s, s == 1 ? "Ben" : "Anna", EK_VERDICT_ACCEPT, ""));
-		cases[i].change(file.path, text_of(&file));
+		cases[i].change(file.journal.path, text_of(&file));
 		assert_ok(decide(&file, 7, "Ben", EK_VERDICT_REJECT, "after it"));
-		assert_int_equal(file.edits, 1);
+		assert_int_equal(file.journal.edits, 1);
 		for (uint32_t s = 0; s < 3; s++)
 			assert_int_equal(ek_review_log_standing(&file.log, s, s == 1) != NULL, cases[i].stand[s]);
 		/* And no more until the next change. */
 		assert_ok(decide(&file, 8, "Anna", EK_VERDICT_REJECT, ""));
-		assert_int_equal(file.edits, 1);
+		assert_int_equal(file.journal.edits, 1);
 		ek_review_file_release(&file);
 
 		/* Whoever reads it next finds the same. */
 		assert_ok(ek_review_file_open(&file, run, "rare"));
-		assert_int_equal(file.log.damaged, cases[i].damaged);
+		assert_int_equal(file.log.lines.damaged, cases[i].damaged);
 		for (uint32_t s = 0; s < 9; s++) {
 			uint32_t votes[EK_VERDICTS];
 

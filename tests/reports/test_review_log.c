@@ -53,7 +53,7 @@ static void what_stands_is_the_last_that_was_not_undone(void **state)
 	            "{\"sample\": 100, \"decision\": \"accept\"" ANNA "{\"sample\": 3, \"undo\": true" ANNA
 	            "\n{\"sample\": 100, \"undo\": true" ANNA "{\"sample\": 5, \"decision\": \"reject\"" ANNA);
 	assert_int_equal(warnings, 0);
-	assert_int_equal(log.damaged, 0);
+	assert_int_equal(log.lines.damaged, 0);
 	assert_int_equal(log.reviewer_count, 2);
 	assert_string_equal(log.reviewers[1], "Ben");
 	assert_int_equal(log.samples, 101);
@@ -114,11 +114,11 @@ static void damaged_lines_are_named_and_left_out(void **state)
 		assert_int_equal(warnings, 1);
 		assert_non_null(strstr(last_warning, damaged[i].warning));
 		assert_non_null(strstr(last_warning, "x.jsonl:1: "));
-		assert_int_equal(log.damaged, 1);
-		assert_int_equal(log.first_damaged, 1);
+		assert_int_equal(log.lines.damaged, 1);
+		assert_int_equal(log.lines.first_damaged, 1);
 		assert_int_equal(log.entry_count, 1);
 		assert_int_equal(log.entries[0].sample, 2);
-		assert_int_equal(log.is_cut, 0);
+		assert_int_equal(log.lines.is_cut, 0);
 		ek_review_log_release(&log);
 	}
 }
@@ -139,10 +139,10 @@ static void a_last_line_cut_anywhere_costs_no_other(void **state)
 		assert_int_equal(warnings, 0);
 		assert_string_equal(standing(&log, 1, 0), "accept");
 		/* Without its newline alone it is whole. */
-		assert_int_equal(log.is_cut, cut > 0 && cut < sizeof last - 2);
-		assert_int_equal(log.ends_open, cut == sizeof last - 2);
+		assert_int_equal(log.lines.is_cut, cut > 0 && cut < sizeof last - 2);
+		assert_int_equal(log.lines.ends_open, cut == sizeof last - 2);
 		assert_int_equal(log.entry_count, cut == sizeof last - 2 ? 2 : 1);
-		assert_int_equal(log.whole_bytes, cut == sizeof last - 2 ? strlen(text) : sizeof whole - 1);
+		assert_int_equal(log.lines.whole_bytes, cut == sizeof last - 2 ? strlen(text) : sizeof whole - 1);
 		ek_review_log_release(&log);
 	}
 }
