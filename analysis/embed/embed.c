@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analysis/embed/activation.h"
+#include "analysis/embed/embed_internal.h"
 #include "analysis/embed/model.h"
 #include "analysis/embed/pass.h"
 #include "analysis/embed/weight_files.h"
@@ -317,6 +318,23 @@ static int check_weights(const struct ek_embed *e)
 	return rc < 0 ? rc : ek_fail(EK_EIO, "the weight file of %s appeared just now: try again", e->encoder->name);
 }
 
+const struct ek_preprocessing *ek_embed_preprocessing(const struct ek_embed *e)
+{
+	return &e->preprocessing;
+}
+
+int ek_embed_model(struct ek_model **model, size_t *dimensions, const struct ek_embed *e, int batch)
+{
+	const enum ek_nn_precision precision = e->type == EK_NN_BFLOAT16 ? EK_NN_BF16 : EK_NN_F32;
+	int rc;
+
+	*dimensions = ek_encoder_dimensions(e->encoder, &e->preprocessing);
+	EK_TRY(check_weights(e));
+	EK_TRY(ek_model_new(model, e->encoder, &e->preprocessing, e->weights, precision, batch));
+out:
+	return rc;
+}
+
 int ek_embed_run(struct ek_embed *e, const struct ek_run *run)
 {
 	char *path = NULL;
@@ -332,7 +350,6 @@ out:
 int ek_embed_to(struct ek_embed *e, const struct ek_run *run, const char *path)
 {
 	const struct ek_preprocessing *p = &e->preprocessing;
-	const enum ek_nn_precision precision = e->type == EK_NN_BFLOAT16 ? EK_NN_BF16 : EK_NN_F32;
 	struct ek_pass pass = { .run = run,
 		                .preprocessing = p,
 		                .batch = ek_model_batch(p),
@@ -346,10 +363,9 @@ int ek_embed_to(struct ek_embed *e, const struct ek_run *run, const char *path)
 	uint64_t rows_done;
 	int rc;
 
-	EK_TRY(check_weights(e));
 	EK_TRY(ek_format(&description, "%.*s.json", (int)strlen(path) - 4, path));
 	EK_TRY(partial_key(key, e, run));
-	EK_TRY(ek_model_new(&model, e->encoder, p, e->weights, precision, pass.batch));
+	EK_TRY(ek_embed_model(&model, &pass.dimensions, e, pass.batch));
 	pass.model = model;
 	EK_TRY(ek_npy_writer_open(&writer, &rows_done, path, e->storage, 2, shape, key));
 	EK_TRY(ek_pass_run(&pass, writer, rows_done));
