@@ -12,6 +12,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/io/images.h"
+#include "train/nn/device.h"
 
 enum { VERSION = 1, SAMPLE = 4096 };
 
@@ -115,7 +116,7 @@ static int resolve(struct ek_embed *e, const struct ek_run *run, const struct ek
 	if (o->storage != EK_F32 && o->storage != EK_F16)
 		return ek_fail(EK_EUSAGE, "embeddings are stored as float16 or float32, not %s",
 		               ek_dtype_name(o->storage));
-	if (o->precision == EK_NN_BF16 && !ek_nn_cpu_has_bf16())
+	if (o->precision == EK_NN_BF16 && !ek_device_has_bf16())
 		return ek_fail(EK_ENOTSUP, "this processor has no bfloat16 products: --precision f32 or auto");
 	EK_TRY(ek_encoder_find(&e->encoder, o->encoder != NULL ? o->encoder : ek_encoders[0].name));
 	EK_TRY(ek_images_count(&e->images, run));

@@ -15,6 +15,7 @@
 #include "rebalance/io/kept_path.h"
 #include "rebalance/plan/subset.h"
 #include "train/loop/checkpoint.h"
+#include "train/nn/device.h"
 
 const struct ek_choice ek_schedules[] = { { "constant", "the same rate to the end" },
 	                                  { "linear", "down to 0 in a line" },

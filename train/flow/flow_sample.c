@@ -6,7 +6,6 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
-#include "rebalance/base/threads.h"
 #include "train/nn/runner.h"
 
 struct ek_flow_sampler {
@@ -166,7 +165,7 @@ int ek_flow_sample(struct ek_flow_sampler *s, const struct ek_solver_options *op
 	for (; r.first < samples->count; r.first += whole) {
 		const uint64_t left = samples->count - r.first, here = left < whole ? left : whole;
 
-		if ((rc = ek_parallel((here + batch - 1) / batch, solve_batch, &r)) < 0)
+		if ((rc = ek_device_parallel((here + batch - 1) / batch, solve_batch, &r)) < 0)
 			break;
 		if ((rc = samples->take(samples->context, r.first, (int)here, s->results)) < 0)
 			break;

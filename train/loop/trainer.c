@@ -9,9 +9,9 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
-#include "rebalance/base/threads.h"
 #include "train/loop/checkpoint.h"
 #include "train/loop/trainer_log.h"
+#include "train/nn/device.h"
 
 enum { RUNAWAY = 10, SLICES = 32 };
 
@@ -100,7 +100,7 @@ static int judge(struct trainer *t)
 		t->ids[i] = o->held_out[i % o->held_out_count];
 	t->judging = 1;
 	EK_TRY(t->task->load(t->task->context, t->store, EK_AVERAGE));
-	EK_TRY(ek_parallel(t->slices, run_slice, t));
+	EK_TRY(ek_device_parallel(t->slices, run_slice, t));
 	EK_TRY(t->task->load(t->task->context, t->store, EK_VALUES));
 	for (uint64_t i = 0; i < o->held_out_count; i++) {
 		const int32_t group = o->groups != NULL ? o->groups[t->ids[i]] : -1;
@@ -184,7 +184,7 @@ static int one_step(struct trainer *t)
 	for (uint64_t i = 0; i < o->batch; i++)
 		t->weights[i] /= (float)o->batch;
 	t->slices = o->batch / (uint64_t)t->task->slice;
-	EK_TRY(ek_parallel(t->slices, run_slice, t));
+	EK_TRY(ek_device_parallel(t->slices, run_slice, t));
 	EK_TRY(check_losses(t));
 	adamw.rate = t->rate = rate_now(t);
 	/* The start is soon forgotten, whatever the average keeps in the long run. */
@@ -361,7 +361,7 @@ int ek_trainer_slice(uint64_t batch, int least, int most)
 
 int ek_trainer_check_memory(const struct ek_params *params, int slice, uint64_t states)
 {
-	const uint64_t rest = ek_store_bytes(params), there = ek_memory_available();
+	const uint64_t rest = ek_store_bytes(params), there = ek_device_available();
 	const double gib = 0x1p30;
 	int fits;
 

@@ -6,6 +6,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
 #include "train/nn/ops/dnn_cpu.h"
+#include "train/nn/store_internal.h"
 
 static int alloc(void **out, size_t bytes)
 {
@@ -81,6 +82,8 @@ static int update(struct ek_store *s)
 const struct ek_device ek_device_cpu = {
 	.name = "CPU",
 	.is_host = 1,
+	.has_bf16 = ek_nn_cpu_has_bf16,
+	.available = ek_memory_available,
 	.alloc = alloc,
 	.release = free,
 	.upload = copy,
@@ -97,15 +100,3 @@ const struct ek_device ek_device_cpu = {
 	.sum_squares = sum_squares,
 	.update = update,
 };
-
-static const struct ek_device *chosen = &ek_device_cpu;
-
-const struct ek_device *ek_device(void)
-{
-	return chosen;
-}
-
-void ek_device_set(const struct ek_device *device)
-{
-	chosen = device != NULL ? device : &ek_device_cpu;
-}

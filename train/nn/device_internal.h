@@ -15,7 +15,10 @@ struct ek_store;
 
 struct ek_device {
 	const char *name;
-	int is_host; /* its memory is the host's: what is staged is where it lies, nothing is copied */
+	int is_host;       /* its memory is the host's: what is staged is where it lies, nothing is copied */
+	int one_at_a_time; /* one slice after another, each on all of the device */
+	int (*has_bf16)(void);
+	uint64_t (*available)(void);
 	/* Zeros, aligned to 64 bytes. EK_ENOMEM. */
 	int (*alloc)(void **out, size_t bytes);
 	void (*release)(void *memory); /* or NULL */

@@ -8,6 +8,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
 #include "train/nn/net_internal.h"
+#include "train/nn/store_internal.h"
 
 enum { BATCH_MAX = 4096 };
 
@@ -19,8 +20,8 @@ int ek_net_new(struct ek_net **out, const struct ek_params *params, enum ek_nn_p
 	*out = NULL;
 	if (batch < 1 || batch > BATCH_MAX)
 		return ek_fail(EK_EUSAGE, "a slice of %d images: must be 1 to %d", batch, BATCH_MAX);
-	if (precision == EK_NN_BF16 && !ek_nn_cpu_has_bf16())
-		return ek_fail(EK_ENOTSUP, "this processor has no bfloat16 products");
+	if (precision == EK_NN_BF16 && !ek_device_has_bf16())
+		return ek_fail(EK_ENOTSUP, "the %s has no bfloat16 products", ek_device()->name);
 	EK_TRY(ek_alloc(&net, 1, sizeof *net));
 	net->device = ek_device();
 	net->params = net->table = params;
@@ -165,7 +166,8 @@ int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
 		return ek_fail(EK_EUSAGE, "the network has no output");
 	net->mode = mode;
 	for (int i = 0; i < net->op_count; i++)
-		if (net->device->codes[net->ops[i].kind] == NULL)
+		if (net->device->codes[net->ops[i].kind] == NULL ||
+		    net->device->codes[net->ops[i].kind]->forward == NULL)
 			return ek_fail(EK_ENOTSUP, "the %s lacks the layer %s", net->device->name,
 			               ek_net_operators[net->ops[i].kind].name);
 	if (mode == EK_NET_FORWARD)
@@ -245,7 +247,7 @@ static int load(struct ek_net *net, const float *values)
 
 	net->loaded = values;
 	if (net->packed_bytes > 0)
-		EK_TRY(ek_parallel((uint64_t)net->op_count, load_op, net));
+		EK_TRY(ek_device_parallel((uint64_t)net->op_count, load_op, net));
 out:
 	return rc;
 }

@@ -6,7 +6,6 @@
 #include "train/nn/net.h"
 #include "train/nn/net_kernels.h"
 #include "train/nn/op.h"
-#include "train/nn/store_internal.h"
 #include "train/nn/vector.h"
 
 enum { EK_NET_INPUTS = 6, EK_NET_OUTPUTS = 3, EK_NET_PARAMETERS = 2 };

@@ -4,13 +4,12 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
-#include "rebalance/base/threads.h"
 
 static int init(struct ek_runner *r, const struct ek_net *net, const struct ek_runner *of)
 {
 	int rc;
 
-	*r = (struct ek_runner){ .net = net, .workers = of != NULL ? of->workers : ek_threads() };
+	*r = (struct ek_runner){ .net = net, .workers = of != NULL ? of->workers : ek_device_workers() };
 	EK_TRY(ek_alloc(&r->states, (size_t)r->workers, sizeof *r->states));
 	for (int i = 0; i < r->workers; i++)
 		EK_TRY(of != NULL ? ek_net_state_share(&r->states[i], net, of->states[i])
@@ -41,7 +40,7 @@ void ek_runner_release(struct ek_runner *r)
 
 size_t ek_runner_bytes(const struct ek_net *net)
 {
-	return (size_t)ek_threads() * ek_net_state_bytes(net);
+	return (size_t)ek_device_workers() * ek_net_state_bytes(net);
 }
 
 struct map {
@@ -71,5 +70,5 @@ int ek_runner_map(struct ek_runner *r, uint64_t count, const struct ek_runner_wo
 	const uint64_t batch = (uint64_t)ek_net_batch(r->net);
 	struct map m = { .runner = r, .work = work, .count = count };
 
-	return ek_parallel((count + batch - 1) / batch, run_slice, &m);
+	return ek_device_parallel((count + batch - 1) / batch, run_slice, &m);
 }

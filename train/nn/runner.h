@@ -1,5 +1,5 @@
 /*
- * A net with a state for each of ek_threads() workers, and images cut into slices of the net's batch for them.
+ * A net with a state for each of ek_device_workers() workers, and images cut into slices of the net's batch for them.
  */
 #ifndef EK_NN_RUNNER_H
 #define EK_NN_RUNNER_H

@@ -72,6 +72,7 @@ void ek_store_free(struct ek_store *s)
 		return;
 	for (int f = 0; f < EK_FAMILIES; f++)
 		s->device->release(s->families[f]);
+	s->device->release(s->attached);
 	free(s->host);
 	free(s->turns);
 	free(s->pieces);

@@ -22,6 +22,7 @@ struct ek_store {
 	atomic_int given_up;
 	struct ek_store_piece *pieces;
 	size_t piece_count;
+	void *attached; /* the device's memory about this store, or NULL: made when it is wanted, released with it */
 	struct ek_adamw_factors factors; /* of the step that runs */
 };
 

@@ -8,13 +8,6 @@ int ek_nn_cpu_has_bf16(void)
 	return ek_dnn_has_bf16();
 }
 
-enum ek_nn_type ek_nn_precision_type(enum ek_nn_precision precision)
-{
-	if (precision == EK_NN_AUTO)
-		return ek_nn_cpu_has_bf16() ? EK_NN_BFLOAT16 : EK_NN_FLOAT32;
-	return precision == EK_NN_BF16 ? EK_NN_BFLOAT16 : EK_NN_FLOAT32;
-}
-
 size_t ek_nn_type_size(enum ek_nn_type type)
 {
 	return type == EK_NN_BFLOAT16 ? sizeof(ek_bf16) : sizeof(float);

@@ -10,7 +10,7 @@
 
 enum ek_nn_type { EK_NN_FLOAT32, EK_NN_BFLOAT16 };
 
-/* What a caller asks for; AUTO is BF16 where ek_nn_cpu_has_bf16(), else F32. */
+/* What a caller asks for; AUTO is BF16 where the device has it (device.h), else F32. */
 enum ek_nn_precision { EK_NN_AUTO, EK_NN_F32, EK_NN_BF16 };
 
 typedef uint16_t ek_bf16;
@@ -18,9 +18,6 @@ typedef uint16_t ek_bf16;
 /* 1 if this processor has bfloat16 products (avx512_bf16 or amx_bf16) and the operating system lets them
  * be used, else 0. Without it, bfloat16 is emulated, slower than float32, or EK_ENOTSUP. */
 int ek_nn_cpu_has_bf16(void);
-
-/* The format that a precision means on this processor. */
-enum ek_nn_type ek_nn_precision_type(enum ek_nn_precision precision);
 
 size_t ek_nn_type_size(enum ek_nn_type type);
 

@@ -8,7 +8,6 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
-#include "rebalance/base/threads.h"
 #include "train/vae/vae_internal.h"
 
 void ek_vae_from_pixels(float *out, const uint8_t *pixels, size_t count)
@@ -239,7 +238,7 @@ static int make_nets(struct ek_vae *v)
 	EK_TRY(ek_vae_net_init(&v->nets[0], v, 0, critic && o->discriminator_start == 0 ? EK_NET_FORWARD : learn_mode));
 	if (critic)
 		EK_TRY(ek_vae_net_init(&v->nets[1], v, 1, learn_mode));
-	EK_TRY(ek_trainer_check_memory(&v->params, o->slice, (uint64_t)ek_threads() * state_bytes(v)));
+	EK_TRY(ek_trainer_check_memory(&v->params, o->slice, (uint64_t)ek_device_workers() * state_bytes(v)));
 	EK_TRY(ek_vae_net_share(v->nets));
 out:
 	return rc;
@@ -337,5 +336,5 @@ size_t ek_vae_bytes(const struct ek_vae *v)
 
 	if (v->nets[1].net != NULL)
 		weights += ek_net_weight_bytes(v->nets[1].net);
-	return weights + (size_t)ek_threads() * state_bytes(v);
+	return weights + (size_t)ek_device_workers() * state_bytes(v);
 }

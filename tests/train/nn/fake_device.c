@@ -151,6 +151,8 @@ const struct ek_device *fake_device(void)
 	static struct ek_device device;
 
 	device = (struct ek_device){ .name = "fake device",
+		                     .has_bf16 = ek_device_cpu.has_bf16,
+		                     .available = ek_device_cpu.available,
 		                     .alloc = alloc,
 		                     .release = release,
 		                     .upload = upload,

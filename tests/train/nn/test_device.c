@@ -10,6 +10,7 @@
 #include "tests/train/nn/net_trial.h"
 #include "tests/train/nn/reference.h"
 #include "train/nn/net_internal.h"
+#include "train/nn/store_internal.h"
 
 static float *results_on(const struct ek_device *device, const struct net_case *c, enum ek_nn_precision precision,
                          enum ek_net_mode mode, size_t *count)

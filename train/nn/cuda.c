@@ -1,0 +1,402 @@
+#include "train/nn/cuda_internal.h"
+
+#include <dlfcn.h>
+#include <glob.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+
+enum { LEAST_MAJOR = 8, WORKSPACE = 64 << 20 };
+
+static struct {
+	int number, open;
+	cudaStream_t stream;
+	struct cudaDeviceProp properties;
+	cudaError_t noted;
+} gpu = { .number = -1 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local int entered;
+
+static void write_version(char out[16], int version)
+{
+	(void)snprintf(out, 16, "%d.%d", version / 1000, version % 1000 / 10);
+}
+
+int ek_cuda_versions(char built[16], char driver[16])
+{
+	int version = 0;
+
+	write_version(built, CUDART_VERSION);
+	if (cudaDriverGetVersion(&version) != cudaSuccess)
+		version = 0;
+	write_version(driver, version);
+	return 0;
+}
+
+int ek_cuda_count(void)
+{
+	char built[16], driver[16];
+	cudaError_t error;
+	int count = 0, version = 0;
+
+	(void)ek_cuda_versions(built, driver);
+	(void)cudaDriverGetVersion(&version);
+	error = cudaGetDeviceCount(&count);
+	(void)cudaGetLastError();
+	if (version == 0)
+		return ek_fail(EK_ENOTSUP, "no GPU can be used: no driver of NVIDIA's is installed (libcuda.so.1)");
+	if (error == cudaErrorInsufficientDriver)
+		return ek_fail(EK_ENOTSUP, "no GPU can be used: the driver knows CUDA up to %s, and %s is needed",
+		               driver, built);
+	if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0))
+		return ek_fail(EK_ENOTSUP, "no GPU can be used: the driver sees none");
+	if (error != cudaSuccess)
+		return ek_fail(EK_ENOTSUP, "no GPU can be used: %s", cudaGetErrorString(error));
+	return count;
+}
+
+int ek_cuda_gpu(struct ek_cuda_gpu *out, int number)
+{
+	const int count = ek_cuda_count();
+	struct cudaDeviceProp p;
+	size_t total = 0, free_bytes = 0;
+	int rc;
+
+	*out = (struct ek_cuda_gpu){ .major = 0 };
+	if (count < 0)
+		return count;
+	if (number < 0 || number >= count)
+		return ek_fail(EK_EUSAGE, "there is no GPU %d: this machine has %d, numbered from 0", number, count);
+	EK_TRY(ek_cuda_check(cudaGetDeviceProperties(&p, number), "asking the GPU what it is"));
+	EK_TRY(ek_cuda_check(cudaSetDevice(number), "taking the GPU"));
+	EK_TRY(ek_cuda_check(cudaMemGetInfo(&free_bytes, &total), "asking the GPU for its memory"));
+	(void)snprintf(out->name, sizeof out->name, "%s", p.name);
+	out->major = p.major;
+	out->minor = p.minor;
+	out->bytes = total;
+	out->free = free_bytes;
+out:
+	entered = 0;
+	return rc;
+}
+
+static int open_gpu(int number)
+{
+	const int count = ek_cuda_count();
+	int rc;
+
+	if (count < 0)
+		return count;
+	if (number < 0 || number >= count)
+		return ek_fail(EK_EUSAGE, "there is no GPU %d: this machine has %d, numbered from 0", number, count);
+	EK_TRY(ek_cuda_check(cudaGetDeviceProperties(&gpu.properties, number), "asking the GPU what it is"));
+	if (gpu.properties.major < LEAST_MAJOR)
+		return ek_fail(EK_ENOTSUP, "the GPU %s has compute capability %d.%d, and %d.0 or more is needed",
+		               gpu.properties.name, gpu.properties.major, gpu.properties.minor, LEAST_MAJOR);
+	EK_TRY(ek_cuda_check(cudaSetDevice(number), "taking the GPU"));
+	EK_TRY(ek_cuda_check(cudaStreamCreateWithFlags(&gpu.stream, cudaStreamNonBlocking), "making a stream"));
+	gpu.number = number;
+	gpu.open = 1;
+	entered = 1;
+out:
+	return rc;
+}
+
+int ek_cuda_choose(const struct ek_device **out, int number)
+{
+	const struct ek_cublaslt *lt;
+	int rc = 0;
+
+	*out = NULL;
+	(void)pthread_mutex_lock(&lock);
+	if (gpu.open && gpu.number != number)
+		rc = ek_fail(EK_EUSAGE, "GPU %d is in use by this process: it cannot take GPU %d as well", gpu.number,
+		             number);
+	else if (!gpu.open)
+		rc = open_gpu(number);
+	(void)pthread_mutex_unlock(&lock);
+	EK_TRY(rc);
+	EK_TRY(ek_cuda_cublaslt(&lt));
+	*out = &ek_device_cuda;
+out:
+	return rc;
+}
+
+cudaStream_t ek_cuda_stream(void)
+{
+	return gpu.stream;
+}
+
+int ek_cuda_processors(void)
+{
+	return gpu.properties.multiProcessorCount;
+}
+
+size_t ek_cuda_shared_memory(void)
+{
+	return gpu.properties.sharedMemPerBlockOptin;
+}
+
+void ek_cuda_enter(void)
+{
+	if (!entered)
+		ek_cuda_note(cudaSetDevice(gpu.number));
+	entered = 1;
+}
+
+int ek_cuda_check(cudaError_t error, const char *what)
+{
+	if (error == cudaSuccess)
+		return 0;
+	(void)cudaGetLastError();
+	return ek_fail(error == cudaErrorMemoryAllocation ? EK_ENOMEM : EK_ENOTSUP, "the GPU failed at %s: %s", what,
+	               cudaGetErrorString(error));
+}
+
+void ek_cuda_note(cudaError_t error)
+{
+	if (error != cudaSuccess && gpu.noted == cudaSuccess)
+		gpu.noted = error;
+}
+
+int ek_cuda_launched(const char *what)
+{
+	ek_cuda_note(cudaGetLastError());
+	return ek_cuda_check(gpu.noted, what);
+}
+
+int ek_cuda_wait(void)
+{
+	ek_cuda_enter();
+	ek_cuda_note(cudaStreamSynchronize(gpu.stream));
+	return ek_cuda_launched("waiting for its work");
+}
+
+int ek_cuda_alloc(void **out, size_t bytes)
+{
+	size_t total = 0, free_bytes = 0;
+	cudaError_t error;
+
+	*out = NULL;
+	ek_cuda_enter();
+	error = cudaMalloc(out, bytes > 0 ? bytes : 1);
+	if (error == cudaErrorMemoryAllocation) {
+		(void)cudaGetLastError();
+		(void)cudaMemGetInfo(&free_bytes, &total);
+		return ek_fail(EK_ENOMEM,
+		               "the GPU's memory does not suffice: %.2f GiB are wanted at once and %.2f GiB are free",
+		               (double)bytes / 0x1p30, (double)free_bytes / 0x1p30);
+	}
+	if (error == cudaSuccess)
+		error = cudaMemsetAsync(*out, 0, bytes, gpu.stream);
+	return ek_cuda_check(error, "taking memory");
+}
+
+void ek_cuda_release(void *memory)
+{
+	if (memory == NULL)
+		return;
+	ek_cuda_enter();
+	ek_cuda_note(cudaFree(memory)); /* waits for what uses it */
+}
+
+/* Libraries. */
+
+/* Tries the files that a pattern means. */
+static void *open_pattern(const char *pattern, int flags)
+{
+	glob_t found;
+	void *library = NULL;
+
+	if (glob(pattern, 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc && library == NULL; i++)
+			library = dlopen(found.gl_pathv[i], flags);
+	globfree(&found);
+	return library;
+}
+
+static void *open_library(const char *file)
+{
+	static const char *const places[] = { "lib64", "lib", "nvidia/*/lib" };
+	const char *home = getenv("CUDA_HOME"), *cache = getenv("XDG_CACHE_HOME"), *user = getenv("HOME");
+	const int flags = RTLD_NOW | RTLD_GLOBAL;
+	void *library = dlopen(file, flags);
+	char pattern[4096];
+
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		if (library == NULL && home != NULL) {
+			(void)snprintf(pattern, sizeof pattern, "%s/%s/%s", home, places[i], file);
+			library = open_pattern(pattern, flags);
+		}
+		if (library == NULL && cache != NULL && cache[0] != 0) {
+			(void)snprintf(pattern, sizeof pattern, "%s/evenkeel/cuda/%s/%s", cache, places[i], file);
+			library = open_pattern(pattern, flags);
+		} else if (library == NULL && user != NULL) {
+			(void)snprintf(pattern, sizeof pattern, "%s/.cache/evenkeel/cuda/%s/%s", user, places[i], file);
+			library = open_pattern(pattern, flags);
+		}
+	}
+	return library;
+}
+
+static void *open_or_fail(const char *name, const char *file)
+{
+	void *library = open_library(file);
+
+	if (library == NULL)
+		(void)ek_fail(EK_ENOTSUP,
+		              "the library %s (%s) is missing: not in the system's paths, $CUDA_HOME or "
+		              "${XDG_CACHE_HOME:-~/.cache}/evenkeel/cuda",
+		              name, file);
+	return library;
+}
+
+/* *out = the function of this name. */
+static int find_function(void *library, const char *name, void *out, int rc)
+{
+	void *function = dlsym(library, name);
+
+	memcpy(out, &function, sizeof function);
+	return function != NULL || rc < 0 ? rc : ek_fail(EK_ENOTSUP, "a library of CUDA lacks the function %s", name);
+}
+
+#define STRING(x) #x
+#define SO(name, major) "lib" name ".so." STRING(major)
+#if CUDART_VERSION >= 13000
+#define CUBLASLT_FILE SO("cublasLt", 13)
+#define NVRTC_FILE SO("nvrtc", 13)
+#else
+#define CUBLASLT_FILE SO("cublasLt", 12)
+#define NVRTC_FILE SO("nvrtc", 12)
+#endif
+#define CUDNN_FILE SO("cudnn", 9)
+
+static struct ek_cublaslt cublaslt;
+static struct ek_cudnn cudnn;
+static void *libraries[EK_CUDA_LIBRARIES];
+
+/* Under the lock. */
+static int load_cublaslt(void)
+{
+	int rc = 0;
+
+	if (libraries[0] != NULL)
+		return 0;
+	if ((libraries[0] = open_or_fail("cuBLASLt", CUBLASLT_FILE)) == NULL)
+		return EK_ENOTSUP;
+#define ROW(name) rc = find_function(libraries[0], "cublasLt" #name, &cublaslt.name, rc);
+	EK_CUBLASLT(ROW)
+#undef ROW
+	if (rc < 0)
+		libraries[0] = NULL;
+	return rc;
+}
+
+static int load_cudnn(void)
+{
+	int rc = 0;
+
+	if (libraries[1] != NULL)
+		return 0;
+	/* What it loads itself by its name alone. */
+	(void)load_cublaslt();
+	(void)open_library(NVRTC_FILE);
+	if ((libraries[1] = open_or_fail("cuDNN", CUDNN_FILE)) == NULL)
+		return EK_ENOTSUP;
+#define ROW(name) rc = find_function(libraries[1], "cudnn" #name, &cudnn.name, rc);
+	EK_CUDNN(ROW)
+#undef ROW
+	if (rc < 0)
+		libraries[1] = NULL;
+	return rc;
+}
+
+static int make_cublaslt(void)
+{
+	int rc;
+
+	EK_TRY(load_cublaslt());
+	if (cublaslt.handle != NULL)
+		goto out;
+	ek_cuda_enter();
+	if (cublaslt.workspace == NULL)
+		EK_TRY(ek_cuda_alloc(&cublaslt.workspace, WORKSPACE));
+	cublaslt.workspace_bytes = WORKSPACE;
+	EK_TRY(ek_cuda_cublaslt_check(cublaslt.Create(&cublaslt.handle), "starting"));
+out:
+	return rc;
+}
+
+static int make_cudnn(void)
+{
+	int rc;
+
+	EK_TRY(load_cudnn());
+	if (cudnn.handle != NULL)
+		goto out;
+	ek_cuda_enter();
+	EK_TRY(ek_cuda_cudnn_check(cudnn.Create(&cudnn.handle), "starting"));
+	EK_TRY(ek_cuda_cudnn_check(cudnn.SetStream(cudnn.handle, gpu.stream), "taking the stream"));
+out:
+	return rc;
+}
+
+/* One thread at a time. */
+static int locked(int (*work)(void))
+{
+	int rc;
+
+	(void)pthread_mutex_lock(&lock);
+	rc = work();
+	(void)pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+int ek_cuda_cublaslt(const struct ek_cublaslt **out)
+{
+	*out = &cublaslt;
+	return locked(make_cublaslt);
+}
+
+int ek_cuda_cublaslt_check(cublasStatus_t status, const char *what)
+{
+	return status == CUBLAS_STATUS_SUCCESS
+	               ? 0
+	               : ek_fail(EK_ENOTSUP, "cuBLASLt failed at %s: status %d", what, (int)status);
+}
+
+int ek_cuda_cudnn(const struct ek_cudnn **out)
+{
+	*out = &cudnn;
+	return locked(make_cudnn);
+}
+
+int ek_cuda_cudnn_check(cudnnStatus_t status, const char *what)
+{
+	return status == CUDNN_STATUS_SUCCESS
+	               ? 0
+	               : ek_fail(EK_ENOTSUP, "cuDNN failed at %s: %s", what, cudnn.GetErrorString(status));
+}
+
+int ek_cuda_library(struct ek_cuda_library *out, int number)
+{
+	static const char *const names[EK_CUDA_LIBRARIES] = { "cuBLASLt", "cuDNN" };
+	size_t version;
+	Dl_info place;
+	int rc;
+
+	*out = (struct ek_cuda_library){ .name = names[number] };
+	EK_TRY(locked(number == 0 ? load_cublaslt : load_cudnn));
+	version = number == 0 ? cublaslt.GetVersion() : cudnn.GetVersion();
+	(void)snprintf(out->version, sizeof out->version, "%zu.%zu.%zu", version / 10000, version / 100 % 100,
+	               version % 100);
+	if (dladdr(dlsym(libraries[number], number == 0 ? "cublasLtCreate" : "cudnnCreate"), &place) != 0)
+		(void)snprintf(out->path, sizeof out->path, "%s", place.dli_fname);
+out:
+	return rc;
+}

@@ -1,0 +1,160 @@
+/* Layers that treat each number on its own. */
+#include "train/nn/ops/op_cuda.h"
+
+/* 1 / (1 + e^-g) of the gated units, x · that, and the derivative of g. */
+static __device__ inline float gate_of(float x, int activation, float *slope)
+{
+	const float c = 1.5957691216057308F; /* 2 sqrt(2 / pi) */
+	float g;
+
+	if (activation == EK_NN_GELU_TANH) {
+		*slope = c * (1 + 3 * 0.044715F * x * x);
+		g = c * x * (1 + 0.044715F * x * x);
+	} else {
+		*slope = activation == EK_NN_QUICK_GELU ? 1.702F : 1;
+		g = *slope * x;
+	}
+	return 1 / (1 + expf(-g));
+}
+
+static __device__ float activated(float x, int activation, float slope)
+{
+	float unused;
+
+	switch (activation) {
+	case EK_NN_RELU:
+		return x > 0 ? x : x * slope;
+	case EK_NN_RELU6:
+		return x >= 6 ? 6 : x > 0 ? x : x * slope;
+	case EK_NN_GELU_ERF:
+		return x * 0.5F * (1 + erff(x * 0.70710678F));
+	case EK_NN_LINEAR:
+		return x;
+	default:
+		return x * gate_of(x, activation, &unused);
+	}
+}
+
+static __device__ float activated_slope(float x, int activation, float slope)
+{
+	float inner, s;
+
+	switch (activation) {
+	case EK_NN_RELU:
+		return x > 0 ? 1 : slope;
+	case EK_NN_RELU6:
+		return x >= 6 ? 0 : x > 0 ? 1 : slope;
+	case EK_NN_GELU_ERF:
+		return 0.5F * (1 + erff(x * 0.70710678F)) + x * 0.39894228F * expf(-0.5F * x * x);
+	case EK_NN_LINEAR:
+		return 1;
+	default:
+		s = gate_of(x, activation, &inner);
+		return s + x * s * (1 - s) * inner;
+	}
+}
+
+static __global__ void activate(ek_cuda_view y, ek_cuda_view x, size_t count, int activation, float slope)
+{
+	EK_CUDA_EACH(i, count)
+	ek_put(y, i, activated(ek_get(x, i), activation, slope));
+}
+
+static __global__ void activate_backward(ek_cuda_view dx, ek_cuda_view dy, ek_cuda_view x, size_t count, int activation,
+                                         float slope)
+{
+	EK_CUDA_EACH(i, count)
+	ek_put(dx, i, ek_get(dy, i) * activated_slope(ek_get(x, i), activation, slope));
+}
+
+static int forward_activation(ek_net_state *s, const ek_net_op *op)
+{
+	const size_t count = ek_cuda_numbers(s->net, op->inputs[0]);
+
+	activate<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
+		ek_cuda_output(s, op, 0), ek_cuda_input(s, op, 0), count, op->of.activation.activation,
+		op->of.activation.slope);
+	return ek_cuda_launched("activation");
+}
+
+static int backward_activation(ek_net_state *s, const ek_net_op *op)
+{
+	const size_t count = ek_cuda_numbers(s->net, op->inputs[0]);
+
+	activate_backward<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
+		ek_cuda_grad_input(s, op, 0), ek_cuda_grad_output(s, op, 0), ek_cuda_input(s, op, 0), count,
+		op->of.activation.activation, op->of.activation.slope);
+	return ek_cuda_launched("activation's gradient");
+}
+
+const struct ek_net_code ek_net_cuda_activation = { NULL, NULL, forward_activation, backward_activation, 0 };
+
+/* y = (x + z + shift) · scale; z may be none. */
+static __global__ void combine(ek_cuda_view y, ek_cuda_view x, ek_cuda_view z, size_t count, float shift, float scale)
+{
+	EK_CUDA_EACH(i, count)
+	{
+		const float a = ek_get(x, i), b = z.x != NULL ? ek_get(z, i) : shift;
+
+		ek_put(y, i, (a + b) * scale);
+	}
+}
+
+static int launch_combine(const ek_cuda_view &y, const ek_cuda_view &x, const ek_cuda_view &z, size_t count,
+                          float shift, float scale)
+{
+	combine<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(y, x, z, count, shift, scale);
+	return ek_cuda_launched("a sum");
+}
+
+/* The gradient of the first output goes to input j, `scale` times, unless it is there already. */
+static int pass_gradient(ek_net_state *s, const ek_net_op *op, int j, float scale)
+{
+	if (!op->wants[j] || op->aliased[j])
+		return 0;
+	return launch_combine(ek_cuda_grad_input(s, op, j), ek_cuda_grad_output(s, op, 0), {},
+	                      ek_cuda_numbers(s->net, op->inputs[j]), 0, scale);
+}
+
+static int forward_add(ek_net_state *s, const ek_net_op *op)
+{
+	return launch_combine(ek_cuda_output(s, op, 0), ek_cuda_input(s, op, 0), ek_cuda_input(s, op, 1),
+	                      ek_cuda_numbers(s->net, op->inputs[0]), 0, 1);
+}
+
+static int backward_add(ek_net_state *s, const ek_net_op *op)
+{
+	/* In the order of the inputs: if both are one value, the first sets and the second adds. */
+	const int rc = pass_gradient(s, op, 0, 1);
+
+	return rc < 0 ? rc : pass_gradient(s, op, 1, 1);
+}
+
+const struct ek_net_code ek_net_cuda_add = { NULL, NULL, forward_add, backward_add, 0 };
+
+static int forward_copy(ek_net_state *s, const ek_net_op *op)
+{
+	return launch_combine(ek_cuda_output(s, op, 0), ek_cuda_input(s, op, 0), {},
+	                      ek_cuda_numbers(s->net, op->inputs[0]), 0, 1);
+}
+
+static int backward_copy(ek_net_state *s, const ek_net_op *op)
+{
+	return pass_gradient(s, op, 0, 1);
+}
+
+const struct ek_net_code ek_net_cuda_cast = { NULL, NULL, forward_copy, backward_copy, 0 };
+const struct ek_net_code ek_net_cuda_detach = { NULL, NULL, forward_copy, NULL, 0 };
+
+static int forward_affine(ek_net_state *s, const ek_net_op *op)
+{
+	return launch_combine(ek_cuda_output(s, op, 0), ek_cuda_input(s, op, 0), {},
+	                      ek_cuda_numbers(s->net, op->inputs[0]), op->of.affine.shift, op->of.affine.scale);
+}
+
+static int backward_affine(ek_net_state *s, const ek_net_op *op)
+{
+	return pass_gradient(s, op, 0, op->of.affine.scale);
+}
+
+const struct ek_net_code ek_net_cuda_affine = { NULL, NULL, forward_affine, backward_affine, 0 };
