@@ -500,8 +500,10 @@ static int fail_empty(const struct scanner *s, uint64_t other_files)
 		               s->counts.unopened.first, s->counts.unopened.count == 1 ? "" : ", …",
 		               s->counts.unopened.count == 1 ? "it" : "them");
 	if (s->counts.rejected == 0)
-		return ek_fail(EK_EDATA, "%s%s: no image in it (%" PRIu64 " other files%s)", path, others, other_files,
-		               s->first_other);
+		return ek_fail(EK_EDATA, "%s%s: no image in it (%" PRIu64 " other file%s%s)", path, others, other_files,
+		               other_files == 1 ? "" : "s", s->first_other);
+	if (s->counts.rejected == 1)
+		return ek_fail(EK_EDATA, "%s%s: the only image was rejected: %s", path, others, s->first_rejected);
 	return ek_fail(EK_EDATA, "%s%s: all %" PRIu64 " images were rejected, the first: %s", path, others,
 	               s->counts.rejected, s->first_rejected);
 }
