@@ -601,7 +601,10 @@ int ek_run_bring_up(int *made, struct ek_run *run, const struct ek_work *w, int 
 	int current, rc;
 
 	*made = 0;
-	EK_TRY((w->is_current != NULL ? w->is_current : ek_run_is_current)(&current, &reason, run, w->step));
+	if (w->is_current != NULL)
+		EK_TRY(w->is_current(&current, &reason, w->context, run, w->step));
+	else
+		EK_TRY(ek_run_is_current(&current, &reason, run, w->step));
 	if (current && !force)
 		goto out;
 	if (ek_run_recorded(run, w->step->name) != NULL)

@@ -88,7 +88,8 @@ struct ek_work {
 	int (*make)(void *context, struct ek_run *run, cJSON *counts);
 	void *context;
 	/* As ek_run_is_current, for a step that looks at more than its files; or NULL. */
-	int (*is_current)(int *current, const char **reason, struct ek_run *run, const struct ek_step *step);
+	int (*is_current)(int *current, const char **reason, void *context, struct ek_run *run,
+	                  const struct ek_step *step);
 	int records; /* 1: `make` records the step itself */
 };
 

@@ -47,7 +47,8 @@ struct row {
 	const char *name, *title, *doing;
 	int (*prepare)(struct prepared *p, struct ek_run *run); /* fills p->step */
 	int (*make)(void *prepared, struct ek_run *run, cJSON *counts);
-	int (*is_current)(int *current, const char **reason, struct ek_run *run, const struct ek_step *step);
+	int (*is_current)(int *current, const char **reason, void *prepared, struct ek_run *run,
+	                  const struct ek_step *step);
 	int records; /* both as in struct ek_work */
 };
 
@@ -184,6 +185,13 @@ out:
 	free(first);
 	free(pattern);
 	return rc;
+}
+
+static int is_scan_current(int *current, const char **reason, void *prepared, struct ek_run *run,
+                           const struct ek_step *step)
+{
+	(void)prepared;
+	return ek_scan_is_current(current, reason, run, step);
 }
 
 static int make_scan(void *prepared, struct ek_run *run, cJSON *counts)
@@ -515,7 +523,7 @@ static int make_report(void *prepared, struct ek_run *run, cJSON *counts)
 }
 
 static const struct row rows[EK_STEP_COUNT] = {
-	[EK_STEP_SCAN] = { "scan", "Reading images", "listing the images", prepare_scan, make_scan, ek_scan_is_current,
+	[EK_STEP_SCAN] = { "scan", "Reading images", "listing the images", prepare_scan, make_scan, is_scan_current,
 	                   1 },
 	[EK_STEP_EMBED] = { "embed", "Embedding", "embedding", prepare_embed, make_embed, NULL, 0 },
 	[EK_STEP_CLUSTER] = { "cluster", "Clusters", "clustering", prepare_cluster, make_cluster, NULL, 0 },

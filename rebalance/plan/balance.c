@@ -175,16 +175,24 @@ out:
 	return rc;
 }
 
-static int make(struct ek_run *run, const struct ek_balance_options *o, const struct ek_subset *subset, int64_t started,
-                double clock)
+struct balancing {
+	const struct ek_balance_options *options;
+	struct ek_subset subset;
+	int64_t started;
+	double clock;
+};
+
+static int make(void *context, struct ek_run *run, cJSON *counts)
 {
+	const struct balancing *b = context;
 	struct ek_selection selection = { 0 };
 	struct ek_effects effects = { 0 };
 	int rc;
 
-	EK_TRY(ek_balance_select(&selection, run, o));
+	(void)counts;
+	EK_TRY(ek_balance_select(&selection, run, b->options));
 	EK_TRY(ek_effects_open(&effects, run));
-	EK_TRY(ek_subset_write(run, subset, &selection, &effects, started, clock));
+	EK_TRY(ek_subset_write(run, &b->subset, &selection, &effects, b->started, b->clock));
 out:
 	ek_selection_release(&selection);
 	ek_effects_release(&effects);
@@ -193,26 +201,23 @@ out:
 
 int ek_balance(int *made, struct ek_run *run, const struct ek_balance_options *o, int force)
 {
-	const int64_t started = (int64_t)time(NULL);
-	const double clock = ek_clock();
-	struct ek_subset subset = {
-		.name = o->name, .command = "balance", .method = method_of(o), .inputs = inputs, .lists = o->lists
-	};
+	struct balancing b = { .options = o,
+		               .subset = { .name = o->name,
+		                           .command = "balance",
+		                           .method = method_of(o),
+		                           .inputs = inputs,
+		                           .lists = o->lists },
+		               .started = (int64_t)time(NULL),
+		               .clock = ek_clock() };
+	const struct ek_work how = { .make = make, .context = &b };
 	cJSON *json = NULL;
-	const char *reason;
-	int current, rc;
+	int rc;
 
 	*made = 0;
 	EK_TRY(check_options(o));
 	EK_TRY(make_json(&json, o));
-	subset.options = json;
-	EK_TRY(ek_subset_is_current(&current, &reason, run, &subset));
-	if (current && !force)
-		goto out;
-	if (!current && strcmp(reason, "not made yet") != 0)
-		ek_info("making the subset %s again: %s", o->name, reason);
-	EK_TRY(make(run, o, &subset, started, clock));
-	*made = 1;
+	b.subset.options = json;
+	EK_TRY(ek_subset_bring_up(made, run, &b.subset, &how, force));
 out:
 	cJSON_Delete(json);
 	return rc;

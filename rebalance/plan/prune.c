@@ -314,18 +314,17 @@ static struct ek_subset baseline_of(const struct pruning *p, int b)
 		                   .lists = p->options->lists };
 }
 
-static int is_current(int *current, struct pruning *p)
+/* Its baselines go with it. */
+static int is_current(int *current, const char **reason, void *context, struct ek_run *run, const struct ek_step *step)
 {
-	struct ek_subset subset = subset_of(p, NULL);
-	const char *reason;
+	const struct pruning *p = context;
 	int rc;
 
-	EK_TRY(ek_subset_is_current(current, &reason, p->run, &subset));
-	if (!*current && strcmp(reason, "not made yet") != 0)
-		ek_info("making the subset %s again: %s", subset.name, reason);
+	EK_TRY(ek_run_is_current(current, reason, run, step));
 	for (int b = 0; b < BASELINES && *current; b++) {
-		subset = baseline_of(p, b);
-		EK_TRY(ek_subset_is_current(current, &reason, p->run, &subset));
+		const struct ek_subset baseline = baseline_of(p, b);
+
+		EK_TRY(ek_subset_is_current(current, reason, run, &baseline));
 	}
 out:
 	return rc;
@@ -462,24 +461,26 @@ out:
 
 /* The baselines get their names first: a subset that is there has them. But its own faults are found before anything is
  * written, and no two selections are in memory. */
-static int make(struct pruning *p)
+static int make(void *context, struct ek_run *run, cJSON *counts)
 {
+	struct pruning *p = context;
 	const char *names[BASELINES + 1] = { NULL };
 	struct ek_selection selection;
 	struct ek_draft draft = { 0 };
 	struct ek_subset subset;
 	int rc;
 
+	(void)counts;
 	EK_TRY(select_method(&selection, p));
 	subset = subset_of(p, names);
 	for (int b = 0; b < BASELINES; b++)
 		names[b] = p->names[b];
-	EK_TRY(ek_effects_open(&p->effects, p->run));
-	EK_TRY(ek_subset_draft(&draft, p->run, &subset, &selection, &p->effects));
+	EK_TRY(ek_effects_open(&p->effects, run));
+	EK_TRY(ek_subset_draft(&draft, run, &subset, &selection, &p->effects));
 	ek_selection_release(&selection);
 	for (int b = 0; b < BASELINES; b++)
 		EK_TRY(make_baseline(p, b));
-	EK_TRY(ek_draft_publish(&draft, p->run, &subset, p->started, p->clock));
+	EK_TRY(ek_draft_publish(&draft, run, &subset, p->started, p->clock));
 out:
 	ek_selection_release(&selection);
 	return ek_draft_release(&draft, rc);
@@ -504,15 +505,14 @@ out:
 int ek_prune(int *made, struct ek_run *run, const struct ek_prune_options *options, int force)
 {
 	struct pruning p = { .run = run, .options = options, .started = (int64_t)time(NULL), .clock = ek_clock() };
-	int current = 0, rc;
+	const struct ek_work how = { .make = make, .is_current = is_current, .context = &p };
+	struct ek_subset subset;
+	int rc;
 
 	*made = 0;
 	EK_TRY(prepare(&p));
-	EK_TRY(is_current(&current, &p));
-	if (current && !force)
-		goto out;
-	EK_TRY(make(&p));
-	*made = 1;
+	subset = subset_of(&p, NULL);
+	EK_TRY(ek_subset_bring_up(made, run, &subset, &how, force));
 out:
 	release(&p);
 	return rc;

@@ -294,6 +294,26 @@ out:
 	return rc;
 }
 
+int ek_subset_bring_up(int *made, struct ek_run *run, const struct ek_subset *subset, const struct ek_work *how,
+                       int force)
+{
+	struct ek_work work = *how;
+	struct subset_step step;
+	char *doing = NULL;
+	int rc;
+
+	EK_TRY(make_step(&step, subset->name, subset->options, subset->inputs));
+	EK_TRY(ek_format(&doing, "making the subset %s", subset->name));
+	work.step = &step.step;
+	work.doing = doing;
+	work.records = 1;
+	EK_TRY(ek_run_bring_up(made, run, &work, force));
+out:
+	release_step(&step);
+	free(doing);
+	return rc;
+}
+
 int ek_plan_fail_missing(const struct ek_run *run, const char *folder, const char *what, const char *name)
 {
 	struct ek_buffer names = { 0 };

@@ -46,6 +46,10 @@ int ek_draft_release(struct ek_draft *draft, int rc);
 /* Is what is on disk what `subset` would write? As ek_run_is_current. */
 int ek_subset_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_subset *subset);
 
+/* ek_run_bring_up of the step of a subset; `how`: make, which writes and records it, is_current and context. */
+int ek_subset_bring_up(int *made, struct ek_run *run, const struct ek_subset *subset, const struct ek_work *how,
+                       int force);
+
 /*
  * May the subset RUN/subsets/NAME be used? EK_EDATA, saying what to do: there is none (naming those there are), or what
  * it was made from has changed since ("clusters/assignment.npy has changed; make it again: evenkeel prune RUN … ").
