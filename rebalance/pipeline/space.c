@@ -15,6 +15,8 @@
 #include "train/loop/checkpoint.h"
 #include "train/vae/vae_task.h"
 
+enum { LATENTS_VERSION = 1 };
+
 static const uint8_t *image_of(void *context, int64_t id)
 {
 	return ek_pixels_of(context, id);
@@ -80,36 +82,94 @@ out:
 	return rc;
 }
 
-/* Beside the model if that is the run's own, else in the cache. */
-static int latents_path(char **path, const struct ek_run *run, const char *folder, int side)
+/* In the run: beside the model if that is the run's own, else in the cache. */
+static int latents_file(char **file, const struct ek_run *run, const char *folder, int side)
 {
 	char *own = NULL;
 	int rc;
 
 	EK_TRY(ek_format(&own, "%s/models/", ek_run_path(run)));
 	if (strncmp(folder, own, strlen(own)) == 0)
-		EK_TRY(ek_format(path, "%s/latents.npy", folder));
+		EK_TRY(ek_format(file, "%s/latents.npy", folder + strlen(ek_run_path(run)) + 1));
 	else
-		EK_TRY(ek_format(path, "%s/cache/latents-%d-%016" PRIx64 ".npy", ek_run_path(run), side,
-		                 ek_hash64(folder, strlen(folder))));
+		EK_TRY(ek_format(file, "cache/latents-%d-%016" PRIx64 ".npy", side, ek_hash64(folder, strlen(folder))));
 out:
 	free(own);
 	return rc;
 }
 
-static int open_latents(struct ek_space *space, const struct ek_run *run, const char *folder,
-                        enum ek_nn_precision precision)
+struct encoding {
+	struct ek_space *space;
+	const char *path;
+	enum ek_nn_precision precision;
+};
+
+static int encode(void *context, struct ek_run *run, cJSON *counts)
 {
-	char *path = NULL;
+	const struct encoding *e = context;
+	struct ek_space *s = e->space;
+	const struct ek_vae_images images = { .image = image_of, .context = &s->pixels, .count = s->pixels.count };
+	char *key = NULL;
 	int rc;
 
-	EK_TRY(latents_path(&path, run, folder, space->image_side));
-	EK_TRY(ek_latents_open(
-		&space->latents, path, &space->model,
-		&(struct ek_vae_images){ .image = image_of, .context = &space->pixels, .count = space->pixels.count },
-		space->pixels.key, precision));
+	(void)run;
+	EK_TRY(ek_format(&key, "%s.key", e->path)); /* of versions that kept there what it was made from */
+	EK_TRY(ek_remove(key));
+	EK_TRY(ek_latents_make(e->path, &s->model, &images, s->pixels.key, e->precision));
+	EK_TRY(ek_json_add_u64(counts, "images", images.count));
 out:
+	free(key);
+	return rc;
+}
+
+/* All that latents are made from but images.jsonl. */
+static int describe_latents(cJSON **out, const struct ek_run *run, const struct ek_space *space, const char *folder,
+                            enum ek_nn_precision precision)
+{
+	char encoder[EK_SHA256_HEX], *kept = NULL;
+	int rc;
+
+	if ((*out = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for options");
+	EK_TRY(ek_kept_path(&kept, run, folder));
+	EK_TRY(ek_latents_encoder(encoder, &space->model, precision));
+	EK_TRY(ek_json_add_string(*out, "autoencoder", kept));
+	EK_TRY(ek_json_add_u64(*out, "side", (uint64_t)space->image_side));
+	EK_TRY(ek_json_add_string(*out, "precision",
+	                          ek_nn_precision_type(precision) == EK_NN_BFLOAT16 ? "bf16" : "f32"));
+	EK_TRY(ek_json_add_string(*out, "encoder", encoder));
+out:
+	free(kept);
+	return rc;
+}
+
+static int open_latents(struct ek_space *space, struct ek_run *run, const char *folder, enum ek_nn_precision precision,
+                        int force)
+{
+	static const char *const inputs[] = { "images.jsonl", NULL };
+	const char *outputs[] = { NULL, NULL };
+	struct ek_step step = { .version = LATENTS_VERSION, .inputs = inputs, .outputs = outputs };
+	struct encoding e = { .space = space, .precision = precision };
+	const struct ek_work work = { .step = &step, .doing = "encoding latents", .make = encode, .context = &e };
+	char *file = NULL, *path = NULL, *name = NULL;
+	cJSON *options = NULL;
+	int made, rc;
+
+	EK_TRY(latents_file(&file, run, folder, space->image_side));
+	EK_TRY(ek_run_file(&path, run, file));
+	EK_TRY(ek_format(&name, "latents %s", file));
+	EK_TRY(describe_latents(&options, run, space, folder, precision));
+	outputs[0] = file;
+	e.path = path;
+	step.name = name;
+	step.options = options;
+	EK_TRY(ek_run_bring_up(&made, run, &work, force));
+	EK_TRY(ek_latents_open(&space->latents, path, &space->model.config, space->pixels.count));
+out:
+	free(file);
 	free(path);
+	free(name);
+	cJSON_Delete(options);
 	return rc;
 }
 
@@ -131,18 +191,18 @@ int ek_space_made(const struct ek_space *space, const char *key)
 	return strstr(key, weights) != NULL;
 }
 
-int ek_space_fill(struct ek_space *space, const struct ek_run *run, enum ek_nn_precision precision)
+int ek_space_fill(struct ek_space *space, struct ek_run *run, enum ek_nn_precision precision, int force)
 {
 	char weights[80];
 	int rc;
 
-	EK_TRY(ek_pixels_open(&space->pixels, run, space->image_side));
+	EK_TRY(ek_pixels_open(&space->pixels, run, space->image_side, force));
 	(void)snprintf(space->key, sizeof space->key, "pixels %s", space->pixels.key);
 	if (space->autoencoder == NULL)
 		goto out;
 	name_weights(weights, space);
 	(void)snprintf(space->key, sizeof space->key, "latents of pixels %s %s", space->pixels.key, weights);
-	EK_TRY(open_latents(space, run, space->autoencoder, precision));
+	EK_TRY(open_latents(space, run, space->autoencoder, precision, force));
 out:
 	return rc;
 }
@@ -241,7 +301,7 @@ out:
 	return rc;
 }
 
-int ek_space_publish(const struct ek_run *run, const char *name, const struct ek_autoencoder_config *config,
+int ek_space_publish(struct ek_run *run, const char *name, const struct ek_autoencoder_config *config,
                      enum ek_nn_precision precision)
 {
 	struct ek_space space = { .image_side = config->side, .model.config = *config };
@@ -251,8 +311,8 @@ int ek_space_publish(const struct ek_run *run, const char *name, const struct ek
 
 	EK_TRY(ek_layout_path(&folder, run, "models/*", name));
 	EK_TRY(load_averages(&space.model, folder));
-	EK_TRY(ek_pixels_open(&space.pixels, run, space.image_side));
-	EK_TRY(open_latents(&space, run, folder, precision));
+	EK_TRY(ek_pixels_open(&space.pixels, run, space.image_side, 0));
+	EK_TRY(open_latents(&space, run, folder, precision, 0));
 	EK_TRY(ek_latents_measure(space.latents, &mean, &deviation));
 	if (!(deviation > 0)) {
 		rc = ek_fail(EK_EDATA, "%s: all latents are the same number, %g", folder, mean);

@@ -23,14 +23,15 @@ struct ek_space {
 
 /* After a training: the averaged parameters of its newest checkpoint as a model that diffusers loads, in the same
  * folder, with all latents of the run encoded and the scale that makes their deviation 1. */
-int ek_space_publish(const struct ek_run *run, const char *name, const struct ek_autoencoder_config *config,
+int ek_space_publish(struct ek_run *run, const char *name, const struct ek_autoencoder_config *config,
                      enum ek_nn_precision precision);
 
 /* autoencoder: NULL for pixels; else the name of a model of the run, or a folder that diffusers wrote. image_side: of
  * pixels, 0: the autoencoder's. EK_EUSAGE: no such autoencoder. Release in any case. */
 int ek_space_open(struct ek_space *space, const struct ek_run *run, const char *autoencoder, int image_side);
-/* Ready to give samples: pixels are read, latents encoded, once. */
-int ek_space_fill(struct ek_space *space, const struct ek_run *run, enum ek_nn_precision precision);
+/* Ready to give samples: pixels ("pixels SIDE" of run.json) are read, latents ("latents FILE") encoded, unless they are
+ * current and not `force`. The run must be open for writing. */
+int ek_space_fill(struct ek_space *space, struct ek_run *run, enum ek_nn_precision precision, int force);
 void ek_space_release(struct ek_space *space);
 
 /* Is the autoencoder the one that `key` (of a space that was filled) says? */

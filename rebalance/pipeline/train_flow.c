@@ -235,7 +235,7 @@ static int prepare(struct work *w, struct ek_run *run, uint64_t seed)
 	w->space.seed = seed;
 	w->space.flip = w->asked->common.flip;
 	EK_TRY(fill_options(w, seed));
-	EK_TRY(ek_space_fill(&w->space, run, w->options.precision));
+	EK_TRY(ek_space_fill(&w->space, run, w->options.precision, w->asked->common.force));
 	EK_TRY(ek_flow_task_new(&w->flow, &w->task, &w->options, &source));
 	w->task.preview = preview;
 	w->task.preview_context = w;

@@ -211,7 +211,7 @@ static int prepare(struct work *w, struct ek_run *run, uint64_t seed)
 	                                               .loss_weights = w->asked->common.loss_weights,
 	                                               .validate = w->asked->common.validate,
 	                                               .seed = seed }));
-	EK_TRY(ek_pixels_open(&w->pixels, run, w->options.model.side));
+	EK_TRY(ek_pixels_open(&w->pixels, run, w->options.model.side, w->asked->common.force));
 	EK_TRY(ek_vae_new(
 		&w->vae, &w->options,
 		&(struct ek_vae_images){ .image = image_of, .context = &w->pixels, .count = w->pixels.count }));

@@ -297,7 +297,7 @@ out:
 /* With --force: all that an earlier training made, so that nothing of it is taken for the new one's. */
 static int remove_old(const char *folder)
 {
-	static const char *const made[] = { "diffusion_pytorch_model.safetensors", "latents.npy.key", "latents.npy" };
+	static const char *const made[] = { "diffusion_pytorch_model.safetensors", "latents.npy" };
 	char *path = NULL;
 	int rc;
 

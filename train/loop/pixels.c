@@ -14,7 +14,7 @@
 #include "rebalance/io/images.h"
 #include "rebalance/io/resize.h"
 
-enum { CHUNK = 512 };
+enum { VERSION = 1, CHUNK = 512 };
 static const double sync_seconds = 2;
 
 struct work {
@@ -178,10 +178,50 @@ out:
 	return rc;
 }
 
-int ek_pixels_open(struct ek_pixels *pixels, const struct ek_run *run, int side)
+struct wanted {
+	const char *path;
+	uint64_t images;
+	int side;
+};
+
+static int make_anew(void *context, struct ek_run *run, cJSON *counts)
+{
+	const struct wanted *w = context;
+	int rc;
+
+	EK_TRY(remove_stale(run, w->path, w->side));
+	EK_TRY(make(run, w->path, w->images, w->side));
+	EK_TRY(ek_json_add_u64(counts, "images", w->images));
+out:
+	return rc;
+}
+
+static int bring_up(struct ek_run *run, const char *file, const struct wanted *wanted, int force)
+{
+	static const char *const inputs[] = { "images.jsonl", NULL };
+	const char *const outputs[] = { file, NULL };
+	struct ek_step step = { .version = VERSION, .inputs = inputs, .outputs = outputs };
+	const struct ek_work work = {
+		.step = &step, .doing = "reading pixels", .make = make_anew, .context = (void *)(uintptr_t)wanted
+	};
+	cJSON *options = cJSON_CreateObject();
+	char name[32];
+	int made, rc;
+
+	(void)snprintf(name, sizeof name, "pixels %d", wanted->side);
+	EK_TRY(ek_json_add_u64(options, "side", (uint64_t)wanted->side));
+	step.name = name;
+	step.options = options;
+	EK_TRY(ek_run_bring_up(&made, run, &work, force));
+out:
+	cJSON_Delete(options);
+	return rc;
+}
+
+int ek_pixels_open(struct ek_pixels *pixels, struct ek_run *run, int side, int force)
 {
 	const uint64_t shape[4] = { UINT64_MAX, (uint64_t)side, (uint64_t)side, 3 };
-	char *list = NULL, *folder = NULL, *path = NULL;
+	char *list = NULL, *folder = NULL, *path = NULL, *file = NULL;
 	uint64_t hash;
 	int rc;
 
@@ -198,11 +238,9 @@ int ek_pixels_open(struct ek_pixels *pixels, const struct ek_run *run, int side)
 	(void)snprintf(pixels->key, sizeof pixels->key, "%d-%016" PRIx64, side, hash);
 	EK_TRY(ek_run_file(&folder, run, "cache"));
 	EK_TRY(ek_make_directories(folder));
-	EK_TRY(ek_format(&path, "%s/pixels-%s.npy", folder, pixels->key));
-	if (!ek_file_exists(path)) {
-		EK_TRY(remove_stale(run, path, side));
-		EK_TRY(make(run, path, pixels->count, side));
-	}
+	EK_TRY(ek_format(&file, "cache/pixels-%s.npy", pixels->key));
+	EK_TRY(ek_run_file(&path, run, file));
+	EK_TRY(bring_up(run, file, &(struct wanted){ path, pixels->count, side }, force));
 	EK_TRY(ek_npy_open_as(&pixels->array, path, EK_U8, 4, shape));
 	if (pixels->array.shape[0] != pixels->count)
 		rc = ek_fail(EK_EDATA, "%s has %" PRIu64 " images, the run %" PRIu64, path, pixels->array.shape[0],
@@ -211,6 +249,7 @@ out:
 	free(list);
 	free(folder);
 	free(path);
+	free(file);
 	return rc;
 }
 

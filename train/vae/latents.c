@@ -16,7 +16,7 @@
 #include "train/nn/runner.h"
 #include "train/vae/vae_internal.h"
 
-enum { DIMENSIONS = 4, MEASURED_AT_ONCE = 1024, KEY_LIMIT = 1 << 12 };
+enum { DIMENSIONS = 4, MEASURED_AT_ONCE = 1024 };
 
 struct ek_latents {
 	struct ek_autoencoder_config config;
@@ -25,9 +25,8 @@ struct ek_latents {
 	struct ek_npy array;
 };
 
-/* What the file depends on: PATH.key's text, as long as a key of the writer may be. */
-static int make_key(char key[EK_SHA256_HEX], const struct ek_autoencoder *model, uint64_t count, const char *images_key,
-                    enum ek_nn_precision precision)
+int ek_latents_key(char key[EK_SHA256_HEX], const struct ek_autoencoder *model, uint64_t count, const char *images_key,
+                   enum ek_nn_precision precision)
 {
 	const struct ek_autoencoder_config *c = &model->config;
 	const int end =
@@ -164,30 +163,22 @@ static void shape_of(uint64_t shape[DIMENSIONS], const struct ek_autoencoder_con
 	shape[3] = (uint64_t)s.channels;
 }
 
-static int write_text(const char *path, const char *text)
+int ek_latents_encoder(char key[EK_SHA256_HEX], const struct ek_autoencoder *model, enum ek_nn_precision precision)
 {
-	struct ek_atomic_file file = { 0 };
-	int rc;
-
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, text, strlen(text)));
-	EK_TRY(ek_atomic_commit(&file));
-out:
-	ek_atomic_discard(&file);
-	return rc;
+	return ek_latents_key(key, model, 0, "", precision);
 }
 
-/* The old key goes first, so that no key ever stands beside a file of another. */
-static int make(const char *path, const char *key_path, const char *key, const struct ek_autoencoder *model,
-                const struct ek_vae_images *images, enum ek_nn_precision precision)
+int ek_latents_make(const char *path, const struct ek_autoencoder *model, const struct ek_vae_images *images,
+                    const char *images_key, enum ek_nn_precision precision)
 {
 	struct encoding e = { .model = model, .images = images };
 	struct ek_npy_writer *writer = NULL;
 	uint64_t shape[DIMENSIONS], done;
+	char key[EK_SHA256_HEX];
 	int rc;
 
 	shape_of(shape, &model->config, images->count);
-	EK_TRY(ek_remove(key_path));
+	EK_TRY(ek_latents_key(key, model, images->count, images_key, precision));
 	EK_TRY(ek_npy_writer_open(&writer, &done, path, EK_F16, DIMENSIONS, shape, key));
 	EK_TRY(encoding_init(&e, precision));
 	ek_progress_begin("latents", "images", images->count);
@@ -196,70 +187,29 @@ static int make(const char *path, const char *key_path, const char *key, const s
 	ek_progress_end();
 	EK_TRY(rc);
 	EK_TRY(ek_npy_writer_commit(writer));
-	EK_TRY(write_text(key_path, key));
 out:
 	ek_npy_writer_free(writer);
 	encoding_release(&e);
 	return rc;
 }
 
-/* 1 if the file at `path` was made with this key. */
-static int is_current(int *current, const char *path, const char *key_path, const char *key)
-{
-	struct ek_buffer text = { 0 };
-	int rc = 0;
-
-	*current = 0;
-	if (ek_file_exists(path) && ek_file_exists(key_path)) {
-		EK_TRY(ek_file_read(&text, key_path, KEY_LIMIT));
-		*current = text.size == strlen(key) && memcmp(text.data, key, text.size) == 0;
-	}
-out:
-	ek_buffer_release(&text);
-	return rc;
-}
-
-static int map(struct ek_latents *l, const char *path, uint64_t count)
-{
-	uint64_t shape[DIMENSIONS];
-
-	shape_of(shape, &l->config, count);
-	return ek_npy_open_as(&l->array, path, EK_F16, DIMENSIONS, shape);
-}
-
-static int make_and_map(struct ek_latents *l, const char *path, const char *key_path, const char *key,
-                        const struct ek_autoencoder *model, const struct ek_vae_images *images,
-                        enum ek_nn_precision precision)
-{
-	const int rc = make(path, key_path, key, model, images, precision);
-
-	return rc < 0 ? rc : map(l, path, images->count);
-}
-
-int ek_latents_open(struct ek_latents **out, const char *path, const struct ek_autoencoder *model,
-                    const struct ek_vae_images *images, const char *images_key, enum ek_nn_precision precision)
+int ek_latents_open(struct ek_latents **out, const char *path, const struct ek_autoencoder_config *config,
+                    uint64_t count)
 {
 	struct ek_latents *l = NULL;
-	char key[EK_SHA256_HEX], *key_path = NULL;
-	int current, rc;
+	uint64_t shape[DIMENSIONS];
+	int rc;
 
 	*out = NULL;
 	EK_TRY(ek_alloc(&l, 1, sizeof *l));
-	l->config = model->config;
-	l->shape = ek_autoencoder_latent_shape(&model->config);
+	l->config = *config;
+	l->shape = ek_autoencoder_latent_shape(config);
 	l->elements = (size_t)l->shape.height * (size_t)l->shape.width * (size_t)l->shape.channels;
-	EK_TRY(ek_format(&key_path, "%s.key", path));
-	EK_TRY(make_key(key, model, images->count, images_key, precision));
-	EK_TRY(is_current(&current, path, key_path, key));
-	/* A file that was cut or overwritten is made again. */
-	if (current && (rc = map(l, path, images->count)) != EK_EDATA)
-		EK_TRY(rc);
-	else
-		EK_TRY(make_and_map(l, path, key_path, key, model, images, precision));
+	shape_of(shape, config, count);
+	EK_TRY(ek_npy_open_as(&l->array, path, EK_F16, DIMENSIONS, shape));
 	*out = l;
 	l = NULL;
 out:
-	free(key_path);
 	ek_latents_close(l);
 	return rc;
 }

@@ -3,20 +3,25 @@
  *
  * The file is a NumPy array, float16: for KL moments [n, h, w, 2c], means then logarithms of variances; for VQ what the
  * encoder gives before quantisation, [n, h, w, c]. It holds them as they are, unscaled, and depends on the encoder's
- * weights alone: another decoder, codebook, scale or shift leaves it current. PATH.key beside it says what it was made
- * of. Making it goes on after a kill; images come in slices of a fixed size, so the bytes do not depend on the threads.
+ * weights alone, not on decoder, codebook, scale or shift. Making it goes on after a kill; images come in slices of a
+ * fixed size, so the bytes do not depend on the threads. Whether it is current is for who knows the run to say
+ * (rebalance/pipeline/space.h).
  */
 #ifndef EK_VAE_LATENTS_H
 #define EK_VAE_LATENTS_H
 
+#include "rebalance/base/hash.h"
 #include "train/vae/autoencoder.h"
 #include "train/vae/vae_task.h"
 
 struct ek_latents;
 
+/* What the latents of given images depend on: a text that changes with the encoder's weights, its shape or the
+ * precision. EK_ENOMEM. */
+int ek_latents_encoder(char key[EK_SHA256_HEX], const struct ek_autoencoder *model, enum ek_nn_precision precision);
+
 /*
- * Map the latents at `path`; encode what is missing first, or all if the weights, the images or the precision have
- * changed.
+ * Encode all images into `path`, or go on where that was stopped with the same encoder and images.
  *
  * images:     as many as there are rows
  * images_key: text that changes when the pixels do (struct ek_pixels has one)
@@ -24,8 +29,12 @@ struct ek_latents;
  * EK_EINTERRUPTED, with what was encoded kept; EK_EIO, EK_EDATA (a latent that float16 cannot hold: names the image),
  * EK_ENOMEM, EK_ENOTSUP.
  */
-int ek_latents_open(struct ek_latents **out, const char *path, const struct ek_autoencoder *model,
-                    const struct ek_vae_images *images, const char *images_key, enum ek_nn_precision precision);
+int ek_latents_make(const char *path, const struct ek_autoencoder *model, const struct ek_vae_images *images,
+                    const char *images_key, enum ek_nn_precision precision);
+
+/* Map the latents at `path`, of `count` images, as a generator sees them by `config`. EK_EDATA: others lie there. */
+int ek_latents_open(struct ek_latents **out, const char *path, const struct ek_autoencoder_config *config,
+                    uint64_t count);
 void ek_latents_close(struct ek_latents *l);
 
 uint64_t ek_latents_count(const struct ek_latents *l);

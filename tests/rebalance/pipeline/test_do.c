@@ -94,6 +94,30 @@ static void assert_untouched(const struct stat *before, const char *name)
 	assert_true(before->st_ino == now.st_ino && before->st_mtim.tv_nsec == now.st_mtim.tv_nsec);
 }
 
+/* Its last byte becomes another; the size stays. */
+static void spoil(const char *name)
+{
+	struct ek_buffer bytes = { 0 };
+
+	assert_ok(ek_file_read(&bytes, ek_join(path, name), 1 << 26));
+	bytes.data[bytes.size - 1] ^= 1;
+	ek_write_file(ek_join(path, name), bytes.data, bytes.size);
+	ek_buffer_release(&bytes);
+}
+
+/* The only file of the run that the pattern fits. */
+static const char *file_like(const char *pattern)
+{
+	static char name[200];
+	glob_t found;
+
+	assert_ok(ek_run_glob(&found, run, pattern));
+	assert_int_equal(found.gl_pathc, 1);
+	(void)snprintf(name, sizeof name, "%s", found.gl_pathv[0] + strlen(path) + 1);
+	globfree(&found);
+	return name;
+}
+
 static void assert_same_bytes(const char *a, const char *b)
 {
 	struct ek_buffer first = { 0 }, second = { 0 };
@@ -315,6 +339,16 @@ static void an_autoencoder(void **state)
 	assert_ok(ek_do_train_vae(&result, run, &steps, &o));
 	ek_training_result_release(&result);
 	assert_untouched(&before, "models/ae/latents.npy");
+	/* What lies there is no longer what was made. */
+	spoil("models/ae/latents.npy");
+	assert_ok(ek_do_train_vae(&result, run, &steps, &o));
+	ek_training_result_release(&result);
+	assert_true(file_of("models/ae/latents.npy").st_ino != before.st_ino);
+	before = file_of(file_like("cache/pixels-8-*.npy"));
+	o.common.force = 1;
+	assert_ok(ek_do_train_vae(&result, run, &steps, &o));
+	ek_training_result_release(&result);
+	assert_true(file_of(file_like("cache/pixels-8-*.npy")).st_ino != before.st_ino);
 }
 
 static void samples_are_completed(void **state)

@@ -11,6 +11,7 @@
 #include "tests/train/vae/toy.h"
 #include "train/nn/net_internal.h"
 #include "train/vae/latents.h"
+#include "train/vae/vae_internal.h"
 
 static struct ek_toy_images images;
 static int images_read;
@@ -38,8 +39,9 @@ static struct ek_vae_images source(void)
 static int open_latents(struct ek_latents **l, const char *path, const struct ek_autoencoder *model, const char *key)
 {
 	const struct ek_vae_images from = source();
+	const int rc = ek_latents_make(path, model, &from, key, EK_NN_F32);
 
-	return ek_latents_open(l, path, model, &from, key, EK_NN_F32);
+	return rc < 0 ? rc : ek_latents_open(l, path, &model->config, TOY_IMAGES);
 }
 
 static void read_file(struct ek_buffer *out, const char *path)
@@ -156,40 +158,29 @@ static void samples_have_the_moments(void **state)
 	free(moments);
 }
 
-static void they_are_made_again_only_when_something_changed(void **state)
+static void they_depend_on_the_encoder_alone(void **state)
 {
+	char first[EK_SHA256_HEX], key[EK_SHA256_HEX];
 	const char *path = ek_join(ek_scratch(), "latents.npy");
-	struct ek_buffer first = { 0 }, bytes = { 0 };
 	struct ek_autoencoder m;
 	struct ek_latents *l;
 
 	(void)state;
 	ek_toy_model(&m, EK_AUTOENCODER_KL);
-	assert_ok(open_latents(&l, path, &m, "one"));
-	assert_int_equal(images_read, TOY_IMAGES);
-	ek_latents_close(l);
-	read_file(&first, path);
+	assert_ok(ek_latents_encoder(first, &m, EK_NN_F32));
 	m.values[m.params.size - 1] += 1; /* the decoder's, and how latents are scaled */
 	m.config.scale = 3;
-	assert_ok(open_latents(&l, path, &m, "one"));
-	assert_int_equal(images_read, 0);
-	ek_latents_close(l);
-	assert_ok(open_latents(&l, path, &m, "two"));
-	assert_int_equal(images_read, TOY_IMAGES);
-	ek_latents_close(l);
+	assert_ok(ek_latents_encoder(key, &m, EK_NN_F32));
+	assert_string_equal(key, first);
+	assert_ok(ek_latents_encoder(key, &m, EK_NN_BF16));
+	assert_string_not_equal(key, first);
 	m.values[0] += 1;
-	assert_ok(open_latents(&l, path, &m, "two"));
-	assert_int_equal(images_read, TOY_IMAGES);
+	assert_ok(ek_latents_encoder(key, &m, EK_NN_F32));
+	assert_string_not_equal(key, first);
+	/* Of other images, or of another autoencoder, they are not taken for these. */
+	assert_ok(open_latents(&l, path, &m, "key"));
 	ek_latents_close(l);
-	read_file(&bytes, path);
-	assert_true(bytes.size == first.size && memcmp(bytes.data, first.data, first.size) != 0);
-	/* A file that was cut is made again. */
-	ek_write_file(path, bytes.data, bytes.size - 1);
-	assert_ok(open_latents(&l, path, &m, "two"));
-	assert_int_equal(images_read, TOY_IMAGES);
-	ek_latents_close(l);
-	ek_buffer_release(&first);
-	ek_buffer_release(&bytes);
+	assert_fails(ek_latents_open(&l, path, &m.config, TOY_IMAGES + 1), EK_EDATA, "latents.npy");
 	ek_autoencoder_release(&m);
 }
 
@@ -212,7 +203,8 @@ static void what_was_encoded_is_kept(void **state)
 {
 	const char *folder = ek_scratch(), *path = ek_join(folder, "latents.npy"),
 		   *other = ek_join(folder, "whole.npy");
-	struct ek_buffer whole = { 0 }, bytes = { 0 }, key = { 0 };
+	struct ek_buffer whole = { 0 }, bytes = { 0 };
+	char key[EK_SHA256_HEX];
 	struct ek_autoencoder m;
 	struct ek_latents *l;
 
@@ -223,8 +215,8 @@ static void what_was_encoded_is_kept(void **state)
 	assert_ok(open_latents(&l, other, &m, "key"));
 	ek_latents_close(l);
 	read_file(&whole, other);
-	read_file(&key, ek_join(folder, "whole.npy.key"));
-	leave_partial(path, key.data, &whole, 35); /* within the second slice, which is encoded whole */
+	assert_ok(ek_latents_key(key, &m, TOY_IMAGES, "key", EK_NN_F32));
+	leave_partial(path, key, &whole, 35); /* within the second slice, which is encoded whole */
 	ek_threads_set(1);
 	assert_ok(open_latents(&l, path, &m, "key"));
 	assert_int_equal(images_read, TOY_IMAGES - 32);
@@ -235,7 +227,6 @@ static void what_was_encoded_is_kept(void **state)
 	ek_threads_set(0);
 	ek_buffer_release(&whole);
 	ek_buffer_release(&bytes);
-	ek_buffer_release(&key);
 	ek_autoencoder_release(&m);
 }
 
@@ -327,12 +318,9 @@ static void codes_are_taken_from_near_latents(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(latents_are_what_the_encoder_gives),
-		cmocka_unit_test(samples_have_the_moments),
-		cmocka_unit_test(they_are_made_again_only_when_something_changed),
-		cmocka_unit_test(what_was_encoded_is_kept),
-		cmocka_unit_test(failures_leave_no_latents),
-		cmocka_unit_test(latents_are_decoded),
+		cmocka_unit_test(latents_are_what_the_encoder_gives), cmocka_unit_test(samples_have_the_moments),
+		cmocka_unit_test(they_depend_on_the_encoder_alone),   cmocka_unit_test(what_was_encoded_is_kept),
+		cmocka_unit_test(failures_leave_no_latents),          cmocka_unit_test(latents_are_decoded),
 		cmocka_unit_test(codes_are_taken_from_near_latents),
 	};
 
