@@ -152,6 +152,8 @@ static int save(struct trainer *t)
 	/* Those after the one that was gone on with are damaged: they do not count among the ones that are kept. */
 	EK_TRY(ek_checkpoints_keep(t->options->folder, t->saved_step, t->options->checkpoints_kept));
 	t->state.seconds = now;
+	if (t->task->codebook != NULL)
+		ek_codebook_read(t->task->codebook, t->state.extra);
 	rc = ek_checkpoint_write(t->options->folder, t->task->params, &t->state, t->options->identity);
 	t->state.seconds = before;
 	EK_TRY(rc);
@@ -193,8 +195,8 @@ static int one_step(struct trainer *t)
 	for (uint64_t i = 0; i < o->batch; i++)
 		ek_trainer_log_add(&t->log, t->losses[i], t->parts + i * (uint64_t)t->part_count,
 		                   o->groups != NULL ? o->groups[t->ids[i]] : -1);
-	if (t->task->after_step != NULL)
-		EK_TRY(t->task->after_step(t->task->context, t->state.step, t->store));
+	if (t->task->codebook != NULL)
+		EK_TRY(ek_codebook_step(t->task->codebook, t->store, t->state.step));
 	t->state.step++;
 	EK_TRY(t->task->load(t->task->context, t->store, EK_VALUES));
 out:
@@ -286,6 +288,8 @@ static int start(struct trainer *t, const float *values)
 	EK_TRY(found = ek_checkpoint_open(&file, &t->saved_step, folder, EK_CHECKPOINT_WHOLE));
 	if (found) {
 		EK_TRY(ek_checkpoint_read(&file, t->task->params, &t->state, t->options->identity));
+		if (t->task->codebook != NULL)
+			ek_codebook_write(t->task->codebook, t->state.extra);
 		ek_info("going on after step %" PRIu64, t->state.step);
 	} else {
 		ek_store_write(t->store, EK_VALUES, 0, size, values);
@@ -320,8 +324,10 @@ static int allocate(struct trainer *t)
 	EK_TRY(ek_alloc(&t->losses, images, sizeof *t->losses));
 	EK_TRY(ek_alloc(&t->parts, images * (size_t)t->part_count, sizeof *t->parts));
 	EK_TRY(ek_alloc(&t->judged_groups, (size_t)o->group_count, sizeof *t->judged_groups));
-	if (t->task->state != NULL)
-		t->state.extra = t->task->state(t->task->context, &t->state.extra_count);
+	if (t->task->codebook != NULL) {
+		t->state.extra_count = ek_codebook_state_count(t->task->codebook);
+		EK_TRY(ek_alloc(&t->state.extra, t->state.extra_count, sizeof *t->state.extra));
+	}
 out:
 	return rc;
 }
@@ -330,6 +336,7 @@ static void release(struct trainer *t)
 {
 	ek_trainer_log_release(&t->log);
 	ek_store_free(t->store);
+	free(t->state.extra);
 	free(t->ids);
 	free(t->weights);
 	free(t->losses);

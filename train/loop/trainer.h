@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "rebalance/base/json.h"
+#include "train/nn/codebook.h"
 #include "train/nn/store.h"
 
 /* Images of a step that one worker takes at once. */
@@ -52,15 +53,12 @@ struct ek_task {
 	int (*learn)(void *context, int worker, const struct ek_slice *slice, struct ek_store *store);
 	/* Only the losses, with times and noises fixed by position (validation). NULL: there is no validation. */
 	int (*judge)(void *context, int worker, const struct ek_slice *slice);
-	/* After each step of the store, on one thread, in order: may change values and average (codebooks moved by
-	 * averages, dead codes). NULL: nothing to do. */
-	int (*after_step)(void *context, uint64_t step, struct ek_store *store);
+	/* Moved after each step of the store; a checkpoint holds its state. NULL: none. */
+	struct ek_codebook *codebook;
 	/* A picture of how far it is, written to `path` (PNG), made with these (averaged) values [params->size]; nets
 	 * are loaded anew afterwards. NULL: none. */
 	int (*preview)(void *preview_context, const float *values, const char *path);
 	void *preview_context;
-	/* State beyond parameters that a checkpoint must hold: `count` floats at `state`. NULL: none. */
-	float *(*state)(void *context, size_t *count);
 };
 
 /* Which images come: the ids and loss weights of positions first … first + count - 1 of the endless sequence of a

@@ -5,6 +5,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
+#include "train/nn/ops/codebook_cpu.h"
 #include "train/nn/ops/dnn_cpu.h"
 #include "train/nn/store_internal.h"
 
@@ -99,4 +100,5 @@ const struct ek_device ek_device_cpu = {
 	.add = add,
 	.sum_squares = sum_squares,
 	.update = update,
+	.move_codes = ek_cpu_move_codes,
 };

@@ -3,10 +3,12 @@
 #define EK_NN_DEVICE_INTERNAL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "train/nn/device.h"
 #include "train/nn/op.h"
 
+struct ek_codebook;
 struct ek_net;
 struct ek_net_code;
 struct ek_net_op;
@@ -39,6 +41,9 @@ struct ek_device {
 	void (*add)(float *sum, const float *x, size_t count);
 	int (*sum_squares)(struct ek_store *s, double *sum);
 	int (*update)(struct ek_store *s);
+	/* A step of a codebook (codebook_internal.h) over the latents that backward of quantise noted, turn by turn:
+	 * codes, average [codes, width], in and out. NULL: there are none. */
+	int (*move_codes)(struct ek_codebook *c, uint64_t step, float *codes, float *average);
 };
 
 #endif

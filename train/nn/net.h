@@ -41,6 +41,7 @@
 #include "train/nn/store.h"
 #include "train/nn/tensor.h"
 
+struct ek_codebook;
 struct ek_net;
 struct ek_net_state;
 
@@ -200,8 +201,8 @@ int ek_net_absolute_error(struct ek_net *net, int a, int b);
  */
 struct ek_net_quantise {
 	int codebook;
-	float commitment,
-		codebook_weight; /* 0.25 and 1 are usual; codebook_weight 0 where averages move the codebook */
+	float commitment, codebook_weight; /* 0.25 and 1 are usual; the latter 0 where averages move the codebook */
+	struct ek_codebook *follows; /* notes z and codes in backward, its turn being the slice (codebook.h), or NULL */
 };
 int ek_net_quantise(struct ek_net *net, int z, const struct ek_net_quantise *q, int *loss, int *codes);
 

@@ -3,8 +3,8 @@
 #define EK_VAE_VAE_INTERNAL_H
 
 #include "rebalance/base/hash.h"
+#include "train/nn/codebook.h"
 #include "train/nn/runner.h"
-#include "train/vae/codebook.h"
 #include "train/vae/discriminator.h"
 #include "train/vae/perceptual.h"
 #include "train/vae/vae_task.h"
@@ -21,8 +21,7 @@ struct ek_vae_parts {
 struct ek_vae_net {
 	struct ek_net *net;
 	struct ek_runner runner;
-	int image, keys;    /* inputs; keys: of a KL latent's noise */
-	int encoded, codes; /* kept of VQ */
+	int image, keys; /* inputs; keys: of a KL latent's noise */
 	int decoded;
 	int loss;                /* of an image */
 	int learned;             /* the output: the loss, and the discriminator's own */
@@ -37,7 +36,7 @@ struct ek_vae {
 	struct ek_vae_parts parts;
 	struct ek_vae_net nets[2]; /* without the discriminator, and with it if there is one */
 	int codebook_parameter;
-	struct ek_codebook codebook; /* VQ */
+	struct ek_codebook *codebook; /* VQ */
 	struct ek_discriminator_options critic;
 	struct ek_perceptual *perceptual; /* NULL: none */
 };

@@ -3,24 +3,23 @@
 #include "train/vae/vae_internal.h"
 
 /* The latent between encoder and decoder, and the part of the loss that comes with it. */
-static int add_latent(struct ek_vae_net *n, const struct ek_vae *v, int *extra)
+static int add_latent(struct ek_vae_net *n, const struct ek_vae *v, int encoded, int *extra)
 {
 	const struct ek_vae_options *o = &v->options;
 	const struct ek_net_shape shape = ek_autoencoder_latent_shape(&o->model);
 	const struct ek_net_quantise q = { .codebook = v->codebook_parameter,
 		                           .commitment = (float)o->commitment,
-		                           .codebook_weight = o->codebook_averages ? 0 : (float)o->codebook_weight };
-	int latent, rc;
+		                           .codebook_weight = o->codebook_averages ? 0 : (float)o->codebook_weight,
+		                           .follows = v->codebook };
+	int latent, codes, rc;
 
 	if (o->model.kind == EK_AUTOENCODER_VQ) {
-		EK_TRY(latent = ek_net_quantise(n->net, n->encoded, &q, extra, &n->codes));
-		EK_TRY(ek_net_keep(n->net, n->codes));
-		EK_TRY(ek_net_keep(n->net, n->encoded));
+		EK_TRY(latent = ek_net_quantise(n->net, encoded, &q, extra, &codes));
 		n->parts[v->parts.quantisation] = *extra;
 	} else {
 		EK_TRY(n->keys = ek_net_input_keys(n->net));
-		EK_TRY(latent = ek_net_sample(n->net, n->encoded, ek_net_noise(n->net, n->keys, shape)));
-		EK_TRY(*extra = ek_net_kl(n->net, n->encoded));
+		EK_TRY(latent = ek_net_sample(n->net, encoded, ek_net_noise(n->net, n->keys, shape)));
+		EK_TRY(*extra = ek_net_kl(n->net, encoded));
 		n->parts[v->parts.kl] = *extra;
 		*extra = ek_net_affine(n->net, *extra, (float)o->kl_weight, 0);
 	}
@@ -82,12 +81,12 @@ out:
 int ek_vae_net_init(struct ek_vae_net *n, const struct ek_vae *v, int critic, enum ek_net_mode mode)
 {
 	const struct ek_autoencoder_config *c = &v->options.model;
-	int latent, extra, rc;
+	int encoded, latent, extra, rc;
 
 	EK_TRY(ek_net_new(&n->net, &v->params, v->options.precision, v->options.slice));
 	EK_TRY(n->image = ek_net_input(n->net, (struct ek_net_shape){ c->side, c->side, c->channels }));
-	EK_TRY(n->encoded = ek_autoencoder_encode(n->net, &v->params, c, n->image));
-	EK_TRY(latent = add_latent(n, v, &extra));
+	EK_TRY(encoded = ek_autoencoder_encode(n->net, &v->params, c, n->image));
+	EK_TRY(latent = add_latent(n, v, encoded, &extra));
 	EK_TRY(n->decoded = ek_autoencoder_decode(n->net, &v->params, c, latent));
 	EK_TRY(add_losses(n, v, extra, critic));
 	EK_TRY(ek_net_keep(n->net, n->loss));

@@ -77,9 +77,9 @@ static void report(const struct ek_vae *v, const struct ek_vae_net *n, struct ek
 	for (int i = 0; i < p->count; i++)
 		if (n->parts[i] > 0)
 			ek_slice_take(slice->parts + i, p->count, ek_net_view(s, n->parts[i]), slice->count);
-	for (int j = 0; n->codes > 0 && j < slice->count; j++) {
-		slice->parts[j * p->count + p->perplexity] = ek_codebook_perplexity(&v->codebook);
-		slice->parts[j * p->count + p->used] = ek_codebook_used(&v->codebook);
+	for (int j = 0; v->codebook != NULL && j < slice->count; j++) {
+		slice->parts[j * p->count + p->perplexity] = ek_codebook_perplexity(v->codebook);
+		slice->parts[j * p->count + p->used] = ek_codebook_used(v->codebook);
 	}
 }
 
@@ -107,8 +107,6 @@ static int learn(void *context, int worker, const struct ek_slice *slice, struct
 	int rc;
 
 	EK_TRY(forward(v, n, worker, slice, 1));
-	if (n->codes > 0)
-		ek_codebook_note(&v->codebook, (int)slice->turn, ek_net_view(s, n->encoded), ek_net_view(s, n->codes));
 	ek_net_write_gradient(s, n->learned, slice->weights);
 	EK_TRY(ek_net_backward(s, store, slice->turn));
 out:
@@ -132,33 +130,6 @@ static int load(void *context, const struct ek_store *store, enum ek_family fami
 		EK_TRY(ek_net_load_from(v->nets[1].net, store, family));
 out:
 	return rc;
-}
-
-static int after_step(void *context, uint64_t step, struct ek_store *store)
-{
-	struct ek_vae *v = context;
-	const struct ek_param *p = &v->params.items[v->codebook_parameter];
-	float *codes = NULL, *average;
-	int rc;
-
-	EK_TRY(ek_alloc(&codes, 2 * p->count, sizeof *codes));
-	average = codes + p->count;
-	ek_store_read(store, EK_VALUES, p->offset, p->count, codes);
-	ek_store_read(store, EK_AVERAGE, p->offset, p->count, average);
-	ek_codebook_step(&v->codebook, step, codes, average);
-	ek_store_write(store, EK_VALUES, p->offset, p->count, codes);
-	ek_store_write(store, EK_AVERAGE, p->offset, p->count, average);
-out:
-	free(codes);
-	return rc;
-}
-
-static float *state_of(void *context, size_t *count)
-{
-	struct ek_vae *v = context;
-
-	*count = v->codebook.state_count;
-	return v->codebook.state;
 }
 
 static int check(const struct ek_vae_options *o)
@@ -249,16 +220,17 @@ static int make_codebook(struct ek_vae *v)
 	const struct ek_vae_options *o = &v->options;
 	const struct ek_net_shape latent = ek_autoencoder_latent_shape(&o->model);
 
-	return ek_codebook_init(&v->codebook,
-	                        &(struct ek_codebook_options){ .codes = o->model.codes,
-	                                                       .width = latent.channels,
-	                                                       .slices = o->batch / o->slice,
-	                                                       .rows = o->slice * latent.height * latent.width,
-	                                                       .decay = o->codebook_decay,
-	                                                       .averages = o->codebook_averages,
-	                                                       .from_data = o->codebook_from_data,
-	                                                       .revive = o->codebook_revive,
-	                                                       .seed = o->seed });
+	return ek_codebook_new(&v->codebook,
+	                       &(struct ek_codebook_options){ .parameter = v->codebook_parameter,
+	                                                      .codes = o->model.codes,
+	                                                      .width = latent.channels,
+	                                                      .slices = o->batch / o->slice,
+	                                                      .rows = o->slice * latent.height * latent.width,
+	                                                      .decay = o->codebook_decay,
+	                                                      .averages = o->codebook_averages,
+	                                                      .from_data = o->codebook_from_data,
+	                                                      .revive = o->codebook_revive,
+	                                                      .seed = o->seed });
 }
 
 static int make(struct ek_vae *v)
@@ -271,9 +243,9 @@ static int make(struct ek_vae *v)
 	name_parts(v);
 	if (o->perceptual_file != NULL)
 		EK_TRY(ek_perceptual_new(&v->perceptual, o->perceptual_file));
-	EK_TRY(make_nets(v));
 	if (o->model.kind == EK_AUTOENCODER_VQ)
 		EK_TRY(make_codebook(v));
+	EK_TRY(make_nets(v));
 	v->task = (struct ek_task){ .context = v,
 		                    .params = &v->params,
 		                    .slice = o->slice,
@@ -281,12 +253,9 @@ static int make(struct ek_vae *v)
 		                    .load = load,
 		                    .learn = learn,
 		                    .judge = judge,
+		                    .codebook = v->codebook,
 		                    .preview = ek_vae_preview,
 		                    .preview_context = v };
-	if (o->model.kind == EK_AUTOENCODER_VQ) {
-		v->task.after_step = after_step;
-		v->task.state = state_of;
-	}
 out:
 	return rc;
 }
@@ -314,7 +283,7 @@ void ek_vae_free(struct ek_vae *v)
 		return;
 	for (int i = 0; i < 2; i++)
 		ek_vae_net_release(&v->nets[i]);
-	ek_codebook_release(&v->codebook);
+	ek_codebook_free(v->codebook);
 	ek_perceptual_free(v->perceptual);
 	ek_params_release(&v->params);
 	free(v);

@@ -115,6 +115,16 @@ static int update(struct ek_store *s)
 	return rc;
 }
 
+static int move_codes(struct ek_codebook *c, uint64_t step, float *codes, float *average)
+{
+	int rc;
+
+	enter();
+	rc = ek_device_cpu.move_codes(c, step, codes, average);
+	leave();
+	return rc;
+}
+
 static int load(struct ek_net *net, struct ek_net_op *op)
 {
 	int rc;
@@ -166,7 +176,8 @@ const struct ek_device *fake_device(void)
 		                     .leave = ek_device_cpu.leave,
 		                     .add = add,
 		                     .sum_squares = sum_squares,
-		                     .update = update };
+		                     .update = update,
+		                     .move_codes = move_codes };
 	for (int i = 0; i < EK_NET_KIND_COUNT; i++) {
 		codes[i] = *ek_device_cpu.codes[i];
 		codes[i].load = codes[i].load != NULL ? load : NULL;

@@ -381,7 +381,7 @@ out:
 static int quantise(struct net_subject *s, const int *n)
 {
 	const int z = with_gradient(s, n[0], n[1], n[2]);
-	const struct ek_net_quantise q = { parameter(s, n[3], n[2], 0, 0, 1), 0.25F, 1 };
+	const struct ek_net_quantise q = { parameter(s, n[3], n[2], 0, 0, 1), 0.25F, 1, NULL };
 	int rc, result, loss, codes;
 
 	EK_TRY(result = ek_net_quantise(s->net, z, &q, &loss, &codes));

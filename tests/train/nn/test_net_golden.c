@@ -293,11 +293,11 @@ static void quantise(struct golden *g)
 {
 	const int z = input(g, "z");
 	const float beta = (float)golden_number(g->c, "beta");
-	struct ek_net_quantise q = { parameter(g, "codebook"), beta, 1 };
+	struct ek_net_quantise q = { parameter(g, "codebook"), beta, 1, NULL };
 	int y, loss, codes;
 
 	if (whole(g, "legacy"))
-		q = (struct ek_net_quantise){ q.codebook, 1, beta };
+		q = (struct ek_net_quantise){ q.codebook, 1, beta, NULL };
 	y = ek_net_quantise(g->t.s.net, z, &q, &loss, &codes);
 	output(g, "quantized", y);
 	g->scalar = 2;

@@ -100,8 +100,8 @@ static int one_step(struct ek_steps *s)
 	EK_TRY(s->task->load(s->task->context, s->store, EK_VALUES));
 	EK_TRY(ek_parallel((uint64_t)(s->batch / s->task->slice), run_slice, s));
 	EK_TRY(ek_store_step(s->store, &adamw, s->step + 1, &norm));
-	if (s->task->after_step != NULL)
-		EK_TRY(s->task->after_step(s->task->context, s->step, s->store));
+	if (s->task->codebook != NULL)
+		EK_TRY(ek_codebook_step(s->task->codebook, s->store, s->step));
 	average_parts(s);
 	s->step++;
 out:

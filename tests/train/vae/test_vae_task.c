@@ -188,8 +188,11 @@ static void threads_and_device_change_no_byte(void **state)
 			assert_ok(ek_steps_run(&s[i], 6));
 			assert_ok(ek_steps_judge(&s[i], 2, &judged[i]));
 			task = ek_vae_task(vae[i]);
-			if (task->state != NULL)
-				state_of[i] = task->state(task->context, &counts[i]);
+			if (task->codebook != NULL) {
+				counts[i] = ek_codebook_state_count(task->codebook);
+				assert_ok(ek_alloc(&state_of[i], counts[i], sizeof *state_of[i]));
+				ek_codebook_read(task->codebook, state_of[i]);
+			}
 			size = task->params->size;
 			assert_ok(ek_alloc(&values[i], 2 * size, sizeof *values[i]));
 			ek_store_read(s[i].store, EK_VALUES, 0, size, values[i]);
@@ -205,8 +208,10 @@ static void threads_and_device_change_no_byte(void **state)
 			if (counts[0] > 0)
 				assert_memory_equal(state_of[0], state_of[i], counts[0] * sizeof(float));
 		}
-		for (int i = 0; i < TIMES; i++)
+		for (int i = 0; i < TIMES; i++) {
 			free(values[i]);
+			free(state_of[i]);
+		}
 		for (int i = 0; i < TIMES; i++)
 			stop(vae[i], &s[i]);
 	}

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "rebalance/base/error.h"
+#include "train/nn/ops/codebook_cpu.h"
 #include "train/nn/ops/dnn_cpu.h"
 
 enum { CHUNK = 1024 };
@@ -317,6 +318,8 @@ static int backward_quantise(struct ek_net_state *s, const struct ek_net_op *op)
 	const int32_t *codes = ek_net_out(s, op, 2);
 	float *dz = ek_net_grad_in(s, op, 0), *dbook = ek_net_parameter_gradient(s, op, 0);
 
+	if (q->follows != NULL)
+		ek_cpu_note_latents(q->follows, s->turn, z, codes);
 	for (size_t i = 0; i < batch * rows; i++) {
 		const float factor = dloss != NULL ? 2 * dloss[i / rows] / (float)(rows * n) : 0;
 		const size_t code = (size_t)codes[i] * n;
