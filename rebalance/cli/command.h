@@ -6,6 +6,7 @@
 
 #include "rebalance/cli/options.h"
 #include "rebalance/cli/settings.h"
+#include "rebalance/pipeline/device.h"
 
 struct ek_invocation {
 	const struct ek_command *command;
@@ -21,7 +22,8 @@ struct ek_command {
 	int takes_output;             /* 1: has -o RUN */
 	int needs_no_dataset;         /* 1: -o RUN without a DATASET is fine */
 	int forces_all;               /* 1: --force recomputes all its steps, not only the last */
-	int has_recipe;               /* 1: --recipe replays its options, or writes them down */
+	enum ek_device_ways ways;
+	int has_recipe; /* 1: --recipe replays its options, or writes them down */
 	int (*run)(struct ek_invocation *invocation);
 };
 

@@ -6,6 +6,7 @@
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/recipe.h"
 #include "rebalance/cli/terminal.h"
+#include "rebalance/pipeline/device.h"
 
 /* The library's names of options in a message, as the user knows them. */
 static int name_options(const struct ek_option_table *tables, int rc)
@@ -34,11 +35,8 @@ int ek_command_invoke(const struct ek_command *command, int argc, char **argv)
 		(void)fputs(help.data, stdout);
 		goto out;
 	}
-	if (settings->common.device == EK_DEVICE_CUDA) {
-		rc = ek_fail(EK_ENOTSUP, "this build has no CUDA back end; use --device cpu");
-		goto out;
-	}
 	ek_terminal_start(settings->common.quiet, tables);
+	EK_TRY(ek_device_wish(settings->common.device, command->name, command->ways));
 	ek_threads_set((int)settings->common.threads);
 	EK_TRY(ek_recipe_replay(&invocation));
 	ek_settings_finish(settings);

@@ -5,13 +5,9 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/cli/command.h"
+#include "rebalance/pipeline/device.h"
 
 #define LARGEST_COUNT 9007199254740991.0 /* 2^53 - 1: what JSON keeps exactly */
-
-static const struct ek_choice devices[] = { { "auto", "the best there is" },
-	                                    { "cpu", "the processor" },
-	                                    { "cuda", "an NVIDIA GPU (not in this build)" },
-	                                    { NULL, NULL } };
 
 const struct ek_option ek_common_rows[] = {
 	{ .name = "seed",
@@ -30,11 +26,12 @@ const struct ek_option ek_common_rows[] = {
 	  .zero = "auto",
 	  .help = "threads to use; results do not depend on it" },
 	{ .name = "device",
-	  .kind = EK_KIND_CHOICE,
+	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_settings, common.device),
-	  .argument = "NAME",
-	  .choices = devices,
-	  .help = "where to compute" },
+	  .argument = "auto|cpu|cuda|cuda:N",
+	  .check = ek_device_check,
+	  .help = "where to compute: on the processor, on an NVIDIA GPU (the first, or number N), or on a GPU where "
+	          "there is one and the work is worth it" },
 	{ .name = "force",
 	  .kind = EK_KIND_FLAG,
 	  EK_FIELD(struct ek_settings, steps.force),
@@ -79,7 +76,7 @@ int ek_settings_init(struct ek_settings *s, const struct ek_command *command)
 {
 	const struct ek_own *own = command->own;
 
-	*s = (struct ek_settings){ 0 };
+	*s = (struct ek_settings){ .common.device = "auto" };
 	ek_steps_options_init(&s->steps);
 	if (own == NULL)
 		return 0;

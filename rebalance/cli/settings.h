@@ -4,8 +4,6 @@
 
 #include "rebalance/pipeline/steps.h"
 
-enum ek_device_wish { EK_DEVICE_AUTO, EK_DEVICE_CPU, EK_DEVICE_CUDA };
-
 /* The options of one command: rows, in groups that --help shows after each other, over one struct. */
 enum { EK_OWN_GROUPS = 3 };
 struct ek_own {
@@ -29,9 +27,9 @@ enum ek_given {
 struct ek_settings {
 	struct {
 		int64_t threads, seed; /* seed: of what the command makes */
-		int json, quiet, help, device;
+		int json, quiet, help;
 		int silent; /* 1: prints no result: another command runs it */
-		const char *output;
+		const char *output, *device;
 	} common;
 	struct ek_steps_options steps; /* and force */
 	struct {

@@ -13,7 +13,9 @@ run evenkeel cluster a b
 run evenkeel audit photos -o RUN --cluster 12
 run evenkeel audit photos -o RUN --clusters none
 run evenkeel audit photos -o RUN --encoder resnet
-run evenkeel audit photos -o RUN --device cuda
+run evenkeel audit photos -o RUN --device gpu
+run evenkeel audit photos -o RUN --device cuda:
+run evenkeel audit photos -o RUN --device cuda:1x
 run evenkeel info nowhere
 run evenkeel help nothing
 mkdir other && touch other/file

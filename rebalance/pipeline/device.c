@@ -1,0 +1,85 @@
+#include "rebalance/pipeline/device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "train/nn/cuda.h"
+
+/* Opening a GPU takes about a second; a processor of two cores does so many multiply-adds in ten. */
+static const double worth_it = 1e12;
+
+enum { LARGEST_NUMBER = 1023 };
+
+static int may_choose; /* auto, and nothing is taken yet */
+
+/* The number of the GPU, or -1: none is named. */
+static int parse(int *number, const char *text)
+{
+	static const char prefix[] = "cuda:";
+	char *end = NULL;
+	unsigned long value;
+
+	*number = -1;
+	if (text == NULL || strcmp(text, "auto") == 0 || strcmp(text, "cpu") == 0)
+		return 0;
+	*number = 0;
+	if (strcmp(text, "cuda") == 0)
+		return 0;
+	if (strncmp(text, prefix, sizeof prefix - 1) == 0 && text[sizeof prefix - 1] >= '0' &&
+	    text[sizeof prefix - 1] <= '9') {
+		value = strtoul(text + sizeof prefix - 1, &end, 10);
+		*number = (int)(value <= LARGEST_NUMBER ? value : LARGEST_NUMBER);
+	}
+	return end != NULL && *end == 0 && value <= LARGEST_NUMBER
+	               ? 0
+	               : ek_fail(EK_EUSAGE, "'device' is \"%s\", not auto, cpu, cuda or cuda:N (N from 0: which GPU)",
+	                         text);
+}
+
+int ek_device_check(const char *text)
+{
+	int number;
+
+	return parse(&number, text);
+}
+
+static int take(int number)
+{
+	const struct ek_device *device;
+	struct ek_cuda_gpu gpu;
+	int rc;
+
+	EK_TRY(ek_cuda_choose(&device, number));
+	EK_TRY(ek_cuda_gpu(&gpu, number));
+	ek_device_set(device);
+	ek_info("computing on GPU %d: %s, %.1f of %.1f GiB free", number, gpu.name, (double)gpu.free / 0x1p30,
+	        (double)gpu.bytes / 0x1p30);
+out:
+	return rc;
+}
+
+int ek_device_wish(const char *text, const char *command, enum ek_device_ways ways)
+{
+	int number, rc;
+
+	EK_TRY(parse(&number, text));
+	may_choose = ways == EK_WAYS_GPU && (text == NULL || strcmp(text, "auto") == 0);
+	if (number < 0 || ways == EK_WAYS_NOTHING)
+		return 0;
+	if (ways == EK_WAYS_CPU)
+		return ek_fail(EK_ENOTSUP, "%s has no way on a GPU yet: 'device' must be auto or cpu", command);
+	EK_TRY(take(number));
+out:
+	return rc;
+}
+
+void ek_device_for(double work)
+{
+	if (!may_choose || work < worth_it || ek_cuda_count() < 1)
+		return;
+	may_choose = 0;
+	if (take(0) < 0)
+		ek_info("computing on the processor: %s", ek_error_message());
+}
