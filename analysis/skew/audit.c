@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "analysis/skew/attributes.h"
+#include "analysis/skew/pairs.h"
 #include "analysis/skew/skew.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
@@ -12,8 +13,16 @@
 #include "rebalance/base/version.h"
 #include "rebalance/io/images.h"
 #include "rebalance/io/npy.h"
+#include "rebalance/io/ranges.h"
 
-enum { METHOD_VERSION = 2, IMAGES_BETWEEN_CHECKS = 1 << 24, MAX_CLUSTERS = INT32_MAX };
+enum {
+	METHOD_VERSION = 3,
+	IMAGES_BETWEEN_CHECKS = 1 << 24,
+	MAX_CLUSTERS = INT32_MAX,
+	PAIRED = 20,        /* attributes whose pairs are counted, the first ones */
+	PAIRED_VALUES = 50, /* values of such an attribute at most */
+	RAREST = 8          /* combinations named of each pair */
+};
 
 static const char clusters_file[] = "clusters/clusters.json";
 static const char assignment_file[] = "clusters/assignment.npy";
@@ -25,6 +34,7 @@ static const char *const inputs[] = { clusters_file,
 	                              "clusters/stability.json",
 	                              "clusters/duplicates.json",
 	                              NULL };
+/* ranges.json is written, too, but others read it: where nothing is asked for, it is not there. */
 static const char *const outputs[] = { "audit.json", NULL };
 
 /* What the measures are taken from. */
@@ -112,17 +122,43 @@ out:
 	return rc;
 }
 
-static int load_columns(struct data *data, const struct ek_run *run)
+static const struct ek_column *find_column(const struct ek_columns *columns, const char *name)
+{
+	for (size_t i = 0; i < columns->count; i++)
+		if (strcmp(columns->items[i].name, name) == 0)
+			return &columns->items[i];
+	return NULL;
+}
+
+static int check_ranges(const struct ek_columns *columns, const cJSON *ranges)
+{
+	const cJSON *list;
+
+	cJSON_ArrayForEach(list, ek_json_object(ranges))
+	{
+		const struct ek_column *column = find_column(columns, list->string);
+
+		if (column == NULL || !column->ordered)
+			return ek_fail(EK_EUSAGE, "the ranges of \"%s\": %s", list->string,
+			               column == NULL ? "the images have no attribute of this name"
+			                              : "its values are not all numbers");
+	}
+	return 0;
+}
+
+static int load_columns(struct data *data, const struct ek_run *run, const cJSON *ranges)
 {
 	char *path = NULL;
 	int rc;
 
 	if ((rc = has_file(run, "images.jsonl", &path)) <= 0)
 		goto out;
-	EK_TRY(ek_columns_load(&data->columns, run));
+	EK_TRY(ek_columns_load_by(&data->columns, run, ranges));
 	if (data->columns.images != data->partition.n)
 		rc = ek_fail(EK_EDATA, "%s lists %llu images, the clusters were made from %llu", path,
 		             (unsigned long long)data->columns.images, (unsigned long long)data->partition.n);
+	else
+		rc = check_ranges(&data->columns, ranges);
 out:
 	free(path);
 	return rc;
@@ -234,6 +270,7 @@ static int add_attribute(cJSON *attributes, const struct ek_attribute *a, const 
 	for (int m = 0; m < EK_AGREEMENT_MEASURES; m++)
 		EK_TRY(ek_estimate_add(object, ek_agreement_names[m], &a->agreement_estimates[m]));
 	EK_TRY(add_tail_values(object, a, column));
+	EK_TRY(ek_json_add_bool(object, "ordered", column->ordered));
 	if (column->note != NULL)
 		EK_TRY(ek_json_add_string(object, "note", column->note));
 	else
@@ -278,6 +315,78 @@ static int measure_attributes(cJSON *audit, const struct data *data, const struc
 out:
 	ek_attribute_release(&attribute);
 	free(name);
+	return rc;
+}
+
+static int add_rare(cJSON *object, const struct ek_pair *pair, const struct ek_column *a, const struct ek_column *b)
+{
+	cJSON *list, *row, *values;
+	int rc;
+
+	EK_TRY(ek_json_add_array(&list, object, "rarest"));
+	for (size_t i = 0; i < pair->rare_count; i++) {
+		const struct ek_combination *c = &pair->rare[i];
+
+		EK_TRY(ek_json_add_object(&row, list, NULL));
+		EK_TRY(ek_json_add_array(&values, row, "values"));
+		EK_TRY(ek_json_add_string(values, NULL, a->values[c->first]));
+		EK_TRY(ek_json_add_string(values, NULL, b->values[c->second]));
+		EK_TRY(ek_json_add_u64(row, "count", c->count));
+		EK_TRY(ek_measure_add(row, "share", c->share, ek_wilson(c->count, pair->images)));
+		EK_TRY(ek_json_add_double(row, "expected", c->expected));
+	}
+out:
+	return rc;
+}
+
+static int add_pair(cJSON *pairs, const struct data *data, const struct ek_column *a, const struct ek_column *b)
+{
+	const struct ek_categories x = { .codes = a->codes, .count = a->value_count };
+	const struct ek_categories y = { .codes = b->codes, .count = b->value_count };
+	struct ek_pair pair;
+	cJSON *object, *names;
+	int rc;
+
+	EK_TRY(ek_pair_measure(&pair, &x, &y, data->partition.n, RAREST));
+	if (pair.combinations < 2)
+		goto out;
+	EK_TRY(ek_json_add_object(&object, pairs, NULL));
+	EK_TRY(ek_json_add_array(&names, object, "attributes"));
+	EK_TRY(ek_json_add_string(names, NULL, a->name));
+	EK_TRY(ek_json_add_string(names, NULL, b->name));
+	EK_TRY(ek_json_add_u64(object, "images", pair.images));
+	EK_TRY(ek_json_add_u64(object, "combinations", pair.combinations));
+	EK_TRY(ek_json_add_u64(object, "empty", pair.empty));
+	EK_TRY(ek_json_add_double(object, "gini", pair.gini));
+	EK_TRY(add_rare(object, &pair, a, b));
+out:
+	ek_pair_release(&pair);
+	return rc;
+}
+
+/* Attributes of which every pair is a table that a person can look at. */
+static int is_paired(const struct ek_column *column)
+{
+	return column->value_count >= 2 && column->value_count <= PAIRED_VALUES;
+}
+
+static int measure_pairs(cJSON *audit, const struct data *data)
+{
+	const struct ek_columns *columns = &data->columns;
+	size_t paired = 0;
+	cJSON *pairs;
+	int rc;
+
+	EK_TRY(ek_json_add_array(&pairs, audit, "pairs"));
+	for (size_t j = 0; j < columns->count && paired < PAIRED; j++) {
+		if (!is_paired(&columns->items[j]))
+			continue;
+		paired++;
+		for (size_t i = 0; i < j; i++)
+			if (is_paired(&columns->items[i]))
+				EK_TRY(add_pair(pairs, data, &columns->items[i], &columns->items[j]));
+	}
+out:
 	return rc;
 }
 
@@ -334,6 +443,7 @@ static int measure(cJSON *audit, const struct data *data, const struct ek_run *r
 	EK_TRY(add_clusters(audit, data));
 	EK_TRY(add_unit_skew(audit, "skew", "clusters", p->sizes, p->k, o));
 	EK_TRY(measure_attributes(audit, data, o));
+	EK_TRY(measure_pairs(audit, data));
 	EK_TRY(add_summary(audit, "stability", run, "clusters/stability.json", stability));
 	EK_TRY(add_summary(audit, "duplicates", run, "clusters/duplicates.json", duplicates));
 	EK_TRY(add_method(audit, data, run, o));
@@ -356,7 +466,7 @@ static int audit_now(struct ek_run *run, const struct ek_step *step, const struc
 	}
 	EK_TRY(load_clusters(&data, run));
 	EK_TRY(load_assignment(&data, run));
-	EK_TRY(load_columns(&data, run));
+	EK_TRY(load_columns(&data, run, o->ranges));
 	/* Of the clusters; for each attribute of its values and of its table. */
 	ek_progress_begin("measuring skew", "resamples", o->resamples * (1 + 2 * (uint64_t)data.columns.count));
 	rc = measure(audit, &data, run, o);
@@ -364,6 +474,7 @@ static int audit_now(struct ek_run *run, const struct ek_step *step, const struc
 	if (rc < 0)
 		goto out;
 	EK_TRY(ek_run_file(&path, run, outputs[0]));
+	EK_TRY(ek_ranges_save(run, o->ranges));
 	EK_TRY(ek_json_save(audit, path));
 	EK_TRY(ek_json_add_u64(counts, "images", data.partition.n));
 	EK_TRY(ek_json_add_u64(counts, "clusters", data.partition.k));
@@ -390,6 +501,8 @@ int ek_audit_step(struct ek_step *step, cJSON **options_json, const struct ek_au
 		                  .outputs = outputs };
 	EK_TRY(ek_json_add_u64(*options_json, "bootstrap", options->resamples));
 	EK_TRY(ek_json_add_u64(*options_json, "seed", options->seed));
+	if (cJSON_GetArraySize(options->ranges) > 0)
+		EK_TRY(ek_json_add_item(*options_json, "ranges", cJSON_Duplicate(options->ranges, 1)));
 out:
 	return rc;
 }

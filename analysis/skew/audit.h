@@ -11,6 +11,8 @@
 struct ek_audit_options {
 	uint32_t resamples; /* of the bootstrap, ≥ 1 */
 	uint64_t seed;
+	const cJSON
+		*ranges; /* to cut the numbers of attributes by (rebalance/io/ranges.h), borrowed; NULL: whole steps */
 };
 #define EK_AUDIT_OPTIONS_DEFAULT                                                                                       \
 	{                                                                                                              \
@@ -21,13 +23,14 @@ struct ek_audit_options {
 int ek_audit_step(struct ek_step *step, cJSON **options_json, const struct ek_audit_options *options);
 
 /*
- * Write audit.json and record the step "audit".
+ * Write audit.json and ranges.json, and record the step "audit".
  *
  * Reads clusters/clusters.json and clusters/assignment.npy, and where they are there images.jsonl (attributes),
  * rejected.jsonl, embeddings.json, clusters/stability.json and clusters/duplicates.json. One pass over the assignment,
  * which is mapped, and one per attribute. Held-out images count like all others.
  *
- * Returns 0, EK_EDATA (a file is damaged, or two of them count different images), EK_EIO, EK_ENOMEM, EK_EINTERRUPTED.
+ * Returns 0, EK_EDATA (a file is damaged, or two of them count different images), EK_EUSAGE (ranges
+ * of what is no attribute of numbers), EK_EIO, EK_ENOMEM, EK_EINTERRUPTED.
  * The same bytes for any number of threads. After an error the audit.json of before is still there.
  */
 int ek_audit(struct ek_run *run, const struct ek_audit_options *options);

@@ -1,16 +1,27 @@
 #include "rebalance/cli/summary.h"
 #include "rebalance/cli/output.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/memory.h"
 #include "rebalance/cli/terminal.h"
 #include "rebalance/base/text.h"
 
-enum { LARGEST_FILE = 1 << 30, TAIL_SHOWN = 12 };
+enum {
+	LARGEST_FILE = 1 << 30,
+	TAIL_SHOWN = 12,
+	ATTRIBUTES_SHOWN = 6,
+	VALUES_SHOWN = 10, /* of more the commonest and the rarest */
+	PAIRS_SHOWN = 3,
+	BAR = 20
+};
+
+static const char bar[] = "####################";
 
 static void print_measure(const char *label, const cJSON *skew, const char *name, const char *note)
 {
@@ -46,13 +57,145 @@ static void print_tail(const cJSON *skew, const cJSON *shares)
 	(void)printf("  (below half of an equal share)\n");
 }
 
-static void print_attributes(const cJSON *attributes)
+struct value {
+	const char *name;
+	double count;
+	const cJSON *share;
+	int at;
+};
+
+static int commoner_first(const void *a, const void *b)
+{
+	const struct value *x = a, *y = b;
+
+	if (x->count < y->count || x->count > y->count)
+		return x->count < y->count ? 1 : -1;
+	return x->at - y->at;
+}
+
+/* A bar of a share, the commonest value's being BAR wide. */
+static void print_value_row(const struct value *v, double most)
+{
+	char name[256], count[32], share[32], low[32], high[32], interval[96];
+	const double width = most > 0 ? ceil(BAR * v->count / most) : 0;
+	const cJSON *ends = ek_json_member(v->share, "ci95");
+
+	(void)snprintf(interval, sizeof interval, "%s (%s to %s)",
+	               ek_text_percent(share, ek_json_number(v->share, "value")),
+	               ek_text_percent(low, cJSON_GetNumberValue(cJSON_GetArrayItem(ends, 0))),
+	               ek_text_percent(high, cJSON_GetNumberValue(cJSON_GetArrayItem(ends, 1))));
+	(void)printf("    %-18s %9s   %-26s %.*s\n", ek_text_plain(name, v->name),
+	             ek_text_count(count, ek_whole(v->count)), interval, (int)width, bar);
+}
+
+static double greatest(const struct value *values, int n)
+{
+	double most = 0;
+
+	for (int i = 0; i < n; i++)
+		most = fmax(most, values[i].count);
+	return most;
+}
+
+/* The values of an attribute: numbers in their order, others the commonest first. */
+static int print_values(const cJSON *attribute)
+{
+	const cJSON *names = ek_json_member(attribute, "values"), *item;
+	const int all = cJSON_GetArraySize(names);
+	const cJSON *count = ek_json_member(attribute, "counts"), *share = ek_json_member(attribute, "shares");
+	struct value *values = NULL;
+	int n = 0, rc;
+
+	EK_TRY(ek_alloc(&values, (size_t)all, sizeof *values));
+	count = count != NULL ? count->child : NULL;
+	share = share != NULL ? share->child : NULL;
+	cJSON_ArrayForEach(item, names)
+	{
+		const char *name = cJSON_GetStringValue(item);
+
+		if (count == NULL || share == NULL)
+			break;
+		values[n] = (struct value){ name != NULL ? name : "", count->valuedouble, share, n };
+		n++;
+		count = count->next;
+		share = share->next;
+	}
+	if (n > VALUES_SHOWN || !cJSON_IsTrue(ek_json_member(attribute, "ordered")))
+		qsort(values, (size_t)n, sizeof *values, commoner_first);
+	for (int i = 0; i < n; i++) {
+		if (n > VALUES_SHOWN && i == VALUES_SHOWN / 2) {
+			(void)printf("    ... %d more ...\n", n - VALUES_SHOWN);
+			i += n - VALUES_SHOWN;
+		}
+		print_value_row(&values[i], greatest(values, n));
+	}
+out:
+	free(values);
+	return rc;
+}
+
+static int print_attributes(const cJSON *attributes)
+{
+	const cJSON *attribute;
+	char name[256], count[32], text[96];
+	int shown = 0, rc = 0;
+
+	cJSON_ArrayForEach(attribute, ek_json_object(attributes))
+	{
+		const char *note = cJSON_GetStringValue(ek_json_member(attribute, "note"));
+		const double missing = ek_json_number(attribute, "missing");
+
+		if (shown++ == ATTRIBUTES_SHOWN)
+			break;
+		(void)printf("  %s%s%s: %d value%s%s%s%s, Gini %s", ek_bold(), ek_text_plain(name, attribute->string),
+		             ek_plain(), cJSON_GetArraySize(ek_json_member(attribute, "values")),
+		             cJSON_GetArraySize(ek_json_member(attribute, "values")) == 1 ? "" : "s",
+		             note != NULL ? " (" : "", note != NULL ? note : "", note != NULL ? ")" : "",
+		             ek_text_measure(text, ek_json_member(ek_json_member(attribute, "skew"), "gini")));
+		if (missing > 0)
+			(void)printf(", %s without one", ek_text_count(count, ek_whole(missing)));
+		(void)printf("\n");
+		EK_TRY(print_values(attribute));
+	}
+	if (cJSON_GetArraySize(attributes) > ATTRIBUTES_SHOWN)
+		(void)printf("  and %d more attributes: audit.json\n",
+		             cJSON_GetArraySize(attributes) - ATTRIBUTES_SHOWN);
+out:
+	return rc;
+}
+
+/* The rarest combination of each pair, the pairs as they come. */
+static void print_pairs(const cJSON *pairs)
+{
+	const cJSON *pair;
+	char a[256], b[256], count[32], expected[32];
+	int shown = 0;
+
+	cJSON_ArrayForEach(pair, pairs)
+	{
+		const cJSON *rare = cJSON_GetArrayItem(ek_json_member(pair, "rarest"), 0);
+		const cJSON *values = ek_json_member(rare, "values");
+		const char *first = cJSON_GetStringValue(cJSON_GetArrayItem(values, 0));
+		const char *second = cJSON_GetStringValue(cJSON_GetArrayItem(values, 1));
+
+		if (first == NULL || second == NULL || shown++ == PAIRS_SHOWN)
+			break;
+		(void)printf("  %-20s %s × %s: %s", shown == 1 ? "rarest together" : "", ek_text_plain(a, first),
+		             ek_text_plain(b, second), ek_text_count(count, ek_whole(ek_json_number(rare, "count"))));
+		(void)printf(" (%s if they were independent)\n",
+		             ek_text_count(expected, ek_whole(ek_json_number(rare, "expected") + 0.5)));
+	}
+	if (shown > 0)
+		(void)printf("\n");
+}
+
+static void print_agreement(const cJSON *attributes)
 {
 	const cJSON *attribute;
 	char name[256];
 
 	if (cJSON_GetArraySize(attributes) > 0)
-		(void)printf("\n  %-20s %8s %8s %8s %8s\n", "attribute", "values", "NMI", "ARI", "purity");
+		(void)printf("\n  %-20s %8s %8s %8s %8s\n", "clusters against", "values", "NMI", "ARI", "purity");
 	cJSON_ArrayForEach(attribute, ek_json_object(attributes))(void)
 		printf("  %-20s %8d %8.3f %8.3f %8.3f\n", ek_text_plain(name, attribute->string),
 	               cJSON_GetArraySize(ek_json_member(attribute, "values")), ek_json_number(attribute, "nmi"),
@@ -96,6 +239,8 @@ int ek_summary_print(const struct ek_run *run, int json)
 		(void)printf(", %s rejected (rejected.jsonl says why)",
 		             ek_text_count(b, ek_whole(ek_json_number(audit, "rejected"))));
 	(void)printf("\n\n");
+	EK_TRY(print_attributes(ek_json_member(audit, "attributes")));
+	print_pairs(ek_json_member(audit, "pairs"));
 	(void)printf("  %-20s %.0f, with %s of the images\n", "largest clusters", ek_json_number(skew, "top_clusters"),
 	             ek_text_percent(a, ek_json_number(skew, "top_share")));
 	print_tail(skew, ek_json_member(clusters, "shares"));
@@ -103,7 +248,7 @@ int ek_summary_print(const struct ek_run *run, int json)
 	print_measure("effective clusters", ek_json_member(skew, "effective_clusters"), "d1",
 	              "equal ones that are as diverse");
 	print_measure("imbalance", skew, "imbalance_ratio", "largest cluster / smallest");
-	print_attributes(ek_json_member(audit, "attributes"));
+	print_agreement(ek_json_member(audit, "attributes"));
 	(void)printf("\nreport: %s/report.html\n", ek_run_path(run));
 out:
 	cJSON_Delete(audit);

@@ -1,5 +1,6 @@
 #include "rebalance/io/images.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,9 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/jsonl.h"
+#include "rebalance/io/ranges.h"
 
-enum { MAX_TEXTS = 1000, MAX_NUMBERS = 20, RANGES = 5, FEW_IMAGES = 20 };
+enum { MAX_TEXTS = 1000, MAX_NUMBERS = 20, RANGES = 8, FEW_IMAGES = 20 };
 
 /* A column while it is read: every distinct value is a category, numbers too. */
 struct reading {
@@ -247,87 +249,218 @@ static void recode(struct reading *r, uint64_t images, const int32_t *map, char 
 	r->column.value_count = count;
 }
 
-/* Cut sorted numbers into ranges with as equal counts as whole values allow. Fills `map`; the number of ranges. */
-static size_t cut(const uint32_t *order, const uint64_t *sizes, size_t count, uint64_t total, int32_t *map)
+/* Where numbers are cut: range i holds cuts[i-1] <= x < cuts[i], and the first and the last are open. */
+struct ranges {
+	double *cuts; /* [count - 1] rising, owned */
+	size_t count;
+	double low, high; /* the ends of the first and the last range, where all numbers are within; NaN: open */
+	double step;      /* of whole steps; 0: asked for */
+	int whole;        /* 1: numbers and cuts are whole */
+};
+
+static size_t range_of(const struct ranges *r, double x)
 {
-	uint64_t before = 0;
-	size_t ranges = 0, last = SIZE_MAX;
+	size_t i = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		/* A value goes where its middle lies. */
-		const size_t range =
-			(size_t)((double)RANGES * ((double)before + 0.5 * (double)sizes[order[i]]) / (double)total);
-
-		ranges += range != last;
-		last = range;
-		map[order[i]] = (int32_t)ranges - 1;
-		before += sizes[order[i]];
-	}
-	return ranges;
+	while (i + 1 < r->count && x >= r->cuts[i])
+		i++;
+	return i;
 }
 
-static int name_ranges(const struct reading *r, const uint32_t *order, const int32_t *map, char **values)
+/* The smallest number that `share` of the images do not exceed. */
+static double quantile(const struct reading *r, const uint32_t *order, const uint64_t *sizes, double share)
 {
-	const size_t count = r->column.value_count;
-	int rc = 0;
+	uint64_t seen = 0;
+	size_t i = 0;
 
-	for (size_t i = 0, end; i < count; i = end) {
-		const int32_t range = map[order[i]];
-
-		for (end = i + 1; end < count && map[order[end]] == range; end++)
-			;
-		EK_TRY(end == i + 1 ? ek_copy_string(&values[range], r->column.values[order[i]])
-		                    : ek_format(&values[range], "%s to %s", r->column.values[order[i]],
-		                                r->column.values[order[end - 1]]));
+	for (; i + 1 < r->column.value_count; i++) {
+		seen += sizes[order[i]];
+		if ((double)seen >= share * (double)r->filled)
+			break;
 	}
+	return r->numbers[order[i]];
+}
+
+/* The smallest of 1, 2, 5 × 10^e that cuts low … high into at most RANGES. */
+static double step_of(double low, double high)
+{
+	static const double steps[] = { 1, 2, 5, 10, 20 };
+	const double power = pow(10, floor(log10((high - low) / RANGES)));
+	size_t i = 0;
+
+	while (i < 4 && floor(high / (steps[i] * power)) - floor(low / (steps[i] * power)) >= RANGES)
+		i++;
+	return steps[i] * power;
+}
+
+/* Whole steps over the middle 98 % of the images, so that one odd number does not leave all others in one range. */
+static int cut_by_steps(struct ranges *out, const struct reading *r, const uint32_t *order, const uint64_t *sizes)
+{
+	const double least = r->numbers[order[0]], most = r->numbers[order[r->column.value_count - 1]];
+	double low = quantile(r, order, sizes, 0.01), high = quantile(r, order, sizes, 0.99), first;
+	int rc;
+
+	if (low >= high) {
+		low = least;
+		high = most;
+	}
+	low = fmax(low, -DBL_MAX / 4);
+	high = fmin(high, DBL_MAX / 4);
+	out->step = step_of(low, high);
+	first = floor(low / out->step);
+	out->count = (size_t)(floor(high / out->step) - first) + 1;
+	EK_TRY(ek_alloc(&out->cuts, out->count, sizeof *out->cuts));
+	for (size_t i = 0; i + 1 < out->count; i++)
+		out->cuts[i] = (first + 1 + (double)i) * out->step;
+	out->low = least >= first * out->step ? first * out->step : (double)NAN;
+	out->high = (first + (double)out->count) * out->step;
+	if (most >= out->high)
+		out->high = (double)NAN;
 out:
 	return rc;
 }
 
-/* A column of numbers: in the order of size, and in ranges if they are many. */
-static int order_numbers(struct reading *r, uint64_t images)
+static int cut_as_asked(struct ranges *out, const cJSON *asked)
+{
+	const cJSON *item;
+	size_t i = 0;
+	int rc;
+
+	*out = (struct ranges){ .count = (size_t)cJSON_GetArraySize(asked) + 1,
+		                .low = (double)NAN,
+		                .high = (double)NAN };
+	EK_TRY(ek_alloc(&out->cuts, out->count, sizeof *out->cuts));
+	cJSON_ArrayForEach(item, asked) out->cuts[i++] = item->valuedouble;
+out:
+	return rc;
+}
+
+static int is_whole(double x)
+{
+	return x == floor(x) && fabs(x) < 0x1p53;
+}
+
+static void see_whole(struct ranges *out, const struct reading *r)
+{
+	out->whole = 1;
+	for (size_t i = 0; i < r->column.value_count; i++)
+		out->whole &= is_whole(r->numbers[i]);
+	for (size_t i = 0; i + 1 < out->count; i++)
+		out->whole &= is_whole(out->cuts[i]);
+}
+
+static int name_range(char **out, const struct ranges *r, size_t i)
+{
+	const double low = i > 0 ? r->cuts[i - 1] : r->low, high = i + 1 < r->count ? r->cuts[i] : r->high;
+	const double last = r->whole ? high - 1 : high;
+
+	if (isnan(low) && isnan(high))
+		return ek_copy_string(out, "all");
+	if (isnan(low))
+		return ek_format(out, "below %.10g", high);
+	if (isnan(high))
+		return ek_format(out, "%.10g and more", low);
+	return r->whole && last <= low ? ek_format(out, "%.10g", low) : ek_format(out, "%.10g to %.10g", low, last);
+}
+
+/* Recode the numbers by ranges, without those that no image is in. */
+static int take_ranges(struct reading *r, const struct ranges *ranges, uint64_t images)
+{
+	int32_t *number = NULL, *map = NULL;
+	char **values = NULL;
+	size_t count = 0;
+	int rc;
+
+	EK_TRY(ek_alloc(&number, ranges->count, sizeof *number));
+	EK_TRY(ek_alloc(&map, r->column.value_count, sizeof *map));
+	EK_TRY(ek_alloc(&values, ranges->count, sizeof *values));
+	for (size_t i = 0; i < r->column.value_count; i++)
+		number[range_of(ranges, r->numbers[i])] = 1;
+	for (size_t i = 0; i < ranges->count; i++)
+		if (number[i] != 0) {
+			EK_TRY(name_range(&values[count], ranges, i));
+			number[i] = (int32_t)count++;
+		}
+	for (size_t i = 0; i < r->column.value_count; i++)
+		map[i] = number[range_of(ranges, r->numbers[i])];
+	recode(r, images, map, values, count);
+	values = NULL;
+out:
+	for (size_t i = 0; values != NULL && i < count; i++)
+		free(values[i]);
+	free(values);
+	free(number);
+	free(map);
+	return rc;
+}
+
+static int cut_numbers(struct reading *r, uint64_t images, const uint32_t *order, const uint64_t *sizes,
+                       const cJSON *asked)
+{
+	struct ranges ranges = { 0 };
+	int rc;
+
+	EK_TRY(asked != NULL ? cut_as_asked(&ranges, asked) : cut_by_steps(&ranges, r, order, sizes));
+	see_whole(&ranges, r);
+	if (asked != NULL)
+		EK_TRY(ek_format(&r->column.note, "%s to %s in ranges as asked", r->column.values[order[0]],
+		                 r->column.values[order[r->column.value_count - 1]]));
+	else
+		EK_TRY(ek_format(&r->column.note, "%s to %s in steps of %.10g", r->column.values[order[0]],
+		                 r->column.values[order[r->column.value_count - 1]], ranges.step));
+	EK_TRY(take_ranges(r, &ranges, images));
+out:
+	free(ranges.cuts);
+	return rc;
+}
+
+/* The values of numbers that are few, in the order of size. */
+static int sort_values(struct reading *r, uint64_t images, const uint32_t *order)
+{
+	const size_t count = r->column.value_count;
+	int32_t *map = NULL;
+	char **values = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&map, count, sizeof *map));
+	EK_TRY(ek_alloc(&values, count, sizeof *values));
+	for (size_t i = 0; i < count; i++) {
+		map[order[i]] = (int32_t)i;
+		values[i] = r->column.values[order[i]];
+		r->column.values[order[i]] = NULL;
+	}
+	recode(r, images, map, values, count);
+out:
+	free(map);
+	return rc;
+}
+
+/* A column of numbers: in the order of size, and in ranges if they are many or ranges are asked for. */
+static int order_numbers(struct reading *r, uint64_t images, const cJSON *asked)
 {
 	const size_t count = r->column.value_count;
 	uint32_t *order = NULL;
 	uint64_t *sizes = NULL;
-	int32_t *map = NULL;
-	char **values = NULL;
-	size_t ranges = count;
 	int rc;
 
+	r->column.ordered = 1;
 	EK_TRY(ek_alloc(&order, count, sizeof *order));
 	EK_TRY(ek_alloc(&sizes, count, sizeof *sizes));
-	EK_TRY(ek_alloc(&map, count, sizeof *map));
-	EK_TRY(ek_alloc(&values, count, sizeof *values));
 	for (size_t i = 0; i < count; i++)
 		order[i] = (uint32_t)i;
 	qsort_r(order, count, sizeof *order, compare_numbers, r->numbers);
 	for (uint64_t i = 0; i < images; i++)
 		if (r->column.codes[i] >= 0)
 			sizes[r->column.codes[i]]++;
-	if (count <= MAX_NUMBERS) {
-		for (size_t i = 0; i < count; i++)
-			map[order[i]] = (int32_t)i;
-	} else {
-		ranges = cut(order, sizes, count, r->filled, map);
-		EK_TRY(ek_format(&r->column.note, "%s to %s in %zu ranges%s", r->column.values[order[0]],
-		                 r->column.values[order[count - 1]], ranges,
-		                 ranges == RANGES ? " of equal count" : ": many images share a value"));
-	}
-	EK_TRY(name_ranges(r, order, map, values));
-	recode(r, images, map, values, ranges);
-	values = NULL;
+	EK_TRY(count > MAX_NUMBERS || asked != NULL ? cut_numbers(r, images, order, sizes, asked)
+	                                            : sort_values(r, images, order));
 out:
-	for (size_t i = 0; values != NULL && i < ranges; i++)
-		free(values[i]);
-	free(values);
 	free(order);
 	free(sizes);
-	free(map);
 	return rc;
 }
 
-static int finish(struct ek_columns *columns, struct readings *all)
+static int finish(struct ek_columns *columns, struct readings *all, const cJSON *ranges)
 {
 	int rc;
 
@@ -341,7 +474,7 @@ static int finish(struct ek_columns *columns, struct readings *all)
 		if (r->dropped || r->filled == 0)
 			continue;
 		if (r->texts == 0)
-			EK_TRY(order_numbers(r, all->images));
+			EK_TRY(order_numbers(r, all->images, cJSON_GetObjectItemCaseSensitive(ranges, r->column.name)));
 		columns->items[columns->count++] = r->column;
 		r->column = (struct ek_column){ 0 };
 	}
@@ -349,7 +482,7 @@ out:
 	return rc;
 }
 
-int ek_columns_load(struct ek_columns *columns, const struct ek_run *run)
+int ek_columns_load_by(struct ek_columns *columns, const struct ek_run *run, const cJSON *ranges)
 {
 	struct readings all = { 0 };
 	struct ek_jsonl rows = { 0 };
@@ -361,7 +494,7 @@ int ek_columns_load(struct ek_columns *columns, const struct ek_run *run)
 	EK_TRY(ek_run_file(&path, run, "images.jsonl"));
 	EK_TRY(ek_jsonl_open(&rows, path));
 	EK_TRY(read_rows(&all, &rows));
-	EK_TRY(finish(columns, &all));
+	EK_TRY(finish(columns, &all, ranges));
 out:
 	for (size_t i = 0; i < all.count; i++)
 		release(&all.items[i]);
@@ -370,6 +503,19 @@ out:
 	free(path);
 	if (rc < 0)
 		ek_columns_release(columns);
+	return rc;
+}
+
+int ek_columns_load(struct ek_columns *columns, const struct ek_run *run)
+{
+	cJSON *ranges = NULL;
+	int rc;
+
+	*columns = (struct ek_columns){ 0 };
+	EK_TRY(ek_ranges_load(&ranges, run));
+	EK_TRY(ek_columns_load_by(columns, run, ranges));
+out:
+	cJSON_Delete(ranges);
 	return rc;
 }
 

@@ -67,17 +67,21 @@ struct ek_column {
 	int32_t *codes; /* [images]; -1: no value */
 	char **values;  /* [value_count] category names, in the order of first appearance, numbers by range */
 	size_t value_count;
-	char *note; /* NULL, or what was done to it: "12 to 97 in 5 ranges of equal count" */
+	int ordered; /* 1: numbers; the order of the values means something */
+	char *note;  /* NULL, or what was done to it: "1 to 116 in steps of 20" */
 };
 struct ek_columns {
 	struct ek_column *items;
 	size_t count;
 	uint64_t images;
 };
-/* All label and attribute columns of images.jsonl. Numbers with more than 20 distinct values are cut into 5 ranges of
- * equal count (a value is never cut in two); a text with more than 1,000 distinct values, or, of more than 20 images,
- * another one for each, is left out with a warning. */
+/* All label and attribute columns of images.jsonl. Numbers are cut as RUN/ranges.json asks (ranges.h); else those with
+ * more than 20 distinct values are cut into at most 8 ranges by whole steps (1, 2 or 5 × 10^e) over the middle 98 % of
+ * the images, and what lies beyond falls into the first and the last. Ranges without an image are left out. A text with
+ * more than 1,000 distinct values, or, of more than 20 images, another one for each, is left out with a warning. */
 int ek_columns_load(struct ek_columns *columns, const struct ek_run *run);
+/* The same with other ranges than the run's; NULL: none. */
+int ek_columns_load_by(struct ek_columns *columns, const struct ek_run *run, const cJSON *ranges);
 void ek_columns_release(struct ek_columns *columns);
 
 #endif

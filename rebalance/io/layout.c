@@ -45,6 +45,7 @@ const struct ek_layout ek_layout[] = {
 	{ EK_PLACE_RUN, "clusters/duplicate_similarity.npy",
 	  "[images] the largest cosine of each image to an earlier one; -1: there is none", NULL, NULL },
 	{ EK_PLACE_RUN, "clusters/duplicate_partner.npy", "[images] that earlier image, or -1", NULL, NULL },
+	{ EK_PLACE_RUN, "ranges.json", "where numbers of attributes are cut, as asked", NULL, NULL },
 	{ EK_PLACE_RUN, "audit.json", "the measures of skew, with 95 % intervals", "", NULL },
 	{ EK_PLACE_RUN, "report.html", "the report: one page that opens in a browser, without a network", NULL, NULL },
 	{ EK_PLACE_RUN, "subsets", "the subsets that prune and balance made", NULL, NULL },

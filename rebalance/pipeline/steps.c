@@ -20,6 +20,7 @@
 #include "rebalance/pipeline/other_encoders.h"
 #include "rebalance/pipeline/outside.h"
 #include "rebalance/io/filename.h"
+#include "rebalance/io/ranges.h"
 #include "rebalance/io/scan.h"
 #include "reports/report.h"
 
@@ -36,6 +37,7 @@ struct prepared {
 	struct ek_scan_options scan;
 	struct ek_cluster_options cluster;
 	struct ek_audit_options audit;
+	cJSON *ranges;               /* of audit; owned */
 	uint32_t levels[MAX_LEVELS]; /* of cluster.hierarchy */
 	struct ek_stability_options stability;
 	const char **inputs; /* owned */
@@ -459,10 +461,19 @@ static int make_duplicates(void *prepared, struct ek_run *run, cJSON *counts)
 
 static int prepare_audit(struct prepared *p, struct ek_run *run)
 {
+	const struct ek_steps_options *s = p->asked;
+	int rc = 0;
+
 	(void)run;
-	p->audit = (struct ek_audit_options){ .resamples = (uint32_t)p->asked->audit.resamples,
-		                              .seed = (uint64_t)p->asked->seed };
-	return ek_audit_step(&p->step, &p->options, &p->audit);
+	p->ranges = cJSON_CreateObject();
+	for (int i = 0; i < s->audit.ranges.count; i++)
+		EK_TRY(ek_ranges_add(p->ranges, s->audit.ranges.items[i]));
+	p->audit = (struct ek_audit_options){ .resamples = (uint32_t)s->audit.resamples,
+		                              .seed = (uint64_t)s->seed,
+		                              .ranges = p->ranges };
+	EK_TRY(ek_audit_step(&p->step, &p->options, &p->audit));
+out:
+	return rc;
 }
 
 static int make_audit(void *prepared, struct ek_run *run, cJSON *counts)
@@ -554,6 +565,7 @@ static void release(struct prepared *p)
 	ek_embed_free(p->embed);
 	ek_import_free(p->import);
 	cJSON_Delete(p->options);
+	cJSON_Delete(p->ranges);
 }
 
 /* Is something else said of the step now than the last time? */

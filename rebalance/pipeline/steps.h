@@ -60,6 +60,7 @@ struct ek_steps_options {
 	} duplicates;
 	struct {
 		int64_t resamples;
+		struct ek_list ranges; /* "age=0,10,20" each (rebalance/io/ranges.h) */
 	} audit;
 	uint64_t given[EK_STEP_COUNT]; /* bit i: row i of the step */
 	struct ek_strings strings;

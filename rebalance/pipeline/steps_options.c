@@ -5,6 +5,7 @@
 #include "analysis/embed/encoder.h"
 #include "rebalance/base/error.h"
 #include "rebalance/io/image.h"
+#include "rebalance/io/ranges.h"
 
 #define LARGEST_COUNT 9007199254740991.0 /* 2^53 - 1: what JSON keeps exactly */
 
@@ -38,6 +39,15 @@ _Static_assert(offsetof(struct ek_encoder, name) == offsetof(struct ek_choice, n
 static int check_pattern(const char *text)
 {
 	return text[strspn(text, "./")] != 0 ? 0 : ek_fail(EK_EUSAGE, "the pattern \"%s\" names no file", text);
+}
+
+static int check_ranges(const char *text)
+{
+	cJSON *ranges = cJSON_CreateObject();
+	const int rc = ek_ranges_add(ranges, text);
+
+	cJSON_Delete(ranges);
+	return rc;
 }
 
 static const struct ek_option scan_rows[] = {
@@ -255,6 +265,15 @@ static const struct ek_option audit_rows[] = {
 	  .low = 100,
 	  .high = 1000000,
 	  .help = "bootstrap resamples behind each interval" },
+	{ .name = "ranges",
+	  .kind = EK_KIND_LIST,
+	  EK_FIELD(struct ek_steps_options, audit.ranges),
+	  .argument = "NAME=A,B,...",
+	  .recorded = 1,
+	  .check = check_ranges,
+	  .help = "cut the numbers of an attribute at A, B, ..., each the begin of a range (age=0,10,20,40,60); for "
+	          "all "
+	          "commands on the run. By default more than 20 different numbers are cut by whole steps" },
 	{ .name = NULL },
 };
 static const struct ek_option none_rows[] = { { .name = NULL } };

@@ -84,7 +84,7 @@ struct pruning {
 	const struct ek_prune_method *method;
 	const char *by;
 	char *scores;           /* owned: the file; NULL: none is needed */
-	const char *inputs[7];  /* of the subset; some point into `score_input` */
+	const char *inputs[8];  /* of the subset; some point into `score_input` */
 	char *score_input;      /* owned: scores/NAME.npy */
 	cJSON *json;            /* owned: options */
 	cJSON *report;          /* owned: what the method has to tell */
@@ -276,6 +276,7 @@ static int prepare(struct pruning *p)
 	p->inputs[i++] = "clusters/assignment.npy";
 	p->inputs[i++] = "clusters/distance.npy";
 	p->inputs[i++] = "images.jsonl";
+	p->inputs[i++] = "ranges.json"; /* where there is one */
 	if (p->method->embedded != NULL) {
 		p->inputs[i++] = "embeddings.npy";
 		p->inputs[i++] = "clusters/centroids.npy";

@@ -18,6 +18,7 @@ enum { IMAGES_BETWEEN_CHECKS = 1 << 18, MAX_FACTORS = 8, NAMES_SHOWN = 12 };
 #define MAX_COMBINATIONS ((uint64_t)1 << 26)
 
 static const char assignment_file[] = "clusters/assignment.npy", images_file[] = "images.jsonl";
+static const char ranges_file[] = "ranges.json"; /* where there is one */
 
 /* One of the things that are combined: where the codes of images come from. */
 struct factor {
@@ -521,8 +522,8 @@ out:
 
 const char *const *ek_units_inputs(const char *by)
 {
-	static const char *const clusters[] = { assignment_file, images_file, NULL };
-	static const char *const images[] = { images_file, NULL };
+	static const char *const clusters[] = { assignment_file, images_file, ranges_file, NULL };
+	static const char *const images[] = { images_file, ranges_file, NULL };
 
 	return strstr(by, "cluster") != NULL || strcmp(by, "all") == 0 ? clusters : images;
 }

@@ -19,7 +19,7 @@ grep -o '"file_name": "[^"]*"' RUN/images.jsonl | sort | uniq -d
 run evenkeel scan RUN
 rm b/set/*/00000.*
 run evenkeel scan RUN | grep -E '^listing|images'
-run evenkeel audit RUN --encoder pixels --clusters 3 --quiet | grep -E '^  (attribute|dataset|label) '
+run evenkeel audit RUN --encoder pixels --clusters 3 --quiet | grep -E '^  (clusters against|dataset|label) '
 run evenkeel info RUN | grep -A 1 -E '"several"|datasets '
 run evenkeel weights RUN --by dataset --scheme inverse --name even | head -n 4
 run evenkeel balance RUN --by dataset --to smallest --name few | head -n 4

@@ -11,6 +11,7 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/images.h"
+#include "rebalance/io/ranges.h"
 #include "rebalance/io/scan.h"
 
 static const char *const golden[] = { "grey.jpg", "baseline-420.jpg", "one-pixel.png", "cmyk.jpg" };
@@ -328,9 +329,10 @@ static void columns_are_categories(void **state)
 	assert_null(c->note);
 	c = column(&columns, "many");
 	assert_int_equal(c->value_count, 5);
-	assert_string_equal(c->values[0], "0.5 to 199.5");
-	assert_string_equal(c->values[4], "800.5 to 999.5");
-	assert_string_equal(c->note, "0.5 to 999.5 in 5 ranges of equal count");
+	assert_string_equal(c->values[0], "0 to 200");
+	assert_string_equal(c->values[4], "800 to 1000");
+	assert_string_equal(c->note, "0.5 to 999.5 in steps of 200");
+	assert_true(c->ordered);
 	for (int i = 0; i < 1000; i++)
 		counts[c->codes[i]]++;
 	for (int i = 0; i < 5; i++)
@@ -353,7 +355,7 @@ static int skewed_row(struct ek_buffer *b, int i)
 	return ek_buffer_printf(b, ", \"x\": %d, \"t\": \"t%d\"", i % 10 == 0 ? i : 0, i % 1001);
 }
 
-static void a_value_is_never_cut_in_two_and_too_many_texts_are_left_out(void **state)
+static void many_numbers_are_cut_by_whole_steps_and_too_many_texts_are_left_out(void **state)
 {
 	struct ek_run *run = with_attributes(1100, skewed_row);
 	struct ek_columns columns;
@@ -365,12 +367,81 @@ static void a_value_is_never_cut_in_two_and_too_many_texts_are_left_out(void **s
 	assert_int_equal(warnings, 1);
 	assert_null(column(&columns, "t"));
 	c = column(&columns, "x");
-	assert_string_equal(c->values[0], "0");
-	assert_string_equal(c->values[1], "10 to 1090");
-	assert_int_equal(c->value_count, 2);
-	assert_string_equal(c->note, "0 to 1090 in 2 ranges: many images share a value");
+	assert_string_equal(c->values[0], "0 to 199");
+	assert_string_equal(c->values[4], "800 and more");
+	assert_int_equal(c->value_count, 5);
+	assert_string_equal(c->note, "0 to 1090 in steps of 200");
 	ek_columns_release(&columns);
 	ek_run_close(run);
+}
+
+static int aged_row(struct ek_buffer *b, int i)
+{
+	/* Ages 1 to 60 alike, one of 116 and one without. */
+	return i == 7   ? 0
+	       : i == 8 ? ek_buffer_text(b, ", \"age\": 116")
+	                : ek_buffer_printf(b, ", \"age\": %d", 1 + i % 60);
+}
+
+static void numbers_are_cut_as_asked(void **state)
+{
+	static const char *const names[] = { "below 10", "10 to 19", "20", "21 to 99", "100 to 199" };
+	struct ek_run *run = with_attributes(600, aged_row);
+	const char *path = ek_join(ek_run_path(run), "ranges.json");
+	static const char asked[] = "{\"age\": [10, 20, 21, 100, 200], \"other\": [1]}",
+			  wrong[] = "{\"age\": [10, 10]}";
+	uint64_t counts[5] = { 0 };
+	struct ek_columns columns;
+
+	(void)state;
+	assert_ok(ek_columns_load(&columns, run));
+	assert_int_equal(columns.items[0].value_count, 7);
+	assert_string_equal(columns.items[0].values[0], "0 to 9");
+	assert_string_equal(columns.items[0].values[6], "60 and more");
+	assert_string_equal(columns.items[0].note, "1 to 116 in steps of 10");
+	ek_columns_release(&columns);
+
+	ek_write_file(path, asked, strlen(asked));
+	assert_ok(ek_columns_load(&columns, run));
+	assert_int_equal(columns.items[0].value_count, 5); /* nobody is 200 */
+	for (int i = 0; i < 600; i++)
+		if (i != 7)
+			counts[columns.items[0].codes[i]]++;
+	assert_int_equal(columns.items[0].codes[7], -1);
+	for (int i = 0; i < 5; i++)
+		assert_string_equal(columns.items[0].values[i], names[i]);
+	assert_int_equal(counts[0], 88); /* of 10 each of 1 to 9, ids 7 and 8 less */
+	assert_int_equal(counts[1], 100);
+	assert_int_equal(counts[2], 10);
+	assert_int_equal(counts[3], 400);
+	assert_int_equal(counts[4], 1);
+	ek_columns_release(&columns);
+
+	ek_write_file(path, wrong, strlen(wrong));
+	assert_int_equal(ek_columns_load(&columns, run), EK_EDATA);
+	assert_non_null(strstr(ek_error_message(), "no rising numbers"));
+	ek_run_close(run);
+}
+
+static void ranges_are_parsed_strictly(void **state)
+{
+	static const char *const wrong[] = {
+		"age", "=1", "age=1,1", "age=2,1", "age=x", "age=1,", "age=1;2", "age=nan"
+	};
+	cJSON *ranges = cJSON_CreateObject();
+
+	(void)state;
+	assert_ok(ek_ranges_add(ranges, "age=0,10"));
+	assert_ok(ek_ranges_add(ranges, "a=b=-1.5"));
+	assert_ok(ek_ranges_add(ranges, "age=0,20"));
+	assert_int_equal(cJSON_GetArraySize(ranges), 2);
+	assert_true(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(ranges, "age"), 1)->valuedouble == 20);
+	assert_true(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(ranges, "a=b"), 0)->valuedouble == -1.5);
+	assert_ok(ek_ranges_add(ranges, "age="));
+	assert_null(cJSON_GetObjectItemCaseSensitive(ranges, "age"));
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+		assert_int_equal(ek_ranges_add(ranges, wrong[i]), EK_EUSAGE);
+	cJSON_Delete(ranges);
 }
 
 int main(void)
@@ -381,7 +452,9 @@ int main(void)
 		cmocka_unit_test(files_that_changed_since_the_scan_are_named),
 		cmocka_unit_test(damaged_rows_name_file_and_line),
 		cmocka_unit_test(columns_are_categories),
-		cmocka_unit_test(a_value_is_never_cut_in_two_and_too_many_texts_are_left_out),
+		cmocka_unit_test(many_numbers_are_cut_by_whole_steps_and_too_many_texts_are_left_out),
+		cmocka_unit_test(numbers_are_cut_as_asked),
+		cmocka_unit_test(ranges_are_parsed_strictly),
 	};
 	const struct ek_log_sink sink = { .message = count_warning };
 
