@@ -185,11 +185,10 @@ int ek_cmd_report(struct ek_invocation *i)
 	return ek_command_bring_up_to_date(i, NULL, print_report);
 }
 
-/* A command of one step prints what run.json says of it, or the step's own document. */
+/* A command of one step, whose name it has, prints what run.json says of it, or the step's own document. */
 static int print_step(struct ek_invocation *i, struct ek_run *run)
 {
-	return ek_summary_print_step(run, ek_step_name(i->command->steps[count_steps(i->command->steps) - 1]),
-	                             i->settings.common.json);
+	return ek_summary_print_step(run, i->command->name, i->settings.common.json);
 }
 
 int ek_cmd_step(struct ek_invocation *i)

@@ -4,13 +4,14 @@
 #include "rebalance/base/error.h"
 #include "rebalance/cli/command.h"
 
-static const enum ek_step_id audit_steps[] = { EK_STEP_SCAN,       EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_STABILITY,
-	                                       EK_STEP_DUPLICATES, EK_STEP_AUDIT, EK_STEP_REPORT,  EK_STEP_END };
+static const enum ek_step_id audit_steps[] = { EK_STEP_SCAN,    EK_STEP_EMBED,     EK_STEP_COMPONENTS,
+	                                       EK_STEP_CLUSTER, EK_STEP_STABILITY, EK_STEP_DUPLICATES,
+	                                       EK_STEP_AUDIT,   EK_STEP_REPORT,    EK_STEP_END };
 /* The report comes after the plans. */
 static const enum ek_step_id demo_steps[] = { EK_STEP_SCAN,       EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_STABILITY,
 	                                      EK_STEP_DUPLICATES, EK_STEP_AUDIT, EK_STEP_END };
 static const enum ek_step_id scan_steps[] = { EK_STEP_SCAN, EK_STEP_END };
-static const enum ek_step_id embed_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_END };
+static const enum ek_step_id embed_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_COMPONENTS, EK_STEP_END };
 static const enum ek_step_id stability_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_STABILITY,
 	                                           EK_STEP_END };
 static const enum ek_step_id duplicates_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_DUPLICATES,
@@ -55,7 +56,9 @@ const struct ek_command ek_commands[] = {
 	  .summary = "turn every image into a feature vector",
 	  .description =
 	          "Writes RUN/embeddings.npy, row i for image id i. It can be stopped at any moment and goes "
-	          "on where it was. --weights takes .safetensors, .pt, .pth and .bin as they are published: CLIP "
+	          "on where it was. With --views also RUN/components, directions in which images differ more than "
+	          "views "
+	          "of one image do. --weights takes .safetensors, .pt, .pth and .bin as they are published: CLIP "
 	          "by the names of transformers, OpenAI or open_clip, DINOv2 by those of transformers, Meta or "
 	          "timm. A config.json (hidden_act) or open_clip_config.json beside the file says which "
 	          "activation CLIP has; a file of OpenAI's names without either is taken for OpenAI's, with "

@@ -17,6 +17,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/pipeline/components.h"
 #include "rebalance/pipeline/other_encoders.h"
 #include "rebalance/pipeline/outside.h"
 #include "rebalance/io/filename.h"
@@ -34,6 +35,7 @@ struct prepared {
 	char **datasets;        /* owned: those of the last time; [dataset_count] */
 	struct ek_embed *embed; /* owned: one of these two makes the embeddings */
 	struct ek_import *import;
+	struct ek_make_components components;
 	struct ek_scan_options scan;
 	struct ek_cluster_options cluster;
 	struct ek_audit_options audit;
@@ -251,6 +253,34 @@ static int make_embed(void *prepared, struct ek_run *run, cJSON *counts)
 	EK_TRY(take_counts(counts, run, "embeddings.json"));
 out:
 	return rc;
+}
+
+static int prepare_components(struct prepared *p, struct ek_run *run)
+{
+	const struct ek_steps_options *s = p->asked;
+	int rc = 0;
+
+	if (s->components.views > 1)
+		EK_TRY(prepare_embed(p, run));
+	p->components = (struct ek_make_components){ .embed = p->embed,
+		                                     .views = (int)s->components.views,
+		                                     .seed = (uint64_t)s->seed };
+	EK_TRY(ek_make_components_json(&p->options, &p->components));
+	p->step = (struct ek_step){ .name = "components",
+		                    .version = EK_COMPONENTS_VERSION,
+		                    .options = p->options,
+		                    .inputs = ek_components_inputs,
+		                    .outputs = ek_components_outputs };
+out:
+	return rc;
+}
+
+static int make_components(void *prepared, struct ek_run *run, cJSON *counts)
+{
+	const struct prepared *p = prepared;
+	const int rc = ek_make_components(run, &p->components);
+
+	return rc < 0 ? rc : take_counts(counts, run, "components/components.json");
 }
 
 /* "10000,500,24" */
@@ -537,6 +567,8 @@ static const struct row rows[EK_STEP_COUNT] = {
 	[EK_STEP_SCAN] = { "scan", "Reading images", "listing the images", prepare_scan, make_scan, is_scan_current,
 	                   1 },
 	[EK_STEP_EMBED] = { "embed", "Embedding", "embedding", prepare_embed, make_embed, NULL, 0 },
+	[EK_STEP_COMPONENTS] = { "components", "Components", "whitening the embeddings", prepare_components,
+	                         make_components, NULL, 0 },
 	[EK_STEP_CLUSTER] = { "cluster", "Clusters", "clustering", prepare_cluster, make_cluster, NULL, 0 },
 	[EK_STEP_STABILITY] = { "stability", "Stability", "measuring stability", prepare_stability, make_stability,
 	                        NULL, 0 },
@@ -722,6 +754,11 @@ out:
 	return rc;
 }
 
+static int is_wanted(const struct ek_steps_options *options, enum ek_step_id id)
+{
+	return id != EK_STEP_COMPONENTS || options->needs_components || options->components.views > 1;
+}
+
 int ek_steps_run(struct ek_run *run, struct ek_steps_options *options, const enum ek_step_id *steps, int forced)
 {
 	int count = 0, rc = 0;
@@ -734,7 +771,7 @@ int ek_steps_run(struct ek_run *run, struct ek_steps_options *options, const enu
 	for (int i = 0; i < count; i++) {
 		const int force = options->force && i >= count - forced;
 
-		if ((rc = run_step(run, options, steps[i], force)) < 0)
+		if (is_wanted(options, steps[i]) && (rc = run_step(run, options, steps[i], force)) < 0)
 			EK_TRY(reject_late(run, options, steps[i], force, rc));
 	}
 out:
@@ -762,4 +799,19 @@ int ek_steps_before(struct ek_run *run, struct ek_steps_options *options, int cl
 	if (!options->seed_kept && ek_run_recorded(run, "cluster") != NULL)
 		options->seed_given = 0;
 	return ek_steps_run(run, options, clusters ? cluster : scan, 0);
+}
+
+int ek_steps_components(struct ek_run *run, struct ek_steps_options *options)
+{
+	static const enum ek_step_id steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_COMPONENTS, EK_STEP_END };
+
+	if (is_made_by_hand(run, "embeddings.npy"))
+		return ek_fail(EK_EUSAGE,
+		               "%s has embeddings that no step made: evenkeel audit EMBEDDINGS.npy -o RUN makes "
+		               "a run of them",
+		               ek_run_path(run));
+	if (!options->seed_kept && ek_run_recorded(run, "embed") != NULL)
+		options->seed_given = 0;
+	options->needs_components = 1;
+	return ek_steps_run(run, options, steps, 0);
 }

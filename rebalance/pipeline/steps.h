@@ -1,7 +1,7 @@
 /*
- * The steps that lead from a data set to its report: scan, embed, cluster, stability, duplicates, audit, report. Each
- * is a row of a table: how it is prepared (every choice made, so that it is known what it would make) and how it is
- * done. It runs if what is on disk is not what it would make.
+ * The steps that lead from a data set to its report: scan, embed, components, cluster, stability, duplicates, audit,
+ * report. Each is a row of a table: how it is prepared (every choice made, so that it is known what it would make) and
+ * how it is done. It runs if what is on disk is not what it would make.
  *
  * What was asked for the last time is asked for again, where nothing else is said now: run.json keeps it, as the user
  * said it, by the rows of options below.
@@ -15,6 +15,7 @@
 enum ek_step_id {
 	EK_STEP_SCAN,
 	EK_STEP_EMBED,
+	EK_STEP_COMPONENTS, /* left out unless views are asked for, or `needs_components` */
 	EK_STEP_CLUSTER,
 	EK_STEP_STABILITY,
 	EK_STEP_DUPLICATES,
@@ -31,6 +32,7 @@ struct ek_steps_options {
 	int seed_kept;  /* 1: `seed` is that of the steps themselves, as a recipe says it, not of a plan made from them
 	                 */
 	int force;
+	int needs_components; /* 1: whitened components are made even without views */
 	struct {
 		const char *attributes, *key;
 		int64_t max_pixels;
@@ -46,6 +48,9 @@ struct ek_steps_options {
 		const char *weights, *embeddings;
 		int64_t input_size; /* 0: auto */
 	} embed;
+	struct {
+		int64_t views;
+	} components;
 	struct {
 		int64_t clusters, iterations, redo, subsample; /* 0: auto, -, -, all; clusters -1: the default */
 		int spherical, normalise;
@@ -87,6 +92,9 @@ int ek_steps_run(struct ek_run *run, struct ek_steps_options *options, const enu
 /* The same for what a plan, a training or an evaluation is made from, the clusters or, without `clusters`, the list of
  * images alone: their seed stays what it was, unless seed_kept. */
 int ek_steps_before(struct ek_run *run, struct ek_steps_options *options, int clusters);
+
+/* The whitened components, by views if any were ever asked for, else by spread; likewise. */
+int ek_steps_components(struct ek_run *run, struct ek_steps_options *options);
 
 /* Would the step scan list what it listed? `*reason` (of the run, until its next call) says why not. A data set that is
  * away is taken as it was, and so is a run without a scan. */

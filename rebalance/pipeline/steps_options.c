@@ -154,6 +154,19 @@ static const struct ek_option embed_rows[] = {
 	  .help = "take your own embeddings, [images, d], instead of an encoder's" },
 	{ .name = NULL },
 };
+static const struct ek_option components_rows[] = {
+	{ .name = "views",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_steps_options, components.views),
+	  .argument = "V",
+	  .recorded = 1,
+	  .low = 1,
+	  .high = 64,
+	  .help = "embed every image V times, once as it is, else with small changes (mirrored, cropped, its colours), "
+	          "to "
+	          "tell noise from difference; 5 are good. For design weights, labels and groups" },
+	{ .name = NULL },
+};
 
 static const struct ek_option cluster_rows[] = {
 	{ .name = "clusters",
@@ -279,15 +292,16 @@ static const struct ek_option audit_rows[] = {
 static const struct ek_option none_rows[] = { { .name = NULL } };
 
 const struct ek_option *const ek_step_rows[EK_STEP_COUNT] = {
-	[EK_STEP_SCAN] = scan_rows,           [EK_STEP_EMBED] = embed_rows,           [EK_STEP_CLUSTER] = cluster_rows,
-	[EK_STEP_STABILITY] = stability_rows, [EK_STEP_DUPLICATES] = duplicates_rows, [EK_STEP_AUDIT] = audit_rows,
-	[EK_STEP_REPORT] = none_rows,
+	[EK_STEP_SCAN] = scan_rows,       [EK_STEP_EMBED] = embed_rows,         [EK_STEP_COMPONENTS] = components_rows,
+	[EK_STEP_CLUSTER] = cluster_rows, [EK_STEP_STABILITY] = stability_rows, [EK_STEP_DUPLICATES] = duplicates_rows,
+	[EK_STEP_AUDIT] = audit_rows,     [EK_STEP_REPORT] = none_rows,
 };
 
 void ek_steps_options_init(struct ek_steps_options *o)
 {
 	*o = (struct ek_steps_options){
 		.scan.max_pixels = EK_MAX_PIXELS_DEFAULT,
+		.components.views = 1,
 		.cluster = { .clusters = -1, .iterations = 100, .redo = 3 },
 		.duplicates.eps = "0.001,0.003,0.01,0.03",
 		.stability = { .seeds = 5, .images = 20000 },
