@@ -399,11 +399,11 @@ static int estimate(struct ek_training_estimate *e, const struct ek_training_job
 	slice.weights = weights;
 	slice.losses = losses;
 	slice.parts = losses + size;
-	EK_TRY(job->task->load(job->task->context, store, EK_VALUES));
-	EK_TRY(job->task->learn(job->task->context, 0, &slice, store));
+	EK_TRY(ek_task_load(job->task, store, EK_VALUES));
+	EK_TRY(ek_task_learn(job->task, 0, &slice, store));
 	ek_store_clear_gradients(store);
 	started = ek_clock();
-	EK_TRY(job->task->learn(job->task->context, 0, &slice, store));
+	EK_TRY(ek_task_learn(job->task, 0, &slice, store));
 	e->image_seconds = (ek_clock() - started) / (double)size / (double)ek_threads();
 	e->seconds = o->steps > 0 ? e->image_seconds * (double)(o->steps * o->batch) : o->time_limit;
 out:

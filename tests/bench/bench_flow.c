@@ -64,7 +64,7 @@ static int learn(void *context, uint64_t i, int worker)
 	const struct run *r = context;
 	const uint64_t first = i * (uint64_t)r->task.slice;
 
-	return r->task.learn(r->task.context, worker,
+	return ek_task_learn(&r->task, worker,
 	                     &(struct ek_slice){ .step = r->step,
 	                                         .position = r->step * (uint64_t)r->bench->batch + first,
 	                                         .turn = i,
@@ -182,14 +182,14 @@ static int train(const struct bench *b, double seconds, double limit)
 	EK_TRY(ek_objective_init(&o->objective));
 	EK_TRY(ek_flow_task_new(&flow, &r.task, o, &(struct ek_flow_source){ &r, get }));
 	EK_TRY(prepare(&r));
-	EK_TRY(r.task.load(r.task.context, r.store, EK_VALUES));
+	EK_TRY(ek_task_load(&r.task, r.store, EK_VALUES));
 	for (; r.step < STEPS_MAX && (r.step < WARMUP + 3 || ek_clock() - start < seconds); r.step++) {
 		if (r.step == WARMUP)
 			start = ek_clock();
 		step_begin(&times);
 		EK_TRY(ek_parallel((uint64_t)(b->batch / r.task.slice), learn, &r));
 		EK_TRY(ek_store_step(r.store, &adamw, r.step + 1, &norm));
-		EK_TRY(r.task.load(r.task.context, r.store, EK_VALUES));
+		EK_TRY(ek_task_load(&r.task, r.store, EK_VALUES));
 		step_end(&times);
 		if (r.step < WARMUP)
 			times.count = 0;

@@ -5,16 +5,13 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
-#include "train/nn/runner.h"
 
 struct ek_flow_task {
 	struct ek_flow_task_options options;
 	struct ek_flow_source source;
 	struct ek_params params;
-	struct ek_net *net;
-	struct ek_runner runner;
+	struct ek_task_net net;
 	int data, keys, factors, t, labels; /* inputs */
-	int loss, parts[2];                 /* outputs */
 };
 
 enum { PARTS = 2 };
@@ -26,12 +23,12 @@ static uint64_t judge_seed(void)
 }
 
 /* The staged inputs of image j of a slice. */
-static int fill_image(struct ek_flow_task *f, int worker, const struct ek_slice *slice, int j, int judging)
+static int fill_image(struct ek_flow_task *f, int worker, const struct ek_slice *slice, int j, int judging,
+                      struct ek_net_state *s)
 {
 	const struct ek_flow_task_options *o = &f->options;
 	const uint64_t seed = judging ? judge_seed() : o->seed, position = slice->position + (uint64_t)j;
-	struct ek_net_state *s = f->runner.states[worker];
-	float *sample = (float *)ek_net_stage(s, f->data) + (size_t)j * ek_net_elements(f->net, f->data);
+	float *sample = (float *)ek_net_stage(s, f->data) + (size_t)j * ek_net_elements(f->net.net, f->data);
 	float *factors = (float *)ek_net_stage(s, f->factors) + j * EK_OBJECTIVE_FACTORS;
 	int32_t *label = (int32_t *)ek_net_stage(s, f->labels) + j;
 	const double t = ek_objective_time(&o->objective, seed, position);
@@ -50,67 +47,41 @@ out:
 	return rc;
 }
 
-static int forward(struct ek_flow_task *f, int worker, const struct ek_slice *slice, int judging)
+static int fill(void *context, int worker, const struct ek_slice *slice, int judging, struct ek_net_state *s)
 {
-	struct ek_net_state *s = f->runner.states[worker];
-	int rc;
+	int rc = 0;
 
 	for (int j = 0; j < slice->count; j++)
-		EK_TRY(fill_image(f, worker, slice, j, judging));
-	EK_TRY(ek_net_forward(s));
-	ek_slice_take(slice->losses, 1, ek_net_view(s, f->loss), slice->count);
-	for (int i = 0; f->parts[0] > 0 && i < PARTS; i++)
-		ek_slice_take(slice->parts + i, PARTS, ek_net_view(s, f->parts[i]), slice->count);
+		EK_TRY(fill_image(context, worker, slice, j, judging, s));
 out:
 	return rc;
-}
-
-static int learn(void *context, int worker, const struct ek_slice *slice, struct ek_store *store)
-{
-	struct ek_flow_task *f = context;
-	struct ek_net_state *s = f->runner.states[worker];
-	int rc;
-
-	EK_TRY(forward(f, worker, slice, 0));
-	ek_net_write_gradient(s, f->loss, slice->weights);
-	EK_TRY(ek_net_backward(s, store, slice->turn));
-out:
-	return rc;
-}
-
-static int judge(void *context, int worker, const struct ek_slice *slice)
-{
-	return forward(context, worker, slice, 1);
-}
-
-static int load(void *context, const struct ek_store *store, enum ek_family family)
-{
-	return ek_net_load_from(((struct ek_flow_task *)context)->net, store, family);
 }
 
 static int build(struct ek_flow_task *f)
 {
 	const struct ek_flow_task_options *o = &f->options;
 	const struct ek_net_shape shape = { o->model.side, o->model.side, o->model.channels };
+	struct ek_task_net *n = &f->net;
 	int rc, noise, x, prediction;
 
 	EK_TRY(ek_sit_params(&f->params, &o->model));
-	EK_TRY(ek_net_new(&f->net, &f->params, o->precision, o->slice));
-	EK_TRY(f->data = ek_net_input(f->net, shape));
-	EK_TRY(f->keys = ek_net_input_keys(f->net));
-	EK_TRY(f->factors = ek_net_input(f->net, (struct ek_net_shape){ 1, 1, EK_OBJECTIVE_FACTORS }));
-	EK_TRY(f->t = ek_net_input(f->net, (struct ek_net_shape){ 1, 1, 1 }));
-	EK_TRY(f->labels = ek_net_input_ids(f->net));
-	EK_TRY(noise = ek_net_noise(f->net, f->keys, shape));
-	EK_TRY(x = ek_objective_mix(f->net, f->data, noise, f->factors));
-	EK_TRY(prediction = ek_sit_build(f->net, &f->params, &o->model, x, f->t, f->labels));
-	EK_TRY(f->loss = ek_objective_loss(f->net, &o->objective, prediction, f->data, noise, f->factors, f->parts));
-	EK_TRY(ek_net_output(f->net, f->loss));
-	for (int i = 0; f->parts[0] > 0 && i < PARTS; i++)
-		EK_TRY(ek_net_keep(f->net, f->parts[i]));
-	EK_TRY(ek_net_finish(f->net, o->recompute ? EK_NET_RECOMPUTE : EK_NET_TRAIN));
-	EK_TRY(ek_trainer_check_memory(&f->params, o->slice, ek_runner_bytes(f->net)));
-	EK_TRY(ek_runner_init(&f->runner, f->net));
+	EK_TRY(ek_net_new(&n->net, &f->params, o->precision, o->slice));
+	EK_TRY(f->data = ek_net_input(n->net, shape));
+	EK_TRY(f->keys = ek_net_input_keys(n->net));
+	EK_TRY(f->factors = ek_net_input(n->net, (struct ek_net_shape){ 1, 1, EK_OBJECTIVE_FACTORS }));
+	EK_TRY(f->t = ek_net_input(n->net, (struct ek_net_shape){ 1, 1, 1 }));
+	EK_TRY(f->labels = ek_net_input_ids(n->net));
+	EK_TRY(noise = ek_net_noise(n->net, f->keys, shape));
+	EK_TRY(x = ek_objective_mix(n->net, f->data, noise, f->factors));
+	EK_TRY(prediction = ek_sit_build(n->net, &f->params, &o->model, x, f->t, f->labels));
+	EK_TRY(n->loss = ek_objective_loss(n->net, &o->objective, prediction, f->data, noise, f->factors, n->parts));
+	n->learned = n->loss;
+	EK_TRY(ek_net_output(n->net, n->loss));
+	for (int i = 0; n->parts[0] > 0 && i < PARTS; i++)
+		EK_TRY(ek_net_keep(n->net, n->parts[i]));
+	EK_TRY(ek_net_finish(n->net, o->recompute ? EK_NET_RECOMPUTE : EK_NET_TRAIN));
+	EK_TRY(ek_trainer_check_memory(&f->params, o->slice, ek_runner_bytes(n->net)));
+	EK_TRY(ek_runner_init(&n->runner, n->net));
 out:
 	return rc;
 }
@@ -136,9 +107,9 @@ int ek_flow_task_new(struct ek_flow_task **out, struct ek_task *task, const stru
 		                  .params = &f->params,
 		                  .slice = options->slice,
 		                  .part_names = is_diffusion ? diffusion : none,
-		                  .load = load,
-		                  .learn = learn,
-		                  .judge = judge };
+		                  .nets = &f->net,
+		                  .net_count = 1,
+		                  .fill = fill };
 	*out = f;
 	f = NULL;
 out:
@@ -150,18 +121,17 @@ void ek_flow_task_free(struct ek_flow_task *f)
 {
 	if (f == NULL)
 		return;
-	ek_runner_release(&f->runner);
-	ek_net_free(f->net);
+	ek_task_net_release(&f->net);
 	ek_params_release(&f->params);
 	free(f);
 }
 
 uint64_t ek_flow_task_bytes(const struct ek_flow_task *f)
 {
-	return ek_runner_bytes(f->net) + ek_net_weight_bytes(f->net);
+	return ek_runner_bytes(f->net.net) + ek_net_weight_bytes(f->net.net);
 }
 
 double ek_flow_task_flops(const struct ek_flow_task *f)
 {
-	return 3 * ek_net_flops(f->net);
+	return 3 * ek_net_flops(f->net.net);
 }

@@ -76,8 +76,8 @@ static int run_slice(void *context, uint64_t i, int worker)
 		                        .losses = t->losses + first,
 		                        .parts = t->parts + first * (uint64_t)t->part_count };
 
-	const int rc = t->judging ? t->task->judge(t->task->context, worker, &slice)
-	                          : t->task->learn(t->task->context, worker, &slice, t->store);
+	const int rc =
+		t->judging ? ek_task_judge(t->task, worker, &slice) : ek_task_learn(t->task, worker, &slice, t->store);
 
 	return rc < 0 && ek_store_give_up(t->store) ? rc : 0;
 }
@@ -91,7 +91,7 @@ static int judge(struct trainer *t)
 	int rc = 0;
 
 	t->judged = NAN;
-	if (t->task->judge == NULL || o->held_out_count == 0)
+	if (o->held_out_count == 0)
 		return 0;
 	EK_TRY(ek_alloc(&counts, (size_t)o->group_count, sizeof *counts));
 	memset(t->judged_groups, 0, (size_t)o->group_count * sizeof *t->judged_groups);
@@ -99,9 +99,9 @@ static int judge(struct trainer *t)
 	for (uint64_t i = 0; i < t->slices * (uint64_t)t->task->slice; i++)
 		t->ids[i] = o->held_out[i % o->held_out_count];
 	t->judging = 1;
-	EK_TRY(t->task->load(t->task->context, t->store, EK_AVERAGE));
+	EK_TRY(ek_task_load(t->task, t->store, EK_AVERAGE));
 	EK_TRY(ek_device_parallel(t->slices, run_slice, t));
-	EK_TRY(t->task->load(t->task->context, t->store, EK_VALUES));
+	EK_TRY(ek_task_load(t->task, t->store, EK_VALUES));
 	for (uint64_t i = 0; i < o->held_out_count; i++) {
 		const int32_t group = o->groups != NULL ? o->groups[t->ids[i]] : -1;
 
@@ -134,7 +134,7 @@ static int preview(struct trainer *t)
 		goto out;
 	EK_TRY(ek_store_view(t->store, EK_AVERAGE, &average));
 	EK_TRY(t->task->preview(t->task->preview_context, average, path));
-	EK_TRY(t->task->load(t->task->context, t->store, EK_VALUES));
+	EK_TRY(ek_task_load(t->task, t->store, EK_VALUES));
 out:
 	free(path);
 	return rc;
@@ -198,7 +198,7 @@ static int one_step(struct trainer *t)
 	if (t->task->codebook != NULL)
 		EK_TRY(ek_codebook_step(t->task->codebook, t->store, t->state.step));
 	t->state.step++;
-	EK_TRY(t->task->load(t->task->context, t->store, EK_VALUES));
+	EK_TRY(ek_task_load(t->task, t->store, EK_VALUES));
 out:
 	return rc;
 }
@@ -297,7 +297,7 @@ static int start(struct trainer *t, const float *values)
 	}
 	EK_TRY(ek_previews_keep(folder, t->state.step));
 	EK_TRY(ek_trainer_log_open(&t->log, folder, t->state.step));
-	EK_TRY(t->task->load(t->task->context, t->store, EK_VALUES));
+	EK_TRY(ek_task_load(t->task, t->store, EK_VALUES));
 	EK_TRY(preview(t));
 	t->started = t->saved = ek_clock();
 out:

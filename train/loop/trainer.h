@@ -1,6 +1,6 @@
 /*
  * The training loop, whatever is trained: batches, learning rate, gradients over threads, AdamW with an average, log,
- * checkpoints, resuming, stopping. What is trained is a task (struct ek_task); train/vae and train/flow each have one.
+ * checkpoints, resuming, stopping. What is trained is a task (task.h).
  *
  * A step: the batch's ids and everything random are a pure function of (seed, step). The batch is cut into slices of a
  * fixed number of images, which threads take in order, and whose gradients the store adds up in order (nn/store.h). So
@@ -17,49 +17,8 @@
 #include <stdint.h>
 
 #include "rebalance/base/json.h"
-#include "train/nn/codebook.h"
+#include "train/loop/task.h"
 #include "train/nn/store.h"
-
-/* Images of a step that one worker takes at once. */
-struct ek_slice {
-	uint64_t step;        /* 0 is the first */
-	uint64_t position;    /* of the first image among all that the run has taken: step · batch + offset. A key for
-	                         random    numbers: image j of the slice has position + j */
-	uint64_t turn;        /* number of the slice in its batch */
-	int count;            /* = the task's slice */
-	const int64_t *ids;   /* [count] */
-	const float *weights; /* [count]: what to multiply the loss and its gradient of each image with (sums to 1 over
-	                         a batch, but for loss weighting) */
-	double *losses;       /* [count], out: the unweighted loss of each image */
-	double *parts;        /* [count, parts], out: what else the log shows, per image, as the task names it */
-};
-
-/* A number of each image, as a net gives them: out[j · stride] = x[j]. */
-static inline void ek_slice_take(double *out, int stride, const float *x, int count)
-{
-	for (int j = 0; j < count; j++)
-		out[j * stride] = (double)x[j];
-}
-
-struct ek_task {
-	void *context;
-	const struct ek_params *params;
-	int slice;                     /* images of a slice, the batch of its nets */
-	const char *const *part_names; /* of ek_slice.parts; ends with NULL; at most 8 */
-	/* Take new parameter values into the nets. Between slices only. */
-	int (*load)(void *context, const struct ek_store *store, enum ek_family family);
-	/* Forward and backward of one slice; weights · gradients go to the store, in the slice's turn. Thread-safe for
-	 * different workers (0 … ek_threads() - 1). */
-	int (*learn)(void *context, int worker, const struct ek_slice *slice, struct ek_store *store);
-	/* Only the losses, with times and noises fixed by position (validation). NULL: there is no validation. */
-	int (*judge)(void *context, int worker, const struct ek_slice *slice);
-	/* Moved after each step of the store; a checkpoint holds its state. NULL: none. */
-	struct ek_codebook *codebook;
-	/* A picture of how far it is, written to `path` (PNG), made with these (averaged) values [params->size]; nets
-	 * are loaded anew afterwards. NULL: none. */
-	int (*preview)(void *preview_context, const float *values, const char *path);
-	void *preview_context;
-};
 
 /* Which images come: the ids and loss weights of positions first … first + count - 1 of the endless sequence of a
  * training, a pure function of the position. Called from one thread. */

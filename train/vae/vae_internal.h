@@ -9,23 +9,11 @@
 #include "train/vae/perceptual.h"
 #include "train/vae/vae_task.h"
 
-enum { EK_VAE_PARTS = 8 };
-
 /* Where each part is in ek_slice.parts, or -1. */
 struct ek_vae_parts {
-	const char *names[EK_VAE_PARTS + 1];
+	const char *names[EK_TASK_PARTS + 1];
 	int count;
 	int kl, quantisation, perplexity, used, perceptual, generator, discriminator; /* reconstruction is 0 */
-};
-
-struct ek_vae_net {
-	struct ek_net *net;
-	struct ek_runner runner;
-	int image, keys; /* inputs; keys: of a KL latent's noise */
-	int decoded;
-	int loss;                /* of an image */
-	int learned;             /* the output: the loss, and the discriminator's own */
-	int parts[EK_VAE_PARTS]; /* values of the parts; 0: the net does not make it */
 };
 
 struct ek_vae {
@@ -34,7 +22,8 @@ struct ek_vae {
 	struct ek_params params;
 	struct ek_task task;
 	struct ek_vae_parts parts;
-	struct ek_vae_net nets[2]; /* without the discriminator, and with it if there is one */
+	struct ek_task_net nets[2]; /* without the discriminator, and with it if there is one */
+	int image, keys;            /* inputs of both; keys: of a KL latent's noise */
 	int codebook_parameter;
 	struct ek_codebook *codebook; /* VQ */
 	struct ek_discriminator_options critic;
@@ -42,10 +31,9 @@ struct ek_vae {
 };
 
 /* The net, with the discriminator if `critic`. */
-int ek_vae_net_init(struct ek_vae_net *n, const struct ek_vae *v, int critic, enum ek_net_mode mode);
+int ek_vae_net_init(struct ek_task_net *n, struct ek_vae *v, int critic, enum ek_net_mode mode);
 /* States for the nets [2], each worker's in one memory: a step runs one of them. */
-int ek_vae_net_share(struct ek_vae_net *nets);
-void ek_vae_net_release(struct ek_vae_net *n);
+int ek_vae_net_share(struct ek_task_net *nets);
 
 int ek_vae_preview(void *context, const float *values, const char *path);
 

@@ -47,87 +47,37 @@ static void fill_image(float *out, const uint8_t *pixels, struct ek_net_shape s,
 			                   channels);
 }
 
-/* The staged inputs of image j of a slice. `learning`: with flips, and noise of another stream. */
-static int fill_one(const struct ek_vae *v, const struct ek_vae_net *n, struct ek_net_state *s,
-                    const struct ek_slice *slice, int j, int learning)
+static int fill_one(const struct ek_vae *v, const struct ek_slice *slice, int j, int judging, struct ek_net_state *s)
 {
 	const uint64_t flips = ek_random_stream("vae flip"), seed = v->options.seed;
-	const uint64_t noises = ek_random_stream(learning ? "vae noise" : "vae judge");
+	const uint64_t noises = ek_random_stream(judging ? "vae judge" : "vae noise");
 	const uint64_t position = slice->position + (uint64_t)j;
 	const uint8_t *pixels = v->images.image(v->images.context, slice->ids[j]);
-	const int flip = learning && v->options.flip && (ek_random_u64(seed, flips, position) >> 63);
-	const size_t size = ek_net_elements(n->net, n->image);
+	const int flip = !judging && v->options.flip && (ek_random_u64(seed, flips, position) >> 63);
+	const struct ek_net_shape shape = ek_net_shape(v->nets[0].net, v->image);
 
 	if (pixels == NULL)
 		return EK_EIO;
-	fill_image((float *)ek_net_stage(s, n->image) + (size_t)j * size, pixels, ek_net_shape(n->net, n->image), flip);
-	if (n->keys > 0)
-		((struct ek_net_key *)ek_net_stage(s, n->keys))[j] = (struct ek_net_key){ seed, noises, position };
+	fill_image((float *)ek_net_stage(s, v->image) + (size_t)j * ek_net_elements(v->nets[0].net, v->image), pixels,
+	           shape, flip);
+	if (v->keys > 0)
+		((struct ek_net_key *)ek_net_stage(s, v->keys))[j] = (struct ek_net_key){ seed, noises, position };
+	if (v->codebook != NULL) {
+		double *parts = slice->parts + j * v->parts.count;
+
+		parts[v->parts.perplexity] = ek_codebook_perplexity(v->codebook);
+		parts[v->parts.used] = ek_codebook_used(v->codebook);
+	}
 	return 0;
 }
 
-/* After forward: losses and parts. */
-static void report(const struct ek_vae *v, const struct ek_vae_net *n, struct ek_net_state *s,
-                   const struct ek_slice *slice)
+static int fill(void *context, int worker, const struct ek_slice *slice, int judging, struct ek_net_state *s)
 {
-	const struct ek_vae_parts *p = &v->parts;
+	int rc = 0;
 
-	memset(slice->parts, 0, (size_t)(slice->count * p->count) * sizeof *slice->parts);
-	ek_slice_take(slice->losses, 1, ek_net_view(s, n->loss), slice->count);
-	for (int i = 0; i < p->count; i++)
-		if (n->parts[i] > 0)
-			ek_slice_take(slice->parts + i, p->count, ek_net_view(s, n->parts[i]), slice->count);
-	for (int j = 0; v->codebook != NULL && j < slice->count; j++) {
-		slice->parts[j * p->count + p->perplexity] = ek_codebook_perplexity(v->codebook);
-		slice->parts[j * p->count + p->used] = ek_codebook_used(v->codebook);
-	}
-}
-
-static int forward(const struct ek_vae *v, const struct ek_vae_net *n, int worker, const struct ek_slice *slice,
-                   int learning)
-{
-	struct ek_net_state *s = n->runner.states[worker];
-	int rc;
-
-	assert(slice->count == v->options.slice);
+	(void)worker;
 	for (int j = 0; j < slice->count; j++)
-		EK_TRY(fill_one(v, n, s, slice, j, learning));
-	EK_TRY(ek_net_forward(s));
-	report(v, n, s, slice);
-out:
-	return rc;
-}
-
-static int learn(void *context, int worker, const struct ek_slice *slice, struct ek_store *store)
-{
-	struct ek_vae *v = context;
-	const int criticised = v->nets[1].net != NULL && slice->step >= v->options.discriminator_start;
-	const struct ek_vae_net *n = &v->nets[criticised];
-	struct ek_net_state *s = n->runner.states[worker];
-	int rc;
-
-	EK_TRY(forward(v, n, worker, slice, 1));
-	ek_net_write_gradient(s, n->learned, slice->weights);
-	EK_TRY(ek_net_backward(s, store, slice->turn));
-out:
-	return rc;
-}
-
-static int judge(void *context, int worker, const struct ek_slice *slice)
-{
-	const struct ek_vae *v = context;
-
-	return forward(v, &v->nets[0], worker, slice, 0);
-}
-
-static int load(void *context, const struct ek_store *store, enum ek_family family)
-{
-	struct ek_vae *v = context;
-	int rc;
-
-	EK_TRY(ek_net_load_from(v->nets[0].net, store, family));
-	if (v->nets[1].net != NULL)
-		EK_TRY(ek_net_load_from(v->nets[1].net, store, family));
+		EK_TRY(fill_one(context, slice, j, judging, s));
 out:
 	return rc;
 }
@@ -250,9 +200,9 @@ static int make(struct ek_vae *v)
 		                    .params = &v->params,
 		                    .slice = o->slice,
 		                    .part_names = v->parts.names,
-		                    .load = load,
-		                    .learn = learn,
-		                    .judge = judge,
+		                    .nets = v->nets,
+		                    .net_count = v->nets[1].net != NULL ? 2 : 1,
+		                    .fill = fill,
 		                    .codebook = v->codebook,
 		                    .preview = ek_vae_preview,
 		                    .preview_context = v };
@@ -282,7 +232,7 @@ void ek_vae_free(struct ek_vae *v)
 	if (v == NULL)
 		return;
 	for (int i = 0; i < 2; i++)
-		ek_vae_net_release(&v->nets[i]);
+		ek_task_net_release(&v->nets[i]);
 	ek_codebook_free(v->codebook);
 	ek_perceptual_free(v->perceptual);
 	ek_params_release(&v->params);

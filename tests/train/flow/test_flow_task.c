@@ -156,7 +156,7 @@ static void training_start(struct training *t, int side, double deviation, int l
 	ek_store_write(t->store, EK_VALUES, 0, t->task.params->size, values);
 	ek_store_write(t->store, EK_AVERAGE, 0, t->task.params->size, values);
 	free(values);
-	assert_ok(t->task.load(t->task.context, t->store, EK_VALUES));
+	assert_ok(ek_task_load(&t->task, t->store, EK_VALUES));
 }
 
 static void training_end(struct training *t)
@@ -183,8 +183,7 @@ static double run_slice(struct training *t, int judging, uint64_t position, doub
 		ids[i] = (int64_t)position + i;
 		weights[i] = (float)weight;
 	}
-	assert_ok(judging ? t->task.judge(t->task.context, 0, &slice)
-	                  : t->task.learn(t->task.context, 0, &slice, t->store));
+	assert_ok(judging ? ek_task_judge(&t->task, 0, &slice) : ek_task_learn(&t->task, 0, &slice, t->store));
 	for (int i = 0; i < SLICE; i++)
 		sum += losses[i] / SLICE;
 	return sum;
@@ -208,7 +207,7 @@ static double train(struct training *t, int steps, double rate, int once)
 			        BATCH;
 		assert_ok(ek_store_step(t->store, &adamw, (uint64_t)step + 1, &norm));
 		t->turn = 0;
-		assert_ok(t->task.load(t->task.context, t->store, EK_VALUES));
+		assert_ok(ek_task_load(&t->task, t->store, EK_VALUES));
 	}
 	return loss;
 }
@@ -448,7 +447,7 @@ static void judging_is_the_same_for_every_seed(void **state)
 		t->options.drop = 0.5 * i;
 		assert_ok(ek_flow_task_new(&t->flow, &t->task, &t->options,
 		                           &(struct ek_flow_source){ &t->mixture, get }));
-		assert_ok(t->task.load(t->task.context, t->store, EK_VALUES));
+		assert_ok(ek_task_load(&t->task, t->store, EK_VALUES));
 		(void)run_slice(t, 1, 64, 0, losses[i]);
 		training_end(t);
 	}

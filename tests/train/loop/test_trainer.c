@@ -12,25 +12,24 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/json.h"
 #include "rebalance/base/log.h"
+#include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
 #include "train/loop/checkpoint.h"
 #include "train/loop/trainer.h"
 #include "train/nn/codebook_internal.h"
-#include "train/nn/store_internal.h"
 
 enum { SIZE = 37, IMAGES = 20, SLICE = 2, BATCH = 8, SLICES = BATCH / SLICE, STATE = EK_CODEBOOK_HEAD + SIZE };
 static const double DECAY = 0.99;
 
 struct problem {
 	struct ek_params params;
-	const float *values;
+	struct ek_task_net net;
+	int ones, id, targets;        /* inputs */
+	struct ek_codebook *codebook; /* counts steps: of its codes all but the first are never used */
 	uint64_t broken_step;         /* its losses are NaN; 0: none */
 	uint64_t stop_step;           /* ek_interrupt in this step; 0: never */
 	uint64_t killed_step;         /* the process ends in this step; 0: never */
-	int shift_bias;               /* judged on other targets */
-	double factor;                /* of the gradient: negative runs away */
-	struct ek_codebook *codebook; /* counts steps: of its codes all but the first are never used */
 };
 
 static float target(int64_t id, int i)
@@ -38,57 +37,26 @@ static float target(int64_t id, int i)
 	return (float)ek_random_normal(7, (uint64_t)id, (uint64_t)i);
 }
 
-static int load(void *context, const struct ek_store *store, enum ek_family family)
+/* In the step that is to break there are no targets. */
+static int fill(void *context, int worker, const struct ek_slice *s, int judging, struct ek_net_state *state)
 {
-	struct problem *p = context;
-
-	p->values = ek_store_data(store, family);
-	return 0;
-}
-
-static double loss_of(const struct problem *p, int64_t id, float weight, float *gradients)
-{
-	double loss = 0;
-
-	for (int i = 0; i < SIZE; i++) {
-		const float d = p->values[i] - target(id, i);
-
-		loss += (double)(d * d);
-		if (gradients != NULL)
-			gradients[i] += (float)p->factor * 2 * weight * d;
-	}
-	return loss;
-}
-
-static int learn(void *context, int worker, const struct ek_slice *s, struct ek_store *store)
-{
-	struct problem *p = context;
-	float gradients[SIZE] = { 0 };
-	int rc;
+	const struct problem *p = context;
 
 	(void)worker;
 	for (int j = 0; j < s->count; j++) {
-		s->losses[j] = loss_of(p, s->ids[j], s->weights[j], gradients);
-		s->parts[j] = (double)s->ids[j];
-		if (p->broken_step > 0 && s->step + 1 == p->broken_step)
-			s->losses[j] = NAN;
-	}
-	EK_TRY(ek_store_wait(store, 0, s->turn));
-	ek_store_add(store, 0, SIZE, gradients);
-	ek_store_pass(store, 0);
-	if (p->stop_step > 0 && s->step + 1 == p->stop_step)
-		ek_interrupt();
-	if (p->killed_step > 0 && s->step + 1 == p->killed_step)
-		_exit(9);
-out:
-	return rc;
-}
+		float *targets = (float *)ek_net_stage(state, p->targets) + j * SIZE;
 
-static int judge(void *context, int worker, const struct ek_slice *s)
-{
-	(void)worker;
-	for (int j = 0; j < s->count; j++)
-		s->losses[j] = loss_of(context, s->ids[j], 0, NULL);
+		((float *)ek_net_stage(state, p->ones))[j] = 1;
+		((float *)ek_net_stage(state, p->id))[j] = (float)s->ids[j];
+		for (int i = 0; i < SIZE; i++)
+			targets[i] = target(s->ids[j], i);
+		if (!judging && p->broken_step > 0 && s->step + 1 == p->broken_step)
+			targets[0] = NAN;
+	}
+	if (!judging && p->stop_step > 0 && s->step + 1 == p->stop_step)
+		ek_interrupt();
+	if (!judging && p->killed_step > 0 && s->step + 1 == p->killed_step)
+		_exit(9);
 	return 0;
 }
 
@@ -107,22 +75,47 @@ static const struct ek_source_of_ids source = { .epoch = IMAGES, .draw = draw };
 static const int64_t held_out[] = { 1, 5, 7 };
 static int32_t groups[IMAGES];
 
-static struct problem problem_new(void)
+/* factor: of the gradient; a negative one runs away. */
+static struct problem *problem_with(double factor)
 {
-	struct problem p = { .factor = 1 };
-	const int64_t dims[2] = { SIZE, 1 };
+	const struct ek_codebook_options counter = {
+		.codes = SIZE, .width = 1, .slices = SLICES, .rows = 1, .decay = DECAY
+	};
+	const struct ek_net_shape one = { 1, 1, 1 };
+	struct problem *p;
+	struct ek_task_net *n;
+	int made;
 
-	assert_true(ek_params_add(&p.params, "w", 2, dims, (struct ek_init){ EK_INIT_CONSTANT, 0 }) == 0);
-	assert_ok(ek_codebook_new(&p.codebook,
-	                          &(struct ek_codebook_options){
-					  .codes = SIZE, .width = 1, .slices = SLICES, .rows = 1, .decay = DECAY }));
+	assert_ok(ek_alloc(&p, 1, sizeof *p));
+	n = &p->net;
+	assert_true(ek_params_add(&p->params, "w", 2, (const int64_t[]){ SIZE, 1 }, (struct ek_init){ 0 }) == 0);
+	assert_ok(ek_codebook_new(&p->codebook, &counter));
+	assert_ok(ek_net_new(&n->net, &p->params, EK_NN_F32, SLICE));
+	assert_ok(p->ones = ek_net_input(n->net, one));
+	assert_ok(p->id = ek_net_input(n->net, one));
+	assert_ok(p->targets = ek_net_input(n->net, (struct ek_net_shape){ 1, 1, SIZE }));
+	made = ek_net_linear(n->net, p->ones, &(struct ek_net_linear){ .bias = -1, .outputs = SIZE });
+	n->loss = ek_net_affine(n->net, ek_net_squared_error(n->net, made, p->targets), SIZE, 0);
+	n->learned = ek_net_affine(n->net, n->loss, (float)factor, 0);
+	n->parts[0] = p->id;
+	assert_ok(ek_net_keep(n->net, n->loss));
+	assert_ok(ek_net_output(n->net, n->learned));
+	assert_ok(ek_net_finish(n->net, EK_NET_TRAIN));
+	assert_ok(ek_runner_init(&n->runner, n->net));
 	return p;
+}
+
+static struct problem *problem_new(void)
+{
+	return problem_with(1);
 }
 
 static void problem_free(struct problem *p)
 {
+	ek_task_net_release(&p->net);
 	ek_codebook_free(p->codebook);
 	ek_params_release(&p->params);
+	free(p);
 }
 
 static struct ek_task task_of(struct problem *p)
@@ -131,9 +124,9 @@ static struct ek_task task_of(struct problem *p)
 		                 .params = &p->params,
 		                 .slice = SLICE,
 		                 .part_names = parts,
-		                 .load = load,
-		                 .learn = learn,
-		                 .judge = judge,
+		                 .nets = &p->net,
+		                 .net_count = 1,
+		                 .fill = fill,
 		                 .codebook = p->codebook };
 }
 
@@ -190,7 +183,7 @@ static void read_state(struct ek_checkpoint_state *s, float *arrays, float *extr
 static void goes_to_the_mean(void **unused)
 {
 	const char *folder = ek_scratch();
-	struct problem p = problem_new();
+	struct problem *p = problem_new();
 	struct ek_training result;
 	struct ek_checkpoint_state s;
 	float arrays[4 * SIZE], extra[STATE];
@@ -199,9 +192,9 @@ static void goes_to_the_mean(void **unused)
 	float weight;
 
 	(void)unused;
-	assert_ok(train(&result, folder, &p, 400));
+	assert_ok(train(&result, folder, p, 400));
 	assert_int_equal(result.step, 400);
-	read_state(&s, arrays, extra, folder, &p.params);
+	read_state(&s, arrays, extra, folder, &p->params);
 	for (uint64_t i = 0; i < 4000; i++) {
 		assert_ok(draw(NULL, i, 1, &id, &weight));
 		for (int j = 0; j < SIZE; j++)
@@ -213,7 +206,7 @@ static void goes_to_the_mean(void **unused)
 		assert_close(arrays[SIZE + j], mean[j], 0.3);
 	/* Even use, less with every step; rounded to float32 as often. */
 	assert_close(extra[STATE - 1] / ((double)SLICES / SIZE * pow(DECAY, 400)), 1, 400 * 0x1p-24);
-	problem_free(&p);
+	problem_free(p);
 }
 
 static void same_bytes_for_any_threads(void **unused)
@@ -224,15 +217,16 @@ static void same_bytes_for_any_threads(void **unused)
 	(void)unused;
 	for (int threads = 1; threads <= 4; threads++) {
 		const char *folder = ek_scratch();
-		struct problem p = problem_new();
 		struct ek_training result;
+		struct problem *p;
 
 		ek_threads_set(threads);
-		assert_ok(train(&result, folder, &p, 60));
-		read_state(&s, threads == 1 ? one : other, extra, folder, &p.params);
+		p = problem_new();
+		assert_ok(train(&result, folder, p, 60));
+		read_state(&s, threads == 1 ? one : other, extra, folder, &p->params);
 		if (threads > 1)
 			assert_memory_equal(one, other, sizeof one);
-		problem_free(&p);
+		problem_free(p);
 	}
 	ek_threads_set(0);
 }
@@ -288,38 +282,38 @@ static void stopped_goes_on_the_same(void **unused)
 		double checkpoint_seconds;
 	} cases[] = { { 33, 0, 1e9 }, { 0, 33, 0 }, { 0, 38, 1e9 }, { 0, 31, 0 } };
 	const char *whole_folder = ek_scratch();
-	struct problem p = problem_new();
+	struct problem *p = problem_new();
 	struct ek_checkpoint_state s;
 	struct ek_training result;
 	float whole[4 * SIZE], other[4 * SIZE], extra[STATE], other_extra[STATE];
 
 	(void)unused;
-	assert_ok(train(&result, whole_folder, &p, 60));
-	read_state(&s, whole, extra, whole_folder, &p.params);
+	assert_ok(train(&result, whole_folder, p, 60));
+	read_state(&s, whole, extra, whole_folder, &p->params);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const char *folder = ek_scratch();
 		struct ek_trainer_options options = options_of(folder, 60);
-		struct problem q = problem_new();
-		const struct ek_task task = task_of(&q);
+		struct problem *q = problem_new();
+		const struct ek_task task = task_of(q);
 		const pid_t child = fork();
 		int status;
 
 		options.checkpoint_seconds = cases[i].checkpoint_seconds;
 		if (child == 0) {
-			q.stop_step = cases[i].stop_step;
-			q.killed_step = cases[i].killed_step;
+			q->stop_step = cases[i].stop_step;
+			q->killed_step = cases[i].killed_step;
 			_exit(ek_train(&result, &task, &source, &options, zeros) == EK_EINTERRUPTED ? 7 : 1);
 		}
 		assert_true(waitpid(child, &status, 0) == child);
 		assert_int_equal(WEXITSTATUS(status), cases[i].stop_step > 0 ? 7 : 9);
 		assert_ok(ek_train(&result, &task, &source, &options, zeros));
-		read_state(&s, other, other_extra, folder, &q.params);
+		read_state(&s, other, other_extra, folder, &q->params);
 		assert_memory_equal(whole, other, sizeof whole);
 		assert_memory_equal(extra, other_extra, sizeof extra);
 		assert_same_log(whole_folder, folder);
-		problem_free(&q);
+		problem_free(q);
 	}
-	problem_free(&p);
+	problem_free(p);
 }
 
 /* Changes one byte of a file, or cuts it there. */
@@ -367,8 +361,8 @@ static void goes_on_from_the_newest_whole_one(void **unused)
 	for (size_t i = 0; i <= sizeof cases / sizeof *cases; i++) {
 		const char *folder = i == 0 ? whole_folder : ek_scratch();
 		struct ek_trainer_options options = options_of(folder, 20);
-		struct problem p = problem_new();
-		const struct ek_task task = task_of(&p);
+		struct problem *p = problem_new();
+		const struct ek_task task = task_of(p);
 		glob_t found;
 
 		options.schedule = EK_SCHEDULE_CONSTANT;
@@ -384,7 +378,7 @@ static void goes_on_from_the_newest_whole_one(void **unused)
 		assert_ok(ek_train(&result, &task, &source, &options, zeros));
 		ek_log_set_sink(&(struct ek_log_sink){ 0 });
 		assert_true((strstr(said, newest) != NULL) == (i > 0));
-		read_state(&s, i == 0 ? whole : other, extra, folder, &p.params);
+		read_state(&s, i == 0 ? whole : other, extra, folder, &p->params);
 		if (i > 0)
 			assert_memory_equal(whole, other, sizeof whole);
 		assert_same_log(whole_folder, folder);
@@ -393,26 +387,26 @@ static void goes_on_from_the_newest_whole_one(void **unused)
 		assert_int_equal(found.gl_pathc, 2);
 		assert_non_null(strstr(found.gl_pathv[0], i == 0 ? newest : "step-00000020.safetensors"));
 		globfree(&found);
-		problem_free(&p);
+		problem_free(p);
 	}
 }
 
 static void does_not_start_again_where_nothing_is_whole(void **unused)
 {
 	const char *folder = ek_scratch();
-	struct problem p = problem_new();
+	struct problem *p = problem_new();
 	struct ek_training result;
 	struct ek_tensor_file file = { 0 };
 	uint64_t step;
 
 	(void)unused;
-	assert_ok(train(&result, folder, &p, 10));
-	assert_ok(train(&result, folder, &p, 20));
+	assert_ok(train(&result, folder, p, 10));
+	assert_ok(train(&result, folder, p, 20));
 	damage(folder, "step-00000010.safetensors", 900, 1);
 	damage(folder, "step-00000020.safetensors", 30, 1);
-	assert_fails(train(&result, folder, &p, 30), EK_EDATA, "none of its 2 checkpoints is whole");
+	assert_fails(train(&result, folder, p, 30), EK_EDATA, "none of its 2 checkpoints is whole");
 	assert_fails(ek_checkpoint_open(&file, &step, folder, EK_CHECKPOINT_AVERAGE), EK_EDATA, "is whole");
-	problem_free(&p);
+	problem_free(p);
 }
 
 /* A picture of the first parameter. */
@@ -435,8 +429,8 @@ static void makes_the_preview_that_is_missing(void **unused)
 	static const char newest[] = "preview-00000020.png";
 	const char *folder = ek_scratch();
 	struct ek_trainer_options options = options_of(folder, 10);
-	struct problem p = problem_new();
-	struct ek_task task = task_of(&p);
+	struct problem *p = problem_new();
+	struct ek_task task = task_of(p);
 	struct ek_training result;
 	char *before, *after;
 
@@ -465,50 +459,49 @@ static void makes_the_preview_that_is_missing(void **unused)
 	assert_int_equal(unlink(ek_join(folder, "step-00000010.safetensors")), 0);
 	assert_int_equal(unlink(ek_join(folder, "step-00000020.safetensors")), 0);
 	assert_fails(ek_train(&result, &task, &source, &options, zeros), EK_EDATA, "its checkpoints are gone");
-	problem_free(&p);
+	problem_free(p);
 }
 
 static void stops_at_what_is_no_number(void **unused)
 {
 	const char *folder = ek_scratch();
-	struct problem p = problem_new();
+	struct problem *p = problem_new();
 	struct ek_training result;
 	struct ek_tensor_file file = { 0 };
 	uint64_t step;
 
 	(void)unused;
-	assert_ok(train(&result, folder, &p, 10));
-	p.broken_step = 15;
-	assert_fails(train(&result, folder, &p, 30), EK_EDATA, "step 15: the loss of image");
+	assert_ok(train(&result, folder, p, 10));
+	p->broken_step = 15;
+	assert_fails(train(&result, folder, p, 30), EK_EDATA, "step 15: the loss of image");
 	assert_int_equal(ek_checkpoint_open(&file, &step, folder, EK_CHECKPOINT_WHOLE), 1);
 	assert_int_equal(step, 10);
 	ek_tensor_file_close(&file);
-	problem_free(&p);
+	problem_free(p);
 }
 
 static void stops_when_the_loss_runs_away(void **unused)
 {
-	struct problem p = problem_new();
+	struct problem *p = problem_with(-1);
 	struct ek_training result;
 
 	(void)unused;
-	p.factor = -1;
-	assert_fails(train(&result, ek_scratch(), &p, 2000), EK_EDATA, "ran away");
-	problem_free(&p);
+	assert_fails(train(&result, ek_scratch(), p, 2000), EK_EDATA, "ran away");
+	problem_free(p);
 }
 
 static void keeps_the_newest_and_refuses_others(void **unused)
 {
 	const char *folder = ek_scratch();
-	struct problem p = problem_new();
-	struct ek_task task = task_of(&p);
+	struct problem *p = problem_new();
+	struct ek_task task = task_of(p);
 	struct ek_trainer_options options;
 	struct ek_training result;
 	glob_t found;
 
 	(void)unused;
 	for (uint64_t steps = 10; steps <= 40; steps += 10)
-		assert_ok(train(&result, folder, &p, steps));
+		assert_ok(train(&result, folder, p, steps));
 	assert_int_equal(glob(ek_join(folder, "step-*.safetensors"), 0, NULL, &found), 0);
 	assert_int_equal(found.gl_pathc, 2);
 	globfree(&found);
@@ -521,7 +514,7 @@ static void keeps_the_newest_and_refuses_others(void **unused)
 	options.batch = BATCH;
 	options.steps = 0;
 	assert_fails(ek_train(&result, &task, &source, &options, zeros), EK_EUSAGE, "needs an end");
-	problem_free(&p);
+	problem_free(p);
 }
 
 /* The largest time left of all lines of a log. */
@@ -562,8 +555,8 @@ static void says_what_is_left_to_the_nearer_end(void **unused)
 	(void)unused;
 	for (int i = 0; i < 2; i++) {
 		struct ek_trainer_options options = options_of(ek_scratch(), cases[i].steps);
-		struct problem p = problem_new();
-		const struct ek_task task = task_of(&p);
+		struct problem *p = problem_new();
+		const struct ek_task task = task_of(p);
 		struct ek_training result;
 
 		options.time_limit = cases[i].limit;
@@ -575,7 +568,7 @@ static void says_what_is_left_to_the_nearer_end(void **unused)
 		assert_true(most_left(options.folder) <= cases[i].most);
 		/* In the first second nothing is known of the steps. */
 		assert_true(shown > 0 && shown <= cases[i].limit);
-		problem_free(&p);
+		problem_free(p);
 	}
 }
 

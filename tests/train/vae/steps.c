@@ -69,7 +69,7 @@ static int run_slice(void *context, uint64_t i, int worker)
 	struct ek_steps *s = context;
 	const struct ek_slice slice = slice_of(s, (int)i);
 
-	return s->task->learn(s->task->context, worker, &slice, s->store);
+	return ek_task_learn(s->task, worker, &slice, s->store);
 }
 
 static void average_parts(struct ek_steps *s)
@@ -97,7 +97,7 @@ static int one_step(struct ek_steps *s)
 		s->ids[i] = (int64_t)((s->step * (uint64_t)s->batch + (uint64_t)i) % (uint64_t)s->images);
 		s->weights[i] = 1 / (float)s->batch;
 	}
-	EK_TRY(s->task->load(s->task->context, s->store, EK_VALUES));
+	EK_TRY(ek_task_load(s->task, s->store, EK_VALUES));
 	EK_TRY(ek_parallel((uint64_t)(s->batch / s->task->slice), run_slice, s));
 	EK_TRY(ek_store_step(s->store, &adamw, s->step + 1, &norm));
 	if (s->task->codebook != NULL)
@@ -123,14 +123,14 @@ int ek_steps_judge(struct ek_steps *s, int count, double *loss)
 	int rc;
 
 	*loss = 0;
-	EK_TRY(s->task->load(s->task->context, s->store, EK_VALUES));
+	EK_TRY(ek_task_load(s->task, s->store, EK_VALUES));
 	for (int i = 0; i < count; i++) {
 		struct ek_slice slice = slice_of(s, 0);
 
 		slice.position = (uint64_t)(i * slice.count);
 		for (int j = 0; j < slice.count; j++)
 			s->ids[j] = (i * slice.count + j) % s->images;
-		EK_TRY(s->task->judge(s->task->context, 0, &slice));
+		EK_TRY(ek_task_judge(s->task, 0, &slice));
 		for (int j = 0; j < slice.count; j++)
 			*loss += slice.losses[j] / (slice.count * count);
 	}

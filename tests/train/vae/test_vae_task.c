@@ -114,8 +114,8 @@ static void gradients_are_of_the_reported_loss(void **state)
 		options.discriminator_layers = 1;
 		start(&vae, &s, &options, 8);
 		task = ek_vae_task(vae);
-		assert_ok(task->load(task->context, s.store, EK_VALUES));
-		assert_ok(task->learn(task->context, 0, &slice, s.store));
+		assert_ok(ek_task_load(task, s.store, EK_VALUES));
+		assert_ok(ek_task_learn(task, 0, &slice, s.store));
 		assert_ok(ek_alloc(&gradients, task->params->size, sizeof *gradients));
 		ek_store_read(s.store, EK_GRADIENTS, 0, task->params->size, gradients);
 		/* The decoder's parameters: those before the discriminator's, after the latent. */
@@ -144,8 +144,8 @@ static void gradients_are_of_the_reported_loss(void **state)
 			}
 			ek_store_clear_gradients(s.store);
 			ek_store_write(s.store, EK_AVERAGE, 0, task->params->size, moved);
-			assert_ok(task->load(task->context, s.store, EK_AVERAGE));
-			assert_ok(task->learn(task->context, 0, &slice, s.store));
+			assert_ok(ek_task_load(task, s.store, EK_AVERAGE));
+			assert_ok(ek_task_learn(task, 0, &slice, s.store));
 			change[side] = 0.75 * losses[0] + 0.25 * losses[1];
 		}
 		print_message("kind %d: %g of 2e-3\n", kind, change[0] - change[1]);
