@@ -1,0 +1,355 @@
+/*
+ * The gradient of a convolution's weights: [outputs, taps · inputs], added up over all pixels that are made. These are
+ * cut into parts, so that there are blocks enough; each part's sums go to scratch, and are added in order.
+ */
+#include "train/nn/ops/conv_cuda.h"
+#include "train/nn/ops/tensor_cuda.h"
+
+/* bfloat16: a block makes ROWS outputs × COLUMNS, DEPTH pixels at a time; rooms as in conv_product_cuda.cu, but that a
+ * row is a pixel, to be turned. */
+enum { ROWS = 128, DEPTH = 64, STAGES = 3 };
+enum { SIDE = 64, STEP = 16, GAP = 4 };               /* float32 */
+enum { BLOCKS = 264, LEAST = 8 * DEPTH, MOST = 256 }; /* blocks wanted; pixels of a part at least; parts at most */
+
+struct parts {
+	unsigned count, pixels; /* of a part; a multiple of DEPTH and STEP */
+	unsigned down, across;  /* tiles */
+};
+
+static unsigned columns_of(const struct product *p, enum ek_nn_type type)
+{
+	if (type == EK_NN_FLOAT32)
+		return SIDE;
+	return p->depth <= 32 ? 32 : p->depth <= 64 ? 64 : 128;
+}
+
+static struct parts parts_of(const struct product *p, enum ek_nn_type type)
+{
+	const unsigned rows = type == EK_NN_FLOAT32 ? (unsigned)SIDE : (unsigned)ROWS, columns = columns_of(p, type),
+		       all = (unsigned)p->rows;
+	struct parts t = { 1, 0, ((unsigned)p->out + rows - 1) / rows, ((unsigned)p->depth + columns - 1) / columns };
+	const unsigned tiles = t.down * t.across * (unsigned)p->groups;
+
+	t.count = (BLOCKS + tiles - 1) / tiles;
+	if (t.count > (all + LEAST - 1) / LEAST)
+		t.count = (all + LEAST - 1) / LEAST;
+	if (t.count > MOST)
+		t.count = MOST;
+	t.pixels = ((all + t.count - 1) / t.count + DEPTH - 1) / DEPTH * DEPTH;
+	t.count = (all + t.pixels - 1) / t.pixels;
+	return t;
+}
+
+static size_t weight_count(const struct product *p)
+{
+	return (size_t)p->groups * (size_t)p->out * (size_t)p->depth;
+}
+
+size_t ek_cuda_conv_weights_scratch(const struct product *p, enum ek_nn_type type)
+{
+	return parts_of(p, type).count * weight_count(p) * sizeof(float);
+}
+
+template <int WIDTH> static __device__ inline bf16 *piece_at(bf16 *room, unsigned row, unsigned piece)
+{
+	return room + row * WIDTH + (piece ^ (row & (WIDTH / 8 < 8 ? WIDTH / 8 - 1 : 7))) * 8;
+}
+
+/* Eight numbers, those below `count`, in the background if they are neighbours that lie on 16 bytes. */
+template <bool WHOLE> static __device__ inline void bring(bf16 *to, const bf16 *from, int count)
+{
+	if constexpr (WHOLE) {
+		copy_behind(to, from, count > 0);
+	} else {
+		pack<bf16, 8> v;
+
+		for (int j = 0; j < 8; j++)
+			v.x[j] = j < count ? from[j] : narrowed<bf16>(0);
+		*(pack<bf16, 8> *)to = v;
+	}
+}
+
+/* dy [DEPTH, ROWS] from pixel `pixel` on, below `end`. */
+template <bool WHOLE>
+static __device__ inline void read_outputs(bf16 *room, const bf16 *dy, const struct product &p, unsigned first,
+                                           unsigned pixel, unsigned end)
+{
+	const unsigned piece = threadIdx.x % (ROWS / 8), output = first + piece * 8;
+
+#pragma unroll
+	for (unsigned i = 0; i < DEPTH / (EK_THREADS / (ROWS / 8)); i++) {
+		const unsigned row = threadIdx.x / (ROWS / 8) + EK_THREADS / (ROWS / 8) * i;
+		const int there = pixel + row < end ? (int)p.out - (int)output : 0;
+
+		bring<WHOLE>(piece_at<ROWS>(room, row, piece),
+		             there > 0 ? dy + (size_t)(pixel + row) * (unsigned)(p.groups * p.out) +
+		                                 blockIdx.z * p.out + output
+		                       : dy,
+		             there);
+	}
+}
+
+/* A column's tap and channel. */
+struct column {
+	int channel, tap[2];
+};
+
+static __device__ inline struct column column_of(const struct product &p, unsigned column)
+{
+	const int tap = (int)column / p.in;
+
+	return { (int)column % p.in, { tap / p.taps[1], tap % p.taps[1] } };
+}
+
+/* What a pixel reads there; NULL outside. */
+template <typename T>
+static __device__ inline const T *read_at(const struct product &p, const T *x, unsigned image, unsigned y,
+                                          unsigned place, const struct column &c)
+{
+	const int row = (int)y * p.stride[0] + p.first[0] + c.tap[0] * p.way[0];
+	const int column = (int)place * p.stride[1] + p.first[1] + c.tap[1] * p.way[1];
+
+	if (c.tap[0] >= p.taps[0] || (unsigned)row >= (unsigned)p.read[0] || (unsigned)column >= (unsigned)p.read[1])
+		return NULL;
+	return x +
+	       (((size_t)image * (unsigned)p.read[0] + (unsigned)row) * (unsigned)p.read[1] + (unsigned)column) *
+	               (unsigned)(p.groups * p.in) +
+	       blockIdx.z * p.in + c.channel;
+}
+
+/* What pixels read, [DEPTH, COLUMNS]; c: of this thread's piece. */
+template <int COLUMNS, bool WHOLE>
+static __device__ inline void read_inputs(bf16 *room, const bf16 *x, const struct product &p, const struct column &c,
+                                          unsigned pixel, unsigned end)
+{
+	constexpr unsigned PIECES = COLUMNS / 8, LINES = EK_THREADS / PIECES;
+	const unsigned piece = threadIdx.x % PIECES;
+
+#pragma unroll
+	for (unsigned i = 0; i < (DEPTH + LINES - 1) / LINES; i++) {
+		const unsigned row = threadIdx.x / PIECES + LINES * i;
+		bf16 *to = piece_at<COLUMNS>(room, row, piece);
+		unsigned image, y, place;
+
+		split_row(p, pixel + row, &image, &y, &place);
+		if constexpr (WHOLE) {
+			const bf16 *from = pixel + row < end ? read_at(p, x, image, y, place, c) : NULL;
+
+			copy_behind(to, from != NULL ? from : x, from != NULL);
+		} else {
+			struct column at = c;
+			pack<bf16, 8> v;
+
+			for (int j = 0; j < 8; j++) {
+				const bf16 *from = pixel + row < end ? read_at(p, x, image, y, place, at) : NULL;
+
+				v.x[j] = from != NULL ? *from : narrowed<bf16>(0);
+				if (++at.channel == p.in) {
+					at.channel = 0;
+					if (++at.tap[1] == p.taps[1]) {
+						at.tap[1] = 0;
+						at.tap[0]++;
+					}
+				}
+			}
+			*(pack<bf16, 8> *)to = v;
+		}
+	}
+}
+
+template <int COLUMNS> struct tile {
+	static constexpr int ACROSS = COLUMNS / 32, HEIGHT = ROWS / (8 / ACROSS), WIDTH = 32;
+	static constexpr int ROOM = (ROWS + COLUMNS) * DEPTH;
+	static constexpr size_t BYTES = STAGES * ROOM * sizeof(bf16);
+};
+
+template <int COLUMNS>
+static __device__ inline void multiply_stage(float (&sums)[tile<COLUMNS>::HEIGHT / 16][4][4], bf16 *outputs,
+                                             bf16 *inputs, unsigned row, unsigned column)
+{
+	typedef tile<COLUMNS> shape;
+	const unsigned lane = threadIdx.x % 32;
+
+#pragma unroll
+	for (unsigned pixel = 0; pixel < DEPTH; pixel += 16) {
+		unsigned a[shape::HEIGHT / 16][4], b[shape::WIDTH / 16][4];
+
+#pragma unroll
+		for (int i = 0; i < shape::HEIGHT / 16; i++)
+			load_turned(a[i], piece_at<ROWS>(outputs, pixel + lane % 8 + lane / 16 * 8,
+			                                 (row + 16 * i) / 8 + lane / 8 % 2));
+#pragma unroll
+		for (int j = 0; j < shape::WIDTH / 16; j++)
+			load_turned(b[j],
+			            piece_at<COLUMNS>(inputs, pixel + lane % 16, (column + 16 * j) / 8 + lane / 16));
+#pragma unroll
+		for (int i = 0; i < shape::HEIGHT / 16; i++)
+#pragma unroll
+			for (int j = 0; j < shape::WIDTH / 8; j++)
+				multiply(sums[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+	}
+}
+
+/* sums [parts, groups · out, depth] */
+template <int COLUMNS, bool WHOLE>
+static __global__ void __launch_bounds__(EK_THREADS, 2)
+	weigh_low(float *sums_of, const __grid_constant__ struct product p, const bf16 *x, const bf16 *dy,
+                  struct parts t)
+{
+	typedef tile<COLUMNS> shape;
+	EK_SHARED(unsigned char, memory);
+	bf16 *rooms = (bf16 *)memory;
+	const unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+	const unsigned first = blockIdx.x / t.across * ROWS, left = blockIdx.x % t.across * COLUMNS;
+	const unsigned row = warp / shape::ACROSS * shape::HEIGHT, of = warp % shape::ACROSS * shape::WIDTH;
+	const unsigned start = blockIdx.y * t.pixels, end = min(start + t.pixels, (unsigned)p.rows);
+	const int lots = (int)((end - start + DEPTH - 1) / DEPTH);
+	const struct column mine = column_of(p, left + threadIdx.x % (COLUMNS / 8) * 8);
+	float sums[shape::HEIGHT / 16][4][4] = {};
+
+	for (int i = 0; i < STAGES - 1; i++) {
+		bf16 *room = rooms + i * shape::ROOM;
+
+		if (i < lots) {
+			read_outputs<WHOLE>(room, dy, p, first, start + i * DEPTH, end);
+			read_inputs<COLUMNS, WHOLE>(room + ROWS * DEPTH, x, p, mine, start + i * DEPTH, end);
+		}
+		copies_marked();
+	}
+	for (int i = 0; i < lots; i++) {
+		bf16 *room = rooms + i % STAGES * shape::ROOM, *next = rooms + (i + STAGES - 1) % STAGES * shape::ROOM;
+		const unsigned pixel = start + (i + STAGES - 1) * DEPTH;
+
+		copies_wait<STAGES - 2>();
+		__syncthreads();
+		if (i + STAGES - 1 < lots) {
+			read_outputs<WHOLE>(next, dy, p, first, pixel, end);
+			read_inputs<COLUMNS, WHOLE>(next + ROWS * DEPTH, x, p, mine, pixel, end);
+		}
+		copies_marked();
+		multiply_stage<COLUMNS>(sums, room, room + ROWS * DEPTH, row, of);
+	}
+	sums_of += ((size_t)blockIdx.y * p.groups + blockIdx.z) * p.out * p.depth;
+#pragma unroll
+	for (int i = 0; i < shape::HEIGHT / 16; i++)
+#pragma unroll
+		for (int j = 0; j < shape::WIDTH / 8; j++)
+#pragma unroll
+			for (int k = 0; k < 4; k++) {
+				const int output = (int)(first + row + 16 * i + lane / 4 + k / 2 * 8);
+				const int column = (int)(left + of + 8 * j + lane % 4 * 2 + k % 2);
+
+				if (output < p.out && column < p.depth)
+					sums_of[(size_t)output * p.depth + column] = sums[i][j][k];
+			}
+}
+
+static __global__ void __launch_bounds__(EK_THREADS)
+	weigh_floats(float *sums_of, const __grid_constant__ struct product p, const float *x, const float *dy,
+                     struct parts t)
+{
+	__shared__ __align__(16) float a[STEP][SIDE + GAP], b[STEP][SIDE + GAP];
+	const unsigned first = blockIdx.x / t.across * SIDE, left = blockIdx.x % t.across * SIDE;
+	const unsigned start = blockIdx.y * t.pixels, end = min(start + t.pixels, (unsigned)p.rows);
+	const unsigned at = threadIdx.x % SIDE, line = threadIdx.x / SIDE;
+	const struct column mine = column_of(p, left + at);
+	float sums[4][4] = {};
+
+	for (unsigned pixel = start; pixel < end; pixel += STEP) {
+		__syncthreads();
+		for (unsigned i = line; i < STEP; i += EK_THREADS / SIDE) {
+			const bool there = pixel + i < end;
+			const float *from;
+			unsigned image, y, place;
+
+			split_row(p, pixel + i, &image, &y, &place);
+			from = there ? read_at(p, x, image, y, place, mine) : NULL;
+			a[i][at] = there && first + at < (unsigned)p.out
+			                   ? dy[(size_t)(pixel + i) * (unsigned)(p.groups * p.out) +
+			                        blockIdx.z * p.out + first + at]
+			                   : 0;
+			b[i][at] = from != NULL ? *from : 0;
+		}
+		__syncthreads();
+#pragma unroll
+		for (int d = 0; d < STEP; d++) {
+			float down[4], across[4];
+
+			load<4>(down, &a[d][threadIdx.x / 16 * 4]);
+			load<4>(across, &b[d][threadIdx.x % 16 * 4]);
+#pragma unroll
+			for (int i = 0; i < 4; i++)
+#pragma unroll
+				for (int j = 0; j < 4; j++)
+					sums[i][j] += down[i] * across[j];
+		}
+	}
+	sums_of += ((size_t)blockIdx.y * p.groups + blockIdx.z) * p.out * p.depth;
+	for (int i = 0; i < 4; i++)
+		for (int j = 0; j < 4; j++) {
+			const int output = (int)(first + threadIdx.x / 16 * 4) + i;
+			const int column = (int)(left + threadIdx.x % 16 * 4) + j;
+
+			if (output < p.out && column < p.depth)
+				sums_of[(size_t)output * p.depth + column] = sums[i][j];
+		}
+}
+
+/* dw [outputs, in, taps] += the parts [outputs, taps, in], in order. */
+static __global__ void add_parts(float *dw, const float *sums, size_t count, unsigned parts, unsigned in, unsigned taps)
+{
+	EK_CUDA_EACH(i, count)
+	{
+		const size_t output = i / (in * taps);
+		const unsigned rest = (unsigned)(i % (in * taps)), channel = rest % in, tap = rest / in;
+		float sum = 0;
+
+		for (unsigned k = 0; k < parts; k++)
+			sum += sums[k * count + i];
+		dw[(output * in + channel) * taps + tap] += sum;
+	}
+}
+
+template <int COLUMNS, bool WHOLE>
+static void launch_low(float *sums, const struct product *p, const void *x, const void *dy, const struct parts &t)
+{
+	static const cudaError_t roomy = cudaFuncSetAttribute(
+		weigh_low<COLUMNS, WHOLE>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)tile<COLUMNS>::BYTES);
+
+	ek_cuda_note(roomy);
+	EK_LAUNCH((weigh_low<COLUMNS, WHOLE>), dim3(t.down * t.across, t.count, (unsigned)p->groups), EK_THREADS,
+	          tile<COLUMNS>::BYTES, sums, *p, (const bf16 *)x, (const bf16 *)dy, t);
+}
+
+template <bool WHOLE>
+static void launch_columns(float *sums, const struct product *p, const void *x, const void *dy, const struct parts &t)
+{
+	switch (columns_of(p, EK_NN_BFLOAT16)) {
+	case 32:
+		launch_low<32, WHOLE>(sums, p, x, dy, t);
+		break;
+	case 64:
+		launch_low<64, WHOLE>(sums, p, x, dy, t);
+		break;
+	default:
+		launch_low<128, WHOLE>(sums, p, x, dy, t);
+	}
+}
+
+int ek_cuda_conv_weights(float *dw, const struct product *p, enum ek_nn_type type, const void *x, const void *dy,
+                         void *scratch)
+{
+	const struct parts t = parts_of(p, type);
+	float *sums = (float *)scratch;
+
+	if (type == EK_NN_FLOAT32)
+		EK_LAUNCH(weigh_floats, dim3(t.down * t.across, t.count, (unsigned)p->groups), EK_THREADS, 0, sums, *p,
+		          (const float *)x, (const float *)dy, t);
+	else if (p->in % 8 == 0 && p->out % 8 == 0)
+		launch_columns<true>(sums, p, x, dy, t);
+	else
+		launch_columns<false>(sums, p, x, dy, t);
+	EK_LAUNCH(add_parts, ek_cuda_blocks(weight_count(p)), EK_CUDA_BLOCK, 0, dw, sums, weight_count(p), t.count,
+	          (unsigned)p->in, (unsigned)(p->taps[0] * p->taps[1]));
+	return ek_cuda_launched("the gradient of a convolution's weights");
+}

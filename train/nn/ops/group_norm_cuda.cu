@@ -1,0 +1,410 @@
+/*
+ * Group norm on the GPU; as in norm_cpu.c. Saved, per image: factor [channels] and centre [channels], so that normal =
+ * (x - centre) · factor.
+ *
+ * Images are cut into chunks of rows, a block each. A thread has the same V channels in every row that it sees; the
+ * threads of a block stand in `lines` rows of `lanes`. What they find out about each channel goes to scratch, a chunk
+ * at a time, and is put together for each image and group.
+ */
+#include "train/nn/ops/wide_cuda.h"
+
+enum { BATCH = 8, BLOCKS = 1056 }; /* rows taken at once by a thread; blocks that fill a GPU several times */
+
+struct cut {
+	unsigned rows, n, groups;                    /* rows and channels of an image */
+	unsigned lanes, lines, slices, chunks, each; /* each: rows of a chunk, but of the last */
+};
+
+static struct cut cut_of(const struct ek_net *net, const struct ek_net_op *op)
+{
+	const unsigned n = (unsigned)ek_net_channel_count(net, op->inputs[0]);
+	const unsigned rows = (unsigned)(ek_net_rows(net, op->inputs[0]) / (size_t)net->batch);
+	const unsigned wide = ek_net_in_type(net, op, 0) == EK_NN_FLOAT32 ? 4 : 8,
+		       vectors = n % wide == 0 ? n / wide : n;
+	struct cut c = { rows, n, (unsigned)op->of.group_norm.groups, vectors, 0, 0, 0, 0 };
+	unsigned wanted;
+
+	if (c.lanes > EK_THREADS)
+		c.lanes = EK_THREADS;
+	c.lines = EK_THREADS / c.lanes;
+	c.slices = (vectors + c.lanes - 1) / c.lanes;
+	wanted = BLOCKS / ((unsigned)net->batch * c.slices) + 1;
+	c.each = (rows + wanted - 1) / wanted;
+	c.each = (c.each + c.lines * BATCH - 1) / (c.lines * BATCH) * (c.lines * BATCH);
+	c.chunks = (rows + c.each - 1) / c.each;
+	return c;
+}
+
+/* Floats of what chunks found: two numbers of each channel; then, in backward, the same of each image, twice. */
+static size_t found_count(const struct ek_net *net, const struct cut *c)
+{
+	return (size_t)net->batch * c->chunks * 2 * c->n;
+}
+
+static int prepare_group_norm(struct ek_net *net, struct ek_net_op *op)
+{
+	const struct cut c = cut_of(net, op);
+	const size_t images = 2 * (size_t)net->batch * c.n;
+
+	op->saved = images * sizeof(float);
+	op->scratch = (found_count(net, &c) + 2 * images) * sizeof(float);
+	return 0;
+}
+
+/* Where a thread stands: its first channel, and the rows first, first + lines, … below end of image blockIdx.y. */
+struct stand {
+	unsigned channel, first, end, line;
+	int idle;
+};
+
+template <int V> static __device__ inline struct stand stand_of(const struct cut &c)
+{
+	const unsigned line = threadIdx.x / c.lanes, vector = blockIdx.z * c.lanes + threadIdx.x % c.lanes;
+	const unsigned first = blockIdx.x * c.each, end = min(first + c.each, c.rows);
+
+	return { vector * V, first + line, end, line, line >= c.lines || vector * V >= c.n };
+}
+
+static __device__ inline size_t number_at(const struct cut &c, unsigned row, unsigned channel)
+{
+	return ((size_t)blockIdx.y * c.rows + row) * c.n + channel;
+}
+
+/* The mean of numbers, and the sum of squares of their distances from it; joined as Chan et al. (1979). */
+struct spread {
+	float count, mean, squares;
+};
+
+static __device__ inline void join(struct spread *a, struct spread b)
+{
+	const float count = a->count + b.count, off = b.mean - a->mean;
+
+	if (b.count == 0)
+		return;
+	a->mean += off * (b.count / count);
+	a->squares += b.squares + off * off * (a->count * b.count / count);
+	a->count = count;
+}
+
+/* found [images, chunks, 2, channels]: mean and squares. */
+template <typename T, int V>
+static __global__ void __launch_bounds__(EK_THREADS) measure(float *found, const T *x, struct cut c)
+{
+	__shared__ float means[EK_THREADS * V], squares[EK_THREADS * V];
+	const struct stand at = stand_of<V>(c);
+	struct spread all[V] = {};
+
+	for (unsigned row = at.first; row < at.end && !at.idle; row += c.lines * BATCH) {
+		const unsigned rest = (at.end - row + c.lines - 1) / c.lines, count = min(rest, (unsigned)BATCH);
+		float v[BATCH][V];
+
+#pragma unroll
+		for (unsigned i = 0; i < BATCH; i++)
+			if (i < count)
+				load<V>(v[i], x + number_at(c, row + i * c.lines, at.channel));
+#pragma unroll
+		for (int j = 0; j < V; j++) {
+			struct spread here = { (float)count, 0, 0 };
+
+#pragma unroll
+			for (unsigned i = 0; i < BATCH; i++)
+				here.mean += i < count ? v[i][j] : 0;
+			here.mean /= (float)count;
+#pragma unroll
+			for (unsigned i = 0; i < BATCH; i++)
+				here.squares += i < count ? (v[i][j] - here.mean) * (v[i][j] - here.mean) : 0;
+			join(&all[j], here);
+		}
+	}
+#pragma unroll
+	for (int j = 0; j < V; j++) {
+		means[threadIdx.x * V + j] = all[j].mean;
+		squares[threadIdx.x * V + j] = all[j].squares;
+	}
+	__syncthreads();
+	for (unsigned i = threadIdx.x; i < c.lanes * V; i += EK_THREADS) {
+		const unsigned channel = blockIdx.z * c.lanes * V + i, rows = min(c.each, c.rows - blockIdx.x * c.each);
+		float *to = found + ((size_t)blockIdx.y * c.chunks + blockIdx.x) * 2 * c.n + channel;
+		struct spread total = {};
+
+		if (channel >= c.n)
+			continue;
+		for (unsigned line = 0; line < c.lines && line < rows; line++) {
+			const unsigned k = line * c.lanes * V + i;
+
+			join(&total, { (float)((rows - line + c.lines - 1) / c.lines), means[k], squares[k] });
+		}
+		to[0] = total.mean;
+		to[c.n] = total.squares;
+	}
+}
+
+/* A block for group blockIdx.x of image blockIdx.y: saved [images, 2, channels]. */
+static __global__ void __launch_bounds__(EK_THREADS)
+	put_together(float *saved, const float *found, struct cut c, float epsilon)
+{
+	__shared__ double room[32];
+	const unsigned width = c.n / c.groups, count = c.chunks * width;
+	double sum = 0, squares = 0, mean;
+	float factor;
+
+	found += (size_t)blockIdx.y * c.chunks * 2 * c.n + blockIdx.x * width;
+	saved += (size_t)blockIdx.y * 2 * c.n + blockIdx.x * width;
+	for (unsigned i = threadIdx.x; i < count; i += EK_THREADS)
+		sum += (double)min(c.each, c.rows - i / width * c.each) *
+		       (double)found[(size_t)(i / width) * 2 * c.n + i % width];
+	mean = ek_block_sum(sum, room) / ((double)c.rows * width);
+	for (unsigned i = threadIdx.x; i < count; i += EK_THREADS) {
+		const float *of = found + (size_t)(i / width) * 2 * c.n + i % width;
+		const double off = (double)of[0] - mean;
+
+		squares += (double)of[c.n] + off * off * (double)min(c.each, c.rows - i / width * c.each);
+	}
+	squares = ek_block_sum(squares, room) / ((double)c.rows * width);
+	factor = (float)(1 / sqrt(squares + (double)epsilon));
+	for (unsigned j = threadIdx.x; j < width; j += EK_THREADS) {
+		saved[j] = factor;
+		saved[c.n + j] = (float)mean;
+	}
+}
+
+/* weight · normal + bias = scale · x + shift, of a thread's channels in image blockIdx.y. */
+template <int V>
+static __device__ inline void affine_of(float *scale, float *shift, const float *saved, const float *weight,
+                                        const float *bias, const struct cut &c, unsigned channel)
+{
+	saved += (size_t)blockIdx.y * 2 * c.n + channel;
+#pragma unroll
+	for (int j = 0; j < V; j++) {
+		scale[j] = saved[j] * weight[channel + j];
+		shift[j] = bias[channel + j] - saved[c.n + j] * scale[j];
+	}
+}
+
+template <typename T, typename To, int V>
+static __global__ void __launch_bounds__(EK_THREADS)
+	normalise(To *y, const T *x, const float *saved, const float *weight, const float *bias, struct cut c,
+                  enum ek_nn_activation activation)
+{
+	const struct stand at = stand_of<V>(c);
+	float scale[V], shift[V], v[V];
+
+	if (at.idle)
+		return;
+	affine_of<V>(scale, shift, saved, weight, bias, c, at.channel);
+#pragma unroll 4
+	for (unsigned row = at.first; row < at.end; row += c.lines) {
+		load<V>(v, x + number_at(c, row, at.channel));
+#pragma unroll
+		for (int j = 0; j < V; j++)
+			v[j] = activated(v[j] * scale[j] + shift[j], activation, 0);
+		store<V>(y + number_at(c, row, at.channel), v, 0);
+	}
+}
+
+/* Calls f with numbers of both types, and V. */
+template <typename F> static void by_types(const struct ek_net *net, const struct ek_net_op *op, F f)
+{
+	by_type(ek_net_in_type(net, op, 0), ek_net_channel_count(net, op->inputs[0]), [&](auto zero, auto width) {
+		if (ek_net_out_type(net, op, 0) == EK_NN_BFLOAT16)
+			f(zero, bf16(), width);
+		else
+			f(zero, float(), width);
+	});
+}
+
+static int forward_group_norm(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct cut c = cut_of(s->net, op);
+	const dim3 blocks(c.chunks, (unsigned)s->net->batch, c.slices);
+	float *saved = (float *)ek_net_saved(s, op), *found = (float *)(void *)s->scratch;
+
+	by_types(s->net, op, [&](auto zero, auto zero_to, auto width) {
+		typedef decltype(zero) T;
+		typedef decltype(zero_to) To;
+		constexpr int V = decltype(width)::value;
+
+		EK_LAUNCH((measure<T, V>), blocks, EK_THREADS, 0, found, (const T *)ek_net_in(s, op, 0), c);
+		EK_LAUNCH(put_together, dim3(c.groups, (unsigned)s->net->batch), EK_THREADS, 0, saved, found, c,
+		          op->of.group_norm.epsilon);
+		EK_LAUNCH((normalise<T, To, V>), blocks, EK_THREADS, 0, (To *)ek_net_out(s, op, 0),
+		          (const T *)ek_net_in(s, op, 0), saved, ek_net_parameter(s, op, 0), ek_net_parameter(s, op, 1),
+		          c, op->of.group_norm.activation);
+	});
+	return ek_cuda_launched("group norm");
+}
+
+/* d [V]: the gradient at weight · normal + bias, before the activation; x [V] */
+template <int V, typename T, typename To>
+static __device__ inline void before_activation(float *d, float *v, const To *dy, const T *x, const float *scale,
+                                                const float *shift, enum ek_nn_activation activation)
+{
+	load<V>(d, dy);
+	load<V>(v, x);
+	if (activation != EK_NN_LINEAR)
+#pragma unroll
+		for (int j = 0; j < V; j++)
+			d[j] *= derivative(v[j] * scale[j] + shift[j], activation, 0);
+}
+
+/* found [images, chunks, 2, channels]: sums of d, and of d · normal. */
+template <typename T, typename To, int V>
+static __global__ void __launch_bounds__(EK_THREADS)
+	add_up(float *found, const To *dy, const T *x, const float *saved, const float *weight, const float *bias,
+               struct cut c, enum ek_nn_activation activation)
+{
+	__shared__ float sums[EK_THREADS * V], products[EK_THREADS * V];
+	const struct stand at = stand_of<V>(c);
+	float sum[V] = { 0 }, product[V] = { 0 };
+
+	if (!at.idle) {
+		const float *of = saved + (size_t)blockIdx.y * 2 * c.n + at.channel;
+		float scale[V], shift[V], d[V], v[V];
+
+		affine_of<V>(scale, shift, saved, weight, bias, c, at.channel);
+#pragma unroll 4
+		for (unsigned row = at.first; row < at.end; row += c.lines) {
+			const size_t place = number_at(c, row, at.channel);
+
+			before_activation<V>(d, v, dy + place, x + place, scale, shift, activation);
+#pragma unroll
+			for (int j = 0; j < V; j++) {
+				sum[j] += d[j];
+				product[j] += d[j] * ((v[j] - of[c.n + j]) * of[j]);
+			}
+		}
+	}
+#pragma unroll
+	for (int j = 0; j < V; j++) {
+		sums[threadIdx.x * V + j] = sum[j];
+		products[threadIdx.x * V + j] = product[j];
+	}
+	__syncthreads();
+	for (unsigned i = threadIdx.x; i < c.lanes * V; i += EK_THREADS) {
+		const unsigned channel = blockIdx.z * c.lanes * V + i;
+		float *to = found + ((size_t)blockIdx.y * c.chunks + blockIdx.x) * 2 * c.n + channel, total[2] = { 0 };
+
+		if (channel >= c.n)
+			continue;
+		for (unsigned line = 0; line < c.lines; line++) {
+			total[0] += sums[line * c.lanes * V + i];
+			total[1] += products[line * c.lanes * V + i];
+		}
+		to[0] = total[0];
+		to[c.n] = total[1];
+	}
+}
+
+/*
+ * A block for a group of an image: sums of its channels over chunks, totals [images, 2, channels], and with those over
+ * the group what dx = scale · d + a · x + b is made of: ends [images, 2, channels], a and b.
+ */
+static __global__ void __launch_bounds__(EK_THREADS)
+	make_ends(float *ends, float *totals, const float *found, const float *saved, const float *weight, struct cut c)
+{
+	__shared__ double room[32];
+	const unsigned width = c.n / c.groups, first = blockIdx.x * width;
+	const double count = (double)c.rows * width;
+	double sum = 0, product = 0;
+
+	found += (size_t)blockIdx.y * c.chunks * 2 * c.n + first;
+	totals += (size_t)blockIdx.y * 2 * c.n + first;
+	ends += (size_t)blockIdx.y * 2 * c.n + first;
+	saved += (size_t)blockIdx.y * 2 * c.n + first;
+	for (unsigned j = threadIdx.x; j < width; j += EK_THREADS) {
+		float total[2] = { 0 };
+
+		for (unsigned i = 0; i < c.chunks; i++) {
+			total[0] += found[(size_t)i * 2 * c.n + j];
+			total[1] += found[(size_t)i * 2 * c.n + c.n + j];
+		}
+		totals[j] = total[0];
+		totals[c.n + j] = total[1];
+		sum += (double)(total[0] * weight[first + j]);
+		product += (double)(total[1] * weight[first + j]);
+	}
+	sum = ek_block_sum(sum, room) / count;
+	product = ek_block_sum(product, room) / count;
+	for (unsigned j = threadIdx.x; j < width; j += EK_THREADS) {
+		const float a = -saved[j] * saved[j] * (float)product;
+
+		ends[j] = a;
+		ends[c.n + j] = -saved[j] * (float)sum - a * saved[c.n + j];
+	}
+}
+
+/* dw, db [n] += those of the images, in order; NULL: not wanted. */
+static __global__ void add_images(float *dw, float *db, const float *totals, unsigned images, unsigned n)
+{
+	EK_CUDA_EACH(j, n)
+	{
+		float sum[2] = { 0 };
+
+		for (unsigned i = 0; i < images; i++) {
+			sum[0] += totals[(size_t)i * 2 * n + j];
+			sum[1] += totals[(size_t)i * 2 * n + n + j];
+		}
+		if (db != NULL)
+			db[j] += sum[0];
+		if (dw != NULL)
+			dw[j] += sum[1];
+	}
+}
+
+template <typename T, typename To, int V>
+static __global__ void __launch_bounds__(EK_THREADS)
+	to_input(T *dx, const To *dy, const T *x, const float *saved, const float *ends, const float *weight,
+                 const float *bias, struct cut c, enum ek_nn_activation activation, int add)
+{
+	const struct stand at = stand_of<V>(c);
+	float scale[V], shift[V], a[V], b[V], d[V], v[V];
+
+	if (at.idle)
+		return;
+	affine_of<V>(scale, shift, saved, weight, bias, c, at.channel);
+	load<V>(a, ends + (size_t)blockIdx.y * 2 * c.n + at.channel);
+	load<V>(b, ends + (size_t)blockIdx.y * 2 * c.n + c.n + at.channel);
+#pragma unroll 4
+	for (unsigned row = at.first; row < at.end; row += c.lines) {
+		const size_t place = number_at(c, row, at.channel);
+
+		before_activation<V>(d, v, dy + place, x + place, scale, shift, activation);
+#pragma unroll
+		for (int j = 0; j < V; j++)
+			v[j] = scale[j] * d[j] + (a[j] * v[j] + b[j]);
+		store<V>(dx + place, v, add);
+	}
+}
+
+static int backward_group_norm(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct cut c = cut_of(s->net, op);
+	const unsigned images = (unsigned)s->net->batch;
+	const dim3 blocks(c.chunks, images, c.slices);
+	const float *saved = (const float *)ek_net_saved(s, op), *weight = ek_net_parameter(s, op, 0);
+	const float *bias = ek_net_parameter(s, op, 1);
+	float *found = (float *)(void *)s->scratch, *totals = found + found_count(s->net, &c);
+	float *ends = totals + 2 * (size_t)images * c.n;
+	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
+
+	by_types(s->net, op, [&](auto zero, auto zero_to, auto width) {
+		typedef decltype(zero) T;
+		typedef decltype(zero_to) To;
+		constexpr int V = decltype(width)::value;
+		const T *x = (const T *)ek_net_in(s, op, 0);
+		const To *dy = (const To *)ek_net_grad_out(s, op, 0);
+
+		EK_LAUNCH((add_up<T, To, V>), blocks, EK_THREADS, 0, found, dy, x, saved, weight, bias, c,
+		          op->of.group_norm.activation);
+		EK_LAUNCH(make_ends, dim3(c.groups, images), EK_THREADS, 0, ends, totals, found, saved, weight, c);
+		if (dw != NULL || db != NULL)
+			EK_LAUNCH(add_images, ek_cuda_blocks(c.n), EK_CUDA_BLOCK, 0, dw, db, totals, images, c.n);
+		if (op->wants[0])
+			EK_LAUNCH((to_input<T, To, V>), blocks, EK_THREADS, 0, (T *)ek_net_grad_in(s, op, 0), dy, x,
+			          saved, ends, weight, bias, c, op->of.group_norm.activation, op->adds[0]);
+	});
+	return ek_cuda_launched("group norm's gradient");
+}
+
+const struct ek_net_code ek_net_cuda_group_norm = { prepare_group_norm, NULL, forward_group_norm, backward_group_norm,
+	                                            1 };

@@ -1,0 +1,200 @@
+/* Layers that move numbers between pixels, on the GPU; as image_cpu.c. A thread has V channels of a pixel. */
+#include "train/nn/ops/wide_cuda.h"
+
+/* Of a pixel's channels number i of an image of this shape, V at a time. */
+struct pixel {
+	unsigned row, column, channel;
+};
+
+template <int V> __device__ inline struct pixel pixel_of(unsigned i, struct ek_net_shape s)
+{
+	const unsigned vectors = (unsigned)s.channels / V, place = i / vectors;
+
+	return (struct pixel){ place / (unsigned)s.width, place % (unsigned)s.width, i % vectors * V };
+}
+
+__device__ inline size_t place_of(struct ek_net_shape s, unsigned row, unsigned column, unsigned channel)
+{
+	return ((size_t)blockIdx.y * (unsigned)s.height + row) * (unsigned)s.width * (size_t)s.channels +
+	       (size_t)column * (unsigned)s.channels + channel;
+}
+
+/* out[i] = or += x[from(i)] */
+template <typename T, int V, typename From>
+__global__ void __launch_bounds__(EK_THREADS)
+	gather(T *out, const T *x, struct ek_net_shape shape, unsigned count, int add, From from)
+{
+	float v[V];
+
+	EK_PLACE(i, count);
+	const struct pixel p = pixel_of<V>(i, shape);
+
+	load<V>(v, x + from(p));
+	store<V>(out + place_of(shape, p.row, p.column, p.channel), v, add);
+}
+
+struct from_half {
+	struct ek_net_shape in;
+
+	__device__ size_t operator()(struct pixel p) const
+	{
+		return place_of(in, p.row / 2, p.column / 2, p.channel);
+	}
+};
+
+/* Of a patch: row, column, channel. */
+struct from_patch {
+	struct ek_net_shape in;
+	unsigned p, channels;
+
+	__device__ size_t operator()(struct pixel at) const
+	{
+		return place_of(in, at.row / p, at.column / p,
+		                (at.row % p * p + at.column % p) * channels + at.channel);
+	}
+};
+
+struct to_patch {
+	struct ek_net_shape out;
+	unsigned p, channels;
+
+	__device__ size_t operator()(struct pixel at) const
+	{
+		const unsigned place = at.channel / channels;
+
+		return place_of(out, at.row * p + place / p, at.column * p + place % p, at.channel % channels);
+	}
+};
+
+/* counts: what V must divide. */
+template <typename From>
+static int run_gather(struct ek_net_state *s, void *out, const void *x, enum ek_nn_type type, struct ek_net_shape shape,
+                      size_t counts, int add, From from)
+{
+	const size_t count = (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels;
+
+	by_type(type, counts, [&](auto zero, auto width) {
+		typedef decltype(zero) T;
+		constexpr int V = decltype(width)::value;
+
+		EK_LAUNCH((gather<T, V, From>), blocks_for(count / V, s->net->batch), EK_THREADS, 0, (T *)out,
+		          (const T *)x, shape, (unsigned)(count / V), add, from);
+	});
+	return ek_cuda_launched("moving pixels");
+}
+
+static int forward_unpatch(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct ek_net_shape in = s->net->values[op->inputs[0]].shape, out = s->net->values[op->outputs[0]].shape;
+	const struct from_patch from = { in, (unsigned)op->of.p, (unsigned)out.channels };
+
+	return run_gather(s, ek_net_out(s, op, 0), ek_net_in(s, op, 0), ek_net_in_type(s->net, op, 0), out,
+	                  (size_t)out.channels, 0, from);
+}
+
+static int backward_unpatch(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct ek_net_shape in = s->net->values[op->inputs[0]].shape, out = s->net->values[op->outputs[0]].shape;
+	const struct to_patch from = { out, (unsigned)op->of.p, (unsigned)out.channels };
+
+	return run_gather(s, ek_net_grad_in(s, op, 0), ek_net_grad_out(s, op, 0), ek_net_in_type(s->net, op, 0), in,
+	                  (size_t)out.channels, op->adds[0], from);
+}
+
+const struct ek_net_code ek_net_cuda_unpatch = { NULL, NULL, forward_unpatch, backward_unpatch, 0 };
+
+/* small = or += factor · the sum of the 2 × 2 pixels of large. */
+template <typename T, int V>
+__global__ void __launch_bounds__(EK_THREADS)
+	shrink(T *small, const T *large, struct ek_net_shape shape, unsigned count, float factor, int add)
+{
+	const struct ek_net_shape whole = { 2 * shape.height, 2 * shape.width, shape.channels };
+	float sum[V] = { 0 }, v[V];
+
+	EK_PLACE(i, count);
+	const struct pixel p = pixel_of<V>(i, shape);
+
+	for (unsigned k = 0; k < 4; k++) {
+		load<V>(v, large + place_of(whole, 2 * p.row + k / 2, 2 * p.column + k % 2, p.channel));
+#pragma unroll
+		for (int j = 0; j < V; j++)
+			sum[j] += v[j];
+	}
+#pragma unroll
+	for (int j = 0; j < V; j++)
+		sum[j] *= factor;
+	store<V>(small + place_of(shape, p.row, p.column, p.channel), sum, add);
+}
+
+static int run_shrink(struct ek_net_state *s, void *small, const void *large, enum ek_nn_type type,
+                      struct ek_net_shape shape, float factor, int add)
+{
+	const size_t count = (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels;
+
+	by_type(type, (size_t)shape.channels, [&](auto zero, auto width) {
+		typedef decltype(zero) T;
+		constexpr int V = decltype(width)::value;
+
+		EK_LAUNCH((shrink<T, V>), blocks_for(count / V, s->net->batch), EK_THREADS, 0, (T *)small,
+		          (const T *)large, shape, (unsigned)(count / V), factor, add);
+	});
+	return ek_cuda_launched("halving images");
+}
+
+static int forward_upsample(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct ek_net_shape in = s->net->values[op->inputs[0]].shape, out = s->net->values[op->outputs[0]].shape;
+	const struct from_half from = { in };
+
+	return run_gather(s, ek_net_out(s, op, 0), ek_net_in(s, op, 0), ek_net_in_type(s->net, op, 0), out,
+	                  (size_t)out.channels, 0, from);
+}
+
+static int backward_upsample(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	return run_shrink(s, ek_net_grad_in(s, op, 0), ek_net_grad_out(s, op, 0), ek_net_in_type(s->net, op, 0),
+	                  s->net->values[op->inputs[0]].shape, 1, op->adds[0]);
+}
+
+const struct ek_net_code ek_net_cuda_upsample = { NULL, NULL, forward_upsample, backward_upsample, 0 };
+
+static int forward_halve(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	return run_shrink(s, ek_net_out(s, op, 0), ek_net_in(s, op, 0), ek_net_in_type(s->net, op, 0),
+	                  s->net->values[op->outputs[0]].shape, 0.25F, 0);
+}
+
+/* Each pixel of a square = or += a quarter of the gradient. */
+template <typename T, int V>
+__global__ void __launch_bounds__(EK_THREADS)
+	grow(T *dx, const T *dy, struct ek_net_shape in, struct ek_net_shape out, unsigned count, int add)
+{
+	float v[V];
+
+	EK_PLACE(i, count);
+	const struct pixel p = pixel_of<V>(i, in);
+
+	load<V>(v, dy + place_of(out, p.row / 2, p.column / 2, p.channel));
+#pragma unroll
+	for (int j = 0; j < V; j++)
+		v[j] *= 0.25F;
+	store<V>(dx + place_of(in, p.row, p.column, p.channel), v, add);
+}
+
+static int backward_halve(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct ek_net_shape in = s->net->values[op->inputs[0]].shape, out = s->net->values[op->outputs[0]].shape;
+	const size_t count = ek_net_elements(s->net, op->inputs[0]);
+
+	by_type(ek_net_in_type(s->net, op, 0), (size_t)in.channels, [&](auto zero, auto width) {
+		typedef decltype(zero) T;
+		constexpr int V = decltype(width)::value;
+
+		EK_LAUNCH((grow<T, V>), blocks_for(count / V, s->net->batch), EK_THREADS, 0,
+		          (T *)ek_net_grad_in(s, op, 0), (const T *)ek_net_grad_out(s, op, 0), in, out,
+		          (unsigned)(count / V), op->adds[0]);
+	});
+	return ek_cuda_launched("halving images");
+}
+
+const struct ek_net_code ek_net_cuda_halve = { NULL, NULL, forward_halve, backward_halve, 0 };
