@@ -5,6 +5,7 @@
 #include "rebalance/base/memory.h"
 #include "train/nn/cuda_internal.h"
 #include "train/nn/net_internal.h"
+#include "train/nn/ops/codebook_cuda.h"
 #include "train/nn/store_cuda.h"
 #include "train/nn/store_internal.h"
 
@@ -147,4 +148,5 @@ const struct ek_device ek_device_cuda = {
 	.add = ek_cuda_accumulate,
 	.sum_squares = sum_squares,
 	.update = update,
+	.move_codes = ek_cuda_move_codes,
 };

@@ -1,4 +1,5 @@
 /* Vector quantisation on the GPU; as in loss_cpu.c. */
+#include "train/nn/ops/codebook_cuda.h"
 #include "train/nn/ops/wide_cuda.h"
 
 /* A block finds the codes of ROWS rows: each of its threads compares one with every CODES / EACH-th code. Tiles of rows
@@ -182,7 +183,10 @@ static int backward_quantise(struct ek_net_state *s, const struct ek_net_op *op)
 	const float *z = (const float *)ek_net_in(s, op, 0), *dloss = (const float *)ek_net_grad_out(s, op, 1);
 	const int32_t *codes = (const int32_t *)ek_net_out(s, op, 2);
 	float *dbook = ek_net_parameter_gradient(s, op, 0);
+	int rc = 0;
 
+	if (op->of.quantise.follows != NULL)
+		EK_TRY(ek_cuda_note_latents(op->of.quantise.follows, s->turn, z, codes));
 	if (op->wants[0])
 		EK_LAUNCH(quantise_gradient, ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, (float *)ek_net_grad_in(s, op, 0),
 		          (const float *)ek_net_grad_out(s, op, 0), dloss, codes, z, book, count, image,
@@ -190,7 +194,9 @@ static int backward_quantise(struct ek_net_state *s, const struct ek_net_op *op)
 	if (dbook != NULL && dloss != NULL)
 		EK_LAUNCH(book_gradient, (book.count + 7) / 8, 256, 0, dbook, dloss, codes, z, book,
 		          ek_net_rows(s->net, op->inputs[0]), image, op->of.quantise.codebook_weight);
-	return ek_cuda_launched("quantising's gradient");
+	EK_TRY(ek_cuda_launched("quantising's gradient"));
+out:
+	return rc;
 }
 
 const struct ek_net_code ek_net_cuda_quantise = { prepare_quantise, NULL, forward_quantise, backward_quantise, 1 };
