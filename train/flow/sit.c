@@ -158,12 +158,8 @@ static int embed_patches(const struct build *b, int x)
 {
 	const struct ek_sit_config *c = b->config;
 
-	x = ek_net_conv(b->net, x,
-	                &(struct ek_net_conv){ .weight = find(b, -1, "x_embedder.proj", ".weight"),
-	                                       .bias = find(b, -1, "x_embedder.proj", ".bias"),
-	                                       .outputs = c->width,
-	                                       .kernel = { c->patch, c->patch },
-	                                       .stride = { c->patch, c->patch } });
+	/* The convolution of patches that do not overlap. */
+	x = linear(b, ek_net_patches(b->net, x, c->patch), -1, "x_embedder.proj", c->width, 0);
 	return ek_net_positions(b->net, x, find(b, -1, "pos_embed", ""));
 }
 

@@ -82,8 +82,13 @@ void net_trial_free(struct net_trial *t)
 
 void net_trial_fill(const struct net_trial *t, struct ek_net_state *state)
 {
-	if (t->s.net->device->is_host)
-		memset(state->arena, 0xff, ek_net_state_bytes(t->s.net));
+	const size_t bytes = ek_net_state_bytes(t->s.net);
+	unsigned char *poison = malloc(bytes);
+
+	assert_non_null(poison);
+	memset(poison, 0xff, bytes);
+	t->s.net->device->upload(state->arena, poison, bytes);
+	free(poison);
 	for (int i = 0; i < t->s.input_count; i++)
 		memcpy(ek_net_stage(state, t->s.inputs[i]), t->inputs[i], numbers(t, t->s.inputs[i]) * sizeof(float));
 	if (t->s.ids > 0)

@@ -3,135 +3,26 @@
 #include <string.h>
 
 #include "tests/support/support.h"
-#include "tests/train/nn/net_trial.h"
+#include "tests/train/nn/net_twin.h"
 #include "tests/train/nn/reference.h"
 #include "train/nn/net_internal.h"
 
-enum { BATCH = 3 };
+enum { BATCH = NET_TWIN_BATCH };
 
 static enum ek_nn_precision last_precision(void)
 {
 	return ek_nn_cpu_has_bf16() ? EK_NN_BF16 : EK_NN_F32;
 }
 
-static int is_allowed(float got, const struct ref_number *want)
-{
-	return fabs((double)got - want->v) <= ref_net_allowed(want);
-}
-
-/* How many times the allowed error the largest error is; above 1, or NaN, is a failure. */
-static double compare(const char *name, const float *got, const struct ref_number *want, size_t count)
-{
-	double most = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		const double allowed = ref_net_allowed(&want[i]), error = fabs((double)got[i] - want[i].v);
-
-		if (!is_allowed(got[i], &want[i]))
-			fail_msg("%s: result %zu of %zu is %.9g, not %.9g (allowed %g)", name, i, count, (double)got[i],
-			         want[i].v, allowed);
-		if (allowed > 0)
-			most = fmax(most, error / allowed);
-	}
-	return most;
-}
-
-/*
- * Blocks: bounds for the worst case multiply from layer to layer beyond any use, errors in practice do not. On the way
- * forward and back a gradient passes up to sixty layers, each of which adds roundings of its own and passes earlier
- * ones on about as they are. In float32 that is 2^8 units at 4 a layer if all have the same sign; in bf16, with one
- * rounding a layer and signs at random, sqrt(60), and 2^4 units with a factor of 2.
- */
-static void compare_norms(const char *name, const float *got, const struct ref_number *want, size_t count, double most)
-{
-	double error = 0, norm = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		error += ((double)got[i] - want[i].v) * ((double)got[i] - want[i].v);
-		norm += want[i].v * want[i].v;
-	}
-	if (!(error <= most * most * norm))
-		fail_msg("%s: results are off by %g of their norm (allowed %g)", name, sqrt(error / norm), most);
-}
-
-static void compare_all(const struct net_trial *t, const struct net_case *c, const float *got,
-                        const struct ref_number *want, int bf16)
-{
-	print_message("%s, %s: %.2g of what is allowed\n", c->name, bf16 ? "bf16" : "float32",
-	              compare(c->name, got, want, t->count));
-	if (c->flags & NET_CASE_COMPOSED) {
-		const double most = bf16 ? 0x1p4 * 0x1p-8 : 0x1p8 * 0x1p-24;
-		const size_t rest = t->count - t->s.params.size;
-
-		compare_norms(c->name, got, want, t->outputs, most);
-		compare_norms(c->name, got + t->outputs, want + t->outputs, rest - t->outputs, most);
-		for (int i = 0; i < t->s.params.count; i++)
-			compare_norms(c->name, got + rest + t->s.params.items[i].offset,
-			              want + rest + t->s.params.items[i].offset, t->s.params.items[i].count, most);
-	}
-}
-
-/* Forward alone, where layers are joined and so round less often than the twin allows for. */
-static void run_forward(const struct net_case *c, enum ek_nn_precision precision, int low,
-                        const struct ref_number *want)
-{
-	struct net_trial t;
-	struct ek_net_state *s;
-	float *got;
-
-	net_trial_new(&t, c, precision, EK_NET_FORWARD, low, BATCH);
-	assert_ok(ek_net_state_new(&s, t.s.net));
-	got = ref_poisoned(t.count);
-	net_trial_run(&t, s, got);
-	(void)compare(c->name, got, want, t.outputs);
-	if (c->flags & NET_CASE_COMPOSED)
-		compare_norms(c->name, got, want, t.outputs,
-		              precision == EK_NN_BF16 ? 0x1p4 * 0x1p-8 : 0x1p8 * 0x1p-24);
-	free(got);
-	ek_net_state_free(s);
-	net_trial_free(&t);
-}
-
-static void run_modes(const struct net_case *c, enum ek_nn_precision precision, int low)
-{
-	struct ref_number *want = NULL;
-	float *first = NULL;
-
-	for (enum ek_net_mode mode = EK_NET_TRAIN; mode <= EK_NET_RECOMPUTE; mode++) {
-		struct net_trial t;
-		struct ek_net_state *s;
-		float *got;
-
-		net_trial_new(&t, c, precision, mode, low, BATCH);
-		assert_ok(ek_net_state_new(&s, t.s.net));
-		got = ref_poisoned(t.count);
-		net_trial_run(&t, s, got);
-		assert_true(ref_is_whole(got, t.count));
-		if (first == NULL) {
-			want = net_trial_reference(&t);
-			compare_all(&t, c, got, want, precision == EK_NN_BF16);
-			first = got;
-		} else {
-			assert_memory_equal(got, first, t.count * sizeof *got);
-			free(got);
-		}
-		ek_net_state_free(s);
-		net_trial_free(&t);
-	}
-	run_forward(c, precision, low, want);
-	free(first);
-	free(want);
-}
-
 static void layers_are_the_twin_in_every_mode(void **state)
 {
 	(void)state;
 	for (int i = 0; i < net_case_count; i++) {
-		run_modes(&net_cases[i], EK_NN_F32, 0);
+		net_twin_run(&net_cases[i], EK_NN_F32, 0);
 		if (last_precision() == EK_NN_BF16)
-			run_modes(&net_cases[i], EK_NN_BF16, 0);
+			net_twin_run(&net_cases[i], EK_NN_BF16, 0);
 		if (last_precision() == EK_NN_BF16)
-			run_modes(&net_cases[i], EK_NN_BF16, 1);
+			net_twin_run(&net_cases[i], EK_NN_BF16, 1);
 	}
 }
 
@@ -263,9 +154,9 @@ static void comparing_catches_wrong_numbers(void **state)
 	(void)state;
 	assert_true(ref_net_allowed(&x) == 0x1p-22);
 	assert_true(ref_net_allowed(&y) == 0x1p-8);
-	assert_true(compare("", (float[]){ 1 + 0x1p-22F }, &x, 1) > 0.9);
-	assert_false(is_allowed(1 + 0x1p-21F, &x));
-	assert_false(is_allowed(NAN, &x));
+	assert_true(net_twin_compare("", (float[]){ 1 + 0x1p-22F }, &x, 1) > 0.9);
+	assert_false(net_twin_is_allowed(1 + 0x1p-21F, &x));
+	assert_false(net_twin_is_allowed(NAN, &x));
 }
 
 int main(void)

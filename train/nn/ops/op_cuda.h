@@ -5,7 +5,7 @@
  *
  *     const struct ek_net_code ek_net_cuda_NAME = { prepare or NULL, load or NULL, forward, backward or NULL, 1 };
  *
- * its name taken out of ops/missing_cuda.c, and the file named in CMakeLists.txt. What the functions get is as on the
+ * and the file named in CMakeLists.txt. What the functions get is as on the
  * CPU (net_internal.h), all pointers being the GPU's, with these differences:
  *
  * - Everything is launched on ek_cuda_stream() and nothing waits: slices run one after another. The last line of a
@@ -123,6 +123,10 @@ static __device__ inline float ek_warp_sum(float x)
 		x += __shfl_xor_sync(0xffffffffU, x, step);
 	return x;
 }
+
+/* pointwise_cuda.cu: y [count] = x, y = activation(x); either may be of either type, and be the other. */
+int ek_cuda_copy(const ek_cuda_view &y, const ek_cuda_view &x, size_t count);
+int ek_cuda_activate(const ek_cuda_view &y, const ek_cuda_view &x, size_t count, int activation, float slope);
 
 /* sum_cuda.cu: sum [columns] += the rows of x [rows, columns], in a fixed order; scratch: so many bytes. */
 size_t ek_cuda_add_rows_scratch(size_t rows, size_t columns);

@@ -67,14 +67,17 @@ static __global__ void activate_backward(ek_cuda_view dx, ek_cuda_view dy, ek_cu
 	ek_put(dx, i, ek_get(dy, i) * activated_slope(ek_get(x, i), activation, slope));
 }
 
+int ek_cuda_activate(const ek_cuda_view &y, const ek_cuda_view &x, size_t count, int activation, float slope)
+{
+	activate<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(y, x, count, activation, slope);
+	return ek_cuda_launched("activation");
+}
+
 static int forward_activation(ek_net_state *s, const ek_net_op *op)
 {
-	const size_t count = ek_cuda_numbers(s->net, op->inputs[0]);
-
-	activate<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
-		ek_cuda_output(s, op, 0), ek_cuda_input(s, op, 0), count, op->of.activation.activation,
-		op->of.activation.slope);
-	return ek_cuda_launched("activation");
+	return ek_cuda_activate(ek_cuda_output(s, op, 0), ek_cuda_input(s, op, 0),
+	                        ek_cuda_numbers(s->net, op->inputs[0]), op->of.activation.activation,
+	                        op->of.activation.slope);
 }
 
 static int backward_activation(ek_net_state *s, const ek_net_op *op)
@@ -105,6 +108,11 @@ static int launch_combine(const ek_cuda_view &y, const ek_cuda_view &x, const ek
 {
 	combine<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(y, x, z, count, shift, scale);
 	return ek_cuda_launched("a sum");
+}
+
+int ek_cuda_copy(const ek_cuda_view &y, const ek_cuda_view &x, size_t count)
+{
+	return launch_combine(y, x, {}, count, 0, 1);
 }
 
 /* The gradient of the first output goes to input j, `scale` times, unless it is there already. */

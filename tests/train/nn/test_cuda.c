@@ -1,0 +1,119 @@
+/* The table of cases on a GPU against the twin: every operator, forward and backward, in float32 and bfloat16; and the
+ * store beside the CPU's. Skipped where no GPU can be used. A first argument: only cases whose names have it. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "tests/support/support.h"
+#include "tests/train/nn/net_twin.h"
+#include "tests/train/nn/reference.h"
+#include "train/nn/cuda.h"
+#include "train/nn/net_internal.h"
+
+enum { SKIPPED = 77 };
+
+static int has_layers(const struct net_case *c)
+{
+	struct net_subject s;
+	int rc = 1;
+
+	net_subject_new(&s, c, EK_NN_F32, 0, NET_TWIN_BATCH);
+	for (int i = 0; i < s.net->op_count && rc; i++)
+		if (s.net->device->codes[s.net->ops[i].kind]->forward == NULL) {
+			print_message("%s: the GPU lacks the layer %s\n", c->name,
+			              ek_net_operators[s.net->ops[i].kind].name);
+			rc = 0;
+		}
+	net_subject_free(&s);
+	return rc;
+}
+
+static void the_case_is_the_twins(void **state)
+{
+	const struct net_case *c = *state;
+
+	if (!has_layers(c))
+		skip();
+	net_twin_run(c, EK_NN_F32, 0);
+	net_twin_run(c, EK_NN_BF16, 0);
+	net_twin_run(c, EK_NN_BF16, 1);
+}
+
+/* Three steps of a store; gradients from a stream of numbers. Returns values and average, to be freed. */
+static float *steps_on(const struct ek_device *device, struct ek_params *params, double norms[3])
+{
+	const struct ek_adamw adamw = {
+		.rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .decay = 0.01, .average = 0.9, .clip = 1
+	};
+	float *x = ref_poisoned(params->size), *out = ref_poisoned(2 * params->size);
+	struct ek_store *store;
+
+	ek_device_set(device);
+	assert_ok(ek_store_new(&store, params));
+	ref_fill(x, params->size, 1);
+	ek_store_write(store, EK_VALUES, 0, params->size, x);
+	for (uint64_t step = 1; step <= 3; step++) {
+		ref_fill(x, params->size, 10 + step);
+		ek_store_write(store, EK_GRADIENTS, 0, params->size, x);
+		assert_ok(ek_store_step(store, &adamw, step, &norms[step - 1]));
+	}
+	ek_store_read(store, EK_VALUES, 0, params->size, out);
+	ek_store_read(store, EK_AVERAGE, 0, params->size, out + params->size);
+	ek_store_free(store);
+	free(x);
+	return out;
+}
+
+static void the_store_is_the_cpus(void **state)
+{
+	const struct ek_device *gpu = ek_device();
+	struct ek_params params = { 0 };
+	double norms[2][3], again[3];
+	float *want, *got, *second;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		char name[2] = { (char)('a' + i), 0 };
+
+		assert_true(ek_params_add(&params, name, 2, (const int64_t[]){ 431, 307 },
+		                          (struct ek_init){ i == 1 ? EK_INIT_POSITIONS : EK_INIT_CONSTANT, 0 }) >= 0);
+	}
+	params.items[1].frozen = 1;
+	want = steps_on(NULL, &params, norms[0]);
+	got = steps_on(gpu, &params, norms[1]);
+	second = steps_on(gpu, &params, again);
+	assert_memory_equal(got, second, 2 * params.size * sizeof *got);
+	assert_memory_equal(norms[1], again, sizeof again);
+	for (int i = 0; i < 3; i++) /* sums of squares of float32 in double: 2^-53 for each of 2^19 at most */
+		assert_true(fabs(norms[0][i] / norms[1][i] - 1) <= 0x1p-34);
+	for (size_t i = 0; i < 2 * params.size; i++) /* some ten roundings a step, of numbers up to 1 */
+		if (!(fabs((double)want[i] - (double)got[i]) <= 32 * 0x1p-24))
+			fail_msg("number %zu is %.9g on the GPU, %.9g on the CPU", i, (double)got[i], (double)want[i]);
+	free(want);
+	free(got);
+	free(second);
+	ek_params_release(&params);
+}
+
+int main(int argc, char **argv)
+{
+	struct CMUnitTest *tests = calloc((size_t)net_case_count + 1, sizeof *tests);
+	const struct ek_device *gpu;
+	size_t count = 0;
+
+	if (ek_cuda_choose(&gpu, 0) < 0) {
+		print_message("skipped: %s\n", ek_error_message());
+		free(tests);
+		return SKIPPED;
+	}
+	ek_device_set(gpu);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(the_store_is_the_cpus);
+	for (int i = 0; i < net_case_count; i++)
+		if (argc < 2 || strstr(net_cases[i].name, argv[1]) != NULL)
+			tests[count++] = (struct CMUnitTest){ .name = net_cases[i].name,
+				                              .test_func = the_case_is_the_twins,
+				                              .initial_state = (void *)(uintptr_t)&net_cases[i] };
+	return _cmocka_run_group_tests("on a GPU", tests, count, NULL, NULL);
+}

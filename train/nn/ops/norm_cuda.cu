@@ -1,0 +1,478 @@
+/*
+ * Layer norm, and its modulation by vectors, with the gate and the sum before it: a row a warp, kept in registers. Both
+ * are normal · (base + weight) + bias, with weight and bias from parameters or from an image's vector. Saved: mean and
+ * inverse deviation of each row.
+ *
+ * Backward adds up the gradients of weight, bias and gate over stripes of rows in registers, warp by warp, then the
+ * stripes in order.
+ */
+#include "train/nn/ops/op_cuda.h"
+
+enum { WARPS = 8, STRIPE = 64, WIDEST = 2048 };
+
+/* What a row is multiplied with and added to, from vectors [images, stride], or one for all (stride 0), NULL: 0. */
+struct vectors {
+	const float *weight, *bias, *gate;
+	float base;
+	size_t stride, rows; /* rows of an image */
+};
+
+struct norm_pass {
+	ek_cuda_view x, branch, stream, normal; /* stream: x + gate · branch, NULL: x; normal NULL: not wanted */
+	vectors v;
+	float *saved;
+	size_t rows, n;
+	float epsilon;
+};
+
+/* VEC numbers at i. */
+template <int VEC> static __device__ inline void get_some(float out[VEC], const ek_cuda_view &v, size_t i)
+{
+	if constexpr (VEC == 4) {
+		if (v.bf16) {
+			const uint2 raw = *(const uint2 *)((const __nv_bfloat16 *)v.x + i);
+
+			out[0] = __uint_as_float(raw.x << 16);
+			out[1] = __uint_as_float(raw.x & 0xffff0000U);
+			out[2] = __uint_as_float(raw.y << 16);
+			out[3] = __uint_as_float(raw.y & 0xffff0000U);
+		} else {
+			const float4 raw = *(const float4 *)((const float *)v.x + i);
+
+			out[0] = raw.x;
+			out[1] = raw.y;
+			out[2] = raw.z;
+			out[3] = raw.w;
+		}
+	} else {
+		out[0] = ek_get(v, i);
+	}
+}
+
+template <int VEC> static __device__ inline void put_some(const ek_cuda_view &v, size_t i, float x[VEC])
+{
+	if constexpr (VEC == 4) {
+		if (v.add) {
+			float before[4];
+
+			get_some<4>(before, v, i);
+			for (int j = 0; j < 4; j++)
+				x[j] += before[j];
+		}
+		if (v.bf16) {
+			const __nv_bfloat162 low = __floats2bfloat162_rn(x[0], x[1]),
+					     high = __floats2bfloat162_rn(x[2], x[3]);
+
+			*(uint2 *)((__nv_bfloat16 *)v.x + i) =
+				make_uint2(*(const unsigned *)&low, *(const unsigned *)&high);
+		} else {
+			*(float4 *)((float *)v.x + i) = make_float4(x[0], x[1], x[2], x[3]);
+		}
+	} else {
+		ek_put(v, i, x[0]);
+	}
+}
+
+template <int VEC> static __device__ inline void get_vector(float out[VEC], const float *x, size_t i)
+{
+	for (int j = 0; j < VEC; j++)
+		out[j] = x != NULL ? x[i + j] : 0;
+}
+
+/* Runs its last argument for each VEC numbers j … of a row that are this lane's, number k of PARTS. */
+#define OWN(j, k, n, ...)                                                                                              \
+	_Pragma("unroll") for (int k = 0; k < PARTS; k++)                                                              \
+	{                                                                                                              \
+		const size_t j = (size_t)(k * 32 + (int)(threadIdx.x % 32)) * VEC;                                     \
+                                                                                                                       \
+		if (j < (n)) {                                                                                         \
+			__VA_ARGS__                                                                                    \
+		}                                                                                                      \
+	}
+
+template <int VEC, int PARTS> static __global__ void __launch_bounds__(WARPS * 32) normalise(norm_pass m)
+{
+	const size_t row = (size_t)blockIdx.x * WARPS + threadIdx.x / 32, at = row * m.n;
+	const size_t vector = row / m.v.rows * m.v.stride;
+	float x[PARTS * VEC], sum = 0, squares = 0, mean, inverse;
+
+	if (row >= m.rows)
+		return;
+	OWN(j, k, m.n, {
+		float branch[VEC], gate[VEC];
+
+		get_some<VEC>(x + k * VEC, m.x, at + j);
+		if (m.stream.x != NULL) {
+			get_some<VEC>(branch, m.branch, at + j);
+			get_vector<VEC>(gate, m.v.gate, vector + j);
+			for (int i = 0; i < VEC; i++)
+				x[k * VEC + i] = x[k * VEC + i] + gate[i] * branch[i];
+			put_some<VEC>(m.stream, at + j, x + k * VEC);
+		}
+		for (int i = 0; i < VEC; i++)
+			sum += x[k * VEC + i];
+	})
+	if (m.normal.x == NULL)
+		return;
+	mean = ek_warp_sum(sum) / (float)m.n;
+	OWN(j, k, m.n, {
+		for (int i = 0; i < VEC; i++) {
+			const float d = x[k * VEC + i] - mean;
+
+			squares += d * d;
+		}
+	})
+	inverse = 1 / sqrtf(ek_warp_sum(squares) / (float)m.n + m.epsilon);
+	if (threadIdx.x % 32 == 0) {
+		m.saved[2 * row] = mean;
+		m.saved[2 * row + 1] = inverse;
+	}
+	OWN(j, k, m.n, {
+		float weight[VEC], bias[VEC], y[VEC];
+
+		get_vector<VEC>(weight, m.v.weight, vector + j);
+		get_vector<VEC>(bias, m.v.bias, vector + j);
+		for (int i = 0; i < VEC; i++)
+			y[i] = (x[k * VEC + i] - mean) * inverse * (weight[i] + m.v.base) + bias[i];
+		put_some<VEC>(m.normal, at + j, y);
+	})
+}
+
+struct gradients {
+	ek_cuda_view dnormal, dstream, dx, dbranch; /* given: dnormal, dstream; NULL: none */
+	int in_place;                               /* dx is dstream: written even so */
+	float *parts;                               /* [stripes, 3, n]: weight, bias, gate; NULL: not wanted */
+	size_t stripes;                             /* of an image */
+};
+
+/* parts [stripe, which] = the sum over this block's warps, in order. */
+template <int VEC, int PARTS>
+static __device__ inline void add_warps(float *parts, const float (&mine)[PARTS * VEC], float *shared, size_t n,
+                                        int which)
+{
+	const size_t warp = threadIdx.x / 32;
+
+	__syncthreads();
+	OWN(j, k, n, {
+		for (int i = 0; i < VEC; i++)
+			shared[warp * n + j + i] = mine[k * VEC + i];
+	})
+	__syncthreads();
+	for (size_t j = threadIdx.x; j < n; j += blockDim.x) {
+		float sum = 0;
+
+		for (int w = 0; w < WARPS; w++)
+			sum += shared[(size_t)w * n + j];
+		parts[((size_t)blockIdx.x * 3 + which) * n + j] = sum;
+	}
+}
+
+/* A block is a stripe of an image's rows; warps take them in turn. */
+template <int VEC, int PARTS>
+static __global__ void __launch_bounds__(WARPS * 32) normalise_backward(norm_pass m, gradients g)
+{
+	extern __shared__ float shared[]; /* [WARPS, n] */
+	const size_t image = blockIdx.x / g.stripes, first = blockIdx.x % g.stripes * STRIPE,
+		     vector = image * m.v.stride;
+	const size_t end = first + STRIPE < m.v.rows ? first + STRIPE : m.v.rows;
+	const int warp = (int)threadIdx.x / 32;
+	float dweight[PARTS * VEC], dbias[PARTS * VEC], dgate[PARTS * VEC];
+
+	for (int i = 0; i < PARTS * VEC; i++)
+		dweight[i] = dbias[i] = dgate[i] = 0;
+	for (size_t r = first + (size_t)warp; r < end; r += WARPS) {
+		const size_t row = image * m.v.rows + r, at = row * m.n;
+		const float mean = g.dnormal.x != NULL ? m.saved[2 * row] : 0;
+		const float inverse = g.dnormal.x != NULL ? m.saved[2 * row + 1] : 0;
+		float d[PARTS * VEC], normal[PARTS * VEC], sum = 0, products = 0;
+
+		if (g.dnormal.x != NULL) {
+			OWN(j, k, m.n, {
+				float x[VEC], dy[VEC], weight[VEC];
+
+				get_some<VEC>(x, m.stream.x != NULL ? m.stream : m.x, at + j);
+				get_some<VEC>(dy, g.dnormal, at + j);
+				get_vector<VEC>(weight, m.v.weight, vector + j);
+				for (int i = 0; i < VEC; i++) {
+					const int c = k * VEC + i;
+
+					normal[c] = (x[i] - mean) * inverse;
+					dweight[c] += dy[i] * normal[c];
+					dbias[c] += dy[i];
+					d[c] = dy[i] * (weight[i] + m.v.base);
+					sum += d[c];
+					products += d[c] * normal[c];
+				}
+			})
+		}
+		sum = ek_warp_sum(sum) / (float)m.n;
+		products = ek_warp_sum(products) / (float)m.n;
+		OWN(j, k, m.n, {
+			float dx[VEC], branch[VEC], gate[VEC], dbranch[VEC];
+
+			for (int i = 0; i < VEC; i++)
+				dx[i] = 0;
+			if (g.dstream.x != NULL)
+				get_some<VEC>(dx, g.dstream, at + j);
+			if (g.dnormal.x != NULL)
+				for (int i = 0; i < VEC; i++)
+					dx[i] += (d[k * VEC + i] - sum - normal[k * VEC + i] * products) * inverse;
+			if (m.branch.x != NULL) {
+				get_some<VEC>(branch, m.branch, at + j);
+				get_vector<VEC>(gate, m.v.gate, vector + j);
+				for (int i = 0; i < VEC; i++) {
+					dgate[k * VEC + i] += dx[i] * branch[i];
+					dbranch[i] = dx[i] * gate[i];
+				}
+				if (g.dbranch.x != NULL)
+					put_some<VEC>(g.dbranch, at + j, dbranch);
+			}
+			if (g.dx.x != NULL)
+				put_some<VEC>(g.dx, at + j, dx);
+		})
+	}
+	if (g.parts != NULL) {
+		add_warps<VEC, PARTS>(g.parts, dweight, shared, m.n, 0);
+		add_warps<VEC, PARTS>(g.parts, dbias, shared, m.n, 1);
+		add_warps<VEC, PARTS>(g.parts, dgate, shared, m.n, 2);
+	}
+}
+
+template <int VEC, int PARTS> static int launch(const norm_pass &m, const gradients *g, size_t images)
+{
+	if (g == NULL) {
+		normalise<VEC, PARTS><<<(unsigned)((m.rows + WARPS - 1) / WARPS), WARPS * 32, 0, ek_cuda_stream()>>>(m);
+		return ek_cuda_launched("a norm");
+	}
+	const size_t shared = WARPS * m.n * sizeof(float);
+	const cudaError_t error = cudaFuncSetAttribute(normalise_backward<VEC, PARTS>,
+	                                               cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
+
+	if (error != cudaSuccess)
+		return ek_cuda_check(error, "a norm's gradient");
+	normalise_backward<VEC, PARTS>
+		<<<(unsigned)(images * g->stripes), WARPS * 32, shared, ek_cuda_stream()>>>(m, *g);
+	return ek_cuda_launched("a norm's gradient");
+}
+
+/* By fours where everything lies so. */
+static int run(const norm_pass &m, const gradients *g, size_t images, int fours)
+{
+	const size_t n = m.n;
+
+	if (fours && n <= 384)
+		return launch<4, 3>(m, g, images);
+	if (fours && n <= 768)
+		return launch<4, 6>(m, g, images);
+	if (fours && n <= 1152)
+		return launch<4, 9>(m, g, images);
+	if (fours && n <= 2048)
+		return launch<4, 16>(m, g, images);
+	if (n <= 256)
+		return launch<1, 8>(m, g, images);
+	return launch<1, 64>(m, g, images);
+}
+
+static int check_width(const ek_net *net, const ek_net_op *op)
+{
+	const size_t n = ek_net_channel_count(net, op->inputs[0]);
+
+	return n <= WIDEST ? 0
+	                   : ek_fail(EK_ENOTSUP, "the GPU's %s takes up to %d features, not %zu",
+	                             ek_net_operators[op->kind].name, WIDEST, n);
+}
+
+static size_t stripes_of(size_t rows)
+{
+	return (rows + STRIPE - 1) / STRIPE;
+}
+
+static int is_fours(size_t x)
+{
+	return x % 4 == 0;
+}
+
+/* Modulation. */
+
+static size_t rows_of_image(const ek_net *net, const ek_net_op *op)
+{
+	return ek_net_rows(net, op->inputs[0]) / (size_t)net->batch;
+}
+
+static int prepare_modulate(ek_net *net, ek_net_op *op)
+{
+	const size_t n = ek_net_channel_count(net, op->inputs[0]);
+
+	op->saved = 2 * sizeof(float) * ek_net_rows(net, op->inputs[0]);
+	if (op->backward)
+		op->scratch = (size_t)net->batch * stripes_of(rows_of_image(net, op)) * 3 * n * sizeof(float);
+	return check_width(net, op);
+}
+
+static norm_pass modulation_of(const ek_net_state *s, const ek_net_op *op)
+{
+	const struct ek_net_modulate *k = &op->of.modulate;
+	const float *vector = (const float *)ek_net_in(s, op, 2);
+	const int gated = op->inputs[1] > 0, y = gated ? 1 : 0;
+	norm_pass m = {};
+
+	m.x = ek_cuda_input(s, op, 0);
+	m.v = { vector + k->scale,
+		vector + k->shift,
+		vector + k->gate,
+		1,
+		ek_net_channel_count(s->net, op->inputs[2]),
+		rows_of_image(s->net, op) };
+	if (gated) {
+		m.branch = ek_cuda_input(s, op, 1);
+		m.stream = ek_cuda_output(s, op, 0);
+	}
+	if (op->outputs[y] > 0)
+		m.normal = ek_cuda_output(s, op, y);
+	m.saved = (float *)ek_net_saved(s, op);
+	m.rows = ek_net_rows(s->net, op->inputs[0]);
+	m.n = ek_net_channel_count(s->net, op->inputs[0]);
+	m.epsilon = k->epsilon;
+	return m;
+}
+
+static int forward_modulate(ek_net_state *s, const ek_net_op *op)
+{
+	const norm_pass m = modulation_of(s, op);
+
+	return run(m, NULL, (size_t)s->net->batch, is_fours(m.n));
+}
+
+/* The features of the vectors' gradient: those of scale, shift and gate from the stripes, all others 0. */
+static __global__ void add_vectors(ek_cuda_view dv, const float *parts, struct ek_net_modulate k, int gated, int normal,
+                                   size_t stripes, size_t n, size_t width, size_t count)
+{
+	EK_CUDA_EACH(i, count)
+	{
+		const size_t image = i / width;
+		const int f = (int)(i % width), wide = (int)n;
+		const int firsts[3] = { k.scale, k.shift, k.gate };
+		float sum = 0;
+		int found = 0;
+
+		for (int which = 0; which < 3; which++) {
+			const int j = f - firsts[which];
+
+			if (j < 0 || j >= wide || !(which == 2 ? gated : normal))
+				continue;
+			found = 1;
+			for (size_t stripe = 0; stripe < stripes; stripe++)
+				sum += parts[((image * stripes + stripe) * 3 + which) * n + j];
+		}
+		if (found || !dv.add)
+			ek_put(dv, i, sum);
+	}
+}
+
+static int backward_modulate(ek_net_state *s, const ek_net_op *op)
+{
+	const norm_pass m = modulation_of(s, op);
+	const int gated = op->inputs[1] > 0, y = gated ? 1 : 0;
+	const size_t stripes = stripes_of(m.v.rows), batch = (size_t)s->net->batch;
+	const size_t count = batch * m.v.stride;
+	gradients g = {};
+	int rc;
+
+	if (op->outputs[y] > 0)
+		g.dnormal = ek_cuda_grad_output(s, op, y);
+	if (gated)
+		g.dstream = ek_cuda_grad_output(s, op, 0);
+	if (op->wants[0])
+		g.dx = ek_cuda_grad_input(s, op, 0);
+	if (gated && op->wants[1])
+		g.dbranch = ek_cuda_grad_input(s, op, 1);
+	g.parts = op->wants[2] ? (float *)(void *)s->scratch : NULL;
+	g.stripes = stripes;
+	EK_TRY(run(m, &g, batch, is_fours(m.n)));
+	if (op->wants[2]) {
+		add_vectors<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
+			ek_cuda_grad_input(s, op, 2), g.parts, op->of.modulate, gated, g.dnormal.x != NULL, stripes,
+			m.n, m.v.stride, count);
+		EK_TRY(ek_cuda_launched("modulate's gradient"));
+	}
+out:
+	return rc;
+}
+
+const struct ek_net_code ek_net_cuda_modulate = { prepare_modulate, NULL, forward_modulate, backward_modulate, 0 };
+
+/* Layer norm: all rows are one image's. */
+
+static int prepare_layer_norm(ek_net *net, ek_net_op *op)
+{
+	const size_t rows = ek_net_rows(net, op->inputs[0]), n = ek_net_channel_count(net, op->inputs[0]);
+
+	op->saved = 2 * sizeof(float) * rows;
+	if (op->backward)
+		op->scratch = stripes_of(rows) * 3 * n * sizeof(float);
+	return check_width(net, op);
+}
+
+static norm_pass layer_norm_of(const ek_net_state *s, const ek_net_op *op)
+{
+	norm_pass m = {};
+
+	m.x = ek_cuda_input(s, op, 0);
+	m.normal = ek_cuda_output(s, op, 0);
+	m.rows = ek_net_rows(s->net, op->inputs[0]);
+	m.v = { op->parameters[0] >= 0 ? ek_net_parameter(s, op, 0) : NULL,
+		op->parameters[1] >= 0 ? ek_net_parameter(s, op, 1) : NULL,
+		NULL,
+		op->parameters[0] >= 0 ? 0.0F : 1.0F,
+		0,
+		m.rows };
+	m.saved = (float *)ek_net_saved(s, op);
+	m.n = ek_net_channel_count(s->net, op->inputs[0]);
+	m.epsilon = op->of.layer_norm.epsilon;
+	return m;
+}
+
+static int forward_layer_norm(ek_net_state *s, const ek_net_op *op)
+{
+	const norm_pass m = layer_norm_of(s, op);
+
+	return run(m, NULL, 1, is_fours(m.n));
+}
+
+/* sum [n] += part `which` of all stripes, in order. */
+static __global__ void add_stripes(float *sum, const float *parts, int which, size_t stripes, size_t n)
+{
+	EK_CUDA_EACH(j, n)
+	{
+		float all = 0;
+
+		for (size_t i = 0; i < stripes; i++)
+			all += parts[(i * 3 + which) * n + j];
+		sum[j] += all;
+	}
+}
+
+static int backward_layer_norm(ek_net_state *s, const ek_net_op *op)
+{
+	const norm_pass m = layer_norm_of(s, op);
+	float *sums[2] = { ek_net_parameter_gradient(s, op, 0), ek_net_parameter_gradient(s, op, 1) };
+	gradients g = {};
+	int rc;
+
+	g.dnormal = ek_cuda_grad_output(s, op, 0);
+	if (op->wants[0])
+		g.dx = ek_cuda_grad_input(s, op, 0);
+	g.parts = sums[0] != NULL || sums[1] != NULL ? (float *)(void *)s->scratch : NULL;
+	g.stripes = stripes_of(m.rows);
+	EK_TRY(run(m, &g, 1, is_fours(m.n)));
+	for (int i = 0; i < 2; i++)
+		if (sums[i] != NULL)
+			add_stripes<<<ek_cuda_blocks(m.n), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(sums[i], g.parts, i,
+			                                                                         g.stripes, m.n);
+	EK_TRY(ek_cuda_launched("layer norm's gradient"));
+out:
+	return rc;
+}
+
+const struct ek_net_code ek_net_cuda_layer_norm = { prepare_layer_norm, NULL, forward_layer_norm, backward_layer_norm,
+	                                            1 };

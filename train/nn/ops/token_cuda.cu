@@ -1,0 +1,162 @@
+/* Layers about tokens: positions, embeddings, times, softmax. */
+#include <math_constants.h>
+
+#include "train/nn/ops/op_cuda.h"
+
+/* y = x + parameter, the same for each image. */
+static __global__ void add_positions(float *y, ek_cuda_view x, const float *table, size_t image, size_t count)
+{
+	EK_CUDA_EACH(i, count)
+	y[i] = ek_get(x, i) + table[i % image];
+}
+
+static int forward_positions(ek_net_state *s, const ek_net_op *op)
+{
+	const size_t count = ek_cuda_numbers(s->net, op->inputs[0]);
+
+	add_positions<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
+		(float *)ek_net_out(s, op, 0), ek_cuda_input(s, op, 0), ek_net_parameter(s, op, 0),
+		ek_net_elements(s->net, op->inputs[0]), count);
+	return ek_cuda_launched("positions");
+}
+
+static int prepare_positions(ek_net *net, ek_net_op *op)
+{
+	op->scratch = ek_cuda_add_rows_scratch((size_t)net->batch, ek_net_elements(net, op->inputs[0]));
+	return 0;
+}
+
+static int backward_positions(ek_net_state *s, const ek_net_op *op)
+{
+	float *table = ek_net_parameter_gradient(s, op, 0);
+	int rc = 0;
+
+	if (table != NULL)
+		EK_TRY(ek_cuda_add_rows(table, ek_cuda_grad_output(s, op, 0), (size_t)s->net->batch,
+		                        ek_net_elements(s->net, op->inputs[0]), s->scratch));
+	if (op->wants[0] && !op->aliased[0])
+		EK_TRY(ek_cuda_copy(ek_cuda_grad_input(s, op, 0), ek_cuda_grad_output(s, op, 0),
+		                    ek_cuda_numbers(s->net, op->inputs[0])));
+out:
+	return rc;
+}
+
+const struct ek_net_code ek_net_cuda_positions = { prepare_positions, NULL, forward_positions, backward_positions, 1 };
+
+static __global__ void embed(float *y, const int32_t *ids, const float *table, size_t n, size_t count)
+{
+	EK_CUDA_EACH(i, count)
+	y[i] = table[(size_t)ids[i / n] * n + i % n];
+}
+
+/* A block for each image: the first of an id adds up all of them, in order. */
+static __global__ void embed_backward(float *table, const int32_t *ids, const float *dy, size_t n, int batch)
+{
+	const int first = blockIdx.x, id = ids[first];
+
+	for (int b = 0; b < first; b++)
+		if (ids[b] == id)
+			return;
+	for (size_t j = threadIdx.x; j < n; j += blockDim.x) {
+		float sum = table[(size_t)id * n + j];
+
+		for (int b = first; b < batch; b++)
+			if (ids[b] == id)
+				sum += dy[(size_t)b * n + j];
+		table[(size_t)id * n + j] = sum;
+	}
+}
+
+static int forward_embedding(ek_net_state *s, const ek_net_op *op)
+{
+	const size_t count = ek_cuda_numbers(s->net, op->outputs[0]);
+
+	embed<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
+		(float *)ek_net_out(s, op, 0), (const int32_t *)ek_net_in(s, op, 0), ek_net_parameter(s, op, 0),
+		ek_net_channel_count(s->net, op->outputs[0]), count);
+	return ek_cuda_launched("embedding");
+}
+
+static int backward_embedding(ek_net_state *s, const ek_net_op *op)
+{
+	float *table = ek_net_parameter_gradient(s, op, 0);
+
+	if (table == NULL)
+		return 0;
+	embed_backward<<<(unsigned)s->net->batch, EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
+		table, (const int32_t *)ek_net_in(s, op, 0), (const float *)ek_net_grad_out(s, op, 0),
+		ek_net_channel_count(s->net, op->outputs[0]), s->net->batch);
+	return ek_cuda_launched("embedding's gradient");
+}
+
+const struct ek_net_code ek_net_cuda_embedding = { NULL, NULL, forward_embedding, backward_embedding, 1 };
+
+static __global__ void embed_times(float *y, const float *t, size_t half, float scale, size_t count)
+{
+	EK_CUDA_EACH(k, count)
+	{
+		const size_t b = k / half, i = k % half;
+		const float rate = (float)exp(-log(10000.0) * (double)i / (double)half);
+		const float angle = t[b] * scale * rate;
+
+		y[2 * b * half + i] = cosf(angle);
+		y[(2 * b + 1) * half + i] = sinf(angle);
+	}
+}
+
+static int forward_times(ek_net_state *s, const ek_net_op *op)
+{
+	const size_t half = ek_net_channel_count(s->net, op->outputs[0]) / 2, count = (size_t)s->net->batch * half;
+
+	embed_times<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
+		(float *)ek_net_out(s, op, 0), (const float *)ek_net_in(s, op, 0), half, op->of.affine.scale, count);
+	return ek_cuda_launched("times");
+}
+
+const struct ek_net_code ek_net_cuda_times = { NULL, NULL, forward_times, NULL, 0 };
+
+/* Softmax: a block a row. */
+static __global__ void softmax(ek_cuda_view y, ek_cuda_view x, size_t n)
+{
+	__shared__ float shared[32];
+	const size_t first = (size_t)blockIdx.x * n;
+	float most = -CUDART_INF_F, sum = 0;
+
+	for (size_t j = 0; j < n; j++) /* the same for all threads; rows are short */
+		most = fmaxf(most, ek_get(x, first + j));
+	for (size_t j = threadIdx.x; j < n; j += blockDim.x)
+		sum += expf(ek_get(x, first + j) - most);
+	sum = ek_block_sum(sum, shared);
+	for (size_t j = threadIdx.x; j < n; j += blockDim.x)
+		ek_put(y, first + j, expf(ek_get(x, first + j) - most) / sum);
+}
+
+static __global__ void softmax_backward(ek_cuda_view dx, ek_cuda_view dy, ek_cuda_view y, size_t n)
+{
+	__shared__ float shared[32];
+	const size_t first = (size_t)blockIdx.x * n;
+	float sum = 0;
+
+	for (size_t j = threadIdx.x; j < n; j += blockDim.x)
+		sum += ek_get(dy, first + j) * ek_get(y, first + j);
+	sum = ek_block_sum(sum, shared);
+	for (size_t j = threadIdx.x; j < n; j += blockDim.x)
+		ek_put(dx, first + j, ek_get(y, first + j) * (ek_get(dy, first + j) - sum));
+}
+
+static int forward_softmax(ek_net_state *s, const ek_net_op *op)
+{
+	softmax<<<(unsigned)ek_net_rows(s->net, op->inputs[0]), 64, 0, ek_cuda_stream()>>>(
+		ek_cuda_output(s, op, 0), ek_cuda_input(s, op, 0), ek_net_channel_count(s->net, op->inputs[0]));
+	return ek_cuda_launched("softmax");
+}
+
+static int backward_softmax(ek_net_state *s, const ek_net_op *op)
+{
+	softmax_backward<<<(unsigned)ek_net_rows(s->net, op->inputs[0]), 64, 0, ek_cuda_stream()>>>(
+		ek_cuda_grad_input(s, op, 0), ek_cuda_grad_output(s, op, 0), ek_cuda_output(s, op, 0),
+		ek_net_channel_count(s->net, op->inputs[0]));
+	return ek_cuda_launched("softmax's gradient");
+}
+
+const struct ek_net_code ek_net_cuda_softmax = { NULL, NULL, forward_softmax, backward_softmax, 0 };
