@@ -46,17 +46,36 @@ static void print_members(const cJSON *object, const cJSON *but, int plain)
 /* What makes it again, as far as words can tell. */
 static void print_again(const struct ek_about *a, const cJSON *step)
 {
-	const cJSON *options = cJSON_GetObjectItemCaseSensitive(step, "options");
-	const cJSON *command = cJSON_GetObjectItemCaseSensitive(options, "command");
+	static const struct {
+		const char *kind, *by, *options; /* by: NULL: the command of its options */
+	} made[] = { { "pixels", "the next training of that side", NULL },
+		     { "latents", "the next training on them", NULL },
+		     { "features", "the next evaluation of them", NULL },
+		     { "model", NULL, "the options of its config.json" },
+		     { "weights", "weights", "the options that follow" },
+		     { "samples", "generate", "the options that follow" },
+		     { "", NULL, "the options that follow" } };
+	const cJSON *command =
+		cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(step, "options"), "command");
 	const char *name = strchr(step->string, ' ');
+	const size_t length = strcspn(step->string, " ");
 	char words[2][256];
+	size_t i = 0;
 
-	if (name == NULL)
+	if (name == NULL) {
 		(void)printf("; evenkeel %s %s makes it again\n", ek_text_plain(words[0], step->string), a->root);
+		return;
+	}
+	while (made[i].kind[0] != 0 && (strncmp(made[i].kind, step->string, length) != 0 || made[i].kind[length] != 0))
+		i++;
+	if (made[i].options == NULL)
+		(void)printf("; %s makes it again\n", made[i].by);
 	else
-		(void)printf("; evenkeel %s %s --name %s with the options that follow makes it again\n",
-		             ek_text_plain(words[0], cJSON_IsString(command) ? command->valuestring : "weights"),
-		             a->root, ek_text_plain(words[1], name + 1));
+		(void)printf("; evenkeel %s %s --name %s with %s makes it again\n",
+		             made[i].by != NULL        ? made[i].by
+		             : cJSON_IsString(command) ? ek_text_plain(words[0], command->valuestring)
+		                                       : "",
+		             a->root, ek_text_plain(words[1], name + 1), made[i].options);
 }
 
 static int print_step(const struct ek_about *a, const cJSON *step)
@@ -297,6 +316,7 @@ int ek_cmd_info(struct ek_invocation *invocation)
 	if (a.run != NULL) {
 		EK_TRY(ek_outside_check_images(a.run, &invocation->settings.steps));
 		EK_TRY(ek_outside_check_evaluations(a.run));
+		EK_TRY(ek_outside_check_latents(a.run));
 	}
 	if (invocation->settings.common.json)
 		rc = print_json(&a);

@@ -7,10 +7,12 @@
 #include "rebalance/base/error.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/base/log.h"
+#include "rebalance/io/filename.h"
 #include "rebalance/io/images.h"
+#include "rebalance/io/kept_path.h"
 #include "rebalance/io/scan.h"
 
-static const char made_from[] = "made_from";
+enum { VERSION = 1 };
 
 static const char *text_of(const cJSON *object, const char *name)
 {
@@ -157,47 +159,50 @@ out:
 	return rc;
 }
 
+static int is_list_current(int *current, const char **reason, void *context, struct ek_run *list,
+                           const struct ek_step *step)
+{
+	(void)context;
+	return ek_scan_is_current(current, reason, list, step);
+}
+
+static int make_list(void *context, struct ek_run *list, cJSON *counts)
+{
+	(void)counts;
+	return ek_scan(list, context);
+}
+
 /* List the images, if they are not listed as they are now. */
-static int scan(struct ek_run *list, const char *const *datasets, size_t count, int whole, int again)
+static int scan(struct ek_run *list, const struct ek_feature_source *source, int again)
 {
 	struct ek_scan_options o = EK_SCAN_OPTIONS_INIT;
-	cJSON *options = NULL;
 	struct ek_step step;
-	const char *reason;
+	const struct ek_work work = { .step = &step,
+		                      .doing = "listing the images",
+		                      .make = make_list,
+		                      .context = &o,
+		                      .is_current = is_list_current,
+		                      .records = 1 };
+	cJSON *options = NULL;
 	uint64_t rejected;
-	int current, rc;
+	int made, rc;
 
-	o.datasets = datasets;
-	o.dataset_count = count;
+	o.datasets = &source->dataset;
+	o.dataset_count = 1;
 	EK_TRY(ek_scan_step(&step, &options, &o, ek_run_recorded(list, "scan") != NULL));
-	EK_TRY(ek_scan_is_current(&current, &reason, list, &step));
-	if (!current || again)
-		EK_TRY(ek_scan(list, &o));
+	EK_TRY(ek_run_bring_up(&made, list, &work, again));
 	EK_TRY(ek_json_get_u64(&rejected, cJSON_GetObjectItemCaseSensitive(ek_run_recorded(list, "scan"), "counts"),
 	                       "rejected", "run.json, step scan"));
-	if (rejected > 0 && whole)
-		rc = ek_fail(EK_EDATA, "%s: %" PRIu64 " images cannot be read; %s/rejected.jsonl says why", datasets[0],
-		             rejected, ek_run_path(list));
+	if (rejected > 0 && source->whole)
+		rc = ek_fail(EK_EDATA, "%s: %" PRIu64 " image%s cannot be read; %s/rejected.jsonl says why",
+		             source->dataset, rejected, rejected == 1 ? "" : "s", ek_run_path(list));
 	else if (rejected > 0)
-		ek_warn("%s: %" PRIu64 " images cannot be read and are left out; %s/rejected.jsonl says why",
-		        datasets[0], rejected, ek_run_path(list));
+		ek_warn("%s: %" PRIu64 " image%s cannot be read and %s left out; %s/rejected.jsonl says why",
+		        source->dataset, rejected, rejected == 1 ? "" : "s", rejected == 1 ? "is" : "are",
+		        ek_run_path(list));
 out:
 	cJSON_Delete(options);
 	return rc;
-}
-
-/* Is `array` there and made from `options`? */
-static int is_made(const char *array, const char *description, const cJSON *options)
-{
-	cJSON *json = NULL, *now = NULL;
-	int made = 0;
-
-	if (ek_file_exists(array) && ek_file_exists(description) && ek_json_load(&json, description) == 0 &&
-	    read_back(&now, options, array) == 0)
-		made = cJSON_Compare(cJSON_GetObjectItemCaseSensitive(json, made_from), now, 1);
-	cJSON_Delete(json);
-	cJSON_Delete(now);
-	return made;
 }
 
 static int note_made(const char *description, const cJSON *options)
@@ -206,52 +211,108 @@ static int note_made(const char *description, const cJSON *options)
 	int rc;
 
 	EK_TRY(ek_json_load(&json, description));
-	EK_TRY(ek_json_add_item(json, made_from, cJSON_Duplicate(options, 1)));
+	EK_TRY(ek_json_add_item(json, "made_from", cJSON_Duplicate(options, 1)));
 	EK_TRY(ek_json_save(json, description));
 out:
 	cJSON_Delete(json);
 	return rc;
 }
 
-/* The features of the images of `list`, made if they are not there. */
-static int make(struct ek_features *out, const struct ek_run *list, const struct ek_feature_maker *m, const char *array)
+struct making {
+	struct ek_embed *embed;
+	const struct ek_run *list; /* whose images they are; NULL: of the run itself */
+	char *array, *description;
+	cJSON *options;
+};
+
+static int make(void *context, struct ek_run *run, cJSON *counts)
 {
-	const struct ek_embed_options o = { .encoder = m->encoder,
-		                            .weights = m->weights,
-		                            .input_size = m->input_size,
-		                            .resize = m->resize,
-		                            .precision = m->precision,
-		                            .storage = m->storage };
-	struct ek_embed *e = NULL;
-	const cJSON *options;
-	char *description = NULL;
-	const char *hash;
+	struct making *m = context;
 	int rc;
 
-	EK_TRY(ek_embed_prepare(&e, list, &o));
-	options = ek_embed_step(e)->options;
-	hash = text_of(options, "weights_sha256");
-	if (strcmp(hash != NULL ? hash : "", m->sha256) != 0) {
-		rc = ek_fail(EK_EDATA,
-		             "the weights of %s that are found now (sha256 %.12s...) are not those that the run was "
-		             "embedded with (%.12s...)",
-		             m->encoder, hash, m->sha256);
-		goto out;
-	}
-	EK_TRY(ek_format(&description, "%.*s.json", (int)strlen(array) - 4, array));
-	if (m->again || !is_made(array, description, options)) {
-		EK_TRY(ek_embed_to(e, list, array));
-		EK_TRY(note_made(description, options));
-	}
-	EK_TRY(ek_features_open(out, array, 0));
+	EK_TRY(ek_embed_to(m->embed, m->list != NULL ? m->list : run, m->array));
+	EK_TRY(note_made(m->description, ek_embed_step(m->embed)->options));
+	EK_TRY(ek_json_add_string(counts, "encoder", text_of(m->options, "encoder")));
 out:
-	ek_embed_free(e);
-	free(description);
 	return rc;
 }
 
-int ek_features_of_dataset(struct ek_features *out, const struct ek_run *run, const struct ek_feature_maker *m,
-                           const char *const *datasets, size_t count, const char *place, const char *array, int whole)
+static int prepare(struct making *m, const struct ek_run *run, const struct ek_feature_maker *maker)
+{
+	const struct ek_embed_options o = { .encoder = maker->encoder,
+		                            .weights = maker->weights,
+		                            .input_size = maker->input_size,
+		                            .resize = maker->resize,
+		                            .precision = maker->precision,
+		                            .storage = maker->storage };
+	const char *hash;
+	int rc;
+
+	EK_TRY(ek_embed_prepare(&m->embed, m->list != NULL ? m->list : run, &o));
+	hash = text_of(ek_embed_step(m->embed)->options, "weights_sha256");
+	if (strcmp(hash != NULL ? hash : "", maker->sha256) != 0)
+		rc = ek_fail(EK_EDATA,
+		             "the weights of %s that are found now (sha256 %.12s...) are not those that the run was "
+		             "embedded with (%.12s...)",
+		             maker->encoder, hash, maker->sha256);
+out:
+	return rc;
+}
+
+/* What the step records: how, of what, and where that is listed. */
+static int describe(cJSON **out, const struct making *m, const struct ek_run *run,
+                    const struct ek_feature_source *source)
+{
+	char *kept = NULL;
+	int inside, rc;
+
+	if ((*out = cJSON_Duplicate(ek_embed_step(m->embed)->options, 1)) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for options");
+	if (m->list == NULL)
+		return 0;
+	inside = ek_kept_path(&kept, run, source->dataset) == 0; /* a pattern is none */
+	EK_TRY(ek_filename_add(*out, "dataset", inside ? kept : source->dataset));
+	EK_TRY(ek_json_add_string(*out, "listed_in", source->place));
+out:
+	free(kept);
+	return rc;
+}
+
+/* The features of the images of `list`, or of the run's, brought up to date. */
+static int bring_up(struct ek_features *out, struct ek_run *run, const struct ek_run *list,
+                    const struct ek_feature_maker *maker, const struct ek_feature_source *source)
+{
+	const char *const inputs[] = { source->input, NULL };
+	const char *outputs[] = { source->array, NULL, NULL };
+	struct ek_step step = { .version = VERSION, .inputs = inputs, .outputs = outputs };
+	struct making m = { .list = list };
+	const struct ek_work work = { .step = &step, .doing = "making features", .make = make, .context = &m };
+	char *name = NULL, *file = NULL;
+	int made, rc;
+
+	EK_TRY(prepare(&m, run, maker));
+	EK_TRY(describe(&m.options, &m, run, source));
+	EK_TRY(ek_format(&name, "features %s", source->array));
+	EK_TRY(ek_format(&file, "%.*s.json", (int)strlen(source->array) - 4, source->array));
+	EK_TRY(ek_run_file(&m.array, run, source->array));
+	EK_TRY(ek_run_file(&m.description, run, file));
+	outputs[1] = file;
+	step.name = name;
+	step.options = m.options;
+	EK_TRY(ek_run_bring_up(&made, run, &work, maker->again));
+	EK_TRY(ek_features_open(out, m.array, 0));
+out:
+	ek_embed_free(m.embed);
+	cJSON_Delete(m.options);
+	free(m.array);
+	free(m.description);
+	free(name);
+	free(file);
+	return rc;
+}
+
+int ek_features_of_dataset(struct ek_features *out, struct ek_run *run, const struct ek_feature_maker *m,
+                           const struct ek_feature_source *source)
 {
 	struct ek_run *list = NULL;
 	char *folder = NULL;
@@ -262,14 +323,14 @@ int ek_features_of_dataset(struct ek_features *out, const struct ek_run *run, co
 		return ek_fail(EK_EDATA,
 		               "%s: the run's embeddings are your own (%s), so images cannot be embedded alike; give "
 		               "their embeddings as .npy",
-		               datasets[0], m->encoder);
+		               source->dataset, m->encoder);
 	EK_TRY(ek_layout_path(&folder, run, "cache/features", NULL));
 	EK_TRY(ek_make_directories(folder));
 	free(folder);
-	EK_TRY(ek_layout_path(&folder, run, "cache/features/*", place));
+	EK_TRY(ek_layout_path(&folder, run, "cache/features/*", source->place));
 	EK_TRY(ek_run_open(&list, folder, EK_RUN_CREATE));
-	EK_TRY(scan(list, datasets, count, whole, m->again));
-	EK_TRY(make(out, list, m, array));
+	EK_TRY(scan(list, source, m->again));
+	EK_TRY(bring_up(out, run, list, m, source));
 out:
 	ek_run_close(list);
 	free(folder);
@@ -287,26 +348,18 @@ static int is_elsewhere(const struct ek_run *list, const cJSON *options)
 	return was != NULL && is != NULL && strcmp(was, is) != 0;
 }
 
-int ek_features_listed(int *current, char **contents, const struct ek_run *run, const char *const *datasets,
-                       size_t count, const char *place)
+/* Does `list` list the images of the data set as they are now, with the contents that features were made of? */
+static int is_listed(int *current, struct ek_run *list, const char *dataset, const cJSON *made)
 {
+	const char *contents = text_of(cJSON_GetObjectItemCaseSensitive(made, "images"), "contents"), *reason, *seen;
 	struct ek_scan_options o = EK_SCAN_OPTIONS_INIT;
-	struct ek_run *list = NULL;
-	char *folder = NULL, *record = NULL;
 	cJSON *options = NULL;
 	struct ek_step step;
-	const char *reason, *seen;
 	int rc;
 
 	*current = 1;
-	*contents = NULL;
-	EK_TRY(ek_layout_path(&folder, run, "cache/features/*", place));
-	EK_TRY(ek_format(&record, "%s/run.json", folder));
-	if (!ek_file_exists(record))
-		goto out;
-	EK_TRY(ek_run_open(&list, folder, EK_RUN_READ));
-	o.datasets = datasets;
-	o.dataset_count = count;
+	o.datasets = &dataset;
+	o.dataset_count = 1;
 	rc = ek_scan_step(&step, &options, &o, 1);
 	if (rc < 0) { /* it is away */
 		rc = rc == EK_ENOMEM || rc == EK_EINTERRUPTED ? rc : 0;
@@ -315,33 +368,62 @@ int ek_features_listed(int *current, char **contents, const struct ek_run *run, 
 	if (!is_elsewhere(list, options))
 		EK_TRY(ek_run_is_current(current, &reason, list, &step));
 	seen = text_of(cJSON_GetObjectItemCaseSensitive(ek_run_recorded(list, "scan"), "counts"), "contents");
-	if (seen != NULL)
-		EK_TRY(ek_copy_string(contents, seen));
+	if (*current && seen != NULL && contents != NULL)
+		*current = strcmp(seen, contents) == 0;
+out:
+	cJSON_Delete(options);
+	return rc;
+}
+
+int ek_features_changed(char **reason, const struct ek_run *run, const cJSON *step)
+{
+	const cJSON *options = cJSON_GetObjectItemCaseSensitive(step, "options");
+	const char *place = text_of(options, "listed_in");
+	char *kept = NULL, *dataset = NULL, *folder = NULL, *record = NULL;
+	struct ek_run *list = NULL;
+	int current = 1, rc;
+
+	*reason = NULL;
+	if (place == NULL)
+		return 0;
+	EK_TRY(ek_filename_get(&kept, options, "dataset", step->string));
+	EK_TRY(ek_kept_path_find(&dataset, run, kept));
+	EK_TRY(ek_layout_path(&folder, run, "cache/features/*", place));
+	EK_TRY(ek_format(&record, "%s/run.json", folder));
+	if (dataset == NULL || !ek_file_exists(record))
+		goto out;
+	EK_TRY(ek_run_open(&list, folder, EK_RUN_READ));
+	EK_TRY(is_listed(&current, list, dataset, options));
+	if (!current)
+		EK_TRY(ek_format(reason, "%s changed", kept));
 out:
 	ek_run_close(list);
-	cJSON_Delete(options);
+	free(kept);
+	free(dataset);
 	free(folder);
 	free(record);
 	return rc;
 }
 
-int ek_features_of_run(struct ek_features *out, const struct ek_run *run, const struct ek_feature_maker *m)
+int ek_features_of_run(struct ek_features *out, struct ek_run *run, const struct ek_feature_maker *m)
 {
-	char *path = NULL;
+	struct ek_feature_source own = { .input = "images.jsonl" };
+	char *path = NULL, *array = NULL;
 	int rc;
 
 	*out = (struct ek_features){ 0 };
 	if (m->other) {
 		EK_TRY(ek_layout_path(&path, run, "cache/features/*", "run"));
 		EK_TRY(ek_make_directories(path));
-		free(path);
-		EK_TRY(ek_format(&path, "%s/cache/features/run/embeddings-%s.npy", ek_run_path(run), m->encoder));
-		EK_TRY(make(out, run, m, path));
+		EK_TRY(ek_format(&array, "cache/features/run/embeddings-%s.npy", m->encoder));
+		own.array = array;
+		EK_TRY(bring_up(out, run, NULL, m, &own));
 	} else {
 		EK_TRY(ek_layout_path(&path, run, "embeddings.npy", NULL));
 		EK_TRY(ek_features_open(out, path, 0));
 	}
 out:
 	free(path);
+	free(array);
 	return rc;
 }

@@ -3,7 +3,8 @@
  * Also the run's own images by another encoder. What was made is kept and used again while it is current.
  *
  * A data set is listed in RUN/cache/features/PLACE, as a run of its own that holds the scan alone; its features are
- * written where the caller says, with what they were made from under "made_from" in the .json beside them.
+ * written where the caller says in the run, and recorded there as the step "features FILE". "made_from" in the .json
+ * beside them says the same to who finds it alone.
  */
 #ifndef EK_PIPELINE_FEATURES_H
 #define EK_PIPELINE_FEATURES_H
@@ -48,17 +49,24 @@ void ek_features_release(struct ek_features *features);
 /* An array of embeddings: .npy, or arr_0 of .npz. EK_EDATA unless it has `dimensions` columns (0: any). */
 int ek_features_open(struct ek_features *out, const char *path, uint64_t dimensions);
 
-/* The features of the images of data sets (dataset.h), in the order of the scan. place: a folder name; array: a path
- * that ends in .npy. Goes on where it was stopped. Warns of images that are not usable; with `whole` that is EK_EDATA.
- * EK_EDATA: `maker` is own, or its weights are not those that were used. */
-int ek_features_of_dataset(struct ek_features *out, const struct ek_run *run, const struct ek_feature_maker *maker,
-                           const char *const *datasets, size_t count, const char *place, const char *array, int whole);
-/* Are the images of the data sets listed in `place` as they are now? `*contents`, to be freed, is the hash of what they
- * showed then; NULL where nothing was listed, and all is taken as current. A data set that is away is, too,
- * and one that was moved with the run: the next evaluation reads it. */
-int ek_features_listed(int *current, char **contents, const struct ek_run *run, const char *const *datasets,
-                       size_t count, const char *place);
+/* Images from elsewhere. */
+struct ek_feature_source {
+	const char *dataset; /* as dataset.h takes it */
+	const char *place;   /* a folder name: where they are listed */
+	const char *array;   /* the file of the run that gets their features, ends in .npy */
+	const char *input;   /* a file of the run that came with the images, or NULL */
+	int whole;           /* 1: an image that is not usable is EK_EDATA, not a warning */
+};
+
+/* Their features, in the order of the scan. Goes on where it was stopped. The run must be open for writing. EK_EDATA:
+ * `maker` is own, or its weights are not those that were used. */
+int ek_features_of_dataset(struct ek_features *out, struct ek_run *run, const struct ek_feature_maker *maker,
+                           const struct ek_feature_source *source);
+/* Are the images of a recorded step "features FILE" not those any more that it was made of? `*reason`, to be freed,
+ * says so, or is NULL. A data set that is away is taken as it was, and one that was moved with the run: the next
+ * evaluation reads it. */
+int ek_features_changed(char **reason, const struct ek_run *run, const cJSON *step);
 /* Of the run's own images: its embeddings, or, of another encoder, made for it and kept in RUN/cache/features/run. */
-int ek_features_of_run(struct ek_features *out, const struct ek_run *run, const struct ek_feature_maker *maker);
+int ek_features_of_run(struct ek_features *out, struct ek_run *run, const struct ek_feature_maker *maker);
 
 #endif

@@ -264,8 +264,9 @@ out:
 	return rc;
 }
 
-static int sample(struct work *w)
+static int sample(void *context, struct ek_run *run, cJSON *counts)
 {
+	struct work *w = context;
 	const struct ek_flow_samples samples = { .count = w->out->classes.count,
 		                                 .seeds = w->seeds,
 		                                 .labels = w->out->classes.labels,
@@ -275,6 +276,9 @@ static int sample(struct work *w)
 	uint64_t done;
 	int rc;
 
+	(void)run;
+	if (w->place.whole) /* made by a version that did not record it */
+		return 0;
 	EK_TRY(open_latents(w));
 	done = w->place.done;
 	if (done > 0 && done < w->out->classes.count)
@@ -290,6 +294,7 @@ static int sample(struct work *w)
 	EK_TRY(ek_samples_write_list(folder, &w->out->classes, w->seeds, &w->out->model));
 	EK_TRY(ek_samples_write_sheet(folder, &w->out->classes, (uint32_t)w->space.image_side));
 	EK_TRY(ek_samples_folder_publish(&w->place));
+	EK_TRY(ek_json_add_u64(counts, "images", w->out->classes.count));
 out:
 	return rc;
 }
@@ -360,6 +365,70 @@ out:
 	return rc;
 }
 
+/* Samples that are as they were asked for, but of a model or an autoencoder that are others now, are made anew. */
+static int is_current(int *current, const char **reason, void *context, struct ek_run *run, const struct ek_step *step)
+{
+	struct work *w = context;
+	int stale, rc;
+
+	EK_TRY(ek_run_is_current(current, reason, run, step));
+	stale = !*current && ek_run_recorded(run, step->name) != NULL;
+	if (stale && w->kept_out < 0)
+		EK_TRY(ek_review_keep_out(&w->kept_out, w->out->folder));
+	EK_TRY(ek_samples_folder_open(&w->place, w->out->folder, w->out->config, w->out->classes.count,
+	                              w->asked->latents,
+	                              w->asked->force ? EK_SAMPLES_FORCED
+	                              : stale         ? EK_SAMPLES_STALE
+	                                              : EK_SAMPLES_KEPT));
+	if (*current && !w->place.whole)
+		*reason = "not all of it is there";
+	*current = *current && w->place.whole;
+out:
+	return rc;
+}
+
+enum { VERSION = 1, INPUTS = 3 };
+
+/* Files of the run that the samples are made from; to be freed. */
+static int list_inputs(char *inputs[INPUTS], const struct work *w)
+{
+	size_t count = 0;
+	int rc = 0;
+
+	if (w->file == NULL)
+		EK_TRY(ek_layout_name(&inputs[count++], "models/*/config.json", w->asked->model));
+	if (w->space.kept != NULL && w->space.kept[0] != '/')
+		EK_TRY(ek_format(&inputs[count], "%s/diffusion_pytorch_model.safetensors", w->space.kept));
+out:
+	return rc;
+}
+
+static int bring_up(struct work *w)
+{
+	char *inputs[INPUTS] = { NULL }, *name = NULL, *config = NULL;
+	const char *outputs[] = { NULL, NULL };
+	struct ek_step step = {
+		.version = VERSION, .options = w->out->config, .inputs = (const char *const *)inputs, .outputs = outputs
+	};
+	const struct ek_work work = {
+		.step = &step, .doing = "generating", .make = sample, .context = w, .is_current = is_current
+	};
+	int made, rc;
+
+	EK_TRY(ek_format(&name, "samples %s", w->asked->name));
+	EK_TRY(ek_layout_name(&config, "samples/*/config.json", w->asked->name));
+	EK_TRY(list_inputs(inputs, w));
+	outputs[0] = config;
+	step.name = name;
+	EK_TRY(ek_run_bring_up(&made, w->run, &work, w->asked->force));
+out:
+	for (int i = 0; i < INPUTS; i++)
+		free(inputs[i]);
+	free(name);
+	free(config);
+	return rc;
+}
+
 static int generate(struct work *w)
 {
 	const struct ek_generate_options *o = w->asked;
@@ -376,9 +445,7 @@ static int generate(struct work *w)
 	if (o->force)
 		EK_TRY(ek_review_keep_out(&w->kept_out, out->folder));
 	EK_TRY(describe(w));
-	EK_TRY(ek_samples_folder_open(&w->place, out->folder, out->config, out->classes.count, o->latents, o->force));
-	if (!w->place.whole)
-		EK_TRY(sample(w));
+	EK_TRY(bring_up(w));
 out:
 	return rc;
 }

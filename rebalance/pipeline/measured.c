@@ -78,6 +78,16 @@ static void place_of(char place[40], const char *path)
 	(void)snprintf(place, 40, "path-%016" PRIx64, ek_hash64(path, strlen(path)));
 }
 
+/* The file of the run that has the features of what lies at `path`; encoder: NULL: the run's own. */
+static int array_of(char **array, const char *path, const char *encoder)
+{
+	char place[40];
+
+	place_of(place, path);
+	return ek_format(array, "cache/features/%s/embeddings%s%s.npy", place, encoder != NULL ? "-" : "",
+	                 encoder != NULL ? encoder : "");
+}
+
 static int embed(struct ek_features *out, const struct ek_spaces *s, const struct ek_feature_maker *maker,
                  const char *path)
 {
@@ -85,9 +95,9 @@ static int embed(struct ek_features *out, const struct ek_spaces *s, const struc
 	int rc;
 
 	place_of(place, path);
-	EK_TRY(ek_format(&array, "%s/cache/features/%s/embeddings%s%s.npy", ek_run_path(s->run), place,
-	                 maker->other ? "-" : "", maker->other ? maker->encoder : ""));
-	EK_TRY(ek_features_of_dataset(out, s->run, maker, &path, 1, place, array, 0));
+	EK_TRY(array_of(&array, path, maker->other ? maker->encoder : NULL));
+	EK_TRY(ek_features_of_dataset(out, s->run, maker,
+	                              &(struct ek_feature_source){ .dataset = path, .place = place, .array = array }));
 out:
 	free(array);
 	return rc;
@@ -118,58 +128,32 @@ out:
 	return rc;
 }
 
-int ek_measured_samples_changed(char **reason, const struct ek_run *run, const char *name)
-{
-	char *images = NULL, *place = NULL, *path = NULL, *contents = NULL;
-	const cJSON *made;
-	cJSON *json = NULL;
-	int current, rc;
-
-	*reason = NULL;
-	EK_TRY(ek_layout_path(&images, run, "samples/*/images", name));
-	EK_TRY(ek_format(&place, "samples-%s", name));
-	EK_TRY(ek_layout_path(&path, run, "samples/*/embeddings.json", name));
-	EK_TRY(ek_features_listed(&current, &contents, run, (const char *const[]){ images }, 1, place));
-	if (current && contents != NULL && ek_file_exists(path)) {
-		EK_TRY(ek_json_load(&json, path));
-		made = cJSON_GetObjectItemCaseSensitive(json, "made_from");
-		made = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(made, "images"), "contents");
-		current = cJSON_IsString(made) && strcmp(made->valuestring, contents) == 0;
-	}
-	if (!current)
-		EK_TRY(ek_format(reason, "samples/%s/images changed", name));
-out:
-	cJSON_Delete(json);
-	free(images);
-	free(place);
-	free(path);
-	free(contents);
-	return rc;
-}
-
 int ek_measured_path_changed(char **reason, const struct ek_run *run, const char *path, const char *hash)
 {
-	char place[40], now[17], *contents = NULL, *array = NULL;
-	int embedded, current = 1, rc;
+	const char *then = NULL;
+	char now[17], *array = NULL, *name = NULL;
+	const cJSON *step;
+	int embedded, rc;
 
 	*reason = NULL;
 	EK_TRY(is_embeddings(&embedded, path));
 	if (embedded) {
-		EK_TRY(ek_copy_string(&array, path));
-	} else {
-		place_of(place, path);
-		EK_TRY(ek_features_listed(&current, &contents, run, &path, 1, place));
-		EK_TRY(ek_format(&array, "%s/cache/features/%s/embeddings.npy", ek_run_path(run), place));
+		EK_TRY(hash_of(now, path));
+		then = now;
+		goto compare;
 	}
-	if (current && ek_file_exists(array)) {
-		EK_TRY(hash_of(now, array));
-		current = strcmp(now, hash) == 0;
-	}
-	if (!current)
+	EK_TRY(array_of(&array, path, NULL));
+	EK_TRY(ek_format(&name, "features %s", array));
+	if ((step = ek_run_recorded(run, name)) == NULL)
+		goto out;
+	EK_TRY(ek_features_changed(reason, run, step));
+	then = cJSON_GetStringValue(ek_json_member(ek_json_member(ek_json_member(step, "outputs"), array), "xxh64"));
+compare:
+	if (*reason == NULL && then != NULL && strcmp(then, hash) != 0)
 		EK_TRY(ek_format(reason, "%s changed", path));
 out:
-	free(contents);
 	free(array);
+	free(name);
 	return rc;
 }
 

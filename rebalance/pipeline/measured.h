@@ -31,9 +31,8 @@ int ek_measured_samples(struct ek_measured *out, const struct ek_spaces *spaces,
 int ek_measured_path(struct ek_measured *out, const struct ek_spaces *spaces, const char *path);
 void ek_measured_release(struct ek_measured *measured);
 
-/* Is what was measured by ek_measured_samples, or by ek_measured_path when its `hash` was `hash`, still that?
- * `*reason`, to be freed, says why not; NULL: it is, or it is away, or was never measured. */
-int ek_measured_samples_changed(char **reason, const struct ek_run *run, const char *name);
+/* Is what ek_measured_path measured when its `hash` was `hash` still that? `*reason`, to be freed, says why not; NULL:
+ * it is, or it is away, or run.json does not say how it was embedded. */
 int ek_measured_path_changed(char **reason, const struct ek_run *run, const char *path, const char *hash);
 
 /* All rows of `count` sets after each other in a file of RUN/cache, float32, and their clusters in `*cluster`, to be

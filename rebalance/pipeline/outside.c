@@ -12,6 +12,9 @@
 #include "rebalance/pipeline/steps.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/kept_path.h"
+#include "rebalance/io/layout.h"
+#include "rebalance/pipeline/space.h"
+#include "train/loop/checkpoint.h"
 
 /* The embeddings are of other images than the list has now. */
 static int is_of_others(const struct ek_run *run)
@@ -72,18 +75,14 @@ out:
 	return rc;
 }
 
+/* Sets of samples are files of the run. */
 static int check_evaluation(char **reason, const struct ek_run *run, const cJSON *step)
 {
 	const cJSON *options = ek_json_member(step, "options"), *set;
 	int rc = 0;
 
 	cJSON_ArrayForEach(set, ek_json_member(options, "samples")) if (*reason == NULL)
-	{
-		if (cJSON_IsString(set))
-			EK_TRY(ek_measured_samples_changed(reason, run, set->valuestring));
-		else
-			EK_TRY(check_path(reason, run, set, 0));
-	}
+		EK_TRY(check_path(reason, run, set, 0));
 	if (*reason == NULL)
 		EK_TRY(check_path(reason, run, ek_json_member(options, "reference"), 0));
 	if (*reason == NULL)
@@ -92,17 +91,45 @@ out:
 	return rc;
 }
 
-int ek_outside_check_evaluations(struct ek_run *run)
+/* Of a model of the run, the newest checkpoint is taken. */
+static int check_samples(char **reason, const struct ek_run *run, const cJSON *step)
 {
-	static const char evaluation[] = "evaluation ", comparison[] = "comparison ";
+	const cJSON *options = ek_json_member(step, "options");
+	const char *model = cJSON_GetStringValue(ek_json_member(options, "model"));
+	const double then = ek_json_number(options, "model_step");
+	struct ek_tensor_file file = { 0 };
+	char *folder = NULL;
+	uint64_t now;
+	int found, rc = 0;
+
+	if (model == NULL)
+		return 0;
+	EK_TRY(ek_layout_path(&folder, run, "models/*", model));
+	found = ek_checkpoint_open(&file, &now, folder, EK_CHECKPOINT_AVERAGE);
+	if (found == EK_ENOMEM)
+		rc = found;
+	else if (found > 0 && then >= 0 && ek_whole(then) != now)
+		rc = ek_format(reason, "the model %s was trained on, from step %.0f to %" PRIu64, model, then, now);
+out:
+	ek_tensor_file_close(&file);
+	free(folder);
+	return rc;
+}
+
+struct kind {
+	const char *prefix; /* of the step's name */
+	int (*check)(char **reason, const struct ek_run *run, const cJSON *step);
+};
+
+static int check_kind(struct ek_run *run, const struct kind *kind)
+{
 	char *reason = NULL;
 	int rc = 0;
 
 	for (const cJSON *step = ek_run_first(run); step != NULL; step = step->next) {
-		if (strncmp(step->string, evaluation, sizeof evaluation - 1) == 0)
-			EK_TRY(check_evaluation(&reason, run, step));
-		else if (strncmp(step->string, comparison, sizeof comparison - 1) == 0)
-			EK_TRY(ek_measured_samples_changed(&reason, run, step->string + sizeof comparison - 1));
+		if (strncmp(step->string, kind->prefix, strlen(kind->prefix)) != 0)
+			continue;
+		EK_TRY(kind->check(&reason, run, step));
 		if (reason != NULL)
 			EK_TRY(ek_run_set_stale(run, step->string, reason));
 		free(reason);
@@ -111,4 +138,22 @@ int ek_outside_check_evaluations(struct ek_run *run)
 out:
 	free(reason);
 	return rc;
+}
+
+int ek_outside_check_evaluations(struct ek_run *run)
+{
+	static const struct kind kinds[] = { { "samples ", check_samples },
+		                             { "features ", ek_features_changed },
+		                             { "evaluation ", check_evaluation } };
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		EK_TRY(check_kind(run, &kinds[i]));
+out:
+	return rc;
+}
+
+int ek_outside_check_latents(struct ek_run *run)
+{
+	return check_kind(run, &(struct kind){ "latents ", ek_space_latents_changed });
 }

@@ -36,21 +36,27 @@ static void release(struct work *w)
 	free(w->assignment);
 }
 
-int ek_samples_features(struct ek_features *out, const struct ek_run *run, const struct ek_feature_maker *maker,
+int ek_samples_features(struct ek_features *out, struct ek_run *run, const struct ek_feature_maker *maker,
                         const char *name)
 {
-	char *images = NULL, *place = NULL, *array = NULL, *path = NULL;
+	struct ek_feature_source source = { .whole = 1 };
+	char *images = NULL, *place = NULL, *array = NULL, *input = NULL, *path = NULL;
 	cJSON *config = NULL;
 	uint64_t count;
 	int rc;
 
 	*out = (struct ek_features){ 0 };
 	EK_TRY(ek_layout_path(&images, run, "samples/*/images", name));
-	EK_TRY(ek_layout_path(&path, run, "samples/*/config.json", name));
+	EK_TRY(ek_layout_name(&input, "samples/*/config.json", name));
+	EK_TRY(ek_run_file(&path, run, input));
 	EK_TRY(ek_format(&place, "samples-%s", name));
-	EK_TRY(ek_format(&array, "%s/samples/%s/embeddings%s%s.npy", ek_run_path(run), name, maker->other ? "-" : "",
+	EK_TRY(ek_format(&array, "samples/%s/embeddings%s%s.npy", name, maker->other ? "-" : "",
 	                 maker->other ? maker->encoder : ""));
-	EK_TRY(ek_features_of_dataset(out, run, maker, (const char *const[]){ images }, 1, place, array, 1));
+	source.dataset = images;
+	source.place = place;
+	source.array = array;
+	source.input = input;
+	EK_TRY(ek_features_of_dataset(out, run, maker, &source));
 	if (!ek_file_exists(path))
 		goto out;
 	EK_TRY(ek_json_load(&config, path));
@@ -69,6 +75,7 @@ out:
 	free(images);
 	free(place);
 	free(array);
+	free(input);
 	free(path);
 	return rc;
 }

@@ -39,7 +39,7 @@ int ek_samples_closeness(struct ek_closeness *out, const struct ek_run *run, con
 int ek_samples_check(const struct ek_run *run, const char *name);
 /* Their features, to RUN/samples/NAME/embeddings.npy, or, by another encoder than the run's, embeddings-ENCODER.npy.
  * EK_EDATA: there are fewer images than were asked for, or more. */
-int ek_samples_features(struct ek_features *out, const struct ek_run *run, const struct ek_feature_maker *maker,
+int ek_samples_features(struct ek_features *out, struct ek_run *run, const struct ek_feature_maker *maker,
                         const char *name);
 
 #endif

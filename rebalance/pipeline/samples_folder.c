@@ -121,8 +121,9 @@ static int refuse(const struct ek_samples_folder *f, const struct found *old, co
 }
 
 int ek_samples_folder_open(struct ek_samples_folder *f, const char *path, const cJSON *config, uint64_t count,
-                           int latents, int force)
+                           int latents, enum ek_samples_before before)
 {
+	const int force = before == EK_SAMPLES_FORCED, kept = before == EK_SAMPLES_KEPT;
 	struct found old = { 0 }, begun;
 	int stopped, rc;
 
@@ -131,9 +132,9 @@ int ek_samples_folder_open(struct ek_samples_folder *f, const char *path, const 
 	EK_TRY(look(&begun, f->place.fresh, config));
 	if (!force)
 		EK_TRY(look(&old, path, config));
-	stopped = old.is_same &&
+	stopped = kept && old.is_same &&
 	          (count_images(path, count) < count || !has(path, "samples.jsonl") || !has(path, "sheet.png"));
-	f->whole = old.is_same && !stopped && !has_image(path, count) && (!latents || has(path, "latents.npy"));
+	f->whole = kept && old.is_same && !stopped && !has_image(path, count) && (!latents || has(path, "latents.npy"));
 	if (f->whole && (begun.is_same || !begun.is_there))
 		EK_TRY(ek_folder_drop(&f->place)); /* of a stopped --force, or the old set of a stopped end */
 	if (f->whole)

@@ -15,11 +15,17 @@ struct ek_samples_folder {
 	int whole;              /* all is there, in place.path: nothing is to be made */
 };
 
+enum ek_samples_before {
+	EK_SAMPLES_KEPT,  /* what is in `path` is gone on with */
+	EK_SAMPLES_STALE, /* it is not what this config makes any more, and is made anew */
+	EK_SAMPLES_FORCED /* whatever it is, it is made anew */
+};
+
 /* What is to be in `path`, RUN/samples/NAME: config: of these samples; count images; with latents.npy or without.
- * EK_EUSAGE: `path` or its new place hold samples of another config, and `force` is 0; or files that are not ours.
- * Close in any case. */
+ * EK_EUSAGE: `path` or its new place hold samples of another config, unless forced; or files that are not ours. Close
+ * in any case. */
 int ek_samples_folder_open(struct ek_samples_folder *folder, const char *path, const cJSON *config, uint64_t count,
-                           int latents, int force);
+                           int latents, enum ek_samples_before before);
 /* All is there: put it in its place. */
 int ek_samples_folder_publish(struct ek_samples_folder *folder);
 /* What was not published stays where it is. */

@@ -11,6 +11,7 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
+#include "rebalance/io/filename.h"
 #include "rebalance/io/kept_path.h"
 #include "train/loop/checkpoint.h"
 #include "train/vae/vae_task.h"
@@ -133,7 +134,7 @@ static int describe_latents(cJSON **out, const struct ek_run *run, const struct 
 		return ek_fail(EK_ENOMEM, "no memory for options");
 	EK_TRY(ek_kept_path(&kept, run, folder));
 	EK_TRY(ek_latents_encoder(encoder, &space->model, precision));
-	EK_TRY(ek_json_add_string(*out, "autoencoder", kept));
+	EK_TRY(ek_filename_add(*out, "autoencoder", kept));
 	EK_TRY(ek_json_add_u64(*out, "side", (uint64_t)space->image_side));
 	EK_TRY(ek_json_add_string(*out, "precision",
 	                          ek_nn_precision_type(precision) == EK_NN_BFLOAT16 ? "bf16" : "f32"));
@@ -215,6 +216,49 @@ void ek_space_release(struct ek_space *space)
 	ek_pixels_close(&space->pixels);
 	free(space->autoencoder);
 	free(space->kept);
+}
+
+static int is_encoder(int *same, struct ek_space *space, const cJSON *options)
+{
+	const char *precision = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(options, "precision"));
+	const char *then = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(options, "encoder"));
+	char now[EK_SHA256_HEX];
+	int rc;
+
+	EK_TRY(ek_latents_encoder(now, &space->model,
+	                          precision != NULL && strcmp(precision, "bf16") == 0 ? EK_NN_BF16 : EK_NN_F32));
+	*same = then != NULL && strcmp(then, now) == 0;
+out:
+	return rc;
+}
+
+int ek_space_latents_changed(char **reason, const struct ek_run *run, const cJSON *step)
+{
+	const cJSON *options = cJSON_GetObjectItemCaseSensitive(step, "options");
+	struct ek_space space = { 0 };
+	char *kept = NULL, *folder = NULL;
+	uint64_t side;
+	int same = 1, rc;
+
+	*reason = NULL;
+	EK_TRY(ek_json_get_u64(&side, options, "side", step->string));
+	EK_TRY(ek_filename_get(&kept, options, "autoencoder", step->string));
+	EK_TRY(ek_kept_path_find(&folder, run, kept));
+	if (folder == NULL || side > EK_PIXELS_SIDE_MAX)
+		goto out;
+	rc = ek_space_open(&space, run, folder, (int)side);
+	if (rc < 0) { /* begun anew, or damaged: who uses it says so */
+		rc = rc == EK_ENOMEM ? rc : 0;
+		goto out;
+	}
+	EK_TRY(is_encoder(&same, &space, options));
+	if (!same)
+		EK_TRY(ek_format(reason, "the encoder of %s changed", kept));
+out:
+	ek_space_release(&space);
+	free(kept);
+	free(folder);
+	return rc;
 }
 
 /* Half of the images mirrored, if that is wanted. */

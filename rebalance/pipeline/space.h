@@ -34,6 +34,10 @@ int ek_space_open(struct ek_space *space, const struct ek_run *run, const char *
 int ek_space_fill(struct ek_space *space, struct ek_run *run, enum ek_nn_precision precision, int force);
 void ek_space_release(struct ek_space *space);
 
+/* Are recorded latents, a step "latents FILE", not those any more that their autoencoder makes? `*reason`, to be freed,
+ * says so, or is NULL, also where the autoencoder is away. Reads it. */
+int ek_space_latents_changed(char **reason, const struct ek_run *run, const cJSON *step);
+
 /* Is the autoencoder the one that `key` (of a space that was filled) says? */
 int ek_space_made(const struct ek_space *space, const char *key);
 

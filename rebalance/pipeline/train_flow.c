@@ -281,11 +281,13 @@ int ek_do_train_flow(struct ek_training_result *out, struct ek_run *run, struct 
 	job.config = w.config;
 	job.start = w.values;
 	job.by_cluster = by_cluster;
+	job.autoencoder = w.space.kept;
 	job.groups = w.clusters.codes;
 	job.group_count = w.clusters.classes;
 	job.flops = ek_flow_task_flops(w.flow) / 3;
 	job.bytes = ek_flow_task_bytes(w.flow);
 	EK_TRY(ek_training_do(out, &job));
+	EK_TRY(ek_training_record(&job, out));
 out:
 	release(&w);
 	return rc;

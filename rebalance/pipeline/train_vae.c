@@ -255,6 +255,7 @@ int ek_do_train_vae(struct ek_training_result *out, struct ek_run *run, struct e
 	EK_TRY(ek_training_do(out, &job));
 	if (!o->common.dry_run)
 		EK_TRY(ek_space_publish(run, o->common.name, &w.options.model, w.options.precision));
+	EK_TRY(ek_training_record(&job, out));
 out:
 	release(&w);
 	return rc;

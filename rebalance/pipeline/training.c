@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/io/layout.h"
@@ -112,36 +113,51 @@ out:
 	return rc;
 }
 
-/* Files that the training is made from: made anew under the same name, they make it another training. */
-static int add_hashes(cJSON *config, const struct ek_training_job *job)
+enum { PLANS = 4, INPUTS = PLANS + 3, MODEL_VERSION = 1 };
+
+/* Plans that the training is made from, as the run names files; to be freed, also after a failure. Not all are set. */
+static int list_plans(char *files[PLANS], const struct ek_training_job *job)
 {
 	const struct ek_training_options *w = job->options;
-	const struct {
-		const char *pattern, *name;
-	} files[] = { { "subsets/%s/keep.npy", w->subset },
-		      { "weights/%s/weights.npy", w->weights },
-		      { "weights/%s/weights.npy", w->loss_weights },
-		      { "clusters/%s.npy", job->by_cluster ? "assignment" : NULL } };
+	int rc = 0;
+
+	if (w->subset != NULL)
+		EK_TRY(ek_layout_name(&files[0], "subsets/*/keep.npy", w->subset));
+	if (w->weights != NULL)
+		EK_TRY(ek_layout_name(&files[1], "weights/*/weights.npy", w->weights));
+	if (w->loss_weights != NULL)
+		EK_TRY(ek_layout_name(&files[2], "weights/*/weights.npy", w->loss_weights));
+	if (job->by_cluster)
+		EK_TRY(ek_layout_name(&files[3], "clusters/assignment.npy", NULL));
+out:
+	return rc;
+}
+
+/* Made anew under the same name, they make it another training. */
+static int add_hashes(cJSON *config, const struct ek_training_job *job)
+{
+	char *files[PLANS] = { NULL };
 	cJSON *hashes;
 	int rc;
 
 	EK_TRY(ek_json_add_object(&hashes, config, "made_from"));
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-		char name[300], text[17], *path = NULL;
+	EK_TRY(list_plans(files, job));
+	for (int i = 0; i < PLANS; i++) {
+		char text[17], *path = NULL;
 		uint64_t hash;
 
-		if (files[i].name == NULL)
+		if (files[i] == NULL)
 			continue;
-		(void)snprintf(name, sizeof name, "%.*s%.255s%s", (int)strcspn(files[i].pattern, "%"), files[i].pattern,
-		               files[i].name, strchr(files[i].pattern, '%') + 2);
-		EK_TRY(ek_run_file(&path, job->run, name));
+		EK_TRY(ek_run_file(&path, job->run, files[i]));
 		rc = ek_hash64_file(&hash, path);
 		free(path);
 		EK_TRY(rc);
 		(void)snprintf(text, sizeof text, "%016" PRIx64, hash);
-		EK_TRY(ek_json_add_string(hashes, name, text));
+		EK_TRY(ek_json_add_string(hashes, files[i], text));
 	}
 out:
+	for (int i = 0; i < PLANS; i++)
+		free(files[i]);
 	return rc;
 }
 
@@ -442,6 +458,86 @@ out:
 	return rc;
 }
 
+/* Files that the model is made from, of those that are the run's; `owned` ones are to be freed. */
+static int list_inputs(const char *inputs[INPUTS + 1], char *owned[PLANS + 1], const struct ek_training_job *job)
+{
+	const char *from = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(job->config, "from"));
+	size_t count = 0;
+	int rc;
+
+	inputs[count++] = "images.jsonl";
+	EK_TRY(list_plans(owned, job));
+	if (job->autoencoder != NULL && job->autoencoder[0] != '/')
+		EK_TRY(ek_format(&owned[PLANS], "%s/diffusion_pytorch_model.safetensors", job->autoencoder));
+	for (int i = 0; i <= PLANS; i++)
+		if (owned[i] != NULL)
+			inputs[count++] = owned[i];
+	if (from != NULL && from[0] != '/')
+		inputs[count++] = from;
+	inputs[count] = NULL;
+out:
+	return rc;
+}
+
+static int add_counts(cJSON *counts, const struct ek_training_result *r)
+{
+	int rc;
+
+	EK_TRY(ek_json_add_u64(counts, "step", r->training.step));
+	EK_TRY(ek_json_add_double(counts, "loss", r->training.loss));
+out:
+	return rc;
+}
+
+/* What the model is stands in its config.json; its identity is a hash of that. */
+static int record(const struct ek_training_job *job, const cJSON *counts, int64_t started, double seconds)
+{
+	const cJSON *identity = cJSON_GetObjectItemCaseSensitive(job->config, "identity");
+	const cJSON *kind = cJSON_GetObjectItemCaseSensitive(job->config, "evenkeel");
+	const char *inputs[INPUTS + 1], *outputs[3] = { NULL };
+	char *owned[PLANS + 1] = { NULL }, *files[2] = { NULL }, *name = NULL, *command = NULL;
+	struct ek_step step = { .version = MODEL_VERSION, .inputs = inputs, .outputs = outputs };
+	cJSON *options = cJSON_CreateObject();
+	int rc;
+
+	EK_TRY(ek_format(&command, "train %s", kind->valuestring));
+	EK_TRY(ek_json_add_string(options, "command", command));
+	EK_TRY(ek_json_add_string(options, "identity", identity->valuestring));
+	EK_TRY(list_inputs(inputs, owned, job));
+	EK_TRY(ek_layout_name(&files[0], "models/*/config.json", job->options->name));
+	EK_TRY(ek_layout_name(&files[1], "models/*/diffusion_pytorch_model.safetensors", job->options->name));
+	outputs[0] = files[0];
+	outputs[1] = files[1];
+	EK_TRY(ek_format(&name, "model %s", job->options->name));
+	step.name = name;
+	step.options = options;
+	EK_TRY(ek_run_record(job->run, &step, started, seconds, counts));
+out:
+	for (int i = 0; i <= PLANS; i++)
+		free(owned[i]);
+	free(files[0]);
+	free(files[1]);
+	free(name);
+	free(command);
+	cJSON_Delete(options);
+	return rc;
+}
+
+int ek_training_record(const struct ek_training_job *job, const struct ek_training_result *result)
+{
+	cJSON *counts = NULL;
+	int rc = 0;
+
+	if (result->folder == NULL)
+		return 0;
+	counts = cJSON_CreateObject();
+	EK_TRY(add_counts(counts, result));
+	EK_TRY(record(job, counts, (int64_t)time(NULL) - (int64_t)result->training.seconds, result->training.seconds));
+out:
+	cJSON_Delete(counts);
+	return rc;
+}
+
 int ek_training_do(struct ek_training_result *out, const struct ek_training_job *job)
 {
 	struct ek_trainer_options options;
@@ -459,6 +555,7 @@ int ek_training_do(struct ek_training_result *out, const struct ek_training_job 
 		return estimate(&out->estimate, job, &options);
 	EK_TRY(ek_training_folder(&out->folder, job->run, job->options->name));
 	EK_TRY(write_config(identity, job, out->folder));
+	EK_TRY(record(job, NULL, (int64_t)time(NULL), 0));
 	options.folder = out->folder;
 	options.identity = identity;
 	EK_TRY(ek_train(&out->training, job->task, &job->feed->ids, &options, job->start));

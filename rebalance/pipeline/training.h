@@ -60,9 +60,10 @@ struct ek_training_job {
 	const float *start;
 	const int32_t *groups; /* of each image, for the log; NULL: none */
 	int group_count;
-	double flops;   /* forward, of one image */
-	uint64_t bytes; /* of nets, states and caches */
-	int by_cluster; /* conditioned on clusters */
+	double flops;            /* forward, of one image */
+	uint64_t bytes;          /* of nets, states and caches */
+	int by_cluster;          /* conditioned on clusters */
+	const char *autoencoder; /* as the run keeps it, or NULL: pixels */
 };
 
 /* What a training would take. */
@@ -79,8 +80,12 @@ struct ek_training_result {
 	struct ek_training_estimate estimate; /* of a dry run */
 };
 
-/* Write config.json and train; or, with options->dry_run, measure one step. Release the result in any case. */
+/* Write config.json and train, or go on with it; or, with options->dry_run, measure one step. run.json has the step
+ * "model NAME" from the beginning, so that it is known what a model was made from that is not finished. Release the
+ * result in any case. */
 int ek_training_do(struct ek_training_result *out, const struct ek_training_job *job);
+/* Record the model as it is now, after ek_training_do. Nothing after a dry run. */
+int ek_training_record(const struct ek_training_job *job, const struct ek_training_result *result);
 void ek_training_result_release(struct ek_training_result *result);
 
 #endif

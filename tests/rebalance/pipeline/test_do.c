@@ -12,6 +12,7 @@
 #include "rebalance/pipeline/draw.h"
 #include "rebalance/pipeline/evaluate.h"
 #include "rebalance/pipeline/generate.h"
+#include "rebalance/pipeline/outside.h"
 #include "rebalance/pipeline/plans.h"
 #include "rebalance/pipeline/train_flow.h"
 #include "rebalance/pipeline/train_vae.h"
@@ -414,6 +415,129 @@ static void an_evaluation_follows_its_samples(void **state)
 	assert_int_not_equal(before.st_ino, now.st_ino);
 }
 
+/* `info` would say so: what is stale of the step, "" if nothing is, as a reader of the run sees it. */
+static const char *stale(const char *step)
+{
+	static char text[600];
+	struct ek_run *reader;
+	const char *reason;
+	int unchanged;
+
+	assert_ok(ek_run_open(&reader, path, EK_RUN_READ));
+	assert_non_null(ek_run_recorded(reader, step));
+	assert_ok(ek_outside_check_evaluations(reader));
+	assert_ok(ek_outside_check_latents(reader));
+	assert_ok(ek_run_is_unchanged(&unchanged, &reason, reader, step, 1));
+	(void)snprintf(text, sizeof text, "%s", unchanged ? "" : reason);
+	ek_run_close(reader);
+	return text;
+}
+
+static void train_flow(const struct ek_train_flow_options *o)
+{
+	struct ek_training_result result;
+
+	assert_ok(ek_do_train_flow(&result, run, &steps, o));
+	ek_training_result_release(&result);
+}
+
+static void train_ae(int64_t count)
+{
+	struct ek_train_vae_options o = ek_train_vae_default;
+	struct ek_training_result result;
+
+	o.common.name = "ae";
+	o.common.steps = count;
+	o.common.batch = 8;
+	o.common.precision = EK_NN_F32;
+	o.side = SIDE;
+	o.groups = 4;
+	o.widths = "8,8";
+	assert_ok(ek_do_train_vae(&result, run, &steps, &o));
+	ek_training_result_release(&result);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	struct ek_buffer bytes = { 0 };
+
+	assert_ok(ek_file_read(&bytes, from, 1 << 26));
+	ek_write_file(to, bytes.data, bytes.size);
+	ek_buffer_release(&bytes);
+}
+
+static void what_an_autoencoder_made_is_stale_by_it(void **state)
+{
+	static const char *const files[] = { "config.json", "diffusion_pytorch_model.safetensors" };
+	struct ek_train_flow_options o = small_flow("in-ae", 2);
+	const char *elsewhere = strdup(ek_scratch());
+	char latents[300];
+
+	(void)state;
+	train_ae(3);
+	for (int i = 0; i < 2; i++)
+		copy_file(ek_join(path, ek_join("models/ae", files[i])), ek_join(elsewhere, files[i]));
+	o.space = 0;
+	o.side = 0;
+	o.patch = 2;
+	o.autoencoder = "ae";
+	train_flow(&o);
+	o.common.name = "elsewhere";
+	o.autoencoder = elsewhere;
+	train_flow(&o);
+	(void)snprintf(latents, sizeof latents, "latents %s", file_like("cache/latents-*.npy"));
+	assert_string_equal(stale("model in-ae"), "");
+	assert_string_equal(stale("latents models/ae/latents.npy"), "");
+	assert_string_equal(stale(latents), "");
+	train_ae(5);
+	assert_string_equal(stale("latents models/ae/latents.npy"), "");
+	assert_string_equal(stale("model in-ae"), "models/ae/diffusion_pytorch_model.safetensors has changed");
+	for (int i = 0; i < 2; i++)
+		copy_file(ek_join(path, ek_join("models/ae", files[i])), ek_join(elsewhere, files[i]));
+	assert_non_null(strstr(stale(latents), "the encoder of "));
+	free((char *)(uintptr_t)elsewhere);
+}
+
+static void why_results_are_stale_is_told(void **state)
+{
+	struct ek_do_evaluate_options o = ek_do_evaluate_default;
+	struct ek_train_flow_options more = small_flow("straight", 8);
+	struct ek_generate_options again = ek_generate_default;
+	struct ek_generated generated;
+	char *file;
+
+	(void)state;
+	assert_string_equal(stale("model straight"), "");
+	assert_string_equal(stale("samples made"), "");
+	assert_string_equal(stale("evaluation made"), "");
+	train_flow(&more);
+	assert_string_equal(stale("model straight"), "");
+	assert_string_equal(stale("samples made"), "the model straight was trained on, from step 6 to 8");
+	assert_string_equal(stale("evaluation made"),
+	                    "samples/made/embeddings.npy is stale: samples/made/config.json is stale: the model "
+	                    "straight was trained on, from step 6 to 8");
+	again.name = o.samples = "made";
+	again.model = "straight";
+	again.classes.count = 20;
+	again.steps = 2;
+	again.precision = EK_NN_F32;
+	assert_fails(ek_do_generate(&generated, run, &again), EK_EUSAGE, "made with another model_step");
+	ek_generated_release(&generated);
+	again.force = 1;
+	assert_ok(ek_do_generate(&generated, run, &again));
+	ek_generated_release(&generated);
+	o.subsets = 2;
+	assert_ok(ek_do_evaluate(&file, run, &steps, &o));
+	free(file);
+	assert_string_equal(stale("evaluation made"), "");
+	/* The model is conditioned on clusters. */
+	steps.cluster.clusters = 4;
+	assert_ok(ek_steps_run(run, &steps, audit, 0));
+	assert_string_equal(stale("model straight"), "clusters/assignment.npy has changed");
+	assert_non_null(strstr(stale("samples made"), "models/straight/config.json is stale: clusters/assignment.npy"));
+	assert_string_equal(stale("evaluation made"), "clusters/assignment.npy has changed");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +550,8 @@ int main(void)
 		cmocka_unit_test(an_autoencoder),
 		cmocka_unit_test(samples_are_completed),
 		cmocka_unit_test(an_evaluation_follows_its_samples),
+		cmocka_unit_test(what_an_autoencoder_made_is_stale_by_it),
+		cmocka_unit_test(why_results_are_stale_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
