@@ -4,7 +4,6 @@
 #include "rebalance/base/error.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/plan_options.h"
-#include "rebalance/plan/rule.h"
 
 static int check_to(const char *text)
 {

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/command.h"
@@ -44,14 +43,14 @@ static int print_hidden_classes(const struct ek_run *run)
 {
 	const cJSON *garment, *tail, *value;
 	cJSON *audit = NULL;
-	char *path = NULL, text[32];
+	static const char file[] = "audit.json";
+	char text[32];
 	double nmi;
 	int rc, listed = 0;
 
-	EK_TRY(ek_layout_path(&path, run, "audit.json", NULL));
-	EK_TRY(ek_json_load(&audit, path));
+	EK_TRY(ek_document_load(&audit, run, file, NULL));
 	garment = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(audit, "attributes"), "garment");
-	EK_TRY(ek_json_get_double(&nmi, cJSON_GetObjectItemCaseSensitive(garment, "nmi"), "value", path));
+	EK_TRY(ek_json_get_double(&nmi, cJSON_GetObjectItemCaseSensitive(garment, "nmi"), "value", file));
 	(void)printf("\nThe 10 classes of garment were hidden from the audit. The clusters found them with NMI %.2f "
 	             "(0 = not at all, 1 = exactly).\n",
 	             nmi);
@@ -61,7 +60,7 @@ static int print_hidden_classes(const struct ek_run *run)
 		const cJSON *name = cJSON_GetObjectItemCaseSensitive(value, "value");
 		double share;
 
-		if (!cJSON_IsString(name) || ek_json_get_double(&share, value, "tail_share", path) < 0 || share < 0.5)
+		if (!cJSON_IsString(name) || ek_json_get_double(&share, value, "tail_share", file) < 0 || share < 0.5)
 			continue;
 		(void)printf("%s%s (%s)", listed++ == 0 ? "Classes that are mostly in the small clusters: " : ", ",
 		             name->valuestring, ek_text_percent(text, share));
@@ -70,7 +69,6 @@ static int print_hidden_classes(const struct ek_run *run)
 		(void)printf("\n");
 out:
 	cJSON_Delete(audit);
-	free(path);
 	return rc;
 }
 
@@ -90,20 +88,10 @@ static int before(struct ek_invocation *i, struct ek_run *run)
 {
 	struct ek_steps_options *steps = &i->settings.steps;
 	const struct ek_option_table scan = ek_step_table(steps, EK_STEP_SCAN);
-	char *named = NULL, *folder = NULL, *images = NULL, *classes = NULL;
+	char *images = NULL, *classes = NULL;
 	int rc;
 
-	EK_TRY(ek_layout_path(&named, run, "data", NULL));
-	EK_TRY(ek_make_directories(named));
-	/* Absolute, as options that are files are: run.json keeps it. */
-	if ((folder = realpath(named, NULL)) == NULL) {
-		rc = ek_fail_errno("cannot read %s", named);
-		goto out;
-	}
-	EK_TRY(ek_format(&images, "%s/" EK_DEMO_IMAGES, folder));
-	EK_TRY(ek_format(&classes, "%s/garments.csv", folder));
-	if (!ek_file_exists(images) || !ek_file_exists(classes))
-		EK_TRY(ek_demo_data_make(images, classes));
+	EK_TRY(ek_demo_data(&images, &classes, run));
 	EK_TRY(ek_strings_keep(&i->arguments.positional[0], &steps->strings, images));
 	EK_TRY(ek_strings_keep(&steps->scan.attributes, &steps->strings, classes));
 	/* --attributes, not those of a run that was moved */
@@ -112,8 +100,6 @@ static int before(struct ek_invocation *i, struct ek_run *run)
 	steps->scan.dataset_count = 1;
 	look_at_fewer(steps);
 out:
-	free(named);
-	free(folder);
 	free(images);
 	free(classes);
 	return rc;

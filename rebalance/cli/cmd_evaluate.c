@@ -1,20 +1,10 @@
 /* `evenkeel evaluate RUN`: how good generated images are, for whom, and whether they are copies. */
-#include <stdlib.h>
-
-#include "analysis/embed/encoder.h"
 #include "rebalance/base/error.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/evaluate_print.h"
 #include "rebalance/cli/summary.h"
 #include "rebalance/pipeline/evaluate.h"
-#include "rebalance/plan/subset.h"
-
-static int check_encoder(const char *name)
-{
-	const struct ek_encoder *encoder;
-
-	return ek_encoder_find(&encoder, name);
-}
+#include "rebalance/pipeline/plans.h"
 
 static const struct ek_option rows[] = {
 	{ .name = "samples",
@@ -46,7 +36,7 @@ static const struct ek_option rows[] = {
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_do_evaluate_options, encoder),
 	  .argument = "NAME",
-	  .check = check_encoder,
+	  .check = ek_evaluate_check_encoder,
 	  .help = "measure with another encoder than the run's, as inception-fid for FID; clusters stay the run's" },
 	{ .name = "weights",
 	  .kind = EK_KIND_PATH,
@@ -104,36 +94,33 @@ static const struct ek_option rows[] = {
 };
 const struct ek_own ek_evaluate_own = EK_OWN(ek_do_evaluate_default, rows);
 
-static int print(const struct ek_run *run, const char *file, int json)
+static int print(const struct ek_run *run, const char *name, int json)
 {
-	cJSON *document = NULL;
-	char *path = NULL;
+	static const char document[] = "evaluations/*.json";
+	cJSON *evaluation = NULL;
 	int rc;
 
 	if (json)
-		return ek_summary_print_file(run, file);
-	EK_TRY(ek_run_file(&path, run, file));
-	EK_TRY(ek_json_load(&document, path));
-	ek_evaluate_print(document, path);
+		return ek_summary_print_file(run, document, name);
+	EK_TRY(ek_document_load(&evaluation, run, document, name));
+	ek_evaluate_print(evaluation, ek_run_path(run), name);
 out:
-	cJSON_Delete(document);
-	free(path);
+	cJSON_Delete(evaluation);
 	return rc;
 }
 
 static int evaluate(struct ek_invocation *i, struct ek_run *run)
 {
 	struct ek_do_evaluate_options *o = i->settings.own;
-	char *file = NULL;
+	const char *name;
 	int rc;
 
 	o->seed = i->settings.common.seed;
 	o->force = i->settings.steps.force;
-	EK_TRY(ek_do_evaluate(&file, run, &i->settings.steps, o));
+	EK_TRY(ek_do_evaluate(&name, run, &i->settings.steps, o));
 	if (!i->settings.common.silent)
-		EK_TRY(print(run, file, i->settings.common.json));
+		EK_TRY(print(run, name, i->settings.common.json));
 out:
-	free(file);
 	return rc;
 }
 

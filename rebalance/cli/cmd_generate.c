@@ -8,7 +8,7 @@
 #include "rebalance/base/text.h"
 #include "rebalance/pipeline/generate.h"
 #include "rebalance/pipeline/training.h"
-#include "rebalance/plan/subset.h"
+#include "rebalance/pipeline/plans.h"
 
 enum { SHOWN = 24 };
 

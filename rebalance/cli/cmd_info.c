@@ -3,16 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/io/layout.h"
-#include "rebalance/base/file.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/output.h"
 #include "rebalance/pipeline/about.h"
-#include "rebalance/pipeline/outside.h"
 #include "rebalance/base/text.h"
 
 enum { CHILDREN_SHOWN = 50 };
@@ -90,7 +86,7 @@ static int print_step(const struct ek_about *a, const cJSON *step)
 	struct tm parts;
 	int unchanged, rc;
 
-	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, a->run, step->string, 1));
+	EK_TRY(ek_about_is_current(&unchanged, &reason, a, step));
 	if (gmtime_r(&when, &parts) != NULL)
 		(void)strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &parts);
 	(void)printf("\n  %s: %s, took %s\n", ek_text_plain(name, step->string), date,
@@ -108,27 +104,23 @@ out:
 	return rc;
 }
 
-/* One line on a file of a folder; of a subset or weights, whether it is current. */
+/* One line on a file of a folder; of a subset, a model and the like, whether it is current. */
 static int print_child(const struct ek_about *a, const char *name)
 {
-	const struct ek_layout *file;
-	const cJSON *step;
-	const char *reason;
-	char *inside = NULL, word[256];
-	int unchanged, rc;
+	const int named = *a->inside != 0 && strchr(a->inside, '/') == NULL && strcmp(a->inside, "clusters") != 0;
+	struct ek_about_child child;
+	char word[256];
+	int rc;
 
-	EK_TRY(ek_format(&inside, "%s%s%s", a->inside, *a->inside != 0 ? "/" : "", name));
-	if ((file = ek_layout_find(a->place, inside)) == NULL)
+	EK_TRY(ek_about_child(&child, a, name));
+	if (child.text == NULL)
 		goto out;
-	EK_TRY(ek_about_step(&step, a, inside, file));
-	if (step == NULL || *a->inside == 0 || strchr(a->inside, '/') != NULL || strcmp(a->inside, "clusters") == 0) {
-		(void)printf("    %-24s %s\n", ek_text_plain(word, name), file->text);
-		goto out;
-	}
-	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, a->run, step->string, 1));
-	(void)printf("    %-24s %s%s\n", ek_text_plain(word, name), unchanged ? "current" : "stale: ", reason);
+	ek_text_plain(word, name);
+	if (child.step == NULL || !named)
+		(void)printf("    %-24s %s\n", word, child.text);
+	else
+		(void)printf("    %-24s %s%s\n", word, child.current ? "current" : "stale: ", child.reason);
 out:
-	free(inside);
 	return rc;
 }
 
@@ -168,44 +160,9 @@ static void print_recipe(const struct ek_about *a)
 	}
 }
 
-/* Has the subset changed since it was laid out? */
-static int print_export_state(const struct ek_about *a)
-{
-	const cJSON *root = cJSON_GetObjectItemCaseSensitive(a->document, "run");
-	const cJSON *subset = cJSON_GetObjectItemCaseSensitive(a->document, "subset"), *step;
-	struct ek_run *run = NULL;
-	char *mark = NULL, *name = NULL;
-	const char *reason, *state = "its subset is as it was then";
-	struct stat status;
-	int unchanged = 1, rc;
-
-	if (!cJSON_IsString(root) || !cJSON_IsString(subset))
-		return 0;
-	EK_TRY(ek_format(&mark, "%s/.evenkeel-export", a->root));
-	EK_TRY(ek_format(&name, "subset %s", subset->valuestring));
-	if (!ek_run_is_at(root->valuestring) || ek_run_open(&run, root->valuestring, EK_RUN_READ) < 0) {
-		(void)printf("  the run that it was made from is not there any more\n");
-		goto out;
-	}
-	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, name, 1));
-	step = ek_run_recorded(run, name);
-	if (step == NULL)
-		state = "its subset is not recorded in the run: whether it has changed since is not known";
-	else if (stat(mark, &status) == 0 &&
-	         cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(step, "started")) > (double)status.st_mtime)
-		state = "stale: its subset was made again since; evenkeel export makes it again";
-	else if (!unchanged)
-		state = "stale: its subset is stale";
-	(void)printf("  %s\n", state);
-out:
-	free(mark);
-	free(name);
-	ek_run_close(run);
-	return rc;
-}
-
 static int print_words(const struct ek_about *a)
 {
+	const char *state;
 	char size[32];
 	int rc = 0;
 
@@ -220,8 +177,9 @@ static int print_words(const struct ek_about *a)
 	(void)printf("\n");
 	if (a->document != NULL) {
 		print_members(a->document, NULL, 1);
-		if (a->place == EK_PLACE_EXPORT)
-			EK_TRY(print_export_state(a));
+		EK_TRY(ek_about_export(&state, a));
+		if (state != NULL)
+			(void)printf("  %s\n", state);
 	}
 	if (a->step != NULL) {
 		(void)printf("\n  written by the step:\n");
@@ -237,70 +195,29 @@ out:
 
 static int print_run(const struct ek_about *a)
 {
-	const cJSON *step;
-	char *file = NULL;
-	int rc, steps = 0;
+	int rc;
 
-	EK_TRY(ek_layout_path(&file, a->run, "run.json", NULL));
-	if (!ek_file_exists(file)) {
+	if (ek_run_first(a->run) == NULL) {
 		(void)printf("%s: a run directory in which no step has finished yet\n", a->path);
-		goto out;
+		return 0;
 	}
 	(void)printf("%s: a run directory of evenkeel\n", a->path);
-	for (step = ek_run_first(a->run); step != NULL; step = step->next, steps++)
+	for (const cJSON *step = ek_run_first(a->run); step != NULL; step = step->next)
 		EK_TRY(print_step(a, step));
 	EK_TRY(print_children(a));
-out:
-	free(file);
-	return rc;
-}
-
-static int add_step(cJSON *out, const struct ek_about *a)
-{
-	const char *reason;
-	int unchanged, rc;
-
-	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, a->run, a->step->string, 1));
-	EK_TRY(ek_json_add_string(out, "step", a->step->string));
-	EK_TRY(ek_json_add_bool(out, "current", unchanged));
-	EK_TRY(unchanged ? ek_json_add_null(out, "stale") : ek_json_add_string(out, "stale", reason));
-	EK_TRY(ek_json_add_item(out, "made", cJSON_Duplicate(a->step, 1)));
 out:
 	return rc;
 }
 
 static int print_json(const struct ek_about *a)
 {
-	cJSON *out = NULL, *record = NULL;
-	char *file = NULL;
+	cJSON *out = NULL;
 	int rc;
 
-	if (a->is_folder && a->run != NULL && *a->inside == 0) {
-		EK_TRY(ek_layout_path(&file, a->run, "run.json", NULL));
-		EK_TRY(ek_json_load(&record, file));
-		rc = ek_print_json(record);
-		goto out;
-	}
-	out = cJSON_CreateObject();
-	EK_TRY(ek_json_add_string(out, "path", a->path));
-	EK_TRY(ek_json_add_u64(out, "bytes", a->bytes));
-	EK_TRY(ek_json_add_string(out, "format", a->format.size > 0 ? a->format.data : ""));
-	EK_TRY(ek_json_add_string(out, "content",
-	                          a->recipe != NULL ? "a recipe"
-	                          : a->file != NULL ? a->file->text
-	                                            : ""));
-	EK_TRY(a->root != NULL ? ek_json_add_string(out, a->place == EK_PLACE_RUN ? "run" : "export", a->root)
-	                       : ek_json_add_null(out, "run"));
-	if (a->step != NULL)
-		EK_TRY(add_step(out, a));
-	if (a->document != NULL || a->recipe != NULL)
-		EK_TRY(ek_json_add_item(out, "document",
-		                        cJSON_Duplicate(a->document != NULL ? a->document : a->recipe, 1)));
-	rc = ek_print_json(out);
+	EK_TRY(ek_about_json(&out, a));
+	EK_TRY(ek_print_json(out));
 out:
-	free(file);
 	cJSON_Delete(out);
-	cJSON_Delete(record);
 	return rc;
 }
 
@@ -312,12 +229,7 @@ int ek_cmd_info(struct ek_invocation *invocation)
 
 	if (arguments->count != 1)
 		return ek_fail(EK_EUSAGE, "info takes one path, not %d; see evenkeel help info", arguments->count);
-	EK_TRY(ek_about_learn(&a, arguments->positional[0]));
-	if (a.run != NULL) {
-		EK_TRY(ek_outside_check_images(a.run, &invocation->settings.steps));
-		EK_TRY(ek_outside_check_evaluations(a.run));
-		EK_TRY(ek_outside_check_latents(a.run));
-	}
+	EK_TRY(ek_do_info(&a, arguments->positional[0], &invocation->settings.steps));
 	if (invocation->settings.common.json)
 		rc = print_json(&a);
 	else

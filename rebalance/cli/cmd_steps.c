@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/cli/command.h"
@@ -60,11 +59,10 @@ out:
 	return rc;
 }
 
-/* The data set "-": a list of paths from standard input, kept as RUN/list.txt (`*kept`, to be freed). */
+/* The data set "-": a list of paths from standard input, kept in the run (`*kept`, to be freed). */
 static int keep_list(char **kept, const struct ek_run *run)
 {
 	char *here = realpath(".", NULL), *line = NULL;
-	struct ek_atomic_file file = { 0 };
 	struct ek_buffer list = { 0 };
 	size_t room = 0;
 	ssize_t size;
@@ -82,12 +80,8 @@ static int keep_list(char **kept, const struct ek_run *run)
 		rc = ek_fail(EK_EUSAGE, "standard input is empty; a path a line is expected");
 		goto out;
 	}
-	EK_TRY(ek_layout_path(kept, run, "list.txt", NULL));
-	EK_TRY(ek_atomic_open(&file, *kept));
-	EK_TRY(ek_atomic_write(&file, list.data, list.size));
-	EK_TRY(ek_atomic_commit(&file));
+	EK_TRY(ek_steps_keep_list(kept, run, &list));
 out:
-	ek_atomic_discard(&file);
 	ek_buffer_release(&list);
 	free(here);
 	free(line);
@@ -175,7 +169,7 @@ static int print_report(struct ek_invocation *i, struct ek_run *run)
 	if (i->settings.common.silent)
 		return 0;
 	if (i->settings.common.json)
-		return ek_summary_print_file(run, "audit.json");
+		return ek_summary_print_file(run, "audit.json", NULL);
 	(void)printf("report: %s/report.html\n", ek_run_path(run));
 	return 0;
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/command.h"
@@ -101,35 +100,18 @@ struct progress {
 	size_t made, left;
 };
 
-static int evaluation_of(char **path, struct ek_sweep *s, const struct ek_sweep_point *p)
-{
-	return ek_layout_path_at(path, s->run, "evaluations/*.json", p->name);
-}
-
-static int is_evaluated(struct ek_sweep *s, const struct ek_sweep_point *p)
-{
-	char *path = NULL;
-	const int there = evaluation_of(&path, s, p) == 0 && ek_file_exists(path);
-
-	free(path);
-	return there;
-}
-
 static int print_numbers(struct ek_sweep *s, const struct ek_sweep_point *p)
 {
 	struct ek_comparison c = { 0 };
 	struct ek_run *run = NULL;
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(evaluation_of(&path, s, p));
 	EK_TRY(ek_run_open(&run, s->run, EK_RUN_READ));
-	EK_TRY(ek_comparison_add_file(&c, run, path));
+	EK_TRY(ek_compare_add(&c, run, p->name));
 	ek_compare_print_line(&c.rows[0]);
 out:
 	ek_run_close(run);
 	ek_comparison_release(&c);
-	free(path);
 	return rc;
 }
 
@@ -174,10 +156,10 @@ static int do_points(struct ek_sweep *s, cJSON *list, size_t *failed)
 
 	*failed = 0;
 	for (size_t i = 0; i < s->points.count; i++)
-		g.left += (size_t)!is_evaluated(s, &s->points.items[i]);
+		g.left += (size_t)!ek_sweep_is_evaluated(s->run, s->points.items[i].name);
 	for (size_t i = 0; i < s->points.count; i++) {
 		const struct ek_sweep_point *p = &s->points.items[i];
-		const int was_there = is_evaluated(s, p);
+		const int was_there = ek_sweep_is_evaluated(s->run, p->name);
 		const double started = ek_clock();
 		int is_failed;
 
@@ -210,8 +192,8 @@ static int dry_run(struct ek_sweep *s)
 		const struct ek_sweep_point *p = &s->points.items[i];
 
 		(void)printf("%-24s keep %-6g PR %-6g %s%s\n", p->label, p->keep, 1 - p->keep, p->name,
-		             is_evaluated(s, p) ? "  (done)" : "");
-		left += (size_t)!is_evaluated(s, p);
+		             ek_sweep_is_evaluated(s->run, p->name) ? "  (done)" : "");
+		left += (size_t)!ek_sweep_is_evaluated(s->run, p->name);
 	}
 	seconds = left > 0 ? ek_sweep_expected_training(s) : 0;
 	(void)printf("\n%zu points, %zu to do: %s steps of training each, then %" PRId64 " x %s images\n",

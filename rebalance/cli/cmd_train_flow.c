@@ -2,7 +2,6 @@
 #include "rebalance/base/error.h"
 #include "rebalance/cli/training_options.h"
 #include "rebalance/pipeline/train_flow.h"
-#include "train/loop/pixels.h"
 
 static const struct ek_option rows[] = {
 	{ .name = "autoencoder",

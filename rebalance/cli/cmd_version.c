@@ -7,8 +7,7 @@
 #include "rebalance/cli/output.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/base/text.h"
-#include "train/nn/cuda.h"
-#include "train/nn/tensor.h"
+#include "rebalance/pipeline/device.h"
 
 /* Instruction sets that the libraries choose by, as this processor has them. */
 static int add_instruction_sets(struct ek_buffer *text)

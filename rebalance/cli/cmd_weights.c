@@ -4,12 +4,10 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/cli/plan_options.h"
-#include "rebalance/cli/recipe.h"
 #include "rebalance/cli/summary.h"
 #include "rebalance/base/text.h"
 
@@ -97,15 +95,16 @@ static void print_units(const cJSON *json)
 		(void)printf("  ... and %.0f more, in groups.csv\n", ek_json_number(json, "units") - UNITS_SHOWN);
 }
 
+static const char document[] = "weights/*/weights.json";
+
 static int print(const struct ek_run *run, const char *name)
 {
 	const cJSON *largest;
 	cJSON *json = NULL;
-	char *path = NULL, images[32], effective[32], share[32];
+	char images[32], effective[32], share[32];
 	int rc;
 
-	EK_TRY(ek_layout_path(&path, run, "weights/*/weights.json", name));
-	EK_TRY(ek_json_load(&json, path));
+	EK_TRY(ek_document_load(&json, run, document, name));
 	largest = cJSON_GetObjectItemCaseSensitive(json, "largest_repeat");
 	(void)printf("%s by %s over %s images in %.0f units\n", word(json, "scheme"), word(json, "by"),
 	             ek_text_count(images, ek_whole(ek_json_number(json, "in_units"))), ek_json_number(json, "units"));
@@ -123,7 +122,6 @@ static int print(const struct ek_run *run, const char *name)
 	(void)printf("\nweights: %s/weights/%s\n", ek_run_path(run), name);
 out:
 	cJSON_Delete(json);
-	free(path);
 	return rc;
 }
 
@@ -151,16 +149,13 @@ out:
 static int weights(struct ek_invocation *i, struct ek_run *run)
 {
 	struct ek_do_weights_options *o = i->settings.own;
-	char *document = NULL;
 	int from_clusters, rc;
 
 	o->force = i->settings.steps.force;
 	EK_TRY(ek_do_weights(&from_clusters, run, &i->settings.steps, o));
-	EK_TRY(ek_recipe_write(i, run, from_clusters));
-	EK_TRY(ek_layout_name(&document, "weights/*/weights.json", o->plan.name));
-	EK_TRY(i->settings.common.json ? ek_summary_print_file(run, document) : print(run, o->plan.name));
+	EK_TRY(ek_do_recipe(&i->settings.recipe, run, from_clusters));
+	EK_TRY(i->settings.common.json ? ek_summary_print_file(run, document, o->plan.name) : print(run, o->plan.name));
 out:
-	free(document);
 	return rc;
 }
 

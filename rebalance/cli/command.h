@@ -41,7 +41,9 @@ int ek_command_words(struct ek_buffer *out, const struct ek_invocation *invocati
 /* The defaults of a command. Not to be moved; release in any case. EK_ENOMEM. */
 int ek_settings_init(struct ek_settings *settings, const struct ek_command *command);
 void ek_settings_release(struct ek_settings *settings);
-/* Once all is parsed and replayed: the seed of the steps. */
+/* Once all is parsed: replay the recipe that is asked for, if it is there. As ek_do_replay. */
+int ek_settings_replay(struct ek_settings *settings, const struct ek_command *command, struct ek_strings *strings);
+/* And after it: the seed of the steps. */
 void ek_settings_finish(struct ek_settings *settings);
 struct ek_option_table ek_settings_common(struct ek_settings *settings);
 /* The first of its own tables. */

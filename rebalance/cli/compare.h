@@ -2,7 +2,7 @@
 #ifndef EK_CLI_COMPARE_H
 #define EK_CLI_COMPARE_H
 
-#include "reports/comparison.h"
+#include "rebalance/pipeline/compare.h"
 
 /* shown: [c->count]. Prints to stdout. */
 int ek_compare_print(const struct ek_comparison *c, const uint8_t *shown);

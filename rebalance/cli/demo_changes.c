@@ -2,12 +2,10 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/io/layout.h"
 #include "rebalance/base/text.h"
-#include "reports/comparison.h"
+#include "rebalance/pipeline/compare.h"
 
 enum { NATURAL, EQUAL, WEIGHTED, EVALUATIONS };
 static const char *const names[EVALUATIONS] = { "natural", "natural-equal", "weighted" };
@@ -17,19 +15,16 @@ struct evaluation {
 	const struct ek_comparison_row *row;
 };
 
-static int load(struct evaluation *e, struct ek_comparison *c, const struct ek_run *run, const char *name)
+static int load(struct evaluation *e, struct ek_comparison *c, struct ek_run *run, const char *name)
 {
 	const cJSON *json;
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_layout_path(&path, run, "evaluations/*.json", name));
-	EK_TRY(ek_comparison_add_file(c, run, path));
+	EK_TRY(ek_compare_add(c, run, name));
 	json = c->rows[c->count - 1].json;
-	EK_TRY(ek_compared_read(&e->coverage, json, "tail.coverage", "tail_coverage", path));
-	EK_TRY(ek_compared_read(&e->share, json, "tail.generated_share", "tail_share", path));
+	EK_TRY(ek_compared_read(&e->coverage, json, "tail.coverage", "tail_coverage", name));
+	EK_TRY(ek_compared_read(&e->share, json, "tail.generated_share", "tail_share", name));
 out:
-	free(path);
 	return rc;
 }
 

@@ -8,22 +8,11 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/text.h"
+#include "rebalance/pipeline/document.h"
 #include "rebalance/pipeline/plans.h"
 
 #define SUBSET "balanced"
 #define WEIGHTS "inverse"
-
-static int load(cJSON **out, const struct ek_run *run, const char *name)
-{
-	char *path = NULL;
-	int rc;
-
-	EK_TRY(ek_run_file(&path, run, name));
-	EK_TRY(ek_json_load(out, path));
-out:
-	free(path);
-	return rc;
-}
 
 int ek_demo_plan(struct ek_run *run, uint64_t seed, int force)
 {
@@ -33,7 +22,7 @@ int ek_demo_plan(struct ek_run *run, uint64_t seed, int force)
 	cJSON *audit = NULL;
 	int made, from_clusters, rc;
 
-	EK_TRY(load(&audit, run, "audit.json"));
+	EK_TRY(ek_document_load(&audit, run, "audit.json", NULL));
 	balance.plan.name = SUBSET;
 	balance.plan.rule = "random";
 	balance.plan.seed = seed;
@@ -166,9 +155,9 @@ int ek_demo_plan_print(const struct ek_run *run, const char *attribute)
 	cJSON *audit = NULL, *subset = NULL, *weights = NULL;
 	int rc;
 
-	EK_TRY(load(&audit, run, "audit.json"));
-	EK_TRY(load(&subset, run, "subsets/" SUBSET "/subset.json"));
-	EK_TRY(load(&weights, run, "weights/" WEIGHTS "/weights.json"));
+	EK_TRY(ek_document_load(&audit, run, "audit.json", NULL));
+	EK_TRY(ek_document_load(&subset, run, "subsets/*/subset.json", SUBSET));
+	EK_TRY(ek_document_load(&weights, run, "weights/*/weights.json", WEIGHTS));
 	print_subset(audit, subset, attribute);
 	print_weights(audit, weights, attribute);
 	(void)printf("Both are in %s/report.html, chapter Plan.\n", ek_run_path(run));

@@ -2,7 +2,7 @@
 #ifndef EK_CLI_DEMO_PLAN_H
 #define EK_CLI_DEMO_PLAN_H
 
-#include "rebalance/io/run.h"
+#include "rebalance/pipeline/document.h"
 
 /* Make RUN/subsets/balanced and RUN/weights/inverse, as the commands do, unless they are current and not `force`. */
 int ek_demo_plan(struct ek_run *run, uint64_t seed, int force);

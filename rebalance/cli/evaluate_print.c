@@ -213,7 +213,7 @@ static void print_row(const cJSON *row)
 	             isnan(number(row, "copies")) ? "-" : ek_text_count(images, ek_whole(number(row, "copies"))));
 }
 
-static void print_clusters(const cJSON *json, const char *path)
+static void print_clusters(const cJSON *json, const char *run, const char *name)
 {
 	const cJSON *list = ek_json_member(json, "per_cluster"), *row;
 	const size_t count = (size_t)cJSON_GetArraySize(list);
@@ -231,15 +231,15 @@ static void print_clusters(const cJSON *json, const char *path)
 	if (count > CLUSTERS_SHOWN)
 		(void)printf("  ... the smallest %d of %zu; all are in the file\n", CLUSTERS_SHOWN, count);
 	free(rows);
-	(void)printf("\nevaluation: %s\n", path);
+	(void)printf("\nevaluation: %s/evaluations/%s.json\n", run, name);
 }
 
-void ek_evaluate_print(const cJSON *json, const char *path)
+void ek_evaluate_print(const cJSON *json, const char *run, const char *name)
 {
 	print_title(json);
 	print_headline(json);
 	print_worst(json);
 	print_tail(json);
 	print_memory(json);
-	print_clusters(json, path);
+	print_clusters(json, run, name);
 }

@@ -4,7 +4,7 @@
 
 #include "rebalance/base/json.h"
 
-/* json: of RUN/evaluations/NAME.json, which is `path`. */
-void ek_evaluate_print(const cJSON *json, const char *path);
+/* json: of RUN/evaluations/NAME.json. */
+void ek_evaluate_print(const cJSON *json, const char *run, const char *name);
 
 #endif

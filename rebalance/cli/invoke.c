@@ -4,7 +4,6 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/cli/command.h"
-#include "rebalance/cli/recipe.h"
 #include "rebalance/cli/terminal.h"
 #include "rebalance/pipeline/device.h"
 
@@ -38,7 +37,7 @@ int ek_command_invoke(const struct ek_command *command, int argc, char **argv)
 	ek_terminal_start(settings->common.quiet, tables);
 	EK_TRY(ek_device_wish(settings->common.device, command->name, command->ways));
 	ek_threads_set((int)settings->common.threads);
-	EK_TRY(ek_recipe_replay(&invocation));
+	EK_TRY(ek_settings_replay(settings, command, &invocation.arguments.strings));
 	ek_settings_finish(settings);
 	EK_TRY(command->run(&invocation));
 out:

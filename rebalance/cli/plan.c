@@ -4,13 +4,12 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
-#include "rebalance/cli/recipe.h"
 #include "rebalance/cli/summary.h"
 #include "rebalance/cli/terminal.h"
 #include "rebalance/base/text.h"
+#include "rebalance/cli/command.h"
 
 enum { ROWS_SHOWN = 12 };
 
@@ -149,24 +148,18 @@ static void print_subset(const cJSON *json, const char *run, const char *name)
 
 int ek_plan_print(const struct ek_invocation *i, const struct ek_run *run, const char *name, int made)
 {
-	char *file = NULL, *path = NULL;
+	static const char document[] = "subsets/*/subset.json";
 	cJSON *json = NULL;
 	int rc;
 
 	if (!made)
 		ek_info("the subset %s is current", name);
-	EK_TRY(ek_recipe_write(i, run, 1));
-	EK_TRY(ek_layout_name(&file, "subsets/*/subset.json", name));
-	if (i->settings.common.json) {
-		EK_TRY(ek_summary_print_file(run, file));
-		goto out;
-	}
-	EK_TRY(ek_run_file(&path, run, file));
-	EK_TRY(ek_json_load(&json, path));
+	EK_TRY(ek_do_recipe(&i->settings.recipe, run, 1));
+	if (i->settings.common.json)
+		return ek_summary_print_file(run, document, name);
+	EK_TRY(ek_document_load(&json, run, document, name));
 	print_subset(json, ek_run_path(run), name);
 out:
 	cJSON_Delete(json);
-	free(file);
-	free(path);
 	return rc;
 }

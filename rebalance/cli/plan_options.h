@@ -4,7 +4,6 @@
 
 #include "rebalance/cli/command.h"
 #include "rebalance/pipeline/plans.h"
-#include "rebalance/plan/subset.h"
 
 #define EK_SUBSETS "subsets"
 #define EK_WEIGHTS "weights"

@@ -97,6 +97,27 @@ struct ek_option_table ek_settings_common(struct ek_settings *s)
 	return (struct ek_option_table){ "Common options", ek_common_rows, s, &s->given[EK_GIVEN_COMMON] };
 }
 
+int ek_settings_replay(struct ek_settings *s, const struct ek_command *command, struct ek_strings *strings)
+{
+	const struct ek_option_table common = ek_settings_common(s);
+	struct ek_recipe *r = &s->recipe;
+	int rc;
+
+	if (r->file == NULL)
+		return 0;
+	r->command = command->name;
+	r->own = ek_settings_own(s, command);
+	r->steps = &s->steps;
+	r->seed = &s->common.seed;
+	r->seed_given = ek_option_is_given(&common, "seed");
+	r->strings = strings;
+	EK_TRY(ek_do_replay(r));
+	if (r->seed_given)
+		*common.given |= UINT64_C(1) << (ek_option_find(&common, "seed") - common.rows);
+out:
+	return rc;
+}
+
 void ek_settings_finish(struct ek_settings *s)
 {
 	const struct ek_option_table common = ek_settings_common(s);

@@ -2,7 +2,7 @@
 #ifndef EK_CLI_SETTINGS_H
 #define EK_CLI_SETTINGS_H
 
-#include "rebalance/pipeline/steps.h"
+#include "rebalance/pipeline/recipe.h"
 
 /* The options of one command: rows, in groups that --help shows after each other, over one struct. */
 enum { EK_OWN_GROUPS = 3 };
@@ -32,11 +32,7 @@ struct ek_settings {
 		const char *output, *device;
 	} common;
 	struct ek_steps_options steps; /* and force */
-	struct {
-		const char *file;        /* NULL: none */
-		int replayed, has_steps; /* has_steps: it says how the clusters were made */
-		int64_t steps_seed;
-	} recipe;
+	struct ek_recipe recipe;
 	void *own; /* the command's struct */
 	uint64_t given[EK_GIVEN_COUNT];
 };

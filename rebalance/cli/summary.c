@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/cli/terminal.h"
@@ -202,19 +201,16 @@ static void print_agreement(const cJSON *attributes)
 	               ek_json_number(attribute, "ari"), ek_json_number(attribute, "purity"));
 }
 
-int ek_summary_print_file(const struct ek_run *run, const char *name)
+int ek_summary_print_file(const struct ek_run *run, const char *pattern, const char *name)
 {
 	struct ek_buffer text = { 0 };
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&path, run, name));
-	EK_TRY(ek_file_read(&text, path, LARGEST_FILE));
+	EK_TRY(ek_document_read(&text, run, pattern, name));
 	if (fwrite(text.data, 1, text.size, stdout) != text.size)
 		rc = ek_fail_errno("cannot write the result");
 out:
 	ek_buffer_release(&text);
-	free(path);
 	return rc;
 }
 
@@ -222,13 +218,12 @@ int ek_summary_print(const struct ek_run *run, int json)
 {
 	const cJSON *clusters, *skew;
 	cJSON *audit = NULL;
-	char *path = NULL, a[32], b[32];
+	char a[32], b[32];
 	int rc;
 
 	if (json)
-		return ek_summary_print_file(run, "audit.json");
-	EK_TRY(ek_layout_path(&path, run, "audit.json", NULL));
-	EK_TRY(ek_json_load(&audit, path));
+		return ek_summary_print_file(run, "audit.json", NULL);
+	EK_TRY(ek_document_load(&audit, run, "audit.json", NULL));
 	clusters = ek_json_member(audit, "clusters");
 	skew = ek_json_member(audit, "skew");
 	(void)printf("%s%s image%s in %.0f cluster%s%s", ek_bold(),
@@ -252,7 +247,6 @@ int ek_summary_print(const struct ek_run *run, int json)
 	(void)printf("\nreport: %s/report.html\n", ek_run_path(run));
 out:
 	cJSON_Delete(audit);
-	free(path);
 	return rc;
 }
 

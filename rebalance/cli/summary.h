@@ -2,7 +2,7 @@
 #ifndef EK_CLI_SUMMARY_H
 #define EK_CLI_SUMMARY_H
 
-#include "rebalance/io/run.h"
+#include "rebalance/pipeline/document.h"
 
 /* Print RUN/audit.json: as it is (json 1), or as a table a person reads, with the place of the report. */
 int ek_summary_print(const struct ek_run *run, int json);
@@ -10,7 +10,7 @@ int ek_summary_print(const struct ek_run *run, int json);
 /* Print what run.json says of a step: its counts as a table, or all of it as JSON. */
 int ek_summary_print_step(const struct ek_run *run, const char *step, int json);
 
-/* Print a file of the run that holds JSON as it is. */
-int ek_summary_print_file(const struct ek_run *run, const char *name);
+/* Print a document of the run (document.h) as it is. */
+int ek_summary_print_file(const struct ek_run *run, const char *pattern, const char *name);
 
 #endif

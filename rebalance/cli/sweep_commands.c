@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/cli/sweep.h"
 #include "rebalance/pipeline/evaluate.h"
@@ -14,7 +13,6 @@
 #include "rebalance/pipeline/plans.h"
 #include "rebalance/pipeline/train_flow.h"
 #include "rebalance/pipeline/train_vae.h"
-#include "train/loop/checkpoint.h"
 
 enum { WORDS = 160 };
 
@@ -160,7 +158,7 @@ static int evaluate(struct ek_run *run, struct ek_sweep *s, const struct ek_swee
 {
 	struct ek_do_evaluate_options o = *(const struct ek_do_evaluate_options *)s->evaluate.settings.own;
 	struct ek_buffer sets = { 0 };
-	char *file = NULL;
+	const char *name;
 	int rc = 0;
 
 	for (int64_t i = 0; i < s->wish->seeds; i++)
@@ -169,10 +167,9 @@ static int evaluate(struct ek_run *run, struct ek_sweep *s, const struct ek_swee
 	o.name = p->name;
 	o.seed = s->settings->common.seed;
 	o.force = is_forced(s, &s->evaluate);
-	EK_TRY(ek_do_evaluate(&file, run, steps_of(s, &s->evaluate), &o));
+	EK_TRY(ek_do_evaluate(&name, run, steps_of(s, &s->evaluate), &o));
 out:
 	ek_buffer_release(&sets);
-	free(file);
 	return rc;
 }
 
@@ -195,34 +192,6 @@ out:
 	return rc;
 }
 
-/* `*steps`: after how many the samples of a point were drawn, or, where there are none, what it was trained for if that
- * is more than `most`; 0: neither. */
-static int steps_before(uint64_t *steps, const char *run, const char *name, uint64_t most)
-{
-	struct ek_tensor_file newest = { 0 };
-	char *folder = NULL, *samples = NULL;
-	cJSON *config = NULL;
-	int rc, found;
-
-	*steps = 0;
-	EK_TRY(ek_format(&samples, "%s/samples/%s-s0/config.json", run, name));
-	if (ek_file_exists(samples)) {
-		EK_TRY(ek_json_load(&config, samples));
-		EK_TRY(ek_json_get_u64(steps, config, "model_step", samples));
-		goto out;
-	}
-	EK_TRY(ek_layout_path_at(&folder, run, "models/*", name));
-	EK_TRY(found = ek_checkpoint_open(&newest, steps, folder, EK_CHECKPOINT_AVERAGE));
-	*steps = found && *steps > most ? *steps : 0;
-	rc = 0;
-out:
-	ek_tensor_file_close(&newest);
-	cJSON_Delete(config);
-	free(folder);
-	free(samples);
-	return rc;
-}
-
 int ek_sweep_check_steps(const struct ek_sweep *s)
 {
 	const uint64_t wanted = (uint64_t)s->wish->steps;
@@ -232,7 +201,7 @@ int ek_sweep_check_steps(const struct ek_sweep *s)
 	for (size_t i = 0; i < s->points.count && !s->settings->steps.force; i++) {
 		const char *name = s->points.items[i].name;
 
-		EK_TRY(steps_before(&steps, s->run, name, wanted));
+		EK_TRY(ek_sweep_steps_before(&steps, s->run, name, wanted));
 		if (steps > 0 && steps != wanted)
 			return ek_fail(EK_EUSAGE,
 			               "the point %s was trained for %" PRIu64 " steps before, and all are to have the "
@@ -263,20 +232,15 @@ out:
 
 int ek_sweep_make_autoencoder(struct ek_sweep *s)
 {
-	char *model = NULL, *finished = NULL;
-	int rc = 0;
+	int missing, rc = 0;
 
 	if (s->wish->autoencoder == NULL)
 		return 0;
-	EK_TRY(ek_layout_path_at(&model, s->run, "models/*", s->wish->autoencoder));
-	EK_TRY(ek_format(&finished, "%s/diffusion_pytorch_model.safetensors", model));
-	/* As train flow finds it: a model of the run first, then a folder. */
-	if (!ek_file_exists(finished) && (ek_file_exists(model) || !ek_file_exists(s->wish->autoencoder)))
+	EK_TRY(missing = ek_sweep_lacks_autoencoder(s->run, s->wish->autoencoder));
+	if (missing)
 		EK_TRY(make_autoencoder(s));
 out:
-	free(model);
-	free(finished);
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 double ek_sweep_expected_training(struct ek_sweep *s)

@@ -1,7 +1,7 @@
 /* Options that every training has: rows over the struct that its own begins with. */
 #include "rebalance/cli/training_options.h"
 
-#include "rebalance/plan/subset.h"
+#include "rebalance/pipeline/plans.h"
 
 const struct ek_option ek_training_first[] = {
 	{ .name = "name",

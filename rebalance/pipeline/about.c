@@ -9,6 +9,8 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/pipeline/about_format.h"
+#include "rebalance/pipeline/document.h"
+#include "rebalance/pipeline/outside.h"
 
 void ek_about_release(struct ek_about *a)
 {
@@ -206,6 +208,122 @@ int ek_about_learn(struct ek_about *a, const char *path)
 	EK_TRY(rc);
 	EK_TRY(load_document(a));
 	EK_TRY(ek_about_step(&a->step, a, a->inside, a->file));
+out:
+	return rc;
+}
+
+int ek_do_info(struct ek_about *a, const char *path, struct ek_steps_options *steps)
+{
+	int rc;
+
+	EK_TRY(ek_about_learn(a, path));
+	if (a->run == NULL)
+		goto out;
+	EK_TRY(ek_outside_check_images(a->run, steps));
+	EK_TRY(ek_outside_check_evaluations(a->run));
+	EK_TRY(ek_outside_check_latents(a->run));
+out:
+	return rc;
+}
+
+int ek_about_is_current(int *current, const char **reason, const struct ek_about *a, const cJSON *step)
+{
+	return ek_run_is_unchanged(current, reason, a->run, step->string, 1);
+}
+
+int ek_about_child(struct ek_about_child *child, const struct ek_about *a, const char *name)
+{
+	const struct ek_layout *file;
+	const cJSON *step;
+	char *inside = NULL;
+	int rc;
+
+	*child = (struct ek_about_child){ 0 };
+	EK_TRY(ek_format(&inside, "%s%s%s", a->inside, *a->inside != 0 ? "/" : "", name));
+	if ((file = ek_layout_find(a->place, inside)) == NULL)
+		goto out;
+	child->text = file->text;
+	EK_TRY(ek_about_step(&step, a, inside, file));
+	if (step == NULL)
+		goto out;
+	child->step = step->string;
+	EK_TRY(ek_about_is_current(&child->current, &child->reason, a, step));
+out:
+	free(inside);
+	return rc;
+}
+
+int ek_about_export(const char **state, const struct ek_about *a)
+{
+	const cJSON *root = cJSON_GetObjectItemCaseSensitive(a->document, "run");
+	const cJSON *subset = cJSON_GetObjectItemCaseSensitive(a->document, "subset"), *step;
+	struct ek_run *run = NULL;
+	char *mark = NULL, *name = NULL;
+	const char *reason;
+	struct stat status;
+	int unchanged = 1, rc;
+
+	*state = NULL;
+	if (a->place != EK_PLACE_EXPORT || !cJSON_IsString(root) || !cJSON_IsString(subset))
+		return 0;
+	*state = "its subset is as it was then";
+	EK_TRY(ek_format(&mark, "%s/.evenkeel-export", a->root));
+	EK_TRY(ek_format(&name, "subset %s", subset->valuestring));
+	if (!ek_run_is_at(root->valuestring) || ek_run_open(&run, root->valuestring, EK_RUN_READ) < 0) {
+		*state = "the run that it was made from is not there any more";
+		goto out;
+	}
+	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, name, 1));
+	step = ek_run_recorded(run, name);
+	if (step == NULL)
+		*state = "its subset is not recorded in the run: whether it has changed since is not known";
+	else if (stat(mark, &status) == 0 &&
+	         cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(step, "started")) > (double)status.st_mtime)
+		*state = "stale: its subset was made again since; evenkeel export makes it again";
+	else if (!unchanged)
+		*state = "stale: its subset is stale";
+out:
+	free(mark);
+	free(name);
+	ek_run_close(run);
+	return rc < 0 ? rc : 0;
+}
+
+static int add_step(cJSON *out, const struct ek_about *a)
+{
+	const char *reason;
+	int current, rc;
+
+	EK_TRY(ek_about_is_current(&current, &reason, a, a->step));
+	EK_TRY(ek_json_add_string(out, "step", a->step->string));
+	EK_TRY(ek_json_add_bool(out, "current", current));
+	EK_TRY(current ? ek_json_add_null(out, "stale") : ek_json_add_string(out, "stale", reason));
+	EK_TRY(ek_json_add_item(out, "made", cJSON_Duplicate(a->step, 1)));
+out:
+	return rc;
+}
+
+int ek_about_json(cJSON **out, const struct ek_about *a)
+{
+	const cJSON *document = a->document != NULL ? a->document : a->recipe;
+	int rc;
+
+	if (a->is_folder && a->run != NULL && *a->inside == 0)
+		return ek_document_load(out, a->run, "run.json", NULL);
+	*out = cJSON_CreateObject();
+	EK_TRY(ek_json_add_string(*out, "path", a->path));
+	EK_TRY(ek_json_add_u64(*out, "bytes", a->bytes));
+	EK_TRY(ek_json_add_string(*out, "format", a->format.size > 0 ? a->format.data : ""));
+	EK_TRY(ek_json_add_string(*out, "content",
+	                          a->recipe != NULL ? "a recipe"
+	                          : a->file != NULL ? a->file->text
+	                                            : ""));
+	EK_TRY(a->root != NULL ? ek_json_add_string(*out, a->place == EK_PLACE_RUN ? "run" : "export", a->root)
+	                       : ek_json_add_null(*out, "run"));
+	if (a->step != NULL)
+		EK_TRY(add_step(*out, a));
+	if (document != NULL)
+		EK_TRY(ek_json_add_item(*out, "document", cJSON_Duplicate(document, 1)));
 out:
 	return rc;
 }

@@ -4,6 +4,7 @@
 
 #include "rebalance/io/layout.h"
 #include "rebalance/io/run.h"
+#include "rebalance/pipeline/steps.h"
 
 struct ek_about {
 	const char *path; /* as given */
@@ -23,6 +24,28 @@ struct ek_about {
 /* EK_EUSAGE: nothing that the program writes or reads; EK_EDATA: damaged; EK_EIO, EK_ENOMEM. Release in any case. */
 int ek_about_learn(struct ek_about *about, const char *path);
 void ek_about_release(struct ek_about *about);
+
+/*
+ * The same for the command: what a run has from outside is looked at, too (outside.h), so that what is stale by it is
+ * told. steps: those of the last time are put into it (steps.h). Release in any case.
+ */
+int ek_do_info(struct ek_about *about, const char *path, struct ek_steps_options *steps);
+
+/* A file or folder in a folder of a run or an export. */
+struct ek_about_child {
+	const char *text;   /* what it is; NULL: nothing that is known */
+	const char *step;   /* that wrote it, or NULL */
+	int current;        /* with a step */
+	const char *reason; /* why not; the run's, valid until the next call */
+};
+int ek_about_child(struct ek_about_child *child, const struct ek_about *about, const char *name);
+
+/* Is what a recorded step made current, deep as ek_run_is_unchanged looks? */
+int ek_about_is_current(int *current, const char **reason, const struct ek_about *about, const cJSON *step);
+/* `*state`: has the subset of an export changed since it was laid out? In words; NULL: it is no export of a subset. */
+int ek_about_export(const char **state, const struct ek_about *about);
+/* `*out` = all of it, to be deleted, also after a failure; of a run its run.json. */
+int ek_about_json(cJSON **out, const struct ek_about *about);
 
 /* `*step` = the step that wrote `inside` of the run, by its row of the table, or NULL. */
 int ek_about_step(const cJSON **step, const struct ek_about *about, const char *inside, const struct ek_layout *file);

@@ -11,8 +11,11 @@
 #include "rebalance/base/random.h"
 #include "rebalance/io/idx.h"
 #include "rebalance/io/image.h"
+#include "rebalance/io/layout.h"
 
 #define SOURCE_FOLDER "/usr/share/datasets/fashion-mnist"
+#define IMAGES "long-tailed-garments.idx"
+
 enum { CLASSES = 10, SIDE = 28, LARGEST_CLASS = 6000, SMALLEST_CLASS = 60, DEMO_SEED = 1 };
 
 static const char *const class_names[CLASSES] = { "T-shirt", "trousers", "pullover", "dress", "coat",
@@ -127,7 +130,7 @@ static int write_classes(const struct source *s, const char *path)
 	for (uint64_t i = 0; i < s->count; i++) {
 		if (!is_kept(s, i))
 			continue;
-		(void)snprintf(line, sizeof line, EK_DEMO_IMAGES "/%06llu,%s\n", (unsigned long long)kept++,
+		(void)snprintf(line, sizeof line, IMAGES "/%06llu,%s\n", (unsigned long long)kept++,
 		               class_names[s->labels[i]]);
 		EK_TRY(ek_atomic_write(&file, line, strlen(line)));
 	}
@@ -137,7 +140,7 @@ out:
 	return rc;
 }
 
-int ek_demo_data_make(const char *images, const char *classes)
+static int make(const char *images, const char *classes)
 {
 	struct source s = { 0 };
 	int rc;
@@ -152,5 +155,28 @@ int ek_demo_data_make(const char *images, const char *classes)
 out:
 	free(s.labels);
 	free(s.place);
+	return rc;
+}
+
+int ek_demo_data(char **images, char **classes, const struct ek_run *run)
+{
+	char *named = NULL, *folder = NULL;
+	int rc;
+
+	*images = *classes = NULL;
+	EK_TRY(ek_layout_path(&named, run, "data", NULL));
+	EK_TRY(ek_make_directories(named));
+	/* Absolute, as options that are files are: run.json keeps it. */
+	if ((folder = realpath(named, NULL)) == NULL) {
+		rc = ek_fail_errno("cannot read %s", named);
+		goto out;
+	}
+	EK_TRY(ek_format(images, "%s/" IMAGES, folder));
+	EK_TRY(ek_format(classes, "%s/garments.csv", folder));
+	if (!ek_file_exists(*images) || !ek_file_exists(*classes))
+		EK_TRY(make(*images, *classes));
+out:
+	free(named);
+	free(folder);
 	return rc;
 }

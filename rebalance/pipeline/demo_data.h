@@ -3,10 +3,11 @@
 #ifndef EK_PIPELINE_DEMO_DATA_H
 #define EK_PIPELINE_DEMO_DATA_H
 
-#define EK_DEMO_IMAGES "long-tailed-garments.idx"
+#include "rebalance/io/run.h"
 
-/* Write the images (IDX) and, as a table of attributes of them, the hidden classes. The images come last: they say that
- * both are there. The same bytes each time. EK_EIO: the photographs are not installed; EK_EDATA, EK_ENOMEM. */
-int ek_demo_data_make(const char *images, const char *classes);
+/* In RUN/data, unless they are there: the images (IDX) and, as a table of attributes of them, the hidden classes;
+ * `*images`, `*classes`: their paths, absolute, to be freed. The same bytes each time. EK_EIO: the photographs are not
+ * installed; EK_EDATA, EK_ENOMEM. */
+int ek_demo_data(char **images, char **classes, const struct ek_run *run);
 
 #endif

@@ -6,6 +6,9 @@
 #ifndef EK_PIPELINE_DEVICE_H
 #define EK_PIPELINE_DEVICE_H
 
+#include "train/nn/cuda.h"   /* which GPUs there are */
+#include "train/nn/tensor.h" /* what the processor has */
+
 /* What a command's work has on a GPU. */
 enum ek_device_ways {
 	EK_WAYS_NOTHING, /* it does nothing heavy: whatever is wished, the processor does it */

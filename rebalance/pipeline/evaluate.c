@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/embed/encoder.h"
 #include "rebalance/base/error.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/base/log.h"
@@ -128,22 +129,31 @@ static int check_options(struct ek_do_evaluate_options *o)
 	return ek_subset_check_name(o->name);
 }
 
-int ek_do_evaluate(char **file, struct ek_run *run, struct ek_steps_options *steps,
+int ek_evaluate_check_encoder(const char *name)
+{
+	const struct ek_encoder *encoder;
+
+	return ek_encoder_find(&encoder, name);
+}
+
+int ek_do_evaluate(const char **name, struct ek_run *run, struct ek_steps_options *steps,
                    const struct ek_do_evaluate_options *asked)
 {
 	struct ek_do_evaluate_options o = *asked;
 	struct ek_evaluate e = { 0 };
+	char *file = NULL;
 	int rc;
 
-	*file = NULL;
 	EK_TRY(check_options(&o));
+	*name = o.name;
 	EK_TRY(ek_steps_before(run, steps, 1));
 	EK_TRY(ek_evaluate_open(&e, run, &o));
-	EK_TRY(ek_layout_name(file, "evaluations/*.json", o.name));
+	EK_TRY(ek_layout_name(&file, "evaluations/*.json", o.name));
 	EK_TRY(save_statistics(&e));
 	EK_TRY(ek_evaluate_compare(&e));
-	EK_TRY(bring_up_to_date(run, &e, *file));
+	EK_TRY(bring_up_to_date(run, &e, file));
 out:
 	ek_evaluate_release(&e);
+	free(file);
 	return rc;
 }

@@ -19,13 +19,16 @@ struct ek_do_evaluate_options {
 };
 extern const struct ek_do_evaluate_options ek_do_evaluate_default;
 
+/* 0, or EK_EUSAGE: there is no encoder of this name. */
+int ek_evaluate_check_encoder(const char *name);
+
 /*
  * Bring the clusters up to date (`steps`: steps.h), and write RUN/evaluations/NAME.json unless it is there and current:
- * of these samples, as they are now. `*file` = its path in the run, to be freed. The run must be open for writing.
+ * of these samples, as they are now. `*name`: its own, of the options. The run must be open for writing.
  * EK_EUSAGE: no such samples, or options that make no sense; EK_EDATA, EK_EIO, EK_ENOMEM; EK_EINTERRUPTED: embeddings
  * go on where they were.
  */
-int ek_do_evaluate(char **file, struct ek_run *run, struct ek_steps_options *steps,
+int ek_do_evaluate(const char **name, struct ek_run *run, struct ek_steps_options *steps,
                    const struct ek_do_evaluate_options *options);
 
 #endif

@@ -373,13 +373,13 @@ static int is_current(int *current, const char **reason, void *context, struct e
 
 	EK_TRY(ek_run_is_current(current, reason, run, step));
 	stale = !*current && ek_run_recorded(run, step->name) != NULL;
-	if (stale && w->kept_out < 0)
-		EK_TRY(ek_review_keep_out(&w->kept_out, w->out->folder));
 	EK_TRY(ek_samples_folder_open(&w->place, w->out->folder, w->out->config, w->out->classes.count,
 	                              w->asked->latents,
 	                              w->asked->force ? EK_SAMPLES_FORCED
 	                              : stale         ? EK_SAMPLES_STALE
 	                                              : EK_SAMPLES_KEPT));
+	if (stale && w->kept_out < 0)
+		EK_TRY(ek_review_keep_out(&w->kept_out, w->out->folder));
 	if (*current && !w->place.whole)
 		*reason = "not all of it is there";
 	*current = *current && w->place.whole;

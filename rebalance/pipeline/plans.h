@@ -10,6 +10,8 @@
 #include "rebalance/plan/balance.h"
 #include "rebalance/plan/export.h"
 #include "rebalance/plan/prune.h"
+#include "rebalance/plan/rule.h"
+#include "rebalance/plan/subset.h"
 #include "rebalance/plan/weights.h"
 
 struct ek_do_prune_options {

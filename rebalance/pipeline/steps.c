@@ -21,6 +21,7 @@
 #include "rebalance/pipeline/other_encoders.h"
 #include "rebalance/pipeline/outside.h"
 #include "rebalance/io/filename.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/io/ranges.h"
 #include "rebalance/io/scan.h"
 #include "reports/report.h"
@@ -814,4 +815,18 @@ int ek_steps_components(struct ek_run *run, struct ek_steps_options *options)
 		options->seed_given = 0;
 	options->needs_components = 1;
 	return ek_steps_run(run, options, steps, 0);
+}
+
+int ek_steps_keep_list(char **path, const struct ek_run *run, const struct ek_buffer *list)
+{
+	struct ek_atomic_file file = { 0 };
+	int rc;
+
+	EK_TRY(ek_layout_path(path, run, "list.txt", NULL));
+	EK_TRY(ek_atomic_open(&file, *path));
+	EK_TRY(ek_atomic_write(&file, list->data, list->size));
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	return rc;
 }

@@ -4,9 +4,12 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/plan/prune.h"
 #include "rebalance/plan/subset.h"
+#include "train/loop/checkpoint.h"
 
 enum { MOST = 64 }; /* methods, and fractions */
 
@@ -133,4 +136,54 @@ void ek_sweep_points_release(struct ek_sweep_points *points)
 	}
 	free(points->items);
 	*points = (struct ek_sweep_points){ 0 };
+}
+
+int ek_sweep_is_evaluated(const char *run, const char *name)
+{
+	char *path = NULL;
+	const int there = ek_layout_path_at(&path, run, "evaluations/*.json", name) == 0 && ek_file_exists(path);
+
+	free(path);
+	return there;
+}
+
+int ek_sweep_steps_before(uint64_t *steps, const char *run, const char *name, uint64_t most)
+{
+	struct ek_tensor_file newest = { 0 };
+	char *folder = NULL, *samples = NULL;
+	cJSON *config = NULL;
+	int rc, found;
+
+	*steps = 0;
+	EK_TRY(ek_format(&samples, "%s/samples/%s-s0/config.json", run, name));
+	if (ek_file_exists(samples)) {
+		EK_TRY(ek_json_load(&config, samples));
+		EK_TRY(ek_json_get_u64(steps, config, "model_step", samples));
+		goto out;
+	}
+	EK_TRY(ek_layout_path_at(&folder, run, "models/*", name));
+	EK_TRY(found = ek_checkpoint_open(&newest, steps, folder, EK_CHECKPOINT_AVERAGE));
+	*steps = found && *steps > most ? *steps : 0;
+	rc = 0;
+out:
+	ek_tensor_file_close(&newest);
+	cJSON_Delete(config);
+	free(folder);
+	free(samples);
+	return rc;
+}
+
+int ek_sweep_lacks_autoencoder(const char *run, const char *name)
+{
+	char *model = NULL, *finished = NULL;
+	int rc;
+
+	EK_TRY(ek_layout_path_at(&model, run, "models/*", name));
+	EK_TRY(ek_format(&finished, "%s/diffusion_pytorch_model.safetensors", model));
+	/* As train flow finds it: a model of the run first, then a folder. */
+	rc = !ek_file_exists(finished) && (ek_file_exists(model) || !ek_file_exists(name));
+out:
+	free(model);
+	free(finished);
+	return rc;
 }

@@ -3,6 +3,7 @@
 #define EK_PIPELINE_SWEEP_POINTS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct ek_sweep_point {
 	char *name;   /* of its subset, model, samples and evaluation: "sweep-furthest-0.25" */
@@ -21,5 +22,13 @@ struct ek_sweep_points {
  * commas; "score:NAME:high" keeps that end of RUN/scores/NAME.npy. EK_EUSAGE names what is wrong. */
 int ek_sweep_points_make(struct ek_sweep_points *points, const char *prefix, const char *methods, const char *keeps);
 void ek_sweep_points_release(struct ek_sweep_points *points);
+
+/* What a sweep of the run (a path) has done: 1: the evaluation of a point is there. */
+int ek_sweep_is_evaluated(const char *run, const char *name);
+/* `*steps`: after how many the samples of a point were drawn, or, where there are none, what it was trained for if that
+ * is more than `most`; 0: neither. */
+int ek_sweep_steps_before(uint64_t *steps, const char *run, const char *name, uint64_t most);
+/* 1 if train flow would find no autoencoder of this name, neither a finished model of the run nor a folder. */
+int ek_sweep_lacks_autoencoder(const char *run, const char *name);
 
 #endif

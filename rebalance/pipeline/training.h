@@ -7,6 +7,7 @@
 
 #include "rebalance/pipeline/feed.h"
 #include "rebalance/pipeline/option.h"
+#include "train/loop/pixels.h"
 #include "train/nn/tensor.h"
 
 struct ek_training_options {

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "rebalance/cli/command.h"
-#include "rebalance/cli/recipe.h"
 #include "tests/support/support.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,7 +16,7 @@ static int replay(cJSON **options, const char *name, const char *path)
 	assert_ok(ek_settings_init(&i.settings, i.command));
 	i.settings.recipe.file = path;
 	*options = NULL;
-	rc = ek_recipe_replay(&i);
+	rc = ek_settings_replay(&i.settings, i.command, &i.arguments.strings);
 	if (rc == 0 && ek_options_to_json(options, i.command->own->rows[0], i.settings.own) < 0)
 		abort();
 	ek_settings_release(&i.settings);

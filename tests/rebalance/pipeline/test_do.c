@@ -9,11 +9,15 @@
 #include "rebalance/io/image.h"
 #include "rebalance/io/npy.h"
 #include "rebalance/io/tensors.h"
+#include "rebalance/pipeline/about.h"
+#include "rebalance/pipeline/compare.h"
 #include "rebalance/pipeline/draw.h"
 #include "rebalance/pipeline/evaluate.h"
 #include "rebalance/pipeline/generate.h"
 #include "rebalance/pipeline/outside.h"
 #include "rebalance/pipeline/plans.h"
+#include "rebalance/pipeline/recipe.h"
+#include "rebalance/pipeline/review.h"
 #include "rebalance/pipeline/train_flow.h"
 #include "rebalance/pipeline/train_vae.h"
 #include "tests/support/support.h"
@@ -386,19 +390,17 @@ static void an_evaluation_follows_its_samples(void **state)
 	struct ek_generate_options again = ek_generate_default;
 	struct ek_generated generated;
 	struct stat before, now;
-	char *file = NULL;
+	const char *name;
 
 	(void)state;
 	o.samples = "nothing";
-	assert_fails(ek_do_evaluate(&file, run, &steps, &o), EK_EUSAGE, "nothing");
+	assert_fails(ek_do_evaluate(&name, run, &steps, &o), EK_EUSAGE, "nothing");
 	o.samples = "made";
 	o.subsets = 2;
-	assert_ok(ek_do_evaluate(&file, run, &steps, &o));
-	assert_string_equal(file, "evaluations/made.json");
-	free(file);
+	assert_ok(ek_do_evaluate(&name, run, &steps, &o));
+	assert_string_equal(name, "made");
 	before = file_of("evaluations/made.json");
-	assert_ok(ek_do_evaluate(&file, run, &steps, &o));
-	free(file);
+	assert_ok(ek_do_evaluate(&name, run, &steps, &o));
 	assert_untouched(&before, "evaluations/made.json");
 	again.name = "made";
 	again.model = "straight";
@@ -409,8 +411,7 @@ static void an_evaluation_follows_its_samples(void **state)
 	again.force = 1;
 	assert_ok(ek_do_generate(&generated, run, &again));
 	ek_generated_release(&generated);
-	assert_ok(ek_do_evaluate(&file, run, &steps, &o));
-	free(file);
+	assert_ok(ek_do_evaluate(&name, run, &steps, &o));
 	now = file_of("evaluations/made.json");
 	assert_int_not_equal(before.st_ino, now.st_ino);
 }
@@ -504,7 +505,7 @@ static void why_results_are_stale_is_told(void **state)
 	struct ek_train_flow_options more = small_flow("straight", 8);
 	struct ek_generate_options again = ek_generate_default;
 	struct ek_generated generated;
-	char *file;
+	const char *name;
 
 	(void)state;
 	assert_string_equal(stale("model straight"), "");
@@ -527,8 +528,7 @@ static void why_results_are_stale_is_told(void **state)
 	assert_ok(ek_do_generate(&generated, run, &again));
 	ek_generated_release(&generated);
 	o.subsets = 2;
-	assert_ok(ek_do_evaluate(&file, run, &steps, &o));
-	free(file);
+	assert_ok(ek_do_evaluate(&name, run, &steps, &o));
 	assert_string_equal(stale("evaluation made"), "");
 	/* The model is conditioned on clusters. */
 	steps.cluster.clusters = 4;
@@ -536,6 +536,147 @@ static void why_results_are_stale_is_told(void **state)
 	assert_string_equal(stale("model straight"), "clusters/assignment.npy has changed");
 	assert_non_null(strstr(stale("samples made"), "models/straight/config.json is stale: clusters/assignment.npy"));
 	assert_string_equal(stale("evaluation made"), "clusters/assignment.npy has changed");
+}
+
+static int announced;
+
+/* The page is up; nobody looks at it. */
+static int stop_at_once(void *context, const struct ek_review_address *address)
+{
+	assert_ptr_equal(context, &announced);
+	assert_non_null(strstr(address->url, "127.0.0.1"));
+	assert_true(address->port > 0 && address->images == 20);
+	announced++;
+	return ek_fail(EK_EINTERRUPTED, "seen enough");
+}
+
+static void a_review(void **state)
+{
+	struct ek_review_options o = { .name = "first" };
+	struct ek_reviewed reviewed;
+	struct stat before;
+
+	(void)state;
+	assert_fails(ek_do_review(&reviewed, path, &o, stop_at_once, &announced), EK_EUSAGE, "needs samples");
+	ek_reviewed_release(&reviewed);
+	o.samples = "made";
+	ek_run_close(run); /* it opens the run itself */
+	assert_fails(ek_do_review(&reviewed, path, &o, stop_at_once, &announced), EK_EINTERRUPTED, "seen enough");
+	ek_reviewed_release(&reviewed);
+	assert_int_equal(announced, 1);
+	before = file_of("samples/made/neighbours.npy");
+	o.summary = 1;
+	assert_ok(ek_do_review(&reviewed, path, &o, NULL, NULL));
+	assert_int_equal(reviewed.review.count, 20);
+	assert_int_equal(reviewed.log.reviewer_count, 0);
+	ek_reviewed_release(&reviewed);
+	assert_untouched(&before, "samples/made/neighbours.npy");
+	o.export = ek_join(ek_scratch(), "accepted");
+	assert_fails(ek_do_review(&reviewed, path, &o, NULL, NULL), EK_EDATA, "no image of made is accepted");
+	ek_reviewed_release(&reviewed);
+	assert_ok(ek_run_open(&run, path, EK_RUN_WRITE));
+}
+
+static void a_comparison(void **state)
+{
+	const char *runs[] = { path, path };
+	struct ek_compare_options o = { .names = "m*,none", .csv = strdup(ek_join(ek_scratch(), "c.csv")) };
+	struct ek_compared_runs compared;
+	struct ek_buffer text = { 0 };
+	cJSON *json;
+
+	(void)state;
+	assert_fails(ek_do_compare(&compared, runs, 0, &o), EK_EUSAGE, "needs a run");
+	ek_compared_runs_release(&compared);
+	assert_fails(ek_do_compare(&compared, runs, 2, &o), EK_EUSAGE, "is named twice");
+	ek_compared_runs_release(&compared);
+	assert_fails(ek_do_compare(&compared, runs, 1, &o), EK_EUSAGE, "there is no evaluation none");
+	ek_compared_runs_release(&compared);
+	o.names = "m*";
+	assert_ok(ek_do_compare(&compared, runs, 1, &o));
+	assert_int_equal(compared.comparison.count, 1);
+	assert_int_equal(compared.shown[0], 1);
+	assert_ok(ek_compared_runs_json(&json, &compared));
+	assert_int_equal(cJSON_GetArraySize(ek_json_member(json, "evaluations")), 1);
+	assert_ok(ek_file_read(&text, o.csv, 1 << 20));
+	assert_non_null(strstr(text.data, "\"made\""));
+	cJSON_Delete(json);
+	ek_buffer_release(&text);
+	ek_compared_runs_release(&compared);
+	free((char *)(uintptr_t)o.csv);
+}
+
+static void what_lies_at_a_path(void **state)
+{
+	struct ek_steps_options none;
+	struct ek_about_child child;
+	struct ek_about about;
+	cJSON *json;
+
+	(void)state;
+	ek_steps_options_init(&none);
+	assert_fails(ek_do_info(&about, ek_join(path, "nothing"), &none), EK_EUSAGE, "No such file");
+	ek_about_release(&about);
+	assert_ok(ek_do_info(&about, ek_join(path, "samples/made/sheet.png"), &none));
+	assert_string_equal(about.step->string, "samples made");
+	assert_ok(ek_about_json(&json, &about));
+	assert_true(cJSON_IsTrue(ek_json_member(json, "current")));
+	cJSON_Delete(json);
+	ek_about_release(&about);
+	assert_ok(ek_do_info(&about, ek_join(path, "models"), &none));
+	assert_ok(ek_about_child(&child, &about, "straight"));
+	assert_string_equal(child.step, "model straight");
+	assert_true(child.current);
+	ek_about_release(&about);
+	ek_steps_options_release(&none);
+}
+
+static void a_recipe_is_written_and_replayed(void **state)
+{
+	static const struct ek_option rows[] = {
+		{ .name = "keep", .kind = EK_KIND_STRING, EK_FIELD(struct ek_do_prune_options, keep), .recorded = 1 },
+		{ .name = NULL }
+	};
+	struct ek_do_prune_options o = EK_DO_PRUNE_DEFAULT;
+	const char *file = strdup(ek_join(ek_scratch(), "recipe.json"));
+	struct ek_strings strings = { 0 };
+	struct ek_steps_options read;
+	uint64_t given = 0;
+	int64_t seed = 5;
+	struct ek_recipe r = { .file = file,
+		               .command = "prune",
+		               .own = { "What", rows, &o, &given },
+		               .steps = &steps,
+		               .seed = &seed,
+		               .strings = &strings };
+
+	(void)state;
+	assert_fails(ek_do_replay(&r), EK_EUSAGE, "there are no options to write");
+	o.keep = "0.5";
+	given = 1;
+	assert_ok(ek_do_replay(&r));
+	assert_int_equal(r.replayed, 0);
+	assert_ok(ek_do_recipe(&r, run, 1));
+	ek_steps_options_init(&read);
+	o.keep = NULL;
+	given = 0;
+	seed = 0;
+	r.steps = &read;
+	assert_ok(ek_do_replay(&r));
+	assert_string_equal(o.keep, "0.5");
+	assert_int_equal(given, 1);
+	assert_int_equal(seed, 5);
+	assert_true(r.replayed && r.has_steps);
+	assert_int_equal(read.cluster.clusters, steps.cluster.clusters);
+	/* What is given wins. */
+	o.keep = "0.25";
+	assert_ok(ek_do_replay(&r));
+	assert_string_equal(o.keep, "0.25");
+	r.command = "balance";
+	assert_fails(ek_do_replay(&r), EK_EDATA, "is a recipe of prune, not of balance");
+	ek_steps_options_release(&read);
+	ek_strings_release(&strings);
+	free((char *)(uintptr_t)file);
 }
 
 int main(void)
@@ -550,6 +691,10 @@ int main(void)
 		cmocka_unit_test(an_autoencoder),
 		cmocka_unit_test(samples_are_completed),
 		cmocka_unit_test(an_evaluation_follows_its_samples),
+		cmocka_unit_test(a_review),
+		cmocka_unit_test(a_comparison),
+		cmocka_unit_test(what_lies_at_a_path),
+		cmocka_unit_test(a_recipe_is_written_and_replayed),
 		cmocka_unit_test(what_an_autoencoder_made_is_stale_by_it),
 		cmocka_unit_test(why_results_are_stale_is_told),
 	};

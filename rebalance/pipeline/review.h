@@ -1,0 +1,42 @@
+/* People judge generated images: on a page of this machine, or what they decided so far. */
+#ifndef EK_PIPELINE_REVIEW_H
+#define EK_PIPELINE_REVIEW_H
+
+#include "reports/review_page.h"
+
+struct ek_review_options {
+	const char *samples;  /* name in RUN/samples */
+	const char *name;     /* of the review, RUN/reviews/NAME.jsonl; NULL: that of the samples */
+	const char *reviewer; /* whom the page takes for its reader at first; NULL: it asks */
+	const char *export;   /* folder for what was accepted, or NULL */
+	int64_t port;         /* 0: any that is free */
+	int summary;          /* 1, or `export`: no page, the decisions are only read */
+	int force;            /* an earlier export of this run is replaced */
+};
+
+/* Where the page is. */
+struct ek_review_address {
+	const char *url;
+	unsigned port;
+	uint64_t images;
+	const char *file; /* of the decisions */
+};
+
+struct ek_reviewed {
+	struct ek_run *run; /* open for reading */
+	struct ek_review review;
+	struct ek_review_log log; /* without a page */
+	uint64_t exported;        /* images */
+};
+
+/*
+ * Bring up to date what stands beside the images (samples_compare.h), and read the decisions, or serve the page until
+ * the process is asked to end: `announce` (not NULL then) says first where it is, and can end it with a negative code.
+ * A run that another command works in, or that cannot be written, is reviewed by the files it has.
+ * run: path. Release in any case. EK_EUSAGE: no samples, or somebody else reviews under this name; EK_EDATA, EK_EIO.
+ */
+int ek_do_review(struct ek_reviewed *out, const char *run, const struct ek_review_options *options,
+                 int (*announce)(void *context, const struct ek_review_address *address), void *context);
+void ek_reviewed_release(struct ek_reviewed *reviewed);
+
+#endif
