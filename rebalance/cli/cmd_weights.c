@@ -30,7 +30,10 @@ static const struct ek_option rows[] = {
 	  .recorded = 1,
 	  .help = "inverse: every unit alike; sqrt: by the square root of its size; alpha=A: size to the power "
 	          "1 - A; effective-number=B (Cui et al. 2019; auto: 1 - 1/images); repeat-factor=T (LVIS); "
-	          "target=FILE.csv: shares of your own; reweigh=A,B: so that two attributes become independent "
+	          "target=FILE.csv: shares of your own; design: each image by how much it adds to the directions the "
+	          "data have (D-optimal; "
+	          "Kiefer and Wolfowitz 1960); vendi: by how much it adds to the Vendi score; reweigh=A,B: so that two "
+	          "attributes become independent "
 	          "(Kamiran and Calders 2012)" },
 	{ .name = "by",
 	  .kind = EK_KIND_STRING,
@@ -48,6 +51,17 @@ static const struct ek_option rows[] = {
 	  .low = 1,
 	  .high = 1e15,
 	  .help = "show no image more than C times as often as the mean; what is cut goes to the other units" },
+	{ .name = "ess",
+	  .kind = EK_KIND_NUMBER,
+	  EK_FIELD(struct ek_do_weights_options, plan.worth),
+	  .argument = "E",
+	  .recorded = 1,
+	  .zero = "0.5",
+	  .low = 0.001,
+	  .high = 1,
+	  .help = "of design and vendi: how large the effective sample is to be at least, as a share of the images; "
+	          "the "
+	          "weights are tempered to it" },
 	EK_PLAN_NORMALISE_ROW(struct ek_do_weights_options),
 	EK_PLAN_NAME_ROW(struct ek_do_weights_options, EK_WEIGHTS),
 	{ .name = NULL },
@@ -69,13 +83,12 @@ static void print_skew(const cJSON *json, const char *label, const char *name)
 	             ek_json_number(cJSON_GetObjectItemCaseSensitive(json, "skew_after"), name));
 }
 
-static void print_units(const cJSON *json)
+static void print_units(const cJSON *json, double images)
 {
 	const cJSON *size = cJSON_GetObjectItemCaseSensitive(json, "sizes")->child;
 	const cJSON *visit = cJSON_GetObjectItemCaseSensitive(json, "visits")->child;
 	const cJSON *names = cJSON_GetObjectItemCaseSensitive(json, "names");
 	const cJSON *name = names != NULL ? names->child : NULL;
-	const double images = ek_json_number(json, "in_units");
 	char count[32], before[32], after[32];
 
 	(void)printf("\n  %12s %8s %8s %10s  %s\n", "images", "share", "after", "visits", word(json, "by"));
@@ -99,7 +112,7 @@ static const char document[] = "weights/*/weights.json";
 
 static int print(const struct ek_run *run, const char *name)
 {
-	const cJSON *largest;
+	const cJSON *largest, *told;
 	cJSON *json = NULL;
 	char images[32], effective[32], share[32];
 	int rc;
@@ -118,7 +131,8 @@ static int print(const struct ek_run *run, const char *name)
 	             ek_text_count(images, ek_whole(ek_json_number(largest, "images"))));
 	print_skew(json, "entropy (1 = even)", "normalised_entropy");
 	print_skew(json, "effective units", "effective_units");
-	print_units(json);
+	told = cJSON_GetObjectItemCaseSensitive(json, "told");
+	print_units(told != NULL ? told : json, ek_json_number(json, "in_units"));
 	(void)printf("\nweights: %s/weights/%s\n", ek_run_path(run), name);
 out:
 	cJSON_Delete(json);

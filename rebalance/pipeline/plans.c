@@ -18,6 +18,19 @@ static int steps_before(struct ek_run *run, struct ek_steps_options *steps, int 
 	return rc;
 }
 
+static int components_before(struct ek_run *run, struct ek_steps_options *steps)
+{
+	struct ek_steps_options recorded;
+	int rc;
+
+	if (steps != NULL)
+		return ek_steps_components(run, steps);
+	ek_steps_options_init(&recorded);
+	rc = ek_steps_components(run, &recorded);
+	ek_steps_options_release(&recorded);
+	return rc;
+}
+
 int ek_do_prune(int *made, struct ek_run *run, struct ek_steps_options *steps, const struct ek_do_prune_options *o)
 {
 	struct ek_prune_options plan = o->plan;
@@ -59,6 +72,8 @@ int ek_do_weights(int *from_clusters, struct ek_run *run, struct ek_steps_option
 	EK_TRY(ek_weights_prepare(&weights, &o->plan));
 	*from_clusters = strcmp(ek_weights_step(weights)->inputs[0], "clusters/assignment.npy") == 0;
 	EK_TRY(steps_before(run, steps, *from_clusters));
+	if (ek_weights_need_components(weights))
+		EK_TRY(components_before(run, steps));
 	EK_TRY(ek_weights_run(&made, weights, run, o->force));
 out:
 	ek_weights_free(weights);

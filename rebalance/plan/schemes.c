@@ -24,6 +24,8 @@ struct ek_scheme_row {
 	const char *value;
 	/* w: [k] relative weight of an image of each unit; what empty units get is ignored. */
 	int (*weigh)(double *w, const struct input *in);
+	/* Likewise of each image, for a scheme that counts no units. */
+	int (*weigh_images)(double *w, const struct ek_image_input *in);
 };
 
 /* n^(-alpha), relative to the largest unit, so that nothing overflows. */
@@ -147,13 +149,16 @@ out:
 }
 
 static const struct ek_scheme_row rows[] = {
-	{ "inverse", NO_VALUE, 0, 0, NULL, inverse },
-	{ "sqrt", NO_VALUE, 0, 0, NULL, square_root },
-	{ "alpha", NUMBER, -10, 10, "a number from -10 to 10", alpha },
-	{ "effective-number", NUMBER_OR_AUTO, 0, 1 - 0x1p-53, "a number from 0 to below 1, or auto", effective_number },
-	{ "repeat-factor", NUMBER, 0x1p-1022, 1, "a number above 0, up to 1", repeat_factor },
-	{ "target", TEXT, 0, 0, "a file of shares", target },
-	{ "reweigh", TEXT, 0, 0, "two attributes, as gender,label", reweigh },
+	{ "inverse", NO_VALUE, 0, 0, NULL, inverse, NULL },
+	{ "sqrt", NO_VALUE, 0, 0, NULL, square_root, NULL },
+	{ "alpha", NUMBER, -10, 10, "a number from -10 to 10", alpha, NULL },
+	{ "effective-number", NUMBER_OR_AUTO, 0, 1 - 0x1p-53, "a number from 0 to below 1, or auto", effective_number,
+	  NULL },
+	{ "repeat-factor", NUMBER, 0x1p-1022, 1, "a number above 0, up to 1", repeat_factor, NULL },
+	{ "target", TEXT, 0, 0, "a file of shares", target, NULL },
+	{ "design", NO_VALUE, 0, 0, NULL, NULL, ek_image_weights_design },
+	{ "vendi", NO_VALUE, 0, 0, NULL, NULL, ek_image_weights_vendi },
+	{ "reweigh", TEXT, 0, 0, "two attributes, as gender,label", reweigh, NULL },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -190,7 +195,7 @@ int ek_scheme_parse(struct ek_scheme *scheme, const char *text)
 		}
 	return ek_fail(EK_EUSAGE,
 	               "unknown scheme \"%s\"; there is inverse, sqrt, alpha=A, effective-number=B, repeat-factor=T, "
-	               "target=FILE, reweigh=A,B",
+	               "target=FILE, design, vendi, reweigh=A,B",
 	               text);
 }
 
@@ -242,6 +247,16 @@ int ek_scheme_visits(double *visits, const struct ek_scheme *scheme, const struc
 	EK_TRY(normalise(visits, units));
 out:
 	return rc;
+}
+
+int ek_scheme_is_of_images(const struct ek_scheme *scheme)
+{
+	return scheme->row->weigh_images != NULL;
+}
+
+int ek_scheme_weigh_images(double *w, const struct ek_scheme *scheme, const struct ek_image_input *in)
+{
+	return scheme->row->weigh_images(w, in);
 }
 
 struct level {

@@ -7,13 +7,15 @@
  *	effective-number=B   w = (1 - B) / (1 - B^n), B in [0, 1), or "auto" for 1 - 1/(all images) (Cui et al. 2019)
  *	repeat-factor=T      w = max(1, sqrt(T / (n / all images))) (LVIS: Gupta, Dollar, Girshick 2019)
  *	target=FILE          w = target share / (n / all images) (target.h)
+ *	design               each image by the D-optimal design over its components (design.h)
+ *	vendi                each image by the weights of the largest Vendi score (design.h)
  *	reweigh=A,B          w = p(a) p(b) / p(a, b), by which the attributes A and B become independent (Kamiran and
  *	                     Calders 2012; AIF360's Reweighing)
  */
 #ifndef EK_PLAN_SCHEMES_H
 #define EK_PLAN_SCHEMES_H
 
-#include "rebalance/plan/units.h"
+#include "rebalance/plan/image_weights.h"
 
 struct ek_scheme_row;
 
@@ -40,6 +42,11 @@ const char *ek_scheme_file(const struct ek_scheme *scheme);
  */
 int ek_scheme_visits(double *visits, const struct ek_scheme *scheme, const struct ek_units *units,
                      const struct ek_run *run, int normalise);
+
+/* 1: it weighs single images, not units. */
+int ek_scheme_is_of_images(const struct ek_scheme *scheme);
+/* w: [in->count] relative weights of such a scheme. As image_weights.h. */
+int ek_scheme_weigh_images(double *w, const struct ek_scheme *scheme, const struct ek_image_input *in);
 
 /*
  * Limit visits to `cap` by water-filling: min(cap, lambda visits), with lambda so that their mean over images is 1

@@ -428,6 +428,22 @@ out:
 	return rc;
 }
 
+int ek_units_of(struct ek_units *units, int32_t *unit, uint64_t n, uint32_t k, const char *by)
+{
+	int rc;
+
+	*units = (struct ek_units){ .n = n, .k = k, .owned = unit, .unit = unit };
+	EK_TRY(ek_copy_string(&units->by, by));
+	EK_TRY(ek_alloc(&units->sizes, k, sizeof *units->sizes));
+	for (uint64_t i = 0; i < n; i++)
+		if (unit[i] >= 0) {
+			units->sizes[unit[i]]++;
+			units->total++;
+		}
+out:
+	return rc;
+}
+
 void ek_units_release(struct ek_units *units)
 {
 	for (uint32_t k = 0; units->names != NULL && k < units->k; k++)

@@ -17,12 +17,19 @@
 #include "rebalance/base/log.h"
 #include "rebalance/io/folder.h"
 #include "rebalance/io/npy.h"
+#include "rebalance/plan/design.h"
 #include "rebalance/plan/subset.h"
 
 enum { WEIGHTS_VERSION = 1, ROWS = 1 << 16, ROWS_IN_MEMORY = 1 << 24, UNITS_LISTED = 100 };
 
 static const char *const files[] = { "weights.npy", "members.npy", "groups.csv", "weights.json", NULL };
 enum { FILES = sizeof files / sizeof *files };
+
+/* Of what single images are weighed; clusters, to tell what it does to them. */
+static const char *const image_inputs[] = { "clusters/assignment.npy", "embeddings.npy", "components/axes.npy",
+	                                    "components/mean.npy",     "images.jsonl",   NULL };
+/* Weights of single images are worth so much of the images unless told otherwise. */
+static const double default_worth = 0.5;
 
 struct ek_weights {
 	struct ek_weights_options options;
@@ -33,7 +40,9 @@ struct ek_weights {
 	struct ek_step step;
 	/* While it is done. */
 	struct ek_units units;
-	double *visits; /* [k] */
+	double *visits;       /* [k] */
+	struct ek_units told; /* of a scheme of single images: by what is told what it does; k 0: the units */
+	double *told_visits;  /* [told.k] mean of an image */
 };
 
 static int name_step(struct ek_weights *w, const char *name)
@@ -65,6 +74,8 @@ static int make_options(struct ek_weights *w)
 	EK_TRY(ek_json_add_string(w->json, "by", w->by));
 	EK_TRY(w->options.cap > 0 ? ek_json_add_double(w->json, "cap", w->options.cap)
 	                          : ek_json_add_null(w->json, "cap"));
+	if (ek_scheme_is_of_images(&w->scheme))
+		EK_TRY(ek_json_add_double(w->json, "worth", w->options.worth));
 	if (file != NULL) {
 		EK_TRY(ek_hash64_file(&bits, file));
 		(void)snprintf(hash, sizeof hash, "%016" PRIx64, bits);
@@ -88,10 +99,16 @@ int ek_weights_prepare(struct ek_weights **out, const struct ek_weights_options 
 	if (options->cap != 0 && !(options->cap >= 1 && isfinite(options->cap)))
 		rc = ek_fail(EK_EUSAGE, "the cap is %g, expected 1 or more visits an epoch", options->cap);
 	EK_TRY(rc);
+	if (w->options.worth == 0)
+		w->options.worth = default_worth;
+	if (!(w->options.worth > 0 && w->options.worth <= 1))
+		rc = ek_fail(EK_EUSAGE, "weights worth %g of the images are none, expected above 0, up to 1",
+		             w->options.worth);
+	EK_TRY(rc);
 	EK_TRY(name_step(w, options->name));
 	EK_TRY(make_options(w));
 	w->step.options = w->json;
-	w->step.inputs = ek_units_inputs(w->by);
+	w->step.inputs = ek_scheme_is_of_images(&w->scheme) ? image_inputs : ek_units_inputs(w->by);
 out:
 	if (rc < 0)
 		ek_weights_free(w);
@@ -110,13 +127,69 @@ void ek_weights_free(struct ek_weights *w)
 	free(w->by);
 	cJSON_Delete(w->json);
 	ek_units_release(&w->units);
+	ek_units_release(&w->told);
+	free(w->told_visits);
 	free(w->visits);
 	free(w);
+}
+
+int ek_weights_need_components(const struct ek_weights *w)
+{
+	return ek_scheme_is_of_images(&w->scheme);
 }
 
 const struct ek_step *ek_weights_step(const struct ek_weights *w)
 {
 	return &w->step;
+}
+
+static int weigh_units(struct ek_weights *w, const struct ek_run *run)
+{
+	int rc;
+
+	EK_TRY(ek_units_load(&w->units, run, w->by));
+	EK_TRY(ek_alloc(&w->visits, w->units.k, sizeof *w->visits));
+	EK_TRY(ek_scheme_visits(w->visits, &w->scheme, &w->units, run, w->options.normalise));
+out:
+	return rc;
+}
+
+/* Weigh every image, temper that, and make levels of it. */
+static int weigh_images(struct ek_weights *w, const struct ek_run *run)
+{
+	struct ek_image_input in = { .run = run };
+	struct ek_units all = { 0 };
+	uint64_t *ids = NULL;
+	double *weight = NULL;
+	int rc;
+
+	EK_TRY(ek_units_load(&all, run, "all"));
+	EK_TRY(ek_image_ids(&ids, &in.count, &all));
+	in.ids = ids;
+	EK_TRY(ek_alloc(&weight, in.count, sizeof *weight));
+	EK_TRY(ek_scheme_weigh_images(weight, &w->scheme, &in));
+	(void)ek_weights_temper(weight, in.count, w->options.worth);
+	EK_TRY(ek_levels_of(&w->units, &w->visits, &all, weight));
+out:
+	ek_units_release(&all);
+	free(ids);
+	free(weight);
+	return rc;
+}
+
+/* What levels do to the units that are told of. */
+static int tell(struct ek_weights *w, const struct ek_run *run)
+{
+	int rc;
+
+	EK_TRY(ek_units_load(&w->told, run, w->by));
+	EK_TRY(ek_alloc(&w->told_visits, w->told.k, sizeof *w->told_visits));
+	for (uint64_t i = 0; i < w->told.n; i++)
+		if (w->told.unit[i] >= 0 && w->units.unit[i] >= 0)
+			w->told_visits[w->told.unit[i]] +=
+				w->visits[w->units.unit[i]] / (double)w->told.sizes[w->told.unit[i]];
+out:
+	return rc;
 }
 
 /* What the units come to. */
@@ -129,13 +202,14 @@ struct summary {
 
 static int summarise(struct summary *s, const struct ek_weights *w)
 {
-	const struct ek_units *units = &w->units;
+	const struct ek_units *units = &w->units, *told = w->told.k > 0 ? &w->told : units;
+	const double *visits = w->told.k > 0 ? w->told_visits : w->visits;
 	double *shown = NULL; /* not whole: rounded, a unit of half a visit would count as none or as one */
 	double squares = 0;
 	int rc;
 
 	*s = (struct summary){ 0 };
-	EK_TRY(ek_alloc(&shown, units->k, sizeof *shown));
+	EK_TRY(ek_alloc(&shown, told->k, sizeof *shown));
 	for (uint32_t k = 0; k < units->k; k++) {
 		const double size = (double)units->sizes[k];
 
@@ -143,11 +217,12 @@ static int summarise(struct summary *s, const struct ek_weights *w)
 		s->largest = w->visits[k] > w->visits[s->largest] ? k : s->largest;
 		s->repeated += w->visits[k] > EK_REPEAT_WARNING;
 		s->empty += units->sizes[k] == 0;
-		shown[k] = size * w->visits[k];
 	}
+	for (uint32_t k = 0; k < told->k; k++)
+		shown[k] = (double)told->sizes[k] * visits[k];
 	s->effective = (double)units->total / squares * (double)units->total;
-	EK_TRY(ek_inequality_measure(&s->before, units->sizes, units->k));
-	EK_TRY(ek_inequality_expected(&s->after, shown, units->k));
+	EK_TRY(ek_inequality_measure(&s->before, told->sizes, told->k));
+	EK_TRY(ek_inequality_expected(&s->after, shown, told->k));
 out:
 	free(shown);
 	return rc;
@@ -332,22 +407,39 @@ out:
 	return rc;
 }
 
-static int add_arrays(cJSON *json, const struct ek_weights *w)
+static int add_arrays(cJSON *json, const struct ek_units *units, const double *each)
 {
 	cJSON *sizes, *visits, *names;
 	int rc;
 
-	if (w->units.names != NULL) {
+	if (units->names != NULL) {
 		EK_TRY(ek_json_add_array(&names, json, "names"));
-		for (uint32_t k = 0; k < w->units.k; k++)
-			EK_TRY(ek_json_add_string(names, NULL, w->units.names[k]));
+		for (uint32_t k = 0; k < units->k; k++)
+			EK_TRY(ek_json_add_string(names, NULL, units->names[k]));
 	}
 	EK_TRY(ek_json_add_array(&sizes, json, "sizes"));
 	EK_TRY(ek_json_add_array(&visits, json, "visits"));
-	for (uint32_t k = 0; k < w->units.k; k++) {
-		EK_TRY(ek_json_add_u64(sizes, NULL, w->units.sizes[k]));
-		EK_TRY(ek_json_add_double(visits, NULL, w->visits[k]));
+	for (uint32_t k = 0; k < units->k; k++) {
+		EK_TRY(ek_json_add_u64(sizes, NULL, units->sizes[k]));
+		EK_TRY(ek_json_add_double(visits, NULL, each[k]));
 	}
+out:
+	return rc;
+}
+
+/* Of a scheme of single images: what it does to the units that are told of. */
+static int add_told(cJSON *json, const struct ek_weights *w)
+{
+	cJSON *told;
+	int rc;
+
+	if (w->told.k == 0)
+		return 0;
+	EK_TRY(ek_json_add_double(json, "worth", w->options.worth));
+	EK_TRY(ek_json_add_object(&told, json, "told"));
+	EK_TRY(ek_json_add_string(told, "by", w->told.by));
+	EK_TRY(ek_json_add_u64(told, "units", w->told.k));
+	EK_TRY(add_arrays(told, &w->told, w->told_visits));
 out:
 	return rc;
 }
@@ -371,13 +463,15 @@ out:
 
 static int add_units(cJSON *json, const struct ek_weights *w)
 {
+	const struct ek_units *units = w->told.k > 0 ? &w->told : &w->units;
+	const double *visits = w->told.k > 0 ? w->told_visits : w->visits;
 	double *shown = NULL;
 	int rc;
 
-	EK_TRY(ek_alloc(&shown, w->units.k, sizeof *shown));
-	for (uint32_t k = 0; k < w->units.k; k++)
-		shown[k] = (double)w->units.sizes[k] * w->visits[k];
-	EK_TRY(ek_units_add(json, &w->units, shown));
+	EK_TRY(ek_alloc(&shown, units->k, sizeof *shown));
+	for (uint32_t k = 0; k < units->k; k++)
+		shown[k] = (double)units->sizes[k] * visits[k];
+	EK_TRY(ek_units_add(json, units, shown));
 out:
 	free(shown);
 	return rc;
@@ -391,7 +485,7 @@ static int write_json(const char *path, const struct ek_weights *w, const struct
 
 	EK_TRY(ek_json_add_string(json, "name", w->options.name));
 	EK_TRY(ek_json_add_string(json, "scheme", w->options.scheme));
-	EK_TRY(ek_json_add_string(json, "by", w->by));
+	EK_TRY(ek_json_add_string(json, "by", units->by));
 	EK_TRY(w->options.cap > 0 ? ek_json_add_double(json, "cap", w->options.cap) : ek_json_add_null(json, "cap"));
 	EK_TRY(ek_json_add_u64(json, "images", units->n));
 	EK_TRY(ek_json_add_u64(json, "in_units", units->total));
@@ -405,7 +499,8 @@ static int write_json(const char *path, const struct ek_weights *w, const struct
 	EK_TRY(add_unit(json, "largest_repeat", w, s->largest));
 	EK_TRY(add_repeated(json, w, s));
 	EK_TRY(add_skew(json, s));
-	EK_TRY(add_arrays(json, w));
+	EK_TRY(add_told(json, w));
+	EK_TRY(add_arrays(json, units, w->visits));
 	EK_TRY(ek_json_save(json, path));
 out:
 	cJSON_Delete(json);
@@ -466,11 +561,11 @@ static int make(void *context, struct ek_run *run, cJSON *counts)
 	struct summary s;
 	int rc;
 
-	EK_TRY(ek_units_load(&w->units, run, w->by));
-	EK_TRY(ek_alloc(&w->visits, w->units.k, sizeof *w->visits));
-	EK_TRY(ek_scheme_visits(w->visits, &w->scheme, &w->units, run, w->options.normalise));
+	EK_TRY(ek_scheme_is_of_images(&w->scheme) ? weigh_images(w, run) : weigh_units(w, run));
 	if (w->options.cap > 0)
 		EK_TRY(ek_scheme_cap(w->visits, w->units.sizes, w->units.k, w->options.cap));
+	if (ek_scheme_is_of_images(&w->scheme))
+		EK_TRY(tell(w, run));
 	EK_TRY(summarise(&s, w));
 	ek_progress_begin("weighting", "rows", 2 * w->units.n);
 	rc = publish_files(w, run, &s);

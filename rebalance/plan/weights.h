@@ -26,6 +26,8 @@ struct ek_weights_options {
 	const char *by;     /* units.h; NULL: not asked */
 	double cap;         /* most visits of an image in an epoch, >= 1; 0: no limit */
 	int normalise;      /* target shares need not sum to 1 */
+	double worth; /* of schemes of single images: the least effective sample size as a share of the images, to which
+	                 they are tempered (w^a); 0: 0.5 */
 };
 
 struct ek_weights;
@@ -33,6 +35,8 @@ struct ek_weights;
 /* Make ready: every choice made, nothing done. EK_EUSAGE: a bad name, scheme or cap; EK_EIO: no target file. */
 int ek_weights_prepare(struct ek_weights **out, const struct ek_weights_options *options);
 void ek_weights_free(struct ek_weights *weights);
+/* 1: it weighs single images by the whitened components of the run, which have to be there. */
+int ek_weights_need_components(const struct ek_weights *weights);
 /* As ek_run_is_current wants it; belongs to `weights`. */
 const struct ek_step *ek_weights_step(const struct ek_weights *weights);
 /* Do it and record it, unless it is there and current (`*made` 0) and not `force`; the run must be open for writing.

@@ -10,7 +10,9 @@ import sys
 
 import numpy as np
 import scipy
+import sklearn
 from scipy.linalg import eigh
+from sklearn.linear_model import LogisticRegression
 
 
 def u(count, start):
@@ -40,6 +42,71 @@ def components():
     }
 
 
-json.dump({"made_by": {"numpy": np.__version__, "scipy": scipy.__version__}, "components": components()}, sys.stdout,
-          separators=(",", ":"))
+def rows(n, d):
+    return (u(n * d, 1).reshape(n, d) * np.arange(1, d + 1)).astype(np.float32).astype(np.float64)
+
+
+def design():
+    x = rows(60, 4)
+    ones = np.concatenate([np.ones((60, 1)), x], 1)
+    w = np.full(60, 1 / 60)
+    leverage = None
+    for _ in range(5):
+        m = (ones * w[:, None]).T @ ones
+        value = np.einsum("ij,jk,ik->i", ones, np.linalg.inv(m), ones)
+        leverage = value - 1 if leverage is None else leverage
+        w = w * value / 5
+        w /= w.sum()
+    return {"w": (w * 60).tolist(), "leverage": leverage.tolist()}
+
+
+def vendi():
+    x = rows(60, 4)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    w = np.full(60, 1 / 60)
+    for _ in range(5):
+        value, axes = np.linalg.eigh((x * w[:, None]).T @ x)
+        w = w * np.exp(-((x @ axes) ** 2) @ np.log(value))
+        w /= w.sum()
+    return {"w": (w * 60).tolist()}
+
+
+def temper():
+    w = np.exp(6 * u(50, 900))
+    low, high = 0.0, 1.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        v = w**middle
+        low, high = (middle, high) if v.sum() ** 2 / (50 * (v * v).sum()) >= 0.7 else (low, middle)
+    v = w**low
+    return {"power": low, "w": (v / v.mean()).tolist()}
+
+
+def probe():
+    """36 images with 2 views of 5 numbers, the first 4 of which count; groups 0, 1, 2 in turn, 2 of the first moved."""
+    group = np.arange(36) % 3
+    group[:2] = 2
+    x = (u(36 * 2 * 5, 1).reshape(36, 2, 5) * 2).astype(np.float32).astype(np.float64)
+    x[np.arange(36), :, group] = (x[np.arange(36), :, group].astype(np.float32) + np.float32(0.8)).astype(np.float64)
+    fit = LogisticRegression(C=0.3, tol=1e-10, max_iter=10000)
+    fit.fit(x[:, :, :4].reshape(-1, 4), np.repeat(group, 2), sample_weight=np.full(72, 0.5))
+    p = fit.predict_proba(x[:, 0, :4])
+    train = np.bincount(group) / 36
+    prior = train.copy()
+    for _ in range(20000):
+        q = p * prior / train
+        q /= q.sum(1, keepdims=True)
+        prior = q.mean(0)
+    q = p * prior / train
+    return {
+        "w": np.concatenate([fit.coef_, fit.intercept_[:, None]], 1).ravel().tolist(),
+        "p": p.ravel().tolist(),
+        "prior": prior.tolist(),
+        "q": (q / q.sum(1, keepdims=True)).ravel().tolist(),
+    }
+
+
+made_by = {"numpy": np.__version__, "scipy": scipy.__version__, "scikit-learn": sklearn.__version__}
+json.dump({"made_by": made_by, "components": components(), "design": design(), "vendi": vendi(), "temper": temper(),
+           "probe": probe()}, sys.stdout, separators=(",", ":"))
 print()

@@ -1,0 +1,167 @@
+#include "rebalance/plan/image_weights.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/cluster/components.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+#include "rebalance/plan/design.h"
+
+enum { ROUNDS = 100 };
+
+int ek_image_ids(uint64_t **ids, uint64_t *count, const struct ek_units *units)
+{
+	int rc;
+
+	*count = 0;
+	EK_TRY(ek_alloc(ids, units->total, sizeof **ids));
+	for (uint64_t i = 0; i < units->n; i++)
+		if (units->unit[i] >= 0)
+			(*ids)[(*count)++] = i;
+out:
+	return rc;
+}
+
+int ek_image_components(float **x, size_t *k, const struct ek_image_input *in)
+{
+	struct ek_components c = { 0 };
+	struct ek_npy array = { 0 };
+	struct ek_rows rows;
+	char *path = NULL;
+	int rc;
+
+	*x = NULL;
+	EK_TRY(ek_components_load(&c, in->run));
+	EK_TRY(ek_run_file(&path, in->run, "embeddings.npy"));
+	EK_TRY(ek_npy_open(&array, path));
+	EK_TRY(ek_rows_of(&rows, &array, 0));
+	*k = (size_t)(in->count / EK_IMAGES_PER_COMPONENT);
+	*k = *k > EK_DESIGN_COMPONENTS ? EK_DESIGN_COMPONENTS : *k;
+	*k = *k > c.k ? c.k : *k;
+	if (*k == 0 || in->ids[in->count - 1] >= rows.count) {
+		rc = ek_fail(EK_EDATA, "%" PRIu64 " images are too few for directions: %d at least", in->count,
+		             EK_IMAGES_PER_COMPONENT);
+		goto out;
+	}
+	rows.ids = in->ids;
+	rows.count = in->count;
+	EK_TRY(ek_alloc(x, in->count * *k, sizeof **x));
+	EK_TRY(ek_components_project(*x, &c, &rows, *k));
+out:
+	ek_components_release(&c);
+	ek_npy_close(&array);
+	free(path);
+	return rc;
+}
+
+int ek_image_weights_design(double *w, const struct ek_image_input *in)
+{
+	float *x = NULL;
+	size_t k;
+	int rc;
+
+	EK_TRY(ek_image_components(&x, &k, in));
+	EK_TRY(ek_design_weights(w, x, in->count, k, ROUNDS));
+out:
+	free(x);
+	return rc;
+}
+
+int ek_image_weights_vendi(double *w, const struct ek_image_input *in)
+{
+	float *x = NULL;
+	size_t k;
+	int rc;
+
+	EK_TRY(ek_image_components(&x, &k, in));
+	EK_TRY(ek_vendi_weights(w, x, in->count, k, ROUNDS));
+out:
+	free(x);
+	return rc;
+}
+
+int ek_image_leverage(double *out, const struct ek_image_input *in)
+{
+	float *x = NULL;
+	size_t k;
+	int rc;
+
+	EK_TRY(ek_image_components(&x, &k, in));
+	EK_TRY(ek_design_leverage(out, x, in->count, k));
+out:
+	free(x);
+	return rc;
+}
+
+static int level_of(double weight, double least)
+{
+	return (int)(log(weight / least) / log(EK_LEVEL_RATIO));
+}
+
+static int name_levels(struct ek_units *levels, const double *visits)
+{
+	int rc;
+
+	EK_TRY(ek_alloc(&levels->names, levels->k, sizeof *levels->names));
+	for (uint32_t k = 0; k < levels->k; k++)
+		EK_TRY(ek_format(&levels->names[k], "%.3g visits", visits[k]));
+out:
+	return rc;
+}
+
+/* Levels that have an image are numbered anew, the lightest first. */
+static int number_levels(int32_t **number, uint32_t *k, const int32_t *level, const struct ek_units *all, int most)
+{
+	int rc;
+
+	EK_TRY(ek_alloc(number, (size_t)most + 1, sizeof **number));
+	for (uint64_t i = 0; i < all->n; i++)
+		if (all->unit[i] >= 0)
+			(*number)[level[i]] = 1;
+	*k = 0;
+	for (int l = 0; l <= most; l++)
+		(*number)[l] = (*number)[l] != 0 ? (int32_t)(*k)++ : -1;
+out:
+	return rc;
+}
+
+int ek_levels_of(struct ek_units *levels, double **visits, const struct ek_units *all, const double *w)
+{
+	double least = INFINITY, most = 0, total = 0;
+	int32_t *level = NULL, *number = NULL;
+	uint32_t k;
+	int rc;
+
+	*levels = (struct ek_units){ 0 };
+	*visits = NULL;
+	for (uint64_t i = 0; i < all->total; i++) {
+		least = fmin(least, w[i]);
+		most = fmax(most, w[i]);
+		total += w[i];
+	}
+	if (!(least > 0) || !isfinite(most))
+		return ek_fail(EK_EDATA, "the weights of images are from %g to %g", least, most);
+	EK_TRY(ek_alloc(&level, all->n, sizeof *level));
+	for (uint64_t i = 0, at = 0; i < all->n; i++)
+		level[i] = all->unit[i] >= 0 ? level_of(w[at++], least) : all->unit[i];
+	EK_TRY(number_levels(&number, &k, level, all, level_of(most, least)));
+	for (uint64_t i = 0; i < all->n; i++)
+		level[i] = level[i] >= 0 ? number[level[i]] : level[i];
+	EK_TRY(ek_units_of(levels, level, all->n, k, "level of weight"));
+	level = NULL;
+	levels->held_out = all->held_out;
+	EK_TRY(ek_alloc(visits, k, sizeof **visits));
+	for (uint64_t i = 0, at = 0; i < all->n; i++)
+		if (levels->unit[i] >= 0)
+			(*visits)[levels->unit[i]] += w[at++] / total * (double)all->total;
+	for (uint32_t l = 0; l < k; l++)
+		(*visits)[l] /= (double)levels->sizes[l];
+	EK_TRY(name_levels(levels, *visits));
+out:
+	free(level);
+	free(number);
+	return rc;
+}

@@ -1,0 +1,39 @@
+/*
+ * Weights of single images: schemes that look at where each image lies (design.h) instead of counting units.
+ *
+ * The sampler deals units (sampler.h), so images of nearly the same weight are one: a level, whose images are all shown
+ * as often as they are on average. Levels are EK_LEVEL_RATIO apart, so that no weight is off by more than half of that.
+ */
+#ifndef EK_PLAN_IMAGE_WEIGHTS_H
+#define EK_PLAN_IMAGE_WEIGHTS_H
+
+#include "rebalance/plan/units.h"
+
+#define EK_LEVEL_RATIO 1.0218971486541166 /* 2^(1/32) */
+/* Components that a design is over, at most; there are at least EK_IMAGES_PER_COMPONENT images for each. */
+enum { EK_DESIGN_COMPONENTS = 128, EK_IMAGES_PER_COMPONENT = 10 };
+
+/* The images of a plan, and how they are to be weighed. */
+struct ek_image_input {
+	const struct ek_run *run;
+	const uint64_t *ids; /* [count] */
+	uint64_t count;
+};
+
+/* Each fills w [in->count] with relative weights. EK_EDATA: too few images, no components; EK_EIO, EK_ENOMEM. */
+int ek_image_weights_design(double *w, const struct ek_image_input *in);
+int ek_image_weights_vendi(double *w, const struct ek_image_input *in);
+/* The leverage of each (design.h): what is rare. */
+int ek_image_leverage(double *out, const struct ek_image_input *in);
+
+/* The whitened components of the images, at most EK_DESIGN_COMPONENTS: *x [count, *k], to be freed. */
+int ek_image_components(float **x, size_t *k, const struct ek_image_input *in);
+
+/* Ids of the images that are in a unit, to be freed. */
+int ek_image_ids(uint64_t **ids, uint64_t *count, const struct ek_units *units);
+
+/* Levels of weights w [all->total], in the order of ids: `levels` to be released, *visits [levels->k] to be freed, mean
+ * over images 1. Images that are in no unit of `all` are in none of `levels`. */
+int ek_levels_of(struct ek_units *levels, double **visits, const struct ek_units *all, const double *w);
+
+#endif
