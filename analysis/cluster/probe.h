@@ -1,0 +1,67 @@
+/*
+ * A probe: which of G groups a row belongs to, learned from a few rows whose group is known.
+ *
+ * Multinomial logistic regression: minimises
+ *	1/2 sum over groups |w_g|² + C sum over rows s_i ( ln sum over g exp(w_g · x_i + b_g) - (w_y · x_i + b_y) ),
+ * scikit-learn's LogisticRegression with the L2 penalty; s_i: a row's weight. Probabilities are the softmax of the
+ * logits over a temperature.
+ *
+ * How it is chosen (ek_probe_choose): C, the number of components and whether views are training rows by the log loss
+ * of cross-validation on the labelled images themselves (views of an image stay with it; only images as they are
+ *count), then the temperature that makes the left-out predictions most likely (Guo, Pleiss, Sun, Weinberger 2017), then
+ *one fit on all.
+ *
+ * Prior correction (Saerens, Latinne, Decaestecker 2002): labelled images need not come in the shares that all have.
+ * prior <- mean over i of q_i, q_ig ∝ p_ig prior_g / train_g, to convergence.
+ */
+#ifndef EK_CLUSTER_PROBE_H
+#define EK_CLUSTER_PROBE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct ek_probe {
+	uint32_t groups;
+	size_t k;      /* components that it looks at, the first ones of a row */
+	double *w;     /* [groups, k + 1] the last of each is b */
+	double *train; /* [groups] share of the rows that it learned from */
+	double temperature;
+};
+
+/* Rows that it learns from: `views` rows of each image, the image as it is first. */
+struct ek_probe_rows {
+	const float *x; /* [images, views, stride] */
+	size_t stride, views;
+	const uint32_t *group; /* [images] */
+	uint64_t images;
+	uint32_t groups;
+};
+
+/* What was tried, and which was best. */
+struct ek_probe_choice {
+	double c;
+	size_t k, views; /* of each image that were used: 1 or all */
+	double log_loss; /* of left-out images, per image, after the temperature */
+	double accuracy; /* of left-out images */
+	uint32_t folds;
+};
+
+/* Fit with these settings; temperature 1. Each image counts alike, so one of several rows has weight 1 / views of them.
+ * `take`: [images] 1 for those to learn from, or NULL: all. EK_EDATA: a group without a row. Release in any case. */
+int ek_probe_fit(struct ek_probe *probe, const struct ek_probe_rows *rows, const uint8_t *take, size_t k, size_t views,
+                 double c);
+void ek_probe_release(struct ek_probe *probe);
+
+/* Choose and fit. folds of cross-validation: 5, or as many as the smallest group has images, at least 2; a group of one
+ * image is always learned from. The same for any number of threads. */
+int ek_probe_choose(struct ek_probe *probe, struct ek_probe_choice *choice, const struct ek_probe_rows *rows,
+                    uint64_t seed);
+
+/* out: [groups] probabilities of the row x [>= k]. */
+void ek_probe_predict(double *out, const struct ek_probe *probe, const float *x);
+
+/* q: [n, groups] probabilities under `train` on entry, under `prior` on return; prior: [groups] out. Returns how many
+ * rounds it took. weight: [n] of the rows, or NULL: alike. */
+int ek_probe_correct(float *q, double *prior, const double *train, uint64_t n, uint32_t groups);
+
+#endif

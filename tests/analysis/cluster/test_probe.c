@@ -1,0 +1,130 @@
+#include "tests/support/support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/cluster/probe.h"
+#include "rebalance/base/random.h"
+#include "rebalance/base/threads.h"
+#include "tests/analysis/cluster/groups_input.h"
+
+enum { N = 36, VIEWS = 2, STRIDE = 5, K = 4, GROUPS = 3 };
+
+struct data {
+	float x[N * VIEWS * STRIDE];
+	uint32_t group[N];
+	struct ek_probe_rows rows;
+};
+
+static void make_data(struct data *d)
+{
+	for (uint32_t i = 0; i < N; i++)
+		d->group[i] = i < 2 ? 2 : i % 3;
+	for (size_t i = 0; i < N * VIEWS * STRIDE; i++) {
+		d->x[i] = (float)(2 * ek_golden_u(1 + i));
+		if (i % STRIDE == d->group[i / (VIEWS * STRIDE)])
+			d->x[i] += 0.8F;
+	}
+	d->rows = (struct ek_probe_rows){ d->x, STRIDE, VIEWS, d->group, N, GROUPS };
+}
+
+/* The gradient ends below 1e-6, and the penalty's curvature is 1, so the parameters are that near to the optimum. */
+static void a_fit_equals_scikit_learns(void **state)
+{
+	cJSON *golden = ek_golden("groups");
+	const cJSON *want = cJSON_GetObjectItemCaseSensitive(golden, "probe");
+	struct ek_probe probe = { 0 };
+	double out[GROUPS], prior[GROUPS], *w, *p, *q, *shares;
+	float posterior[N * GROUPS];
+	struct data d;
+	size_t count;
+
+	(void)state;
+	make_data(&d);
+	w = ek_golden_doubles(want, "w", &count);
+	p = ek_golden_doubles(want, "p", &count);
+	q = ek_golden_doubles(want, "q", &count);
+	shares = ek_golden_doubles(want, "prior", &count);
+	assert_ok(ek_probe_fit(&probe, &d.rows, NULL, K, VIEWS, 0.3));
+	for (size_t i = 0; i < GROUPS; i++)
+		for (size_t j = 0; j < K; j++)
+			assert_close(probe.w[i * (K + 1) + j], w[i * (K + 1) + j], 1e-5);
+	for (size_t i = 0; i < N; i++) {
+		ek_probe_predict(out, &probe, d.x + i * VIEWS * STRIDE);
+		for (size_t g = 0; g < GROUPS; g++) {
+			assert_close(out[g], p[i * GROUPS + g], 1e-5);
+			posterior[i * GROUPS + g] = (float)out[g];
+		}
+	}
+	assert_true(ek_probe_correct(posterior, prior, probe.train, N, GROUPS) > 1);
+	for (size_t g = 0; g < GROUPS; g++)
+		assert_close(prior[g], shares[g], 1e-4); /* it ends where a round moves less than 1e-8 */
+	for (size_t i = 0; i < N * GROUPS; i++)
+		assert_close(posterior[i], q[i], 1e-4);
+	free(w);
+	free(p);
+	free(q);
+	free(shares);
+	ek_probe_release(&probe);
+	cJSON_Delete(golden);
+}
+
+/* Groups that lie apart are told apart, and the same for any number of threads; noise is not believed. */
+static void choosing_is_repeatable_and_calibrated(void **state)
+{
+	struct ek_probe one = { 0 }, three = { 0 };
+	struct ek_probe_choice choice, again;
+	struct data d;
+	double out[GROUPS];
+
+	(void)state;
+	make_data(&d);
+	ek_threads_set(1);
+	assert_ok(ek_probe_choose(&one, &choice, &d.rows, 3));
+	ek_threads_set(3);
+	assert_ok(ek_probe_choose(&three, &again, &d.rows, 3));
+	ek_threads_set(0);
+	assert_memory_equal(&choice, &again, sizeof choice);
+	assert_memory_equal(one.w, three.w, GROUPS * (one.k + 1) * sizeof *one.w);
+	assert_int_equal(choice.folds, 5);
+	assert_true(choice.accuracy > 0.5 && choice.log_loss < log(3));
+	ek_probe_release(&three);
+	ek_probe_release(&one);
+	for (size_t i = 0; i < N * VIEWS * STRIDE; i++)
+		d.x[i] = (float)ek_random_normal(1, 2, i);
+	assert_ok(ek_probe_choose(&one, &choice, &d.rows, 3));
+	ek_probe_predict(out, &one, d.x);
+	assert_true(choice.log_loss > log(3) - 0.1);
+	for (size_t g = 0; g < GROUPS; g++)
+		assert_true(out[g] < 0.75);
+	ek_probe_release(&one);
+}
+
+static void few_images_are_learned_from(void **state)
+{
+	struct ek_probe probe = { 0 };
+	struct ek_probe_choice choice;
+	struct data d;
+
+	(void)state;
+	make_data(&d);
+	d.rows.images = 3; /* groups 2, 2, 2 */
+	assert_fails(ek_probe_choose(&probe, &choice, &d.rows, 0), EK_EDATA, "group 0 has no labelled image");
+	ek_probe_release(&probe);
+	d.group[0] = 0;
+	d.group[1] = 1;
+	assert_ok(ek_probe_choose(&probe, &choice, &d.rows, 0));
+	assert_int_equal(choice.folds, 0);
+	ek_probe_release(&probe);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_fit_equals_scikit_learns),
+		cmocka_unit_test(choosing_is_repeatable_and_calibrated),
+		cmocka_unit_test(few_images_are_learned_from),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
