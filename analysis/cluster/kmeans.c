@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analysis/cluster/kmeans_internal.h"
+#include "analysis/cluster/rows_device.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
@@ -77,31 +78,68 @@ out:
 	return rc;
 }
 
+/* An iteration is done. */
+static void note(struct run *run, double inertia, uint64_t changed, const struct ek_kmeans_options *o)
+{
+	const double before = run->inertia;
+
+	run->inertia = inertia;
+	run->objective[run->iterations++] = inertia;
+	run->converged = changed == 0 || before - inertia < o->tolerance * before;
+	if (!o->quiet)
+		ek_progress_add(1);
+}
+
+/* The centroids move before it is known whether they still have to: meanwhile the distances are added up. */
+static int lloyd_on_device(struct run *run, struct ek_nn_rows *device, uint64_t n, const struct ek_kmeans_options *o)
+{
+	struct ek_nearest_state *s = &run->state;
+	const double *distance2;
+	uint64_t changed;
+	int rc;
+
+	EK_TRY(ek_nn_rows_begin(device, s->assignment, s->distance2, run->centroids, o->k));
+	EK_TRY(ek_nn_rows_move(device, o->spherical));
+	while (run->iterations < o->iterations && !run->converged) {
+		EK_TRY(ek_nn_rows_search(device, &distance2, &changed));
+		if (run->iterations + 1 < o->iterations && changed > 0)
+			EK_TRY(ek_nn_rows_move(device, o->spherical));
+		note(run, sum_of(distance2, n), changed, o);
+	}
+	EK_TRY(ek_nn_rows_result(device, s->assignment, s->distance2, run->centroids));
+out:
+	return rc;
+}
+
 static int lloyd(struct run *run, struct ek_nearest *finder, const struct ek_rows *rows,
                  const struct ek_kmeans_options *o)
 {
 	double *moves = NULL;
 	int rc;
 
+	if (ek_nearest_device(finder) != NULL)
+		return lloyd_on_device(run, ek_nearest_device(finder), rows->count, o);
 	EK_TRY(ek_alloc(&moves, o->k, sizeof *moves));
 	while (run->iterations < o->iterations && !run->converged) {
-		const double before = run->inertia;
 		uint64_t changed;
 
 		EK_TRY(ek_kmeans_move(run->centroids, moves, rows, run->state.assignment, run->before, o->k,
 		                      o->spherical));
 		run->state.moves = moves;
 		EK_TRY(ek_nearest_search(finder, &run->state, run->centroids, o->k, 0, &changed));
-		run->inertia = sum_of(run->state.distance2, rows->count);
-		run->objective[run->iterations++] = run->inertia;
-		run->converged = changed == 0 || before - run->inertia < o->tolerance * before;
-		if (!o->quiet)
-			ek_progress_add(1);
+		note(run, sum_of(run->state.distance2, rows->count), changed, o);
 	}
 out:
 	run->state.moves = NULL;
 	free(moves);
 	return rc;
+}
+
+static enum ek_screen screen_for(const struct ek_rows *rows, const struct ek_kmeans_options *o)
+{
+	return o->screen == EK_SCREEN_AUTO && ek_rows_worth_device(rows->count, o->k, rows->dimensions)
+	               ? EK_SCREEN_DEVICE
+	               : o->screen;
 }
 
 /* The best of the starts, in `best`. */
@@ -115,7 +153,7 @@ static int train(struct run *best, int *best_start, const struct ek_rows *rows, 
 
 	if (!o->quiet)
 		ek_progress_begin("clustering", "iterations", (uint64_t)starts * (uint64_t)o->iterations);
-	EK_TRY(ek_nearest_new(&finder, rows, mean, o->screen));
+	EK_TRY(ek_nearest_new(&finder, rows, mean, screen_for(rows, o)));
 	EK_TRY(run_init(best, rows->count, rows->dimensions, o));
 	if (starts > 1)
 		EK_TRY(run_init(&run, rows->count, rows->dimensions, o));
@@ -156,7 +194,7 @@ static int assign_all(struct run *run, const struct ek_rows *rows, const double 
 		s->assignment[i] = -1;
 		s->distance2[i] = (double)INFINITY;
 	}
-	EK_TRY(ek_nearest_new(&finder, rows, mean, o->screen));
+	EK_TRY(ek_nearest_new(&finder, rows, mean, screen_for(rows, o)));
 	EK_TRY(ek_nearest_search(finder, s, run->centroids, o->k, 0, NULL));
 	run->inertia = sum_of(s->distance2, rows->count);
 out:

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "analysis/cluster/pieces.h"
+#include "analysis/cluster/rows_device.h"
 #include "analysis/cluster/screen.h"
 #include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
@@ -48,6 +49,7 @@ struct kept {
 
 struct ek_nearest {
 	const struct ek_rows *rows;
+	struct ek_nn_rows *device; /* NULL: the processor does it */
 	size_t d;
 	float *centre;         /* [d] what is taken off before screening */
 	struct list near, far; /* rows to compare with the centroids that moved, and with all */
@@ -107,6 +109,7 @@ void ek_nearest_free(struct ek_nearest *f)
 {
 	if (f == NULL)
 		return;
+	ek_nn_rows_free(f->device);
 	free_workers(f);
 	if (f->methods != NULL)
 		f->methods->destroy(f->screen);
@@ -182,6 +185,10 @@ int ek_nearest_new(struct ek_nearest **out, const struct ek_rows *rows, const do
 	EK_TRY(ek_alloc(&f->centre, f->d, sizeof *f->centre));
 	for (size_t j = 0; j < f->d; j++)
 		f->centre[j] = (float)mean[j];
+	if (screen == EK_SCREEN_DEVICE) {
+		EK_TRY(ek_rows_to_device(&f->device, rows, f->centre));
+		goto done;
+	}
 	EK_TRY(list_init(&f->near, rows));
 	EK_TRY(list_init(&f->far, rows));
 	f->worker_count = ek_threads();
@@ -194,11 +201,17 @@ int ek_nearest_new(struct ek_nearest **out, const struct ek_rows *rows, const do
 		EK_TRY(f->methods->create(&f->screen, f->d, f->worker_count));
 		EK_TRY(kept_init(f));
 	}
+done:
 	*out = f;
 	f = NULL;
 out:
 	ek_nearest_free(f);
 	return rc;
+}
+
+struct ek_nn_rows *ek_nearest_device(const struct ek_nearest *f)
+{
+	return f->device;
 }
 
 /* Number the centroids to compare with: all, or those that moved. */
@@ -507,6 +520,8 @@ int ek_nearest_search(struct ek_nearest *f, struct ek_nearest_state *state, cons
 	uint64_t count = 0;
 	int rc;
 
+	if (f->device != NULL)
+		return ek_nn_rows_nearest(f->device, state->assignment, state->distance2, centroids, k, first, changed);
 	f->state = state;
 	f->centroids = centroids;
 	f->k = k;

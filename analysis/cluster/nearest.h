@@ -31,7 +31,8 @@ enum ek_screen {
 	EK_SCREEN_AUTO,     /* bfloat16 where the processor multiplies it in hardware and d >= 64, else FAISS */
 	EK_SCREEN_FAISS,    /* FAISS's flat search, float32 */
 	EK_SCREEN_BFLOAT16, /* products in bfloat16, sums in float32 */
-	EK_SCREEN_NONE      /* every distance in float64: for tests */
+	EK_SCREEN_NONE,     /* every distance in float64: for tests */
+	EK_SCREEN_DEVICE /* on the device that was chosen, which has rows (train/nn/rows.h); there no row is skipped */
 };
 
 /* What is known of each row; arrays [rows], owned by the caller. */
@@ -45,10 +46,13 @@ struct ek_nearest_state {
 };
 
 struct ek_nearest;
+struct ek_nn_rows;
 
 /* `rows` and `mean` [d] float64 (ek_rows_mean) must outlive it. At most 2^31 - 1 rows (EK_ENOTSUP). */
 int ek_nearest_new(struct ek_nearest **out, const struct ek_rows *rows, const double *mean, enum ek_screen screen);
 void ek_nearest_free(struct ek_nearest *f);
+/* The rows on the device; NULL: another screen. */
+struct ek_nn_rows *ek_nearest_device(const struct ek_nearest *f);
 
 /*
  * Look whether a centroid is nearer than the one a row has.

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "analysis/cluster/pieces.h"
+#include "analysis/cluster/rows_device.h"
 #include "analysis/quality/neighbours.h"
 #include "analysis/quality/pairs.h"
 #include "rebalance/base/error.h"
@@ -180,6 +181,58 @@ static int scan(void *context, uint64_t piece, int worker)
 	return ek_check_interrupt();
 }
 
+/* A generated row and the real ones that may have a say, measured. */
+static int take_row(void *context, uint64_t y, const uint32_t *index, const double *distance2, size_t count, int worker)
+{
+	struct compare *c = context;
+	struct ek_fidelity *out = c->out;
+	struct notes *notes = &c->notes[worker];
+
+	for (size_t i = 0; i < count; i++) {
+		const uint64_t x = index[i];
+		const double distance = sqrt(distance2[i]), radius = out->radius[x], own = c->generated_radius[y];
+
+		if (out->closed ? distance <= radius : distance < radius) {
+			out->balls[y]++;
+			notes->covered[x] = 1;
+		}
+		if (out->closed ? distance <= own : distance < own)
+			notes->recalled[x] = 1;
+		if (c->realism_above[x] >= 0 && (radius > 0 || distance <= 0))
+			out->realism[y] = fmax(out->realism[y], distance > 0 ? radius / distance : (double)INFINITY);
+	}
+	return 0;
+}
+
+/* Squared radii; of the real ones also those that count for realism, else 0. */
+static int compare_on_device(struct compare *c)
+{
+	const uint64_t n = c->out->real, m = c->out->generated;
+	struct ek_nn_rows *rows = NULL, *columns = NULL;
+	double *ball = NULL, *weight = NULL, *reach = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&ball, n, sizeof *ball));
+	EK_TRY(ek_alloc(&weight, n, sizeof *weight));
+	EK_TRY(ek_alloc(&reach, m, sizeof *reach));
+	for (uint64_t i = 0; i < n; i++) {
+		ball[i] = c->out->radius[i] * c->out->radius[i];
+		weight[i] = c->realism_above[i] >= 0 ? ball[i] : 0;
+	}
+	for (uint64_t j = 0; j < m; j++)
+		reach[j] = c->generated_radius[j] * c->generated_radius[j];
+	EK_TRY(ek_rows_to_device(&rows, c->pairs.rows, c->pairs.centre));
+	EK_TRY(ek_rows_to_device(&columns, c->pairs.columns, c->pairs.centre));
+	EK_TRY(ek_nn_rows_within(rows, columns, &(struct ek_nn_rows_balls){ reach, ball, weight }, take_row, c));
+out:
+	ek_nn_rows_free(rows);
+	ek_nn_rows_free(columns);
+	free(ball);
+	free(weight);
+	free(reach);
+	return rc;
+}
+
 static int compare_all(struct compare *c)
 {
 	const uint64_t n = c->out->real, m = c->out->generated, blocks = (n + EK_PAIRS_COLUMNS - 1) / EK_PAIRS_COLUMNS;
@@ -191,6 +244,10 @@ static int compare_all(struct compare *c)
 		EK_TRY(ek_alloc(&c->notes[i].covered, n, 1));
 		EK_TRY(ek_alloc(&c->notes[i].recalled, n, 1));
 		EK_TRY(ek_alloc(&c->notes[i].hits, EK_PAIRS_COLUMNS, sizeof *c->notes[i].hits));
+	}
+	if (ek_rows_worth_device(m, n, c->pairs.d)) {
+		rc = compare_on_device(c);
+		goto out;
 	}
 	for (uint64_t first = 0; first < n; first += EK_PAIRS_COLUMNS) {
 		EK_TRY(ek_pairs_block(&c->pairs, first));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analysis/cluster/pieces.h"
+#include "analysis/cluster/rows_device.h"
 #include "analysis/quality/pairs.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
@@ -250,6 +251,46 @@ static uint64_t row_visits(const struct search *s, uint64_t queries, uint64_t se
 	return visits;
 }
 
+static int take_row(void *context, uint64_t row, const uint32_t *index, const double *distance2, size_t count,
+                    int worker)
+{
+	struct search *s = context;
+
+	(void)worker;
+	for (size_t i = 0; i < count; i++)
+		if (!(s->itself && index[i] == row))
+			offer(s, row, distance2[i], index[i]);
+	return 0;
+}
+
+static int search_on_device(struct search *s)
+{
+	const struct ek_rows *queries = s->pairs.rows, *set = s->pairs.columns;
+	struct ek_nn_rows *rows = NULL, *columns = NULL;
+	int rc;
+
+	EK_TRY(ek_rows_to_device(&columns, set, s->pairs.centre));
+	if (!s->itself)
+		EK_TRY(ek_rows_to_device(&rows, queries, s->pairs.centre));
+	EK_TRY(ek_nn_rows_neighbours(s->itself ? columns : rows, columns, s->k, s->itself, take_row, s));
+out:
+	ek_nn_rows_free(rows);
+	ek_nn_rows_free(columns);
+	return rc;
+}
+
+static int search_on_processor(struct search *s)
+{
+	int rc = 0;
+
+	for (uint64_t first = 0; first < s->pairs.columns->count; first += EK_PAIRS_COLUMNS) {
+		EK_TRY(ek_pairs_block(&s->pairs, first));
+		EK_TRY(search_block(s));
+	}
+out:
+	return rc;
+}
+
 int ek_neighbours(uint32_t *index, double *distance, const struct ek_rows *queries, const struct ek_rows *set, size_t k,
                   int itself)
 {
@@ -266,10 +307,10 @@ int ek_neighbours(uint32_t *index, double *distance, const struct ek_rows *queri
 		               (unsigned long long)set->count);
 	ek_progress_begin("finding nearest neighbours", "comparisons", row_visits(&s, queries->count, set->count));
 	EK_TRY(init(&s, queries, set));
-	for (uint64_t first = 0; first < set->count; first += EK_PAIRS_COLUMNS) {
-		EK_TRY(ek_pairs_block(&s.pairs, first));
-		EK_TRY(search_block(&s));
-	}
+	if (ek_rows_worth_device(queries->count, set->count, set->dimensions))
+		EK_TRY(search_on_device(&s));
+	else
+		EK_TRY(search_on_processor(&s));
 	if (index != NULL)
 		memcpy(index, s.index, queries->count * k * sizeof *index);
 	for (uint64_t i = 0; distance != NULL && i < queries->count * k; i++)

@@ -72,7 +72,7 @@ const struct ek_command ek_commands[] = {
 	  .description = "Writes RUN/clusters: the cluster of each image, its distance to the centroid, the centroids "
 	                 "and a 2-D map.",
 	  .steps = cluster_steps,
-	  .ways = EK_WAYS_CPU,
+	  .ways = EK_WAYS_ROWS,
 	  .run = ek_cmd_step },
 	{ .name = "stability",
 	  .arguments = "RUN",
@@ -81,7 +81,7 @@ const struct ek_command ek_commands[] = {
 	                 "an embedding of (RUN/embeddings-*.npy), and writes the agreement to "
 	                 "RUN/clusters/stability.json.",
 	  .steps = stability_steps,
-	  .ways = EK_WAYS_CPU,
+	  .ways = EK_WAYS_ROWS,
 	  .run = ek_cmd_step },
 	{ .name = "duplicates",
 	  .arguments = "RUN",
@@ -199,7 +199,7 @@ const struct ek_command ek_commands[] = {
 	          "audit: --held-out 0.1.\nWrites RUN/evaluations/NAME.json. A number that makes no sense there is "
 	          "null, and the file says why.",
 	  .own = &ek_evaluate_own,
-	  .ways = EK_WAYS_CPU,
+	  .ways = EK_WAYS_ROWS,
 	  .run = ek_cmd_evaluate },
 	{ .name = "compare",
 	  .arguments = "RUN...",

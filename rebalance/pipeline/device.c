@@ -6,6 +6,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "train/nn/cuda.h"
+#include "train/nn/rows.h"
 
 /* Opening a GPU takes about a second; a processor of two cores does so many multiply-adds in ten. */
 static const double worth_it = 1e12;
@@ -13,6 +14,7 @@ static const double worth_it = 1e12;
 enum { LARGEST_NUMBER = 1023 };
 
 static int may_choose; /* auto, and nothing is taken yet */
+static enum ek_device_ways has;
 
 /* The number of the GPU, or -1: none is named. */
 static int parse(int *number, const char *text)
@@ -53,9 +55,11 @@ static int take(int number)
 
 	EK_TRY(ek_cuda_choose(&device, number));
 	EK_TRY(ek_cuda_gpu(&gpu, number));
-	ek_device_set(device);
-	ek_info("computing on GPU %d: %s, %.1f of %.1f GiB free", number, gpu.name, (double)gpu.free / 0x1p30,
-	        (double)gpu.bytes / 0x1p30);
+	ek_nn_rows_choose(1);
+	if (has == EK_WAYS_GPU)
+		ek_device_set(device);
+	ek_info("computing on GPU %d: %s, %.1f of %.1f GiB free%s", number, gpu.name, (double)gpu.free / 0x1p30,
+	        (double)gpu.bytes / 0x1p30, has == EK_WAYS_GPU ? "" : "; networks on the processor");
 out:
 	return rc;
 }
@@ -65,7 +69,8 @@ int ek_device_wish(const char *text, const char *command, enum ek_device_ways wa
 	int number, rc;
 
 	EK_TRY(parse(&number, text));
-	may_choose = ways == EK_WAYS_GPU && (text == NULL || strcmp(text, "auto") == 0);
+	has = ways;
+	may_choose = ways >= EK_WAYS_ROWS && (text == NULL || strcmp(text, "auto") == 0);
 	if (number < 0 || ways == EK_WAYS_NOTHING)
 		return 0;
 	if (ways == EK_WAYS_CPU)

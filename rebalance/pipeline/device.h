@@ -13,6 +13,7 @@
 enum ek_device_ways {
 	EK_WAYS_NOTHING, /* it does nothing heavy: whatever is wished, the processor does it */
 	EK_WAYS_CPU,     /* no way on a GPU yet */
+	EK_WAYS_ROWS,    /* embeddings are compared there, networks run on the processor */
 	EK_WAYS_GPU
 };
 

@@ -7,6 +7,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/base/log.h"
+#include "rebalance/pipeline/device.h"
 #include "rebalance/pipeline/evaluate_parts.h"
 #include "rebalance/plan/subset.h"
 
@@ -33,6 +34,8 @@ static int make(void *context, struct ek_run *run, cJSON *counts)
 
 	EK_TRY(rc);
 	EK_TRY(ek_evaluate_describe(json, e));
+	ek_device_for(8 * (double)e->input.generated.count * (double)e->input.reference.count *
+	              (double)e->input.generated.dimensions);
 	EK_TRY(ek_evaluate(json, &e->input, &options));
 	EK_TRY(ek_layout_path(&folder, run, "evaluations", NULL));
 	EK_TRY(ek_make_directories(folder));

@@ -18,6 +18,8 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/pipeline/components.h"
+#include "rebalance/io/layout.h"
+#include "rebalance/pipeline/device.h"
 #include "rebalance/pipeline/other_encoders.h"
 #include "rebalance/pipeline/outside.h"
 #include "rebalance/io/filename.h"
@@ -402,6 +404,21 @@ out:
 	return rc;
 }
 
+/* About so much k-means is to come. */
+static void expect_clusters(const struct ek_run *run, uint32_t k, double times)
+{
+	enum { ITERATIONS = 20, SOME = 24 };
+	struct ek_npy array;
+	char *path = NULL;
+
+	if (ek_layout_path(&path, run, "embeddings.npy", NULL) == 0 && ek_npy_open(&array, path) == 0) {
+		ek_device_for((double)array.shape[0] * (double)array.shape[1] * (k > 0 ? k : SOME) * ITERATIONS *
+		              times);
+		ek_npy_close(&array);
+	}
+	free(path);
+}
+
 static int make_cluster(void *prepared, struct ek_run *run, cJSON *counts)
 {
 	struct prepared *p = prepared;
@@ -409,6 +426,7 @@ static int make_cluster(void *prepared, struct ek_run *run, cJSON *counts)
 
 	if (is_default_number(p))
 		EK_TRY(take_default_number(p, run));
+	expect_clusters(run, p->cluster.clusters, (double)p->cluster.redo);
 	if ((rc = ek_cluster(run, &p->cluster)) < 0)
 		return fail_clusters(p, run, rc);
 	EK_TRY(take_counts(counts, run, "clusters/clusters.json"));
@@ -438,8 +456,10 @@ out:
 static int make_stability(void *prepared, struct ek_run *run, cJSON *counts)
 {
 	struct prepared *p = prepared;
-	const int rc = ek_stability(run, &p->stability);
+	int rc;
 
+	expect_clusters(run, 0, (double)p->stability.seeds);
+	rc = ek_stability(run, &p->stability);
 	return rc < 0 ? rc : take_counts(counts, run, "clusters/stability.json");
 }
 

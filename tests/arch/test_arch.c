@@ -27,7 +27,7 @@ static const struct {
 	{ "rebalance/cli", "rebalance/base rebalance/pipeline" },
 	{ "analysis/skew", "rebalance/base rebalance/io" },
 	{ "analysis/cluster", "rebalance/base rebalance/io train/nn analysis/skew" },
-	{ "analysis/quality", "rebalance/base rebalance/io analysis/skew analysis/cluster" },
+	{ "analysis/quality", "rebalance/base rebalance/io train/nn analysis/skew analysis/cluster" },
 	{ "analysis/embed", "rebalance/base rebalance/io train/nn train/nets" },
 	{ "train/nn", "rebalance/base" },
 	{ "train/nets", "rebalance/base rebalance/io train/nn" },

@@ -107,7 +107,7 @@ static int product(void *context, uint64_t i, int worker)
 
 static double product_rate(const struct setup *s)
 {
-	const enum ek_nn_type type = ek_nn_precision_type(EK_NN_AUTO);
+	const enum ek_nn_type type = ek_nn_cpu_has_bf16() ? EK_NN_BFLOAT16 : EK_NN_FLOAT32;
 	const size_t columns = s->k < 1024 ? s->k : 1024;
 	const int threads = ek_threads();
 	struct products p = { 0 };

@@ -1,0 +1,149 @@
+/* Neighbours and counts on a GPU are the processor's, bit by bit. Skipped (77) without a GPU. */
+#include "tests/support/support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/quality/neighbours.h"
+#include "rebalance/base/random.h"
+#include "train/nn/cuda.h"
+#include "train/nn/rows.h"
+#include "train/nn/rows_cuda.h"
+
+struct set {
+	float *x;
+	struct ek_npy array;
+	struct ek_rows rows;
+};
+
+/* `grid` 1: in whole numbers, so that many distances are equal, and many rows. */
+static void make_set(struct set *s, uint64_t n, size_t d, uint64_t seed, double scale, int grid)
+{
+	s->x = malloc(n * d * sizeof *s->x);
+	assert_non_null(s->x);
+	for (uint64_t i = 0; i < n * d; i++) {
+		const double value = scale * (ek_random_normal(seed, 1, i) + ek_random_normal(9, i % d, i / d % 7));
+
+		s->x[i] = (float)(grid ? nearbyint(value) : value);
+	}
+	s->array = ek_rows_memory(s->x, n, d);
+	assert_ok(ek_rows_of(&s->rows, &s->array, 0));
+}
+
+static const struct wish {
+	const char *name;
+	uint64_t n, m;
+	size_t d, k;
+	double scale;
+	int grid;
+} wishes[] = {
+	{ "odd sizes", 3001, 2503, 150, 5, 1, 0 },
+	{ "many dimensions", 1500, 1400, 2048, 5, 1, 0 },
+	{ "whole numbers", 9000, 8000, 16, 3, 1.2, 1 },
+	{ "many neighbours", 4000, 4100, 64, 50, 1, 0 },
+	{ "fewer groups than neighbours", 1050, 2000000 / 1050, 600, 40, 1, 0 },
+	{ "squares beyond float32", 1500, 1300, 600, 5, 1e16, 0 },
+};
+enum { WISHES = sizeof wishes / sizeof *wishes };
+
+static void compare_neighbours(const struct set *a, const struct set *b, size_t k, int itself)
+{
+	const size_t count = a->rows.count * k;
+	uint32_t *index[2];
+	double *distance[2];
+
+	for (int i = 0; i < 2; i++) {
+		index[i] = calloc(count, sizeof *index[i]);
+		distance[i] = calloc(count, sizeof *distance[i]);
+		assert_true(index[i] != NULL && distance[i] != NULL);
+		ek_nn_rows_choose(i);
+		assert_ok(ek_neighbours(index[i], distance[i], &a->rows, &b->rows, k, itself));
+	}
+	ek_nn_rows_choose(0);
+	assert_memory_equal(index[0], index[1], count * sizeof *index[0]);
+	assert_memory_equal(distance[0], distance[1], count * sizeof *distance[0]);
+	for (int i = 0; i < 2; i++) {
+		free(index[i]);
+		free(distance[i]);
+	}
+}
+
+static void compare_fidelity(const struct set *real, const struct set *generated, size_t k, int closed)
+{
+	struct ek_fidelity f[2];
+
+	for (int i = 0; i < 2; i++) {
+		ek_nn_rows_choose(i);
+		assert_ok(ek_fidelity(&f[i], &real->rows, &generated->rows, k, closed));
+	}
+	ek_nn_rows_choose(0);
+	print_message("precision %g recall %g density %g coverage %g\n", f[0].precision, f[0].recall, f[0].density,
+	              f[0].coverage);
+	assert_memory_equal(f[0].radius, f[1].radius, real->rows.count * sizeof *f[0].radius);
+	assert_memory_equal(f[0].balls, f[1].balls, generated->rows.count * sizeof *f[0].balls);
+	assert_memory_equal(f[0].covered, f[1].covered, real->rows.count);
+	assert_memory_equal(f[0].recalled, f[1].recalled, real->rows.count);
+	for (uint64_t j = 0; j < generated->rows.count; j++)
+		assert_true(f[0].realism[j] == f[1].realism[j] || (isnan(f[0].realism[j]) && isnan(f[1].realism[j])));
+	assert_true(f[0].density == f[1].density && f[0].coverage == f[1].coverage);
+	ek_fidelity_release(&f[0]);
+	ek_fidelity_release(&f[1]);
+}
+
+static void check_all(const char *how)
+{
+	for (size_t i = 0; i < WISHES; i++) {
+		const struct wish *w = &wishes[i];
+		struct set real, generated;
+
+		print_message("%s, %s\n", w->name, how);
+		make_set(&real, w->n, w->d, 4, w->scale, w->grid);
+		make_set(&generated, w->m, w->d, 5, w->scale * 0.9, w->grid);
+		memcpy(generated.x, real.x, 3 * w->d * sizeof *real.x); /* copies */
+		compare_neighbours(&generated, &real, w->k, 0);
+		compare_neighbours(&real, &real, w->k, 1);
+		compare_fidelity(&real, &generated, w->k, 0);
+		compare_fidelity(&real, &generated, w->k, 1);
+		free(real.x);
+		free(generated.x);
+	}
+}
+
+static void they_are_those_of_the_processor(void **state)
+{
+	(void)state;
+	check_all("by its own kernels");
+}
+
+static void by_the_kernels_of_older_gpus(void **state)
+{
+	(void)state;
+	ek_rows_pretend(80);
+	check_all("by those of older GPUs");
+	ek_rows_pretend(0);
+}
+
+static void a_block_at_a_time(void **state)
+{
+	(void)state;
+	ek_nn_rows_limit(6 << 20);
+	check_all("a block at a time");
+	ek_nn_rows_limit(0);
+}
+
+int main(void)
+{
+	const struct ek_device *gpu;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(they_are_those_of_the_processor),
+		cmocka_unit_test(by_the_kernels_of_older_gpus),
+		cmocka_unit_test(a_block_at_a_time),
+	};
+
+	if (ek_cuda_choose(&gpu, 0) < 0) {
+		(void)printf("%s\n", ek_error_message());
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
