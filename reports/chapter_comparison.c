@@ -12,9 +12,6 @@
 /* Columns of the table. */
 static const enum ek_compared_measure columns[] = { EK_CMP_FD,    EK_CMP_PRECISION, EK_CMP_RECALL, EK_CMP_COVERAGE,
 	                                            EK_CMP_WORST, EK_CMP_MASS,      EK_CMP_RATIO,  EK_CMP_COPIES };
-static const char *const heads[] = {
-	"FD", "Precision", "Recall", "Coverage", "Worst cluster", "Mass coverage", "Nearest train", "Copies"
-};
 /* Small multiples. */
 static const struct {
 	enum ek_compared_measure measure;
@@ -40,7 +37,7 @@ static int places_of(double x)
 
 static void difference(struct ek_html *h, const struct ek_compared *v, const struct ek_comparison_measure *m)
 {
-	const int is_share = m == &ek_comparison_measures[EK_CMP_COPIES];
+	const int is_share = m == &ek_comparison_measures[EK_CMP_COPIES]; /* small: in percent */
 	const double d = v->difference;
 	const int better = (m->better == EK_BETTER_LOWER && d < 0) || (m->better == EK_BETTER_HIGHER && d > 0);
 
@@ -99,9 +96,12 @@ static void table(struct ek_page *page, const struct ek_comparison *c)
 	        "<div class=\"scroll\"><table class=\"sort compared\"><caption>What the images of each model are like; "
 	        "below, the difference to the model of all images as they come</caption><thead><tr><th "
 	        "scope=\"col\">Trained on</th><th scope=\"col\" class=\"n\">Images</th>");
-	for (size_t i = 0; i < COLUMNS; i++)
-		ek_html(h, "<th scope=\"col\" class=\"n\" title=\"%s\">%s</th>",
-		        ek_comparison_measures[columns[i]].label, heads[i]);
+	for (size_t i = 0; i < COLUMNS; i++) {
+		const struct ek_comparison_measure *m = &ek_comparison_measures[columns[i]];
+
+		ek_html(h, "<th scope=\"col\" class=\"n\" title=\"%s\">%s</th>", m->label,
+		        m->head != NULL ? m->head : m->label);
+	}
 	ek_html(h, "</tr></thead><tbody>");
 	for (size_t i = 0; i < c->count; i++) {
 		table_row(page, &c->rows[i]);

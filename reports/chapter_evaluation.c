@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/measures.h"
 
 #define DASH "\xe2\x80\x93"
 
@@ -189,44 +190,30 @@ static void what_was_compared(struct ek_page *page, const struct ek_evaluation *
 	ek_html(h, count > 0 || cJSON_IsString(path) ? ".</p>" : "</p>");
 }
 
-/* A row of the table of measures. `object`: the member it lies in, or NULL. `expected`: the member that says what equal
- * distributions would give; or a constant. */
-static const struct measure {
-	const char *object, *name, *title, *expected, *constant;
-	int is_share;
-	const char *words;
-} measures[] = {
-	{ NULL, "frechet_distance", NULL, NULL, "0", 0,
-	  "distance of the two sets as wholes; smaller is better, and fewer images make it larger" },
-	{ NULL, "frechet_infinity", "FD, carried to infinity", NULL, "0", 0,
-	  "what it would be with infinitely many generated images" },
-	{ NULL, "kid", "KID", NULL, "0", 0,
-	  "another distance, without bias by the number of images; may fall below 0" },
-	{ NULL, "inception_score", "Inception score", NULL, NULL, 0, "of use only for photographs like ImageNet's" },
-	{ NULL, "precision", "Precision", NULL, NULL, 1,
-	  "generated images that lie among real ones: are they believable?" },
-	{ NULL, "recall", "Recall", NULL, NULL, 1, "real images that lie among generated ones: is everything made?" },
-	{ NULL, "density", "Density", NULL, "1", 0, "how densely generated images lie among real ones" },
-	{ NULL, "coverage", "Coverage", "coverage_expected", NULL, 1, "real images with a generated one near them" },
-	{ NULL, "coverage_macro", "Coverage, all clusters alike", "coverage_expected", NULL, 1,
-	  "mean over clusters, small ones counting as large ones" },
-	{ NULL, "coverage_worst", "Coverage of the worst cluster", "coverage_expected", NULL, 1,
-	  "the cluster with the least" },
-	{ NULL, "mass_coverage", "Clusters made enough", NULL, "100\xe2\x80\xaf%", 1,
-	  "clusters with at least half of the share they should have" },
-	{ NULL, "hit_coverage", "Clusters made at all", NULL, "100\xe2\x80\xaf%", 1,
-	  "clusters with at least one image" },
-	{ "fairness", "total_variation", "In the wrong cluster (total variation)", NULL, "0", 1,
-	  "generated images that would have to lie elsewhere for every cluster to have its share" },
-	{ "fairness", "bias_amplification", "Bias amplification", NULL, NULL, 0,
-	  "1: as skewed as the training images; above 1: more so; 0: evened out" },
-	{ NULL, "vendi", "Variety (Vendi score)", "vendi_reference", NULL, 0,
-	  "as varied as so many images unlike each other" },
-	{ NULL, "realism", "Realism, median", NULL, "1", 0,
-	  "1 and above: as near to real images as they are to each other" },
+/* The table of measures, in its order. */
+static const enum ek_compared_measure measures[] = {
+	EK_CMP_FD,      EK_CMP_FD_INFINITY, EK_CMP_KID,       EK_CMP_INCEPTION,      EK_CMP_PRECISION,
+	EK_CMP_RECALL,  EK_CMP_DENSITY,     EK_CMP_COVERAGE,  EK_CMP_COVERAGE_MACRO, EK_CMP_WORST,
+	EK_CMP_MASS,    EK_CMP_HIT,         EK_CMP_VARIATION, EK_CMP_AMPLIFICATION,  EK_CMP_VENDI,
+	EK_CMP_REALISM,
 };
 
-static void number(struct ek_html *h, const struct measure *m, double value)
+/* What the evaluation has of it: a measure, or an object with its "mean". */
+static const cJSON *measured(const cJSON *json, const char *path)
+{
+	char part[64];
+
+	while (*path != 0 && strcmp(path, "mean") != 0) {
+		const size_t length = strcspn(path, ".");
+
+		(void)snprintf(part, sizeof part, "%.*s", (int)length, path);
+		json = ek_json_member(json, part);
+		path += length + (path[length] == '.');
+	}
+	return json;
+}
+
+static void number(struct ek_html *h, const struct ek_comparison_measure *m, double value)
 {
 	if (!isfinite(value))
 		ek_html(h, DASH);
@@ -237,7 +224,8 @@ static void number(struct ek_html *h, const struct measure *m, double value)
 }
 
 /* What is said of a measure below its name. */
-static void measure_words(struct ek_html *h, const cJSON *item, const struct measure *m, const char *reason)
+static void measure_words(struct ek_html *h, const cJSON *item, const struct ek_comparison_measure *m,
+                          const char *reason)
 {
 	ek_html(h, "<small>%s", m->words);
 	if (isfinite(ek_number_of(item, "subsets")))
@@ -250,9 +238,9 @@ static void measure_words(struct ek_html *h, const cJSON *item, const struct mea
 	ek_html(h, "</small>");
 }
 
-static void measure_row(struct ek_html *h, const struct ek_evaluation *e, const struct measure *m)
+static void measure_row(struct ek_html *h, const struct ek_evaluation *e, const struct ek_comparison_measure *m)
 {
-	const cJSON *item = ek_json_member(m->object == NULL ? e->json : ek_json_member(e->json, m->object), m->name);
+	const cJSON *item = measured(e->json, m->path);
 	const double mean = ek_number_of(item, "mean");
 	struct ek_measure value = ek_interval_of(item);
 	const char *reason = ek_evaluation_reason(e, NULL, m->name);
@@ -260,7 +248,10 @@ static void measure_row(struct ek_html *h, const struct ek_evaluation *e, const 
 	if (item == NULL && reason == NULL)
 		return;
 	value.value = isfinite(mean) ? mean : value.value;
-	ek_html(h, "<tr><th scope=\"row\">%s", m->title != NULL ? m->title : metric_of(e));
+	ek_html(h, "<tr><th scope=\"row\">%s",
+	        m == &ek_comparison_measures[EK_CMP_FD] ? metric_of(e)
+	        : m->title != NULL                      ? m->title
+	                                                : m->label);
 	measure_words(h, item, m, isfinite(value.value) ? NULL : reason);
 	ek_html(h, "</th><td class=\"n\">");
 	number(h, m, value.value);
@@ -296,7 +287,7 @@ static void measures_table(struct ek_html *h, const struct ek_evaluation *e)
 	           "scope=\"col\" class=\"n wide\">95\xe2\x80\xaf%% interval, \xc2\xb1 deviation</th><th "
 	           "scope=\"col\" class=\"n\">If alike</th></tr></thead><tbody>");
 	for (size_t i = 0; i < sizeof measures / sizeof *measures; i++)
-		measure_row(h, e, &measures[i]);
+		measure_row(h, e, &ek_comparison_measures[measures[i]]);
 	ek_html(h, "</tbody></table></div>");
 }
 
@@ -343,23 +334,23 @@ static void memorisation(struct ek_page *page, const struct ek_evaluation *e)
 
 /* The columns of the table of seeds that there are. */
 static const struct {
-	const char *name, *title;
-	int is_share;
+	enum ek_compared_measure measure;
+	const char *title;
 } seed_columns[] = {
-	{ "frechet_distance", "#FD", 0 },
-	{ "precision", "##Precision", 1 },
-	{ "recall", "##Recall", 1 },
-	{ "coverage", "#Coverage", 1 },
-	{ "coverage_worst", "#Worst cluster", 1 },
-	{ "mass_coverage", "##Clusters made enough", 1 },
-	{ "vendi", "##Variety", 0 },
-	{ "nearest_train", "##To training images", 0 },
+	{ EK_CMP_FD, "#FD" },
+	{ EK_CMP_PRECISION, "##Precision" },
+	{ EK_CMP_RECALL, "##Recall" },
+	{ EK_CMP_COVERAGE, "#Coverage" },
+	{ EK_CMP_WORST, "#Worst cluster" },
+	{ EK_CMP_MASS, "##Clusters made enough" },
+	{ EK_CMP_VENDI, "##Variety" },
+	{ EK_CMP_NEAREST, "##To training images" },
 };
 enum { SEED_COLUMNS = sizeof seed_columns / sizeof *seed_columns };
 
 static struct ek_words seed_words(size_t column, double value)
 {
-	return seed_columns[column].is_share ? ek_percent(value) : ek_figure(value);
+	return ek_comparison_measures[seed_columns[column].measure].is_share ? ek_percent(value) : ek_figure(value);
 }
 
 static void seeds(struct ek_page *page, const struct ek_evaluation *e)
@@ -372,7 +363,7 @@ static void seeds(struct ek_page *page, const struct ek_evaluation *e)
 	if (cJSON_GetArraySize(rows) < 2)
 		return;
 	for (size_t c = 0; c < SEED_COLUMNS; c++)
-		if (isfinite(ek_measure_of(rows->child, seed_columns[c].name).value)) {
+		if (isfinite(ek_measure_of(rows->child, ek_comparison_measures[seed_columns[c].measure].name).value)) {
 			names[1 + count] = seed_columns[c].title;
 			shown[count++] = c;
 		}
@@ -382,7 +373,8 @@ static void seeds(struct ek_page *page, const struct ek_evaluation *e)
 	{
 		ek_html(h, "<tr><th scope=\"row\"><bdi>%s</bdi></th>", ek_text_of(row, "samples", DASH));
 		for (size_t i = 0; i < count; i++) {
-			const double value = ek_measure_of(row, seed_columns[shown[i]].name).value;
+			const double value =
+				ek_measure_of(row, ek_comparison_measures[seed_columns[shown[i]].measure].name).value;
 
 			ek_page_number(h, value, seed_words(shown[i], value), seed_columns[shown[i]].title[1] == '#');
 		}
@@ -390,7 +382,7 @@ static void seeds(struct ek_page *page, const struct ek_evaluation *e)
 	}
 	ek_html(h, "</tbody></table></div><p>");
 	for (size_t i = 0, told = 0; i < count; i++) {
-		const cJSON *s = ek_json_member(spread, seed_columns[shown[i]].name);
+		const cJSON *s = ek_json_member(spread, ek_comparison_measures[seed_columns[shown[i]].measure].name);
 
 		if (isfinite(ek_number_of(s, "std")))
 			ek_html(h, "%s%s %s \xc2\xb1 %s", told++ == 0 ? "Mean and deviation over seeds: " : "; ",

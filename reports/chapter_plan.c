@@ -40,14 +40,21 @@ static const cJSON *options_of(const struct ek_subset_plan *plan)
 	return ek_json_member(plan->json, "options");
 }
 
-static void rule_words(struct ek_html *h, const char *method)
+const char *ek_plan_method_words(const char *method)
 {
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-		if (strcmp(method, rules[i].method) == 0) {
-			ek_html(h, "%s", rules[i].words);
-			return;
-		}
-	if (strncmp(method, "score", 5) == 0)
+		if (strcmp(method, rules[i].method) == 0)
+			return rules[i].words;
+	return NULL;
+}
+
+static void rule_words(struct ek_html *h, const char *method)
+{
+	const char *words = ek_plan_method_words(method);
+
+	if (words != NULL)
+		ek_html(h, "%s", words);
+	else if (strncmp(method, "score", 5) == 0)
 		ek_html(h, "the ones with the %s of a score (%s)", "right end", method);
 	else
 		ek_html(h, "the ones the method <q>%s</q> chooses", method);

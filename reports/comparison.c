@@ -11,52 +11,6 @@
 #include "reports/documents.h"
 #include "reports/html.h"
 
-const struct ek_comparison_measure ek_comparison_measures[EK_CMP_MEASURES] = {
-	[EK_CMP_FD] = { "frechet_distance",
-	                "Fr\xc3\xa9"
-	                "chet distance",
-	                "frechet_distance", EK_BETTER_LOWER, 0 },
-	[EK_CMP_PRECISION] = { "precision", "Precision", "precision", EK_BETTER_HIGHER, 0 },
-	[EK_CMP_RECALL] = { "recall", "Recall", "recall", EK_BETTER_HIGHER, 0 },
-	[EK_CMP_COVERAGE] = { "coverage", "Coverage", "coverage", EK_BETTER_HIGHER, 0 },
-	[EK_CMP_EXPECTED] = { "coverage_expected", "Coverage expected", "coverage_expected", EK_BETTER_NEITHER, 0 },
-	[EK_CMP_WORST] = { "coverage_worst", "Worst cluster\xe2\x80\x99s coverage", "coverage_worst", EK_BETTER_HIGHER,
-	                   EK_OF_CLUSTERS },
-	[EK_CMP_MASS] = { "mass_coverage", "Mass coverage", "mass_coverage", EK_BETTER_HIGHER,
-	                  EK_OF_CLUSTERS | EK_OF_TARGET },
-	[EK_CMP_NEAREST] = { "nearest_train", "Nearest-train distance", "memorisation.nearest_train.median",
-	                     EK_BETTER_NEITHER, 0 },
-	[EK_CMP_RATIO] = { "nearest_train_ratio", "Nearest-train ratio", "memorisation.ratio", EK_BETTER_NEITHER, 0 },
-	[EK_CMP_COPIES] = { "copies_share", "Copies", "memorisation.copies_share", EK_BETTER_LOWER, 0 },
-	{ "frechet_infinity", "FD at infinity", "frechet_infinity", EK_BETTER_LOWER, 0 },
-	{ "kid", "KID", "kid.mean", EK_BETTER_LOWER, 0 },
-	{ "inception_score", "Inception score", "inception_score.mean", EK_BETTER_HIGHER, 0 },
-	{ "density", "Density", "density", EK_BETTER_NEITHER, 0 },
-	{ "realism", "Realism", "realism", EK_BETTER_HIGHER, 0 },
-	{ "vendi", "Vendi score", "vendi", EK_BETTER_HIGHER, 0 },
-	{ "hit_coverage", "Hit coverage", "hit_coverage", EK_BETTER_HIGHER, EK_OF_CLUSTERS },
-	{ "coverage_macro", "Coverage, mean of clusters", "coverage_macro", EK_BETTER_HIGHER, EK_OF_CLUSTERS },
-	{ "nearest_train_mean", "Nearest-train distance, mean", "memorisation.nearest_train.mean", EK_BETTER_NEITHER,
-	  0 },
-	{ "authentic_percent", "Authentic, percent", "memorisation.authentic_percent", EK_BETTER_HIGHER, 0 },
-	{ "c_t", "C_T", "memorisation.c_t", EK_BETTER_NEITHER, 0 },
-	{ "discrepancy", "Fairness discrepancy", "fairness.discrepancy", EK_BETTER_LOWER,
-	  EK_OF_CLUSTERS | EK_OF_TARGET },
-	{ "total_variation", "Total variation", "fairness.total_variation", EK_BETTER_LOWER,
-	  EK_OF_CLUSTERS | EK_OF_TARGET },
-	{ "kl", "KL divergence from the target", "fairness.kl", EK_BETTER_LOWER, EK_OF_CLUSTERS | EK_OF_TARGET },
-	{ "disparate_impact", "Disparate impact", "fairness.disparate_impact", EK_BETTER_HIGHER,
-	  EK_OF_CLUSTERS | EK_OF_TARGET },
-	{ "worst_ratio", "Worst representation ratio", "fairness.worst_ratio", EK_BETTER_HIGHER,
-	  EK_OF_CLUSTERS | EK_OF_TARGET },
-	{ "difference", "Largest less smallest share", "fairness.difference", EK_BETTER_LOWER, EK_OF_CLUSTERS },
-	{ "bias_amplification", "Bias amplification", "fairness.bias_amplification", EK_BETTER_NEITHER,
-	  EK_OF_CLUSTERS },
-	{ "representation_disparity", "Representation disparity", "fairness.representation_disparity", EK_BETTER_LOWER,
-	  EK_OF_CLUSTERS },
-	{ "vendi_reference", "Vendi score of the reference", "vendi_reference", EK_BETTER_NEITHER, 0 },
-};
-
 const char *const ek_difference_names[] = { "", "within", "beyond", "unknown", "unlike" };
 const char *const ek_difference_words[] = { "", "no more than chance makes", "more than chance makes",
 	                                    "and how much of it is chance is not known", "" };

@@ -17,35 +17,8 @@
 #ifndef EK_REPORTS_COMPARISON_H
 #define EK_REPORTS_COMPARISON_H
 
+#include "rebalance/io/measures.h"
 #include "rebalance/io/run.h"
-
-enum ek_better { EK_BETTER_LOWER = -1, EK_BETTER_NEITHER, EK_BETTER_HIGHER };
-
-/* What a measure depends on beside the images. */
-enum { EK_OF_CLUSTERS = 1, EK_OF_TARGET = 2 };
-
-struct ek_comparison_measure {
-	const char *name;  /* in CSV, JSON and the evaluation's "spread" */
-	const char *label; /* as people read it */
-	const char *path;  /* in the evaluation */
-	enum ek_better better;
-	int depends;
-};
-
-enum ek_compared_measure {
-	EK_CMP_FD,
-	EK_CMP_PRECISION,
-	EK_CMP_RECALL,
-	EK_CMP_COVERAGE,
-	EK_CMP_EXPECTED,
-	EK_CMP_WORST,
-	EK_CMP_MASS,
-	EK_CMP_NEAREST,
-	EK_CMP_RATIO,
-	EK_CMP_COPIES,
-	EK_CMP_MEASURES = 30
-};
-extern const struct ek_comparison_measure ek_comparison_measures[EK_CMP_MEASURES];
 
 enum ek_difference {
 	EK_DIFFERENCE_NONE,    /* the baseline itself, or a value is missing */

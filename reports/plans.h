@@ -55,4 +55,7 @@ struct ek_plan_unit ek_plan_unit_of(const cJSON *row);
 /* The plan called `name`, or NULL. */
 const struct ek_subset_plan *ek_plans_find(const struct ek_plans *plans, const char *name);
 
+/* What a method of prune or a rule of balance keeps, to end "kept are ..."; NULL: not known, or by scores. */
+const char *ek_plan_method_words(const char *method);
+
 #endif

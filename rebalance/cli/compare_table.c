@@ -82,11 +82,14 @@ static void write_share(char out[CELL], double x)
 	(void)snprintf(out, CELL, "%s", isfinite(x) ? ek_text_percent(text, x) : "-");
 }
 
-static const enum ek_compared_measure shown_measures[] = { EK_CMP_FD,       EK_CMP_PRECISION, EK_CMP_RECALL,
-	                                                   EK_CMP_COVERAGE, EK_CMP_WORST,     EK_CMP_MASS,
-	                                                   EK_CMP_RATIO,    EK_CMP_COPIES };
-static const char *const heads[] = { "FD", "precision", "recall", "coverage", "worst", "mass", "nearest", "copies" };
-enum { SHOWN = sizeof heads / sizeof *heads };
+static const struct {
+	enum ek_compared_measure measure;
+	const char *head;
+} shown_measures[] = { { EK_CMP_FD, "FD" },         { EK_CMP_PRECISION, "precision" },
+	               { EK_CMP_RECALL, "recall" }, { EK_CMP_COVERAGE, "coverage" },
+	               { EK_CMP_WORST, "worst" },   { EK_CMP_MASS, "mass" },
+	               { EK_CMP_RATIO, "nearest" }, { EK_CMP_COPIES, "copies" } };
+enum { SHOWN = sizeof shown_measures / sizeof *shown_measures };
 
 static void write_names(char cells[COLUMNS][CELL], const struct ek_comparison_row *row, int several)
 {
@@ -113,7 +116,7 @@ static void write_values(char cells[COLUMNS][CELL], const struct ek_comparison_r
 
 	(void)snprintf(cells[2], CELL, "%s", ek_text_count(count, row->generated));
 	for (int i = 0; i < SHOWN; i++)
-		write_value(cells[3 + i], v[shown_measures[i]].value);
+		write_value(cells[3 + i], v[shown_measures[i].measure].value);
 	write_value(value, v[EK_CMP_EXPECTED].value);
 	if (isfinite(v[EK_CMP_COVERAGE].value) && isfinite(v[EK_CMP_EXPECTED].value)) {
 		char coverage[CELL];
@@ -165,7 +168,7 @@ static int print_values(const struct ek_comparison *c, const uint8_t *shown)
 
 	EK_TRY(ek_alloc(&t.cells, c->count + 1, sizeof *t.cells));
 	for (int i = 0; i < 3 + SHOWN; i++)
-		(void)snprintf(t.cells[0][i], CELL, "%s", i < 3 ? first[i] : heads[i - 3]);
+		(void)snprintf(t.cells[0][i], CELL, "%s", i < 3 ? first[i] : shown_measures[i - 3].head);
 	for (size_t i = 0; i < c->count; i++)
 		if (shown[i]) {
 			write_names(t.cells[t.rows], &c->rows[i], several_runs(c));
@@ -191,7 +194,7 @@ static int print_against(const struct ek_comparison *c, const uint8_t *shown, co
 	EK_TRY(ek_alloc(&t.cells, c->count + 1, sizeof *t.cells));
 	ek_one_line(name, sizeof name, base->name);
 	for (int i = 0; i < SHOWN; i++)
-		(void)snprintf(t.cells[0][1 + i], CELL, "%s ", heads[i]);
+		(void)snprintf(t.cells[0][1 + i], CELL, "%s ", shown_measures[i].head);
 	for (size_t i = 0; i < c->count; i++) {
 		const struct ek_comparison_row *row = &c->rows[i];
 		char names[COLUMNS][CELL];
@@ -201,8 +204,8 @@ static int print_against(const struct ek_comparison *c, const uint8_t *shown, co
 		write_names(names, row, several_runs(c));
 		memcpy(t.cells[t.rows][0], names[0], CELL);
 		for (int m = 0; m < SHOWN; m++)
-			write_difference(t.cells[t.rows][1 + m], &row->values[shown_measures[m]],
-			                 shown_measures[m] == EK_CMP_COPIES);
+			write_difference(t.cells[t.rows][1 + m], &row->values[shown_measures[m].measure],
+			                 shown_measures[m].measure == EK_CMP_COPIES);
 		t.rows++;
 	}
 	if (t.rows > 1) {
@@ -223,7 +226,7 @@ static void print_words(const struct ek_comparison *c, const uint8_t *shown)
 
 	for (size_t i = 0; i < c->count; i++)
 		for (int m = 0; shown[i] && has_differences(&c->rows[i]) && m < SHOWN; m++)
-			marks[c->rows[i].values[shown_measures[m]].verdict]++;
+			marks[c->rows[i].values[shown_measures[m].measure].verdict]++;
 	if (marks[EK_DIFFERENCE_BEYOND] + marks[EK_DIFFERENCE_WITHIN] > 0)
 		(void)printf(
 			"\n* more than the spread over sample sets (or the interval, where there is one set): %d of "

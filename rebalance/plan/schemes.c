@@ -162,6 +162,11 @@ static const struct ek_scheme_row rows[] = {
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
+const char *ek_scheme_name(size_t i)
+{
+	return i < ROWS ? rows[i].name : NULL;
+}
+
 static int parse_value(struct ek_scheme *scheme, const char *whole)
 {
 	const struct ek_scheme_row *row = scheme->row;

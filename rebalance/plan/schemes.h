@@ -28,6 +28,9 @@ struct ek_scheme {
 /* EK_EUSAGE: an unknown scheme, a value that is missing, not a number or out of range. `text` must stay. */
 int ek_scheme_parse(struct ek_scheme *scheme, const char *text);
 
+/* The names of all schemes: the i-th, or NULL behind the last. */
+const char *ek_scheme_name(size_t i);
+
 /* The units that a scheme is about: `by`, or of reweigh=A,B "A×B"; to be freed. EK_EUSAGE: reweigh with `by`.
  * by: NULL: not asked, "cluster". */
 int ek_scheme_units(char **out, const struct ek_scheme *scheme, const char *by);
