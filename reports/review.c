@@ -13,9 +13,7 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/jsonl.h"
-#include "rebalance/io/resize.h"
 
-enum { LARGEST_SIDE = 512, JPEG_QUALITY = 90 };
 static const size_t image_limit = (size_t)64 << 20;
 
 enum { ASSIGNMENT, COPIED, NEIGHBOURS, DISTANCES };
@@ -204,24 +202,6 @@ out:
 	return rc;
 }
 
-static int open_real_images(struct ek_review *r)
-{
-	char *path = NULL;
-	int rc;
-
-	EK_TRY(ek_run_file(&path, r->run, "images.jsonl"));
-	if (!ek_file_exists(path)) {
-		rc = ek_fail(EK_EUSAGE, "%s is not there: a run of embeddings alone has no images to show", path);
-		goto out;
-	}
-	EK_TRY(ek_images_count(&r->real_images, r->run));
-	EK_TRY(ek_images_open(&r->rows, r->run));
-	EK_TRY(ek_image_loader_new(&r->loader, r->run));
-out:
-	free(path);
-	return rc;
-}
-
 /* The folder itself is locked, so that a new one in its place is free. Where there are no locks, nobody is kept out:
  * the hash that comes with a decision tells. */
 static int hold(int *fd, const char *folder, int how)
@@ -259,7 +239,7 @@ int ek_review_open(struct ek_review *r, const struct ek_run *run, const char *na
 		rc = ek_fail(EK_EUSAGE, "%s is being made anew; review it when that is done", r->folder);
 	EK_TRY(rc);
 	EK_TRY(read_samples(r));
-	EK_TRY(open_real_images(r));
+	EK_TRY(ek_real_images_open(&r->real, run));
 	EK_TRY(open_arrays(r));
 	EK_TRY(read_audit(r));
 	EK_TRY(make_queue(r));
@@ -276,8 +256,7 @@ void ek_review_release(struct ek_review *r)
 		free(r->made_for[i]);
 	if (r->held >= 0)
 		(void)close(r->held);
-	ek_images_close(r->rows);
-	ek_image_loader_free(r->loader);
+	ek_real_images_release(&r->real);
 	free(r->made_for);
 	free(r->given);
 	free(r->seeds);
@@ -330,53 +309,6 @@ int ek_review_give(struct ek_buffer *bytes, int *is_other, struct ek_review *r, 
 			sample);
 	memcpy(r->given[sample], now, sizeof now);
 out:
-	return rc;
-}
-
-int ek_review_real_row(struct ek_image_record *row, struct ek_review *r, uint64_t id)
-{
-	int rc;
-
-	if (id >= r->real_images)
-		return ek_fail(EK_EUSAGE, "there is no image %" PRIu64, id);
-	EK_TRY(ek_images_go(r->rows, id));
-	EK_TRY(ek_images_next(r->rows, row));
-	rc = rc == 1 ? 0 : ek_fail(EK_EDATA, "images.jsonl ends before image %" PRIu64, id);
-out:
-	return rc;
-}
-
-/* `small` = the image with its longer side brought to LARGEST_SIDE. */
-static int shrink(struct ek_image *small, const struct ek_image *image)
-{
-	const uint32_t longer = image->width > image->height ? image->width : image->height;
-	const uint32_t width = (uint32_t)((uint64_t)image->width * LARGEST_SIDE / longer);
-	const uint32_t height = (uint32_t)((uint64_t)image->height * LARGEST_SIDE / longer);
-
-	return ek_image_resize(small, image, width > 0 ? width : 1, height > 0 ? height : 1, EK_FILTER_BICUBIC);
-}
-
-int ek_review_real_image(struct ek_buffer *bytes, const char **type, struct ek_review *r, uint64_t id)
-{
-	struct ek_image_record row = { 0 };
-	struct ek_image image = { 0 }, small = { 0 };
-	int rc;
-
-	ek_buffer_clear(bytes);
-	EK_TRY(ek_review_real_row(&row, r, id));
-	EK_TRY(ek_image_loader_decode(r->loader, &row, LARGEST_SIDE, &image));
-	if (image.width <= LARGEST_SIDE && image.height <= LARGEST_SIDE) {
-		*type = "image/png";
-		EK_TRY(ek_image_encode_png(bytes, &image));
-	} else {
-		*type = "image/jpeg";
-		EK_TRY(shrink(&small, &image));
-		EK_TRY(ek_image_encode_jpeg(bytes, &small, JPEG_QUALITY));
-	}
-out:
-	ek_image_release(&small);
-	ek_image_release(&image);
-	ek_image_record_release(&row);
 	return rc;
 }
 

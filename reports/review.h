@@ -6,8 +6,8 @@
 #ifndef EK_REPORTS_REVIEW_H
 #define EK_REPORTS_REVIEW_H
 
-#include "rebalance/io/images.h"
 #include "rebalance/io/npy.h"
+#include "reports/real_images.h"
 #include "reports/review_log.h"
 
 struct ek_review_cluster {
@@ -32,12 +32,10 @@ struct ek_review {
 	size_t neighbours;
 	struct ek_review_cluster *clusters; /* [cluster_count] */
 	size_t cluster_count;
+	struct ek_real_images real; /* those of the run */
 	char (*given)[65]; /* [count] the SHA-256 of the image that was given last, by ek_review_give; "": none yet */
 	/* The rest is private. */
 	struct ek_npy arrays[4];
-	struct ek_images *rows;
-	struct ek_image_loader *loader;
-	uint64_t real_images;
 	int held; /* descriptor of the folder, or -1 */
 };
 
@@ -57,12 +55,6 @@ int ek_review_image(struct ek_buffer *bytes, char sha256[65], const struct ek_re
  * `*is_other` 1, if the image has another. */
 int ek_review_give(struct ek_buffer *bytes, int *is_other, struct ek_review *review, uint64_t sample,
                    const char *sha256);
-/* A real image, its longer side at most 512 pixels: a PNG of its pixels where it was that small, else a JPEG. `*type` =
- * its content type. EK_EUSAGE: no such image; EK_EIO, EK_EDATA: it cannot be read any more. */
-int ek_review_real_image(struct ek_buffer *bytes, const char **type, struct ek_review *review, uint64_t id);
-/* The row of a real image, to be released. EK_EUSAGE: no such image. */
-int ek_review_real_row(struct ek_image_record *row, struct ek_review *review, uint64_t id);
-
 /* Void the decisions of `log` on images that have been made anew since, or are no longer there; says so. */
 int ek_review_void_stale(struct ek_review_log *log, const struct ek_review *review);
 

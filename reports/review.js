@@ -2,7 +2,7 @@
 (function () {
 	"use strict";
 
-	const $ = (id) => document.getElementById(id);
+	const { $, number, count, make, Refused, ask, tell, complain, recall, remember } = window.evenkeel;
 	const verdicts = ["accept", "unsure", "reject"];
 	const done = { accept: "accepted", reject: "rejected", unsure: "unsure" };
 	const places = ["nearest", "second nearest", "third nearest", "fourth nearest", "fifth nearest"];
@@ -19,68 +19,9 @@
 	const details = new Map(); // sample: promise of what /sample/# says
 	const pictures = new Map(); // address: element
 
-	const number = (n) => n.toLocaleString("en");
-	const count = (n, noun) => number(n) + " " + noun + (n === 1 ? "" : "s");
-
 	function percent(share) {
 		const p = 100 * share;
 		return (p >= 10 ? p.toFixed(0) : p >= 1 ? p.toFixed(1) : p.toPrecision(1)) + " %";
-	}
-
-	function make(tag, text, attributes) {
-		const e = document.createElement(tag);
-		if (text !== undefined && text !== null)
-			e.textContent = text;
-		for (const [name, value] of Object.entries(attributes || {}))
-			e.setAttribute(name, value);
-		return e;
-	}
-
-	// --- the server ---
-
-	class Refused extends Error {
-		constructor(why, status) {
-			super(why);
-			this.status = status;
-		}
-	}
-
-	async function ask(path, body) {
-		const options = body === undefined ? {} : {
-			method: "POST",
-			headers: { "Content-Type": "application/json" },
-			body: JSON.stringify(body),
-		};
-		const answer = await fetch(path, options);
-		const text = await answer.text();
-		if (answer.ok)
-			return JSON.parse(text);
-		let why = text.trim();
-		try {
-			why = JSON.parse(text).error || why;
-		} catch (e) { /* it is plain text */ }
-		throw new Refused(why, answer.status);
-	}
-
-	function tell(text) {
-		$("live").textContent = text;
-	}
-
-	function complain(error, what, again) {
-		const box = $("problem");
-		const why = error instanceof Refused
-			? error.message
-			: "The server does not answer: it was stopped, or the connection is gone. What was shown as decided is saved.";
-		box.replaceChildren(make("b", what + " "), document.createTextNode(why));
-		if (again) {
-			const button = make("button", "Try again", { type: "button" });
-			button.addEventListener("click", () => {
-				box.hidden = true;
-				again();
-			});
-			box.append(button);
-		}
-		box.hidden = false;
 	}
 
 	// --- pictures, fetched ahead ---
@@ -560,20 +501,6 @@
 			return;
 		event.preventDefault();
 		action();
-	}
-
-	function remember(name, value) {
-		try {
-			localStorage.setItem("evenkeel-" + name, value);
-		} catch (e) { /* it works without */ }
-	}
-
-	function recall(name) {
-		try {
-			return localStorage.getItem("evenkeel-" + name);
-		} catch (e) {
-			return null;
-		}
 	}
 
 	function connect() {

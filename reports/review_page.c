@@ -5,8 +5,6 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/base/json.h"
-#include "rebalance/base/utf8.h"
 #include "reports/page_files.h"
 #include "reports/review_files.h"
 
@@ -19,6 +17,7 @@ static const size_t icon_size = sizeof icon - 1;
 static const struct ek_server_file files[] = {
 	{ "text/html; charset=utf-8", ek_review_html, &ek_review_html_size },
 	{ "image/svg+xml", icon, &icon_size },
+	{ "text/javascript; charset=utf-8", ek_common_js, &ek_common_js_size },
 	{ "text/css; charset=utf-8", ek_page_css, &ek_page_css_size }, /* the style of the report */
 	{ "text/css; charset=utf-8", ek_review_css, &ek_review_css_size },
 	{ "text/javascript; charset=utf-8", ek_review_js, &ek_review_js_size },
@@ -102,7 +101,7 @@ static int write_neighbour(struct ek_buffer *out, struct ek_review *r, int64_t i
 	struct ek_image_record row = { 0 };
 	int rc;
 
-	EK_TRY(ek_review_real_row(&row, r, (uint64_t)id));
+	EK_TRY(ek_real_images_row(&row, &r->real, (uint64_t)id));
 	EK_TRY(ek_buffer_printf(out, "{\"id\": %" PRId64 ", \"distance\": ", id));
 	EK_TRY(ek_json_append_double(out, distance));
 	EK_TRY(ek_buffer_text(out, ", "));
@@ -175,8 +174,8 @@ static int answer_real(void *context, const struct ek_server_request *request, s
 {
 	const struct ek_review_page *page = context;
 
-	reply->status = request->number < page->review->real_images ? 200 : 404;
-	return ek_review_real_image(&reply->body, &reply->type, page->review, request->number);
+	reply->status = request->number < page->review->real.count ? 200 : 404;
+	return ek_real_images_picture(&reply->body, &reply->type, &page->review->real, request->number);
 }
 
 static int answer_agreement(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
@@ -189,17 +188,6 @@ static int answer_agreement(void *context, const struct ek_server_request *reque
 	EK_TRY(ek_review_summary(&reply->body, page->review, &page->file->log));
 out:
 	return rc;
-}
-
-/* What is wrong with a request is said as EK_EUSAGE. */
-static int read_body(cJSON **body, const struct ek_server_request *request)
-{
-	*body = NULL;
-	if (memchr(request->body, 0, request->body_size) != NULL ||
-	    ek_utf8_valid_prefix(request->body, request->body_size) != request->body_size ||
-	    ek_json_parse(body, request->body, request->body_size, "the request") < 0 || !cJSON_IsObject(*body))
-		return ek_fail(EK_EUSAGE, "the request is no JSON object");
-	return 0;
 }
 
 static int read_reviewer(uint32_t *reviewer, struct ek_review_page *page, const cJSON *body)
@@ -244,7 +232,7 @@ static int answer_reviewer(void *context, const struct ek_server_request *reques
 	uint32_t reviewer;
 	int rc;
 
-	EK_TRY(read_body(&body, request));
+	EK_TRY(ek_server_json(&body, request));
 	EK_TRY(catch_up(page));
 	EK_TRY(read_reviewer(&reviewer, page, body));
 	EK_TRY(ek_buffer_printf(&reply->body, "{\"edits\": %" PRIu64 ", ", page->edits));
@@ -298,7 +286,7 @@ static int answer_decide(void *context, const struct ek_server_request *request,
 	cJSON *body = NULL;
 	int rc;
 
-	EK_TRY(read_body(&body, request));
+	EK_TRY(ek_server_json(&body, request));
 	EK_TRY(read_decision(&entry, page->review, body));
 	EK_TRY(catch_up(page));
 	EK_TRY(read_reviewer(&entry.reviewer, page, body));
@@ -321,7 +309,7 @@ static int answer_undo(void *context, const struct ek_server_request *request, s
 	uint32_t reviewer, sample;
 	int rc;
 
-	EK_TRY(read_body(&body, request));
+	EK_TRY(ek_server_json(&body, request));
 	EK_TRY(catch_up(page));
 	EK_TRY(read_reviewer(&reviewer, page, body));
 	EK_TRY(ek_review_file_undo(page->file, reviewer, &sample));
@@ -334,9 +322,10 @@ out:
 const struct ek_server_route ek_review_routes[] = {
 	{ "GET", "/", NULL, &files[0] },
 	{ "GET", "/icon.svg", NULL, &files[1] },
-	{ "GET", "/page.css", NULL, &files[2] },
-	{ "GET", "/review.css", NULL, &files[3] },
-	{ "GET", "/review.js", NULL, &files[4] },
+	{ "GET", "/common.js", NULL, &files[2] },
+	{ "GET", "/page.css", NULL, &files[3] },
+	{ "GET", "/review.css", NULL, &files[4] },
+	{ "GET", "/review.js", NULL, &files[5] },
 	{ "GET", "/state", answer_state, NULL },
 	{ "GET", "/sample/#", answer_sample, NULL },
 	{ "GET", "/generated/#", answer_generated, NULL },

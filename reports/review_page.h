@@ -2,7 +2,7 @@
  * The page that reviews generated images: its routes, for a server (server.h). The page itself is review.html, .css
  * and .js.
  *
- *	GET  /  /icon.svg  /page.css  /review.css  /review.js
+ *	GET  /  /icon.svg  /common.js  /page.css  /review.css  /review.js
  *	GET  /state         what there is to review: samples, clusters, the queue, names of reviewers
  *	GET  /sample/#      one of them: the SHA-256 of its image, cluster, seed, what it was made for, its nearest real
  *	                    images

@@ -3,11 +3,11 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/cli/command.h"
+#include "rebalance/cli/serve.h"
 #include "rebalance/pipeline/review.h"
 #include "rebalance/base/text.h"
 
@@ -103,30 +103,6 @@ out:
 	return rc;
 }
 
-static int announce(void *context, const struct ek_review_address *address)
-{
-	const struct ek_invocation *i = context;
-	struct ek_buffer text = { 0 };
-	int rc = 0;
-
-	if (i->settings.common.json) {
-		EK_TRY(ek_buffer_printf(&text, "{\"url\": \"%s\", \"port\": %u, \"images\": %" PRIu64 ", \"file\": ",
-		                        address->url, address->port, address->images));
-		EK_TRY(ek_json_append_string(&text, address->file, strlen(address->file)));
-		(void)printf("%s}\n", text.data);
-	} else {
-		(void)printf("%s\n", address->url);
-	}
-	/* Whoever waits for the address gets it now. */
-	if (fflush(stdout) != 0)
-		rc = ek_fail_errno("cannot write the address");
-	ek_info("open this address in a browser on this machine; %s ends it. Every decision is saved as it is made.",
-	        isatty(STDIN_FILENO) ? "Ctrl-C" : "SIGINT");
-out:
-	ek_buffer_release(&text);
-	return rc;
-}
-
 int ek_cmd_review(struct ek_invocation *i)
 {
 	struct ek_review_options *o = i->settings.own;
@@ -140,7 +116,7 @@ int ek_cmd_review(struct ek_invocation *i)
 	if (o->samples == NULL)
 		return ek_fail(EK_EUSAGE, "review needs --samples NAME; see evenkeel help review");
 	o->force = i->settings.steps.force;
-	EK_TRY(ek_do_review(&reviewed, i->arguments.positional[0], o, announce, i));
+	EK_TRY(ek_do_review(&reviewed, i->arguments.positional[0], o, ek_announce, i));
 	if (o->export != NULL)
 		ek_info("%s accepted image%s in %s", ek_text_count(count, reviewed.exported),
 		        reviewed.exported == 1 ? "" : "s", o->export);

@@ -90,6 +90,20 @@ const struct ek_command ek_commands[] = {
 	  .steps = duplicates_steps,
 	  .ways = EK_WAYS_CPU,
 	  .run = ek_cmd_step },
+	{ .name = "label",
+	  .arguments = "RUN [--groups NAME,... --person NAME]",
+	  .summary = "say which group images belong to, on a page of this machine",
+	  .description =
+	          "Serves a page on 127.0.0.1 and prints its address, which holds a secret token. It shows sheets of "
+	          "images, those first from which most is learned; whoever opens it names the groups and says with a "
+	          "click or a key which images belong to which. As soon as two groups have labels each image comes "
+	          "with the group that it is taken for, to be mended and confirmed a sheet at a time. A second sheet "
+	          "is a simple random sample, for honest shares. Ten labels a group are what to aim at: minutes.\n"
+	          "Each label is on disk, in RUN/labels/NAME.jsonl, before the page shows it. Several people can label "
+	          "the same images; an image has the group that most of them say. --summary says what has been "
+	          "labelled, --export writes it as a CSV: id,file_name,label.",
+	  .own = &ek_label_own,
+	  .run = ek_cmd_label },
 	{ .name = "prune",
 	  .arguments = "RUN --method M --keep F --name NAME",
 	  .summary = "choose a part of the images to keep",

@@ -134,6 +134,12 @@ const struct ek_layout ek_layout[] = {
 	  "how good generated images are, for whom, and whether they are copies; docs/evaluation.md tells how to read "
 	  "it",
 	  "", NULL },
+	{ EK_PLACE_RUN, "labels", "which group people say that images belong to", NULL, NULL },
+	{ EK_PLACE_RUN, "labels/*.jsonl",
+	  "one line per act, in the order they were made: images and their group, a new name, a taking back; label "
+	  "--summary counts them",
+	  NULL, NULL },
+	{ EK_PLACE_RUN, "labels/.*.lock", "the lock that labelling holds, with its process id", NULL, NULL },
 	{ EK_PLACE_RUN, "reviews", "what people decided on generated images", NULL, NULL },
 	{ EK_PLACE_RUN, "reviews/*.jsonl",
 	  "one line per decision on a generated image, in the order they were made; review --summary counts them", NULL,

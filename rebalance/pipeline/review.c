@@ -14,14 +14,11 @@ static const char *name_of(const struct ek_review_options *o)
 	return o->name != NULL ? o->name : o->samples;
 }
 
-static int serve(struct ek_review *review, const struct ek_review_options *o,
-                 int (*announce)(void *context, const struct ek_review_address *address), void *context)
+static int serve(struct ek_review *review, const struct ek_review_options *o, ek_page_announce announce, void *context)
 {
 	struct ek_review_file file = { .journal = EK_JOURNAL_NONE };
 	struct ek_review_page page = { .review = review, .file = &file, .reviewer = o->reviewer };
 	struct ek_server_options options = { .port = (uint16_t)o->port, .routes = ek_review_routes, .context = &page };
-	struct ek_review_address address = { .images = review->count };
-	struct ek_server *server = NULL;
 	uint64_t counts[EK_REVIEW_OUTCOMES];
 	uint32_t reviewer;
 	int rc;
@@ -30,17 +27,11 @@ static int serve(struct ek_review *review, const struct ek_review_options *o,
 	EK_TRY(ek_review_void_stale(&file.log, review));
 	if (o->reviewer != NULL)
 		EK_TRY(ek_review_log_reviewer(&reviewer, &file.log, o->reviewer));
-	EK_TRY(ek_server_open(&server, &options));
-	address.url = ek_server_url(server);
-	address.port = ek_server_port(server);
-	address.file = file.journal.path;
-	EK_TRY(announce(context, &address));
-	EK_TRY(ek_server_run(server));
+	EK_TRY(ek_serve(&options, file.journal.path, review->count, announce, context));
 	ek_review_log_outcomes(counts, &file.log, review->count);
 	ek_info("%" PRIu64 " of %" PRIu64 " images judged; the decisions are in %s",
 	        review->count - counts[EK_REVIEW_OPEN], review->count, file.journal.path);
 out:
-	ek_server_close(server);
 	ek_review_file_release(&file);
 	return rc;
 }
@@ -93,8 +84,8 @@ out:
 	return rc;
 }
 
-int ek_do_review(struct ek_reviewed *out, const char *run, const struct ek_review_options *o,
-                 int (*announce)(void *context, const struct ek_review_address *address), void *context)
+int ek_do_review(struct ek_reviewed *out, const char *run, const struct ek_review_options *o, ek_page_announce announce,
+                 void *context)
 {
 	int rc;
 

@@ -2,6 +2,7 @@
 #ifndef EK_PIPELINE_REVIEW_H
 #define EK_PIPELINE_REVIEW_H
 
+#include "rebalance/pipeline/serve.h"
 #include "reports/review_page.h"
 
 struct ek_review_options {
@@ -12,14 +13,6 @@ struct ek_review_options {
 	int64_t port;         /* 0: any that is free */
 	int summary;          /* 1, or `export`: no page, the decisions are only read */
 	int force;            /* an earlier export of this run is replaced */
-};
-
-/* Where the page is. */
-struct ek_review_address {
-	const char *url;
-	unsigned port;
-	uint64_t images;
-	const char *file; /* of the decisions */
 };
 
 struct ek_reviewed {
@@ -36,7 +29,7 @@ struct ek_reviewed {
  * run: path. Release in any case. EK_EUSAGE: no samples, or somebody else reviews under this name; EK_EDATA, EK_EIO.
  */
 int ek_do_review(struct ek_reviewed *out, const char *run, const struct ek_review_options *options,
-                 int (*announce)(void *context, const struct ek_review_address *address), void *context);
+                 ek_page_announce announce, void *context);
 void ek_reviewed_release(struct ek_reviewed *reviewed);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/json.h"
+#include "rebalance/base/utf8.h"
 #include "reports/server/internal.h"
 
 struct request {
@@ -261,4 +262,14 @@ enum MHD_Result ek_requests_handle(void *context, struct MHD_Connection *connect
 		return MHD_NO;
 	*upload_size = 0;
 	return MHD_YES;
+}
+
+int ek_server_json(cJSON **body, const struct ek_server_request *request)
+{
+	*body = NULL;
+	if (memchr(request->body, 0, request->body_size) != NULL ||
+	    ek_utf8_valid_prefix(request->body, request->body_size) != request->body_size ||
+	    ek_json_parse(body, request->body, request->body_size, "the request") < 0 || !cJSON_IsObject(*body))
+		return ek_fail(EK_EUSAGE, "the request is no JSON object");
+	return 0;
 }

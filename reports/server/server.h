@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rebalance/base/json.h"
 #include "rebalance/base/memory.h"
 
 struct ek_server_request {
@@ -31,6 +32,9 @@ struct ek_server_request {
 	const char *body; /* [body_size], with a NUL behind it; "" if there is none */
 	size_t body_size;
 };
+
+/* `*body` = the JSON object that a POST sent, to be freed with cJSON_Delete. EK_EUSAGE: it is none. */
+int ek_server_json(cJSON **body, const struct ek_server_request *request);
 
 struct ek_server_reply {
 	int status;            /* 200 unless set */

@@ -23,7 +23,7 @@ static const struct {
 	{ "rebalance/lib", "rebalance/base rebalance/evenkeel.h rebalance/io rebalance/plan" },
 	{ "rebalance/pipeline",
 	  "rebalance/base rebalance/io rebalance/plan analysis/skew analysis/cluster analysis/quality analysis/embed "
-	  "train/nn train/loop train/vae train/flow train/score reports" },
+	  "train/nn train/loop train/vae train/flow train/score reports reports/server" },
 	{ "rebalance/cli", "rebalance/base rebalance/pipeline" },
 	{ "analysis/skew", "rebalance/base rebalance/io" },
 	{ "analysis/cluster", "rebalance/base rebalance/io train/nn analysis/skew" },

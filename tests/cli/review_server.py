@@ -28,9 +28,12 @@ class Review:
                         ["make_samples", self.run, "rare", str(samples)]):
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
+    def command(self):
+        return ["evenkeel", "review", self.run, "--samples", "rare"]
+
     def start(self, *options):
         self.server = subprocess.Popen(
-            ["evenkeel", "review", self.run, "--samples", "rare", "--quiet", *options],
+            [*self.command(), "--quiet", *options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.url = self.server.stdout.readline().strip()
         if not self.url:
@@ -100,6 +103,17 @@ class Review:
         """(status, body)"""
         answer = self.talk(self.request(method, path, body))
         return status(answer), answer.partition(b"\r\n\r\n")[2]
+
+
+class Labels(Review):
+    """The same run, its images to be labelled."""
+
+    def __init__(self, folders):
+        super().__init__(folders)
+        self.log = self.run + "/labels/groups.jsonl"
+
+    def command(self):
+        return ["evenkeel", "label", self.run]
 
 
 def hear(connection):

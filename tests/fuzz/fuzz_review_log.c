@@ -52,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (log.lines.whole_bytes > size || (!log.lines.is_cut && log.lines.whole_bytes != size))
 		abort();
 	print(&text, &log);
-	if (ek_review_log_parse(&back, text.data, text.size, "back") < 0 || back.lines.damaged != 0 || back.lines.is_cut)
+	if (ek_review_log_parse(&back, text.data, text.size, "back") < 0 || back.lines.damaged != 0 ||
+	    back.lines.is_cut)
 		abort();
 	compare(&log, &back);
 	if (log.reviewer_count > 1)

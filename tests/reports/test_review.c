@@ -169,12 +169,12 @@ static void real_images_are_of_a_size_to_look_at(void **state)
 		write_samples(path, &good);
 		assert_ok(ek_run_open(&run, path, EK_RUN_READ));
 		assert_ok(ek_review_open(&review, run, "rare"));
-		assert_ok(ek_review_real_image(&bytes, &type, &review, 7));
+		assert_ok(ek_real_images_picture(&bytes, &type, &review.real, 7));
 		assert_string_equal(type, cases[i].type);
 		assert_ok(ek_image_check(&info, bytes.data, bytes.size, EK_MAX_PIXELS_DEFAULT));
 		print_message("%u x %u\n", info.width, info.height);
 		assert_int_equal(info.width > info.height ? info.width : info.height, cases[i].longer);
-		assert_fails(ek_review_real_image(&bytes, &type, &review, IMAGES), EK_EUSAGE, "no image 60");
+		assert_fails(ek_real_images_picture(&bytes, &type, &review.real, IMAGES), EK_EUSAGE, "no image 60");
 		ek_buffer_release(&bytes);
 		ek_review_release(&review);
 		ek_run_close(run);

@@ -14,6 +14,7 @@
 #include "rebalance/pipeline/draw.h"
 #include "rebalance/pipeline/evaluate.h"
 #include "rebalance/pipeline/generate.h"
+#include "rebalance/pipeline/label.h"
 #include "rebalance/pipeline/outside.h"
 #include "rebalance/pipeline/plans.h"
 #include "rebalance/pipeline/recipe.h"
@@ -541,13 +542,44 @@ static void why_results_are_stale_is_told(void **state)
 static int announced;
 
 /* The page is up; nobody looks at it. */
-static int stop_at_once(void *context, const struct ek_review_address *address)
+static int stop_at_once(void *context, const struct ek_page_address *address)
 {
 	assert_ptr_equal(context, &announced);
 	assert_non_null(strstr(address->url, "127.0.0.1"));
-	assert_true(address->port > 0 && address->images == 20);
+	assert_true(address->port > 0 && (address->images == 20 || address->images == IMAGES));
 	announced++;
 	return ek_fail(EK_EINTERRUPTED, "seen enough");
+}
+
+static void labels(void **state)
+{
+	struct ek_do_label_options o = EK_DO_LABEL_DEFAULT;
+	struct ek_labelled labelled;
+
+	(void)state;
+	announced = 0;
+	o.summary = 1;
+	assert_fails(ek_do_label(&labelled, run, &o, NULL, NULL), EK_EUSAGE, "is not there");
+	ek_labelled_release(&labelled);
+	o.summary = 0;
+	o.groups = "red,green";
+	assert_fails(ek_do_label(&labelled, run, &o, stop_at_once, &announced), EK_EUSAGE, "say who labels");
+	ek_labelled_release(&labelled);
+	o.person = "Anna";
+	assert_fails(ek_do_label(&labelled, run, &o, stop_at_once, &announced), EK_EINTERRUPTED, "seen enough");
+	ek_labelled_release(&labelled);
+	assert_int_equal(announced, 1);
+	/* The groups are there; asked for again they are not doubled. */
+	assert_fails(ek_do_label(&labelled, run, &o, stop_at_once, &announced), EK_EINTERRUPTED, "seen enough");
+	ek_labelled_release(&labelled);
+	o.summary = 1;
+	assert_ok(ek_do_label(&labelled, run, &o, NULL, NULL));
+	assert_int_equal(labelled.log.group_count, 2);
+	assert_int_equal(labelled.log.act_count, 2);
+	ek_labelled_release(&labelled);
+	o.export = ek_join(ek_scratch(), "labels.csv");
+	assert_fails(ek_do_label(&labelled, run, &o, NULL, NULL), EK_EUSAGE, "no image has a label");
+	ek_labelled_release(&labelled);
 }
 
 static void a_review(void **state)
@@ -557,6 +589,7 @@ static void a_review(void **state)
 	struct stat before;
 
 	(void)state;
+	announced = 0;
 	assert_fails(ek_do_review(&reviewed, path, &o, stop_at_once, &announced), EK_EUSAGE, "needs samples");
 	ek_reviewed_release(&reviewed);
 	o.samples = "made";
@@ -691,6 +724,7 @@ int main(void)
 		cmocka_unit_test(an_autoencoder),
 		cmocka_unit_test(samples_are_completed),
 		cmocka_unit_test(an_evaluation_follows_its_samples),
+		cmocka_unit_test(labels),
 		cmocka_unit_test(a_review),
 		cmocka_unit_test(a_comparison),
 		cmocka_unit_test(what_lies_at_a_path),

@@ -1,0 +1,162 @@
+#include "analysis/cluster/teach.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/cluster/vector.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/memory.h"
+
+static const double temperature = 0.1;
+
+void ek_teach_prepare(float *x, size_t count, size_t d)
+{
+	for (size_t j = 0; j < d; j++) {
+		double mean = 0;
+
+		for (size_t i = 0; i < count; i++)
+			mean += x[i * d + j];
+		mean /= (double)count;
+		for (size_t i = 0; i < count; i++)
+			x[i * d + j] = (float)(x[i * d + j] - mean);
+	}
+	for (size_t i = 0; i < count; i++) {
+		double squares = 0;
+
+		for (size_t j = 0; j < d; j++)
+			squares += (double)x[i * d + j] * x[i * d + j];
+		for (size_t j = 0; squares > 0 && j < d; j++)
+			x[i * d + j] = (float)(x[i * d + j] / sqrt(squares));
+	}
+}
+
+/* What is known of an open row. */
+struct guess {
+	int32_t group;
+	float sure, margin;
+};
+
+/* means [groups, d] of unit length, sizes [groups]; returns how many groups have labels. */
+static size_t find_means(double *means, size_t *sizes, const float *x, size_t count, size_t d, const int32_t *said,
+                         size_t groups)
+{
+	size_t known = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (said[i] >= 0) {
+			sizes[said[i]]++;
+			for (size_t j = 0; j < d; j++)
+				means[(size_t)said[i] * d + j] += x[i * d + j];
+		}
+	for (size_t g = 0; g < groups; g++) {
+		double squares = 0;
+
+		known += sizes[g] > 0;
+		for (size_t j = 0; j < d; j++)
+			squares += means[g * d + j] * means[g * d + j];
+		for (size_t j = 0; squares > 0 && j < d; j++)
+			means[g * d + j] /= sqrt(squares);
+	}
+	return known;
+}
+
+static struct guess guess_of(const float *x, size_t d, const double *means, const size_t *sizes, size_t groups)
+{
+	struct guess guess = { .group = -1 };
+	double first = -2, second = -2, all = 0;
+
+	for (size_t g = 0; g < groups; g++) {
+		double cosine = 0;
+
+		if (sizes[g] == 0)
+			continue;
+		for (size_t j = 0; j < d; j++)
+			cosine += x[j] * means[g * d + j];
+		all += exp(cosine / temperature);
+		if (cosine > first) {
+			second = first;
+			first = cosine;
+			guess.group = (int32_t)g;
+		} else if (cosine > second) {
+			second = cosine;
+		}
+	}
+	guess.sure = (float)(exp(first / temperature) / all);
+	guess.margin = (float)((exp(first / temperature) - exp(second / temperature)) / all);
+	return guess;
+}
+
+/* The open row that is best: most surely of `group`, or, with -1, hardest to tell; count: none. */
+static size_t find_best(const struct guess *guesses, size_t count, const int32_t *said, const char *taken,
+                        int32_t group)
+{
+	size_t best = count;
+
+	for (size_t i = 0; i < count; i++) {
+		if (said[i] != EK_TEACH_OPEN || taken[i] || (group >= 0 && guesses[i].group != group))
+			continue;
+		if (best == count ||
+		    (group >= 0 ? guesses[i].sure > guesses[best].sure : guesses[i].margin < guesses[best].margin))
+			best = i;
+	}
+	return best;
+}
+
+/* With labels: sizes [groups] grows by what is picked. */
+static size_t pick_taught(struct ek_teach_pick *out, size_t most, const struct guess *guesses, size_t count,
+                          const int32_t *said, char *taken, size_t *sizes, size_t groups)
+{
+	size_t found = 0;
+
+	while (found < most) {
+		size_t smallest = groups, row = count;
+
+		for (size_t g = 0; found % 2 == 0 && g < groups; g++)
+			if (sizes[g] > 0 && (smallest == groups || sizes[g] < sizes[smallest]))
+				smallest = g;
+		if (smallest < groups) {
+			row = find_best(guesses, count, said, taken, (int32_t)smallest);
+			sizes[smallest]++;
+		}
+		if (row == count)
+			row = find_best(guesses, count, said, taken, -1);
+		if (row == count)
+			break;
+		taken[row] = 1;
+		out[found++] = (struct ek_teach_pick){ row, guesses[row].group, guesses[row].sure };
+	}
+	return found;
+}
+
+int ek_teach(struct ek_teach_pick *out, size_t most, size_t *found, const float *x, size_t count, size_t d,
+             const int32_t *said, size_t groups, const uint32_t *typical)
+{
+	struct guess *guesses = NULL;
+	double *means = NULL;
+	size_t *sizes = NULL;
+	char *taken = NULL;
+	int rc;
+
+	*found = 0;
+	EK_TRY(ek_alloc(&means, groups * d + 1, sizeof *means));
+	EK_TRY(ek_alloc(&sizes, groups + 1, sizeof *sizes));
+	EK_TRY(ek_alloc(&guesses, count + 1, sizeof *guesses));
+	EK_TRY(ek_alloc(&taken, count + 1, sizeof *taken));
+	if (find_means(means, sizes, x, count, d, said, groups) < 2) {
+		for (size_t i = 0; i < count && *found < most; i++)
+			if (said[typical[i]] == EK_TEACH_OPEN)
+				out[(*found)++] = (struct ek_teach_pick){ typical[i], -1, 0 };
+		goto out;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (said[i] == EK_TEACH_OPEN)
+			guesses[i] = guess_of(x + i * d, d, means, sizes, groups);
+	*found = pick_taught(out, most, guesses, count, said, taken, sizes, groups);
+out:
+	free(guesses);
+	free(means);
+	free(sizes);
+	free(taken);
+	return rc;
+}

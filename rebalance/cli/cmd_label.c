@@ -1,0 +1,87 @@
+/* `evenkeel label RUN`: people say which group images belong to, on a page of this machine. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/text.h"
+#include "rebalance/cli/command.h"
+#include "rebalance/cli/serve.h"
+#include "rebalance/pipeline/label.h"
+
+static const struct ek_option rows[] = {
+	{ .name = "groups",
+	  .kind = EK_KIND_STRING,
+	  EK_FIELD(struct ek_do_label_options, groups),
+	  .argument = "NAME,...",
+	  .help = "groups to begin with; the page can add, rename and merge them" },
+	{ .name = "person",
+	  .kind = EK_KIND_STRING,
+	  EK_FIELD(struct ek_do_label_options, person),
+	  .argument = "NAME",
+	  .help = "who labels; without it the page asks" },
+	{ .name = "name",
+	  .kind = EK_KIND_STRING,
+	  EK_FIELD(struct ek_do_label_options, name),
+	  .argument = "NAME",
+	  .help = "the labels go to RUN/labels/NAME.jsonl" },
+	{ .name = "port",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_do_label_options, port),
+	  .argument = "P",
+	  .zero = "any",
+	  .low = 1,
+	  .high = 65535,
+	  .help = "the port of the page on 127.0.0.1" },
+	{ .name = "summary",
+	  .kind = EK_KIND_FLAG,
+	  EK_FIELD(struct ek_do_label_options, summary),
+	  .help = "no page: say what has been labelled" },
+	{ .name = "export",
+	  .kind = EK_KIND_STRING,
+	  EK_FIELD(struct ek_do_label_options, export),
+	  .argument = "FILE",
+	  .help = "no page: write the labels as a CSV, id,file_name,label" },
+	{ .name = NULL },
+};
+
+static const struct ek_do_label_options defaults = EK_DO_LABEL_DEFAULT;
+const struct ek_own ek_label_own = EK_OWN(defaults, rows);
+
+static void print_summary(const struct ek_label_log *log)
+{
+	char text[2][32];
+
+	(void)printf("%s image%s labelled by %zu %s, in %zu group%s\n", ek_text_count(text[0], log->label_count),
+	             log->label_count == 1 ? "" : "s", log->person_count, log->person_count == 1 ? "person" : "people",
+	             log->group_count, log->group_count == 1 ? "" : "s");
+	for (size_t i = 0; i < log->group_count; i++)
+		(void)printf("  %-24s %s\n", log->groups[i], ek_text_count(text[0], log->sizes[i]));
+	if (log->none > 0)
+		(void)printf("  %-24s %s\n", "none of these", ek_text_count(text[0], log->none));
+	if (log->disputed > 0)
+		(void)printf("  %-24s %s\n", "people differ", ek_text_count(text[0], log->disputed));
+}
+
+static int work(struct ek_invocation *i, struct ek_run *run)
+{
+	const struct ek_do_label_options *o = i->settings.own;
+	struct ek_labelled labelled;
+	char count[32];
+	int rc;
+
+	EK_TRY(ek_do_label(&labelled, run, o, ek_announce, i));
+	if (o->export != NULL)
+		ek_info("the labels of %s image%s are in %s", ek_text_count(count, labelled.exported),
+		        labelled.exported == 1 ? "" : "s", o->export);
+	if (o->summary)
+		print_summary(&labelled.log);
+out:
+	ek_labelled_release(&labelled);
+	return rc;
+}
+
+int ek_cmd_label(struct ek_invocation *i)
+{
+	return ek_command_on_run(i, EK_RUN_READ, work);
+}

@@ -1,0 +1,113 @@
+#include "tests/support/support.h"
+
+#include "analysis/cluster/teach.h"
+#include "rebalance/base/random.h"
+
+enum { COUNT = 60, D = 8, MOST = 12 };
+
+/* Three groups of 30, 20 and 10 rows about axes 0, 1 and 2. */
+static int group_of(size_t i)
+{
+	return i < 30 ? 0 : i < 50 ? 1 : 2;
+}
+
+static void make(float *x)
+{
+	for (size_t i = 0; i < COUNT; i++)
+		for (size_t j = 0; j < D; j++)
+			x[i * D + j] = (float)(0.2 * ek_random_normal(1, 1, i * D + j) +
+			                       (j == (size_t)group_of(i) ? 1.0 : 0.0));
+	ek_teach_prepare(x, COUNT, D);
+}
+
+static void rows_are_of_unit_length(void **state)
+{
+	float x[COUNT * D];
+
+	(void)state;
+	make(x);
+	for (size_t i = 0; i < COUNT; i++) {
+		double squares = 0;
+
+		for (size_t j = 0; j < D; j++)
+			squares += (double)x[i * D + j] * x[i * D + j];
+		/* Each square's factor is rounded to 2^-24. */
+		assert_true(squares > 1 - 2.0 * D * 0x1p-24 && squares < 1 + 2.0 * D * 0x1p-24);
+	}
+}
+
+static void without_two_groups_typical_rows_come_in_their_order(void **state)
+{
+	struct ek_teach_pick picks[MOST];
+	uint32_t typical[COUNT];
+	int32_t said[COUNT];
+	float x[COUNT * D];
+	size_t found;
+
+	(void)state;
+	make(x);
+	for (size_t i = 0; i < COUNT; i++) {
+		typical[i] = (uint32_t)(COUNT - 1 - i);
+		said[i] = EK_TEACH_OPEN;
+	}
+	said[59] = 0;
+	said[57] = EK_TEACH_LEFT;
+	assert_ok(ek_teach(picks, MOST, &found, x, COUNT, D, said, 1, typical));
+	assert_int_equal(found, MOST);
+	assert_int_equal(picks[0].row, 58);
+	assert_int_equal(picks[1].row, 56);
+	assert_int_equal(picks[0].group, -1);
+}
+
+/* With a label each: the groups are told apart, the smallest gets as many rows as the others, none comes twice, and
+ * none that is labelled. */
+static void groups_get_rows_in_turn_and_hard_ones_between(void **state)
+{
+	struct ek_teach_pick picks[MOST];
+	uint32_t typical[COUNT];
+	int32_t said[COUNT];
+	float x[COUNT * D];
+	int asked[3] = { 0 };
+	size_t found, right = 0;
+
+	(void)state;
+	make(x);
+	for (size_t i = 0; i < COUNT; i++) {
+		typical[i] = (uint32_t)i;
+		said[i] = EK_TEACH_OPEN;
+	}
+	said[0] = 0;
+	said[30] = 1;
+	said[50] = 2;
+	assert_ok(ek_teach(picks, MOST, &found, x, COUNT, D, said, 3, typical));
+	assert_int_equal(found, MOST);
+	for (size_t i = 0; i < found; i++) {
+		for (size_t j = 0; j < i; j++)
+			assert_int_not_equal(picks[i].row, picks[j].row);
+		assert_int_equal(said[picks[i].row], EK_TEACH_OPEN);
+		assert_true(picks[i].sure > 0 && picks[i].sure <= 1);
+		right += picks[i].group == group_of(picks[i].row);
+		if (i % 2 == 0)
+			asked[picks[i].group]++;
+	}
+	assert_int_equal(asked[0], 2);
+	assert_int_equal(asked[1], 2);
+	assert_int_equal(asked[2], 2);
+	assert_true(right >= found - 2); /* the hard ones may be mistaken */
+	/* Nothing left: nothing found. */
+	for (size_t i = 0; i < COUNT; i++)
+		said[i] = group_of(i);
+	assert_ok(ek_teach(picks, MOST, &found, x, COUNT, D, said, 3, typical));
+	assert_int_equal(found, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rows_are_of_unit_length),
+		cmocka_unit_test(without_two_groups_typical_rows_come_in_their_order),
+		cmocka_unit_test(groups_get_rows_in_turn_and_hard_ones_between),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,186 @@
+#include "tests/support/support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
+#include "reports/label_file.h"
+
+static void quiet(void *context, enum ek_log_level level, const char *text)
+{
+	(void)context;
+	(void)level;
+	(void)text;
+}
+
+static void parse(struct ek_label_log *log, const char *text)
+{
+	static const struct ek_log_sink sink = { .message = quiet };
+
+	ek_log_set_sink(&sink);
+	*log = (struct ek_label_log){ 0 };
+	assert_ok(ek_label_log_parse(log, text, strlen(text), "x.jsonl"));
+}
+
+#define WHEN ", \"time\": \"2026-11-25T19:00:00Z\"}\n"
+#define ANNA ", \"by\": \"Anna\"" WHEN
+#define BEN ", \"by\": \"Ben\"" WHEN
+
+/* "cat", "none", "disputed", "-": nothing is said of it. */
+static const char *of(const struct ek_label_log *log, uint64_t image)
+{
+	const struct ek_label *label = ek_label_log_find(log, image);
+
+	return label == NULL                       ? "-"
+	       : label->group == EK_LABEL_NONE     ? "none"
+	       : label->group == EK_LABEL_DISPUTED ? "disputed"
+	                                           : log->groups[label->group];
+}
+
+static void what_a_person_says_last_counts(void **state)
+{
+	struct ek_label_log log;
+
+	(void)state;
+	parse(&log, "{\"images\": [3, 1, 2], \"group\": \"cat\"" ANNA "{\"images\": [1], \"group\": \"dog\"" ANNA
+	            "{\"images\": [2], \"group\": \"\"" ANNA "{\"images\": [9], \"group\": null" ANNA
+	            "{\"images\": [], \"group\": \"frog\"" ANNA);
+	assert_string_equal(of(&log, 3), "cat");
+	assert_string_equal(of(&log, 1), "dog");
+	assert_string_equal(of(&log, 2), "-");
+	assert_string_equal(of(&log, 9), "none");
+	assert_int_equal(log.group_count, 3);
+	assert_int_equal(log.sizes[0], 1);
+	assert_int_equal(log.sizes[1], 1);
+	assert_int_equal(log.sizes[2], 0);
+	assert_int_equal(log.label_count, 3);
+	assert_int_equal(log.none, 1);
+	ek_label_log_release(&log);
+}
+
+static void most_people_decide_and_as_many_dispute(void **state)
+{
+	struct ek_label_log log;
+
+	(void)state;
+	parse(&log, "{\"images\": [1, 2, 3], \"group\": \"cat\"" ANNA "{\"images\": [1, 2], \"group\": \"dog\"" BEN
+	            "{\"images\": [1], \"group\": \"dog\", \"by\": \"Cy\"" WHEN "{\"images\": [3], \"group\": null" BEN
+	            "{\"images\": [3], \"group\": null, \"by\": \"Cy\"" WHEN);
+	assert_string_equal(of(&log, 1), "dog");
+	assert_string_equal(of(&log, 2), "disputed");
+	assert_string_equal(of(&log, 3), "none");
+	assert_int_equal(log.disputed, 1);
+	assert_int_equal(log.sizes[1], 1);
+	assert_int_equal(ek_label_log_find(&log, 1)->people, 3);
+	ek_label_log_release(&log);
+}
+
+static void a_group_that_is_renamed_takes_its_images_along_or_into_another(void **state)
+{
+	struct ek_label_log log;
+
+	(void)state;
+	parse(&log, "{\"images\": [1], \"group\": \"cat\"" ANNA "{\"images\": [2], \"group\": \"dog\"" ANNA
+	            "{\"rename\": \"cat\", \"to\": \"kitten\"" BEN "{\"images\": [3], \"group\": \"cat\"" ANNA);
+	assert_string_equal(of(&log, 1), "kitten");
+	assert_string_equal(of(&log, 3), "cat"); /* a new one */
+	assert_int_equal(log.group_count, 3);
+	ek_label_log_release(&log);
+	parse(&log, "{\"images\": [1], \"group\": \"cat\"" ANNA "{\"images\": [1, 2], \"group\": \"dog\"" BEN
+	            "{\"rename\": \"cat\", \"to\": \"dog\"" ANNA);
+	assert_string_equal(of(&log, 1), "dog"); /* not disputed any more */
+	assert_int_equal(log.group_count, 1);
+	assert_int_equal(log.sizes[0], 2);
+	ek_label_log_release(&log);
+}
+
+static void an_undo_takes_back_the_newest_act_of_its_person(void **state)
+{
+	struct ek_label_log log;
+
+	(void)state;
+	parse(&log, "{\"images\": [1, 2], \"group\": \"cat\"" ANNA "{\"images\": [3], \"group\": \"cat\"" BEN
+	            "{\"rename\": \"cat\", \"to\": \"dog\"" ANNA "{\"undo\": true" ANNA);
+	assert_string_equal(of(&log, 1), "cat");
+	assert_ok(ek_label_log_undo(&log, 0));
+	assert_string_equal(of(&log, 1), "-");
+	assert_string_equal(of(&log, 3), "cat");
+	assert_fails(ek_label_log_undo(&log, 0), EK_EUSAGE, "nothing to take back");
+	ek_label_log_release(&log);
+}
+
+static void damaged_lines_are_left_out(void **state)
+{
+	static const char *const lines[] = {
+		"{\"images\": [1], \"group\": 7" ANNA,
+		"{\"images\": [-1], \"group\": \"cat\"" ANNA,
+		"{\"images\": [0.5], \"group\": \"cat\"" ANNA,
+		"{\"images\": 1, \"group\": \"cat\"" ANNA,
+		"{\"images\": [1], \"group\": \" cat\"" ANNA,
+		"{\"rename\": \"cat\"" ANNA,
+		"{\"rename\": \"cat\", \"to\": \"\"" ANNA,
+		"{\"undo\": true" ANNA,
+		"{\"images\": [1], \"group\": \"cat\", \"by\": \"\"" WHEN,
+		"{\"images\": [1], \"group\": \"cat\", \"by\": \"A\", \"time\": \"today\"}\n",
+		"[1]\n",
+		"cat\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		struct ek_label_log log;
+
+		parse(&log, lines[i]);
+		assert_int_equal(log.lines.damaged, 1);
+		assert_int_equal(log.label_count, 0);
+		ek_label_log_release(&log);
+	}
+}
+
+static void what_was_said_is_there_when_the_file_is_opened_again(void **state)
+{
+	uint64_t images[] = { 4, 2 };
+	char cat[] = "a \"cat\"", dog[] = "dog", none[] = "";
+	const struct ek_label_act *undone;
+	struct ek_label_file file;
+	struct ek_run *run;
+	uint32_t anna;
+
+	(void)state;
+	assert_ok(ek_run_open(&run, ek_scratch(), EK_RUN_CREATE));
+	assert_ok(ek_label_file_open(&file, run, "groups"));
+	assert_ok(ek_label_log_person(&anna, &file.log, "Anna"));
+	assert_ok(ek_label_file_add(&file, &(struct ek_label_act){ .group = cat, .images = images, .count = 2 }));
+	assert_ok(ek_label_file_add(&file, &(struct ek_label_act){ .group = cat, .to = dog }));
+	assert_fails(ek_label_file_add(&file, &(struct ek_label_act){ .group = cat, .to = dog }), EK_EUSAGE,
+	             "there is no group");
+	assert_ok(ek_label_file_add(&file, &(struct ek_label_act){ .group = none, .images = images, .count = 1 }));
+	assert_ok(ek_label_file_undo(&undone, &file, anna));
+	assert_int_equal(undone->count, 1);
+	assert_ok(ek_label_file_add(&file, &(struct ek_label_act){ .group = NULL, .images = images + 1, .count = 1 }));
+	ek_label_file_release(&file);
+	assert_ok(ek_label_file_open(&file, run, "groups"));
+	assert_int_equal(file.log.lines.damaged, 0);
+	assert_string_equal(of(&file.log, 4), "dog");
+	assert_string_equal(of(&file.log, 2), "none");
+	ek_label_file_release(&file);
+	assert_fails(ek_label_file_open(&file, run, "../x"), EK_EUSAGE, "no name for labels");
+	ek_label_file_release(&file);
+	ek_run_close(run);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_a_person_says_last_counts),
+		cmocka_unit_test(most_people_decide_and_as_many_dispute),
+		cmocka_unit_test(a_group_that_is_renamed_takes_its_images_along_or_into_another),
+		cmocka_unit_test(an_undo_takes_back_the_newest_act_of_its_person),
+		cmocka_unit_test(damaged_lines_are_left_out),
+		cmocka_unit_test(what_was_said_is_there_when_the_file_is_opened_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
