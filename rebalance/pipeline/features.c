@@ -218,11 +218,27 @@ out:
 	return rc;
 }
 
+/* Such as a version made that did not record them say it themselves. */
+static int is_unrecorded(const char *array, const char *description, const cJSON *options)
+{
+	cJSON *json = NULL, *now = NULL;
+	int is = 0;
+
+	if (ek_file_exists(array) && ek_file_exists(description) && ek_json_load(&json, description) == 0 &&
+	    read_back(&now, options, array) == 0)
+		is = cJSON_Compare(cJSON_GetObjectItemCaseSensitive(json, "made_from"), now, 1);
+	cJSON_Delete(json);
+	cJSON_Delete(now);
+	return is;
+}
+
 struct making {
 	struct ek_embed *embed;
 	const struct ek_run *list; /* whose images they are; NULL: of the run itself */
+	const char *step;
 	char *array, *description;
 	cJSON *options;
+	int again;
 };
 
 static int make(void *context, struct ek_run *run, cJSON *counts)
@@ -230,8 +246,11 @@ static int make(void *context, struct ek_run *run, cJSON *counts)
 	struct making *m = context;
 	int rc;
 
-	EK_TRY(ek_embed_to(m->embed, m->list != NULL ? m->list : run, m->array));
-	EK_TRY(note_made(m->description, ek_embed_step(m->embed)->options));
+	if (m->again || ek_run_recorded(run, m->step) != NULL ||
+	    !is_unrecorded(m->array, m->description, ek_embed_step(m->embed)->options)) {
+		EK_TRY(ek_embed_to(m->embed, m->list != NULL ? m->list : run, m->array));
+		EK_TRY(note_made(m->description, ek_embed_step(m->embed)->options));
+	}
 	EK_TRY(ek_json_add_string(counts, "encoder", text_of(m->options, "encoder")));
 out:
 	return rc;
@@ -285,7 +304,7 @@ static int bring_up(struct ek_features *out, struct ek_run *run, const struct ek
 	const char *const inputs[] = { source->input, NULL };
 	const char *outputs[] = { source->array, NULL, NULL };
 	struct ek_step step = { .version = VERSION, .inputs = inputs, .outputs = outputs };
-	struct making m = { .list = list };
+	struct making m = { .list = list, .again = maker->again };
 	const struct ek_work work = { .step = &step, .doing = "making features", .make = make, .context = &m };
 	char *name = NULL, *file = NULL;
 	int made, rc;
@@ -297,7 +316,7 @@ static int bring_up(struct ek_features *out, struct ek_run *run, const struct ek
 	EK_TRY(ek_run_file(&m.array, run, source->array));
 	EK_TRY(ek_run_file(&m.description, run, file));
 	outputs[1] = file;
-	step.name = name;
+	step.name = m.step = name;
 	step.options = m.options;
 	EK_TRY(ek_run_bring_up(&made, run, &work, maker->again));
 	EK_TRY(ek_features_open(out, m.array, 0));

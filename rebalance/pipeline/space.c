@@ -101,25 +101,46 @@ out:
 
 struct encoding {
 	struct ek_space *space;
-	const char *path;
+	const char *path, *step;
 	enum ek_nn_precision precision;
+	int force;
 };
+
+/* Versions that did not record latents kept beside them, in PATH.key, what they were made from: such that are these
+ * need not be made again. */
+static int take_unrecorded(int *taken, const struct encoding *e)
+{
+	const struct ek_space *s = e->space;
+	struct ek_buffer text = { 0 };
+	char key[EK_SHA256_HEX], *path = NULL;
+	int rc;
+
+	*taken = 0;
+	EK_TRY(ek_format(&path, "%s.key", e->path));
+	if (!ek_file_exists(path))
+		goto out;
+	EK_TRY(ek_latents_key(key, &s->model, s->pixels.count, s->pixels.key, e->precision));
+	EK_TRY(ek_file_read(&text, path, 1 << 12));
+	*taken = ek_file_exists(e->path) && text.size == strlen(key) && memcmp(text.data, key, text.size) == 0;
+	EK_TRY(ek_remove(path));
+out:
+	ek_buffer_release(&text);
+	free(path);
+	return rc;
+}
 
 static int encode(void *context, struct ek_run *run, cJSON *counts)
 {
 	const struct encoding *e = context;
 	struct ek_space *s = e->space;
 	const struct ek_vae_images images = { .image = image_of, .context = &s->pixels, .count = s->pixels.count };
-	char *key = NULL;
-	int rc;
+	int taken, rc;
 
-	(void)run;
-	EK_TRY(ek_format(&key, "%s.key", e->path)); /* of versions that kept there what it was made from */
-	EK_TRY(ek_remove(key));
-	EK_TRY(ek_latents_make(e->path, &s->model, &images, s->pixels.key, e->precision));
+	EK_TRY(take_unrecorded(&taken, e));
+	if (e->force || !taken || ek_run_recorded(run, e->step) != NULL)
+		EK_TRY(ek_latents_make(e->path, &s->model, &images, s->pixels.key, e->precision));
 	EK_TRY(ek_json_add_u64(counts, "images", images.count));
 out:
-	free(key);
 	return rc;
 }
 
@@ -150,7 +171,7 @@ static int open_latents(struct ek_space *space, struct ek_run *run, const char *
 	static const char *const inputs[] = { "images.jsonl", NULL };
 	const char *outputs[] = { NULL, NULL };
 	struct ek_step step = { .version = LATENTS_VERSION, .inputs = inputs, .outputs = outputs };
-	struct encoding e = { .space = space, .precision = precision };
+	struct encoding e = { .space = space, .precision = precision, .force = force };
 	const struct ek_work work = { .step = &step, .doing = "encoding latents", .make = encode, .context = &e };
 	char *file = NULL, *path = NULL, *name = NULL;
 	cJSON *options = NULL;
@@ -162,7 +183,7 @@ static int open_latents(struct ek_space *space, struct ek_run *run, const char *
 	EK_TRY(describe_latents(&options, run, space, folder, precision));
 	outputs[0] = file;
 	e.path = path;
-	step.name = name;
+	step.name = e.step = name;
 	step.options = options;
 	EK_TRY(ek_run_bring_up(&made, run, &work, force));
 	EK_TRY(ek_latents_open(&space->latents, path, &space->model.config, space->pixels.count));

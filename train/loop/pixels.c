@@ -179,9 +179,9 @@ out:
 }
 
 struct wanted {
-	const char *path;
+	const char *path, *step;
 	uint64_t images;
-	int side;
+	int side, force;
 };
 
 static int make_anew(void *context, struct ek_run *run, cJSON *counts)
@@ -190,29 +190,29 @@ static int make_anew(void *context, struct ek_run *run, cJSON *counts)
 	int rc;
 
 	EK_TRY(remove_stale(run, w->path, w->side));
-	EK_TRY(make(run, w->path, w->images, w->side));
+	/* Versions that did not record them named the list that they are of in the same way. */
+	if (w->force || ek_run_recorded(run, w->step) != NULL || !ek_file_exists(w->path))
+		EK_TRY(make(run, w->path, w->images, w->side));
 	EK_TRY(ek_json_add_u64(counts, "images", w->images));
 out:
 	return rc;
 }
 
-static int bring_up(struct ek_run *run, const char *file, const struct wanted *wanted, int force)
+static int bring_up(struct ek_run *run, const char *file, struct wanted *wanted)
 {
 	static const char *const inputs[] = { "images.jsonl", NULL };
 	const char *const outputs[] = { file, NULL };
 	struct ek_step step = { .version = VERSION, .inputs = inputs, .outputs = outputs };
-	const struct ek_work work = {
-		.step = &step, .doing = "reading pixels", .make = make_anew, .context = (void *)(uintptr_t)wanted
-	};
+	const struct ek_work work = { .step = &step, .doing = "reading pixels", .make = make_anew, .context = wanted };
 	cJSON *options = cJSON_CreateObject();
 	char name[32];
 	int made, rc;
 
 	(void)snprintf(name, sizeof name, "pixels %d", wanted->side);
 	EK_TRY(ek_json_add_u64(options, "side", (uint64_t)wanted->side));
-	step.name = name;
+	step.name = wanted->step = name;
 	step.options = options;
-	EK_TRY(ek_run_bring_up(&made, run, &work, force));
+	EK_TRY(ek_run_bring_up(&made, run, &work, wanted->force));
 out:
 	cJSON_Delete(options);
 	return rc;
@@ -240,7 +240,8 @@ int ek_pixels_open(struct ek_pixels *pixels, struct ek_run *run, int side, int f
 	EK_TRY(ek_make_directories(folder));
 	EK_TRY(ek_format(&file, "cache/pixels-%s.npy", pixels->key));
 	EK_TRY(ek_run_file(&path, run, file));
-	EK_TRY(bring_up(run, file, &(struct wanted){ path, pixels->count, side }, force));
+	EK_TRY(bring_up(run, file,
+	                &(struct wanted){ .path = path, .images = pixels->count, .side = side, .force = force }));
 	EK_TRY(ek_npy_open_as(&pixels->array, path, EK_U8, 4, shape));
 	if (pixels->array.shape[0] != pixels->count)
 		rc = ek_fail(EK_EDATA, "%s has %" PRIu64 " images, the run %" PRIu64, path, pixels->array.shape[0],

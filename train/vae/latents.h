@@ -20,6 +20,10 @@ struct ek_latents;
  * precision. EK_ENOMEM. */
 int ek_latents_encoder(char key[EK_SHA256_HEX], const struct ek_autoencoder *model, enum ek_nn_precision precision);
 
+/* The same with `count` images and what their pixels are: the key of a file that is being made (npy.h). */
+int ek_latents_key(char key[EK_SHA256_HEX], const struct ek_autoencoder *model, uint64_t count, const char *images_key,
+                   enum ek_nn_precision precision);
+
 /*
  * Encode all images into `path`, or go on where that was stopped with the same encoder and images.
  *

@@ -2,7 +2,6 @@
 #ifndef EK_VAE_VAE_INTERNAL_H
 #define EK_VAE_VAE_INTERNAL_H
 
-#include "rebalance/base/hash.h"
 #include "train/nn/codebook.h"
 #include "train/nn/runner.h"
 #include "train/vae/discriminator.h"
@@ -36,9 +35,5 @@ int ek_vae_net_init(struct ek_task_net *n, struct ek_vae *v, int critic, enum ek
 int ek_vae_net_share(struct ek_task_net *nets);
 
 int ek_vae_preview(void *context, const float *values, const char *path);
-
-/* What the latents of `count` images depend on: the key of a file of them that is being made (npy.h). */
-int ek_latents_key(char key[EK_SHA256_HEX], const struct ek_autoencoder *model, uint64_t count, const char *images_key,
-                   enum ek_nn_precision precision);
 
 #endif

@@ -22,6 +22,7 @@
 #include "rebalance/pipeline/train_flow.h"
 #include "rebalance/pipeline/train_vae.h"
 #include "tests/support/support.h"
+#include "train/vae/latents.h"
 
 enum { IMAGES = 60, SIDE = 8 };
 
@@ -468,6 +469,69 @@ static void copy_file(const char *from, const char *to)
 	ek_buffer_release(&bytes);
 }
 
+/* As versions left it that did not record these, with latents.npy.key beside the latents. */
+static void forget_records(void)
+{
+	static const char *const unrecorded[] = { "pixels 8", "latents models/ae/latents.npy", "model ae",
+		                                  "samples made", "features samples/made/embeddings.npy" };
+	struct ek_autoencoder model = { 0 };
+	char key[EK_SHA256_HEX];
+	struct ek_pixels pixels;
+	cJSON *json;
+
+	assert_ok(ek_pixels_open(&pixels, run, SIDE, 0));
+	assert_ok(ek_autoencoder_open(&model, ek_join(path, "models/ae")));
+	assert_ok(ek_latents_key(key, &model, IMAGES, pixels.key, EK_NN_F32));
+	ek_write_file(ek_join(path, "models/ae/latents.npy.key"), key, strlen(key));
+	ek_autoencoder_release(&model);
+	ek_pixels_close(&pixels);
+	ek_run_close(run);
+	assert_ok(ek_json_load(&json, ek_join(path, "run.json")));
+	for (size_t i = 0; i < sizeof unrecorded / sizeof *unrecorded; i++) {
+		assert_non_null(cJSON_GetObjectItemCaseSensitive(json, unrecorded[i]));
+		cJSON_DeleteItemFromObjectCaseSensitive(json, unrecorded[i]);
+	}
+	assert_ok(ek_json_save(json, ek_join(path, "run.json")));
+	cJSON_Delete(json);
+	assert_ok(ek_run_open(&run, path, EK_RUN_WRITE));
+}
+
+static void what_was_not_recorded_is_not_made_again(void **state)
+{
+	struct ek_generate_options made = ek_generate_default;
+	struct ek_do_evaluate_options o = ek_do_evaluate_default;
+	struct stat pixels, latents, image, features, evaluation;
+	struct ek_generated generated;
+	const char *name;
+
+	(void)state;
+	train_ae(3);
+	forget_records();
+	pixels = file_of(file_like("cache/pixels-8-*.npy"));
+	latents = file_of("models/ae/latents.npy");
+	image = file_of("samples/made/images/000000.png");
+	features = file_of("samples/made/embeddings.npy");
+	evaluation = file_of("evaluations/made.json");
+	train_ae(3);
+	assert_untouched(&pixels, file_like("cache/pixels-8-*.npy"));
+	assert_untouched(&latents, "models/ae/latents.npy");
+	assert_false(ek_file_exists(ek_join(path, "models/ae/latents.npy.key")));
+	made.name = o.samples = "made";
+	made.model = "straight";
+	made.classes.count = 20;
+	made.steps = 2;
+	made.precision = EK_NN_F32;
+	made.seed = 7;
+	assert_ok(ek_do_generate(&generated, run, &made));
+	ek_generated_release(&generated);
+	assert_untouched(&image, "samples/made/images/000000.png");
+	o.subsets = 2;
+	assert_ok(ek_do_evaluate(&name, run, &steps, &o));
+	assert_untouched(&features, "samples/made/embeddings.npy");
+	assert_untouched(&evaluation, "evaluations/made.json");
+	assert_string_equal(stale("evaluation made"), "");
+}
+
 static void what_an_autoencoder_made_is_stale_by_it(void **state)
 {
 	static const char *const files[] = { "config.json", "diffusion_pytorch_model.safetensors" };
@@ -729,6 +793,7 @@ int main(void)
 		cmocka_unit_test(a_comparison),
 		cmocka_unit_test(what_lies_at_a_path),
 		cmocka_unit_test(a_recipe_is_written_and_replayed),
+		cmocka_unit_test(what_was_not_recorded_is_not_made_again),
 		cmocka_unit_test(what_an_autoencoder_made_is_stale_by_it),
 		cmocka_unit_test(why_results_are_stale_is_told),
 	};
