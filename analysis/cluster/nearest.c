@@ -12,7 +12,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
-#include "train/nn/tensor.h"
+#include "train/nn/bf16.h"
 
 enum {
 	SLICE = 512, /* rows a piece of the refresh takes */

@@ -7,6 +7,7 @@
 #include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
+#include "train/nn/bf16.h"
 #include "train/nn/matmul.h"
 
 enum {

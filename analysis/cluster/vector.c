@@ -1,4 +1,5 @@
 #include "analysis/cluster/vector.h"
+#include "train/nn/bf16.h"
 
 #include <math.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "rebalance/io/dataset_form.h"
+#include "rebalance/io/dataset_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-#include "rebalance/io/dataset_form.h"
+#include "rebalance/io/dataset_internal.h"
 #include "rebalance/io/scan.h"
 
 enum ek_candidate_verdict { EK_CANDIDATE_IMAGE, EK_CANDIDATE_REJECTED, EK_CANDIDATE_OTHER };

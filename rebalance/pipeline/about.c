@@ -11,6 +11,7 @@
 #include "rebalance/pipeline/about_format.h"
 #include "rebalance/pipeline/document.h"
 #include "rebalance/pipeline/outside.h"
+#include "rebalance/pipeline/outside_images.h"
 
 void ek_about_release(struct ek_about *a)
 {

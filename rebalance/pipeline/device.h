@@ -6,8 +6,8 @@
 #ifndef EK_PIPELINE_DEVICE_H
 #define EK_PIPELINE_DEVICE_H
 
-#include "train/nn/cuda.h"   /* which GPUs there are */
-#include "train/nn/tensor.h" /* what the processor has */
+#include "train/nn/bf16.h" /* what the processor has */
+#include "train/nn/cuda.h" /* which GPUs there are */
 
 /* What a command's work has on a GPU. */
 enum ek_device_ways {

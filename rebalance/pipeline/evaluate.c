@@ -8,7 +8,7 @@
 #include "rebalance/io/layout.h"
 #include "rebalance/base/log.h"
 #include "rebalance/pipeline/device.h"
-#include "rebalance/pipeline/evaluate_parts.h"
+#include "rebalance/pipeline/evaluate_internal.h"
 #include "rebalance/plan/subset.h"
 
 enum { VERSION = 3, FILES = 2 * EK_EVALUATE_SETS };

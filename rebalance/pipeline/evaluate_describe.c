@@ -6,7 +6,7 @@
 
 #include "analysis/embed/weight_files.h"
 #include "rebalance/base/error.h"
-#include "rebalance/pipeline/evaluate_parts.h"
+#include "rebalance/pipeline/evaluate_internal.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/kept_path.h"
 

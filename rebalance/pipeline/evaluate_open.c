@@ -1,4 +1,4 @@
-#include "rebalance/pipeline/evaluate_parts.h"
+#include "rebalance/pipeline/evaluate_internal.h"
 
 #include <inttypes.h>
 #include <math.h>

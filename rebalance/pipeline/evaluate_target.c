@@ -4,7 +4,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/io/layout.h"
-#include "rebalance/pipeline/evaluate_parts.h"
+#include "rebalance/pipeline/evaluate_internal.h"
 #include "rebalance/io/kept_path.h"
 #include "rebalance/plan/target.h"
 

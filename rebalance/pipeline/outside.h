@@ -1,17 +1,14 @@
 /*
- * What recorded steps were made from that does not show in the files that run.json knows: the data set, the images
- * behind features, how far a model is trained, the weights of an autoencoder, tables that evaluations measured. A step
- * of which any of it has changed is marked (ek_run_set_stale), and what was made from it is stale by that, so that
- * `info` and the report tell. What is away cannot have changed.
+ * What recorded steps were made from that does not show in the files that run.json knows: the images behind features,
+ * how far a model is trained, the weights of an autoencoder, tables that evaluations measured; of the data set see
+ * outside_images.h. A step of which any of it has changed is marked (ek_run_set_stale), and what was made from it is
+ * stale by that, so that `info` and the report tell. What is away cannot have changed.
  */
 #ifndef EK_PIPELINE_OUTSIDE_H
 #define EK_PIPELINE_OUTSIDE_H
 
-#include "rebalance/pipeline/steps.h"
 #include "rebalance/io/run.h"
 
-/* The steps scan and embed. Looks at every file of the data set, and reads none. */
-int ek_outside_check_images(struct ek_run *run, struct ek_steps_options *options);
 /* Samples, features and evaluations. Reads embeddings, to hash them. */
 int ek_outside_check_evaluations(struct ek_run *run);
 /* Latents. Reads the weights of their autoencoders. */

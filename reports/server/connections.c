@@ -2,7 +2,7 @@
 #include <sys/socket.h>
 
 #include "rebalance/base/log.h"
-#include "reports/server/internal.h"
+#include "reports/server/server_internal.h"
 
 /* Seconds between two looks, and for a request to come when all places are taken. */
 static const double look_every = 0.2, grace = 0.1;

@@ -6,7 +6,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/json.h"
 #include "rebalance/base/utf8.h"
-#include "reports/server/internal.h"
+#include "reports/server/server_internal.h"
 
 struct request {
 	char *target; /* as it came */

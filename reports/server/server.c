@@ -13,7 +13,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
-#include "reports/server/internal.h"
+#include "reports/server/server_internal.h"
 
 enum {
 	DEFAULT_BODY = 16 << 10,

@@ -2,7 +2,7 @@
 #ifndef EK_REPORTS_SERVER_TARGET_H
 #define EK_REPORTS_SERVER_TARGET_H
 
-#include "reports/server/server.h"
+#include "reports/server/route.h"
 
 enum { EK_TARGET_PATH = 128, EK_TOKEN_SIZE = 33 /* 128 bits in hex, and a NUL */ };
 

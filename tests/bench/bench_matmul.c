@@ -13,6 +13,7 @@
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
 #include "tests/bench/peak.h"
+#include "train/nn/bf16.h"
 #include "train/nn/matmul.h"
 
 struct product {

@@ -12,6 +12,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
+#include "train/nn/bf16.h"
 #include "train/nn/net_internal.h"
 #include "train/nn/store.h"
 

@@ -11,6 +11,7 @@
 #include "rebalance/base/log.h"
 #include "tests/analysis/embed/random_weights.h"
 #include "tests/train/vae/steps.h"
+#include "train/nn/bf16.h"
 #include "train/vae/vae_task.h"
 
 enum { IMAGES = 512, SIDE_MAX = 64 };

@@ -2,9 +2,8 @@
 #ifndef EK_LOOP_TRAINER_LOG_H
 #define EK_LOOP_TRAINER_LOG_H
 
-#include "train/loop/trainer.h"
-
-enum { EK_LOG_PARTS = 8 };
+#include <stddef.h>
+#include <stdint.h>
 
 struct ek_trainer_log {
 	char *path;

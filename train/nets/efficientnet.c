@@ -7,6 +7,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
+#include "train/nn/bf16.h"
 
 enum { CHANNELS = 3, STEM = 32, HEAD = 1280, WINDOW_MAX = 25, NAME_SIZE = 64 };
 

@@ -5,6 +5,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
+#include "train/nn/bf16.h"
 #include "train/nn/ops/codebook_cpu.h"
 #include "train/nn/ops/dnn_cpu.h"
 #include "train/nn/store_internal.h"

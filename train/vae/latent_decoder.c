@@ -5,7 +5,7 @@
 #include "rebalance/base/memory.h"
 #include "train/nn/runner.h"
 #include "train/vae/latents.h"
-#include "train/vae/vae_internal.h"
+#include "train/vae/vae_task_internal.h"
 
 struct ek_latent_decoder {
 	struct ek_autoencoder_config config;

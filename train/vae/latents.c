@@ -14,7 +14,7 @@
 #include "rebalance/base/threads.h"
 #include "rebalance/io/npy.h"
 #include "train/nn/runner.h"
-#include "train/vae/vae_internal.h"
+#include "train/vae/vae_task_internal.h"
 
 enum { DIMENSIONS = 4, MEASURED_AT_ONCE = 1024 };
 

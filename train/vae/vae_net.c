@@ -1,6 +1,6 @@
 /* The net of a training step: autoencoder and losses, with the discriminator or without. */
 #include "rebalance/base/error.h"
-#include "train/vae/vae_internal.h"
+#include "train/vae/vae_task_internal.h"
 
 /* The latent between encoder and decoder, and the part of the loss that comes with it. */
 static int add_latent(struct ek_task_net *n, const struct ek_vae *v, int encoded, int *extra)

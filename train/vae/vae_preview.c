@@ -5,7 +5,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/io/png.h"
-#include "train/vae/vae_internal.h"
+#include "train/vae/vae_task_internal.h"
 
 enum { COLUMNS = 8 };
 

@@ -8,7 +8,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
-#include "train/vae/vae_internal.h"
+#include "train/vae/vae_task_internal.h"
 
 void ek_vae_from_pixels(float *out, const uint8_t *pixels, size_t count)
 {

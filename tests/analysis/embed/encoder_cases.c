@@ -9,6 +9,7 @@
 #include "rebalance/base/file.h"
 #include "tests/analysis/embed/random_weights.h"
 #include "tests/support/support.h"
+#include "train/nn/bf16.h"
 
 enum { IMAGES = 3, BATCH = 2 };
 

@@ -8,6 +8,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/io/scan.h"
 #include "tests/support/support.h"
+#include "train/nn/bf16.h"
 
 /* Cosine: the acceptance limits of the features. */
 static const struct {

@@ -8,6 +8,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
 #include "train/flow/flow_sample.h"
+#include "train/nn/bf16.h"
 
 enum { COUNT = 11, BATCH = 4 };
 

@@ -6,6 +6,7 @@
 
 #include "rebalance/base/memory.h"
 #include "train/loop/params_file.h"
+#include "train/nn/bf16.h"
 #include "train/nn/net_internal.h"
 
 static void names_and_shapes_are_the_public_ones(void **state)

@@ -6,6 +6,7 @@
 #include "tests/analysis/embed/random_weights.h"
 #include "tests/support/support.h"
 #include "train/nets/efficientnet.h"
+#include "train/nn/bf16.h"
 
 enum { EXACT = 3 };
 

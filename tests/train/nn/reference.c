@@ -6,6 +6,7 @@
 
 #include "rebalance/base/random.h"
 #include "tests/support/support.h"
+#include "train/nn/bf16.h"
 
 enum { GUARD = 64 };
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "tests/support/support.h"
-#include "tests/train/nn/reference_numbers.h"
+#include "tests/train/nn/reference_net_internal.h"
 
 static double activate(double x, enum ek_nn_activation activation, double slope)
 {

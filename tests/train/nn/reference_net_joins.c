@@ -1,7 +1,7 @@
 /* Layers that pool pixels, or put values and rows together. */
 #include <stdlib.h>
 
-#include "tests/train/nn/reference_numbers.h"
+#include "tests/train/nn/reference_net_internal.h"
 
 enum { PARAMETER = -1 };
 

@@ -1,5 +1,5 @@
 /* Layers that sum over rows, pixels or tokens. */
-#include "tests/train/nn/reference_numbers.h"
+#include "tests/train/nn/reference_net_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

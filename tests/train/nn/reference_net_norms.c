@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/train/nn/reference_numbers.h"
+#include "tests/train/nn/reference_net_internal.h"
 
 /*
  * A set of numbers x[i · stride + j], i < outer, j < inner. Fills normal [outer · inner], (x - mean) /

@@ -1,6 +1,6 @@
 /* Noise, mixes, and the losses of generators. */
 #include "rebalance/base/random.h"
-#include "tests/train/nn/reference_numbers.h"
+#include "tests/train/nn/reference_net_internal.h"
 
 static void nothing(struct ref_net *r, const struct ek_net_op *op)
 {

@@ -9,6 +9,7 @@
 #include "tests/train/nn/fake_device.h"
 #include "tests/train/nn/net_trial.h"
 #include "tests/train/nn/reference.h"
+#include "train/nn/bf16.h"
 #include "train/nn/net_internal.h"
 #include "train/nn/store_internal.h"
 

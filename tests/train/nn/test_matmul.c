@@ -5,6 +5,7 @@
 #include "rebalance/base/threads.h"
 #include "tests/support/support.h"
 #include "tests/train/nn/reference.h"
+#include "train/nn/bf16.h"
 #include "train/nn/device.h"
 #include "train/nn/matmul.h"
 

@@ -5,6 +5,7 @@
 #include "tests/support/support.h"
 #include "tests/train/nn/net_twin.h"
 #include "tests/train/nn/reference.h"
+#include "train/nn/bf16.h"
 #include "train/nn/net_internal.h"
 
 enum { BATCH = NET_TWIN_BATCH };

@@ -7,6 +7,7 @@
 #include "tests/support/support.h"
 #include "tests/train/nn/net_trial.h"
 #include "tests/train/nn/reference.h"
+#include "train/nn/bf16.h"
 #include "train/nn/net_internal.h"
 
 static const struct net_case *case_of(const char *name)

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "tests/support/support.h"
+#include "train/nn/bf16.h"
 #include "train/nn/device.h"
 
 static float from_bits(uint32_t bits)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/nn/bf16.h"
 #include "train/nn/net_internal.h"
 #include "train/nn/store_internal.h"
 #include "train/vae/autoencoder.h"

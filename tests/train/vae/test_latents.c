@@ -11,7 +11,7 @@
 #include "tests/train/vae/toy.h"
 #include "train/nn/net_internal.h"
 #include "train/vae/latents.h"
-#include "train/vae/vae_internal.h"
+#include "train/vae/vae_task_internal.h"
 
 static struct ek_toy_images images;
 static int images_read;

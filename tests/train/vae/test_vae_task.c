@@ -12,6 +12,7 @@
 #include "tests/train/nn/fake_device.h"
 #include "tests/train/vae/steps.h"
 #include "tests/train/vae/toy.h"
+#include "train/nn/bf16.h"
 
 static struct ek_toy_images images;
 

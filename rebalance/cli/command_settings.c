@@ -1,10 +1,9 @@
-#include "rebalance/cli/settings.h"
+#include "rebalance/cli/command.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/cli/command.h"
 #include "rebalance/pipeline/device.h"
 
 #define LARGEST_COUNT 9007199254740991.0 /* 2^53 - 1: what JSON keeps exactly */

@@ -1,6 +1,6 @@
 /* Arithmetic of numbers with error bounds; see reference_net.h. */
-#ifndef EK_TESTS_NN_REFERENCE_NUMBERS_H
-#define EK_TESTS_NN_REFERENCE_NUMBERS_H
+#ifndef EK_TESTS_NN_REFERENCE_NET_INTERNAL_H
+#define EK_TESTS_NN_REFERENCE_NET_INTERNAL_H
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* What the files of the autoencoder's task share. Internal to train/vae. */
-#ifndef EK_VAE_VAE_INTERNAL_H
-#define EK_VAE_VAE_INTERNAL_H
+#ifndef EK_VAE_VAE_TASK_INTERNAL_H
+#define EK_VAE_VAE_TASK_INTERNAL_H
 
 #include "train/nn/codebook.h"
 #include "train/nn/runner.h"

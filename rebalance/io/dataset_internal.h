@@ -1,6 +1,6 @@
 /* Inside of dataset: what the forms of a data set share. Included by dataset*.c only. */
-#ifndef EK_IO_DATASET_FORM_H
-#define EK_IO_DATASET_FORM_H
+#ifndef EK_IO_DATASET_INTERNAL_H
+#define EK_IO_DATASET_INTERNAL_H
 
 #include "rebalance/io/dataset.h"
 #include "rebalance/io/patterns.h"

@@ -1,6 +1,6 @@
 /* The parts of `evenkeel evaluate`: what is asked for, and what the numbers belong to. */
-#ifndef EK_PIPELINE_EVALUATE_PARTS_H
-#define EK_PIPELINE_EVALUATE_PARTS_H
+#ifndef EK_PIPELINE_EVALUATE_INTERNAL_H
+#define EK_PIPELINE_EVALUATE_INTERNAL_H
 
 #include "analysis/quality/evaluation.h"
 #include "rebalance/pipeline/evaluate.h"

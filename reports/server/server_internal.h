@@ -1,7 +1,7 @@
 /* What the files of the server share: the daemon, its connections (connections.c), what one request came to
  * (requests.c). */
-#ifndef EK_REPORTS_SERVER_INTERNAL_H
-#define EK_REPORTS_SERVER_INTERNAL_H
+#ifndef EK_REPORTS_SERVER_SERVER_INTERNAL_H
+#define EK_REPORTS_SERVER_SERVER_INTERNAL_H
 
 #include <microhttpd.h>
 
