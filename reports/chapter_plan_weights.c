@@ -186,8 +186,8 @@ static void warning(struct ek_page *page, const cJSON *json)
 				        ek_decimal(ek_number_of(unit, "visits"), 1).s);
 		}
 		ek_html(h,
-		        "%s). What a model sees so often it may learn by heart and give back: set a limit with "
-		        "--cap, and look at what it makes of these beside their nearest real images.</p>",
+		        "%s). What a model sees so often it may learn by heart and give back: set a limit, "
+		        "cap, and look at what it makes of these beside their nearest real images.</p>",
 		        count > 8 ? ", \xe2\x80\xa6" : "");
 	}
 	if (empty > 0)

@@ -235,7 +235,7 @@ int ek_comparison_finish(struct ek_comparison *c, const char *baseline)
 	for (size_t i = 0; i < c->count; i++) {
 		c->rows[i].baseline = find_baseline(c, &c->rows[i], baseline);
 		if (baseline != NULL && c->rows[i].baseline == NULL)
-			return ek_fail(EK_EUSAGE, "--baseline: there is no evaluation %s", baseline);
+			return ek_fail(EK_EUSAGE, "'baseline': there is no evaluation %s", baseline);
 	}
 	for (size_t i = 0; i < c->count; i++)
 		EK_TRY(ek_comparison_against(&c->rows[i], c->rows[i].baseline));

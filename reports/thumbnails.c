@@ -218,8 +218,8 @@ static void tell_missing(const struct ek_pictures *p, const struct ek_run *run)
 	for (size_t i = 0; i < p->count; i++)
 		missing += (size_t)p->items[i].missing;
 	if (missing > 0)
-		ek_warn("%zu of %zu pictures could not be read and are empty frames in the report; once their files "
-		        "are back: evenkeel report %s --force",
+		ek_warn("%zu of %zu pictures could not be read and are empty frames in the report of %s; once "
+		        "their files are back, make it again with 'force'",
 		        missing, p->count, ek_run_path(run));
 }
 

@@ -117,7 +117,7 @@ static int resolve(struct ek_embed *e, const struct ek_run *run, const struct ek
 		return ek_fail(EK_EUSAGE, "embeddings are stored as float16 or float32, not %s",
 		               ek_dtype_name(o->storage));
 	if (o->precision == EK_NN_BF16 && !ek_device_has_bf16())
-		return ek_fail(EK_ENOTSUP, "this processor has no bfloat16 products: --precision f32 or auto");
+		return ek_fail(EK_ENOTSUP, "this processor has no bfloat16 products: 'precision' f32 or auto");
 	EK_TRY(ek_encoder_find(&e->encoder, o->encoder != NULL ? o->encoder : ek_encoders[0].name));
 	EK_TRY(ek_images_count(&e->images, run));
 	EK_TRY(median_side(&median, run));

@@ -143,7 +143,7 @@ static int missing(const struct ek_encoder *encoder, const struct search *s)
 		else
 			EK_TRY(ek_buffer_printf(&wanted, "at %s)", f->published));
 	}
-	rc = ek_fail(EK_EDATA, "no weights for %s: give --weights FILE with %s; looked for %s", encoder->name,
+	rc = ek_fail(EK_EDATA, "no weights for %s: give 'weights' FILE with %s; looked for %s", encoder->name,
 	             wanted.data, s->places.size > 0 ? s->places.data : "none, since HOME is not set");
 out:
 	ek_buffer_release(&wanted);

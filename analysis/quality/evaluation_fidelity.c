@@ -261,7 +261,7 @@ out:
 
 static int add_against_held_out(cJSON *parent, struct ek_evaluating *e)
 {
-	static const char why[] = "no real images were kept out of the training (audit --held-out)";
+	static const char why[] = "no real images were kept out of the training (the audit held none out)";
 	const struct ek_memorisation *m = &e->memory;
 	int rc;
 

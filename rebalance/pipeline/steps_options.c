@@ -97,7 +97,7 @@ static const struct ek_option scan_rows[] = {
 	  .help = "take only files that match (any of several): as in a shell, but * also matches a slash. A pattern "
 	          "without a slash is for names of files and folders, one with a slash for paths in the data set "
 	          "(names in the tar). One that names what is left out otherwise (.thumbnails, @eaDir) brings it "
-	          "back; --include '*' takes all the rest with it" },
+	          "back; 'include' '*' takes all the rest with it" },
 	{ .name = "exclude",
 	  .kind = EK_KIND_LIST,
 	  EK_FIELD(struct ek_steps_options, scan.exclude),

@@ -42,7 +42,7 @@ int ek_parse_duration(double *seconds, const char *text, const char *option)
 				*seconds *= units[i].seconds;
 				return 0;
 			}
-	return ek_fail(EK_EUSAGE, "--%s: \"%s\" is no time; write 90s, 10m or 2h", option, text);
+	return ek_fail(EK_EUSAGE, "'%s': \"%s\" is no time; write 90s, 10m or 2h", option, text);
 }
 
 int ek_training_check(const struct ek_training_options *o)

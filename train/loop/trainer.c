@@ -242,7 +242,7 @@ static int log_line(struct trainer *t, struct ek_training *result, int judged)
 		return ek_fail(EK_EDATA,
 		               "step %" PRIu64
 		               ": the loss ran away to %.3g from %.3g at the start; the last checkpoint "
-		               "is that of step %" PRIu64 "; try a lower --rate or a longer --warmup",
+		               "is that of step %" PRIu64 "; try a lower 'rate' or a longer 'warmup'",
 		               t->state.step, loss, t->log.first, t->saved_step);
 	EK_TRY(ek_trainer_log_write(&t->log, &line));
 out:
