@@ -1,6 +1,7 @@
 /*
- * The architecture, checked on the text of the tree: a module includes only what the table allows, only its owner
- * knows a foreign library, nothing below the command line prints or exits, and CMake knows every source.
+ * The architecture, checked on the text of the tree: a module includes only what the table allows, no two files of one
+ * include each other, only its owner knows a foreign library, nothing below the command line prints, exits or speaks of
+ * --options, no function is too long to be read, and CMake knows every source.
  */
 #include "tests/support/support.h"
 
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "rebalance/base/file.h"
+#include "tests/arch/circles.h"
 
 /* A module is a folder, or one public header; a folder below it belongs to it. "*": everything of ours but tests. */
 static const struct {
@@ -76,9 +78,12 @@ static const char *const reserved_words[] = { "abort(",   "_Exit(", "_exit(", "e
 
 static const char *const top_folders[] = { "analysis", "rebalance", "reports", "tests", "train" };
 
+enum { LONGEST = 100 }; /* lines of a function */
+
 struct survey {
 	const char *root;
 	struct ek_buffer violations; /* one line each */
+	struct circles includes;     /* within modules */
 	int sources;
 };
 
@@ -182,6 +187,8 @@ static void check_own_header(struct survey *s, const char *path, const char *hea
 		violate(s, path, "includes what is not there (paths start at the root):", header);
 	else if (to < 0 || !may_use(from, to))
 		violate(s, path, "may not use", header);
+	else if (from == to)
+		circles_note(&s->includes, path, header);
 }
 
 static void check_foreign_header(struct survey *s, const char *path, const char *header)
@@ -215,6 +222,46 @@ static void check_words(struct survey *s, const char *path, const char *bare)
 	for (size_t i = 0; i < sizeof reserved_words / sizeof *reserved_words; i++)
 		if (has_word(bare, reserved_words[i], ""))
 			violate(s, path, "may not say", reserved_words[i]);
+}
+
+/* "--name" or "--%s" in a string, but for what the script that sets a machine up is told. */
+static void check_options(struct survey *s, const char *path, const char *text, const char *bare)
+{
+	static const char script[] = "./quickstart ";
+	const size_t length = strlen(script);
+
+	if (is_in_folder(path, "rebalance/cli") || is_in_folder(path, "tests"))
+		return;
+	for (const char *p = text; (p = strstr(p, "--")) != NULL; p += 2) {
+		const char *from = (size_t)(p - text) < length ? text : p - length;
+		char option[64];
+
+		if (bare[p - text] == '-' || (p > text && is_word_character(p[-1])) ||
+		    !(islower((unsigned char)p[2]) || p[2] == '%') ||
+		    starts_with(from, script))
+			continue;
+		(void)snprintf(option, sizeof option, "%.*s", (int)strcspn(p, " \"\\"), p);
+		violate(s, path, "may not say", option);
+	}
+}
+
+/* Functions begin and end with a brace alone in its line, in the tree's format. */
+static void check_lengths(struct survey *s, const char *path, const char *bare)
+{
+	int line = 1, start = 0;
+
+	for (const char *p = bare; *p != 0; p += strcspn(p, "\n"), p += *p != 0, line++) {
+		char detail[64];
+
+		if (starts_with(p, "{\n"))
+			start = line;
+		if (!starts_with(p, "}\n") || start == 0)
+			continue;
+		(void)snprintf(detail, sizeof detail, "of %d lines, at line %d", line - start + 2, start - 1);
+		if (line - start + 2 > LONGEST)
+			violate(s, path, "has a function", detail);
+		start = 0;
+	}
 }
 
 /* In tests a helper may wait for its first user; a program that CMake does not know would never run. */
@@ -279,6 +326,8 @@ static void check_file(struct survey *s, const char *path)
 	assert_non_null(bare);
 	blank(text.data, bare);
 	check_words(s, path, bare);
+	check_options(s, path, text.data, bare);
+	check_lengths(s, path, bare);
 	check_includes(s, path, text.data);
 	if (is_source && must_be_listed(path))
 		check_listed(s, path);
@@ -315,6 +364,13 @@ static void look_at(struct survey *s, const char *root)
 	assert_ok(ek_buffer_text(&s->violations, ""));
 	for (size_t i = 0; i < sizeof top_folders / sizeof *top_folders; i++)
 		check_folder(s, top_folders[i]);
+	circles_tell(&s->includes, &s->violations);
+}
+
+static void look_away(struct survey *s)
+{
+	circles_release(&s->includes);
+	ek_buffer_release(&s->violations);
 }
 
 static void the_tree_keeps_to_the_architecture(void **state)
@@ -326,7 +382,7 @@ static void the_tree_keeps_to_the_architecture(void **state)
 	print_message("%d sources\n%s", s.sources, s.violations.data);
 	assert_true(s.sources > 30);
 	assert_string_equal(s.violations.data, "");
-	ek_buffer_release(&s.violations);
+	look_away(&s);
 }
 
 /* What one source of a small tree is found guilty of; NULL: of nothing. */
@@ -353,6 +409,10 @@ static const struct {
 	{ "rebalance/io/a.c", "char c = '\"'; void f(void) { abort(); }\n", "may not say abort" },
 	{ "rebalance/io/a.c", "char *s = \"\\\" exit(1)\"; /* exit */ int my_exit; void f(void) { snprintf(); }\n",
 	  NULL },
+	{ "rebalance/io/a.c", "char *s = \"use --force\";\n", "may not say --force\n" },
+	{ "rebalance/io/a.c", "char *s = \"--%s\";\n", "may not say --%s\n" },
+	{ "rebalance/io/a.c", "char *s = \"a --\", *t = \"./quickstart --x\"; /* --force */ int i = j --k;\n", NULL },
+	{ "rebalance/cli/a.c", "char *s = \"use --force\";\n", NULL },
 	{ "rebalance/io/unlisted.c", "", "is not in its CMakeLists.txt" },
 	{ "rebalance/io/a.c.c", "", "is not in its CMakeLists.txt" },
 	{ "tests/test_unlisted.c", "", "is not in its CMakeLists.txt" },
@@ -380,6 +440,19 @@ static const char *make_tree(void)
 	return root;
 }
 
+static void expect(const char *root, const char *violation)
+{
+	struct survey s;
+
+	look_at(&s, root);
+	print_message("%s", s.violations.data);
+	if (violation == NULL)
+		assert_string_equal(s.violations.data, "");
+	else
+		assert_non_null(strstr(s.violations.data, violation));
+	look_away(&s);
+}
+
 static void each_violation_is_found(void **state)
 {
 	const char *root = make_tree();
@@ -387,17 +460,55 @@ static void each_violation_is_found(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const char *path = ek_join(root, cases[i].path);
-		struct survey s;
 
 		ek_write_file(path, cases[i].text, strlen(cases[i].text));
-		look_at(&s, root);
-		print_message("%s: %s", cases[i].path, s.violations.size > 0 ? s.violations.data : "clean\n");
-		if (cases[i].violation == NULL)
-			assert_string_equal(s.violations.data, "");
-		else
-			assert_non_null(strstr(s.violations.data, cases[i].violation));
+		expect(root, cases[i].violation);
 		assert_int_equal(remove(path), 0);
-		ek_buffer_release(&s.violations);
+	}
+}
+
+static void write_text(const char *root, const char *name, const char *text)
+{
+	ek_write_file(ek_join(root, name), text, strlen(text));
+}
+
+/* A header of a file's insides is no other file; a circle is one whether short or long. */
+static void circles_are_found(void **state)
+{
+	const char *root = make_tree();
+
+	(void)state;
+	write_text(root, "rebalance/io/a.c", "#include \"rebalance/io/a_internal.h\"\n");
+	write_text(root, "rebalance/io/a_internal.h", "#include \"rebalance/io/a.h\"\n");
+	write_text(root, "rebalance/io/a.h", "#include \"rebalance/io/b.h\"\n#include \"rebalance/io/c.h\"\n");
+	write_text(root, "rebalance/io/b.h", "#include \"rebalance/io/c.h\"\n");
+	write_text(root, "rebalance/io/c.h", "");
+	expect(root, NULL);
+	write_text(root, "rebalance/io/c_internal.h", "#include \"rebalance/io/b.h\"\n");
+	expect(root, "rebalance/io/b -> rebalance/io/c -> rebalance/io/b\n");
+	write_text(root, "rebalance/io/c_internal.h", "#include \"rebalance/io/a.h\"\n");
+	expect(root, "rebalance/io/a -> rebalance/io/b -> rebalance/io/c -> rebalance/io/a\n");
+}
+
+/* Tables may be as long as they are. */
+static void long_functions_are_found(void **state)
+{
+	const char *root = make_tree();
+
+	(void)state;
+	for (int lines = LONGEST; lines <= LONGEST + 1; lines++) {
+		struct ek_buffer text = { 0 };
+
+		assert_ok(ek_buffer_text(&text, "static const char *const table[] = {\n"));
+		for (int i = 0; i < 2 * LONGEST; i++)
+			assert_ok(ek_buffer_printf(&text, "\t\"row\",\n"));
+		assert_ok(ek_buffer_printf(&text, "};\n\nvoid f(void)\n{\n"));
+		for (int i = 3; i < lines; i++)
+			assert_ok(ek_buffer_printf(&text, "\tg();\n"));
+		assert_ok(ek_buffer_printf(&text, "}\n"));
+		write_text(root, "rebalance/io/a.c", text.data);
+		expect(root, lines > LONGEST ? "rebalance/io/a.c has a function of 101 lines, at line 204" : NULL);
+		ek_buffer_release(&text);
 	}
 }
 
@@ -405,6 +516,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_violation_is_found),
+		cmocka_unit_test(circles_are_found),
+		cmocka_unit_test(long_functions_are_found),
 		cmocka_unit_test(the_tree_keeps_to_the_architecture),
 	};
 

@@ -443,14 +443,20 @@ static void wrong_start(struct wrong *w)
 	assert_ok(w->ids = ek_net_input_ids(w->net));
 }
 
-static void shapes_that_do_not_fit_are_refused(void **state)
+static void wrong_end(struct wrong *w)
+{
+	ek_net_free(w->net);
+	ek_params_release(&w->params);
+}
+
+#define REFUSED(call, text) assert_fails((call), EK_EUSAGE, (text))
+
+static void products_that_do_not_fit_are_refused(void **state)
 {
 	struct wrong w;
-	int a = 1, b = 1;
 
 	(void)state;
 	wrong_start(&w);
-#define REFUSED(call, text) assert_fails((call), EK_EUSAGE, (text))
 	REFUSED(ek_net_input(w.net, (struct ek_net_shape){ 0, 1, 1 }), "0 x 1 x 1");
 	REFUSED(ek_net_linear(w.net, 99, &(struct ek_net_linear){ .outputs = 1 }), "linear: 99 is no value");
 	REFUSED(ek_net_linear(w.net, w.ids, &(struct ek_net_linear){ .outputs = 1 }), "linear: wants numbers");
@@ -481,6 +487,16 @@ static void shapes_that_do_not_fit_are_refused(void **state)
 	        "kernel is too small");
 	REFUSED(ek_net_conv(w.net, w.image, &(struct ek_net_conv){ .kernel = { 1, 7 }, .outputs = 2, .bias = -1 }),
 	        "4 x 0 x 2");
+	wrong_end(&w);
+}
+
+static void norms_that_do_not_fit_are_refused(void **state)
+{
+	struct wrong w;
+	int a = 1, b = 1;
+
+	(void)state;
+	wrong_start(&w);
 	REFUSED(ek_net_group_norm(w.net, w.image, &(struct ek_net_group_norm){ .groups = 3 }),
 	        "8 channels in 3 groups");
 	REFUSED(ek_net_group_norm(w.net, w.image, &(struct ek_net_group_norm){ .groups = 2, .weight = -1 }),
@@ -502,6 +518,16 @@ static void shapes_that_do_not_fit_are_refused(void **state)
 	REFUSED(ek_net_modulate(w.net, w.image, &(struct ek_net_modulate){ w.vector, w.vector, 0, 0, 0, 0 }, &a, &b),
 	        "modulate: the shapes differ");
 	REFUSED(ek_net_attention(w.net, w.image, 2), "8 features are not 3 x 2 heads");
+	wrong_end(&w);
+}
+
+static void layers_that_do_not_fit_are_refused(void **state)
+{
+	struct wrong w;
+	int a = 1, b = 1;
+
+	(void)state;
+	wrong_start(&w);
 	REFUSED(ek_net_activation(w.net, w.ids, EK_NN_SILU), "activation: wants numbers");
 	REFUSED(ek_net_softmax(w.net, w.ids), "softmax: wants numbers");
 	REFUSED(ek_net_softmax(w.net, 99), "softmax: 99 is no value");
@@ -532,7 +558,17 @@ static void shapes_that_do_not_fit_are_refused(void **state)
 	        "the codebook must be [codes, 8]");
 	assert_true(a == EK_EUSAGE && b == EK_EUSAGE);
 	REFUSED(ek_net_affine(w.net, 0, 1, 0), "affine: 0 is no value");
-	/* A failed layer passes through the rest of its chain and comes back at its end and from finish. */
+	wrong_end(&w);
+}
+
+/* A failed layer passes through the rest of its chain and comes back at its end and from finish. */
+static void a_failure_comes_back_at_the_end_of_its_chain(void **state)
+{
+	struct wrong w;
+	int a;
+
+	(void)state;
+	wrong_start(&w);
 	a = ek_net_halve(w.net, ek_net_activation(w.net, ek_net_halve(w.net, w.vector), EK_NN_SILU));
 	assert_int_equal(a, EK_EUSAGE);
 	assert_int_equal(ek_net_output(w.net, a), EK_EUSAGE);
@@ -544,7 +580,7 @@ static void shapes_that_do_not_fit_are_refused(void **state)
 	REFUSED(ek_net_finish(w.net, EK_NET_TRAIN), "no output");
 	ek_net_free(w.net);
 	REFUSED(ek_net_new(&w.net, &w.params, EK_NN_F32, 0), "a slice of 0 images");
-	ek_params_release(&w.params);
+	wrong_end(&w);
 }
 
 static void flops_are_those_of_the_products(void **state)
@@ -576,7 +612,10 @@ int main(void)
 		cmocka_unit_test(values_can_be_kept),
 		cmocka_unit_test(states_can_share_memory),
 		cmocka_unit_test(a_device_that_lacks_a_layer_says_so),
-		cmocka_unit_test(shapes_that_do_not_fit_are_refused),
+		cmocka_unit_test(products_that_do_not_fit_are_refused),
+		cmocka_unit_test(norms_that_do_not_fit_are_refused),
+		cmocka_unit_test(layers_that_do_not_fit_are_refused),
+		cmocka_unit_test(a_failure_comes_back_at_the_end_of_its_chain),
 		cmocka_unit_test(flops_are_those_of_the_products),
 	};
 

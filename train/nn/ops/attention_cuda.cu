@@ -302,6 +302,45 @@ static __device__ inline void fetch(bf16 *shared, const bf16 *x, size_t row, int
 /* Forward: a block has 128 queries, a warp 32 of them. */
 enum { QUERIES = 128, KEYS_AT_ONCE = 64, FORWARD_THREADS = 128 };
 
+/* Scores of the keys from `first` on to what the values are multiplied with; what is there of sum and result shrinks as
+ * the largest score grows. scale: that of scores, for powers of 2. */
+template <int EIGHTS>
+static __device__ __forceinline__ void weigh(float (&score)[2][KEYS_AT_ONCE / 8][4], float (&result)[2][EIGHTS][4],
+                                             float (&most)[2][2], float (&sum)[2][2], float scale, int first, int tokens)
+{
+	const int lane = (int)threadIdx.x % 32;
+
+	/* A lane has two columns of each eight keys, in two rows, eight apart, of each sixteen queries. */
+	if (first + KEYS_AT_ONCE > tokens)
+		for (int n = 0; n < KEYS_AT_ONCE / 8; n++)
+			for (int i = 0; i < 4; i++)
+				if (first + 8 * n + lane % 4 * 2 + i % 2 >= tokens)
+					score[0][n][i] = score[1][n][i] = -CUDART_INF_F;
+#pragma unroll
+	for (int m = 0; m < 2; m++)
+#pragma unroll
+		for (int half = 0; half < 2; half++) {
+			float top = most[m][half], part = 0, rest;
+
+			for (int n = 0; n < KEYS_AT_ONCE / 8; n++)
+				top = fmaxf(top, fmaxf(score[m][n][2 * half], score[m][n][2 * half + 1]));
+			top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 1));
+			top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 2));
+			rest = exp2f((most[m][half] - top) * scale);
+			most[m][half] = top;
+			for (int n = 0; n < KEYS_AT_ONCE / 8; n++)
+				for (int i = 2 * half; i < 2 * half + 2; i++) {
+					score[m][n][i] = exp2f(score[m][n][i] * scale - top * scale);
+					part += score[m][n][i];
+				}
+			sum[m][half] = sum[m][half] * rest + part;
+			for (int n = 0; n < EIGHTS; n++) {
+				result[m][n][2 * half] *= rest;
+				result[m][n][2 * half + 1] *= rest;
+			}
+		}
+}
+
 template <int EIGHTS> static __global__ void __launch_bounds__(FORWARD_THREADS) attend(attention a)
 {
 	using shape = head_shape<EIGHTS>;
@@ -354,35 +393,7 @@ template <int EIGHTS> static __global__ void __launch_bounds__(FORWARD_THREADS) 
 				}
 			}
 		}
-		/* A lane has two columns of each eight keys, in two rows, eight apart, of each sixteen queries. */
-		if ((t + 1) * KEYS_AT_ONCE > a.tokens)
-			for (int n = 0; n < KEYS_AT_ONCE / 8; n++)
-				for (int i = 0; i < 4; i++)
-					if (t * KEYS_AT_ONCE + 8 * n + lane % 4 * 2 + i % 2 >= a.tokens)
-						score[0][n][i] = score[1][n][i] = -CUDART_INF_F;
-#pragma unroll
-		for (int m = 0; m < 2; m++)
-#pragma unroll
-			for (int half = 0; half < 2; half++) {
-				float top = most[m][half], part = 0, rest;
-
-				for (int n = 0; n < KEYS_AT_ONCE / 8; n++)
-					top = fmaxf(top, fmaxf(score[m][n][2 * half], score[m][n][2 * half + 1]));
-				top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 1));
-				top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 2));
-				rest = exp2f((most[m][half] - top) * scale);
-				most[m][half] = top;
-				for (int n = 0; n < KEYS_AT_ONCE / 8; n++)
-					for (int i = 2 * half; i < 2 * half + 2; i++) {
-						score[m][n][i] = exp2f(score[m][n][i] * scale - top * scale);
-						part += score[m][n][i];
-					}
-				sum[m][half] = sum[m][half] * rest + part;
-				for (int n = 0; n < EIGHTS; n++) {
-					result[m][n][2 * half] *= rest;
-					result[m][n][2 * half + 1] *= rest;
-				}
-			}
+		weigh<EIGHTS>(score, result, most, sum, scale, t * KEYS_AT_ONCE, a.tokens);
 #pragma unroll
 		for (int d = 0; d < KEYS_AT_ONCE / 16; d++) {
 			unsigned p[2][4];
