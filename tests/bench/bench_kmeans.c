@@ -20,6 +20,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
+#include "train/nn/bf16.h"
 #include "train/nn/matmul.h"
 
 enum { RUNS = 3, TILE = 128, TILES = 200 };
