@@ -136,8 +136,8 @@ const struct ek_layout ek_layout[] = {
 	  "", NULL },
 	{ EK_PLACE_RUN, "labels", "which group people say that images belong to", NULL, NULL },
 	{ EK_PLACE_RUN, "labels/*.jsonl",
-	  "one line per act, in the order they were made: images and their group, a new name, a taking back; label "
-	  "--summary counts them",
+	  "one line per act, in the order they were made: images and their group, a new name, a taking back; their "
+	  "summary counts them",
 	  NULL, NULL },
 	{ EK_PLACE_RUN, "labels/.*.lock", "the lock that labelling holds, with its process id", NULL, NULL },
 	{ EK_PLACE_RUN, "reviews", "what people decided on generated images", NULL, NULL },
