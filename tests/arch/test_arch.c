@@ -237,8 +237,7 @@ static void check_options(struct survey *s, const char *path, const char *text, 
 		char option[64];
 
 		if (bare[p - text] == '-' || (p > text && is_word_character(p[-1])) ||
-		    !(islower((unsigned char)p[2]) || p[2] == '%') ||
-		    starts_with(from, script))
+		    !(islower((unsigned char)p[2]) || p[2] == '%') || starts_with(from, script))
 			continue;
 		(void)snprintf(option, sizeof option, "%.*s", (int)strcspn(p, " \"\\"), p);
 		violate(s, path, "may not say", option);
