@@ -6,6 +6,7 @@
 #include "tests/train/nn/fake_device.h"
 #include "train/nn/codebook_internal.h"
 #include "train/nn/device_internal.h"
+#include "train/nn/net.h"
 
 enum { CODES = 3, STATE = EK_CODEBOOK_HEAD + 2 * CODES };
 
@@ -132,6 +133,43 @@ static void codes_can_start_from_latents(void **state)
 	close_book(&b);
 }
 
+/* Each slice has its place, by its turn. Nearest to 0, 10 and 20 are three and three. */
+static void a_network_notes_its_slices(void **state)
+{
+	struct ek_net_quantise q = { .codebook = 1, .commitment = 1 };
+	struct ek_net_state *s;
+	struct ek_net *net;
+	struct book b;
+	int z, loss, codes;
+
+	(void)state;
+	open_book(&b, &options, (const float[]){ 0, 10, 20 });
+	q.follows = b.c;
+	assert_ok(ek_net_new(&net, &b.params, EK_NN_F32, 1));
+	assert_ok(z = ek_net_input_with_gradient(net, (struct ek_net_shape){ 1, 3, 1 }));
+	assert_ok(ek_net_quantise(net, z, &q, &loss, &codes));
+	assert_ok(ek_net_output(net, loss));
+	assert_ok(ek_net_finish(net, EK_NET_TRAIN));
+	assert_ok(ek_net_load_from(net, b.store, EK_VALUES));
+	assert_ok(ek_net_state_new(&s, net));
+	for (int slice = 0; slice < 2; slice++) {
+		memcpy(ek_net_stage(s, z), latents + 3 * slice, 3 * sizeof *latents);
+		assert_ok(ek_net_forward(s));
+		ek_net_write_gradient(s, loss, (const float[]){ 1 });
+		assert_ok(ek_net_backward(s, b.store, (uint64_t)slice));
+	}
+	assert_ok(ek_codebook_step(b.c, b.store, 0));
+	ek_store_read(b.store, EK_VALUES, CODES, CODES, b.codes);
+	/* Even use is 2. Code 0: use (2 + 3) / 2, total (0 + 6) / 2; code 1: (2 + 3) / 2, (20 + 36) / 2. */
+	assert_close(b.codes[0], 3 / 2.5, TOLERANCE);
+	assert_close(b.codes[1], 28 / 2.5, 10 * TOLERANCE);
+	assert_close(b.codes[2], 20, 0);
+	assert_close(ek_codebook_perplexity(b.c), 2, TOLERANCE);
+	ek_net_state_free(s);
+	ek_net_free(net);
+	close_book(&b);
+}
+
 /* A checkpoint's state in another codebook, with its codes, goes on the same. */
 static void the_state_is_all_there_is(void **state)
 {
@@ -159,9 +197,8 @@ static void the_state_is_all_there_is(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(codes_are_averages_of_their_latents),
-		cmocka_unit_test(unused_codes_start_again),
-		cmocka_unit_test(codes_can_start_from_latents),
+		cmocka_unit_test(codes_are_averages_of_their_latents), cmocka_unit_test(unused_codes_start_again),
+		cmocka_unit_test(codes_can_start_from_latents),        cmocka_unit_test(a_network_notes_its_slices),
 		cmocka_unit_test(the_state_is_all_there_is),
 	};
 	int failed = cmocka_run_group_tests_name("CPU", tests, NULL, NULL);
