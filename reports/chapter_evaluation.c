@@ -94,8 +94,8 @@ static void mass_words(struct ek_page *page, const struct ek_evaluation *e)
 		return;
 	for (size_t c = 0; c < page->k; c++)
 		made += ek_measure_of(e->rows[c], "ratio").value >= 0.5;
-	ek_html(&page->html, "%s of %s clusters appear at least half as often as they should. ", ek_count(made).s,
-	        ek_count(clusters).s);
+	ek_html(&page->html, "%s of %s clusters appear%s at least half as often as %s should. ", ek_count(made).s,
+	        ek_count(clusters).s, made == 1 ? "s" : "", made == 1 ? "it" : "they");
 }
 
 static void headline(struct ek_page *page, const struct ek_evaluation *e)

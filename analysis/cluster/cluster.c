@@ -369,7 +369,8 @@ int ek_cluster(struct ek_run *run, const struct ek_cluster_options *options)
 		ek_info("the clusters were trained on %llu of %llu images, as asked",
 		        (unsigned long long)h.levels[0].trained, (unsigned long long)h.levels[0].n);
 	if (h.levels[0].empty > 0)
-		ek_warn("%u of %u clusters are empty", h.levels[0].empty, h.levels[0].k);
+		ek_warn("%u of %u clusters %s empty", h.levels[0].empty, h.levels[0].k,
+		        h.levels[0].empty == 1 ? "is" : "are");
 	EK_TRY(write_all(run, &rows, &h, choosing ? &choice : NULL, options));
 out:
 	ek_hierarchy_release(&h);

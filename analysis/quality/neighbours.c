@@ -10,6 +10,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/base/text.h"
 
 enum { SLICE = 64 }; /* columns that a piece looks at */
 
@@ -300,8 +301,9 @@ int ek_neighbours(uint32_t *index, double *distance, const struct ek_rows *queri
 	if (k == 0)
 		return ek_fail(EK_EUSAGE, "0 nearest neighbours: expected at least 1");
 	if (set->count < k + (itself ? 1 : 0))
-		return ek_fail(EK_EDATA, "%llu images are too few for %zu nearest neighbours%s",
-		               (unsigned long long)set->count, k, itself ? " of each" : "");
+		return ek_fail(EK_EDATA, "%llu image%s too few for %zu nearest neighbour%s%s",
+		               (unsigned long long)set->count, set->count == 1 ? " is" : "s are", k, ek_text_s(k),
+		               itself ? " of each" : "");
 	if (set->count >= UINT32_MAX)
 		return ek_fail(EK_ENOTSUP, "%llu images are more than neighbours can be found among",
 		               (unsigned long long)set->count);

@@ -9,6 +9,11 @@
 
 enum { SIZE = 32 };
 
+const char *ek_text_s(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
 const char *ek_text_count(char out[32], uint64_t count)
 {
 	char digits[24];

@@ -6,6 +6,9 @@
 
 #include "rebalance/base/json.h"
 
+/* Behind a noun: "s", or "" of one: "%s image%s". */
+const char *ek_text_s(uint64_t count);
+
 const char *ek_text_count(char out[32], uint64_t count);    /* "1,234,567" */
 const char *ek_text_duration(char out[32], double seconds); /* "0.4 s", "46 s", "3 min 20 s", "2 h 5 min" */
 const char *ek_text_rate(char out[32], double per_second);  /* "0.53", "42", "1,204" */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/text.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/pipeline/draw.h"
 
@@ -83,8 +84,8 @@ static int draw(struct ek_invocation *i, struct ek_run *run)
 	o->take = print_ids;
 	EK_TRY(ek_do_draw(&drawn, run, o));
 	if (o->output != NULL)
-		(void)printf("%s: %" PRIu64 " of the %" PRIu64 " ids of epoch %" PRId64 "\n", o->output, drawn.count,
-		             drawn.length, o->epoch);
+		(void)printf("%s: %" PRIu64 " of the %" PRIu64 " id%s of epoch %" PRId64 "\n", o->output, drawn.count,
+		             drawn.length, ek_text_s(drawn.length), o->epoch);
 out:
 	return rc;
 }

@@ -125,7 +125,7 @@ static void print_table(const struct ek_export_result *r, const struct ek_export
 {
 	char count[32], size[32], shards[32];
 
-	(void)printf("%s images in %s", ek_text_count(count, r->images), o->output);
+	(void)printf("%s image%s in %s", ek_text_count(count, r->images), ek_text_s(r->images), o->output);
 	if (r->shards > 0)
 		(void)printf(", %s shard%s", ek_text_count(shards, r->shards), r->shards > 1 ? "s" : "");
 	if (r->bytes > 0)

@@ -155,7 +155,7 @@ static int print(const struct ek_generated *g, const char *model, int json)
 
 	if (json)
 		return ek_print_json(g->config);
-	(void)printf("%s images of %s", ek_text_count(count, g->classes.count), model);
+	(void)printf("%s image%s of %s", ek_text_count(count, g->classes.count), ek_text_s(g->classes.count), model);
 	if (!g->is_file)
 		(void)printf(" (step %" PRIu64 ")", g->model_step);
 	(void)printf("\n");

@@ -119,8 +119,10 @@ static int print(const struct ek_run *run, const char *name)
 
 	EK_TRY(ek_document_load(&json, run, document, name));
 	largest = cJSON_GetObjectItemCaseSensitive(json, "largest_repeat");
-	(void)printf("%s by %s over %s images in %.0f units\n", word(json, "scheme"), word(json, "by"),
-	             ek_text_count(images, ek_whole(ek_json_number(json, "in_units"))), ek_json_number(json, "units"));
+	(void)printf("%s by %s over %s image%s in %.0f unit%s\n", word(json, "scheme"), word(json, "by"),
+	             ek_text_count(images, ek_whole(ek_json_number(json, "in_units"))),
+	             ek_text_s(ek_whole(ek_json_number(json, "in_units"))), ek_json_number(json, "units"),
+	             ek_text_s(ek_whole(ek_json_number(json, "units"))));
 	ek_plan_print_units(json, ek_json_number(json, "images") - ek_json_number(json, "held_out"), "never shown");
 	(void)printf("\n");
 	(void)printf("  %-20s %s images (%s)\n", "effective sample",

@@ -59,7 +59,8 @@ int ek_training_print(const struct ek_training_result *r, const char *name, int 
 	}
 	if (json)
 		return print_json(t, name);
-	(void)printf("trained %s steps in %.3g minutes\n\n", ek_text_count(count, t->step), t->seconds / 60);
+	(void)printf("trained %s step%s in %.3g minutes\n\n", ek_text_count(count, t->step), ek_text_s(t->step),
+	             t->seconds / 60);
 	if (isfinite(t->loss))
 		(void)printf("  %-20s %.4g\n", "loss", t->loss);
 	if (isfinite(t->judged))

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/text.h"
 #include "rebalance/io/walk.h"
 
 /* A metadata file and the folder (level) it holds for. */
@@ -86,11 +87,11 @@ static int leave(struct ek_dataset *d, struct folder *f)
 		return 0;
 	EK_TRY(ek_attributes_unused(top->attributes, &unused, &line, &name));
 	if (unused > 0 && unused == ek_attributes_rows(top->attributes))
-		ek_dataset_warn(d, "not used: %s: none of its %" PRIu64 " rows is for an image of this folder",
-		                top->path, unused);
+		ek_dataset_warn(d, "not used: %s: none of its %" PRIu64 " row%s is for an image of this folder",
+		                top->path, unused, ek_text_s(unused));
 	else if (unused > 0)
-		ek_dataset_warn(d, "%s:%" PRIu64 ": \"%s\" is not in this folder (%" PRIu64 " rows are not used)",
-		                top->path, line, name, unused);
+		ek_dataset_warn(d, "%s:%" PRIu64 ": \"%s\" is not in this folder (%" PRIu64 " row%s %s not used)",
+		                top->path, line, name, unused, ek_text_s(unused), unused == 1 ? "is" : "are");
 	pop(f);
 out:
 	free(name);

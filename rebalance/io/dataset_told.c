@@ -5,6 +5,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
+#include "rebalance/base/text.h"
 
 /* What was left out of a data set or not used: told at its end, and counted. */
 
@@ -82,21 +83,23 @@ static int check_attributes(struct ek_dataset *d)
 	if (unused == rows)
 		rc = ek_fail(EK_EDATA,
 		             "%s: none of its %" PRIu64
-		             " rows is for an image of the data set; the first, on line %" PRIu64 ", is for \"%s\"",
-		             d->attributes_path, rows, line, name);
+		             " row%s is for an image of the data set; the first, on line %" PRIu64 ", is for \"%s\"",
+		             d->attributes_path, rows, ek_text_s(rows), line, name);
 	else if (unused > 0 && d->without_attributes > 0)
 		ek_dataset_warn(d,
 		                "%s: %" PRIu64 " of %" PRIu64
-		                " rows are for no image of the data set (the first: line %" PRIu64
-		                ", \"%s\"), and %" PRIu64 " images have no row",
-		                d->attributes_path, unused, rows, line, name, d->without_attributes);
+		                " rows %s for no image of the data set (the first: line %" PRIu64
+		                ", \"%s\"), and %" PRIu64 " image%s no row",
+		                d->attributes_path, unused, rows, unused == 1 ? "is" : "are", line, name,
+		                d->without_attributes, d->without_attributes == 1 ? " has" : "s have");
 	else if (unused > 0)
 		ek_dataset_warn(d,
 		                "%s: %" PRIu64 " of %" PRIu64
-		                " rows are for no image of the data set (the first: line %" PRIu64 ", \"%s\")",
-		                d->attributes_path, unused, rows, line, name);
+		                " rows %s for no image of the data set (the first: line %" PRIu64 ", \"%s\")",
+		                d->attributes_path, unused, rows, unused == 1 ? "is" : "are", line, name);
 	else if (d->without_attributes > 0)
-		ek_dataset_warn(d, "%s: %" PRIu64 " images have no row", d->attributes_path, d->without_attributes);
+		ek_dataset_warn(d, "%s: %" PRIu64 " image%s no row", d->attributes_path, d->without_attributes,
+		                d->without_attributes == 1 ? " has" : "s have");
 out:
 	free(name);
 	return rc;

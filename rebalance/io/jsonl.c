@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/text.h"
 
 int ek_jsonl_open(struct ek_jsonl *jsonl, const char *path)
 {
@@ -55,9 +56,9 @@ int ek_jsonl_skip(struct ek_jsonl *jsonl, uint64_t count)
 	for (; count > 0; count--)
 		if ((rc = next_text(jsonl, &text, &size)) <= 0)
 			return rc < 0 ? rc
-			              : ek_fail(EK_EDATA, "%s: ends after line %llu, %llu lines too early",
+			              : ek_fail(EK_EDATA, "%s: ends after line %llu, %llu line%s too early",
 			                        jsonl->lines.path, (unsigned long long)jsonl->lines.line,
-			                        (unsigned long long)count);
+			                        (unsigned long long)count, ek_text_s(count));
 	return 0;
 }
 

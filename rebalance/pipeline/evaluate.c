@@ -7,6 +7,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/base/log.h"
+#include "rebalance/base/text.h"
 #include "rebalance/pipeline/device.h"
 #include "rebalance/pipeline/evaluate_internal.h"
 #include "rebalance/plan/subset.h"
@@ -85,8 +86,8 @@ static int save_statistics(const struct ek_evaluate *e)
 		return ek_fail(EK_EUSAGE, "'save-statistics': %s", e->input.no_reference);
 	EK_TRY(ek_gaussian_of(&gaussian, &e->input.reference));
 	EK_TRY(ek_gaussian_save(&gaussian, e->wish->save_statistics));
-	ek_info("statistics of %llu images: %s", (unsigned long long)e->input.reference.count,
-	        e->wish->save_statistics);
+	ek_info("statistics of %llu image%s: %s", (unsigned long long)e->input.reference.count,
+	        ek_text_s(e->input.reference.count), e->wish->save_statistics);
 out:
 	ek_gaussian_release(&gaussian);
 	return rc;

@@ -13,6 +13,7 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/base/text.h"
 #include "rebalance/io/kept_path.h"
 #include "rebalance/pipeline/samples.h"
 #include "rebalance/pipeline/samples_folder.h"
@@ -282,7 +283,7 @@ static int sample(void *context, struct ek_run *run, cJSON *counts)
 	EK_TRY(open_latents(w));
 	done = w->place.done;
 	if (done > 0 && done < w->out->classes.count)
-		ek_info("going on after %" PRIu64 " images", done);
+		ek_info("going on after %" PRIu64 " image%s", done, ek_text_s(done));
 	if (done < w->out->classes.count) {
 		/* Whole rounds, so that an image has the same place among those made with it. */
 		EK_TRY(ek_flow_sampler_new(&w->sampler, &w->out->model.model, &w->params, w->values,

@@ -63,7 +63,7 @@ int ek_samples_features(struct ek_features *out, struct ek_run *run, const struc
 	EK_TRY(ek_json_get_u64(&count, config, "count", path));
 	if (out->rows.count < count)
 		rc = ek_fail(EK_EDATA,
-		             "%s has %" PRIu64 " images of %" PRIu64 "; the command that made them makes them again",
+		             "%s has %" PRIu64 " of %" PRIu64 " images; the command that made them makes them again",
 		             images, out->rows.count, count);
 	else if (out->rows.count > count)
 		rc = ek_fail(EK_EDATA,

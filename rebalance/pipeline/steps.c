@@ -186,8 +186,13 @@ static int tell_masks(const struct ek_run *run)
 	EK_TRY(ek_json_get_u64(&images, masks, "images", scan_where));
 	EK_TRY(ek_filename_get(&first, masks, "first", scan_where));
 	EK_TRY(ek_filename_get(&pattern, masks, "pattern", scan_where));
-	ek_info("%" PRIu64 " of the images may be masks or maps of others (%s, …). To leave them out: 'exclude' '%s'",
-	        images, first, pattern);
+	if (images == 1)
+		ek_info("one of the images may be a mask or map of another (%s). To leave it out: 'exclude' '%s'",
+		        first, pattern);
+	else
+		ek_info("%" PRIu64
+		        " of the images may be masks or maps of others (%s, …). To leave them out: 'exclude' '%s'",
+		        images, first, pattern);
 out:
 	free(first);
 	free(pattern);

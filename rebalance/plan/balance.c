@@ -10,6 +10,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
+#include "rebalance/base/text.h"
 #include "rebalance/plan/quota.h"
 #include "rebalance/plan/rule.h"
 #include "rebalance/plan/subset.h"
@@ -123,9 +124,9 @@ static int target_quota(uint64_t *quota, const struct ek_units *units, const str
 	if (total == 0)
 		total = ek_quota_largest_total(shares, cap, units->k);
 	else if (total > ek_quota_largest_total(shares, cap, units->k))
-		ek_warn("%" PRIu64 " images cannot have the target shares: units that are too small are taken whole, "
+		ek_warn("%" PRIu64 " image%s cannot have the target shares: units that are too small are taken whole, "
 		        "the others make up for them",
-		        total);
+		        total, ek_text_s(total));
 	EK_TRY(ek_quota_shares(quota, shares, cap, units->k, total));
 out:
 	free(shares);
@@ -147,8 +148,8 @@ static int make_quota(uint64_t *quota, const struct ek_run *run, const struct ek
 	if (total == 0)
 		return ek_fail(EK_EDATA, "balanced like this, no image is kept");
 	if (o->total > total)
-		ek_warn("asked for %" PRIu64 " images, there are only %" PRIu64 " with repeats up to %" PRIu64,
-		        o->total, total, o->max_repeat);
+		ek_warn("asked for %" PRIu64 " images, there %s only %" PRIu64 " with repeats up to %" PRIu64, o->total,
+		        total == 1 ? "is" : "are", total, o->max_repeat);
 out:
 	return rc;
 }

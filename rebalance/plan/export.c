@@ -276,10 +276,13 @@ static int finish(struct ek_export *x, const struct ek_export_form_row *form)
 	if (missing > 0 && (!x->options->keep_going || x->result->images == 0)) {
 		x->result->images = x->result->bytes = x->result->shards = 0;
 		return ek_fail(EK_EDATA,
-		               "%" PRIu64 " of %" PRIu64 " images are missing or have changed, the first: %s; nothing "
-		               "was exported%s",
-		               missing, x->count, x->first.data,
-		               x->options->keep_going ? "" : " ('keep-going' exports the others)");
+		               "%" PRIu64 " of %" PRIu64
+		               " image%s missing or changed, the first: %s; nothing was exported%s",
+		               missing, x->count,
+		               x->count == 1  ? " is"
+		               : missing == 1 ? "s is"
+		                              : "s are",
+		               x->first.data, x->options->keep_going ? "" : " ('keep-going' exports the others)");
 	}
 	EK_TRY(form->end(x));
 	if (x->missing.path != NULL)
@@ -288,10 +291,10 @@ static int finish(struct ek_export *x, const struct ek_export_form_row *form)
 	EK_TRY(ek_export_folder_commit(&x->folder, about));
 	if (missing > 0)
 		rc = ek_fail(EK_EDATA,
-		             "%" PRIu64 " of %" PRIu64
-		             " images are missing or have changed, the first: %s; %s/missing.jsonl "
+		             "%" PRIu64 " of %" PRIu64 " images %s missing or changed, the first: %s; %s/missing.jsonl "
 		             "names them all; the others are in %s",
-		             missing, x->count, x->first.data, x->folder.target, x->folder.target);
+		             missing, x->count, missing == 1 ? "is" : "are", x->first.data, x->folder.target,
+		             x->folder.target);
 out:
 	cJSON_Delete(about);
 	return rc;

@@ -15,6 +15,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
+#include "rebalance/base/text.h"
 #include "rebalance/io/folder.h"
 #include "rebalance/io/npy.h"
 #include "rebalance/plan/design.h"
@@ -512,14 +513,16 @@ static void warn(const struct ek_weights *w, const struct summary *s)
 	char number[16];
 
 	if (s->repeated > 0)
-		ek_warn("%" PRIu32 " of %" PRIu32
-		        " units have images that are shown more than %d times an epoch (most: "
-		        "%s, %" PRIu64 " images, %.1f times each); a generator may copy them: limit it with 'cap', and "
+		ek_warn("%" PRIu32 " of %" PRIu32 " units %s images that are shown more than %d times an epoch (most: "
+		        "%s, %" PRIu64
+		        " image%s, %.1f times each); a generator may copy them: limit it with 'cap', and "
 		        "look at memorisation there",
-		        s->repeated, w->units.k, EK_REPEAT_WARNING, ek_unit_name(number, &w->units, s->largest),
-		        w->units.sizes[s->largest], w->visits[s->largest]);
+		        s->repeated, w->units.k, s->repeated == 1 ? "has" : "have", EK_REPEAT_WARNING,
+		        ek_unit_name(number, &w->units, s->largest), w->units.sizes[s->largest],
+		        ek_text_s(w->units.sizes[s->largest]), w->visits[s->largest]);
 	if (s->empty > 0)
-		ek_warn("%" PRIu32 " of %" PRIu32 " units have no image and get no share", s->empty, w->units.k);
+		ek_warn("%" PRIu32 " of %" PRIu32 " units %s no image and no share", s->empty, w->units.k,
+		        s->empty == 1 ? "has" : "have");
 }
 
 static int write_files(const struct ek_weights *w, const char *folder, const struct summary *s)

@@ -132,7 +132,7 @@ static void many_repeats_are_warned_of(void **state)
 	weigh(run, &(struct ek_weights_options){ .name = "a", .scheme = "inverse" });
 	assert_string_equal(warning, ""); /* 6.3 times */
 	weigh(run, &(struct ek_weights_options){ .name = "a", .scheme = "alpha=2" });
-	assert_non_null(strstr(warning, "1 of 4 units have images that are shown more than 10 times"));
+	assert_non_null(strstr(warning, "1 of 4 units has images that are shown more than 10 times"));
 	/* 190 / 10^2 / (140 / 140^2 + 40 / 40^2 + 10 / 10^2) = 14.38 */
 	assert_non_null(strstr(warning, "most: 3, 10 images, 14.4 times each"));
 	warning[0] = 0;
