@@ -137,3 +137,24 @@ run evenkeel train vae run --name x --side 17 --widths 8,16 --groups 4
 run evenkeel train vae run --name x --widths 12 --groups 8
 run evenkeel generate run --model kl --name x
 run evenkeel train flow run --name x --autoencoder kl --patch 3
+
+echo '# what is stale by what'
+stale() { evenkeel info "$@" | grep -E '^ *(current|stale)' || echo "nothing is said"; }
+evenkeel evaluate run --samples equal --subsets 2 --subset-size 2 --quiet >/dev/null 2>&1
+run stale run/evaluations/equal.json
+echo '# a model that was trained on'
+evenkeel train flow run --space pixel --side 8 --patch 4 --width 16 --depth 1 --steps 8 --batch 8 --slice 2 --precision f32 \
+	--validate 0.1 --log-every 2 --name by-cluster --condition cluster --quiet >/dev/null
+run stale run/models/by-cluster/config.json
+run stale run/samples/equal/config.json
+run stale run/evaluations/equal.json
+echo '# an autoencoder that was trained on'
+evenkeel train vae run --name kl --kind kl --side 16 --widths 8,16 --groups 4 --codes 16 --steps 5 --batch 4 --precision f32 \
+	--quiet >/dev/null
+run stale run/models/kl/latents.npy
+run stale run/models/in-kl
+run stale run/samples/kl/sheet.png
+echo '# other clusters'
+evenkeel cluster run --clusters 4 --quiet >/dev/null
+run stale run/models/by-cluster
+run stale run/evaluations/equal.json
