@@ -73,6 +73,12 @@ static void show_message(void *context, enum ek_log_level level, const char *tex
 	ek_buffer_release(&named);
 }
 
+/* How much of the name of a unit, a plural in s, is written behind a count. */
+static int unit_length(const struct ek_progress *p, uint64_t count)
+{
+	return (int)strlen(p->unit) - (count == 1);
+}
+
 /* "embedding  12,000 of 50,000 images, 830/s, 46 s left" */
 static void describe(char *line, size_t size, const struct ek_progress *p)
 {
@@ -83,7 +89,8 @@ static void describe(char *line, size_t size, const struct ek_progress *p)
 	if (p->total > 0 && (size_t)at < size)
 		at += snprintf(line + at, size - (size_t)at, " of %s", ek_text_count(of, p->total));
 	if ((size_t)at < size)
-		at += snprintf(line + at, size - (size_t)at, " %s", p->unit);
+		at += snprintf(line + at, size - (size_t)at, " %.*s", unit_length(p, p->total > 0 ? p->total : p->done),
+		               p->unit);
 	if (speed > 0 && p->seconds > 1 && (size_t)at < size)
 		at += snprintf(line + at, size - (size_t)at, ", %s/s", ek_text_rate(rate, speed));
 	if (!isnan(p->left) && (size_t)at < size)
@@ -123,8 +130,8 @@ static void show_progress(void *context, const struct ek_progress *p)
 	if (p->finished) {
 		clear_bar();
 		if (p->done > 0)
-			(void)fprintf(stderr, "%-19s %s %s in %s\n", p->what, ek_text_count(count, p->done), p->unit,
-			              ek_text_duration(took, p->seconds));
+			(void)fprintf(stderr, "%-19s %s %.*s in %s\n", p->what, ek_text_count(count, p->done),
+			              unit_length(p, p->done), p->unit, ek_text_duration(took, p->seconds));
 		terminal.last_line = 0;
 		return;
 	}
