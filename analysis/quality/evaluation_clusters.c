@@ -327,14 +327,14 @@ static int add_fairness(struct ek_evaluating *e, const struct table *t)
 
 	EK_TRY(ek_fairness_estimate(estimates, e->in->target, e->training, e->counts, e->in->clusters, &bootstrap));
 	for (int m = EK_MASS_COVERAGE; m <= EK_HIT_COVERAGE; m++)
-		EK_TRY(ek_estimate_add(e->json, ek_fairness_names[m], &estimates[m]));
+		EK_TRY(ek_estimate_add(e->json, ek_fairness_name(m), &estimates[m]));
 	EK_TRY(add_coverages(e, t));
 	EK_TRY(add_worst(e, t));
 	EK_TRY(ek_json_add_object(&object, e->json, "fairness"));
 	for (int m = EK_HIT_COVERAGE + 1; m < EK_FAIRNESS_MEASURES; m++)
-		EK_TRY(isfinite(estimates[m].value) ? ek_estimate_add(object, ek_fairness_names[m], &estimates[m])
-		                                    : ek_evaluation_none(object, e->reasons, ek_fairness_names[m], "%s",
-		                                                         why_no_fairness(m)));
+		EK_TRY(isfinite(estimates[m].value)
+		               ? ek_estimate_add(object, ek_fairness_name(m), &estimates[m])
+		               : ek_evaluation_none(object, e->reasons, ek_fairness_name(m), "%s", why_no_fairness(m)));
 	EK_TRY(isfinite(t->coverage_of.gap)
 	               ? ek_json_add_double(object, "representation_disparity", t->coverage_of.gap)
 	               : ek_evaluation_none(object, e->reasons, "representation_disparity", "as coverage"));

@@ -10,6 +10,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/io/measures.h"
 
 enum measure {
 	FRECHET,
@@ -26,9 +27,18 @@ enum measure {
 	TAIL_SHARE,
 	MEASURES
 };
-static const char *const names[MEASURES] = { "frechet_distance", "precision",   "recall",        "coverage",
-	                                     "coverage_worst",   "vendi",       "nearest_train", "mass_coverage",
-	                                     "total_variation",  "worst_ratio", "tail_coverage", "tail_share" };
+/* Those of the table, and two of the small clusters. */
+static const char *name_of(int measure)
+{
+	static const enum ek_compared_measure listed[] = { EK_CMP_FD,         EK_CMP_PRECISION, EK_CMP_RECALL,
+		                                           EK_CMP_COVERAGE,   EK_CMP_WORST,     EK_CMP_VENDI,
+		                                           EK_CMP_NEAREST,    EK_CMP_MASS,      EK_CMP_VARIATION,
+		                                           EK_CMP_WORST_RATIO };
+
+	return measure < TAIL_COVERAGE    ? ek_comparison_measures[listed[measure]].name
+	       : measure == TAIL_COVERAGE ? "tail_coverage"
+	                                  : "tail_share";
+}
 
 /* The covered share of the reference in the small clusters; NaN if it has none there. */
 static double tail_coverage(const struct ek_evaluating *e, const double *coverage)
@@ -141,12 +151,12 @@ out:
 static int add_none(cJSON *object, cJSON *reasons, const struct ek_evaluating *e, uint64_t images, int m)
 {
 	if (m == FRECHET && images < 2)
-		return ek_evaluation_none(object, reasons, names[m], "one generated image has no covariance");
+		return ek_evaluation_none(object, reasons, name_of(m), "one generated image has no covariance");
 	if (e->fidelity.real > 0 && images <= e->o->k)
-		return ek_evaluation_none(object, reasons, names[m],
+		return ek_evaluation_none(object, reasons, name_of(m),
 		                          "%" PRIu64 " generated images, more than k = %zu are needed", images,
 		                          e->o->k);
-	return ek_evaluation_none(object, reasons, names[m], m == NEAREST ? "as memorisation" : "as of all images");
+	return ek_evaluation_none(object, reasons, name_of(m), m == NEAREST ? "as memorisation" : "as of all images");
 }
 
 static int add_set(cJSON *list, const struct ek_evaluating *e, size_t set, const double *values)
@@ -158,7 +168,7 @@ static int add_set(cJSON *list, const struct ek_evaluating *e, size_t set, const
 	EK_TRY(ek_json_add_string(object, "samples", e->in->sets[set].name));
 	EK_TRY(ek_json_add_u64(object, "images", e->in->sets[set].count));
 	for (int m = 0; m < MEASURES; m++)
-		EK_TRY(isfinite(values[m]) ? ek_json_add_double(object, names[m], values[m])
+		EK_TRY(isfinite(values[m]) ? ek_json_add_double(object, name_of(m), values[m])
 		                           : add_none(object, reasons, e, e->in->sets[set].count, m));
 	EK_TRY(ek_json_add_item(object, "reasons", cJSON_Duplicate(reasons, 1)));
 out:
@@ -182,7 +192,7 @@ static int add_spread(cJSON *json, const double *values, size_t sets)
 				(values[s * MEASURES + (size_t)m] - mean) * (values[s * MEASURES + (size_t)m] - mean);
 		if (!isfinite(mean))
 			continue;
-		EK_TRY(ek_json_add_object(&object, spread, names[m]));
+		EK_TRY(ek_json_add_object(&object, spread, name_of(m)));
 		EK_TRY(ek_json_add_double(object, "mean", mean));
 		EK_TRY(ek_json_add_double(object, "std", sqrt(squares / (double)(sets - 1))));
 		EK_TRY(ek_json_add_u64(object, "n", sets));

@@ -7,11 +7,17 @@
 #include "analysis/skew/inversion.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/io/measures.h"
 
-const char *const ek_fairness_names[EK_FAIRNESS_MEASURES] = {
-	"mass_coverage",    "hit_coverage", "discrepancy", "total_variation",    "kl",
-	"disparate_impact", "worst_ratio",  "difference",  "bias_amplification",
-};
+const char *ek_fairness_name(enum ek_fairness_measure measure)
+{
+	static const enum ek_compared_measure listed[EK_FAIRNESS_MEASURES] = {
+		EK_CMP_MASS,   EK_CMP_HIT,         EK_CMP_DISCREPANCY, EK_CMP_VARIATION,     EK_CMP_KL,
+		EK_CMP_IMPACT, EK_CMP_WORST_RATIO, EK_CMP_DIFFERENCE,  EK_CMP_AMPLIFICATION,
+	};
+
+	return ek_comparison_measures[listed[measure]].name;
+}
 
 struct shares {
 	const double *target, *training;

@@ -28,9 +28,8 @@ enum ek_fairness_measure {
 	EK_FAIRNESS_MEASURES
 };
 
-/* "mass_coverage", "hit_coverage", "discrepancy", "total_variation", "kl", "disparate_impact", "worst_ratio",
- * "difference", "bias_amplification". */
-extern const char *const ek_fairness_names[EK_FAIRNESS_MEASURES];
+/* Its name, of the table of measures (io/measures.h): "mass_coverage", … */
+const char *ek_fairness_name(enum ek_fairness_measure measure);
 
 struct ek_fairness {
 	double value[EK_FAIRNESS_MEASURES];

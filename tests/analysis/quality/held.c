@@ -12,9 +12,10 @@ const char *const ek_held_shapes[EK_HELD_SHAPES] = { "equal", "mild", "strong" }
 
 const char *ek_held_name(int measure)
 {
-	return measure == RATIO                   ? "ratio"
-	       : measure < EK_INEQUALITY_MEASURES ? ek_inequality_names[measure]
-	                                          : ek_fairness_names[measure - EK_INEQUALITY_MEASURES];
+	return measure == RATIO ? "ratio"
+	       : measure < EK_INEQUALITY_MEASURES
+	               ? ek_inequality_names[measure]
+	               : ek_fairness_name((enum ek_fairness_measure)(measure - EK_INEQUALITY_MEASURES));
 }
 
 /* What is drawn from and what is wanted; arrays [k]. */

@@ -55,7 +55,7 @@ static void measures_equal_numpy(void **state)
 		print_message("case %d: %zu clusters\n", done, k);
 		assert_ok(ek_fairness_measure(&got, target, training, generated, k));
 		for (int m = 0; m < EK_FAIRNESS_MEASURES; m++)
-			check(got.value[m], want, ek_fairness_names[m]);
+			check(got.value[m], want, ek_fairness_name(m));
 		assert_int_equal(got.worst, cJSON_GetObjectItem(want, "worst")->valueint);
 		free(target);
 		free(training);
