@@ -29,44 +29,63 @@ static void take(double *out, int stride, const float *x, int count)
 		out[j * stride] = (double)x[j];
 }
 
+static int part_count(const struct ek_task *task)
+{
+	int count = 0;
+
+	while (task->part_names[count] != NULL)
+		count++;
+	return count;
+}
+
 static int forward(const struct ek_task *task, const struct ek_task_net *n, int worker, const struct ek_slice *slice,
                    int judging)
 {
-	struct ek_net_state *s = n->runner.states[worker];
-	int parts = 0, rc;
+	const size_t parts = (size_t)(slice->count * part_count(task));
+	int rc;
 
 	assert(slice->count == ek_net_batch(n->net));
-	while (task->part_names[parts] != NULL)
-		parts++;
 	if (parts > 0)
-		memset(slice->parts, 0, (size_t)(slice->count * parts) * sizeof *slice->parts);
-	EK_TRY(task->fill(task->context, worker, slice, judging, s));
-	EK_TRY(ek_net_forward(s));
+		memset(slice->parts, 0, parts * sizeof *slice->parts);
+	EK_TRY(task->fill(task->context, worker, slice, judging, n->runner.states[worker]));
+	EK_TRY(ek_net_forward(n->runner.states[worker]));
+out:
+	return rc;
+}
+
+/* Last of all: the host waits here for a device that works by itself. */
+static void report(const struct ek_task *task, const struct ek_task_net *n, int worker, const struct ek_slice *slice)
+{
+	struct ek_net_state *s = n->runner.states[worker];
+	const int parts = part_count(task);
+
 	take(slice->losses, 1, ek_net_view(s, n->loss), slice->count);
 	for (int i = 0; i < parts; i++)
 		if (n->parts[i] > 0)
 			take(slice->parts + i, parts, ek_net_view(s, n->parts[i]), slice->count);
-out:
-	return rc;
 }
 
 int ek_task_learn(const struct ek_task *task, int worker, const struct ek_slice *slice, struct ek_store *store)
 {
 	const struct ek_task_net *n = task->nets;
-	struct ek_net_state *s;
 	int rc;
 
 	while (n + 1 < task->nets + task->net_count && slice->step >= n[1].from)
 		n++;
-	s = n->runner.states[worker];
 	EK_TRY(forward(task, n, worker, slice, 0));
-	ek_net_write_gradient(s, n->learned, slice->weights);
-	EK_TRY(ek_net_backward(s, store, slice->turn));
+	ek_net_write_gradient(n->runner.states[worker], n->learned, slice->weights);
+	EK_TRY(ek_net_backward(n->runner.states[worker], store, slice->turn));
+	report(task, n, worker, slice);
 out:
 	return rc;
 }
 
 int ek_task_judge(const struct ek_task *task, int worker, const struct ek_slice *slice)
 {
-	return forward(task, task->nets, worker, slice, 1);
+	int rc;
+
+	EK_TRY(forward(task, task->nets, worker, slice, 1));
+	report(task, task->nets, worker, slice);
+out:
+	return rc;
 }
