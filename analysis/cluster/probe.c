@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/cluster/blas.h"
 #include "analysis/cluster/lbfgs.h"
+#include "analysis/cluster/pieces.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
@@ -13,18 +15,25 @@
 
 enum { FOLDS = 5, MOST_ROUNDS = 1000, LBFGS_ROUNDS = 2000 };
 
-/* What is tried; definitions.md's settings are among them. */
-static const double penalties[] = { 0.003, 0.03, 0.3, 3 };
-static const size_t sizes[] = { 64, 512 };
-enum { PENALTIES = sizeof penalties / sizeof *penalties, SIZES = sizeof sizes / sizeof *sizes, WAYS = 2 };
-enum { TRIALS = PENALTIES * SIZES * WAYS };
+/* What is tried. The standard way is taken unless another one is better by more than a standard error: a hundred labels
+ * tell settings apart badly, and on every data set of docs/recovery.md this one is among the best. */
+static const double penalties[] = { 0.03, 0.1, 0.3 };
+enum { PENALTIES = sizeof penalties / sizeof *penalties, WAYS = 2, TRIALS = PENALTIES * WAYS, STANDARD = 1 };
+
+/* Without views nothing tells which of the later components are noise. */
+enum { FEW = 64 };
+
+/* The largest entry of the gradient where a fit ends, and one that is only compared. */
+static const double exact = 1e-6, rough = 1e-3;
 
 struct fit {
 	const struct ek_probe_rows *rows;
-	const uint8_t *take;
-	size_t k, views;
-	double c;
-	double *logits; /* [groups] */
+	size_t k, count;       /* rows to learn from */
+	double c;              /* times the weight of a row */
+	double *weight;        /* [count] */
+	double *x, *turned;    /* [count, k + 1] with a last 1, and [k + 1, count] */
+	uint32_t *group;       /* [count] */
+	double *logits, *step; /* [count, groups], [groups, count] */
 };
 
 /* logits become probabilities; returns ln of the sum of exponentials. */
@@ -56,35 +65,61 @@ static void find_logits(double *z, const double *w, const float *x, size_t k, ui
 static double objective(void *context, const double *w, double *gradient)
 {
 	const struct fit *f = context;
-	const struct ek_probe_rows *r = f->rows;
+	const uint32_t groups = f->rows->groups;
 	const size_t side = f->k + 1;
 	double value = 0;
 
-	for (uint32_t g = 0; g < r->groups; g++)
-		for (size_t j = 0; j < side; j++) {
-			const double x = j < f->k ? w[g * side + j] : 0;
+	ek_blas_multiply(f->logits, f->x, f->count, side, w, groups);
+	for (size_t i = 0; i < f->count; i++) {
+		double *z = f->logits + i * groups;
+		const double own = z[f->group[i]];
 
-			gradient[g * side + j] = x;
-			value += x * x / 2;
-		}
-	for (uint64_t i = 0; i < r->images; i++)
-		for (size_t v = 0; (f->take == NULL || f->take[i]) && v < f->views; v++) {
-			const float *x = r->x + (i * r->views + v) * r->stride;
-			const double weight = f->c / (double)f->views;
-			double own;
-
-			find_logits(f->logits, w, x, f->k, r->groups);
-			own = f->logits[r->group[i]];
-			value += weight * (softmax(f->logits, r->groups) - own);
-			for (uint32_t g = 0; g < r->groups; g++) {
-				const double step = weight * (f->logits[g] - (g == r->group[i]));
-
-				for (size_t j = 0; j < f->k; j++)
-					gradient[g * side + j] += step * (double)x[j];
-				gradient[g * side + f->k] += step;
-			}
+		value += f->c * f->weight[i] * (softmax(z, groups) - own);
+		for (uint32_t g = 0; g < groups; g++)
+			f->step[g * f->count + i] = f->c * f->weight[i] * (z[g] - (g == f->group[i]));
+	}
+	ek_blas_multiply(gradient, f->step, groups, f->count, f->turned, side);
+	for (uint32_t g = 0; g < groups; g++)
+		for (size_t j = 0; j < f->k; j++) {
+			gradient[g * side + j] += w[g * side + j];
+			value += w[g * side + j] * w[g * side + j] / 2;
 		}
 	return value;
+}
+
+static double weight_of(const struct ek_probe_rows *r, uint64_t image)
+{
+	return r->weight != NULL ? r->weight[image] : 1;
+}
+
+static int take_rows(struct fit *f, const uint8_t *take, size_t views)
+{
+	const struct ek_probe_rows *r = f->rows;
+	const size_t side = f->k + 1;
+	int rc;
+
+	EK_TRY(ek_alloc(&f->x, r->images * views * side, sizeof *f->x));
+	EK_TRY(ek_alloc(&f->turned, r->images * views * side, sizeof *f->turned));
+	EK_TRY(ek_alloc(&f->group, r->images * views, sizeof *f->group));
+	EK_TRY(ek_alloc(&f->weight, r->images * views, sizeof *f->weight));
+	EK_TRY(ek_alloc(&f->logits, r->images * views * r->groups, sizeof *f->logits));
+	EK_TRY(ek_alloc(&f->step, r->images * views * r->groups, sizeof *f->step));
+	for (uint64_t i = 0; i < r->images; i++)
+		for (size_t v = 0; (take == NULL || take[i]) && v < views; v++) {
+			const float *row = r->x + (i * r->views + v) * r->stride;
+			double *x = f->x + f->count * side;
+
+			for (size_t j = 0; j < f->k; j++)
+				x[j] = (double)row[j];
+			x[f->k] = 1;
+			f->weight[f->count] = weight_of(r, i);
+			f->group[f->count++] = r->group[i];
+		}
+	for (size_t i = 0; i < f->count; i++)
+		for (size_t j = 0; j < side; j++)
+			f->turned[j * f->count + i] = f->x[i * side + j];
+out:
+	return rc;
 }
 
 static int count_train(double *train, const struct ek_probe_rows *r, const uint8_t *take)
@@ -94,8 +129,8 @@ static int count_train(double *train, const struct ek_probe_rows *r, const uint8
 	memset(train, 0, r->groups * sizeof *train);
 	for (uint64_t i = 0; i < r->images; i++)
 		if (take == NULL || take[i]) {
-			train[r->group[i]]++;
-			total++;
+			train[r->group[i]] += weight_of(r, i);
+			total += weight_of(r, i);
 		}
 	for (uint32_t g = 0; g < r->groups; g++) {
 		if (train[g] == 0)
@@ -105,21 +140,32 @@ static int count_train(double *train, const struct ek_probe_rows *r, const uint8
 	return 0;
 }
 
-int ek_probe_fit(struct ek_probe *p, const struct ek_probe_rows *rows, const uint8_t *take, size_t k, size_t views,
-                 double c)
+static int fit_to(struct ek_probe *p, const struct ek_probe_rows *rows, const uint8_t *take, size_t k, size_t views,
+                  double c, double tolerance)
 {
-	struct fit fit = { .rows = rows, .take = take, .k = k, .views = views, .c = c };
+	struct fit f = { .rows = rows, .k = k, .c = c / (double)views };
 	int rc;
 
 	*p = (struct ek_probe){ .groups = rows->groups, .k = k, .temperature = 1 };
 	EK_TRY(ek_alloc(&p->w, rows->groups * (k + 1), sizeof *p->w));
 	EK_TRY(ek_alloc(&p->train, rows->groups, sizeof *p->train));
-	EK_TRY(ek_alloc(&fit.logits, rows->groups, sizeof *fit.logits));
 	EK_TRY(count_train(p->train, rows, take));
-	EK_TRY(ek_lbfgs(p->w, rows->groups * (k + 1), objective, &fit, LBFGS_ROUNDS, 1e-6));
+	EK_TRY(take_rows(&f, take, views));
+	EK_TRY(ek_lbfgs(p->w, rows->groups * (k + 1), objective, &f, LBFGS_ROUNDS, tolerance));
 out:
-	free(fit.logits);
+	free(f.x);
+	free(f.turned);
+	free(f.group);
+	free(f.weight);
+	free(f.logits);
+	free(f.step);
 	return rc;
+}
+
+int ek_probe_fit(struct ek_probe *p, const struct ek_probe_rows *rows, const uint8_t *take, size_t k, size_t views,
+                 double c)
+{
+	return fit_to(p, rows, take, k, views, c, exact);
 }
 
 void ek_probe_release(struct ek_probe *p)
@@ -141,28 +187,24 @@ struct choosing {
 	const struct ek_probe_rows *rows;
 	const uint32_t *fold; /* [images] FOLDS and above: always learned from */
 	uint32_t folds;
-	size_t most;    /* components there are */
 	double *logits; /* [TRIALS, images, groups] of left-out images */
 	double *loss;   /* [TRIALS], INFINITY: not tried */
 };
 
-static size_t size_of(const struct choosing *c, uint64_t trial)
+static size_t size_of(const struct ek_probe_rows *rows)
 {
-	const size_t k = sizes[trial / PENALTIES % SIZES];
-
-	return k < c->most ? k : c->most;
+	return rows->views == 1 && rows->stride > FEW ? FEW : rows->stride;
 }
 
 static size_t views_of(const struct choosing *c, uint64_t trial)
 {
-	return trial / (PENALTIES * SIZES) == 0 ? c->rows->views : 1;
+	return trial < PENALTIES ? c->rows->views : 1;
 }
 
 /* Settings that come to the same as an earlier trial's. */
 static int is_double(const struct choosing *c, uint64_t trial)
 {
-	return (trial / PENALTIES % SIZES > 0 && size_of(c, trial) == size_of(c, trial - PENALTIES)) ||
-	       (trial >= PENALTIES * SIZES && c->rows->views == 1);
+	return trial >= PENALTIES && c->rows->views == 1;
 }
 
 static int try_fold(void *context, uint64_t piece, int worker)
@@ -182,7 +224,7 @@ static int try_fold(void *context, uint64_t piece, int worker)
 	EK_TRY(ek_alloc(&take, r->images, 1));
 	for (uint64_t i = 0; i < r->images; i++)
 		take[i] = c->fold[i] != fold;
-	EK_TRY(ek_probe_fit(&probe, r, take, size_of(c, trial), views_of(c, trial), penalties[trial % PENALTIES]));
+	EK_TRY(fit_to(&probe, r, take, size_of(r), views_of(c, trial), penalties[trial % PENALTIES], rough));
 	for (uint64_t i = 0; i < r->images; i++)
 		if (!take[i])
 			find_logits(c->logits + (trial * r->images + i) * r->groups, probe.w,
@@ -193,23 +235,28 @@ out:
 	return rc;
 }
 
-/* Mean of -ln p of the true group over left-out images, logits over t. */
-static double log_loss(const struct choosing *c, const double *logits, double t, double *z)
+/* Mean of -ln p of the true group over left-out images, logits over t; each image's times its weight to `own`, which
+ * may be NULL. */
+static double log_loss(double *own, const struct choosing *c, const double *logits, double t, double *z)
 {
 	const struct ek_probe_rows *r = c->rows;
-	double sum = 0;
-	uint64_t count = 0;
+	double sum = 0, total = 0;
 
 	for (uint64_t i = 0; i < r->images; i++) {
+		double loss;
+
 		if (c->fold[i] >= c->folds)
 			continue;
 		for (uint32_t g = 0; g < r->groups; g++)
 			z[g] = logits[i * r->groups + g] / t;
 		(void)softmax(z, r->groups);
-		sum -= log(fmax(z[r->group[i]], 1e-300));
-		count++;
+		loss = -weight_of(r, i) * log(fmax(z[r->group[i]], 1e-300));
+		if (own != NULL)
+			own[i] = loss;
+		sum += loss;
+		total += weight_of(r, i);
 	}
-	return sum / (double)count;
+	return sum / total;
 }
 
 /* The temperature of least loss by golden section over ln t in -3 … 3, where the loss is quasi-convex. */
@@ -221,7 +268,7 @@ static double cool(const struct choosing *c, const double *logits, double *z)
 	for (int s = 0; s < 50; s++) {
 		const double a = high - ratio * (high - low), b = low + ratio * (high - low);
 
-		if (log_loss(c, logits, exp(a), z) <= log_loss(c, logits, exp(b), z))
+		if (log_loss(NULL, c, logits, exp(a), z) <= log_loss(NULL, c, logits, exp(b), z))
 			high = b;
 		else
 			low = a;
@@ -276,30 +323,50 @@ out:
 	return rc;
 }
 
+/* Is the mean of `standard` above that of `other` by more than its standard error, image by image? */
+static int is_better(const struct choosing *c, const double *standard, const double *other)
+{
+	double count = 0, sum = 0, squares = 0, mean;
+
+	for (uint64_t i = 0; i < c->rows->images; i++) {
+		const double less = standard[i] - other[i];
+
+		if (c->fold[i] >= c->folds)
+			continue;
+		count++;
+		sum += less;
+		squares += less * less;
+	}
+	mean = sum / count;
+	return mean > 0 && mean * mean > (squares / count - mean * mean) / (count - 1);
+}
+
 static int choose(struct ek_probe_choice *choice, double *temperature, struct choosing *c)
 {
 	const struct ek_probe_rows *r = c->rows;
 	const uint64_t size = r->images * r->groups;
-	double *z = NULL, best = INFINITY;
+	double *z = NULL, *standard = NULL, *own = NULL;
 	int rc;
 
 	EK_TRY(ek_alloc(&z, r->groups, sizeof *z));
+	EK_TRY(ek_alloc(&standard, r->images, sizeof *standard));
+	EK_TRY(ek_alloc(&own, r->images, sizeof *own));
 	EK_TRY(ek_alloc(&c->logits, TRIALS * size, sizeof *c->logits));
 	EK_TRY(ek_parallel((uint64_t)TRIALS * c->folds, try_fold, c));
-	for (uint64_t t = 0; t < TRIALS; t++) {
+	for (uint64_t turn = 0; turn < TRIALS; turn++) {
+		const uint64_t t = turn == 0 ? STANDARD : turn <= STANDARD ? turn - 1 : turn;
 		const double *logits = c->logits + t * size;
 		double degrees, loss;
 
 		if (is_double(c, t))
 			continue;
 		degrees = cool(c, logits, z);
-		loss = log_loss(c, logits, degrees, z);
-		if (loss >= best)
+		loss = log_loss(turn == 0 ? standard : own, c, logits, degrees, z);
+		if (turn > 0 && (loss >= choice->log_loss || !is_better(c, standard, own)))
 			continue;
-		best = loss;
 		*temperature = degrees;
 		*choice = (struct ek_probe_choice){ .c = penalties[t % PENALTIES],
-			                            .k = size_of(c, t),
+			                            .k = size_of(r),
 			                            .views = views_of(c, t),
 			                            .log_loss = loss,
 			                            .accuracy = accuracy(c, logits),
@@ -307,20 +374,22 @@ static int choose(struct ek_probe_choice *choice, double *temperature, struct ch
 	}
 out:
 	free(z);
+	free(standard);
+	free(own);
 	return rc;
 }
 
 int ek_probe_choose(struct ek_probe *probe, struct ek_probe_choice *choice, const struct ek_probe_rows *rows,
                     uint64_t seed)
 {
-	struct choosing c = { .rows = rows, .most = rows->stride };
+	struct choosing c = { .rows = rows };
 	double temperature = 1;
 	uint32_t *fold = NULL;
 	int rc;
 
 	*probe = (struct ek_probe){ 0 };
 	*choice = (struct ek_probe_choice){
-		.c = 0.3, .k = rows->stride, .views = rows->views, .log_loss = (double)NAN, .accuracy = (double)NAN
+		.c = 0.3, .k = size_of(rows), .views = rows->views, .log_loss = (double)NAN, .accuracy = (double)NAN
 	};
 	EK_TRY(ek_alloc(&fold, rows->images, sizeof *fold));
 	EK_TRY(deal_folds(fold, &c.folds, rows, seed));
@@ -332,6 +401,131 @@ int ek_probe_choose(struct ek_probe *probe, struct ek_probe_choice *choice, cons
 out:
 	free(fold);
 	free(c.logits);
+	return rc;
+}
+
+struct predicting {
+	const struct ek_probe *probe;
+	const float *x;
+	size_t stride;
+	uint64_t n;
+	double *room; /* [threads, groups] */
+	float *q;
+};
+
+enum { PIECE = 256 };
+
+static int predict_piece(void *context, uint64_t piece, int worker)
+{
+	const struct predicting *c = context;
+	const uint32_t groups = c->probe->groups;
+	const uint64_t end = (piece + 1) * PIECE < c->n ? (piece + 1) * PIECE : c->n;
+	double *p = c->room + (size_t)worker * groups;
+
+	for (uint64_t i = piece * PIECE; i < end; i++) {
+		ek_probe_predict(p, c->probe, c->x + i * c->stride);
+		for (uint32_t g = 0; g < groups; g++)
+			c->q[i * groups + g] = (float)p[g];
+	}
+	return ek_check_interrupt();
+}
+
+int ek_probe_predict_all(float *q, const struct ek_probe *probe, const float *x, uint64_t n, size_t stride)
+{
+	struct predicting c = { .probe = probe, .x = x, .stride = stride, .n = n, .q = q };
+	int rc;
+
+	EK_TRY(ek_alloc(&c.room, (size_t)ek_threads() * probe->groups, sizeof *c.room));
+	EK_TRY(ek_pieces((n + PIECE - 1) / PIECE, predict_piece, &c, (double)n * (double)probe->k * probe->groups));
+out:
+	free(c.room);
+	return rc;
+}
+
+struct crossing {
+	const struct ek_probe *probes; /* [folds] */
+	const uint32_t *own;           /* [n] the fold that left a row out; `folds`: all learned without it */
+	uint32_t folds;
+	const float *x;
+	size_t stride;
+	uint64_t n;
+	double *room; /* [threads, groups] */
+	float *q;
+};
+
+static int cross_piece(void *context, uint64_t piece, int worker)
+{
+	const struct crossing *c = context;
+	const uint32_t groups = c->probes[0].groups;
+	const uint64_t end = (piece + 1) * PIECE < c->n ? (piece + 1) * PIECE : c->n;
+	double *p = c->room + (size_t)worker * groups;
+
+	for (uint64_t i = piece * PIECE; i < end; i++)
+		for (uint32_t f = 0; f < c->folds; f++) {
+			const double share = c->own[i] == c->folds ? 1 / (double)c->folds : c->own[i] == f;
+
+			if (share == 0)
+				continue;
+			ek_probe_predict(p, &c->probes[f], c->x + i * c->stride);
+			for (uint32_t g = 0; g < groups; g++)
+				c->q[i * groups + g] = (float)((double)c->q[i * groups + g] + share * p[g]);
+		}
+	return ek_check_interrupt();
+}
+
+/* The probe of each fold, from all other labelled images. */
+static int fit_folds(struct ek_probe *probes, const struct ek_probe_rows *rows, const uint32_t *fold, uint32_t folds,
+                     const struct ek_probe_choice *choice, double temperature)
+{
+	uint8_t *take = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&take, rows->images, 1));
+	for (uint32_t f = 0; f < folds; f++) {
+		for (uint64_t i = 0; i < rows->images; i++)
+			take[i] = fold[i] != f;
+		EK_TRY(ek_probe_fit(&probes[f], rows, take, choice->k, choice->views, choice->c));
+		probes[f].temperature = temperature;
+	}
+out:
+	free(take);
+	return rc;
+}
+
+int ek_probe_cross(float *q, const struct ek_probe_rows *rows, const uint64_t *ids,
+                   const struct ek_probe_choice *choice, double temperature, const float *x, uint64_t n, size_t stride,
+                   uint64_t seed)
+{
+	struct ek_probe probes[FOLDS] = { { 0 } };
+	struct crossing c = { .probes = probes, .x = x, .stride = stride, .n = n, .q = q };
+	uint32_t *fold = NULL, *own = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&fold, rows->images, sizeof *fold));
+	EK_TRY(ek_alloc(&own, n, sizeof *own));
+	EK_TRY(deal_folds(fold, &c.folds, rows, seed));
+	if (c.folds < 2) {
+		rc = ek_fail(EK_EDATA, "%llu labelled images are too few to be left out in turn",
+		             (unsigned long long)rows->images);
+		goto out;
+	}
+	EK_TRY(fit_folds(probes, rows, fold, c.folds, choice, temperature));
+	for (uint64_t i = 0; i < n; i++)
+		own[i] = c.folds;
+	for (uint64_t i = 0; i < rows->images; i++)
+		if (ids[i] < n && fold[i] < c.folds)
+			own[ids[i]] = fold[i];
+	c.own = own;
+	EK_TRY(ek_alloc(&c.room, (size_t)ek_threads() * rows->groups, sizeof *c.room));
+	memset(q, 0, n * rows->groups * sizeof *q);
+	EK_TRY(ek_pieces((n + PIECE - 1) / PIECE, cross_piece, &c,
+	                 (double)n * (double)choice->k * rows->groups * c.folds));
+out:
+	for (uint32_t f = 0; f < FOLDS; f++)
+		ek_probe_release(&probes[f]);
+	free(fold);
+	free(own);
+	free(c.room);
 	return rc;
 }
 

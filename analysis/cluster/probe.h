@@ -6,10 +6,9 @@
  * scikit-learn's LogisticRegression with the L2 penalty; s_i: a row's weight. Probabilities are the softmax of the
  * logits over a temperature.
  *
- * How it is chosen (ek_probe_choose): C, the number of components and whether views are training rows by the log loss
- * of cross-validation on the labelled images themselves (views of an image stay with it; only images as they are
- *count), then the temperature that makes the left-out predictions most likely (Guo, Pleiss, Sun, Weinberger 2017), then
- *one fit on all.
+ * How it is chosen (ek_probe_choose): C, and whether views are training rows, by the log loss of cross-validation on
+ *the labelled images themselves (views of an image stay with it; only images as they are count), then the temperature
+ *that makes the left-out predictions most likely (Guo, Pleiss, Sun, Weinberger 2017), then one fit on all.
  *
  * Prior correction (Saerens, Latinne, Decaestecker 2002): labelled images need not come in the shares that all have.
  * prior <- mean over i of q_i, q_ig ∝ p_ig prior_g / train_g, to convergence.
@@ -33,6 +32,7 @@ struct ek_probe_rows {
 	const float *x; /* [images, views, stride] */
 	size_t stride, views;
 	const uint32_t *group; /* [images] */
+	const double *weight;  /* [images] how much each counts; NULL: 1 */
 	uint64_t images;
 	uint32_t groups;
 };
@@ -60,8 +60,20 @@ int ek_probe_choose(struct ek_probe *probe, struct ek_probe_choice *choice, cons
 /* out: [groups] probabilities of the row x [>= k]. */
 void ek_probe_predict(double *out, const struct ek_probe *probe, const float *x);
 
+/* q: [n, groups] of all rows x [n, stride]; on all threads. */
+int ek_probe_predict_all(float *q, const struct ek_probe *probe, const float *x, uint64_t n, size_t stride);
+
+/*
+ * Cross-fitted probabilities: a labelled row's come from a probe that did not learn from it, all others' are the mean
+ * of these probes' (Zrnic and Candès 2024). ids: [rows->images] which of the n rows each labelled image is, or n and
+ * above: none of them. choice, temperature, seed: as ek_probe_choose left them. EK_EDATA: no group has two images.
+ */
+int ek_probe_cross(float *q, const struct ek_probe_rows *rows, const uint64_t *ids,
+                   const struct ek_probe_choice *choice, double temperature, const float *x, uint64_t n, size_t stride,
+                   uint64_t seed);
+
 /* q: [n, groups] probabilities under `train` on entry, under `prior` on return; prior: [groups] out. Returns how many
- * rounds it took. weight: [n] of the rows, or NULL: alike. */
+ * rounds it took. At most 256 groups. */
 int ek_probe_correct(float *q, double *prior, const double *train, uint64_t n, uint32_t groups);
 
 #endif

@@ -25,7 +25,7 @@ static void make_data(struct data *d)
 		if (i % STRIDE == d->group[i / (VIEWS * STRIDE)])
 			d->x[i] += 0.8F;
 	}
-	d->rows = (struct ek_probe_rows){ d->x, STRIDE, VIEWS, d->group, N, GROUPS };
+	d->rows = (struct ek_probe_rows){ d->x, STRIDE, VIEWS, d->group, NULL, N, GROUPS };
 }
 
 /* The gradient ends below 1e-6, and the penalty's curvature is 1, so the parameters are that near to the optimum. */

@@ -1,0 +1,31 @@
+/*
+ * The density ratio of a reference set to the images of a run: how much more often such an image is in the reference
+ * (Choi, Grover, Singh, Shu, Ermon 2020). A classifier c(x) = P(reference | x) with balanced classes, cross-fitted: the
+ * value of an image that it learned from comes from one that did not; w = c / (1 - c), clipped.
+ *
+ * The classifier is a probe (probe.h) over the first 128 components with C = 0.01, whose penalty keeps its
+ * probabilities moderate. A temperature besides, calibrated on left-out rows, was tried: of a hundred reference images
+ * it flattens the ratio until a third as much is mended.
+ */
+#ifndef EK_CLUSTER_RATIO_H
+#define EK_CLUSTER_RATIO_H
+
+#include "analysis/cluster/probe.h"
+
+/* A ratio is at least 1 / EK_RATIO_MOST and at most EK_RATIO_MOST. */
+#define EK_RATIO_MOST 50.0
+enum { EK_RATIO_RUN = 400 }; /* images of the run that are told from the reference, at least as many as that has */
+
+/*
+ * w: [n] out. x: [n, stride] components of the images of the run. rows: those to tell apart, of group 0 the reference,
+ * of group 1 images of the run, each with its views, weighed so that both groups count alike (ek_ratio_balance); ids:
+ * which of the n each is, n and above: none. EK_EDATA: fewer than 10 of either; EK_ENOMEM, EK_EINTERRUPTED. The same
+ * for any number of threads.
+ */
+int ek_ratio(double *w, const struct ek_probe_rows *rows, const uint64_t *ids, const float *x, uint64_t n,
+             uint64_t seed);
+
+/* weight: [images] so that groups 0 and 1 sum to as much each, and all to the number of images. */
+void ek_ratio_balance(double *weight, const uint32_t *group, uint64_t images);
+
+#endif
