@@ -31,6 +31,7 @@ static const char *const inputs[] = { clusters_file,
 	                              "images.jsonl",
 	                              "rejected.jsonl",
 	                              "embeddings.json",
+	                              "clusters/groups.json",
 	                              "clusters/stability.json",
 	                              "clusters/duplicates.json",
 	                              NULL };
@@ -433,6 +434,7 @@ out:
 
 static int measure(cJSON *audit, const struct data *data, const struct ek_run *run, const struct ek_audit_options *o)
 {
+	static const char *const groups[] = { "images", "labelled", "labelled_at_random", "probe", "groups", NULL };
 	static const char *const stability[] = { "verdict", "pairwise", "k_variants", "encoders", NULL };
 	static const char *const duplicates[] = { "scope", "images", "eps", "groups_eps", NULL };
 	const struct ek_partition *p = &data->partition;
@@ -444,6 +446,7 @@ static int measure(cJSON *audit, const struct data *data, const struct ek_run *r
 	EK_TRY(add_unit_skew(audit, "skew", "clusters", p->sizes, p->k, o));
 	EK_TRY(measure_attributes(audit, data, o));
 	EK_TRY(measure_pairs(audit, data));
+	EK_TRY(add_summary(audit, "groups", run, "clusters/groups.json", groups));
 	EK_TRY(add_summary(audit, "stability", run, "clusters/stability.json", stability));
 	EK_TRY(add_summary(audit, "duplicates", run, "clusters/duplicates.json", duplicates));
 	EK_TRY(add_method(audit, data, run, o));

@@ -182,7 +182,13 @@ int ek_cmd_report(struct ek_invocation *i)
 /* A command of one step, whose name it has, prints what run.json says of it, or the step's own document. */
 static int print_step(struct ek_invocation *i, struct ek_run *run)
 {
-	return ek_summary_print_step(run, i->command->name, i->settings.common.json);
+	int rc;
+
+	EK_TRY(ek_summary_print_step(run, i->command->name, i->settings.common.json));
+	if (i->settings.steps.groups.labels != NULL && !i->settings.common.json)
+		EK_TRY(ek_summary_print_groups(run));
+out:
+	return rc;
 }
 
 int ek_cmd_step(struct ek_invocation *i)

@@ -40,7 +40,8 @@ static const struct ek_option rows[] = {
 	  EK_FIELD(struct ek_do_weights_options, plan.by),
 	  .argument = "WHAT",
 	  .recorded = 1,
-	  .help = "the units: cluster, label, an attribute, or several joined by *; cluster unless told "
+	  .help = "the units: cluster, group (learned from labels), label, an attribute, or several joined by *; "
+	          "cluster unless told "
 	          "otherwise; images that have none are never shown" },
 	{ .name = "cap",
 	  .kind = EK_KIND_NUMBER,
@@ -51,6 +52,14 @@ static const struct ek_option rows[] = {
 	  .low = 1,
 	  .high = 1e15,
 	  .help = "show no image more than C times as often as the mean; what is cut goes to the other units" },
+	{ .name = "reference",
+	  .kind = EK_KIND_STRING,
+	  EK_FIELD(struct ek_do_weights_options, reference),
+	  .argument = "DATASET",
+	  .recorded = 1,
+	  .help = "instead of a scheme: images that come in the shares you want, ten of each kind or more, without "
+	          "labels; each "
+	          "image is weighed by how much more often its like is among them" },
 	{ .name = "ess",
 	  .kind = EK_KIND_NUMBER,
 	  EK_FIELD(struct ek_do_weights_options, plan.worth),
@@ -59,7 +68,8 @@ static const struct ek_option rows[] = {
 	  .zero = "0.5",
 	  .low = 0.001,
 	  .high = 1,
-	  .help = "of design and vendi: how large the effective sample is to be at least, as a share of the images; "
+	  .help = "of design, vendi and a reference: how large the effective sample is to be at least, as a share of "
+	          "the images; "
 	          "the "
 	          "weights are tempered to it" },
 	EK_PLAN_NORMALISE_ROW(struct ek_do_weights_options),
@@ -177,13 +187,19 @@ out:
 
 int ek_cmd_weights(struct ek_invocation *i)
 {
-	const struct ek_do_weights_options *o = i->settings.own;
+	struct ek_do_weights_options *o = i->settings.own;
 	int rc;
 
+	if (o->reference != NULL && o->plan.scheme == NULL)
+		o->plan.scheme = "reference";
+	if (o->reference != NULL && strcmp(o->plan.scheme, "reference") != 0)
+		return ek_fail(EK_EUSAGE, "--reference is a scheme of its own; leave out --scheme %s", o->plan.scheme);
 	if (o->plan.scheme == NULL || o->plan.name == NULL)
 		return ek_fail(EK_EUSAGE, "weights needs %s; see evenkeel help weights",
 		               o->plan.scheme == NULL ? "--scheme S" : "--name NAME");
 	EK_TRY(name_target(i));
+	if (o->reference != NULL)
+		EK_TRY(ek_strings_keep_path(&o->reference, &i->arguments.strings, o->reference));
 	EK_TRY(ek_command_on_run(i, EK_RUN_WRITE, weights));
 out:
 	return rc;

@@ -4,9 +4,9 @@
 #include "rebalance/base/error.h"
 #include "rebalance/cli/command.h"
 
-static const enum ek_step_id audit_steps[] = { EK_STEP_SCAN,    EK_STEP_EMBED,     EK_STEP_COMPONENTS,
-	                                       EK_STEP_CLUSTER, EK_STEP_STABILITY, EK_STEP_DUPLICATES,
-	                                       EK_STEP_AUDIT,   EK_STEP_REPORT,    EK_STEP_END };
+static const enum ek_step_id audit_steps[] = { EK_STEP_SCAN,   EK_STEP_EMBED,     EK_STEP_COMPONENTS, EK_STEP_CLUSTER,
+	                                       EK_STEP_GROUPS, EK_STEP_STABILITY, EK_STEP_DUPLICATES, EK_STEP_AUDIT,
+	                                       EK_STEP_REPORT, EK_STEP_END };
 /* The report comes after the plans. */
 static const enum ek_step_id demo_steps[] = { EK_STEP_SCAN,       EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_STABILITY,
 	                                      EK_STEP_DUPLICATES, EK_STEP_AUDIT, EK_STEP_END };
@@ -16,7 +16,8 @@ static const enum ek_step_id stability_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, 
 	                                           EK_STEP_END };
 static const enum ek_step_id duplicates_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_DUPLICATES,
 	                                            EK_STEP_END };
-static const enum ek_step_id cluster_steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_END };
+static const enum ek_step_id cluster_steps[] = { EK_STEP_SCAN,    EK_STEP_EMBED,  EK_STEP_COMPONENTS,
+	                                         EK_STEP_CLUSTER, EK_STEP_GROUPS, EK_STEP_END };
 
 #define DATASET_FORMS                                                                                                  \
 	"DATASET is a folder of images (JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP); tar files, 'shard-{000..120}.tar' or " \
@@ -69,8 +70,10 @@ const struct ek_command ek_commands[] = {
 	{ .name = "cluster",
 	  .arguments = "RUN",
 	  .summary = "group similar images by k-means",
-	  .description = "Writes RUN/clusters: the cluster of each image, its distance to the centroid, the centroids "
-	                 "and a 2-D map.",
+	  .description =
+	          "Writes RUN/clusters: the cluster of each image, its distance to the centroid, the centroids "
+	          "and a 2-D map. With --labels also which of the labelled groups each image is of, and with what "
+	          "probability: --by group then counts by these groups.",
 	  .steps = cluster_steps,
 	  .ways = EK_WAYS_ROWS,
 	  .run = ek_cmd_step },

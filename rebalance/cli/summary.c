@@ -133,6 +133,38 @@ out:
 	return rc;
 }
 
+/* The groups that labels taught: by intervals where images were drawn at random, else as the probe has them. */
+static void print_groups(const cJSON *groups)
+{
+	const cJSON *item;
+	char name[256], count[2][32], share[32], low[32], high[32];
+
+	if (!cJSON_IsObject(groups))
+		return;
+	(void)printf("  %sgroups%s: learned from %s labelled images", ek_bold(), ek_plain(),
+	             ek_text_count(count[0], ek_whole(ek_json_number(groups, "labelled"))));
+	if (cJSON_IsNumber(ek_json_member(ek_json_member(groups, "probe"), "accuracy")))
+		(void)printf(", %s right when left out",
+		             ek_text_percent(share, ek_json_number(ek_json_member(groups, "probe"), "accuracy")));
+	(void)printf(ek_json_number(groups, "labelled_at_random") > 0
+	                     ? "\n"
+	                     : "; no intervals: none of them was drawn at random (column random)\n");
+	cJSON_ArrayForEach(item, ek_json_member(groups, "groups"))
+	{
+		const cJSON *found = ek_json_member(item, "share"), *ends = ek_json_member(found, "ci95");
+
+		(void)printf("    %-18s %9s   ",
+		             ek_text_plain(name, cJSON_GetStringValue(ek_json_member(item, "name"))),
+		             ek_text_count(count[1], ek_whole(ek_json_number(item, "images"))));
+		if (cJSON_IsObject(found))
+			(void)printf("%s (%s to %s)\n", ek_text_percent(share, ek_json_number(found, "value")),
+			             ek_text_percent(low, cJSON_GetNumberValue(cJSON_GetArrayItem(ends, 0))),
+			             ek_text_percent(high, cJSON_GetNumberValue(cJSON_GetArrayItem(ends, 1))));
+		else
+			(void)printf("%s\n", ek_text_percent(share, ek_json_number(item, "corrected_share")));
+	}
+}
+
 static int print_attributes(const cJSON *attributes)
 {
 	const cJSON *attribute;
@@ -234,6 +266,7 @@ int ek_summary_print(const struct ek_run *run, int json)
 		(void)printf(", %s rejected (rejected.jsonl says why)",
 		             ek_text_count(b, ek_whole(ek_json_number(audit, "rejected"))));
 	(void)printf("\n\n");
+	print_groups(ek_json_member(audit, "groups"));
 	EK_TRY(print_attributes(ek_json_member(audit, "attributes")));
 	print_pairs(ek_json_member(audit, "pairs"));
 	(void)printf("  %-20s %.0f, with %s of the images\n", "largest clusters", ek_json_number(skew, "top_clusters"),
@@ -281,6 +314,23 @@ static void print_datasets(const cJSON *datasets)
 		             ek_text_plain(name, dataset != NULL ? dataset : ""), ek_json_number(item, "images"),
 		             ek_json_number(item, "rejected"), ek_text_plain(kind, form != NULL ? form : ""));
 	}
+}
+
+int ek_summary_print_groups(const struct ek_run *run)
+{
+	char *path = NULL;
+	cJSON *json = NULL;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, run, "clusters/groups.json"));
+	if (!ek_file_exists(path))
+		goto out;
+	EK_TRY(ek_json_load(&json, path));
+	print_groups(json);
+out:
+	cJSON_Delete(json);
+	free(path);
+	return rc;
 }
 
 int ek_summary_print_step(const struct ek_run *run, const char *step, int json)

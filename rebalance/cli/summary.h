@@ -7,6 +7,8 @@
 /* Print RUN/audit.json: as it is (json 1), or as a table a person reads, with the place of the report. */
 int ek_summary_print(const struct ek_run *run, int json);
 
+/* The groups that labels taught, if there are any. */
+int ek_summary_print_groups(const struct ek_run *run);
 /* Print what run.json says of a step: its counts as a table, or all of it as JSON. */
 int ek_summary_print_step(const struct ek_run *run, const char *step, int json);
 

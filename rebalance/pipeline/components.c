@@ -10,6 +10,8 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/layout.h"
+#include "rebalance/plan/design.h"
+#include "rebalance/plan/image_weights.h"
 
 enum { AT_ONCE = 256 };
 
@@ -17,7 +19,7 @@ enum { AT_ONCE = 256 };
 static const double keep_seconds = 20;
 
 const char *const ek_components_inputs[] = { "embeddings.npy", "embeddings.json", NULL };
-const char *const ek_components_outputs[] = { "components/axes.npy", "components/mean.npy",
+const char *const ek_components_outputs[] = { "components/axes.npy", "components/mean.npy", "components/leverage.npy",
 	                                      "components/components.json", NULL };
 
 int ek_make_components_json(cJSON **out, const struct ek_make_components *o)
@@ -192,6 +194,34 @@ out:
 	return rc;
 }
 
+/* How far each image lies from all others: what is rare. 0 where there are too few to tell. */
+static int save_leverage(const struct work *w, const struct ek_components *c, const struct ek_run *run)
+{
+	const uint64_t n = w->rows.count, per = EK_IMAGES_PER_COMPONENT, most = n / per;
+	size_t k = most < EK_DESIGN_COMPONENTS ? (size_t)most : EK_DESIGN_COMPONENTS;
+	double *leverage = NULL;
+	float *x = NULL;
+	char *path = NULL;
+	int rc;
+
+	k = k < c->k ? k : c->k;
+	EK_TRY(ek_alloc(&leverage, n, sizeof *leverage));
+	EK_TRY(ek_layout_path(&path, run, "components/leverage.npy", NULL));
+	EK_TRY(ek_alloc(&x, n * (k > 0 ? k : 1), sizeof *x));
+	if (k > 0) {
+		EK_TRY(ek_components_project(x, c, &w->rows, k));
+		EK_TRY(ek_design_leverage(leverage, x, n, k));
+	}
+	for (uint64_t i = 0; i < n; i++)
+		x[i] = (float)leverage[i];
+	EK_TRY(ek_npy_write(path, EK_F32, 1, &n, x));
+out:
+	free(leverage);
+	free(x);
+	free(path);
+	return rc;
+}
+
 static int save(const struct work *w, const struct ek_run *run)
 {
 	struct ek_components c = { 0 };
@@ -204,6 +234,7 @@ static int save(const struct work *w, const struct ek_run *run)
 	EK_TRY(w->views != NULL ? ek_json_add_u64(json, "seed", w->asked->seed) : ek_json_add_null(json, "seed"));
 	EK_TRY(w->views != NULL ? ek_json_add_double(json, "ridge", EK_COMPONENTS_RIDGE)
 	                        : ek_json_add_null(json, "ridge"));
+	EK_TRY(save_leverage(w, &c, run));
 	EK_TRY(ek_components_save(&c, run, json));
 out:
 	ek_components_release(&c);

@@ -17,7 +17,7 @@ struct ek_make_components {
 };
 
 extern const char *const ek_components_inputs[], *const ek_components_outputs[];
-enum { EK_COMPONENTS_VERSION = 1 };
+enum { EK_COMPONENTS_VERSION = 2 };
 
 /* The options as run.json keeps them, to be freed. */
 int ek_make_components_json(cJSON **out, const struct ek_make_components *o);

@@ -256,7 +256,7 @@ out:
 	return rc;
 }
 
-static int prepare(struct making *m, const struct ek_run *run, const struct ek_feature_maker *maker)
+int ek_feature_maker_prepare(struct ek_embed **out, const struct ek_feature_maker *maker, const struct ek_run *images)
 {
 	const struct ek_embed_options o = { .encoder = maker->encoder,
 		                            .weights = maker->weights,
@@ -267,8 +267,11 @@ static int prepare(struct making *m, const struct ek_run *run, const struct ek_f
 	const char *hash;
 	int rc;
 
-	EK_TRY(ek_embed_prepare(&m->embed, m->list != NULL ? m->list : run, &o));
-	hash = text_of(ek_embed_step(m->embed)->options, "weights_sha256");
+	if (maker->own)
+		return ek_fail(EK_EDATA,
+		               "the embeddings of the run are the user's own: nothing else can be embedded so");
+	EK_TRY(ek_embed_prepare(out, images, &o));
+	hash = text_of(ek_embed_step(*out)->options, "weights_sha256");
 	if (strcmp(hash != NULL ? hash : "", maker->sha256) != 0)
 		rc = ek_fail(EK_EDATA,
 		             "the weights of %s that are found now (sha256 %.12s...) are not those that the run was "
@@ -309,7 +312,7 @@ static int bring_up(struct ek_features *out, struct ek_run *run, const struct ek
 	char *name = NULL, *file = NULL;
 	int made, rc;
 
-	EK_TRY(prepare(&m, run, maker));
+	EK_TRY(ek_feature_maker_prepare(&m.embed, maker, list != NULL ? list : run));
 	EK_TRY(describe(&m.options, &m, run, source));
 	EK_TRY(ek_format(&name, "features %s", source->array));
 	EK_TRY(ek_format(&file, "%.*s.json", (int)strlen(source->array) - 4, source->array));

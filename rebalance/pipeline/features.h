@@ -34,6 +34,9 @@ int ek_feature_maker_of_run(struct ek_feature_maker *out, const struct ek_run *r
  * ek_embed_prepare. */
 int ek_feature_maker_other(struct ek_feature_maker *out, const struct ek_run *run, const char *encoder,
                            const char *weights);
+/* The encoder made ready for images of `images`, to be freed with ek_embed_free. EK_EDATA: its weights are not those
+ * that were used, or there is none (own). */
+int ek_feature_maker_prepare(struct ek_embed **out, const struct ek_feature_maker *maker, const struct ek_run *images);
 void ek_feature_maker_release(struct ek_feature_maker *maker);
 
 struct ek_features {

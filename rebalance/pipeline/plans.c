@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/pipeline/reference.h"
 
 static int steps_before(struct ek_run *run, struct ek_steps_options *steps, int clusters)
 {
@@ -43,6 +44,8 @@ int ek_do_prune(int *made, struct ek_run *run, struct ek_steps_options *steps, c
 	if (o->keep != NULL)
 		EK_TRY(ek_keep_parse(&plan.keep, o->keep));
 	EK_TRY(steps_before(run, steps, 1));
+	if (strcmp(plan.method, "leverage") == 0)
+		EK_TRY(components_before(run, steps));
 	EK_TRY(ek_prune(made, run, &plan, o->force));
 out:
 	return rc;
@@ -66,10 +69,20 @@ out:
 int ek_do_weights(int *from_clusters, struct ek_run *run, struct ek_steps_options *steps,
                   const struct ek_do_weights_options *o)
 {
+	struct ek_reference reference = { 0 };
+	struct ek_weights_options plan = o->plan;
 	struct ek_weights *weights = NULL;
 	int made, rc;
 
-	EK_TRY(ek_weights_prepare(&weights, &o->plan));
+	*from_clusters = 1;
+	if (o->reference != NULL) {
+		EK_TRY(steps_before(run, steps, 1));
+		EK_TRY(ek_reference_open(&reference, run, o->reference, steps != NULL ? (uint64_t)steps->seed : 0));
+		plan.weigh = ek_reference_weigh;
+		plan.context = &reference;
+		plan.made_from = reference.array;
+	}
+	EK_TRY(ek_weights_prepare(&weights, &plan));
 	*from_clusters = strcmp(ek_weights_step(weights)->inputs[0], "clusters/assignment.npy") == 0;
 	EK_TRY(steps_before(run, steps, *from_clusters));
 	if (ek_weights_need_components(weights))
@@ -77,6 +90,7 @@ int ek_do_weights(int *from_clusters, struct ek_run *run, struct ek_steps_option
 	EK_TRY(ek_weights_run(&made, weights, run, o->force));
 out:
 	ek_weights_free(weights);
+	ek_reference_release(&reference);
 	return rc;
 }
 

@@ -36,6 +36,7 @@ struct ek_do_balance_options {
 
 struct ek_do_weights_options {
 	struct ek_weights_options plan;
+	const char *reference; /* a data set with the shares that are wanted, or NULL */
 	int force;
 };
 

@@ -20,6 +20,7 @@
 #include "rebalance/pipeline/components.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/pipeline/device.h"
+#include "rebalance/pipeline/groups.h"
 #include "rebalance/pipeline/other_encoders.h"
 #include "rebalance/pipeline/outside.h"
 #include "rebalance/io/filename.h"
@@ -39,6 +40,7 @@ struct prepared {
 	struct ek_embed *embed; /* owned: one of these two makes the embeddings */
 	struct ek_import *import;
 	struct ek_make_components components;
+	struct ek_make_groups groups;
 	struct ek_scan_options scan;
 	struct ek_cluster_options cluster;
 	struct ek_audit_options audit;
@@ -289,6 +291,32 @@ static int make_components(void *prepared, struct ek_run *run, cJSON *counts)
 	const int rc = ek_make_components(run, &p->components);
 
 	return rc < 0 ? rc : take_counts(counts, run, "components/components.json");
+}
+
+static int prepare_groups(struct prepared *p, struct ek_run *run)
+{
+	const struct ek_steps_options *s = p->asked;
+	int rc = 0;
+
+	if (s->components.views > 1)
+		EK_TRY(prepare_embed(p, run));
+	p->groups = (struct ek_make_groups){ .labels = s->groups.labels, .embed = p->embed, .seed = (uint64_t)s->seed };
+	EK_TRY(ek_make_groups_json(&p->options, &p->groups));
+	p->step = (struct ek_step){ .name = "groups",
+		                    .version = EK_GROUPS_VERSION,
+		                    .options = p->options,
+		                    .inputs = ek_groups_inputs,
+		                    .outputs = ek_groups_outputs };
+out:
+	return rc;
+}
+
+static int make_groups(void *prepared, struct ek_run *run, cJSON *counts)
+{
+	const struct prepared *p = prepared;
+	const int rc = ek_make_groups(run, &p->groups);
+
+	return rc < 0 ? rc : take_counts(counts, run, "clusters/groups.json");
 }
 
 /* "10000,500,24" */
@@ -596,6 +624,7 @@ static const struct row rows[EK_STEP_COUNT] = {
 	[EK_STEP_COMPONENTS] = { "components", "Components", "whitening the embeddings", prepare_components,
 	                         make_components, NULL, 0 },
 	[EK_STEP_CLUSTER] = { "cluster", "Clusters", "clustering", prepare_cluster, make_cluster, NULL, 0 },
+	[EK_STEP_GROUPS] = { "groups", "Groups", "learning groups from labels", prepare_groups, make_groups, NULL, 0 },
 	[EK_STEP_STABILITY] = { "stability", "Stability", "measuring stability", prepare_stability, make_stability,
 	                        NULL, 0 },
 	[EK_STEP_DUPLICATES] = { "duplicates", "Near-duplicates", "finding near-duplicates", prepare_duplicates,
@@ -782,7 +811,10 @@ out:
 
 static int is_wanted(const struct ek_steps_options *options, enum ek_step_id id)
 {
-	return id != EK_STEP_COMPONENTS || options->needs_components || options->components.views > 1;
+	if (id == EK_STEP_GROUPS)
+		return options->groups.labels != NULL;
+	return id != EK_STEP_COMPONENTS || options->needs_components || options->components.views > 1 ||
+	       options->groups.labels != NULL;
 }
 
 int ek_steps_run(struct ek_run *run, struct ek_steps_options *options, const enum ek_step_id *steps, int forced)

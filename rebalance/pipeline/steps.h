@@ -17,6 +17,7 @@ enum ek_step_id {
 	EK_STEP_EMBED,
 	EK_STEP_COMPONENTS, /* left out unless views are asked for, or `needs_components` */
 	EK_STEP_CLUSTER,
+	EK_STEP_GROUPS, /* left out unless labels are given */
 	EK_STEP_STABILITY,
 	EK_STEP_DUPLICATES,
 	EK_STEP_AUDIT,
@@ -56,6 +57,9 @@ struct ek_steps_options {
 		int spherical, normalise;
 		const char *hierarchy;
 	} cluster;
+	struct {
+		const char *labels;
+	} groups;
 	struct {
 		int64_t seeds, images; /* images 0: all */
 	} stability;

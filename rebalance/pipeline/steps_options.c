@@ -226,6 +226,18 @@ static const struct ek_option cluster_rows[] = {
 	  .help = "cluster in levels: K1 clusters of images, K2 of those, ..." },
 	{ .name = NULL },
 };
+static const struct ek_option groups_rows[] = {
+	{ .name = "labels",
+	  .kind = EK_KIND_PATH,
+	  EK_FIELD(struct ek_steps_options, groups.labels),
+	  .argument = "FILE",
+	  .recorded = 1,
+	  .help = "labels of some images, ten a group or more: a table with a column file_name (or, of embeddings "
+	          "alone, "
+	          "id) and one label; a column random (1) marks images that were drawn at random from all, of which "
+	          "intervals are made. Which group every image is of is learned from them" },
+	{ .name = NULL },
+};
 static const struct ek_option duplicates_rows[] = {
 	{ .name = "eps",
 	  .kind = EK_KIND_STRING,
@@ -292,9 +304,15 @@ static const struct ek_option audit_rows[] = {
 static const struct ek_option none_rows[] = { { .name = NULL } };
 
 const struct ek_option *const ek_step_rows[EK_STEP_COUNT] = {
-	[EK_STEP_SCAN] = scan_rows,       [EK_STEP_EMBED] = embed_rows,         [EK_STEP_COMPONENTS] = components_rows,
-	[EK_STEP_CLUSTER] = cluster_rows, [EK_STEP_STABILITY] = stability_rows, [EK_STEP_DUPLICATES] = duplicates_rows,
-	[EK_STEP_AUDIT] = audit_rows,     [EK_STEP_REPORT] = none_rows,
+	[EK_STEP_SCAN] = scan_rows,
+	[EK_STEP_EMBED] = embed_rows,
+	[EK_STEP_COMPONENTS] = components_rows,
+	[EK_STEP_CLUSTER] = cluster_rows,
+	[EK_STEP_GROUPS] = groups_rows,
+	[EK_STEP_STABILITY] = stability_rows,
+	[EK_STEP_DUPLICATES] = duplicates_rows,
+	[EK_STEP_AUDIT] = audit_rows,
+	[EK_STEP_REPORT] = none_rows,
 };
 
 void ek_steps_options_init(struct ek_steps_options *o)

@@ -18,6 +18,9 @@ struct ek_image_input {
 	const struct ek_run *run;
 	const uint64_t *ids; /* [count] */
 	uint64_t count;
+	/* Of the scheme "reference". */
+	int (*weigh)(void *context, double *w, const struct ek_image_input *in);
+	void *context;
 };
 
 /* Each fills w [in->count] with relative weights. EK_EDATA: too few images, no components; EK_EIO, EK_ENOMEM. */

@@ -45,6 +45,11 @@ const struct ek_prune_method ek_prune_methods[] = {
 	  "by a number for each image: 'scores' FILE.npy, or score:NAME for RUN/scores/NAME.npy; 'order' says "
 	  "which end is kept",
 	  "all", NULL, NULL },
+	{ "leverage",
+	  "by how far each lies from all others, in the measure of their own directions (components/leverage.npy): "
+	  "'order' high "
+	  "keeps what is rare",
+	  "all", NULL, NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 
@@ -174,7 +179,7 @@ static int prepare_near_duplicates(struct pruning *p)
 static int find_scores(struct pruning *p)
 {
 	const struct ek_prune_options *o = p->options;
-	const int named = strncmp(o->method, "score:", 6) == 0;
+	const int of_ours = is(p, "leverage"), named = of_ours || strncmp(o->method, "score:", 6) == 0;
 	int rc;
 
 	if (!by_score(p->method)) {
@@ -183,14 +188,19 @@ static int find_scores(struct pruning *p)
 			               o->scores != NULL ? "scores" : "order", o->method);
 		return 0;
 	}
+	if (of_ours && o->scores != NULL)
+		return ek_fail(EK_EUSAGE, "'scores' is of 'method' score, not of leverage");
 	if (named == (o->scores != NULL))
 		return ek_fail(EK_EUSAGE, "'method' score needs either 'scores' FILE.npy or a name: score:NAME");
 	if (o->order == EK_PRUNE_NO_ORDER)
-		return ek_fail(EK_EUSAGE, "'method' score needs 'order' high, low or middle: which scores to keep");
+		return ek_fail(EK_EUSAGE, "'method' %s needs 'order' high, low or middle: which scores to keep",
+		               p->method->name);
 	if (!named)
 		return ek_copy_string(&p->scores, o->scores);
-	EK_TRY(ek_subset_check_name(o->method + 6));
-	EK_TRY(ek_format(&p->score_input, "scores/%s.npy", o->method + 6));
+	if (!of_ours)
+		EK_TRY(ek_subset_check_name(o->method + 6));
+	EK_TRY(of_ours ? ek_copy_string(&p->score_input, "components/leverage.npy")
+	               : ek_format(&p->score_input, "scores/%s.npy", o->method + 6));
 	EK_TRY(ek_run_file(&p->scores, p->run, p->score_input));
 	if (!ek_file_exists(p->scores))
 		rc = ek_fail(EK_EDATA, "%s is not there; 'scores' FILE.npy takes any other file", p->scores);

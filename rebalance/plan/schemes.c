@@ -148,6 +148,14 @@ out:
 	return rc;
 }
 
+/* What the caller computes. */
+static int by_reference(double *w, const struct ek_image_input *in)
+{
+	if (in->weigh == NULL)
+		return ek_fail(EK_EUSAGE, "the scheme reference needs a reference set");
+	return in->weigh(in->context, w, in);
+}
+
 static const struct ek_scheme_row rows[] = {
 	{ "inverse", NO_VALUE, 0, 0, NULL, inverse, NULL },
 	{ "sqrt", NO_VALUE, 0, 0, NULL, square_root, NULL },
@@ -158,6 +166,7 @@ static const struct ek_scheme_row rows[] = {
 	{ "target", TEXT, 0, 0, "a file of shares", target, NULL },
 	{ "design", NO_VALUE, 0, 0, NULL, NULL, ek_image_weights_design },
 	{ "vendi", NO_VALUE, 0, 0, NULL, NULL, ek_image_weights_vendi },
+	{ "reference", NO_VALUE, 0, 0, NULL, NULL, by_reference },
 	{ "reweigh", TEXT, 0, 0, "two attributes, as gender,label", reweigh, NULL },
 };
 enum { ROWS = sizeof rows / sizeof *rows };

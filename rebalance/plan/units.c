@@ -18,6 +18,7 @@ enum { IMAGES_BETWEEN_CHECKS = 1 << 18, MAX_FACTORS = 8, NAMES_SHOWN = 12 };
 #define MAX_COMBINATIONS ((uint64_t)1 << 26)
 
 static const char assignment_file[] = "clusters/assignment.npy", images_file[] = "images.jsonl";
+static const char membership_file[] = "clusters/membership.npy", groups_file[] = "clusters/groups.json";
 static const char ranges_file[] = "ranges.json"; /* where there is one */
 
 /* One of the things that are combined: where the codes of images come from. */
@@ -117,6 +118,10 @@ static int no_attribute(const char *name, const struct ek_columns *columns)
 	struct ek_buffer text = { 0 };
 	int rc;
 
+	if (strcmp(name, "group") == 0)
+		return ek_fail(EK_EDATA,
+		               "the run has no groups yet; evenkeel cluster RUN learns them from 'labels' of some "
+		               "images");
 	for (size_t i = 0; i < columns->count && i < NAMES_SHOWN; i++)
 		EK_TRY(ek_buffer_printf(&text, ", %s%s", columns->items[i].name,
 		                        i + 1 == NAMES_SHOWN && columns->count > NAMES_SHOWN ? ", ..." : ""));
@@ -135,6 +140,53 @@ static const struct ek_column *find_column(const struct ek_columns *columns, con
 	return NULL;
 }
 
+/* The likeliest group of each image, where labels taught any (docs/files.md, clusters/groups.json). */
+static int load_groups(struct ek_units *units, struct factor *factor, const struct ek_run *run)
+{
+	struct ek_npy membership = { 0 };
+	const cJSON *groups, *item;
+	char *path = NULL, *document = NULL;
+	cJSON *json = NULL;
+	uint64_t shape[2];
+	int rc;
+
+	EK_TRY(ek_run_file(&document, run, groups_file));
+	EK_TRY(ek_run_file(&path, run, membership_file));
+	EK_TRY(ek_json_load(&json, document));
+	groups = cJSON_GetObjectItemCaseSensitive(json, "groups");
+	factor->count = (uint64_t)cJSON_GetArraySize(groups);
+	shape[0] = UINT64_MAX;
+	shape[1] = factor->count;
+	EK_TRY(ek_npy_open_as(&membership, path, EK_F32, 2, shape));
+	EK_TRY(set_count(units, membership.shape[0], membership_file));
+	EK_TRY(ek_alloc(&units->groups, units->n, sizeof *units->groups));
+	EK_TRY(ek_alloc(&units->group_names, factor->count + 1, sizeof *units->group_names));
+	for (uint64_t i = 0; i < units->n; i++) {
+		const float *row = (const float *)membership.data + i * factor->count;
+		int32_t best = 0;
+
+		for (int32_t g = 1; (uint64_t)g < factor->count; g++)
+			best = row[g] > row[best] ? g : best;
+		units->groups[i] = best;
+	}
+	factor->codes = units->groups;
+	factor->names = units->group_names;
+	factor->count = 0;
+	cJSON_ArrayForEach(item, groups)
+	{
+		const char *name;
+
+		EK_TRY(ek_json_get_string(&name, item, "name", document));
+		EK_TRY(ek_copy_string(&units->group_names[factor->count++], name));
+	}
+out:
+	ek_npy_close(&membership);
+	cJSON_Delete(json);
+	free(path);
+	free(document);
+	return rc;
+}
+
 static int load_factor(struct ek_units *units, struct factor *factor, const struct ek_run *run,
                        struct ek_columns *columns, const char *name)
 {
@@ -143,6 +195,11 @@ static int load_factor(struct ek_units *units, struct factor *factor, const stru
 
 	if (strcmp(name, "cluster") == 0)
 		return load_clusters(units, factor, run);
+	if (strcmp(name, "group") == 0 && units->groups == NULL) {
+		EK_TRY(has_file(run, groups_file));
+		if (rc > 0)
+			return load_groups(units, factor, run);
+	}
 	if (columns->items == NULL && (rc = has_file(run, images_file)) > 0)
 		EK_TRY(ek_columns_load(columns, run));
 	if (rc >= 0 && (column = find_column(columns, name)) == NULL)
@@ -446,6 +503,10 @@ out:
 
 void ek_units_release(struct ek_units *units)
 {
+	for (size_t g = 0; units->group_names != NULL && units->group_names[g] != NULL; g++)
+		free(units->group_names[g]);
+	free(units->group_names);
+	free(units->groups);
 	for (uint32_t k = 0; units->names != NULL && k < units->k; k++)
 		free(units->names[k]);
 	free(units->names);
@@ -540,6 +601,11 @@ const char *const *ek_units_inputs(const char *by)
 {
 	static const char *const clusters[] = { assignment_file, images_file, ranges_file, NULL };
 	static const char *const images[] = { images_file, ranges_file, NULL };
+	static const char *const groups[] = { assignment_file, images_file, ranges_file,
+		                              membership_file, groups_file, NULL };
+
+	if (strstr(by, "group") != NULL)
+		return groups;
 
 	return strstr(by, "cluster") != NULL || strcmp(by, "all") == 0 ? clusters : images;
 }

@@ -1,7 +1,7 @@
 /*
- * Units: what a plan counts. A unit is a cluster, a label, an attribute's value, or an intersection of those; nothing
- * else in this folder assumes that it is a cluster. Held-out images, and images without a value, belong to no unit and
- * are in no plan.
+ * Units: what a plan counts. A unit is a cluster, a group, a label, an attribute's value, or an intersection of those;
+ * nothing else in this folder assumes that it is a cluster. Held-out images, and images without a value, belong to no
+ * unit and are in no plan.
  *
  * Clusters need RUN/clusters/assignment.npy only, which is mapped, not read (so a run may be made from embeddings or
  * an assignment alone, of any size); clusters.json, where it is there, says how many there are, empty ones included.
@@ -29,13 +29,15 @@ struct ek_units {
 	char **names;        /* [k] owned; NULL: numbers, as those of clusters */
 	char *by;            /* as asked: "cluster", "label", "gender×race", "all"; owned */
 	/* The rest is private. */
-	int32_t *owned;
+	int32_t *owned, *groups; /* groups: [n] of what labels taught, or NULL */
+	char **group_names;      /* ends with NULL */
 	struct ek_npy map;
 };
 
 /*
- * `by`: "cluster"; "all" (one unit of all images); "label"; the name of an attribute; or several of these joined by
- * "×" or "*", whose units are the combinations that occur, named "female×asian", in the order of the values.
+ * `by`: "cluster"; "group" (the likeliest of the groups that labels taught); "all" (one unit of all images); "label";
+ * the name of an attribute; or several of these joined by "×" or "*", whose units are the combinations that occur,
+ * named "female×asian", in the order of the values.
  * `*units` need not be initialised; release it in any case.
  *
  * EK_EDATA: no such attribute (naming what there is), no cluster files, a cluster number out of range, files that count

@@ -37,6 +37,7 @@ struct ek_weights {
 	struct ek_scheme scheme;
 	char *by;
 	cJSON *json; /* the options */
+	const char *inputs[sizeof image_inputs / sizeof *image_inputs + 1];
 	char *step_name, *paths[FILES];
 	struct ek_step step;
 	/* While it is done. */
@@ -87,6 +88,20 @@ out:
 	return rc;
 }
 
+/* Files that it is made from. */
+static void list_inputs(struct ek_weights *w)
+{
+	size_t count = 0;
+
+	w->step.inputs = ek_units_inputs(w->by);
+	if (!ek_scheme_is_of_images(&w->scheme))
+		return;
+	for (; image_inputs[count] != NULL; count++)
+		w->inputs[count] = image_inputs[count];
+	w->inputs[count] = w->options.made_from;
+	w->step.inputs = w->inputs;
+}
+
 int ek_weights_prepare(struct ek_weights **out, const struct ek_weights_options *options)
 {
 	struct ek_weights *w = NULL;
@@ -109,7 +124,7 @@ int ek_weights_prepare(struct ek_weights **out, const struct ek_weights_options 
 	EK_TRY(name_step(w, options->name));
 	EK_TRY(make_options(w));
 	w->step.options = w->json;
-	w->step.inputs = ek_scheme_is_of_images(&w->scheme) ? image_inputs : ek_units_inputs(w->by);
+	list_inputs(w);
 out:
 	if (rc < 0)
 		ek_weights_free(w);
@@ -158,7 +173,7 @@ out:
 /* Weigh every image, temper that, and make levels of it. */
 static int weigh_images(struct ek_weights *w, const struct ek_run *run)
 {
-	struct ek_image_input in = { .run = run };
+	struct ek_image_input in = { .run = run, .weigh = w->options.weigh, .context = w->options.context };
 	struct ek_units all = { 0 };
 	uint64_t *ids = NULL;
 	double *weight = NULL;

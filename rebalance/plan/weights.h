@@ -26,6 +26,11 @@ struct ek_weights_options {
 	const char *by;     /* units.h; NULL: not asked */
 	double cap;         /* most visits of an image in an epoch, >= 1; 0: no limit */
 	int normalise;      /* target shares need not sum to 1 */
+	/* Of the scheme "reference": weighs the images of a plan, and a file of the run that its weights are made from.
+	 */
+	int (*weigh)(void *context, double *w, const struct ek_image_input *in);
+	void *context;
+	const char *made_from;
 	double worth; /* of schemes of single images: the least effective sample size as a share of the images, to which
 	                 they are tempered (w^a); 0: 0.5 */
 };

@@ -9,6 +9,8 @@ cmp RUN/components/axes.npy before/axes.npy && cmp RUN/components/mean.npy befor
 run evenkeel weights RUN --scheme design --name rare --quiet
 run evenkeel weights RUN --scheme vendi --ess 0.9 --by label --name diverse --quiet
 run evenkeel draw RUN --weights rare --count 5 --quiet
+run evenkeel prune RUN --keep 0.25 --method leverage --order high --name outliers --quiet --json | grep -o '"images_after": *[0-9]*'
+run evenkeel prune RUN --keep 0.25 --method leverage --name outliers
 run evenkeel weights RUN --scheme design=3 --name x
 run evenkeel weights RUN --scheme design --ess 2 --name x
 # The components of another seed are others, and so are the weights.
@@ -18,3 +20,21 @@ run evenkeel draw RUN --weights rare --count 5 --quiet
 make_arrays narrow RUN/embeddings.npy own.npy
 evenkeel audit own.npy -o OWN --clusters 4 --views 3 2>&1 >/dev/null | grep spread
 run evenkeel weights OWN --scheme design --name rare --quiet --json >/dev/null && grep -o '"whitened_by":.*' OWN/components/components.json
+# Groups from labels of some images: half of them drawn at random.
+printf 'file_name,label,random\n' >labels.csv
+i=0
+for f in photos/*/*; do
+	i=$((i + 1))
+	if [ $((i % 5)) = 0 ]; then
+		folder=$(basename "$(dirname "$f")")
+		printf '%s/%s,%s,%s\n' "$folder" "$(basename "$f")" "$folder" $((i % 10 == 0)) >>labels.csv
+	fi
+done
+run evenkeel cluster RUN --labels labels.csv --quiet
+run evenkeel balance RUN --by group --to smallest --name even --quiet
+run evenkeel weights RUN --by group --scheme inverse --name fair --quiet
+run evenkeel audit RUN --quiet
+run evenkeel weights RUN --reference photos --name like --quiet
+printf 'file_name,label\nnothing.png,a\n' >labels.csv
+run evenkeel cluster RUN --labels labels.csv --quiet
+run evenkeel weights OWN --by group --scheme inverse --name x

@@ -1,0 +1,26 @@
+/*
+ * Labels of some of a run's images, from a table (rebalance/io/table.h): a column "label" (or "group"), rows by file
+ * name, as scan's attributes fit, or, in a run without images, by a column "id". An optional column "random" (1, true
+ * or yes) marks images that were drawn at random from all: of these honest intervals are made. Rows without a label are
+ * passed over.
+ */
+#ifndef EK_PIPELINE_GIVEN_LABELS_H
+#define EK_PIPELINE_GIVEN_LABELS_H
+
+#include "rebalance/io/run.h"
+
+struct ek_given_labels {
+	uint64_t count;
+	uint64_t *ids;   /* [count] rising */
+	uint32_t *group; /* [count] */
+	uint8_t *random; /* [count] */
+	char **names;    /* [groups] in the order of their bytes */
+	uint32_t groups;
+};
+
+/* images: of the run. EK_EDATA: no such column, an id beyond the images, fewer than 2 groups, more than 256, no row
+ * that fits; EK_EIO. Rows that fit no image are warned of. Release in any case. */
+int ek_given_labels_load(struct ek_given_labels *out, const struct ek_run *run, const char *path, uint64_t images);
+void ek_given_labels_release(struct ek_given_labels *labels);
+
+#endif

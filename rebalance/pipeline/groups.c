@@ -1,0 +1,292 @@
+#include "rebalance/pipeline/groups.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/cluster/components.h"
+#include "analysis/cluster/probe.h"
+#include "analysis/embed/views.h"
+#include "analysis/skew/prediction.h"
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
+#include "rebalance/base/log.h"
+#include "rebalance/io/layout.h"
+#include "rebalance/pipeline/given_labels.h"
+
+const char *const ek_groups_inputs[] = { "embeddings.npy", "components/axes.npy", "components/mean.npy",
+	                                 "components/components.json", NULL };
+const char *const ek_groups_outputs[] = { "clusters/membership.npy", "clusters/groups.json", NULL };
+
+int ek_make_groups_json(cJSON **out, const struct ek_make_groups *o)
+{
+	char hash[24];
+	uint64_t bits;
+	int rc;
+
+	if ((*out = cJSON_CreateObject()) == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for options");
+	EK_TRY(ek_hash64_file(&bits, o->labels));
+	(void)snprintf(hash, sizeof hash, "%016" PRIx64, bits);
+	EK_TRY(ek_json_add_string(*out, "labels_hash", hash));
+	EK_TRY(ek_json_add_u64(*out, "seed", o->seed));
+out:
+	return rc;
+}
+
+struct work {
+	const struct ek_make_groups *asked;
+	struct ek_npy embeddings;
+	struct ek_rows all;
+	struct ek_components components;
+	size_t views; /* of each image, itself among them, by components.json */
+	uint64_t views_seed;
+	struct ek_given_labels labels;
+	float *x;                     /* [n, k] components of all images */
+	float *learned;               /* [labels, views, k] */
+	float *q;                     /* [n, groups] */
+	double *prior, *share;        /* [groups] */
+	struct ek_interval *interval; /* [groups] */
+	uint64_t random;              /* labelled images that were drawn at random */
+	struct ek_probe probe;
+	struct ek_probe_choice choice;
+};
+
+static int read_views(struct work *w, const struct ek_run *run)
+{
+	char *path = NULL;
+	cJSON *json = NULL;
+	uint64_t views;
+	int rc;
+
+	EK_TRY(ek_layout_path(&path, run, "components/components.json", NULL));
+	EK_TRY(ek_json_load(&json, path));
+	EK_TRY(ek_json_get_u64(&views, json, "views", path));
+	w->views = w->asked->embed != NULL ? (size_t)views : 1;
+	if (w->views > 1)
+		EK_TRY(ek_json_get_u64(&w->views_seed, json, "seed", path));
+out:
+	cJSON_Delete(json);
+	free(path);
+	return rc;
+}
+
+static int open_work(struct work *w, struct ek_run *run)
+{
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, run, "embeddings.npy"));
+	EK_TRY(ek_npy_open(&w->embeddings, path));
+	EK_TRY(ek_rows_of(&w->all, &w->embeddings, 0));
+	EK_TRY(ek_components_load(&w->components, run));
+	EK_TRY(read_views(w, run));
+	EK_TRY(ek_given_labels_load(&w->labels, run, w->asked->labels, w->all.count));
+	EK_TRY(ek_alloc(&w->x, w->all.count * w->components.k, sizeof *w->x));
+	EK_TRY(ek_components_project(w->x, &w->components, &w->all, w->components.k));
+	EK_TRY(ek_alloc(&w->q, w->all.count * w->labels.groups, sizeof *w->q));
+	EK_TRY(ek_alloc(&w->prior, w->labels.groups, sizeof *w->prior));
+	EK_TRY(ek_alloc(&w->share, w->labels.groups, sizeof *w->share));
+	EK_TRY(ek_alloc(&w->interval, w->labels.groups, sizeof *w->interval));
+out:
+	free(path);
+	return rc;
+}
+
+static void close_work(struct work *w)
+{
+	ek_npy_close(&w->embeddings);
+	ek_components_release(&w->components);
+	ek_given_labels_release(&w->labels);
+	ek_probe_release(&w->probe);
+	free(w->x);
+	free(w->learned);
+	free(w->q);
+	free(w->prior);
+	free(w->share);
+	free(w->interval);
+}
+
+/* The components of the views of the labelled images behind each one's own. */
+static int add_views(struct work *w, const struct ek_run *run)
+{
+	const size_t d = w->components.d, k = w->components.k, others = w->views - 1;
+	struct ek_views *views = NULL;
+	float *raw = NULL, *projected = NULL;
+	struct ek_npy array;
+	struct ek_rows rows;
+	int rc;
+
+	EK_TRY(ek_views_new(&views, w->asked->embed, run, (int)others, w->views_seed));
+	EK_TRY(ek_alloc(&raw, w->labels.count * others * d, sizeof *raw));
+	EK_TRY(ek_alloc(&projected, w->labels.count * others * k, sizeof *projected));
+	ek_progress_begin("views of labelled images", "images", w->labels.count);
+	rc = ek_views_run(views, w->labels.ids, w->labels.count, raw);
+	ek_progress_end();
+	EK_TRY(rc);
+	array = ek_rows_memory(raw, w->labels.count * others, d);
+	EK_TRY(ek_rows_of(&rows, &array, 0));
+	EK_TRY(ek_components_project(projected, &w->components, &rows, k));
+	for (uint64_t i = 0; i < w->labels.count; i++)
+		memcpy(w->learned + (i * w->views + 1) * k, projected + i * others * k, others * k * sizeof *projected);
+out:
+	ek_views_free(views);
+	free(raw);
+	free(projected);
+	return rc;
+}
+
+/* Shares with intervals, where images were drawn at random: cross-fitted predictions of all, labels of those. */
+static int estimate(struct work *w, const struct ek_probe_rows *rows)
+{
+	const uint64_t n = w->all.count;
+	const uint32_t groups = rows->groups;
+	double *f = NULL;
+	uint8_t *y = NULL;
+	float *q = NULL;
+	int rc = 0;
+
+	for (uint64_t i = 0; i < w->labels.count; i++)
+		w->random += w->labels.random[i];
+	if (w->random == 0)
+		return 0;
+	EK_TRY(ek_alloc(&q, n * groups, sizeof *q));
+	EK_TRY(ek_alloc(&f, w->random, sizeof *f));
+	EK_TRY(ek_alloc(&y, w->random, 1));
+	EK_TRY(ek_probe_cross(q, rows, w->labels.ids, &w->choice, w->probe.temperature, w->x, n, w->components.k,
+	                      w->asked->seed));
+	for (uint32_t g = 0; g < groups; g++) {
+		double mean = 0, squares = 0;
+		uint64_t at = 0;
+
+		for (uint64_t i = 0; i < n; i++) {
+			mean += (double)q[i * groups + g] / (double)n;
+			squares += (double)q[i * groups + g] * (double)q[i * groups + g] / (double)n;
+		}
+		for (uint64_t i = 0; i < w->labels.count; i++)
+			if (w->labels.random[i]) {
+				f[at] = (double)q[w->labels.ids[i] * groups + g];
+				y[at++] = w->labels.group[i] == g;
+			}
+		ek_prediction_share(&w->share[g], &w->interval[g], f, y, w->random, mean, squares - mean * mean, n);
+	}
+out:
+	free(q);
+	free(f);
+	free(y);
+	return rc;
+}
+
+static int learn(struct work *w, const struct ek_run *run)
+{
+	const size_t k = w->components.k;
+	struct ek_probe_rows rows = { .stride = k,
+		                      .views = w->views,
+		                      .group = w->labels.group,
+		                      .images = w->labels.count,
+		                      .groups = w->labels.groups };
+	int rc;
+
+	EK_TRY(ek_alloc(&w->learned, w->labels.count * w->views * k, sizeof *w->learned));
+	for (uint64_t i = 0; i < w->labels.count; i++)
+		memcpy(w->learned + i * w->views * k, w->x + w->labels.ids[i] * k, k * sizeof *w->x);
+	if (w->views > 1)
+		EK_TRY(add_views(w, run));
+	rows.x = w->learned;
+	EK_TRY(ek_probe_choose(&w->probe, &w->choice, &rows, w->asked->seed));
+	EK_TRY(ek_probe_predict_all(w->q, &w->probe, w->x, w->all.count, k));
+	(void)ek_probe_correct(w->q, w->prior, w->probe.train, w->all.count, rows.groups);
+	EK_TRY(estimate(w, &rows));
+out:
+	return rc;
+}
+
+/* One group: how many were labelled, how many images are most likely of it, its share. */
+static int add_group(cJSON *list, const struct work *w, uint32_t g)
+{
+	const uint32_t groups = w->labels.groups;
+	uint64_t labelled = 0, images = 0;
+	cJSON *item;
+	int rc;
+
+	for (uint64_t i = 0; i < w->labels.count; i++)
+		labelled += w->labels.group[i] == g;
+	for (uint64_t i = 0; i < w->all.count; i++) {
+		uint32_t best = 0;
+
+		for (uint32_t h = 1; h < groups; h++)
+			best = w->q[i * groups + h] > w->q[i * groups + best] ? h : best;
+		images += best == g;
+	}
+	EK_TRY(ek_json_add_object(&item, list, NULL));
+	EK_TRY(ek_json_add_string(item, "name", w->labels.names[g]));
+	EK_TRY(ek_json_add_u64(item, "labelled", labelled));
+	EK_TRY(ek_json_add_u64(item, "images", images));
+	EK_TRY(ek_json_add_double(item, "corrected_share", w->prior[g]));
+	if (w->random == 0) {
+		EK_TRY(ek_json_add_null(item, "share"));
+	} else {
+		cJSON *share, *ends;
+
+		EK_TRY(ek_json_add_object(&share, item, "share"));
+		EK_TRY(ek_json_add_double(share, "value", w->share[g]));
+		EK_TRY(ek_json_add_array(&ends, share, "ci95"));
+		EK_TRY(ek_json_add_double(ends, NULL, w->interval[g].low));
+		EK_TRY(ek_json_add_double(ends, NULL, w->interval[g].high));
+	}
+out:
+	return rc;
+}
+
+static int save_document(const struct work *w, const char *path)
+{
+	cJSON *json = cJSON_CreateObject(), *list, *chosen;
+	int rc;
+
+	EK_TRY(ek_json_add_u64(json, "images", w->all.count));
+	EK_TRY(ek_json_add_u64(json, "labelled", w->labels.count));
+	EK_TRY(ek_json_add_u64(json, "labelled_at_random", w->random));
+	EK_TRY(ek_json_add_object(&chosen, json, "probe"));
+	EK_TRY(ek_json_add_string(chosen, "whitened_by", w->components.by_noise ? "noise" : "spread"));
+	EK_TRY(ek_json_add_double(chosen, "c", w->choice.c));
+	EK_TRY(ek_json_add_u64(chosen, "components", w->choice.k));
+	EK_TRY(ek_json_add_u64(chosen, "views", w->choice.views));
+	EK_TRY(ek_json_add_u64(chosen, "folds", w->choice.folds));
+	EK_TRY(ek_json_add_double(chosen, "temperature", w->probe.temperature));
+	EK_TRY(w->choice.folds > 1 ? ek_json_add_double(chosen, "log_loss", w->choice.log_loss)
+	                           : ek_json_add_null(chosen, "log_loss"));
+	EK_TRY(w->choice.folds > 1 ? ek_json_add_double(chosen, "accuracy", w->choice.accuracy)
+	                           : ek_json_add_null(chosen, "accuracy"));
+	EK_TRY(ek_json_add_array(&list, json, "groups"));
+	for (uint32_t g = 0; g < w->labels.groups; g++)
+		EK_TRY(add_group(list, w, g));
+	EK_TRY(ek_json_save(json, path));
+out:
+	cJSON_Delete(json);
+	return rc;
+}
+
+int ek_make_groups(struct ek_run *run, const struct ek_make_groups *o)
+{
+	struct work w = { .asked = o };
+	char *membership = NULL, *document = NULL, *folder = NULL;
+	int rc;
+
+	EK_TRY(ek_layout_path(&membership, run, "clusters/membership.npy", NULL));
+	EK_TRY(ek_layout_path(&document, run, "clusters/groups.json", NULL));
+	EK_TRY(ek_run_file(&folder, run, "clusters"));
+	EK_TRY(ek_make_directories(folder));
+	EK_TRY(open_work(&w, run));
+	EK_TRY(learn(&w, run));
+	EK_TRY(ek_npy_write(membership, EK_F32, 2, (const uint64_t[]){ w.all.count, w.labels.groups }, w.q));
+	EK_TRY(save_document(&w, document));
+out:
+	close_work(&w);
+	free(membership);
+	free(document);
+	free(folder);
+	return rc;
+}

@@ -1,0 +1,28 @@
+/*
+ * The step `groups`: which group every image is of, learned from the labels of a few (analysis/cluster/probe.h) over
+ * the run's whitened components, with views of the labelled images as further rows where the components have views.
+ *
+ * clusters/membership.npy [n, G] float32: probabilities, corrected for the shares of the groups among the labels.
+ * clusters/groups.json: docs/files.md.
+ */
+#ifndef EK_PIPELINE_GROUPS_H
+#define EK_PIPELINE_GROUPS_H
+
+#include "analysis/embed/embed.h"
+#include "rebalance/io/run.h"
+
+struct ek_make_groups {
+	const char *labels;     /* given_labels.h */
+	struct ek_embed *embed; /* prepared, for views; NULL: none can be made */
+	uint64_t seed;          /* of the folds */
+};
+
+extern const char *const ek_groups_inputs[], *const ek_groups_outputs[];
+enum { EK_GROUPS_VERSION = 1 };
+
+/* The options as run.json keeps them, to be freed. EK_EIO: no such file of labels. */
+int ek_make_groups_json(cJSON **out, const struct ek_make_groups *o);
+/* EK_EDATA, EK_EIO, EK_ENOMEM, EK_EINTERRUPTED. */
+int ek_make_groups(struct ek_run *run, const struct ek_make_groups *o);
+
+#endif
