@@ -54,7 +54,7 @@ static void rule_words(struct ek_html *h, const char *method)
 
 	if (words != NULL)
 		ek_html(h, "%s", words);
-	else if (strncmp(method, "score", 5) == 0)
+	else if (strncmp(method, "score", 5) == 0 || strcmp(method, "leverage") == 0)
 		ek_html(h, "the ones with the %s of a score (%s)", "right end", method);
 	else
 		ek_html(h, "the ones the method <q>%s</q> chooses", method);

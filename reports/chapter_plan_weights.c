@@ -126,6 +126,9 @@ static void scheme_words(struct ek_html *h, const char *scheme, const char *by)
 		  "a %s counts by its effective number of images, which grows ever more slowly with its size" },
 		{ "repeat-factor", "images of a %s below a threshold are repeated, none is shown more rarely" },
 		{ "target", "every %s is shown as often as a file asks for" },
+		{ "design", "each image is shown by how much it adds to the directions images differ in, by %s" },
+		{ "vendi", "each image is shown by how much it adds to the diversity of all, by %s" },
+		{ "reference", "each image is shown by how much more often its like is in the reference set, by %s" },
 		{ "reweigh", "%s are weighted so that the two attributes become independent" },
 	};
 	const size_t length = strcspn(scheme, "=");
