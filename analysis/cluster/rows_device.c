@@ -29,12 +29,16 @@ static int read_piece(void *context, uint64_t piece, int worker)
 	return 0;
 }
 
-static int read_rows(void *context, float *out, uint64_t first, uint64_t count)
+int ek_rows_read_many(float *out, const struct ek_rows *rows, uint64_t first, uint64_t count)
 {
-	const struct ek_rows *rows = context;
 	struct job job = { rows, out, first, count };
 
 	return ek_pieces((count + PIECE - 1) / PIECE, read_piece, &job, 10 * (double)count * (double)rows->dimensions);
+}
+
+static int read_rows(void *context, float *out, uint64_t first, uint64_t count)
+{
+	return ek_rows_read_many(out, context, first, count);
 }
 
 int ek_rows_to_device(struct ek_nn_rows **out, const struct ek_rows *rows, const float *centre)

@@ -3,10 +3,12 @@
 #include <stdlib.h>
 
 #include "analysis/cluster/pieces.h"
+#include "analysis/cluster/rows_device.h"
 #include "analysis/quality/lapack.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
+#include "train/nn/moments.h"
 
 /* 2 n^2 + 6 n + 1, LAPACK's work space, must be an int; rows in a piece. */
 enum { LARGEST_MATRIX = 32765, PIECE = 32, PANEL = 128, LARGE = 512 };
@@ -130,6 +132,21 @@ static int check_size(size_t n)
 	                                     n, LARGEST_MATRIX);
 }
 
+static int outer_on_device(double *out, const struct ek_rows *rows, const double *mean, const double *scale)
+{
+	struct ek_nn_rows *device = NULL;
+	float *centre = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&centre, rows->dimensions, sizeof *centre)); /* of 0: nothing is compared */
+	EK_TRY(ek_rows_to_device(&device, rows, centre));
+	EK_TRY(ek_nn_rows_outer(device, out, mean, scale));
+out:
+	ek_nn_rows_free(device);
+	free(centre);
+	return rc;
+}
+
 int ek_block_outer(double *out, const struct ek_rows *rows, const double *mean, const double *scale)
 {
 	const size_t d = rows->dimensions;
@@ -138,6 +155,8 @@ int ek_block_outer(double *out, const struct ek_rows *rows, const double *mean, 
 	int rc;
 
 	EK_TRY(check_size(d));
+	if (ek_rows_worth_device(rows->count, d, d))
+		return outer_on_device(out, rows, mean, scale);
 	EK_TRY(ek_alloc_aligned(&block, EK_BLOCK_ROWS * d, sizeof *block));
 	p.a = p.b = block;
 	for (uint64_t i = 0; i < rows->count; i += EK_BLOCK_ROWS, p.beta = 1) {
@@ -160,6 +179,10 @@ int ek_block_eigen(double *values, double *a, size_t size, int vectors)
 	double wanted = 0, *work = NULL;
 
 	EK_TRY(check_size(size));
+	if (size >= LARGE && !vectors && ek_nn_solver_there()) {
+		EK_TRY(ek_nn_eigenvalues(values, a, size));
+		goto out;
+	}
 	if (size >= LARGE && !vectors) {
 		EK_TRY(ek_block_eigenvalues(values, a, size));
 		goto out;

@@ -16,9 +16,12 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
+#include "train/nn/moments.h"
 
 /* The distance's relative error that its eigenvalues may cause. */
 #define TOLERANCE 1e-6
+
+enum { LARGE = 512 }; /* from here on a GPU is faster, where there is one */
 
 struct root {
 	size_t d, count;
@@ -142,6 +145,10 @@ static int sum_singular(double *out, double *x, size_t rows, size_t columns)
 
 	*out = 0;
 	EK_TRY(ek_alloc(&s, (size_t)least, sizeof *s));
+	if (least >= LARGE && ek_nn_solver_there()) {
+		EK_TRY(ek_nn_singular_values(s, x, rows, columns));
+		goto sum;
+	}
 	EK_TRY(ek_alloc(&iwork, 8 * (size_t)least, sizeof *iwork));
 	dgesdd_("N", &m, &n, x, &m, s, NULL, &m, NULL, &m, &wanted, &ask, iwork, &info, 1);
 	work_size = (int)wanted;
@@ -149,6 +156,7 @@ static int sum_singular(double *out, double *x, size_t rows, size_t columns)
 	dgesdd_("N", &m, &n, x, &m, s, NULL, &m, NULL, &m, work, &work_size, iwork, &info, 1);
 	if (info != 0)
 		rc = ek_fail(EK_EDATA, "the singular values of a %d x %d matrix were not found: not finite?", n, m);
+sum:
 	for (int i = least - 1; i >= 0; i--)
 		*out += s[i];
 out:

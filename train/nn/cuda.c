@@ -220,7 +220,7 @@ static void *open_pattern(const char *pattern, int flags)
 	return library;
 }
 
-static void *open_library(const char *file)
+void *ek_cuda_open_library(const char *file)
 {
 	static const char *const places[] = { "lib64", "lib", "nvidia/*/lib" };
 	const char *home = getenv("CUDA_HOME"), *cache = getenv("XDG_CACHE_HOME"), *user = getenv("HOME");
@@ -246,7 +246,7 @@ static void *open_library(const char *file)
 
 static void *open_or_fail(const char *name, const char *file)
 {
-	void *library = open_library(file);
+	void *library = ek_cuda_open_library(file);
 
 	if (library == NULL)
 		(void)ek_fail(EK_ENOTSUP,
@@ -305,7 +305,7 @@ static int load_cudnn(void)
 		return 0;
 	/* What it loads itself by its name alone. */
 	(void)load_cublaslt();
-	(void)open_library(NVRTC_FILE);
+	(void)ek_cuda_open_library(NVRTC_FILE);
 	if ((libraries[1] = open_or_fail("cuDNN", CUDNN_FILE)) == NULL)
 		return EK_ENOTSUP;
 #define ROW(name) rc = find_function(libraries[1], "cudnn" #name, &cudnn.name, rc);

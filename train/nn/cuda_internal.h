@@ -39,6 +39,9 @@ int ek_cuda_wait(void);
 int ek_cuda_alloc(void **out, size_t bytes);
 void ek_cuda_release(void *memory);
 
+/* A library of CUDA's by its file name, from where cuda.h says; NULL: it is not there. It stays. */
+void *ek_cuda_open_library(const char *file);
+
 /* cuBLASLt: its functions under their names without "cublasLt", a handle, and room for its kernels. */
 #define EK_CUBLASLT(ROW)                                                                                               \
 	ROW(Create)                                                                                                    \

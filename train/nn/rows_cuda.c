@@ -7,6 +7,8 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
 #include "train/nn/cuda_internal.h"
+#include "train/nn/moments.h"
+#include "train/nn/moments_cuda.h"
 #include "train/nn/rows.h"
 #include "train/nn/rows_cuda.h"
 
@@ -53,8 +55,6 @@ struct ek_nn_rows {
 	uint64_t at;    /* the first of those it has; UINT64_MAX: none */
 	float *centre, *x;
 	struct ek_rows_screened screened;
-	float *staging[2];
-	cudaEvent_t copied[2];
 	struct room rooms[ROOMS];
 	/* k-means */
 	int32_t *assignment;
@@ -67,6 +67,12 @@ struct ek_nn_rows {
 };
 
 static uint64_t most_bytes;
+
+/* What all rows pass through on their way, made once. */
+static struct {
+	float *memory[2];
+	cudaEvent_t copied[2];
+} staging;
 static int chosen, pretended;
 
 static uint64_t filled(uint64_t count, uint64_t to)
@@ -166,6 +172,20 @@ out:
 	return rc;
 }
 
+static int reserve_staging(void)
+{
+	int rc = 0;
+
+	for (int i = 0; i < 2 && staging.copied[i] == NULL; i++) {
+		EK_TRY(ek_cuda_check(cudaHostAlloc((void **)&staging.memory[i], STAGING_BYTES, cudaHostAllocDefault),
+		                     "taking memory for copies"));
+		EK_TRY(ek_cuda_check(cudaEventCreateWithFlags(&staging.copied[i], cudaEventDisableTiming),
+		                     "making an event"));
+	}
+out:
+	return rc;
+}
+
 int ek_nn_rows_new(struct ek_nn_rows **out, const struct ek_nn_rows_source *source)
 {
 	struct ek_nn_rows *r = NULL;
@@ -187,12 +207,7 @@ int ek_nn_rows_new(struct ek_nn_rows **out, const struct ek_nn_rows_source *sour
 	EK_TRY(ek_cuda_alloc((void **)&r->x, r->block * r->d * sizeof *r->x));
 	EK_TRY(ek_cuda_alloc(&memory, screened_bytes(r->block, r->d)));
 	place_screened(&r->screened, memory, r->block, r->d);
-	for (int i = 0; i < 2; i++) {
-		EK_TRY(ek_cuda_check(cudaHostAlloc((void **)&r->staging[i], STAGING_BYTES, cudaHostAllocDefault),
-		                     "taking memory for copies"));
-		EK_TRY(ek_cuda_check(cudaEventCreateWithFlags(&r->copied[i], cudaEventDisableTiming),
-		                     "making an event"));
-	}
+	EK_TRY(reserve_staging());
 	EK_TRY(ek_cuda_wait());
 	*out = r;
 	r = NULL;
@@ -215,11 +230,6 @@ void ek_nn_rows_free(struct ek_nn_rows *r)
 	ek_cuda_release(r->distance2);
 	ek_cuda_release(r->changed);
 	(void)cudaFreeHost(r->distance2_host);
-	for (int i = 0; i < 2; i++) {
-		(void)cudaFreeHost(r->staging[i]);
-		if (r->copied[i] != NULL)
-			(void)cudaEventDestroy(r->copied[i]);
-	}
 	free(r);
 }
 
@@ -243,10 +253,10 @@ static int load(struct ek_nn_rows *r, uint64_t first)
 	for (uint64_t i = 0; i < count; i += most, turn ^= 1) {
 		const uint64_t some = count - i < most ? count - i : most;
 
-		EK_TRY(ek_cuda_check(cudaEventSynchronize(r->copied[turn]), "waiting for a copy"));
-		EK_TRY(r->source.read(r->source.context, r->staging[turn], first + i, some));
-		EK_TRY(upload(r->x + i * r->d, r->staging[turn], some * r->d * sizeof(float)));
-		EK_TRY(ek_cuda_check(cudaEventRecord(r->copied[turn], ek_cuda_stream()), "marking a copy"));
+		EK_TRY(ek_cuda_check(cudaEventSynchronize(staging.copied[turn]), "waiting for a copy"));
+		EK_TRY(r->source.read(r->source.context, staging.memory[turn], first + i, some));
+		EK_TRY(upload(r->x + i * r->d, staging.memory[turn], some * r->d * sizeof(float)));
+		EK_TRY(ek_cuda_check(cudaEventRecord(staging.copied[turn], ek_cuda_stream()), "marking a copy"));
 	}
 	ek_rows_prepare(&r->screened, r->x, r->centre, count, filled(count, EK_ROWS_COLUMNS), r->d, ek_cuda_stream());
 	EK_TRY(ek_cuda_launched("preparing rows"));
@@ -852,5 +862,41 @@ int ek_nn_rows_within(struct ek_nn_rows *rows, struct ek_nn_rows *columns, const
 	const int rc = search_all(&p, &q);
 
 	pairs_release(&p);
+	return rc;
+}
+
+/* ---- moments ---- */
+
+int ek_nn_rows_outer(struct ek_nn_rows *r, double *out, const double *mean, const double *scale)
+{
+	const size_t bytes = r->d * r->d * sizeof *out;
+	double *sum = NULL, *at = NULL, *by = NULL;
+	int rc;
+
+	ek_cuda_enter();
+	EK_TRY(ek_cuda_alloc((void **)&sum, bytes));
+	if (mean != NULL) {
+		EK_TRY(ek_cuda_alloc((void **)&at, r->d * sizeof *at));
+		EK_TRY(upload(at, mean, r->d * sizeof *at));
+	}
+	if (scale != NULL) {
+		EK_TRY(ek_cuda_alloc((void **)&by, r->source.count * sizeof *by));
+		EK_TRY(upload(by, scale, r->source.count * sizeof *by));
+	}
+	for (uint64_t first = 0; first < r->source.count; first += r->block) {
+		EK_TRY(ek_check_interrupt());
+		EK_TRY(load(r, first));
+		ek_moments_outer(sum, r->x, at, by != NULL ? by + first : NULL, count_at(r, first), r->d,
+		                 ek_cuda_stream());
+	}
+	EK_TRY(ek_cuda_launched("taking moments"));
+	EK_TRY(download(out, sum, bytes));
+	for (size_t i = 0; i < r->d; i++)
+		for (size_t j = i + 1; j < r->d; j++)
+			out[i * r->d + j] = out[j * r->d + i];
+out:
+	ek_cuda_release(sum);
+	ek_cuda_release(at);
+	ek_cuda_release(by);
 	return rc;
 }

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/quality/gaussian.h"
+#include "analysis/quality/kernel.h"
 #include "analysis/quality/neighbours.h"
 #include "rebalance/base/random.h"
 #include "train/nn/cuda.h"
+#include "train/nn/moments.h"
 #include "train/nn/rows.h"
 #include "train/nn/rows_cuda.h"
 
@@ -132,6 +135,46 @@ static void a_block_at_a_time(void **state)
 	ek_nn_rows_limit(0);
 }
 
+/* Sums in another order: what rounding does to them. */
+static void moments_differ_by_rounding(void **state)
+{
+	const struct ek_kid_options options = { .subsets = 7, .subset_size = 700, .seed = 3 };
+	struct ek_gaussian a[3], b[3];
+	struct ek_kid kid[3];
+	double distance[3], equal[3];
+	struct set x, y;
+
+	(void)state;
+	make_set(&x, 3001, 700, 4, 1, 0);
+	make_set(&y, 2777, 700, 5, 0.9, 0);
+	for (int i = 0; i < 3; i++) { /* on the processor, and twice on the GPU */
+		ek_nn_rows_choose(i > 0);
+		assert_ok(ek_gaussian_of(&a[i], &x.rows));
+		assert_ok(ek_gaussian_of(&b[i], &y.rows));
+		assert_ok(ek_frechet(&distance[i], &a[i], &b[i]));
+		assert_ok(ek_frechet_of_rows(&equal[i], &x.rows, &y.rows));
+		assert_ok(ek_kid(&kid[i], &x.rows, &y.rows, &options));
+	}
+	ek_nn_rows_choose(0);
+	print_message("Frechet %.15g, %.15g; kernel %.15g, %.15g; cuSOLVER %d\n", distance[0], distance[1], kid[0].mean,
+	              kid[1].mean, ek_nn_solver_there());
+	/* 3,001 terms of up to some 20, each off by 2^-53 of the sum so far at most. */
+	for (size_t i = 0; i < (size_t)700 * 700; i++)
+		assert_true(fabs(a[0].covariance[i] - a[1].covariance[i]) <= 3001 * 20 * 0x1p-53);
+	assert_close(distance[1], distance[0], 1e-9);
+	assert_close(equal[1], equal[0], 1e-9);
+	assert_close(kid[1].mean, kid[0].mean, 1e-9);
+	assert_close(kid[1].std, kid[0].std, 1e-9);
+	assert_memory_equal(a[1].covariance, a[2].covariance, sizeof(double) * 700 * 700);
+	assert_true(distance[1] == distance[2] && equal[1] == equal[2] && kid[1].mean == kid[2].mean);
+	for (int i = 0; i < 3; i++) {
+		ek_gaussian_release(&a[i]);
+		ek_gaussian_release(&b[i]);
+	}
+	free(x.x);
+	free(y.x);
+}
+
 int main(void)
 {
 	const struct ek_device *gpu;
@@ -139,6 +182,7 @@ int main(void)
 		cmocka_unit_test(they_are_those_of_the_processor),
 		cmocka_unit_test(by_the_kernels_of_older_gpus),
 		cmocka_unit_test(a_block_at_a_time),
+		cmocka_unit_test(moments_differ_by_rounding),
 	};
 
 	if (ek_cuda_choose(&gpu, 0) < 0) {
