@@ -14,7 +14,6 @@ static const double worth_it = 1e12;
 enum { LARGEST_NUMBER = 1023 };
 
 static int may_choose; /* auto, and nothing is taken yet */
-static enum ek_device_ways has;
 
 /* The number of the GPU, or -1: none is named. */
 static int parse(int *number, const char *text)
@@ -56,10 +55,9 @@ static int take(int number)
 	EK_TRY(ek_cuda_choose(&device, number));
 	EK_TRY(ek_cuda_gpu(&gpu, number));
 	ek_nn_rows_choose(1);
-	if (has == EK_WAYS_GPU)
-		ek_device_set(device);
-	ek_info("computing on GPU %d: %s, %.1f of %.1f GiB free%s", number, gpu.name, (double)gpu.free / 0x1p30,
-	        (double)gpu.bytes / 0x1p30, has == EK_WAYS_GPU ? "" : "; networks on the processor");
+	ek_device_set(device);
+	ek_info("computing on GPU %d: %s, %.1f of %.1f GiB free", number, gpu.name, (double)gpu.free / 0x1p30,
+	        (double)gpu.bytes / 0x1p30);
 out:
 	return rc;
 }
@@ -69,8 +67,7 @@ int ek_device_wish(const char *text, const char *command, enum ek_device_ways wa
 	int number, rc;
 
 	EK_TRY(parse(&number, text));
-	has = ways;
-	may_choose = ways >= EK_WAYS_ROWS && (text == NULL || strcmp(text, "auto") == 0);
+	may_choose = ways == EK_WAYS_GPU && (text == NULL || strcmp(text, "auto") == 0);
 	if (number < 0 || ways == EK_WAYS_NOTHING)
 		return 0;
 	if (ways == EK_WAYS_CPU)
@@ -87,4 +84,27 @@ void ek_device_for(double work)
 	may_choose = 0;
 	if (take(0) < 0)
 		ek_info("computing on the processor: %s", ek_error_message());
+}
+
+const struct ek_device *ek_device_without(const char *what)
+{
+	static const char *told[8];
+	const struct ek_device *before = ek_device();
+	size_t i = 0;
+
+	if (before == &ek_device_cpu)
+		return before;
+	ek_device_set(NULL);
+	while (i < sizeof told / sizeof *told && told[i] != NULL && strcmp(told[i], what) != 0)
+		i++;
+	if (i < sizeof told / sizeof *told && told[i] == NULL) {
+		told[i] = what;
+		ek_info("%s has no way on a GPU yet: the processor does it", what);
+	}
+	return before;
+}
+
+void ek_device_back(const struct ek_device *before)
+{
+	ek_device_set(before);
 }

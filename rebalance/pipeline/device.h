@@ -9,11 +9,12 @@
 #include "train/nn/bf16.h" /* what the processor has */
 #include "train/nn/cuda.h" /* which GPUs there are */
 
+struct ek_device;
+
 /* What a command's work has on a GPU. */
 enum ek_device_ways {
 	EK_WAYS_NOTHING, /* it does nothing heavy: whatever is wished, the processor does it */
 	EK_WAYS_CPU,     /* no way on a GPU yet */
-	EK_WAYS_ROWS,    /* embeddings are compared there, networks run on the processor */
 	EK_WAYS_GPU
 };
 
@@ -28,5 +29,10 @@ int ek_device_wish(const char *text, const char *command, enum ek_device_ways wa
 /* Before the arrays and networks of some work are made: about so many multiply-adds are to come. With "auto" a GPU that
  * can be had is taken if they are worth opening it, and a line says so. */
 void ek_device_for(double work);
+
+/* Of such work a part that has no way on a GPU: until `back` with what this returns, networks are made on the
+ * processor. A line says so if a GPU was taken, once for each part. what: "training an autoencoder" */
+const struct ek_device *ek_device_without(const char *what);
+void ek_device_back(const struct ek_device *before);
 
 #endif

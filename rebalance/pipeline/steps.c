@@ -538,8 +538,10 @@ out:
 static int make_duplicates(void *prepared, struct ek_run *run, cJSON *counts)
 {
 	struct prepared *p = prepared;
+	const struct ek_device *device = ek_device_without("comparing images for duplicates");
 	const int rc = ek_duplicates(run, &p->duplicates);
 
+	ek_device_back(device);
 	return rc < 0 ? rc : take_counts(counts, run, "clusters/duplicates.json");
 }
 

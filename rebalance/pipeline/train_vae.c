@@ -1,4 +1,5 @@
 #include "rebalance/pipeline/train_vae.h"
+#include "rebalance/pipeline/device.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -241,11 +242,13 @@ int ek_do_train_vae(struct ek_training_result *out, struct ek_run *run, struct e
 {
 	struct work w = { .asked = o };
 	struct ek_training_job job = { .run = run, .options = &o->common, .feed = &w.feed, .rate = 4e-4 };
+	const struct ek_device *device = NULL;
 	int rc;
 
 	*out = (struct ek_training_result){ 0 };
 	EK_TRY(ek_training_check(&o->common));
 	EK_TRY(ek_steps_before(run, steps, 0));
+	device = ek_device_without("training an autoencoder");
 	EK_TRY(prepare(&w, run, (uint64_t)o->common.seed));
 	job.task = ek_vae_task(w.vae);
 	job.config = w.config;
@@ -258,5 +261,7 @@ int ek_do_train_vae(struct ek_training_result *out, struct ek_run *run, struct e
 	EK_TRY(ek_training_record(&job, out));
 out:
 	release(&w);
+	if (device != NULL)
+		ek_device_back(device);
 	return rc;
 }
