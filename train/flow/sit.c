@@ -18,6 +18,13 @@ int ek_sit_no_label(const struct ek_sit_config *config)
 	return config->classes > 1 ? config->classes : 1;
 }
 
+double ek_sit_work(const struct ek_sit_config *config)
+{
+	const double width = config->width, side = (double)config->side / config->patch, tokens = side * side;
+
+	return tokens * config->depth * ((4 + 2 * MLP_RATIO) * width * width + 2 * tokens * width);
+}
+
 int ek_sit_outputs(const struct ek_sit_config *config)
 {
 	return config->channels * (config->learned_sigma ? 2 : 1);

@@ -26,6 +26,8 @@ int ek_sit_config_name(struct ek_sit_config *config, const char *name);
 int ek_sit_config_write(cJSON *object, const struct ek_sit_config *config);
 int ek_sit_config_read(struct ek_sit_config *out, const cJSON *object, const char *where);
 
+/* About how many multiply-adds the prediction for one image takes. */
+double ek_sit_work(const struct ek_sit_config *config);
 /* The label that stands for none: what guidance and label dropout take. */
 int ek_sit_no_label(const struct ek_sit_config *config);
 /* Channels of the prediction. */

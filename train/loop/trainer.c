@@ -360,6 +360,12 @@ int ek_trainer_slice(uint64_t batch, int least, int most)
 {
 	int slice = 1;
 
+	if (ek_device_takes_batches()) {
+		slice = batch < EK_NET_BATCH_MAX ? (int)batch : EK_NET_BATCH_MAX;
+		while (batch % (uint64_t)slice != 0)
+			slice--;
+		return slice;
+	}
 	while (batch % (2 * (uint64_t)slice) == 0 && 2 * slice <= most &&
 	       (2 * slice <= least || 2 * (uint64_t)slice * SLICES <= batch))
 		slice *= 2;

@@ -65,7 +65,8 @@ struct ek_training {
 int ek_trainer_check_memory(const struct ek_params *params, int slice, uint64_t states);
 
 /* The usual size of a slice: a power of two that divides the batch, at most `most` images, so many that the slices of
- * a batch keep some tens of threads at work where that leaves at least `least` images to each. */
+ * a batch keep some tens of threads at work where that leaves at least `least` images to each. On a device that takes
+ * whole batches (nn/device.h) as much of the batch as a network takes. batch > 0. */
 int ek_trainer_slice(uint64_t batch, int least, int most);
 
 /*

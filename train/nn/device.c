@@ -31,6 +31,11 @@ int ek_device_workers(void)
 	return chosen->one_at_a_time ? 1 : ek_threads();
 }
 
+int ek_device_takes_batches(void)
+{
+	return chosen->one_at_a_time;
+}
+
 int ek_device_parallel(uint64_t count, int (*piece)(void *context, uint64_t i, int worker), void *context)
 {
 	int rc = 0;

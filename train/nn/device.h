@@ -26,6 +26,8 @@ enum ek_nn_type ek_nn_precision_type(enum ek_nn_precision precision);
 
 /* How many slices of a batch the chosen one runs at a time: ek_threads(), or fewer. */
 int ek_device_workers(void);
+/* 1: it runs one slice after another, each on all of itself, so that whole batches are best. */
+int ek_device_takes_batches(void);
 /* ek_parallel (base/threads.h) on so many workers: for pieces that run networks. */
 int ek_device_parallel(uint64_t count, int (*piece)(void *context, uint64_t i, int worker), void *context);
 /* Bytes of its memory that are free; 0: not known. */

@@ -23,6 +23,10 @@ out:
 	return rc;
 }
 
+static void settle(void)
+{
+}
+
 static void copy(void *to, const void *from, size_t bytes)
 {
 	memcpy(to, from, bytes);
@@ -88,6 +92,9 @@ const struct ek_device ek_device_cpu = {
 	.available = ek_memory_available,
 	.alloc = alloc,
 	.release = free,
+	.alloc_host = alloc,
+	.release_host = free,
+	.settle = settle,
 	.upload = copy,
 	.download = copy,
 	.zero = zero,

@@ -9,10 +9,35 @@
 #include "train/nn/store_cuda.h"
 #include "train/nn/store_internal.h"
 
+static int alloc_host(void **out, size_t bytes)
+{
+	ek_cuda_enter();
+	return ek_cuda_check(cudaMallocHost(out, bytes > 0 ? bytes : 1), "taking memory that does not move");
+}
+
+static void release_host(void *memory)
+{
+	ek_cuda_enter();
+	if (memory != NULL)
+		ek_cuda_note(cudaFreeHost(memory));
+}
+
+static cudaEvent_t uploaded;
+
 static void upload(void *to, const void *host, size_t bytes)
 {
 	ek_cuda_enter();
+	if (uploaded == NULL)
+		ek_cuda_note(cudaEventCreateWithFlags(&uploaded, cudaEventDisableTiming));
 	ek_cuda_note(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, ek_cuda_stream()));
+	ek_cuda_note(cudaEventRecord(uploaded, ek_cuda_stream()));
+}
+
+static void settle(void)
+{
+	ek_cuda_enter();
+	if (uploaded != NULL)
+		ek_cuda_note(cudaEventSynchronize(uploaded));
 }
 
 static void download(void *host, const void *from, size_t bytes)
@@ -135,6 +160,9 @@ const struct ek_device ek_device_cuda = {
 	.available = available,
 	.alloc = ek_cuda_alloc,
 	.release = ek_cuda_release,
+	.alloc_host = alloc_host,
+	.release_host = release_host,
+	.settle = settle,
 	.upload = upload,
 	.download = download,
 	.zero = zero,

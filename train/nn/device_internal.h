@@ -24,6 +24,11 @@ struct ek_device {
 	/* Zeros, aligned to 64 bytes. EK_ENOMEM. */
 	int (*alloc)(void **out, size_t bytes);
 	void (*release)(void *memory); /* or NULL */
+	/* Memory of the host's that copies are fast from and to; a copy from it may go on after `upload` until
+	 * `settle`. EK_ENOMEM. */
+	int (*alloc_host)(void **out, size_t bytes);
+	void (*release_host)(void *memory); /* or NULL */
+	void (*settle)(void);
 	void (*upload)(void *to, const void *host, size_t bytes);
 	void (*download)(void *host, const void *from, size_t bytes);
 	void (*zero)(void *to, size_t bytes);

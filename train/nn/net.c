@@ -10,16 +10,14 @@
 #include "train/nn/net_internal.h"
 #include "train/nn/store_internal.h"
 
-enum { BATCH_MAX = 4096 };
-
 int ek_net_new(struct ek_net **out, const struct ek_params *params, enum ek_nn_precision precision, int batch)
 {
 	struct ek_net *net = NULL;
 	int rc;
 
 	*out = NULL;
-	if (batch < 1 || batch > BATCH_MAX)
-		return ek_fail(EK_EUSAGE, "a slice of %d images: must be 1 to %d", batch, BATCH_MAX);
+	if (batch < 1 || batch > EK_NET_BATCH_MAX)
+		return ek_fail(EK_EUSAGE, "a slice of %d images: must be 1 to %d", batch, EK_NET_BATCH_MAX);
 	if (precision == EK_NN_BF16 && !ek_device_has_bf16())
 		return ek_fail(EK_ENOTSUP, "the %s has no bfloat16 products", ek_device()->name);
 	EK_TRY(ek_alloc(&net, 1, sizeof *net));
@@ -285,8 +283,10 @@ static int state_new(struct ek_net_state **out, const struct ek_net *net, unsign
 		EK_TRY(net->device->alloc(&memory, ek_net_state_bytes(net)));
 		s->arena = memory;
 	}
-	if (net->host_bytes > 0)
-		EK_TRY(ek_alloc_aligned(&s->host, 1, net->host_bytes));
+	if (net->host_bytes > 0) {
+		EK_TRY(net->device->alloc_host(&memory, net->host_bytes));
+		s->host = memory;
+	}
 	s->scratch = s->arena + net->arena;
 	s->gradient_scratch = s->scratch + ek_net_align(net->scratch);
 	s->kernel_scratch = s->gradient_scratch + net->gradient_scratch;
@@ -323,7 +323,7 @@ void ek_net_state_free(struct ek_net_state *s)
 	free(s->attached);
 	if (!s->shares)
 		s->net->device->release(s->arena);
-	free(s->host);
+	s->net->device->release_host(s->host);
 	free(s);
 }
 
@@ -340,6 +340,9 @@ void *ek_net_data(struct ek_net_state *s, int value)
 void *ek_net_stage(struct ek_net_state *s, int input)
 {
 	assert(s->net->values[input].maker < 0);
+	if (s->sent)
+		s->net->device->settle();
+	s->sent = 0;
 	return s->net->device->is_host ? ek_net_data(s, input) : s->host + s->net->values[input].host_offset;
 }
 
@@ -456,6 +459,8 @@ static int run(struct ek_net_state *s, int first, int end)
 	for (int i = first; i < end; i++) {
 		const struct ek_net_op *op = &net->ops[net->steps[i].op];
 
+		if (op->idle[net->steps[i].backward])
+			continue;
 		EK_TRY(net->steps[i].backward ? backward(s, op) : net->device->codes[op->kind]->forward(s, op));
 	}
 out:
@@ -470,7 +475,9 @@ int ek_net_forward(struct ek_net_state *s)
 	s->in_backward = 0;
 	for (int v = 1; v < s->net->value_count && !device->is_host; v++)
 		if (s->net->values[v].maker < 0)
-			device->upload(ek_net_data(s, v), ek_net_stage(s, v), s->net->values[v].bytes);
+			device->upload(ek_net_data(s, v), s->host + s->net->values[v].host_offset,
+			               s->net->values[v].bytes);
+	s->sent = !device->is_host;
 	return run(s, 0, s->net->op_count);
 }
 
@@ -498,6 +505,11 @@ size_t ek_net_rows(const struct ek_net *net, int value)
 size_t ek_net_channel_count(const struct ek_net *net, int value)
 {
 	return (size_t)net->values[value].shape.channels;
+}
+
+void *ek_net_value_in(const struct ek_net_state *s, int value)
+{
+	return data_at(s, value);
 }
 
 const void *ek_net_in(const struct ek_net_state *s, const struct ek_net_op *op, int i)

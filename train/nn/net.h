@@ -55,7 +55,9 @@ enum ek_net_mode {
 	EK_NET_RECOMPUTE /* the same, but what lies within a segment is computed again when backward comes there */
 };
 
-/* On the chosen device (device.h). params must outlive the net. batch: images of a slice, 1 … 4096. */
+enum { EK_NET_BATCH_MAX = 4096 };
+
+/* On the chosen device (device.h). params must outlive the net. batch: images of a slice, 1 … EK_NET_BATCH_MAX. */
 int ek_net_new(struct ek_net **out, const struct ek_params *params, enum ek_nn_precision precision, int batch);
 void ek_net_free(struct ek_net *net);
 

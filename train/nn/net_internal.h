@@ -50,6 +50,11 @@ struct ek_net_op {
 	size_t packed;  /* bytes of parameters in the kernels' form */
 	double flops;
 	void *prepared; /* the device's own */
+	/* Values that another layer makes, made here as well, which may leave that layer nothing to do: a result, from
+	 * this layer's on; a gradient, written when this layer's backward runs, which also reads that value. 0: none.
+	 */
+	int makes, makes_gradient;
+	int idle[2]; /* forward, backward: another layer does it */
 	/* Set by placing. */
 	size_t saved_offset[2], packed_offset;
 };
@@ -122,6 +127,7 @@ struct ek_net_state {
 	struct ek_store *store; /* in backward: for the gradients of parameters, or NULL; and this slice's turn */
 	uint64_t turn;
 	int in_backward;
+	int sent; /* copies of what was staged may be on their way */
 };
 
 /* net_fuse.c: joins layers of a net that only runs forward. */
@@ -168,7 +174,8 @@ void *ek_net_gradient(struct ek_net_state *s, int value);
 
 /* For devices. */
 
-size_t ek_net_rows(const struct ek_net *net, int value); /* of a whole slice */
+size_t ek_net_rows(const struct ek_net *net, int value);        /* of a whole slice */
+void *ek_net_value_in(const struct ek_net_state *s, int value); /* where a value lies now */
 size_t ek_net_channel_count(const struct ek_net *net, int value);
 const void *ek_net_in(const struct ek_net_state *s, const struct ek_net_op *op, int i);
 void *ek_net_out(const struct ek_net_state *s, const struct ek_net_op *op, int i);

@@ -217,6 +217,10 @@ static void use_in_backward(const struct ek_net *net, const struct lives *l, int
 		if (net->values[op->outputs[j]].gradient)
 			use(&l->gradients[owner(net, op->outputs[j])], step);
 	}
+	if (op->makes_gradient > 0) {
+		use(&l->values[op->makes_gradient][1], step);
+		use(&l->gradients[owner(net, op->makes_gradient)], step);
+	}
 	use(&l->saved[op_number][1], step);
 }
 
@@ -238,6 +242,8 @@ static void find_lives(const struct ek_net *net, const struct lives *l)
 		for (int j = 0; j < EK_NET_OUTPUTS; j++)
 			if (op->outputs[j] > 0)
 				use(&l->values[holder(net, op->outputs[j])][again], i);
+		if (op->makes > 0)
+			use(&l->values[holder(net, op->makes)][again], i);
 		use(&l->saved[net->steps[i].op][again], i);
 	}
 	for (int v = 1; v < net->value_count; v++) {

@@ -209,6 +209,15 @@ static __device__ inline unsigned two(float low, float high)
 	return *(const unsigned *)&pair;
 }
 
+/* 2^x, to 2 units in the last place of what is later rounded to bf16. */
+static __device__ inline float power_of_2(float x)
+{
+	float y;
+
+	asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+	return y;
+}
+
 /* a of rows row …, columns column … of x, [rows, stride]. */
 static __device__ inline const bf16 *a_at(const bf16 *x, int stride, int row, int column)
 {
@@ -261,7 +270,7 @@ template <int LEFT> static __device__ inline void await_copies()
 /* At most `left` groups of copies are still on their way. */
 static __device__ inline void await_all_but(int left)
 {
-	switch (left) {
+	switch (left > 0 ? left : 0) {
 	case 0:
 		return await_copies<0>();
 	case 1:
@@ -299,71 +308,142 @@ static __device__ inline void fetch(bf16 *shared, const bf16 *x, size_t row, int
 	}
 }
 
-/* Forward: a block has 128 queries, a warp 32 of them. */
-enum { QUERIES = 128, KEYS_AT_ONCE = 64, FORWARD_THREADS = 128 };
+/* Forward: a block has 128 queries, a warp MS · 16 of them. */
+enum { QUERIES = 128, KEYS_AT_ONCE = 64 };
 
-/* Scores of the keys from `first` on to what the values are multiplied with; what is there of sum and result shrinks as
- * the largest score grows. scale: that of scores, for powers of 2. */
-template <int EIGHTS>
-static __device__ __forceinline__ void weigh(float (&score)[2][KEYS_AT_ONCE / 8][4], float (&result)[2][EIGHTS][4],
-                                             float (&most)[2][2], float (&sum)[2][2], float scale, int first, int tokens)
+/* score [MS · 16 queries, keys] = this warp's rows of queries times all of keys. */
+template <int EIGHTS, int MS>
+static __device__ inline void score_keys(float score[MS][KEYS_AT_ONCE / 8][4], const bf16 *queries, int own,
+                                         const bf16 *keys)
 {
-	const int lane = (int)threadIdx.x % 32;
+	constexpr int stride = head_shape<EIGHTS>::stride;
 
-	/* A lane has two columns of each eight keys, in two rows, eight apart, of each sixteen queries. */
-	if (first + KEYS_AT_ONCE > tokens)
-		for (int n = 0; n < KEYS_AT_ONCE / 8; n++)
-			for (int i = 0; i < 4; i++)
-				if (first + 8 * n + lane % 4 * 2 + i % 2 >= tokens)
-					score[0][n][i] = score[1][n][i] = -CUDART_INF_F;
 #pragma unroll
-	for (int m = 0; m < 2; m++)
+	for (int d = 0; d < head_shape<EIGHTS>::sixteens; d++) {
+		unsigned q[MS][4];
+
+		for (int m = 0; m < MS; m++)
+			load_matrices(q[m], a_at(queries, stride, own + 16 * m, 16 * d));
+#pragma unroll
+		for (int n = 0; n < KEYS_AT_ONCE / 8; n += 2) {
+			unsigned b[4];
+
+			load_matrices(b, b_turned_at(keys, stride, 16 * d, 8 * n));
+			for (int m = 0; m < MS; m++) {
+				multiply(score[m][n], q[m], b[0], b[1]);
+				multiply(score[m][n + 1], q[m], b[2], b[3]);
+			}
+		}
+	}
+}
+
+/* What a lane has of rows: two columns of each eight, in two rows, eight apart, of each sixteen. */
+template <int EIGHTS, int MS> struct rows_of_lane {
+	float result[MS][EIGHTS][4], most[MS][2], sum[MS][2];
+};
+
+/* Scores become shares of the largest so far, and what was added up is brought to that. */
+template <int EIGHTS, int MS>
+static __device__ inline void weigh(float score[MS][KEYS_AT_ONCE / 8][4], rows_of_lane<EIGHTS, MS> &r, float scale)
+{
+#pragma unroll
+	for (int m = 0; m < MS; m++)
 #pragma unroll
 		for (int half = 0; half < 2; half++) {
-			float top = most[m][half], part = 0, rest;
+			float top = r.most[m][half], part = 0, rest;
 
 			for (int n = 0; n < KEYS_AT_ONCE / 8; n++)
 				top = fmaxf(top, fmaxf(score[m][n][2 * half], score[m][n][2 * half + 1]));
 			top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 1));
 			top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 2));
-			rest = exp2f((most[m][half] - top) * scale);
-			most[m][half] = top;
+			rest = power_of_2((r.most[m][half] - top) * scale);
+			r.most[m][half] = top;
 			for (int n = 0; n < KEYS_AT_ONCE / 8; n++)
 				for (int i = 2 * half; i < 2 * half + 2; i++) {
-					score[m][n][i] = exp2f(score[m][n][i] * scale - top * scale);
+					score[m][n][i] = power_of_2(score[m][n][i] * scale - top * scale);
 					part += score[m][n][i];
 				}
-			sum[m][half] = sum[m][half] * rest + part;
+			r.sum[m][half] = r.sum[m][half] * rest + part;
 			for (int n = 0; n < EIGHTS; n++) {
-				result[m][n][2 * half] *= rest;
-				result[m][n][2 * half + 1] *= rest;
+				r.result[m][n][2 * half] *= rest;
+				r.result[m][n][2 * half + 1] *= rest;
 			}
 		}
 }
 
-template <int EIGHTS> static __global__ void __launch_bounds__(FORWARD_THREADS) attend(attention a)
+template <int EIGHTS, int MS>
+static __device__ inline void add_values(rows_of_lane<EIGHTS, MS> &r, const float share[MS][KEYS_AT_ONCE / 8][4],
+                                         const bf16 *values)
 {
-	using shape = head_shape<EIGHTS>;
-	constexpr int stride = shape::stride, tile = KEYS_AT_ONCE * stride;
+#pragma unroll
+	for (int d = 0; d < KEYS_AT_ONCE / 16; d++) {
+		unsigned p[MS][4];
+
+		for (int m = 0; m < MS; m++)
+			for (int i = 0; i < 4; i++)
+				p[m][i] =
+					two(share[m][2 * d + i / 2][i % 2 * 2], share[m][2 * d + i / 2][i % 2 * 2 + 1]);
+#pragma unroll
+		for (int n = 0; n < EIGHTS; n += 2) {
+			unsigned b[4];
+
+			load_turned(b, b_at(values, head_shape<EIGHTS>::stride, 16 * d, 8 * n));
+			for (int m = 0; m < MS; m++) {
+				multiply(r.result[m][n], p[m], b[0], b[1]);
+				if (n + 1 < EIGHTS)
+					multiply(r.result[m][n + 1 < EIGHTS ? n + 1 : n], p[m], b[2], b[3]);
+			}
+		}
+	}
+}
+
+/* first: the token of the warp's first row. */
+template <int EIGHTS, int MS>
+static __device__ inline void write_results(const attention &a, size_t head, int first,
+                                            const rows_of_lane<EIGHTS, MS> &r)
+{
+	const int lane = (int)threadIdx.x % 32;
+
+#pragma unroll
+	for (int m = 0; m < MS; m++)
+#pragma unroll
+		for (int half = 0; half < 2; half++) {
+			const int token = first + 16 * m + 8 * half + lane / 4;
+			float all = r.sum[m][half];
+
+			all += __shfl_xor_sync(0xffffffffU, all, 1);
+			all += __shfl_xor_sync(0xffffffffU, all, 2);
+			if (token >= a.tokens)
+				continue;
+			for (int n = 0; n < EIGHTS; n++)
+				*(unsigned *)((bf16 *)a.out.x + result_at(a, head, token) + 8 * n + lane % 4 * 2) =
+					two(r.result[m][n][2 * half] / all, r.result[m][n][2 * half + 1] / all);
+			if (lane % 4 == 0)
+				a.sums[head * a.tokens + token] = r.most[m][half] * a.scale + logf(all);
+		}
+}
+
+template <int EIGHTS, int MS> static __global__ void __launch_bounds__(QUERIES / MS * 2, 2) attend(attention a)
+{
+	constexpr int stride = head_shape<EIGHTS>::stride, tile = KEYS_AT_ONCE * stride;
 	extern __shared__ __align__(16) bf16 room[];
 	const int blocks = (a.tokens + QUERIES - 1) / QUERIES, lane = (int)threadIdx.x % 32;
 	const size_t head = blockIdx.x / blocks, features = (size_t)a.heads * a.width, row = 3 * features;
-	const int first = (int)(blockIdx.x % blocks) * QUERIES, own = (int)threadIdx.x / 32 * 32;
+	const int first = (int)(blockIdx.x % blocks) * QUERIES, own = (int)threadIdx.x / 32 * 16 * MS;
 	const int tiles = (a.tokens + KEYS_AT_ONCE - 1) / KEYS_AT_ONCE;
 	const bf16 *qkv = (const bf16 *)a.qkv.x + part_at(a, head, 0, 0);
-	const float scale = a.scale * 1.44269504F; /* powers of 2 */
 	bf16 *queries = room, *keys = queries + QUERIES * stride, *values = keys + 2 * tile;
-	float result[2][EIGHTS][4] = {}, most[2][2], sum[2][2] = {};
+	rows_of_lane<EIGHTS, MS> r = {};
 
-	for (int m = 0; m < 2; m++)
-		most[m][0] = most[m][1] = -CUDART_INF_F;
+	for (int m = 0; m < MS; m++)
+		r.most[m][0] = r.most[m][1] = -CUDART_INF_F;
 	fetch<EIGHTS>(queries, qkv, row, first, QUERIES, a.tokens);
 	fetch<EIGHTS>(keys, qkv + features, row, 0, KEYS_AT_ONCE, a.tokens);
 	fetch<EIGHTS>(values, qkv + 2 * features, row, 0, KEYS_AT_ONCE, a.tokens);
 	close_copies();
 	for (int t = 0; t < tiles; t++) {
 		const bf16 *k = keys + t % 2 * tile, *v = values + t % 2 * tile;
-		float score[2][KEYS_AT_ONCE / 8][4] = {};
+		float score[MS][KEYS_AT_ONCE / 8][4] = {};
 
 		if (t + 1 < tiles) {
 			const int next = (t + 1) * KEYS_AT_ONCE, where = (t + 1) % 2 * tile;
@@ -376,66 +456,21 @@ template <int EIGHTS> static __global__ void __launch_bounds__(FORWARD_THREADS) 
 			await_copies<0>();
 		}
 		__syncthreads();
-#pragma unroll
-		for (int d = 0; d < shape::sixteens; d++) {
-			unsigned q[2][4];
-
-			for (int m = 0; m < 2; m++)
-				load_matrices(q[m], a_at(queries, stride, own + 16 * m, 16 * d));
-#pragma unroll
-			for (int n = 0; n < KEYS_AT_ONCE / 8; n += 2) {
-				unsigned b[4];
-
-				load_matrices(b, b_turned_at(k, stride, 16 * d, 8 * n));
-				for (int m = 0; m < 2; m++) {
-					multiply(score[m][n], q[m], b[0], b[1]);
-					multiply(score[m][n + 1], q[m], b[2], b[3]);
-				}
-			}
-		}
-		weigh<EIGHTS>(score, result, most, sum, scale, t * KEYS_AT_ONCE, a.tokens);
-#pragma unroll
-		for (int d = 0; d < KEYS_AT_ONCE / 16; d++) {
-			unsigned p[2][4];
-
-			for (int m = 0; m < 2; m++)
+		score_keys<EIGHTS, MS>(score, queries, own, k);
+		if ((t + 1) * KEYS_AT_ONCE > a.tokens)
+			for (int n = 0; n < KEYS_AT_ONCE / 8; n++)
 				for (int i = 0; i < 4; i++)
-					p[m][i] = two(score[m][2 * d + i / 2][i % 2 * 2],
-					              score[m][2 * d + i / 2][i % 2 * 2 + 1]);
-#pragma unroll
-			for (int n = 0; n < EIGHTS; n += 2) {
-				unsigned b[4];
-
-				load_turned(b, b_at(v, stride, 16 * d, 8 * n));
-				for (int m = 0; m < 2; m++) {
-					multiply(result[m][n], p[m], b[0], b[1]);
-					if (n + 1 < EIGHTS)
-						multiply(result[m][n + 1 < EIGHTS ? n + 1 : n], p[m], b[2], b[3]);
-				}
-			}
-		}
+					if (t * KEYS_AT_ONCE + 8 * n + lane % 4 * 2 + i % 2 >= a.tokens)
+						for (int m = 0; m < MS; m++)
+							score[m][n][i] = -CUDART_INF_F;
+		weigh<EIGHTS, MS>(score, r, a.scale * 1.44269504F); /* in powers of 2 */
+		add_values<EIGHTS, MS>(r, score, v);
 		__syncthreads();
 	}
-#pragma unroll
-	for (int m = 0; m < 2; m++)
-#pragma unroll
-		for (int half = 0; half < 2; half++) {
-			const int token = first + own + 16 * m + 8 * half + lane / 4;
-			float all = sum[m][half];
-
-			all += __shfl_xor_sync(0xffffffffU, all, 1);
-			all += __shfl_xor_sync(0xffffffffU, all, 2);
-			if (token >= a.tokens)
-				continue;
-			for (int n = 0; n < EIGHTS; n++)
-				*(unsigned *)((bf16 *)a.out.x + result_at(a, head, token) + 8 * n + lane % 4 * 2) =
-					two(result[m][n][2 * half] / all, result[m][n][2 * half + 1] / all);
-			if (lane % 4 == 0)
-				a.sums[head * a.tokens + token] = most[m][half] * a.scale + logf(all);
-		}
+	write_results<EIGHTS, MS>(a, head, first + own, r);
 }
 
-/* Backward: a block has a head, a warp 32 of its keys; queries come 32 at a time. */
+/* Backward: a block has a head, a warp MS · 16 of its keys; queries come 32 at a time. */
 enum { QUERIES_AT_ONCE = 32, SLOPE_STRIDE = QUERIES_AT_ONCE + 8, MOST_TOKENS = 256 };
 
 template <int EIGHTS> static size_t backward_room(int tokens)
@@ -445,9 +480,9 @@ template <int EIGHTS> static size_t backward_room(int tokens)
 	return rows * (4 * head_shape<EIGHTS>::stride + 2 * SLOPE_STRIDE) * sizeof(bf16) + 2 * rows * sizeof(float);
 }
 
-/* c [32 of its rows, …] += a · b; a from registers. b: rows `row` … of x. */
-template <int EIGHTS>
-static __device__ inline void add_product(float c[2][EIGHTS][4], const unsigned a[2][2][4], const bf16 *x, int stride)
+/* c [MS · 16 of its rows, …] += a · b; a from registers. b: rows `row` … of x. */
+template <int EIGHTS, int MS>
+static __device__ inline void add_product(float c[MS][EIGHTS][4], const unsigned a[MS][2][4], const bf16 *x, int stride)
 {
 #pragma unroll
 	for (int d = 0; d < 2; d++)
@@ -456,7 +491,7 @@ static __device__ inline void add_product(float c[2][EIGHTS][4], const unsigned 
 			unsigned b[4];
 
 			load_turned(b, b_at(x, stride, 16 * d, 8 * n));
-			for (int m = 0; m < 2; m++) {
+			for (int m = 0; m < MS; m++) {
 				multiply(c[m][n], a[m][d], b[0], b[1]);
 				if (n + 1 < EIGHTS)
 					multiply(c[m][n + 1 < EIGHTS ? n + 1 : n], a[m][d], b[2], b[3]);
@@ -464,22 +499,22 @@ static __device__ inline void add_product(float c[2][EIGHTS][4], const unsigned 
 		}
 }
 
-/* c [32 keys, 32 queries] = rows `own` … of x times rows of y. */
-template <int SIXTEENS>
-static __device__ inline void score_tile(float c[2][4][4], const bf16 *x, int own, const bf16 *y, int stride)
+/* c [MS · 16 keys, 32 queries] = rows `own` … of x times rows of y. */
+template <int SIXTEENS, int MS>
+static __device__ inline void score_tile(float c[MS][4][4], const bf16 *x, int own, const bf16 *y, int stride)
 {
 #pragma unroll
 	for (int d = 0; d < SIXTEENS; d++) {
-		unsigned a[2][4];
+		unsigned a[MS][4];
 
-		for (int m = 0; m < 2; m++)
+		for (int m = 0; m < MS; m++)
 			load_matrices(a[m], a_at(x, stride, own + 16 * m, 16 * d));
 #pragma unroll
 		for (int n = 0; n < 4; n += 2) {
 			unsigned b[4];
 
 			load_matrices(b, b_turned_at(y, stride, 16 * d, 8 * n));
-			for (int m = 0; m < 2; m++) {
+			for (int m = 0; m < MS; m++) {
 				multiply(c[m][n], a[m], b[0], b[1]);
 				multiply(c[m][n + 1], a[m], b[2], b[3]);
 			}
@@ -488,10 +523,10 @@ static __device__ inline void score_tile(float c[2][4][4], const bf16 *x, int ow
 }
 
 /* Sixteens of c as a. */
-static __device__ inline void to_a(unsigned a[2][2][4], const float c[2][4][4])
+template <int MS> static __device__ inline void to_a(unsigned a[MS][2][4], const float c[MS][4][4])
 {
 #pragma unroll
-	for (int m = 0; m < 2; m++)
+	for (int m = 0; m < MS; m++)
 #pragma unroll
 		for (int d = 0; d < 2; d++)
 #pragma unroll
@@ -500,14 +535,14 @@ static __device__ inline void to_a(unsigned a[2][2][4], const float c[2][4][4])
 }
 
 /* Of this lane's thread: rows of a gradient of keys or values. */
-template <int EIGHTS>
+template <int EIGHTS, int MS>
 static __device__ inline void write_rows(const attention &a, size_t head, int own, int part,
                                          const float c[2][EIGHTS][4])
 {
 	const int lane = (int)threadIdx.x % 32;
 
 #pragma unroll
-	for (int m = 0; m < 2; m++)
+	for (int m = 0; m < MS; m++)
 #pragma unroll
 		for (int half = 0; half < 2; half++) {
 			const int token = own + 16 * m + 8 * half + lane / 4;
@@ -545,13 +580,43 @@ static __device__ inline void take_sums(float *logs, float *deltas, const attent
 	}
 }
 
-template <int EIGHTS> static __global__ void __launch_bounds__(MOST_TOKENS, 1) attend_back(attention a)
+/* The gradients of 32 queries from their slopes [keys, 32]: sixteen of them and sixteen features a warp at a time. */
+template <int EIGHTS>
+static __device__ inline void give_queries(const attention &a, size_t head, int first, const bf16 *slope,
+                                           const bf16 *keys, int rows)
+{
+	const int lane = (int)threadIdx.x % 32;
+
+	for (int job = (int)threadIdx.x / 32; job < 2 * head_shape<EIGHTS>::pairs; job += (int)blockDim.x / 32) {
+		const int m = job % 2, n = job / 2 * 2;
+		float c[2][4] = {};
+
+		for (int k = 0; k < rows; k += 16) {
+			unsigned x[4], b[4];
+
+			load_turned(x, a_turned_at(slope, SLOPE_STRIDE, 16 * m, k));
+			load_turned(b, b_at(keys, head_shape<EIGHTS>::stride, k, 8 * n));
+			multiply(c[0], x, b[0], b[1]);
+			multiply(c[1], x, b[2], b[3]);
+		}
+		for (int half = 0; half < 2; half++) {
+			const int token = first + 16 * m + 8 * half + lane / 4;
+
+			for (int i = 0; i < 2 && token < a.tokens; i++)
+				if (n + i < EIGHTS)
+					*(unsigned *)((bf16 *)a.dqkv.x + part_at(a, head, token, 0) + 8 * (n + i) +
+					              lane % 4 * 2) = two(c[i][2 * half], c[i][2 * half + 1]);
+		}
+	}
+}
+
+template <int EIGHTS, int MS> static __global__ void __launch_bounds__(MOST_TOKENS / MS * 2, 1) attend_back(attention a)
 {
 	using shape = head_shape<EIGHTS>;
 	constexpr int stride = shape::stride;
 	extern __shared__ __align__(16) bf16 room[];
-	const int rows = (int)blockDim.x, tiles = rows / 32, lane = (int)threadIdx.x % 32;
-	const int warp = (int)threadIdx.x / 32, own = 32 * warp;
+	const int warps = (int)blockDim.x / 32, rows = warps * 16 * MS, tiles = rows / 32, lane = (int)threadIdx.x % 32;
+	const int warp = (int)threadIdx.x / 32, own = 16 * MS * warp;
 	const size_t head = blockIdx.x, features = (size_t)a.heads * a.width, row = 3 * features;
 	const bf16 *qkv = (const bf16 *)a.qkv.x + part_at(a, head, 0, 0);
 	const bf16 *dout = (const bf16 *)a.dout.x + result_at(a, head, 0);
@@ -559,7 +624,7 @@ template <int EIGHTS> static __global__ void __launch_bounds__(MOST_TOKENS, 1) a
 	bf16 *queries = room, *keys = queries + rows * stride, *values = keys + rows * stride;
 	bf16 *results = values + rows * stride, *slopes = results + rows * stride;
 	float *logs = (float *)(slopes + 2 * rows * SLOPE_STRIDE), *deltas = logs + rows;
-	float dkeys[2][EIGHTS][4] = {}, dvalues[2][EIGHTS][4] = {};
+	float dkeys[MS][EIGHTS][4] = {}, dvalues[MS][EIGHTS][4] = {};
 
 	fetch<EIGHTS>(keys, qkv + features, row, 0, rows, a.tokens);
 	fetch<EIGHTS>(values, qkv + 2 * features, row, 0, rows, a.tokens);
@@ -571,68 +636,48 @@ template <int EIGHTS> static __global__ void __launch_bounds__(MOST_TOKENS, 1) a
 		close_copies();
 	}
 	take_sums<EIGHTS>(logs, deltas, a, head, rows);
+	await_all_but(tiles - 1);
+	__syncthreads();
 	for (int t = 0; t < tiles; t++) {
 		const int first = t * QUERIES_AT_ONCE;
 		const bf16 *q = queries + first * stride, *dy = results + first * stride;
 		bf16 *slope = slopes + t % 2 * rows * SLOPE_STRIDE;
-		unsigned fragments[2][2][4];
-		float share[2][4][4] = {}, d[2][4][4] = {};
+		unsigned fragments[MS][2][4];
+		float share[MS][4][4] = {}, d[MS][4][4] = {};
 
-		await_all_but(tiles - 1 - t);
-		__syncthreads();
-		score_tile<shape::sixteens>(share, keys, own, q, stride);
-		score_tile<shape::sixteens>(d, values, own, dy, stride);
+		score_tile<shape::sixteens, MS>(share, keys, own, q, stride);
+		score_tile<shape::sixteens, MS>(d, values, own, dy, stride);
 #pragma unroll
 		for (int n = 0; n < 4; n++) {
 			const int query = first + 8 * n + lane % 4 * 2;
 
 #pragma unroll
-			for (int m = 0; m < 2; m++)
+			for (int m = 0; m < MS; m++)
 #pragma unroll
 				for (int i = 0; i < 4; i++) {
-					share[m][n][i] = exp2f(share[m][n][i] * scale - logs[query + i % 2]);
+					share[m][n][i] = power_of_2(share[m][n][i] * scale - logs[query + i % 2]);
 					d[m][n][i] = share[m][n][i] * (d[m][n][i] - deltas[query + i % 2]) * a.scale;
 				}
 		}
-		to_a(fragments, share);
-		add_product<EIGHTS>(dvalues, fragments, dy, stride);
-		to_a(fragments, d);
-		add_product<EIGHTS>(dkeys, fragments, q, stride);
+		to_a<MS>(fragments, share);
+		add_product<EIGHTS, MS>(dvalues, fragments, dy, stride);
+		to_a<MS>(fragments, d);
+		add_product<EIGHTS, MS>(dkeys, fragments, q, stride);
 #pragma unroll
-		for (int m = 0; m < 2; m++)
+		for (int m = 0; m < MS; m++)
 #pragma unroll
 			for (int n = 0; n < 4; n++)
 #pragma unroll
 				for (int half = 0; half < 2; half++)
 					*(unsigned *)(slope + (own + 16 * m + 8 * half + lane / 4) * SLOPE_STRIDE +
 					              8 * n + lane % 4 * 2) = fragments[m][n / 2][n % 2 * 2 + half];
+		/* One barrier: all slopes of this tile are there, and the copies of the next. */
+		await_all_but(tiles - 2 - t);
 		__syncthreads();
-		/* The queries' gradients: sixteen of them and sixteen features a warp at a time. */
-		for (int job = warp; job < 2 * shape::pairs; job += tiles) {
-			const int m = job % 2, n = job / 2 * 2;
-			float c[2][4] = {};
-
-			for (int k = 0; k < rows; k += 16) {
-				unsigned x[4], b[4];
-
-				load_turned(x, a_turned_at(slope, SLOPE_STRIDE, 16 * m, k));
-				load_turned(b, b_at(keys, stride, k, 8 * n));
-				multiply(c[0], x, b[0], b[1]);
-				multiply(c[1], x, b[2], b[3]);
-			}
-			for (int half = 0; half < 2; half++) {
-				const int token = first + 16 * m + 8 * half + lane / 4;
-
-				for (int i = 0; i < 2 && token < a.tokens; i++)
-					if (n + i < EIGHTS)
-						*(unsigned *)((bf16 *)a.dqkv.x + part_at(a, head, token, 0) +
-						              8 * (n + i) + lane % 4 * 2) =
-							two(c[i][2 * half], c[i][2 * half + 1]);
-			}
-		}
+		give_queries<EIGHTS>(a, head, first, slope, keys, rows);
 	}
-	write_rows<EIGHTS>(a, head, own, 1, dkeys);
-	write_rows<EIGHTS>(a, head, own, 2, dvalues);
+	write_rows<EIGHTS, MS>(a, head, own, 1, dkeys);
+	write_rows<EIGHTS, MS>(a, head, own, 2, dvalues);
 }
 
 /* Which way. */
@@ -693,25 +738,42 @@ out:
 }
 
 /* 1 if it ran, 0 if it does not fit. */
-template <int EIGHTS> static int run_on_tensor_cores(const attention &a, int back)
+template <int EIGHTS, int MS> static int run_forward(const attention &a)
 {
 	const unsigned blocks = (unsigned)(a.heads_in_all * (size_t)((a.tokens + QUERIES - 1) / QUERIES));
-	const size_t row = head_shape<EIGHTS>::stride * sizeof(bf16);
-	const size_t room = back ? backward_room<EIGHTS>(a.tokens) : (QUERIES + 4 * KEYS_AT_ONCE) * row;
+	const size_t room = (QUERIES + 4 * KEYS_AT_ONCE) * head_shape<EIGHTS>::stride * sizeof(bf16);
 	int rc;
 
-	if (room > ek_cuda_shared_memory() || (back && a.tokens > MOST_TOKENS))
+	if (room > ek_cuda_shared_memory())
 		return 0;
-	EK_TRY(give_room(back ? (const void *)attend_back<EIGHTS> : (const void *)attend<EIGHTS>, room));
-	if (back)
-		attend_back<EIGHTS>
-			<<<(unsigned)a.heads_in_all, (unsigned)(a.tokens + 31) / 32 * 32, room, ek_cuda_stream()>>>(a);
-	else
-		attend<EIGHTS><<<blocks, FORWARD_THREADS, room, ek_cuda_stream()>>>(a);
-	EK_TRY(ek_cuda_launched(back ? "attention's gradient" : "attention"));
+	EK_TRY(give_room((const void *)attend<EIGHTS, MS>, room));
+	attend<EIGHTS, MS><<<blocks, QUERIES / MS * 2, room, ek_cuda_stream()>>>(a);
+	EK_TRY(ek_cuda_launched("attention"));
 	rc = 1;
 out:
 	return rc;
+}
+
+template <int EIGHTS, int MS> static int run_backward(const attention &a)
+{
+	const unsigned rows = (unsigned)(a.tokens + 31) / 32 * 32;
+	const size_t room = backward_room<EIGHTS>(a.tokens);
+	int rc;
+
+	if (room > ek_cuda_shared_memory() || a.tokens > MOST_TOKENS)
+		return 0;
+	EK_TRY(give_room((const void *)attend_back<EIGHTS, MS>, room));
+	attend_back<EIGHTS, MS><<<(unsigned)a.heads_in_all, rows / MS * 2, room, ek_cuda_stream()>>>(a);
+	EK_TRY(ek_cuda_launched("attention's gradient"));
+	rc = 1;
+out:
+	return rc;
+}
+
+/* A warp takes 16 queries where their registers then suffice for two blocks at a time, as measured on an H200. */
+template <int EIGHTS> static int run_on_tensor_cores(const attention &a, int back)
+{
+	return back ? run_backward<EIGHTS, 2>(a) : run_forward < EIGHTS, EIGHTS <= 8 ? 1 : 2 > (a);
 }
 
 static int run(const attention &a, int back)

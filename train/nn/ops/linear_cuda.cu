@@ -2,6 +2,10 @@
  * Linear layers by cuBLASLt: y [r, o] = x [r, i] · W^T + b; dx = dy · W; dW [o, i] += dy^T · x. To the library, whose
  * matrices lie column by column, each of them is its transpose. In a bf16 net W, and the bias of a bf16 result, are
  * packed as bfloat16 once a step.
+ *
+ * Where a GELU follows, the product makes it as well; and where the input is that of a GELU, the gradient that backward
+ * makes is the one before it: two passes over the widest values fewer each. For sizes that are no multiples of 8 the
+ * library rounds a bf16 product before it adds to it: there the sum is made here.
  */
 #include <stdlib.h>
 
@@ -19,6 +23,7 @@ struct product {
 
 struct plan {
 	ek_cuda_plan head;
+	int apart; /* bias, what is added, and activation are not the library's to do */
 	const ek_cublaslt *lt;
 	struct product products[PRODUCTS];
 };
@@ -59,6 +64,7 @@ struct wish {
 	cublasLtEpilogue_t epilogue;
 	float beta;
 	uint32_t a_bytes, d_bytes;
+	int with_other; /* the epilogue reads or writes another matrix like d */
 };
 
 static int choose(product *q, const ek_cublaslt *lt, const wish &w)
@@ -107,6 +113,12 @@ static int make(product *q, const ek_cublaslt *lt, const wish &w)
 	SET(TRANSA, w.turn_a);
 	SET(TRANSB, w.turn_b);
 	SET(EPILOGUE, w.epilogue);
+	if (w.with_other) {
+		const int64_t rows = (int64_t)w.m;
+
+		SET(EPILOGUE_AUX_LD, rows);
+		SET(EPILOGUE_AUX_DATA_TYPE, result);
+	}
 #undef SET
 #define LAYOUT(l, t, rows, columns)                                                                                    \
 	EK_TRY(ek_cuda_cublaslt_check(lt->MatrixLayoutCreate(&l, t, rows, columns, (int64_t)(rows)), "a matrix"))
@@ -119,8 +131,9 @@ out:
 	return rc;
 }
 
-/* c: what is added, or NULL: d itself. */
-static int run(const plan *p, int which, const void *a, const void *b, const void *c, void *d, const void *bias)
+/* c: what is added, or NULL: d itself; other: of the epilogue. */
+static int run(const plan *p, int which, const void *a, const void *b, const void *c, void *d, const void *bias,
+               const void *other)
 {
 	const product *q = &p->products[which];
 	const float alpha = 1;
@@ -130,6 +143,11 @@ static int run(const plan *p, int which, const void *a, const void *b, const voi
 		EK_TRY(ek_cuda_cublaslt_check(
 			p->lt->MatmulDescSetAttribute(q->what, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias),
 			"a bias"));
+	if (other != NULL)
+		EK_TRY(ek_cuda_cublaslt_check(p->lt->MatmulDescSetAttribute(q->what,
+		                                                            CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER,
+		                                                            &other, sizeof other),
+		                              "what the epilogue takes"));
 	EK_TRY(ek_cuda_cublaslt_check(p->lt->Matmul(p->lt->handle, q->what, &alpha, a, q->a, b, q->b, &q->beta,
 	                                            c != NULL ? c : d, q->d, d, q->d, &q->algorithm, p->lt->workspace,
 	                                            p->lt->workspace_bytes, ek_cuda_stream()),
@@ -162,17 +180,67 @@ static int gives_bf16(const ek_net *net, const ek_net_op *op)
 }
 
 /* What the library does to the result by itself; `done`: the activation is among it. */
-static cublasLtEpilogue_t epilogue(const ek_net_op *op, int *done)
+static cublasLtEpilogue_t epilogue(const ek_net_op *op, int apart, int *done)
 {
 	const int bias = op->parameters[1] >= 0;
 
 	*done = 1;
-	if (op->then == EK_NN_RELU)
+	if (!apart && op->makes > 0)
+		return bias ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
+	if (!apart && op->then == EK_NN_RELU)
 		return bias ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_RELU;
-	if (op->then == EK_NN_GELU_TANH)
+	if (!apart && op->then == EK_NN_GELU_TANH)
 		return bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
 	*done = op->then == EK_NN_LINEAR;
-	return bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+	return bias && !apart ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+}
+
+static int is_gelu(const ek_net_op *op)
+{
+	return op->kind == EK_NET_ACTIVATION && op->of.activation.activation == EK_NN_GELU_TANH;
+}
+
+static int uses_of(const ek_net *net, int value)
+{
+	int uses = net->values[value].kept;
+
+	for (int i = 0; i < net->op_count; i++)
+		for (int j = 0; j < EK_NET_INPUTS; j++)
+			uses += net->ops[i].inputs[j] == value;
+	return uses;
+}
+
+/* The GELU of the result, if it is the next layer, made here: both of its values in bf16. */
+static void take_next(ek_net *net, ek_net_op *op)
+{
+	ek_net_op *next = op + 1;
+
+	if (op == net->ops + net->op_count - 1 || !is_gelu(next) || next->inputs[0] != op->outputs[0] ||
+	    next->segment != op->segment || net->mode == EK_NET_FORWARD)
+		return;
+	op->makes = next->outputs[0];
+	next->idle[0] = 1;
+}
+
+/* The gradient through the GELU whose result the input is, if nothing else takes that. */
+static void take_previous(ek_net *net, ek_net_op *op)
+{
+	const int maker = net->values[op->inputs[0]].maker;
+	ek_net_op *before = maker >= 0 ? &net->ops[maker] : NULL;
+
+	if (before == NULL || !is_gelu(before) || uses_of(net, op->inputs[0]) > 1 || before->segment != op->segment ||
+	    !op->backward || !op->wants[0] || op->adds[0] || !before->wants[0] || before->adds[0])
+		return;
+	op->makes_gradient = before->inputs[0];
+	before->idle[1] = 1;
+}
+
+/* y [rows, n] = x + bias + added. */
+static __global__ void finish(ek_cuda_view y, const float *x, const float *bias, ek_cuda_view added, size_t n,
+                              size_t count)
+{
+	EK_CUDA_EACH(i, count)
+	ek_put(y, i, x[i] + (bias != NULL ? bias[i % n] : 0) + (added.x != NULL ? ek_get(added, i) : 0));
 }
 
 static size_t packed_weights(const ek_net *net, const ek_net_op *op)
@@ -186,32 +254,44 @@ static int prepare(ek_net *net, ek_net_op *op)
 	const int bf16 = is_bf16(net, op), result = gives_bf16(net, op);
 	const uint32_t of_weights = bf16 ? 64 : parameter_alignment(op, 0);
 	plan *p = (plan *)calloc(1, sizeof *p);
-	int rc, unused;
+	size_t backward_scratch;
+	int rc, unused, added;
 
 	if (p == NULL)
 		return ek_fail(EK_ENOMEM, "out of memory");
 	p->head.release = release;
 	op->prepared = p;
+	p->apart = result && (z.inputs % 8 != 0 || z.outputs % 8 != 0);
+	if (bf16 && result && !p->apart) {
+		take_next(net, op);
+		take_previous(net, op);
+	}
 	op->flops = 2.0 * (double)z.rows * (double)z.inputs * (double)z.outputs;
 	op->packed = packed_weights(net, op);
 	if (result && op->parameters[1] >= 0)
 		op->packed += ek_net_align(z.outputs * sizeof(ek_bf16));
+	if (p->apart)
+		op->scratch = z.rows * z.outputs * sizeof(float);
+	added = !p->apart && op->inputs[1] > 0;
 	EK_TRY(ek_cuda_cublaslt(&p->lt));
 	EK_TRY(make(&p->products[FORWARD], p->lt,
-	            { z.outputs, z.rows, z.inputs, CUBLAS_OP_T, CUBLAS_OP_N, bf16, result, epilogue(op, &unused),
-	              op->inputs[1] > 0 ? 1.0F : 0.0F, of_weights, 64 }));
+	            { z.outputs, z.rows, z.inputs, CUBLAS_OP_T, CUBLAS_OP_N, bf16, result && !p->apart,
+	              epilogue(op, p->apart, &unused), added ? 1.0F : 0.0F, of_weights, 64, op->makes > 0 }));
 	if (!op->backward)
 		goto out;
+	backward_scratch = ek_cuda_add_rows_scratch(z.rows, z.outputs);
 	if (result != bf16)
-		op->scratch = ek_net_align(z.rows * z.outputs * sizeof(ek_bf16));
-	op->scratch += ek_cuda_add_rows_scratch(z.rows, z.outputs);
+		backward_scratch += ek_net_align(z.rows * z.outputs * sizeof(ek_bf16));
+	if (op->scratch < backward_scratch)
+		op->scratch = backward_scratch;
 	if (op->wants[0])
 		EK_TRY(make(&p->products[DATA], p->lt,
 		            { z.inputs, z.rows, z.outputs, CUBLAS_OP_N, CUBLAS_OP_N, bf16, bf16,
-		              CUBLASLT_EPILOGUE_DEFAULT, op->adds[0] ? 1.0F : 0.0F, of_weights, 64 }));
+		              op->makes_gradient > 0 ? CUBLASLT_EPILOGUE_DGELU : CUBLASLT_EPILOGUE_DEFAULT,
+		              op->adds[0] ? 1.0F : 0.0F, of_weights, 64, op->makes_gradient > 0 }));
 	EK_TRY(make(&p->products[WEIGHTS], p->lt,
 	            { z.inputs, z.outputs, z.rows, CUBLAS_OP_N, CUBLAS_OP_T, bf16, 0, CUBLASLT_EPILOGUE_DEFAULT, 1, 64,
-	              parameter_alignment(op, 0) }));
+	              parameter_alignment(op, 0), 0 }));
 out:
 	return rc;
 }
@@ -243,13 +323,41 @@ static const void *bias_of(const ek_net_state *s, const ek_net_op *op)
 	                              : ek_net_parameter(s, op, 1);
 }
 
+/* The product alone, then what is added to it. */
+static int forward_apart(ek_net_state *s, const ek_net_op *op)
+{
+	const sizes z = sizes_of(s->net, op);
+	const size_t count = z.rows * z.outputs;
+	float *product = (float *)(void *)s->scratch;
+	ek_cuda_view added = {};
+	int rc;
+
+	if (op->inputs[1] > 0)
+		added = ek_cuda_input(s, op, 1);
+	EK_TRY(run((const plan *)op->prepared, FORWARD, weights_of(s, op), ek_net_in(s, op, 0), NULL, product, NULL,
+	           NULL));
+	finish<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
+		ek_cuda_output(s, op, 0), product, op->parameters[1] >= 0 ? ek_net_parameter(s, op, 1) : NULL, added,
+		z.outputs, count);
+	EK_TRY(ek_cuda_launched("a product"));
+out:
+	return rc;
+}
+
 static int forward(ek_net_state *s, const ek_net_op *op)
 {
+	const plan *p = (const plan *)op->prepared;
+	void *y = ek_net_out(s, op, 0), *other = NULL;
 	int rc, done;
 
-	(void)epilogue(op, &done);
-	EK_TRY(run((const plan *)op->prepared, FORWARD, weights_of(s, op), ek_net_in(s, op, 0),
-	           op->inputs[1] > 0 ? ek_net_in(s, op, 1) : NULL, ek_net_out(s, op, 0), bias_of(s, op)));
+	(void)epilogue(op, p->apart, &done);
+	if (op->makes > 0) {
+		other = y;
+		y = ek_net_value_in(s, op->makes);
+	}
+	EK_TRY(p->apart ? forward_apart(s, op)
+	                : run(p, FORWARD, weights_of(s, op), ek_net_in(s, op, 0),
+	                      op->inputs[1] > 0 ? ek_net_in(s, op, 1) : NULL, y, bias_of(s, op), other));
 	if (!done)
 		EK_TRY(ek_cuda_activate(ek_cuda_output(s, op, 0), ek_cuda_output(s, op, 0),
 		                        ek_cuda_numbers(s->net, op->outputs[0]), op->then, 0));
@@ -261,7 +369,7 @@ static int backward(ek_net_state *s, const ek_net_op *op)
 {
 	const plan *p = (const plan *)op->prepared;
 	const sizes z = sizes_of(s->net, op);
-	const int bf16 = is_bf16(s->net, op);
+	const int bf16 = is_bf16(s->net, op), through = op->makes_gradient > 0;
 	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
 	const ek_cuda_view given = ek_cuda_grad_output(s, op, 0);
 	const size_t rounded = bf16 != given.bf16 ? ek_net_align(z.rows * z.outputs * sizeof(ek_bf16)) : 0;
@@ -273,9 +381,11 @@ static int backward(ek_net_state *s, const ek_net_op *op)
 		dy = s->scratch;
 	}
 	if (op->wants[0])
-		EK_TRY(run(p, DATA, weights_of(s, op), dy, NULL, ek_net_grad_in(s, op, 0), NULL));
+		EK_TRY(run(p, DATA, weights_of(s, op), dy, NULL,
+		           through ? ek_net_gradient(s, op->makes_gradient) : ek_net_grad_in(s, op, 0), NULL,
+		           through ? ek_net_value_in(s, op->makes_gradient) : NULL));
 	if (dw != NULL)
-		EK_TRY(run(p, WEIGHTS, ek_net_in(s, op, 0), dy, NULL, dw, NULL));
+		EK_TRY(run(p, WEIGHTS, ek_net_in(s, op, 0), dy, NULL, dw, NULL, NULL));
 	if (db != NULL)
 		EK_TRY(ek_cuda_add_rows(db, given, z.rows, z.outputs, s->scratch + rounded));
 out:

@@ -1,10 +1,9 @@
 /*
- * Layer norm, and its modulation by vectors, with the gate and the sum before it: a row a warp, kept in registers. Both
- * are normal · (base + weight) + bias, with weight and bias from parameters or from an image's vector. Saved: mean and
- * inverse deviation of each row.
+ * Layer norm, and its modulation by vectors, with the gate and the sum before it: forward a row a warp, kept in
+ * registers; backward rows one after another, their features across a block. Both are normal · (base + weight) + bias,
+ * with weight and bias from parameters or from an image's vector. Saved: mean and inverse deviation of each row.
  *
- * Backward adds up the gradients of weight, bias and gate over stripes of rows in registers, warp by warp, then the
- * stripes in order.
+ * Backward adds up the gradients of weight, bias and gate over stripes of rows, then the stripes in order.
  */
 #include "train/nn/ops/op_cuda.h"
 
@@ -140,156 +139,162 @@ template <int VEC, int PARTS> static __global__ void __launch_bounds__(WARPS * 3
 
 struct gradients {
 	ek_cuda_view dnormal, dstream, dx, dbranch; /* given: dnormal, dstream; NULL: none */
-	int in_place;                               /* dx is dstream: written even so */
 	float *parts;                               /* [stripes, 3, n]: weight, bias, gate; NULL: not wanted */
 	size_t stripes;                             /* of an image */
 };
 
-/* parts [stripe, which] = the sum over this block's warps, in order. */
-template <int VEC, int PARTS>
-static __device__ inline void add_warps(float *parts, const float (&mine)[PARTS * VEC], float *shared, size_t n,
-                                        int which)
+/* Four rows at a time, so that their sums over features take one barrier. A thread has VEC features of each. */
+enum { ROWS = 4, MOST_WARPS = 32 };
+
+/* sums [2 · ROWS] over the block, in every thread; a barrier parts two calls if `room` changes between them. */
+static __device__ inline void add_up(float sums[2 * ROWS], float room[MOST_WARPS][2 * ROWS])
 {
-	const size_t warp = threadIdx.x / 32;
+	const int warps = (int)blockDim.x / 32;
 
+	for (int i = 0; i < 2 * ROWS; i++)
+		sums[i] = ek_warp_sum(sums[i]);
+	if (threadIdx.x % 32 == 0)
+		for (int i = 0; i < 2 * ROWS; i++)
+			room[threadIdx.x / 32][i] = sums[i];
 	__syncthreads();
-	OWN(j, k, n, {
-		for (int i = 0; i < VEC; i++)
-			shared[warp * n + j + i] = mine[k * VEC + i];
-	})
-	__syncthreads();
-	for (size_t j = threadIdx.x; j < n; j += blockDim.x) {
-		float sum = 0;
-
-		for (int w = 0; w < WARPS; w++)
-			sum += shared[(size_t)w * n + j];
-		parts[((size_t)blockIdx.x * 3 + which) * n + j] = sum;
-	}
+	for (int i = 0; i < 2 * ROWS; i++)
+		sums[i] = 0;
+	for (int w = 0; w < warps; w++)
+		for (int i = 0; i < 2 * ROWS; i++)
+			sums[i] += room[w][i];
 }
 
-/* A block is a stripe of an image's rows; warps take them in turn. */
-template <int VEC, int PARTS>
-static __global__ void __launch_bounds__(WARPS * 32) normalise_backward(norm_pass m, gradients g)
+/* A block is a stripe of an image's rows. */
+/* 112 registers: two blocks of the widest models on a multiprocessor. */
+template <int VEC> static __global__ void __maxnreg__(112) normalise_backward(norm_pass m, gradients g)
 {
-	extern __shared__ float shared[]; /* [WARPS, n] */
-	const size_t image = blockIdx.x / g.stripes, first = blockIdx.x % g.stripes * STRIPE,
-		     vector = image * m.v.stride;
+	__shared__ __align__(16) float room[2][MOST_WARPS][2 * ROWS];
+	const size_t image = blockIdx.x / g.stripes, first = blockIdx.x % g.stripes * STRIPE;
 	const size_t end = first + STRIPE < m.v.rows ? first + STRIPE : m.v.rows;
-	const int warp = (int)threadIdx.x / 32;
-	float dweight[PARTS * VEC], dbias[PARTS * VEC], dgate[PARTS * VEC];
+	const size_t j = (size_t)threadIdx.x * VEC, vector = image * m.v.stride + j;
+	const int mine = j < m.n, gated = m.branch.x != NULL;
+	float dweight[VEC] = {}, dbias[VEC] = {}, dgate[VEC] = {}, weight[VEC] = {}, gate[VEC] = {};
 
-	for (int i = 0; i < PARTS * VEC; i++)
-		dweight[i] = dbias[i] = dgate[i] = 0;
-	for (size_t r = first + (size_t)warp; r < end; r += WARPS) {
-		const size_t row = image * m.v.rows + r, at = row * m.n;
-		const float mean = g.dnormal.x != NULL ? m.saved[2 * row] : 0;
-		const float inverse = g.dnormal.x != NULL ? m.saved[2 * row + 1] : 0;
-		float d[PARTS * VEC], normal[PARTS * VEC], sum = 0, products = 0;
-
-		if (g.dnormal.x != NULL) {
-			OWN(j, k, m.n, {
-				float x[VEC], dy[VEC], weight[VEC];
-
-				get_some<VEC>(x, m.stream.x != NULL ? m.stream : m.x, at + j);
-				get_some<VEC>(dy, g.dnormal, at + j);
-				get_vector<VEC>(weight, m.v.weight, vector + j);
-				for (int i = 0; i < VEC; i++) {
-					const int c = k * VEC + i;
-
-					normal[c] = (x[i] - mean) * inverse;
-					dweight[c] += dy[i] * normal[c];
-					dbias[c] += dy[i];
-					d[c] = dy[i] * (weight[i] + m.v.base);
-					sum += d[c];
-					products += d[c] * normal[c];
-				}
-			})
-		}
-		sum = ek_warp_sum(sum) / (float)m.n;
-		products = ek_warp_sum(products) / (float)m.n;
-		OWN(j, k, m.n, {
-			float dx[VEC], branch[VEC], gate[VEC], dbranch[VEC];
-
-			for (int i = 0; i < VEC; i++)
-				dx[i] = 0;
-			if (g.dstream.x != NULL)
-				get_some<VEC>(dx, g.dstream, at + j);
-			if (g.dnormal.x != NULL)
-				for (int i = 0; i < VEC; i++)
-					dx[i] += (d[k * VEC + i] - sum - normal[k * VEC + i] * products) * inverse;
-			if (m.branch.x != NULL) {
-				get_some<VEC>(branch, m.branch, at + j);
-				get_vector<VEC>(gate, m.v.gate, vector + j);
-				for (int i = 0; i < VEC; i++) {
-					dgate[k * VEC + i] += dx[i] * branch[i];
-					dbranch[i] = dx[i] * gate[i];
-				}
-				if (g.dbranch.x != NULL)
-					put_some<VEC>(g.dbranch, at + j, dbranch);
-			}
-			if (g.dx.x != NULL)
-				put_some<VEC>(g.dx, at + j, dx);
-		})
+	if (mine) {
+		get_vector<VEC>(weight, m.v.weight, vector);
+		if (gated)
+			get_vector<VEC>(gate, m.v.gate, vector);
 	}
-	if (g.parts != NULL) {
-		add_warps<VEC, PARTS>(g.parts, dweight, shared, m.n, 0);
-		add_warps<VEC, PARTS>(g.parts, dbias, shared, m.n, 1);
-		add_warps<VEC, PARTS>(g.parts, dgate, shared, m.n, 2);
+	for (int i = 0; i < VEC; i++)
+		weight[i] += m.v.base;
+	for (size_t r = first, turn = 0; r < end; r += ROWS, turn++) {
+		const size_t row = image * m.v.rows + r, at = row * m.n + j;
+		const int rows = end - r < ROWS ? (int)(end - r) : ROWS;
+		float normal[ROWS][VEC] = {}, d[ROWS][VEC] = {}, dx[ROWS][VEC] = {}, branch[ROWS][VEC] = {};
+		float sums[2 * ROWS] = {}, inverse[ROWS] = {};
+
+#pragma unroll
+		for (int k = 0; k < ROWS; k++) {
+			if (!mine || k >= rows)
+				continue;
+			if (g.dnormal.x != NULL) {
+				float x[VEC], dy[VEC];
+				const float mean = m.saved[2 * (row + k)];
+
+				inverse[k] = m.saved[2 * (row + k) + 1];
+				get_some<VEC>(x, m.stream.x != NULL ? m.stream : m.x, at + k * m.n);
+				get_some<VEC>(dy, g.dnormal, at + k * m.n);
+				for (int i = 0; i < VEC; i++) {
+					normal[k][i] = (x[i] - mean) * inverse[k];
+					dweight[i] += dy[i] * normal[k][i];
+					dbias[i] += dy[i];
+					d[k][i] = dy[i] * weight[i];
+					sums[2 * k] += d[k][i];
+					sums[2 * k + 1] += d[k][i] * normal[k][i];
+				}
+			}
+			if (g.dstream.x != NULL)
+				get_some<VEC>(dx[k], g.dstream, at + k * m.n);
+			if (gated)
+				get_some<VEC>(branch[k], m.branch, at + k * m.n);
+		}
+		if (g.dnormal.x != NULL)
+			add_up(sums, room[turn % 2]);
+#pragma unroll
+		for (int k = 0; k < ROWS; k++) {
+			const float a = sums[2 * k] / (float)m.n, b = sums[2 * k + 1] / (float)m.n;
+			float dbranch[VEC];
+
+			if (!mine || k >= rows)
+				continue;
+			for (int i = 0; i < VEC; i++) {
+				dx[k][i] += (d[k][i] - a - normal[k][i] * b) * inverse[k];
+				dgate[i] += dx[k][i] * branch[k][i];
+				dbranch[i] = dx[k][i] * gate[i];
+			}
+			if (g.dbranch.x != NULL)
+				put_some<VEC>(g.dbranch, at + k * m.n, dbranch);
+			if (g.dx.x != NULL)
+				put_some<VEC>(g.dx, at + k * m.n, dx[k]);
+		}
+	}
+	for (int i = 0; i < VEC && mine && g.parts != NULL; i++) {
+		float *parts = g.parts + (size_t)blockIdx.x * 3 * m.n + j + i;
+
+		parts[0] = dweight[i];
+		parts[m.n] = dbias[i];
+		parts[2 * m.n] = dgate[i];
 	}
 }
 
-template <int VEC, int PARTS> static int launch(const norm_pass &m, const gradients *g, size_t images)
+template <int VEC, int PARTS> static int launch(const norm_pass &m)
 {
-	if (g == NULL) {
-		normalise<VEC, PARTS><<<(unsigned)((m.rows + WARPS - 1) / WARPS), WARPS * 32, 0, ek_cuda_stream()>>>(m);
-		return ek_cuda_launched("a norm");
-	}
-	const size_t shared = WARPS * m.n * sizeof(float);
-	const cudaError_t error = cudaFuncSetAttribute(normalise_backward<VEC, PARTS>,
-	                                               cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
-
-	if (error != cudaSuccess)
-		return ek_cuda_check(error, "a norm's gradient");
-	normalise_backward<VEC, PARTS>
-		<<<(unsigned)(images * g->stripes), WARPS * 32, shared, ek_cuda_stream()>>>(m, *g);
-	return ek_cuda_launched("a norm's gradient");
+	normalise<VEC, PARTS><<<(unsigned)((m.rows + WARPS - 1) / WARPS), WARPS * 32, 0, ek_cuda_stream()>>>(m);
+	return ek_cuda_launched("a norm");
 }
 
 /* By fours where everything lies so. */
-static int run(const norm_pass &m, const gradients *g, size_t images, int fours)
+static int run(const norm_pass &m, int fours)
 {
 	const size_t n = m.n;
 
 	if (fours && n <= 384)
-		return launch<4, 3>(m, g, images);
+		return launch<4, 3>(m);
 	if (fours && n <= 768)
-		return launch<4, 6>(m, g, images);
+		return launch<4, 6>(m);
 	if (fours && n <= 1152)
-		return launch<4, 9>(m, g, images);
-	if (fours && n <= 2048)
-		return launch<4, 16>(m, g, images);
+		return launch<4, 9>(m);
+	if (fours)
+		return launch<4, 16>(m);
 	if (n <= 256)
-		return launch<1, 8>(m, g, images);
-	return launch<1, 64>(m, g, images);
+		return launch<1, 8>(m);
+	return launch<1, 32>(m);
 }
 
-static int check_width(const ek_net *net, const ek_net_op *op)
+static int run_backward(const norm_pass &m, const gradients &g, size_t images, int fours)
 {
-	const size_t n = ek_net_channel_count(net, op->inputs[0]);
+	const unsigned blocks = (unsigned)(images * g.stripes),
+		       threads = (unsigned)(m.n / (fours ? 4 : 1) + 31) / 32 * 32;
 
-	return n <= WIDEST ? 0
-	                   : ek_fail(EK_ENOTSUP, "the GPU's %s takes up to %d features, not %zu",
-	                             ek_net_operators[op->kind].name, WIDEST, n);
-}
-
-static size_t stripes_of(size_t rows)
-{
-	return (rows + STRIPE - 1) / STRIPE;
+	if (fours)
+		normalise_backward<4><<<blocks, threads, 0, ek_cuda_stream()>>>(m, g);
+	else
+		normalise_backward<1><<<blocks, threads, 0, ek_cuda_stream()>>>(m, g);
+	return ek_cuda_launched("a norm's gradient");
 }
 
 static int is_fours(size_t x)
 {
 	return x % 4 == 0;
+}
+
+static int check_width(const ek_net *net, const ek_net_op *op)
+{
+	const size_t n = ek_net_channel_count(net, op->inputs[0]), most = is_fours(n) ? WIDEST : WIDEST / 2;
+
+	return n <= most ? 0
+	                 : ek_fail(EK_ENOTSUP, "the GPU's %s takes up to %zu features, not %zu",
+	                           ek_net_operators[op->kind].name, most, n);
+}
+
+static size_t stripes_of(size_t rows)
+{
+	return (rows + STRIPE - 1) / STRIPE;
 }
 
 /* Modulation. */
@@ -340,32 +345,25 @@ static int forward_modulate(ek_net_state *s, const ek_net_op *op)
 {
 	const norm_pass m = modulation_of(s, op);
 
-	return run(m, NULL, (size_t)s->net->batch, is_fours(m.n));
+	return run(m, is_fours(m.n));
 }
 
-/* The features of the vectors' gradient: those of scale, shift and gate from the stripes, all others 0. */
+/* The gradients of scale, shift and gate, from the stripes; features of the vectors that are none of them are left. */
 static __global__ void add_vectors(ek_cuda_view dv, const float *parts, struct ek_net_modulate k, int gated, int normal,
-                                   size_t stripes, size_t n, size_t width, size_t count)
+                                   size_t stripes, size_t n, size_t width)
 {
-	EK_CUDA_EACH(i, count)
-	{
-		const size_t image = i / width;
-		const int f = (int)(i % width), wide = (int)n;
-		const int firsts[3] = { k.scale, k.shift, k.gate };
+	const int firsts[3] = { k.scale, k.shift, k.gate };
+	const int which = (int)blockIdx.y;
+	const size_t image = blockIdx.z;
+
+	if (!(which == 2 ? gated : normal))
+		return;
+	for (size_t j = (size_t)blockIdx.x * blockDim.x + threadIdx.x; j < n; j += (size_t)gridDim.x * blockDim.x) {
 		float sum = 0;
-		int found = 0;
 
-		for (int which = 0; which < 3; which++) {
-			const int j = f - firsts[which];
-
-			if (j < 0 || j >= wide || !(which == 2 ? gated : normal))
-				continue;
-			found = 1;
-			for (size_t stripe = 0; stripe < stripes; stripe++)
-				sum += parts[((image * stripes + stripe) * 3 + which) * n + j];
-		}
-		if (found || !dv.add)
-			ek_put(dv, i, sum);
+		for (size_t stripe = 0; stripe < stripes; stripe++)
+			sum += parts[((image * stripes + stripe) * 3 + which) * n + j];
+		ek_put(dv, image * width + firsts[which] + j, sum);
 	}
 }
 
@@ -374,7 +372,6 @@ static int backward_modulate(ek_net_state *s, const ek_net_op *op)
 	const norm_pass m = modulation_of(s, op);
 	const int gated = op->inputs[1] > 0, y = gated ? 1 : 0;
 	const size_t stripes = stripes_of(m.v.rows), batch = (size_t)s->net->batch;
-	const size_t count = batch * m.v.stride;
 	gradients g = {};
 	int rc;
 
@@ -388,11 +385,17 @@ static int backward_modulate(ek_net_state *s, const ek_net_op *op)
 		g.dbranch = ek_cuda_grad_input(s, op, 1);
 	g.parts = op->wants[2] ? (float *)(void *)s->scratch : NULL;
 	g.stripes = stripes;
-	EK_TRY(run(m, &g, batch, is_fours(m.n)));
+	EK_TRY(run_backward(m, g, batch, is_fours(m.n)));
 	if (op->wants[2]) {
-		add_vectors<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
-			ek_cuda_grad_input(s, op, 2), g.parts, op->of.modulate, gated, g.dnormal.x != NULL, stripes,
-			m.n, m.v.stride, count);
+		ek_cuda_view dv = ek_cuda_grad_input(s, op, 2);
+
+		/* The first to write makes all features 0, so that the others, and this one, add. */
+		if (!dv.add)
+			ek_cuda_note(cudaMemsetAsync(dv.x, 0, batch * m.v.stride * sizeof(float), ek_cuda_stream()));
+		dv.add = 1;
+		add_vectors<<<dim3((unsigned)((m.n + EK_CUDA_BLOCK - 1) / EK_CUDA_BLOCK), 3, (unsigned)batch),
+		              EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(dv, g.parts, op->of.modulate, gated,
+		                                                    g.dnormal.x != NULL, stripes, m.n, m.v.stride);
 		EK_TRY(ek_cuda_launched("modulate's gradient"));
 	}
 out:
@@ -436,7 +439,7 @@ static int forward_layer_norm(ek_net_state *s, const ek_net_op *op)
 {
 	const norm_pass m = layer_norm_of(s, op);
 
-	return run(m, NULL, 1, is_fours(m.n));
+	return run(m, is_fours(m.n));
 }
 
 /* sum [n] += part `which` of all stripes, in order. */
@@ -464,7 +467,7 @@ static int backward_layer_norm(ek_net_state *s, const ek_net_op *op)
 		g.dx = ek_cuda_grad_input(s, op, 0);
 	g.parts = sums[0] != NULL || sums[1] != NULL ? (float *)(void *)s->scratch : NULL;
 	g.stripes = stripes_of(m.rows);
-	EK_TRY(run(m, &g, 1, is_fours(m.n)));
+	EK_TRY(run_backward(m, g, 1, is_fours(m.n)));
 	for (int i = 0; i < 2; i++)
 		if (sums[i] != NULL)
 			add_stripes<<<ek_cuda_blocks(m.n), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(sums[i], g.parts, i,

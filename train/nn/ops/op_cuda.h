@@ -97,6 +97,62 @@ static __device__ inline void ek_put(const ek_cuda_view &v, size_t i, float x)
 		((float *)v.x)[i] = x;
 }
 
+/* Eight numbers from i on, which is a multiple of 8; ek_cuda_by_eights says whether a view may be taken so. */
+static __device__ inline void ek_get8(float out[8], const ek_cuda_view &v, size_t i)
+{
+	if (v.bf16) {
+		const uint4 raw = *(const uint4 *)((const __nv_bfloat16 *)v.x + i);
+		const unsigned pairs[4] = { raw.x, raw.y, raw.z, raw.w };
+
+		for (int j = 0; j < 4; j++) {
+			out[2 * j] = __uint_as_float(pairs[j] << 16);
+			out[2 * j + 1] = __uint_as_float(pairs[j] & 0xffff0000U);
+		}
+	} else {
+		const float4 low = *(const float4 *)((const float *)v.x + i),
+			     high = *(const float4 *)((const float *)v.x + i + 4);
+
+		out[0] = low.x;
+		out[1] = low.y;
+		out[2] = low.z;
+		out[3] = low.w;
+		out[4] = high.x;
+		out[5] = high.y;
+		out[6] = high.z;
+		out[7] = high.w;
+	}
+}
+
+static __device__ inline unsigned ek_pair(float low, float high)
+{
+	const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+
+	return *(const unsigned *)&pair;
+}
+
+static __device__ inline void ek_put8(const ek_cuda_view &v, size_t i, float x[8])
+{
+	if (v.add) {
+		float before[8];
+
+		ek_get8(before, v, i);
+		for (int j = 0; j < 8; j++)
+			x[j] += before[j];
+	}
+	if (v.bf16) {
+		*(uint4 *)((__nv_bfloat16 *)v.x + i) =
+			make_uint4(ek_pair(x[0], x[1]), ek_pair(x[2], x[3]), ek_pair(x[4], x[5]), ek_pair(x[6], x[7]));
+	} else {
+		*(float4 *)((float *)v.x + i) = make_float4(x[0], x[1], x[2], x[3]);
+		*(float4 *)((float *)v.x + i + 4) = make_float4(x[4], x[5], x[6], x[7]);
+	}
+}
+
+static inline int ek_cuda_by_eights(const ek_cuda_view &v, size_t count)
+{
+	return count % 8 == 0 && (uintptr_t)v.x % 16 == 0;
+}
+
 /* The sum over a block of whole warps, in every thread; `shared`: [32]. Every thread must come here. */
 template <typename T> static __device__ inline T ek_block_sum(T x, T *shared)
 {

@@ -54,22 +54,64 @@ static __device__ float activated_slope(float x, int activation, float slope)
 	}
 }
 
-static __global__ void activate(ek_cuda_view y, ek_cuda_view x, size_t count, int activation, float slope)
+/* Runs its body, which makes y from x and z of VEC numbers, from number i on; z may be none. */
+template <int VEC, typename F>
+static __device__ inline void each(const ek_cuda_view &y, const ek_cuda_view &x, const ek_cuda_view &z, size_t count,
+                                   F body)
 {
-	EK_CUDA_EACH(i, count)
-	ek_put(y, i, activated(ek_get(x, i), activation, slope));
+	EK_CUDA_EACH(k, count / VEC)
+	{
+		const size_t i = k * VEC;
+		float a[VEC], b[VEC];
+
+		if constexpr (VEC == 8) {
+			ek_get8(a, x, i);
+			if (z.x != NULL)
+				ek_get8(b, z, i);
+		} else {
+			a[0] = ek_get(x, i);
+			b[0] = z.x != NULL ? ek_get(z, i) : 0;
+		}
+		for (int j = 0; j < VEC; j++)
+			a[j] = body(a[j], b[j]);
+		if constexpr (VEC == 8)
+			ek_put8(y, i, a);
+		else
+			ek_put(y, i, a[0]);
+	}
 }
 
-static __global__ void activate_backward(ek_cuda_view dx, ek_cuda_view dy, ek_cuda_view x, size_t count, int activation,
+/* Launches KERNEL<8> or KERNEL<1>: (y, x, z, count, …). */
+#define LAUNCH(KERNEL, y, x, z, count, ...)                                                                            \
+	do {                                                                                                           \
+		if (ek_cuda_by_eights(y, count) && ek_cuda_by_eights(x, count) && ek_cuda_by_eights(z, count))         \
+			KERNEL<8><<<ek_cuda_blocks(count, 8), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(y, x, z, count,    \
+			                                                                            __VA_ARGS__);      \
+		else                                                                                                   \
+			KERNEL<1><<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(y, x, z, count,       \
+			                                                                         __VA_ARGS__);         \
+	} while (0)
+
+template <int VEC>
+static __global__ void activate(ek_cuda_view y, ek_cuda_view x, ek_cuda_view z, size_t count, int activation,
+                                float slope)
+{
+	each<VEC>(y, x, z, count, [=](float a, float) { return activated(a, activation, slope); });
+}
+
+/* dx from x and dy. */
+template <int VEC>
+static __global__ void activate_backward(ek_cuda_view dx, ek_cuda_view x, ek_cuda_view dy, size_t count, int activation,
                                          float slope)
 {
-	EK_CUDA_EACH(i, count)
-	ek_put(dx, i, ek_get(dy, i) * activated_slope(ek_get(x, i), activation, slope));
+	each<VEC>(dx, x, dy, count, [=](float a, float d) { return d * activated_slope(a, activation, slope); });
 }
 
 int ek_cuda_activate(const ek_cuda_view &y, const ek_cuda_view &x, size_t count, int activation, float slope)
 {
-	activate<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(y, x, count, activation, slope);
+	const ek_cuda_view none = {};
+
+	LAUNCH(activate, y, x, none, count, activation, slope);
 	return ek_cuda_launched("activation");
 }
 
@@ -84,29 +126,26 @@ static int backward_activation(ek_net_state *s, const ek_net_op *op)
 {
 	const size_t count = ek_cuda_numbers(s->net, op->inputs[0]);
 
-	activate_backward<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
-		ek_cuda_grad_input(s, op, 0), ek_cuda_grad_output(s, op, 0), ek_cuda_input(s, op, 0), count,
-		op->of.activation.activation, op->of.activation.slope);
+	LAUNCH(activate_backward, ek_cuda_grad_input(s, op, 0), ek_cuda_input(s, op, 0), ek_cuda_grad_output(s, op, 0),
+	       count, op->of.activation.activation, op->of.activation.slope);
 	return ek_cuda_launched("activation's gradient");
 }
 
 const struct ek_net_code ek_net_cuda_activation = { NULL, NULL, forward_activation, backward_activation, 0 };
 
-/* y = (x + z + shift) · scale; z may be none. */
+/* y = (x + z or shift) · scale; z may be none. */
+template <int VEC>
 static __global__ void combine(ek_cuda_view y, ek_cuda_view x, ek_cuda_view z, size_t count, float shift, float scale)
 {
-	EK_CUDA_EACH(i, count)
-	{
-		const float a = ek_get(x, i), b = z.x != NULL ? ek_get(z, i) : shift;
+	const int two = z.x != NULL;
 
-		ek_put(y, i, (a + b) * scale);
-	}
+	each<VEC>(y, x, z, count, [=](float a, float b) { return (a + (two ? b : shift)) * scale; });
 }
 
 static int launch_combine(const ek_cuda_view &y, const ek_cuda_view &x, const ek_cuda_view &z, size_t count,
                           float shift, float scale)
 {
-	combine<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(y, x, z, count, shift, scale);
+	LAUNCH(combine, y, x, z, count, shift, scale);
 	return ek_cuda_launched("a sum");
 }
 
