@@ -189,7 +189,7 @@ const struct ek_command ek_commands[] = {
 	          "sees at a step depends on the seed alone; stopped and resumed, it ends with the same bytes.",
 	  .own = &ek_train_flow_own,
 	  .steps = cluster_steps,
-	  .ways = EK_WAYS_CPU,
+	  .ways = EK_WAYS_GPU,
 	  .run = ek_cmd_train_flow },
 	{ .name = "generate",
 	  .arguments = "RUN --model NAME|FILE --name NAME",
@@ -203,7 +203,7 @@ const struct ek_command ek_commands[] = {
 	          "--model SiT-XL-2-256.pt --autoencoder sd-vae-ft-ema --class 207,360 --guidance 4 "
 	          "--guidance-channels 3 --name public.",
 	  .own = &ek_generate_own,
-	  .ways = EK_WAYS_CPU,
+	  .ways = EK_WAYS_GPU,
 	  .run = ek_cmd_generate },
 	{ .name = "evaluate",
 	  .arguments = "RUN --samples NAME|PATH [--name NAME]",

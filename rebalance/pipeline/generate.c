@@ -15,6 +15,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/text.h"
 #include "rebalance/io/kept_path.h"
+#include "rebalance/pipeline/device.h"
 #include "rebalance/pipeline/samples.h"
 #include "rebalance/pipeline/samples_folder.h"
 #include "rebalance/pipeline/space.h"
@@ -280,6 +281,7 @@ static int sample(void *context, struct ek_run *run, cJSON *counts)
 	(void)run;
 	if (w->place.whole) /* made by a version that did not record it */
 		return 0;
+	ek_device_for(ek_sit_work(&w->out->model.model) * (double)w->out->classes.count * (double)w->asked->steps);
 	EK_TRY(open_latents(w));
 	done = w->place.done;
 	if (done > 0 && done < w->out->classes.count)

@@ -8,6 +8,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/pipeline/condition.h"
+#include "rebalance/pipeline/device.h"
 #include "rebalance/pipeline/space.h"
 #include "reports/sheet.h"
 #include "train/flow/flow_sample.h"
@@ -113,12 +114,17 @@ static int slice_of(const struct ek_sit_config *c, int64_t batch)
 	return ek_trainer_slice((uint64_t)batch, 1024 / tokens, 2048 / tokens);
 }
 
+/* Where only a time or epochs end a training: so many steps are worth any device. */
+enum { STEPS_OF_A_LIMIT = 100000 };
+
 static int fill_options(struct work *w, uint64_t seed)
 {
 	struct ek_flow_task_options *o = &w->options;
 	int rc;
 
 	EK_TRY(find_model(w));
+	ek_device_for(3 * ek_sit_work(&o->model) * (double)w->asked->common.batch *
+	              (w->asked->common.steps > 0 ? (double)w->asked->common.steps : STEPS_OF_A_LIMIT));
 	o->objective = (struct ek_objective){ .kind = (enum ek_objective_kind)w->asked->objective,
 		                              .path = (enum ek_path)w->asked->path,
 		                              .prediction = (enum ek_prediction)w->asked->prediction,
