@@ -8,10 +8,14 @@
  *	                 {"images": [{"image", "group", "said", "sure"}]}; said: what people said of it, "" nothing yet,
  *	                 null none of the groups; group, sure: what it is taken for and how surely, or null
  *	GET  /random     the next sheet of a simple random sample, with no group that it is taken for
- *	GET  /group/#    a sheet of images that people say are of this group, by its number; the number of groups: of
- *none of them; one more: disputed GET  /image/#    an image POST /person {"by"}: joins POST /label  {"by", "images":
- *[numbers], "group": "name", null (none of the groups) or "" (take back)} POST /rename {"by", "group", "to"}: a group
- *that is there already takes it in POST /undo   {"by"}: the person's newest act; with "images" as a sheet has them, those that it was of
+ *	GET  /group/#    a sheet of images that people say are of this group, by its number
+ *	                 the number of groups: of none of them; one more: disputed
+ *	GET  /image/#    an image
+ *	POST /person     {"by"}: joins
+ *	POST /label      {"by", "images": [numbers], "group": "name", null (none of the groups) or "" (take back)}
+ *	POST /rename     {"by", "group", "to"}: a group that is there already takes it in
+ *	POST /undo       {"by"}: the person's newest act; with "images" as a sheet has them, those that it was of
+ *
  * POST is answered when it is on disk, with {"groups": [{"name", "images"}], "none", "disputed", "labelled", "random",
  * "edits"}: random: so many of the random sample, from its start, are labelled.
  */
