@@ -68,10 +68,9 @@ static const struct ek_option rows[] = {
 	  .zero = "0.5",
 	  .low = 0.001,
 	  .high = 1,
-	  .help = "of design, vendi and a reference: how large the effective sample is to be at least, as a share of "
-	          "the images; "
-	          "the "
-	          "weights are tempered to it" },
+	  .help = "how large the effective sample is to be at least, as a share of the images: the weights of design, "
+	          "vendi, a reference "
+	          "(0.5 unless told otherwise) and --by group (no limit unless told) are tempered to it" },
 	EK_PLAN_NORMALISE_ROW(struct ek_do_weights_options),
 	EK_PLAN_NAME_ROW(struct ek_do_weights_options, EK_WEIGHTS),
 	{ .name = NULL },

@@ -7,6 +7,7 @@
 
 #include "analysis/cluster/components.h"
 #include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/plan/design.h"
 
@@ -93,6 +94,68 @@ int ek_image_leverage(double *out, const struct ek_image_input *in)
 	EK_TRY(ek_design_leverage(out, x, in->count, k));
 out:
 	free(x);
+	return rc;
+}
+
+enum { RAKING_ROUNDS = 5 };
+
+static int open_membership(struct ek_npy *array, const struct ek_image_input *in, uint32_t groups)
+{
+	const uint64_t shape[2] = { UINT64_MAX, groups };
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, in->run, "clusters/membership.npy"));
+	EK_TRY(ek_npy_open_as(array, path, EK_F32, 2, shape));
+	if (in->ids[in->count - 1] >= array->shape[0])
+		rc = ek_fail(EK_EDATA, "%s has %" PRIu64 " images, the run more", path, array->shape[0]);
+out:
+	free(path);
+	return rc;
+}
+
+/* share [groups] of the weights by probability. */
+static void share_weights(double *share, const double *w, const float *q, const struct ek_image_input *in,
+                          uint32_t groups)
+{
+	double total = 0;
+
+	memset(share, 0, groups * sizeof *share);
+	for (uint64_t i = 0; i < in->count; i++) {
+		for (uint32_t g = 0; g < groups; g++)
+			share[g] += w[i] * (double)q[in->ids[i] * groups + g];
+		total += w[i];
+	}
+	for (uint32_t g = 0; g < groups; g++)
+		share[g] = fmax(share[g] / total, 1e-9);
+}
+
+int ek_image_weights_groups(double *w, const struct ek_image_input *in, uint32_t groups)
+{
+	struct ek_npy array = { 0 };
+	double *share = NULL;
+	const float *q;
+	int rc;
+
+	EK_TRY(open_membership(&array, in, groups));
+	EK_TRY(ek_alloc(&share, groups, sizeof *share));
+	q = array.data;
+	for (uint64_t i = 0; i < in->count; i++)
+		w[i] = 1;
+	for (int round = 0; round <= RAKING_ROUNDS; round++) {
+		EK_TRY(ek_check_interrupt());
+		share_weights(share, w, q, in, groups);
+		for (uint64_t i = 0; i < in->count; i++) {
+			double factor = 0;
+
+			for (uint32_t g = 0; g < groups; g++)
+				factor += (double)q[in->ids[i] * groups + g] / (groups * share[g]);
+			w[i] *= factor;
+		}
+	}
+out:
+	ek_npy_close(&array);
+	free(share);
 	return rc;
 }
 

@@ -29,6 +29,12 @@ int ek_image_weights_vendi(double *w, const struct ek_image_input *in);
 /* The leverage of each (design.h): what is rare. */
 int ek_image_leverage(double *out, const struct ek_image_input *in);
 
+/* So that every group that labels taught (clusters/membership.npy) is shown alike: raking (Deming and Stephan 1940) by
+ * probabilities, w <- w · sum over groups of q / (groups · share), share = sum of w q / sum of w, from w = 1 on, and
+ * five rounds more: the first alone gives sum of q / share, which leaves what a few labels are unsure of too even; many
+ * more follow the noise of the probabilities (docs/recovery.md). EK_EDATA: not so many groups. */
+int ek_image_weights_groups(double *w, const struct ek_image_input *in, uint32_t groups);
+
 /* The whitened components of the images, at most EK_DESIGN_COMPONENTS: *x [count, *k], to be freed. */
 int ek_image_components(float **x, size_t *k, const struct ek_image_input *in);
 

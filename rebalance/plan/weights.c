@@ -42,7 +42,8 @@ struct ek_weights {
 	struct ek_step step;
 	/* While it is done. */
 	struct ek_units units;
-	double *visits;       /* [k] */
+	double *visits; /* [k] */
+	int by_group;
 	struct ek_units told; /* of a scheme of single images: by what is told what it does; k 0: the units */
 	double *told_visits;  /* [told.k] mean of an image */
 };
@@ -76,7 +77,7 @@ static int make_options(struct ek_weights *w)
 	EK_TRY(ek_json_add_string(w->json, "by", w->by));
 	EK_TRY(w->options.cap > 0 ? ek_json_add_double(w->json, "cap", w->options.cap)
 	                          : ek_json_add_null(w->json, "cap"));
-	if (ek_scheme_is_of_images(&w->scheme))
+	if (w->options.worth > 0)
 		EK_TRY(ek_json_add_double(w->json, "worth", w->options.worth));
 	if (file != NULL) {
 		EK_TRY(ek_hash64_file(&bits, file));
@@ -115,9 +116,9 @@ int ek_weights_prepare(struct ek_weights **out, const struct ek_weights_options 
 	if (options->cap != 0 && !(options->cap >= 1 && isfinite(options->cap)))
 		rc = ek_fail(EK_EUSAGE, "the cap is %g, expected 1 or more visits an epoch", options->cap);
 	EK_TRY(rc);
-	if (w->options.worth == 0)
+	if (w->options.worth == 0 && ek_scheme_is_of_images(&w->scheme))
 		w->options.worth = default_worth;
-	if (!(w->options.worth > 0 && w->options.worth <= 1))
+	if (!(w->options.worth >= 0 && w->options.worth <= 1))
 		rc = ek_fail(EK_EUSAGE, "weights worth %g of the images are none, expected above 0, up to 1",
 		             w->options.worth);
 	EK_TRY(rc);
@@ -170,6 +171,39 @@ out:
 	return rc;
 }
 
+/* Groups that were learned, not an attribute of that name: an image has a probability of each. */
+static int note_groups(struct ek_weights *w, const struct ek_run *run)
+{
+	char *path = NULL;
+	int rc;
+
+	if (strcmp(w->by, "group") != 0 || strcmp(w->options.scheme, "inverse") != 0)
+		return 0;
+	EK_TRY(ek_run_file(&path, run, "clusters/groups.json"));
+	w->by_group = ek_file_exists(path);
+out:
+	free(path);
+	return rc;
+}
+
+static int weighs_images(const struct ek_weights *w)
+{
+	return ek_scheme_is_of_images(&w->scheme) || w->by_group;
+}
+
+/* Every group alike, by the probability that each image has of each. */
+static int weigh_groups(double *weight, const struct ek_weights *w, const struct ek_image_input *in)
+{
+	struct ek_units groups = { 0 };
+	int rc;
+
+	EK_TRY(ek_units_load(&groups, in->run, w->by));
+	EK_TRY(ek_image_weights_groups(weight, in, groups.k));
+out:
+	ek_units_release(&groups);
+	return rc;
+}
+
 /* Weigh every image, temper that, and make levels of it. */
 static int weigh_images(struct ek_weights *w, const struct ek_run *run)
 {
@@ -183,8 +217,9 @@ static int weigh_images(struct ek_weights *w, const struct ek_run *run)
 	EK_TRY(ek_image_ids(&ids, &in.count, &all));
 	in.ids = ids;
 	EK_TRY(ek_alloc(&weight, in.count, sizeof *weight));
-	EK_TRY(ek_scheme_weigh_images(weight, &w->scheme, &in));
-	(void)ek_weights_temper(weight, in.count, w->options.worth);
+	EK_TRY(w->by_group ? weigh_groups(weight, w, &in) : ek_scheme_weigh_images(weight, &w->scheme, &in));
+	if (w->options.worth > 0)
+		(void)ek_weights_temper(weight, in.count, w->options.worth);
 	EK_TRY(ek_levels_of(&w->units, &w->visits, &all, weight));
 out:
 	ek_units_release(&all);
@@ -451,7 +486,8 @@ static int add_told(cJSON *json, const struct ek_weights *w)
 
 	if (w->told.k == 0)
 		return 0;
-	EK_TRY(ek_json_add_double(json, "worth", w->options.worth));
+	EK_TRY(w->options.worth > 0 ? ek_json_add_double(json, "worth", w->options.worth)
+	                            : ek_json_add_null(json, "worth"));
 	EK_TRY(ek_json_add_object(&told, json, "told"));
 	EK_TRY(ek_json_add_string(told, "by", w->told.by));
 	EK_TRY(ek_json_add_u64(told, "units", w->told.k));
@@ -579,10 +615,11 @@ static int make(void *context, struct ek_run *run, cJSON *counts)
 	struct summary s;
 	int rc;
 
-	EK_TRY(ek_scheme_is_of_images(&w->scheme) ? weigh_images(w, run) : weigh_units(w, run));
+	EK_TRY(note_groups(w, run));
+	EK_TRY(weighs_images(w) ? weigh_images(w, run) : weigh_units(w, run));
 	if (w->options.cap > 0)
 		EK_TRY(ek_scheme_cap(w->visits, w->units.sizes, w->units.k, w->options.cap));
-	if (ek_scheme_is_of_images(&w->scheme))
+	if (weighs_images(w))
 		EK_TRY(tell(w, run));
 	EK_TRY(summarise(&s, w));
 	ek_progress_begin("weighting", "rows", 2 * w->units.n);
