@@ -7,6 +7,10 @@
 #include "rebalance/base/error.h"
 
 enum {
+	BARS = 16, /* values of a histogram; of more the commonest and the rarest */
+	HISTOGRAMS = 24,
+	PAIRS = 15,      /* pairs of attributes, */
+	RAREST = 3,      /* combinations of each */
 	VALUES = 12,     /* columns of a heat map; the rarer values are joined */
 	ROWS = 60,       /* clusters of a heat map; of more, the smallest and the largest */
 	OPEN_TABLES = 3, /* attributes shown at once; the others open on demand */
@@ -141,6 +145,13 @@ static int commoner_first(const void *a, const void *b)
 	return (x->value > y->value) - (x->value < y->value);
 }
 
+static int in_order(const void *a, const void *b)
+{
+	const struct column *x = a, *y = b;
+
+	return (x->value > y->value) - (x->value < y->value);
+}
+
 /* The values of an attribute, commonest first; a value that is no text is left out. */
 static int columns_of(struct column **columns, size_t *count, const cJSON *attribute)
 {
@@ -240,13 +251,123 @@ out:
 	return rc;
 }
 
+static void bar_row(struct ek_html *h, const cJSON *attribute, const struct column *value, double most)
+{
+	const struct ek_measure share =
+		ek_interval_of(cJSON_GetArrayItem(ek_json_member(attribute, "shares"), (int)value->value));
+
+	ek_html(h,
+	        "<li><span><bdi>%s</bdi></span><svg viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" "
+	        "aria-hidden=\"true\">"
+	        "<rect width=\"%.4g\" height=\"1\"/></svg><b>%s</b><small>%s",
+	        value->name, most > 0 ? 100 * value->count / most : 0, ek_percent(share.value).s,
+	        ek_count((uint64_t)value->count).s);
+	if (share.low <= share.high)
+		ek_html(h, ", %s", ek_percent_range(share.low, share.high).s);
+	ek_html(h, "</small></li>");
+}
+
+/* The values of an attribute with their shares: numbers in their order, others the commonest first. */
+static int histogram(struct ek_page *page, const cJSON *attribute)
+{
+	const double missing = ek_number_of(attribute, "missing");
+	struct ek_html *h = &page->html;
+	struct column *columns = NULL;
+	size_t values = 0;
+	double most = 0;
+	int rc;
+
+	EK_TRY(columns_of(&columns, &values, attribute));
+	if (values > 0)
+		most = columns[0].count;
+	if (cJSON_IsTrue(ek_json_member(attribute, "ordered")) && values <= BARS)
+		qsort(columns, values, sizeof *columns, in_order);
+	ek_html(h, "<section class=\"shares\"><h3><bdi>%s</bdi></h3><p class=\"note\">%s", attribute->string,
+	        ek_number_noun(values, "value").s);
+	if (ek_text_of(attribute, "note", NULL) != NULL)
+		ek_html(h, " (%s)", ek_text_of(attribute, "note", ""));
+	ek_html(h, ", Gini %s", ek_decimal(ek_measure_of(ek_json_member(attribute, "skew"), "gini").value, 2).s);
+	if (missing > 0)
+		ek_html(h, "; %s without one", ek_number_noun((uint64_t)missing, "image").s);
+	ek_html(h, "</p><ol class=\"bars\">");
+	for (size_t i = 0; i < values; i++) {
+		if (values > BARS && i == BARS / 2) {
+			ek_html(h, "<li class=\"more\">%zu more</li>", values - BARS);
+			i += values - BARS;
+		}
+		bar_row(h, attribute, &columns[i], most);
+	}
+	ek_html(h, "</ol></section>");
+	rc = h->rc;
+out:
+	free(columns);
+	return rc;
+}
+
+/* The rarest combination of each pair. */
+static void pairs(struct ek_page *page)
+{
+	static const char *const names[] = { "Together", "Rarest combination", "#Images", "#Share", "#If independent" };
+	struct ek_html *h = &page->html;
+	const cJSON *pair;
+	int shown = 0;
+
+	if (cJSON_GetArraySize(ek_json_member(page->audit, "pairs")) == 0)
+		return;
+	ek_page_table_head(h, "Which combinations are rare", names, 5);
+	cJSON_ArrayForEach(pair, ek_json_member(page->audit, "pairs"))
+	{
+		const cJSON *both = ek_json_member(pair, "attributes"), *rare;
+		int of_pair = 0;
+
+		if (shown++ == PAIRS)
+			break;
+		cJSON_ArrayForEach(rare, ek_json_member(pair, "rarest"))
+		{
+			const cJSON *values = ek_json_member(rare, "values");
+			const double count = ek_number_of(rare, "count"), expected = ek_number_of(rare, "expected");
+			const char *texts[] = { cJSON_GetStringValue(cJSON_GetArrayItem(both, 0)),
+				                cJSON_GetStringValue(cJSON_GetArrayItem(both, 1)),
+				                cJSON_GetStringValue(cJSON_GetArrayItem(values, 0)),
+				                cJSON_GetStringValue(cJSON_GetArrayItem(values, 1)) };
+
+			if (of_pair++ == RAREST)
+				break;
+			for (size_t i = 0; i < 4; i++)
+				texts[i] = texts[i] != NULL ? texts[i] : "?";
+			ek_html(h,
+			        "<tr><td><bdi>%s</bdi> × <bdi>%s</bdi></td><th scope=\"row\"><bdi>%s</bdi> × "
+			        "<bdi>%s</bdi></th>",
+			        texts[0], texts[1], texts[2], texts[3]);
+			ek_html(h,
+			        "<td class=\"n\" data-v=\"%.0f\">%s</td><td class=\"n\">%s</td><td "
+			        "class=\"n\">%s</td></tr>",
+			        count > 0 ? count : 0, ek_count(count > 0 ? (uint64_t)count : 0).s,
+			        ek_percent(ek_measure_of(rare, "share").value).s, ek_decimal(expected, 0).s);
+		}
+	}
+	ek_html(h, "</tbody></table></div>");
+}
+
 int ek_chapter_attributes(struct ek_page *page)
 {
 	struct ek_html *h = &page->html;
 	const cJSON *attribute;
 	int shown = 0, rc = 0;
 
-	ek_html(h, "<p class=\"intro\">What the data set says about its images was not used for the sorting. Set "
+	ek_html(h, "<p class=\"intro\">How many images have which value, of what is known about them.</p>"
+	           "<div class=\"histograms\">");
+	cJSON_ArrayForEach(attribute, attributes_of(page))
+	{
+		if (shown++ == HISTOGRAMS)
+			break;
+		EK_TRY(histogram(page, attribute));
+	}
+	shown = 0;
+	ek_html(h, "</div>");
+	pairs(page);
+	ek_html(h, "<h3>Against the clusters</h3><p class=\"intro\">What the data set says about its images was not "
+	           "used for the sorting. Set "
 	           "against the clusters it shows whom the small ones are made of.</p>");
 	EK_TRY(tail_values(page));
 	agreement(page);

@@ -3,7 +3,9 @@
 
 #include <math.h>
 
-/* How a Gini coefficient of cluster sizes is called. */
+enum { HEADLINE_VALUES = 100 };
+
+/* How a Gini coefficient of an attribute's values is called: the shares are known, and so is what is even. */
 static const struct {
 	double below;
 	const char *words;
@@ -47,6 +49,105 @@ static const cJSON *duplicates_row(const struct ek_page *page)
 	return NULL;
 }
 
+/* The attribute whose values differ most in share: the one to begin with. */
+static const cJSON *most_uneven_attribute(const struct ek_page *page)
+{
+	const cJSON *attribute, *best = NULL;
+	double most = -1;
+
+	cJSON_ArrayForEach(attribute, ek_json_object(ek_json_member(page->audit, "attributes")))
+	{
+		const int values = cJSON_GetArraySize(ek_json_member(attribute, "values"));
+		const double gini = ek_measure_of(ek_json_member(attribute, "skew"), "gini").value;
+
+		if (values >= 2 && values <= HEADLINE_VALUES && gini > most) {
+			most = gini;
+			best = attribute;
+		}
+	}
+	return best;
+}
+
+/* The places of the commonest and the rarest value that an image has. */
+static void find_ends(int *most, int *least, const cJSON *counts)
+{
+	*most = *least = -1;
+	for (int i = 0; i < cJSON_GetArraySize(counts); i++) {
+		const double n = cJSON_GetNumberValue(cJSON_GetArrayItem(counts, i));
+
+		if (!(n > 0))
+			continue;
+		if (*most < 0 || n > cJSON_GetNumberValue(cJSON_GetArrayItem(counts, *most)))
+			*most = i;
+		if (*least < 0 || n < cJSON_GetNumberValue(cJSON_GetArrayItem(counts, *least)))
+			*least = i;
+	}
+}
+
+static const char *value_name(const cJSON *attribute, int i)
+{
+	const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(ek_json_member(attribute, "values"), i));
+
+	return name != NULL ? name : "?";
+}
+
+/* 1 if an attribute says it. */
+static int headline_by_attribute(struct ek_page *page)
+{
+	const cJSON *attribute = most_uneven_attribute(page), *counts = ek_json_member(attribute, "counts");
+	struct ek_html *h = &page->html;
+	double all = 0, first, last;
+	int most, least;
+
+	find_ends(&most, &least, counts);
+	if (attribute == NULL || most < 0 || most == least)
+		return 0;
+	for (int i = 0; i < cJSON_GetArraySize(counts); i++)
+		all += cJSON_GetNumberValue(cJSON_GetArrayItem(counts, i));
+	first = cJSON_GetNumberValue(cJSON_GetArrayItem(counts, most));
+	last = cJSON_GetNumberValue(cJSON_GetArrayItem(counts, least));
+	ek_html(h,
+	        "<em>%s</em> are <bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi>, <em>%s</em> "
+	        "<bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi></h1>",
+	        ek_percent(first / all).s, value_name(attribute, most), ek_percent(last / all).s,
+	        value_name(attribute, least));
+	ek_html(h,
+	        "<p class=\"lead\">By <bdi>%s</bdi> this set is <strong>%s</strong>: <bdi>%s</bdi> is %s times as "
+	        "frequent as <bdi>%s</bdi>. <a href=\"#attributes\">All shares, and the rarest combinations.</a></p>",
+	        attribute->string, words_for(ek_measure_of(ek_json_member(attribute, "skew"), "gini").value),
+	        value_name(attribute, most), ek_decimal(first / last, first / last < 10 ? 1 : 0).s,
+	        value_name(attribute, least));
+	return 1;
+}
+
+/* 1 if the audit came to a verdict, be it that nothing stands out. */
+static int headline_by_verdict(struct ek_page *page)
+{
+	const cJSON *verdict = ek_json_member(page->audit, "verdict"), *shares = ek_json_member(verdict, "shares");
+	const char *words = ek_text_of(verdict, "words", NULL), *reason = ek_text_of(verdict, "reason", NULL);
+	const int count = cJSON_GetArraySize(shares);
+	struct ek_html *h = &page->html;
+
+	if (words == NULL)
+		return 0;
+	if (reason != NULL) {
+		ek_html(h,
+		        "Nothing was found to stand out</h1><p class=\"lead\">Without labels, all that can be said of "
+		        "these %s is this: %s. That is not to say that the set is even. What would help: something "
+		        "known about each image (an attribute), or labels of ten images of each group.</p>",
+		        ek_number_noun(page->images, page->has_pictures ? "image" : "row").s, reason);
+		return 1;
+	}
+	ek_html(h, "%d groups stand apart: the largest holds <em>%s</em>, the smallest <em>%s</em></h1>", count,
+	        ek_percent(cJSON_GetNumberValue(cJSON_GetArrayItem(shares, 0))).s,
+	        ek_percent(cJSON_GetNumberValue(cJSON_GetArrayItem(shares, count - 1))).s);
+	ek_html(h,
+	        "<p class=\"lead\">This set is <strong>%s</strong>. No labels were used; groups that look alike are "
+	        "seen as one.</p>",
+	        words);
+	return 1;
+}
+
 void ek_page_headline(struct ek_page *page)
 {
 	const size_t most = at_least_one((page->k + 4) / 8), least = at_least_one((page->k + 2) / 4);
@@ -56,6 +157,8 @@ void ek_page_headline(struct ek_page *page)
 	if (page->name != NULL)
 		ek_html(h, " of <bdi>%s</bdi>", page->name);
 	ek_html(h, "</p><h1>");
+	if (headline_by_attribute(page) || headline_by_verdict(page))
+		return;
 	if (page->k < 2) {
 		ek_html(h, "All %s are in one cluster</h1>", ek_number_noun(page->images, "image").s);
 		return;
@@ -67,11 +170,8 @@ void ek_page_headline(struct ek_page *page)
 	else
 		ek_html(h, "the %zu smallest hold ", least);
 	ek_html(h, "<em>%s</em></h1>", ek_percent_whole(ek_page_share_of_smallest(page, least)).s);
-	ek_html(h, "<p class=\"lead\">In an even set they would hold %s and %s.",
+	ek_html(h, "<p class=\"lead\">In an even set they would hold %s and %s.</p>",
 	        ek_percent((double)most / (double)page->k).s, ek_percent((double)least / (double)page->k).s);
-	if (ek_measure_of(skew_of(page), "gini").value >= 0)
-		ek_html(h, " This one is <strong>%s</strong>.", words_for(ek_measure_of(skew_of(page), "gini").value));
-	ek_html(h, "</p>");
 }
 
 static void key_figure(struct ek_html *h, const char *name, const char *value, const char *note)
@@ -171,12 +271,13 @@ static void how_sure(struct ek_page *page)
 		{ "stable", "came out nearly the same. You can rely on single clusters, too." },
 		{ "partly stable", "came out the same in part. Rely on the clusters marked as firm below; take the "
 		                   "others as a rough guide." },
-		{ "unstable", "came out quite differently. Do not read much into a single cluster; how uneven the "
-		              "whole is, is surer than which cluster is small." },
+		{ "unstable", "came out quite differently. Do not read much into a single cluster, nor into how "
+		              "uneven the clusters are." },
 	};
 	struct ek_html *h = &page->html;
 	const struct ek_measure gini = ek_measure_of(skew_of(page), "gini");
 	const char *verdict = ek_text_of(page->stability, "verdict", "");
+	const cJSON *null = ek_json_object(ek_json_member(ek_json_member(page->audit, "stability"), "null"));
 	const double rejected = ek_number_of(page->audit, "rejected");
 
 	answer(page, "How sure it is");
@@ -194,6 +295,13 @@ static void how_sure(struct ek_page *page)
 		        "with 95 %% confidence between %s and %s for data like these. ",
 		        ek_decimal(gini.value, 2).s, ek_corrected_words(gini, 2).s, ek_decimal(gini.low, 2).s,
 		        ek_decimal(gini.high, 2).s);
+	if (null != NULL)
+		ek_html(h,
+		        "But clusters of data without any structure, of as many images and dimensions, differ in size, "
+		        "too: on parts of these images it is %s, and %s without structure (difference %s to %s). ",
+		        ek_decimal(ek_number_of(null, "observed"), 2).s, ek_decimal(ek_number_of(null, "gini"), 2).s,
+		        ek_decimal(ek_measure_of(null, "excess").low, 2).s,
+		        ek_decimal(ek_measure_of(null, "excess").high, 2).s);
 	if (rejected > 0)
 		ek_html(h, "%s could not be read and %s not counted.", ek_number_noun((uint64_t)rejected, "file").s,
 		        rejected > 1 ? "are" : "is");

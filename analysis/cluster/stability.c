@@ -6,7 +6,9 @@
 
 #include "analysis/cluster/cluster.h"
 #include "analysis/cluster/kmeans.h"
+#include "analysis/cluster/null.h"
 #include "analysis/cluster/overlap.h"
+#include "analysis/skew/skew.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
@@ -260,6 +262,53 @@ out:
 	return rc;
 }
 
+static int add_null_gini(cJSON *object, const struct ek_null_gini *gini)
+{
+	int rc;
+
+	EK_TRY(ek_json_add_double(object, "gini", gini->permuted));
+	EK_TRY(ek_json_add_double(object, "observed", gini->observed));
+	EK_TRY(ek_measure_add(object, "excess", gini->excess, gini->interval));
+out:
+	return rc;
+}
+
+/* What the same clustering finds in data without structure; null where there is too little to compare. */
+static int add_null(cJSON *json, const struct base *b, const struct ek_run *run, uint64_t seed)
+{
+	struct ek_npy array = { 0 };
+	struct ek_rows rows;
+	struct ek_null null;
+	cJSON *object, *populations, *shares;
+	int rc;
+
+	EK_TRY(ek_cluster_rows(&rows, &array, run, "embeddings.npy", b->normalise));
+	rows.ids = b->ids;
+	rows.count = b->n;
+	rows.unit |= b->spherical;
+	rc = ek_null_measure(&null, &rows, b->k, seed);
+	if (rc == EK_EDATA) {
+		rc = ek_json_add_none(json, "null", ek_error_message());
+		goto out;
+	}
+	EK_TRY(rc);
+	EK_TRY(ek_json_add_object(&object, json, "null"));
+	EK_TRY(add_null_gini(object, &null.clusters));
+	EK_TRY(ek_json_add_object(&populations, object, "populations"));
+	EK_TRY(ek_json_add_u64(populations, "count", null.count));
+	EK_TRY(ek_json_add_double(populations, "agreement", null.agreement));
+	EK_TRY(ek_json_add_array(&shares, populations, "shares"));
+	for (uint32_t i = 0; i < null.count; i++)
+		EK_TRY(ek_json_add_double(shares, NULL, null.shares[i]));
+	EK_TRY(add_null_gini(populations, &null.populations));
+	EK_TRY(ek_json_add_u64(object, "images", null.images));
+	EK_TRY(ek_json_add_u64(object, "parts", EK_NULL_PARTS));
+	EK_TRY(ek_json_add_u64(object, "components", null.components));
+out:
+	ek_npy_close(&array);
+	return rc;
+}
+
 static int add_numbers(cJSON *json, const struct base *b, const struct ek_run *run, uint64_t seed)
 {
 	const uint32_t numbers[] = { b->k / 2, 2 * b->k };
@@ -326,11 +375,13 @@ int ek_stability(struct ek_run *run, const struct ek_stability_options *options)
 	}
 	EK_TRY(load_base(&base, run, options));
 	EK_TRY(ek_run_glob(&others, run, others_pattern));
-	ek_progress_begin("measuring stability", "clusterings", (uint64_t)options->seeds + 2 + others.gl_pathc);
+	ek_progress_begin("measuring stability", "clusterings",
+	                  (uint64_t)options->seeds + 2 + EK_NULL_PARTS + others.gl_pathc);
 	begun = 1;
 	EK_TRY(ek_json_add_u64(json, "images", base.n));
 	EK_TRY(ek_json_add_u64(json, "of", base.images));
 	EK_TRY(add_seeds(json, &base, run, options));
+	EK_TRY(add_null(json, &base, run, options->seed));
 	EK_TRY(add_numbers(json, &base, run, options->seed + 1));
 	EK_TRY(add_encoders(json, &base, run, &others, options->seed + 1));
 	EK_TRY(ek_run_file(&path, run, "clusters/stability.json"));

@@ -7,6 +7,7 @@
 #include "analysis/skew/attributes.h"
 #include "analysis/skew/pairs.h"
 #include "analysis/skew/skew.h"
+#include "analysis/skew/finding.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
@@ -413,6 +414,36 @@ out:
 	return rc;
 }
 
+/* "verdict": what may be said of the images in a word, and why not more. */
+static int add_verdict(cJSON *audit)
+{
+	const cJSON *null =
+		cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(audit, "stability"), "null");
+	const cJSON *populations = cJSON_GetObjectItemCaseSensitive(null, "populations");
+	const cJSON *excess = cJSON_GetObjectItemCaseSensitive(populations, "excess");
+	const cJSON *ends = cJSON_GetObjectItemCaseSensitive(excess, "ci95");
+	const struct ek_interval interval = { cJSON_GetNumberValue(cJSON_GetArrayItem(ends, 0)),
+		                              cJSON_GetNumberValue(cJSON_GetArrayItem(ends, 1)) };
+	const enum ek_finding finding =
+		ek_finding_of(cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(populations, "agreement")),
+	                      cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(populations, "count")),
+	                      cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(excess, "value")), interval);
+	cJSON *object;
+	int rc;
+
+	if (!cJSON_IsObject(populations))
+		return ek_json_add_none(audit, "verdict", "whether anything is more than chance was not measured");
+	EK_TRY(ek_json_add_object(&object, audit, "verdict"));
+	EK_TRY(ek_json_add_string(object, "words", ek_finding_words[finding]));
+	EK_TRY(ek_finding_reasons[finding] != NULL ? ek_json_add_string(object, "reason", ek_finding_reasons[finding])
+	                                           : ek_json_add_null(object, "reason"));
+	for (const cJSON *item = populations->child; item != NULL; item = item->next)
+		EK_TRY(ek_json_add_item(object, strcmp(item->string, "count") == 0 ? "populations" : item->string,
+		                        cJSON_Duplicate(item, 1)));
+out:
+	return rc;
+}
+
 static int add_method(cJSON *audit, const struct data *data, const struct ek_run *run, const struct ek_audit_options *o)
 {
 	cJSON *embeddings = NULL, *method;
@@ -435,7 +466,7 @@ out:
 static int measure(cJSON *audit, const struct data *data, const struct ek_run *run, const struct ek_audit_options *o)
 {
 	static const char *const groups[] = { "images", "labelled", "labelled_at_random", "probe", "groups", NULL };
-	static const char *const stability[] = { "verdict", "pairwise", "k_variants", "encoders", NULL };
+	static const char *const stability[] = { "verdict", "pairwise", "null", "k_variants", "encoders", NULL };
 	static const char *const duplicates[] = { "scope", "images", "eps", "groups_eps", NULL };
 	const struct ek_partition *p = &data->partition;
 	int rc;
@@ -448,6 +479,7 @@ static int measure(cJSON *audit, const struct data *data, const struct ek_run *r
 	EK_TRY(measure_pairs(audit, data));
 	EK_TRY(add_summary(audit, "groups", run, "clusters/groups.json", groups));
 	EK_TRY(add_summary(audit, "stability", run, "clusters/stability.json", stability));
+	EK_TRY(add_verdict(audit));
 	EK_TRY(add_summary(audit, "duplicates", run, "clusters/duplicates.json", duplicates));
 	EK_TRY(add_method(audit, data, run, o));
 out:

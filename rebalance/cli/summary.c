@@ -220,6 +220,28 @@ static void print_pairs(const cJSON *pairs)
 		(void)printf("\n");
 }
 
+/* What may be said in a word where there are no labels. */
+static void print_verdict(const cJSON *verdict)
+{
+	const char *words = cJSON_GetStringValue(ek_json_member(verdict, "words"));
+	const char *reason = cJSON_GetStringValue(ek_json_member(verdict, "reason"));
+	const cJSON *shares = ek_json_member(verdict, "shares");
+	const int count = cJSON_GetArraySize(shares);
+	char text[96], a[32], b[32];
+
+	if (words == NULL)
+		return;
+	(void)printf("  %-20s %s%s%s\n", "without labels", ek_bold(), words, ek_plain());
+	if (reason != NULL)
+		(void)printf("  %-20s %s; attributes, or labels of ten images a group, would tell more\n", "", reason);
+	else
+		(void)printf("  %-20s %d groups stand apart, the largest with %s, the smallest with %s of the images\n"
+		             "  %-20s Gini beyond chance %s\n",
+		             "", count, ek_text_percent(a, cJSON_GetNumberValue(cJSON_GetArrayItem(shares, 0))),
+		             ek_text_percent(b, cJSON_GetNumberValue(cJSON_GetArrayItem(shares, count - 1))), "",
+		             ek_text_measure(text, ek_json_member(verdict, "excess")));
+}
+
 static void print_agreement(const cJSON *attributes)
 {
 	const cJSON *attribute;
@@ -248,9 +270,9 @@ out:
 
 int ek_summary_print(const struct ek_run *run, int json)
 {
-	const cJSON *clusters, *skew;
+	const cJSON *clusters, *skew, *null;
 	cJSON *audit = NULL;
-	char a[32], b[32];
+	char a[32], b[32], chance[80];
 	int rc;
 
 	if (json)
@@ -268,11 +290,17 @@ int ek_summary_print(const struct ek_run *run, int json)
 	(void)printf("\n\n");
 	print_groups(ek_json_member(audit, "groups"));
 	EK_TRY(print_attributes(ek_json_member(audit, "attributes")));
+	null = ek_json_member(ek_json_member(audit, "stability"), "null");
+	(void)snprintf(chance, sizeof chance,
+	               cJSON_IsObject(null) ? "0 = all clusters equal; %.2g without structure"
+	                                    : "0 = all clusters equal",
+	               ek_json_number(null, "gini"));
 	print_pairs(ek_json_member(audit, "pairs"));
+	print_verdict(ek_json_member(audit, "verdict"));
 	(void)printf("  %-20s %.0f, with %s of the images\n", "largest clusters", ek_json_number(skew, "top_clusters"),
 	             ek_text_percent(a, ek_json_number(skew, "top_share")));
 	print_tail(skew, ek_json_member(clusters, "shares"));
-	print_measure("Gini", skew, "gini", "0 = all clusters equal");
+	print_measure("Gini", skew, "gini", chance);
 	print_measure("effective clusters", ek_json_member(skew, "effective_clusters"), "d1",
 	              "equal ones that are as diverse");
 	print_measure("imbalance", skew, "imbalance_ratio", "largest cluster / smallest");

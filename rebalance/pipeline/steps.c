@@ -29,7 +29,7 @@
 #include "rebalance/io/scan.h"
 #include "reports/report.h"
 
-enum { MAX_LEVELS = 8, MAX_EPS = 16, REPORT_VERSION = 4 };
+enum { MAX_LEVELS = 8, MAX_EPS = 16, REPORT_VERSION = 5 };
 
 /* A step made ready: what it would make is known, nothing is done yet. */
 struct prepared {
