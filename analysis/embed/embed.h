@@ -53,6 +53,9 @@ void ek_embed_free(struct ek_embed *e);
 /* The step as run.json knows it ("embed"); belongs to `e`. */
 const struct ek_step *ek_embed_step(const struct ek_embed *e);
 
+/* Multiply-adds for all images, at the least. */
+double ek_embed_work(const struct ek_embed *e);
+
 /* Do it. The run must be open for writing. EK_EDATA naming an image that does not decode (it was changed after the
  * scan) or a tensor that does not fit the encoder, EK_EIO, EK_ENOMEM, EK_EINTERRUPTED (the same call goes on). */
 int ek_embed_run(struct ek_embed *e, const struct ek_run *run);

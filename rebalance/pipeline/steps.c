@@ -18,7 +18,6 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/pipeline/components.h"
-#include "rebalance/io/layout.h"
 #include "rebalance/pipeline/device.h"
 #include "rebalance/pipeline/groups.h"
 #include "rebalance/pipeline/other_encoders.h"
@@ -259,6 +258,8 @@ static int make_embed(void *prepared, struct ek_run *run, cJSON *counts)
 	int rc;
 
 	EK_TRY(ek_other_encoders_keep(run, p->import != NULL ? "own" : ek_encoders[s->embed.encoder].name));
+	if (p->import == NULL)
+		ek_device_for(ek_embed_work(p->embed));
 	EK_TRY(p->import != NULL ? ek_import_run(p->import, run) : ek_embed_run(p->embed, run));
 	EK_TRY(take_counts(counts, run, "embeddings.json"));
 out:

@@ -1,7 +1,7 @@
 /*
  * Inference of an encoder on all threads, images already preprocessed:
  *
- *	bench_embed ENCODER SIDE f32|bf16 WEIGHTS [SECONDS [BATCH]]
+ *	bench_embed ENCODER SIDE f32|bf16 WEIGHTS [SECONDS [BATCH [cuda]]]
  *
  * Prints images per second, and per second of processor time. bench_embed.py runs it in turn with PyTorch on the same
  * weights.
@@ -18,6 +18,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
+#include "train/nn/cuda.h"
 
 struct bench {
 	const struct ek_model *model;
@@ -107,10 +108,17 @@ out:
 
 int main(int argc, char **argv)
 {
+	const struct ek_device *gpu = NULL;
+
 	if (argc < 5) {
-		fprintf(stderr, "usage: bench_embed ENCODER SIDE f32|bf16 WEIGHTS [SECONDS [BATCH]]\n");
+		fprintf(stderr, "usage: bench_embed ENCODER SIDE f32|bf16 WEIGHTS [SECONDS [BATCH [cuda]]]\n");
 		return 2;
 	}
+	if (argc > 7 && ek_cuda_choose(&gpu, 0) < 0) {
+		fprintf(stderr, "bench_embed: %s\n", ek_error_message());
+		return 1;
+	}
+	ek_device_set(gpu);
 	if (measure(argv[1], (int)strtol(argv[2], NULL, 10), strcmp(argv[3], "f32") == 0 ? EK_NN_F32 : EK_NN_BF16,
 	            argv[4], argc > 5 ? strtod(argv[5], NULL) : 4, argc > 6 ? (int)strtol(argv[6], NULL, 10) : 0) < 0) {
 		fprintf(stderr, "bench_embed: %s\n", ek_error_message());

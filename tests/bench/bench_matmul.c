@@ -14,6 +14,7 @@
 #include "rebalance/base/threads.h"
 #include "tests/bench/peak.h"
 #include "train/nn/bf16.h"
+#include "train/nn/device.h"
 #include "train/nn/matmul.h"
 
 struct product {

@@ -1,7 +1,7 @@
 /*
  * Training steps of a small KL autoencoder, 28 x 28 x 3 to 7 x 7 x 4, on all threads: images a second, and the
  * products' GFLOP (forward and backward) per second and per second of processor time, which other programs disturb
- * less. Arguments: [slice] [batch] [steps] [widths as 32,64,128] [blocks] [side].
+ * less. Arguments: [slice] [batch] [steps] [widths as 32,64,128] [blocks] [side] [cuda: bf16 only].
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +11,10 @@
 #include "rebalance/base/log.h"
 #include "tests/analysis/embed/random_weights.h"
 #include "tests/train/vae/steps.h"
-#include "train/nn/bf16.h"
+#include "train/nn/cuda.h"
 #include "train/vae/vae_task.h"
 
-enum { IMAGES = 512, SIDE_MAX = 64 };
+enum { IMAGES = 64, SIDE_MAX = 256 };
 
 static uint8_t pixels[IMAGES][SIDE_MAX * SIDE_MAX * 3];
 
@@ -68,6 +68,7 @@ int main(int argc, char **argv)
 		  batch = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 128;
 	const int steps = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 20;
 	char *rest = argc > 4 ? argv[4] : NULL;
+	const struct ek_device *gpu = NULL;
 
 	while (rest != NULL && *rest != 0 && config.levels < EK_AUTOENCODER_MAX_LEVELS) {
 		config.widths[config.levels++] = (int)strtol(rest, &rest, 10);
@@ -78,11 +79,16 @@ int main(int argc, char **argv)
 			config.widths[config.levels] = 32 << config.levels;
 	config.blocks = argc > 5 ? (int)strtol(argv[5], NULL, 10) : 1;
 	config.side = argc > 6 ? (int)strtol(argv[6], NULL, 10) : 28;
+	if (argc > 7 && ek_cuda_choose(&gpu, 0) < 0) {
+		(void)fprintf(stderr, "%s\n", ek_error_message());
+		return 1;
+	}
+	ek_device_set(gpu);
 	if (config.side > SIDE_MAX)
 		return 2;
 	for (int i = 0; i < IMAGES; i++)
 		ek_random_image(pixels[i], i, config.side, config.side);
-	if (run(EK_NN_F32, &config, slice, batch, steps) < 0)
+	if (gpu == NULL && run(EK_NN_F32, &config, slice, batch, steps) < 0)
 		return 1;
-	return ek_nn_cpu_has_bf16() && run(EK_NN_BF16, &config, slice, batch, steps) < 0 ? 1 : 0;
+	return ek_device_has_bf16() && run(EK_NN_BF16, &config, slice, batch, steps) < 0 ? 1 : 0;
 }

@@ -47,6 +47,11 @@ int ek_device_parallel(uint64_t count, int (*piece)(void *context, uint64_t i, i
 	return rc;
 }
 
+int ek_device_fault(void)
+{
+	return chosen->check != NULL ? chosen->check() : 0;
+}
+
 uint64_t ek_device_available(void)
 {
 	return chosen->available();

@@ -30,6 +30,8 @@ int ek_device_workers(void);
 int ek_device_takes_batches(void);
 /* ek_parallel (base/threads.h) on so many workers: for pieces that run networks. */
 int ek_device_parallel(uint64_t count, int (*piece)(void *context, uint64_t i, int worker), void *context);
+/* 0, or what went wrong with anything that it was given before: what was read may be wrong then. EK_ENOTSUP. */
+int ek_device_fault(void);
 /* Bytes of its memory that are free; 0: not known. */
 uint64_t ek_device_available(void);
 

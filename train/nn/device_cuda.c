@@ -53,6 +53,11 @@ static void zero(void *to, size_t bytes)
 	ek_cuda_note(cudaMemsetAsync(to, 0, bytes, ek_cuda_stream()));
 }
 
+static int check(void)
+{
+	return ek_cuda_launched("its work");
+}
+
 static int has_bf16(void)
 {
 	return 1;
@@ -166,6 +171,7 @@ const struct ek_device ek_device_cuda = {
 	.upload = upload,
 	.download = download,
 	.zero = zero,
+	.check = check,
 	.prepare = prepare,
 	.unprepare = unprepare,
 	.attach = attach,

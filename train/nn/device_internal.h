@@ -32,6 +32,8 @@ struct ek_device {
 	void (*upload)(void *to, const void *host, size_t bytes);
 	void (*download)(void *host, const void *from, size_t bytes);
 	void (*zero)(void *to, size_t bytes);
+	/* 0, or what one of these or a layer has met since; NULL: they cannot fail. */
+	int (*check)(void);
 	/* A layer's own things: made and freed with the net, and with each of its states (*out, NULL before). */
 	int (*prepare)(struct ek_net *net, struct ek_net_op *op);
 	void (*unprepare)(struct ek_net_op *op);

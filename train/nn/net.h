@@ -82,6 +82,19 @@ struct ek_net_key {
 };
 int ek_net_input_keys(struct ek_net *net);
 
+/*
+ * Images of bytes [batch, height, width, channels], uint8, each followed by what makes it a multiple of 4 bytes. Layers
+ * see them as float32: byte · scale + shift of each channel, of which there are at most 4.
+ */
+struct ek_net_pixels {
+	struct ek_net_shape shape;
+	float scale[4], shift[4];
+};
+int ek_net_input_pixels(struct ek_net *net, struct ek_net_shape shape);
+int ek_net_pixels(struct ek_net *net, int input, const struct ek_net_pixels *pixels);
+/* Bytes from one image to the next. */
+size_t ek_net_pixels_stride(struct ek_net_shape shape);
+
 /* float32, exact: 1: the result, and the operands as well, are float32 in a bf16 net, too. */
 
 /* x·W^T + b for every row. weight: [outputs, inputs], or the first of neighbours that make it up; bias: -1 for none. */

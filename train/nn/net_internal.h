@@ -30,6 +30,7 @@ struct ek_net_op {
 		struct {
 			float scale, shift;
 		} affine;
+		struct ek_net_pixels pixels;
 		int heads, p, first, power, sign;
 	} of;
 	enum ek_nn_activation then; /* of a product, set by fusing: applied to what it gives */

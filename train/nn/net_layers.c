@@ -5,7 +5,7 @@
 #include "rebalance/base/memory.h"
 #include "train/nn/net_internal.h"
 
-enum { SIDE_MAX = 1 << 16, CHANNELS_MAX = 1 << 20 };
+enum { SIDE_MAX = 1 << 16, CHANNELS_MAX = 1 << 20, PIXEL_CHANNELS_MAX = 4 };
 
 static const struct ek_net_shape number = { 1, 1, 1 };
 
@@ -149,6 +149,47 @@ int ek_net_input_keys(struct ek_net *net)
 	if (x > 0)
 		net->values[x].ids = 1;
 	return x;
+}
+
+size_t ek_net_pixels_stride(struct ek_net_shape shape)
+{
+	return ((size_t)shape.height * (size_t)shape.width * (size_t)shape.channels + 3) / 4 * 4;
+}
+
+int ek_net_input_pixels(struct ek_net *net, struct ek_net_shape shape)
+{
+	size_t ints;
+	int x;
+
+	if (net->finished)
+		return ek_fail(EK_EUSAGE, "input: the network is finished");
+	if (shape.height < 1 || shape.width < 1 || shape.height > SIDE_MAX || shape.width > SIDE_MAX ||
+	    shape.channels < 1 || shape.channels > PIXEL_CHANNELS_MAX)
+		return ek_fail(EK_EUSAGE, "pixels: %d x %d of %d channels", shape.height, shape.width, shape.channels);
+	ints = ek_net_pixels_stride(shape) / sizeof(int32_t);
+	if (ints > CHANNELS_MAX)
+		return ek_fail(EK_EUSAGE, "pixels: images of %d x %d are too large", shape.height, shape.width);
+	x = value_add(net, (struct ek_net_shape){ 1, 1, (int)ints }, EK_NN_FLOAT32, -1);
+	if (x > 0)
+		net->values[x].ids = 1;
+	return x;
+}
+
+int ek_net_pixels(struct ek_net *net, int input, const struct ek_net_pixels *pixels)
+{
+	int rc;
+
+	EK_TRY(ek_net_check_value(net, input, "pixels"));
+	if (!net->values[input].ids ||
+	    ek_net_elements(net, input) * sizeof(int32_t) != ek_net_pixels_stride(pixels->shape))
+		EK_TRY(ek_fail(EK_EUSAGE, "pixels: wants images of bytes of this shape"));
+	rc = add_one(
+		net,
+		&(struct ek_net_op){
+			.kind = EK_NET_PIXELS, .inputs = { input }, .parameters = { -1, -1 }, .of.pixels = *pixels },
+		pixels->shape, EK_NN_FLOAT32);
+out:
+	return rc;
 }
 
 int ek_net_linear(struct ek_net *net, int x, const struct ek_net_linear *linear)

@@ -40,6 +40,7 @@ enum { EK_NET_NEEDS_OUTPUT = 1u << 8, EK_NET_STOPS = 16 };
 	ROW(MEAN,       mean,       "mean",        1) \
 	ROW(DETACH,     detach,     "detach",      1u << EK_NET_STOPS) \
 	ROW(NOISE,      noise,      "noise",       1u << EK_NET_STOPS) \
+	ROW(PIXELS,     pixels,     "pixels",      1u << EK_NET_STOPS) \
 	ROW(MIX,        mix,        "mix",         4 | 4u << EK_NET_STOPS) \
 	ROW(MIX_ERROR,  mix_error,  "mix error",   15 | 8u << EK_NET_STOPS) \
 	ROW(DIFFUSION,  diffusion,  "diffusion",   15 | 14u << EK_NET_STOPS) \

@@ -27,7 +27,8 @@ void ek_vae_to_pixels(uint8_t *out, const float *x, size_t count)
 
 int ek_vae_usual_slice(const struct ek_autoencoder_config *config)
 {
-	const int pixels = 1 << 16, most = 32, fit = pixels / (config->side * config->side);
+	const int shared = ek_device_takes_batches(), pixels = shared ? 1 << 20 : 1 << 16, most = shared ? 256 : 32;
+	const int fit = pixels / (config->side * config->side);
 
 	return fit < 1 ? 1 : fit > most ? most : fit;
 }

@@ -45,7 +45,8 @@ struct ek_vae_options {
 	int discriminator_width, discriminator_layers;
 };
 
-/* Images of a slice that make full use of a core: 2^16 pixels, at most 32. A function of the configuration alone. */
+/* Images of a slice that make full use of a core: 2^16 pixels, at most 32; or of a device that threads share: 2^20, at
+ * most 256. */
 int ek_vae_usual_slice(const struct ek_autoencoder_config *config);
 
 struct ek_vae;

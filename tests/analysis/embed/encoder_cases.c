@@ -9,7 +9,7 @@
 #include "rebalance/base/file.h"
 #include "tests/analysis/embed/random_weights.h"
 #include "tests/support/support.h"
-#include "train/nn/bf16.h"
+#include "train/nn/device.h"
 
 enum { IMAGES = 3, BATCH = 2 };
 
@@ -187,7 +187,7 @@ void ek_check_encoder_with(const char *network, const char *kind, const char *we
 		write_config(weights, item);
 		assert_true((number(item, "offset") + IMAGES * c.dimensions) * sizeof(float) <= features.size);
 		for (size_t mode = 0; mode < sizeof precisions / sizeof *precisions; mode++)
-			if (precisions[mode].precision != EK_NN_BF16 || ek_nn_cpu_has_bf16()) {
+			if (precisions[mode].precision != EK_NN_BF16 || ek_device_has_bf16()) {
 				check(&c, weights, mode);
 				checked++;
 			}

@@ -5,6 +5,7 @@
 #include "tests/analysis/embed/encoder_cases.h"
 #include "tests/support/support.h"
 #include "tests/train/nn/fake_device.h"
+#include "train/nn/cuda.h"
 
 static void efficientnet(void **state)
 {
@@ -91,10 +92,29 @@ static void embedding_stays_on_the_device(void **state)
 	ek_device_set(NULL);
 }
 
-int main(void)
+static void all_on_a_gpu(void **state)
+{
+	static const char *const networks[] = { "efficientnet-lite0", "inception-fid", "clip-vit-b32", "dinov2-vits14",
+		                                "dinov2-vits14-reg" };
+	const struct ek_device *gpu;
+
+	(void)state;
+	if (ek_cuda_choose(&gpu, 0) < 0) {
+		print_message("skipped: %s\n", ek_error_message());
+		skip();
+	}
+	ek_device_set(gpu);
+	for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
+		ek_check_encoder(networks[i]);
+	ek_device_set(NULL);
+}
+
+/* A first argument: only tests of this name. */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(embedding_stays_on_the_device),
+		cmocka_unit_test(all_on_a_gpu),
 		cmocka_unit_test(efficientnet),
 		cmocka_unit_test(efficientnet_with_the_published_weights),
 		cmocka_unit_test(inception),
@@ -107,5 +127,6 @@ int main(void)
 		cmocka_unit_test(dinov2_by_timms_names),
 	};
 
+	cmocka_set_test_filter(argc > 1 ? argv[1] : NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

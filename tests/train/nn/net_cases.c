@@ -329,6 +329,15 @@ static int noise(struct net_subject *s, const int *n)
 	return output(s, ek_net_noise(s->net, keys_input(s), (struct ek_net_shape){ n[0], n[1], n[2] }));
 }
 
+/* height, width, channels */
+static int pixels(struct net_subject *s, const int *n)
+{
+	const struct ek_net_pixels p = { { n[0], n[1], n[2] }, { 0.25F, -0.75F, 3, 1 }, { -0.5F, 0.125F, 7, 0 } };
+
+	s->pixels = ek_net_input_pixels(s->net, p.shape);
+	return output(s, ek_net_pixels(s->net, s->pixels, &p));
+}
+
 /* height, width, channels, factors, first; twice, so that the second gradient adds */
 static int mix(struct net_subject *s, const int *n)
 {
@@ -685,6 +694,8 @@ const struct net_case net_cases[] = {
 	{ "hinge, down", mean, { 5, 7, 3, -1 }, NET_CASE_KINKS },
 	{ "rivals", rivals, { 7, 5 }, NET_CASE_KINKS | NET_CASE_COMPOSED },
 	{ "noise", noise, { 5, 7, 3 }, NET_CASE_KINKS },
+	{ "pixels", pixels, { 5, 7, 3 }, NET_CASE_KINKS },
+	{ "pixels, four channels", pixels, { 11, 13, 4 }, NET_CASE_KINKS },
 	{ "mix", mix, { 11, 7, 5, 3, 1 }, 0 },
 	{ "mix error", mix_error, { 5, 7, 3, 3, 0 }, 0 },
 	{ "mix error, more outputs, twice", mix_error, { 7, 5, 3, 8, 1 }, 0 },

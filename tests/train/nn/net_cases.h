@@ -16,6 +16,7 @@ struct net_subject {
 	int input_count, output_count;
 	int ids, id_count; /* an input of ids below id_count; 0: none */
 	int keys;          /* an input of keys; 0: none */
+	int pixels;        /* an input of bytes; 0: none */
 	int codes;         /* an output of ids; 0: none */
 	int low;           /* 1: layers see inputs in the net's own type */
 };

@@ -62,6 +62,14 @@ void net_trial_start(struct net_trial *t, enum ek_net_mode mode, int batch)
 	assert_non_null(t->keys);
 	for (int i = 0; i < batch; i++)
 		t->keys[i] = (struct ek_net_key){ 7, UINT64_MAX / 3, ((uint64_t)i << 40) + 3 };
+	if (t->s.pixels > 0) {
+		const size_t count = numbers(t, t->s.pixels) * sizeof(int32_t);
+
+		t->pixels = malloc(count);
+		assert_non_null(t->pixels);
+		for (size_t i = 0; i < count; i++)
+			t->pixels[i] = (uint8_t)(i * 37 % 256);
+	}
 	assert_ok(ek_net_load(t->s.net, t->values));
 }
 
@@ -73,6 +81,7 @@ void net_trial_free(struct net_trial *t)
 	}
 	free(t->ids);
 	free(t->keys);
+	free(t->pixels);
 	free(t->values);
 	free(t->start);
 	free(t->gradients);
@@ -95,6 +104,8 @@ void net_trial_fill(const struct net_trial *t, struct ek_net_state *state)
 		memcpy(ek_net_stage(state, t->s.ids), t->ids, (size_t)t->batch * sizeof *t->ids);
 	if (t->s.keys > 0)
 		memcpy(ek_net_stage(state, t->s.keys), t->keys, (size_t)t->batch * sizeof *t->keys);
+	if (t->s.pixels > 0)
+		memcpy(ek_net_stage(state, t->s.pixels), t->pixels, numbers(t, t->s.pixels) * sizeof(int32_t));
 }
 
 void net_trial_run(struct net_trial *t, struct ek_net_state *state, float *results)
@@ -137,6 +148,7 @@ struct ref_number *net_trial_reference(const struct net_trial *t)
 	assert_non_null(results);
 	r->ids = t->ids;
 	r->keys = t->keys;
+	r->pixels = t->pixels;
 	for (int i = 0; i < t->s.input_count; i++)
 		ref_net_set(r->values[t->s.inputs[i]], t->inputs[i], numbers(t, t->s.inputs[i]));
 	ref_net_forward(r);

@@ -16,6 +16,7 @@ struct net_trial {
 	float *inputs[NET_CASE_VALUES], *given[NET_CASE_VALUES]; /* given: gradients of outputs */
 	int32_t *ids;
 	struct ek_net_key *keys;
+	uint8_t *pixels;
 	size_t outputs, count; /* numbers of the outputs; of all results */
 	int batch;
 };

@@ -471,6 +471,7 @@ static const struct ref_layer *const layers[EK_NET_KIND_COUNT] = {
 	[EK_NET_MEAN] = &means,
 	[EK_NET_DETACH] = &stops,
 	[EK_NET_NOISE] = &ref_noise_layer,
+	[EK_NET_PIXELS] = &ref_pixels_layer,
 	[EK_NET_MIX] = &ref_mix_layer,
 	[EK_NET_MIX_ERROR] = &ref_mix_error_layer,
 	[EK_NET_DIFFUSION] = &ref_diffusion_layer,

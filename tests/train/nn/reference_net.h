@@ -23,6 +23,7 @@ struct ref_net {
 	struct ref_number *unwanted;   /* gradients of layers whose parameters are constants */
 	const int32_t *ids;            /* [batch], by the caller */
 	const struct ek_net_key *keys; /* likewise */
+	const uint8_t *pixels;         /* likewise */
 };
 
 /* The network must be finished for training. parameters: [params->size]. Gradients are 0. */

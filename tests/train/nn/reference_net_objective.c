@@ -20,6 +20,19 @@ static void noise_forward(struct ref_net *r, const struct ek_net_op *op)
 	}
 }
 
+static void pixels_forward(struct ref_net *r, const struct ek_net_op *op)
+{
+	const struct ek_net_pixels *p = &op->of.pixels;
+	const size_t image = count_of(r, op->outputs[0]) / (size_t)ek_net_batch(r->net);
+
+	for (size_t i = 0; i < count_of(r, op->outputs[0]); i++) {
+		const size_t c = i % (size_t)p->shape.channels;
+		const number byte = exact(r->pixels[i / image * ek_net_pixels_stride(p->shape) + i % image]);
+
+		give(r, op->outputs[0], i, plus(times(byte, exact((double)p->scale[c])), exact((double)p->shift[c])));
+	}
+}
+
 /* Factor j of the image that number i of a value is of. */
 static number factor(const struct ref_net *r, const struct ek_net_op *op, int input, size_t b, size_t j)
 {
@@ -173,6 +186,7 @@ static void diffusion_backward(struct ref_net *r, const struct ek_net_op *op)
 	diffusion(r, op, 1);
 }
 
+const struct ref_layer ref_pixels_layer = { pixels_forward, nothing };
 const struct ref_layer ref_noise_layer = { noise_forward, nothing };
 const struct ref_layer ref_mix_layer = { mix_forward, mix_backward };
 const struct ref_layer ref_mix_error_layer = { mix_error_forward, mix_error_backward };

@@ -1,10 +1,12 @@
-/* How codes follow latents, worked out by hand, on the CPU and where the host cannot reach what is computed. */
+/* How codes follow latents, worked out by hand, on the CPU, where the host cannot reach what is computed, and
+ * on a GPU if there is one. */
 #include "tests/support/support.h"
 
 #include <string.h>
 
 #include "tests/train/nn/fake_device.h"
 #include "train/nn/codebook_internal.h"
+#include "train/nn/cuda.h"
 #include "train/nn/device_internal.h"
 #include "train/nn/net.h"
 
@@ -201,9 +203,14 @@ int main(void)
 		cmocka_unit_test(codes_can_start_from_latents),        cmocka_unit_test(a_network_notes_its_slices),
 		cmocka_unit_test(the_state_is_all_there_is),
 	};
+	const struct ek_device *gpu;
 	int failed = cmocka_run_group_tests_name("CPU", tests, NULL, NULL);
 
 	ek_device_set(fake_device());
 	failed += cmocka_run_group_tests_name("fake device", tests, NULL, NULL);
+	if (ek_cuda_choose(&gpu, 0) == 0) {
+		ek_device_set(gpu);
+		failed += cmocka_run_group_tests_name("GPU", tests, NULL, NULL);
+	}
 	return failed;
 }

@@ -41,6 +41,7 @@ static double twin_sum(const struct probe *p, double step)
 
 	r->ids = t->ids;
 	r->keys = t->keys;
+	r->pixels = t->pixels;
 	for (int i = 0; i < t->s.input_count; i++) {
 		const int x = t->s.inputs[i];
 

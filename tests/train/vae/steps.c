@@ -98,7 +98,7 @@ static int one_step(struct ek_steps *s)
 		s->weights[i] = 1 / (float)s->batch;
 	}
 	EK_TRY(ek_task_load(s->task, s->store, EK_VALUES));
-	EK_TRY(ek_parallel((uint64_t)(s->batch / s->task->slice), run_slice, s));
+	EK_TRY(ek_device_parallel((uint64_t)(s->batch / s->task->slice), run_slice, s));
 	EK_TRY(ek_store_step(s->store, &adamw, s->step + 1, &norm));
 	if (s->task->codebook != NULL)
 		EK_TRY(ek_codebook_step(s->task->codebook, s->store, s->step));

@@ -1,5 +1,41 @@
-/* Layers that move numbers between pixels. */
+/* Layers that make numbers of bytes, and move them between pixels. */
+#include <string.h>
+
 #include "train/nn/net_internal.h"
+
+/* In whole periods of 16 pixels, so that the loop is one of vectors. */
+static void see_pixels(float *out, const uint8_t *x, size_t count, const struct ek_net_pixels *p)
+{
+	enum { PIXELS = 16, MOST = PIXELS * 4 };
+	const size_t n = (size_t)p->shape.channels, period = PIXELS * n, whole = count - count % period;
+	float scale[MOST], shift[MOST];
+
+	for (size_t j = 0; j < period; j++) {
+		scale[j] = p->scale[j % n];
+		shift[j] = p->shift[j % n];
+	}
+	for (size_t i = 0; i < whole; i += period)
+		for (size_t j = 0; j < period; j++)
+			out[i + j] = (float)x[i + j] * scale[j] + shift[j];
+	for (size_t i = whole; i < count; i++)
+		out[i] = (float)x[i] * scale[i - whole] + shift[i - whole];
+}
+
+static int forward_pixels(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const size_t count = ek_net_elements(s->net, op->outputs[0]);
+	const size_t stride = ek_net_pixels_stride(op->of.pixels.shape);
+	const uint8_t *x = ek_net_in(s, op, 0);
+	float *out = ek_net_out(s, op, 0);
+
+	for (size_t b = 0; b < (size_t)s->net->batch; b++)
+		see_pixels(out + b * count, x + b * stride, count, &op->of.pixels);
+	return 0;
+}
+
+const struct ek_net_code ek_net_cpu_pixels = {
+	.forward = forward_pixels,
+};
 
 /* A layer that maps each run of `count` numbers of its output to one of its input: out[to …] = x[from …]. */
 struct mover {

@@ -1,5 +1,35 @@
-/* Layers that move numbers between pixels, on the GPU; as image_cpu.c. A thread has V channels of a pixel. */
+/* Layers that make numbers of bytes, and move them between pixels, on the GPU; as image_cpu.c. */
 #include "train/nn/ops/wide_cuda.h"
+
+/* A thread has four bytes; count: numbers of an image. */
+static __global__ void __launch_bounds__(EK_THREADS)
+	see_pixels(float *out, const uchar4 *x, const __grid_constant__ struct ek_net_pixels p, unsigned count)
+{
+	const unsigned ints = (count + 3) / 4, n = (unsigned)p.shape.channels;
+
+	EK_PLACE(i, ints);
+	const uchar4 bytes = x[blockIdx.y * (size_t)ints + i];
+	const unsigned char each[4] = { bytes.x, bytes.y, bytes.z, bytes.w };
+
+#pragma unroll
+	for (unsigned j = 0; j < 4; j++)
+		if (4 * i + j < count)
+			out[blockIdx.y * (size_t)count + 4 * i + j] =
+				(float)each[j] * p.scale[(4 * i + j) % n] + p.shift[(4 * i + j) % n];
+}
+
+static int forward_pixels(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const size_t count = ek_net_elements(s->net, op->outputs[0]);
+
+	EK_LAUNCH(see_pixels, blocks_for((count + 3) / 4, s->net->batch), EK_THREADS, 0, (float *)ek_net_out(s, op, 0),
+	          (const uchar4 *)ek_net_in(s, op, 0), op->of.pixels, (unsigned)count);
+	return ek_cuda_launched("pixels");
+}
+
+const struct ek_net_code ek_net_cuda_pixels = { NULL, NULL, forward_pixels, NULL, 0 };
+
+/* Moving: a thread has V channels of a pixel. */
 
 /* Of a pixel's channels number i of an image of this shape, V at a time. */
 struct pixel {
