@@ -4,8 +4,8 @@
  * value of an image that it learned from comes from one that did not; w = c / (1 - c), clipped.
  *
  * The classifier is a probe (probe.h) over the first 128 components with C = 0.01, whose penalty keeps its
- * probabilities moderate. A temperature besides, calibrated on left-out rows, was tried: of a hundred reference images
- * it flattens the ratio until a third as much is mended.
+ * probabilities moderate. A temperature besides, calibrated on left-out rows, was tried: it flattens the ratio and
+ * mends less (docs/recovery.md).
  */
 #ifndef EK_CLUSTER_RATIO_H
 #define EK_CLUSTER_RATIO_H
