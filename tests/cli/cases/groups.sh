@@ -33,7 +33,7 @@ done
 run evenkeel cluster RUN --labels labels.csv --quiet
 run evenkeel balance RUN --by group --to smallest --name even --quiet
 run evenkeel weights RUN --by group --scheme inverse --name fair --quiet
-run evenkeel audit RUN --quiet
+evenkeel audit RUN --quiet | grep -A 3 'groups: learned'
 run evenkeel weights RUN --reference photos --name like --quiet
 printf 'file_name,label\nnothing.png,a\n' >labels.csv
 run evenkeel cluster RUN --labels labels.csv --quiet
