@@ -1,5 +1,5 @@
 /*
- * SiT on a GPU: what rival_cuda.py measures of PyTorch.
+ * SiT on a GPU; rival_cuda.py measures the attention of cuDNN.
  *
  *     bench_cuda step NAME BATCH STEPS      training steps: images/s of the median step
  *     bench_cuda ops NAME BATCH             where a step's time goes, operator by operator
