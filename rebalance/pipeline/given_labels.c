@@ -210,6 +210,20 @@ out:
 	return rc;
 }
 
+/* A table without names of files, but with a column id. */
+static int has_ids_only(const char *path)
+{
+	struct ek_table table = { 0 };
+	int ids = 0;
+
+	if (ek_table_open(&table, path, NULL) < 0) {
+		ek_table_close(&table);
+		ids = ek_table_open(&table, path, "id") == 0;
+	}
+	ek_table_close(&table);
+	return ids;
+}
+
 int ek_given_labels_load(struct ek_given_labels *out, const struct ek_run *run, const char *path, uint64_t images)
 {
 	struct rows rows = { 0 };
@@ -218,7 +232,8 @@ int ek_given_labels_load(struct ek_given_labels *out, const struct ek_run *run, 
 
 	*out = (struct ek_given_labels){ 0 };
 	EK_TRY(ek_run_file(&list, run, "images.jsonl"));
-	EK_TRY(ek_file_exists(list) ? read_by_name(&rows, run, path) : read_by_id(&rows, path, images));
+	EK_TRY(ek_file_exists(list) && !has_ids_only(path) ? read_by_name(&rows, run, path)
+	                                                   : read_by_id(&rows, path, images));
 	EK_TRY(ek_alloc(&out->ids, rows.count + 1, sizeof *out->ids));
 	EK_TRY(ek_alloc(&out->group, rows.count + 1, sizeof *out->group));
 	EK_TRY(ek_alloc(&out->random, rows.count + 1, 1));

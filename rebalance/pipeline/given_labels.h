@@ -1,6 +1,6 @@
 /*
  * Labels of some of a run's images, from a table (rebalance/io/table.h): a column "label" (or "group"), rows by file
- * name, as scan's attributes fit, or, in a run without images, by a column "id". An optional column "random" (1, true
+ * name, as scan's attributes fit, or, where there are no names, by a column "id". An optional column "random" (1, true
  * or yes) marks images that were drawn at random from all: of these honest intervals are made. Rows without a label are
  * passed over.
  */

@@ -35,6 +35,10 @@ run evenkeel balance RUN --by group --to smallest --name even --quiet
 run evenkeel weights RUN --by group --scheme inverse --name fair --quiet
 evenkeel audit RUN --quiet | grep -A 3 'groups: learned'
 run evenkeel weights RUN --reference photos --name like --quiet
+printf 'id,label\n0,a\n1,b\n999,b\n' >labels.csv
+run evenkeel cluster RUN --labels labels.csv --quiet
+printf 'id,label\n0,a\n1,b\n' >labels.csv
+evenkeel cluster RUN --labels labels.csv --quiet | grep 'groups: learned'
 printf 'file_name,label\nnothing.png,a\n' >labels.csv
 run evenkeel cluster RUN --labels labels.csv --quiet
 run evenkeel weights OWN --by group --scheme inverse --name x
