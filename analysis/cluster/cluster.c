@@ -339,6 +339,19 @@ out:
 	return rc;
 }
 
+int ek_cluster_choose(struct ek_choice_of_k *choice, const struct ek_run *run, const struct ek_cluster_options *options)
+{
+	struct ek_npy array = { 0 };
+	struct ek_rows rows;
+	int rc;
+
+	EK_TRY(ek_cluster_rows(&rows, &array, run, "embeddings.npy", options->normalise));
+	EK_TRY(ek_choose_default_k(choice, &rows, options->spherical, options->seed));
+out:
+	ek_npy_close(&array);
+	return rc;
+}
+
 int ek_cluster(struct ek_run *run, const struct ek_cluster_options *options)
 {
 	struct ek_kmeans_options k = EK_KMEANS_DEFAULTS;
@@ -371,7 +384,7 @@ int ek_cluster(struct ek_run *run, const struct ek_cluster_options *options)
 	if (h.levels[0].empty > 0)
 		ek_warn("%u of %u clusters %s empty", h.levels[0].empty, h.levels[0].k,
 		        h.levels[0].empty == 1 ? "is" : "are");
-	EK_TRY(write_all(run, &rows, &h, choosing ? &choice : NULL, options));
+	EK_TRY(write_all(run, &rows, &h, choosing ? &choice : options->choice, options));
 out:
 	ek_hierarchy_release(&h);
 	ek_npy_close(&array);

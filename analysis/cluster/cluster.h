@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analysis/cluster/choose.h"
 #include "analysis/cluster/kmeans.h"
 #include "analysis/cluster/rows.h"
 #include "rebalance/io/run.h"
@@ -34,6 +35,7 @@ struct ek_cluster_options {
 	size_t levels;             /* 0: none */
 	int resample;              /* with levels: times each is refitted (hierarchy.h) */
 	enum ek_normalise normalise;
+	const struct ek_choice_of_k *choice; /* how `clusters` was chosen, to be written down, borrowed; or NULL */
 };
 #define EK_CLUSTER_OPTIONS_DEFAULT                                                                                     \
 	{                                                                                                              \
@@ -66,6 +68,11 @@ int ek_cluster(struct ek_run *run, const struct ek_cluster_options *options);
  * `hierarchy`): as many as images differ among those trained on. EK_EDATA: no embeddings, damaged ones; EK_EIO,
  * EK_ENOMEM, EK_EINTERRUPTED. */
 int ek_cluster_most(uint32_t *most, const struct ek_run *run, const struct ek_cluster_options *options);
+
+/* The default number of clusters for the run's images (choose.h). Of the options seed, spherical and normalise are
+ * looked at. Errors as ek_cluster_most. */
+int ek_cluster_choose(struct ek_choice_of_k *choice, const struct ek_run *run,
+                      const struct ek_cluster_options *options);
 
 /* The embeddings of a run, mapped, as rows ready to be clustered. Release `array` with ek_npy_close. `file` is
  * "embeddings.npy" or another with the same number of rows and a .json beside it that may name the encoder. */

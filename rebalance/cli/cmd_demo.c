@@ -14,7 +14,7 @@
 #include "rebalance/pipeline/demo_data.h"
 #include "rebalance/base/text.h"
 
-enum { STABILITY_IMAGES = 5000 };
+enum { STABILITY_IMAGES = 5000, PAPERS_CLUSTERS = 24 };
 
 struct wish {
 	int quick;
@@ -99,6 +99,8 @@ static int before(struct ek_invocation *i, struct ek_run *run)
 	steps->scan.datasets = i->arguments.positional;
 	steps->scan.dataset_count = 1;
 	look_at_fewer(steps);
+	if (steps->cluster.clusters < 0 && steps->cluster.hierarchy == NULL)
+		steps->cluster.clusters = PAPERS_CLUSTERS;
 out:
 	free(images);
 	free(classes);

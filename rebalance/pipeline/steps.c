@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "analysis/cluster/choose.h"
 #include "analysis/cluster/cluster.h"
 #include "analysis/cluster/duplicates.h"
 #include "analysis/cluster/stability.h"
@@ -42,6 +43,7 @@ struct prepared {
 	struct ek_make_groups groups;
 	struct ek_scan_options scan;
 	struct ek_cluster_options cluster;
+	struct ek_choice_of_k choice; /* of cluster.clusters, where nobody wished for a number */
 	struct ek_audit_options audit;
 	cJSON *ranges;               /* of audit; owned */
 	uint32_t levels[MAX_LEVELS]; /* of cluster.hierarchy */
@@ -348,7 +350,7 @@ static int is_default_number(const struct prepared *p)
 	return p->asked->cluster.clusters < 0 && p->asked->cluster.hierarchy == NULL;
 }
 
-/* What the default was the last time, if there were too few images for all of it: of the same images it is again. */
+/* What the default was the last time: of the same images it is again. */
 static uint32_t recall_default_number(const struct ek_run *run, uint32_t all)
 {
 	const cJSON *recorded = ek_run_recorded(run, "cluster");
@@ -391,19 +393,15 @@ out:
 	return rc;
 }
 
-/* The default number of clusters, or as many as there can be. */
+/* The default number of clusters follows the images. */
 static int take_default_number(struct prepared *p, const struct ek_run *run)
 {
-	const struct ek_cluster_options defaults = EK_CLUSTER_OPTIONS_DEFAULT;
-	uint32_t most;
 	int rc;
 
-	p->cluster.clusters = defaults.clusters;
-	EK_TRY(ek_cluster_most(&most, run, &p->cluster));
-	if (most < defaults.clusters)
-		ek_info("%u cluster%s instead of %u: there are no more different images", most, most == 1 ? "" : "s",
-		        defaults.clusters);
-	p->cluster.clusters = most;
+	EK_TRY(ek_cluster_choose(&p->choice, run, &p->cluster));
+	ek_info("%s", p->choice.reason);
+	p->cluster.clusters = p->choice.chosen;
+	p->cluster.choice = &p->choice;
 	cJSON_Delete(p->options);
 	EK_TRY(ek_cluster_options_json(&p->options, &p->cluster));
 	p->step.options = p->options;
