@@ -25,6 +25,7 @@ static void complete(struct product *p)
 {
 	p->rows = p->images * p->pixels[0] * p->pixels[1];
 	p->depth = p->taps[0] * p->taps[1] * p->in;
+	p->dense = p->step[0] == 1 && p->step[1] == 1;
 	p->by_image = divisor_of(p->pixels[0] * p->pixels[1]);
 	p->by_line = divisor_of(p->pixels[1]);
 }

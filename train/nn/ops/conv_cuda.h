@@ -36,6 +36,7 @@ struct product {
 	int read[2], made[2], pixels[2], taps[2];
 	int stride[2], first[2], way[2], step[2], phase[2];
 	int rows, depth; /* images · pixels; taps · in */
+	int dense;       /* row after row lies as it is counted */
 	struct divisor by_image, by_line;
 };
 
@@ -62,6 +63,8 @@ static __device__ inline size_t made_at(const struct product &p, unsigned row)
 {
 	unsigned image, y, x;
 
+	if (p.dense)
+		return (size_t)row * (unsigned)(p.groups * p.out);
 	split_row(p, row, &image, &y, &x);
 	y = y * (unsigned)p.step[0] + (unsigned)p.phase[0];
 	x = x * (unsigned)p.step[1] + (unsigned)p.phase[1];

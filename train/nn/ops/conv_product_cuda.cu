@@ -8,7 +8,7 @@
  * through STAGES rooms of shared memory. There a row is 128 bytes, its 16-byte pieces in an order that differs from row
  * to row, so that eight rows' pieces lie in different banks.
  */
-enum { ROWS = 128, DEPTH = 64, PIECES = DEPTH / 8, STAGES = 3, GAP = 4 };
+enum { ROWS = 128, DEPTH = 64, PIECES = DEPTH / 8, GAP = 4 };
 
 static __device__ inline bf16 *piece_at(bf16 *room, unsigned row, unsigned piece)
 {
@@ -122,15 +122,17 @@ static __device__ inline void read_weights(bf16 *room, const bf16 *weights, int 
 	}
 }
 
-/* Of a warp: HEIGHT × WIDTH sums, from row and column on of the block's. */
+/* Of a warp: HEIGHT × WIDTH sums, from row and column on of the block's, over the pieces that are there. */
 template <int HEIGHT, int WIDTH>
 static __device__ inline void multiply_stage(float (&sums)[HEIGHT / 16][WIDTH / 8][4], bf16 *rows, bf16 *columns,
-                                             unsigned row, unsigned column)
+                                             unsigned row, unsigned column, unsigned pieces)
 {
 	const unsigned lane = threadIdx.x % 32;
 
 #pragma unroll
 	for (unsigned piece = 0; piece < PIECES; piece += 2) {
+		if (piece >= pieces)
+			return;
 		unsigned a[HEIGHT / 16][4], b[WIDTH / 16][4];
 
 #pragma unroll
@@ -164,7 +166,8 @@ static __device__ inline void finish_tile(const float *tile, const struct produc
 	}
 }
 
-template <int COLUMNS> struct tile {
+/* STAGES: 3, or 1 where all that is added up fits one: smaller blocks, of which more run beside each other. */
+template <int COLUMNS, int STAGES> struct tile {
 	/* Eight warps: 2 × 4, 4 × 2 or 8 × 1. */
 	static constexpr int ACROSS = COLUMNS / 32, HEIGHT = ROWS / (8 / ACROSS), WIDTH = 32;
 	static constexpr int ROOM = (ROWS + COLUMNS) * DEPTH;
@@ -173,12 +176,12 @@ template <int COLUMNS> struct tile {
 	                                        : ROWS *(COLUMNS + GAP) * sizeof(float);
 };
 
-template <int COLUMNS, bool WHOLE>
-static __global__ void __launch_bounds__(EK_THREADS, 2)
+template <int COLUMNS, bool WHOLE, int STAGES>
+static __global__ void __launch_bounds__(EK_THREADS, STAGES == 1 ? 3 : 2)
 	multiply_low(const __grid_constant__ struct product p, const bf16 *x, const bf16 *weights,
                      const __grid_constant__ struct ending e)
 {
-	typedef tile<COLUMNS> shape;
+	typedef tile<COLUMNS, STAGES> shape;
 	EK_SHARED(unsigned char, memory);
 	bf16 *rooms = (bf16 *)memory;
 	const unsigned across = (unsigned)(p.out + COLUMNS - 1) / COLUMNS, warp = threadIdx.x / 32,
@@ -192,7 +195,7 @@ static __global__ void __launch_bounds__(EK_THREADS, 2)
 
 	weights += (size_t)blockIdx.y * p.out * p.depth;
 	start_reading(&r, p, x, first);
-	for (int i = 0; i < STAGES - 1; i++) {
+	for (int i = 0; i < (STAGES > 1 ? STAGES - 1 : 1); i++) {
 		bf16 *room = rooms + i * shape::ROOM;
 
 		if (i < lots) {
@@ -205,15 +208,16 @@ static __global__ void __launch_bounds__(EK_THREADS, 2)
 	for (int i = 0; i < lots; i++) {
 		bf16 *room = rooms + i % STAGES * shape::ROOM, *next = rooms + (i + STAGES - 1) % STAGES * shape::ROOM;
 
-		copies_wait<STAGES - 2>();
+		copies_wait<(STAGES > 1 ? STAGES - 2 : 0)>();
 		__syncthreads();
-		if (i + STAGES - 1 < lots) {
+		if (STAGES > 1 && i + STAGES - 1 < lots) {
 			read_rows<WHOLE>(next, &r, p, x);
 			read_weights<COLUMNS, WHOLE>(next + ROWS * DEPTH, weights, (int)column, p.out, p.depth,
 			                             (i + STAGES - 1) * DEPTH);
 		}
 		copies_marked();
-		multiply_stage<shape::HEIGHT, shape::WIDTH>(sums, room, room + ROWS * DEPTH, row, of);
+		multiply_stage<shape::HEIGHT, shape::WIDTH>(sums, room, room + ROWS * DEPTH, row, of,
+		                                            (unsigned)(p.depth - i * DEPTH + 7) / 8);
 	}
 	copies_wait<0>();
 	__syncthreads();
@@ -226,7 +230,9 @@ static __global__ void __launch_bounds__(EK_THREADS, 2)
 				out[(row + 16 * i + lane / 4 + k / 2 * 8) * (COLUMNS + GAP) + of + 8 * j +
 				    lane % 4 * 2 + k % 2] = sums[i][j][k];
 	__syncthreads();
-	if (p.out % 4 == 0)
+	if (p.out % 8 == 0 && e.out.bf16)
+		finish_tile<ROWS, COLUMNS, 8>(out, p, e, first, column);
+	else if (p.out % 4 == 0)
 		finish_tile<ROWS, COLUMNS, 4>(out, p, e, first, column);
 	else
 		finish_tile<ROWS, COLUMNS, 1>(out, p, e, first, column);
@@ -298,6 +304,69 @@ static __global__ void __launch_bounds__(EK_THREADS)
 		finish_tile<SIDE, SIDE, 4>(memory, p, e, first, column);
 	else
 		finish_tile<SIDE, SIDE, 1>(memory, p, e, first, column);
+}
+
+/* float32 where little is added up, as in a first layer: a thread makes EACH channels of a pixel. Shared memory has the
+ * weights as [depth, channels], the latter filled up with zeros to a multiple of EACH. */
+enum { EACH = 8, FEW = 64, FEW_WEIGHTS = 4096 };
+
+static inline __host__ __device__ unsigned filled(const struct product &p)
+{
+	return (unsigned)(p.out + EACH - 1) / EACH * EACH;
+}
+
+static bool is_few(const struct product *p)
+{
+	return p->groups == 1 && p->depth > 0 && p->depth <= FEW && (unsigned)p->depth * filled(*p) <= FEW_WEIGHTS &&
+	       (size_t)p->rows * filled(*p) < 1u << 31;
+}
+
+static __global__ void __launch_bounds__(EK_THREADS)
+	multiply_few(const __grid_constant__ struct product p, const float *x, const float *weights,
+                     const __grid_constant__ struct ending e)
+{
+	__shared__ __align__(16) float w[FEW_WEIGHTS];
+	const unsigned wide = filled(p), parts = wide / EACH, place = blockIdx.x * EK_THREADS + threadIdx.x;
+	const unsigned row = place / parts, channel = place % parts * EACH;
+	float sums[EACH] = { 0 }, of[EACH];
+	unsigned image, y, column;
+	int k = 0;
+
+	for (unsigned i = threadIdx.x; i < (unsigned)p.depth * wide; i += EK_THREADS)
+		w[i] = i % wide < (unsigned)p.out ? weights[i % wide * p.depth + i / wide] : 0;
+	__syncthreads();
+	if (row >= (unsigned)p.rows)
+		return;
+	split_row(p, row, &image, &y, &column);
+	for (int r = 0; r < p.taps[0]; r++)
+		for (int c = 0; c < p.taps[1]; c++) {
+			const int line = (int)y * p.stride[0] + p.first[0] + r * p.way[0];
+			const int at = (int)column * p.stride[1] + p.first[1] + c * p.way[1];
+			const bool inside = line >= 0 && line < p.read[0] && at >= 0 && at < p.read[1];
+			const float *from =
+				x + (((size_t)image * (unsigned)p.read[0] + (unsigned)line) * (unsigned)p.read[1] +
+			             (unsigned)at) *
+					    (unsigned)p.in;
+
+			for (int i = 0; i < p.in; i++, k++) {
+				const float v = inside ? from[i] : 0;
+
+				load<4>(of, &w[k * wide + channel]);
+				load<4>(of + 4, &w[k * wide + channel + 4]);
+#pragma unroll
+				for (int j = 0; j < EACH; j++)
+					sums[j] += v * of[j];
+			}
+		}
+	if (p.out % EACH == 0) {
+		finish<4>(e, made_at(p, row), channel, sums);
+		finish<4>(e, made_at(p, row), channel + 4, sums + 4);
+		return;
+	}
+#pragma unroll
+	for (unsigned j = 0; j < EACH; j++)
+		if (channel + j < (unsigned)p.out)
+			finish<1>(e, made_at(p, row), channel + j, sums + j);
 }
 
 /* A channel a group: weights [taps, channels] (conv_cuda.cu packs them so). A thread makes WIDE neighbours of V
@@ -421,28 +490,35 @@ static void launch_channels(const struct product *p, enum ek_nn_type type, const
 	});
 }
 
-template <int COLUMNS, bool WHOLE>
+template <int COLUMNS, bool WHOLE, int STAGES>
 static void launch_low(const struct product *p, const void *x, const void *weights, const struct ending *e)
 {
-	static const cudaError_t roomy = cudaFuncSetAttribute(
-		multiply_low<COLUMNS, WHOLE>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)tile<COLUMNS>::BYTES);
+	static const cudaError_t roomy =
+		cudaFuncSetAttribute(multiply_low<COLUMNS, WHOLE, STAGES>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+	                             (int)tile<COLUMNS, STAGES>::BYTES);
 	const unsigned across = (unsigned)(p->out + COLUMNS - 1) / COLUMNS,
 		       down = (unsigned)(p->rows + ROWS - 1) / ROWS;
 
 	ek_cuda_note(roomy);
-	EK_LAUNCH((multiply_low<COLUMNS, WHOLE>), dim3(across * down, (unsigned)p->groups), EK_THREADS,
-	          tile<COLUMNS>::BYTES, *p, (const bf16 *)x, (const bf16 *)weights, *e);
+	EK_LAUNCH((multiply_low<COLUMNS, WHOLE, STAGES>), dim3(across * down, (unsigned)p->groups), EK_THREADS,
+	          (tile<COLUMNS, STAGES>::BYTES), *p, (const bf16 *)x, (const bf16 *)weights, *e);
 }
 
 template <bool WHOLE>
 static void launch_columns(const struct product *p, const void *x, const void *weights, const struct ending *e)
 {
-	if (p->out <= 32)
-		launch_low<32, WHOLE>(p, x, weights, e);
+	const bool flat = p->depth <= DEPTH;
+
+	if (p->out <= 32 && flat)
+		launch_low<32, WHOLE, 1>(p, x, weights, e);
+	else if (flat)
+		launch_low<64, WHOLE, 1>(p, x, weights, e);
+	else if (p->out <= 32)
+		launch_low<32, WHOLE, 3>(p, x, weights, e);
 	else if (p->out <= 64)
-		launch_low<64, WHOLE>(p, x, weights, e);
+		launch_low<64, WHOLE, 3>(p, x, weights, e);
 	else
-		launch_low<128, WHOLE>(p, x, weights, e);
+		launch_low<128, WHOLE, 3>(p, x, weights, e);
 }
 
 int ek_cuda_conv(const struct product *p, enum ek_nn_type type, const void *x, const void *weights,
@@ -452,6 +528,9 @@ int ek_cuda_conv(const struct product *p, enum ek_nn_type type, const void *x, c
 		return 0;
 	if (p->in == 1 && p->out == 1) {
 		launch_channels(p, type, x, weights, e);
+	} else if (type == EK_NN_FLOAT32 && is_few(p)) {
+		EK_LAUNCH(multiply_few, blocks_for((size_t)p->rows * (filled(*p) / EACH), 1), EK_THREADS, 0, *p,
+		          (const float *)x, (const float *)weights, *e);
 	} else if (type == EK_NN_FLOAT32) {
 		const unsigned across = (unsigned)(p->out + SIDE - 1) / SIDE,
 			       down = (unsigned)(p->rows + SIDE - 1) / SIDE;
