@@ -41,7 +41,7 @@ static const struct ek_option rows[] = {
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_do_label_options, export),
 	  .argument = "FILE",
-	  .help = "no page: write the labels as a CSV, id,file_name,label" },
+	  .help = "no page: write the labels as a CSV, file_name,label,random" },
 	{ .name = NULL },
 };
 

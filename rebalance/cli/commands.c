@@ -104,7 +104,9 @@ const struct ek_command ek_commands[] = {
 	          "is a simple random sample, for honest shares. Ten labels a group are what to aim at: minutes.\n"
 	          "Each label is on disk, in RUN/labels/NAME.jsonl, before the page shows it. Several people can label "
 	          "the same images; an image has the group that most of them say. --summary says what has been "
-	          "labelled, --export writes it as a CSV: id,file_name,label.",
+	          "labelled, --export writes it as a table (file_name,label,random) "
+	          "that audit --labels takes: then every image has its group, shares have intervals, and --by group "
+	          "evens them out.",
 	  .own = &ek_label_own,
 	  .run = ek_cmd_label },
 	{ .name = "prune",

@@ -180,6 +180,26 @@ out:
 	return rc;
 }
 
+/* What people said stands, whatever the probe takes the image for; the shares are those of all images then. */
+static void keep_given(struct work *w)
+{
+	const uint32_t groups = w->labels.groups;
+
+	for (uint64_t i = 0; i < w->labels.count; i++) {
+		float *q = w->q + w->labels.ids[i] * groups;
+
+		memset(q, 0, groups * sizeof *q);
+		q[w->labels.group[i]] = 1;
+	}
+	for (uint32_t g = 0; g < groups; g++) {
+		double sum = 0;
+
+		for (uint64_t i = 0; i < w->all.count; i++)
+			sum += (double)w->q[i * groups + g];
+		w->prior[g] = sum / (double)w->all.count;
+	}
+}
+
 static int learn(struct work *w, const struct ek_run *run)
 {
 	const size_t k = w->components.k;
@@ -199,6 +219,7 @@ static int learn(struct work *w, const struct ek_run *run)
 	EK_TRY(ek_probe_choose(&w->probe, &w->choice, &rows, w->asked->seed));
 	EK_TRY(ek_probe_predict_all(w->q, &w->probe, w->x, w->all.count, k));
 	(void)ek_probe_correct(w->q, w->prior, w->probe.train, w->all.count, rows.groups);
+	keep_given(w);
 	EK_TRY(estimate(w, &rows));
 out:
 	return rc;

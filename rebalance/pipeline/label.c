@@ -273,18 +273,36 @@ out:
 	return rc;
 }
 
+/* Which labels are those of the random sample, from its start without a gap: `*out` [label_count]. */
+static int mark_random(uint8_t **out, const struct ek_run *run, const struct ek_label_log *log)
+{
+	struct ek_label_pool pool = { 0 };
+	const struct ek_label_teacher teacher = { .context = &pool, .random = random_image };
+	uint64_t done;
+	int rc;
+
+	EK_TRY(ek_images_count(&pool.images, run));
+	EK_TRY(ek_alloc(out, log->label_count, sizeof **out));
+	done = ek_label_random_done(log, &teacher, pool.images);
+	for (uint64_t i = 0; i < done; i++)
+		(*out)[ek_label_log_find(log, random_image(&pool, i)) - log->labels] = 1;
+out:
+	return rc;
+}
+
 static int export(uint64_t *images, const struct ek_run *run, const struct ek_label_log *log, const char *path)
 {
-	static const char head[] = "id,file_name,label\n";
+	static const char head[] = "file_name,label,random\n";
 	struct ek_atomic_file file = { 0 };
 	struct ek_image_record row = { 0 };
 	struct ek_images *rows = NULL;
-	char id[24];
+	uint8_t *random = NULL; /* [label_count] of the random sample */
 	int rc;
 
 	*images = 0;
 	if (log->label_count == log->none + log->disputed)
 		return ek_fail(EK_EUSAGE, "no image has a label yet");
+	EK_TRY(mark_random(&random, run, log));
 	EK_TRY(ek_images_open(&rows, run));
 	EK_TRY(ek_atomic_open(&file, path));
 	EK_TRY(ek_atomic_write(&file, head, sizeof head - 1));
@@ -295,17 +313,17 @@ static int export(uint64_t *images, const struct ek_run *run, const struct ek_la
 			continue;
 		EK_TRY(ek_images_seek(rows, label->image));
 		EK_TRY(ek_images_next(rows, &row));
-		EK_TRY(ek_atomic_write(&file, id, (size_t)snprintf(id, sizeof id, "%" PRIu64 ",", label->image)));
 		EK_TRY(write_field(&file, row.file_name));
 		EK_TRY(ek_atomic_write(&file, ",", 1));
 		EK_TRY(write_field(&file, log->groups[label->group]));
-		EK_TRY(ek_atomic_write(&file, "\n", 1));
+		EK_TRY(ek_atomic_write(&file, random[i] ? ",1\n" : ",0\n", 3));
 		ek_image_record_release(&row);
 		row = (struct ek_image_record){ 0 };
 		++*images;
 	}
 	EK_TRY(ek_atomic_commit(&file));
 out:
+	free(random);
 	ek_atomic_discard(&file);
 	ek_image_record_release(&row);
 	ek_images_close(rows);

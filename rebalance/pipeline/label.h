@@ -12,7 +12,7 @@ struct ek_do_label_options {
 	const char *name;   /* of RUN/labels/NAME.jsonl */
 	const char *person; /* who labels; NULL: the page asks */
 	const char *groups; /* names of groups to begin with, "cat,dog", or NULL; needs a person */
-	const char *export; /* a CSV to write of all images with a group: id,file_name,label; or NULL */
+	const char *export; /* a CSV to write of all images with a group: file_name,label,random; or NULL */
 	int64_t port;       /* 0: any that is free */
 	int summary;        /* 1, or `export`: no page, what was said is only read */
 };
