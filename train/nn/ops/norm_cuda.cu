@@ -72,6 +72,38 @@ template <int VEC> static __device__ inline void put_some(const ek_cuda_view &v,
 	}
 }
 
+/* VEC numbers at i as they lie, and what they are: zeros are 0 in either type. */
+template <int VEC> static __device__ inline uint4 get_raw(const ek_cuda_view &v, size_t i)
+{
+	uint4 raw = {};
+
+	if constexpr (VEC == 4) {
+		if (v.bf16) {
+			const uint2 pairs = *(const uint2 *)((const __nv_bfloat16 *)v.x + i);
+
+			raw.x = pairs.x;
+			raw.y = pairs.y;
+		} else {
+			raw = *(const uint4 *)((const float *)v.x + i);
+		}
+	} else {
+		raw.x = v.bf16 ? ((const unsigned short *)v.x)[i] : ((const unsigned *)v.x)[i];
+	}
+	return raw;
+}
+
+template <int VEC> static __device__ inline void unpack(float out[VEC], uint4 raw, int bf16)
+{
+	if constexpr (VEC == 4) {
+		out[0] = __uint_as_float(bf16 ? raw.x << 16 : raw.x);
+		out[1] = __uint_as_float(bf16 ? raw.x & 0xffff0000U : raw.y);
+		out[2] = __uint_as_float(bf16 ? raw.y << 16 : raw.z);
+		out[3] = __uint_as_float(bf16 ? raw.y & 0xffff0000U : raw.w);
+	} else {
+		out[0] = __uint_as_float(bf16 ? raw.x << 16 : raw.x);
+	}
+}
+
 template <int VEC> static __device__ inline void get_vector(float out[VEC], const float *x, size_t i)
 {
 	for (int j = 0; j < VEC; j++)
@@ -143,8 +175,8 @@ struct gradients {
 	size_t stripes;                             /* of an image */
 };
 
-/* Four rows at a time, so that their sums over features take one barrier. A thread has VEC features of each. */
-enum { ROWS = 4, MOST_WARPS = 32 };
+/* Some rows at a time, so that their sums over features take one barrier. A thread has VEC features of each. */
+enum { ROWS = 3, MOST_WARPS = 32 };
 
 /* sums [2 · ROWS] over the block, in every thread; a barrier parts two calls if `room` changes between them. */
 static __device__ inline void add_up(float sums[2 * ROWS], float room[MOST_WARPS][2 * ROWS])
@@ -185,52 +217,62 @@ template <int VEC> static __global__ void __maxnreg__(112) normalise_backward(no
 	for (size_t r = first, turn = 0; r < end; r += ROWS, turn++) {
 		const size_t row = image * m.v.rows + r, at = row * m.n + j;
 		const int rows = end - r < ROWS ? (int)(end - r) : ROWS;
-		float normal[ROWS][VEC] = {}, d[ROWS][VEC] = {}, dx[ROWS][VEC] = {}, branch[ROWS][VEC] = {};
-		float sums[2 * ROWS] = {}, inverse[ROWS] = {};
+		uint4 raw_x[ROWS] = {}, raw_dy[ROWS] = {}, raw_dx[ROWS] = {}, raw_branch[ROWS] = {};
+		float normal[ROWS][VEC] = {}, d[ROWS][VEC] = {}, sums[2 * ROWS] = {};
+		float2 statistics[ROWS] = {};
 
+		/* All that is read is under way before any of it is waited for. */
 #pragma unroll
 		for (int k = 0; k < ROWS; k++) {
 			if (!mine || k >= rows)
 				continue;
 			if (g.dnormal.x != NULL) {
-				float x[VEC], dy[VEC];
-				const float mean = m.saved[2 * (row + k)];
-
-				inverse[k] = m.saved[2 * (row + k) + 1];
-				get_some<VEC>(x, m.stream.x != NULL ? m.stream : m.x, at + k * m.n);
-				get_some<VEC>(dy, g.dnormal, at + k * m.n);
-				for (int i = 0; i < VEC; i++) {
-					normal[k][i] = (x[i] - mean) * inverse[k];
-					dweight[i] += dy[i] * normal[k][i];
-					dbias[i] += dy[i];
-					d[k][i] = dy[i] * weight[i];
-					sums[2 * k] += d[k][i];
-					sums[2 * k + 1] += d[k][i] * normal[k][i];
-				}
+				statistics[k] = *(const float2 *)(m.saved + 2 * (row + k));
+				raw_x[k] = get_raw<VEC>(m.stream.x != NULL ? m.stream : m.x, at + k * m.n);
+				raw_dy[k] = get_raw<VEC>(g.dnormal, at + k * m.n);
 			}
 			if (g.dstream.x != NULL)
-				get_some<VEC>(dx[k], g.dstream, at + k * m.n);
+				raw_dx[k] = get_raw<VEC>(g.dstream, at + k * m.n);
 			if (gated)
-				get_some<VEC>(branch[k], m.branch, at + k * m.n);
+				raw_branch[k] = get_raw<VEC>(m.branch, at + k * m.n);
+		}
+#pragma unroll
+		for (int k = 0; k < ROWS; k++) {
+			float x[VEC], dy[VEC];
+
+			if (!mine || k >= rows || g.dnormal.x == NULL)
+				continue;
+			unpack<VEC>(x, raw_x[k], m.stream.x != NULL ? m.stream.bf16 : m.x.bf16);
+			unpack<VEC>(dy, raw_dy[k], g.dnormal.bf16);
+			for (int i = 0; i < VEC; i++) {
+				normal[k][i] = (x[i] - statistics[k].x) * statistics[k].y;
+				dweight[i] += dy[i] * normal[k][i];
+				dbias[i] += dy[i];
+				d[k][i] = dy[i] * weight[i];
+				sums[2 * k] += d[k][i];
+				sums[2 * k + 1] += d[k][i] * normal[k][i];
+			}
 		}
 		if (g.dnormal.x != NULL)
 			add_up(sums, room[turn % 2]);
 #pragma unroll
 		for (int k = 0; k < ROWS; k++) {
 			const float a = sums[2 * k] / (float)m.n, b = sums[2 * k + 1] / (float)m.n;
-			float dbranch[VEC];
+			float dx[VEC], branch[VEC], dbranch[VEC];
 
 			if (!mine || k >= rows)
 				continue;
+			unpack<VEC>(dx, raw_dx[k], g.dstream.bf16);
+			unpack<VEC>(branch, raw_branch[k], m.branch.bf16);
 			for (int i = 0; i < VEC; i++) {
-				dx[k][i] += (d[k][i] - a - normal[k][i] * b) * inverse[k];
-				dgate[i] += dx[k][i] * branch[k][i];
-				dbranch[i] = dx[k][i] * gate[i];
+				dx[i] += (d[k][i] - a - normal[k][i] * b) * statistics[k].y;
+				dgate[i] += dx[i] * branch[i];
+				dbranch[i] = dx[i] * gate[i];
 			}
 			if (g.dbranch.x != NULL)
 				put_some<VEC>(g.dbranch, at + k * m.n, dbranch);
 			if (g.dx.x != NULL)
-				put_some<VEC>(g.dx, at + k * m.n, dx[k]);
+				put_some<VEC>(g.dx, at + k * m.n, dx);
 		}
 	}
 	for (int i = 0; i < VEC && mine && g.parts != NULL; i++) {
