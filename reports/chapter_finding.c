@@ -134,7 +134,8 @@ static int headline_by_verdict(struct ek_page *page)
 		ek_html(h,
 		        "Nothing was found to stand out</h1><p class=\"lead\">Without labels, all that can be said of "
 		        "these %s is this: %s. That is not to say that the set is even. What would help: something "
-		        "known about each image (an attribute), or labels of ten images of each group.</p>",
+		        "known about each image (an attribute), or ten labels of each group, which <code>evenkeel "
+		        "label</code> makes a matter of minutes.</p>",
 		        ek_number_noun(page->images, page->has_pictures ? "image" : "row").s, reason);
 		return 1;
 	}

@@ -233,7 +233,8 @@ static void print_verdict(const cJSON *verdict)
 		return;
 	(void)printf("  %-20s %s%s%s\n", "without labels", ek_bold(), words, ek_plain());
 	if (reason != NULL)
-		(void)printf("  %-20s %s; attributes, or labels of ten images a group, would tell more\n", "", reason);
+		(void)printf("  %-20s %s; attributes, or ten labels a group (evenkeel label), would tell more\n", "",
+		             reason);
 	else
 		(void)printf("  %-20s %d groups stand apart, the largest with %s, the smallest with %s of the images\n"
 		             "  %-20s Gini beyond chance %s\n",

@@ -42,8 +42,8 @@ plans()
 	"$program" weights "$run" --scheme inverse --by "$known" --name weights-known -q >/dev/null 2>&1
 }
 
-"$program" audit "$scratch/cifar.csv" -o "$scratch/run-cifar" -q >&2
+"$program" audit "$scratch/cifar.csv" -o "$scratch/run-cifar" --clusters 24 -q >&2
 plans "$scratch/run-cifar" "$(($(wc -l <"$scratch/run-cifar/images.jsonl") / 2))" class
-"$program" audit "$faces" --attributes "${faces%.tar}.csv" -o "$scratch/run-faces" -q >&2
+"$program" audit "$faces" --attributes "${faces%.tar}.csv" -o "$scratch/run-faces" --clusters 24 -q >&2
 plans "$scratch/run-faces" "$(($(wc -l <"$scratch/run-faces/images.jsonl") / 2))" 'gender*race'
 python3 "$here/balancing.py" table "$scratch/run-cifar" "$scratch/run-faces"
