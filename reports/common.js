@@ -60,6 +60,38 @@ window.evenkeel = (function () {
 		box.hidden = false;
 	}
 
+	// The dialog that asks who works with the page: `join` tells the server the name and takes what it answers,
+	// `current` is the name by now, or null. Gives what opens it.
+	function whoDialog(join, current) {
+		function open() {
+			$("name").value = current() || "";
+			$("who-dialog").showModal();
+		}
+
+		$("who").addEventListener("click", open);
+		$("who-dialog").addEventListener("cancel", (event) => {
+			if (!current())
+				event.preventDefault();
+		});
+		$("who-form").addEventListener("submit", async (event) => {
+			const name = $("name").value.trim();
+			event.preventDefault();
+			if (name === "") {
+				$("name-problem").textContent = "A name, please.";
+				return;
+			}
+			try {
+				const show = await join(name);
+				$("name-problem").textContent = "";
+				$("who-dialog").close();
+				show();
+			} catch (error) {
+				$("name-problem").textContent = error instanceof Refused ? error.message : "The server does not answer.";
+			}
+		});
+		return open;
+	}
+
 	function remember(name, value) {
 		try {
 			localStorage.setItem("evenkeel-" + name, value);
@@ -74,5 +106,5 @@ window.evenkeel = (function () {
 		}
 	}
 
-	return { $, number, count, make, Refused, ask, tell, complain, recall, remember };
+	return { $, number, count, make, Refused, ask, tell, complain, whoDialog, recall, remember };
 })();

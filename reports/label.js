@@ -2,7 +2,7 @@
 (function () {
 	"use strict";
 
-	const { $, number, count, make, Refused, ask, tell, complain, recall, remember } = window.evenkeel;
+	const { $, number, count, make, Refused, ask, tell, complain, whoDialog, recall, remember } = window.evenkeel;
 	const colours = ["#0b6470", "#b5480a", "#5b4bb3", "#2f7a2f", "#a8326e", "#7a5a00", "#2a63b0", "#8a3b2a", "#4d6170", "#6b7a12"];
 	const none = { key: "0", word: "none of these", group: null };
 	const words = {
@@ -18,6 +18,7 @@
 	let brush; // the name of the group that a click gives; null: none of these; undefined: not chosen yet
 	let queue = Promise.resolve(); // of what is told to the server
 	let waiting = 0;
+	let askWho; // opens the dialog
 	let pointed = false; // the focus is where somebody clicked
 	let turn = 0; // of the sheets that were asked for
 
@@ -312,28 +313,6 @@
 			askGroups();
 	}
 
-	async function begin(event) {
-		const name = $("name").value.trim();
-		event.preventDefault();
-		if (name === "") {
-			$("name-problem").textContent = "A name, please.";
-			return;
-		}
-		try {
-			const answer = await ask("/person", { by: name });
-			$("name-problem").textContent = "";
-			$("who-dialog").close();
-			setPerson(name, answer);
-		} catch (error) {
-			$("name-problem").textContent = error instanceof Refused ? error.message : "The server does not answer.";
-		}
-	}
-
-	function askWho() {
-		$("name").value = person || "";
-		$("who-dialog").showModal();
-	}
-
 	// --- keys ---
 
 	// From image to image as they lie on the sheet.
@@ -394,12 +373,10 @@
 		$("confirm").addEventListener("click", confirm);
 		$("next").addEventListener("click", load);
 		$("undo").addEventListener("click", undo);
-		$("who").addEventListener("click", askWho);
-		$("who-form").addEventListener("submit", begin);
-		$("who-dialog").addEventListener("cancel", (event) => {
-			if (!person)
-				event.preventDefault();
-		});
+		askWho = whoDialog(async (name) => {
+			const answer = await ask("/person", { by: name });
+			return () => setPerson(name, answer);
+		}, () => person);
 		$("new-form").addEventListener("submit", addGroups);
 		$("new-cancel").addEventListener("click", () => $("new-dialog").close());
 		$("help").addEventListener("click", () => $("help-dialog").showModal());

@@ -2,7 +2,7 @@
 (function () {
 	"use strict";
 
-	const { $, number, count, make, Refused, ask, tell, complain, recall, remember } = window.evenkeel;
+	const { $, number, count, make, Refused, ask, tell, complain, whoDialog, recall, remember } = window.evenkeel;
 	const verdicts = ["accept", "unsure", "reject"];
 	const done = { accept: "accepted", reject: "rejected", unsure: "unsure" };
 	const places = ["nearest", "second nearest", "third nearest", "fourth nearest", "fifth nearest"];
@@ -14,6 +14,7 @@
 	let list = []; // what the filter shows, places in the queue
 	let at = 0; // place in the list
 	let busy = false;
+	let askWho; // opens the dialog
 	let seen = null; // { sample, sha256 } of the picture that is shown
 	let edits = 0; // of the file of decisions by other programs, as far as they were told
 	const details = new Map(); // sample: promise of what /sample/# says
@@ -389,28 +390,6 @@
 		tell(list.length > 0 ? where() : "");
 	}
 
-	async function begin(event) {
-		const name = $("name").value.trim();
-		event.preventDefault();
-		if (name === "") {
-			$("name-problem").textContent = "A name, please.";
-			return;
-		}
-		try {
-			const answer = await ask("/reviewer", { reviewer: name });
-			$("name-problem").textContent = "";
-			$("who-dialog").close();
-			setReviewer(answer);
-		} catch (error) {
-			$("name-problem").textContent = error instanceof Refused ? error.message : "The server does not answer.";
-		}
-	}
-
-	function askWho() {
-		$("name").value = reviewer || "";
-		$("who-dialog").showModal();
-	}
-
 	function table(caption, head, rows) {
 		const t = make("table");
 		const top = make("tr");
@@ -527,12 +506,10 @@
 			filter();
 			$("decide").focus();
 		});
-		$("who").addEventListener("click", askWho);
-		$("who-form").addEventListener("submit", begin);
-		$("who-dialog").addEventListener("cancel", (event) => {
-			if (!reviewer)
-				event.preventDefault();
-		});
+		askWho = whoDialog(async (name) => {
+			const answer = await ask("/reviewer", { reviewer: name });
+			return () => setReviewer(answer);
+		}, () => reviewer);
 		$("help").addEventListener("click", () => $("help-dialog").showModal());
 		$("agreement").addEventListener("click", showAgreement);
 		$("keys").checked = recall("keys") !== "off";

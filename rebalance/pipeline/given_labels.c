@@ -85,8 +85,9 @@ static int tell_unused(struct ek_attributes *table, const char *path)
 
 	EK_TRY(ek_attributes_unused(table, &count, &line, &name));
 	if (count > 0)
-		ek_warn("%s: %" PRIu64 " rows fit no image, the first on line %" PRIu64 ": %s", path, count, line,
-		        name);
+		ek_warn(count == 1 ? "%s: %" PRIu64 " row fits no image, on line %" PRIu64 ": %s"
+		                   : "%s: %" PRIu64 " rows fit no image, the first on line %" PRIu64 ": %s",
+		        path, count, line, name);
 out:
 	free(name);
 	return rc;

@@ -1,41 +1,7 @@
 /* Noise, mixing it with data, what a prediction of either is off by, and means; products and sums in double, as
  * on the CPU. A sum over an image is that of one block. */
 #include "train/nn/ops/op_cuda.h"
-
-static __device__ void philox(uint32_t out[4], uint64_t seed, uint64_t stream, uint64_t index)
-{
-	uint32_t c0 = (uint32_t)index, c1 = (uint32_t)(index >> 32), c2 = (uint32_t)stream,
-		 c3 = (uint32_t)(stream >> 32);
-	uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-
-	for (int round = 0; round < 10; round++) {
-		const uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-
-		c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-		c1 = (uint32_t)p1;
-		c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-		c3 = (uint32_t)p0;
-		k0 += 0x9E3779B9u;
-		k1 += 0xBB67AE85u;
-	}
-	out[0] = c0;
-	out[1] = c1;
-	out[2] = c2;
-	out[3] = c3;
-}
-
-/* ek_random_normal (base/random.h). */
-static __device__ double normal_number(uint64_t seed, uint64_t stream, uint64_t index)
-{
-	const double two_pi = 6.28318530717958647692;
-	uint32_t r[4];
-	double u, v;
-
-	philox(r, seed, stream, index);
-	u = ((double)(((uint64_t)r[1] << 32 | r[0]) >> 11) + 1) * 0x1p-53;
-	v = (double)(((uint64_t)r[3] << 32 | r[2]) >> 11) * 0x1p-53;
-	return sqrt(-2 * log(u)) * cos(two_pi * v);
-}
+#include "train/nn/ops/random_cuda.h"
 
 static __global__ void make_noise(float *out, const ek_net_key *keys, size_t image, size_t count)
 {
@@ -43,7 +9,7 @@ static __global__ void make_noise(float *out, const ek_net_key *keys, size_t ima
 	{
 		const ek_net_key k = keys[i / image];
 
-		out[i] = (float)normal_number(k.seed, k.stream, k.position * image + i % image);
+		out[i] = (float)ek_cuda_normal(k.seed, k.stream, k.position * image + i % image);
 	}
 }
 
