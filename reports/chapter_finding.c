@@ -254,10 +254,9 @@ static void what_was_found(struct ek_page *page)
 		ek_html(h, "No cluster holds less than half of an even share.");
 	else
 		ek_html(h,
-		        "%s hold%s less than half of an even share, together %s of all. They are called the "
-		        "<strong>tail</strong> here.",
-		        ek_number_noun(tail, "cluster").s, tail == 1 ? "s" : "",
-		        ek_percent(ek_page_share_of_smallest(page, tail)).s);
+		        "%s %s less than half of an even share%s %s of all. %s called the <strong>tail</strong> here.",
+		        ek_number_noun(tail, "cluster").s, tail == 1 ? "holds" : "hold", tail == 1 ? "," : ", together",
+		        ek_percent(ek_page_share_of_smallest(page, tail)).s, tail == 1 ? "It is" : "They are");
 	if (smallest < page->k)
 		ek_html(h, " %zu of them hold%s no image at all.", page->k - smallest,
 		        page->k - smallest == 1 ? "s" : "");
