@@ -81,7 +81,7 @@ enum ek_parquet_type type_of(const parquet::ColumnDescriptor &column)
 	case parquet::Type::INT64:
 		if (logical.is_int())
 			return static_cast<const parquet::IntLogicalType &>(logical).is_signed() ? EK_PARQUET_WHOLE
-			                                                                       : EK_PARQUET_UNSIGNED;
+			                                                                         : EK_PARQUET_UNSIGNED;
 		return logical.is_none() ? EK_PARQUET_WHOLE : EK_PARQUET_OTHER;
 	case parquet::Type::FLOAT:
 	case parquet::Type::DOUBLE:

@@ -1,7 +1,8 @@
 // The kernels of moments_cuda.h: products in float64 on the tensor cores, tiles of 64 x 64 a block of four warps.
 #include "train/nn/moments_cuda.h"
 
-namespace {
+namespace
+{
 
 constexpr int TILE = 64, DEEP = 16, THREADS = 128, STRIDE = TILE + 4; // 4 lanes of depth lie in different banks
 constexpr int EACH = TILE * DEEP / THREADS;
@@ -33,7 +34,8 @@ __device__ void multiply(part &p, const tiles &t)
 		for (int i = 0; i < 4; i++)
 #pragma unroll
 			for (int j = 0; j < 4; j++)
-				asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, {%0, %1};"
+				asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, "
+				             "{%0, %1};"
 				             : "+d"(p.d[i][j][0]), "+d"(p.d[i][j][1])
 				             : "d"(a[i]), "d"(b[j]));
 	}
@@ -67,8 +69,8 @@ __device__ void read_moved(double (&out)[EACH], const float *x, const double *me
 	}
 }
 
-__global__ void __launch_bounds__(THREADS) outer(double *out, const float *x, const double *mean, const double *scale,
-                                                 uint64_t rows, size_t d)
+__global__ void __launch_bounds__(THREADS)
+	outer(double *out, const float *x, const double *mean, const double *scale, uint64_t rows, size_t d)
 {
 	__shared__ tiles t;
 	const int2 tile = triangle(blockIdx.x);
@@ -126,11 +128,12 @@ __device__ double sum_of_block(double value)
 	return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-__global__ void __launch_bounds__(THREADS) kernel_sums(double *partial, const float *x, const float *y, size_t count,
-                                                       size_t d, int columns)
+__global__ void __launch_bounds__(THREADS)
+	kernel_sums(double *partial, const float *x, const float *y, size_t count, size_t d, int columns)
 {
 	__shared__ tiles t;
-	const int2 tile = y == nullptr ? triangle(blockIdx.x) : int2{ (int)blockIdx.x / columns, (int)blockIdx.x % columns };
+	const int2 tile =
+		y == nullptr ? triangle(blockIdx.x) : int2{ (int)blockIdx.x / columns, (int)blockIdx.x % columns };
 	const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, in = threadIdx.x / DEEP, deep = threadIdx.x % DEEP;
 	const float *other = y == nullptr ? x : y;
 	double a[EACH], b[EACH], sum = 0;
@@ -184,5 +187,5 @@ size_t ek_moments_blocks(size_t count, int self)
 void ek_moments_kernel(double *partial, const float *x, const float *y, size_t count, size_t d, cudaStream_t stream)
 {
 	kernel_sums<<<(unsigned)ek_moments_blocks(count, y == nullptr), THREADS, 0, stream>>>(partial, x, y, count, d,
-	                                                                                     (int)tiles_of(count));
+	                                                                                      (int)tiles_of(count));
 }

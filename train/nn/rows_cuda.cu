@@ -7,7 +7,8 @@
 
 #include "train/nn/rows_cuda.h"
 
-namespace {
+namespace
+{
 
 constexpr float most_limit = 3e38F; // what fills up the columns has v infinite
 constexpr unsigned ALL = 0xffffffffu;
@@ -248,7 +249,8 @@ __global__ void __launch_bounds__(256) sum_slices(ek_rows_sums s, const float *x
 
 	if (blockIdx.x >= s.slice_first[s.k])
 		return;
-	while (high - low > 1) { // the cluster that has this slice: the last that begins at it or before, and is not empty
+	// The cluster that has this slice: the last that begins at it or before, and is not empty.
+	while (high - low > 1) {
 		const uint32_t middle = (low + high) / 2;
 
 		if (s.slice_first[middle] <= blockIdx.x)
@@ -308,8 +310,8 @@ __global__ void take_means(ek_rows_sums s, float *centroids, const float *before
 		moves = norm > 0;
 	}
 	for (size_t j = threadIdx.x; j < s.d; j += blockDim.x)
-		centroids[c * s.d + j] = !moves ? before[c * s.d + j]
-		                                : (float)(unit ? __ddiv_rn(sum[j], norm) : sum[j]);
+		centroids[c * s.d + j] =
+			!moves ? before[c * s.d + j] : (float)(unit ? __ddiv_rn(sum[j], norm) : sum[j]);
 }
 
 struct placed {
@@ -473,8 +475,8 @@ cudaError_t ek_rows_sort(const ek_rows_sums *s, cudaStream_t stream)
 	while (bits < 31 && (s->k - 1) >> bits != 0)
 		bits++;
 	count_up<<<(unsigned)((s->n + 255) / 256), 256, 0, stream>>>(s->identity, s->n);
-	error = cub::DeviceRadixSort::SortPairs(s->room, room, s->assignment, s->sorted,
-	                                        (const uint32_t *)s->identity, s->order, (int)s->n, 0, bits, stream);
+	error = cub::DeviceRadixSort::SortPairs(s->room, room, s->assignment, s->sorted, (const uint32_t *)s->identity,
+	                                        s->order, (int)s->n, 0, bits, stream);
 	find_offsets<<<s->k / 256 + 1, 256, 0, stream>>>(*s);
 	number_slices<<<1, 1024, 0, stream>>>(*s);
 	return error;
@@ -495,14 +497,15 @@ void ek_rows_means(const ek_rows_sums *s, float *centroids, const float *before,
 void ek_rows_limits(float *limit, const float *least, int groups, size_t k, const float *norm, const float *error,
                     const float *most, uint64_t rows, size_t d, cudaStream_t stream)
 {
-	find_limits<<<blocks_of(whole_tiles(rows)), 32 * WARPS, 0, stream>>>(limit, least, groups, k, norm, error, most, rows, d);
+	find_limits<<<blocks_of(whole_tiles(rows)), 32 * WARPS, 0, stream>>>(limit, least, groups, k, norm, error, most,
+	                                                                     rows, d);
 }
 
 void ek_rows_offsets(float *low, float *high, const float *h, const float *norm, const float *error, const float *most,
                      uint64_t rows, size_t d, cudaStream_t stream)
 {
-	find_offsets_of_balls<<<(unsigned)(whole_tiles(rows) / EK_ROWS_TILE), EK_ROWS_TILE, 0, stream>>>(low, high, h, norm, error, most, rows,
-	                                                                         d);
+	find_offsets_of_balls<<<(unsigned)(whole_tiles(rows) / EK_ROWS_TILE), EK_ROWS_TILE, 0, stream>>>(
+		low, high, h, norm, error, most, rows, d);
 }
 
 void ek_rows_factors(float *factor, const float *least, int groups, uint64_t rows, cudaStream_t stream)

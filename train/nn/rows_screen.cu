@@ -1,7 +1,8 @@
 // The screen of rows_cuda.h on any GPU from compute capability 8.0 on: products by mma.sync, rows by cp.async.
 #include "train/nn/rows_screen.cuh"
 
-namespace {
+namespace
+{
 
 constexpr int THREADS = 256, STAGES = 3;
 constexpr int TILE_BYTES = EK_ROWS_TILE * EK_ROWS_DEPTH * 2, STAGE_BYTES = 3 * TILE_BYTES;
@@ -34,10 +35,11 @@ __device__ void load_matrix(uint32_t (&out)[4], uint32_t tile, int row, int piec
 
 __device__ void multiply(float *d, const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
 {
-	asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-	             "{%0, %1, %2, %3};"
-	             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-	             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+	asm volatile(
+		"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+		"{%0, %1, %2, %3};"
+		: "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+		: "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 __device__ void multiply_stage(float (&d)[EK_ROWS_PART], uint32_t room)
@@ -74,7 +76,8 @@ template <ek_rows_mode MODE, bool SELF> __global__ void __launch_bounds__(THREAD
 
 		for (int step = 0; step < STAGES - 1; step++) {
 			if (step < steps)
-				load(s, room + step * STAGE_BYTES, item.tile, item.begin + step / s.chunks, step % s.chunks);
+				load(s, room + step * STAGE_BYTES, item.tile, item.begin + step / s.chunks,
+				     step % s.chunks);
 			asm volatile("cp.async.commit_group;");
 		}
 		for (int step = 0; step < steps; step++) {
@@ -111,6 +114,6 @@ cudaError_t ek_rows_screen_run(const ek_rows_screen *s, int architecture, int pr
 	EK_ROWS_KERNEL(kernel, screen, s);
 	error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
 	if (error == cudaSuccess)
-		kernel<<<items < processors ? items : processors, THREADS, bytes, stream>>>(*s);
+		kernel<<<(items < processors ? items : processors), THREADS, bytes, stream>>>(*s);
 	return error != cudaSuccess ? error : cudaGetLastError();
 }

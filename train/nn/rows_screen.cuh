@@ -7,7 +7,7 @@
 
 #include "train/nn/rows_cuda.h"
 
-// Row lane / 4 has d[4 i], d[4 i + 1] in the columns 8 i + 2 (lane % 4) and the next; the row 8 below has the other two.
+// Row lane / 4 has d[4 i], d[4 i + 1] in the columns 8 i + 2 (lane % 4) and the next; the row 8 below has the others.
 constexpr int EK_ROWS_PART = EK_ROWS_COLUMNS / 2;
 
 // Of the two rows of a thread.

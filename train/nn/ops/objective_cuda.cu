@@ -296,9 +296,9 @@ static __global__ void mean_backward(ek_cuda_view dx, const float *dy, ek_cuda_v
 
 static int forward_mean(ek_net_state *s, const ek_net_op *op)
 {
-	mean<<<(unsigned)s->net->batch, EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
-		(float *)ek_net_out(s, op, 0), ek_cuda_input(s, op, 0), op->of.sign,
-		ek_net_elements(s->net, op->inputs[0]));
+	mean<<<(unsigned)s->net->batch, EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>((float *)ek_net_out(s, op, 0),
+	                                                                      ek_cuda_input(s, op, 0), op->of.sign,
+	                                                                      ek_net_elements(s->net, op->inputs[0]));
 	return ek_cuda_launched("mean");
 }
 
