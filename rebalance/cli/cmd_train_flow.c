@@ -102,6 +102,23 @@ static const struct ek_option rows[] = {
 	  EK_FIELD(struct ek_train_flow_options, times),
 	  .choices = ek_flow_times,
 	  .help = "which times are trained on" },
+	{ .name = "log-losses",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_train_flow_options, log_losses),
+	  .argument = "N",
+	  .zero = "never",
+	  .low = 1,
+	  .high = 1e9,
+	  .help = "write the loss of every image to losses.npy each N steps, which the scores forgetting and "
+	          "forgetting-count are of" },
+	{ .name = "draws",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_train_flow_options, draws),
+	  .argument = "N",
+	  .low = 1,
+	  .high = EK_GRID_DRAWS_MAX,
+	  .help = "with --log-losses: pairs of a time and a noise, the same for every image, that a loss is the mean "
+	          "over" },
 	EK_TRAINING_FLIP_ROW("mirror half of the images (pixel space)"),
 	EK_TRAINING_FROM_ROW("FILE", "start from the weights of a SiT or DiT (.pt or .safetensors), which also sets "
 	                             "the network; where it knows another number of classes than --condition has, each "

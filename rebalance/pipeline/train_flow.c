@@ -19,7 +19,7 @@ const struct ek_choice ek_flow_spaces[] = { { "latent", "the latents of 'autoenc
 	                                    { NULL, NULL } };
 
 const struct ek_train_flow_options ek_train_flow_default = {
-	.common = { EK_TRAINING_DEFAULT(128, 0.9999) }, .model = "SiT-S/2", .condition = "none", .drop = 0.1
+	.common = { EK_TRAINING_DEFAULT(128, 0.9999) }, .model = "SiT-S/2", .condition = "none", .drop = 0.1, .draws = 8
 };
 
 struct work {
@@ -152,12 +152,18 @@ static int describe(struct work *w, const struct ek_run *run)
 		                               .names = w->condition.names,
 		                               .classes = w->condition.classes,
 		                               .label = w->label };
+	cJSON *losses;
 	int rc;
 
 	EK_TRY(ek_flow_describe(&w->config, &d));
 	EK_TRY(ek_json_add_double(w->config, "drop", w->options.drop));
 	EK_TRY(ek_json_add_bool(w->config, "flip", w->space.flip));
 	EK_TRY(ek_json_add_string(w->config, "samples", w->space.key));
+	if (w->asked->log_losses > 0) {
+		EK_TRY(ek_json_add_object(&losses, w->config, "losses"));
+		EK_TRY(ek_json_add_u64(losses, "every", (uint64_t)w->asked->log_losses));
+		EK_TRY(ek_json_add_u64(losses, "draws", (uint64_t)w->asked->draws));
+	}
 	EK_TRY(ek_training_add_from(w->config, run, &w->asked->common));
 	if (w->relabelled)
 		EK_TRY(ek_json_add_u64(w->config, "from_classes", (uint64_t)w->from_classes));
@@ -290,6 +296,9 @@ int ek_do_train_flow(struct ek_training_result *out, struct ek_run *run, struct 
 	job.autoencoder = w.space.kept;
 	job.groups = w.clusters.codes;
 	job.group_count = w.clusters.classes;
+	job.losses = (struct ek_loss_log){ .every = (uint64_t)o->log_losses,
+		                           .images = w.feed.images,
+		                           .grid = { (int)o->draws, (uint64_t)o->common.seed } };
 	job.flops = ek_flow_task_flops(w.flow) / 3;
 	job.bytes = ek_flow_task_bytes(w.flow);
 	EK_TRY(ek_training_do(out, &job));

@@ -17,7 +17,8 @@ struct ek_train_flow_options {
 	int space;               /* 0: latents of `autoencoder`; 1: pixels */
 	int objective, path, prediction, weighting, times; /* choices of flow_model.h */
 	int64_t width, depth, heads, patch, side;          /* 0: the model's */
-	double drop;                                       /* chance that the condition is not told */
+	int64_t log_losses, draws; /* every so many steps the losses of all images, at so many draws; 0: never */
+	double drop;               /* chance that the condition is not told */
 };
 extern const struct ek_train_flow_options ek_train_flow_default;
 

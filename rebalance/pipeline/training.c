@@ -313,7 +313,8 @@ out:
 /* With --force: all that an earlier training made, so that nothing of it is taken for the new one's. */
 static int remove_old(const char *folder)
 {
-	static const char *const made[] = { "diffusion_pytorch_model.safetensors", "latents.npy" };
+	static const char *const made[] = { "diffusion_pytorch_model.safetensors", "latents.npy", "losses.npy",
+		                            "losses.json" };
 	char *path = NULL;
 	int rc;
 
@@ -384,6 +385,14 @@ out:
 	return rc;
 }
 
+/* How many images' forward the log of losses takes for each that is trained on; a third of a training's work each. */
+static double losses_per_image(const struct ek_training_job *job, const struct ek_trainer_options *o)
+{
+	const struct ek_loss_log *l = &job->losses;
+
+	return l->every == 0 ? 0 : (double)l->images * l->grid.draws / ((double)l->every * (double)o->batch);
+}
+
 /* One step on the first batch, timed, after one that is not. */
 static int estimate(struct ek_training_estimate *e, const struct ek_training_job *job,
                     const struct ek_trainer_options *o)
@@ -421,7 +430,9 @@ static int estimate(struct ek_training_estimate *e, const struct ek_training_job
 	started = ek_clock();
 	EK_TRY(ek_task_learn(job->task, 0, &slice, store));
 	e->image_seconds = (ek_clock() - started) / (double)size / (double)ek_threads();
-	e->seconds = o->steps > 0 ? e->image_seconds * (double)(o->steps * o->batch) : o->time_limit;
+	e->seconds = o->steps > 0
+	                     ? e->image_seconds * (double)(o->steps * o->batch) * (1 + losses_per_image(job, o) / 3)
+	                     : o->time_limit;
 out:
 	ek_store_free(store);
 	free(weights);
@@ -450,6 +461,7 @@ static int options_from(struct ek_trainer_options *o, const struct ek_training_j
 		                          .checkpoints_kept = (int)w->keep,
 		                          .groups = job->groups,
 		                          .group_count = job->group_count,
+		                          .losses = job->losses,
 		                          .held_out = job->feed->held_out,
 		                          .held_out_count = job->feed->held_out_count };
 	EK_TRY(ek_parse_duration(&o->checkpoint_seconds, w->checkpoint_every, "checkpoint-every"));
@@ -556,6 +568,11 @@ int ek_training_do(struct ek_training_result *out, const struct ek_training_job 
 	EK_TRY(ek_training_folder(&out->folder, job->run, job->options->name));
 	EK_TRY(write_config(identity, job, out->folder));
 	EK_TRY(record(job, NULL, (int64_t)time(NULL), 0));
+	if (options.losses.every > 0)
+		ek_info("the losses of all %" PRIu64 " images are logged every %" PRIu64
+		        " steps, each at %d draws: about %.0f %% more work",
+		        options.losses.images, options.losses.every, options.losses.grid.draws,
+		        100 * losses_per_image(job, &options) / 3);
 	options.folder = out->folder;
 	options.identity = identity;
 	EK_TRY(ek_train(&out->training, job->task, &job->feed->ids, &options, job->start));

@@ -61,10 +61,11 @@ struct ek_training_job {
 	const float *start;
 	const int32_t *groups; /* of each image, for the log; NULL: none */
 	int group_count;
-	double flops;            /* forward, of one image */
-	uint64_t bytes;          /* of nets, states and caches */
-	int by_cluster;          /* conditioned on clusters */
-	const char *autoencoder; /* as the run keeps it, or NULL: pixels */
+	struct ek_loss_log losses; /* of all images, while it learns */
+	double flops;              /* forward, of one image */
+	uint64_t bytes;            /* of nets, states and caches */
+	int by_cluster;            /* conditioned on clusters */
+	const char *autoencoder;   /* as the run keeps it, or NULL: pixels */
 };
 
 /* What a training would take. */

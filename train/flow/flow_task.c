@@ -28,19 +28,24 @@ static int fill_image(struct ek_flow_task *f, int worker, const struct ek_slice 
 {
 	const struct ek_flow_task_options *o = &f->options;
 	const uint64_t seed = judging ? judge_seed() : o->seed, position = slice->position + (uint64_t)j;
+	const int draw = slice->grid != NULL ? (int)(position % (uint64_t)slice->grid->draws) : 0;
+	/* On a grid an image is the same at every draw and every time that it is asked for. */
+	const uint64_t place = slice->grid != NULL ? (uint64_t)slice->ids[j] : position;
 	float *sample = (float *)ek_net_stage(s, f->data) + (size_t)j * ek_net_elements(f->net.net, f->data);
 	float *factors = (float *)ek_net_stage(s, f->factors) + j * EK_OBJECTIVE_FACTORS;
 	int32_t *label = (int32_t *)ek_net_stage(s, f->labels) + j;
-	const double t = ek_objective_time(&o->objective, seed, position);
+	const double t = slice->grid != NULL ? ek_objective_grid_time(&o->objective, slice->grid, draw)
+	                                     : ek_objective_time(&o->objective, seed, position);
 	int rc;
 
-	EK_TRY(f->source.get(f->source.context, worker, slice->ids[j], position, sample, label));
+	EK_TRY(f->source.get(f->source.context, worker, slice->ids[j], place, sample, label));
 	if (*label < 0 || *label > ek_sit_no_label(&o->model))
 		return ek_fail(EK_EDATA, "image %lld has the label %d, the model knows 0 to %d",
 		               (long long)slice->ids[j], *label, ek_sit_no_label(&o->model) - 1);
 	if (!judging && ek_objective_drops(o->drop, seed, position))
 		*label = ek_sit_no_label(&o->model);
-	((struct ek_net_key *)ek_net_stage(s, f->keys))[j] = ek_objective_key(seed, position);
+	((struct ek_net_key *)ek_net_stage(s, f->keys))[j] =
+		slice->grid != NULL ? ek_objective_grid_key(slice->grid, draw) : ek_objective_key(seed, position);
 	((float *)ek_net_stage(s, f->t))[j] = (float)t;
 	ek_objective_factors(&o->objective, t, factors);
 out:

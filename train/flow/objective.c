@@ -38,6 +38,21 @@ struct ek_net_key ek_objective_key(uint64_t seed, uint64_t position)
 	return (struct ek_net_key){ seed, ek_random_stream("flow noise"), position };
 }
 
+double ek_objective_grid_time(const struct ek_objective *o, const struct ek_grid *grid, int draw)
+{
+	const double in = ek_random_double(grid->seed, ek_random_stream("grid time"), (uint64_t)draw);
+	const double t = ((double)draw + in) / (double)grid->draws;
+
+	if (o->kind == EK_OBJECTIVE_DIFFUSION)
+		return floor(t * EK_DIFFUSION_STEPS);
+	return o->t0 + (o->t1 - o->t0) * t;
+}
+
+struct ek_net_key ek_objective_grid_key(const struct ek_grid *grid, int draw)
+{
+	return (struct ek_net_key){ grid->seed, ek_random_stream("grid noise"), (uint64_t)draw };
+}
+
 /* The error is scale · prediction - (a x1 + b x0), and its square counts `weight` times. */
 struct target {
 	double scale, a, b, weight;

@@ -11,6 +11,7 @@
 
 #include "train/flow/diffusion.h"
 #include "train/flow/path.h"
+#include "train/loop/task.h"
 #include "train/nn/net.h"
 
 enum ek_objective_kind {
@@ -52,6 +53,13 @@ double ek_objective_time(const struct ek_objective *objective, uint64_t seed, ui
 int ek_objective_drops(double p, uint64_t seed, uint64_t position);
 /* What the noise of an image at a position is a function of. */
 struct ek_net_key ek_objective_key(uint64_t seed, uint64_t position);
+
+/*
+ * A grid: of its times one lies in each of as many equal parts of the interval that is safe to train on, whatever
+ * ek_times says (stratified); where in it, and the noise, are functions of the seed and the draw.
+ */
+double ek_objective_grid_time(const struct ek_objective *objective, const struct ek_grid *grid, int draw);
+struct ek_net_key ek_objective_grid_key(const struct ek_grid *grid, int draw);
 
 /* What mixing and loss are multiplied with at time t. factors: [EK_OBJECTIVE_FACTORS], out, in float32. */
 enum { EK_OBJECTIVE_FACTORS = 6 };

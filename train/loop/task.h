@@ -12,6 +12,13 @@
 
 enum { EK_TASK_PARTS = 8 };
 
+/* So many draws of what is random about a loss (a time and a noise), the same for every image. */
+struct ek_grid {
+	int draws; /* 1 … EK_GRID_DRAWS_MAX */
+	uint64_t seed;
+};
+enum { EK_GRID_DRAWS_MAX = 1024 };
+
 /* Images of a step that one worker takes at once. */
 struct ek_slice {
 	uint64_t step;        /* 0 is the first */
@@ -24,6 +31,8 @@ struct ek_slice {
 	                         a batch, but for loss weighting) */
 	double *losses;       /* [count], out: the unweighted loss of each image */
 	double *parts;        /* [count, parts], out: what else the log shows, per image, as the task names it */
+	/* NULL, or the images are judged on a grid: image j at draw (position + j) % draws. */
+	const struct ek_grid *grid;
 };
 
 /* A network, finished, and its states. */
@@ -46,7 +55,8 @@ struct ek_task {
 	const struct ek_task_net *nets; /* [net_count]; the first judges, and learns from step 0 on */
 	int net_count;
 	/* Fill the staged inputs of a state of any of the nets, and of slice->parts, all 0, those that no net makes.
-	 * judging: times and noises are those of every validation. Thread-safe for different workers
+	 * judging: times and noises are those of every validation, or of slice->grid; a task whose losses are logged
+	 * (trainer.h) or scored knows grids. Thread-safe for different workers
 	 * (0 … ek_device_workers() - 1). */
 	int (*fill)(void *context, int worker, const struct ek_slice *slice, int judging, struct ek_net_state *s);
 	/* Moved after each step of the store; a checkpoint holds its state. NULL: none. */

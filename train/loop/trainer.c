@@ -27,6 +27,10 @@ struct trainer {
 	double *losses, *parts;
 	uint64_t slices;
 	int judging, part_count;
+	const struct ek_grid *grid; /* judging on it, images from `first` on */
+	uint64_t first;
+	struct ek_losses losses_log;
+	float *row; /* of it */
 	struct ek_trainer_log log;
 	double started, saved, norm, rate, judged, *judged_groups;
 	uint64_t saved_step;
@@ -68,13 +72,15 @@ static int run_slice(void *context, uint64_t i, int worker)
 	struct trainer *t = context;
 	const uint64_t size = (uint64_t)t->task->slice, first = i * size;
 	const struct ek_slice slice = { .step = t->state.step,
-		                        .position = t->judging ? first : t->state.step * t->options->batch + first,
+		                        .position = t->judging ? t->first + first
+		                                               : t->state.step * t->options->batch + first,
 		                        .turn = i,
 		                        .count = t->task->slice,
 		                        .ids = t->ids + first,
 		                        .weights = t->weights + first,
 		                        .losses = t->losses + first,
-		                        .parts = t->parts + first * (uint64_t)t->part_count };
+		                        .parts = t->parts + first * (uint64_t)t->part_count,
+		                        .grid = t->grid };
 
 	const int rc =
 		t->judging ? ek_task_judge(t->task, worker, &slice) : ek_task_learn(t->task, worker, &slice, t->store);
@@ -120,6 +126,59 @@ out:
 	return rc;
 }
 
+/* Slices that one call of the threads judges of all images. */
+enum { LOSS_SLICES = 256 };
+
+static uint64_t loss_items(const struct trainer *t)
+{
+	return t->options->losses.images * (uint64_t)t->options->losses.grid.draws;
+}
+
+/* Items first … of all, item i being image i / draws at draw i % draws; the last slice is filled up with the first. */
+static int log_piece(struct trainer *t, uint64_t first, double *sums)
+{
+	const struct ek_loss_log *of = &t->options->losses;
+	const uint64_t size = (uint64_t)t->task->slice, all = loss_items(t), draws = (uint64_t)of->grid.draws;
+	int rc;
+
+	t->slices = (all - first + size - 1) / size;
+	t->slices = t->slices < LOSS_SLICES ? t->slices : LOSS_SLICES;
+	t->first = first;
+	for (uint64_t i = 0; i < t->slices * size; i++)
+		t->ids[i] = (int64_t)((first + i) / draws % of->images);
+	EK_TRY(ek_check_interrupt());
+	EK_TRY(ek_device_parallel(t->slices, run_slice, t));
+	for (uint64_t i = 0; i < t->slices * size && first + i < all; i++)
+		sums[(first + i) / draws % of->images] += t->losses[i];
+out:
+	return rc;
+}
+
+/* A row of losses.npy, of the parameters as they are, if this step has one and it is not there. */
+static int log_losses(struct trainer *t)
+{
+	const struct ek_loss_log *of = &t->options->losses;
+	double *sums = NULL;
+	int rc = 0;
+
+	if (of->every == 0 || t->losses_log.rows >= t->state.step / of->every)
+		return 0;
+	EK_TRY(ek_alloc(&sums, (size_t)of->images, sizeof *sums));
+	t->judging = 1;
+	t->grid = &of->grid;
+	for (uint64_t first = 0; first < loss_items(t); first += LOSS_SLICES * (uint64_t)t->task->slice)
+		EK_TRY(log_piece(t, first, sums));
+	for (uint64_t i = 0; i < of->images; i++)
+		t->row[i] = (float)(sums[i] / of->grid.draws);
+	EK_TRY(ek_losses_append(&t->losses_log, t->row));
+out:
+	t->judging = 0;
+	t->grid = NULL;
+	t->first = 0;
+	free(sums);
+	return rc;
+}
+
 /* What the model makes at the step of the last checkpoint, unless it is there. */
 static int preview(struct trainer *t)
 {
@@ -149,6 +208,7 @@ static int save(struct trainer *t)
 	if (t->state.step == t->saved_step)
 		return 0;
 	EK_TRY(ek_trainer_log_sync(&t->log));
+	EK_TRY(ek_losses_sync(&t->losses_log));
 	/* Those after the one that was gone on with are damaged: they do not count among the ones that are kept. */
 	EK_TRY(ek_checkpoints_keep(t->options->folder, t->saved_step, t->options->checkpoints_kept));
 	t->state.seconds = now;
@@ -254,14 +314,17 @@ static int loop(struct trainer *t, struct ek_training *result)
 	const struct ek_trainer_options *o = t->options;
 	int rc = 0, end = finished(t);
 
-	while (!end) {
-		const int interrupted = ek_check_interrupt() < 0;
+	for (;;) {
 		int judging;
 
-		if (interrupted) {
+		rc = log_losses(t);
+		if (rc == 0 && end)
+			break;
+		if (rc == EK_EINTERRUPTED || ek_check_interrupt() < 0) {
 			EK_TRY(save(t));
 			return ek_check_interrupt();
 		}
+		EK_TRY(rc);
 		EK_TRY(one_step(t));
 		ek_progress_add(1);
 		end = finished(t);
@@ -297,6 +360,8 @@ static int start(struct trainer *t, const float *values)
 	}
 	EK_TRY(ek_previews_keep(folder, t->state.step));
 	EK_TRY(ek_trainer_log_open(&t->log, folder, t->state.step));
+	if (t->options->losses.every > 0)
+		EK_TRY(ek_losses_open(&t->losses_log, folder, &t->options->losses, t->state.step));
 	EK_TRY(ek_task_load(t->task, t->store, EK_VALUES));
 	EK_TRY(preview(t));
 	t->started = t->saved = ek_clock();
@@ -313,6 +378,8 @@ static int allocate(struct trainer *t)
 
 	if (images < (size_t)o->held_out_count + (size_t)t->task->slice)
 		images = (size_t)o->held_out_count + (size_t)t->task->slice;
+	if (o->losses.every > 0 && images < LOSS_SLICES * (size_t)t->task->slice)
+		images = LOSS_SLICES * (size_t)t->task->slice;
 	EK_TRY(ek_trainer_log_init(&t->log, t->task->part_names, o->group_count));
 	t->part_count = t->log.part_count;
 	t->state.log = t->log.sums;
@@ -324,6 +391,8 @@ static int allocate(struct trainer *t)
 	EK_TRY(ek_alloc(&t->losses, images, sizeof *t->losses));
 	EK_TRY(ek_alloc(&t->parts, images * (size_t)t->part_count, sizeof *t->parts));
 	EK_TRY(ek_alloc(&t->judged_groups, (size_t)o->group_count, sizeof *t->judged_groups));
+	if (o->losses.every > 0)
+		EK_TRY(ek_alloc(&t->row, (size_t)o->losses.images, sizeof *t->row));
 	if (t->task->codebook != NULL) {
 		t->state.extra_count = ek_codebook_state_count(t->task->codebook);
 		EK_TRY(ek_alloc(&t->state.extra, t->state.extra_count, sizeof *t->state.extra));
@@ -335,6 +404,8 @@ out:
 static void release(struct trainer *t)
 {
 	ek_trainer_log_release(&t->log);
+	ek_losses_release(&t->losses_log);
+	free(t->row);
 	ek_store_free(t->store);
 	free(t->state.extra);
 	free(t->ids);
@@ -397,7 +468,9 @@ int ek_trainer_check_memory(const struct ek_params *params, int slice, uint64_t 
 int ek_train(struct ek_training *result, const struct ek_task *task, const struct ek_source_of_ids *source,
              const struct ek_trainer_options *options, const float *start_values)
 {
-	struct trainer t = { .task = task, .source = source, .options = options, .judged = NAN, .log.fd = -1 };
+	struct trainer t = {
+		.task = task, .source = source, .options = options, .judged = NAN, .log.fd = -1, .losses_log.fd = -1
+	};
 	int rc;
 
 	*result = (struct ek_training){ .loss = NAN, .judged = NAN };

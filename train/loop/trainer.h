@@ -8,8 +8,9 @@
  * not.
  *
  * Files in RUN/models/NAME: config.json (the task's and the loop's options), log.jsonl, step-00001234.safetensors
- * (checkpoint.h), preview-00001234.png of each. The log up to a checkpoint's step and the checkpoint belong together:
- * what a killed training wrote after it is cut, and its preview is made if it is not there.
+ * (checkpoint.h), preview-00001234.png of each, losses.npy (losses.h) where it is asked for. The log up to a
+ * checkpoint's step and the checkpoint belong together: what a killed training wrote after it is cut, and its preview
+ * is made if it is not there.
  */
 #ifndef EK_LOOP_TRAINER_H
 #define EK_LOOP_TRAINER_H
@@ -17,7 +18,7 @@
 #include <stdint.h>
 
 #include "rebalance/base/json.h"
-#include "train/loop/task.h"
+#include "train/loop/losses.h"
 #include "train/nn/store.h"
 
 /* Which images come: the ids and loss weights of positions first … first + count - 1 of the endless sequence of a
@@ -47,6 +48,7 @@ struct ek_trainer_options {
 	/* Held-out images to judge: all the same every time. */
 	const int64_t *held_out;
 	uint64_t held_out_count;
+	struct ek_loss_log losses;
 	const char *folder; /* RUN/models/NAME, there already */
 	/* Says what a checkpoint was made by: options that change the result. A checkpoint of another one is refused.
 	 */

@@ -189,6 +189,43 @@ static double run_slice(struct training *t, int judging, uint64_t position, doub
 	return sum;
 }
 
+/* On a grid an image has the same loss at a draw whatever lies beside it, and another one at another draw; times are
+ * one in each part. */
+static void a_grid_is_the_same_for_all_images(void **unused)
+{
+	const struct ek_grid grid = { .draws = 4, .seed = 3 };
+	struct training *t;
+	double first[SLICE], again[SLICE];
+	int64_t ids[SLICE];
+	struct ek_slice slice = { .count = SLICE, .ids = ids, .losses = first, .grid = &grid };
+
+	(void)unused;
+	assert_ok(ek_alloc(&t, 1, sizeof *t));
+	training_start(t, 2, 0.5, 1);
+	for (int i = 0; i < SLICE; i++)
+		ids[i] = i / grid.draws;
+	assert_ok(ek_task_judge(&t->task, 0, &slice));
+	/* The same images, the last first, one draw further. */
+	for (int i = 0; i < SLICE; i++)
+		ids[i] = (SLICE - 1 - i) / grid.draws;
+	slice.position = 1001;
+	slice.losses = again;
+	assert_ok(ek_task_judge(&t->task, 0, &slice));
+	for (int i = 0; i < SLICE; i++) {
+		const int draw = (int)((slice.position + (uint64_t)i) % (uint64_t)grid.draws);
+		const double *of = first + ids[i] * grid.draws;
+
+		assert_true(again[i] == of[draw]);
+		assert_true(again[i] != of[(draw + 1) % grid.draws]);
+	}
+	for (int d = 0; d < grid.draws; d++) {
+		const double time = ek_objective_grid_time(&t->options.objective, &grid, d);
+
+		assert_true(time * grid.draws >= d && time * grid.draws < d + 1);
+	}
+	training_end(t);
+}
+
 /* Returns the mean loss of the last step. once: the first batch over and over. */
 static double train(struct training *t, int steps, double rate, int once)
 {
@@ -503,6 +540,7 @@ static void unfit_options_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_grid_is_the_same_for_all_images),
 		cmocka_unit_test(twenty_steps_equal_pytorch),
 		cmocka_unit_test(known_velocities_are_learned),
 		cmocka_unit_test(one_batch_can_be_overfitted),

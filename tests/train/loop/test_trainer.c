@@ -19,7 +19,15 @@
 #include "train/loop/trainer.h"
 #include "train/nn/codebook_internal.h"
 
-enum { SIZE = 37, IMAGES = 20, SLICE = 2, BATCH = 8, SLICES = BATCH / SLICE, STATE = EK_CODEBOOK_HEAD + SIZE };
+enum {
+	SIZE = 37,
+	IMAGES = 20,
+	SLICE = 2,
+	BATCH = 8,
+	SLICES = BATCH / SLICE,
+	STATE = EK_CODEBOOK_HEAD + SIZE,
+	DRAWS = 3
+};
 static const double DECAY = 0.99;
 
 struct problem {
@@ -30,6 +38,7 @@ struct problem {
 	uint64_t broken_step;         /* its losses are NaN; 0: none */
 	uint64_t stop_step;           /* ek_interrupt in this step; 0: never */
 	uint64_t killed_step;         /* the process ends in this step; 0: never */
+	uint64_t killed_row;          /* the process ends while losses are logged after this step; 0: never */
 };
 
 static float target(int64_t id, int i)
@@ -53,6 +62,11 @@ static int fill(void *context, int worker, const struct ek_slice *s, int judging
 		if (!judging && p->broken_step > 0 && s->step + 1 == p->broken_step)
 			targets[0] = NAN;
 	}
+	for (int j = 0; s->grid != NULL && j < s->count; j++)
+		if (s->ids[j] != (int64_t)((s->position + (uint64_t)j) / DRAWS % IMAGES))
+			return ek_fail(EK_EUSAGE, "image %lld at another draw", (long long)s->ids[j]);
+	if (s->grid != NULL && p->killed_row > 0 && s->step == p->killed_row && s->position >= IMAGES)
+		_exit(9);
 	if (!judging && p->stop_step > 0 && s->step + 1 == p->stop_step)
 		ek_interrupt();
 	if (!judging && p->killed_step > 0 && s->step + 1 == p->killed_step)
@@ -147,6 +161,7 @@ static struct ek_trainer_options options_of(const char *folder, uint64_t steps)
 		                            .group_count = 3,
 		                            .held_out = held_out,
 		                            .held_out_count = 3,
+		                            .losses = { .every = 15, .images = IMAGES, .grid.draws = DRAWS },
 		                            .folder = folder,
 		                            .identity = "test" };
 }
@@ -273,14 +288,69 @@ static void assert_same_log(const char *folder, const char *other)
 	free(b);
 }
 
+static void assert_same_losses(const char *folder, const char *other)
+{
+	struct ek_npy a, b;
+	struct ek_loss_log of;
+
+	assert_ok(ek_losses_read(&a, &of, folder));
+	assert_ok(ek_losses_read(&b, &of, other));
+	assert_int_equal(a.map.size, b.map.size);
+	assert_memory_equal(a.map.data, b.map.data, a.map.size);
+	ek_npy_close(&a);
+	ek_npy_close(&b);
+}
+
+/* Row c is of the parameters after step 15 (c + 1): the last one of those that the training ends with. */
+static void logs_the_losses_of_all_images(void **unused)
+{
+	const char *folder = ek_scratch();
+	struct problem *p = problem_new();
+	struct ek_training result;
+	struct ek_checkpoint_state s;
+	float arrays[4 * SIZE], extra[STATE];
+	const float *row, *before;
+	struct ek_loss_log of;
+	struct ek_npy log;
+
+	(void)unused;
+	assert_ok(train(&result, folder, p, 60));
+	read_state(&s, arrays, extra, folder, &p->params);
+	assert_ok(ek_losses_read(&log, &of, folder));
+	assert_int_equal(of.every, 15);
+	assert_int_equal(of.images, IMAGES);
+	assert_int_equal(of.grid.draws, DRAWS);
+	assert_int_equal(log.shape[0], 4);
+	row = (const float *)log.data + (size_t)3 * IMAGES;
+	before = row - IMAGES;
+	for (int i = 0; i < IMAGES; i++) {
+		double want = 0;
+
+		for (int j = 0; j < SIZE; j++)
+			want += ((double)arrays[j] - (double)target(i, j)) * ((double)arrays[j] - (double)target(i, j));
+		assert_close((double)row[i] / want, 1, SIZE * 0x1p-23);
+		assert_true(before[i] != row[i]);
+	}
+	ek_npy_close(&log);
+	/* Longer, it goes on in the same file; without its rows it cannot. */
+	assert_ok(train(&result, folder, p, 80));
+	assert_ok(ek_losses_read(&log, &of, folder));
+	assert_int_equal(log.shape[0], 5);
+	ek_npy_close(&log);
+	assert_int_equal(truncate(ek_join(folder, "losses.npy"), 128 + 3 * IMAGES * 4), 0);
+	assert_fails(train(&result, folder, p, 90), EK_EDATA, "has 3 rows, 5 belong to step 80");
+	problem_free(p);
+}
+
 /* ek_interrupt cannot be taken back, so what is stopped, or killed, runs in a child. A checkpoint in the middle of a
  * line of the log, at each step, and lines after the last checkpoint. */
 static void stopped_goes_on_the_same(void **unused)
 {
 	static const struct {
-		uint64_t stop_step, killed_step;
+		uint64_t stop_step, killed_step, killed_row;
 		double checkpoint_seconds;
-	} cases[] = { { 33, 0, 1e9 }, { 0, 33, 0 }, { 0, 38, 1e9 }, { 0, 31, 0 } };
+	} cases[] = { { 33, 0, 0, 1e9 }, { 0, 33, 0, 0 },   { 0, 38, 0, 1e9 }, { 0, 31, 0, 0 },
+		      { 30, 0, 0, 1e9 }, { 0, 0, 30, 1e9 }, { 0, 0, 30, 0 },   { 0, 0, 60, 0 } };
 	const char *whole_folder = ek_scratch();
 	struct problem *p = problem_new();
 	struct ek_checkpoint_state s;
@@ -302,6 +372,7 @@ static void stopped_goes_on_the_same(void **unused)
 		if (child == 0) {
 			q->stop_step = cases[i].stop_step;
 			q->killed_step = cases[i].killed_step;
+			q->killed_row = cases[i].killed_row;
 			_exit(ek_train(&result, &task, &source, &options, zeros) == EK_EINTERRUPTED ? 7 : 1);
 		}
 		assert_true(waitpid(child, &status, 0) == child);
@@ -311,6 +382,7 @@ static void stopped_goes_on_the_same(void **unused)
 		assert_memory_equal(whole, other, sizeof whole);
 		assert_memory_equal(extra, other_extra, sizeof extra);
 		assert_same_log(whole_folder, folder);
+		assert_same_losses(whole_folder, folder);
 		problem_free(q);
 	}
 	problem_free(p);
@@ -578,6 +650,7 @@ int main(void)
 		cmocka_unit_test(goes_to_the_mean),
 		cmocka_unit_test(same_bytes_for_any_threads),
 		cmocka_unit_test(stopped_goes_on_the_same),
+		cmocka_unit_test(logs_the_losses_of_all_images),
 		cmocka_unit_test(goes_on_from_the_newest_whole_one),
 		cmocka_unit_test(does_not_start_again_where_nothing_is_whole),
 		cmocka_unit_test(makes_the_preview_that_is_missing),
