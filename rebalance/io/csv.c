@@ -167,3 +167,17 @@ void ek_csv_close(struct ek_csv *csv)
 	free(csv->starts);
 	*csv = (struct ek_csv){ 0 };
 }
+
+int ek_csv_append(struct ek_buffer *b, const char *text)
+{
+	int rc;
+
+	if (strpbrk(text, "\",\r\n") == NULL)
+		return ek_buffer_text(b, text);
+	EK_TRY(ek_buffer_text(b, "\""));
+	for (; *text != 0; text++)
+		EK_TRY(ek_buffer_printf(b, *text == '"' ? "\"\"" : "%c", *text));
+	EK_TRY(ek_buffer_text(b, "\""));
+out:
+	return rc;
+}

@@ -33,4 +33,7 @@ const char *ek_csv_field(const struct ek_csv *csv, size_t i);
 void ek_csv_seek(struct ek_csv *csv, uint64_t offset, uint64_t line);
 void ek_csv_close(struct ek_csv *csv);
 
+/* Append a field to a record that is written: as it is, or in quotes, quotes doubled, where it needs them. */
+int ek_csv_append(struct ek_buffer *record, const char *text);
+
 #endif

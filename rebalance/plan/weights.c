@@ -16,6 +16,7 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/text.h"
+#include "rebalance/io/csv.h"
 #include "rebalance/io/folder.h"
 #include "rebalance/io/npy.h"
 #include "rebalance/plan/design.h"
@@ -370,21 +371,6 @@ out:
 	return rc;
 }
 
-/* RFC 4180: quotes around, quotes doubled. */
-static int append_quoted(struct ek_buffer *b, const char *text)
-{
-	int rc;
-
-	if (strpbrk(text, "\",\r\n") == NULL)
-		return ek_buffer_text(b, text);
-	EK_TRY(ek_buffer_text(b, "\""));
-	for (; *text != 0; text++)
-		EK_TRY(ek_buffer_printf(b, *text == '"' ? "\"\"" : "%c", *text));
-	EK_TRY(ek_buffer_text(b, "\""));
-out:
-	return rc;
-}
-
 static int append_number(struct ek_buffer *b, double value)
 {
 	const int rc = ek_buffer_text(b, ",");
@@ -407,7 +393,7 @@ static int write_groups(const char *path, const struct ek_weights *w)
 		const double size = (double)units->sizes[k], visits = w->visits[k];
 
 		EK_TRY(ek_buffer_printf(&row, "%" PRIu32 ",", k));
-		EK_TRY(append_quoted(&row, ek_unit_name(number, units, k)));
+		EK_TRY(ek_csv_append(&row, ek_unit_name(number, units, k)));
 		EK_TRY(ek_buffer_printf(&row, ",%" PRIu64, units->sizes[k]));
 		EK_TRY(append_number(&row, size / total));
 		EK_TRY(append_number(&row, visits / total));
