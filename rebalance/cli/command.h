@@ -72,8 +72,8 @@ int ek_plan_print(const struct ek_invocation *invocation, const struct ek_run *r
  * next to nothing. A line each, where it is so. */
 void ek_plan_print_units(const cJSON *json, double images, const char *what_becomes);
 extern const struct ek_own ek_balance_own, ek_compare_own, ek_demo_own, ek_draw_own, ek_evaluate_own, ek_export_own,
-	ek_generate_own, ek_label_own, ek_prune_own, ek_review_own, ek_sweep_own, ek_train_flow_own, ek_train_vae_own,
-	ek_weights_own;
+	ek_generate_own, ek_label_own, ek_prune_own, ek_review_own, ek_score_own, ek_sweep_own, ek_train_flow_own,
+	ek_train_vae_own, ek_weights_own;
 
 int ek_cmd_audit(struct ek_invocation *invocation);
 int ek_cmd_balance(struct ek_invocation *invocation);
@@ -91,6 +91,7 @@ int ek_cmd_manual(struct ek_invocation *invocation);
 int ek_cmd_prune(struct ek_invocation *invocation);
 int ek_cmd_report(struct ek_invocation *invocation);
 int ek_cmd_review(struct ek_invocation *invocation);
+int ek_cmd_score(struct ek_invocation *invocation);
 int ek_cmd_step(struct ek_invocation *invocation);
 int ek_cmd_sweep(struct ek_invocation *invocation);
 int ek_cmd_train_flow(struct ek_invocation *invocation);

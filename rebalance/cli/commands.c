@@ -193,6 +193,21 @@ const struct ek_command ek_commands[] = {
 	  .steps = cluster_steps,
 	  .ways = EK_WAYS_GPU,
 	  .run = ek_cmd_train_flow },
+	{ .name = "score",
+	  .arguments = "RUN --method M --name NAME",
+	  .summary = "give every image a number: how hard, atypical or suspect it is",
+	  .description =
+	          "Writes RUN/scores/NAME.npy, a number for each image, and NAME.json, what they come to; prune "
+	          "--method "
+	          "score:NAME --order high, low or middle keeps by it. Methods whose names begin with probe- train a "
+	          "linear classifier of the embeddings, in seconds, for the labels of the data set or for its "
+	          "clusters, with several seeds; NAME.error.npy has the standard error of each score.\n"
+	          "label-errors says which labels are likely wrong: NAME.csv lists those images with the label that "
+	          "was suggested instead. No image and no label is changed.",
+	  .steps = cluster_steps,
+	  .own = &ek_score_own,
+	  .ways = EK_WAYS_CPU,
+	  .run = ek_cmd_score },
 	{ .name = "generate",
 	  .arguments = "RUN --model NAME|FILE --name NAME",
 	  .summary = "make images with a generator",

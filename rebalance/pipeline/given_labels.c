@@ -12,8 +12,6 @@
 #include "rebalance/io/images.h"
 #include "rebalance/io/table.h"
 
-enum { MOST_GROUPS = 256 };
-
 /* One labelled image, while they are collected. */
 struct row {
 	uint64_t id;
@@ -174,7 +172,7 @@ static int by_text(const void *a, const void *b)
 }
 
 /* The different labels, sorted, and each image's among them. */
-static int number_groups(struct ek_given_labels *out, const struct rows *rows, const char *path)
+static int number_groups(struct ek_given_labels *out, const struct rows *rows, const char *path, uint32_t most)
 {
 	char **all = NULL;
 	int rc;
@@ -184,12 +182,12 @@ static int number_groups(struct ek_given_labels *out, const struct rows *rows, c
 		all[i] = rows->items[i].label;
 	if (rows->count > 0)
 		qsort(all, rows->count, sizeof *all, by_text);
-	EK_TRY(ek_alloc(&out->names, MOST_GROUPS, sizeof *out->names));
+	EK_TRY(ek_alloc(&out->names, most, sizeof *out->names));
 	for (size_t i = 0; i < rows->count; i++) {
 		if (i > 0 && strcmp(all[i], all[i - 1]) == 0)
 			continue;
-		if (out->groups == MOST_GROUPS) {
-			rc = ek_fail(EK_EDATA, "%s: more than %d different labels are no groups", path, MOST_GROUPS);
+		if (out->groups == most) {
+			rc = ek_fail(EK_EDATA, "%s: more than %" PRIu32 " different labels are no groups", path, most);
 			goto out;
 		}
 		EK_TRY(ek_copy_string(&out->names[out->groups], all[i]));
@@ -225,7 +223,8 @@ static int has_ids_only(const char *path)
 	return ids;
 }
 
-int ek_given_labels_load(struct ek_given_labels *out, const struct ek_run *run, const char *path, uint64_t images)
+int ek_given_labels_load(struct ek_given_labels *out, const struct ek_run *run, const char *path, uint64_t images,
+                         uint32_t most)
 {
 	struct rows rows = { 0 };
 	char *list = NULL;
@@ -243,7 +242,7 @@ int ek_given_labels_load(struct ek_given_labels *out, const struct ek_run *run, 
 		out->ids[i] = rows.items[i].id;
 		out->random[i] = rows.items[i].random;
 	}
-	EK_TRY(number_groups(out, &rows, path));
+	EK_TRY(number_groups(out, &rows, path, most));
 out:
 	for (size_t i = 0; i < rows.count; i++)
 		free(rows.items[i].label);

@@ -18,9 +18,10 @@ struct ek_given_labels {
 	uint32_t groups;
 };
 
-/* images: of the run. EK_EDATA: no such column, an id beyond the images, fewer than 2 groups, more than 256, no row
+/* images: of the run. EK_EDATA: no such column, an id beyond the images, fewer than 2 groups, more than `most`, no row
  * that fits; EK_EIO. Rows that fit no image are warned of. Release in any case. */
-int ek_given_labels_load(struct ek_given_labels *out, const struct ek_run *run, const char *path, uint64_t images);
+int ek_given_labels_load(struct ek_given_labels *out, const struct ek_run *run, const char *path, uint64_t images,
+                         uint32_t most);
 void ek_given_labels_release(struct ek_given_labels *labels);
 
 #endif

@@ -37,6 +37,8 @@ out:
 	return rc;
 }
 
+enum { MOST_GROUPS = 256 }; /* as ek_probe_correct takes */
+
 struct work {
 	const struct ek_make_groups *asked;
 	struct ek_npy embeddings;
@@ -84,7 +86,7 @@ static int open_work(struct work *w, struct ek_run *run)
 	EK_TRY(ek_rows_of(&w->all, &w->embeddings, 0));
 	EK_TRY(ek_components_load(&w->components, run));
 	EK_TRY(read_views(w, run));
-	EK_TRY(ek_given_labels_load(&w->labels, run, w->asked->labels, w->all.count));
+	EK_TRY(ek_given_labels_load(&w->labels, run, w->asked->labels, w->all.count, MOST_GROUPS));
 	EK_TRY(ek_alloc(&w->x, w->all.count * w->components.k, sizeof *w->x));
 	EK_TRY(ek_components_project(w->x, &w->components, &w->all, w->components.k));
 	EK_TRY(ek_alloc(&w->q, w->all.count * w->labels.groups, sizeof *w->q));

@@ -1,0 +1,516 @@
+#include "rebalance/pipeline/score.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
+#include "rebalance/base/text.h"
+#include "rebalance/io/layout.h"
+#include "rebalance/io/npy.h"
+#include "rebalance/pipeline/score_internal.h"
+#include "rebalance/plan/subset.h"
+
+enum { VERSION = 1, FILES = 4, BINS = 40, SHOWN = 24 };
+
+const struct ek_do_score_options ek_do_score_default = { .rate = 0 };
+
+/* What stands for "auto". */
+static const struct ek_do_score_options standard = { .seeds = 4, .epochs = 20, .early = 5, .rate = 16, .folds = 5 };
+
+#define PROBE (EK_SCORE_TAKES_CLASSES | EK_SCORE_TAKES_PROBES | EK_SCORE_TAKES_SEEDS)
+#define OF_PROBE ek_score_probe_prepare, ek_score_probe_make, ek_score_probe_release
+
+const struct ek_score_method ek_score_methods[] = {
+	{ "distance", "how far each image is from the mean of its class", "high", EK_SCORE_TAKES_CLASSES, 0, 0, 0,
+	  ek_score_probe_prepare, ek_score_distance_make, ek_score_probe_release },
+	{ "probe-el2n", "the error of a linear probe early in its training (Paul and others 2021)", "high",
+	  PROBE | EK_SCORE_TAKES_EARLY, 1, 0, 0, OF_PROBE },
+	{ "probe-grand", "the norm of the gradient by the probe's weights, likewise", "high",
+	  PROBE | EK_SCORE_TAKES_EARLY, 1, 0, 0, OF_PROBE },
+	{ "probe-forgetting", "how often the probe unlearns an image (Toneva and others 2019)", "high", PROBE, 1, 0, 0,
+	  OF_PROBE },
+	{ "probe-margin", "how far the class is above the next likely one, when the probe has learned", "low", PROBE, 1,
+	  0, 0, OF_PROBE },
+	{ "probe-aum", "that margin on average while it learns (Pleiss and others 2020)", "low", PROBE, 1, 0, 0,
+	  OF_PROBE },
+	{ "label-errors",
+	  "how good each label is, by probes that did not learn from the image, and which are likely wrong "
+	  "(Northcutt and others 2021)",
+	  "low", EK_SCORE_TAKES_CLASSES | EK_SCORE_TAKES_PROBES | EK_SCORE_TAKES_FOLDS, 0, 1, 1,
+	  ek_score_labels_prepare, ek_score_labels_make, ek_score_probe_release },
+	{ .name = NULL },
+};
+
+const struct ek_score_method *ek_score_find(const char *name)
+{
+	for (const struct ek_score_method *m = ek_score_methods; m->name != NULL; m++)
+		if (strcmp(m->name, name) == 0)
+			return m;
+	return NULL;
+}
+
+int ek_score_check_method(const char *name)
+{
+	struct ek_buffer names = { 0 };
+	int rc = 0;
+
+	if (ek_score_find(name) != NULL)
+		return 0;
+	for (const struct ek_score_method *m = ek_score_methods; m->name != NULL; m++)
+		EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", m->name));
+	rc = ek_fail(EK_EUSAGE, "'method' is \"%s\", not one of %s", name, names.data);
+out:
+	ek_buffer_release(&names);
+	return rc;
+}
+
+int ek_score_check_name(const char *name)
+{
+	const size_t length = strlen(name);
+	int rc;
+
+	EK_TRY(ek_subset_check_name(name));
+	if (length > 6 && strcmp(name + length - 6, ".error") == 0)
+		rc = ek_fail(EK_EUSAGE, "the name \"%s\" is that of the errors of %.*s", name, (int)length - 6, name);
+out:
+	return rc;
+}
+
+int ek_scoring_input(struct ek_scoring *s, const char *file)
+{
+	int rc = 0;
+
+	for (int i = 0; i < s->input_count; i++)
+		if (strcmp(s->inputs[i], file) == 0)
+			return 0;
+	if (s->input_count == EK_SCORING_INPUTS)
+		return ek_fail(EK_EUSAGE, "scores are made from more than %d files", EK_SCORING_INPUTS);
+	EK_TRY(ek_copy_string(&s->inputs[s->input_count], file));
+	s->input_count++;
+out:
+	return rc;
+}
+
+void ek_scoring_leave_out(struct ek_scoring *s, uint64_t id, const char *reason)
+{
+	uint8_t r = 1;
+
+	while (r + 1 < EK_SCORING_REASONS && s->reasons[r] != NULL && s->reasons[r] != reason)
+		r++;
+	s->reasons[r] = reason;
+	s->why[id] = r;
+	s->score[id] = (float)NAN;
+}
+
+/* Options that were given and the method does not look at. */
+static int check_options(const struct ek_scoring *s)
+{
+	const struct ek_do_score_options *o = s->options;
+	const struct {
+		const char *name;
+		int given;
+		unsigned by;
+	} all[] = { { "by", o->by != NULL, EK_SCORE_TAKES_CLASSES },
+		    { "labels", o->labels != NULL, EK_SCORE_TAKES_CLASSES },
+		    { "epochs", o->epochs != 0, EK_SCORE_TAKES_PROBES },
+		    { "rate", o->rate > 0, EK_SCORE_TAKES_PROBES },
+		    { "seeds", o->seeds != 0, EK_SCORE_TAKES_SEEDS },
+		    { "early", o->early != 0, EK_SCORE_TAKES_EARLY },
+		    { "folds", o->folds != 0, EK_SCORE_TAKES_FOLDS },
+		    { "filter", o->filter != 0, EK_SCORE_TAKES_FOLDS },
+		    { "quality", o->quality != 0, EK_SCORE_TAKES_FOLDS } };
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (all[i].given && !(s->method->takes & all[i].by))
+			return ek_fail(EK_EUSAGE, "'%s' is not of the method %s", all[i].name, s->method->name);
+	return 0;
+}
+
+/* What was not said. */
+static struct ek_do_score_options choose(const struct ek_do_score_options *asked)
+{
+	struct ek_do_score_options o = *asked;
+
+	o.seeds = o.seeds != 0 ? o.seeds : standard.seeds;
+	o.epochs = o.epochs != 0 ? o.epochs : standard.epochs;
+	if (o.early == 0)
+		o.early = standard.early < o.epochs ? standard.early : o.epochs;
+	o.rate = o.rate > 0 ? o.rate : standard.rate;
+	o.folds = o.folds != 0 ? o.folds : standard.folds;
+	return o;
+}
+
+static int compare_floats(const void *a, const void *b)
+{
+	const float x = *(const float *)a, y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* sorted: [count] the numbers that are none NaN, rising; owned by the caller. */
+static int sort(float **sorted, uint64_t *count, const float *values, uint64_t n)
+{
+	int rc;
+
+	*count = 0;
+	EK_TRY(ek_alloc(sorted, n, sizeof **sorted));
+	for (uint64_t i = 0; i < n; i++)
+		if (!isnan(values[i]))
+			(*sorted)[(*count)++] = values[i];
+	qsort(*sorted, *count, sizeof **sorted, compare_floats);
+out:
+	return rc;
+}
+
+/* As numpy.quantile: between two numbers in a line. */
+static double quantile(const float *sorted, uint64_t count, double q)
+{
+	const double at = q * (double)(count - 1);
+	const uint64_t below = (uint64_t)at, above = below + 1 < count ? below + 1 : below;
+
+	return (double)sorted[below] + (at - (double)below) * ((double)sorted[above] - (double)sorted[below]);
+}
+
+static int add_quantiles(cJSON *parent, const char *name, const float *sorted, uint64_t count)
+{
+	static const struct {
+		const char *name;
+		double q;
+	} all[] = { { "min", 0 },    { "p05", 0.05 }, { "p25", 0.25 }, { "median", 0.5 },
+		    { "p75", 0.75 }, { "p95", 0.95 }, { "max", 1 } };
+	cJSON *object;
+	int rc;
+
+	EK_TRY(ek_json_add_object(&object, parent, name));
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		EK_TRY(ek_json_add_double(object, all[i].name, quantile(sorted, count, all[i].q)));
+out:
+	return rc;
+}
+
+/* Images in bins of one width from the least to the largest score. */
+static int add_histogram(cJSON *parent, const float *sorted, uint64_t count)
+{
+	const double low = (double)sorted[0], high = (double)sorted[count - 1];
+	uint64_t bins[BINS] = { 0 };
+	cJSON *object, *list;
+	int rc;
+
+	for (uint64_t i = 0; i < count; i++) {
+		const double share = high > low ? ((double)sorted[i] - low) / (high - low) : 0;
+
+		bins[share < 1 ? (size_t)(share * BINS) : BINS - 1]++;
+	}
+	EK_TRY(ek_json_add_object(&object, parent, "histogram"));
+	EK_TRY(ek_json_add_double(object, "low", low));
+	EK_TRY(ek_json_add_double(object, "high", high));
+	EK_TRY(ek_json_add_array(&list, object, "images"));
+	for (int b = 0; b < BINS; b++)
+		EK_TRY(ek_json_add_u64(list, NULL, bins[b]));
+out:
+	return rc;
+}
+
+/* The ids with the largest (sign 1) or smallest (-1) scores, the most extreme first. */
+static int add_extremes(cJSON *parent, const char *name, const struct ek_scoring *s, float sign)
+{
+	uint64_t ids[SHOWN];
+	cJSON *list;
+	int count = 0, rc;
+
+	for (uint64_t i = 0; i < s->images; i++) {
+		int at = count;
+
+		if (isnan(s->score[i]))
+			continue;
+		while (at > 0 && sign * s->score[i] > sign * s->score[ids[at - 1]])
+			at--;
+		if (at == SHOWN)
+			continue;
+		count += count < SHOWN;
+		memmove(ids + at + 1, ids + at, (size_t)(count - 1 - at) * sizeof *ids);
+		ids[at] = i;
+	}
+	EK_TRY(ek_json_add_array(&list, parent, name));
+	for (int k = 0; k < count; k++)
+		EK_TRY(ek_json_add_u64(list, NULL, ids[k]));
+out:
+	return rc;
+}
+
+/* Why images are not scored; also as a warning. */
+static int add_unscored(cJSON *parent, const struct ek_scoring *s)
+{
+	cJSON *list, *item;
+	char text[32];
+	int rc;
+
+	EK_TRY(ek_json_add_array(&list, parent, "unscored"));
+	for (uint8_t r = 0; r < EK_SCORING_REASONS; r++) {
+		uint64_t count = 0, first = 0;
+
+		for (uint64_t i = 0; i < s->images; i++)
+			if (isnan(s->score[i]) && s->why[i] == r && count++ == 0)
+				first = i;
+		if (count == 0)
+			continue;
+		EK_TRY(ek_json_add_object(&item, list, NULL));
+		EK_TRY(ek_json_add_string(item, "reason", r == 0 ? "its score is not a number" : s->reasons[r]));
+		EK_TRY(ek_json_add_u64(item, "images", count));
+		EK_TRY(ek_json_add_u64(item, "first", first));
+		(count == s->images ||
+		                 strcmp(ek_json_member(item, "reason")->valuestring, "held out for evaluation") == 0
+		         ? ek_info
+		         : ek_warn)("%s image%s not scored, the first is %" PRIu64 ": %s", ek_text_count(text, count),
+		                    ek_text_s(count), first, ek_json_member(item, "reason")->valuestring);
+	}
+out:
+	return rc;
+}
+
+static int add_error(cJSON *json, const struct ek_scoring *s)
+{
+	float *sorted = NULL;
+	uint64_t count = 0;
+	int rc;
+
+	if (!s->method->has_errors)
+		return ek_json_add_none(json, "standard_error", "the method has none");
+	EK_TRY(sort(&sorted, &count, s->error, s->images));
+	EK_TRY(count > 0 ? add_quantiles(json, "standard_error", sorted, count)
+	                 : ek_json_add_none(json, "standard_error", "there is one seed"));
+out:
+	free(sorted);
+	return rc;
+}
+
+/* What the scores come to. */
+static int describe(cJSON *json, const struct ek_scoring *s)
+{
+	float *sorted = NULL;
+	uint64_t count = 0;
+	double mean = 0, squares = 0;
+	int rc;
+
+	EK_TRY(sort(&sorted, &count, s->score, s->images));
+	EK_TRY(ek_json_add_u64(json, "images", s->images));
+	EK_TRY(ek_json_add_u64(json, "scored", count));
+	EK_TRY(add_unscored(json, s));
+	if (count == 0) {
+		rc = ek_fail(EK_EDATA, "no image could be scored");
+		goto out;
+	}
+	for (uint64_t i = 0; i < count; i++)
+		mean += (double)sorted[i] / (double)count;
+	for (uint64_t i = 0; i < count; i++)
+		squares += ((double)sorted[i] - mean) * ((double)sorted[i] - mean) / (double)count;
+	EK_TRY(ek_json_add_double(json, "mean", mean));
+	EK_TRY(ek_json_add_double(json, "deviation", sqrt(squares)));
+	EK_TRY(add_quantiles(json, "quantiles", sorted, count));
+	EK_TRY(add_histogram(json, sorted, count));
+	EK_TRY(add_error(json, s));
+	EK_TRY(add_extremes(json, "highest", s, 1));
+	EK_TRY(add_extremes(json, "lowest", s, -1));
+out:
+	free(sorted);
+	return rc;
+}
+
+static int save_document(const struct ek_scoring *s, const char *path)
+{
+	cJSON *json = cJSON_CreateObject();
+	int rc;
+
+	EK_TRY(ek_json_add_string(json, "name", s->options->name));
+	EK_TRY(ek_json_add_string(json, "method", s->method->name));
+	EK_TRY(ek_json_add_string(json, "what", s->method->help));
+	EK_TRY(ek_json_add_string(json, "hard", s->method->hard));
+	EK_TRY(ek_json_add_item(json, "options", cJSON_Duplicate(s->json, 1)));
+	EK_TRY(describe(json, s));
+	for (const cJSON *item = s->report->child; item != NULL; item = item->next)
+		EK_TRY(ek_json_add_item(json, item->string, cJSON_Duplicate(item, 1)));
+	EK_TRY(ek_json_save(json, path));
+out:
+	cJSON_Delete(json);
+	return rc;
+}
+
+/* Files of this name that the step wrote before, and does not write now. */
+static int remove_others(const struct ek_scoring *s, const struct ek_step *step)
+{
+	const cJSON *outputs = ek_json_object(ek_json_member(ek_run_recorded(s->run, step->name), "outputs")), *old;
+	char *path = NULL;
+	int rc = 0;
+
+	cJSON_ArrayForEach(old, outputs)
+	{
+		int kept = 0;
+
+		for (const char *const *now = step->outputs; *now != NULL; now++)
+			kept |= strcmp(*now, old->string) == 0;
+		if (kept)
+			continue;
+		EK_TRY(ek_run_file(&path, s->run, old->string));
+		EK_TRY(ek_remove(path));
+		free(path);
+		path = NULL;
+	}
+out:
+	free(path);
+	return rc;
+}
+
+struct making {
+	struct ek_scoring *s;
+	const struct ek_step *step;
+};
+
+static int make(void *context, struct ek_run *run, cJSON *counts)
+{
+	const struct making *m = context;
+	struct ek_scoring *s = m->s;
+	char *scores = NULL, *document = NULL, *errors = NULL, *folder = NULL;
+	uint64_t scored = 0;
+	int rc;
+
+	EK_TRY(ek_layout_path(&folder, run, "scores", NULL));
+	EK_TRY(ek_layout_path(&scores, run, "scores/*.npy", s->options->name));
+	EK_TRY(ek_layout_path(&document, run, "scores/*.json", s->options->name));
+	EK_TRY(ek_layout_path(&errors, run, "scores/*.error.npy", s->options->name));
+	EK_TRY(ek_layout_path(&s->table, run, "scores/*.csv", s->options->name));
+	EK_TRY(ek_make_directories(folder));
+	EK_TRY(ek_alloc(&s->score, s->images, sizeof *s->score));
+	EK_TRY(ek_alloc(&s->error, s->images, sizeof *s->error));
+	EK_TRY(ek_alloc(&s->why, s->images, 1));
+	for (uint64_t i = 0; i < s->images; i++)
+		s->score[i] = s->error[i] = (float)NAN;
+	EK_TRY(s->method->make(s));
+	EK_TRY(save_document(s, document));
+	if (s->method->has_errors)
+		EK_TRY(ek_npy_write(errors, EK_F32, 1, &s->images, s->error));
+	EK_TRY(ek_npy_write(scores, EK_F32, 1, &s->images, s->score));
+	EK_TRY(remove_others(s, m->step));
+	for (uint64_t i = 0; i < s->images; i++)
+		scored += (uint64_t)!isnan(s->score[i]);
+	EK_TRY(ek_json_add_u64(counts, "scored", scored));
+out:
+	free(scores);
+	free(document);
+	free(errors);
+	free(folder);
+	return rc;
+}
+
+/* A file of the user's own is not written over. */
+static int check_own(const struct ek_scoring *s, const struct ek_step *step)
+{
+	int rc = 0;
+
+	if (ek_run_recorded(s->run, step->name) != NULL)
+		return 0;
+	for (const char *const *output = step->outputs; *output != NULL; output++) {
+		char *path = NULL;
+		int there;
+
+		EK_TRY(ek_run_file(&path, s->run, *output));
+		there = ek_file_exists(path);
+		free(path);
+		if (there)
+			return ek_fail(EK_EUSAGE, "%s is there, and no scores of ours: take another name", *output);
+	}
+out:
+	return rc;
+}
+
+static int bring_up(int *made, struct ek_scoring *s)
+{
+	static const char *const patterns[FILES] = { "scores/*.npy", "scores/*.json", "scores/*.error.npy",
+		                                     "scores/*.csv" };
+	const int wanted[FILES] = { 1, 1, s->method->has_errors, s->method->has_table };
+	char *name = NULL, *owned[FILES] = { NULL };
+	const char *outputs[FILES + 1] = { NULL };
+	struct ek_step step = {
+		.version = VERSION, .options = s->json, .inputs = (const char *const *)s->inputs, .outputs = outputs
+	};
+	struct making making = { s, &step };
+	const struct ek_work work = { .step = &step, .doing = "scoring", .make = make, .context = &making };
+	int rc, count = 0;
+
+	EK_TRY(ek_format(&name, "scores %s", s->options->name));
+	step.name = name;
+	for (int f = 0; f < FILES; f++)
+		if (wanted[f]) {
+			EK_TRY(ek_layout_name(&owned[f], patterns[f], s->options->name));
+			outputs[count++] = owned[f];
+		}
+	EK_TRY(check_own(s, &step));
+	EK_TRY(ek_run_bring_up(made, s->run, &work, s->options->force));
+	if (!*made)
+		ek_info("the scores %s are current", s->options->name);
+out:
+	free(name);
+	for (int f = 0; f < FILES; f++)
+		free(owned[f]);
+	return rc;
+}
+
+static void release(struct ek_scoring *s)
+{
+	if (s->method != NULL && s->method->release != NULL)
+		s->method->release(s);
+	for (int i = 0; i < s->input_count; i++)
+		free(s->inputs[i]);
+	cJSON_Delete(s->json);
+	cJSON_Delete(s->report);
+	free(s->score);
+	free(s->error);
+	free(s->why);
+	free(s->table);
+}
+
+static int check(struct ek_scoring *s, const struct ek_do_score_options *asked,
+                 const struct ek_do_score_options *chosen)
+{
+	int rc;
+
+	if (asked->method == NULL || asked->name == NULL)
+		return ek_fail(EK_EUSAGE, "scores need a method and a name");
+	EK_TRY(ek_score_check_method(asked->method));
+	EK_TRY(ek_score_check_name(asked->name));
+	s->method = ek_score_find(asked->method);
+	EK_TRY(check_options(s));
+	if (asked->early > chosen->epochs)
+		rc = ek_fail(EK_EUSAGE, "'early' is %" PRId64 ", after the last of %" PRId64 " epochs", asked->early,
+		             chosen->epochs);
+out:
+	return rc;
+}
+
+int ek_do_score(int *made, struct ek_run *run, struct ek_steps_options *steps, const struct ek_do_score_options *asked)
+{
+	const struct ek_do_score_options chosen = choose(asked);
+	struct ek_scoring s = { .run = run, .options = asked };
+	struct ek_steps_options recorded;
+	int rc;
+
+	*made = 0;
+	ek_steps_options_init(&recorded);
+	EK_TRY(check(&s, asked, &chosen));
+	s.options = &chosen;
+	EK_TRY(ek_steps_before(run, steps != NULL ? steps : &recorded, 1));
+	if ((s.json = cJSON_CreateObject()) == NULL || (s.report = cJSON_CreateObject()) == NULL) {
+		rc = ek_fail(EK_ENOMEM, "no memory for scores");
+		goto out;
+	}
+	EK_TRY(ek_json_add_string(s.json, "method", s.method->name));
+	EK_TRY(s.method->prepare(&s));
+	EK_TRY(bring_up(made, &s));
+out:
+	release(&s);
+	ek_steps_options_release(&recorded);
+	return rc;
+}

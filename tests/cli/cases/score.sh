@@ -1,0 +1,24 @@
+# shellcheck shell=bash
+# Scores: what is printed, what is current, labels that are wrong, and what is refused.
+make_images photos 240
+run evenkeel audit photos -o RUN --encoder pixels --clusters 4 --quiet --json >/dev/null
+# The last digits are those of the machine's BLAS.
+run evenkeel score RUN --method probe-el2n --name el2n --quiet | grep -v '  [0-9]'
+run evenkeel score RUN --method probe-el2n --name el2n | grep -v '  [0-9]'
+run evenkeel score RUN --method distance --by cluster --name far --quiet --json >/dev/null
+run evenkeel score RUN --method label-errors --name wrong --quiet >/dev/null
+head -n 1 RUN/scores/wrong.csv
+run evenkeel info RUN/scores/el2n.npy >info
+grep -e hard -e current info
+run evenkeel score RUN --method label-errors --by cluster --name x
+run evenkeel score RUN --method probe-el2m --name x
+run evenkeel score RUN --method probe-el2n --name ../x
+run evenkeel score RUN --method distance --epochs 3 --name x
+run evenkeel score RUN --method probe-aum --by label --labels none.csv --name x
+run evenkeel score RUN --method probe-aum
+cp RUN/scores/far.npy RUN/scores/mine.npy
+run evenkeel score RUN --method probe-aum --name mine
+# Another clustering makes stale what was made by it, and not what was made by labels.
+run evenkeel cluster RUN --clusters 3 --quiet --json >/dev/null
+run evenkeel score RUN --method probe-el2n --name el2n | head -n 2
+run evenkeel score RUN --method distance --by cluster --name far | head -n 2
