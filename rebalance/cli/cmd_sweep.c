@@ -20,7 +20,9 @@ static const struct ek_option rows[] = {
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_sweep_wish, methods),
 	  .argument = "M,M,...",
-	  .help = "of prune, as furthest,nearest,random; score:NAME:high or :low keeps an end of a score" },
+	  .help = "of prune, as furthest,nearest,random; score:NAME:high, :low or :middle keeps a part of a score, "
+	          "which is "
+	          "made if NAME is a method of score, as score:probe-el2n" },
 	{ .name = "keeps",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_sweep_wish, keeps),

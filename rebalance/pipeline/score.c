@@ -109,7 +109,7 @@ void ek_scoring_leave_out(struct ek_scoring *s, uint64_t id, const char *reason)
 /* Options that were given and the method does not look at. */
 static int check_options(const struct ek_scoring *s)
 {
-	const struct ek_do_score_options *o = s->options;
+	const struct ek_do_score_options *o = s->asked;
 	const struct {
 		const char *name;
 		int given;
@@ -438,6 +438,7 @@ static int bring_up(int *made, struct ek_scoring *s)
 	};
 	struct making making = { s, &step };
 	const struct ek_work work = { .step = &step, .doing = "scoring", .make = make, .context = &making };
+	cJSON *asked = NULL;
 	int rc, count = 0;
 
 	EK_TRY(ek_format(&name, "scores %s", s->options->name));
@@ -448,10 +449,18 @@ static int bring_up(int *made, struct ek_scoring *s)
 			outputs[count++] = owned[f];
 		}
 	EK_TRY(check_own(s, &step));
+	EK_TRY(ek_options_to_json(&asked, ek_score_rows, s->asked));
+	EK_TRY(ek_json_add_u64(asked, "seed", (uint64_t)s->asked->seed));
+	ek_run_set_asked(s->run, asked);
 	EK_TRY(ek_run_bring_up(made, s->run, &work, s->options->force));
-	if (!*made)
+	/* As with labels that lie elsewhere now. */
+	if (!*made && !cJSON_Compare(ek_json_member(ek_run_recorded(s->run, name), "asked"), asked, 1))
+		EK_TRY(ek_run_ask_again(s->run, name, asked));
+	if (!*made && !s->quiet)
 		ek_info("the scores %s are current", s->options->name);
 out:
+	ek_run_set_asked(s->run, NULL);
+	cJSON_Delete(asked);
 	free(name);
 	for (int f = 0; f < FILES; f++)
 		free(owned[f]);
@@ -472,9 +481,9 @@ static void release(struct ek_scoring *s)
 	free(s->table);
 }
 
-static int check(struct ek_scoring *s, const struct ek_do_score_options *asked,
-                 const struct ek_do_score_options *chosen)
+static int check(struct ek_scoring *s)
 {
+	const struct ek_do_score_options *asked = s->asked;
 	int rc;
 
 	if (asked->method == NULL || asked->name == NULL)
@@ -483,24 +492,24 @@ static int check(struct ek_scoring *s, const struct ek_do_score_options *asked,
 	EK_TRY(ek_score_check_name(asked->name));
 	s->method = ek_score_find(asked->method);
 	EK_TRY(check_options(s));
-	if (asked->early > chosen->epochs)
+	if (asked->early > s->options->epochs)
 		rc = ek_fail(EK_EUSAGE, "'early' is %" PRId64 ", after the last of %" PRId64 " epochs", asked->early,
-		             chosen->epochs);
+		             s->options->epochs);
 out:
 	return rc;
 }
 
-int ek_do_score(int *made, struct ek_run *run, struct ek_steps_options *steps, const struct ek_do_score_options *asked)
+static int do_score(int *made, struct ek_run *run, struct ek_steps_options *steps,
+                    const struct ek_do_score_options *asked, int quiet)
 {
 	const struct ek_do_score_options chosen = choose(asked);
-	struct ek_scoring s = { .run = run, .options = asked };
+	struct ek_scoring s = { .run = run, .options = &chosen, .asked = asked, .quiet = quiet };
 	struct ek_steps_options recorded;
 	int rc;
 
 	*made = 0;
 	ek_steps_options_init(&recorded);
-	EK_TRY(check(&s, asked, &chosen));
-	s.options = &chosen;
+	EK_TRY(check(&s));
 	EK_TRY(ek_steps_before(run, steps != NULL ? steps : &recorded, 1));
 	if ((s.json = cJSON_CreateObject()) == NULL || (s.report = cJSON_CreateObject()) == NULL) {
 		rc = ek_fail(EK_ENOMEM, "no memory for scores");
@@ -512,5 +521,52 @@ int ek_do_score(int *made, struct ek_run *run, struct ek_steps_options *steps, c
 out:
 	release(&s);
 	ek_steps_options_release(&recorded);
+	return rc;
+}
+
+int ek_do_score(int *made, struct ek_run *run, struct ek_steps_options *steps, const struct ek_do_score_options *asked)
+{
+	return do_score(made, run, steps, asked, 0);
+}
+
+/* As it was asked for. */
+static int score_again(struct ek_run *run, struct ek_steps_options *steps, const cJSON *asked)
+{
+	struct ek_do_score_options o = ek_do_score_default;
+	struct ek_strings strings = { 0 };
+	uint64_t given = 0, seed;
+	const struct ek_option_table table = { "", ek_score_rows, &o, &given };
+	int made, rc;
+
+	EK_TRY(ek_options_from_json(&strings, &table, asked));
+	EK_TRY(ek_json_get_u64(&seed, asked, "seed", "run.json"));
+	o.seed = (int64_t)seed;
+	if (o.labels != NULL && !ek_file_exists(o.labels))
+		ek_warn("%s is away: the scores %s are taken as they are", o.labels, o.name);
+	else
+		EK_TRY(do_score(&made, run, steps, &o, 1));
+out:
+	ek_strings_release(&strings);
+	return rc;
+}
+
+int ek_do_score_before(struct ek_run *run, struct ek_steps_options *steps, const char *name)
+{
+	const struct ek_do_score_options standard_one = { .method = name, .name = name };
+	const cJSON *asked;
+	char *step = NULL, *path = NULL;
+	int made, rc;
+
+	EK_TRY(ek_score_check_name(name));
+	EK_TRY(ek_format(&step, "scores %s", name));
+	EK_TRY(ek_layout_path(&path, run, "scores/*.npy", name));
+	asked = ek_json_object(ek_json_member(ek_run_recorded(run, step), "asked"));
+	if (asked != NULL)
+		EK_TRY(score_again(run, steps, asked));
+	else if (!ek_file_exists(path) && ek_score_find(name) != NULL)
+		EK_TRY(do_score(&made, run, steps, &standard_one, 1));
+out:
+	free(step);
+	free(path);
 	return rc;
 }

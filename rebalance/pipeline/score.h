@@ -25,6 +25,7 @@ struct ek_do_score_options {
 	int force;
 };
 extern const struct ek_do_score_options ek_do_score_default;
+extern const struct ek_option ek_score_rows[];
 extern const struct ek_choice ek_score_filters[], ek_score_qualities[]; /* the first is the default */
 
 /* What of the options a method looks at. */
@@ -67,5 +68,11 @@ int ek_score_check_name(const char *name);
  */
 int ek_do_score(int *made, struct ek_run *run, struct ek_steps_options *steps,
                 const struct ek_do_score_options *options);
+
+/*
+ * Bring scores that something is to be made from up to date: those that were made, as they were asked for; a name that
+ * is none yet, but that of a method, by this method; what is the user's own stays as it is. EK_EDATA: there are none.
+ */
+int ek_do_score_before(struct ek_run *run, struct ek_steps_options *steps, const char *name);
 
 #endif

@@ -12,7 +12,9 @@ enum { EK_SCORING_INPUTS = 16, EK_SCORING_REASONS = 8 };
  */
 struct ek_scoring {
 	struct ek_run *run;
-	const struct ek_do_score_options *options;
+	const struct ek_do_score_options *options; /* choices made */
+	const struct ek_do_score_options *asked;
+	int quiet; /* 1: another command needs them */
 	const struct ek_score_method *method;
 	uint64_t images;
 	cJSON *json; /* of the step; owned */

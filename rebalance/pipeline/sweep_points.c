@@ -7,6 +7,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/io/layout.h"
+#include "rebalance/pipeline/score.h"
 #include "rebalance/plan/prune.h"
 #include "rebalance/plan/subset.h"
 #include "train/loop/checkpoint.h"
@@ -31,10 +32,12 @@ static int split(char **items, size_t *count, char *text, const char *option)
 	return 0;
 }
 
-/* "score:NAME:high" is the method score:NAME with --order high. */
+/* "score:NAME:high" is the method score:NAME with that order. Where the name is that of a method of scores, what is
+ * hard is kept unless an end is said; of labels no end goes without saying. */
 static int read_method(struct ek_sweep_point *p, const char *text)
 {
 	static const char *const ends[] = { "high", "low", "middle" };
+	const struct ek_score_method *own;
 	const char *last = strrchr(text, ':');
 	int rc;
 
@@ -48,6 +51,11 @@ static int read_method(struct ek_sweep_point *p, const char *text)
 			EK_TRY(ek_format(&p->method, "%.*s", (int)(last - text), text));
 			return ek_prune_check_method(p->method);
 		}
+	own = strncmp(text, "score:", 6) == 0 ? ek_score_find(text + 6) : NULL;
+	if (own != NULL && !own->needs_labels) {
+		EK_TRY(ek_copy_string(&p->order, own->hard));
+		return ek_copy_string(&p->method, text);
+	}
 	rc = ek_fail(EK_EUSAGE, "'methods': %s; write score:NAME:high, score:NAME:low or score:NAME:middle", text);
 out:
 	return rc;

@@ -19,7 +19,8 @@ struct ek_sweep_points {
 };
 
 /* All images, then every method with every fraction, each once; a fraction of 1 is the first. methods: of prune, with
- * commas; "score:NAME:high" keeps that end of RUN/scores/NAME.npy. EK_EUSAGE names what is wrong. */
+ * commas; "score:NAME:high" keeps that end of RUN/scores/NAME.npy; without an
+ * end, where NAME is a method of scores, what is hard. EK_EUSAGE names what is wrong. */
 int ek_sweep_points_make(struct ek_sweep_points *points, const char *prefix, const char *methods, const char *keeps);
 void ek_sweep_points_release(struct ek_sweep_points *points);
 
