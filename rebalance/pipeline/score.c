@@ -19,9 +19,12 @@ enum { VERSION = 1, FILES = 4, BINS = 40, SHOWN = 24 };
 const struct ek_do_score_options ek_do_score_default = { .rate = 0 };
 
 /* What stands for "auto". */
-static const struct ek_do_score_options standard = { .seeds = 4, .epochs = 20, .early = 5, .rate = 16, .folds = 5 };
+static const struct ek_do_score_options standard = {
+	.seeds = 4, .epochs = 20, .early = 5, .rate = 16, .folds = 5, .draws = 8, .shards = 4, .checkpoints = 10
+};
 
 #define PROBE (EK_SCORE_TAKES_CLASSES | EK_SCORE_TAKES_PROBES | EK_SCORE_TAKES_SEEDS)
+#define MODELS (EK_SCORE_TAKES_MODELS | EK_SCORE_TAKES_DRAWS)
 #define OF_PROBE ek_score_probe_prepare, ek_score_probe_make, ek_score_probe_release
 
 const struct ek_score_method ek_score_methods[] = {
@@ -42,6 +45,29 @@ const struct ek_score_method ek_score_methods[] = {
 	  "(Northcutt and others 2021)",
 	  "low", EK_SCORE_TAKES_CLASSES | EK_SCORE_TAKES_PROBES | EK_SCORE_TAKES_FOLDS, 0, 1, 1,
 	  ek_score_labels_prepare, ek_score_labels_make, ek_score_probe_release },
+	{ "el2n", "the loss of a generator, at draws that are the same for every image", "high",
+	  MODELS | EK_SCORE_TAKES_CHECKPOINT, 1, 0, 0, ek_score_flow_prepare, ek_score_flow_make,
+	  ek_score_flow_release },
+	{ "grand", "the norm of the gradient of that loss by all parameters, exact", "high",
+	  MODELS | EK_SCORE_TAKES_CHECKPOINT, 1, 0, 0, ek_score_flow_prepare, ek_score_flow_make,
+	  ek_score_flow_release },
+	{ "grand-last", "the same by the parameters of the last layer alone", "high",
+	  MODELS | EK_SCORE_TAKES_CHECKPOINT, 1, 0, 0, ek_score_flow_prepare, ek_score_flow_make,
+	  ek_score_flow_release },
+	{ "forgetting",
+	  "at which share of the checks the loss rose while the generator learned (train flow log-losses)", "high",
+	  EK_SCORE_TAKES_MODELS, 1, 0, 0, ek_score_forgetting_prepare, ek_score_forgetting_make,
+	  ek_score_flow_release },
+	{ "forgetting-count",
+	  "how often an image that was learned, its loss at most a threshold, was not at the next check (Toneva and "
+	  "others 2019)",
+	  "high", EK_SCORE_TAKES_MODELS | EK_SCORE_TAKES_THRESHOLD, 1, 0, 0, ek_score_forgetting_prepare,
+	  ek_score_forgetting_make, ek_score_flow_release },
+	{ "moso", "how much surrogates, trained on shards, would lose with an image, short form (Tan and others 2023)",
+	  "high", MODELS | EK_SCORE_TAKES_SHARDS, 1, 0, 0, ek_score_moso_prepare, ek_score_moso_make,
+	  ek_score_flow_release },
+	{ "moso-full", "the same, full form", "high", MODELS | EK_SCORE_TAKES_SHARDS, 1, 0, 0, ek_score_moso_prepare,
+	  ek_score_moso_make, ek_score_flow_release },
 	{ .name = NULL },
 };
 
@@ -122,12 +148,64 @@ static int check_options(const struct ek_scoring *s)
 		    { "early", o->early != 0, EK_SCORE_TAKES_EARLY },
 		    { "folds", o->folds != 0, EK_SCORE_TAKES_FOLDS },
 		    { "filter", o->filter != 0, EK_SCORE_TAKES_FOLDS },
-		    { "quality", o->quality != 0, EK_SCORE_TAKES_FOLDS } };
+		    { "quality", o->quality != 0, EK_SCORE_TAKES_FOLDS },
+		    { "model", o->models.count > 0, EK_SCORE_TAKES_MODELS },
+		    { "checkpoint", o->checkpoint != 0, EK_SCORE_TAKES_CHECKPOINT },
+		    { "draws", o->draws != 0, EK_SCORE_TAKES_DRAWS },
+		    { "precision", o->precision != 0, EK_SCORE_TAKES_DRAWS },
+		    { "threshold", o->threshold > 0, EK_SCORE_TAKES_THRESHOLD },
+		    { "shards", o->shards != 0, EK_SCORE_TAKES_SHARDS },
+		    { "steps", o->steps != 0, EK_SCORE_TAKES_SHARDS },
+		    { "checkpoints", o->checkpoints != 0, EK_SCORE_TAKES_SHARDS } };
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (all[i].given && !(s->method->takes & all[i].by))
 			return ek_fail(EK_EUSAGE, "'%s' is not of the method %s", all[i].name, s->method->name);
 	return 0;
+}
+
+void ek_score_drop_options(struct ek_do_score_options *o)
+{
+	const struct ek_do_score_options given = *o, none = ek_do_score_default;
+	const unsigned takes = ek_score_find(o->method)->takes;
+
+	*o = none;
+	o->method = given.method;
+	o->name = given.name;
+	o->seed = given.seed;
+	o->force = given.force;
+	if (takes & EK_SCORE_TAKES_CLASSES) {
+		o->by = given.by;
+		o->labels = given.labels;
+	}
+	if (takes & EK_SCORE_TAKES_PROBES) {
+		o->epochs = given.epochs;
+		o->rate = given.rate;
+	}
+	if (takes & EK_SCORE_TAKES_SEEDS)
+		o->seeds = given.seeds;
+	if (takes & EK_SCORE_TAKES_EARLY)
+		o->early = given.early;
+	if (takes & EK_SCORE_TAKES_FOLDS) {
+		o->folds = given.folds;
+		o->filter = given.filter;
+		o->quality = given.quality;
+	}
+	if (takes & EK_SCORE_TAKES_MODELS)
+		o->models = given.models;
+	if (takes & EK_SCORE_TAKES_CHECKPOINT)
+		o->checkpoint = given.checkpoint;
+	if (takes & EK_SCORE_TAKES_DRAWS) {
+		o->draws = given.draws;
+		o->precision = given.precision;
+	}
+	if (takes & EK_SCORE_TAKES_THRESHOLD)
+		o->threshold = given.threshold;
+	if (takes & EK_SCORE_TAKES_SHARDS) {
+		o->shards = given.shards;
+		o->steps = given.steps;
+		o->checkpoints = given.checkpoints;
+	}
 }
 
 /* What was not said. */
@@ -141,6 +219,9 @@ static struct ek_do_score_options choose(const struct ek_do_score_options *asked
 		o.early = standard.early < o.epochs ? standard.early : o.epochs;
 	o.rate = o.rate > 0 ? o.rate : standard.rate;
 	o.folds = o.folds != 0 ? o.folds : standard.folds;
+	o.draws = o.draws != 0 ? o.draws : standard.draws;
+	o.shards = o.shards != 0 ? o.shards : standard.shards;
+	o.checkpoints = o.checkpoints != 0 ? o.checkpoints : standard.checkpoints;
 	return o;
 }
 
@@ -502,13 +583,13 @@ out:
 static int do_score(int *made, struct ek_run *run, struct ek_steps_options *steps,
                     const struct ek_do_score_options *asked, int quiet)
 {
-	const struct ek_do_score_options chosen = choose(asked);
-	struct ek_scoring s = { .run = run, .options = &chosen, .asked = asked, .quiet = quiet };
+	struct ek_scoring s = { .run = run, .chosen = choose(asked), .asked = asked, .quiet = quiet };
 	struct ek_steps_options recorded;
 	int rc;
 
 	*made = 0;
 	ek_steps_options_init(&recorded);
+	s.options = &s.chosen;
 	EK_TRY(check(&s));
 	EK_TRY(ek_steps_before(run, steps != NULL ? steps : &recorded, 1));
 	if ((s.json = cJSON_CreateObject()) == NULL || (s.report = cJSON_CreateObject()) == NULL) {
