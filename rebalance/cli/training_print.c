@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/base/threads.h"
 #include "rebalance/base/text.h"
 #include "rebalance/cli/training_options.h"
 #include "rebalance/cli/output.h"
@@ -12,8 +11,10 @@
 static void print_estimate(const struct ek_training_estimate *e)
 {
 	const double needed = e->image_seconds * (double)(e->steps * e->batch);
-	char count[32];
+	char count[32], where[32] = "the GPU";
 
+	if (e->threads > 0)
+		(void)snprintf(where, sizeof where, "%d threads", e->threads);
 	(void)printf("%s parameters in %d tensors\n", ek_text_count(count, e->parameters), e->tensors);
 	(void)printf("  %-20s %.3g GFLOP an image and step (forward and backward)\n", "work", e->flops / 1e9);
 	(void)printf("  %-20s %.2f GiB\n", "memory", (double)e->bytes / 0x1p30);
@@ -21,8 +22,8 @@ static void print_estimate(const struct ek_training_estimate *e)
 	if (e->steps > 0)
 		(void)printf("  %-20s %" PRIu64 ", %.3g epochs\n", "steps", e->steps,
 		             (double)(e->steps * e->batch) / (double)e->epoch);
-	(void)printf("  %-20s about %.3g images/s on %d threads (%.3g GFLOP/s)\n", "speed", 1 / e->image_seconds,
-	             ek_threads(), 1e-9 * e->flops / e->image_seconds);
+	(void)printf("  %-20s about %.3g images/s on %s (%.3g GFLOP/s)\n", "speed", 1 / e->image_seconds, where,
+	             1e-9 * e->flops / e->image_seconds);
 	if (e->steps > 0 && (e->time_limit <= 0 || needed <= e->time_limit))
 		(void)printf("  %-20s about %.3g minutes\n", "time", needed / 60);
 	else

@@ -107,11 +107,11 @@ out:
 }
 
 /* About 2,048 tokens keep a core as busy as more of them would, half of that nearly so. */
-static int slice_of(const struct ek_sit_config *c, int64_t batch)
+static int slice_of(const struct ek_sit_config *c, const struct ek_training_options *o)
 {
 	const int tokens = (c->side / c->patch) * (c->side / c->patch);
 
-	return ek_trainer_slice((uint64_t)batch, 1024 / tokens, 2048 / tokens);
+	return ek_training_slice(o, 1024 / tokens, 2048 / tokens);
 }
 
 /* Where only a time or epochs end a training: so many steps are worth any device. */
@@ -133,11 +133,11 @@ static int fill_options(struct work *w, uint64_t seed)
 		                              .times_deviation = 1 };
 	EK_TRY(ek_objective_init(&o->objective));
 	o->precision = (enum ek_nn_precision)w->asked->common.precision;
-	o->slice =
-		w->asked->common.slice > 0 ? (int)w->asked->common.slice : slice_of(&o->model, w->asked->common.batch);
+	EK_TRY(o->slice = slice_of(&o->model, &w->asked->common));
 	o->recompute = w->asked->common.recompute;
 	o->drop = w->condition.classes > 0 ? w->asked->drop : 0;
 	o->seed = seed;
+	rc = 0;
 out:
 	return rc;
 }

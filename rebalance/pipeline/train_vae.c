@@ -119,11 +119,10 @@ static const uint8_t *image_of(void *context, int64_t id)
 static int fill_options(struct work *w, const struct ek_run *run, uint64_t seed)
 {
 	struct ek_vae_options *o = &w->options;
-	int rc = 0;
+	int usual, rc = 0;
 
 	*o = (struct ek_vae_options){
 		.batch = (int)w->asked->common.batch,
-		.slice = (int)w->asked->common.slice,
 		.precision = (enum ek_nn_precision)w->asked->common.precision,
 		.seed = seed,
 		.flip = w->asked->common.flip,
@@ -151,11 +150,9 @@ static int fill_options(struct work *w, const struct ek_run *run, uint64_t seed)
 	} else {
 		EK_TRY(find_config(&o->model, run, w->asked));
 	}
-	if (o->slice == 0) { /* as many pixels as 8 to 16 images of 64 × 64 */
-		const int most = ek_vae_usual_slice(&o->model);
-
-		o->slice = ek_trainer_slice((uint64_t)o->batch, most / 2, most);
-	}
+	usual = ek_vae_usual_slice(&o->model); /* as many pixels as 8 to 16 images of 64 × 64 */
+	EK_TRY(o->slice = ek_training_slice(&w->asked->common, usual / 2, usual));
+	rc = 0;
 	if (w->asked->perceptual > 0) {
 		EK_TRY(ek_weight_file_find(&w->perceptual, "efficientnet-lite0", w->asked->perceptual_weights));
 		o->perceptual_file = w->perceptual;

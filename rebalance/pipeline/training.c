@@ -12,7 +12,6 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
-#include "rebalance/base/threads.h"
 #include "rebalance/io/kept_path.h"
 #include "rebalance/plan/subset.h"
 #include "train/loop/checkpoint.h"
@@ -48,6 +47,18 @@ int ek_parse_duration(double *seconds, const char *text, const char *option)
 int ek_training_check(const struct ek_training_options *o)
 {
 	return o->name != NULL ? ek_subset_check_name(o->name) : ek_fail(EK_EUSAGE, "a model needs a name");
+}
+
+int ek_training_slice(const struct ek_training_options *o, int least, int most)
+{
+	const int64_t parts = o->accumulate > 0 ? o->accumulate : 1;
+
+	if (o->slice > 0 && o->accumulate > 0)
+		return ek_fail(EK_EUSAGE, "give either 'slice' or 'accumulate': a slice of B / N images is N parts");
+	if (o->batch % parts != 0)
+		return ek_fail(EK_EUSAGE, "'batch' %" PRId64 " is not a multiple of 'accumulate' %" PRId64, o->batch,
+		               parts);
+	return o->slice > 0 ? (int)o->slice : ek_trainer_slice((uint64_t)o->batch, (uint64_t)parts, least, most);
 }
 
 int ek_training_folder(char **folder, const struct ek_run *run, const char *name)
@@ -109,40 +120,6 @@ static int add_training(cJSON *config, const struct ek_training_job *job, const 
 		EK_TRY(ek_json_add_string(t, "weights", w->weights));
 	if (w->loss_weights != NULL)
 		EK_TRY(ek_json_add_string(t, "loss_weights", w->loss_weights));
-out:
-	return rc;
-}
-
-static int find_schedule(enum ek_schedule *schedule, const char *name, const char *where)
-{
-	for (int i = 0; ek_schedules[i].name != NULL; i++)
-		if (strcmp(ek_schedules[i].name, name) == 0) {
-			*schedule = (enum ek_schedule)i;
-			return 0;
-		}
-	return ek_fail(EK_EDATA, "%s: schedule is \"%s\", which this version does not know", where, name);
-}
-
-int ek_training_again(struct ek_trainer_options *o, const cJSON *config, uint64_t steps, const char *where)
-{
-	const cJSON *t = cJSON_GetObjectItemCaseSensitive(config, "training");
-	const char *schedule;
-	int rc;
-
-	*o = (struct ek_trainer_options){ .steps = steps,
-		                          .adamw = { .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8 },
-		                          .log_every = 50,
-		                          .checkpoint_seconds = 300,
-		                          .checkpoints_kept = 2 };
-	EK_TRY(ek_json_get_u64(&o->batch, t, "batch", where));
-	EK_TRY(ek_json_get_u64(&o->warmup, t, "warmup", where));
-	EK_TRY(ek_json_get_double(&o->adamw.rate, t, "rate", where));
-	EK_TRY(ek_json_get_double(&o->adamw.decay, t, "decay", where));
-	EK_TRY(ek_json_get_double(&o->adamw.average, t, "ema", where));
-	EK_TRY(ek_json_get_double(&o->adamw.clip, t, "clip", where));
-	EK_TRY(ek_json_get_string(&schedule, t, "schedule", where));
-	EK_TRY(find_schedule(&o->schedule, schedule, where));
-	o->warmup = o->warmup > steps / 10 ? steps / 10 : o->warmup;
 out:
 	return rc;
 }
@@ -296,6 +273,27 @@ out:
 	return rc;
 }
 
+/* Slices decide nothing but the order of sums: a checkpoint goes on where others are usual, as on another device, under
+ * the identity of those that it was begun with. */
+static int keep_slice(int *begun, cJSON *config, int slice, const char *path)
+{
+	cJSON *old = NULL, *training = cJSON_GetObjectItemCaseSensitive(config, "training"), *then;
+	int rc;
+
+	*begun = slice;
+	EK_TRY(ek_json_load(&old, path));
+	then = cJSON_DetachItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(old, "training"), "slice");
+	if (then == NULL)
+		goto out;
+	if (cJSON_IsNumber(then))
+		*begun = then->valueint;
+	if (!cJSON_ReplaceItemInObjectCaseSensitive(training, "slice", then))
+		rc = ek_fail(EK_ENOMEM, "no memory for config.json");
+out:
+	cJSON_Delete(old);
+	return rc;
+}
+
 /* Earlier versions could lose what a training says of itself: then the checkpoint's identity decides. */
 static int has_lost_itself(int *lost, const char *path, const struct ek_training_job *job, const char *folder)
 {
@@ -324,12 +322,13 @@ out:
 static int check_old(const char *path, const struct ek_training_job *job, const char *folder)
 {
 	char where[256];
-	int lost, rc;
+	int lost, begun, rc;
 
 	EK_TRY(has_lost_itself(&lost, path, job, folder));
 	if (lost)
 		goto out;
 	EK_TRY(keep_spelling(job->config, job->run, path));
+	EK_TRY(keep_slice(&begun, job->config, job->task->slice, path));
 	EK_TRY(ek_config_difference(where, sizeof where, job->config, path));
 	if (strcmp(where, "samples") == 0)
 		rc = ek_fail(EK_EUSAGE,
@@ -340,6 +339,9 @@ static int check_old(const char *path, const struct ek_training_job *job, const 
 		rc = ek_fail(EK_EUSAGE,
 		             "%s was trained with another %s; take another 'name', or 'force' to start it anew", folder,
 		             where);
+	else if (begun != job->task->slice)
+		ek_info("in slices of %d images; it was begun in slices of %d, whose gradients round otherwise",
+		        job->task->slice, begun);
 out:
 	return rc;
 }
@@ -447,6 +449,7 @@ static int estimate(struct ek_training_estimate *e, const struct ek_training_job
 		                            .steps = o->steps,
 		                            .epoch = job->feed->ids.epoch,
 		                            .slice = job->task->slice,
+		                            .threads = ek_device_takes_batches() ? 0 : ek_device_workers(),
 		                            .time_limit = o->time_limit };
 	EK_TRY(ek_store_new(&store, job->task->params));
 	ek_store_write(store, EK_VALUES, 0, job->task->params->size, job->start);
@@ -463,7 +466,7 @@ static int estimate(struct ek_training_estimate *e, const struct ek_training_job
 	ek_store_clear_gradients(store);
 	started = ek_clock();
 	EK_TRY(ek_task_learn(job->task, 0, &slice, store));
-	e->image_seconds = (ek_clock() - started) / (double)size / (double)ek_threads();
+	e->image_seconds = (ek_clock() - started) / (double)size / (double)ek_device_workers();
 	e->seconds = o->steps > 0
 	                     ? e->image_seconds * (double)(o->steps * o->batch) * (1 + losses_per_image(job, o) / 3)
 	                     : o->time_limit;

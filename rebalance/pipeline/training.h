@@ -18,6 +18,7 @@ struct ek_training_options {
 	int64_t steps;                               /* 0: by epochs or the time */
 	int64_t batch, warmup, log_every, keep;
 	int64_t slice;       /* 0: by the model */
+	int64_t accumulate;  /* parts of a batch, at least, one after another on a GPU; 0: one */
 	double epochs, rate; /* 0: none; by the model */
 	double decay, average, clip, validate;
 	int schedule, precision; /* enum ek_schedule, enum ek_nn_precision */
@@ -35,6 +36,10 @@ int ek_training_check(const struct ek_training_options *options);
 /* Choices in the order of enum ek_schedule and enum ek_nn_precision. */
 extern const struct ek_choice ek_schedules[], ek_precisions[];
 
+/* Images that are taken at once: 'slice', or what is usual (ek_trainer_slice with `least` and `most`) in as many parts
+ * of the batch as 'accumulate' says. EK_EUSAGE. */
+int ek_training_slice(const struct ek_training_options *options, int least, int most);
+
 /* `*seconds` of "90", "90s", "10m", "2h", "1d". EK_EUSAGE. `option` is for the message. */
 int ek_parse_duration(double *seconds, const char *text, const char *option);
 
@@ -47,10 +52,6 @@ int ek_config_difference(char *out, size_t size, const cJSON *config, const char
 
 /* Where the training starts from, with --from, as the run keeps it: "from". */
 int ek_training_add_from(cJSON *config, const struct ek_run *run, const struct ek_training_options *options);
-
-/* The other way: what of the loop's options config.json says a model was trained with, for a training like it of so
- * many steps; the rest is as if nothing were asked for, with no log but of the loss. EK_EDATA. */
-int ek_training_again(struct ek_trainer_options *out, const cJSON *config, uint64_t steps, const char *where);
 
 /* One model in training. */
 struct ek_training_job {
@@ -75,8 +76,8 @@ struct ek_training_job {
 /* What a training would take. */
 struct ek_training_estimate {
 	uint64_t parameters, bytes, batch, steps, epoch; /* steps: 0: by the time; epoch: images of one */
-	int tensors, slice;
-	double flops; /* of one image and step, forward and backward */
+	int tensors, slice, threads;                     /* threads: 0: a GPU's speed */
+	double flops;                                    /* of one image and step, forward and backward */
 	double image_seconds, seconds, time_limit;
 };
 

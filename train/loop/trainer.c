@@ -52,23 +52,19 @@ static double done(const struct trainer *t)
 	return fmin(o->steps > 0 ? steps : time, 1);
 }
 
-/* part: 0 … 1, how much of the training is done. */
-static double rate_at(const struct ek_trainer_options *o, uint64_t step, double part)
+static double rate_now(const struct trainer *t)
 {
+	const struct ek_trainer_options *o = t->options;
+	const double part = done(t);
 	double factor = 1;
 
 	if (o->schedule == EK_SCHEDULE_LINEAR)
 		factor = 1 - part;
 	else if (o->schedule == EK_SCHEDULE_COSINE)
 		factor = 0.5 * (1 + cos(acos(-1) * part));
-	if (step < o->warmup)
-		factor *= (double)(step + 1) / (double)o->warmup;
+	if (t->state.step < o->warmup)
+		factor *= (double)(t->state.step + 1) / (double)o->warmup;
 	return o->adamw.rate * factor;
-}
-
-double ek_trainer_rate(const struct ek_trainer_options *options, uint64_t step)
-{
-	return rate_at(options, step, fmin((double)step / (double)options->steps, 1));
 }
 
 static int run_slice(void *context, uint64_t i, int worker)
@@ -252,7 +248,7 @@ static int one_step(struct trainer *t)
 	t->slices = o->batch / (uint64_t)t->task->slice;
 	EK_TRY(ek_device_parallel(t->slices, run_slice, t));
 	EK_TRY(check_losses(t));
-	adamw.rate = t->rate = rate_at(o, t->state.step, done(t));
+	adamw.rate = t->rate = rate_now(t);
 	/* The start is soon forgotten, whatever the average keeps in the long run. */
 	adamw.average = fmin(adamw.average, (1 + (double)t->state.step) / (10 + (double)t->state.step));
 	EK_TRY(ek_store_step(t->store, &adamw, t->state.step + 1, &t->norm));
@@ -271,8 +267,7 @@ static int finished(const struct trainer *t)
 {
 	const struct ek_trainer_options *o = t->options;
 
-	return (o->steps > 0 && t->state.step >= o->steps) || (o->stop > 0 && t->state.step >= o->stop) ||
-	       (o->time_limit > 0 && elapsed(t) >= o->time_limit);
+	return (o->steps > 0 && t->state.step >= o->steps) || (o->time_limit > 0 && elapsed(t) >= o->time_limit);
 }
 
 /* Seconds to the nearer end, once there was a step. */
@@ -432,17 +427,18 @@ static int check(const struct ek_task *task, const struct ek_trainer_options *o)
 	return 0;
 }
 
-int ek_trainer_slice(uint64_t batch, int least, int most)
+int ek_trainer_slice(uint64_t batch, uint64_t parts, int least, int most)
 {
+	const uint64_t limit = batch / parts;
 	int slice = 1;
 
 	if (ek_device_takes_batches()) {
-		slice = batch < EK_NET_BATCH_MAX ? (int)batch : EK_NET_BATCH_MAX;
+		slice = limit < EK_NET_BATCH_MAX ? (int)limit : EK_NET_BATCH_MAX;
 		while (batch % (uint64_t)slice != 0)
 			slice--;
 		return slice;
 	}
-	while (batch % (2 * (uint64_t)slice) == 0 && 2 * slice <= most &&
+	while (batch % (2 * (uint64_t)slice) == 0 && 2 * slice <= most && 2 * (uint64_t)slice <= limit &&
 	       (2 * slice <= least || 2 * (uint64_t)slice * SLICES <= batch))
 		slice *= 2;
 	return slice;
@@ -460,8 +456,8 @@ int ek_trainer_check_memory(const struct ek_params *params, int slice, uint64_t 
 	if (fits > 0)
 		return ek_fail(
 			EK_ENOMEM,
-			"training needs %.2f GiB of memory and %.2f GiB are free: a slice of %d images instead of %d "
-			"would fit, or recomputing, or fewer threads",
+			"training needs %.2f GiB of memory and %.2f GiB are free: %d images at once would fit instead "
+			"of %d ('accumulate' cuts a batch into parts), or recomputing, or fewer threads",
 			(double)(states + rest) / gib, (double)there / gib, fits, slice);
 	return ek_fail(
 		EK_ENOMEM,

@@ -34,7 +34,6 @@ enum ek_schedule { EK_SCHEDULE_CONSTANT, EK_SCHEDULE_LINEAR, EK_SCHEDULE_COSINE 
 struct ek_trainer_options {
 	uint64_t batch;    /* images of a step, a multiple of the task's slice */
 	uint64_t steps;    /* the last step; 0: until time_limit */
-	uint64_t stop;     /* end after this step for now, though the training is longer; 0: no */
 	double time_limit; /* seconds of training over all sessions; 0: none. Without steps the schedule goes by it */
 	struct ek_adamw adamw;     /* rate: the highest */
 	enum ek_schedule schedule; /* after warm-up, down to 0 */
@@ -56,9 +55,6 @@ struct ek_trainer_options {
 	const char *identity;
 };
 
-/* The learning rate of a step, 0 being the first, of a training that ends by steps. */
-double ek_trainer_rate(const struct ek_trainer_options *options, uint64_t step);
-
 struct ek_training {
 	uint64_t step;  /* steps done */
 	double seconds; /* of training, over all sessions */
@@ -72,8 +68,10 @@ int ek_trainer_check_memory(const struct ek_params *params, int slice, uint64_t 
 
 /* The usual size of a slice: a power of two that divides the batch, at most `most` images, so many that the slices of
  * a batch keep some tens of threads at work where that leaves at least `least` images to each. On a device that takes
- * whole batches (nn/device.h) as much of the batch as a network takes. batch > 0. */
-int ek_trainer_slice(uint64_t batch, int least, int most);
+ * whole batches (nn/device.h) as much of the batch as a network takes. At least `parts` slices make a batch: their
+ * gradients are added in order, so that more of them take less memory and change the sums by rounding alone. batch > 0,
+ * a multiple of parts > 0. */
+int ek_trainer_slice(uint64_t batch, uint64_t parts, int least, int most);
 
 /*
  * Train from the newest checkpoint in the folder that is whole (damaged ones are warned of, and removed when there is a

@@ -199,6 +199,4 @@ out:
 	return rc;
 }
 
-const struct ek_net_code ek_net_cuda_quantise = {
-	prepare_quantise, NULL, forward_quantise, backward_quantise, 1, NULL
-};
+const struct ek_net_code ek_net_cuda_quantise = { prepare_quantise, NULL, forward_quantise, backward_quantise, 1 };
