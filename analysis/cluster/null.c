@@ -14,7 +14,15 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 
-enum { STARTS = 2, ITERATIONS = 20, FEWEST = 8, IMAGES_PER_FINE = 20, ROUNDS = 3, DIVISIONS = 2 * EK_NULL_PARTS };
+enum {
+	STARTS = 2,
+	ITERATIONS = 20,
+	FEWEST = 8,
+	IMAGES_PER_FINE = 40,
+	ROUNDS = 3,
+	TURNS = 64,
+	DIVISIONS = 2 * EK_NULL_PARTS
+};
 
 static const double thresholds[] = { 0.5, 0.7 };
 /* Student's t, 97.5 %, for EK_NULL_PARTS - 1 degrees of freedom. */
@@ -30,11 +38,11 @@ struct drawn {
 	uint32_t count[DIVISIONS];
 };
 
-/* A part, and room for what it is turned to. */
+/* A part, as many other images to judge its clusters by, and room for what they are turned to. */
 struct part {
-	float *x;                                /* [n, d] */
-	double *turn, *turned, *deviation, *row; /* [d, d], [n, d], [d], [d] */
-	uint64_t *ids;
+	float *x;                                /* [2 n, d] the part, then the others */
+	double *turn, *turned, *deviation, *row; /* [d, d], [2 n, d], [d], [d] */
+	uint64_t *ids, *first;                   /* [2 n] of all; [n] which of these are the part */
 	uint64_t n;
 	size_t d;
 };
@@ -74,18 +82,30 @@ out:
 	return rc;
 }
 
+/* Images x [n, d] by the clusters of a part. */
+static int assign(struct ek_kmeans_result *out, struct ek_rows *rows, struct ek_npy *array, const float *x, uint64_t n,
+                  const struct ek_kmeans_result *r)
+{
+	const struct ek_kmeans_options o = { .k = r->k, .iterations = 1, .redo = 1, .quiet = 1 };
+	int rc;
+
+	*array = ek_rows_memory(x, n, r->dimensions);
+	EK_TRY(ek_rows_of(rows, array, 0));
+	EK_TRY(ek_kmeans_assign(out, rows, r->centroids, &o));
+out:
+	return rc;
+}
+
 /* The populations of all images drawn, by the clusters of a part. */
 static int divide(struct drawn *all, int division, const struct ek_kmeans_result *r, const int32_t *population,
                   uint32_t count)
 {
-	const struct ek_npy array = ek_rows_memory(all->x, all->n, all->d);
-	const struct ek_kmeans_options o = { .k = r->k, .iterations = 1, .redo = 1, .quiet = 1 };
 	struct ek_kmeans_result assigned = { 0 };
 	struct ek_rows rows;
+	struct ek_npy array;
 	int rc;
 
-	EK_TRY(ek_rows_of(&rows, &array, 0));
-	EK_TRY(ek_kmeans_assign(&assigned, &rows, r->centroids, &o));
+	EK_TRY(assign(&assigned, &rows, &array, all->x, all->n, r));
 	EK_TRY(ek_alloc(&all->population[division], all->n, sizeof **all->population));
 	for (uint64_t i = 0; i < all->n; i++)
 		all->population[division][i] = population[assigned.assignment[i]];
@@ -100,7 +120,8 @@ static int gini_of_populations(double *gini, const struct part *p, uint64_t seed
 {
 	const struct ek_npy array = ek_rows_memory(p->x, p->n, p->d);
 	const uint64_t fine = p->n / IMAGES_PER_FINE < EK_NULL_FINE ? p->n / IMAGES_PER_FINE : EK_NULL_FINE;
-	struct ek_kmeans_result r;
+	struct ek_kmeans_result r, judged = { 0 };
+	struct ek_npy others;
 	double *valley = NULL;
 	int32_t population[EK_NULL_FINE];
 	struct ek_rows rows;
@@ -109,15 +130,16 @@ static int gini_of_populations(double *gini, const struct part *p, uint64_t seed
 	*gini = 0;
 	EK_TRY(cluster(&r, &rows, &array, fine > 1 ? (uint32_t)fine : 1, seed));
 	EK_TRY(ek_alloc(&valley, r.k, r.k * sizeof *valley));
-	EK_TRY(ek_populations_valleys(valley, &rows, &r));
+	EK_TRY(assign(&judged, &rows, &others, p->x + p->n * p->d, p->n, &r));
+	EK_TRY(ek_populations_valleys(valley, &rows, &judged));
 	for (int t = 0; t < 2; t++) {
 		struct ek_inequality measured;
 		uint64_t sizes[EK_NULL_FINE] = { 0 };
 		uint32_t count;
 
-		EK_TRY(ek_populations_join(population, &count, valley, &r, thresholds[t]));
+		EK_TRY(ek_populations_join(population, &count, valley, &judged, thresholds[t]));
 		for (uint32_t c = 0; c < r.k; c++)
-			sizes[population[c]] += r.sizes[c];
+			sizes[population[c]] += judged.sizes[c];
 		EK_TRY(ek_inequality_measure(&measured, sizes, count));
 		*gini += measured.value[EK_GINI] / 2;
 		if (all != NULL)
@@ -126,6 +148,7 @@ static int gini_of_populations(double *gini, const struct part *p, uint64_t seed
 out:
 	free(valley);
 	ek_kmeans_release(&r);
+	ek_kmeans_release(&judged);
 	return rc;
 }
 
@@ -157,28 +180,30 @@ static void make_turn(double *turn, size_t d, uint64_t seed)
 
 static void set_deviation(struct part *p)
 {
+	const uint64_t count = 2 * p->n;
 	for (size_t c = 0; c < p->d; c++) {
 		double sum = 0, squares = 0;
 
-		for (uint64_t i = 0; i < p->n; i++)
+		for (uint64_t i = 0; i < count; i++)
 			sum += (double)p->x[i * p->d + c];
-		for (uint64_t i = 0; i < p->n; i++) {
-			const double moved = (double)p->x[i * p->d + c] - sum / (double)p->n;
+		for (uint64_t i = 0; i < count; i++) {
+			const double moved = (double)p->x[i * p->d + c] - sum / (double)count;
 
 			squares += moved * moved;
 		}
-		p->deviation[c] = sqrt(squares / (double)p->n);
+		p->deviation[c] = sqrt(squares / (double)count);
 	}
 }
 
 /* Each column of `turned` in an order of its own (Fisher and Yates). */
 static void permute(struct part *p, uint64_t seed)
 {
+	const uint64_t count = 2 * p->n;
 	const uint64_t stream = ek_random_stream("null permutation");
 
 	for (size_t c = 0; c < p->d; c++)
-		for (uint64_t i = p->n; i > 1; i--) {
-			const uint64_t j = ek_random_below(seed, stream, c * p->n + i - 1, i);
+		for (uint64_t i = count; i > 1; i--) {
+			const uint64_t j = ek_random_below(seed, stream, c * count + i - 1, i);
 			const double kept = p->turned[(i - 1) * p->d + c];
 
 			p->turned[(i - 1) * p->d + c] = p->turned[j * p->d + c];
@@ -200,21 +225,22 @@ static void turn_row(double *x, const double *turn, double *room, size_t d)
 /* Take the structure out of a part: whiten, turn and permute a few times, scale back. */
 static void loosen(struct part *p, uint64_t seed)
 {
+	const uint64_t count = 2 * p->n;
 	const size_t d = p->d;
 
 	set_deviation(p);
-	for (uint64_t i = 0; i < p->n; i++)
+	for (uint64_t i = 0; i < count; i++)
 		for (size_t c = 0; c < d; c++)
 			p->turned[i * d + c] = p->deviation[c] > 0 ? (double)p->x[i * d + c] / p->deviation[c] : 0;
-	for (uint64_t round = 0; round < ROUNDS; round++) {
+	for (uint64_t round = 0; round < ROUNDS || round * d < TURNS; round++) {
 		const uint64_t own = ek_random_u64(seed, ek_random_stream("null round"), round);
 
 		make_turn(p->turn, d, own);
-		for (uint64_t i = 0; i < p->n; i++)
+		for (uint64_t i = 0; i < count; i++)
 			turn_row(p->turned + i * d, p->turn, p->row, d);
 		permute(p, own);
 	}
-	for (uint64_t i = 0; i < p->n; i++)
+	for (uint64_t i = 0; i < count; i++)
 		for (size_t c = 0; c < d; c++)
 			p->x[i * d + c] = (float)(p->turned[i * d + c] * p->deviation[c]);
 }
@@ -224,12 +250,13 @@ static int part_new(struct part *p, uint64_t n, size_t d)
 	int rc;
 
 	*p = (struct part){ .n = n, .d = d };
-	EK_TRY(ek_alloc(&p->x, (size_t)n * d, sizeof *p->x));
+	EK_TRY(ek_alloc(&p->x, 2 * (size_t)n * d, sizeof *p->x));
 	EK_TRY(ek_alloc(&p->turn, d * d, sizeof *p->turn));
-	EK_TRY(ek_alloc(&p->turned, (size_t)n * d, sizeof *p->turned));
+	EK_TRY(ek_alloc(&p->turned, 2 * (size_t)n * d, sizeof *p->turned));
 	EK_TRY(ek_alloc(&p->deviation, d, sizeof *p->deviation));
 	EK_TRY(ek_alloc(&p->row, d, sizeof *p->row));
-	EK_TRY(ek_alloc(&p->ids, (size_t)n, sizeof *p->ids));
+	EK_TRY(ek_alloc(&p->ids, 2 * (size_t)n, sizeof *p->ids));
+	EK_TRY(ek_alloc(&p->first, (size_t)n, sizeof *p->first));
 out:
 	return rc;
 }
@@ -242,6 +269,7 @@ static void part_release(struct part *p)
 	free(p->deviation);
 	free(p->row);
 	free(p->ids);
+	free(p->first);
 }
 
 /* Gini coefficients of each part, as it is and without structure. */
@@ -249,13 +277,26 @@ struct sides {
 	double clusters[2][EK_NULL_PARTS], populations[2][EK_NULL_PARTS];
 };
 
+/* 2 n of all images, and which n of them are the part. */
+static void draw_part(struct part *p, const struct drawn *all, uint64_t seed)
+{
+	uint64_t own = 0, others = p->n;
+
+	ek_rows_sample(p->ids, 2 * p->n, all->n, seed, ek_random_stream("null part"));
+	ek_rows_sample(p->first, p->n, 2 * p->n, seed, ek_random_stream("null half"));
+	for (uint64_t i = 0; i < 2 * p->n; i++) {
+		const int is_own = own < p->n && p->first[own] == i;
+		const uint64_t to = is_own ? own++ : others++;
+
+		memcpy(p->x + to * p->d, all->x + p->ids[i] * p->d, p->d * sizeof *p->x);
+	}
+}
+
 static int measure_part(struct sides *sides, struct part *p, struct drawn *all, int number, uint32_t k, uint64_t seed)
 {
 	int rc;
 
-	ek_rows_sample(p->ids, p->n, all->n, seed, ek_random_stream("null part"));
-	for (uint64_t i = 0; i < p->n; i++)
-		memcpy(p->x + i * p->d, all->x + p->ids[i] * p->d, p->d * sizeof *p->x);
+	draw_part(p, all, seed);
 	EK_TRY(gini_of_clusters(&sides->clusters[0][number], p, k, seed));
 	EK_TRY(gini_of_populations(&sides->populations[0][number], p, seed, all, 2 * number));
 	loosen(p, seed);

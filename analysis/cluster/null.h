@@ -3,16 +3,18 @@
  * goes beyond that is something that the images say.
  *
  * Definition. Of at most 6,000 images, drawn by seed, the first 64 principal components. 8 times a part of them is
- * drawn (half of them, at most 2,000) and measured twice: as it is, and without structure. For that its components are
- * scaled to unit variance; three times they are turned by a random rotation, and each of the turned ones is permuted by
- * itself among the images of the part; and they are scaled back: the same number of images, the same dimensions and
- * variances, and no images that belong together. (Permuted without being turned, a component that has a mode for each
- * of two groups would keep both, and in few dimensions one turn leaves some of it.) What is measured, each by the best
- * of 2 starts of 20 iterations:
+ * drawn (half of them, at most 2,000), and as many others, and measured twice: as they are, and without structure. For
+ * that their components are scaled to unit variance; three times, oftener in few dimensions, they are turned by a
+ * random rotation, and each of the turned ones is permuted by itself among the images; and they are scaled back: the
+ * same number of images, the same dimensions and variances, and no images that belong together. (Permuted without being
+ * turned, a component that has a mode for each of two groups would keep both, and in few dimensions one turn leaves
+ * some of it.) What is measured, each by the best of 2 starts of 20 iterations:
  *
  *   - the Gini coefficient of the sizes of K clusters, K being the run's;
- *   - that of the populations (populations.h) which are left of 24 clusters, or of fewer, 20 images each, at valley
- *     thresholds of 0.5 and 0.7; their mean. One population: 0.
+ *   - that of the populations (populations.h) which are left of 24 clusters, or of fewer, 40 images each, at valley
+ *     thresholds of 0.5 and 0.7; their mean. One population: 0. The clusters are those of the part, their valleys and
+ *     sizes those of the others, by the nearest centroid: in many dimensions centroids lie towards the noise of the
+ *     images that they are means of, and a valley seems to be between any two.
  *
  * The excess is the mean over the parts of the difference D of both sides. Its 95 % interval is
  *

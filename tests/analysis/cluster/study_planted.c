@@ -1,6 +1,6 @@
 /*
- * study_planted [SEEDS]: the table of docs/verdict.md on stdout. Fails if a set without structure, or one whose groups
- * are alike, is called uneven.
+ * study_planted [SEEDS [IMAGES]]: the table of docs/verdict.md on stdout; with IMAGES only its rows of so many. Fails
+ * if a set without structure, or one whose groups are alike, is called uneven.
  */
 #include <math.h>
 #include <stdio.h>
@@ -15,11 +15,11 @@ static const struct ek_planted structureless[] = {
 	{ "no classes, one-sided tails", EK_PLANTED_EXPONENTIAL, -0.73, 0, 1, 1, 0 },
 	{ "no classes, odd images", EK_PLANTED_HEAVY, -0.73, 0, 1, 1, 0 },
 };
-static const uint64_t sizes[] = { 40, 150, 1000, 5000 };
+static const uint64_t sizes[] = { 40, 150, 1000, 5000, 50000 };
 static const double separations[] = { 0.04, 0.2, 1, 3 }, ratios[] = { 1, 3, 10, 50, 100 };
 static const char *const encoders[] = { "as races of UTKFace", "as classes of CIFAR-10", "well told apart",
 	                                "far apart" };
-enum { FAMILIES = 5, SIZES = 4, SEPARATIONS = 4, RATIOS = 5 };
+enum { FAMILIES = 5, SIZES = 5, LARGEST_OF_ALL = 5000, SEPARATIONS = 4, RATIOS = 5 };
 
 static void print_words(const int *counts, int seeds)
 {
@@ -60,6 +60,7 @@ static double row(const struct ek_planted *planted, int seeds)
 int main(int argc, char **argv)
 {
 	const int seeds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 100;
+	const uint64_t only = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
 	int wrong = 0;
 
 	(void)printf("| planted | images | sizes | clusters | they come out again | Gini | by chance | populations | "
@@ -71,13 +72,14 @@ int main(int argc, char **argv)
 			struct ek_planted planted = structureless[f];
 
 			planted.n = sizes[n];
-			wrong += row(&planted, seeds) > 0;
+			if (only == 0 ? planted.n <= LARGEST_OF_ALL : planted.n == only)
+				wrong += row(&planted, seeds) > 0;
 		}
-	for (int s = 0; s < SEPARATIONS; s++)
+	for (int s = 0; s < SEPARATIONS && (only == 0 || only >= LARGEST_OF_ALL); s++)
 		for (int r = 0; r < RATIOS; r++) {
 			const struct ek_planted planted = {
-				encoders[s], EK_PLANTED_GAUSSIAN, s == 0 ? -1.06 : -0.73, separations[s], 10, ratios[r],
-				5000
+				encoders[s], EK_PLANTED_GAUSSIAN, s == 0 ? -1.06 : -0.73,          separations[s],
+				10,          ratios[r],           only > 0 ? only : LARGEST_OF_ALL
 			};
 			const double uneven = row(&planted, seeds < 20 ? seeds : 20);
 
