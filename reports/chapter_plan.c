@@ -90,9 +90,14 @@ static void balance_words(struct ek_page *page, const struct ek_subset_plan *pla
 
 void ek_page_plan_units(struct ek_html *h, const cJSON *json, double images, const char *what_becomes)
 {
-	const double without = ek_number_of(json, "without_value");
+	const double unscored = ek_json_number(json, "without_score");
+	const double without = ek_number_of(json, "without_value") - unscored;
 	const char *by = ek_text_of(json, "by", "cluster");
 
+	if (unscored > 0)
+		ek_html(h, "<p class=\"warning\"><b>%s of %s %s no score</b> and %s %s.</p>", ek_decimal(unscored, 0).s,
+		        ek_number_noun(ek_whole(images), "image").s, unscored > 1 ? "have" : "has",
+		        unscored > 1 ? "are" : "is", what_becomes);
 	if (without > 0)
 		ek_html(h, "<p class=\"warning\"><b>%s of %s %s no value of <bdi>%s</bdi></b> and %s %s.</p>",
 		        ek_decimal(without, 0).s, ek_number_noun(ek_whole(images), "image").s,

@@ -191,8 +191,12 @@ static size_t plan_count(const struct ek_page *page)
 /* "; 12 images without a value of label are left out" */
 static void without_value(struct ek_html *h, const cJSON *json, const char *what_becomes)
 {
-	const double without = ek_number_of(json, "without_value");
+	const double unscored = ek_json_number(json, "without_score");
+	const double without = ek_number_of(json, "without_value") - unscored;
 
+	if (unscored > 0)
+		ek_html(h, "; %s without a score %s %s", ek_number_noun(ek_whole(unscored), "image").s,
+		        unscored > 1 ? "are" : "is", what_becomes);
 	if (without > 0)
 		ek_html(h, "; %s without a value of <bdi>%s</bdi> %s %s", ek_number_noun(ek_whole(without), "image").s,
 		        ek_text_of(json, "by", "?"), without > 1 ? "are" : "is", what_becomes);

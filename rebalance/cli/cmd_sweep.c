@@ -20,7 +20,9 @@ static const struct ek_option rows[] = {
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_sweep_wish, methods),
 	  .argument = "M,M,...",
-	  .help = "of prune, as furthest,nearest,random; score:NAME:high or :low keeps an end of a score" },
+	  .help = "of prune, as furthest,nearest,random; score:NAME:high, :low or :middle keeps a part of a score, of "
+	          "RUN/scores or by a method of score, as score:grand or score:probe-el2n, for which what is needed is "
+	          "made" },
 	{ .name = "keeps",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_sweep_wish, keeps),
@@ -80,6 +82,20 @@ static const struct ek_option rows[] = {
 	  EK_FIELD(struct ek_sweep_wish, generate),
 	  .argument = "OPTIONS",
 	  .help = "more options of generate: \"--steps 40 --guidance 1.5\"" },
+	{ .name = "score",
+	  .kind = EK_KIND_STRING,
+	  EK_FIELD(struct ek_sweep_wish, score),
+	  .argument = "OPTIONS",
+	  .help = "more options of score, for methods as score:moso: \"--draws 4 --shards 8\"" },
+	{ .name = "score-steps",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_sweep_wish, score_steps),
+	  .argument = "N",
+	  .zero = "auto",
+	  .low = 20,
+	  .high = 1e12,
+	  .help = "steps of the generator that scores are made by, on all images, with 20 checks of the losses; auto: "
+	          "a quarter of --steps, for early training is what they are of" },
 	{ .name = "evaluate",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_sweep_wish, evaluate),
@@ -260,7 +276,7 @@ int ek_cmd_sweep(struct ek_invocation *i)
 	int rc;
 
 	EK_TRY(check_wish(i));
-	EK_TRY(ek_sweep_points_make(&s.points, s.wish->name, s.wish->methods, s.wish->keeps));
+	EK_TRY(ek_sweep_points_make(&s.points, s.run, s.wish->name, s.wish->methods, s.wish->keeps));
 	EK_TRY(ek_sweep_open(&s));
 	/* That it is a run is told once, not by each point. */
 	EK_TRY(ek_run_open(&run, s.run, EK_RUN_READ));

@@ -102,7 +102,8 @@ static void print_near_duplicates(const cJSON *json)
 
 void ek_plan_print_units(const cJSON *json, double images, const char *what_becomes)
 {
-	const uint64_t without = ek_whole(ek_json_number(json, "without_value"));
+	const uint64_t unscored = ek_whole(ek_json_number(json, "without_score"));
+	const uint64_t without = ek_whole(ek_json_number(json, "without_value")) - unscored;
 	char a[32], b[32], by[64];
 
 	ek_one_line(by, sizeof by, name_of(a, ek_json_member(json, "by")));
@@ -110,6 +111,10 @@ void ek_plan_print_units(const cJSON *json, double images, const char *what_beco
 		(void)printf("%s of %s images %s no value of %s and %s %s\n", ek_text_count(a, without),
 		             ek_text_count(b, (uint64_t)images), without == 1 ? "has" : "have", by,
 		             without == 1 ? "is" : "are", what_becomes);
+	if (unscored > 0)
+		(void)printf("%s of %s images %s no score and %s %s\n", ek_text_count(a, unscored),
+		             ek_text_count(b, (uint64_t)images), unscored == 1 ? "has" : "have",
+		             unscored == 1 ? "is" : "are", what_becomes);
 	if (cJSON_IsTrue(ek_json_member(json, "changes_little")))
 		(void)printf("the shares of %s change next to nothing: by %s in all\n", by,
 		             ek_text_percent(a, ek_json_number(json, "moved")));

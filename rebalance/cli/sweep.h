@@ -9,9 +9,9 @@
 
 struct ek_sweep_wish {
 	const char *methods, *keeps, *name, *autoencoder;
-	const char *vae, *train, *generate, *evaluate; /* more words for these commands, or NULL */
+	const char *vae, *train, *generate, *evaluate, *score; /* more words for these commands, or NULL */
 	int space, dry_run;
-	int64_t seeds, steps, count;
+	int64_t seeds, steps, count, score_steps;
 };
 
 /* A command of each point, with the options that the user passes on to it. */
@@ -26,7 +26,7 @@ struct ek_sweep {
 	const struct ek_settings *settings;
 	const struct ek_sweep_wish *wish;
 	struct ek_sweep_points points;
-	struct ek_sweep_part prune, vae, train, generate, evaluate;
+	struct ek_sweep_part prune, vae, train, score, generate, evaluate;
 };
 
 /* Parse the words that are passed on: they are known to their commands, and none is the sweep's own. EK_EUSAGE. Release

@@ -11,10 +11,11 @@
 #include "rebalance/pipeline/evaluate.h"
 #include "rebalance/pipeline/generate.h"
 #include "rebalance/pipeline/plans.h"
+#include "rebalance/pipeline/score.h"
 #include "rebalance/pipeline/train_flow.h"
 #include "rebalance/pipeline/train_vae.h"
 
-enum { WORDS = 160 };
+enum { WORDS = 160, CHECKS = 20 };
 
 /* Options that were given although the sweep sets them. */
 static int check_reserved(const struct ek_option_table *tables, const char *option, const char *const *reserved)
@@ -58,9 +59,10 @@ out:
 int ek_sweep_open(struct ek_sweep *s)
 {
 	static const char *const none[] = { NULL };
-	static const char *const of_train[] = { "name",        "subset", "weights",    "loss-weights",
-		                                "steps",       "epochs", "time-limit", "space",
-		                                "autoencoder", "seed",   "dry-run",    NULL };
+	static const char *const of_train[] = { "name",    "subset",     "weights", "loss-weights", "steps",
+		                                "epochs",  "time-limit", "space",   "autoencoder",  "seed",
+		                                "dry-run", "log-losses", NULL };
+	static const char *const of_score[] = { "name", "method", "model", "seed", NULL };
 	static const char *const of_generate[] = { "name", "model", "count", "seed", NULL };
 	static const char *const of_evaluate[] = { "name", "samples", "seed", NULL };
 	static const char *const of_vae[] = { "name", "seed", "dry-run", NULL };
@@ -68,6 +70,7 @@ int ek_sweep_open(struct ek_sweep *s)
 
 	EK_TRY(open_part(&s->prune, "prune", "methods", NULL, none));
 	EK_TRY(open_part(&s->train, "train flow", "train", s->wish->train, of_train));
+	EK_TRY(open_part(&s->score, "score", "score", s->wish->score, of_score));
 	EK_TRY(open_part(&s->generate, "generate", "generate", s->wish->generate, of_generate));
 	EK_TRY(open_part(&s->evaluate, "evaluate", "evaluate", s->wish->evaluate, of_evaluate));
 	EK_TRY(open_part(&s->vae, "train vae", "vae", s->wish->vae, of_vae));
@@ -77,7 +80,7 @@ out:
 
 void ek_sweep_release(struct ek_sweep *s)
 {
-	struct ek_sweep_part *const parts[] = { &s->prune, &s->vae, &s->train, &s->generate, &s->evaluate };
+	struct ek_sweep_part *const parts[] = { &s->prune, &s->vae, &s->train, &s->score, &s->generate, &s->evaluate };
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		ek_arguments_release(&parts[i]->arguments);
@@ -134,6 +137,56 @@ static int train(struct ek_training_result *result, struct ek_run *run, struct e
 	return ek_do_train_flow(result, run, steps_of(s, &s->train), &o);
 }
 
+/* Is this the first point that needs the scores, or, method NULL, any scores? What points share is forced once. */
+static int is_first(const struct ek_sweep *s, const struct ek_sweep_point *p, const char *method)
+{
+	for (const struct ek_sweep_point *q = s->points.items; q < p; q++)
+		if (q->scored_by != NULL && (method == NULL || strcmp(q->scored_by, method) == 0))
+			return 0;
+	return 1;
+}
+
+/* The generator that scores are made by: trained on all images, early, with its losses logged. */
+static int train_scorer(struct ek_run *run, struct ek_sweep *s, const struct ek_sweep_point *p)
+{
+	const int64_t quarter = s->wish->steps / 4 > CHECKS ? s->wish->steps / 4 : CHECKS;
+	struct ek_train_flow_options o = *(const struct ek_train_flow_options *)s->train.settings.own;
+	struct ek_training_result result = { 0 };
+	int rc;
+
+	o.common.name = s->points.scorer;
+	o.common.steps = s->wish->score_steps > 0 ? s->wish->score_steps : quarter;
+	o.common.seed = s->settings->common.seed;
+	o.common.force = is_forced(s, &s->train) && is_first(s, p, NULL);
+	o.log_losses = o.common.steps / CHECKS;
+	o.autoencoder = s->wish->autoencoder;
+	o.space = s->wish->autoencoder == NULL;
+	EK_TRY(ek_do_train_flow(&result, run, steps_of(s, &s->train), &o));
+out:
+	ek_training_result_release(&result);
+	return rc;
+}
+
+/* Scores that the sweep makes itself, unless they are there and current. */
+static int score(struct ek_run *run, struct ek_sweep *s, const struct ek_sweep_point *p)
+{
+	struct ek_do_score_options o = *(const struct ek_do_score_options *)s->score.settings.own;
+	int made, rc = 0;
+
+	o.method = p->scored_by;
+	o.name = p->method + strlen("score:");
+	o.seed = s->settings->common.seed;
+	o.force = is_forced(s, &s->score) && is_first(s, p, p->scored_by);
+	ek_score_drop_options(&o);
+	if (ek_score_find(o.method)->takes & EK_SCORE_TAKES_MODELS) {
+		EK_TRY(train_scorer(run, s, p));
+		o.models = (struct ek_list){ { s->points.scorer }, 1 };
+	}
+	EK_TRY(ek_do_score(&made, run, steps_of(s, &s->score), &o));
+out:
+	return rc;
+}
+
 static int generate(struct ek_run *run, struct ek_sweep *s, const struct ek_sweep_point *p, int64_t set)
 {
 	struct ek_generate_options o = *(const struct ek_generate_options *)s->generate.settings.own;
@@ -180,6 +233,8 @@ int ek_sweep_do_point(struct ek_sweep *s, const struct ek_sweep_point *p)
 	int rc;
 
 	EK_TRY(ek_run_open(&run, s->run, EK_RUN_WRITE));
+	if (p->scored_by != NULL)
+		EK_TRY(score(run, s, p));
 	if (p->method != NULL)
 		EK_TRY(prune(run, s, p));
 	EK_TRY(train(&trained, run, s, p, 0));

@@ -164,6 +164,8 @@ const struct ek_layout ek_layout[] = {
 	  NULL },
 	{ EK_PLACE_RUN, "cache/evaluated.npy", "several sets of samples after each other, while they are measured",
 	  NULL, NULL },
+	{ EK_PLACE_RUN, "cache/scores", "what a stopped score has worked out so far; the same command goes on with it",
+	  NULL, NULL },
 	{ EK_PLACE_RUN, "cache/features", "lists and features of images that are not the run's", NULL, NULL },
 	{ EK_PLACE_RUN, "cache/features/*", "a list of such images, as a run that holds the scan alone", NULL, NULL },
 	{ EK_PLACE_RUN, "data", "the images and classes of the demo", NULL, NULL },

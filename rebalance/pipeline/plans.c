@@ -5,6 +5,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/pipeline/reference.h"
+#include "rebalance/pipeline/score.h"
 
 static int steps_before(struct ek_run *run, struct ek_steps_options *steps, int clusters)
 {
@@ -46,6 +47,8 @@ int ek_do_prune(int *made, struct ek_run *run, struct ek_steps_options *steps, c
 	EK_TRY(steps_before(run, steps, 1));
 	if (strcmp(plan.method, "leverage") == 0)
 		EK_TRY(components_before(run, steps));
+	if (strncmp(plan.method, "score:", 6) == 0)
+		EK_TRY(ek_do_score_before(run, steps, plan.method + 6));
 	EK_TRY(ek_prune(made, run, &plan, o->force));
 out:
 	return rc;

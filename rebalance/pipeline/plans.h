@@ -49,7 +49,8 @@ struct ek_do_export_options {
 		.shard_size = "1GB"                                                                                    \
 	}
 
-/* `*made`: 0: it was there and current. EK_EUSAGE: also without a name, a method, or how much. As ek_prune. */
+/* `*made`: 0: it was there and current. Scores that are kept by are brought up to date first (score.h). EK_EUSAGE: also
+ * without a name, a method, or how much. As ek_prune. */
 int ek_do_prune(int *made, struct ek_run *run, struct ek_steps_options *steps,
                 const struct ek_do_prune_options *options);
 /* As ek_balance. */

@@ -19,9 +19,12 @@ enum { VERSION = 1, FILES = 4, BINS = 40, SHOWN = 24 };
 const struct ek_do_score_options ek_do_score_default = { .rate = 0 };
 
 /* What stands for "auto". */
-static const struct ek_do_score_options standard = { .seeds = 4, .epochs = 20, .early = 5, .rate = 16, .folds = 5 };
+static const struct ek_do_score_options standard = {
+	.seeds = 4, .epochs = 20, .early = 5, .rate = 16, .folds = 5, .draws = 8, .shards = 4, .checkpoints = 10
+};
 
 #define PROBE (EK_SCORE_TAKES_CLASSES | EK_SCORE_TAKES_PROBES | EK_SCORE_TAKES_SEEDS)
+#define MODELS (EK_SCORE_TAKES_MODELS | EK_SCORE_TAKES_DRAWS)
 #define OF_PROBE ek_score_probe_prepare, ek_score_probe_make, ek_score_probe_release
 
 const struct ek_score_method ek_score_methods[] = {
@@ -42,6 +45,29 @@ const struct ek_score_method ek_score_methods[] = {
 	  "(Northcutt and others 2021)",
 	  "low", EK_SCORE_TAKES_CLASSES | EK_SCORE_TAKES_PROBES | EK_SCORE_TAKES_FOLDS, 0, 1, 1,
 	  ek_score_labels_prepare, ek_score_labels_make, ek_score_probe_release },
+	{ "el2n", "the loss of a generator, at draws that are the same for every image", "high",
+	  MODELS | EK_SCORE_TAKES_CHECKPOINT, 1, 0, 0, ek_score_flow_prepare, ek_score_flow_make,
+	  ek_score_flow_release },
+	{ "grand", "the norm of the gradient of that loss by all parameters, exact", "high",
+	  MODELS | EK_SCORE_TAKES_CHECKPOINT, 1, 0, 0, ek_score_flow_prepare, ek_score_flow_make,
+	  ek_score_flow_release },
+	{ "grand-last", "the same by the parameters of the last layer alone", "high",
+	  MODELS | EK_SCORE_TAKES_CHECKPOINT, 1, 0, 0, ek_score_flow_prepare, ek_score_flow_make,
+	  ek_score_flow_release },
+	{ "forgetting",
+	  "at which share of the checks the loss rose while the generator learned (train flow log-losses)", "high",
+	  EK_SCORE_TAKES_MODELS, 1, 0, 0, ek_score_forgetting_prepare, ek_score_forgetting_make,
+	  ek_score_flow_release },
+	{ "forgetting-count",
+	  "how often an image that was learned, its loss at most a threshold, was not at the next check (Toneva and "
+	  "others 2019)",
+	  "high", EK_SCORE_TAKES_MODELS | EK_SCORE_TAKES_THRESHOLD, 1, 0, 0, ek_score_forgetting_prepare,
+	  ek_score_forgetting_make, ek_score_flow_release },
+	{ "moso", "how much surrogates, trained on shards, would lose with an image, short form (Tan and others 2023)",
+	  "high", MODELS | EK_SCORE_TAKES_SHARDS, 1, 0, 0, ek_score_moso_prepare, ek_score_moso_make,
+	  ek_score_flow_release },
+	{ "moso-full", "the same, full form", "high", MODELS | EK_SCORE_TAKES_SHARDS, 1, 0, 0, ek_score_moso_prepare,
+	  ek_score_moso_make, ek_score_flow_release },
 	{ .name = NULL },
 };
 
@@ -109,7 +135,7 @@ void ek_scoring_leave_out(struct ek_scoring *s, uint64_t id, const char *reason)
 /* Options that were given and the method does not look at. */
 static int check_options(const struct ek_scoring *s)
 {
-	const struct ek_do_score_options *o = s->options;
+	const struct ek_do_score_options *o = s->asked;
 	const struct {
 		const char *name;
 		int given;
@@ -122,12 +148,64 @@ static int check_options(const struct ek_scoring *s)
 		    { "early", o->early != 0, EK_SCORE_TAKES_EARLY },
 		    { "folds", o->folds != 0, EK_SCORE_TAKES_FOLDS },
 		    { "filter", o->filter != 0, EK_SCORE_TAKES_FOLDS },
-		    { "quality", o->quality != 0, EK_SCORE_TAKES_FOLDS } };
+		    { "quality", o->quality != 0, EK_SCORE_TAKES_FOLDS },
+		    { "model", o->models.count > 0, EK_SCORE_TAKES_MODELS },
+		    { "checkpoint", o->checkpoint != 0, EK_SCORE_TAKES_CHECKPOINT },
+		    { "draws", o->draws != 0, EK_SCORE_TAKES_DRAWS },
+		    { "precision", o->precision != 0, EK_SCORE_TAKES_DRAWS },
+		    { "threshold", o->threshold > 0, EK_SCORE_TAKES_THRESHOLD },
+		    { "shards", o->shards != 0, EK_SCORE_TAKES_SHARDS },
+		    { "steps", o->steps != 0, EK_SCORE_TAKES_SHARDS },
+		    { "checkpoints", o->checkpoints != 0, EK_SCORE_TAKES_SHARDS } };
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (all[i].given && !(s->method->takes & all[i].by))
 			return ek_fail(EK_EUSAGE, "'%s' is not of the method %s", all[i].name, s->method->name);
 	return 0;
+}
+
+void ek_score_drop_options(struct ek_do_score_options *o)
+{
+	const struct ek_do_score_options given = *o, none = ek_do_score_default;
+	const unsigned takes = ek_score_find(o->method)->takes;
+
+	*o = none;
+	o->method = given.method;
+	o->name = given.name;
+	o->seed = given.seed;
+	o->force = given.force;
+	if (takes & EK_SCORE_TAKES_CLASSES) {
+		o->by = given.by;
+		o->labels = given.labels;
+	}
+	if (takes & EK_SCORE_TAKES_PROBES) {
+		o->epochs = given.epochs;
+		o->rate = given.rate;
+	}
+	if (takes & EK_SCORE_TAKES_SEEDS)
+		o->seeds = given.seeds;
+	if (takes & EK_SCORE_TAKES_EARLY)
+		o->early = given.early;
+	if (takes & EK_SCORE_TAKES_FOLDS) {
+		o->folds = given.folds;
+		o->filter = given.filter;
+		o->quality = given.quality;
+	}
+	if (takes & EK_SCORE_TAKES_MODELS)
+		o->models = given.models;
+	if (takes & EK_SCORE_TAKES_CHECKPOINT)
+		o->checkpoint = given.checkpoint;
+	if (takes & EK_SCORE_TAKES_DRAWS) {
+		o->draws = given.draws;
+		o->precision = given.precision;
+	}
+	if (takes & EK_SCORE_TAKES_THRESHOLD)
+		o->threshold = given.threshold;
+	if (takes & EK_SCORE_TAKES_SHARDS) {
+		o->shards = given.shards;
+		o->steps = given.steps;
+		o->checkpoints = given.checkpoints;
+	}
 }
 
 /* What was not said. */
@@ -141,6 +219,9 @@ static struct ek_do_score_options choose(const struct ek_do_score_options *asked
 		o.early = standard.early < o.epochs ? standard.early : o.epochs;
 	o.rate = o.rate > 0 ? o.rate : standard.rate;
 	o.folds = o.folds != 0 ? o.folds : standard.folds;
+	o.draws = o.draws != 0 ? o.draws : standard.draws;
+	o.shards = o.shards != 0 ? o.shards : standard.shards;
+	o.checkpoints = o.checkpoints != 0 ? o.checkpoints : standard.checkpoints;
 	return o;
 }
 
@@ -438,6 +519,7 @@ static int bring_up(int *made, struct ek_scoring *s)
 	};
 	struct making making = { s, &step };
 	const struct ek_work work = { .step = &step, .doing = "scoring", .make = make, .context = &making };
+	cJSON *asked = NULL;
 	int rc, count = 0;
 
 	EK_TRY(ek_format(&name, "scores %s", s->options->name));
@@ -448,10 +530,18 @@ static int bring_up(int *made, struct ek_scoring *s)
 			outputs[count++] = owned[f];
 		}
 	EK_TRY(check_own(s, &step));
+	EK_TRY(ek_options_to_json(&asked, ek_score_rows, s->asked));
+	EK_TRY(ek_json_add_u64(asked, "seed", (uint64_t)s->asked->seed));
+	ek_run_set_asked(s->run, asked);
 	EK_TRY(ek_run_bring_up(made, s->run, &work, s->options->force));
-	if (!*made)
+	/* As with labels that lie elsewhere now. */
+	if (!*made && !cJSON_Compare(ek_json_member(ek_run_recorded(s->run, name), "asked"), asked, 1))
+		EK_TRY(ek_run_ask_again(s->run, name, asked));
+	if (!*made && !s->quiet)
 		ek_info("the scores %s are current", s->options->name);
 out:
+	ek_run_set_asked(s->run, NULL);
+	cJSON_Delete(asked);
 	free(name);
 	for (int f = 0; f < FILES; f++)
 		free(owned[f]);
@@ -472,9 +562,9 @@ static void release(struct ek_scoring *s)
 	free(s->table);
 }
 
-static int check(struct ek_scoring *s, const struct ek_do_score_options *asked,
-                 const struct ek_do_score_options *chosen)
+static int check(struct ek_scoring *s)
 {
+	const struct ek_do_score_options *asked = s->asked;
 	int rc;
 
 	if (asked->method == NULL || asked->name == NULL)
@@ -483,24 +573,24 @@ static int check(struct ek_scoring *s, const struct ek_do_score_options *asked,
 	EK_TRY(ek_score_check_name(asked->name));
 	s->method = ek_score_find(asked->method);
 	EK_TRY(check_options(s));
-	if (asked->early > chosen->epochs)
+	if (asked->early > s->options->epochs)
 		rc = ek_fail(EK_EUSAGE, "'early' is %" PRId64 ", after the last of %" PRId64 " epochs", asked->early,
-		             chosen->epochs);
+		             s->options->epochs);
 out:
 	return rc;
 }
 
-int ek_do_score(int *made, struct ek_run *run, struct ek_steps_options *steps, const struct ek_do_score_options *asked)
+static int do_score(int *made, struct ek_run *run, struct ek_steps_options *steps,
+                    const struct ek_do_score_options *asked, int quiet)
 {
-	const struct ek_do_score_options chosen = choose(asked);
-	struct ek_scoring s = { .run = run, .options = asked };
+	struct ek_scoring s = { .run = run, .chosen = choose(asked), .asked = asked, .quiet = quiet };
 	struct ek_steps_options recorded;
 	int rc;
 
 	*made = 0;
 	ek_steps_options_init(&recorded);
-	EK_TRY(check(&s, asked, &chosen));
-	s.options = &chosen;
+	s.options = &s.chosen;
+	EK_TRY(check(&s));
 	EK_TRY(ek_steps_before(run, steps != NULL ? steps : &recorded, 1));
 	if ((s.json = cJSON_CreateObject()) == NULL || (s.report = cJSON_CreateObject()) == NULL) {
 		rc = ek_fail(EK_ENOMEM, "no memory for scores");
@@ -512,5 +602,52 @@ int ek_do_score(int *made, struct ek_run *run, struct ek_steps_options *steps, c
 out:
 	release(&s);
 	ek_steps_options_release(&recorded);
+	return rc;
+}
+
+int ek_do_score(int *made, struct ek_run *run, struct ek_steps_options *steps, const struct ek_do_score_options *asked)
+{
+	return do_score(made, run, steps, asked, 0);
+}
+
+/* As it was asked for. */
+static int score_again(struct ek_run *run, struct ek_steps_options *steps, const cJSON *asked)
+{
+	struct ek_do_score_options o = ek_do_score_default;
+	struct ek_strings strings = { 0 };
+	uint64_t given = 0, seed;
+	const struct ek_option_table table = { "", ek_score_rows, &o, &given };
+	int made, rc;
+
+	EK_TRY(ek_options_from_json(&strings, &table, asked));
+	EK_TRY(ek_json_get_u64(&seed, asked, "seed", "run.json"));
+	o.seed = (int64_t)seed;
+	if (o.labels != NULL && !ek_file_exists(o.labels))
+		ek_warn("%s is away: the scores %s are taken as they are", o.labels, o.name);
+	else
+		EK_TRY(do_score(&made, run, steps, &o, 1));
+out:
+	ek_strings_release(&strings);
+	return rc;
+}
+
+int ek_do_score_before(struct ek_run *run, struct ek_steps_options *steps, const char *name)
+{
+	const struct ek_do_score_options standard_one = { .method = name, .name = name };
+	const cJSON *asked;
+	char *step = NULL, *path = NULL;
+	int made, rc;
+
+	EK_TRY(ek_score_check_name(name));
+	EK_TRY(ek_format(&step, "scores %s", name));
+	EK_TRY(ek_layout_path(&path, run, "scores/*.npy", name));
+	asked = ek_json_object(ek_json_member(ek_run_recorded(run, step), "asked"));
+	if (asked != NULL)
+		EK_TRY(score_again(run, steps, asked));
+	else if (!ek_file_exists(path) && ek_score_find(name) != NULL)
+		EK_TRY(do_score(&made, run, steps, &standard_one, 1));
+out:
+	free(step);
+	free(path);
 	return rc;
 }

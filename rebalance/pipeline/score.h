@@ -21,10 +21,17 @@ struct ek_do_score_options {
 	double rate;           /* of learning */
 	int64_t folds;         /* of cross-validation */
 	int filter, quality;   /* of label errors: indexes into the choices below */
+	struct ek_list models; /* of the run: generators, of each of which a score is the mean */
+	int64_t checkpoint;    /* the step of their checkpoint; 0: the newest */
+	int64_t draws;         /* pairs of a time and a noise */
+	int precision;         /* enum ek_nn_precision */
+	double threshold;      /* of a loss that counts as learned */
+	int64_t shards, steps, checkpoints; /* of MoSo: surrogates, how long they learn, how often they are looked at */
 	int64_t seed;
 	int force;
 };
 extern const struct ek_do_score_options ek_do_score_default;
+extern const struct ek_option ek_score_rows[];
 extern const struct ek_choice ek_score_filters[], ek_score_qualities[]; /* the first is the default */
 
 /* What of the options a method looks at. */
@@ -33,7 +40,12 @@ enum ek_score_takes {
 	EK_SCORE_TAKES_PROBES = 2,  /* epochs, rate, */
 	EK_SCORE_TAKES_SEEDS = 4,   /* seeds */
 	EK_SCORE_TAKES_EARLY = 8,   /* early */
-	EK_SCORE_TAKES_FOLDS = 16   /* folds, filter, quality */
+	EK_SCORE_TAKES_FOLDS = 16,  /* folds, filter, quality */
+	EK_SCORE_TAKES_MODELS = 32, /* models */
+	EK_SCORE_TAKES_DRAWS = 64,  /* draws, precision */
+	EK_SCORE_TAKES_CHECKPOINT = 128,
+	EK_SCORE_TAKES_THRESHOLD = 256,
+	EK_SCORE_TAKES_SHARDS = 512 /* shards, steps, checkpoints */
 };
 
 struct ek_scoring;
@@ -54,6 +66,8 @@ extern const struct ek_score_method ek_score_methods[];
 const struct ek_score_method *ek_score_find(const char *name);
 /* 0, or EK_EUSAGE: there is no such method, naming those there are. */
 int ek_score_check_method(const char *name);
+/* Drop what options->method does not look at, of options that are for several methods. */
+void ek_score_drop_options(struct ek_do_score_options *options);
 /* 0, or EK_EUSAGE: no name of scores. */
 int ek_score_check_name(const char *name);
 
@@ -67,5 +81,11 @@ int ek_score_check_name(const char *name);
  */
 int ek_do_score(int *made, struct ek_run *run, struct ek_steps_options *steps,
                 const struct ek_do_score_options *options);
+
+/*
+ * Bring scores that something is to be made from up to date: those that were made, as they were asked for; a name that
+ * is none yet, but that of a method, by this method; what is the user's own stays as it is. EK_EDATA: there are none.
+ */
+int ek_do_score_before(struct ek_run *run, struct ek_steps_options *steps, const char *name);
 
 #endif

@@ -12,7 +12,10 @@ enum { EK_SCORING_INPUTS = 16, EK_SCORING_REASONS = 8 };
  */
 struct ek_scoring {
 	struct ek_run *run;
-	const struct ek_do_score_options *options;
+	const struct ek_do_score_options *options; /* = &chosen */
+	struct ek_do_score_options chosen;         /* what was asked for, choices made; `prepare` may make more */
+	const struct ek_do_score_options *asked;
+	int quiet; /* 1: another command needs them */
 	const struct ek_score_method *method;
 	uint64_t images;
 	cJSON *json; /* of the step; owned */
@@ -38,5 +41,13 @@ int ek_score_distance_make(struct ek_scoring *scoring);
 int ek_score_labels_prepare(struct ek_scoring *scoring);
 int ek_score_labels_make(struct ek_scoring *scoring);
 void ek_score_probe_release(struct ek_scoring *scoring);
+/* Those of score_flow.c and score_moso.c. */
+int ek_score_flow_prepare(struct ek_scoring *scoring);
+int ek_score_flow_make(struct ek_scoring *scoring);
+int ek_score_forgetting_prepare(struct ek_scoring *scoring);
+int ek_score_forgetting_make(struct ek_scoring *scoring);
+int ek_score_moso_prepare(struct ek_scoring *scoring);
+int ek_score_moso_make(struct ek_scoring *scoring);
+void ek_score_flow_release(struct ek_scoring *scoring);
 
 #endif

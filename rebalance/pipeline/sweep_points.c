@@ -7,6 +7,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/io/layout.h"
+#include "rebalance/pipeline/score.h"
 #include "rebalance/plan/prune.h"
 #include "rebalance/plan/subset.h"
 #include "train/loop/checkpoint.h"
@@ -31,24 +32,74 @@ static int split(char **items, size_t *count, char *text, const char *option)
 	return 0;
 }
 
-/* "score:NAME:high" is the method score:NAME with --order high. */
-static int read_method(struct ek_sweep_point *p, const char *text)
+static int is_scored(const char *run, const char *name)
 {
-	static const char *const ends[] = { "high", "low", "middle" };
+	char *path = NULL;
+	const int there = ek_layout_path_at(&path, run, "scores/*.npy", name) == 0 && ek_file_exists(path);
+
+	free(path);
+	return there;
+}
+
+/* The end of a score that is kept; `*length` of what is before it. */
+static const char *read_end(size_t *length, const char *text)
+{
+	static const char *const ends[][2] = {
+		{ "high", "high" }, { "low", "low" }, { "middle", "middle" }, { "inverse", "low" }
+	};
 	const char *last = strrchr(text, ':');
+
+	*length = strlen(text);
+	for (size_t i = 0; last != NULL && i < sizeof ends / sizeof *ends; i++)
+		if (strcmp(last + 1, ends[i][0]) == 0) {
+			*length = (size_t)(last - text);
+			return ends[i][1];
+		}
+	return NULL;
+}
+
+/* "score:NAME:high" is the method score:NAME with that order. Where NAME is a method of score, what is hard is kept
+ * unless an end is said; of labels no end goes without saying. What needs a generator is the sweep's own. `*canon`: how
+ * the method is named. */
+static int read_score(struct ek_sweep_point *p, char **canon, const char *run, const char *prefix, const char *text)
+{
+	static const char word[] = "score:";
+	const struct ek_score_method *own = NULL;
+	char *name = NULL;
+	const char *end;
+	size_t length;
 	int rc;
 
-	if (strncmp(text, "score", 5) != 0) {
-		EK_TRY(ek_prune_check_method(text));
-		return ek_copy_string(&p->method, text);
+	end = read_end(&length, text);
+	if (strncmp(text, word, strlen(word)) == 0 && length > strlen(word)) {
+		EK_TRY(ek_format(&name, "%.*s", (int)(length - strlen(word)), text + strlen(word)));
+		own = is_scored(run, name) ? NULL : ek_score_find(name);
 	}
-	for (size_t i = 0; last != NULL && i < sizeof ends / sizeof *ends; i++)
-		if (strcmp(last + 1, ends[i]) == 0 && last > text + strlen("score:")) {
-			EK_TRY(ek_copy_string(&p->order, ends[i]));
-			EK_TRY(ek_format(&p->method, "%.*s", (int)(last - text), text));
-			return ek_prune_check_method(p->method);
-		}
-	rc = ek_fail(EK_EUSAGE, "'methods': %s; write score:NAME:high, score:NAME:low or score:NAME:middle", text);
+	if (name == NULL || (end == NULL && (ek_score_find(name) == NULL || ek_score_find(name)->needs_labels))) {
+		rc = ek_fail(EK_EUSAGE, "'methods': %s; write score:NAME:high, score:NAME:low or score:NAME:middle",
+		             text);
+		goto out;
+	}
+	p->scored_by = own != NULL && own->takes & EK_SCORE_TAKES_MODELS ? own->name : NULL;
+	EK_TRY(ek_copy_string(&p->order, end != NULL ? end : ek_score_find(name)->hard));
+	EK_TRY(p->scored_by != NULL ? ek_format(&p->method, "score:%s-%s", prefix, name)
+	                            : ek_format(&p->method, "score:%s", name));
+	EK_TRY(end != NULL ? ek_format(canon, "score:%s:%s", name, end) : ek_copy_string(canon, text));
+	EK_TRY(ek_prune_check_method(p->method));
+out:
+	free(name);
+	return rc;
+}
+
+static int read_method(struct ek_sweep_point *p, char **canon, const char *run, const char *prefix, const char *text)
+{
+	int rc;
+
+	if (strncmp(text, "score", 5) == 0)
+		return read_score(p, canon, run, prefix, text);
+	EK_TRY(ek_prune_check_method(text));
+	EK_TRY(ek_copy_string(&p->method, text));
+	EK_TRY(ek_copy_string(canon, text));
 out:
 	return rc;
 }
@@ -71,15 +122,17 @@ static int is_there(const struct ek_sweep_points *points, const char *name)
 	return 0;
 }
 
-static int add(struct ek_sweep_points *points, const char *prefix, const char *method, double keep)
+static int add(struct ek_sweep_points *points, const char *run, const char *prefix, const char *method, double keep)
 {
 	struct ek_sweep_point *p = &points->items[points->count], point = { .keep = keep };
+	char *canon = NULL;
 	int rc;
 
-	EK_TRY(read_method(&point, method));
-	EK_TRY(ek_format(&point.label, "%s%s%s %g", point.method, point.order != NULL ? " " : "",
+	EK_TRY(read_method(&point, &canon, run, prefix, method));
+	EK_TRY(ek_format(&point.label, "%s%s%s%s %g", point.scored_by != NULL ? "score:" : "",
+	                 point.scored_by != NULL ? point.scored_by : point.method, point.order != NULL ? " " : "",
 	                 point.order != NULL ? point.order : "", keep));
-	EK_TRY(ek_format(&point.name, "%s-%s-%g", prefix, method, keep));
+	EK_TRY(ek_format(&point.name, "%s-%s-%g", prefix, canon, keep));
 	for (char *c = point.name; *c != 0; c++)
 		if (*c == ':')
 			*c = '-';
@@ -88,8 +141,10 @@ static int add(struct ek_sweep_points *points, const char *prefix, const char *m
 		goto out;
 	*p = point;
 	points->count++;
+	free(canon);
 	return 0;
 out:
+	free(canon);
 	free(point.name);
 	free(point.label);
 	free(point.method);
@@ -97,7 +152,8 @@ out:
 	return rc;
 }
 
-int ek_sweep_points_make(struct ek_sweep_points *points, const char *prefix, const char *methods, const char *keeps)
+int ek_sweep_points_make(struct ek_sweep_points *points, const char *run, const char *prefix, const char *methods,
+                         const char *keeps)
 {
 	char *method_text = NULL, *keep_text = NULL, *method[MOST], *keep[MOST];
 	size_t method_count, keep_count;
@@ -111,6 +167,7 @@ int ek_sweep_points_make(struct ek_sweep_points *points, const char *prefix, con
 	EK_TRY(split(keep, &keep_count, keep_text, "keeps"));
 	EK_TRY(ek_alloc(&points->items, 1 + method_count * keep_count, sizeof *points->items));
 	EK_TRY(ek_format(&points->items[0].name, "%s-natural", prefix));
+	EK_TRY(ek_format(&points->scorer, "%s-scorer", prefix));
 	points->count = 1;
 	EK_TRY(ek_subset_check_name(points->items[0].name));
 	EK_TRY(ek_copy_string(&points->items[0].label, "natural 1"));
@@ -118,7 +175,7 @@ int ek_sweep_points_make(struct ek_sweep_points *points, const char *prefix, con
 	for (size_t m = 0; m < method_count; m++)
 		for (size_t k = 0; k < keep_count; k++) {
 			EK_TRY(read_keep(&fraction, keep[k]));
-			EK_TRY(add(points, prefix, method[m], fraction));
+			EK_TRY(add(points, run, prefix, method[m], fraction));
 		}
 out:
 	free(method_text);
@@ -135,6 +192,7 @@ void ek_sweep_points_release(struct ek_sweep_points *points)
 		free(points->items[i].order);
 	}
 	free(points->items);
+	free(points->scorer);
 	*points = (struct ek_sweep_points){ 0 };
 }
 

@@ -124,6 +124,40 @@ out:
 	return rc;
 }
 
+static int find_schedule(enum ek_schedule *schedule, const char *name, const char *where)
+{
+	for (int i = 0; ek_schedules[i].name != NULL; i++)
+		if (strcmp(ek_schedules[i].name, name) == 0) {
+			*schedule = (enum ek_schedule)i;
+			return 0;
+		}
+	return ek_fail(EK_EDATA, "%s: schedule is \"%s\", which this version does not know", where, name);
+}
+
+int ek_training_again(struct ek_trainer_options *o, const cJSON *config, uint64_t steps, const char *where)
+{
+	const cJSON *t = cJSON_GetObjectItemCaseSensitive(config, "training");
+	const char *schedule;
+	int rc;
+
+	*o = (struct ek_trainer_options){ .steps = steps,
+		                          .adamw = { .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8 },
+		                          .log_every = 50,
+		                          .checkpoint_seconds = 300,
+		                          .checkpoints_kept = 2 };
+	EK_TRY(ek_json_get_u64(&o->batch, t, "batch", where));
+	EK_TRY(ek_json_get_u64(&o->warmup, t, "warmup", where));
+	EK_TRY(ek_json_get_double(&o->adamw.rate, t, "rate", where));
+	EK_TRY(ek_json_get_double(&o->adamw.decay, t, "decay", where));
+	EK_TRY(ek_json_get_double(&o->adamw.average, t, "ema", where));
+	EK_TRY(ek_json_get_double(&o->adamw.clip, t, "clip", where));
+	EK_TRY(ek_json_get_string(&schedule, t, "schedule", where));
+	EK_TRY(find_schedule(&o->schedule, schedule, where));
+	o->warmup = o->warmup > steps / 10 ? steps / 10 : o->warmup;
+out:
+	return rc;
+}
+
 enum { PLANS = 4, INPUTS = PLANS + 3, MODEL_VERSION = 1 };
 
 /* Plans that the training is made from, as the run names files; to be freed, also after a failure. Not all are set. */

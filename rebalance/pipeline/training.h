@@ -53,6 +53,10 @@ int ek_config_difference(char *out, size_t size, const cJSON *config, const char
 /* Where the training starts from, with --from, as the run keeps it: "from". */
 int ek_training_add_from(cJSON *config, const struct ek_run *run, const struct ek_training_options *options);
 
+/* The other way: what of the loop's options config.json says a model was trained with, for a training like it of so
+ * many steps; the rest is as if nothing were asked for, with no log but of the loss. EK_EDATA. */
+int ek_training_again(struct ek_trainer_options *out, const cJSON *config, uint64_t steps, const char *where);
+
 /* One model in training. */
 struct ek_training_job {
 	struct ek_run *run;

@@ -353,11 +353,8 @@ out:
 	return rc;
 }
 
-int ek_order_keys(uint32_t *keys, const struct ek_npy *array, int falling, const struct ek_units *units,
-                  const char *path)
+static int check_array(const struct ek_npy *array, const struct ek_units *units, const char *path)
 {
-	struct reading reading = { keys, array, units, path, falling };
-
 	if (array->dimensions != 1 || array->shape[0] != units->n)
 		return ek_fail(EK_EDATA,
 		               "%s: %d dimensions, the first of %" PRIu64 "; expected 1 of %" PRIu64
@@ -365,9 +362,71 @@ int ek_order_keys(uint32_t *keys, const struct ek_npy *array, int falling, const
 		               path, array->dimensions, array->dimensions > 0 ? array->shape[0] : 0, units->n);
 	if (array->big_endian)
 		return ek_fail(EK_EDATA, "%s: big-endian numbers are not taken here", path);
+	return 0;
+}
+
+struct missing {
+	const struct ek_npy *array;
+	const struct ek_units *units;
+	uint64_t *counts; /* [pieces] */
+};
+
+static int count_missing(void *context, uint64_t piece, int worker)
+{
+	const struct missing *m = context;
+	const uint64_t begin = piece * IMAGES_PER_PIECE, end = end_of(piece, m->units->n);
+	int nan;
+
+	(void)worker;
+	for (uint64_t i = begin; i < end; i++) {
+		(void)wide_key(m->array, i, &nan);
+		m->counts[piece] += (uint64_t)(nan && m->units->unit[i] >= 0);
+	}
+	ek_npy_forget(m->array, begin, end);
+	ek_units_forget(m->units, begin, end);
+	return ek_check_interrupt();
+}
+
+int ek_order_drop(uint64_t *count, uint64_t *first, struct ek_units *units, const struct ek_npy *array,
+                  const char *path)
+{
+	const uint64_t pieces = (units->n + IMAGES_PER_PIECE - 1) / IMAGES_PER_PIECE;
+	struct missing m = { .array = array, .units = units };
+	int nan, rc;
+
+	*count = 0;
+	EK_TRY(check_array(array, units, path));
+	if (ek_dtype_kind(array->type) != 'f')
+		return 0;
+	EK_TRY(ek_alloc(&m.counts, pieces, sizeof *m.counts));
+	EK_TRY(ek_parallel(pieces, count_missing, &m));
+	for (uint64_t p = 0; p < pieces; p++)
+		for (uint64_t i = p * IMAGES_PER_PIECE; m.counts[p] > 0 && i < end_of(p, units->n); i++) {
+			(void)wide_key(array, i, &nan);
+			if (!nan || units->unit[i] < 0)
+				continue;
+			EK_TRY(ek_units_drop(units, i));
+			if ((*count)++ == 0)
+				*first = i;
+		}
+out:
+	free(m.counts);
+	return rc;
+}
+
+int ek_order_keys(uint32_t *keys, const struct ek_npy *array, int falling, const struct ek_units *units,
+                  const char *path)
+{
+	struct reading reading = { keys, array, units, path, falling };
+	int rc;
+
+	EK_TRY(check_array(array, units, path));
 	if (array->type == EK_F32 && (uintptr_t)array->data % sizeof(float) == 0)
-		return ek_parallel((units->n + IMAGES_PER_PIECE - 1) / IMAGES_PER_PIECE, read_floats, &reading);
-	return keys_of_wide(&reading);
+		EK_TRY(ek_parallel((units->n + IMAGES_PER_PIECE - 1) / IMAGES_PER_PIECE, read_floats, &reading));
+	else
+		EK_TRY(keys_of_wide(&reading));
+out:
+	return rc;
 }
 
 struct drawing {

@@ -23,6 +23,11 @@ void ek_order_release(struct ek_order *order);
 int ek_order_keys(uint32_t *keys, const struct ek_npy *array, int falling, const struct ek_units *units,
                   const char *path);
 
+/* Images whose number is none (NaN) are dropped from their units: `*count` of them, `*first` the first (not set if
+ * there is none). EK_EDATA: the array does not fit; EK_ENOMEM, EK_EINTERRUPTED. */
+int ek_order_drop(uint64_t *count, uint64_t *first, struct ek_units *units, const struct ek_npy *array,
+                  const char *path);
+
 /* Keys drawn by (seed, stream, id): a random order. */
 int ek_order_random(uint32_t *keys, uint64_t n, uint64_t seed, uint64_t stream);
 

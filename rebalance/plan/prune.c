@@ -42,8 +42,8 @@ const struct ek_prune_method ek_prune_methods[] = {
 	{ "herding", "those whose mean follows the mean of all, one after the other; slow for many images", "all", NULL,
 	  ek_greedy_herding },
 	{ "score",
-	  "by a number for each image: 'scores' FILE.npy, or score:NAME for RUN/scores/NAME.npy; 'order' says "
-	  "which end is kept",
+	  "by a number for each image: 'scores' FILE.npy, or score:NAME for RUN/scores/NAME.npy, which is made first "
+	  "if NAME is a method of the command score; 'order' says which end is kept",
 	  "all", NULL, NULL },
 	{ "leverage",
 	  "by how far each lies from all others, in the measure of their own directions (components/leverage.npy): "
@@ -203,7 +203,9 @@ static int find_scores(struct pruning *p)
 	               : ek_format(&p->score_input, "scores/%s.npy", o->method + 6));
 	EK_TRY(ek_run_file(&p->scores, p->run, p->score_input));
 	if (!ek_file_exists(p->scores))
-		rc = ek_fail(EK_EDATA, "%s is not there; 'scores' FILE.npy takes any other file", p->scores);
+		rc = ek_fail(EK_EDATA,
+		             "%s is not there: the command score makes it, and 'scores' FILE.npy takes any other file",
+		             p->scores);
 out:
 	return rc;
 }
@@ -376,6 +378,29 @@ out:
 	return rc;
 }
 
+/* Images without a score are in no unit: said, and told in subset.json. */
+static int leave_out_unscored(struct pruning *p, struct ek_units *units)
+{
+	struct ek_npy scores = { 0 };
+	uint64_t count, first = 0;
+	int rc;
+
+	EK_TRY(ek_npy_open(&scores, p->scores));
+	EK_TRY(ek_order_drop(&count, &first, units, &scores, p->scores));
+	if (count == 0)
+		goto out;
+	if (units->total == 0) {
+		rc = ek_fail(EK_EDATA, "%s: no image has a score, all are NaN", p->scores);
+		goto out;
+	}
+	ek_warn("%s: %" PRIu64 " image%s no score (NaN), the first is %" PRIu64 ": %s left out", p->scores, count,
+	        count == 1 ? " has" : "s have", first, count == 1 ? "it is" : "they are");
+	EK_TRY(ek_json_add_u64(p->report, "without_score", count));
+out:
+	ek_npy_close(&scores);
+	return rc;
+}
+
 static int score_keys(const struct pruning *p, uint32_t *keys, const struct ek_units *units)
 {
 	struct ek_npy scores = { 0 };
@@ -417,6 +442,8 @@ static int select_method(struct ek_selection *out, struct pruning *p)
 
 	*out = (struct ek_selection){ 0 };
 	EK_TRY(ek_units_load(&units, p->run, p->by));
+	if (p->scores != NULL)
+		EK_TRY(leave_out_unscored(p, &units));
 	EK_TRY(ek_alloc(&quota, units.k, sizeof *quota));
 	EK_TRY(make_quota(p, quota, &units));
 	EK_TRY(ek_alloc_aligned(&keys, units.n, sizeof *keys));

@@ -60,7 +60,10 @@ int ek_prune_check_method(const char *name);
  * open for writing. The same bytes for any number of threads.
  *
  * EK_EUSAGE: options that make no sense together, a count above the number of images, a fraction that keeps none.
- * EK_EDATA: a score that is NaN (its row is named), of another length, or not there; files of the run damaged.
+ * Images whose score is NaN are in no unit (units.h): they are left out, which is said, the first named, and
+ * subset.json counts them ("without_score").
+ *
+ * EK_EDATA: scores of another length, or not there, or NaN alone; files of the run damaged.
  * EK_EIO, EK_ENOMEM, EK_EINTERRUPTED: the subset of before is still there.
  */
 int ek_prune(int *made, struct ek_run *run, const struct ek_prune_options *options, int force);

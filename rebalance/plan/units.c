@@ -517,6 +517,24 @@ void ek_units_release(struct ek_units *units)
 	*units = (struct ek_units){ 0 };
 }
 
+int ek_units_drop(struct ek_units *units, uint64_t id)
+{
+	int rc = 0;
+
+	if (units->owned == NULL) {
+		EK_TRY(ek_alloc(&units->owned, units->n, sizeof *units->owned));
+		memcpy(units->owned, units->unit, units->n * sizeof *units->owned);
+		units->unit = units->owned;
+	}
+	if (units->owned[id] < 0)
+		goto out;
+	units->sizes[units->owned[id]]--;
+	units->total--;
+	units->owned[id] = EK_UNIT_NONE;
+out:
+	return rc;
+}
+
 void ek_units_forget(const struct ek_units *units, uint64_t begin, uint64_t end)
 {
 	ek_npy_forget(&units->map, begin, end);

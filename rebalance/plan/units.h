@@ -47,6 +47,8 @@ int ek_units_load(struct ek_units *units, const struct ek_run *run, const char *
 /* Units by number alone: unit [n] as in ek_units, taken (also where it fails). EK_ENOMEM. */
 int ek_units_of(struct ek_units *units, int32_t *unit, uint64_t n, uint32_t k, const char *by);
 void ek_units_release(struct ek_units *units);
+/* Image `id` belongs to no unit any more: it has no value. EK_ENOMEM. */
+int ek_units_drop(struct ek_units *units, uint64_t id);
 /* `unit` of the images begin … end-1 has been passed: see ek_map_forget. */
 void ek_units_forget(const struct ek_units *units, uint64_t begin, uint64_t end);
 

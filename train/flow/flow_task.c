@@ -65,6 +65,7 @@ out:
 static int build(struct ek_flow_task *f)
 {
 	const struct ek_flow_task_options *o = &f->options;
+	static const enum ek_net_mode modes[] = { EK_NET_RECOMPUTE, EK_NET_TRAIN, EK_NET_FORWARD, EK_NET_IMAGES };
 	const struct ek_net_shape shape = { o->model.side, o->model.side, o->model.channels };
 	struct ek_task_net *n = &f->net;
 	int rc, noise, x, prediction;
@@ -84,7 +85,7 @@ static int build(struct ek_flow_task *f)
 	EK_TRY(ek_net_output(n->net, n->loss));
 	for (int i = 0; n->parts[0] > 0 && i < PARTS; i++)
 		EK_TRY(ek_net_keep(n->net, n->parts[i]));
-	EK_TRY(ek_net_finish(n->net, o->recompute ? EK_NET_RECOMPUTE : EK_NET_TRAIN));
+	EK_TRY(ek_net_finish(n->net, modes[o->recompute ? 0 : 1 + o->use]));
 	EK_TRY(ek_trainer_check_memory(&f->params, o->slice, ek_runner_bytes(n->net)));
 	EK_TRY(ek_runner_init(&n->runner, n->net));
 out:

@@ -17,12 +17,20 @@ struct ek_flow_source {
 	int (*get)(void *context, int worker, int64_t id, uint64_t position, float *sample, int32_t *label);
 };
 
+/* What the net is for. */
+enum ek_flow_use {
+	EK_FLOW_LEARN,
+	EK_FLOW_JUDGE, /* losses alone */
+	EK_FLOW_IMAGES /* learning, and the gradients of single images (net.h) */
+};
+
 struct ek_flow_task_options {
 	struct ek_sit_config model;
 	struct ek_objective objective; /* ek_objective_init has been called */
 	enum ek_nn_precision precision;
-	int slice;     /* images that a worker takes at once */
-	int recompute; /* 1: less memory for a third more work */
+	int slice; /* images that a worker takes at once */
+	enum ek_flow_use use;
+	int recompute; /* of learning: 1: less memory for a third more work */
 	double drop;   /* chance that a label is dropped, 0 … 1; 0.1 is usual with guidance */
 	uint64_t seed;
 };

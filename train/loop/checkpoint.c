@@ -198,6 +198,30 @@ out:
 	return rc;
 }
 
+int ek_checkpoint_open_at(struct ek_tensor_file *file, uint64_t step, const char *folder, enum ek_checkpoint_use use)
+{
+	struct ek_buffer steps = { 0 };
+	glob_t found = { 0 };
+	int rc;
+
+	EK_TRY(find(&found, folder, checkpoints));
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		const uint64_t of = step_of(found.gl_pathv[i]);
+
+		if (of == step && step > 0) {
+			rc = open_checked(file, found.gl_pathv[i], use);
+			goto out;
+		}
+		EK_TRY(ek_buffer_printf(&steps, "%s%" PRIu64, i > 0 ? ", " : "", of));
+	}
+	rc = ek_fail(EK_EUSAGE, "%s has no checkpoint of step %" PRIu64 ", but of %s", folder, step,
+	             steps.size > 0 ? steps.data : "none");
+out:
+	ek_buffer_release(&steps);
+	globfree(&found);
+	return rc;
+}
+
 /* The table of a checkpoint's tensors; names in one block. */
 struct table {
 	struct ek_tensor_spec *specs;

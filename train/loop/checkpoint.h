@@ -30,6 +30,9 @@ enum ek_checkpoint_use { EK_CHECKPOINT_WHOLE, EK_CHECKPOINT_AVERAGE };
  * 0: there is none, nor was there one. EK_EDATA: all are damaged, or gone. EK_EIO. */
 int ek_checkpoint_open(struct ek_tensor_file *file, uint64_t *step, const char *folder, enum ek_checkpoint_use use);
 
+/* That of a step. EK_EUSAGE: there is none, with those there are; EK_EDATA. */
+int ek_checkpoint_open_at(struct ek_tensor_file *file, uint64_t step, const char *folder, enum ek_checkpoint_use use);
+
 /* Remove checkpoints after `step` and all but the `kept` newest of the others; previews after `step`. */
 int ek_checkpoints_keep(const char *folder, uint64_t step, int kept);
 int ek_previews_keep(const char *folder, uint64_t step);

@@ -52,19 +52,23 @@ static double done(const struct trainer *t)
 	return fmin(o->steps > 0 ? steps : time, 1);
 }
 
-static double rate_now(const struct trainer *t)
+/* part: 0 … 1, how much of the training is done. */
+static double rate_at(const struct ek_trainer_options *o, uint64_t step, double part)
 {
-	const struct ek_trainer_options *o = t->options;
-	const double part = done(t);
 	double factor = 1;
 
 	if (o->schedule == EK_SCHEDULE_LINEAR)
 		factor = 1 - part;
 	else if (o->schedule == EK_SCHEDULE_COSINE)
 		factor = 0.5 * (1 + cos(acos(-1) * part));
-	if (t->state.step < o->warmup)
-		factor *= (double)(t->state.step + 1) / (double)o->warmup;
+	if (step < o->warmup)
+		factor *= (double)(step + 1) / (double)o->warmup;
 	return o->adamw.rate * factor;
+}
+
+double ek_trainer_rate(const struct ek_trainer_options *options, uint64_t step)
+{
+	return rate_at(options, step, fmin((double)step / (double)options->steps, 1));
 }
 
 static int run_slice(void *context, uint64_t i, int worker)
@@ -248,7 +252,7 @@ static int one_step(struct trainer *t)
 	t->slices = o->batch / (uint64_t)t->task->slice;
 	EK_TRY(ek_device_parallel(t->slices, run_slice, t));
 	EK_TRY(check_losses(t));
-	adamw.rate = t->rate = rate_now(t);
+	adamw.rate = t->rate = rate_at(o, t->state.step, done(t));
 	/* The start is soon forgotten, whatever the average keeps in the long run. */
 	adamw.average = fmin(adamw.average, (1 + (double)t->state.step) / (10 + (double)t->state.step));
 	EK_TRY(ek_store_step(t->store, &adamw, t->state.step + 1, &t->norm));
@@ -267,7 +271,8 @@ static int finished(const struct trainer *t)
 {
 	const struct ek_trainer_options *o = t->options;
 
-	return (o->steps > 0 && t->state.step >= o->steps) || (o->time_limit > 0 && elapsed(t) >= o->time_limit);
+	return (o->steps > 0 && t->state.step >= o->steps) || (o->stop > 0 && t->state.step >= o->stop) ||
+	       (o->time_limit > 0 && elapsed(t) >= o->time_limit);
 }
 
 /* Seconds to the nearer end, once there was a step. */

@@ -34,6 +34,7 @@ enum ek_schedule { EK_SCHEDULE_CONSTANT, EK_SCHEDULE_LINEAR, EK_SCHEDULE_COSINE 
 struct ek_trainer_options {
 	uint64_t batch;    /* images of a step, a multiple of the task's slice */
 	uint64_t steps;    /* the last step; 0: until time_limit */
+	uint64_t stop;     /* end after this step for now, though the training is longer; 0: no */
 	double time_limit; /* seconds of training over all sessions; 0: none. Without steps the schedule goes by it */
 	struct ek_adamw adamw;     /* rate: the highest */
 	enum ek_schedule schedule; /* after warm-up, down to 0 */
@@ -54,6 +55,9 @@ struct ek_trainer_options {
 	 */
 	const char *identity;
 };
+
+/* The learning rate of a step, 0 being the first, of a training that ends by steps. */
+double ek_trainer_rate(const struct ek_trainer_options *options, uint64_t step);
 
 struct ek_training {
 	uint64_t step;  /* steps done */

@@ -172,6 +172,8 @@ int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
 		EK_TRY(ek_net_fuse(net));
 	EK_TRY(ek_net_plan_gradients(net));
 	EK_TRY(count_uses(net));
+	if (mode == EK_NET_IMAGES)
+		EK_TRY(ek_net_images_check(net));
 	for (int i = 0; i < net->op_count; i++)
 		EK_TRY(prepare_op(net, &net->ops[i]));
 	EK_TRY(ek_net_plan(net));
@@ -287,6 +289,10 @@ static int state_new(struct ek_net_state **out, const struct ek_net *net, unsign
 		EK_TRY(net->device->alloc_host(&memory, net->host_bytes));
 		s->host = memory;
 	}
+	if (net->mode == EK_NET_IMAGES) {
+		EK_TRY(net->device->alloc(&memory, 2 * (size_t)net->batch * sizeof *s->image_sums));
+		s->image_sums = memory;
+	}
 	s->scratch = s->arena + net->arena;
 	s->gradient_scratch = s->scratch + ek_net_align(net->scratch);
 	s->kernel_scratch = s->gradient_scratch + net->gradient_scratch;
@@ -324,6 +330,7 @@ void ek_net_state_free(struct ek_net_state *s)
 	if (!s->shares)
 		s->net->device->release(s->arena);
 	s->net->device->release_host(s->host);
+	s->net->device->release(s->image_sums);
 	free(s);
 }
 
@@ -575,6 +582,11 @@ float *ek_net_parameter_gradient(const struct ek_net_state *s, const struct ek_n
 		return NULL;
 	if (s->net->device->codes[op->kind]->sparse)
 		return ek_store_data(s->store, EK_GRADIENTS) + ek_net_parameter_of(op, i)->offset;
+	return ek_net_image_room(s, op, i);
+}
+
+float *ek_net_image_room(const struct ek_net_state *s, const struct ek_net_op *op, int i)
+{
 	return (float *)(void *)(s->gradient_scratch + gradient_offset(op, i));
 }
 

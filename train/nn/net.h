@@ -50,9 +50,10 @@ struct ek_net_shape {
 };
 
 enum ek_net_mode {
-	EK_NET_FORWARD,  /* for use only: memory of values is used again as soon as it can be */
-	EK_NET_TRAIN,    /* forward and backward */
-	EK_NET_RECOMPUTE /* the same, but what lies within a segment is computed again when backward comes there */
+	EK_NET_FORWARD,   /* for use only: memory of values is used again as soon as it can be */
+	EK_NET_TRAIN,     /* forward and backward */
+	EK_NET_RECOMPUTE, /* the same, but what lies within a segment is computed again when backward comes there */
+	EK_NET_IMAGES     /* as TRAIN, and ek_net_backward_images */
 };
 
 enum { EK_NET_BATCH_MAX = 4096 };
@@ -326,5 +327,36 @@ int ek_net_forward(struct ek_net_state *s);
  * on without gaps, and adds after the one before it; those of lower turns have begun already, or run on other threads.
  */
 int ek_net_backward(struct ek_net_state *s, struct ek_store *store, uint64_t turn);
+
+/*
+ * What the gradient of each image's own share of the loss is like, in place of the sum of them all: g_i, over the
+ * parameters that learn, is what ek_net_backward would add for image i alone, with the gradients of outputs as given (1
+ * for the loss's own gradient, 1/n for that of the mean of n). None of them is formed as a whole.
+ *
+ * squares[i] = |g_i|^2; products[i] = <g_i, direction>, exactly the derivative of the image's loss along the direction:
+ * a linear layer of X [tokens, inputs] and dY [tokens, outputs], direction V, has the gradient dY^T X, of which
+ * |dY^T X|^2 = sum of (X X^T) * (dY dY^T), and <dY^T X, V> = sum of dY * (X V^T): one product more a layer, as a
+ * forward derivative would take, and no layer's derivative anew (Goodfellow 2015; Rochette et al. 2019). Sums over
+ * parameters are in double, in a fixed order.
+ */
+struct ek_net_images {
+	/* Neighbours of the slice that are draws of one image: its gradient is the sum of theirs. 0 and 1: each image
+	 * is on its own. The batch must be a multiple. */
+	int together;
+	/* The direction: an array over the net's table, which stays as it is meanwhile. NULL: no products. */
+	const struct ek_store *direction;
+	enum ek_family family;
+	/* [params->count]: not 0: this parameter counts; those that a layer takes as neighbours go by the first. NULL:
+	 * all count. Backward ends with the last layer that has one. */
+	const unsigned char *counts;
+};
+
+/*
+ * Once after each forward, instead of ek_net_backward, of a net that was finished with EK_NET_IMAGES. squares,
+ * products: [batch / together], out; products NULL without a direction. Gradients of inputs are not made. Any number of
+ * states at once. Finishing such a net gives EK_ENOTSUP, naming the layer, if one with parameters cannot do it, or if
+ * two layers share a parameter, whose gradients would have to be added up.
+ */
+int ek_net_backward_images(struct ek_net_state *s, const struct ek_net_images *what, double *squares, double *products);
 
 #endif

@@ -91,6 +91,9 @@ struct ek_net_code {
 	int (*backward)(struct ek_net_state *s, const struct ek_net_op *op);
 	/* The gradient of the parameter is that of few of its rows: backward waits for its turn and adds to the sum. */
 	int sparse;
+	/* In mode EK_NET_IMAGES, before backward of the same step, which then makes no gradients of parameters: adds to
+	 * the images' sums (below). NULL: there are no parameters, or it is not known how. */
+	int (*images)(struct ek_net_state *s, const struct ek_net_op *op);
 };
 
 struct ek_net {
@@ -129,6 +132,11 @@ struct ek_net_state {
 	uint64_t turn;
 	int in_backward;
 	int sent; /* copies of what was staged may be on their way */
+	/* ek_net_backward_images: the device's sums of squares, then of products, [2, batch]; what is wanted, NULL
+	 * otherwise; images of the batch that are one, and how many there are then. */
+	double *image_sums;
+	const struct ek_net_images *measure;
+	size_t together, images;
 };
 
 /* net_fuse.c: joins layers of a net that only runs forward. */
@@ -148,6 +156,25 @@ int ek_net_place(size_t *arena, struct ek_net_item *items, int count);
 int ek_net_plan_gradients(struct ek_net *net);
 /* The order of steps, and where everything lies; after the layers are prepared. */
 int ek_net_plan(struct ek_net *net);
+
+/* net_images.c */
+
+/* EK_ENOTSUP if a layer of a finished net cannot say what the images' gradients are like. */
+int ek_net_images_check(const struct ek_net *net);
+
+/* For `images` of a device. Is parameter i of the layer to be measured? */
+int ek_net_measures(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+/* The direction at this parameter, the device's; NULL: no products are wanted. */
+const float *ek_net_direction(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+/* Rows of a value that are one image's. */
+size_t ek_net_image_rows(const struct ek_net_state *s, int value);
+/* Room for an image's gradient of the parameter, of backward's scratch. */
+float *ek_net_image_room(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+/* On the host: `gradient` [count] is that of an image, from number `first` of parameter i on. */
+void ek_net_add_image(struct ek_net_state *s, const struct ek_net_op *op, int i, size_t image, const float *gradient,
+                      size_t first, size_t count);
+/* The same of a bias, parameter 1, if it is measured: the sum of the rows of the output's gradient. */
+void ek_net_add_image_bias(struct ek_net_state *s, const struct ek_net_op *op, size_t image);
 
 /* For layer functions. */
 

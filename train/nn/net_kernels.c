@@ -295,19 +295,24 @@ static void adamw(float *values, float *average, float *m, float *v2, const floa
 	     if (average != NULL) put(average + i, get(average + i, v) * f->average + w * f->fresh, v););
 }
 
-static double sum_squares(const float *x, size_t n)
+static double sum_products(const float *x, const float *y, size_t n)
 {
 	double sums[LANES] = { 0 }, sum = 0;
 	size_t i = 0;
 
 	for (; i + LANES <= n; i += LANES)
 		for (size_t j = 0; j < LANES; j++)
-			sums[j] += (double)x[i + j] * (double)x[i + j];
+			sums[j] += (double)x[i + j] * (double)y[i + j];
 	for (; i < n; i++)
-		sum += (double)x[i] * (double)x[i];
+		sum += (double)x[i] * (double)y[i];
 	for (size_t j = 0; j < LANES; j++)
 		sum += sums[j];
 	return sum;
+}
+
+static double sum_squares(const float *x, size_t n)
+{
+	return sum_products(x, x, n);
 }
 
 const struct ek_net_kernels EK_NET_KERNEL_TABLE = {
@@ -326,4 +331,5 @@ const struct ek_net_kernels EK_NET_KERNEL_TABLE = {
 	.add_products = add_products,
 	.adamw = adamw,
 	.sum_squares = sum_squares,
+	.sum_products = sum_products,
 };

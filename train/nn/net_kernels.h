@@ -51,6 +51,8 @@ struct ek_net_kernels {
 	              const struct ek_adamw_factors *f);
 	/* Sum of squares in double, in a fixed order. */
 	double (*sum_squares)(const float *x, size_t n);
+	/* The same of x · y. */
+	double (*sum_products)(const float *x, const float *y, size_t n);
 };
 
 const struct ek_net_kernels *ek_net_kernels(void);

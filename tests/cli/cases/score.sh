@@ -22,3 +22,13 @@ run evenkeel score RUN --method probe-aum --name mine
 run evenkeel cluster RUN --clusters 3 --quiet --json >/dev/null
 run evenkeel score RUN --method probe-el2n --name el2n | head -n 2
 run evenkeel score RUN --method distance --by cluster --name far | head -n 2
+# A plan makes the scores that it needs, and again where they are stale.
+run evenkeel prune RUN --method score:probe-aum --order low --keep 0.5 --by label --name half --json --quiet >/dev/null
+ls RUN/scores
+run evenkeel cluster RUN --clusters 4 --quiet --json >/dev/null
+evenkeel prune RUN --method score:far --order high --keep 20 --name few --json 2>&1 >/dev/null
+run evenkeel prune RUN --method score:fra --order high --keep 20 --name few --quiet
+run evenkeel prune RUN --method score:far --keep 20 --name few --quiet
+run evenkeel sweep RUN --methods score:probe-el2n,score:far:middle,score:label-errors:high --keeps 0.5 --steps 2 --space pixel --dry-run --quiet | head -n 4
+run evenkeel sweep RUN --methods score:far --keeps 0.5 --steps 2 --space pixel --dry-run
+run evenkeel sweep RUN --methods score:label-errors --keeps 0.5 --steps 2 --space pixel --dry-run

@@ -38,6 +38,12 @@ sweep --methods d4,random-within --keeps 0.9
 sweep --methods random-within --keeps 0.9
 run ls run/evaluations
 
+echo '# by scores that the sweep makes: one generator for them, trained once'
+sweep --methods score:grand,score:el2n:inverse,score:forgetting:middle,score:moso --keeps 0.5 --name scored --score-steps 20 \
+	--score '--draws 2 --shards 2 --checkpoints 2 --precision f32'
+run ls run/scores
+sweep --methods score:grand --keeps 0.5 --name scored --score '--model x'
+
 echo '# mistakes are told before anything is done'
 run evenkeel sweep
 run evenkeel sweep run
@@ -51,7 +57,7 @@ sweep --methods furthest, --keeps 0.5
 sweep --methods furthest --keeps 0
 sweep --methods furthest --keeps 1.5
 sweep --methods furthest --keeps half
-sweep --methods score:grand --keeps 0.5
+sweep --methods score:mine --keeps 0.5
 sweep --methods furthest --keeps 0.5 --name a/b
 sweep --methods furthest --keeps 0.5 --autoencoder ae
 sweep --methods furthest --keeps 0.5 --train '--widht 8'

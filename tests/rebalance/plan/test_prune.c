@@ -336,6 +336,31 @@ static void what_is_current_is_not_made_again(void **state)
 	unload(&d);
 }
 
+/* An image without a score is left out, half of the others is kept, and the document says so. */
+static void check_dropped(struct data *d, const struct ek_prune_options *o, uint64_t id)
+{
+	cJSON *json = NULL;
+	struct ek_npy decision;
+	char *path;
+	int made;
+
+	assert_ok(ek_prune(&made, d->run, o, 0));
+	assert_true(made);
+	assert_ok(ek_run_file(&path, d->run, "subsets/p/decision.npy"));
+	assert_ok(ek_npy_open(&decision, path));
+	for (uint64_t i = 0; i < d->n; i++)
+		assert_int_equal(((const uint8_t *)decision.data)[i] == EK_DECISION_NO_VALUE, i == id);
+	ek_npy_close(&decision);
+	free(path);
+	assert_ok(ek_run_file(&path, d->run, "subsets/p/subset.json"));
+	assert_ok(ek_json_load(&json, path));
+	assert_int_equal(ek_json_number(json, "without_score"), 1);
+	assert_int_equal(ek_json_number(json, "without_value"), 1);
+	assert_int_equal(ek_json_number(json, "images_after"), d->n / 2);
+	cJSON_Delete(json);
+	free(path);
+}
+
 static void bad_scores_are_named(void **state)
 {
 	struct ek_prune_options o = {
@@ -355,9 +380,13 @@ static void bad_scores_are_named(void **state)
 	o.scores = path;
 	scores[42] = narrow[43] = NAN;
 	assert_ok(ek_npy_write(path, EK_F64, 1, &d.n, scores));
-	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EDATA, "row 42 is not a number");
+	check_dropped(&d, &o, 42);
 	assert_ok(ek_npy_write(path, EK_F32, 1, &d.n, narrow));
-	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EDATA, "row 43 is not a number");
+	check_dropped(&d, &o, 43);
+	for (int i = 0; i < N; i++)
+		narrow[i] = NAN;
+	assert_ok(ek_npy_write(path, EK_F32, 1, &d.n, narrow));
+	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EDATA, "no image has a score");
 	assert_ok(ek_npy_write(path, EK_F32, 1, &wrong, narrow));
 	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EDATA, "expected 1 of 3000");
 	o.order = EK_PRUNE_NO_ORDER;

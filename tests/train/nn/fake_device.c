@@ -155,6 +155,16 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 	return rc;
 }
 
+static int images(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	int rc;
+
+	enter();
+	rc = ek_device_cpu.codes[op->kind]->images(s, op);
+	leave();
+	return rc;
+}
+
 const struct ek_device *fake_device(void)
 {
 	static struct ek_net_code codes[EK_NET_KIND_COUNT];
@@ -186,6 +196,7 @@ const struct ek_device *fake_device(void)
 		codes[i].load = codes[i].load != NULL ? load : NULL;
 		codes[i].forward = forward;
 		codes[i].backward = codes[i].backward != NULL ? backward : NULL;
+		codes[i].images = codes[i].images != NULL ? images : NULL;
 		device.codes[i] = &codes[i];
 	}
 	return &device;

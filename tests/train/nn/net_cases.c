@@ -449,14 +449,15 @@ out:
 	return rc;
 }
 
-/* height, width, channels, rows before; twice */
+/* height, width, channels, rows before, once; else twice */
 static int prepend(struct net_subject *s, const int *n)
 {
 	const int x = with_gradient(s, n[0], n[1], n[2]), before = parameter(s, n[3], n[2], 0, 0, 1);
 	int rc;
 
 	EK_TRY(output(s, ek_net_prepend(s->net, x, before, n[3])));
-	EK_TRY(output(s, ek_net_prepend(s->net, x, before, n[3] - 1)));
+	if (!n[4])
+		EK_TRY(output(s, ek_net_prepend(s->net, x, before, n[3] - 1)));
 out:
 	return rc;
 }
@@ -631,6 +632,8 @@ const struct net_case net_cases[] = {
 	{ "linear, float32", linear, { 7, 5, 11, 13, 0, 1 }, 0 },
 	{ "linear, one output", linear, { 5, 7, 13, 1, 0, 1 }, 0 },
 	{ "linear, wide", linear, { 8, 8, 192, 384, 0, 0 }, 0 },
+	{ "linear, many tokens", linear, { 12, 13, 40, 72, 0, 0 }, 0 },
+	{ "linear, vectors", linear, { 1, 1, 64, 136, 0, 1 }, 0 },
 	{ "linear, neighbours", neighbours, { 1, 7, 11, 5 }, 0 },
 	{ "conv 3", conv, { 7, 5, 5, 11, 3, 1, 1, 1, 1 }, 0 },
 	{ "conv 1", conv, { 7, 5, 5, 11, 1, 1, 0, 0, 1 }, 0 },
@@ -715,6 +718,7 @@ const struct net_case net_cases[] = {
 	{ "concatenation of six", concat, { 3, 5, 1, 16, 5, 7, 2, 13 }, 0 },
 	{ "rows", rows, { 3, 5, 7, 4, 9 }, 0 },
 	{ "prepend", prepend, { 3, 5, 11, 3 }, 0 },
+	{ "prepend, once", prepend, { 5, 3, 13, 2, 1 }, 0 },
 	{ "patches", patches, { 3, 5, 3, 7 }, 0 },
 	{ "linear, exact", exactly, { 5, 7, 11, 13, 1 }, 0 },
 	{ "conv, exact", exactly, { 5, 7, 11, 13, 3 }, 0 },

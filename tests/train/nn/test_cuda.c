@@ -7,6 +7,7 @@
 
 #include "rebalance/base/error.h"
 #include "tests/support/support.h"
+#include "tests/train/nn/net_images.h"
 #include "tests/train/nn/net_twin.h"
 #include "tests/train/nn/reference.h"
 #include "train/nn/cuda.h"

@@ -7,6 +7,7 @@
 
 #include "tests/support/support.h"
 #include "tests/train/nn/fake_device.h"
+#include "tests/train/nn/net_images.h"
 #include "tests/train/nn/net_trial.h"
 #include "tests/train/nn/reference.h"
 #include "train/nn/bf16.h"
@@ -49,6 +50,23 @@ static void every_case_is_the_same(void **state)
 			}
 }
 
+static void gradients_of_images_are_the_same(void **state)
+{
+	(void)state;
+	for (int i = 0; i < net_case_count; i++)
+		for (int together = 1; together <= 2; together++) {
+			double want[2 * NET_IMAGES], got[2 * NET_IMAGES];
+			int told;
+
+			told = net_images_of(&net_cases[i], EK_NN_F32, together, want);
+			ek_device_set(fake_device());
+			assert_int_equal(net_images_of(&net_cases[i], EK_NN_F32, together, got), told);
+			ek_device_set(NULL);
+			if (told)
+				assert_memory_equal(want, got, sizeof want);
+		}
+}
+
 /* What the others rest on. */
 static void the_host_cannot_reach_its_memory(void **state)
 {
@@ -77,6 +95,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_host_cannot_reach_its_memory),
 		cmocka_unit_test(every_case_is_the_same),
+		cmocka_unit_test(gradients_of_images_are_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

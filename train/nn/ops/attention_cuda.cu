@@ -824,4 +824,4 @@ static int backward(ek_net_state *s, const ek_net_op *op)
 	return run(a, 1);
 }
 
-const struct ek_net_code ek_net_cuda_attention = { prepare, NULL, forward, backward, 0 };
+const struct ek_net_code ek_net_cuda_attention = { prepare, NULL, forward, backward, 0, NULL };

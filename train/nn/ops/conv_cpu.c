@@ -19,7 +19,8 @@ static void layouts_free(struct layouts *l)
 	ek_dnn_layout_free(l->result);
 }
 
-static int layouts_make(struct layouts *l, const struct ek_net *net, const struct ek_net_op *op)
+/* Of `images` images. */
+static int layouts_make(struct layouts *l, const struct ek_net *net, const struct ek_net_op *op, int images)
 {
 	const struct ek_net_conv *c = &op->of.conv;
 	const int64_t g = c->groups, o = c->outputs, h = c->kernel[0], w = c->kernel[1];
@@ -30,9 +31,9 @@ static int layouts_make(struct layouts *l, const struct ek_net *net, const struc
 	const enum ek_nn_type type = ek_net_in_type(net, op, 0);
 	int rc;
 
-	EK_TRY(ek_cpu_images(&l->x, net, op->inputs[0], type));
-	EK_TRY(ek_cpu_images(&l->y, net, op->outputs[0], type));
-	EK_TRY(ek_cpu_images(&l->result, net, op->outputs[0], ek_net_out_type(net, op, 0)));
+	EK_TRY(ek_cpu_images(&l->x, net, op->inputs[0], type, images));
+	EK_TRY(ek_cpu_images(&l->y, net, op->outputs[0], type, images));
+	EK_TRY(ek_cpu_images(&l->result, net, op->outputs[0], ek_net_out_type(net, op, 0), images));
 	EK_TRY(ek_dnn_layout_new(&l->any, type, rank, dims, EK_DNN_ANY));
 	EK_TRY(ek_dnn_layout_new(&l->any_float, EK_NN_FLOAT32, rank, dims, EK_DNN_ANY));
 	EK_TRY(ek_dnn_layout_new(&l->table, EK_NN_FLOAT32, rank, dims, EK_DNN_PLAIN));
@@ -49,6 +50,11 @@ static size_t weight_count(const struct ek_net *net, const struct ek_net_op *op)
 	       (size_t)c->kernel[0] * (size_t)c->kernel[1];
 }
 
+static size_t result_size(const struct ek_net_op *op, int kernel)
+{
+	return ek_net_align(ek_dnn_layout_size(ek_dnn_kernel_layout(ek_cpu_kernels(op)[kernel], EK_DNN_RESULT)));
+}
+
 /* Scratch in backward: dy in the net's type; dx to be added; dW in the kernel's form. */
 static void size_scratch(const struct ek_net *net, struct ek_net_op *op)
 {
@@ -56,8 +62,34 @@ static void size_scratch(const struct ek_net *net, struct ek_net_op *op)
 
 	op->scratch = ek_net_align(batch * ek_net_elements(net, op->outputs[0]) * size) +
 	              ek_net_align(batch * ek_net_elements(net, op->inputs[0]) * size) +
-	              ek_net_align(ek_dnn_layout_size(
-			      ek_dnn_kernel_layout(ek_cpu_kernels(op)[EK_PRODUCT_WEIGHTS], EK_DNN_RESULT)));
+	              result_size(op, EK_PRODUCT_WEIGHTS);
+}
+
+/* dW, and what turns it into the table's form. */
+static int prepare_weights(struct ek_net_op *op, const struct layouts *l, int product, int unpack)
+{
+	const struct ek_net_conv *c = &op->of.conv;
+	struct ek_dnn_kernel **kernels = ek_cpu_kernels(op);
+	int rc;
+
+	EK_TRY(ek_dnn_convolution_weights(&kernels[product], l->x, l->any_float, l->any, l->y, c->stride, c->pad));
+	EK_TRY(ek_dnn_reorder(&kernels[unpack], ek_dnn_kernel_layout(kernels[product], EK_DNN_RESULT), l->table));
+out:
+	return rc;
+}
+
+/* More scratch: an image's dW in the kernel's form, and in the table's. */
+static int prepare_images(const struct ek_net *net, struct ek_net_op *op)
+{
+	struct layouts l = { 0 };
+	int rc;
+
+	EK_TRY(layouts_make(&l, net, op, 1));
+	EK_TRY(prepare_weights(op, &l, EK_PRODUCT_IMAGE, EK_PRODUCT_IMAGE_UNPACK));
+	op->scratch += result_size(op, EK_PRODUCT_IMAGE) + op->counts[0] * sizeof(float);
+out:
+	layouts_free(&l);
+	return rc;
 }
 
 static int prepare(struct ek_net *net, struct ek_net_op *op)
@@ -68,7 +100,7 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 	int rc;
 
 	op->flops = 2.0 * (double)ek_net_rows(net, op->outputs[0]) * (double)weight_count(net, op);
-	EK_TRY(layouts_make(&l, net, op));
+	EK_TRY(layouts_make(&l, net, op, net->batch));
 	EK_TRY(ek_dnn_convolution(&ek_cpu_kernels(op)[EK_PRODUCT_FORWARD], l.x, l.any,
 	                          op->parameters[1] >= 0 ? l.bias : NULL, l.result, c->stride, c->pad, &fusion));
 	EK_TRY(ek_dnn_reorder(&ek_cpu_kernels(op)[EK_PRODUCT_PACK_FORWARD], l.table,
@@ -83,31 +115,45 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 		                      ek_dnn_kernel_layout(ek_cpu_kernels(op)[EK_PRODUCT_DATA], EK_DNN_WEIGHTS)));
 		op->packed += ek_product_packed_size(op, EK_PRODUCT_DATA);
 	}
-	EK_TRY(ek_dnn_convolution_weights(&ek_cpu_kernels(op)[EK_PRODUCT_WEIGHTS], l.x, l.any_float, l.any, l.y,
-	                                  c->stride, c->pad));
-	EK_TRY(ek_dnn_reorder(&ek_cpu_kernels(op)[EK_PRODUCT_UNPACK],
-	                      ek_dnn_kernel_layout(ek_cpu_kernels(op)[EK_PRODUCT_WEIGHTS], EK_DNN_RESULT), l.table));
+	EK_TRY(prepare_weights(op, &l, EK_PRODUCT_WEIGHTS, EK_PRODUCT_UNPACK));
 	size_scratch(net, op);
+	if (net->mode == EK_NET_IMAGES)
+		EK_TRY(prepare_images(net, op));
 out:
 	layouts_free(&l);
 	return rc;
 }
 
-static int take_weights(struct ek_net_state *s, const struct ek_net_op *op, const void *dy, unsigned char *scratch,
-                        float *dw)
+/* dW of x and dy by a kernel and what unpacks its result. */
+static int take_weights(struct ek_net_state *s, const struct ek_net_op *op, int product, const void *x, const void *dy,
+                        unsigned char *scratch, float *dw)
 {
-	struct ek_dnn_call *const *calls = ek_cpu_calls(s, op);
+	struct ek_dnn_call *take = ek_cpu_calls(s, op)[product], *unpack = ek_cpu_calls(s, op)[product + 1];
 	int rc;
 
-	ek_dnn_call_set(calls[EK_PRODUCT_WEIGHTS], EK_DNN_SOURCE, ek_dnn_source(ek_net_in(s, op, 0)));
-	ek_dnn_call_set(calls[EK_PRODUCT_WEIGHTS], EK_DNN_WEIGHTS, ek_dnn_source(dy));
-	ek_dnn_call_set(calls[EK_PRODUCT_WEIGHTS], EK_DNN_RESULT, scratch);
-	EK_TRY(ek_dnn_call_run(calls[EK_PRODUCT_WEIGHTS]));
-	ek_dnn_call_set(calls[EK_PRODUCT_UNPACK], EK_DNN_SOURCE, scratch);
-	ek_dnn_call_set(calls[EK_PRODUCT_UNPACK], EK_DNN_RESULT, dw);
-	EK_TRY(ek_dnn_call_run(calls[EK_PRODUCT_UNPACK]));
+	if (product == EK_PRODUCT_WEIGHTS)
+		unpack = ek_cpu_calls(s, op)[EK_PRODUCT_UNPACK];
+	ek_dnn_call_set(take, EK_DNN_SOURCE, ek_dnn_source(x));
+	ek_dnn_call_set(take, EK_DNN_WEIGHTS, ek_dnn_source(dy));
+	ek_dnn_call_set(take, EK_DNN_RESULT, scratch);
+	EK_TRY(ek_dnn_call_run(take));
+	ek_dnn_call_set(unpack, EK_DNN_SOURCE, scratch);
+	ek_dnn_call_set(unpack, EK_DNN_RESULT, dw);
+	EK_TRY(ek_dnn_call_run(unpack));
 out:
 	return rc;
+}
+
+/* dy in the type of the input: where it is, or in scratch. */
+static const void *typed_gradient(const struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const void *dy = ek_net_grad_out(s, op, 0);
+
+	if (ek_net_out_type(s->net, op, 0) == ek_net_in_type(s->net, op, 0))
+		return dy;
+	ek_nn_vector()->bf16_from_float((ek_bf16 *)(void *)s->scratch, dy,
+	                                (size_t)s->net->batch * ek_net_elements(s->net, op->outputs[0]));
+	return s->scratch;
 }
 
 static int backward(struct ek_net_state *s, const struct ek_net_op *op)
@@ -119,14 +165,10 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 	const enum ek_nn_type type = ek_net_in_type(net, op, 0), given = ek_net_out_type(net, op, 0);
 	const size_t size = ek_nn_type_size(type), n = ek_net_channel_count(net, op->outputs[0]);
 	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_sum(s, op, 1);
-	const void *dy = ek_net_grad_out(s, op, 0);
+	const void *dy = typed_gradient(s, op);
 	unsigned char *free_space = s->scratch + ek_net_align(outs * size), *dx = free_space;
 	int rc = 0;
 
-	if (given != type) {
-		ek_nn_vector()->bf16_from_float((ek_bf16 *)(void *)s->scratch, dy, outs);
-		dy = s->scratch;
-	}
 	free_space += ek_net_align(ins * size);
 	if (op->wants[0]) {
 		ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(dy));
@@ -138,9 +180,47 @@ static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 	if (op->wants[0] && op->adds[0])
 		ek_net_copy(ek_net_grad_in(s, op, 0), type, 0, dx, type, 0, ins, 1);
 	if (dw != NULL)
-		EK_TRY(take_weights(s, op, dy, free_space, dw));
+		EK_TRY(take_weights(s, op, EK_PRODUCT_WEIGHTS, ek_net_in(s, op, 0), dy, free_space, dw));
 	if (db != NULL)
 		ek_net_add_rows(db, ek_net_grad_out(s, op, 0), given, outs / n, n);
+out:
+	return rc;
+}
+
+/* The gradient of the weights of an image, the sum over its draws. */
+static int image_weights(struct ek_net_state *s, const struct ek_net_op *op, const unsigned char *dy, size_t image)
+{
+	const size_t size = ek_nn_type_size(ek_net_in_type(s->net, op, 0));
+	const size_t in = ek_net_elements(s->net, op->inputs[0]) * size;
+	const size_t out = ek_net_elements(s->net, op->outputs[0]) * size;
+	const unsigned char *x = ek_net_in(s, op, 0);
+	unsigned char *scratch = s->scratch + ek_net_align((size_t)s->net->batch * out);
+	float *dw = ek_net_image_room(s, op, 0), *one = (float *)(void *)(scratch + result_size(op, EK_PRODUCT_IMAGE));
+	int rc = 0;
+
+	for (size_t i = image * s->together; i < (image + 1) * s->together; i++) {
+		const int first = i == image * s->together;
+
+		EK_TRY(take_weights(s, op, EK_PRODUCT_IMAGE, x + i * in, dy + i * out, scratch, first ? dw : one));
+		if (!first)
+			ek_nn_vector()->accumulate(dw, one, op->counts[0]);
+	}
+	ek_net_add_image(s, op, 0, image, dw, 0, op->counts[0]);
+out:
+	return rc;
+}
+
+static int images(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const int weight = ek_net_measures(s, op, 0);
+	const void *dy = weight ? typed_gradient(s, op) : NULL;
+	int rc = 0;
+
+	for (size_t i = 0; i < s->images; i++) {
+		if (weight)
+			EK_TRY(image_weights(s, op, dy, i));
+		ek_net_add_image_bias(s, op, i);
+	}
 out:
 	return rc;
 }
@@ -150,4 +230,5 @@ const struct ek_net_code ek_net_cpu_conv = {
 	.load = ek_product_load,
 	.forward = ek_product_forward,
 	.backward = backward,
+	.images = images,
 };

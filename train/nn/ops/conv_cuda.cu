@@ -245,4 +245,4 @@ out:
 	return rc;
 }
 
-const struct ek_net_code ek_net_cuda_conv = { prepare_conv, load_conv, forward_conv, backward_conv, 1 };
+const struct ek_net_code ek_net_cuda_conv = { prepare_conv, load_conv, forward_conv, backward_conv, 1, NULL };

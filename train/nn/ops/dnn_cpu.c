@@ -15,10 +15,10 @@ struct ek_dnn_call *const *ek_cpu_calls(const struct ek_net_state *s, const stru
 	return s->attached[op - s->net->ops];
 }
 
-int ek_cpu_images(struct ek_dnn_layout **out, const struct ek_net *net, int value, enum ek_nn_type type)
+int ek_cpu_images(struct ek_dnn_layout **out, const struct ek_net *net, int value, enum ek_nn_type type, int count)
 {
 	const struct ek_net_shape s = net->values[value].shape;
-	const int64_t dims[4] = { net->batch, s.channels, s.height, s.width };
+	const int64_t dims[4] = { count, s.channels, s.height, s.width };
 
 	return ek_dnn_layout_new(out, type, 4, dims, EK_DNN_CHANNELS_LAST);
 }

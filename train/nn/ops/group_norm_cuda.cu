@@ -406,5 +406,5 @@ static int backward_group_norm(struct ek_net_state *s, const struct ek_net_op *o
 	return ek_cuda_launched("group norm's gradient");
 }
 
-const struct ek_net_code ek_net_cuda_group_norm = { prepare_group_norm, NULL, forward_group_norm, backward_group_norm,
-	                                            1 };
+const struct ek_net_code ek_net_cuda_group_norm = { prepare_group_norm,  NULL, forward_group_norm,
+	                                            backward_group_norm, 1,    NULL };

@@ -27,7 +27,7 @@ static int forward_pixels(struct ek_net_state *s, const struct ek_net_op *op)
 	return ek_cuda_launched("pixels");
 }
 
-const struct ek_net_code ek_net_cuda_pixels = { NULL, NULL, forward_pixels, NULL, 0 };
+const struct ek_net_code ek_net_cuda_pixels = { NULL, NULL, forward_pixels, NULL, 0, NULL };
 
 /* Moving: a thread has V channels of a pixel. */
 
@@ -131,7 +131,7 @@ static int backward_unpatch(struct ek_net_state *s, const struct ek_net_op *op)
 	                  (size_t)out.channels, op->adds[0], from);
 }
 
-const struct ek_net_code ek_net_cuda_unpatch = { NULL, NULL, forward_unpatch, backward_unpatch, 0 };
+const struct ek_net_code ek_net_cuda_unpatch = { NULL, NULL, forward_unpatch, backward_unpatch, 0, NULL };
 
 /* small = or += factor · the sum of the 2 × 2 pixels of large. */
 template <typename T, int V>
@@ -186,7 +186,7 @@ static int backward_upsample(struct ek_net_state *s, const struct ek_net_op *op)
 	                  s->net->values[op->inputs[0]].shape, 1, op->adds[0]);
 }
 
-const struct ek_net_code ek_net_cuda_upsample = { NULL, NULL, forward_upsample, backward_upsample, 0 };
+const struct ek_net_code ek_net_cuda_upsample = { NULL, NULL, forward_upsample, backward_upsample, 0, NULL };
 
 static int forward_halve(struct ek_net_state *s, const struct ek_net_op *op)
 {
@@ -227,4 +227,4 @@ static int backward_halve(struct ek_net_state *s, const struct ek_net_op *op)
 	return ek_cuda_launched("halving images");
 }
 
-const struct ek_net_code ek_net_cuda_halve = { NULL, NULL, forward_halve, backward_halve, 0 };
+const struct ek_net_code ek_net_cuda_halve = { NULL, NULL, forward_halve, backward_halve, 0, NULL };

@@ -98,7 +98,26 @@ static int backward_prepend(struct ek_net_state *s, const struct ek_net_op *op)
 	return 0;
 }
 
-const struct ek_net_code ek_net_cpu_prepend = { .forward = forward_prepend, .backward = backward_prepend };
+static int images_prepend(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0);
+	const size_t out = image_of(s, op->outputs[0]), before = out - image_of(s, op->inputs[0]);
+	float *rows = ek_net_image_room(s, op, 0);
+
+	for (size_t image = 0; image < s->images; image++) {
+		for (size_t i = 0; i < s->together; i++)
+			ek_net_copy(rows, EK_NN_FLOAT32, 0, ek_net_grad_out(s, op, 0), type,
+			            (image * s->together + i) * out, before, i > 0);
+		ek_net_add_image(s, op, 0, image, rows, 0, before);
+	}
+	return 0;
+}
+
+const struct ek_net_code ek_net_cpu_prepend = {
+	.forward = forward_prepend,
+	.backward = backward_prepend,
+	.images = images_prepend,
+};
 
 /* Patches. Scratch: one of them. */
 

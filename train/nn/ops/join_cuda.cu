@@ -83,7 +83,7 @@ out:
 	return rc;
 }
 
-const struct ek_net_code ek_net_cuda_concat = { NULL, NULL, forward_concat, backward_concat, 0 };
+const struct ek_net_code ek_net_cuda_concat = { NULL, NULL, forward_concat, backward_concat, 0, NULL };
 
 /* Parts of a value: `width` numbers of each run of `step` in the input, from `first` on. */
 static int forward_part(struct ek_net_state *s, const struct ek_net_op *op, size_t first, size_t width, size_t step)
@@ -118,7 +118,7 @@ static int backward_rows(struct ek_net_state *s, const struct ek_net_op *op)
 	                     ek_net_elements(s->net, op->outputs[0]), ek_net_elements(s->net, op->inputs[0]));
 }
 
-const struct ek_net_code ek_net_cuda_rows = { NULL, NULL, forward_rows, backward_rows, 0 };
+const struct ek_net_code ek_net_cuda_rows = { NULL, NULL, forward_rows, backward_rows, 0, NULL };
 
 static int forward_channels(struct ek_net_state *s, const struct ek_net_op *op)
 {
@@ -132,7 +132,7 @@ static int backward_channels(struct ek_net_state *s, const struct ek_net_op *op)
 	                     ek_net_channel_count(s->net, op->inputs[0]));
 }
 
-const struct ek_net_code ek_net_cuda_channels = { NULL, NULL, forward_channels, backward_channels, 0 };
+const struct ek_net_code ek_net_cuda_channels = { NULL, NULL, forward_channels, backward_channels, 0, NULL };
 
 static int forward_prepend(struct ek_net_state *s, const struct ek_net_op *op)
 {
@@ -193,7 +193,7 @@ out:
 	return rc;
 }
 
-const struct ek_net_code ek_net_cuda_prepend = { NULL, NULL, forward_prepend, backward_prepend, 1 };
+const struct ek_net_code ek_net_cuda_prepend = { NULL, NULL, forward_prepend, backward_prepend, 1, NULL };
 
 /* Patches. A thread has one number of the side that is written, in the order of memory. */
 
@@ -256,4 +256,4 @@ static int backward_patches(struct ek_net_state *s, const struct ek_net_op *op)
 	                ek_net_out_type(s->net, op, 0), 1, op->adds[0]);
 }
 
-const struct ek_net_code ek_net_cuda_patches = { NULL, NULL, forward_patches, backward_patches, 0 };
+const struct ek_net_code ek_net_cuda_patches = { NULL, NULL, forward_patches, backward_patches, 0, NULL };

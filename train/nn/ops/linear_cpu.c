@@ -53,6 +53,65 @@ out:
 	return rc;
 }
 
+/* Of `rows` rows: dW [outputs, inputs] = dy^T · x. */
+static int weights_product(struct ek_dnn_kernel **out, struct ek_dnn_layout **l, enum ek_nn_type type,
+                           const struct shapes *s, int64_t rows, int add)
+{
+	int rc;
+
+	free_all(l);
+	EK_TRY(matrix(&l[0], type, s->outputs, rows, 1));
+	EK_TRY(matrix(&l[1], type, rows, s->inputs, 0));
+	EK_TRY(matrix(&l[2], EK_NN_FLOAT32, s->outputs, s->inputs, 0));
+	EK_TRY(product(out, l, 0, add, EK_NN_LINEAR));
+out:
+	return rc;
+}
+
+/* x [rows, columns] · x^T */
+static int gram_product(struct ek_dnn_kernel **out, struct ek_dnn_layout **l, enum ek_nn_type type, int64_t rows,
+                        int64_t columns)
+{
+	int rc;
+
+	free_all(l);
+	EK_TRY(matrix(&l[0], type, rows, columns, 0));
+	EK_TRY(matrix(&l[1], type, columns, rows, 1));
+	EK_TRY(matrix(&l[2], EK_NN_FLOAT32, rows, rows, 0));
+	EK_TRY(product(out, l, 0, 0, EK_NN_LINEAR));
+out:
+	return rc;
+}
+
+static size_t tokens_of(const struct ek_net *net, const struct ek_net_op *op)
+{
+	return ek_net_rows(net, op->inputs[0]) / (size_t)net->batch;
+}
+
+/* Scratch behind dy: of vectors, inputs and dy as floats; of tokens, the two products of an image. */
+static int prepare_images(struct ek_net *net, struct ek_net_op *op, struct ek_dnn_layout **l, const struct shapes *s)
+{
+	const enum ek_nn_type type = ek_net_in_type(net, op, 0);
+	const int64_t tokens = (int64_t)tokens_of(net, op);
+	struct ek_dnn_kernel **kernels = ek_cpu_kernels(op);
+	int rc = 0;
+
+	op->scratch = ek_net_align(op->scratch);
+	if (tokens == 1) {
+		op->scratch += (size_t)(s->rows * (s->inputs + s->outputs)) * sizeof(float);
+		return 0;
+	}
+	EK_TRY(weights_product(&kernels[EK_PRODUCT_IMAGE], l, type, s, tokens, 0));
+	EK_TRY(weights_product(&kernels[EK_PRODUCT_IMAGE_ADD], l, type, s, tokens, 1));
+	if (tokens * (s->inputs + s->outputs) >= s->inputs * s->outputs)
+		return 0;
+	op->scratch += 2 * (size_t)(tokens * tokens) * sizeof(float);
+	EK_TRY(gram_product(&kernels[EK_PRODUCT_GRAM_INPUTS], l, type, tokens, s->inputs));
+	EK_TRY(gram_product(&kernels[EK_PRODUCT_GRAM_OUTPUTS], l, type, tokens, s->outputs));
+out:
+	return rc;
+}
+
 static int prepare(struct ek_net *net, struct ek_net_op *op)
 {
 	const struct shapes s = shapes_of(net, op);
@@ -78,45 +137,130 @@ static int prepare(struct ek_net *net, struct ek_net_op *op)
 		EK_TRY(packed_product(net, op, EK_PRODUCT_DATA, EK_PRODUCT_PACK_DATA, l, &s, 0, op->adds[0], 0));
 		op->packed += ek_product_packed_size(op, EK_PRODUCT_DATA);
 	}
-	free_all(l);
-	EK_TRY(matrix(&l[0], type, s.outputs, s.rows, 1));
-	EK_TRY(matrix(&l[1], type, s.rows, s.inputs, 0));
-	EK_TRY(matrix(&l[2], EK_NN_FLOAT32, s.outputs, s.inputs, 0));
-	EK_TRY(product(&ek_cpu_kernels(op)[EK_PRODUCT_WEIGHTS], l, 0, 0, EK_NN_LINEAR));
+	EK_TRY(weights_product(&ek_cpu_kernels(op)[EK_PRODUCT_WEIGHTS], l, type, &s, s.rows, 0));
+	if (net->mode == EK_NET_IMAGES)
+		EK_TRY(prepare_images(net, op, l, &s));
 out:
 	free_all(l);
 	return rc;
+}
+
+/* dy in the type of the input: where it is, or in scratch. */
+static const void *typed_gradient(const struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct shapes d = shapes_of(s->net, op);
+	const void *dy = ek_net_grad_out(s, op, 0);
+
+	if (ek_net_out_type(s->net, op, 0) == ek_net_in_type(s->net, op, 0))
+		return dy;
+	ek_nn_vector()->bf16_from_float((ek_bf16 *)(void *)s->scratch, dy, (size_t)(d.rows * d.outputs));
+	return s->scratch;
+}
+
+static int run(struct ek_dnn_call *call, const void *source, const void *weights, void *result)
+{
+	ek_dnn_call_set(call, EK_DNN_SOURCE, ek_dnn_source(source));
+	ek_dnn_call_set(call, EK_DNN_WEIGHTS, ek_dnn_source(weights));
+	ek_dnn_call_set(call, EK_DNN_RESULT, result);
+	return ek_dnn_call_run(call);
 }
 
 static int backward(struct ek_net_state *s, const struct ek_net_op *op)
 {
 	struct ek_dnn_call *const *calls = ek_cpu_calls(s, op);
 	const struct shapes d = shapes_of(s->net, op);
-	const size_t count = (size_t)(d.rows * d.outputs);
-	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0), given = ek_net_out_type(s->net, op, 0);
 	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_sum(s, op, 1);
-	const void *dy = ek_net_grad_out(s, op, 0);
+	const void *dy = typed_gradient(s, op);
 	int rc = 0;
 
-	if (given != type) {
-		ek_nn_vector()->bf16_from_float((ek_bf16 *)(void *)s->scratch, dy, count);
-		dy = s->scratch;
-	}
-	if (op->wants[0]) {
-		ek_dnn_call_set(calls[EK_PRODUCT_DATA], EK_DNN_SOURCE, ek_dnn_source(dy));
-		ek_dnn_call_set(calls[EK_PRODUCT_DATA], EK_DNN_WEIGHTS,
-		                s->net->packed + op->packed_offset + ek_product_packed_size(op, EK_PRODUCT_FORWARD));
-		ek_dnn_call_set(calls[EK_PRODUCT_DATA], EK_DNN_RESULT, ek_net_grad_in(s, op, 0));
-		EK_TRY(ek_dnn_call_run(calls[EK_PRODUCT_DATA]));
-	}
-	if (dw != NULL) {
-		ek_dnn_call_set(calls[EK_PRODUCT_WEIGHTS], EK_DNN_SOURCE, ek_dnn_source(dy));
-		ek_dnn_call_set(calls[EK_PRODUCT_WEIGHTS], EK_DNN_WEIGHTS, ek_dnn_source(ek_net_in(s, op, 0)));
-		ek_dnn_call_set(calls[EK_PRODUCT_WEIGHTS], EK_DNN_RESULT, dw);
-		EK_TRY(ek_dnn_call_run(calls[EK_PRODUCT_WEIGHTS]));
-	}
+	if (op->wants[0])
+		EK_TRY(run(calls[EK_PRODUCT_DATA], dy,
+		           s->net->packed + op->packed_offset + ek_product_packed_size(op, EK_PRODUCT_FORWARD),
+		           ek_net_grad_in(s, op, 0)));
+	if (dw != NULL)
+		EK_TRY(run(calls[EK_PRODUCT_WEIGHTS], dy, ek_net_in(s, op, 0), dw));
 	if (db != NULL)
-		ek_net_add_rows(db, ek_net_grad_out(s, op, 0), given, (size_t)d.rows, (size_t)d.outputs);
+		ek_net_add_rows(db, ek_net_grad_out(s, op, 0), ek_net_out_type(s->net, op, 0), (size_t)d.rows,
+		                (size_t)d.outputs);
+out:
+	return rc;
+}
+
+/* Behind dy in scratch. */
+static float *image_scratch(const struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct shapes d = shapes_of(s->net, op);
+	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0);
+	const size_t before =
+		type != ek_net_out_type(s->net, op, 0) ? (size_t)(d.rows * d.outputs) * ek_nn_type_size(type) : 0;
+
+	return (float *)(void *)(s->scratch + ek_net_align(before));
+}
+
+/* One token a draw, x and dy vectors: the square is the sum over pairs of draws of (x · x') (dy · dy'); a row of the
+ * direction is read once for the slice. */
+static void images_of_vectors(struct ek_net_state *s, const struct ek_net_op *op, const void *dy)
+{
+	const struct ek_net_kernels *k = ek_net_kernels();
+	const size_t inputs = ek_net_channel_count(s->net, op->inputs[0]), outputs = (size_t)op->of.linear.outputs;
+	const size_t rows = ek_net_rows(s->net, op->inputs[0]);
+	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0);
+	const float *x = ek_net_load_floats(ek_net_in(s, op, 0), type, 0, rows * inputs, image_scratch(s, op));
+	const float *g = ek_net_load_floats(dy, type, 0, rows * outputs, image_scratch(s, op) + rows * inputs);
+	const float *direction = ek_net_direction(s, op, 0);
+
+	for (size_t i = 0; i < rows; i++)
+		for (size_t j = i / s->together * s->together; j <= i; j++)
+			s->image_sums[i / s->together] += (j < i ? 2 : 1) *
+			                                  k->sum_products(x + i * inputs, x + j * inputs, inputs) *
+			                                  k->sum_products(g + i * outputs, g + j * outputs, outputs);
+	for (size_t o = 0; direction != NULL && o < outputs; o++)
+		for (size_t i = 0; i < rows; i++)
+			s->image_sums[s->images + i / s->together] +=
+				(double)g[i * outputs + o] *
+				k->sum_products(direction + o * inputs, x + i * inputs, inputs);
+}
+
+/* By x x^T and dy dy^T of an image, or by its gradient. */
+static int image_of_tokens(struct ek_net_state *s, const struct ek_net_op *op, const unsigned char *dy, size_t image)
+{
+	struct ek_dnn_call *const *calls = ek_cpu_calls(s, op);
+	const struct shapes d = shapes_of(s->net, op);
+	const size_t tokens = tokens_of(s->net, op), size = ek_nn_type_size(ek_net_in_type(s->net, op, 0));
+	const size_t row_x = (size_t)d.inputs * size, row_dy = (size_t)d.outputs * size;
+	const unsigned char *x = ek_net_in(s, op, 0);
+	float *dw = ek_net_image_room(s, op, 0), *grams = image_scratch(s, op);
+	int rc = 0;
+
+	x += image * s->together * tokens * row_x;
+	dy += image * s->together * tokens * row_dy;
+	if (calls[EK_PRODUCT_GRAM_INPUTS] != NULL && s->together == 1 && s->measure->direction == NULL) {
+		EK_TRY(run(calls[EK_PRODUCT_GRAM_INPUTS], x, x, grams));
+		EK_TRY(run(calls[EK_PRODUCT_GRAM_OUTPUTS], dy, dy, grams + tokens * tokens));
+		s->image_sums[image] += ek_net_kernels()->sum_products(grams, grams + tokens * tokens, tokens * tokens);
+		return 0;
+	}
+	for (size_t i = 0; i < s->together; i++)
+		EK_TRY(run(calls[i == 0 ? EK_PRODUCT_IMAGE : EK_PRODUCT_IMAGE_ADD], dy + i * tokens * row_dy,
+		           x + i * tokens * row_x, dw));
+	ek_net_add_image(s, op, 0, image, dw, 0, op->counts[0]);
+out:
+	return rc;
+}
+
+static int images(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const int weight = ek_net_measures(s, op, 0), vectors = tokens_of(s->net, op) == 1;
+	const void *dy = weight ? typed_gradient(s, op) : NULL;
+	int rc = 0;
+
+	if (weight && vectors)
+		images_of_vectors(s, op, dy);
+	for (size_t i = 0; i < s->images; i++) {
+		if (weight && !vectors)
+			EK_TRY(image_of_tokens(s, op, dy, i));
+		ek_net_add_image_bias(s, op, i);
+	}
 out:
 	return rc;
 }
@@ -126,4 +270,5 @@ const struct ek_net_code ek_net_cpu_linear = {
 	.load = ek_product_load,
 	.forward = ek_product_forward,
 	.backward = backward,
+	.images = images,
 };

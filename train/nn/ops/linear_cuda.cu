@@ -392,4 +392,4 @@ out:
 	return rc;
 }
 
-const struct ek_net_code ek_net_cuda_linear = { prepare, load, forward, backward, 1 };
+const struct ek_net_code ek_net_cuda_linear = { prepare, load, forward, backward, 1, NULL };

@@ -73,7 +73,7 @@ static int backward_sample(struct ek_net_state *s, const struct ek_net_op *op)
 	return ek_cuda_launched("sampling's gradient");
 }
 
-const struct ek_net_code ek_net_cuda_sample = { NULL, NULL, forward_sample, backward_sample, 0 };
+const struct ek_net_code ek_net_cuda_sample = { NULL, NULL, forward_sample, backward_sample, 0, NULL };
 
 /* A block for an image of `count` means. */
 static __global__ void __launch_bounds__(WHOLE_BLOCK)
@@ -126,7 +126,7 @@ static int backward_kl(struct ek_net_state *s, const struct ek_net_op *op)
 	return ek_cuda_launched("divergence's gradient");
 }
 
-const struct ek_net_code ek_net_cuda_kl = { NULL, NULL, forward_kl, backward_kl, 0 };
+const struct ek_net_code ek_net_cuda_kl = { NULL, NULL, forward_kl, backward_kl, 0, NULL };
 
 /* A block for each image: the mean of (a - b)^2, or of |a - b|. */
 static __global__ void __launch_bounds__(WHOLE_BLOCK)
@@ -179,4 +179,4 @@ static int backward_error(struct ek_net_state *s, const struct ek_net_op *op)
 	return ek_cuda_launched("an error's gradient");
 }
 
-const struct ek_net_code ek_net_cuda_error = { NULL, NULL, forward_error, backward_error, 0 };
+const struct ek_net_code ek_net_cuda_error = { NULL, NULL, forward_error, backward_error, 0, NULL };

@@ -170,10 +170,36 @@ static int backward_layer_norm(struct ek_net_state *s, const struct ek_net_op *o
 	return 0;
 }
 
+/* As the sums over rows in backward, of each image. */
+static int images_layer_norm(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct ek_net_kernels *k = ek_net_kernels();
+	const size_t n = ek_net_channel_count(s->net, op->inputs[0]), rows = ek_net_image_rows(s, op->inputs[0]);
+	const enum ek_nn_type in = ek_net_in_type(s->net, op, 0), out = ek_net_out_type(s->net, op, 0);
+	const float *saved = ek_net_saved(s, op);
+	float *buffer = (float *)(void *)s->scratch, *sums[2] = { buffer + 2 * n, buffer + 3 * n };
+	float *zeros = buffer + 4 * n, *unused = buffer + 5 * n;
+
+	memset(zeros, 0, 2 * n * sizeof *zeros);
+	for (size_t i = 0; i < s->images * rows; i++) {
+		const float *x = ek_net_load_floats(ek_net_in(s, op, 0), in, i * n, n, buffer);
+		const float *dy = ek_net_load_floats(ek_net_grad_out(s, op, 0), out, i * n, n, buffer + n);
+
+		if (i % rows == 0)
+			memset(sums[0], 0, 2 * n * sizeof *buffer);
+		k->modulate_backward(unused, sums[0], sums[1], dy, &ROW(x, zeros, 0, n, saved + 2 * i), buffer + 6 * n);
+		for (int j = 0; j < 2 && i % rows == rows - 1; j++)
+			if (ek_net_measures(s, op, j))
+				ek_net_add_image(s, op, j, i / rows, sums[j], 0, n);
+	}
+	return 0;
+}
+
 const struct ek_net_code ek_net_cpu_layer_norm = {
 	.prepare = prepare_layer_norm,
 	.forward = forward_layer_norm,
 	.backward = backward_layer_norm,
+	.images = images_layer_norm,
 };
 
 /*
@@ -390,40 +416,53 @@ static void norm_input_gradient(const struct norm_image *g, const float *factor,
 	}
 }
 
+/* Of an image: the gradients of bias (buffer 8) and weight (buffer 9), and those before the activation where they are
+ * kept, or NULL. Buffers 3 and 4: scale and shift. */
+static float *norm_sums(const struct norm_image *g, const float *factor, const float *centre)
+{
+	float *scale = norm_buffer(g, 3), *shift = norm_buffer(g, 4), *normal = norm_buffer(g, 5);
+	float *sums = norm_buffer(g, 6), *products = norm_buffer(g, 7);
+	float *kept = keeps(g->s->net, g->op) ? norm_buffer(g, 10) : NULL;
+	float *factors = norm_buffer(g, 8), *offsets = norm_buffer(g, 9); /* in the loop over blocks */
+
+	norm_affine(g, factor, centre, scale, shift);
+	for (size_t j = 0; j < g->n; j++) {
+		factors[j] = factor[j];
+		offsets[j] = -centre[j] * factor[j];
+	}
+	repeat(factors, g->n, g->r);
+	repeat(offsets, g->n, g->r);
+	memset(sums, 0, g->m * sizeof *sums);
+	memset(products, 0, g->m * sizeof *products);
+	for (size_t i = 0; i < g->blocks; i++) {
+		const float *x = norm_input(g, i, norm_buffer(g, 0));
+		const float *d =
+			before_activation(g, i, x, scale, shift, kept != NULL ? kept + i * g->m : norm_buffer(g, 2));
+
+		ek_nn_vector()->accumulate(sums, d, g->m);
+		g->k->affine(normal, x, factors, offsets, g->m);
+		g->k->add_products(products, d, normal, g->m);
+	}
+	fold(norm_buffer(g, 8), sums, g->n, g->r);
+	fold(norm_buffer(g, 9), products, g->n, g->r);
+	return kept;
+}
+
+static const float *norm_factors(const struct norm_image *g, size_t image)
+{
+	return (const float *)ek_net_saved(g->s, g->op) + 2 * g->n * image;
+}
+
 static int backward_group_norm(struct ek_net_state *s, const struct ek_net_op *op)
 {
 	float *dw = ek_net_parameter_sum(s, op, 0), *db = ek_net_parameter_sum(s, op, 1);
 
 	for (size_t image = 0; image < (size_t)s->net->batch; image++) {
 		const struct norm_image g = norm_image_of(s, op, image);
-		const float *factor = (const float *)ek_net_saved(s, op) + 2 * g.n * image, *centre = factor + g.n;
-		float *scale = norm_buffer(&g, 3), *shift = norm_buffer(&g, 4), *normal = norm_buffer(&g, 5);
-		float *sums = norm_buffer(&g, 6), *products = norm_buffer(&g, 7), *kept = NULL;
-		float *factors = norm_buffer(&g, 8), *offsets = norm_buffer(&g, 9); /* in the loop over blocks, … */
-		float *sum = factors, *product = offsets;                           /* … and after it */
+		const float *factor = norm_factors(&g, image), *centre = factor + g.n;
+		const float *kept = norm_sums(&g, factor, centre);
+		float *sum = norm_buffer(&g, 8), *product = norm_buffer(&g, 9);
 
-		if (keeps(s->net, op))
-			kept = norm_buffer(&g, 10);
-		norm_affine(&g, factor, centre, scale, shift);
-		for (size_t j = 0; j < g.n; j++) {
-			factors[j] = factor[j];
-			offsets[j] = -centre[j] * factor[j];
-		}
-		repeat(factors, g.n, g.r);
-		repeat(offsets, g.n, g.r);
-		memset(sums, 0, g.m * sizeof *sums);
-		memset(products, 0, g.m * sizeof *products);
-		for (size_t i = 0; i < g.blocks; i++) {
-			const float *x = norm_input(&g, i, norm_buffer(&g, 0));
-			const float *d = before_activation(&g, i, x, scale, shift,
-			                                   kept != NULL ? kept + i * g.m : norm_buffer(&g, 2));
-
-			ek_nn_vector()->accumulate(sums, d, g.m);
-			g.k->affine(normal, x, factors, offsets, g.m);
-			g.k->add_products(products, d, normal, g.m);
-		}
-		fold(sum, sums, g.n, g.r);
-		fold(product, products, g.n, g.r);
 		if (dw != NULL)
 			ek_nn_vector()->accumulate(dw, product, g.n);
 		if (db != NULL)
@@ -434,8 +473,29 @@ static int backward_group_norm(struct ek_net_state *s, const struct ek_net_op *o
 	return 0;
 }
 
+static int images_group_norm(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	float *gradients[2] = { ek_net_image_room(s, op, 0), ek_net_image_room(s, op, 1) };
+
+	for (size_t image = 0; image < (size_t)s->net->batch; image++) {
+		const struct norm_image g = norm_image_of(s, op, image);
+		const float *factor = norm_factors(&g, image);
+
+		(void)norm_sums(&g, factor, factor + g.n);
+		for (int i = 0; i < 2; i++) {
+			if (image % s->together == 0)
+				memset(gradients[i], 0, g.n * sizeof *gradients[i]);
+			ek_nn_vector()->accumulate(gradients[i], norm_buffer(&g, 9 - i), g.n);
+			if (image % s->together == s->together - 1 && ek_net_measures(s, op, i))
+				ek_net_add_image(s, op, i, image / s->together, gradients[i], 0, g.n);
+		}
+	}
+	return 0;
+}
+
 const struct ek_net_code ek_net_cpu_group_norm = {
 	.prepare = prepare_group_norm,
 	.forward = forward_group_norm,
 	.backward = backward_group_norm,
+	.images = images_group_norm,
 };

@@ -444,7 +444,9 @@ out:
 	return rc;
 }
 
-const struct ek_net_code ek_net_cuda_modulate = { prepare_modulate, NULL, forward_modulate, backward_modulate, 0 };
+const struct ek_net_code ek_net_cuda_modulate = {
+	prepare_modulate, NULL, forward_modulate, backward_modulate, 0, NULL
+};
 
 /* Layer norm: all rows are one image's. */
 
@@ -519,5 +521,5 @@ out:
 	return rc;
 }
 
-const struct ek_net_code ek_net_cuda_layer_norm = { prepare_layer_norm, NULL, forward_layer_norm, backward_layer_norm,
-	                                            1 };
+const struct ek_net_code ek_net_cuda_layer_norm = { prepare_layer_norm,  NULL, forward_layer_norm,
+	                                            backward_layer_norm, 1,    NULL };

@@ -23,7 +23,7 @@ static int forward_noise(ek_net_state *s, const ek_net_op *op)
 	return ek_cuda_launched("noise");
 }
 
-const struct ek_net_code ek_net_cuda_noise = { NULL, NULL, forward_noise, NULL, 0 };
+const struct ek_net_code ek_net_cuda_noise = { NULL, NULL, forward_noise, NULL, 0, NULL };
 
 /* Factors of images: those of image b begin at x + b · stride. */
 struct factors {
@@ -75,7 +75,7 @@ static int backward_mix(ek_net_state *s, const ek_net_op *op)
 	return ek_cuda_launched("mix's gradient");
 }
 
-const struct ek_net_code ek_net_cuda_mix = { NULL, NULL, forward_mix, backward_mix, 0 };
+const struct ek_net_code ek_net_cuda_mix = { NULL, NULL, forward_mix, backward_mix, 0, NULL };
 
 /* A prediction and what it is compared with: number i of an image of a and b is at `at` of the prediction's. */
 struct comparison {
@@ -164,7 +164,7 @@ static int backward_mix_error(ek_net_state *s, const ek_net_op *op)
 	return ek_cuda_launched("mix error's gradient");
 }
 
-const struct ek_net_code ek_net_cuda_mix_error = { NULL, NULL, forward_mix_error, backward_mix_error, 0 };
+const struct ek_net_code ek_net_cuda_mix_error = { NULL, NULL, forward_mix_error, backward_mix_error, 0, NULL };
 
 /* guided-diffusion's approximation of the normal distribution function, and its derivative. */
 static __device__ double normal(double z, double *slope)
@@ -265,7 +265,7 @@ static int backward_diffusion(ek_net_state *s, const ek_net_op *op)
 	return ek_cuda_launched("diffusion's gradient");
 }
 
-const struct ek_net_code ek_net_cuda_diffusion = { NULL, NULL, forward_diffusion, backward_diffusion, 0 };
+const struct ek_net_code ek_net_cuda_diffusion = { NULL, NULL, forward_diffusion, backward_diffusion, 0, NULL };
 
 /* Mean over an image, or of max(0, 1 - sign x). */
 static __global__ void mean(float *out, ek_cuda_view x, int sign, size_t image)
@@ -312,4 +312,4 @@ static int backward_mean(ek_net_state *s, const ek_net_op *op)
 	return ek_cuda_launched("mean's gradient");
 }
 
-const struct ek_net_code ek_net_cuda_mean = { NULL, NULL, forward_mean, backward_mean, 0 };
+const struct ek_net_code ek_net_cuda_mean = { NULL, NULL, forward_mean, backward_mean, 0, NULL };

@@ -3,14 +3,15 @@
  *
  * An operator is added so: a file ops/NAME_cuda.cu (or one that has its relatives) with kernels and a
  *
- *     const struct ek_net_code ek_net_cuda_NAME = { prepare or NULL, load or NULL, forward, backward or NULL, 1 };
+ *     const struct ek_net_code ek_net_cuda_NAME = { prepare or NULL, load or NULL, forward, backward or NULL, 1,
+ *                                                   images or NULL };
  *
  * and the file named in CMakeLists.txt. What the functions get is as on the
  * CPU (net_internal.h), all pointers being the GPU's, with these differences:
  *
  * - Everything is launched on ek_cuda_stream() and nothing waits: slices run one after another. The last line of a
  *   function is `return ek_cuda_launched("name")`.
- * - `sparse`, the last field, is 1 wherever there are parameters: ek_net_parameter_gradient is the sum over slices, and
+ * - `sparse`, the number, is 1 wherever there are parameters: ek_net_parameter_gradient is the sum over slices, and
  *   backward adds to it. No ek_net_parameter_sum and nothing else of net.c that touches numbers (ek_net_copy, …).
  * - What is kept for the operator's life is a struct at op->prepared that begins with a struct ek_cuda_plan.
  * - Sums are in an order that does not depend on what runs first: no atomic additions of floats.

@@ -167,9 +167,25 @@ static int backward_positions(struct ek_net_state *s, const struct ek_net_op *op
 	return 0;
 }
 
+static int images_positions(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const size_t image = ek_net_elements(s->net, op->inputs[0]);
+	const float *dy = ek_net_grad_out(s, op, 0);
+	float *sum = ek_net_image_room(s, op, 0);
+
+	for (size_t b = 0; b < s->images; b++, dy += s->together * image) {
+		memcpy(sum, dy, image * sizeof *sum);
+		for (size_t i = 1; i < s->together; i++)
+			ek_nn_vector()->accumulate(sum, dy + i * image, image);
+		ek_net_add_image(s, op, 0, b, sum, 0, image);
+	}
+	return 0;
+}
+
 const struct ek_net_code ek_net_cpu_positions = {
 	.forward = forward_positions,
 	.backward = backward_positions,
+	.images = images_positions,
 };
 
 static int forward_embedding(struct ek_net_state *s, const struct ek_net_op *op)
@@ -197,10 +213,43 @@ static int backward_embedding(struct ek_net_state *s, const struct ek_net_op *op
 	return 0;
 }
 
+/* sum = dy of the draws `first` … of an image that have the id of the first of them, numbers i … i + n - 1; 0: one
+ * before it has that id. */
+static int sum_of_id(float *sum, const float *dy, const int32_t *ids, size_t first, const struct ek_net_state *s,
+                     size_t width, size_t i, size_t n)
+{
+	for (size_t b = 0; b < first; b++)
+		if (ids[b] == ids[first])
+			return 0;
+	memcpy(sum, dy + first * width + i, n * sizeof *sum);
+	for (size_t b = first + 1; b < s->together; b++)
+		if (ids[b] == ids[first])
+			ek_nn_vector()->accumulate(sum, dy + b * width + i, n);
+	return 1;
+}
+
+static int images_embedding(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const size_t width = ek_net_channel_count(s->net, op->outputs[0]);
+	const int32_t *ids = ek_net_in(s, op, 0);
+	const float *dy = ek_net_grad_out(s, op, 0);
+	float sum[CHUNK];
+
+	for (size_t image = 0; image < s->images; image++, ids += s->together, dy += s->together * width)
+		for (size_t b = 0; b < s->together; b++)
+			PIECES(width, i, n)
+			{
+				if (sum_of_id(sum, dy, ids, b, s, width, i, n))
+					ek_net_add_image(s, op, 0, image, sum, (size_t)ids[b] * width + i, n);
+			}
+	return 0;
+}
+
 const struct ek_net_code ek_net_cpu_embedding = {
 	.forward = forward_embedding,
 	.backward = backward_embedding,
 	.sparse = 1,
+	.images = images_embedding,
 };
 
 static int forward_times(struct ek_net_state *s, const struct ek_net_op *op)

@@ -131,7 +131,7 @@ static int backward_activation(ek_net_state *s, const ek_net_op *op)
 	return ek_cuda_launched("activation's gradient");
 }
 
-const struct ek_net_code ek_net_cuda_activation = { NULL, NULL, forward_activation, backward_activation, 0 };
+const struct ek_net_code ek_net_cuda_activation = { NULL, NULL, forward_activation, backward_activation, 0, NULL };
 
 /* y = (x + z or shift) · scale; z may be none. */
 template <int VEC>
@@ -177,7 +177,7 @@ static int backward_add(ek_net_state *s, const ek_net_op *op)
 	return rc < 0 ? rc : pass_gradient(s, op, 1, 1);
 }
 
-const struct ek_net_code ek_net_cuda_add = { NULL, NULL, forward_add, backward_add, 0 };
+const struct ek_net_code ek_net_cuda_add = { NULL, NULL, forward_add, backward_add, 0, NULL };
 
 static int forward_copy(ek_net_state *s, const ek_net_op *op)
 {
@@ -190,8 +190,8 @@ static int backward_copy(ek_net_state *s, const ek_net_op *op)
 	return pass_gradient(s, op, 0, 1);
 }
 
-const struct ek_net_code ek_net_cuda_cast = { NULL, NULL, forward_copy, backward_copy, 0 };
-const struct ek_net_code ek_net_cuda_detach = { NULL, NULL, forward_copy, NULL, 0 };
+const struct ek_net_code ek_net_cuda_cast = { NULL, NULL, forward_copy, backward_copy, 0, NULL };
+const struct ek_net_code ek_net_cuda_detach = { NULL, NULL, forward_copy, NULL, 0, NULL };
 
 static int forward_affine(ek_net_state *s, const ek_net_op *op)
 {
@@ -204,4 +204,4 @@ static int backward_affine(ek_net_state *s, const ek_net_op *op)
 	return pass_gradient(s, op, 0, op->of.affine.scale);
 }
 
-const struct ek_net_code ek_net_cuda_affine = { NULL, NULL, forward_affine, backward_affine, 0 };
+const struct ek_net_code ek_net_cuda_affine = { NULL, NULL, forward_affine, backward_affine, 0, NULL };

@@ -10,8 +10,8 @@ static int prepare_pool(struct ek_net *net, struct ek_net_op *op)
 	struct ek_dnn_layout *x = NULL, *y = NULL;
 	int rc;
 
-	EK_TRY(ek_cpu_images(&x, net, op->inputs[0], ek_net_in_type(net, op, 0)));
-	EK_TRY(ek_cpu_images(&y, net, op->outputs[0], ek_net_out_type(net, op, 0)));
+	EK_TRY(ek_cpu_images(&x, net, op->inputs[0], ek_net_in_type(net, op, 0), net->batch));
+	EK_TRY(ek_cpu_images(&y, net, op->outputs[0], ek_net_out_type(net, op, 0), net->batch));
 	EK_TRY(ek_dnn_pooling(&ek_cpu_kernels(op)[0], (int)p->kind, x, y, p->kernel, p->stride, p->pad));
 	/* In backward, an image and its gradient, and a pixel of the gradient given. */
 	if (op->backward)

@@ -152,7 +152,7 @@ static int backward_pool(struct ek_net_state *s, const struct ek_net_op *op)
 	return ek_cuda_launched("pooling");
 }
 
-const struct ek_net_code ek_net_cuda_pool = { NULL, NULL, forward_pool, backward_pool, 0 };
+const struct ek_net_code ek_net_cuda_pool = { NULL, NULL, forward_pool, backward_pool, 0, NULL };
 
 /* Eight threads have V channels: each adds every eighth row, and the first adds up the eight. */
 enum { LINES = 8, LINE = EK_THREADS / LINES };
@@ -232,4 +232,4 @@ static int backward_average(struct ek_net_state *s, const struct ek_net_op *op)
 	return ek_cuda_launched("the mean over pixels");
 }
 
-const struct ek_net_code ek_net_cuda_average = { NULL, NULL, forward_average, backward_average, 0 };
+const struct ek_net_code ek_net_cuda_average = { NULL, NULL, forward_average, backward_average, 0, NULL };

@@ -6,14 +6,20 @@
 #include "train/nn/ops/dnn_cpu.h"
 
 /* Kernels of a product; DATA and what packs for it only where the input's gradient is wanted, UNPACK of convolutions.
- */
+ * Those from IMAGE on for the gradients of single images: that of the weights, of convolutions what unpacks it, of
+ * linear layers the same added to what is there, and X X^T and dY dY^T where these are cheaper. */
 enum {
 	EK_PRODUCT_FORWARD,
 	EK_PRODUCT_DATA,
 	EK_PRODUCT_WEIGHTS,
 	EK_PRODUCT_PACK_FORWARD,
 	EK_PRODUCT_PACK_DATA,
-	EK_PRODUCT_UNPACK
+	EK_PRODUCT_UNPACK,
+	EK_PRODUCT_IMAGE,
+	EK_PRODUCT_IMAGE_UNPACK,
+	EK_PRODUCT_IMAGE_ADD = EK_PRODUCT_IMAGE_UNPACK,
+	EK_PRODUCT_GRAM_INPUTS,
+	EK_PRODUCT_GRAM_OUTPUTS
 };
 
 /* Bytes of the packed weights of kernel FORWARD or DATA, which lie in this order at op->packed_offset. */

@@ -199,4 +199,6 @@ out:
 	return rc;
 }
 
-const struct ek_net_code ek_net_cuda_quantise = { prepare_quantise, NULL, forward_quantise, backward_quantise, 1 };
+const struct ek_net_code ek_net_cuda_quantise = {
+	prepare_quantise, NULL, forward_quantise, backward_quantise, 1, NULL
+};

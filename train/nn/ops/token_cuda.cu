@@ -41,7 +41,8 @@ out:
 	return rc;
 }
 
-const struct ek_net_code ek_net_cuda_positions = { prepare_positions, NULL, forward_positions, backward_positions, 1 };
+const struct ek_net_code ek_net_cuda_positions = { prepare_positions,  NULL, forward_positions,
+	                                           backward_positions, 1,    NULL };
 
 static __global__ void embed(float *y, const int32_t *ids, const float *table, size_t n, size_t count)
 {
@@ -89,7 +90,7 @@ static int backward_embedding(ek_net_state *s, const ek_net_op *op)
 	return ek_cuda_launched("embedding's gradient");
 }
 
-const struct ek_net_code ek_net_cuda_embedding = { NULL, NULL, forward_embedding, backward_embedding, 1 };
+const struct ek_net_code ek_net_cuda_embedding = { NULL, NULL, forward_embedding, backward_embedding, 1, NULL };
 
 static __global__ void embed_times(float *y, const float *t, size_t half, float scale, size_t count)
 {
@@ -113,7 +114,7 @@ static int forward_times(ek_net_state *s, const ek_net_op *op)
 	return ek_cuda_launched("times");
 }
 
-const struct ek_net_code ek_net_cuda_times = { NULL, NULL, forward_times, NULL, 0 };
+const struct ek_net_code ek_net_cuda_times = { NULL, NULL, forward_times, NULL, 0, NULL };
 
 /* Softmax: a block a row. */
 static __global__ void softmax(ek_cuda_view y, ek_cuda_view x, size_t n)
@@ -159,4 +160,4 @@ static int backward_softmax(ek_net_state *s, const ek_net_op *op)
 	return ek_cuda_launched("softmax's gradient");
 }
 
-const struct ek_net_code ek_net_cuda_softmax = { NULL, NULL, forward_softmax, backward_softmax, 0 };
+const struct ek_net_code ek_net_cuda_softmax = { NULL, NULL, forward_softmax, backward_softmax, 0, NULL };
