@@ -203,10 +203,13 @@ const struct ek_command ek_commands[] = {
 	          "linear classifier of the embeddings, in seconds, for the labels of the data set or for its "
 	          "clusters, with several seeds; NAME.error.npy has the standard error of each score.\n"
 	          "label-errors says which labels are likely wrong: NAME.csv lists those images with the label that "
-	          "was suggested instead. No image and no label is changed.",
+	          "was suggested instead. No image and no label is changed.\n"
+	          "el2n, grand, grand-last, forgetting, forgetting-count, moso and moso-full are of a generator: "
+	          "--model NAME that train flow made, or several of them. Every image is judged at the same times and "
+	          "noises. Stopped or killed, the same command goes on where it was; what it takes is said before.",
 	  .steps = cluster_steps,
 	  .own = &ek_score_own,
-	  .ways = EK_WAYS_CPU,
+	  .ways = EK_WAYS_GPU,
 	  .run = ek_cmd_score },
 	{ .name = "generate",
 	  .arguments = "RUN --model NAME|FILE --name NAME",

@@ -342,6 +342,39 @@ static void logs_the_losses_of_all_images(void **unused)
 	problem_free(p);
 }
 
+/* Stopped at steps on the way, with a checkpoint of each, it ends as one that was not; the rate is that of the whole.
+ */
+static void stops_on_the_way(void **unused)
+{
+	const char *whole_folder = ek_scratch(), *folder = ek_scratch();
+	struct ek_trainer_options options = options_of(folder, 60);
+	struct problem *p = problem_new();
+	const struct ek_task task = task_of(p);
+	struct ek_tensor_file file = { 0 };
+	struct ek_training result;
+	struct ek_checkpoint_state s;
+	float whole[4 * SIZE], other[4 * SIZE], extra[STATE];
+
+	(void)unused;
+	assert_ok(train(&result, whole_folder, p, 60));
+	read_state(&s, whole, extra, whole_folder, &p->params);
+	for (uint64_t stop = 7; stop <= 70; stop += 21) {
+		options.stop = stop;
+		assert_ok(ek_train(&result, &task, &source, &options, zeros));
+		assert_int_equal(result.step, stop < 60 ? stop : 60);
+		assert_ok(ek_checkpoint_open_at(&file, result.step, folder, EK_CHECKPOINT_WHOLE));
+		ek_tensor_file_close(&file);
+	}
+	read_state(&s, other, extra, folder, &p->params);
+	assert_memory_equal(whole, other, sizeof whole);
+	assert_fails(ek_checkpoint_open_at(&file, 8, folder, EK_CHECKPOINT_WHOLE), EK_EUSAGE,
+	             "no checkpoint of step 8, but of 60, 49");
+	assert_close(ek_trainer_rate(&options, 0), 0.05 / 5, 1e-12);
+	assert_close(ek_trainer_rate(&options, 30), 0.025, 1e-12);
+	assert_close(ek_trainer_rate(&options, 60), 0, 1e-12);
+	problem_free(p);
+}
+
 /* ek_interrupt cannot be taken back, so what is stopped, or killed, runs in a child. A checkpoint in the middle of a
  * line of the log, at each step, and lines after the last checkpoint. */
 static void stopped_goes_on_the_same(void **unused)
@@ -651,6 +684,7 @@ int main(void)
 		cmocka_unit_test(same_bytes_for_any_threads),
 		cmocka_unit_test(stopped_goes_on_the_same),
 		cmocka_unit_test(logs_the_losses_of_all_images),
+		cmocka_unit_test(stops_on_the_way),
 		cmocka_unit_test(goes_on_from_the_newest_whole_one),
 		cmocka_unit_test(does_not_start_again_where_nothing_is_whole),
 		cmocka_unit_test(makes_the_preview_that_is_missing),
