@@ -18,10 +18,20 @@ static const char *const fixed[] = { "audit.json",
 	                             "clusters/duplicates.json" };
 enum { FIXED = sizeof fixed / sizeof *fixed };
 
-static const char *const patterns[] = { "subsets/*/subset.json", "subsets/*/decision.npy",  "weights/*/weights.json",
-	                                "weights/*/groups.csv",  "models/*/config.json",    "models/*/log.jsonl",
-	                                "samples/*/config.json", "samples/*/samples.jsonl", "samples/*/assignment.npy",
-	                                "evaluations/*.json",    "reviews/*.jsonl" };
+static const char *const patterns[] = { "subsets/*/subset.json",
+	                                "subsets/*/decision.npy",
+	                                "weights/*/weights.json",
+	                                "weights/*/groups.csv",
+	                                "models/*/config.json",
+	                                "models/*/log.jsonl",
+	                                "samples/*/config.json",
+	                                "samples/*/samples.jsonl",
+	                                "samples/*/assignment.npy",
+	                                "evaluations/*.json",
+	                                "reviews/*.jsonl",
+	                                "scores/*.json",
+	                                "scores/*.npy",
+	                                "scores/*.csv" };
 enum { PATTERNS = sizeof patterns / sizeof *patterns };
 
 /* Names, each with its NUL. */

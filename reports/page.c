@@ -205,6 +205,7 @@ static int load_made(struct ek_page *page)
 	EK_TRY(ek_alloc(&sizes, page->k, sizeof *sizes));
 	for (size_t i = 0; i < page->k; i++)
 		sizes[i] = page->clusters[i].size;
+	EK_TRY(ek_scores_load(&page->scores, page->run, page->images, EK_PAGE_PLANS));
 	EK_TRY(ek_models_load(&page->models, page->run, EK_PAGE_PLANS));
 	EK_TRY(ek_sample_sets_load(&page->samples, page->run, sizes, page->k, EK_PAGE_PLANS));
 	EK_TRY(ek_evaluations_load(&page->evaluations, page->run, &page->samples, page->k));
@@ -247,6 +248,7 @@ void ek_page_close(struct ek_page *page)
 	free(page->style);
 	free(page->name);
 	ek_plans_release(&page->plans);
+	ek_scores_release(&page->scores);
 	ek_models_release(&page->models);
 	ek_sample_sets_release(&page->samples);
 	ek_evaluations_release(&page->evaluations);

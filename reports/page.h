@@ -18,6 +18,7 @@
 #include "reports/plans.h"
 #include "reports/reviews.h"
 #include "reports/sample_sets.h"
+#include "reports/scores.h"
 #include "reports/thumbnails.h"
 
 struct ek_cluster_facts {
@@ -52,6 +53,9 @@ struct ek_page {
 
 	struct ek_plans plans;
 	size_t plan_clusters; /* how many clusters of each plan have pictures, smallest first */
+
+	struct ek_scores scores;
+	size_t score_images; /* pictures of each end of a score */
 
 	struct ek_models models;
 	struct ek_sample_sets samples;
@@ -116,6 +120,7 @@ int ek_chapter_attributes(struct ek_page *page);
 int ek_chapter_plan(struct ek_page *page);
 /* The part of that chapter on samplers. */
 int ek_chapter_plan_weights(struct ek_page *page);
+int ek_chapter_scores(struct ek_page *page);
 int ek_chapter_summary(struct ek_page *page);
 int ek_chapter_training(struct ek_page *page);
 int ek_chapter_samples(struct ek_page *page);

@@ -82,7 +82,8 @@ static size_t first_plan(const struct ek_page *page, uint32_t shorter)
 
 		const double splits = (double)(subset_count(page) * split_clusters(page, p->split) * 2 * p->split);
 
-		const double generated = (double)generated_count(page, p);
+		const double generated =
+			(double)(generated_count(page, p) + 2 * p->sample * at_most(page->scores.count, EK_PAGE_PLANS));
 		const double previews = (double)at_most(page->models.count, EK_PAGE_PLANS);
 
 		if ((cards * EK_PICK_KINDS * (double)p->each + groups * (double)p->group + splits + generated) *
@@ -216,6 +217,27 @@ out:
 	return rc;
 }
 
+/* Both ends of each score, and the most doubtful labels. */
+static int want_ends(struct ek_page *page)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < page->scores.count && i < EK_PAGE_PLANS; i++) {
+		const struct ek_score_set *s = &page->scores.items[i];
+		const uint64_t shown = at_most(page->score_images, s->count / 2);
+
+		for (uint64_t k = 0; k < shown; k++) {
+			if (s->suspect_count == 0)
+				EK_TRY(ek_pictures_want(&page->pictures, s->order[k], 1, 0));
+			EK_TRY(ek_pictures_want(&page->pictures, s->order[s->count - 1 - k], 1, 0));
+		}
+		for (size_t k = 0; k < s->suspect_count && k < page->score_images; k++)
+			EK_TRY(ek_pictures_want(&page->pictures, s->suspects[k].id, 1, 0));
+	}
+out:
+	return rc;
+}
+
 static int want_sample(struct ek_page *page, size_t set, uint64_t i)
 {
 	char *name = NULL, *path = NULL;
@@ -339,6 +361,7 @@ int ek_page_pictures(struct ek_page *page)
 	uint32_t shorter = 0;
 	int rc = 0;
 
+	page->score_images = plans[0].sample;
 	if (!page->has_pictures)
 		return pick(page, plans[0].each, plans[0].split);
 	EK_TRY(shorter_side(&shorter, page));
@@ -347,6 +370,8 @@ int ek_page_pictures(struct ek_page *page)
 		EK_TRY(pick(page, plans[i].each, plans[i].split));
 		EK_TRY(want_cards(page));
 		EK_TRY(want_splits(page));
+		page->score_images = plans[i].sample;
+		EK_TRY(want_ends(page));
 		EK_TRY(want_others(page, plans[i].group));
 		EK_TRY(want_samples(page, plans[i].sample));
 		EK_TRY(want_evaluations(page));

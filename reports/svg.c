@@ -87,6 +87,34 @@ void ek_svg_profile(struct ek_html *h, const double *descending, size_t k, size_
 	ek_buffer_release(&room);
 }
 
+enum { MOST_BINS = 100 };
+
+void ek_svg_histogram(struct ek_html *h, const double *counts, size_t bins, size_t marked, size_t unmarked,
+                      size_t number, const char *low, const char *high)
+{
+	double heights[MOST_BINS], most = 1;
+
+	bins = bins < MOST_BINS ? bins : MOST_BINS;
+	for (size_t i = 0; i < bins; i++)
+		most = fmax(most, counts[i]);
+	for (size_t i = 0; i < bins; i++)
+		heights[i] = counts[i] / most;
+	ek_html(h,
+	        "<svg class=\"profile\" width=\"100%%\" height=\"150\" role=\"img\" "
+	        "aria-labelledby=\"histogram-%zu\"><title id=\"histogram-%zu\">How many images have which score, from "
+	        "%s to "
+	        "%s.</title><svg y=\"4\" width=\"100%%\" height=\"120\" viewBox=\"0 0 %zu 100\" "
+	        "preserveAspectRatio=\"none\">",
+	        number, number, low, high, bins);
+	silhouette(h, "fill", heights, 0, marked);
+	silhouette(h, "fill tail", heights, marked, unmarked);
+	silhouette(h, "fill", heights, unmarked, bins);
+	ek_html(h,
+	        "</svg><text x=\"0\" y=\"144\" class=\"note\">%s</text><text x=\"100%%\" y=\"144\" text-anchor=\"end\" "
+	        "class=\"note\">%s</text></svg>",
+	        low, high);
+}
+
 /* The plot of the Lorenz curve: a square in a picture of 360 × 366. */
 enum { SIDE = 300, LEFT = 50, TOP = 16 };
 

@@ -25,6 +25,11 @@ void ek_svg_pair(struct ek_html *h, double before, double after, double referenc
  * descending: [k]. */
 void ek_svg_profile(struct ek_html *h, const double *descending, size_t k, size_t tail);
 
+/* How many images have which score: counts [bins] in columns of one width, those from marked to unmarked - 1 in the
+ * accent colour; `number` tells it from others of the page. */
+void ek_svg_histogram(struct ek_html *h, const double *counts, size_t bins, size_t marked, size_t unmarked,
+                      size_t number, const char *low, const char *high);
+
 /* Lorenz curve: the share of the images that the smallest x of the clusters hold. descending: [k] shares, largest
  * first. */
 void ek_svg_lorenz(struct ek_html *h, const double *descending, size_t k, double gini);
