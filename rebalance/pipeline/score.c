@@ -486,12 +486,32 @@ out:
 	return rc;
 }
 
+/* What a kill left between the files and their record: NAME.json is written first. */
+static int is_ours(const struct ek_scoring *s)
+{
+	char *path = NULL;
+	cJSON *json = NULL;
+	int is = 0;
+
+	if (ek_layout_path(&path, s->run, "scores/*.json", s->options->name) == 0 && ek_file_exists(path) > 0 &&
+	    ek_json_load(&json, path) == 0) {
+		const char *name = cJSON_GetStringValue(ek_json_member(json, "name"));
+		const char *method = cJSON_GetStringValue(ek_json_member(json, "method"));
+
+		is = name != NULL && strcmp(name, s->options->name) == 0 && method != NULL &&
+		     ek_score_find(method) != NULL;
+	}
+	cJSON_Delete(json);
+	free(path);
+	return is;
+}
+
 /* A file of the user's own is not written over. */
 static int check_own(const struct ek_scoring *s, const struct ek_step *step)
 {
 	int rc = 0;
 
-	if (ek_run_recorded(s->run, step->name) != NULL)
+	if (ek_run_recorded(s->run, step->name) != NULL || is_ours(s))
 		return 0;
 	for (const char *const *output = step->outputs; *output != NULL; output++) {
 		char *path = NULL;

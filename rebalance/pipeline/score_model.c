@@ -117,6 +117,16 @@ out:
 	return rc;
 }
 
+/* A multiple of the draws, where a slice has so many or must. */
+static int whole_draws(int slice, const struct ek_score_use *use)
+{
+	const int draws = use->grid.draws;
+
+	if (slice < draws && !use->whole_draws)
+		return slice;
+	return slice > draws ? slice / draws * draws : draws;
+}
+
 /* Images that a worker takes at once: about so many tokens; whole draws where it matters. */
 static int slice_of(const struct ek_score_model *m, const struct ek_score_use *use)
 {
@@ -129,9 +139,7 @@ static int slice_of(const struct ek_score_model *m, const struct ek_score_use *u
 	slice = slice < 1 ? 1 : slice > EK_NET_BATCH_MAX ? EK_NET_BATCH_MAX : slice;
 	if (use->images * (uint64_t)draws < (uint64_t)slice)
 		slice = (int)use->images * draws;
-	if (slice >= draws || use->whole_draws)
-		slice = slice / draws > 1 ? slice / draws * draws : draws;
-	return slice;
+	return whole_draws(slice, use);
 }
 
 int ek_score_model_open(struct ek_score_model *m, struct ek_run *run, const struct ek_score_use *use)
@@ -152,7 +160,11 @@ int ek_score_model_open(struct ek_score_model *m, struct ek_run *run, const stru
 		m->space.flip = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(m->config, "flip"));
 	}
 	options.slice = slice_of(m, use);
-	EK_TRY(ek_flow_task_new(&m->flow, &m->task, &options, &source));
+	/* What fits: a scoring has no batch that it must take as a whole. */
+	while ((rc = ek_flow_task_new(&m->flow, &m->task, &options, &source)) == EK_ENOMEM && use->batch == 0 &&
+	       options.slice > (use->whole_draws ? use->grid.draws : 1))
+		options.slice = whole_draws(options.slice / 2, use);
+	EK_TRY(rc);
 	EK_TRY(ek_store_new(&m->store, m->task.params));
 out:
 	return rc;

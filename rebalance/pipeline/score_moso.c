@@ -125,25 +125,70 @@ out:
 	return rc;
 }
 
+/* The sum of gradients so far, and how many images it is of behind it: kept now and then, for the next time. */
+static int sum_path(char **out, const struct surrogate *g, uint64_t c)
+{
+	return ek_format(out, "%s/%s-%04" PRIu64 "-%04" PRIu64 "-sum.npy", g->parts->folder, g->parts->key, g->shard,
+	                 c);
+}
+
+static int take_sum(double *sum, size_t size, const char *path)
+{
+	const uint64_t shape = size + 1;
+	struct ek_npy kept = { 0 };
+	int rc = 0;
+
+	if (!ek_file_exists(path))
+		return 0;
+	EK_TRY(ek_npy_open_as(&kept, path, EK_F64, 1, &shape));
+	memcpy(sum, kept.data, (size + 1) * sizeof *sum);
+	ek_info("going on after %.0f images", sum[size]);
+out:
+	ek_npy_close(&kept);
+	return rc;
+}
+
+static const double keep_seconds = 120;
+
+static int add_gradients(struct surrogate *g, double *sum, const char *path)
+{
+	const uint64_t block = EK_SCORE_BLOCK * (uint64_t)g->scorer->task.slice / (uint64_t)g->pass.grid.draws;
+	const uint64_t shape = g->scorer->task.params->size + 1;
+	double *done = sum + shape - 1, kept = ek_clock();
+	int rc = 0;
+
+	while (*done < (double)g->count) {
+		const uint64_t from = (uint64_t)*done, here = g->count - from < block ? g->count - from : block;
+
+		if ((rc = ek_score_gradient(&g->pass, g->ids + from, here, g->scorer->store, sum)) < 0)
+			break;
+		*done += (double)here;
+		ek_progress_add(here);
+		if (ek_clock() - kept > keep_seconds) {
+			EK_TRY(ek_npy_write(path, EK_F64, 1, &shape, sum));
+			kept = ek_clock();
+		}
+	}
+out:
+	return rc;
+}
+
 /* The mean gradient over the shard to EK_FIRST of the scorer's store; *square = its |gbar|^2. */
-static int take_mean(struct surrogate *g, double *square)
+static int take_mean(struct surrogate *g, uint64_t c, double *square)
 {
 	const size_t size = g->scorer->task.params->size;
-	const uint64_t block = EK_SCORE_BLOCK * (uint64_t)g->scorer->task.slice / (uint64_t)g->pass.grid.draws;
 	double *sum = NULL;
 	float *mean = NULL;
+	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_alloc(&sum, size, sizeof *sum));
+	EK_TRY(sum_path(&path, g, c));
+	EK_TRY(ek_alloc(&sum, size + 1, sizeof *sum));
 	EK_TRY(ek_alloc(&mean, size, sizeof *mean));
+	EK_TRY(take_sum(sum, size, path));
 	ek_progress_begin("mean gradient", "images", g->count);
-	for (uint64_t done = 0; done < g->count; done += block) {
-		const uint64_t here = g->count - done < block ? g->count - done : block;
-
-		if ((rc = ek_score_gradient(&g->pass, g->ids + done, here, g->scorer->store, sum)) < 0)
-			break;
-		ek_progress_add(here);
-	}
+	ek_progress_add((uint64_t)sum[size]);
+	rc = add_gradients(g, sum, path);
 	ek_progress_end();
 	EK_TRY(rc);
 	*square = ek_moso_mean(mean, sum, size, g->count);
@@ -151,6 +196,7 @@ static int take_mean(struct surrogate *g, double *square)
 out:
 	free(sum);
 	free(mean);
+	free(path);
 	return rc;
 }
 
@@ -183,7 +229,7 @@ static int do_checkpoint(struct surrogate *g, uint64_t c)
 	EK_TRY(train_to(g, g->steps[c]));
 	g->scorer->step = g->steps[c];
 	EK_TRY(ek_score_model_load(g->scorer, g->folder));
-	EK_TRY(take_mean(g, &square));
+	EK_TRY(take_mean(g, c, &square));
 	EK_TRY(ek_npy_write(path, EK_F64, 1, &one, &square));
 	ek_progress_begin("scoring", "images", g->count);
 	rc = ek_score_part(g->parts, part, &g->pass, g->ids, g->count);
