@@ -4,10 +4,13 @@
  *     bench_cuda step NAME BATCH STEPS      training steps: images/s of the median step
  *     bench_cuda ops NAME BATCH             where a step's time goes, operator by operator
  *     bench_cuda sample NAME BATCH STEPS    one evaluation of each of a batch's images
+ *     bench_cuda images NAME BATCH STEPS    the norms of single images' gradients, alone and with their products with a
+ *                                           direction; and how the order of norms is beside that in float32
  *     bench_cuda bits NAME BATCH STEPS      a digest of the values after so many steps
  *
  * NAME: SiT-S/2, …; images are latents of 32 × 32 × 4, numbers are bfloat16.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,12 +233,167 @@ out:
 	return rc;
 }
 
+/* The network of training, for the gradients of images. */
+struct measuring {
+	struct ek_net *net;
+	struct ek_net_state *s;
+	int data, keys, factors, t, labels, loss;
+	float *ones;
+	double *squares, *products;
+};
+
+static void measuring_free(struct measuring *m)
+{
+	ek_net_state_free(m->s);
+	ek_net_free(m->net);
+	free(m->ones);
+	free(m->squares);
+	free(m->products);
+}
+
+static int build_measuring(struct measuring *m, struct run *r, enum ek_nn_precision precision)
+{
+	const struct ek_net_shape shape = { r->config.side, r->config.side, r->config.channels };
+	int rc, noise, x, prediction, parts[2];
+
+	EK_TRY(ek_net_new(&m->net, r->task.params, precision, r->batch));
+	EK_TRY(m->data = ek_net_input(m->net, shape));
+	EK_TRY(m->keys = ek_net_input_keys(m->net));
+	EK_TRY(m->factors = ek_net_input(m->net, (struct ek_net_shape){ 1, 1, EK_OBJECTIVE_FACTORS }));
+	EK_TRY(m->t = ek_net_input(m->net, (struct ek_net_shape){ 1, 1, 1 }));
+	EK_TRY(m->labels = ek_net_input_ids(m->net));
+	EK_TRY(noise = ek_net_noise(m->net, m->keys, shape));
+	EK_TRY(x = ek_objective_mix(m->net, m->data, noise, m->factors));
+	EK_TRY(prediction = ek_sit_build(m->net, r->task.params, &r->config, x, m->t, m->labels));
+	EK_TRY(m->loss =
+	               ek_objective_loss(m->net, &r->options.objective, prediction, m->data, noise, m->factors, parts));
+	EK_TRY(ek_net_output(m->net, m->loss));
+	EK_TRY(ek_net_finish(m->net, EK_NET_IMAGES));
+	EK_TRY(ek_net_load_from(m->net, r->store, EK_VALUES));
+	EK_TRY(ek_net_state_new(&m->s, m->net));
+	EK_TRY(ek_alloc(&m->ones, (size_t)r->batch, sizeof *m->ones));
+	EK_TRY(ek_alloc(&m->squares, (size_t)r->batch, sizeof *m->squares));
+	EK_TRY(ek_alloc(&m->products, (size_t)r->batch, sizeof *m->products));
+out:
+	return rc;
+}
+
+/* The same images, times and noises each time. */
+static int measure(struct measuring *m, struct run *r, int with_products)
+{
+	const struct ek_net_images what = { .direction = with_products ? r->store : NULL, .family = EK_AVERAGE };
+	int rc;
+
+	memcpy(ek_net_stage(m->s, m->data), r->data,
+	       (size_t)r->batch * ek_net_elements(m->net, m->data) * sizeof *r->data);
+	for (int i = 0; i < r->batch; i++) {
+		const double t = ((double)i + 0.5) / r->batch;
+
+		((struct ek_net_key *)ek_net_stage(m->s, m->keys))[i] = ek_objective_key(1, (uint64_t)i);
+		((float *)ek_net_stage(m->s, m->t))[i] = (float)t;
+		((int32_t *)ek_net_stage(m->s, m->labels))[i] = i * 37 % r->config.classes;
+		ek_objective_factors(&r->options.objective, t,
+		                     (float *)ek_net_stage(m->s, m->factors) + i * EK_OBJECTIVE_FACTORS);
+		m->ones[i] = 1;
+	}
+	EK_TRY(ek_net_forward(m->s));
+	ek_net_write_gradient(m->s, m->loss, m->ones);
+	EK_TRY(ek_net_backward_images(m->s, &what, m->squares, with_products ? m->products : NULL));
+out:
+	return rc;
+}
+
+/* Where the time of squares goes, after a forward and a backward: milliseconds of the operators alone. */
+static int time_measuring(struct measuring *m, const struct run *r)
+{
+	const struct ek_net_images what = { .together = 1 };
+	double sums[EK_NET_KIND_COUNT] = { 0 };
+	int rc = 0;
+
+	m->s->measure = &what;
+	m->s->in_backward = 1;
+	for (int i = m->net->op_count; i < m->net->step_count; i++) {
+		const struct ek_net_op *op = &m->net->ops[m->net->steps[i].op];
+		const double start = clock_of_device(r);
+
+		if (!ek_net_measures(m->s, op, 0))
+			continue;
+		for (int j = 0; j < REPEATS; j++)
+			EK_TRY(m->net->device->codes[op->kind]->images(m->s, op));
+		sums[op->kind] += 1e3 * (clock_of_device(r) - start) / REPEATS;
+	}
+	for (int k = 0; k < EK_NET_KIND_COUNT; k++)
+		if (sums[k] > 0)
+			printf("  %-12s %8.3f ms for the squares of images\n", ek_net_operators[k].name, sums[k]);
+out:
+	m->s->measure = NULL;
+	m->s->in_backward = 0;
+	return rc;
+}
+
+/* Where each is among all, from the least on. */
+static void rank(double *ranks, const double *x, int count)
+{
+	for (int i = 0; i < count; i++) {
+		ranks[i] = 0;
+		for (int j = 0; j < count; j++)
+			ranks[i] += x[j] < x[i];
+	}
+}
+
+/* Spearman's correlation, 1 - 6 sum d^2 / (n (n^2 - 1)). ranks: room for 2 · count. */
+static double rank_correlation(const double *a, const double *b, int count, double *ranks)
+{
+	double sum = 0;
+
+	rank(ranks, a, count);
+	rank(ranks + count, b, count);
+	for (int i = 0; i < count; i++)
+		sum += (ranks[i] - ranks[count + i]) * (ranks[i] - ranks[count + i]);
+	return 1 - 6 * sum / ((double)count * ((double)count * count - 1));
+}
+
+static int time_images(struct run *r, const char *name, int steps)
+{
+	struct measuring m = { 0 }, exact = { 0 };
+	double start = 0, squares = 0, products = 0, *ranks = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&ranks, 2 * (size_t)r->batch, sizeof *ranks));
+	EK_TRY(build_measuring(&m, r, EK_NN_BF16));
+	for (int with = 0; with < 2; with++) {
+		for (int i = 0; i < WARMUP + steps; i++) {
+			if (i == WARMUP)
+				start = clock_of_device(r);
+			EK_TRY(measure(&m, r, with));
+		}
+		start = (clock_of_device(r) - start) / steps;
+		printf("images %s batch %d%s: %.1f images/s (%.2f ms), norm %.6g\n", name, r->batch,
+		       with ? " with products" : "", r->batch / start, 1e3 * start, sqrt(m.squares[0]));
+	}
+	EK_TRY(time_measuring(&m, r));
+	EK_TRY(build_measuring(&exact, r, EK_NN_F32));
+	EK_TRY(measure(&exact, r, 1));
+	for (int i = 0; i < r->batch; i++) {
+		squares = fmax(squares, fabs(sqrt(m.squares[i] / exact.squares[i]) - 1));
+		products = fmax(products, fabs(m.products[i] / exact.products[i] - 1));
+	}
+	printf("images %s beside float32: rank correlation of norms %.6f, of products %.6f; at most %.2g, %.2g off\n",
+	       name, rank_correlation(m.squares, exact.squares, r->batch, ranks),
+	       rank_correlation(m.products, exact.products, r->batch, ranks), squares, products);
+out:
+	measuring_free(&m);
+	measuring_free(&exact);
+	free(ranks);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	const struct ek_device *device;
 	const int steps = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 20;
 	struct run r = { .batch = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 256 };
-	int rc = argc > 2 ? 0 : ek_fail(EK_EUSAGE, "bench_cuda step|ops|sample|bits NAME [BATCH [STEPS]]");
+	int rc = argc > 2 ? 0 : ek_fail(EK_EUSAGE, "bench_cuda step|ops|sample|images|bits NAME [BATCH [STEPS]]");
 
 	EK_TRY(rc);
 	EK_TRY(ek_sit_config_name(&r.config, argv[2]));
@@ -249,6 +407,8 @@ int main(int argc, char **argv)
 		EK_TRY(time_operators(&r, argv[2]));
 	else if (strcmp(argv[1], "sample") == 0)
 		EK_TRY(time_sampling(&r, argv[2], steps));
+	else if (strcmp(argv[1], "images") == 0)
+		EK_TRY(time_images(&r, argv[2], steps));
 	else if (strcmp(argv[1], "bits") == 0)
 		EK_TRY(digest_of_steps(&r, argv[2], steps));
 	else

@@ -40,6 +40,10 @@ static void the_case_is_the_twins(void **state)
 	net_twin_run(c, EK_NN_F32, 0);
 	net_twin_run(c, EK_NN_BF16, 0);
 	net_twin_run(c, EK_NN_BF16, 1);
+	for (int together = 1; together <= 2; together++) {
+		net_images_run(c, EK_NN_F32, 0, together);
+		net_images_run(c, EK_NN_BF16, together == 1, together);
+	}
 }
 
 /* Three steps of a store; gradients from a stream of numbers. Returns values and average, to be freed. */

@@ -2,6 +2,7 @@
  * gradient of the input takes: for each phase [inputs, taps, outputs] of its group. Where groups have one channel:
  * [taps, channels]. */
 #include "train/nn/ops/conv_cuda.h"
+#include "train/nn/ops/images_cuda.h"
 
 /* What is the same for every product of a layer. */
 static struct product start(const struct ek_net *net, const struct ek_net_op *op, int from, int to)
@@ -111,6 +112,9 @@ static int prepare_conv(struct ek_net *net, struct ek_net_op *op)
 	sums = ek_cuda_conv_weights_scratch(&p, type);
 	bias = ek_cuda_add_rows_scratch(outs / columns, columns);
 	op->scratch += sums > bias ? sums : bias;
+	if (net->mode == EK_NET_IMAGES)
+		op->scratch += ek_cuda_images_scratch(net->batch, (size_t)(p.rows / p.images), (size_t)p.depth,
+		                                      (size_t)p.out, (size_t)p.groups);
 	return 0;
 }
 
@@ -245,4 +249,34 @@ out:
 	return rc;
 }
 
-const struct ek_net_code ek_net_cuda_conv = { prepare_conv, load_conv, forward_conv, backward_conv, 1, NULL };
+/* dy is not rounded to the net's type here. */
+static int images_conv(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct product p = product_forward(s->net, op);
+	struct ek_image_product q = {};
+	int rc = 0;
+
+	q.x = ek_cuda_input(s, op, 0);
+	q.dy = ek_cuda_grad_output(s, op, 0);
+	q.rows = (int)ek_net_image_rows(s, op->outputs[0]);
+	q.inputs = p.depth;
+	q.outputs = p.out;
+	q.groups = p.groups;
+	q.channels = p.groups * p.in;
+	for (int i = 0; i < 2; i++) {
+		q.kernel[i] = p.taps[i];
+		q.stride[i] = p.stride[i];
+		q.pad[i] = -p.first[i];
+		q.read[i] = p.read[i];
+		q.made[i] = p.made[i];
+	}
+	if (ek_net_measures(s, op, 0)) {
+		q.direction = ek_net_direction(s, op, 0);
+		EK_TRY(ek_cuda_image_weights(s, &q, s->scratch));
+	}
+	EK_TRY(ek_cuda_image_bias(s, op));
+out:
+	return rc;
+}
+
+const struct ek_net_code ek_net_cuda_conv = { prepare_conv, load_conv, forward_conv, backward_conv, 1, images_conv };

@@ -6,6 +6,7 @@
  * threads of a block stand in `lines` rows of `lanes`. What they find out about each channel goes to scratch, a chunk
  * at a time, and is put together for each image and group.
  */
+#include "train/nn/ops/images_cuda.h"
 #include "train/nn/ops/wide_cuda.h"
 
 enum { BATCH = 8, BLOCKS = 1056 }; /* rows taken at once by a thread; blocks that fill a GPU several times */
@@ -376,35 +377,69 @@ static __global__ void __launch_bounds__(EK_THREADS)
 	}
 }
 
-static int backward_group_norm(struct ek_net_state *s, const struct ek_net_op *op)
+/* What backward needs to know: totals and ends. */
+struct knowledge {
+	float *totals, *ends;
+};
+
+static struct knowledge find_sums(const struct ek_net_state *s, const struct ek_net_op *op)
 {
 	const struct cut c = cut_of(s->net, op);
 	const unsigned images = (unsigned)s->net->batch;
-	const dim3 blocks(c.chunks, images, c.slices);
 	const float *saved = (const float *)ek_net_saved(s, op), *weight = ek_net_parameter(s, op, 0);
-	const float *bias = ek_net_parameter(s, op, 1);
 	float *found = (float *)(void *)s->scratch, *totals = found + found_count(s->net, &c);
 	float *ends = totals + 2 * (size_t)images * c.n;
-	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
 
 	by_types(s->net, op, [&](auto zero, auto zero_to, auto width) {
 		typedef decltype(zero) T;
 		typedef decltype(zero_to) To;
 		constexpr int V = decltype(width)::value;
-		const T *x = (const T *)ek_net_in(s, op, 0);
-		const To *dy = (const To *)ek_net_grad_out(s, op, 0);
 
-		EK_LAUNCH((add_up<T, To, V>), blocks, EK_THREADS, 0, found, dy, x, saved, weight, bias, c,
-		          op->of.group_norm.activation);
-		EK_LAUNCH(make_ends, dim3(c.groups, images), EK_THREADS, 0, ends, totals, found, saved, weight, c);
-		if (dw != NULL || db != NULL)
-			EK_LAUNCH(add_images, ek_cuda_blocks(c.n), EK_CUDA_BLOCK, 0, dw, db, totals, images, c.n);
+		EK_LAUNCH((add_up<T, To, V>), dim3(c.chunks, images, c.slices), EK_THREADS, 0, found,
+		          (const To *)ek_net_grad_out(s, op, 0), (const T *)ek_net_in(s, op, 0), saved, weight,
+		          ek_net_parameter(s, op, 1), c, op->of.group_norm.activation);
+	});
+	EK_LAUNCH(make_ends, dim3(c.groups, images), EK_THREADS, 0, ends, totals, found, saved, weight, c);
+	return { totals, ends };
+}
+
+static int backward_group_norm(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct cut c = cut_of(s->net, op);
+	const unsigned images = (unsigned)s->net->batch;
+	const struct knowledge k = find_sums(s, op);
+	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
+
+	if (dw != NULL || db != NULL)
+		EK_LAUNCH(add_images, ek_cuda_blocks(c.n), EK_CUDA_BLOCK, 0, dw, db, k.totals, images, c.n);
+	by_types(s->net, op, [&](auto zero, auto zero_to, auto width) {
+		typedef decltype(zero) T;
+		typedef decltype(zero_to) To;
+		constexpr int V = decltype(width)::value;
+
 		if (op->wants[0])
-			EK_LAUNCH((to_input<T, To, V>), blocks, EK_THREADS, 0, (T *)ek_net_grad_in(s, op, 0), dy, x,
-			          saved, ends, weight, bias, c, op->of.group_norm.activation, op->adds[0]);
+			EK_LAUNCH((to_input<T, To, V>), dim3(c.chunks, images, c.slices), EK_THREADS, 0,
+			          (T *)ek_net_grad_in(s, op, 0), (const To *)ek_net_grad_out(s, op, 0),
+			          (const T *)ek_net_in(s, op, 0), (const float *)ek_net_saved(s, op), k.ends,
+			          ek_net_parameter(s, op, 0), ek_net_parameter(s, op, 1), c,
+			          op->of.group_norm.activation, op->adds[0]);
 	});
 	return ek_cuda_launched("group norm's gradient");
 }
 
+static int images_group_norm(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const size_t n = ek_net_channel_count(s->net, op->inputs[0]);
+	const float *totals = find_sums(s, op).totals;
+	int rc;
+
+	EK_TRY(ek_cuda_launched("group norm's gradient"));
+	for (int i = 0; i < 2; i++)
+		EK_TRY(ek_cuda_image_sums(s, op, i, ek_image_rows{ ek_cuda_floats(totals), i == 0 ? n : 0, 2 * n },
+		                          s->together, n));
+out:
+	return rc;
+}
+
 const struct ek_net_code ek_net_cuda_group_norm = { prepare_group_norm,  NULL, forward_group_norm,
-	                                            backward_group_norm, 1,    NULL };
+	                                            backward_group_norm, 1,    images_group_norm };

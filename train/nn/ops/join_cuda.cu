@@ -1,5 +1,6 @@
 /* Layers that put values, or rows of them, together and apart, on the GPU; as join_cpu.c and the channels of
  * image_cpu.c. */
+#include "train/nn/ops/images_cuda.h"
 #include "train/nn/ops/wide_cuda.h"
 
 /* Runs of `width` numbers, `step` apart, from `x` on. */
@@ -193,7 +194,15 @@ out:
 	return rc;
 }
 
-const struct ek_net_code ek_net_cuda_prepend = { NULL, NULL, forward_prepend, backward_prepend, 1, NULL };
+static int images_prepend(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const size_t out = ek_net_elements(s->net, op->outputs[0]);
+	const ek_image_rows rows = { ek_cuda_grad_output(s, op, 0), 0, out };
+
+	return ek_cuda_image_sums(s, op, 0, rows, s->together, out - ek_net_elements(s->net, op->inputs[0]));
+}
+
+const struct ek_net_code ek_net_cuda_prepend = { NULL, NULL, forward_prepend, backward_prepend, 1, images_prepend };
 
 /* Patches. A thread has one number of the side that is written, in the order of memory. */
 

@@ -9,9 +9,9 @@
  */
 #include <stdlib.h>
 
-#include "train/nn/ops/op_cuda.h"
+#include "train/nn/ops/images_cuda.h"
 
-enum { FORWARD, DATA, WEIGHTS, PRODUCTS, CANDIDATES = 1 };
+enum { FORWARD, DATA, WEIGHTS, DIRECTION, PRODUCTS, CANDIDATES = 1 };
 
 /* d [m, n] = or += a · b, column by column. */
 struct product {
@@ -248,6 +248,26 @@ static size_t packed_weights(const ek_net *net, const ek_net_op *op)
 	return is_bf16(net, op) ? ek_net_align(op->counts[0] * sizeof(ek_bf16)) : 0;
 }
 
+/* Scratch, behind dy where it is rounded: the parts of sums; then the direction as the product takes it, and x times
+ * it. */
+static int prepare_images(ek_net *net, ek_net_op *op, plan *p)
+{
+	const sizes z = sizes_of(net, op);
+	const int bf16 = is_bf16(net, op);
+	const size_t rounded = bf16 != gives_bf16(net, op) ? ek_net_align(z.rows * z.outputs * sizeof(ek_bf16)) : 0;
+	const size_t parts = ek_cuda_images_scratch(net->batch, z.rows / (size_t)net->batch, z.inputs, z.outputs, 1);
+	const size_t products = packed_weights(net, op) + z.rows * z.outputs * sizeof(float);
+	int rc;
+
+	if (op->scratch < rounded + (parts > products ? parts : products))
+		op->scratch = rounded + (parts > products ? parts : products);
+	EK_TRY(make(&p->products[DIRECTION], p->lt,
+	            { z.outputs, z.rows, z.inputs, CUBLAS_OP_T, CUBLAS_OP_N, bf16, 0, CUBLASLT_EPILOGUE_DEFAULT, 0,
+	              bf16 ? 64 : parameter_alignment(op, 0), 64, 0 }));
+out:
+	return rc;
+}
+
 static int prepare(ek_net *net, ek_net_op *op)
 {
 	const sizes z = sizes_of(net, op);
@@ -292,6 +312,8 @@ static int prepare(ek_net *net, ek_net_op *op)
 	EK_TRY(make(&p->products[WEIGHTS], p->lt,
 	            { z.inputs, z.outputs, z.rows, CUBLAS_OP_N, CUBLAS_OP_T, bf16, 0, CUBLASLT_EPILOGUE_DEFAULT, 1, 64,
 	              parameter_alignment(op, 0), 0 }));
+	if (net->mode == EK_NET_IMAGES)
+		EK_TRY(prepare_images(net, op, p));
 out:
 	return rc;
 }
@@ -392,4 +414,60 @@ out:
 	return rc;
 }
 
-const struct ek_net_code ek_net_cuda_linear = { prepare, load, forward, backward, 1, NULL };
+static int image_squares(ek_net_state *s, const ek_net_op *op, const ek_image_product *p, void *scratch)
+{
+	if (ek_net_rows(s->net, op->inputs[0]) == (size_t)s->net->batch)
+		return ek_cuda_image_vectors(s, p);
+	return ek_cuda_has_gram(p) ? ek_cuda_image_gram(s, p, scratch) : ek_cuda_image_weights(s, p, scratch);
+}
+
+/* dy times x V^T. */
+static int image_products(ek_net_state *s, const ek_net_op *op, unsigned char *scratch)
+{
+	const sizes z = sizes_of(s->net, op);
+	const float *direction = ek_net_direction(s, op, 0);
+	float *made = (float *)(void *)(scratch + packed_weights(s->net, op));
+	const void *weights = direction;
+	int rc = 0;
+
+	if (is_bf16(s->net, op)) {
+		EK_TRY(ek_cuda_copy({ scratch, 1, 0 }, ek_cuda_floats(direction), op->counts[0]));
+		weights = scratch;
+	}
+	EK_TRY(run((const plan *)op->prepared, DIRECTION, weights, ek_net_in(s, op, 0), NULL, made, NULL, NULL));
+	EK_TRY(ek_cuda_image_dot(s, ek_cuda_grad_output(s, op, 0), ek_cuda_floats(made),
+	                         z.rows / s->images * z.outputs));
+out:
+	return rc;
+}
+
+static int images(ek_net_state *s, const ek_net_op *op)
+{
+	const sizes z = sizes_of(s->net, op);
+	const int bf16 = is_bf16(s->net, op);
+	ek_image_product p = {};
+	unsigned char *scratch = s->scratch;
+	int rc = 0;
+
+	if (ek_net_measures(s, op, 0)) {
+		p.x = ek_cuda_input(s, op, 0);
+		p.dy = ek_cuda_grad_output(s, op, 0);
+		p.rows = (int)(z.rows / s->images);
+		p.inputs = (int)z.inputs;
+		p.outputs = (int)z.outputs;
+		p.groups = 1;
+		if (bf16 != p.dy.bf16) {
+			EK_TRY(ek_cuda_copy({ scratch, 1, 0 }, p.dy, z.rows * z.outputs));
+			p.dy = { scratch, 1, 0 };
+			scratch += ek_net_align(z.rows * z.outputs * sizeof(ek_bf16));
+		}
+		EK_TRY(image_squares(s, op, &p, scratch));
+		if (s->measure->direction != NULL)
+			EK_TRY(image_products(s, op, scratch));
+	}
+	EK_TRY(ek_cuda_image_bias(s, op));
+out:
+	return rc;
+}
+
+const struct ek_net_code ek_net_cuda_linear = { prepare, load, forward, backward, 1, images };

@@ -5,7 +5,7 @@
  *
  * Backward adds up the gradients of weight, bias and gate over stripes of rows, then the stripes in order.
  */
-#include "train/nn/ops/op_cuda.h"
+#include "train/nn/ops/images_cuda.h"
 
 enum { WARPS = 8, STRIPE = 64, WIDEST = 2048 };
 
@@ -521,5 +521,31 @@ out:
 	return rc;
 }
 
+/* dy times the normal. saved: mean and inverse deviation of each row. */
+struct weight_rows {
+	ek_cuda_view dy, x;
+	const float *saved;
+	size_t n;
+
+	__device__ float operator()(size_t row, size_t column) const
+	{
+		const float normal = (ek_get(x, row * n + column) - saved[2 * row]) * saved[2 * row + 1];
+
+		return ek_get(dy, row * n + column) * normal;
+	}
+};
+
+static int images_layer_norm(ek_net_state *s, const ek_net_op *op)
+{
+	const norm_pass m = layer_norm_of(s, op);
+	const weight_rows weights = { ek_cuda_grad_output(s, op, 0), m.x, m.saved, m.n };
+	int rc;
+
+	EK_TRY(ek_cuda_image_sums(s, op, 0, weights, m.rows / s->images, m.n));
+	EK_TRY(ek_cuda_image_bias(s, op));
+out:
+	return rc;
+}
+
 const struct ek_net_code ek_net_cuda_layer_norm = { prepare_layer_norm,  NULL, forward_layer_norm,
-	                                            backward_layer_norm, 1,    NULL };
+	                                            backward_layer_norm, 1,    images_layer_norm };

@@ -1,7 +1,7 @@
 /* Layers about tokens: positions, embeddings, times, softmax. */
 #include <math_constants.h>
 
-#include "train/nn/ops/op_cuda.h"
+#include "train/nn/ops/images_cuda.h"
 
 /* y = x + parameter, the same for each image. */
 static __global__ void add_positions(float *y, ek_cuda_view x, const float *table, size_t image, size_t count)
@@ -41,8 +41,16 @@ out:
 	return rc;
 }
 
+static int images_positions(ek_net_state *s, const ek_net_op *op)
+{
+	const size_t image = ek_net_elements(s->net, op->inputs[0]);
+	const ek_image_rows rows = { ek_cuda_grad_output(s, op, 0), 0, image };
+
+	return ek_cuda_image_sums(s, op, 0, rows, s->together, image);
+}
+
 const struct ek_net_code ek_net_cuda_positions = { prepare_positions,  NULL, forward_positions,
-	                                           backward_positions, 1,    NULL };
+	                                           backward_positions, 1,    images_positions };
 
 static __global__ void embed(float *y, const int32_t *ids, const float *table, size_t n, size_t count)
 {
@@ -90,7 +98,50 @@ static int backward_embedding(ek_net_state *s, const ek_net_op *op)
 	return ek_cuda_launched("embedding's gradient");
 }
 
-const struct ek_net_code ek_net_cuda_embedding = { NULL, NULL, forward_embedding, backward_embedding, 1, NULL };
+/* A block for each image: of its draws the first of an id adds up all of them. */
+static __global__ void __launch_bounds__(EK_IMAGE_BLOCK)
+	add_ids(double *sums, const int32_t *ids, const float *dy, size_t n, int together, const float *direction)
+{
+	__shared__ double room[32];
+	double square = 0, product = 0;
+
+	ids += (size_t)blockIdx.x * together;
+	dy += (size_t)blockIdx.x * together * n;
+	for (int first = 0; first < together; first++) {
+		int before = 0;
+
+		while (ids[before] != ids[first])
+			before++;
+		for (size_t j = threadIdx.x; j < n && before == first; j += EK_IMAGE_BLOCK) {
+			float sum = 0;
+
+			for (int b = first; b < together; b++)
+				if (ids[b] == ids[first])
+					sum += dy[b * n + j];
+			square += (double)sum * (double)sum;
+			if (direction != NULL)
+				product += (double)sum * (double)direction[(size_t)ids[first] * n + j];
+		}
+	}
+	square = ek_block_sum(square, room);
+	product = ek_block_sum(product, room);
+	if (threadIdx.x > 0)
+		return;
+	sums[blockIdx.x] += square;
+	sums[gridDim.x + blockIdx.x] += product;
+}
+
+static int images_embedding(ek_net_state *s, const ek_net_op *op)
+{
+	add_ids<<<(unsigned)s->images, EK_IMAGE_BLOCK, 0, ek_cuda_stream()>>>(
+		s->image_sums, (const int32_t *)ek_net_in(s, op, 0), (const float *)ek_net_grad_out(s, op, 0),
+		ek_net_channel_count(s->net, op->outputs[0]), (int)s->together, ek_net_direction(s, op, 0));
+	return ek_cuda_launched("the gradients of images");
+}
+
+const struct ek_net_code ek_net_cuda_embedding = {
+	NULL, NULL, forward_embedding, backward_embedding, 1, images_embedding
+};
 
 static __global__ void embed_times(float *y, const float *t, size_t half, float scale, size_t count)
 {

@@ -1,0 +1,352 @@
+/*
+ * dY^T X of each image, on GPUs, without writing it. |dY^T X|^2 is the sum of the products of X X^T and dY dY^T, which
+ * are symmetric: a block has 128 rows by 128 of them, of those on and below the diagonal, adds up both in registers and
+ * multiplies them there. Other types and sizes, and convolutions: a block has 64 × 64 numbers of dY^T X.
+ */
+#include "train/nn/ops/images_cuda.h"
+#include "train/nn/ops/tensor_cuda.h"
+#include "train/nn/ops/wide_cuda.h"
+
+enum {
+	SIDE = 128,
+	DEPTH = 64,
+	STRIDE = DEPTH + 8,
+	STAGES = 3,
+	TILE = SIDE * STRIDE,
+	WARP_ROWS = 64,
+	WARP_COLUMNS = 32
+};
+enum { PART = 64, LINES = 16 };
+
+static size_t pairs_of(size_t rows)
+{
+	const size_t sides = (rows + SIDE - 1) / SIDE;
+
+	return sides * (sides + 1) / 2;
+}
+
+static size_t parts_of(const ek_image_product *p)
+{
+	return (size_t)((p->inputs + PART - 1) / PART) * (size_t)((p->outputs + PART - 1) / PART) * (size_t)p->groups;
+}
+
+size_t ek_cuda_images_scratch(int batch, size_t tokens, size_t inputs, size_t outputs, size_t groups)
+{
+	ek_image_product p = {};
+	size_t most;
+
+	p.inputs = (int)inputs;
+	p.outputs = (int)outputs;
+	p.groups = (int)groups;
+	most = (size_t)batch * parts_of(&p);
+	for (int together = 1; together <= batch; together++)
+		if (batch % together == 0) {
+			const size_t pairs = (size_t)(batch / together) * pairs_of(tokens * (size_t)together);
+
+			most = most > pairs ? most : pairs;
+		}
+	return most * 2 * sizeof(double);
+}
+
+/* sums [images] and [images] += the parts [images, count, 2] of each image, in order. */
+static __global__ void add_parts(double *sums, const double *parts, size_t count, size_t images)
+{
+	EK_CUDA_EACH(i, images)
+	{
+		double square = 0, product = 0;
+
+		for (size_t j = 0; j < count; j++) {
+			square += parts[2 * (i * count + j)];
+			product += parts[2 * (i * count + j) + 1];
+		}
+		sums[i] += square;
+		sums[images + i] += product;
+	}
+}
+
+static int finish(const ek_net_state *s, const double *parts, size_t count)
+{
+	add_parts<<<ek_cuda_blocks(s->images), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(s->image_sums, parts, count,
+	                                                                             s->images);
+	return ek_cuda_launched("the gradients of images");
+}
+
+/* By X X^T and dY dY^T. */
+
+/* The two tiles of a stage: rows first[0] … and first[1] … of an image, 64 columns from `column` on; zeros beyond. */
+static __device__ inline void fetch(bf16 *stage, const bf16 *x, const int first[2], int rows, int column, int columns,
+                                    int tiles)
+{
+	for (int i = (int)threadIdx.x; i < tiles * SIDE * (DEPTH / 8); i += (int)blockDim.x) {
+		const int tile = i / (SIDE * DEPTH / 8), row = i / (DEPTH / 8) % SIDE, part = i % (DEPTH / 8) * 8;
+		const bool wanted = first[tile] + row < rows && column + part < columns;
+		const bf16 *from = x + (size_t)(first[tile] + row) * columns + column + part;
+
+		copy_behind(stage + tile * TILE + row * STRIDE + part, wanted ? from : x, wanted);
+	}
+}
+
+/* sum [64, 32] of a warp += rows of `a` times rows of `b`, 64 deep. */
+static __device__ inline void multiply_stage(float (&sum)[4][4][4], const bf16 *a, const bf16 *b)
+{
+	const int lane = (int)threadIdx.x % 32;
+
+#pragma unroll
+	for (int k = 0; k < DEPTH; k += 16) {
+		unsigned left[4][4], right[2][4];
+
+#pragma unroll
+		for (int m = 0; m < 4; m++)
+			load_matrices(left[m], a + (16 * m + lane % 16) * STRIDE + k + lane / 16 * 8);
+#pragma unroll
+		for (int n = 0; n < 2; n++)
+			load_matrices(right[n],
+			              b + (16 * n + lane % 8 + lane / 16 * 8) * STRIDE + k + lane / 8 % 2 * 8);
+#pragma unroll
+		for (int m = 0; m < 4; m++)
+#pragma unroll
+			for (int n = 0; n < 4; n++)
+				multiply(sum[m][n], left[m], right[n / 2][n % 2 * 2], right[n / 2][n % 2 * 2 + 1]);
+	}
+}
+
+struct gram {
+	const bf16 *x[2]; /* X, dY */
+	int columns[2], rows;
+	double *parts;
+};
+
+static __device__ inline int chunks_of(const gram &g, int which)
+{
+	return (g.columns[which] + DEPTH - 1) / DEPTH;
+}
+
+/* Chunk `c` of those of X and then of dY. */
+static __device__ inline void fetch_chunk(bf16 *room, const gram &g, int c, const int first[2], int tiles)
+{
+	const int of_x = chunks_of(g, 0), which = c >= of_x;
+
+	if (c < of_x + chunks_of(g, 1))
+		fetch(room + c % STAGES * 2 * TILE, g.x[which] + (size_t)blockIdx.y * g.rows * g.columns[which], first,
+		      g.rows, (c - which * of_x) * DEPTH, g.columns[which], tiles);
+	copies_marked();
+}
+
+static __global__ void __launch_bounds__(256, 1) multiply_grams(gram g)
+{
+	EK_SHARED(bf16, room);
+	__shared__ double sums[32];
+	const int warp = (int)threadIdx.x / 32, row = warp % 2 * WARP_ROWS, column = warp / 2 * WARP_COLUMNS;
+	float sum[2][4][4][4] = {};
+	int first[2] = { 0, (int)blockIdx.x }, tiles, c = 0;
+	double square = 0;
+
+	/* Pair number blockIdx.x: row 0 has one, row 1 two, … */
+	while (first[1] > first[0])
+		first[1] -= ++first[0];
+	tiles = first[0] == first[1] ? 1 : 2;
+	first[0] *= SIDE;
+	first[1] *= SIDE;
+	for (int i = 0; i < STAGES - 1; i++)
+		fetch_chunk(room, g, i, first, tiles);
+#pragma unroll
+	for (int which = 0; which < 2; which++)
+		for (int i = chunks_of(g, which); i > 0; i--, c++) {
+			const bf16 *stage = room + c % STAGES * 2 * TILE;
+
+			copies_wait<STAGES - 2>();
+			__syncthreads();
+			fetch_chunk(room, g, c + STAGES - 1, first, tiles);
+			multiply_stage(sum[which], stage + row * STRIDE, stage + (tiles - 1) * TILE + column * STRIDE);
+		}
+	for (int m = 0; m < 4; m++)
+		for (int n = 0; n < 4; n++) {
+			float some = 0;
+
+			for (int i = 0; i < 4; i++)
+				some += sum[0][m][n][i] * sum[1][m][n][i];
+			square += (double)some;
+		}
+	square = ek_block_sum(square, sums);
+	if (threadIdx.x > 0)
+		return;
+	g.parts[2 * ((size_t)blockIdx.y * gridDim.x + blockIdx.x)] = tiles * square;
+	g.parts[2 * ((size_t)blockIdx.y * gridDim.x + blockIdx.x) + 1] = 0;
+}
+
+enum { GRAM_ROOM = STAGES * 2 * TILE * (int)sizeof(bf16) };
+
+int ek_cuda_has_gram(const ek_image_product *p)
+{
+	return p->x.bf16 && p->dy.bf16 && p->kernel[0] == 0 && p->inputs % 8 == 0 && p->outputs % 8 == 0 &&
+	       (size_t)GRAM_ROOM <= ek_cuda_shared_memory();
+}
+
+int ek_cuda_image_gram(const ek_net_state *s, const ek_image_product *p, void *scratch)
+{
+	const size_t pairs = pairs_of((size_t)p->rows);
+	const dim3 blocks((unsigned)pairs, (unsigned)s->images);
+	const gram g = {
+		{ (const bf16 *)p->x.x, (const bf16 *)p->dy.x }, { p->inputs, p->outputs }, p->rows, (double *)scratch
+	};
+	int rc;
+
+	EK_TRY(ek_cuda_check(cudaFuncSetAttribute((const void *)multiply_grams,
+	                                          cudaFuncAttributeMaxDynamicSharedMemorySize, GRAM_ROOM),
+	                     "the gradients of images"));
+	multiply_grams<<<blocks, 256, GRAM_ROOM, ek_cuda_stream()>>>(g);
+	EK_TRY(ek_cuda_launched("the gradients of images"));
+	EK_TRY(finish(s, (const double *)scratch, pairs));
+out:
+	return rc;
+}
+
+/* Directly. */
+
+/* Number `i` of what row `row` of image blockIdx.y has in X: of a convolution's group the channel, then the place in
+ * the kernel, as in the table. */
+static __device__ inline float seen(const ek_image_product &p, int group, int row, int i)
+{
+	const size_t all = (size_t)blockIdx.y * p.rows + row;
+	int y, x, tap;
+
+	if (p.kernel[0] == 0)
+		return ek_get(p.x, all * p.inputs + i);
+	tap = i % (p.kernel[0] * p.kernel[1]);
+	x = (int)(all % p.made[1]) * p.stride[1] - p.pad[1] + tap % p.kernel[1];
+	y = (int)(all / p.made[1] % p.made[0]) * p.stride[0] - p.pad[0] + tap / p.kernel[1];
+	if (x < 0 || y < 0 || x >= p.read[1] || y >= p.read[0])
+		return 0;
+	return ek_get(p.x, ((all / ((size_t)p.made[0] * p.made[1]) * p.read[0] + y) * p.read[1] + x) * p.channels +
+	                           group * (p.inputs / (p.kernel[0] * p.kernel[1])) + i / (p.kernel[0] * p.kernel[1]));
+}
+
+/* Threads 16 × 16, of 4 × 4 numbers each. */
+static __global__ void __launch_bounds__(256) multiply_directly(ek_image_product p, double *parts)
+{
+	__shared__ float in[LINES][PART + 1], out[LINES][PART + 1];
+	__shared__ double sums[32];
+	const int wide = (p.inputs + PART - 1) / PART, high = (p.outputs + PART - 1) / PART;
+	const int group = (int)blockIdx.x / (wide * high), first = (int)blockIdx.x % wide * PART;
+	const int output = (int)blockIdx.x / wide % high * PART, x = (int)threadIdx.x % 16, y = (int)threadIdx.x / 16;
+	float sum[4][4] = {};
+	double square = 0, product = 0;
+
+	for (int row = 0; row < p.rows; row += LINES) {
+		for (int i = (int)threadIdx.x; i < LINES * PART; i += 256) {
+			const int line = i / PART, column = i % PART, there = row + line < p.rows;
+
+			in[line][column] =
+				there && first + column < p.inputs ? seen(p, group, row + line, first + column) : 0.0F;
+			out[line][column] =
+				there && output + column < p.outputs
+					? ek_get(p.dy, (((size_t)blockIdx.y * p.rows + row + line) * p.groups + group) *
+			                                               p.outputs +
+			                                       output + column)
+					: 0.0F;
+		}
+		__syncthreads();
+		for (int line = 0; line < LINES; line++)
+			for (int i = 0; i < 4; i++)
+				for (int j = 0; j < 4; j++)
+					sum[i][j] += out[line][y + 16 * i] * in[line][x + 16 * j];
+		__syncthreads();
+	}
+	for (int i = 0; i < 4; i++)
+		for (int j = 0; j < 4; j++) {
+			const int o = output + y + 16 * i, k = first + x + 16 * j;
+
+			square += (double)sum[i][j] * (double)sum[i][j];
+			if (p.direction != NULL && o < p.outputs && k < p.inputs)
+				product += (double)sum[i][j] *
+				           (double)p.direction[((size_t)group * p.outputs + o) * p.inputs + k];
+		}
+	square = ek_block_sum(square, sums);
+	product = ek_block_sum(product, sums);
+	if (threadIdx.x > 0)
+		return;
+	parts[2 * ((size_t)blockIdx.y * gridDim.x + blockIdx.x)] = square;
+	parts[2 * ((size_t)blockIdx.y * gridDim.x + blockIdx.x) + 1] = product;
+}
+
+int ek_cuda_image_weights(const ek_net_state *s, const ek_image_product *p, void *scratch)
+{
+	const size_t count = parts_of(p);
+	const dim3 blocks((unsigned)count, (unsigned)s->images);
+	int rc;
+
+	multiply_directly<<<blocks, 256, 0, ek_cuda_stream()>>>(*p, (double *)scratch);
+	EK_TRY(ek_cuda_launched("the gradients of images"));
+	EK_TRY(finish(s, (const double *)scratch, count));
+out:
+	return rc;
+}
+
+/* Vectors: the sum over pairs of draws of (x · x') (dy · dy'). */
+
+static __device__ inline double row_dot(const ek_cuda_view &v, size_t a, size_t b, size_t n, double *room)
+{
+	double sum = 0;
+
+	for (size_t j = threadIdx.x; j < n; j += EK_IMAGE_BLOCK)
+		sum += (double)(ek_get(v, a * n + j) * ek_get(v, b * n + j));
+	return ek_block_sum(sum, room);
+}
+
+static __global__ void __launch_bounds__(EK_IMAGE_BLOCK) multiply_vectors(ek_image_product p, double *sums)
+{
+	__shared__ double room[32];
+	const size_t first = (size_t)blockIdx.x * p.rows;
+	double square = 0;
+
+	for (int i = 0; i < p.rows; i++)
+		for (int j = 0; j <= i; j++)
+			square += (j < i ? 2 : 1) * row_dot(p.x, first + i, first + j, (size_t)p.inputs, room) *
+			          row_dot(p.dy, first + i, first + j, (size_t)p.outputs, room);
+	if (threadIdx.x == 0)
+		sums[blockIdx.x] += square;
+}
+
+int ek_cuda_image_vectors(const ek_net_state *s, const ek_image_product *p)
+{
+	multiply_vectors<<<(unsigned)s->images, EK_IMAGE_BLOCK, 0, ek_cuda_stream()>>>(*p, s->image_sums);
+	return ek_cuda_launched("the gradients of images");
+}
+
+template <int V>
+static __global__ void __launch_bounds__(EK_IMAGE_BLOCK)
+	add_dots(double *sums, ek_cuda_view a, ek_cuda_view b, size_t image)
+{
+	__shared__ double room[32];
+	double sum = 0;
+
+	for (size_t j = V * threadIdx.x; j < image; j += V * EK_IMAGE_BLOCK) {
+		float x[V], y[V], some = 0;
+
+		if constexpr (V == 8) {
+			ek_get8(x, a, blockIdx.x * image + j);
+			ek_get8(y, b, blockIdx.x * image + j);
+		} else {
+			x[0] = ek_get(a, blockIdx.x * image + j);
+			y[0] = ek_get(b, blockIdx.x * image + j);
+		}
+		for (int i = 0; i < V; i++)
+			some += x[i] * y[i];
+		sum += (double)some;
+	}
+	sum = ek_block_sum(sum, room);
+	if (threadIdx.x == 0)
+		sums[blockIdx.x] += sum;
+}
+
+int ek_cuda_image_dot(const ek_net_state *s, const ek_cuda_view &a, const ek_cuda_view &b, size_t image)
+{
+	const unsigned blocks = (unsigned)s->images;
+	double *sums = s->image_sums + s->images;
+
+	if (ek_cuda_by_eights(a, image) && ek_cuda_by_eights(b, image))
+		add_dots<8><<<blocks, EK_IMAGE_BLOCK, 0, ek_cuda_stream()>>>(sums, a, b, image);
+	else
+		add_dots<1><<<blocks, EK_IMAGE_BLOCK, 0, ek_cuda_stream()>>>(sums, a, b, image);
+	return ek_cuda_launched("the gradients of images");
+}
