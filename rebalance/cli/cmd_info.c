@@ -47,7 +47,7 @@ static void print_again(const struct ek_about *a, const cJSON *step)
 	} made[] = { { "pixels", "the next training of that side", NULL },
 		     { "latents", "the next training on them", NULL },
 		     { "features", "the next evaluation of them", NULL },
-		     { "model", NULL, "the options of its config.json" },
+		     { "model", NULL, "the options that follow" },
 		     { "weights", "weights", "the options that follow" },
 		     { "samples", "generate", "the options that follow" },
 		     { "", NULL, "the options that follow" } };
@@ -162,8 +162,7 @@ static void print_recipe(const struct ek_about *a)
 
 static int print_words(const struct ek_about *a)
 {
-	const char *state;
-	char size[32];
+	char size[32], *state = NULL;
 	int rc = 0;
 
 	if (a->recipe != NULL) {
@@ -190,6 +189,7 @@ static int print_words(const struct ek_about *a)
 	if (a->is_folder && a->place == EK_PLACE_RUN)
 		EK_TRY(print_children(a));
 out:
+	free(state);
 	return rc;
 }
 

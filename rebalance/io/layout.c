@@ -120,6 +120,8 @@ const struct ek_layout ek_layout[] = {
 	  NULL, NULL },
 	{ EK_PLACE_RUN, "samples/*", "generated images", "config.json", "samples %s" },
 	{ EK_PLACE_RUN, "samples/*/config.json", "which model made the images, and how", "", "samples %s" },
+	{ EK_PLACE_RUN, "samples/.*.new*/step.json", "what run.json will say of samples that are not all made yet",
+	  NULL, NULL },
 	{ EK_PLACE_RUN, "samples/*/samples.jsonl", "one line per generated image: its seed and class", "config.json",
 	  "samples %s" },
 	{ EK_PLACE_RUN, "samples/*/sheet.png", "the first generated images on one sheet", "config.json", "samples %s" },

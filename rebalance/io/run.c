@@ -360,72 +360,125 @@ out:
 	return rc;
 }
 
-static int name_changed_option(struct ek_run *run, const cJSON *was, const cJSON *now)
+/* Text that says nothing to people. */
+static int is_hash(const cJSON *item)
 {
-	struct ek_buffer why = { 0 };
+	const char *text = cJSON_GetStringValue(item);
+
+	return text != NULL && strlen(text) >= 16 && strspn(text, "0123456789abcdef") == strlen(text);
+}
+
+/* The first member in which `now` differs, as "model.depth was 2"; of lists only that they do, of a hash that what has
+ * it does. 1: there is one. */
+static int name_difference(struct ek_buffer *why, const char *prefix, const cJSON *was, const cJSON *now)
+{
+	struct ek_buffer path = { 0 };
 	const cJSON *item;
-	int rc = ek_buffer_text(&why, "its options have changed");
+	int rc = 0;
 
 	cJSON_ArrayForEach(item, now)
 	{
 		const cJSON *old = cJSON_GetObjectItemCaseSensitive(was, item->string);
 		char *text;
 
-		if (rc < 0 || cJSON_Compare(old, item, 1))
+		if (cJSON_Compare(old, item, 1))
 			continue;
-		ek_buffer_clear(&why);
-		if (old != NULL && (old->type & (cJSON_Array | cJSON_Object)) != 0) {
-			rc = ek_buffer_printf(&why, "%s changed", item->string); /* not for people in full */
+		if (is_hash(old) && *prefix != 0)
 			break;
+		EK_TRY(ek_buffer_printf(&path, "%s%s", prefix, item->string));
+		if (cJSON_IsObject(old) && cJSON_IsObject(item)) {
+			EK_TRY(ek_buffer_text(&path, "."));
+			EK_TRY(name_difference(why, path.data, old, item));
+			if (rc == 0) /* a hash, or what there was has more */
+				EK_TRY(ek_buffer_printf(why, "%s%s changed", prefix, item->string));
+		} else if (is_hash(old) || (old != NULL && (old->type & (cJSON_Array | cJSON_Object)) != 0)) {
+			EK_TRY(ek_buffer_printf(why, "%s changed", path.data)); /* not for people in full */
+		} else {
+			text = old != NULL ? cJSON_PrintUnformatted(old) : NULL;
+			rc = ek_buffer_printf(why, "%s was %s", path.data, text != NULL ? text : "not set");
+			cJSON_free(text);
 		}
-		text = old != NULL ? cJSON_PrintUnformatted(old) : NULL;
-		rc = ek_buffer_printf(&why, "%s was %s", item->string, text != NULL ? text : "not set");
-		cJSON_free(text);
+		rc = rc < 0 ? rc : 1;
 		break;
 	}
-	if (rc == 0)
-		rc = set_reason(run, why.data);
-	ek_buffer_release(&why);
+out:
+	ek_buffer_release(&path);
 	return rc;
+}
+
+/* Through text once, so that exact integers (raw items) are as what run.json holds. */
+static int as_read_back(cJSON **out, const cJSON *json)
+{
+	char *printed = cJSON_PrintUnformatted(json);
+	int rc;
+
+	*out = NULL;
+	if (printed == NULL)
+		return ek_fail(EK_ENOMEM, "no memory for JSON");
+	rc = ek_json_parse(out, printed, strlen(printed), "run.json");
+	cJSON_free(printed);
+	return rc;
+}
+
+/* 1 if the options are as recorded, else 0 with the reason. */
+static int compare_options(struct ek_run *run, const cJSON *recorded, const struct ek_step *step)
+{
+	const cJSON *options = cJSON_GetObjectItemCaseSensitive(recorded, "options");
+	struct ek_buffer why = { 0 };
+	cJSON *now;
+	int rc;
+
+	EK_TRY(as_read_back(&now, step->options));
+	if (cJSON_Compare(options, now, 1)) {
+		rc = 1;
+		goto out;
+	}
+	EK_TRY(name_difference(&why, "", options, now));
+	EK_TRY(set_reason(run, rc > 0 ? why.data : "its options have changed"));
+	rc = 0;
+out:
+	ek_buffer_release(&why);
+	cJSON_Delete(now);
+	return rc;
+}
+
+/* enum ek_run_match, or a negative code. */
+static int match_recorded(struct ek_run *run, const struct ek_step *step, const cJSON *recorded)
+{
+	const cJSON *version = cJSON_GetObjectItemCaseSensitive(recorded, "version");
+	int rc;
+
+	if (!cJSON_IsObject(recorded))
+		return (rc = set_reason(run, "not made yet")) < 0 ? rc : EK_RUN_UNKNOWN;
+	if (!cJSON_IsNumber(version) || version->valueint != step->version) {
+		rc = set_reason(run, "this version of evenkeel does it differently");
+		return rc < 0 ? rc : EK_RUN_OTHER;
+	}
+	if ((rc = compare_options(run, recorded, step)) <= 0)
+		return rc < 0 ? rc : EK_RUN_OTHER;
+	if ((rc = compare_files(run, recorded, "inputs", step->inputs)) <= 0)
+		return rc < 0 ? rc : EK_RUN_STALE;
+	if ((rc = compare_files(run, recorded, "outputs", step->outputs)) <= 0)
+		return rc < 0 ? rc : EK_RUN_DAMAGED;
+	return (rc = set_reason(run, "current")) < 0 ? rc : EK_RUN_SAME;
+}
+
+int ek_run_match(enum ek_run_match *match, const char **reason, struct ek_run *run, const struct ek_step *step,
+                 const cJSON *recorded)
+{
+	const int rc = match_recorded(run, step, recorded);
+
+	*match = rc < 0 ? EK_RUN_UNKNOWN : (enum ek_run_match)rc;
+	*reason = run->reason != NULL ? run->reason : "";
+	return rc < 0 ? rc : 0;
 }
 
 int ek_run_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_step *step)
 {
-	const cJSON *recorded = ek_run_recorded(run, step->name);
-	const cJSON *version = cJSON_GetObjectItemCaseSensitive(recorded, "version");
-	const cJSON *options = cJSON_GetObjectItemCaseSensitive(recorded, "options");
-	char *printed = NULL;
-	cJSON *now = NULL;
-	int rc = 0;
+	enum ek_run_match match;
+	const int rc = ek_run_match(&match, reason, run, step, ek_run_recorded(run, step->name));
 
-	*current = 0;
-	if (!cJSON_IsObject(recorded)) {
-		rc = set_reason(run, "not made yet");
-		goto out;
-	}
-	if (!cJSON_IsNumber(version) || version->valueint != step->version) {
-		rc = set_reason(run, "this version of evenkeel does it differently");
-		goto out;
-	}
-	/* Through text once, so that exact integers (raw items) compare as what run.json holds. */
-	if ((printed = cJSON_PrintUnformatted(step->options)) == NULL) {
-		rc = ek_fail(EK_ENOMEM, "no memory for options");
-		goto out;
-	}
-	EK_TRY(ek_json_parse(&now, printed, strlen(printed), step->name));
-	if (!cJSON_Compare(options, now, 1)) {
-		rc = name_changed_option(run, options, now);
-		goto out;
-	}
-	if ((rc = compare_files(run, recorded, "inputs", step->inputs)) <= 0 ||
-	    (rc = compare_files(run, recorded, "outputs", step->outputs)) <= 0)
-		goto out;
-	*current = 1;
-	rc = set_reason(run, "current");
-out:
-	cJSON_free(printed);
-	cJSON_Delete(now);
-	*reason = run->reason != NULL ? run->reason : "";
+	*current = rc == 0 && match == EK_RUN_SAME;
 	return rc;
 }
 
@@ -473,7 +526,8 @@ static int is_compared(const struct compared *all, const cJSON *step)
 static int compare_recorded(struct ek_run *run, struct compared *all, const cJSON *recorded, int depth)
 {
 	const char **inputs = NULL, **outputs = NULL;
-	const cJSON *stale = cJSON_GetObjectItemCaseSensitive(run->stale, recorded->string);
+	const cJSON *stale =
+		recorded->string != NULL ? cJSON_GetObjectItemCaseSensitive(run->stale, recorded->string) : NULL;
 	struct ek_buffer why = { 0 };
 	int rc;
 
@@ -515,18 +569,27 @@ int ek_run_set_stale(struct ek_run *run, const char *step, const char *reason)
 	return ek_json_add_string(run->stale, step, reason);
 }
 
-int ek_run_is_unchanged(int *unchanged, const char **reason, struct ek_run *run, const char *step, int deep)
+static int is_unchanged(int *unchanged, const char **reason, struct ek_run *run, const cJSON *entry, int depth)
 {
-	const cJSON *recorded = ek_run_recorded(run, step);
 	struct compared all = { 0 };
 	int rc = 1;
 
-	if (recorded != NULL)
-		rc = compare_recorded(run, &all, recorded, deep ? DEEPEST : 0);
+	if (entry != NULL)
+		rc = compare_recorded(run, &all, entry, depth);
 	free(all.steps);
 	*unchanged = rc > 0;
 	*reason = rc == 0 ? run->reason : "";
 	return rc < 0 ? rc : 0;
+}
+
+int ek_run_is_unchanged(int *unchanged, const char **reason, struct ek_run *run, const char *step, int deep)
+{
+	return is_unchanged(unchanged, reason, run, ek_run_recorded(run, step), deep ? DEEPEST : 0);
+}
+
+int ek_run_are_inputs_unchanged(int *unchanged, const char **reason, struct ek_run *run, const cJSON *object)
+{
+	return is_unchanged(unchanged, reason, run, object, DEEPEST);
 }
 
 static int record_files(cJSON *entry, const struct ek_run *run, const char *list, const char *const *names)
@@ -568,6 +631,42 @@ out:
 	return rc;
 }
 
+int ek_run_describe(cJSON **entry, const struct ek_run *run, const struct ek_step *step)
+{
+	cJSON *made = cJSON_CreateObject();
+	int rc;
+
+	*entry = NULL;
+	EK_TRY(ek_json_add_u64(made, "version", (uint64_t)step->version));
+	EK_TRY(ek_json_add_string(made, "evenkeel", EK_VERSION));
+	EK_TRY(ek_json_add_item(made, "options", cJSON_Duplicate(step->options, 1)));
+	if (run->asked != NULL)
+		EK_TRY(ek_json_add_item(made, "asked", cJSON_Duplicate(run->asked, 1)));
+	EK_TRY(record_files(made, run, "inputs", step->inputs));
+	EK_TRY(record_files(made, run, "outputs", step->outputs));
+	EK_TRY(as_read_back(entry, made));
+out:
+	cJSON_Delete(made);
+	return rc;
+}
+
+int ek_run_add_inputs(cJSON *object, const struct ek_run *run, const char *const *inputs)
+{
+	const cJSON *files;
+	cJSON *file;
+	int rc;
+
+	EK_TRY(record_files(object, run, "inputs", inputs));
+	files = cJSON_GetObjectItemCaseSensitive(object, "inputs");
+	cJSON_ArrayForEach(file, files)
+	{
+		cJSON_DeleteItemFromObjectCaseSensitive(file, "bytes");
+		cJSON_DeleteItemFromObjectCaseSensitive(file, "mtime_ns");
+	}
+out:
+	return rc;
+}
+
 int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t started, double seconds, const cJSON *counts)
 {
 	cJSON *entry = NULL;
@@ -575,14 +674,8 @@ int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t starte
 
 	/* What was recorded of the outputs is no longer true, and must not lend its hashes. */
 	cJSON_DeleteItemFromObjectCaseSensitive(run->record, step->name);
-	EK_TRY(ek_json_add_object(&entry, run->record, step->name));
-	EK_TRY(ek_json_add_u64(entry, "version", (uint64_t)step->version));
-	EK_TRY(ek_json_add_string(entry, "evenkeel", EK_VERSION));
-	EK_TRY(ek_json_add_item(entry, "options", cJSON_Duplicate(step->options, 1)));
-	if (run->asked != NULL)
-		EK_TRY(ek_json_add_item(entry, "asked", cJSON_Duplicate(run->asked, 1)));
-	EK_TRY(record_files(entry, run, "inputs", step->inputs));
-	EK_TRY(record_files(entry, run, "outputs", step->outputs));
+	EK_TRY(ek_run_describe(&entry, run, step));
+	EK_TRY(ek_json_add_item(run->record, step->name, entry));
 	EK_TRY(ek_json_add_u64(entry, "started", (uint64_t)(started > 0 ? started : 0)));
 	EK_TRY(ek_json_add_double(entry, "seconds", seconds));
 	if (counts != NULL)
@@ -590,6 +683,14 @@ int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t starte
 	EK_TRY(save(run));
 out:
 	return rc;
+}
+
+int ek_run_forget(struct ek_run *run, const char *step)
+{
+	if (ek_run_recorded(run, step) == NULL)
+		return 0;
+	cJSON_DeleteItemFromObjectCaseSensitive(run->record, step);
+	return save(run);
 }
 
 int ek_run_bring_up(int *made, struct ek_run *run, const struct ek_work *w, int force)

@@ -56,9 +56,23 @@ struct ek_step {
 	const char *const *inputs, *const *outputs;
 };
 
-/* Is what is on disk what this step would make? `*reason` (static or owned by the run, valid until the next call) says
- * why not: "not made yet", "the option clusters was 24", "images.jsonl has changed". Hashes only files whose size or
- * time changed since they were recorded. */
+/* How a recorded step stands to one that is asked for now. */
+enum ek_run_match {
+	EK_RUN_SAME,
+	EK_RUN_UNKNOWN, /* it is not recorded */
+	EK_RUN_OTHER,   /* of another version of the method, or with other options */
+	EK_RUN_STALE,   /* the same of inputs that are not the same */
+	EK_RUN_DAMAGED  /* the same, but its outputs are not those it left */
+};
+
+/* `recorded`: of run.json (ek_run_recorded), or an entry that ek_run_describe made and something else keeps; NULL:
+ * there is none. `*reason` (static or owned by the run, valid until the next call) says why it is not the same: "not
+ * made yet", "clusters was 24", "model.depth was 2", "images.jsonl has changed". Hashes only files whose size or time
+ * changed since they were recorded. */
+int ek_run_match(enum ek_run_match *match, const char **reason, struct ek_run *run, const struct ek_step *step,
+                 const cJSON *recorded);
+
+/* Is what is on disk what this step would make: is it EK_RUN_SAME as what run.json says? */
 int ek_run_is_current(int *current, const char **reason, struct ek_run *run, const struct ek_step *step);
 
 /*
@@ -67,6 +81,9 @@ int ek_run_is_current(int *current, const char **reason, struct ek_run *run, con
  * inputs were made from ("clusters/assignment.npy is stale: embeddings.npy has changed").
  */
 int ek_run_is_unchanged(int *unchanged, const char **reason, struct ek_run *run, const char *step, int deep);
+
+/* The same, with a deep look, of an object with "inputs" that lies elsewhere, as in an export. */
+int ek_run_are_inputs_unchanged(int *unchanged, const char **reason, struct ek_run *run, const cJSON *object);
 
 /* From now on, for this handle, a recorded step has changed for a reason that its files do not show: something outside
  * of the run that it was made from is not as it was. EK_ENOMEM. */
@@ -78,6 +95,15 @@ const cJSON *ek_run_writer(const struct ek_run *run, const char *file);
 /* Record the step as done, with the hashes of its inputs and outputs; `started` is Unix time, `counts` (may be NULL) is
  * copied. Saves run.json. */
 int ek_run_record(struct ek_run *run, const struct ek_step *step, int64_t started, double seconds, const cJSON *counts);
+
+/* What run.json would say of the step now: {"version", "evenkeel", "options", "inputs", "outputs"}. */
+int ek_run_describe(cJSON **entry, const struct ek_run *run, const struct ek_step *step);
+
+/* Add "inputs" to an object: the hashes alone, for a document that is the same whenever it was made. */
+int ek_run_add_inputs(cJSON *object, const struct ek_run *run, const char *const *inputs);
+
+/* What is recorded of the step is true no more: its outputs are about to be replaced. Saves run.json. */
+int ek_run_forget(struct ek_run *run, const char *step);
 
 /* A step, and how it is done. */
 struct ek_work {

@@ -254,40 +254,28 @@ out:
 	return rc;
 }
 
-int ek_about_export(const char **state, const struct ek_about *a)
+int ek_about_export(char **state, const struct ek_about *a)
 {
 	const cJSON *root = cJSON_GetObjectItemCaseSensitive(a->document, "run");
-	const cJSON *subset = cJSON_GetObjectItemCaseSensitive(a->document, "subset"), *step;
 	struct ek_run *run = NULL;
-	char *mark = NULL, *name = NULL;
 	const char *reason;
-	struct stat status;
-	int unchanged = 1, rc;
+	int unchanged, rc;
 
 	*state = NULL;
-	if (a->place != EK_PLACE_EXPORT || !cJSON_IsString(root) || !cJSON_IsString(subset))
+	if (a->place != EK_PLACE_EXPORT || !cJSON_IsString(root))
 		return 0;
-	*state = "its subset is as it was then";
-	EK_TRY(ek_format(&mark, "%s/.evenkeel-export", a->root));
-	EK_TRY(ek_format(&name, "subset %s", subset->valuestring));
-	if (!ek_run_is_at(root->valuestring) || ek_run_open(&run, root->valuestring, EK_RUN_READ) < 0) {
-		*state = "the run that it was made from is not there any more";
-		goto out;
-	}
-	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, name, 1));
-	step = ek_run_recorded(run, name);
-	if (step == NULL)
-		*state = "its subset is not recorded in the run: whether it has changed since is not known";
-	else if (stat(mark, &status) == 0 &&
-	         cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(step, "started")) > (double)status.st_mtime)
-		*state = "stale: its subset was made again since; evenkeel export makes it again";
-	else if (!unchanged)
-		*state = "stale: its subset is stale";
+	if (cJSON_GetObjectItemCaseSensitive(a->document, "inputs") == NULL)
+		return ek_copy_string(state, "it does not say what it was made from: whether that has changed since is "
+		                             "not known");
+	if (!ek_run_is_at(root->valuestring) || ek_run_open(&run, root->valuestring, EK_RUN_READ) < 0)
+		return ek_copy_string(state, "the run that it was made from is not there any more");
+	EK_TRY(ek_outside_check_evaluations(run));
+	EK_TRY(ek_run_are_inputs_unchanged(&unchanged, &reason, run, a->document));
+	EK_TRY(unchanged ? ek_copy_string(state, "what it was made from is as it was then")
+	                 : ek_format(state, "stale: %s; export it again", reason));
 out:
-	free(mark);
-	free(name);
 	ek_run_close(run);
-	return rc < 0 ? rc : 0;
+	return rc;
 }
 
 static int add_step(cJSON *out, const struct ek_about *a)

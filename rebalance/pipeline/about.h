@@ -42,8 +42,8 @@ int ek_about_child(struct ek_about_child *child, const struct ek_about *about, c
 
 /* Is what a recorded step made current, deep as ek_run_is_unchanged looks? */
 int ek_about_is_current(int *current, const char **reason, const struct ek_about *about, const cJSON *step);
-/* `*state`: has the subset of an export changed since it was laid out? In words; NULL: it is no export of a subset. */
-int ek_about_export(const char **state, const struct ek_about *about);
+/* `*state`, to be freed: has what an export was made from changed since? In words; NULL: it is no export. */
+int ek_about_export(char **state, const struct ek_about *about);
 /* `*out` = all of it, to be deleted, also after a failure; of a run its run.json. */
 int ek_about_json(cJSON **out, const struct ek_about *about);
 

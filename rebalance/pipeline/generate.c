@@ -52,7 +52,8 @@ struct work {
 	struct ek_flow_sampler *sampler;
 	struct ek_npy_writer *latents;
 	struct ek_samples_folder place;
-	int kept_out; /* descriptor of what is made anew, so that nobody reviews it, or -1 */
+	const char *step; /* its name in run.json */
+	int kept_out;     /* descriptor of what is made anew, so that nobody reviews it, or -1 */
 	uint8_t *pixels;
 	size_t pixel_room;
 };
@@ -278,7 +279,6 @@ static int sample(void *context, struct ek_run *run, cJSON *counts)
 	uint64_t done;
 	int rc;
 
-	(void)run;
 	if (w->place.whole) /* made by a version that did not record it */
 		return 0;
 	ek_device_for(ek_sit_work(&w->out->model.model) * (double)w->out->classes.count * (double)w->asked->steps);
@@ -296,7 +296,7 @@ static int sample(void *context, struct ek_run *run, cJSON *counts)
 		EK_TRY(ek_npy_writer_commit(w->latents));
 	EK_TRY(ek_samples_write_list(folder, &w->out->classes, w->seeds, &w->out->model));
 	EK_TRY(ek_samples_write_sheet(folder, &w->out->classes, (uint32_t)w->space.image_side));
-	EK_TRY(ek_samples_folder_publish(&w->place));
+	EK_TRY(ek_samples_folder_publish(&w->place, run, w->step));
 	EK_TRY(ek_json_add_u64(counts, "images", w->out->classes.count));
 out:
 	return rc;
@@ -372,20 +372,17 @@ out:
 static int is_current(int *current, const char **reason, void *context, struct ek_run *run, const struct ek_step *step)
 {
 	struct work *w = context;
-	int stale, rc;
+	int rc;
 
-	EK_TRY(ek_run_is_current(current, reason, run, step));
-	stale = !*current && ek_run_recorded(run, step->name) != NULL;
-	EK_TRY(ek_samples_folder_open(&w->place, w->out->folder, w->out->config, w->out->classes.count,
-	                              w->asked->latents,
-	                              w->asked->force ? EK_SAMPLES_FORCED
-	                              : stale         ? EK_SAMPLES_STALE
-	                                              : EK_SAMPLES_KEPT));
-	if (stale && w->kept_out < 0)
+	EK_TRY(ek_samples_folder_open(&w->place, run, w->out->folder,
+	                              &(struct ek_samples_wish){ .step = step,
+	                                                         .count = w->out->classes.count,
+	                                                         .latents = w->asked->latents,
+	                                                         .force = w->asked->force }));
+	if (w->place.stale && w->kept_out < 0)
 		EK_TRY(ek_review_keep_out(&w->kept_out, w->out->folder));
-	if (*current && !w->place.whole)
-		*reason = "not all of it is there";
-	*current = *current && w->place.whole;
+	*reason = w->place.why;
+	*current = w->place.whole && ek_run_recorded(run, step->name) != NULL;
 out:
 	return rc;
 }
@@ -422,7 +419,7 @@ static int bring_up(struct work *w)
 	EK_TRY(ek_layout_name(&config, "samples/*/config.json", w->asked->name));
 	EK_TRY(list_inputs(inputs, w));
 	outputs[0] = config;
-	step.name = name;
+	step.name = w->step = name;
 	EK_TRY(ek_run_bring_up(&made, w->run, &work, w->asked->force));
 out:
 	for (int i = 0; i < INPUTS; i++)

@@ -8,6 +8,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/version.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/plan/export_folder.h"
 
 struct work {
@@ -119,6 +120,7 @@ out:
 /* What DIR/.evenkeel-export says. */
 static int describe(cJSON **about, const struct work *w, const char *name, uint64_t images)
 {
+	char *config = NULL, *decisions = NULL;
 	int rc = 0;
 
 	if ((*about = cJSON_CreateObject()) == NULL)
@@ -128,7 +130,12 @@ static int describe(cJSON **about, const struct work *w, const char *name, uint6
 	EK_TRY(ek_json_add_string(*about, "samples", w->review->name));
 	EK_TRY(ek_json_add_string(*about, "review", name));
 	EK_TRY(ek_json_add_u64(*about, "images", images));
+	EK_TRY(ek_layout_name(&config, "samples/*/config.json", w->review->name));
+	EK_TRY(ek_layout_name(&decisions, "reviews/*.jsonl", name));
+	EK_TRY(ek_run_add_inputs(*about, w->review->run, (const char *const[]){ config, decisions, NULL }));
 out:
+	free(config);
+	free(decisions);
 	return rc;
 }
 

@@ -46,10 +46,6 @@ int ek_parse_duration(double *seconds, const char *text, const char *option);
 /* RUN/models/NAME, made if it is not there; a name that is none is EK_EUSAGE. */
 int ek_training_folder(char **folder, const struct ek_run *run, const char *name);
 
-/* The first member of `config` that the file `path` has otherwise, as "training.rate"; "" if none. The file may have
- * more. */
-int ek_config_difference(char *out, size_t size, const cJSON *config, const char *path);
-
 /* Where the training starts from, with --from, as the run keeps it: "from". */
 int ek_training_add_from(cJSON *config, const struct ek_run *run, const struct ek_training_options *options);
 

@@ -249,6 +249,25 @@ out:
 	return rc;
 }
 
+/* The files of the run that the export is made from. */
+static int add_inputs(cJSON *about, const struct ek_export *x)
+{
+	const char *inputs[EK_EXPORT_COLUMNS + 3] = { "images.jsonl" };
+	char *keep = NULL;
+	size_t count = 1;
+	int rc;
+
+	EK_TRY(ek_format(&keep, "subsets/%s/keep.npy", x->options->subset));
+	inputs[count++] = keep;
+	for (int i = 0; i < EK_EXPORT_COLUMNS; i++)
+		if (x->columns[i].file != NULL)
+			inputs[count++] = x->columns[i].file;
+	EK_TRY(ek_run_add_inputs(about, x->run, inputs));
+out:
+	free(keep);
+	return rc;
+}
+
 /* What DIR/.evenkeel-export says of the export. */
 static int describe(cJSON **about, const struct ek_export *x)
 {
@@ -263,6 +282,7 @@ static int describe(cJSON **about, const struct ek_export *x)
 	EK_TRY(ek_json_add_string(*about, "as", form_of(x->options)->name));
 	EK_TRY(ek_json_add_u64(*about, "images", r->images));
 	EK_TRY(ek_json_add_u64(*about, "missing", r->missing));
+	EK_TRY(add_inputs(*about, x));
 out:
 	return rc;
 }

@@ -25,7 +25,8 @@ struct ek_export_classes {
 enum { EK_EXPORT_COLUMNS = 4 };
 struct ek_export_column {
 	const char *name;
-	struct ek_npy array; /* data NULL: there is no such file */
+	char *file;          /* in the run; owned; NULL: there is no such file */
+	struct ek_npy array; /* of it */
 };
 
 struct ek_export {

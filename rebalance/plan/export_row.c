@@ -36,41 +36,53 @@ static int is_in(const char *const *list, const char *name)
 	return *list != NULL;
 }
 
+/* `*file` = the column's file in the run, or NULL where nothing fills the hole in its name. */
+static int name_file(char **file, const struct ek_export *x, int column)
+{
+	const char *start = sources[column].path, *hole = strstr(start, "%s");
+	const char *filling = column == WEIGHT ? x->options->weights : x->options->subset;
+
+	*file = NULL;
+	if (hole == NULL)
+		return ek_copy_string(file, start);
+	return filling == NULL ? 0 : ek_format(file, "%.*s%s%s", (int)(hole - start), start, filling, hole + 2);
+}
+
 int ek_export_columns_open(struct ek_export *x)
 {
-	struct ek_buffer name = { 0 };
 	char *path = NULL;
 	int rc = 0;
 
 	for (int i = 0; i < EK_EXPORT_COLUMNS; i++) {
-		const char *start = sources[i].path, *hole = strstr(start, "%s");
-		const char *filling = i == WEIGHT ? x->options->weights : x->options->subset;
+		struct ek_export_column *c = &x->columns[i];
 
-		x->columns[i].name = sources[i].name;
-		if (filling == NULL)
+		c->name = sources[i].name;
+		EK_TRY(name_file(&c->file, x, i));
+		if (c->file == NULL)
 			continue;
-		ek_buffer_clear(&name);
-		EK_TRY(ek_buffer_append(&name, start, hole != NULL ? (size_t)(hole - start) : strlen(start)));
-		if (hole != NULL)
-			EK_TRY(ek_buffer_printf(&name, "%s%s", filling, hole + 2));
 		free(path);
-		EK_TRY(ek_run_file(&path, x->run, name.data));
-		if (ek_file_exists(path))
-			EK_TRY(ek_npy_open_as(&x->columns[i].array, path, sources[i].type, 1, &x->images));
-		else if (i == WEIGHT)
-			EK_TRY(ek_fail(EK_EUSAGE, "%s has no weights %s (no %s)", ek_run_path(x->run), filling,
-			               name.data));
+		EK_TRY(ek_run_file(&path, x->run, c->file));
+		if (ek_file_exists(path)) {
+			EK_TRY(ek_npy_open_as(&c->array, path, sources[i].type, 1, &x->images));
+			continue;
+		}
+		if (i == WEIGHT)
+			EK_TRY(ek_fail(EK_EUSAGE, "%s has no weights %s (no %s)", ek_run_path(x->run),
+			               x->options->weights, c->file));
+		free(c->file);
+		c->file = NULL;
 	}
 out:
-	ek_buffer_release(&name);
 	free(path);
 	return rc;
 }
 
 void ek_export_columns_close(struct ek_export *x)
 {
-	for (int i = 0; i < EK_EXPORT_COLUMNS; i++)
+	for (int i = 0; i < EK_EXPORT_COLUMNS; i++) {
 		ek_npy_close(&x->columns[i].array);
+		free(x->columns[i].file);
+	}
 }
 
 static int append_column(struct ek_buffer *out, const struct ek_npy *array, uint64_t id)

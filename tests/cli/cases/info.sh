@@ -41,11 +41,19 @@ run evenkeel info RUN/subsets
 run evenkeel info RUN/subsets/near | grep stale
 run evenkeel info RUN/weights/even | grep stale
 run evenkeel info RUN/weights/even/weights.npy --json | grep -e '"current"' -e '"stale"'
-run evenkeel info links | grep subset
+run evenkeel info links | tail -1
 evenkeel prune RUN --recipe near.json --quiet >/dev/null
 run evenkeel info RUN/subsets/near | grep current
-touch -d '2 days ago' links/.evenkeel-export
 run evenkeel info links | tail -1
+# Made again, it holds what it held: an export is of what it was made from, not of when.
+evenkeel prune RUN --recipe near.json --force --quiet >/dev/null
+run evenkeel info links | tail -1
+evenkeel export RUN --subset near -o links --as links --weights even --force --quiet >/dev/null
+run evenkeel info links | tail -1
+evenkeel weights RUN --scheme sqrt --name even --force --quiet >/dev/null
+run evenkeel info links | tail -1
+sed -i '/"inputs"/,/^\t}/d' list/.evenkeel-export
+run evenkeel info list | tail -1
 # A record by another hand steers no terminal, leads nowhere else, and is looked through once.
 cat >other.json <<'END'
 {"zz\u001b]0;x\u0007\n": {"options": {"\u001b[31mred": 1, "c1": "\u009b31m \u202e\u007f"},

@@ -201,6 +201,100 @@ static void recording_again_takes_new_hashes(void **state)
 	assert_current(f, 1, "current");
 }
 
+static void an_option_within_an_option_is_named(void **state)
+{
+	struct fixture *f = *state;
+	cJSON *model, *deep;
+
+	assert_ok(ek_json_add_object(&model, f->options, "model"));
+	assert_ok(ek_json_add_u64(model, "width", 64));
+	assert_ok(ek_json_add_object(&deep, model, "deep"));
+	assert_ok(ek_json_add_array(&deep, deep, "list"));
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, NULL));
+	assert_current(f, 1, "current");
+	cJSON_DeleteItemFromObjectCaseSensitive(model, "width");
+	assert_current(f, 0, "model changed"); /* it was more */
+	assert_ok(ek_json_add_u64(model, "width", 128));
+	assert_current(f, 0, "model.width was 64");
+	cJSON_DeleteItemFromObjectCaseSensitive(model, "width");
+	assert_ok(ek_json_add_u64(model, "width", 64));
+	assert_ok(ek_json_add_u64(deep, NULL, 1));
+	assert_current(f, 0, "model.deep.list changed");
+	cJSON_DeleteItemFromArray(deep, 0);
+	assert_ok(ek_json_add_string(model, "hash", "0123456789abcdef"));
+	assert_current(f, 0, "model.hash was not set");
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, NULL));
+	cJSON_ReplaceItemInObjectCaseSensitive(model, "hash", cJSON_CreateString("0123456789abcdee"));
+	assert_current(f, 0, "model changed");
+}
+
+static void assert_match(struct fixture *f, const cJSON *entry, enum ek_run_match want, const char *want_reason)
+{
+	enum ek_run_match match;
+	const char *reason;
+
+	assert_ok(ek_run_match(&match, &reason, f->run, &f->step, entry));
+	assert_string_equal(reason, want_reason);
+	assert_int_equal(match, want);
+}
+
+static void what_something_else_keeps_of_a_step_is_compared_as_run_json(void **state)
+{
+	struct fixture *f = *state;
+	cJSON *entry;
+
+	assert_match(f, NULL, EK_RUN_UNKNOWN, "not made yet");
+	assert_ok(ek_run_describe(&entry, f->run, &f->step));
+	assert_null(ek_run_recorded(f->run, "cluster"));
+	assert_match(f, entry, EK_RUN_SAME, "current");
+	ek_write_file(ek_join(f->folder, "out.bin"), "new", 3);
+	assert_match(f, entry, EK_RUN_DAMAGED, "out.bin has changed");
+	ek_write_file(ek_join(f->folder, "in.bin"), "ni", 2);
+	assert_match(f, entry, EK_RUN_STALE, "in.bin has changed");
+	cJSON_DeleteItemFromObjectCaseSensitive(f->options, "clusters");
+	assert_ok(ek_json_add_u64(f->options, "clusters", 3));
+	assert_match(f, entry, EK_RUN_OTHER, "clusters was 24");
+	f->step.version = 2;
+	assert_match(f, entry, EK_RUN_OTHER, "this version of evenkeel does it differently");
+	cJSON_Delete(entry);
+}
+
+static void what_is_forgotten_was_not_made(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_ok(ek_run_forget(f->run, "cluster"));
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, NULL));
+	assert_ok(ek_run_forget(f->run, "cluster"));
+	assert_current(f, 0, "not made yet");
+	reopen(f);
+	assert_current(f, 0, "not made yet");
+}
+
+static void inputs_that_a_document_elsewhere_keeps_are_looked_at_deep(void **state)
+{
+	static const char *const out[] = { "out.bin", NULL };
+	struct fixture *f = *state;
+	cJSON *document = cJSON_CreateObject();
+	const char *reason;
+	int unchanged;
+
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, NULL));
+	assert_ok(ek_run_add_inputs(document, f->run, out));
+	/* Of when nothing is said. */
+	assert_int_equal(cJSON_GetArraySize(ek_json_member(ek_json_member(document, "inputs"), "out.bin")), 1);
+	assert_ok(ek_run_are_inputs_unchanged(&unchanged, &reason, f->run, document));
+	assert_int_equal(unchanged, 1);
+	ek_write_file(ek_join(f->folder, "in.bin"), "ni", 2);
+	assert_ok(ek_run_are_inputs_unchanged(&unchanged, &reason, f->run, document));
+	assert_string_equal(reason, "out.bin is stale: in.bin has changed");
+	ek_write_file(ek_join(f->folder, "out.bin"), "new", 3);
+	assert_ok(ek_run_are_inputs_unchanged(&unchanged, &reason, f->run, document));
+	assert_string_equal(reason, "out.bin has changed");
+	assert_int_equal(unchanged, 0);
+	cJSON_Delete(document);
+}
+
 static void a_second_process_is_refused_with_the_first_ones_id(void **state)
 {
 	struct fixture *f = *state;
@@ -467,6 +561,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_changed_option_input_output_or_version_is_noticed, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_step_is_done_if_it_is_not_current_or_forced, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_inputs_were_made_from_is_looked_at_when_asked, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_option_within_an_option_is_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_something_else_keeps_of_a_step_is_compared_as_run_json, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(what_is_forgotten_was_not_made, setup, teardown),
+		cmocka_unit_test_setup_teardown(inputs_that_a_document_elsewhere_keeps_are_looked_at_deep, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(steps_made_from_each_other_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_input_that_was_not_there_may_stay_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(recording_again_takes_new_hashes, setup, teardown),

@@ -323,6 +323,52 @@ static void a_generator_goes_on_where_it_was(void **state)
 	ek_training_result_release(&result);
 }
 
+static void refused(struct ek_train_flow_options o, const char *why)
+{
+	struct ek_training_result result;
+
+	assert_fails(ek_do_train_flow(&result, run, &steps, &o), EK_EUSAGE, why);
+	ek_training_result_release(&result);
+}
+
+/* What the version before recorded of a model, or, without `version`, nothing. */
+static void record_as_before(const char *name, int version)
+{
+	static const char *const inputs[] = { "images.jsonl", NULL }, *const none[] = { NULL };
+	cJSON *options = cJSON_CreateObject();
+	const struct ek_step step = {
+		.name = name, .version = version, .options = options, .inputs = inputs, .outputs = none
+	};
+
+	assert_ok(ek_json_add_string(options, "command", "train flow"));
+	assert_ok(ek_run_forget(run, name));
+	if (version > 0)
+		assert_ok(ek_run_record(run, &step, 1700000000, 1, NULL));
+	cJSON_Delete(options);
+}
+
+static void a_training_that_is_another_is_refused(void **state)
+{
+	struct ek_train_flow_options o = small_flow("twice", 6), other = o;
+	struct ek_training_result result;
+
+	(void)state;
+	other.depth = 3;
+	for (int version = 2; version >= 0; version--) {
+		if (version < 2)
+			record_as_before("model twice", version);
+		refused(other, "model.depth was ");
+		assert_ok(ek_do_train_flow(&result, run, &steps, &o)); /* already at its end: nothing to do */
+		assert_int_equal(result.training.step, 6);
+		ek_training_result_release(&result);
+		assert_non_null(
+			ek_json_member(ek_json_member(ek_run_recorded(run, "model twice"), "options"), "model"));
+	}
+	other = o;
+	other.common.rate = 0.5;
+	refused(other, "training.rate was ");
+}
+
 static void an_autoencoder(void **state)
 {
 	struct ek_train_vae_options o = ek_train_vae_default;
@@ -587,7 +633,7 @@ static void why_results_are_stale_is_told(void **state)
 	again.classes.count = 20;
 	again.steps = 2;
 	again.precision = EK_NN_F32;
-	assert_fails(ek_do_generate(&generated, run, &again), EK_EUSAGE, "made with another model_step");
+	assert_fails(ek_do_generate(&generated, run, &again), EK_EUSAGE, "made otherwise: model_step was 6");
 	ek_generated_release(&generated);
 	again.force = 1;
 	assert_ok(ek_do_generate(&generated, run, &again));
@@ -785,6 +831,7 @@ int main(void)
 		cmocka_unit_test(weights_and_an_epoch_by_them),
 		cmocka_unit_test(an_export),
 		cmocka_unit_test(a_generator_goes_on_where_it_was),
+		cmocka_unit_test(a_training_that_is_another_is_refused),
 		cmocka_unit_test(an_autoencoder),
 		cmocka_unit_test(samples_are_completed),
 		cmocka_unit_test(an_evaluation_follows_its_samples),
