@@ -81,6 +81,8 @@ int ek_score_moso_prepare(struct ek_scoring *s)
 	f->grid = (struct ek_grid){ (int)o->draws, (uint64_t)o->seed };
 	EK_TRY(ek_score_flow_find(f, s, o->steps > 0 ? -1 : 0));
 	o->steps = o->steps > 0 ? o->steps : (int64_t)f->models[0].step;
+	if (s->asked->checkpoints == 0 && o->checkpoints >= o->steps && o->steps > 1)
+		o->checkpoints = o->steps - 1;
 	if (o->checkpoints + 1 > o->steps)
 		return ek_fail(EK_EUSAGE, "%" PRId64 " 'checkpoints' do not fit in %" PRId64 " 'steps'", o->checkpoints,
 		               o->steps);

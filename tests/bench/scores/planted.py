@@ -27,8 +27,7 @@ from PIL import Image
 KINDS = ("noisy", "duplicated", "mislabelled")
 NOISE = 48  # standard deviation, of 0 ... 255
 
-# Name of the scores, options of `evenkeel score`. What needs a generator adds a line here, with its --model, and what
-# trains that model to `before`.
+# Name of the scores, options of `evenkeel score`.
 METHODS = [
     ("distance by cluster", ["--method", "distance", "--by", "cluster"]),
     ("distance by label", ["--method", "distance", "--by", "label"]),
@@ -44,6 +43,25 @@ METHODS = [
     ("probe-forgetting by cluster", ["--method", "probe-forgetting", "--by", "cluster"]),
     ("probe-margin by cluster", ["--method", "probe-margin", "--by", "cluster"]),
     ("probe-aum by cluster", ["--method", "probe-aum", "--by", "cluster"]),
+]
+
+# With --generator: the models, options of `evenkeel train flow`; and the scores by them.
+MODELS = {
+    "early": ["--condition", "label", "--steps", "500"],
+    "later": ["--condition", "label", "--steps", "1200", "--log-losses", "60", "--draws", "4"],
+    "plain": ["--steps", "500"],
+}
+GENERATOR = [
+    ("el2n, a generator told the label", ["--method", "el2n", "--model", "early"]),
+    ("grand, a generator told the label", ["--method", "grand", "--model", "early"]),
+    ("grand-last, a generator told the label", ["--method", "grand-last", "--model", "early"]),
+    ("moso, a generator told the label", ["--method", "moso", "--model", "early", "--shards", "4", "--steps", "500",
+                                          "--checkpoints", "4", "--draws", "4"]),
+    ("forgetting, a generator told the label", ["--method", "forgetting", "--model", "later"]),
+    ("forgetting-count, a generator told the label", ["--method", "forgetting-count", "--model", "later"]),
+    ("el2n, after 1,200 steps", ["--method", "el2n", "--model", "later"]),
+    ("el2n, a generator not told", ["--method", "el2n", "--model", "plain"]),
+    ("grand, a generator not told", ["--method", "grand", "--model", "plain"]),
 ]
 
 
@@ -129,6 +147,8 @@ def main():
     parser.add_argument("-o", "--output", required=True, type=pathlib.Path)
     parser.add_argument("--largest", type=int, default=5000)
     parser.add_argument("--imbalance", type=float, default=100)
+    parser.add_argument("--generator", help="also by generators of these options of train flow, quoted")
+    parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     folder, run = options.output, options.output / "run"
     folder.mkdir(parents=True, exist_ok=True)
@@ -141,10 +161,13 @@ def main():
     with open(run / "images.jsonl") as f:
         kind = np.array([kinds[json.loads(line)["file_name"]] for line in f])
     results = []
-    for title, words in METHODS:
+    for model, words in MODELS.items() if options.generator else ():
+        subprocess.run([options.evenkeel, "train", "flow", run, "--name", model, *words, *options.generator.split(),
+                        "--device", options.device, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    for title, words in METHODS + (GENERATOR if options.generator else []):
         name = "".join(c if c.isalnum() else "-" for c in title)
-        subprocess.run([options.evenkeel, "score", run, "--name", name, *words, "--quiet", "--json"], check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run([options.evenkeel, "score", run, "--name", name, *words, "--device", options.device,
+                        "--quiet", "--json"], check=True, stdout=subprocess.DEVNULL)
         score = np.load(run / "scores" / f"{name}.npy")
         hard = json.loads((run / "scores" / f"{name}.json").read_text())["hard"]
         score = score if hard == "high" else -score
