@@ -69,11 +69,12 @@ static int print(const struct ek_invocation *i, const struct ek_run *run, const 
 	if (i->settings.common.json)
 		return ek_summary_print_file(run, "scores/*.json", name);
 	EK_TRY(ek_document_load(&json, run, "scores/*.json", name));
-	(void)printf("%s of %s image%s scored by %s: %s is hard\n",
+	(void)printf("%s of %s image%s scored by %s: %s is %s\n",
 	             ek_text_count(a, ek_whole(ek_json_number(json, "scored"))),
 	             ek_text_count(b, ek_whole(ek_json_number(json, "images"))),
 	             ek_text_s(ek_whole(ek_json_number(json, "images"))), ek_json_member(json, "method")->valuestring,
-	             ek_json_member(json, "hard")->valuestring);
+	             ek_json_member(json, "hard")->valuestring,
+	             ek_json_member(json, "label_errors") != NULL ? "doubtful" : "hard");
 	if (cJSON_IsString(ek_json_member(json, "by")))
 		(void)printf("classes: %.0f by %s", ek_json_number(json, "classes"),
 		             ek_text_plain(by, ek_json_member(json, "by")->valuestring));

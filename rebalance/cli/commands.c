@@ -207,7 +207,6 @@ const struct ek_command ek_commands[] = {
 	          "el2n, grand, grand-last, forgetting, forgetting-count, moso and moso-full are of a generator: "
 	          "--model NAME that train flow made, or several of them. Every image is judged at the same times and "
 	          "noises. Stopped or killed, the same command goes on where it was; what it takes is said before.",
-	  .steps = cluster_steps,
 	  .own = &ek_score_own,
 	  .ways = EK_WAYS_GPU,
 	  .run = ek_cmd_score },

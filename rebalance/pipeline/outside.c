@@ -84,6 +84,26 @@ out:
 	return rc;
 }
 
+/* Labels of a table that lies elsewhere. */
+static int check_scores(char **reason, const struct ek_run *run, const cJSON *step)
+{
+	const char *hash = cJSON_GetStringValue(ek_json_member(ek_json_member(step, "options"), "labels_xxh64"));
+	const char *path = cJSON_GetStringValue(ek_json_member(ek_json_member(step, "asked"), "labels"));
+	char text[17];
+	uint64_t now;
+	int rc = 0;
+
+	(void)run;
+	if (hash == NULL || path == NULL || ek_file_exists(path) != 1)
+		return 0;
+	EK_TRY(ek_hash64_file(&now, path));
+	(void)snprintf(text, sizeof text, "%016" PRIx64, now);
+	if (strcmp(text, hash) != 0)
+		EK_TRY(ek_format(reason, "%s changed", path));
+out:
+	return rc;
+}
+
 struct kind {
 	const char *prefix; /* of the step's name */
 	int (*check)(char **reason, const struct ek_run *run, const cJSON *step);
@@ -112,7 +132,8 @@ int ek_outside_check_evaluations(struct ek_run *run)
 {
 	static const struct kind kinds[] = { { "samples ", check_samples },
 		                             { "features ", ek_features_changed },
-		                             { "evaluation ", check_evaluation } };
+		                             { "evaluation ", check_evaluation },
+		                             { "scores ", check_scores } };
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)

@@ -245,9 +245,10 @@ static int take_rows(struct ek_score_classes *c, struct ek_scoring *s, const int
 	c->rows.count = count;
 	if (there < 2)
 		rc = ek_fail(EK_EDATA,
-		             "by %s there are %s to tell apart; two are needed: 'by' cluster, label or ATTRIBUTE, "
-		             "or 'labels' FILE",
-		             c->by, there == 0 ? "no classes" : "is one class");
+		             "by %s %s%s; two such are needed to be told apart: 'by' cluster, label or ATTRIBUTE, or "
+		             "'labels' FILE",
+		             c->by, there == 0 ? "no class has " : "only one class has ",
+		             alone ? "two images" : "images that can be scored");
 out:
 	free(sizes);
 	return rc;

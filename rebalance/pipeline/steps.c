@@ -569,7 +569,7 @@ static int make_audit(void *prepared, struct ek_run *run, cJSON *counts)
 	return ek_audit(run, &p->audit);
 }
 
-/* The evaluations that the report has to call stale, and why. */
+/* The evaluations and scores that the report has to call stale, and why. */
 static int add_stale(cJSON *options, struct ek_run *run)
 {
 	cJSON *list;
@@ -578,7 +578,8 @@ static int add_stale(cJSON *options, struct ek_run *run)
 
 	EK_TRY(ek_json_add_object(&list, options, "stale"));
 	for (const cJSON *step = ek_run_first(run); step != NULL; step = step->next) {
-		if (strncmp(step->string, "evaluation ", strlen("evaluation ")) != 0)
+		if (strncmp(step->string, "evaluation ", strlen("evaluation ")) != 0 &&
+		    strncmp(step->string, "scores ", strlen("scores ")) != 0)
 			continue;
 		EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, step->string, 1));
 		if (!unchanged)

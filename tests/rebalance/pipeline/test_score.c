@@ -8,6 +8,7 @@
 
 #include "rebalance/base/file.h"
 #include "rebalance/io/npy.h"
+#include "rebalance/pipeline/outside.h"
 #include "rebalance/pipeline/plans.h"
 #include "rebalance/pipeline/score.h"
 
@@ -136,13 +137,21 @@ static void scores_follow_labels_and_embeddings(void **state)
 	const char *table = ek_join(path, "few.csv");
 	float row[N * D] = { 0 };
 	const uint64_t shape[] = { N, D };
-	int made;
+	const char *reason;
+	int made, unchanged;
 
 	(void)state;
 	ek_write_file(table, other, sizeof other - 3);
 	assert_ok(score(&made, "probe-el2n", "few", NULL, table));
 	assert_true(made);
+	assert_ok(ek_outside_check_evaluations(run));
+	assert_ok(ek_run_is_unchanged(&unchanged, &reason, run, "scores few", 1));
+	assert_true(unchanged);
 	ek_write_file(table, other, sizeof other - 1);
+	assert_ok(ek_outside_check_evaluations(run));
+	assert_ok(ek_run_is_unchanged(&unchanged, &reason, run, "scores few", 1));
+	assert_false(unchanged);
+	assert_non_null(strstr(reason, "few.csv changed"));
 	assert_ok(score(&made, "probe-el2n", "few", NULL, table));
 	assert_true(made);
 	assert_ok(score(&made, "distance", "d", "cluster", NULL));
@@ -166,7 +175,7 @@ static void what_makes_no_sense_is_refused(void **state)
 	assert_fails(score(&made, "probe-aum", "x.error", NULL, NULL), EK_EUSAGE, "errors of x");
 	assert_fails(score(&made, "probe-aum", "mine", NULL, NULL), EK_EUSAGE, "scores/mine.npy is there");
 	assert_fails(score(&made, "label-errors", "x", NULL, NULL), EK_EUSAGE, "needs labels");
-	assert_fails(score(&made, "probe-aum", "x", "all", NULL), EK_EDATA, "one class");
+	assert_fails(score(&made, "probe-aum", "x", "all", NULL), EK_EDATA, "only one class has images");
 	assert_fails(score(&made, "probe-aum", "x", "colour", NULL), EK_EDATA, "colour");
 	assert_fails(score(&made, "probe-aum", "x", NULL, ek_join(path, "none.csv")), EK_EIO, "none.csv");
 	o.folds = 3;
