@@ -259,6 +259,41 @@ static void write_review(const struct more *m, size_t i)
 	ek_buffer_release(&b);
 }
 
+/* The first is of labels, with a table; a label is hostile. */
+static void write_scores(const struct more *m, size_t i)
+{
+	static const char labels[] = "id,label,suggested,probability\n1,\"<i>even\"\"'&\",dog,0.9\n2,cat,bird,0.5\n";
+	const uint64_t n = m->want->images;
+	struct ek_buffer b = { 0 };
+	char name[64], file[128];
+	float *values;
+
+	name_of(name, i);
+	assert_ok(ek_alloc(&values, n, sizeof *values));
+	for (uint64_t k = 0; k < n; k++)
+		values[k] = (float)ek_random_double(i, 30, k);
+	(void)snprintf(file, sizeof file, "scores/%s.npy", name);
+	assert_ok(ek_npy_write(ek_join(m->folder, file), EK_F32, 1, &n, values));
+	free(values);
+	assert_ok(ek_buffer_printf(&b,
+	                           "{\"method\":\"%s\",\"what\":\"how it is\",\"hard\":\"low\",\"by\":\"label\","
+	                           "\"classes\":3,\"accuracy\":0.8,\"deviation\":0.3,\"quantiles\":{\"median\":0.5},"
+	                           "\"standard_error\":{\"median\":0.01},\"histogram\":{\"low\":0,\"high\":1,"
+	                           "\"images\":[1,2,3,4,5,4,3,2,1,0]}",
+	                           i == 0 ? "label-errors" : "probe-aum"));
+	if (i == 0)
+		assert_ok(ek_buffer_printf(&b, ",\"label_errors\":{\"found\":2,\"share\":0.01,\"labels\":["
+		                               "{\"label\":\"cat\",\"images\":100,\"errors\":2,\"mostly\":\"dog\","
+		                               "\"mostly_images\":1}]}"));
+	assert_ok(ek_buffer_text(&b, "}"));
+	(void)snprintf(file, sizeof file, "scores/%s.json", name);
+	save(&b, m->folder, file);
+	ek_buffer_release(&b);
+	(void)snprintf(file, sizeof file, "scores/%s.csv", name);
+	if (i == 0)
+		ek_write_file(ek_join(m->folder, file), labels, sizeof labels - 1);
+}
+
 void ek_fixture_make_more(const char *folder, const struct ek_fixture *fixture, const int32_t *assignment)
 {
 	struct more m = { .want = fixture, .folder = folder };
@@ -268,12 +303,14 @@ void ek_fixture_make_more(const char *folder, const struct ek_fixture *fixture, 
 		m.shares[assignment[i]] += 1 / (double)fixture->images;
 	assert_ok(ek_make_directories(ek_join(folder, "evaluations")));
 	assert_ok(ek_make_directories(ek_join(folder, "reviews")));
+	assert_ok(ek_make_directories(ek_join(folder, "scores")));
 	write_autoencoder(&m);
 	for (size_t i = 0; i < fixture->made; i++) {
 		write_generator(&m, i);
 		write_samples(&m, i);
 		write_evaluation(&m, i);
 		write_review(&m, i);
+		write_scores(&m, i);
 	}
 	free(m.shares);
 }

@@ -17,7 +17,7 @@ static const struct ek_fixture made = { .k = 12, .images = 400, .side = 24, .noi
 
 static void every_chapter_appears_and_the_short_one_first(void **state)
 {
-	static const char *const ids[] = { "summary", "training", "samples", "evaluation", "review" };
+	static const char *const ids[] = { "summary", "scores", "training", "samples", "evaluation", "review" };
 	struct ek_buffer page = { 0 };
 
 	(void)state;
@@ -47,6 +47,7 @@ static void without_them_the_page_is_as_it_was(void **state)
 	(void)state;
 	report_of(&page, ek_fixture_make(&none), NULL);
 	assert_lacks(page, "id=\"summary\"");
+	assert_lacks(page, "id=\"scores\"");
 	assert_lacks(page, "id=\"training\"");
 	assert_lacks(page, "id=\"review\"");
 	assert_shows(page, "<section class=\"chapter\" id=\"finding\" tabindex=\"-1\"");
@@ -65,6 +66,8 @@ static void text_from_the_data_stays_text(void **state)
 	assert_lacks(page, "<b>50");
 	assert_lacks(page, "<i>not");
 	assert_shows(page, "<h3>Generator <bdi>&lt;i&gt;even&quot;&#39;&amp;</bdi></h3>");
+	assert_shows(page, "<h3><bdi>&lt;i&gt;even&quot;&#39;&amp;</bdi></h3>");
+	assert_shows(page, "<s><bdi>&lt;i&gt;even&quot;&#39;&amp;</bdi></s>");
 	assert_shows(page, "<h3>Evaluation <bdi>&lt;i&gt;even&quot;&#39;&amp;</bdi></h3>");
 	assert_shows(page, "<bdi>&lt;/style&gt;&lt;script&gt;alert(2)&lt;/script&gt;</bdi></th>");
 	ek_buffer_release(&page);
