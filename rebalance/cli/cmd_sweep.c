@@ -11,7 +11,7 @@
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/output.h"
 #include "rebalance/cli/compare.h"
-#include "rebalance/cli/sweep.h"
+#include "rebalance/cli/sweep_words.h"
 #include "rebalance/base/text.h"
 #include "rebalance/pipeline/train_flow.h"
 
@@ -164,9 +164,8 @@ out:
 }
 
 /* Every point; `*failed` of them. A stop ends it, anything else is told and the rest goes on. */
-static int do_points(struct ek_sweep *s, cJSON *list, size_t *failed)
+static int do_points(struct ek_sweep *s, cJSON *list, int json, size_t *failed)
 {
-	const int json = s->settings->common.json;
 	struct progress g = { 0 };
 	int rc = 0;
 
@@ -180,7 +179,7 @@ static int do_points(struct ek_sweep *s, cJSON *list, size_t *failed)
 		int is_failed;
 
 		ek_info("%s (%zu of %zu)", p->label, i + 1, s->points.count);
-		rc = ek_sweep_do_point(s, p);
+		rc = ek_do_sweep_point(s, p);
 		if (rc == EK_EINTERRUPTED)
 			return rc;
 		is_failed = rc < 0;
@@ -223,7 +222,7 @@ static int dry_run(struct ek_sweep *s)
 	return 0;
 }
 
-static int sweep(struct ek_sweep *s)
+static int sweep(struct ek_sweep *s, int is_json)
 {
 	cJSON *json = cJSON_CreateObject(), *list;
 	size_t failed = 0;
@@ -233,8 +232,8 @@ static int sweep(struct ek_sweep *s)
 		return ek_fail(EK_ENOMEM, "no memory for the result");
 	EK_TRY(ek_json_add_array(&list, json, "points"));
 	EK_TRY(ek_sweep_make_autoencoder(s));
-	EK_TRY(do_points(s, list, &failed));
-	if (s->settings->common.json) {
+	EK_TRY(do_points(s, list, is_json, &failed));
+	if (is_json) {
 		EK_TRY(ek_print_json(json));
 	} else {
 		(void)printf("\nside by side: evenkeel compare %s --name '%s-*'\ncurves:       evenkeel report %s\n",
@@ -270,21 +269,23 @@ static int check_wish(const struct ek_invocation *i)
 int ek_cmd_sweep(struct ek_invocation *i)
 {
 	struct ek_sweep s = { .run = i->arguments.count > 0 ? i->arguments.positional[0] : NULL,
-		              .settings = &i->settings,
-		              .wish = i->settings.own };
+		              .wish = i->settings.own,
+		              .seed = i->settings.common.seed,
+		              .force = i->settings.steps.force };
+	struct ek_sweep_words words = { 0 };
 	struct ek_run *run = NULL;
 	int rc;
 
 	EK_TRY(check_wish(i));
 	EK_TRY(ek_sweep_points_make(&s.points, s.run, s.wish->name, s.wish->methods, s.wish->keeps));
-	EK_TRY(ek_sweep_open(&s));
+	EK_TRY(ek_sweep_words_open(&words, &s));
 	/* That it is a run is told once, not by each point. */
 	EK_TRY(ek_run_open(&run, s.run, EK_RUN_READ));
 	ek_run_close(run);
 	EK_TRY(ek_sweep_check_steps(&s));
-	EK_TRY(s.wish->dry_run ? dry_run(&s) : sweep(&s));
+	EK_TRY(s.wish->dry_run ? dry_run(&s) : sweep(&s, i->settings.common.json));
 out:
-	ek_sweep_release(&s);
+	ek_sweep_words_release(&words);
 	ek_sweep_points_release(&s.points);
 	return rc;
 }

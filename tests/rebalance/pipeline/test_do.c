@@ -1,4 +1,5 @@
 /* A data set of 60 small images in three groups, and all that is done with it, in order. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "rebalance/pipeline/plans.h"
 #include "rebalance/pipeline/recipe.h"
 #include "rebalance/pipeline/review.h"
+#include "rebalance/pipeline/sweep.h"
 #include "rebalance/pipeline/train_flow.h"
 #include "rebalance/pipeline/train_vae.h"
 #include "tests/support/support.h"
@@ -649,6 +651,49 @@ static void why_results_are_stale_is_told(void **state)
 	assert_string_equal(stale("evaluation made"), "clusters/assignment.npy has changed");
 }
 
+static void a_point_of_a_sweep(void **state)
+{
+	const struct ek_sweep_wish wish = { .steps = 3, .count = 20, .seeds = 2, .space = 1 };
+	const struct ek_do_prune_options prune = EK_DO_PRUNE_DEFAULT;
+	const struct ek_train_flow_options train = small_flow("none", 1);
+	struct ek_generate_options generate = ek_generate_default;
+	struct ek_do_evaluate_options evaluate = ek_do_evaluate_default;
+	struct ek_sweep_point point = { .name = (char *)(uintptr_t) "swept",
+		                        .method = (char *)(uintptr_t) "nearest",
+		                        .keep = 0.5 };
+	struct ek_sweep s = { .run = path,
+		              .wish = &wish,
+		              .points = { .items = &point, .count = 1 },
+		              .prune = { &prune, &steps },
+		              .train = { &train, &steps },
+		              .generate = { &generate, &steps },
+		              .evaluate = { &evaluate, &steps } };
+	struct stat image, evaluation;
+
+	(void)state;
+	generate.steps = 2;
+	evaluate.subsets = 2;
+	ek_run_close(run); /* it opens the run itself */
+	assert_true(isnan(ek_sweep_expected_training(&s))); /* its subset is not there */
+	point.method = NULL;
+	assert_true(ek_sweep_expected_training(&s) > 0);
+	point.method = (char *)(uintptr_t) "nearest";
+	assert_false(ek_sweep_is_evaluated(path, "swept"));
+	assert_ok(ek_sweep_check_steps(&s));
+	assert_ok(ek_do_sweep_point(&s, &point));
+	assert_true(ek_sweep_is_evaluated(path, "swept"));
+	image = file_of("samples/swept-s1/images/000000.png");
+	evaluation = file_of("evaluations/swept.json");
+	assert_ok(ek_do_sweep_point(&s, &point));
+	assert_untouched(&image, "samples/swept-s1/images/000000.png");
+	assert_untouched(&evaluation, "evaluations/swept.json");
+	s.wish = &(struct ek_sweep_wish){ .steps = 2, .count = 20, .seeds = 2, .space = 1 };
+	assert_fails(ek_sweep_check_steps(&s), EK_EUSAGE, "swept was trained for 3 steps before");
+	point.method = (char *)(uintptr_t) "no such";
+	assert_fails(ek_do_sweep_point(&s, &point), EK_EUSAGE, "no such");
+	assert_ok(ek_run_open(&run, path, EK_RUN_WRITE));
+}
+
 static int announced;
 
 /* The page is up; nobody looks at it. */
@@ -842,6 +887,7 @@ int main(void)
 		cmocka_unit_test(a_recipe_is_written_and_replayed),
 		cmocka_unit_test(what_was_not_recorded_is_not_made_again),
 		cmocka_unit_test(what_an_autoencoder_made_is_stale_by_it),
+		cmocka_unit_test(a_point_of_a_sweep),
 		cmocka_unit_test(why_results_are_stale_is_told),
 	};
 

@@ -1,4 +1,5 @@
-/* What a sweep does at a point: the work of the commands that do it alone. */
+#include "rebalance/pipeline/sweep.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,7 +8,6 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
-#include "rebalance/cli/sweep.h"
 #include "rebalance/pipeline/evaluate.h"
 #include "rebalance/pipeline/generate.h"
 #include "rebalance/pipeline/plans.h"
@@ -15,97 +15,25 @@
 #include "rebalance/pipeline/train_flow.h"
 #include "rebalance/pipeline/train_vae.h"
 
-enum { WORDS = 160, CHECKS = 20 };
+enum { CHECKS = 20 };
 
-/* Options that were given although the sweep sets them. */
-static int check_reserved(const struct ek_option_table *tables, const char *option, const char *const *reserved)
+/* Does a command have to be forced: by the sweep, or by its own words? */
+static int is_forced(const struct ek_sweep *s, const struct ek_sweep_told *told)
 {
-	for (; tables->title != NULL; tables++)
-		for (const char *const *r = reserved; *r != NULL; r++)
-			if (ek_option_is_given(tables, *r))
-				return ek_fail(
-					EK_EUSAGE,
-					"--%s: --%s is set by the sweep, the same for every point or by its name",
-					option, *r);
-	return 0;
+	return s->force || told->steps->force;
 }
 
-/* The options of a command, with the words of `text`, which is that of the sweep's own `option`. */
-static int open_part(struct ek_sweep_part *part, const char *command, const char *option, const char *text,
-                     const char *const *reserved)
+/* What the steps of a command are told: the sweep's seed, where they are not made yet. */
+static struct ek_steps_options *steps_of(const struct ek_sweep *s, const struct ek_sweep_told *told)
 {
-	struct ek_option_table tables[EK_MAX_TABLES];
-	char *words[WORDS] = { NULL }, *rest;
-	int count = 1, rc;
-
-	EK_TRY(ek_settings_init(&part->settings, ek_find_command(command)));
-	EK_TRY(ek_copy_string(&part->text, text != NULL ? text : ""));
-	rest = part->text;
-	for (char *word = strtok_r(rest, " \t\n", &rest); word != NULL; word = strtok_r(NULL, " \t\n", &rest)) {
-		if (count == WORDS)
-			return ek_fail(EK_EUSAGE, "--%s: more than %d words", option, WORDS - 1);
-		words[count++] = word;
-	}
-	ek_command_tables(tables, ek_find_command(command), &part->settings);
-	EK_TRY(ek_options_parse(&part->arguments, tables, count, words));
-	EK_TRY(check_reserved(tables, option, reserved));
-	if (part->arguments.count > 0)
-		rc = ek_fail(EK_EUSAGE, "--%s: \"%s\" is no option", option, part->arguments.positional[0]);
-	ek_settings_finish(&part->settings);
-out:
-	return rc;
-}
-
-int ek_sweep_open(struct ek_sweep *s)
-{
-	static const char *const none[] = { NULL };
-	static const char *const of_train[] = { "name",    "subset",     "weights", "loss-weights", "steps",
-		                                "epochs",  "time-limit", "space",   "autoencoder",  "seed",
-		                                "dry-run", "log-losses", NULL };
-	static const char *const of_score[] = { "name", "method", "model", "seed", NULL };
-	static const char *const of_generate[] = { "name", "model", "count", "seed", NULL };
-	static const char *const of_evaluate[] = { "name", "samples", "seed", NULL };
-	static const char *const of_vae[] = { "name", "seed", "dry-run", NULL };
-	int rc;
-
-	EK_TRY(open_part(&s->prune, "prune", "methods", NULL, none));
-	EK_TRY(open_part(&s->train, "train flow", "train", s->wish->train, of_train));
-	EK_TRY(open_part(&s->score, "score", "score", s->wish->score, of_score));
-	EK_TRY(open_part(&s->generate, "generate", "generate", s->wish->generate, of_generate));
-	EK_TRY(open_part(&s->evaluate, "evaluate", "evaluate", s->wish->evaluate, of_evaluate));
-	EK_TRY(open_part(&s->vae, "train vae", "vae", s->wish->vae, of_vae));
-out:
-	return rc;
-}
-
-void ek_sweep_release(struct ek_sweep *s)
-{
-	struct ek_sweep_part *const parts[] = { &s->prune, &s->vae, &s->train, &s->score, &s->generate, &s->evaluate };
-
-	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-		ek_arguments_release(&parts[i]->arguments);
-		ek_settings_release(&parts[i]->settings);
-		free(parts[i]->text);
-	}
-}
-
-/* Does a part have to be forced: by the sweep, or by its own words? */
-static int is_forced(const struct ek_sweep *s, const struct ek_sweep_part *part)
-{
-	return s->settings->steps.force || part->settings.steps.force;
-}
-
-/* What the steps of a part are told: the sweep's seed, where they are not made yet. */
-static struct ek_steps_options *steps_of(const struct ek_sweep *s, struct ek_sweep_part *part)
-{
-	part->settings.steps.seed = s->settings->common.seed;
-	part->settings.steps.seed_given = 1;
-	return &part->settings.steps;
+	told->steps->seed = s->seed;
+	told->steps->seed_given = 1;
+	return told->steps;
 }
 
 static int prune(struct ek_run *run, struct ek_sweep *s, const struct ek_sweep_point *p)
 {
-	struct ek_do_prune_options o = *(const struct ek_do_prune_options *)s->prune.settings.own;
+	struct ek_do_prune_options o = *(const struct ek_do_prune_options *)s->prune.options;
 	char keep[32];
 	int made;
 
@@ -116,7 +44,7 @@ static int prune(struct ek_run *run, struct ek_sweep *s, const struct ek_sweep_p
 		if (strcmp(p->order, ek_prune_order_names[i]) == 0)
 			o.plan.order = (enum ek_prune_order)i;
 	o.plan.name = p->name;
-	o.plan.seed = (uint64_t)s->settings->common.seed;
+	o.plan.seed = (uint64_t)s->seed;
 	o.force = is_forced(s, &s->prune);
 	return ek_do_prune(&made, run, steps_of(s, &s->prune), &o);
 }
@@ -124,12 +52,12 @@ static int prune(struct ek_run *run, struct ek_sweep *s, const struct ek_sweep_p
 static int train(struct ek_training_result *result, struct ek_run *run, struct ek_sweep *s,
                  const struct ek_sweep_point *p, int dry_run)
 {
-	struct ek_train_flow_options o = *(const struct ek_train_flow_options *)s->train.settings.own;
+	struct ek_train_flow_options o = *(const struct ek_train_flow_options *)s->train.options;
 
 	o.common.name = p->name;
 	o.common.subset = p->method != NULL ? p->name : NULL;
 	o.common.steps = s->wish->steps;
-	o.common.seed = s->settings->common.seed;
+	o.common.seed = s->seed;
 	o.common.force = is_forced(s, &s->train);
 	o.common.dry_run = dry_run;
 	o.autoencoder = s->wish->autoencoder;
@@ -150,13 +78,13 @@ static int is_first(const struct ek_sweep *s, const struct ek_sweep_point *p, co
 static int train_scorer(struct ek_run *run, struct ek_sweep *s, const struct ek_sweep_point *p)
 {
 	const int64_t quarter = s->wish->steps / 4 > CHECKS ? s->wish->steps / 4 : CHECKS;
-	struct ek_train_flow_options o = *(const struct ek_train_flow_options *)s->train.settings.own;
+	struct ek_train_flow_options o = *(const struct ek_train_flow_options *)s->train.options;
 	struct ek_training_result result = { 0 };
 	int rc;
 
 	o.common.name = s->points.scorer;
 	o.common.steps = s->wish->score_steps > 0 ? s->wish->score_steps : quarter;
-	o.common.seed = s->settings->common.seed;
+	o.common.seed = s->seed;
 	o.common.force = is_forced(s, &s->train) && is_first(s, p, NULL);
 	o.log_losses = o.common.steps / CHECKS;
 	o.autoencoder = s->wish->autoencoder;
@@ -170,12 +98,12 @@ out:
 /* Scores that the sweep makes itself, unless they are there and current. */
 static int score(struct ek_run *run, struct ek_sweep *s, const struct ek_sweep_point *p)
 {
-	struct ek_do_score_options o = *(const struct ek_do_score_options *)s->score.settings.own;
+	struct ek_do_score_options o = *(const struct ek_do_score_options *)s->score.options;
 	int made, rc = 0;
 
 	o.method = p->scored_by;
 	o.name = p->method + strlen("score:");
-	o.seed = s->settings->common.seed;
+	o.seed = s->seed;
 	o.force = is_forced(s, &s->score) && is_first(s, p, p->scored_by);
 	ek_score_drop_options(&o);
 	if (ek_score_find(o.method)->takes & EK_SCORE_TAKES_MODELS) {
@@ -189,7 +117,7 @@ out:
 
 static int generate(struct ek_run *run, struct ek_sweep *s, const struct ek_sweep_point *p, int64_t set)
 {
-	struct ek_generate_options o = *(const struct ek_generate_options *)s->generate.settings.own;
+	struct ek_generate_options o = *(const struct ek_generate_options *)s->generate.options;
 	struct ek_generated generated = { 0 };
 	char *name = NULL;
 	int rc;
@@ -198,7 +126,7 @@ static int generate(struct ek_run *run, struct ek_sweep *s, const struct ek_swee
 	o.model = p->name;
 	o.name = name;
 	o.classes.count = s->wish->count;
-	o.seed = s->settings->common.seed + set;
+	o.seed = s->seed + set;
 	o.force = is_forced(s, &s->generate);
 	EK_TRY(ek_do_generate(&generated, run, &o));
 out:
@@ -209,7 +137,7 @@ out:
 
 static int evaluate(struct ek_run *run, struct ek_sweep *s, const struct ek_sweep_point *p)
 {
-	struct ek_do_evaluate_options o = *(const struct ek_do_evaluate_options *)s->evaluate.settings.own;
+	struct ek_do_evaluate_options o = *(const struct ek_do_evaluate_options *)s->evaluate.options;
 	struct ek_buffer sets = { 0 };
 	const char *name;
 	int rc = 0;
@@ -218,7 +146,7 @@ static int evaluate(struct ek_run *run, struct ek_sweep *s, const struct ek_swee
 		EK_TRY(ek_buffer_printf(&sets, "%s%s-s%" PRId64, i > 0 ? "," : "", p->name, i));
 	o.samples = sets.data;
 	o.name = p->name;
-	o.seed = s->settings->common.seed;
+	o.seed = s->seed;
 	o.force = is_forced(s, &s->evaluate);
 	EK_TRY(ek_do_evaluate(&name, run, steps_of(s, &s->evaluate), &o));
 out:
@@ -226,7 +154,7 @@ out:
 	return rc;
 }
 
-int ek_sweep_do_point(struct ek_sweep *s, const struct ek_sweep_point *p)
+int ek_do_sweep_point(struct ek_sweep *s, const struct ek_sweep_point *p)
 {
 	struct ek_training_result trained = { 0 };
 	struct ek_run *run = NULL;
@@ -253,14 +181,14 @@ int ek_sweep_check_steps(const struct ek_sweep *s)
 	uint64_t steps;
 	int rc = 0;
 
-	for (size_t i = 0; i < s->points.count && !s->settings->steps.force; i++) {
+	for (size_t i = 0; i < s->points.count && !s->force; i++) {
 		const char *name = s->points.items[i].name;
 
 		EK_TRY(ek_sweep_steps_before(&steps, s->run, name, wanted));
 		if (steps > 0 && steps != wanted)
 			return ek_fail(EK_EUSAGE,
 			               "the point %s was trained for %" PRIu64 " steps before, and all are to have the "
-			               "same: take --steps %" PRIu64 ", another --name, or --force to begin anew",
+			               "same: take 'steps' %" PRIu64 ", another 'name', or 'force' to begin anew",
 			               name, steps, steps);
 	}
 out:
@@ -269,14 +197,14 @@ out:
 
 static int make_autoencoder(struct ek_sweep *s)
 {
-	struct ek_train_vae_options o = *(const struct ek_train_vae_options *)s->vae.settings.own;
+	struct ek_train_vae_options o = *(const struct ek_train_vae_options *)s->vae.options;
 	struct ek_training_result trained = { 0 };
 	struct ek_run *run = NULL;
 	int rc;
 
 	o.common.name = s->wish->autoencoder;
-	o.common.seed = s->settings->common.seed;
-	o.common.force = s->vae.settings.steps.force;
+	o.common.seed = s->seed;
+	o.common.force = s->vae.steps->force;
 	EK_TRY(ek_run_open(&run, s->run, EK_RUN_WRITE));
 	EK_TRY(ek_do_train_vae(&trained, run, steps_of(s, &s->vae), &o));
 out:

@@ -1,0 +1,40 @@
+/* What a sweep does at a point: the work of the commands that do it alone, each by its entry point. */
+#ifndef EK_PIPELINE_SWEEP_H
+#define EK_PIPELINE_SWEEP_H
+
+#include "rebalance/pipeline/steps.h"
+#include "rebalance/pipeline/sweep_points.h"
+
+struct ek_sweep_wish {
+	const char *methods, *keeps, *name, *autoencoder;
+	const char *vae, *train, *generate, *evaluate, *score; /* more words for these commands, or NULL */
+	int space, dry_run;
+	int64_t seeds, steps, count, score_steps;
+};
+
+/* What one of the commands is told beside what the sweep sets: the struct of its entry point, and of its steps. */
+struct ek_sweep_told {
+	const void *options;
+	struct ek_steps_options *steps;
+};
+
+struct ek_sweep {
+	const char *run; /* its path; each function opens it */
+	const struct ek_sweep_wish *wish;
+	struct ek_sweep_points points;
+	int64_t seed;
+	int force;
+	struct ek_sweep_told prune, vae, train, score, generate, evaluate;
+};
+
+/* No point has samples of another number of steps, or a longer training, from a sweep before: it could not be set
+ * beside the others. EK_EUSAGE names it. */
+int ek_sweep_check_steps(const struct ek_sweep *sweep);
+/* Train the autoencoder that all points share, or go on with it, unless it is finished or lies elsewhere. */
+int ek_sweep_make_autoencoder(struct ek_sweep *sweep);
+/* Prune, train flow, generate, evaluate: each goes on where it was, or does nothing. */
+int ek_do_sweep_point(struct ek_sweep *sweep, const struct ek_sweep_point *point);
+/* Seconds that one point trains, by a step of it; NaN, with a message, if that cannot be told. */
+double ek_sweep_expected_training(struct ek_sweep *sweep);
+
+#endif
