@@ -52,14 +52,26 @@ out:
 	return rc;
 }
 
+struct filled {
+	struct ek_flow_task *flow;
+	const struct ek_slice *slice;
+	struct ek_net_state *state;
+	int judging;
+};
+
+static int fill_one(void *context, uint64_t j, int worker)
+{
+	const struct filled *f = context;
+
+	return fill_image(f->flow, worker, f->slice, (int)j, f->judging, f->state);
+}
+
 static int fill(void *context, int worker, const struct ek_slice *slice, int judging, struct ek_net_state *s)
 {
-	int rc = 0;
+	struct filled f = { .flow = context, .slice = slice, .state = s, .judging = judging };
 
-	for (int j = 0; j < slice->count; j++)
-		EK_TRY(fill_image(context, worker, slice, j, judging, s));
-out:
-	return rc;
+	(void)ek_net_stage(s, f.flow->data); /* waits for what was sent, once for all threads */
+	return ek_task_each(slice->count, worker, fill_one, &f);
 }
 
 static int build(struct ek_flow_task *f)

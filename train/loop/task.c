@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/threads.h"
+#include "train/nn/device.h"
 
 void ek_task_net_release(struct ek_task_net *n)
 {
@@ -36,6 +38,17 @@ static int part_count(const struct ek_task *task)
 	while (task->part_names[count] != NULL)
 		count++;
 	return count;
+}
+
+int ek_task_each(int count, int worker, int (*image)(void *context, uint64_t j, int worker), void *context)
+{
+	int rc = 0;
+
+	if (ek_device_takes_batches())
+		return ek_parallel((uint64_t)count, image, context);
+	for (int j = 0; j < count && rc == 0; j++)
+		rc = image(context, (uint64_t)j, worker);
+	return rc;
 }
 
 static int forward(const struct ek_task *task, const struct ek_task_net *n, int worker, const struct ek_slice *slice,

@@ -67,6 +67,10 @@ struct ek_task {
 	void *preview_context;
 };
 
+/* image(context, j, worker) for j in 0 … count - 1, as `fill` needs it: in order on the caller's thread, whose worker
+ * this is; on a device that takes whole batches, which waits for them, on all ek_threads(). */
+int ek_task_each(int count, int worker, int (*image)(void *context, uint64_t j, int worker), void *context);
+
 /* Take new parameter values into the nets. Between slices only. */
 int ek_task_load(const struct ek_task *task, const struct ek_store *store, enum ek_family family);
 /* Forward and backward of one slice; weights · gradients go to the store, in the slice's turn. Thread-safe for

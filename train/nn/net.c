@@ -347,9 +347,10 @@ void *ek_net_data(struct ek_net_state *s, int value)
 void *ek_net_stage(struct ek_net_state *s, int input)
 {
 	assert(s->net->values[input].maker < 0);
-	if (s->sent)
+	if (s->sent) {
 		s->net->device->settle();
-	s->sent = 0;
+		s->sent = 0;
+	}
 	return s->net->device->is_host ? ek_net_data(s, input) : s->host + s->net->values[input].host_offset;
 }
 

@@ -48,8 +48,20 @@ static void fill_image(float *out, const uint8_t *pixels, struct ek_net_shape s,
 			                   channels);
 }
 
-static int fill_one(const struct ek_vae *v, const struct ek_slice *slice, int j, int judging, struct ek_net_state *s)
+struct filled {
+	const struct ek_vae *vae;
+	const struct ek_slice *slice;
+	struct ek_net_state *state;
+	int judging;
+};
+
+static int fill_one(void *context, uint64_t place, int worker)
 {
+	const struct filled *f = context;
+	const struct ek_slice *slice = f->slice;
+	const struct ek_vae *v = f->vae;
+	struct ek_net_state *s = f->state;
+	const int judging = f->judging, j = (int)place;
 	const uint64_t flips = ek_random_stream("vae flip"), seed = v->options.seed;
 	const uint64_t noises = ek_random_stream(judging ? "vae judge" : "vae noise");
 	const uint64_t position = slice->position + (uint64_t)j;
@@ -57,6 +69,7 @@ static int fill_one(const struct ek_vae *v, const struct ek_slice *slice, int j,
 	const int flip = !judging && v->options.flip && (ek_random_u64(seed, flips, position) >> 63);
 	const struct ek_net_shape shape = ek_net_shape(v->nets[0].net, v->image);
 
+	(void)worker;
 	if (pixels == NULL)
 		return EK_EIO;
 	fill_image((float *)ek_net_stage(s, v->image) + (size_t)j * ek_net_elements(v->nets[0].net, v->image), pixels,
@@ -74,13 +87,10 @@ static int fill_one(const struct ek_vae *v, const struct ek_slice *slice, int j,
 
 static int fill(void *context, int worker, const struct ek_slice *slice, int judging, struct ek_net_state *s)
 {
-	int rc = 0;
+	struct filled f = { .vae = context, .slice = slice, .state = s, .judging = judging };
 
-	(void)worker;
-	for (int j = 0; j < slice->count; j++)
-		EK_TRY(fill_one(context, slice, j, judging, s));
-out:
-	return rc;
+	(void)ek_net_stage(s, f.vae->image); /* waits for what was sent, once for all threads */
+	return ek_task_each(slice->count, worker, fill_one, &f);
 }
 
 static int check(const struct ek_vae_options *o)
