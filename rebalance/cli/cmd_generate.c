@@ -18,7 +18,8 @@ static const struct ek_option rows[] = {
 	  EK_FIELD(struct ek_generate_options, model),
 	  .argument = "NAME|FILE",
 	  .help = "RUN/models/NAME, made by train flow; its newest checkpoint is taken. Or a public SiT as it is, "
-	          ".pt or .safetensors (a DiT with --solver ancestral): --class takes its labels by number" },
+	          ".pt or .safetensors, also diffusers' (a DiT with --solver ancestral): --class takes its labels by "
+	          "number" },
 	{ .name = "autoencoder",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_generate_options, autoencoder),

@@ -46,8 +46,9 @@ int ek_sit_build(struct ek_net *net, const struct ek_params *params, const struc
                  int labels);
 
 /*
- * A weight file, .safetensors or .pt: the tensors alone, or several sets of them as in training checkpoints, "ema.",
- * "model." and the optimizer's, of which the average is taken if it is there.
+ * A weight file, .safetensors or .pt: the tensors alone, by the public names or by those of diffusers, whose
+ * config.json lies beside, or several sets of them as in training checkpoints, "ema.", "model." and the optimizer's, of
+ * which the average is taken if it is there.
  */
 
 /* What network a file is for. heads comes from the named sizes, else it is width / 64. EK_EDATA: not a SiT or DiT. */

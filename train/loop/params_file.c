@@ -70,6 +70,38 @@ static int read_one(float *out, const struct ek_tensor_file *file, const struct 
 	return ek_tensor_to_finite_f32(out, t, file);
 }
 
+/* A parameter that the file has in parts, one after another; 0 if it has not. */
+static int read_parts(float *out, const struct ek_tensor_file *file, const struct ek_param *p, unsigned char *taken,
+                      const struct ek_params_names *names)
+{
+	char name[NAME_SIZE], full[NAME_SIZE];
+	struct ek_param part = *p;
+	int64_t rows = 0;
+	int rc = 0;
+
+	for (int i = 0; names->part(name, sizeof name, p->name, i); i++) {
+		const struct ek_tensor *t;
+
+		(void)snprintf(full, sizeof full, "%s%.*s", prefix_of(names), NAME_SIZE - 1, name);
+		if ((t = ek_tensor_find(file, full)) == NULL && i == 0)
+			return 0;
+		if (t == NULL)
+			return ek_fail(EK_EDATA, "%s: tensor %s is missing", file->path, full);
+		part.dims[0] = t->dimensions > 0 && t->shape[0] <= (uint64_t)(p->dims[0] - rows) ? (int64_t)t->shape[0]
+		                                                                                 : p->dims[0] - rows;
+		EK_TRY(read_one(out, file, &part, t));
+		taken[t - file->tensors] = 1;
+		out += t->count;
+		rows += part.dims[0];
+	}
+	if (rows > 0 && rows != p->dims[0])
+		return ek_fail(EK_EDATA, "%s: the parts of %s are of %lld rows together, should be of %lld", file->path,
+		               p->name, (long long)rows, (long long)p->dims[0]);
+	rc = rows > 0;
+out:
+	return rc;
+}
+
 static int check_all_taken(const struct ek_tensor_file *file, const unsigned char *taken,
                            const struct ek_params_names *names)
 {
@@ -99,10 +131,18 @@ int ek_params_read(float *values, const struct ek_params *params, const struct e
 	for (int i = 0; i < params->count; i++) {
 		const struct ek_param *p = &params->items[i];
 		const struct ek_tensor *t = find(file, p->name, names);
-		const int left_out = names != NULL && names->left_out != NULL && strcmp(names->left_out, p->name) == 0;
+		const int left_out =
+			names != NULL && names->left_out != NULL && ek_tensor_name_matches(p->name, names->left_out);
 
 		if (t == NULL && left_out)
 			continue;
+		if (t == NULL && names != NULL && names->part != NULL) {
+			const int found = read_parts(values + p->offset, file, p, taken, names);
+
+			if (found > 0)
+				continue;
+			EK_TRY(found);
+		}
 		if (t == NULL) {
 			rc = ek_fail(EK_EDATA, "%s: tensor %s%s is missing", file->path, prefix_of(names), p->name);
 			goto out;

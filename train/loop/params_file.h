@@ -17,10 +17,15 @@ struct ek_params_names {
 	/* Other names that tensor `name` of the table goes by in public files: write number `attempt` (0, 1, …) to
 	 * out[size] and return 1, or return 0 if there is none. They are looked for in turn, after `name` itself. */
 	int (*other)(char *out, size_t size, const char *name, int attempt);
+	/* A tensor of the table that a public file has in parts along the first dimension: write the name of part
+	 * `number` (0, 1, …) to out[size] and return 1, or return 0 if there is none, or no more. Asked where no name
+	 * of the whole is there. */
+	int (*part)(char *out, size_t size, const char *name, int number);
 	/* What may be in the file and not in the table, without the prefix: names that start so, or, written "*x", end
 	 * in x. Ends with NULL. */
 	const char *const *ignored;
-	const char *left_out; /* a parameter that is not read; its tensor may have any shape, or not be there */
+	/* Parameters that are not read; their tensors may have any shape, or not be there. Ends with NULL. */
+	const char *const *left_out;
 };
 
 /*

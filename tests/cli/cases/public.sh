@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# A public SiT: sampled as it is, equal to the public sampler; learned from without a condition and with other classes.
+# A public SiT, and a DiT as diffusers keeps it: sampled as they are, equal to the public code; learned from without a
+# condition and with other classes.
 make_images images 30 >/dev/null
 evenkeel audit images -o run --encoder pixels --clusters 3 --seeds 2 --quiet >/dev/null
 # shellcheck disable=SC2154 # run-case sets it
@@ -30,6 +31,34 @@ for name, case in zip(("euler", "guided", "heun"), json.load(open(sys.argv[1]))[
     print(name, "equal" if error <= 1e-5 else f"differs by {error}")
 EOF
 python3 compare.py "$golden/sit_public.json"
+
+echo "# diffusers' names"
+cp -r "$golden/dit-diffusers" .
+evenkeel generate run --model dit-diffusers/diffusion_pytorch_model.safetensors --name diffusers --class 0,3 --count 4 \
+	--steps 3 --precision f32 --latents --quiet >/dev/null
+python3 - "$golden/dit_diffusers.json" <<'EOF'
+import json, struct, sys
+
+data = open("run/samples/diffusers/latents.npy", "rb").read()
+start = 10 + struct.unpack("<H", data[8:10])[0]
+got = struct.unpack(f"<{(len(data) - start) // 4}f", data[start:])
+images = json.load(open(sys.argv[1]))["images"]
+rows = [json.loads(line) for line in open("run/samples/diffusers/samples.jsonl")]
+assert [(int(r["label"]), r["seed"]) for r in rows] == [(i["label"], i["seed"]) for i in images], rows
+want = [v for i in images for v in i["samples"]]
+error = max(abs(a - b) for a, b in zip(got, want)) / max(map(abs, want))
+print("equal" if len(got) == len(want) and error <= 1e-5 else f"differs by {error}")
+EOF
+weights=dit-diffusers/diffusion_pytorch_model.safetensors
+mkdir cut && cp dit-diffusers/config.json cut
+sed 's/1.attn1.to_k.weight/1.attn1.to_x.weight/' $weights >cut/weights.safetensors
+run evenkeel generate run --model cut/weights.safetensors --name x --class 0 --quiet
+run evenkeel train flow run --space pixel --side 8 --from $weights --condition cluster --name from --steps 1 --batch 4 \
+	--dry-run --quiet | grep -c parameters
+mv dit-diffusers/config.json .
+run evenkeel generate run --model $weights --name x --class 0 --quiet
+echo '{"sample_size": 0}' >dit-diffusers/config.json
+run evenkeel generate run --model $weights --name x --class 0 --quiet
 
 echo '# what is recorded, and what can be asked'
 run evenkeel generate run --model sit-public.pt --name all --equal --count 6 --steps 2
