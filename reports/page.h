@@ -117,6 +117,9 @@ int ek_chapter_sizes(struct ek_page *page);
 int ek_chapter_clusters(struct ek_page *page);
 int ek_chapter_map(struct ek_page *page);
 int ek_chapter_attributes(struct ek_page *page);
+int ek_chapter_groups(struct ek_page *page);
+/* The share of a group of groups.json: the estimate that has an interval, else as the probe has it. */
+double ek_page_group_share(const cJSON *group);
 int ek_chapter_plan(struct ek_page *page);
 /* The part of that chapter on samplers. */
 int ek_chapter_plan_weights(struct ek_page *page);

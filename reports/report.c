@@ -18,6 +18,7 @@ static const struct chapter {
 	{ "summary", "In short", { "audit.json" }, ek_chapter_summary },
 	{ "finding", "The finding", { "audit.json" }, ek_chapter_finding },
 	{ "attributes", "Attributes", { "audit.json" }, ek_chapter_attributes },
+	{ "groups", "Groups", { "audit.json" }, ek_chapter_groups },
 	{ "sizes", "Cluster sizes", { "audit.json" }, ek_chapter_sizes },
 	{ "clusters",
 	  "The clusters",
@@ -48,6 +49,8 @@ static size_t amount(const struct ek_page *page, const struct chapter *chapter)
 	} amounts[] = {
 		{ ek_chapter_summary, (size_t)page->has_summary },
 		{ ek_chapter_attributes, (size_t)cJSON_GetArraySize(ek_json_member(page->audit, "attributes")) },
+		{ ek_chapter_groups,
+		  (size_t)cJSON_GetArraySize(ek_json_member(ek_json_member(page->audit, "groups"), "groups")) },
 		{ ek_chapter_plan, page->plans.subset_count + page->plans.weights_count },
 		{ ek_chapter_scores, page->scores.count },
 		{ ek_chapter_training, page->models.count },

@@ -19,11 +19,41 @@ static double limit(double x)
 	return x < 0 ? 0 : x > 1 ? 1 : x;
 }
 
-void ek_prediction_share(double *share, struct ek_interval *interval, const double *f, const uint8_t *y, uint64_t n,
-                         double mean, double variance, uint64_t N)
+static double width(struct ek_interval interval)
+{
+	return interval.high - interval.low;
+}
+
+/* The fewest of n … N labels, of which as large a share is in the group, with Wilson's interval half as wide. */
+static uint64_t wilson_halved(uint64_t yes, uint64_t n, uint64_t N)
+{
+	const double share = (double)yes / (double)n, wanted = width(ek_wilson(yes, n)) / 2;
+	uint64_t low = n, high = N;
+
+	while (low < high) {
+		const uint64_t middle = low + (high - low) / 2;
+
+		if (width(ek_wilson((uint64_t)(share * (double)middle + 0.5), middle)) <= wanted)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+/* variance = rest / labels + fixed; a quarter of that at n labels. */
+static uint64_t normal_halved(double rest, double fixed, uint64_t n, uint64_t N)
+{
+	const double left = (rest / (double)n + fixed) / 4 - fixed, labels = left > 0 ? ceil(rest / left) : (double)N;
+
+	return labels < (double)N ? (uint64_t)labels : N;
+}
+
+void ek_prediction_share(struct ek_prediction *out, const double *f, const uint8_t *y, uint64_t n, double mean,
+                         double variance, uint64_t N)
 {
 	const double count = (double)n;
-	double yes = 0, sum = 0, product = 0, squares = 0, power, rest, half;
+	double yes = 0, sum = 0, product = 0, squares = 0, power, rest, fixed, half;
 
 	for (uint64_t i = 0; i < n; i++) {
 		yes += y[i];
@@ -31,16 +61,17 @@ void ek_prediction_share(double *share, struct ek_interval *interval, const doub
 		squares += f[i] * f[i];
 		product += y[i] * f[i];
 	}
-	*interval = ek_wilson((uint64_t)yes, n);
-	*share = yes / count;
+	*out = (struct ek_prediction){ yes / count, ek_wilson((uint64_t)yes, n), wilson_halved((uint64_t)yes, n, N) };
 	if (n < 2 * FEW || yes < FEW || count - yes < FEW)
 		return;
 	product = (product - yes * sum / count) / (count - 1);
 	squares = (squares - sum * sum / count) / (count - 1);
 	power = squares > 0 ? limit(product / ((1 + count / (double)N) * squares)) : 0;
 	rest = (yes - yes * yes / count) / (count - 1) - 2 * power * product + power * power * squares;
-	*share = (yes - power * sum) / count + power * mean;
-	half = student(count - 1) * sqrt(rest / count + power * power * variance / (double)N);
-	*interval = (struct ek_interval){ limit(*share - half), limit(*share + half) };
-	*share = limit(*share);
+	fixed = power * power * variance / (double)N;
+	out->share = (yes - power * sum) / count + power * mean;
+	half = student(count - 1) * sqrt(rest / count + fixed);
+	out->interval = (struct ek_interval){ limit(out->share - half), limit(out->share + half) };
+	out->share = limit(out->share);
+	out->halved = normal_halved(rest, fixed, n, N);
 }

@@ -12,10 +12,17 @@
 
 #include "analysis/skew/intervals.h"
 
-/* f, y: [n] of the labelled, y 0 or 1; mean, variance: of f over all N images. interval at 95 %, within 0 … 1, by
- * Student's t with n - 1 degrees of freedom; Wilson's of the labelled alone where fewer than 5 of them are in the
- * group, or all but fewer than 5, as nothing normal is to be had of so few. `*share` NaN: n is 0. */
-void ek_prediction_share(double *share, struct ek_interval *interval, const double *f, const uint8_t *y, uint64_t n,
-                         double mean, double variance, uint64_t N);
+struct ek_prediction {
+	double share;
+	struct ek_interval interval; /* 95 %, within 0 … 1 */
+	uint64_t halved; /* labels drawn at random, these among them, by which the interval would be half as wide */
+};
+
+/* f, y: [n >= 1] of the labelled, y 0 or 1; mean, variance: of f over all N images. The interval is by Student's t with
+ * n - 1 degrees of freedom; Wilson's of the labelled alone where fewer than 5 of them are in the group, or all but
+ * fewer than 5, as nothing normal is to be had of so few. halved: if labels go on to fall as they did; N where no
+ * number of labels does it but all. */
+void ek_prediction_share(struct ek_prediction *out, const double *f, const uint8_t *y, uint64_t n, double mean,
+                         double variance, uint64_t N);
 
 #endif

@@ -133,6 +133,32 @@ out:
 	return rc;
 }
 
+/* How many more labels would halve the widest interval. */
+static void print_labels_to_halve(const cJSON *groups)
+{
+	const cJSON *item, *widest = NULL;
+	double most = 0;
+	char name[256], count[32];
+
+	cJSON_ArrayForEach(item, ek_json_member(groups, "groups"))
+	{
+		const cJSON *ends = ek_json_member(ek_json_member(item, "share"), "ci95");
+		const double width = cJSON_GetNumberValue(cJSON_GetArrayItem(ends, 1)) -
+		                     cJSON_GetNumberValue(cJSON_GetArrayItem(ends, 0));
+
+		if (width > most) {
+			most = width;
+			widest = item;
+		}
+	}
+	if (widest != NULL)
+		(void)printf(
+			"    %s more labels of images drawn at random would halve the widest interval, that of %s\n",
+			ek_text_count(count,
+		                      ek_whole(ek_json_number(ek_json_member(widest, "share"), "labels_to_halve"))),
+			ek_text_plain(name, cJSON_GetStringValue(ek_json_member(widest, "name"))));
+}
+
 /* The groups that labels taught: by intervals where images were drawn at random, else as the probe has them. */
 static void print_groups(const cJSON *groups)
 {
@@ -163,6 +189,7 @@ static void print_groups(const cJSON *groups)
 		else
 			(void)printf("%s\n", ek_text_percent(share, ek_json_number(item, "corrected_share")));
 	}
+	print_labels_to_halve(groups);
 }
 
 static int print_attributes(const cJSON *attributes)

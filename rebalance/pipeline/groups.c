@@ -47,12 +47,12 @@ struct work {
 	size_t views; /* of each image, itself among them, by components.json */
 	uint64_t views_seed;
 	struct ek_given_labels labels;
-	float *x;                     /* [n, k] components of all images */
-	float *learned;               /* [labels, views, k] */
-	float *q;                     /* [n, groups] */
-	double *prior, *share;        /* [groups] */
-	struct ek_interval *interval; /* [groups] */
-	uint64_t random;              /* labelled images that were drawn at random */
+	float *x;                    /* [n, k] components of all images */
+	float *learned;              /* [labels, views, k] */
+	float *q;                    /* [n, groups] */
+	double *prior;               /* [groups] */
+	struct ek_prediction *found; /* [groups] */
+	uint64_t random;             /* labelled images that were drawn at random */
 	struct ek_probe probe;
 	struct ek_probe_choice choice;
 };
@@ -91,8 +91,7 @@ static int open_work(struct work *w, struct ek_run *run)
 	EK_TRY(ek_components_project(w->x, &w->components, &w->all, w->components.k));
 	EK_TRY(ek_alloc(&w->q, w->all.count * w->labels.groups, sizeof *w->q));
 	EK_TRY(ek_alloc(&w->prior, w->labels.groups, sizeof *w->prior));
-	EK_TRY(ek_alloc(&w->share, w->labels.groups, sizeof *w->share));
-	EK_TRY(ek_alloc(&w->interval, w->labels.groups, sizeof *w->interval));
+	EK_TRY(ek_alloc(&w->found, w->labels.groups, sizeof *w->found));
 out:
 	free(path);
 	return rc;
@@ -108,8 +107,7 @@ static void close_work(struct work *w)
 	free(w->learned);
 	free(w->q);
 	free(w->prior);
-	free(w->share);
-	free(w->interval);
+	free(w->found);
 }
 
 /* The components of the views of the labelled images behind each one's own. */
@@ -173,7 +171,7 @@ static int estimate(struct work *w, const struct ek_probe_rows *rows)
 				f[at] = (double)q[w->labels.ids[i] * groups + g];
 				y[at++] = w->labels.group[i] == g;
 			}
-		ek_prediction_share(&w->share[g], &w->interval[g], f, y, w->random, mean, squares - mean * mean, n);
+		ek_prediction_share(&w->found[g], f, y, w->random, mean, squares - mean * mean, n);
 	}
 out:
 	free(q);
@@ -255,10 +253,11 @@ static int add_group(cJSON *list, const struct work *w, uint32_t g)
 		cJSON *share, *ends;
 
 		EK_TRY(ek_json_add_object(&share, item, "share"));
-		EK_TRY(ek_json_add_double(share, "value", w->share[g]));
+		EK_TRY(ek_json_add_double(share, "value", w->found[g].share));
 		EK_TRY(ek_json_add_array(&ends, share, "ci95"));
-		EK_TRY(ek_json_add_double(ends, NULL, w->interval[g].low));
-		EK_TRY(ek_json_add_double(ends, NULL, w->interval[g].high));
+		EK_TRY(ek_json_add_double(ends, NULL, w->found[g].interval.low));
+		EK_TRY(ek_json_add_double(ends, NULL, w->found[g].interval.high));
+		EK_TRY(ek_json_add_u64(share, "labels_to_halve", w->found[g].halved - w->random));
 	}
 out:
 	return rc;

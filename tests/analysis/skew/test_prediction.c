@@ -12,46 +12,78 @@ enum { N = 2000, LABELS = 120, DRAWS = 400 };
  * with t = 2.0095752 by SciPy. */
 static void worthless_predictions_change_nothing(void **state)
 {
-	double f[50], share;
+	double f[50];
 	uint8_t y[50];
-	struct ek_interval ends;
+	struct ek_prediction found;
 
 	(void)state;
 	for (size_t i = 0; i < 50; i++) {
 		f[i] = 0.3;
 		y[i] = i < 20;
 	}
-	ek_prediction_share(&share, &ends, f, y, 50, 0.3, 0, 100000);
-	assert_close(share, 0.4, 1e-12);
-	assert_close(ends.low, 0.4 - 2.0095752 * 0.0699854, 1e-5);
-	assert_close(ends.high, 0.4 + 2.0095752 * 0.0699854, 1e-5);
+	ek_prediction_share(&found, f, y, 50, 0.3, 0, 100000);
+	assert_close(found.share, 0.4, 1e-12);
+	assert_close(found.interval.low, 0.4 - 2.0095752 * 0.0699854, 1e-5);
+	assert_close(found.interval.high, 0.4 + 2.0095752 * 0.0699854, 1e-5);
 }
 
 /* Predictions that are the labels tell the share of all, not that of the sample. */
 static void perfect_predictions_tell_all(void **state)
 {
-	double f[50], share;
+	double f[50];
 	uint8_t y[50];
-	struct ek_interval ends;
+	struct ek_prediction found;
 
 	(void)state;
 	for (size_t i = 0; i < 50; i++)
 		f[i] = y[i] = i < 20;
-	ek_prediction_share(&share, &ends, f, y, 50, 0.25, 0.25 * 0.75, 1000000);
-	assert_close(share, 0.25, 1e-3);
-	assert_true(ends.low > 0.24 && ends.high < 0.26);
+	ek_prediction_share(&found, f, y, 50, 0.25, 0.25 * 0.75, 1000000);
+	assert_close(found.share, 0.25, 1e-3);
+	assert_true(found.interval.low > 0.24 && found.interval.high < 0.26);
 }
 
 static void few_are_told_by_wilson(void **state)
 {
-	double f[50] = { 0 }, share;
+	double f[50] = { 0 };
 	uint8_t y[50] = { 1, 1, 1 };
 	const struct ek_interval want = ek_wilson(3, 50);
-	struct ek_interval ends;
+	struct ek_prediction found;
 
 	(void)state;
-	ek_prediction_share(&share, &ends, f, y, 50, 0.2, 0.01, 1000);
-	assert_true(share == 0.06 && ends.low == want.low && ends.high == want.high);
+	ek_prediction_share(&found, f, y, 50, 0.2, 0.01, 1000);
+	assert_true(found.share == 0.06 && found.interval.low == want.low && found.interval.high == want.high);
+}
+
+static double width(struct ek_interval interval)
+{
+	return interval.high - interval.low;
+}
+
+/* So many labels that fall alike make the interval half as wide. */
+static void more_labels_halve_an_interval(void **state)
+{
+	static double f[400];
+	static uint8_t y[400];
+	struct ek_prediction found, more;
+
+	(void)state;
+	for (size_t i = 0; i < 400; i++) {
+		y[i] = i % 5 == 0;
+		f[i] = (y[i] ? 0.6 : 0.2) + 0.1 * (double)(i % 3);
+	}
+	ek_prediction_share(&found, f, y, 60, 0.38, 0.04, 1000000);
+	assert_true(found.halved > 200 && found.halved < 400);
+	ek_prediction_share(&more, f, y, found.halved, 0.38, 0.04, 1000000);
+	assert_close(width(more.interval), width(found.interval) / 2, 0.05 * width(found.interval));
+	/* Wilson's: 2 of 60. */
+	for (size_t i = 0; i < 60; i++)
+		y[i] = i < 2;
+	ek_prediction_share(&found, f, y, 60, 0.38, 0.04, 1000000);
+	assert_true(width(ek_wilson((found.halved + 15) / 30, found.halved)) <= width(found.interval) / 2);
+	assert_true(width(ek_wilson((found.halved + 14) / 30, found.halved - 1)) > width(found.interval) / 2);
+	/* Of 100 images, all of them. */
+	ek_prediction_share(&found, f, y, 60, 0.38, 0.04, 70);
+	assert_int_equal(found.halved, 70);
 }
 
 /* Over repeated draws of the labelled images from a population whose share is known: it lies in at least 93 % of the
@@ -75,9 +107,9 @@ static void intervals_hold_the_truth(void **state)
 			truth += (double)y[i] / N;
 		}
 		for (uint64_t draw = 0; draw < DRAWS; draw++) {
-			struct ek_interval ends, wilson;
+			struct ek_prediction found;
+			struct ek_interval wilson;
 			uint64_t yes = 0;
-			double share;
 
 			for (uint64_t i = 0; i < LABELS; i++) {
 				const uint64_t id = ek_random_below(3, s, draw * LABELS + i, N);
@@ -86,10 +118,10 @@ static void intervals_hold_the_truth(void **state)
 				labels[i] = y[id];
 				yes += y[id];
 			}
-			ek_prediction_share(&share, &ends, drawn, labels, LABELS, mean, squares - mean * mean, N);
+			ek_prediction_share(&found, drawn, labels, LABELS, mean, squares - mean * mean, N);
 			wilson = ek_wilson(yes, LABELS);
-			held += ends.low <= truth && truth <= ends.high;
-			width += ends.high - ends.low;
+			held += found.interval.low <= truth && truth <= found.interval.high;
+			width += found.interval.high - found.interval.low;
 			alone += wilson.high - wilson.low;
 		}
 		print_message("share %.3f: %.1f %% of %d intervals hold it; %.3f as long as without predictions\n",
@@ -105,6 +137,7 @@ int main(void)
 		cmocka_unit_test(worthless_predictions_change_nothing),
 		cmocka_unit_test(perfect_predictions_tell_all),
 		cmocka_unit_test(few_are_told_by_wilson),
+		cmocka_unit_test(more_labels_halve_an_interval),
 		cmocka_unit_test(intervals_hold_the_truth),
 	};
 

@@ -33,7 +33,8 @@ done
 run evenkeel cluster RUN --labels labels.csv --quiet
 run evenkeel balance RUN --by group --to smallest --name even --quiet
 run evenkeel weights RUN --by group --scheme inverse --name fair --quiet
-evenkeel audit RUN --quiet | grep -A 3 'groups: learned'
+evenkeel audit RUN --quiet | grep -A 4 'groups: learned'
+grep -o 'id="groups"' RUN/report.html
 run evenkeel weights RUN --reference photos --name like --quiet
 printf 'id,label\n0,a\n1,b\n999,b\n' >labels.csv
 run evenkeel cluster RUN --labels labels.csv --quiet
@@ -42,3 +43,8 @@ evenkeel cluster RUN --labels labels.csv --quiet | grep 'groups: learned'
 printf 'file_name,label\nnothing.png,a\n' >labels.csv
 run evenkeel cluster RUN --labels labels.csv --quiet
 run evenkeel weights OWN --by group --scheme inverse --name x
+# Where nothing else is known of them, named groups are what the page begins with.
+awk 'BEGIN { print "id,label,random"; for (i = 0; i < 40; i++) print i "," (i % 4 ? "many" : "few") "," i % 2 }' >labels.csv
+evenkeel audit OWN --labels labels.csv --quiet >/dev/null
+grep -o 'are <bdi>[^/]*' OWN/report.html
+grep -o 'href="#groups">All shares' OWN/report.html

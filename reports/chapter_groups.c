@@ -1,0 +1,99 @@
+/* The groups of the images: named ones that labels taught, with their shares, or those that were found without. */
+#include "reports/page.h"
+
+enum { BARS = 24 };
+
+static double end_of(const cJSON *share, int which)
+{
+	return cJSON_GetNumberValue(cJSON_GetArrayItem(ek_json_member(share, "ci95"), which));
+}
+
+double ek_page_group_share(const cJSON *group)
+{
+	const cJSON *share = ek_json_member(group, "share");
+
+	return cJSON_IsObject(share) ? ek_number_of(share, "value") : ek_number_of(group, "corrected_share");
+}
+
+static void bar_row(struct ek_html *h, const cJSON *group, double most)
+{
+	const cJSON *share = ek_json_member(group, "share");
+	const double labelled = ek_number_of(group, "labelled");
+
+	ek_html(h,
+	        "<li><span><bdi>%s</bdi></span><svg viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" "
+	        "aria-hidden=\"true\"><rect width=\"%.4g\" height=\"1\"/></svg><b>%s</b><small>%s",
+	        ek_text_of(group, "name", "?"), most > 0 ? 100 * ek_page_group_share(group) / most : 0,
+	        ek_percent(ek_page_group_share(group)).s, ek_count((uint64_t)ek_number_of(group, "images")).s);
+	if (cJSON_IsObject(share))
+		ek_html(h, ", %s", ek_percent_range(end_of(share, 0), end_of(share, 1)).s);
+	if (labelled > 0)
+		ek_html(h, ", %s", ek_number_noun((uint64_t)labelled, "label").s);
+	ek_html(h, "</small></li>");
+}
+
+/* How many more labels would halve the widest interval, or how to come by intervals. */
+static void tell_labels(struct ek_html *h, const cJSON *groups)
+{
+	const cJSON *group, *widest = NULL;
+	double most = 0, labels;
+
+	cJSON_ArrayForEach(group, ek_json_member(groups, "groups"))
+	{
+		const cJSON *share = ek_json_member(group, "share");
+		const double width = cJSON_IsObject(share) ? end_of(share, 1) - end_of(share, 0) : 0;
+
+		if (width > most) {
+			most = width;
+			widest = group;
+		}
+	}
+	if (widest == NULL) {
+		ek_html(h, "<p class=\"note\">No intervals: none of the labelled images was drawn at random. The "
+		           "sample that <code>evenkeel label</code> keeps apart is; labels of it give each share an "
+		           "interval.</p>");
+		return;
+	}
+	labels = ek_number_of(ek_json_member(widest, "share"), "labels_to_halve");
+	ek_html(h,
+	        "<p class=\"note\">95\xe2\x80\xaf%% intervals, by %s of images drawn at random and predictions for all "
+	        "others. %s more such labels would halve the widest, that of <bdi>%s</bdi>.</p>",
+	        ek_number_noun((uint64_t)ek_number_of(groups, "labelled_at_random"), "label").s,
+	        ek_count((uint64_t)labels).s, ek_text_of(widest, "name", "?"));
+}
+
+static void tell_source(struct ek_html *h, const cJSON *groups)
+{
+	const double accuracy = ek_number_of(ek_json_member(groups, "probe"), "accuracy");
+
+	ek_html(h, "<p>Learned from labels of %s",
+	        ek_number_noun((uint64_t)ek_number_of(groups, "labelled"), "image").s);
+	if (cJSON_IsNumber(ek_json_member(ek_json_member(groups, "probe"), "accuracy")))
+		ek_html(h, "; %s of those were told right when they were left out", ek_percent_whole(accuracy).s);
+	ek_html(h,
+	        ". Every image has a probability of each group; the count is of those that are likeliest of it.</p>");
+}
+
+int ek_chapter_groups(struct ek_page *page)
+{
+	const cJSON *groups = ek_json_member(page->audit, "groups"), *list = ek_json_member(groups, "groups"), *group;
+	struct ek_html *h = &page->html;
+	double most = 0;
+	int shown = 0;
+
+	tell_source(h, groups);
+	cJSON_ArrayForEach(group, list) most = ek_page_group_share(group) > most ? ek_page_group_share(group) : most;
+	ek_html(h, "<section class=\"shares\"><ol class=\"bars\">");
+	cJSON_ArrayForEach(group, list)
+	{
+		if (shown++ == BARS) {
+			ek_html(h, "<li class=\"more\">%d more</li>", cJSON_GetArraySize(list) - BARS);
+			break;
+		}
+		bar_row(h, group, most);
+	}
+	ek_html(h, "</ol></section>");
+	tell_labels(h, groups);
+	ek_html(h, "<p>To show every group alike: <code>evenkeel weights RUN --by group --scheme inverse</code>.</p>");
+	return h->rc;
+}
