@@ -133,7 +133,7 @@ static int headline_by_group(struct ek_page *page)
 		if (last == NULL || ek_page_group_share(group) < ek_page_group_share(last))
 			last = group;
 	}
-	if (first == NULL || first == last)
+	if (first == NULL || first == last || !(ek_number_of(groups, "labelled") > 0))
 		return 0;
 	ek_html(h,
 	        "<em>%s</em> are <bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi>, <em>%s</em> "

@@ -1,6 +1,8 @@
 /* The groups of the images: named ones that labels taught, with their shares, or those that were found without. */
 #include "reports/page.h"
 
+#include <string.h>
+
 enum { BARS = 24 };
 
 static double end_of(const cJSON *share, int which)
@@ -19,6 +21,8 @@ static void bar_row(struct ek_html *h, const cJSON *group, double most)
 {
 	const cJSON *share = ek_json_member(group, "share");
 	const double labelled = ek_number_of(group, "labelled");
+	const cJSON *value;
+	int mostly = 0;
 
 	ek_html(h,
 	        "<li><span><bdi>%s</bdi></span><svg viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" "
@@ -27,6 +31,10 @@ static void bar_row(struct ek_html *h, const cJSON *group, double most)
 	        ek_percent(ek_page_group_share(group)).s, ek_count((uint64_t)ek_number_of(group, "images")).s);
 	if (cJSON_IsObject(share))
 		ek_html(h, ", %s", ek_percent_range(end_of(share, 0), end_of(share, 1)).s);
+	cJSON_ArrayForEach(value, ek_json_member(group, "mostly"))
+	{
+		ek_html(h, "%s<bdi>%s</bdi>", mostly++ == 0 ? ", mostly " : ", ", cJSON_GetStringValue(value));
+	}
 	if (labelled > 0)
 		ek_html(h, ", %s", ek_number_noun((uint64_t)labelled, "label").s);
 	ek_html(h, "</small></li>");
@@ -74,6 +82,26 @@ static void tell_source(struct ek_html *h, const cJSON *groups)
 	        ". Every image has a probability of each group; the count is of those that are likeliest of it.</p>");
 }
 
+static void tell_found(struct ek_html *h, const cJSON *groups)
+{
+	const double outliers = ek_number_of(groups, "outliers");
+
+	ek_html(h,
+	        "<p>Found without labels: %s, %s, merged to groups of images that lie together. They show what images "
+	        "look like, which need not be what matters: on sets whose classes were known, groups like these mended "
+	        "a "
+	        "third of the skew at best, and ten labels a group nine tenths. <code>evenkeel label RUN</code> takes "
+	        "minutes.",
+	        ek_number_noun((uint64_t)ek_number_of(groups, "fine_clusters"), "fine cluster").s,
+	        strcmp(ek_text_of(groups, "whitened_by", ""), "noise") == 0
+	                ? "whitened by what small changes of an image do"
+	                : "whitened by their spread, as there are no views");
+	if (outliers > 0)
+		ek_html(h, " %s in clusters too small to be a population went to the nearest.",
+		        ek_number_noun((uint64_t)outliers, "outlier").s);
+	ek_html(h, "</p>");
+}
+
 int ek_chapter_groups(struct ek_page *page)
 {
 	const cJSON *groups = ek_json_member(page->audit, "groups"), *list = ek_json_member(groups, "groups"), *group;
@@ -81,7 +109,10 @@ int ek_chapter_groups(struct ek_page *page)
 	double most = 0;
 	int shown = 0;
 
-	tell_source(h, groups);
+	if (ek_number_of(groups, "labelled") > 0)
+		tell_source(h, groups);
+	else
+		tell_found(h, groups);
 	cJSON_ArrayForEach(group, list) most = ek_page_group_share(group) > most ? ek_page_group_share(group) : most;
 	ek_html(h, "<section class=\"shares\"><ol class=\"bars\">");
 	cJSON_ArrayForEach(group, list)
@@ -93,7 +124,8 @@ int ek_chapter_groups(struct ek_page *page)
 		bar_row(h, group, most);
 	}
 	ek_html(h, "</ol></section>");
-	tell_labels(h, groups);
+	if (ek_number_of(groups, "labelled") > 0)
+		tell_labels(h, groups);
 	ek_html(h, "<p>To show every group alike: <code>evenkeel weights RUN --by group --scheme inverse</code>.</p>");
 	return h->rc;
 }

@@ -465,7 +465,10 @@ out:
 
 static int measure(cJSON *audit, const struct data *data, const struct ek_run *run, const struct ek_audit_options *o)
 {
-	static const char *const groups[] = { "images", "labelled", "labelled_at_random", "probe", "groups", NULL };
+	static const char *const groups[] = { "images",   "labelled",    "labelled_at_random",
+		                              "probe",    "whitened_by", "fine_clusters",
+		                              "outliers", "curve",       "groups",
+		                              NULL };
 	static const char *const stability[] = { "verdict", "pairwise", "null", "k_variants", "encoders", NULL };
 	static const char *const duplicates[] = { "scope", "images", "eps", "groups_eps", NULL };
 	const struct ek_partition *p = &data->partition;

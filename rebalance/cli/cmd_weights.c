@@ -32,7 +32,10 @@ static const struct ek_option rows[] = {
 	          "1 - A; effective-number=B (Cui et al. 2019; auto: 1 - 1/images); repeat-factor=T (LVIS); "
 	          "target=FILE.csv: shares of your own; design: each image by how much it adds to the directions the "
 	          "data have (D-optimal; "
-	          "Kiefer and Wolfowitz 1960); vendi: by how much it adds to the Vendi score; reweigh=A,B: so that two "
+	          "Kiefer and Wolfowitz 1960); vendi: by how much it adds to the Vendi score; tree: by the tree of "
+	          "clusters that it lies in "
+	          "(Altschul, Carroll, Lipman 1989); blend: tree and design together, the best without labels; "
+	          "reweigh=A,B: so that two "
 	          "attributes become independent "
 	          "(Kamiran and Calders 2012)" },
 	{ .name = "by",
@@ -69,7 +72,7 @@ static const struct ek_option rows[] = {
 	  .low = 0.001,
 	  .high = 1,
 	  .help = "how large the effective sample is to be at least, as a share of the images: the weights of design, "
-	          "vendi, a reference "
+	          "vendi, tree, blend, a reference "
 	          "(0.5 unless told otherwise) and --by group (no limit unless told) are tempered to it" },
 	EK_PLAN_NORMALISE_ROW(struct ek_do_weights_options),
 	EK_PLAN_NAME_ROW(struct ek_do_weights_options, EK_WEIGHTS),

@@ -159,6 +159,28 @@ static void print_labels_to_halve(const cJSON *groups)
 			ek_text_plain(name, cJSON_GetStringValue(ek_json_member(widest, "name"))));
 }
 
+/* Groups that were found without labels, and what most of each are. */
+static void print_found(const cJSON *groups)
+{
+	const cJSON *item, *value;
+	char name[256], count[32], share[32];
+
+	(void)printf("  %sgroups%s: found without labels, of %.0f fine clusters\n", ek_bold(), ek_plain(),
+	             ek_json_number(groups, "fine_clusters"));
+	cJSON_ArrayForEach(item, ek_json_member(groups, "groups"))
+	{
+		int mostly = 0;
+
+		(void)printf("    %-18s %9s   %s",
+		             ek_text_plain(name, cJSON_GetStringValue(ek_json_member(item, "name"))),
+		             ek_text_count(count, ek_whole(ek_json_number(item, "images"))),
+		             ek_text_percent(share, ek_json_number(item, "corrected_share")));
+		cJSON_ArrayForEach(value, ek_json_member(item, "mostly"))(void) printf(
+			"%s%s", mostly++ == 0 ? ", mostly " : ", ", ek_text_plain(name, cJSON_GetStringValue(value)));
+		(void)printf("\n");
+	}
+}
+
 /* The groups that labels taught: by intervals where images were drawn at random, else as the probe has them. */
 static void print_groups(const cJSON *groups)
 {
@@ -167,6 +189,10 @@ static void print_groups(const cJSON *groups)
 
 	if (!cJSON_IsObject(groups))
 		return;
+	if (!(ek_json_number(groups, "labelled") > 0)) {
+		print_found(groups);
+		return;
+	}
 	(void)printf("  %sgroups%s: learned from %s labelled images", ek_bold(), ek_plain(),
 	             ek_text_count(count[0], ek_whole(ek_json_number(groups, "labelled"))));
 	if (cJSON_IsNumber(ek_json_member(ek_json_member(groups, "probe"), "accuracy")))

@@ -51,7 +51,7 @@ const struct ek_layout ek_layout[] = {
 	{ EK_PLACE_RUN, "clusters/clusters.json", "how the clusters were made, and their sizes", "", NULL },
 	{ EK_PLACE_RUN, "clusters/membership.npy", "[images, groups] the probability that each image is of each group",
 	  "groups.json", "groups" },
-	{ EK_PLACE_RUN, "clusters/groups.json", "the groups that were learned from labels, and their shares", "",
+	{ EK_PLACE_RUN, "clusters/groups.json", "the groups that were learned from labels or found without, and their shares", "",
 	  "groups" },
 	{ EK_PLACE_RUN, "clusters/map.json", "a 2-D picture of at most 2,000 images", NULL, NULL },
 	{ EK_PLACE_RUN, "clusters/stability.json",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analysis/cluster/components.h"
+#include "analysis/cluster/found.h"
 #include "analysis/cluster/probe.h"
 #include "analysis/embed/views.h"
 #include "analysis/skew/prediction.h"
@@ -14,8 +15,12 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
+#include "rebalance/io/images.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/pipeline/given_labels.h"
+#include "rebalance/plan/image_weights.h"
+
+#define OFTENER 1.2 /* than by chance, to be worth a word */
 
 const char *const ek_groups_inputs[] = { "embeddings.npy", "components/axes.npy", "components/mean.npy",
 	                                 "components/components.json", NULL };
@@ -29,9 +34,13 @@ int ek_make_groups_json(cJSON **out, const struct ek_make_groups *o)
 
 	if ((*out = cJSON_CreateObject()) == NULL)
 		return ek_fail(EK_ENOMEM, "no memory for options");
-	EK_TRY(ek_hash64_file(&bits, o->labels));
-	(void)snprintf(hash, sizeof hash, "%016" PRIx64, bits);
-	EK_TRY(ek_json_add_string(*out, "labels_hash", hash));
+	if (o->labels != NULL) {
+		EK_TRY(ek_hash64_file(&bits, o->labels));
+		(void)snprintf(hash, sizeof hash, "%016" PRIx64, bits);
+		EK_TRY(ek_json_add_string(*out, "labels_hash", hash));
+	} else {
+		EK_TRY(ek_json_add_u64(*out, "groups", o->groups));
+	}
 	EK_TRY(ek_json_add_u64(*out, "seed", o->seed));
 out:
 	return rc;
@@ -85,6 +94,15 @@ static int open_work(struct work *w, struct ek_run *run)
 	EK_TRY(ek_npy_open(&w->embeddings, path));
 	EK_TRY(ek_rows_of(&w->all, &w->embeddings, 0));
 	EK_TRY(ek_components_load(&w->components, run));
+out:
+	free(path);
+	return rc;
+}
+
+static int open_labels(struct work *w, struct ek_run *run)
+{
+	int rc;
+
 	EK_TRY(read_views(w, run));
 	EK_TRY(ek_given_labels_load(&w->labels, run, w->asked->labels, w->all.count, MOST_GROUPS));
 	EK_TRY(ek_alloc(&w->x, w->all.count * w->components.k, sizeof *w->x));
@@ -93,7 +111,6 @@ static int open_work(struct work *w, struct ek_run *run)
 	EK_TRY(ek_alloc(&w->prior, w->labels.groups, sizeof *w->prior));
 	EK_TRY(ek_alloc(&w->found, w->labels.groups, sizeof *w->found));
 out:
-	free(path);
 	return rc;
 }
 
@@ -291,6 +308,123 @@ out:
 	return rc;
 }
 
+/* What most images of a group are, and are oftener than all images, of what is known of them: "mostly". */
+static int add_mostly(cJSON *item, const struct ek_found *found, uint32_t g, const struct ek_columns *columns)
+{
+	const double share = (double)found->sizes[g] / (double)columns->images;
+	uint64_t *counts = NULL;
+	cJSON *list;
+	int rc;
+
+	EK_TRY(ek_json_add_array(&list, item, "mostly"));
+	for (size_t c = 0; c < columns->count; c++) {
+		const struct ek_column *column = &columns->items[c];
+
+		free(counts);
+		EK_TRY(ek_alloc(&counts, 2 * column->value_count, sizeof *counts)); /* in the group, of all */
+		for (uint64_t i = 0; i < columns->images; i++)
+			for (size_t in = found->group[i] == g ? 0 : 1; in < 2 && column->codes[i] >= 0; in++)
+				counts[in * column->value_count + (size_t)column->codes[i]]++;
+		for (size_t v = 0; v < column->value_count; v++)
+			if (2 * counts[v] > found->sizes[g] &&
+			    (double)counts[v] > OFTENER * share * (double)counts[column->value_count + v])
+				EK_TRY(ek_json_add_string(list, NULL, column->values[v]));
+	}
+out:
+	free(counts);
+	return rc;
+}
+
+static int load_columns(struct ek_columns *columns, const struct ek_run *run, uint64_t images)
+{
+	char *path = NULL;
+	int rc;
+
+	*columns = (struct ek_columns){ 0 };
+	EK_TRY(ek_run_file(&path, run, "images.jsonl"));
+	if (ek_file_exists(path))
+		EK_TRY(ek_columns_load(columns, run));
+	if (columns->count > 0 && columns->images != images)
+		rc = ek_fail(EK_EDATA, "%s has %" PRIu64 " images, the embeddings %" PRIu64, path, columns->images,
+		             images);
+out:
+	free(path);
+	return rc;
+}
+
+static int add_curve(cJSON *json, const struct ek_found *found)
+{
+	cJSON *curve, *item;
+	int rc;
+
+	EK_TRY(ek_json_add_array(&curve, json, "curve"));
+	for (size_t i = 0; i < found->count; i++) {
+		EK_TRY(ek_json_add_object(&item, curve, NULL));
+		EK_TRY(ek_json_add_u64(item, "groups", found->curve[i].groups));
+		EK_TRY(ek_json_add_double(item, "stability", found->curve[i].stability));
+	}
+out:
+	return rc;
+}
+
+static int save_found(const struct ek_found *found, const struct work *w, const struct ek_run *run, const char *path)
+{
+	cJSON *json = cJSON_CreateObject(), *list, *item;
+	struct ek_columns columns;
+	char name[16];
+	int rc;
+
+	EK_TRY(load_columns(&columns, run, w->all.count));
+	EK_TRY(ek_json_add_u64(json, "images", w->all.count));
+	EK_TRY(ek_json_add_u64(json, "labelled", 0));
+	EK_TRY(ek_json_add_string(json, "whitened_by", w->components.by_noise ? "noise" : "spread"));
+	EK_TRY(ek_json_add_u64(json, "fine_clusters", found->fine));
+	EK_TRY(ek_json_add_u64(json, "outliers", found->outliers));
+	EK_TRY(add_curve(json, found));
+	EK_TRY(ek_json_add_array(&list, json, "groups"));
+	for (uint32_t g = 0; g < found->groups; g++) {
+		EK_TRY(ek_json_add_object(&item, list, NULL));
+		(void)snprintf(name, sizeof name, "g%u", g);
+		EK_TRY(ek_json_add_string(item, "name", name));
+		EK_TRY(ek_json_add_u64(item, "images", found->sizes[g]));
+		EK_TRY(ek_json_add_double(item, "corrected_share", (double)found->sizes[g] / (double)w->all.count));
+		EK_TRY(ek_json_add_null(item, "share"));
+		EK_TRY(add_mostly(item, found, g, &columns));
+	}
+	EK_TRY(ek_json_save(json, path));
+out:
+	ek_columns_release(&columns);
+	cJSON_Delete(json);
+	return rc;
+}
+
+/* Without labels: every image is of one group. */
+static int find(struct work *w, struct ek_run *run, const char *membership, const char *document)
+{
+	const uint64_t most = w->all.count / EK_IMAGES_PER_COMPONENT;
+	size_t k = w->components.k < EK_DESIGN_COMPONENTS ? w->components.k : EK_DESIGN_COMPONENTS;
+	struct ek_found found = { 0 };
+	int rc;
+
+	k = k < most ? k : (size_t)most;
+	if (k == 0)
+		return ek_fail(EK_EDATA, "%" PRIu64 " images are too few for groups: %d at least", w->all.count,
+		               EK_IMAGES_PER_COMPONENT);
+	EK_TRY(ek_alloc(&w->x, w->all.count * k, sizeof *w->x));
+	EK_TRY(ek_components_project(w->x, &w->components, &w->all, k));
+	EK_TRY(ek_found_build(&found, w->x, w->all.count, k, w->asked->groups, w->asked->seed));
+	free(w->x);
+	w->x = NULL;
+	EK_TRY(ek_alloc(&w->q, w->all.count * found.groups, sizeof *w->q));
+	for (uint64_t i = 0; i < w->all.count; i++)
+		w->q[i * found.groups + found.group[i]] = 1;
+	EK_TRY(ek_npy_write(membership, EK_F32, 2, (const uint64_t[]){ w->all.count, found.groups }, w->q));
+	EK_TRY(save_found(&found, w, run, document));
+out:
+	ek_found_release(&found);
+	return rc;
+}
+
 int ek_make_groups(struct ek_run *run, const struct ek_make_groups *o)
 {
 	struct work w = { .asked = o };
@@ -302,6 +436,11 @@ int ek_make_groups(struct ek_run *run, const struct ek_make_groups *o)
 	EK_TRY(ek_run_file(&folder, run, "clusters"));
 	EK_TRY(ek_make_directories(folder));
 	EK_TRY(open_work(&w, run));
+	if (o->labels == NULL) {
+		EK_TRY(find(&w, run, membership, document));
+		goto out;
+	}
+	EK_TRY(open_labels(&w, run));
 	EK_TRY(learn(&w, run));
 	EK_TRY(ek_npy_write(membership, EK_F32, 2, (const uint64_t[]){ w.all.count, w.labels.groups }, w.q));
 	EK_TRY(save_document(&w, document));

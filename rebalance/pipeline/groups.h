@@ -2,6 +2,8 @@
  * The step `groups`: which group every image is of, learned from the labels of a few (analysis/cluster/probe.h) over
  * the run's whitened components, with views of the labelled images as further rows where the components have views.
  *
+ * Without labels: found in the same components (analysis/cluster/found.h), each image of one of them.
+ *
  * clusters/membership.npy [n, G] float32: probabilities, corrected for the shares of the groups among the labels.
  * clusters/groups.json: docs/files.md.
  */
@@ -12,13 +14,14 @@
 #include "rebalance/io/run.h"
 
 struct ek_make_groups {
-	const char *labels;     /* given_labels.h */
+	const char *labels;     /* given_labels.h; NULL: none */
+	uint32_t groups;        /* without labels: so many; 0: as many as come out again */
 	struct ek_embed *embed; /* prepared, for views; NULL: none can be made */
 	uint64_t seed;          /* of the folds */
 };
 
 extern const char *const ek_groups_inputs[], *const ek_groups_outputs[];
-enum { EK_GROUPS_VERSION = 1 };
+enum { EK_GROUPS_VERSION = 2 };
 
 /* The options as run.json keeps them, to be freed. EK_EIO: no such file of labels. */
 int ek_make_groups_json(cJSON **out, const struct ek_make_groups *o);

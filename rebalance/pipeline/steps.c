@@ -301,9 +301,12 @@ static int prepare_groups(struct prepared *p, struct ek_run *run)
 	const struct ek_steps_options *s = p->asked;
 	int rc = 0;
 
-	if (s->components.views > 1)
+	if (s->components.views > 1 && s->groups.labels != NULL)
 		EK_TRY(prepare_embed(p, run));
-	p->groups = (struct ek_make_groups){ .labels = s->groups.labels, .embed = p->embed, .seed = (uint64_t)s->seed };
+	p->groups = (struct ek_make_groups){ .labels = s->groups.labels,
+		                             .groups = s->groups.number > 0 ? (uint32_t)s->groups.number : 0,
+		                             .embed = p->embed,
+		                             .seed = (uint64_t)s->seed };
 	EK_TRY(ek_make_groups_json(&p->options, &p->groups));
 	p->step = (struct ek_step){ .name = "groups",
 		                    .version = EK_GROUPS_VERSION,
@@ -626,7 +629,7 @@ static const struct row rows[EK_STEP_COUNT] = {
 	[EK_STEP_COMPONENTS] = { "components", "Components", "whitening the embeddings", prepare_components,
 	                         make_components, NULL, 0 },
 	[EK_STEP_CLUSTER] = { "cluster", "Clusters", "clustering", prepare_cluster, make_cluster, NULL, 0 },
-	[EK_STEP_GROUPS] = { "groups", "Groups", "learning groups from labels", prepare_groups, make_groups, NULL, 0 },
+	[EK_STEP_GROUPS] = { "groups", "Groups", "finding groups", prepare_groups, make_groups, NULL, 0 },
 	[EK_STEP_STABILITY] = { "stability", "Stability", "measuring stability", prepare_stability, make_stability,
 	                        NULL, 0 },
 	[EK_STEP_DUPLICATES] = { "duplicates", "Near-duplicates", "finding near-duplicates", prepare_duplicates,
@@ -813,10 +816,11 @@ out:
 
 static int is_wanted(const struct ek_steps_options *options, enum ek_step_id id)
 {
+	const int groups = options->groups.labels != NULL || options->groups.number >= 0;
+
 	if (id == EK_STEP_GROUPS)
-		return options->groups.labels != NULL;
-	return id != EK_STEP_COMPONENTS || options->needs_components || options->components.views > 1 ||
-	       options->groups.labels != NULL;
+		return groups;
+	return id != EK_STEP_COMPONENTS || options->needs_components || options->components.views > 1 || groups;
 }
 
 int ek_steps_run(struct ek_run *run, struct ek_steps_options *options, const enum ek_step_id *steps, int forced)

@@ -227,10 +227,23 @@ static const struct ek_option cluster_rows[] = {
 	{ .name = NULL },
 };
 static const struct ek_option groups_rows[] = {
+	{ .name = "groups",
+	  .kind = EK_KIND_INTEGER,
+	  EK_FIELD(struct ek_steps_options, groups.number),
+	  .argument = "G",
+	  .forgets = "labels",
+	  .recorded = 1,
+	  .low = 1,
+	  .high = 256,
+	  .zero = "auto",
+	  .standard = "none",
+	  .help = "without labels: merge fine clusters to so many groups of images that lie together; auto: as many as "
+	          "come out again. They need not be what anybody would call a group: ten labels each tell more" },
 	{ .name = "labels",
 	  .kind = EK_KIND_PATH,
 	  EK_FIELD(struct ek_steps_options, groups.labels),
 	  .argument = "FILE",
+	  .forgets = "groups",
 	  .recorded = 1,
 	  .help = "labels of some images, ten a group or more: a table with a column file_name (or, of embeddings "
 	          "alone, "
@@ -320,6 +333,7 @@ void ek_steps_options_init(struct ek_steps_options *o)
 	*o = (struct ek_steps_options){
 		.scan.max_pixels = EK_MAX_PIXELS_DEFAULT,
 		.components.views = 1,
+		.groups.number = -1,
 		.cluster = { .clusters = -1, .iterations = 100, .redo = 3 },
 		.duplicates.eps = "0.001,0.003,0.01,0.03",
 		.stability = { .seeds = 5, .images = 20000 },

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "analysis/cluster/components.h"
+#include "analysis/cluster/fine.h"
+#include "analysis/cluster/linkage.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
@@ -82,6 +84,80 @@ int ek_image_weights_vendi(double *w, const struct ek_image_input *in)
 out:
 	free(x);
 	return rc;
+}
+
+/* By the tree of fine clusters over the first d components: what a cluster gets is shared among its images. */
+static int add_tree(double *logarithm, const float *x, uint64_t n, size_t k, size_t d)
+{
+	struct ek_linkage linkage = { 0 };
+	struct ek_fine fine = { 0 };
+	double *w = NULL;
+	int rc;
+
+	EK_TRY(ek_fine_build(&fine, x, n, k, d, 0));
+	EK_TRY(ek_linkage_build(&linkage, fine.centroids, fine.k, d, EK_LINKAGE_AVERAGE));
+	EK_TRY(ek_alloc(&w, fine.k, sizeof *w));
+	EK_TRY(ek_linkage_weights(w, &linkage));
+	for (uint64_t i = 0; i < n; i++)
+		logarithm[i] += log(w[fine.cluster[i]] / (double)fine.sizes[fine.cluster[i]]) / 2;
+out:
+	ek_linkage_release(&linkage);
+	ek_fine_release(&fine);
+	free(w);
+	return rc;
+}
+
+int ek_tree_weights(double *w, const float *x, uint64_t n, size_t k)
+{
+	int rc;
+
+	memset(w, 0, n * sizeof *w);
+	EK_TRY(add_tree(w, x, n, k, k));
+	EK_TRY(add_tree(w, x, n, k, (k + 1) / 2));
+	for (uint64_t i = 0; i < n; i++)
+		w[i] = exp(w[i]);
+out:
+	return rc;
+}
+
+int ek_blend_weights(double *w, const float *x, uint64_t n, size_t k)
+{
+	double *design = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&design, n, sizeof *design));
+	EK_TRY(ek_tree_weights(w, x, n, k));
+	EK_TRY(ek_design_weights(design, x, n, k, ROUNDS));
+	for (uint64_t i = 0; i < n; i++)
+		w[i] = cbrt(w[i] * w[i] * design[i]);
+out:
+	free(design);
+	return rc;
+}
+
+/* `weigh` over the components of the images. */
+static int by_components(double *w, const struct ek_image_input *in,
+                         int (*weigh)(double *w, const float *x, uint64_t n, size_t k))
+{
+	float *x = NULL;
+	size_t k;
+	int rc;
+
+	EK_TRY(ek_image_components(&x, &k, in));
+	EK_TRY(weigh(w, x, in->count, k));
+out:
+	free(x);
+	return rc;
+}
+
+int ek_image_weights_blend(double *w, const struct ek_image_input *in)
+{
+	return by_components(w, in, ek_blend_weights);
+}
+
+int ek_image_weights_tree(double *w, const struct ek_image_input *in)
+{
+	return by_components(w, in, ek_tree_weights);
 }
 
 int ek_image_leverage(double *out, const struct ek_image_input *in)

@@ -26,6 +26,17 @@ struct ek_image_input {
 /* Each fills w [in->count] with relative weights. EK_EDATA: too few images, no components; EK_EIO, EK_ENOMEM. */
 int ek_image_weights_design(double *w, const struct ek_image_input *in);
 int ek_image_weights_vendi(double *w, const struct ek_image_input *in);
+/* By the tree of the images (analysis/cluster/linkage.h): fine clusters (fine.h), average linkage of their centroids,
+ * the weights of that tree, each shared among the images of its cluster; the geometric mean of two, over all components
+ * and over the first half of them, so that neither number decides. No number of groups is asked for: images that lie
+ * together share what an image by itself gets. */
+int ek_image_weights_tree(double *w, const struct ek_image_input *in);
+/* Tree and design together: the geometric mean of the two trees' weights and those of the design. Trees see groups that
+ * lie apart, a design the directions in which images differ; which of them a skew is along, nobody knows. */
+int ek_image_weights_blend(double *w, const struct ek_image_input *in);
+/* Both of components x [n, k]. */
+int ek_tree_weights(double *w, const float *x, uint64_t n, size_t k);
+int ek_blend_weights(double *w, const float *x, uint64_t n, size_t k);
 /* The leverage of each (design.h): what is rare. */
 int ek_image_leverage(double *out, const struct ek_image_input *in);
 

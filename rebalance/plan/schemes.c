@@ -166,6 +166,8 @@ static const struct ek_scheme_row rows[] = {
 	{ "target", TEXT, 0, 0, "a file of shares", target, NULL },
 	{ "design", NO_VALUE, 0, 0, NULL, NULL, ek_image_weights_design },
 	{ "vendi", NO_VALUE, 0, 0, NULL, NULL, ek_image_weights_vendi },
+	{ "tree", NO_VALUE, 0, 0, NULL, NULL, ek_image_weights_tree },
+	{ "blend", NO_VALUE, 0, 0, NULL, NULL, ek_image_weights_blend },
 	{ "reference", NO_VALUE, 0, 0, NULL, NULL, by_reference },
 	{ "reweigh", TEXT, 0, 0, "two attributes, as gender,label", reweigh, NULL },
 };
@@ -209,7 +211,7 @@ int ek_scheme_parse(struct ek_scheme *scheme, const char *text)
 		}
 	return ek_fail(EK_EUSAGE,
 	               "unknown scheme \"%s\"; there is inverse, sqrt, alpha=A, effective-number=B, repeat-factor=T, "
-	               "target=FILE, design, vendi, reweigh=A,B",
+	               "target=FILE, design, vendi, tree, blend, reweigh=A,B",
 	               text);
 }
 

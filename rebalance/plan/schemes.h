@@ -9,6 +9,8 @@
  *	target=FILE          w = target share / (n / all images) (target.h)
  *	design               each image by the D-optimal design over its components (design.h)
  *	vendi                each image by the weights of the largest Vendi score (design.h)
+ *	tree                 each image by the tree of clusters that it lies in (image_weights.h)
+ *	blend                tree and design together (image_weights.h)
  *	reweigh=A,B          w = p(a) p(b) / p(a, b), by which the attributes A and B become independent (Kamiran and
  *	                     Calders 2012; AIF360's Reweighing)
  */

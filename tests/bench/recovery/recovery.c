@@ -7,7 +7,7 @@
  * GROUPS.npy     [images] int32, the hidden groups; below 0: left out
  * RATIO, ORDER   above 1 a skew is planted: of the groups, in an order drawn by ORDER, the first has LARGEST images and
  *                the last LARGEST / RATIO, falling geometrically; 1: all images as they are, ORDER only draws labels
- * labels         only the ways that have labels
+ * labels         only the ways that have labels; "none": only those of single images that have none
  *
  * Components are whitened on the images that are left alone. One line of JSON a way: recovery, ESS as a share of that
  *of weights by the true labels, the smallest group's share times the number of groups, the largest repeat, normalised
@@ -27,6 +27,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "rebalance/plan/design.h"
+#include "rebalance/plan/image_weights.h"
 
 enum { GROUPS_MOST = 64, DESIGN = 128, CLUSTERS = 24, ROUNDS = 100 };
 
@@ -285,6 +286,10 @@ static int without_labels(struct bench *b)
 			tell(b, "vendi");
 			memcpy(b->w, other, b->n * sizeof *other);
 			tell(b, "design and vendi");
+			EK_TRY(ek_tree_weights(b->w, first, b->n, d));
+			tell(b, "tree");
+			EK_TRY(ek_blend_weights(b->w, first, b->n, d));
+			tell(b, "blend");
 		}
 	}
 out:
@@ -483,10 +488,12 @@ int main(int argc, char **argv)
 	b.d = (size_t)b.features.shape[2];
 	b.k = EK_COMPONENTS_MOST;
 	EK_TRY(prepare(&b, strtod(argv[5], NULL)));
-	if (argc == 6) {
-		EK_TRY(by_clusters(&b));
+	if (argc == 6 || strcmp(argv[6], "none") == 0)
 		EK_TRY(without_labels(&b));
-	}
+	if (argc == 7 && strcmp(argv[6], "none") == 0)
+		goto out;
+	if (argc == 6)
+		EK_TRY(by_clusters(&b));
 	EK_TRY(with_labels(&b, 10, 0));
 	EK_TRY(with_labels(&b, 10, 1));
 	EK_TRY(with_labels(&b, 20, 1));

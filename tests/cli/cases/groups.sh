@@ -43,6 +43,14 @@ evenkeel cluster RUN --labels labels.csv --quiet | grep 'groups: learned'
 printf 'file_name,label\nnothing.png,a\n' >labels.csv
 run evenkeel cluster RUN --labels labels.csv --quiet
 run evenkeel weights OWN --by group --scheme inverse --name x
+# Without labels: groups that are found.
+run evenkeel cluster RUN --groups 3 --quiet
+run evenkeel weights RUN --by group --scheme inverse --name found --quiet
+run evenkeel weights RUN --scheme tree --name tree --quiet
+run evenkeel weights RUN --scheme blend --by label --name blend --quiet
+evenkeel audit RUN --groups auto --quiet | grep -A 2 'groups: found'
+grep -o 'Found without labels' RUN/report.html
+run evenkeel cluster RUN --groups 200 --quiet
 # Where nothing else is known of them, named groups are what the page begins with.
 awk 'BEGIN { print "id,label,random"; for (i = 0; i < 40; i++) print i "," (i % 4 ? "many" : "few") "," i % 2 }' >labels.csv
 evenkeel audit OWN --labels labels.csv --quiet >/dev/null

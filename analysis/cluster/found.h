@@ -1,0 +1,33 @@
+/*
+ * Groups without labels: fine clusters (fine.h) merged by Ward's linkage (linkage.h) of their centroids.
+ *
+ * How many, where nobody says: of 2, 3, 4, 6, 8, 12, 16, 24 those are compared that EK_FOUND_SEEDS other starts make of
+ * the same rows, at most EK_FOUND_ROWS drawn by seed; stability is the mean ARI of all pairs. Chosen is the largest
+ * number with a stability of 0.8 or more (as for clusters, choose.h); where there is none, the most stable.
+ */
+#ifndef EK_CLUSTER_FOUND_H
+#define EK_CLUSTER_FOUND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { EK_FOUND_SEEDS = 4, EK_FOUND_ROWS = 10000, EK_FOUND_NUMBERS = 8 };
+
+struct ek_found {
+	uint32_t groups, fine; /* fine: clusters that they were merged from */
+	uint32_t *group;       /* [n] 0 … groups - 1, the largest first */
+	uint64_t *sizes;       /* [groups] */
+	uint64_t outliers;     /* rows of clusters too small to be a population */
+	size_t count;          /* numbers compared; 0: the number was given */
+	struct {
+		uint32_t groups;
+		double stability;
+	} curve[EK_FOUND_NUMBERS];
+};
+
+/* Of x [n, d]. groups: 0: as above. EK_EUSAGE: more groups than fine clusters; else as ek_kmeans. Release in any case.
+ * The same for any number of threads. */
+int ek_found_build(struct ek_found *out, const float *x, uint64_t n, size_t d, uint32_t groups, uint64_t seed);
+void ek_found_release(struct ek_found *found);
+
+#endif
