@@ -126,6 +126,5 @@ int ek_chapter_groups(struct ek_page *page)
 	ek_html(h, "</ol></section>");
 	if (ek_number_of(groups, "labelled") > 0)
 		tell_labels(h, groups);
-	ek_html(h, "<p>To show every group alike: <code>evenkeel weights RUN --by group --scheme inverse</code>.</p>");
 	return h->rc;
 }
