@@ -179,7 +179,7 @@ const struct ek_command ek_commands[] = {
 	          "below), and at the end config.json and diffusion_pytorch_model.safetensors, which diffusers loads.",
 	  .own = &ek_train_vae_own,
 	  .steps = scan_steps,
-	  .ways = EK_WAYS_CPU,
+	  .ways = EK_WAYS_GPU,
 	  .run = ek_cmd_train_vae },
 	{ .name = "train flow",
 	  .arguments = "RUN --name NAME --autoencoder NAME | --space pixel",

@@ -35,7 +35,7 @@ int ek_command_invoke(const struct ek_command *command, int argc, char **argv)
 		goto out;
 	}
 	ek_terminal_start(settings->common.quiet, tables);
-	EK_TRY(ek_device_wish(settings->common.device, command->name, command->ways));
+	EK_TRY(ek_device_wish(settings->common.device, command->ways));
 	ek_threads_set((int)settings->common.threads);
 	EK_TRY(ek_settings_replay(settings, command, &invocation.arguments.strings));
 	ek_settings_finish(settings);

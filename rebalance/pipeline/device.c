@@ -62,7 +62,7 @@ out:
 	return rc;
 }
 
-int ek_device_wish(const char *text, const char *command, enum ek_device_ways ways)
+int ek_device_wish(const char *text, enum ek_device_ways ways)
 {
 	int number, rc;
 
@@ -70,8 +70,6 @@ int ek_device_wish(const char *text, const char *command, enum ek_device_ways wa
 	may_choose = ways == EK_WAYS_GPU && (text == NULL || strcmp(text, "auto") == 0);
 	if (number < 0 || ways == EK_WAYS_NOTHING)
 		return 0;
-	if (ways == EK_WAYS_CPU)
-		return ek_fail(EK_ENOTSUP, "%s has no way on a GPU yet: 'device' must be auto or cpu", command);
 	EK_TRY(take(number));
 out:
 	return rc;

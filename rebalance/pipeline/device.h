@@ -14,17 +14,16 @@ struct ek_device;
 /* What a command's work has on a GPU. */
 enum ek_device_ways {
 	EK_WAYS_NOTHING, /* it does nothing heavy: whatever is wished, the processor does it */
-	EK_WAYS_CPU,     /* no way on a GPU yet */
-	EK_WAYS_GPU
+	EK_WAYS_GPU      /* some or all of it can be done there */
 };
 
 /* EK_EUSAGE: not "auto", "cpu", "cuda" or "cuda:N". */
 int ek_device_check(const char *text);
 
-/* Before any work, what `command` was told; text NULL: auto. A GPU that is asked for is opened now, and a line says
- * which it is. EK_EUSAGE, EK_ENOTSUP: there is no such GPU, the driver is missing or too old, a library is missing, or
- * the command has no way on it. */
-int ek_device_wish(const char *text, const char *command, enum ek_device_ways ways);
+/* Before any work, what a command was told; text NULL: auto. A GPU that is asked for is opened now, and a line says
+ * which it is. EK_EUSAGE, EK_ENOTSUP: there is no such GPU, the driver is missing or too old, or a library is missing.
+ */
+int ek_device_wish(const char *text, enum ek_device_ways ways);
 
 /* Before the arrays and networks of some work are made: about so many multiply-adds are to come. With "auto" a GPU that
  * can be had is taken if they are worth opening it, and a line says so. */

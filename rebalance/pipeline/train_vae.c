@@ -1,5 +1,4 @@
 #include "rebalance/pipeline/train_vae.h"
-#include "rebalance/pipeline/device.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/io/images.h"
+#include "rebalance/pipeline/device.h"
 #include "rebalance/pipeline/space.h"
 #include "train/vae/vae_task.h"
 
@@ -116,6 +116,9 @@ static const uint8_t *image_of(void *context, int64_t id)
 	return ek_pixels_of(context, id);
 }
 
+/* Where only a time or epochs end a training: so many steps are worth any device. */
+enum { STEPS_OF_A_LIMIT = 100000 };
+
 static int fill_options(struct work *w, const struct ek_run *run, uint64_t seed)
 {
 	struct ek_vae_options *o = &w->options;
@@ -150,6 +153,8 @@ static int fill_options(struct work *w, const struct ek_run *run, uint64_t seed)
 	} else {
 		EK_TRY(find_config(&o->model, run, w->asked));
 	}
+	ek_device_for(3 * ek_autoencoder_work(&o->model) * (double)o->batch *
+	              (w->asked->common.steps > 0 ? (double)w->asked->common.steps : STEPS_OF_A_LIMIT));
 	usual = ek_vae_usual_slice(&o->model); /* as many pixels as 8 to 16 images of 64 × 64 */
 	EK_TRY(o->slice = ek_training_slice(&w->asked->common, usual / 2, usual));
 	rc = 0;
@@ -239,13 +244,11 @@ int ek_do_train_vae(struct ek_training_result *out, struct ek_run *run, struct e
 {
 	struct work w = { .asked = o };
 	struct ek_training_job job = { .run = run, .options = &o->common, .feed = &w.feed, .rate = 4e-4 };
-	const struct ek_device *device = NULL;
 	int rc;
 
 	*out = (struct ek_training_result){ 0 };
 	EK_TRY(ek_training_check(&o->common));
 	EK_TRY(ek_steps_before(run, steps, 0));
-	device = ek_device_without("training an autoencoder");
 	EK_TRY(prepare(&w, run, (uint64_t)o->common.seed));
 	job.task = ek_vae_task(w.vae);
 	job.config = w.config;
@@ -258,7 +261,5 @@ int ek_do_train_vae(struct ek_training_result *out, struct ek_run *run, struct e
 	EK_TRY(ek_training_record(&job, out));
 out:
 	release(&w);
-	if (device != NULL)
-		ek_device_back(device);
 	return rc;
 }

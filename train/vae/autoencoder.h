@@ -41,6 +41,8 @@ int ek_autoencoder_config_write(cJSON *object, const struct ek_autoencoder_confi
 int ek_autoencoder_config_read(struct ek_autoencoder_config *out, const cJSON *object, const char *where);
 
 int ek_autoencoder_factor(const struct ek_autoencoder_config *config); /* f */
+/* About so many multiply-adds to encode and decode an image: those of the residual blocks. */
+double ek_autoencoder_work(const struct ek_autoencoder_config *config);
 /* Of a latent, and of what the encoder gives. */
 struct ek_net_shape ek_autoencoder_latent_shape(const struct ek_autoencoder_config *config);
 struct ek_net_shape ek_autoencoder_encoded_shape(const struct ek_autoencoder_config *config);

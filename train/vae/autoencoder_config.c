@@ -16,6 +16,19 @@ int ek_autoencoder_factor(const struct ek_autoencoder_config *config)
 	return 1 << (config->levels - 1);
 }
 
+double ek_autoencoder_work(const struct ek_autoencoder_config *c)
+{
+	const int taps = 9, convolutions = 2 * (c->blocks + c->blocks + 1); /* of a level, on both ways */
+	double sum = 0;
+
+	for (int i = 0; i < c->levels; i++) {
+		const double side = c->side >> i, width = c->widths[i];
+
+		sum += convolutions * taps * side * side * width * width;
+	}
+	return sum;
+}
+
 struct ek_net_shape ek_autoencoder_latent_shape(const struct ek_autoencoder_config *config)
 {
 	const int side = config->side / ek_autoencoder_factor(config);
