@@ -77,41 +77,56 @@ def labels_of(run):
         return [json.loads(row)["label"] for row in f]
 
 
+def radii(own):
+    """To each one's own NEIGHBOUR-th neighbour."""
+    own = own.copy()
+    own[range(len(own)), range(len(own))] = float("inf")
+    own.partition(NEIGHBOUR - 1, axis=1)
+    return own[:, NEIGHBOUR - 1]
+
+
+def frechet(a, b):
+    import numpy as np
+
+    x, y = np.cov(a.T), np.cov(b.T)
+    values, vectors = np.linalg.eigh(x)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    mixed = np.sqrt(np.linalg.eigvalsh(root @ y @ root).clip(0)).sum()
+    return ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(x) + np.trace(y) - 2 * mixed
+
+
 def classes(reference, runs):
     import numpy as np
 
-    real = np.load(os.path.join(reference, "embeddings.npy")).astype(np.float64)
-    label = np.array(labels_of(reference))
-    own = distances(real, real)
-    np.fill_diagonal(own, np.inf)
-    radius = np.partition(own, NEIGHBOUR - 1, axis=1)[:, NEIGHBOUR - 1]
+    def features(run):
+        return np.load(os.path.join(run, "embeddings.npy")).astype(np.float64)
+
+    def finished(way):
+        return all(os.path.exists(os.path.join(f"{run}-{way}", "embeddings.npy")) for run in runs)
+
+    real, label = features(reference), np.array(labels_of(reference))
+    radius = radii(distances(real, real))
     sizes = collections.Counter(labels_of(runs[0]))
-    names = sorted(sizes, key=sizes.get, reverse=True)
-    ways = [w for w in WAYS if all(os.path.exists(os.path.join(r, "evaluations", w + ".json")) for r in runs)]
-    table, whole = {}, {}
+    names, ways = sorted(sizes, key=sizes.get, reverse=True), [way for way in WAYS if finished(way)]
+    table = collections.defaultdict(list)
     for way in ways:
         for run in runs:
-            made = np.load(os.path.join(run, "samples", way, "embeddings.npy")).astype(np.float64)
-            covered = distances(real, made).min(1) < radius
-            e = load(run, "evaluations", way + ".json")
-            assert abs(covered.mean() - value(e["coverage"])) < 1e-3, (covered.mean(), e["coverage"])
+            made = features(f"{run}-{way}")
+            between = distances(real, made)
+            covered = between.min(1) < radius
             for c in names:
-                table.setdefault((c, way), []).append(100 * covered[label == c].mean())
-            whole.setdefault(("all", way), []).append(100 * covered.mean())
-            whole.setdefault(("Fréchet distance", way), []).append(value(e["frechet_distance"]))
-            whole.setdefault(("precision, %", way), []).append(100 * value(e["precision"]))
-            whole.setdefault(("recall, %", way), []).append(100 * value(e["recall"]))
-
-    def cells(values, way, name):
-        x = values[name, way]
-        return f"{statistics.mean(x):.1f} ± {statistics.stdev(x) if len(x) > 1 else 0:.1f}"
-
-    line(["coverage, %", "images"] + [f"by {w}" if w != "natural" else w for w in ways])
+                table[c, way].append(100 * covered[label == c].mean())
+            table["all", way].append(100 * covered.mean())
+            table["the five rarest", way].append(100 * covered[np.isin(label, names[5:])].mean())
+            table["precision, %", way].append(100 * (between < radius[:, None]).any(0).mean())
+            table["recall, %", way].append(100 * (between < radii(distances(made, made))).any(1).mean())
+            table["Fréchet distance", way].append(frechet(real, made))
+    line(["coverage, %", "images"] + [f"by {way}" if way != "natural" else way for way in ways])
     print("|---" + "|--:" * (1 + len(ways)) + "|")
-    for c in names:
-        line([c, f"{sizes[c]:,}"] + [cells(table, w, c) for w in ways])
-    for name in ("all", "Fréchet distance", "precision, %", "recall, %"):
-        line([name, f"{sum(sizes.values()):,}" if name == "all" else ""] + [cells(whole, w, name) for w in ways])
+    for name in names + ["all", "the five rarest", "precision, %", "recall, %", "Fréchet distance"]:
+        cells = [table[name, way] for way in ways]
+        line([name, f"{sizes[name]:,}" if name in sizes else ""] +
+             [f"{statistics.mean(x):.1f} ± {statistics.stdev(x) if len(x) > 1 else 0:.1f}" for x in cells])
 
 
 def main(arguments):
