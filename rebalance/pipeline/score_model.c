@@ -127,6 +127,14 @@ static int whole_draws(int slice, const struct ek_score_use *use)
 	return slice > draws ? slice / draws * draws : draws;
 }
 
+/* The next slice to try where one does not fit; 0: there is none. That of a training divides its batch. */
+static int smaller(int slice, const struct ek_score_use *use)
+{
+	if (use->batch > 0)
+		return slice % 2 == 0 ? slice / 2 : 0;
+	return slice > (use->whole_draws ? use->grid.draws : 1) ? whole_draws(slice / 2, use) : 0;
+}
+
 /* Images that a worker takes at once: about so many tokens; whole draws where it matters. */
 static int slice_of(const struct ek_score_model *m, const struct ek_score_use *use)
 {
@@ -160,10 +168,9 @@ int ek_score_model_open(struct ek_score_model *m, struct ek_run *run, const stru
 		m->space.flip = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(m->config, "flip"));
 	}
 	options.slice = slice_of(m, use);
-	/* What fits: a scoring has no batch that it must take as a whole. */
-	while ((rc = ek_flow_task_new(&m->flow, &m->task, &options, &source)) == EK_ENOMEM && use->batch == 0 &&
-	       options.slice > (use->whole_draws ? use->grid.draws : 1))
-		options.slice = whole_draws(options.slice / 2, use);
+	while ((rc = ek_flow_task_new(&m->flow, &m->task, &options, &source)) == EK_ENOMEM &&
+	       smaller(options.slice, use) > 0)
+		options.slice = smaller(options.slice, use);
 	EK_TRY(rc);
 	EK_TRY(ek_store_new(&m->store, m->task.params));
 out:

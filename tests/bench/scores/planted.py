@@ -45,24 +45,25 @@ METHODS = [
     ("probe-aum by cluster", ["--method", "probe-aum", "--by", "cluster"]),
 ]
 
-# With --generator: the models, options of `evenkeel train flow`; and the scores by them.
-MODELS = {
-    "early": ["--condition", "label", "--steps", "500"],
-    "later": ["--condition", "label", "--steps", "1200", "--log-losses", "60", "--draws", "4"],
-    "plain": ["--steps", "500"],
-}
-GENERATOR = [
-    ("el2n, a generator told the label", ["--method", "el2n", "--model", "early"]),
-    ("grand, a generator told the label", ["--method", "grand", "--model", "early"]),
-    ("grand-last, a generator told the label", ["--method", "grand-last", "--model", "early"]),
-    ("moso, a generator told the label", ["--method", "moso", "--model", "early", "--shards", "4", "--steps", "500",
-                                          "--checkpoints", "4", "--draws", "4"]),
-    ("forgetting, a generator told the label", ["--method", "forgetting", "--model", "later"]),
-    ("forgetting-count, a generator told the label", ["--method", "forgetting-count", "--model", "later"]),
-    ("el2n, after 1,200 steps", ["--method", "el2n", "--model", "later"]),
-    ("el2n, a generator not told", ["--method", "el2n", "--model", "plain"]),
-    ("grand, a generator not told", ["--method", "grand", "--model", "plain"]),
-]
+def generator(steps, draws):
+    """The models, options of `evenkeel train flow`, and the scores by them."""
+    few = ["--draws", str(draws)]
+    models = {
+        "early": ["--condition", "label", "--steps", str(steps)],
+        "later": ["--condition", "label", "--steps", str(2 * steps), "--log-losses", str(steps // 10), *few],
+        "plain": ["--steps", str(steps)],
+    }
+    told = [
+        ("el2n", ["--method", "el2n", "--model", "early", *few]),
+        ("grand", ["--method", "grand", "--model", "early", *few]),
+        ("grand-last", ["--method", "grand-last", "--model", "early", *few]),
+        ("forgetting", ["--method", "forgetting", "--model", "later"]),
+        ("forgetting-count", ["--method", "forgetting-count", "--model", "later"]),
+        ("moso", ["--method", "moso", "--model", "early", "--shards", "2", "--checkpoints", "3", *few]),
+    ]
+    return models, [(f"{name}, a generator told the label", words) for name, words in told] + [
+        ("el2n, a generator not told", ["--method", "el2n", "--model", "plain", *few]),
+    ]
 
 
 def read(tars):
@@ -148,6 +149,8 @@ def main():
     parser.add_argument("--largest", type=int, default=5000)
     parser.add_argument("--imbalance", type=float, default=100)
     parser.add_argument("--generator", help="also by generators of these options of train flow, quoted")
+    parser.add_argument("--steps", type=int, default=500, help="of those, an early training")
+    parser.add_argument("--draws", type=int, default=8)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     folder, run = options.output, options.output / "run"
@@ -161,10 +164,11 @@ def main():
     with open(run / "images.jsonl") as f:
         kind = np.array([kinds[json.loads(line)["file_name"]] for line in f])
     results = []
-    for model, words in MODELS.items() if options.generator else ():
+    models, generated = generator(options.steps, options.draws) if options.generator else ({}, [])
+    for model, words in models.items():
         subprocess.run([options.evenkeel, "train", "flow", run, "--name", model, *words, *options.generator.split(),
                         "--device", options.device, "--quiet"], check=True, stdout=subprocess.DEVNULL)
-    for title, words in METHODS + (GENERATOR if options.generator else []):
+    for title, words in METHODS + generated:
         name = "".join(c if c.isalnum() else "-" for c in title)
         subprocess.run([options.evenkeel, "score", run, "--name", name, *words, "--device", options.device,
                         "--quiet", "--json"], check=True, stdout=subprocess.DEVNULL)
