@@ -4,11 +4,12 @@
  *
  * In bf16, with heads of 32, 48, 64, 72 or 80 features, products are those of the tensor cores, 16 × 8 × 16 at a time:
  * forward for any number of tokens, backward where a head's queries, keys, values and gradients fit into the shared
- * memory of a block, which then reads them once. Everything else takes plain loops, a row a warp.
+ * memory of a block, which then reads them once. Heads of more than 96 features take products of matrices
+ * (attention_wide_cuda.cu), everything else plain loops, a row a warp.
  */
 #include <math_constants.h>
 
-#include "train/nn/ops/op_cuda.h"
+#include "train/nn/ops/attention_wide_cuda.h"
 
 struct attention {
 	ek_cuda_view qkv, out, dout, dqkv;
@@ -35,7 +36,7 @@ static __device__ inline size_t result_at(const attention &a, size_t head, int t
 
 /* Plain loops. A block has WARPS rows of its own, and takes those of the other side in tiles of 32, one a lane. */
 
-enum { WARPS = 8, TILE = 32, WIDEST = 256, SHARES = WIDEST / 32 };
+enum { WARPS = 8, TILE = 32, WIDEST = 96, SHARES = WIDEST / 32 };
 
 /* out [rows, width + 1] = rows first … of a part; part 3: of the gradients of results. 0 beyond the last. */
 static __device__ void take(float *out, const attention &a, size_t head, int first, int rows, int part)
@@ -700,8 +701,7 @@ static int prepare(ek_net *net, ek_net_op *op)
 	const size_t rows = a.heads_in_all * (size_t)a.tokens;
 
 	if (a.width > WIDEST)
-		return ek_fail(EK_ENOTSUP, "the GPU's attention takes heads of up to %d features, not %d", WIDEST,
-		               a.width);
+		return ek_cuda_wide_attention_prepare(net, op);
 	op->flops = 4.0 * (double)rows * (double)a.tokens * (double)a.width;
 	op->saved = rows * sizeof(float);
 	if (op->backward)
@@ -805,6 +805,8 @@ static int forward(ek_net_state *s, const ek_net_op *op)
 {
 	attention a = attention_of(s->net, op);
 
+	if (a.width > WIDEST)
+		return ek_cuda_wide_attention_forward(s, op);
 	a.qkv = ek_cuda_input(s, op, 0);
 	a.out = ek_cuda_output(s, op, 0);
 	a.sums = (float *)ek_net_saved(s, op);
@@ -815,6 +817,8 @@ static int backward(ek_net_state *s, const ek_net_op *op)
 {
 	attention a = attention_of(s->net, op);
 
+	if (a.width > WIDEST)
+		return ek_cuda_wide_attention_backward(s, op);
 	a.qkv = ek_cuda_input(s, op, 0);
 	a.out = ek_cuda_output(s, op, 0);
 	a.dout = ek_cuda_grad_output(s, op, 0);
