@@ -142,6 +142,11 @@ size_t ek_cuda_shared_memory(void)
 	return gpu.properties.sharedMemPerBlockOptin;
 }
 
+int ek_cuda_is_hopper(void)
+{
+	return gpu.properties.major == 9 && gpu.properties.minor == 0;
+}
+
 void ek_cuda_enter(void)
 {
 	if (!entered)

@@ -22,6 +22,8 @@ cudaStream_t ek_cuda_stream(void);
 /* Its multiprocessors, and the bytes of shared memory that a block may have. */
 int ek_cuda_processors(void);
 size_t ek_cuda_shared_memory(void);
+/* Is it of compute capability 9.0, whose kernels (NAME_hopper.cu) run on no other? */
+int ek_cuda_is_hopper(void);
 
 /* Before a thread's first call of CUDA, and whenever it may be another thread: that GPU is the thread's. */
 void ek_cuda_enter(void);

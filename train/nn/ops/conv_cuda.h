@@ -108,6 +108,9 @@ template <int V> static __device__ inline void finish(const struct ending &e, si
 int ek_cuda_conv(const struct product *p, enum ek_nn_type type, const void *x, const void *weights,
                  const struct ending *e);
 
+/* conv_product_hopper.cu: on a GPU of compute capability 9.0, in bfloat16, p->in being a multiple of 8. */
+void ek_cuda_conv_hopper(const struct product *p, const void *x, const void *weights, const struct ending *e);
+
 /* conv_weights_cuda.cu. dw [groups · out, in, taps] += the gradient, of the product forward; x, dy: of type. scratch:
  * so many bytes. */
 size_t ek_cuda_conv_weights_scratch(const struct product *p, enum ek_nn_type type);
