@@ -1,15 +1,18 @@
 /*
  * Training steps of a small KL autoencoder, 28 x 28 x 3 to 7 x 7 x 4, on all threads: images a second, and the
  * products' GFLOP (forward and backward) per second and per second of processor time, which other programs disturb
- * less. Arguments: [slice] [batch] [steps] [widths as 32,64,128] [blocks] [side] [cuda: bf16 only].
+ * less. Arguments: [slice] [batch] [steps] [widths as 32,64,128] [blocks] [side] [cuda: bf16 only] [ops | all: where
+ * the time goes, operators.h].
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "tests/analysis/embed/random_weights.h"
+#include "tests/bench/operators.h"
 #include "tests/train/vae/steps.h"
 #include "train/nn/cuda.h"
 #include "train/vae/vae_task.h"
@@ -25,7 +28,7 @@ static const uint8_t *image(void *context, int64_t id)
 }
 
 static int run(enum ek_nn_precision precision, const struct ek_autoencoder_config *config, int slice, int batch,
-               int steps)
+               int steps, const char *mode)
 {
 	const struct ek_vae_images images = { .image = image, .count = IMAGES };
 	const struct ek_vae_options options = {
@@ -53,6 +56,9 @@ static int run(enum ek_nn_precision precision, const struct ek_autoencoder_confi
 	             3e-9 * ek_vae_flops(vae) * batch * steps / ((double)cpu / CLOCKS_PER_SEC),
 	             3e-6 * ek_vae_flops(vae), ek_vae_task(vae)->params->size, (double)ek_vae_bytes(vae) / (1 << 20),
 	             s.loss);
+	if (mode != NULL)
+		EK_TRY(ek_bench_operators(ek_vae_task(vae)->nets[0].runner.states[0], s.store,
+		                          strcmp(mode, "all") == 0));
 	ek_steps_release(&s);
 	ek_vae_free(vae);
 out:
@@ -88,7 +94,8 @@ int main(int argc, char **argv)
 		return 2;
 	for (int i = 0; i < IMAGES; i++)
 		ek_random_image(pixels[i], i, config.side, config.side);
-	if (gpu == NULL && run(EK_NN_F32, &config, slice, batch, steps) < 0)
+	if (gpu == NULL && run(EK_NN_F32, &config, slice, batch, steps, NULL) < 0)
 		return 1;
-	return ek_device_has_bf16() && run(EK_NN_BF16, &config, slice, batch, steps) < 0 ? 1 : 0;
+	return ek_device_has_bf16() && run(EK_NN_BF16, &config, slice, batch, steps, argc > 8 ? argv[8] : NULL) < 0 ? 1
+	                                                                                                            : 0;
 }
