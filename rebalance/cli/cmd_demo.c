@@ -107,6 +107,25 @@ out:
 	return rc;
 }
 
+/* Ten labels of every class teach the groups. */
+static int learn_groups(struct ek_invocation *i, struct ek_run *run)
+{
+	static const enum ek_step_id learn[] = { EK_STEP_SCAN,   EK_STEP_EMBED, EK_STEP_COMPONENTS,
+		                                 EK_STEP_GROUPS, EK_STEP_AUDIT, EK_STEP_END };
+	struct ek_steps_options *steps = &i->settings.steps;
+	const struct ek_option_table groups = ek_step_table(steps, EK_STEP_GROUPS);
+	char *labels = NULL;
+	int rc;
+
+	EK_TRY(ek_demo_labels(&labels, run, (uint64_t)i->settings.common.seed));
+	EK_TRY(ek_strings_keep(&steps->groups.labels, &steps->strings, labels));
+	*groups.given |= UINT64_C(1) << (ek_option_find(&groups, "labels") - groups.rows);
+	EK_TRY(ek_steps_run(run, steps, learn, 1));
+out:
+	free(labels);
+	return rc;
+}
+
 /* The report comes last, so that it tells of the plans. */
 static int after(struct ek_invocation *i, struct ek_run *run)
 {
@@ -114,6 +133,8 @@ static int after(struct ek_invocation *i, struct ek_run *run)
 	int rc;
 
 	EK_TRY(ek_demo_plan(run, (uint64_t)i->settings.common.seed, i->settings.steps.force));
+	EK_TRY(learn_groups(i, run));
+	EK_TRY(ek_demo_mend(run, i->settings.steps.force));
 	EK_TRY(ek_steps_run(run, &i->settings.steps, report, 1));
 	EK_TRY(ek_summary_print(run, i->settings.common.json));
 	if (i->settings.common.json)

@@ -1,5 +1,6 @@
 #include "rebalance/pipeline/demo_data.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "rebalance/base/random.h"
 #include "rebalance/io/idx.h"
 #include "rebalance/io/image.h"
+#include "rebalance/io/images.h"
 #include "rebalance/io/layout.h"
 
 #define SOURCE_FOLDER "/usr/share/datasets/fashion-mnist"
@@ -178,5 +180,62 @@ int ek_demo_data(char **images, char **classes, const struct ek_run *run)
 out:
 	free(named);
 	free(folder);
+	return rc;
+}
+
+enum { LABELS_EACH = 10 };
+
+/* Images in an order of the seed, until each class has its labels. */
+static int write_labels(struct ek_buffer *text, const struct ek_column *column, uint64_t images, uint64_t seed)
+{
+	uint64_t *order = NULL, *given = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&order, images, sizeof *order));
+	EK_TRY(ek_alloc(&given, column->value_count, sizeof *given));
+	for (uint64_t i = 0; i < images; i++) {
+		const uint64_t j = ek_random_below(seed, ek_random_stream("demo labels"), i, i + 1);
+
+		order[i] = order[j];
+		order[j] = i;
+	}
+	EK_TRY(ek_buffer_text(text, "id,label\n"));
+	for (uint64_t i = 0; i < images; i++) {
+		const int32_t class = column->codes[order[i]];
+
+		if (class >= 0 && given[class]++ < LABELS_EACH)
+			EK_TRY(ek_buffer_printf(text, "%" PRIu64 ",%s\n", order[i], column->values[class]));
+	}
+out:
+	free(order);
+	free(given);
+	return rc;
+}
+
+int ek_demo_labels(char **path, const struct ek_run *run, uint64_t seed)
+{
+	struct ek_atomic_file file = { 0 };
+	struct ek_columns columns = { 0 };
+	struct ek_buffer text = { 0 };
+	size_t c = 0;
+	int rc;
+
+	*path = NULL;
+	EK_TRY(ek_run_file(path, run, "data/ten-labels.csv"));
+	EK_TRY(ek_columns_load(&columns, run));
+	while (c < columns.count && strcmp(columns.items[c].name, "garment") != 0)
+		c++;
+	if (c == columns.count) {
+		rc = ek_fail(EK_EDATA, "%s has no attribute garment", ek_run_path(run));
+		goto out;
+	}
+	EK_TRY(write_labels(&text, &columns.items[c], columns.images, seed));
+	EK_TRY(ek_atomic_open(&file, *path));
+	EK_TRY(ek_atomic_write(&file, text.data, text.size));
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	ek_buffer_release(&text);
+	ek_columns_release(&columns);
 	return rc;
 }

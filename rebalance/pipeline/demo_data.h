@@ -10,4 +10,8 @@
  * installed; EK_EDATA, EK_ENOMEM. */
 int ek_demo_data(char **images, char **classes, const struct ek_run *run);
 
+/* In RUN/data: a table of ten images of every hidden class and their classes, drawn by the seed, as a person who was
+ * asked for ten of each would give them; `*path`, to be freed. */
+int ek_demo_labels(char **path, const struct ek_run *run, uint64_t seed);
+
 #endif

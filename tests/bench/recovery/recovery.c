@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "analysis/cluster/components.h"
+#include "analysis/cluster/found.h"
 #include "analysis/cluster/kmeans.h"
 #include "analysis/cluster/ratio.h"
 #include "rebalance/base/error.h"
@@ -263,6 +264,22 @@ out:
 	return rc;
 }
 
+/* Groups that are found, and weights inverse to their sizes. */
+static int by_found(struct bench *b, const float *x, size_t d)
+{
+	struct ek_found found;
+	int rc;
+
+	EK_TRY(ek_found_build(&found, x, b->n, d, 0, b->order));
+	for (uint64_t i = 0; i < b->n; i++)
+		b->w[i] = 1 / (double)found.sizes[found.group[i]];
+	fprintf(stderr, "%u groups\n", found.groups);
+	tell(b, "groups, found");
+out:
+	ek_found_release(&found);
+	return rc;
+}
+
 static int without_labels(struct bench *b)
 {
 	const size_t d = b->k < DESIGN ? b->k : DESIGN;
@@ -290,6 +307,7 @@ static int without_labels(struct bench *b)
 			tell(b, "tree");
 			EK_TRY(ek_blend_weights(b->w, first, b->n, d));
 			tell(b, "blend");
+			EK_TRY(by_found(b, first, d));
 		}
 	}
 out:
