@@ -98,7 +98,7 @@ void ek_softmax(float *z, uint32_t classes)
 	float most = z[0], sum = 0;
 
 	for (uint32_t c = 1; c < classes; c++)
-		most = fmaxf(most, z[c]);
+		most = z[c] > most ? z[c] : most;
 	for (uint32_t c = 0; c < classes; c++)
 		sum += z[c] = expf(z[c] - most);
 	for (uint32_t c = 0; c < classes; c++)
@@ -110,8 +110,7 @@ float ek_softmax_margin(const float *z, uint32_t classes, uint32_t label)
 	float other = -INFINITY;
 
 	for (uint32_t c = 0; c < classes; c++)
-		if (c != label)
-			other = fmaxf(other, z[c]);
+		other = c != label && z[c] > other ? z[c] : other;
 	return z[label] - other;
 }
 
