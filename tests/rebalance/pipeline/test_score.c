@@ -131,6 +131,64 @@ static void a_wrong_label_is_found_and_unlabelled_images_are_not_judged(void **s
 	assert_true(ek_file_exists(ek_join(path, "scores/labels.error.npy")));
 }
 
+/* Of the images of a class that have a score: how many are kept, and how many of the others lie above and below all
+ * that are kept. */
+static void count_kept(uint64_t counts[3], const float *score, const uint8_t *decision, int class)
+{
+	float least = INFINITY, most = -INFINITY;
+
+	memset(counts, 0, 3 * sizeof *counts);
+	for (int i = 0; i < N; i++)
+		if (i % CLASSES == class && decision[i] == EK_DECISION_KEPT) {
+			least = fminf(least, score[i]);
+			most = fmaxf(most, score[i]);
+			counts[0]++;
+		}
+	for (int i = 0; i < N; i++)
+		if (i % CLASSES == class && decision[i] == EK_DECISION_REMOVED) {
+			counts[1] += score[i] >= most;
+			counts[2] += score[i] <= least;
+		}
+}
+
+/* Of scores that are made on the way, the ends and the middle are kept, of each class the same part; the image without
+ * a score is in no part. */
+static void plans_keep_the_ends_and_the_middle_of_each_class(void **state)
+{
+	static const struct {
+		enum ek_prune_order order;
+		uint64_t above[2], below[2]; /* least and most */
+	} orders[] = { { EK_PRUNE_HIGH, { 0, 0 }, { 19, 20 } },
+		       { EK_PRUNE_LOW, { 19, 20 }, { 0, 0 } },
+		       { EK_PRUNE_MIDDLE, { 9, 10 }, { 9, 11 } } };
+	struct ek_do_prune_options o = EK_DO_PRUNE_DEFAULT;
+	struct ek_npy scores, decisions;
+	const float *score_of;
+	uint64_t counts[3];
+	int made;
+
+	(void)state;
+	o.plan.method = "score:probe-margin";
+	o.plan.name = "p";
+	o.plan.by = "cluster";
+	o.keep = "0.5";
+	for (size_t k = 0; k < sizeof orders / sizeof *orders; k++) {
+		o.plan.order = orders[k].order;
+		assert_ok(ek_do_prune(&made, run, NULL, &o));
+		score_of = open_scores(&scores, "scores/probe-margin.npy");
+		assert_ok(ek_npy_open(&decisions, ek_join(path, "subsets/p/decision.npy")));
+		assert_int_equal(((const uint8_t *)decisions.data)[BROKEN], EK_DECISION_NO_VALUE);
+		for (int class = 0; class < CLASSES; class ++) {
+			count_kept(counts, score_of, decisions.data, class);
+			assert_int_equal(counts[0], 20);
+			assert_in_range(counts[1], orders[k].above[0], orders[k].above[1]);
+			assert_in_range(counts[2], orders[k].below[0], orders[k].below[1]);
+		}
+		ek_npy_close(&scores);
+		ek_npy_close(&decisions);
+	}
+}
+
 static void scores_follow_labels_and_embeddings(void **state)
 {
 	static const char other[] = "id,label\n0,a\n1,b\n2,a\n3,b\n";
@@ -192,6 +250,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_broken_is_kept_apart_and_the_rest_scored),
 		cmocka_unit_test(a_wrong_label_is_found_and_unlabelled_images_are_not_judged),
+		cmocka_unit_test(plans_keep_the_ends_and_the_middle_of_each_class),
 		cmocka_unit_test(scores_follow_labels_and_embeddings),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
 	};
