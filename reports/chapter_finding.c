@@ -161,7 +161,8 @@ static int headline_by_verdict(struct ek_page *page)
 		ek_html(h,
 		        "Nothing was found to stand out</h1><p class=\"lead\">Without labels, all that can be said of "
 		        "these %s is this: %s. That is not to say that the set is even: weights without labels "
-		        "mended a third of the skew of sets like this one, ten labels of each group nine tenths. What "
+		        "mended up to half of a known skew, often less, ten labels of each group a quarter to nine "
+		        "tenths. What "
 		        "would help: something known about each image (an attribute), or such labels, which "
 		        "<code>evenkeel label</code> makes a matter of minutes.</p>",
 		        ek_number_noun(page->images, page->has_pictures ? "image" : "row").s, reason);
