@@ -95,6 +95,9 @@ static void tell_found(struct ek_html *h, const cJSON *groups)
 	        strcmp(ek_text_of(groups, "whitened_by", ""), "noise") == 0
 	                ? "whitened by what small changes of an image do"
 	                : "whitened by their spread, as there are no views");
+	if (cJSON_GetArraySize(ek_json_member(groups, "groups")) == 1 &&
+	    cJSON_GetArraySize(ek_json_member(groups, "curve")) > 0)
+		ek_html(h, " From other starts other groups come out, whatever their number, so all images are one.");
 	if (outliers > 0)
 		ek_html(h, " %s in clusters too small to be a population went to the nearest.",
 		        ek_number_noun((uint64_t)outliers, "outlier").s);

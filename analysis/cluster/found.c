@@ -12,7 +12,7 @@
 #include "rebalance/base/random.h"
 
 static const uint32_t numbers[EK_FOUND_NUMBERS] = { 2, 3, 4, 6, 8, 12, 16, 24 };
-static const double stable = 0.8;
+static const double stable = 0.8, unstable = 0.5;
 
 /* Fine clusters and their tree. */
 struct merged {
@@ -79,7 +79,7 @@ static uint32_t choose(const struct ek_found *found)
 	for (size_t i = 1; i < found->count; i++)
 		if (found->curve[i].stability >= stable || found->curve[i].stability > found->curve[best].stability)
 			best = i;
-	return found->curve[best].groups;
+	return found->curve[best].stability >= unstable ? found->curve[best].groups : 1;
 }
 
 /* x: [n, d] the rows looked at */

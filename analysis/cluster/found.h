@@ -3,7 +3,8 @@
  *
  * How many, where nobody says: of 2, 3, 4, 6, 8, 12, 16, 24 those are compared that EK_FOUND_SEEDS other starts make of
  * the same rows, at most EK_FOUND_ROWS drawn by seed; stability is the mean ARI of all pairs. Chosen is the largest
- * number with a stability of 0.8 or more (as for clusters, choose.h); where there is none, the most stable.
+ * number with a stability of 0.8 or more (as for clusters, choose.h); where there is none, the most stable; where even
+ * that is below 0.5 ("unstable" in stability.h), no groups come out again, and all rows are one.
  */
 #ifndef EK_CLUSTER_FOUND_H
 #define EK_CLUSTER_FOUND_H

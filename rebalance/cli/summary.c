@@ -165,8 +165,12 @@ static void print_found(const cJSON *groups)
 	const cJSON *item, *value;
 	char name[256], count[32], share[32];
 
-	(void)printf("  %sgroups%s: found without labels, of %.0f fine clusters\n", ek_bold(), ek_plain(),
-	             ek_json_number(groups, "fine_clusters"));
+	const int one = cJSON_GetArraySize(ek_json_member(groups, "groups")) == 1 &&
+	                cJSON_GetArraySize(ek_json_member(groups, "curve")) > 0;
+
+	(void)printf("  %sgroups%s: found without labels, of %.0f fine clusters%s\n", ek_bold(), ek_plain(),
+	             ek_json_number(groups, "fine_clusters"),
+	             one ? "; none come out again, so all images are one" : "");
 	cJSON_ArrayForEach(item, ek_json_member(groups, "groups"))
 	{
 		int mostly = 0;

@@ -184,12 +184,30 @@ static void groups_that_lie_apart_are_found(void **state)
 	free(x);
 }
 
+/* Rows of one group: whatever is cut does not come out again, so nothing is cut. */
+static void one_group_is_not_cut(void **state)
+{
+	float *x = calloc((size_t)ROWS * D, sizeof *x);
+	struct ek_found found;
+
+	(void)state;
+	assert_non_null(x);
+	for (uint64_t i = 0; i < (uint64_t)ROWS * D; i++)
+		x[i] = (float)ek_random_normal(5, 6, i);
+	assert_ok(ek_found_build(&found, x, ROWS, D, 0, 3));
+	assert_int_equal(found.groups, 1);
+	assert_int_equal(found.sizes[0], ROWS);
+	assert_int_equal(found.count, EK_FOUND_NUMBERS);
+	ek_found_release(&found);
+	free(x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(merges_are_those_of_scipy),       cmocka_unit_test(weights_are_currents),
 		cmocka_unit_test(cuts_undo_the_last_merges),       cmocka_unit_test(outliers_are_no_population),
-		cmocka_unit_test(groups_that_lie_apart_are_found),
+		cmocka_unit_test(groups_that_lie_apart_are_found), cmocka_unit_test(one_group_is_not_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
