@@ -40,16 +40,6 @@ struct ek_words ek_interval_words(struct ek_measure m, int places)
 	return w;
 }
 
-struct ek_words ek_measure_words(struct ek_measure m, int places)
-{
-	struct ek_words w = ek_decimal(m.value, places);
-
-	if (m.low <= m.high)
-		(void)snprintf(w.s, sizeof w.s, "%.16s (%.16s\xe2\x80\x93%.16s)", ek_decimal(m.value, places).s,
-		               ek_decimal(m.low, places).s, ek_decimal(m.high, places).s);
-	return w;
-}
-
 struct ek_words ek_number_noun(uint64_t n, const char *noun)
 {
 	struct ek_words w;

@@ -102,8 +102,6 @@ double ek_page_share_of_largest(const struct ek_page *page, size_t m);
 double ek_page_share_of_smallest(const struct ek_page *page, size_t m);
 size_t ek_page_tail_count(const struct ek_page *page);
 
-/* "0.43 (0.41–0.45)" */
-struct ek_words ek_measure_words(struct ek_measure m, int places);
 /* ", corrected 0.39" where that reads as another number than the value, else nothing. */
 struct ek_words ek_corrected_words(struct ek_measure m, int places);
 /* "0.41–0.45", "at least 7.5" where there is no bound; nothing where there is no interval. */

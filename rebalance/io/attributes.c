@@ -279,18 +279,6 @@ out:
 	return rc;
 }
 
-int ek_attributes_has(struct ek_attributes *a, const char *name, int *found)
-{
-	struct slot *slot;
-	int rc;
-
-	*found = 0;
-	EK_TRY(look_up(a, ek_plain_name(name), &slot, NULL));
-	*found = slot->place != 0;
-out:
-	return rc;
-}
-
 uint64_t ek_attributes_rows(const struct ek_attributes *a)
 {
 	return a->count;

@@ -54,8 +54,6 @@ int ek_attributes_open(struct ek_attributes **out, const char *path, const char 
 int ek_attributes_find(struct ek_attributes *attributes, const char *name, cJSON **found);
 /* Prepare for finding by the last part: call it with the name of every file. EK_ENOMEM, EK_EIO, EK_EDATA. */
 int ek_attributes_match(struct ek_attributes *attributes, const char *name);
-/* Is there a row with this whole name? */
-int ek_attributes_has(struct ek_attributes *attributes, const char *name, int *found);
 uint64_t ek_attributes_rows(const struct ek_attributes *attributes);
 /* How many rows were never found, and the line and name (to be freed) of the first of them. */
 int ek_attributes_unused(struct ek_attributes *attributes, uint64_t *count, uint64_t *line, char **name);

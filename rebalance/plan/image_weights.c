@@ -160,19 +160,6 @@ int ek_image_weights_tree(double *w, const struct ek_image_input *in)
 	return by_components(w, in, ek_tree_weights);
 }
 
-int ek_image_leverage(double *out, const struct ek_image_input *in)
-{
-	float *x = NULL;
-	size_t k;
-	int rc;
-
-	EK_TRY(ek_image_components(&x, &k, in));
-	EK_TRY(ek_design_leverage(out, x, in->count, k));
-out:
-	free(x);
-	return rc;
-}
-
 enum { RAKING_ROUNDS = 5 };
 
 static int open_membership(struct ek_npy *array, const struct ek_image_input *in, uint32_t groups)

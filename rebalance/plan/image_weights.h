@@ -37,8 +37,6 @@ int ek_image_weights_blend(double *w, const struct ek_image_input *in);
 /* Both of components x [n, k]. */
 int ek_tree_weights(double *w, const float *x, uint64_t n, size_t k);
 int ek_blend_weights(double *w, const float *x, uint64_t n, size_t k);
-/* The leverage of each (design.h): what is rare. */
-int ek_image_leverage(double *out, const struct ek_image_input *in);
 
 /* So that every group that labels taught (clusters/membership.npy) is shown alike: raking (Deming and Stephan 1940) by
  * probabilities, w <- w · sum over groups of q / (groups · share), share = sum of w q / sum of w, from w = 1 on, and

@@ -69,11 +69,6 @@ int ek_flow_sampler_load(struct ek_flow_sampler *s, const float *values)
 	return ek_net_load(s->net, values);
 }
 
-double ek_flow_sampler_flops(const struct ek_flow_sampler *s)
-{
-	return ek_net_flops(s->net);
-}
-
 struct round {
 	struct ek_flow_sampler *sampler;
 	const struct ek_solver_options *options;

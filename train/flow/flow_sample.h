@@ -17,8 +17,6 @@ int ek_flow_sampler_new(struct ek_flow_sampler **out, const struct ek_sit_config
 void ek_flow_sampler_free(struct ek_flow_sampler *s);
 /* Take other values of the same table. */
 int ek_flow_sampler_load(struct ek_flow_sampler *s, const float *values);
-/* Floating-point operations of one evaluation for one sample. */
-double ek_flow_sampler_flops(const struct ek_flow_sampler *s);
 
 struct ek_flow_samples {
 	uint64_t count;

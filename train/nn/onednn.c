@@ -408,14 +408,6 @@ size_t ek_dnn_kernel_scratch(const struct ek_dnn_kernel *kernel)
 	return kernel->scratch;
 }
 
-const char *ek_dnn_kernel_name(const struct ek_dnn_kernel *kernel)
-{
-	const char *name = "";
-
-	(void)dnnl_primitive_desc_query(kernel->desc, dnnl_query_impl_info_str, 0, (void *)&name);
-	return name;
-}
-
 int ek_dnn_call_new(struct ek_dnn_call **out, const struct ek_dnn_kernel *kernel)
 {
 	struct ek_dnn_call *call = NULL;

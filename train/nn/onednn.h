@@ -81,8 +81,6 @@ void ek_dnn_kernel_free(struct ek_dnn_kernel *kernel);
 const struct ek_dnn_layout *ek_dnn_kernel_layout(const struct ek_dnn_kernel *kernel, int slot);
 /* Bytes of scratch one call needs. */
 size_t ek_dnn_kernel_scratch(const struct ek_dnn_kernel *kernel);
-/* oneDNN's name of the implementation, for benchmarks. */
-const char *ek_dnn_kernel_name(const struct ek_dnn_kernel *kernel);
 
 /* A kernel with places for its arguments, for use by one thread; the kernel must outlive it. */
 struct ek_dnn_call;
