@@ -814,6 +814,12 @@ out:
 	return rc;
 }
 
+/* Is left out unless something is asked for; it goes with the step before it. */
+static int is_optional(enum ek_step_id id)
+{
+	return id == EK_STEP_COMPONENTS || id == EK_STEP_GROUPS;
+}
+
 static int is_wanted(const struct ek_steps_options *options, enum ek_step_id id)
 {
 	const int groups = options->groups.labels != NULL || options->groups.number >= 0;
@@ -825,16 +831,18 @@ static int is_wanted(const struct ek_steps_options *options, enum ek_step_id id)
 
 int ek_steps_run(struct ek_run *run, struct ek_steps_options *options, const enum ek_step_id *steps, int forced)
 {
-	int count = 0, rc = 0;
+	int count = 0, left = 0, rc = 0; /* left: steps that are in any case and come later */
 
-	while (steps[count] != EK_STEP_END)
-		count++;
+	for (; steps[count] != EK_STEP_END; count++)
+		left += !is_optional(steps[count]);
 	for (int i = 0; i < count; i++)
 		EK_TRY(remember(run, options, steps[i]));
 	EK_TRY(check_options(options, steps));
 	for (int i = 0; i < count; i++) {
-		const int force = options->force && i >= count - forced;
+		int force;
 
+		left -= !is_optional(steps[i]);
+		force = options->force && left < forced;
 		if (is_wanted(options, steps[i]) && (rc = run_step(run, options, steps[i], force)) < 0)
 			EK_TRY(reject_late(run, options, steps[i], force, rc));
 	}

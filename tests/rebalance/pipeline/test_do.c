@@ -184,6 +184,35 @@ static void an_audit_is_made_once(void **state)
 	ek_steps_options_release(&later);
 }
 
+static int was_made_anew(const struct stat *before, const char *name)
+{
+	const struct stat now = file_of(name);
+
+	return before->st_ino != now.st_ino || before->st_mtim.tv_nsec != now.st_mtim.tv_nsec;
+}
+
+/* A step that is left out because nobody asked for it is none of the last ones. */
+static void the_last_step_is_forced(void **state)
+{
+	static const enum ek_step_id embed[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_COMPONENTS, EK_STEP_END };
+	static const enum ek_step_id cluster[] = { EK_STEP_SCAN,    EK_STEP_EMBED,  EK_STEP_COMPONENTS,
+		                                   EK_STEP_CLUSTER, EK_STEP_GROUPS, EK_STEP_END };
+	const struct stat features = file_of("embeddings.npy"), list = file_of("images.jsonl");
+	struct stat clusters = file_of("clusters/assignment.npy"), made;
+
+	(void)state;
+	steps.force = 1;
+	assert_ok(ek_steps_run(run, &steps, embed, 1));
+	assert_true(was_made_anew(&features, "embeddings.npy"));
+	assert_untouched(&list, "images.jsonl");
+	assert_untouched(&clusters, "clusters/assignment.npy");
+	made = file_of("embeddings.npy");
+	assert_ok(ek_steps_run(run, &steps, cluster, 1));
+	assert_true(was_made_anew(&clusters, "clusters/assignment.npy"));
+	assert_untouched(&made, "embeddings.npy");
+	steps.force = 0;
+}
+
 static void a_pruned_subset(void **state)
 {
 	struct ek_do_prune_options o = EK_DO_PRUNE_DEFAULT;
@@ -673,7 +702,7 @@ static void a_point_of_a_sweep(void **state)
 	(void)state;
 	generate.steps = 2;
 	evaluate.subsets = 2;
-	ek_run_close(run); /* it opens the run itself */
+	ek_run_close(run);                                  /* it opens the run itself */
 	assert_true(isnan(ek_sweep_expected_training(&s))); /* its subset is not there */
 	point.method = NULL;
 	assert_true(ek_sweep_expected_training(&s) > 0);
@@ -871,6 +900,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_audit_is_made_once),
+		cmocka_unit_test(the_last_step_is_forced),
 		cmocka_unit_test(a_pruned_subset),
 		cmocka_unit_test(a_balanced_subset),
 		cmocka_unit_test(weights_and_an_epoch_by_them),
