@@ -48,6 +48,7 @@ static void print_again(const struct ek_about *a, const cJSON *step)
 		     { "latents", "the next training on them", NULL },
 		     { "features", "the next evaluation of them", NULL },
 		     { "model", NULL, "the options that follow" },
+		     { "scores", "score", "the options that follow" },
 		     { "weights", "weights", "the options that follow" },
 		     { "samples", "generate", "the options that follow" },
 		     { "", NULL, "the options that follow" } };

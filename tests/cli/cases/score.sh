@@ -20,6 +20,7 @@ cp RUN/scores/far.npy RUN/scores/mine.npy
 run evenkeel score RUN --method probe-aum --name mine
 # Another clustering makes stale what was made by it, and not what was made by labels.
 run evenkeel cluster RUN --clusters 3 --quiet --json >/dev/null
+evenkeel info RUN/scores/far.npy | grep stale
 run evenkeel score RUN --method probe-el2n --name el2n | head -n 2
 run evenkeel score RUN --method distance --by cluster --name far | head -n 2
 # A plan makes the scores that it needs, and again where they are stale.
