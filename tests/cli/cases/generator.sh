@@ -96,7 +96,7 @@ run cat run/samples/begun/images/000001-marked.png
 echo '# the help of each command is whole'
 for words in 'train vae' 'train flow' generate; do
 	# shellcheck disable=SC2086
-	evenkeel help $words >help && grep -c -e '--' help
+	evenkeel help $words >help && grep -m 1 -o -e '--name [A-Z]*' help
 done
 
 echo '# mistakes'
