@@ -89,7 +89,7 @@ static void tell_found(struct ek_html *h, const cJSON *groups)
 	ek_html(h,
 	        "<p>Found without labels: %s, %s, merged to groups of images that lie together. They show what images "
 	        "look like, which need not be what matters: on sets whose classes were known, groups like these mended "
-	        "nothing to a quarter of the skew, ten labels a group a quarter to nine tenths. "
+	        "hardly any of the skew, ten labels a group a quarter to nine tenths. "
 	        "<code>evenkeel label RUN</code> takes minutes.",
 	        ek_number_noun((uint64_t)ek_number_of(groups, "fine_clusters"), "fine cluster").s,
 	        strcmp(ek_text_of(groups, "whitened_by", ""), "noise") == 0
