@@ -20,7 +20,7 @@ enum { PART = 64, LINES = 16 };
 
 static size_t pairs_of(size_t rows)
 {
-	const size_t sides = (rows + SIDE - 1) / SIDE;
+	const size_t sides = (rows + EK_GRAM_SIDE - 1) / EK_GRAM_SIDE;
 
 	return sides * (sides + 1) / 2;
 }
@@ -73,26 +73,13 @@ static int finish(const ek_net_state *s, const double *parts, size_t count)
 
 /* By X X^T and dY dY^T. */
 
-/* The two tiles of a stage: rows first[0] … and first[1] … of an image, 64 columns from `column` on; zeros beyond. */
-static __device__ inline void fetch(bf16 *stage, const bf16 *x, const int first[2], int rows, int column, int columns,
-                                    int tiles)
-{
-	for (int i = (int)threadIdx.x; i < tiles * SIDE * (DEPTH / 8); i += (int)blockDim.x) {
-		const int tile = i / (SIDE * DEPTH / 8), row = i / (DEPTH / 8) % SIDE, part = i % (DEPTH / 8) * 8;
-		const bool wanted = first[tile] + row < rows && column + part < columns;
-		const bf16 *from = x + (size_t)(first[tile] + row) * columns + column + part;
-
-		copy_behind(stage + tile * TILE + row * STRIDE + part, wanted ? from : x, wanted);
-	}
-}
-
 /* sum [64, 32] of a warp += rows of `a` times rows of `b`, 64 deep. */
 static __device__ inline void multiply_stage(float (&sum)[4][4][4], const bf16 *a, const bf16 *b)
 {
 	const int lane = (int)threadIdx.x % 32;
 
 #pragma unroll
-	for (int k = 0; k < DEPTH; k += 16) {
+	for (int k = 0; k < EK_GRAM_DEPTH; k += 16) {
 		unsigned left[4][4], right[2][4];
 
 #pragma unroll
@@ -110,68 +97,40 @@ static __device__ inline void multiply_stage(float (&sum)[4][4][4], const bf16 *
 	}
 }
 
-struct gram {
-	const bf16 *x[2]; /* X, dY */
-	int columns[2], rows;
-	double *parts;
-};
-
-static __device__ inline int chunks_of(const gram &g, int which)
-{
-	return (g.columns[which] + DEPTH - 1) / DEPTH;
-}
-
-/* Chunk `c` of those of X and then of dY. */
-static __device__ inline void fetch_chunk(bf16 *room, const gram &g, int c, const int first[2], int tiles)
-{
-	const int of_x = chunks_of(g, 0), which = c >= of_x;
-
-	if (c < of_x + chunks_of(g, 1))
-		fetch(room + c % STAGES * 2 * TILE, g.x[which] + (size_t)blockIdx.y * g.rows * g.columns[which], first,
-		      g.rows, (c - which * of_x) * DEPTH, g.columns[which], tiles);
-	copies_marked();
-}
-
-static __global__ void __launch_bounds__(256, 1) multiply_grams(gram g)
+static __global__ void __launch_bounds__(256, 1) multiply_grams(ek_image_gram g)
 {
 	EK_SHARED(bf16, room);
-	__shared__ double sums[32];
-	const int warp = (int)threadIdx.x / 32, row = warp % 2 * WARP_ROWS, column = warp / 2 * WARP_COLUMNS;
+	const int warp = (int)threadIdx.x / 32, row = warp % 2 * 64, column = warp / 2 * 32;
 	float sum[2][4][4][4] = {};
-	int first[2] = { 0, (int)blockIdx.x }, tiles, c = 0;
 	double square = 0;
+	int first[2], c = 0;
 
-	/* Pair number blockIdx.x: row 0 has one, row 1 two, … */
-	while (first[1] > first[0])
-		first[1] -= ++first[0];
-	tiles = first[0] == first[1] ? 1 : 2;
-	first[0] *= SIDE;
-	first[1] *= SIDE;
+	ek_gram_pair(first, blockIdx.x);
+	auto fetch = [&](int chunk) {
+		bf16 *stage = room + chunk % STAGES * 2 * TILE;
+
+		ek_gram_fetch(g, chunk, first, [&](int tile, int line, int piece, const bf16 *from, bool wanted) {
+			copy_behind(stage + tile * TILE + line * STRIDE + 8 * piece, from, wanted);
+		});
+		copies_marked();
+	};
 	for (int i = 0; i < STAGES - 1; i++)
-		fetch_chunk(room, g, i, first, tiles);
+		fetch(i);
 #pragma unroll
 	for (int which = 0; which < 2; which++)
-		for (int i = chunks_of(g, which); i > 0; i--, c++) {
+		for (int i = ek_gram_chunks(g, which); i > 0; i--, c++) {
 			const bf16 *stage = room + c % STAGES * 2 * TILE;
 
 			copies_wait<STAGES - 2>();
 			__syncthreads();
-			fetch_chunk(room, g, c + STAGES - 1, first, tiles);
-			multiply_stage(sum[which], stage + row * STRIDE, stage + (tiles - 1) * TILE + column * STRIDE);
+			fetch(c + STAGES - 1);
+			multiply_stage(sum[which], stage + row * STRIDE,
+			               stage + (first[0] == first[1] ? 0 : TILE) + column * STRIDE);
 		}
 	for (int m = 0; m < 4; m++)
-		for (int n = 0; n < 4; n++) {
-			float some = 0;
-
-			for (int i = 0; i < 4; i++)
-				some += sum[0][m][n][i] * sum[1][m][n][i];
-			square += (double)some;
-		}
-	square = ek_block_sum(square, sums);
-	if (threadIdx.x > 0)
-		return;
-	g.parts[2 * ((size_t)blockIdx.y * gridDim.x + blockIdx.x)] = tiles * square;
-	g.parts[2 * ((size_t)blockIdx.y * gridDim.x + blockIdx.x) + 1] = 0;
+		for (int n = 0; n < 4; n++)
+			square += ek_gram_part(g, sum[0][m][n], sum[1][m][n]);
+	ek_gram_finish(g, first, square);
 }
 
 enum { GRAM_ROOM = STAGES * 2 * TILE * (int)sizeof(bf16) };
@@ -186,15 +145,23 @@ int ek_cuda_image_gram(const ek_net_state *s, const ek_image_product *p, void *s
 {
 	const size_t pairs = pairs_of((size_t)p->rows);
 	const dim3 blocks((unsigned)pairs, (unsigned)s->images);
-	const gram g = {
-		{ (const bf16 *)p->x.x, (const bf16 *)p->dy.x }, { p->inputs, p->outputs }, p->rows, (double *)scratch
-	};
+	const ek_image_gram g = { { (const bf16 *)p->x.x, (const bf16 *)p->dy.x },
+		                  { p->inputs, p->outputs },
+		                  p->rows,
+		                  1,
+		                  p->with_bias,
+		                  (double *)scratch };
 	int rc;
 
-	EK_TRY(ek_cuda_check(cudaFuncSetAttribute((const void *)multiply_grams,
-	                                          cudaFuncAttributeMaxDynamicSharedMemorySize, GRAM_ROOM),
-	                     "the gradients of images"));
-	multiply_grams<<<blocks, 256, GRAM_ROOM, ek_cuda_stream()>>>(g);
+	if (ek_cuda_is_hopper()) {
+		EK_TRY(ek_cuda_check(ek_cuda_gram_hopper(&g, blocks.x, blocks.y, ek_cuda_stream()),
+		                     "the gradients of images"));
+	} else {
+		EK_TRY(ek_cuda_check(cudaFuncSetAttribute((const void *)multiply_grams,
+		                                          cudaFuncAttributeMaxDynamicSharedMemorySize, GRAM_ROOM),
+		                     "the gradients of images"));
+		multiply_grams<<<blocks, 256, GRAM_ROOM, ek_cuda_stream()>>>(g);
+	}
 	EK_TRY(ek_cuda_launched("the gradients of images"));
 	EK_TRY(finish(s, (const double *)scratch, pairs));
 out:
@@ -315,13 +282,13 @@ int ek_cuda_image_vectors(const ek_net_state *s, const ek_image_product *p)
 
 template <int V>
 static __global__ void __launch_bounds__(EK_IMAGE_BLOCK)
-	add_dots(double *sums, ek_cuda_view a, ek_cuda_view b, size_t image)
+	add_dots(double *sums, ek_cuda_view a, ek_cuda_view b, const float *added, unsigned columns, size_t image)
 {
 	__shared__ double room[32];
 	double sum = 0;
 
 	for (size_t j = V * threadIdx.x; j < image; j += V * EK_IMAGE_BLOCK) {
-		float x[V], y[V], some = 0;
+		float x[V], y[V], z[V] = {}, some = 0;
 
 		if constexpr (V == 8) {
 			ek_get8(x, a, blockIdx.x * image + j);
@@ -330,8 +297,10 @@ static __global__ void __launch_bounds__(EK_IMAGE_BLOCK)
 			x[0] = ek_get(a, blockIdx.x * image + j);
 			y[0] = ek_get(b, blockIdx.x * image + j);
 		}
+		for (int i = 0; i < V && added != NULL; i++)
+			z[i] = added[(unsigned)j % columns + i];
 		for (int i = 0; i < V; i++)
-			some += x[i] * y[i];
+			some += x[i] * (y[i] + z[i]);
 		sum += (double)some;
 	}
 	sum = ek_block_sum(sum, room);
@@ -339,14 +308,17 @@ static __global__ void __launch_bounds__(EK_IMAGE_BLOCK)
 		sums[blockIdx.x] += sum;
 }
 
-int ek_cuda_image_dot(const ek_net_state *s, const ek_cuda_view &a, const ek_cuda_view &b, size_t image)
+int ek_cuda_image_dot(const ek_net_state *s, const ek_cuda_view &a, const ek_cuda_view &b, const float *added,
+                      size_t rows, size_t columns)
 {
 	const unsigned blocks = (unsigned)s->images;
 	double *sums = s->image_sums + s->images;
 
-	if (ek_cuda_by_eights(a, image) && ek_cuda_by_eights(b, image))
-		add_dots<8><<<blocks, EK_IMAGE_BLOCK, 0, ek_cuda_stream()>>>(sums, a, b, image);
+	if (ek_cuda_by_eights(a, columns) && ek_cuda_by_eights(b, columns))
+		add_dots<8><<<blocks, EK_IMAGE_BLOCK, 0, ek_cuda_stream()>>>(sums, a, b, added, (unsigned)columns,
+		                                                             rows * columns);
 	else
-		add_dots<1><<<blocks, EK_IMAGE_BLOCK, 0, ek_cuda_stream()>>>(sums, a, b, image);
+		add_dots<1><<<blocks, EK_IMAGE_BLOCK, 0, ek_cuda_stream()>>>(sums, a, b, added, (unsigned)columns,
+		                                                             rows * columns);
 	return ek_cuda_launched("the gradients of images");
 }

@@ -78,21 +78,98 @@ struct ek_image_product {
 	ek_cuda_view x, dy;
 	int rows, inputs, outputs, groups; /* rows of an image; inputs, outputs: of a group */
 	const float *direction;            /* [groups · outputs, inputs] or NULL */
+	int with_bias;                     /* the sums of dY's rows, too: for grams */
 	/* Convolutions: [0] height, [1] width; kernel[0] 0: linear. images: that X is of, of so many rows each. */
 	int kernel[2], stride[2], pad[2], read[2], made[2], channels;
 };
 
+/* A gram's product: two tiles of EK_GRAM_SIDE rows, 64 columns deep at a time. */
+enum { EK_GRAM_SIDE = 128, EK_GRAM_DEPTH = 64 };
+
+/* A launch of products of grams: a block has a pair of row tiles of an image. parts: [images, pairs, 2], out. */
+struct ek_image_gram {
+	const __nv_bfloat16 *x[2]; /* X, dY: [images, rows, columns] */
+	int columns[2], rows;
+	int weights, bias; /* whether their squares count */
+	double *parts;
+};
+/* images_hopper.cu, by the instructions of compute capability 9.0 alone. */
+cudaError_t ek_cuda_gram_hopper(const ek_image_gram *g, unsigned pairs, unsigned images, cudaStream_t stream);
+
+#ifdef __CUDACC__
+/* The first rows of the two tiles of pair `pair`: tile 0 has one, with itself, tile 1 two, … */
+static __device__ inline void ek_gram_pair(int first[2], unsigned pair)
+{
+	first[0] = 0;
+	first[1] = (int)pair;
+	while (first[1] > first[0])
+		first[1] -= ++first[0];
+	first[0] *= EK_GRAM_SIDE;
+	first[1] *= EK_GRAM_SIDE;
+}
+
+static __device__ inline int ek_gram_chunks(const ek_image_gram &g, int which)
+{
+	return (g.columns[which] + EK_GRAM_DEPTH - 1) / EK_GRAM_DEPTH;
+}
+
+/* Chunk `c` of those of X and then of dY, a piece of 16 bytes at a time: copy(tile, row, piece, from, wanted). */
+template <typename F>
+static __device__ inline void ek_gram_fetch(const ek_image_gram &g, int c, const int first[2], const F &copy)
+{
+	const int of_x = ek_gram_chunks(g, 0), which = c >= of_x, tiles = first[0] == first[1] ? 1 : 2;
+	const int columns = g.columns[which], column = (c - which * of_x) * EK_GRAM_DEPTH;
+	const __nv_bfloat16 *x = g.x[which] + (size_t)blockIdx.y * g.rows * columns;
+
+	if (c >= of_x + ek_gram_chunks(g, 1))
+		return;
+	for (int i = (int)threadIdx.x; i < tiles * EK_GRAM_SIDE * (EK_GRAM_DEPTH / 8); i += (int)blockDim.x) {
+		const int tile = i / (EK_GRAM_SIDE * EK_GRAM_DEPTH / 8), piece = i % (EK_GRAM_DEPTH / 8);
+		const int row = i / (EK_GRAM_DEPTH / 8) % EK_GRAM_SIDE, at = column + 8 * piece;
+		const bool wanted = first[tile] + row < g.rows && at < columns;
+
+		copy(tile, row, piece, wanted ? x + (size_t)(first[tile] + row) * columns + at : x, wanted);
+	}
+}
+
+/* What a thread's numbers of X X^T and dY dY^T, four of each, give. */
+static __device__ inline double ek_gram_part(const ek_image_gram &g, const float *x, const float *dy)
+{
+	float weights = 0, bias = 0;
+
+	for (int i = 0; i < 4; i++) {
+		weights += x[i] * dy[i];
+		bias += dy[i];
+	}
+	return (g.weights ? (double)weights : 0) + (g.bias ? (double)bias : 0);
+}
+
+static __device__ inline void ek_gram_finish(const ek_image_gram &g, const int first[2], double square)
+{
+	__shared__ double room[32];
+	double *part = g.parts + 2 * ((size_t)blockIdx.y * gridDim.x + blockIdx.x);
+
+	square = ek_block_sum(square, room);
+	if (threadIdx.x > 0)
+		return;
+	part[0] = first[0] == first[1] ? square : 2 * square;
+	part[1] = 0;
+}
+#endif
+
 /* Bytes of scratch for a net's slice, `tokens` rows an image, whichever of these and however many are together. */
 size_t ek_cuda_images_scratch(int batch, size_t tokens, size_t inputs, size_t outputs, size_t groups);
 
-/* The sizes that ek_cuda_image_gram takes: bfloat16, and it is only squares that it tells. */
+/* The sizes that ek_cuda_image_gram takes: bfloat16, and it is only squares that it tells. That of a bias is the sum of
+ * all numbers of dY dY^T. */
 int ek_cuda_has_gram(const struct ek_image_product *p);
 int ek_cuda_image_gram(const ek_net_state *s, const struct ek_image_product *p, void *scratch);
 /* Any, with products. */
 int ek_cuda_image_weights(const ek_net_state *s, const struct ek_image_product *p, void *scratch);
 /* A linear layer of one token an image, rows being its draws; only squares. */
 int ek_cuda_image_vectors(const ek_net_state *s, const struct ek_image_product *p);
-/* The sum over an image's numbers of a · b is added to its product; image: numbers of one. */
-int ek_cuda_image_dot(const ek_net_state *s, const ek_cuda_view &a, const ek_cuda_view &b, size_t image);
+/* The sum over an image's rows of a · (b + added) is added to its product. added: [columns], or NULL. */
+int ek_cuda_image_dot(const ek_net_state *s, const ek_cuda_view &a, const ek_cuda_view &b, const float *added,
+                      size_t rows, size_t columns);
 
 #endif

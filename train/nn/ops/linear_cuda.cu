@@ -421,10 +421,9 @@ static int image_squares(ek_net_state *s, const ek_net_op *op, const ek_image_pr
 	return ek_cuda_has_gram(p) ? ek_cuda_image_gram(s, p, scratch) : ek_cuda_image_weights(s, p, scratch);
 }
 
-/* dy times x V^T. */
-static int image_products(ek_net_state *s, const ek_net_op *op, unsigned char *scratch)
+/* dy times x V^T, and times the direction of the bias. */
+static int image_products(ek_net_state *s, const ek_net_op *op, const ek_image_product *p, unsigned char *scratch)
 {
-	const sizes z = sizes_of(s->net, op);
 	const float *direction = ek_net_direction(s, op, 0);
 	float *made = (float *)(void *)(scratch + packed_weights(s->net, op));
 	const void *weights = direction;
@@ -436,15 +435,17 @@ static int image_products(ek_net_state *s, const ek_net_op *op, unsigned char *s
 	}
 	EK_TRY(run((const plan *)op->prepared, DIRECTION, weights, ek_net_in(s, op, 0), NULL, made, NULL, NULL));
 	EK_TRY(ek_cuda_image_dot(s, ek_cuda_grad_output(s, op, 0), ek_cuda_floats(made),
-	                         z.rows / s->images * z.outputs));
+	                         p->with_bias ? ek_net_direction(s, op, 1) : NULL, (size_t)p->rows,
+	                         (size_t)p->outputs));
 out:
 	return rc;
 }
 
+/* The bias goes with products of the weights, where these are grams of the gradient as it is given. */
 static int images(ek_net_state *s, const ek_net_op *op)
 {
 	const sizes z = sizes_of(s->net, op);
-	const int bf16 = is_bf16(s->net, op);
+	const int bf16 = is_bf16(s->net, op), tokens = z.rows > (size_t)s->net->batch;
 	ek_image_product p = {};
 	unsigned char *scratch = s->scratch;
 	int rc = 0;
@@ -456,6 +457,7 @@ static int images(ek_net_state *s, const ek_net_op *op)
 		p.inputs = (int)z.inputs;
 		p.outputs = (int)z.outputs;
 		p.groups = 1;
+		p.with_bias = bf16 && p.dy.bf16 && tokens && ek_cuda_has_gram(&p) && ek_net_measures(s, op, 1);
 		if (bf16 != p.dy.bf16) {
 			EK_TRY(ek_cuda_copy({ scratch, 1, 0 }, p.dy, z.rows * z.outputs));
 			p.dy = { scratch, 1, 0 };
@@ -463,9 +465,10 @@ static int images(ek_net_state *s, const ek_net_op *op)
 		}
 		EK_TRY(image_squares(s, op, &p, scratch));
 		if (s->measure->direction != NULL)
-			EK_TRY(image_products(s, op, scratch));
+			EK_TRY(image_products(s, op, &p, scratch));
 	}
-	EK_TRY(ek_cuda_image_bias(s, op));
+	if (!p.with_bias)
+		EK_TRY(ek_cuda_image_bias(s, op));
 out:
 	return rc;
 }
