@@ -91,6 +91,21 @@ static const char *value_name(const cJSON *attribute, int i)
 	return name != NULL ? name : "?";
 }
 
+/* The most uneven attribute has its values equally often. */
+static int headline_even(struct ek_page *page, const cJSON *attribute)
+{
+	const int values = cJSON_GetArraySize(ek_json_member(attribute, "counts"));
+
+	if (values < 2)
+		return 0;
+	ek_html(&page->html,
+	        "By <bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi> this set is even</h1><p class=\"lead\">Each of its %d values "
+	        "is as frequent as any other. That says nothing of what no attribute tells: "
+	        "<a href=\"#sizes\">groups of images that look alike</a> can differ in size all the same.</p>",
+	        attribute->string, values);
+	return 1;
+}
+
 /* 1 if an attribute says it. */
 static int headline_by_attribute(struct ek_page *page)
 {
@@ -100,8 +115,10 @@ static int headline_by_attribute(struct ek_page *page)
 	int most, least;
 
 	find_ends(&most, &least, counts);
-	if (attribute == NULL || most < 0 || most == least)
+	if (attribute == NULL || most < 0)
 		return 0;
+	if (most == least)
+		return headline_even(page, attribute);
 	for (int i = 0; i < cJSON_GetArraySize(counts); i++)
 		all += cJSON_GetNumberValue(cJSON_GetArrayItem(counts, i));
 	first = cJSON_GetNumberValue(cJSON_GetArrayItem(counts, most));

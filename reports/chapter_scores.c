@@ -102,7 +102,7 @@ static void label_errors(struct ek_page *page, const struct ek_score_set *s)
 		return;
 	ek_html(h,
 	        "<p><b>%s %s likely wrong</b>, %s of those that were judged. Look before you change one: some are "
-	        "right.</p>",
+	        "right, and many where the probe cannot tell the labels apart.</p>",
 	        ek_number_noun(ek_whole(ek_json_number(errors, "found")), "label").s,
 	        ek_json_number(errors, "found") == 1 ? "is" : "are", ek_percent(ek_json_number(errors, "share")).s);
 	suspects(page, s);

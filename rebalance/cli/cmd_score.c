@@ -37,6 +37,8 @@ static void print_label_errors(const cJSON *errors)
 	             ek_text_count(count, ek_whole(ek_json_number(errors, "found"))),
 	             ek_json_number(errors, "found") == 1 ? " is" : "s are",
 	             ek_text_percent(share, ek_json_number(errors, "share")));
+	(void)printf("look before you change one: where the probe is right of few, many are images that it cannot tell "
+	             "apart\n");
 	(void)printf("\n  %-24s %10s %14s   %s\n", "label", "images", "likely wrong", "mostly");
 	cJSON_ArrayForEach(label, ek_json_member(errors, "labels"))
 	{
