@@ -161,18 +161,18 @@ static int layer_norm(struct net_subject *s, const int *n)
 	return output(s, ek_net_layer_norm(s->net, x, &norm));
 }
 
-/* tokens, features, with a branch, stream is an output, normal is one */
+/* tokens, features, with a branch, stream is an output, normal is one, nothing is between the parts of the vector */
 static int modulate(struct net_subject *s, const int *n)
 {
-	const int x = with_gradient(s, n[0], 1, n[1]), vector = with_gradient(s, 1, 1, 3 * n[1] + 2);
+	const int gap = !n[5], x = with_gradient(s, n[0], 1, n[1]), vector = with_gradient(s, 1, 1, 3 * n[1] + 2 * gap);
 	int rc, stream, normal;
 
 	EK_TRY(ek_net_modulate(s->net, x,
 	                       &(struct ek_net_modulate){ .branch = n[2] ? with_gradient(s, n[0], 1, n[1]) : 0,
 	                                                  .vector = vector,
 	                                                  .gate = 0,
-	                                                  .shift = n[1] + 1,
-	                                                  .scale = 2 * n[1] + 2,
+	                                                  .shift = n[1] + gap,
+	                                                  .scale = 2 * (n[1] + gap),
 	                                                  .epsilon = 1e-6F },
 	                       &stream, n[4] ? &normal : NULL));
 	if (n[3])
@@ -633,6 +633,7 @@ const struct net_case net_cases[] = {
 	{ "linear, one output", linear, { 5, 7, 13, 1, 0, 1 }, 0 },
 	{ "linear, wide", linear, { 8, 8, 192, 384, 0, 0 }, 0 },
 	{ "linear, many tokens", linear, { 12, 13, 40, 72, 0, 0 }, 0 },
+	{ "linear, 256 tokens", linear, { 16, 16, 48, 72, 0, 0 }, 0 },
 	{ "linear, vectors", linear, { 1, 1, 64, 136, 0, 1 }, 0 },
 	{ "linear, neighbours", neighbours, { 1, 7, 11, 5 }, 0 },
 	{ "conv 3", conv, { 7, 5, 5, 11, 3, 1, 1, 1, 1 }, 0 },
@@ -666,6 +667,10 @@ const struct net_case net_cases[] = {
 	{ "modulate", modulate, { 7, 5, 1, 1, 1 }, 0 },
 	{ "modulate, stream not used", modulate, { 5, 19, 1, 0, 1 }, 0 },
 	{ "modulate, wide", modulate, { 64, 192, 1, 1, 1 }, 0 },
+	{ "modulate, aligned", modulate, { 150, 192, 1, 1, 1, 1 }, 0 },
+	{ "modulate, aligned, norm only", modulate, { 33, 384, 0, 0, 1, 1 }, 0 },
+	{ "modulate, aligned, stream not used", modulate, { 9, 768, 1, 0, 1, 1 }, 0 },
+	{ "modulate, aligned, widest", modulate, { 9, 1152, 1, 1, 1, 1 }, 0 },
 	{ "attention", attention, { 1, 7, 3, 5 }, 0 },
 	{ "attention, one token", attention, { 1, 1, 1, 7 }, 0 },
 	{ "attention, 11 x 5", attention, { 11, 5, 2, 13 }, 0 },
@@ -673,6 +678,9 @@ const struct net_case net_cases[] = {
 	{ "attention, wide heads", attention, { 5, 7, 2, 104 }, 0 },
 	{ "attention, wide heads, odd", attention, { 3, 5, 2, 101 }, 0 },
 	{ "attention, widest head", attention, { 8, 8, 1, 512 }, 0 },
+	{ "attention, 256 tokens of 64", attention, { 16, 16, 2, 64 }, 0 },
+	{ "attention, 256 tokens of 72", attention, { 16, 16, 1, 72 }, 0 },
+	{ "attention, 99 tokens of 72", attention, { 9, 11, 2, 72 }, 0 },
 	{ "ReLU", activation, { 11, 13, EK_NN_RELU, 0 }, NET_CASE_KINKS },
 	{ "leaky ReLU", activation, { 11, 13, EK_NN_RELU, 20 }, NET_CASE_KINKS },
 	{ "ReLU6", activation, { 11, 13, EK_NN_RELU6, 0 }, NET_CASE_KINKS },

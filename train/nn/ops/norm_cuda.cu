@@ -284,6 +284,320 @@ template <int VEC> static __global__ void __maxnreg__(112) normalise_backward(no
 	}
 }
 
+/*
+ * The same where the stream is float32 and all else bfloat16, as in training: types known, so that loads go out
+ * together. Rows of a stripe go to warps in turn, the image's vectors lie in shared memory. In backward a warp has its
+ * next row copied to shared memory while it works on this one, and a lane keeps its columns' sums to the end.
+ */
+enum { MIXED_WARPS = 8, MIXED_STRIPE = 128 };
+
+static __device__ inline void unpack4(float out[4], uint2 raw)
+{
+	out[0] = __uint_as_float(raw.x << 16);
+	out[1] = __uint_as_float(raw.x & 0xffff0000U);
+	out[2] = __uint_as_float(raw.y << 16);
+	out[3] = __uint_as_float(raw.y & 0xffff0000U);
+}
+
+static __device__ inline uint2 pack4(const float x[4])
+{
+	return make_uint2(ek_pair(x[0], x[1]), ek_pair(x[2], x[3]));
+}
+
+/* One row, by vectors in shared memory: weight, base added, bias, gate. */
+template <int PARTS, int GATED>
+static __device__ inline void normalise_row(const norm_pass &m, size_t row, const float *vectors)
+{
+	enum { VEC = 4 };
+	const float *weights = vectors, *biases = vectors + m.n, *gates = vectors + 2 * m.n;
+	const size_t at = row * m.n;
+	float4 x[PARTS] = {};
+	uint2 branch[PARTS] = {};
+	float sum = 0, squares = 0, mean, inverse;
+
+	OWN(j, k, m.n, { x[k] = __ldcs((const float4 *)((const float *)m.x.x + at + j)); })
+	if (GATED)
+		OWN(j, k, m.n, { branch[k] = __ldcs((const uint2 *)((const __nv_bfloat16 *)m.branch.x + at + j)); })
+	OWN(j, k, m.n, {
+		if (GATED) {
+			const float4 gate = *(const float4 *)(gates + j);
+			float b[4];
+
+			unpack4(b, branch[k]);
+			x[k].x += gate.x * b[0];
+			x[k].y += gate.y * b[1];
+			x[k].z += gate.z * b[2];
+			x[k].w += gate.w * b[3];
+			*(float4 *)((float *)m.stream.x + at + j) = x[k];
+		}
+		sum += x[k].x + x[k].y + (x[k].z + x[k].w);
+	})
+	mean = ek_warp_sum(sum) / (float)m.n;
+	OWN(j, k, m.n, {
+		const float d[4] = { x[k].x - mean, x[k].y - mean, x[k].z - mean, x[k].w - mean };
+
+		squares += d[0] * d[0] + d[1] * d[1] + (d[2] * d[2] + d[3] * d[3]);
+	})
+	inverse = 1 / sqrtf(ek_warp_sum(squares) / (float)m.n + m.epsilon);
+	if (threadIdx.x % 32 == 0)
+		*(float2 *)(m.saved + 2 * row) = make_float2(mean, inverse);
+	OWN(j, k, m.n, {
+		const float4 weight = *(const float4 *)(weights + j), bias = *(const float4 *)(biases + j);
+		const float y[4] = { (x[k].x - mean) * inverse * weight.x + bias.x,
+			             (x[k].y - mean) * inverse * weight.y + bias.y,
+			             (x[k].z - mean) * inverse * weight.z + bias.z,
+			             (x[k].w - mean) * inverse * weight.w + bias.w };
+
+		*(uint2 *)((__nv_bfloat16 *)m.normal.x + at + j) = pack4(y);
+	})
+}
+
+/* A block is a stripe of an image's rows: the vectors come once. */
+template <int PARTS, int GATED> static __global__ void __launch_bounds__(WARPS * 32, 3) normalise_mixed(norm_pass m)
+{
+	extern __shared__ __align__(16) float shared[];
+	const size_t stripes = (m.v.rows + STRIPE - 1) / STRIPE, image = blockIdx.x / stripes;
+	const size_t first = blockIdx.x % stripes * STRIPE, start = image * m.v.rows, vector = image * m.v.stride;
+	const size_t end = start + (first + STRIPE < m.v.rows ? first + STRIPE : m.v.rows);
+
+	for (size_t j = threadIdx.x; j < m.n; j += blockDim.x) {
+		shared[j] = m.v.weight[vector + j] + m.v.base;
+		shared[m.n + j] = m.v.bias[vector + j];
+		if (GATED)
+			shared[2 * m.n + j] = m.v.gate[vector + j];
+	}
+	__syncthreads();
+	for (size_t row = start + first + threadIdx.x / 32; row < end; row += WARPS)
+		normalise_row<PARTS, GATED>(m, row, shared);
+}
+
+/* The next row's `bytes` [a multiple of 16] are on their way past the first cache, 16 a lane at a time. */
+template <int CHUNKS> static __device__ inline void copy_row(void *shared, const void *x, size_t bytes)
+{
+#pragma unroll
+	for (int k = 0; k < CHUNKS; k++) {
+		const size_t at = (size_t)(k * 32 + (int)(threadIdx.x % 32)) * 16;
+
+		if (at < bytes)
+			asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(
+					     (unsigned)__cvta_generic_to_shared((char *)shared + at)),
+			             "l"((const char *)x + at)
+			             : "memory");
+	}
+}
+
+/* A row in shared memory: x, the stream's gradient, float32; the norm's gradient, the branch. */
+struct mixed_row {
+	float *x, *dstream;
+	__nv_bfloat16 *dnormal, *branch;
+};
+
+static __device__ inline mixed_row row_at(float *place, size_t n)
+{
+	__nv_bfloat16 *rest = (__nv_bfloat16 *)(place + 2 * n);
+
+	return { place, place + n, rest, rest + n };
+}
+
+template <int PARTS>
+static __device__ inline void fetch_row(mixed_row to, const norm_pass &m, const gradients &g, size_t row)
+{
+	const float *x = (const float *)(m.stream.x != NULL ? m.stream.x : m.x.x);
+	const size_t at = row * m.n, bytes = m.n * sizeof(float);
+
+	copy_row<PARTS>(to.x, x + at, bytes);
+	copy_row<(PARTS + 1) / 2>(to.dnormal, (const __nv_bfloat16 *)g.dnormal.x + at, bytes / 2);
+	if (g.dstream.x != NULL)
+		copy_row<PARTS>(to.dstream, (const float *)g.dstream.x + at, bytes);
+	if (m.branch.x != NULL)
+		copy_row<(PARTS + 1) / 2>(to.branch, (const __nv_bfloat16 *)m.branch.x + at, bytes / 2);
+}
+
+/* Of a lane's columns. */
+template <int PARTS> struct column_sums {
+	float weight[PARTS * 4], bias[PARTS * 4], gate[PARTS * 4];
+};
+
+template <int PARTS>
+static __device__ inline void norm_row_back(column_sums<PARTS> &sums, const mixed_row &r, const norm_pass &m,
+                                            const gradients &g, size_t row, float2 statistics, const float *weights,
+                                            const float *gates)
+{
+	enum { VEC = 4 };
+	const size_t at = row * m.n;
+	float a = 0, b = 0;
+
+	OWN(j, k, m.n, {
+		const float4 x = *(const float4 *)(r.x + j), weight = *(const float4 *)(weights + j);
+		const float xs[4] = { x.x, x.y, x.z, x.w }, ws[4] = { weight.x, weight.y, weight.z, weight.w };
+		float dy[4];
+
+		unpack4(dy, *(const uint2 *)(r.dnormal + j));
+		for (int i = 0; i < 4; i++) {
+			const float normal = (xs[i] - statistics.x) * statistics.y, d = dy[i] * ws[i];
+
+			sums.weight[4 * k + i] += dy[i] * normal;
+			sums.bias[4 * k + i] += dy[i];
+			a += d;
+			b += d * normal;
+		}
+	})
+	a = ek_warp_sum(a) / (float)m.n;
+	b = ek_warp_sum(b) / (float)m.n;
+	OWN(j, k, m.n, {
+		const float4 x = *(const float4 *)(r.x + j), weight = *(const float4 *)(weights + j);
+		const float xs[4] = { x.x, x.y, x.z, x.w }, ws[4] = { weight.x, weight.y, weight.z, weight.w };
+		float dy[4], dx[4] = {}, branch[4] = {}, dbranch[4];
+
+		unpack4(dy, *(const uint2 *)(r.dnormal + j));
+		if (g.dstream.x != NULL)
+			*(float4 *)dx = *(const float4 *)(r.dstream + j);
+		for (int i = 0; i < 4; i++)
+			dx[i] += (dy[i] * ws[i] - a - (xs[i] - statistics.x) * statistics.y * b) * statistics.y;
+		if (m.branch.x != NULL) {
+			const float4 gate = *(const float4 *)(gates + j);
+			const float gs[4] = { gate.x, gate.y, gate.z, gate.w };
+
+			unpack4(branch, *(const uint2 *)(r.branch + j));
+			for (int i = 0; i < 4; i++) {
+				sums.gate[4 * k + i] += dx[i] * branch[i];
+				dbranch[i] = dx[i] * gs[i];
+			}
+			if (g.dbranch.x != NULL)
+				*(uint2 *)((__nv_bfloat16 *)g.dbranch.x + at + j) = pack4(dbranch);
+		}
+		if (g.dx.x != NULL)
+			*(float4 *)((float *)g.dx.x + at + j) = make_float4(dx[0], dx[1], dx[2], dx[3]);
+	})
+}
+
+/* The block's sums, from those of its lanes, in the order of its warps. */
+template <int PARTS>
+static __device__ inline void give_sums(float *parts, float *room, const column_sums<PARTS> &sums, size_t n)
+{
+	enum { VEC = 4 };
+	float *own = room + threadIdx.x / 32 * 3 * n;
+
+	OWN(j, k, n, {
+		*(float4 *)(own + j) = *(const float4 *)(sums.weight + 4 * k);
+		*(float4 *)(own + n + j) = *(const float4 *)(sums.bias + 4 * k);
+		*(float4 *)(own + 2 * n + j) = *(const float4 *)(sums.gate + 4 * k);
+	})
+	__syncthreads();
+	for (size_t i = threadIdx.x; i < 3 * n; i += blockDim.x) {
+		float sum = 0;
+
+		for (size_t warp = 0; warp < blockDim.x / 32; warp++)
+			sum += room[warp * 3 * n + i];
+		parts[i] = sum;
+	}
+}
+
+/* Bytes of shared memory of `warps`. */
+static size_t mixed_room(size_t n, size_t warps)
+{
+	return 2 * n * sizeof(float) + warps * 2 * 12 * n;
+}
+
+template <int PARTS>
+static __global__ void __launch_bounds__(MIXED_WARPS * 32, PARTS <= 3 ? 2 : 1)
+	normalise_back_mixed(norm_pass m, gradients g)
+{
+	extern __shared__ __align__(16) float shared[];
+	const size_t warps = blockDim.x / 32, warp = threadIdx.x / 32, image = blockIdx.x / g.stripes;
+	const size_t first = blockIdx.x % g.stripes * MIXED_STRIPE, last = image * m.v.rows;
+	const size_t end = last + (first + MIXED_STRIPE < m.v.rows ? first + MIXED_STRIPE : m.v.rows);
+	float *weights = shared, *gates = shared + m.n, *room = shared + 2 * m.n, *own = room + warp * 6 * m.n;
+	column_sums<PARTS> sums = {};
+	float2 next = {};
+	size_t row = last + first + warp;
+
+	for (size_t j = threadIdx.x; j < m.n; j += blockDim.x) {
+		weights[j] = m.v.base + m.v.weight[image * m.v.stride + j];
+		gates[j] = m.branch.x != NULL ? m.v.gate[image * m.v.stride + j] : 0;
+	}
+	if (row < end) {
+		fetch_row<PARTS>(row_at(own, m.n), m, g, row);
+		next = *(const float2 *)(m.saved + 2 * row);
+	}
+	asm volatile("cp.async.commit_group;");
+	__syncthreads();
+	for (int turn = 0; row < end; row += warps, turn ^= 1) {
+		const float2 statistics = next;
+
+		__syncwarp(); /* the place of the next row has been read */
+		if (row + warps < end) {
+			fetch_row<PARTS>(row_at(own + (turn ^ 1) * 3 * m.n, m.n), m, g, row + warps);
+			next = *(const float2 *)(m.saved + 2 * (row + warps));
+		}
+		asm volatile("cp.async.commit_group;");
+		asm volatile("cp.async.wait_group 1;" ::: "memory");
+		__syncwarp();
+		norm_row_back<PARTS>(sums, row_at(own + turn * 3 * m.n, m.n), m, g, row, statistics, weights, gates);
+	}
+	__syncthreads();
+	if (g.parts != NULL)
+		give_sums<PARTS>(g.parts + (size_t)blockIdx.x * 3 * m.n, room, sums, m.n);
+}
+
+/* Is what there is of these all of the type, and not added to? */
+static int is_all(const ek_cuda_view *views, int count, int bf16)
+{
+	for (int i = 0; i < count; i++)
+		if (views[i].x != NULL && (views[i].bf16 != bf16 || views[i].add))
+			return 0;
+	return 1;
+}
+
+static int is_mixed(const norm_pass &m)
+{
+	const ek_cuda_view floats[2] = { m.x, m.stream }, bf16[2] = { m.branch, m.normal };
+	const uintptr_t places = (uintptr_t)m.v.weight | (uintptr_t)m.v.bias | (uintptr_t)m.v.gate;
+
+	return m.n % 8 == 0 && m.n <= 1152 && m.v.stride % 4 == 0 && places % 16 == 0 && m.v.weight != NULL &&
+	       m.v.bias != NULL && is_all(floats, 2, 0) && is_all(bf16, 2, 1);
+}
+
+template <int PARTS> static int launch_mixed(const norm_pass &m)
+{
+	const unsigned blocks = (unsigned)(m.rows / m.v.rows * ((m.v.rows + STRIPE - 1) / STRIPE));
+	const size_t room = 3 * m.n * sizeof(float);
+
+	if (m.branch.x != NULL)
+		normalise_mixed<PARTS, 1><<<blocks, WARPS * 32, room, ek_cuda_stream()>>>(m);
+	else
+		normalise_mixed<PARTS, 0><<<blocks, WARPS * 32, room, ek_cuda_stream()>>>(m);
+	return ek_cuda_launched("a norm");
+}
+
+template <int PARTS> static int launch_back_mixed(const norm_pass &m, const gradients &g, size_t images, size_t warps)
+{
+	const size_t room = mixed_room(m.n, warps);
+	int rc;
+
+	EK_TRY(ek_cuda_check(cudaFuncSetAttribute(normalise_back_mixed<PARTS>,
+	                                          cudaFuncAttributeMaxDynamicSharedMemorySize, (int)room),
+	                     "a norm's gradient"));
+	normalise_back_mixed<PARTS>
+		<<<(unsigned)(images * g.stripes), (unsigned)warps * 32, room, ek_cuda_stream()>>>(m, g);
+	EK_TRY(ek_cuda_launched("a norm's gradient"));
+out:
+	return rc;
+}
+
+/* How many warps' rows fit, or 0: not of these types. */
+static size_t mixed_warps(const norm_pass &m, const gradients &g)
+{
+	const ek_cuda_view floats[2] = { g.dstream, g.dx }, bf16[2] = { g.dnormal, g.dbranch };
+	size_t warps = MIXED_WARPS;
+
+	if (!is_mixed(m) || g.dnormal.x == NULL || !is_all(floats, 2, 0) || !is_all(bf16, 2, 1))
+		return 0;
+	while (warps > 0 && mixed_room(m.n, warps) > ek_cuda_shared_memory())
+		warps--;
+	return warps;
+}
+
 template <int VEC, int PARTS> static int launch(const norm_pass &m)
 {
 	normalise<VEC, PARTS><<<(unsigned)((m.rows + WARPS - 1) / WARPS), WARPS * 32, 0, ek_cuda_stream()>>>(m);
@@ -295,6 +609,8 @@ static int run(const norm_pass &m, int fours)
 {
 	const size_t n = m.n;
 
+	if (is_mixed(m) && m.normal.x != NULL)
+		return n <= 384 ? launch_mixed<3>(m) : n <= 768 ? launch_mixed<6>(m) : launch_mixed<9>(m);
 	if (fours && n <= 384)
 		return launch<4, 3>(m);
 	if (fours && n <= 768)
@@ -308,7 +624,7 @@ static int run(const norm_pass &m, int fours)
 	return launch<1, 32>(m);
 }
 
-static int run_backward(const norm_pass &m, const gradients &g, size_t images, int fours)
+static int run_backward_of_any(const norm_pass &m, const gradients &g, size_t images, int fours)
 {
 	const unsigned blocks = (unsigned)(images * g.stripes),
 		       threads = (unsigned)(m.n / (fours ? 4 : 1) + 31) / 32 * 32;
@@ -320,6 +636,23 @@ static int run_backward(const norm_pass &m, const gradients &g, size_t images, i
 	return ek_cuda_launched("a norm's gradient");
 }
 
+static size_t stripes_of(size_t rows, size_t stripe)
+{
+	return (rows + stripe - 1) / stripe;
+}
+
+/* Sets g.stripes. */
+static int run_backward(const norm_pass &m, gradients &g, size_t images, int fours)
+{
+	const size_t warps = mixed_warps(m, g);
+
+	g.stripes = stripes_of(m.v.rows, warps > 0 ? (size_t)MIXED_STRIPE : (size_t)STRIPE);
+	if (warps > 0)
+		return m.n <= 384   ? launch_back_mixed<3>(m, g, images, warps)
+		       : m.n <= 768 ? launch_back_mixed<6>(m, g, images, warps)
+		                    : launch_back_mixed<9>(m, g, images, warps);
+	return run_backward_of_any(m, g, images, fours);
+}
 static int is_fours(size_t x)
 {
 	return x % 4 == 0;
@@ -332,11 +665,6 @@ static int check_width(const ek_net *net, const ek_net_op *op)
 	return n <= most ? 0
 	                 : ek_fail(EK_ENOTSUP, "the GPU's %s takes up to %zu features, not %zu",
 	                           ek_net_operators[op->kind].name, most, n);
-}
-
-static size_t stripes_of(size_t rows)
-{
-	return (rows + STRIPE - 1) / STRIPE;
 }
 
 /* Modulation. */
@@ -352,7 +680,7 @@ static int prepare_modulate(ek_net *net, ek_net_op *op)
 
 	op->saved = 2 * sizeof(float) * ek_net_rows(net, op->inputs[0]);
 	if (op->backward)
-		op->scratch = (size_t)net->batch * stripes_of(rows_of_image(net, op)) * 3 * n * sizeof(float);
+		op->scratch = (size_t)net->batch * stripes_of(rows_of_image(net, op), STRIPE) * 3 * n * sizeof(float);
 	return check_width(net, op);
 }
 
@@ -413,7 +741,7 @@ static int backward_modulate(ek_net_state *s, const ek_net_op *op)
 {
 	const norm_pass m = modulation_of(s, op);
 	const int gated = op->inputs[1] > 0, y = gated ? 1 : 0;
-	const size_t stripes = stripes_of(m.v.rows), batch = (size_t)s->net->batch;
+	const size_t batch = (size_t)s->net->batch;
 	gradients g = {};
 	int rc;
 
@@ -426,7 +754,6 @@ static int backward_modulate(ek_net_state *s, const ek_net_op *op)
 	if (gated && op->wants[1])
 		g.dbranch = ek_cuda_grad_input(s, op, 1);
 	g.parts = op->wants[2] ? (float *)(void *)s->scratch : NULL;
-	g.stripes = stripes;
 	EK_TRY(run_backward(m, g, batch, is_fours(m.n)));
 	if (op->wants[2]) {
 		ek_cuda_view dv = ek_cuda_grad_input(s, op, 2);
@@ -437,7 +764,7 @@ static int backward_modulate(ek_net_state *s, const ek_net_op *op)
 		dv.add = 1;
 		add_vectors<<<dim3((unsigned)((m.n + EK_CUDA_BLOCK - 1) / EK_CUDA_BLOCK), 3, (unsigned)batch),
 		              EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(dv, g.parts, op->of.modulate, gated,
-		                                                    g.dnormal.x != NULL, stripes, m.n, m.v.stride);
+		                                                    g.dnormal.x != NULL, g.stripes, m.n, m.v.stride);
 		EK_TRY(ek_cuda_launched("modulate's gradient"));
 	}
 out:
@@ -456,7 +783,7 @@ static int prepare_layer_norm(ek_net *net, ek_net_op *op)
 
 	op->saved = 2 * sizeof(float) * rows;
 	if (op->backward)
-		op->scratch = stripes_of(rows) * 3 * n * sizeof(float);
+		op->scratch = stripes_of(rows, STRIPE) * 3 * n * sizeof(float);
 	return check_width(net, op);
 }
 
@@ -510,7 +837,6 @@ static int backward_layer_norm(ek_net_state *s, const ek_net_op *op)
 	if (op->wants[0])
 		g.dx = ek_cuda_grad_input(s, op, 0);
 	g.parts = sums[0] != NULL || sums[1] != NULL ? (float *)(void *)s->scratch : NULL;
-	g.stripes = stripes_of(m.rows);
 	EK_TRY(run_backward(m, g, 1, is_fours(m.n)));
 	for (int i = 0; i < 2; i++)
 		if (sums[i] != NULL)
