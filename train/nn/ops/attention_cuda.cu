@@ -1,6 +1,7 @@
 /*
  * Attention without its matrix of probabilities (Dao 2023): they are made again tile by tile, from the logarithm of
- * each row's sum, which forward saves. Sums are in a fixed order everywhere.
+ * each row's sum, which forward saves. Sums are in a fixed order everywhere. What Hopper does faster is in
+ * attention_hopper_cuda.cu.
  *
  * In bf16, with heads of 32, 48, 64, 72 or 80 features, products are those of the tensor cores, 16 × 8 × 16 at a time:
  * forward for any number of tokens, backward where a head's queries, keys, values and gradients fit into the shared
@@ -9,30 +10,10 @@
  */
 #include <math_constants.h>
 
+#include "train/nn/ops/attention_cuda.h"
 #include "train/nn/ops/attention_wide_cuda.h"
 
-struct attention {
-	ek_cuda_view qkv, out, dout, dqkv;
-	float *sums, *deltas; /* [images, heads, tokens]: log of a row's sum; of gradient · result */
-	int tokens, heads, width;
-	float scale;
-	size_t heads_in_all; /* over all images */
-};
-
-/* Number of feature 0 of a row of queries (0), keys (1) or values (2), and of results. */
-static __device__ inline size_t part_at(const attention &a, size_t head, int token, int part)
-{
-	const size_t image = head / a.heads, h = head % a.heads, features = (size_t)a.heads * a.width;
-
-	return ((image * a.tokens + token) * 3 + part) * features + h * a.width;
-}
-
-static __device__ inline size_t result_at(const attention &a, size_t head, int token)
-{
-	const size_t image = head / a.heads, h = head % a.heads, features = (size_t)a.heads * a.width;
-
-	return (image * a.tokens + token) * features + h * a.width;
-}
+typedef ek_attention attention;
 
 /* Plain loops. A block has WARPS rows of its own, and takes those of the other side in tiles of 32, one a lane. */
 
@@ -45,7 +26,8 @@ static __device__ void take(float *out, const attention &a, size_t head, int fir
 
 	for (int i = (int)threadIdx.x; i < rows * a.width; i += (int)blockDim.x) {
 		const int row = i / a.width, j = i % a.width, token = first + row;
-		const size_t at = part == 3 ? result_at(a, head, token) : part_at(a, head, token, part);
+		const size_t at =
+			part == 3 ? ek_attention_result(a, head, token) : ek_attention_part(a, head, token, part);
 
 		out[row * (a.width + 1) + j] = token < a.tokens ? ek_get(from, at + j) : 0;
 	}
@@ -101,7 +83,7 @@ static __global__ void __launch_bounds__(WARPS * 32) attend_plainly(attention a)
 		return;
 	for (int i = 0; i < SHARES; i++)
 		if (lane + 32 * i < a.width)
-			ek_put(a.out, result_at(a, head, token) + lane + 32 * i, result[i] / sum);
+			ek_put(a.out, ek_attention_result(a, head, token) + lane + 32 * i, result[i] / sum);
 	if (lane == 0)
 		a.sums[head * a.tokens + token] = most + logf(sum);
 }
@@ -114,7 +96,7 @@ static __global__ void find_deltas(attention a)
 	if (row >= a.heads_in_all * a.tokens)
 		return;
 	for (int j = (int)threadIdx.x % 32; j < a.width; j += 32) {
-		const size_t at = result_at(a, head, (int)(row % a.tokens)) + j;
+		const size_t at = ek_attention_result(a, head, (int)(row % a.tokens)) + j;
 
 		sum += ek_get(a.dout, at) * ek_get(a.out, at);
 	}
@@ -163,9 +145,9 @@ template <int KEYS> static __global__ void __launch_bounds__(WARPS * 32) attend_
 		return;
 	for (int i = 0; i < SHARES; i++)
 		if (lane + 32 * i < a.width) {
-			ek_put(a.dqkv, part_at(a, head, token, KEYS ? 1 : 0) + lane + 32 * i, first_sum[i]);
+			ek_put(a.dqkv, ek_attention_part(a, head, token, KEYS ? 1 : 0) + lane + 32 * i, first_sum[i]);
 			if (KEYS)
-				ek_put(a.dqkv, part_at(a, head, token, 2) + lane + 32 * i, second_sum[i]);
+				ek_put(a.dqkv, ek_attention_part(a, head, token, 2) + lane + 32 * i, second_sum[i]);
 		}
 }
 
@@ -417,7 +399,8 @@ static __device__ inline void write_results(const attention &a, size_t head, int
 			if (token >= a.tokens)
 				continue;
 			for (int n = 0; n < EIGHTS; n++)
-				*(unsigned *)((bf16 *)a.out.x + result_at(a, head, token) + 8 * n + lane % 4 * 2) =
+				*(unsigned *)((bf16 *)a.out.x + ek_attention_result(a, head, token) + 8 * n +
+				              lane % 4 * 2) =
 					two(r.result[m][n][2 * half] / all, r.result[m][n][2 * half + 1] / all);
 			if (lane % 4 == 0)
 				a.sums[head * a.tokens + token] = r.most[m][half] * a.scale + logf(all);
@@ -432,7 +415,7 @@ template <int EIGHTS, int MS> static __global__ void __launch_bounds__(QUERIES /
 	const size_t head = blockIdx.x / blocks, features = (size_t)a.heads * a.width, row = 3 * features;
 	const int first = (int)(blockIdx.x % blocks) * QUERIES, own = (int)threadIdx.x / 32 * 16 * MS;
 	const int tiles = (a.tokens + KEYS_AT_ONCE - 1) / KEYS_AT_ONCE;
-	const bf16 *qkv = (const bf16 *)a.qkv.x + part_at(a, head, 0, 0);
+	const bf16 *qkv = (const bf16 *)a.qkv.x + ek_attention_part(a, head, 0, 0);
 	bf16 *queries = room, *keys = queries + QUERIES * stride, *values = keys + 2 * tile;
 	rows_of_lane<EIGHTS, MS> r = {};
 
@@ -550,8 +533,9 @@ static __device__ inline void write_rows(const attention &a, size_t head, int ow
 
 			if (token < a.tokens)
 				for (int n = 0; n < EIGHTS; n++)
-					*(unsigned *)((bf16 *)a.dqkv.x + part_at(a, head, token, part) + 8 * n +
-					              lane % 4 * 2) = two(c[m][n][2 * half], c[m][n][2 * half + 1]);
+					*(unsigned *)((bf16 *)a.dqkv.x + ek_attention_part(a, head, token, part) +
+					              8 * n + lane % 4 * 2) =
+						two(c[m][n][2 * half], c[m][n][2 * half + 1]);
 		}
 }
 
@@ -563,8 +547,8 @@ static __device__ inline void take_sums(float *logs, float *deltas, const attent
 		float delta = 0;
 
 		if (token < a.tokens) {
-			const uint4 *y = (const uint4 *)((const bf16 *)a.out.x + result_at(a, head, token));
-			const uint4 *dy = (const uint4 *)((const bf16 *)a.dout.x + result_at(a, head, token));
+			const uint4 *y = (const uint4 *)((const bf16 *)a.out.x + ek_attention_result(a, head, token));
+			const uint4 *dy = (const uint4 *)((const bf16 *)a.dout.x + ek_attention_result(a, head, token));
 
 			for (int i = 0; i < EIGHTS; i++) {
 				const uint4 u = y[i], v = dy[i];
@@ -605,8 +589,9 @@ static __device__ inline void give_queries(const attention &a, size_t head, int 
 
 			for (int i = 0; i < 2 && token < a.tokens; i++)
 				if (n + i < EIGHTS)
-					*(unsigned *)((bf16 *)a.dqkv.x + part_at(a, head, token, 0) + 8 * (n + i) +
-					              lane % 4 * 2) = two(c[i][2 * half], c[i][2 * half + 1]);
+					*(unsigned *)((bf16 *)a.dqkv.x + ek_attention_part(a, head, token, 0) +
+					              8 * (n + i) + lane % 4 * 2) =
+						two(c[i][2 * half], c[i][2 * half + 1]);
 		}
 	}
 }
@@ -619,8 +604,8 @@ template <int EIGHTS, int MS> static __global__ void __launch_bounds__(MOST_TOKE
 	const int warps = (int)blockDim.x / 32, rows = warps * 16 * MS, tiles = rows / 32, lane = (int)threadIdx.x % 32;
 	const int warp = (int)threadIdx.x / 32, own = 16 * MS * warp;
 	const size_t head = blockIdx.x, features = (size_t)a.heads * a.width, row = 3 * features;
-	const bf16 *qkv = (const bf16 *)a.qkv.x + part_at(a, head, 0, 0);
-	const bf16 *dout = (const bf16 *)a.dout.x + result_at(a, head, 0);
+	const bf16 *qkv = (const bf16 *)a.qkv.x + ek_attention_part(a, head, 0, 0);
+	const bf16 *dout = (const bf16 *)a.dout.x + ek_attention_result(a, head, 0);
 	const float scale = a.scale * 1.44269504F;
 	bf16 *queries = room, *keys = queries + rows * stride, *values = keys + rows * stride;
 	bf16 *results = values + rows * stride, *slopes = results + rows * stride;
@@ -780,7 +765,10 @@ static int run(const attention &a, int back)
 {
 	int rc = 0;
 
-	if (a.qkv.bf16 && !(back && a.dqkv.add))
+	if (a.qkv.bf16 && !(back && a.dqkv.add)) {
+		rc = ek_cuda_attention_hopper(a, back);
+		if (rc != 0)
+			return rc < 0 ? rc : 0;
 		switch (a.width) {
 		case 32:
 			rc = run_on_tensor_cores<4>(a, back);
@@ -798,6 +786,7 @@ static int run(const attention &a, int back)
 			rc = run_on_tensor_cores<10>(a, back);
 			break;
 		}
+	}
 	return rc != 0 ? (rc < 0 ? rc : 0) : run_plainly(a, back);
 }
 

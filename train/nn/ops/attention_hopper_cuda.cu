@@ -1,0 +1,668 @@
+/*
+ * Attention of up to 256 tokens by Hopper's wgmma: a group of 128 threads multiplies 64 rows at a time. Built for
+ * sm_90a alone. As in attention_cuda.cu, probabilities are made again in backward, and every sum has one order.
+ *
+ * All matrices lie in shared memory as columns of 16 bytes, eight features of every row; a column is 16 bytes longer
+ * than its rows, so that neither the copies nor the products meet in a bank. Such a matrix is an operand either way
+ * round. A head of 72 features is one of 80 where features are added up: its last eight are zeros.
+ */
+#include <math_constants.h>
+
+#include "train/nn/ops/attention_cuda.h"
+
+namespace
+{
+
+typedef __nv_bfloat16 bf16;
+
+constexpr int GROUP = 128, ROWS = 64; /* threads and rows of a group */
+constexpr int MOST = 256;             /* tokens */
+constexpr float LOG2E = 1.44269504F;
+
+/* Sixteens of bytes: a row of a column is one. A column of 256 rows, and a matrix of a head. */
+constexpr uint32_t COLUMN = MOST + 1;
+
+__device__ uint32_t place(const void *shared)
+{
+	return (uint32_t)__cvta_generic_to_shared(shared);
+}
+
+/* An operand without a swizzle, at this sixteen. Features are added up: leading is to the next column, stride to the
+ * next eight rows; rows are: leading is to the next eight rows, stride to the next column. */
+template <uint32_t LEADING, uint32_t STRIDE> __device__ uint64_t describe(uint32_t at)
+{
+	return (uint64_t)(at + (LEADING << 16)) | (uint64_t)STRIDE << 32;
+}
+
+#define D4(d, i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define D16(d, i) D4(d, i), D4(d, i + 4), D4(d, i + 8), D4(d, i + 12)
+#define D32(d) D16(d, 0), D16(d, 16)
+#define D36(d) D32(d), D4(d, 32)
+#define N16 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
+#define N32 N16 ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define N36 N32 ", %32, %33, %34, %35"
+
+/* d [64, 8 EIGHTS] = d keep + a b, 16 deep; TURNED: rows are added up. */
+template <int EIGHTS, int TURNED_A, int TURNED_B>
+__device__ void multiply(float (&d)[EIGHTS * 4], uint64_t a, uint64_t b, int keep)
+{
+#define MULTIPLY(n, numbers, registers, at_a, at_b, at_keep, at_turned_a, at_turned_b)                                 \
+	asm volatile("{\n.reg .pred keep;\nsetp.ne.b32 keep, %" #at_keep ", 0;\n"                                      \
+	             "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" numbers "}, %" #at_a ", %" #at_b     \
+	             ", keep, 1, 1, %" #at_turned_a ", %" #at_turned_b ";\n}\n"                                        \
+	             : registers                                                                                       \
+	             : "l"(a), "l"(b), "r"(keep), "n"(TURNED_A), "n"(TURNED_B))
+	if constexpr (EIGHTS == 4)
+		MULTIPLY(32, N16, D16(d, 0), 16, 17, 18, 19, 20);
+	else if constexpr (EIGHTS == 8)
+		MULTIPLY(64, N32, D32(d), 32, 33, 34, 35, 36);
+	else
+		MULTIPLY(72, N36, D36(d), 36, 37, 38, 39, 40);
+#undef MULTIPLY
+}
+
+/* The same with a from registers; rows of b are added up. */
+template <int EIGHTS> __device__ void multiply_kept(float (&d)[EIGHTS * 4], const unsigned (&a)[4], uint64_t b)
+{
+#define MULTIPLY(n, numbers, registers, a0, a1, a2, a3, at_b)                                                          \
+	asm volatile("wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" numbers "}, {%" #a0 ", %" #a1        \
+	             ", %" #a2 ", %" #a3 "}, %" #at_b ", 1, 1, 1, 1;\n"                                                \
+	             : registers                                                                                       \
+	             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b))
+	if constexpr (EIGHTS == 8)
+		MULTIPLY(64, N32, D32(d), 32, 33, 34, 35, 36);
+	else
+		MULTIPLY(72, N36, D36(d), 36, 37, 38, 39, 40);
+#undef MULTIPLY
+}
+
+__device__ void begin()
+{
+	asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+
+__device__ void commit()
+{
+	asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+
+/* At most LEFT groups of products still run; what was multiplied is in d from here on. */
+template <int LEFT, int COUNT> __device__ void settle(float (&d)[COUNT])
+{
+	asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
+#pragma unroll
+	for (float &value : d)
+		asm volatile("" : "+f"(value)::"memory");
+}
+
+/* What was written to shared memory may be read by products, after a barrier. */
+__device__ void publish()
+{
+	asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+__device__ void barrier_wait(int barrier, int threads)
+{
+	asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
+
+__device__ void barrier_arrive(int barrier, int threads)
+{
+	asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
+
+__device__ void close_copies()
+{
+	asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+template <int LEFT> __device__ void await_copies()
+{
+	asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
+}
+
+__device__ float power_of_2(float x)
+{
+	float y;
+
+	asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+	return y;
+}
+
+__device__ void clear_16(uint32_t to)
+{
+	asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(to * 16), "r"(0) : "memory");
+}
+
+__device__ void copy_16(uint32_t to, const bf16 *x)
+{
+	asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to * 16), "l"(x) : "memory");
+}
+
+/* Start copying rows first … first + count of a head, `row` numbers apart in x, to the rows of shared memory from
+ * sixteen `to` on; zeros beyond the last token. A warp takes four columns of eight rows, which are whole sectors; a
+ * column that is left, alone. All addresses are there before the first copy, so that none waits for another. */
+template <int EIGHTS, int COUNT_OF_THREADS, uint32_t COLUMN_OF_IT = COLUMN>
+__device__ void fetch(uint32_t to, const bf16 *x, size_t row, int first, int count, int tokens)
+{
+	constexpr int fours = EIGHTS / 4, step = COUNT_OF_THREADS / 32 / fours * 8;
+	const int thread = (int)threadIdx.x, column = thread / 32 % fours * 4 + thread / 8 % 4;
+	const int start = thread / 32 / fours * 8 + thread % 8;
+	const bf16 *from = x + (size_t)(first + start) * row + column * 8;
+	const uint32_t place = to + column * COLUMN_OF_IT + start;
+
+	static_assert(COUNT_OF_THREADS / 32 % fours == 0 && EIGHTS % 4 < 2);
+#pragma unroll
+	for (int i = 0; i < (MOST + step - 1) / step; i++) {
+		const int r = start + i * step;
+
+		if (r < count && first + r < tokens)
+			copy_16(place + i * step, from + (size_t)(i * step) * row);
+		else if (r < count)
+			clear_16(place + i * step);
+	}
+	if constexpr (EIGHTS % 4 > 0)
+#pragma unroll
+		for (int r = thread; r < MOST; r += COUNT_OF_THREADS) {
+			const uint32_t at = to + 4 * fours * COLUMN_OF_IT + r;
+
+			if (r < count && first + r < tokens)
+				copy_16(at, x + (size_t)(first + r) * row + 32 * fours);
+			else if (r < count)
+				clear_16(at);
+		}
+}
+
+__device__ void clear(uint4 *shared, int count)
+{
+	for (int i = (int)threadIdx.x; i < count; i += (int)blockDim.x)
+		shared[i] = make_uint4(0, 0, 0, 0);
+}
+
+/* c = 64 rows of matrix A times rows of B, features added up; a, b: sixteens of their first rows, if the matrices lay
+ * at 0. ZEROS: a column of them. */
+template <int EIGHTS, int COLUMNS, uint32_t A, uint32_t B, uint32_t ZEROS, uint32_t COLUMN_A = COLUMN>
+__device__ void score(float (&c)[COLUMNS * 4], uint32_t a, uint32_t b)
+{
+#pragma unroll
+	for (int i = 0; i + 1 < EIGHTS; i += 2)
+		multiply<COLUMNS, 0, 0>(c, describe<COLUMN_A, 8>(a + A + i * COLUMN_A),
+		                        describe<COLUMN, 8>(b + B + i * COLUMN), i > 0);
+	if constexpr (EIGHTS % 2 > 0) {
+		constexpr uint32_t last_a = A + (EIGHTS - 1) * COLUMN_A, last_b = B + (EIGHTS - 1) * COLUMN;
+
+		multiply<COLUMNS, 0, 0>(c, describe<ZEROS - last_a, 8>(a + last_a),
+		                        describe<ZEROS - last_b, 8>(b + last_b), 1);
+	}
+}
+
+/* c += a, from registers, times rows of a matrix, from sixteen b on: COUNT sixteens of them. */
+template <int EIGHTS, int COUNT>
+__device__ void add_rows(float (&c)[EIGHTS * 4], const unsigned (&a)[COUNT][4], uint32_t b)
+{
+#pragma unroll
+	for (int i = 0; i < COUNT; i++)
+		multiply_kept<EIGHTS>(c, a[i], describe<8, COLUMN>(b + 16 * i));
+}
+
+/* Numbers of a result as an operand from registers. */
+template <int COUNT> __device__ void pack(unsigned (&a)[COUNT / 8][4], const float (&c)[COUNT])
+{
+#pragma unroll
+	for (int i = 0; i < COUNT / 8; i++)
+#pragma unroll
+		for (int j = 0; j < 4; j++)
+			a[i][j] = ek_pair(c[8 * i + 2 * j], c[8 * i + 2 * j + 1]);
+}
+
+/* Of four lanes' pairs of columns, one of each of four eights, the eight that is this lane's. */
+__device__ uint4 gather(const unsigned (&x)[4])
+{
+	const int odd = threadIdx.x & 1, high = threadIdx.x & 2;
+	const unsigned a = __shfl_xor_sync(0xffffffffU, odd ? x[0] : x[1], 1),
+		       b = __shfl_xor_sync(0xffffffffU, odd ? x[2] : x[3], 1);
+	const unsigned low[2] = { odd ? a : x[0], odd ? x[1] : a }, top[2] = { odd ? b : x[2], odd ? x[3] : b };
+	const unsigned c = __shfl_xor_sync(0xffffffffU, high ? low[0] : top[0], 2),
+		       d = __shfl_xor_sync(0xffffffffU, high ? low[1] : top[1], 2);
+
+	return high ? make_uint4(c, d, top[0], top[1]) : make_uint4(low[0], low[1], c, d);
+}
+
+/* This lane's part of row `half` of c, times `factor`, to a row of features. */
+template <int EIGHTS>
+__device__ void write_row(bf16 *to, const float (&c)[EIGHTS * 4], int half, float factor, int wanted)
+{
+	const int quarter = (int)threadIdx.x % 4;
+
+#pragma unroll
+	for (int n = 0; n < EIGHTS; n += 4) {
+		unsigned pairs[4];
+
+		for (int i = 0; i < 4 && n + i < EIGHTS; i++)
+			pairs[i] = ek_pair(c[4 * (n + i) + 2 * half] * factor, c[4 * (n + i) + 2 * half + 1] * factor);
+		if (n + 4 <= EIGHTS) {
+			const uint4 eight = gather(pairs);
+
+			if (wanted)
+				*(uint4 *)(to + 8 * (n + quarter)) = eight;
+		} else if (wanted) {
+			for (int i = 0; n + i < EIGHTS; i++)
+				*(unsigned *)(to + 8 * (n + i) + 2 * quarter) = pairs[i];
+		}
+	}
+}
+
+/* The same in all lanes, as the compiler sees. */
+__device__ int group_of_thread()
+{
+	return __shfl_sync(0xffffffffU, (int)threadIdx.x / GROUP, 0);
+}
+
+/* Row `half` of this lane in its group's 64. */
+__device__ int row_of(int half)
+{
+	return (int)threadIdx.x % GROUP / 32 * 16 + 8 * half + (int)threadIdx.x % 32 / 4;
+}
+
+/* Forward: a block has 128 queries of a head, two groups, and all its keys, 64 at a time. */
+constexpr int QUERIES = 2 * ROWS;
+
+template <int EIGHTS> struct forward_room {
+	static constexpr uint32_t column = QUERIES + 1, keys = EIGHTS * column, values = keys + EIGHTS * COLUMN,
+				  zeros = values + EIGHTS * COLUMN, all = zeros + EIGHTS % 2 * COLUMN;
+};
+
+/* Scores become shares of the largest so far, and what was added up is brought to that. */
+template <int EIGHTS>
+__device__ void weigh(float (&c)[ROWS / 2], float (&result)[EIGHTS * 4], float (&most)[2], float (&sum)[2], float scale)
+{
+#pragma unroll
+	for (int half = 0; half < 2; half++) {
+		float top = most[half], part = 0, rest;
+
+#pragma unroll
+		for (int n = 0; n < ROWS / 8; n++)
+			top = fmaxf(top, fmaxf(c[4 * n + 2 * half], c[4 * n + 2 * half + 1]));
+		top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 1));
+		top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 2));
+		rest = power_of_2((most[half] - top) * scale);
+		most[half] = top;
+#pragma unroll
+		for (int n = 0; n < ROWS / 8; n++)
+#pragma unroll
+			for (int i = 0; i < 2; i++) {
+				float &share = c[4 * n + 2 * half + i];
+
+				share = power_of_2(share * scale - top * scale);
+				part += share;
+			}
+		sum[half] = sum[half] * rest + part;
+#pragma unroll
+		for (int n = 0; n < EIGHTS; n++) {
+			result[4 * n + 2 * half] *= rest;
+			result[4 * n + 2 * half + 1] *= rest;
+		}
+	}
+}
+
+template <int EIGHTS> __global__ void __launch_bounds__(2 * GROUP, 2) attend(ek_attention a)
+{
+	using places = forward_room<EIGHTS>;
+	extern __shared__ uint4 room[];
+	const int blocks = (a.tokens + QUERIES - 1) / QUERIES, tiles = (a.tokens + ROWS - 1) / ROWS;
+	const int first = (int)(blockIdx.x % blocks) * QUERIES, own = group_of_thread() * ROWS;
+	const size_t head = blockIdx.x / blocks, features = (size_t)a.heads * a.width, row = 3 * features;
+	const bf16 *qkv = (const bf16 *)a.qkv.x + ek_attention_part(a, head, 0, 0);
+	const uint32_t start = place(room) / 16;
+	float result[EIGHTS * 4] = {}, most[2] = { -CUDART_INF_F, -CUDART_INF_F }, sum[2] = {};
+
+	fetch<EIGHTS, 2 * GROUP, places::column>(start, qkv, row, first, QUERIES, a.tokens);
+	fetch<EIGHTS, 2 * GROUP>(start + places::keys, qkv + features, row, 0, ROWS, a.tokens);
+	fetch<EIGHTS, 2 * GROUP>(start + places::values, qkv + 2 * features, row, 0, ROWS, a.tokens);
+	close_copies();
+	fetch<EIGHTS, 2 * GROUP>(start + places::keys + ROWS, qkv + features, row, ROWS, (tiles - 1) * ROWS, a.tokens);
+	fetch<EIGHTS, 2 * GROUP>(start + places::values + ROWS, qkv + 2 * features, row, ROWS, (tiles - 1) * ROWS,
+	                         a.tokens);
+	close_copies();
+	if (EIGHTS % 2 > 0)
+		clear(room + places::zeros, COLUMN);
+	for (int t = 0; t < tiles; t++) {
+		float c[ROWS / 2];
+		unsigned shares[ROWS / 16][4];
+
+		if (t < 2) {
+			if (t == 0)
+				await_copies<1>();
+			else
+				await_copies<0>();
+			publish();
+			__syncthreads();
+		}
+		begin();
+		score<EIGHTS, ROWS / 8, 0, places::keys, places::zeros, places::column>(c, start + own,
+		                                                                        start + t * ROWS);
+		commit();
+		settle<0>(c);
+		if ((t + 1) * ROWS > a.tokens)
+#pragma unroll
+			for (int i = 0; i < ROWS / 2; i++)
+				if (t * ROWS + i / 4 * 8 + (int)threadIdx.x % 4 * 2 + i % 2 >= a.tokens)
+					c[i] = -CUDART_INF_F;
+		weigh<EIGHTS>(c, result, most, sum, a.scale * LOG2E);
+		pack(shares, c);
+		begin();
+		add_rows<EIGHTS>(result, shares, start + places::values + t * ROWS);
+		commit();
+		settle<0>(result);
+	}
+#pragma unroll
+	for (int half = 0; half < 2; half++) {
+		const int token = first + own + row_of(half);
+		float all = sum[half];
+
+		all += __shfl_xor_sync(0xffffffffU, all, 1);
+		all += __shfl_xor_sync(0xffffffffU, all, 2);
+		write_row<EIGHTS>((bf16 *)a.out.x + ek_attention_result(a, head, token), result, half, 1 / all,
+		                  token < a.tokens);
+		if (token < a.tokens && threadIdx.x % 4 == 0)
+			a.sums[head * a.tokens + token] = most[half] * a.scale + logf(all);
+	}
+}
+
+/*
+ * Backward: a block has a head. Two groups have 128 of its keys each, and the gradients of keys and values, from
+ * queries 32 at a time; they leave the slopes of 64 queries in shared memory, from which a third group makes the
+ * gradients of queries, while they go on with the next 64: there is room for two such tiles.
+ */
+constexpr int HALF = 32, BLOCKS = 2; /* queries at a time; sixty-fours of keys of a group */
+constexpr int THREADS = 3 * GROUP;
+enum { COPIES = 0, FULL = 1, EMPTY = 3 }; /* named barriers; two of each but the first */
+
+template <int EIGHTS> struct backward_room {
+	static constexpr uint32_t keys = EIGHTS * COLUMN, values = 2 * keys, results = 3 * keys, slopes = 4 * keys,
+				  tile = ROWS / 8 * COLUMN, zeros = slopes + 2 * tile,
+				  sums = zeros + EIGHTS % 2 * COLUMN, all = sums + 2 * MOST * sizeof(float) / 16;
+};
+
+/* Eight lanes a row: what a thread has of results and of their gradients, rows AT_ONCE apart. */
+constexpr int AT_ONCE = THREADS / 8;
+
+template <int EIGHTS> struct rows_of_results {
+	static constexpr int passes = (MOST + AT_ONCE - 1) / AT_ONCE, chunks = (EIGHTS + 7) / 8;
+	uint4 y[passes][chunks], dy[passes][chunks];
+};
+
+template <int EIGHTS> __device__ void fetch_results(rows_of_results<EIGHTS> &r, const ek_attention &a)
+{
+	const int lane = (int)threadIdx.x % 8;
+	const size_t features = (size_t)a.heads * a.width,
+		     at = ek_attention_result(a, blockIdx.x, (int)threadIdx.x / 8);
+	const bf16 *y = (const bf16 *)a.out.x + at + 8 * lane, *dy = (const bf16 *)a.dout.x + at + 8 * lane;
+
+#pragma unroll
+	for (int i = 0; i < r.passes; i++)
+#pragma unroll
+		for (int j = 0; j < r.chunks; j++) {
+			r.y[i][j] = r.dy[i][j] = make_uint4(0, 0, 0, 0);
+			if ((int)threadIdx.x / 8 + i * AT_ONCE < a.tokens && lane + 8 * j < EIGHTS) {
+				r.y[i][j] = *(const uint4 *)(y + i * AT_ONCE * features + 64 * j);
+				r.dy[i][j] = *(const uint4 *)(dy + i * AT_ONCE * features + 64 * j);
+			}
+		}
+}
+
+__device__ float dot(uint4 x, uint4 y)
+{
+	const unsigned xs[4] = { x.x, x.y, x.z, x.w }, ys[4] = { y.x, y.y, y.z, y.w };
+	float sum = 0;
+
+#pragma unroll
+	for (int i = 0; i < 4; i++)
+		sum += __uint_as_float(xs[i] << 16) * __uint_as_float(ys[i] << 16) +
+		       __uint_as_float(xs[i] & 0xffff0000U) * __uint_as_float(ys[i] & 0xffff0000U);
+	return sum;
+}
+
+/* The rows' log sums in powers of 2, infinite beyond the last token: no share; and gradient · result. */
+template <int EIGHTS>
+__device__ void take_sums(float *logs, float *deltas, const ek_attention &a, const rows_of_results<EIGHTS> &r)
+{
+#pragma unroll
+	for (int i = 0; i < r.passes; i++) {
+		const int token = (int)threadIdx.x / 8 + i * AT_ONCE;
+		float delta = 0;
+
+#pragma unroll
+		for (int j = 0; j < r.chunks; j++)
+			delta += dot(r.y[i][j], r.dy[i][j]);
+		for (int step = 1; step < 8; step *= 2)
+			delta += __shfl_xor_sync(0xffffffffU, delta, step);
+		if (threadIdx.x % 8 == 0 && token < MOST)
+			deltas[token] = delta;
+	}
+	for (int token = (int)threadIdx.x; token < MOST; token += THREADS)
+		logs[token] = token < a.tokens ? a.sums[blockIdx.x * (size_t)a.tokens + token] * LOG2E : CUDART_INF_F;
+}
+
+/* All that was asked for is there, also for products. */
+__device__ void take_copies()
+{
+	await_copies<0>();
+	publish();
+	barrier_wait(COPIES, THREADS);
+}
+
+/* The gradients of queries, from the slopes of all keys. */
+template <int EIGHTS> __device__ void give_queries(const ek_attention &a, uint32_t start, int tiles)
+{
+	using places = backward_room<EIGHTS>;
+
+	if (tiles > 1)
+		take_copies();
+	for (int t = 0; t < tiles; t++) {
+		const uint32_t slopes = start + places::slopes + t % 2 * places::tile, keys = start + places::keys;
+		float c[EIGHTS * 4];
+
+		barrier_wait(FULL + t % 2, THREADS);
+		begin();
+		multiply<EIGHTS, 1, 1>(c, describe<8, COLUMN>(slopes), describe<8, COLUMN>(keys), 0);
+#pragma unroll 1
+		for (int k = 0; k < tiles; k++)
+#pragma unroll
+			for (int i = 0; i < ROWS; i += 16)
+				if (k + i > 0)
+					multiply<EIGHTS, 1, 1>(c, describe<8, COLUMN>(slopes + k * ROWS + i),
+					                       describe<8, COLUMN>(keys + k * ROWS + i), 1);
+		commit();
+		settle<0>(c);
+		if (t + 2 < tiles)
+			barrier_arrive(EMPTY + t % 2, THREADS);
+#pragma unroll
+		for (int half = 0; half < 2; half++) {
+			const int token = t * ROWS + row_of(half);
+
+			write_row<EIGHTS>((bf16 *)a.dqkv.x + ek_attention_part(a, blockIdx.x, token, 0), c, half, 1,
+			                  token < a.tokens);
+		}
+	}
+}
+
+/* share [64 keys, 32 queries] from scores, in powers of 2; own: number of the first key. */
+__device__ void take_shares(float (&share)[HALF / 2], const float *logs, float scale, int own, int tokens)
+{
+	const int quarter = (int)threadIdx.x % 4;
+
+#pragma unroll
+	for (int n = 0; n < HALF / 8; n++) {
+		const float2 log = *(const float2 *)(logs + 8 * n + 2 * quarter);
+
+#pragma unroll
+		for (int i = 0; i < 4; i++)
+			share[4 * n + i] = power_of_2(share[4 * n + i] * scale - (i % 2 > 0 ? log.y : log.x));
+	}
+	if (own + ROWS > tokens)
+#pragma unroll
+		for (int i = 0; i < HALF / 2; i++)
+			if (own + row_of(i % 4 / 2) >= tokens)
+				share[i] = 0;
+}
+
+__device__ void take_slopes(float (&slope)[HALF / 2], const float (&share)[HALF / 2], const float *deltas, float scale)
+{
+	const int quarter = (int)threadIdx.x % 4;
+
+#pragma unroll
+	for (int n = 0; n < HALF / 8; n++) {
+		const float2 delta = *(const float2 *)(deltas + 8 * n + 2 * quarter);
+
+#pragma unroll
+		for (int i = 0; i < 4; i++)
+			slope[4 * n + i] =
+				share[4 * n + i] * (slope[4 * n + i] - (i % 2 > 0 ? delta.y : delta.x)) * scale;
+	}
+}
+
+/* 64 keys, their rows from sixteen `keys` on, times 32 queries, from sixteen `queries` on. */
+template <int EIGHTS>
+__device__ void add_keys(float (&dkeys)[EIGHTS * 4], float (&dvalues)[EIGHTS * 4], const ek_attention &a, uint4 *room,
+                         int own, int first)
+{
+	using places = backward_room<EIGHTS>;
+	const uint32_t start = place(room) / 16, keys = start + own, queries = start + first;
+	const float *logs = (const float *)(room + places::sums) + first;
+	uint32_t *slopes =
+		(uint32_t *)(room + places::slopes + first / ROWS % 2 * places::tile + first % ROWS / 8 * COLUMN + own);
+	float share[HALF / 2], slope[HALF / 2];
+	unsigned shares[HALF / 16][4], packed[HALF / 16][4];
+
+	begin();
+	score<EIGHTS, HALF / 8, places::keys, 0, places::zeros>(share, keys, queries);
+	commit();
+	score<EIGHTS, HALF / 8, places::values, places::results, places::zeros>(slope, keys, queries);
+	commit();
+	settle<1>(share);
+	take_shares(share, logs, a.scale * LOG2E, own, a.tokens);
+	pack(shares, share);
+	begin();
+	add_rows<EIGHTS>(dvalues, shares, queries + places::results);
+	commit();
+	settle<1>(slope);
+	take_slopes(slope, share, logs + MOST, a.scale);
+	pack(packed, slope);
+#pragma unroll
+	for (int n = 0; n < HALF / 8; n++)
+#pragma unroll
+		for (int half = 0; half < 2; half++)
+			slopes[(n * COLUMN + row_of(half)) * 4 + (int)threadIdx.x % 4] =
+				packed[n / 2][n % 2 * 2 + half];
+	begin();
+	add_rows<EIGHTS>(dkeys, packed, queries);
+	commit();
+	settle<0>(dkeys);
+	settle<0>(dvalues);
+}
+
+template <int EIGHTS> __device__ void give_keys(const ek_attention &a, uint4 *room, int tiles, int group)
+{
+	float dkeys[BLOCKS][EIGHTS * 4] = {}, dvalues[BLOCKS][EIGHTS * 4] = {};
+
+	for (int t = 0; t < tiles; t++) {
+		if (t == 1)
+			take_copies();
+		if (t >= 2)
+			barrier_wait(EMPTY + t % 2, THREADS);
+#pragma unroll 1
+		for (int first = t * ROWS; first < (t + 1) * ROWS; first += HALF)
+#pragma unroll
+			for (int i = 0; i < BLOCKS; i++)
+				if (group * BLOCKS + i < tiles)
+					add_keys<EIGHTS>(dkeys[i], dvalues[i], a, room, (group * BLOCKS + i) * ROWS,
+					                 first);
+		publish();
+		barrier_arrive(FULL + t % 2, THREADS);
+	}
+#pragma unroll
+	for (int i = 0; i < BLOCKS; i++)
+#pragma unroll
+		for (int half = 0; half < 2; half++) {
+			const int token = (group * BLOCKS + i) * ROWS + row_of(half);
+			bf16 *to = (bf16 *)a.dqkv.x + ek_attention_part(a, blockIdx.x, token, 1);
+
+			write_row<EIGHTS>(to, dkeys[i], half, 1, token < a.tokens);
+			write_row<EIGHTS>(to + a.heads * a.width, dvalues[i], half, 1, token < a.tokens);
+		}
+}
+
+template <int EIGHTS> __global__ void __launch_bounds__(THREADS, 1) attend_back(ek_attention a)
+{
+	using places = backward_room<EIGHTS>;
+	extern __shared__ uint4 room[];
+	const int tiles = (a.tokens + ROWS - 1) / ROWS, rows = tiles * ROWS, group = group_of_thread();
+	const size_t features = (size_t)a.heads * a.width, row = 3 * features;
+	const bf16 *qkv = (const bf16 *)a.qkv.x + ek_attention_part(a, blockIdx.x, 0, 0);
+	const bf16 *dout = (const bf16 *)a.dout.x + ek_attention_result(a, blockIdx.x, 0);
+	const uint32_t start = place(room) / 16;
+	float *logs = (float *)(room + places::sums);
+	rows_of_results<EIGHTS> results;
+
+	fetch_results<EIGHTS>(results, a);
+	fetch<EIGHTS, THREADS>(start + places::keys, qkv + features, row, 0, rows, a.tokens);
+	fetch<EIGHTS, THREADS>(start, qkv, row, 0, ROWS, a.tokens);
+	fetch<EIGHTS, THREADS>(start + places::values, qkv + 2 * features, row, 0, rows, a.tokens);
+	fetch<EIGHTS, THREADS>(start + places::results, dout, features, 0, ROWS, a.tokens);
+	close_copies();
+	fetch<EIGHTS, THREADS>(start + ROWS, qkv, row, ROWS, rows - ROWS, a.tokens);
+	fetch<EIGHTS, THREADS>(start + places::results + ROWS, dout, features, ROWS, rows - ROWS, a.tokens);
+	close_copies();
+	if (EIGHTS % 2 > 0)
+		clear(room + places::zeros, COLUMN);
+	take_sums<EIGHTS>(logs, logs + MOST, a, results);
+	await_copies<1>();
+	publish();
+	__syncthreads();
+	if (group == 2) {
+		asm volatile("setmaxnreg.dec.sync.aligned.u32 72;");
+		give_queries<EIGHTS>(a, start, tiles);
+	} else {
+		asm volatile("setmaxnreg.inc.sync.aligned.u32 216;");
+		give_keys<EIGHTS>(a, room, tiles, group);
+	}
+}
+
+int launch(void (*kernel)(ek_attention), const ek_attention &a, size_t blocks, int threads, size_t room)
+{
+	int rc;
+
+	EK_TRY(ek_cuda_check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)room),
+	                     "attention"));
+	kernel<<<(unsigned)blocks, (unsigned)threads, room, ek_cuda_stream()>>>(a);
+	EK_TRY(ek_cuda_launched("attention"));
+	rc = 1;
+out:
+	return rc;
+}
+
+template <int EIGHTS> int run(const ek_attention &a, int back)
+{
+	const size_t blocks = a.heads_in_all * (size_t)((a.tokens + QUERIES - 1) / QUERIES);
+
+	return back ? launch(attend_back<EIGHTS>, a, a.heads_in_all, THREADS, backward_room<EIGHTS>::all * 16)
+	            : launch(attend<EIGHTS>, a, blocks, 2 * GROUP, forward_room<EIGHTS>::all * 16);
+}
+
+} // namespace
+
+int ek_cuda_attention_hopper(const ek_attention &a, int back)
+{
+	static int major;
+
+	if (major == 0) {
+		int device = 0;
+
+		ek_cuda_note(cudaGetDevice(&device));
+		ek_cuda_note(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+	}
+	if (major != 9 || a.tokens > MOST)
+		return 0;
+	return a.width == 64 ? run<8>(a, back) : a.width == 72 ? run<9>(a, back) : 0;
+}
