@@ -6,8 +6,10 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
-#include "train/flow/solver_internal.h"
 #include "rebalance/base/random.h"
+#include "rebalance/base/threads.h"
+#include "train/flow/solver_internal.h"
+#include "train/nn/device.h"
 
 enum { STEPS_MAX = 1000000 };
 static const double SAFE_START = 1e-3;
@@ -44,6 +46,17 @@ void ek_solver_interval(double *t0, double *t1, const struct ek_solver_options *
 	*t1 = 1 - (o->last_step > 0 ? o->last_step : SAFE_START);
 }
 
+int ek_solver_each(const struct ek_solver_run *r, int (*sample)(void *context, uint64_t i, int worker), void *context)
+{
+	int rc = 0;
+
+	if (ek_device_takes_batches())
+		return ek_parallel((uint64_t)r->count, sample, context);
+	for (int i = 0; i < r->count && rc == 0; i++)
+		rc = sample(context, (uint64_t)i, 0);
+	return rc;
+}
+
 static int is_guided(const struct ek_solver_run *r, int i, double t)
 {
 	const struct ek_guidance *g = &r->options->guidance;
@@ -67,15 +80,42 @@ static void guide(const struct ek_solver_run *r, int i)
 		}
 }
 
+/* Where samples are and go, each by itself. */
+struct place {
+	struct ek_solver_run *r;
+	const double *x, *t;
+	double *out, from, factor, dt;
+};
+
+static int narrow(void *context, uint64_t i, int worker)
+{
+	const struct place *p = context;
+	const size_t n = p->r->elements;
+
+	(void)worker;
+	for (size_t j = i * n; j < (i + 1) * n; j++)
+		p->r->x32[j] = (float)p->x[j];
+	p->r->t32[i] = (float)p->t[i];
+	return 0;
+}
+
+static int guide_one(void *context, uint64_t i, int worker)
+{
+	const struct place *p = context;
+
+	(void)worker;
+	if (is_guided(p->r, (int)i, p->from + p->factor * p->t[i]))
+		guide(p->r, (int)i);
+	return 0;
+}
+
 int ek_solver_predict(struct ek_solver_run *r, const double *x, const double *t, double from, double factor)
 {
 	const struct ek_solver_model *m = r->model;
+	struct place place = { .r = r, .x = x, .t = t, .from = from, .factor = factor };
 	int rc, any = 0;
 
-	for (size_t i = 0; i < (size_t)r->count * r->elements; i++)
-		r->x32[i] = (float)x[i];
-	for (int i = 0; i < r->count; i++)
-		r->t32[i] = (float)t[i];
+	EK_TRY(ek_solver_each(r, narrow, &place));
 	EK_TRY(m->predict(m->context, r->x32, r->t32, r->labels, r->count, r->prediction));
 	r->evaluations++;
 	for (int i = 0; i < r->count; i++)
@@ -84,9 +124,7 @@ int ek_solver_predict(struct ek_solver_run *r, const double *x, const double *t,
 		goto out;
 	EK_TRY(m->predict(m->context, r->x32, r->t32, r->no_labels, r->count, r->unguided));
 	r->evaluations++;
-	for (int i = 0; i < r->count; i++)
-		if (is_guided(r, i, from + factor * t[i]))
-			guide(r, i);
+	EK_TRY(ek_solver_each(r, guide_one, &place));
 out:
 	return rc;
 }
@@ -113,13 +151,23 @@ static void to_drift(const struct ek_solver_run *r, int i, double t, double extr
 		}
 }
 
+static int drift_one(void *context, uint64_t i, int worker)
+{
+	const struct place *p = context;
+	const size_t first = i * p->r->elements;
+
+	(void)worker;
+	to_drift(p->r, (int)i, p->t[i], 0, p->x + first, p->out + first);
+	return 0;
+}
+
 int ek_solver_drift(struct ek_solver_run *r, const double *x, const double *t, double *out)
 {
+	struct place place = { .r = r, .x = x, .t = t, .out = out };
 	int rc;
 
 	EK_TRY(ek_solver_predict(r, x, t, 0, 1));
-	for (int i = 0; i < r->count; i++)
-		to_drift(r, i, t[i], 0, x + (size_t)i * r->elements, out + (size_t)i * r->elements);
+	EK_TRY(ek_solver_each(r, drift_one, &place));
 out:
 	return rc;
 }
@@ -130,37 +178,70 @@ static void set_times(const struct ek_solver_run *r, double t)
 		r->t[i] = t;
 }
 
+/* x += dt k0 */
+static int advance(void *context, uint64_t i, int worker)
+{
+	const struct place *p = context;
+	const size_t n = p->r->elements;
+
+	(void)worker;
+	for (size_t j = i * n; j < (i + 1) * n; j++)
+		p->r->x[j] += p->dt * p->r->k[0][j];
+	return 0;
+}
+
 static int euler(struct ek_solver_run *r)
 {
 	const double dt = (r->t1 - r->t0) / r->options->steps;
-	const size_t all = (size_t)r->count * r->elements;
+	struct place place = { .r = r, .dt = dt };
 	int rc = 0;
 
 	for (int step = 0; step < r->options->steps; step++) {
 		set_times(r, r->t0 + step * dt);
 		EK_TRY(ek_solver_drift(r, r->x, r->t, r->k[0]));
-		for (size_t i = 0; i < all; i++)
-			r->x[i] += dt * r->k[0][i];
+		EK_TRY(ek_solver_each(r, advance, &place));
 	}
 out:
 	return rc;
 }
 
+/* k2 = x + dt k0 */
+static int try_step(void *context, uint64_t i, int worker)
+{
+	const struct place *p = context;
+	const size_t n = p->r->elements;
+
+	(void)worker;
+	for (size_t j = i * n; j < (i + 1) * n; j++)
+		p->r->k[2][j] = p->r->x[j] + p->dt * p->r->k[0][j];
+	return 0;
+}
+
+/* x += dt (k0 + k1) / 2 */
+static int advance_by_both(void *context, uint64_t i, int worker)
+{
+	const struct place *p = context;
+	const size_t n = p->r->elements;
+
+	(void)worker;
+	for (size_t j = i * n; j < (i + 1) * n; j++)
+		p->r->x[j] += p->dt * (p->r->k[0][j] + p->r->k[1][j]) / 2;
+	return 0;
+}
+
 static int heun(struct ek_solver_run *r)
 {
 	const double dt = (r->t1 - r->t0) / r->options->steps;
-	const size_t all = (size_t)r->count * r->elements;
+	struct place place = { .r = r, .dt = dt };
 	int rc = 0;
 
 	for (int step = 0; step < r->options->steps; step++) {
 		set_times(r, r->t0 + step * dt);
 		EK_TRY(ek_solver_drift(r, r->x, r->t, r->k[0]));
-		for (size_t i = 0; i < all; i++)
-			r->k[2][i] = r->x[i] + dt * r->k[0][i];
+		EK_TRY(ek_solver_each(r, try_step, &place));
 		set_times(r, r->t0 + (step + 1) * dt);
 		EK_TRY(ek_solver_drift(r, r->k[2], r->t, r->k[1]));
-		for (size_t i = 0; i < all; i++)
-			r->x[i] += dt * (r->k[0][i] + r->k[1][i]) / 2;
+		EK_TRY(ek_solver_each(r, advance_by_both, &place));
 	}
 out:
 	return rc;
@@ -268,6 +349,16 @@ static int check_numbers(const struct ek_solver_run *r, float *out)
 	return 0;
 }
 
+static int first_noise(void *context, uint64_t i, int worker)
+{
+	struct ek_solver_run *r = context;
+
+	(void)worker;
+	r->no_labels[i] = r->model->no_label;
+	ek_solver_noise(r, (int)i, 0, r->x + i * r->elements);
+	return 0;
+}
+
 static int prepare(struct ek_solver_run *r)
 {
 	const size_t count = (size_t)r->count, all = count * r->elements,
@@ -284,10 +375,7 @@ static int prepare(struct ek_solver_run *r)
 	EK_TRY(ek_alloc(&r->prediction, outputs, sizeof *r->prediction));
 	EK_TRY(ek_alloc(&r->unguided, outputs, sizeof *r->unguided));
 	EK_TRY(ek_alloc(&r->no_labels, count, sizeof *r->no_labels));
-	for (int i = 0; i < r->count; i++) {
-		r->no_labels[i] = r->model->no_label;
-		ek_solver_noise(r, i, 0, r->x + (size_t)i * r->elements);
-	}
+	EK_TRY(ek_solver_each(r, first_noise, r));
 out:
 	return rc;
 }

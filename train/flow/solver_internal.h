@@ -24,6 +24,8 @@ struct ek_solver_run {
 	uint64_t evaluations;
 };
 
+/* sample(context, i, worker) for every sample: on all threads where a device takes the batch, and waits for them. */
+int ek_solver_each(const struct ek_solver_run *r, int (*sample)(void *context, uint64_t i, int worker), void *context);
 /* Guided predictions at x and the times t. Guidance goes by from + factor · t. */
 int ek_solver_predict(struct ek_solver_run *r, const double *x, const double *t, double from, double factor);
 /* The velocity at x and the times t. out: [count, elements]. */
