@@ -49,6 +49,7 @@ void *ek_cuda_open_library(const char *file);
 	ROW(Create)                                                                                                    \
 	ROW(GetVersion)                                                                                                \
 	ROW(Matmul)                                                                                                    \
+	ROW(MatmulAlgoConfigGetAttribute)                                                                              \
 	ROW(MatmulAlgoGetHeuristic)                                                                                    \
 	ROW(MatmulDescCreate)                                                                                          \
 	ROW(MatmulDescDestroy)                                                                                         \

@@ -11,7 +11,8 @@
 
 #include "train/nn/ops/images_cuda.h"
 
-enum { FORWARD, DATA, WEIGHTS, DIRECTION, PRODUCTS, CANDIDATES = 1 };
+enum { FORWARD, DATA, WEIGHTS, DIRECTION, PRODUCTS };
+enum { CANDIDATES = 8, MANY_ROWS = 1 << 14 };
 
 /* d [m, n] = or += a · b, column by column. */
 struct product {
@@ -67,6 +68,81 @@ struct wish {
 	int with_other; /* the epilogue reads or writes another matrix like d */
 };
 
+/*
+ * What the library would take first is not always the fastest of what it offers. For the shapes of SiT these were, on
+ * an H200 with cuBLASLt 13.1 and 65,536 rows, by 1 to 23 %: a table, not a race at the start, so that the same program
+ * gives the same bits. A library that does not offer one is asked for its first.
+ */
+struct tuned {
+	int product;
+	cublasLtEpilogue_t epilogue;
+	size_t m, other; /* other: depth, or columns of the weights' gradient */
+	uint32_t tile, split, swizzle, custom;
+	uint16_t cluster;
+};
+static const tuned table[] = {
+	{ FORWARD, CUBLASLT_EPILOGUE_BIAS, 1152, 384, 20, 1, 0, 3, 5 },
+	{ FORWARD, CUBLASLT_EPILOGUE_BIAS, 384, 384, 20, 1, 0, 3, 5 },
+	{ FORWARD, CUBLASLT_EPILOGUE_GELU_AUX_BIAS, 1536, 384, 28, 1, 0, 0, 3 },
+	{ FORWARD, CUBLASLT_EPILOGUE_GELU_BIAS, 1536, 384, 29, 1, 0, 5, 3 },
+	{ FORWARD, CUBLASLT_EPILOGUE_BIAS, 384, 1536, 20, 1, 0, 3, 5 },
+	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 384, 1152, 20, 1, 0, 3, 5 },
+	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 384, 384, 20, 1, 0, 3, 5 },
+	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 384, 1536, 20, 1, 0, 3, 5 },
+	{ DATA, CUBLASLT_EPILOGUE_DGELU, 1536, 384, 20, 1, 0, 0, 5 },
+	{ WEIGHTS, CUBLASLT_EPILOGUE_DEFAULT, 384, 384, 20, 14, 0, 3, 2 },
+	{ FORWARD, CUBLASLT_EPILOGUE_BIAS, 768, 768, 20, 1, 0, 1, 3 },
+	{ FORWARD, CUBLASLT_EPILOGUE_GELU_AUX_BIAS, 3072, 768, 28, 1, 0, 0, 3 },
+	{ FORWARD, CUBLASLT_EPILOGUE_GELU_BIAS, 3072, 768, 29, 1, 0, 5, 3 },
+	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 768, 2304, 29, 1, 0, 1, 3 },
+	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 768, 768, 20, 1, 0, 1, 3 },
+	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 768, 3072, 29, 1, 0, 1, 3 },
+	{ DATA, CUBLASLT_EPILOGUE_DGELU, 3072, 768, 20, 1, 1, 0, 3 },
+	{ WEIGHTS, CUBLASLT_EPILOGUE_DEFAULT, 768, 2304, 20, 6, 0, 3, 5 },
+	{ FORWARD, CUBLASLT_EPILOGUE_BIAS, 1152, 1152, 20, 1, 0, 3, 5 },
+	{ FORWARD, CUBLASLT_EPILOGUE_GELU_BIAS, 4608, 1152, 29, 1, 0, 5, 3 },
+	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 1152, 3456, 29, 1, 0, 3, 5 },
+	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 1152, 1152, 29, 1, 0, 3, 5 },
+	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 1152, 4608, 29, 1, 0, 3, 5 },
+	{ DATA, CUBLASLT_EPILOGUE_DGELU, 4608, 1152, 20, 1, 1, 0, 5 },
+	{ WEIGHTS, CUBLASLT_EPILOGUE_DEFAULT, 1152, 1152, 20, 3, 0, 3, 2 },
+};
+
+static int is_tuned(const ek_cublaslt *lt, const cublasLtMatmulAlgo_t &algorithm, const tuned &t)
+{
+	uint32_t tile = 0, split = 0, swizzle = 0, custom = 0;
+	uint16_t cluster = 0;
+	size_t written;
+	int ok = 1;
+
+#define GET(what, value)                                                                                               \
+	ok &= lt->MatmulAlgoConfigGetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_##what, &value, sizeof value,          \
+	                                       &written) == CUBLAS_STATUS_SUCCESS
+	GET(TILE_ID, tile);
+	GET(SPLITK_NUM, split);
+	GET(CTA_SWIZZLING, swizzle);
+	GET(CUSTOM_OPTION, custom);
+	GET(CLUSTER_SHAPE_ID, cluster);
+#undef GET
+	return ok && tile == t.tile && split == t.split && swizzle == t.swizzle && custom == t.custom &&
+	       cluster == t.cluster;
+}
+
+/* Which of `count` that the library offers. */
+static int pick(const ek_cublaslt *lt, const wish &w, const cublasLtMatmulHeuristicResult_t *found, int count)
+{
+	const int which = w.turn_b == CUBLAS_OP_T ? WEIGHTS : w.turn_a == CUBLAS_OP_T ? FORWARD : DATA;
+	const size_t rows = which == WEIGHTS ? w.k : w.n, other = which == WEIGHTS ? w.n : w.k;
+
+	for (const tuned &t : table)
+		if (w.bf16 && rows >= MANY_ROWS && t.product == which && t.epilogue == w.epilogue && t.m == w.m &&
+		    t.other == other)
+			for (int i = 0; i < count; i++)
+				if (is_tuned(lt, found[i].algo, t))
+					return i;
+	return 0;
+}
+
 static int choose(product *q, const ek_cublaslt *lt, const wish &w)
 {
 	/* No sums whose order is that of arrival. */
@@ -92,7 +168,7 @@ static int choose(product *q, const ek_cublaslt *lt, const wish &w)
 	if (count == 0)
 		EK_TRY(ek_fail(EK_ENOTSUP, "cuBLASLt has no algorithm for a product of %zu x %zu x %zu", w.m, w.n,
 		               w.k));
-	q->algorithm = found[0].algo;
+	q->algorithm = found[pick(lt, w, found, count)].algo;
 out:
 	if (preference != NULL)
 		lt->MatmulPreferenceDestroy(preference);
