@@ -4,6 +4,7 @@
  *     bench_cuda step NAME BATCH STEPS      training steps: images/s of the median step
  *     bench_cuda ops NAME BATCH             where a step's time goes, operator by operator
  *     bench_cuda sample NAME BATCH STEPS    one evaluation of each of a batch's images
+ *     bench_cuda all NAME BATCH STEPS       these three
  *     bench_cuda images NAME BATCH STEPS    the norms of single images' gradients, alone and with their products with a
  *                                           direction; and how the order of norms is beside that in float32
  *     bench_cuda bits NAME BATCH STEPS      a digest of the values after so many steps
@@ -24,7 +25,7 @@
 #include "train/nn/cuda.h"
 #include "train/nn/net_internal.h"
 
-enum { WARMUP = 5, REPEATS = 10, TIMES = 4096 };
+enum { WARMUP = 5, REPEATS = 10, TIMES = 4096, DRAWN = 1000003 };
 
 struct run {
 	struct ek_sit_config config;
@@ -79,7 +80,7 @@ static int prepare(struct run *r)
 	}
 	/* No zero weights, as in the rival's run. */
 	for (size_t i = 0; i < size; i++)
-		r->values[i] = 0.1f * (float)(ek_random_double(2, 2, i) - 0.5);
+		r->values[i] = i < DRAWN ? 0.1f * (float)(ek_random_double(2, 2, i) - 0.5) : r->values[i - DRAWN];
 	ek_store_write(r->store, EK_VALUES, 0, size, r->values);
 	ek_store_write(r->store, EK_AVERAGE, 0, size, r->values);
 	EK_TRY(ek_task_load(&r->task, r->store, EK_VALUES));
@@ -92,7 +93,11 @@ static int one_step(struct run *r, uint64_t step)
 	const struct ek_adamw adamw = {
 		.rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .average = 0.9999
 	};
+	const struct ek_slice next = {
+		.step = step + 1, .position = (step + 1) * (uint64_t)r->batch, .count = r->batch, .ids = r->ids
+	};
 	const struct ek_slice slice = { .step = step,
+		                        .next = &next,
 		                        .position = step * (uint64_t)r->batch,
 		                        .count = r->batch,
 		                        .ids = r->ids,
@@ -393,7 +398,8 @@ int main(int argc, char **argv)
 	const struct ek_device *device;
 	const int steps = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 20;
 	struct run r = { .batch = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 256 };
-	int rc = argc > 2 ? 0 : ek_fail(EK_EUSAGE, "bench_cuda step|ops|sample|images|bits NAME [BATCH [STEPS]]");
+	int rc = argc > 2 ? 0 : ek_fail(EK_EUSAGE, "bench_cuda step|ops|sample|all|images|bits NAME [BATCH [STEPS]]");
+	const int all = argc > 1 && strcmp(argv[1], "all") == 0;
 
 	EK_TRY(rc);
 	EK_TRY(ek_sit_config_name(&r.config, argv[2]));
@@ -403,16 +409,16 @@ int main(int argc, char **argv)
 	EK_TRY(ek_cuda_choose(&device, 0));
 	ek_device_set(device);
 	EK_TRY(prepare(&r));
-	if (strcmp(argv[1], "ops") == 0)
-		EK_TRY(time_operators(&r, argv[2]));
-	else if (strcmp(argv[1], "sample") == 0)
-		EK_TRY(time_sampling(&r, argv[2], steps));
-	else if (strcmp(argv[1], "images") == 0)
+	if (strcmp(argv[1], "images") == 0)
 		EK_TRY(time_images(&r, argv[2], steps));
-	else if (strcmp(argv[1], "bits") == 0)
-		EK_TRY(digest_of_steps(&r, argv[2], steps));
-	else
+	if (all || strcmp(argv[1], "step") == 0)
 		EK_TRY(time_steps(&r, argv[2], steps));
+	if (all || strcmp(argv[1], "ops") == 0)
+		EK_TRY(time_operators(&r, argv[2]));
+	if (all || strcmp(argv[1], "sample") == 0)
+		EK_TRY(time_sampling(&r, argv[2], steps));
+	if (strcmp(argv[1], "bits") == 0)
+		EK_TRY(digest_of_steps(&r, argv[2], steps));
 out:
 	if (rc < 0)
 		printf("%s\n", ek_error_message());

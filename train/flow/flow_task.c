@@ -127,7 +127,8 @@ int ek_flow_task_new(struct ek_flow_task **out, struct ek_task *task, const stru
 		                  .part_names = is_diffusion ? diffusion : none,
 		                  .nets = &f->net,
 		                  .net_count = 1,
-		                  .fill = fill };
+		                  .fill = fill,
+		                  .fills_ahead = 1 };
 	*out = f;
 	f = NULL;
 out:

@@ -60,10 +60,21 @@ static int forward(const struct ek_task *task, const struct ek_task_net *n, int 
 	assert(slice->count == ek_net_batch(n->net));
 	if (parts > 0)
 		memset(slice->parts, 0, parts * sizeof *slice->parts);
-	EK_TRY(task->fill(task->context, worker, slice, judging, n->runner.states[worker]));
+	if (judging || ek_net_marked(n->runner.states[worker]) != slice->position + 1)
+		EK_TRY(task->fill(task->context, worker, slice, judging, n->runner.states[worker]));
 	EK_TRY(ek_net_forward(n->runner.states[worker]));
 out:
 	return rc;
+}
+
+/* If it fails, it is tried again in its turn. */
+static void fill_next(const struct ek_task *task, const struct ek_task_net *n, int worker, const struct ek_slice *slice)
+{
+	struct ek_net_state *s = n->runner.states[worker];
+
+	if (slice->next != NULL && task->fills_ahead && ek_device_takes_batches() &&
+	    task->fill(task->context, worker, slice->next, 0, s) == 0)
+		ek_net_mark(s, slice->next->position + 1);
 }
 
 /* Last of all: the host waits here for a device that works by itself. */
@@ -88,6 +99,7 @@ int ek_task_learn(const struct ek_task *task, int worker, const struct ek_slice 
 	EK_TRY(forward(task, n, worker, slice, 0));
 	ek_net_write_gradient(n->runner.states[worker], n->learned, slice->weights);
 	EK_TRY(ek_net_backward(n->runner.states[worker], store, slice->turn));
+	fill_next(task, n, worker, slice);
 	report(task, n, worker, slice);
 out:
 	return rc;

@@ -33,6 +33,7 @@ struct ek_slice {
 	double *parts;        /* [count, parts], out: what else the log shows, per image, as the task names it */
 	/* NULL, or the images are judged on a grid: image j at draw (position + j) % draws. */
 	const struct ek_grid *grid;
+	const struct ek_slice *next; /* that this worker learns from next, without room for losses; NULL: not known */
 };
 
 /* A network, finished, and its states. */
@@ -59,6 +60,8 @@ struct ek_task {
 	 * (trainer.h) or scored knows grids. Thread-safe for different workers
 	 * (0 … ek_device_workers() - 1). */
 	int (*fill)(void *context, int worker, const struct ek_slice *slice, int judging, struct ek_net_state *s);
+	int fills_ahead; /* fill writes staged inputs alone: where the device works by itself, those of the next slice
+	                    are filled meanwhile */
 	/* Moved after each step of the store; a checkpoint holds its state. NULL: none. */
 	struct ek_codebook *codebook;
 	/* A picture of how far it is, written to `path` (PNG), made with these (averaged) values [params->size]; nets

@@ -22,8 +22,9 @@ struct trainer {
 	struct ek_store *store;
 	struct ek_checkpoint_state state;
 	/* One batch, or one pass over the held-out images. */
-	int64_t *ids;
-	float *weights;
+	int64_t *ids, *next_ids;
+	float *weights, *next_weights;
+	uint64_t drawn; /* the step that next_ids are of, or 0 */
 	double *losses, *parts;
 	uint64_t slices;
 	int judging, part_count;
@@ -75,6 +76,11 @@ static int run_slice(void *context, uint64_t i, int worker)
 {
 	struct trainer *t = context;
 	const uint64_t size = (uint64_t)t->task->slice, first = i * size;
+	const int more = i + 1 < t->slices;
+	const struct ek_slice next = { .step = t->state.step + (more ? 0 : 1),
+		                       .position = t->state.step * t->options->batch + first + size,
+		                       .count = t->task->slice,
+		                       .ids = more ? t->ids + first + size : t->next_ids };
 	const struct ek_slice slice = { .step = t->state.step,
 		                        .position = t->judging ? t->first + first
 		                                               : t->state.step * t->options->batch + first,
@@ -84,7 +90,8 @@ static int run_slice(void *context, uint64_t i, int worker)
 		                        .weights = t->weights + first,
 		                        .losses = t->losses + first,
 		                        .parts = t->parts + first * (uint64_t)t->part_count,
-		                        .grid = t->grid };
+		                        .grid = t->grid,
+		                        .next = more || t->drawn > t->state.step ? &next : NULL };
 
 	const int rc =
 		t->judging ? ek_task_judge(t->task, worker, &slice) : ek_task_learn(t->task, worker, &slice, t->store);
@@ -240,13 +247,35 @@ static int check_losses(struct trainer *t)
 	return 0;
 }
 
+/* The images of this step, and those of the next one for a device that works by itself: they are filled meanwhile. */
+static int draw(struct trainer *t)
+{
+	const struct ek_source_of_ids *source = t->source;
+	const uint64_t step = t->state.step, batch = t->options->batch;
+	int rc = 0;
+
+	if (t->drawn == step && step > 0) {
+		memcpy(t->ids, t->next_ids, batch * sizeof *t->ids);
+		memcpy(t->weights, t->next_weights, batch * sizeof *t->weights);
+	} else {
+		EK_TRY(source->draw(source->context, step * batch, batch, t->ids, t->weights));
+	}
+	t->drawn = 0;
+	if (t->task->fills_ahead && ek_device_takes_batches()) {
+		EK_TRY(source->draw(source->context, (step + 1) * batch, batch, t->next_ids, t->next_weights));
+		t->drawn = step + 1;
+	}
+out:
+	return rc;
+}
+
 static int one_step(struct trainer *t)
 {
 	const struct ek_trainer_options *o = t->options;
 	struct ek_adamw adamw = o->adamw;
 	int rc;
 
-	EK_TRY(t->source->draw(t->source->context, t->state.step * o->batch, o->batch, t->ids, t->weights));
+	EK_TRY(draw(t));
 	for (uint64_t i = 0; i < o->batch; i++)
 		t->weights[i] /= (float)o->batch;
 	t->slices = o->batch / (uint64_t)t->task->slice;
@@ -393,6 +422,8 @@ static int allocate(struct trainer *t)
 	t->state.store = t->store;
 	EK_TRY(ek_alloc(&t->ids, images, sizeof *t->ids));
 	EK_TRY(ek_alloc(&t->weights, images, sizeof *t->weights));
+	EK_TRY(ek_alloc(&t->next_ids, (size_t)o->batch, sizeof *t->next_ids));
+	EK_TRY(ek_alloc(&t->next_weights, (size_t)o->batch, sizeof *t->next_weights));
 	EK_TRY(ek_alloc(&t->losses, images, sizeof *t->losses));
 	EK_TRY(ek_alloc(&t->parts, images * (size_t)t->part_count, sizeof *t->parts));
 	EK_TRY(ek_alloc(&t->judged_groups, (size_t)o->group_count, sizeof *t->judged_groups));
@@ -415,6 +446,8 @@ static void release(struct trainer *t)
 	free(t->state.extra);
 	free(t->ids);
 	free(t->weights);
+	free(t->next_ids);
+	free(t->next_weights);
 	free(t->losses);
 	free(t->parts);
 	free(t->judged_groups);

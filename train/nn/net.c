@@ -351,7 +351,19 @@ void *ek_net_stage(struct ek_net_state *s, int input)
 		s->net->device->settle();
 		s->sent = 0;
 	}
+	if (s->mark != 0) /* threads stage at once */
+		s->mark = 0;
 	return s->net->device->is_host ? ek_net_data(s, input) : s->host + s->net->values[input].host_offset;
+}
+
+void ek_net_mark(struct ek_net_state *s, uint64_t mark)
+{
+	s->mark = mark;
+}
+
+uint64_t ek_net_marked(const struct ek_net_state *s)
+{
+	return s->mark;
 }
 
 const void *ek_net_view(struct ek_net_state *s, int value)

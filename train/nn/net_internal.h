@@ -137,6 +137,7 @@ struct ek_net_state {
 	double *image_sums;
 	const struct ek_net_images *measure;
 	size_t together, images;
+	uint64_t mark; /* of what is staged */
 };
 
 /* net_fuse.c: joins layers of a net that only runs forward. */

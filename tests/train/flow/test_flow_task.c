@@ -1,6 +1,7 @@
 /* Training: twenty steps as PyTorch takes them, problems with known answers, and what a task promises. */
 #include "tests/train/flow/golden_sit.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,7 @@ static const double SHARE = 0.7, CENTRE = 1;
 struct mixture {
 	double deviation;
 	int labelled, elements;
+	atomic_int taken; /* images */
 };
 
 static int component(int64_t id)
@@ -85,8 +87,10 @@ static int component(int64_t id)
 
 static int get(void *context, int worker, int64_t id, uint64_t position, float *sample, int32_t *label)
 {
-	const struct mixture *m = context;
+	struct mixture *m = context;
 	const int k = component(id);
+
+	m->taken++;
 
 	(void)worker;
 	(void)position;
@@ -135,7 +139,7 @@ static void training_start(struct training *t, int side, double deviation, int l
 	const struct ek_flow_source source = { .context = &t->mixture, .get = get };
 	float *values;
 
-	t->mixture = (struct mixture){ deviation, labelled, side * side * CHANNELS };
+	t->mixture = (struct mixture){ deviation, labelled, side * side * CHANNELS, 0 };
 	t->options.model = (struct ek_sit_config){ .depth = 2,
 		                                   .width = 32,
 		                                   .heads = 2,
@@ -169,9 +173,11 @@ static void training_end(struct training *t)
 /* One slice, of learning or judging, from a position on; ids are the positions. Returns the mean loss. */
 static double run_slice(struct training *t, int judging, uint64_t position, double weight, double *losses)
 {
-	int64_t ids[SLICE];
+	int64_t ids[SLICE], next_ids[SLICE];
 	float weights[SLICE];
+	const struct ek_slice next = { .position = position + SLICE, .count = SLICE, .ids = next_ids };
 	const struct ek_slice slice = { .position = position,
+		                        .next = &next,
 		                        .turn = judging ? 0 : t->turn++,
 		                        .count = SLICE,
 		                        .ids = ids,
@@ -181,6 +187,7 @@ static double run_slice(struct training *t, int judging, uint64_t position, doub
 
 	for (int i = 0; i < SLICE; i++) {
 		ids[i] = (int64_t)position + i;
+		next_ids[i] = ids[i] + SLICE;
 		weights[i] = (float)weight;
 	}
 	assert_ok(judging ? ek_task_judge(&t->task, 0, &slice) : ek_task_learn(&t->task, 0, &slice, t->store));
@@ -492,30 +499,36 @@ static void judging_is_the_same_for_every_seed(void **state)
 	assert_memory_equal(losses[0], losses[2], sizeof *losses);
 }
 
-/* Twenty steps where the host has no way into the device's memory. */
+/* Twenty steps where the host has no way into the device's memory; then where it fills in the next slice meanwhile. */
 static void a_step_stays_on_the_device(void **state)
 {
-	float *values[2];
+	struct ek_device by_itself = *fake_device();
+	const struct ek_device *const devices[3] = { NULL, fake_device(), &by_itself };
+	float *values[3];
 	size_t size = 0;
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
+	by_itself.one_at_a_time = 1;
+	for (int i = 0; i < 3; i++) {
 		struct training *t;
 
-		ek_device_set(i == 0 ? NULL : fake_device());
+		ek_device_set(devices[i]);
 		assert_ok(ek_alloc(&t, 1, sizeof *t));
 		t->options.drop = 0.1;
 		training_start(t, 2, 0.3, 1);
 		(void)train(t, 20, 3e-3, 0);
+		assert_int_equal(t->mixture.taken, 20 * BATCH + (i == 2 ? SLICE : 0));
 		size = t->task.params->size;
 		assert_ok(ek_alloc(&values[i], size, sizeof *values[i]));
 		ek_store_read(t->store, EK_VALUES, 0, size, values[i]);
 		training_end(t);
 	}
 	ek_device_set(NULL);
-	assert_memory_equal(values[0], values[1], size * sizeof *values[0]);
+	for (int i = 1; i < 3; i++) {
+		assert_memory_equal(values[0], values[i], size * sizeof *values[0]);
+		free(values[i]);
+	}
 	free(values[0]);
-	free(values[1]);
 }
 
 static void unfit_options_are_refused(void **state)
