@@ -163,8 +163,7 @@ static const struct ek_option components_rows[] = {
 	  .low = 1,
 	  .high = 64,
 	  .help = "embed every image V times, once as it is, else with small changes (mirrored, cropped, its colours), "
-	          "to "
-	          "tell noise from difference; 5 are good. For design weights, labels and groups" },
+	          "to tell noise from difference; 5 are good. For design weights, labels and groups" },
 	{ .name = NULL },
 };
 
