@@ -307,8 +307,7 @@ static void memorisation(struct ek_page *page, const struct ek_evaluation *e)
 	if (isfinite(ratio) && isfinite(fresh))
 		ek_html(h,
 		        "A generated image lies <b>%s times as far</b> from its nearest training image as a fresh real "
-		        "one "
-		        "does (medians %s and %s): near 1 is as it should be, well below 1 is copying. ",
+		        "one does (medians %s and %s): near 1 is as it should be, well below 1 is copying. ",
 		        ek_decimal(ratio, 2).s, ek_figure(made).s, ek_figure(fresh).s);
 	else if (isfinite(made))
 		ek_html(h,

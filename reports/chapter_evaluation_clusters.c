@@ -197,10 +197,8 @@ int ek_evaluation_clusters(struct ek_page *page, const struct ek_evaluation *e)
 	ek_html(h,
 	        "<p class=\"note\">Bars: share of the generated images that lie in the cluster, with its "
 	        "95\xe2\x80\xaf%% interval (Wilson); the dashed line is the share it should have. <b>Ratio</b>: made "
-	        "to "
-	        "wanted; <b>low</b> where it is below a half. <b>Coverage</b>: its real images with a generated one "
-	        "near "
-	        "them. <b>Copies</b>: generated images of it that may be copies.%s</p>",
+	        "to wanted; <b>low</b> where it is below a half. <b>Coverage</b>: its real images with a generated "
+	        "one near them. <b>Copies</b>: generated images of it that may be copies.%s</p>",
 	        has_thumbnails(page, e) ? " Pictures: a typical training image, then generated ones that lie in it."
 	                                : "");
 	ek_html(h, folded ? "<details><summary>Table of the clusters</summary>" : "");

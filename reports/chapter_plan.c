@@ -318,8 +318,7 @@ static void cluster_table(struct ek_page *page, const struct ek_subset_plan *pla
 	table_note(h);
 	ek_html(h,
 	        "<div class=\"scroll\"><table class=\"sort sizes plan\"><caption>Clusters, smallest first; of all "
-	        "images "
-	        "%s were removed</caption>",
+	        "images %s were removed</caption>",
 	        ek_percent(s.removed).s);
 	unit_head(h, "Cluster");
 	for (size_t i = 0; ek_page_shown_of(page, i, ROWS) >= 0; i++) {

@@ -238,8 +238,7 @@ static int visits_table(struct ek_page *page, const struct ek_weights_plan *plan
 	           "class=\"swatch after\">share of the visits</span>; the dashed line is an even share.</p>");
 	ek_html(h,
 	        "<div class=\"scroll\"><table class=\"sort sizes plan\"><caption>Smallest first: how often one image "
-	        "is "
-	        "shown in an epoch</caption><thead><tr><th scope=\"col\"><bdi>%s</bdi></th><th "
+	        "is shown in an epoch</caption><thead><tr><th scope=\"col\"><bdi>%s</bdi></th><th "
 	        "scope=\"col\">Share</th><th scope=\"col\" class=\"n wide\">Of the images</th><th scope=\"col\" "
 	        "class=\"n wide\">Of the visits</th><th scope=\"col\" class=\"n\">Images</th><th scope=\"col\" "
 	        "class=\"n\">Visits</th></tr></thead><tbody>",

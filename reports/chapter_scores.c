@@ -358,9 +358,8 @@ static int agreement(struct ek_page *page)
 	if (count + (distance != NULL) < 2)
 		goto out;
 	ek_html(h, "<h3>How far they agree</h3><div class=\"scroll\"><table class=\"heat agreement\"><caption>Rank "
-	           "correlation "
-	           "(Spearman), the hard end of each first: 1 is the same order, 0 no relation, below 0 the other way "
-	           "round</caption><thead><tr><th scope=\"col\">Scores</th>");
+	           "correlation (Spearman), the hard end of each first: 1 is the same order, 0 no relation, below 0 "
+	           "the other way round</caption><thead><tr><th scope=\"col\">Scores</th>");
 	for (size_t i = 0; i < count; i++)
 		ek_html(h, "<th scope=\"col\"><bdi>%s</bdi></th>", sets[i]->name);
 	ek_html(h, distance != NULL ? "<th scope=\"col\">distance to the centroid</th></tr></thead><tbody>"

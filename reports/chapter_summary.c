@@ -397,8 +397,7 @@ static void what_it_changed(struct ek_page *page, const struct pair *p)
 		change_of(page, p, (size_t)worst);
 	else
 		ek_html(h, "<p>The evaluations do not say which cluster is worst off, or count other clusters than the "
-		           "run "
-		           "has now.</p>");
+		           "run has now.</p>");
 	ek_html(h, "<p>");
 	if (worst >= 0 && now >= 0 && now != worst) {
 		ek_html(h, "Worst off now is ");

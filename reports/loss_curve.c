@@ -101,8 +101,7 @@ void ek_svg_loss(struct ek_html *h, const struct ek_log_point *points, size_t co
 
 	ek_html(h,
 	        "<svg class=\"loss\" width=\"100%%\" height=\"%d\" role=\"img\"><title>Loss of %s: %g at step %.0f, %g "
-	        "at "
-	        "step %.0f</title>",
+	        "at step %.0f</title>",
 	        TOP + HEIGHT + 30, name, points[0].loss, points[0].step, points[count - 1].loss,
 	        points[count - 1].step);
 	ticks(h, &s, 0);

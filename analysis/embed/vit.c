@@ -350,9 +350,8 @@ static int choose_activation(struct builder *b, const struct ek_encoder *encoder
 	b->activation = ek_activation_of_name(name);
 	if (!said && b->names->unsaid)
 		ek_warn("%s does not say its activation and no open_clip_config.json or config.json is beside it: "
-		        "taken "
-		        "for OpenAI's, with %s. If it is one of LAION's or others of open_clip, write {\"hidden_act\": "
-		        "\"gelu\"} into a config.json beside it",
+		        "taken for OpenAI's, with %s. If it is one of LAION's or others of open_clip, write "
+		        "{\"hidden_act\": \"gelu\"} into a config.json beside it",
 		        path, name);
 	return 0;
 }

@@ -58,12 +58,11 @@ const struct ek_command ek_commands[] = {
 	  .description =
 	          "Writes RUN/embeddings.npy, row i for image id i. It can be stopped at any moment and goes "
 	          "on where it was. With --views also RUN/components, directions in which images differ more than "
-	          "views "
-	          "of one image do. --weights takes .safetensors, .pt, .pth and .bin as they are published: CLIP "
-	          "by the names of transformers, OpenAI or open_clip, DINOv2 by those of transformers, Meta or "
-	          "timm. A config.json (hidden_act) or open_clip_config.json beside the file says which "
-	          "activation CLIP has; a file of OpenAI's names without either is taken for OpenAI's, with "
-	          "quick_gelu, and a line says so.",
+	          "views of one image do. --weights takes .safetensors, .pt, .pth and .bin as they are published: "
+	          "CLIP by the names of transformers, OpenAI or open_clip, DINOv2 by those of transformers, Meta or "
+	          "timm. A config.json (hidden_act) or open_clip_config.json beside the file says which activation "
+	          "CLIP has; a file of OpenAI's names without either is taken for OpenAI's, with quick_gelu, and a "
+	          "line says so.",
 	  .steps = embed_steps,
 	  .ways = EK_WAYS_GPU,
 	  .run = ek_cmd_step },
@@ -162,12 +161,10 @@ const struct ek_command ek_commands[] = {
 	  .summary = "lay a subset out as links, copies, tar shards, a list or class folders",
 	  .description =
 	          "Makes DIR from the images of RUN/subsets/NAME/keep.npy; an image that the subset repeats is there "
-	          "as "
-	          "often. Links, copies and class folders come with metadata.jsonl, which Hugging Face's imagefolder "
-	          "reads; in a shard each image has a .json beside it, and a .cls if it has a class.\n"
-	          "DIR appears when all of it is written. Every image is compared with the scan: what is missing or "
-	          "has changed is counted and the first named, and then nothing is exported unless --keep-going is "
-	          "given.",
+	          "as often. Links, copies and class folders come with metadata.jsonl, which Hugging Face's "
+	          "imagefolder reads; in a shard each image has a .json beside it, and a .cls if it has a class.\nDIR "
+	          "appears when all of it is written. Every image is compared with the scan: what is missing or has "
+	          "changed is counted and the first named, and then nothing is exported unless --keep-going is given.",
 	  .own = &ek_export_own,
 	  .run = ek_cmd_export },
 	{ .name = "train vae",
@@ -175,10 +172,9 @@ const struct ek_command ek_commands[] = {
 	  .summary = "train an autoencoder for the images of a run",
 	  .description =
 	          "An autoencoder with diffusers' architecture and names (AutoencoderKL, VQModel) learns to turn "
-	          "images "
-	          "into small latents and back; train flow works in those.\n"
-	          "Writes RUN/models/NAME: checkpoints, log.jsonl, previews (images above, what comes back of them "
-	          "below), and at the end config.json and diffusion_pytorch_model.safetensors, which diffusers loads.",
+	          "images into small latents and back; train flow works in those.\nWrites RUN/models/NAME: "
+	          "checkpoints, log.jsonl, previews (images above, what comes back of them below), and at the end "
+	          "config.json and diffusion_pytorch_model.safetensors, which diffusers loads.",
 	  .own = &ek_train_vae_own,
 	  .steps = scan_steps,
 	  .ways = EK_WAYS_GPU,
@@ -233,9 +229,8 @@ const struct ek_command ek_commands[] = {
 	          "Compares generated images with real ones that the model did not see, in the space of the run's "
 	          "embeddings, and with the clusters of the audit: which are generated too rarely, which are covered "
 	          "badly, and which images are copies of training images. Hold a part of the images out for it when "
-	          "you "
-	          "audit: --held-out 0.1.\nWrites RUN/evaluations/NAME.json. A number that makes no sense there is "
-	          "null, and the file says why.",
+	          "you audit: --held-out 0.1.\nWrites RUN/evaluations/NAME.json. A number that makes no sense there "
+	          "is null, and the file says why.",
 	  .own = &ek_evaluate_own,
 	  .ways = EK_WAYS_GPU,
 	  .run = ek_cmd_evaluate },

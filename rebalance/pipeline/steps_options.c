@@ -309,8 +309,7 @@ static const struct ek_option audit_rows[] = {
 	  .recorded = 1,
 	  .check = check_ranges,
 	  .help = "cut the numbers of an attribute at A, B, ..., each the begin of a range (age=0,10,20,40,60); for "
-	          "all "
-	          "commands on the run. By default more than 20 different numbers are cut by whole steps" },
+	          "all commands on the run. By default more than 20 different numbers are cut by whole steps" },
 	{ .name = NULL },
 };
 static const struct ek_option none_rows[] = { { .name = NULL } };
