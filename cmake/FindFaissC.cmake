@@ -42,10 +42,14 @@ find_package_handle_standard_args(FaissC
 if(FaissC_FOUND AND NOT TARGET FaissC::FaissC)
   get_filename_component(folder ${FaissC_OPENBLAS_LIBRARY} DIRECTORY)
   add_library(OpenBLAS::OpenMP INTERFACE IMPORTED GLOBAL)
-  # DT_RPATH, not RUNPATH: it also holds for the BLAS and LAPACK that other libraries ask for.
+  set(options "LINKER:-rpath,${folder}")
+  if(FaissC_SYSTEM_LIBRARY OR NOT FaissC_CXX_LIBRARY MATCHES "\\.a$")
+    # DT_RPATH, not RUNPATH: it also holds for the BLAS and LAPACK that a shared FAISS asks for. All libraries are then
+    # looked for there first, at every start.
+    list(PREPEND options LINKER:--disable-new-dtags)
+  endif()
   set_target_properties(OpenBLAS::OpenMP PROPERTIES
-    INTERFACE_LINK_LIBRARIES "${FaissC_OPENBLAS_LIBRARY};${FaissC_GOMP_LIBRARY}"
-    INTERFACE_LINK_OPTIONS "LINKER:--disable-new-dtags;LINKER:-rpath,${folder}")
+    INTERFACE_LINK_LIBRARIES "${FaissC_OPENBLAS_LIBRARY};${FaissC_GOMP_LIBRARY}" INTERFACE_LINK_OPTIONS "${options}")
   add_library(FaissC::FaissC INTERFACE IMPORTED)
   set_target_properties(FaissC::FaissC PROPERTIES INTERFACE_INCLUDE_DIRECTORIES ${FaissC_INCLUDE_DIR})
   if(FaissC_SYSTEM_LIBRARY)

@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include <avif/avif.h>
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/library.h"
 #include "rebalance/io/orientation.h"
 #include "rebalance/io/pixels.h"
 
@@ -26,10 +26,7 @@ static struct {
 
 static void load(void)
 {
-	static const struct {
-		const char *name;
-		void *at;
-	} functions[] = {
+	static const struct ek_library_function functions[] = {
 		{ "avifDecoderCreate", &avif.decoder_create },
 		{ "avifDecoderDestroy", &avif.decoder_destroy },
 		{ "avifDecoderSetIOMemory", &avif.decoder_set_memory },
@@ -39,15 +36,8 @@ static void load(void)
 		{ "avifImageYUVToRGB", &avif.to_rgb },
 		{ "avifResultToString", &avif.result_text },
 	};
-	void *library = dlopen(EK_AVIF_LIBRARY, RTLD_NOW | RTLD_LOCAL);
 
-	avif.is_there = library != NULL;
-	for (size_t i = 0; avif.is_there && i < sizeof functions / sizeof *functions; i++) {
-		void *function = dlsym(library, functions[i].name);
-
-		memcpy(functions[i].at, &function, sizeof function);
-		avif.is_there = function != NULL;
-	}
+	avif.is_there = ek_library_load(EK_AVIF_LIBRARY, functions, sizeof functions / sizeof *functions) == 0;
 }
 
 static int need_library(void)

@@ -11,7 +11,8 @@ void ek_connections_notify(void *context, struct MHD_Connection *connection, voi
                            enum MHD_ConnectionNotificationCode what)
 {
 	struct ek_server *server = context;
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info =
+		ek_mhd.get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
 	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (*own != NULL)
@@ -30,7 +31,8 @@ void ek_connections_notify(void *context, struct MHD_Connection *connection, voi
 
 void ek_connections_expect(struct MHD_Connection *connection, int is_sending, double seconds)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *info =
+		ek_mhd.get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct ek_connection *own = info != NULL ? info->socket_context : NULL;
 
 	if (own != NULL) {

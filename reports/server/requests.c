@@ -69,16 +69,16 @@ static enum MHD_Result send_response(struct ek_server *server, struct MHD_Connec
 	if (response == NULL)
 		return MHD_NO;
 	for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
-		(void)MHD_add_response_header(response, headers[i][0], headers[i][1]);
-	(void)MHD_add_response_header(response, "Content-Type", type);
+		(void)ek_mhd.add_response_header(response, headers[i][0], headers[i][1]);
+	(void)ek_mhd.add_response_header(response, "Content-Type", type);
 	if (r->is_visit && status == MHD_HTTP_OK) {
 		(void)snprintf(cookie, sizeof cookie, "%s=%s; Path=/; HttpOnly; SameSite=Strict", server->cookie,
 		               server->token);
-		(void)MHD_add_response_header(response, "Set-Cookie", cookie);
+		(void)ek_mhd.add_response_header(response, "Set-Cookie", cookie);
 	}
 	ek_connections_expect(connection, 1, server->options.send_seconds);
-	sent = MHD_queue_response(connection, (unsigned)status, response);
-	MHD_destroy_response(response);
+	sent = ek_mhd.queue_response(connection, (unsigned)status, response);
+	ek_mhd.destroy_response(response);
 	r->is_answered = 1;
 	return sent;
 }
@@ -88,8 +88,9 @@ static enum MHD_Result send_fixed(struct ek_server *server, struct MHD_Connectio
                                   int status, const char *type, const void *bytes, size_t size)
 {
 	/* They are only read. */
-	return send_response(server, connection, r, status, type,
-	                     MHD_create_response_from_buffer(size, (void *)(uintptr_t)bytes, MHD_RESPMEM_PERSISTENT));
+	return send_response(
+		server, connection, r, status, type,
+		ek_mhd.create_response_from_buffer(size, (void *)(uintptr_t)bytes, MHD_RESPMEM_PERSISTENT));
 }
 
 /* The error message as the reply. */
@@ -135,7 +136,7 @@ static const char *header_of(struct MHD_Connection *connection, const char *name
 {
 	struct header_search search = { .name = name };
 
-	(void)MHD_get_connection_values(connection, MHD_HEADER_KIND, look, &search);
+	(void)ek_mhd.get_connection_values(connection, MHD_HEADER_KIND, look, &search);
 	return search.count > 1 ? "" : search.value;
 }
 
@@ -167,7 +168,7 @@ static const char *foreign(const struct ek_server *server, struct MHD_Connection
 
 static int has_token(const struct ek_server *server, struct MHD_Connection *connection, struct request *r)
 {
-	const char *cookie = MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, server->cookie);
+	const char *cookie = ek_mhd.lookup_connection_value(connection, MHD_COOKIE_KIND, server->cookie);
 
 	r->is_visit = r->parsed.token[0] != 0 && ek_token_equal(r->parsed.token, server->token);
 	return r->is_visit || (cookie != NULL && ek_token_equal(cookie, server->token));
@@ -234,7 +235,7 @@ static enum MHD_Result answer(struct ek_server *server, struct MHD_Connection *c
 		return send_fixed(server, connection, r, MHD_HTTP_OK, file->type, file->bytes, *file->size);
 	if ((rc = r->route->answer(server->options.context, &request, &reply)) < 0)
 		reply_error(&reply, rc);
-	response = MHD_create_response_from_buffer(reply.body.size, reply.body.data, MHD_RESPMEM_MUST_FREE);
+	response = ek_mhd.create_response_from_buffer(reply.body.size, reply.body.data, MHD_RESPMEM_MUST_FREE);
 	if (response == NULL)
 		ek_buffer_release(&reply.body);
 	return send_response(server, connection, r, reply.status, reply.type != NULL ? reply.type : "application/json",

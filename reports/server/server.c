@@ -12,6 +12,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/hash.h"
+#include "rebalance/base/library.h"
 #include "rebalance/base/log.h"
 #include "reports/server/server_internal.h"
 
@@ -23,6 +24,26 @@ enum {
 	LONGEST_WAIT = 250        /* ms; then deadlines and the wish to stop are looked at */
 };
 static const double default_receive = 20, default_send = 120; /* seconds */
+
+struct ek_mhd ek_mhd;
+
+static int load_library(void)
+{
+	static const struct ek_library_function functions[] = {
+		{ "MHD_add_response_header", &ek_mhd.add_response_header },
+		{ "MHD_create_response_from_buffer", &ek_mhd.create_response_from_buffer },
+		{ "MHD_destroy_response", &ek_mhd.destroy_response },
+		{ "MHD_get_connection_info", &ek_mhd.get_connection_info },
+		{ "MHD_get_connection_values", &ek_mhd.get_connection_values },
+		{ "MHD_lookup_connection_value", &ek_mhd.lookup_connection_value },
+		{ "MHD_queue_response", &ek_mhd.queue_response },
+		{ "MHD_run_wait", &ek_mhd.run_wait },
+		{ "MHD_start_daemon", &ek_mhd.start_daemon },
+		{ "MHD_stop_daemon", &ek_mhd.stop_daemon },
+	};
+
+	return ek_library_load(EK_MICROHTTPD_LIBRARY, functions, sizeof functions / sizeof *functions);
+}
 
 static int make_token(char token[EK_TOKEN_SIZE])
 {
@@ -63,12 +84,12 @@ static int listen_on(struct ek_server *s)
 static int start_daemon(struct ek_server *s)
 {
 	/* By select() or poll(), connections over the limit would be refused; so they wait. */
-	s->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, ek_requests_handle, s, MHD_OPTION_LISTEN_SOCKET,
-	                             s->listener, MHD_OPTION_CONNECTION_LIMIT, s->options.connections,
-	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MEMORY,
-	                             MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, ek_requests_begin, s,
-	                             MHD_OPTION_NOTIFY_COMPLETED, ek_requests_end, s, MHD_OPTION_NOTIFY_CONNECTION,
-	                             ek_connections_notify, s, MHD_OPTION_END);
+	s->daemon = ek_mhd.start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, ek_requests_handle, s, MHD_OPTION_LISTEN_SOCKET,
+	                                s->listener, MHD_OPTION_CONNECTION_LIMIT, s->options.connections,
+	                                MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MEMORY,
+	                                MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, ek_requests_begin,
+	                                s, MHD_OPTION_NOTIFY_COMPLETED, ek_requests_end, s,
+	                                MHD_OPTION_NOTIFY_CONNECTION, ek_connections_notify, s, MHD_OPTION_END);
 	if (s->daemon == NULL)
 		return ek_fail_errno("cannot start the server");
 	s->listener = -1;
@@ -96,6 +117,7 @@ int ek_server_open(struct ek_server **out, const struct ek_server_options *optio
 	EK_TRY(ek_alloc(&s->connections, s->options.connections, sizeof *s->connections));
 	for (unsigned i = 0; i < s->options.connections; i++)
 		s->connections[i].fd = -1;
+	EK_TRY(load_library());
 	EK_TRY(make_token(s->token));
 	EK_TRY(listen_on(s));
 	(void)snprintf(s->hosts[0], sizeof s->hosts[0], "127.0.0.1:%u", s->port);
@@ -124,7 +146,7 @@ uint16_t ek_server_port(const struct ek_server *server)
 int ek_server_run(struct ek_server *server)
 {
 	while (ek_check_interrupt() == 0) {
-		if (MHD_run_wait(server->daemon, LONGEST_WAIT) != MHD_YES)
+		if (ek_mhd.run_wait(server->daemon, LONGEST_WAIT) != MHD_YES)
 			return ek_fail(EK_EIO, "the server failed");
 		ek_connections_reap(server);
 	}
@@ -136,7 +158,7 @@ void ek_server_close(struct ek_server *server)
 	if (server == NULL)
 		return;
 	if (server->daemon != NULL)
-		MHD_stop_daemon(server->daemon);
+		ek_mhd.stop_daemon(server->daemon);
 	if (server->listener >= 0)
 		(void)close(server->listener);
 	free(server->connections);

@@ -1,0 +1,22 @@
+#include "rebalance/base/library.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+#include "rebalance/base/error.h"
+
+int ek_library_load(const char *file, const struct ek_library_function *functions, size_t count)
+{
+	void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+
+	if (library == NULL)
+		return ek_fail(EK_ENOTSUP, "the library %s is not there", file);
+	for (size_t i = 0; i < count; i++) {
+		void *function = dlsym(library, functions[i].name);
+
+		if (function == NULL)
+			return ek_fail(EK_ENOTSUP, "the library %s has no %s", file, functions[i].name);
+		memcpy(functions[i].at, &function, sizeof function);
+	}
+	return 0;
+}
