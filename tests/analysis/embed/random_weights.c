@@ -110,6 +110,14 @@ void ek_random_tensor(float *out, const char *name, const uint64_t *shape, int d
 	}
 }
 
+void ek_random_bits(int32_t *out, const char *name, size_t count)
+{
+	const uint64_t stream = ek_random_stream(name);
+
+	for (size_t i = 0; i < count; i++)
+		out[i] = bits24(stream, i);
+}
+
 void ek_random_units(float *out, const char *name, size_t count)
 {
 	const uint64_t stream = ek_random_stream(name);

@@ -18,6 +18,9 @@ void ek_random_tensor(float *out, const char *name, const uint64_t *shape, int d
 /* u in [-1, 1), as tests/golden/digests.py makes inputs. out: [count]. */
 void ek_random_units(float *out, const char *name, size_t count);
 
+/* Numbers of 24 bits, as tests/golden/random_weights.py's bits24. out: [count]. */
+void ek_random_bits(int32_t *out, const char *name, size_t count);
+
 /* Image `number` of this size. out: [height, width, 3]. */
 void ek_random_image(uint8_t *out, int number, int width, int height);
 
