@@ -42,8 +42,8 @@ static const struct ek_option rows[] = {
 	  EK_FIELD(struct ek_do_balance_options, plan.by),
 	  .argument = "WHAT",
 	  .recorded = 1,
-	  .help = "what is balanced: cluster, label, an ATTRIBUTE or a combination (gender*race); "
-	          "images that have none are left out" },
+	  .help = "what is balanced: group, cluster, label, an ATTRIBUTE or a combination (gender*race); unless told "
+	          "otherwise group where there are groups, else cluster; images that have none are left out" },
 	{ .name = "rule",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_do_balance_options, plan.rule),
@@ -84,6 +84,7 @@ static int balance(struct ek_invocation *i, struct ek_run *run)
 
 	o->plan.seed = (uint64_t)i->settings.common.seed;
 	o->force = i->settings.steps.force;
+	EK_TRY(ek_do_plan_by(&o->plan.by, run, &i->settings.steps)); /* a recipe has it, too */
 	EK_TRY(ek_do_balance(&made, run, &i->settings.steps, o));
 	EK_TRY(ek_plan_print(i, run, o->plan.name, made));
 out:

@@ -43,9 +43,11 @@ static const struct ek_option rows[] = {
 	  EK_FIELD(struct ek_do_weights_options, plan.by),
 	  .argument = "WHAT",
 	  .recorded = 1,
-	  .help = "the units: cluster, group (learned from labels), label, an attribute, or several joined by *; "
-	          "cluster unless told "
-	          "otherwise; images that have none are never shown" },
+	  .help = "the units: group (learned from labels, or found), cluster, label, an attribute, or several joined "
+	          "by "
+	          "*; unless told otherwise group where there are groups, else cluster; images that have none are "
+	          "never "
+	          "shown" },
 	{ .name = "cap",
 	  .kind = EK_KIND_NUMBER,
 	  EK_FIELD(struct ek_do_weights_options, plan.cap),
@@ -124,17 +126,20 @@ static const char document[] = "weights/*/weights.json";
 
 static int print(const struct ek_run *run, const char *name)
 {
-	const cJSON *largest, *told;
+	const cJSON *largest, *told, *units;
 	cJSON *json = NULL;
 	char images[32], effective[32], share[32];
 	int rc;
 
 	EK_TRY(ek_document_load(&json, run, document, name));
 	largest = cJSON_GetObjectItemCaseSensitive(json, "largest_repeat");
-	(void)printf("%s by %s over %s image%s in %.0f unit%s\n", word(json, "scheme"), word(json, "by"),
+	told = cJSON_GetObjectItemCaseSensitive(json, "told");
+	/* By groups images are weighed one by one, but it is groups that are evened out. */
+	units = told != NULL && strcmp(word(json, "scheme"), "inverse") == 0 ? told : json;
+	(void)printf("%s by %s over %s image%s in %.0f unit%s\n", word(json, "scheme"), word(units, "by"),
 	             ek_text_count(images, ek_whole(ek_json_number(json, "in_units"))),
-	             ek_text_s(ek_whole(ek_json_number(json, "in_units"))), ek_json_number(json, "units"),
-	             ek_text_s(ek_whole(ek_json_number(json, "units"))));
+	             ek_text_s(ek_whole(ek_json_number(json, "in_units"))), ek_json_number(units, "units"),
+	             ek_text_s(ek_whole(ek_json_number(units, "units"))));
 	ek_plan_print_units(json, ek_json_number(json, "images") - ek_json_number(json, "held_out"), "never shown");
 	(void)printf("\n");
 	(void)printf("  %-20s %s images (%s)\n", "effective sample",
@@ -145,7 +150,6 @@ static int print(const struct ek_run *run, const char *name)
 	             ek_text_count(images, ek_whole(ek_json_number(largest, "images"))));
 	print_skew(json, "entropy (1 = even)", "normalised_entropy");
 	print_skew(json, "effective units", "effective_units");
-	told = cJSON_GetObjectItemCaseSensitive(json, "told");
 	print_units(told != NULL ? told : json, ek_json_number(json, "in_units"));
 	(void)printf("\nweights: %s/weights/%s\n", ek_run_path(run), name);
 out:
@@ -180,6 +184,7 @@ static int weights(struct ek_invocation *i, struct ek_run *run)
 	int from_clusters, rc;
 
 	o->force = i->settings.steps.force;
+	EK_TRY(ek_do_weights_by(&o->plan, run, &i->settings.steps)); /* a recipe has it, too */
 	EK_TRY(ek_do_weights(&from_clusters, run, &i->settings.steps, o));
 	EK_TRY(ek_do_recipe(&i->settings.recipe, run, from_clusters));
 	EK_TRY(i->settings.common.json ? ek_summary_print_file(run, document, o->plan.name) : print(run, o->plan.name));

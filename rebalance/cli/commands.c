@@ -126,7 +126,7 @@ const struct ek_command ek_commands[] = {
 	  .run = ek_cmd_prune },
 	{ .name = "balance",
 	  .arguments = "RUN --to smallest | --total N | --target FILE, --name NAME",
-	  .summary = "choose images so that clusters, labels or attributes have equal or wanted shares",
+	  .summary = "choose images so that groups, clusters, labels or attributes have equal or wanted shares",
 	  .description = "Writes RUN/subsets/NAME as prune does. --to smallest cuts all to the size of the smallest; "
 	                 "--total N shares N images out as evenly as there are images (from the top of the tree down, "
 	                 "if the clusters were made with --hierarchy); --target FILE takes the shares of a file.",

@@ -123,7 +123,7 @@ void ek_plan_print_units(const cJSON *json, double images, const char *what_beco
 static void print_subset(const cJSON *json, const char *run, const char *name)
 {
 	const double before = ek_json_number(json, "images_before"), after = ek_json_number(json, "images_after");
-	const cJSON *attribute, *item;
+	const cJSON *attribute, *item, *group = ek_json_member(json, "per_group");
 	char a[32], b[32], c[32];
 
 	(void)printf("%s%s of %s images (%s)%s", ek_bold(), ek_text_count(a, (uint64_t)after),
@@ -133,9 +133,15 @@ static void print_subset(const cJSON *json, const char *run, const char *name)
 		(void)printf(", %s of them different, one at most %.0f times",
 		             ek_text_count(a, ek_whole(ek_json_number(json, "distinct_after"))),
 		             ek_json_number(json, "largest_repeat"));
+	if (strstr(name_of(a, ek_json_member(json, "by")), "group") != NULL)
+		(void)printf(", by %s", name_of(a, ek_json_member(json, "by")));
 	(void)printf("\n");
 	ek_plan_print_units(json, before, "left out");
 	print_near_duplicates(ek_json_member(json, "near_duplicates"));
+	if (group != NULL) {
+		print_rows("group", "value", ek_json_member(group, "values"));
+		print_impact(ek_json_member(group, "disparate_impact"));
+	}
 	if (ek_json_member(json, "per_cluster") != NULL) {
 		print_rows("cluster", "cluster", ek_json_member(json, "per_cluster"));
 		print_impact(ek_json_member(json, "disparate_impact"));

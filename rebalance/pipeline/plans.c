@@ -1,9 +1,11 @@
 #include "rebalance/pipeline/plans.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
 #include "rebalance/pipeline/reference.h"
 #include "rebalance/pipeline/score.h"
 
@@ -33,6 +35,51 @@ static int components_before(struct ek_run *run, struct ek_steps_options *steps)
 	return rc;
 }
 
+static int groups_before(struct ek_run *run, struct ek_steps_options *steps)
+{
+	struct ek_steps_options recorded;
+	int rc;
+
+	if (steps != NULL)
+		return ek_steps_groups(run, steps);
+	ek_steps_options_init(&recorded);
+	rc = ek_steps_groups(run, &recorded);
+	ek_steps_options_release(&recorded);
+	return rc;
+}
+
+static int tell_groups(const struct ek_run *run)
+{
+	struct ek_groups groups;
+	int rc;
+
+	EK_TRY(ek_groups_load(&groups, run));
+	if (groups.labelled > 0)
+		ek_info("by the %u groups that %" PRIu64 " labels taught; 'by' cluster takes the clusters",
+		        groups.count, groups.labelled);
+	else
+		ek_info("by the %u groups that were found%s; 'by' cluster takes the clusters", groups.count,
+		        groups.named ? " by words" : " without labels");
+out:
+	ek_groups_release(&groups);
+	return rc;
+}
+
+int ek_do_plan_by(const char **by, struct ek_run *run, struct ek_steps_options *steps)
+{
+	int rc = 0;
+
+	if (*by == NULL || strstr(*by, "group") != NULL)
+		EK_TRY(groups_before(run, steps));
+	if (*by != NULL)
+		goto out;
+	EK_TRY(ek_units_best(by, run));
+	if (strcmp(*by, "group") == 0)
+		EK_TRY(tell_groups(run));
+out:
+	return rc;
+}
+
 int ek_do_prune(int *made, struct ek_run *run, struct ek_steps_options *steps, const struct ek_do_prune_options *o)
 {
 	struct ek_prune_options plan = o->plan;
@@ -45,6 +92,8 @@ int ek_do_prune(int *made, struct ek_run *run, struct ek_steps_options *steps, c
 	if (o->keep != NULL)
 		EK_TRY(ek_keep_parse(&plan.keep, o->keep));
 	EK_TRY(steps_before(run, steps, 1));
+	if (plan.by != NULL)
+		EK_TRY(ek_do_plan_by(&plan.by, run, steps));
 	if (strcmp(plan.method, "leverage") == 0)
 		EK_TRY(components_before(run, steps));
 	if (strncmp(plan.method, "score:", 6) == 0)
@@ -64,7 +113,23 @@ int ek_do_balance(int *made, struct ek_run *run, struct ek_steps_options *steps,
 		return ek_fail(EK_EUSAGE, "a balanced subset needs a name");
 	plan.smallest = o->to != NULL;
 	EK_TRY(steps_before(run, steps, 1));
+	EK_TRY(ek_do_plan_by(&plan.by, run, steps));
 	EK_TRY(ek_balance(made, run, &plan, o->force));
+out:
+	return rc;
+}
+
+int ek_do_weights_by(struct ek_weights_options *plan, struct ek_run *run, struct ek_steps_options *steps)
+{
+	static const char says_itself[] = "reweigh=";
+	const char *by = plan->by;
+	int rc = 0;
+
+	if (plan->scheme != NULL && strncmp(plan->scheme, says_itself, sizeof says_itself - 1) == 0)
+		return 0;
+	EK_TRY(ek_do_plan_by(&by, run, steps));
+	if (strcmp(by, "group") == 0)
+		plan->by = by;
 out:
 	return rc;
 }
@@ -85,6 +150,7 @@ int ek_do_weights(int *from_clusters, struct ek_run *run, struct ek_steps_option
 		plan.context = &reference;
 		plan.made_from = reference.array;
 	}
+	EK_TRY(ek_do_weights_by(&plan, run, steps));
 	EK_TRY(ek_weights_prepare(&weights, &plan));
 	*from_clusters = strcmp(ek_weights_step(weights)->inputs[0], "clusters/assignment.npy") == 0;
 	EK_TRY(steps_before(run, steps, *from_clusters));

@@ -25,18 +25,18 @@ struct ek_do_prune_options {
 	}
 
 struct ek_do_balance_options {
-	struct ek_balance_options plan; /* but for `smallest` */
+	struct ek_balance_options plan; /* but for `smallest`; by NULL: as ek_do_plan_by chooses */
 	const char *to;                 /* "smallest", or NULL */
 	int force;
 };
 #define EK_DO_BALANCE_DEFAULT                                                                                          \
 	{                                                                                                              \
-		.plan = {.by = "cluster", .rule = "furthest", .max_repeat = 1 }                                        \
+		.plan = {.rule = "furthest", .max_repeat = 1 }                                                         \
 	}
 
 struct ek_do_weights_options {
-	struct ek_weights_options plan;
-	const char *reference; /* a data set with the shares that are wanted, or NULL */
+	struct ek_weights_options plan; /* by NULL: as ek_do_weights_by chooses */
+	const char *reference;          /* a data set with the shares that are wanted, or NULL */
 	int force;
 };
 
@@ -48,6 +48,12 @@ struct ek_do_export_options {
 	{                                                                                                              \
 		.shard_size = "1GB"                                                                                    \
 	}
+
+/* What balance and weights are by where nobody said (`*by` NULL): groups, where the run has any (ek_units_best), which
+ * is told; else clusters. Groups that are asked for, or may be taken, are brought up to date first. */
+int ek_do_plan_by(const char **by, struct ek_run *run, struct ek_steps_options *steps);
+/* The same, of weights: schemes that say themselves what they are by are left alone, and so are clusters. */
+int ek_do_weights_by(struct ek_weights_options *plan, struct ek_run *run, struct ek_steps_options *steps);
 
 /* `*made`: 0: it was there and current. Scores that are kept by are brought up to date first (score.h). EK_EUSAGE: also
  * without a name, a method, or how much. As ek_prune. */

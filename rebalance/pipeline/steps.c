@@ -888,6 +888,18 @@ int ek_steps_components(struct ek_run *run, struct ek_steps_options *options)
 	return ek_steps_run(run, options, steps, 0);
 }
 
+int ek_steps_groups(struct ek_run *run, struct ek_steps_options *options)
+{
+	static const enum ek_step_id steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_COMPONENTS, EK_STEP_GROUPS,
+		                                 EK_STEP_END };
+
+	if (ek_run_recorded(run, "groups") == NULL)
+		return 0;
+	if (!options->seed_kept)
+		options->seed_given = 0;
+	return ek_steps_run(run, options, steps, 0);
+}
+
 int ek_steps_keep_list(char **path, const struct ek_run *run, const struct ek_buffer *list)
 {
 	struct ek_atomic_file file = { 0 };

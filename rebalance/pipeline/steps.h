@@ -101,6 +101,9 @@ int ek_steps_before(struct ek_run *run, struct ek_steps_options *options, int cl
 /* The whitened components, by views if any were ever asked for, else by spread; likewise. */
 int ek_steps_components(struct ek_run *run, struct ek_steps_options *options);
 
+/* The groups, where any were ever asked for; likewise. */
+int ek_steps_groups(struct ek_run *run, struct ek_steps_options *options);
+
 /* Would the step scan list what it listed? `*reason` (of the run, until its next call) says why not. A data set that is
  * away is taken as it was, and so is a run without a scan. */
 int ek_steps_scan_is_current(int *current, const char **reason, struct ek_run *run, struct ek_steps_options *options);

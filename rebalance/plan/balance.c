@@ -18,9 +18,7 @@
 #include "rebalance/plan/tree.h"
 
 static const char clusters_file[] = "clusters/clusters.json";
-static const char *const inputs[] = {
-	"clusters/assignment.npy", "clusters/distance.npy", clusters_file, "images.jsonl", "ranges.json", NULL
-};
+static const char *const inputs[] = { EK_EFFECTS_INPUTS, "clusters/distance.npy", clusters_file, NULL };
 
 /* What is asked for, in a word. */
 static const char *method_of(const struct ek_balance_options *o)

@@ -1,6 +1,7 @@
 #include "rebalance/plan/effects.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "analysis/skew/inequality.h"
 #include "analysis/skew/intervals.h"
@@ -178,22 +179,24 @@ out:
 	return rc;
 }
 
-static int add_attribute(cJSON *json, const struct ek_column *column, const struct ek_selection *s)
+/* What has names: the values of an attribute, or groups. */
+static int add_named(cJSON *json, const char *name, const int32_t *unit, char *const *names, size_t k,
+                     const struct ek_selection *s)
 {
 	struct tally t = { 0 };
 	cJSON *attribute, *list, *row;
 	int rc;
 
-	EK_TRY(tally_new(&t, column->value_count));
-	EK_TRY(count(&t, column->codes, NULL, s));
-	EK_TRY(ek_json_add_object(&attribute, json, column->name));
+	EK_TRY(tally_new(&t, k));
+	EK_TRY(count(&t, unit, NULL, s));
+	EK_TRY(ek_json_add_object(&attribute, json, name));
 	EK_TRY(ek_json_add_array(&list, attribute, "values"));
 	for (size_t i = 0; i < t.k; i++) {
 		EK_TRY(ek_json_add_object(&row, list, NULL));
-		EK_TRY(ek_json_add_string(row, "value", column->values[i]));
+		EK_TRY(ek_json_add_string(row, "value", names[i]));
 		EK_TRY(add_row(row, &t, i));
 	}
-	EK_TRY(add_disparate_impact(attribute, &t, column->values));
+	EK_TRY(add_disparate_impact(attribute, &t, names));
 	EK_TRY(add_skew(attribute, "skew_before", t.before, t.k));
 	EK_TRY(add_skew(attribute, "skew_after", t.after, t.k));
 out:
@@ -214,6 +217,7 @@ static int has_file(const struct ek_run *run, const char *name)
 
 int ek_effects_open(struct ek_effects *effects, const struct ek_run *run)
 {
+	const char *best;
 	int rc;
 
 	*effects = (struct ek_effects){ 0 };
@@ -223,6 +227,9 @@ int ek_effects_open(struct ek_effects *effects, const struct ek_run *run)
 	EK_TRY(has_file(run, "images.jsonl"));
 	if (rc > 0)
 		EK_TRY(ek_columns_load(&effects->columns, run));
+	EK_TRY(ek_units_best(&best, run));
+	if (strcmp(best, "group") == 0)
+		EK_TRY(ek_units_load(&effects->groups, run, best));
 	rc = 0;
 out:
 	return rc;
@@ -231,19 +238,26 @@ out:
 void ek_effects_release(struct ek_effects *effects)
 {
 	ek_units_release(&effects->clusters);
+	ek_units_release(&effects->groups);
 	ek_columns_release(&effects->columns);
 }
 
 int ek_effects_add(cJSON *json, const struct ek_effects *effects, const struct ek_selection *s)
 {
+	const struct ek_units *groups = &effects->groups;
 	cJSON *attributes;
 	int rc = 0;
 
 	if (effects->clusters.k > 0)
 		EK_TRY(add_clusters(json, &effects->clusters, s));
+	if (groups->k > 0)
+		EK_TRY(add_named(json, "per_group", groups->unit, groups->names, groups->k, s));
 	EK_TRY(ek_json_add_object(&attributes, json, "per_attribute"));
-	for (size_t i = 0; i < effects->columns.count; i++)
-		EK_TRY(add_attribute(attributes, &effects->columns.items[i], s));
+	for (size_t i = 0; i < effects->columns.count; i++) {
+		const struct ek_column *c = &effects->columns.items[i];
+
+		EK_TRY(add_named(attributes, c->name, c->codes, c->values, c->value_count, s));
+	}
 out:
 	return rc;
 }

@@ -88,12 +88,12 @@ struct pruning {
 	const struct ek_prune_options *options;
 	const struct ek_prune_method *method;
 	const char *by;
-	char *scores;           /* owned: the file; NULL: none is needed */
-	const char *inputs[8];  /* of the subset; some point into `score_input` */
-	char *score_input;      /* owned: scores/NAME.npy */
-	cJSON *json;            /* owned: options */
-	cJSON *report;          /* owned: what the method has to tell */
-	char *names[BASELINES]; /* owned: of the baselines' subsets */
+	char *scores;                                   /* owned: the file; NULL: none is needed */
+	const char *inputs[EK_EFFECTS_INPUT_COUNT + 5]; /* of the subset; some point into `score_input` */
+	char *score_input;                              /* owned: scores/NAME.npy */
+	cJSON *json;                                    /* owned: options */
+	cJSON *report;                                  /* owned: what the method has to tell */
+	char *names[BASELINES];                         /* owned: of the baselines' subsets */
 	cJSON *baseline_json[BASELINES];
 	struct ek_effects effects;
 	uint64_t total; /* images kept */
@@ -277,7 +277,8 @@ out:
 
 static int prepare(struct pruning *p)
 {
-	size_t i = 0;
+	static const char *const effects[] = { EK_EFFECTS_INPUTS };
+	size_t i = EK_EFFECTS_INPUT_COUNT;
 	int rc;
 
 	EK_TRY(ek_subset_check_name(p->options->name));
@@ -285,10 +286,8 @@ static int prepare(struct pruning *p)
 	p->by = p->options->by != NULL ? p->options->by : p->method->by;
 	EK_TRY(prepare_near_duplicates(p));
 	EK_TRY(find_scores(p));
-	p->inputs[i++] = "clusters/assignment.npy";
+	memcpy(p->inputs, effects, sizeof effects);
 	p->inputs[i++] = "clusters/distance.npy";
-	p->inputs[i++] = "images.jsonl";
-	p->inputs[i++] = "ranges.json"; /* where there is one */
 	if (p->method->embedded != NULL) {
 		p->inputs[i++] = "embeddings.npy";
 		p->inputs[i++] = "clusters/centroids.npy";

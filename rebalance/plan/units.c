@@ -140,50 +140,20 @@ static const struct ek_column *find_column(const struct ek_columns *columns, con
 	return NULL;
 }
 
-/* The likeliest group of each image, where labels taught any (docs/files.md, clusters/groups.json). */
-static int load_groups(struct ek_units *units, struct factor *factor, const struct ek_run *run)
+/* The likeliest group of each image (docs/files.md, clusters/groups.json). */
+static int take_groups(struct ek_units *units, struct factor *factor)
 {
-	struct ek_npy membership = { 0 };
-	const cJSON *groups, *item;
-	char *path = NULL, *document = NULL;
-	cJSON *json = NULL;
-	uint64_t shape[2];
+	const struct ek_groups *groups = &units->groups;
 	int rc;
 
-	EK_TRY(ek_run_file(&document, run, groups_file));
-	EK_TRY(ek_run_file(&path, run, membership_file));
-	EK_TRY(ek_json_load(&json, document));
-	groups = cJSON_GetObjectItemCaseSensitive(json, "groups");
-	factor->count = (uint64_t)cJSON_GetArraySize(groups);
-	shape[0] = UINT64_MAX;
-	shape[1] = factor->count;
-	EK_TRY(ek_npy_open_as(&membership, path, EK_F32, 2, shape));
-	EK_TRY(set_count(units, membership.shape[0], membership_file));
-	EK_TRY(ek_alloc(&units->groups, units->n, sizeof *units->groups));
-	EK_TRY(ek_alloc(&units->group_names, factor->count + 1, sizeof *units->group_names));
-	for (uint64_t i = 0; i < units->n; i++) {
-		const float *row = (const float *)membership.data + i * factor->count;
-		int32_t best = 0;
-
-		for (int32_t g = 1; (uint64_t)g < factor->count; g++)
-			best = row[g] > row[best] ? g : best;
-		units->groups[i] = best;
+	EK_TRY(set_count(units, groups->images, membership_file));
+	if (units->likeliest == NULL) {
+		EK_TRY(ek_alloc(&units->likeliest, units->n, sizeof *units->likeliest));
+		for (uint64_t i = 0; i < units->n; i++)
+			units->likeliest[i] = (int32_t)ek_groups_likeliest(groups, i);
 	}
-	factor->codes = units->groups;
-	factor->names = units->group_names;
-	factor->count = 0;
-	cJSON_ArrayForEach(item, groups)
-	{
-		const char *name;
-
-		EK_TRY(ek_json_get_string(&name, item, "name", document));
-		EK_TRY(ek_copy_string(&units->group_names[factor->count++], name));
-	}
+	*factor = (struct factor){ units->likeliest, groups->count, groups->names };
 out:
-	ek_npy_close(&membership);
-	cJSON_Delete(json);
-	free(path);
-	free(document);
 	return rc;
 }
 
@@ -195,10 +165,11 @@ static int load_factor(struct ek_units *units, struct factor *factor, const stru
 
 	if (strcmp(name, "cluster") == 0)
 		return load_clusters(units, factor, run);
-	if (strcmp(name, "group") == 0 && units->groups == NULL) {
-		EK_TRY(has_file(run, groups_file));
-		if (rc > 0)
-			return load_groups(units, factor, run);
+	if (strcmp(name, "group") == 0) {
+		if (units->groups.count == 0)
+			EK_TRY(ek_groups_load(&units->groups, run));
+		if (units->groups.count > 0)
+			return take_groups(units, factor);
 	}
 	if (columns->items == NULL && (rc = has_file(run, images_file)) > 0)
 		EK_TRY(ek_columns_load(columns, run));
@@ -503,10 +474,8 @@ out:
 
 void ek_units_release(struct ek_units *units)
 {
-	for (size_t g = 0; units->group_names != NULL && units->group_names[g] != NULL; g++)
-		free(units->group_names[g]);
-	free(units->group_names);
-	free(units->groups);
+	ek_groups_release(&units->groups);
+	free(units->likeliest);
 	for (uint32_t k = 0; units->names != NULL && k < units->k; k++)
 		free(units->names[k]);
 	free(units->names);
@@ -612,6 +581,20 @@ int ek_units_add(cJSON *json, const struct ek_units *units, const double *after)
 	EK_TRY(ek_json_add_double(json, "moved", ek_units_moved(units, after)));
 	EK_TRY(ek_json_add_bool(json, "changes_little", ek_units_moved(units, after) < EK_UNITS_LITTLE));
 out:
+	return rc;
+}
+
+int ek_units_best(const char **by, const struct ek_run *run)
+{
+	struct ek_groups groups;
+	int rc;
+
+	*by = "cluster";
+	EK_TRY(ek_groups_load(&groups, run));
+	if (groups.count > 1)
+		*by = "group";
+out:
+	ek_groups_release(&groups);
 	return rc;
 }
 

@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+#include "rebalance/io/groups.h"
 #include "rebalance/io/npy.h"
 #include "rebalance/io/run.h"
 
@@ -29,13 +30,13 @@ struct ek_units {
 	char **names;        /* [k] owned; NULL: numbers, as those of clusters */
 	char *by;            /* as asked: "cluster", "label", "gender×race", "all"; owned */
 	/* The rest is private. */
-	int32_t *owned, *groups; /* groups: [n] of what labels taught, or NULL */
-	char **group_names;      /* ends with NULL */
+	int32_t *owned, *likeliest; /* likeliest: [n] group of each image, or NULL */
+	struct ek_groups groups;
 	struct ek_npy map;
 };
 
 /*
- * `by`: "cluster"; "group" (the likeliest of the groups that labels taught); "all" (one unit of all images); "label";
+ * `by`: "cluster"; "group" (the likeliest of the run's groups, io/groups.h); "all" (one unit of all images); "label";
  * the name of an attribute; or several of these joined by "×" or "*", whose units are the combinations that occur,
  * named "female×asian", in the order of the values.
  * `*units` need not be initialised; release it in any case.
@@ -75,6 +76,12 @@ uint64_t ek_units_without_value(const struct ek_units *units);
 double ek_units_moved(const struct ek_units *units, const double *after);
 /* Add "without_value" and, unless `after` is NULL, "moved" and "changes_little" (docs/files.md). */
 int ek_units_add(cJSON *json, const struct ek_units *units, const double *after);
+
+/*
+ * What a plan is by where nobody said: `*by` (static) is "group" where the run has two groups or more, be they learned
+ * from labels or found, else "cluster". An attribute is never taken unasked. EK_EDATA, EK_EIO.
+ */
+int ek_units_best(const char **by, const struct ek_run *run);
 
 /* The files of the run that units by `by` are made from, for ek_step: ends with NULL, static. */
 const char *const *ek_units_inputs(const char *by);

@@ -33,6 +33,12 @@ done
 run evenkeel cluster RUN --labels labels.csv --quiet
 run evenkeel balance RUN --by group --to smallest --name even --quiet
 run evenkeel weights RUN --by group --scheme inverse --name fair --quiet
+# Where nobody says by what: groups, and it is said; an attribute or clusters only if asked.
+run evenkeel balance RUN --to smallest --name unasked --recipe recipe.json
+cmp RUN/subsets/unasked/keep.npy RUN/subsets/even/keep.npy && grep -o '"by":[^,]*' recipe.json
+run evenkeel balance RUN --to smallest --by cluster --name flat --quiet | head -2
+run evenkeel weights RUN --scheme inverse --name unasked
+cmp RUN/weights/unasked/weights.npy RUN/weights/fair/weights.npy && echo "as by group"
 evenkeel audit RUN --quiet | grep -A 4 'groups: learned'
 grep -o 'id="groups"' RUN/report.html
 run evenkeel weights RUN --reference photos --name like --quiet

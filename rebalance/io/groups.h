@@ -1,0 +1,28 @@
+/*
+ * The groups of a run, as clusters/groups.json and clusters/membership.npy have them: which there are, what they are
+ * known by, and how likely each image is of each.
+ */
+#ifndef EK_IO_GROUPS_H
+#define EK_IO_GROUPS_H
+
+#include "rebalance/io/npy.h"
+#include "rebalance/io/run.h"
+
+struct ek_groups {
+	uint32_t count; /* 0: the run has none */
+	uint64_t images;
+	char **names;      /* [count] */
+	uint64_t labelled; /* images whose labels taught them; 0: they were found, or come from words */
+	int named;         /* 1: people would call them so: their names are from labels or words, not "g0" */
+	const float *q;    /* [images, count] probabilities */
+	struct ek_npy membership;
+};
+
+/* EK_EDATA: files that do not fit each other. Release in any case. */
+int ek_groups_load(struct ek_groups *groups, const struct ek_run *run);
+void ek_groups_release(struct ek_groups *groups);
+
+/* The group that an image most likely is of: the first of several that are as likely. */
+uint32_t ek_groups_likeliest(const struct ek_groups *groups, uint64_t image);
+
+#endif
