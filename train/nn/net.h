@@ -147,6 +147,8 @@ int ek_net_modulate(struct ek_net *net, int x, const struct ek_net_modulate *mod
 
 /* softmax(q·k^T / sqrt(d))·v. qkv: rows of [3, heads, d]; result: rows of [heads, d]. */
 int ek_net_attention(struct ek_net *net, int qkv, int heads);
+/* The same where row i sees rows 0 … i alone. On the CPU. */
+int ek_net_causal_attention(struct ek_net *net, int qkv, int heads);
 
 /* Each number on its own. EK_NN_LINEAR gives x back. slope: of a leaky ReLU, with EK_NN_RELU; 0 is the plain one. */
 int ek_net_activation(struct ek_net *net, int x, enum ek_nn_activation activation);

@@ -365,7 +365,7 @@ out:
 	return rc;
 }
 
-int ek_net_attention(struct ek_net *net, int qkv, int heads)
+static int attention(struct ek_net *net, int qkv, int heads, enum ek_net_kind kind)
 {
 	struct ek_net_shape shape;
 	int rc;
@@ -376,12 +376,22 @@ int ek_net_attention(struct ek_net *net, int qkv, int heads)
 		return ek_fail(EK_EUSAGE, "attention: %d features are not 3 x %d heads", shape.channels, heads);
 	EK_TRY(qkv = ek_net_cast(net, qkv, net->type));
 	shape.channels /= 3;
-	rc = add_one(net,
-	             &(struct ek_net_op){
-			     .kind = EK_NET_ATTENTION, .inputs = { qkv }, .parameters = { -1, -1 }, .of.heads = heads },
-	             shape, net->type);
+	rc = add_one(
+		net,
+		&(struct ek_net_op){ .kind = kind, .inputs = { qkv }, .parameters = { -1, -1 }, .of.heads = heads },
+		shape, net->type);
 out:
 	return rc;
+}
+
+int ek_net_attention(struct ek_net *net, int qkv, int heads)
+{
+	return attention(net, qkv, heads, EK_NET_ATTENTION);
+}
+
+int ek_net_causal_attention(struct ek_net *net, int qkv, int heads)
+{
+	return attention(net, qkv, heads, EK_NET_CAUSAL);
 }
 
 static int activation(struct ek_net *net, int x, enum ek_nn_activation kind, float slope)

@@ -18,6 +18,7 @@ enum { EK_NET_NEEDS_OUTPUT = 1u << 8, EK_NET_STOPS = 16 };
 	ROW(LAYER_NORM, layer_norm, "layer norm",  1) \
 	ROW(MODULATE,   modulate,   "modulate",    7 | EK_NET_NEEDS_OUTPUT) \
 	ROW(ATTENTION,  attention,  "attention",   1 | EK_NET_NEEDS_OUTPUT) \
+	ROW(CAUSAL,     causal,     "causal attention", 1 | EK_NET_NEEDS_OUTPUT) \
 	ROW(ACTIVATION, activation, "activation",  1) \
 	ROW(SOFTMAX,    softmax,    "softmax",     EK_NET_NEEDS_OUTPUT) \
 	ROW(ADD,        add,        "add",         0) \

@@ -189,6 +189,11 @@ static int attention(struct net_subject *s, const int *n)
 	return output(s, ek_net_attention(s->net, with_gradient(s, n[0], n[1], 3 * n[2] * n[3]), n[2]));
 }
 
+static int causal_attention(struct net_subject *s, const int *n)
+{
+	return output(s, ek_net_causal_attention(s->net, with_gradient(s, n[0], n[1], 3 * n[2] * n[3]), n[2]));
+}
+
 /* rows, channels, kind, slope in hundredths */
 static int activation(struct net_subject *s, const int *n)
 {
@@ -681,6 +686,9 @@ const struct net_case net_cases[] = {
 	{ "attention, 256 tokens of 64", attention, { 16, 16, 2, 64 }, 0 },
 	{ "attention, 256 tokens of 72", attention, { 16, 16, 1, 72 }, 0 },
 	{ "attention, 99 tokens of 72", attention, { 9, 11, 2, 72 }, 0 },
+	{ "causal attention", causal_attention, { 1, 7, 3, 5 }, NET_CASE_CPU },
+	{ "causal attention, one token", causal_attention, { 1, 1, 1, 7 }, NET_CASE_CPU },
+	{ "causal attention, 77 tokens", causal_attention, { 1, 77, 2, 64 }, NET_CASE_CPU },
 	{ "ReLU", activation, { 11, 13, EK_NN_RELU, 0 }, NET_CASE_KINKS },
 	{ "leaky ReLU", activation, { 11, 13, EK_NN_RELU, 20 }, NET_CASE_KINKS },
 	{ "ReLU6", activation, { 11, 13, EK_NN_RELU6, 0 }, NET_CASE_KINKS },

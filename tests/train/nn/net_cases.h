@@ -24,6 +24,7 @@ struct net_subject {
 enum {
 	NET_CASE_KINKS = 1,    /* not differentiable everywhere, or with a gradient that is not the derivative */
 	NET_CASE_COMPOSED = 2, /* more than one layer that computes */
+	NET_CASE_CPU = 4,      /* with a layer that no other device has */
 };
 
 struct net_case {

@@ -449,6 +449,7 @@ static const struct ref_layer *const layers[EK_NET_KIND_COUNT] = {
 	[EK_NET_LAYER_NORM] = &ref_layer_norm_layer,
 	[EK_NET_MODULATE] = &ref_modulate_layer,
 	[EK_NET_ATTENTION] = &ref_attention_layer,
+	[EK_NET_CAUSAL] = &ref_attention_layer,
 	[EK_NET_ACTIVATION] = &pointwise,
 	[EK_NET_SOFTMAX] = &ref_softmax_layer,
 	[EK_NET_ADD] = &sums,

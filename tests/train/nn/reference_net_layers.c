@@ -223,7 +223,9 @@ static struct head head_of(const struct ref_net *r, const struct ek_net_op *op, 
 		const number *q = r->values[op->inputs[0]] + h.first + a * row;
 		number *shares = h.shares + a * h.t;
 
-		for (size_t b = 0; b < h.t; b++) {
+		const size_t seen = op->kind == EK_NET_CAUSAL ? a + 1 : h.t;
+
+		for (size_t b = 0; b < seen; b++) {
 			const number *k = r->values[op->inputs[0]] + h.first + b * row + row / 3;
 			struct sum s = { 0 };
 
@@ -231,7 +233,7 @@ static struct head head_of(const struct ref_net *r, const struct ek_net_op *op, 
 				sum_add(&s, times(q[j], k[j]));
 			shares[b] = scaled(sum_get(&s), h.scale);
 		}
-		softmax(shares, h.t);
+		softmax(shares, seen);
 		for (size_t b = 0; b < h.t; b++)
 			shares[b] = stored(shares[b], r->net->type);
 	}

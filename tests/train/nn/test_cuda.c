@@ -116,7 +116,7 @@ int main(int argc, char **argv)
 	ek_device_set(gpu);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(the_store_is_the_cpus);
 	for (int i = 0; i < net_case_count; i++)
-		if (argc < 2 || strstr(net_cases[i].name, argv[1]) != NULL)
+		if ((argc < 2 || strstr(net_cases[i].name, argv[1]) != NULL) && !(net_cases[i].flags & NET_CASE_CPU))
 			tests[count++] = (struct CMUnitTest){ .name = net_cases[i].name,
 				                              .test_func = the_case_is_the_twins,
 				                              .initial_state = (void *)(uintptr_t)&net_cases[i] };

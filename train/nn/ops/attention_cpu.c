@@ -1,7 +1,7 @@
 /*
  * Attention, one image at a time: queries, keys and values of all heads are copied out of their rows so that the
  * products take dense matrices, one batch of them a call. Saved: the probabilities [batch, heads, t, t] in the net's
- * type.
+ * type; of causal attention those of later tokens are 0, so that backward is the same.
  */
 #include <math.h>
 
@@ -180,8 +180,12 @@ static int forward(struct ek_net_state *s, const struct ek_net_op *op)
 
 		gather_parts(s, op, &z, &m, image);
 		EK_TRY(run(calls[SCORES], m.part[Q], m.part[K], m.scores));
-		for (size_t row = 0; row < z.heads * z.tokens; row++)
-			ek_nn_vector()->softmax(m.scores + row * z.tokens, z.tokens, scale);
+		for (size_t row = 0; row < z.heads * z.tokens; row++) {
+			const size_t seen = op->kind == EK_NET_CAUSAL ? row % z.tokens + 1 : z.tokens;
+
+			ek_nn_vector()->softmax(m.scores + row * z.tokens, seen, scale);
+			memset(m.scores + row * z.tokens + seen, 0, (z.tokens - seen) * sizeof *m.scores);
+		}
 		ek_net_store_floats(shares, type, 0, z.square, m.scores, 0);
 		EK_TRY(run(calls[RESULT], shares, m.part[V], m.part[3]));
 		scatter(out + image * z.part * size, type, z.heads * z.width, 0, &z, m.part[3], 0);
@@ -234,6 +238,12 @@ out:
 }
 
 const struct ek_net_code ek_net_cpu_attention = {
+	.prepare = prepare,
+	.forward = forward,
+	.backward = backward,
+};
+
+const struct ek_net_code ek_net_cpu_causal = {
 	.prepare = prepare,
 	.forward = forward,
 	.backward = backward,
