@@ -25,7 +25,11 @@ struct job {
 	double *sums;         /* [slices, d] */
 	float *row;           /* [threads, FOUR, d] */
 	uint64_t slice_count;
-	uint8_t *changed; /* [k] 1: has other rows than before */
+	uint64_t *first_slice; /* [k + 1] of clusters in `slices` */
+	uint8_t *changed;      /* [k] 1: has other rows than before */
+	float *centroids;
+	double *moves;
+	int unit;
 };
 
 static int find_changed(struct job *job, const int32_t *assignment, int32_t *before, uint32_t k)
@@ -59,12 +63,14 @@ static int sort_rows(struct job *job, const int32_t *assignment, uint32_t k)
 
 	EK_TRY(ek_alloc(&job->order, n, sizeof *job->order));
 	EK_TRY(ek_alloc(&job->offsets, (size_t)k + 1, sizeof *job->offsets));
+	EK_TRY(ek_alloc(&job->first_slice, (size_t)k + 1, sizeof *job->first_slice));
 	EK_TRY(ek_alloc(&next, k, sizeof *next));
 	for (uint64_t i = 0; i < n; i++)
 		job->offsets[assignment[i] + 1]++;
 	for (uint32_t c = 0; c < k; c++) {
 		job->offsets[c + 1] += job->offsets[c];
 		job->slice_count += slices_of(job, c);
+		job->first_slice[c + 1] = job->slice_count;
 		next[c] = job->offsets[c];
 	}
 	for (uint64_t i = 0; i < n; i++)
@@ -125,12 +131,33 @@ static double move_one(float *centroid, const double *mean, size_t d, int unit)
 	return sqrt(moved);
 }
 
+/* The slices of a cluster become its mean, which the centroid moves to. */
+static int move_cluster(void *context, uint64_t c, int worker)
+{
+	const struct job *job = context;
+	const size_t d = job->rows->dimensions;
+	const uint64_t first = job->first_slice[c], end = job->first_slice[c + 1];
+	const double size = (double)(job->offsets[c + 1] - job->offsets[c]);
+	double *sum = job->sums + first * d;
+
+	(void)worker;
+	job->moves[c] = 0;
+	if (first == end)
+		return 0;
+	for (uint64_t s = first + 1; s < end; s++)
+		for (size_t j = 0; j < d; j++)
+			sum[j] += job->sums[s * d + j];
+	for (size_t j = 0; j < d; j++)
+		sum[j] /= size;
+	job->moves[c] = move_one(job->centroids + c * d, sum, d, job->unit);
+	return 0;
+}
+
 int ek_kmeans_move(float *centroids, double *moves, const struct ek_rows *rows, const int32_t *assignment,
                    int32_t *before, uint32_t k, int unit)
 {
 	const size_t d = rows->dimensions;
-	struct job job = { .rows = rows };
-	uint64_t s = 0;
+	struct job job = { .rows = rows, .centroids = centroids, .moves = moves, .unit = unit };
 	int rc;
 
 	EK_TRY(find_changed(&job, assignment, before, k));
@@ -138,24 +165,12 @@ int ek_kmeans_move(float *centroids, double *moves, const struct ek_rows *rows, 
 	EK_TRY(ek_alloc(&job.sums, (job.slice_count + 1) * d, sizeof *job.sums));
 	EK_TRY(ek_alloc(&job.row, (size_t)ek_threads() * FOUR * d, sizeof *job.row));
 	EK_TRY(ek_pieces(job.slice_count, sum_slice, &job, 10 * (double)rows->count * (double)d));
-	for (uint32_t c = 0; c < k; c++) {
-		const uint64_t size = job.offsets[c + 1] - job.offsets[c], end = s + slices_of(&job, c);
-		double *sum = job.sums + s * d;
-
-		moves[c] = 0;
-		if (s == end)
-			continue;
-		for (s++; s < end; s++)
-			for (size_t j = 0; j < d; j++)
-				sum[j] += job.sums[s * d + j];
-		for (size_t j = 0; j < d; j++)
-			sum[j] /= (double)size;
-		moves[c] = move_one(centroids + c * d, sum, d, unit);
-	}
+	EK_TRY(ek_pieces(k, move_cluster, &job, 30 * (double)(job.slice_count + 1) * (double)d));
 out:
 	free(job.order);
 	free(job.offsets);
 	free(job.slices);
+	free(job.first_slice);
 	free(job.sums);
 	free(job.row);
 	free(job.changed);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analysis/cluster/kmeans_internal.h"
+#include "analysis/cluster/pieces.h"
 #include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/random.h"
@@ -33,19 +34,30 @@ static double draw_double(struct start *s)
 	return ek_random_double(s->seed, s->stream, s->drawn++);
 }
 
-static void sum_slices(struct start *s)
+static int sum_slice(void *context, uint64_t slice, int worker)
 {
+	struct start *s = context;
 	const uint64_t n = s->rows->count;
+	double sum = 0;
+
+	(void)worker;
+	for (uint64_t i = slice * SLICE; i < n && i < (slice + 1) * SLICE; i++)
+		sum += s->state->distance2[i];
+	s->sums[slice] = sum;
+	return 0;
+}
+
+static int sum_slices(struct start *s)
+{
+	const uint64_t n = s->rows->count, slices = (n + SLICE - 1) / SLICE;
+	int rc;
 
 	s->total = 0;
-	for (uint64_t first = 0; first < n; first += SLICE) {
-		double sum = 0;
-
-		for (uint64_t i = first; i < n && i < first + SLICE; i++)
-			sum += s->state->distance2[i];
-		s->sums[first / SLICE] = sum;
-		s->total += sum;
-	}
+	EK_TRY(ek_pieces(slices, sum_slice, s, 10 * (double)n));
+	for (uint64_t i = 0; i < slices; i++)
+		s->total += s->sums[i];
+out:
+	return rc;
 }
 
 /* A row with probability distance2 / total. */
@@ -107,7 +119,7 @@ static int run(struct start *s, uint32_t k)
 		const uint32_t half = have / 2 < 1 ? 1 : have / 2 > BATCH ? BATCH : have / 2;
 		uint32_t got;
 
-		sum_slices(s);
+		EK_TRY(sum_slices(s));
 		if (!(s->total > 0)) {
 			rc = ek_fail(EK_EDATA, "%u clusters are too many: there are only %u different images", k, have);
 			goto out;

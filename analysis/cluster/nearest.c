@@ -31,6 +31,7 @@ static const double LARGEST_NORM = 1e15;
 struct worker {
 	float *row, *hat; /* [d] a row, and moved */
 	uint64_t changed;
+	double largest; /* norm of the centroids that it moved */
 	struct ek_screen_bound bounds[TILE];
 	struct ek_screened screened[TILE];
 };
@@ -236,6 +237,17 @@ out:
 	return rc;
 }
 
+static int move_centroid(void *context, uint64_t j, int worker)
+{
+	struct ek_nearest *f = context;
+	float *hat = f->hat + j * f->d;
+	double *largest = &f->workers[worker].largest;
+
+	move_row(hat, f->centroids + f->numbers[j] * f->d, f->centre, f->d);
+	*largest = fmax(*largest, sqrt(ek_vector_dot(hat, hat, f->d)));
+	return 0;
+}
+
 static int set_centroids(struct ek_nearest *f)
 {
 	double largest = 0;
@@ -253,12 +265,11 @@ static int set_centroids(struct ek_nearest *f)
 		EK_TRY(ek_alloc_aligned(&f->hat, size, sizeof *f->hat));
 		f->hat_size = size;
 	}
-	for (uint32_t j = 0; j < f->compared; j++) {
-		float *hat = f->hat + j * f->d;
-
-		move_row(hat, f->centroids + f->numbers[j] * f->d, f->centre, f->d);
-		largest = fmax(largest, sqrt(ek_vector_dot(hat, hat, f->d)));
-	}
+	for (int i = 0; i < f->worker_count; i++)
+		f->workers[i].largest = 0;
+	EK_TRY(ek_pieces(f->compared, move_centroid, f, 10 * (double)size));
+	for (int i = 0; i < f->worker_count; i++)
+		largest = fmax(largest, f->workers[i].largest);
 	f->usable = largest < LARGEST_NORM;
 	if (f->usable) {
 		EK_TRY(f->methods->set(f->screen, &f->most_norm, &f->most_error, f->hat, f->compared));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/cluster/pieces.h"
 #include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
@@ -19,6 +20,7 @@ enum {
 
 struct scratch {
 	ek_bf16 *rows;   /* [TILE, d] */
+	ek_bf16 *block;  /* [columns, d] centroids on their way to be packed; NULL until then */
 	float *products; /* [TILE, MOST_COLUMNS] */
 	void *matmul;
 	size_t matmul_room;
@@ -28,7 +30,6 @@ struct product_screen {
 	size_t d, k, columns, block_count, packed_size;
 	struct ek_nn_matmul *plans[PLANS]; /* TILE rows by STEP, 2 STEP, … centroids; made when needed */
 	struct ek_nn_matmul *plan;         /* the one of `columns` */
-	ek_bf16 *block;                    /* [columns, d] centroids on their way to be packed */
 	unsigned char *packed;             /* [blocks, packed_size] */
 	float *norms2;                     /* [blocks, columns]; infinity in what was filled up */
 	size_t packed_room, norms_room;
@@ -53,11 +54,11 @@ static void destroy(void *screen)
 		ek_nn_matmul_free(s->plans[i]);
 	for (int i = 0; i < s->worker_count; i++) {
 		free(s->workers[i].rows);
+		free(s->workers[i].block);
 		free(s->workers[i].products);
 		free(s->workers[i].matmul);
 	}
 	free(s->workers);
-	free(s->block);
 	free(s->packed);
 	free(s->norms2);
 	free(s);
@@ -78,7 +79,6 @@ static int create(void **out, size_t d, int workers)
 		EK_TRY(ek_alloc_aligned(&s->workers[i].products, EK_SCREEN_TILE * MOST_COLUMNS, sizeof(float)));
 		memset(s->workers[i].rows, 0, EK_SCREEN_TILE * d * sizeof *s->workers[i].rows);
 	}
-	EK_TRY(ek_alloc_aligned(&s->block, MOST_COLUMNS * d, sizeof *s->block));
 	*out = s;
 	s = NULL;
 out:
@@ -134,35 +134,63 @@ out:
 	return rc;
 }
 
+struct setting {
+	struct product_screen *screen;
+	const float *centroids;
+	double *norms2, *errors2; /* [blocks] the largest */
+};
+
+static int pack_block(void *context, uint64_t b, int worker)
+{
+	const struct setting *job = context;
+	const struct product_screen *s = job->screen;
+	struct scratch *w = &s->workers[worker];
+	int rc = 0;
+
+	if (w->block == NULL)
+		EK_TRY(ek_alloc_aligned(&w->block, MOST_COLUMNS * s->d, sizeof *w->block));
+	for (size_t j = 0; j < s->columns; j++) {
+		const size_t index = b * s->columns + j;
+		const float *centroid = job->centroids + index * s->d;
+		ek_bf16 *to = w->block + j * s->d;
+		double norm2, error2;
+
+		if (index >= s->k) {
+			memset(to, 0, s->d * sizeof *to);
+			s->norms2[index] = INFINITY;
+			continue;
+		}
+		ek_bf16_from_float(to, centroid, s->d);
+		ek_vector_rounding(&norm2, &error2, centroid, to, s->d);
+		s->norms2[index] = (float)norm2;
+		job->norms2[b] = fmax(job->norms2[b], norm2);
+		job->errors2[b] = fmax(job->errors2[b], error2);
+	}
+	EK_TRY(ek_nn_matmul_pack(s->plan, s->packed + b * s->packed_size, w->block, w->matmul));
+out:
+	return rc;
+}
+
 static int set(void *screen, double *most_norm, double *most_error, const float *centroids, size_t k)
 {
 	struct product_screen *s = screen;
 	const size_t rounded = (k + STEP - 1) / STEP * STEP;
+	struct setting job = { .screen = s, .centroids = centroids };
 	int rc;
 
 	*most_norm = *most_error = 0;
 	EK_TRY(plan_for(s, rounded < MOST_COLUMNS ? rounded : MOST_COLUMNS));
 	EK_TRY(reserve(s, k));
+	EK_TRY(ek_alloc(&job.norms2, s->block_count, sizeof *job.norms2));
+	EK_TRY(ek_alloc(&job.errors2, s->block_count, sizeof *job.errors2));
+	EK_TRY(ek_pieces(s->block_count, pack_block, &job, 30 * (double)k * (double)s->d));
 	for (size_t b = 0; b < s->block_count; b++) {
-		for (size_t j = 0; j < s->columns; j++) {
-			const size_t index = b * s->columns + j;
-			ek_bf16 *to = s->block + j * s->d;
-			double norm2, error2;
-
-			if (index >= k) {
-				memset(to, 0, s->d * sizeof *to);
-				s->norms2[index] = INFINITY;
-				continue;
-			}
-			ek_bf16_from_float(to, centroids + index * s->d, s->d);
-			ek_vector_rounding(&norm2, &error2, centroids + index * s->d, to, s->d);
-			s->norms2[index] = (float)norm2;
-			*most_norm = fmax(*most_norm, sqrt(norm2));
-			*most_error = fmax(*most_error, sqrt(error2));
-		}
-		EK_TRY(ek_nn_matmul_pack(s->plan, s->packed + b * s->packed_size, s->block, s->workers[0].matmul));
+		*most_norm = fmax(*most_norm, sqrt(job.norms2[b]));
+		*most_error = fmax(*most_error, sqrt(job.errors2[b]));
 	}
 out:
+	free(job.norms2);
+	free(job.errors2);
 	return rc;
 }
 

@@ -116,14 +116,19 @@ static int score_rows(void *context, uint64_t piece, int worker)
 	const size_t d = t->d, end = (piece + 1) * ROWS < t->m ? (piece + 1) * ROWS : t->m;
 
 	(void)worker;
-	for (size_t i = piece * ROWS; i < end; i++)
-		for (size_t c = 0; c < 2; c++) {
-			double score = 0;
+	for (size_t i = piece * ROWS; i < end; i++) {
+		const float *x = t->x + i * d;
+		double score[2] = { 0, 0 };
 
-			for (size_t j = 0; j < d; j++)
-				score += ((double)t->x[i * d + j] - p->mean[j]) * p->v[c * d + j];
-			t->position[c][i] = score;
+		for (size_t j = 0; j < d; j++) {
+			const double apart = (double)x[j] - p->mean[j];
+
+			score[0] += apart * p->v[j];
+			score[1] += apart * p->v[d + j];
 		}
+		t->position[0][i] = score[0];
+		t->position[1][i] = score[1];
+	}
 	return 0;
 }
 
@@ -134,11 +139,23 @@ static int add_columns(void *context, uint64_t piece, int worker)
 	const struct tsne *t = p->t;
 	const size_t d = t->d, first = piece * ROWS, end = first + ROWS < d ? first + ROWS : d;
 
+	double sums[2][ROWS] = { { 0 } }, mean[ROWS];
+
 	(void)worker;
-	for (size_t i = 0; i < t->m; i++)
-		for (size_t c = 0; c < 2; c++)
-			for (size_t j = first; j < end; j++)
-				p->next[c * d + j] += t->position[c][i] * ((double)t->x[i * d + j] - p->mean[j]);
+	memcpy(mean, p->mean + first, (end - first) * sizeof *mean);
+	for (size_t i = 0; i < t->m; i++) {
+		const float *x = t->x + i * d + first;
+		const double score[2] = { t->position[0][i], t->position[1][i] };
+
+		for (size_t j = 0; j < end - first; j++) {
+			const double apart = (double)x[j] - mean[j];
+
+			sums[0][j] += score[0] * apart;
+			sums[1][j] += score[1] * apart;
+		}
+	}
+	for (size_t c = 0; c < 2; c++)
+		memcpy(p->next + c * d + first, sums[c], (end - first) * sizeof *mean);
 	return 0;
 }
 
@@ -146,7 +163,7 @@ static int add_columns(void *context, uint64_t piece, int worker)
 static int principal(struct tsne *t)
 {
 	const size_t m = t->m, d = t->d;
-	const double work = 2 * (double)m * (double)d;
+	const double work = 10 * (double)m * (double)d; /* of doubles, in order */
 	double *mean = NULL, *v = NULL, *next = NULL, deviation = 0;
 	struct components p;
 	int rc;
@@ -162,7 +179,6 @@ static int principal(struct tsne *t)
 		v[j] = ek_random_normal(0, ek_random_stream("principal"), j);
 	p = (struct components){ t, mean, v, next };
 	for (int step = 0; step < POWER_STEPS; step++) {
-		memset(next, 0, 2 * d * sizeof *next);
 		EK_TRY(ek_pieces((m + ROWS - 1) / ROWS, score_rows, &p, work));
 		EK_TRY(ek_pieces((d + ROWS - 1) / ROWS, add_columns, &p, work));
 		for (int c = 0; c < 2; c++) {
@@ -203,32 +219,44 @@ static int pull_rows(void *context, uint64_t piece, int worker)
 	return ek_check_interrupt();
 }
 
-static int descend(struct tsne *t)
+/* One step along the axis c: momentum, gains, and the middle back to 0. */
+static void move(struct tsne *t, size_t c, double more, double momentum, double total)
 {
 	const size_t m = t->m;
 	const double rate = fmax((double)m / exaggeration / 4, 50);
+	double *position = t->position[c], *velocity = t->velocity + c * m, *gain = t->gain + c * m, centre = 0;
+
+	for (size_t i = 0; i < m; i++) {
+		const double gradient = 4 * (more * t->pull[i].attract[c] - t->pull[i].repel[c] / total);
+		const double less = gain[i] * 0.8 < 0.01 ? 0.01 : gain[i] * 0.8;
+
+		gain[i] = gradient * velocity[i] < 0 ? gain[i] + 0.2 : less;
+		velocity[i] = momentum * velocity[i] - rate * gain[i] * gradient;
+		position[i] += velocity[i];
+	}
+	for (size_t i = 0; i < m; i++)
+		centre += position[i];
+	centre /= (double)m;
+	for (size_t i = 0; i < m; i++)
+		position[i] -= centre;
+}
+
+static int descend(struct tsne *t)
+{
+	const size_t m = t->m;
 	int rc;
 
 	for (size_t i = 0; i < 2 * m; i++)
 		t->gain[i] = 1;
 	for (int step = 0; step < STEPS; step++) {
 		const double more = step < EXAGGERATED ? exaggeration : 1, momentum = step < EXAGGERATED ? 0.5 : 0.8;
-		double total = 0, centre[2] = { 0, 0 };
+		double total = 0;
 
 		EK_TRY(ek_pieces((m + ROWS - 1) / ROWS, pull_rows, t, 10 * (double)m * (double)m));
 		for (size_t i = 0; i < m; i++)
 			total += t->pull[i].normaliser;
-		for (size_t i = 0; i < 2 * m; i++) {
-			const size_t c = i / m, at = i % m;
-			const double gradient = 4 * (more * t->pull[at].attract[c] - t->pull[at].repel[c] / total);
-
-			t->gain[i] = gradient * t->velocity[i] < 0 ? t->gain[i] + 0.2 : fmax(t->gain[i] * 0.8, 0.01);
-			t->velocity[i] = momentum * t->velocity[i] - rate * t->gain[i] * gradient;
-			t->position[c][at] += t->velocity[i];
-			centre[c] += t->position[c][at];
-		}
-		for (size_t i = 0; i < 2 * m; i++)
-			t->position[i / m][i % m] -= centre[i / m] / (double)m;
+		for (size_t c = 0; c < 2; c++)
+			move(t, c, more, momentum, total);
 		ek_progress_add(1);
 	}
 out:
