@@ -139,10 +139,12 @@ int ek_tensor_to_f32(float *out, const struct ek_tensor *tensor)
 
 int ek_tensor_to_finite_f32(float *out, const struct ek_tensor *tensor, const struct ek_tensor_file *file)
 {
-	int rc;
+	int bad = 0, rc;
 
 	EK_TRY(ek_tensor_to_f32(out, tensor));
 	for (uint64_t i = 0; i < tensor->count; i++)
+		bad |= !isfinite(out[i]);
+	for (uint64_t i = 0; bad && i < tensor->count; i++)
 		if (!isfinite(out[i]))
 			return ek_fail(EK_EDATA, "%s: element %llu of tensor %s is not a finite number", file->path,
 			               (unsigned long long)i, tensor->name);

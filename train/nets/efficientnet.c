@@ -117,19 +117,32 @@ static void round_filters(float *weights, size_t outputs, size_t window)
 }
 
 /* Add to the biases what rounding the weights to bf16 takes from the results of the mean input [in]. */
-static void correct_biases(float *biases, const float *weights, const float *mean, const struct part *p)
+static int correct_biases(float *biases, const float *weights, const float *mean, const struct part *p)
 {
 	const size_t outputs = (size_t)p->out, groups = (size_t)p->groups, inputs = (size_t)p->in / groups;
-	const size_t area = (size_t)(p->kernel * p->kernel), window = inputs * area;
+	const size_t area = (size_t)(p->kernel * p->kernel), window = inputs * area, count = outputs * window;
+	ek_bf16 *rounded = NULL;
+	float *seen = NULL;
+	int rc;
 
+	EK_TRY(ek_alloc(&rounded, count, sizeof *rounded));
+	EK_TRY(ek_alloc(&seen, count, sizeof *seen));
+	ek_bf16_from_float(rounded, weights, count);
+	ek_bf16_to_float(seen, rounded, count);
 	for (size_t o = 0; o < outputs; o++) {
-		const float *w = weights + o * window, *x = mean + o / (outputs / groups) * inputs;
+		const float *w = weights + o * window, *r = seen + o * window,
+			    *x = mean + o / (outputs / groups) * inputs;
 		double lost = 0;
 
-		for (size_t i = 0; i < window; i++)
-			lost += ((double)w[i] - (double)to_bf16(w[i])) * (double)x[i / area];
+		for (size_t i = 0; i < inputs; i++)
+			for (size_t j = i * area; j < (i + 1) * area; j++)
+				lost += ((double)w[j] - (double)r[j]) * (double)x[i];
 		biases[o] = (float)((double)biases[o] + lost);
 	}
+out:
+	free(rounded);
+	free(seen);
+	return rc;
 }
 
 /* E max(x, 0), x normal. */
@@ -190,7 +203,7 @@ static int take_part(struct ek_efficientnet *e, struct ek_weights *w, const stru
 		if (p->groups == p->out)
 			round_filters(weights, (size_t)p->out, (size_t)(p->kernel * p->kernel));
 		if (number > 0)
-			correct_biases(biases, weights, means[number], p);
+			EK_TRY(correct_biases(biases, weights, means[number], p));
 	}
 	mean_of_result(means[number + 1], gamma, beta, p, p->back > 0 ? means[number - p->back] : NULL);
 	if (p->stage > 0)
