@@ -42,7 +42,8 @@ struct work {
 
 	struct ek_npy_writer *writer;
 	uint64_t rows;    /* written */
-	double synced;    /* when */
+	double synced;    /* when, last */
+	int syncing;      /* a thread does */
 	uint16_t *halves; /* [batch, dimensions], for float16 storage */
 };
 
@@ -165,11 +166,29 @@ static int write_batch(struct work *k, const float *features, uint64_t batch)
 	}
 	ek_progress_add(end - k->rows);
 	k->rows = end;
-	if (ek_clock() - k->synced > sync_seconds) {
-		EK_TRY(ek_npy_writer_sync(k->writer));
-		k->synced = ek_clock();
-	}
 out:
+	return rc;
+}
+
+/* One thread syncs what is written, now and then; the others go on. */
+static int sync_rows(struct work *k)
+{
+	uint64_t rows = 0;
+	int rc;
+
+	(void)pthread_mutex_lock(&k->lock);
+	if (!k->stopped && !k->syncing && ek_clock() - k->synced > sync_seconds) {
+		k->syncing = 1;
+		rows = k->rows;
+	}
+	(void)pthread_mutex_unlock(&k->lock);
+	if (rows == 0)
+		return 0;
+	rc = ek_npy_writer_sync_rows(k->writer, rows);
+	(void)pthread_mutex_lock(&k->lock);
+	k->syncing = 0;
+	k->synced = ek_clock();
+	(void)pthread_mutex_unlock(&k->lock);
 	return rc;
 }
 
@@ -213,6 +232,7 @@ static int embed_batch(void *context, uint64_t piece, int number)
 		EK_TRY(load(w, p, i));
 	EK_TRY(ek_model_run(p->model, w->state, w->input, count, k->slots[batch % k->slot_count].features));
 	EK_TRY(deliver(k, batch));
+	EK_TRY(sync_rows(k));
 out:
 	if (rc < 0) {
 		(void)pthread_mutex_lock(&k->lock);

@@ -72,6 +72,8 @@ int ek_npy_writer_open(struct ek_npy_writer **out, uint64_t *rows_done, const ch
 int ek_npy_writer_append(struct ek_npy_writer *w, const void *rows, uint64_t count);
 /* Make what was appended survive a kill (fdatasync); call it every few seconds. */
 int ek_npy_writer_sync(struct ek_npy_writer *w);
+/* The same of the first `rows` rows, which were appended; another thread may append meanwhile. */
+int ek_npy_writer_sync_rows(struct ek_npy_writer *w, uint64_t rows);
 /* EK_EUSAGE unless all rows were appended. Frees nothing. */
 int ek_npy_writer_commit(struct ek_npy_writer *w);
 /* Close; what is not committed stays as .partial. NULL is fine. */

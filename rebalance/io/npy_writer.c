@@ -71,13 +71,13 @@ static int rows_of_key(uint64_t *rows, const struct ek_npy_writer *w)
 	return rc == EK_EDATA ? 0 : rc; /* what is no key of ours vouches for nothing */
 }
 
-static int write_key(const struct ek_npy_writer *w)
+static int write_key(const struct ek_npy_writer *w, uint64_t rows)
 {
 	struct ek_atomic_file file = { 0 };
 	char text[KEY_SIZE + 32];
 	int rc;
 
-	(void)snprintf(text, sizeof text, "%" PRIu64 " %s\n", w->appended, w->key);
+	(void)snprintf(text, sizeof text, "%" PRIu64 " %s\n", rows, w->key);
 	EK_TRY(ek_atomic_open(&file, w->key_path));
 	EK_TRY(ek_atomic_write(&file, text, strlen(text)));
 	EK_TRY(ek_atomic_commit(&file));
@@ -162,17 +162,22 @@ int ek_npy_writer_append(struct ek_npy_writer *w, const void *rows, uint64_t cou
 	return rc;
 }
 
-int ek_npy_writer_sync(struct ek_npy_writer *w)
+int ek_npy_writer_sync_rows(struct ek_npy_writer *w, uint64_t rows)
 {
 	int rc;
 
-	if (w->renamed || w->appended == w->synced)
+	if (w->renamed || rows == w->synced)
 		return 0;
 	if (fdatasync(w->fd) != 0)
 		return ek_fail_errno("cannot sync %s", w->partial);
-	if ((rc = write_key(w)) == 0)
-		w->synced = w->appended;
+	if ((rc = write_key(w, rows)) == 0)
+		w->synced = rows;
 	return rc;
+}
+
+int ek_npy_writer_sync(struct ek_npy_writer *w)
+{
+	return ek_npy_writer_sync_rows(w, w->appended);
 }
 
 int ek_npy_writer_commit(struct ek_npy_writer *w)

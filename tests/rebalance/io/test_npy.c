@@ -431,6 +431,30 @@ static void test_writer_without_room(void **state)
 	free(rows);
 }
 
+/* The rows that were synced are vouched for, not those that were appended meanwhile. */
+static void test_writer_syncs_some(void **state)
+{
+	const char *want = write_reference();
+	const uint64_t shape[2] = { ROWS, WIDTH };
+	struct ek_npy_writer *w;
+	char path[4200];
+	float rows[BATCH * WIDTH];
+	uint64_t done;
+
+	(void)state;
+	(void)snprintf(path, sizeof path, "%s/some.npy", folder);
+	assert_ok(ek_npy_writer_open(&w, &done, path, EK_F32, 2, shape, "k"));
+	for (uint64_t i = 0; i < 3; i++) {
+		fill(rows, i * BATCH, BATCH);
+		assert_ok(ek_npy_writer_append(w, rows, BATCH));
+	}
+	assert_ok(ek_npy_writer_sync_rows(w, 2 * BATCH));
+	ek_npy_writer_free(w);
+	assert_ok(write_some(path, "k", ROWS, &done));
+	assert_int_equal(done, 2 * BATCH);
+	assert_same_file(path, want);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +464,7 @@ int main(void)
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_open_as),
 		cmocka_unit_test(test_writer_goes_on),
+		cmocka_unit_test(test_writer_syncs_some),
 		cmocka_unit_test(test_writer_killed_in_commit),
 		cmocka_unit_test(test_writer_killed_at_any_moment),
 		cmocka_unit_test(test_writer_without_room),
