@@ -6,6 +6,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/json.h"
+#include "rebalance/base/log.h"
 
 static const struct {
 	const char *name;
@@ -17,14 +18,6 @@ static const struct {
 	{ "gelu_pytorch_tanh", EK_NN_GELU_TANH },
 };
 enum { ACTIVATIONS = sizeof activations / sizeof *activations };
-
-enum ek_nn_activation ek_activation_of_name(const char *name)
-{
-	for (int i = 0; i < ACTIVATIONS; i++)
-		if (strcmp(activations[i].name, name) == 0)
-			return activations[i].activation;
-	return EK_NN_LINEAR;
-}
 
 /* "clip" of clip-vit-b32: what the model_type of its family starts with. */
 static int is_family(const struct ek_encoder *encoder, const cJSON *config)
@@ -91,4 +84,23 @@ out:
 	cJSON_Delete(config);
 	free(path);
 	return rc;
+}
+
+int ek_activation_choose(enum ek_nn_activation *out, const struct ek_encoder *encoder, const char *weights, int unsaid)
+{
+	const char *name;
+	int said, rc;
+
+	if ((rc = ek_activation_find(&name, &said, encoder, weights)) < 0)
+		return rc;
+	*out = EK_NN_LINEAR;
+	for (int i = 0; i < ACTIVATIONS; i++)
+		if (strcmp(activations[i].name, name) == 0)
+			*out = activations[i].activation;
+	if (!said && unsaid)
+		ek_warn("%s does not say its activation and no open_clip_config.json or config.json is beside it: "
+		        "taken for OpenAI's, with %s. If it is one of LAION's or others of open_clip, write "
+		        "{\"hidden_act\": \"gelu\"} into a config.json beside it",
+		        weights, name);
+	return 0;
 }

@@ -16,7 +16,8 @@
  * read; EK_ENOTSUP: an activation that is not done here. */
 int ek_activation_find(const char **name, int *said, const struct ek_encoder *encoder, const char *weights);
 
-/* Of a name that ek_activation_find gave. */
-enum ek_nn_activation ek_activation_of_name(const char *name);
+/* The activation itself. unsaid: 1: the tensors' names are those of files of either, so that a warning says which is
+ * taken where no file says it. Otherwise as above. */
+int ek_activation_choose(enum ek_nn_activation *out, const struct ek_encoder *encoder, const char *weights, int unsaid);
 
 #endif

@@ -75,10 +75,25 @@ static void what_is_not_known_is_refused(void **state)
 
 static void every_name_has_its_activation(void **state)
 {
+	static const struct {
+		const char *config;
+		enum ek_nn_activation activation;
+	} rows[] = {
+		{ "{\"hidden_act\":\"gelu\"}", EK_NN_GELU_ERF },
+		{ "{\"hidden_act\":\"quick_gelu\"}", EK_NN_QUICK_GELU },
+		{ "{\"hidden_act\":\"gelu_new\"}", EK_NN_GELU_TANH },
+	};
+	const char *folder = ek_scratch(), *weights = ek_join(folder, "model.safetensors");
+	const struct ek_encoder *encoder;
+	enum ek_nn_activation got;
+
 	(void)state;
-	assert_int_equal(ek_activation_of_name("gelu"), EK_NN_GELU_ERF);
-	assert_int_equal(ek_activation_of_name("quick_gelu"), EK_NN_QUICK_GELU);
-	assert_int_equal(ek_activation_of_name("gelu_new"), EK_NN_GELU_TANH);
+	assert_ok(ek_encoder_find(&encoder, "clip-vit-b32"));
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		put(ek_join(folder, "config.json"), rows[i].config);
+		assert_ok(ek_activation_choose(&got, encoder, weights, 1));
+		assert_int_equal(got, rows[i].activation);
+	}
 }
 
 int main(void)
