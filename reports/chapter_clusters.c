@@ -169,15 +169,18 @@ static void card(struct ek_page *page, uint32_t cluster)
 {
 	static const char *const kinds[EK_PICK_KINDS] = { "Typical", "Random", "Untypical" };
 	struct ek_html *h = &page->html;
+	char mostly[256];
 
 	ek_html(h,
 	        "<article class=\"card%s\" id=\"cluster-%lu\" aria-labelledby=\"name-%lu\"><header><h3 "
-	        "id=\"name-%lu\">Cluster %lu%s</h3>",
+	        "id=\"name-%lu\">Cluster %lu</h3>",
 	        page->clusters[cluster].tail ? " tail" : "", (unsigned long)cluster, (unsigned long)cluster,
-	        (unsigned long)cluster, (unsigned long)cluster, "");
+	        (unsigned long)cluster, (unsigned long)cluster);
 	if (page->clusters[cluster].tail)
 		ek_html(h, "<span class=\"tag\">tail</span>");
 	ek_html(h, "</header>");
+	if (ek_page_mostly(mostly, page, cluster, "", "")[0] != 0)
+		ek_html(h, "<p class=\"named\">Mostly <bdi>%s</bdi></p>", mostly);
 	card_facts(page, cluster);
 	if (page->clusters[cluster].size == 0)
 		ek_html(h, "<p class=\"note\">Nothing was put into this cluster.</p>");

@@ -8,6 +8,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/text.h"
 
 int ek_page_has(const struct ek_page *page, const char *name)
 {
@@ -318,13 +319,29 @@ size_t ek_page_tail_count(const struct ek_page *page)
 	return count;
 }
 
+const char *ek_page_mostly(char out[256], const struct ek_page *page, uint64_t cluster, const char *before,
+                           const char *after)
+{
+	const cJSON *names = ek_json_member(ek_json_member(page->audit, "clusters"), "mostly");
+
+	return ek_text_mostly(out, cJSON_GetArrayItem(names, (int)cluster), before, after);
+}
+
 void ek_page_cluster(struct ek_page *page, uint64_t cluster, const char *before)
 {
+	char mostly[256];
+
+	(void)ek_page_mostly(mostly, page, cluster, "mostly ", "");
 	if (page->clusters[cluster].card)
 		ek_html(&page->html, "<a href=\"#cluster-%lu\">%s%lu</a>", (unsigned long)cluster, before,
 		        (unsigned long)cluster);
 	else
 		ek_html(&page->html, "%s%lu", before, (unsigned long)cluster);
+	if (mostly[0] != 0)
+		ek_html(&page->html,
+		        before[0] == 0 ? "<small class=\"mostly\" title=\"%s\"><bdi>%s</bdi></small>"
+		                       : "<span class=\"mostly\" title=\"%s\">, <bdi>%s</bdi></span>",
+		        mostly, mostly);
 }
 
 void ek_page_picture(struct ek_page *page, uint64_t id)

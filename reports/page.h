@@ -142,7 +142,11 @@ int ek_chapter_certainty(struct ek_page *page);
 int ek_chapter_measures(struct ek_page *page);
 int ek_chapter_origin(struct ek_page *page);
 
-/* The cluster's number with `before` in front of it, a link where it has a card. */
+/* What a cluster mostly is, "frog, 1–20", with `before` and `after`; "" where nothing is known. */
+const char *ek_page_mostly(char out[256], const struct ek_page *page, uint64_t cluster, const char *before,
+                           const char *after);
+/* The cluster's number with `before` in front of it, a link where it has a card, and what it mostly is: in a line of
+ * its own where there is no `before`, else behind. */
 void ek_page_cluster(struct ek_page *page, uint64_t cluster, const char *before);
 /* What the skew is, as the page's first heading, with what an even set would be. */
 void ek_page_headline(struct ek_page *page);

@@ -10,6 +10,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/text.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/jsonl.h"
@@ -106,6 +107,19 @@ out:
 	return rc;
 }
 
+static int name_clusters(struct ek_review *r, const cJSON *lists)
+{
+	const cJSON *list = lists != NULL ? lists->child : NULL;
+	char text[256];
+	int rc = 0;
+
+	for (size_t i = 0; i < r->cluster_count && list != NULL; i++, list = list->next)
+		if (ek_text_mostly(text, list, "mostly ", "")[0] != 0)
+			EK_TRY(ek_copy_string(&r->clusters[i].mostly, text));
+out:
+	return rc;
+}
+
 static int fill_clusters(struct ek_review *r, const cJSON *audit, const char *where)
 {
 	const cJSON *clusters = ek_json_member(audit, "clusters");
@@ -126,6 +140,7 @@ static int fill_clusters(struct ek_review *r, const cJSON *audit, const char *wh
 		all += one->valuedouble;
 		r->clusters[i++].size = (uint64_t)one->valuedouble;
 	}
+	EK_TRY(name_clusters(r, ek_json_member(clusters, "mostly")));
 	for (i = 0; i < r->cluster_count; i++)
 		r->clusters[i].share = all > 0 ? (double)r->clusters[i].size / all : 0;
 	cJSON_ArrayForEach(one, ek_json_member(skew, "tail_clusters")) if (cJSON_IsNumber(one) &&
@@ -261,6 +276,8 @@ void ek_review_release(struct ek_review *r)
 	free(r->given);
 	free(r->seeds);
 	free(r->queue);
+	for (size_t i = 0; r->clusters != NULL && i < r->cluster_count; i++)
+		free(r->clusters[i].mostly);
 	free(r->clusters);
 	free(r->folder);
 	free(r->name);

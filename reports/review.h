@@ -13,6 +13,7 @@
 struct ek_review_cluster {
 	uint64_t size;   /* real images, by audit.json */
 	double share;    /* of all */
+	char *mostly;    /* "mostly frog, 1–20", by audit.json; or NULL */
 	int is_tail;     /* one of the audit's tail clusters */
 	uint64_t images; /* generated ones that lie in it */
 };

@@ -128,9 +128,13 @@
 		render();
 	}
 
+	function mostly(c) {
+		return state.clusters[c].mostly ? ", " + state.clusters[c].mostly : "";
+	}
+
 	function clusterWords(c) {
 		const facts = state.clusters[c];
-		return "cluster " + c + (facts.tail ? " (minority)" : "");
+		return "cluster " + c + mostly(c) + (facts.tail ? " (minority)" : "");
 	}
 
 	function fact(name, value) {
@@ -431,7 +435,7 @@
 				parts.push(make("p", "Agreement needs two reviewers who judged the same images.", { class: "note" }));
 			if (judged > 0)
 				parts.push(table("Clusters", ["Cluster", "Images", "Accepted", "Rejected", "Disputed", "Unsure", "Not judged"],
-					all.clusters.map((c) => [c.cluster + (c.tail ? " (minority)" : ""), number(c.samples), number(c.accepted),
+					all.clusters.map((c) => [c.cluster + mostly(c.cluster) + (c.tail ? " (minority)" : ""), number(c.samples), number(c.accepted),
 						number(c.rejected), number(c.disputed), number(c.unsure), number(c.open)])));
 			box.replaceChildren(...parts);
 		} catch (error) {

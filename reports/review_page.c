@@ -52,8 +52,9 @@ static int write_clusters(struct ek_buffer *out, const struct ek_review *r)
 
 	EK_TRY(ek_buffer_text(out, ", \"clusters\": ["));
 	for (size_t c = 0; c < r->cluster_count; c++) {
-		EK_TRY(ek_buffer_printf(out, "%s{\"size\": %" PRIu64 ", \"share\": ", c > 0 ? ", " : "",
-		                        r->clusters[c].size));
+		EK_TRY(ek_buffer_printf(out, "%s{", c > 0 ? ", " : ""));
+		EK_TRY(write_string(out, "mostly", r->clusters[c].mostly));
+		EK_TRY(ek_buffer_printf(out, ", \"size\": %" PRIu64 ", \"share\": ", r->clusters[c].size));
 		EK_TRY(ek_json_append_double(out, r->clusters[c].share));
 		EK_TRY(ek_buffer_printf(out, ", \"tail\": %s, \"samples\": %" PRIu64 "}",
 		                        r->clusters[c].is_tail ? "true" : "false", r->clusters[c].images));

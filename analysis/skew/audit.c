@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "analysis/skew/attributes.h"
+#include "analysis/skew/naming.h"
 #include "analysis/skew/pairs.h"
 #include "analysis/skew/skew.h"
 #include "analysis/skew/finding.h"
@@ -12,12 +13,13 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/version.h"
+#include "rebalance/io/groups.h"
 #include "rebalance/io/images.h"
 #include "rebalance/io/npy.h"
 #include "rebalance/io/ranges.h"
 
 enum {
-	METHOD_VERSION = 3,
+	METHOD_VERSION = 4,
 	IMAGES_BETWEEN_CHECKS = 1 << 24,
 	MAX_CLUSTERS = INT32_MAX,
 	PAIRED = 20,        /* attributes whose pairs are counted, the first ones */
@@ -33,6 +35,7 @@ static const char *const inputs[] = { clusters_file,
 	                              "rejected.jsonl",
 	                              "embeddings.json",
 	                              "clusters/groups.json",
+	                              "clusters/membership.npy",
 	                              "clusters/stability.json",
 	                              "clusters/duplicates.json",
 	                              NULL };
@@ -289,7 +292,8 @@ static int has_values(const struct ek_column *column, uint64_t n)
 	return 0;
 }
 
-static int measure_attributes(cJSON *audit, const struct data *data, const struct ek_audit_options *o)
+static int measure_attributes(cJSON *audit, struct ek_naming *naming, const struct data *data,
+                              const struct ek_audit_options *o)
 {
 	struct ek_attribute attribute = { 0 };
 	char *name = NULL;
@@ -310,6 +314,7 @@ static int measure_attributes(cJSON *audit, const struct data *data, const struc
 		bootstrap.name = name;
 		EK_TRY(ek_attribute_measure(&attribute, &data->partition, &categories, &bootstrap));
 		EK_TRY(add_attribute(attributes, &attribute, column, &data->partition));
+		EK_TRY(ek_naming_take(naming, column, attribute.by_unit));
 		ek_attribute_release(&attribute);
 		free(name);
 		name = NULL;
@@ -463,6 +468,58 @@ out:
 	return rc;
 }
 
+/* "mostly" of every group, by attributes. */
+static int name_groups(cJSON *list, const struct data *data, const struct ek_column *group)
+{
+	const size_t count = group->value_count;
+	struct ek_naming naming = { 0 };
+	uint64_t *sizes = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&sizes, count, sizeof *sizes));
+	for (uint64_t i = 0; i < data->partition.n; i++)
+		sizes[group->codes[i]]++;
+	EK_TRY(ek_naming_open(&naming, sizes, count, data->partition.n));
+	for (size_t c = 0; c < data->columns.count; c++)
+		EK_TRY(ek_naming_count(&naming, &data->columns.items[c], group->codes));
+	for (size_t g = 0; g < count; g++)
+		EK_TRY(ek_naming_add(cJSON_GetArrayItem(list, (int)g), "mostly", &naming, g));
+out:
+	ek_naming_release(&naming);
+	free(sizes);
+	return rc;
+}
+
+/* What the clusters and the groups mostly are: clusters by attributes and, where people named some, by groups. */
+static int name_units(cJSON *audit, struct ek_naming *naming, const struct data *data, const struct ek_run *run)
+{
+	cJSON *clusters = cJSON_GetObjectItemCaseSensitive(audit, "clusters"), *list, *of_groups;
+	char name[] = "group";
+	struct ek_column column = { .name = name };
+	struct ek_groups groups;
+	int rc;
+
+	EK_TRY(ek_groups_load(&groups, run));
+	of_groups = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(audit, "groups"), "groups");
+	if (groups.images == data->partition.n && groups.count > 0) {
+		EK_TRY(ek_alloc(&column.codes, groups.images, sizeof *column.codes));
+		for (uint64_t i = 0; i < groups.images; i++)
+			column.codes[i] = (int32_t)ek_groups_likeliest(&groups, i);
+		column.values = groups.names;
+		column.value_count = groups.count;
+		EK_TRY(name_groups(of_groups, data, &column));
+		if (groups.named)
+			EK_TRY(ek_naming_count(naming, &column, data->partition.unit));
+	}
+	EK_TRY(ek_json_add_array(&list, clusters, "mostly"));
+	for (size_t k = 0; k < data->partition.k; k++)
+		EK_TRY(ek_naming_add(list, NULL, naming, k));
+out:
+	ek_groups_release(&groups);
+	free(column.codes);
+	return rc;
+}
+
 static int measure(cJSON *audit, const struct data *data, const struct ek_run *run, const struct ek_audit_options *o)
 {
 	static const char *const groups[] = { "images",   "labelled",    "labelled_at_random",
@@ -472,20 +529,24 @@ static int measure(cJSON *audit, const struct data *data, const struct ek_run *r
 	static const char *const stability[] = { "verdict", "pairwise", "null", "k_variants", "encoders", NULL };
 	static const char *const duplicates[] = { "scope", "images", "eps", "groups_eps", NULL };
 	const struct ek_partition *p = &data->partition;
+	struct ek_naming naming;
 	int rc;
 
+	EK_TRY(ek_naming_open(&naming, p->sizes, p->k, p->n));
 	EK_TRY(ek_json_add_u64(audit, "images", p->n));
 	EK_TRY(add_rejected(audit, run));
 	EK_TRY(add_clusters(audit, data));
 	EK_TRY(add_unit_skew(audit, "skew", "clusters", p->sizes, p->k, o));
-	EK_TRY(measure_attributes(audit, data, o));
+	EK_TRY(measure_attributes(audit, &naming, data, o));
 	EK_TRY(measure_pairs(audit, data));
 	EK_TRY(add_summary(audit, "groups", run, "clusters/groups.json", groups));
+	EK_TRY(name_units(audit, &naming, data, run));
 	EK_TRY(add_summary(audit, "stability", run, "clusters/stability.json", stability));
 	EK_TRY(add_verdict(audit));
 	EK_TRY(add_summary(audit, "duplicates", run, "clusters/duplicates.json", duplicates));
 	EK_TRY(add_method(audit, data, run, o));
 out:
+	ek_naming_release(&naming);
 	return rc;
 }
 

@@ -106,6 +106,31 @@ const char *ek_text_percent(char out[32], double share)
 	return out;
 }
 
+const char *ek_text_mostly(char out[256], const cJSON *texts, const char *before, const char *after)
+{
+	const cJSON *item;
+	char all[192] = "";
+	size_t used = 0;
+
+	cJSON_ArrayForEach(item, texts)
+	{
+		const char *text = cJSON_GetStringValue(item);
+
+		if (text == NULL || used + 1 >= sizeof all)
+			continue;
+		used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", used > 0 ? ", " : "", text);
+		used = used < sizeof all ? used : sizeof all - 1;
+	}
+	out[0] = 0;
+	if (used > 0) {
+		char line[192];
+
+		ek_one_line(line, sizeof line, all);
+		(void)snprintf(out, 256, "%s%s%s", before, line, after);
+	}
+	return out;
+}
+
 const char *ek_text_plain(char out[256], const char *text)
 {
 	ek_one_line(out, 256, text);

@@ -19,6 +19,9 @@ const char *ek_text_percent(char out[32], double share);    /* "41 %", "3.2 %", 
  * 0.04)" where that reads as another number, "12 (at least 7.5)" where there is no upper end; into 96 bytes. */
 const char *ek_text_measure(char out[96], const cJSON *measure);
 
+/* What something mostly is, the texts of a list: `before`, "frog, 1–20" on one line, `after`; "" of none. */
+const char *ek_text_mostly(char out[256], const cJSON *texts, const char *before, const char *after);
+
 /* What the data call something, on one line: ek_one_line of the first 255 bytes, returned. */
 const char *ek_text_plain(char out[256], const char *text);
 

@@ -97,15 +97,17 @@ const struct ek_own ek_evaluate_own = EK_OWN(ek_do_evaluate_default, rows);
 static int print(const struct ek_run *run, const char *name, int json)
 {
 	static const char document[] = "evaluations/*.json";
-	cJSON *evaluation = NULL;
+	cJSON *evaluation = NULL, *names = NULL;
 	int rc;
 
 	if (json)
 		return ek_summary_print_file(run, document, name);
 	EK_TRY(ek_document_load(&evaluation, run, document, name));
-	ek_evaluate_print(evaluation, ek_run_path(run), name);
+	EK_TRY(ek_document_cluster_names(&names, run));
+	ek_evaluate_print(evaluation, names, ek_run_path(run), name);
 out:
 	cJSON_Delete(evaluation);
+	cJSON_Delete(names);
 	return rc;
 }
 

@@ -97,13 +97,14 @@ static void print_skew(const cJSON *json, const char *label, const char *name)
 	             ek_json_number(cJSON_GetObjectItemCaseSensitive(json, "skew_after"), name));
 }
 
-static void print_units(const cJSON *json, double images)
+/* mostly: what each unit mostly is, or NULL. */
+static void print_units(const cJSON *json, double images, const cJSON *mostly)
 {
 	const cJSON *size = cJSON_GetObjectItemCaseSensitive(json, "sizes")->child;
 	const cJSON *visit = cJSON_GetObjectItemCaseSensitive(json, "visits")->child;
 	const cJSON *names = cJSON_GetObjectItemCaseSensitive(json, "names");
 	const cJSON *name = names != NULL ? names->child : NULL;
-	char count[32], before[32], after[32];
+	char count[32], before[32], after[32], is[256];
 
 	(void)printf("\n  %12s %8s %8s %10s  %s\n", "images", "share", "after", "visits", word(json, "by"));
 	for (int unit = 0; size != NULL && unit < UNITS_SHOWN; size = size->next, visit = visit->next, unit++) {
@@ -115,7 +116,8 @@ static void print_units(const cJSON *json, double images)
 			(void)printf("%s\n", name->valuestring);
 			name = name->next;
 		} else {
-			(void)printf("%d\n", unit);
+			(void)printf("%d%s\n", unit, ek_text_mostly(is, mostly, ", mostly ", ""));
+			mostly = mostly != NULL ? mostly->next : NULL;
 		}
 	}
 	if (size != NULL)
@@ -127,7 +129,7 @@ static const char document[] = "weights/*/weights.json";
 static int print(const struct ek_run *run, const char *name)
 {
 	const cJSON *largest, *told, *units;
-	cJSON *json = NULL;
+	cJSON *json = NULL, *names = NULL;
 	char images[32], effective[32], share[32];
 	int rc;
 
@@ -150,10 +152,14 @@ static int print(const struct ek_run *run, const char *name)
 	             ek_text_count(images, ek_whole(ek_json_number(largest, "images"))));
 	print_skew(json, "entropy (1 = even)", "normalised_entropy");
 	print_skew(json, "effective units", "effective_units");
-	print_units(told != NULL ? told : json, ek_json_number(json, "in_units"));
+	told = told != NULL ? told : json;
+	if (strcmp(word(told, "by"), "cluster") == 0)
+		EK_TRY(ek_document_cluster_names(&names, run));
+	print_units(told, ek_json_number(json, "in_units"), names != NULL ? names->child : NULL);
 	(void)printf("\nweights: %s/weights/%s\n", ek_run_path(run), name);
 out:
 	cJSON_Delete(json);
+	cJSON_Delete(names);
 	return rc;
 }
 

@@ -116,12 +116,12 @@ static void print_headline(const cJSON *json)
 	print_measure(json, "diversity (Vendi)", "vendi", note);
 }
 
-static void print_worst(const cJSON *json)
+static void print_worst(const cJSON *json, const cJSON *names)
 {
 	const cJSON *worst = ek_json_member(json, "worst_cluster");
 	const int cluster = (int)ek_whole(number(worst, "cluster"));
 	const cJSON *row = cJSON_GetArrayItem(ek_json_member(json, "per_cluster"), cluster);
-	char share[32], wanted[32], from[32], to[32];
+	char share[32], wanted[32], from[32], to[32], is[256];
 	double low = 0, high = 0;
 
 	if (strcmp(word(worst, "by"), "coverage") == 0 && number(worst, "value") >= number(json, "coverage_expected")) {
@@ -129,7 +129,8 @@ static void print_worst(const cJSON *json)
 		return;
 	}
 	(void)bounds(&low, &high, row);
-	(void)printf("  %-22s %d: %s of the images (%s to %s), %s wanted", "worst cluster", cluster,
+	(void)printf("  %-22s %d%s: %s of the images (%s to %s), %s wanted", "worst cluster", cluster,
+	             ek_text_mostly(is, cJSON_GetArrayItem(names, cluster), " (mostly ", ")"),
 	             ek_text_percent(share, number(row, "generated_share")), ek_text_percent(from, low),
 	             ek_text_percent(to, high), ek_text_percent(wanted, number(row, "target_share")));
 	if (!isnan(number(row, "coverage")))
@@ -177,14 +178,6 @@ static void print_tail(const cJSON *json)
 	(void)printf(count == 1 ? "\n" : " (%d together)\n", count);
 }
 
-static int by_size(const void *a, const void *b)
-{
-	const cJSON *x = *(const cJSON *const *)a, *y = *(const cJSON *const *)b;
-	const double p = number(x, "training_images"), q = number(y, "training_images");
-
-	return p != q ? (p > q) - (p < q) : (number(x, "cluster") > number(y, "cluster")) * 2 - 1;
-}
-
 static void print_value(const cJSON *row, const char *name, int width)
 {
 	const double value = number(row, name);
@@ -195,9 +188,69 @@ static void print_value(const cJSON *row, const char *name, int width)
 	(void)printf(" %*s", width, text);
 }
 
-static void print_row(const cJSON *row)
+static int by_training_share(const void *a, const void *b)
 {
-	char images[32], share[32], wanted[32], from[32], to[32], range[80];
+	const cJSON *x = *(const cJSON *const *)a, *y = *(const cJSON *const *)b;
+	const double p = number(x, "training_share"), q = number(y, "training_share");
+
+	return (p > q) - (p < q);
+}
+
+/* "12 % (10 % to 14 %)", or a dash. */
+static const char *percent_of(char out[96], const cJSON *measure)
+{
+	char share[32], from[32], to[32];
+	double low, high;
+
+	if (!cJSON_IsObject(measure) || !bounds(&low, &high, measure))
+		return "-";
+	(void)snprintf(out, 96, "%s (%s to %s)", ek_text_percent(share, number(measure, "value")),
+	               ek_text_percent(from, low), ek_text_percent(to, high));
+	return out;
+}
+
+/* By named group, the smallest of the training images first. */
+static void print_groups(const cJSON *json)
+{
+	const cJSON *list = ek_json_member(json, "per_group"), *row;
+	const int count = cJSON_GetArraySize(list);
+	const cJSON **rows = NULL;
+	int i = 0;
+
+	if (count == 0 || ek_alloc(&rows, (size_t)count, sizeof(const cJSON *)) < 0)
+		return;
+	cJSON_ArrayForEach(row, list) rows[i++] = row;
+	qsort(rows, (size_t)count, sizeof(const cJSON *), by_training_share);
+	(void)printf("\n  %-20s %9s  %-27s %9s  %-22s %9s\n", "named group", "of data", "made", "reference", "coverage",
+	             "precision");
+	for (i = 0; i < count && i < CLUSTERS_SHOWN; i++) {
+		char name[256], of[32], share[96], coverage[96], reference[32];
+
+		row = rows[i];
+		(void)printf("  %-20s %9s  %-27s %9s  %-22s", ek_text_plain(name, word(row, "group")),
+		             ek_text_percent(of, number(row, "training_share")),
+		             percent_of(share, ek_json_member(row, "generated_share")),
+		             ek_text_count(reference, ek_whole(number(row, "reference_images") + 0.5)),
+		             percent_of(coverage, ek_json_member(row, "coverage")));
+		print_value(row, "precision", 9);
+		(void)printf("\n");
+	}
+	if (count > CLUSTERS_SHOWN)
+		(void)printf("  ... the smallest %d of %d; all are in the file\n", CLUSTERS_SHOWN, count);
+	free(rows);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const cJSON *x = *(const cJSON *const *)a, *y = *(const cJSON *const *)b;
+	const double p = number(x, "training_images"), q = number(y, "training_images");
+
+	return p != q ? (p > q) - (p < q) : (number(x, "cluster") > number(y, "cluster")) * 2 - 1;
+}
+
+static void print_row(const cJSON *row, const cJSON *mostly)
+{
+	char is[256], images[32], share[32], wanted[32], from[32], to[32], range[80];
 	double low = 0, high = 0;
 
 	(void)bounds(&low, &high, row);
@@ -209,11 +262,12 @@ static void print_row(const cJSON *row)
 	print_value(row, "ratio", 6);
 	print_value(row, "coverage", 9);
 	print_value(row, "precision", 10);
-	(void)printf(" %7s\n",
-	             isnan(number(row, "copies")) ? "-" : ek_text_count(images, ek_whole(number(row, "copies"))));
+	(void)printf(" %7s%s\n",
+	             isnan(number(row, "copies")) ? "-" : ek_text_count(images, ek_whole(number(row, "copies"))),
+	             ek_text_mostly(is, mostly, "  mostly ", ""));
 }
 
-static void print_clusters(const cJSON *json, const char *run, const char *name)
+static void print_clusters(const cJSON *json, const cJSON *names, const char *run, const char *name)
 {
 	const cJSON *list = ek_json_member(json, "per_cluster"), *row;
 	const size_t count = (size_t)cJSON_GetArraySize(list);
@@ -227,19 +281,20 @@ static void print_clusters(const cJSON *json, const char *run, const char *name)
 	(void)printf("\n  %7s %9s  %-27s %8s %6s %9s %10s %7s\n", "cluster", "images", "share", "wanted", "ratio",
 	             "coverage", "precision", "copies");
 	for (i = 0; i < count && i < CLUSTERS_SHOWN; i++)
-		print_row(rows[i]);
+		print_row(rows[i], cJSON_GetArrayItem(names, (int)ek_whole(number(rows[i], "cluster"))));
 	if (count > CLUSTERS_SHOWN)
 		(void)printf("  ... the smallest %d of %zu; all are in the file\n", CLUSTERS_SHOWN, count);
 	free(rows);
 	(void)printf("\nevaluation: %s/evaluations/%s.json\n", run, name);
 }
 
-void ek_evaluate_print(const cJSON *json, const char *run, const char *name)
+void ek_evaluate_print(const cJSON *json, const cJSON *names, const char *run, const char *name)
 {
 	print_title(json);
 	print_headline(json);
-	print_worst(json);
+	print_worst(json, names);
 	print_tail(json);
 	print_memory(json);
-	print_clusters(json, run, name);
+	print_groups(json);
+	print_clusters(json, names, run, name);
 }

@@ -4,7 +4,7 @@
 
 #include "rebalance/base/json.h"
 
-/* json: of RUN/evaluations/NAME.json. */
-void ek_evaluate_print(const cJSON *json, const char *run, const char *name);
+/* json: of RUN/evaluations/NAME.json; names: what each cluster mostly is (ek_document_cluster_names), or NULL. */
+void ek_evaluate_print(const cJSON *json, const cJSON *names, const char *run, const char *name);
 
 #endif

@@ -22,8 +22,10 @@ static const char *name_of(char out[32], const cJSON *item)
 	return out;
 }
 
-static void print_rows(const char *title, const char *key, const cJSON *rows)
+/* names: what each row mostly is, or NULL. */
+static void print_rows(const char *title, const char *key, const cJSON *rows, const cJSON *names)
 {
+	const cJSON *mostly = names != NULL ? names->child : NULL;
 	const cJSON *row;
 	int shown = 0;
 
@@ -31,7 +33,7 @@ static void print_rows(const char *title, const char *key, const cJSON *rows)
 	cJSON_ArrayForEach(row, rows)
 	{
 		const cJSON *interval = ek_json_member(row, "ci95");
-		char name[32], before[32], after[32], rate[32], low[32], high[32], line[256];
+		char name[32], before[32], after[32], rate[32], low[32], high[32], line[256], is[256];
 
 		if (shown++ == ROWS_SHOWN) {
 			(void)printf("  ... %d more\n", cJSON_GetArraySize(rows) - ROWS_SHOWN);
@@ -44,7 +46,8 @@ static void print_rows(const char *title, const char *key, const cJSON *rows)
 			(void)printf("   %s (%s to %s)", ek_text_percent(rate, ek_json_number(row, "removal_rate")),
 			             ek_text_percent(low, cJSON_GetArrayItem(interval, 0)->valuedouble),
 			             ek_text_percent(high, cJSON_GetArrayItem(interval, 1)->valuedouble));
-		(void)printf("\n");
+		(void)printf("%s\n", ek_text_mostly(is, mostly, "   mostly ", ""));
+		mostly = mostly != NULL ? mostly->next : NULL;
 	}
 }
 
@@ -120,7 +123,7 @@ void ek_plan_print_units(const cJSON *json, double images, const char *what_beco
 		             ek_text_percent(a, ek_json_number(json, "moved")));
 }
 
-static void print_subset(const cJSON *json, const char *run, const char *name)
+static void print_subset(const cJSON *json, const char *run, const char *name, const cJSON *cluster_names)
 {
 	const double before = ek_json_number(json, "images_before"), after = ek_json_number(json, "images_after");
 	const cJSON *attribute, *item, *group = ek_json_member(json, "per_group");
@@ -139,17 +142,17 @@ static void print_subset(const cJSON *json, const char *run, const char *name)
 	ek_plan_print_units(json, before, "left out");
 	print_near_duplicates(ek_json_member(json, "near_duplicates"));
 	if (group != NULL) {
-		print_rows("group", "value", ek_json_member(group, "values"));
+		print_rows("group", "value", ek_json_member(group, "values"), NULL);
 		print_impact(ek_json_member(group, "disparate_impact"));
 	}
 	if (ek_json_member(json, "per_cluster") != NULL) {
-		print_rows("cluster", "cluster", ek_json_member(json, "per_cluster"));
+		print_rows("cluster", "cluster", ek_json_member(json, "per_cluster"), cluster_names);
 		print_impact(ek_json_member(json, "disparate_impact"));
 		print_skew(ek_json_member(json, "skew_before"), ek_json_member(json, "skew_after"));
 	}
 	cJSON_ArrayForEach(attribute, ek_json_object(ek_json_member(json, "per_attribute")))
 	{
-		print_rows(attribute->string, "value", ek_json_member(attribute, "values"));
+		print_rows(attribute->string, "value", ek_json_member(attribute, "values"), NULL);
 		print_impact(ek_json_member(attribute, "disparate_impact"));
 	}
 	(void)printf("\nsubset: %s/subsets/%s\n", run, name);
@@ -160,7 +163,7 @@ static void print_subset(const cJSON *json, const char *run, const char *name)
 int ek_plan_print(const struct ek_invocation *i, const struct ek_run *run, const char *name, int made)
 {
 	static const char document[] = "subsets/*/subset.json";
-	cJSON *json = NULL;
+	cJSON *json = NULL, *names = NULL;
 	int rc;
 
 	if (!made)
@@ -169,8 +172,10 @@ int ek_plan_print(const struct ek_invocation *i, const struct ek_run *run, const
 	if (i->settings.common.json)
 		return ek_summary_print_file(run, document, name);
 	EK_TRY(ek_document_load(&json, run, document, name));
-	print_subset(json, ek_run_path(run), name);
+	EK_TRY(ek_document_cluster_names(&names, run));
+	print_subset(json, ek_run_path(run), name, names);
 out:
+	cJSON_Delete(names);
 	cJSON_Delete(json);
 	return rc;
 }

@@ -29,10 +29,11 @@ static void print_measure(const char *label, const cJSON *skew, const char *name
 	(void)printf("  %-20s %s  %s\n", label, ek_text_measure(text, ek_json_member(skew, name)), note);
 }
 
-static void print_tail(const cJSON *skew, const cJSON *shares)
+static void print_tail(const cJSON *skew, const cJSON *clusters)
 {
+	const cJSON *shares = ek_json_member(clusters, "shares"), *mostly = ek_json_member(clusters, "mostly");
 	const cJSON *tail = ek_json_member(skew, "tail_clusters"), *item;
-	char percent[32];
+	char percent[32], is[256];
 	double held = 0;
 	int shown = 0;
 
@@ -51,7 +52,8 @@ static void print_tail(const cJSON *skew, const cJSON *shares)
 			(void)printf(" ...");
 			break;
 		}
-		(void)printf(" %d", item->valueint);
+		(void)printf("%s %d%s", shown > 1 ? "," : "", item->valueint,
+		             ek_text_mostly(is, cJSON_GetArrayItem(mostly, item->valueint), " (mostly ", ")"));
 	}
 	(void)printf("  (below half of an equal share)\n");
 }
@@ -357,7 +359,7 @@ int ek_summary_print(const struct ek_run *run, int json)
 	print_verdict(ek_json_member(audit, "verdict"));
 	(void)printf("  %-20s %.0f, with %s of the images\n", "largest clusters", ek_json_number(skew, "top_clusters"),
 	             ek_text_percent(a, ek_json_number(skew, "top_share")));
-	print_tail(skew, ek_json_member(clusters, "shares"));
+	print_tail(skew, clusters);
 	print_measure("Gini", skew, "gini", chance);
 	print_measure("effective clusters", ek_json_member(skew, "effective_clusters"), "d1",
 	              "equal ones that are as diverse");

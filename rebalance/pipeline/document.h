@@ -9,5 +9,8 @@
 int ek_document_load(cJSON **out, const struct ek_run *run, const char *pattern, const char *name);
 /* The same as text, appended. */
 int ek_document_read(struct ek_buffer *out, const struct ek_run *run, const char *pattern, const char *name);
+/* What each cluster mostly is (clusters.mostly of audit.json), to be deleted; NULL where there is no audit of the
+ * clusters as they are now. */
+int ek_document_cluster_names(cJSON **out, const struct ek_run *run);
 
 #endif
