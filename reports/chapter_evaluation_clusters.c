@@ -180,6 +180,43 @@ static void reasons(struct ek_page *page, const struct ek_evaluation *e)
 	reasons_for(page, e, "copies", "Copies");
 }
 
+/* By named group, in the order of the groups. */
+static void groups(struct ek_page *page, const struct ek_evaluation *e)
+{
+	static const char *const names[] = { "Group",     "#Of the data", "#Made",      "##Interval",
+		                             "#Coverage", "##Interval",   "##Precision" };
+	const cJSON *list = ek_json_member(e->json, "per_group"), *r;
+	struct ek_html *h = &page->html;
+	size_t place = 0;
+
+	if (cJSON_GetArraySize(list) == 0)
+		return;
+	ek_html(h, "<p class=\"note\">Every image counts for each group by its probability of being of it, as labels "
+	           "taught: "
+	           "shares are corrected for how often each group was made, and a generated image that is like nothing "
+	           "counts somewhere, too.</p>");
+	ek_page_table_head(h, "Named groups", names, sizeof names / sizeof *names);
+	cJSON_ArrayForEach(r, list)
+	{
+		const struct ek_measure share = ek_measure_of(r, "generated_share"),
+					covered = ek_measure_of(r, "coverage");
+
+		ek_html(h, "<tr><th scope=\"row\" data-v=\"%zu\"><bdi>%s</bdi></th>", place++,
+		        ek_text_of(r, "group", "?"));
+		ek_page_number(h, ek_number_of(r, "training_share"), ek_percent(ek_number_of(r, "training_share")), 0);
+		ek_page_number(h, share.value, ek_percent(share.value), 0);
+		ek_page_number(h, share.low, ek_percent_range(share.low, share.high), 1);
+		number(h, e, r, "coverage", SHARE, 0);
+		ek_page_number(h, covered.low,
+		               covered.low <= covered.high ? ek_percent_range(covered.low, covered.high)
+		                                           : (struct ek_words){ DASH },
+		               1);
+		number(h, e, r, "precision", SHARE, 1);
+		ek_html(h, "</tr>");
+	}
+	ek_html(h, "</tbody></table></div>");
+}
+
 int ek_evaluation_clusters(struct ek_page *page, const struct ek_evaluation *e)
 {
 	const int folded = page->k > ROWS_OPEN;
@@ -187,6 +224,7 @@ int ek_evaluation_clusters(struct ek_page *page, const struct ek_evaluation *e)
 	double full;
 
 	ek_html(h, "<h4>Whom they cover</h4>");
+	groups(page, e);
 	if (e->rows == NULL) {
 		ek_html(h,
 		        "<p><b>It was made with other clusters than the run has now</b>, so they cannot be told one by "

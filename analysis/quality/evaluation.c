@@ -72,6 +72,7 @@ int ek_evaluate(cJSON *json, const struct ek_evaluation_input *input, const stru
 	EK_TRY(ek_evaluation_write_fidelity(&e));
 	EK_TRY(ek_evaluation_write_memory(&e));
 	EK_TRY(ek_evaluation_write_clusters(&e));
+	EK_TRY(ek_evaluation_write_groups(&e));
 	EK_TRY(ek_evaluation_write_sets(&e));
 	reasons = e.reasons;
 	e.reasons = NULL;

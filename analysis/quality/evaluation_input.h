@@ -14,6 +14,15 @@ struct ek_evaluation_set {
 	uint64_t first, count;
 };
 
+/* Groups that have names, to each of which an image belongs with a probability. */
+struct ek_evaluation_groups {
+	uint32_t count;
+	char *const *names;
+	const float *generated; /* [generated.count, count] */
+	const float *reference; /* [reference.count, count], or NULL: there are no rows */
+	const double *training; /* [count] shares of the training images */
+};
+
 struct ek_evaluation_input {
 	struct ek_rows generated;
 	const int32_t *generated_cluster; /* [generated.count] 0 … clusters - 1 */
@@ -34,8 +43,9 @@ struct ek_evaluation_input {
 	const char *no_logits;
 
 	uint32_t clusters;
-	const double *target;            /* [clusters] wanted shares, sum 1 */
-	const uint64_t *training_counts; /* [clusters] of the data that the clusters were frozen on */
+	const double *target;                      /* [clusters] wanted shares, sum 1 */
+	const uint64_t *training_counts;           /* [clusters] of the data that the clusters were frozen on */
+	const struct ek_evaluation_groups *groups; /* or NULL: nothing is told by group */
 };
 
 struct ek_evaluation_options {

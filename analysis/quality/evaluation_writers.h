@@ -13,6 +13,7 @@ int ek_evaluation_write_distribution(struct ek_evaluating *e);
 int ek_evaluation_write_fidelity(struct ek_evaluating *e);
 int ek_evaluation_write_memory(struct ek_evaluating *e);
 int ek_evaluation_write_clusters(struct ek_evaluating *e);
+int ek_evaluation_write_groups(struct ek_evaluating *e); /* nothing without groups */
 int ek_evaluation_write_sets(struct ek_evaluating *e);
 
 #endif

@@ -85,11 +85,25 @@ static void write_share(char out[CELL], double x)
 static const struct {
 	enum ek_compared_measure measure;
 	const char *head;
-} shown_measures[] = { { EK_CMP_FD, "FD" },         { EK_CMP_PRECISION, "precision" },
-	               { EK_CMP_RECALL, "recall" }, { EK_CMP_COVERAGE, "coverage" },
-	               { EK_CMP_WORST, "worst" },   { EK_CMP_MASS, "mass" },
-	               { EK_CMP_RATIO, "nearest" }, { EK_CMP_COPIES, "copies" } };
+} shown_measures[] = { { EK_CMP_FD, "FD" },
+	               { EK_CMP_PRECISION, "precision" },
+	               { EK_CMP_RECALL, "recall" },
+	               { EK_CMP_COVERAGE, "coverage" },
+	               { EK_CMP_WORST, "worst" },
+	               { EK_CMP_MASS, "mass" },
+	               { EK_CMP_RATIO, "nearest" },
+	               { EK_CMP_COPIES, "copies" },
+	               { EK_CMP_GROUP_WORST, "worst group" } };
 enum { SHOWN = sizeof shown_measures / sizeof *shown_measures };
+
+/* The last column is there where a run has named groups. */
+static int columns_of(const struct ek_comparison *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (isfinite(c->rows[i].values[EK_CMP_GROUP_WORST].value))
+			return SHOWN;
+	return SHOWN - 1;
+}
 
 static void write_names(char cells[COLUMNS][CELL], const struct ek_comparison_row *row, int several)
 {
@@ -112,7 +126,7 @@ static void write_names(char cells[COLUMNS][CELL], const struct ek_comparison_ro
 static void write_values(char cells[COLUMNS][CELL], const struct ek_comparison_row *row)
 {
 	const struct ek_compared *v = row->values;
-	char count[32], value[CELL];
+	char count[32], value[CELL], name[CELL - 16];
 
 	(void)snprintf(cells[2], CELL, "%s", ek_text_count(count, row->generated));
 	for (int i = 0; i < SHOWN; i++)
@@ -131,6 +145,14 @@ static void write_values(char cells[COLUMNS][CELL], const struct ek_comparison_r
 		(void)snprintf(cells[3 + 4], CELL, "%.16s (%" PRId64 ")", worst, row->worst_cluster);
 	}
 	write_share(cells[3 + 7], v[EK_CMP_COPIES].value);
+	if (isfinite(v[EK_CMP_GROUP_WORST].value)) {
+		const char *group =
+			cJSON_GetStringValue(ek_json_member(ek_json_member(row->json, "worst_group"), "group"));
+
+		write_value(value, v[EK_CMP_GROUP_WORST].value);
+		ek_one_line(name, sizeof name, group != NULL ? group : "?");
+		(void)snprintf(cells[3 + 8], CELL, "%.10s (%s)", value, name);
+	}
 }
 
 static void write_difference(char out[CELL], const struct ek_compared *v, int is_share)
@@ -163,7 +185,7 @@ static int several_runs(const struct ek_comparison *c)
 static int print_values(const struct ek_comparison *c, const uint8_t *shown)
 {
 	static const char *const first[] = { "evaluation", "trained on", "generated" };
-	struct table t = { .columns = 3 + SHOWN, .left = 2, .rows = 1 };
+	struct table t = { .columns = 3 + columns_of(c), .left = 2, .rows = 1 };
 	int rc;
 
 	EK_TRY(ek_alloc(&t.cells, c->count + 1, sizeof *t.cells));
@@ -178,7 +200,8 @@ static int print_values(const struct ek_comparison *c, const uint8_t *shown)
 	(void)printf(
 		"\ncoverage (expected of equal distributions); worst: the lowest coverage of a cluster (which); mass: "
 		"share of clusters\nthat get half of their share; nearest: distance to the nearest training image "
-		"over that of held-out images\n");
+		"over that of held-out images%s\n",
+		columns_of(c) == SHOWN ? ";\nworst group: the lowest coverage of a named group" : "");
 out:
 	free(t.cells);
 	return rc;
@@ -187,7 +210,7 @@ out:
 /* One table a baseline. */
 static int print_against(const struct ek_comparison *c, const uint8_t *shown, const struct ek_comparison_row *base)
 {
-	struct table t = { .columns = 1 + SHOWN, .left = 1, .rows = 1 };
+	struct table t = { .columns = 1 + columns_of(c), .left = 1, .rows = 1 };
 	char name[256];
 	int rc;
 
@@ -225,7 +248,7 @@ static void print_words(const struct ek_comparison *c, const uint8_t *shown)
 	int listed = 0;
 
 	for (size_t i = 0; i < c->count; i++)
-		for (int m = 0; shown[i] && has_differences(&c->rows[i]) && m < SHOWN; m++)
+		for (int m = 0; shown[i] && has_differences(&c->rows[i]) && m < columns_of(c); m++)
 			marks[c->rows[i].values[shown_measures[m].measure].verdict]++;
 	if (marks[EK_DIFFERENCE_BEYOND] + marks[EK_DIFFERENCE_WITHIN] > 0)
 		(void)printf(

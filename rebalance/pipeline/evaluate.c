@@ -12,7 +12,7 @@
 #include "rebalance/pipeline/evaluate_internal.h"
 #include "rebalance/plan/subset.h"
 
-enum { VERSION = 3, FILES = 2 * EK_EVALUATE_SETS };
+enum { VERSION = 3, FILES = 2 * EK_EVALUATE_SETS, OF_GROUPS = 3 };
 
 const struct ek_do_evaluate_options ek_do_evaluate_default = {
 	.k = 5, .subsets = 100, .subset_size = 1000, .resamples = 1000
@@ -57,12 +57,16 @@ static int list_inputs(const char ***inputs, char *owned[FILES], const struct ek
 {
 	static const char *const always[] = { "embeddings.npy", "clusters/assignment.npy", "clusters/centroids.npy",
 		                              "images.jsonl" };
+	static const char *const of_groups[OF_GROUPS] = { "clusters/membership.npy", "clusters/groups.json",
+		                                          "clusters/classifier.npy" };
 	enum { ALWAYS = sizeof always / sizeof *always };
 	size_t count = ALWAYS;
 	int rc;
 
-	EK_TRY(ek_alloc(inputs, ALWAYS + FILES + 1, sizeof **inputs));
+	EK_TRY(ek_alloc(inputs, ALWAYS + OF_GROUPS + FILES + 1, sizeof **inputs));
 	memcpy(*inputs, always, sizeof always);
+	for (size_t i = 0; i < OF_GROUPS && e->input.groups != NULL; i++)
+		(*inputs)[count++] = of_groups[i];
 	for (size_t i = 0; i < e->set_count; i++) {
 		if (e->sets[i].name == NULL)
 			continue;

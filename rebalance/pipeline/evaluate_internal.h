@@ -3,6 +3,7 @@
 #define EK_PIPELINE_EVALUATE_INTERNAL_H
 
 #include "analysis/quality/evaluation.h"
+#include "rebalance/io/groups.h"
 #include "rebalance/pipeline/evaluate.h"
 #include "rebalance/pipeline/measured.h"
 
@@ -37,6 +38,12 @@ struct ek_evaluate {
 	float *logits;                 /* of FID-Inception, or NULL */
 	struct ek_npy logits_array;
 
+	/* Where the run has named groups: input.groups and what it points to. */
+	struct ek_evaluation_groups by_group;
+	struct ek_groups groups;
+	double *group_training;
+	float *group_generated, *group_reference;
+
 	const char *target; /* its name, as in the file; the file's path */
 	char *target_path;
 	double *shares; /* [clusters] */
@@ -48,6 +55,9 @@ struct ek_evaluate {
 /* Everything found, embedded and assigned. EK_EUSAGE, EK_EDATA. Release in any case. */
 int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_do_evaluate_options *wish);
 void ek_evaluate_release(struct ek_evaluate *e);
+/* Of ek_evaluate_open: fill in input.groups, if the run has named groups; of ek_evaluate_release. */
+int ek_evaluate_groups(struct ek_evaluate *e);
+void ek_evaluate_groups_release(struct ek_evaluate *e);
 /* Of ek_evaluate_open: fill in `target` and `shares`. */
 int ek_evaluate_target(struct ek_evaluate *e);
 /* A path that starts at the root; to be freed. */

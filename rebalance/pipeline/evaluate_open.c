@@ -364,6 +364,7 @@ int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_
 	take_training(e);
 	EK_TRY(open_logits(e));
 	EK_TRY(ek_evaluate_target(e));
+	EK_TRY(ek_evaluate_groups(e));
 out:
 	return rc;
 }
@@ -416,6 +417,7 @@ void ek_evaluate_release(struct ek_evaluate *e)
 	for (size_t i = 0; i < e->set_count; i++)
 		ek_measured_release(&e->sets[i]);
 	ek_pooled_release(&e->pooled);
+	ek_evaluate_groups_release(e);
 	ek_measured_release(&e->reference);
 	ek_features_release(&e->images);
 	ek_seen_release(&e->seen);

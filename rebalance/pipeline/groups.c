@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "analysis/cluster/components.h"
 #include "analysis/cluster/found.h"
 #include "analysis/cluster/probe.h"
 #include "analysis/embed/views.h"
+#include "analysis/skew/naming.h"
 #include "analysis/skew/prediction.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
@@ -17,14 +19,14 @@
 #include "rebalance/base/log.h"
 #include "rebalance/io/images.h"
 #include "rebalance/io/layout.h"
+#include "rebalance/pipeline/classifier.h"
 #include "rebalance/pipeline/given_labels.h"
 #include "rebalance/plan/image_weights.h"
 
-#define OFTENER 1.2 /* than by chance, to be worth a word */
-
 const char *const ek_groups_inputs[] = { "embeddings.npy", "components/axes.npy", "components/mean.npy",
 	                                 "components/components.json", NULL };
-const char *const ek_groups_outputs[] = { "clusters/membership.npy", "clusters/groups.json", NULL };
+const char *const ek_groups_outputs[] = { "clusters/membership.npy", "clusters/groups.json", "clusters/classifier.npy",
+	                                  NULL };
 
 int ek_make_groups_json(cJSON **out, const struct ek_make_groups *o)
 {
@@ -308,33 +310,6 @@ out:
 	return rc;
 }
 
-/* What most images of a group are, and are oftener than all images, of what is known of them: "mostly". */
-static int add_mostly(cJSON *item, const struct ek_found *found, uint32_t g, const struct ek_columns *columns)
-{
-	const double share = (double)found->sizes[g] / (double)columns->images;
-	uint64_t *counts = NULL;
-	cJSON *list;
-	int rc;
-
-	EK_TRY(ek_json_add_array(&list, item, "mostly"));
-	for (size_t c = 0; c < columns->count; c++) {
-		const struct ek_column *column = &columns->items[c];
-
-		free(counts);
-		EK_TRY(ek_alloc(&counts, 2 * column->value_count, sizeof *counts)); /* in the group, of all */
-		for (uint64_t i = 0; i < columns->images; i++)
-			for (size_t in = found->group[i] == g ? 0 : 1; in < 2 && column->codes[i] >= 0; in++)
-				counts[in * column->value_count + (size_t)column->codes[i]]++;
-		for (size_t v = 0; v < column->value_count; v++)
-			if (2 * counts[v] > found->sizes[g] &&
-			    (double)counts[v] > OFTENER * share * (double)counts[column->value_count + v])
-				EK_TRY(ek_json_add_string(list, NULL, column->values[v]));
-	}
-out:
-	free(counts);
-	return rc;
-}
-
 static int load_columns(struct ek_columns *columns, const struct ek_run *run, uint64_t images)
 {
 	char *path = NULL;
@@ -367,14 +342,29 @@ out:
 	return rc;
 }
 
+/* By attributes. */
+static int name_found(struct ek_naming *naming, const struct ek_found *found, const struct ek_columns *columns,
+                      uint64_t images)
+{
+	int rc;
+
+	EK_TRY(ek_naming_open(naming, found->sizes, found->groups, images));
+	for (size_t c = 0; c < columns->count; c++)
+		EK_TRY(ek_naming_count(naming, &columns->items[c], (const int32_t *)found->group));
+out:
+	return rc;
+}
+
 static int save_found(const struct ek_found *found, const struct work *w, const struct ek_run *run, const char *path)
 {
 	cJSON *json = cJSON_CreateObject(), *list, *item;
+	struct ek_naming naming = { 0 };
 	struct ek_columns columns;
 	char name[16];
 	int rc;
 
 	EK_TRY(load_columns(&columns, run, w->all.count));
+	EK_TRY(name_found(&naming, found, &columns, w->all.count));
 	EK_TRY(ek_json_add_u64(json, "images", w->all.count));
 	EK_TRY(ek_json_add_u64(json, "labelled", 0));
 	EK_TRY(ek_json_add_string(json, "whitened_by", w->components.by_noise ? "noise" : "spread"));
@@ -389,11 +379,12 @@ static int save_found(const struct ek_found *found, const struct work *w, const 
 		EK_TRY(ek_json_add_u64(item, "images", found->sizes[g]));
 		EK_TRY(ek_json_add_double(item, "corrected_share", (double)found->sizes[g] / (double)w->all.count));
 		EK_TRY(ek_json_add_null(item, "share"));
-		EK_TRY(add_mostly(item, found, g, &columns));
+		EK_TRY(ek_naming_add(item, "mostly", &naming, g));
 	}
 	EK_TRY(ek_json_save(json, path));
 out:
 	ek_columns_release(&columns);
+	ek_naming_release(&naming);
 	cJSON_Delete(json);
 	return rc;
 }
@@ -428,26 +419,30 @@ out:
 int ek_make_groups(struct ek_run *run, const struct ek_make_groups *o)
 {
 	struct work w = { .asked = o };
-	char *membership = NULL, *document = NULL, *folder = NULL;
+	char *membership = NULL, *document = NULL, *classifier = NULL, *folder = NULL;
 	int rc;
 
 	EK_TRY(ek_layout_path(&membership, run, "clusters/membership.npy", NULL));
 	EK_TRY(ek_layout_path(&document, run, "clusters/groups.json", NULL));
+	EK_TRY(ek_layout_path(&classifier, run, "clusters/classifier.npy", NULL));
 	EK_TRY(ek_run_file(&folder, run, "clusters"));
 	EK_TRY(ek_make_directories(folder));
 	EK_TRY(open_work(&w, run));
+	(void)unlink(classifier); /* groups that were found have none */
 	if (o->labels == NULL) {
 		EK_TRY(find(&w, run, membership, document));
 		goto out;
 	}
 	EK_TRY(open_labels(&w, run));
 	EK_TRY(learn(&w, run));
+	EK_TRY(ek_classifier_save(run, &w.probe, &w.components));
 	EK_TRY(ek_npy_write(membership, EK_F32, 2, (const uint64_t[]){ w.all.count, w.labels.groups }, w.q));
 	EK_TRY(save_document(&w, document));
 out:
 	close_work(&w);
 	free(membership);
 	free(document);
+	free(classifier);
 	free(folder);
 	return rc;
 }

@@ -5,6 +5,7 @@
  * Without labels: found in the same components (analysis/cluster/found.h), each image of one of them.
  *
  * clusters/membership.npy [n, G] float32: probabilities, corrected for the shares of the groups among the labels.
+ * clusters/classifier.npy: classifier.h; only of labels.
  * clusters/groups.json: docs/files.md.
  */
 #ifndef EK_PIPELINE_GROUPS_H
@@ -21,7 +22,7 @@ struct ek_make_groups {
 };
 
 extern const char *const ek_groups_inputs[], *const ek_groups_outputs[];
-enum { EK_GROUPS_VERSION = 3 };
+enum { EK_GROUPS_VERSION = 4 };
 
 /* The options as run.json keeps them, to be freed. EK_EIO: no such file of labels. */
 int ek_make_groups_json(cJSON **out, const struct ek_make_groups *o);

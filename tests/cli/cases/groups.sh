@@ -39,6 +39,11 @@ cmp RUN/subsets/unasked/keep.npy RUN/subsets/even/keep.npy && grep -o '"by":[^,]
 run evenkeel balance RUN --to smallest --by cluster --name flat --quiet | head -2
 run evenkeel weights RUN --scheme inverse --name unasked
 cmp RUN/weights/unasked/weights.npy RUN/weights/fair/weights.npy && echo "as by group"
+# What is made, by named group: no checks were, and their coverage says so.
+mkdir made && cp photos/bar/*.png photos/disc/*.png made
+evenkeel evaluate RUN --samples made --name made --quiet 2>/dev/null | grep -A 4 'named group'
+run evenkeel evaluate RUN --samples photos --name all --quiet 2>/dev/null | grep -A 4 'named group'
+evenkeel compare RUN --baseline all | sed -n 1,3p
 evenkeel audit RUN --quiet | grep -A 4 'groups: learned'
 grep -o 'id="groups"' RUN/report.html
 run evenkeel weights RUN --reference photos --name like --quiet

@@ -1,0 +1,132 @@
+#include "rebalance/pipeline/classifier.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
+#include "rebalance/io/groups.h"
+#include "rebalance/io/layout.h"
+
+static const char file[] = "clusters/classifier.npy";
+
+/* w · axes (e - mean) + b, without the shares of the rows that the probe learned from. */
+static void fill_row(double *row, const struct ek_probe *probe, uint32_t group, const struct ek_components *c)
+{
+	const double *w = probe->w + group * (probe->k + 1);
+
+	for (size_t k = 0; k < probe->k; k++)
+		for (size_t j = 0; j < c->d; j++)
+			row[j] += w[k] / probe->temperature * (double)c->axes[k * c->d + j];
+	row[c->d] = w[probe->k] / probe->temperature - log(probe->train[group]);
+	for (size_t j = 0; j < c->d; j++)
+		row[c->d] -= row[j] * c->mean[j];
+}
+
+int ek_classifier_save(const struct ek_run *run, const struct ek_probe *probe, const struct ek_components *c)
+{
+	const uint64_t shape[2] = { probe->groups, c->d + 1 };
+	double *rows = NULL;
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_layout_path(&path, run, file, NULL));
+	EK_TRY(ek_alloc(&rows, shape[0] * shape[1], sizeof *rows));
+	for (uint32_t g = 0; g < probe->groups; g++)
+		fill_row(rows + g * shape[1], probe, g, c);
+	EK_TRY(ek_npy_write(path, EK_F64, 2, shape, rows));
+out:
+	free(rows);
+	free(path);
+	return rc;
+}
+
+int ek_classifier_open(struct ek_classifier *c, const struct ek_run *run)
+{
+	struct ek_groups groups;
+	uint64_t shape[2];
+	char *path = NULL;
+	int rc;
+
+	*c = (struct ek_classifier){ 0 };
+	EK_TRY(ek_groups_load(&groups, run));
+	EK_TRY(ek_layout_path(&path, run, file, NULL));
+	if (!groups.named || groups.count < 2 || !ek_file_exists(path))
+		goto out;
+	shape[0] = groups.count;
+	shape[1] = UINT64_MAX;
+	EK_TRY(ek_npy_open_as(&c->logits, path, EK_F64, 2, shape));
+	c->groups = groups.count;
+	c->d = (size_t)c->logits.shape[1] - 1;
+out:
+	ek_groups_release(&groups);
+	free(path);
+	return rc;
+}
+
+void ek_classifier_release(struct ek_classifier *c)
+{
+	ek_npy_close(&c->logits);
+	*c = (struct ek_classifier){ 0 };
+}
+
+static void softmax(float *q, const double *logits, uint32_t groups)
+{
+	double most = -INFINITY, sum = 0;
+
+	for (uint32_t g = 0; g < groups; g++)
+		most = fmax(most, logits[g]);
+	for (uint32_t g = 0; g < groups; g++)
+		sum += exp(logits[g] - most);
+	for (uint32_t g = 0; g < groups; g++)
+		q[g] = (float)(exp(logits[g] - most) / sum);
+}
+
+int ek_classifier_tell(float *q, const struct ek_classifier *c, const struct ek_rows *rows, const char *what)
+{
+	const double *all = c->logits.data;
+	double *logits = NULL;
+	float *room = NULL;
+	int rc;
+
+	if (rows->dimensions != c->d)
+		return ek_fail(EK_EDATA, "%s: embeddings of %zu dimensions, the groups were learned from %zu", what,
+		               rows->dimensions, c->d);
+	EK_TRY(ek_alloc(&logits, c->groups, sizeof *logits));
+	EK_TRY(ek_alloc_aligned(&room, c->d, sizeof *room));
+	for (uint64_t i = 0; i < rows->count; i++) {
+		const float *x = ek_rows_at(rows, i, room);
+
+		for (uint32_t g = 0; g < c->groups; g++) {
+			const double *row = all + g * (c->d + 1);
+
+			logits[g] = row[c->d];
+			for (size_t j = 0; j < c->d; j++)
+				logits[g] += row[j] * (double)x[j];
+		}
+		softmax(q + i * c->groups, logits, c->groups);
+		if (i % 65536 == 0)
+			EK_TRY(ek_check_interrupt());
+	}
+out:
+	free(logits);
+	free(room);
+	return rc;
+}
+
+int ek_classifier_correct(float *q, uint64_t rows, uint32_t groups)
+{
+	double *even = NULL, *prior = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&even, groups, sizeof *even));
+	EK_TRY(ek_alloc(&prior, groups, sizeof *prior));
+	for (uint32_t g = 0; g < groups; g++)
+		even[g] = 1 / (double)groups;
+	(void)ek_probe_correct(q, prior, even, rows, groups);
+out:
+	free(even);
+	free(prior);
+	return rc;
+}

@@ -1,0 +1,31 @@
+/*
+ * clusters/classifier.npy, [G, d + 1] float64: how images that are not of the run are told to be of its named groups.
+ * Of the embedding e of an image, row g times (e, 1) is its logit of group g were all groups equally frequent: what the
+ * groups step learned, over the embeddings themselves.
+ */
+#ifndef EK_PIPELINE_CLASSIFIER_H
+#define EK_PIPELINE_CLASSIFIER_H
+
+#include "analysis/cluster/components.h"
+#include "analysis/cluster/probe.h"
+
+/* Write that of a probe over components. EK_EIO, EK_ENOMEM. */
+int ek_classifier_save(const struct ek_run *run, const struct ek_probe *probe, const struct ek_components *components);
+
+/* The named groups of a run, and how to tell them. */
+struct ek_classifier {
+	uint32_t groups; /* 0: the run has no named groups, or they cannot be told of other images */
+	size_t d;
+	struct ek_npy logits;
+};
+/* EK_EDATA: it does not fit the groups. Release in any case. */
+int ek_classifier_open(struct ek_classifier *classifier, const struct ek_run *run);
+void ek_classifier_release(struct ek_classifier *classifier);
+
+/* q [rows->count, groups]: probabilities of each row as if groups were equally frequent. EK_EDATA: of other dimensions;
+ * `what` starts the message. */
+int ek_classifier_tell(float *q, const struct ek_classifier *classifier, const struct ek_rows *rows, const char *what);
+/* Correct such probabilities for the shares that the groups have among these rows (ek_probe_correct). EK_ENOMEM. */
+int ek_classifier_correct(float *q, uint64_t rows, uint32_t groups);
+
+#endif
