@@ -6,6 +6,7 @@ A cell is the mean over the training seeds that are there; with two or more, ± 
 """
 import collections
 import json
+import math
 import pathlib
 import re
 import sys
@@ -102,12 +103,34 @@ def print_tables(points):
             print(f"| {method} | " + " | ".join(cells) + " |")
 
 
+def ticks(low, high):
+    """Three to seven round numbers that hold the values between them."""
+    step = next(f * 10.0 ** e for e in range(-9, 9) for f in (1, 2, 5) if (high - low) / (f * 10.0 ** e) <= 4)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [step * i for i in range(first, max(last, first + 1) + 1)]
+
+
+def print_noise(points):
+    """What another seed alone changes, pooled over the points that have several."""
+    print("\n**Chance**, the standard deviation of a training that differs in its seed alone, over all points with "
+          "several:\n")
+    parts = []
+    for measure, (digits, _) in MEASURES.items():
+        sets = [p[measure] for p in points.values() if len(p[measure]) > 1]
+        squares = sum((x - mean(values)) ** 2 for values in sets for x in values)
+        freedom = sum(len(values) - 1 for values in sets)
+        if freedom:
+            parts.append(f"{measure} {math.sqrt(squares / freedom):.{digits + 1}f}")
+    print(", ".join(parts) + "." if parts else "(no point has several seeds yet)")
+
+
 class Panel:
     """Axes of one measure; x is the kept fraction, evenly spaced, since 0.1 and 0.25 matter as much as 0.75 and 1."""
 
-    def __init__(self, x, y, width, height, keeps, low, high):
-        self.x, self.y, self.width, self.height = x, y, width, height
-        self.keeps, self.low, self.high = keeps, low, high
+    def __init__(self, x, y, width, height, keeps, values):
+        self.x, self.y, self.width, self.height, self.keeps = x, y, width, height, keeps
+        self.ticks = ticks(min(values), max(values))
+        self.low, self.high = self.ticks[0], self.ticks[-1]
 
     def at(self, keep, value):
         step = self.width / max(1, len(self.keeps) - 1)
@@ -117,8 +140,7 @@ class Panel:
     def frame(self, title):
         out = [f'<text x="{self.x}" y="{self.y - 8}" font-weight="bold">{title}</text>',
                f'<rect x="{self.x}" y="{self.y}" width="{self.width}" height="{self.height}" fill="none" stroke="#bbb"/>']
-        for i in range(5):
-            value = self.low + (self.high - self.low) * i / 4
+        for value in self.ticks:
             y = self.at(self.keeps[0], value)[1]
             out.append(f'<line x1="{self.x}" x2="{self.x + self.width}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e4e4e4"/>')
             out.append(f'<text x="{self.x - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>')
@@ -164,7 +186,7 @@ def columns(points):
 
 def plot(points, path):
     keeps = sorted({k for _, k in points})
-    width, height, left, top, gap = 330, 190, 56, 128, 56
+    width, height, left, top, gap = 330, 190, 56, 144, 56
     out = ['<text x="56" y="22" font-size="14" font-weight="bold">By clusters</text>',
            f'<text x="{left + width + 70}" y="22" font-size="14" font-weight="bold">By scores of the generator</text>']
     for column, lines in enumerate(columns(points)):
@@ -172,17 +194,16 @@ def plot(points, path):
         out += legend(x, 42, lines)
         for row, measure in enumerate(PANELS):
             values = [v for p in points.values() for v in p[measure]]
-            low, high = min(values), max(values)
-            margin = (high - low) * 0.05 or 1
-            panel = Panel(x, top + row * (height + gap), width, height, keeps, low - margin, high + margin)
+            panel = Panel(x, top + row * (height + gap), width, height, keeps, values)
             out += panel.frame(measure[0].upper() + measure[1:])
             for method, colour, dashed in lines:
                 out += panel.curve(points, method, measure, colour, dashed)
     bottom = top + len(PANELS) * (height + gap) - 16
-    out.append(f'<text x="{left}" y="{bottom}">Across: the kept fraction. Bars: from the smallest to the largest of the '
-               'training seeds. Axes are those of all lines of both columns.</text>')
+    for i, line in enumerate(["Across: the kept fraction; 1 is all images. Bars: from the smallest to the largest of "
+                              "the training seeds.", "Random is in both columns, whose axes are the same."]):
+        out.append(f'<text x="{left}" y="{bottom + 16 * i}">{line}</text>')
     pathlib.Path(path).write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + 2 * width + 100} {bottom + 14}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + 2 * width + 100} {bottom + 30}" '
         'font-family="sans-serif" font-size="12">\n<rect width="100%" height="100%" fill="#fff"/>\n' +
         "\n".join(out) + "\n</svg>\n")
 
@@ -190,6 +211,7 @@ def plot(points, path):
 def main():
     points, clusters, share = load(sys.argv[1])
     print_tables(points)
+    print_noise(points)
     print(f"\nThe small clusters: {', '.join(map(str, sorted(clusters)))}, {100 * share:.1f} % of the training images.")
     plot(points, sys.argv[2])
 

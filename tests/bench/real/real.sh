@@ -7,7 +7,7 @@
 #
 # TAR...: CIFAR-10 as tars of CLASS/NAME.jpg. Stopped or killed, the same command goes on where it was. EVENKEEL is the
 # program (build/evenkeel unless set); DEVICE, STEPS, VAE_STEPS, COUNT, SAMPLE_STEPS, VAE and NETWORK change what is
-# below.
+# below, WAYS which weights are tried.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 program=${EVENKEEL:-$here/../../../build/evenkeel}
@@ -71,7 +71,7 @@ generator() {
 chain() {
 	local run=$scratch/tail-$1 way
 	[ -e "$run/copied" ] || { rm -rf "$run" && cp -r "$scratch/tail" "$run" && touch "$run/copied"; }
-	for way in natural cluster label group; do
+	for way in $ways; do
 		local weights=(--weights "$way")
 		[ "$way" != natural ] || weights=()
 		train "$run" "$way" --seed "$1" "${weights[@]}"
@@ -82,7 +82,7 @@ chain() {
 }
 
 tail_of() {
-	local run=$scratch/tail steps=${STEPS:-1000} way seed chains=()
+	local run=$scratch/tail steps=${STEPS:-1000} ways=${WAYS:-natural cluster label group} way seed chains=()
 	network=${NETWORK:---width 256 --depth 8}
 	[ -e "$scratch/labels.csv" ] || python3 "$here/real.py" split "$scratch" "$@"
 	evenkeel audit "$scratch/reference.tar" -o "$scratch/reference" --clusters 24 >/dev/null
