@@ -1,4 +1,5 @@
-/* The groups of the images: named ones that labels taught, with their shares, or those that were found without. */
+/* The groups of the images: named ones that labels taught or words describe, with their shares, or those that were
+ * found without. */
 #include "reports/page.h"
 
 #include <string.h>
@@ -82,6 +83,27 @@ static void tell_source(struct ek_html *h, const cJSON *groups)
 	        ". Every image has a probability of each group; the count is of those that are likeliest of it.</p>");
 }
 
+static void tell_words(struct ek_html *h, const cJSON *groups, const cJSON *words)
+{
+	const cJSON *none = ek_json_member(groups, "none");
+	const double labelled = ek_number_of(groups, "labelled");
+
+	ek_html(h,
+	        "<p>By words: for each image, how likely CLIP takes it to be of each group that "
+	        "<code>%s</code> describes. The count is of those that are likeliest of it. ",
+	        ek_text_of(words, "file", "?"));
+	if (labelled > 0)
+		ek_html(h, "How sure it is was set by labels of %s. ", ek_number_noun((uint64_t)labelled, "image").s);
+	if (!(ek_number_of(groups, "labelled_at_random") > 0))
+		ek_html(h, "It learned from captions of the web and errs by group, so these are no estimates of the "
+		           "true shares; labels of images drawn at random would make them so. ");
+	if (cJSON_IsObject(none))
+		ek_html(h, "%s %s more likely of none of these.",
+		        ek_number_noun((uint64_t)ek_number_of(none, "images"), "image").s,
+		        ek_number_of(none, "images") > 1 || ek_number_of(none, "images") < 1 ? "are" : "is");
+	ek_html(h, "</p>");
+}
+
 static void tell_found(struct ek_html *h, const cJSON *groups)
 {
 	const double outliers = ek_number_of(groups, "outliers");
@@ -107,11 +129,14 @@ static void tell_found(struct ek_html *h, const cJSON *groups)
 int ek_chapter_groups(struct ek_page *page)
 {
 	const cJSON *groups = ek_json_member(page->audit, "groups"), *list = ek_json_member(groups, "groups"), *group;
+	const cJSON *words = ek_json_member(groups, "words");
 	struct ek_html *h = &page->html;
 	double most = 0;
 	int shown = 0;
 
-	if (ek_number_of(groups, "labelled") > 0)
+	if (cJSON_IsObject(words))
+		tell_words(h, groups, words);
+	else if (ek_number_of(groups, "labelled") > 0)
 		tell_source(h, groups);
 	else
 		tell_found(h, groups);

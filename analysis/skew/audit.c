@@ -478,7 +478,8 @@ static int name_groups(cJSON *list, const struct data *data, const struct ek_col
 
 	EK_TRY(ek_alloc(&sizes, count, sizeof *sizes));
 	for (uint64_t i = 0; i < data->partition.n; i++)
-		sizes[group->codes[i]]++;
+		if (group->codes[i] >= 0)
+			sizes[group->codes[i]]++;
 	EK_TRY(ek_naming_open(&naming, sizes, count, data->partition.n));
 	for (size_t c = 0; c < data->columns.count; c++)
 		EK_TRY(ek_naming_count(&naming, &data->columns.items[c], group->codes));
@@ -504,7 +505,7 @@ static int name_units(cJSON *audit, struct ek_naming *naming, const struct data 
 	if (groups.images == data->partition.n && groups.count > 0) {
 		EK_TRY(ek_alloc(&column.codes, groups.images, sizeof *column.codes));
 		for (uint64_t i = 0; i < groups.images; i++)
-			column.codes[i] = (int32_t)ek_groups_likeliest(&groups, i);
+			column.codes[i] = ek_groups_likeliest(&groups, i);
 		column.values = groups.names;
 		column.value_count = groups.count;
 		EK_TRY(name_groups(of_groups, data, &column));
@@ -524,7 +525,8 @@ static int measure(cJSON *audit, const struct data *data, const struct ek_run *r
 {
 	static const char *const groups[] = { "images",   "labelled",    "labelled_at_random",
 		                              "probe",    "whitened_by", "fine_clusters",
-		                              "outliers", "curve",       "groups",
+		                              "outliers", "curve",       "named_by",
+		                              "words",    "none",        "groups",
 		                              NULL };
 	static const char *const stability[] = { "verdict", "pairwise", "null", "k_variants", "encoders", NULL };
 	static const char *const duplicates[] = { "scope", "images", "eps", "groups_eps", NULL };

@@ -185,7 +185,8 @@ static int print_step(struct ek_invocation *i, struct ek_run *run)
 	int rc;
 
 	EK_TRY(ek_summary_print_step(run, i->command->name, i->settings.common.json));
-	if (i->settings.steps.groups.labels != NULL && !i->settings.common.json)
+	if ((i->settings.steps.groups.labels != NULL || i->settings.steps.groups.words != NULL) &&
+	    !i->settings.common.json)
 		EK_TRY(ek_summary_print_groups(run));
 out:
 	return rc;

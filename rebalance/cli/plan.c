@@ -107,9 +107,10 @@ void ek_plan_print_units(const cJSON *json, double images, const char *what_beco
 {
 	const uint64_t unscored = ek_whole(ek_json_number(json, "without_score"));
 	const uint64_t without = ek_whole(ek_json_number(json, "without_value")) - unscored;
+	const cJSON *told = ek_json_member(json, "told"); /* of weights of single images: what they are told of */
 	char a[32], b[32], by[64];
 
-	ek_one_line(by, sizeof by, name_of(a, ek_json_member(json, "by")));
+	ek_one_line(by, sizeof by, name_of(a, ek_json_member(cJSON_IsObject(told) ? told : json, "by")));
 	if (without > 0)
 		(void)printf("%s of %s images %s no value of %s and %s %s\n", ek_text_count(a, without),
 		             ek_text_count(b, (uint64_t)images), without == 1 ? "has" : "have", by,

@@ -187,33 +187,71 @@ static void print_found(const cJSON *groups)
 	}
 }
 
-/* The groups that labels taught: by intervals where images were drawn at random, else as the probe has them. */
-static void print_groups(const cJSON *groups)
+/* Groups that words describe: who says so, and how sure that is. */
+static void print_words(const cJSON *groups, const cJSON *words)
 {
-	const cJSON *item;
-	char name[256], count[2][32], share[32], low[32], high[32];
+	const double labelled = ek_json_number(groups, "labelled");
+	char name[256], count[32];
 
-	if (!cJSON_IsObject(groups))
-		return;
-	if (!(ek_json_number(groups, "labelled") > 0)) {
-		print_found(groups);
-		return;
-	}
+	(void)printf("  %sgroups%s: as CLIP reads %s", ek_bold(), ek_plain(),
+	             ek_text_plain(name, cJSON_GetStringValue(ek_json_member(words, "file"))));
+	if (labelled > 0)
+		(void)printf(", calibrated by %s labelled images", ek_text_count(count, ek_whole(labelled)));
+	(void)printf(
+		ek_json_number(groups, "labelled_at_random") > 0
+			? "\n"
+			: "; guesses, no estimates: those take labels of images drawn at random (column random)\n");
+}
+
+/* Images that are of none of the groups. */
+static void print_none(const cJSON *none)
+{
+	char count[32], share[32];
+
+	if (cJSON_IsObject(none))
+		(void)printf("    %-18s %9s   %s\n", "none of these",
+		             ek_text_count(count, ek_whole(ek_json_number(none, "images"))),
+		             ek_text_percent(share, ek_json_number(none, "corrected_share")));
+}
+
+static void print_source(const cJSON *groups)
+{
+	char count[32], share[32];
+
 	(void)printf("  %sgroups%s: learned from %s labelled images", ek_bold(), ek_plain(),
-	             ek_text_count(count[0], ek_whole(ek_json_number(groups, "labelled"))));
+	             ek_text_count(count, ek_whole(ek_json_number(groups, "labelled"))));
 	if (cJSON_IsNumber(ek_json_member(ek_json_member(groups, "probe"), "accuracy")))
 		(void)printf(", %s right when left out",
 		             ek_text_percent(share, ek_json_number(ek_json_member(groups, "probe"), "accuracy")));
 	(void)printf(ek_json_number(groups, "labelled_at_random") > 0
 	                     ? "\n"
 	                     : "; no intervals: none of them was drawn at random (column random)\n");
+}
+
+/* The groups that labels taught or words describe: by intervals where images were drawn at random, else as the probe
+ * has them. */
+static void print_groups(const cJSON *groups)
+{
+	const cJSON *words = ek_json_member(groups, "words"), *item;
+	char name[256], count[32], share[32], low[32], high[32];
+
+	if (!cJSON_IsObject(groups))
+		return;
+	if (!cJSON_IsObject(words) && !(ek_json_number(groups, "labelled") > 0)) {
+		print_found(groups);
+		return;
+	}
+	if (cJSON_IsObject(words))
+		print_words(groups, words);
+	else
+		print_source(groups);
 	cJSON_ArrayForEach(item, ek_json_member(groups, "groups"))
 	{
 		const cJSON *found = ek_json_member(item, "share"), *ends = ek_json_member(found, "ci95");
 
 		(void)printf("    %-18s %9s   ",
 		             ek_text_plain(name, cJSON_GetStringValue(ek_json_member(item, "name"))),
-		             ek_text_count(count[1], ek_whole(ek_json_number(item, "images"))));
+		             ek_text_count(count, ek_whole(ek_json_number(item, "images"))));
 		if (cJSON_IsObject(found))
 			(void)printf("%s (%s to %s)\n", ek_text_percent(share, ek_json_number(found, "value")),
 			             ek_text_percent(low, cJSON_GetNumberValue(cJSON_GetArrayItem(ends, 0))),
@@ -221,6 +259,7 @@ static void print_groups(const cJSON *groups)
 		else
 			(void)printf("%s\n", ek_text_percent(share, ek_json_number(item, "corrected_share")));
 	}
+	print_none(ek_json_member(groups, "none"));
 	print_labels_to_halve(groups);
 }
 

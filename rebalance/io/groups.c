@@ -64,12 +64,19 @@ void ek_groups_release(struct ek_groups *g)
 	*g = (struct ek_groups){ 0 };
 }
 
-uint32_t ek_groups_likeliest(const struct ek_groups *g, uint64_t image)
+int32_t ek_groups_likeliest_of(const float *q, uint32_t count)
 {
-	const float *q = g->q + image * g->count;
+	double rest = 1;
 	uint32_t best = 0;
 
-	for (uint32_t i = 1; i < g->count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		best = q[i] > q[best] ? i : best;
-	return best;
+		rest -= (double)q[i];
+	}
+	return rest > (double)q[best] ? EK_GROUPS_NONE : (int32_t)best;
+}
+
+int32_t ek_groups_likeliest(const struct ek_groups *g, uint64_t image)
+{
+	return ek_groups_likeliest_of(g->q + image * g->count, g->count);
 }

@@ -22,7 +22,11 @@ struct ek_groups {
 int ek_groups_load(struct ek_groups *groups, const struct ek_run *run);
 void ek_groups_release(struct ek_groups *groups);
 
-/* The group that an image most likely is of: the first of several that are as likely. */
-uint32_t ek_groups_likeliest(const struct ek_groups *groups, uint64_t image);
+enum { EK_GROUPS_NONE = -1 };
+/* The group that an image most likely is of, the first of several that are as likely; EK_GROUPS_NONE where what its
+ * probabilities leave of 1, that of none of them, is larger than each. */
+int32_t ek_groups_likeliest(const struct ek_groups *groups, uint64_t image);
+/* The same of q [count]. */
+int32_t ek_groups_likeliest_of(const float *q, uint32_t count);
 
 #endif

@@ -55,7 +55,7 @@ const struct ek_layout ek_layout[] = {
 	  "[groups, dimensions + 1] what tells the named groups of images that are not of the run, by their embeddings",
 	  "groups.json", NULL },
 	{ EK_PLACE_RUN, "clusters/groups.json",
-	  "the groups that were learned from labels or found without, and their shares", "", "groups" },
+	  "the groups that were learned from labels, described by words or found, and their shares", "", "groups" },
 	{ EK_PLACE_RUN, "clusters/map.json", "a 2-D picture of at most 2,000 images", NULL, NULL },
 	{ EK_PLACE_RUN, "clusters/stability.json",
 	  "how far the clusters agree across seeds, numbers of clusters and encoders", "", NULL },

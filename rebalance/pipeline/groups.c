@@ -12,7 +12,6 @@
 #include "analysis/cluster/probe.h"
 #include "analysis/embed/views.h"
 #include "analysis/skew/naming.h"
-#include "analysis/skew/prediction.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
@@ -21,29 +20,44 @@
 #include "rebalance/io/layout.h"
 #include "rebalance/pipeline/classifier.h"
 #include "rebalance/pipeline/given_labels.h"
+#include "rebalance/pipeline/group_shares.h"
+#include "rebalance/pipeline/word_groups.h"
 #include "rebalance/plan/image_weights.h"
 
 const char *const ek_groups_inputs[] = { "embeddings.npy", "components/axes.npy", "components/mean.npy",
 	                                 "components/components.json", NULL };
+const char *const ek_word_groups_inputs[] = { "embeddings.npy", NULL };
 const char *const ek_groups_outputs[] = { "clusters/membership.npy", "clusters/groups.json", "clusters/classifier.npy",
 	                                  NULL };
 
-int ek_make_groups_json(cJSON **out, const struct ek_make_groups *o)
+static int add_hash(cJSON *options, const char *name, const char *path)
 {
 	char hash[24];
 	uint64_t bits;
 	int rc;
 
+	if (path == NULL)
+		return 0;
+	EK_TRY(ek_hash64_file(&bits, path));
+	(void)snprintf(hash, sizeof hash, "%016" PRIx64, bits);
+	EK_TRY(ek_json_add_string(options, name, hash));
+out:
+	return rc;
+}
+
+int ek_make_groups_json(cJSON **out, const struct ek_make_groups *o)
+{
+	int rc;
+
 	if ((*out = cJSON_CreateObject()) == NULL)
 		return ek_fail(EK_ENOMEM, "no memory for options");
-	if (o->labels != NULL) {
-		EK_TRY(ek_hash64_file(&bits, o->labels));
-		(void)snprintf(hash, sizeof hash, "%016" PRIx64, bits);
-		EK_TRY(ek_json_add_string(*out, "labels_hash", hash));
-	} else {
+	EK_TRY(add_hash(*out, "words_hash", o->words));
+	EK_TRY(add_hash(*out, "tower_hash", o->own_tower));
+	EK_TRY(add_hash(*out, "labels_hash", o->labels));
+	if (o->labels == NULL && o->words == NULL)
 		EK_TRY(ek_json_add_u64(*out, "groups", o->groups));
-	}
-	EK_TRY(ek_json_add_u64(*out, "seed", o->seed));
+	if (o->words == NULL)
+		EK_TRY(ek_json_add_u64(*out, "seed", o->seed));
 out:
 	return rc;
 }
@@ -58,12 +72,10 @@ struct work {
 	size_t views; /* of each image, itself among them, by components.json */
 	uint64_t views_seed;
 	struct ek_given_labels labels;
-	float *x;                    /* [n, k] components of all images */
-	float *learned;              /* [labels, views, k] */
-	float *q;                    /* [n, groups] */
-	double *prior;               /* [groups] */
-	struct ek_prediction *found; /* [groups] */
-	uint64_t random;             /* labelled images that were drawn at random */
+	float *x;       /* [n, k] components of all images */
+	float *learned; /* [labels, views, k] */
+	float *q;       /* [n, groups] */
+	struct ek_group_shares shares;
 	struct ek_probe probe;
 	struct ek_probe_choice choice;
 };
@@ -95,7 +107,8 @@ static int open_work(struct work *w, struct ek_run *run)
 	EK_TRY(ek_run_file(&path, run, "embeddings.npy"));
 	EK_TRY(ek_npy_open(&w->embeddings, path));
 	EK_TRY(ek_rows_of(&w->all, &w->embeddings, 0));
-	EK_TRY(ek_components_load(&w->components, run));
+	if (w->asked->words == NULL)
+		EK_TRY(ek_components_load(&w->components, run));
 out:
 	free(path);
 	return rc;
@@ -110,8 +123,7 @@ static int open_labels(struct work *w, struct ek_run *run)
 	EK_TRY(ek_alloc(&w->x, w->all.count * w->components.k, sizeof *w->x));
 	EK_TRY(ek_components_project(w->x, &w->components, &w->all, w->components.k));
 	EK_TRY(ek_alloc(&w->q, w->all.count * w->labels.groups, sizeof *w->q));
-	EK_TRY(ek_alloc(&w->prior, w->labels.groups, sizeof *w->prior));
-	EK_TRY(ek_alloc(&w->found, w->labels.groups, sizeof *w->found));
+	EK_TRY(ek_group_shares_init(&w->shares, &w->labels, w->all.count));
 out:
 	return rc;
 }
@@ -125,8 +137,7 @@ static void close_work(struct work *w)
 	free(w->x);
 	free(w->learned);
 	free(w->q);
-	free(w->prior);
-	free(w->found);
+	ek_group_shares_release(&w->shares);
 }
 
 /* The components of the views of the labelled images behind each one's own. */
@@ -158,65 +169,22 @@ out:
 	return rc;
 }
 
-/* Shares with intervals, where images were drawn at random: cross-fitted predictions of all, labels of those. */
+/* Shares with intervals, where images were drawn at random, of cross-fitted predictions. */
 static int estimate(struct work *w, const struct ek_probe_rows *rows)
 {
 	const uint64_t n = w->all.count;
-	const uint32_t groups = rows->groups;
-	double *f = NULL;
-	uint8_t *y = NULL;
 	float *q = NULL;
 	int rc = 0;
 
-	for (uint64_t i = 0; i < w->labels.count; i++)
-		w->random += w->labels.random[i];
-	if (w->random == 0)
+	if (w->shares.random == 0)
 		return 0;
-	EK_TRY(ek_alloc(&q, n * groups, sizeof *q));
-	EK_TRY(ek_alloc(&f, w->random, sizeof *f));
-	EK_TRY(ek_alloc(&y, w->random, 1));
+	EK_TRY(ek_alloc(&q, n * rows->groups, sizeof *q));
 	EK_TRY(ek_probe_cross(q, rows, w->labels.ids, &w->choice, w->probe.temperature, w->x, n, w->components.k,
 	                      w->asked->seed));
-	for (uint32_t g = 0; g < groups; g++) {
-		double mean = 0, squares = 0;
-		uint64_t at = 0;
-
-		for (uint64_t i = 0; i < n; i++) {
-			mean += (double)q[i * groups + g] / (double)n;
-			squares += (double)q[i * groups + g] * (double)q[i * groups + g] / (double)n;
-		}
-		for (uint64_t i = 0; i < w->labels.count; i++)
-			if (w->labels.random[i]) {
-				f[at] = (double)q[w->labels.ids[i] * groups + g];
-				y[at++] = w->labels.group[i] == g;
-			}
-		ek_prediction_share(&w->found[g], f, y, w->random, mean, squares - mean * mean, n);
-	}
+	EK_TRY(ek_group_shares_estimate(&w->shares, q));
 out:
 	free(q);
-	free(f);
-	free(y);
 	return rc;
-}
-
-/* What people said stands, whatever the probe takes the image for; the shares are those of all images then. */
-static void keep_given(struct work *w)
-{
-	const uint32_t groups = w->labels.groups;
-
-	for (uint64_t i = 0; i < w->labels.count; i++) {
-		float *q = w->q + w->labels.ids[i] * groups;
-
-		memset(q, 0, groups * sizeof *q);
-		q[w->labels.group[i]] = 1;
-	}
-	for (uint32_t g = 0; g < groups; g++) {
-		double sum = 0;
-
-		for (uint64_t i = 0; i < w->all.count; i++)
-			sum += (double)w->q[i * groups + g];
-		w->prior[g] = sum / (double)w->all.count;
-	}
 }
 
 static int learn(struct work *w, const struct ek_run *run)
@@ -237,59 +205,21 @@ static int learn(struct work *w, const struct ek_run *run)
 	rows.x = w->learned;
 	EK_TRY(ek_probe_choose(&w->probe, &w->choice, &rows, w->asked->seed));
 	EK_TRY(ek_probe_predict_all(w->q, &w->probe, w->x, w->all.count, k));
-	(void)ek_probe_correct(w->q, w->prior, w->probe.train, w->all.count, rows.groups);
-	keep_given(w);
+	(void)ek_probe_correct(w->q, w->shares.corrected, w->probe.train, w->all.count, rows.groups);
+	ek_group_shares_keep_given(&w->shares, w->q);
 	EK_TRY(estimate(w, &rows));
-out:
-	return rc;
-}
-
-/* One group: how many were labelled, how many images are most likely of it, its share. */
-static int add_group(cJSON *list, const struct work *w, uint32_t g)
-{
-	const uint32_t groups = w->labels.groups;
-	uint64_t labelled = 0, images = 0;
-	cJSON *item;
-	int rc;
-
-	for (uint64_t i = 0; i < w->labels.count; i++)
-		labelled += w->labels.group[i] == g;
-	for (uint64_t i = 0; i < w->all.count; i++) {
-		uint32_t best = 0;
-
-		for (uint32_t h = 1; h < groups; h++)
-			best = w->q[i * groups + h] > w->q[i * groups + best] ? h : best;
-		images += best == g;
-	}
-	EK_TRY(ek_json_add_object(&item, list, NULL));
-	EK_TRY(ek_json_add_string(item, "name", w->labels.names[g]));
-	EK_TRY(ek_json_add_u64(item, "labelled", labelled));
-	EK_TRY(ek_json_add_u64(item, "images", images));
-	EK_TRY(ek_json_add_double(item, "corrected_share", w->prior[g]));
-	if (w->random == 0) {
-		EK_TRY(ek_json_add_null(item, "share"));
-	} else {
-		cJSON *share, *ends;
-
-		EK_TRY(ek_json_add_object(&share, item, "share"));
-		EK_TRY(ek_json_add_double(share, "value", w->found[g].share));
-		EK_TRY(ek_json_add_array(&ends, share, "ci95"));
-		EK_TRY(ek_json_add_double(ends, NULL, w->found[g].interval.low));
-		EK_TRY(ek_json_add_double(ends, NULL, w->found[g].interval.high));
-		EK_TRY(ek_json_add_u64(share, "labels_to_halve", w->found[g].halved - w->random));
-	}
 out:
 	return rc;
 }
 
 static int save_document(const struct work *w, const char *path)
 {
-	cJSON *json = cJSON_CreateObject(), *list, *chosen;
+	cJSON *json = cJSON_CreateObject(), *list, *chosen, *item;
 	int rc;
 
 	EK_TRY(ek_json_add_u64(json, "images", w->all.count));
 	EK_TRY(ek_json_add_u64(json, "labelled", w->labels.count));
-	EK_TRY(ek_json_add_u64(json, "labelled_at_random", w->random));
+	EK_TRY(ek_json_add_u64(json, "labelled_at_random", w->shares.random));
 	EK_TRY(ek_json_add_object(&chosen, json, "probe"));
 	EK_TRY(ek_json_add_string(chosen, "whitened_by", w->components.by_noise ? "noise" : "spread"));
 	EK_TRY(ek_json_add_double(chosen, "c", w->choice.c));
@@ -303,7 +233,7 @@ static int save_document(const struct work *w, const char *path)
 	                           : ek_json_add_null(chosen, "accuracy"));
 	EK_TRY(ek_json_add_array(&list, json, "groups"));
 	for (uint32_t g = 0; g < w->labels.groups; g++)
-		EK_TRY(add_group(list, w, g));
+		EK_TRY(ek_group_shares_add(&item, list, &w->shares, w->q, g));
 	EK_TRY(ek_json_save(json, path));
 out:
 	cJSON_Delete(json);
@@ -428,7 +358,13 @@ int ek_make_groups(struct ek_run *run, const struct ek_make_groups *o)
 	EK_TRY(ek_run_file(&folder, run, "clusters"));
 	EK_TRY(ek_make_directories(folder));
 	EK_TRY(open_work(&w, run));
-	(void)unlink(classifier); /* groups that were found have none */
+	(void)unlink(classifier); /* of labels alone */
+	if (o->words != NULL) {
+		const struct ek_word_groups by = { .words = o->words, .weights = o->tower, .labels = o->labels };
+
+		EK_TRY(ek_make_word_groups(run, &by, &w.all, membership, document));
+		goto out;
+	}
 	if (o->labels == NULL) {
 		EK_TRY(find(&w, run, membership, document));
 		goto out;

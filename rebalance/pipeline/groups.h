@@ -2,7 +2,9 @@
  * The step `groups`: which group every image is of, learned from the labels of a few (analysis/cluster/probe.h) over
  * the run's whitened components, with views of the labelled images as further rows where the components have views.
  *
- * Without labels: found in the same components (analysis/cluster/found.h), each image of one of them.
+ * Of words: those that a file describes, in CLIP's embeddings (word_groups.h), with labels or without.
+ *
+ * Without either: found in the same components (analysis/cluster/found.h), each image of one of them.
  *
  * clusters/membership.npy [n, G] float32: probabilities, corrected for the shares of the groups among the labels.
  * clusters/classifier.npy: classifier.h; only of labels.
@@ -16,12 +18,15 @@
 
 struct ek_make_groups {
 	const char *labels;     /* given_labels.h; NULL: none */
+	const char *words;      /* group_words.h: the groups are those (word_groups.h); NULL: none */
+	const char *tower;      /* for words: a file with CLIP's text tower */
+	const char *own_tower;  /* the same where it is not the weight file that the embeddings are of, else NULL */
 	uint32_t groups;        /* without labels: so many; 0: as many as come out again */
 	struct ek_embed *embed; /* prepared, for views; NULL: none can be made */
 	uint64_t seed;          /* of the folds */
 };
 
-extern const char *const ek_groups_inputs[], *const ek_groups_outputs[];
+extern const char *const ek_groups_inputs[], *const ek_word_groups_inputs[], *const ek_groups_outputs[];
 enum { EK_GROUPS_VERSION = 4 };
 
 /* The options as run.json keeps them, to be freed. EK_EIO: no such file of labels. */

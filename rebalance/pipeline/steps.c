@@ -1,4 +1,5 @@
 #include "rebalance/pipeline/steps.h"
+#include "rebalance/pipeline/word_groups.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/pipeline/components.h"
 #include "rebalance/pipeline/device.h"
+#include "rebalance/pipeline/group_words.h"
 #include "rebalance/pipeline/groups.h"
 #include "rebalance/pipeline/other_encoders.h"
 #include "rebalance/pipeline/outside.h"
@@ -41,6 +43,7 @@ struct prepared {
 	struct ek_import *import;
 	struct ek_make_components components;
 	struct ek_make_groups groups;
+	char *tower; /* of groups; owned */
 	struct ek_scan_options scan;
 	struct ek_cluster_options cluster;
 	struct ek_choice_of_k choice; /* of cluster.clusters, where nobody wished for a number */
@@ -296,14 +299,30 @@ static int make_components(void *prepared, struct ek_run *run, cJSON *counts)
 	return rc < 0 ? rc : take_counts(counts, run, "components/components.json");
 }
 
+/* 1: a data set that is embeddings alone, or embeddings of the user's. */
+static int has_own_embeddings(const struct ek_steps_options *s, const struct ek_run *run)
+{
+	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(run, "scan"), "counts");
+
+	return s->embed.embeddings != NULL || cJSON_GetObjectItemCaseSensitive(counts, "embeddings") != NULL;
+}
+
 static int prepare_groups(struct prepared *p, struct ek_run *run)
 {
 	const struct ek_steps_options *s = p->asked;
+	const int words = s->groups.words != NULL;
 	int rc = 0;
 
-	if (s->components.views > 1 && s->groups.labels != NULL)
+	if (words)
+		EK_TRY(ek_word_groups_weights(&p->tower,
+		                              has_own_embeddings(s, run) ? NULL : ek_encoders[s->embed.encoder].name,
+		                              s->embed.weights, s->groups.text_weights));
+	else if (s->components.views > 1 && s->groups.labels != NULL)
 		EK_TRY(prepare_embed(p, run));
 	p->groups = (struct ek_make_groups){ .labels = s->groups.labels,
+		                             .words = s->groups.words,
+		                             .tower = p->tower,
+		                             .own_tower = words ? s->groups.text_weights : NULL,
 		                             .groups = s->groups.number > 0 ? (uint32_t)s->groups.number : 0,
 		                             .embed = p->embed,
 		                             .seed = (uint64_t)s->seed };
@@ -311,7 +330,7 @@ static int prepare_groups(struct prepared *p, struct ek_run *run)
 	p->step = (struct ek_step){ .name = "groups",
 		                    .version = EK_GROUPS_VERSION,
 		                    .options = p->options,
-		                    .inputs = ek_groups_inputs,
+		                    .inputs = words ? ek_word_groups_inputs : ek_groups_inputs,
 		                    .outputs = ek_groups_outputs };
 out:
 	return rc;
@@ -656,6 +675,7 @@ static void release(struct prepared *p)
 	free(p->inputs);
 	ek_embed_free(p->embed);
 	ek_import_free(p->import);
+	free(p->tower);
 	cJSON_Delete(p->options);
 	cJSON_Delete(p->ranges);
 }
@@ -766,6 +786,23 @@ out:
 	return rc;
 }
 
+static int check_words(const struct ek_steps_options *options)
+{
+	struct ek_group_words words = { 0 };
+	int rc = 0;
+
+	if (options->groups.words == NULL)
+		return 0;
+	if (options->groups.number >= 0)
+		return ek_fail(EK_EUSAGE, "groups are found or described: 'groups' or 'group-words', not both");
+	if (options->embed.embeddings == NULL && options->groups.text_weights == NULL)
+		EK_TRY(ek_word_groups_check(ek_encoders[options->embed.encoder].name));
+	EK_TRY(ek_group_words_load(&words, options->groups.words));
+out:
+	ek_group_words_release(&words);
+	return rc;
+}
+
 /* What can be told wrong before any work is done: a mistake in the last step must not cost an hour in the first. */
 static int check_options(struct ek_steps_options *options, const enum ek_step_id *steps)
 {
@@ -787,6 +824,7 @@ static int check_options(struct ek_steps_options *options, const enum ek_step_id
 				return ek_fail(EK_EDATA, "'%s' is %s, not a regular file", o->name, path);
 		}
 	}
+	EK_TRY(check_words(options));
 	if (options->cluster.hierarchy != NULL)
 		EK_TRY(parse_levels(&p, options->cluster.hierarchy));
 	if (options->duplicates.eps != NULL)
@@ -822,10 +860,11 @@ static int is_optional(enum ek_step_id id)
 
 static int is_wanted(const struct ek_steps_options *options, enum ek_step_id id)
 {
-	const int groups = options->groups.labels != NULL || options->groups.number >= 0;
+	const int by_words = options->groups.words != NULL;
+	const int groups = !by_words && (options->groups.labels != NULL || options->groups.number >= 0);
 
 	if (id == EK_STEP_GROUPS)
-		return groups;
+		return groups || by_words;
 	return id != EK_STEP_COMPONENTS || options->needs_components || options->components.views > 1 || groups;
 }
 

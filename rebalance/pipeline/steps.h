@@ -17,7 +17,7 @@ enum ek_step_id {
 	EK_STEP_EMBED,
 	EK_STEP_COMPONENTS, /* left out unless views are asked for, or `needs_components` */
 	EK_STEP_CLUSTER,
-	EK_STEP_GROUPS, /* left out unless labels are given or groups asked for */
+	EK_STEP_GROUPS, /* left out unless labels or words are given or groups asked for */
 	EK_STEP_STABILITY,
 	EK_STEP_DUPLICATES,
 	EK_STEP_AUDIT,
@@ -58,7 +58,7 @@ struct ek_steps_options {
 		const char *hierarchy;
 	} cluster;
 	struct {
-		const char *labels;
+		const char *labels, *words, *text_weights;
 		int64_t number; /* of groups without labels; 0: auto, -1: none are looked for */
 	} groups;
 	struct {

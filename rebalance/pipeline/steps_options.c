@@ -230,7 +230,7 @@ static const struct ek_option groups_rows[] = {
 	  .kind = EK_KIND_INTEGER,
 	  EK_FIELD(struct ek_steps_options, groups.number),
 	  .argument = "G",
-	  .forgets = "labels",
+	  .forgets = "labels group-words",
 	  .recorded = 1,
 	  .low = 1,
 	  .high = 256,
@@ -242,12 +242,27 @@ static const struct ek_option groups_rows[] = {
 	  .kind = EK_KIND_PATH,
 	  EK_FIELD(struct ek_steps_options, groups.labels),
 	  .argument = "FILE",
-	  .forgets = "groups",
+	  .forgets = "groups group-words",
 	  .recorded = 1,
 	  .help = "labels of some images, ten a group or more: a table with a column file_name (or, of embeddings "
-	          "alone, "
-	          "id) and one label; a column random (1) marks images that were drawn at random from all, of which "
-	          "intervals are made. Which group every image is of is learned from them" },
+	          "alone, id) and one label; a column random (1) marks images that were drawn at random from all, of "
+	          "which intervals are made. Which group every image is of is learned from them" },
+	{ .name = "group-words",
+	  .kind = EK_KIND_PATH,
+	  EK_FIELD(struct ek_steps_options, groups.words),
+	  .argument = "FILE",
+	  .forgets = "groups labels",
+	  .recorded = 1,
+	  .help = "groups that words describe, one a line: NAME, or NAME: PROMPT; PROMPT; the line 'none of these' "
+	          "allows that an image is of no group. Needs CLIP's embeddings ('encoder' clip-vit-b32), whose text "
+	          "half tells how likely each image is of each; with 'labels' too it is calibrated by them" },
+	{ .name = "text-weights",
+	  .kind = EK_KIND_PATH,
+	  EK_FIELD(struct ek_steps_options, groups.text_weights),
+	  .argument = "FILE",
+	  .recorded = 1,
+	  .help = "for 'group-words': a weight file with CLIP's text half, where it is not that of the encoder, or "
+	          "where the embeddings are your own, made by CLIP" },
 	{ .name = NULL },
 };
 static const struct ek_option duplicates_rows[] = {

@@ -150,7 +150,7 @@ static int take_groups(struct ek_units *units, struct factor *factor)
 	if (units->likeliest == NULL) {
 		EK_TRY(ek_alloc(&units->likeliest, units->n, sizeof *units->likeliest));
 		for (uint64_t i = 0; i < units->n; i++)
-			units->likeliest[i] = (int32_t)ek_groups_likeliest(groups, i);
+			units->likeliest[i] = ek_groups_likeliest(groups, i);
 	}
 	*factor = (struct factor){ units->likeliest, groups->count, groups->names };
 out:

@@ -192,16 +192,17 @@ static int weighs_images(const struct ek_weights *w)
 	return ek_scheme_is_of_images(&w->scheme) || w->by_group;
 }
 
-/* Every group alike, by the probability that each image has of each. */
-static int weigh_groups(double *weight, const struct ek_weights *w, const struct ek_image_input *in)
+/* Those of no group are in no plan by groups. */
+static int drop_of_none(struct ek_units *all, const struct ek_units *groups)
 {
-	struct ek_units groups = { 0 };
-	int rc;
+	int rc = 0;
 
-	EK_TRY(ek_units_load(&groups, in->run, w->by));
-	EK_TRY(ek_image_weights_groups(weight, in, groups.k));
+	for (uint64_t i = 0; i < all->n; i++)
+		if (groups->unit[i] == EK_UNIT_NONE)
+			EK_TRY(ek_units_drop(all, i));
+	if (all->total == 0)
+		rc = ek_fail(EK_EDATA, "no image is of any of the groups");
 out:
-	ek_units_release(&groups);
 	return rc;
 }
 
@@ -209,21 +210,28 @@ out:
 static int weigh_images(struct ek_weights *w, const struct ek_run *run)
 {
 	struct ek_image_input in = { .run = run, .weigh = w->options.weigh, .context = w->options.context };
-	struct ek_units all = { 0 };
+	struct ek_units all = { 0 }, groups = { 0 };
 	uint64_t *ids = NULL;
 	double *weight = NULL;
 	int rc;
 
 	EK_TRY(ek_units_load(&all, run, "all"));
+	if (w->by_group) {
+		EK_TRY(ek_units_load(&groups, run, w->by));
+		EK_TRY(drop_of_none(&all, &groups));
+	}
 	EK_TRY(ek_image_ids(&ids, &in.count, &all));
 	in.ids = ids;
 	EK_TRY(ek_alloc(&weight, in.count, sizeof *weight));
-	EK_TRY(w->by_group ? weigh_groups(weight, w, &in) : ek_scheme_weigh_images(weight, &w->scheme, &in));
+	/* Every group alike, by the probability that each image has of each. */
+	EK_TRY(w->by_group ? ek_image_weights_groups(weight, &in, groups.k)
+	                   : ek_scheme_weigh_images(weight, &w->scheme, &in));
 	if (w->options.worth > 0)
 		(void)ek_weights_temper(weight, in.count, w->options.worth);
 	EK_TRY(ek_levels_of(&w->units, &w->visits, &all, weight));
 out:
 	ek_units_release(&all);
+	ek_units_release(&groups);
 	free(ids);
 	free(weight);
 	return rc;
