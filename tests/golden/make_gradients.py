@@ -10,6 +10,7 @@ the linear path. One image after another, a batch of one each: "norms" of the wh
 """
 import pathlib
 
+import numpy as np
 import torch
 
 from digests import number, write
@@ -54,7 +55,9 @@ def case(model, images, exact):
 
 def main():
     write(pathlib.Path(__file__).with_name("gradients.json"),
-          {"models": {"small": MODELS["small"]}, "cases": [case("small", 200, True)]})
+          {"made_by": pathlib.Path(__file__).name, "versions": {"torch": torch.__version__, "numpy": np.__version__},
+           "models": {name: MODELS[name] for name in ("small", "S/2")},
+           "cases": [case("small", 200, True), case("S/2", 200, False)]})
 
 
 if __name__ == "__main__":
