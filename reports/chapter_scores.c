@@ -7,6 +7,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "reports/review.h"
 #include "reports/svg.h"
 
 enum {
@@ -91,20 +92,68 @@ static void suspects(struct ek_page *page, const struct ek_score_set *s)
 	        s->name);
 }
 
-static void label_errors(struct ek_page *page, const struct ek_score_set *s)
+static void outcomes(struct ek_page *page, const struct ek_review *review, const struct ek_review_log *log)
+{
+	struct ek_html *h = &page->html;
+	uint64_t counts[EK_REVIEW_OUTCOMES], judged;
+
+	ek_review_outcomes(counts, review, log);
+	judged = review->count - counts[EK_REVIEW_OPEN];
+	if (judged == 0)
+		return;
+	ek_html(h, "<p><b>People looked at %s</b>: %s wrong, %s right", ek_number_noun(judged, "label").s,
+	        ek_count(counts[EK_REVIEW_REJECTED]).s, ek_count(counts[EK_REVIEW_ACCEPTED]).s);
+	if (counts[EK_REVIEW_UNSURE] + counts[EK_REVIEW_DISPUTED] > 0)
+		ek_html(h, "; on %s they were unsure or did not agree",
+		        ek_count(counts[EK_REVIEW_UNSURE] + counts[EK_REVIEW_DISPUTED]).s);
+	ek_html(h, ". <code>evenkeel review</code> writes a table of the labels corrected.</p>");
+}
+
+/* What people said of the doubted labels, or how they can. */
+static int reviewed(struct ek_page *page, const struct ek_score_set *s)
+{
+	struct ek_review review = { .held = -1 };
+	struct ek_review_log log = { 0 };
+	char *name = NULL, *path = NULL;
+	int rc;
+
+	if (s->suspect_count == 0 || !page->has_pictures)
+		return 0;
+	EK_TRY(ek_format(&name, "label-reviews/%s.jsonl", s->name));
+	if (!ek_page_has(page, name)) {
+		ek_html(&page->html,
+		        "<p class=\"note\"><code>evenkeel review</code> shows them one after the other, to say which "
+		        "are wrong.</p>");
+		goto out;
+	}
+	EK_TRY(ek_run_file(&path, page->run, name));
+	EK_TRY(ek_review_open_labels(&review, page->run, s->name));
+	EK_TRY(ek_review_log_load(&log, path));
+	EK_TRY(ek_review_void_stale(&log, &review));
+	outcomes(page, &review, &log);
+out:
+	ek_review_log_release(&log);
+	ek_review_release(&review);
+	free(name);
+	free(path);
+	return rc;
+}
+
+static int label_errors(struct ek_page *page, const struct ek_score_set *s)
 {
 	static const char *const names[] = { "Label", "##Images", "#Likely wrong", "#Share", "Mostly" };
 	const cJSON *errors = ek_json_object(ek_json_member(s->json, "label_errors")), *label;
 	struct ek_html *h = &page->html;
-	int shown = 0;
+	int rc, shown = 0;
 
 	if (errors == NULL)
-		return;
+		return 0;
 	ek_html(h,
 	        "<p><b>%s %s likely wrong</b>, %s of those that were judged. Look before you change one: some are "
 	        "right, and many where the probe cannot tell the labels apart.</p>",
 	        ek_number_noun(ek_whole(ek_json_number(errors, "found")), "label").s,
 	        ek_json_number(errors, "found") == 1 ? "is" : "are", ek_percent(ek_json_number(errors, "share")).s);
+	EK_TRY(reviewed(page, s));
 	suspects(page, s);
 	ek_page_table_head(h, "Likely wrong, by the label that is given", names, sizeof names / sizeof *names);
 	cJSON_ArrayForEach(label, ek_json_member(errors, "labels"))
@@ -127,6 +176,8 @@ static void label_errors(struct ek_page *page, const struct ek_score_set *s)
 	if (cJSON_GetArraySize(ek_json_member(errors, "labels")) > LABELS)
 		ek_html(h, "<p class=\"note\">The first %d labels; all are in scores/%s.json.</p>", (int)LABELS,
 		        s->name);
+out:
+	return rc;
 }
 
 /* A cluster, a group or a value of an attribute: how many of its images are in the hard half. */
@@ -382,7 +433,7 @@ static int one(struct ek_page *page, size_t i, const int32_t *cluster, const str
 
 	introduce(page, s);
 	spread(page, s, i);
-	label_errors(page, s);
+	EK_TRY(label_errors(page, s));
 	ek_html(h, "<div class=\"sheet ends\">");
 	if (s->suspect_count == 0)
 		row(page, s, "Hardest", 0);

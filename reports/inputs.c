@@ -29,6 +29,7 @@ static const char *const patterns[] = { "subsets/*/subset.json",
 	                                "samples/*/assignment.npy",
 	                                "evaluations/*.json",
 	                                "reviews/*.jsonl",
+	                                "label-reviews/*.jsonl",
 	                                "scores/*.json",
 	                                "scores/*.npy",
 	                                "scores/*.csv" };

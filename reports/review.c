@@ -14,6 +14,7 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/jsonl.h"
+#include "reports/review_internal.h"
 
 static const size_t image_limit = (size_t)64 << 20;
 
@@ -268,7 +269,7 @@ void ek_review_release(struct ek_review *r)
 	for (size_t i = 0; i < sizeof r->arrays / sizeof *r->arrays; i++)
 		ek_npy_close(&r->arrays[i]);
 	for (uint64_t i = 0; i < r->count; i++)
-		free(r->made_for[i]);
+		free(r->made_for != NULL ? r->made_for[i] : NULL);
 	if (r->held >= 0)
 		(void)close(r->held);
 	ek_real_images_release(&r->real);
@@ -281,14 +282,35 @@ void ek_review_release(struct ek_review *r)
 	free(r->clusters);
 	free(r->folder);
 	free(r->name);
+	ek_review_labels_free(r->labels);
 	*r = (struct ek_review){ .held = -1 };
 }
 
-int ek_review_image(struct ek_buffer *bytes, char sha256[65], const struct ek_review *r, uint64_t sample)
+int64_t ek_review_index(const struct ek_review *r, uint64_t sample)
+{
+	return r->labels != NULL ? ek_review_labels_index(r, sample) : sample < r->count ? (int64_t)sample : -1;
+}
+
+int32_t ek_review_unit(const struct ek_review *r, uint64_t place)
+{
+	return r->labels != NULL ? (int32_t)r->labels->doubts[place].given : r->cluster[r->queue[place]];
+}
+
+void ek_review_outcomes(uint64_t counts[EK_REVIEW_OUTCOMES], const struct ek_review *r, const struct ek_review_log *log)
+{
+	memset(counts, 0, EK_REVIEW_OUTCOMES * sizeof *counts);
+	for (uint64_t i = 0; i < r->count; i++)
+		counts[ek_review_log_outcome(log, r->queue[i])]++;
+}
+
+int ek_review_image(struct ek_buffer *bytes, char sha256[65], struct ek_review *r, uint64_t sample)
 {
 	uint8_t digest[EK_SHA256_SIZE];
 	char *path = NULL;
 	int rc;
+
+	if (r->labels != NULL)
+		return ek_review_labels_image(bytes, sha256, r, sample);
 
 	if (sample >= r->count)
 		return ek_fail(EK_EUSAGE, "there is no sample %" PRIu64, sample);
@@ -317,6 +339,11 @@ int ek_review_give(struct ek_buffer *bytes, int *is_other, struct ek_review *r, 
 	*is_other = 0;
 	EK_TRY(ek_review_image(bytes, now, r, sample));
 	*is_other = *sha256 != 0 && strcmp(now, sha256) != 0;
+	if (*is_other && r->labels != NULL)
+		return ek_fail(EK_EUSAGE,
+		               "Image %" PRIu64 " is another one than was shown: the data set has been scanned "
+		               "again since. End the review and start it again.",
+		               sample);
 	if (*is_other)
 		return ek_fail(
 			EK_EUSAGE,
@@ -324,37 +351,51 @@ int ek_review_give(struct ek_buffer *bytes, int *is_other, struct ek_review *r, 
 			"cluster and its nearest real images are still those of the image before: end the review "
 			"and start it again.",
 			sample);
-	memcpy(r->given[sample], now, sizeof now);
+	memcpy(r->given[ek_review_index(r, sample)], now, sizeof now);
 out:
 	return rc;
 }
 
 /* Is the decision on the image that is there? */
-static int is_fresh(const struct ek_review_entry *entry, const struct ek_review *r, const char *sha256)
+static int find_fresh(int *is, const struct ek_review_entry *entry, struct ek_review *r, struct ek_buffer *bytes)
 {
-	return entry->sample < r->count && (entry->sha256[0] == 0 || strcmp(entry->sha256, sha256) == 0);
+	char sha256[65];
+	int rc = 0;
+
+	if (r->labels != NULL)
+		return ek_review_labels_fresh(is, entry, r);
+	*is = entry->sample < r->count;
+	if (*is) {
+		EK_TRY(ek_review_image(bytes, sha256, r, entry->sample));
+		*is = entry->sha256[0] == 0 || strcmp(entry->sha256, sha256) == 0;
+	}
+out:
+	return rc;
 }
 
-int ek_review_void_stale(struct ek_review_log *log, const struct ek_review *r)
+int ek_review_void_stale(struct ek_review_log *log, struct ek_review *r)
 {
 	struct ek_buffer bytes = { 0 };
 	uint64_t stale = 0;
-	char sha256[65];
-	int rc = 0;
+	int rc = 0, fresh;
 
 	for (size_t i = 0; i < log->entry_count; i++) {
 		const struct ek_review_entry *entry = &log->entries[i];
 
 		if (ek_review_log_standing(log, entry->sample, entry->reviewer) != entry)
 			continue;
-		if (entry->sample < r->count)
-			EK_TRY(ek_review_image(&bytes, sha256, r, entry->sample));
-		if (!is_fresh(entry, r, sha256)) {
+		EK_TRY(find_fresh(&fresh, entry, r, &bytes));
+		if (!fresh) {
 			ek_review_log_void(log, entry);
 			stale++;
 		}
 	}
-	if (stale > 0)
+	if (stale > 0 && r->labels != NULL)
+		ek_warn("%" PRIu64 " decision%s; %s not count", stale,
+		        stale == 1 ? " is on an image that is another, or has another label, by now"
+		                   : "s are on images that are others, or have other labels, by now",
+		        stale == 1 ? "it does" : "they do");
+	else if (stale > 0)
 		ek_warn("%" PRIu64 " decision%s made anew since; %s not count", stale,
 		        stale == 1 ? " is on an image that has been" : "s are on images that have been",
 		        stale == 1 ? "it does" : "they do");

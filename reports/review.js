@@ -4,7 +4,13 @@
 
 	const { $, number, count, make, Refused, ask, tell, complain, whoDialog, recall, remember } = window.evenkeel;
 	const verdicts = ["accept", "unsure", "reject"];
-	const done = { accept: "accepted", reject: "rejected", unsure: "unsure" };
+	// What is said of samples stands in the page; of labels:
+	const labelWords = {
+		all: "all labels", accept: "right", reject: "wrong", beside: "Surest of both labels", acceptIt: "Right",
+		rejectIt: "Wrong", keys: "the label is right, wrong; unsure",
+	};
+	let done = { accept: "accepted", reject: "rejected", unsure: "unsure" };
+	let ofLabels = false;
 	const places = ["nearest", "second nearest", "third nearest", "fourth nearest", "fifth nearest"];
 
 	let state; // of the server: samples, clusters, queue
@@ -89,7 +95,7 @@
 	function show(facts) {
 		const sample = facts.sample;
 		seen = { sample, sha256: facts.sha256 };
-		frame($("generated"), addressOf(facts), "Generated image, sample " + sample, async () => {
+		frame($("generated"), addressOf(facts), altOf(sample), async () => {
 			details.delete(sample);
 			try {
 				const now = await detail(sample);
@@ -98,6 +104,9 @@
 			} catch (e) { /* it stays gone */ }
 		});
 	}
+
+	const altOf = (sample) => ofLabels ? "Image " + sample : "Generated image, sample " + sample;
+	const name = (sample) => (ofLabels ? "Image " : "Sample ") + sample;
 
 	// --- what is shown ---
 
@@ -134,6 +143,8 @@
 
 	function clusterWords(c) {
 		const facts = state.clusters[c];
+		if (ofLabels)
+			return facts.name;
 		return "cluster " + c + mostly(c) + (facts.tail ? " (minority)" : "");
 	}
 
@@ -151,7 +162,7 @@
 		const judged = counts.accept + counts.reject + counts.unsure;
 		$("counts").textContent = judged === 0
 			? "Nothing judged yet, " + number(all) + " to go"
-			: number(counts.accept) + " accepted, " + number(counts.reject) + " rejected, " + number(counts.unsure) +
+			: number(counts.accept) + " " + done.accept + ", " + number(counts.reject) + " " + done.reject + ", " + number(counts.unsure) +
 				" unsure; " + (judged === all ? "none of " : number(all - judged) + " of ") + number(all) + " to go";
 		for (const v of verdicts)
 			$("meter").querySelector("." + v).style.width = 100 * counts[v] / all + "%";
@@ -173,26 +184,37 @@
 	}
 
 	function nearWords(near, i) {
+		if (ofLabels)
+			return "Image " + near.id + ", surely " + near.label + ", file " + near.file_name;
 		return "Real image " + near.id + ", " + (places[i] || "near") + ", distance " + near.distance.toFixed(3) +
 			(near.label ? ", label " + near.label : "") + ", file " + near.file_name;
 	}
 
+	// The neighbours of each label behind its name.
 	function renderNear(facts) {
-		const items = facts.neighbours.map((near, i) => {
+		const items = [];
+		facts.neighbours.forEach((near, i) => {
 			const item = make("li");
+			if (ofLabels && (i === 0 || facts.neighbours[i - 1].label !== near.label)) {
+				const heading = make("li", null, { class: "of" });
+				heading.append(make("b", near.label), make("span", near.label === state.clusters[facts.given].name ? "the label it has" : "suggested"));
+				items.push(heading);
+			}
 			const figure = make("figure");
 			const box = make("div", null, { class: "frame" });
 			const caption = make("figcaption");
 			frame(box, "/real/" + near.id, nearWords(near, i));
-			const distance = make("b");
-			distance.append(make("span", "distance "), document.createTextNode(near.distance.toFixed(3)));
-			caption.append(distance);
-			if (near.label)
-				caption.append(make("span", near.label));
+			if (!ofLabels) {
+				const distance = make("b");
+				distance.append(make("span", "distance "), document.createTextNode(near.distance.toFixed(3)));
+				caption.append(distance);
+				if (near.label)
+					caption.append(make("span", near.label));
+			}
 			caption.append(make("span", near.file_name.split("/").pop(), { title: near.file_name + " (image " + near.id + ")" }));
 			figure.append(box, caption);
 			item.append(figure);
-			return item;
+			items.push(item);
 		});
 		$("near").replaceChildren(...items);
 		$("copy").hidden = !facts.copied;
@@ -206,8 +228,36 @@
 			$("near").append(make("li", "There are none."));
 	}
 
+	const likely = (p) => typeof p === "number" ? ", " + percent(p) + " likely" : "";
+
+	function labelFacts(cluster, facts) {
+		const c = state.clusters[cluster];
+		const rows = [fact("Label", c.name + likely(facts && facts.of_given) + ": one of " + number(c.size) + " images")];
+		if (facts)
+			rows.push(fact("Suggested", state.clusters[facts.suggested].name + likely(facts.probability)),
+				fact("File", facts.file_name));
+		return rows;
+	}
+
+	// What it is instead: what was said before, or else what is suggested.
+	function renderInstead(sample, facts) {
+		const own = mine.get(sample);
+		const suggested = state.clusters[facts.suggested].name;
+		const chosen = own && own.decision === "reject" ? own.label : suggested;
+		const others = state.clusters.map((c) => c.name).filter((n, i) => i !== facts.given && i !== facts.suggested);
+		$("instead").replaceChildren(make("option", suggested + " (suggested)", { value: suggested }),
+			...others.map((n) => make("option", n, { value: n })), make("option", "something else", { value: "" }));
+		$("instead").value = chosen;
+	}
+
 	function renderFacts(sample, cluster, facts) {
 		const c = state.clusters[cluster];
+		if (ofLabels) {
+			$("facts").replaceChildren(...labelFacts(cluster, facts));
+			if (facts)
+				renderInstead(sample, facts);
+			return;
+		}
 		const rows = [fact("Lies in", clusterWords(cluster) + " with " + count(c.size, "real image") + ", " + percent(c.share) + " of all")];
 		if (facts && facts.made_for) {
 			const elsewhere = facts.made_for.startsWith("cluster ") && facts.made_for !== "cluster " + cluster;
@@ -234,7 +284,7 @@
 		const [sample, cluster, copied] = current();
 		const own = mine.get(sample);
 		$("copied").hidden = copied !== 1;
-		$("heading").textContent = "Sample " + sample;
+		$("heading").textContent = name(sample);
 		seen = null;
 		$("generated").replaceChildren();
 		$("note").value = drafts.has(sample) ? drafts.get(sample) : own ? own.note : "";
@@ -250,7 +300,7 @@
 			renderFacts(sample, cluster, facts);
 			renderNear(facts);
 		} catch (error) {
-			complain(error, "Sample " + sample + " cannot be shown in full.", render);
+			complain(error, name(sample) + " cannot be shown in full.", render);
 			return;
 		}
 		for (const step of [1, 2, 3, -1])
@@ -260,7 +310,7 @@
 	function where() {
 		const [sample, cluster, copied] = current();
 		const own = mine.get(sample);
-		return "Sample " + sample + ", " + (at + 1) + " of " + list.length + ", " + clusterWords(cluster) +
+		return name(sample) + ", " + (at + 1) + " of " + list.length + ", " + clusterWords(cluster) +
 			(copied ? ", possible copy" : "") + (own ? ", " + done[own.decision] : "") + ".";
 	}
 
@@ -289,10 +339,11 @@
 	async function send(decision, moves) {
 		const [sample] = current();
 		const note = $("note").value.trim();
+		const label = ofLabels ? { label: $("instead").value } : {};
 		setBusy(true);
 		try {
-			const saved = await ask("/decide", { reviewer, sample, sha256: seen.sha256, decision, note });
-			mine.set(sample, { decision: saved.decision, note: saved.note });
+			const saved = await ask("/decide", { reviewer, sample, sha256: seen.sha256, decision, note, ...label });
+			mine.set(sample, saved);
 			drafts.delete(sample);
 			$("problem").hidden = true;
 			setBusy(false);
@@ -301,9 +352,9 @@
 			if (moves && at < list.length - 1) {
 				at++;
 				render();
-				tell("Sample " + sample + " " + done[decision] + ". " + where());
+				tell(name(sample) + " " + done[decision] + ". " + where());
 			} else {
-				tell("Sample " + sample + " " + done[decision] + (moves ? ". This was the last image." : ", note saved."));
+				tell(name(sample) + " " + done[decision] + (moves ? ". This was the last image." : ofLabels ? ", saved." : ", note saved."));
 			}
 		} catch (error) {
 			setBusy(false);
@@ -342,7 +393,7 @@
 		try {
 			const back = await ask("/undo", { reviewer });
 			if (back.decision)
-				mine.set(back.sample, { decision: back.decision, note: back.note });
+				mine.set(back.sample, back);
 			else
 				mine.delete(back.sample);
 			$("problem").hidden = true;
@@ -370,6 +421,13 @@
 			send(own.decision, false);
 	}
 
+	// Of one that was called wrong already.
+	function saveInstead() {
+		const own = list.length > 0 ? mine.get(current()[0]) : undefined;
+		if (own && own.decision === "reject" && !busy && isShown() && $("instead").value !== own.label)
+			send("reject", false);
+	}
+
 	// --- dialogs ---
 
 	function take(answer) {
@@ -377,7 +435,7 @@
 		edits = answer.edits;
 		mine.clear();
 		for (const d of answer.decisions)
-			mine.set(d.sample, { decision: d.decision, note: d.note });
+			mine.set(d.sample, d);
 	}
 
 	function setReviewer(answer) {
@@ -413,6 +471,8 @@
 		return box;
 	}
 
+	const outcome = (word) => word[0].toUpperCase() + word.slice(1);
+
 	async function showAgreement() {
 		const box = $("agreement-text");
 		box.replaceChildren(make("p", "…"));
@@ -420,11 +480,13 @@
 		try {
 			const all = await ask("/agreement");
 			const judged = all.samples - all.open;
-			const parts = [make("p", "Of " + count(all.samples, "image") + ", " + number(judged) + " judged by somebody: " +
-				number(all.accepted) + " accepted, " + number(all.rejected) + " rejected, " + number(all.disputed) +
-				" disputed, " + number(all.unsure) + " unsure. An image is accepted when nobody rejects it and more accept it than are unsure.")];
+			const parts = [make("p", "Of " + count(all.samples, ofLabels ? "label" : "image") + ", " + number(judged) + " judged by somebody: " +
+				number(all.accepted) + " " + done.accept + ", " + number(all.rejected) + " " + done.reject + ", " + number(all.disputed) +
+				" disputed, " + number(all.unsure) + " unsure. " + (ofLabels
+				? "A label is wrong when somebody says so and nobody that it is right."
+				: "An image is accepted when nobody rejects it and more accept it than are unsure."))];
 			if (all.reviewers.length > 0)
-				parts.push(table("Reviewers", ["Reviewer", "Accepted", "Rejected", "Unsure"],
+				parts.push(table("Reviewers", ["Reviewer", outcome(done.accept), outcome(done.reject), "Unsure"],
 					all.reviewers.map((r) => [r.reviewer, number(r.accept), number(r.reject), number(r.unsure)])));
 			if (all.agreement.length > 0)
 				parts.push(table("Agreement: Cohen’s kappa is 1 where two always agree, 0 where no more than by chance",
@@ -434,8 +496,9 @@
 			else
 				parts.push(make("p", "Agreement needs two reviewers who judged the same images.", { class: "note" }));
 			if (judged > 0)
-				parts.push(table("Clusters", ["Cluster", "Images", "Accepted", "Rejected", "Disputed", "Unsure", "Not judged"],
-					all.clusters.map((c) => [c.cluster + mostly(c.cluster) + (c.tail ? " (minority)" : ""), number(c.samples), number(c.accepted),
+				parts.push(table(ofLabels ? "Labels" : "Clusters",
+					[ofLabels ? "Label" : "Cluster", "Images", outcome(done.accept), outcome(done.reject), "Disputed", "Unsure", "Not judged"],
+					(all.labels || all.clusters).map((c) => [ofLabels ? c.label : c.cluster + mostly(c.cluster) + (c.tail ? " (minority)" : ""), number(c.samples), number(c.accepted),
 						number(c.rejected), number(c.disputed), number(c.unsure), number(c.open)])));
 			box.replaceChildren(...parts);
 		} catch (error) {
@@ -454,6 +517,7 @@
 		z: undo,
 		n: () => $("note").focus(),
 		f: () => $("show").focus(),
+		i: () => ofLabels && $("instead").focus(),
 		"/": () => $("show").focus(),
 		"?": () => $("help-dialog").showModal(),
 	};
@@ -498,6 +562,7 @@
 			drafts.set(current()[0], $("note").value);
 			renderDecision();
 		});
+		$("instead").addEventListener("change", saveInstead);
 		for (const id of ["show", "cluster"])
 			$(id).addEventListener("change", () => {
 				filter(list.length > 0 ? current()[0] : undefined);
@@ -527,9 +592,25 @@
 		});
 	}
 
+	// The page says of labels what it says of samples.
+	function speakOfLabels() {
+		ofLabels = true;
+		done = { accept: labelWords.accept, reject: labelWords.reject, unsure: "unsure" };
+		for (const e of document.querySelectorAll("[data-word]"))
+			e.textContent = labelWords[e.dataset.word];
+		$("near").classList.add("of-labels");
+	}
+
 	function fill() {
 		const title = $("title");
-		title.replaceChildren(make("span", "Review of "), document.createTextNode(state.samples));
+		for (const e of document.querySelectorAll("[data-of]")) {
+			e.hidden = false;
+			if (e.dataset.of !== state.of)
+				e.remove();
+		}
+		if (state.of === "labels")
+			speakOfLabels();
+		title.replaceChildren(make("span", ofLabels ? "Labels of " : "Review of "), document.createTextNode(state.samples));
 		document.title = "Review of " + state.samples;
 		$("file").textContent = "Decisions are in " + state.file + ".";
 		for (const name of state.reviewers)

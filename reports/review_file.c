@@ -4,19 +4,20 @@
 
 #include "rebalance/base/error.h"
 
-static const char folder[] = "reviews", what[] = "a review";
+static const char *const folders[] = { "reviews", "label-reviews" };
+static const char what[] = "a review";
 
-int ek_review_file_path(char **path, const struct ek_run *run, const char *name)
+int ek_review_file_path(char **path, const struct ek_run *run, int of_labels, const char *name)
 {
-	return ek_journal_path(path, run, folder, name, what);
+	return ek_journal_path(path, run, folders[of_labels], name, what);
 }
 
-int ek_review_file_open(struct ek_review_file *file, const struct ek_run *run, const char *name)
+int ek_review_file_open(struct ek_review_file *file, const struct ek_run *run, int of_labels, const char *name)
 {
 	int rc;
 
 	*file = (struct ek_review_file){ .journal = EK_JOURNAL_NONE };
-	EK_TRY(ek_journal_open(&file->journal, run, folder, name, what));
+	EK_TRY(ek_journal_open(&file->journal, run, folders[of_labels], name, what));
 	EK_TRY(ek_review_log_load(&file->log, file->journal.path));
 	EK_TRY(ek_journal_begin(&file->journal, &file->log.lines));
 out:
@@ -50,6 +51,11 @@ out:
 	return rc;
 }
 
+static int same_text(const char *stands, const char *text)
+{
+	return strcmp(stands, text != NULL ? text : "") == 0;
+}
+
 int ek_review_file_decide(struct ek_review_file *file, const struct ek_review_entry *entry)
 {
 	const struct ek_review_entry *stands;
@@ -61,7 +67,8 @@ int ek_review_file_decide(struct ek_review_file *file, const struct ek_review_en
 	stands = ek_review_log_standing(&file->log, entry->sample, entry->reviewer);
 	/* A page that did not hear the answer asks again. */
 	if (stands != NULL && stands->verdict == entry->verdict && strcmp(stands->note, entry->note) == 0 &&
-	    strcmp(stands->sha256, entry->sha256) == 0)
+	    strcmp(stands->sha256, entry->sha256) == 0 && same_text(stands->given, entry->given) &&
+	    same_text(stands->label, entry->label))
 		return 0;
 	ek_journal_now(dated.time);
 	EK_TRY(ek_review_log_format(&line, &file->log, &dated));

@@ -103,26 +103,42 @@ out:
 	return rc;
 }
 
+static const char *text_of(const char *text)
+{
+	return text != NULL ? text : "";
+}
+
+static void release_texts(struct ek_review_entry *entry)
+{
+	free(entry->note);
+	free(entry->given);
+	free(entry->label);
+}
+
 int ek_review_log_add(struct ek_review_log *log, const struct ek_review_entry *entry)
 {
-	struct ek_review_entry *added;
+	struct ek_review_entry added = *entry;
 	struct ek_review_vote *vote;
 	int rc;
 
+	added.note = added.given = added.label = NULL;
 	if (entry->sample >= EK_REVIEW_SAMPLES_MAX || entry->reviewer >= log->reviewer_count ||
 	    (unsigned)entry->verdict >= EK_VERDICTS)
 		return ek_fail(EK_EUSAGE, "no such sample, reviewer or decision");
 	EK_TRY(get_vote(&vote, log, entry->sample, entry->reviewer));
 	EK_TRY(make_room(&log->entries, log->entry_count, sizeof *log->entries));
-	added = &log->entries[log->entry_count];
-	*added = *entry;
-	added->undone = 0;
-	added->before = vote->standing;
-	EK_TRY(ek_copy_string(&added->note, entry->note != NULL ? entry->note : ""));
+	EK_TRY(ek_copy_string(&added.note, text_of(entry->note)));
+	EK_TRY(ek_copy_string(&added.given, text_of(entry->given)));
+	EK_TRY(ek_copy_string(&added.label, text_of(entry->label)));
+	added.undone = 0;
+	added.before = vote->standing;
+	log->entries[log->entry_count] = added;
 	vote->standing = ++log->entry_count;
 	if (log->samples <= entry->sample)
 		log->samples = (uint64_t)entry->sample + 1;
+	return 0;
 out:
+	release_texts(&added);
 	return rc;
 }
 
@@ -243,6 +259,10 @@ int ek_review_log_format(struct ek_buffer *out, const struct ek_review_log *log,
 	EK_TRY(ek_journal_member(out, "time", entry->time));
 	if (entry->sha256[0] != 0)
 		EK_TRY(ek_journal_member(out, "sha256", entry->sha256));
+	if (text_of(entry->given)[0] != 0)
+		EK_TRY(ek_journal_member(out, "given", entry->given));
+	if (text_of(entry->label)[0] != 0)
+		EK_TRY(ek_journal_member(out, "label", entry->label));
 	EK_TRY(ek_buffer_text(out, "}\n"));
 out:
 	return rc;
@@ -269,7 +289,7 @@ static int read_optional(const char **out, const cJSON *object, const char *name
 
 static int read_decision(struct ek_review_entry *entry, const cJSON *object, const char *where)
 {
-	const char *decision, *note, *sha256;
+	const char *decision, *note, *sha256, *given, *label;
 	int rc;
 
 	EK_TRY(ek_json_get_string(&decision, object, "decision", where));
@@ -280,7 +300,11 @@ static int read_decision(struct ek_review_entry *entry, const cJSON *object, con
 	if (sha256[0] != 0 && (strlen(sha256) != 64 || strspn(sha256, "0123456789abcdef") != 64))
 		return ek_fail(EK_EDATA, "%s: sha256 is \"%.70s\", not 64 hex digits", where, sha256);
 	memcpy(entry->sha256, sha256, strlen(sha256) + 1);
-	entry->note = (char *)(uintptr_t)note; /* is copied */
+	EK_TRY(read_optional(&given, object, "given", where));
+	EK_TRY(read_optional(&label, object, "label", where));
+	entry->note = (char *)(uintptr_t)note; /* these are copied */
+	entry->given = (char *)(uintptr_t)given;
+	entry->label = (char *)(uintptr_t)label;
 out:
 	return rc;
 }
@@ -329,7 +353,7 @@ void ek_review_log_release(struct ek_review_log *log)
 	for (size_t i = 0; i < log->reviewer_count; i++)
 		free(log->reviewers[i]);
 	for (size_t i = 0; i < log->entry_count; i++)
-		free(log->entries[i].note);
+		release_texts(&log->entries[i]);
 	free(log->reviewers);
 	free(log->entries);
 	free(log->heads);

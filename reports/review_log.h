@@ -1,13 +1,16 @@
 /*
- * RUN/reviews/NAME.jsonl: what reviewers decided on generated images, one line a decision, only ever appended to.
+ * RUN/reviews/NAME.jsonl: what reviewers decided on generated images, one line a decision, only ever appended to; and
+ * RUN/label-reviews/NAME.jsonl: on labels that are doubted.
  *
  *	{"sample": 17, "decision": "accept", "note": "", "reviewer": "Anna", "time": "2026-11-25T19:00:00Z",
  *	 "sha256": "…"}
  *	{"sample": 17, "undo": true, "reviewer": "Anna", "time": "…"}
  *
- * `sample` is the number of the image in RUN/samples/NAME, `sha256` that of the image file that was judged. A
- *reviewer's later decision on a sample replaces the earlier one; an undo takes the reviewer's newest standing decision
- *on the sample back, so that the one before it stands again. Replaying the lines in order gives what stands.
+ * `sample` is the number of the image in RUN/samples/NAME, `sha256` that of the image file that was judged. Of a label
+ *`sample` is the id of the image; "given" is the label that was judged, which accept calls right and reject wrong, and
+ *"label" what it is instead, by one who rejects it and knows. A reviewer's later decision on a sample replaces the
+ *earlier one; an undo takes the reviewer's newest standing decision on the sample back, so that the one before it
+ *stands again. Replaying the lines in order gives what stands.
  */
 #ifndef EK_REPORTS_REVIEW_LOG_H
 #define EK_REPORTS_REVIEW_LOG_H
@@ -33,10 +36,11 @@ enum {
 struct ek_review_entry {
 	uint32_t sample, reviewer; /* reviewer: index into reviewers */
 	enum ek_verdict verdict;
-	char *note;      /* owned; "" if there is none */
-	char time[21];   /* UTC, "2026-11-25T19:00:00Z" */
-	char sha256[65]; /* lower-case hex; "" if the line has none */
-	size_t before;   /* 1 + the entry that it replaced; 0: none */
+	char *note;          /* owned; "" if there is none */
+	char *given, *label; /* of a label that was judged, and what it is instead; owned; "" if there is none */
+	char time[21];       /* UTC, "2026-11-25T19:00:00Z" */
+	char sha256[65];     /* lower-case hex; "" if the line has none */
+	size_t before;       /* 1 + the entry that it replaced; 0: none */
 	int undone;
 };
 
@@ -66,8 +70,8 @@ void ek_review_log_release(struct ek_review_log *log);
 /* `*index` = the reviewer's, who is added if new. EK_EUSAGE: no name that can be one (1 … 64 bytes of UTF-8 without
  * control characters and without spaces at its ends), or one too many. */
 int ek_review_log_reviewer(uint32_t *index, struct ek_review_log *log, const char *name);
-/* Add a decision to what stands; copies the note; `before` and `undone` are not looked at. EK_EUSAGE: no such sample or
- * reviewer. */
+/* Add a decision to what stands; copies its texts, of which NULL is none; `before` and `undone` are not looked at.
+ * EK_EUSAGE: no such sample or reviewer. */
 int ek_review_log_add(struct ek_review_log *log, const struct ek_review_entry *entry);
 /* Take back the reviewer's newest standing decision on the sample. EK_EUSAGE: there is none. */
 int ek_review_log_undo(struct ek_review_log *log, uint32_t sample, uint32_t reviewer);

@@ -46,9 +46,35 @@ out:
 	return rc;
 }
 
+/* Labels are told as clusters are, with a name. */
+static int write_labels(struct ek_buffer *out, const struct ek_review_labels *l)
+{
+	uint64_t all = 0;
+	int rc;
+
+	for (size_t i = 0; i < l->name_count; i++)
+		all += l->names[i].images;
+	EK_TRY(ek_buffer_text(out, ", \"by\": "));
+	EK_TRY(ek_json_append_string(out, l->by, strlen(l->by)));
+	EK_TRY(ek_buffer_text(out, ", \"clusters\": ["));
+	for (size_t i = 0; i < l->name_count; i++) {
+		EK_TRY(ek_buffer_text(out, i > 0 ? ", {" : "{"));
+		EK_TRY(write_string(out, "name", l->names[i].name));
+		EK_TRY(ek_buffer_printf(out, ", \"size\": %" PRIu64 ", \"share\": ", l->names[i].images));
+		EK_TRY(ek_json_append_double(out, (double)l->names[i].images / (double)all));
+		EK_TRY(ek_buffer_printf(out, ", \"tail\": false, \"samples\": %" PRIu64 "}", l->names[i].doubted));
+	}
+	EK_TRY(ek_buffer_text(out, "]"));
+out:
+	return rc;
+}
+
 static int write_clusters(struct ek_buffer *out, const struct ek_review *r)
 {
 	int rc;
+
+	if (r->labels != NULL)
+		return write_labels(out, r->labels);
 
 	EK_TRY(ek_buffer_text(out, ", \"clusters\": ["));
 	for (size_t c = 0; c < r->cluster_count; c++) {
@@ -76,7 +102,7 @@ static int answer_state(void *context, const struct ek_server_request *request, 
 	EK_TRY(catch_up(page));
 	EK_TRY(ek_buffer_text(out, "{"));
 	EK_TRY(write_string(out, "samples", r->name));
-	EK_TRY(ek_buffer_text(out, ", "));
+	EK_TRY(ek_buffer_text(out, r->labels != NULL ? ", \"of\": \"labels\", " : ", \"of\": \"samples\", "));
 	EK_TRY(write_string(out, "reviewer", page->reviewer));
 	EK_TRY(ek_buffer_text(out, ", "));
 	EK_TRY(write_string(out, "file", page->file->journal.path));
@@ -91,7 +117,7 @@ static int answer_state(void *context, const struct ek_server_request *request, 
 	EK_TRY(ek_buffer_text(out, ", \"queue\": ["));
 	for (uint64_t i = 0; i < r->count; i++)
 		EK_TRY(ek_buffer_printf(out, "%s[%" PRIu32 ",%" PRId32 ",%d]", i > 0 ? "," : "", r->queue[i],
-		                        r->cluster[r->queue[i]], r->copied[r->queue[i]] != 0));
+		                        ek_review_unit(r, i), r->labels == NULL && r->copied[r->queue[i]] != 0));
 	EK_TRY(ek_buffer_text(out, "]}"));
 out:
 	return rc;
@@ -115,6 +141,55 @@ out:
 	return rc;
 }
 
+/* Images that are surest of a label, but for the one that is judged. */
+static int write_surest(struct ek_buffer *out, struct ek_review *r, uint32_t label, uint64_t sample,
+                        const char **between)
+{
+	const struct ek_review_label *l = &r->labels->names[label];
+	struct ek_image_record row = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; i < l->surest_count; i++) {
+		if (l->surest[i] == sample)
+			continue;
+		EK_TRY(ek_real_images_row(&row, &r->real, l->surest[i]));
+		EK_TRY(ek_buffer_printf(out, "%s{\"id\": %" PRIu64 ", ", *between, l->surest[i]));
+		EK_TRY(write_string(out, "file_name", row.file_name));
+		EK_TRY(ek_buffer_text(out, ", "));
+		EK_TRY(write_string(out, "label", l->name));
+		EK_TRY(ek_buffer_text(out, "}"));
+		*between = ", ";
+		ek_image_record_release(&row);
+	}
+out:
+	ek_image_record_release(&row);
+	return rc;
+}
+
+static int write_doubt(struct ek_buffer *out, struct ek_review *r, uint64_t sample, int64_t place)
+{
+	const struct ek_review_doubt *doubt = &r->labels->doubts[place];
+	struct ek_image_record row = { 0 };
+	const char *between = "";
+	int rc;
+
+	EK_TRY(ek_real_images_row(&row, &r->real, sample));
+	EK_TRY(ek_buffer_printf(out, "{\"sample\": %" PRIu64 ", \"sha256\": \"%s\", ", sample, row.sha256));
+	EK_TRY(write_string(out, "file_name", row.file_name));
+	EK_TRY(ek_buffer_printf(out, ", \"given\": %" PRIu32 ", \"suggested\": %" PRIu32 ", \"probability\": ",
+	                        doubt->given, doubt->suggested));
+	EK_TRY(ek_json_append_double(out, doubt->probability));
+	EK_TRY(ek_buffer_text(out, ", \"of_given\": "));
+	EK_TRY(ek_json_append_double(out, doubt->of_given));
+	EK_TRY(ek_buffer_text(out, ", \"neighbours\": ["));
+	EK_TRY(write_surest(out, r, doubt->given, sample, &between));
+	EK_TRY(write_surest(out, r, doubt->suggested, sample, &between));
+	EK_TRY(ek_buffer_text(out, "]}"));
+out:
+	ek_image_record_release(&row);
+	return rc;
+}
+
 static int answer_sample(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
 {
 	const struct ek_review_page *page = context;
@@ -125,10 +200,12 @@ static int answer_sample(void *context, const struct ek_server_request *request,
 	char sha256[65];
 	int rc;
 
-	if (i >= r->count) {
+	if (ek_review_index(r, i) < 0) {
 		reply->status = 404;
 		return ek_fail(EK_EUSAGE, "there is no sample %" PRIu64, i);
 	}
+	if (r->labels != NULL)
+		return write_doubt(out, r, i, ek_review_index(r, i));
 	if (ek_review_image(&image, sha256, r, i) < 0)
 		sha256[0] = 0; /* the page finds out by itself */
 	EK_TRY(ek_buffer_printf(out,
@@ -165,10 +242,13 @@ static int give(struct ek_buffer *image, int *status, struct ek_review *r, uint6
 static int answer_generated(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
 {
 	const struct ek_review_page *page = context;
+	int rc;
 
-	reply->type = "image/png";
-	reply->status = request->number < page->review->count ? 200 : 404;
-	return give(&reply->body, &reply->status, page->review, request->number, request->hash);
+	reply->status = ek_review_index(page->review, request->number) >= 0 ? 200 : 404;
+	EK_TRY(give(&reply->body, &reply->status, page->review, request->number, request->hash));
+	reply->type = ek_image_sniff(reply->body.data, reply->body.size) == EK_IMAGE_PNG ? "image/png" : "image/jpeg";
+out:
+	return rc;
 }
 
 static int answer_real(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
@@ -210,6 +290,10 @@ static int write_decision(struct ek_buffer *out, const struct ek_review_log *log
 	EK_TRY(write_string(out, "decision", entry != NULL ? ek_verdict_name(entry->verdict) : NULL));
 	EK_TRY(ek_buffer_text(out, ", "));
 	EK_TRY(write_string(out, "note", entry != NULL ? entry->note : ""));
+	if (entry != NULL && entry->given[0] != 0) {
+		EK_TRY(ek_buffer_text(out, ", "));
+		EK_TRY(write_string(out, "label", entry->label));
+	}
 out:
 	return rc;
 }
@@ -239,10 +323,10 @@ static int answer_reviewer(void *context, const struct ek_server_request *reques
 	EK_TRY(ek_buffer_printf(&reply->body, "{\"edits\": %" PRIu64 ", ", page->edits));
 	EK_TRY(write_string(&reply->body, "reviewer", log->reviewers[reviewer]));
 	EK_TRY(ek_buffer_text(&reply->body, ", \"decisions\": ["));
-	for (uint32_t i = 0; i < page->review->count; i++)
-		if (ek_review_log_standing(log, i, reviewer) != NULL) {
+	for (uint64_t i = 0; i < page->review->count; i++)
+		if (ek_review_log_standing(log, page->review->queue[i], reviewer) != NULL) {
 			EK_TRY(ek_buffer_text(&reply->body, between));
-			EK_TRY(write_decision(&reply->body, log, i, reviewer));
+			EK_TRY(write_decision(&reply->body, log, page->review->queue[i], reviewer));
 			EK_TRY(ek_buffer_text(&reply->body, "}"));
 			between = ", ";
 		}
@@ -260,8 +344,9 @@ static int read_decision(struct ek_review_entry *entry, const struct ek_review *
 	const cJSON *note = ek_json_member(body, "note");
 	const cJSON *sha256 = ek_json_member(body, "sha256");
 
-	if (!cJSON_IsNumber(sample) || !(sample->valuedouble >= 0 && sample->valuedouble < (double)review->count) ||
-	    sample->valuedouble != (double)(uint32_t)sample->valuedouble)
+	if (!cJSON_IsNumber(sample) || !(sample->valuedouble >= 0 && sample->valuedouble < EK_REVIEW_SAMPLES_MAX) ||
+	    sample->valuedouble != (double)(uint32_t)sample->valuedouble ||
+	    ek_review_index(review, (uint64_t)sample->valuedouble) < 0)
 		return ek_fail(EK_EUSAGE, "the request names no sample");
 	if (!cJSON_IsString(decision) || (entry->verdict = ek_verdict_of(decision->valuestring)) == EK_VERDICTS)
 		return ek_fail(EK_EUSAGE, "the decision is not accept, reject or unsure");
@@ -279,6 +364,28 @@ static int read_decision(struct ek_review_entry *entry, const struct ek_review *
 	return 0;
 }
 
+/* What was judged of a label, and what it is instead. */
+static int read_label(struct ek_review_entry *entry, const struct ek_review *review, const cJSON *body)
+{
+	const struct ek_review_labels *l = review->labels;
+	const cJSON *label = ek_json_member(body, "label");
+	size_t i = 0;
+
+	if (l == NULL)
+		return 0;
+	entry->given = l->names[l->doubts[ek_review_index(review, entry->sample)].given].name;
+	if (entry->verdict != EK_VERDICT_REJECT || label == NULL)
+		return 0;
+	if (!cJSON_IsString(label))
+		return ek_fail(EK_EUSAGE, "the label is no text");
+	while (i < l->name_count && strcmp(l->names[i].name, label->valuestring) != 0)
+		i++;
+	if (label->valuestring[0] != 0 && (i == l->name_count || strcmp(label->valuestring, entry->given) == 0))
+		return ek_fail(EK_EUSAGE, "what it is instead is none of the other labels");
+	entry->label = label->valuestring;
+	return 0;
+}
+
 static int answer_decide(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
 {
 	struct ek_review_page *page = context;
@@ -289,12 +396,14 @@ static int answer_decide(void *context, const struct ek_server_request *request,
 
 	EK_TRY(ek_server_json(&body, request));
 	EK_TRY(read_decision(&entry, page->review, body));
+	EK_TRY(read_label(&entry, page->review, body));
 	EK_TRY(catch_up(page));
 	EK_TRY(read_reviewer(&entry.reviewer, page, body));
 	/* Who does not say what was seen has seen what was given. */
 	EK_TRY(give(&image, &reply->status, page->review, entry.sample,
-	            entry.sha256[0] != 0 ? entry.sha256 : page->review->given[entry.sample]));
-	memcpy(entry.sha256, page->review->given[entry.sample], sizeof entry.sha256);
+	            entry.sha256[0] != 0 ? entry.sha256
+	                                 : page->review->given[ek_review_index(page->review, entry.sample)]));
+	memcpy(entry.sha256, page->review->given[ek_review_index(page->review, entry.sample)], sizeof entry.sha256);
 	EK_TRY(ek_review_file_decide(page->file, &entry));
 	EK_TRY(write_saved(&reply->body, page->file, entry.sample, entry.reviewer));
 out:

@@ -1,5 +1,6 @@
 /* What all reviewers decided, as JSON. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rebalance/base/error.h"
@@ -87,29 +88,58 @@ out:
 	return rc;
 }
 
-/* Clusters that have samples, in the order of the queue. */
-static int write_clusters(struct ek_buffer *out, const struct ek_review *review, const struct ek_review_log *log)
+/* The members of a cluster or a label, but for how many images of the review it has. */
+static int write_unit(struct ek_buffer *out, const struct ek_review *review, int32_t unit)
 {
+	const struct ek_review_label *label = review->labels != NULL ? &review->labels->names[unit] : NULL;
+	const struct ek_review_cluster *cluster = label == NULL ? &review->clusters[unit] : NULL;
 	int rc;
 
-	EK_TRY(ek_buffer_text(out, ", \"clusters\": ["));
-	for (uint64_t i = 0; i < review->count;) {
-		const int32_t cluster = review->cluster[review->queue[i]];
-		const struct ek_review_cluster *facts = &review->clusters[cluster];
-		uint64_t counts[EK_REVIEW_OUTCOMES] = { 0 };
+	if (label != NULL) {
+		EK_TRY(ek_buffer_text(out, "{\"label\": "));
+		EK_TRY(ek_json_append_string(out, label->name, strlen(label->name)));
+		return ek_buffer_printf(out, ", \"size\": %" PRIu64 ", \"samples\": %" PRIu64, label->images,
+		                        label->doubted);
+	}
+	EK_TRY(ek_buffer_printf(out, "{\"cluster\": %" PRId32 ", \"size\": %" PRIu64 ", \"share\": ", unit,
+	                        cluster->size));
+	EK_TRY(ek_json_append_double(out, cluster->share));
+	EK_TRY(ek_buffer_printf(out, ", \"tail\": %s, \"samples\": %" PRIu64, cluster->is_tail ? "true" : "false",
+	                        cluster->images));
+out:
+	return rc;
+}
 
-		EK_TRY(ek_buffer_printf(out, "%s{\"cluster\": %" PRId32 ", \"size\": %" PRIu64 ", \"share\": ",
-		                        i > 0 ? ", " : "", cluster, facts->size));
-		EK_TRY(ek_json_append_double(out, facts->share));
-		EK_TRY(ek_buffer_printf(out, ", \"tail\": %s, \"samples\": %" PRIu64, facts->is_tail ? "true" : "false",
-		                        facts->images));
-		for (; i < review->count && review->cluster[review->queue[i]] == cluster; i++)
-			counts[ek_review_log_outcome(log, review->queue[i])]++;
-		EK_TRY(write_outcomes(out, counts));
+/* Clusters or labels that have images here, in the order in which the queue comes to them. */
+static int write_units(struct ek_buffer *out, const struct ek_review *review, const struct ek_review_log *log)
+{
+	const size_t units = review->labels != NULL ? review->labels->name_count : review->cluster_count;
+	uint64_t(*counts)[EK_REVIEW_OUTCOMES] = NULL;
+	unsigned char *told = NULL;
+	const char *between = "";
+	int rc;
+
+	EK_TRY(ek_alloc(&counts, units, sizeof *counts));
+	EK_TRY(ek_alloc(&told, units, 1));
+	for (uint64_t i = 0; i < review->count; i++)
+		counts[ek_review_unit(review, i)][ek_review_log_outcome(log, review->queue[i])]++;
+	EK_TRY(ek_buffer_text(out, review->labels != NULL ? ", \"labels\": [" : ", \"clusters\": ["));
+	for (uint64_t i = 0; i < review->count; i++) {
+		const int32_t unit = ek_review_unit(review, i);
+
+		if (told[unit])
+			continue;
+		told[unit] = 1;
+		EK_TRY(ek_buffer_text(out, between));
+		EK_TRY(write_unit(out, review, unit));
+		EK_TRY(write_outcomes(out, counts[unit]));
 		EK_TRY(ek_buffer_text(out, "}"));
+		between = ", ";
 	}
 	EK_TRY(ek_buffer_text(out, "]"));
 out:
+	free(counts);
+	free(told);
 	return rc;
 }
 
@@ -118,12 +148,12 @@ int ek_review_summary(struct ek_buffer *out, const struct ek_review *review, con
 	uint64_t counts[EK_REVIEW_OUTCOMES];
 	int rc;
 
-	ek_review_log_outcomes(counts, log, review->count);
+	ek_review_outcomes(counts, review, log);
 	EK_TRY(ek_buffer_printf(out, "{\"samples\": %" PRIu64, review->count));
 	EK_TRY(write_outcomes(out, counts));
 	EK_TRY(write_reviewers(out, log));
 	EK_TRY(write_agreement(out, log));
-	EK_TRY(write_clusters(out, review, log));
+	EK_TRY(write_units(out, review, log));
 	EK_TRY(ek_buffer_text(out, "}\n"));
 out:
 	return rc;

@@ -140,18 +140,20 @@ out:
 
 /* The columns that are shown; -1: not there. */
 struct columns {
-	int id, label, suggested, probability;
+	int id, label, suggested, probability, of_label;
 };
 
 static struct columns find_columns(const struct ek_csv *csv)
 {
-	struct columns c = { -1, -1, -1, -1 };
+	struct columns c = { -1, -1, -1, -1, -1 };
 	const struct {
 		const char *name;
 		int *at;
-	} all[] = {
-		{ "id", &c.id }, { "label", &c.label }, { "suggested", &c.suggested }, { "probability", &c.probability }
-	};
+	} all[] = { { "id", &c.id },
+		    { "label", &c.label },
+		    { "suggested", &c.suggested },
+		    { "probability", &c.probability },
+		    { "probability_of_label", &c.of_label } };
 
 	for (size_t i = 0; i < csv->count; i++)
 		for (size_t k = 0; k < sizeof all / sizeof *all; k++)
@@ -166,13 +168,15 @@ static int read_suspect(struct ek_suspect *s, const struct ek_csv *csv, const st
 
 	s->id = strtoull(ek_csv_field(csv, (size_t)c->id), NULL, 10);
 	s->probability = strtod(ek_csv_field(csv, (size_t)c->probability), NULL);
+	s->of_label = c->of_label < 0 ? (double)NAN : strtod(ek_csv_field(csv, (size_t)c->of_label), NULL);
 	EK_TRY(ek_copy_string(&s->label, ek_csv_field(csv, (size_t)c->label)));
 	EK_TRY(ek_copy_string(&s->suggested, ek_csv_field(csv, (size_t)c->suggested)));
 out:
 	return rc;
 }
 
-static int load_suspects(struct ek_score_set *set, const struct ek_run *run, uint64_t images)
+int ek_suspects_load(struct ek_suspect **suspects, size_t *count, const struct ek_run *run, const char *score,
+                     uint64_t images, size_t most)
 {
 	struct ek_csv csv = { 0 };
 	char *name = NULL, *path = NULL;
@@ -180,7 +184,7 @@ static int load_suspects(struct ek_score_set *set, const struct ek_run *run, uin
 	size_t columns;
 	int rc;
 
-	EK_TRY(ek_format(&name, "scores/%s.csv", set->name));
+	EK_TRY(ek_format(&name, "scores/%s.csv", score));
 	EK_TRY(ek_run_file(&path, run, name));
 	if (!ek_file_exists(path))
 		goto out;
@@ -190,13 +194,15 @@ static int load_suspects(struct ek_score_set *set, const struct ek_run *run, uin
 	columns = csv.count;
 	if (c.id < 0 || c.label < 0 || c.suggested < 0 || c.probability < 0)
 		goto out;
-	EK_TRY(ek_alloc(&set->suspects, EK_SUSPECTS, sizeof *set->suspects));
-	while (set->suspect_count < EK_SUSPECTS && (rc = ek_csv_next(&csv)) > 0) {
-		struct ek_suspect *s = &set->suspects[set->suspect_count];
+	while (*count < most && (rc = ek_csv_next(&csv)) > 0) {
+		struct ek_suspect *s;
 
 		if (csv.count != columns)
 			continue;
-		set->suspect_count++;
+		if ((*count & (*count - 1)) == 0)
+			EK_TRY(ek_resize(suspects, *count == 0 ? 1 : 2 * *count, sizeof **suspects));
+		s = &(*suspects)[(*count)++];
+		*s = (struct ek_suspect){ 0 };
 		EK_TRY(read_suspect(s, &csv, &c));
 		if (s->id >= images)
 			rc = ek_fail(EK_EDATA, "%s: there is no image %llu", path, (unsigned long long)s->id);
@@ -207,6 +213,15 @@ out:
 	free(name);
 	free(path);
 	return rc < 0 ? rc : 0;
+}
+
+void ek_suspects_release(struct ek_suspect *suspects, size_t count)
+{
+	for (size_t k = 0; k < count; k++) {
+		free(suspects[k].label);
+		free(suspects[k].suggested);
+	}
+	free(suspects);
 }
 
 static int find_stale(struct ek_score_set *set, struct ek_run *run)
@@ -242,7 +257,7 @@ int ek_scores_load(struct ek_scores *scores, struct ek_run *run, uint64_t images
 			continue;
 		EK_TRY(find_stale(set, run));
 		EK_TRY(load_values(set, run, images));
-		EK_TRY(load_suspects(set, run, images));
+		EK_TRY(ek_suspects_load(&set->suspects, &set->suspect_count, run, set->name, images, EK_SUSPECTS));
 	}
 out:
 	globfree(&found);
@@ -254,11 +269,7 @@ void ek_scores_release(struct ek_scores *scores)
 	for (size_t i = 0; i < scores->count; i++) {
 		struct ek_score_set *set = &scores->items[i];
 
-		for (size_t k = 0; k < set->suspect_count; k++) {
-			free(set->suspects[k].label);
-			free(set->suspects[k].suggested);
-		}
-		free(set->suspects);
+		ek_suspects_release(set->suspects, set->suspect_count);
 		free(set->name);
 		free(set->stale);
 		free(set->order);

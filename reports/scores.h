@@ -11,9 +11,15 @@
 struct ek_suspect {
 	uint64_t id;
 	char *label, *suggested;
-	double probability; /* of the suggested one */
+	double probability, of_label; /* of the suggested one, of the given one */
 };
 enum { EK_SUSPECTS = 24 };
+
+/* `*suspects` = the first rows, `most` of them, of RUN/scores/NAME.csv, the worst first, to be released; none where
+ * there is no such file, or it is no table of label errors. EK_EDATA: a row of an image that is not there. */
+int ek_suspects_load(struct ek_suspect **suspects, size_t *count, const struct ek_run *run, const char *name,
+                     uint64_t images, size_t most);
+void ek_suspects_release(struct ek_suspect *suspects, size_t count);
 
 struct ek_score_set {
 	char *name;

@@ -1,4 +1,4 @@
-/* `evenkeel review RUN`: people judge generated images on a page of this machine. */
+/* `evenkeel review RUN`: people judge generated images, or labels that are doubted, on a page of this machine. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,6 +17,12 @@ static const struct ek_option rows[] = {
 	  EK_FIELD(struct ek_review_options, samples),
 	  .argument = "NAME",
 	  .help = "the generated images, as in RUN/samples/NAME" },
+	{ .name = "labels",
+	  .kind = EK_KIND_STRING,
+	  EK_FIELD(struct ek_review_options, labels),
+	  .argument = "NAME",
+	  .help = "instead of them, the labels that are likely wrong, as in RUN/scores/NAME, made by score --method "
+	          "label-errors" },
 	{ .name = "port",
 	  .kind = EK_KIND_INTEGER,
 	  EK_FIELD(struct ek_review_options, port),
@@ -34,7 +40,8 @@ static const struct ek_option rows[] = {
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_review_options, name),
 	  .argument = "NAME",
-	  .help = "the decisions go to RUN/reviews/NAME.jsonl; without it, the name of the samples" },
+	  .help = "the decisions go to RUN/reviews/NAME.jsonl, or RUN/label-reviews/NAME.jsonl; without it, the name "
+	          "of the samples or scores" },
 	{ .name = "summary",
 	  .kind = EK_KIND_FLAG,
 	  EK_FIELD(struct ek_review_options, summary),
@@ -42,25 +49,31 @@ static const struct ek_option rows[] = {
 	{ .name = "export",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_review_options, export),
-	  .argument = "DIR",
-	  .help = "no page: write the accepted images and their metadata.jsonl into a new directory; an earlier "
-	          "export of this run is replaced with --force" },
+	  .argument = "PATH",
+	  .help = "no page: write the accepted images and their metadata.jsonl into a new directory; of labels, a new "
+	          "CSV of all file names and corrected labels, for audit --attributes; what is there is replaced with "
+	          "--force" },
 	{ .name = NULL },
 };
 
 static const struct ek_review_options defaults;
 const struct ek_own ek_review_own = EK_OWN(defaults, rows);
 
-static void print_reviewers(const struct ek_review_log *log)
+/* What accepting and rejecting is called. */
+struct words {
+	const char *accepted, *rejected;
+};
+
+static void print_reviewers(const struct ek_review_log *log, const struct words *words)
 {
 	for (uint32_t i = 0; i < log->reviewer_count; i++) {
 		uint64_t counts[EK_VERDICTS];
 
 		ek_review_log_tally(counts, log, i);
 		if (counts[0] + counts[1] + counts[2] > 0)
-			(void)printf("  %-20s %" PRIu64 " accepted, %" PRIu64 " rejected, %" PRIu64 " unsure\n",
-			             log->reviewers[i], counts[EK_VERDICT_ACCEPT], counts[EK_VERDICT_REJECT],
-			             counts[EK_VERDICT_UNSURE]);
+			(void)printf("  %-20s %" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " unsure\n", log->reviewers[i],
+			             counts[EK_VERDICT_ACCEPT], words->accepted, counts[EK_VERDICT_REJECT],
+			             words->rejected, counts[EK_VERDICT_UNSURE]);
 	}
 	for (uint32_t a = 0; a < log->reviewer_count; a++)
 		for (uint32_t b = a + 1; b < log->reviewer_count; b++) {
@@ -82,6 +95,8 @@ static void print_reviewers(const struct ek_review_log *log)
 static int print_summary(const struct ek_review *review, const struct ek_review_log *log, int json)
 {
 	struct ek_buffer text = { 0 };
+	const struct words words =
+		review->labels != NULL ? (struct words){ "right", "wrong" } : (struct words){ "accepted", "rejected" };
 	uint64_t counts[EK_REVIEW_OUTCOMES];
 	char all[32], judged[32];
 	int rc = 0;
@@ -91,13 +106,12 @@ static int print_summary(const struct ek_review *review, const struct ek_review_
 		(void)fputs(text.data, stdout);
 		goto out;
 	}
-	ek_review_log_outcomes(counts, log, review->count);
-	(void)printf("%s of %s images judged: %" PRIu64 " accepted, %" PRIu64 " rejected, %" PRIu64
-	             " disputed, %" PRIu64 " unsure\n",
+	ek_review_outcomes(counts, review, log);
+	(void)printf("%s of %s %s judged: %" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " disputed, %" PRIu64 " unsure\n",
 	             ek_text_count(judged, review->count - counts[EK_REVIEW_OPEN]), ek_text_count(all, review->count),
-	             counts[EK_REVIEW_ACCEPTED], counts[EK_REVIEW_REJECTED], counts[EK_REVIEW_DISPUTED],
-	             counts[EK_REVIEW_UNSURE]);
-	print_reviewers(log);
+	             review->labels != NULL ? "labels" : "images", counts[EK_REVIEW_ACCEPTED], words.accepted,
+	             counts[EK_REVIEW_REJECTED], words.rejected, counts[EK_REVIEW_DISPUTED], counts[EK_REVIEW_UNSURE]);
+	print_reviewers(log, &words);
 out:
 	ek_buffer_release(&text);
 	return rc;
@@ -113,11 +127,15 @@ int ek_cmd_review(struct ek_invocation *i)
 	if (i->arguments.count != 1)
 		return ek_fail(EK_EUSAGE, "review takes one run directory, not %d words; see evenkeel help review",
 		               i->arguments.count);
-	if (o->samples == NULL)
-		return ek_fail(EK_EUSAGE, "review needs --samples NAME; see evenkeel help review");
+	if ((o->samples == NULL) == (o->labels == NULL))
+		return ek_fail(EK_EUSAGE, "review needs --samples NAME or --labels NAME; see evenkeel help review");
 	o->force = i->settings.steps.force;
 	EK_TRY(ek_do_review(&reviewed, i->arguments.positional[0], o, ek_announce, i));
-	if (o->export != NULL)
+	if (o->export != NULL && o->labels != NULL)
+		ek_info("%s label%s wrong; corrected ones are in %s: evenkeel audit %s --attributes %s",
+		        ek_text_count(count, reviewed.exported), reviewed.exported == 1 ? " was" : "s were", o->export,
+		        i->arguments.positional[0], o->export);
+	else if (o->export != NULL)
 		ek_info("%s accepted image%s in %s", ek_text_count(count, reviewed.exported),
 		        reviewed.exported == 1 ? "" : "s", o->export);
 	if (o->summary || o->export != NULL)

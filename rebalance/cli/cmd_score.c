@@ -89,7 +89,9 @@ static int print(const struct ek_invocation *i, const struct ek_run *run, const 
 	print_label_errors(ek_json_member(json, "label_errors"));
 	(void)printf("\nscores: %s/scores/%s.npy\n", path, name);
 	if (cJSON_IsObject(ek_json_member(json, "label_errors")))
-		(void)printf("table:  %s/scores/%s.csv\n", path, name);
+		(void)printf("table:  %s/scores/%s.csv; `evenkeel review %s --labels %s` shows them, one after the "
+		             "other\n",
+		             path, name, path, name);
 out:
 	cJSON_Delete(json);
 	return rc;

@@ -260,8 +260,8 @@ const struct ek_command ek_commands[] = {
 	  .ways = EK_WAYS_GPU,
 	  .run = ek_cmd_sweep },
 	{ .name = "review",
-	  .arguments = "RUN --samples NAME",
-	  .summary = "judge generated images on a page of this machine",
+	  .arguments = "RUN --samples NAME | --labels NAME",
+	  .summary = "judge generated images, or doubtful labels, on a page of this machine",
 	  .description =
 	          "Serves a page on 127.0.0.1 and prints its address, which holds a secret token. It shows the images "
 	          "of RUN/samples/NAME, those in the small clusters first, each beside its five nearest real images; "
@@ -269,7 +269,13 @@ const struct ek_command ek_commands[] = {
 	          "RUN/reviews/NAME.jsonl, before the page shows it. Several people can judge the same images, one "
 	          "after the other or at once.\n"
 	          "An image is accepted when nobody rejects it and more accept it than are unsure; --export writes "
-	          "those. --summary says how far reviewers agree (Cohen's kappa).",
+	          "those. --summary says how far reviewers agree (Cohen's kappa).\n"
+	          "--labels NAME shows the images whose labels RUN/scores/NAME doubts (score --method label-errors), the "
+	          "worst first, beside images that are surest of the label given and of the one suggested; whoever opens "
+	          "it says that the label is right, or wrong and what it is instead. The decisions are in "
+	          "RUN/label-reviews/NAME.jsonl. --export writes a table of all labels, corrected; a label that is "
+	          "wrong, and nobody knows what it is, is empty there. `evenkeel audit RUN --attributes TABLE` makes it "
+	          "the attribute corrected_label, by which prune, balance, weights and train flow --condition go.",
 	  .own = &ek_review_own,
 	  .run = ek_cmd_review },
 	{ .name = "report",

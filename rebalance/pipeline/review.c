@@ -7,11 +7,13 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/pipeline/review_export.h"
+#include "rebalance/pipeline/review_table.h"
 #include "rebalance/pipeline/samples_compare.h"
+#include "rebalance/pipeline/score.h"
 
 static const char *name_of(const struct ek_review_options *o)
 {
-	return o->name != NULL ? o->name : o->samples;
+	return o->name != NULL ? o->name : o->labels != NULL ? o->labels : o->samples;
 }
 
 static int serve(struct ek_review *review, const struct ek_review_options *o, ek_page_announce announce, void *context)
@@ -23,12 +25,12 @@ static int serve(struct ek_review *review, const struct ek_review_options *o, ek
 	uint32_t reviewer;
 	int rc;
 
-	EK_TRY(ek_review_file_open(&file, review->run, name_of(o)));
+	EK_TRY(ek_review_file_open(&file, review->run, o->labels != NULL, name_of(o)));
 	EK_TRY(ek_review_void_stale(&file.log, review));
 	if (o->reviewer != NULL)
 		EK_TRY(ek_review_log_reviewer(&reviewer, &file.log, o->reviewer));
 	EK_TRY(ek_serve(&options, file.journal.path, review->count, announce, context));
-	ek_review_log_outcomes(counts, &file.log, review->count);
+	ek_review_outcomes(counts, review, &file.log);
 	ek_info("%" PRIu64 " of %" PRIu64 " images judged; the decisions are in %s",
 	        review->count - counts[EK_REVIEW_OPEN], review->count, file.journal.path);
 out:
@@ -42,10 +44,12 @@ static int look(struct ek_reviewed *r, const struct ek_review_options *o)
 	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_review_file_path(&path, r->run, name_of(o)));
+	EK_TRY(ek_review_file_path(&path, r->run, o->labels != NULL, name_of(o)));
 	EK_TRY(ek_review_log_load(&r->log, path));
 	EK_TRY(ek_review_void_stale(&r->log, &r->review));
-	if (o->export != NULL)
+	if (o->export != NULL && o->labels != NULL)
+		EK_TRY(ek_review_table(&r->exported, &r->review, &r->log, o->export, o->force));
+	else if (o->export != NULL)
 		EK_TRY(ek_review_export(&r->exported, &r->review, &r->log, name_of(o), o->export, o->force));
 out:
 	free(path);
@@ -84,17 +88,34 @@ out:
 	return rc;
 }
 
+/* The scores are brought up to date; a run that another works in has them as they are. */
+static int doubt(const char *path, const char *scores)
+{
+	struct ek_run *run = NULL;
+	int rc = ek_run_open(&run, path, EK_RUN_WRITE);
+
+	if (rc < 0) {
+		ek_info("%s; the scores are taken as they are", ek_error_message());
+		return 0;
+	}
+	EK_TRY(ek_do_score_before(run, NULL, scores));
+out:
+	ek_run_close(run);
+	return rc;
+}
+
 int ek_do_review(struct ek_reviewed *out, const char *run, const struct ek_review_options *o, ek_page_announce announce,
                  void *context)
 {
 	int rc;
 
 	*out = (struct ek_reviewed){ .review = { .held = -1 } };
-	if (o->samples == NULL)
-		return ek_fail(EK_EUSAGE, "a review needs samples");
-	EK_TRY(compare(run, o->samples));
+	if ((o->samples == NULL) == (o->labels == NULL))
+		return ek_fail(EK_EUSAGE, "a review needs 'samples' or 'labels', one of them");
+	EK_TRY(o->labels != NULL ? doubt(run, o->labels) : compare(run, o->samples));
 	EK_TRY(ek_run_open(&out->run, run, EK_RUN_READ));
-	EK_TRY(ek_review_open(&out->review, out->run, o->samples));
+	EK_TRY(o->labels != NULL ? ek_review_open_labels(&out->review, out->run, o->labels)
+	                         : ek_review_open(&out->review, out->run, o->samples));
 	if (o->summary || o->export != NULL)
 		EK_TRY(look(out, o));
 	else

@@ -12,7 +12,7 @@
 #include "rebalance/plan/export_folder.h"
 
 struct work {
-	const struct ek_review *review;
+	struct ek_review *review;
 	const struct ek_review_log *log;
 	struct ek_export_folder folder;
 	struct ek_atomic_file metadata;
@@ -139,8 +139,8 @@ out:
 	return rc;
 }
 
-int ek_review_export(uint64_t *images, const struct ek_review *review, const struct ek_review_log *log,
-                     const char *name, const char *output, int force)
+int ek_review_export(uint64_t *images, struct ek_review *review, const struct ek_review_log *log, const char *name,
+                     const char *output, int force)
 {
 	struct work w = { .review = review, .log = log, .folder.lock = EK_LOCK_NONE, .metadata.fd = -1 };
 	uint64_t counts[EK_REVIEW_OUTCOMES];

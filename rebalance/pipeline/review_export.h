@@ -11,7 +11,7 @@
 
 /* Write every sample whose outcome is EK_REVIEW_ACCEPTED, whole or not at all (plan/export_folder.h). `name`: of the
  * review. EK_EDATA: none is accepted, or an image has changed since it was judged. EK_EUSAGE, EK_EIO. */
-int ek_review_export(uint64_t *images, const struct ek_review *review, const struct ek_review_log *log,
-                     const char *name, const char *output, int force);
+int ek_review_export(uint64_t *images, struct ek_review *review, const struct ek_review_log *log, const char *name,
+                     const char *output, int force);
 
 #endif

@@ -13,8 +13,8 @@
 #include "rebalance/io/images.h"
 #include "rebalance/pipeline/score_classes.h"
 
-/* The joint is told of so many classes. */
-enum { CLASSES_TOLD = 100 };
+/* The joint is told of so many classes; of each class so many images whose label is surest. */
+enum { CLASSES_TOLD = 100, SUREST = 4 };
 
 /* In the order of the choices, the first of each being the default. */
 const struct ek_choice ek_score_filters[] = {
@@ -163,6 +163,34 @@ out:
 	return rc;
 }
 
+/* Images of a label that are likeliest of it, the surest first, for people to compare others with. */
+static int report_surest(cJSON *item, const struct work *w, uint32_t k)
+{
+	uint64_t surest[SUREST];
+	size_t count = 0;
+	cJSON *list;
+	int rc;
+
+	for (uint64_t i = 0; i < w->c->rows.count; i++) {
+		size_t at = count;
+
+		if (w->c->label[i] != k || w->wrong[i])
+			continue;
+		while (at > 0 && row_of(w, i)[k] > row_of(w, surest[at - 1])[k])
+			at--;
+		if (at == SUREST)
+			continue;
+		count += count < SUREST;
+		memmove(surest + at + 1, surest + at, (count - 1 - at) * sizeof *surest);
+		surest[at] = i;
+	}
+	EK_TRY(ek_json_add_array(&list, item, "surest"));
+	for (size_t j = 0; j < count; j++)
+		EK_TRY(ek_json_add_u64(list, NULL, w->c->ids[surest[j]]));
+out:
+	return rc;
+}
+
 /* How many of a label are likely wrong, and what they are most often instead. */
 static int report_class(cJSON *list, const struct work *w, uint32_t k, uint64_t *instead)
 {
@@ -192,6 +220,7 @@ static int report_class(cJSON *list, const struct work *w, uint32_t k, uint64_t 
 	EK_TRY(ek_json_add_u64(item, "errors", wrong));
 	EK_TRY(wrong > 0 ? ek_json_add_string(item, "mostly", w->c->names[most]) : ek_json_add_null(item, "mostly"));
 	EK_TRY(ek_json_add_u64(item, "mostly_images", wrong > 0 ? instead[most] : 0));
+	EK_TRY(report_surest(item, w, k));
 out:
 	return rc;
 }

@@ -54,7 +54,7 @@ static void open_page(void)
 	write_samples(folder);
 	assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
 	assert_ok(ek_review_open(&review, run, "rare"));
-	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 }
 
 static void answer(const struct ek_server_route *route, uint64_t number, const char *hash, const char *body)

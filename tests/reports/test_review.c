@@ -249,7 +249,7 @@ static void answers_hold_whatever_the_data_hold(void **state)
 	write_samples(path, &good);
 	assert_ok(ek_run_open(&run, path, EK_RUN_READ));
 	assert_ok(ek_review_open(&review, run, "rare"));
-	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 
 	assert_ok(answer_of(&answer, &status, &page, "/sample/#", 0, ""));
 	near = cJSON_GetObjectItem(answer, "neighbours");
@@ -313,7 +313,7 @@ static void a_decision_is_on_the_image_that_was_shown(void **state)
 	write_samples(path, &good);
 	assert_ok(ek_run_open(&run, path, EK_RUN_READ));
 	assert_ok(ek_review_open(&review, run, "rare"));
-	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 	assert_ok(answer_of(&answer, &status, &page, "/sample/#", 3, ""));
 	(void)snprintf(sha256, sizeof sha256, "%s", cJSON_GetStringValue(cJSON_GetObjectItem(answer, "sha256")));
 	cJSON_Delete(answer);

@@ -57,7 +57,7 @@ static void what_was_decided_is_there_when_it_is_opened_again(void **state)
 	uint32_t sample;
 
 	(void)state;
-	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 	assert_int_equal(file.log.entry_count, 0);
 	assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
 	assert_int_equal(lines_of(&file), 1);
@@ -73,7 +73,7 @@ static void what_was_decided_is_there_when_it_is_opened_again(void **state)
 	assert_int_equal(lines_of(&file), 5);
 	ek_review_file_release(&file);
 
-	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 	assert_int_equal(file.log.lines.damaged, 0);
 	assert_int_equal(file.log.reviewer_count, 2);
 	assert_int_equal(ek_review_log_standing(&file.log, 4, 0)->verdict, EK_VERDICT_ACCEPT);
@@ -93,19 +93,19 @@ static void a_second_process_is_refused(void **state)
 	char who[64];
 
 	(void)state;
-	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 	(void)snprintf(who, sizeof who, "in use by process %ld", (long)getpid());
-	assert_fails(ek_review_file_open(&second, run, "rare"), EK_EUSAGE, who);
+	assert_fails(ek_review_file_open(&second, run, 0, "rare"), EK_EUSAGE, who);
 	ek_review_file_release(&second);
 	/* Another review of the run is another file. */
-	assert_ok(ek_review_file_open(&other, run, "rare2"));
+	assert_ok(ek_review_file_open(&other, run, 0, "rare2"));
 	ek_review_file_release(&other);
 	ek_review_file_release(&file);
-	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 	ek_review_file_release(&file);
-	assert_fails(ek_review_file_open(&file, run, "../rare"), EK_EUSAGE, "no name for a review");
+	assert_fails(ek_review_file_open(&file, run, 0, "../rare"), EK_EUSAGE, "no name for a review");
 	ek_review_file_release(&file);
-	assert_fails(ek_review_file_open(&file, run, ""), EK_EUSAGE, "no name for a review");
+	assert_fails(ek_review_file_open(&file, run, 0, ""), EK_EUSAGE, "no name for a review");
 	ek_review_file_release(&file);
 	ek_run_close(run);
 }
@@ -131,18 +131,18 @@ static void the_end_is_mended(void **state)
 		struct ek_review_file file;
 		FILE *stream;
 
-		assert_ok(ek_review_file_open(&file, run, "rare"));
+		assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 		assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
 		stream = fopen(file.journal.path, "a");
 		assert_non_null(stream);
 		assert_true(fputs(ends[i].end, stream) >= 0 && fclose(stream) == 0);
 		ek_review_file_release(&file);
 
-		assert_ok(ek_review_file_open(&file, run, "rare"));
+		assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 		assert_int_equal(file.log.entry_count, ends[i].decisions);
 		assert_ok(decide(&file, 5, "Anna", EK_VERDICT_REJECT, ""));
 		ek_review_file_release(&file);
-		assert_ok(ek_review_file_open(&file, run, "rare"));
+		assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 		assert_int_equal(file.log.entry_count, ends[i].decisions + 1);
 		assert_int_equal(file.log.lines.damaged, 0);
 		assert_int_equal(file.log.lines.is_cut, 0);
@@ -159,7 +159,7 @@ static void a_full_disk_leaves_no_half_a_line(void **state)
 	struct rlimit old, low;
 
 	(void)state;
-	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 	assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	low = old;
@@ -183,7 +183,7 @@ static void a_file_that_is_gone_takes_no_more(void **state)
 	struct ek_review_file file;
 
 	(void)state;
-	assert_ok(ek_review_file_open(&file, run, "rare"));
+	assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 	assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
 	assert_int_equal(remove(file.journal.path), 0);
 	assert_fails(decide(&file, 5, "Anna", EK_VERDICT_REJECT, ""), EK_EIO, "cannot find");
@@ -265,7 +265,7 @@ static void what_another_program_makes_of_the_file_costs_no_decision(void **stat
 		struct ek_review_file file;
 
 		print_message("change %zu\n", i);
-		assert_ok(ek_review_file_open(&file, run, "rare"));
+		assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 		for (uint32_t s = 0; s < 3; s++)
 			assert_ok(decide(&file, s, s == 1 ? "Ben" : "Anna", EK_VERDICT_ACCEPT, ""));
 		cases[i].change(file.journal.path, text_of(&file));
@@ -279,7 +279,7 @@ static void what_another_program_makes_of_the_file_costs_no_decision(void **stat
 		ek_review_file_release(&file);
 
 		/* Whoever reads it next finds the same. */
-		assert_ok(ek_review_file_open(&file, run, "rare"));
+		assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 		assert_int_equal(file.log.lines.damaged, cases[i].damaged);
 		for (uint32_t s = 0; s < 9; s++) {
 			uint32_t votes[EK_VERDICTS];

@@ -76,3 +76,37 @@ wait $server
 echo "the server ended with $?"
 cat said
 run tail -c 30 RUN/reviews/rare.jsonl
+
+# Labels that are doubted: a log by hand, the summary, and the table that follows.
+cp photos/bar/00006.png photos/disc/x.png
+cp photos/disc/00000.png photos/bar/x.png
+cp photos/disc/00001.jpg photos/bar/y.jpg
+run evenkeel audit photos -o LABELS --encoder pixels --clusters 3 --quiet --json >/dev/null
+run evenkeel score LABELS --method label-errors --name wrong --quiet >/dev/null
+cut -d , -f 1,3,4 LABELS/scores/wrong.csv
+run evenkeel review LABELS --labels right --summary
+run evenkeel score LABELS --method distance --name far --quiet --json >/dev/null
+run evenkeel review LABELS --labels far --summary
+run evenkeel review LABELS --labels wrong --samples rare --summary
+mkdir LABELS/label-reviews
+id() {
+	grep -F "\"$1\"" LABELS/images.jsonl | sed -E 's/.*"id": ?([0-9]+).*/\1/'
+}
+label() {
+	printf '{"sample": %s, "decision": "%s", "note": "", "reviewer": "%s", "time": "2026-11-25T19:00:00Z", "given": "%s"%s}\n' "$(id "$1")" "${@:2:3}" "${5:+, \"label\": \"$5\"}"
+}
+{
+	label disc/x.png reject Anna disc bar
+	label bar/x.png reject Anna bar
+	label bar/y.jpg accept Anna bar
+	label bar/y.jpg reject Ben bar disc
+	label bar/00006.png reject Ben disc bar # another label than it has
+} >LABELS/label-reviews/wrong.jsonl
+run evenkeel review LABELS --labels wrong --summary
+run evenkeel review LABELS --labels wrong --summary --json --quiet | sed 's/"size": [0-9]*/"size": N/g'
+run evenkeel review LABELS --labels wrong --export corrected.csv --quiet
+grep -e x.png -e y.jpg -e 00006 corrected.csv
+run evenkeel review LABELS --labels wrong --export corrected.csv --quiet
+run evenkeel info LABELS/label-reviews/wrong.jsonl
+run evenkeel audit LABELS --attributes corrected.csv --quiet --json >/dev/null
+run evenkeel prune LABELS --method random --keep 1 --by corrected_label --name clean --quiet | head -n 2
