@@ -7,9 +7,12 @@
  *     bench_cuda all NAME BATCH STEPS       these three
  *     bench_cuda images NAME BATCH STEPS    the norms of single images' gradients, alone and with their products with a
  *                                           direction; and how the order of norms is beside that in float32
+ *     bench_cuda moso NAME BATCH DRAWS      both passes of MoSo over 64 slices of so many draws, as the program makes
+ *                                           them; images_rival.py measures its authors' way
  *     bench_cuda bits NAME BATCH STEPS      a digest of the values after so many steps
  *
- * NAME: SiT-S/2, …; images are latents of 32 × 32 × 4, numbers are bfloat16.
+ * NAME: SiT-S/2, …, of latents of 32 × 32 × 4; or small: width 192, depth 6, patch 4, of pixels 32 × 32 × 3. Numbers
+ * are bfloat16.
  */
 #include <math.h>
 #include <stdio.h>
@@ -24,8 +27,10 @@
 #include "train/flow/flow_task.h"
 #include "train/nn/cuda.h"
 #include "train/nn/net_internal.h"
+#include "train/score/moso.h"
+#include "train/score/pass.h"
 
-enum { WARMUP = 5, REPEATS = 10, TIMES = 4096, DRAWN = 1000003 };
+enum { WARMUP = 5, REPEATS = 10, TIMES = 4096, DRAWN = 1000003, SLICES = EK_SCORE_BLOCK };
 
 struct run {
 	struct ek_sit_config config;
@@ -62,7 +67,6 @@ static int prepare(struct run *r)
 	r->options.precision = EK_NN_BF16;
 	r->options.slice = r->batch;
 	r->options.seed = 5;
-	r->options.drop = 0.1;
 	EK_TRY(ek_objective_init(&r->options.objective));
 	EK_TRY(ek_flow_task_new(&r->flow, &r->task, &r->options, &source));
 	EK_TRY(ek_store_new(&r->store, r->task.params));
@@ -393,19 +397,79 @@ out:
 	return rc;
 }
 
+/* The mean gradient of all images to EK_FIRST, then each one's numbers. `seconds`: of the two passes. */
+static int two_passes(struct run *r, const struct ek_score_pass *pass, const int64_t *ids, uint64_t images,
+                      struct ek_score_sums *numbers, double seconds[2])
+{
+	const size_t size = r->task.params->size;
+	double *sum = NULL, start, square, mean = 0;
+	int rc;
+
+	EK_TRY(ek_alloc(&sum, size, sizeof *sum));
+	start = clock_of_device(r);
+	EK_TRY(ek_score_gradient(pass, ids, images, r->store, sum));
+	seconds[0] = clock_of_device(r) - start;
+	square = ek_moso_mean(r->values, sum, size, images);
+	ek_store_write(r->store, EK_FIRST, 0, size, r->values);
+	start = clock_of_device(r);
+	EK_TRY(ek_score_images(pass, ids, images, numbers));
+	seconds[1] = clock_of_device(r) - start;
+	for (uint64_t i = 0; i < images; i++)
+		mean += numbers[i].first / (double)images;
+	printf("the mean of products is the square of the mean gradient times %.6f\n", mean / square);
+out:
+	free(sum);
+	return rc;
+}
+
+static int time_moso(struct run *r, const char *name, int draws)
+{
+	const struct ek_score_pass pass = {
+		.task = &r->task, .grid = { draws, 1 }, .of = EK_SCORE_MOSO, .direction = r->store
+	};
+	const uint64_t images = (uint64_t)(SLICES * r->batch / draws);
+	struct ek_score_sums *numbers = NULL;
+	double seconds[2];
+	int64_t *ids = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&numbers, images, sizeof *numbers));
+	EK_TRY(ek_alloc(&ids, images, sizeof *ids));
+	for (uint64_t i = 0; i < images; i++)
+		ids[i] = (int64_t)(i % (uint64_t)r->batch);
+	EK_TRY(two_passes(r, &pass, ids, images / SLICES, numbers, seconds));
+	EK_TRY(two_passes(r, &pass, ids, images, numbers, seconds));
+	printf("moso %s slices of %d, %d draws: mean gradient %.1f draws/s, products %.1f draws/s, both %.1f\n", name,
+	       r->batch, draws, (double)images * draws / seconds[0], (double)images * draws / seconds[1],
+	       (double)images * draws / (seconds[0] + seconds[1]));
+out:
+	free(numbers);
+	free(ids);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	const struct ek_device *device;
 	const int steps = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 20;
 	struct run r = { .batch = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 256 };
-	int rc = argc > 2 ? 0 : ek_fail(EK_EUSAGE, "bench_cuda step|ops|sample|all|images|bits NAME [BATCH [STEPS]]");
+	int rc = argc > 2 ? 0
+	                  : ek_fail(EK_EUSAGE, "bench_cuda step|ops|sample|all|images|moso|bits NAME [BATCH [STEPS]]");
 	const int all = argc > 1 && strcmp(argv[1], "all") == 0;
 
 	EK_TRY(rc);
-	EK_TRY(ek_sit_config_name(&r.config, argv[2]));
+	if (strcmp(argv[2], "small") == 0)
+		r.config = (struct ek_sit_config){ .depth = 6, .width = 192, .heads = 6, .patch = 4, .channels = 3 };
+	else
+		EK_TRY(ek_sit_config_name(&r.config, argv[2]));
 	r.config.side = 32;
-	r.config.channels = 4;
+	r.config.channels = r.config.channels > 0 ? r.config.channels : 4;
 	r.config.classes = 1000;
+	r.options.drop = 0.1;
+	if (strcmp(argv[1], "moso") == 0) {
+		r.options.drop = 0;
+		r.options.use = EK_FLOW_IMAGES;
+	}
 	EK_TRY(ek_cuda_choose(&device, 0));
 	ek_device_set(device);
 	EK_TRY(prepare(&r));
@@ -417,6 +481,8 @@ int main(int argc, char **argv)
 		EK_TRY(time_operators(&r, argv[2]));
 	if (all || strcmp(argv[1], "sample") == 0)
 		EK_TRY(time_sampling(&r, argv[2], steps));
+	if (strcmp(argv[1], "moso") == 0)
+		EK_TRY(time_moso(&r, argv[2], argc > 4 ? steps : 8));
 	if (strcmp(argv[1], "bits") == 0)
 		EK_TRY(digest_of_steps(&r, argv[2], steps));
 out:

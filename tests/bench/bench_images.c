@@ -5,7 +5,9 @@
  *     bench_images [SECONDS [CASE]]        CASE: sit-192, …
  *
  * One line each: images a second of processor time, of the best of some rounds that the ways take in turn; all ways on
- * one thread, which is what a slice has.
+ * one thread, which is what a slice has. And what share that is of the limit: three times the products of forward,
+ * which is what a gradient takes, at the rate of multiply-adds on registers that is measured in the same run. Then
+ * where the time of slices goes, operator by operator.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +17,15 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
+#include "rebalance/base/threads.h"
+#include "tests/bench/peak.h"
 #include "train/flow/objective.h"
 #include "train/flow/sit.h"
 #include "train/nn/bf16.h"
+#include "train/nn/net_internal.h"
 #include "train/nn/store_internal.h"
 
-enum { ROUNDS = 3, WAYS = 3, SLICE = 16 };
+enum { ROUNDS = 3, WAYS = 3, SLICE = 16, REPEATS = 3 };
 
 struct bench {
 	const char *name;
@@ -125,6 +130,59 @@ out:
 	return rc;
 }
 
+/* Milliseconds of an image of a layer's part of a pass. */
+static int time_part(double *sum, int (*part)(struct ek_net_state *, const struct ek_net_op *), struct way *w,
+                     const struct ek_net_op *op)
+{
+	const clock_t start = clock();
+	int rc = 0;
+
+	for (int i = 0; i < REPEATS; i++)
+		EK_TRY(part(w->s, op));
+	*sum += 1e3 * (double)(clock() - start) / CLOCKS_PER_SEC / REPEATS / w->slice;
+out:
+	return rc;
+}
+
+/* After a pass: forward, backward and the squares of images of each kind of layer, alone. */
+static int time_layers(struct way *w, const char *name)
+{
+	const struct ek_net_images what = { .together = 1 };
+	double sums[EK_NET_KIND_COUNT][3] = { { 0 } };
+	const struct ek_net *net = w->net;
+	int rc = 0;
+
+	w->s->measure = &what;
+	for (int i = 0; i < net->step_count; i++) {
+		const struct ek_net_op *op = &net->ops[net->steps[i].op];
+		const struct ek_net_code *code = net->device->codes[op->kind];
+
+		w->s->in_backward = i >= net->op_count;
+		if (w->s->in_backward && ek_net_measures(w->s, op, 0))
+			EK_TRY(time_part(&sums[op->kind][2], code->images, w, op));
+		if (!op->idle[w->s->in_backward])
+			EK_TRY(time_part(&sums[op->kind][w->s->in_backward],
+			                 w->s->in_backward ? code->backward : code->forward, w, op));
+	}
+	for (int k = 0; k < EK_NET_KIND_COUNT; k++)
+		if (sums[k][0] + sums[k][1] + sums[k][2] > 0)
+			printf("  %s, %s, %-12s %8.3f %8.3f %8.3f ms an image: forward, backward, squares\n", name,
+			       w->name, ek_net_operators[k].name, sums[k][0], sums[k][1], sums[k][2]);
+out:
+	w->s->measure = NULL;
+	w->s->in_backward = 0;
+	return rc;
+}
+
+/* Of what a thread can do. */
+static double share_of_limit(const struct way *w)
+{
+	const enum ek_nn_type type = ek_net_type(w->net);
+	const double limit = 1e9 * ek_bench_peak(type) / ek_threads();
+
+	return limit > 0 ? w->rate * 3 * ek_net_flops(w->net) / limit : 0;
+}
+
 static int run(const struct bench *bench, double seconds)
 {
 	struct run r = { .bench = bench,
@@ -148,8 +206,11 @@ static int run(const struct bench *bench, double seconds)
 		for (int i = 0; i < WAYS; i++)
 			EK_TRY(time_way(&r, &r.ways[i], seconds, squares[i]));
 	for (int i = 0; i < WAYS; i++)
-		printf("%s, %s: %.2f images/s, %.1f times; square of image 0: %.8g\n", bench->name, r.ways[i].name,
-		       r.ways[i].rate, r.ways[i].rate / r.ways[0].rate, squares[i][0]);
+		printf("%s, %s: %.2f images/s, %.1f times, %.2f of the limit; square of image 0: %.8g\n", bench->name,
+		       r.ways[i].name, r.ways[i].rate, r.ways[i].rate / r.ways[0].rate, share_of_limit(&r.ways[i]),
+		       squares[i][0]);
+	for (int i = 1; i < WAYS; i++)
+		EK_TRY(time_layers(&r.ways[i], bench->name));
 out:
 	for (int i = 0; i < WAYS; i++) {
 		ek_net_state_free(r.ways[i].s);

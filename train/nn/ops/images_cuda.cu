@@ -17,6 +17,7 @@ enum {
 	WARP_COLUMNS = 32
 };
 enum { PART = 64, LINES = 16 };
+enum { MADE_BLOCK = 256, MADE_PART = 1 << 14, MADE_COLUMNS = 64, MADE_LINES = MADE_BLOCK / MADE_COLUMNS };
 
 static size_t pairs_of(size_t rows)
 {
@@ -247,6 +248,94 @@ int ek_cuda_image_weights(const ek_net_state *s, const ek_image_product *p, void
 	EK_TRY(finish(s, (const double *)scratch, count));
 out:
 	return rc;
+}
+
+/* Of gradients that were made. */
+
+static size_t made_weights(size_t numbers)
+{
+	return (numbers + MADE_PART - 1) / MADE_PART;
+}
+
+size_t ek_cuda_made_parts(size_t numbers, size_t columns)
+{
+	return made_weights(numbers) + (columns + MADE_COLUMNS - 1) / MADE_COLUMNS;
+}
+
+/* Of the block to part blockIdx.x of image `image`. */
+static __device__ inline void put_part(const ek_image_made &m, size_t parts, size_t image, size_t part, double square,
+                                       double product)
+{
+	__shared__ double room[32];
+	double *out = m.parts + 2 * (image * parts + part);
+
+	square = ek_block_sum(square, room);
+	product = ek_block_sum(product, room);
+	if (threadIdx.x > 0)
+		return;
+	out[0] = square;
+	out[1] = product;
+}
+
+static __global__ void __launch_bounds__(MADE_BLOCK)
+	measure_weights(ek_image_made m, size_t parts, const float *made, const float *direction, size_t first)
+{
+	const float *gradient = made + blockIdx.y * m.numbers;
+	const size_t begin = (size_t)blockIdx.x * MADE_PART, end = min(begin + MADE_PART, m.numbers);
+	double square = 0, product = 0;
+
+#pragma unroll 8
+	for (size_t i = begin + threadIdx.x; i < end; i += MADE_BLOCK) {
+		square += (double)gradient[i] * (double)gradient[i];
+		if (direction != NULL)
+			product += (double)gradient[i] * (double)direction[i];
+	}
+	put_part(m, parts, first + blockIdx.y, blockIdx.x, square, product);
+}
+
+int ek_cuda_made_weights(const ek_image_made *m, const float *made, const float *direction, size_t first, size_t count)
+{
+	measure_weights<<<dim3((unsigned)made_weights(m->numbers), (unsigned)count), MADE_BLOCK, 0, ek_cuda_stream()>>>(
+		*m, ek_cuda_made_parts(m->numbers, m->columns), made, direction, first);
+	return ek_cuda_launched("the gradients of images");
+}
+
+/* A block has 64 columns of an image; of the rows, each fourth of its threads has each fourth. */
+static __global__ void __launch_bounds__(MADE_BLOCK) measure_bias(ek_image_made m, size_t parts, size_t weights,
+                                                                  ek_cuda_view dy, size_t rows, const float *direction)
+{
+	__shared__ float sums[MADE_LINES][MADE_COLUMNS];
+	const size_t line = threadIdx.x / MADE_COLUMNS, at = threadIdx.x % MADE_COLUMNS;
+	const size_t column = (size_t)blockIdx.x * MADE_COLUMNS + at;
+	double square = 0, product = 0;
+	float sum = 0;
+
+#pragma unroll 8
+	for (size_t r = line; r < rows && column < m.columns; r += MADE_LINES)
+		sum += ek_get(dy, (blockIdx.y * rows + r) * m.columns + column);
+	sums[line][at] = sum;
+	__syncthreads();
+	if (line == 0 && column < m.columns) {
+		for (int i = 1; i < MADE_LINES; i++)
+			sum += sums[i][at];
+		square = (double)sum * (double)sum;
+		product = direction != NULL ? (double)sum * (double)direction[column] : 0;
+	}
+	put_part(m, parts, blockIdx.y, weights + blockIdx.x, square, product);
+}
+
+int ek_cuda_made_bias(const ek_image_made *m, const ek_cuda_view &dy, size_t rows, const float *direction,
+                      size_t images)
+{
+	measure_bias<<<dim3((unsigned)((m->columns + MADE_COLUMNS - 1) / MADE_COLUMNS), (unsigned)images), MADE_BLOCK,
+	               0, ek_cuda_stream()>>>(*m, ek_cuda_made_parts(m->numbers, m->columns), made_weights(m->numbers),
+	                                      dy, rows, direction);
+	return ek_cuda_launched("the gradients of images");
+}
+
+int ek_cuda_made_sums(const ek_net_state *s, const ek_image_made *m)
+{
+	return finish(s, m->parts, ek_cuda_made_parts(m->numbers, m->columns));
 }
 
 /* Vectors: the sum over pairs of draws of (x · x') (dy · dy'). */

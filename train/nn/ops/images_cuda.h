@@ -166,6 +166,20 @@ int ek_cuda_has_gram(const struct ek_image_product *p);
 int ek_cuda_image_gram(const ek_net_state *s, const struct ek_image_product *p, void *scratch);
 /* Any, with products. */
 int ek_cuda_image_weights(const ek_net_state *s, const struct ek_image_product *p, void *scratch);
+/* Of a linear layer whose gradients are made, image after image: what they come to, part by part. */
+struct ek_image_made {
+	size_t numbers, columns; /* of the weights; of the bias, 0: it does not count */
+	double *parts;           /* [images, ek_cuda_made_parts, 2]: squares, products with the direction */
+};
+size_t ek_cuda_made_parts(size_t numbers, size_t columns);
+/* Of `count` images from `first` on, whose gradients `made` are, [count, numbers]; direction: [numbers] or NULL. */
+int ek_cuda_made_weights(const struct ek_image_made *m, const float *made, const float *direction, size_t first,
+                         size_t count);
+/* Of all images: the sums of `rows` rows of dy each; direction: [columns] or NULL. */
+int ek_cuda_made_bias(const struct ek_image_made *m, const ek_cuda_view &dy, size_t rows, const float *direction,
+                      size_t images);
+/* The parts to the sums. */
+int ek_cuda_made_sums(const ek_net_state *s, const struct ek_image_made *m);
 /* A linear layer of one token an image, rows being its draws; only squares. */
 int ek_cuda_image_vectors(const ek_net_state *s, const struct ek_image_product *p);
 /* The sum over an image's rows of a · (b + added) is added to its product. added: [columns], or NULL. */

@@ -13,6 +13,10 @@
 
 enum { FORWARD, DATA, WEIGHTS, DIRECTION, PRODUCTS };
 enum { CANDIDATES = 8, MANY_ROWS = 1 << 14 };
+/* Gradients of images that are made: at most so many bytes at once, which the level-2 cache holds; and what a number
+ * costs to write and read, as so many operations in bfloat16. */
+enum { MADE_ROOM = 32 << 20 };
+static const double made_cost = 1400;
 
 /* d [m, n] = or += a · b, column by column. */
 struct product {
@@ -39,17 +43,21 @@ static sizes sizes_of(const ek_net *net, const ek_net_op *op)
 		 (size_t)op->of.linear.outputs };
 }
 
+static void release_product(const ek_cublaslt *lt, const product &q)
+{
+	if (q.what != NULL)
+		lt->MatmulDescDestroy(q.what);
+	for (cublasLtMatrixLayout_t l : { q.a, q.b, q.d })
+		if (l != NULL)
+			lt->MatrixLayoutDestroy(l);
+}
+
 static void release(ek_cuda_plan *head)
 {
 	plan *p = (plan *)head;
 
-	for (product &q : p->products) {
-		if (q.what != NULL)
-			p->lt->MatmulDescDestroy(q.what);
-		for (cublasLtMatrixLayout_t l : { q.a, q.b, q.d })
-			if (l != NULL)
-				p->lt->MatrixLayoutDestroy(l);
-	}
+	for (const product &q : p->products)
+		release_product(p->lt, q);
 }
 
 static cudaDataType_t type_of(int bf16)
@@ -65,7 +73,9 @@ struct wish {
 	cublasLtEpilogue_t epilogue;
 	float beta;
 	uint32_t a_bytes, d_bytes;
-	int with_other; /* the epilogue reads or writes another matrix like d */
+	int with_other;       /* the epilogue reads or writes another matrix like d */
+	uint32_t b_bytes = 0; /* 0: the library's own */
+	int32_t count = 1;    /* of products, whose matrices lie one behind the other */
 };
 
 /*
@@ -159,6 +169,8 @@ static int choose(product *q, const ek_cublaslt *lt, const wish &w)
 	SET(MAX_WORKSPACE_BYTES, lt->workspace_bytes);
 	SET(REDUCTION_SCHEME_MASK, reductions);
 	SET(MIN_ALIGNMENT_A_BYTES, w.a_bytes);
+	if (w.b_bytes > 0)
+		SET(MIN_ALIGNMENT_B_BYTES, w.b_bytes);
 	SET(MIN_ALIGNMENT_C_BYTES, w.d_bytes);
 	SET(MIN_ALIGNMENT_D_BYTES, w.d_bytes);
 #undef SET
@@ -172,6 +184,20 @@ static int choose(product *q, const ek_cublaslt *lt, const wish &w)
 out:
 	if (preference != NULL)
 		lt->MatmulPreferenceDestroy(preference);
+	return rc;
+}
+
+/* The matrix is the first of `count`, one behind the other. */
+static int repeat(const ek_cublaslt *lt, cublasLtMatrixLayout_t l, int32_t count, int64_t numbers)
+{
+	int rc;
+
+	EK_TRY(ek_cuda_cublaslt_check(
+		lt->MatrixLayoutSetAttribute(l, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count), "a matrix"));
+	EK_TRY(ek_cuda_cublaslt_check(
+		lt->MatrixLayoutSetAttribute(l, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &numbers, sizeof numbers),
+		"a matrix"));
+out:
 	return rc;
 }
 
@@ -202,17 +228,32 @@ static int make(product *q, const ek_cublaslt *lt, const wish &w)
 	LAYOUT(q->b, type, turned_b ? w.n : w.k, turned_b ? w.k : w.n);
 	LAYOUT(q->d, result, w.m, w.n);
 #undef LAYOUT
+	if (w.count > 1) {
+		EK_TRY(repeat(lt, q->a, w.count, (int64_t)(w.m * w.k)));
+		EK_TRY(repeat(lt, q->b, w.count, (int64_t)(w.n * w.k)));
+		EK_TRY(repeat(lt, q->d, w.count, (int64_t)(w.m * w.n)));
+	}
 	EK_TRY(choose(q, lt, w));
 out:
 	return rc;
 }
 
-/* c: what is added, or NULL: d itself; other: of the epilogue. */
+/* c: what is added, or NULL: d itself. */
+static int multiply(const ek_cublaslt *lt, const product *q, const void *a, const void *b, const void *c, void *d)
+{
+	const float alpha = 1;
+
+	return ek_cuda_cublaslt_check(lt->Matmul(lt->handle, q->what, &alpha, a, q->a, b, q->b, &q->beta,
+	                                         c != NULL ? c : d, q->d, d, q->d, &q->algorithm, lt->workspace,
+	                                         lt->workspace_bytes, ek_cuda_stream()),
+	                              "a product");
+}
+
+/* other: of the epilogue. */
 static int run(const plan *p, int which, const void *a, const void *b, const void *c, void *d, const void *bias,
                const void *other)
 {
 	const product *q = &p->products[which];
-	const float alpha = 1;
 	int rc = 0;
 
 	if (bias != NULL)
@@ -224,10 +265,7 @@ static int run(const plan *p, int which, const void *a, const void *b, const voi
 		                                                            CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER,
 		                                                            &other, sizeof other),
 		                              "what the epilogue takes"));
-	EK_TRY(ek_cuda_cublaslt_check(p->lt->Matmul(p->lt->handle, q->what, &alpha, a, q->a, b, q->b, &q->beta,
-	                                            c != NULL ? c : d, q->d, d, q->d, &q->algorithm, p->lt->workspace,
-	                                            p->lt->workspace_bytes, ek_cuda_stream()),
-	                              "a product"));
+	EK_TRY(multiply(p->lt, q, a, b, c, d));
 out:
 	return rc;
 }
@@ -324,8 +362,50 @@ static size_t packed_weights(const ek_net *net, const ek_net_op *op)
 	return is_bf16(net, op) ? ek_net_align(op->counts[0] * sizeof(ek_bf16)) : 0;
 }
 
+/*
+ * Whether the gradients of images of so many rows are made, and their squares and products taken from them: where both
+ * grams, and a product with the direction for which they are no help, take longer; in float32 always, since there are
+ * no grams of such.
+ */
+static int makes(const sizes &z, int bf16, size_t rows, int with_products)
+{
+	const double numbers = (double)z.inputs * (double)z.outputs, r = (double)rows;
+	const double grams = r * r * (double)(z.inputs + z.outputs) + (with_products ? 2 * r * numbers : 0);
+
+	return !bf16 || z.inputs % 8 != 0 || z.outputs % 8 != 0 || grams > (2 * r + made_cost) * numbers;
+}
+
+/* Images whose gradients are made at once. */
+static size_t made_at_once(const sizes &z, size_t images)
+{
+	const size_t room = MADE_ROOM / (z.inputs * z.outputs * sizeof(float));
+
+	return room < 1 ? 1 : room < images ? room : images;
+}
+
+static size_t made_parts(const sizes &z, size_t images)
+{
+	return ek_net_align(images * ek_cuda_made_parts(z.inputs * z.outputs, z.outputs) * 2 * sizeof(double));
+}
+
+/* Scratch for making them, however many are together. */
+static size_t made_scratch(const ek_net *net, const sizes &z, int bf16)
+{
+	size_t most = 0;
+
+	for (int together = 1; together <= net->batch; together++) {
+		const size_t images = (size_t)(net->batch / together);
+		const size_t needed =
+			made_parts(z, images) + made_at_once(z, images) * z.inputs * z.outputs * sizeof(float);
+
+		if (net->batch % together == 0 && makes(z, bf16, z.rows / images, 1) && needed > most)
+			most = needed;
+	}
+	return most;
+}
+
 /* Scratch, behind dy where it is rounded: the parts of sums; then the direction as the product takes it, and x times
- * it. */
+ * it; or gradients of images. */
 static int prepare_images(ek_net *net, ek_net_op *op, plan *p)
 {
 	const sizes z = sizes_of(net, op);
@@ -333,10 +413,12 @@ static int prepare_images(ek_net *net, ek_net_op *op, plan *p)
 	const size_t rounded = bf16 != gives_bf16(net, op) ? ek_net_align(z.rows * z.outputs * sizeof(ek_bf16)) : 0;
 	const size_t parts = ek_cuda_images_scratch(net->batch, z.rows / (size_t)net->batch, z.inputs, z.outputs, 1);
 	const size_t products = packed_weights(net, op) + z.rows * z.outputs * sizeof(float);
+	const size_t made = z.rows > (size_t)net->batch ? made_scratch(net, z, bf16) : 0;
 	int rc;
 
-	if (op->scratch < rounded + (parts > products ? parts : products))
-		op->scratch = rounded + (parts > products ? parts : products);
+	for (size_t bytes : { parts, products, made })
+		if (op->scratch < rounded + bytes)
+			op->scratch = rounded + bytes;
 	EK_TRY(make(&p->products[DIRECTION], p->lt,
 	            { z.outputs, z.rows, z.inputs, CUBLAS_OP_T, CUBLAS_OP_N, bf16, 0, CUBLASLT_EPILOGUE_DEFAULT, 0,
 	              bf16 ? 64 : parameter_alignment(op, 0), 64, 0 }));
@@ -497,6 +579,62 @@ static int image_squares(ek_net_state *s, const ek_net_op *op, const ek_image_pr
 	return ek_cuda_has_gram(p) ? ek_cuda_image_gram(s, p, scratch) : ek_cuda_image_weights(s, p, scratch);
 }
 
+/* dy^T x of `count` images one behind the other. */
+static int plan_gradients(product *q, const ek_cublaslt *lt, const sizes &z, const ek_image_product *p, size_t count)
+{
+	const size_t rows = (size_t)p->rows, size = p->x.bf16 ? sizeof(ek_bf16) : sizeof(float);
+
+	release_product(lt, *q);
+	*q = {};
+	return make(q, lt,
+	            { z.inputs, z.outputs, rows, CUBLAS_OP_N, CUBLAS_OP_T, p->x.bf16, 0, CUBLASLT_EPILOGUE_DEFAULT, 0,
+	              alignment(rows * z.inputs * size), alignment(z.inputs * z.outputs * sizeof(float)), 0,
+	              alignment(rows * z.outputs * size), (int32_t)count });
+}
+
+/* Gradients of the weights, to `made`, so many images at a time; what they come to, to the parts. */
+static int make_gradients(ek_net_state *s, const ek_net_op *op, const ek_image_product *p, const ek_image_made *m,
+                          float *made)
+{
+	const ek_cublaslt *lt = ((const plan *)op->prepared)->lt;
+	const sizes z = sizes_of(s->net, op);
+	const size_t most = made_at_once(z, s->images), size = p->x.bf16 ? sizeof(ek_bf16) : sizeof(float);
+	product q = {};
+	int rc = 0;
+
+	for (size_t first = 0, planned = 0, count; first < s->images; first += count) {
+		const size_t row = first * (size_t)p->rows;
+
+		count = s->images - first < most ? s->images - first : most;
+		if (count != planned)
+			EK_TRY(plan_gradients(&q, lt, z, p, count));
+		planned = count;
+		EK_TRY(multiply(lt, &q, (const char *)p->x.x + row * z.inputs * size,
+		                (const char *)p->dy.x + row * z.outputs * size, NULL, made));
+		EK_TRY(ek_cuda_made_weights(m, made, ek_net_direction(s, op, 0), first, count));
+	}
+out:
+	release_product(lt, q);
+	return rc;
+}
+
+/* All that is measured of a layer. */
+static int image_gradients(ek_net_state *s, const ek_net_op *op, const ek_image_product *p, unsigned char *scratch)
+{
+	const sizes z = sizes_of(s->net, op);
+	const int bias = ek_net_measures(s, op, 1);
+	const ek_image_made m = { z.inputs * z.outputs, bias ? z.outputs : 0, (double *)(void *)scratch };
+	int rc;
+
+	EK_TRY(make_gradients(s, op, p, &m, (float *)(void *)(scratch + made_parts(z, s->images))));
+	if (bias)
+		EK_TRY(ek_cuda_made_bias(&m, ek_cuda_grad_output(s, op, 0), (size_t)p->rows, ek_net_direction(s, op, 1),
+		                         s->images));
+	EK_TRY(ek_cuda_made_sums(s, &m));
+out:
+	return rc;
+}
+
 /* dy times x V^T, and times the direction of the bias. */
 static int image_products(ek_net_state *s, const ek_net_op *op, const ek_image_product *p, unsigned char *scratch)
 {
@@ -517,33 +655,49 @@ out:
 	return rc;
 }
 
-/* The bias goes with products of the weights, where these are grams of the gradient as it is given. */
-static int images(ek_net_state *s, const ek_net_op *op)
+/* The bias goes with the weights where their gradients are made, or their squares are grams of the gradient as it is
+ * given. */
+static int image_weights(ek_net_state *s, const ek_net_op *op, int *with_bias)
 {
 	const sizes z = sizes_of(s->net, op);
 	const int bf16 = is_bf16(s->net, op), tokens = z.rows > (size_t)s->net->batch;
+	const int products = s->measure->direction != NULL;
 	ek_image_product p = {};
 	unsigned char *scratch = s->scratch;
 	int rc = 0;
 
-	if (ek_net_measures(s, op, 0)) {
-		p.x = ek_cuda_input(s, op, 0);
-		p.dy = ek_cuda_grad_output(s, op, 0);
-		p.rows = (int)(z.rows / s->images);
-		p.inputs = (int)z.inputs;
-		p.outputs = (int)z.outputs;
-		p.groups = 1;
-		p.with_bias = bf16 && p.dy.bf16 && tokens && ek_cuda_has_gram(&p) && ek_net_measures(s, op, 1);
-		if (bf16 != p.dy.bf16) {
-			EK_TRY(ek_cuda_copy({ scratch, 1, 0 }, p.dy, z.rows * z.outputs));
-			p.dy = { scratch, 1, 0 };
-			scratch += ek_net_align(z.rows * z.outputs * sizeof(ek_bf16));
-		}
-		EK_TRY(image_squares(s, op, &p, scratch));
-		if (s->measure->direction != NULL)
-			EK_TRY(image_products(s, op, &p, scratch));
+	p.x = ek_cuda_input(s, op, 0);
+	p.dy = ek_cuda_grad_output(s, op, 0);
+	p.rows = (int)(z.rows / s->images);
+	p.inputs = (int)z.inputs;
+	p.outputs = (int)z.outputs;
+	p.groups = 1;
+	p.with_bias = bf16 && p.dy.bf16 && tokens && ek_cuda_has_gram(&p) && ek_net_measures(s, op, 1);
+	if (bf16 != p.dy.bf16) {
+		EK_TRY(ek_cuda_copy({ scratch, 1, 0 }, p.dy, z.rows * z.outputs));
+		p.dy = { scratch, 1, 0 };
+		scratch += ek_net_align(z.rows * z.outputs * sizeof(ek_bf16));
 	}
-	if (!p.with_bias)
+	*with_bias = tokens && makes(z, bf16, (size_t)p.rows, products);
+	if (*with_bias) {
+		EK_TRY(image_gradients(s, op, &p, scratch));
+		goto out;
+	}
+	*with_bias = p.with_bias;
+	EK_TRY(image_squares(s, op, &p, scratch));
+	if (products)
+		EK_TRY(image_products(s, op, &p, scratch));
+out:
+	return rc;
+}
+
+static int images(ek_net_state *s, const ek_net_op *op)
+{
+	int with_bias = 0, rc = 0;
+
+	if (ek_net_measures(s, op, 0))
+		EK_TRY(image_weights(s, op, &with_bias));
+	if (!with_bias)
 		EK_TRY(ek_cuda_image_bias(s, op));
 out:
 	return rc;
