@@ -24,22 +24,35 @@ static void fill_row(double *row, const struct ek_probe *probe, uint32_t group, 
 		row[c->d] -= row[j] * c->mean[j];
 }
 
-int ek_classifier_save(const struct ek_run *run, const struct ek_probe *probe, const struct ek_components *c)
+/* c NULL: over unit embeddings themselves. */
+static int save(const struct ek_run *run, const struct ek_probe *probe, const struct ek_components *c)
 {
-	const uint64_t shape[2] = { probe->groups, c->d + 1 };
+	const uint64_t shape[2] = { probe->groups, (c != NULL ? c->d : probe->k) + 1 };
 	double *rows = NULL;
 	char *path = NULL;
 	int rc;
 
 	EK_TRY(ek_layout_path(&path, run, file, NULL));
 	EK_TRY(ek_alloc(&rows, shape[0] * shape[1], sizeof *rows));
-	for (uint32_t g = 0; g < probe->groups; g++)
+	for (uint32_t g = 0; g < probe->groups && c != NULL; g++)
 		fill_row(rows + g * shape[1], probe, g, c);
+	for (uint64_t i = 0; i < shape[0] * shape[1] && c == NULL; i++)
+		rows[i] = probe->w[i] / probe->temperature;
 	EK_TRY(ek_npy_write(path, EK_F64, 2, shape, rows));
 out:
 	free(rows);
 	free(path);
 	return rc;
+}
+
+int ek_classifier_save(const struct ek_run *run, const struct ek_probe *probe, const struct ek_components *c)
+{
+	return save(run, probe, c);
+}
+
+int ek_classifier_save_words(const struct ek_run *run, const struct ek_probe *probe)
+{
+	return save(run, probe, NULL);
 }
 
 int ek_classifier_open(struct ek_classifier *c, const struct ek_run *run)
@@ -54,10 +67,12 @@ int ek_classifier_open(struct ek_classifier *c, const struct ek_run *run)
 	EK_TRY(ek_layout_path(&path, run, file, NULL));
 	if (!groups.named || groups.count < 2 || !ek_file_exists(path))
 		goto out;
-	shape[0] = groups.count;
+	shape[0] = groups.count + (uint32_t)groups.none;
 	shape[1] = UINT64_MAX;
 	EK_TRY(ek_npy_open_as(&c->logits, path, EK_F64, 2, shape));
 	c->groups = groups.count;
+	c->rows = groups.count + (uint32_t)groups.none;
+	c->unit = groups.by_words;
 	c->d = (size_t)c->logits.shape[1] - 1;
 out:
 	ek_groups_release(&groups);
@@ -71,21 +86,23 @@ void ek_classifier_release(struct ek_classifier *c)
 	*c = (struct ek_classifier){ 0 };
 }
 
-static void softmax(float *q, const double *logits, uint32_t groups)
+/* q [groups] of logits [rows]. */
+static void softmax(float *q, const double *logits, const struct ek_classifier *c)
 {
 	double most = -INFINITY, sum = 0;
 
-	for (uint32_t g = 0; g < groups; g++)
+	for (uint32_t g = 0; g < c->rows; g++)
 		most = fmax(most, logits[g]);
-	for (uint32_t g = 0; g < groups; g++)
+	for (uint32_t g = 0; g < c->rows; g++)
 		sum += exp(logits[g] - most);
-	for (uint32_t g = 0; g < groups; g++)
+	for (uint32_t g = 0; g < c->groups; g++)
 		q[g] = (float)(exp(logits[g] - most) / sum);
 }
 
 int ek_classifier_tell(float *q, const struct ek_classifier *c, const struct ek_rows *rows, const char *what)
 {
 	const double *all = c->logits.data;
+	struct ek_rows scaled = *rows;
 	double *logits = NULL;
 	float *room = NULL;
 	int rc;
@@ -93,19 +110,20 @@ int ek_classifier_tell(float *q, const struct ek_classifier *c, const struct ek_
 	if (rows->dimensions != c->d)
 		return ek_fail(EK_EDATA, "%s: embeddings of %zu dimensions, the groups were learned from %zu", what,
 		               rows->dimensions, c->d);
-	EK_TRY(ek_alloc(&logits, c->groups, sizeof *logits));
+	scaled.unit |= c->unit;
+	EK_TRY(ek_alloc(&logits, c->rows, sizeof *logits));
 	EK_TRY(ek_alloc_aligned(&room, c->d, sizeof *room));
 	for (uint64_t i = 0; i < rows->count; i++) {
-		const float *x = ek_rows_at(rows, i, room);
+		const float *x = ek_rows_at(&scaled, i, room);
 
-		for (uint32_t g = 0; g < c->groups; g++) {
+		for (uint32_t g = 0; g < c->rows; g++) {
 			const double *row = all + g * (c->d + 1);
 
 			logits[g] = row[c->d];
 			for (size_t j = 0; j < c->d; j++)
 				logits[g] += row[j] * (double)x[j];
 		}
-		softmax(q + i * c->groups, logits, c->groups);
+		softmax(q + i * c->groups, logits, c);
 		if (i % 65536 == 0)
 			EK_TRY(ek_check_interrupt());
 	}
@@ -115,16 +133,18 @@ out:
 	return rc;
 }
 
-int ek_classifier_correct(float *q, uint64_t rows, uint32_t groups)
+int ek_classifier_correct(float *q, const struct ek_classifier *c, uint64_t rows)
 {
 	double *even = NULL, *prior = NULL;
 	int rc;
 
-	EK_TRY(ek_alloc(&even, groups, sizeof *even));
-	EK_TRY(ek_alloc(&prior, groups, sizeof *prior));
-	for (uint32_t g = 0; g < groups; g++)
-		even[g] = 1 / (double)groups;
-	(void)ek_probe_correct(q, prior, even, rows, groups);
+	if (c->unit)
+		return 0;
+	EK_TRY(ek_alloc(&even, c->groups, sizeof *even));
+	EK_TRY(ek_alloc(&prior, c->groups, sizeof *prior));
+	for (uint32_t g = 0; g < c->groups; g++)
+		even[g] = 1 / (double)c->groups;
+	(void)ek_probe_correct(q, prior, even, rows, c->groups);
 out:
 	free(even);
 	free(prior);

@@ -1,7 +1,8 @@
 /*
  * clusters/classifier.npy, [G, d + 1] float64: how images that are not of the run are told to be of its named groups.
  * Of the embedding e of an image, row g times (e, 1) is its logit of group g were all groups equally frequent: what the
- * groups step learned, over the embeddings themselves.
+ * groups step learned, over the embeddings themselves. Of groups that words describe it is so of embeddings of unit
+ * length, and a row more is of none of them where that is allowed: [G + 1, d + 1].
  */
 #ifndef EK_PIPELINE_CLASSIFIER_H
 #define EK_PIPELINE_CLASSIFIER_H
@@ -12,9 +13,14 @@
 /* Write that of a probe over components. EK_EIO, EK_ENOMEM. */
 int ek_classifier_save(const struct ek_run *run, const struct ek_probe *probe, const struct ek_components *components);
 
+/* Write that of words (words.h), whose probe is over embeddings of unit length. */
+int ek_classifier_save_words(const struct ek_run *run, const struct ek_probe *probe);
+
 /* The named groups of a run, and how to tell them. */
 struct ek_classifier {
 	uint32_t groups; /* 0: the run has no named groups, or they cannot be told of other images */
+	uint32_t rows;   /* of logits: groups, and one more where an image may be of none */
+	int unit;        /* 1: of embeddings of unit length, by words */
 	size_t d;
 	struct ek_npy logits;
 };
@@ -22,10 +28,11 @@ struct ek_classifier {
 int ek_classifier_open(struct ek_classifier *classifier, const struct ek_run *run);
 void ek_classifier_release(struct ek_classifier *classifier);
 
-/* q [rows->count, groups]: probabilities of each row as if groups were equally frequent. EK_EDATA: of other dimensions;
- * `what` starts the message. */
+/* q [rows->count, groups]: probabilities of each row as if groups were equally frequent, without that of none.
+ * EK_EDATA: of other dimensions; `what` starts the message. */
 int ek_classifier_tell(float *q, const struct ek_classifier *classifier, const struct ek_rows *rows, const char *what);
-/* Correct such probabilities for the shares that the groups have among these rows (ek_probe_correct). EK_ENOMEM. */
-int ek_classifier_correct(float *q, uint64_t rows, uint32_t groups);
+/* Correct such probabilities for the shares that the groups have among these rows (ek_probe_correct); those of words
+ * stay, as the run's own do. EK_ENOMEM. */
+int ek_classifier_correct(float *q, const struct ek_classifier *classifier, uint64_t rows);
 
 #endif

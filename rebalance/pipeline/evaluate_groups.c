@@ -34,7 +34,7 @@ static int tell_generated(struct ek_evaluate *e, const struct ek_classifier *c)
 		EK_TRY(ek_classifier_tell(e->group_generated + first * c->groups, c, rows, e->set[i].name));
 		first += rows->count;
 	}
-	EK_TRY(ek_classifier_correct(e->group_generated, count, c->groups));
+	EK_TRY(ek_classifier_correct(e->group_generated, c, count));
 out:
 	return rc;
 }
@@ -60,7 +60,7 @@ static int tell_reference(struct ek_evaluate *e, const struct ek_classifier *c)
 		rows.count = count;
 	}
 	EK_TRY(ek_classifier_tell(e->group_reference, c, &rows, "the reference"));
-	EK_TRY(ek_classifier_correct(e->group_reference, count, c->groups));
+	EK_TRY(ek_classifier_correct(e->group_reference, c, count));
 out:
 	ek_npy_close(&embeddings);
 	free(path);

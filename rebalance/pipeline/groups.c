@@ -358,7 +358,7 @@ int ek_make_groups(struct ek_run *run, const struct ek_make_groups *o)
 	EK_TRY(ek_run_file(&folder, run, "clusters"));
 	EK_TRY(ek_make_directories(folder));
 	EK_TRY(open_work(&w, run));
-	(void)unlink(classifier); /* of labels alone */
+	(void)unlink(classifier); /* groups that were found have none */
 	if (o->words != NULL) {
 		const struct ek_word_groups by = { .words = o->words, .weights = o->tower, .labels = o->labels };
 

@@ -7,7 +7,7 @@
  * Without either: found in the same components (analysis/cluster/found.h), each image of one of them.
  *
  * clusters/membership.npy [n, G] float32: probabilities, corrected for the shares of the groups among the labels.
- * clusters/classifier.npy: classifier.h; only of labels.
+ * clusters/classifier.npy: classifier.h; of labels and words.
  * clusters/groups.json: docs/files.md.
  */
 #ifndef EK_PIPELINE_GROUPS_H

@@ -8,6 +8,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/io/groups.h"
+#include "rebalance/pipeline/classifier.h"
 #include "rebalance/pipeline/group_shares.h"
 #include "rebalance/pipeline/words.h"
 
@@ -177,6 +178,7 @@ int ek_make_word_groups(const struct ek_run *run, const struct ek_word_groups *o
 	EK_TRY(ek_group_shares_estimate(&w.shares, w.q));
 	ek_group_shares_keep_given(&w.shares, w.q);
 	EK_TRY(ek_npy_write(membership, EK_F32, 2, (const uint64_t[]){ all->count, w.words.groups }, w.q));
+	EK_TRY(ek_classifier_save_words(run, &w.probe));
 	EK_TRY(save_document(&w, document));
 out:
 	ek_group_words_release(&w.words);

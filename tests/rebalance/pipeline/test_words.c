@@ -2,10 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/io/groups.h"
+#include "rebalance/pipeline/classifier.h"
 #include "rebalance/pipeline/words.h"
 #include "tests/support/support.h"
 
@@ -189,6 +191,54 @@ static void probabilities_are_a_softmax_of_cosines(void **state)
 	free(again);
 }
 
+/* Images of elsewhere are told as those of the run: with and without "none of these". */
+static void the_classifier_tells_the_same(void **state)
+{
+	static const char *const documents[] = {
+		"{\"named_by\":\"words\",\"words\":{},\"none\":{},\"groups\":[{\"name\":\"a\"},{\"name\":\"b\"},{"
+		"\"name\":\"c\"}]}",
+		"{\"named_by\":\"words\",\"words\":{},\"none\":null,\"groups\":[{\"name\":\"a\"},{\"name\":\"b\"},{"
+		"\"name\":\"c\"},"
+		"{\"name\":\"d\"}]}",
+	};
+	float *x = malloc(sizeof *x * IMAGES * D), *want = calloc(IMAGES, GROUPS * sizeof *want);
+	float *got = calloc(IMAGES, GROUPS * sizeof *got);
+	struct ek_probe probe;
+	struct ek_npy array;
+	struct ek_rows all;
+
+	(void)state;
+	make(&probe, x, 20);
+	array = ek_rows_memory(x, IMAGES, D);
+	assert_ok(ek_rows_of(&all, &array, 0));
+	for (uint32_t without = 0; without < 2; without++) {
+		const uint32_t groups = GROUPS - 1 + without;
+		const char *folder = ek_scratch();
+		struct ek_classifier classifier;
+		struct ek_run *run = NULL;
+
+		assert_ok(ek_run_open(&run, folder, EK_RUN_CREATE));
+		assert_ok(ek_make_directories(ek_join(folder, "clusters")));
+		ek_write_file(ek_join(folder, "clusters/groups.json"), documents[without], strlen(documents[without]));
+		assert_ok(ek_words_predict(want, &probe, &all, groups));
+		assert_ok(ek_npy_write(ek_join(folder, "clusters/membership.npy"), EK_F32, 2,
+		                       (const uint64_t[]){ IMAGES, groups }, want));
+		assert_ok(ek_classifier_save_words(run, &probe));
+		assert_ok(ek_classifier_open(&classifier, run));
+		assert_int_equal(classifier.groups, groups);
+		assert_ok(ek_classifier_tell(got, &classifier, &all, "images"));
+		assert_ok(ek_classifier_correct(got, &classifier, IMAGES));
+		for (uint32_t i = 0; i < IMAGES * groups; i++) /* float32 of the same sums in double */
+			assert_true(fabs((double)got[i] - (double)want[i]) <= 0x1p-23);
+		ek_classifier_release(&classifier);
+		ek_run_close(run);
+	}
+	ek_probe_release(&probe);
+	free(x);
+	free(want);
+	free(got);
+}
+
 static void the_likeliest_is_the_first_or_none(void **state)
 {
 	(void)state;
@@ -206,6 +256,7 @@ int main(void)
 		cmocka_unit_test(too_many_groups_are_refused),
 		cmocka_unit_test(labels_choose_the_scale),
 		cmocka_unit_test(probabilities_are_a_softmax_of_cosines),
+		cmocka_unit_test(the_classifier_tells_the_same),
 		cmocka_unit_test(the_likeliest_is_the_first_or_none),
 	};
 
