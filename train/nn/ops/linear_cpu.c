@@ -88,11 +88,28 @@ static size_t tokens_of(const struct ek_net *net, const struct ek_net_op *op)
 	return ek_net_rows(net, op->inputs[0]) / (size_t)net->batch;
 }
 
-/* Scratch behind dy: of vectors, inputs and dy as floats; of tokens, the two products of an image. */
+/* x x^T of an image is symmetric: it is made by blocks of so many rows, those on and below the diagonal. */
+static int64_t gram_side(int64_t tokens)
+{
+	const int64_t least = 64, most = 4;
+
+	for (int64_t blocks = most; blocks > 1; blocks--)
+		if (tokens % blocks == 0 && tokens / blocks >= least)
+			return tokens / blocks;
+	return tokens;
+}
+
+/* Whether the two products of blocks take more operations than the gradient itself. */
+static int makes_gradient(const struct shapes *s, int64_t tokens)
+{
+	return (tokens + gram_side(tokens)) / 2 * (s->inputs + s->outputs) >= s->inputs * s->outputs;
+}
+
+/* Scratch behind dy: of vectors, inputs and dy as floats; of tokens, the two products of two blocks of an image. */
 static int prepare_images(struct ek_net *net, struct ek_net_op *op, struct ek_dnn_layout **l, const struct shapes *s)
 {
 	const enum ek_nn_type type = ek_net_in_type(net, op, 0);
-	const int64_t tokens = (int64_t)tokens_of(net, op);
+	const int64_t tokens = (int64_t)tokens_of(net, op), side = gram_side(tokens);
 	struct ek_dnn_kernel **kernels = ek_cpu_kernels(op);
 	int rc = 0;
 
@@ -103,11 +120,11 @@ static int prepare_images(struct ek_net *net, struct ek_net_op *op, struct ek_dn
 	}
 	EK_TRY(weights_product(&kernels[EK_PRODUCT_IMAGE], l, type, s, tokens, 0));
 	EK_TRY(weights_product(&kernels[EK_PRODUCT_IMAGE_ADD], l, type, s, tokens, 1));
-	if (tokens * (s->inputs + s->outputs) >= s->inputs * s->outputs)
+	if (makes_gradient(s, tokens))
 		return 0;
-	op->scratch += 2 * (size_t)(tokens * tokens) * sizeof(float);
-	EK_TRY(gram_product(&kernels[EK_PRODUCT_GRAM_INPUTS], l, type, tokens, s->inputs));
-	EK_TRY(gram_product(&kernels[EK_PRODUCT_GRAM_OUTPUTS], l, type, tokens, s->outputs));
+	op->scratch += 2 * (size_t)(side * side) * sizeof(float);
+	EK_TRY(gram_product(&kernels[EK_PRODUCT_GRAM_INPUTS], l, type, side, s->inputs));
+	EK_TRY(gram_product(&kernels[EK_PRODUCT_GRAM_OUTPUTS], l, type, side, s->outputs));
 out:
 	return rc;
 }
@@ -221,7 +238,31 @@ static void images_of_vectors(struct ek_net_state *s, const struct ek_net_op *op
 				k->sum_products(direction + o * inputs, x + i * inputs, inputs);
 }
 
-/* By x x^T and dy dy^T of an image, or by its gradient. */
+/* By x x^T and dy dy^T of an image. */
+static int image_by_grams(struct ek_net_state *s, const struct ek_net_op *op, const unsigned char *x,
+                          const unsigned char *dy, size_t image)
+{
+	struct ek_dnn_call *const *calls = ek_cpu_calls(s, op);
+	const struct shapes d = shapes_of(s->net, op);
+	const size_t tokens = tokens_of(s->net, op), size = ek_nn_type_size(ek_net_in_type(s->net, op, 0));
+	const size_t side = (size_t)gram_side((int64_t)tokens), count = side * side;
+	const size_t block_x = side * (size_t)d.inputs * size, block_dy = side * (size_t)d.outputs * size;
+	float *grams = image_scratch(s, op);
+	int rc = 0;
+
+	for (size_t i = 0; i < tokens / side; i++)
+		for (size_t j = 0; j <= i; j++) {
+			EK_TRY(run(calls[EK_PRODUCT_GRAM_INPUTS], x + i * block_x, x + j * block_x, grams));
+			EK_TRY(run(calls[EK_PRODUCT_GRAM_OUTPUTS], dy + i * block_dy, dy + j * block_dy,
+			           grams + count));
+			s->image_sums[image] +=
+				(j < i ? 2 : 1) * ek_net_kernels()->sum_products(grams, grams + count, count);
+		}
+out:
+	return rc;
+}
+
+/* So, or by its gradient. */
 static int image_of_tokens(struct ek_net_state *s, const struct ek_net_op *op, const unsigned char *dy, size_t image)
 {
 	struct ek_dnn_call *const *calls = ek_cpu_calls(s, op);
@@ -229,17 +270,13 @@ static int image_of_tokens(struct ek_net_state *s, const struct ek_net_op *op, c
 	const size_t tokens = tokens_of(s->net, op), size = ek_nn_type_size(ek_net_in_type(s->net, op, 0));
 	const size_t row_x = (size_t)d.inputs * size, row_dy = (size_t)d.outputs * size;
 	const unsigned char *x = ek_net_in(s, op, 0);
-	float *dw = ek_net_image_room(s, op, 0), *grams = image_scratch(s, op);
+	float *dw = ek_net_image_room(s, op, 0);
 	int rc = 0;
 
 	x += image * s->together * tokens * row_x;
 	dy += image * s->together * tokens * row_dy;
-	if (calls[EK_PRODUCT_GRAM_INPUTS] != NULL && s->together == 1 && s->measure->direction == NULL) {
-		EK_TRY(run(calls[EK_PRODUCT_GRAM_INPUTS], x, x, grams));
-		EK_TRY(run(calls[EK_PRODUCT_GRAM_OUTPUTS], dy, dy, grams + tokens * tokens));
-		s->image_sums[image] += ek_net_kernels()->sum_products(grams, grams + tokens * tokens, tokens * tokens);
-		return 0;
-	}
+	if (calls[EK_PRODUCT_GRAM_INPUTS] != NULL && s->together == 1 && s->measure->direction == NULL)
+		return image_by_grams(s, op, x, dy, image);
 	for (size_t i = 0; i < s->together; i++)
 		EK_TRY(run(calls[i == 0 ? EK_PRODUCT_IMAGE : EK_PRODUCT_IMAGE_ADD], dy + i * tokens * row_dy,
 		           x + i * tokens * row_x, dw));
