@@ -1,5 +1,6 @@
 #include "analysis/cluster/found.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "analysis/cluster/linkage.h"
 #include "analysis/cluster/overlap.h"
 #include "analysis/cluster/rows.h"
+#include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
@@ -169,6 +171,93 @@ out:
 	return rc;
 }
 
+static int is_handful(uint64_t size, uint64_t n)
+{
+	return size < EK_FOUND_FEW && (double)size < EK_FOUND_FEW_SHARE * (double)n;
+}
+
+/* The groups of the cut that are populations. sizes: [groups] out. */
+static uint32_t count_populations(uint64_t *sizes, const struct merged *m, uint64_t n, uint32_t groups)
+{
+	uint32_t count = 0;
+
+	memset(sizes, 0, groups * sizeof *sizes);
+	for (uint32_t c = 0; c < m->fine.k; c++)
+		sizes[m->of_cluster[c]] += m->fine.sizes[c];
+	for (uint32_t g = 0; g < groups; g++)
+		count += !is_handful(sizes[g], n);
+	return count;
+}
+
+static uint32_t nearest_population(const struct merged *m, uint32_t cluster, const uint64_t *sizes, uint64_t n)
+{
+	const size_t d = m->fine.d;
+	double best = (double)INFINITY;
+	uint32_t found = cluster;
+
+	for (uint32_t c = 0; c < m->fine.k; c++) {
+		const double distance2 =
+			is_handful(sizes[m->of_cluster[c]], n)
+				? (double)INFINITY
+				: ek_vector_distance2(m->fine.centroids + c * d, m->fine.centroids + cluster * d, d);
+
+		if (distance2 < best) {
+			best = distance2;
+			found = c;
+		}
+	}
+	return m->of_cluster[found];
+}
+
+/* Handfuls go to the nearest population, and the rest is numbered anew: out->groups of them. */
+static int join_handfuls(struct ek_found *out, struct merged *m, const uint64_t *sizes, uint64_t n, uint32_t groups)
+{
+	uint32_t *place = NULL, *joined = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&place, groups, sizeof *place));
+	EK_TRY(ek_alloc(&joined, m->fine.k, sizeof *joined));
+	out->groups = 0;
+	for (uint32_t g = 0; g < groups; g++)
+		place[g] = is_handful(sizes[g], n) ? 0 : out->groups++;
+	for (uint32_t c = 0; c < m->fine.k; c++) {
+		const int handful = is_handful(sizes[m->of_cluster[c]], n);
+
+		joined[c] = place[handful ? nearest_population(m, c, sizes, n) : m->of_cluster[c]];
+		out->outliers += handful ? m->fine.sizes[c] : 0;
+	}
+	memcpy(m->of_cluster, joined, m->fine.k * sizeof *joined);
+out:
+	free(place);
+	free(joined);
+	return rc;
+}
+
+/* out->groups populations, if the tree has so many; where nobody asked for a number, those of that cut. */
+static int cut_populations(struct ek_found *out, struct merged *m, uint64_t n, int asked)
+{
+	const uint32_t wanted = out->groups;
+	uint64_t *sizes = NULL;
+	uint32_t groups = wanted, count;
+	int rc;
+
+	EK_TRY(ek_alloc(&sizes, m->fine.k, sizeof *sizes));
+	for (;; groups++) {
+		EK_TRY(ek_linkage_cut(m->of_cluster, &m->linkage, groups));
+		count = count_populations(sizes, m, n, groups);
+		if (!asked || count >= wanted || groups == m->fine.k)
+			break;
+	}
+	if (asked && count < wanted)
+		EK_TRY(ek_linkage_cut(m->of_cluster, &m->linkage, wanted));
+	else if (count > 0 && count < groups)
+		EK_TRY(join_handfuls(out, m, sizes, n, groups));
+	EK_TRY(number_groups(out, m, n));
+out:
+	free(sizes);
+	return rc;
+}
+
 int ek_found_build(struct ek_found *out, const float *x, uint64_t n, size_t d, uint32_t groups, uint64_t seed)
 {
 	struct merged m = { 0 };
@@ -188,8 +277,7 @@ int ek_found_build(struct ek_found *out, const float *x, uint64_t n, size_t d, u
 		             m.fine.k);
 		goto out;
 	}
-	EK_TRY(ek_linkage_cut(m.of_cluster, &m.linkage, out->groups));
-	EK_TRY(number_groups(out, &m, n));
+	EK_TRY(cut_populations(out, &m, n, groups > 0));
 out:
 	merged_release(&m);
 	return rc;
