@@ -132,6 +132,18 @@ static void share_figure(struct ek_html *h, const char *name, double before, dou
 		figure(h, name, ek_percent_whole(before).s, ek_percent_whole(after).s, note);
 }
 
+static void group_figures(struct ek_html *h, const struct pair *p)
+{
+	const char *worst = ek_text_of(ek_json_member(p->before->json, "worst_group"), "group", "?");
+	struct ek_compared was, is, made;
+
+	if (ek_comparison_group(&was, &made, p->base, worst) && ek_comparison_group(&is, &made, p->change, worst))
+		share_figure(h, worst, was.value, is.value, "of its real images have a generated one near them");
+	share_figure(h, "All groups alike", p->base->values[EK_CMP_GROUP_COVERAGE].value,
+	             p->change->values[EK_CMP_GROUP_COVERAGE].value,
+	             "of the real images have a generated one near them, mean over groups");
+}
+
 static void figures(struct ek_page *page, const struct pair *p)
 {
 	const int64_t worst = worst_of(page, p->before);
@@ -141,7 +153,9 @@ static void figures(struct ek_page *page, const struct pair *p)
 	char name[64];
 
 	ek_html(h, "<dl class=\"figures\">");
-	if (worst >= 0) {
+	if (ek_json_member(p->before->json, "worst_group") != NULL) {
+		group_figures(h, p);
+	} else if (worst >= 0) {
 		const char *by = is_by_ratio(p->before) ? "generated_share" : "coverage";
 
 		(void)snprintf(name, sizeof name, "Worst cluster, %lu", (unsigned long)worst);
@@ -149,9 +163,10 @@ static void figures(struct ek_page *page, const struct pair *p)
 		             is_by_ratio(p->before) ? "of the generated images lie in it"
 		                                    : "of its real images have a generated one near them");
 	}
-	share_figure(h, "All clusters alike", value_of(p->before->json, "coverage_macro"),
-	             value_of(p->after->json, "coverage_macro"),
-	             "of the real images have a generated one near them, mean over clusters");
+	if (ek_json_member(p->before->json, "worst_group") == NULL)
+		share_figure(h, "All clusters alike", value_of(p->before->json, "coverage_macro"),
+		             value_of(p->after->json, "coverage_macro"),
+		             "of the real images have a generated one near them, mean over clusters");
 	if (isfinite(fd[0]) && isfinite(fd[1]))
 		figure(h, "Distance as a whole (FD)", ek_figure(fd[0]).s, ek_figure(fd[1]).s,
 		       "smaller is nearer to the real images");
@@ -387,11 +402,45 @@ static void change_of(struct ek_page *page, const struct pair *p, size_t cluster
 	ek_html(h, "</p>");
 }
 
+/* Where labels taught groups they are what is asked about, and not the clusters. 1: told. */
+static int change_of_groups(struct ek_page *page, const struct pair *p)
+{
+	const struct ek_compared *before = &p->base->values[EK_CMP_GROUP_COVERAGE];
+	const struct ek_compared *after = &p->change->values[EK_CMP_GROUP_COVERAGE];
+	const cJSON *now = ek_json_member(p->after->json, "worst_group");
+	const char *worst = ek_text_of(ek_json_member(p->before->json, "worst_group"), "group", NULL);
+	struct ek_compared was, is, made, makes;
+	struct ek_html *h = &page->html;
+
+	if (worst == NULL || !ek_comparison_group(&was, &made, p->base, worst) ||
+	    !ek_comparison_group(&is, &makes, p->change, worst))
+		return 0;
+	ek_html(h,
+	        "<section><h2>What changed for the named groups</h2><p>Covered least was <bdi>%s</bdi>: of its real "
+	        "images <b>%s</b> had a generated one near them, now <b>%s</b>. ",
+	        worst, ek_percent_whole(was.value).s, ek_percent_whole(is.value).s);
+	verdict_words(h, "That is", &is, &was);
+	ek_html(h, "It got <b>%s</b> of the generated images, now <b>%s</b>. ", ek_percent(made.value).s,
+	        ek_percent(makes.value).s);
+	verdict_words(h, "What its share changed by is", &makes, &made);
+	ek_html(h, "</p><p>All groups counted alike, coverage went from %s to %s. ", ek_percent_whole(before->value).s,
+	        ek_percent_whole(after->value).s);
+	verdict_words(h, "That is", after, before);
+	if (strcmp(ek_text_of(now, "group", worst), worst) != 0)
+		ek_html(h, "Covered least now is <bdi>%s</bdi>, to %s. ", ek_text_of(now, "group", "?"),
+		        ek_percent_whole(value_of(now, "coverage")).s);
+	ek_html(h, "Which group an image is of was learned from labels of a few. "
+	           "<a href=\"#evaluation\">Every group, and every cluster.</a></p></section>");
+	return 1;
+}
+
 static void what_it_changed(struct ek_page *page, const struct pair *p)
 {
 	const int64_t worst = worst_of(page, p->before), now = worst_of(page, p->after);
 	struct ek_html *h = &page->html;
 
+	if (change_of_groups(page, p))
+		return;
 	ek_html(h, "<section><h2>What changed for the worst cluster</h2>");
 	if (worst >= 0)
 		change_of(page, p, (size_t)worst);

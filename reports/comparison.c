@@ -50,6 +50,31 @@ int ek_compared_read(struct ek_compared *v, const cJSON *json, const char *path,
 	return 0;
 }
 
+static struct ek_compared compared_of(const cJSON *row, const char *name)
+{
+	const struct ek_measure m = ek_measure_of(row, name);
+
+	return (struct ek_compared){
+		.value = m.value, .low = m.low, .high = m.high, .deviation = NAN, .difference = NAN
+	};
+}
+
+int ek_comparison_group(struct ek_compared *coverage, struct ek_compared *share, const struct ek_comparison_row *row,
+                        const char *group)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, ek_json_member(row->json, "per_group"))
+	{
+		if (strcmp(ek_text_of(item, "group", ""), group) != 0)
+			continue;
+		*coverage = compared_of(item, "coverage");
+		*share = compared_of(item, "generated_share");
+		return 1;
+	}
+	return 0;
+}
+
 /* The cluster with the lowest coverage; −1 where several share it. */
 static int64_t worst_cluster(const cJSON *json)
 {

@@ -101,6 +101,11 @@ int ek_comparison_together(const struct ek_comparison_row *a, const struct ek_co
 int ek_compared_read(struct ek_compared *v, const cJSON *evaluation, const char *path, const char *name,
                      const char *file);
 
+/* Of a named group in the evaluation of a row: its coverage and its share of what is generated, with their intervals;
+ * 0: the evaluation tells nothing of it. */
+int ek_comparison_group(struct ek_compared *coverage, struct ek_compared *share, const struct ek_comparison_row *row,
+                        const char *group);
+
 /* How far the 95 % interval of a value, over seeds or its own, reaches below and above it; 0: it has none. */
 int ek_comparison_reach(double *below, double *above, const struct ek_compared *v);
 /* The 95 % interval of a.value − b.value, by the rules above; 0: it has none. */

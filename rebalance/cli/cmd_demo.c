@@ -158,7 +158,8 @@ int ek_cmd_demo(struct ek_invocation *i)
 	if (wanted->quick) {
 		if (!i->settings.common.json)
 			(void)printf("\n`evenkeel demo` goes on from here: it trains two small generators, with and "
-			             "without the sampler, and measures what that changed (13 minutes on 2 cores).\n");
+			             "without the weights of ten labels, and measures what that changed (13 minutes on "
+			             "2 cores).\n");
 		goto out;
 	}
 	EK_TRY(ek_demo_generate(i->settings.common.output, (uint64_t)wanted->steps, (uint64_t)i->settings.common.seed,
@@ -167,7 +168,7 @@ int ek_cmd_demo(struct ek_invocation *i)
 		goto out;
 	EK_TRY(ek_demo_changes_print(i->settings.common.output));
 	(void)printf("\nAll of it, with pictures: %s/report.html\nEach sample beside its nearest photographs: evenkeel "
-	             "review %s --samples weighted-1\n",
+	             "review %s --samples mended-1\n",
 	             i->settings.common.output, i->settings.common.output);
 out:
 	return rc;

@@ -63,7 +63,7 @@ static const struct ek_option rows[] = {
 	{ .name = "condition",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_train_flow_options, condition),
-	  .argument = "none|cluster|label|ATTRIBUTE",
+	  .argument = "none|cluster|group|label|ATTRIBUTE",
 	  .help = "what the network is told of each image" },
 	{ .name = "drop",
 	  .kind = EK_KIND_NUMBER,

@@ -298,10 +298,11 @@ const struct ek_command ek_commands[] = {
 	          "Takes the 60,000 photographs of Debian's package dataset-fashion-mnist, makes them "
 	          "long-tailed on purpose (class sizes falling from 6,000 to 60), audits what is left without "
 	          "its labels, and then says how well the clusters found the hidden classes. It goes on to a balanced "
-	          "subset and a sampler, says what they changed, trains a small autoencoder and two small "
-	          "generators, one on the images as they come, one by the sampler, draws from both, evaluates that on "
-	          "photographs that no step has seen, and says what balancing changed for the smallest clusters: all "
-	          "by the commands that you would give, which it prints.\n"
+	          "subset and samplers, by clusters, without labels, and by ten labels a class, as a person gives them "
+	          "in minutes, and says how much of the skew each mends. It trains a small autoencoder and two small "
+	          "generators, one on the images as they come, one by the weights of ten labels, draws from both, "
+	          "evaluates that on photographs that no step has seen, and says what that changed for the rarest "
+	          "groups: all by the commands that you would give, which it prints.\n"
 	          "RUN is evenkeel-demo unless told otherwise.",
 	  .steps = demo_steps,
 	  .own = &ek_demo_own,

@@ -31,19 +31,19 @@ static const struct part {
 } parts[] = {
 	{ "train vae", "autoencoder", NULL, 0, 0, 96 },
 	{ "train flow", "natural", NULL, 0, 0, 150 },
-	{ "train flow", "weighted", "inverse", 0, 0, 150 },
+	{ "train flow", "mended", "ten-labels", 0, 0, 150 },
 	{ "generate", "natural-1", "natural", 0, 1, 20 },
 	{ "generate", "natural-2", "natural", 0, 2, 20 },
 	{ "generate", "natural-3", "natural", 0, 3, 20 },
 	{ "generate", "natural-equal-1", "natural", 1, 1, 20 },
 	{ "generate", "natural-equal-2", "natural", 1, 2, 20 },
 	{ "generate", "natural-equal-3", "natural", 1, 3, 20 },
-	{ "generate", "weighted-1", "weighted", 1, 1, 20 },
-	{ "generate", "weighted-2", "weighted", 1, 2, 20 },
-	{ "generate", "weighted-3", "weighted", 1, 3, 20 },
+	{ "generate", "mended-1", "mended", 1, 1, 20 },
+	{ "generate", "mended-2", "mended", 1, 2, 20 },
+	{ "generate", "mended-3", "mended", 1, 3, 20 },
 	{ "evaluate", "natural", "natural-1,natural-2,natural-3", 0, 0, 30 },
 	{ "evaluate", "natural-equal", "natural-equal-1,natural-equal-2,natural-equal-3", 0, 0, 20 },
-	{ "evaluate", "weighted", "weighted-1,weighted-2,weighted-3", 0, 0, 20 },
+	{ "evaluate", "mended", "mended-1,mended-2,mended-3", 0, 0, 20 },
 	{ "compare", NULL, NULL, 0, 0, 1 },
 	{ "report", NULL, NULL, 0, 0, 5 },
 };
@@ -67,7 +67,7 @@ static void fill_flow(struct ek_train_flow_options *o, const struct part *p, uin
 	o->common.rate = 2e-3;
 	o->common.steps = (int64_t)steps;
 	o->autoencoder = "autoencoder";
-	o->condition = "cluster";
+	o->condition = "group"; /* those that ten labels a class taught */
 	o->width = 128;
 	o->depth = 4;
 	o->patch = 1;
@@ -87,7 +87,7 @@ static void fill_evaluate(struct ek_do_evaluate_options *o, const struct part *p
 {
 	o->name = p->name;
 	o->samples = p->of;
-	o->target = "uniform";
+	o->target = "reference"; /* as many of each class */
 	o->reference = REFERENCE;
 }
 

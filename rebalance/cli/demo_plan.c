@@ -20,13 +20,16 @@
 int ek_demo_plan(struct ek_run *run, uint64_t seed, int force)
 {
 	struct ek_do_balance_options balance = EK_DO_BALANCE_DEFAULT;
-	const struct ek_do_weights_options weights = { .plan = { .name = WEIGHTS, .scheme = "inverse" },
-		                                       .force = force };
+	/* Before anybody labels anything, and so also where a run of before has labels. */
+	const struct ek_do_weights_options weights = {
+		.plan = { .name = WEIGHTS, .scheme = "inverse", .by = "cluster" }, .force = force
+	};
 	cJSON *audit = NULL;
 	int made, from_clusters, rc;
 
 	EK_TRY(ek_document_load(&audit, run, "audit.json", NULL));
 	balance.plan.name = SUBSET;
+	balance.plan.by = "cluster";
 	balance.plan.rule = "random";
 	balance.plan.seed = seed;
 	balance.force = force;

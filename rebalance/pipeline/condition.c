@@ -8,6 +8,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/io/groups.h"
 #include "rebalance/io/images.h"
 #include "rebalance/io/npy.h"
 
@@ -44,6 +45,31 @@ out:
 	return rc;
 }
 
+/* The likeliest group of each image; 0: the run has none. */
+static int by_group(struct ek_condition *c, const struct ek_run *run)
+{
+	struct ek_groups groups;
+	int rc;
+
+	EK_TRY(ek_groups_load(&groups, run));
+	if (groups.count == 0)
+		goto out;
+	if (groups.images != c->images) {
+		rc = ek_fail(EK_EDATA, "clusters/membership.npy has %" PRIu64 " images, the run %" PRIu64,
+		             groups.images, c->images);
+		goto out;
+	}
+	for (uint64_t i = 0; i < c->images; i++)
+		c->codes[i] = (int32_t)ek_groups_likeliest(&groups, i);
+	for (uint32_t g = 0; g < groups.count; g++)
+		EK_TRY(add_name(c, groups.names[g]));
+	c->of_groups = 1;
+	rc = 1;
+out:
+	ek_groups_release(&groups);
+	return rc;
+}
+
 static int fail_unknown(const struct ek_columns *columns, const char *by)
 {
 	struct ek_buffer known = { 0 };
@@ -51,7 +77,7 @@ static int fail_unknown(const struct ek_columns *columns, const char *by)
 
 	for (size_t i = 0; i < columns->count; i++)
 		EK_TRY(ek_buffer_printf(&known, ", %s", columns->items[i].name));
-	rc = ek_fail(EK_EUSAGE, "there is no attribute %s; 'condition' takes none, cluster%s", by,
+	rc = ek_fail(EK_EUSAGE, "there is no attribute %s; 'condition' takes none, cluster, group%s", by,
 	             known.size > 0 ? known.data : "");
 out:
 	ek_buffer_release(&known);
@@ -89,8 +115,11 @@ int ek_condition_load(struct ek_condition *c, const struct ek_run *run, const ch
 	EK_TRY(ek_alloc(&c->codes, c->images, sizeof *c->codes));
 	if (strcmp(by, "none") == 0)
 		memset(c->codes, 0xff, c->images * sizeof *c->codes);
-	else
-		EK_TRY(strcmp(by, "cluster") == 0 ? by_cluster(c, run) : by_column(c, run));
+	else if (strcmp(by, "cluster") == 0)
+		EK_TRY(by_cluster(c, run));
+	else if (strcmp(by, "group") != 0 || (rc = by_group(c, run)) == 0)
+		EK_TRY(by_column(c, run));
+	rc = rc < 0 ? rc : 0;
 out:
 	return rc;
 }

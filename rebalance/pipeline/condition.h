@@ -1,15 +1,17 @@
-/* What a generator is conditioned on: a class for every image, from the clusters, the label or an attribute. */
+/* What a generator is conditioned on: a class for every image, from the clusters, the groups (the likeliest of each),
+ * the label or an attribute. */
 #ifndef EK_PIPELINE_CONDITION_H
 #define EK_PIPELINE_CONDITION_H
 
 #include "rebalance/io/run.h"
 
 struct ek_condition {
-	const char *by; /* "none", "cluster", "label" or an attribute; the caller's */
+	const char *by; /* "none", "cluster", "group", "label" or an attribute; the caller's */
 	int32_t *codes; /* [images], 0 … classes - 1; -1: no value */
 	uint64_t images;
-	int classes;  /* 0: none */
-	char **names; /* [classes] */
+	int classes;   /* 0: none */
+	int of_groups; /* of the run's groups, not of an attribute "group" */
+	char **names;  /* [classes] */
 };
 
 /* EK_EUSAGE: no such attribute, with those there are; EK_EDATA. Release in any case. */

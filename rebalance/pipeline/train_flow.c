@@ -279,7 +279,7 @@ static void release(struct work *w)
 int ek_do_train_flow(struct ek_training_result *out, struct ek_run *run, struct ek_steps_options *steps,
                      const struct ek_train_flow_options *o)
 {
-	const int by_cluster = strcmp(o->condition, "cluster") == 0;
+	const int by_cluster = strcmp(o->condition, "cluster") == 0, by_group = strcmp(o->condition, "group") == 0;
 	struct work w = { .asked = o };
 	struct ek_training_job job = { .run = run, .options = &o->common, .task = &w.task, .feed = &w.feed };
 	int rc;
@@ -287,12 +287,15 @@ int ek_do_train_flow(struct ek_training_result *out, struct ek_run *run, struct 
 	*out = (struct ek_training_result){ 0 };
 	EK_TRY(ek_training_check(&o->common));
 	EK_TRY(ek_steps_before(run, steps, by_cluster));
+	if (by_group)
+		EK_TRY(ek_steps_groups(run, steps));
 	EK_TRY(prepare(&w, run, (uint64_t)o->common.seed));
 	/* The paper's 1e-4 at the width of XL, more for narrower networks. */
 	job.rate = 1e-4 * 1152 / w.options.model.width;
 	job.config = w.config;
 	job.start = w.values;
 	job.by_cluster = by_cluster;
+	job.by_group = w.condition.of_groups;
 	job.autoencoder = w.space.kept;
 	job.groups = w.clusters.codes;
 	job.group_count = w.clusters.classes;

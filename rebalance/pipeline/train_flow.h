@@ -13,7 +13,7 @@ struct ek_train_flow_options {
 	struct ek_training_options common;
 	const char *model;       /* "SiT-S/2" */
 	const char *autoencoder; /* a model of the run, or a folder that diffusers wrote; NULL: pixels */
-	const char *condition;   /* "none", "cluster", "label" or an attribute */
+	const char *condition;   /* "none", "cluster", "group", "label" or an attribute */
 	int space;               /* 0: latents of `autoencoder`; 1: pixels */
 	int objective, path, prediction, weighting, times; /* choices of flow_model.h */
 	int64_t width, depth, heads, patch, side;          /* 0: the model's */

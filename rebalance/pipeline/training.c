@@ -158,7 +158,7 @@ out:
 	return rc;
 }
 
-enum { PLANS = 4 };
+enum { PLANS = 5 };
 
 /* Plans that the training is made from, as the run names files; to be freed, also after a failure. Not all are set. */
 static int list_plans(char *files[PLANS], const struct ek_training_job *job)
@@ -174,6 +174,8 @@ static int list_plans(char *files[PLANS], const struct ek_training_job *job)
 		EK_TRY(ek_layout_name(&files[2], "weights/*/weights.npy", w->loss_weights));
 	if (job->by_cluster)
 		EK_TRY(ek_layout_name(&files[3], "clusters/assignment.npy", NULL));
+	if (job->by_group)
+		EK_TRY(ek_layout_name(&files[4], "clusters/membership.npy", NULL));
 out:
 	return rc;
 }

@@ -69,7 +69,7 @@ struct ek_training_job {
 	struct ek_loss_log losses; /* of all images, while it learns */
 	double flops;              /* forward, of one image */
 	uint64_t bytes;            /* of nets, states and caches */
-	int by_cluster;            /* conditioned on clusters */
+	int by_cluster, by_group;  /* conditioned on clusters, on groups */
 	const char *autoencoder;   /* as the run keeps it, or NULL: pixels */
 };
 
