@@ -177,11 +177,8 @@ static int headline_by_verdict(struct ek_page *page)
 	if (reason != NULL) {
 		ek_html(h,
 		        "Nothing was found to stand out</h1><p class=\"lead\">Without labels, all that can be said of "
-		        "these %s is this: %s. That is not to say that the set is even: weights without labels "
-		        "mended up to half of a known skew, often less, ten labels of each group a quarter to nine "
-		        "tenths. What "
-		        "would help: something known about each image (an attribute), or such labels, which "
-		        "<code>evenkeel label</code> makes a matter of minutes.</p>",
+		        "these %s is this: %s. That is not to say that the set is even: " EK_PAGE_RECOVERY
+		        ". Something known about each image (an attribute) helps as well.</p>",
 		        ek_number_noun(page->images, page->has_pictures ? "image" : "row").s, reason);
 		return 1;
 	}
@@ -190,7 +187,7 @@ static int headline_by_verdict(struct ek_page *page)
 	        ek_percent(cJSON_GetNumberValue(cJSON_GetArrayItem(shares, count - 1))).s);
 	ek_html(h,
 	        "<p class=\"lead\">This set is <strong>%s</strong>. No labels were used; groups that look alike are "
-	        "seen as one.</p>",
+	        "seen as one: " EK_PAGE_RECOVERY ".</p>",
 	        words);
 	return 1;
 }

@@ -110,9 +110,8 @@ static void tell_found(struct ek_html *h, const cJSON *groups)
 
 	ek_html(h,
 	        "<p>Found without labels: %s, %s, merged to groups of images that lie together. They show what images "
-	        "look like, which need not be what matters: on sets whose classes were known, groups like these mended "
-	        "hardly any of the skew, ten labels a group a quarter to nine tenths. "
-	        "<code>evenkeel label RUN</code> takes minutes.",
+	        "look like, which need not be what matters: groups like these mended hardly any of a known "
+	        "skew; " EK_PAGE_RECOVERY ".",
 	        ek_number_noun((uint64_t)ek_number_of(groups, "fine_clusters"), "fine cluster").s,
 	        strcmp(ek_text_of(groups, "whitened_by", ""), "noise") == 0
 	                ? "whitened by what small changes of an image do"

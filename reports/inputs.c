@@ -15,7 +15,10 @@ static const char *const fixed[] = { "audit.json",
 	                             "clusters/clusters.json",
 	                             "clusters/map.json",
 	                             "clusters/stability.json",
-	                             "clusters/duplicates.json" };
+	                             "clusters/duplicates.json",
+	                             "clusters/membership.npy",
+	                             "clusters/groups.json",
+	                             "components/leverage.npy" };
 enum { FIXED = sizeof fixed / sizeof *fixed };
 
 static const char *const patterns[] = { "subsets/*/subset.json",

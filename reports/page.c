@@ -219,6 +219,7 @@ int ek_page_open(struct ek_page *page, struct ek_run *run)
 	EK_TRY(load_name(page));
 	EK_TRY(ek_plans_load(&page->plans, run, page->k));
 	EK_TRY(load_made(page));
+	EK_TRY(ek_page_rare(page));
 	page->has_cards = ek_page_has(page, "clusters/assignment.npy") && ek_page_has(page, "clusters/distance.npy");
 	for (size_t i = 0; page->has_cards && ek_page_shown(page, i) >= 0; i++)
 		page->clusters[ek_page_shown(page, i)].card = 1;
@@ -237,6 +238,7 @@ void ek_page_close(struct ek_page *page)
 	free(page->clusters);
 	free(page->descending);
 	free(page->style);
+	free(page->rare);
 	free(page->name);
 	ek_plans_release(&page->plans);
 	ek_scores_release(&page->scores);

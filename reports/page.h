@@ -54,6 +54,9 @@ struct ek_page {
 	struct ek_plans plans;
 	size_t plan_clusters; /* how many clusters of each plan have pictures, smallest first */
 
+	uint64_t *rare;                /* [rare_count] the images with the most leverage, falling; NULL: not known */
+	size_t rare_count, rare_shown; /* rare_shown of them have pictures */
+
 	struct ek_scores scores;
 	size_t score_images; /* pictures of each end of a score */
 
@@ -121,6 +124,9 @@ double ek_page_group_share(const cJSON *group);
 int ek_chapter_plan(struct ek_page *page);
 /* The part of that chapter on samplers. */
 int ek_chapter_plan_weights(struct ek_page *page);
+/* Fill in `rare`. */
+int ek_page_rare(struct ek_page *page);
+int ek_chapter_rare(struct ek_page *page);
 int ek_chapter_scores(struct ek_page *page);
 int ek_chapter_summary(struct ek_page *page);
 int ek_chapter_training(struct ek_page *page);
@@ -141,6 +147,11 @@ int ek_chapter_rejected(struct ek_page *page);
 int ek_chapter_certainty(struct ek_page *page);
 int ek_chapter_measures(struct ek_page *page);
 int ek_chapter_origin(struct ek_page *page);
+
+/* What ways without and with labels mended of skews that were known (docs/recovery.md): "weights without labels …". */
+#define EK_PAGE_RECOVERY                                                                                               \
+	"on sets whose classes were known, weights without labels mended up to half of the skew, often less, ten "     \
+	"labels of each group a quarter to nine tenths: <code>evenkeel label RUN</code> takes minutes"
 
 /* What a cluster mostly is, "frog, 1–20", with `before` and `after`; "" where nothing is known. */
 const char *ek_page_mostly(char out[256], const struct ek_page *page, uint64_t cluster, const char *before,

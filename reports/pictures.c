@@ -83,7 +83,8 @@ static size_t first_plan(const struct ek_page *page, uint32_t shorter)
 		const double splits = (double)(subset_count(page) * split_clusters(page, p->split) * 2 * p->split);
 
 		const double generated =
-			(double)(generated_count(page, p) + 2 * p->sample * at_most(page->scores.count, EK_PAGE_PLANS));
+			(double)(generated_count(page, p) + 2 * p->sample * at_most(page->scores.count, EK_PAGE_PLANS) +
+		                 page->rare_shown);
 		const double previews = (double)at_most(page->models.count, EK_PAGE_PLANS);
 
 		if ((cards * EK_PICK_KINDS * (double)p->each + groups * (double)p->group + splits + generated) *
@@ -213,6 +214,16 @@ static int want_others(struct ek_page *page, size_t members)
 		if (cJSON_GetNumberValue(id) >= 0)
 			EK_TRY(ek_pictures_want(&page->pictures, ek_whole(cJSON_GetNumberValue(id)), 0, tile));
 	}
+out:
+	return rc;
+}
+
+static int want_rare(struct ek_page *page)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < page->rare_shown; i++)
+		EK_TRY(ek_pictures_want(&page->pictures, page->rare[i], 1, 0));
 out:
 	return rc;
 }
@@ -372,6 +383,7 @@ int ek_page_pictures(struct ek_page *page)
 		EK_TRY(want_splits(page));
 		page->score_images = plans[i].sample;
 		EK_TRY(want_ends(page));
+		EK_TRY(want_rare(page));
 		EK_TRY(want_others(page, plans[i].group));
 		EK_TRY(want_samples(page, plans[i].sample));
 		EK_TRY(want_evaluations(page));

@@ -483,8 +483,17 @@ static int name_groups(cJSON *list, const struct data *data, const struct ek_col
 	EK_TRY(ek_naming_open(&naming, sizes, count, data->partition.n));
 	for (size_t c = 0; c < data->columns.count; c++)
 		EK_TRY(ek_naming_count(&naming, &data->columns.items[c], group->codes));
-	for (size_t g = 0; g < count; g++)
-		EK_TRY(ek_naming_add(cJSON_GetArrayItem(list, (int)g), "mostly", &naming, g));
+	for (size_t g = 0; g < count; g++) {
+		cJSON *item = cJSON_GetArrayItem(list, (int)g), *mostly, *next;
+
+		EK_TRY(ek_naming_add(item, "mostly", &naming, g));
+		mostly = cJSON_GetObjectItemCaseSensitive(item, "mostly");
+		for (cJSON *text = mostly->child; text != NULL; text = next) {
+			next = text->next;
+			if (strcmp(text->valuestring, group->values[g]) == 0) /* "cat", mostly cat */
+				cJSON_Delete(cJSON_DetachItemViaPointer(mostly, text));
+		}
+	}
 out:
 	ek_naming_release(&naming);
 	free(sizes);

@@ -319,8 +319,15 @@ static void print_pairs(const cJSON *pairs)
 }
 
 /* What may be said in a word where there are no labels. */
-static void print_verdict(const cJSON *verdict)
+static void print_verdict(const cJSON *audit)
 {
+	const cJSON *verdict = ek_json_member(audit, "verdict");
+	const int has_attributes = cJSON_GetArraySize(ek_json_member(audit, "attributes")) > 0;
+	const int has_labels = ek_json_number(ek_json_member(audit, "groups"), "labelled") > 0;
+	const char *advice = has_labels       ? ""
+	                     : has_attributes ? "; ten labels a group (evenkeel label) would tell more"
+	                                      : "; attributes, or ten labels a group (evenkeel label), would tell "
+	                                        "more";
 	const char *words = cJSON_GetStringValue(ek_json_member(verdict, "words"));
 	const char *reason = cJSON_GetStringValue(ek_json_member(verdict, "reason"));
 	const cJSON *shares = ek_json_member(verdict, "shares");
@@ -331,8 +338,7 @@ static void print_verdict(const cJSON *verdict)
 		return;
 	(void)printf("  %-20s %s%s%s\n", "without labels", ek_bold(), words, ek_plain());
 	if (reason != NULL)
-		(void)printf("  %-20s %s; attributes, or ten labels a group (evenkeel label), would tell more\n", "",
-		             reason);
+		(void)printf("  %-20s %s%s\n", "", reason, advice);
 	else
 		(void)printf("  %-20s %d groups stand apart, the largest with %s, the smallest with %s of the images\n"
 		             "  %-20s Gini beyond chance %s\n",
@@ -395,7 +401,7 @@ int ek_summary_print(const struct ek_run *run, int json)
 	                                    : "0 = all clusters equal",
 	               ek_json_number(null, "gini"));
 	print_pairs(ek_json_member(audit, "pairs"));
-	print_verdict(ek_json_member(audit, "verdict"));
+	print_verdict(audit);
 	(void)printf("  %-20s %.0f, with %s of the images\n", "largest clusters", ek_json_number(skew, "top_clusters"),
 	             ek_text_percent(a, ek_json_number(skew, "top_share")));
 	print_tail(skew, clusters);

@@ -31,7 +31,7 @@
 #include "rebalance/io/scan.h"
 #include "reports/report.h"
 
-enum { MAX_LEVELS = 8, MAX_EPS = 16, REPORT_VERSION = 5 };
+enum { MAX_LEVELS = 8, MAX_EPS = 16, REPORT_VERSION = 6 };
 
 /* A step made ready: what it would make is known, nothing is done yet. */
 struct prepared {
