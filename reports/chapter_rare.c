@@ -134,10 +134,10 @@ static int whom(struct ek_page *page)
 	EK_TRY(ek_alloc(&units, count, sizeof *units));
 	for (uint64_t i = 0; i < page->images + page->rare_count; i++) {
 		const uint64_t id = i < page->images ? i : page->rare[i - page->images];
-		const uint32_t u = assignment.data != NULL ? (uint32_t)((const int32_t *)assignment.data)[id]
-		                                           : ek_groups_likeliest(&groups, id);
+		const int32_t u = assignment.data != NULL ? ((const int32_t *)assignment.data)[id]
+		                                          : ek_groups_likeliest(&groups, id);
 
-		if (u >= count)
+		if (u < 0 || (size_t)u >= count) /* of no group */
 			continue;
 		units[u].images += i < page->images;
 		units[u].rare += i >= page->images;
@@ -161,8 +161,9 @@ int ek_chapter_rare(struct ek_page *page)
 	ek_html(h,
 	        "<p class=\"intro\">These lie furthest from all others, in the measure of the directions that the %s "
 	        "differ in (leverage). Some are of kinds that the set has too few of, some are only odd: broken, or of "
-	        "something else. Weights without labels show them more often, and <code>evenkeel prune --method "
-	        "leverage</code> keeps them, or leaves them out.</p>",
+	        "something else. Weights without labels show them more often, and <code>evenkeel prune</code> by "
+	        "leverage keeps them, "
+	        "or leaves them out.</p>",
 	        page->has_pictures ? "images" : "rows");
 	ek_html(h,
 	        "<figure class=\"row\"><figcaption>The %zu rarest, the rarest first</figcaption><div "

@@ -60,7 +60,7 @@ static int by_group(struct ek_condition *c, const struct ek_run *run)
 		goto out;
 	}
 	for (uint64_t i = 0; i < c->images; i++)
-		c->codes[i] = (int32_t)ek_groups_likeliest(&groups, i);
+		c->codes[i] = ek_groups_likeliest(&groups, i);
 	for (uint32_t g = 0; g < groups.count; g++)
 		EK_TRY(add_name(c, groups.names[g]));
 	c->of_groups = 1;
