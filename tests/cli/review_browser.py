@@ -253,7 +253,7 @@ def filters(page):
     clusters = page.js("[...document.querySelectorAll('#cluster option')].slice(1).map((o) => [o.value, o.textContent])")
     for value, text in clusters:
         page.js(f"(() => {{ const s = document.getElementById('cluster'); s.value = '{value}'; s.dispatchEvent(new Event('change')); }})()")
-        expect(text.split(", ")[1].split()[0] == page.text("place").split()[2], f"cluster {text}: {page.text('place')}")
+        expect(text.rsplit(", ", 1)[1].split()[0] == page.text("place").split()[2], f"cluster {text}: {page.text('place')}")
     page.js("""(() => { const s = document.getElementById('show'); s.value = 'copy'; s.dispatchEvent(new Event('change'));
 		const c = document.getElementById('cluster'); c.value = ''; c.dispatchEvent(new Event('change')); })()""")
     page.js("document.getElementById('show').value = 'unsure'; document.getElementById('show').dispatchEvent(new Event('change'))")
