@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/file.h"
 #include "rebalance/base/text.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/summary.h"
@@ -61,6 +62,22 @@ static void print_label_errors(const cJSON *errors)
 	}
 }
 
+/* Where there are images people can look at them. */
+static int print_table(const struct ek_run *run, const char *name, int found)
+{
+	const char *path = ek_run_path(run);
+	char *images = NULL;
+	int rc;
+
+	EK_TRY(ek_run_file(&images, run, "images.jsonl"));
+	(void)printf("table:  %s/scores/%s.csv\n", path, name);
+	if (found && ek_file_exists(images))
+		(void)printf("look:   evenkeel review %s --labels %s\n", path, name);
+out:
+	free(images);
+	return rc;
+}
+
 static int print(const struct ek_invocation *i, const struct ek_run *run, const char *name)
 {
 	const char *path = ek_run_path(run);
@@ -89,9 +106,7 @@ static int print(const struct ek_invocation *i, const struct ek_run *run, const 
 	print_label_errors(ek_json_member(json, "label_errors"));
 	(void)printf("\nscores: %s/scores/%s.npy\n", path, name);
 	if (cJSON_IsObject(ek_json_member(json, "label_errors")))
-		(void)printf("table:  %s/scores/%s.csv; `evenkeel review %s --labels %s` shows them, one after the "
-		             "other\n",
-		             path, name, path, name);
+		EK_TRY(print_table(run, name, ek_json_number(ek_json_member(json, "label_errors"), "found") > 0));
 out:
 	cJSON_Delete(json);
 	return rc;

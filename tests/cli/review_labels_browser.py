@@ -6,43 +6,12 @@ Exit 77 (skipped) where there is no Chromium.
 import csv
 import os
 import shutil
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reports"))
 from browser import Browser
 from review_browser import Fault, Page, expect, last, press_enter
-from review_server import Review
-
-WRONG = 6  # of each of two classes are put among the other
-
-
-class Labels(Review):
-    """The review of labels of a data set some of which lie in another's folder."""
-
-    def __init__(self, folders):
-        super().__init__(folders, images=240, samples=1)
-        data = self.folder + "/data"
-        for kind, other in (("bar", "disc"), ("disc", "bar")):
-            names = [n for n in sorted(os.listdir(f"{data}/{kind}")) if not n.startswith("x-")]
-            for name in names[:WRONG]:
-                os.rename(f"{data}/{kind}/{name}", f"{data}/{other}/x-{kind}-{name}")
-        shutil.rmtree(self.run)
-        self.log = self.run + "/label-reviews/wrong.jsonl"
-        for command in (["audit", data, "-o", self.run, "--encoder", "pixels", "--clusters", "4"],
-                        ["score", self.run, "--method", "label-errors", "--name", "wrong"]):
-            subprocess.run(["evenkeel", *command, "--quiet"], check=True, stdout=subprocess.DEVNULL)
-
-    def command(self):
-        return ["evenkeel", "review", self.run, "--labels", "wrong"]
-
-    def evenkeel(self, *words):
-        return subprocess.run(["evenkeel", *words, "--quiet"], check=True, stdout=subprocess.PIPE, text=True).stdout
-
-    def suspects(self):
-        with open(self.run + "/scores/wrong.csv", newline="") as f:
-            return list(csv.DictReader(f))
-
+from review_server import DoubtedLabels
 
 class LabelsPage(Page):
     def shown(self):
@@ -143,7 +112,7 @@ def main(folders):
     if program is None:
         print("skipped: no Chromium")
         return 77
-    review = Labels(folders)
+    review = DoubtedLabels(folders)
     browser = None
     try:
         review.start()

@@ -2,6 +2,7 @@
 
 Scripts that use it take the folders of the programs, "BUILD:BUILD/tests/cli".
 """
+import csv
 import hashlib
 import json
 import os
@@ -10,6 +11,8 @@ import signal
 import socket
 import subprocess
 import tempfile
+
+WRONG = 6  # of each of two classes are put among the other
 
 
 class Review:
@@ -114,6 +117,33 @@ class Labels(Review):
 
     def command(self):
         return ["evenkeel", "label", self.run]
+
+
+class DoubtedLabels(Review):
+    """The review of labels of a data set some of which lie in another's folder."""
+
+    def __init__(self, folders):
+        super().__init__(folders, images=240, samples=1)
+        data = self.folder + "/data"
+        for kind, other in (("bar", "disc"), ("disc", "bar")):
+            names = [n for n in sorted(os.listdir(f"{data}/{kind}")) if not n.startswith("x-")]
+            for name in names[:WRONG]:
+                os.rename(f"{data}/{kind}/{name}", f"{data}/{other}/x-{kind}-{name}")
+        shutil.rmtree(self.run)
+        self.log = self.run + "/label-reviews/wrong.jsonl"
+        for command in (["audit", data, "-o", self.run, "--encoder", "pixels", "--clusters", "4"],
+                        ["score", self.run, "--method", "label-errors", "--name", "wrong"]):
+            subprocess.run(["evenkeel", *command, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+
+    def command(self):
+        return ["evenkeel", "review", self.run, "--labels", "wrong"]
+
+    def evenkeel(self, *words):
+        return subprocess.run(["evenkeel", *words, "--quiet"], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def suspects(self):
+        with open(self.run + "/scores/wrong.csv", newline="") as f:
+            return list(csv.DictReader(f))
 
 
 def hear(connection):
