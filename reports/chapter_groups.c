@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "rebalance/base/text.h"
+
 enum { BARS = 24 };
 
 static double end_of(const cJSON *share, int which)
@@ -125,6 +127,60 @@ static void tell_found(struct ek_html *h, const cJSON *groups)
 	ek_html(h, "</p>");
 }
 
+static void card(struct ek_page *page, size_t g, const cJSON *group)
+{
+	static const char *const kinds[EK_PICK_KINDS] = { "Surest", "Random", "Least sure" };
+	struct ek_html *h = &page->html;
+	char mostly[256];
+
+	ek_html(h,
+	        "<article class=\"card\" aria-labelledby=\"group-%zu\"><header><h3 id=\"group-%zu\"><bdi>%s</bdi></h3>"
+	        "</header>",
+	        g, g, ek_text_of(group, "name", "?"));
+	if (ek_text_mostly(mostly, ek_json_member(group, "mostly"), "", "")[0] != 0)
+		ek_html(h, "<p class=\"named\">Mostly <bdi>%s</bdi></p>", mostly);
+	ek_html(h, "<p class=\"share\">%s</p>", ek_percent(ek_page_group_share(group)).s);
+	for (size_t kind = 0; kind < EK_PICK_KINDS; kind++) {
+		size_t count;
+		const uint64_t *ids = ek_picks_of(&page->group_picks, g, (enum ek_pick_kind)kind, &count);
+
+		if (count == 0)
+			continue;
+		ek_html(h, "<figure class=\"row\"><figcaption>%s</figcaption><div class=\"pictures\">", kinds[kind]);
+		for (size_t i = 0; i < count; i++)
+			ek_page_picture(page, ids[i]);
+		ek_html(h, "</div></figure>");
+	}
+	ek_html(h, "</article>");
+}
+
+/* Smallest first, as the clusters' are. */
+static void cards(struct ek_page *page, const cJSON *list)
+{
+	uint8_t shown[EK_PAGE_GROUP_CARDS] = { 0 };
+	struct ek_html *h = &page->html;
+
+	if (page->group_picks.k == 0 || page->group_picks.k != (size_t)cJSON_GetArraySize(list))
+		return;
+	ek_html(h, "<p class=\"note\">Smallest first. Images that it is surest of, some by lot, and those it is least "
+	           "sure "
+	           "of: if the last are not of their group, a few labels of such images help most.</p><div "
+	           "class=\"cards\">");
+	for (size_t i = 0; i < page->group_picks.k; i++) {
+		size_t least = 0;
+
+		while (shown[least])
+			least++;
+		for (size_t g = least + 1; g < page->group_picks.k; g++)
+			if (!shown[g] && ek_page_group_share(cJSON_GetArrayItem(list, (int)g)) <
+			                         ek_page_group_share(cJSON_GetArrayItem(list, (int)least)))
+				least = g;
+		shown[least] = 1;
+		card(page, least, cJSON_GetArrayItem(list, (int)least));
+	}
+	ek_html(h, "</div>");
+}
+
 int ek_chapter_groups(struct ek_page *page)
 {
 	const cJSON *groups = ek_json_member(page->audit, "groups"), *list = ek_json_member(groups, "groups"), *group;
@@ -152,5 +208,6 @@ int ek_chapter_groups(struct ek_page *page)
 	ek_html(h, "</ol></section>");
 	if (ek_number_of(groups, "labelled") > 0)
 		tell_labels(h, groups);
+	cards(page, list);
 	return h->rc;
 }

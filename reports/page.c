@@ -247,6 +247,7 @@ void ek_page_close(struct ek_page *page)
 	ek_evaluations_release(&page->evaluations);
 	ek_reviews_release(&page->reviews);
 	ek_picks_release(&page->picks);
+	ek_picks_release(&page->group_picks);
 	ek_pictures_release(&page->pictures);
 	ek_html_release(&page->html);
 	*page = (struct ek_page){ 0 };

@@ -48,6 +48,7 @@ struct ek_page {
 	char *name;                        /* of the data set, or NULL */
 
 	struct ek_picks picks;       /* images of each cluster */
+	struct ek_picks group_picks; /* of each group, the surest for the typical ones; k 0: none are shown */
 	struct ek_pictures pictures; /* thumbnails of all images that the page shows */
 	size_t group_images;         /* pictures of each group of near-duplicates */
 
@@ -100,6 +101,8 @@ int64_t ek_page_shown_of(const struct ek_page *page, size_t i, size_t limit);
 enum { EK_PAGE_PLANS = 8 };
 /* The i-th cluster in a table of an evaluation or of a model; −1 past the end. */
 enum { EK_PAGE_ROWS = 60 };
+/* Groups that have cards. */
+enum { EK_PAGE_GROUP_CARDS = 24 };
 /* Sum of the shares of the m largest or smallest clusters. */
 double ek_page_share_of_largest(const struct ek_page *page, size_t m);
 double ek_page_share_of_smallest(const struct ek_page *page, size_t m);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/groups.h"
 
 /* From generous to frugal. */
 static const struct plan {
@@ -73,6 +74,8 @@ static size_t first_plan(const struct ek_page *page, uint32_t shorter)
 {
 	const double cards = page->k < EK_PAGE_CARDS ? (double)page->k : EK_PAGE_CARDS;
 	const double groups = page->duplicates != NULL ? EK_PAGE_GROUPS : 0;
+	const cJSON *list = ek_json_member(ek_json_member(page->audit, "groups"), "groups");
+	const double named = (double)at_most((size_t)cJSON_GetArraySize(list), EK_PAGE_GROUP_CARDS);
 	size_t i = 0;
 
 	for (; i + 1 < PLANS; i++) {
@@ -87,8 +90,8 @@ static size_t first_plan(const struct ek_page *page, uint32_t shorter)
 		                 page->rare_shown);
 		const double previews = (double)at_most(page->models.count, EK_PAGE_PLANS);
 
-		if ((cards * EK_PICK_KINDS * (double)p->each + groups * (double)p->group + splits + generated) *
-		                    estimate(side) +
+		if (((cards + named) * EK_PICK_KINDS * (double)p->each + groups * (double)p->group + splits +
+		     generated) * estimate(side) +
 		            previews * estimate(p->sizes.whole) + (double)tile_count(page) * tile * tile * 0.3 <=
 		    (double)page->picture_bytes)
 			break;
@@ -150,6 +153,48 @@ out:
 	ek_npy_close(&distance);
 	free(path);
 	free(distance_path);
+	return rc;
+}
+
+/* Of groups that people would call so: the surest, some by lot, and the least sure. */
+static int pick_of_groups(struct ek_page *page, size_t each)
+{
+	struct ek_groups groups;
+	int32_t *group = NULL;
+	float *doubt = NULL;
+	int rc;
+
+	ek_picks_release(&page->group_picks);
+	EK_TRY(ek_groups_load(&groups, page->run));
+	if (!groups.named || groups.images != page->images || groups.count < 2 || groups.count > EK_PAGE_GROUP_CARDS)
+		goto out;
+	EK_TRY(ek_alloc(&group, groups.images, sizeof *group));
+	EK_TRY(ek_alloc(&doubt, groups.images, sizeof *doubt));
+	for (uint64_t i = 0; i < groups.images; i++) {
+		group[i] = ek_groups_likeliest(&groups, i);
+		doubt[i] = group[i] >= 0 ? 1 - groups.q[i * groups.count + (uint32_t)group[i]] : 1;
+	}
+	EK_TRY(ek_picks_make(&page->group_picks, group, doubt, groups.images, groups.count, each));
+out:
+	ek_groups_release(&groups);
+	free(group);
+	free(doubt);
+	return rc;
+}
+
+static int want_of_groups(struct ek_page *page)
+{
+	int rc = 0;
+
+	for (size_t g = 0; g < page->group_picks.k; g++)
+		for (size_t kind = 0; kind < EK_PICK_KINDS; kind++) {
+			size_t count;
+			const uint64_t *ids = ek_picks_of(&page->group_picks, g, (enum ek_pick_kind)kind, &count);
+
+			for (size_t j = 0; j < count; j++)
+				EK_TRY(ek_pictures_want(&page->pictures, ids[j], 1, 0));
+		}
+out:
 	return rc;
 }
 
@@ -379,7 +424,9 @@ int ek_page_pictures(struct ek_page *page)
 	for (size_t i = first_plan(page, shorter); i < PLANS; i++) {
 		ek_pictures_release(&page->pictures);
 		EK_TRY(pick(page, plans[i].each, plans[i].split));
+		EK_TRY(pick_of_groups(page, plans[i].each));
 		EK_TRY(want_cards(page));
+		EK_TRY(want_of_groups(page));
 		EK_TRY(want_splits(page));
 		page->score_images = plans[i].sample;
 		EK_TRY(want_ends(page));
