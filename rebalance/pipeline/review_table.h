@@ -2,7 +2,8 @@
  * The labels of all images as they are after a review of those that were doubted: a CSV of file_name and
  * corrected_label, which scan takes as attributes. A label that is rejected is what it was said to be instead, by the
  * newest of those who reject it and know; nothing where nobody does, so that plans and trainings by corrected_label
- * leave the image out. All others are as they were given.
+ * leave the image out. All others are as they were given. Attributes that the images have stand behind it, since a run
+ * has those of one table.
  */
 #ifndef EK_PIPELINE_REVIEW_TABLE_H
 #define EK_PIPELINE_REVIEW_TABLE_H

@@ -81,7 +81,8 @@ run tail -c 30 RUN/reviews/rare.jsonl
 cp photos/bar/00006.png photos/disc/x.png
 cp photos/disc/00000.png photos/bar/x.png
 cp photos/disc/00001.jpg photos/bar/y.jpg
-run evenkeel audit photos -o LABELS --encoder pixels --clusters 3 --quiet --json >/dev/null
+printf 'file_name,colour,size\ndisc/x.png,"red, dark",3.5\nbar/y.jpg,blue,\n' >attributes.csv
+run evenkeel audit photos -o LABELS --encoder pixels --clusters 3 --attributes attributes.csv --quiet --json >/dev/null
 run evenkeel score LABELS --method label-errors --name wrong --quiet >/dev/null
 cut -d , -f 1,3,4 LABELS/scores/wrong.csv
 run evenkeel review LABELS --labels right --summary
@@ -108,5 +109,6 @@ run evenkeel review LABELS --labels wrong --export corrected.csv --quiet
 grep -e x.png -e y.jpg -e 00006 corrected.csv
 run evenkeel review LABELS --labels wrong --export corrected.csv --quiet
 run evenkeel info LABELS/label-reviews/wrong.jsonl
+head -n 1 corrected.csv
 run evenkeel audit LABELS --attributes corrected.csv --quiet --json >/dev/null
 run evenkeel prune LABELS --method random --keep 1 --by corrected_label --name clean --quiet | head -n 2
