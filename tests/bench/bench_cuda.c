@@ -2,9 +2,10 @@
  * SiT on a GPU; rival_cuda.py measures the attention of cuDNN.
  *
  *     bench_cuda step NAME BATCH STEPS      training steps: images/s of the median step
- *     bench_cuda ops NAME BATCH             where a step's time goes, operator by operator
+ *     bench_cuda ops NAME BATCH             where a step's time goes, by kinds of operators
  *     bench_cuda sample NAME BATCH STEPS    one evaluation of each of a batch's images
  *     bench_cuda all NAME BATCH STEPS       these three
+ *     bench_cuda each NAME BATCH STEPS      the same, operator by operator
  *     bench_cuda images NAME BATCH STEPS    the norms of single images' gradients, alone and with their products with a
  *                                           direction; and how the order of norms is beside that in float32
  *     bench_cuda moso NAME BATCH DRAWS      both passes of MoSo over 64 slices of so many draws, as the program makes
@@ -24,6 +25,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
+#include "tests/bench/operators.h"
 #include "train/flow/flow_task.h"
 #include "train/nn/cuda.h"
 #include "train/nn/net_internal.h"
@@ -41,7 +43,7 @@ struct run {
 	int64_t *ids;
 	float *weights, *data, *values;
 	double *losses;
-	int batch;
+	int batch, each;
 };
 
 static int get(void *context, int worker, int64_t id, uint64_t position, float *sample, int32_t *label)
@@ -169,43 +171,13 @@ out:
 	return rc;
 }
 
-/* Milliseconds of a step of the plan, forward or backward. */
-static double time_of(struct run *r, struct ek_net_state *s, const struct ek_net_op *op, int backward)
-{
-	const struct ek_net_code *code = s->net->device->codes[op->kind];
-	const double start = clock_of_device(r);
-
-	for (int i = 0; i < REPEATS; i++)
-		if ((backward ? code->backward(s, op) : code->forward(s, op)) < 0)
-			return -1;
-	return 1e3 * (clock_of_device(r) - start) / REPEATS;
-}
-
 static int time_operators(struct run *r, const char *name)
 {
-	double sums[EK_NET_KIND_COUNT][2] = { { 0 } }, all = 0;
-	struct ek_net_state *s = r->task.nets[0].runner.states[0];
-	const struct ek_net *net = s->net;
 	int rc;
 
 	EK_TRY(one_step(r, 0));
-	s->store = r->store;
-	for (int i = 0; i < net->step_count; i++) {
-		const struct ek_net_op *op = &net->ops[net->steps[i].op];
-
-		s->in_backward = i >= net->op_count;
-		if (op->idle[net->steps[i].backward])
-			continue;
-		sums[op->kind][net->steps[i].backward] += time_of(r, s, op, net->steps[i].backward);
-	}
-	s->in_backward = 0;
-	printf("%s batch %d, ms forward and backward, operators alone:\n", name, r->batch);
-	for (int k = 0; k < EK_NET_KIND_COUNT; k++)
-		if (sums[k][0] + sums[k][1] > 0) {
-			printf("  %-12s %8.3f %8.3f\n", ek_net_operators[k].name, sums[k][0], sums[k][1]);
-			all += sums[k][0] + sums[k][1];
-		}
-	printf("  %-12s %8.3f\n", "all", all);
+	printf("%s batch %d, a step's operators alone, forward and backward:\n", name, r->batch);
+	EK_TRY(ek_bench_operators(r->task.nets[0].runner.states[0], r->store, r->each));
 out:
 	return rc;
 }
@@ -234,8 +206,9 @@ static int time_sampling(struct run *r, const char *name, int steps)
 		EK_TRY(ek_net_forward(s));
 	}
 	start = (clock_of_device(r) - start) / steps;
-	printf("sample %s batch %d: %.0f evaluations of an image a second (%.2f ms)\n", name, r->batch,
-	       r->batch / start, 1e3 * start);
+	printf("sample %s batch %d: %.0f evaluations of an image a second (%.2f ms), its operators alone:\n", name,
+	       r->batch, r->batch / start, 1e3 * start);
+	EK_TRY(ek_bench_operators(s, NULL, r->each));
 out:
 	ek_net_state_free(s);
 	ek_net_free(net);
@@ -454,10 +427,13 @@ int main(int argc, char **argv)
 	const int steps = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 20;
 	struct run r = { .batch = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 256 };
 	int rc = argc > 2 ? 0
-	                  : ek_fail(EK_EUSAGE, "bench_cuda step|ops|sample|all|images|moso|bits NAME [BATCH [STEPS]]");
-	const int all = argc > 1 && strcmp(argv[1], "all") == 0;
+	                  : ek_fail(EK_EUSAGE,
+	                            "bench_cuda step|ops|sample|all|each|images|moso|bits NAME [BATCH [STEPS]]");
+	int all;
 
 	EK_TRY(rc);
+	r.each = strcmp(argv[1], "each") == 0;
+	all = r.each || strcmp(argv[1], "all") == 0;
 	if (strcmp(argv[2], "small") == 0)
 		r.config = (struct ek_sit_config){ .depth = 6, .width = 192, .heads = 6, .patch = 4, .channels = 3 };
 	else

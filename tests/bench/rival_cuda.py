@@ -2,6 +2,7 @@
 """What bench_cuda is measured against: PyTorch compiled, bf16, with cuDNN's attention.
 
     python tests/bench/rival_cuda.py step NAME [BATCH [STEPS]]    training: NAME is SiT-S/2, SiT-B/2, …
+    python tests/bench/rival_cuda.py sample NAME [BATCH [STEPS]]  one evaluation of each of a batch's images
     python tests/bench/rival_cuda.py attention HEADS WIDTH        256 tokens, batch 256, forward and with backward
 """
 import math
@@ -31,13 +32,13 @@ def median_ms(run, count):
     return statistics.median(times[WARMUP:])
 
 
-def step(name, batch=256, steps=20):
+def network(name):
     from sit_model import SiT, TimeEmbedding
 
     def embed(self, t):
         half = 128
         angle = t[:, None] * torch.exp(-math.log(10000) / half * torch.arange(half, device="cuda"))
-        return self.mlp(torch.cat([angle.cos(), angle.sin()], 1))
+        return self.mlp(torch.cat([angle.cos(), angle.sin()], 1).to(self.mlp[0].weight.dtype))
 
     TimeEmbedding.forward = embed  # the model's own makes its rates on the processor
     width, depth, heads = SIZES[name.removeprefix("SiT-").split("/")[0]]
@@ -45,6 +46,24 @@ def step(name, batch=256, steps=20):
     for p in model.parameters():
         if p.requires_grad and p.dim() > 1:
             torch.nn.init.xavier_uniform_(p.flatten(1))
+    return model
+
+
+def sample(name, batch=256, steps=20):
+    model = torch.compile(network(name).bfloat16())
+    x, t = torch.randn(batch, 4, 32, 32, device="cuda"), torch.rand(batch, device="cuda")
+    labels = torch.randint(0, 1000, (batch,), device="cuda")
+
+    def run():
+        with torch.no_grad(), sdpa_kernel([SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION]):
+            model(x.bfloat16(), t, labels).float()
+
+    ms = median_ms(run, steps)
+    print(f"PyTorch samples {name} batch {batch}: {batch / ms * 1e3:.0f} evaluations/s ({ms:.2f} ms)")
+
+
+def step(name, batch=256, steps=20):
+    model = network(name)
     values = [p for p in model.parameters() if p.requires_grad]
     average = [p.detach().clone() for p in values]
     optimizer = torch.optim.AdamW(values, lr=1e-4, weight_decay=0, fused=True)
@@ -85,4 +104,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "attention":
         attention(int(sys.argv[2]), int(sys.argv[3]))
     else:
-        step(sys.argv[2], *map(int, sys.argv[3:]))
+        {"step": step, "sample": sample}[sys.argv[1]](sys.argv[2], *map(int, sys.argv[3:]))
