@@ -34,26 +34,13 @@ void ek_diffusion_schedule(struct ek_diffusion_step *steps, int count)
 	steps[0].log_posterior = steps[1].log_posterior; /* that of step 0 is the logarithm of 0 */
 }
 
-/* The mean of the step before, as the network sees it. */
-static double mean_of(const struct ek_diffusion_step *s, double x, double e)
+void ek_diffusion_back(const struct ek_diffusion_step *s, int noisy, struct ek_move *move)
 {
-	const double x1 = x / sqrt(s->bar) - sqrt(1 / s->bar - 1) * e;
-
-	return s->from_x1 * x1 + s->from_x * x;
-}
-
-void ek_diffusion_back(const struct ek_diffusion_step *s, double *x, const float *out, const double *noise,
-                       size_t pixels, size_t channels, int learned)
-{
-	const size_t width = learned ? 2 * channels : channels;
-
-	for (size_t i = 0; i < pixels * channels; i++) {
-		const size_t at = i / channels * width + i % channels;
-		const double v = learned ? (double)out[at + channels] : 1;
-		const double log_variance = (v + 1) / 2 * s->log_beta + (1 - v) / 2 * s->log_posterior;
-
-		x[i] = mean_of(s, x[i], (double)out[at]);
-		if (noise != NULL)
-			x[i] += exp(log_variance / 2) * noise[i];
-	}
+	move->root = sqrt(s->bar);
+	move->noise = sqrt(1 / s->bar - 1);
+	move->from_x1 = s->from_x1;
+	move->from_x = s->from_x;
+	move->log_beta = s->log_beta;
+	move->log_posterior = s->log_posterior;
+	move->spread = noisy;
 }

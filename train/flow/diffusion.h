@@ -6,7 +6,7 @@
 #ifndef EK_FLOW_DIFFUSION_H
 #define EK_FLOW_DIFFUSION_H
 
-#include <stddef.h>
+#include "train/nn/samples.h"
 
 enum { EK_DIFFUSION_STEPS = 1000 };
 
@@ -24,12 +24,8 @@ struct ek_diffusion_step {
  */
 void ek_diffusion_schedule(struct ek_diffusion_step *steps, int count);
 
-/*
- * One step of ancestral sampling: x to the x of the step before, in place. out: the prediction [pixels, 2 channels], or
- * [pixels, channels] without a learned variance (the upper end, beta, is taken then); noise: [pixels, channels], NULL
- * at the schedule's step 0.
- */
-void ek_diffusion_back(const struct ek_diffusion_step *step, double *x, const float *out, const double *noise,
-                       size_t pixels, size_t channels, int learned);
+/* One step of ancestral sampling: x to the x of the step before. Without a learned variance the upper end, beta, is
+ * taken. noisy: 0 at the schedule's step 0. */
+void ek_diffusion_back(const struct ek_diffusion_step *step, int noisy, struct ek_move *move);
 
 #endif

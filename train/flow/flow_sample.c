@@ -79,6 +79,7 @@ struct round {
 struct worker {
 	struct ek_flow_sampler *sampler;
 	struct ek_net_state *state;
+	int on_device;
 };
 
 static int count_at(const struct round *r, uint64_t first)
@@ -88,6 +89,7 @@ static int count_at(const struct round *r, uint64_t first)
 	return left < (uint64_t)r->sampler->batch ? (int)left : r->sampler->batch;
 }
 
+/* x, out: the device's, or the host's (struct ek_solver_model). */
 static int predict(void *context, const float *x, const float *t, const int32_t *labels, int count, float *out)
 {
 	const struct worker *w = context;
@@ -96,12 +98,16 @@ static int predict(void *context, const float *x, const float *t, const int32_t 
 	int rc;
 
 	EK_TRY(ek_check_interrupt());
-	memcpy(ek_net_stage(w->state, s->x), x, (size_t)count * elements * sizeof *x);
+	if (!w->on_device)
+		memcpy(ek_net_stage(w->state, s->x), x, (size_t)count * elements * sizeof *x);
 	memcpy(ek_net_stage(w->state, s->t), t, (size_t)count * sizeof *t);
 	memcpy(ek_net_stage(w->state, s->labels), labels, (size_t)count * sizeof *labels);
 	ek_net_clear_inputs(w->state, count); /* what was there before may be anything but a number */
-	EK_TRY(ek_net_forward(w->state));
-	memcpy(out, ek_net_view(w->state, s->prediction), (size_t)count * outputs * sizeof *out);
+	EK_TRY(w->on_device ? ek_net_forward_with(w->state, s->x, x, count) : ek_net_forward(w->state));
+	if (w->on_device)
+		ek_net_copy_out(w->state, s->prediction, out, count);
+	else
+		memcpy(out, ek_net_view(w->state, s->prediction), (size_t)count * outputs * sizeof *out);
 out:
 	return rc;
 }
@@ -112,8 +118,11 @@ static int solve_batch(void *context, uint64_t piece, int number)
 	struct ek_flow_sampler *s = r->sampler;
 	const struct ek_sit_config *c = &s->config;
 	const uint64_t first = r->first + piece * (uint64_t)s->batch;
-	struct worker w = { .sampler = s, .state = s->runner.states[number] };
+	struct worker w = { .sampler = s,
+		            .state = s->runner.states[number],
+		            .on_device = r->options->solver != EK_SOLVER_DOPRI5 };
 	const struct ek_solver_model model = { .context = &w,
+		                               .on_device = w.on_device,
 		                               .pixels = (size_t)c->side * (size_t)c->side,
 		                               .channels = (size_t)c->channels,
 		                               .outputs = (size_t)ek_sit_outputs(c),

@@ -30,6 +30,40 @@ struct sample {
 	int rejected, last, done;
 };
 
+/* The velocity at x and the times t. out: [count, elements]. */
+static int drift(struct ek_solver_run *r, const double *x, const double *t, double *out)
+{
+	const struct ek_solver_model *m = r->model;
+	struct ek_samples *s = &r->samples;
+	const size_t size = ek_samples_size(s);
+	int rc, any = 0;
+
+	for (size_t i = 0; i < size; i++)
+		s->place[i] = (float)x[i];
+	for (int i = 0; i < r->count; i++) {
+		r->t32[i] = (float)t[i];
+		any = any || ek_solver_guides(r, t[i]);
+	}
+	EK_TRY(m->predict(m->context, s->place, r->t32, r->labels, r->count, s->with));
+	if (any)
+		EK_TRY(m->predict(m->context, s->place, r->t32, r->no_labels, r->count, s->without));
+	r->evaluations += any ? 2 : 1;
+	for (int i = 0; i < r->count; i++) {
+		struct ek_move move = { 0 };
+
+		ek_solver_slope(r, t[i], 0, &move);
+		if (ek_solver_guides(r, t[i]))
+			ek_solver_guide(r, &move);
+		for (size_t j = (size_t)i * r->elements; j < (size_t)(i + 1) * r->elements; j++) {
+			const size_t c = j % m->channels, at = j / m->channels * m->outputs + c;
+
+			out[j] = ek_move_slope(&move, ek_move_prediction(&move, s->with[at], s->without[at], c), x[j]);
+		}
+	}
+out:
+	return rc;
+}
+
 /* Root of the mean square of y over the tolerance at x. */
 static double norm(const struct ek_solver_run *r, const double *y, const double *x, const double *other)
 {
@@ -52,9 +86,9 @@ static int first_steps(struct ek_solver_run *r, struct sample *samples)
 
 	for (int i = 0; i < r->count; i++)
 		r->t[i] = r->t0;
-	EK_TRY(ek_solver_drift(r, r->x, r->t, r->k[0]));
+	EK_TRY(drift(r, r->samples.x, r->t, r->k[0]));
 	for (int i = 0; i < r->count; i++) {
-		const double *x = r->x + (size_t)i * n, *f = r->k[0] + (size_t)i * n;
+		const double *x = r->samples.x + (size_t)i * n, *f = r->k[0] + (size_t)i * n;
 		const double size = norm(r, x, x, NULL), slope = norm(r, f, x, NULL);
 
 		samples[i] =
@@ -64,9 +98,9 @@ static int first_steps(struct ek_solver_run *r, struct sample *samples)
 		for (size_t j = 0; j < n; j++)
 			r->k[PLACE][(size_t)i * n + j] = x[j] + samples[i].h * f[j];
 	}
-	EK_TRY(ek_solver_drift(r, r->k[PLACE], r->t, r->k[1]));
+	EK_TRY(drift(r, r->k[PLACE], r->t, r->k[1]));
 	for (int i = 0; i < r->count; i++) {
-		const double *x = r->x + (size_t)i * n, *f = r->k[0] + (size_t)i * n;
+		const double *x = r->samples.x + (size_t)i * n, *f = r->k[0] + (size_t)i * n;
 		double *change = r->k[1] + (size_t)i * n, h = samples[i].h, bend, slope = norm(r, f, x, NULL);
 
 		for (size_t j = 0; j < n; j++)
@@ -88,7 +122,7 @@ static void combine(const struct ek_solver_run *r, const struct sample *samples,
 
 			for (int k = 0; k < stage; k++)
 				sum += WEIGHTS[stage][k] * r->k[k][j];
-			out[j] = r->x[j] + samples[i].h * sum;
+			out[j] = r->samples.x[j] + samples[i].h * sum;
 		}
 }
 
@@ -104,7 +138,7 @@ static double error_of(const struct ek_solver_run *r, int i, double h)
 			if (k != 1)
 				error[j] += h * ERRORS[k] * r->k[k][first + j];
 	}
-	return norm(r, error, r->x + first, r->k[NEXT] + first);
+	return norm(r, error, r->samples.x + first, r->k[NEXT] + first);
 }
 
 /* Take the step, or try a shorter one. */
@@ -121,7 +155,7 @@ static int judge(const struct ek_solver_run *r, int i, struct sample *s)
 		factor = fmin(fmin(factor, MOST), s->rejected ? 1 : MOST);
 		s->t += s->h;
 		s->rejected = 0;
-		memcpy(r->x + first, r->k[NEXT] + first, bytes);
+		memcpy(r->samples.x + first, r->k[NEXT] + first, bytes);
 		memcpy(r->k[0] + first, r->k[STAGES - 1] + first, bytes);
 	} else {
 		factor = fmax(factor, LEAST);
@@ -141,6 +175,9 @@ int ek_solver_dopri5(struct ek_solver_run *r)
 	struct sample *samples = NULL;
 	int rc, left = r->count;
 
+	for (int i = 0; i < EK_SOLVER_ARRAYS; i++)
+		EK_TRY(ek_alloc(&r->k[i], ek_samples_size(&r->samples), sizeof **r->k));
+	EK_TRY(ek_alloc(&r->t, (size_t)r->count, sizeof *r->t));
 	EK_TRY(ek_alloc(&samples, (size_t)r->count, sizeof *samples));
 	EK_TRY(first_steps(r, samples));
 	while (left > 0) {
@@ -157,7 +194,7 @@ int ek_solver_dopri5(struct ek_solver_run *r)
 			combine(r, samples, stage, place);
 			for (int i = 0; i < r->count; i++)
 				r->t[i] = samples[i].t + NODES[stage] * samples[i].h;
-			EK_TRY(ek_solver_drift(r, place, r->t, r->k[stage]));
+			EK_TRY(drift(r, place, r->t, r->k[stage]));
 		}
 		left = 0;
 		for (int i = 0; i < r->count; i++) {
@@ -167,6 +204,9 @@ int ek_solver_dopri5(struct ek_solver_run *r)
 		}
 	}
 out:
+	for (int i = 0; i < EK_SOLVER_ARRAYS; i++)
+		free(r->k[i]);
+	free(r->t);
 	free(samples);
 	return rc;
 }

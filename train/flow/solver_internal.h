@@ -3,8 +3,9 @@
 #define EK_FLOW_SOLVER_INTERNAL_H
 
 #include "train/flow/solver.h"
+#include "train/nn/samples.h"
 
-enum { EK_SOLVER_STAGES = 9 };
+enum { EK_SOLVER_ARRAYS = 9 };
 
 /* Samples being solved. */
 struct ek_solver_run {
@@ -15,24 +16,23 @@ struct ek_solver_run {
 	const uint64_t *seeds;
 	const int32_t *labels;
 	int32_t *no_labels;
+	int labelled; /* some sample has a label */
 	double t0, t1;
-	double *x;                   /* [count, elements] */
-	double *k[EK_SOLVER_STAGES]; /* each [count, elements]: for the solver */
-	double *t;                   /* [count]: for the solver */
-	float *x32, *t32;            /* as the model takes them */
-	float *prediction, *unguided;
+	struct ek_samples samples;
+	double *x; /* [count, elements], the host's, in the end */
+	float *t32;
+	double *k[EK_SOLVER_ARRAYS], *t; /* of the adaptive solver: [count, elements] each; [count] */
 	uint64_t evaluations;
 };
 
-/* sample(context, i, worker) for every sample: on all threads where a device takes the batch, and waits for them. */
-int ek_solver_each(const struct ek_solver_run *r, int (*sample)(void *context, uint64_t i, int worker), void *context);
-/* Guided predictions at x and the times t. Guidance goes by from + factor · t. */
-int ek_solver_predict(struct ek_solver_run *r, const double *x, const double *t, double from, double factor);
-/* The velocity at x and the times t. out: [count, elements]. */
-int ek_solver_drift(struct ek_solver_run *r, const double *x, const double *t, double *out);
-/* Normal numbers. out: [elements]. */
-void ek_solver_noise(const struct ek_solver_run *r, int i, int step, double *out);
+/* Is there guidance at t? A sample without a label is as it was then. */
+int ek_solver_guides(const struct ek_solver_run *r, double t);
+/* What guidance makes of two predictions. */
+void ek_solver_guide(const struct ek_solver_run *r, struct ek_move *move);
+/* The velocity at t, and `extra` scores, from a prediction there. */
+void ek_solver_slope(const struct ek_solver_run *r, double t, double extra, struct ek_move *move);
 
+/* Its samples are the host's. */
 int ek_solver_dopri5(struct ek_solver_run *r);
 
 #endif

@@ -8,6 +8,7 @@
 #include "train/nn/bf16.h"
 #include "train/nn/ops/codebook_cpu.h"
 #include "train/nn/ops/dnn_cpu.h"
+#include "train/nn/samples_internal.h"
 #include "train/nn/store_internal.h"
 
 static int alloc(void **out, size_t bytes)
@@ -97,6 +98,7 @@ const struct ek_device ek_device_cpu = {
 	.settle = settle,
 	.upload = copy,
 	.download = copy,
+	.copy = copy,
 	.zero = zero,
 	.prepare = ek_cpu_prepare,
 	.unprepare = ek_cpu_unprepare,
@@ -109,4 +111,6 @@ const struct ek_device ek_device_cpu = {
 	.sum_squares = sum_squares,
 	.update = update,
 	.move_codes = ek_cpu_move_codes,
+	.move = ek_cpu_move,
+	.normals = ek_cpu_normals,
 };

@@ -6,6 +6,7 @@
 #include "train/nn/cuda_internal.h"
 #include "train/nn/net_internal.h"
 #include "train/nn/ops/codebook_cuda.h"
+#include "train/nn/samples_internal.h"
 #include "train/nn/store_cuda.h"
 #include "train/nn/store_internal.h"
 
@@ -45,6 +46,12 @@ static void download(void *host, const void *from, size_t bytes)
 	ek_cuda_enter();
 	ek_cuda_note(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, ek_cuda_stream()));
 	ek_cuda_note(cudaStreamSynchronize(ek_cuda_stream()));
+}
+
+static void copy(void *to, const void *from, size_t bytes)
+{
+	ek_cuda_enter();
+	ek_cuda_note(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, ek_cuda_stream()));
 }
 
 static void zero(void *to, size_t bytes)
@@ -172,6 +179,7 @@ const struct ek_device ek_device_cuda = {
 	.settle = settle,
 	.upload = upload,
 	.download = download,
+	.copy = copy,
 	.zero = zero,
 	.check = check,
 	.prepare = prepare,
@@ -185,4 +193,6 @@ const struct ek_device ek_device_cuda = {
 	.sum_squares = sum_squares,
 	.update = update,
 	.move_codes = ek_cuda_move_codes,
+	.move = ek_cuda_move,
+	.normals = ek_cuda_normals,
 };

@@ -9,10 +9,12 @@
 #include "train/nn/op.h"
 
 struct ek_codebook;
+struct ek_move;
 struct ek_net;
 struct ek_net_code;
 struct ek_net_op;
 struct ek_net_state;
+struct ek_samples;
 struct ek_store;
 
 struct ek_device {
@@ -31,6 +33,7 @@ struct ek_device {
 	void (*settle)(void);
 	void (*upload)(void *to, const void *host, size_t bytes);
 	void (*download)(void *host, const void *from, size_t bytes);
+	void (*copy)(void *to, const void *from, size_t bytes); /* within its memory */
 	void (*zero)(void *to, size_t bytes);
 	/* 0, or what one of these or a layer has met since; NULL: they cannot fail. */
 	int (*check)(void);
@@ -51,6 +54,9 @@ struct ek_device {
 	/* A step of a codebook (codebook_internal.h) over the latents that backward of quantise noted, turn by turn:
 	 * codes, average [codes, width], in and out. NULL: there are none. */
 	int (*move_codes)(struct ek_codebook *c, uint64_t step, float *codes, float *average);
+	/* Of samples (samples.h). */
+	int (*move)(const struct ek_samples *s, const struct ek_move *move);
+	int (*normals)(const struct ek_samples *s, double *out, uint64_t stream, uint64_t step);
 };
 
 #endif

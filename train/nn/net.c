@@ -488,17 +488,44 @@ out:
 	return rc;
 }
 
-int ek_net_forward(struct ek_net_state *s)
+/* given: an input that is there already, or 0. */
+static int forward(struct ek_net_state *s, int given)
 {
 	const struct ek_device *device = s->net->device;
 
 	s->in_backward = 0;
 	for (int v = 1; v < s->net->value_count && !device->is_host; v++)
-		if (s->net->values[v].maker < 0)
+		if (s->net->values[v].maker < 0 && v != given)
 			device->upload(ek_net_data(s, v), s->host + s->net->values[v].host_offset,
 			               s->net->values[v].bytes);
 	s->sent = !device->is_host;
 	return run(s, 0, s->net->op_count);
+}
+
+int ek_net_forward(struct ek_net_state *s)
+{
+	return forward(s, 0);
+}
+
+int ek_net_forward_with(struct ek_net_state *s, int input, const void *x, int count)
+{
+	const struct ek_net_value *v = &s->net->values[input];
+	const size_t bytes = v->bytes / (size_t)s->net->batch * (size_t)count;
+	unsigned char *to = ek_net_data(s, input);
+
+	assert(v->maker < 0);
+	s->net->device->copy(to, x, bytes);
+	if (bytes < v->bytes)
+		s->net->device->zero(to + bytes, v->bytes - bytes);
+	return forward(s, input);
+}
+
+void ek_net_copy_out(struct ek_net_state *s, int value, void *out, int count)
+{
+	const struct ek_net_value *v = &s->net->values[value];
+
+	assert(v->kept);
+	s->net->device->copy(out, ek_net_data(s, value), v->bytes / (size_t)s->net->batch * (size_t)count);
 }
 
 int ek_net_backward(struct ek_net_state *s, struct ek_store *store, uint64_t turn)

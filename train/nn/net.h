@@ -326,6 +326,10 @@ void ek_net_write_gradient(struct ek_net_state *s, int value, const float *x);
 void ek_net_clear_inputs(struct ek_net_state *s, int first);
 
 int ek_net_forward(struct ek_net_state *s);
+/* The same, where the first `count` images of an input are x, in the device's memory, and the rest of it 0; and the
+ * first `count` images of what is kept to `out`, in the device's memory. Nothing waits. */
+int ek_net_forward_with(struct ek_net_state *s, int input, const void *x, int count);
+void ek_net_copy_out(struct ek_net_state *s, int value, void *out, int count);
 /*
  * Once after each forward. The gradients of parameters are added to those of `store`, which is over the net's table;
  * NULL: none are wanted, only those of inputs. Of the backwards of a step, on whatever threads, each has a turn, from 0

@@ -125,6 +125,33 @@ static int move_codes(struct ek_codebook *c, uint64_t step, float *codes, float 
 	return rc;
 }
 
+static int move(const struct ek_samples *s, const struct ek_move *m)
+{
+	int rc;
+
+	enter();
+	rc = ek_device_cpu.move(s, m);
+	leave();
+	return rc;
+}
+
+static int normals(const struct ek_samples *s, double *out, uint64_t stream, uint64_t step)
+{
+	int rc;
+
+	enter();
+	rc = ek_device_cpu.normals(s, out, stream, step);
+	leave();
+	return rc;
+}
+
+static void copy(void *to, const void *from, size_t bytes)
+{
+	enter();
+	ek_device_cpu.copy(to, from, bytes);
+	leave();
+}
+
 static int load(struct ek_net *net, struct ek_net_op *op)
 {
 	int rc;
@@ -180,6 +207,7 @@ const struct ek_device *fake_device(void)
 		                     .release = release,
 		                     .upload = upload,
 		                     .download = download,
+		                     .copy = copy,
 		                     .zero = zero,
 		                     .prepare = ek_device_cpu.prepare,
 		                     .unprepare = ek_device_cpu.unprepare,
@@ -190,7 +218,9 @@ const struct ek_device *fake_device(void)
 		                     .add = add,
 		                     .sum_squares = sum_squares,
 		                     .update = update,
-		                     .move_codes = move_codes };
+		                     .move_codes = move_codes,
+		                     .move = move,
+		                     .normals = normals };
 	for (int i = 0; i < EK_NET_KIND_COUNT; i++) {
 		codes[i] = *ek_device_cpu.codes[i];
 		codes[i].load = codes[i].load != NULL ? load : NULL;
