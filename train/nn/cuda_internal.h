@@ -37,6 +37,10 @@ void ek_cuda_note(cudaError_t error);
 /* Wait until all work is done. */
 int ek_cuda_wait(void);
 
+/* pointwise_cuda.cu: x [count], float32, will be rounded to `to`, bfloat16; once ek_cuda_pack_all has been called. */
+int ek_cuda_pack(void *to, const float *x, size_t count);
+int ek_cuda_pack_all(void);
+
 /* Memory of the GPU, for things made once: zeros, 256-aligned. */
 int ek_cuda_alloc(void **out, size_t bytes);
 void ek_cuda_release(void *memory);

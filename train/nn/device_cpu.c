@@ -1,4 +1,5 @@
 /* The CPU: its memory, its column of the operators and of the store. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,9 +80,16 @@ static int update_piece(void *context, uint64_t i, int worker)
 	return 0;
 }
 
-static int update(struct ek_store *s)
+static int step(struct ek_store *s, double clip, double *sum)
 {
-	return ek_parallel(s->piece_count, update_piece, s);
+	int rc;
+
+	EK_TRY(sum_squares(s, sum));
+	s->factors.gradient = ek_store_scale(sqrt(*sum), clip);
+	if (isfinite(*sum))
+		EK_TRY(ek_parallel(s->piece_count, update_piece, s));
+out:
+	return rc;
 }
 
 #define ROW(kind, column, name, needs) [EK_NET_##kind] = &ek_net_cpu_##column,
@@ -109,7 +117,7 @@ const struct ek_device ek_device_cpu = {
 	.codes = { EK_NET_OPERATORS(ROW) },
 	.add = add,
 	.sum_squares = sum_squares,
-	.update = update,
+	.step = step,
 	.move_codes = ek_cpu_move_codes,
 	.move = ek_cpu_move,
 	.normals = ek_cpu_normals,

@@ -121,7 +121,105 @@ static void leave(int before)
 	(void)before;
 }
 
-/* The store's pieces, and behind them the sum of their squares. */
+/*
+ * Steps of a plan as one CUDA graph: recorded when they run for the second time with the same parameters and store (the
+ * first makes what is made once), launched from then on. Where something cannot be recorded they run as they are.
+ */
+enum { RECORDINGS = 8 };
+
+struct recording {
+	int first, times, impossible;
+	const float *loaded, *gradients;
+	cudaGraphExec_t graph;
+};
+
+struct recordings {
+	struct recording of[RECORDINGS];
+	int count;
+};
+
+static void forget(void *recorded)
+{
+	struct recordings *all = recorded;
+
+	ek_cuda_enter();
+	for (int i = 0; i < all->count; i++)
+		if (all->of[i].graph != NULL)
+			ek_cuda_note(cudaGraphExecDestroy(all->of[i].graph));
+	free(all);
+}
+
+/* Codebooks are told by the host whose turn it is, and images of a slice how many there are. */
+static int is_recordable(const struct ek_net *net)
+{
+	for (int i = 0; i < net->op_count; i++)
+		if (net->ops[i].kind == EK_NET_QUANTISE)
+			return 0;
+	return net->mode != EK_NET_IMAGES;
+}
+
+/* Or NULL: there is no room. */
+static struct recording *recording_of(struct recordings *all, const struct ek_net_state *s, int first)
+{
+	const float *gradients = s->in_backward && s->store != NULL ? s->store->families[EK_GRADIENTS] : NULL;
+	int i = 0;
+
+	while (i < all->count &&
+	       (all->of[i].first != first || all->of[i].loaded != s->net->loaded || all->of[i].gradients != gradients))
+		i++;
+	if (i == RECORDINGS)
+		return NULL;
+	if (i == all->count)
+		all->of[all->count++] =
+			(struct recording){ .first = first, .loaded = s->net->loaded, .gradients = gradients };
+	return &all->of[i];
+}
+
+static int record(struct recording *r, struct ek_net_state *s, int end,
+                  int (*steps)(struct ek_net_state *s, int first, int end))
+{
+	cudaGraph_t graph = NULL;
+	int rc, ok;
+
+	if (cudaStreamBeginCapture(ek_cuda_stream(), cudaStreamCaptureModeRelaxed) != cudaSuccess)
+		return ek_cuda_launched("recording layers");
+	rc = steps(s, r->first, end);
+	ok = cudaStreamEndCapture(ek_cuda_stream(), &graph) == cudaSuccess && rc == 0 &&
+	     cudaGraphInstantiate(&r->graph, graph, 0) == cudaSuccess;
+	if (graph != NULL)
+		ek_cuda_note(cudaGraphDestroy(graph));
+	r->impossible = !ok;
+	if (!ok)
+		(void)cudaGetLastError();
+	return rc;
+}
+
+static int run(struct ek_net_state *s, int first, int end, int (*steps)(struct ek_net_state *s, int first, int end))
+{
+	struct recording *r;
+	struct recordings *all;
+	int rc;
+
+	if (!is_recordable(s->net))
+		return steps(s, first, end);
+	if (s->recorded == NULL) {
+		EK_TRY(ek_alloc(&all, 1, sizeof *all));
+		s->recorded = all;
+	}
+	r = recording_of(s->recorded, s, first);
+	if (r == NULL || r->impossible || r->times++ == 0)
+		return steps(s, first, end);
+	if (r->graph == NULL)
+		EK_TRY(record(r, s, end, steps));
+	if (r->graph == NULL)
+		return steps(s, first, end);
+	ek_cuda_note(cudaGraphLaunch(r->graph, ek_cuda_stream()));
+	rc = ek_cuda_launched("recorded layers");
+out:
+	return rc;
+}
+
+/* The store's pieces, and behind them the norm of its gradients. */
 static int bring_pieces(struct ek_store *s)
 {
 	struct ek_cuda_piece *pieces = NULL;
@@ -133,32 +231,67 @@ static int bring_pieces(struct ek_store *s)
 	for (size_t i = 0; i < s->piece_count; i++)
 		pieces[i] = (struct ek_cuda_piece){ s->pieces[i].first, s->pieces[i].count, 0 };
 	EK_TRY(ek_cuda_alloc(&s->attached, (s->piece_count + 1) * sizeof *pieces));
-	upload(s->attached, pieces, (s->piece_count + 1) * sizeof *pieces);
+	upload(s->attached, pieces, s->piece_count * sizeof *pieces);
 	EK_TRY(ek_cuda_wait());
 out:
 	free(pieces);
 	return rc;
 }
 
-static int sum_squares(struct ek_store *s, double *sum)
+/* The norm, the GPU's, and on its way to the host, where it is when `measured` is. */
+static struct ek_cuda_norm *host_norm;
+static cudaEvent_t measured;
+
+static int measure(struct ek_store *s, double clip, struct ek_cuda_norm **norm)
 {
 	struct ek_cuda_piece *pieces;
-	double *total;
+	void *memory;
 	int rc;
 
 	EK_TRY(bring_pieces(s));
+	if (host_norm == NULL) {
+		EK_TRY(ek_cuda_check(cudaEventCreateWithFlags(&measured, cudaEventDisableTiming), "making an event"));
+		EK_TRY(alloc_host(&memory, sizeof *host_norm));
+		host_norm = memory;
+	}
 	pieces = s->attached;
-	total = &pieces[s->piece_count].squares;
-	EK_TRY(ek_cuda_sum_squares(total, pieces, s->piece_count, s->families[EK_GRADIENTS]));
-	download(sum, total, sizeof *sum);
-	EK_TRY(ek_cuda_launched("the step"));
+	*norm = (struct ek_cuda_norm *)(void *)&pieces[s->piece_count];
+	EK_TRY(ek_cuda_sum_squares(*norm, pieces, s->piece_count, s->families[EK_GRADIENTS], clip));
+	ek_cuda_note(cudaMemcpyAsync(host_norm, *norm, sizeof **norm, cudaMemcpyDeviceToHost, ek_cuda_stream()));
+	ek_cuda_note(cudaEventRecord(measured, ek_cuda_stream()));
 out:
 	return rc;
 }
 
-static int update(struct ek_store *s)
+static int read_norm(double *sum)
 {
-	return ek_cuda_adamw(s->families, s->attached, s->piece_count, &s->factors);
+	ek_cuda_note(cudaEventSynchronize(measured));
+	*sum = host_norm->squares;
+	return ek_cuda_launched("the step");
+}
+
+static int sum_squares(struct ek_store *s, double *sum)
+{
+	struct ek_cuda_norm *norm;
+	int rc;
+
+	EK_TRY(measure(s, 0, &norm));
+	rc = read_norm(sum);
+out:
+	return rc;
+}
+
+/* The host waits for the norm alone, not for the step. */
+static int step(struct ek_store *s, double clip, double *sum)
+{
+	struct ek_cuda_norm *norm;
+	int rc;
+
+	EK_TRY(measure(s, clip, &norm));
+	EK_TRY(ek_cuda_adamw(s->families, s->attached, s->piece_count, &s->factors, norm));
+	rc = read_norm(sum);
+out:
+	return rc;
 }
 
 #define DECLARE(kind, column, name, needs) extern const struct ek_net_code ek_net_cuda_##column;
@@ -188,10 +321,13 @@ const struct ek_device ek_device_cuda = {
 	.detach = detach,
 	.enter = enter,
 	.leave = leave,
+	.run = run,
+	.forget = forget,
+	.loaded = ek_cuda_pack_all,
 	.codes = { EK_NET_OPERATORS(ROW) },
 	.add = ek_cuda_accumulate,
 	.sum_squares = sum_squares,
-	.update = update,
+	.step = step,
 	.move_codes = ek_cuda_move_codes,
 	.move = ek_cuda_move,
 	.normals = ek_cuda_normals,

@@ -45,12 +45,20 @@ struct ek_device {
 	/* Before a thread runs layers, and after, with what `enter` gave. */
 	int (*enter)(void);
 	void (*leave)(int before);
+	/* Run steps first … end - 1 of the plan, by `steps` or as they were when that ran before (s->recorded, to be
+	 * forgotten with the state). NULL: `steps`. */
+	int (*run)(struct ek_net_state *s, int first, int end,
+	           int (*steps)(struct ek_net_state *s, int first, int end));
+	void (*forget)(void *recorded);
+	/* All layers of a net have loaded. NULL: nothing to do then. */
+	int (*loaded)(void);
 	const struct ek_net_code *codes[EK_NET_KIND_COUNT]; /* NULL: the device does not have it */
 	/* Of the store (store_internal.h): sum [count] += x; the sum of the gradients' squares, in a fixed order; a
-	 * step over all pieces with its factors, after which gradients are 0. */
+	 * step over all pieces with its factors, the gradients clipped to the norm `clip`, if that is not 0, after which
+	 * they are 0; *sum: that of their squares before: if it is not finite, nothing is done. */
 	void (*add)(float *sum, const float *x, size_t count);
 	int (*sum_squares)(struct ek_store *s, double *sum);
-	int (*update)(struct ek_store *s);
+	int (*step)(struct ek_store *s, double clip, double *sum);
 	/* A step of a codebook (codebook_internal.h) over the latents that backward of quantise noted, turn by turn:
 	 * codes, average [codes, width], in and out. NULL: there are none. */
 	int (*move_codes)(struct ek_codebook *c, uint64_t step, float *codes, float *average);

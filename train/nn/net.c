@@ -248,6 +248,8 @@ static int load(struct ek_net *net, const float *values)
 	net->loaded = values;
 	if (net->packed_bytes > 0)
 		EK_TRY(ek_device_parallel((uint64_t)net->op_count, load_op, net));
+	if (net->device->loaded != NULL)
+		EK_TRY(net->device->loaded());
 out:
 	return rc;
 }
@@ -324,6 +326,8 @@ void ek_net_state_free(struct ek_net_state *s)
 {
 	if (s == NULL)
 		return;
+	if (s->recorded != NULL)
+		s->net->device->forget(s->recorded);
 	for (int i = 0; s->attached != NULL && i < s->net->op_count; i++)
 		s->net->device->detach(s->attached[i]);
 	free(s->attached);
@@ -445,6 +449,8 @@ static int wait_turn(const struct ek_net_state *s, const struct ek_net_op *op, i
 {
 	const int p = op->parameters[i];
 
+	if (s->net->device->one_at_a_time) /* slices come in their order */
+		return 0;
 	return ek_store_wait(s->store, p, s->turn * s->net->uses[p] + op->before[i]);
 }
 
@@ -470,10 +476,9 @@ out:
 	return rc;
 }
 
-static int run(struct ek_net_state *s, int first, int end)
+static int run_steps(struct ek_net_state *s, int first, int end)
 {
 	const struct ek_net *net = s->net;
-	const int before = net->device->enter();
 	int rc = 0;
 
 	for (int i = first; i < end; i++) {
@@ -484,7 +489,16 @@ static int run(struct ek_net_state *s, int first, int end)
 		EK_TRY(net->steps[i].backward ? backward(s, op) : net->device->codes[op->kind]->forward(s, op));
 	}
 out:
-	net->device->leave(before);
+	return rc;
+}
+
+static int run(struct ek_net_state *s, int first, int end)
+{
+	const struct ek_device *device = s->net->device;
+	const int before = device->enter();
+	const int rc = device->run != NULL ? device->run(s, first, end, run_steps) : run_steps(s, first, end);
+
+	device->leave(before);
 	return rc;
 }
 

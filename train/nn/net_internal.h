@@ -56,6 +56,9 @@ struct ek_net_op {
 	 */
 	int makes, makes_gradient;
 	int idle[2]; /* forward, backward: another layer does it */
+	/* A product's bias: its gradient is the sum of rows that the layer that takes the result makes; that one sums them
+	 * up as it makes them. 1: so it is; and there, the number of the product, counted from 1. */
+	int bias_apart, bias_of;
 	/* Set by placing. */
 	size_t saved_offset[2], packed_offset;
 };
@@ -138,6 +141,7 @@ struct ek_net_state {
 	const struct ek_net_images *measure;
 	size_t together, images;
 	uint64_t mark; /* of what is staged */
+	void *recorded; /* the device's: steps that it has recorded to run them again as one */
 };
 
 /* net_fuse.c: joins layers of a net that only runs forward. */

@@ -154,17 +154,9 @@ void ek_store_pass(struct ek_store *s, int parameter)
 
 int ek_store_step(struct ek_store *s, const struct ek_adamw *adamw, uint64_t step, double *norm)
 {
-	double sum, scale = 1;
+	double sum;
 	int rc;
 
-	EK_TRY(s->device->sum_squares(s, &sum));
-	*norm = sqrt(sum);
-	if (!isfinite(*norm)) {
-		ek_store_clear_gradients(s);
-		return ek_fail(EK_EDATA, "step %llu: the gradient is not finite", (unsigned long long)step);
-	}
-	if (adamw->clip > 0)
-		scale = fmin(1, adamw->clip / (*norm + 1e-6)); /* as torch.nn.utils.clip_grad_norm_ */
 	s->factors = (struct ek_adamw_factors){
 		.rate = (float)adamw->rate,
 		.decay = (float)(1 - adamw->rate * adamw->decay),
@@ -175,11 +167,16 @@ int ek_store_step(struct ek_store *s, const struct ek_adamw *adamw, uint64_t ste
 		.fresh2 = (float)(1 - adamw->beta2),
 		.average = (float)adamw->average,
 		.fresh = (float)(1 - adamw->average),
-		.gradient = (float)scale,
+		.gradient = 1,
 		.inverse1 = (float)(1 / (1 - pow(adamw->beta1, (double)step))),
 		.root2 = (float)(1 / sqrt(1 - pow(adamw->beta2, (double)step))),
 	};
-	EK_TRY(s->device->update(s));
+	EK_TRY(s->device->step(s, adamw->clip, &sum));
+	*norm = sqrt(sum);
+	if (!isfinite(*norm)) {
+		ek_store_clear_gradients(s);
+		return ek_fail(EK_EDATA, "step %llu: the gradient is not finite", (unsigned long long)step);
+	}
 	begin_turns(s);
 out:
 	return rc;

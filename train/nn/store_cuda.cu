@@ -36,7 +36,7 @@ static __global__ void square_piece(ek_cuda_piece *pieces, const float *x)
 		p->squares = sum;
 }
 
-static __global__ void sum_pieces(double *total, const ek_cuda_piece *pieces, size_t count)
+static __global__ void sum_pieces(ek_cuda_norm *norm, const ek_cuda_piece *pieces, size_t count, double clip)
 {
 	__shared__ double shared[32];
 	double sum = 0;
@@ -44,15 +44,19 @@ static __global__ void sum_pieces(double *total, const ek_cuda_piece *pieces, si
 	for (size_t i = threadIdx.x; i < count; i += blockDim.x)
 		sum += pieces[i].squares;
 	sum = ek_block_sum(sum, shared);
-	if (threadIdx.x == 0)
-		*total = sum;
+	if (threadIdx.x > 0)
+		return;
+	norm->squares = sum;
+	sum = sqrt(sum) + 1e-6;
+	norm->gradient = clip > 0 && clip < sum ? (float)(clip / sum) : 1; /* ek_store_scale */
 }
 
-extern "C" int ek_cuda_sum_squares(double *total, struct ek_cuda_piece *pieces, size_t count, const float *x)
+extern "C" int ek_cuda_sum_squares(ek_cuda_norm *norm, struct ek_cuda_piece *pieces, size_t count, const float *x,
+                                   double clip)
 {
 	if (count > 0)
 		square_piece<<<(unsigned)count, EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(pieces, x);
-	sum_pieces<<<1, EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(total, pieces, count);
+	sum_pieces<<<1, EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(norm, pieces, count, clip);
 	return ek_cuda_launched("the gradient's norm");
 }
 
@@ -89,10 +93,14 @@ template <int COUNT> static __device__ inline void adamw_at(const families &f, c
 }
 
 /* Each block some parts of a piece, by fours but for their ends. */
-static __global__ void adamw(families f, const ek_cuda_piece *pieces, ek_adamw_factors k)
+static __global__ void adamw(families f, const ek_cuda_piece *pieces, ek_adamw_factors k, const ek_cuda_norm *norm)
 {
 	const ek_cuda_piece p = pieces[blockIdx.x];
 	const size_t last = p.first + p.count;
+
+	if (!isfinite(norm->squares))
+		return;
+	k.gradient = norm->gradient;
 
 	for (size_t begin = p.first + (size_t)blockIdx.y * PART; begin < last; begin += (size_t)gridDim.y * PART) {
 		const size_t end = begin + PART < last ? begin + PART : last;
@@ -110,13 +118,14 @@ static __global__ void adamw(families f, const ek_cuda_piece *pieces, ek_adamw_f
 }
 
 extern "C" int ek_cuda_adamw(float *const families_[EK_FAMILIES], const struct ek_cuda_piece *pieces, size_t count,
-                             const struct ek_adamw_factors *factors)
+                             const struct ek_adamw_factors *factors, const ek_cuda_norm *norm)
 {
 	families f;
 
 	for (int i = 0; i < EK_FAMILIES; i++)
 		f.of[i] = families_[i];
 	if (count > 0)
-		adamw<<<dim3((unsigned)count, PARTS), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(f, pieces, *factors);
+		adamw<<<dim3((unsigned)count, PARTS), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(f, pieces, *factors,
+		                                                                              norm);
 	return ek_cuda_launched("the optimiser's step");
 }

@@ -26,6 +26,12 @@ struct ek_store {
 	struct ek_adamw_factors factors; /* of the step that runs */
 };
 
+/* What gradients of this norm are multiplied with, as torch.nn.utils.clip_grad_norm_ does. */
+static inline float ek_store_scale(double norm, double clip)
+{
+	return clip > 0 && clip < norm + 1e-6 ? (float)(clip / (norm + 1e-6)) : 1;
+}
+
 /* A family where it lies, [params->size]. */
 float *ek_store_data(const struct ek_store *s, enum ek_family family);
 

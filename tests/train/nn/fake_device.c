@@ -105,12 +105,12 @@ static int sum_squares(struct ek_store *s, double *sum)
 	return rc;
 }
 
-static int update(struct ek_store *s)
+static int step(struct ek_store *s, double clip, double *sum)
 {
 	int rc;
 
 	enter();
-	rc = ek_device_cpu.update(s);
+	rc = ek_device_cpu.step(s, clip, sum);
 	leave();
 	return rc;
 }
@@ -217,7 +217,7 @@ const struct ek_device *fake_device(void)
 		                     .leave = ek_device_cpu.leave,
 		                     .add = add,
 		                     .sum_squares = sum_squares,
-		                     .update = update,
+		                     .step = step,
 		                     .move_codes = move_codes,
 		                     .move = move,
 		                     .normals = normals };

@@ -680,18 +680,32 @@ static attention attention_of(const ek_net *net, const ek_net_op *op)
 	return a;
 }
 
+/* For the sums of dqkv's columns, by images or from all rows. */
+static size_t bias_scratch(const ek_net *net, const ek_net_op *op)
+{
+	const size_t columns = ek_net_channel_count(net, op->inputs[0]);
+	const size_t rows = ek_cuda_add_rows_scratch(ek_net_rows(net, op->inputs[0]), columns);
+	const size_t images = (size_t)net->batch * columns * sizeof(float);
+
+	return rows > images ? rows : images;
+}
+
 static int prepare(ek_net *net, ek_net_op *op)
 {
 	const attention a = attention_of(net, op);
 	const size_t rows = a.heads_in_all * (size_t)a.tokens;
+	int rc = 0;
 
-	if (a.width > WIDEST)
-		return ek_cuda_wide_attention_prepare(net, op);
-	op->flops = 4.0 * (double)rows * (double)a.tokens * (double)a.width;
-	op->saved = rows * sizeof(float);
-	if (op->backward)
-		op->scratch = rows * sizeof(float);
-	return 0;
+	if (a.width > WIDEST) {
+		rc = ek_cuda_wide_attention_prepare(net, op);
+	} else {
+		op->flops = 4.0 * (double)rows * (double)a.tokens * (double)a.width;
+		op->saved = rows * sizeof(float);
+		op->scratch = op->backward ? rows * sizeof(float) : 0;
+	}
+	if (op->bias_of > 0 && op->scratch < bias_scratch(net, op))
+		op->scratch = bias_scratch(net, op);
+	return rc;
 }
 
 static int give_room(const void *kernel, size_t bytes)
@@ -761,6 +775,7 @@ template <int EIGHTS> static int run_on_tensor_cores(const attention &a, int bac
 	return back ? run_backward<EIGHTS, 2>(a) : run_forward < EIGHTS, EIGHTS <= 8 ? 1 : 2 > (a);
 }
 
+/* 1: also the sums of columns. */
 static int run(const attention &a, int back)
 {
 	int rc = 0;
@@ -768,7 +783,7 @@ static int run(const attention &a, int back)
 	if (a.qkv.bf16 && !(back && a.dqkv.add)) {
 		rc = ek_cuda_attention_hopper(a, back);
 		if (rc != 0)
-			return rc < 0 ? rc : 0;
+			return rc;
 		switch (a.width) {
 		case 32:
 			rc = run_on_tensor_cores<4>(a, back);
@@ -793,28 +808,39 @@ static int run(const attention &a, int back)
 static int forward(ek_net_state *s, const ek_net_op *op)
 {
 	attention a = attention_of(s->net, op);
+	int rc;
 
 	if (a.width > WIDEST)
 		return ek_cuda_wide_attention_forward(s, op);
 	a.qkv = ek_cuda_input(s, op, 0);
 	a.out = ek_cuda_output(s, op, 0);
 	a.sums = (float *)ek_net_saved(s, op);
-	return run(a, 0);
+	rc = run(a, 0);
+	return rc < 0 ? rc : 0;
 }
 
 static int backward(ek_net_state *s, const ek_net_op *op)
 {
 	attention a = attention_of(s->net, op);
+	const size_t columns = ek_net_channel_count(s->net, op->inputs[0]);
+	float *bias = ek_cuda_bias_of(s, op);
+	int rc;
 
-	if (a.width > WIDEST)
-		return ek_cuda_wide_attention_backward(s, op);
 	a.qkv = ek_cuda_input(s, op, 0);
 	a.out = ek_cuda_output(s, op, 0);
 	a.dout = ek_cuda_grad_output(s, op, 0);
 	a.dqkv = ek_cuda_grad_input(s, op, 0);
 	a.sums = (float *)ek_net_saved(s, op);
 	a.deltas = (float *)(void *)s->scratch;
-	return run(a, 1);
+	a.columns = bias != NULL ? (float *)(void *)s->scratch : NULL;
+	EK_TRY(a.width > WIDEST ? ek_cuda_wide_attention_backward(s, op) : run(a, 1));
+	if (bias != NULL)
+		EK_TRY(rc > 0 ? ek_cuda_add_parts(bias, a.columns, (size_t)s->net->batch, columns)
+		              : ek_cuda_add_rows(bias, a.dqkv, ek_net_rows(s->net, op->inputs[0]), columns,
+		                                 s->scratch));
+	rc = 0;
+out:
+	return rc;
 }
 
 const struct ek_net_code ek_net_cuda_attention = { prepare, NULL, forward, backward, 0, NULL };

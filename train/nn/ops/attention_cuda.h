@@ -7,6 +7,7 @@
 struct ek_attention {
 	ek_cuda_view qkv, out, dout, dqkv;
 	float *sums, *deltas; /* [images, heads, tokens]: log of a row's sum; of gradient · result */
+	float *columns;       /* [images, 3 · features], out: the sums of dqkv over an image's tokens; NULL: not wanted */
 	int tokens, heads, width;
 	float scale;
 	size_t heads_in_all; /* over all images */
@@ -27,8 +28,8 @@ static __device__ inline size_t ek_attention_result(const ek_attention &a, size_
 	return (image * a.tokens + token) * features + h * a.width;
 }
 
-/* attention_hopper_cuda.cu: forward or backward of what is bfloat16 by wgmma. 1: under way; 0: not for this size or
- * GPU; negative: failed. */
+/* attention_hopper_cuda.cu: forward or backward of what is bfloat16 by wgmma. 1: under way, also sums over columns; 0:
+ * not for this size or GPU; negative: failed. */
 int ek_cuda_attention_hopper(const ek_attention &a, int back);
 
 #endif

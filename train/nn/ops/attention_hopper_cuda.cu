@@ -381,8 +381,53 @@ enum { COPIES = 0, FULL = 1, EMPTY = 3 }; /* named barriers; two of each but the
 template <int EIGHTS> struct backward_room {
 	static constexpr uint32_t keys = EIGHTS * COLUMN, values = 2 * keys, results = 3 * keys, slopes = 4 * keys,
 				  tile = ROWS / 8 * COLUMN, zeros = slopes + 2 * tile,
-				  sums = zeros + EIGHTS % 2 * COLUMN, all = sums + 2 * MOST * sizeof(float) / 16;
+				  sums = zeros + EIGHTS % 2 * COLUMN,
+				  columns = sums + 2 * MOST * sizeof(float) / 16,
+				  all = columns + THREADS / 32 * 2 * EIGHTS * 8 * sizeof(float) / 16;
 };
+
+/* This warp's place for sums over its rows: of queries, or of keys (0) and values (1). */
+template <int EIGHTS> __device__ float *columns_of_warp(uint4 *room, int which)
+{
+	return (float *)(room + backward_room<EIGHTS>::columns) + ((int)threadIdx.x / 32 * 2 + which) * EIGHTS * 8;
+}
+
+/* The sums over the warp's rows of c go, or are added, to `to`. */
+template <int EIGHTS> __device__ void sum_columns(float *to, const float (&c)[EIGHTS * 4], int add)
+{
+#pragma unroll
+	for (int n = 0; n < EIGHTS; n++) {
+		float a = c[4 * n] + c[4 * n + 2], b = c[4 * n + 1] + c[4 * n + 3];
+
+#pragma unroll
+		for (int step = 4; step < 32; step *= 2) {
+			a += __shfl_xor_sync(0xffffffffU, a, step);
+			b += __shfl_xor_sync(0xffffffffU, b, step);
+		}
+		if (threadIdx.x % 32 < 4) {
+			float2 *at = (float2 *)(to + 8 * n + 2 * (threadIdx.x % 4));
+			const float2 before = add ? *at : make_float2(0, 0);
+
+			*at = make_float2(before.x + a, before.y + b);
+		}
+	}
+}
+
+/* All warps' sums, in their order, to those of the image. Rows beyond the last token are zeros. */
+template <int EIGHTS> __device__ void give_columns(const ek_attention &a, uint4 *room)
+{
+	const size_t image = blockIdx.x / a.heads, h = blockIdx.x % a.heads, features = (size_t)a.heads * a.width;
+	const float *from = (const float *)(room + backward_room<EIGHTS>::columns);
+
+	for (int i = (int)threadIdx.x; i < 3 * EIGHTS * 8; i += THREADS) {
+		const int part = i / (EIGHTS * 8), j = i % (EIGHTS * 8), first = part == 0 ? 8 : 0;
+		float sum = 0;
+
+		for (int warp = first; warp < first + (part == 0 ? 4 : 8); warp++)
+			sum += from[(warp * 2 + (part == 2)) * EIGHTS * 8 + j];
+		a.columns[(image * 3 + part) * features + h * a.width + j] = sum;
+	}
+}
 
 /* Eight lanes a row: what a thread has of results and of their gradients, rows AT_ONCE apart. */
 constexpr int AT_ONCE = THREADS / 8;
@@ -453,9 +498,10 @@ __device__ void take_copies()
 }
 
 /* The gradients of queries, from the slopes of all keys. */
-template <int EIGHTS> __device__ void give_queries(const ek_attention &a, uint32_t start, int tiles)
+template <int EIGHTS> __device__ void give_queries(const ek_attention &a, uint4 *room, int tiles)
 {
 	using places = backward_room<EIGHTS>;
+	const uint32_t start = place(room) / 16;
 
 	if (tiles > 1)
 		take_copies();
@@ -484,6 +530,8 @@ template <int EIGHTS> __device__ void give_queries(const ek_attention &a, uint32
 			write_row<EIGHTS>((bf16 *)a.dqkv.x + ek_attention_part(a, blockIdx.x, token, 0), c, half, 1,
 			                  token < a.tokens);
 		}
+		if (a.columns != NULL)
+			sum_columns<EIGHTS>(columns_of_warp<EIGHTS>(room, 0), c, t > 0);
 	}
 }
 
@@ -591,6 +639,12 @@ template <int EIGHTS> __device__ void give_keys(const ek_attention &a, uint4 *ro
 			write_row<EIGHTS>(to, dkeys[i], half, 1, token < a.tokens);
 			write_row<EIGHTS>(to + a.heads * a.width, dvalues[i], half, 1, token < a.tokens);
 		}
+	if (a.columns != NULL)
+#pragma unroll
+		for (int i = 0; i < BLOCKS; i++) {
+			sum_columns<EIGHTS>(columns_of_warp<EIGHTS>(room, 0), dkeys[i], i > 0);
+			sum_columns<EIGHTS>(columns_of_warp<EIGHTS>(room, 1), dvalues[i], i > 0);
+		}
 }
 
 template <int EIGHTS> __global__ void __launch_bounds__(THREADS, 1) attend_back(ek_attention a)
@@ -622,10 +676,14 @@ template <int EIGHTS> __global__ void __launch_bounds__(THREADS, 1) attend_back(
 	__syncthreads();
 	if (group == 2) {
 		asm volatile("setmaxnreg.dec.sync.aligned.u32 72;");
-		give_queries<EIGHTS>(a, start, tiles);
+		give_queries<EIGHTS>(a, room, tiles);
 	} else {
 		asm volatile("setmaxnreg.inc.sync.aligned.u32 216;");
 		give_keys<EIGHTS>(a, room, tiles, group);
+	}
+	if (a.columns != NULL) {
+		barrier_wait(COPIES, THREADS);
+		give_columns<EIGHTS>(a, room);
 	}
 }
 

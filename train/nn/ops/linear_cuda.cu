@@ -349,6 +349,20 @@ static void take_previous(ek_net *net, ek_net_op *op)
 	before->idle[1] = 1;
 }
 
+/* Does the layer that takes the result, and nothing else, give the gradient of the bias as it makes that of the result?
+ * Attention does, and a branch's modulation. */
+static void leave_bias(ek_net *net, ek_net_op *op)
+{
+	if (op->parameters[1] < 0 || !op->backward || !ek_net_learns(op, 1) || uses_of(net, op->outputs[0]) != 1)
+		return;
+	for (ek_net_op *user = op + 1; user < net->ops + net->op_count; user++)
+		if ((user->kind == EK_NET_ATTENTION && user->inputs[0] == op->outputs[0]) ||
+		    (user->kind == EK_NET_MODULATE && user->inputs[1] == op->outputs[0])) {
+			op->bias_apart = 1;
+			user->bias_of = (int)(op - net->ops) + 1;
+		}
+}
+
 /* y [rows, n] = x + bias + added. */
 static __global__ void finish(ek_cuda_view y, const float *x, const float *bias, ek_cuda_view added, size_t n,
                               size_t count)
@@ -444,6 +458,7 @@ static int prepare(ek_net *net, ek_net_op *op)
 		take_next(net, op);
 		take_previous(net, op);
 	}
+	leave_bias(net, op);
 	op->flops = 2.0 * (double)z.rows * (double)z.inputs * (double)z.outputs;
 	op->packed = packed_weights(net, op);
 	if (result && op->parameters[1] >= 0)
@@ -482,10 +497,9 @@ static int load(ek_net *net, ek_net_op *op)
 	int rc = 0;
 
 	if (is_bf16(net, op))
-		EK_TRY(ek_cuda_copy({ packed, 1, 0 }, ek_cuda_floats(ek_net_loaded(net, op, 0)), op->counts[0]));
+		EK_TRY(ek_cuda_pack(packed, ek_net_loaded(net, op, 0), op->counts[0]));
 	if (gives_bf16(net, op) && op->parameters[1] >= 0)
-		EK_TRY(ek_cuda_copy({ packed + packed_weights(net, op), 1, 0 },
-		                    ek_cuda_floats(ek_net_loaded(net, op, 1)), op->counts[1]));
+		EK_TRY(ek_cuda_pack(packed + packed_weights(net, op), ek_net_loaded(net, op, 1), op->counts[1]));
 out:
 	return rc;
 }
@@ -550,7 +564,8 @@ static int backward(ek_net_state *s, const ek_net_op *op)
 	const plan *p = (const plan *)op->prepared;
 	const sizes z = sizes_of(s->net, op);
 	const int bf16 = is_bf16(s->net, op), through = op->makes_gradient > 0;
-	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
+	float *dw = ek_net_parameter_gradient(s, op, 0);
+	float *db = op->bias_apart ? NULL : ek_net_parameter_gradient(s, op, 1);
 	const ek_cuda_view given = ek_cuda_grad_output(s, op, 0);
 	const size_t rounded = bf16 != given.bf16 ? ek_net_align(z.rows * z.outputs * sizeof(ek_bf16)) : 0;
 	const void *dy = given.x;

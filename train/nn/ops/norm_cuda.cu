@@ -172,6 +172,7 @@ template <int VEC, int PARTS> static __global__ void __launch_bounds__(WARPS * 3
 struct gradients {
 	ek_cuda_view dnormal, dstream, dx, dbranch; /* given: dnormal, dstream; NULL: none */
 	float *parts;                               /* [stripes, 3, n]: weight, bias, gate; NULL: not wanted */
+	float *branch_parts;                        /* [stripes, n]: dbranch; NULL: not wanted */
 	size_t stripes;                             /* of an image */
 };
 
@@ -415,7 +416,7 @@ static __device__ inline void fetch_row(mixed_row to, const norm_pass &m, const 
 
 /* Of a lane's columns. */
 template <int PARTS> struct column_sums {
-	float weight[PARTS * 4], bias[PARTS * 4], gate[PARTS * 4];
+	float weight[PARTS * 4], bias[PARTS * 4], gate[PARTS * 4], branch[PARTS * 4];
 };
 
 template <int PARTS>
@@ -462,6 +463,7 @@ static __device__ inline void norm_row_back(column_sums<PARTS> &sums, const mixe
 			for (int i = 0; i < 4; i++) {
 				sums.gate[4 * k + i] += dx[i] * branch[i];
 				dbranch[i] = dx[i] * gs[i];
+				sums.branch[4 * k + i] += dbranch[i];
 			}
 			if (g.dbranch.x != NULL)
 				*(uint2 *)((__nv_bfloat16 *)g.dbranch.x + at + j) = pack4(dbranch);
@@ -473,23 +475,27 @@ static __device__ inline void norm_row_back(column_sums<PARTS> &sums, const mixe
 
 /* The block's sums, from those of its lanes, in the order of its warps. */
 template <int PARTS>
-static __device__ inline void give_sums(float *parts, float *room, const column_sums<PARTS> &sums, size_t n)
+static __device__ inline void give_sums(const gradients &g, float *room, const column_sums<PARTS> &sums, size_t n)
 {
 	enum { VEC = 4 };
-	float *own = room + threadIdx.x / 32 * 3 * n;
+	float *own = room + threadIdx.x / 32 * 4 * n;
 
 	OWN(j, k, n, {
 		*(float4 *)(own + j) = *(const float4 *)(sums.weight + 4 * k);
 		*(float4 *)(own + n + j) = *(const float4 *)(sums.bias + 4 * k);
 		*(float4 *)(own + 2 * n + j) = *(const float4 *)(sums.gate + 4 * k);
+		*(float4 *)(own + 3 * n + j) = *(const float4 *)(sums.branch + 4 * k);
 	})
 	__syncthreads();
-	for (size_t i = threadIdx.x; i < 3 * n; i += blockDim.x) {
+	for (size_t i = threadIdx.x; i < 4 * n; i += blockDim.x) {
 		float sum = 0;
 
 		for (size_t warp = 0; warp < blockDim.x / 32; warp++)
-			sum += room[warp * 3 * n + i];
-		parts[i] = sum;
+			sum += room[warp * 4 * n + i];
+		if (i < 3 * n && g.parts != NULL)
+			g.parts[(size_t)blockIdx.x * 3 * n + i] = sum;
+		if (i >= 3 * n && g.branch_parts != NULL)
+			g.branch_parts[(size_t)blockIdx.x * n + i - 3 * n] = sum;
 	}
 }
 
@@ -536,8 +542,8 @@ static __global__ void __launch_bounds__(MIXED_WARPS * 32, PARTS <= 3 ? 2 : 1)
 		norm_row_back<PARTS>(sums, row_at(own + turn * 3 * m.n, m.n), m, g, row, statistics, weights, gates);
 	}
 	__syncthreads();
-	if (g.parts != NULL)
-		give_sums<PARTS>(g.parts + (size_t)blockIdx.x * 3 * m.n, room, sums, m.n);
+	if (g.parts != NULL || g.branch_parts != NULL)
+		give_sums<PARTS>(g, room, sums, m.n);
 }
 
 /* Is what there is of these all of the type, and not added to? */
@@ -641,11 +647,19 @@ static size_t stripes_of(size_t rows, size_t stripe)
 	return (rows + stripe - 1) / stripe;
 }
 
-/* Sets g.stripes. */
+/* Sets g.stripes, and branch_parts to NULL where they are not made. */
 static int run_backward(const norm_pass &m, gradients &g, size_t images, int fours)
 {
-	const size_t warps = mixed_warps(m, g);
+	size_t warps;
 
+	/* What is there is added to as if the stream's gradient were given: the first norm of a net's. */
+	if (m.stream.x == NULL && g.dstream.x == NULL && g.dx.add) {
+		g.dstream = g.dx;
+		g.dstream.add = g.dx.add = 0;
+	}
+	warps = mixed_warps(m, g);
+	if (warps == 0)
+		g.branch_parts = NULL;
 	g.stripes = stripes_of(m.v.rows, warps > 0 ? (size_t)MIXED_STRIPE : (size_t)STRIPE);
 	if (warps > 0)
 		return m.n <= 384   ? launch_back_mixed<3>(m, g, images, warps)
@@ -674,13 +688,30 @@ static size_t rows_of_image(const ek_net *net, const ek_net_op *op)
 	return ek_net_rows(net, op->inputs[0]) / (size_t)net->batch;
 }
 
+/* Bytes of scratch: of the vectors' gradients, and behind them of that of the branch's bias. */
+static size_t vector_parts(const ek_net *net, const ek_net_op *op)
+{
+	return (size_t)net->batch * stripes_of(rows_of_image(net, op), STRIPE) * 3 *
+	       ek_net_channel_count(net, op->inputs[0]) * sizeof(float);
+}
+
+static size_t branch_parts(const ek_net *net, const ek_net_op *op)
+{
+	const size_t rows = ek_cuda_add_rows_scratch(ek_net_rows(net, op->inputs[0]),
+	                                             ek_net_channel_count(net, op->inputs[0]));
+
+	if (op->bias_of == 0)
+		return 0;
+	return rows > vector_parts(net, op) ? rows : vector_parts(net, op);
+}
+
 static int prepare_modulate(ek_net *net, ek_net_op *op)
 {
 	const size_t n = ek_net_channel_count(net, op->inputs[0]);
 
 	op->saved = 2 * sizeof(float) * ek_net_rows(net, op->inputs[0]);
 	if (op->backward)
-		op->scratch = (size_t)net->batch * stripes_of(rows_of_image(net, op), STRIPE) * 3 * n * sizeof(float);
+		op->scratch = vector_parts(net, op) + branch_parts(net, op);
 	return check_width(net, op);
 }
 
@@ -742,6 +773,8 @@ static int backward_modulate(ek_net_state *s, const ek_net_op *op)
 	const norm_pass m = modulation_of(s, op);
 	const int gated = op->inputs[1] > 0, y = gated ? 1 : 0;
 	const size_t batch = (size_t)s->net->batch;
+	float *bias = ek_cuda_bias_of(s, op);
+	unsigned char *behind = s->scratch + vector_parts(s->net, op);
 	gradients g = {};
 	int rc;
 
@@ -754,7 +787,11 @@ static int backward_modulate(ek_net_state *s, const ek_net_op *op)
 	if (gated && op->wants[1])
 		g.dbranch = ek_cuda_grad_input(s, op, 1);
 	g.parts = op->wants[2] ? (float *)(void *)s->scratch : NULL;
+	g.branch_parts = bias != NULL ? (float *)(void *)behind : NULL;
 	EK_TRY(run_backward(m, g, batch, is_fours(m.n)));
+	if (bias != NULL)
+		EK_TRY(g.branch_parts != NULL ? ek_cuda_add_parts(bias, g.branch_parts, batch * g.stripes, m.n)
+		                              : ek_cuda_add_rows(bias, g.dbranch, m.rows, m.n, behind));
 	if (op->wants[2]) {
 		ek_cuda_view dv = ek_cuda_grad_input(s, op, 2);
 

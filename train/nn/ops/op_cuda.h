@@ -185,9 +185,17 @@ static __device__ inline float ek_warp_sum(float x)
 int ek_cuda_copy(const ek_cuda_view &y, const ek_cuda_view &x, size_t count);
 int ek_cuda_activate(const ek_cuda_view &y, const ek_cuda_view &x, size_t count, int activation, float slope);
 
-/* sum_cuda.cu: sum [columns] += the rows of x [rows, columns], in a fixed order; scratch: so many bytes. */
+/* sum_cuda.cu: sum [columns] += the rows of x [rows, columns], in a fixed order; scratch: so many bytes. Of float32 rows
+ * that are few, parts of sums: without. */
 size_t ek_cuda_add_rows_scratch(size_t rows, size_t columns);
 int ek_cuda_add_rows(float *sum, const ek_cuda_view &x, size_t rows, size_t columns, void *scratch);
+int ek_cuda_add_parts(float *sum, const float *parts, size_t rows, size_t columns);
+
+/* Where the gradient of another layer's bias goes that this one makes (bias_of), or NULL. */
+static inline float *ek_cuda_bias_of(const ek_net_state *s, const ek_net_op *op)
+{
+	return op->bias_of > 0 ? ek_net_parameter_gradient(s, &s->net->ops[op->bias_of - 1], 1) : NULL;
+}
 
 extern "C" {
 #define EK_CUDA_DECLARE(kind, column, name, needs) extern const struct ek_net_code ek_net_cuda_##column;

@@ -205,3 +205,60 @@ static int backward_affine(ek_net_state *s, const ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cuda_affine = { NULL, NULL, forward_affine, backward_affine, 0, NULL };
+
+/* Parameters that are rounded, many in one launch: a step has a hundred of them. */
+
+enum { PARTS = 120, PART = 1 << 20, PART_BLOCKS = 32 };
+
+struct packing {
+	struct {
+		void *to;
+		const float *from;
+		size_t count;
+	} parts[PARTS];
+	int count;
+};
+static packing waiting;
+
+static __global__ void pack(packing p)
+{
+	const size_t count = p.parts[blockIdx.y].count;
+	const ek_cuda_view to = { p.parts[blockIdx.y].to, 1, 0 },
+			   from = { const_cast<float *>(p.parts[blockIdx.y].from), 0, 0 };
+
+	if (((uintptr_t)to.x | (uintptr_t)from.x) % 16 == 0 && count % 8 == 0)
+		EK_CUDA_EACH(i, count / 8)
+		{
+			float x[8];
+
+			ek_get8(x, from, 8 * i);
+			ek_put8(to, 8 * i, x);
+		}
+	else
+		EK_CUDA_EACH(i, count)
+		ek_put(to, i, ek_get(from, i));
+}
+
+int ek_cuda_pack_all(void)
+{
+	if (waiting.count == 0)
+		return 0;
+	ek_cuda_enter();
+	pack<<<dim3(PART_BLOCKS, (unsigned)waiting.count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(waiting);
+	waiting.count = 0;
+	return ek_cuda_launched("rounding parameters");
+}
+
+int ek_cuda_pack(void *to, const float *x, size_t count)
+{
+	int rc = 0;
+
+	for (size_t first = 0; first < count; first += PART) {
+		if (waiting.count == PARTS)
+			EK_TRY(ek_cuda_pack_all());
+		waiting.parts[waiting.count++] = { (__nv_bfloat16 *)to + first, x + first,
+			                           count - first < PART ? count - first : (size_t)PART };
+	}
+out:
+	return rc;
+}

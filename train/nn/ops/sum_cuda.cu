@@ -2,7 +2,7 @@
  * fixed order. */
 #include "train/nn/ops/op_cuda.h"
 
-enum { COLUMNS = 32, LANES = 8, ROWS = 256, AT_ONCE = 8 };
+enum { COLUMNS = 32, LANES = 8, MANY = 32, ROWS = 256, AT_ONCE = 8 };
 
 static size_t stripes_of(size_t rows)
 {
@@ -86,22 +86,31 @@ static __global__ void add_whole_stripes(float *parts, const __nv_bfloat16 *x, s
 	give<8>(parts, shared, sum, column, columns);
 }
 
-static __global__ void add_parts(float *sum, const float *parts, size_t stripes, size_t columns)
+static __global__ void __launch_bounds__(COLUMNS * MANY) add_parts(float *sum, const float *parts, size_t stripes,
+                                                                  size_t columns)
 {
-	__shared__ float shared[LANES][COLUMNS];
+	__shared__ float shared[MANY][COLUMNS];
 	const size_t column = (size_t)blockIdx.x * COLUMNS + threadIdx.x;
 	float all = 0;
 
 	if (column < columns)
-		for (size_t i = threadIdx.y; i < stripes; i += LANES)
+#pragma unroll 4
+		for (size_t i = threadIdx.y; i < stripes; i += MANY)
 			all += parts[i * columns + column];
 	shared[threadIdx.y][threadIdx.x] = all;
 	__syncthreads();
 	if (threadIdx.y > 0 || column >= columns)
 		return;
-	for (int i = 1; i < LANES; i++)
+	for (int i = 1; i < MANY; i++)
 		all += shared[i][threadIdx.x];
 	sum[column] += all;
+}
+
+int ek_cuda_add_parts(float *sum, const float *parts, size_t rows, size_t columns)
+{
+	add_parts<<<(unsigned)((columns + COLUMNS - 1) / COLUMNS), dim3(COLUMNS, MANY), 0, ek_cuda_stream()>>>(
+		sum, parts, rows, columns);
+	return ek_cuda_launched("a sum of parts");
 }
 
 int ek_cuda_add_rows(float *sum, const ek_cuda_view &x, size_t rows, size_t columns, void *scratch)
@@ -117,7 +126,5 @@ int ek_cuda_add_rows(float *sum, const ek_cuda_view &x, size_t rows, size_t colu
 		add_stripes<8><<<blocks, threads, 0, ek_cuda_stream()>>>(parts, x, rows, columns);
 	else
 		add_stripes<1><<<blocks, threads, 0, ek_cuda_stream()>>>(parts, x, rows, columns);
-	add_parts<<<(unsigned)((columns + COLUMNS - 1) / COLUMNS), threads, 0, ek_cuda_stream()>>>(
-		sum, parts, stripes_of(rows), columns);
-	return ek_cuda_launched("a sum over rows");
+	return ek_cuda_add_parts(sum, parts, stripes_of(rows), columns);
 }
