@@ -6,6 +6,7 @@
  *     bench_cuda sample NAME BATCH STEPS    one evaluation of each of a batch's images
  *     bench_cuda all NAME BATCH STEPS       these three
  *     bench_cuda each NAME BATCH STEPS      the same, operator by operator
+ *     bench_cuda solve NAME BATCH STEPS     two batches solved by Euler's method, guided, with the host's part
  *     bench_cuda images NAME BATCH STEPS    the norms of single images' gradients, alone and with their products with a
  *                                           direction; and how the order of norms is beside that in float32
  *     bench_cuda moso NAME BATCH DRAWS      both passes of MoSo over 64 slices of so many draws, as the program makes
@@ -26,6 +27,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "tests/bench/operators.h"
+#include "train/flow/flow_sample.h"
 #include "train/flow/flow_task.h"
 #include "train/nn/cuda.h"
 #include "train/nn/net_internal.h"
@@ -212,6 +214,68 @@ static int time_sampling(struct run *r, const char *name, int steps)
 out:
 	ek_net_state_free(s);
 	ek_net_free(net);
+	return rc;
+}
+
+/* Of the batch: where the samples go, or NULL, and their digest. */
+struct solved {
+	size_t size;
+	float *samples;
+};
+
+static int take(void *context, uint64_t first, int count, const float *samples)
+{
+	struct solved *s = context;
+
+	memcpy(s->samples + first * s->size, samples, (size_t)count * s->size * sizeof *samples);
+	return 0;
+}
+
+/* Two batches of samples by Euler's method, guided where 0.2 <= t <= 0.9; written to `path`, if not NULL. */
+static int time_solving(struct run *r, const char *name, int steps, const char *path)
+{
+	const struct ek_solver_options o = { .solver = EK_SOLVER_EULER,
+		                             .steps = steps,
+		                             .guidance = { .scale = 1.5, .low = 0.2, .high = 0.9 } };
+	const uint64_t count = 2 * (uint64_t)r->batch;
+	struct solved s = { .size = ek_sit_elements(&r->config) };
+	struct ek_flow_samples wanted = { .count = count, .context = &s, .take = take, .silent = 1 };
+	struct ek_flow_sampler *sampler = NULL;
+	uint64_t *seeds = NULL;
+	int32_t *labels = NULL;
+	double start = 0;
+	int rc, evaluations = 0;
+	FILE *file;
+
+	EK_TRY(ek_alloc(&s.samples, count * s.size, sizeof *s.samples));
+	EK_TRY(ek_alloc(&seeds, count, sizeof *seeds));
+	EK_TRY(ek_alloc(&labels, count, sizeof *labels));
+	for (uint64_t i = 0; i < count; i++) {
+		seeds[i] = i;
+		labels[i] = (int32_t)(i * 37 % (uint64_t)r->config.classes);
+	}
+	for (int step = 0; step < steps; step++)
+		evaluations += step >= 0.2 * steps && step <= 0.9 * steps ? 2 : 1;
+	wanted.seeds = seeds;
+	wanted.labels = labels;
+	EK_TRY(ek_flow_sampler_new(&sampler, &r->config, r->task.params, r->values, EK_NN_BF16, r->batch));
+	for (int i = 0; i < 2; i++) {
+		start = ek_clock();
+		EK_TRY(ek_flow_sample(sampler, &o, &wanted, i == 0 ? count / 2 : 0));
+	}
+	start = ek_clock() - start;
+	printf("solve %s batch %d, %d steps: %.0f evaluations of an image a second (%.2f ms each), bits %016llx\n",
+	       name, r->batch, steps, (double)count * evaluations / start, 1e3 * start / evaluations / 2,
+	       (unsigned long long)ek_hash64(s.samples, count * s.size * sizeof *s.samples));
+	if (path != NULL && (file = fopen(path, "wb")) != NULL) {
+		(void)fwrite(s.samples, sizeof *s.samples, count * s.size, file);
+		(void)fclose(file);
+	}
+out:
+	ek_flow_sampler_free(sampler);
+	free(s.samples);
+	free(seeds);
+	free(labels);
 	return rc;
 }
 
@@ -428,7 +492,7 @@ int main(int argc, char **argv)
 	struct run r = { .batch = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 256 };
 	int rc = argc > 2 ? 0
 	                  : ek_fail(EK_EUSAGE,
-	                            "bench_cuda step|ops|sample|all|each|images|moso|bits NAME [BATCH [STEPS]]");
+	                            "bench_cuda step|ops|sample|all|each|solve|images|moso|bits NAME [BATCH [STEPS]]");
 	int all;
 
 	EK_TRY(rc);
@@ -459,6 +523,8 @@ int main(int argc, char **argv)
 		EK_TRY(time_sampling(&r, argv[2], steps));
 	if (strcmp(argv[1], "moso") == 0)
 		EK_TRY(time_moso(&r, argv[2], argc > 4 ? steps : 8));
+	if (strcmp(argv[1], "solve") == 0)
+		EK_TRY(time_solving(&r, argv[2], steps, argc > 5 ? argv[5] : NULL));
 	if (strcmp(argv[1], "bits") == 0)
 		EK_TRY(digest_of_steps(&r, argv[2], steps));
 out:
