@@ -305,6 +305,51 @@ __device__ void weigh(float (&c)[ROWS / 2], float (&result)[EIGHTS * 4], float (
 	}
 }
 
+/* A group's 64 queries, their number `first` of a head, times its keys, in powers of 2; then the result's rows. Matrices
+ * lie from sixteen `start` on, and `own` of its rows are before these queries. arrived(t): keys and values of tile t are
+ * there. */
+template <int EIGHTS, class PLACES, uint32_t COLUMN_OF_QUERIES, class ARRIVED>
+__device__ void attend_rows(const ek_attention &a, size_t head, uint32_t start, int first, int own, ARRIVED arrived)
+{
+	const int tiles = (a.tokens + ROWS - 1) / ROWS;
+	float result[EIGHTS * 4] = {}, most[2] = { -CUDART_INF_F, -CUDART_INF_F }, sum[2] = {};
+
+	for (int t = 0; t < tiles; t++) {
+		float c[ROWS / 2];
+		unsigned shares[ROWS / 16][4];
+
+		arrived(t);
+		begin();
+		score<EIGHTS, ROWS / 8, 0, PLACES::keys, PLACES::zeros, COLUMN_OF_QUERIES>(c, start + own,
+		                                                                           start + t * ROWS);
+		commit();
+		settle<0>(c);
+		if ((t + 1) * ROWS > a.tokens)
+#pragma unroll
+			for (int i = 0; i < ROWS / 2; i++)
+				if (t * ROWS + i / 4 * 8 + (int)threadIdx.x % 4 * 2 + i % 2 >= a.tokens)
+					c[i] = -CUDART_INF_F;
+		weigh<EIGHTS>(c, result, most, sum, a.scale * LOG2E);
+		pack(shares, c);
+		begin();
+		add_rows<EIGHTS>(result, shares, start + PLACES::values + t * ROWS);
+		commit();
+		settle<0>(result);
+	}
+#pragma unroll
+	for (int half = 0; half < 2; half++) {
+		const int token = first + row_of(half);
+		float all = sum[half];
+
+		all += __shfl_xor_sync(0xffffffffU, all, 1);
+		all += __shfl_xor_sync(0xffffffffU, all, 2);
+		write_row<EIGHTS>((bf16 *)a.out.x + ek_attention_result(a, head, token), result, half, 1 / all,
+		                  token < a.tokens);
+		if (token < a.tokens && threadIdx.x % 4 == 0)
+			a.sums[head * a.tokens + token] = most[half] * a.scale + logf(all);
+	}
+}
+
 template <int EIGHTS> __global__ void __launch_bounds__(2 * GROUP, 2) attend(ek_attention a)
 {
 	using places = forward_room<EIGHTS>;
@@ -314,7 +359,6 @@ template <int EIGHTS> __global__ void __launch_bounds__(2 * GROUP, 2) attend(ek_
 	const size_t head = blockIdx.x / blocks, features = (size_t)a.heads * a.width, row = 3 * features;
 	const bf16 *qkv = (const bf16 *)a.qkv.x + ek_attention_part(a, head, 0, 0);
 	const uint32_t start = place(room) / 16;
-	float result[EIGHTS * 4] = {}, most[2] = { -CUDART_INF_F, -CUDART_INF_F }, sum[2] = {};
 
 	fetch<EIGHTS, 2 * GROUP, places::column>(start, qkv, row, first, QUERIES, a.tokens);
 	fetch<EIGHTS, 2 * GROUP>(start + places::keys, qkv + features, row, 0, ROWS, a.tokens);
@@ -326,46 +370,62 @@ template <int EIGHTS> __global__ void __launch_bounds__(2 * GROUP, 2) attend(ek_
 	close_copies();
 	if (EIGHTS % 2 > 0)
 		clear(room + places::zeros, COLUMN);
-	for (int t = 0; t < tiles; t++) {
-		float c[ROWS / 2];
-		unsigned shares[ROWS / 16][4];
+	attend_rows<EIGHTS, places, places::column>(a, head, start, first + own, own, [](int t) {
+		if (t >= 2)
+			return;
+		if (t == 0)
+			await_copies<1>();
+		else
+			await_copies<0>();
+		publish();
+		__syncthreads();
+	});
+}
 
-		if (t < 2) {
-			if (t == 0)
-				await_copies<1>();
-			else
-				await_copies<0>();
-			publish();
-			__syncthreads();
-		}
-		begin();
-		score<EIGHTS, ROWS / 8, 0, places::keys, places::zeros, places::column>(c, start + own,
-		                                                                        start + t * ROWS);
-		commit();
-		settle<0>(c);
-		if ((t + 1) * ROWS > a.tokens)
-#pragma unroll
-			for (int i = 0; i < ROWS / 2; i++)
-				if (t * ROWS + i / 4 * 8 + (int)threadIdx.x % 4 * 2 + i % 2 >= a.tokens)
-					c[i] = -CUDART_INF_F;
-		weigh<EIGHTS>(c, result, most, sum, a.scale * LOG2E);
-		pack(shares, c);
-		begin();
-		add_rows<EIGHTS>(result, shares, start + places::values + t * ROWS);
-		commit();
-		settle<0>(result);
+/* The same of 129 tokens and more: four groups have all queries of a head, and a block goes from head to head, the next
+ * one's matrices on their way. */
+constexpr int ALL = 4 * GROUP;
+
+template <int EIGHTS> struct resident_room {
+	static constexpr uint32_t keys = EIGHTS * COLUMN, values = 2 * keys, zeros = 3 * keys,
+				  stage = zeros + EIGHTS % 2 * COLUMN, all = 2 * stage;
+};
+
+template <int EIGHTS> __device__ void fetch_head(const ek_attention &a, size_t head, uint32_t to)
+{
+	using places = resident_room<EIGHTS>;
+	const size_t features = (size_t)a.heads * a.width, row = 3 * features;
+	const bf16 *qkv = (const bf16 *)a.qkv.x + ek_attention_part(a, head, 0, 0);
+	const int rows = (a.tokens + ROWS - 1) / ROWS * ROWS;
+
+	fetch<EIGHTS, ALL>(to, qkv, row, 0, rows, a.tokens);
+	fetch<EIGHTS, ALL>(to + places::keys, qkv + features, row, 0, rows, a.tokens);
+	fetch<EIGHTS, ALL>(to + places::values, qkv + 2 * features, row, 0, rows, a.tokens);
+}
+
+template <int EIGHTS> __global__ void __launch_bounds__(ALL, 1) attend_heads(ek_attention a)
+{
+	using places = resident_room<EIGHTS>;
+	extern __shared__ uint4 room[];
+	const uint32_t start = place(room) / 16;
+	const int own = group_of_thread() * ROWS;
+	uint32_t stage = 0;
+
+	if (EIGHTS % 2 > 0) {
+		clear(room + places::zeros, COLUMN);
+		clear(room + places::stage + places::zeros, COLUMN);
 	}
-#pragma unroll
-	for (int half = 0; half < 2; half++) {
-		const int token = first + own + row_of(half);
-		float all = sum[half];
-
-		all += __shfl_xor_sync(0xffffffffU, all, 1);
-		all += __shfl_xor_sync(0xffffffffU, all, 2);
-		write_row<EIGHTS>((bf16 *)a.out.x + ek_attention_result(a, head, token), result, half, 1 / all,
-		                  token < a.tokens);
-		if (token < a.tokens && threadIdx.x % 4 == 0)
-			a.sums[head * a.tokens + token] = most[half] * a.scale + logf(all);
+	fetch_head<EIGHTS>(a, blockIdx.x, start);
+	close_copies();
+	for (size_t head = blockIdx.x; head < a.heads_in_all; head += gridDim.x, stage = places::stage - stage) {
+		await_copies<0>();
+		publish();
+		__syncthreads(); /* this stage is there, the other has been read */
+		if (head + gridDim.x < a.heads_in_all)
+			fetch_head<EIGHTS>(a, head + gridDim.x, start + places::stage - stage);
+		close_copies();
+		if (own < a.tokens)
+			attend_rows<EIGHTS, places, COLUMN>(a, head, start + stage, own, own, [](int) {});
 	}
 }
 
@@ -386,45 +446,76 @@ template <int EIGHTS> struct backward_room {
 				  all = columns + THREADS / 32 * 2 * EIGHTS * 8 * sizeof(float) / 16;
 };
 
-/* This warp's place for sums over its rows: of queries, or of keys (0) and values (1). */
+/*
+ * Sums over the columns of dqkv, the gradient of a bias. That of queries is added up. That of keys is 0: what all keys
+ * gain changes no share. That of values is the sum of the results' gradients: a query's shares sum to 1.
+ */
+
+/* This warp's sums: of queries (0), of values (1). */
 template <int EIGHTS> __device__ float *columns_of_warp(uint4 *room, int which)
 {
 	return (float *)(room + backward_room<EIGHTS>::columns) + ((int)threadIdx.x / 32 * 2 + which) * EIGHTS * 8;
 }
 
+/* x[0 … COUNT - 1] of the lanes that differ in bit BIT are added up; half of the sums stay in each. */
+template <int COUNT, int BIT> __device__ void halve(float *x)
+{
+	const int high = (int)threadIdx.x & BIT;
+
+#pragma unroll
+	for (int i = 0; i < COUNT / 2; i++) {
+		const float given = high ? x[i] : x[i + COUNT / 2], kept = high ? x[i + COUNT / 2] : x[i];
+
+		x[i] = kept + __shfl_xor_sync(0xffffffffU, given, BIT);
+	}
+}
+
+__device__ void add_pair(float *to, float a, float b, int add)
+{
+	float2 *at = (float2 *)to;
+	const float2 before = add ? *at : make_float2(0, 0);
+
+	*at = make_float2(before.x + a, before.y + b);
+}
+
 /* The sums over the warp's rows of c go, or are added, to `to`. */
 template <int EIGHTS> __device__ void sum_columns(float *to, const float (&c)[EIGHTS * 4], int add)
 {
+	const int quarter = (int)threadIdx.x % 4, bits = (int)threadIdx.x % 32 / 4;
+	float x[16];
+
 #pragma unroll
-	for (int n = 0; n < EIGHTS; n++) {
-		float a = c[4 * n] + c[4 * n + 2], b = c[4 * n + 1] + c[4 * n + 3];
+	for (int i = 0; i < 16; i++)
+		x[i] = c[i / 2 * 4 + i % 2] + c[i / 2 * 4 + i % 2 + 2];
+	halve<16, 16>(x);
+	halve<8, 8>(x);
+	halve<4, 4>(x);
+	add_pair(to + 8 * bits + 2 * quarter, x[0], x[1], add);
+	if constexpr (EIGHTS > 8) {
+		float a = c[32] + c[34], b = c[33] + c[35];
 
 #pragma unroll
 		for (int step = 4; step < 32; step *= 2) {
 			a += __shfl_xor_sync(0xffffffffU, a, step);
 			b += __shfl_xor_sync(0xffffffffU, b, step);
 		}
-		if (threadIdx.x % 32 < 4) {
-			float2 *at = (float2 *)(to + 8 * n + 2 * (threadIdx.x % 4));
-			const float2 before = add ? *at : make_float2(0, 0);
-
-			*at = make_float2(before.x + a, before.y + b);
-		}
+		if (bits == 0)
+			add_pair(to + 64 + 2 * quarter, a, b, add);
 	}
 }
 
-/* All warps' sums, in their order, to those of the image. Rows beyond the last token are zeros. */
+/* All warps' sums, in their order, to those of the image. */
 template <int EIGHTS> __device__ void give_columns(const ek_attention &a, uint4 *room)
 {
 	const size_t image = blockIdx.x / a.heads, h = blockIdx.x % a.heads, features = (size_t)a.heads * a.width;
 	const float *from = (const float *)(room + backward_room<EIGHTS>::columns);
 
 	for (int i = (int)threadIdx.x; i < 3 * EIGHTS * 8; i += THREADS) {
-		const int part = i / (EIGHTS * 8), j = i % (EIGHTS * 8), first = part == 0 ? 8 : 0;
+		const int part = i / (EIGHTS * 8), j = i % (EIGHTS * 8);
 		float sum = 0;
 
-		for (int warp = first; warp < first + (part == 0 ? 4 : 8); warp++)
-			sum += from[(warp * 2 + (part == 2)) * EIGHTS * 8 + j];
+		for (int warp = part == 0 ? 8 : 0; part != 1 && warp < THREADS / 32; warp++)
+			sum += from[(warp * 2 + part / 2) * EIGHTS * 8 + j];
 		a.columns[(image * 3 + part) * features + h * a.width + j] = sum;
 	}
 }
@@ -487,6 +578,32 @@ __device__ void take_sums(float *logs, float *deltas, const ek_attention &a, con
 	}
 	for (int token = (int)threadIdx.x; token < MOST; token += THREADS)
 		logs[token] = token < a.tokens ? a.sums[blockIdx.x * (size_t)a.tokens + token] * LOG2E : CUDART_INF_F;
+}
+
+/* The sums of the results' gradients over this warp's rows. */
+template <int EIGHTS> __device__ void sum_results(float *to, const rows_of_results<EIGHTS> &r)
+{
+	const int lane = (int)threadIdx.x % 8;
+
+#pragma unroll
+	for (int j = 0; j < r.chunks; j++) {
+		float x[8] = {};
+
+#pragma unroll
+		for (int i = 0; i < r.passes; i++) {
+			const unsigned pairs[4] = { r.dy[i][j].x, r.dy[i][j].y, r.dy[i][j].z, r.dy[i][j].w };
+
+#pragma unroll
+			for (int k = 0; k < 4; k++) {
+				x[2 * k] += __uint_as_float(pairs[k] << 16);
+				x[2 * k + 1] += __uint_as_float(pairs[k] & 0xffff0000U);
+			}
+		}
+		halve<8, 16>(x);
+		halve<4, 8>(x);
+		if (lane + 8 * j < EIGHTS)
+			add_pair(to + 8 * (lane + 8 * j) + (int)threadIdx.x % 32 / 8 * 2, x[0], x[1], 0);
+	}
 }
 
 /* All that was asked for is there, also for products. */
@@ -639,12 +756,6 @@ template <int EIGHTS> __device__ void give_keys(const ek_attention &a, uint4 *ro
 			write_row<EIGHTS>(to, dkeys[i], half, 1, token < a.tokens);
 			write_row<EIGHTS>(to + a.heads * a.width, dvalues[i], half, 1, token < a.tokens);
 		}
-	if (a.columns != NULL)
-#pragma unroll
-		for (int i = 0; i < BLOCKS; i++) {
-			sum_columns<EIGHTS>(columns_of_warp<EIGHTS>(room, 0), dkeys[i], i > 0);
-			sum_columns<EIGHTS>(columns_of_warp<EIGHTS>(room, 1), dvalues[i], i > 0);
-		}
 }
 
 template <int EIGHTS> __global__ void __launch_bounds__(THREADS, 1) attend_back(ek_attention a)
@@ -671,6 +782,8 @@ template <int EIGHTS> __global__ void __launch_bounds__(THREADS, 1) attend_back(
 	if (EIGHTS % 2 > 0)
 		clear(room + places::zeros, COLUMN);
 	take_sums<EIGHTS>(logs, logs + MOST, a, results);
+	if (a.columns != NULL)
+		sum_results<EIGHTS>(columns_of_warp<EIGHTS>(room, 1), results);
 	await_copies<1>();
 	publish();
 	__syncthreads();
@@ -704,8 +817,13 @@ template <int EIGHTS> int run(const ek_attention &a, int back)
 {
 	const size_t blocks = a.heads_in_all * (size_t)((a.tokens + QUERIES - 1) / QUERIES);
 
-	return back ? launch(attend_back<EIGHTS>, a, a.heads_in_all, THREADS, backward_room<EIGHTS>::all * 16)
-	            : launch(attend<EIGHTS>, a, blocks, 2 * GROUP, forward_room<EIGHTS>::all * 16);
+	const size_t at_once = (size_t)ek_cuda_processors(), heads = a.heads_in_all < at_once ? a.heads_in_all : at_once;
+
+	if (back)
+		return launch(attend_back<EIGHTS>, a, a.heads_in_all, THREADS, backward_room<EIGHTS>::all * 16);
+	if (a.tokens > QUERIES)
+		return launch(attend_heads<EIGHTS>, a, heads, ALL, resident_room<EIGHTS>::all * 16);
+	return launch(attend<EIGHTS>, a, blocks, 2 * GROUP, forward_room<EIGHTS>::all * 16);
 }
 
 } // namespace

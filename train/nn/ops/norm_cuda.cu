@@ -290,7 +290,7 @@ template <int VEC> static __global__ void __maxnreg__(112) normalise_backward(no
  * together. Rows of a stripe go to warps in turn, the image's vectors lie in shared memory. In backward a warp has its
  * next row copied to shared memory while it works on this one, and a lane keeps its columns' sums to the end.
  */
-enum { MIXED_WARPS = 8, MIXED_STRIPE = 128 };
+enum { MIXED_WARPS = 8, MIXED_STRIPE = 128, MIXED_BLOCKS = 3 };
 
 static __device__ inline void unpack4(float out[4], uint2 raw)
 {
@@ -353,23 +353,28 @@ static __device__ inline void normalise_row(const norm_pass &m, size_t row, cons
 	})
 }
 
-/* A block is a stripe of an image's rows: the vectors come once. */
-template <int PARTS, int GATED> static __global__ void __launch_bounds__(WARPS * 32, 3) normalise_mixed(norm_pass m)
+/* As many blocks as run at a time, each an equal share of all rows, image after image: an image's vectors come once. */
+template <int PARTS, int GATED>
+static __global__ void __launch_bounds__(WARPS * 32, MIXED_BLOCKS) normalise_mixed(norm_pass m)
 {
 	extern __shared__ __align__(16) float shared[];
-	const size_t stripes = (m.v.rows + STRIPE - 1) / STRIPE, image = blockIdx.x / stripes;
-	const size_t first = blockIdx.x % stripes * STRIPE, start = image * m.v.rows, vector = image * m.v.stride;
-	const size_t end = start + (first + STRIPE < m.v.rows ? first + STRIPE : m.v.rows);
+	const size_t end = (blockIdx.x + 1) * m.rows / gridDim.x;
 
-	for (size_t j = threadIdx.x; j < m.n; j += blockDim.x) {
-		shared[j] = m.v.weight[vector + j] + m.v.base;
-		shared[m.n + j] = m.v.bias[vector + j];
-		if (GATED)
-			shared[2 * m.n + j] = m.v.gate[vector + j];
+	for (size_t first = blockIdx.x * m.rows / gridDim.x, last; first < end; first = last) {
+		const size_t image = first / m.v.rows, vector = image * m.v.stride;
+
+		last = (image + 1) * m.v.rows < end ? (image + 1) * m.v.rows : end;
+		__syncthreads(); /* the vectors before have been read */
+		for (size_t j = threadIdx.x; j < m.n; j += blockDim.x) {
+			shared[j] = m.v.weight[vector + j] + m.v.base;
+			shared[m.n + j] = m.v.bias[vector + j];
+			if (GATED)
+				shared[2 * m.n + j] = m.v.gate[vector + j];
+		}
+		__syncthreads();
+		for (size_t row = first + threadIdx.x / 32; row < last; row += WARPS)
+			normalise_row<PARTS, GATED>(m, row, shared);
 	}
-	__syncthreads();
-	for (size_t row = start + first + threadIdx.x / 32; row < end; row += WARPS)
-		normalise_row<PARTS, GATED>(m, row, shared);
 }
 
 /* The next row's `bytes` [a multiple of 16] are on their way past the first cache, 16 a lane at a time. */
@@ -566,7 +571,8 @@ static int is_mixed(const norm_pass &m)
 
 template <int PARTS> static int launch_mixed(const norm_pass &m)
 {
-	const unsigned blocks = (unsigned)(m.rows / m.v.rows * ((m.v.rows + STRIPE - 1) / STRIPE));
+	const size_t at_once = (size_t)ek_cuda_processors() * MIXED_BLOCKS, most = (m.rows + WARPS - 1) / WARPS;
+	const unsigned blocks = (unsigned)(at_once < most ? at_once : most);
 	const size_t room = 3 * m.n * sizeof(float);
 
 	if (m.branch.x != NULL)
