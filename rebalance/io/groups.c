@@ -27,6 +27,8 @@ static int read_names(struct ek_groups *g, const cJSON *json, const char *path)
 	g->labelled = ek_whole(cJSON_GetNumberValue(labelled));
 	g->by_words = cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(json, "words"));
 	g->none = cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(json, "none"));
+	g->accuracy = cJSON_GetNumberValue(
+		cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "probe"), "accuracy"));
 	g->named = g->labelled > 0 || cJSON_IsString(cJSON_GetObjectItemCaseSensitive(json, "named_by"));
 out:
 	return rc;

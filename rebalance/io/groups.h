@@ -13,6 +13,7 @@ struct ek_groups {
 	uint64_t images;
 	char **names;      /* [count] */
 	uint64_t labelled; /* images whose labels taught them; 0: they were found, or come from words */
+	double accuracy;   /* share of left-out labelled images that were told right; NaN: not known */
 	int named;         /* 1: people would call them so: their names are from labels or words, not "g0" */
 	int by_words;      /* 1: from words */
 	int none;          /* 1: an image may be of none of them, as its probabilities leave of 1 */

@@ -6,6 +6,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
+#include "rebalance/base/text.h"
 #include "rebalance/pipeline/reference.h"
 #include "rebalance/pipeline/score.h"
 
@@ -51,10 +52,16 @@ static int groups_before(struct ek_run *run, struct ek_steps_options *steps)
 static int tell_groups(const struct ek_run *run)
 {
 	struct ek_groups groups;
+	char right[32];
 	int rc;
 
 	EK_TRY(ek_groups_load(&groups, run));
-	if (groups.labelled > 0)
+	if (groups.labelled > 0 && groups.accuracy >= 0)
+		ek_info("by the %u groups that %" PRIu64
+		        " labels taught (%s of those left out are told right); 'by' cluster "
+		        "takes the clusters",
+		        groups.count, groups.labelled, ek_text_percent(right, groups.accuracy));
+	else if (groups.labelled > 0)
 		ek_info("by the %u groups that %" PRIu64 " labels taught; 'by' cluster takes the clusters",
 		        groups.count, groups.labelled);
 	else

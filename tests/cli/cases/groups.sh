@@ -39,6 +39,10 @@ cmp RUN/subsets/unasked/keep.npy RUN/subsets/even/keep.npy && grep -o '"by":[^,]
 run evenkeel balance RUN --to smallest --by cluster --name flat --quiet | head -2
 run evenkeel weights RUN --scheme inverse --name unasked
 cmp RUN/weights/unasked/weights.npy RUN/weights/fair/weights.npy && echo "as by group"
+# A generator can be told the groups, and asked for them.
+evenkeel train flow RUN --name told --condition group --weights fair --space pixel --side 8 --patch 4 --width 16 --depth 1 --steps 2 --batch 4 --quiet >/dev/null
+grep -o '"by":"group"' <(tr -d ' \n\t' <RUN/models/told/config.json)
+evenkeel generate RUN --model told --name few --class check --count 3 --steps 1 --quiet >/dev/null && grep -c '"group": *"check"' RUN/samples/few/samples.jsonl
 # What is made, by named group: no checks were, and their coverage says so.
 mkdir made && cp photos/bar/*.png photos/disc/*.png made
 evenkeel evaluate RUN --samples made --name made --quiet 2>/dev/null | grep -A 4 'named group'
