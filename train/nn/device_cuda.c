@@ -149,8 +149,8 @@ static void forget(void *recorded)
 	free(all);
 }
 
-/* Codebooks are told by the host whose turn it is, and images of a slice how many there are; nets with convolutions, whose
- * layers take longer than a launch, have not been recorded yet. */
+/* Codebooks are told by the host whose turn it is, and images of a slice how many there are; nets with convolutions,
+ * whose layers take longer than a launch, have not been recorded yet. */
 static int is_recordable(const struct ek_net *net)
 {
 	for (int i = 0; i < net->op_count; i++)

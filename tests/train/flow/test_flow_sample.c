@@ -7,6 +7,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
+#include "tests/train/nn/fake_device.h"
 #include "train/flow/flow_sample.h"
 #include "train/nn/bf16.h"
 
@@ -117,6 +118,32 @@ static void a_sample_is_the_same_in_every_batch(void **state)
 	model_release(&m);
 }
 
+/* Every solver where the host has no way into the device's memory. */
+static void samples_stay_on_the_device(void **state)
+{
+	struct model m;
+
+	(void)state;
+	model_make(&m);
+	for (int solver = EK_SOLVER_EULER; solver <= EK_SOLVER_ANCESTRAL; solver++) {
+		const struct ek_solver_options o = { .solver = (enum ek_solver)solver,
+			                             .steps = 5,
+			                             .relative = 1e-3,
+			                             .absolute = 1e-3,
+			                             .norm = 1,
+			                             .last_step = 0.04,
+			                             .guidance = { .scale = 1.5, .channels = 3, .high = 0.7 } };
+		float *whole = samples_of(&m, &o, EK_NN_F32, 1, 0, COUNT, 0), *there;
+
+		ek_device_set(fake_device());
+		there = samples_of(&m, &o, EK_NN_F32, 1, 0, COUNT, 0);
+		ek_device_set(NULL);
+		compare(&m, whole, there, 0, COUNT, 0);
+		free(whole);
+	}
+	model_release(&m);
+}
+
 static void labels_out_of_range_are_refused(void **state)
 {
 	const struct ek_solver_options o = { .steps = 2, .guidance.scale = 1 };
@@ -171,6 +198,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sample_is_the_same_in_every_batch),
+		cmocka_unit_test(samples_stay_on_the_device),
 		cmocka_unit_test(labels_out_of_range_are_refused),
 		cmocka_unit_test(stopping_keeps_what_was_taken),
 	};
