@@ -8,6 +8,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/output.h"
+#include "rebalance/pipeline/document.h"
 #include "rebalance/pipeline/about.h"
 #include "rebalance/base/text.h"
 
@@ -161,6 +162,26 @@ static void print_recipe(const struct ek_about *a)
 	}
 }
 
+/* What the clusters mostly are, of those that are called something. */
+static int print_cluster_names(const struct ek_about *a)
+{
+	const cJSON *mostly;
+	cJSON *names = NULL;
+	char is[256];
+	int cluster = 0, shown = 0, rc;
+
+	EK_TRY(ek_document_cluster_names(&names, a->run));
+	cJSON_ArrayForEach(mostly, names)
+	{
+		if (ek_text_mostly(is, mostly, "mostly ", "")[0] != 0 && shown++ < CHILDREN_SHOWN)
+			(void)printf("    cluster %-16d %s\n", cluster, is);
+		cluster++;
+	}
+out:
+	cJSON_Delete(names);
+	return rc;
+}
+
 static int print_words(const struct ek_about *a)
 {
 	char size[32], *state = NULL;
@@ -177,6 +198,9 @@ static int print_words(const struct ek_about *a)
 	(void)printf("\n");
 	if (a->document != NULL) {
 		print_members(a->document, NULL, 1);
+		if (a->run != NULL && strncmp(a->inside, "clusters", 8) == 0 &&
+		    cJSON_HasObjectItem(a->document, "inertia"))
+			EK_TRY(print_cluster_names(a));
 		EK_TRY(ek_about_export(&state, a));
 		if (state != NULL)
 			(void)printf("  %s\n", state);

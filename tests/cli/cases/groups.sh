@@ -39,6 +39,7 @@ cmp RUN/subsets/unasked/keep.npy RUN/subsets/even/keep.npy && grep -o '"by":[^,]
 run evenkeel balance RUN --to smallest --by cluster --name flat --quiet | head -2
 run evenkeel weights RUN --scheme inverse --name unasked
 cmp RUN/weights/unasked/weights.npy RUN/weights/fair/weights.npy && echo "as by group"
+evenkeel info RUN/clusters | grep mostly
 # A generator can be told the groups, and asked for them.
 evenkeel train flow RUN --name told --condition group --weights fair --space pixel --side 8 --patch 4 --width 16 --depth 1 --steps 2 --batch 4 --quiet >/dev/null
 grep -o '"by":"group"' <(tr -d ' \n\t' <RUN/models/told/config.json)
