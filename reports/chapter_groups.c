@@ -97,7 +97,7 @@ static void tell_words(struct ek_html *h, const cJSON *groups, const cJSON *word
 	if (labelled > 0)
 		ek_html(h, "How sure it is was set by labels of %s. ", ek_number_noun((uint64_t)labelled, "image").s);
 	if (!(ek_number_of(groups, "labelled_at_random") > 0))
-		ek_html(h, "It learned from captions of the web and errs by group, so these are no estimates of the "
+		ek_html(h, "CLIP learned from captions of the web and errs by group, so these are no estimates of the "
 		           "true shares; labels of images drawn at random would make them so. ");
 	if (cJSON_IsObject(none))
 		ek_html(h, "%s %s more likely of none of these.",

@@ -8,6 +8,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/utf8.h"
 
+enum { FIRST_MARK = 0x300 }; /* nothing below composes with what is before it */
 enum { REPLACEMENT = 0xfffd, CAPITAL_SIGMA = 0x3a3, FINAL_SIGMA = 0x3c2, SMALL_SIGMA = 0x3c3, LARGEST = 0x10ffff };
 
 static int push(struct ek_clip_text *t, uint32_t c)
@@ -401,6 +402,8 @@ static uint32_t compose_two(uint32_t a, uint32_t b)
 	if (a >= S_FIRST && a < S_FIRST + S_COUNT && (a - S_FIRST) % T_COUNT == 0 && b > T_FIRST &&
 	    b < T_FIRST + T_COUNT)
 		return a + (b - T_FIRST);
+	if (b < FIRST_MARK)
+		return 0;
 	for (size_t i = 0; i < ek_clip_text_decompositions_count; i++) {
 		const struct ek_clip_text_decomposition *d = &ek_clip_text_decompositions[i];
 

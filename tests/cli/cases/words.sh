@@ -7,6 +7,7 @@ run evenkeel audit own.npy -o RUN --clusters 4 --group-words pets.txt --text-wei
 grep -A 4 '"words"' RUN/clusters/groups.json
 grep -A 3 '"none"' RUN/clusters/groups.json
 grep -o '"prompts":.*' RUN/clusters/groups.json
+grep -o 'CLIP takes.*All shares' RUN/report.html | sed 's/<[^>]*>//g'
 grep -o 'By words.*none of these' RUN/report.html | sed 's/<[^>]*>//g'
 run evenkeel info RUN/clusters/groups.json
 # Plans go by them; images of none are in no such plan.
