@@ -84,8 +84,8 @@ static int balance(struct ek_invocation *i, struct ek_run *run)
 
 	o->plan.seed = (uint64_t)i->settings.common.seed;
 	o->force = i->settings.steps.force;
-	EK_TRY(ek_do_plan_by(&o->plan.by, run, &i->settings.steps)); /* a recipe has it, too */
 	EK_TRY(ek_do_balance(&made, run, &i->settings.steps, o));
+	EK_TRY(ek_do_plan_by(&o->plan.by, run)); /* for a recipe */
 	EK_TRY(ek_plan_print(i, run, o->plan.name, made));
 out:
 	return rc;

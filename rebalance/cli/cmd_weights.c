@@ -190,8 +190,8 @@ static int weights(struct ek_invocation *i, struct ek_run *run)
 	int from_clusters, rc;
 
 	o->force = i->settings.steps.force;
-	EK_TRY(ek_do_weights_by(&o->plan, run, &i->settings.steps)); /* a recipe has it, too */
 	EK_TRY(ek_do_weights(&from_clusters, run, &i->settings.steps, o));
+	EK_TRY(ek_do_weights_by(&o->plan, run)); /* for a recipe */
 	EK_TRY(ek_do_recipe(&i->settings.recipe, run, from_clusters));
 	EK_TRY(i->settings.common.json ? ek_summary_print_file(run, document, o->plan.name) : print(run, o->plan.name));
 out:

@@ -72,7 +72,8 @@ out:
 	return rc;
 }
 
-int ek_do_plan_by(const char **by, struct ek_run *run, struct ek_steps_options *steps)
+/* What a plan is by, with its groups brought up to date and told of. */
+static int choose_by(const char **by, struct ek_run *run, struct ek_steps_options *steps)
 {
 	int rc = 0;
 
@@ -85,6 +86,11 @@ int ek_do_plan_by(const char **by, struct ek_run *run, struct ek_steps_options *
 		EK_TRY(tell_groups(run));
 out:
 	return rc;
+}
+
+int ek_do_plan_by(const char **by, const struct ek_run *run)
+{
+	return *by != NULL ? 0 : ek_units_best(by, run);
 }
 
 int ek_do_prune(int *made, struct ek_run *run, struct ek_steps_options *steps, const struct ek_do_prune_options *o)
@@ -100,7 +106,7 @@ int ek_do_prune(int *made, struct ek_run *run, struct ek_steps_options *steps, c
 		EK_TRY(ek_keep_parse(&plan.keep, o->keep));
 	EK_TRY(steps_before(run, steps, 1));
 	if (plan.by != NULL)
-		EK_TRY(ek_do_plan_by(&plan.by, run, steps));
+		EK_TRY(choose_by(&plan.by, run, steps));
 	if (strcmp(plan.method, "leverage") == 0)
 		EK_TRY(components_before(run, steps));
 	if (strncmp(plan.method, "score:", 6) == 0)
@@ -120,23 +126,34 @@ int ek_do_balance(int *made, struct ek_run *run, struct ek_steps_options *steps,
 		return ek_fail(EK_EUSAGE, "a balanced subset needs a name");
 	plan.smallest = o->to != NULL;
 	EK_TRY(steps_before(run, steps, 1));
-	EK_TRY(ek_do_plan_by(&plan.by, run, steps));
+	EK_TRY(choose_by(&plan.by, run, steps));
 	EK_TRY(ek_balance(made, run, &plan, o->force));
 out:
 	return rc;
 }
 
-int ek_do_weights_by(struct ek_weights_options *plan, struct ek_run *run, struct ek_steps_options *steps)
+static int says_itself(const struct ek_weights_options *plan)
 {
-	static const char says_itself[] = "reweigh=";
+	static const char reweigh[] = "reweigh=";
+
+	return plan->scheme != NULL && strncmp(plan->scheme, reweigh, sizeof reweigh - 1) == 0;
+}
+
+/* Clusters are what weights are by anyway. */
+static void take_groups(struct ek_weights_options *plan, const char *by)
+{
+	if (by != NULL && strcmp(by, "group") == 0)
+		plan->by = by;
+}
+
+int ek_do_weights_by(struct ek_weights_options *plan, const struct ek_run *run)
+{
 	const char *by = plan->by;
 	int rc = 0;
 
-	if (plan->scheme != NULL && strncmp(plan->scheme, says_itself, sizeof says_itself - 1) == 0)
-		return 0;
-	EK_TRY(ek_do_plan_by(&by, run, steps));
-	if (strcmp(by, "group") == 0)
-		plan->by = by;
+	if (!says_itself(plan))
+		EK_TRY(ek_do_plan_by(&by, run));
+	take_groups(plan, by);
 out:
 	return rc;
 }
@@ -147,6 +164,7 @@ int ek_do_weights(int *from_clusters, struct ek_run *run, struct ek_steps_option
 	struct ek_reference reference = { 0 };
 	struct ek_weights_options plan = o->plan;
 	struct ek_weights *weights = NULL;
+	const char *by;
 	int made, rc;
 
 	*from_clusters = 1;
@@ -157,7 +175,10 @@ int ek_do_weights(int *from_clusters, struct ek_run *run, struct ek_steps_option
 		plan.context = &reference;
 		plan.made_from = reference.array;
 	}
-	EK_TRY(ek_do_weights_by(&plan, run, steps));
+	by = plan.by;
+	if (!says_itself(&plan))
+		EK_TRY(choose_by(&by, run, steps));
+	take_groups(&plan, by);
 	EK_TRY(ek_weights_prepare(&weights, &plan));
 	*from_clusters = strcmp(ek_weights_step(weights)->inputs[0], "clusters/assignment.npy") == 0;
 	EK_TRY(steps_before(run, steps, *from_clusters));

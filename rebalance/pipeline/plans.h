@@ -25,7 +25,7 @@ struct ek_do_prune_options {
 	}
 
 struct ek_do_balance_options {
-	struct ek_balance_options plan; /* but for `smallest`; by NULL: as ek_do_plan_by chooses */
+	struct ek_balance_options plan; /* but for `smallest`; by NULL: see ek_do_plan_by */
 	const char *to;                 /* "smallest", or NULL */
 	int force;
 };
@@ -35,7 +35,7 @@ struct ek_do_balance_options {
 	}
 
 struct ek_do_weights_options {
-	struct ek_weights_options plan; /* by NULL: as ek_do_weights_by chooses */
+	struct ek_weights_options plan; /* by NULL: see ek_do_plan_by */
 	const char *reference;          /* a data set with the shares that are wanted, or NULL */
 	int force;
 };
@@ -49,11 +49,13 @@ struct ek_do_export_options {
 		.shard_size = "1GB"                                                                                    \
 	}
 
-/* What balance and weights are by where nobody said (`*by` NULL): groups, where the run has any (ek_units_best), which
- * is told; else clusters. Groups that are asked for, or may be taken, are brought up to date first. */
-int ek_do_plan_by(const char **by, struct ek_run *run, struct ek_steps_options *steps);
-/* The same, of weights: schemes that say themselves what they are by are left alone, and so are clusters. */
-int ek_do_weights_by(struct ek_weights_options *plan, struct ek_run *run, struct ek_steps_options *steps);
+/*
+ * Where nobody says what balance and weights are by (`by` NULL), they go by the groups of the run, where it has any
+ * (ek_units_best), which is told, else by the clusters. Groups that are asked for, or may be taken, are brought up to
+ * date first. What that came to, for a recipe: of weights clusters, and what a scheme says itself, stay NULL.
+ */
+int ek_do_plan_by(const char **by, const struct ek_run *run);
+int ek_do_weights_by(struct ek_weights_options *plan, const struct ek_run *run);
 
 /* `*made`: 0: it was there and current. Scores that are kept by are brought up to date first (score.h). EK_EUSAGE: also
  * without a name, a method, or how much. As ek_prune. */
