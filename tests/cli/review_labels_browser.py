@@ -85,6 +85,11 @@ def at_phone_width(page):
     seen = page.js("""[...document.querySelectorAll('[data-decision]')].every((b) => {
 		const r = b.getBoundingClientRect(); return r.bottom <= innerHeight && r.right <= innerWidth && r.width >= 90; })""")
     expect(seen, "the decision is not at hand")
+    for button, dialog in (("agreement", "agreement-dialog"), ("help", "help-dialog")):
+        page.js(f"document.getElementById('{button}').click()")
+        page.wait(f"document.getElementById('{dialog}').open && !document.getElementById('{dialog}').textContent.includes('…')", dialog)
+        page.look(f"phone, {dialog}")
+        page.js(f"document.querySelector('#{dialog} button').click()")
     page.clean("phone")
 
 
