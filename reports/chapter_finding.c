@@ -445,6 +445,12 @@ static void what_next(struct ek_page *page)
 	    cJSON_GetArraySize(ek_json_member(page->audit, "attributes")) == 0)
 		ek_html(h, "<li>If you know something about each image (a place, a group, a source), add it as an "
 		           "attribute: the audit then says whom the tail is made of.</li>");
+	ek_html(h,
+	        ek_number_of(ek_json_member(page->audit, "groups"), "labelled") > 0
+	                ? "<li>Even the set out by its named groups: <code>evenkeel weights</code> and "
+	                  "<code>evenkeel balance</code> go by them.</li>"
+	                : "<li>Label ten images of each group that matters to you, with <code>evenkeel label</code>: "
+	                  "then all is counted, and evened out, by these groups.</li>");
 	ek_html(h, "<li>Show this page to somebody who knows where the images come from.</li></ol></section>");
 }
 

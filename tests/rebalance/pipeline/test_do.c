@@ -774,7 +774,8 @@ static void a_review(void **state)
 
 	(void)state;
 	announced = 0;
-	assert_fails(ek_do_review(&reviewed, path, &o, stop_at_once, &announced), EK_EUSAGE, "a review needs 'samples'");
+	assert_fails(ek_do_review(&reviewed, path, &o, stop_at_once, &announced), EK_EUSAGE,
+	             "a review needs 'samples'");
 	ek_reviewed_release(&reviewed);
 	o.samples = "made";
 	ek_run_close(run); /* it opens the run itself */
