@@ -469,7 +469,8 @@ out:
 }
 
 /* "mostly" of every group, by attributes. */
-static int name_groups(cJSON *list, const struct data *data, const struct ek_column *group)
+static int name_groups(cJSON *list, const struct data *data, const struct ek_column *group,
+                       const struct ek_column *words)
 {
 	const size_t count = group->value_count;
 	struct ek_naming naming = { 0 };
@@ -483,6 +484,8 @@ static int name_groups(cJSON *list, const struct data *data, const struct ek_col
 	EK_TRY(ek_naming_open(&naming, sizes, count, data->partition.n));
 	for (size_t c = 0; c < data->columns.count; c++)
 		EK_TRY(ek_naming_count(&naming, &data->columns.items[c], group->codes));
+	if (words->value_count > 0)
+		EK_TRY(ek_naming_count(&naming, words, group->codes));
 	for (size_t g = 0; g < count; g++) {
 		cJSON *item = cJSON_GetArrayItem(list, (int)g), *mostly, *next;
 
@@ -500,15 +503,17 @@ out:
 	return rc;
 }
 
-/* What the clusters and the groups mostly are: clusters by attributes and, where people named some, by groups. */
+/* What the clusters and the groups mostly are: clusters by attributes, by words, and, where
+ * people named some, by groups. */
 static int name_units(cJSON *audit, struct ek_naming *naming, const struct data *data, const struct ek_run *run)
 {
 	cJSON *clusters = cJSON_GetObjectItemCaseSensitive(audit, "clusters"), *list, *of_groups;
 	char name[] = "group";
-	struct ek_column column = { .name = name };
-	struct ek_groups groups;
+	struct ek_column column = { .name = name }, words;
+	struct ek_groups groups = { 0 };
 	int rc;
 
+	EK_TRY(ek_groups_words_load(&words, run, data->partition.n));
 	EK_TRY(ek_groups_load(&groups, run));
 	of_groups = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(audit, "groups"), "groups");
 	if (groups.images == data->partition.n && groups.count > 0) {
@@ -517,15 +522,18 @@ static int name_units(cJSON *audit, struct ek_naming *naming, const struct data 
 			column.codes[i] = ek_groups_likeliest(&groups, i);
 		column.values = groups.names;
 		column.value_count = groups.count;
-		EK_TRY(name_groups(of_groups, data, &column));
+		EK_TRY(name_groups(of_groups, data, &column, &words));
 		if (groups.named)
 			EK_TRY(ek_naming_count(naming, &column, data->partition.unit));
 	}
+	if (words.value_count > 0)
+		EK_TRY(ek_naming_count(naming, &words, data->partition.unit));
 	EK_TRY(ek_json_add_array(&list, clusters, "mostly"));
 	for (size_t k = 0; k < data->partition.k; k++)
 		EK_TRY(ek_naming_add(list, NULL, naming, k));
 out:
 	ek_groups_release(&groups);
+	ek_groups_words_release(&words);
 	free(column.codes);
 	return rc;
 }

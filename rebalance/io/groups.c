@@ -84,3 +84,57 @@ int32_t ek_groups_likeliest(const struct ek_groups *g, uint64_t image)
 {
 	return ek_groups_likeliest_of(g->q + image * g->count, g->count);
 }
+
+/* Every image's word is one of so many, or none. */
+static int check_words(const struct ek_column *column, uint64_t images, const char *path)
+{
+	for (uint64_t i = 0; i < images; i++)
+		if (column->codes[i] < -1 || column->codes[i] >= (int32_t)column->value_count)
+			return ek_fail(EK_EDATA, "%s: image %llu has word %d of %zu", path, (unsigned long long)i,
+			               column->codes[i], column->value_count);
+	return 0;
+}
+
+int ek_groups_words_load(struct ek_column *out, const struct ek_run *run, uint64_t images)
+{
+	char *path = NULL, *document = NULL;
+	const cJSON *names, *item;
+	struct ek_npy codes = { 0 };
+	cJSON *json = NULL;
+	int rc;
+
+	*out = (struct ek_column){ 0 };
+	EK_TRY(ek_layout_path(&document, run, "clusters/groups.json", NULL));
+	EK_TRY(ek_layout_path(&path, run, "clusters/words.npy", NULL));
+	if (!ek_file_exists(document) || !ek_file_exists(path))
+		goto out;
+	EK_TRY(ek_json_load(&json, document));
+	names = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "named_with"), "words");
+	EK_TRY(ek_npy_open_as(&codes, path, EK_I32, 1, &images));
+	EK_TRY(ek_copy_string(&out->name, "word"));
+	EK_TRY(ek_alloc(&out->codes, images, sizeof *out->codes));
+	memcpy(out->codes, codes.data, images * sizeof *out->codes);
+	EK_TRY(ek_alloc(&out->values, (size_t)cJSON_GetArraySize(names), sizeof *out->values));
+	cJSON_ArrayForEach(item, names)
+	{
+		EK_TRY(ek_copy_string(&out->values[out->value_count], cJSON_IsString(item) ? item->valuestring : ""));
+		out->value_count++;
+	}
+	EK_TRY(check_words(out, images, path));
+out:
+	ek_npy_close(&codes);
+	cJSON_Delete(json);
+	free(path);
+	free(document);
+	return rc;
+}
+
+void ek_groups_words_release(struct ek_column *column)
+{
+	for (size_t v = 0; v < column->value_count; v++)
+		free(column->values[v]);
+	free(column->values);
+	free(column->codes);
+	free(column->name);
+	*column = (struct ek_column){ 0 };
+}

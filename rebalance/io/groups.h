@@ -5,6 +5,7 @@
 #ifndef EK_IO_GROUPS_H
 #define EK_IO_GROUPS_H
 
+#include "rebalance/io/images.h"
 #include "rebalance/io/npy.h"
 #include "rebalance/io/run.h"
 
@@ -24,6 +25,11 @@ struct ek_groups {
 /* EK_EDATA: files that do not fit each other. Release in any case. */
 int ek_groups_load(struct ek_groups *groups, const struct ek_run *run);
 void ek_groups_release(struct ek_groups *groups);
+
+/* Words that only name what is found: the likeliest of each image, as a column of the name "word". value_count 0: the
+ * run has none. EK_EDATA: they are not of so many images, or do not fit groups.json. Release in any case. */
+int ek_groups_words_load(struct ek_column *out, const struct ek_run *run, uint64_t images);
+void ek_groups_words_release(struct ek_column *column);
 
 enum { EK_GROUPS_NONE = -1 };
 /* The group that an image most likely is of, the first of several that are as likely; EK_GROUPS_NONE where what its

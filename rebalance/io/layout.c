@@ -54,6 +54,8 @@ const struct ek_layout ek_layout[] = {
 	{ EK_PLACE_RUN, "clusters/classifier.npy",
 	  "[groups, dimensions + 1] what tells the named groups of images that are not of the run, by their embeddings",
 	  "groups.json", NULL },
+	{ EK_PLACE_RUN, "clusters/words.npy", "[images] the likeliest of the words that name groups and clusters",
+	  "groups.json", NULL },
 	{ EK_PLACE_RUN, "clusters/groups.json",
 	  "the groups that were learned from labels, described by words or found, and their shares", "", "groups" },
 	{ EK_PLACE_RUN, "clusters/map.json", "a 2-D picture of at most 2,000 images", NULL, NULL },

@@ -16,6 +16,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
+#include "rebalance/io/groups.h"
 #include "rebalance/io/images.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/pipeline/classifier.h"
@@ -28,7 +29,7 @@ const char *const ek_groups_inputs[] = { "embeddings.npy", "components/axes.npy"
 	                                 "components/components.json", NULL };
 const char *const ek_word_groups_inputs[] = { "embeddings.npy", NULL };
 const char *const ek_groups_outputs[] = { "clusters/membership.npy", "clusters/groups.json", "clusters/classifier.npy",
-	                                  NULL };
+	                                  "clusters/words.npy", NULL };
 
 static int add_hash(cJSON *options, const char *name, const char *path)
 {
@@ -54,9 +55,9 @@ int ek_make_groups_json(cJSON **out, const struct ek_make_groups *o)
 	EK_TRY(add_hash(*out, "words_hash", o->words));
 	EK_TRY(add_hash(*out, "tower_hash", o->own_tower));
 	EK_TRY(add_hash(*out, "labels_hash", o->labels));
-	if (o->labels == NULL && o->words == NULL)
+	if (o->labels == NULL && (o->words == NULL || o->names_found))
 		EK_TRY(ek_json_add_u64(*out, "groups", o->groups));
-	if (o->words == NULL)
+	if (o->words == NULL || o->names_found)
 		EK_TRY(ek_json_add_u64(*out, "seed", o->seed));
 out:
 	return rc;
@@ -76,6 +77,7 @@ struct work {
 	float *learned; /* [labels, views, k] */
 	float *q;       /* [n, groups] */
 	struct ek_group_shares shares;
+	struct ek_column names; /* words that name what is found */
 	struct ek_probe probe;
 	struct ek_probe_choice choice;
 };
@@ -107,7 +109,7 @@ static int open_work(struct work *w, struct ek_run *run)
 	EK_TRY(ek_run_file(&path, run, "embeddings.npy"));
 	EK_TRY(ek_npy_open(&w->embeddings, path));
 	EK_TRY(ek_rows_of(&w->all, &w->embeddings, 0));
-	if (w->asked->words == NULL)
+	if (w->asked->words == NULL || w->asked->names_found)
 		EK_TRY(ek_components_load(&w->components, run));
 out:
 	free(path);
@@ -138,6 +140,7 @@ static void close_work(struct work *w)
 	free(w->learned);
 	free(w->q);
 	ek_group_shares_release(&w->shares);
+	ek_groups_words_release(&w->names);
 }
 
 /* The components of the views of the labelled images behind each one's own. */
@@ -274,13 +277,35 @@ out:
 
 /* By attributes. */
 static int name_found(struct ek_naming *naming, const struct ek_found *found, const struct ek_columns *columns,
-                      uint64_t images)
+                      const struct work *w)
 {
 	int rc;
 
-	EK_TRY(ek_naming_open(naming, found->sizes, found->groups, images));
+	EK_TRY(ek_naming_open(naming, found->sizes, found->groups, w->all.count));
 	for (size_t c = 0; c < columns->count; c++)
 		EK_TRY(ek_naming_count(naming, &columns->items[c], (const int32_t *)found->group));
+	if (w->names.value_count > 0)
+		EK_TRY(ek_naming_count(naming, &w->names, (const int32_t *)found->group));
+out:
+	return rc;
+}
+
+/* The words that name them, and a hash of whose each image is likeliest: what the audit is made from. */
+static int add_names(cJSON *json, const struct work *w)
+{
+	cJSON *names, *words;
+	char hash[24];
+	int rc;
+
+	if (w->names.value_count == 0)
+		return 0;
+	(void)snprintf(hash, sizeof hash, "%016" PRIx64,
+	               ek_hash64(w->names.codes, w->all.count * sizeof *w->names.codes));
+	EK_TRY(ek_json_add_object(&names, json, "named_with"));
+	EK_TRY(ek_json_add_string(names, "hash", hash));
+	EK_TRY(ek_json_add_array(&words, names, "words"));
+	for (size_t v = 0; v < w->names.value_count; v++)
+		EK_TRY(ek_json_add_string(words, NULL, w->names.values[v]));
 out:
 	return rc;
 }
@@ -294,13 +319,14 @@ static int save_found(const struct ek_found *found, const struct work *w, const 
 	int rc;
 
 	EK_TRY(load_columns(&columns, run, w->all.count));
-	EK_TRY(name_found(&naming, found, &columns, w->all.count));
+	EK_TRY(name_found(&naming, found, &columns, w));
 	EK_TRY(ek_json_add_u64(json, "images", w->all.count));
 	EK_TRY(ek_json_add_u64(json, "labelled", 0));
 	EK_TRY(ek_json_add_string(json, "whitened_by", w->components.by_noise ? "noise" : "spread"));
 	EK_TRY(ek_json_add_u64(json, "fine_clusters", found->fine));
 	EK_TRY(ek_json_add_u64(json, "outliers", found->outliers));
 	EK_TRY(add_curve(json, found));
+	EK_TRY(add_names(json, w));
 	EK_TRY(ek_json_add_array(&list, json, "groups"));
 	for (uint32_t g = 0; g < found->groups; g++) {
 		EK_TRY(ek_json_add_object(&item, list, NULL));
@@ -320,7 +346,7 @@ out:
 }
 
 /* Without labels: every image is of one group. */
-static int find(struct work *w, struct ek_run *run, const char *membership, const char *document)
+static int find(struct work *w, struct ek_run *run, const char *membership, const char *document, const char *words)
 {
 	const uint64_t most = w->all.count / EK_IMAGES_PER_COMPONENT;
 	size_t k = w->components.k < EK_DESIGN_COMPONENTS ? w->components.k : EK_DESIGN_COMPONENTS;
@@ -340,6 +366,11 @@ static int find(struct work *w, struct ek_run *run, const char *membership, cons
 	for (uint64_t i = 0; i < w->all.count; i++)
 		w->q[i * found.groups + found.group[i]] = 1;
 	EK_TRY(ek_npy_write(membership, EK_F32, 2, (const uint64_t[]){ w->all.count, found.groups }, w->q));
+	if (w->asked->words != NULL) {
+		const struct ek_word_groups by = { .words = w->asked->words, .weights = w->asked->tower };
+
+		EK_TRY(ek_make_word_names(&w->names, &by, &w->all, words));
+	}
 	EK_TRY(save_found(&found, w, run, document));
 out:
 	ek_found_release(&found);
@@ -349,24 +380,26 @@ out:
 int ek_make_groups(struct ek_run *run, const struct ek_make_groups *o)
 {
 	struct work w = { .asked = o };
-	char *membership = NULL, *document = NULL, *classifier = NULL, *folder = NULL;
+	char *membership = NULL, *document = NULL, *classifier = NULL, *words = NULL, *folder = NULL;
 	int rc;
 
 	EK_TRY(ek_layout_path(&membership, run, "clusters/membership.npy", NULL));
 	EK_TRY(ek_layout_path(&document, run, "clusters/groups.json", NULL));
 	EK_TRY(ek_layout_path(&classifier, run, "clusters/classifier.npy", NULL));
+	EK_TRY(ek_layout_path(&words, run, "clusters/words.npy", NULL));
 	EK_TRY(ek_run_file(&folder, run, "clusters"));
 	EK_TRY(ek_make_directories(folder));
 	EK_TRY(open_work(&w, run));
 	(void)unlink(classifier); /* groups that were found have none */
-	if (o->words != NULL) {
+	(void)unlink(words);      /* there where words name what is found */
+	if (o->words != NULL && !o->names_found) {
 		const struct ek_word_groups by = { .words = o->words, .weights = o->tower, .labels = o->labels };
 
 		EK_TRY(ek_make_word_groups(run, &by, &w.all, membership, document));
 		goto out;
 	}
 	if (o->labels == NULL) {
-		EK_TRY(find(&w, run, membership, document));
+		EK_TRY(find(&w, run, membership, document, words));
 		goto out;
 	}
 	EK_TRY(open_labels(&w, run));
@@ -379,6 +412,7 @@ out:
 	free(membership);
 	free(document);
 	free(classifier);
+	free(words);
 	free(folder);
 	return rc;
 }

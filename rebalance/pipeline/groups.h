@@ -19,6 +19,7 @@
 struct ek_make_groups {
 	const char *labels;     /* given_labels.h; NULL: none */
 	const char *words;      /* group_words.h: the groups are those (word_groups.h); NULL: none */
+	int names_found;        /* 1: the words only name groups that are found, and clusters */
 	const char *tower;      /* for words: a file with CLIP's text tower */
 	const char *own_tower;  /* the same where it is not the weight file that the embeddings are of, else NULL */
 	uint32_t groups;        /* without labels: so many; 0: as many as come out again */

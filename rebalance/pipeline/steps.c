@@ -307,10 +307,16 @@ static int has_own_embeddings(const struct ek_steps_options *s, const struct ek_
 	return s->embed.embeddings != NULL || cJSON_GetObjectItemCaseSensitive(counts, "embeddings") != NULL;
 }
 
+/* 1: words are given to name groups that are found. */
+static int names_found(const struct ek_steps_options *s)
+{
+	return s->groups.words != NULL && s->groups.labels == NULL && s->groups.number >= 0;
+}
+
 static int prepare_groups(struct prepared *p, struct ek_run *run)
 {
 	const struct ek_steps_options *s = p->asked;
-	const int words = s->groups.words != NULL;
+	const int words = s->groups.words != NULL, found = names_found(s);
 	int rc = 0;
 
 	if (words)
@@ -321,6 +327,7 @@ static int prepare_groups(struct prepared *p, struct ek_run *run)
 		EK_TRY(prepare_embed(p, run));
 	p->groups = (struct ek_make_groups){ .labels = s->groups.labels,
 		                             .words = s->groups.words,
+		                             .names_found = found,
 		                             .tower = p->tower,
 		                             .own_tower = words ? s->groups.text_weights : NULL,
 		                             .groups = s->groups.number > 0 ? (uint32_t)s->groups.number : 0,
@@ -330,7 +337,7 @@ static int prepare_groups(struct prepared *p, struct ek_run *run)
 	p->step = (struct ek_step){ .name = "groups",
 		                    .version = EK_GROUPS_VERSION,
 		                    .options = p->options,
-		                    .inputs = words ? ek_word_groups_inputs : ek_groups_inputs,
+		                    .inputs = words && !found ? ek_word_groups_inputs : ek_groups_inputs,
 		                    .outputs = ek_groups_outputs };
 out:
 	return rc;
@@ -793,8 +800,6 @@ static int check_words(const struct ek_steps_options *options)
 
 	if (options->groups.words == NULL)
 		return 0;
-	if (options->groups.number >= 0)
-		return ek_fail(EK_EUSAGE, "groups are found or described: 'groups' or 'group-words', not both");
 	if (options->embed.embeddings == NULL && options->groups.text_weights == NULL)
 		EK_TRY(ek_word_groups_check(ek_encoders[options->embed.encoder].name));
 	EK_TRY(ek_group_words_load(&words, options->groups.words));
@@ -860,7 +865,7 @@ static int is_optional(enum ek_step_id id)
 
 static int is_wanted(const struct ek_steps_options *options, enum ek_step_id id)
 {
-	const int by_words = options->groups.words != NULL;
+	const int by_words = options->groups.words != NULL && !names_found(options);
 	const int groups = !by_words && (options->groups.labels != NULL || options->groups.number >= 0);
 
 	if (id == EK_STEP_GROUPS)

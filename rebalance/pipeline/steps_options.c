@@ -255,7 +255,8 @@ static const struct ek_option groups_rows[] = {
 	  .recorded = 1,
 	  .help = "groups that words describe, one a line: NAME, or NAME: PROMPT; PROMPT; the line 'none of these' "
 	          "allows that an image is of no group. Needs CLIP's embeddings ('encoder' clip-vit-b32), whose text "
-	          "half tells how likely each image is of each; with 'labels' too it is calibrated by them" },
+	          "half tells how likely each image is of each; with 'labels' too it is calibrated by them, "
+	          "with 'groups' it names what is found" },
 	{ .name = "text-weights",
 	  .kind = EK_KIND_PATH,
 	  EK_FIELD(struct ek_steps_options, groups.text_weights),

@@ -188,3 +188,31 @@ out:
 	free(w.q);
 	return rc;
 }
+
+int ek_make_word_names(struct ek_column *out, const struct ek_word_groups *o, const struct ek_rows *all,
+                       const char *path)
+{
+	struct ek_group_words words;
+	struct ek_probe probe = { 0 };
+	float *q = NULL;
+	int rc;
+
+	*out = (struct ek_column){ 0 };
+	EK_TRY(ek_group_words_load(&words, o->words));
+	EK_TRY(ek_words_probe(&probe, &words, o->words, o->weights, all->dimensions));
+	EK_TRY(ek_alloc(&q, all->count * words.groups, sizeof *q));
+	EK_TRY(ek_words_predict(q, &probe, all, words.groups));
+	EK_TRY(ek_copy_string(&out->name, "word"));
+	EK_TRY(ek_alloc(&out->codes, all->count, sizeof *out->codes));
+	for (uint64_t i = 0; i < all->count; i++)
+		out->codes[i] = ek_groups_likeliest_of(q + i * words.groups, words.groups);
+	EK_TRY(ek_alloc(&out->values, words.groups, sizeof *out->values));
+	for (; out->value_count < words.groups; out->value_count++)
+		EK_TRY(ek_copy_string(&out->values[out->value_count], words.rows[out->value_count].name));
+	rc = ek_npy_write(path, EK_I32, 1, &all->count, out->codes);
+out:
+	ek_group_words_release(&words);
+	ek_probe_release(&probe);
+	free(q);
+	return rc;
+}

@@ -7,6 +7,7 @@
 #define EK_PIPELINE_WORD_GROUPS_H
 
 #include "analysis/cluster/rows.h"
+#include "rebalance/io/images.h"
 #include "rebalance/io/run.h"
 
 struct ek_word_groups {
@@ -26,5 +27,10 @@ int ek_word_groups_weights(char **path, const char *encoder, const char *weights
  */
 int ek_make_word_groups(const struct ek_run *run, const struct ek_word_groups *o, const struct ek_rows *all,
                         const char *membership, const char *document);
+
+/* The likeliest of the words of each image, written to the file `path` too, to name what is found: a column as
+ * ek_groups_words_load (io/groups.h) gives it, and to be released as that. */
+int ek_make_word_names(struct ek_column *out, const struct ek_word_groups *o, const struct ek_rows *all,
+                       const char *path);
 
 #endif

@@ -37,9 +37,15 @@ run evenkeel cluster RUN --group-words pets.txt --labels labels.csv --quiet
 grep -o '"calibrated_by":.*' RUN/clusters/groups.json
 printf 'id,label\n0,dog\n1,cow\n' >labels.csv
 run evenkeel cluster RUN --quiet
-# Either takes the place of the other.
-run evenkeel cluster RUN --groups 2 --quiet
-run evenkeel cluster RUN --groups 2 --group-words pets.txt --quiet
+# Either takes the place of the other; together words name what is found.
+run evenkeel cluster RUN --groups 5 --quiet >/dev/null
+ls RUN/clusters/words.npy
+run evenkeel audit RUN --groups 5 --group-words pets.txt --quiet
+grep -A 3 '"named_with"' RUN/clusters/groups.json | sed 's/[0-9a-f]\{16\}/HASH/'
+run evenkeel info RUN/clusters/words.npy
+run evenkeel balance RUN --to smallest --name found --quiet | grep mostly
+run evenkeel audit RUN --group-words pets.txt --quiet >/dev/null
+ls RUN/clusters/words.npy
 # What cannot be.
 make_images photos 12
 run evenkeel audit photos -o FACES --encoder pixels --clusters 2 --quiet --json >/dev/null
