@@ -450,6 +450,73 @@ static void several_seeds_have_a_spread(void **state)
 	tear_down(&f);
 }
 
+/* Certain probabilities give the numbers of the clusters that they are of. Halves of two of them mix: of 300 + 200
+ * images of the reference, the covered ones of the 300 and none of the 200, in a group of both halves, which is worth
+ * Kish's 250² / (500 / 4) = 500 images. */
+static void groups_count_by_probability(void **state)
+{
+	static const uint64_t held_out[K] = { 300, 200, 100 }, generated[K] = { 300, 0, 100 };
+	static char a[] = "a", b[] = "b", c[] = "c";
+	static char *const names[K] = { a, b, c };
+	static const double shares[K] = { 0.5, 0.3, 0.2 };
+	float q[2][600 * K];
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, held_out, generated);
+	for (int soft = 0; soft < 2; soft++) {
+		struct rows *all[2] = { &f.generated, &f.held_out };
+		const struct ek_evaluation_groups groups = { K, names, q[0], q[1], shares };
+		const cJSON *list, *worst;
+
+		for (int s = 0; s < 2; s++)
+			for (uint64_t i = 0; i < all[s]->rows.count; i++)
+				for (int g = 0; g < K; g++) {
+					const int32_t own = all[s]->cluster[i];
+
+					q[s][i * K + (uint64_t)g] =
+						soft && own < 2 ? (g < 2 ? 0.5F : 0) : (float)(own == g);
+				}
+		f.in.groups = &groups;
+		evaluate(&f);
+		list = get(f.json, "per_group");
+		worst = get(f.json, "worst_group");
+		for (int g = 0; g < K && !soft; g++) {
+			const cJSON *group = cJSON_GetArrayItem(list, g);
+
+			assert_string_equal(get(group, "group")->valuestring, names[g]);
+			assert_close(value(group, "training_share"), shares[g], 1e-15);
+			assert_close(value(group, "coverage"), value(row(&f, g), "coverage"), 1e-12);
+			assert_close(value(group, "generated_share"), value(row(&f, g), "generated_share"), 1e-12);
+			assert_close(value(group, "reference_images"), (double)held_out[g], 1e-9);
+			if (g == 1)
+				check_null(group, "precision", "hardly any generated image");
+			else
+				assert_close(value(group, "precision"), value(row(&f, g), "precision"), 1e-12);
+		}
+		if (soft) {
+			const double covered = value(row(&f, 0), "coverage") * 300;
+			const cJSON *group = cJSON_GetArrayItem(list, 0), *bounds;
+
+			assert_close(value(group, "coverage"), covered / 500, 1e-12);
+			assert_close(value(group, "reference_images"), 250, 1e-9);
+			bounds = get(get(group, "coverage"), "ci95");
+			/* Wilson's of 500 images, not of 250. */
+			assert_close(cJSON_GetArrayItem(bounds, 1)->valuedouble -
+			                     cJSON_GetArrayItem(bounds, 0)->valuedouble,
+			             2 * 1.96 * sqrt(covered / 500 * (1 - covered / 500) / 500), 2e-3);
+		} else {
+			assert_string_equal(get(worst, "group")->valuestring, "b");
+			assert_true(value(worst, "coverage") == 0);
+			assert_close(value(f.json, "group_coverage"), value(f.json, "coverage_macro"), 1e-12);
+		}
+	}
+	f.in.groups = NULL;
+	evaluate(&f);
+	assert_false(cJSON_HasObjectItem(f.json, "per_group"));
+	tear_down(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,6 +531,7 @@ int main(void)
 		cmocka_unit_test(rows_that_are_no_numbers_are_named),
 		cmocka_unit_test(statistics_give_the_distance_alone),
 		cmocka_unit_test(several_seeds_have_a_spread),
+		cmocka_unit_test(groups_count_by_probability),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
