@@ -303,6 +303,7 @@ const struct ek_net_code ek_net_cuda_causal = { NULL };
 
 const struct ek_device ek_device_cuda = {
 	.name = "GPU",
+	.has_parts = 1,
 	.one_at_a_time = 1,
 	.has_bf16 = has_bf16,
 	.available = available,

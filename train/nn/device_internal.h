@@ -20,6 +20,7 @@ struct ek_store;
 struct ek_device {
 	const char *name;
 	int is_host;       /* its memory is the host's: what is staged is where it lies, nothing is copied */
+	int has_parts;     /* convolutions and pools write their results to where these lie in a joined value */
 	int one_at_a_time; /* one slice after another, each on all of the device */
 	int (*has_bf16)(void);
 	uint64_t (*available)(void);
@@ -54,8 +55,8 @@ struct ek_device {
 	int (*loaded)(void);
 	const struct ek_net_code *codes[EK_NET_KIND_COUNT]; /* NULL: the device does not have it */
 	/* Of the store (store_internal.h): sum [count] += x; the sum of the gradients' squares, in a fixed order; a
-	 * step over all pieces with its factors, the gradients clipped to the norm `clip`, if that is not 0, after which
-	 * they are 0; *sum: that of their squares before: if it is not finite, nothing is done. */
+	 * step over all pieces with its factors, the gradients clipped to the norm `clip`, if that is not 0, after
+	 * which they are 0; *sum: that of their squares before: if it is not finite, nothing is done. */
 	void (*add)(float *sum, const float *x, size_t count);
 	int (*sum_squares)(struct ek_store *s, double *sum);
 	int (*step)(struct ek_store *s, double clip, double *sum);

@@ -573,6 +573,13 @@ void *ek_net_value_in(const struct ek_net_state *s, int value)
 	return data_at(s, value);
 }
 
+size_t ek_net_pitch(const struct ek_net *net, int value)
+{
+	const struct ek_net_value *v = &net->values[value];
+
+	return ek_net_channel_count(net, v->within ? v->shares : value);
+}
+
 const void *ek_net_in(const struct ek_net_state *s, const struct ek_net_op *op, int i)
 {
 	return data_at(s, op->inputs[i]);

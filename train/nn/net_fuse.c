@@ -1,7 +1,8 @@
 /*
  * Joining layers, where only forward is wanted: the sum of a product and another value, and the activation of a
  * product, are made by the product itself before it stores its result. The joined layer stands where the last of its
- * parts stood; the result lies where what was added lay, if nobody needs that any more.
+ * parts stood; the result lies where what was added lay, if nobody needs that any more. What is made to be put side by
+ * side with others is made there, on devices that can.
  */
 #include <stdlib.h>
 
@@ -103,6 +104,42 @@ static void share_memory(struct ek_net *net, int i)
 		net->values[op->outputs[0]].shares = residual;
 }
 
+/* Is this value of a layer that can write a part, and is it used once? */
+static int may_be_part(const struct ek_net *net, int value)
+{
+	const struct ek_net_value *v = &net->values[value];
+	const struct ek_net_op *op = v->maker >= 0 ? &net->ops[v->maker] : NULL;
+	int used = 0;
+
+	if (op == NULL || v->kept || v->shares > 0)
+		return 0;
+	for (int k = 0; k < net->op_count; k++)
+		used += is_used(&net->ops[k], value);
+	return used == 1 &&
+	       (op->kind == EK_NET_POOL || (op->kind == EK_NET_CONV && op->of.conv.groups == 1 && op->inputs[1] == 0));
+}
+
+/* The parts of what layer i puts side by side; all of them begin at a multiple of PART channels. */
+static void share_parts(struct ek_net *net, int i)
+{
+	enum { PART = 8 };
+	const struct ek_net_op *op = &net->ops[i];
+	const int joined = op->outputs[0], all = net->values[joined].shape.channels;
+	int first = 0;
+
+	for (int j = 0; j < EK_NET_CONCAT_MAX && op->inputs[j] > 0; j++) {
+		struct ek_net_value *v = &net->values[op->inputs[j]];
+
+		if ((first | all | v->shape.channels) % PART == 0 && v->type == net->values[joined].type &&
+		    may_be_part(net, op->inputs[j])) {
+			v->shares = joined;
+			v->within = 1;
+			v->first = first;
+		}
+		first += v->shape.channels;
+	}
+}
+
 int ek_net_fuse(struct ek_net *net)
 {
 	int *numbers = NULL, rc;
@@ -117,6 +154,9 @@ int ek_net_fuse(struct ek_net *net)
 	for (int i = 0; i < net->op_count; i++)
 		if ((net->ops[i].kind == EK_NET_LINEAR || net->ops[i].kind == EK_NET_CONV) && net->ops[i].inputs[1] > 0)
 			share_memory(net, i);
+	for (int i = 0; i < net->op_count; i++)
+		if (net->ops[i].kind == EK_NET_CONCAT && net->device->has_parts)
+			share_parts(net, i);
 out:
 	free(numbers);
 	return rc;

@@ -56,8 +56,8 @@ struct ek_net_op {
 	 */
 	int makes, makes_gradient;
 	int idle[2]; /* forward, backward: another layer does it */
-	/* A product's bias: its gradient is the sum of rows that the layer that takes the result makes; that one sums them
-	 * up as it makes them. 1: so it is; and there, the number of the product, counted from 1. */
+	/* A product's bias: its gradient is the sum of rows that the layer that takes the result makes; that one sums
+	 * them up as it makes them. 1: so it is; and there, the number of the product, counted from 1. */
 	int bias_apart, bias_of;
 	/* Set by placing. */
 	size_t saved_offset[2], packed_offset;
@@ -73,6 +73,8 @@ struct ek_net_value {
 	int gradient; /* it has one */
 	int grad_shares;
 	int shares; /* the value whose memory this one takes over, 0: none */
+	int within; /* of which it has the channels from `first` on, the others being others' */
+	int first;
 	size_t bytes;
 	size_t offset[2]; /* in forward; in backward */
 	size_t gradient_offset;
@@ -140,7 +142,7 @@ struct ek_net_state {
 	double *image_sums;
 	const struct ek_net_images *measure;
 	size_t together, images;
-	uint64_t mark; /* of what is staged */
+	uint64_t mark;  /* of what is staged */
 	void *recorded; /* the device's: steps that it has recorded to run them again as one */
 };
 
@@ -210,6 +212,8 @@ void *ek_net_gradient(struct ek_net_state *s, int value);
 size_t ek_net_rows(const struct ek_net *net, int value);        /* of a whole slice */
 void *ek_net_value_in(const struct ek_net_state *s, int value); /* where a value lies now */
 size_t ek_net_channel_count(const struct ek_net *net, int value);
+/* Numbers from pixel to pixel: its channels, or those of what it lies within. */
+size_t ek_net_pitch(const struct ek_net *net, int value);
 const void *ek_net_in(const struct ek_net_state *s, const struct ek_net_op *op, int i);
 void *ek_net_out(const struct ek_net_state *s, const struct ek_net_op *op, int i);
 /* The gradient of an input (out of one), of an output (in). NULL if there is none. */

@@ -192,6 +192,16 @@ static int holder(const struct ek_net *net, int value)
 	return value;
 }
 
+/* Of the memory that it shares. */
+static size_t first_byte(const struct ek_net *net, int value)
+{
+	size_t first = 0;
+
+	for (; net->values[value].shares > 0; value = net->values[value].shares)
+		first += (size_t)net->values[value].first * ek_nn_type_size(net->values[value].type);
+	return first;
+}
+
 struct lives {
 	struct life (*values)[2], *gradients, (*saved)[2];
 };
@@ -317,7 +327,7 @@ static int place(struct ek_net *net, const struct lives *l)
 	EK_TRY(ek_net_place(&net->arena, items, count));
 	for (int v = 1; v < net->value_count; v++) {
 		if (net->values[v].shares > 0)
-			net->values[v].offset[0] = net->values[holder(net, v)].offset[0];
+			net->values[v].offset[0] = net->values[holder(net, v)].offset[0] + first_byte(net, v);
 		if (!made_again(net, v))
 			net->values[v].offset[1] = net->values[v].offset[0];
 		net->values[v].gradient_offset = net->values[owner(net, v)].gradient_offset;

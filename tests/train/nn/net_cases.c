@@ -408,6 +408,28 @@ out:
 	return rc;
 }
 
+/* Branches side by side, as in an Inception block, and what comes after them: side, channels, of the branches */
+static int branches(struct net_subject *s, const int *n)
+{
+	const struct ek_net_pool mean = {
+		.kind = EK_NET_POOL_AVERAGE_EXCLUSIVE, .kernel = { 3, 3 }, .stride = { 1, 1 }, .pad = { 1, 1, 1, 1 }
+	};
+	const int x = convolve(s, with_gradient(s, n[0], n[0], n[1]),
+	                       &(struct ek_net_conv){ .outputs = n[1], .kernel = { 1, 1 }, .kept = 1 });
+	int parts[4], rc, joined;
+
+	EK_TRY(parts[0] = convolve(s, x, &(struct ek_net_conv){ .outputs = n[2], .kernel = { 1, 1 }, .kept = 1 }));
+	EK_TRY(parts[0] = ek_net_activation(s->net, parts[0], EK_NN_SILU));
+	EK_TRY(parts[1] = convolve(
+		       s, x, &(struct ek_net_conv){ .outputs = n[3], .kernel = { 3, 3 }, .pad = { 1, 1, 1, 1 } }));
+	EK_TRY(parts[2] = ek_net_pool(s->net, x, &mean));
+	parts[3] = x;
+	EK_TRY(joined = ek_net_concat(s->net, parts, 4));
+	rc = output(s, convolve(s, joined, &(struct ek_net_conv){ .outputs = 7, .kernel = { 1, 1 }, .kept = 1 }));
+out:
+	return rc;
+}
+
 static int affine(struct net_subject *s, const int *n)
 {
 	return output(s, ek_net_affine(s->net, with_gradient(s, n[0], 1, n[1]), 0.75F, -0.5F));
@@ -489,6 +511,13 @@ static int exactly(struct net_subject *s, const int *n)
 	                                                 .kernel = { n[4], n[4] },
 	                                                 .pad = { pad, pad, pad, pad },
 	                                                 .exact = 1 }));
+}
+
+/* rows, inputs, outputs, activation */
+static int activated(struct net_subject *s, const int *n)
+{
+	return output(s, ek_net_activation(s->net, dense(s, with_gradient(s, 1, n[0], n[1]), n[2], 0),
+	                                   (enum ek_nn_activation)n[3]));
 }
 
 /* a = GELU(W x), b = conv(a), SiLU(a + b): side, channels, a is needed by b, b is an output */
@@ -653,6 +682,15 @@ const struct net_case net_cases[] = {
 	{ "conv 3, groups by eights", conv, { 7, 5, 48, 96, 3, 1, 1, 1, 3 }, 0 },
 	{ "conv 5, few to many", conv, { 9, 8, 8, 200, 5, 1, 2, 2, 1 }, 0 },
 	{ "conv 1 x 3, 80 to 144", rectangle, { 5, 7, 80, 144, 1, 3, 1, 1, 1 }, 0 },
+	{ "conv 3, 32 to 120", conv, { 9, 10, 32, 120, 3, 1, 1, 1, 1 }, 0 },
+	{ "conv 3, 24 to 264", conv, { 7, 6, 24, 264, 3, 1, 1, 1, 1 }, 0 },
+	{ "conv 1 x 1, 72 to 160", rectangle, { 9, 7, 72, 160, 1, 1, 1, 1, 1 }, 0 },
+	{ "conv 3, colours", conv, { 9, 11, 3, 32, 3, 1, 1, 1, 1 }, 0 },
+	{ "conv 3, stride 2, colours", conv, { 7, 138, 3, 64, 3, 2, 0, 1, 1 }, 0 },
+	{ "conv 3, to colours", conv, { 6, 9, 32, 3, 3, 1, 1, 1, 1 }, 0 },
+	{ "conv 3, depthwise", conv, { 3, 4, 72, 72, 3, 1, 1, 1, 72 }, 0 },
+	{ "conv 5, depthwise", conv, { 16, 15, 8, 8, 5, 1, 2, 2, 8 }, 0 },
+	{ "conv 5, stride 2, depthwise", conv, { 27, 31, 8, 8, 5, 2, 1, 2, 8 }, 0 },
 	{ "conv 1 x 7", rectangle, { 7, 11, 5, 13, 1, 7, 1, 1, 1 }, 0 },
 	{ "conv 5 x 2, stride 1 x 3", rectangle, { 11, 13, 7, 5, 5, 2, 1, 3, 1 }, 0 },
 	{ "conv 2 x 3, stride 3 x 1, groups", rectangle, { 13, 7, 10, 15, 2, 3, 3, 1, 5 }, 0 },
@@ -738,6 +776,8 @@ const struct net_case net_cases[] = {
 	{ "average pool, inside, stride 2", pool, { 7, 5, 17, EK_NET_POOL_AVERAGE_EXCLUSIVE, 4, 2, 1, 2 }, 0 },
 	{ "average", average, { 7, 5, 13 }, 0 },
 	{ "concatenation", concat, { 5, 7, 11, 3 }, 0 },
+	{ "branches", branches, { 5, 8, 16, 24 }, NET_CASE_COMPOSED },
+	{ "branches, odd", branches, { 5, 8, 7, 8 }, NET_CASE_COMPOSED },
 	{ "concatenation of six", concat, { 3, 5, 1, 16, 5, 7, 2, 13 }, 0 },
 	{ "rows", rows, { 3, 5, 7, 4, 9 }, 0 },
 	{ "prepend", prepend, { 3, 5, 11, 3 }, 0 },
@@ -745,6 +785,10 @@ const struct net_case net_cases[] = {
 	{ "patches", patches, { 3, 5, 3, 7 }, 0 },
 	{ "linear, exact", exactly, { 5, 7, 11, 13, 1 }, 0 },
 	{ "conv, exact", exactly, { 5, 7, 11, 13, 3 }, 0 },
+	{ "conv 1, exact, by fours", exactly, { 7, 9, 16, 96, 1 }, 0 },
+	{ "conv 3, exact, by fours", exactly, { 5, 6, 12, 24, 3 }, 0 },
+	{ "linear, GELU", activated, { 45, 24, 40, EK_NN_GELU_ERF }, NET_CASE_COMPOSED },
+	{ "linear, quick GELU", activated, { 50, 136, 200, EK_NN_QUICK_GELU }, NET_CASE_COMPOSED },
 	{ "joined", joined, { 5, 7, 0, 0 }, NET_CASE_COMPOSED },
 	{ "joined, needed later", joined, { 5, 7, 1, 0 }, NET_CASE_COMPOSED },
 	{ "joined, an output", joined, { 5, 7, 1, 1 }, NET_CASE_COMPOSED },

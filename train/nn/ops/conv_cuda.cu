@@ -15,6 +15,7 @@ static struct product start(const struct ek_net *net, const struct ek_net_op *op
 	p.groups = groups;
 	p.in = read.channels / groups;
 	p.out = made.channels / groups;
+	p.pitch = (int)ek_net_pitch(net, to);
 	p.read[0] = read.height;
 	p.read[1] = read.width;
 	p.made[0] = made.height;
@@ -27,8 +28,26 @@ static void complete(struct product *p)
 	p->rows = p->images * p->pixels[0] * p->pixels[1];
 	p->depth = p->taps[0] * p->taps[1] * p->in;
 	p->dense = p->step[0] == 1 && p->step[1] == 1;
+	p->cached = p->taps[0] * p->taps[1] > 1;
 	p->by_image = divisor_of(p->pixels[0] * p->pixels[1]);
 	p->by_line = divisor_of(p->pixels[1]);
+}
+
+int ek_cuda_dense(const ek_cuda_view &y, const void *x, const void *weights, const float *bias, size_t rows, int inputs,
+                  int outputs, enum ek_nn_activation activation)
+{
+	const struct ending e = { bias, {}, y, activation };
+	struct product p = {};
+
+	p.images = p.groups = 1;
+	p.in = inputs;
+	p.out = p.pitch = outputs;
+	p.read[0] = p.made[0] = p.pixels[0] = (int)rows;
+	p.read[1] = p.made[1] = p.pixels[1] = 1;
+	for (int i = 0; i < 2; i++)
+		p.taps[i] = p.stride[i] = p.way[i] = p.step[i] = 1;
+	complete(&p);
+	return ek_cuda_conv(&p, EK_NN_BFLOAT16, x, weights, &e);
 }
 
 static struct product product_forward(const struct ek_net *net, const struct ek_net_op *op)

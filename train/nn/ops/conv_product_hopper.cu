@@ -1,198 +1,233 @@
 /*
- * The bfloat16 products of convolutions on Hopper, by wgmma: two groups of warps make 64 pixels each, by as many
- * channels as divide what is wanted best. Built for sm_90a alone.
+ * The bfloat16 products of convolutions on Hopper, by wgmma. What limits them is what the multiprocessors read from the
+ * second cache: so a block makes as many channels of a pixel as registers hold. Two groups of warps have HALVES × 64
+ * pixels each. Built for sm_90a alone.
  */
 #include "train/nn/ops/conv_tile_cuda.h"
+#include "train/nn/ops/multiply_hopper.h"
 
-enum { MOST_COLUMNS = 128, EACH_COLUMNS = 16, GROUP = 128 };
+enum { EACH_COLUMNS = 16, GROUP = 128, SHIFT = 8 };
 
-/* Of a tile of 128-byte rows in the order of their pieces that the instruction calls its 128-byte swizzle; eight rows
- * are 1,024 bytes. */
-static __device__ inline uint64_t describe(const bf16 *tile)
-{
-	const uint64_t address = (uint64_t)__cvta_generic_to_shared(tile);
+/* Tiles of up to WIDEST channels, all as wide as the others. */
+enum { WIDEST = 256, WIDE = 128, NARROW = 96, SHORT = 3 * DEPTH };
 
-	return (address & 0x3ffff) >> 4 | (uint64_t)1 << 16 | (uint64_t)(1024 >> 4) << 32 | (uint64_t)1 << 62;
-}
-
-/* sums [64, COLUMNS] = sums · keep + a [64, 16] · b' [COLUMNS, 16], in the background. */
-template <int COLUMNS>
-static __device__ void multiply_behind(float (&sums)[COLUMNS / 2], uint64_t a, uint64_t b, int keep);
-
-#define EIGHT(a)                                                                                                       \
-	"+f"(d[a]), "+f"(d[a + 1]), "+f"(d[a + 2]), "+f"(d[a + 3]), "+f"(d[a + 4]), "+f"(d[a + 5]), "+f"(d[a + 6]),    \
-		"+f"(d[a + 7])
-#define NAMES_16 "%0, %1, %2, %3, %4, %5, %6, %7"
-#define NAMES_32 NAMES_16 ", %8, %9, %10, %11, %12, %13, %14, %15"
-#define NAMES_48 NAMES_32 ", %16, %17, %18, %19, %20, %21, %22, %23"
-#define NAMES_64 NAMES_48 ", %24, %25, %26, %27, %28, %29, %30, %31"
-#define NAMES_80 NAMES_64 ", %32, %33, %34, %35, %36, %37, %38, %39"
-#define NAMES_96 NAMES_80 ", %40, %41, %42, %43, %44, %45, %46, %47"
-#define NAMES_112 NAMES_96 ", %48, %49, %50, %51, %52, %53, %54, %55"
-#define NAMES_128 NAMES_112 ", %56, %57, %58, %59, %60, %61, %62, %63"
-#define SUMS_16 EIGHT(0)
-#define SUMS_32 SUMS_16, EIGHT(8)
-#define SUMS_48 SUMS_32, EIGHT(16)
-#define SUMS_64 SUMS_48, EIGHT(24)
-#define SUMS_80 SUMS_64, EIGHT(32)
-#define SUMS_96 SUMS_80, EIGHT(40)
-#define SUMS_112 SUMS_96, EIGHT(48)
-#define SUMS_128 SUMS_112, EIGHT(56)
-
-#define MULTIPLY(columns, a_name, b_name, keep_name)                                                                   \
-	template <>                                                                                                    \
-	__device__ inline void multiply_behind<columns>(float(&d)[columns / 2], uint64_t a, uint64_t b, int keep)      \
-	{                                                                                                              \
-		asm volatile("{\n"                                                                                     \
-		             ".reg .pred keep;\n"                                                                      \
-		             "setp.ne.b32 keep, " keep_name ", 0;\n"                                                   \
-		             "wgmma.mma_async.sync.aligned.m64n" #columns "k16.f32.bf16.bf16 {" NAMES_##columns        \
-		             "}, " a_name ", " b_name ", keep, 1, 1, 0, 0;\n"                                          \
-		             "}\n"                                                                                     \
-		             : SUMS_##columns                                                                          \
-		             : "l"(a), "l"(b), "r"(keep));                                                             \
-	}
-
-MULTIPLY(16, "%8", "%9", "%10")
-MULTIPLY(32, "%16", "%17", "%18")
-MULTIPLY(48, "%24", "%25", "%26")
-MULTIPLY(64, "%32", "%33", "%34")
-MULTIPLY(80, "%40", "%41", "%42")
-MULTIPLY(96, "%48", "%49", "%50")
-MULTIPLY(112, "%56", "%57", "%58")
-MULTIPLY(128, "%64", "%65", "%66")
-
-/* What was multiplied is in the sums from here on. */
-template <int COUNT> static __device__ inline void settle_sums(float (&sums)[COUNT])
-{
-	asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
-#pragma unroll
-	for (int i = 0; i < COUNT; i++)
-		asm volatile("" : "+f"(sums[i])::"memory");
-}
-
-template <int COLUMNS, int STAGES> struct room {
-	static constexpr int NUMBERS = (ROWS + COLUMNS) * DEPTH;
-	static constexpr size_t TILE = ROWS * (COLUMNS + GAP) * sizeof(float);
+/* Three rooms: the next is filled when the products of the one before are done. Four: one later, so that products
+ * follow each other. One: there is no next. */
+template <int COLUMNS, int HALVES, int STAGES> struct room {
+	static constexpr int LINES = HALVES * ROWS, NUMBERS = (LINES + COLUMNS) * DEPTH;
+	static constexpr int AHEAD = STAGES > 3 ? STAGES - 2 : STAGES > 1 ? STAGES - 1 : 1;
+	static constexpr size_t TILE = LINES * (COLUMNS + GAP) * sizeof(float);
 	static constexpr size_t ROOMS = STAGES * NUMBERS * sizeof(bf16);
 	static constexpr size_t BYTES = (ROOMS > TILE ? ROOMS : TILE) + 1024; /* rooms begin at multiples of 1,024 */
 };
 
 /* This group's sums over a room's pieces. */
-template <int COLUMNS>
-static __device__ inline void multiply_room(float (&sums)[COLUMNS / 2], const bf16 *room, int rest, int keep)
+template <int COLUMNS, int HALVES>
+static __device__ inline void multiply_room(float (&sums)[HALVES][COLUMNS / 2], const bf16 *room, int keep)
 {
-	const uint64_t a = describe(room + threadIdx.x / GROUP * 64 * DEPTH), b = describe(room + ROWS * DEPTH);
+	const uint64_t b = describe(room + HALVES * ROWS * DEPTH);
 
-	asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+	multiplied_from_here();
 #pragma unroll
-	for (int deep = 0; deep < DEPTH / 16; deep++)
-		if (deep * 16 < rest)
-			multiply_behind<COLUMNS>(sums, a + 2 * deep, b + 2 * deep, keep + deep > 0);
-	asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+	for (int half = 0; half < HALVES; half++) {
+		const uint64_t a = describe(room + (threadIdx.x / GROUP * HALVES + half) * 64 * DEPTH);
+
+#pragma unroll
+		for (int deep = 0; deep < DEPTH / 16; deep++)
+			multiply_behind<COLUMNS, false>(sums[half], a + 2 * deep, b + 2 * deep, keep + deep > 0);
+	}
+	multiply_marked();
 }
 
-template <int COLUMNS> static __device__ inline void write_sums(float *tile, const float (&sums)[COLUMNS / 2])
+/* The line of a tile in which a thread has its sums [4 j + 2 half] and the next; their columns are 8 j + lane % 4 · 2
+ * and the next. */
+template <int HALVES> static __device__ inline unsigned line_of(int part, int half)
 {
-	const unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+	const unsigned warp = threadIdx.x % GROUP / 32, lane = threadIdx.x % 32;
 
-#pragma unroll
-	for (int j = 0; j < COLUMNS / 8; j++)
-#pragma unroll
-		for (int half = 0; half < 2; half++)
-			*(float2 *)&tile[(warp * 16 + half * 8 + lane / 4) * (COLUMNS + GAP) + 8 * j + lane % 4 * 2] =
-				make_float2(sums[4 * j + 2 * half], sums[4 * j + 2 * half + 1]);
+	return (threadIdx.x / GROUP * HALVES + part) * 64 + warp * 16 + half * 8 + lane / 4;
 }
 
-template <int COLUMNS, int STAGES>
-static __global__ void __launch_bounds__(EK_THREADS, STAGES == 1 ? 3 : 2)
+template <int COLUMNS, int HALVES>
+static __device__ inline void write_sums(float *tile, const float (&sums)[HALVES][COLUMNS / 2])
+{
+#pragma unroll
+	for (int part = 0; part < HALVES; part++)
+#pragma unroll
+		for (int j = 0; j < COLUMNS / 8; j++)
+#pragma unroll
+			for (int half = 0; half < 2; half++)
+				*(float2 *)&tile[line_of<HALVES>(part, half) * (COLUMNS + GAP) + 8 * j +
+				                 threadIdx.x % 4 * 2] =
+					make_float2(sums[part][4 * j + 2 * half], sums[part][4 * j + 2 * half + 1]);
+}
+
+/* Where a sum is all that it takes: what happens to it happens in the registers, and the tile is bfloat16. then: of one
+ * number. */
+template <int COLUMNS, int HALVES, typename F>
+static __device__ inline void write_ended(bf16 *tile, const float (&sums)[HALVES][COLUMNS / 2], const float *bias,
+                                          const F &then)
+{
+#pragma unroll
+	for (int j = 0; j < COLUMNS / 8; j++) {
+		const unsigned at = 8 * j + threadIdx.x % 4 * 2;
+		float of[2];
+
+		load<2>(of, bias + at);
+#pragma unroll
+		for (int part = 0; part < HALVES; part++)
+#pragma unroll
+			for (int half = 0; half < 2; half++) {
+				const float pair[2] = { then(sums[part][4 * j + 2 * half] + of[0]),
+					                then(sums[part][4 * j + 2 * half + 1] + of[1]) };
+
+				store<2>(tile + line_of<HALVES>(part, half) * (COLUMNS + SHIFT) + at, pair, 0);
+			}
+	}
+}
+
+/* 0: it is not done so. */
+template <int COLUMNS, int HALVES>
+static __device__ inline int write_activated(bf16 *tile, const float (&sums)[HALVES][COLUMNS / 2], const float *bias,
+                                             const struct product &p, const struct ending &e)
+{
+	const float least = e.then == EK_NN_LINEAR ? -INFINITY : 0, most = e.then == EK_NN_RELU6 ? 6 : INFINITY;
+
+	if (p.out % 8 != 0 || !e.out.bf16 || e.out.add || e.residual.x != NULL)
+		return 0;
+	if (is_bounded(e.then)) {
+		write_ended<COLUMNS, HALVES>(tile, sums, bias, [=](float x) { return clamped(x, least, most); });
+		return 1;
+	}
+	if constexpr (COLUMNS <= WIDE && HALVES == 1)
+		if (e.then == EK_NN_GELU_ERF) {
+			write_ended<COLUMNS, HALVES>(tile, sums, bias,
+			                             [](float x) { return activated(x, EK_NN_GELU_ERF, 0); });
+			return 1;
+		}
+	return 0;
+}
+
+template <int LINES, int COLUMNS>
+static __device__ inline void copy_tile(const bf16 *tile, const struct product &p, bf16 *out, unsigned row,
+                                        unsigned column)
+{
+#pragma unroll 4
+	for (unsigned i = threadIdx.x; i < LINES * COLUMNS / 8; i += EK_THREADS) {
+		const unsigned line = i / (COLUMNS / 8), at = i % (COLUMNS / 8) * 8;
+
+		if (row + line < (unsigned)p.rows && column + at < (unsigned)p.out)
+			*(uint4 *)(out + made_at(p, row + line) + blockIdx.y * (unsigned)p.out + column + at) =
+				*(const uint4 *)(tile + line * (COLUMNS + SHIFT) + at);
+	}
+}
+
+template <int COLUMNS, int HALVES, int STAGES>
+static __global__ void __launch_bounds__(EK_THREADS, HALVES *COLUMNS <= 128 ? 2 : 1)
 	multiply_low(const __grid_constant__ struct product p, const bf16 *x, const bf16 *weights,
                      const __grid_constant__ struct ending e)
 {
-	constexpr int AHEAD = STAGES > 1 ? STAGES - 1 : 1, NUMBERS = room<COLUMNS, STAGES>::NUMBERS;
+	typedef room<COLUMNS, HALVES, STAGES> shape;
+	constexpr int AHEAD = shape::AHEAD, NUMBERS = shape::NUMBERS, LINES = shape::LINES;
+	__shared__ __align__(16) float bias[COLUMNS];
 	EK_SHARED(unsigned char, memory);
-	bf16 *rooms = (bf16 *)(memory + (1024 - __cvta_generic_to_shared(memory) % 1024) % 1024);
-	float *tile = (float *)rooms;
+	bf16 *rooms = first_room(memory);
 	const unsigned across = (unsigned)(p.out + COLUMNS - 1) / COLUMNS;
-	const unsigned first = blockIdx.x / across * ROWS, column = blockIdx.x % across * COLUMNS;
+	const unsigned first = blockIdx.x / across * LINES, column = blockIdx.x % across * COLUMNS;
 	const int lots = (p.depth + DEPTH - 1) / DEPTH;
-	float sums[COLUMNS / 2];
-	struct reader r;
+	float sums[HALVES][COLUMNS / 2];
+	struct reader<bf16, LINES> r;
 
 	weights += (size_t)blockIdx.y * p.out * p.depth;
-	start_reading(&r, p, x, first);
+	share_bias<COLUMNS>(bias, p, e, column);
+	start_reading(&r, p, first);
 	for (int i = 0; i < AHEAD; i++) {
 		if (i < lots) {
 			read_rows<true>(rooms + i * NUMBERS, &r, p, x);
-			read_weights<COLUMNS, true>(rooms + i * NUMBERS + ROWS * DEPTH, weights, (int)column, p.out,
+			read_weights<COLUMNS, true>(rooms + i * NUMBERS + LINES * DEPTH, weights, (int)column, p.out,
 			                            p.depth, i * DEPTH);
 		}
 		copies_marked();
 	}
 	for (int i = 0; i < lots; i++) {
-		const int ahead = i + STAGES - 1;
+		const int ahead = i + AHEAD;
 		bf16 *next = rooms + ahead % STAGES * NUMBERS;
 
 		copies_wait<AHEAD - 1>();
-		if (i > 0)
-			settle_sums(sums); /* nobody reads the room before this one any more, which is the next to be
-			                      filled */
-		asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-		__syncthreads();
-		multiply_room<COLUMNS>(sums, rooms + i % STAGES * NUMBERS, p.depth - i * DEPTH, i);
+		if (STAGES <= 3 && i > 0)
+			products_wait<0>();
+		show_copies();
+		__syncthreads(); /* the room that is filled next is read by nobody any more */
+		multiply_room<COLUMNS, HALVES>(sums, rooms + i % STAGES * NUMBERS, i);
 		if (STAGES > 1 && ahead < lots) {
 			read_rows<true>(next, &r, p, x);
-			read_weights<COLUMNS, true>(next + ROWS * DEPTH, weights, (int)column, p.out, p.depth,
+			read_weights<COLUMNS, true>(next + LINES * DEPTH, weights, (int)column, p.out, p.depth,
 			                            ahead * DEPTH);
 		}
 		copies_marked();
+		if (STAGES > 3)
+			products_wait<1>();
 	}
-	settle_sums(sums);
+#pragma unroll
+	for (int half = 0; half < HALVES; half++)
+		settle_sums(sums[half]);
 	copies_wait<0>();
 	__syncthreads();
-	write_sums<COLUMNS>(tile, sums);
-	__syncthreads();
-	if (p.out % 8 == 0 && e.out.bf16)
-		finish_tile<ROWS, COLUMNS, 8>(tile, p, e, first, column);
-	else if (p.out % 4 == 0)
-		finish_tile<ROWS, COLUMNS, 4>(tile, p, e, first, column);
-	else
-		finish_tile<ROWS, COLUMNS, 1>(tile, p, e, first, column);
+	if (write_activated<COLUMNS, HALVES>(rooms, sums, bias, p, e)) {
+		__syncthreads();
+		copy_tile<LINES, COLUMNS>(rooms, p, (bf16 *)e.out.x, first, column);
+	} else {
+		write_sums<COLUMNS, HALVES>((float *)rooms, sums);
+		__syncthreads();
+		finish_all<LINES, COLUMNS>((const float *)rooms, bias, p, e, first, column);
+	}
 }
 
-template <int COLUMNS, int STAGES>
+template <int COLUMNS, int HALVES, int STAGES>
 static void launch(const struct product *p, const void *x, const void *weights, const struct ending *e)
 {
-	static const cudaError_t roomy =
-		cudaFuncSetAttribute(multiply_low<COLUMNS, STAGES>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-	                             (int)room<COLUMNS, STAGES>::BYTES);
+	typedef room<COLUMNS, HALVES, STAGES> shape;
+	static const cudaError_t roomy = cudaFuncSetAttribute(
+		multiply_low<COLUMNS, HALVES, STAGES>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shape::BYTES);
 	const unsigned across = (unsigned)(p->out + COLUMNS - 1) / COLUMNS,
-		       down = (unsigned)(p->rows + ROWS - 1) / ROWS;
+		       down = (unsigned)(p->rows + shape::LINES - 1) / shape::LINES;
 
 	ek_cuda_note(roomy);
-	EK_LAUNCH((multiply_low<COLUMNS, STAGES>), dim3(across * down, (unsigned)p->groups), EK_THREADS,
-	          (room<COLUMNS, STAGES>::BYTES), *p, (const bf16 *)x, (const bf16 *)weights, *e);
+	EK_LAUNCH((multiply_low<COLUMNS, HALVES, STAGES>), dim3(across * down, (unsigned)p->groups), EK_THREADS,
+	          shape::BYTES, *p, (const bf16 *)x, (const bf16 *)weights, *e);
+}
+
+/* Of smaller blocks two run beside each other, so that one finishes while the other multiplies: where little is added
+ * up, or where there is much to finish. */
+static bool is_paired(const struct product *p, const struct ending *e)
+{
+	return p->depth <= SHORT || e->then == EK_NN_GELU_ERF;
 }
 
 template <int COLUMNS>
 static void launch_columns(int columns, const struct product *p, const void *x, const void *weights,
                            const struct ending *e)
 {
-	if constexpr (COLUMNS > MOST_COLUMNS) {
-		return;
-	} else if (columns != COLUMNS) {
-		launch_columns<COLUMNS + EACH_COLUMNS>(columns, p, x, weights, e);
-	} else if (p->depth > DEPTH) {
-		launch<COLUMNS, 3>(p, x, weights, e);
-	} else if constexpr (COLUMNS <= MOST_COLUMNS / 2) {
-		launch<COLUMNS, 1>(p, x, weights, e);
+	if constexpr (COLUMNS <= WIDEST) {
+		if (columns != COLUMNS) {
+			launch_columns<COLUMNS + EACH_COLUMNS>(columns, p, x, weights, e);
+		} else if constexpr (COLUMNS > WIDE) {
+			launch<COLUMNS, 1, 4>(p, x, weights, e);
+		} else if (p->depth <= DEPTH) {
+			launch<COLUMNS, 1, 1>(p, x, weights, e);
+		} else if constexpr (COLUMNS <= NARROW) {
+			launch<COLUMNS, 1, 4>(p, x, weights, e);
+		} else if (is_paired(p, e)) {
+			launch<COLUMNS, 1, 3>(p, x, weights, e);
+		} else {
+			launch<COLUMNS, 2, 4>(p, x, weights, e);
+		}
 	}
 }
 
 void ek_cuda_conv_hopper(const struct product *p, const void *x, const void *weights, const struct ending *e)
 {
-	/* Where all that is added up fits one room, smaller blocks, of which more run beside each other. */
-	const int most = p->depth <= DEPTH ? MOST_COLUMNS / 2 : MOST_COLUMNS, tiles = (p->out + most - 1) / most;
+	const int most = is_paired(p, e) ? WIDE : WIDEST, tiles = (p->out + most - 1) / most;
 	const int columns = (p->out + tiles * EACH_COLUMNS - 1) / (tiles * EACH_COLUMNS) * EACH_COLUMNS;
 
 	launch_columns<EACH_COLUMNS>(columns, p, x, weights, e);

@@ -2,25 +2,17 @@
  * The gradient of a convolution's weights: [outputs, taps · inputs], added up over all pixels that are made. These are
  * cut into parts, so that there are blocks enough; each part's sums go to scratch, and are added in order.
  */
-#include "train/nn/ops/conv_cuda.h"
-#include "train/nn/ops/tensor_cuda.h"
+#include "train/nn/ops/conv_weights_tile_cuda.h"
 
-/* bfloat16: a block makes ROWS outputs × COLUMNS, DEPTH pixels at a time; rooms as in conv_product_cuda.cu, but that a
- * row is a pixel, to be turned. */
-enum { ROWS = 128, DEPTH = 64, STAGES = 3 };
-enum { SIDE = 64, STEP = 16, GAP = 4 };               /* float32 */
+enum { STAGES = 3 };
+enum { SIDE = 64, STEP = 16 };                        /* float32 */
 enum { BLOCKS = 264, LEAST = 8 * DEPTH, MOST = 256 }; /* blocks wanted; pixels of a part at least; parts at most */
-
-struct parts {
-	unsigned count, pixels; /* of a part; a multiple of DEPTH and STEP */
-	unsigned down, across;  /* tiles */
-};
 
 static unsigned columns_of(const struct product *p, enum ek_nn_type type)
 {
 	if (type == EK_NN_FLOAT32)
 		return SIDE;
-	return p->depth <= 32 ? 32 : p->depth <= 64 ? 64 : 128;
+	return p->depth <= 64 ? 64 : 128;
 }
 
 static struct parts parts_of(const struct product *p, enum ek_nn_type type)
@@ -50,113 +42,6 @@ size_t ek_cuda_conv_weights_scratch(const struct product *p, enum ek_nn_type typ
 	return parts_of(p, type).count * weight_count(p) * sizeof(float);
 }
 
-template <int WIDTH> static __device__ inline bf16 *piece_at(bf16 *room, unsigned row, unsigned piece)
-{
-	return room + row * WIDTH + (piece ^ (row & (WIDTH / 8 < 8 ? WIDTH / 8 - 1 : 7))) * 8;
-}
-
-/* Eight numbers, those below `count`, in the background if they are neighbours that lie on 16 bytes. */
-template <bool WHOLE> static __device__ inline void bring(bf16 *to, const bf16 *from, int count)
-{
-	if constexpr (WHOLE) {
-		copy_behind(to, from, count > 0);
-	} else {
-		pack<bf16, 8> v;
-
-		for (int j = 0; j < 8; j++)
-			v.x[j] = j < count ? from[j] : narrowed<bf16>(0);
-		*(pack<bf16, 8> *)to = v;
-	}
-}
-
-/* dy [DEPTH, ROWS] from pixel `pixel` on, below `end`. */
-template <bool WHOLE>
-static __device__ inline void read_outputs(bf16 *room, const bf16 *dy, const struct product &p, unsigned first,
-                                           unsigned pixel, unsigned end)
-{
-	const unsigned piece = threadIdx.x % (ROWS / 8), output = first + piece * 8;
-
-#pragma unroll
-	for (unsigned i = 0; i < DEPTH / (EK_THREADS / (ROWS / 8)); i++) {
-		const unsigned row = threadIdx.x / (ROWS / 8) + EK_THREADS / (ROWS / 8) * i;
-		const int there = pixel + row < end ? (int)p.out - (int)output : 0;
-
-		bring<WHOLE>(piece_at<ROWS>(room, row, piece),
-		             there > 0 ? dy + (size_t)(pixel + row) * (unsigned)(p.groups * p.out) +
-		                                 blockIdx.z * p.out + output
-		                       : dy,
-		             there);
-	}
-}
-
-/* A column's tap and channel. */
-struct column {
-	int channel, tap[2];
-};
-
-static __device__ inline struct column column_of(const struct product &p, unsigned column)
-{
-	const int tap = (int)column / p.in;
-
-	return { (int)column % p.in, { tap / p.taps[1], tap % p.taps[1] } };
-}
-
-/* What a pixel reads there; NULL outside. */
-template <typename T>
-static __device__ inline const T *read_at(const struct product &p, const T *x, unsigned image, unsigned y,
-                                          unsigned place, const struct column &c)
-{
-	const int row = (int)y * p.stride[0] + p.first[0] + c.tap[0] * p.way[0];
-	const int column = (int)place * p.stride[1] + p.first[1] + c.tap[1] * p.way[1];
-
-	if (c.tap[0] >= p.taps[0] || (unsigned)row >= (unsigned)p.read[0] || (unsigned)column >= (unsigned)p.read[1])
-		return NULL;
-	return x +
-	       (((size_t)image * (unsigned)p.read[0] + (unsigned)row) * (unsigned)p.read[1] + (unsigned)column) *
-	               (unsigned)(p.groups * p.in) +
-	       blockIdx.z * p.in + c.channel;
-}
-
-/* What pixels read, [DEPTH, COLUMNS]; c: of this thread's piece. */
-template <int COLUMNS, bool WHOLE>
-static __device__ inline void read_inputs(bf16 *room, const bf16 *x, const struct product &p, const struct column &c,
-                                          unsigned pixel, unsigned end)
-{
-	constexpr unsigned PIECES = COLUMNS / 8, LINES = EK_THREADS / PIECES;
-	const unsigned piece = threadIdx.x % PIECES;
-
-#pragma unroll
-	for (unsigned i = 0; i < (DEPTH + LINES - 1) / LINES; i++) {
-		const unsigned row = threadIdx.x / PIECES + LINES * i;
-		bf16 *to = piece_at<COLUMNS>(room, row, piece);
-		unsigned image, y, place;
-
-		split_row(p, pixel + row, &image, &y, &place);
-		if constexpr (WHOLE) {
-			const bf16 *from = pixel + row < end ? read_at(p, x, image, y, place, c) : NULL;
-
-			copy_behind(to, from != NULL ? from : x, from != NULL);
-		} else {
-			struct column at = c;
-			pack<bf16, 8> v;
-
-			for (int j = 0; j < 8; j++) {
-				const bf16 *from = pixel + row < end ? read_at(p, x, image, y, place, at) : NULL;
-
-				v.x[j] = from != NULL ? *from : narrowed<bf16>(0);
-				if (++at.channel == p.in) {
-					at.channel = 0;
-					if (++at.tap[1] == p.taps[1]) {
-						at.tap[1] = 0;
-						at.tap[0]++;
-					}
-				}
-			}
-			*(pack<bf16, 8> *)to = v;
-		}
-	}
-}
-
 template <int COLUMNS> struct tile {
 	static constexpr int ACROSS = COLUMNS / 32, HEIGHT = ROWS / (8 / ACROSS), WIDTH = 32;
 	static constexpr int ROOM = (ROWS + COLUMNS) * DEPTH;
@@ -176,12 +61,12 @@ static __device__ inline void multiply_stage(float (&sums)[tile<COLUMNS>::HEIGHT
 
 #pragma unroll
 		for (int i = 0; i < shape::HEIGHT / 16; i++)
-			load_turned(a[i], piece_at<ROWS>(outputs, pixel + lane % 8 + lane / 16 * 8,
-			                                 (row + 16 * i) / 8 + lane / 8 % 2));
+			load_turned(a[i], turned_piece_at(outputs, pixel + lane % 8 + lane / 16 * 8,
+			                                  (row + 16 * i) / 8 + lane / 8 % 2));
 #pragma unroll
 		for (int j = 0; j < shape::WIDTH / 16; j++)
 			load_turned(b[j],
-			            piece_at<COLUMNS>(inputs, pixel + lane % 16, (column + 16 * j) / 8 + lane / 16));
+			            turned_piece_at(inputs, pixel + lane % 16, (column + 16 * j) / 8 + lane / 16));
 #pragma unroll
 		for (int i = 0; i < shape::HEIGHT / 16; i++)
 #pragma unroll
@@ -325,9 +210,6 @@ template <bool WHOLE>
 static void launch_columns(float *sums, const struct product *p, const void *x, const void *dy, const struct parts &t)
 {
 	switch (columns_of(p, EK_NN_BFLOAT16)) {
-	case 32:
-		launch_low<32, WHOLE>(sums, p, x, dy, t);
-		break;
 	case 64:
 		launch_low<64, WHOLE>(sums, p, x, dy, t);
 		break;
@@ -345,6 +227,8 @@ int ek_cuda_conv_weights(float *dw, const struct product *p, enum ek_nn_type typ
 	if (type == EK_NN_FLOAT32)
 		EK_LAUNCH(weigh_floats, dim3(t.down * t.across, t.count, (unsigned)p->groups), EK_THREADS, 0, sums, *p,
 		          (const float *)x, (const float *)dy, t);
+	else if (p->in % 8 == 0 && p->out % 8 == 0 && ek_cuda_is_hopper())
+		ek_cuda_conv_weights_hopper(sums, p, x, dy, &t, columns_of(p, type));
 	else if (p->in % 8 == 0 && p->out % 8 == 0)
 		launch_columns<true>(sums, p, x, dy, t);
 	else

@@ -1,29 +1,44 @@
 /* Layers that make numbers of bytes, and move them between pixels, on the GPU; as image_cpu.c. */
 #include "train/nn/ops/wide_cuda.h"
 
-/* A thread has four bytes; count: numbers of an image. */
+/* A thread has four bytes, of N channels; count: numbers of an image. */
+template <unsigned N>
 static __global__ void __launch_bounds__(EK_THREADS)
 	see_pixels(float *out, const uchar4 *x, const __grid_constant__ struct ek_net_pixels p, unsigned count)
 {
-	const unsigned ints = (count + 3) / 4, n = (unsigned)p.shape.channels;
+	const unsigned ints = (count + 3) / 4;
 
 	EK_PLACE(i, ints);
 	const uchar4 bytes = x[blockIdx.y * (size_t)ints + i];
 	const unsigned char each[4] = { bytes.x, bytes.y, bytes.z, bytes.w };
+	const unsigned first = 4 * i % N;
+	float seen[4];
 
+	out += blockIdx.y * (size_t)count + 4 * i;
+#pragma unroll
+	for (unsigned j = 0; j < 4; j++) {
+		const unsigned channel = (first + j) % N;
+
+		seen[j] = (float)each[j] * p.scale[channel] + p.shift[channel];
+	}
+	if (count % 4 == 0) {
+		store<4>(out, seen, 0);
+		return;
+	}
 #pragma unroll
 	for (unsigned j = 0; j < 4; j++)
 		if (4 * i + j < count)
-			out[blockIdx.y * (size_t)count + 4 * i + j] =
-				(float)each[j] * p.scale[(4 * i + j) % n] + p.shift[(4 * i + j) % n];
+			out[j] = seen[j];
 }
 
 static int forward_pixels(struct ek_net_state *s, const struct ek_net_op *op)
 {
+	static void (*const kernels[])(float *, const uchar4 *, struct ek_net_pixels,
+	                               unsigned) = { see_pixels<1>, see_pixels<2>, see_pixels<3>, see_pixels<4> };
 	const size_t count = ek_net_elements(s->net, op->outputs[0]);
 
-	EK_LAUNCH(see_pixels, blocks_for((count + 3) / 4, s->net->batch), EK_THREADS, 0, (float *)ek_net_out(s, op, 0),
-	          (const uchar4 *)ek_net_in(s, op, 0), op->of.pixels, (unsigned)count);
+	EK_LAUNCH(kernels[op->of.pixels.shape.channels - 1], blocks_for((count + 3) / 4, s->net->batch), EK_THREADS, 0,
+	          (float *)ek_net_out(s, op, 0), (const uchar4 *)ek_net_in(s, op, 0), op->of.pixels, (unsigned)count);
 	return ek_cuda_launched("pixels");
 }
 

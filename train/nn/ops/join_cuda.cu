@@ -58,8 +58,9 @@ static int forward_concat(struct ek_net_state *s, const struct ek_net_op *op)
 	for (int j = 0; j < EK_NET_CONCAT_MAX && op->inputs[j] > 0; j++) {
 		const size_t n = ek_net_channel_count(s->net, op->inputs[j]);
 
-		EK_TRY(copy(ek_net_out(s, op, 0), to, ek_net_in(s, op, j), { 0, n }, ek_net_out_type(s->net, op, 0), n,
-		            rows, 0));
+		if (!s->net->values[op->inputs[j]].within) /* else it was made there */
+			EK_TRY(copy(ek_net_out(s, op, 0), to, ek_net_in(s, op, j), { 0, n },
+			            ek_net_out_type(s->net, op, 0), n, rows, 0));
 		to.first += n;
 	}
 out:

@@ -185,8 +185,13 @@ static __device__ inline float ek_warp_sum(float x)
 int ek_cuda_copy(const ek_cuda_view &y, const ek_cuda_view &x, size_t count);
 int ek_cuda_activate(const ek_cuda_view &y, const ek_cuda_view &x, size_t count, int activation, float slope);
 
-/* sum_cuda.cu: sum [columns] += the rows of x [rows, columns], in a fixed order; scratch: so many bytes. Of float32 rows
- * that are few, parts of sums: without. */
+/* conv_cuda.cu: y [rows, outputs] = activation(x [rows, inputs] · weights [outputs, inputs]' + bias [outputs] or NULL),
+ * rounded once; all but the bias bfloat16; inputs a multiple of 8, rows below 2^31. */
+int ek_cuda_dense(const ek_cuda_view &y, const void *x, const void *weights, const float *bias, size_t rows, int inputs,
+                  int outputs, enum ek_nn_activation activation);
+
+/* sum_cuda.cu: sum [columns] += the rows of x [rows, columns], in a fixed order; scratch: so many bytes. Of float32
+ * rows that are few, parts of sums: without. */
 size_t ek_cuda_add_rows_scratch(size_t rows, size_t columns);
 int ek_cuda_add_rows(float *sum, const ek_cuda_view &x, size_t rows, size_t columns, void *scratch);
 int ek_cuda_add_parts(float *sum, const float *parts, size_t rows, size_t columns);

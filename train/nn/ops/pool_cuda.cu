@@ -4,16 +4,20 @@
 struct pool {
 	struct ek_net_shape in, out;
 	int kind, kernel[2], stride[2], pad[2]; /* pad: before */
+	unsigned pitch;                         /* numbers from pixel to pixel of what is made */
 };
 
 static struct pool pool_of(const struct ek_net *net, const struct ek_net_op *op)
 {
 	const struct ek_net_pool *p = &op->of.pool;
 
-	return (struct pool){
-		net->values[op->inputs[0]].shape, net->values[op->outputs[0]].shape, (int)p->kind,
-		{ p->kernel[0], p->kernel[1] },   { p->stride[0], p->stride[1] },    { p->pad[0], p->pad[2] }
-	};
+	return (struct pool){ net->values[op->inputs[0]].shape,
+		              net->values[op->outputs[0]].shape,
+		              (int)p->kind,
+		              { p->kernel[0], p->kernel[1] },
+		              { p->stride[0], p->stride[1] },
+		              { p->pad[0], p->pad[2] },
+		              (unsigned)ek_net_pitch(net, op->outputs[0]) };
 }
 
 /* The part of a window that lies in the image: first, and one past the last, row or column. */
@@ -75,7 +79,66 @@ __global__ void __launch_bounds__(EK_THREADS) pool_windows(T *out, const T *x, s
 #pragma unroll
 		for (int k = 0; k < V; k++)
 			sum[k] *= share;
-	store<V>(out + (size_t)blockIdx.y * (count * V) + i * (size_t)V, sum, 0);
+	store<V>(out + ((size_t)blockIdx.y * (count / (n / V)) + place) * p.pitch + channel, sum, 0);
+}
+
+/* The same of windows of 3 × 3 of stride 1: a thread has STRIP neighbours, and takes what they share once. */
+enum { SIDE = 3, STRIP = 4 };
+
+template <typename T, int V>
+__global__ void __launch_bounds__(EK_THREADS) pool_strips(T *out, const T *x, struct pool p, unsigned count)
+{
+	const unsigned n = (unsigned)p.in.channels, strips = (unsigned)(p.out.width + STRIP - 1) / STRIP;
+	float sums[STRIP][V];
+
+	EK_PLACE(i, count);
+	const unsigned strip = i / (n / V), channel = i % (n / V) * V;
+	const int made = (int)(strip / strips), from = (int)(strip % strips) * STRIP;
+	const struct span rows = span_of(p, 0, made);
+
+	x += (size_t)blockIdx.y * (unsigned)p.in.height * (unsigned)p.in.width * n + channel;
+#pragma unroll
+	for (int at = 0; at < STRIP; at++)
+#pragma unroll
+		for (int k = 0; k < V; k++)
+			sums[at][k] = p.kind == EK_NET_POOL_MAX ? -INFINITY : 0;
+	for (int row = rows.first; row < rows.end; row++)
+#pragma unroll
+		for (int c = 0; c < STRIP + SIDE - 1; c++) {
+			const int column = from - p.pad[1] + c;
+			float v[V];
+
+			if ((unsigned)column >= (unsigned)p.in.width)
+				continue;
+			load<V>(v, x + (unsigned)(row * p.in.width + column) * (size_t)n);
+#pragma unroll
+			for (int at = max(c - SIDE + 1, 0); at <= min(c, STRIP - 1); at++)
+#pragma unroll
+				for (int k = 0; k < V; k++)
+					if (p.kind != EK_NET_POOL_MAX)
+						sums[at][k] += v[k];
+					else if (!(v[k] <= sums[at][k])) /* NaN wins */
+						sums[at][k] = v[k];
+		}
+	out += ((size_t)blockIdx.y * (unsigned)p.out.height + (unsigned)made) * (unsigned)p.out.width * p.pitch +
+	       channel;
+#pragma unroll
+	for (int at = 0; at < STRIP; at++) {
+		const struct span columns = span_of(p, 1, from + at);
+		const float share = p.kind == EK_NET_POOL_MAX ? 1 : share_of(p, rows, columns);
+
+		if (from + at >= p.out.width)
+			return;
+#pragma unroll
+		for (int k = 0; k < V; k++)
+			sums[at][k] *= share;
+		store<V>(out + (unsigned)(from + at) * (size_t)p.pitch, sums[at], 0);
+	}
+}
+
+static int has_strips(const struct pool &p)
+{
+	return p.kernel[0] == SIDE && p.kernel[1] == SIDE && p.stride[0] == 1 && p.stride[1] == 1;
 }
 
 static int forward_pool(struct ek_net_state *s, const struct ek_net_op *op)
@@ -86,9 +149,15 @@ static int forward_pool(struct ek_net_state *s, const struct ek_net_op *op)
 	by_type(ek_net_in_type(s->net, op, 0), (size_t)p.in.channels, [&](auto zero, auto width) {
 		typedef decltype(zero) T;
 		constexpr int V = decltype(width)::value;
+		const size_t strips = (size_t)p.out.height * (unsigned)((p.out.width + STRIP - 1) / STRIP) *
+		                      (unsigned)(p.in.channels / V);
 
-		EK_LAUNCH((pool_windows<T, V>), blocks_for(count / V, s->net->batch), EK_THREADS, 0,
-		          (T *)ek_net_out(s, op, 0), (const T *)ek_net_in(s, op, 0), p, (unsigned)(count / V));
+		if (has_strips(p))
+			EK_LAUNCH((pool_strips<T, V>), blocks_for(strips, s->net->batch), EK_THREADS, 0,
+			          (T *)ek_net_out(s, op, 0), (const T *)ek_net_in(s, op, 0), p, (unsigned)strips);
+		else
+			EK_LAUNCH((pool_windows<T, V>), blocks_for(count / V, s->net->batch), EK_THREADS, 0,
+			          (T *)ek_net_out(s, op, 0), (const T *)ek_net_in(s, op, 0), p, (unsigned)(count / V));
 	});
 	return ek_cuda_launched("pooling");
 }

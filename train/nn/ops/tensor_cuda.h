@@ -13,6 +13,21 @@ static __device__ inline void copy_behind(void *shared, const void *from, bool w
 		"l"(from), "r"(wanted ? 16 : 0));
 }
 
+/* The same of what this block, or another of the multiprocessor, reads again soon. */
+static __device__ inline void copy_cached(void *shared, const void *from, bool wanted)
+{
+	asm volatile(
+		"cp.async.ca.shared.global [%0], [%1], 16, %2;\n" ::"r"((unsigned)__cvta_generic_to_shared(shared)),
+		"l"(from), "r"(wanted ? 16 : 0));
+}
+
+/* least … most; NaN stays. */
+static __device__ inline float clamped(float x, float least, float most)
+{
+	asm("max.NaN.f32 %0, %0, %1;\nmin.NaN.f32 %0, %0, %2;" : "+f"(x) : "f"(least), "f"(most));
+	return x;
+}
+
 /* What was copied since the last mark is one lot. */
 static __device__ inline void copies_marked(void)
 {
