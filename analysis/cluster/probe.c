@@ -259,7 +259,8 @@ static double log_loss(double *own, const struct choosing *c, const double *logi
 	return sum / total;
 }
 
-/* The temperature of least loss by golden section over ln t in -3 … 3, where the loss is quasi-convex. */
+/* So that settings are compared by what they tell apart, and not by how sure they are of it: the temperature of least
+ * loss by golden section over ln t in -3 … 3, where the loss is quasi-convex. */
 static double cool(const struct choosing *c, const double *logits, double *z)
 {
 	const double ratio = (sqrt(5) - 1) / 2;
@@ -341,7 +342,7 @@ static int is_better(const struct choosing *c, const double *standard, const dou
 	return mean > 0 && mean * mean > (squares / count - mean * mean) / (count - 1);
 }
 
-static int choose(struct ek_probe_choice *choice, double *temperature, struct choosing *c)
+static int choose(struct ek_probe_choice *choice, struct choosing *c)
 {
 	const struct ek_probe_rows *r = c->rows;
 	const uint64_t size = r->images * r->groups;
@@ -364,7 +365,6 @@ static int choose(struct ek_probe_choice *choice, double *temperature, struct ch
 		loss = log_loss(turn == 0 ? standard : own, c, logits, degrees, z);
 		if (turn > 0 && (loss >= choice->log_loss || !is_better(c, standard, own)))
 			continue;
-		*temperature = degrees;
 		*choice = (struct ek_probe_choice){ .c = penalties[t % PENALTIES],
 			                            .k = size_of(r),
 			                            .views = views_of(c, t),
@@ -383,7 +383,6 @@ int ek_probe_choose(struct ek_probe *probe, struct ek_probe_choice *choice, cons
                     uint64_t seed)
 {
 	struct choosing c = { .rows = rows };
-	double temperature = 1;
 	uint32_t *fold = NULL;
 	int rc;
 
@@ -395,9 +394,8 @@ int ek_probe_choose(struct ek_probe *probe, struct ek_probe_choice *choice, cons
 	EK_TRY(deal_folds(fold, &c.folds, rows, seed));
 	c.fold = fold;
 	if (c.folds > 1)
-		EK_TRY(choose(choice, &temperature, &c));
+		EK_TRY(choose(choice, &c));
 	EK_TRY(ek_probe_fit(probe, rows, NULL, choice->k, choice->views, choice->c));
-	probe->temperature = temperature;
 out:
 	free(fold);
 	free(c.logits);
@@ -545,7 +543,7 @@ static void mean_under(double *next, const float *q, const double *prior, const 
 	}
 }
 
-int ek_probe_correct(float *q, double *prior, const double *train, uint64_t n, uint32_t groups)
+int ek_probe_correct(float *q, double *prior, const double *train, double even, uint64_t n, uint32_t groups)
 {
 	double next[UINT8_MAX + 1], moved = 1;
 	int rounds = 0;
@@ -555,7 +553,7 @@ int ek_probe_correct(float *q, double *prior, const double *train, uint64_t n, u
 		mean_under(next, q, prior, train, n, groups);
 		moved = 0;
 		for (uint32_t g = 0; g < groups; g++) {
-			next[g] = fmax(next[g], 1e-12);
+			next[g] = fmax((next[g] + even / groups) / (1 + even), 1e-12);
 			moved = fmax(moved, fabs(next[g] - prior[g]));
 			prior[g] = next[g];
 		}

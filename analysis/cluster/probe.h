@@ -7,11 +7,15 @@
  * logits over a temperature.
  *
  * How it is chosen (ek_probe_choose): C, and whether views are training rows, by the log loss of cross-validation on
- *the labelled images themselves (views of an image stay with it; only images as they are count), then the temperature
- *that makes the left-out predictions most likely (Guo, Pleiss, Sun, Weinberger 2017), then one fit on all.
+ * the labelled images themselves (views of an image stay with it; only images as they are count), at the temperature
+ * that suits each setting best (Guo, Pleiss, Sun, Weinberger 2017), then one fit on all. The probe keeps a temperature
+ * of 1: images that are labelled because they teach much are harder to tell than images are, and what suits them would
+ * make the probabilities of all too even (docs/recovery.md). What keeps them moderate is the penalty.
  *
  * Prior correction (Saerens, Latinne, Decaestecker 2002): labelled images need not come in the shares that all have.
- * prior <- mean over i of q_i, q_ig ∝ p_ig prior_g / train_g, to convergence.
+ * prior <- mean over i of q_i, q_ig ∝ p_ig prior_g / train_g, to convergence; with `even` above 0, as if so many times
+ * the rows were seen of even shares besides (the mode under a Dirichlet prior), since a few labels know a small group
+ * too badly for its share to be driven down to nothing.
  */
 #ifndef EK_CLUSTER_PROBE_H
 #define EK_CLUSTER_PROBE_H
@@ -41,7 +45,7 @@ struct ek_probe_rows {
 struct ek_probe_choice {
 	double c;
 	size_t k, views; /* of each image that were used: 1 or all */
-	double log_loss; /* of left-out images, per image, after the temperature */
+	double log_loss; /* of left-out images, per image, at the best temperature */
 	double accuracy; /* of left-out images */
 	uint32_t folds;
 };
@@ -72,8 +76,10 @@ int ek_probe_cross(float *q, const struct ek_probe_rows *rows, const uint64_t *i
                    const struct ek_probe_choice *choice, double temperature, const float *x, uint64_t n, size_t stride,
                    uint64_t seed);
 
+#define EK_PROBE_EVEN 0.1
+
 /* q: [n, groups] probabilities under `train` on entry, under `prior` on return; prior: [groups] out. Returns how many
- * rounds it took. At most 256 groups. */
-int ek_probe_correct(float *q, double *prior, const double *train, uint64_t n, uint32_t groups);
+ * rounds it took. At most 256 groups. even: EK_PROBE_EVEN, or 0: none. */
+int ek_probe_correct(float *q, double *prior, const double *train, double even, uint64_t n, uint32_t groups);
 
 #endif

@@ -31,6 +31,51 @@ void ek_teach_prepare(float *x, size_t count, size_t d)
 	}
 }
 
+struct place {
+	float distance;
+	int32_t cluster;
+	uint32_t rank, row; /* rank: within the cluster */
+};
+
+static int by_cluster(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	if (x->cluster != y->cluster)
+		return x->cluster < y->cluster ? -1 : 1;
+	if (x->distance < y->distance || x->distance > y->distance)
+		return x->distance < y->distance ? -1 : 1;
+	return x->row < y->row ? -1 : 1;
+}
+
+static int by_rank(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return x->cluster < y->cluster ? -1 : 1;
+}
+
+int ek_teach_typical(uint32_t *typical, const int32_t *cluster, const float *distance, size_t count)
+{
+	struct place *places = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&places, count, sizeof *places));
+	for (size_t i = 0; i < count; i++)
+		places[i] = (struct place){ .distance = distance[i], .cluster = cluster[i], .row = (uint32_t)i };
+	qsort(places, count, sizeof *places, by_cluster);
+	for (size_t i = 1; i < count; i++)
+		places[i].rank = places[i].cluster == places[i - 1].cluster ? places[i - 1].rank + 1 : 0;
+	qsort(places, count, sizeof *places, by_rank);
+	for (size_t i = 0; i < count; i++)
+		typical[i] = places[i].row;
+out:
+	free(places);
+	return rc;
+}
+
 /* What is known of an open row. */
 struct guess {
 	int32_t group;

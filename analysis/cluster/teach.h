@@ -27,6 +27,10 @@ struct ek_teach_pick {
  */
 void ek_teach_prepare(float *x, size_t count, size_t d);
 
+/* typical: [count] out, one row after the other from each cluster, those next to the centroids first. distance: [count]
+ * to a row's centroid. EK_ENOMEM. */
+int ek_teach_typical(uint32_t *typical, const int32_t *cluster, const float *distance, size_t count);
+
 /*
  * Pick up to `most` open rows: `*found` of them. said: [count], the group of each row, below `groups`, or EK_TEACH_….
  * typical: [count], all rows, the most typical of different clusters first. A row is taken for the group whose labelled

@@ -144,7 +144,7 @@ int ek_classifier_correct(float *q, const struct ek_classifier *c, uint64_t rows
 	EK_TRY(ek_alloc(&prior, c->groups, sizeof *prior));
 	for (uint32_t g = 0; g < c->groups; g++)
 		even[g] = 1 / (double)c->groups;
-	(void)ek_probe_correct(q, prior, even, rows, c->groups);
+	(void)ek_probe_correct(q, prior, even, 0, rows, c->groups);
 out:
 	free(even);
 	free(prior);

@@ -208,7 +208,7 @@ static int learn(struct work *w, const struct ek_run *run)
 	rows.x = w->learned;
 	EK_TRY(ek_probe_choose(&w->probe, &w->choice, &rows, w->asked->seed));
 	EK_TRY(ek_probe_predict_all(w->q, &w->probe, w->x, w->all.count, k));
-	(void)ek_probe_correct(w->q, w->shares.corrected, w->probe.train, w->all.count, rows.groups);
+	(void)ek_probe_correct(w->q, w->shares.corrected, w->probe.train, EK_PROBE_EVEN, w->all.count, rows.groups);
 	ek_group_shares_keep_given(&w->shares, w->q);
 	EK_TRY(estimate(w, &rows));
 out:

@@ -89,38 +89,12 @@ out:
 	return rc;
 }
 
-struct place {
-	float distance;
-	int32_t cluster;
-	uint32_t rank, row; /* rank: within the cluster */
-};
-
-static int by_cluster(const void *a, const void *b)
-{
-	const struct place *x = a, *y = b;
-
-	if (x->cluster != y->cluster)
-		return x->cluster < y->cluster ? -1 : 1;
-	if (x->distance < y->distance || x->distance > y->distance)
-		return x->distance < y->distance ? -1 : 1;
-	return x->row < y->row ? -1 : 1;
-}
-
-static int by_rank(const void *a, const void *b)
-{
-	const struct place *x = a, *y = b;
-
-	if (x->rank != y->rank)
-		return x->rank < y->rank ? -1 : 1;
-	return x->cluster < y->cluster ? -1 : 1;
-}
-
-/* One after the other from each cluster, those next to the centroids first. */
 static int order_typical(struct ek_label_pool *p, const struct ek_run *run)
 {
 	const uint64_t n = p->images;
 	struct ek_npy cluster = { 0 }, distance = { 0 };
-	struct place *places = NULL;
+	int32_t *clusters = NULL;
+	float *distances = NULL;
 	char *path = NULL;
 	int rc;
 
@@ -130,21 +104,18 @@ static int order_typical(struct ek_label_pool *p, const struct ek_run *run)
 	path = NULL;
 	EK_TRY(ek_layout_path(&path, run, "clusters/distance.npy", NULL));
 	EK_TRY(ek_npy_open_as(&distance, path, EK_F32, 1, &n));
-	EK_TRY(ek_alloc(&places, p->count, sizeof *places));
-	for (size_t i = 0; i < p->count; i++)
-		places[i] = (struct place){ .distance = ((const float *)distance.data)[p->ids[i]],
-			                    .cluster = ((const int32_t *)cluster.data)[p->ids[i]],
-			                    .row = (uint32_t)i };
-	qsort(places, p->count, sizeof *places, by_cluster);
-	for (size_t i = 1; i < p->count; i++)
-		places[i].rank = places[i].cluster == places[i - 1].cluster ? places[i - 1].rank + 1 : 0;
-	qsort(places, p->count, sizeof *places, by_rank);
-	for (size_t i = 0; i < p->count; i++)
-		p->typical[i] = places[i].row;
+	EK_TRY(ek_alloc(&clusters, p->count, sizeof *clusters));
+	EK_TRY(ek_alloc(&distances, p->count, sizeof *distances));
+	for (size_t i = 0; i < p->count; i++) {
+		clusters[i] = ((const int32_t *)cluster.data)[p->ids[i]];
+		distances[i] = ((const float *)distance.data)[p->ids[i]];
+	}
+	EK_TRY(ek_teach_typical(p->typical, clusters, distances, p->count));
 out:
 	ek_npy_close(&cluster);
 	ek_npy_close(&distance);
-	free(places);
+	free(clusters);
+	free(distances);
 	free(path);
 	return rc;
 }

@@ -101,10 +101,23 @@ static void groups_get_rows_in_turn_and_hard_ones_between(void **state)
 	assert_int_equal(found, 0);
 }
 
+static void typical_rows_come_a_cluster_at_a_time(void **state)
+{
+	static const int32_t cluster[] = { 1, 0, 1, 0, 1 };
+	static const float distance[] = { 3, 2, 1, 2, 0.5F };
+	static const uint32_t want[] = { 1, 4, 3, 2, 0 };
+	uint32_t typical[5];
+
+	(void)state;
+	assert_ok(ek_teach_typical(typical, cluster, distance, 5));
+	assert_memory_equal(typical, want, sizeof want);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_are_of_unit_length),
+		cmocka_unit_test(typical_rows_come_a_cluster_at_a_time),
 		cmocka_unit_test(without_two_groups_typical_rows_come_in_their_order),
 		cmocka_unit_test(groups_get_rows_in_turn_and_hard_ones_between),
 	};
