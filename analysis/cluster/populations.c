@@ -7,7 +7,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 
-enum { FEW = 10 };
+enum { FEW = 10, FEW_AT_SIDE = 6 };
 
 struct window {
 	uint32_t middle, at_first, at_second;
@@ -38,6 +38,16 @@ static void count_image(struct window *windows, const double *to, const double *
 	}
 }
 
+/* Fewer than a third of the images that a cluster has on average. */
+static int is_handful(const struct ek_kmeans_result *r, uint32_t a)
+{
+	uint64_t total = 0;
+
+	for (uint32_t c = 0; c < r->k; c++)
+		total += r->sizes[c];
+	return r->sizes[a] < FEW || 3 * r->sizes[a] * r->k < total;
+}
+
 int ek_populations_valleys(double *valley, const struct ek_rows *rows, const struct ek_kmeans_result *r)
 {
 	const uint32_t k = r->k;
@@ -65,6 +75,8 @@ int ek_populations_valleys(double *valley, const struct ek_rows *rows, const str
 			const double middle = w->middle + 1.96 * sqrt(w->middle + 1.0) + 1; /* none seen: at most 3 */
 
 			valley[a * k + b] = valley[b * k + a] = side > 0 ? middle / side : (double)INFINITY;
+			if (side < FEW_AT_SIDE && (is_handful(r, a) || is_handful(r, b)))
+				valley[a * k + b] = valley[b * k + a] = (double)NAN;
 		}
 out:
 	free(between);
@@ -111,12 +123,15 @@ int ek_populations_join(int32_t *population, uint32_t *count, const double *vall
 		population[c] = (int32_t)c;
 		number[c] = -1;
 	}
-	for (uint32_t a = 0; a < k; a++) {
-		if (r->sizes[a] < FEW)
-			join(population, k, population[nearest_other(r, a)], population[a]);
+	for (uint32_t a = 0; a < k; a++)
 		for (uint32_t b = 0; b < a && r->sizes[a] >= FEW; b++)
-			if (r->sizes[b] >= FEW && !(valley[a * k + b] < threshold))
+			if (r->sizes[b] >= FEW && valley[a * k + b] >= threshold)
 				join(population, k, population[b], population[a]);
+	for (uint32_t a = 0; a < k; a++) {
+		const uint32_t b = nearest_other(r, a);
+
+		if (r->sizes[a] < FEW || (is_handful(r, a) && isnan(valley[a * k + b])))
+			join(population, k, population[b], population[a]);
 	}
 	*count = 0;
 	for (uint32_t c = 0; c < k; c++) {

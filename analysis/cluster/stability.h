@@ -27,7 +27,7 @@ struct ek_stability_options {
 		.seeds = 5, .images = 20000                                                                            \
 	}
 
-enum { EK_STABILITY_VERSION = 3 };
+enum { EK_STABILITY_VERSION = 4 };
 extern const char *const ek_stability_outputs[]; /* for ek_step */
 /* The files it reads: `*inputs` ends with NULL, is one block with its names, and is freed with free(). */
 int ek_stability_inputs(const char ***inputs, const struct ek_run *run);

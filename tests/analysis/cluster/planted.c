@@ -2,16 +2,18 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "analysis/cluster/choose.h"
 #include "analysis/cluster/kmeans.h"
 #include "analysis/cluster/null.h"
 #include "analysis/cluster/overlap.h"
+#include "analysis/cluster/probe.h"
 #include "analysis/skew/inequality.h"
 #include "rebalance/base/random.h"
 #include "tests/support/support.h"
 
-enum { D = 64, SEEDS = 5, GROUPS_MOST = 32 };
+enum { D = 64, SEEDS = 5, GROUPS_MOST = 32, LABELS = 10 };
 
 static double draw(enum ek_planted_shape shape, uint64_t seed, uint64_t index)
 {
@@ -42,6 +44,11 @@ static int group_of(const struct ek_planted *p, double u)
 	return g;
 }
 
+static uint64_t planted_group(const struct ek_planted *p, uint64_t seed, uint64_t image)
+{
+	return (uint64_t)group_of(p, ek_random_double(seed, 13, image));
+}
+
 static float *plant(const struct ek_planted *p, uint64_t seed)
 {
 	const double spread = p->shape == EK_PLANTED_HEAVY ? 0.4 : p->shape == EK_PLANTED_GAUSSIAN ? 0.13 : 0;
@@ -49,7 +56,7 @@ static float *plant(const struct ek_planted *p, uint64_t seed)
 
 	assert_non_null(x);
 	for (uint64_t i = 0; i < p->n; i++) {
-		const uint64_t g = (uint64_t)group_of(p, ek_random_double(seed, 13, i));
+		const uint64_t g = planted_group(p, seed, i);
 		const double radius = exp(spread * ek_random_normal(seed, 14, i));
 
 		for (uint64_t j = 0; j < D; j++) {
@@ -118,4 +125,60 @@ void ek_planted_find(struct ek_planted_finding *out, const struct ek_planted *pl
 	out->finding = ek_finding_of(out->agreement, out->populations, out->excess, out->interval);
 	ek_kmeans_release(&own);
 	free(x);
+}
+
+/* The first ten images of each group; returns how many. */
+static uint64_t label(uint64_t *ids, uint32_t *group, const struct ek_planted *p, uint64_t seed)
+{
+	uint64_t got[GROUPS_MOST] = { 0 }, count = 0;
+
+	for (uint64_t i = 0; i < p->n; i++) {
+		const uint64_t g = planted_group(p, seed, i);
+
+		if (got[g]++ < LABELS) {
+			group[count] = (uint32_t)g;
+			ids[count++] = i;
+		}
+	}
+	for (int g = 0; g < p->groups; g++)
+		assert_true(got[g] > 0);
+	return count;
+}
+
+/* The variances are known as they are planted. */
+static void whiten(float *x, const struct ek_planted *p)
+{
+	for (uint64_t i = 0; i < p->n; i++)
+		for (uint64_t j = 0; j < D; j++)
+			x[i * D + j] /= (float)(pow((double)j + 1, p->slope / 2) * sqrt(1 + p->separation));
+}
+
+double ek_planted_by_labels(const struct ek_planted *planted, uint64_t seed)
+{
+	uint64_t ids[LABELS * GROUPS_MOST], sizes[GROUPS_MOST];
+	uint32_t group[LABELS * GROUPS_MOST];
+	static float labelled[LABELS * GROUPS_MOST * D];
+	const uint32_t groups = (uint32_t)planted->groups;
+	struct ek_probe_rows rows = { .x = labelled, .stride = D, .views = 1, .group = group, .groups = groups };
+	float *x = plant(planted, seed), *q = calloc(planted->n * groups, sizeof *q);
+	struct ek_inequality measured;
+	struct ek_probe_choice choice;
+	double prior[GROUPS_MOST];
+	struct ek_probe probe;
+
+	assert_non_null(q);
+	whiten(x, planted);
+	rows.images = label(ids, group, planted, seed);
+	for (uint64_t i = 0; i < rows.images; i++)
+		memcpy(labelled + i * D, x + ids[i] * D, D * sizeof *x);
+	assert_ok(ek_probe_choose(&probe, &choice, &rows, seed));
+	assert_ok(ek_probe_predict_all(q, &probe, x, planted->n, D));
+	(void)ek_probe_correct(q, prior, probe.train, EK_PROBE_EVEN, planted->n, groups);
+	for (uint32_t g = 0; g < groups; g++)
+		sizes[g] = (uint64_t)(prior[g] * (double)planted->n + 0.5);
+	assert_ok(ek_inequality_measure(&measured, sizes, groups));
+	ek_probe_release(&probe);
+	free(x);
+	free(q);
+	return measured.value[EK_GINI];
 }

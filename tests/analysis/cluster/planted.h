@@ -45,4 +45,8 @@ struct ek_planted_finding {
  * in the step cluster, stability and audit. */
 void ek_planted_find(struct ek_planted_finding *out, const struct ek_planted *planted, uint64_t seed);
 
+/* Gini coefficient of the groups' shares as ten labels of each tell them: a probe on the components whitened by their
+ * spread, its probabilities corrected, as `cluster --labels` does without views. */
+double ek_planted_by_labels(const struct ek_planted *planted, uint64_t seed);
+
 #endif

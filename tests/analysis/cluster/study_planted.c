@@ -1,10 +1,12 @@
 /*
- * study_planted [SEEDS [IMAGES]]: the table of docs/verdict.md on stdout; with IMAGES only its rows of so many. Fails
- * if a set without structure, or one whose groups are alike, is called uneven.
+ * study_planted [SEEDS [IMAGES [NAME]]]: the table of docs/verdict.md on stdout; with IMAGES, above 0, only its rows of
+ * so many, with NAME those of that name. Fails if a set without structure, or one whose groups are alike, is called
+ * uneven, or one of 50 : 1 or more is called even by ten labels a group.
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/analysis/cluster/planted.h"
 
@@ -16,10 +18,17 @@ static const struct ek_planted structureless[] = {
 	{ "no classes, odd images", EK_PLANTED_HEAVY, -0.73, 0, 1, 1, 0 },
 };
 static const uint64_t sizes[] = { 40, 150, 1000, 5000, 50000 };
-static const double separations[] = { 0.04, 0.2, 1, 3 }, ratios[] = { 1, 3, 10, 50, 100 };
-static const char *const encoders[] = { "as races of UTKFace", "as classes of CIFAR-10", "well told apart",
-	                                "far apart" };
-enum { FAMILIES = 5, SIZES = 5, LARGEST_OF_ALL = 5000, SEPARATIONS = 4, RATIOS = 5 };
+static const struct ek_planted encoders[] = {
+	{ "as races of UTKFace", EK_PLANTED_GAUSSIAN, -1.06, 0.04, 10, 0, 0 },
+	{ "as classes of CIFAR-10", EK_PLANTED_GAUSSIAN, -0.73, 0.2, 10, 0, 0 },
+	{ "well told apart", EK_PLANTED_GAUSSIAN, -0.73, 1, 10, 0, 0 },
+	{ "far apart", EK_PLANTED_GAUSSIAN, -0.73, 3, 10, 0, 0 },
+	{ "three groups, well told apart", EK_PLANTED_GAUSSIAN, -0.73, 1, 3, 0, 0 },
+	{ "two groups, well told apart", EK_PLANTED_GAUSSIAN, -0.73, 1, 2, 0, 0 },
+};
+static const double almost_even = 0.10; /* as a report has it of groups that are known */
+static const double ratios[] = { 1, 3, 10, 50, 100 };
+enum { FAMILIES = 5, SIZES = 5, LARGEST_OF_ALL = 5000, ENCODERS = 6, RATIOS = 5 };
 
 static void print_words(const int *counts, int seeds)
 {
@@ -50,40 +59,79 @@ static double row(const struct ek_planted *planted, int seeds)
 		agreement += f.agreement / seeds;
 		excess += f.excess / seeds;
 	}
-	(void)printf("| %s | %llu | %.0f : 1 | %.1f | %.2f | %.2f | %.2f | %.1f | %.2f | %.2f |", planted->name,
-	             (unsigned long long)planted->n, planted->ratio, k, stability, gini, chance, populations, agreement,
-	             excess);
+	(void)printf("| %s | %d | %llu | %.0f : 1 | %.1f | %.2f | %.2f | %.2f | %.1f | %.2f | %.2f |", planted->name,
+	             seeds, (unsigned long long)planted->n, planted->ratio, k, stability, gini, chance, populations,
+	             agreement, excess);
 	print_words(counts, seeds);
 	return (double)(counts[EK_FINDING_SOMEWHAT] + counts[EK_FINDING_CLEARLY] + counts[EK_FINDING_VERY]) / seeds;
+}
+
+/* With ten labels a group: the Gini coefficient of the groups' shares. Returns how many seeds come out as even. */
+static int row_by_labels(const struct ek_planted *planted, int seeds)
+{
+	double gini = 0, least = 1;
+	int even = 0;
+
+	for (int s = 0; s < seeds; s++) {
+		const double own = ek_planted_by_labels(planted, (uint64_t)s + 1);
+
+		gini += own / seeds;
+		least = fmin(least, own);
+		even += own < almost_even;
+	}
+	(void)printf("| %s | %d | %llu | %.0f : 1 | %.2f | %.2f | %d |\n", planted->name, seeds,
+	             (unsigned long long)planted->n, planted->ratio, gini, least, even);
+	(void)fflush(stdout);
+	return even;
+}
+
+static int is_asked(const char *own, const char *name)
+{
+	return name == NULL || strcmp(own, name) == 0;
 }
 
 int main(int argc, char **argv)
 {
 	const int seeds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 100;
 	const uint64_t only = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
+	const char *name = argc > 3 ? argv[3] : NULL;
+	const int told = argc > 1 ? seeds : 20; /* of sets with groups */
 	int wrong = 0;
 
-	(void)printf("| planted | images | sizes | clusters | they come out again | Gini | by chance | populations | "
+	(void)printf("| planted | seeds | images | sizes | clusters | they come out again | Gini | by chance | "
+	             "populations | "
 	             "agreement "
 	             "| excess | none apart | not again | alike | somewhat | clearly | very |\n"
-	             "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+	             "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
 	for (int f = 0; f < FAMILIES; f++)
-		for (int n = 0; n < SIZES; n++) {
+		for (int n = 0; n < SIZES && is_asked(structureless[f].name, name); n++) {
 			struct ek_planted planted = structureless[f];
 
 			planted.n = sizes[n];
 			if (only == 0 ? planted.n <= LARGEST_OF_ALL : planted.n == only)
 				wrong += row(&planted, seeds) > 0;
 		}
-	for (int s = 0; s < SEPARATIONS && (only == 0 || only >= LARGEST_OF_ALL); s++)
-		for (int r = 0; r < RATIOS; r++) {
-			const struct ek_planted planted = {
-				encoders[s], EK_PLANTED_GAUSSIAN, s == 0 ? -1.06 : -0.73,          separations[s],
-				10,          ratios[r],           only > 0 ? only : LARGEST_OF_ALL
-			};
-			const double uneven = row(&planted, seeds < 20 ? seeds : 20);
+	for (int e = 0; e < ENCODERS && (only == 0 || only >= LARGEST_OF_ALL); e++)
+		for (int r = 0; r < RATIOS && is_asked(encoders[e].name, name); r++) {
+			struct ek_planted planted = encoders[e];
+			double uneven;
 
+			planted.ratio = ratios[r];
+			planted.n = only > 0 ? only : LARGEST_OF_ALL;
+			uneven = row(&planted, told);
 			wrong += r == 0 && uneven > 0;
+		}
+	(void)printf("\n| ten labels a group | seeds | images | sizes | Gini by labels | the least | called even |\n"
+	             "|---|---|---|---|---|---|---|\n");
+	for (int e = 0; e < ENCODERS && (only == 0 || only >= LARGEST_OF_ALL); e++)
+		for (int r = 0; r < RATIOS && is_asked(encoders[e].name, name); r++) {
+			struct ek_planted planted = encoders[e];
+			int even;
+
+			planted.ratio = ratios[r];
+			planted.n = LARGEST_OF_ALL;
+			even = row_by_labels(&planted, told);
+			wrong += ratios[r] >= 50 && even > 0;
 		}
 	return wrong > 0;
 }

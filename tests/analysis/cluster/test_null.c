@@ -116,6 +116,37 @@ static void pieces_of_a_group_are_joined(void **state)
 	assert_int_equal(count, 4);
 }
 
+/* Ten images between two groups: too few to show a valley, and no bridge. */
+static void a_handful_is_no_bridge(void **state)
+{
+	enum { EACH = 1000, FEW = 10, N = 2 * EACH + FEW, K = 3 };
+	static float x[N];
+	static int32_t assignment[N];
+	float centroids[K] = { 0, 12, 7 };
+	uint64_t sizes[K] = { EACH, EACH, FEW };
+	const struct ek_npy array = ek_rows_memory(x, N, 1);
+	const struct ek_kmeans_result r = {
+		.k = K, .n = N, .dimensions = 1, .assignment = assignment, .centroids = centroids, .sizes = sizes
+	};
+	double valley[K * K] = { 0 };
+	int32_t population[K];
+	struct ek_rows rows;
+	uint32_t count;
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		assignment[i] = i / EACH;
+		x[i] = centroids[assignment[i]] + (float)ek_random_normal(3, 5, (uint64_t)i);
+	}
+	assert_ok(ek_rows_of(&rows, &array, 0));
+	assert_ok(ek_populations_valleys(valley, &rows, &r));
+	assert_true(valley[0 * K + 1] < 0.1);
+	assert_true(isnan(valley[0 * K + 2]) && isnan(valley[1 * K + 2]));
+	assert_ok(ek_populations_join(population, &count, valley, &r, 0.5));
+	assert_int_equal(count, 2);
+	assert_int_equal(population[2], population[1]); /* the nearest */
+}
+
 /* 95 and 5 in a hundred, far apart in every dimension. */
 static float *two_populations(uint64_t n, size_t d)
 {
@@ -245,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(coordinates_keep_distances),
 		cmocka_unit_test(pieces_of_a_group_are_joined),
+		cmocka_unit_test(a_handful_is_no_bridge),
 		cmocka_unit_test(two_populations_stand_apart),
 		cmocka_unit_test(noise_in_many_dimensions_hides_no_population),
 		cmocka_unit_test(too_few_images_have_no_null),
