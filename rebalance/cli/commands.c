@@ -270,12 +270,12 @@ const struct ek_command ek_commands[] = {
 	          "after the other or at once.\n"
 	          "An image is accepted when nobody rejects it and more accept it than are unsure; --export writes "
 	          "those. --summary says how far reviewers agree (Cohen's kappa).\n"
-	          "--labels NAME shows the images whose labels RUN/scores/NAME doubts (score --method label-errors), the "
-	          "worst first, beside images that are surest of the label given and of the one suggested; whoever opens "
-	          "it says that the label is right, or wrong and what it is instead. The decisions are in "
-	          "RUN/label-reviews/NAME.jsonl. --export writes a table of all labels, corrected; a label that is "
-	          "wrong, and nobody knows what it is, is empty there. `evenkeel audit RUN --attributes TABLE` makes it "
-	          "the attribute corrected_label, by which prune, balance, weights and train flow --condition go.",
+	          "--labels NAME shows the images whose labels RUN/scores/NAME doubts (score --method label-errors), "
+	          "the worst first, beside images that are surest of the label given and of the one suggested; "
+	          "whoever opens it says that the label is right, or wrong and what it is instead. The decisions are "
+	          "in RUN/label-reviews/NAME.jsonl. --export writes a table of all labels, corrected; a label that is"
+	          " wrong, and nobody knows what it is, is empty there. `evenkeel audit RUN --attributes TABLE` makes"
+	          " it the attribute corrected_label, by which prune, balance, weights and train flow --condition go.",
 	  .own = &ek_review_own,
 	  .run = ek_cmd_review },
 	{ .name = "report",
