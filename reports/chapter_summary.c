@@ -248,22 +248,36 @@ static size_t named_of(size_t count)
 	return count > DONE ? DONE - 1 : count;
 }
 
-static void plan_lines(struct ek_page *page)
+static int is_named(const char *name, const char *wanted)
+{
+	return wanted != NULL && strcmp(name, wanted) == 0;
+}
+
+/* Those by which a generator that is compared learned first. */
+static void plan_lines(struct ek_page *page, const struct pair *p)
 {
 	const size_t count = plan_count(page), named = named_of(count);
+	const struct ek_evaluation_plan used =
+		p->after != NULL ? ek_evaluation_plan_of(page, p->after) : (struct ek_evaluation_plan){ 0 };
 	struct ek_html *h = &page->html;
 	size_t shown = 0;
 
-	for (size_t i = 0; i < page->plans.subset_count && shown < named; i++) {
-		const struct ek_subset_plan *plan = &page->plans.subsets[i];
+	for (int compared = 1; compared >= 0; compared--) {
+		for (size_t i = 0; i < page->plans.subset_count && shown < named; i++) {
+			const struct ek_subset_plan *plan = &page->plans.subsets[i];
 
-		if (plan->is_baseline)
-			continue;
-		shown++;
-		subset_line(h, plan);
+			if (plan->is_baseline || is_named(plan->name, used.subset) != compared)
+				continue;
+			shown++;
+			subset_line(h, plan);
+		}
+		for (size_t i = 0; i < page->plans.weights_count && shown < named; i++) {
+			if (is_named(page->plans.weights[i].name, used.weights) != compared)
+				continue;
+			shown++;
+			sampler_line(h, &page->plans.weights[i]);
+		}
 	}
-	for (size_t i = 0; i < page->plans.weights_count && shown < named; i++, shown++)
-		sampler_line(h, &page->plans.weights[i]);
 	if (count > named)
 		ek_html(h, "<li>%s more, in the chapter <a href=\"#plan\">Plan</a>.</li>",
 		        ek_number_noun(count - named, "plan").s);
@@ -319,7 +333,7 @@ static void what_was_done(struct ek_page *page, const struct pair *p)
 	struct ek_html *h = &page->html;
 
 	ek_html(h, "<section><h2>What was done</h2><ul>");
-	plan_lines(page);
+	plan_lines(page, p);
 	generator_lines(page, p);
 	ek_html(h, "</ul></section>");
 }
