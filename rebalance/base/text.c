@@ -100,7 +100,8 @@ const char *ek_text_bytes(char out[32], uint64_t bytes)
 
 const char *ek_text_percent(char out[32], double share)
 {
-	const double percent = 100 * share;
+	/* No image of a billion is what a sum of probabilities leaves of none. */
+	const double percent = share > 1e-9 ? 100 * share : 0;
 
 	(void)snprintf(out, SIZE, percent >= 9.95 ? "%.0f %%" : percent >= 0.995 ? "%.1f %%" : "%.2g %%", percent);
 	return out;

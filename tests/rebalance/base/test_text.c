@@ -33,6 +33,7 @@ static void rates_bytes_and_percents(void **state)
 	assert_string_equal(ek_text_percent(out, 0.412), "41 %");
 	assert_string_equal(ek_text_percent(out, 0.0321), "3.2 %");
 	assert_string_equal(ek_text_percent(out, 0.0004), "0.04 %");
+	assert_string_equal(ek_text_percent(out, 1e-12), "0 %");
 }
 
 int main(void)
