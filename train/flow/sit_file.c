@@ -60,7 +60,7 @@ static int block_of(const char **rest, const char *name)
 
 static int diffusers_name(char *out, size_t size, const char *name, int attempt)
 {
-	const char *rest;
+	const char *rest = NULL;
 	const int block = block_of(&rest, name);
 
 	for (size_t i = 0; attempt == 0 && block < 0 && i < sizeof renamed / sizeof *renamed; i++)
@@ -76,7 +76,7 @@ static int diffusers_name(char *out, size_t size, const char *name, int attempt)
 static int diffusers_part(char *out, size_t size, const char *name, int number)
 {
 	static const char ours[] = "attn.qkv.", letters[] = "qkv";
-	const char *rest;
+	const char *rest = NULL;
 	const int block = block_of(&rest, name);
 
 	if (block < 0 || number >= (int)strlen(letters) || !begins(rest, ours))
