@@ -474,6 +474,20 @@ static void take_row(struct ek_nearest *f, double *norm, double *error, size_t a
 	}
 }
 
+/* The rows of a full tile where they are kept, if they lie there one behind the other; else NULL. */
+static const unsigned char *kept_tile(const struct ek_nearest *f, const uint32_t *active, size_t count, int worker)
+{
+	size_t size;
+
+	if (f->kept.rows == NULL || count < TILE || active[TILE - 1] - active[0] != TILE - 1)
+		return NULL;
+	for (size_t i = 0; i < TILE; i++)
+		if (f->kept.norm[active[i]] < 0)
+			return NULL;
+	(void)f->methods->tile(f->screen, &size, worker);
+	return f->kept.rows + active[0] * size;
+}
+
 static int screen_piece(void *context, uint64_t piece, int worker)
 {
 	struct ek_nearest *f = context;
@@ -481,15 +495,21 @@ static int screen_piece(void *context, uint64_t piece, int worker)
 	const uint32_t *active = f->active->rows + piece * TILE;
 	const uint64_t rest = f->active->count - piece * TILE;
 	const size_t count = rest < TILE ? (size_t)rest : TILE;
+	const void *rows = kept_tile(f, active, count, worker);
+	size_t size;
 	int rc;
 
 	for (size_t i = 0; i < count; i++) {
-		double norm, rounding;
+		double norm = f->kept.norm != NULL ? f->kept.norm[active[i]] : 0;
+		double rounding = f->kept.error != NULL ? f->kept.error[active[i]] : 0;
 
-		take_row(f, &norm, &rounding, i, active[i], worker);
+		if (rows == NULL)
+			take_row(f, &norm, &rounding, i, active[i], worker);
 		w->bounds[i] = bound_of(f, norm, rounding, active[i]);
 	}
-	EK_TRY(f->methods->run(f->screen, w->screened, w->bounds, count, worker));
+	if (rows == NULL)
+		rows = f->methods->tile(f->screen, &size, worker);
+	EK_TRY(f->methods->run(f->screen, w->screened, w->bounds, rows, count, worker));
 	for (size_t i = 0; i < count; i++)
 		resolve(f, active[i], ek_rows_at(f->rows, active[i], w->row), &w->bounds[i], &w->screened[i], w);
 	EK_TRY(ek_check_interrupt());

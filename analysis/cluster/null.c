@@ -66,19 +66,21 @@ out:
 	return rc;
 }
 
-static int gini_of_clusters(double *gini, const struct part *p, uint32_t k, uint64_t seed)
+static uint32_t fine_clusters(const struct part *p)
 {
-	const struct ek_npy array = ek_rows_memory(p->x, p->n, p->d);
-	struct ek_kmeans_result r;
+	const uint64_t fine = p->n / IMAGES_PER_FINE < EK_NULL_FINE ? p->n / IMAGES_PER_FINE : EK_NULL_FINE;
+
+	return fine > 1 ? (uint32_t)fine : 1;
+}
+
+static int gini_of(double *gini, const struct ek_kmeans_result *r)
+{
 	struct ek_inequality measured;
-	struct ek_rows rows;
 	int rc;
 
-	EK_TRY(cluster(&r, &rows, &array, k, seed));
-	EK_TRY(ek_inequality_measure(&measured, r.sizes, r.k));
+	EK_TRY(ek_inequality_measure(&measured, r->sizes, r->k));
 	*gini = measured.value[EK_GINI];
 out:
-	ek_kmeans_release(&r);
 	return rc;
 }
 
@@ -96,59 +98,76 @@ out:
 	return rc;
 }
 
-/* The populations of all images drawn, by the clusters of a part. */
-static int divide(struct drawn *all, int division, const struct ek_kmeans_result *r, const int32_t *population,
+/* The populations of all images drawn; `nearest`: their clusters of a part. */
+static int divide(struct drawn *all, int division, const struct ek_kmeans_result *nearest, const int32_t *population,
                   uint32_t count)
 {
-	struct ek_kmeans_result assigned = { 0 };
-	struct ek_rows rows;
-	struct ek_npy array;
 	int rc;
 
-	EK_TRY(assign(&assigned, &rows, &array, all->x, all->n, r));
 	EK_TRY(ek_alloc(&all->population[division], all->n, sizeof **all->population));
 	for (uint64_t i = 0; i < all->n; i++)
-		all->population[division][i] = population[assigned.assignment[i]];
+		all->population[division][i] = population[nearest->assignment[i]];
 	all->count[division] = count;
 out:
-	ek_kmeans_release(&assigned);
 	return rc;
 }
 
-/* all: NULL for data without structure; else its divisions from `division` on are filled. */
-static int gini_of_populations(double *gini, const struct part *p, uint64_t seed, struct drawn *all, int division)
+/* r: the fine clusters of the part. all: NULL for data without structure; else its divisions from `division` on are
+ * filled. */
+static int gini_of_populations(double *gini, const struct part *p, const struct ek_kmeans_result *r, struct drawn *all,
+                               int division)
 {
-	const struct ek_npy array = ek_rows_memory(p->x, p->n, p->d);
-	const uint64_t fine = p->n / IMAGES_PER_FINE < EK_NULL_FINE ? p->n / IMAGES_PER_FINE : EK_NULL_FINE;
-	struct ek_kmeans_result r, judged = { 0 };
-	struct ek_npy others;
+	struct ek_kmeans_result judged = { 0 }, nearest = { 0 };
+	struct ek_npy others, everything;
 	double *valley = NULL;
 	int32_t population[EK_NULL_FINE];
-	struct ek_rows rows;
+	struct ek_rows rows, all_rows;
 	int rc;
 
 	*gini = 0;
-	EK_TRY(cluster(&r, &rows, &array, fine > 1 ? (uint32_t)fine : 1, seed));
-	EK_TRY(ek_alloc(&valley, r.k, r.k * sizeof *valley));
-	EK_TRY(assign(&judged, &rows, &others, p->x + p->n * p->d, p->n, &r));
+	EK_TRY(ek_alloc(&valley, r->k, r->k * sizeof *valley));
+	EK_TRY(assign(&judged, &rows, &others, p->x + p->n * p->d, p->n, r));
 	EK_TRY(ek_populations_valleys(valley, &rows, &judged));
+	if (all != NULL)
+		EK_TRY(assign(&nearest, &all_rows, &everything, all->x, all->n, r));
 	for (int t = 0; t < 2; t++) {
 		struct ek_inequality measured;
 		uint64_t sizes[EK_NULL_FINE] = { 0 };
 		uint32_t count;
 
 		EK_TRY(ek_populations_join(population, &count, valley, &judged, thresholds[t]));
-		for (uint32_t c = 0; c < r.k; c++)
+		for (uint32_t c = 0; c < r->k; c++)
 			sizes[population[c]] += judged.sizes[c];
 		EK_TRY(ek_inequality_measure(&measured, sizes, count));
 		*gini += measured.value[EK_GINI] / 2;
 		if (all != NULL)
-			EK_TRY(divide(all, division + t, &r, population, count));
+			EK_TRY(divide(all, division + t, &nearest, population, count));
 	}
 out:
 	free(valley);
-	ek_kmeans_release(&r);
 	ek_kmeans_release(&judged);
+	ek_kmeans_release(&nearest);
+	return rc;
+}
+
+/* Both Gini coefficients of a part: that of k clusters, and that of the populations. */
+static int measure(double *clusters, double *populations, const struct part *p, uint32_t k, uint64_t seed,
+                   struct drawn *all, int division)
+{
+	const struct ek_npy array = ek_rows_memory(p->x, p->n, p->d);
+	const uint32_t fine = fine_clusters(p);
+	struct ek_kmeans_result few = { 0 }, r = { 0 };
+	struct ek_rows rows;
+	int rc;
+
+	EK_TRY(cluster(&r, &rows, &array, fine, seed));
+	if (k != fine)
+		EK_TRY(cluster(&few, &rows, &array, k, seed));
+	EK_TRY(gini_of(clusters, k != fine ? &few : &r));
+	EK_TRY(gini_of_populations(populations, p, &r, all, division));
+out:
+	ek_kmeans_release(&few);
+	ek_kmeans_release(&r);
 	return rc;
 }
 
@@ -211,15 +230,25 @@ static void permute(struct part *p, uint64_t seed)
 		}
 }
 
-/* x [d] in place; room: [d] */
-static void turn_row(double *x, const double *turn, double *room, size_t d)
+/* x [d] in place; columns: [d, d], the transposed rotation; room: [d] */
+static void turn_row(double *restrict x, const double *restrict columns, double *restrict room, size_t d)
 {
 	memcpy(room, x, d * sizeof *x);
-	for (size_t a = 0; a < d; a++) {
-		x[a] = 0;
-		for (size_t c = 0; c < d; c++)
-			x[a] += turn[a * d + c] * room[c];
-	}
+	memset(x, 0, d * sizeof *x);
+	for (size_t c = 0; c < d; c++)
+		for (size_t a = 0; a < d; a++)
+			x[a] += columns[c * d + a] * room[c];
+}
+
+static void transpose(double *matrix, size_t d)
+{
+	for (size_t a = 0; a < d; a++)
+		for (size_t c = 0; c < a; c++) {
+			const double kept = matrix[a * d + c];
+
+			matrix[a * d + c] = matrix[c * d + a];
+			matrix[c * d + a] = kept;
+		}
 }
 
 /* Take the structure out of a part: whiten, turn and permute a few times, scale back. */
@@ -236,6 +265,7 @@ static void loosen(struct part *p, uint64_t seed)
 		const uint64_t own = ek_random_u64(seed, ek_random_stream("null round"), round);
 
 		make_turn(p->turn, d, own);
+		transpose(p->turn, d);
 		for (uint64_t i = 0; i < count; i++)
 			turn_row(p->turned + i * d, p->turn, p->row, d);
 		permute(p, own);
@@ -297,11 +327,9 @@ static int measure_part(struct sides *sides, struct part *p, struct drawn *all, 
 	int rc;
 
 	draw_part(p, all, seed);
-	EK_TRY(gini_of_clusters(&sides->clusters[0][number], p, k, seed));
-	EK_TRY(gini_of_populations(&sides->populations[0][number], p, seed, all, 2 * number));
+	EK_TRY(measure(&sides->clusters[0][number], &sides->populations[0][number], p, k, seed, all, 2 * number));
 	loosen(p, seed);
-	EK_TRY(gini_of_clusters(&sides->clusters[1][number], p, k, seed));
-	EK_TRY(gini_of_populations(&sides->populations[1][number], p, seed, NULL, 0));
+	EK_TRY(measure(&sides->clusters[1][number], &sides->populations[1][number], p, k, seed, NULL, 0));
 	ek_progress_add(1);
 out:
 	return rc;

@@ -47,9 +47,10 @@ struct ek_screen_methods {
 	void (*take)(void *screen, double *norm, double *error, size_t i, const float *row, int worker);
 	/* The rows taken, [EK_SCREEN_TILE] of row_size bytes: what a row became can be kept and put back later. */
 	void *(*tile)(void *screen, size_t *row_size, int worker);
-	/* Screen the first `count` rows taken. out, bounds: [count] */
-	int (*run)(void *screen, struct ek_screened *out, const struct ek_screen_bound *bounds, size_t count,
-	           int worker);
+	/* Screen `count` rows as they were taken: `rows` is the worker's tile, or as many rows of its size that were
+	 * kept, one behind the other, of which all EK_SCREEN_TILE may be read. out, bounds: [count] */
+	int (*run)(void *screen, struct ek_screened *out, const struct ek_screen_bound *bounds, const void *rows,
+	           size_t count, int worker);
 };
 /* FAISS's flat search, float32: of each row the nearest few centroids are candidates. */
 extern const struct ek_screen_methods ek_screen_faiss;

@@ -124,7 +124,8 @@ static void candidates_of(struct ek_screened *out, const float *distances, const
 	}
 }
 
-static int run(void *screen, struct ek_screened *out, const struct ek_screen_bound *bounds, size_t count, int worker)
+static int run(void *screen, struct ek_screened *out, const struct ek_screen_bound *bounds, const void *rows,
+               size_t count, int worker)
 {
 	struct faiss_screen *s = screen;
 	const struct scratch *scratch = &s->workers[worker];
@@ -134,8 +135,8 @@ static int run(void *screen, struct ek_screened *out, const struct ek_screen_bou
 	(void)bounds;
 	/* Tiles run side by side; teams of FAISS's own inside each would only fight for the processors. */
 	omp_set_num_threads(1);
-	EK_TRY(faiss_call(faiss_Index_search(s->index, (idx_t)count, scratch->rows, (idx_t)found, scratch->distances,
-	                                     scratch->labels)));
+	EK_TRY(faiss_call(
+		faiss_Index_search(s->index, (idx_t)count, rows, (idx_t)found, scratch->distances, scratch->labels)));
 	for (size_t i = 0; i < count; i++)
 		candidates_of(&out[i], scratch->distances + i * found, scratch->labels + i * found, found, s->k);
 out:

@@ -269,7 +269,8 @@ static void screen_row(const struct product_screen *screen, struct ek_screened *
 		out->own = products[(size_t)bound->own - first];
 }
 
-static int run(void *screen, struct ek_screened *out, const struct ek_screen_bound *bounds, size_t count, int worker)
+static int run(void *screen, struct ek_screened *out, const struct ek_screen_bound *bounds, const void *rows,
+               size_t count, int worker)
 {
 	struct product_screen *s = screen;
 	struct scratch *scratch = &s->workers[worker];
@@ -280,7 +281,7 @@ static int run(void *screen, struct ek_screened *out, const struct ek_screen_bou
 			.best = INFINITY, .second = INFINITY, .own = INFINITY, .limit = INFINITY
 		};
 	for (size_t b = 0; b < s->block_count; b++) {
-		EK_TRY(ek_nn_matmul_run(s->plan, scratch->products, scratch->rows, s->packed + b * s->packed_size,
+		EK_TRY(ek_nn_matmul_run(s->plan, scratch->products, rows, s->packed + b * s->packed_size,
 		                        scratch->matmul));
 		for (size_t i = 0; i < count; i++)
 			screen_row(s, &out[i], &bounds[i], scratch->products + i * s->columns, b);
