@@ -44,7 +44,24 @@ static double log_of(double x)
 	return 2 * z * sum + (double)e * 0.69314718055994530942;
 }
 
-/* Row i of the conditional affinities: a Gaussian whose entropy is ln(perplexity) (Hbeta of the authors' code). */
+/* Squared distances of ROWS rows to those behind them, and so of those to them: the same bits either way. */
+static int distances(void *context, uint64_t piece, int worker)
+{
+	const struct tsne *t = context;
+	const size_t m = t->m, first = piece * ROWS, end = first + ROWS < m ? first + ROWS : m;
+
+	(void)worker;
+	for (size_t j = first; j < m; j++)
+		for (size_t i = first; i < end && i <= j; i++) {
+			const double distance2 = ek_vector_distance2(t->x + i * t->d, t->x + j * t->d, t->d);
+
+			t->p[i * m + j] = t->p[j * m + i] = (float)distance2;
+		}
+	return ek_check_interrupt();
+}
+
+/* Row i of the conditional affinities, which replaces that of the distances: a Gaussian whose entropy is ln(perplexity)
+ * (Hbeta of the authors' code). */
 static int affinities(void *context, uint64_t i, int worker)
 {
 	const struct tsne *t = context;
@@ -54,7 +71,6 @@ static int affinities(void *context, uint64_t i, int worker)
 	double beta = 1, low = 0, high = (double)INFINITY, least = (double)INFINITY, mean = 0, sum = 0;
 
 	for (size_t j = 0; j < t->m; j++) {
-		row[j] = (float)ek_vector_distance2(t->x + i * t->d, t->x + j * t->d, t->d);
 		if (j != i) {
 			least = fmin(least, (double)row[j]);
 			mean += (double)row[j];
@@ -297,6 +313,7 @@ int ek_tsne(double *xy, const float *x, size_t m, size_t d, uint64_t seed)
 		EK_TRY(ek_alloc(&t.gain, 2 * m, sizeof *t.gain));
 		EK_TRY(ek_alloc(&t.pull, m, sizeof *t.pull));
 		EK_TRY(ek_alloc(&t.gauss, (size_t)ek_threads() * m, sizeof *t.gauss));
+		EK_TRY(ek_parallel((m + ROWS - 1) / ROWS, distances, &t));
 		EK_TRY(ek_parallel(m, affinities, &t));
 		EK_TRY(ek_parallel(m, symmetrise, &t));
 		for (size_t i = 0; i < 2 * m; i++) /* equal rows must be able to part */
