@@ -33,7 +33,7 @@ extern "C" int ek_cuda_normals(const struct ek_samples *s, double *out, uint64_t
 	const size_t count = ek_samples_size(s);
 
 	ek_cuda_enter();
-	make_normals<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
-		out, s->seeds, stream, step, s->pixels * s->channels, count);
+	make_normals<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(out, s->seeds, stream, step,
+	                                                                            s->pixels * s->channels, count);
 	return ek_cuda_launched("the noise of samples");
 }

@@ -125,7 +125,6 @@ extern "C" int ek_cuda_adamw(float *const families_[EK_FAMILIES], const struct e
 	for (int i = 0; i < EK_FAMILIES; i++)
 		f.of[i] = families_[i];
 	if (count > 0)
-		adamw<<<dim3((unsigned)count, PARTS), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(f, pieces, *factors,
-		                                                                              norm);
+		adamw<<<dim3((unsigned)count, PARTS), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(f, pieces, *factors, norm);
 	return ek_cuda_launched("the optimiser's step");
 }

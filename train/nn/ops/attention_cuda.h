@@ -7,7 +7,7 @@
 struct ek_attention {
 	ek_cuda_view qkv, out, dout, dqkv;
 	float *sums, *deltas; /* [images, heads, tokens]: log of a row's sum; of gradient · result */
-	float *columns;       /* [images, 3 · features], out: the sums of dqkv over an image's tokens; NULL: not wanted */
+	float *columns; /* [images, 3 · features], out: the sums of dqkv over an image's tokens; NULL: not wanted */
 	int tokens, heads, width;
 	float scale;
 	size_t heads_in_all; /* over all images */

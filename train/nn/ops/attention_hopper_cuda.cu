@@ -305,9 +305,9 @@ __device__ void weigh(float (&c)[ROWS / 2], float (&result)[EIGHTS * 4], float (
 	}
 }
 
-/* A group's 64 queries, their number `first` of a head, times its keys, in powers of 2; then the result's rows. Matrices
- * lie from sixteen `start` on, and `own` of its rows are before these queries. arrived(t): keys and values of tile t are
- * there. */
+/* A group's 64 queries, their number `first` of a head, times its keys, in powers of 2; then the result's rows.
+ * Matrices lie from sixteen `start` on, and `own` of its rows are before these queries. arrived(t): keys and values of
+ * tile t are there. */
 template <int EIGHTS, class PLACES, uint32_t COLUMN_OF_QUERIES, class ARRIVED>
 __device__ void attend_rows(const ek_attention &a, size_t head, uint32_t start, int first, int own, ARRIVED arrived)
 {
@@ -441,8 +441,7 @@ enum { COPIES = 0, FULL = 1, EMPTY = 3 }; /* named barriers; two of each but the
 template <int EIGHTS> struct backward_room {
 	static constexpr uint32_t keys = EIGHTS * COLUMN, values = 2 * keys, results = 3 * keys, slopes = 4 * keys,
 				  tile = ROWS / 8 * COLUMN, zeros = slopes + 2 * tile,
-				  sums = zeros + EIGHTS % 2 * COLUMN,
-				  columns = sums + 2 * MOST * sizeof(float) / 16,
+				  sums = zeros + EIGHTS % 2 * COLUMN, columns = sums + 2 * MOST * sizeof(float) / 16,
 				  all = columns + THREADS / 32 * 2 * EIGHTS * 8 * sizeof(float) / 16;
 };
 
@@ -817,7 +816,8 @@ template <int EIGHTS> int run(const ek_attention &a, int back)
 {
 	const size_t blocks = a.heads_in_all * (size_t)((a.tokens + QUERIES - 1) / QUERIES);
 
-	const size_t at_once = (size_t)ek_cuda_processors(), heads = a.heads_in_all < at_once ? a.heads_in_all : at_once;
+	const size_t at_once = (size_t)ek_cuda_processors(),
+		     heads = a.heads_in_all < at_once ? a.heads_in_all : at_once;
 
 	if (back)
 		return launch(attend_back<EIGHTS>, a, a.heads_in_all, THREADS, backward_room<EIGHTS>::all * 16);

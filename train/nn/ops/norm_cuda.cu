@@ -703,8 +703,8 @@ static size_t vector_parts(const ek_net *net, const ek_net_op *op)
 
 static size_t branch_parts(const ek_net *net, const ek_net_op *op)
 {
-	const size_t rows = ek_cuda_add_rows_scratch(ek_net_rows(net, op->inputs[0]),
-	                                             ek_net_channel_count(net, op->inputs[0]));
+	const size_t rows =
+		ek_cuda_add_rows_scratch(ek_net_rows(net, op->inputs[0]), ek_net_channel_count(net, op->inputs[0]));
 
 	if (op->bias_of == 0)
 		return 0;

@@ -236,7 +236,9 @@ static __global__ void pack(packing p)
 		}
 	else
 		EK_CUDA_EACH(i, count)
-		ek_put(to, i, ek_get(from, i));
+		{
+			ek_put(to, i, ek_get(from, i));
+		}
 }
 
 int ek_cuda_pack_all(void)

@@ -86,8 +86,8 @@ static __global__ void add_whole_stripes(float *parts, const __nv_bfloat16 *x, s
 	give<8>(parts, shared, sum, column, columns);
 }
 
-static __global__ void __launch_bounds__(COLUMNS * MANY) add_parts(float *sum, const float *parts, size_t stripes,
-                                                                  size_t columns)
+static __global__ void __launch_bounds__(COLUMNS *MANY)
+	add_parts(float *sum, const float *parts, size_t stripes, size_t columns)
 {
 	__shared__ float shared[MANY][COLUMNS];
 	const size_t column = (size_t)blockIdx.x * COLUMNS + threadIdx.x;
