@@ -31,7 +31,9 @@ const char *ek_text_count(char out[32], uint64_t count)
 
 static double number_of(const cJSON *item)
 {
-	return cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
+	const double x = cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
+
+	return fabs(x) < 1e-12 ? 0 : x; /* what rounding leaves of nothing */
 }
 
 const char *ek_text_measure(char out[96], const cJSON *measure)

@@ -36,12 +36,35 @@ static void rates_bytes_and_percents(void **state)
 	assert_string_equal(ek_text_percent(out, 1e-12), "0 %");
 }
 
+/* What corrections leave of nothing is no number of seventeen places. */
+static void measures_have_what_is_known_of_them(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "{\"value\":0.25}", "0.25" },
+		{ "{\"value\":0.25,\"corrected\":0.125,\"ci95\":[0.0625,0.5]}",
+		  "0.25, corrected 0.125 (0.0625 to 0.5)" },
+		{ "{\"value\":0.25,\"ci95\":[0.125,null]}", "0.25 (at least 0.125)" },
+		{ "{\"value\":0.5,\"corrected\":2.7e-17,\"ci95\":[2.7e-17,1]}", "0.5, corrected 0 (0 to 1)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		cJSON *measure = cJSON_Parse(rows[i][0]);
+		char text[96];
+
+		assert_non_null(measure);
+		assert_string_equal(ek_text_measure(text, measure), rows[i][1]);
+		cJSON_Delete(measure);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_have_separators),
 		cmocka_unit_test(durations_read_well),
 		cmocka_unit_test(rates_bytes_and_percents),
+		cmocka_unit_test(measures_have_what_is_known_of_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
