@@ -61,7 +61,7 @@ static void print_changes(const struct ek_comparison_row *rows)
 {
 	const struct ek_compared *all[EVALUATIONS], *fd[EVALUATIONS];
 	double made[EVALUATIONS];
-	char a[32], b[32], c[32], d[32], f[32];
+	char a[32], b[32], c[32], d[32], f[32], rarest[48] = "rarest group's";
 	int rare = 0;
 
 	for (int i = 0; i < EVALUATIONS; i++) {
@@ -69,13 +69,15 @@ static void print_changes(const struct ek_comparison_row *rows)
 		fd[i] = &rows[i].values[EK_CMP_FD];
 		made[i] = share_of_rare(&rare, &rows[i]);
 	}
+	if (rare != 1)
+		(void)snprintf(rarest, sizeof rarest, "%d rarest groups'", rare);
 	(void)printf(
 		"\nWhat ten labels a class changed: of %s photographs that no step had seen, as many of each class, "
 		"what was generated covers %s, mean over the groups, with weights and samples evened out, and %s "
-		"without, %s; the %d rarest groups' share of what is generated went from %s to %s, the Fréchet "
+		"without, %s; the %s share of what is generated went from %s to %s, the Fréchet "
 		"distance to all photographs from %.1f to %.1f, %s.\n",
 		ek_text_count(a, rows[MENDED].reference_images), ek_text_percent(b, all[MENDED]->value),
-		ek_text_percent(c, all[NATURAL]->value), certainty(all[MENDED], all[NATURAL]), rare,
+		ek_text_percent(c, all[NATURAL]->value), certainty(all[MENDED], all[NATURAL]), rarest,
 		ek_text_percent(d, made[NATURAL]), ek_text_percent(f, made[MENDED]), fd[NATURAL]->value,
 		fd[MENDED]->value, certainty(fd[MENDED], fd[NATURAL]));
 	print_least(&rows[NATURAL], &rows[MENDED]);

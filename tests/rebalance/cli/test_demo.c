@@ -23,14 +23,16 @@ static void make_evaluation(const char *run, const char *name, int steps, double
 	ek_buffer_clear(&text);
 	assert_ok(ek_buffer_printf(
 		&text,
-		"{\"generated\": {\"images\": 3000, \"model\": \"m\", \"samples\": [\"%s-1\"]}, \"reference\": "
-		"{\"images\": "
-		"10000}, \"encoder\": {\"name\": \"e\"}, \"k\": 5, \"frechet_distance\": %g, \"tail\": {\"clusters\": "
-		"[3, 7], "
-		"\"reference_images\": 1967, \"coverage\": %g, \"generated_share\": 0.01}, \"spread\": "
-		"{\"frechet_distance\": "
-		"{\"mean\": 1, \"std\": 2, \"n\": 3}, \"tail_coverage\": {\"mean\": 1, \"std\": 0.01, \"n\": 3}}}",
-		name, distance, coverage));
+		"{\"generated\": {\"images\": 3000, \"model\": \"m\", \"samples\": [\"%s-1\"]},"
+		" \"reference\": {\"images\": 10000}, \"encoder\": {\"name\": \"e\"}, \"k\": 5, \"frechet_distance\": "
+		"%g,"
+		" \"group_coverage\": {\"value\": %g, \"ci95\": [%g, %g]}, \"worst_group\": {\"group\": \"bag\"},"
+		" \"per_group\": [{\"group\": \"shirt\", \"training_share\": 0.9, \"generated_share\": 0.95},"
+		" {\"group\": \"bag\", \"training_share\": 0.1, \"generated_share\": {\"value\": 0.05},"
+		" \"coverage\": {\"value\": %g, \"ci95\": [%g, %g]}}],"
+		" \"spread\": {\"frechet_distance\": {\"mean\": 1, \"std\": 2, \"n\": 3}}}",
+		name, distance, coverage, coverage - 0.01, coverage + 0.01, coverage / 2, coverage / 2 - 0.005,
+		coverage / 2 + 0.005));
 	(void)snprintf(file, sizeof file, "evaluations/%s.json", name);
 	ek_write_file(ek_join(run, file), text.data, text.size);
 	ek_buffer_release(&text);
@@ -56,7 +58,7 @@ static void print(struct ek_buffer *out, const char *run)
 	assert_ok(ek_file_read(out, path, 1 << 16));
 }
 
-static void balancing_is_credited_with_what_equal_steps_show(void **state)
+static void labels_are_credited_with_what_equal_steps_show(void **state)
 {
 	const char *run = ek_scratch();
 	struct ek_buffer out = { 0 };
@@ -68,27 +70,28 @@ static void balancing_is_credited_with_what_equal_steps_show(void **state)
 	assert_ok(ek_make_directories(ek_join(run, "evaluations")));
 	make_evaluation(run, "natural", 1400, 0.02, 373);
 	make_evaluation(run, "natural-equal", 1400, 0.03, 347);
-	make_evaluation(run, "weighted", 1400, 0.08, 371);
+	make_evaluation(run, "mended", 1400, 0.08, 371);
 	print(&out, run);
-	/* By t(4) = 2.776: 0.06 against 0.01 * 0.8165 * 2.776 = 0.0227; 2 against 2 * 0.8165 * 2.776 = 4.53. */
-	assert_non_null(strstr(out.data,
-	                       "covers 8.0 % with training and sampling balanced and 2.0 % without, more than chance "
-	                       "makes;"));
+	/* 0.06 against the hypotenuse of 0.01 and 0.01; by t(4) = 2.776: 2 against 2 * 0.8165 * 2.776 = 4.53. */
+	assert_non_null(strstr(out.data, "covers 8.0 %, mean over the groups, with weights and samples evened out, and "
+	                                 "2.0 % without, more than chance makes;"));
+	assert_non_null(strstr(out.data, "the rarest group's share of what is generated went from 5.0 % to 5.0 %"));
 	assert_non_null(strstr(out.data, "from 373.0 to 371.0, no more than chance makes."));
+	assert_non_null(strstr(out.data, "Covered least was bag, to 1.0 %: now 4.0 %, more than chance makes."));
 	make_evaluation(run, "natural", 426, 0.02, 373);
-	make_evaluation(run, "weighted", 648, 0.08, 371);
+	make_evaluation(run, "mended", 648, 0.08, 371);
 	print(&out, run);
 	assert_non_null(strstr(out.data,
-	                       "What balancing changed cannot be told: the two generators were trained for 426 and 648 "
-	                       "steps"));
-	assert_null(strstr(out.data, "balanced and"));
+	                       "What ten labels changed cannot be told: the two generators were trained for 426 "
+	                       "and 648 steps"));
+	assert_null(strstr(out.data, "evened out"));
 	ek_buffer_release(&out);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(balancing_is_credited_with_what_equal_steps_show),
+		cmocka_unit_test(labels_are_credited_with_what_equal_steps_show),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
