@@ -10,6 +10,7 @@
 #include "rebalance/cli/output.h"
 #include "rebalance/pipeline/document.h"
 #include "rebalance/pipeline/about.h"
+#include "rebalance/pipeline/outside.h"
 #include "rebalance/base/text.h"
 
 enum { CHILDREN_SHOWN = 50 };
@@ -45,7 +46,9 @@ static void print_again(const struct ek_about *a, const cJSON *step)
 {
 	static const struct {
 		const char *kind, *by, *options; /* by: NULL: the command of its options */
-	} made[] = { { "pixels", "the next training of that side", NULL },
+	} made[] = { { "components", "embed", NULL },
+		     { "groups", "cluster", NULL },
+		     { "pixels", "the next training of that side", NULL },
 		     { "latents", "the next training on them", NULL },
 		     { "features", "the next evaluation of them", NULL },
 		     { "model", NULL, "the options that follow" },
@@ -60,13 +63,12 @@ static void print_again(const struct ek_about *a, const cJSON *step)
 	char words[2][256];
 	size_t i = 0;
 
-	if (name == NULL) {
-		(void)printf("; evenkeel %s %s makes it again\n", ek_text_plain(words[0], step->string), a->root);
-		return;
-	}
 	while (made[i].kind[0] != 0 && (strncmp(made[i].kind, step->string, length) != 0 || made[i].kind[length] != 0))
 		i++;
-	if (made[i].options == NULL)
+	if (name == NULL)
+		(void)printf("; evenkeel %s %s makes it again\n",
+		             made[i].by != NULL ? made[i].by : ek_text_plain(words[0], step->string), a->root);
+	else if (made[i].options == NULL)
 		(void)printf("; %s makes it again\n", made[i].by);
 	else
 		(void)printf("; evenkeel %s %s --name %s with %s makes it again\n",
@@ -83,8 +85,8 @@ static int print_step(const struct ek_about *a, const cJSON *step)
 	const cJSON *options = cJSON_GetObjectItemCaseSensitive(step, "options");
 	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(step, "counts");
 	const time_t when = (time_t)ek_whole(cJSON_GetNumberValue(started));
+	const char *missing = ek_outside_missing(step), *reason;
 	char date[32] = "", took[32], name[256];
-	const char *reason;
 	struct tm parts;
 	int unchanged, rc;
 
@@ -98,6 +100,9 @@ static int print_step(const struct ek_about *a, const cJSON *step)
 		(void)printf("\n");
 	else
 		print_again(a, step);
+	if (missing != NULL)
+		(void)printf("    not there any more, so that it cannot be made again: %s\n",
+		             ek_text_plain(name, missing));
 	print_members(options, NULL, 0);
 	if (cJSON_GetArraySize(counts) > 0)
 		(void)printf("    which gave:\n");

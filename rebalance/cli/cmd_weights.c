@@ -187,14 +187,17 @@ out:
 static int weights(struct ek_invocation *i, struct ek_run *run)
 {
 	struct ek_do_weights_options *o = i->settings.own;
-	int from_clusters, rc;
+	char *step = NULL;
+	int rc;
 
 	o->force = i->settings.steps.force;
-	EK_TRY(ek_do_weights(&from_clusters, run, &i->settings.steps, o));
+	EK_TRY(ek_do_weights(run, &i->settings.steps, o));
 	EK_TRY(ek_do_weights_by(&o->plan, run)); /* for a recipe */
-	EK_TRY(ek_do_recipe(&i->settings.recipe, run, from_clusters));
+	EK_TRY(ek_format(&step, "weights %s", o->plan.name));
+	EK_TRY(ek_do_recipe(&i->settings.recipe, run, step));
 	EK_TRY(i->settings.common.json ? ek_summary_print_file(run, document, o->plan.name) : print(run, o->plan.name));
 out:
+	free(step);
 	return rc;
 }
 

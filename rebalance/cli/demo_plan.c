@@ -25,7 +25,7 @@ int ek_demo_plan(struct ek_run *run, uint64_t seed, int force)
 		.plan = { .name = WEIGHTS, .scheme = "inverse", .by = "cluster" }, .force = force
 	};
 	cJSON *audit = NULL;
-	int made, from_clusters, rc;
+	int made, rc;
 
 	EK_TRY(ek_document_load(&audit, run, "audit.json", NULL));
 	balance.plan.name = SUBSET;
@@ -36,7 +36,7 @@ int ek_demo_plan(struct ek_run *run, uint64_t seed, int force)
 	/* Half of the images: enough to even out by leaving out, without repeating any. */
 	balance.plan.total = ek_whole(ek_json_number(audit, "images")) / 2;
 	EK_TRY(ek_do_balance(&made, run, NULL, &balance));
-	EK_TRY(ek_do_weights(&from_clusters, run, NULL, &weights));
+	EK_TRY(ek_do_weights(run, NULL, &weights));
 out:
 	cJSON_Delete(audit);
 	return rc;
@@ -47,10 +47,10 @@ int ek_demo_mend(struct ek_run *run, int force)
 	const struct ek_do_weights_options blend = { .plan = { .name = BLEND, .scheme = "blend" }, .force = force };
 	const struct ek_do_weights_options fair = { .plan = { .name = FAIR, .scheme = "inverse", .by = "group" },
 		                                    .force = force };
-	int from_clusters, rc;
+	int rc;
 
-	EK_TRY(ek_do_weights(&from_clusters, run, NULL, &blend));
-	EK_TRY(ek_do_weights(&from_clusters, run, NULL, &fair));
+	EK_TRY(ek_do_weights(run, NULL, &blend));
+	EK_TRY(ek_do_weights(run, NULL, &fair));
 out:
 	return rc;
 }

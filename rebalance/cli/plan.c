@@ -165,17 +165,22 @@ int ek_plan_print(const struct ek_invocation *i, const struct ek_run *run, const
 {
 	static const char document[] = "subsets/*/subset.json";
 	cJSON *json = NULL, *names = NULL;
+	char *step = NULL;
 	int rc;
 
 	if (!made)
 		ek_info("the subset %s is current", name);
-	EK_TRY(ek_do_recipe(&i->settings.recipe, run, 1));
-	if (i->settings.common.json)
-		return ek_summary_print_file(run, document, name);
+	EK_TRY(ek_format(&step, "subset %s", name));
+	EK_TRY(ek_do_recipe(&i->settings.recipe, run, step));
+	if (i->settings.common.json) {
+		rc = ek_summary_print_file(run, document, name);
+		goto out;
+	}
 	EK_TRY(ek_document_load(&json, run, document, name));
 	EK_TRY(ek_document_cluster_names(&names, run));
 	print_subset(json, ek_run_path(run), name, names);
 out:
+	free(step);
 	cJSON_Delete(names);
 	cJSON_Delete(json);
 	return rc;

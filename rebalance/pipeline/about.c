@@ -221,7 +221,7 @@ int ek_do_info(struct ek_about *a, const char *path, struct ek_steps_options *st
 	if (a->run == NULL)
 		goto out;
 	EK_TRY(ek_outside_check_images(a->run, steps));
-	EK_TRY(ek_outside_check_evaluations(a->run));
+	EK_TRY(ek_outside_check(a->run));
 	EK_TRY(ek_outside_check_latents(a->run));
 out:
 	return rc;
@@ -269,7 +269,7 @@ int ek_about_export(char **state, const struct ek_about *a)
 		                             "not known");
 	if (!ek_run_is_at(root->valuestring) || ek_run_open(&run, root->valuestring, EK_RUN_READ) < 0)
 		return ek_copy_string(state, "the run that it was made from is not there any more");
-	EK_TRY(ek_outside_check_evaluations(run));
+	EK_TRY(ek_outside_check(run));
 	EK_TRY(ek_run_are_inputs_unchanged(&unchanged, &reason, run, a->document));
 	EK_TRY(unchanged ? ek_copy_string(state, "what it was made from is as it was then")
 	                 : ek_format(state, "stale: %s; export it again", reason));
@@ -280,13 +280,14 @@ out:
 
 static int add_step(cJSON *out, const struct ek_about *a)
 {
-	const char *reason;
+	const char *missing = ek_outside_missing(a->step), *reason;
 	int current, rc;
 
 	EK_TRY(ek_about_is_current(&current, &reason, a, a->step));
 	EK_TRY(ek_json_add_string(out, "step", a->step->string));
 	EK_TRY(ek_json_add_bool(out, "current", current));
 	EK_TRY(current ? ek_json_add_null(out, "stale") : ek_json_add_string(out, "stale", reason));
+	EK_TRY(missing == NULL ? ek_json_add_null(out, "missing") : ek_json_add_string(out, "missing", missing));
 	EK_TRY(ek_json_add_item(out, "made", cJSON_Duplicate(a->step, 1)));
 out:
 	return rc;

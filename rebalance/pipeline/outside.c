@@ -84,24 +84,61 @@ out:
 	return rc;
 }
 
-/* Labels of a table that lies elsewhere. */
-static int check_scores(char **reason, const struct ek_run *run, const cJSON *step)
+/* Files that options of a step name and that lie elsewhere, and the hashes that its record keeps of them. */
+static const struct {
+	const char *step;            /* its name, or how that begins */
+	const char *hash;            /* in "options" */
+	const char *member, *option; /* where the path is: "asked" or "options" */
+	const char *prefix;          /* of the path */
+} files[] = { { "groups", "labels_hash", "asked", "labels", "" },
+	      { "groups", "words_hash", "asked", "group-words", "" },
+	      { "groups", "tower_hash", "asked", "text-weights", "" },
+	      { "scores ", "labels_xxh64", "asked", "labels", "" },
+	      { "subset ", "target_xxh64", "options", "target", "" },
+	      { "subset ", "scores_xxh64", "options", "scores", "" },
+	      { "weights ", "target_hash", "options", "scheme", "target=" } };
+enum { FILES = sizeof files / sizeof *files };
+
+/* The file of a row that the step was made from, and its hash; `*path` NULL: it has none. */
+static const char *file_of(const char **hash, const cJSON *step, size_t row)
 {
-	const char *hash = cJSON_GetStringValue(ek_json_member(ek_json_member(step, "options"), "labels_xxh64"));
-	const char *path = cJSON_GetStringValue(ek_json_member(ek_json_member(step, "asked"), "labels"));
+	const char *path =
+		cJSON_GetStringValue(ek_json_member(ek_json_member(step, files[row].member), files[row].option));
+
+	*hash = cJSON_GetStringValue(ek_json_member(ek_json_member(step, "options"), files[row].hash));
+	if (*hash == NULL || path == NULL || strncmp(step->string, files[row].step, strlen(files[row].step)) != 0)
+		return NULL;
+	return path + strlen(files[row].prefix);
+}
+
+static int check_files(char **reason, const struct ek_run *run, const cJSON *step)
+{
+	const char *path, *hash;
 	char text[17];
 	uint64_t now;
 	int rc = 0;
 
 	(void)run;
-	if (hash == NULL || path == NULL || ek_file_exists(path) != 1)
-		return 0;
-	EK_TRY(ek_hash64_file(&now, path));
-	(void)snprintf(text, sizeof text, "%016" PRIx64, now);
-	if (strcmp(text, hash) != 0)
-		EK_TRY(ek_format(reason, "%s changed", path));
+	for (size_t i = 0; i < FILES && *reason == NULL; i++) {
+		if ((path = file_of(&hash, step, i)) == NULL || ek_file_exists(path) != 1)
+			continue;
+		EK_TRY(ek_hash64_file(&now, path));
+		(void)snprintf(text, sizeof text, "%016" PRIx64, now);
+		if (strcmp(text, hash) != 0)
+			EK_TRY(ek_format(reason, "%s changed", path));
+	}
 out:
 	return rc;
+}
+
+const char *ek_outside_missing(const cJSON *step)
+{
+	const char *path, *hash;
+
+	for (size_t i = 0; i < FILES; i++)
+		if ((path = file_of(&hash, step, i)) != NULL && ek_file_exists(path) != 1)
+			return path;
+	return NULL;
 }
 
 struct kind {
@@ -128,12 +165,12 @@ out:
 	return rc;
 }
 
-int ek_outside_check_evaluations(struct ek_run *run)
+int ek_outside_check(struct ek_run *run)
 {
 	static const struct kind kinds[] = { { "samples ", check_samples },
 		                             { "features ", ek_features_changed },
 		                             { "evaluation ", check_evaluation },
-		                             { "scores ", check_scores } };
+		                             { "", check_files } };
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)

@@ -158,16 +158,14 @@ out:
 	return rc;
 }
 
-int ek_do_weights(int *from_clusters, struct ek_run *run, struct ek_steps_options *steps,
-                  const struct ek_do_weights_options *o)
+int ek_do_weights(struct ek_run *run, struct ek_steps_options *steps, const struct ek_do_weights_options *o)
 {
 	struct ek_reference reference = { 0 };
 	struct ek_weights_options plan = o->plan;
 	struct ek_weights *weights = NULL;
 	const char *by;
-	int made, rc;
+	int made, from_clusters, rc;
 
-	*from_clusters = 1;
 	if (o->reference != NULL) {
 		EK_TRY(steps_before(run, steps, 1));
 		EK_TRY(ek_reference_open(&reference, run, o->reference, steps != NULL ? (uint64_t)steps->seed : 0));
@@ -180,8 +178,8 @@ int ek_do_weights(int *from_clusters, struct ek_run *run, struct ek_steps_option
 		EK_TRY(choose_by(&by, run, steps));
 	take_groups(&plan, by);
 	EK_TRY(ek_weights_prepare(&weights, &plan));
-	*from_clusters = strcmp(ek_weights_step(weights)->inputs[0], "clusters/assignment.npy") == 0;
-	EK_TRY(steps_before(run, steps, *from_clusters));
+	from_clusters = strcmp(ek_weights_step(weights)->inputs[0], "clusters/assignment.npy") == 0;
+	EK_TRY(steps_before(run, steps, from_clusters));
 	if (ek_weights_need_components(weights))
 		EK_TRY(components_before(run, steps));
 	EK_TRY(ek_weights_run(&made, weights, run, o->force));

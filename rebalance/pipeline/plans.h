@@ -64,9 +64,8 @@ int ek_do_prune(int *made, struct ek_run *run, struct ek_steps_options *steps,
 /* As ek_balance. */
 int ek_do_balance(int *made, struct ek_run *run, struct ek_steps_options *steps,
                   const struct ek_do_balance_options *options);
-/* As ek_weights_run. `*from_clusters`: it is made from the step cluster. */
-int ek_do_weights(int *from_clusters, struct ek_run *run, struct ek_steps_options *steps,
-                  const struct ek_do_weights_options *options);
+/* As ek_weights_run. */
+int ek_do_weights(struct ek_run *run, struct ek_steps_options *steps, const struct ek_do_weights_options *options);
 /* As ek_export. */
 int ek_do_export(struct ek_export_result *result, struct ek_run *run, const struct ek_do_export_options *options);
 

@@ -12,7 +12,8 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/version.h"
 
-static const enum ek_step_id steps[] = { EK_STEP_EMBED, EK_STEP_CLUSTER, EK_STEP_END };
+static const enum ek_step_id steps[] = { EK_STEP_EMBED, EK_STEP_COMPONENTS, EK_STEP_CLUSTER, EK_STEP_GROUPS,
+	                                 EK_STEP_END };
 
 /* Before hours are spent: something to write, and a folder to write it to. */
 static int check_writable(const struct ek_recipe *r)
@@ -43,7 +44,7 @@ out:
 	return rc;
 }
 
-/* "steps": {"seed", "embed", "cluster"} */
+/* "steps": {"seed", "embed", "components", "cluster", "groups"} */
 static int replay_steps(struct ek_recipe *r, const cJSON *json)
 {
 	const cJSON *item;
@@ -63,8 +64,9 @@ static int replay_steps(struct ek_recipe *r, const cJSON *json)
 		while (*id != EK_STEP_END && strcmp(ek_step_name(*id), item->string) != 0)
 			id++;
 		if (*id == EK_STEP_END) {
-			rc = ek_fail(EK_EDATA, "%s: \"steps\" has \"%s\", not seed, embed or cluster", r->file,
-			             item->string);
+			rc = ek_fail(EK_EDATA,
+			             "%s: \"steps\" has \"%s\", not seed, embed, components, cluster or groups",
+			             r->file, item->string);
 			goto out;
 		}
 		const struct ek_option_table table = ek_step_table(r->steps, *id);
@@ -137,21 +139,50 @@ out:
 	return rc;
 }
 
-static int add_steps(cJSON *json, const struct ek_steps_options *s)
-{
-	cJSON *object, *options;
-	int rc;
+enum { DEPTH = 8 }; /* a record by another hand may go round in circles */
 
-	EK_TRY(ek_json_add_object(&object, json, "steps"));
-	EK_TRY(ek_json_add_u64(object, "seed", (uint64_t)s->seed));
-	for (const enum ek_step_id *id = steps; *id != EK_STEP_END; id++)
-		if (*id != EK_STEP_EMBED || s->embed.embeddings == NULL)
-			EK_TRY(add_options(&options, object, ek_step_name(*id), ek_step_rows[*id], s));
+/* Was the recorded step made from what the step `name` wrote, at first or second hand? by_groups 0: but for groups, of
+ * which every plan tells what it does to them. */
+static int is_made_from(const struct ek_run *run, const cJSON *step, const char *name, int by_groups, int depth)
+{
+	const cJSON *input, *writer;
+
+	cJSON_ArrayForEach(input, ek_json_member(step, "inputs"))
+	{
+		writer = ek_run_writer(run, input->string);
+		if (writer == NULL || depth == 0 || (!by_groups && strcmp(writer->string, "groups") == 0))
+			continue;
+		if (strcmp(writer->string, name) == 0 || is_made_from(run, writer, name, by_groups, depth - 1))
+			return 1;
+	}
+	return 0;
+}
+
+/* How those were made that the plan is made from. */
+static int add_steps(cJSON *json, const struct ek_recipe *r, const struct ek_run *run, const cJSON *plan)
+{
+	const char *by = cJSON_GetStringValue(ek_json_member(ek_json_member(plan, "options"), "by"));
+	const int by_groups = by != NULL && strstr(by, "group") != NULL;
+	cJSON *object = NULL, *options;
+	int rc = 0;
+
+	for (const enum ek_step_id *id = steps; *id != EK_STEP_END; id++) {
+		const char *name = ek_step_name(*id);
+
+		if ((*id == EK_STEP_EMBED && r->steps->embed.embeddings != NULL) ||
+		    !is_made_from(run, plan, name, by_groups, DEPTH))
+			continue;
+		if (object == NULL) {
+			EK_TRY(ek_json_add_object(&object, json, "steps"));
+			EK_TRY(ek_json_add_u64(object, "seed", (uint64_t)r->steps->seed));
+		}
+		EK_TRY(add_options(&options, object, name, ek_step_rows[*id], r->steps));
+	}
 out:
 	return rc;
 }
 
-int ek_do_recipe(const struct ek_recipe *r, const struct ek_run *run, int from_clusters)
+int ek_do_recipe(const struct ek_recipe *r, const struct ek_run *run, const char *plan)
 {
 	cJSON *json = NULL, *options;
 	int rc;
@@ -163,8 +194,7 @@ int ek_do_recipe(const struct ek_recipe *r, const struct ek_run *run, int from_c
 	EK_TRY(ek_json_add_string(json, "command", r->command));
 	EK_TRY(add_options(&options, json, "options", r->own.rows, r->own.values));
 	EK_TRY(ek_json_add_u64(options, "seed", (uint64_t)*r->seed));
-	if (from_clusters && ek_run_recorded(run, "cluster") != NULL)
-		EK_TRY(add_steps(json, r->steps));
+	EK_TRY(add_steps(json, r, run, ek_run_recorded(run, plan)));
 	EK_TRY(ek_json_save(json, r->file));
 	ek_info("recipe written: %s", r->file);
 out:

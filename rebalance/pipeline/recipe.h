@@ -3,10 +3,11 @@
  * given, but those that were given win. One that is not is written when the plan is made:
  *
  *	{"evenkeel": version, "command": "prune", "options": {"method": "furthest", …, "seed": 0},
- *	 "steps": {"seed": 0, "embed": {…}, "cluster": {…}}}
+ *	 "steps": {"seed": 0, "embed": {…}, "components": {…}, "cluster": {…}, "groups": {…}}}
  *
- * "steps" is how the clusters were made, and is replayed too, so that the plan is the same; not there if the plan needs
- * none. Embeddings of the user's own are data, not options: "embed" is then left out.
+ * "steps" is how that was made which the plan is made from, and is replayed too, so that the plan is the same: of a
+ *plan by groups also the labels, or words, that taught them. Not there if the plan needs none. Embeddings of the user's
+ *own are data, not options: "embed" is then left out.
  */
 #ifndef EK_PIPELINE_RECIPE_H
 #define EK_PIPELINE_RECIPE_H
@@ -31,7 +32,8 @@ struct ek_recipe {
 /* Before the command: replay the recipe, if it is there: what was not given gets its values, and counts as given; or
  * see that it can be written. EK_EDATA, beginning with its name: what is wrong in it. EK_EUSAGE: nothing to write. */
 int ek_do_replay(struct ek_recipe *recipe);
-/* After it: write the recipe, if one is asked for and was not replayed. from_clusters: 1: with how they were made. */
-int ek_do_recipe(const struct ek_recipe *recipe, const struct ek_run *run, int from_clusters);
+/* After it: write the recipe, if one is asked for and was not replayed. plan: the step that made the plan ("subset
+ * NAME"), as run.json records it. */
+int ek_do_recipe(const struct ek_recipe *recipe, const struct ek_run *run, const char *plan);
 
 #endif

@@ -628,7 +628,7 @@ static int prepare_report(struct prepared *p, struct ek_run *run)
 	EK_TRY(ek_report_inputs(&p->inputs, run));
 	if ((p->options = cJSON_CreateObject()) == NULL)
 		return ek_fail(EK_ENOMEM, "no memory for options");
-	EK_TRY(ek_outside_check_evaluations(run));
+	EK_TRY(ek_outside_check(run));
 	EK_TRY(add_stale(p->options, run));
 	p->step = (struct ek_step){ .name = "report",
 		                    .version = REPORT_VERSION,
@@ -937,7 +937,7 @@ int ek_steps_groups(struct ek_run *run, struct ek_steps_options *options)
 	static const enum ek_step_id steps[] = { EK_STEP_SCAN, EK_STEP_EMBED, EK_STEP_COMPONENTS, EK_STEP_GROUPS,
 		                                 EK_STEP_END };
 
-	if (ek_run_recorded(run, "groups") == NULL)
+	if (ek_run_recorded(run, "groups") == NULL && !is_wanted(options, EK_STEP_GROUPS))
 		return 0;
 	if (!options->seed_kept)
 		options->seed_given = 0;

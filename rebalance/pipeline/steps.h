@@ -101,7 +101,7 @@ int ek_steps_before(struct ek_run *run, struct ek_steps_options *options, int cl
 /* The whitened components, by views if any were ever asked for, else by spread; likewise. */
 int ek_steps_components(struct ek_run *run, struct ek_steps_options *options);
 
-/* The groups, where any were ever asked for; likewise. */
+/* The groups, where any were ever asked for, or are now; likewise. */
 int ek_steps_groups(struct ek_run *run, struct ek_steps_options *options);
 
 /* Would the step scan list what it listed? `*reason` (of the run, until its next call) says why not. A data set that is

@@ -52,6 +52,37 @@ evenkeel compare RUN --baseline all | sed -n 1,3p
 evenkeel audit RUN --quiet | grep -A 4 'groups: learned'
 grep -o 'id="groups"' RUN/report.html
 run evenkeel weights RUN --reference photos --name like --quiet
+# A recipe by groups has what taught them, one of weights of single images what they are measured in; by clusters neither.
+# It gives another run the same plan.
+evenkeel audit photos -o AGAIN --encoder pixels --clusters 3 --quiet --json >/dev/null
+again() {
+	cmp "RUN/$1" "AGAIN/$1" && echo "the same"
+}
+evenkeel weights RUN --scheme inverse --name fair --recipe fair.json --quiet >/dev/null
+run evenkeel info fair.json
+run evenkeel weights AGAIN --recipe fair.json --quiet
+again weights/fair/weights.npy
+evenkeel weights RUN --scheme design --name rare --recipe rare.json --quiet >/dev/null
+grep -c -e '"components"' -e '"groups"' rare.json
+evenkeel weights AGAIN --recipe rare.json --quiet >/dev/null && again weights/rare/weights.npy
+evenkeel balance RUN --by cluster --to smallest --name flat --recipe flat.json --quiet >/dev/null
+grep -c -e '"components"' -e '"groups"' flat.json
+# What is made from labels that were changed is stale, and what is made from that; of labels that are away it is said.
+cp labels.csv kept.csv
+echo 'bar/none.png,bar,0' >>labels.csv
+run evenkeel info RUN/clusters/groups.json | grep -e stale
+run evenkeel info RUN/weights
+rm labels.csv
+run evenkeel info RUN/clusters/groups.json | grep -e current -e 'not there'
+evenkeel info RUN/clusters/groups.json --json | grep -e '"stale"' -e '"missing"'
+run evenkeel weights AGAIN --recipe fair.json --scheme sqrt --name root --quiet
+mv kept.csv labels.csv
+printf 'name,share\nbar,0.5\ndisc,0.3\ncheck,0.2\n' >shares.csv
+evenkeel balance RUN --by group --target shares.csv --name shares --quiet >/dev/null
+evenkeel weights RUN --by group --scheme target=shares.csv --name shares --quiet >/dev/null
+sed -i 's/0.5/0.4/' shares.csv
+run evenkeel info RUN/subsets/shares | grep stale
+run evenkeel info RUN/weights/shares | grep stale
 printf 'id,label\n0,a\n1,b\n999,b\n' >labels.csv
 run evenkeel cluster RUN --labels labels.csv --quiet
 printf 'id,label\n0,a\n1,b\n' >labels.csv

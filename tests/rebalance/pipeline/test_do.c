@@ -258,15 +258,13 @@ static void weights_and_an_epoch_by_them(void **state)
 	struct ek_npy whole, rest;
 	struct ek_drawn drawn;
 	struct stat before;
-	int from_clusters;
 
 	(void)state;
-	assert_fails(ek_do_weights(&from_clusters, run, NULL, &o), EK_EUSAGE, "inverted");
+	assert_fails(ek_do_weights(run, NULL, &o), EK_EUSAGE, "inverted");
 	o.plan.scheme = "inverse";
-	assert_ok(ek_do_weights(&from_clusters, run, NULL, &o));
-	assert_true(from_clusters);
+	assert_ok(ek_do_weights(run, NULL, &o));
 	before = file_of("weights/inverse/weights.npy");
-	assert_ok(ek_do_weights(&from_clusters, run, NULL, &o));
+	assert_ok(ek_do_weights(run, NULL, &o));
 	assert_untouched(&before, "weights/inverse/weights.npy");
 	assert_ok(ek_do_draw(&drawn, run, &d));
 	assert_int_equal(drawn.count, drawn.length);
@@ -505,7 +503,7 @@ static const char *stale(const char *step)
 
 	assert_ok(ek_run_open(&reader, path, EK_RUN_READ));
 	assert_non_null(ek_run_recorded(reader, step));
-	assert_ok(ek_outside_check_evaluations(reader));
+	assert_ok(ek_outside_check(reader));
 	assert_ok(ek_outside_check_latents(reader));
 	assert_ok(ek_run_is_unchanged(&unchanged, &reason, reader, step, 1));
 	(void)snprintf(text, sizeof text, "%s", unchanged ? "" : reason);
@@ -874,7 +872,7 @@ static void a_recipe_is_written_and_replayed(void **state)
 	given = 1;
 	assert_ok(ek_do_replay(&r));
 	assert_int_equal(r.replayed, 0);
-	assert_ok(ek_do_recipe(&r, run, 1));
+	assert_ok(ek_do_recipe(&r, run, "weights inverse"));
 	ek_steps_options_init(&read);
 	o.keep = NULL;
 	given = 0;

@@ -202,11 +202,11 @@ static void scores_follow_labels_and_embeddings(void **state)
 	ek_write_file(table, other, sizeof other - 3);
 	assert_ok(score(&made, "probe-el2n", "few", NULL, table));
 	assert_true(made);
-	assert_ok(ek_outside_check_evaluations(run));
+	assert_ok(ek_outside_check(run));
 	assert_ok(ek_run_is_unchanged(&unchanged, &reason, run, "scores few", 1));
 	assert_true(unchanged);
 	ek_write_file(table, other, sizeof other - 1);
-	assert_ok(ek_outside_check_evaluations(run));
+	assert_ok(ek_outside_check(run));
 	assert_ok(ek_run_is_unchanged(&unchanged, &reason, run, "scores few", 1));
 	assert_false(unchanged);
 	assert_non_null(strstr(reason, "few.csv changed"));
