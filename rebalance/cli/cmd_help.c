@@ -118,13 +118,15 @@ int ek_cmd_manual(struct ek_invocation *invocation)
 {
 	(void)invocation;
 	(void)printf(".TH EVENKEEL 1\n.SH NAME\nevenkeel \\- find skew in an image data set without labels\n"
-	             ".SH SYNOPSIS\n.B evenkeel\n.I COMMAND\n\\&... [options]\n.SH COMMANDS\n");
+	             ".SH SYNOPSIS\n.B evenkeel\n.I COMMAND\n\\&... [options]\n.SH COMMANDS\n"
+	             "A command also takes the options of the steps before it, as audit has them, and does again what "
+	             "they change.\n");
 	for (const struct ek_command *c = ek_commands; c->name != NULL; c++) {
 		struct ek_settings settings = { 0 };
 		struct ek_option_table tables[EK_MAX_TABLES];
 
 		ek_command_tables(tables, c, &settings);
-		(void)printf(".SS evenkeel %s ", c->name);
+		(void)printf(".SS evenkeel %s%s", c->name, *c->arguments != 0 ? " " : "");
 		print_roff(c->arguments);
 		(void)printf("\n");
 		print_roff(c->summary);
@@ -132,7 +134,7 @@ int ek_cmd_manual(struct ek_invocation *invocation)
 		print_roff(c->description);
 		(void)printf("\n");
 		for (const struct ek_option_table *t = tables; t->title != NULL; t++)
-			if (t->rows != ek_common_rows)
+			if (t->rows != ek_common_rows && ek_command_tells(c, t->rows))
 				print_manual_options(t->rows, tables);
 		if (c[1].name == NULL) {
 			(void)printf(".SH COMMON OPTIONS\n");

@@ -54,8 +54,10 @@ enum { EK_MAX_TABLES = EK_STEP_COUNT + EK_OWN_GROUPS + 4 };
 void ek_command_tables(struct ek_option_table tables[EK_MAX_TABLES], const struct ek_command *command,
                        struct ek_settings *settings);
 
-/* The text of `evenkeel help NAME`. */
+/* The text of `evenkeel help NAME`. Options of a step are told by audit and by the first other command that takes them;
+ * help of the rest says where. */
 int ek_command_help(struct ek_buffer *out, const struct ek_command *command, int width);
+int ek_command_tells(const struct ek_command *command, const struct ek_option *rows);
 
 /* Open the run that the arguments name, bring the command's steps up to date, close it. `before` and `after` (each may
  * be NULL) are called with the open run. */

@@ -377,17 +377,64 @@ int ek_command_of_words(const struct ek_command **command, int *used, const char
 	return fail_unknown(words[0]);
 }
 
+static int takes_step(const struct ek_command *command, const struct ek_option *rows)
+{
+	for (const enum ek_step_id *id = command->steps; id != NULL && *id != EK_STEP_END; id++)
+		if (ek_step_rows[*id] == rows)
+			return 1;
+	return 0;
+}
+
+int ek_command_tells(const struct ek_command *command, const struct ek_option *rows)
+{
+	const struct ek_command *first = &ek_commands[1];
+
+	while (first->name != NULL && !takes_step(first, rows))
+		first++;
+	return command == ek_commands || first->name == NULL || first == command;
+}
+
+/* The sections that help of audit tells are named; tables keep those that this command tells. */
+static int name_other_steps(struct ek_buffer *out, struct ek_option_table *tables, const struct ek_command *command,
+                            int width)
+{
+	struct ek_buffer text = { 0 };
+	struct ek_option_table *told = tables;
+	int rc = 0;
+
+	for (const struct ek_option_table *t = tables; t->title != NULL; t++)
+		if (ek_command_tells(command, t->rows))
+			*told++ = *t;
+		else
+			EK_TRY(ek_buffer_printf(&text, "%s%s",
+			                        text.size > 0 ? ", "
+			                                      : "Options of the steps before, which are done again if "
+			                                        "that changes them (evenkeel help audit): ",
+			                        t->title));
+	told->title = NULL;
+	if (text.size > 0) {
+		EK_TRY(ek_buffer_text(out, "\n"));
+		EK_TRY(ek_wrap(out, text.data, 0, 0, width));
+		EK_TRY(ek_buffer_text(out, ".\n"));
+	}
+out:
+	ek_buffer_release(&text);
+	return rc;
+}
+
 int ek_command_help(struct ek_buffer *out, const struct ek_command *command, int width)
 {
 	struct ek_settings settings;
-	struct ek_option_table tables[EK_MAX_TABLES];
+	struct ek_option_table tables[EK_MAX_TABLES], all[EK_MAX_TABLES];
 	const char *paragraph = command->description;
 	struct ek_buffer text = { 0 };
 	int rc;
 
 	EK_TRY(ek_settings_init(&settings, command));
 	ek_command_tables(tables, command, &settings);
-	EK_TRY(ek_buffer_printf(out, "usage: evenkeel %s %s\n\n", command->name, command->arguments));
+	memcpy(all, tables, sizeof all);
+	EK_TRY(ek_buffer_printf(out, "usage: evenkeel %s%s%s\n\n", command->name, *command->arguments != 0 ? " " : "",
+	                        command->arguments));
 	EK_TRY(ek_buffer_printf(&text, "%c%s.", command->summary[0] & ~0x20, command->summary + 1));
 	EK_TRY(ek_wrap(out, text.data, 0, 0, width));
 	EK_TRY(ek_buffer_text(out, "\n"));
@@ -401,7 +448,10 @@ int ek_command_help(struct ek_buffer *out, const struct ek_command *command, int
 		EK_TRY(ek_buffer_text(out, "\n"));
 		paragraph += length + (paragraph[length] == '\n');
 	}
-	EK_TRY(ek_options_help(out, tables, width));
+	ek_buffer_clear(&text);
+	EK_TRY(name_other_steps(&text, tables, command, width));
+	EK_TRY(ek_options_help(out, tables, all, width));
+	EK_TRY(ek_buffer_append(out, text.data, text.size));
 out:
 	ek_settings_release(&settings);
 	ek_buffer_release(&text);

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -77,6 +78,14 @@ static int fill_streams(void)
 	return 0;
 }
 
+/* `evenkeel help prune | head` has read what it wanted: the exit code tells it, and nobody needs a message. */
+static int reader_is_gone(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+
+	return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 static const char *spelled_out(const char *word)
 {
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
@@ -99,8 +108,11 @@ int main(int argc, char **argv)
 	if (rc == 0)
 		rc = ek_command_invoke(command, argc > used ? argc - used : 1, argc > used ? argv + used : argv);
 	/* A full disk behind stdout is a failure, too. */
-	if (rc >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
+	if (rc >= 0 && (fflush(stdout) != 0 || ferror(stdout))) {
+		if (reader_is_gone())
+			return EXIT_FAILED;
 		rc = ek_fail_errno("cannot write the result");
+	}
 	if (rc < 0)
 		ek_terminal_error(ek_error_message());
 	return exit_code(rc);

@@ -221,9 +221,9 @@ out:
 	return rc;
 }
 
-int ek_options_help(struct ek_buffer *out, const struct ek_option_table *tables, int width)
+int ek_options_help(struct ek_buffer *out, const struct ek_option_table *tables, const struct ek_option_table *all,
+                    int width)
 {
-	const struct ek_option_table *all = tables;
 	int rc = 0;
 
 	for (; tables->title != NULL; tables++) {

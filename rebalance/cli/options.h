@@ -20,8 +20,9 @@ void ek_arguments_release(struct ek_arguments *arguments);
 /* Append `text`, in which 'NAME' is --NAME where that is an option of the tables: the library names options so. */
 int ek_options_name(struct ek_buffer *out, const char *text, const struct ek_option_table *tables);
 
-/* The help text of the tables, wrapped at `width` columns. */
-int ek_options_help(struct ek_buffer *out, const struct ek_option_table *tables, int width);
+/* The help text of the tables, wrapped at `width` columns; it may name options of `all`. */
+int ek_options_help(struct ek_buffer *out, const struct ek_option_table *tables, const struct ek_option_table *all,
+                    int width);
 /* Append `text` wrapped at `width`, lines after the first indented; `column` is where the first line starts. */
 int ek_wrap(struct ek_buffer *out, const char *text, int column, int indent, int width);
 

@@ -8,6 +8,7 @@ brief sh -c 'evenkeel audit RUN --clusters 4 --quiet >&-'
 brief sh -c 'evenkeel audit RUN --clusters 5 >/dev/null 2>&-; echo "$?"'
 brief sh -c 'evenkeel audit RUN --clusters 6 <&- >&- 2>&-; echo "$?"'
 brief sh -c 'evenkeel help >/dev/full'
+brief bash -c 'evenkeel help audit | head -n 1 >/dev/null; sleep 0.1; { evenkeel help audit; echo "$?" >&2; } | true'
 brief sh -c "tr -d 0-9 <RUN/.lock | wc -c"
 brief sh -c 'head -c 6 RUN/embeddings.npy | tail -c 5; echo'
 brief evenkeel audit RUN --quiet

@@ -299,7 +299,7 @@ static void help_fits_the_width_and_tells_defaults(void **state)
 
 	(void)state;
 	assert_ok(PARSE("a"));
-	assert_ok(ek_options_help(&text, tables, 60));
+	assert_ok(ek_options_help(&text, tables, tables, 60));
 	assert_non_null(strstr(text.data, "\nOptions:\n"));
 	assert_non_null(strstr(text.data, "  -k, --clusters K            how many (default 24)\n"));
 	assert_non_null(strstr(text.data, "hands (default: 4, or as many"));
