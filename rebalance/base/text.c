@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rebalance/base/error.h"
@@ -36,6 +37,15 @@ static double number_of(const cJSON *item)
 	return fabs(x) < 1e-12 ? 0 : x; /* what rounding leaves of nothing */
 }
 
+/* Three digits say what there is to say; "8,220" says it to people, 8.22e+03 does not. */
+static const char *three_digits(char out[32], double x)
+{
+	(void)snprintf(out, SIZE, "%.3g", x);
+	if (x >= 999.5 && x < 1e15)
+		(void)ek_text_count(out, (uint64_t)(strtod(out, NULL) + 0.5));
+	return out;
+}
+
 const char *ek_text_measure(char out[96], const cJSON *measure)
 {
 	const cJSON *ends = cJSON_GetObjectItemCaseSensitive(measure, "ci95");
@@ -43,18 +53,19 @@ const char *ek_text_measure(char out[96], const cJSON *measure)
 	const double low = number_of(cJSON_GetArrayItem(ends, 0)), high = number_of(cJSON_GetArrayItem(ends, 1));
 	const double value =
 		number_of(cJSON_IsObject(measure) ? cJSON_GetObjectItemCaseSensitive(measure, "value") : measure);
-	char plain[24], other[24], beside[48] = "";
+	char plain[SIZE], other[SIZE], from[SIZE], to[SIZE], beside[SIZE + 16] = "";
 
-	(void)snprintf(plain, sizeof plain, "%.3g", value);
-	(void)snprintf(other, sizeof other, "%.3g", corrected);
+	(void)three_digits(plain, value);
+	(void)three_digits(other, corrected);
+	(void)three_digits(from, low);
 	if (!isnan(corrected) && strcmp(plain, other) != 0)
 		(void)snprintf(beside, sizeof beside, ", corrected %s", other);
 	if (isnan(low))
 		(void)snprintf(out, 96, "%s", plain);
 	else if (isnan(high))
-		(void)snprintf(out, 96, "%s%s (at least %.3g)", plain, beside, low);
+		(void)snprintf(out, 96, "%.20s%.32s (at least %.20s)", plain, beside, from);
 	else
-		(void)snprintf(out, 96, "%s%s (%.3g to %.3g)", plain, beside, low, high);
+		(void)snprintf(out, 96, "%.20s%.32s (%.18s to %.18s)", plain, beside, from, three_digits(to, high));
 	return out;
 }
 

@@ -44,6 +44,8 @@ static void measures_have_what_is_known_of_them(void **state)
 		{ "{\"value\":0.25,\"corrected\":0.125,\"ci95\":[0.0625,0.5]}",
 		  "0.25, corrected 0.125 (0.0625 to 0.5)" },
 		{ "{\"value\":0.25,\"ci95\":[0.125,null]}", "0.25 (at least 0.125)" },
+		{ "{\"value\":90,\"ci95\":[9.36,8224.4]}", "90 (9.36 to 8,220)" },
+		{ "{\"value\":999.6,\"ci95\":[1234567,1e20]}", "1,000 (1,230,000 to 1e+20)" },
 		{ "{\"value\":0.5,\"corrected\":2.7e-17,\"ci95\":[2.7e-17,1]}", "0.5, corrected 0 (0 to 1)" },
 	};
 
