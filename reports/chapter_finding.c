@@ -91,6 +91,14 @@ static const char *value_name(const cJSON *attribute, int i)
 	return name != NULL ? name : "?";
 }
 
+/* "20 to 39" says nothing without "age" before it. */
+static const char *before_number(const cJSON *attribute, int i)
+{
+	const char first = *value_name(attribute, i);
+
+	return (first >= '0' && first <= '9') || first == '-' ? attribute->string : "";
+}
+
 /* The most uneven attribute has its values equally often. */
 static int headline_even(struct ek_page *page, const cJSON *attribute)
 {
@@ -112,6 +120,7 @@ static int headline_by_attribute(struct ek_page *page)
 	const cJSON *attribute = most_uneven_attribute(page), *counts = ek_json_member(attribute, "counts");
 	struct ek_html *h = &page->html;
 	double all = 0, first, last;
+	const char *name;
 	int most, least;
 
 	find_ends(&most, &least, counts);
@@ -123,11 +132,12 @@ static int headline_by_attribute(struct ek_page *page)
 		all += cJSON_GetNumberValue(cJSON_GetArrayItem(counts, i));
 	first = cJSON_GetNumberValue(cJSON_GetArrayItem(counts, most));
 	last = cJSON_GetNumberValue(cJSON_GetArrayItem(counts, least));
+	name = before_number(attribute, most);
 	ek_html(h,
-	        "<em>%s</em> are <bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi>, <em>%s</em> "
+	        "<em>%s</em> are <bdi>\xe2\x80\x9c%s%s%s\xe2\x80\x9d</bdi>, <em>%s</em> "
 	        "<bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi></h1>",
-	        ek_percent(first / all).s, value_name(attribute, most), ek_percent(last / all).s,
-	        value_name(attribute, least));
+	        ek_percent(first / all).s, name, *name != 0 ? " " : "", value_name(attribute, most),
+	        ek_percent(last / all).s, value_name(attribute, least));
 	ek_html(h,
 	        "<p class=\"lead\">By <bdi>%s</bdi> this set is <strong>%s</strong>: <bdi>%s</bdi> is %s times as "
 	        "frequent as <bdi>%s</bdi>. <a href=\"#attributes\">All shares, and the rarest combinations.</a></p>",

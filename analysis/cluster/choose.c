@@ -91,17 +91,17 @@ static void choose_default(struct ek_choice_of_k *out)
 			at = i;
 	out->chosen = out->curve[at].k;
 	if (out->curve[at].stability >= stable_from)
-		(void)snprintf(
-			out->reason, sizeof out->reason,
-			"%u is the largest number of clusters, up to %u, that comes out again: mean ARI %.2f over "
-			"%d seeds and %llu images.",
-			out->chosen, (unsigned)EK_CHOOSE_DEFAULT, out->curve[at].stability, quick.seeds,
-			(unsigned long long)out->images);
+		(void)snprintf(out->reason, sizeof out->reason,
+		               "%u is the largest number of clusters, up to %u, that comes out nearly the same with "
+		               "other seeds: "
+		               "mean ARI %.2f over %d seeds and %llu images.",
+		               out->chosen, (unsigned)EK_CHOOSE_DEFAULT, out->curve[at].stability, quick.seeds,
+		               (unsigned long long)out->images);
 	else
 		(void)snprintf(
 			out->reason, sizeof out->reason,
-			"No number of clusters up to %u comes out again; %u does best: mean ARI %.2f over %d seeds "
-			"and %llu images.",
+			"No number of clusters up to %u comes out nearly the same with other seeds; %u does best: "
+			"mean ARI %.2f over %d seeds and %llu images.",
 			(unsigned)EK_CHOOSE_DEFAULT, out->chosen, out->curve[at].stability, quick.seeds,
 			(unsigned long long)out->images);
 }

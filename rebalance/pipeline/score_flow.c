@@ -40,7 +40,9 @@ int ek_score_flow_find(struct ek_score_flow *f, struct ek_scoring *s, int64_t ch
 	int rc;
 
 	if (o->models.count == 0)
-		return ek_fail(EK_EUSAGE, "the method %s needs a 'model' of the run: evenkeel train flow makes one",
+		return ek_fail(EK_EUSAGE,
+		               "the method %s needs a model: evenkeel train flow makes one, which evenkeel score takes "
+		               "as 'model'",
 		               s->method->name);
 	EK_TRY(ek_images_count(&s->images, s->run));
 	EK_TRY(ek_scoring_input(s, "images.jsonl"));

@@ -96,6 +96,8 @@ STRUCTURE = r"""
 		if (!a.hash || !ids.has(decodeURIComponent(a.hash.slice(1)))) wrong.push("dead link: " + a.getAttribute("href"));
 	for (const r of performance.getEntriesByType("resource"))
 		wrong.push("request: " + r.name.slice(0, 80));
+	for (const c of document.querySelectorAll("caption"))
+		if (c.getBoundingClientRect().right > innerWidth) wrong.push("caption is cut: " + c.textContent);
 	for (const i of document.images)
 		if (i.complete && i.naturalWidth === 0) wrong.push("broken picture: " + i.alt);
 	return wrong.slice(0, 8);

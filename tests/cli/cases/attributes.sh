@@ -23,3 +23,8 @@ run evenkeel audit RUN --ranges sex=1
 run evenkeel audit RUN --ranges height=1
 run evenkeel audit RUN --ranges age=65,18
 run evenkeel audit RUN --no-ranges --quiet | grep -A5 'age: '
+# a range says nothing without the attribute that it is of
+cut -d, -f1,2 people.csv | sed 's|^[^,]*/||' >ages.csv
+mkdir flat && find photos -type f -exec cp -t flat {} +
+evenkeel audit flat -o FLAT --encoder pixels --clusters 3 --attributes ages.csv --ranges age=18,65 --quiet >/dev/null
+grep -o '<h1>.*</h1>' FLAT/report.html
