@@ -203,26 +203,32 @@ static void what_it_changed(struct ek_page *page, const struct ek_subset_plan *p
 	ek_html(h, "</p>");
 }
 
-/* The least kept part over the largest, with the hint. `impact`: "disparate_impact". */
-static void impact_words(struct ek_html *h, const cJSON *impact, const char *of)
+/* A value, or a cluster by its number. */
+static void one_of(struct ek_page *page, const cJSON *one)
 {
-	const cJSON *low = ek_json_member(impact, "lowest");
-	const cJSON *high = ek_json_member(impact, "highest");
+	const double number = cJSON_GetNumberValue(one);
+
+	if (cJSON_IsString(one))
+		ek_html(&page->html, "<bdi>%s</bdi>", one->valuestring);
+	else if (number >= 0 && number < (double)page->k)
+		ek_page_cluster(page, (uint64_t)number, "cluster ");
+	else
+		ek_html(&page->html, "%s", ek_decimal(number, 0).s);
+}
+
+/* The least kept part over the largest, with the hint. `impact`: "disparate_impact". */
+static void impact_words(struct ek_page *page, const cJSON *impact, const char *of)
+{
 	const double ratio = ek_number_of(impact, "value");
+	struct ek_html *h = &page->html;
 
 	if (!isfinite(ratio))
 		return;
-	ek_html(h, "Of the %s that loses most (<bdi>", of);
-	if (cJSON_IsString(low))
-		ek_html(h, "%s", low->valuestring);
-	else
-		ek_html(h, "%s", ek_decimal(cJSON_GetNumberValue(low), 0).s);
-	ek_html(h, "</bdi>) the part kept is %s of that of the one that loses least (<bdi>", ek_percent(ratio).s);
-	if (cJSON_IsString(high))
-		ek_html(h, "%s", high->valuestring);
-	else
-		ek_html(h, "%s", ek_decimal(cJSON_GetNumberValue(high), 0).s);
-	ek_html(h, "</bdi>)%s ",
+	ek_html(h, "Of the %s that loses most (", of);
+	one_of(page, ek_json_member(impact, "lowest"));
+	ek_html(h, ") the part kept is %s of that of the one that loses least (", ek_percent(ratio).s);
+	one_of(page, ek_json_member(impact, "highest"));
+	ek_html(h, ")%s ",
 	        ratio < four_fifths ? ": below the 80\xe2\x80\xaf% at which one should look whether that is meant."
 	                            : ", within the 80\xe2\x80\xaf% of the four-fifths rule.");
 }
@@ -354,7 +360,8 @@ static int loses_more(const void *a, const void *b)
 	return (x->at > y->at) - (x->at < y->at);
 }
 
-static int attribute_table(struct ek_page *page, const cJSON *attribute)
+/* By an attribute, or by group. */
+static int attribute_table(struct ek_page *page, const cJSON *attribute, int groups)
 {
 	const cJSON *values = ek_json_member(attribute, "values"), *row;
 	const cJSON *impact = ek_json_member(attribute, "disparate_impact");
@@ -379,18 +386,24 @@ static int attribute_table(struct ek_page *page, const cJSON *attribute)
 	s = scale_of(units, count);
 	qsort(ranked, count, sizeof *ranked, loses_more);
 	ek_html(h, "<p>");
-	impact_words(h, impact, "value");
+	impact_words(page, impact, groups ? "group" : "value");
 	if (isfinite(before) && isfinite(after))
 		ek_html(h, "Evenness (normalised entropy, 1 when all values are equal): %s before, %s after.",
 		        ek_decimal(before, 3).s, ek_decimal(after, 3).s);
 	ek_html(h,
 	        "</p><div class=\"scroll\"><table class=\"sort sizes plan\"><caption><bdi>%s</bdi>, what loses most "
 	        "first</caption>",
-	        attribute->string);
-	unit_head(h, "Value");
+	        groups ? "Groups" : attribute->string);
+	unit_head(h, groups ? "Group" : "Value");
 	for (i = 0; i < count && i < VALUES; i++) {
-		ek_html(h, "<tr><th scope=\"row\"><bdi>%s</bdi></th>",
-		        ranked[i].unit.value != NULL ? ranked[i].unit.value : "?");
+		const char *value = ranked[i].unit.value != NULL ? ranked[i].unit.value : "?";
+
+		ek_html(h, "<tr><th scope=\"row\">");
+		if (groups)
+			ek_page_group(page, value);
+		else
+			ek_html(h, "<bdi>%s</bdi>", value);
+		ek_html(h, "</th>");
 		unit_cells(h, &ranked[i].unit, &s, (double)NAN);
 	}
 	ek_html(h, "</tbody></table></div>");
@@ -406,17 +419,20 @@ out:
 static int attribute_tables(struct ek_page *page, const struct ek_subset_plan *plan)
 {
 	const cJSON *attributes = ek_json_member(plan->json, "per_attribute"), *attribute;
+	const cJSON *groups = ek_json_member(plan->json, "per_group");
 	struct ek_html *h = &page->html;
 	int shown = 0, rc = 0;
 
-	if (cJSON_GetArraySize(attributes) == 0)
+	if (cJSON_GetArraySize(attributes) == 0 && groups == NULL)
 		return 0;
 	ek_html(h, "<h4>From whom it takes</h4>");
+	if (groups != NULL)
+		EK_TRY(attribute_table(page, groups, 1));
 	cJSON_ArrayForEach(attribute, ek_json_object(attributes))
 	{
 		if (shown++ == OPEN_TABLES)
 			ek_html(h, "<details><summary>The other attributes</summary>");
-		EK_TRY(attribute_table(page, attribute));
+		EK_TRY(attribute_table(page, attribute, 0));
 	}
 	ek_html(h, shown > OPEN_TABLES ? "</details>" : "");
 out:
@@ -555,7 +571,7 @@ static int subset(struct ek_page *page, const struct ek_subset_plan *plan)
 	what_it_changed(page, plan);
 	if (plan->clusters != NULL) {
 		ek_html(h, "<p>");
-		impact_words(h, impact, "cluster");
+		impact_words(page, impact, "cluster");
 		ek_html(h, "%s</p>",
 		        strcmp(ek_text_of(plan->json, "command", ""), "balance") == 0 && cJSON_IsObject(impact)
 		                ? "Evening out takes from the large clusters on purpose; below, by attribute, stands "

@@ -126,9 +126,12 @@ static void scheme_words(struct ek_html *h, const char *scheme, const char *by)
 		  "a %s counts by its effective number of images, which grows ever more slowly with its size" },
 		{ "repeat-factor", "images of a %s below a threshold are repeated, none is shown more rarely" },
 		{ "target", "every %s is shown as often as a file asks for" },
-		{ "design", "each image is shown by how much it adds to the directions images differ in, by %s" },
-		{ "vendi", "each image is shown by how much it adds to the diversity of all, by %s" },
-		{ "reference", "each image is shown by how much more often its like is in the reference set, by %s" },
+		{ "design", "each image is shown by how much it adds to the directions images differ in; told by %s" },
+		{ "vendi", "each image is shown by how much it adds to the diversity of all; told by %s" },
+		{ "tree", "each image is shown by the tree of clusters that it lies in; told by %s" },
+		{ "blend", "each image is shown by tree and design weights together; told by %s" },
+		{ "reference",
+		  "each image is shown by how much more often its like is in the reference set; told by %s" },
 		{ "reweigh", "%s are weighted so that the two attributes become independent" },
 	};
 	const size_t length = strcspn(scheme, "=");
@@ -198,18 +201,23 @@ static void warning(struct ek_page *page, const cJSON *json)
 		        empty > 1 ? "Some units have" : "One unit has");
 }
 
-static void unit_row(struct ek_page *page, const struct unit *u, int clusters, double full, double even)
+/* by: "cluster", "group", … */
+static void unit_row(struct ek_page *page, const struct unit *u, const char *by, double full, double even)
 {
 	struct ek_html *h = &page->html;
 	char *end;
 	const unsigned long cluster = strtoul(u->name, &end, 10);
 
-	if (clusters && *end == 0 && end != u->name && cluster < page->k) {
+	if (strcmp(by, "cluster") == 0 && *end == 0 && end != u->name && cluster < page->k) {
 		ek_html(h, "<tr%s><th scope=\"row\" data-v=\"%lu\">",
 		        page->clusters[cluster].tail ? " class=\"tail\"" : "", cluster);
 		ek_page_cluster(page, cluster, "");
 	} else {
-		ek_html(h, "<tr><th scope=\"row\"><bdi>%s</bdi>", u->name);
+		ek_html(h, "<tr><th scope=\"row\">");
+		if (strcmp(by, "group") == 0)
+			ek_page_group(page, u->name);
+		else
+			ek_html(h, "<bdi>%s</bdi>", u->name);
 	}
 	ek_html(h, "</th><td class=\"chart\" data-v=\"%.9g\">", u->weighted);
 	ek_svg_pair(h, u->share, u->weighted, even, full);
@@ -219,9 +227,17 @@ static void unit_row(struct ek_page *page, const struct unit *u, int clusters, d
 	        ek_decimal(u->images, 0).s, u->visits, ek_decimal(u->visits, u->visits < 9.995 ? 2 : 1).s);
 }
 
+/* What it does to, where it is levels of weight that are dealt: clusters, groups, … */
+static const char *told_by(const cJSON *json)
+{
+	const cJSON *told = ek_json_member(json, "told");
+
+	return ek_text_of(cJSON_IsObject(told) ? told : json, "by", "cluster");
+}
+
 static int visits_table(struct ek_page *page, const struct ek_weights_plan *plan)
 {
-	const char *by = ek_text_of(plan->json, "by", "cluster");
+	const char *by = told_by(plan->json);
 	struct ek_html *h = &page->html;
 	struct units units;
 	double full = 0;
@@ -245,7 +261,7 @@ static int visits_table(struct ek_page *page, const struct ek_weights_plan *plan
 	        by);
 	for (size_t i = 0; i < units.count; i++)
 		if (units.count <= ROWS || i < ROWS * 7 / 10 || i >= units.count - ROWS * 3 / 10)
-			unit_row(page, &units.items[i], strcmp(by, "cluster") == 0, full, 1 / (double)units.count);
+			unit_row(page, &units.items[i], by, full, 1 / (double)units.count);
 	ek_html(h, "</tbody></table></div>");
 	if (units.count > ROWS)
 		ek_html(h, "<p class=\"note\">The smallest and the largest of %s; all are in groups.csv.</p>",
@@ -268,7 +284,7 @@ int ek_chapter_plan_weights(struct ek_page *page)
 
 		ek_html(h, "<h3>Sampler <bdi>%s</bdi></h3><p>%s: ", plans->weights[i].name,
 		        ek_number_of(json, "without_value") > 0 ? "Nothing is removed" : "No image is left out");
-		scheme_words(h, ek_text_of(json, "scheme", "?"), ek_text_of(json, "by", "cluster"));
+		scheme_words(h, ek_text_of(json, "scheme", "?"), told_by(json));
 		if (ek_number_of(json, "cap") > 0)
 			ek_html(h, ", no image more than %s times an epoch",
 			        ek_decimal(ek_number_of(json, "cap"), 1).s);

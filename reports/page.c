@@ -347,6 +347,19 @@ void ek_page_cluster(struct ek_page *page, uint64_t cluster, const char *before)
 		        mostly, mostly);
 }
 
+void ek_page_group(struct ek_page *page, const char *name)
+{
+	const cJSON *group;
+	char mostly[256] = "";
+
+	cJSON_ArrayForEach(group, ek_json_member(ek_json_member(page->audit, "groups"),
+	                                         "groups")) if (strcmp(ek_text_of(group, "name", ""), name) == 0)(void)
+		ek_text_mostly(mostly, ek_json_member(group, "mostly"), "mostly ", "");
+	ek_html(&page->html, "<bdi>%s</bdi>", name);
+	if (mostly[0] != 0)
+		ek_html(&page->html, "<small class=\"mostly\" title=\"%s\"><bdi>%s</bdi></small>", mostly, mostly);
+}
+
 void ek_page_picture(struct ek_page *page, uint64_t id)
 {
 	const struct ek_picture *p = ek_pictures_find(&page->pictures, id);

@@ -162,6 +162,8 @@ const char *ek_page_mostly(char out[256], const struct ek_page *page, uint64_t c
 /* The cluster's number with `before` in front of it, a link where it has a card, and what it mostly is: in a line of
  * its own where there is no `before`, else behind. */
 void ek_page_cluster(struct ek_page *page, uint64_t cluster, const char *before);
+/* The name of a group, and in a line of its own what the audit says that it mostly is. */
+void ek_page_group(struct ek_page *page, const char *name);
 /* What the skew is, as the page's first heading, with what an even set would be. */
 void ek_page_headline(struct ek_page *page);
 /* <img> of an image id or a key, or a grey box where it could not be read. */

@@ -112,13 +112,13 @@ static void print_units(const cJSON *json, double images, const cJSON *mostly)
 		             ek_text_percent(before, size->valuedouble / images),
 		             ek_text_percent(after, size->valuedouble * visit->valuedouble / images),
 		             visit->valuedouble);
-		if (name != NULL) {
-			(void)printf("%s\n", name->valuestring);
-			name = name->next;
-		} else {
-			(void)printf("%d%s\n", unit, ek_text_mostly(is, mostly, ", mostly ", ""));
-			mostly = mostly != NULL ? mostly->next : NULL;
-		}
+		if (name != NULL)
+			(void)printf("%s", name->valuestring);
+		else
+			(void)printf("%d", unit);
+		(void)printf("%s\n", ek_text_mostly(is, mostly, ", mostly ", ""));
+		name = name != NULL ? name->next : NULL;
+		mostly = mostly != NULL ? mostly->next : NULL;
 	}
 	if (size != NULL)
 		(void)printf("  ... and %.0f more, in groups.csv\n", ek_json_number(json, "units") - UNITS_SHOWN);
@@ -155,6 +155,8 @@ static int print(const struct ek_run *run, const char *name)
 	told = told != NULL ? told : json;
 	if (strcmp(word(told, "by"), "cluster") == 0)
 		EK_TRY(ek_document_cluster_names(&names, run));
+	else if (strcmp(word(told, "by"), "group") == 0)
+		EK_TRY(ek_document_group_names(&names, run));
 	print_units(told, ek_json_number(json, "in_units"), names != NULL ? names->child : NULL);
 	(void)printf("\nweights: %s/weights/%s\n", ek_run_path(run), name);
 out:

@@ -138,10 +138,10 @@ static void print_worst(const cJSON *json, const cJSON *names)
 	(void)printf("\n");
 }
 
-static void print_memory(const cJSON *json)
+static void print_memory(const cJSON *json, const cJSON *names)
 {
 	const cJSON *memory = ek_json_member(json, "memorisation"), *worst = ek_json_member(memory, "worst_cluster");
-	char share[32], held_out[32], count[32];
+	char share[32], held_out[32], count[32], is[256];
 
 	if (!cJSON_IsObject(memory)) {
 		(void)printf("  %-22s -  %s\n", "copies", word(ek_json_member(json, "reasons"), "memorisation"));
@@ -152,8 +152,10 @@ static void print_memory(const cJSON *json)
 	if (!isnan(number(memory, "held_out_copies_share")))
 		(void)printf("; of real ones %s", ek_text_percent(held_out, number(memory, "held_out_copies_share")));
 	if (cJSON_IsObject(worst))
-		(void)printf("\n  %-22s most of them, %s, in cluster %.0f: %s of it", "",
+		(void)printf("\n  %-22s most of them, %s, in cluster %.0f%s: %s of it", "",
 		             ek_text_count(count, ek_whole(number(worst, "copies"))), number(worst, "cluster"),
+		             ek_text_mostly(is, cJSON_GetArrayItem(names, (int)ek_whole(number(worst, "cluster"))),
+		                            " (mostly ", ")"),
 		             ek_text_percent(share, number(worst, "share")));
 	(void)printf("\n");
 	if (!isnan(number(memory, "ratio")))
@@ -294,7 +296,7 @@ void ek_evaluate_print(const cJSON *json, const cJSON *names, const char *run, c
 	print_headline(json);
 	print_worst(json, names);
 	print_tail(json);
-	print_memory(json);
+	print_memory(json, names);
 	print_groups(json);
 	print_clusters(json, names, run, name);
 }

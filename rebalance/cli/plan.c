@@ -51,9 +51,19 @@ static void print_rows(const char *title, const char *key, const cJSON *rows, co
 	}
 }
 
-static void print_impact(const cJSON *impact)
+/* "3 (mostly frog)", "cat" */
+static void print_one(const cJSON *item, const cJSON *names)
 {
-	char low[32], high[32];
+	char name[32], is[256] = "";
+
+	if (cJSON_IsNumber(item))
+		(void)ek_text_mostly(is, cJSON_GetArrayItem(names, item->valueint), " (mostly ", ")");
+	(void)printf("%s%s", name_of(name, item), is);
+}
+
+/* names: what each cluster mostly is, or NULL. */
+static void print_impact(const cJSON *impact, const cJSON *names)
+{
 
 	if (!cJSON_IsObject(impact))
 		return;
@@ -61,8 +71,11 @@ static void print_impact(const cJSON *impact)
 		(void)printf("  disparate impact 1: all are kept alike\n");
 		return;
 	}
-	(void)printf("  disparate impact %.2f: %s is kept least, %s most%s\n", ek_json_number(impact, "value"),
-	             name_of(low, ek_json_member(impact, "lowest")), name_of(high, ek_json_member(impact, "highest")),
+	(void)printf("  disparate impact %.2f: ", ek_json_number(impact, "value"));
+	print_one(ek_json_member(impact, "lowest"), names);
+	(void)printf(" is kept least, ");
+	print_one(ek_json_member(impact, "highest"), names);
+	(void)printf(" most%s\n",
 	             cJSON_IsTrue(ek_json_member(impact, "four_fifths")) ? "" : " (below 0.8, the four-fifths rule)");
 }
 
@@ -124,7 +137,8 @@ void ek_plan_print_units(const cJSON *json, double images, const char *what_beco
 		             ek_text_percent(a, ek_json_number(json, "moved")));
 }
 
-static void print_subset(const cJSON *json, const char *run, const char *name, const cJSON *cluster_names)
+static void print_subset(const cJSON *json, const char *run, const char *name, const cJSON *cluster_names,
+                         const cJSON *group_names)
 {
 	const double before = ek_json_number(json, "images_before"), after = ek_json_number(json, "images_after");
 	const cJSON *attribute, *item, *group = ek_json_member(json, "per_group");
@@ -143,18 +157,18 @@ static void print_subset(const cJSON *json, const char *run, const char *name, c
 	ek_plan_print_units(json, before, "left out");
 	print_near_duplicates(ek_json_member(json, "near_duplicates"));
 	if (group != NULL) {
-		print_rows("group", "value", ek_json_member(group, "values"), NULL);
-		print_impact(ek_json_member(group, "disparate_impact"));
+		print_rows("group", "value", ek_json_member(group, "values"), group_names);
+		print_impact(ek_json_member(group, "disparate_impact"), NULL);
 	}
 	if (ek_json_member(json, "per_cluster") != NULL) {
 		print_rows("cluster", "cluster", ek_json_member(json, "per_cluster"), cluster_names);
-		print_impact(ek_json_member(json, "disparate_impact"));
+		print_impact(ek_json_member(json, "disparate_impact"), cluster_names);
 		print_skew(ek_json_member(json, "skew_before"), ek_json_member(json, "skew_after"));
 	}
 	cJSON_ArrayForEach(attribute, ek_json_object(ek_json_member(json, "per_attribute")))
 	{
 		print_rows(attribute->string, "value", ek_json_member(attribute, "values"), NULL);
-		print_impact(ek_json_member(attribute, "disparate_impact"));
+		print_impact(ek_json_member(attribute, "disparate_impact"), NULL);
 	}
 	(void)printf("\nsubset: %s/subsets/%s\n", run, name);
 	cJSON_ArrayForEach(item, ek_json_member(json, "baselines"))(void)
@@ -164,7 +178,7 @@ static void print_subset(const cJSON *json, const char *run, const char *name, c
 int ek_plan_print(const struct ek_invocation *i, const struct ek_run *run, const char *name, int made)
 {
 	static const char document[] = "subsets/*/subset.json";
-	cJSON *json = NULL, *names = NULL;
+	cJSON *json = NULL, *names = NULL, *groups = NULL;
 	char *step = NULL;
 	int rc;
 
@@ -178,8 +192,10 @@ int ek_plan_print(const struct ek_invocation *i, const struct ek_run *run, const
 	}
 	EK_TRY(ek_document_load(&json, run, document, name));
 	EK_TRY(ek_document_cluster_names(&names, run));
-	print_subset(json, ek_run_path(run), name, names);
+	EK_TRY(ek_document_group_names(&groups, run));
+	print_subset(json, ek_run_path(run), name, names, groups);
 out:
+	cJSON_Delete(groups);
 	free(step);
 	cJSON_Delete(names);
 	cJSON_Delete(json);

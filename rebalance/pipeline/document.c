@@ -56,3 +56,56 @@ out:
 	free(made);
 	return rc;
 }
+
+/* Are two lists of groups the same ones, of as many images each? */
+static int are_same_groups(const cJSON *a, const cJSON *b)
+{
+	const cJSON *x = a != NULL ? a->child : NULL, *y = b != NULL ? b->child : NULL;
+
+	for (; x != NULL && y != NULL; x = x->next, y = y->next)
+		if (!cJSON_Compare(ek_json_member(x, "name"), ek_json_member(y, "name"), 1) ||
+		    !cJSON_Compare(ek_json_member(x, "images"), ek_json_member(y, "images"), 1))
+			return 0;
+	return x == NULL && y == NULL;
+}
+
+int ek_document_group_names(cJSON **out, const struct ek_run *run)
+{
+	cJSON *audit = NULL, *made = NULL, *names = NULL;
+	const cJSON *groups, *audited = NULL, *group;
+	char *path = NULL, *of_groups = NULL;
+	int rc;
+
+	*out = NULL;
+	EK_TRY(ek_layout_path(&path, run, "audit.json", NULL));
+	EK_TRY(ek_layout_path(&of_groups, run, "clusters/groups.json", NULL));
+	if (!ek_file_exists(of_groups))
+		goto out;
+	EK_TRY(ek_json_load(&made, of_groups));
+	groups = ek_json_member(made, "groups");
+	if (ek_file_exists(path)) {
+		EK_TRY(ek_json_load(&audit, path));
+		audited = ek_json_member(ek_json_member(audit, "groups"), "groups");
+	}
+	if ((names = cJSON_CreateArray()) == NULL)
+		rc = ek_fail(EK_ENOMEM, "no memory for names of groups");
+	EK_TRY(rc);
+	if (are_same_groups(audited, groups))
+		groups = audited;
+	cJSON_ArrayForEach(group, groups)
+	{
+		const cJSON *mostly = ek_json_member(group, "mostly");
+
+		EK_TRY(ek_json_add_item(names, NULL,
+		                        mostly != NULL ? cJSON_Duplicate(mostly, 1) : cJSON_CreateArray()));
+	}
+	*out = names;
+	names = NULL;
+out:
+	cJSON_Delete(audit);
+	cJSON_Delete(made);
+	cJSON_Delete(names);
+	free(path);
+	free(of_groups);
+	return rc;
+}

@@ -12,5 +12,7 @@ int ek_document_read(struct ek_buffer *out, const struct ek_run *run, const char
 /* What each cluster mostly is (clusters.mostly of audit.json), to be deleted; NULL where there is no audit of the
  * clusters as they are now. */
 int ek_document_cluster_names(cJSON **out, const struct ek_run *run);
+/* The same of each group, in their order: by audit.json, or, before there is an audit of these groups, groups.json. */
+int ek_document_group_names(cJSON **out, const struct ek_run *run);
 
 #endif

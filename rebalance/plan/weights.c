@@ -22,7 +22,7 @@
 #include "rebalance/plan/design.h"
 #include "rebalance/plan/subset.h"
 
-enum { WEIGHTS_VERSION = 1, ROWS = 1 << 16, ROWS_IN_MEMORY = 1 << 24, UNITS_LISTED = 100 };
+enum { WEIGHTS_VERSION = 2, ROWS = 1 << 16, ROWS_IN_MEMORY = 1 << 24, UNITS_LISTED = 100 };
 
 static const char *const files[] = { "weights.npy", "members.npy", "groups.csv", "weights.json", NULL };
 enum { FILES = sizeof files / sizeof *files };
@@ -386,10 +386,12 @@ static int append_number(struct ek_buffer *b, double value)
 	return rc < 0 ? rc : ek_json_append_double(b, value);
 }
 
+/* Of what is told: levels of weight say nothing to people. */
 static int write_groups(const char *path, const struct ek_weights *w)
 {
-	const struct ek_units *units = &w->units;
-	const double total = (double)units->total;
+	const struct ek_units *units = w->told.k > 0 ? &w->told : &w->units;
+	const double *each = w->told.k > 0 ? w->told_visits : w->visits;
+	const double total = (double)w->units.total;
 	struct ek_atomic_file file = { 0 };
 	struct ek_buffer row = { 0 };
 	char number[16];
@@ -398,7 +400,7 @@ static int write_groups(const char *path, const struct ek_weights *w)
 	EK_TRY(ek_atomic_open(&file, path));
 	EK_TRY(ek_buffer_text(&row, "unit,name,images,share,weight,weighted_share,visits_per_image,visits\n"));
 	for (uint32_t k = 0; k < units->k; k++) {
-		const double size = (double)units->sizes[k], visits = w->visits[k];
+		const double size = (double)units->sizes[k], visits = each[k];
 
 		EK_TRY(ek_buffer_printf(&row, "%" PRIu32 ",", k));
 		EK_TRY(ek_csv_append(&row, ek_unit_name(number, units, k)));

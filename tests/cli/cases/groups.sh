@@ -95,6 +95,13 @@ run evenkeel cluster RUN --groups 3 --quiet
 run evenkeel weights RUN --by group --scheme inverse --name found --quiet
 run evenkeel weights RUN --scheme tree --name tree --quiet
 run evenkeel weights RUN --scheme blend --by label --name blend --quiet
+cut -d, -f2,3,6 RUN/weights/found/groups.csv
+evenkeel balance RUN --by group --to smallest --name found --quiet >/dev/null
+evenkeel audit RUN --quiet >/dev/null
+# The report tells what both do to the groups, and what those mostly are.
+grep -o '<caption><bdi>Groups</bdi>' RUN/report.html | sort -u
+grep -o '<tr><th scope="row"><bdi>g2</bdi><small class="mostly" title="mostly check">' RUN/report.html | wc -l
+grep -o 'every <bdi>group</bdi> is shown equally often' RUN/report.html | sort -u
 evenkeel audit RUN --groups auto --quiet | grep -A 2 'groups: found'
 grep -o 'Found without labels' RUN/report.html
 run evenkeel cluster RUN --groups 200 --quiet
