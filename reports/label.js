@@ -7,6 +7,7 @@
 	const none = { key: "0", word: "none of these", group: null };
 	const words = {
 		teach: "The images that teach most. Choose a group, click what belongs to it.",
+		search: "Likely images of a group with few labels. Click those that belong to it, then say that you see no more.",
 		random: "A simple random sample, for honest shares. Leave none out.",
 		groups: "What is labelled. Give some images another group to split this one.",
 	};
@@ -14,6 +15,8 @@
 	let state; // of the server, with what it answered last
 	let person = null;
 	let mode = "teach";
+	let chosen = false; // by hand, this sheet
+	let wanted; // the name of the group that is searched for
 	let sheet = []; // { image, said, group, sure }; said: "" nothing, null none of the groups
 	let brush; // the name of the group that a click gives; null: none of these; undefined: not chosen yet
 	let queue = Promise.resolve(); // of what is told to the server
@@ -29,6 +32,9 @@
 	};
 	const open = () => sheet.filter((entry) => entry.said === "");
 	const proposed = () => open().filter((entry) => entry.group !== null);
+
+	const isShort = (g) => g.images < state.target;
+	const shortest = () => state.groups.filter(isShort).sort((a, b) => a.images - b.images)[0];
 
 	// --- what is shown ---
 
@@ -50,6 +56,23 @@
 		if (state.disputed > 0)
 			parts.push(number(state.disputed) + " on which people differ");
 		$("counts").textContent = parts.join("; ");
+		renderShort();
+	}
+
+	// Which groups still want labels, and the way to them.
+	function renderShort() {
+		const few = state.groups.filter(isShort);
+		const focus = $("short").contains(document.activeElement) ? document.activeElement.dataset.group : undefined;
+		$("short").hidden = few.length === 0 || state.labelled === 0;
+		$("short").replaceChildren("Show likely ones of ", ...few.map((g) => {
+			const button = make("button", null, { type: "button", "aria-label": "Search for " + g.name + ", " + count(g.images, "label"),
+				"aria-pressed": String(mode === "search" && wanted === g.name), "data-group": g.name });
+			button.append(make("span", g.name, { class: "word" }), make("span", number(g.images), { class: "many" }));
+			button.addEventListener("click", () => search(g.name));
+			return button;
+		}));
+		if (focus !== undefined)
+			([...$("short").children].find((b) => b.dataset.group === focus) || $("sheet")).focus();
 	}
 
 	function brushButton(group, key, images) {
@@ -77,7 +100,11 @@
 		$("confirm").hidden = proposed().length === 0;
 		$("confirm").replaceChildren("Confirm " + number(proposed().length), make("span", proposed().length === 1 ? " proposal" : " proposals", { class: "wide" }),
 			" ", make("kbd", "Enter"));
-		$("next").hidden = mode === "groups";
+		$("pass").hidden = mode !== "search" || left === 0;
+		$("pass-words").textContent = left === sheet.length ? "no" : "no more";
+		$("pass-group").textContent = " " + wanted;
+		$("pass").setAttribute("aria-label", "I see " + $("pass-words").textContent + " " + wanted);
+		$("next").hidden = mode === "groups" || !$("pass").hidden;
 	}
 
 	function tileWords(entry) {
@@ -115,7 +142,8 @@
 	function render() {
 		$("sheet").replaceChildren(...sheet.map(makeTile));
 		$("none").hidden = sheet.length > 0;
-		$("none").textContent = mode === "groups" ? "Nothing is labelled so." : "Every image is labelled.";
+		$("none").textContent = mode === "groups" ? "Nothing is labelled so."
+			: mode === "search" ? "No image is left that was not looked at." : "Every image is labelled.";
 		refresh();
 	}
 
@@ -134,6 +162,29 @@
 			button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
 		$("mode").textContent = words[mode];
 		$("group-tools").hidden = mode !== "groups";
+		$("search-tools").hidden = mode !== "search";
+	}
+
+	// The group that was chosen, or the one with the fewest labels; once it has enough, the next that has not.
+	function renderWanted() {
+		const now = state.groups.find((g) => g.name === wanted);
+		const next = shortest();
+		if (!now || (!isShort(now) && next && !chosen))
+			wanted = (next || state.groups[0] || {}).name;
+		chosen = false;
+		brush = wanted;
+		$("wanted").replaceChildren(...state.groups.map((g) => make("option", g.name, { value: g.name })));
+		$("wanted").value = wanted;
+		const group = state.groups.find((g) => g.name === wanted);
+		$("passed").textContent = (group.images >= state.target ? "It has " + number(group.images) + " labels. " : "") +
+			(group.passed > 0 ? count(group.passed, "image") + " passed over so far." : "");
+	}
+
+	function search(name) {
+		mode = "search";
+		wanted = name;
+		chosen = true;
+		load();
 	}
 
 	function renderWhich(chosen) {
@@ -153,13 +204,18 @@
 		renderModes();
 		if (mode === "groups")
 			renderWhich(which);
+		if (mode === "search" && state.groups.length === 0)
+			return askGroups();
+		if (mode === "search")
+			renderWanted();
 		try {
-			const answer = await ask(mode === "groups" ? "/group/" + $("which").value : "/" + mode);
+			const answer = await ask(mode === "groups" ? "/group/" + $("which").value
+				: mode === "search" ? "/search/" + state.groups.findIndex((g) => g.name === wanted) : "/" + mode);
 			if (mine !== turn)
 				return;
 			sheet = answer.images;
 			render();
-			tell(count(sheet.length, "image") + (proposed().length > 0 ? ", " + count(proposed().length, "proposal") : "") + ".");
+			tell((mode === "search" ? "Looking for " + wanted + ": " : "") + count(sheet.length, "image") + (proposed().length > 0 ? ", " + count(proposed().length, "proposal") : "") + ".");
 		} catch (error) {
 			complain(error, "The images cannot be shown.", load);
 		}
@@ -242,6 +298,14 @@
 
 	async function rest() {
 		if (brush !== undefined && await give(open(), brush) && mode !== "groups")
+			load();
+	}
+
+	// Nothing else of the sheet is of the group that is searched for.
+	async function pass() {
+		const images = open().map((e) => e.image);
+		if (mode === "search" && images.length > 0 &&
+			await send("/label", { images, not: wanted }, "Not saved.", pass, () => undefined))
 			load();
 	}
 
@@ -352,7 +416,7 @@
 		const action = key.startsWith("Arrow") ? () => move(key)
 			: key >= "0" && key <= "9" && key.length === 1 ? () => digit(key)
 			: key === "Enter" && (target.tagName !== "BUTTON" || target.classList.contains("tile")) ? confirm
-			: { a: rest, j: () => $("next").hidden || load(), z: undo, "?": () => $("help-dialog").showModal() }[key.toLowerCase()];
+			: { a: rest, n: pass, j: () => $("next").hidden || load(), z: undo, "?": () => $("help-dialog").showModal() }[key.toLowerCase()];
 		if (action === undefined || (event.repeat && !key.startsWith("Arrow")))
 			return;
 		event.preventDefault();
@@ -368,6 +432,8 @@
 				load();
 			});
 		$("which").addEventListener("change", load);
+		$("wanted").addEventListener("change", () => search($("wanted").value));
+		$("pass").addEventListener("click", pass);
 		$("group-tools").addEventListener("submit", rename);
 		$("rest").addEventListener("click", rest);
 		$("confirm").addEventListener("click", confirm);

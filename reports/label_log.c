@@ -73,17 +73,18 @@ static int compare_said(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* All that was said, in the order of images, of people, of time; and the names. */
-static int replay(struct said **out, size_t *count, struct names *names, const struct ek_label_log *log)
+/* All that was said, in the order of images, of people, of time; the names; and log->nots, by the names' numbers. */
+static int replay(struct said **out, size_t *count, struct names *names, struct ek_label_log *log)
 {
-	size_t most = 0;
+	size_t most = 0, most_not = 0;
 	int32_t group;
 	int rc;
 
-	*count = 0;
+	*count = log->not_count = 0;
 	for (size_t i = 0; i < log->act_count; i++)
-		most += log->acts[i].undone ? 0 : log->acts[i].count;
+		*(log->acts[i].is_not ? &most_not : &most) += log->acts[i].undone ? 0 : log->acts[i].count;
 	EK_TRY(ek_alloc(out, most + 1, sizeof **out));
+	EK_TRY(ek_resize(&log->nots, most_not + 1, sizeof *log->nots));
 	for (size_t i = 0; i < log->act_count; i++) {
 		const struct ek_label_act *act = &log->acts[i];
 
@@ -91,6 +92,12 @@ static int replay(struct said **out, size_t *count, struct names *names, const s
 			continue;
 		if (act->to != NULL) {
 			rename_group(names, act);
+			continue;
+		}
+		if (act->is_not) {
+			if ((group = find_name(names, act->group)) >= 0)
+				for (size_t j = 0; j < act->count; j++)
+					log->nots[log->not_count++] = (struct ek_label_not){ act->images[j], group };
 			continue;
 		}
 		group = act->group == NULL ? EK_LABEL_NONE : NOTHING;
@@ -152,19 +159,16 @@ out:
 	return rc;
 }
 
-static int settle_labels(struct ek_label_log *log, const struct said *said, size_t count, const struct names *names)
+/* place: [names] of each among the groups */
+static int settle_labels(struct ek_label_log *log, const struct said *said, size_t count, const struct names *names,
+                         const int32_t *place)
 {
 	uint32_t *votes = NULL;
-	int32_t *place = NULL; /* of a name among the groups */
-	int32_t groups = 0;
 	int rc;
 
 	EK_TRY(ek_alloc(&votes, names->count + 1, sizeof *votes));
-	EK_TRY(ek_alloc(&place, names->count + 1, sizeof *place));
 	EK_TRY(ek_resize(&log->labels, count + 1, sizeof *log->labels));
 	memset(votes, 0, (names->count + 1) * sizeof *votes);
-	for (size_t i = 0; i < names->count; i++)
-		place[i] = names->same[i] == (int32_t)i ? groups++ : -1;
 	log->label_count = log->none = log->disputed = 0;
 	for (size_t i = 0, next; i < count; i = next) {
 		struct ek_label label;
@@ -183,22 +187,51 @@ static int settle_labels(struct ek_label_log *log, const struct said *said, size
 	}
 out:
 	free(votes);
-	free(place);
 	return rc;
+}
+
+static int compare_nots(const void *a, const void *b)
+{
+	const struct ek_label_not *x = a, *y = b;
+
+	if (x->image != y->image)
+		return x->image < y->image ? -1 : 1;
+	return x->group < y->group ? -1 : x->group > y->group;
+}
+
+/* Each once, and none of an image that has a label by now. */
+static void settle_nots(struct ek_label_log *log, const struct names *names, const int32_t *place)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < log->not_count; i++)
+		log->nots[i].group = place[resolve(names, log->nots[i].group)];
+	qsort(log->nots, log->not_count, sizeof *log->nots, compare_nots);
+	for (size_t i = 0; i < log->not_count; i++)
+		if ((count == 0 || compare_nots(&log->nots[count - 1], &log->nots[i]) != 0) &&
+		    ek_label_log_find(log, log->nots[i].image) == NULL)
+			log->nots[count++] = log->nots[i];
+	log->not_count = count;
 }
 
 static int settle(struct ek_label_log *log)
 {
 	struct names names = { 0 };
 	struct said *said = NULL;
+	int32_t *place = NULL, groups = 0;
 	size_t count;
 	int rc;
 
 	EK_TRY(replay(&said, &count, &names, log));
 	EK_TRY(settle_groups(log, &names));
-	EK_TRY(settle_labels(log, said, count, &names));
+	EK_TRY(ek_alloc(&place, names.count + 1, sizeof *place));
+	for (size_t i = 0; i < names.count; i++)
+		place[i] = names.same[i] == (int32_t)i ? groups++ : -1;
+	EK_TRY(settle_labels(log, said, count, &names, place));
+	settle_nots(log, &names, place);
 out:
 	free(said);
+	free(place);
 	free(names.names);
 	free(names.same);
 	return rc;
@@ -233,8 +266,10 @@ int ek_label_log_check(const struct ek_label_log *log, const struct ek_label_act
 {
 	int rc = 0;
 
-	if (act->group != NULL && (act->group[0] != 0 || act->to != NULL))
+	if (act->group != NULL && (act->group[0] != 0 || act->to != NULL || act->is_not))
 		EK_TRY(ek_journal_check_name(act->group, EK_LABEL_NAME_MAX, "a group"));
+	if (act->is_not && ek_label_log_group(log, act->group) < 0)
+		return ek_fail(EK_EUSAGE, "there is no group \"%s\"", act->group);
 	if (act->to != NULL) {
 		EK_TRY(ek_journal_check_name(act->to, EK_LABEL_NAME_MAX, "a group"));
 		if (act->group == NULL || ek_label_log_group(log, act->group) < 0)
@@ -319,6 +354,13 @@ const struct ek_label *ek_label_log_find(const struct ek_label_log *log, uint64_
 	               : bsearch(&image, log->labels, log->label_count, sizeof *log->labels, compare_labels);
 }
 
+int ek_label_log_is_not(const struct ek_label_log *log, uint64_t image, int32_t group)
+{
+	const struct ek_label_not key = { image, group };
+
+	return log->not_count > 0 && bsearch(&key, log->nots, log->not_count, sizeof *log->nots, compare_nots) != NULL;
+}
+
 int ek_label_log_format(struct ek_buffer *out, const struct ek_label_log *log, const struct ek_label_act *act, int undo)
 {
 	int rc;
@@ -335,7 +377,7 @@ int ek_label_log_format(struct ek_buffer *out, const struct ek_label_log *log, c
 			EK_TRY(ek_buffer_printf(out, "%s%" PRIu64, i > 0 ? ", " : "", act->images[i]));
 		EK_TRY(ek_buffer_text(out, "]"));
 		if (act->group != NULL)
-			EK_TRY(ek_journal_member(out, "group", act->group));
+			EK_TRY(ek_journal_member(out, act->is_not ? "not" : "group", act->group));
 		else
 			EK_TRY(ek_buffer_text(out, ", \"group\": null"));
 	}
@@ -371,6 +413,7 @@ out:
 static int read_act(struct ek_label_act *act, const cJSON *object, const char *where)
 {
 	const cJSON *group = ek_json_member(object, "group"), *old = ek_json_member(object, "rename");
+	const cJSON *not = ek_json_member(object, "not");
 	const char *to;
 	int rc = 0;
 
@@ -380,6 +423,12 @@ static int read_act(struct ek_label_act *act, const cJSON *object, const char *w
 			return ek_fail(EK_EDATA, "%s: rename is no name", where);
 		act->group = old->valuestring;
 		act->to = (char *)(uintptr_t)to; /* is copied */
+	} else if (not != NULL) {
+		if (!cJSON_IsString(not ))
+			return ek_fail(EK_EDATA, "%s: not is no name", where);
+		act->group = not ->valuestring;
+		act->is_not = 1;
+		EK_TRY(read_images(act, object, where));
 	} else {
 		if (!cJSON_IsString(group) && !cJSON_IsNull(group))
 			return ek_fail(EK_EDATA, "%s: group is no name and not null", where);
@@ -412,7 +461,7 @@ static int take(void *context, const cJSON *object, const char *where)
 		goto out;
 	}
 	EK_TRY(read_act(&act, object, where));
-	if (act.group != NULL && (act.group[0] != 0 || act.to != NULL))
+	if (act.group != NULL && (act.group[0] != 0 || act.to != NULL || act.is_not))
 		EK_TRY(ek_journal_check_name(act.group, EK_LABEL_NAME_MAX, "a group"));
 	if (act.to != NULL)
 		EK_TRY(ek_journal_check_name(act.to, EK_LABEL_NAME_MAX, "a group"));
@@ -459,5 +508,6 @@ void ek_label_log_release(struct ek_label_log *log)
 	free(log->groups);
 	free(log->sizes);
 	free(log->labels);
+	free(log->nots);
 	*log = (struct ek_label_log){ 0 };
 }

@@ -4,12 +4,14 @@
  *	{"images": [17, 40], "group": "cat", "by": "Anna", "time": "2026-11-25T19:00:00Z"}
  *	{"images": [41], "group": null, "by": …}      they belong to none of the groups
  *	{"images": [40], "group": "", "by": …}        what Anna said of them no longer counts
+ *	{"images": [50, 51], "not": "cat", "by": …}   they were looked at in search of cats, and are none
  *	{"images": [], "group": "dog", "by": …}       there is a group of this name
  *	{"rename": "cat", "to": "kitten", "by": …}    a group has another name; one that is there already takes it in
  *	{"undo": true, "by": "Anna", "time": …}       Anna's newest act that stands is taken back
  *
  * Replaying the acts that stand, in order, gives what each person says last of each image. An image has the group that
- * most people say; where two groups have as many it is disputed and has none.
+ * most people say; where two groups have as many it is disputed and has none. What an image is not gives it no group,
+ *and counts as long as it has none.
  */
 #ifndef EK_REPORTS_LABEL_LOG_H
 #define EK_REPORTS_LABEL_LOG_H
@@ -30,6 +32,7 @@ enum {
 
 struct ek_label_act {
 	char *group, *to; /* group NULL: none of them; "": no longer said; to: a renaming */
+	int is_not;       /* the images are not of the group */
 	uint64_t *images; /* [count] */
 	size_t count;
 	uint32_t person;
@@ -42,6 +45,12 @@ struct ek_label {
 	uint64_t image;
 	int32_t group;   /* index into groups, or EK_LABEL_… */
 	uint32_t people; /* who say something of it */
+};
+
+/* Somebody who looked for a group passed this image over. */
+struct ek_label_not {
+	uint64_t image;
+	int32_t group; /* index into groups */
 };
 
 struct ek_label_log {
@@ -57,6 +66,8 @@ struct ek_label_log {
 	struct ek_label *labels; /* [label_count], by image */
 	size_t label_count;
 	size_t none, disputed;
+	struct ek_label_not *nots; /* [not_count], by image, then group; of images without a label */
+	size_t not_count;
 };
 
 /* Replay a file and settle; none is an empty log. Start with `= { 0 }`, release in any case. Damaged lines: journal.h.
@@ -79,6 +90,8 @@ const struct ek_label_act *ek_label_log_newest(const struct ek_label_log *log, u
 
 /* What was said of an image, or NULL. */
 const struct ek_label *ek_label_log_find(const struct ek_label_log *log, uint64_t image);
+/* 1 if the image was passed over in search of the group. */
+int ek_label_log_is_not(const struct ek_label_log *log, uint64_t image, int32_t group);
 /* The index of a group, or -1. */
 int32_t ek_label_log_group(const struct ek_label_log *log, const char *name);
 

@@ -34,6 +34,15 @@ uint64_t ek_label_random_done(const struct ek_label_log *log, const struct ek_la
 	return done;
 }
 
+static size_t count_passed(const struct ek_label_log *log, int32_t group)
+{
+	size_t passed = 0;
+
+	for (size_t i = 0; i < log->not_count; i++)
+		passed += log->nots[i].group == group;
+	return passed;
+}
+
 /* The members that change, without braces. */
 static int write_counts(struct ek_buffer *out, const struct ek_label_page *page)
 {
@@ -44,7 +53,8 @@ static int write_counts(struct ek_buffer *out, const struct ek_label_page *page)
 	for (size_t i = 0; i < log->group_count; i++) {
 		EK_TRY(ek_buffer_text(out, i > 0 ? ", {\"name\": " : "{\"name\": "));
 		EK_TRY(ek_json_append_string(out, log->groups[i], strlen(log->groups[i])));
-		EK_TRY(ek_buffer_printf(out, ", \"images\": %zu}", log->sizes[i]));
+		EK_TRY(ek_buffer_printf(out, ", \"images\": %zu, \"passed\": %zu}", log->sizes[i],
+		                        count_passed(log, (int32_t)i)));
 	}
 	EK_TRY(ek_buffer_printf(
 		out,
@@ -137,6 +147,25 @@ static int answer_teach(void *context, const struct ek_server_request *request, 
 	(void)request;
 	EK_TRY(ek_label_file_refresh(page->file));
 	EK_TRY(page->teacher->propose(page->teacher->context, &page->file->log, sheet, EK_LABEL_SHEET, &count));
+	EK_TRY(write_sheet(&reply->body, &page->file->log, sheet, count));
+out:
+	return rc;
+}
+
+static int answer_search(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
+{
+	struct ek_label_page *page = context;
+	struct ek_label_proposal sheet[EK_LABEL_SHEET];
+	size_t count;
+	int rc;
+
+	EK_TRY(ek_label_file_refresh(page->file));
+	if (request->number >= page->file->log.group_count) {
+		reply->status = 404;
+		return ek_fail(EK_EUSAGE, "there is no group %" PRIu64, request->number);
+	}
+	EK_TRY(page->teacher->search(page->teacher->context, &page->file->log, (int32_t)request->number, sheet,
+	                             EK_LABEL_SHEET, &count));
 	EK_TRY(write_sheet(&reply->body, &page->file->log, sheet, count));
 out:
 	return rc;
@@ -253,7 +282,8 @@ static int answer_label(void *context, const struct ek_server_request *request, 
 	int rc;
 
 	EK_TRY(ek_server_json(&body, request));
-	group = ek_json_member(body, "group");
+	act.is_not = cJSON_IsString(ek_json_member(body, "not"));
+	group = ek_json_member(body, act.is_not ? "not" : "group");
 	if (!cJSON_IsString(group) && !cJSON_IsNull(group)) {
 		rc = ek_fail(EK_EUSAGE, "the request names no group");
 		goto out;
@@ -321,21 +351,13 @@ out:
 }
 
 const struct ek_server_route ek_label_routes[] = {
-	{ "GET", "/", NULL, &files[0] },
-	{ "GET", "/icon.svg", NULL, &files[1] },
-	{ "GET", "/common.js", NULL, &files[2] },
-	{ "GET", "/page.css", NULL, &files[3] },
-	{ "GET", "/review.css", NULL, &files[4] },
-	{ "GET", "/label.css", NULL, &files[5] },
-	{ "GET", "/label.js", NULL, &files[6] },
-	{ "GET", "/state", answer_state, NULL },
-	{ "GET", "/teach", answer_teach, NULL },
-	{ "GET", "/random", answer_random, NULL },
-	{ "GET", "/group/#", answer_group, NULL },
-	{ "GET", "/image/#", answer_image, NULL },
-	{ "POST", "/person", answer_person, NULL },
-	{ "POST", "/label", answer_label, NULL },
-	{ "POST", "/rename", answer_rename, NULL },
-	{ "POST", "/undo", answer_undo, NULL },
-	{ NULL, NULL, NULL, NULL },
+	{ "GET", "/", NULL, &files[0] },           { "GET", "/icon.svg", NULL, &files[1] },
+	{ "GET", "/common.js", NULL, &files[2] },  { "GET", "/page.css", NULL, &files[3] },
+	{ "GET", "/review.css", NULL, &files[4] }, { "GET", "/label.css", NULL, &files[5] },
+	{ "GET", "/label.js", NULL, &files[6] },   { "GET", "/state", answer_state, NULL },
+	{ "GET", "/teach", answer_teach, NULL },   { "GET", "/search/#", answer_search, NULL },
+	{ "GET", "/random", answer_random, NULL }, { "GET", "/group/#", answer_group, NULL },
+	{ "GET", "/image/#", answer_image, NULL }, { "POST", "/person", answer_person, NULL },
+	{ "POST", "/label", answer_label, NULL },  { "POST", "/rename", answer_rename, NULL },
+	{ "POST", "/undo", answer_undo, NULL },    { NULL, NULL, NULL, NULL },
 };

@@ -7,17 +7,18 @@
  *	GET  /teach      a sheet of images that teach most, each with the group that it is taken for by now:
  *	                 {"images": [{"image", "group", "said", "sure"}]}; said: what people said of it, "" nothing yet,
  *	                 null none of the groups; group, sure: what it is taken for and how surely, or null
- *	GET  /random     the next sheet of a simple random sample, with no group that it is taken for
- *	GET  /group/#    a sheet of images that people say are of this group, by its number
- *	                 the number of groups: of none of them; one more: disputed
- *	GET  /image/#    an image
- *	POST /person     {"by"}: joins
- *	POST /label      {"by", "images": [numbers], "group": "name", null (none of the groups) or "" (take back)}
- *	POST /rename     {"by", "group", "to"}: a group that is there already takes it in
- *	POST /undo       {"by"}: the person's newest act; with "images" as a sheet has them, those that it was of
+ *	GET  /search/#   a sheet of images that are likeliest of this group, by its number, without those that were
+ *passed over in search of it GET  /random     the next sheet of a simple random sample, with no group that it is taken
+ *for GET  /group/#    a sheet of images that people say are of this group, by its number the number of groups: of none
+ *of them; one more: disputed GET  /image/#    an image POST /person     {"by"}: joins POST /label      {"by", "images":
+ *[numbers], "group": "name", null (none of the groups) or "" (take back)}, or, of images that were passed over in
+ *search of a group, {"by", "images", "not": "name"} POST /rename     {"by", "group", "to"}: a group that is there
+ *already takes it in POST /undo       {"by"}: the person's newest act; with "images" as a sheet has them, those that it
+ *was of
  *
- * POST is answered when it is on disk, with {"groups": [{"name", "images"}], "none", "disputed", "labelled", "random",
- * "edits"}: random: so many of the random sample, from its start, are labelled.
+ * POST is answered when it is on disk, with {"groups": [{"name", "images", "passed"}], "none", "disputed", "labelled",
+ *"random", "edits"}: passed: images passed over in search of it, and without a label; random: so many of the random
+ *sample, from its start, are labelled.
  */
 #ifndef EK_REPORTS_LABEL_PAGE_H
 #define EK_REPORTS_LABEL_PAGE_H
@@ -43,6 +44,9 @@ struct ek_label_teacher {
 	/* At most `most` images of which nothing is said yet, those first that teach most. */
 	int (*propose)(void *context, const struct ek_label_log *log, struct ek_label_proposal *out, size_t most,
 	               size_t *count);
+	/* The same of those that are likeliest of this group. */
+	int (*search)(void *context, const struct ek_label_log *log, int32_t group, struct ek_label_proposal *out,
+	              size_t most, size_t *count);
 	/* The image at a place of a random order of all. */
 	uint64_t (*random)(void *context, uint64_t place);
 };

@@ -205,3 +205,83 @@ out:
 	free(taken);
 	return rc;
 }
+
+/* How likely a row is of the group by cosines with means [groups + 1], of what was passed over the last, or, while it
+ * has no mean, how evenly likely of all others; and what it is taken for. */
+static double likely(struct ek_teach_pick *pick, const float *x, size_t d, const double *means, const size_t *sizes,
+                     size_t groups, size_t group)
+{
+	double all = 0, wanted = 0, best = 0, mean = 0; /* mean: of the exponents */
+
+	pick->group = -1;
+	for (size_t g = 0; g <= groups; g++) {
+		double cosine = 0, part;
+
+		if (sizes[g] == 0)
+			continue;
+		for (size_t j = 0; j < d; j++)
+			cosine += x[j] * means[g * d + j];
+		part = exp(cosine / temperature);
+		all += part;
+		mean += part * cosine / temperature;
+		wanted = g == group ? part : wanted;
+		if (g < groups && part > best) {
+			best = part;
+			pick->group = (int32_t)g;
+		}
+	}
+	if (all == 0)
+		return 0;
+	pick->sure = best / all;
+	return sizes[group] > 0 ? wanted / all : log(all) - mean / all;
+}
+
+/* A row that was found, and how likely it is. */
+struct find {
+	struct ek_teach_pick pick;
+	double likely;
+};
+
+static int by_likely(const void *a, const void *b)
+{
+	const struct find *x = a, *y = b;
+
+	if (x->likely < y->likely || x->likely > y->likely)
+		return x->likely > y->likely ? -1 : 1;
+	return x->pick.row < y->pick.row ? -1 : x->pick.row > y->pick.row;
+}
+
+int ek_teach_search(struct ek_teach_pick *out, size_t most, size_t *found, const float *x, size_t count, size_t d,
+                    const int32_t *said, size_t groups, size_t group, const uint8_t *passed)
+{
+	struct find *finds = NULL;
+	double *means = NULL;
+	size_t *sizes = NULL, open = 0;
+	int32_t *lessons = NULL; /* as said, what was passed over being a group more */
+	int rc;
+
+	*found = 0;
+	EK_TRY(ek_alloc(&means, (groups + 1) * d, sizeof *means));
+	EK_TRY(ek_alloc(&sizes, groups + 1, sizeof *sizes));
+	EK_TRY(ek_alloc(&lessons, count, sizeof *lessons));
+	EK_TRY(ek_alloc(&finds, count, sizeof *finds));
+	for (size_t i = 0; i < count; i++)
+		lessons[i] = said[i] == EK_TEACH_OPEN && passed[i] ? (int32_t)groups : said[i];
+	(void)find_means(means, sizes, x, count, d, lessons, groups + 1);
+	for (size_t i = 0; i < count; i++)
+		if (lessons[i] == EK_TEACH_OPEN) {
+			struct find *f = &finds[open++];
+
+			f->pick.row = i;
+			f->likely = likely(&f->pick, x + i * d, d, means, sizes, groups, group);
+		}
+	qsort(finds, open, sizeof *finds, by_likely);
+	for (; *found < most && *found < open; ++*found)
+		out[*found] = finds[*found].pick;
+out:
+	free(finds);
+	free(means);
+	free(sizes);
+	free(lessons);
+	return rc;
+}

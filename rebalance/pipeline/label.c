@@ -89,6 +89,29 @@ out:
 	return rc;
 }
 
+static int search(void *context, const struct ek_label_log *log, int32_t group, struct ek_label_proposal *out,
+                  size_t most, size_t *count)
+{
+	struct ek_label_pool *p = context;
+	struct ek_teach_pick *picks = NULL;
+	uint8_t *passed = NULL;
+	int rc;
+
+	EK_TRY(ek_alloc(&picks, most, sizeof *picks));
+	EK_TRY(ek_alloc(&passed, p->count, sizeof *passed));
+	fill_said(p, log);
+	for (size_t i = 0; i < p->count; i++)
+		passed[i] = ek_label_log_is_not(log, p->ids[i], group) != 0;
+	EK_TRY(ek_teach_search(picks, most, count, p->x, p->count, p->d, p->said, log->group_count, (size_t)group,
+	                       passed));
+	for (size_t i = 0; i < *count; i++)
+		out[i] = (struct ek_label_proposal){ p->ids[picks[i].row], picks[i].group, picks[i].sure };
+out:
+	free(picks);
+	free(passed);
+	return rc;
+}
+
 static int order_typical(struct ek_label_pool *p, const struct ek_run *run)
 {
 	const uint64_t n = p->images;
@@ -187,7 +210,7 @@ static int serve(const struct ek_run *run, const struct ek_do_label_options *o, 
 	struct ek_label_file file = { .journal = EK_JOURNAL_NONE };
 	struct ek_real_images images = { 0 };
 	struct ek_label_pool *pool = NULL;
-	struct ek_label_teacher teacher = { .propose = propose, .random = random_image };
+	struct ek_label_teacher teacher = { .propose = propose, .search = search, .random = random_image };
 	struct ek_label_page page = {
 		.file = &file, .images = &images, .teacher = &teacher, .name = o->name, .person = o->person
 	};

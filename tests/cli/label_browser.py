@@ -144,6 +144,41 @@ def a_sheet_at_once(page):
     page.clean("sheets")
 
 
+def a_search(page):
+    """For the group with the fewest labels: what is clicked is of it, what is passed over does not come again."""
+    short = page.js("[...document.querySelectorAll('#short button')].map((b) => b.getAttribute('aria-label'))")
+    expect([words.rpartition(", ")[0] for words in short] == ["Search for bar", "Search for ring"], f"short of labels: {short}")
+    page.other("document.querySelector('[data-mode=search]').click()")
+    expect(page.js("document.getElementById('wanted').value") == "ring", "another group is searched for")
+    expect(page.js("document.querySelector('.groups [aria-pressed=true] .word').textContent") == "ring", "another group is chosen")
+    expect(page.js("document.getElementById('next').hidden"), "a search goes on without a word")
+    page.live("Looking for ring: 24 images", "a search")
+    page.look("search")
+    page.clean("search")
+    page.click(0)
+    expect(page.chip(0) == "ring", page.chip(0))
+    expect(page.js("document.getElementById('pass').getAttribute('aria-label')") == "I see no more ring", "what is left")
+    first, count = page.images(), len(page.review.lines())
+    page.other("document.activeElement.blur(); document.getElementById('pass').click()")
+    expect(len(page.review.lines()) == count + 1, str(page.review.lines()[count:]))
+    expect(last(page.review) | {"time": ""} == {"images": first[1:], "not": "ring", "by": "Anna", "time": ""}, str(last(page.review)))
+    expect(not set(first) & set(page.images()), "what was passed over comes again")
+    expect(page.text("passed") == "23 images passed over so far.", page.text("passed"))
+    second = page.images()
+    page.other("document.dispatchEvent(new KeyboardEvent('keydown', { key: 'n', bubbles: true }))")
+    expect(last(page.review)["not"] == "ring" and last(page.review)["images"] == second, str(last(page.review)))
+    page.other("document.getElementById('undo').click()")
+    expect(page.images() == second, "an undo does not bring back what was passed over")
+    # Once the group has enough labels, the next that is short of them comes; then none is.
+    page.other("document.activeElement.blur(); document.getElementById('rest').click()")
+    expect(page.js("document.getElementById('wanted').value") == "bar", "the next group that has few labels does not come")
+    page.other("document.getElementById('rest').click()")
+    expect(page.js("document.getElementById('short').hidden"), "a group is short of labels: " + page.text("short"))
+    expect(page.text("passed").startswith("It has "), page.text("passed"))
+    page.other("document.querySelector('[data-mode=teach]').click()")
+    page.clean("after a search")
+
+
 def a_random_sample(page):
     page.other("document.querySelector('[data-mode=random]').click()")
     first = page.images()
@@ -213,8 +248,12 @@ def at_phone_width(page):
 def without_the_token(review):
     answer = review.talk(f"GET /state HTTP/1.1\r\nHost: {review.host}\r\nConnection: close\r\n\r\n".encode())
     expect(status(answer) == 403, f"the state without the token: {answer[:80]}")
+    answer = review.talk(f"GET /search/0 HTTP/1.1\r\nHost: {review.host}\r\nConnection: close\r\n\r\n".encode())
+    expect(status(answer) == 403, f"a search without the token: {answer[:80]}")
     for path, body, wanted in (("/label", {"by": "A", "images": [10**6], "group": "x"}, 400), ("/label", {"by": "A", "images": [1]}, 400),
                                ("/label", {"by": "A", "images": [1], "group": " x"}, 400), ("/label", {"images": [1], "group": "x"}, 400),
+                               ("/label", {"by": "A", "images": [1], "not": "not there"}, 400),
+                               ("/label", {"by": "A", "images": [10**6], "not": "ring"}, 400), ("/search/99", None, 404),
                                ("/rename", {"by": "A", "group": "not there", "to": "x"}, 400), ("/undo", {"by": "nobody"}, 400),
                                ("/group/99", None, 404), ("/image/100000", None, 404)):
         code, text = review.ask("POST" if body else "GET", path, body)
@@ -234,6 +273,7 @@ def main():
         groups_are_named(page)
         by_click_and_by_key(page)
         a_sheet_at_once(page)
+        a_search(page)
         a_random_sample(page)
         groups_are_renamed_merged_and_split(page)
         a_screen_reader_finds_names(page)

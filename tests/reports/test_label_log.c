@@ -111,6 +111,37 @@ static void an_undo_takes_back_the_newest_act_of_its_person(void **state)
 	ek_label_log_release(&log);
 }
 
+static void what_an_image_is_not_counts_until_it_has_a_label(void **state)
+{
+	uint64_t images[] = { 7 };
+	char frog[] = "frog";
+	struct ek_label_log log;
+	int32_t cat, dog;
+
+	(void)state;
+	parse(&log, "{\"images\": [], \"group\": \"cat\"" ANNA "{\"images\": [9], \"group\": \"dog\"" ANNA
+	            "{\"images\": [5, 1, 9, 5], \"not\": \"cat\"" ANNA "{\"images\": [1, 5], \"not\": \"cat\"" BEN
+	            "{\"images\": [5], \"not\": \"frog\"" BEN "{\"rename\": \"cat\", \"to\": \"kitten\"" BEN);
+	cat = ek_label_log_group(&log, "kitten");
+	dog = ek_label_log_group(&log, "dog");
+	assert_int_equal(log.group_count, 2); /* what is not a frog makes no group of frogs */
+	assert_int_equal(log.not_count, 2);
+	assert_int_equal(log.label_count, 1);
+	assert_true(ek_label_log_is_not(&log, 1, cat) && ek_label_log_is_not(&log, 5, cat));
+	assert_false(ek_label_log_is_not(&log, 9, cat) || ek_label_log_is_not(&log, 1, dog));
+	/* Ben's words are taken back, Anna's stand; what has a label is no longer looked for. */
+	for (int i = 0; i < 3; i++)
+		assert_ok(ek_label_log_undo(&log, 1));
+	assert_int_equal(log.not_count, 2);
+	assert_ok(ek_label_log_add(&log, &(struct ek_label_act){ .group = frog, .images = images, .count = 1 }));
+	assert_ok(ek_label_log_add(&log,
+	                           &(struct ek_label_act){ .group = frog, .images = images, .count = 1, .is_not = 1 }));
+	assert_int_equal(log.not_count, 2);
+	assert_fails(ek_label_log_check(&log, &(struct ek_label_act){ .group = (char[]){ "bird" }, .is_not = 1 }),
+	             EK_EUSAGE, "there is no group \"bird\"");
+	ek_label_log_release(&log);
+}
+
 static void damaged_lines_are_left_out(void **state)
 {
 	static const char *const lines[] = {
@@ -119,6 +150,8 @@ static void damaged_lines_are_left_out(void **state)
 		"{\"images\": [0.5], \"group\": \"cat\"" ANNA,
 		"{\"images\": 1, \"group\": \"cat\"" ANNA,
 		"{\"images\": [1], \"group\": \" cat\"" ANNA,
+		"{\"images\": [1], \"not\": null" ANNA,
+		"{\"images\": [1], \"not\": \"\"" ANNA,
 		"{\"rename\": \"cat\"" ANNA,
 		"{\"rename\": \"cat\", \"to\": \"\"" ANNA,
 		"{\"undo\": true" ANNA,
@@ -160,9 +193,13 @@ static void what_was_said_is_there_when_the_file_is_opened_again(void **state)
 	assert_ok(ek_label_file_undo(&undone, &file, anna));
 	assert_int_equal(undone->count, 1);
 	assert_ok(ek_label_file_add(&file, &(struct ek_label_act){ .group = NULL, .images = images + 1, .count = 1 }));
+	images[0] = 6;
+	assert_ok(ek_label_file_add(&file,
+	                            &(struct ek_label_act){ .group = dog, .images = images, .count = 1, .is_not = 1 }));
 	ek_label_file_release(&file);
 	assert_ok(ek_label_file_open(&file, run, "groups"));
 	assert_int_equal(file.log.lines.damaged, 0);
+	assert_true(ek_label_log_is_not(&file.log, 6, 0));
 	assert_string_equal(of(&file.log, 4), "dog");
 	assert_string_equal(of(&file.log, 2), "none");
 	ek_label_file_release(&file);
@@ -178,6 +215,7 @@ int main(void)
 		cmocka_unit_test(most_people_decide_and_as_many_dispute),
 		cmocka_unit_test(a_group_that_is_renamed_takes_its_images_along_or_into_another),
 		cmocka_unit_test(an_undo_takes_back_the_newest_act_of_its_person),
+		cmocka_unit_test(what_an_image_is_not_counts_until_it_has_a_label),
 		cmocka_unit_test(damaged_lines_are_left_out),
 		cmocka_unit_test(what_was_said_is_there_when_the_file_is_opened_again),
 	};

@@ -101,6 +101,56 @@ static void groups_get_rows_in_turn_and_hard_ones_between(void **state)
 	assert_int_equal(found, 0);
 }
 
+/* Of the rarest group, by one labelled row and without any; what was passed over does not come again, and draws what is
+ * like it down. */
+static void a_group_is_searched_for(void **state)
+{
+	struct ek_teach_pick picks[MOST];
+	uint8_t passed[COUNT] = { 0 };
+	int32_t said[COUNT];
+	float x[COUNT * D];
+	size_t found, right = 0, rank = COUNT;
+
+	(void)state;
+	make(x);
+	for (size_t i = 0; i < COUNT; i++)
+		said[i] = i < 3 ? 0 : i >= 30 && i < 33 ? 1 : EK_TEACH_OPEN;
+	assert_ok(ek_teach_search(picks, MOST, &found, x, COUNT, D, said, 3, 2, passed));
+	assert_int_equal(found, MOST);
+	for (size_t i = 0; i < found; i++) {
+		right += group_of(picks[i].row) == 2;
+		assert_true(picks[i].group == 0 || picks[i].group == 1);
+		assert_int_equal(said[picks[i].row], EK_TEACH_OPEN);
+	}
+	assert_true(right >= 7); /* two of twelve by chance */
+	said[50] = 2;
+	assert_ok(ek_teach_search(picks, MOST, &found, x, COUNT, D, said, 3, 2, passed));
+	right = 0;
+	for (size_t i = 0; i < found; i++)
+		right += group_of(picks[i].row) == 2;
+	assert_int_equal(right, 9);
+	assert_int_equal(picks[0].group, 2);
+	passed[picks[0].row] = 1;
+	for (size_t i = 3; i < 20; i++)
+		passed[i] = 1;
+	assert_ok(ek_teach_search(picks, MOST, &found, x, COUNT, D, said, 3, 2, passed));
+	for (size_t i = 0; i < found; i++) {
+		assert_false(passed[picks[i].row]);
+		if (picks[i].row >= 20 && picks[i].row < 30 && rank == COUNT)
+			rank = i;
+	}
+	assert_true(rank >= 8);
+	/* Without a label anything may be asked about; labelled all, nothing. */
+	for (size_t i = 0; i < COUNT; i++)
+		said[i] = EK_TEACH_OPEN;
+	assert_ok(ek_teach_search(picks, MOST, &found, x, COUNT, D, said, 3, 2, passed));
+	assert_int_equal(found, MOST);
+	for (size_t i = 0; i < COUNT; i++)
+		said[i] = group_of(i);
+	assert_ok(ek_teach_search(picks, MOST, &found, x, COUNT, D, said, 3, 2, passed));
+	assert_int_equal(found, 0);
+}
+
 static void typical_rows_come_a_cluster_at_a_time(void **state)
 {
 	static const int32_t cluster[] = { 1, 0, 1, 0, 1 };
@@ -119,6 +169,7 @@ int main(void)
 		cmocka_unit_test(rows_are_of_unit_length),
 		cmocka_unit_test(typical_rows_come_a_cluster_at_a_time),
 		cmocka_unit_test(without_two_groups_typical_rows_come_in_their_order),
+		cmocka_unit_test(a_group_is_searched_for),
 		cmocka_unit_test(groups_get_rows_in_turn_and_hard_ones_between),
 	};
 
