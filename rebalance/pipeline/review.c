@@ -72,33 +72,23 @@ static int has_comparison(const char *run, const char *samples)
 	return has;
 }
 
-static int compare(const char *path, const char *samples)
+/* What the review stands on is brought up to date; a run that another works in is taken as it is, if that is there. */
+static int bring_up(const char *path, const struct ek_review_options *o)
 {
 	struct ek_run *run = NULL;
-	int rc = ek_run_open(&run, path, EK_RUN_WRITE);
+	int rc;
 
-	if (rc < 0 && has_comparison(path, samples)) {
-		ek_info("%s; the nearest real images are taken as they were found before", ek_error_message());
+	EK_TRY(ek_run_open(&run, path, EK_RUN_READ)); /* what is no run is told once, and here */
+	ek_run_close(run);
+	rc = ek_run_open(&run, path, EK_RUN_WRITE);
+	if (rc < 0 && (o->labels != NULL || has_comparison(path, o->samples))) {
+		ek_info("%s; %s", ek_error_message(),
+		        o->labels != NULL ? "the scores are taken as they are"
+		                          : "the nearest real images are taken as they were found before");
 		return 0;
 	}
 	EK_TRY(rc);
-	EK_TRY(ek_samples_compare(run, samples, 0));
-out:
-	ek_run_close(run);
-	return rc;
-}
-
-/* The scores are brought up to date; a run that another works in has them as they are. */
-static int doubt(const char *path, const char *scores)
-{
-	struct ek_run *run = NULL;
-	int rc = ek_run_open(&run, path, EK_RUN_WRITE);
-
-	if (rc < 0) {
-		ek_info("%s; the scores are taken as they are", ek_error_message());
-		return 0;
-	}
-	EK_TRY(ek_do_score_before(run, NULL, scores));
+	EK_TRY(o->labels != NULL ? ek_do_score_before(run, NULL, o->labels) : ek_samples_compare(run, o->samples, 0));
 out:
 	ek_run_close(run);
 	return rc;
@@ -112,7 +102,7 @@ int ek_do_review(struct ek_reviewed *out, const char *run, const struct ek_revie
 	*out = (struct ek_reviewed){ .review = { .held = -1 } };
 	if ((o->samples == NULL) == (o->labels == NULL))
 		return ek_fail(EK_EUSAGE, "a review needs 'samples' or 'labels', one of them");
-	EK_TRY(o->labels != NULL ? doubt(run, o->labels) : compare(run, o->samples));
+	EK_TRY(bring_up(run, o));
 	EK_TRY(ek_run_open(&out->run, run, EK_RUN_READ));
 	EK_TRY(o->labels != NULL ? ek_review_open_labels(&out->review, out->run, o->labels)
 	                         : ek_review_open(&out->review, out->run, o->samples));
