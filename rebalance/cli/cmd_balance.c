@@ -69,7 +69,7 @@ static const struct ek_option rows[] = {
 	  .low = 0,
 	  .high = 0x1p48,
 	  .help = "smaller ones are left whole and do not set the size of --to smallest" },
-	EK_PLAN_NORMALISE_ROW(struct ek_do_balance_options),
+	EK_PLAN_NORMALISE_ROW(struct ek_do_balance_options, "target"),
 	EK_PLAN_NAME_ROW(struct ek_do_balance_options, EK_SUBSETS),
 	EK_PLAN_LISTS_ROW(struct ek_do_balance_options),
 	{ .name = NULL },

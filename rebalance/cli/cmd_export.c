@@ -16,19 +16,6 @@ static const struct ek_choice forms[] = {
 	{ NULL, NULL },
 };
 
-/* Options that mean something for some forms only. */
-static const struct {
-	const char *name;
-	unsigned forms; /* bits */
-	const char *needs;
-} only_for[] = {
-	{ "by", 1u << EK_EXPORT_IMAGEFOLDER | 1u << EK_EXPORT_TAR, "imagefolder or tar" },
-	{ "shard-size", 1u << EK_EXPORT_TAR, "tar" },
-	{ "link", 1u << EK_EXPORT_IMAGEFOLDER, "imagefolder" },
-	{ "null", 1u << EK_EXPORT_LIST, "list" },
-	{ "weights", ~(1u << EK_EXPORT_LIST), "links, copies, tar or imagefolder" },
-};
-
 static const struct ek_option rows[] = {
 	{ .name = "subset",
 	  .kind = EK_KIND_STRING,
@@ -52,27 +39,32 @@ static const struct ek_option rows[] = {
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_do_export_options, plan.by),
 	  .argument = "WHAT",
+	  .needs = "as=imagefolder as=tar",
 	  .help = "the class of an image (imagefolder, tar): cluster, label, an attribute, or several joined by "
 	          "\"*\"; without it the cluster for imagefolder, the label for tar" },
 	{ .name = "link",
 	  .kind = EK_KIND_FLAG,
 	  EK_FIELD(struct ek_do_export_options, plan.links),
+	  .needs = "as=imagefolder",
 	  .help = "imagefolder: symbolic links instead of copies" },
 	{ .name = "shard-size",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_do_export_options, shard_size),
 	  .argument = "SIZE",
+	  .needs = "as=tar",
 	  .help = "tar: no shard is larger, as 500MB (B, kB, MB, GB, KiB, MiB, GiB), or has more images, as "
 	          "10000images" },
 	{ .name = "null",
 	  .letter = '0',
 	  .kind = EK_KIND_FLAG,
 	  EK_FIELD(struct ek_do_export_options, plan.null_separated),
+	  .needs = "as=list",
 	  .help = "list: a NUL behind each path instead of a newline, for names with newlines" },
 	{ .name = "weights",
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_do_export_options, plan.weights),
 	  .argument = "NAME",
+	  .needs = "as=links as=copies as=tar as=imagefolder",
 	  .help = "put the weights of RUN/weights/NAME into the metadata" },
 	{ .name = "verify",
 	  .kind = EK_KIND_FLAG,
@@ -90,16 +82,11 @@ const struct ek_own ek_export_own = EK_OWN(defaults, rows);
 
 static int check_options(struct ek_invocation *i)
 {
-	const struct ek_option_table table = ek_settings_own(&i->settings, i->command);
 	const struct ek_export_options *o = &((const struct ek_do_export_options *)i->settings.own)->plan;
 
 	if (o->subset == NULL || o->output == NULL)
 		return ek_fail(EK_EUSAGE, "export needs a subset and a directory: evenkeel export RUN --subset NAME -o "
 		                          "DIR");
-	for (size_t k = 0; k < sizeof only_for / sizeof *only_for; k++)
-		if (ek_option_is_given(&table, only_for[k].name) && (only_for[k].forms >> o->form & 1) == 0)
-			return ek_fail(EK_EUSAGE, "--%s needs --as %s, not %s", only_for[k].name, only_for[k].needs,
-			               forms[o->form].name);
 	return 0;
 }
 

@@ -76,6 +76,7 @@ static const struct ek_option rows[] = {
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_sweep_wish, vae),
 	  .argument = "OPTIONS",
+	  .needs = "autoencoder",
 	  .help = "options of train vae, for an autoencoder that is not there yet: \"--side 64 --steps 2000\"" },
 	{ .name = "generate",
 	  .kind = EK_KIND_STRING,
@@ -86,6 +87,7 @@ static const struct ek_option rows[] = {
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_sweep_wish, score),
 	  .argument = "OPTIONS",
+	  .needs = "methods=score:",
 	  .help = "more options of score, for methods as score:moso: \"--draws 4 --shards 8\"" },
 	{ .name = "score-steps",
 	  .kind = EK_KIND_INTEGER,
@@ -94,6 +96,7 @@ static const struct ek_option rows[] = {
 	  .zero = "auto",
 	  .low = 20,
 	  .high = 1e12,
+	  .needs = "methods=score:",
 	  .help = "steps of the generator that scores are made by, on all images, with 20 checks of the losses; auto: "
 	          "a quarter of --steps, for early training is what they are of" },
 	{ .name = "evaluate",

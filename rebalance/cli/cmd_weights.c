@@ -76,7 +76,7 @@ static const struct ek_option rows[] = {
 	  .help = "how large the effective sample is to be at least, as a share of the images: the weights of design, "
 	          "vendi, tree, blend, a reference "
 	          "(0.5 unless told otherwise) and --by group (no limit unless told) are tempered to it" },
-	EK_PLAN_NORMALISE_ROW(struct ek_do_weights_options),
+	EK_PLAN_NORMALISE_ROW(struct ek_do_weights_options, "scheme=target="),
 	EK_PLAN_NAME_ROW(struct ek_do_weights_options, EK_WEIGHTS),
 	{ .name = NULL },
 };

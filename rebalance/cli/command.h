@@ -43,6 +43,9 @@ int ek_settings_init(struct ek_settings *settings, const struct ek_command *comm
 void ek_settings_release(struct ek_settings *settings);
 /* Once all is parsed: replay the recipe that is asked for, if it is there. As ek_do_replay. */
 int ek_settings_replay(struct ek_settings *settings, const struct ek_command *command, struct ek_strings *strings);
+/* Its own options go together (option.h); those of steps are checked with what the run remembers. What a recipe says is
+ * as it was made. EK_EUSAGE. */
+int ek_settings_check(struct ek_settings *settings, const struct ek_command *command);
 /* And after it: the seed of the steps. */
 void ek_settings_finish(struct ek_settings *settings);
 struct ek_option_table ek_settings_common(struct ek_settings *settings);

@@ -117,6 +117,22 @@ out:
 	return rc;
 }
 
+int ek_settings_check(struct ek_settings *s, const struct ek_command *command)
+{
+	const struct ek_own *own = command->own;
+	int rc = 0;
+
+	if (s->recipe.replayed)
+		return 0;
+	for (int i = 0; own != NULL && i < EK_OWN_GROUPS && own->rows[i] != NULL; i++) {
+		const struct ek_option_table table = { "", own->rows[i], s->own, &s->given[EK_GIVEN_OWN + i] };
+
+		EK_TRY(ek_options_check(&table));
+	}
+out:
+	return rc;
+}
+
 void ek_settings_finish(struct ek_settings *s)
 {
 	const struct ek_option_table common = ek_settings_common(s);

@@ -7,17 +7,6 @@
 #include "rebalance/cli/terminal.h"
 #include "rebalance/pipeline/device.h"
 
-/* The library's names of options in a message, as the user knows them. */
-static int name_options(const struct ek_option_table *tables, int rc)
-{
-	struct ek_buffer message = { 0 };
-
-	if (rc < 0 && ek_options_name(&message, ek_error_message(), tables) == 0)
-		rc = ek_fail(rc, "%s", message.data);
-	ek_buffer_release(&message);
-	return rc;
-}
-
 int ek_command_invoke(const struct ek_command *command, int argc, char **argv)
 {
 	struct ek_invocation invocation = { .command = command };
@@ -38,11 +27,12 @@ int ek_command_invoke(const struct ek_command *command, int argc, char **argv)
 	EK_TRY(ek_device_wish(settings->common.device, command->ways));
 	ek_threads_set((int)settings->common.threads);
 	EK_TRY(ek_settings_replay(settings, command, &invocation.arguments.strings));
+	EK_TRY(ek_settings_check(settings, command));
 	ek_settings_finish(settings);
 	EK_TRY(command->run(&invocation));
 out:
 	ek_terminal_end();
-	rc = name_options(tables, rc);
+	rc = ek_options_name_error(rc, tables);
 	ek_buffer_release(&help);
 	ek_settings_release(settings);
 	ek_arguments_release(&invocation.arguments);

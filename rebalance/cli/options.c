@@ -111,6 +111,16 @@ out:
 	return rc;
 }
 
+int ek_options_name_error(int rc, const struct ek_option_table *tables)
+{
+	struct ek_buffer message = { 0 };
+
+	if (rc < 0 && ek_options_name(&message, ek_error_message(), tables) == 0)
+		rc = ek_fail(rc, "%s", message.data);
+	ek_buffer_release(&message);
+	return rc;
+}
+
 int ek_options_parse(struct ek_arguments *arguments, const struct ek_option_table *tables, int argc, char **argv)
 {
 	int only_positional = 0, rc;

@@ -19,6 +19,8 @@ void ek_arguments_release(struct ek_arguments *arguments);
 
 /* Append `text`, in which 'NAME' is --NAME where that is an option of the tables: the library names options so. */
 int ek_options_name(struct ek_buffer *out, const char *text, const struct ek_option_table *tables);
+/* The same of the message of an error, where `rc`, which is returned, is one. */
+int ek_options_name_error(int rc, const struct ek_option_table *tables);
 
 /* The help text of the tables, wrapped at `width` columns; it may name options of `all`. */
 int ek_options_help(struct ek_buffer *out, const struct ek_option_table *tables, const struct ek_option_table *all,

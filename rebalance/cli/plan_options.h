@@ -13,10 +13,10 @@
 		.name = "name", .kind = EK_KIND_STRING, EK_FIELD(type, plan.name), .argument = "NAME",                 \
 		.check = ek_subset_check_name, .recorded = 1, .help = "the files go to RUN/" folder "/NAME"            \
 	}
-#define EK_PLAN_NORMALISE_ROW(type)                                                                                    \
+#define EK_PLAN_NORMALISE_ROW(type, what)                                                                              \
 	{                                                                                                              \
 		.name = "normalise", .kind = EK_KIND_FLAG, EK_FIELD(type, plan.normalise), .recorded = 1,              \
-		.help = "divide the shares of a target file by their sum"                                              \
+		.needs = what, .help = "divide the shares of a target file by their sum"                               \
 	}
 #define EK_PLAN_LISTS_ROW(type)                                                                                        \
 	{                                                                                                              \

@@ -25,7 +25,7 @@ static int check_reserved(const struct ek_option_table *tables, const char *opti
 static int open_part(struct ek_sweep_part *part, const char *command, const char *option, const char *text,
                      const char *const *reserved)
 {
-	struct ek_option_table tables[EK_MAX_TABLES];
+	struct ek_option_table tables[EK_MAX_TABLES] = { { .title = NULL } };
 	char *words[WORDS] = { NULL }, *rest;
 	int count = 1, rc;
 
@@ -40,11 +40,12 @@ static int open_part(struct ek_sweep_part *part, const char *command, const char
 	ek_command_tables(tables, ek_find_command(command), &part->settings);
 	EK_TRY(ek_options_parse(&part->arguments, tables, count, words));
 	EK_TRY(check_reserved(tables, option, reserved));
+	EK_TRY(ek_settings_check(&part->settings, ek_find_command(command)));
 	if (part->arguments.count > 0)
 		rc = ek_fail(EK_EUSAGE, "--%s: \"%s\" is no option", option, part->arguments.positional[0]);
 	ek_settings_finish(&part->settings);
 out:
-	return rc;
+	return ek_options_name_error(rc, tables);
 }
 
 int ek_sweep_words_open(struct ek_sweep_words *w, struct ek_sweep *s)

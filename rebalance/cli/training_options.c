@@ -24,6 +24,7 @@ const struct ek_option ek_training_first[] = {
 	  .kind = EK_KIND_STRING,
 	  EK_FIELD(struct ek_training_options, loss_weights),
 	  .argument = "NAME",
+	  .excludes = "weights",
 	  .help = "multiply each image's loss by its weight in RUN/weights/NAME (mean 1) instead" },
 	{ .name = "steps",
 	  .kind = EK_KIND_INTEGER,

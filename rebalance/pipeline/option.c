@@ -238,6 +238,69 @@ void ek_option_unset(const struct ek_option *o, void *values)
 		*(int *)field = 0;
 }
 
+/* Is the option, "NAME" or "NAME=WORD" of [length], there? */
+static int is_there(const struct ek_option_table *table, const char *name, size_t length)
+{
+	const size_t first = strcspn(name, "= "), rest = length - first;
+	const char *text = NULL;
+
+	for (const struct ek_option *o = table->rows; o->name != NULL; o++) {
+		const void *field = ek_option_field(o, table->values);
+
+		if (strlen(o->name) != first || memcmp(o->name, name, first) != 0)
+			continue;
+		if (o->held == EK_HOLDS_TEXT)
+			text = *(const char *const *)field;
+		else if (o->kind == EK_KIND_CHOICE && rest > 0)
+			text = ek_option_choice(o, *(const int *)field).name;
+		if (rest == 0)
+			return text != NULL ? strcmp(text, "none") != 0 : is_given(table, o);
+		return text != NULL && memmem(text, strlen(text), name + first + 1, rest - 1) != NULL;
+	}
+	return 0;
+}
+
+static int fail_needs(const struct ek_option *o)
+{
+	struct ek_buffer all = { 0 };
+	int rc = 0;
+
+	for (const char *at = o->needs; *at != 0; at += strspn(at, " ")) {
+		const size_t length = strcspn(at, " "), first = strcspn(at, "= ");
+
+		EK_TRY(ek_buffer_printf(&all, "%s'%.*s'%s%.*s", all.size > 0 ? " or " : "", (int)first, at,
+		                        first < length ? " " : "", first < length ? (int)(length - first - 1) : 0,
+		                        at + first + (first < length)));
+		at += length;
+	}
+	rc = ek_fail(EK_EUSAGE, "'%s' goes with %s", o->name, all.data);
+out:
+	ek_buffer_release(&all);
+	return rc;
+}
+
+int ek_options_check(const struct ek_option_table *table)
+{
+	for (const struct ek_option *o = table->rows; o->name != NULL; o++) {
+		int found = o->needs == NULL;
+
+		if (!is_given(table, o) ||
+		    (o->kind == EK_KIND_FLAG && !*(const int *)ek_option_field(o, table->values)))
+			continue;
+		for (const char *at = o->needs; !found && *at != 0; at += strspn(at, " ")) {
+			const size_t length = strcspn(at, " ");
+
+			found = is_there(table, at, length);
+			at += length;
+		}
+		if (!found)
+			return fail_needs(o);
+		if (o->excludes != NULL && ek_option_is_given(table, o->excludes))
+			return ek_fail(EK_EUSAGE, "give either '%s' or '%s'", o->excludes, o->name);
+	}
+	return 0;
+}
+
 void ek_strings_release(struct ek_strings *strings)
 {
 	for (int i = 0; i < strings->count; i++)

@@ -48,12 +48,15 @@ struct ek_option {
 	const char *argument; /* what --help calls the value */
 	const char *help;
 	double low, high;
-	const void *choices;            /* rows that begin with a struct ek_choice, the last without a name; or NULL */
-	size_t choice_size;             /* of a row; 0: a struct ek_choice */
-	const char *zero;               /* INTEGER, NUMBER: a word that stands for 0, as "auto", or NULL */
-	const char *standard;           /* INTEGER: what -1, the word "default", stands for, in --help; or NULL */
-	const char *forgets;            /* names of options, with spaces: given this one, what was recorded of those is
-	                                   dropped */
+	const void *choices;  /* rows that begin with a struct ek_choice, the last without a name; or NULL */
+	size_t choice_size;   /* of a row; 0: a struct ek_choice */
+	const char *zero;     /* INTEGER, NUMBER: a word that stands for 0, as "auto", or NULL */
+	const char *standard; /* INTEGER: what -1, the word "default", stands for, in --help; or NULL */
+	const char *forgets;  /* names of options, with spaces: given this one, what was recorded of those is
+	                         dropped */
+	const char *needs; /* names with spaces, NAME or NAME=WORD: it means nothing unless one of those is given, or a
+	                      text other than "none", or says WORD; or NULL */
+	const char *excludes;           /* the name of one that cannot be given with it, or NULL */
 	int (*check)(const char *text); /* STRING, LIST: what can be told wrong of a value at once; NULL: nothing */
 	int recorded;                   /* 1: changes results, so run.json or a recipe keeps it */
 };
@@ -102,6 +105,9 @@ int ek_option_set(struct ek_strings *strings, const struct ek_option *option, vo
 void ek_option_unset(const struct ek_option *option, void *values);
 /* 1: what run.json keeps of it can be taken back. */
 int ek_option_is_negatable(const struct ek_option *option);
+
+/* Are the options that are given ones that go together (needs, excludes)? EK_EUSAGE. */
+int ek_options_check(const struct ek_option_table *table);
 
 /* A new object with the recorded options of rows, as the user would write them. */
 int ek_options_to_json(cJSON **out, const struct ek_option *rows, const void *values);

@@ -818,6 +818,7 @@ static int check_options(struct ek_steps_options *options, const enum ek_step_id
 	for (; *steps != EK_STEP_END; steps++) {
 		const struct ek_option_table table = ek_step_table(options, *steps);
 
+		EK_TRY(ek_options_check(&table));
 		for (const struct ek_option *o = table.rows; o->name != NULL; o++) {
 			const char *path = o->kind == EK_KIND_PATH ? *(const char **)ek_option_field(o, options) : NULL;
 

@@ -151,6 +151,7 @@ static const struct ek_option embed_rows[] = {
 	  EK_FIELD(struct ek_steps_options, embed.embeddings),
 	  .argument = "FILE.npy",
 	  .recorded = 1,
+	  .excludes = "encoder",
 	  .help = "take your own embeddings, [images, d], instead of an encoder's" },
 	{ .name = NULL },
 };
@@ -222,6 +223,7 @@ static const struct ek_option cluster_rows[] = {
 	  EK_FIELD(struct ek_steps_options, cluster.hierarchy),
 	  .argument = "K1,K2,...",
 	  .recorded = 1,
+	  .excludes = "clusters",
 	  .help = "cluster in levels: K1 clusters of images, K2 of those, ..." },
 	{ .name = NULL },
 };
@@ -262,6 +264,7 @@ static const struct ek_option groups_rows[] = {
 	  EK_FIELD(struct ek_steps_options, groups.text_weights),
 	  .argument = "FILE",
 	  .recorded = 1,
+	  .needs = "group-words",
 	  .help = "for 'group-words': a weight file with CLIP's text half, where it is not that of the encoder, or "
 	          "where the embeddings are your own, made by CLIP" },
 	{ .name = NULL },

@@ -612,6 +612,9 @@ static int make(void *context, struct ek_run *run, cJSON *counts)
 	int rc;
 
 	EK_TRY(note_groups(w, run));
+	if (w->options.worth > 0 && !weighs_images(w))
+		return ek_fail(EK_EUSAGE, "'ess' goes with a scheme that weighs each image by itself, or 'scheme' "
+		                          "inverse 'by' group");
 	EK_TRY(weighs_images(w) ? weigh_images(w, run) : weigh_units(w, run));
 	if (w->options.cap > 0)
 		EK_TRY(ek_scheme_cap(w->visits, w->units.sizes, w->units.k, w->options.cap));

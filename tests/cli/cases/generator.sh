@@ -125,7 +125,8 @@ run evenkeel generate run --model by-cluster --name equal --equal --count 4 --st
 
 echo '# an autoencoder, and a generator in its latents'
 for kind in kl vq; do
-	run evenkeel train vae run --name $kind --kind $kind --side 16 --widths 8,16 --groups 4 --codes 16 --steps 3 --batch 4 \
+	codes=(); [ $kind = kl ] || codes=(--codes 16)
+	run evenkeel train vae run --name $kind --kind $kind --side 16 --widths 8,16 --groups 4 "${codes[@]}" --steps 3 --batch 4 \
 		--precision f32 --quiet | sed -E 's/in [0-9.e-]+ minutes/in TIME/; s/(loss +)[0-9.e-]+/\1LOSS/'
 	run ls run/models/$kind
 	evenkeel train flow run --name in-$kind --autoencoder $kind --width 16 --depth 1 --patch 2 --steps 3 --batch 4 --quiet >/dev/null
@@ -149,7 +150,7 @@ run stale run/models/by-cluster/config.json
 run stale run/samples/equal/config.json
 run stale run/evaluations/equal.json
 echo '# an autoencoder that was trained on'
-evenkeel train vae run --name kl --kind kl --side 16 --widths 8,16 --groups 4 --codes 16 --steps 5 --batch 4 --precision f32 \
+evenkeel train vae run --name kl --kind kl --side 16 --widths 8,16 --groups 4 --steps 5 --batch 4 --precision f32 \
 	--quiet >/dev/null
 run stale run/models/kl/latents.npy
 run stale run/models/in-kl

@@ -1,5 +1,8 @@
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "rebalance/base/error.h"
 #include "rebalance/cli/command.h"
 #include "tests/support/support.h"
 
@@ -14,6 +17,19 @@ static int fits(const struct ek_option *o)
 	};
 
 	return o->held == held[o->kind];
+}
+
+/* Whatever the names with spaces say, NAME or NAME=WORD, is an option of the table. */
+static void names_options(const struct ek_option_table *table, const char *names)
+{
+	for (; names != NULL && *names != 0; names += strspn(names, " ")) {
+		const size_t length = strcspn(names, " ");
+		char name[64];
+
+		(void)snprintf(name, sizeof name, "%.*s", (int)strcspn(names, "= "), names);
+		assert_non_null(ek_option_find(table, name));
+		names += length;
+	}
 }
 
 static size_t size_of(const struct ek_option *o)
@@ -44,6 +60,8 @@ static void every_row_is_bound_to_a_field_of_its_kind(void **state)
 				assert_true(fits(o));
 				assert_true(o->offset + size_of(o) <= size);
 				assert_true((o->kind == EK_KIND_CHOICE) <= (o->choices != NULL));
+				names_options(t, o->needs);
+				names_options(t, o->excludes);
 				for (const struct ek_option *other = t->rows; other < o; other++)
 					assert_int_not_equal(other->offset, o->offset);
 			}
@@ -54,9 +72,55 @@ static void every_row_is_bound_to_a_field_of_its_kind(void **state)
 	assert_true(rows > 200);
 }
 
+struct together {
+	const char *kind, *of;
+	int64_t size;
+	int plain, form;
+};
+
+static const struct ek_choice forms[] = { { "list", "" }, { "tar", "" }, { NULL, NULL } };
+static const struct ek_option together_rows[] = {
+	{ .name = "kind", .kind = EK_KIND_STRING, EK_FIELD(struct together, kind) },
+	{ .name = "of", .kind = EK_KIND_STRING, EK_FIELD(struct together, of), .needs = "kind" },
+	{ .name = "size", .kind = EK_KIND_INTEGER, EK_FIELD(struct together, size), .needs = "form=tar kind=big" },
+	{ .name = "plain", .kind = EK_KIND_FLAG, EK_FIELD(struct together, plain), .excludes = "of", .needs = "size" },
+	{ .name = "form", .kind = EK_KIND_CHOICE, EK_FIELD(struct together, form), .choices = forms },
+	{ .name = NULL },
+};
+
+/* What the check says of these values, those of the bits given. */
+static int check(struct together values, uint64_t given)
+{
+	const struct ek_option_table table = { "", together_rows, &values, &given };
+
+	return ek_options_check(&table);
+}
+
+static void what_goes_with_another_needs_it(void **state)
+{
+	enum { KIND = 1, OF = 2, SIZE = 4, PLAIN = 8 };
+
+	(void)state;
+	assert_ok(check((struct together){ .of = "a" }, 0)); /* not given now */
+	assert_int_equal(check((struct together){ .of = "a" }, OF), EK_EUSAGE);
+	assert_string_equal(ek_error_message(), "'of' goes with 'kind'");
+	assert_int_equal(check((struct together){ .of = "a", .kind = "none" }, OF | KIND), EK_EUSAGE);
+	assert_ok(check((struct together){ .of = "a", .kind = "b" }, OF)); /* remembered */
+	assert_int_equal(check((struct together){ .size = 1, .kind = "small" }, SIZE), EK_EUSAGE);
+	assert_string_equal(ek_error_message(), "'size' goes with 'form' tar or 'kind' big");
+	assert_ok(check((struct together){ .size = 1, .kind = "small,big" }, SIZE));
+	assert_ok(check((struct together){ .size = 1, .form = 1 }, SIZE));
+	assert_ok(check((struct together){ .plain = 0 }, PLAIN)); /* taken back */
+	assert_int_equal(check((struct together){ .plain = 1, .size = 1 }, PLAIN), EK_EUSAGE);
+	assert_ok(check((struct together){ .plain = 1, .size = 1, .form = 1 }, PLAIN | SIZE));
+	assert_int_equal(check((struct together){ "b", "a", 1, 1, 1 }, PLAIN | SIZE | OF), EK_EUSAGE);
+	assert_string_equal(ek_error_message(), "give either 'of' or 'plain'");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_row_is_bound_to_a_field_of_its_kind) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_row_is_bound_to_a_field_of_its_kind),
+		                            cmocka_unit_test(what_goes_with_another_needs_it) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
