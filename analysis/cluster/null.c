@@ -38,12 +38,12 @@ struct drawn {
 	uint32_t count[DIVISIONS];
 };
 
-/* A part, as many other images to judge its clusters by, and room for what they are turned to. */
+/* A part, all other images to judge its clusters by, and room for what they are turned to. */
 struct part {
-	float *x;                                /* [2 n, d] the part, then the others */
-	double *turn, *turned, *deviation, *row; /* [d, d], [2 n, d], [d], [d] */
-	uint64_t *ids, *first;                   /* [2 n] of all; [n] which of these are the part */
-	uint64_t n;
+	float *x;                                /* [count, d] the part, then the others */
+	double *turn, *turned, *deviation, *row; /* [d, d], [count, d], [d], [d] */
+	uint64_t *ids;                           /* [n] which of all are the part */
+	uint64_t n, count;
 	size_t d;
 };
 
@@ -126,7 +126,7 @@ static int gini_of_populations(double *gini, const struct part *p, const struct 
 
 	*gini = 0;
 	EK_TRY(ek_alloc(&valley, r->k, r->k * sizeof *valley));
-	EK_TRY(assign(&judged, &rows, &others, p->x + p->n * p->d, p->n, r));
+	EK_TRY(assign(&judged, &rows, &others, p->x + p->n * p->d, p->count - p->n, r));
 	EK_TRY(ek_populations_valleys(valley, &rows, &judged));
 	if (all != NULL)
 		EK_TRY(assign(&nearest, &all_rows, &everything, all->x, all->n, r));
@@ -199,7 +199,7 @@ static void make_turn(double *turn, size_t d, uint64_t seed)
 
 static void set_deviation(struct part *p)
 {
-	const uint64_t count = 2 * p->n;
+	const uint64_t count = p->count;
 	for (size_t c = 0; c < p->d; c++) {
 		double sum = 0, squares = 0;
 
@@ -217,7 +217,7 @@ static void set_deviation(struct part *p)
 /* Each column of `turned` in an order of its own (Fisher and Yates). */
 static void permute(struct part *p, uint64_t seed)
 {
-	const uint64_t count = 2 * p->n;
+	const uint64_t count = p->count;
 	const uint64_t stream = ek_random_stream("null permutation");
 
 	for (size_t c = 0; c < p->d; c++)
@@ -254,7 +254,7 @@ static void transpose(double *matrix, size_t d)
 /* Take the structure out of a part: whiten, turn and permute a few times, scale back. */
 static void loosen(struct part *p, uint64_t seed)
 {
-	const uint64_t count = 2 * p->n;
+	const uint64_t count = p->count;
 	const size_t d = p->d;
 
 	set_deviation(p);
@@ -275,18 +275,17 @@ static void loosen(struct part *p, uint64_t seed)
 			p->x[i * d + c] = (float)(p->turned[i * d + c] * p->deviation[c]);
 }
 
-static int part_new(struct part *p, uint64_t n, size_t d)
+static int part_new(struct part *p, uint64_t n, uint64_t count, size_t d)
 {
 	int rc;
 
-	*p = (struct part){ .n = n, .d = d };
-	EK_TRY(ek_alloc(&p->x, 2 * (size_t)n * d, sizeof *p->x));
+	*p = (struct part){ .n = n, .count = count, .d = d };
+	EK_TRY(ek_alloc(&p->x, (size_t)count * d, sizeof *p->x));
 	EK_TRY(ek_alloc(&p->turn, d * d, sizeof *p->turn));
-	EK_TRY(ek_alloc(&p->turned, 2 * (size_t)n * d, sizeof *p->turned));
+	EK_TRY(ek_alloc(&p->turned, (size_t)count * d, sizeof *p->turned));
 	EK_TRY(ek_alloc(&p->deviation, d, sizeof *p->deviation));
 	EK_TRY(ek_alloc(&p->row, d, sizeof *p->row));
-	EK_TRY(ek_alloc(&p->ids, 2 * (size_t)n, sizeof *p->ids));
-	EK_TRY(ek_alloc(&p->first, (size_t)n, sizeof *p->first));
+	EK_TRY(ek_alloc(&p->ids, (size_t)n, sizeof *p->ids));
 out:
 	return rc;
 }
@@ -299,7 +298,6 @@ static void part_release(struct part *p)
 	free(p->deviation);
 	free(p->row);
 	free(p->ids);
-	free(p->first);
 }
 
 /* Gini coefficients of each part, as it is and without structure. */
@@ -307,18 +305,16 @@ struct sides {
 	double clusters[2][EK_NULL_PARTS], populations[2][EK_NULL_PARTS];
 };
 
-/* 2 n of all images, and which n of them are the part. */
 static void draw_part(struct part *p, const struct drawn *all, uint64_t seed)
 {
 	uint64_t own = 0, others = p->n;
 
-	ek_rows_sample(p->ids, 2 * p->n, all->n, seed, ek_random_stream("null part"));
-	ek_rows_sample(p->first, p->n, 2 * p->n, seed, ek_random_stream("null half"));
-	for (uint64_t i = 0; i < 2 * p->n; i++) {
-		const int is_own = own < p->n && p->first[own] == i;
+	ek_rows_sample(p->ids, p->n, all->n, seed, ek_random_stream("null half"));
+	for (uint64_t i = 0; i < all->n; i++) {
+		const int is_own = own < p->n && p->ids[own] == i;
 		const uint64_t to = is_own ? own++ : others++;
 
-		memcpy(p->x + to * p->d, all->x + p->ids[i] * p->d, p->d * sizeof *p->x);
+		memcpy(p->x + to * p->d, all->x + i * p->d, p->d * sizeof *p->x);
 	}
 }
 
@@ -433,7 +429,7 @@ int ek_null_measure(struct ek_null *out, const struct ek_rows *rows, uint32_t k,
 	out->components = all.d;
 	out->images = all.n / 2 < EK_NULL_PART ? all.n / 2 : EK_NULL_PART;
 	out->k = k < out->images ? k : (uint32_t)out->images;
-	EK_TRY(part_new(&part, out->images, all.d));
+	EK_TRY(part_new(&part, out->images, all.n, all.d));
 	for (int p = 0; p < EK_NULL_PARTS; p++)
 		EK_TRY(measure_part(&sides, &part, &all, p, out->k,
 		                    ek_random_u64(seed, ek_random_stream("null parts"), (uint64_t)p)));

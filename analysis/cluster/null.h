@@ -3,8 +3,8 @@
  * goes beyond that is something that the images say.
  *
  * Definition. Of at most 6,000 images, drawn by seed, the first 64 principal components. 8 times a part of them is
- * drawn (half of them, at most 2,000), and as many others, and measured twice: as they are, and without structure. For
- * that their components are scaled to unit variance; three times, oftener in few dimensions, they are turned by a
+ * drawn (half of them, at most 2,000), and measured twice, by all the others: as they are, and without structure. For
+ * that the components of all are scaled to unit variance; three times, oftener in few dimensions, they are turned by a
  * random rotation, and each of the turned ones is permuted by itself among the images; and they are scaled back: the
  * same number of images, the same dimensions and variances, and no images that belong together. (Permuted without being
  * turned, a component that has a mode for each of two groups would keep both, and in few dimensions one turn leaves
@@ -14,7 +14,8 @@
  *   - that of the populations (populations.h) which are left of 24 clusters, or of fewer, 40 images each, at valley
  *     thresholds of 0.5 and 0.7; their mean. One population: 0. The clusters are those of the part, their valleys and
  *     sizes those of the others, by the nearest centroid: in many dimensions centroids lie towards the noise of the
- *     images that they are means of, and a valley seems to be between any two.
+ *     images that they are means of, and a valley seems to be between any two. All others: two pieces that too few
+ *     images were counted at for the valley between them join all pieces of two groups.
  *
  * The excess is the mean over the parts of the difference D of both sides. Its 95 % interval is
  *

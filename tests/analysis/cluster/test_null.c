@@ -271,6 +271,19 @@ static void words_follow_what_was_planted(void **state)
 		}
 }
 
+/* Ten groups, the smallest with twenty images, each of the large ones in many pieces: judged by no more images than are
+ * in a part, some two pieces would join two of the large groups in most parts. */
+static void pieces_of_large_groups_are_told_apart(void **state)
+{
+	static const struct ek_planted planted = { "100:1", EK_PLANTED_GAUSSIAN, -0.73, 1, 10, 100, 5000 };
+	struct ek_planted_finding f;
+
+	(void)state;
+	ek_planted_find(&f, &planted, 3);
+	assert_true(f.agreement > 0.85);
+	assert_int_equal(f.finding, EK_FINDING_VERY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +295,7 @@ int main(void)
 		cmocka_unit_test(too_few_images_have_no_null),
 		cmocka_unit_test(words_follow_the_evidence),
 		cmocka_unit_test(words_follow_what_was_planted),
+		cmocka_unit_test(pieces_of_large_groups_are_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
