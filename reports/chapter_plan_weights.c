@@ -113,9 +113,18 @@ static void release_units(struct units *units)
 	free(units->items);
 }
 
-/* "inverse", "alpha=0.7", … in words. */
-static void scheme_words(struct ek_html *h, const char *scheme, const char *by)
+/* What it does to, where it is levels of weight that are dealt: clusters, groups, … */
+static const char *told_by(const cJSON *json)
 {
+	const cJSON *told = ek_json_member(json, "told");
+
+	return ek_text_of(cJSON_IsObject(told) ? told : json, "by", "cluster");
+}
+
+/* "inverse", "alpha=0.7", … in words. */
+static void scheme_words(struct ek_html *h, const cJSON *json)
+{
+	const char *scheme = ek_text_of(json, "scheme", "?");
 	static const struct {
 		const char *scheme, *words;
 	} schemes[] = {
@@ -126,23 +135,28 @@ static void scheme_words(struct ek_html *h, const char *scheme, const char *by)
 		  "a %s counts by its effective number of images, which grows ever more slowly with its size" },
 		{ "repeat-factor", "images of a %s below a threshold are repeated, none is shown more rarely" },
 		{ "target", "every %s is shown as often as a file asks for" },
-		{ "design", "each image is shown by how much it adds to the directions images differ in; told by %s" },
-		{ "vendi", "each image is shown by how much it adds to the diversity of all; told by %s" },
-		{ "tree", "each image is shown by the tree of clusters that it lies in; told by %s" },
-		{ "blend", "each image is shown by tree and design weights together; told by %s" },
-		{ "reference",
-		  "each image is shown by how much more often its like is in the reference set; told by %s" },
+		{ "design", "each image is shown by how much it adds to the directions images differ in" },
+		{ "vendi", "each image is shown by how much it adds to the diversity of all" },
+		{ "tree", "each image is shown by the tree of clusters that it lies in" },
+		{ "blend", "each image is shown by tree and design weights together" },
+		{ "reference", "each image is shown by how much more often its like is in the reference set" },
 		{ "reweigh", "%s are weighted so that the two attributes become independent" },
 	};
 	const size_t length = strcspn(scheme, "=");
+	const int by_probability = strcmp(scheme, "inverse") == 0 && ek_json_member(json, "told") != NULL;
 
 	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
 		if (strlen(schemes[i].scheme) == length && strncmp(scheme, schemes[i].scheme, length) == 0) {
-			const char *at = strstr(schemes[i].words, "%s");
+			const char *words = by_probability ? "every %s is shown equally often, by the probability "
+			                                     "that an image is of it"
+			                                   : schemes[i].words;
+			const size_t before = strcspn(words, "%");
 
-			ek_html_raw(h, schemes[i].words, (size_t)(at - schemes[i].words));
-			ek_html(h, "<bdi>%s</bdi>", by);
-			ek_html_raw(h, at + 2, strlen(at + 2));
+			ek_html_raw(h, words, before);
+			if (words[before] != 0) {
+				ek_html(h, "<bdi>%s</bdi>", told_by(json));
+				ek_html_raw(h, words + before + 2, strlen(words + before + 2));
+			}
 		}
 	ek_html(h, " (scheme <bdi>%s</bdi>)", scheme);
 }
@@ -157,11 +171,13 @@ static void figures(struct ek_page *page, const cJSON *json)
 	        "<dl class=\"figures\"><div><dt>Effective sample size</dt><dd><b>%s</b><span>%s images; what this many "
 	        "equally weighted ones would tell</span></dd></div>",
 	        ek_percent(share).s, ek_decimal(size, 0).s);
-	ek_html(h,
-	        "<div><dt>Largest repeat</dt><dd><b>%s \xc3\x97</b><span>an image of <bdi>%s %s</bdi>, in one "
-	        "epoch</span></dd></div>",
-	        ek_decimal(ek_number_of(largest, "visits"), 1).s, ek_text_of(json, "by", "cluster"),
-	        ek_text_of(largest, "name", "?"));
+	ek_html(h, "<div><dt>Largest repeat</dt><dd><b>%s \xc3\x97</b><span>",
+	        ek_decimal(ek_number_of(largest, "visits"), 1).s);
+	if (ek_json_member(json, "told") != NULL)
+		ek_html(h, "%s", ek_number_noun(ek_whole(ek_number_of(largest, "images")), "image").s);
+	else
+		ek_html(h, "an image of <bdi>%s %s</bdi>", told_by(json), ek_text_of(largest, "name", "?"));
+	ek_html(h, ", in one epoch</span></dd></div>");
 	ek_html(h,
 	        "<div><dt>Evenness</dt><dd><b>%s</b><span>normalised entropy, 1 when all are equal; before: "
 	        "%s</span></dd></div></dl>",
@@ -169,32 +185,50 @@ static void figures(struct ek_page *page, const cJSON *json)
 	        ek_decimal(ek_number_of(ek_json_member(json, "skew_before"), "normalised_entropy"), 3).s);
 }
 
-static void warning(struct ek_page *page, const cJSON *json)
+/* Whose images are shown so often; of images weighed one by one, how many. */
+static void repeated_ones(struct ek_html *h, const cJSON *json, const cJSON *repeated)
 {
-	const cJSON *repeated = ek_json_member(json, "repeated"), *unit;
-	const double count = ek_number_of(repeated, "count"), above = ek_number_of(repeated, "above");
-	const double empty = ek_number_of(json, "empty_units");
-	const char *by = ek_text_of(json, "by", "cluster");
-	struct ek_html *h = &page->html;
+	const cJSON *units = ek_json_member(repeated, "units"), *unit;
+	const double count = ek_number_of(repeated, "count");
+	double images = 0, most = 0;
 	int listed = 0;
 
-	if (count > 0) {
-		ek_html(h,
-		        "<p class=\"warning\"><b>Copying must be feared.</b> The images of %s are shown more than %s "
-		        "times an epoch (",
-		        ek_number_noun(ek_whole(count), "unit").s, ek_decimal(above, 0).s);
-		cJSON_ArrayForEach(unit, ek_json_member(repeated, "units"))
+	if (ek_json_member(json, "told") != NULL) {
+		cJSON_ArrayForEach(unit, units)
 		{
-			if (listed++ < 8)
-				ek_html(h, "%s%s <bdi>%s</bdi>: %s, %s times each", listed > 1 ? "; " : "", by,
-				        ek_text_of(unit, "name", "?"),
-				        ek_number_noun(ek_whole(ek_number_of(unit, "images")), "image").s,
-				        ek_decimal(ek_number_of(unit, "visits"), 1).s);
+			images += ek_number_of(unit, "images");
+			most = fmax(most, ek_number_of(unit, "visits"));
 		}
+		ek_html(h, "%s%s, up to %s times each", count > cJSON_GetArraySize(units) ? "at least " : "",
+		        ek_number_noun(ek_whole(images), "image").s, ek_decimal(most, 1).s);
+		return;
+	}
+	cJSON_ArrayForEach(unit, units)
+	{
+		if (listed++ < 8)
+			ek_html(h, "%s%s <bdi>%s</bdi>: %s, %s times each", listed > 1 ? "; " : "", told_by(json),
+			        ek_text_of(unit, "name", "?"),
+			        ek_number_noun(ek_whole(ek_number_of(unit, "images")), "image").s,
+			        ek_decimal(ek_number_of(unit, "visits"), 1).s);
+	}
+	ek_html(h, "%s", count > 8 ? ", \xe2\x80\xa6" : "");
+}
+
+static void warning(struct ek_page *page, const cJSON *json)
+{
+	const cJSON *repeated = ek_json_member(json, "repeated");
+	const double empty = ek_number_of(json, "empty_units");
+	struct ek_html *h = &page->html;
+
+	if (ek_number_of(repeated, "count") > 0) {
 		ek_html(h,
-		        "%s). What a model sees so often it may learn by heart and give back: set a limit, "
-		        "cap, and look at what it makes of these beside their nearest real images.</p>",
-		        count > 8 ? ", \xe2\x80\xa6" : "");
+		        "<p class=\"warning\"><b>Copying must be feared.</b> Some images are shown more than %s times "
+		        "an "
+		        "epoch: ",
+		        ek_decimal(ek_number_of(repeated, "above"), 0).s);
+		repeated_ones(h, json, repeated);
+		ek_html(h, ". What a model sees so often it may learn by heart and give back: set a limit, "
+		           "cap, and look at what it makes of these beside their nearest real images.</p>");
 	}
 	if (empty > 0)
 		ek_html(h, "<p class=\"note\">%s no images and cannot be shown.</p>",
@@ -225,14 +259,6 @@ static void unit_row(struct ek_page *page, const struct unit *u, const char *by,
 	        u->share, ek_percent(u->share).s, u->weighted, ek_percent(u->weighted).s);
 	ek_html(h, "<td class=\"n\" data-v=\"%.0f\">%s</td><td class=\"n\" data-v=\"%.9g\">%s</td></tr>", u->images,
 	        ek_decimal(u->images, 0).s, u->visits, ek_decimal(u->visits, u->visits < 9.995 ? 2 : 1).s);
-}
-
-/* What it does to, where it is levels of weight that are dealt: clusters, groups, … */
-static const char *told_by(const cJSON *json)
-{
-	const cJSON *told = ek_json_member(json, "told");
-
-	return ek_text_of(cJSON_IsObject(told) ? told : json, "by", "cluster");
 }
 
 static int visits_table(struct ek_page *page, const struct ek_weights_plan *plan)
@@ -284,7 +310,7 @@ int ek_chapter_plan_weights(struct ek_page *page)
 
 		ek_html(h, "<h3>Sampler <bdi>%s</bdi></h3><p>%s: ", plans->weights[i].name,
 		        ek_number_of(json, "without_value") > 0 ? "Nothing is removed" : "No image is left out");
-		scheme_words(h, ek_text_of(json, "scheme", "?"), told_by(json));
+		scheme_words(h, json);
 		if (ek_number_of(json, "cap") > 0)
 			ek_html(h, ", no image more than %s times an epoch",
 			        ek_decimal(ek_number_of(json, "cap"), 1).s);

@@ -210,7 +210,7 @@ int ek_comparison_against(struct ek_comparison_row *row, const struct ek_compari
 
 	row->baseline = base;
 	if (base == NULL)
-		return ek_copy_string(&row->unlike, "there is no evaluation of a natural model");
+		return ek_copy_string(&row->unlike, "there is no evaluation of a model of all images as they come");
 	if (!isfinite(row->keep) && row->trained != EK_TRAINED_ELSEWHERE && base->training_images > 0 &&
 	    row->training_images <= base->training_images && strcmp(row->run, base->run) == 0)
 		row->keep = (double)row->training_images / (double)base->training_images;

@@ -138,18 +138,24 @@ static int print(const struct ek_run *run, const char *name)
 	told = cJSON_GetObjectItemCaseSensitive(json, "told");
 	/* By groups images are weighed one by one, but it is groups that are evened out. */
 	units = told != NULL && strcmp(word(json, "scheme"), "inverse") == 0 ? told : json;
-	(void)printf("%s by %s over %s image%s in %.0f unit%s\n", word(json, "scheme"), word(units, "by"),
-	             ek_text_count(images, ek_whole(ek_json_number(json, "in_units"))),
-	             ek_text_s(ek_whole(ek_json_number(json, "in_units"))), ek_json_number(units, "units"),
-	             ek_text_s(ek_whole(ek_json_number(units, "units"))));
+	(void)ek_text_count(images, ek_whole(ek_json_number(json, "in_units")));
+	if (told != NULL && units == json)
+		(void)printf("%s over %s image%s, weighed one by one\n", word(json, "scheme"), images,
+		             ek_text_s(ek_whole(ek_json_number(json, "in_units"))));
+	else
+		(void)printf("%s by %s over %s image%s in %.0f unit%s\n", word(json, "scheme"), word(units, "by"),
+		             images, ek_text_s(ek_whole(ek_json_number(json, "in_units"))),
+		             ek_json_number(units, "units"), ek_text_s(ek_whole(ek_json_number(units, "units"))));
 	ek_plan_print_units(json, ek_json_number(json, "images") - ek_json_number(json, "held_out"), "never shown");
 	(void)printf("\n");
 	(void)printf("  %-20s %s images (%s)\n", "effective sample",
-	             ek_text_count(effective, ek_whole(ek_json_number(json, "effective_sample_size"))),
+	             ek_text_count(effective, ek_whole(ek_json_number(json, "effective_sample_size") + 0.5)),
 	             ek_text_percent(share, ek_json_number(json, "effective_share")));
-	(void)printf("  %-20s %.3g visits an epoch: %s %s, %s images\n", "largest repeat",
-	             ek_json_number(largest, "visits"), word(json, "by"), word(largest, "name"),
-	             ek_text_count(images, ek_whole(ek_json_number(largest, "images"))));
+	(void)printf("  %-20s %.3g visits an epoch: ", "largest repeat", ek_json_number(largest, "visits"));
+	if (told == NULL)
+		(void)printf("%s %s, ", word(json, "by"), word(largest, "name"));
+	(void)printf("%s image%s\n", ek_text_count(images, ek_whole(ek_json_number(largest, "images"))),
+	             ek_text_s(ek_whole(ek_json_number(largest, "images"))));
 	print_skew(json, "entropy (1 = even)", "normalised_entropy");
 	print_skew(json, "effective units", "effective_units");
 	told = told != NULL ? told : json;

@@ -245,7 +245,7 @@ static int open_reference(struct ek_evaluate *e)
 	}
 	if (path == NULL) {
 		e->kind = EK_REFERENCE_TRAINING;
-		ek_warn("no images were held out (audit with 'held-out' 0.1) and there is no 'reference': all%s is "
+		ek_warn("no images were held out (evenkeel help audit says how) and there is no 'reference': all%s is "
 		        "measured against training images, so copies of them count as good coverage",
 		        e->wish->statistics != NULL ? " but the distance to the statistics" : "");
 		return take_own(e, e->frozen.training, e->frozen.training_count);

@@ -219,7 +219,7 @@ static int serve(const struct ek_run *run, const struct ek_do_label_options *o, 
 	int rc;
 
 	if (o->groups != NULL && o->person == NULL)
-		return ek_fail(EK_EUSAGE, "groups need somebody who names them: say who labels, too");
+		return ek_fail(EK_EUSAGE, "groups need somebody who names them: say who with 'person'");
 	EK_TRY(ek_real_images_open(&images, run));
 	EK_TRY(make_pool(&pool, run, images.count));
 	teacher.context = pool;

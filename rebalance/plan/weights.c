@@ -555,11 +555,24 @@ out:
 	return rc;
 }
 
+static void warn_of_images(const struct ek_weights *w, const struct summary *s)
+{
+	uint64_t images = 0;
+
+	for (uint32_t k = 0; k < w->units.k; k++)
+		images += w->visits[k] > EK_REPEAT_WARNING ? w->units.sizes[k] : 0;
+	ek_warn("%" PRIu64 " image%s shown more than %d times an epoch (up to %.1f times); a generator may copy them: "
+	        "limit it with 'cap', and look at memorisation there",
+	        images, images == 1 ? " is" : "s are", EK_REPEAT_WARNING, w->visits[s->largest]);
+}
+
 static void warn(const struct ek_weights *w, const struct summary *s)
 {
 	char number[16];
 
-	if (s->repeated > 0)
+	if (s->repeated > 0 && w->told.k > 0)
+		warn_of_images(w, s);
+	else if (s->repeated > 0)
 		ek_warn("%" PRIu32 " of %" PRIu32 " units %s images that are shown more than %d times an epoch (most: "
 		        "%s, %" PRIu64
 		        " image%s, %.1f times each); a generator may copy them: limit it with 'cap', and "

@@ -206,7 +206,7 @@ static void runs_are_compared_only_where_their_images_are_known_to_be_the_same(v
 	ek_comparison_release(&c);
 	assert_ok(add(&c, make_run(others, 1)));
 	assert_ok(ek_comparison_finish(&c, NULL));
-	assert_string_equal(c.rows[0].unlike, "there is no evaluation of a natural model");
+	assert_string_equal(c.rows[0].unlike, "there is no evaluation of a model of all images as they come");
 	ek_comparison_release(&c);
 }
 
