@@ -22,6 +22,7 @@ struct ek_command {
 	int takes_output;             /* 1: has -o RUN */
 	int needs_no_dataset;         /* 1: -o RUN without a DATASET is fine */
 	int forces_all;               /* 1: --force recomputes all its steps, not only the last */
+	int calls_others;             /* 1: it runs other commands, whose messages name their options */
 	enum ek_device_ways ways;
 	int has_recipe; /* 1: --recipe replays its options, or writes them down */
 	int (*run)(struct ek_invocation *invocation);

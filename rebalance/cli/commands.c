@@ -257,6 +257,7 @@ const struct ek_command ek_commands[] = {
 	          "Beforehand, `evenkeel cluster RUN` makes the clusters, and `audit --held-out` a reference that no "
 	          "model sees.",
 	  .own = &ek_sweep_own,
+	  .calls_others = 1,
 	  .ways = EK_WAYS_GPU,
 	  .run = ek_cmd_sweep },
 	{ .name = "review",
@@ -306,6 +307,7 @@ const struct ek_command ek_commands[] = {
 	          "RUN is evenkeel-demo unless told otherwise.",
 	  .steps = demo_steps,
 	  .own = &ek_demo_own,
+	  .calls_others = 1,
 	  .takes_output = 1,
 	  .needs_no_dataset = 1,
 	  .forces_all = 1,

@@ -61,7 +61,7 @@ static int print_recovery(const struct ek_run *run, const char *attribute)
 	static const struct {
 		const char *name, *says;
 	} ways[] = { { WEIGHTS, "every cluster alike" },
-		     { BLEND, "without labels: the tree of images, and their directions" },
+		     { BLEND, "without labels: each image by how rare its like is" },
 		     { FAIR, "ten labels a class, as a person gives them in minutes" } };
 	cJSON *weights = NULL;
 	char share[32];

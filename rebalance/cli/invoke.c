@@ -7,10 +7,25 @@
 #include "rebalance/cli/terminal.h"
 #include "rebalance/pipeline/device.h"
 
+enum { OTHERS = 100 };
+
+/* Behind `tables`, for their names alone: what the other commands take. */
+static void append_others(struct ek_option_table *tables)
+{
+	int count = 0;
+
+	while (tables->title != NULL)
+		tables++;
+	for (const struct ek_command *c = ek_commands; c->name != NULL; c++)
+		for (int i = 0; c->own != NULL && i < EK_OWN_GROUPS && c->own->rows[i] != NULL && count < OTHERS; i++)
+			tables[count++] = (struct ek_option_table){ .title = "", .rows = c->own->rows[i] };
+	tables[count] = (struct ek_option_table){ .title = NULL };
+}
+
 int ek_command_invoke(const struct ek_command *command, int argc, char **argv)
 {
 	struct ek_invocation invocation = { .command = command };
-	struct ek_option_table tables[EK_MAX_TABLES] = { { .title = NULL } };
+	struct ek_option_table tables[EK_MAX_TABLES + OTHERS] = { { .title = NULL } };
 	struct ek_settings *settings = &invocation.settings;
 	struct ek_buffer help = { 0 };
 	int rc;
@@ -23,6 +38,8 @@ int ek_command_invoke(const struct ek_command *command, int argc, char **argv)
 		(void)fputs(help.data, stdout);
 		goto out;
 	}
+	if (command->calls_others)
+		append_others(tables);
 	ek_terminal_start(settings->common.quiet, tables);
 	EK_TRY(ek_device_wish(settings->common.device, command->ways));
 	ek_threads_set((int)settings->common.threads);

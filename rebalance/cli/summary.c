@@ -245,6 +245,9 @@ static void print_groups(const cJSON *groups)
 		print_words(groups, words);
 	else
 		print_source(groups);
+	(void)printf("    %-18s %9s   share of all%s\n", "group", "taken for",
+	             ek_json_number(groups, "labelled_at_random") > 0 ? ", with its 95 % interval"
+	                                                              : ", by how likely each image is of it");
 	cJSON_ArrayForEach(item, ek_json_member(groups, "groups"))
 	{
 		const cJSON *found = ek_json_member(item, "share"), *ends = ek_json_member(found, "ci95");
