@@ -49,7 +49,7 @@ mkdir made && cp photos/bar/*.png photos/disc/*.png made
 evenkeel evaluate RUN --samples made --name made --quiet 2>/dev/null | grep -A 4 'named group'
 run evenkeel evaluate RUN --samples photos --name all --quiet 2>/dev/null | grep -A 4 'named group'
 evenkeel compare RUN --baseline all | sed -n 1,3p
-evenkeel audit RUN --quiet | grep -A 4 'groups: learned'
+evenkeel audit RUN --quiet | grep -A 5 'groups: learned'
 grep -o 'id="groups"' RUN/report.html
 run evenkeel weights RUN --reference photos --name like --quiet
 # A recipe by groups has what taught them, one of weights of single images what they are measured in; by clusters neither.
