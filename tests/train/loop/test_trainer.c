@@ -18,6 +18,7 @@
 #include "train/loop/checkpoint.h"
 #include "train/loop/trainer.h"
 #include "train/nn/codebook_internal.h"
+#include "train/nn/device_internal.h"
 
 enum {
 	SIZE = 37,
@@ -677,6 +678,35 @@ static void says_what_is_left_to_the_nearer_end(void **unused)
 	}
 }
 
+static uint64_t three_gibibytes(void)
+{
+	return (uint64_t)3 << 30;
+}
+
+/* A network of 32 images wants so much beside the store, whose five families of 2^26 numbers take 1.25 GiB. */
+static void memory_that_does_not_suffice_is_told(void **state)
+{
+	const struct ek_device *before = ek_device();
+	struct ek_device small = *before;
+	struct ek_params params = { 0 };
+	const uint64_t gib = (uint64_t)1 << 30;
+
+	(void)state;
+	small.available = three_gibibytes;
+	assert_true(ek_params_add(&params, "p", 1, (const int64_t[]){ 1 << 26 }, (struct ek_init){ 0 }) >= 0);
+	assert_int_equal(ek_store_bytes(&params), gib * 5 / 4);
+	ek_device_set(&small);
+	assert_ok(ek_trainer_check_memory(&params, 32, 1 * gib));
+	assert_fails(ek_trainer_check_memory(&params, 32, 8 * gib), EK_ENOMEM,
+	             "training needs 9.25 GiB of memory and 3.00 GiB are free: 7 images at once would fit instead of "
+	             "32 ('accumulate' cuts a batch into parts), or recomputing, or fewer threads");
+	assert_fails(ek_trainer_check_memory(&params, 1, 8 * gib), EK_ENOMEM,
+	             "training needs 9.25 GiB of memory and 3.00 GiB are free, too little for one image at a time");
+	small.available = before->available;
+	ek_device_set(before);
+	ek_params_release(&params);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -692,6 +722,7 @@ int main(void)
 		cmocka_unit_test(stops_when_the_loss_runs_away),
 		cmocka_unit_test(keeps_the_newest_and_refuses_others),
 		cmocka_unit_test(says_what_is_left_to_the_nearer_end),
+		cmocka_unit_test(memory_that_does_not_suffice_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
