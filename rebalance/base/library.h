@@ -13,7 +13,8 @@ struct ek_library_function {
 };
 
 /* Load the library `file`, a soname that the dynamic linker finds, and set the pointers to `count` of its functions. It
- * stays loaded; once more is cheap. EK_ENOTSUP: it is not there, or lacks one of them. */
+ * stays loaded; once more is cheap, and may be while other threads call the functions. EK_ENOTSUP: it is not there, or
+ * lacks one of them. */
 int ek_library_load(const char *file, const struct ek_library_function *functions, size_t count);
 
 #endif
