@@ -54,6 +54,13 @@ static void make_image(uint64_t i)
 	ek_buffer_release(&bytes);
 }
 
+static void give(enum ek_step_id step, const char *name)
+{
+	const struct ek_option_table table = ek_step_table(&steps, step);
+
+	*table.given |= (uint64_t)1 << (ek_option_find(&table, name) - table.rows);
+}
+
 static int set_up(void **state)
 {
 	int encoder = 0;
@@ -71,7 +78,9 @@ static int set_up(void **state)
 	steps.cluster.clusters = 3;
 	steps.stability.seeds = 2;
 	steps.scan.held_out = 0.2;
-	steps.given[EK_STEP_SCAN] = steps.given[EK_STEP_EMBED] = steps.given[EK_STEP_CLUSTER] = UINT64_MAX;
+	give(EK_STEP_SCAN, "held-out");
+	give(EK_STEP_EMBED, "encoder");
+	give(EK_STEP_CLUSTER, "clusters");
 	steps.scan.datasets = &images;
 	steps.scan.dataset_count = 1;
 	return 0;
@@ -745,7 +754,7 @@ static void labels(void **state)
 	ek_labelled_release(&labelled);
 	o.summary = 0;
 	o.groups = "red,green";
-	assert_fails(ek_do_label(&labelled, run, &o, stop_at_once, &announced), EK_EUSAGE, "say who labels");
+	assert_fails(ek_do_label(&labelled, run, &o, stop_at_once, &announced), EK_EUSAGE, "say who with 'person'");
 	ek_labelled_release(&labelled);
 	o.person = "Anna";
 	assert_fails(ek_do_label(&labelled, run, &o, stop_at_once, &announced), EK_EINTERRUPTED, "seen enough");
