@@ -55,6 +55,17 @@ function(ek_test name)
   endif()
 endfunction()
 
+# ek_on_gpu(nn_cuda …): tests that `./check --device cuda` runs; they leave with 77 where no GPU can be used.
+function(ek_on_gpu)
+  set_tests_properties(${ARGN} PROPERTIES LABELS gpu SKIP_RETURN_CODE 77)
+endfunction()
+
+# ek_test_cuda(flow_sit [PATTERN]): a program of ek_test on a GPU, too, or those of its tests that match.
+function(ek_test_cuda name)
+  add_test(NAME ${name}_cuda COMMAND test_${name} cuda ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  ek_on_gpu(${name}_cuda)
+endfunction()
+
 # ek_fuzz(npy SOURCES fuzz_npy.c LINKS ek_io): LLVMFuzzerTestOneInput; in the ordinary build a small driver
 # replays tests/fuzz/corpus/NAME as a test; with -DEVENKEEL_FUZZ=ON (clang) libFuzzer drives it.
 function(ek_fuzz name)

@@ -1,7 +1,10 @@
 #include "tests/support/golden.h"
 
+#include <stdlib.h>
+
 #include "rebalance/base/memory.h"
 #include "tests/analysis/embed/random_weights.h"
+#include "train/nn/net_internal.h"
 
 double golden_number(const cJSON *object, const char *name)
 {
@@ -62,9 +65,31 @@ void golden_check(const cJSON *c, const char *name, const float *x, size_t count
 	assert_true(distance <= 1);
 }
 
-int golden_check_gradients(const cJSON *c, const struct ek_params *params, const float *gradients, const char *type,
-                           double least)
+void golden_check_value(const cJSON *c, const char *name, struct ek_net_state *s, int value, const char *type,
+                        double least)
 {
+	const size_t count = (size_t)ek_net_batch(s->net) * ek_net_elements(s->net, value);
+	float *x;
+
+	assert_ok(ek_alloc(&x, count, sizeof *x));
+	ek_net_read(s, value, x);
+	golden_check(c, name, x, count, type, least);
+	free(x);
+}
+
+float *golden_family(const struct ek_store *store, const struct ek_params *params, enum ek_family family)
+{
+	float *x;
+
+	assert_ok(ek_alloc(&x, params->size, sizeof *x));
+	ek_store_read(store, family, 0, params->size, x);
+	return x;
+}
+
+int golden_check_gradients(const cJSON *c, const struct ek_params *params, const struct ek_store *store,
+                           const char *type, double least)
+{
+	float *gradients = golden_family(store, params, EK_GRADIENTS);
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(c, "gradients"), *digest;
 	double worst = 0, largest = 0;
 	int count = 0;
@@ -88,5 +113,6 @@ int golden_check_gradients(const cJSON *c, const struct ek_params *params, const
 		assert_true(distance <= 1);
 		count++;
 	}
+	free(gradients);
 	return count;
 }

@@ -8,7 +8,8 @@
 #include "analysis/cluster/kmeans.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
-#include "train/nn/cuda.h"
+#include "tests/train/nn/on_device.h"
+#include "train/nn/device.h"
 #include "train/nn/rows.h"
 #include "train/nn/rows_cuda.h"
 
@@ -51,14 +52,18 @@ struct wish {
 	int grid, spherical, redo, start;
 };
 
+static const char *wanted = ""; /* part of a name */
+
 static void check(const struct wish *w, const char *how)
 {
-	float *x = make_rows(w->n, w->d, 40, w->spread, w->grid, w->far);
+	float *x = strstr(w->name, wanted) == NULL ? NULL : make_rows(w->n, w->d, 40, w->spread, w->grid, w->far);
 	const struct ek_npy array = ek_rows_memory(x, w->n, w->d);
 	struct ek_kmeans_options o = EK_KMEANS_DEFAULTS;
 	struct ek_kmeans_result cpu = { 0 }, device = { 0 }, assigned = { 0 }, again = { 0 };
 	struct ek_rows rows;
 
+	if (x == NULL)
+		return;
 	print_message("%s, %s\n", w->name, how);
 	assert_ok(ek_rows_of(&rows, &array, 0));
 	o.k = w->k;
@@ -129,9 +134,10 @@ static void squares_that_overflow(void **state)
 	check(&w, "measured");
 }
 
-int main(void)
+/* Arguments: only tests of such names; only sets of such names. */
+int main(int argc, char **argv)
 {
-	const struct ek_device *gpu;
+	const int left = on_gpu();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_has_the_bits_of_the_processor),
 		cmocka_unit_test(so_have_the_kernels_of_older_gpus),
@@ -139,9 +145,8 @@ int main(void)
 		cmocka_unit_test(squares_that_overflow),
 	};
 
-	if (ek_cuda_choose(&gpu, 0) < 0) {
-		(void)printf("%s\n", ek_error_message());
-		return 77;
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ek_device_set(NULL); /* networks stay on the processor */
+	cmocka_set_test_filter(argc > 1 ? argv[1] : NULL);
+	wanted = argc > 2 ? argv[2] : "";
+	return left != 0 ? left : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,7 @@
 #include "tests/analysis/embed/encoder_cases.h"
 #include "tests/support/support.h"
 #include "tests/train/nn/fake_device.h"
-#include "train/nn/cuda.h"
+#include "tests/train/nn/on_device.h"
 
 static void efficientnet(void **state)
 {
@@ -87,34 +87,18 @@ static void efficientnet_with_the_published_weights(void **state)
 static void embedding_stays_on_the_device(void **state)
 {
 	(void)state;
+	const struct ek_device *before = ek_device();
+
 	ek_device_set(fake_device());
 	ek_check_encoder("efficientnet-lite0");
-	ek_device_set(NULL);
+	ek_device_set(before);
 }
 
-static void all_on_a_gpu(void **state)
-{
-	static const char *const networks[] = { "efficientnet-lite0", "inception-fid", "clip-vit-b32", "dinov2-vits14",
-		                                "dinov2-vits14-reg" };
-	const struct ek_device *gpu;
-
-	(void)state;
-	if (ek_cuda_choose(&gpu, 0) < 0) {
-		print_message("skipped: %s\n", ek_error_message());
-		skip();
-	}
-	ek_device_set(gpu);
-	for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
-		ek_check_encoder(networks[i]);
-	ek_device_set(NULL);
-}
-
-/* A first argument: only tests of this name. */
 int main(int argc, char **argv)
 {
+	const int left = on_device(argc, argv);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(embedding_stays_on_the_device),
-		cmocka_unit_test(all_on_a_gpu),
 		cmocka_unit_test(efficientnet),
 		cmocka_unit_test(efficientnet_with_the_published_weights),
 		cmocka_unit_test(inception),
@@ -127,6 +111,5 @@ int main(int argc, char **argv)
 		cmocka_unit_test(dinov2_by_timms_names),
 	};
 
-	cmocka_set_test_filter(argc > 1 ? argv[1] : NULL);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return left != 0 ? left : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,8 @@
 #include "analysis/quality/kernel.h"
 #include "analysis/quality/neighbours.h"
 #include "rebalance/base/random.h"
-#include "train/nn/cuda.h"
+#include "tests/train/nn/on_device.h"
+#include "train/nn/device.h"
 #include "train/nn/moments.h"
 #include "train/nn/rows.h"
 #include "train/nn/rows_cuda.h"
@@ -49,6 +50,7 @@ static const struct wish {
 	{ "squares beyond float32", 1500, 1300, 600, 5, 1e16, 0 },
 };
 enum { WISHES = sizeof wishes / sizeof *wishes };
+static const char *wanted = ""; /* part of a name */
 
 static void compare_neighbours(const struct set *a, const struct set *b, size_t k, int itself)
 {
@@ -100,6 +102,8 @@ static void check_all(const char *how)
 		const struct wish *w = &wishes[i];
 		struct set real, generated;
 
+		if (strstr(w->name, wanted) == NULL)
+			continue;
 		print_message("%s, %s\n", w->name, how);
 		make_set(&real, w->n, w->d, 4, w->scale, w->grid);
 		make_set(&generated, w->m, w->d, 5, w->scale * 0.9, w->grid);
@@ -136,17 +140,16 @@ static void a_block_at_a_time(void **state)
 }
 
 /* Sums in another order: what rounding does to them. */
-static void moments_differ_by_rounding(void **state)
+static void check_moments(uint64_t n, uint64_t m, size_t d)
 {
-	const struct ek_kid_options options = { .subsets = 7, .subset_size = 700, .seed = 3 };
+	const struct ek_kid_options options = { .subsets = 7, .subset_size = d, .seed = 3 };
 	struct ek_gaussian a[3], b[3];
 	struct ek_kid kid[3];
 	double distance[3], equal[3];
 	struct set x, y;
 
-	(void)state;
-	make_set(&x, 3001, 700, 4, 1, 0);
-	make_set(&y, 2777, 700, 5, 0.9, 0);
+	make_set(&x, n, d, 4, 1, 0);
+	make_set(&y, m, d, 5, 0.9, 0);
 	for (int i = 0; i < 3; i++) { /* on the processor, and twice on the GPU */
 		ek_nn_rows_choose(i > 0);
 		assert_ok(ek_gaussian_of(&a[i], &x.rows));
@@ -158,14 +161,14 @@ static void moments_differ_by_rounding(void **state)
 	ek_nn_rows_choose(0);
 	print_message("Frechet %.15g, %.15g; kernel %.15g, %.15g; cuSOLVER %d\n", distance[0], distance[1], kid[0].mean,
 	              kid[1].mean, ek_nn_solver_there());
-	/* 3,001 terms of up to some 20, each off by 2^-53 of the sum so far at most. */
-	for (size_t i = 0; i < (size_t)700 * 700; i++)
-		assert_true(fabs(a[0].covariance[i] - a[1].covariance[i]) <= 3001 * 20 * 0x1p-53);
+	/* n terms of up to some 20, each off by 2^-53 of the sum so far at most. */
+	for (size_t i = 0; i < d * d; i++)
+		assert_true(fabs(a[0].covariance[i] - a[1].covariance[i]) <= (double)n * 20 * 0x1p-53);
 	assert_close(distance[1], distance[0], 1e-9);
 	assert_close(equal[1], equal[0], 1e-9);
 	assert_close(kid[1].mean, kid[0].mean, 1e-9);
 	assert_close(kid[1].std, kid[0].std, 1e-9);
-	assert_memory_equal(a[1].covariance, a[2].covariance, sizeof(double) * 700 * 700);
+	assert_memory_equal(a[1].covariance, a[2].covariance, sizeof(double) * d * d);
 	assert_true(distance[1] == distance[2] && equal[1] == equal[2] && kid[1].mean == kid[2].mean);
 	for (int i = 0; i < 3; i++) {
 		ek_gaussian_release(&a[i]);
@@ -175,19 +178,32 @@ static void moments_differ_by_rounding(void **state)
 	free(y.x);
 }
 
-int main(void)
+static void moments_differ_by_rounding(void **state)
 {
-	const struct ek_device *gpu;
+	(void)state;
+	check_moments(3001, 2777, 700);
+}
+
+static void those_of_few_rows_do(void **state)
+{
+	(void)state;
+	check_moments(203, 187, 77);
+}
+
+/* Arguments: only tests of such names; only sets of such names. */
+int main(int argc, char **argv)
+{
+	const int left = on_gpu();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(they_are_those_of_the_processor),
 		cmocka_unit_test(by_the_kernels_of_older_gpus),
 		cmocka_unit_test(a_block_at_a_time),
 		cmocka_unit_test(moments_differ_by_rounding),
+		cmocka_unit_test(those_of_few_rows_do),
 	};
 
-	if (ek_cuda_choose(&gpu, 0) < 0) {
-		(void)printf("%s\n", ek_error_message());
-		return 77;
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ek_device_set(NULL); /* networks stay on the processor */
+	cmocka_set_test_filter(argc > 1 ? argv[1] : NULL);
+	wanted = argc > 2 ? argv[2] : "";
+	return left != 0 ? left : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "train/nn/net_internal.h"
-#include "train/nn/store_internal.h"
 
 struct ek_sit_config golden_config(const cJSON *golden, const char *model)
 {
@@ -54,8 +53,6 @@ void golden_net_make(struct golden_net *g, const cJSON *golden, const char *mode
 	assert_ok(ek_store_new(&g->store, &g->params));
 	ek_store_write(g->store, EK_VALUES, 0, g->params.size, values);
 	free(values);
-	g->values = ek_store_data(g->store, EK_VALUES);
-	g->gradients = ek_store_data(g->store, EK_GRADIENTS);
 	assert_ok(ek_net_new(&g->net, &g->params, precision, batch));
 	g->x = ek_net_input(g->net, (struct ek_net_shape){ g->config.side, g->config.side, g->config.channels });
 	g->t = ek_net_input(g->net, (struct ek_net_shape){ 1, 1, 1 });
@@ -65,6 +62,7 @@ void golden_net_make(struct golden_net *g, const cJSON *golden, const char *mode
 	assert_ok(ek_net_finish(g->net, mode));
 	assert_ok(ek_net_load_from(g->net, g->store, EK_VALUES));
 	assert_ok(ek_net_state_new(&g->s, g->net));
+	assert_ok(ek_alloc(&g->d_out, (size_t)batch * ek_net_elements(g->net, g->out), sizeof *g->d_out));
 }
 
 void golden_net_release(struct golden_net *g)
@@ -73,6 +71,7 @@ void golden_net_release(struct golden_net *g)
 	ek_net_free(g->net);
 	ek_params_release(&g->params);
 	ek_store_free(g->store);
+	free(g->d_out);
 }
 
 void golden_batch_make(struct golden_batch *b, const cJSON *c)
@@ -132,10 +131,10 @@ void objective_net_run(struct objective_net *n, const struct ek_objective *o, co
 {
 	const size_t batch = (size_t)ek_net_batch(n->net), count = batch * ek_net_elements(n->net, n->data);
 
-	memcpy(ek_net_data(n->s, n->data), data, count * sizeof *data);
-	memcpy(ek_net_data(n->s, n->noise), noise, count * sizeof *noise);
+	memcpy(ek_net_stage(n->s, n->data), data, count * sizeof *data);
+	memcpy(ek_net_stage(n->s, n->noise), noise, count * sizeof *noise);
 	for (size_t i = 0; i < batch; i++)
-		ek_objective_factors(o, t[i], (float *)ek_net_data(n->s, n->factors) + i * EK_OBJECTIVE_FACTORS);
+		ek_objective_factors(o, t[i], (float *)ek_net_stage(n->s, n->factors) + i * EK_OBJECTIVE_FACTORS);
 	assert_ok(ek_net_forward(n->s));
 }
 
@@ -143,30 +142,31 @@ double golden_loss(struct golden_net *g, const struct golden_batch *b, const str
                    float *losses, double *parts)
 {
 	const size_t count = (size_t)b->count * ek_net_elements(g->net, g->out);
-	float *times = ek_net_data(g->s, g->t), weights[8];
+	float *times = ek_net_stage(g->s, g->t), weights[8];
 	struct objective_net n;
 	double sum = 0;
 
 	objective_net_make(&n, o, ek_net_shape(g->net, g->x), ek_sit_outputs(&g->config), b->count);
-	memset(ek_net_data(n.s, n.prediction), 0, count * sizeof(float));
+	memset(ek_net_stage(n.s, n.prediction), 0, count * sizeof(float));
 	objective_net_run(&n, o, b->x1, b->x0, t);
-	memcpy(ek_net_data(g->s, g->labels), b->labels, (size_t)b->count * sizeof *b->labels);
-	ek_net_read(n.s, n.x, ek_net_data(g->s, g->x));
+	memcpy(ek_net_stage(g->s, g->labels), b->labels, (size_t)b->count * sizeof *b->labels);
+	ek_net_read(n.s, n.x, ek_net_stage(g->s, g->x));
 	for (int i = 0; i < b->count; i++)
 		times[i] = (float)t[i];
 	assert_ok(ek_net_forward(g->s));
-	ek_net_read(g->s, g->out, ek_net_data(n.s, n.prediction));
+	ek_net_read(g->s, g->out, ek_net_stage(n.s, n.prediction));
 	assert_ok(ek_net_forward(n.s));
 	ek_net_read(n.s, n.loss, losses);
 	for (int i = 0; i < b->count; i++) {
 		weights[i] = 1 / (float)b->count;
 		sum += (double)losses[i] / b->count;
 		for (int j = 0; parts != NULL && n.parts[0] > 0 && j < 2; j++)
-			parts[2 * i + j] = (double)((const float *)ek_net_data(n.s, n.parts[j]))[i];
+			parts[2 * i + j] = (double)((const float *)ek_net_view(n.s, n.parts[j]))[i];
 	}
 	ek_net_write_gradient(n.s, n.loss, weights);
 	assert_ok(ek_net_backward(n.s, NULL, 0));
-	ek_net_read_gradient(n.s, n.prediction, ek_net_gradient(g->s, g->out));
+	ek_net_read_gradient(n.s, n.prediction, g->d_out);
+	ek_net_write_gradient(g->s, g->out, g->d_out);
 	objective_net_release(&n);
 	return sum;
 }

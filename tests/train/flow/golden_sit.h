@@ -15,10 +15,10 @@ struct golden_net {
 	struct ek_sit_config config;
 	struct ek_params params;
 	struct ek_store *store;
-	float *values, *gradients; /* [params.size], the store's */
 	struct ek_net *net;
 	struct ek_net_state *s;
 	int x, t, labels, out;
+	float *d_out; /* [batch, elements]: the gradient of `out` that golden_loss gave */
 };
 void golden_net_make(struct golden_net *g, const cJSON *golden, const char *model, int batch,
                      enum ek_nn_precision precision, enum ek_net_mode mode);

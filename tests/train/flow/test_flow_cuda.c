@@ -7,11 +7,11 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "tests/support/support.h"
+#include "tests/train/nn/on_device.h"
 #include "train/flow/flow_task.h"
-#include "train/nn/cuda.h"
 #include "train/nn/bf16.h"
 
-enum { SKIPPED = 77, STEPS = 20, BATCH = 32, SIDE = 16, CHANNELS = 4 };
+enum { STEPS = 20, BATCH = 32, SIDE = 16, CHANNELS = 4 };
 
 static int get(void *context, int worker, int64_t id, uint64_t position, float *sample, int32_t *label)
 {
@@ -132,19 +132,16 @@ static void diffusion_in_float32(void **state)
 	compare(1, EK_NN_F32, 1e-4);
 }
 
-int main(void)
+/* A first argument: only tests of such names. */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flow_in_float32),
 		cmocka_unit_test(flow_in_bf16),
 		cmocka_unit_test(diffusion_in_float32),
 	};
-	const struct ek_device *gpu;
+	const int left = on_gpu();
 
-	if (ek_cuda_choose(&gpu, 0) < 0) {
-		print_message("skipped: %s\n", ek_error_message());
-		return SKIPPED;
-	}
-	ek_device_set(gpu);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	cmocka_set_test_filter(argc > 1 ? argv[1] : NULL);
+	return left != 0 ? left : cmocka_run_group_tests(tests, NULL, NULL);
 }

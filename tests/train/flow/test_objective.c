@@ -7,6 +7,7 @@
 
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
+#include "tests/train/nn/on_device.h"
 #include "train/nn/net_internal.h"
 
 /* Sums and products of terms of one sign, a few dozen operations: each rounding is 2^-53 of the result. */
@@ -93,9 +94,9 @@ static void run_case(const cJSON *golden, const cJSON *c, struct ek_objective *o
 	loss = golden_loss(&g, &b, o, t, losses, parts);
 	count = (size_t)b.count * ek_net_elements(g.net, g.out);
 	least = ek_digest_deviation(cJSON_GetObjectItemCaseSensitive(c, "output"), "f32");
-	golden_check(c, "x_t", ek_net_data(g.s, g.x), (size_t)b.count * ek_net_elements(g.net, g.x), "f32", 0x1p-24);
-	golden_check(c, "output", ek_net_data(g.s, g.out), count, "f32", 0);
-	golden_check(c, "d_output", ek_net_gradient(g.s, g.out), count, "f32", least);
+	golden_check_value(c, "x_t", g.s, g.x, "f32", 0x1p-24);
+	golden_check_value(c, "output", g.s, g.out, "f32", 0);
+	golden_check(c, "d_output", g.d_out, count, "f32", least);
 	golden_check(c, "per_image", losses, (size_t)b.count, "f32", least);
 	for (int i = 0; diffusion && i < 2; i++) {
 		for (int j = 0; j < b.count; j++)
@@ -105,7 +106,7 @@ static void run_case(const cJSON *golden, const cJSON *c, struct ek_objective *o
 	assert_close(loss / golden_number(cJSON_GetObjectItemCaseSensitive(c, "loss"), "value"), 1,
 	             GOLDEN_MARGIN * fmax(least, golden_number(cJSON_GetObjectItemCaseSensitive(c, "loss"), "f32")));
 	assert_ok(ek_net_backward(g.s, g.store, 0));
-	assert_true(golden_check_gradients(c, &g.params, g.gradients, "f32", least) >= (diffusion ? 31 : 3));
+	assert_true(golden_check_gradients(c, &g.params, g.store, "f32", least) >= (diffusion ? 31 : 3));
 	golden_net_release(&g);
 	golden_batch_release(&b);
 }
@@ -340,8 +341,9 @@ static void times_noise_and_drops_have_their_distributions(void **state)
 	free(noise);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	const int left = on_device(argc, argv);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_are_the_public_ones),
 		cmocka_unit_test(predictions_agree),
@@ -352,5 +354,5 @@ int main(void)
 		cmocka_unit_test(times_noise_and_drops_have_their_distributions),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return left != 0 ? left : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rebalance/base/memory.h"
+#include "tests/train/nn/on_device.h"
 #include "train/loop/params_file.h"
 #include "train/nn/bf16.h"
 #include "train/nn/net_internal.h"
@@ -119,15 +120,14 @@ static void run_case(const cJSON *golden, const cJSON *c, enum ek_nn_precision p
 		t[i] = (double)b.t[i];
 	loss = golden_loss(&g, &b, o, t, losses, NULL);
 	least = ek_digest_deviation(cJSON_GetObjectItemCaseSensitive(c, "output"), type);
-	golden_check(c, "x_t", ek_net_data(g.s, g.x), (size_t)b.count * ek_net_elements(g.net, g.x), type, 0x1p-24);
-	golden_check(c, "output", ek_net_data(g.s, g.out), (size_t)b.count * ek_net_elements(g.net, g.out), type, 0);
-	golden_check(c, "d_output", ek_net_gradient(g.s, g.out), (size_t)b.count * ek_net_elements(g.net, g.out), type,
-	             0);
+	golden_check_value(c, "x_t", g.s, g.x, type, 0x1p-24);
+	golden_check_value(c, "output", g.s, g.out, type, 0);
+	golden_check(c, "d_output", g.d_out, (size_t)b.count * ek_net_elements(g.net, g.out), type, 0);
 	golden_check(c, "per_image", losses, (size_t)b.count, type, least);
 	tolerance = GOLDEN_MARGIN * least;
 	assert_close(loss / golden_number(cJSON_GetObjectItemCaseSensitive(c, "loss"), "value"), 1, tolerance);
 	assert_ok(ek_net_backward(g.s, g.store, 0));
-	assert_int_equal(golden_check_gradients(c, &g.params, g.gradients, type, 0), g.params.count - 1);
+	assert_int_equal(golden_check_gradients(c, &g.params, g.store, type, 0), g.params.count - 1);
 	free(o);
 	golden_net_release(&g);
 	golden_batch_release(&b);
@@ -165,7 +165,7 @@ static void gradients_of(float *out, const cJSON *golden, enum ek_net_mode mode,
 	assert_ok(ek_net_forward(g.s));
 	memcpy(ek_net_gradient(g.s, g.out), ek_net_data(g.s, g.out), bytes);
 	assert_ok(ek_net_backward(g.s, g.store, 0));
-	memcpy(out, g.gradients, g.params.size * sizeof *out);
+	ek_store_read(g.store, EK_GRADIENTS, 0, g.params.size, out);
 	golden_net_release(&g);
 	golden_batch_release(&b);
 }
@@ -433,8 +433,9 @@ static void configurations(void **state)
 	cJSON_Delete(object);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	const int left = on_device(argc, argv);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_and_shapes_are_the_public_ones),
 		cmocka_unit_test(positions_are_the_public_ones),
@@ -449,5 +450,5 @@ int main(void)
 		cmocka_unit_test(configurations),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return left != 0 ? left : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 /* The table of cases on a GPU against the twin: every operator, forward and backward, in float32 and bfloat16; and the
- * store beside the CPU's. Skipped where no GPU can be used. A first argument: only cases whose names have it. */
+ * store beside the CPU's. Skipped where no GPU can be used. Arguments: only cases whose names have one of them; before
+ * them "--once" runs every kernel of a case, and compares nothing: enough for a sanitizer, under which all takes long.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,12 +10,11 @@
 #include "rebalance/base/error.h"
 #include "tests/support/support.h"
 #include "tests/train/nn/net_images.h"
+#include "tests/train/nn/net_trial.h"
 #include "tests/train/nn/net_twin.h"
+#include "tests/train/nn/on_device.h"
 #include "tests/train/nn/reference.h"
-#include "train/nn/cuda.h"
 #include "train/nn/net_internal.h"
-
-enum { SKIPPED = 77 };
 
 static int has_layers(const struct net_case *c)
 {
@@ -43,6 +44,41 @@ static void the_case_is_the_twins(void **state)
 	for (int together = 1; together <= 2; together++) {
 		net_images_run(c, EK_NN_F32, 0, together);
 		net_images_run(c, EK_NN_BF16, together == 1, together);
+	}
+}
+
+static void run_once(const struct net_case *c, enum ek_nn_precision precision, int low, enum ek_net_mode mode)
+{
+	struct net_trial t;
+	struct ek_net_state *s;
+	float *got;
+
+	net_trial_new(&t, c, precision, mode, low, NET_TWIN_BATCH);
+	assert_ok(ek_net_state_new(&s, t.s.net));
+	got = ref_poisoned(t.count);
+	net_trial_run(&t, s, got);
+	assert_true(ref_is_whole(got, t.count));
+	free(got);
+	ek_net_state_free(s);
+	net_trial_free(&t);
+}
+
+static void the_case_runs(void **state)
+{
+	const struct net_case *c = *state;
+	double measures[2 * NET_IMAGES];
+
+	if (!has_layers(c))
+		skip();
+	for (int type = 0; type < 3; type++) {
+		const enum ek_nn_precision precision = type == 0 ? EK_NN_F32 : EK_NN_BF16;
+
+		run_once(c, precision, type == 2, EK_NET_TRAIN);
+		run_once(c, precision, type == 2, EK_NET_FORWARD);
+	}
+	for (int together = 1; together <= 2; together++) {
+		(void)net_images_of(c, EK_NN_F32, together, measures);
+		(void)net_images_of(c, EK_NN_BF16, together, measures);
 	}
 }
 
@@ -102,23 +138,32 @@ static void the_store_is_the_cpus(void **state)
 	ek_params_release(&params);
 }
 
+static int is_wanted(const struct net_case *c, char **names)
+{
+	if (c->flags & NET_CASE_CPU)
+		return 0;
+	for (char **name = names; *name != NULL; name++)
+		if (strstr(c->name, *name) != NULL)
+			return 1;
+	return *names == NULL;
+}
+
 int main(int argc, char **argv)
 {
+	const int once = argc > 1 && strcmp(argv[1], "--once") == 0;
 	struct CMUnitTest *tests = calloc((size_t)net_case_count + 1, sizeof *tests);
-	const struct ek_device *gpu;
+	const int left = on_gpu();
 	size_t count = 0;
 
-	if (ek_cuda_choose(&gpu, 0) < 0) {
-		print_message("skipped: %s\n", ek_error_message());
+	if (left != 0) {
 		free(tests);
-		return SKIPPED;
+		return left;
 	}
-	ek_device_set(gpu);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(the_store_is_the_cpus);
 	for (int i = 0; i < net_case_count; i++)
-		if ((argc < 2 || strstr(net_cases[i].name, argv[1]) != NULL) && !(net_cases[i].flags & NET_CASE_CPU))
+		if (is_wanted(&net_cases[i], argv + 1 + once))
 			tests[count++] = (struct CMUnitTest){ .name = net_cases[i].name,
-				                              .test_func = the_case_is_the_twins,
+				                              .test_func = once ? the_case_runs : the_case_is_the_twins,
 				                              .initial_state = (void *)(uintptr_t)&net_cases[i] };
 	return _cmocka_run_group_tests("on a GPU", tests, count, NULL, NULL);
 }

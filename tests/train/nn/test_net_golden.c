@@ -6,6 +6,7 @@
 #include "tests/analysis/embed/random_weights.h"
 #include "tests/support/golden.h"
 #include "tests/train/nn/net_trial.h"
+#include "tests/train/nn/on_device.h"
 #include "tests/train/nn/reference.h"
 #include "train/nn/net_internal.h"
 
@@ -439,7 +440,7 @@ static void check_array(const struct golden *g, const struct net_trial *t, const
 static void check_codes(const struct golden *g, const struct net_trial *t, struct ek_net_state *s, const float *golden)
 {
 	const cJSON *entry = entry_of(cJSON_GetObjectItemCaseSensitive(g->c, "outputs"), "index");
-	const int32_t *codes = ek_net_data(s, t->s.outputs[1] + 1);
+	const int32_t *codes = ek_net_view(s, t->s.outputs[1] + 1);
 
 	for (size_t i = 0; i < (size_t)t->batch * ek_net_elements(t->s.net, t->s.outputs[1] + 1); i++)
 		assert_int_equal(codes[i], (int)golden[(size_t)golden_number(entry, "at") + i]);
@@ -502,9 +503,10 @@ static void layers_are_pytorchs(void **state)
 	cJSON_Delete(file);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	const int left = on_device(argc, argv);
 	const struct CMUnitTest tests[] = { cmocka_unit_test(layers_are_pytorchs) };
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return left != 0 ? left : cmocka_run_group_tests(tests, NULL, NULL);
 }

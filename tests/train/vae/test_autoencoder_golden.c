@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/train/nn/on_device.h"
 #include "train/nn/bf16.h"
 #include "train/nn/net_internal.h"
-#include "train/nn/store_internal.h"
 #include "train/vae/autoencoder.h"
 
 static struct ek_autoencoder_config config_of(const cJSON *model, int side)
@@ -133,7 +133,7 @@ static void model_release(struct model *m)
 
 static double mean(struct model *m, int value)
 {
-	const float *x = ek_net_data(m->s, value);
+	const float *x = ek_net_view(m->s, value);
 	double sum = 0;
 
 	for (int i = 0; i < ek_net_batch(m->net); i++)
@@ -144,21 +144,30 @@ static double mean(struct model *m, int value)
 static void set_gradients(struct model *m, double other)
 {
 	const int values[] = { m->encoded, m->latent, m->decoded };
-	const int batch = ek_net_batch(m->net);
+	const int scalars[] = { m->mse, m->other };
+	const size_t batch = (size_t)ek_net_batch(m->net);
+	const double weights[] = { 1, other };
 
-	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-		memset(ek_net_gradient(m->s, values[i]), 0,
-		       (size_t)batch * ek_net_elements(m->net, values[i]) * sizeof(float));
-	for (int i = 0; i < batch; i++) {
-		((float *)ek_net_gradient(m->s, m->mse))[i] = 1 / (float)batch;
-		((float *)ek_net_gradient(m->s, m->other))[i] = (float)(other / batch);
+	for (int i = 0; i < 3; i++) {
+		float *zeros = calloc(batch * ek_net_elements(m->net, values[i]), sizeof *zeros);
+
+		assert_non_null(zeros);
+		ek_net_write_gradient(m->s, values[i], zeros);
+		free(zeros);
+	}
+	for (int i = 0; i < 2; i++) {
+		float each[8];
+
+		assert_true(batch <= sizeof each / sizeof *each);
+		for (size_t j = 0; j < batch; j++)
+			each[j] = (float)(weights[i] / (double)batch);
+		ek_net_write_gradient(m->s, scalars[i], each);
 	}
 }
 
 static void check_result(struct model *m, const cJSON *c, const char *name, int value, const char *type)
 {
-	golden_check(c, name, ek_net_data(m->s, value), (size_t)ek_net_batch(m->net) * ek_net_elements(m->net, value),
-	             type, 0);
+	golden_check_value(c, name, m->s, value, type, 0);
 }
 
 static void check_scalar(const cJSON *c, const char *name, double got, const char *type, double least)
@@ -174,7 +183,7 @@ static void check_scalar(const cJSON *c, const char *name, double got, const cha
 static void check_codes(struct model *m, const cJSON *c)
 {
 	const cJSON *indices = cJSON_GetObjectItemCaseSensitive(c, "indices");
-	const int32_t *codes = ek_net_data(m->s, m->codes);
+	const int32_t *codes = ek_net_view(m->s, m->codes);
 
 	for (int i = 0; i < cJSON_GetArraySize(indices); i++)
 		assert_int_equal(codes[i], cJSON_GetArrayItem(indices, i)->valueint);
@@ -191,9 +200,9 @@ static void run_case(const cJSON *c, const cJSON *models, enum ek_nn_precision p
 	model_make(&m, c, models, precision);
 	vq = m.config.kind == EK_AUTOENCODER_VQ;
 	weight = vq ? 1 : golden_number(c, "kl_weight");
-	fill_input(ek_net_data(m.s, m.image), c, "x");
+	fill_input(ek_net_stage(m.s, m.image), c, "x");
 	if (!vq)
-		fill_input(ek_net_data(m.s, m.noise), c, "noise");
+		fill_input(ek_net_stage(m.s, m.noise), c, "noise");
 	assert_ok(ek_net_forward(m.s));
 	if (vq)
 		check_codes(&m, c);
@@ -206,8 +215,7 @@ static void run_case(const cJSON *c, const cJSON *models, enum ek_nn_precision p
 	check_scalar(c, "loss", mean(&m, m.mse) + weight * mean(&m, m.other), type, least);
 	set_gradients(&m, weight);
 	assert_ok(ek_net_backward(m.s, m.store, 0));
-	assert_int_equal(golden_check_gradients(c, &m.params, ek_store_data(m.store, EK_GRADIENTS), type, least),
-	                 m.params.count);
+	assert_int_equal(golden_check_gradients(c, &m.params, m.store, type, least), m.params.count);
 	model_release(&m);
 }
 
@@ -229,12 +237,13 @@ static void results_and_gradients_equal_diffusers(void **state)
 	cJSON_Delete(golden);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	const int left = on_device(argc, argv);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_and_shapes_are_those_of_diffusers),
 		cmocka_unit_test(results_and_gradients_equal_diffusers),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return left != 0 ? left : cmocka_run_group_tests(tests, NULL, NULL);
 }
