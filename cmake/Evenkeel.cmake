@@ -43,13 +43,14 @@ function(ek_brief name)
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
-# ek_test(base_random SOURCES test_random.c LINKS ek_base [LABELS slow]): one cmocka program, run from the source root.
+# ek_test(base_random SOURCES test_random.c LINKS ek_base [LABELS slow] [ARGS 10]): one cmocka program, run from the
+# source root.
 function(ek_test name)
-  cmake_parse_arguments(arg "" "" "SOURCES;LINKS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS;LABELS;ARGS" ${ARGN})
   add_executable(test_${name} ${arg_SOURCES})
   ek_target(test_${name})
   target_link_libraries(test_${name} PRIVATE ek_support ${arg_LINKS})
-  add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  add_test(NAME ${name} COMMAND test_${name} ${arg_ARGS} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   if(arg_LABELS)
     set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}")
   endif()
