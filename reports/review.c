@@ -18,7 +18,7 @@
 
 static const size_t image_limit = (size_t)64 << 20;
 
-enum { ASSIGNMENT, COPIED, NEIGHBOURS, DISTANCES };
+enum { ASSIGNMENT, COPIED, NEIGHBOURS, DISTANCES, GROUPS };
 
 static int read_sample(struct ek_review *r, const cJSON *row, const char *where)
 {
@@ -105,6 +105,25 @@ static int open_arrays(struct ek_review *r)
 	r->nearest = r->arrays[NEIGHBOURS].data;
 	r->distance = r->arrays[DISTANCES].data;
 out:
+	return rc;
+}
+
+/* Which named group each is of. An array of other groups than the run has now tells nothing. */
+static int open_groups(struct ek_review *r)
+{
+	struct ek_npy *array = &r->arrays[GROUPS];
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_format(&path, "%s/groups.npy", r->folder));
+	if (!ek_file_exists(path))
+		goto out;
+	EK_TRY(ek_groups_load(&r->groups, r->run));
+	EK_TRY(ek_npy_open_as(array, path, EK_F32, 2, (const uint64_t[]){ r->count, UINT64_MAX }));
+	if (r->groups.named && array->shape[1] == r->groups.count)
+		r->of_group = array->data;
+out:
+	free(path);
 	return rc;
 }
 
@@ -257,6 +276,7 @@ int ek_review_open(struct ek_review *r, const struct ek_run *run, const char *na
 	EK_TRY(read_samples(r));
 	EK_TRY(ek_real_images_open(&r->real, run));
 	EK_TRY(open_arrays(r));
+	EK_TRY(open_groups(r));
 	EK_TRY(read_audit(r));
 	EK_TRY(make_queue(r));
 	EK_TRY(ek_alloc(&r->given, r->count, sizeof *r->given));
@@ -273,6 +293,7 @@ void ek_review_release(struct ek_review *r)
 	if (r->held >= 0)
 		(void)close(r->held);
 	ek_real_images_release(&r->real);
+	ek_groups_release(&r->groups);
 	free(r->made_for);
 	free(r->given);
 	free(r->seeds);

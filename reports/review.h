@@ -1,12 +1,14 @@
 /*
  * What the page of a review shows: the images of RUN/samples/NAME, rare clusters first, each with its nearest real
  * images; or the labels that RUN/scores/NAME doubts, the worst first, each with images that are surest of both labels.
- * Of samples it reads samples.jsonl, images/, assignment.npy, neighbours.npy, neighbour_distances.npy and copied.npy of
- * that folder, audit.json and images.jsonl; of labels NAME.json, NAME.csv and images.jsonl.
+ * Of samples it reads samples.jsonl, images/, assignment.npy, neighbours.npy, neighbour_distances.npy, copied.npy and,
+ * where it is there, groups.npy of that folder, audit.json and images.jsonl; of labels NAME.json, NAME.csv and
+ * images.jsonl.
  */
 #ifndef EK_REPORTS_REVIEW_H
 #define EK_REPORTS_REVIEW_H
 
+#include "rebalance/io/groups.h"
 #include "rebalance/io/npy.h"
 #include "reports/real_images.h"
 #include "reports/review_log.h"
@@ -59,11 +61,14 @@ struct ek_review {
 	size_t neighbours;
 	struct ek_review_cluster *clusters; /* [cluster_count] */
 	size_t cluster_count;
+	const float
+		*of_group; /* [count, groups.count] probabilities of named groups (groups.npy); NULL: there are none */
+	struct ek_groups groups;    /* of the run, where of_group is there */
 	struct ek_real_images real; /* those of the run */
 	char (*given)[65];          /* [count], by ek_review_index: the SHA-256 of the image that was given last, by
 	                               ek_review_give; "": none yet */
 	/* The rest is private. */
-	struct ek_npy arrays[4];
+	struct ek_npy arrays[5];
 	int held; /* descriptor of the folder, or -1 */
 };
 

@@ -259,6 +259,8 @@
 			return;
 		}
 		const rows = [fact("Lies in", clusterWords(cluster) + " with " + count(c.size, "real image") + ", " + percent(c.share) + " of all")];
+		if (facts && facts.group)
+			rows.push(fact("Named group", facts.group + likely(facts.group_probability)));
 		if (facts && facts.made_for) {
 			const elsewhere = facts.made_for.startsWith("cluster ") && facts.made_for !== "cluster " + cluster;
 			rows.push(fact("Made for", facts.made_for + (elsewhere ? ", where it does not lie" : "")));

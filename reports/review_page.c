@@ -1,6 +1,7 @@
 #include "reports/review_page.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,6 +191,21 @@ out:
 	return rc;
 }
 
+/* The named group that the sample is likeliest of; null: of none, or there are none. */
+static int write_group(struct ek_buffer *out, const struct ek_review *r, uint64_t sample)
+{
+	const float *q = r->of_group != NULL ? r->of_group + sample * r->groups.count : NULL;
+	const int32_t likeliest = q != NULL ? ek_groups_likeliest_of(q, r->groups.count) : EK_GROUPS_NONE;
+	int rc;
+
+	EK_TRY(write_string(out, "group", likeliest >= 0 ? r->groups.names[likeliest] : NULL));
+	EK_TRY(ek_buffer_text(out, ", \"group_probability\": "));
+	EK_TRY(ek_json_append_double(out, likeliest >= 0 ? (double)q[likeliest] : (double)NAN));
+	EK_TRY(ek_buffer_text(out, ", "));
+out:
+	return rc;
+}
+
 static int answer_sample(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
 {
 	const struct ek_review_page *page = context;
@@ -212,6 +228,7 @@ static int answer_sample(void *context, const struct ek_server_request *request,
 	                        "{\"sample\": %" PRIu64 ", \"sha256\": \"%s\", \"seed\": %" PRIu64
 	                        ", \"cluster\": %" PRId32 ", \"copied\": %s, ",
 	                        i, sha256, r->seeds[i], r->cluster[i], r->copied[i] != 0 ? "true" : "false"));
+	EK_TRY(write_group(out, r, i));
 	EK_TRY(write_string(out, "made_for", r->made_for[i]));
 	EK_TRY(ek_buffer_text(out, ", \"neighbours\": ["));
 	for (size_t j = 0; j < r->neighbours; j++) {

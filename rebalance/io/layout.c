@@ -147,6 +147,8 @@ const struct ek_layout ek_layout[] = {
 	{ EK_PLACE_RUN, "samples/*/neighbour_distances.npy", "[samples, 5] how far they are", NULL, NULL },
 	{ EK_PLACE_RUN, "samples/*/own_distance.npy",
 	  "[samples] how far the nearest training image is from its own nearest other one", NULL, NULL },
+	{ EK_PLACE_RUN, "samples/*/groups.npy", "[samples, groups] how likely each is of each named group", NULL,
+	  NULL },
 	{ EK_PLACE_RUN, "samples/*/copied.npy", "[samples] 1: looks copied from a training image", NULL, NULL },
 	{ EK_PLACE_RUN, "evaluations", "what was measured of generated images", NULL, NULL },
 	{ EK_PLACE_RUN, "evaluations/*.json",

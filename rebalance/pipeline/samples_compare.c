@@ -5,15 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/base/log.h"
+#include "rebalance/pipeline/classifier.h"
 #include "rebalance/pipeline/features.h"
 #include "rebalance/pipeline/frozen.h"
 
-enum { VERSION = 1, K = EK_SAMPLES_NEIGHBOURS, FILES = 6 };
+enum { VERSION = 2, K = EK_SAMPLES_NEIGHBOURS, FILES = 7 };
 
 struct work {
 	struct ek_run *run;
@@ -24,6 +26,7 @@ struct work {
 	struct ek_rows training; /* what the model saw, of `images` */
 	struct ek_closeness near;
 	int32_t *assignment;
+	char *files[FILES]; /* of the step */
 };
 
 static void release(struct work *w)
@@ -34,6 +37,8 @@ static void release(struct work *w)
 	ek_features_release(&w->images);
 	ek_closeness_release(&w->near);
 	free(w->assignment);
+	for (int i = 0; i < FILES; i++)
+		free(w->files[i]);
 }
 
 int ek_samples_features(struct ek_features *out, struct ek_run *run, const struct ek_feature_maker *maker,
@@ -121,6 +126,32 @@ out:
 	return rc;
 }
 
+/* Where the run has named groups. */
+static int tell_groups(const struct work *w, const char *file)
+{
+	const uint64_t count = w->samples.rows.count;
+	struct ek_classifier classifier;
+	char *path = NULL;
+	float *q = NULL;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, w->run, file));
+	EK_TRY(ek_classifier_open(&classifier, w->run));
+	if (classifier.groups == 0) {
+		(void)unlink(path); /* of groups that were there before */
+		goto out;
+	}
+	EK_TRY(ek_alloc(&q, count * classifier.groups, sizeof *q));
+	EK_TRY(ek_classifier_tell(q, &classifier, &w->samples.rows, w->samples.path));
+	EK_TRY(ek_classifier_correct(q, &classifier, count));
+	EK_TRY(ek_npy_write(path, EK_F32, 2, (const uint64_t[]){ count, classifier.groups }, q));
+out:
+	ek_classifier_release(&classifier);
+	free(path);
+	free(q);
+	return rc;
+}
+
 static int compare(void *context, struct ek_run *run, cJSON *counts)
 {
 	struct work *w = context;
@@ -133,6 +164,7 @@ static int compare(void *context, struct ek_run *run, cJSON *counts)
 	EK_TRY(ek_frozen_assign(w->assignment, &w->frozen, &w->samples.rows, w->samples.path));
 	EK_TRY(ek_closeness_measure(&w->near, &w->samples.rows, &w->training, K));
 	EK_TRY(write_all(w));
+	EK_TRY(tell_groups(w, w->files[6]));
 out:
 	return rc;
 }
@@ -158,8 +190,8 @@ out:
 /* The files of the step, made from the samples' name; to be freed. */
 static int list_files(char *files[FILES], const char *name)
 {
-	static const char *const all[] = { "embeddings",          "assignment",   "neighbours",
-		                           "neighbour_distances", "own_distance", "copied" };
+	static const char *const all[] = { "embeddings",   "assignment", "neighbours", "neighbour_distances",
+		                           "own_distance", "copied",     "groups" };
 	int rc = 0;
 
 	for (int i = 0; i < FILES; i++)
@@ -214,18 +246,19 @@ out:
 int ek_samples_compare(struct ek_run *run, const char *name, int again)
 {
 	struct work w = { .run = run, .name = name };
-	char *files[FILES] = { NULL }, *step_name = NULL, *doing = NULL;
+	char *step_name = NULL, *doing = NULL;
 	cJSON *options = NULL;
 	int made, rc;
 
 	EK_TRY(ek_samples_check(run, name));
 	EK_TRY(open_all(&w));
 	EK_TRY(describe(&options, &w));
-	EK_TRY(list_files(files, name));
+	EK_TRY(list_files(w.files, name));
 	EK_TRY(ek_format(&step_name, "comparison %s", name));
 	EK_TRY(ek_format(&doing, "comparing the samples %s", name));
-	const char *const inputs[] = { "embeddings.npy", "clusters/centroids.npy", files[0], NULL };
-	const char *const outputs[] = { files[1], files[2], files[3], files[4], files[5], NULL };
+	const char *const inputs[] = { "embeddings.npy",          "clusters/centroids.npy", w.files[0],
+		                       "clusters/classifier.npy", "clusters/groups.json",   NULL };
+	const char *const outputs[] = { w.files[1], w.files[2], w.files[3], w.files[4], w.files[5], w.files[6], NULL };
 	const struct ek_step step = {
 		.name = step_name, .version = VERSION, .options = options, .inputs = inputs, .outputs = outputs
 	};
@@ -236,8 +269,6 @@ int ek_samples_compare(struct ek_run *run, const char *name, int again)
 out:
 	release(&w);
 	cJSON_Delete(options);
-	for (int i = 0; i < FILES; i++)
-		free(files[i]);
 	free(step_name);
 	free(doing);
 	return rc;

@@ -10,6 +10,8 @@
  *	                          fewer
  *	own_distance.npy          [M] float64, of the nearest training image to its own nearest other one
  *	copied.npy                [M] uint8, 1: looks copied (analysis/quality/memorisation.h)
+ *	groups.npy                [M, G] float32, the probability of each named group of the run (classifier.h),
+ *corrected for how often each was made; not there where the run has none
  *
  * Training images are those that the model saw: of its subset (or with a weight above 0), without held-out ones; all
  * that are not held out, where RUN/models does not tell.

@@ -232,6 +232,45 @@ static int answer_of(cJSON **answer, int *status, struct ek_review_page *page, c
 	return rc;
 }
 
+/* Named groups of the run, and which of them a generated image is taken to be of. */
+static void a_sample_has_its_named_group(void **state)
+{
+	static const char groups[] = "{\"labelled\": 4, \"groups\": [{\"name\": \"frog\"}, {\"name\": \"newt\"}]}";
+	const char *path = make_run(8), *folder = ek_join(path, "samples/rare");
+	const uint64_t all[] = { IMAGES, 2 }, made[] = { SAMPLES, 2 }, other[] = { SAMPLES, 3 };
+	static const float q[3 * IMAGES] = { 0.25F, 0.75F, 0.875F, 0.125F, 0.25F, 0.25F };
+	struct ek_review review;
+	struct ek_review_page page = { .review = &review };
+	struct ek_run *run;
+	cJSON *answer;
+	int status;
+
+	(void)state;
+	write_samples(path, &good);
+	assert_ok(ek_make_directories(ek_join(path, "clusters")));
+	ek_write_file(ek_join(path, "clusters/groups.json"), groups, sizeof groups - 1);
+	assert_ok(ek_npy_write(ek_join(path, "clusters/membership.npy"), EK_F32, 2, all, q));
+	assert_ok(ek_npy_write(ek_join(folder, "groups.npy"), EK_F32, 2, made, q));
+	assert_ok(ek_run_open(&run, path, EK_RUN_READ));
+	assert_ok(ek_review_open(&review, run, "rare"));
+	for (uint64_t i = 0; i < 3; i++) {
+		static const char *const names[] = { "newt", "frog", NULL }; /* the third: of none of them */
+		const char *name;
+
+		assert_ok(answer_of(&answer, &status, &page, "/sample/#", i, ""));
+		name = cJSON_GetStringValue(cJSON_GetObjectItem(answer, "group"));
+		assert_true(names[i] != NULL ? name != NULL && strcmp(name, names[i]) == 0 : name == NULL);
+		cJSON_Delete(answer);
+	}
+	ek_review_release(&review);
+	/* An array of other groups than those that there are now. */
+	assert_ok(ek_npy_write(ek_join(folder, "groups.npy"), EK_F32, 2, other, q));
+	assert_ok(ek_review_open(&review, run, "rare"));
+	assert_null(review.of_group);
+	ek_review_release(&review);
+	ek_run_close(run);
+}
+
 static void answers_hold_whatever_the_data_hold(void **state)
 {
 	static const char *const reviewer = "</script>\\\"Zo\xc3\xab\\\"";
@@ -428,6 +467,7 @@ int main(void)
 		cmocka_unit_test(real_images_are_of_a_size_to_look_at),
 		cmocka_unit_test(a_sample_is_found_by_its_number_alone),
 		cmocka_unit_test(answers_hold_whatever_the_data_hold),
+		cmocka_unit_test(a_sample_has_its_named_group),
 		cmocka_unit_test(a_decision_is_on_the_image_that_was_shown),
 		cmocka_unit_test(nobody_makes_anew_what_is_reviewed),
 		cmocka_unit_test(a_decision_on_another_image_does_not_count),
