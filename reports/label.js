@@ -339,7 +339,7 @@
 	// --- dialogs ---
 
 	function askGroups() {
-		$("new-groups").value = "";
+		$("new-groups").value = state.groups.length === 0 ? state.offered.join("\n") : "";
 		$("new-problem").textContent = "";
 		$("new-heading").textContent = state.groups.length === 0 ? "Which groups?" : "More groups";
 		$("new-dialog").showModal();
@@ -362,7 +362,8 @@
 		$("new-dialog").close();
 		brush = names[0];
 		refresh();
-		if (mode === "groups")
+		// Words propose as soon as there are their groups.
+		if (mode === "groups" || state.offered.length > 0)
 			load();
 	}
 

@@ -89,7 +89,12 @@ static int answer_state(void *context, const struct ek_server_request *request, 
 	EK_TRY(ek_journal_member(out, "labels", page->name));
 	EK_TRY(ek_journal_member(out, "file", page->file->journal.path));
 	EK_TRY(ek_journal_member(out, "person", page->person != NULL ? page->person : ""));
-	EK_TRY(ek_buffer_text(out, ", \"people\": ["));
+	EK_TRY(ek_buffer_text(out, ", \"offered\": ["));
+	for (size_t i = 0; page->offered != NULL && page->offered[i] != NULL; i++) {
+		EK_TRY(ek_buffer_text(out, i > 0 ? ", " : ""));
+		EK_TRY(ek_json_append_string(out, page->offered[i], strlen(page->offered[i])));
+	}
+	EK_TRY(ek_buffer_text(out, "], \"people\": ["));
 	for (size_t i = 0; i < log->person_count; i++) {
 		EK_TRY(ek_buffer_text(out, i > 0 ? ", " : ""));
 		EK_TRY(ek_json_append_string(out, log->people[i], strlen(log->people[i])));

@@ -3,7 +3,8 @@
  * label.html, .css and .js.
  *
  *	GET  /  /icon.svg  /common.js  /page.css  /review.css  /label.css  /label.js
- *	GET  /state      {"labels", "file", "person", "people", "images", "target", and what /label answers}
+ *	GET  /state      {"labels", "file", "person", "people", "images", "target", "offered", and what /label answers}:
+ *	                 offered: names of groups to begin with, where the run has such that words describe
  *	GET  /teach      a sheet of images that teach most, each with the group that it is taken for by now:
  *	                 {"images": [{"image", "group", "said", "sure"}]}; said: what people said of it, "" nothing yet,
  *	                 null none of the groups; group, sure: what it is taken for and how surely, or null
@@ -55,7 +56,8 @@ struct ek_label_page {
 	struct ek_label_file *file;
 	struct ek_real_images *images;
 	const struct ek_label_teacher *teacher;
-	const char *name, *person; /* person: whom the page takes for its reader at first; NULL: it asks */
+	const char *name, *person;  /* person: whom the page takes for its reader at first; NULL: it asks */
+	const char *const *offered; /* names of groups to begin with, ended by NULL; or NULL */
 };
 
 /* To serve with a struct ek_label_page as the context. */

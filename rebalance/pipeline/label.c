@@ -10,6 +10,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
+#include "rebalance/io/groups.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/plan/deck.h"
 
@@ -19,10 +20,11 @@ static const uint64_t pool_most = 20000;
 struct ek_label_pool {
 	uint64_t images; /* of the run */
 	size_t count, d;
-	uint64_t *ids;     /* [count] rising */
-	float *x;          /* [count, d] as ek_teach_prepare leaves them */
-	uint32_t *typical; /* [count] */
-	int32_t *said;     /* [count] room */
+	uint64_t *ids;          /* [count] rising */
+	float *x;               /* [count, d] as ek_teach_prepare leaves them */
+	uint32_t *typical;      /* [count] */
+	int32_t *said;          /* [count] room */
+	struct ek_groups words; /* groups of the run that words describe; count 0: none */
 };
 
 static void free_pool(struct ek_label_pool *p)
@@ -33,6 +35,7 @@ static void free_pool(struct ek_label_pool *p)
 	free(p->x);
 	free(p->typical);
 	free(p->said);
+	ek_groups_release(&p->words);
 	free(p);
 }
 
@@ -72,6 +75,18 @@ static void fill_said(struct ek_label_pool *p, const struct ek_label_log *log)
 	}
 }
 
+/* Before labels tell: the group that words take the image for, if it is one of the log's. */
+static void propose_by_words(struct ek_label_proposal *one, const struct ek_label_pool *p,
+                             const struct ek_label_log *log)
+{
+	const int32_t word = p->words.count > 0 ? ek_groups_likeliest(&p->words, one->image) : EK_GROUPS_NONE;
+
+	if (one->group >= 0 || word < 0)
+		return;
+	one->group = ek_label_log_group(log, p->words.names[word]);
+	one->sure = one->group >= 0 ? (double)p->words.q[one->image * p->words.count + (uint32_t)word] : 0;
+}
+
 static int propose(void *context, const struct ek_label_log *log, struct ek_label_proposal *out, size_t most,
                    size_t *count)
 {
@@ -82,8 +97,10 @@ static int propose(void *context, const struct ek_label_log *log, struct ek_labe
 	EK_TRY(ek_alloc(&picks, most, sizeof *picks));
 	fill_said(p, log);
 	EK_TRY(ek_teach(picks, most, count, p->x, p->count, p->d, p->said, log->group_count, p->typical));
-	for (size_t i = 0; i < *count; i++)
+	for (size_t i = 0; i < *count; i++) {
 		out[i] = (struct ek_label_proposal){ p->ids[picks[i].row], picks[i].group, picks[i].sure };
+		propose_by_words(&out[i], p, log);
+	}
 out:
 	free(picks);
 	return rc;
@@ -182,6 +199,15 @@ out:
 	return rc;
 }
 
+static int load_words(struct ek_label_pool *p, const struct ek_run *run)
+{
+	const int rc = ek_groups_load(&p->words, run);
+
+	if (rc == 0 && (!p->words.by_words || p->words.images != p->images))
+		ek_groups_release(&p->words);
+	return rc;
+}
+
 /* Groups that are there from the start. */
 static int add_groups(struct ek_label_file *file, const char *names, uint32_t person)
 {
@@ -222,7 +248,9 @@ static int serve(const struct ek_run *run, const struct ek_do_label_options *o, 
 		return ek_fail(EK_EUSAGE, "groups need somebody who names them: say who with 'person'");
 	EK_TRY(ek_real_images_open(&images, run));
 	EK_TRY(make_pool(&pool, run, images.count));
+	EK_TRY(load_words(pool, run));
 	teacher.context = pool;
+	page.offered = (const char *const *)pool->words.names;
 	EK_TRY(ek_label_file_open(&file, run, o->name));
 	if (o->person != NULL)
 		EK_TRY(ek_label_log_person(&person, &file.log, o->person));

@@ -3,8 +3,10 @@
 keys and by pointer, at 360 and 1440 pixels, light and dark; what the log holds and what a screen reader is told is looked
 at after each step. Exit 77 (skipped) where there is no Chromium.
 """
+import json
 import os
 import shutil
+import struct
 import sys
 import time
 
@@ -260,6 +262,34 @@ def without_the_token(review):
         expect(code == wanted and b"error" in text, f"{path} {body}: {code} {text[:200]}")
 
 
+def words_offer_groups(page, review):
+    """Groups that words describe are offered by name, and proposed before anybody has labelled anything."""
+    with open(review.run + "/images.jsonl", encoding="utf-8") as rows:
+        count = sum(1 for _ in rows)
+    os.remove(review.log)
+    with open(review.run + "/clusters/groups.json", "w", encoding="utf-8") as f:
+        json.dump({"images": count, "labelled": 0, "named_by": "words", "words": {},
+                   "groups": [{"name": n, "labelled": 0, "images": 0} for n in ("fir", "oak")]}, f)
+    head = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 2), }" % count
+    with open(review.run + "/clusters/membership.npy", "wb") as f:
+        f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + head.ljust(117).encode() + b"\n")
+        f.write(b"".join(struct.pack("<2f", *((0.75, 0.25) if i % 2 else (0.25, 0.75))) for i in range(count)))
+    review.start()
+    page.open(1440)
+    page.wait("document.getElementById('who-dialog').open", "the page asks who labels")
+    page.browser.call("Input.insertText", text="Anna")
+    press_enter(page.browser)
+    page.wait("document.getElementById('new-dialog').open", "the page asks for groups")
+    expect(page.js("document.getElementById('new-groups').value") == "fir\noak", "the words' groups are not offered")
+    page.js("document.querySelector('#new-form button[type=submit]').click()")
+    page.wait("!document.querySelector('dialog[open]')", "the groups are taken")
+    page.wait("document.querySelector('.tile .chip').textContent.endsWith('?')", "proposals come")
+    page.shown()
+    expect(all(page.chip(i) == ("fir?" if page.image(i) % 2 else "oak?") for i in range(4)),
+           f"proposals: {[(page.image(i), page.chip(i)) for i in range(4)]}")
+    page.look("words")
+
+
 def main():
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
@@ -281,6 +311,8 @@ def main():
         without_the_token(review)
         code, said = review.stop()
         expect(code == 0 and "labelled" not in said, f"the end: {code} {said}")
+        words_offer_groups(page, review)
+        review.stop()
     finally:
         browser.close()
         review.close()
