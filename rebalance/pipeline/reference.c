@@ -170,6 +170,8 @@ static int prepare(struct work *w)
 	int rc;
 
 	EK_TRY(ek_components_load(&w->components, in->run));
+	if (w->components.k > EK_RATIO_COMPONENTS)
+		w->components.k = EK_RATIO_COMPONENTS;
 	EK_TRY(read_views(w));
 	EK_TRY(open_features(&w->features, w->reference));
 	EK_TRY(ek_features_of_run(&w->all, w->reference->run, &w->reference->maker));
