@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analysis/cluster/cluster.h"
+#include "analysis/cluster/components.h"
 #include "analysis/cluster/teach.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
@@ -160,7 +161,60 @@ out:
 	return rc;
 }
 
-static int make_pool(struct ek_label_pool **out, const struct ek_run *run, uint64_t images)
+/* `*z` [count, *k] the first noise-whitened components of the rows [count, d], which tell groups apart better than the
+ * embeddings do, where the run has them; else NULL. */
+static int find_components(float **z, size_t *k, struct ek_run *run, const float *x, size_t count, size_t d)
+{
+	static const size_t most = 128;
+	const struct ek_npy array = ek_rows_memory(x, count, d);
+	struct ek_components c = { 0 };
+	const char *reason;
+	struct ek_rows rows;
+	char *path = NULL;
+	int rc, unchanged = 0;
+
+	*z = NULL;
+	EK_TRY(ek_layout_path(&path, run, "components/components.json", NULL));
+	if (ek_file_exists(path))
+		EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, "components", 1));
+	if (!unchanged)
+		goto out;
+	EK_TRY(ek_components_load(&c, run));
+	if (!c.by_noise || c.d != d)
+		goto out;
+	*k = c.k < most ? c.k : most;
+	EK_TRY(ek_rows_of(&rows, &array, 0));
+	EK_TRY(ek_alloc(z, count * *k, sizeof **z));
+	EK_TRY(ek_components_project(*z, &c, &rows, *k));
+out:
+	ek_components_release(&c);
+	free(path);
+	return rc;
+}
+
+/* What tells rows apart. */
+static int fill_rows(struct ek_label_pool *p, struct ek_run *run, const struct ek_rows *rows)
+{
+	float *z = NULL;
+	size_t k = 0;
+	int rc;
+
+	p->d = rows->dimensions;
+	EK_TRY(ek_alloc(&p->x, p->count * p->d, sizeof *p->x));
+	for (size_t i = 0; i < p->count; i++)
+		ek_rows_read(p->x + i * p->d, rows, p->ids[i]);
+	EK_TRY(find_components(&z, &k, run, p->x, p->count, p->d));
+	if (z != NULL) {
+		free(p->x);
+		p->x = z;
+		p->d = k;
+	}
+	ek_teach_prepare(p->x, p->count, p->d);
+out:
+	return rc;
+}
+
+static int make_pool(struct ek_label_pool **out, struct ek_run *run, uint64_t images)
 {
 	struct ek_npy embeddings = { 0 };
 	struct ek_label_pool *p;
@@ -183,15 +237,11 @@ static int make_pool(struct ek_label_pool **out, const struct ek_run *run, uint6
 	}
 	p->images = images;
 	p->count = (size_t)(images < pool_most ? images : pool_most);
-	p->d = rows.dimensions;
 	EK_TRY(ek_alloc(&p->ids, p->count, sizeof *p->ids));
 	EK_TRY(ek_alloc(&p->typical, p->count, sizeof *p->typical));
 	EK_TRY(ek_alloc(&p->said, p->count, sizeof *p->said));
-	EK_TRY(ek_alloc(&p->x, p->count * p->d, sizeof *p->x));
 	ek_rows_sample(p->ids, p->count, images, 0, ek_random_stream("label: pool"));
-	for (size_t i = 0; i < p->count; i++)
-		ek_rows_read(p->x + i * p->d, &rows, p->ids[i]);
-	ek_teach_prepare(p->x, p->count, p->d);
+	EK_TRY(fill_rows(p, run, &rows));
 	EK_TRY(order_typical(p, run));
 out:
 	ek_npy_close(&embeddings);
@@ -230,8 +280,7 @@ out:
 	return rc;
 }
 
-static int serve(const struct ek_run *run, const struct ek_do_label_options *o, ek_page_announce announce,
-                 void *context)
+static int serve(struct ek_run *run, const struct ek_do_label_options *o, ek_page_announce announce, void *context)
 {
 	struct ek_label_file file = { .journal = EK_JOURNAL_NONE };
 	struct ek_real_images images = { 0 };
@@ -352,7 +401,7 @@ out:
 	return rc;
 }
 
-int ek_do_label(struct ek_labelled *out, const struct ek_run *run, const struct ek_do_label_options *o,
+int ek_do_label(struct ek_labelled *out, struct ek_run *run, const struct ek_do_label_options *o,
                 ek_page_announce announce, void *context)
 {
 	int rc;

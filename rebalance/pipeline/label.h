@@ -31,7 +31,7 @@ struct ek_labelled {
  * for reading. Release in any case. EK_EUSAGE: no such labels, or, exported, no image with a group; for the page: no
  * embeddings or clusters, a run without images, another process has the file, no name of a group or a person.
  */
-int ek_do_label(struct ek_labelled *out, const struct ek_run *run, const struct ek_do_label_options *options,
+int ek_do_label(struct ek_labelled *out, struct ek_run *run, const struct ek_do_label_options *options,
                 ek_page_announce announce, void *context);
 void ek_labelled_release(struct ek_labelled *labelled);
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import struct
+import subprocess
 import sys
 import time
 
@@ -166,9 +167,12 @@ def a_search(page):
     expect(last(page.review) | {"time": ""} == {"images": first[1:], "not": "ring", "by": "Anna", "time": ""}, str(last(page.review)))
     expect(not set(first) & set(page.images()), "what was passed over comes again")
     expect(page.text("passed") == "23 images passed over so far.", page.text("passed"))
+    # A sheet with none of it: on to another group that has few labels.
     second = page.images()
     page.other("document.dispatchEvent(new KeyboardEvent('keydown', { key: 'n', bubbles: true }))")
     expect(last(page.review)["not"] == "ring" and last(page.review)["images"] == second, str(last(page.review)))
+    expect(page.js("document.getElementById('wanted').value") == "bar", "a search in vain goes on for the same group")
+    page.other("[...document.querySelectorAll('#short button')].find((b) => b.dataset.group === 'ring').click()")
     page.other("document.getElementById('undo').click()")
     expect(page.images() == second, "an undo does not bring back what was passed over")
     # Once the group has enough labels, the next that is short of them comes; then none is.
@@ -290,6 +294,22 @@ def words_offer_groups(page, review):
     page.look("words")
 
 
+def with_components(review):
+    """What tells images apart are the run's noise-whitened components, once it has them."""
+    before = review.ask("GET", "/teach")
+    code, _ = review.stop()
+    expect(code == 0 and before == again(review), "the sheet is another one after a new start")
+    subprocess.run(["evenkeel", "embed", review.run, "--encoder", "pixels", "--views", "3", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    expect(before != again(review), "components change nothing")
+
+
+def again(review):
+    review.start()
+    answer = review.ask("GET", "/teach")
+    review.stop()
+    return answer
+
+
 def main():
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
@@ -309,6 +329,8 @@ def main():
         a_screen_reader_finds_names(page)
         at_phone_width(page)
         without_the_token(review)
+        with_components(review)
+        review.start()
         code, said = review.stop()
         expect(code == 0 and "labelled" not in said, f"the end: {code} {said}")
         words_offer_groups(page, review)
