@@ -34,7 +34,7 @@
 	const proposed = () => open().filter((entry) => entry.group !== null);
 
 	const isShort = (g) => g.images < state.target;
-	const shortest = () => state.groups.filter(isShort).sort((a, b) => a.images - b.images)[0];
+	const shortest = () => state.groups.filter(isShort).sort((a, b) => a.passed - b.passed || a.images - b.images)[0];
 
 	// --- what is shown ---
 
@@ -165,11 +165,11 @@
 		$("search-tools").hidden = mode !== "search";
 	}
 
-	// The group that was chosen, or the one with the fewest labels; once it has enough, the next that has not.
-	function renderWanted() {
+	// The group that was chosen; once it has enough labels, or a sheet has none of it, the next that has few.
+	function renderWanted(none) {
 		const now = state.groups.find((g) => g.name === wanted);
 		const next = shortest();
-		if (!now || (!isShort(now) && next && !chosen))
+		if (!now || ((none || !isShort(now)) && next && !chosen))
 			wanted = (next || state.groups[0] || {}).name;
 		chosen = false;
 		brush = wanted;
@@ -198,7 +198,7 @@
 		$("new-name").disabled = $("rename").disabled = !group;
 	}
 
-	async function load() {
+	async function load(none) {
 		const mine = ++turn;
 		const which = Number($("which").value || 0);
 		renderModes();
@@ -207,7 +207,7 @@
 		if (mode === "search" && state.groups.length === 0)
 			return askGroups();
 		if (mode === "search")
-			renderWanted();
+			renderWanted(none === true);
 		try {
 			const answer = await ask(mode === "groups" ? "/group/" + $("which").value
 				: mode === "search" ? "/search/" + state.groups.findIndex((g) => g.name === wanted) : "/" + mode);
@@ -304,9 +304,10 @@
 	// Nothing else of the sheet is of the group that is searched for.
 	async function pass() {
 		const images = open().map((e) => e.image);
+		const none = !sheet.some((e) => e.said === wanted);
 		if (mode === "search" && images.length > 0 &&
 			await send("/label", { images, not: wanted }, "Not saved.", pass, () => undefined))
-			load();
+			load(none);
 	}
 
 	function undo() {
