@@ -236,6 +236,16 @@ static double likely(struct ek_teach_pick *pick, const float *x, size_t d, const
 	return sizes[group] > 0 ? wanted / all : log(all) - mean / all;
 }
 
+/* The largest cosine of the row with one of those that were passed over, by their numbers; 0: there are none. */
+static double find_nearest(const float *x, size_t d, size_t row, const size_t *numbers, size_t count)
+{
+	double nearest = count > 0 ? -1 : 0;
+
+	for (size_t i = 0; i < count; i++)
+		nearest = fmax(nearest, ek_vector_dot(x + row * d, x + numbers[i] * d, d));
+	return nearest;
+}
+
 /* A row that was found, and how likely it is. */
 struct find {
 	struct ek_teach_pick pick;
@@ -256,7 +266,7 @@ int ek_teach_search(struct ek_teach_pick *out, size_t most, size_t *found, const
 {
 	struct find *finds = NULL;
 	double *means = NULL;
-	size_t *sizes = NULL, open = 0;
+	size_t *sizes = NULL, *away = NULL, open = 0, over = 0;
 	int32_t *lessons = NULL; /* as said, what was passed over being a group more */
 	int rc;
 
@@ -265,15 +275,23 @@ int ek_teach_search(struct ek_teach_pick *out, size_t most, size_t *found, const
 	EK_TRY(ek_alloc(&sizes, groups + 1, sizeof *sizes));
 	EK_TRY(ek_alloc(&lessons, count, sizeof *lessons));
 	EK_TRY(ek_alloc(&finds, count, sizeof *finds));
-	for (size_t i = 0; i < count; i++)
+	EK_TRY(ek_alloc(&away, count, sizeof *away));
+	for (size_t i = 0; i < count; i++) {
 		lessons[i] = said[i] == EK_TEACH_OPEN && passed[i] ? (int32_t)groups : said[i];
+		if (lessons[i] == (int32_t)groups)
+			away[over++] = i;
+	}
 	(void)find_means(means, sizes, x, count, d, lessons, groups + 1);
+	if (sizes[group] == 0)
+		sizes[groups] = 0; /* each row that was passed over counts by itself */
 	for (size_t i = 0; i < count; i++)
 		if (lessons[i] == EK_TEACH_OPEN) {
 			struct find *f = &finds[open++];
 
 			f->pick.row = i;
 			f->likely = likely(&f->pick, x + i * d, d, means, sizes, groups, group);
+			if (sizes[group] == 0)
+				f->likely -= 2 * find_nearest(x, d, i, away, over);
 		}
 	qsort(finds, open, sizeof *finds, by_likely);
 	for (; *found < most && *found < open; ++*found)
@@ -282,6 +300,7 @@ out:
 	free(finds);
 	free(means);
 	free(sizes);
+	free(away);
 	free(lessons);
 	return rc;
 }

@@ -43,7 +43,7 @@ int ek_teach(struct ek_teach_pick *out, size_t most, size_t *found, const float 
  * In search of one group: up to `most` open rows that are likeliest of `group`, each with the group that it is taken
  * for. passed: [count] 1 where a row was passed over in this search: these do not come again, and what is like them is
  * less likely. A group without a labelled row is looked for where the probabilities of all others are the evenest, by
- * their entropy. EK_ENOMEM.
+ * their entropy, and away from what was passed over: less twice the largest cosine with such a row. EK_ENOMEM.
  */
 int ek_teach_search(struct ek_teach_pick *out, size_t most, size_t *found, const float *x, size_t count, size_t d,
                     const int32_t *said, size_t groups, size_t group, const uint8_t *passed);

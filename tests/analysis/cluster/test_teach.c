@@ -123,6 +123,13 @@ static void a_group_is_searched_for(void **state)
 		assert_int_equal(said[picks[i].row], EK_TEACH_OPEN);
 	}
 	assert_true(right >= 7); /* two of twelve by chance */
+	/* What is like a row that was passed over comes later. */
+	for (size_t i = 50; i < 55; i++)
+		passed[i] = 1;
+	assert_ok(ek_teach_search(picks, MOST, &found, x, COUNT, D, said, 3, 2, passed));
+	for (size_t i = 0; i < found; i++)
+		assert_false(group_of(picks[i].row) == 2);
+	memset(passed, 0, sizeof passed);
 	said[50] = 2;
 	assert_ok(ek_teach_search(picks, MOST, &found, x, COUNT, D, said, 3, 2, passed));
 	right = 0;
