@@ -237,38 +237,117 @@ out:
 	return rc;
 }
 
-/* Until `count` images are labelled: a sheet, and who each image of it is of. */
-int ek_hidden_page(uint64_t *numbers, const struct ek_hidden *h, uint64_t count)
+/* As the page does: images of a sheet, components to tell rows apart. At how many images a group somebody looks. */
+enum { SHEET = 24, COMPONENTS = 128, MOST_LOOKED = 60 };
+
+/* Somebody at the page. */
+struct person {
+	const struct ek_hidden *h;
+	float *x; /* [n, d] */
+	size_t d;
+	uint32_t *typical;
+	int32_t *said;     /* [n] */
+	uint8_t *passed;   /* [groups, n] */
+	uint64_t *numbers; /* [n] */
+	uint64_t count, looked;
+};
+
+static void say(struct person *p, uint64_t image)
 {
-	enum { SHEET = 24 }; /* as the page has */
+	p->said[image] = (int32_t)p->h->group[image];
+	p->numbers[p->count++] = image;
+}
+
+/* Until `budget` images are labelled: a sheet, and who each image of it is of. */
+static int teach(struct person *p, uint64_t budget)
+{
 	struct ek_teach_pick picks[SHEET];
-	uint32_t *typical = NULL;
-	int32_t *said = NULL;
-	float *x = NULL;
 	size_t found = 1;
-	int rc;
+	int rc = 0;
 
-	EK_TRY(ek_alloc(&x, h->n * h->d, sizeof *x));
-	EK_TRY(ek_alloc(&typical, h->n, sizeof *typical));
-	EK_TRY(ek_alloc(&said, h->n, sizeof *said));
-	EK_TRY(find_typical(typical, h));
-	memcpy(x, h->raw, h->n * h->d * sizeof *x);
-	ek_teach_prepare(x, h->n, h->d);
-	for (uint64_t i = 0; i < h->n; i++)
-		said[i] = EK_TEACH_OPEN;
-	for (uint64_t done = 0; done < count && found > 0; done += found) {
-		const size_t most = count - done < SHEET ? (size_t)(count - done) : SHEET;
+	while (p->count < budget && found > 0) {
+		const size_t most = budget - p->count < SHEET ? (size_t)(budget - p->count) : SHEET;
 
-		EK_TRY(ek_teach(picks, most, &found, x, h->n, h->d, said, h->groups, typical));
-		for (size_t i = 0; i < found; i++) {
-			numbers[done + i] = picks[i].row;
-			said[picks[i].row] = (int32_t)h->group[picks[i].row];
-		}
+		EK_TRY(ek_teach(picks, most, &found, p->x, p->h->n, p->d, p->said, p->h->groups, p->typical));
+		for (size_t i = 0; i < found; i++)
+			say(p, picks[i].row);
+		p->looked += found;
 	}
 out:
-	free(x);
-	free(typical);
-	free(said);
+	return rc;
+}
+
+/* A group with less than `each` labels: `now`, or the one for which the fewest images were passed over, then the one
+ * with the fewest labels; EK_HIDDEN_GROUPS: none. */
+static uint32_t find_short(const struct person *p, uint64_t each, uint32_t now)
+{
+	uint64_t has[EK_HIDDEN_GROUPS] = { 0 }, passed[EK_HIDDEN_GROUPS] = { 0 };
+	uint32_t best = EK_HIDDEN_GROUPS;
+
+	for (uint64_t i = 0; i < p->count; i++)
+		has[p->h->group[p->numbers[i]]]++;
+	for (uint64_t i = 0; i < p->h->groups * p->h->n; i++)
+		passed[i / p->h->n] += p->passed[i];
+	if (now < p->h->groups && has[now] < each)
+		return now;
+	for (uint32_t g = 0; g < p->h->groups; g++)
+		if (has[g] < each && (best == EK_HIDDEN_GROUPS || passed[g] < passed[best] ||
+		                      (passed[g] == passed[best] && has[g] < has[best])))
+			best = g;
+	return best;
+}
+
+/* A sheet of a search; whoever sees none of the group goes on to another. */
+static int search(struct person *p, uint64_t each)
+{
+	struct ek_teach_pick picks[SHEET];
+	uint32_t g = EK_HIDDEN_GROUPS;
+	size_t found = 1;
+	int rc = 0;
+
+	while ((g = find_short(p, each, g)) < p->h->groups && found > 0 && p->looked < MOST_LOOKED * p->h->groups) {
+		const uint64_t before = p->count;
+		uint8_t *passed = p->passed + g * p->h->n;
+
+		EK_TRY(ek_teach_search(picks, SHEET, &found, p->x, p->h->n, p->d, p->said, p->h->groups, g, passed));
+		for (size_t i = 0; i < found; i++)
+			if (p->h->group[picks[i].row] == g)
+				say(p, picks[i].row);
+			else
+				passed[picks[i].row] = 1;
+		p->looked += found;
+		if (p->count == before)
+			g = EK_HIDDEN_GROUPS;
+	}
+out:
+	return rc;
+}
+
+int ek_hidden_page(uint64_t *numbers, uint64_t *count, uint64_t *looked, const struct ek_hidden *h, uint64_t budget,
+                   uint64_t each)
+{
+	struct person p = { .h = h, .numbers = numbers, .d = h->k < COMPONENTS ? h->k : COMPONENTS };
+	int rc;
+
+	EK_TRY(ek_alloc(&p.x, h->n * p.d, sizeof *p.x));
+	EK_TRY(ek_alloc(&p.typical, h->n, sizeof *p.typical));
+	EK_TRY(ek_alloc(&p.said, h->n, sizeof *p.said));
+	EK_TRY(ek_alloc(&p.passed, h->groups * h->n, sizeof *p.passed));
+	EK_TRY(find_typical(p.typical, h));
+	for (uint64_t i = 0; i < h->n; i++)
+		memcpy(p.x + i * p.d, h->x + i * h->k, p.d * sizeof *p.x);
+	ek_teach_prepare(p.x, h->n, p.d);
+	for (uint64_t i = 0; i < h->n; i++)
+		p.said[i] = EK_TEACH_OPEN;
+	EK_TRY(teach(&p, budget));
+	EK_TRY(search(&p, each));
+	*count = p.count;
+	*looked = p.looked;
+out:
+	free(p.x);
+	free(p.typical);
+	free(p.said);
+	free(p.passed);
 	return rc;
 }
 

@@ -43,8 +43,11 @@ uint64_t ek_hidden_first(uint64_t *numbers, const struct ek_hidden *h, uint64_t 
 /* Noise-whitened components of all views of these images, to out [count, views, k]. */
 int ek_hidden_views(float *out, const struct ek_hidden *h, const uint64_t *numbers, uint64_t count);
 
-/* numbers: [count] images in the order in which the page of `label` asks about them, a sheet after the other, somebody
- * saying which of the groups, named beforehand, each is of. */
-int ek_hidden_page(uint64_t *numbers, const struct ek_hidden *h, uint64_t count);
+/* numbers: [n] out, `*count` images that somebody labels who works with the page of `label`, the groups being named
+ * beforehand: `budget` images in the page's order, a sheet after the other; then, `each` above 0, sheets of searches
+ * for groups with fewer labels, of which only the images of the group are labelled, until all have `each` labels or
+ * 60 images a group were looked at. looked: at how many images. */
+int ek_hidden_page(uint64_t *numbers, uint64_t *count, uint64_t *looked, const struct ek_hidden *h, uint64_t budget,
+                   uint64_t each);
 
 #endif

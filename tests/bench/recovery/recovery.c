@@ -12,8 +12,8 @@
  *
  * Components are whitened on the images that are left alone. One line of JSON a way: recovery, ESS as a share of that
  * of weights by the true labels, the smallest group's share times the number of groups, the largest repeat, normalised
- * entropy before and after, seconds. All weights are tempered to an ESS of 0.8 of that of the true labels', where they
- * are worth less.
+ * entropy before and after, seconds; of ways by labels also how many these are, and at how many images somebody looked.
+ *All weights are tempered to an ESS of 0.8 of that of the true labels', where they are worth less.
  */
 #include <math.h>
 #include <stdio.h>
@@ -36,6 +36,7 @@ struct bench {
 	struct ek_hidden h;
 	double *w; /* [n] */
 	double started;
+	uint64_t labels, looked; /* of ways by labels */
 };
 
 static void tell(struct bench *b, const char *method)
@@ -55,12 +56,14 @@ static void tell(struct bench *b, const char *method)
 		sum += b->w[i];
 	}
 	printf("{\"method\":\"%s\",\"order\":%llu,\"images\":%llu,\"groups\":%u,\"recovery\":%.4f,\"ess\":%.3f,"
-	       "\"smallest\":%.3f,\"repeat\":%.1f,\"entropy\":[%.4f,%.4f],\"power\":%.3f,\"seconds\":%.1f}\n",
+	       "\"smallest\":%.3f,\"repeat\":%.1f,\"entropy\":[%.4f,%.4f],\"power\":%.3f,\"labels\":%llu,"
+	       "\"looked\":%llu,\"seconds\":%.1f}\n",
 	       method, (unsigned long long)b->h.order, (unsigned long long)b->h.n, b->h.groups,
 	       (ek_hidden_entropy(after, b->h.groups) - ek_hidden_entropy(natural, b->h.groups)) /
 	               (1 - ek_hidden_entropy(natural, b->h.groups)),
 	       worth / b->h.label_worth, least * b->h.groups, most * (double)b->h.n / sum,
-	       ek_hidden_entropy(natural, b->h.groups), ek_hidden_entropy(after, b->h.groups), power, seconds);
+	       ek_hidden_entropy(natural, b->h.groups), ek_hidden_entropy(after, b->h.groups), power,
+	       (unsigned long long)b->labels, (unsigned long long)b->looked, seconds);
 	(void)fflush(stdout);
 	b->started = ek_clock();
 }
@@ -197,18 +200,43 @@ static void free_labelled(struct labelled *l)
 	free(l->q);
 }
 
-static int find_labels(struct labelled *l, const struct bench *b, uint64_t each, int page)
+/* Who said which images are labelled. */
+enum chosen {
+	DRAWN,  /* at random, `each` of every group */
+	MET,    /* at random, as many, but one of every group: what an order that misses no group might teach */
+	PAGE,   /* the page, as many, each that it asks about */
+	SEARCH, /* the page, and its searches until every group has `each` */
+};
+
+/* One of every group comes first. */
+static void meet_all(uint64_t *numbers, const struct ek_hidden *h)
 {
+	int met[EK_HIDDEN_GROUPS] = { 0 };
+	uint64_t first = 0;
+
+	for (uint64_t i = 0; i < h->n; i++)
+		if (!met[h->group[numbers[i]]]++) {
+			const uint64_t number = numbers[i];
+
+			memmove(numbers + first + 1, numbers + first, (i - first) * sizeof *numbers);
+			numbers[first++] = number;
+		}
+}
+
+static int find_labels(struct labelled *l, const struct bench *b, uint64_t each, enum chosen chosen, uint64_t *looked)
+{
+	const uint64_t budget = each * b->h.groups;
 	int rc;
 
 	*l = (struct labelled){ 0 };
 	EK_TRY(ek_alloc(&l->numbers, b->h.n, sizeof *l->numbers));
-	if (page) {
-		l->count = each * b->h.groups;
-		EK_TRY(ek_hidden_page(l->numbers, &b->h, l->count));
+	if (chosen >= PAGE) {
+		EK_TRY(ek_hidden_page(l->numbers, &l->count, looked, &b->h, budget, chosen == SEARCH ? each : 0));
 	} else {
 		EK_TRY(ek_hidden_shuffle(l->numbers, &b->h, b->h.order, "labels"));
-		l->count = ek_hidden_first(l->numbers, &b->h, each);
+		if (chosen == MET)
+			meet_all(l->numbers, &b->h);
+		*looked = l->count = chosen == DRAWN ? ek_hidden_first(l->numbers, &b->h, each) : budget;
 	}
 	EK_TRY(ek_alloc(&l->group, l->count, sizeof *l->group));
 	for (uint32_t g = 0; g < b->h.groups; g++) {
@@ -257,19 +285,22 @@ out:
 	return rc;
 }
 
-static int with_labels(struct bench *b, uint64_t each, int noise, int page)
+static int with_labels(struct bench *b, uint64_t each, int noise, enum chosen chosen)
 {
+	static const char *const words[] = { "", ", at random, all met", ", as the page asks",
+		                             ", as the page asks and finds" };
 	struct labelled l;
 	char method[80], other[112];
 	int rc;
 
-	(void)snprintf(method, sizeof method, "%llu labels a group%s%s", (unsigned long long)each,
-	               page ? ", as the page asks" : "", noise ? "" : ", whitened by spread, no views");
-	EK_TRY(find_labels(&l, b, each, page));
+	(void)snprintf(method, sizeof method, "%llu labels a group%s%s", (unsigned long long)each, words[chosen],
+	               noise ? "" : ", whitened by spread, no views");
+	EK_TRY(find_labels(&l, b, each, chosen, &b->looked));
+	b->labels = l.count;
 	EK_TRY(learn(&l, b, noise, method));
 	by_probability(b->w, l.q, b->h.n, l.groups, 6);
 	tell(b, method);
-	if (!noise || page)
+	if (!noise || chosen != DRAWN)
 		goto out;
 	by_probability(b->w, l.q, b->h.n, l.groups, 1);
 	(void)snprintf(other, sizeof other, "%s, without raking", method);
@@ -278,6 +309,7 @@ static int with_labels(struct bench *b, uint64_t each, int noise, int page)
 	(void)snprintf(other, sizeof other, "%s, by the likeliest", method);
 	tell(b, other);
 out:
+	b->labels = b->looked = 0;
 	free_labelled(&l);
 	return rc;
 }
@@ -345,13 +377,15 @@ int main(int argc, char **argv)
 	if (argc == 6)
 		EK_TRY(by_clusters(&b));
 	if (argc == 6 || strcmp(argv[6], "labels") == 0) {
-		EK_TRY(with_labels(&b, 10, 0, 0));
-		EK_TRY(with_labels(&b, 10, 1, 0));
-		EK_TRY(with_labels(&b, 20, 1, 0));
+		EK_TRY(with_labels(&b, 10, 0, DRAWN));
+		EK_TRY(with_labels(&b, 10, 1, DRAWN));
+		EK_TRY(with_labels(&b, 20, 1, DRAWN));
 	}
 	if (argc == 6 || strcmp(argv[6], "page") == 0) {
-		EK_TRY(with_labels(&b, 10, 1, 1));
-		EK_TRY(with_labels(&b, 20, 1, 1));
+		EK_TRY(with_labels(&b, 10, 1, PAGE));
+		EK_TRY(with_labels(&b, 20, 1, PAGE));
+		EK_TRY(with_labels(&b, 10, 1, SEARCH));
+		EK_TRY(with_labels(&b, 10, 1, MET));
 	}
 	if (argc == 6 || strcmp(argv[6], "reference") == 0)
 		EK_TRY(with_reference(&b, 10));
