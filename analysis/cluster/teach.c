@@ -80,6 +80,7 @@ out:
 struct guess {
 	int32_t group;
 	float sure, margin;
+	float even; /* entropy */
 };
 
 /* means [groups, d] of unit length, sizes [groups]; returns how many groups have labels. */
@@ -109,7 +110,7 @@ static size_t find_means(double *means, size_t *sizes, const float *x, size_t co
 static struct guess guess_of(const float *x, size_t d, const double *means, const size_t *sizes, size_t groups)
 {
 	struct guess guess = { .group = -1 };
-	double first = -2, second = -2, all = 0;
+	double first = -2, second = -2, all = 0, mean = 0; /* mean: of the exponents */
 
 	for (size_t g = 0; g < groups; g++) {
 		double cosine = 0;
@@ -119,6 +120,7 @@ static struct guess guess_of(const float *x, size_t d, const double *means, cons
 		for (size_t j = 0; j < d; j++)
 			cosine += x[j] * means[g * d + j];
 		all += exp(cosine / temperature);
+		mean += exp(cosine / temperature) * cosine / temperature;
 		if (cosine > first) {
 			second = first;
 			first = cosine;
@@ -127,45 +129,68 @@ static struct guess guess_of(const float *x, size_t d, const double *means, cons
 			second = cosine;
 		}
 	}
+	guess.even = (float)(log(all) - mean / all);
 	guess.sure = (float)(exp(first / temperature) / all);
 	guess.margin = (float)((exp(first / temperature) - exp(second / temperature)) / all);
 	return guess;
 }
 
-/* The open row that is best: most surely of `group`, or, with -1, hardest to tell; count: none. */
+enum kind { SURE, HARD, UNLIKE };
+
+/* The open row that is best: most surely of `group`, hardest to tell, or most unlike all groups; count: none. */
 static size_t find_best(const struct guess *guesses, size_t count, const int32_t *said, const char *taken,
-                        int32_t group)
+                        enum kind kind, int32_t group)
 {
 	size_t best = count;
+	float most = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		if (said[i] != EK_TEACH_OPEN || taken[i] || (group >= 0 && guesses[i].group != group))
+		const struct guess *g = &guesses[i];
+		const float value = kind == SURE ? g->sure : kind == HARD ? -g->margin : g->even;
+
+		if (said[i] != EK_TEACH_OPEN || taken[i] || (kind == SURE && g->group != group))
 			continue;
-		if (best == count ||
-		    (group >= 0 ? guesses[i].sure > guesses[best].sure : guesses[i].margin < guesses[best].margin))
+		if (best == count || value > most) {
 			best = i;
+			most = value;
+		}
 	}
 	return best;
+}
+
+/* So many labels a group are given, and a group that has none is not looked for any more: it may not be there. */
+enum { UNMET_LABELS = 20 };
+
+static int is_unmet(const size_t *sizes, size_t groups)
+{
+	size_t unmet = 0, labels = 0;
+
+	for (size_t g = 0; g < groups; g++) {
+		unmet += sizes[g] == 0;
+		labels += sizes[g];
+	}
+	return unmet > 0 && labels < UNMET_LABELS * groups;
 }
 
 /* With labels: sizes [groups] grows by what is picked. */
 static size_t pick_taught(struct ek_teach_pick *out, size_t most, const struct guess *guesses, size_t count,
                           const int32_t *said, char *taken, size_t *sizes, size_t groups)
 {
+	const int unmet = is_unmet(sizes, groups);
 	size_t found = 0;
 
 	while (found < most) {
-		size_t smallest = groups, row = count;
+		const enum kind kind = unmet ? (found % 3 == 2 ? SURE : UNLIKE) : found % 2 == 0 ? SURE : HARD;
+		size_t smallest = groups, row;
 
-		for (size_t g = 0; found % 2 == 0 && g < groups; g++)
+		for (size_t g = 0; g < groups; g++)
 			if (sizes[g] > 0 && (smallest == groups || sizes[g] < sizes[smallest]))
 				smallest = g;
-		if (smallest < groups) {
-			row = find_best(guesses, count, said, taken, (int32_t)smallest);
+		if (kind == SURE)
 			sizes[smallest]++;
-		}
-		if (row == count)
-			row = find_best(guesses, count, said, taken, -1);
+		row = find_best(guesses, count, said, taken, kind, (int32_t)smallest);
+		if (row == count && kind == SURE)
+			row = find_best(guesses, count, said, taken, HARD, -1);
 		if (row == count)
 			break;
 		taken[row] = 1;
