@@ -228,14 +228,46 @@ int ek_option_set(struct ek_strings *strings, const struct ek_option *o, void *v
 	return ek_fail(EK_EUSAGE, "'%s' has no kind", o->name);
 }
 
+int ek_option_is_set(const struct ek_option *o, const void *values)
+{
+	const void *field = ek_option_field(o, values);
+
+	switch (o->held) {
+	case EK_HOLDS_INT:
+		return *(const int *)field != 0;
+	case EK_HOLDS_INT64:
+		return *(const int64_t *)field != 0;
+	case EK_HOLDS_DOUBLE:
+		return fpclassify(*(const double *)field) != FP_ZERO;
+	case EK_HOLDS_TEXT:
+		return *(const char *const *)field != NULL;
+	case EK_HOLDS_LIST:
+		return ((const struct ek_list *)field)->count > 0;
+	}
+	return 0;
+}
+
 void ek_option_unset(const struct ek_option *o, void *values)
 {
 	void *field = ek_option_field(o, values);
 
-	if (o->kind == EK_KIND_LIST)
-		((struct ek_list *)field)->count = 0;
-	else
+	switch (o->held) {
+	case EK_HOLDS_INT:
 		*(int *)field = 0;
+		break;
+	case EK_HOLDS_INT64:
+		*(int64_t *)field = 0;
+		break;
+	case EK_HOLDS_DOUBLE:
+		*(double *)field = 0;
+		break;
+	case EK_HOLDS_TEXT:
+		*(const char **)field = NULL;
+		break;
+	case EK_HOLDS_LIST:
+		((struct ek_list *)field)->count = 0;
+		break;
+	}
 }
 
 /* Is the option, "NAME" or "NAME=WORD" of [length], there? */
@@ -283,9 +315,9 @@ int ek_options_check(const struct ek_option_table *table)
 {
 	for (const struct ek_option *o = table->rows; o->name != NULL; o++) {
 		int found = o->needs == NULL;
+		const int may_be_none = o->kind == EK_KIND_FLAG || o->held == EK_HOLDS_TEXT || o->held == EK_HOLDS_LIST;
 
-		if (!is_given(table, o) ||
-		    (o->kind == EK_KIND_FLAG && !*(const int *)ek_option_field(o, table->values)))
+		if (!is_given(table, o) || (may_be_none && !ek_option_is_set(o, table->values)))
 			continue;
 		for (const char *at = o->needs; !found && *at != 0; at += strspn(at, " ")) {
 			const size_t length = strcspn(at, " ");

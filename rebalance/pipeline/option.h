@@ -61,7 +61,7 @@ struct ek_option {
 	int recorded;                   /* 1: changes results, so run.json or a recipe keeps it */
 };
 
-/* In a row: bound to `field` of struct `type`. */
+/* Bound to `field` of struct `type`. */
 #define EK_FIELD(type, field)                                                                                          \
 	.offset = offsetof(type, field), .held = _Generic(((type *)0)->field,                                          \
 		int: EK_HOLDS_INT,                                                                                     \
@@ -71,6 +71,18 @@ struct ek_option {
 		double: EK_HOLDS_DOUBLE,                                                                               \
 		const char *: EK_HOLDS_TEXT,                                                                           \
 		struct ek_list: EK_HOLDS_LIST)
+
+/* In a row: the kind, the field and what goes with the kind. `word`: what --help calls the value. */
+#define EK_FLAG(type, field) .kind = EK_KIND_FLAG, EK_FIELD(type, field)
+#define EK_INTEGER(type, field, word, low_, high_)                                                                     \
+	.kind = EK_KIND_INTEGER, EK_FIELD(type, field), .argument = (word), .low = (low_), .high = (high_)
+#define EK_NUMBER(type, field, word, low_, high_)                                                                      \
+	.kind = EK_KIND_NUMBER, EK_FIELD(type, field), .argument = (word), .low = (low_), .high = (high_)
+#define EK_STRING(type, field, word) .kind = EK_KIND_STRING, EK_FIELD(type, field), .argument = (word)
+#define EK_PATH(type, field, word) .kind = EK_KIND_PATH, EK_FIELD(type, field), .argument = (word)
+#define EK_LIST(type, field, word) .kind = EK_KIND_LIST, EK_FIELD(type, field), .argument = (word)
+#define EK_CHOICE(type, field, word, choices_)                                                                         \
+	.kind = EK_KIND_CHOICE, EK_FIELD(type, field), .argument = (word), .choices = (choices_)
 
 struct ek_option_table {
 	const char *title;            /* heading in --help; "": none of its own; NULL ends a list of tables */
@@ -101,7 +113,9 @@ int ek_option_is_given(const struct ek_option_table *table, const char *name);
 
 /* Set a value as the user writes it; `text` is not copied unless a path is made absolute. EK_EUSAGE. */
 int ek_option_set(struct ek_strings *strings, const struct ek_option *option, void *values, const char *text);
-/* Take back a flag or a list. */
+/* 0: the field is 0, without a text, or an empty list. */
+int ek_option_is_set(const struct ek_option *option, const void *values);
+/* Make it so. */
 void ek_option_unset(const struct ek_option *option, void *values);
 /* 1: what run.json keeps of it can be taken back. */
 int ek_option_is_negatable(const struct ek_option *option);

@@ -132,80 +132,52 @@ void ek_scoring_leave_out(struct ek_scoring *s, uint64_t id, const char *reason)
 	s->score[id] = (float)NAN;
 }
 
+/* Which methods look at an option. */
+static const struct {
+	const char *name;
+	unsigned by;
+} takers[] = { { "by", EK_SCORE_TAKES_CLASSES },
+	       { "labels", EK_SCORE_TAKES_CLASSES },
+	       { "epochs", EK_SCORE_TAKES_PROBES },
+	       { "rate", EK_SCORE_TAKES_PROBES },
+	       { "seeds", EK_SCORE_TAKES_SEEDS },
+	       { "early", EK_SCORE_TAKES_EARLY },
+	       { "folds", EK_SCORE_TAKES_FOLDS },
+	       { "filter", EK_SCORE_TAKES_FOLDS },
+	       { "quality", EK_SCORE_TAKES_FOLDS },
+	       { "model", EK_SCORE_TAKES_MODELS },
+	       { "checkpoint", EK_SCORE_TAKES_CHECKPOINT },
+	       { "draws", EK_SCORE_TAKES_DRAWS },
+	       { "precision", EK_SCORE_TAKES_DRAWS },
+	       { "threshold", EK_SCORE_TAKES_THRESHOLD },
+	       { "shards", EK_SCORE_TAKES_SHARDS },
+	       { "steps", EK_SCORE_TAKES_SHARDS },
+	       { "checkpoints", EK_SCORE_TAKES_SHARDS } };
+enum { TAKERS = sizeof takers / sizeof *takers };
+
+static const struct ek_option *row_of(size_t taker)
+{
+	const struct ek_option_table table = { .rows = ek_score_rows };
+
+	return ek_option_find(&table, takers[taker].name);
+}
+
 /* Options that were given and the method does not look at. */
 static int check_options(const struct ek_scoring *s)
 {
-	const struct ek_do_score_options *o = s->asked;
-	const struct {
-		const char *name;
-		int given;
-		unsigned by;
-	} all[] = { { "by", o->by != NULL, EK_SCORE_TAKES_CLASSES },
-		    { "labels", o->labels != NULL, EK_SCORE_TAKES_CLASSES },
-		    { "epochs", o->epochs != 0, EK_SCORE_TAKES_PROBES },
-		    { "rate", o->rate > 0, EK_SCORE_TAKES_PROBES },
-		    { "seeds", o->seeds != 0, EK_SCORE_TAKES_SEEDS },
-		    { "early", o->early != 0, EK_SCORE_TAKES_EARLY },
-		    { "folds", o->folds != 0, EK_SCORE_TAKES_FOLDS },
-		    { "filter", o->filter != 0, EK_SCORE_TAKES_FOLDS },
-		    { "quality", o->quality != 0, EK_SCORE_TAKES_FOLDS },
-		    { "model", o->models.count > 0, EK_SCORE_TAKES_MODELS },
-		    { "checkpoint", o->checkpoint != 0, EK_SCORE_TAKES_CHECKPOINT },
-		    { "draws", o->draws != 0, EK_SCORE_TAKES_DRAWS },
-		    { "precision", o->precision != 0, EK_SCORE_TAKES_DRAWS },
-		    { "threshold", o->threshold > 0, EK_SCORE_TAKES_THRESHOLD },
-		    { "shards", o->shards != 0, EK_SCORE_TAKES_SHARDS },
-		    { "steps", o->steps != 0, EK_SCORE_TAKES_SHARDS },
-		    { "checkpoints", o->checkpoints != 0, EK_SCORE_TAKES_SHARDS } };
-
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		if (all[i].given && !(s->method->takes & all[i].by))
-			return ek_fail(EK_EUSAGE, "'%s' is not of the method %s", all[i].name, s->method->name);
+	for (size_t i = 0; i < TAKERS; i++)
+		if (ek_option_is_set(row_of(i), s->asked) && !(s->method->takes & takers[i].by))
+			return ek_fail(EK_EUSAGE, "'%s' is not of the method %s", takers[i].name, s->method->name);
 	return 0;
 }
 
 void ek_score_drop_options(struct ek_do_score_options *o)
 {
-	const struct ek_do_score_options given = *o, none = ek_do_score_default;
 	const unsigned takes = ek_score_find(o->method)->takes;
 
-	*o = none;
-	o->method = given.method;
-	o->name = given.name;
-	o->seed = given.seed;
-	o->force = given.force;
-	if (takes & EK_SCORE_TAKES_CLASSES) {
-		o->by = given.by;
-		o->labels = given.labels;
-	}
-	if (takes & EK_SCORE_TAKES_PROBES) {
-		o->epochs = given.epochs;
-		o->rate = given.rate;
-	}
-	if (takes & EK_SCORE_TAKES_SEEDS)
-		o->seeds = given.seeds;
-	if (takes & EK_SCORE_TAKES_EARLY)
-		o->early = given.early;
-	if (takes & EK_SCORE_TAKES_FOLDS) {
-		o->folds = given.folds;
-		o->filter = given.filter;
-		o->quality = given.quality;
-	}
-	if (takes & EK_SCORE_TAKES_MODELS)
-		o->models = given.models;
-	if (takes & EK_SCORE_TAKES_CHECKPOINT)
-		o->checkpoint = given.checkpoint;
-	if (takes & EK_SCORE_TAKES_DRAWS) {
-		o->draws = given.draws;
-		o->precision = given.precision;
-	}
-	if (takes & EK_SCORE_TAKES_THRESHOLD)
-		o->threshold = given.threshold;
-	if (takes & EK_SCORE_TAKES_SHARDS) {
-		o->shards = given.shards;
-		o->steps = given.steps;
-		o->checkpoints = given.checkpoints;
-	}
+	for (size_t i = 0; i < TAKERS; i++)
+		if (!(takes & takers[i].by))
+			ek_option_unset(row_of(i), o);
 }
 
 /* What was not said. */
