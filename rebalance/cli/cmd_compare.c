@@ -6,20 +6,14 @@
 
 static const struct ek_option rows[] = {
 	{ .name = "baseline",
-	  .kind = EK_KIND_STRING,
-	  EK_FIELD(struct ek_compare_options, baseline),
-	  .argument = "NAME",
+	  EK_STRING(struct ek_compare_options, baseline, "NAME"),
 	  .help = "the evaluation to tell differences from; if not given, that of the model of all images as they "
 	          "come" },
 	{ .name = "name",
-	  .kind = EK_KIND_STRING,
-	  EK_FIELD(struct ek_compare_options, names),
-	  .argument = "NAME,NAME,...",
+	  EK_STRING(struct ek_compare_options, names, "NAME,NAME,..."),
 	  .help = "only these evaluations; * stands for anything, as in sweep-*" },
 	{ .name = "csv",
-	  .kind = EK_KIND_PATH,
-	  EK_FIELD(struct ek_compare_options, csv),
-	  .argument = "FILE",
+	  EK_PATH(struct ek_compare_options, csv, "FILE"),
 	  .help = "write every measure, its interval, deviation and difference to a file, one line an evaluation" },
 	{ .name = NULL },
 };

@@ -22,16 +22,9 @@ struct wish {
 };
 
 static const struct ek_option rows[] = {
-	{ .name = "quick",
-	  .kind = EK_KIND_FLAG,
-	  EK_FIELD(struct wish, quick),
-	  .help = "stop before the generators: what ./quickstart does" },
+	{ .name = "quick", EK_FLAG(struct wish, quick), .help = "stop before the generators: what ./quickstart does" },
 	{ .name = "steps",
-	  .kind = EK_KIND_INTEGER,
-	  EK_FIELD(struct wish, steps),
-	  .argument = "N",
-	  .low = 1,
-	  .high = 1e12,
+	  EK_INTEGER(struct wish, steps, "N", 1, 1e12),
 	  .help = "of each generator: the same for both, however long it takes" },
 	{ .name = NULL },
 };

@@ -22,9 +22,7 @@ static int check_scheme(const char *text)
 
 static const struct ek_option rows[] = {
 	{ .name = "scheme",
-	  .kind = EK_KIND_STRING,
-	  EK_FIELD(struct ek_do_weights_options, plan.scheme),
-	  .argument = "S",
+	  EK_STRING(struct ek_do_weights_options, plan.scheme, "S"),
 	  .check = check_scheme,
 	  .forgets = "normalise",
 	  .recorded = 1,
@@ -39,9 +37,7 @@ static const struct ek_option rows[] = {
 	          "attributes become independent "
 	          "(Kamiran and Calders 2012)" },
 	{ .name = "by",
-	  .kind = EK_KIND_STRING,
-	  EK_FIELD(struct ek_do_weights_options, plan.by),
-	  .argument = "WHAT",
+	  EK_STRING(struct ek_do_weights_options, plan.by, "WHAT"),
 	  .recorded = 1,
 	  .help = "the units: group (learned from labels, or found), cluster, label, an attribute, or several joined "
 	          "by "
@@ -49,30 +45,20 @@ static const struct ek_option rows[] = {
 	          "never "
 	          "shown" },
 	{ .name = "cap",
-	  .kind = EK_KIND_NUMBER,
-	  EK_FIELD(struct ek_do_weights_options, plan.cap),
-	  .argument = "C",
+	  EK_NUMBER(struct ek_do_weights_options, plan.cap, "C", 1, 1e15),
 	  .recorded = 1,
 	  .zero = "none",
-	  .low = 1,
-	  .high = 1e15,
 	  .help = "show no image more than C times as often as the mean; what is cut goes to the other units" },
 	{ .name = "reference",
-	  .kind = EK_KIND_STRING,
-	  EK_FIELD(struct ek_do_weights_options, reference),
-	  .argument = "DATASET",
+	  EK_STRING(struct ek_do_weights_options, reference, "DATASET"),
 	  .recorded = 1,
 	  .help = "instead of a scheme: images that come in the shares you want, ten of each kind or more, without "
 	          "labels; each "
 	          "image is weighed by how much more often its like is among them" },
 	{ .name = "ess",
-	  .kind = EK_KIND_NUMBER,
-	  EK_FIELD(struct ek_do_weights_options, plan.worth),
-	  .argument = "E",
+	  EK_NUMBER(struct ek_do_weights_options, plan.worth, "E", 0.001, 1),
 	  .recorded = 1,
 	  .zero = "0.5",
-	  .low = 0.001,
-	  .high = 1,
 	  .help = "how large the effective sample is to be at least, as a share of the images: the weights of design, "
 	          "vendi, tree, blend, a reference "
 	          "(0.5 unless told otherwise) and --by group (no limit unless told) are tempered to it" },
