@@ -489,17 +489,18 @@ def walk(page):
     a_changed_log_is_told(page)
 
 
-def main(folders):
+def walk_in(folders, reviewed, steps):
+    """A server of `reviewed` and a browser, through which `steps` walks: the exit code."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         print("skipped: no Chromium")
         return 77
-    review = Review(folders)
+    review = reviewed(folders)
     browser = None
     try:
         review.start()
         browser = Browser(program)
-        walk(Page(review, browser))
+        steps(review, browser)
         print("every step as it should be")
         return 0
     except Fault as fault:
@@ -512,4 +513,4 @@ def main(folders):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(walk_in(sys.argv[1], Review, lambda review, browser: walk(Page(review, browser))))

@@ -5,12 +5,10 @@ Exit 77 (skipped) where there is no Chromium.
 """
 import csv
 import os
-import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reports"))
-from browser import Browser
-from review_browser import Fault, Page, expect, last, press_enter
+from review_browser import Page, expect, last, press_enter, walk_in
 from review_server import DoubtedLabels
 
 class LabelsPage(Page):
@@ -112,31 +110,13 @@ def what_follows(page, suspects):
     expect(len(kept) == 239 and suspects[1]["file_name"] not in kept, f"{len(kept)} are kept")
 
 
-def main(folders):
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        print("skipped: no Chromium")
-        return 77
-    review = DoubtedLabels(folders)
-    browser = None
-    try:
-        review.start()
-        browser = Browser(program)
-        page = LabelsPage(review, browser)
-        suspects = first_visit(page)
-        decisions(page, suspects)
-        at_phone_width(page)
-        what_follows(page, suspects)
-        print("every step as it should be")
-        return 0
-    except Fault as fault:
-        print(f"fault: {fault}")
-        return 1
-    finally:
-        if browser is not None:
-            browser.close()
-        review.close()
+def walk(review, browser):
+    page = LabelsPage(review, browser)
+    suspects = first_visit(page)
+    decisions(page, suspects)
+    at_phone_width(page)
+    what_follows(page, suspects)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(walk_in(sys.argv[1], DoubtedLabels, walk))
