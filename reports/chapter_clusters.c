@@ -184,21 +184,7 @@ static void card(struct ek_page *page, uint32_t cluster)
 	card_facts(page, cluster);
 	if (page->clusters[cluster].size == 0)
 		ek_html(h, "<p class=\"note\">Nothing was put into this cluster.</p>");
-	for (size_t kind = 0; kind < EK_PICK_KINDS; kind++) {
-		size_t count;
-		const uint64_t *ids = ek_picks_of(&page->picks, cluster, (enum ek_pick_kind)kind, &count);
-
-		if (count == 0)
-			continue;
-		ek_html(h, "<figure class=\"row\"><figcaption>%s</figcaption><div class=\"pictures\">", kinds[kind]);
-		for (size_t i = 0; i < count; i++) {
-			if (page->has_pictures)
-				ek_page_picture(page, ids[i]);
-			else
-				ek_html(h, "<span class=\"id\">%s</span> ", ek_count(ids[i]).s);
-		}
-		ek_html(h, "</div></figure>");
-	}
+	ek_page_pick_rows(page, &page->picks, cluster, kinds);
 	ek_html(h, "</article>");
 }
 

@@ -140,17 +140,7 @@ static void card(struct ek_page *page, size_t g, const cJSON *group)
 	if (ek_text_mostly(mostly, ek_json_member(group, "mostly"), "", "")[0] != 0)
 		ek_html(h, "<p class=\"named\">Mostly <bdi>%s</bdi></p>", mostly);
 	ek_html(h, "<p class=\"share\">%s</p>", ek_percent(ek_page_group_share(group)).s);
-	for (size_t kind = 0; kind < EK_PICK_KINDS; kind++) {
-		size_t count;
-		const uint64_t *ids = ek_picks_of(&page->group_picks, g, (enum ek_pick_kind)kind, &count);
-
-		if (count == 0)
-			continue;
-		ek_html(h, "<figure class=\"row\"><figcaption>%s</figcaption><div class=\"pictures\">", kinds[kind]);
-		for (size_t i = 0; i < count; i++)
-			ek_page_picture(page, ids[i]);
-		ek_html(h, "</div></figure>");
-	}
+	ek_page_pick_rows(page, &page->group_picks, g, kinds);
 	ek_html(h, "</article>");
 }
 

@@ -379,6 +379,28 @@ void ek_page_picture(struct ek_page *page, uint64_t id)
 	ek_html(h, "\">");
 }
 
+void ek_page_pick_rows(struct ek_page *page, const struct ek_picks *picks, size_t k,
+                       const char *const kinds[EK_PICK_KINDS])
+{
+	struct ek_html *h = &page->html;
+
+	for (size_t kind = 0; kind < EK_PICK_KINDS; kind++) {
+		size_t count;
+		const uint64_t *ids = ek_picks_of(picks, k, (enum ek_pick_kind)kind, &count);
+
+		if (count == 0)
+			continue;
+		ek_html(h, "<figure class=\"row\"><figcaption>%s</figcaption><div class=\"pictures\">", kinds[kind]);
+		for (size_t i = 0; i < count; i++) {
+			if (page->has_pictures)
+				ek_page_picture(page, ids[i]);
+			else
+				ek_html(h, "<span class=\"id\">%s</span> ", ek_count(ids[i]).s);
+		}
+		ek_html(h, "</div></figure>");
+	}
+}
+
 void ek_page_number(struct ek_html *h, double value, struct ek_words words, int wide)
 {
 	ek_html(h, wide ? "<td class=\"n wide\"" : "<td class=\"n\"");

@@ -168,6 +168,10 @@ void ek_page_group(struct ek_page *page, const char *name);
 void ek_page_headline(struct ek_page *page);
 /* <img> of an image id or a key, or a grey box where it could not be read. */
 void ek_page_picture(struct ek_page *page, uint64_t id);
+/* A row of pictures for each kind of pick of cluster or group `k` that there is, or their ids where the run has none.
+ */
+void ek_page_pick_rows(struct ek_page *page, const struct ek_picks *picks, size_t k,
+                       const char *const kinds[EK_PICK_KINDS]);
 /* <td> of a sortable column of numbers; a value that is not finite is a dash and sorts below all. wide: left out on
  * small screens. */
 void ek_page_number(struct ek_html *h, double value, struct ek_words words, int wide);

@@ -146,7 +146,6 @@ out:
 
 int ek_report(struct ek_run *run, const struct ek_report_options *options)
 {
-	struct ek_atomic_file file = { 0 };
 	struct ek_page page;
 	char *path = NULL;
 	int rc = 0;
@@ -162,11 +161,8 @@ int ek_report(struct ek_run *run, const struct ek_report_options *options)
 	head(&page);
 	EK_TRY(body(&page));
 	EK_TRY(ek_run_file(&path, run, "report.html"));
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, page.html.text.data, page.html.text.size));
-	EK_TRY(ek_atomic_commit(&file));
+	EK_TRY(ek_atomic_save(path, page.html.text.data, page.html.text.size));
 out:
-	ek_atomic_discard(&file);
 	ek_page_close(&page);
 	free(path);
 	return rc;

@@ -22,7 +22,6 @@ int ek_sheet_write(const char *path, const uint8_t *pixels, uint64_t count, uint
 	const uint32_t scale = side >= SMALLEST ? 1 : (SMALLEST + side - 1) / side, cell = side * scale + GAP;
 	const uint32_t across = count < columns ? (uint32_t)count : columns;
 	const uint32_t down = (uint32_t)((count + columns - 1) / columns);
-	struct ek_atomic_file file = { 0 };
 	struct ek_buffer bytes = { 0 };
 	struct ek_image sheet = { 0 };
 	int rc;
@@ -33,11 +32,8 @@ int ek_sheet_write(const char *path, const uint8_t *pixels, uint64_t count, uint
 		place(&sheet, pixels + i * 3 * side * side, side, scale, GAP + (uint32_t)(i % columns) * cell,
 		      GAP + (uint32_t)(i / columns) * cell);
 	EK_TRY(ek_image_encode_png(&bytes, &sheet));
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, bytes.data, bytes.size));
-	EK_TRY(ek_atomic_commit(&file));
+	EK_TRY(ek_atomic_save(path, bytes.data, bytes.size));
 out:
-	ek_atomic_discard(&file);
 	ek_buffer_release(&bytes);
 	ek_image_release(&sheet);
 	return rc;

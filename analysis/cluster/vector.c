@@ -1,17 +1,10 @@
 #include "analysis/cluster/vector.h"
+#include "rebalance/base/wide.h"
 #include "train/nn/bf16.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-
-/* One body, compiled for each width of vector registers; the loader takes the widest the processor has. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&               \
-	!defined(__SANITIZE_THREAD__)
-#define WIDE __attribute__((target_clones("default", "avx2", "avx512f")))
-#else
-#define WIDE
-#endif
 
 enum { LANES = 8 };
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
@@ -34,7 +27,7 @@ typedef uint16_t short_bits __attribute__((vector_size(LANES * sizeof(uint16_t))
 		          ((folded[4] + folded[5]) + (folded[6] + folded[7]));                                         \
 	} while (0)
 
-WIDE double ek_vector_distance2(const float *a, const float *b, size_t d)
+EK_WIDE double ek_vector_distance2(const float *a, const float *b, size_t d)
 {
 	lanes s[4] = { { 0 } }, u, v;
 	double total;
@@ -56,7 +49,7 @@ WIDE double ek_vector_distance2(const float *a, const float *b, size_t d)
 	return total;
 }
 
-WIDE double ek_vector_dot(const float *a, const float *b, size_t d)
+EK_WIDE double ek_vector_dot(const float *a, const float *b, size_t d)
 {
 	lanes s[4] = { { 0 } }, u, v;
 	double total;
@@ -74,13 +67,13 @@ WIDE double ek_vector_dot(const float *a, const float *b, size_t d)
 	return total;
 }
 
-WIDE void ek_vector_add(double *sum, const float *x, size_t d)
+EK_WIDE void ek_vector_add(double *sum, const float *x, size_t d)
 {
 	for (size_t j = 0; j < d; j++)
 		sum[j] += (double)x[j];
 }
 
-WIDE void ek_vector_add_four(double *sum, const float *const x[4], size_t d)
+EK_WIDE void ek_vector_add_four(double *sum, const float *const x[4], size_t d)
 {
 	const float *a = x[0], *b = x[1], *c = x[2], *e = x[3];
 
@@ -97,7 +90,7 @@ void ek_vector_unit(float *x, size_t d)
 			x[j] = (float)((double)x[j] / norm);
 }
 
-WIDE void ek_vector_rounding(double *norm2, double *error2, const float *x, const ek_bf16 *rounded, size_t d)
+EK_WIDE void ek_vector_rounding(double *norm2, double *error2, const float *x, const ek_bf16 *rounded, size_t d)
 {
 	lanes norms = { 0 }, errors = { 0 };
 	double norm = 0, error = 0;
@@ -140,7 +133,7 @@ typedef int32_t mask __attribute__((vector_size(WIDTH * sizeof(int32_t))));
 /* Lane by lane, a where m is set, else b. */
 #define PICK(m, a, b) ((floats)(((m) & (mask)(a)) | (~(m) & (mask)(b))))
 
-WIDE void ek_vector_screen(float *s, const float *norms2, float norm2, size_t count, float *best, float *second)
+EK_WIDE void ek_vector_screen(float *s, const float *norms2, float norm2, size_t count, float *best, float *second)
 {
 	floats least = { 0 }, next, value, norm = { 0 };
 
@@ -171,7 +164,7 @@ typedef int32_t integers __attribute__((vector_size(LANES * sizeof(int32_t))));
 typedef int64_t lane_bits __attribute__((vector_size(LANES * sizeof(int64_t))));
 
 /* 2^k e^r with |r| <= ln 2 / 2, by its series to r^13 (below 1e-17). */
-WIDE void ek_vector_gaussian(double *out, const float *distance, double least, double beta, size_t count)
+EK_WIDE void ek_vector_gaussian(double *out, const float *distance, double least, double beta, size_t count)
 {
 	static const double log2e = 1.44269504088896340736, high = 6.93147180369123816490e-01,
 			    low = 1.90821492927058770002e-10;
@@ -200,8 +193,8 @@ WIDE void ek_vector_gaussian(double *out, const float *distance, double least, d
 	}
 }
 
-WIDE void ek_vector_attraction(struct ek_attraction *out, const float *p, const double *x, const double *y, size_t i,
-                               size_t m)
+EK_WIDE void ek_vector_attraction(struct ek_attraction *out, const float *p, const double *x, const double *y, size_t i,
+                                  size_t m)
 {
 	lanes sums[5] = { { 0 } }, u, v, w, q;
 	size_t j = 0;

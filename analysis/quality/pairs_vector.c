@@ -4,14 +4,7 @@
 #include <string.h>
 
 #include "analysis/quality/pairs.h"
-
-/* One body, compiled for each width of vector registers; the loader takes the widest the processor has. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&               \
-	!defined(__SANITIZE_THREAD__)
-#define WIDE __attribute__((target_clones("default", "avx2", "avx512f")))
-#else
-#define WIDE
-#endif
+#include "rebalance/base/wide.h"
 
 enum { LANES = EK_PAIRS_LANES };
 typedef float floats __attribute__((vector_size(LANES * sizeof(float))));
@@ -31,8 +24,8 @@ static inline __attribute__((always_inline)) int any(const mask *m)
 	return all != 0;
 }
 
-WIDE int ek_pairs_within(float *p, const float *low, float own, float limit, const float *limits, int32_t *hit,
-                         size_t n)
+EK_WIDE int ek_pairs_within(float *p, const float *low, float own, float limit, const float *limits, int32_t *hit,
+                            size_t n)
 {
 	mask found = { 0 };
 
@@ -53,8 +46,8 @@ WIDE int ek_pairs_within(float *p, const float *low, float own, float limit, con
 	return any(&found);
 }
 
-WIDE float ek_pairs_ratio(float *p, const float *low, float own, const float *doubt, float own_doubt,
-                          const float *numerator, size_t n)
+EK_WIDE float ek_pairs_ratio(float *p, const float *low, float own, const float *doubt, float own_doubt,
+                             const float *numerator, size_t n)
 {
 	floats most = { 0 };
 	float largest = 0;
@@ -81,8 +74,8 @@ WIDE float ek_pairs_ratio(float *p, const float *low, float own, const float *do
 	(LOAD(value, p + (j)), LOAD(most, limits + (j)), LOAD(above, numerator + (j)),                                 \
 	 (value <= limit) | (value <= most) | ~(value * ratio > above))
 
-WIDE size_t ek_pairs_hits(uint32_t *hits, const float *p, float limit, const float *limits, float ratio,
-                          const float *numerator, size_t n)
+EK_WIDE size_t ek_pairs_hits(uint32_t *hits, const float *p, float limit, const float *limits, float ratio,
+                             const float *numerator, size_t n)
 {
 	enum { GROUP = 4 * LANES };
 	size_t count = 0;

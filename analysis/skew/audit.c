@@ -127,21 +127,13 @@ out:
 	return rc;
 }
 
-static const struct ek_column *find_column(const struct ek_columns *columns, const char *name)
-{
-	for (size_t i = 0; i < columns->count; i++)
-		if (strcmp(columns->items[i].name, name) == 0)
-			return &columns->items[i];
-	return NULL;
-}
-
 static int check_ranges(const struct ek_columns *columns, const cJSON *ranges)
 {
 	const cJSON *list;
 
 	cJSON_ArrayForEach(list, ek_json_object(ranges))
 	{
-		const struct ek_column *column = find_column(columns, list->string);
+		const struct ek_column *column = ek_column_find(columns, list->string);
 
 		if (column == NULL || !column->ordered)
 			return ek_fail(EK_EUSAGE, "the ranges of \"%s\": %s", list->string,

@@ -444,6 +444,19 @@ void ek_atomic_discard(struct ek_atomic_file *f)
 	close_atomic(f);
 }
 
+int ek_atomic_save(const char *path, const void *bytes, size_t size)
+{
+	struct ek_atomic_file file = { 0 };
+	int rc;
+
+	EK_TRY(ek_atomic_open(&file, path));
+	EK_TRY(ek_atomic_write(&file, bytes, size));
+	EK_TRY(ek_atomic_commit(&file));
+out:
+	ek_atomic_discard(&file);
+	return rc;
+}
+
 static int sync_path(const char *path, int flags)
 {
 	const int fd = open(path, flags | O_RDONLY | O_CLOEXEC);

@@ -82,6 +82,8 @@ int ek_atomic_open(struct ek_atomic_file *f, const char *path);
 int ek_atomic_write(struct ek_atomic_file *f, const void *bytes, size_t size); /* buffered */
 int ek_atomic_commit(struct ek_atomic_file *f);
 void ek_atomic_discard(struct ek_atomic_file *f);
+/* All of it at once. */
+int ek_atomic_save(const char *path, const void *bytes, size_t size);
 
 /* Write all of it to a descriptor. `path` is for the message. EK_EIO. */
 int ek_write_all(int fd, const void *bytes, size_t size, const char *path);

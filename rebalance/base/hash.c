@@ -1,6 +1,8 @@
 #include "rebalance/base/hash.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -91,5 +93,14 @@ int ek_hash64_file(uint64_t *out, const char *path)
 	else if ((rc = feed_file(path, update_xxh, state)) == 0)
 		*out = XXH64_digest(state);
 	(void)XXH64_freeState(state);
+	return rc;
+}
+
+int ek_hash64_file_hex(char out[17], const char *path)
+{
+	uint64_t hash = 0;
+	const int rc = ek_hash64_file(&hash, path);
+
+	(void)snprintf(out, 17, "%016" PRIx64, hash);
 	return rc;
 }

@@ -15,5 +15,7 @@ void ek_hex(char *out, const uint8_t *bytes, size_t size);
 uint64_t ek_hash64(const void *bytes, size_t size);
 /* XXH64 of a whole file. EK_EIO. */
 int ek_hash64_file(uint64_t *out, const char *path);
+/* The same as 16 hexadecimal digits, as documents keep it. */
+int ek_hash64_file_hex(char out[17], const char *path);
 
 #endif

@@ -357,17 +357,13 @@ static int append_value(struct ek_buffer *b, const cJSON *value, int depth)
 
 int ek_json_save(const cJSON *value, const char *path)
 {
-	struct ek_atomic_file file = { 0 };
 	struct ek_buffer text = { 0 };
 	int rc;
 
 	EK_TRY(append_value(&text, value, 0));
 	EK_TRY(ek_buffer_text(&text, "\n"));
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, text.data, text.size));
-	EK_TRY(ek_atomic_commit(&file));
+	EK_TRY(ek_atomic_save(path, text.data, text.size));
 out:
-	ek_atomic_discard(&file);
 	ek_buffer_release(&text);
 	return rc;
 }

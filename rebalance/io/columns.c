@@ -519,6 +519,14 @@ out:
 	return rc;
 }
 
+const struct ek_column *ek_column_find(const struct ek_columns *columns, const char *name)
+{
+	for (size_t i = 0; i < columns->count; i++)
+		if (strcmp(columns->items[i].name, name) == 0)
+			return &columns->items[i];
+	return NULL;
+}
+
 void ek_columns_release(struct ek_columns *columns)
 {
 	for (size_t i = 0; i < columns->count; i++) {

@@ -83,5 +83,7 @@ int ek_columns_load(struct ek_columns *columns, const struct ek_run *run);
 /* The same with other ranges than the run's; NULL: none. */
 int ek_columns_load_by(struct ek_columns *columns, const struct ek_run *run, const cJSON *ranges);
 void ek_columns_release(struct ek_columns *columns);
+/* The one of this name, or NULL. */
+const struct ek_column *ek_column_find(const struct ek_columns *columns, const char *name);
 
 #endif

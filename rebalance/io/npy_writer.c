@@ -73,16 +73,12 @@ static int rows_of_key(uint64_t *rows, const struct ek_npy_writer *w)
 
 static int write_key(const struct ek_npy_writer *w, uint64_t rows)
 {
-	struct ek_atomic_file file = { 0 };
 	char text[KEY_SIZE + 32];
 	int rc;
 
 	(void)snprintf(text, sizeof text, "%" PRIu64 " %s\n", rows, w->key);
-	EK_TRY(ek_atomic_open(&file, w->key_path));
-	EK_TRY(ek_atomic_write(&file, text, strlen(text)));
-	EK_TRY(ek_atomic_commit(&file));
+	EK_TRY(ek_atomic_save(w->key_path, text, strlen(text)));
 out:
-	ek_atomic_discard(&file);
 	return rc;
 }
 

@@ -44,7 +44,6 @@ int ek_scan_describe(struct ek_step *step, cJSON **options_json, const struct ek
 	static const char *const none[] = { NULL };
 	static const char *const outputs[] = { "images.jsonl", "rejected.jsonl", NULL };
 	cJSON *list = NULL;
-	uint64_t hash;
 	char text[17], *path = NULL;
 	int rc;
 
@@ -57,8 +56,7 @@ int ek_scan_describe(struct ek_step *step, cJSON **options_json, const struct ek
 			rc = ek_fail_errno("cannot read %s", o->attributes);
 			goto out;
 		}
-		EK_TRY(ek_hash64_file(&hash, path));
-		(void)snprintf(text, sizeof text, "%016" PRIx64, hash);
+		EK_TRY(ek_hash64_file_hex(text, path));
 		EK_TRY(ek_filename_add(*options_json, "attributes", path));
 		EK_TRY(ek_json_add_string(*options_json, "attributes_hash", text));
 	}

@@ -103,7 +103,6 @@ out:
 
 int ek_compare_write_csv(const struct ek_comparison *c, const uint8_t *shown, const char *path)
 {
-	struct ek_atomic_file file = { 0 };
 	struct ek_buffer text = { 0 };
 	int rc;
 
@@ -111,11 +110,8 @@ int ek_compare_write_csv(const struct ek_comparison *c, const uint8_t *shown, co
 	for (size_t i = 0; i < c->count; i++)
 		if (shown[i])
 			EK_TRY(add_row(&text, &c->rows[i]));
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, text.data, text.size));
-	EK_TRY(ek_atomic_commit(&file));
+	EK_TRY(ek_atomic_save(path, text.data, text.size));
 out:
-	ek_atomic_discard(&file);
 	ek_buffer_release(&text);
 	return rc;
 }

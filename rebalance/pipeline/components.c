@@ -242,6 +242,25 @@ out:
 	return rc;
 }
 
+int ek_components_views(size_t *views, uint64_t *seed, const struct ek_run *run)
+{
+	char *path = NULL;
+	cJSON *json = NULL;
+	uint64_t count;
+	int rc;
+
+	EK_TRY(ek_layout_path(&path, run, "components/components.json", NULL));
+	EK_TRY(ek_json_load(&json, path));
+	EK_TRY(ek_json_get_u64(&count, json, "views", path));
+	if (count > 1)
+		EK_TRY(ek_json_get_u64(seed, json, "seed", path));
+	*views = (size_t)count;
+out:
+	cJSON_Delete(json);
+	free(path);
+	return rc;
+}
+
 int ek_make_components(struct ek_run *run, const struct ek_make_components *o)
 {
 	struct work w = { .asked = o };

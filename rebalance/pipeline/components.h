@@ -21,6 +21,9 @@ enum { EK_COMPONENTS_VERSION = 2 };
 
 /* The options as run.json keeps them, to be freed. */
 int ek_make_components_json(cJSON **out, const struct ek_make_components *o);
+/* Of the components that the run has: `*views` of each image, itself among them; `*seed` of them, unless there is one.
+ */
+int ek_components_views(size_t *views, uint64_t *seed, const struct ek_run *run);
 /* EK_EDATA, EK_EIO, EK_ENOMEM, EK_EINTERRUPTED. */
 int ek_make_components(struct ek_run *run, const struct ek_make_components *o);
 

@@ -214,27 +214,21 @@ out:
 
 int ek_demo_labels(char **path, const struct ek_run *run, uint64_t seed)
 {
-	struct ek_atomic_file file = { 0 };
 	struct ek_columns columns = { 0 };
+	const struct ek_column *garment;
 	struct ek_buffer text = { 0 };
-	size_t c = 0;
 	int rc;
 
 	*path = NULL;
 	EK_TRY(ek_run_file(path, run, "data/ten-labels.csv"));
 	EK_TRY(ek_columns_load(&columns, run));
-	while (c < columns.count && strcmp(columns.items[c].name, "garment") != 0)
-		c++;
-	if (c == columns.count) {
+	if ((garment = ek_column_find(&columns, "garment")) == NULL) {
 		rc = ek_fail(EK_EDATA, "%s has no attribute garment", ek_run_path(run));
 		goto out;
 	}
-	EK_TRY(write_labels(&text, &columns.items[c], columns.images, seed));
-	EK_TRY(ek_atomic_open(&file, *path));
-	EK_TRY(ek_atomic_write(&file, text.data, text.size));
-	EK_TRY(ek_atomic_commit(&file));
+	EK_TRY(write_labels(&text, garment, columns.images, seed));
+	EK_TRY(ek_atomic_save(*path, text.data, text.size));
 out:
-	ek_atomic_discard(&file);
 	ek_buffer_release(&text);
 	ek_columns_release(&columns);
 	return rc;

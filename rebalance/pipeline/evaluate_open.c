@@ -180,21 +180,12 @@ out:
 
 /* --- what it is measured against --- */
 
-static int hash_of(char out[17], const char *path)
-{
-	uint64_t hash = 0;
-	const int rc = ek_hash64_file(&hash, path);
-
-	(void)snprintf(out, 17, "%016" PRIx64, hash);
-	return rc;
-}
-
 static int open_statistics(struct ek_evaluate *e, const char *path)
 {
 	int rc;
 
 	EK_TRY(ek_gaussian_load(&e->statistics, path));
-	EK_TRY(hash_of(e->statistics_hash, path));
+	EK_TRY(ek_hash64_file_hex(e->statistics_hash, path));
 	e->input.statistics = &e->statistics;
 out:
 	return rc;

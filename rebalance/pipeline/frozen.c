@@ -128,11 +128,10 @@ static int is_plan_the_same(const struct ek_run *run, const cJSON *model, const 
 	const char *then = cJSON_GetStringValue(
 		cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(model, "made_from"), file));
 	char *path = NULL, now[17] = "";
-	uint64_t hash;
 
 	if (then != NULL && ek_run_file(&path, run, file) == 0 && ek_file_exists(path) &&
-	    ek_hash64_file(&hash, path) == 0)
-		(void)snprintf(now, sizeof now, "%016" PRIx64, hash);
+	    ek_hash64_file_hex(now, path) < 0)
+		now[0] = 0;
 	free(path);
 	return then != NULL && strcmp(then, now) == 0;
 }

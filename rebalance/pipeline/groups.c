@@ -19,6 +19,7 @@
 #include "rebalance/io/groups.h"
 #include "rebalance/io/images.h"
 #include "rebalance/io/layout.h"
+#include "rebalance/pipeline/components.h"
 #include "rebalance/pipeline/classifier.h"
 #include "rebalance/pipeline/given_labels.h"
 #include "rebalance/pipeline/group_shares.h"
@@ -34,13 +35,11 @@ const char *const ek_groups_outputs[] = { "clusters/membership.npy", "clusters/g
 static int add_hash(cJSON *options, const char *name, const char *path)
 {
 	char hash[24];
-	uint64_t bits;
 	int rc;
 
 	if (path == NULL)
 		return 0;
-	EK_TRY(ek_hash64_file(&bits, path));
-	(void)snprintf(hash, sizeof hash, "%016" PRIx64, bits);
+	EK_TRY(ek_hash64_file_hex(hash, path));
 	EK_TRY(ek_json_add_string(options, name, hash));
 out:
 	return rc;
@@ -82,25 +81,6 @@ struct work {
 	struct ek_probe_choice choice;
 };
 
-static int read_views(struct work *w, const struct ek_run *run)
-{
-	char *path = NULL;
-	cJSON *json = NULL;
-	uint64_t views;
-	int rc;
-
-	EK_TRY(ek_layout_path(&path, run, "components/components.json", NULL));
-	EK_TRY(ek_json_load(&json, path));
-	EK_TRY(ek_json_get_u64(&views, json, "views", path));
-	w->views = w->asked->embed != NULL ? (size_t)views : 1;
-	if (w->views > 1)
-		EK_TRY(ek_json_get_u64(&w->views_seed, json, "seed", path));
-out:
-	cJSON_Delete(json);
-	free(path);
-	return rc;
-}
-
 static int open_work(struct work *w, struct ek_run *run)
 {
 	char *path = NULL;
@@ -120,7 +100,9 @@ static int open_labels(struct work *w, struct ek_run *run)
 {
 	int rc;
 
-	EK_TRY(read_views(w, run));
+	EK_TRY(ek_components_views(&w->views, &w->views_seed, run));
+	if (w->asked->embed == NULL)
+		w->views = 1;
 	EK_TRY(ek_given_labels_load(&w->labels, run, w->asked->labels, w->all.count, MOST_GROUPS));
 	EK_TRY(ek_alloc(&w->x, w->all.count * w->components.k, sizeof *w->x));
 	EK_TRY(ek_components_project(w->x, &w->components, &w->all, w->components.k));

@@ -39,15 +39,6 @@ out:
 	return rc;
 }
 
-static int hash_of(char out[17], const char *path)
-{
-	uint64_t hash = 0;
-	const int rc = ek_hash64_file(&hash, path);
-
-	(void)snprintf(out, 17, "%016" PRIx64, hash);
-	return rc;
-}
-
 /* 1: the file is a table of numbers, not images. */
 static int is_embeddings(int *is, const char *path)
 {
@@ -123,7 +114,7 @@ int ek_measured_path(struct ek_measured *m, const struct ek_spaces *s, const cha
 			EK_TRY(embed(&m->other, s, s->other, path));
 	}
 	EK_TRY(assign(m, s));
-	EK_TRY(hash_of(m->hash, m->own.path));
+	EK_TRY(ek_hash64_file_hex(m->hash, m->own.path));
 out:
 	return rc;
 }
@@ -138,7 +129,7 @@ int ek_measured_path_changed(char **reason, const struct ek_run *run, const char
 	*reason = NULL;
 	EK_TRY(is_embeddings(&embedded, path));
 	if (embedded) {
-		EK_TRY(hash_of(now, path));
+		EK_TRY(ek_hash64_file_hex(now, path));
 		then = now;
 		goto compare;
 	}

@@ -20,7 +20,6 @@ static int check_path(char **reason, const struct ek_run *run, const cJSON *obje
 {
 	const cJSON *hash = ek_json_member(object, "xxh64");
 	char *kept = NULL, *path = NULL, text[17];
-	uint64_t now;
 	int rc;
 
 	if (!cJSON_IsString(hash))
@@ -33,8 +32,7 @@ static int check_path(char **reason, const struct ek_run *run, const cJSON *obje
 		EK_TRY(ek_measured_path_changed(reason, run, path, hash->valuestring));
 		goto out;
 	}
-	EK_TRY(ek_hash64_file(&now, path));
-	(void)snprintf(text, sizeof text, "%016" PRIx64, now);
+	EK_TRY(ek_hash64_file_hex(text, path));
 	if (strcmp(text, hash->valuestring) != 0)
 		EK_TRY(ek_format(reason, "%s changed", path));
 out:
@@ -115,15 +113,13 @@ static int check_files(char **reason, const struct ek_run *run, const cJSON *ste
 {
 	const char *path, *hash;
 	char text[17];
-	uint64_t now;
 	int rc = 0;
 
 	(void)run;
 	for (size_t i = 0; i < FILES && *reason == NULL; i++) {
 		if ((path = file_of(&hash, step, i)) == NULL || ek_file_exists(path) != 1)
 			continue;
-		EK_TRY(ek_hash64_file(&now, path));
-		(void)snprintf(text, sizeof text, "%016" PRIx64, now);
+		EK_TRY(ek_hash64_file_hex(text, path));
 		if (strcmp(text, hash) != 0)
 			EK_TRY(ek_format(reason, "%s changed", path));
 	}

@@ -12,6 +12,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "rebalance/io/layout.h"
+#include "rebalance/pipeline/components.h"
 
 static int open_features(struct ek_features *features, const struct ek_reference *r)
 {
@@ -57,25 +58,6 @@ struct work {
 	double *weight;
 	float *x, *learned; /* [in->count, k], [rows, views, k] */
 };
-
-static int read_views(struct work *w)
-{
-	char *path = NULL;
-	cJSON *json = NULL;
-	uint64_t views;
-	int rc;
-
-	EK_TRY(ek_layout_path(&path, w->reference->run, "components/components.json", NULL));
-	EK_TRY(ek_json_load(&json, path));
-	EK_TRY(ek_json_get_u64(&views, json, "views", path));
-	w->views = (size_t)views;
-	if (w->views > 1)
-		EK_TRY(ek_json_get_u64(&w->views_seed, json, "seed", path));
-out:
-	cJSON_Delete(json);
-	free(path);
-	return rc;
-}
 
 /* Which images of the run, by the seed: all if there are no more. */
 static int draw(struct work *w)
@@ -172,7 +154,7 @@ static int prepare(struct work *w)
 	EK_TRY(ek_components_load(&w->components, in->run));
 	if (w->components.k > EK_RATIO_COMPONENTS)
 		w->components.k = EK_RATIO_COMPONENTS;
-	EK_TRY(read_views(w));
+	EK_TRY(ek_components_views(&w->views, &w->views_seed, w->reference->run));
 	EK_TRY(open_features(&w->features, w->reference));
 	EK_TRY(ek_features_of_run(&w->all, w->reference->run, &w->reference->maker));
 	EK_TRY(draw(w));

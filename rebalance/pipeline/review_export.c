@@ -98,7 +98,6 @@ static int check_judged(const struct work *w, uint64_t i, const char *sha256)
 
 static int put(struct work *w, uint64_t i)
 {
-	struct ek_atomic_file file = { 0 };
 	char *path = NULL, sha256[65];
 	int rc;
 
@@ -106,13 +105,10 @@ static int put(struct work *w, uint64_t i)
 	EK_TRY(ek_review_image(&w->image, sha256, w->review, i));
 	EK_TRY(check_judged(w, i, sha256));
 	EK_TRY(ek_format(&path, "%s/%06" PRIu64 ".png", w->folder.partial, i));
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, w->image.data, w->image.size));
-	EK_TRY(ek_atomic_commit(&file));
+	EK_TRY(ek_atomic_save(path, w->image.data, w->image.size));
 	EK_TRY(make_line(w, i));
 	EK_TRY(ek_atomic_write(&w->metadata, w->line.data, w->line.size));
 out:
-	ek_atomic_discard(&file);
 	free(path);
 	return rc;
 }

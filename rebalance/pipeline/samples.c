@@ -17,7 +17,6 @@ int ek_samples_image(char **path, const char *folder, uint64_t i)
 int ek_samples_write_image(const char *folder, uint64_t i, const uint8_t *pixels, uint32_t side)
 {
 	struct ek_image image = { 0 };
-	struct ek_atomic_file file = { 0 };
 	struct ek_buffer bytes = { 0 };
 	char *path = NULL;
 	int rc;
@@ -26,11 +25,8 @@ int ek_samples_write_image(const char *folder, uint64_t i, const uint8_t *pixels
 	memcpy(image.pixels, pixels, 3 * (size_t)side * side);
 	EK_TRY(ek_image_encode_png(&bytes, &image));
 	EK_TRY(ek_samples_image(&path, folder, i));
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, bytes.data, bytes.size));
-	EK_TRY(ek_atomic_commit(&file));
+	EK_TRY(ek_atomic_save(path, bytes.data, bytes.size));
 out:
-	ek_atomic_discard(&file);
 	ek_image_release(&image);
 	ek_buffer_release(&bytes);
 	free(path);

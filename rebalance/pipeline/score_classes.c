@@ -44,11 +44,9 @@ out:
 static int add_hash(cJSON *json, const char *path)
 {
 	char text[17];
-	uint64_t bits;
 	int rc;
 
-	EK_TRY(ek_hash64_file(&bits, path));
-	(void)snprintf(text, sizeof text, "%016" PRIx64, bits);
+	EK_TRY(ek_hash64_file_hex(text, path));
 	EK_TRY(ek_json_add_string(json, "labels_xxh64", text));
 out:
 	return rc;

@@ -947,14 +947,10 @@ int ek_steps_groups(struct ek_run *run, struct ek_steps_options *options)
 
 int ek_steps_keep_list(char **path, const struct ek_run *run, const struct ek_buffer *list)
 {
-	struct ek_atomic_file file = { 0 };
 	int rc;
 
 	EK_TRY(ek_layout_path(path, run, "list.txt", NULL));
-	EK_TRY(ek_atomic_open(&file, *path));
-	EK_TRY(ek_atomic_write(&file, list->data, list->size));
-	EK_TRY(ek_atomic_commit(&file));
+	EK_TRY(ek_atomic_save(*path, list->data, list->size));
 out:
-	ek_atomic_discard(&file);
 	return rc;
 }

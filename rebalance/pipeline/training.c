@@ -191,15 +191,13 @@ static int add_hashes(cJSON *config, const struct ek_training_job *job)
 	EK_TRY(list_plans(files, job));
 	for (int i = 0; i < PLANS; i++) {
 		char text[17], *path = NULL;
-		uint64_t hash;
 
 		if (files[i] == NULL)
 			continue;
 		EK_TRY(ek_run_file(&path, job->run, files[i]));
-		rc = ek_hash64_file(&hash, path);
+		rc = ek_hash64_file_hex(text, path);
 		free(path);
 		EK_TRY(rc);
-		(void)snprintf(text, sizeof text, "%016" PRIx64, hash);
 		EK_TRY(ek_json_add_string(hashes, files[i], text));
 	}
 out:

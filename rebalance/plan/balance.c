@@ -50,7 +50,6 @@ static int make_json(cJSON **out, const struct ek_balance_options *o)
 {
 	cJSON *json = cJSON_CreateObject();
 	char hash[17];
-	uint64_t value;
 	int rc;
 
 	*out = json;
@@ -65,8 +64,7 @@ static int make_json(cJSON **out, const struct ek_balance_options *o)
 	EK_TRY(ek_json_add_bool(json, "lists", o->lists));
 	if (o->target == NULL)
 		goto out;
-	EK_TRY(ek_hash64_file(&value, o->target));
-	(void)snprintf(hash, sizeof hash, "%016" PRIx64, value);
+	EK_TRY(ek_hash64_file_hex(hash, o->target));
 	EK_TRY(ek_json_add_string(json, "target", o->target));
 	EK_TRY(ek_json_add_string(json, "target_xxh64", hash));
 	EK_TRY(ek_json_add_bool(json, "normalise", o->normalise));

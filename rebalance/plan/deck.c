@@ -1,15 +1,8 @@
 #include "rebalance/plan/deck.h"
+#include "rebalance/base/wide.h"
 
 #include <assert.h>
 #include <math.h>
-
-/* One body, compiled for each width of vector registers; the loader takes the widest the processor has. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&               \
-	!defined(__SANITIZE_THREAD__)
-#define WIDE __attribute__((target_clones("default", "avx2", "avx512f")))
-#else
-#define WIDE
-#endif
 
 enum { ROUNDS_LARGE = 8, ROUNDS_SMALL = 24, SMALL_DECK = 1024 };
 
@@ -24,7 +17,7 @@ void ek_deck_sides(uint32_t *high, uint32_t *low, uint64_t size)
 	*low = (uint32_t)((size + side - 1) / side);
 }
 
-WIDE void ek_deck_philox(uint32_t words[4][EK_DECK_BATCH], size_t count, const uint32_t key[2])
+EK_WIDE void ek_deck_philox(uint32_t words[4][EK_DECK_BATCH], size_t count, const uint32_t key[2])
 {
 	uint32_t k0 = key[0], k1 = key[1];
 
@@ -53,8 +46,8 @@ static inline uint32_t mix(uint32_t x, uint32_t first, uint32_t second, uint32_t
 }
 
 /* One round on `left`. Decks of at least `below` cards are left as they are. */
-WIDE static void turn(uint32_t *restrict left, const uint32_t *restrict right, const uint32_t *restrict side,
-                      const struct ek_deck_batch *restrict b, size_t count, uint32_t round, uint64_t below)
+EK_WIDE static void turn(uint32_t *restrict left, const uint32_t *restrict right, const uint32_t *restrict side,
+                         const struct ek_deck_batch *restrict b, size_t count, uint32_t round, uint64_t below)
 {
 	for (size_t i = 0; i < count; i++) {
 		const uint32_t first = b->words[0][i] + round * b->words[1][i];

@@ -250,7 +250,6 @@ static int make_json(cJSON **out, const struct pruning *p, const char *method, c
 	const struct ek_prune_options *o = p->options;
 	cJSON *json = cJSON_CreateObject();
 	char hash[17];
-	uint64_t value;
 	int rc;
 
 	*out = json;
@@ -266,8 +265,7 @@ static int make_json(cJSON **out, const struct pruning *p, const char *method, c
 		goto out;
 	EK_TRY(ek_json_add_string(json, "order", ek_prune_order_names[o->order]));
 	if (p->score_input == NULL) {
-		EK_TRY(ek_hash64_file(&value, p->scores));
-		(void)snprintf(hash, sizeof hash, "%016" PRIx64, value);
+		EK_TRY(ek_hash64_file_hex(hash, p->scores));
 		EK_TRY(ek_json_add_string(json, "scores", p->scores));
 		EK_TRY(ek_json_add_string(json, "scores_xxh64", hash));
 	}

@@ -132,14 +132,6 @@ out:
 	return rc;
 }
 
-static const struct ek_column *find_column(const struct ek_columns *columns, const char *name)
-{
-	for (size_t i = 0; i < columns->count; i++)
-		if (strcmp(columns->items[i].name, name) == 0)
-			return &columns->items[i];
-	return NULL;
-}
-
 /* The likeliest group of each image (docs/files.md, clusters/groups.json). */
 static int take_groups(struct ek_units *units, struct factor *factor)
 {
@@ -173,7 +165,7 @@ static int load_factor(struct ek_units *units, struct factor *factor, const stru
 	}
 	if (columns->items == NULL && (rc = has_file(run, images_file)) > 0)
 		EK_TRY(ek_columns_load(columns, run));
-	if (rc >= 0 && (column = find_column(columns, name)) == NULL)
+	if (rc >= 0 && (column = ek_column_find(columns, name)) == NULL)
 		rc = no_attribute(name, columns);
 	EK_TRY(rc);
 	EK_TRY(set_count(units, columns->images, images_file));
@@ -206,7 +198,7 @@ static int load_factors(struct ek_units *units, struct factor *factors, size_t *
 	/* An attribute whose own name has a star is itself. */
 	if (strchr(text, '*') != NULL && has_file(run, images_file) > 0) {
 		EK_TRY(ek_columns_load(columns, run));
-		if (find_column(columns, text) != NULL) {
+		if (ek_column_find(columns, text) != NULL) {
 			*count = 1;
 			EK_TRY(load_factor(units, factors, run, columns, text));
 			goto out;

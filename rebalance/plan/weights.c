@@ -69,7 +69,6 @@ static int make_options(struct ek_weights *w)
 {
 	const char *file = ek_scheme_file(&w->scheme);
 	char hash[24];
-	uint64_t bits;
 	int rc;
 
 	if ((w->json = cJSON_CreateObject()) == NULL)
@@ -81,8 +80,7 @@ static int make_options(struct ek_weights *w)
 	if (w->options.worth > 0)
 		EK_TRY(ek_json_add_double(w->json, "worth", w->options.worth));
 	if (file != NULL) {
-		EK_TRY(ek_hash64_file(&bits, file));
-		(void)snprintf(hash, sizeof hash, "%016" PRIx64, bits);
+		EK_TRY(ek_hash64_file_hex(hash, file));
 		EK_TRY(ek_json_add_string(w->json, "target_hash", hash));
 		EK_TRY(ek_json_add_bool(w->json, "normalise", w->options.normalise));
 	}

@@ -84,16 +84,12 @@ out:
 
 static int save(const struct ek_image *sheet, const char *path)
 {
-	struct ek_atomic_file file = { 0 };
 	struct ek_buffer png = { 0 };
 	int rc;
 
 	EK_TRY(ek_png_encode(&png, sheet));
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, png.data, png.size));
-	EK_TRY(ek_atomic_commit(&file));
+	EK_TRY(ek_atomic_save(path, png.data, png.size));
 out:
-	ek_atomic_discard(&file);
 	ek_buffer_release(&png);
 	return rc;
 }
