@@ -34,6 +34,9 @@ int ek_scoring_input(struct ek_scoring *scoring, const char *file);
 /* From now on, or again: image `id` has no score, for this reason (static). */
 void ek_scoring_leave_out(struct ek_scoring *scoring, uint64_t id, const char *reason);
 
+/* Write what the scores come to (score_document.c). EK_EDATA: no image has one. */
+int ek_scoring_save(const struct ek_scoring *scoring, const char *path);
+
 /* The methods of score_probe.c and score_labels.c. */
 int ek_score_probe_prepare(struct ek_scoring *scoring);
 int ek_score_probe_make(struct ek_scoring *scoring);
