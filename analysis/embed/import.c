@@ -209,16 +209,31 @@ static int check_source(struct ek_import *i, const struct ek_run *run)
 }
 
 /* The hash of a file of any size would take as long as the import: its size and time stand for it. */
+static int look_at_source(struct stat *status, char modified[48], const char *path)
+{
+	if (stat(path, status) != 0)
+		return ek_fail_errno("cannot read %s", path);
+	(void)snprintf(modified, 48, "%lld.%09ld", (long long)status->st_mtim.tv_sec, status->st_mtim.tv_nsec);
+	return 0;
+}
+
+int ek_import_is_same(const cJSON *options, const char *path)
+{
+	const char *then = cJSON_GetStringValue(ek_json_member(options, "modified"));
+	struct stat status;
+	char modified[48];
+
+	return look_at_source(&status, modified, path) == 0 && then != NULL && strcmp(then, modified) == 0 &&
+	       ek_json_number(options, "bytes") == (double)status.st_size;
+}
+
 static int describe_source(struct ek_import *i)
 {
 	struct stat status;
 	char modified[48];
 	int rc;
 
-	if (stat(i->path, &status) != 0)
-		return ek_fail_errno("cannot read %s", i->path);
-	(void)snprintf(modified, sizeof modified, "%lld.%09ld", (long long)status.st_mtim.tv_sec,
-	               status.st_mtim.tv_nsec);
+	EK_TRY(look_at_source(&status, modified, i->path));
 	i->options = cJSON_CreateObject();
 	EK_TRY(add_text(i->options, "encoder", "own:", base_name(i->path)));
 	EK_TRY(add_text(i->options, "source", "", i->path));

@@ -35,6 +35,9 @@ void ek_import_free(struct ek_import *i);
 /* The step as run.json knows it ("embed"), with the source's path, size and time among its options; belongs to `i`. */
 const struct ek_step *ek_import_step(const struct ek_import *i);
 
+/* Has the file the size and time that such options, as run.json kept them, say? 0 also where it is away. */
+int ek_import_is_same(const cJSON *options, const char *path);
+
 /* Check and convert every row, on all threads. What is allocated does not grow with the file; its map may become
  * resident, and goes when memory is short. The bytes do not depend on the threads, and after a kill the same call goes
  * on. The run must be open for writing. EK_EDATA naming the first row that cannot be used, EK_EIO, EK_ENOMEM,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/embed/import.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
@@ -127,9 +128,30 @@ out:
 	return rc;
 }
 
+/* Embeddings of the user's own. */
+static int check_source(char **reason, const struct ek_run *run, const cJSON *step)
+{
+	const cJSON *options = ek_json_member(step, "options");
+	char *path = NULL;
+	int rc = 0;
+
+	(void)run;
+	if (ek_json_member(options, "source") == NULL)
+		return 0;
+	EK_TRY(ek_filename_get(&path, options, "source", "run.json"));
+	if (ek_file_exists(path) == 1 && !ek_import_is_same(options, path))
+		EK_TRY(ek_format(reason, "%s changed", path));
+out:
+	free(path);
+	return rc;
+}
+
 const char *ek_outside_missing(const cJSON *step)
 {
-	const char *path, *hash;
+	const char *path = cJSON_GetStringValue(ek_json_member(ek_json_member(step, "options"), "source")), *hash;
+
+	if (path != NULL && ek_file_exists(path) != 1)
+		return path;
 
 	for (size_t i = 0; i < FILES; i++)
 		if ((path = file_of(&hash, step, i)) != NULL && ek_file_exists(path) != 1)
@@ -166,6 +188,7 @@ int ek_outside_check(struct ek_run *run)
 	static const struct kind kinds[] = { { "samples ", check_samples },
 		                             { "features ", ek_features_changed },
 		                             { "evaluation ", check_evaluation },
+		                             { "embed", check_source },
 		                             { "", check_files } };
 	int rc = 0;
 

@@ -14,8 +14,8 @@ int ek_outside_check(struct ek_run *run);
 /* Latents. Reads the weights of their autoencoders. */
 int ek_outside_check_latents(struct ek_run *run);
 
-/* A file of labels, words or shares that a recorded step was made from and that is not there any more: while it is
- * away, that step cannot be done again. NULL: there is none. Belongs to the step. */
+/* A file of labels, words, shares or embeddings that a recorded step was made from and that is not there any more:
+ * while it is away, that step cannot be done again. NULL: there is none. Belongs to the step. */
 const char *ek_outside_missing(const cJSON *step);
 
 #endif

@@ -110,3 +110,8 @@ awk 'BEGIN { print "id,label,random"; for (i = 0; i < 40; i++) print i "," (i % 
 evenkeel audit OWN --labels labels.csv --quiet >/dev/null
 grep -o 'are <bdi>[^/]*' OWN/report.html
 grep -o 'href="#groups">All shares' OWN/report.html
+# Embeddings of one's own, too, are looked at where they came from.
+touch -d 2020-02-02 own.npy
+run evenkeel info OWN/clusters/groups.json | grep stale
+rm own.npy
+run evenkeel info OWN/embeddings.npy | grep 'not there'
