@@ -71,7 +71,9 @@ static const struct ek_option rows[] = {
 	  .help = "keep what the model made before decoding, too: latents.npy" },
 	{ .name = "batch",
 	  EK_INTEGER(struct ek_generate_options, batch, "N", 1, 4096),
-	  .help = "images that a thread makes at once" },
+	  .zero = "auto",
+	  .help = "images made at once by a thread or by the GPU; auto: 16 by a thread, on a GPU as many as have "
+	          "65,536 tokens; samples of this name that are there keep theirs" },
 	{ .name = "precision",
 	  EK_CHOICE(struct ek_generate_options, precision, "HOW", ek_precisions),
 	  .help = "of matrix products" },

@@ -35,7 +35,7 @@ const struct ek_choice ek_generate_solvers[] = {
 };
 
 const struct ek_generate_options ek_generate_default = {
-	.classes.count = 64, .steps = 60, .batch = 16, .guidance = 1, .relative = 1e-5, .absolute = 1e-5
+	.classes.count = 64, .steps = 60, .guidance = 1, .relative = 1e-5, .absolute = 1e-5
 };
 
 struct work {
@@ -46,6 +46,7 @@ struct work {
 	char *latents_path;
 	struct ek_params params;
 	float *values;
+	int batch;
 	struct ek_space space;
 	uint64_t *seeds;
 	struct ek_solver_options solver;
@@ -170,6 +171,25 @@ out:
 	return rc;
 }
 
+/* What was asked for; else that of the samples that are there or were begun, so that they are gone on with whatever the
+ * device; else what suits it. */
+static int choose_batch(struct work *w)
+{
+	uint64_t batch = (uint64_t)w->asked->batch;
+	cJSON *config = NULL;
+	int rc;
+
+	EK_TRY(ek_samples_folder_config(&config, w->out->folder, w->asked->force));
+	if (batch == 0 && cJSON_HasObjectItem(config, "batch"))
+		EK_TRY(ek_json_get_u64(&batch, config, "batch", w->out->folder));
+	if (batch == 0 || batch > EK_NET_BATCH_MAX)
+		batch = (uint64_t)ek_flow_sampler_batch(&w->out->model.model, w->out->classes.count);
+	w->batch = (int)batch;
+out:
+	cJSON_Delete(config);
+	return rc;
+}
+
 /* What decides the images: kept beside them, so that other ones do not get mixed in. */
 static int describe(struct work *w)
 {
@@ -204,7 +224,7 @@ static int describe(struct work *w)
 	EK_TRY(ek_json_add_string(
 		w->out->config, "precision",
 		ek_nn_precision_type((enum ek_nn_precision)w->asked->precision) == EK_NN_BFLOAT16 ? "bf16" : "f32"));
-	EK_TRY(ek_json_add_u64(w->out->config, "batch", (uint64_t)w->asked->batch));
+	EK_TRY(ek_json_add_u64(w->out->config, "batch", (uint64_t)w->batch));
 	EK_TRY(ek_json_add_string(w->out->config, "condition", w->out->model.condition));
 	EK_TRY(ek_classes_describe(w->out->config, &w->out->classes, &w->out->model));
 out:
@@ -281,7 +301,6 @@ static int sample(void *context, struct ek_run *run, cJSON *counts)
 
 	if (w->place.whole) /* made by a version that did not record it */
 		return 0;
-	ek_device_for(ek_sit_work(&w->out->model.model) * (double)w->out->classes.count * (double)w->asked->steps);
 	EK_TRY(open_latents(w));
 	done = w->place.done;
 	if (done > 0 && done < w->out->classes.count)
@@ -289,8 +308,8 @@ static int sample(void *context, struct ek_run *run, cJSON *counts)
 	if (done < w->out->classes.count) {
 		/* Whole rounds, so that an image has the same place among those made with it. */
 		EK_TRY(ek_flow_sampler_new(&w->sampler, &w->out->model.model, &w->params, w->values,
-		                           (enum ek_nn_precision)w->asked->precision, (int)w->asked->batch));
-		EK_TRY(ek_flow_sample(w->sampler, &w->solver, &samples, done - done % (uint64_t)w->asked->batch));
+		                           (enum ek_nn_precision)w->asked->precision, w->batch));
+		EK_TRY(ek_flow_sample(w->sampler, &w->solver, &samples, done - done % (uint64_t)w->batch));
 	}
 	if (w->latents != NULL)
 		EK_TRY(ek_npy_writer_commit(w->latents));
@@ -444,6 +463,9 @@ static int generate(struct work *w)
 	EK_TRY(ek_layout_path(&out->folder, w->run, "samples/*", o->name));
 	if (o->force)
 		EK_TRY(ek_review_keep_out(&w->kept_out, out->folder));
+	/* Before it is said what the samples are: their precision and batch are the device's. */
+	ek_device_for(ek_sit_work(&out->model.model) * (double)out->classes.count * (double)o->steps);
+	EK_TRY(choose_batch(w));
 	EK_TRY(describe(w));
 	EK_TRY(bring_up(w));
 out:

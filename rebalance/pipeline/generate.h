@@ -15,7 +15,8 @@ struct ek_generate_options {
 	const char *autoencoder; /* of a public file for latents, or NULL */
 	struct ek_class_wish classes;
 	int solver, latents, precision;
-	int64_t steps, batch, guided_channels;
+	int64_t steps, guided_channels;
+	int64_t batch; /* 0: that of samples of this name that are there, else by the device */
 	double guidance, relative, absolute;
 	int64_t seed;
 	int force; /* samples of this name are made anew */

@@ -222,6 +222,21 @@ out:
 	return rc;
 }
 
+int ek_samples_folder_config(cJSON **config, const char *path, int anew)
+{
+	struct ek_folder place = { 0 };
+	int rc;
+
+	*config = NULL;
+	EK_TRY(ek_folder_open(&place, path, ours));
+	EK_TRY(load_if_there(config, place.fresh, "config.json"));
+	if (*config == NULL && !anew)
+		EK_TRY(load_if_there(config, path, "config.json"));
+out:
+	ek_folder_keep(&place);
+	return rc;
+}
+
 int ek_samples_folder_publish(struct ek_samples_folder *f, struct ek_run *run, const char *step)
 {
 	char *record = NULL;

@@ -25,6 +25,10 @@ struct ek_samples_wish {
 	int force;   /* whatever is there, it is made anew */
 };
 
+/* The config.json of what was begun for `path`, else, unless that is to be made anew, of what is there; NULL: neither.
+ * cJSON_Delete it. */
+int ek_samples_folder_config(cJSON **config, const char *path, int anew);
+
 /* What is to be in `path`, RUN/samples/NAME: gone on with where it is what the step makes, made anew where an input or
  * an output has changed. EK_EUSAGE: `path` or its new place hold samples of other options, unless forced; or files that
  * are not ours. Close in any case. */

@@ -14,6 +14,8 @@ struct ek_flow_sampler;
  * part of what determines the bytes. EK_EUSAGE, EK_ENOMEM, EK_ENOTSUP. */
 int ek_flow_sampler_new(struct ek_flow_sampler **out, const struct ek_sit_config *config,
                         const struct ek_params *params, const float *values, enum ek_nn_precision precision, int batch);
+/* Samples that the chosen device is best given at once, of so many. */
+int ek_flow_sampler_batch(const struct ek_sit_config *config, uint64_t count);
 void ek_flow_sampler_free(struct ek_flow_sampler *s);
 /* Take other values of the same table. */
 int ek_flow_sampler_load(struct ek_flow_sampler *s, const float *values);

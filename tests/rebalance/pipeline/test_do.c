@@ -24,6 +24,8 @@
 #include "rebalance/pipeline/train_flow.h"
 #include "rebalance/pipeline/train_vae.h"
 #include "tests/support/support.h"
+#include "tests/train/nn/fake_device.h"
+#include "train/nn/device_internal.h"
 #include "train/vae/latents.h"
 
 enum { IMAGES = 60, SIDE = 8 };
@@ -468,6 +470,49 @@ static void samples_are_completed(void **state)
 	ek_generated_release(&generated);
 	assert_untouched(&before, "samples/made/images/000001.png");
 	assert_same_bytes(lost, "kept.png");
+}
+
+static uint64_t batch_made(const struct ek_generate_options *o)
+{
+	struct ek_generated generated;
+	cJSON *config;
+	uint64_t batch;
+
+	assert_ok(ek_do_generate(&generated, run, o));
+	assert_ok(ek_json_load(&config, ek_join(generated.folder, "config.json")));
+	assert_ok(ek_json_get_u64(&batch, config, "batch", "config.json"));
+	cJSON_Delete(config);
+	ek_generated_release(&generated);
+	return batch;
+}
+
+/* A device that takes batches gets all 20; who goes on with them elsewhere takes theirs. */
+static void batches_are_the_devices(void **state)
+{
+	struct ek_device shared = *fake_device();
+	struct ek_generate_options o = ek_generate_default;
+	struct ek_generated generated;
+	struct stat before;
+
+	(void)state;
+	o.name = "batches";
+	o.model = "straight";
+	o.classes.count = 20;
+	o.steps = 2;
+	o.precision = EK_NN_F32;
+	shared.one_at_a_time = 1;
+	ek_device_set(&shared);
+	assert_int_equal(batch_made(&o), 20);
+	ek_device_set(NULL);
+	before = file_of("samples/batches/images/000001.png");
+	assert_int_equal(batch_made(&o), 20);
+	assert_untouched(&before, "samples/batches/images/000001.png");
+	o.batch = 16;
+	assert_fails(ek_do_generate(&generated, run, &o), EK_EUSAGE, "samples made otherwise");
+	ek_generated_release(&generated);
+	o.batch = 0;
+	o.force = 1;
+	assert_int_equal(batch_made(&o), 16);
 }
 
 static void an_evaluation_follows_its_samples(void **state)
@@ -917,6 +962,7 @@ int main(void)
 		cmocka_unit_test(a_training_that_is_another_is_refused),
 		cmocka_unit_test(an_autoencoder),
 		cmocka_unit_test(samples_are_completed),
+		cmocka_unit_test(batches_are_the_devices),
 		cmocka_unit_test(an_evaluation_follows_its_samples),
 		cmocka_unit_test(labels),
 		cmocka_unit_test(a_review),
