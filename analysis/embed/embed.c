@@ -11,6 +11,7 @@
 #include "analysis/embed/weight_files.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/hash.h"
+#include "rebalance/base/log.h"
 #include "rebalance/io/images.h"
 #include "train/nn/device.h"
 
@@ -331,14 +332,19 @@ const struct ek_preprocessing *ek_embed_preprocessing(const struct ek_embed *e)
 	return &e->preprocessing;
 }
 
-int ek_embed_model(struct ek_model **model, size_t *dimensions, const struct ek_embed *e, int batch)
+int ek_embed_model(struct ek_model **model, size_t *dimensions, int *batch, const struct ek_embed *e)
 {
 	const enum ek_nn_precision precision = e->type == EK_NN_BFLOAT16 ? EK_NN_BF16 : EK_NN_F32;
 	int rc;
 
 	*dimensions = ek_encoder_dimensions(e->encoder, &e->preprocessing);
+	*batch = ek_model_batch(&e->preprocessing);
 	EK_TRY(check_weights(e));
-	EK_TRY(ek_model_new(model, e->encoder, &e->preprocessing, e->weights, precision, batch));
+	while ((rc = ek_model_new(model, e->encoder, &e->preprocessing, e->weights, precision, *batch)) == EK_ENOMEM &&
+	       *batch > 1) {
+		ek_info("%s", ek_error_message());
+		*batch /= 2;
+	}
 out:
 	return rc;
 }
@@ -360,7 +366,6 @@ int ek_embed_to(struct ek_embed *e, const struct ek_run *run, const char *path)
 	const struct ek_preprocessing *p = &e->preprocessing;
 	struct ek_pass pass = { .run = run,
 		                .preprocessing = p,
-		                .batch = ek_model_batch(p),
 		                .dimensions = ek_encoder_dimensions(e->encoder, p),
 		                .images = e->images,
 		                .storage = e->storage };
@@ -373,7 +378,7 @@ int ek_embed_to(struct ek_embed *e, const struct ek_run *run, const char *path)
 
 	EK_TRY(ek_format(&description, "%.*s.json", (int)strlen(path) - 4, path));
 	EK_TRY(partial_key(key, e, run));
-	EK_TRY(ek_embed_model(&model, &pass.dimensions, e, pass.batch));
+	EK_TRY(ek_embed_model(&model, &pass.dimensions, &pass.batch, e));
 	pass.model = model;
 	EK_TRY(ek_npy_writer_open(&writer, &rows_done, path, e->storage, 2, shape, key));
 	EK_TRY(ek_pass_run(&pass, writer, rows_done));

@@ -6,7 +6,8 @@
 #include "analysis/embed/model.h"
 
 const struct ek_preprocessing *ek_embed_preprocessing(const struct ek_embed *e);
-/* The network with its weights, for runs of `batch` images; `*dimensions`: features of one. */
-int ek_embed_model(struct ek_model **model, size_t *dimensions, const struct ek_embed *e, int batch);
+/* The network with its weights; `*dimensions`: features of an image, `*batch`: images of a run, what suits the device
+ * or as many as its memory suffices for. */
+int ek_embed_model(struct ek_model **model, size_t *dimensions, int *batch, const struct ek_embed *e);
 
 #endif

@@ -9,9 +9,10 @@
 #include "rebalance/base/memory.h"
 #include "train/nets/weights.h"
 #include "train/nn/net.h"
+#include "train/nn/runner.h"
 
 enum { CHANNELS = 3 };
-enum { STATES = 4 }; /* of a device that threads share: some are filled while one runs */
+enum { STATES = 2 }; /* of a device that threads share: one is filled while the other runs */
 
 struct pool {
 	pthread_mutex_t lock; /* guards all below */
@@ -69,6 +70,7 @@ static int pool_new(struct pool **out, const struct ek_net *net)
 {
 	int rc;
 
+	EK_TRY(ek_runner_check_memory(net, STATES));
 	EK_TRY(ek_alloc(out, 1, sizeof **out));
 	(void)pthread_mutex_init(&(*out)->lock, NULL);
 	(void)pthread_cond_init(&(*out)->freed, NULL);

@@ -9,35 +9,47 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/io/images.h"
+#include "train/nn/device.h"
 
 static const double sync_seconds = 2;
 
-/* A batch between its start and its turn to be written; batch b lives in slot b % slot_count. */
+/* A batch between its start and its turn to be written; batch b lives in slot b % slot_count. Threads load its images,
+ * a part each, and the one that loads the last runs the model. */
 struct slot {
+	uint8_t *input;  /* [batch] preprocessed images */
 	float *features; /* [batch, dimensions] */
+	int left;        /* images that are not loaded yet */
 	int ready;
 };
 
-/* What one thread works with, made by itself at its first batch. */
+/* Some images of a batch. */
+struct part {
+	struct slot *slot;
+	uint64_t batch;
+	int first, count; /* of the batch */
+};
+
+/* What one thread works with, made by itself at its first part. */
 struct worker {
 	struct ek_model_state *state;
 	struct ek_image_loader *loader;
-	struct ek_image_record *records; /* [batch] */
+	struct ek_image_record *records; /* [part] */
 	struct ek_buffer bytes;          /* of an image file */
-	uint8_t *input;                  /* [batch] preprocessed images */
 };
 
 struct work {
 	const struct ek_pass *pass;
 	struct worker *workers; /* [threads] */
 	int threads;
+	int part; /* images of the parts that batches are loaded in */
 
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t moved; /* `written` grew, or `stopped` was set */
 	struct ek_images *images;
 	struct slot *slots; /* [slot_count] */
 	uint64_t slot_count;
-	uint64_t next, written; /* batches begun, batches written */
+	uint64_t next;    /* the image whose part is begun next */
+	uint64_t written; /* batches */
 	int stopped;
 
 	struct ek_npy_writer *writer;
@@ -54,30 +66,43 @@ static int count_of(const struct ek_pass *p, uint64_t batch)
 	return left < (uint64_t)p->batch ? (int)left : p->batch;
 }
 
-static int set_up(struct worker *w, const struct ek_pass *p)
+/* The GPU takes large batches, which all threads load together; a thread has batches of its own on the processor. */
+static int part_of(const struct ek_pass *p)
 {
+	enum { SHARED = 8 };
+
+	return ek_device_takes_batches() && p->batch > SHARED ? SHARED : p->batch;
+}
+
+/* So many images from the start of a batch on make how many parts? */
+static uint64_t parts_of(const struct work *k, uint64_t images)
+{
+	const uint64_t batch = (uint64_t)k->pass->batch, part = (uint64_t)k->part;
+
+	return images / batch * ((batch + part - 1) / part) + (images % batch + part - 1) / part;
+}
+
+static int set_up(struct worker *w, const struct work *k)
+{
+	const struct ek_pass *p = k->pass;
 	int rc = 0;
 
-	if (w->input != NULL)
-		return 0;
 	if (w->state == NULL)
 		EK_TRY(ek_model_state_new(&w->state, p->model));
 	if (w->loader == NULL)
 		EK_TRY(ek_image_loader_new(&w->loader, p->run));
 	if (w->records == NULL)
-		EK_TRY(ek_alloc(&w->records, (size_t)p->batch, sizeof *w->records));
-	EK_TRY(ek_alloc_aligned(&w->input, (size_t)p->batch, ek_preprocessed_size(p->preprocessing)));
+		EK_TRY(ek_alloc(&w->records, (size_t)k->part, sizeof *w->records));
 out:
 	return rc;
 }
 
-static void release(struct worker *w, int batch)
+static void release(struct worker *w, int part)
 {
-	for (int i = 0; w->records != NULL && i < batch; i++)
+	for (int i = 0; w->records != NULL && i < part; i++)
 		ek_image_record_release(&w->records[i]);
 	free(w->records);
 	ek_buffer_release(&w->bytes);
-	free(w->input);
 	ek_image_loader_free(w->loader);
 	ek_model_state_free(w->state);
 }
@@ -97,23 +122,47 @@ static int read_records(struct work *k, struct worker *w, int count)
 	return 0;
 }
 
-/* Take the next batch and its lines of images.jsonl; 1, or 0 after a failure elsewhere. Waits until the batch's slot
- * is free: the one that is due to be written never waits, so all go on. */
-static int begin(struct work *k, struct worker *w, uint64_t *batch)
+static uint64_t batch_of(const struct work *k)
 {
-	int rc = 0;
+	return k->next / (uint64_t)k->pass->batch;
+}
+
+/* Take the next part and its lines of images.jsonl; 1, or 0 after a failure elsewhere. Waits until its batch's slot is
+ * free: the one that is due to be written never waits, so all go on. */
+static int begin(struct work *k, struct worker *w, struct part *part)
+{
+	int left, rc = 0;
 
 	(void)pthread_mutex_lock(&k->lock);
-	while (!k->stopped && k->next >= k->written + k->slot_count)
+	while (!k->stopped && batch_of(k) >= k->written + k->slot_count)
 		(void)pthread_cond_wait(&k->moved, &k->lock);
 	if (k->stopped)
 		goto out;
-	EK_TRY(read_records(k, w, count_of(k->pass, k->next)));
-	*batch = k->next++;
+	part->batch = batch_of(k);
+	part->first = (int)(k->next % (uint64_t)k->pass->batch);
+	part->slot = &k->slots[part->batch % k->slot_count];
+	left = count_of(k->pass, part->batch) - part->first;
+	part->count = left < k->part ? left : k->part;
+	if (part->first == 0)
+		part->slot->left = left;
+	EK_TRY(read_records(k, w, part->count));
+	k->next += (uint64_t)part->count;
 	rc = 1;
 out:
 	(void)pthread_mutex_unlock(&k->lock);
 	return rc;
+}
+
+/* 1: the batch is loaded, and this thread's to run. */
+static int finish(struct work *k, const struct part *part)
+{
+	int last;
+
+	(void)pthread_mutex_lock(&k->lock);
+	part->slot->left -= part->count;
+	last = part->slot->left == 0;
+	(void)pthread_mutex_unlock(&k->lock);
+	return last;
 }
 
 /* The file's name, unless the message has it. */
@@ -129,10 +178,10 @@ static int name_image(int rc, const struct ek_image_record *record)
 	return rc;
 }
 
-static int load(struct worker *w, const struct ek_pass *p, int i)
+static int load(struct worker *w, const struct ek_pass *p, const struct part *part, int i)
 {
 	const struct ek_image_record *r = &w->records[i];
-	uint8_t *out = w->input + (size_t)i * ek_preprocessed_size(p->preprocessing);
+	uint8_t *out = part->slot->input + (size_t)(part->first + i) * ek_preprocessed_size(p->preprocessing);
 	struct ek_image image = { 0 };
 	int rc;
 
@@ -212,26 +261,27 @@ out:
 	return rc;
 }
 
-/* The piece's number only counts: batches are handed out in order under the lock. */
-static int embed_batch(void *context, uint64_t piece, int number)
+/* The piece's number only counts: parts are handed out in order under the lock. */
+static int embed_part(void *context, uint64_t piece, int number)
 {
 	struct work *k = context;
 	struct worker *w = &k->workers[number];
 	const struct ek_pass *p = k->pass;
-	uint64_t batch;
-	int count, rc;
+	struct part part;
+	int rc;
 
 	(void)piece;
 	EK_TRY(ek_check_interrupt());
-	EK_TRY(set_up(w, p));
-	EK_TRY(begin(k, w, &batch));
+	EK_TRY(set_up(w, k));
+	EK_TRY(begin(k, w, &part));
 	if (rc == 0)
 		return 0;
-	count = count_of(p, batch);
-	for (int i = 0; i < count; i++)
-		EK_TRY(load(w, p, i));
-	EK_TRY(ek_model_run(p->model, w->state, w->input, count, k->slots[batch % k->slot_count].features));
-	EK_TRY(deliver(k, batch));
+	for (int i = 0; i < part.count; i++)
+		EK_TRY(load(w, p, &part, i));
+	if (!finish(k, &part))
+		return 0;
+	EK_TRY(ek_model_run(p->model, w->state, part.slot->input, count_of(p, part.batch), part.slot->features));
+	EK_TRY(deliver(k, part.batch));
 	EK_TRY(sync_rows(k));
 out:
 	if (rc < 0) {
@@ -249,15 +299,18 @@ static int prepare(struct work *k, uint64_t rows_done)
 	const size_t size = (size_t)p->batch * p->dimensions;
 	int rc;
 
-	k->next = k->written = rows_done / (uint64_t)p->batch;
+	k->written = rows_done / (uint64_t)p->batch;
+	k->next = k->written * (uint64_t)p->batch;
 	k->rows = rows_done;
 	k->synced = ek_clock();
 	EK_TRY(ek_images_open(&k->images, p->run));
-	EK_TRY(ek_images_seek(k->images, k->next * (uint64_t)p->batch));
+	EK_TRY(ek_images_seek(k->images, k->next));
 	EK_TRY(ek_alloc(&k->workers, (size_t)k->threads, sizeof *k->workers));
 	EK_TRY(ek_alloc(&k->slots, k->slot_count, sizeof *k->slots));
-	for (uint64_t i = 0; i < k->slot_count; i++)
+	for (uint64_t i = 0; i < k->slot_count; i++) {
 		EK_TRY(ek_alloc(&k->slots[i].features, size, sizeof(float)));
+		EK_TRY(ek_alloc_aligned(&k->slots[i].input, (size_t)p->batch, ek_preprocessed_size(p->preprocessing)));
+	}
 	if (p->storage == EK_F16)
 		EK_TRY(ek_alloc(&k->halves, size, sizeof *k->halves));
 out:
@@ -277,12 +330,13 @@ static void keep_rows(struct ek_npy_writer *writer, int rc)
 
 int ek_pass_run(const struct ek_pass *pass, struct ek_npy_writer *writer, uint64_t rows_done)
 {
-	const uint64_t batches = (pass->images + (uint64_t)pass->batch - 1) / (uint64_t)pass->batch;
+	const int threads = ek_threads(), part = part_of(pass), under_way = 1 + threads * part / pass->batch;
 	struct work k = { .pass = pass,
-		          .threads = ek_threads(),
+		          .threads = threads,
+		          .part = part,
 		          .lock = PTHREAD_MUTEX_INITIALIZER,
 		          .moved = PTHREAD_COND_INITIALIZER,
-		          .slot_count = (uint64_t)ek_threads() * 2,
+		          .slot_count = 2 * (uint64_t)under_way,
 		          .writer = writer };
 	int rc = 0;
 
@@ -291,14 +345,16 @@ int ek_pass_run(const struct ek_pass *pass, struct ek_npy_writer *writer, uint64
 	ek_progress_begin("embedding", "images", pass->images);
 	ek_progress_add(rows_done);
 	EK_TRY(prepare(&k, rows_done));
-	if ((rc = ek_parallel(batches - k.next, embed_batch, &k)) < 0)
+	if ((rc = ek_parallel(parts_of(&k, pass->images - k.next), embed_part, &k)) < 0)
 		keep_rows(writer, rc);
 out:
 	ek_progress_end();
 	for (int i = 0; k.workers != NULL && i < k.threads; i++)
-		release(&k.workers[i], pass->batch);
-	for (uint64_t i = 0; k.slots != NULL && i < k.slot_count; i++)
+		release(&k.workers[i], k.part);
+	for (uint64_t i = 0; k.slots != NULL && i < k.slot_count; i++) {
 		free(k.slots[i].features);
+		free(k.slots[i].input);
+	}
 	free(k.workers);
 	free(k.slots);
 	free(k.halves);

@@ -120,8 +120,7 @@ int ek_views_new(struct ek_views **out, struct ek_embed *e, const struct ek_run 
 	v->seed = seed;
 	v->threads = ek_threads();
 	v->preprocessing = *ek_embed_preprocessing(e);
-	v->batch = ek_model_batch(&v->preprocessing);
-	EK_TRY(ek_embed_model(&v->model, &v->dimensions, e, v->batch));
+	EK_TRY(ek_embed_model(&v->model, &v->dimensions, &v->batch, e));
 	EK_TRY(ek_alloc(&v->workers, (size_t)v->threads, sizeof *v->workers));
 	EK_TRY(ek_images_open(&v->images, run));
 out:

@@ -5,11 +5,32 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 
+int ek_runner_check_memory(const struct ek_net *net, int states)
+{
+	const uint64_t needed = (uint64_t)states * ek_net_state_bytes(net), there = ek_device_available();
+	const double gib = 0x1p30;
+	const int batch = ek_net_batch(net);
+	int fit;
+
+	if (there == 0 || needed <= there)
+		return 0;
+	fit = (int)((double)there / (double)needed * batch);
+	if (fit < 1)
+		return ek_fail(EK_ENOMEM,
+		               "a network needs %.2f GiB of memory and %.2f GiB are free: too little for one image",
+		               (double)needed / gib, (double)there / gib);
+	return ek_fail(EK_ENOMEM,
+	               "%d images at a time need %.2f GiB of memory and %.2f GiB are free: %d at a time would fit",
+	               batch, (double)needed / gib, (double)there / gib, fit);
+}
+
 static int init(struct ek_runner *r, const struct ek_net *net, const struct ek_runner *of)
 {
 	int rc;
 
 	*r = (struct ek_runner){ .net = net, .workers = of != NULL ? of->workers : ek_device_workers() };
+	if (of == NULL)
+		EK_TRY(ek_runner_check_memory(net, r->workers));
 	EK_TRY(ek_alloc(&r->states, (size_t)r->workers, sizeof *r->states));
 	for (int i = 0; i < r->workers; i++)
 		EK_TRY(of != NULL ? ek_net_state_share(&r->states[i], net, of->states[i])

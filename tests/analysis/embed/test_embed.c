@@ -16,6 +16,8 @@
 #include "rebalance/io/scan.h"
 #include "tests/analysis/embed/random_weights.h"
 #include "tests/support/support.h"
+#include "tests/train/nn/fake_device.h"
+#include "train/nn/device_internal.h"
 
 enum { IMAGES = 37, CHILD_DONE = 10, CHILD_INTERRUPTED = 11 };
 
@@ -142,6 +144,52 @@ static void bytes_are_the_same_for_any_number_of_threads(void **state)
 		ek_buffer_release(&many);
 	}
 	ek_buffer_release(&one);
+	ek_run_close(run);
+}
+
+static uint64_t some_memory(void)
+{
+	return UINT64_C(200) << 20;
+}
+
+static uint64_t no_memory(void)
+{
+	return 1 << 20;
+}
+
+/* All threads load a device's large batches, of which there are two here. */
+static void a_shared_device_makes_the_same_rows(void **state)
+{
+	struct ek_embed_options o = {
+		.encoder = "efficientnet-lite0", .input_size = 448, .precision = EK_NN_F32, .storage = EK_F32
+	};
+	const struct ek_device *fake = fake_device();
+	struct ek_device shared = *fake;
+	const char *folder;
+	struct ek_run *run = scanned(&folder);
+	struct ek_buffer own, there;
+
+	(void)state;
+	o.weights = weights_of("efficientnet-lite0");
+	assert_ok(embed(run, &o, 2));
+	own = contents(run, "embeddings.npy");
+	shared.one_at_a_time = 1;
+	ek_device_set(&shared);
+	for (int threads = 1; threads <= 16; threads *= 16) {
+		assert_ok(embed(run, &o, threads));
+		there = contents(run, "embeddings.npy");
+		assert_same(&own, &there);
+		ek_buffer_release(&there);
+	}
+	shared.available = some_memory; /* for fewer than 32 images */
+	assert_ok(embed(run, &o, 2));
+	there = contents(run, "embeddings.npy");
+	assert_same(&own, &there);
+	ek_buffer_release(&there);
+	shared.available = no_memory;
+	assert_fails(embed(run, &o, 2), EK_ENOMEM, "too little for one image");
+	ek_device_set(NULL);
+	ek_buffer_release(&own);
 	ek_run_close(run);
 }
 
@@ -404,6 +452,7 @@ int main(int count, char **words)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_are_the_images_in_order),
 		cmocka_unit_test(bytes_are_the_same_for_any_number_of_threads),
+		cmocka_unit_test(a_shared_device_makes_the_same_rows),
 		cmocka_unit_test(embeddings_json_says_how_they_were_made),
 		cmocka_unit_test(an_interrupted_pass_goes_on_to_the_same_bytes),
 		cmocka_unit_test(a_changed_image_is_named),
