@@ -224,6 +224,16 @@ out:
 	return rc;
 }
 
+static int is_within(const struct ek_duplicates_options *o, uint64_t rows)
+{
+	return o->scope == EK_DUPLICATES_WITHIN || (o->scope == EK_DUPLICATES_AUTO && rows > MOST_FOR_ALL);
+}
+
+double ek_duplicates_work(const struct ek_duplicates_options *o, uint64_t rows, size_t d)
+{
+	return is_within(o, rows) ? 0 : (double)rows * (double)rows / 2 * (double)d;
+}
+
 int ek_duplicates(struct ek_run *run, const struct ek_duplicates_options *options)
 {
 	struct ek_npy array = { 0 };
@@ -242,8 +252,7 @@ int ek_duplicates(struct ek_run *run, const struct ek_duplicates_options *option
 		             (unsigned long long)rows.count);
 		goto out;
 	}
-	within = options->scope == EK_DUPLICATES_WITHIN ||
-	         (options->scope == EK_DUPLICATES_AUTO && rows.count > MOST_FOR_ALL);
+	within = is_within(options, rows.count);
 	EK_TRY(arrange(&order, &segments, &segment_count, run, rows.count, within, options->order));
 	EK_TRY(ek_near_find(&near, &rows, order, segments, segment_count, eps, eps_count));
 	EK_TRY(write_all(run, &near, within, options->order));

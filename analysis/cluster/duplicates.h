@@ -45,9 +45,13 @@ extern const char *const ek_duplicates_inputs[], *const ek_duplicates_outputs[];
 /* `*out` = the options that change the result, as ek_step wants them; cJSON_Delete it. */
 int ek_duplicates_options_json(cJSON **out, const struct ek_duplicates_options *options);
 
+/* About how many multiply-adds it takes to compare all of so many rows of d dimensions on a device; 0: within clusters,
+ * most of which are too small for one. */
+double ek_duplicates_work(const struct ek_duplicates_options *options, uint64_t rows, size_t d);
+
 /* Find and write them. The run must be open for writing and clustered. Records nothing in run.json. The same bytes for
- * any number of threads. EK_EDATA (files missing or of different images), EK_EUSAGE (eps), EK_EIO, EK_ENOMEM,
- * EK_EINTERRUPTED. */
+ * any number of threads, and from a device. EK_EDATA (files missing or of different images), EK_EUSAGE (eps), EK_EIO,
+ * EK_ENOMEM, EK_EINTERRUPTED. */
 int ek_duplicates(struct ek_run *run, const struct ek_duplicates_options *options);
 
 /* Add "eps": what each rule would remove, by eps (docs/files.md). EK_ENOMEM. */

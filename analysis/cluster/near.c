@@ -1,47 +1,17 @@
 #include "analysis/cluster/near.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/cluster/near_internal.h"
 #include "analysis/cluster/pieces.h"
 #include "analysis/cluster/vector.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "train/nn/matmul.h"
 
-enum { TILE = 128, COLUMNS = 1024 };
-
-struct worker {
-	float *rows;     /* [TILE, d] */
-	float *products; /* [TILE, COLUMNS] */
-	void *matmul;
-	uint64_t pairs[EK_NEAR_MOST_EPS];
-};
-
-struct search {
-	struct ek_near *out;
-	const struct ek_rows *rows;
-	const uint32_t *order;
-	size_t d;
-	double *best;     /* [n] exact cosine to the partner, by row */
-	uint8_t *counted; /* [n] 1: the component of this root is counted */
-	double least;     /* 1 - largest eps */
-	double doubt;     /* what a product may be off */
-	double work;      /* of a block */
-	struct ek_nn_matmul *plan;
-	struct worker *workers;
-	int worker_count;
-	pthread_mutex_t lock; /* of components */
-
-	/* the block of columns at hand: places first … first + count - 1 of the order */
-	uint64_t first, count, segment_end;
-	float *columns; /* [COLUMNS, d] */
-	double *norms2; /* [COLUMNS] */
-	void *packed;
-	uint32_t *hits; /* [COLUMNS, COLUMNS] bit e: the pair counts at eps e; of pairs inside the block */
-};
+enum { TILE = EK_NEAR_TILE, COLUMNS = EK_NEAR_COLUMNS };
 
 static uint32_t root(uint32_t *parent, uint32_t i)
 {
@@ -52,7 +22,7 @@ static uint32_t root(uint32_t *parent, uint32_t i)
 	return i;
 }
 
-static void join(struct search *s, uint32_t a, uint32_t b, uint32_t mask)
+static void join(struct ek_near_search *s, uint32_t a, uint32_t b, uint32_t mask)
 {
 	for (size_t e = 0; e < s->out->eps_count; e++) {
 		uint32_t *parent = s->out->component + e * s->out->n, x, y;
@@ -65,47 +35,55 @@ static void join(struct search *s, uint32_t a, uint32_t b, uint32_t mask)
 	}
 }
 
-static double cosine(const float *a, const float *b, double norm2_a, double norm2_b, size_t d)
+double ek_near_cosine(const float *a, const float *b, double norm2_a, double norm2_b, size_t d)
 {
 	const double norms = sqrt(norm2_a * norm2_b);
 
 	return norms > 0 ? fmin(ek_vector_dot(a, b, d) / norms, 1) : 0;
 }
 
-/* Pair of row `j` and column `c` of the block, with its exact cosine. */
-static void take_pair(struct search *s, struct worker *w, uint32_t j, uint64_t c, double value, uint64_t place)
+uint32_t ek_near_note(struct ek_near_search *s, int worker, uint64_t place, uint64_t earlier, double value)
 {
-	const uint32_t i = s->order[s->first + c];
+	const uint32_t i = s->order[earlier], j = s->order[place];
 	struct ek_near *out = s->out;
 	uint32_t mask = 0;
 
-	if (value > s->best[j]) {
+	if (value > s->best[j] || (value >= s->best[j] && earlier < s->place[j])) {
 		s->best[j] = value;
+		s->place[j] = (uint32_t)earlier;
 		out->partner[j] = i;
 	}
 	if (!(value > s->least))
-		return;
+		return 0;
 	for (size_t e = 0; e < out->eps_count; e++)
 		if (value > 1 - out->eps[e].eps) {
 			float *weakest = &out->weakest[e * out->n + j];
 
 			mask |= UINT32_C(1) << e;
-			w->pairs[e]++;
+			s->workers[worker].pairs[e]++;
 			*weakest = fminf(*weakest, (float)value);
 		}
 	if (mask == 0)
-		return;
+		return 0;
 	(void)pthread_mutex_lock(&s->lock);
 	join(s, i, j, mask);
 	(void)pthread_mutex_unlock(&s->lock);
-	if (place < s->first + s->count)
-		s->hits[(place - s->first) * COLUMNS + c] = mask; /* whether i is kept is not known yet */
-	else
-		out->kept[j] &= ~(mask & out->kept[i]);
+	return mask;
 }
 
-/* One row against the columns before it. Columns go up, so the earliest of equal partners stays. */
-static void scan(struct search *s, struct worker *w, const float *row, const float *products, uint64_t place)
+/* The row at `place` and column `c` of the block. */
+static void take_pair(struct ek_near_search *s, int worker, uint64_t place, uint64_t c, double value)
+{
+	const uint32_t mask = ek_near_note(s, worker, place, s->first + c, value);
+
+	if (place < s->first + s->count)
+		s->hits[(place - s->first) * COLUMNS + c] = mask; /* whether the column is kept is not known yet */
+	else
+		s->out->kept[s->order[place]] &= ~(mask & s->out->kept[s->order[s->first + c]]);
+}
+
+/* One row against the columns before it. */
+static void scan(struct ek_near_search *s, int worker, const float *row, const float *products, uint64_t place)
 {
 	const uint32_t j = s->order[place];
 	const size_t count = (size_t)(place - s->first < s->count ? place - s->first : s->count);
@@ -119,13 +97,14 @@ static void scan(struct search *s, struct worker *w, const float *row, const flo
 		return;
 	for (size_t c = 0; c < count; c++)
 		if (products[c] >= from)
-			take_pair(s, w, j, c, cosine(row, s->columns + c * s->d, norm2, s->norms2[c], s->d), place);
+			take_pair(s, worker, place, c,
+			          ek_near_cosine(row, s->columns + c * s->d, norm2, s->norms2[c], s->d));
 }
 
 static int scan_tile(void *context, uint64_t piece, int worker)
 {
-	struct search *s = context;
-	struct worker *w = &s->workers[worker];
+	struct ek_near_search *s = context;
+	struct ek_near_worker *w = &s->workers[worker];
 	const uint64_t start = s->first + piece * TILE;
 	const size_t count = s->segment_end - start < TILE ? (size_t)(s->segment_end - start) : TILE;
 	int rc;
@@ -134,7 +113,7 @@ static int scan_tile(void *context, uint64_t piece, int worker)
 		ek_rows_read(w->rows + i * s->d, s->rows, s->order[start + i]);
 	EK_TRY(ek_nn_matmul_run(s->plan, w->products, w->rows, s->packed, w->matmul));
 	for (size_t i = 0; i < count; i++)
-		scan(s, w, w->rows + i * s->d, w->products + i * COLUMNS, start + i);
+		scan(s, worker, w->rows + i * s->d, w->products + i * COLUMNS, start + i);
 	ek_progress_add(count);
 	EK_TRY(ek_check_interrupt());
 out:
@@ -142,7 +121,7 @@ out:
 }
 
 /* Decide, in order, which rows of the block greedy keeps. */
-static void settle(struct search *s)
+static void settle(struct ek_near_search *s)
 {
 	for (uint64_t r = 0; r < s->count; r++) {
 		uint32_t *kept = &s->out->kept[s->order[s->first + r]];
@@ -153,7 +132,7 @@ static void settle(struct search *s)
 }
 
 struct shifted {
-	struct search *search;
+	struct ek_near_search *search;
 	uint64_t by;
 };
 
@@ -164,8 +143,8 @@ static int scan_shifted(void *context, uint64_t piece, int worker)
 	return scan_tile(shifted->search, piece + shifted->by, worker);
 }
 
-/* All pairs of a segment, a block of columns after the other: first its own rows, then all later ones. */
-static int search_segment(struct search *s, uint64_t start, uint64_t end)
+/* All pairs of some rows, a block of columns after the other: first its own rows, then all later ones. */
+static int search_rows(struct ek_near_search *s, uint64_t start, uint64_t end)
 {
 	int rc = 0;
 
@@ -196,7 +175,34 @@ out:
 	return rc;
 }
 
-static int init(struct search *s)
+/* The same with a device: the pairs of the first half, between the halves, of the second half, so that greedy has
+ * decided on whatever is earlier. */
+static int search_halves(struct ek_near_search *s, uint64_t start, uint64_t end)
+{
+	const uint64_t middle = start + (end - start) / 2;
+	int rc;
+
+	if (!ek_near_is_worth_device(s, start, end))
+		return search_rows(s, start, end);
+	EK_TRY(search_halves(s, start, middle));
+	EK_TRY(ek_near_across(s, start, middle, end));
+	EK_TRY(search_halves(s, middle, end));
+out:
+	return rc;
+}
+
+static int search_segment(struct ek_near_search *s, uint64_t start, uint64_t end)
+{
+	int units = 0, rc;
+
+	if (ek_near_is_worth_device(s, start, end))
+		EK_TRY(ek_near_measure(&units, s, start, end));
+	EK_TRY(units ? search_halves(s, start, end) : search_rows(s, start, end));
+out:
+	return rc;
+}
+
+static int init(struct ek_near_search *s)
 {
 	struct ek_near *out = s->out;
 	const double units = ((double)s->d + 8) * 0x1p-24;
@@ -211,6 +217,7 @@ static int init(struct search *s)
 	EK_TRY(ek_alloc(&out->component, out->n * out->eps_count, sizeof *out->component));
 	EK_TRY(ek_alloc(&out->weakest, out->n * out->eps_count, sizeof *out->weakest));
 	EK_TRY(ek_alloc(&s->best, out->n, sizeof *s->best));
+	EK_TRY(ek_alloc(&s->place, out->n, sizeof *s->place));
 	EK_TRY(ek_alloc(&out->kept, out->n, sizeof *out->kept));
 	EK_TRY(ek_alloc(&s->counted, out->n, sizeof *s->counted));
 	for (uint64_t i = 0; i < out->n; i++) {
@@ -230,7 +237,7 @@ static int init(struct search *s)
 	EK_TRY(ek_alloc(&s->hits, COLUMNS * COLUMNS, sizeof *s->hits));
 	EK_TRY(ek_alloc(&s->workers, (size_t)s->worker_count, sizeof *s->workers));
 	for (int i = 0; i < s->worker_count; i++) {
-		struct worker *w = &s->workers[i];
+		struct ek_near_worker *w = &s->workers[i];
 
 		EK_TRY(ek_alloc_aligned(&w->rows, TILE * s->d, sizeof *w->rows));
 		memset(w->rows, 0, TILE * s->d * sizeof *w->rows);
@@ -241,7 +248,7 @@ out:
 	return rc;
 }
 
-static void release(struct search *s)
+static void release(struct ek_near_search *s)
 {
 	for (int i = 0; s->workers != NULL && i < s->worker_count; i++) {
 		free(s->workers[i].rows);
@@ -251,6 +258,8 @@ static void release(struct search *s)
 	free(s->workers);
 	ek_nn_matmul_free(s->plan);
 	free(s->best);
+	free(s->place);
+	free(s->units2);
 	free(s->counted);
 	free(s->columns);
 	free(s->norms2);
@@ -259,7 +268,7 @@ static void release(struct search *s)
 	(void)pthread_mutex_destroy(&s->lock);
 }
 
-static void count_all(struct search *s)
+static void count_all(struct ek_near_search *s)
 {
 	struct ek_near *out = s->out;
 
@@ -287,25 +296,28 @@ static void count_all(struct search *s)
 }
 
 /* Rows that one pass of pairs compares: for progress. */
-static uint64_t row_visits(const uint64_t *segments, size_t segment_count)
+static uint64_t row_visits(const struct ek_near_search *s, uint64_t start, uint64_t end)
 {
+	const uint64_t middle = start + (end - start) / 2;
 	uint64_t visits = 0;
 
-	for (size_t g = 0; g < segment_count; g++)
-		for (uint64_t first = segments[g]; first < segments[g + 1]; first += COLUMNS)
-			visits += segments[g + 1] - first;
+	if (ek_near_is_worth_device(s, start, end))
+		return row_visits(s, start, middle) + (end - middle) + row_visits(s, middle, end);
+	for (uint64_t first = start; first < end; first += COLUMNS)
+		visits += end - first;
 	return visits;
 }
 
 int ek_near_find(struct ek_near *out, const struct ek_rows *rows, const uint32_t *order, const uint64_t *segments,
                  size_t segment_count, const double *eps, size_t eps_count)
 {
-	struct search s = { .out = out,
-		            .rows = rows,
-		            .order = order,
-		            .d = rows->dimensions,
-		            .worker_count = ek_threads(),
-		            .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct ek_near_search s = { .out = out,
+		                    .rows = rows,
+		                    .order = order,
+		                    .d = rows->dimensions,
+		                    .worker_count = ek_threads(),
+		                    .lock = PTHREAD_MUTEX_INITIALIZER };
+	uint64_t visits = 0;
 	int rc;
 
 	*out = (struct ek_near){ .n = rows->count, .eps_count = eps_count };
@@ -316,7 +328,9 @@ int ek_near_find(struct ek_near *out, const struct ek_rows *rows, const uint32_t
 			return ek_fail(EK_EUSAGE, "eps must be above 0 and below 2, not %g", eps[e]);
 		out->eps[e].eps = eps[e];
 	}
-	ek_progress_begin("comparing images", "comparisons", row_visits(segments, segment_count));
+	for (size_t g = 0; g < segment_count; g++)
+		visits += row_visits(&s, segments[g], segments[g + 1]);
+	ek_progress_begin("comparing images", "comparisons", visits);
 	EK_TRY(init(&s));
 	for (size_t g = 0; g < segment_count; g++)
 		EK_TRY(search_segment(&s, segments[g], segments[g + 1]));

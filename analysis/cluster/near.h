@@ -5,7 +5,8 @@
  * Rows are taken in an order, cut into segments; a row is compared with the rows of its segment that come earlier.
  * Every pair is screened with float32 products and, where the bound on their error (nearest.h) leaves a doubt, decided
  * by the cosine in float64: so the answer has the same bits for any number of threads and any processor. Memory is
- * O(n · number of eps) and some tiles, whatever the number of pairs.
+ * O(n · number of eps) and some tiles, whatever the number of pairs. Large segments are compared on a GPU where one was
+ * chosen (train/nn/rows.h), with the same results.
  */
 #ifndef EK_CLUSTER_NEAR_H
 #define EK_CLUSTER_NEAR_H

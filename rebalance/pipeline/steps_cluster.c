@@ -122,19 +122,30 @@ out:
 	return rc;
 }
 
+void ek_embeddings_size(uint64_t *rows, size_t *dimensions, const struct ek_run *run)
+{
+	struct ek_npy array;
+	char *path = NULL;
+
+	*rows = 0;
+	*dimensions = 0;
+	if (ek_layout_path(&path, run, "embeddings.npy", NULL) == 0 && ek_npy_open(&array, path) == 0) {
+		*rows = array.shape[0];
+		*dimensions = (size_t)array.shape[1];
+		ek_npy_close(&array);
+	}
+	free(path);
+}
+
 /* About so much k-means is to come. */
 static void expect_clusters(const struct ek_run *run, uint32_t k, double times)
 {
 	enum { ITERATIONS = 20, SOME = 24 };
-	struct ek_npy array;
-	char *path = NULL;
+	uint64_t rows;
+	size_t d;
 
-	if (ek_layout_path(&path, run, "embeddings.npy", NULL) == 0 && ek_npy_open(&array, path) == 0) {
-		ek_device_for((double)array.shape[0] * (double)array.shape[1] * (k > 0 ? k : SOME) * ITERATIONS *
-		              times);
-		ek_npy_close(&array);
-	}
-	free(path);
+	ek_embeddings_size(&rows, &d, run);
+	ek_device_for((double)rows * (double)d * (k > 0 ? k : SOME) * ITERATIONS * times);
 }
 
 int ek_make_cluster(void *prepared, struct ek_run *run, cJSON *counts)

@@ -66,6 +66,8 @@ int ek_prepared_scan_is_current(int *current, const char **reason, void *prepare
 int ek_scan_was_by_headers(const struct ek_run *run);
 
 /* steps_cluster.c */
+/* 0 x 0 without embeddings. */
+void ek_embeddings_size(uint64_t *rows, size_t *dimensions, const struct ek_run *run);
 int ek_prepare_levels(struct ek_prepared *p, const char *text); /* "10000,500,24" */
 int ek_prepare_cluster(struct ek_prepared *p, struct ek_run *run);
 int ek_make_cluster(void *prepared, struct ek_run *run, cJSON *counts);

@@ -203,10 +203,13 @@ out:
 static int make_duplicates(void *prepared, struct ek_run *run, cJSON *counts)
 {
 	struct ek_prepared *p = prepared;
-	const struct ek_device *device = ek_device_without("comparing images for duplicates");
-	const int rc = ek_duplicates(run, &p->duplicates);
+	uint64_t rows;
+	size_t d;
+	int rc;
 
-	ek_device_back(device);
+	ek_embeddings_size(&rows, &d, run);
+	ek_device_for(ek_duplicates_work(&p->duplicates, rows, d));
+	rc = ek_duplicates(run, &p->duplicates);
 	return rc < 0 ? rc : ek_step_take_counts(counts, run, "clusters/duplicates.json");
 }
 

@@ -1,4 +1,5 @@
-/* k-means on a GPU has the processor's bits: labels, distances, centroids and objective. Skipped (77) without a GPU. */
+/* k-means and near-duplicates on a GPU have the processor's bits. Skipped (77) without a GPU. */
+#include "tests/analysis/cluster/near_cases.h"
 #include "tests/support/support.h"
 
 #include <stdio.h>
@@ -134,6 +135,22 @@ static void squares_that_overflow(void **state)
 	check(&w, "measured");
 }
 
+static void so_have_duplicates(void **state)
+{
+	static const struct near_case cases[] = {
+		{ .name = "copies", .n = 20011, .d = 64, .same = 3000 },
+		{ .name = "many copies of one", .n = 12007, .d = 96, .same = 11000 },
+		{ .name = "long rows", .n = 15013, .d = 768, .same = 1000 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		near_case_check(&cases[i]);
+	ek_nn_rows_limit(8 << 20);
+	near_case_check(&cases[0]);
+	ek_nn_rows_limit(0);
+}
+
 /* Arguments: only tests of such names; only sets of such names. */
 int main(int argc, char **argv)
 {
@@ -143,6 +160,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(so_have_the_kernels_of_older_gpus),
 		cmocka_unit_test(so_have_rows_that_pass_through),
 		cmocka_unit_test(squares_that_overflow),
+		cmocka_unit_test(so_have_duplicates),
 	};
 
 	ek_device_set(NULL); /* networks stay on the processor */
