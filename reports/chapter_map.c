@@ -44,12 +44,16 @@ static void legend(struct ek_page *page)
 	ek_html(h, "<ul class=\"legend\" aria-label=\"Clusters on the map, largest first\">");
 	for (size_t i = 0; i < page->k; i++) {
 		const uint32_t cluster = page->descending[i];
+		char mostly[256];
 
-		ek_html(h, "<li><button type=\"button\" data-c=\"%lu\" aria-pressed=\"false\">",
-		        (unsigned long)cluster);
+		(void)ek_page_mostly(mostly, page, cluster, "mostly ", "");
+		ek_html(h, "<li><button type=\"button\" data-c=\"%lu\" aria-pressed=\"false\" title=\"%s\">",
+		        (unsigned long)cluster, mostly);
 		ek_svg_marker(h, i);
-		ek_html(h, "<span><span class=\"hidden\">cluster </span>%lu</span> <small>%s</small></button></li>",
-		        (unsigned long)cluster, ek_percent(page->clusters[cluster].share).s);
+		ek_html(h,
+		        "<span><span class=\"hidden\">cluster </span>%lu</span><span class=\"hidden\"> %s</span> "
+		        "<small>%s</small></button></li>",
+		        (unsigned long)cluster, mostly, ek_percent(page->clusters[cluster].share).s);
 	}
 	ek_html(h, "</ul>");
 }
@@ -93,6 +97,7 @@ static int load_points(struct ek_page *page, struct ek_svg_point *points, char *
 	for (; id != NULL && x != NULL && y != NULL; id = id->next, x = x->next, y = y->next) {
 		const double number = cJSON_GetNumberValue(id);
 		const struct ek_picture *picture;
+		char mostly[256];
 		int32_t cluster;
 
 		if (!(number >= 0 && number < (double)assignment.shape[0])) {
@@ -102,14 +107,16 @@ static int load_points(struct ek_page *page, struct ek_svg_point *points, char *
 		}
 		cluster = ((const int32_t *)assignment.data)[(size_t)number];
 		cluster = cluster >= 0 && (size_t)cluster < page->k ? cluster : 0;
+		(void)ek_page_mostly(mostly, page, (uint64_t)cluster, ", mostly ", "");
 		picture = ek_pictures_find(&page->pictures, (uint64_t)number);
 		if (picture != NULL)
-			EK_TRY(ek_format(&names[*count], "%s%s%s%s \xc2\xb7 cluster %d", picture->file_name,
+			EK_TRY(ek_format(&names[*count], "%s%s%s%s \xc2\xb7 cluster %d%s", picture->file_name,
 			                 picture->label != NULL ? " (" : "",
 			                 picture->label != NULL ? picture->label : "",
-			                 picture->label != NULL ? ")" : "", (int)cluster));
+			                 picture->label != NULL ? ")" : "", (int)cluster, mostly));
 		else
-			EK_TRY(ek_format(&names[*count], "row %.0f \xc2\xb7 cluster %d", number, (int)cluster));
+			EK_TRY(ek_format(&names[*count], "row %.0f \xc2\xb7 cluster %d%s", number, (int)cluster,
+			                 mostly));
 		points[*count] =
 			(struct ek_svg_point){ cJSON_GetNumberValue(x), cJSON_GetNumberValue(y), (uint64_t)cluster,
 			                       page->k > 0 ? page->style[cluster] : 0, names[*count] };
