@@ -66,9 +66,8 @@ static void cell(struct ek_page *page, const struct ek_comparison_row *row, enum
 	        measure == EK_CMP_COPIES ? (isfinite(v->value) ? ek_percent(v->value) : ek_decimal(NAN, 0)).s
 	                                 : ek_decimal(v->value, places_of(v->value)).s);
 	if (measure == EK_CMP_WORST && row->worst_cluster >= 0 && (uint64_t)row->worst_cluster < page->k) {
-		ek_html(h, " (");
-		ek_page_cluster(page, (uint64_t)row->worst_cluster, "");
-		ek_html(h, ")");
+		ek_html(h, ", ");
+		ek_page_cluster(page, (uint64_t)row->worst_cluster, "cluster ");
 	}
 	difference(h, v, &ek_comparison_measures[measure]);
 	ek_html(h, "</td>");
@@ -110,10 +109,9 @@ static void table(struct ek_page *page, const struct ek_comparison *c)
 			unlike |= c->rows[i].values[columns[m]].verdict == EK_DIFFERENCE_UNLIKE;
 		}
 	}
-	ek_html(h,
-	        "</tbody></table></div><p class=\"note\">Bold: more than the spread; \xe2\x96\xb2 better, "
-	        "\xe2\x96\xbc worse. The number of the worst-served cluster stands in brackets; copies are the share "
-	        "of images that lie so near a training image that they are flagged.</p>");
+	ek_html(h, "</tbody></table></div><p class=\"note\">Bold: more than the spread; \xe2\x96\xb2 better, "
+	           "\xe2\x96\xbc worse. Copies are the share "
+	           "of images that lie so near a training image that they are flagged.</p>");
 	ek_html(h, c->count > ROWS_OPEN ? "</details>" : "");
 	if (unknown)
 		ek_html(h,

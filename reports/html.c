@@ -14,6 +14,7 @@
 /* Narrow no-break space, between a number and its unit. */
 #define NARROW "\xe2\x80\xaf"
 #define EN_DASH "\xe2\x80\x93"
+#define MINUS "\xe2\x88\x92"
 
 void ek_html_release(struct ek_html *h)
 {
@@ -151,14 +152,15 @@ void ek_html_base64(struct ek_html *h, const void *bytes, size_t size)
 	}
 }
 
-/* Put commas between the thousands of the digits at the start of `number` (after a sign). */
+/* Put commas between the thousands of the digits at the start of `number`, and a minus for its sign. */
 static struct ek_words with_commas(const char *number)
 {
 	struct ek_words w = { "" };
 	const size_t sign = number[0] == '-', digits = strspn(number + sign, "0123456789");
-	size_t out = 0;
+	size_t out = sign > 0 ? sizeof MINUS - 1 : 0;
 
-	for (size_t i = 0; number[i] != 0 && out + 2 < sizeof w.s; i++) {
+	memcpy(w.s, MINUS, out);
+	for (size_t i = sign; number[i] != 0 && out + 2 < sizeof w.s; i++) {
 		if (i > sign && i < sign + digits && (sign + digits - i) % 3 == 0)
 			w.s[out++] = ',';
 		w.s[out++] = number[i];

@@ -112,7 +112,7 @@ static int choose_without_curve(struct ek_choice_of_k *out, const struct ek_rows
 	const struct ek_kmeans_options o = { .k = 4, .spherical = spherical };
 
 	(void)snprintf(out->reason, sizeof out->reason,
-	               "%llu images, or those of them that differ, are too few to compare numbers of clusters.",
+	               "Too few different images to compare numbers of clusters: %llu in all.",
 	               (unsigned long long)rows->count);
 	return ek_kmeans_most(&out->chosen, rows, &o);
 }

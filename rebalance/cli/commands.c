@@ -376,7 +376,8 @@ int ek_command_of_words(const struct ek_command **command, int *used, const char
 		if (strncmp(c->name, words[0], length) == 0 && c->name[length] == ' ')
 			return count > 1 && words[1][0] != '-'
 			               ? fail_unknown(two)
-			               : ek_fail(EK_EUSAGE, "%s what? evenkeel help lists the commands", words[0]);
+			               : ek_fail(EK_EUSAGE, "%s what? evenkeel %s, or another that evenkeel help lists",
+			                         words[0], c->name);
 	return fail_unknown(words[0]);
 }
 

@@ -123,7 +123,8 @@ static void the_short_page_compares_natural_with_evened_out(void **state)
 	/* Welch: 2 ± t(4) √(1²/3 + 1²/3); 2 √(1² + 1²) = 2.83 would be of two sets, not of two means of three. */
 	assert_shows(
 		page,
-		"went from 41.2 to 43.2: <b>2.00 further away</b> (change 2.00, 95\xe2\x80\xaf% interval -0.267 to "
+		"went from 41.2 to 43.2: <b>2.00 further away</b> (change 2.00, 95\xe2\x80\xaf% interval \xe2\x88\x92"
+		"0.267 to "
 		"4.27), which is <b>no more than chance makes</b>.");
 	assert_shows(page, "each 60 generated against 70 held-out images; encoder efficientnet-lite0 (1,280 numbers an "
 	                   "image); k 5; seed 0.</p>");
@@ -134,10 +135,11 @@ static void the_short_page_compares_natural_with_evened_out(void **state)
 	set_member(folder, EK_HOSTILE_PLAN, "spread", "{\"frechet_distance\": {\"mean\": 41, \"std\": 0.1, \"n\": 3}}");
 	set_member(folder, EK_HOSTILE_PLAN, "frechet_distance", "31.2");
 	report_of(&page, folder, NULL);
-	assert_shows(
-		page,
-		"<b>10.0 nearer</b> (change -10.0, 95\xe2\x80\xaf% interval -10.2 to -9.77), which is <b>more than "
-		"chance makes</b>.");
+	assert_shows(page, "<b>10.0 nearer</b> (change \xe2\x88\x92"
+	                   "10.0, 95\xe2\x80\xaf% interval \xe2\x88\x92"
+	                   "10.2 to \xe2\x88\x92"
+	                   "9.77), which is <b>more than "
+	                   "chance makes</b>.");
 	set_member(folder, "natural", "spread", "{}");
 	set_member(folder, "natural", "frechet_distance", "41.2");
 	report_of(&page, folder, NULL);
@@ -276,7 +278,8 @@ static void evaluations_are_told_of(void **state)
 	             "image); k 5; seed 0</caption>");
 	assert_shows(page, "41.2</td><td class=\"n wide\">40.2 to 44.6</td>");
 	assert_shows(page, "(100 subsets of 50 images)");
-	assert_shows(page, "-0.00300</td><td class=\"n wide\">\xc2\xb1 0.00200</td>");
+	assert_shows(page, "\xe2\x88\x92"
+	                   "0.00300</td><td class=\"n wide\">\xc2\xb1 0.00200</td>");
 	assert_shows(page, "<b>Not measured</b>: the encoder is &lt;i&gt;not&lt;/i&gt; inception-fid");
 	assert_shows(page, "title=\"12 images, &lt;b&gt;50&lt;/b&gt; are wanted\">\xe2\x80\x93</td>");
 	assert_shows(page, ">0.0321</td>");

@@ -91,7 +91,8 @@ static void scores_are_told_and_shown(void **state)
 	assert_shows(page, "<bdi>&lt;/bdi&gt;&lt;b&gt;</bdi></th>");
 	assert_shows(page, "Whom pruning by it takes from");
 	/* b is a the other way round: what is low is first. */
-	assert_shows(page, "<td class=\"h0\" data-v=\"-1.0000\">-1.00</td>");
+	assert_shows(page, "<td class=\"h0\" data-v=\"-1.0000\">\xe2\x88\x92"
+	                   "1.00</td>");
 	assert_lacks(page, "nan");
 	ek_buffer_release(&page);
 }

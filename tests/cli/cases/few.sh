@@ -8,7 +8,7 @@ cp photos/bar/00006.png photos/disc/00001.jpg two/
 set -- photos/disc/*
 cp "${@:1:5}" five/
 for i in {1..30}; do cp photos/bar/00006.png "same/$i.png"; done
-said() { "$@" 2>&1 | grep -E '^(evenkeel:|[0-9,]+ images?|.* instead of|.*again)' | grep -v ' /s'; }
+said() { "$@" 2>&1 | grep -E '^(evenkeel:|[0-9,]+ images?|Too few|.* instead of|.*again)' | grep -v ' /s'; }
 made() { grep -A20 '"cluster"' "$1/run.json" | grep '"clusters":'; }
 echo "$ five images, one, two, thirty copies of one"
 for set in five one two same; do said evenkeel audit $set -o "RUN-$set" --encoder pixels --held-out 0.2; done
