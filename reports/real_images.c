@@ -1,30 +1,22 @@
 #include "reports/real_images.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/base/file.h"
 #include "rebalance/io/resize.h"
 
 enum { LARGEST_SIDE = 512, JPEG_QUALITY = 90 };
 
 int ek_real_images_open(struct ek_real_images *images, const struct ek_run *run)
 {
-	char *path = NULL;
 	int rc;
 
 	*images = (struct ek_real_images){ 0 };
-	EK_TRY(ek_run_file(&path, run, "images.jsonl"));
-	if (!ek_file_exists(path)) {
-		rc = ek_fail(EK_EUSAGE, "%s is not there: a run of embeddings alone has no images to show", path);
-		goto out;
-	}
+	EK_TRY(ek_images_need(run));
 	EK_TRY(ek_images_count(&images->count, run));
 	EK_TRY(ek_images_open(&images->rows, run));
 	EK_TRY(ek_image_loader_new(&images->loader, run));
 out:
-	free(path);
 	return rc;
 }
 

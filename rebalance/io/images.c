@@ -39,6 +39,24 @@ struct ek_images {
 	size_t mark_count, mark_capacity;
 };
 
+int ek_images_need(const struct ek_run *run)
+{
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, run, "images.jsonl"));
+	if (ek_file_exists(path))
+		goto out;
+	rc = ek_run_recorded(run, "scan") == NULL
+	             ? ek_fail(EK_EUSAGE, "%s has no images yet: evenkeel audit DATASET -o %s", ek_run_path(run),
+	                       ek_run_path(run))
+	             : ek_fail(EK_EUSAGE, "%s has no images.jsonl: a run of embeddings alone has no images",
+	                       ek_run_path(run));
+out:
+	free(path);
+	return rc;
+}
+
 int ek_images_open(struct ek_images **out, const struct ek_run *run)
 {
 	struct ek_images *images;

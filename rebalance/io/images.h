@@ -37,6 +37,8 @@ int ek_images_is_ours(const char *name);
 /* A pass over images.jsonl. */
 struct ek_images;
 int ek_images_open(struct ek_images **out, const struct ek_run *run);
+/* EK_EUSAGE, and what to do: nothing was scanned yet, or the run is of embeddings alone. */
+int ek_images_need(const struct ek_run *run);
 /* 1 and a record (release it), 0 at the end, or a negative code. */
 int ek_images_next(struct ek_images *images, struct ek_image_record *record);
 /* Skip to the row of this id; ids only grow. EK_EDATA if there is none. */

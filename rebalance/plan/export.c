@@ -90,19 +90,13 @@ out:
 
 static int open_images(struct ek_export *x)
 {
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&path, x->run, "images.jsonl"));
-	if (!ek_file_exists(path)) {
-		rc = ek_fail(EK_EUSAGE, "%s has no images.jsonl: there are no images to export", ek_run_path(x->run));
-		goto out;
-	}
+	EK_TRY(ek_images_need(x->run));
 	EK_TRY(ek_images_count(&x->images, x->run));
 	EK_TRY(ek_images_open(&x->rows, x->run));
 	EK_TRY(ek_image_loader_new(&x->loader, x->run));
 out:
-	free(path);
 	return rc;
 }
 

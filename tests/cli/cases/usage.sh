@@ -20,3 +20,7 @@ run evenkeel info nowhere
 run evenkeel help nothing
 mkdir other && touch other/file
 run evenkeel audit other -o other
+# of a run that has nothing yet every command says what comes first
+mkdir empty && evenkeel audit empty -o NEW 2>/dev/null
+run evenkeel label NEW
+run evenkeel export NEW --subset half -o out
