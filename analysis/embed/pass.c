@@ -50,7 +50,10 @@ struct work {
 	uint64_t slot_count;
 	uint64_t next;    /* the image whose part is begun next */
 	uint64_t written; /* batches */
-	int stopped;
+	int stopped;      /* a part failed: */
+	uint64_t failed;  /* its first image: of the first in their order, whichever was first in time */
+	int code;
+	char *message;
 
 	struct ek_npy_writer *writer;
 	uint64_t rows;    /* written */
@@ -261,12 +264,28 @@ out:
 	return rc;
 }
 
+/* All parts that come before one in their order have begun before it, and come to their own end. */
+static void note_failure(struct work *k, uint64_t first, int code)
+{
+	(void)pthread_mutex_lock(&k->lock);
+	if (!k->stopped || first < k->failed) {
+		k->failed = first;
+		k->code = code;
+		free(k->message);
+		(void)ek_copy_string(&k->message, ek_error_message());
+	}
+	k->stopped = 1;
+	(void)pthread_cond_broadcast(&k->moved);
+	(void)pthread_mutex_unlock(&k->lock);
+}
+
 /* The piece's number only counts: parts are handed out in order under the lock. */
 static int embed_part(void *context, uint64_t piece, int number)
 {
 	struct work *k = context;
 	struct worker *w = &k->workers[number];
 	const struct ek_pass *p = k->pass;
+	uint64_t first = UINT64_MAX; /* none yet */
 	struct part part;
 	int rc;
 
@@ -276,6 +295,7 @@ static int embed_part(void *context, uint64_t piece, int number)
 	EK_TRY(begin(k, w, &part));
 	if (rc == 0)
 		return 0;
+	first = part.batch * (uint64_t)p->batch + (uint64_t)part.first;
 	for (int i = 0; i < part.count; i++)
 		EK_TRY(load(w, p, &part, i));
 	if (!finish(k, &part))
@@ -284,12 +304,8 @@ static int embed_part(void *context, uint64_t piece, int number)
 	EK_TRY(deliver(k, part.batch));
 	EK_TRY(sync_rows(k));
 out:
-	if (rc < 0) {
-		(void)pthread_mutex_lock(&k->lock);
-		k->stopped = 1;
-		(void)pthread_cond_broadcast(&k->moved);
-		(void)pthread_mutex_unlock(&k->lock);
-	}
+	if (rc < 0)
+		note_failure(k, first, rc);
 	return rc;
 }
 
@@ -317,15 +333,11 @@ out:
 	return rc;
 }
 
-/* After a failure: what was appended is there next time. The first message stays. */
-static void keep_rows(struct ek_npy_writer *writer, int rc)
+/* After a failure: what was appended is there next time. */
+static int keep_rows(const struct work *k)
 {
-	char *message = NULL;
-
-	(void)ek_copy_string(&message, ek_error_message());
-	(void)ek_npy_writer_sync(writer);
-	(void)ek_fail(rc, "%s", message != NULL ? message : "no memory");
-	free(message);
+	(void)ek_npy_writer_sync(k->writer);
+	return ek_fail(k->code, "%s", k->message != NULL ? k->message : "no memory");
 }
 
 int ek_pass_run(const struct ek_pass *pass, struct ek_npy_writer *writer, uint64_t rows_done)
@@ -345,8 +357,8 @@ int ek_pass_run(const struct ek_pass *pass, struct ek_npy_writer *writer, uint64
 	ek_progress_begin("embedding", "images", pass->images);
 	ek_progress_add(rows_done);
 	EK_TRY(prepare(&k, rows_done));
-	if ((rc = ek_parallel(parts_of(&k, pass->images - k.next), embed_part, &k)) < 0)
-		keep_rows(writer, rc);
+	if (ek_parallel(parts_of(&k, pass->images - k.next), embed_part, &k) < 0)
+		rc = keep_rows(&k);
 out:
 	ek_progress_end();
 	for (int i = 0; k.workers != NULL && i < k.threads; i++)
@@ -355,6 +367,7 @@ out:
 		free(k.slots[i].features);
 		free(k.slots[i].input);
 	}
+	free(k.message);
 	free(k.workers);
 	free(k.slots);
 	free(k.halves);
