@@ -258,8 +258,7 @@ static void bar_row(struct ek_html *h, const cJSON *attribute, const struct colu
 
 	ek_html(h,
 	        "<li><span><bdi>%s</bdi></span><svg viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" "
-	        "aria-hidden=\"true\">"
-	        "<rect width=\"%.4g\" height=\"1\"/></svg><b>%s</b><small>%s",
+	        "aria-hidden=\"true\"><rect width=\"%.4g\" height=\"1\"/></svg><b>%s</b><small>%s",
 	        value->name, most > 0 ? 100 * value->count / most : 0, ek_percent(share.value).s,
 	        ek_count((uint64_t)value->count).s);
 	if (share.low <= share.high)
@@ -367,8 +366,7 @@ int ek_chapter_attributes(struct ek_page *page)
 	ek_html(h, "</div>");
 	pairs(page);
 	ek_html(h, "<h3>Against the clusters</h3><p class=\"intro\">What the data set says about its images was not "
-	           "used for the sorting. Set "
-	           "against the clusters it shows whom the small ones are made of.</p>");
+	           "used for the sorting. Set against the clusters it shows whom the small ones are made of.</p>");
 	EK_TRY(tail_values(page));
 	agreement(page);
 	cJSON_ArrayForEach(attribute, attributes_of(page))

@@ -302,8 +302,7 @@ static void curves(struct ek_page *page, struct lines *l)
 	        "<h3>Over the kept fraction</h3><p class=\"note\">Each point is a model of its own, trained on that "
 	        "part of the images; at the right end, on all of them. PR, the pruning ratio, is 1 \xe2\x88\x92 keep. "
 	        "A method is solid, its inverse dashed in the same colour, random choice grey; thin lines are "
-	        "95\xe2\x80\xaf%% "
-	        "intervals.</p>");
+	        "95\xe2\x80\xaf%% intervals.</p>");
 	ek_curves_legend(h, l->items, l->count);
 	ek_html(h, "<div class=\"plots\">");
 	for (size_t i = 0; i < CHARTS; i++) {
@@ -354,9 +353,8 @@ int ek_chapter_comparison(struct ek_page *page)
 	ek_html(h,
 	        "<p class=\"intro\">%s of generated images, side by side. A difference counts when it is more than the "
 	        "spread: the 95\xe2\x80\xaf%% interval over the sample sets of each model, or the "
-	        "bootstrap\xe2\x80\x99s where there is "
-	        "one set. Of twenty differences that are none, one passes for one. How much another training of the "
-	        "same model would differ is not in it.</p>",
+	        "bootstrap\xe2\x80\x99s where there is one set. Of twenty differences that are none, one passes for "
+	        "one. How much another training of the same model would differ is not in it.</p>",
 	        ek_number_noun(c.count, "evaluation").s);
 	table(page, &c);
 	reservations(page, &c);

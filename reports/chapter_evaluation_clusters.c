@@ -126,8 +126,7 @@ static void head(struct ek_page *page, const struct ek_evaluation *e)
 
 	ek_html(h,
 	        "<div class=\"scroll\"><table class=\"sort sizes plan evaluation\"><caption>Clusters, smallest first; "
-	        "%s "
-	        "generated images</caption><thead><tr><th scope=\"col\">Cluster</th>",
+	        "%s generated images</caption><thead><tr><th scope=\"col\">Cluster</th>",
 	        ek_decimal(ek_number_of(generated, "images"), 0).s);
 	if (has_thumbnails(page, e))
 		ek_html(h, "<th scope=\"col\">Real, made</th>");
@@ -192,9 +191,8 @@ static void groups(struct ek_page *page, const struct ek_evaluation *e)
 	if (cJSON_GetArraySize(list) == 0)
 		return;
 	ek_html(h, "<p class=\"note\">Every image counts for each group by its probability of being of it, as labels "
-	           "taught: "
-	           "shares are corrected for how often each group was made, and a generated image that is like nothing "
-	           "counts somewhere, too.</p>");
+	           "taught: shares are corrected for how often each group was made, and a generated image that is like "
+	           "nothing counts somewhere, too.</p>");
 	ek_page_table_head(h, "Named groups", names, sizeof names / sizeof *names);
 	cJSON_ArrayForEach(r, list)
 	{
@@ -278,10 +276,8 @@ int ek_evaluation_copies(struct ek_page *page, const struct ek_evaluation *e)
 	if (count > 0)
 		ek_html(h,
 		        "</div><p class=\"note\">The %s: generated on the left, its nearest training image on the "
-		        "right, "
-		        "flagged for review. The distance is that between the two, beside it that of the training "
-		        "image to "
-		        "its own nearest.</p>",
+		        "right, flagged for review. The distance is that between the two, beside it that of the "
+		        "training image to its own nearest.</p>",
 		        (size_t)all > count ? "nearest of them" : "flagged images");
 	return h->rc;
 }

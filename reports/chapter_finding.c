@@ -157,8 +157,7 @@ static void guess_by_words(struct ek_html *h, const cJSON *words, const cJSON *f
 	        ek_percent(ek_page_group_share(last)).s, ek_text_of(last, "name", "?"));
 	ek_html(h,
 	        "<p class=\"lead\">A guess by the words of <bdi>%s</bdi>, no estimate: CLIP errs by group. Labels of "
-	        "some "
-	        "images drawn at random, which <code>evenkeel label</code> makes a matter of minutes, would tell. "
+	        "some images drawn at random, which <code>evenkeel label</code> makes a matter of minutes, would tell. "
 	        "<a href=\"#groups\">All shares.</a></p>",
 	        ek_text_of(words, "file", "?"));
 }
@@ -366,8 +365,7 @@ static void how_sure(struct ek_page *page)
 	if (gini.low <= gini.high)
 		ek_html(h,
 		        "The Gini coefficient (0 when all clusters are equal, near 1 when one holds everything) is "
-		        "%s%s; "
-		        "with 95 %% confidence between %s and %s for data like these. ",
+		        "%s%s; with 95 %% confidence between %s and %s for data like these. ",
 		        ek_decimal(gini.value, 2).s, ek_corrected_words(gini, 2).s, ek_decimal(gini.low, 2).s,
 		        ek_decimal(gini.high, 2).s);
 	if (null != NULL)

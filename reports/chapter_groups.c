@@ -153,8 +153,7 @@ static void cards(struct ek_page *page, const cJSON *list)
 	if (page->group_picks.k == 0 || page->group_picks.k != (size_t)cJSON_GetArraySize(list))
 		return;
 	ek_html(h, "<p class=\"note\">Smallest first. Images that it is surest of, some by lot, and those it is least "
-	           "sure "
-	           "of: if the last are not of their group, a few labels of such images help most.</p><div "
+	           "sure of: if the last are not of their group, a few labels of such images help most.</p><div "
 	           "class=\"cards\">");
 	for (size_t i = 0; i < page->group_picks.k; i++) {
 		size_t least = 0;

@@ -130,8 +130,7 @@ int ek_chapter_certainty(struct ek_page *page)
 	ek_html(h, "<p class=\"note\">Intervals: 95 %%, Wilson's for shares; of the other measures all values whose "
 	           "samples would look like these. Where a sample looks more uneven than what it was drawn from, the "
 	           "corrected value says by how much. Intervals say how much a number would move with another sample "
-	           "of the same kind; they do not "
-	           "say whether the clusters are the right ones.</p>");
+	           "of the same kind; they do not say whether the clusters are the right ones.</p>");
 	rc = h->rc;
 out:
 	return rc;

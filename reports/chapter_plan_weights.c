@@ -223,8 +223,7 @@ static void warning(struct ek_page *page, const cJSON *json)
 	if (ek_number_of(repeated, "count") > 0) {
 		ek_html(h,
 		        "<p class=\"warning\"><b>Copying must be feared.</b> Some images are shown more than %s times "
-		        "an "
-		        "epoch: ",
+		        "an epoch: ",
 		        ek_decimal(ek_number_of(repeated, "above"), 0).s);
 		repeated_ones(h, json, repeated);
 		ek_html(h, ". What a model sees so often it may learn by heart and give back: set a limit, "

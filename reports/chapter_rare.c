@@ -162,8 +162,7 @@ int ek_chapter_rare(struct ek_page *page)
 	        "<p class=\"intro\">These lie furthest from all others, in the measure of the directions that the %s "
 	        "differ in (leverage). Some are of kinds that the set has too few of, some are only odd: broken, or of "
 	        "something else. Weights without labels show them more often, and <code>evenkeel prune</code> by "
-	        "leverage keeps them, "
-	        "or leaves them out.</p>",
+	        "leverage keeps them, or leaves them out.</p>",
 	        page->has_pictures ? "images" : "rows");
 	ek_html(h,
 	        "<figure class=\"row\"><figcaption>The %zu rarest, the rarest first</figcaption><div "

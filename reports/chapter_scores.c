@@ -459,8 +459,7 @@ int ek_chapter_scores(struct ek_page *page)
 		EK_TRY(ek_npy_open_as(&assignment, path, EK_I32, 1, (const uint64_t[]){ UINT64_MAX }));
 	}
 	ek_html(h, "<p class=\"intro\">A score gives every image a number: how hard, untypical or doubtful it is. "
-	           "Pruning by "
-	           "it keeps one end, or the middle.</p>");
+	           "Pruning by it keeps one end, or the middle.</p>");
 	for (size_t i = 0; i < page->scores.count && i < EK_PAGE_PLANS; i++)
 		EK_TRY(one(page, i, assignment.shape[0] == page->images ? assignment.data : NULL, &columns));
 	if (page->scores.count > EK_PAGE_PLANS)

@@ -102,8 +102,7 @@ void ek_svg_histogram(struct ek_html *h, const double *counts, size_t bins, size
 	ek_html(h,
 	        "<svg class=\"profile\" width=\"100%%\" height=\"150\" role=\"img\" "
 	        "aria-labelledby=\"histogram-%zu\"><title id=\"histogram-%zu\">How many images have which score, from "
-	        "%s to "
-	        "%s.</title><svg y=\"4\" width=\"100%%\" height=\"120\" viewBox=\"0 0 %zu 100\" "
+	        "%s to %s.</title><svg y=\"4\" width=\"100%%\" height=\"120\" viewBox=\"0 0 %zu 100\" "
 	        "preserveAspectRatio=\"none\">",
 	        number, number, low, high, bins);
 	silhouette(h, "fill", heights, 0, marked);

@@ -93,8 +93,7 @@ static void choose_default(struct ek_choice_of_k *out)
 	if (out->curve[at].stability >= stable_from)
 		(void)snprintf(out->reason, sizeof out->reason,
 		               "%u is the largest number of clusters, up to %u, that comes out nearly the same with "
-		               "other seeds: "
-		               "mean ARI %.2f over %d seeds and %llu images.",
+		               "other seeds: mean ARI %.2f over %d seeds and %llu images.",
 		               out->chosen, (unsigned)EK_CHOOSE_DEFAULT, out->curve[at].stability, quick.seeds,
 		               (unsigned long long)out->images);
 	else

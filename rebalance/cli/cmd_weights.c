@@ -26,24 +26,19 @@ static const struct ek_option rows[] = {
 	  .check = check_scheme,
 	  .forgets = "normalise",
 	  .recorded = 1,
-	  .help = "inverse: every unit alike; sqrt: by the square root of its size; alpha=A: size to the power "
-	          "1 - A; effective-number=B (Cui et al. 2019; auto: 1 - 1/images); repeat-factor=T (LVIS); "
-	          "target=FILE.csv: shares of your own; design: each image by how much it adds to the directions the "
-	          "data have (D-optimal; "
-	          "Kiefer and Wolfowitz 1960); vendi: by how much it adds to the Vendi score; tree: by the tree of "
-	          "clusters that it lies in "
-	          "(Altschul, Carroll, Lipman 1989); blend: tree and design together, the best without labels; "
-	          "reweigh=A,B: so that two "
-	          "attributes become independent "
-	          "(Kamiran and Calders 2012)" },
+	  .help = "inverse: every unit alike; sqrt: by the square root of its size; alpha=A: size to the power 1 - A; "
+	          "effective-number=B (Cui et al. 2019; auto: 1 - 1/images); repeat-factor=T (LVIS); target=FILE.csv: "
+	          "shares of your own; design: each image by how much it adds to the directions the data have "
+	          "(D-optimal; Kiefer and Wolfowitz 1960); vendi: by how much it adds to the Vendi score; tree: by the "
+	          "tree of clusters that it lies in (Altschul, Carroll, Lipman 1989); blend: tree and design together, "
+	          "the best without labels; reweigh=A,B: so that two attributes become independent (Kamiran and "
+	          "Calders 2012)" },
 	{ .name = "by",
 	  EK_STRING(struct ek_do_weights_options, plan.by, "WHAT"),
 	  .recorded = 1,
 	  .help = "the units: group (learned from labels, or found), cluster, label, an attribute, or several joined "
-	          "by "
-	          "*; unless told otherwise group where there are groups, else cluster; images that have none are "
-	          "never "
-	          "shown" },
+	          "by *; unless told otherwise group where there are groups, else cluster; images that have none are "
+	          "never shown" },
 	{ .name = "cap",
 	  EK_NUMBER(struct ek_do_weights_options, plan.cap, "C", 1, 1e15),
 	  .recorded = 1,
@@ -53,8 +48,7 @@ static const struct ek_option rows[] = {
 	  EK_STRING(struct ek_do_weights_options, reference, "DATASET"),
 	  .recorded = 1,
 	  .help = "instead of a scheme: images that come in the shares you want, ten of each kind or more, without "
-	          "labels; each "
-	          "image is weighed by how much more often its like is among them" },
+	          "labels; each image is weighed by how much more often its like is among them" },
 	{ .name = "ess",
 	  EK_NUMBER(struct ek_do_weights_options, plan.worth, "E", 0.001, 1),
 	  .recorded = 1,

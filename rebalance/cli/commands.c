@@ -197,9 +197,8 @@ const struct ek_command ek_commands[] = {
 	  .summary = "give every image a number: how hard, atypical or suspect it is",
 	  .description =
 	          "Writes RUN/scores/NAME.npy, a number for each image, and NAME.json, what they come to; prune "
-	          "--method "
-	          "score:NAME --order high, low or middle keeps by it. Methods whose names begin with probe- train a "
-	          "linear classifier of the embeddings, in seconds, for the labels of the data set or for its "
+	          "--method score:NAME --order high, low or middle keeps by it. Methods whose names begin with probe- "
+	          "train a linear classifier of the embeddings, in seconds, for the labels of the data set or for its "
 	          "clusters, with several seeds; NAME.error.npy has the standard error of each score.\n"
 	          "label-errors says which labels are likely wrong: NAME.csv lists those images with the label that "
 	          "was suggested instead. No image and no label is changed.\n"

@@ -47,8 +47,7 @@ const struct ek_prune_method ek_prune_methods[] = {
 	  "all", NULL, NULL },
 	{ "leverage",
 	  "by how far each lies from all others, in the measure of their own directions (components/leverage.npy): "
-	  "'order' high "
-	  "keeps what is rare",
+	  "'order' high keeps what is rare",
 	  "all", NULL, NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
