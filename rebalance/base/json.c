@@ -68,6 +68,8 @@ int ek_json_parse(cJSON **out, const char *text, size_t size, const char *where)
 	*out = NULL;
 	if (value == NULL && (*out = parse_pythons(text, size)) != NULL)
 		return 0;
+	if (value == NULL && size == 0)
+		return ek_fail(EK_EDATA, "%s: not JSON: it is empty", where);
 	if (value == NULL)
 		return ek_fail(EK_EDATA, "%s: not JSON: wrong at byte %zu of %zu", where,
 		               end != NULL ? (size_t)(end - text) : 0, size);

@@ -132,7 +132,7 @@ int ek_content_describe(struct ek_buffer *out, const void *bytes, size_t size)
 	if (words != NULL)
 		return ek_buffer_text(out, words);
 	if (size == 0)
-		return ek_buffer_text(out, "empty file");
+		return ek_buffer_text(out, "an empty file");
 	if (is_text(first, shown)) {
 		char line[33], told[4 * sizeof line];
 

@@ -179,7 +179,7 @@ int ek_checkpoint_open(struct ek_tensor_file *file, uint64_t *step, const char *
 		damaged++;
 	}
 	if (damaged > 0) {
-		rc = ek_fail(EK_EDATA, "%s: none of its %d checkpoints is whole: it can only be trained anew", folder,
+		rc = ek_fail(EK_EDATA, "%s: no checkpoint of it is whole, of %d: it can only be trained anew", folder,
 		             damaged);
 		goto out;
 	}

@@ -32,6 +32,7 @@ static void text_that_is_not_json_is_refused_with_its_place(void **state)
 		assert_null(value);
 	}
 	assert_fails(ek_json_parse(&value, "[1, 2, x]", 9, "x"), EK_EDATA, "byte 7");
+	assert_fails(ek_json_parse(&value, "", 0, "x"), EK_EDATA, "x: not JSON: it is empty");
 	assert_fails(ek_json_parse(&value, "{}\0{}", 5, "x"), EK_EDATA, "at byte 2");
 	assert_fails(ek_json_parse(&value, "{}\0", 3, "x"), EK_EDATA, "at byte 2");
 }

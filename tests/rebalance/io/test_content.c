@@ -9,7 +9,7 @@ static void files_are_called_what_they_are(void **state)
 		size_t size;
 		const char *words;
 	} cases[] = {
-		{ "", 0, "empty file" },
+		{ "", 0, "an empty file" },
 		{ "RIFF\1\2\3\4WEBPVP8 ", 16, "a WebP file" },
 		{ "\0\0\0\x18"
 		  "ftypheic\0\0\0\0",

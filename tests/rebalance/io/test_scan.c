@@ -97,7 +97,7 @@ static void bad_images_are_rows_and_good_ones_are_described(void **state)
 	} rejected[] = {
 		{ "b/absurd.png", "" },
 		{ "b/cut.jpg", "" },
-		{ "b/empty.jpg", "empty file" },
+		{ "b/empty.jpg", "an empty file" },
 		{ "b/fifo.jpg", "not a regular file" },
 		{ "b/gone.jpg", "a link to nothing" },
 		{ "b/text.png", "text that starts with \"hello\"" },
@@ -326,9 +326,9 @@ static void nothing_to_scan_is_told_and_changes_nothing(void **state)
 	o.datasets = &empty;
 	assert_fails(scan(run, &o, &counts), EK_EDATA, "no image in it (1 other file)");
 	o.datasets = &bad;
-	assert_fails(scan(run, &o, &counts), EK_EDATA, "all 2 images were rejected, the first: 1.jpg: empty file");
+	assert_fails(scan(run, &o, &counts), EK_EDATA, "all 2 images were rejected, the first: 1.jpg: an empty file");
 	assert_int_equal(remove(ek_join(bad, "2.jpg")), 0);
-	assert_fails(scan(run, &o, &counts), EK_EDATA, "the only image was rejected: 1.jpg: empty file");
+	assert_fails(scan(run, &o, &counts), EK_EDATA, "the only image was rejected: 1.jpg: an empty file");
 	o.datasets = &good;
 	o.attributes = table;
 	ek_write_file(table, "file_name,a\n3.jpg,1\n4.jpg,2\n", 28);

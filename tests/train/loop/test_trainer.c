@@ -510,7 +510,7 @@ static void does_not_start_again_where_nothing_is_whole(void **unused)
 	assert_ok(train(&result, folder, p, 20));
 	damage(folder, "step-00000010.safetensors", 900, 1);
 	damage(folder, "step-00000020.safetensors", 30, 1);
-	assert_fails(train(&result, folder, p, 30), EK_EDATA, "none of its 2 checkpoints is whole");
+	assert_fails(train(&result, folder, p, 30), EK_EDATA, "no checkpoint of it is whole, of 2");
 	assert_fails(ek_checkpoint_open(&file, &step, folder, EK_CHECKPOINT_AVERAGE), EK_EDATA, "is whole");
 	problem_free(p);
 }
