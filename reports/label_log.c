@@ -354,13 +354,6 @@ const struct ek_label *ek_label_log_find(const struct ek_label_log *log, uint64_
 	               : bsearch(&image, log->labels, log->label_count, sizeof *log->labels, compare_labels);
 }
 
-int ek_label_log_is_not(const struct ek_label_log *log, uint64_t image, int32_t group)
-{
-	const struct ek_label_not key = { image, group };
-
-	return log->not_count > 0 && bsearch(&key, log->nots, log->not_count, sizeof *log->nots, compare_nots) != NULL;
-}
-
 int ek_label_log_format(struct ek_buffer *out, const struct ek_label_log *log, const struct ek_label_act *act, int undo)
 {
 	int rc;

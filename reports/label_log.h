@@ -90,8 +90,6 @@ const struct ek_label_act *ek_label_log_newest(const struct ek_label_log *log, u
 
 /* What was said of an image, or NULL. */
 const struct ek_label *ek_label_log_find(const struct ek_label_log *log, uint64_t image);
-/* 1 if the image was passed over in search of the group. */
-int ek_label_log_is_not(const struct ek_label_log *log, uint64_t image, int32_t group);
 /* The index of a group, or -1. */
 int32_t ek_label_log_group(const struct ek_label_log *log, const char *name);
 

@@ -107,6 +107,18 @@ out:
 	return rc;
 }
 
+/* What was passed over in search of the group; while it has no label, also in search of others: who looks for two
+ * groups that nobody has met is not shown the same images twice. */
+static void fill_passed(uint8_t *passed, const struct ek_label_pool *p, const struct ek_label_log *log, int32_t group)
+{
+	for (size_t i = 0; i < log->not_count; i++) {
+		const uint64_t *at = bsearch(&log->nots[i].image, p->ids, p->count, sizeof *p->ids, compare_ids);
+
+		if (at != NULL && (log->nots[i].group == group || log->sizes[group] == 0))
+			passed[at - p->ids] = 1;
+	}
+}
+
 static int search(void *context, const struct ek_label_log *log, int32_t group, struct ek_label_proposal *out,
                   size_t most, size_t *count)
 {
@@ -118,8 +130,7 @@ static int search(void *context, const struct ek_label_log *log, int32_t group, 
 	EK_TRY(ek_alloc(&picks, most, sizeof *picks));
 	EK_TRY(ek_alloc(&passed, p->count, sizeof *passed));
 	fill_said(p, log);
-	for (size_t i = 0; i < p->count; i++)
-		passed[i] = ek_label_log_is_not(log, p->ids[i], group) != 0;
+	fill_passed(passed, p, log, group);
 	EK_TRY(ek_teach_search(picks, most, count, p->x, p->count, p->d, p->said, log->group_count, (size_t)group,
 	                       passed));
 	for (size_t i = 0; i < *count; i++)

@@ -294,6 +294,17 @@ def words_offer_groups(page, review):
     page.look("words")
 
 
+def two_groups_that_nobody_has_met(review):
+    """What is passed over in search of one does not come in search of the other."""
+    def sheet(group):
+        return [i["image"] for i in json.loads(review.ask("GET", f"/search/{group}")[1])["images"]]
+    first = sheet(0)
+    expect(len(first) == 24 and sheet(1) == first, "two groups without labels are looked for in different places")
+    review.ask("POST", "/label", {"by": "Anna", "images": first, "not": "fir"})
+    second = sheet(1)
+    expect(len(second) == 24 and not set(second) & set(first), "the same images come in search of another group")
+
+
 def with_components(review):
     """What tells images apart are the run's noise-whitened components, once it has them."""
     before = review.ask("GET", "/teach")
@@ -334,6 +345,7 @@ def main():
         code, said = review.stop()
         expect(code == 0 and "labelled" not in said, f"the end: {code} {said}")
         words_offer_groups(page, review)
+        two_groups_that_nobody_has_met(review)
         review.stop()
     finally:
         browser.close()

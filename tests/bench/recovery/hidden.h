@@ -46,7 +46,8 @@ int ek_hidden_views(float *out, const struct ek_hidden *h, const uint64_t *numbe
 /* numbers: [n] out, `*count` images that somebody labels who works with the page of `label`, the groups being named
  * beforehand: `budget` images in the page's order, a sheet after the other; then, `each` above 0, sheets of searches
  * for groups with fewer labels, of which only the images of the group are labelled, until all have `each` labels or
- * 60 images a group were looked at. looked: at how many images. */
+ * 60 images a group were looked at. What was passed over for one group comes again for another that has no label, which
+ * the page spares people. looked: at how many images. */
 int ek_hidden_page(uint64_t *numbers, uint64_t *count, uint64_t *looked, const struct ek_hidden *h, uint64_t budget,
                    uint64_t each);
 
