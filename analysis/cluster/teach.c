@@ -176,11 +176,12 @@ static int is_unmet(const size_t *sizes, size_t groups)
 static size_t pick_taught(struct ek_teach_pick *out, size_t most, const struct guess *guesses, size_t count,
                           const int32_t *said, char *taken, size_t *sizes, size_t groups)
 {
+	static const enum kind turns[] = { SURE, HARD }, seek[] = { UNLIKE, HARD, SURE };
 	const int unmet = is_unmet(sizes, groups);
 	size_t found = 0;
 
 	while (found < most) {
-		const enum kind kind = unmet ? (found % 3 == 2 ? SURE : UNLIKE) : found % 2 == 0 ? SURE : HARD;
+		const enum kind kind = unmet ? seek[found % 3] : turns[found % 2];
 		size_t smallest = groups, row;
 
 		for (size_t g = 0; g < groups; g++)

@@ -3,7 +3,7 @@
  * typical of different clusters (TypiClust, Hacohen, Dekel, Weinshall 2022: at few labels typical images teach more
  * than uncertain ones); then, in turn, the image most surely of the group with the fewest labels, so that rare groups
  * get theirs, and the image that is hardest to tell (smallest margin, Scheffer, Decomain, Wrobel 2001). While a group
- * has no label at all, two of three are images that are like no other group: those of the largest entropy.
+ * has no label at all, one of three is an image that is like no other group: the largest entropy.
  */
 #ifndef EK_CLUSTER_TEACH_H
 #define EK_CLUSTER_TEACH_H
