@@ -10,6 +10,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
+#include "rebalance/base/text.h"
 
 enum { IMAGES_PER_CLUSTER = 30, MOST_SEEDS = 5, COMPONENTS = 64 };
 
@@ -64,6 +65,7 @@ static void choose(struct ek_choice_of_k *out)
 {
 	double best = 0;
 	size_t at = 0;
+	char images[32];
 
 	for (size_t i = 0; i < out->count; i++)
 		best = fmax(best, out->curve[i].stability);
@@ -73,14 +75,15 @@ static void choose(struct ek_choice_of_k *out)
 	out->chosen = out->curve[at].k;
 	(void)snprintf(out->reason, sizeof out->reason,
 	               "%u is the largest number of clusters that %d seeds agree on at least %.0f %% as well as on the "
-	               "best number: mean ARI %.2f, best %.2f, over %llu images.",
+	               "best number: mean agreement (ARI) %.2f, best %.2f, over %s images.",
 	               out->chosen, thorough.seeds, near_best * 100, out->curve[at].stability, best,
-	               (unsigned long long)out->images);
+	               ek_text_count(images, out->images));
 }
 
 static void choose_default(struct ek_choice_of_k *out)
 {
 	size_t best = 0, at;
+	char images[32];
 
 	for (size_t i = 0; i < out->count; i++)
 		if (out->curve[i].stability > out->curve[best].stability)
@@ -93,16 +96,16 @@ static void choose_default(struct ek_choice_of_k *out)
 	if (out->curve[at].stability >= stable_from)
 		(void)snprintf(out->reason, sizeof out->reason,
 		               "%u is the largest number of clusters, up to %u, that comes out nearly the same with "
-		               "other seeds: mean ARI %.2f over %d seeds and %llu images.",
+		               "other seeds: mean agreement (ARI) %.2f over %d seeds and %s images.",
 		               out->chosen, (unsigned)EK_CHOOSE_DEFAULT, out->curve[at].stability, quick.seeds,
-		               (unsigned long long)out->images);
+		               ek_text_count(images, out->images));
 	else
 		(void)snprintf(
 			out->reason, sizeof out->reason,
 			"No number of clusters up to %u comes out nearly the same with other seeds; %u does best: "
-			"mean ARI %.2f over %d seeds and %llu images.",
+			"mean agreement (ARI) %.2f over %d seeds and %s images.",
 			(unsigned)EK_CHOOSE_DEFAULT, out->chosen, out->curve[at].stability, quick.seeds,
-			(unsigned long long)out->images);
+			ek_text_count(images, out->images));
 }
 
 /* Where images are few, or many of them the same: as many clusters as there can be, up to 4. */
