@@ -107,14 +107,15 @@ out:
 	return rc;
 }
 
-/* What was passed over in search of the group; while it has no label, also in search of others: who looks for two
- * groups that nobody has met is not shown the same images twice. */
+/* What was passed over in search of the group; while it has no label, also in search of others that have
+ * none: who looks for two groups that nobody has met is not shown the same images twice. */
 static void fill_passed(uint8_t *passed, const struct ek_label_pool *p, const struct ek_label_log *log, int32_t group)
 {
 	for (size_t i = 0; i < log->not_count; i++) {
 		const uint64_t *at = bsearch(&log->nots[i].image, p->ids, p->count, sizeof *p->ids, compare_ids);
+		const int32_t other = log->nots[i].group;
 
-		if (at != NULL && (log->nots[i].group == group || log->sizes[group] == 0))
+		if (at != NULL && (other == group || (log->sizes[group] == 0 && log->sizes[other] == 0)))
 			passed[at - p->ids] = 1;
 	}
 }

@@ -88,8 +88,9 @@ def search(clicker, truth, budget):
         if sheets == 0:
             clicker.click("document.querySelector('[data-mode=search]')")
             clicker.wait("!document.getElementById('search-tools').hidden")
-        sheet = clicker.sheet()
         wanted = clicker.browser.evaluate("document.getElementById('wanted').value")
+        clicker.wait(f"document.getElementById('live').textContent.startsWith({json.dumps('Looking for ' + wanted + ': ')})")
+        sheet = clicker.sheet()
         clicker.give([i for i, _ in sheet if truth[i] == wanted], wanted)
         looked += len(sheet)
         sheets += 1
