@@ -3,44 +3,11 @@
  * products. Built for sm_90a alone.
  */
 #include "train/nn/ops/images_cuda.h"
+#include "train/nn/ops/multiply_hopper.h"
 #include "train/nn/ops/tensor_cuda.h"
-
-typedef __nv_bfloat16 bf16;
 
 enum { THREADS = 256, GROUP = 128, STAGES = 6, LINE = 2 * EK_GRAM_DEPTH, TILE = EK_GRAM_SIDE * LINE };
 enum { ALIGNMENT = 1024, ROOM = STAGES * 2 * TILE + ALIGNMENT };
-
-/* Of a tile of 128-byte rows in the swizzle of that width; eight rows are 1,024 bytes. */
-static __device__ inline uint64_t describe(uint32_t address)
-{
-	return (uint64_t)((address & 0x3ffff) >> 4) | (uint64_t)1 << 16 | (uint64_t)(1024 >> 4) << 32 |
-	       (uint64_t)1 << 62;
-}
-
-/* d = d keep + a b', 64 rows by 128 columns, 16 deep. */
-static __device__ inline void multiply_wide(float (&d)[64], uint64_t a, uint64_t b, int keep)
-{
-	asm volatile("{\n"
-	             ".reg .pred keep;\n"
-	             "setp.ne.b32 keep, %66, 0;\n"
-	             "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
-	             "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-	             "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-	             "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-	             "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
-	             "%64, %65, keep, 1, 1, 0, 0;\n"
-	             "}\n"
-	             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]),
-	               "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]),
-	               "+f"(d[15]), "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]),
-	               "+f"(d[22]), "+f"(d[23]), "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]),
-	               "+f"(d[29]), "+f"(d[30]), "+f"(d[31]), "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]),
-	               "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39]), "+f"(d[40]), "+f"(d[41]), "+f"(d[42]),
-	               "+f"(d[43]), "+f"(d[44]), "+f"(d[45]), "+f"(d[46]), "+f"(d[47]), "+f"(d[48]), "+f"(d[49]),
-	               "+f"(d[50]), "+f"(d[51]), "+f"(d[52]), "+f"(d[53]), "+f"(d[54]), "+f"(d[55]), "+f"(d[56]),
-	               "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]), "+f"(d[61]), "+f"(d[62]), "+f"(d[63])
-	             : "l"(a), "l"(b), "r"(keep));
-}
 
 /* One lot of products may run on while the next is begun: its stage is filled again one chunk later. */
 static __global__ void __launch_bounds__(THREADS, 1) multiply_grams(ek_image_gram g)
@@ -71,20 +38,19 @@ static __global__ void __launch_bounds__(THREADS, 1) multiply_grams(ek_image_gra
 			const uint64_t b = describe(stage + (first[0] == first[1] ? 0 : TILE));
 
 			copies_wait<STAGES - 3>();
-			asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+			show_copies();
 			__syncthreads();
 			fetch(c + STAGES - 2);
-			asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+			multiplied_from_here();
 #pragma unroll
 			for (int deep = 0; deep < EK_GRAM_DEPTH / 16; deep++)
-				multiply_wide(sum[which], a + 2 * deep, b + 2 * deep, i + deep > 0);
-			asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-			asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
+				multiply_behind<EK_GRAM_SIDE, false>(sum[which], a + 2 * deep, b + 2 * deep,
+				                                     i + deep > 0);
+			multiply_marked();
+			products_wait<1>();
 		}
-	asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
-#pragma unroll
-	for (int i = 0; i < 128; i++)
-		asm volatile("" : "+f"(sum[i / 64][i % 64])::"memory");
+	settle_sums(sum[0]);
+	settle_sums(sum[1]);
 #pragma unroll
 	for (int i = 0; i < 64; i += 4)
 		square += ek_gram_part(g, sum[0] + i, sum[1] + i);

@@ -9,12 +9,15 @@
 
 /* Of a tile of 128-byte rows in the order of their pieces that the instruction calls its 128-byte swizzle; eight rows
  * are 1,024 bytes. Turned: a row is what is added up; beyond its 64 numbers a tile goes on `apart` bytes further. */
+static __device__ inline uint64_t describe(uint32_t address, unsigned apart = 16)
+{
+	return (uint64_t)((address & 0x3ffff) >> 4) | (uint64_t)(apart >> 4) << 16 | (uint64_t)(1024 >> 4) << 32 |
+	       (uint64_t)1 << 62;
+}
+
 static __device__ inline uint64_t describe(const bf16 *tile, unsigned apart = 16)
 {
-	const uint64_t address = (uint64_t)__cvta_generic_to_shared(tile);
-
-	return (address & 0x3ffff) >> 4 | (uint64_t)(apart >> 4) << 16 | (uint64_t)(1024 >> 4) << 32 |
-	       (uint64_t)1 << 62;
+	return describe((uint32_t)__cvta_generic_to_shared(tile), apart);
 }
 
 /* sums [64, COLUMNS] = sums · keep + a [64, 16] · b' [COLUMNS, 16], in the background; turned: both are. */
