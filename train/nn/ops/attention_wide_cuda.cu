@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "train/nn/ops/attention_wide_cuda.h"
+#include "train/nn/ops/matmul_cuda.h"
 
 /* Products of [tokens, width] and [tokens, tokens]. scores, slopes: of queries and keys, of the result's gradient and
  * values. */
@@ -14,17 +15,12 @@ enum { SCORES, SLOPES, RESULT, VALUES, QUERIES, KEYS, PRODUCTS };
 
 enum { ROOM = 256 << 20 }; /* bytes of the scores of the images of a call, unless one image has more */
 
-struct product {
-	cublasLtMatmulDesc_t what;
-	cublasLtMatrixLayout_t a, b, d;
-	cublasLtMatmulAlgo_t algorithm;
-	float beta;
-};
+typedef ek_matmul product;
 
 struct plan {
 	ek_cuda_plan head;
 	const ek_cublaslt *lt;
-	struct product products[PRODUCTS];
+	product products[PRODUCTS];
 	int images; /* of a call */
 };
 
@@ -49,13 +45,8 @@ static void release(ek_cuda_plan *head)
 {
 	plan *p = (plan *)head;
 
-	for (product &q : p->products) {
-		if (q.what != NULL)
-			p->lt->MatmulDescDestroy(q.what);
-		for (cublasLtMatrixLayout_t l : { q.a, q.b, q.d })
-			if (l != NULL)
-				p->lt->MatrixLayoutDestroy(l);
-	}
+	for (const product &q : p->products)
+		ek_matmul_release(p->lt, q);
 }
 
 /* One of each image: a matrix as the library sees it, [rows, columns], `stride` numbers from column to column. */

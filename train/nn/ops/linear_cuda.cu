@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "train/nn/ops/images_cuda.h"
+#include "train/nn/ops/matmul_cuda.h"
 
 enum { FORWARD, DATA, WEIGHTS, DIRECTION, PRODUCTS };
 enum { CANDIDATES = 8, MANY_ROWS = 1 << 14 };
@@ -18,19 +19,13 @@ enum { CANDIDATES = 8, MANY_ROWS = 1 << 14 };
 enum { MADE_ROOM = 32 << 20 };
 static const double made_cost = 1400;
 
-/* d [m, n] = or += a · b, column by column. */
-struct product {
-	cublasLtMatmulDesc_t what;
-	cublasLtMatrixLayout_t a, b, d;
-	cublasLtMatmulAlgo_t algorithm;
-	float beta;
-};
+typedef ek_matmul product; /* d [m, n] = or += a · b */
 
 struct plan {
 	ek_cuda_plan head;
 	int apart; /* bias, what is added, and activation are not the library's to do */
 	const ek_cublaslt *lt;
-	struct product products[PRODUCTS];
+	product products[PRODUCTS];
 };
 
 struct sizes {
@@ -43,21 +38,12 @@ static sizes sizes_of(const ek_net *net, const ek_net_op *op)
 		 (size_t)op->of.linear.outputs };
 }
 
-static void release_product(const ek_cublaslt *lt, const product &q)
-{
-	if (q.what != NULL)
-		lt->MatmulDescDestroy(q.what);
-	for (cublasLtMatrixLayout_t l : { q.a, q.b, q.d })
-		if (l != NULL)
-			lt->MatrixLayoutDestroy(l);
-}
-
 static void release(ek_cuda_plan *head)
 {
 	plan *p = (plan *)head;
 
 	for (const product &q : p->products)
-		release_product(p->lt, q);
+		ek_matmul_release(p->lt, q);
 }
 
 static cudaDataType_t type_of(int bf16)
@@ -620,7 +606,7 @@ static int plan_gradients(product *q, const ek_cublaslt *lt, const sizes &z, con
 {
 	const size_t rows = (size_t)p->rows, size = p->x.bf16 ? sizeof(ek_bf16) : sizeof(float);
 
-	release_product(lt, *q);
+	ek_matmul_release(lt, *q);
 	*q = {};
 	return make(q, lt,
 	            { z.inputs, z.outputs, rows, CUBLAS_OP_N, CUBLAS_OP_T, p->x.bf16, 0, CUBLASLT_EPILOGUE_DEFAULT, 0,
@@ -650,7 +636,7 @@ static int make_gradients(ek_net_state *s, const ek_net_op *op, const ek_image_p
 		EK_TRY(ek_cuda_made_weights(m, made, ek_net_direction(s, op, 0), first, count));
 	}
 out:
-	release_product(lt, q);
+	ek_matmul_release(lt, q);
 	return rc;
 }
 
