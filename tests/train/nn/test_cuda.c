@@ -57,7 +57,9 @@ static void run_once(const struct net_case *c, enum ek_nn_precision precision, i
 	assert_ok(ek_net_state_new(&s, t.s.net));
 	got = ref_poisoned(t.count);
 	net_trial_run(&t, s, got);
-	assert_true(ref_is_whole(got, t.count));
+	for (size_t i = 0; i < (mode == EK_NET_FORWARD ? t.outputs : t.count); i++)
+		if (isnan(got[i]))
+			fail_msg("%s: result %zu is no number", c->name, i);
 	free(got);
 	ek_net_state_free(s);
 	net_trial_free(&t);
