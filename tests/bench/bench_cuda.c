@@ -184,36 +184,86 @@ out:
 	return rc;
 }
 
+/* A net that evaluates the batch. */
+struct evaluation {
+	struct ek_net *net;
+	struct ek_net_state *s;
+	int out;
+};
+
+static void evaluation_free(struct evaluation *e)
+{
+	ek_net_state_free(e->s);
+	ek_net_free(e->net);
+}
+
+static int build_evaluation(struct evaluation *e, const struct run *r, enum ek_nn_precision precision)
+{
+	const struct ek_net_shape shape = { r->config.side, r->config.side, r->config.channels };
+	int rc, x, t, labels;
+	float *times;
+
+	EK_TRY(ek_net_new(&e->net, r->task.params, precision, r->batch));
+	EK_TRY(x = ek_net_input(e->net, shape));
+	EK_TRY(t = ek_net_input(e->net, (struct ek_net_shape){ 1, 1, 1 }));
+	EK_TRY(labels = ek_net_input_ids(e->net));
+	EK_TRY(e->out = ek_sit_build(e->net, r->task.params, &r->config, x, t, labels));
+	EK_TRY(ek_net_output(e->net, e->out));
+	EK_TRY(ek_net_finish(e->net, EK_NET_FORWARD));
+	EK_TRY(ek_net_load_from(e->net, r->store, EK_VALUES));
+	EK_TRY(ek_net_state_new(&e->s, e->net));
+	memcpy(ek_net_stage(e->s, x), r->data, (size_t)r->batch * ek_net_elements(e->net, x) * sizeof *r->data);
+	times = ek_net_stage(e->s, t);
+	for (int i = 0; i < r->batch; i++)
+		times[i] = ((float)i + 0.5f) / (float)r->batch;
+	ek_net_clear_inputs(e->s, r->batch);
+out:
+	return rc;
+}
+
+/* How far an evaluation's results are from those in float32, of their norm. */
+static int error_of(double *error, const struct run *r, struct evaluation *e)
+{
+	const size_t count = (size_t)r->batch * ek_net_elements(e->net, e->out);
+	struct evaluation exact = { 0 };
+	double off = 0, norm = 0;
+	const float *a, *b;
+	int rc;
+
+	EK_TRY(build_evaluation(&exact, r, EK_NN_F32));
+	EK_TRY(ek_net_forward(exact.s));
+	a = ek_net_view(e->s, e->out);
+	b = ek_net_view(exact.s, exact.out);
+	for (size_t i = 0; i < count; i++) {
+		off += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+		norm += (double)b[i] * (double)b[i];
+	}
+	*error = sqrt(off / norm);
+out:
+	evaluation_free(&exact);
+	return rc;
+}
+
 static int time_sampling(struct run *r, const char *name, int steps)
 {
-	struct ek_net *net = NULL;
-	struct ek_net_state *s = NULL;
-	double start = 0;
-	int rc, x, t, labels, out;
+	struct evaluation e = { 0 };
+	double start = 0, error;
+	int rc;
 
-	EK_TRY(ek_net_new(&net, r->task.params, EK_NN_BF16, r->batch));
-	EK_TRY(x = ek_net_input(net, (struct ek_net_shape){ r->config.side, r->config.side, r->config.channels }));
-	EK_TRY(t = ek_net_input(net, (struct ek_net_shape){ 1, 1, 1 }));
-	EK_TRY(labels = ek_net_input_ids(net));
-	EK_TRY(out = ek_sit_build(net, r->task.params, &r->config, x, t, labels));
-	EK_TRY(ek_net_output(net, out));
-	EK_TRY(ek_net_finish(net, EK_NET_FORWARD));
-	EK_TRY(ek_net_load_from(net, r->store, EK_VALUES));
-	EK_TRY(ek_net_state_new(&s, net));
-	memcpy(ek_net_stage(s, x), r->data, (size_t)r->batch * ek_net_elements(net, x) * sizeof *r->data);
-	ek_net_clear_inputs(s, r->batch);
+	EK_TRY(build_evaluation(&e, r, EK_NN_BF16));
 	for (int i = 0; i < WARMUP + steps; i++) {
 		if (i == WARMUP)
 			start = clock_of_device(r);
-		EK_TRY(ek_net_forward(s));
+		EK_TRY(ek_net_forward(e.s));
 	}
 	start = (clock_of_device(r) - start) / steps;
-	printf("sample %s batch %d: %.0f evaluations of an image a second (%.2f ms), its operators alone:\n", name,
-	       r->batch, r->batch / start, 1e3 * start);
-	EK_TRY(ek_bench_operators(s, NULL, r->each));
+	EK_TRY(error_of(&error, r, &e));
+	printf("sample %s batch %d: %.0f evaluations of an image a second (%.2f ms), off float32 by %.2g; its "
+	       "operators alone:\n",
+	       name, r->batch, r->batch / start, 1e3 * start, error);
+	EK_TRY(ek_bench_operators(e.s, NULL, r->each));
 out:
-	ek_net_state_free(s);
-	ek_net_free(net);
+	evaluation_free(&e);
 	return rc;
 }
 

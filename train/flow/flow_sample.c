@@ -6,6 +6,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
+#include "train/nn/device.h"
 #include "train/nn/runner.h"
 
 struct ek_flow_sampler {
@@ -22,6 +23,8 @@ static int build(struct ek_flow_sampler *s, const struct ek_params *params, enum
 	int rc;
 
 	EK_TRY(ek_net_new(&s->net, params, precision, s->batch));
+	if (ek_device_takes_batches()) /* memory is what a GPU waits for between products */
+		ek_net_narrow_stream(s->net);
 	EK_TRY(s->x = ek_net_input(s->net, (struct ek_net_shape){ c->side, c->side, c->channels }));
 	EK_TRY(s->t = ek_net_input(s->net, (struct ek_net_shape){ 1, 1, 1 }));
 	EK_TRY(s->labels = ek_net_input_ids(s->net));

@@ -134,9 +134,16 @@ struct ek_net_layer_norm {
 int ek_net_layer_norm(struct ek_net *net, int x, const struct ek_net_layer_norm *norm);
 
 /*
+ * What is added up from block to block, the stream, is float32; in a bf16 net bfloat16 for layers that are added after
+ * this: half the bytes, and each sum is rounded.
+ */
+void ek_net_narrow_stream(struct ek_net *net);
+
+/*
  * One pass of a DiT block: stream = x + gate · branch; normal = LayerNorm(stream) (1 + scale) + shift, the norm without
  * parameters. gate, shift and scale are features of `vector` [1, 1, …] starting at these numbers. `branch` 0: stream
- * is x. `normal` NULL: only the stream is wanted. x and stream are float32.
+ * is x. `normal` NULL: only the stream is wanted. x and stream are of the
+ * stream's type.
  */
 struct ek_net_modulate {
 	int branch, vector;
@@ -158,7 +165,7 @@ int ek_net_softmax(struct ek_net *net, int x);
 
 /* a + b, shapes equal. float32 if `a` is. */
 int ek_net_add(struct ek_net *net, int a, int b);
-/* x + parameter [1, rows, channels]; the result is float32. */
+/* x + parameter [1, rows, channels]; the result is of the stream's type. */
 int ek_net_positions(struct ek_net *net, int x, int parameter);
 /* Row ids[i] of a parameter [count, features]; ids out of range are a programming error. float32. */
 int ek_net_embedding(struct ek_net *net, int ids, int parameter);

@@ -104,7 +104,7 @@ struct ek_net_code {
 struct ek_net {
 	const struct ek_device *device;
 	const struct ek_params *params;
-	enum ek_nn_type type;
+	enum ek_nn_type type, stream; /* stream: of modulate and positions */
 	enum ek_net_mode mode;
 	/* For layers that are added. */
 	const struct ek_params *table;

@@ -342,17 +342,22 @@ out:
 	return rc;
 }
 
+void ek_net_narrow_stream(struct ek_net *net)
+{
+	net->stream = net->type;
+}
+
 int ek_net_modulate(struct ek_net *net, int x, const struct ek_net_modulate *m, int *stream, int *normal)
 {
 	struct ek_net_op op = { .kind = EK_NET_MODULATE, .parameters = { -1, -1 }, .of.modulate = *m };
-	const enum ek_nn_type types[2] = { EK_NN_FLOAT32, net->type };
+	const enum ek_nn_type types[2] = { net->stream, net->type };
 	const int gated = m->branch > 0, first = gated ? 0 : 1;
 	struct ek_net_shape shapes[2];
 	int rc, numbers[2] = { 0 };
 
 	EK_TRY(check_modulate(net, x, m, normal != NULL));
 	shapes[0] = shapes[1] = net->values[x].shape;
-	EK_TRY(x = ek_net_cast(net, x, EK_NN_FLOAT32));
+	EK_TRY(x = ek_net_cast(net, x, net->stream));
 	EK_TRY(op.inputs[2] = ek_net_cast(net, m->vector, EK_NN_FLOAT32));
 	op.inputs[0] = x;
 	op.inputs[1] = m->branch;
@@ -451,7 +456,7 @@ int ek_net_positions(struct ek_net *net, int x, int parameter)
 	                                  .inputs = { x },
 	                                  .parameters = { parameter, -1 },
 	                                  .counts = { ek_net_elements(net, x) } },
-	             net->values[x].shape, EK_NN_FLOAT32);
+	             net->values[x].shape, net->stream);
 out:
 	return rc;
 }

@@ -161,12 +161,15 @@ static int layer_norm(struct net_subject *s, const int *n)
 	return output(s, ek_net_layer_norm(s->net, x, &norm));
 }
 
-/* tokens, features, with a branch, stream is an output, normal is one, nothing is between the parts of the vector */
+/* tokens, features, with a branch, stream is an output, normal is one, nothing is between the parts of the vector, a
+ * narrow stream */
 static int modulate(struct net_subject *s, const int *n)
 {
 	const int gap = !n[5], x = with_gradient(s, n[0], 1, n[1]), vector = with_gradient(s, 1, 1, 3 * n[1] + 2 * gap);
 	int rc, stream, normal;
 
+	if (n[6])
+		ek_net_narrow_stream(s->net);
 	EK_TRY(ek_net_modulate(s->net, x,
 	                       &(struct ek_net_modulate){ .branch = n[2] ? with_gradient(s, n[0], 1, n[1]) : 0,
 	                                                  .vector = vector,
@@ -225,9 +228,13 @@ static int add(struct net_subject *s, const int *n)
 	return output(s, ek_net_add(s->net, a, n[2] ? a : b));
 }
 
+/* rows, channels, a narrow stream */
 static int positions(struct net_subject *s, const int *n)
 {
 	const int x = with_gradient(s, n[0], 1, n[1]);
+
+	if (n[2])
+		ek_net_narrow_stream(s->net);
 
 	return output(s, ek_net_positions(s->net, x, parameter(s, 1, n[0], n[1], 0, 1)));
 }
@@ -549,7 +556,8 @@ out:
 	return rc;
 }
 
-/* A transformer of two DiT blocks on patches: side in patches, features, heads, channels of a patch of 2 × 2 */
+/* A transformer of two DiT blocks on patches: side in patches, features, heads, channels of a patch of 2 × 2, a narrow
+ * stream */
 static int transformer(struct net_subject *s, const int *n)
 {
 	const int d = n[1], tokens = n[0] * n[0], patch = plain_input(s, n[0], n[0], 4 * n[3]);
@@ -557,6 +565,8 @@ static int transformer(struct net_subject *s, const int *n)
 	struct ek_net *net = s->net;
 	int rc, c, ada, stream, normal;
 
+	if (n[4])
+		ek_net_narrow_stream(net);
 	EK_TRY(c = dense(s, ek_net_times(net, time, 8, 100), d, 0));
 	EK_TRY(c = dense(s, ek_net_activation(net, c, EK_NN_SILU), d, 1));
 	EK_TRY(c = ek_net_add(net, c, ek_net_embedding(net, ids_input(s, 5), parameter(s, 5, d, 0, 0, 1))));
@@ -714,6 +724,11 @@ const struct net_case net_cases[] = {
 	{ "modulate, aligned, norm only", modulate, { 33, 384, 0, 0, 1, 1 }, 0 },
 	{ "modulate, aligned, stream not used", modulate, { 9, 768, 1, 0, 1, 1 }, 0 },
 	{ "modulate, aligned, widest", modulate, { 9, 1152, 1, 1, 1, 1 }, 0 },
+	{ "modulate, narrow stream", modulate, { 7, 5, 1, 1, 1, 0, 1 }, 0 },
+	{ "modulate, narrow stream, norm only", modulate, { 33, 384, 0, 0, 1, 1, 1 }, 0 },
+	{ "modulate, narrow stream, aligned", modulate, { 150, 192, 1, 1, 1, 1, 1 }, 0 },
+	{ "modulate, narrow stream, not used", modulate, { 9, 768, 1, 0, 1, 1, 1 }, 0 },
+	{ "modulate, narrow stream, widest", modulate, { 9, 1152, 1, 1, 1, 1, 1 }, 0 },
 	{ "attention", attention, { 1, 7, 3, 5 }, 0 },
 	{ "attention, one token", attention, { 1, 1, 1, 7 }, 0 },
 	{ "attention, 11 x 5", attention, { 11, 5, 2, 13 }, 0 },
@@ -742,6 +757,8 @@ const struct net_case net_cases[] = {
 	{ "add, shared gradient", add, { 7, 5, 0, 1 }, NET_CASE_COMPOSED },
 	{ "add, both the same, shared gradient", add, { 7, 5, 1, 1 }, NET_CASE_COMPOSED },
 	{ "positions", positions, { 13, 117 }, 0 },
+	{ "positions, narrow stream", positions, { 13, 117, 1 }, 0 },
+	{ "positions, narrow stream, aligned", positions, { 16, 64, 1 }, 0 },
 	{ "embedding", embedding, { 5, 13 }, 0 },
 	{ "times", times, { 26, 100 }, NET_CASE_KINKS },
 	{ "upsample", upsample, { 5, 7, 11 }, 0 },
@@ -794,6 +811,7 @@ const struct net_case net_cases[] = {
 	{ "joined, an output", joined, { 5, 7, 1, 1 }, NET_CASE_COMPOSED },
 	{ "shared", shared, { 7, 5 }, NET_CASE_COMPOSED },
 	{ "transformer", transformer, { 3, 12, 3, 2 }, NET_CASE_COMPOSED },
+	{ "transformer, narrow stream", transformer, { 3, 24, 3, 2, 1 }, NET_CASE_COMPOSED },
 	{ "classifier", classifier, { 5, 3, 11 }, NET_CASE_COMPOSED },
 	{ "autoencoder", autoencoder, { 6, 4, 3, 2 }, NET_CASE_COMPOSED },
 };

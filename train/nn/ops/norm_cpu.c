@@ -7,12 +7,12 @@
 /* statistics: mean and inverse deviation. */
 #define ROW(x, scale, base, n, statistics) ((struct ek_net_row){ x, scale, n, (statistics)[0], (statistics)[1], base })
 
-/* Modulation. Saved: mean and inverse deviation of each row. Scratch: four rows. */
+/* Modulation. Saved: mean and inverse deviation of each row. Scratch: five rows. */
 
 static int prepare_modulate(struct ek_net *net, struct ek_net_op *op)
 {
 	op->saved = 2 * sizeof(float) * ek_net_rows(net, op->inputs[0]);
-	op->scratch = 4 * sizeof(float) * ek_net_channel_count(net, op->inputs[0]);
+	op->scratch = 5 * sizeof(float) * ek_net_channel_count(net, op->inputs[0]);
 	return 0;
 }
 
@@ -28,21 +28,25 @@ static int forward_modulate(struct ek_net_state *s, const struct ek_net_op *op)
 	const struct ek_net_modulate *m = &op->of.modulate;
 	const size_t rows = ek_net_rows(s->net, op->inputs[0]), n = ek_net_channel_count(s->net, op->inputs[0]);
 	const size_t per_image = rows / (size_t)s->net->batch, width = ek_net_channel_count(s->net, op->inputs[2]);
-	const float *x = ek_net_in(s, op, 0), *vectors = ek_net_in(s, op, 2);
+	const enum ek_nn_type of_stream = ek_net_in_type(s->net, op, 0);
+	const float *vectors = ek_net_in(s, op, 2);
 	const int y = normal_output(op);
 	float *buffer = (float *)(void *)s->scratch, *saved = ek_net_saved(s, op);
 	void *normal = op->outputs[y] > 0 ? ek_net_out(s, op, y) : NULL;
-	float *stream = op->inputs[1] > 0 ? ek_net_out(s, op, 0) : NULL;
+	void *stream = op->inputs[1] > 0 ? ek_net_out(s, op, 0) : NULL;
 
 	for (size_t i = 0; i < rows; i++) {
-		const float *row = x + i * n, *vector = vectors + i / per_image * width;
+		const float *row = ek_net_load_floats(ek_net_in(s, op, 0), of_stream, i * n, n, buffer + n);
+		const float *vector = vectors + i / per_image * width;
 
 		if (stream != NULL) {
 			const float *branch = ek_net_load_floats(ek_net_in(s, op, 1), ek_net_in_type(s->net, op, 1),
 			                                         i * n, n, buffer);
+			float *sum = ek_net_floats_at(stream, of_stream, i * n, 0, buffer + 2 * n);
 
-			k->gate(stream + i * n, row, vector + m->gate, branch, n);
-			row = stream + i * n;
+			k->gate(sum, row, vector + m->gate, branch, n);
+			ek_net_store_floats(stream, of_stream, i * n, n, sum, 0);
+			row = ek_net_load_floats(stream, of_stream, i * n, n, buffer + n);
 		}
 		if (normal != NULL) {
 			const enum ek_nn_type type = ek_net_out_type(s->net, op, y);
@@ -65,11 +69,12 @@ static int backward_modulate(struct ek_net_state *s, const struct ek_net_op *op)
 	const size_t rows = ek_net_rows(net, op->inputs[0]), n = ek_net_channel_count(net, op->inputs[0]);
 	const size_t per_image = rows / (size_t)net->batch, width = ek_net_channel_count(net, op->inputs[2]);
 	const int y = normal_output(op), gated = op->inputs[1] > 0;
-	const float *x = gated ? ek_net_out(s, op, 0) : ek_net_in(s, op, 0), *vectors = ek_net_in(s, op, 2);
-	const float *saved = ek_net_saved(s, op), *dstream = gated ? ek_net_grad_out(s, op, 0) : NULL;
-	const void *dnormal = ek_net_grad_out(s, op, y);
-	float *buffer = (float *)(void *)s->scratch, *dx = ek_net_grad_in(s, op, 0),
-	      *dbranch = ek_net_grad_in(s, op, 1);
+	const enum ek_nn_type of_stream = ek_net_in_type(net, op, 0);
+	const void *x = gated ? ek_net_out(s, op, 0) : ek_net_in(s, op, 0);
+	const float *vectors = ek_net_in(s, op, 2), *saved = ek_net_saved(s, op);
+	const void *dnormal = ek_net_grad_out(s, op, y), *dstream = gated ? ek_net_grad_out(s, op, 0) : NULL;
+	void *dx = ek_net_grad_in(s, op, 0), *dbranch = ek_net_grad_in(s, op, 1);
+	float *buffer = (float *)(void *)s->scratch;
 	float *dvectors = ek_net_grad_in(s, op, 2), *unused = buffer + 3 * n;
 
 	if (dvectors != NULL && !op->adds[2])
@@ -77,19 +82,24 @@ static int backward_modulate(struct ek_net_state *s, const struct ek_net_op *op)
 	for (size_t i = 0; i < rows; i++) {
 		const float *vector = vectors + i / per_image * width;
 		float *dvector = dvectors != NULL ? dvectors + i / per_image * width : NULL;
-		float *row = op->aliased[0] ? dx + i * n : buffer + n; /* the gradient of the stream */
+		/* The gradient of the stream. */
+		float *row = op->aliased[0] ? ek_net_floats_at(dx, of_stream, i * n, 0, buffer + n) : buffer + n;
 
-		if (!op->aliased[0] && dstream != NULL)
-			memcpy(row, dstream + i * n, n * sizeof *row);
-		else if (!op->aliased[0])
+		if (op->aliased[0])
+			(void)ek_net_load_floats(dx, of_stream, i * n, n, row);
+		else if (dstream != NULL)
+			ek_net_copy(row, EK_NN_FLOAT32, 0, dstream, of_stream, i * n, n, 0);
+		else
 			memset(row, 0, n * sizeof *row);
 		if (dnormal != NULL)
 			k->modulate_backward(row, dvector != NULL ? dvector + m->scale : unused,
 			                     dvector != NULL ? dvector + m->shift : unused,
 			                     ek_net_load_floats(dnormal, ek_net_out_type(net, op, y), i * n, n, buffer),
-			                     &ROW(x + i * n, vector + m->scale, 1, n, saved + 2 * i), buffer + 2 * n);
-		if (dx != NULL && !op->aliased[0])
-			ek_net_store_floats(dx, EK_NN_FLOAT32, i * n, n, row, op->adds[0]);
+			                     &ROW(ek_net_load_floats(x, of_stream, i * n, n, buffer + 4 * n),
+			                          vector + m->scale, 1, n, saved + 2 * i),
+			                     buffer + 2 * n);
+		if (dx != NULL)
+			ek_net_store_floats(dx, of_stream, i * n, n, row, op->adds[0]);
 		if (gated && (dbranch != NULL || dvector != NULL)) {
 			const enum ek_nn_type type = ek_net_in_type(net, op, 1);
 			const float *branch = ek_net_load_floats(ek_net_in(s, op, 1), type, i * n, n, buffer);

@@ -139,6 +139,9 @@ template <int VEC, int PARTS> static __global__ void __launch_bounds__(WARPS * 3
 			for (int i = 0; i < VEC; i++)
 				x[k * VEC + i] = x[k * VEC + i] + gate[i] * branch[i];
 			put_some<VEC>(m.stream, at + j, x + k * VEC);
+			if (m.stream.bf16)
+				for (int i = 0; i < VEC; i++)
+					x[k * VEC + i] = __bfloat162float(__float2bfloat16_rn(x[k * VEC + i]));
 		}
 		for (int i = 0; i < VEC; i++)
 			sum += x[k * VEC + i];
@@ -286,11 +289,11 @@ template <int VEC> static __global__ void __maxnreg__(112) normalise_backward(no
 }
 
 /*
- * The same where the stream is float32 and all else bfloat16, as in training: types known, so that loads go out
- * together. Rows of a stripe go to warps in turn, the image's vectors lie in shared memory. In backward a warp has its
+ * The same where all is bfloat16 but perhaps the stream, which is STREAM's: types known, so that loads go out together.
+ * Rows of a stripe go to warps in turn, the image's vectors lie in shared memory. In backward a warp has its
  * next row copied to shared memory while it works on this one, and a lane keeps its columns' sums to the end.
  */
-enum { MIXED_WARPS = 8, MIXED_STRIPE = 128, MIXED_BLOCKS = 3 };
+enum { MIXED_WARPS = 8, MIXED_STRIPE = 128, MIXED_BLOCKS = 3, NARROW_BLOCKS = 4 };
 
 static __device__ inline void unpack4(float out[4], uint2 raw)
 {
@@ -305,8 +308,40 @@ static __device__ inline uint2 pack4(const float x[4])
 	return make_uint2(ek_pair(x[0], x[1]), ek_pair(x[2], x[3]));
 }
 
+/* Four numbers of a stream as they lie. */
+typedef float4 wide;
+typedef uint2 narrow;
+
+static __device__ inline float4 floats_of(wide x)
+{
+	return x;
+}
+
+static __device__ inline float4 floats_of(narrow x)
+{
+	float four[4];
+
+	unpack4(four, x);
+	return make_float4(four[0], four[1], four[2], four[3]);
+}
+
+/* The number as it lies there. */
+static __device__ inline float4 put_four(wide *to, float4 x)
+{
+	*to = x;
+	return x;
+}
+
+static __device__ inline float4 put_four(narrow *to, float4 x)
+{
+	const narrow low = make_uint2(ek_pair(x.x, x.y), ek_pair(x.z, x.w));
+
+	*to = low;
+	return floats_of(low);
+}
+
 /* One row, by vectors in shared memory: weight, base added, bias, gate. */
-template <int PARTS, int GATED>
+template <typename STREAM, int PARTS, int GATED>
 static __device__ inline void normalise_row(const norm_pass &m, size_t row, const float *vectors)
 {
 	enum { VEC = 4 };
@@ -316,7 +351,7 @@ static __device__ inline void normalise_row(const norm_pass &m, size_t row, cons
 	uint2 branch[PARTS] = {};
 	float sum = 0, squares = 0, mean, inverse;
 
-	OWN(j, k, m.n, { x[k] = __ldcs((const float4 *)((const float *)m.x.x + at + j)); })
+	OWN(j, k, m.n, { x[k] = floats_of(__ldcs((const STREAM *)m.x.x + (at + j) / VEC)); })
 	if (GATED)
 		OWN(j, k, m.n, { branch[k] = __ldcs((const uint2 *)((const __nv_bfloat16 *)m.branch.x + at + j)); })
 	OWN(j, k, m.n, {
@@ -329,7 +364,7 @@ static __device__ inline void normalise_row(const norm_pass &m, size_t row, cons
 			x[k].y += gate.y * b[1];
 			x[k].z += gate.z * b[2];
 			x[k].w += gate.w * b[3];
-			*(float4 *)((float *)m.stream.x + at + j) = x[k];
+			x[k] = put_four((STREAM *)m.stream.x + (at + j) / VEC, x[k]);
 		}
 		sum += x[k].x + x[k].y + (x[k].z + x[k].w);
 	})
@@ -354,8 +389,11 @@ static __device__ inline void normalise_row(const norm_pass &m, size_t row, cons
 }
 
 /* As many blocks as run at a time, each an equal share of all rows, image after image: an image's vectors come once. */
-template <int PARTS, int GATED>
-static __global__ void __launch_bounds__(WARPS * 32, MIXED_BLOCKS) normalise_mixed(norm_pass m)
+template <typename STREAM, int PARTS>
+static constexpr int mixed_blocks = sizeof(STREAM) == sizeof(narrow) && PARTS <= 3 ? NARROW_BLOCKS : MIXED_BLOCKS;
+
+template <typename STREAM, int PARTS, int GATED>
+static __global__ void __launch_bounds__(WARPS * 32, mixed_blocks<STREAM, PARTS>) normalise_mixed(norm_pass m)
 {
 	extern __shared__ __align__(16) float shared[];
 	const size_t end = (blockIdx.x + 1) * m.rows / gridDim.x;
@@ -373,7 +411,7 @@ static __global__ void __launch_bounds__(WARPS * 32, MIXED_BLOCKS) normalise_mix
 		}
 		__syncthreads();
 		for (size_t row = first + threadIdx.x / 32; row < last; row += WARPS)
-			normalise_row<PARTS, GATED>(m, row, shared);
+			normalise_row<STREAM, PARTS, GATED>(m, row, shared);
 	}
 }
 
@@ -392,31 +430,39 @@ template <int CHUNKS> static __device__ inline void copy_row(void *shared, const
 	}
 }
 
-/* A row in shared memory: x, the stream's gradient, float32; the norm's gradient, the branch. */
-struct mixed_row {
-	float *x, *dstream;
-	__nv_bfloat16 *dnormal, *branch;
+/* A row in shared memory, by fours: x, the stream's gradient, the norm's, the branch. */
+template <typename STREAM> struct mixed_row {
+	STREAM *x, *dstream;
+	uint2 *dnormal, *branch;
 };
 
-static __device__ inline mixed_row row_at(float *place, size_t n)
+/* Bytes of it. */
+template <typename STREAM> static __host__ __device__ constexpr size_t row_bytes(size_t n)
 {
-	__nv_bfloat16 *rest = (__nv_bfloat16 *)(place + 2 * n);
-
-	return { place, place + n, rest, rest + n };
+	return (2 * sizeof(STREAM) + 2 * sizeof(uint2)) * n / 4;
 }
 
-template <int PARTS>
-static __device__ inline void fetch_row(mixed_row to, const norm_pass &m, const gradients &g, size_t row)
+template <typename STREAM> static __device__ inline mixed_row<STREAM> row_at(char *place, size_t n)
 {
-	const float *x = (const float *)(m.stream.x != NULL ? m.stream.x : m.x.x);
-	const size_t at = row * m.n, bytes = m.n * sizeof(float);
+	STREAM *x = (STREAM *)place;
+	uint2 *rest = (uint2 *)(x + n / 2);
 
-	copy_row<PARTS>(to.x, x + at, bytes);
-	copy_row<(PARTS + 1) / 2>(to.dnormal, (const __nv_bfloat16 *)g.dnormal.x + at, bytes / 2);
+	return { x, x + n / 4, rest, rest + n / 4 };
+}
+
+template <typename STREAM, int PARTS>
+static __device__ inline void fetch_row(mixed_row<STREAM> to, const norm_pass &m, const gradients &g, size_t row)
+{
+	constexpr int HALVES = (PARTS + 1) / 2, CHUNKS = sizeof(STREAM) == 16 ? PARTS : HALVES;
+	const STREAM *x = (const STREAM *)(m.stream.x != NULL ? m.stream.x : m.x.x);
+	const size_t at = row * m.n / 4, bytes = m.n / 4 * sizeof(STREAM), halves = m.n / 4 * sizeof(uint2);
+
+	copy_row<CHUNKS>(to.x, x + at, bytes);
+	copy_row<HALVES>(to.dnormal, (const uint2 *)g.dnormal.x + at, halves);
 	if (g.dstream.x != NULL)
-		copy_row<PARTS>(to.dstream, (const float *)g.dstream.x + at, bytes);
+		copy_row<CHUNKS>(to.dstream, (const STREAM *)g.dstream.x + at, bytes);
 	if (m.branch.x != NULL)
-		copy_row<(PARTS + 1) / 2>(to.branch, (const __nv_bfloat16 *)m.branch.x + at, bytes / 2);
+		copy_row<HALVES>(to.branch, (const uint2 *)m.branch.x + at, halves);
 }
 
 /* Of a lane's columns. */
@@ -424,8 +470,8 @@ template <int PARTS> struct column_sums {
 	float weight[PARTS * 4], bias[PARTS * 4], gate[PARTS * 4], branch[PARTS * 4];
 };
 
-template <int PARTS>
-static __device__ inline void norm_row_back(column_sums<PARTS> &sums, const mixed_row &r, const norm_pass &m,
+template <typename STREAM, int PARTS>
+static __device__ inline void norm_row_back(column_sums<PARTS> &sums, const mixed_row<STREAM> &r, const norm_pass &m,
                                             const gradients &g, size_t row, float2 statistics, const float *weights,
                                             const float *gates)
 {
@@ -434,11 +480,11 @@ static __device__ inline void norm_row_back(column_sums<PARTS> &sums, const mixe
 	float a = 0, b = 0;
 
 	OWN(j, k, m.n, {
-		const float4 x = *(const float4 *)(r.x + j), weight = *(const float4 *)(weights + j);
+		const float4 x = floats_of(r.x[j / VEC]), weight = *(const float4 *)(weights + j);
 		const float xs[4] = { x.x, x.y, x.z, x.w }, ws[4] = { weight.x, weight.y, weight.z, weight.w };
 		float dy[4];
 
-		unpack4(dy, *(const uint2 *)(r.dnormal + j));
+		unpack4(dy, r.dnormal[j / VEC]);
 		for (int i = 0; i < 4; i++) {
 			const float normal = (xs[i] - statistics.x) * statistics.y, d = dy[i] * ws[i];
 
@@ -451,20 +497,20 @@ static __device__ inline void norm_row_back(column_sums<PARTS> &sums, const mixe
 	a = ek_warp_sum(a) / (float)m.n;
 	b = ek_warp_sum(b) / (float)m.n;
 	OWN(j, k, m.n, {
-		const float4 x = *(const float4 *)(r.x + j), weight = *(const float4 *)(weights + j);
+		const float4 x = floats_of(r.x[j / VEC]), weight = *(const float4 *)(weights + j);
 		const float xs[4] = { x.x, x.y, x.z, x.w }, ws[4] = { weight.x, weight.y, weight.z, weight.w };
 		float dy[4], dx[4] = {}, branch[4] = {}, dbranch[4];
 
-		unpack4(dy, *(const uint2 *)(r.dnormal + j));
+		unpack4(dy, r.dnormal[j / VEC]);
 		if (g.dstream.x != NULL)
-			*(float4 *)dx = *(const float4 *)(r.dstream + j);
+			*(float4 *)dx = floats_of(r.dstream[j / VEC]);
 		for (int i = 0; i < 4; i++)
 			dx[i] += (dy[i] * ws[i] - a - (xs[i] - statistics.x) * statistics.y * b) * statistics.y;
 		if (m.branch.x != NULL) {
 			const float4 gate = *(const float4 *)(gates + j);
 			const float gs[4] = { gate.x, gate.y, gate.z, gate.w };
 
-			unpack4(branch, *(const uint2 *)(r.branch + j));
+			unpack4(branch, r.branch[j / VEC]);
 			for (int i = 0; i < 4; i++) {
 				sums.gate[4 * k + i] += dx[i] * branch[i];
 				dbranch[i] = dx[i] * gs[i];
@@ -474,7 +520,7 @@ static __device__ inline void norm_row_back(column_sums<PARTS> &sums, const mixe
 				*(uint2 *)((__nv_bfloat16 *)g.dbranch.x + at + j) = pack4(dbranch);
 		}
 		if (g.dx.x != NULL)
-			*(float4 *)((float *)g.dx.x + at + j) = make_float4(dx[0], dx[1], dx[2], dx[3]);
+			put_four((STREAM *)g.dx.x + (at + j) / VEC, make_float4(dx[0], dx[1], dx[2], dx[3]));
 	})
 }
 
@@ -505,12 +551,12 @@ static __device__ inline void give_sums(const gradients &g, float *room, const c
 }
 
 /* Bytes of shared memory of `warps`. */
-static size_t mixed_room(size_t n, size_t warps)
+template <typename STREAM> static size_t mixed_room(size_t n, size_t warps)
 {
-	return 2 * n * sizeof(float) + warps * 2 * 12 * n;
+	return 2 * n * sizeof(float) + warps * 2 * row_bytes<STREAM>(n);
 }
 
-template <int PARTS>
+template <typename STREAM, int PARTS>
 static __global__ void __launch_bounds__(MIXED_WARPS * 32, PARTS <= 3 ? 2 : 1)
 	normalise_back_mixed(norm_pass m, gradients g)
 {
@@ -518,7 +564,8 @@ static __global__ void __launch_bounds__(MIXED_WARPS * 32, PARTS <= 3 ? 2 : 1)
 	const size_t warps = blockDim.x / 32, warp = threadIdx.x / 32, image = blockIdx.x / g.stripes;
 	const size_t first = blockIdx.x % g.stripes * MIXED_STRIPE, last = image * m.v.rows;
 	const size_t end = last + (first + MIXED_STRIPE < m.v.rows ? first + MIXED_STRIPE : m.v.rows);
-	float *weights = shared, *gates = shared + m.n, *room = shared + 2 * m.n, *own = room + warp * 6 * m.n;
+	float *weights = shared, *gates = shared + m.n, *room = shared + 2 * m.n;
+	char *own = (char *)room + warp * 2 * row_bytes<STREAM>(m.n);
 	column_sums<PARTS> sums = {};
 	float2 next = {};
 	size_t row = last + first + warp;
@@ -528,7 +575,7 @@ static __global__ void __launch_bounds__(MIXED_WARPS * 32, PARTS <= 3 ? 2 : 1)
 		gates[j] = m.branch.x != NULL ? m.v.gate[image * m.v.stride + j] : 0;
 	}
 	if (row < end) {
-		fetch_row<PARTS>(row_at(own, m.n), m, g, row);
+		fetch_row<STREAM, PARTS>(row_at<STREAM>(own, m.n), m, g, row);
 		next = *(const float2 *)(m.saved + 2 * row);
 	}
 	asm volatile("cp.async.commit_group;");
@@ -538,13 +585,15 @@ static __global__ void __launch_bounds__(MIXED_WARPS * 32, PARTS <= 3 ? 2 : 1)
 
 		__syncwarp(); /* the place of the next row has been read */
 		if (row + warps < end) {
-			fetch_row<PARTS>(row_at(own + (turn ^ 1) * 3 * m.n, m.n), m, g, row + warps);
+			fetch_row<STREAM, PARTS>(row_at<STREAM>(own + (turn ^ 1) * row_bytes<STREAM>(m.n), m.n), m, g,
+			                         row + warps);
 			next = *(const float2 *)(m.saved + 2 * (row + warps));
 		}
 		asm volatile("cp.async.commit_group;");
 		asm volatile("cp.async.wait_group 1;" ::: "memory");
 		__syncwarp();
-		norm_row_back<PARTS>(sums, row_at(own + turn * 3 * m.n, m.n), m, g, row, statistics, weights, gates);
+		norm_row_back<STREAM, PARTS>(sums, row_at<STREAM>(own + turn * row_bytes<STREAM>(m.n), m.n), m, g, row,
+		                             statistics, weights, gates);
 	}
 	__syncthreads();
 	if (g.parts != NULL || g.branch_parts != NULL)
@@ -562,50 +611,68 @@ static int is_all(const ek_cuda_view *views, int count, int bf16)
 
 static int is_mixed(const norm_pass &m)
 {
-	const ek_cuda_view floats[2] = { m.x, m.stream }, bf16[2] = { m.branch, m.normal };
+	const ek_cuda_view streams[2] = { m.x, m.stream }, bf16[2] = { m.branch, m.normal };
 	const uintptr_t places = (uintptr_t)m.v.weight | (uintptr_t)m.v.bias | (uintptr_t)m.v.gate;
 
 	return m.n % 8 == 0 && m.n <= 1152 && m.v.stride % 4 == 0 && places % 16 == 0 && m.v.weight != NULL &&
-	       m.v.bias != NULL && is_all(floats, 2, 0) && is_all(bf16, 2, 1);
+	       m.v.bias != NULL && is_all(streams, 2, m.x.bf16) && is_all(bf16, 2, 1);
 }
 
-template <int PARTS> static int launch_mixed(const norm_pass &m)
+template <typename STREAM, int PARTS> static int launch_mixed(const norm_pass &m)
 {
-	const size_t at_once = (size_t)ek_cuda_processors() * MIXED_BLOCKS, most = (m.rows + WARPS - 1) / WARPS;
+	const size_t at_once = (size_t)ek_cuda_processors() * mixed_blocks<STREAM, PARTS>,
+		     most = (m.rows + WARPS - 1) / WARPS;
 	const unsigned blocks = (unsigned)(at_once < most ? at_once : most);
 	const size_t room = 3 * m.n * sizeof(float);
 
 	if (m.branch.x != NULL)
-		normalise_mixed<PARTS, 1><<<blocks, WARPS * 32, room, ek_cuda_stream()>>>(m);
+		normalise_mixed<STREAM, PARTS, 1><<<blocks, WARPS * 32, room, ek_cuda_stream()>>>(m);
 	else
-		normalise_mixed<PARTS, 0><<<blocks, WARPS * 32, room, ek_cuda_stream()>>>(m);
+		normalise_mixed<STREAM, PARTS, 0><<<blocks, WARPS * 32, room, ek_cuda_stream()>>>(m);
 	return ek_cuda_launched("a norm");
 }
 
-template <int PARTS> static int launch_back_mixed(const norm_pass &m, const gradients &g, size_t images, size_t warps)
+template <typename STREAM> static int run_mixed(const norm_pass &m)
 {
-	const size_t room = mixed_room(m.n, warps);
+	return m.n <= 384   ? launch_mixed<STREAM, 3>(m)
+	       : m.n <= 768 ? launch_mixed<STREAM, 6>(m)
+	                    : launch_mixed<STREAM, 9>(m);
+}
+
+template <typename STREAM, int PARTS>
+static int launch_back_mixed(const norm_pass &m, const gradients &g, size_t images, size_t warps)
+{
+	const size_t room = mixed_room<STREAM>(m.n, warps);
 	int rc;
 
-	EK_TRY(ek_cuda_check(cudaFuncSetAttribute(normalise_back_mixed<PARTS>,
+	EK_TRY(ek_cuda_check(cudaFuncSetAttribute(normalise_back_mixed<STREAM, PARTS>,
 	                                          cudaFuncAttributeMaxDynamicSharedMemorySize, (int)room),
 	                     "a norm's gradient"));
-	normalise_back_mixed<PARTS>
+	normalise_back_mixed<STREAM, PARTS>
 		<<<(unsigned)(images * g.stripes), (unsigned)warps * 32, room, ek_cuda_stream()>>>(m, g);
 	EK_TRY(ek_cuda_launched("a norm's gradient"));
 out:
 	return rc;
 }
 
+template <typename STREAM>
+static int run_back_mixed(const norm_pass &m, const gradients &g, size_t images, size_t warps)
+{
+	return m.n <= 384   ? launch_back_mixed<STREAM, 3>(m, g, images, warps)
+	       : m.n <= 768 ? launch_back_mixed<STREAM, 6>(m, g, images, warps)
+	                    : launch_back_mixed<STREAM, 9>(m, g, images, warps);
+}
+
 /* How many warps' rows fit, or 0: not of these types. */
 static size_t mixed_warps(const norm_pass &m, const gradients &g)
 {
-	const ek_cuda_view floats[2] = { g.dstream, g.dx }, bf16[2] = { g.dnormal, g.dbranch };
+	const ek_cuda_view streams[2] = { g.dstream, g.dx }, bf16[2] = { g.dnormal, g.dbranch };
 	size_t warps = MIXED_WARPS;
 
-	if (!is_mixed(m) || g.dnormal.x == NULL || !is_all(floats, 2, 0) || !is_all(bf16, 2, 1))
+	if (!is_mixed(m) || g.dnormal.x == NULL || !is_all(streams, 2, m.x.bf16) || !is_all(bf16, 2, 1))
 		return 0;
-	while (warps > 0 && mixed_room(m.n, warps) > ek_cuda_shared_memory())
+	while (warps > 0 &&
+	       (m.x.bf16 ? mixed_room<narrow>(m.n, warps) : mixed_room<wide>(m.n, warps)) > ek_cuda_shared_memory())
 		warps--;
 	return warps;
 }
@@ -622,7 +689,7 @@ static int run(const norm_pass &m, int fours)
 	const size_t n = m.n;
 
 	if (is_mixed(m) && m.normal.x != NULL)
-		return n <= 384 ? launch_mixed<3>(m) : n <= 768 ? launch_mixed<6>(m) : launch_mixed<9>(m);
+		return m.x.bf16 ? run_mixed<narrow>(m) : run_mixed<wide>(m);
 	if (fours && n <= 384)
 		return launch<4, 3>(m);
 	if (fours && n <= 768)
@@ -668,9 +735,8 @@ static int run_backward(const norm_pass &m, gradients &g, size_t images, int fou
 		g.branch_parts = NULL;
 	g.stripes = stripes_of(m.v.rows, warps > 0 ? (size_t)MIXED_STRIPE : (size_t)STRIPE);
 	if (warps > 0)
-		return m.n <= 384   ? launch_back_mixed<3>(m, g, images, warps)
-		       : m.n <= 768 ? launch_back_mixed<6>(m, g, images, warps)
-		                    : launch_back_mixed<9>(m, g, images, warps);
+		return m.x.bf16 ? run_back_mixed<narrow>(m, g, images, warps)
+		                : run_back_mixed<wide>(m, g, images, warps);
 	return run_backward_of_any(m, g, images, fours);
 }
 static int is_fours(size_t x)

@@ -145,24 +145,40 @@ const struct ek_net_code ek_net_cpu_add = {
 static int forward_positions(struct ek_net_state *s, const struct ek_net_op *op)
 {
 	const size_t image = ek_net_elements(s->net, op->inputs[0]);
-	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0);
-	float *out = ek_net_out(s, op, 0), in[CHUNK];
+	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0), to = ek_net_out_type(s->net, op, 0);
+	float in[CHUNK], buffer[CHUNK];
 
 	for (size_t b = 0; b < (size_t)s->net->batch; b++)
 		PIECES(image, i, n)
-	ek_nn_vector()->add(out + b * image + i, ek_net_load_floats(ek_net_in(s, op, 0), type, b * image + i, n, in),
-	                    ek_net_parameter(s, op, 0) + i, n);
+		{
+			float *out = ek_net_floats_at(ek_net_out(s, op, 0), to, b * image + i, 0, buffer);
+
+			ek_nn_vector()->add(out, ek_net_load_floats(ek_net_in(s, op, 0), type, b * image + i, n, in),
+			                    ek_net_parameter(s, op, 0) + i, n);
+			ek_net_store_floats(ek_net_out(s, op, 0), to, b * image + i, n, out, 0);
+		}
 	return 0;
+}
+
+/* sum [count] += the gradient of the first output from number `first` on. */
+static void add_gradient(float *sum, const struct ek_net_state *s, const struct ek_net_op *op, size_t first,
+                         size_t count)
+{
+	float buffer[CHUNK];
+
+	PIECES(count, i, n)
+	ek_nn_vector()->accumulate(
+		sum + i,
+		ek_net_load_floats(ek_net_grad_out(s, op, 0), ek_net_out_type(s->net, op, 0), first + i, n, buffer), n);
 }
 
 static int backward_positions(struct ek_net_state *s, const struct ek_net_op *op)
 {
 	const size_t image = ek_net_elements(s->net, op->inputs[0]);
-	const float *dy = ek_net_grad_out(s, op, 0);
 	float *dp = ek_net_parameter_sum(s, op, 0);
 
 	for (size_t b = 0; dp != NULL && b < (size_t)s->net->batch; b++)
-		ek_nn_vector()->accumulate(dp, dy + b * image, image);
+		add_gradient(dp, s, op, b * image, image);
 	pass_gradient(s, op, 0);
 	return 0;
 }
@@ -170,13 +186,12 @@ static int backward_positions(struct ek_net_state *s, const struct ek_net_op *op
 static int images_positions(struct ek_net_state *s, const struct ek_net_op *op)
 {
 	const size_t image = ek_net_elements(s->net, op->inputs[0]);
-	const float *dy = ek_net_grad_out(s, op, 0);
 	float *sum = ek_net_image_room(s, op, 0);
 
-	for (size_t b = 0; b < s->images; b++, dy += s->together * image) {
-		memcpy(sum, dy, image * sizeof *sum);
-		for (size_t i = 1; i < s->together; i++)
-			ek_nn_vector()->accumulate(sum, dy + i * image, image);
+	for (size_t b = 0; b < s->images; b++) {
+		memset(sum, 0, image * sizeof *sum);
+		for (size_t i = 0; i < s->together; i++)
+			add_gradient(sum, s, op, (b * s->together + i) * image, image);
 		ek_net_add_image(s, op, 0, b, sum, 0, image);
 	}
 	return 0;

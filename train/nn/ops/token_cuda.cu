@@ -4,16 +4,16 @@
 #include "train/nn/ops/images_cuda.h"
 
 /* y = x + parameter, the same for each image. */
-static __global__ void add_positions(float *y, ek_cuda_view x, const float *table, size_t image, size_t count)
+static __global__ void add_positions(ek_cuda_view y, ek_cuda_view x, const float *table, size_t image, size_t count)
 {
 	EK_CUDA_EACH(i, count)
-	y[i] = ek_get(x, i) + table[i % image];
+	ek_put(y, i, ek_get(x, i) + table[i % image]);
 }
 
 /* The same by eights. */
-static __global__ void add_positions_8(float *y, ek_cuda_view x, const float *table, size_t image, size_t count)
+static __global__ void add_positions_8(ek_cuda_view y, ek_cuda_view x, const float *table, size_t image, size_t count)
 {
-	const ek_cuda_view to = { y, 0, 0 }, from = { const_cast<float *>(table), 0, 0 };
+	const ek_cuda_view from = { const_cast<float *>(table), 0, 0 };
 
 	EK_CUDA_EACH(k, count / 8)
 	{
@@ -23,7 +23,7 @@ static __global__ void add_positions_8(float *y, ek_cuda_view x, const float *ta
 		ek_get8(b, from, 8 * k % image);
 		for (int j = 0; j < 8; j++)
 			a[j] += b[j];
-		ek_put8(to, 8 * k, a);
+		ek_put8(y, 8 * k, a);
 	}
 }
 
@@ -35,12 +35,11 @@ static int forward_positions(ek_net_state *s, const ek_net_op *op)
 
 	if (ek_cuda_by_eights(x, image) && (uintptr_t)table % 16 == 0) {
 		add_positions_8<<<ek_cuda_blocks(count, 8), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
-			(float *)ek_net_out(s, op, 0), x, table, image, count);
+			ek_cuda_output(s, op, 0), x, table, image, count);
 		return ek_cuda_launched("positions");
 	}
-	add_positions<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(
-		(float *)ek_net_out(s, op, 0), ek_cuda_input(s, op, 0), ek_net_parameter(s, op, 0),
-		ek_net_elements(s->net, op->inputs[0]), count);
+	add_positions<<<ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, ek_cuda_stream()>>>(ek_cuda_output(s, op, 0), x, table,
+	                                                                             image, count);
 	return ek_cuda_launched("positions");
 }
 
