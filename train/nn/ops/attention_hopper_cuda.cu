@@ -2,9 +2,10 @@
  * Attention of up to 256 tokens by Hopper's wgmma: a group of 128 threads multiplies 64 rows at a time. Built for
  * sm_90a alone. As in attention_cuda.cu, probabilities are made again in backward, and every sum has one order.
  *
- * All matrices lie in shared memory as columns of 16 bytes, eight features of every row; a column is 16 bytes longer
- * than its rows, so that neither the copies nor the products meet in a bank. Such a matrix is an operand either way
- * round. A head of 72 features is one of 80 where features are added up: its last eight are zeros.
+ * Matrices lie in shared memory as columns of 16 bytes, eight features of every row; a column is 16 bytes longer than
+ * its rows, so that neither the copies nor the products meet in a bank. Such a matrix is an operand either way round. A
+ * head of 72 features is one of 80 where features are added up: its last eight are zeros. In backward those of heads of
+ * 64 features are swizzled, which the products read faster.
  */
 #include <math_constants.h>
 
@@ -32,6 +33,46 @@ __device__ uint32_t place(const void *shared)
 template <uint32_t LEADING, uint32_t STRIDE> __device__ uint64_t describe(uint32_t at)
 {
 	return (uint64_t)(at + (LEADING << 16)) | (uint64_t)STRIDE << 32;
+}
+
+/* Heads whose matrices are swizzled in backward: rows of 128 bytes, their sixteens in the order of the 128-byte
+ * swizzle, eight rows 1,024 bytes. */
+template <int EIGHTS> constexpr bool SWIZZLED = EIGHTS == 8;
+
+/* Sixteens that rows, a multiple of 8, are apart; those of a matrix of so many eights; that of a row's eight features.
+ */
+template <int EIGHTS> __host__ __device__ constexpr uint32_t apart(uint32_t rows)
+{
+	return SWIZZLED<EIGHTS> ? 8 * rows : rows;
+}
+
+template <int EIGHTS> constexpr uint32_t matrix(uint32_t eights)
+{
+	return eights * (SWIZZLED<EIGHTS> ? MOST : COLUMN);
+}
+
+template <int EIGHTS> __device__ uint32_t sixteen_of(uint32_t row, uint32_t eight)
+{
+	return SWIZZLED<EIGHTS> ? 8 * row + (eight ^ (row & 7)) : eight * COLUMN + row;
+}
+
+/* The same memory from where swizzled matrices may begin; so many sixteens may be lost. */
+constexpr uint32_t ALIGNED = 64;
+
+__device__ uint4 *aligned(uint4 *room)
+{
+	return room + (ALIGNED - (uint32_t)__cvta_generic_to_shared(room) / 16 % ALIGNED) % ALIGNED;
+}
+
+__device__ uint64_t describe_swizzled(uint32_t at)
+{
+	return (uint64_t)(at | 1U << 16) | (uint64_t)64 << 32 | (uint64_t)1 << 62;
+}
+
+/* An operand of which rows are added up: the sixteen that are number i from this place on. */
+template <int EIGHTS> __device__ uint64_t rows_of(uint32_t at, int i)
+{
+	return SWIZZLED<EIGHTS> ? describe_swizzled(at + 128 * i) : describe<8, COLUMN>(at + 16 * i);
 }
 
 #define D4(d, i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
@@ -173,6 +214,32 @@ __device__ void fetch(uint32_t to, const bf16 *x, size_t row, int first, int cou
 		}
 }
 
+/* The same to a matrix at `to` as backward has it, by all its threads. */
+template <int EIGHTS, int COUNT_OF_THREADS>
+__device__ void bring(uint32_t to, const bf16 *x, size_t row, int first, int count, int tokens, int thread)
+{
+	if constexpr (SWIZZLED<EIGHTS>) {
+		constexpr int step = COUNT_OF_THREADS / 8;
+		const int column = thread % 8, start = thread / 8;
+
+		static_assert(step % 8 == 0);
+#pragma unroll 1
+		for (int c = 0; c + 8 <= EIGHTS; c += 8) {
+			const bf16 *from = x + (size_t)(first + start) * row + (c + column) * 8;
+			const uint32_t place = to + sixteen_of<EIGHTS>(first + start, c + column);
+
+#pragma unroll 4
+			for (int r = start; r < count; r += step, from += step * row)
+				if (first + r < tokens)
+					copy_16(place + apart<EIGHTS>(r - start), from);
+				else
+					clear_16(place + apart<EIGHTS>(r - start));
+		}
+	} else {
+		fetch<EIGHTS, COUNT_OF_THREADS>(to + first, x, row, first, count, tokens);
+	}
+}
+
 __device__ void clear(uint4 *shared, int count)
 {
 	for (int i = (int)threadIdx.x; i < count; i += (int)blockDim.x)
@@ -196,6 +263,19 @@ __device__ void score(float (&c)[COLUMNS * 4], uint32_t a, uint32_t b)
 	}
 }
 
+/* The same in backward: PLACE_OF_A, PLACE_OF_B: of the matrices, rows from sixteens a, b. */
+template <int EIGHTS, int COLUMNS, uint32_t PLACE_OF_A, uint32_t PLACE_OF_B, uint32_t ZEROS>
+__device__ void score_back(float (&c)[COLUMNS * 4], uint32_t a, uint32_t b)
+{
+	if constexpr (SWIZZLED<EIGHTS>)
+#pragma unroll
+		for (int i = 0; i < EIGHTS / 2; i++)
+			multiply<COLUMNS, 0, 0>(c, describe_swizzled(a + PLACE_OF_A + 2 * i),
+			                        describe_swizzled(b + PLACE_OF_B + 2 * i), i > 0);
+	else
+		score<EIGHTS, COLUMNS, PLACE_OF_A, PLACE_OF_B, ZEROS>(c, a, b);
+}
+
 /* c += a, from registers, times rows of a matrix, from sixteen b on: COUNT sixteens of them. */
 template <int EIGHTS, int COUNT>
 __device__ void add_rows(float (&c)[EIGHTS * 4], const unsigned (&a)[COUNT][4], uint32_t b)
@@ -203,6 +283,14 @@ __device__ void add_rows(float (&c)[EIGHTS * 4], const unsigned (&a)[COUNT][4], 
 #pragma unroll
 	for (int i = 0; i < COUNT; i++)
 		multiply_kept<EIGHTS>(c, a[i], describe<8, COLUMN>(b + 16 * i));
+}
+
+template <int EIGHTS, int COUNT>
+__device__ void add_rows_back(float (&c)[EIGHTS * 4], const unsigned (&a)[COUNT][4], uint32_t b)
+{
+#pragma unroll
+	for (int i = 0; i < COUNT; i++)
+		multiply_kept<EIGHTS>(c, a[i], rows_of<EIGHTS>(b, i));
 }
 
 /* Numbers of a result as an operand from registers. */
@@ -436,13 +524,15 @@ template <int EIGHTS> __global__ void __launch_bounds__(ALL, 1) attend_heads(ek_
  */
 constexpr int HALF = 32, BLOCKS = 2; /* queries at a time; sixty-fours of keys of a group */
 constexpr int THREADS = 3 * GROUP;
-enum { COPIES = 0, FULL = 1, EMPTY = 3 }; /* named barriers; two of each but the first */
+/* Named barriers; two of FULL and EMPTY. */
+enum { COPIES = 0, FULL = 1, EMPTY = 3, QUERIES_SUMMED = 5 };
 
 template <int EIGHTS> struct backward_room {
-	static constexpr uint32_t keys = EIGHTS * COLUMN, values = 2 * keys, results = 3 * keys, slopes = 4 * keys,
-				  tile = ROWS / 8 * COLUMN, zeros = slopes + 2 * tile,
+	static constexpr uint32_t keys = matrix<EIGHTS>(EIGHTS), values = 2 * keys, results = 3 * keys,
+				  slopes = 4 * keys, tile = matrix<EIGHTS>(ROWS / 8), zeros = slopes + 2 * tile,
 				  sums = zeros + EIGHTS % 2 * COLUMN, columns = sums + 2 * MOST * sizeof(float) / 16,
-				  all = columns + THREADS / 32 * 2 * EIGHTS * 8 * sizeof(float) / 16;
+				  all = columns + THREADS / 32 * 2 * EIGHTS * 8 * sizeof(float) / 16 +
+	                                SWIZZLED<EIGHTS> * ALIGNED;
 };
 
 /*
@@ -503,20 +593,19 @@ template <int EIGHTS> __device__ void sum_columns(float *to, const float (&c)[EI
 	}
 }
 
-/* All warps' sums, in their order, to those of the image. */
-template <int EIGHTS> __device__ void give_columns(const ek_attention &a, uint4 *room)
+/* Warps first … first + COUNT - 1's sums of this part, in their order, to those of the image; `thread` has a column. */
+template <int EIGHTS, int COUNT>
+__device__ void give_columns(const ek_attention &a, const uint4 *room, int part, int first, int thread)
 {
 	const size_t image = blockIdx.x / a.heads, h = blockIdx.x % a.heads, features = (size_t)a.heads * a.width;
-	const float *from = (const float *)(room + backward_room<EIGHTS>::columns);
+	const float *from =
+		(const float *)(room + backward_room<EIGHTS>::columns) + (first * 2 + part / 2) * EIGHTS * 8 + thread;
+	float sum = 0;
 
-	for (int i = (int)threadIdx.x; i < 3 * EIGHTS * 8; i += THREADS) {
-		const int part = i / (EIGHTS * 8), j = i % (EIGHTS * 8);
-		float sum = 0;
-
-		for (int warp = part == 0 ? 8 : 0; part != 1 && warp < THREADS / 32; warp++)
-			sum += from[(warp * 2 + part / 2) * EIGHTS * 8 + j];
-		a.columns[(image * 3 + part) * features + h * a.width + j] = sum;
-	}
+#pragma unroll
+	for (int warp = 0; warp < COUNT; warp++)
+		sum += from[warp * 2 * EIGHTS * 8];
+	a.columns[(image * 3 + part) * features + h * a.width + thread] = sum;
 }
 
 /* Eight lanes a row: what a thread has of results and of their gradients, rows AT_ONCE apart. */
@@ -627,14 +716,14 @@ template <int EIGHTS> __device__ void give_queries(const ek_attention &a, uint4 
 
 		barrier_wait(FULL + t % 2, THREADS);
 		begin();
-		multiply<EIGHTS, 1, 1>(c, describe<8, COLUMN>(slopes), describe<8, COLUMN>(keys), 0);
+		multiply<EIGHTS, 1, 1>(c, rows_of<EIGHTS>(slopes, 0), rows_of<EIGHTS>(keys, 0), 0);
 #pragma unroll 1
 		for (int k = 0; k < tiles; k++)
 #pragma unroll
-			for (int i = 0; i < ROWS; i += 16)
+			for (int i = 0; i < ROWS / 16; i++)
 				if (k + i > 0)
-					multiply<EIGHTS, 1, 1>(c, describe<8, COLUMN>(slopes + k * ROWS + i),
-					                       describe<8, COLUMN>(keys + k * ROWS + i), 1);
+					multiply<EIGHTS, 1, 1>(c, rows_of<EIGHTS>(slopes + apart<EIGHTS>(k * ROWS), i),
+					                       rows_of<EIGHTS>(keys + apart<EIGHTS>(k * ROWS), i), 1);
 		commit();
 		settle<0>(c);
 		if (t + 2 < tiles)
@@ -648,6 +737,10 @@ template <int EIGHTS> __device__ void give_queries(const ek_attention &a, uint4 
 		}
 		if (a.columns != NULL)
 			sum_columns<EIGHTS>(columns_of_warp<EIGHTS>(room, 0), c, t > 0);
+		if (a.columns != NULL && t + 1 == tiles) {
+			barrier_wait(QUERIES_SUMMED, GROUP);
+			give_columns<EIGHTS, 4>(a, room, 0, 8, (int)threadIdx.x % (EIGHTS * 8));
+		}
 	}
 }
 
@@ -692,23 +785,24 @@ __device__ void add_keys(float (&dkeys)[EIGHTS * 4], float (&dvalues)[EIGHTS * 4
                          int own, int first)
 {
 	using places = backward_room<EIGHTS>;
-	const uint32_t start = place(room) / 16, keys = start + own, queries = start + first;
+	const uint32_t start = place(room) / 16, keys = start + apart<EIGHTS>(own),
+		       queries = start + apart<EIGHTS>(first);
 	const float *logs = (const float *)(room + places::sums) + first;
-	uint32_t *slopes =
-		(uint32_t *)(room + places::slopes + first / ROWS % 2 * places::tile + first % ROWS / 8 * COLUMN + own);
+	uint32_t *slopes = (uint32_t *)(room + places::slopes + first / ROWS % 2 * places::tile +
+	                                (SWIZZLED<EIGHTS> ? 0 : first % ROWS / 8 * COLUMN + own));
 	float share[HALF / 2], slope[HALF / 2];
 	unsigned shares[HALF / 16][4], packed[HALF / 16][4];
 
 	begin();
-	score<EIGHTS, HALF / 8, places::keys, 0, places::zeros>(share, keys, queries);
+	score_back<EIGHTS, HALF / 8, places::keys, 0, places::zeros>(share, keys, queries);
 	commit();
-	score<EIGHTS, HALF / 8, places::values, places::results, places::zeros>(slope, keys, queries);
+	score_back<EIGHTS, HALF / 8, places::values, places::results, places::zeros>(slope, keys, queries);
 	commit();
 	settle<1>(share);
 	take_shares(share, logs, a.scale * LOG2E, own, a.tokens);
 	pack(shares, share);
 	begin();
-	add_rows<EIGHTS>(dvalues, shares, queries + places::results);
+	add_rows_back<EIGHTS>(dvalues, shares, queries + places::results);
 	commit();
 	settle<1>(slope);
 	take_slopes(slope, share, logs + MOST, a.scale);
@@ -716,11 +810,16 @@ __device__ void add_keys(float (&dkeys)[EIGHTS * 4], float (&dvalues)[EIGHTS * 4
 #pragma unroll
 	for (int n = 0; n < HALF / 8; n++)
 #pragma unroll
-		for (int half = 0; half < 2; half++)
-			slopes[(n * COLUMN + row_of(half)) * 4 + (int)threadIdx.x % 4] =
-				packed[n / 2][n % 2 * 2 + half];
+		for (int half = 0; half < 2; half++) {
+			const uint32_t word =
+				SWIZZLED<EIGHTS> ? sixteen_of<EIGHTS>(own + row_of(half), first % ROWS / 8 + n) * 4 +
+							   threadIdx.x % 4
+						 : (n * COLUMN + row_of(half)) * 4 + (int)threadIdx.x % 4;
+
+			slopes[word] = packed[n / 2][n % 2 * 2 + half];
+		}
 	begin();
-	add_rows<EIGHTS>(dkeys, packed, queries);
+	add_rows_back<EIGHTS>(dkeys, packed, queries);
 	commit();
 	settle<0>(dkeys);
 	settle<0>(dvalues);
@@ -760,23 +859,25 @@ template <int EIGHTS> __device__ void give_keys(const ek_attention &a, uint4 *ro
 template <int EIGHTS> __global__ void __launch_bounds__(THREADS, 1) attend_back(ek_attention a)
 {
 	using places = backward_room<EIGHTS>;
-	extern __shared__ uint4 room[];
+	extern __shared__ uint4 unaligned[];
+	uint4 *room = SWIZZLED<EIGHTS> ? aligned(unaligned) : unaligned;
 	const int tiles = (a.tokens + ROWS - 1) / ROWS, rows = tiles * ROWS, group = group_of_thread();
 	const size_t features = (size_t)a.heads * a.width, row = 3 * features;
 	const bf16 *qkv = (const bf16 *)a.qkv.x + ek_attention_part(a, blockIdx.x, 0, 0);
 	const bf16 *dout = (const bf16 *)a.dout.x + ek_attention_result(a, blockIdx.x, 0);
 	const uint32_t start = place(room) / 16;
+	const int thread = (int)threadIdx.x;
 	float *logs = (float *)(room + places::sums);
 	rows_of_results<EIGHTS> results;
 
 	fetch_results<EIGHTS>(results, a);
-	fetch<EIGHTS, THREADS>(start + places::keys, qkv + features, row, 0, rows, a.tokens);
-	fetch<EIGHTS, THREADS>(start, qkv, row, 0, ROWS, a.tokens);
-	fetch<EIGHTS, THREADS>(start + places::values, qkv + 2 * features, row, 0, rows, a.tokens);
-	fetch<EIGHTS, THREADS>(start + places::results, dout, features, 0, ROWS, a.tokens);
+	bring<EIGHTS, THREADS>(start + places::keys, qkv + features, row, 0, rows, a.tokens, thread);
+	bring<EIGHTS, THREADS>(start, qkv, row, 0, ROWS, a.tokens, thread);
+	bring<EIGHTS, THREADS>(start + places::values, qkv + 2 * features, row, 0, rows, a.tokens, thread);
+	bring<EIGHTS, THREADS>(start + places::results, dout, features, 0, ROWS, a.tokens, thread);
 	close_copies();
-	fetch<EIGHTS, THREADS>(start + ROWS, qkv, row, ROWS, rows - ROWS, a.tokens);
-	fetch<EIGHTS, THREADS>(start + places::results + ROWS, dout, features, ROWS, rows - ROWS, a.tokens);
+	bring<EIGHTS, THREADS>(start, qkv, row, ROWS, rows - ROWS, a.tokens, thread);
+	bring<EIGHTS, THREADS>(start + places::results, dout, features, ROWS, rows - ROWS, a.tokens, thread);
 	close_copies();
 	if (EIGHTS % 2 > 0)
 		clear(room + places::zeros, COLUMN);
@@ -786,16 +887,16 @@ template <int EIGHTS> __global__ void __launch_bounds__(THREADS, 1) attend_back(
 	await_copies<1>();
 	publish();
 	__syncthreads();
+	if (a.columns != NULL) {
+		give_columns<EIGHTS, THREADS / 32>(a, room, 2, 0, (int)threadIdx.x % (EIGHTS * 8));
+		give_columns<EIGHTS, 0>(a, room, 1, 0, (int)threadIdx.x % (EIGHTS * 8));
+	}
 	if (group == 2) {
 		asm volatile("setmaxnreg.dec.sync.aligned.u32 72;");
 		give_queries<EIGHTS>(a, room, tiles);
 	} else {
 		asm volatile("setmaxnreg.inc.sync.aligned.u32 216;");
 		give_keys<EIGHTS>(a, room, tiles, group);
-	}
-	if (a.columns != NULL) {
-		barrier_wait(COPIES, THREADS);
-		give_columns<EIGHTS>(a, room);
 	}
 }
 
