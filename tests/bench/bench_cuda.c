@@ -204,6 +204,7 @@ static int build_evaluation(struct evaluation *e, const struct run *r, enum ek_n
 	float *times;
 
 	EK_TRY(ek_net_new(&e->net, r->task.params, precision, r->batch));
+	ek_net_narrow_stream(e->net); /* as that of `generate` */
 	EK_TRY(x = ek_net_input(e->net, shape));
 	EK_TRY(t = ek_net_input(e->net, (struct ek_net_shape){ 1, 1, 1 }));
 	EK_TRY(labels = ek_net_input_ids(e->net));
