@@ -19,7 +19,6 @@
 #include "tests/bench/operators.h"
 #include "train/nets/weights.h"
 #include "train/nn/cuda.h"
-#include "train/nn/cuda_internal.h"
 #include "train/nn/net_internal.h"
 
 enum { WARMUP = 5, REPEATS = 20, ROUNDS = 5 };

@@ -4,7 +4,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
-#include "train/nn/cuda_internal.h"
+#include "train/nn/cuda.h"
 #include "train/nn/net_internal.h"
 
 enum { REPEATS = 10 };

@@ -37,5 +37,7 @@ int ek_cuda_versions(char built[16], char driver[16]);
 /* The device for ek_device_set on this GPU, which this process keeps. EK_ENOTSUP: no such GPU, or one that is too old,
  * or cuBLASLt is missing; EK_EUSAGE: another one was chosen before. */
 int ek_cuda_choose(const struct ek_device **out, int number);
+/* Wait until all work on the GPU that was chosen is done, for times; 0 in a build without CUDA. */
+int ek_cuda_wait(void);
 
 #endif

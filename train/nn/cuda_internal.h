@@ -34,8 +34,6 @@ int ek_cuda_check(cudaError_t error, const char *what);
 int ek_cuda_launched(const char *what);
 /* A fault of a function that cannot return one; the next ek_cuda_launched does. */
 void ek_cuda_note(cudaError_t error);
-/* Wait until all work is done. */
-int ek_cuda_wait(void);
 
 /* pointwise_cuda.cu: x [count], float32, will be rounded to `to`, bfloat16; once ek_cuda_pack_all has been called. */
 int ek_cuda_pack(void *to, const float *x, size_t count);
