@@ -88,8 +88,7 @@ const struct ek_command ek_commands[] = {
 	{ .name = "duplicates",
 	  .arguments = "RUN",
 	  .summary = "find near-duplicate images",
-	  .description =
-	          "Writes groups of near-duplicates for a list of distances to RUN/clusters/duplicates.json.",
+	  .description = "Writes groups of near-duplicates for a list of distances to RUN/clusters/duplicates.json.",
 	  .steps = duplicates_steps,
 	  .ways = EK_WAYS_GPU,
 	  .run = ek_cmd_step },
