@@ -100,25 +100,37 @@ int ek_format(char **out, const char *format, ...)
 	return 0;
 }
 
+/* What a file below /proc says of `name`, which it gives in kB, in bytes; 0 where it says nothing. */
+static uint64_t proc_bytes(const char *path, const char *name)
+{
+	FILE *file = fopen(path, "re");
+	unsigned long long kilobytes = 0;
+	char line[128], found[32];
+
+	while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+		if (sscanf(line, "%31[^:]: %llu kB", found, &kilobytes) == 2 && strcmp(found, name) == 0)
+			break;
+		kilobytes = 0;
+	}
+	if (file != NULL)
+		(void)fclose(file);
+	return (uint64_t)kilobytes * 1024;
+}
+
 uint64_t ek_memory_peak(void)
 {
+	const uint64_t peak = proc_bytes("/proc/self/status", "VmHWM");
 	struct rusage usage;
 
+	if (peak > 0)
+		return peak;
+	/* Begins, on Linux, at the peak of the program that started this one. */
 	return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }
 
 uint64_t ek_memory_available(void)
 {
-	FILE *file = fopen("/proc/meminfo", "re");
-	unsigned long long kilobytes = 0;
-	char line[128];
-
-	while (file != NULL && fgets(line, sizeof line, file) != NULL)
-		if (sscanf(line, "MemAvailable: %llu kB", &kilobytes) == 1)
-			break;
-	if (file != NULL)
-		(void)fclose(file);
-	return (uint64_t)kilobytes * 1024;
+	return proc_bytes("/proc/meminfo", "MemAvailable");
 }
 
 int ek_buffer_reserve(struct ek_buffer *b, size_t extra)

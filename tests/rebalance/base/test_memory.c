@@ -1,7 +1,9 @@
 #include "tests/support/support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rebalance/base/memory.h"
 
@@ -128,7 +130,33 @@ static void the_peak_follows_what_is_used(void **state)
 	free((void *)(uintptr_t)p);
 }
 
-int main(void)
+/* Linux gives a new program the ru_maxrss of the one that started it. */
+static void the_peak_is_of_this_program_alone(void **state)
+{
+	enum { BLOCK = 256 << 20 };
+	unsigned long long peak = 0;
+	char *block, path[4096];
+	char *command = NULL;
+	const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+	FILE *child;
+
+	(void)state;
+	assert_true(length > 0);
+	path[length] = 0;
+	assert_ok(ek_alloc(&block, BLOCK, 1));
+	memset(block, 1, BLOCK);
+	assert_ok(ek_format(&command, "exec '%s' peak", path));
+	child = popen(command, "r");
+	assert_non_null(child);
+	assert_int_equal(fscanf(child, "%llu", &peak), 1);
+	assert_int_equal(pclose(child), 0);
+	assert_in_range(peak, 1, BLOCK - 1);
+	assert_true(ek_memory_peak() >= BLOCK);
+	free(command);
+	free(block);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_zeroed_and_never_null),
@@ -138,7 +166,10 @@ int main(void)
 		cmocka_unit_test(strings_are_copied_and_formatted),
 		cmocka_unit_test(a_buffer_is_always_a_string),
 		cmocka_unit_test(the_peak_follows_what_is_used),
+		cmocka_unit_test(the_peak_is_of_this_program_alone),
 	};
 
+	if (argc == 2 && strcmp(argv[1], "peak") == 0)
+		return printf("%llu\n", (unsigned long long)ek_memory_peak()) < 0;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
