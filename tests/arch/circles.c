@@ -1,9 +1,5 @@
 #include "tests/arch/circles.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "tests/support/support.h"
 
 static int unit_of(struct circles *c, const char *path)

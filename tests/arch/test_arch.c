@@ -7,9 +7,6 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/file.h"
 #include "tests/arch/circles.h"
@@ -376,7 +373,6 @@ static void the_tree_keeps_to_the_architecture(void **state)
 {
 	struct survey s;
 
-	(void)state;
 	look_at(&s, ".");
 	print_message("%d sources\n%s", s.sources, s.violations.data);
 	assert_true(s.sources > 30);
@@ -456,7 +452,6 @@ static void each_violation_is_found(void **state)
 {
 	const char *root = make_tree();
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const char *path = ek_join(root, cases[i].path);
 
@@ -476,7 +471,6 @@ static void circles_are_found(void **state)
 {
 	const char *root = make_tree();
 
-	(void)state;
 	write_text(root, "rebalance/io/a.c", "#include \"rebalance/io/a_internal.h\"\n");
 	write_text(root, "rebalance/io/a_internal.h", "#include \"rebalance/io/a.h\"\n");
 	write_text(root, "rebalance/io/a.h", "#include \"rebalance/io/b.h\"\n#include \"rebalance/io/c.h\"\n");
@@ -494,7 +488,6 @@ static void long_functions_are_found(void **state)
 {
 	const char *root = make_tree();
 
-	(void)state;
 	for (int lines = LONGEST; lines <= LONGEST + 1; lines++) {
 		struct ek_buffer text = { 0 };
 
@@ -511,14 +504,5 @@ static void long_functions_are_found(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_violation_is_found),
-		cmocka_unit_test(circles_are_found),
-		cmocka_unit_test(long_functions_are_found),
-		cmocka_unit_test(the_tree_keeps_to_the_architecture),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(each_violation_is_found), cmocka_unit_test(circles_are_found),
+             cmocka_unit_test(long_functions_are_found), cmocka_unit_test(the_tree_keeps_to_the_architecture))

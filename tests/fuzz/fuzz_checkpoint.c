@@ -1,7 +1,5 @@
 /* Any bytes as the newest checkpoint of a training: it is read whole, or left out for the one before. The state that is
  * read fills its arrays and no more. */
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/file.h"
 #include "tests/support/support.h"

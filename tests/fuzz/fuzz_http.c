@@ -1,9 +1,5 @@
 /* What the page's server is asked: the first line is a method and a target, the rest a body. A target is refused or
  * finds its route; whatever the body holds, the answer is one of the page's, and its JSON is JSON. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/utf8.h"

@@ -1,7 +1,5 @@
 /* Any bytes as images.jsonl: every record that is read is whole and of its place, found in any order, and loaded or
  * refused; columns count what there is. */
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/io/images.h"

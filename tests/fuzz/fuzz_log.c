@@ -1,7 +1,5 @@
 /* Any bytes as the log.jsonl of a training: the report reads it or says which line it cannot; a training goes on with
  * the lines up to its step, and drops the others. */
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/file.h"
 #include "reports/loss_curve.h"

@@ -1,7 +1,5 @@
 /* Any bytes as a model's config.json, of a generator and of an autoencoder: what is read describes a network that can
  * be laid out, and is described as it was read. */
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/pipeline/flow_model.h"
 #include "tests/support/support.h"

@@ -1,7 +1,5 @@
 /* Any bytes as a recipe of every command that takes one: it is replayed or refused, and what was replayed is written as
  * a recipe that replays alike. */
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/cli/command.h"
 #include "tests/support/support.h"

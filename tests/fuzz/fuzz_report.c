@@ -1,10 +1,6 @@
 /* The first byte chooses a file that commands leave in a run, the others are what it holds: the report is made, and
  * `compare` tells of the evaluations, or the file is refused by a message. */
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/threads.h"

@@ -1,10 +1,6 @@
 /* Any bytes as run.json: `info` tells of the run, its files and its folders, in words and as JSON, or refuses it; what
  * it prints has no character that a terminal obeys. */
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/cli/command.h"

@@ -1,7 +1,4 @@
 /* Any bytes as a CSV file of target shares: what is taken is shares, >= 0, that sum to 1. */
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/plan/target.h"
 #include "tests/support/support.h"

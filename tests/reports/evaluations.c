@@ -1,8 +1,6 @@
 #include "tests/reports/evaluations.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"

@@ -1,9 +1,6 @@
 #include "tests/reports/fixture.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/random.h"

@@ -1,8 +1,5 @@
 /* The part of the made-up run that training, generating, evaluating and reviewing would leave. */
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/random.h"

@@ -1,5 +1,4 @@
 /* Write made-up reports into a folder, for browser.py and for the eye: page FOLDER. */
-#include <stdio.h>
 
 #include "rebalance/base/file.h"
 #include "reports/report.h"
@@ -23,7 +22,6 @@ static const char *folder;
 
 static void write_pages(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
 		const char *made = ek_fixture_make(&pages[i].fixture);
 		struct ek_buffer page = { 0 };

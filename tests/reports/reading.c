@@ -1,7 +1,5 @@
 #include "tests/reports/reading.h"
 
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "tests/support/support.h"
 

@@ -1,9 +1,5 @@
 #include "reports/comparison.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "tests/reports/evaluations.h"
 #include "tests/support/support.h"
@@ -48,7 +44,6 @@ static void quantiles_are_scipys(void **state)
 	size_t count;
 	double *want = ek_golden_doubles(golden, "quantiles", &count);
 
-	(void)state;
 	assert_int_equal(count, 30);
 	for (size_t n = 1; n <= count; n++) {
 		const struct ek_compared v = { .value = 1, .deviation = sqrt((double)n + 1), .seeds = n + 1 };
@@ -68,7 +63,6 @@ static void verdicts_are_those_of_the_intervals(void **state)
 	size_t count, beyond = 0;
 	double *welch = ek_golden_doubles(golden, "welch", &count), *mover;
 
-	(void)state;
 	assert_int_equal(count, 7 * 40);
 	for (const double *w = welch; w < welch + count; w += 7) {
 		const struct ek_compared a = { .value = w[0], .deviation = w[1], .seeds = (uint64_t)w[2] };
@@ -105,7 +99,6 @@ static void what_is_not_known_is_not_judged(void **state)
 	const struct ek_compared narrow = { .value = 2, .low = 1.95, .high = 2.4 };
 	double low, high;
 
-	(void)state;
 	assert_int_equal(ek_comparison_verdict(&bare, &other), EK_DIFFERENCE_UNKNOWN);
 	assert_int_equal(ek_comparison_verdict(&none, &other), EK_DIFFERENCE_NONE);
 	assert_int_equal(ek_comparison_interval(&low, &high, &bare, &other), 0);
@@ -133,7 +126,6 @@ static void rows_are_ordered_and_differ_from_the_natural_one(void **state)
 	static const char *const order[] = { "z", "c", "d", "b", "a" };
 	struct ek_comparison c = { 0 };
 
-	(void)state;
 	assert_ok(add(&c, make_run(made, 5)));
 	assert_ok(ek_comparison_finish(&c, NULL));
 	assert_int_equal(c.count, 5);
@@ -175,7 +167,6 @@ static void unlike_is_not_compared(void **state)
 	struct ek_comparison c = { 0 };
 	const struct ek_comparison_row *row;
 
-	(void)state;
 	assert_ok(add(&c, make_run(made, 4)));
 	assert_ok(ek_comparison_finish(&c, NULL));
 	assert_string_equal(row_of(&c, "few")->unlike, "300 generated images, not 900 generated images");
@@ -198,7 +189,6 @@ static void runs_are_compared_only_where_their_images_are_known_to_be_the_same(v
 					       others[] = { { .name = "w", .weights = "w", .keep = 1 } };
 	struct ek_comparison c = { 0 };
 
-	(void)state;
 	assert_ok(add(&c, make_run(made, 1)));
 	assert_ok(add(&c, make_run(others, 1)));
 	assert_ok(ek_comparison_finish(&c, NULL));
@@ -218,7 +208,6 @@ static void the_baseline_can_be_chosen(void **state)
 	};
 	struct ek_comparison c = { 0 };
 
-	(void)state;
 	assert_ok(add(&c, make_run(made, 2)));
 	assert_ok(ek_comparison_finish(&c, "half"));
 	assert_close(row_of(&c, "natural")->values[EK_CMP_FD].difference, -1, 1e-12);
@@ -239,7 +228,6 @@ static void a_subset_says_what_it_is(void **state)
 	const char *folder = make_run(made, 3);
 	struct ek_comparison c = { 0 };
 
-	(void)state;
 	assert_ok(ek_make_directories(ek_join(folder, "subsets/even")));
 	assert_ok(ek_make_directories(ek_join(folder, "subsets/top")));
 	ek_write_file(ek_join(folder, "subsets/even/subset.json"), "{\"command\": \"balance\"}", 22);
@@ -279,7 +267,6 @@ static void the_baseline_was_made_alike(void **state)
 	const char *folder = make_run(made, 5);
 	struct ek_comparison c = { 0 };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
 		char path[4096];
 
@@ -307,7 +294,6 @@ static void methods_have_inverses(void **state)
 	};
 	char *inverse;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
 		assert_ok(ek_comparison_inverse(&inverse, pairs[i][0]));
 		if (pairs[i][1] == NULL)
@@ -334,7 +320,6 @@ static void damage_is_named(void **state)
 		  "x.json: memorisation.nearest_train.median is no number" },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const char *folder = make_run(NULL, 0);
 		struct ek_comparison c = { 0 };
@@ -355,21 +340,11 @@ static void damage_is_named(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(quantiles_are_scipys),
-		cmocka_unit_test(verdicts_are_those_of_the_intervals),
-		cmocka_unit_test(what_is_not_known_is_not_judged),
-		cmocka_unit_test(rows_are_ordered_and_differ_from_the_natural_one),
-		cmocka_unit_test(unlike_is_not_compared),
-		cmocka_unit_test(runs_are_compared_only_where_their_images_are_known_to_be_the_same),
-		cmocka_unit_test(the_baseline_can_be_chosen),
-		cmocka_unit_test(a_subset_says_what_it_is),
-		cmocka_unit_test(the_baseline_was_made_alike),
-		cmocka_unit_test(methods_have_inverses),
-		cmocka_unit_test(damage_is_named),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(quantiles_are_scipys), cmocka_unit_test(verdicts_are_those_of_the_intervals),
+             cmocka_unit_test(what_is_not_known_is_not_judged),
+             cmocka_unit_test(rows_are_ordered_and_differ_from_the_natural_one),
+             cmocka_unit_test(unlike_is_not_compared),
+             cmocka_unit_test(runs_are_compared_only_where_their_images_are_known_to_be_the_same),
+             cmocka_unit_test(the_baseline_can_be_chosen), cmocka_unit_test(a_subset_says_what_it_is),
+             cmocka_unit_test(the_baseline_was_made_alike), cmocka_unit_test(methods_have_inverses),
+             cmocka_unit_test(damage_is_named))

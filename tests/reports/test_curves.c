@@ -1,7 +1,3 @@
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "reports/curves.h"
 #include "rebalance/base/file.h"
 #include "reports/report.h"
@@ -29,7 +25,6 @@ static void axes_are_round_and_hold_the_values(void **state)
 		{ 1e-7, 9e-7, 0, 1e-6, 2e-7 }, { 14891, 14891, 13000, 17000, 1000 },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const struct ek_axis a = ek_axis_of(cases[i].low, cases[i].high);
 
@@ -45,7 +40,6 @@ static void the_front_is_what_nothing_beats(void **state)
 	const uint8_t want[] = { 1, 1, 0, 0, 1, 0, 0 };
 	uint8_t on[7];
 
-	(void)state;
 	ek_pareto_front(on, x, y, 7);
 	assert_memory_equal(on, want, sizeof want);
 }
@@ -61,7 +55,6 @@ static void a_chart_tells_every_point(void **state)
 	const struct ek_curve_chart chart = { "fd", "T & t", "hint", 0, INFINITY, lines, 2 };
 	struct ek_html h = { .rc = 0 };
 
-	(void)state;
 	ek_curves_chart(&h, &chart);
 	assert_ok(h.rc);
 	assert_non_null(strstr(h.text.data, "<desc id=\"fd-text\">up: 10.0 at 0.25. &lt;b&gt;: 30.0 at 0.25. </desc>"));
@@ -90,7 +83,6 @@ static void an_axis_ends_where_its_measure_does(void **state)
 		{ 2, 1.5, 2.5, 1, "y=\"186.0\">", "y=\"16.0\">", NULL },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct ek_curve_point point = { 0.5, cases[i].value, cases[i].low, cases[i].high, "a", 0 };
 		const struct ek_curve_line line = { .name = "m", .points = &point, .count = 1 };
@@ -116,7 +108,6 @@ static void the_front_is_drawn_as_stairs(void **state)
 	const struct ek_curve_chart chart = { "p", "P", "", 0, 1, lines, 1 };
 	struct ek_html h = { .rc = 0 };
 
-	(void)state;
 	ek_curves_pareto(&h, &chart, "images");
 	assert_ok(h.rc);
 	/* A plot from (46, 266) to (380, 18). */
@@ -133,7 +124,6 @@ static void nothing_to_draw_is_said(void **state)
 	const struct ek_curve_chart chart = { "x", "X", "", 0, 1, NULL, 0 };
 	struct ek_html h = { .rc = 0 };
 
-	(void)state;
 	ek_curves_chart(&h, &chart);
 	ek_curves_pareto(&h, &chart, "images");
 	assert_ok(h.rc);
@@ -161,7 +151,6 @@ static void the_chapter_shows_what_compare_does(void **state)
 	const char *folder = ek_fixture_make(&fixture);
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		struct ek_run *run = NULL;
 
@@ -194,7 +183,6 @@ static void where_none_goes_together_no_chart_is_spoken_of(void **state)
 	struct ek_buffer page = { 0 };
 	struct ek_run *run = NULL;
 
-	(void)state;
 	for (size_t i = 0; i < 2; i++)
 		ek_make_evaluation(folder, &made[i]);
 	assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
@@ -207,18 +195,8 @@ static void where_none_goes_together_no_chart_is_spoken_of(void **state)
 	ek_buffer_release(&page);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(axes_are_round_and_hold_the_values),
-		cmocka_unit_test(the_front_is_what_nothing_beats),
-		cmocka_unit_test(a_chart_tells_every_point),
-		cmocka_unit_test(an_axis_ends_where_its_measure_does),
-		cmocka_unit_test(the_front_is_drawn_as_stairs),
-		cmocka_unit_test(nothing_to_draw_is_said),
-		cmocka_unit_test(the_chapter_shows_what_compare_does),
-		cmocka_unit_test(where_none_goes_together_no_chart_is_spoken_of),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(axes_are_round_and_hold_the_values), cmocka_unit_test(the_front_is_what_nothing_beats),
+             cmocka_unit_test(a_chart_tells_every_point), cmocka_unit_test(an_axis_ends_where_its_measure_does),
+             cmocka_unit_test(the_front_is_drawn_as_stairs), cmocka_unit_test(nothing_to_draw_is_said),
+             cmocka_unit_test(the_chapter_shows_what_compare_does),
+             cmocka_unit_test(where_none_goes_together_no_chart_is_spoken_of))

@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "reports/html.h"
 #include "tests/support/support.h"
 
@@ -17,7 +15,6 @@ static void texts_from_the_data_are_escaped(void **state)
 		{ "", "" },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct ek_html h = { .rc = 0 };
 
@@ -33,7 +30,6 @@ static void formats_like_printf(void **state)
 {
 	struct ek_html h = { .rc = 0 };
 
-	(void)state;
 	ek_html(&h, "<i a=\"%d%%\">%lu %zu %.2f %g %5.1f|%s</i>", -3, 18446744073709551615UL, (size_t)7, 1.005, 0.5,
 	        2.25, "<");
 	assert_ok(h.rc);
@@ -48,7 +44,6 @@ static void base64_is_that_of_rfc_4648(void **state)
 		{ "foo", "Zm9v" }, { "foob", "Zm9vYg==" }, { "foobar", "Zm9vYmFy" },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct ek_html h = { .rc = 0 };
 
@@ -65,7 +60,6 @@ static void base64_is_that_of_rfc_4648(void **state)
 
 static void numbers_read_well(void **state)
 {
-	(void)state;
 	assert_string_equal(ek_count(0).s, "0");
 	assert_string_equal(ek_count(999).s, "999");
 	assert_string_equal(ek_count(1000).s, "1,000");
@@ -93,14 +87,5 @@ static void numbers_read_well(void **state)
 	assert_string_equal(ek_bytes(1234567890).s, "1.2" NARROW "GB");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(texts_from_the_data_are_escaped),
-		cmocka_unit_test(formats_like_printf),
-		cmocka_unit_test(base64_is_that_of_rfc_4648),
-		cmocka_unit_test(numbers_read_well),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(texts_from_the_data_are_escaped), cmocka_unit_test(formats_like_printf),
+             cmocka_unit_test(base64_is_that_of_rfc_4648), cmocka_unit_test(numbers_read_well))

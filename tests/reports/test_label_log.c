@@ -1,18 +1,11 @@
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "reports/label_file.h"
 
 static void quiet(void *context, enum ek_log_level level, const char *text)
 {
-	(void)context;
-	(void)level;
-	(void)text;
 }
 
 static void parse(struct ek_label_log *log, const char *text)
@@ -43,7 +36,6 @@ static void what_a_person_says_last_counts(void **state)
 {
 	struct ek_label_log log;
 
-	(void)state;
 	parse(&log, "{\"images\": [3, 1, 2], \"group\": \"cat\"" ANNA "{\"images\": [1], \"group\": \"dog\"" ANNA
 	            "{\"images\": [2], \"group\": \"\"" ANNA "{\"images\": [9], \"group\": null" ANNA
 	            "{\"images\": [], \"group\": \"frog\"" ANNA);
@@ -64,7 +56,6 @@ static void most_people_decide_and_as_many_dispute(void **state)
 {
 	struct ek_label_log log;
 
-	(void)state;
 	parse(&log, "{\"images\": [1, 2, 3], \"group\": \"cat\"" ANNA "{\"images\": [1, 2], \"group\": \"dog\"" BEN
 	            "{\"images\": [1], \"group\": \"dog\", \"by\": \"Cy\"" WHEN "{\"images\": [3], \"group\": null" BEN
 	            "{\"images\": [3], \"group\": null, \"by\": \"Cy\"" WHEN);
@@ -81,7 +72,6 @@ static void a_group_that_is_renamed_takes_its_images_along_or_into_another(void 
 {
 	struct ek_label_log log;
 
-	(void)state;
 	parse(&log, "{\"images\": [1], \"group\": \"cat\"" ANNA "{\"images\": [2], \"group\": \"dog\"" ANNA
 	            "{\"rename\": \"cat\", \"to\": \"kitten\"" BEN "{\"images\": [3], \"group\": \"cat\"" ANNA);
 	assert_string_equal(of(&log, 1), "kitten");
@@ -100,7 +90,6 @@ static void an_undo_takes_back_the_newest_act_of_its_person(void **state)
 {
 	struct ek_label_log log;
 
-	(void)state;
 	parse(&log, "{\"images\": [1, 2], \"group\": \"cat\"" ANNA "{\"images\": [3], \"group\": \"cat\"" BEN
 	            "{\"rename\": \"cat\", \"to\": \"dog\"" ANNA "{\"undo\": true" ANNA);
 	assert_string_equal(of(&log, 1), "cat");
@@ -118,7 +107,6 @@ static void what_an_image_is_not_counts_until_it_has_a_label(void **state)
 	struct ek_label_log log;
 	int32_t cat;
 
-	(void)state;
 	parse(&log, "{\"images\": [], \"group\": \"cat\"" ANNA "{\"images\": [9], \"group\": \"dog\"" ANNA
 	            "{\"images\": [5, 1, 9, 5], \"not\": \"cat\"" ANNA "{\"images\": [1, 5], \"not\": \"cat\"" BEN
 	            "{\"images\": [5], \"not\": \"frog\"" BEN "{\"rename\": \"cat\", \"to\": \"kitten\"" BEN);
@@ -162,7 +150,6 @@ static void damaged_lines_are_left_out(void **state)
 		"cat\n",
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
 		struct ek_label_log log;
 
@@ -182,7 +169,6 @@ static void what_was_said_is_there_when_the_file_is_opened_again(void **state)
 	struct ek_run *run;
 	uint32_t anna;
 
-	(void)state;
 	assert_ok(ek_run_open(&run, ek_scratch(), EK_RUN_CREATE));
 	assert_ok(ek_label_file_open(&file, run, "groups"));
 	assert_ok(ek_label_log_person(&anna, &file.log, "Anna"));
@@ -210,17 +196,9 @@ static void what_was_said_is_there_when_the_file_is_opened_again(void **state)
 	ek_run_close(run);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_a_person_says_last_counts),
-		cmocka_unit_test(most_people_decide_and_as_many_dispute),
-		cmocka_unit_test(a_group_that_is_renamed_takes_its_images_along_or_into_another),
-		cmocka_unit_test(an_undo_takes_back_the_newest_act_of_its_person),
-		cmocka_unit_test(what_an_image_is_not_counts_until_it_has_a_label),
-		cmocka_unit_test(damaged_lines_are_left_out),
-		cmocka_unit_test(what_was_said_is_there_when_the_file_is_opened_again),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(what_a_person_says_last_counts), cmocka_unit_test(most_people_decide_and_as_many_dispute),
+             cmocka_unit_test(a_group_that_is_renamed_takes_its_images_along_or_into_another),
+             cmocka_unit_test(an_undo_takes_back_the_newest_act_of_its_person),
+             cmocka_unit_test(what_an_image_is_not_counts_until_it_has_a_label),
+             cmocka_unit_test(damaged_lines_are_left_out),
+             cmocka_unit_test(what_was_said_is_there_when_the_file_is_opened_again))

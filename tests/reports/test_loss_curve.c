@@ -1,6 +1,3 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include "reports/loss_curve.h"
 #include "tests/support/support.h"
 
@@ -9,7 +6,6 @@ static void thinning_keeps_means_and_the_end(void **state)
 	struct ek_log_point points[1000];
 	size_t left;
 
-	(void)state;
 	for (size_t i = 0; i < 1000; i++)
 		points[i] = (struct ek_log_point){ (double)i + 1, (double)i, i == 7 || i == 999 ? 5 : NAN };
 	left = ek_log_thin(points, 1000, EK_LOG_POINTS);
@@ -35,7 +31,6 @@ static void a_curve_goes_from_corner_to_corner(void **state)
 	const struct ek_log_point points[] = { { 10, exp(2), NAN }, { 20, exp(1), 2 }, { 30, 1, NAN } };
 	struct ek_html h = { .rc = 0 };
 
-	(void)state;
 	ek_svg_loss(&h, points, 3, "<b>");
 	assert_ok(h.rc);
 	assert_non_null(strstr(h.text.data, "d=\"M0.0 0.0L500.0 95.0L1000.0 190.0\""));
@@ -52,7 +47,6 @@ static void a_loss_below_zero_and_a_flat_one_are_drawn(void **state)
 	const struct ek_log_point flat[] = { { 5, 2, NAN }, { 5, 2, 2 } };
 	struct ek_html h = { .rc = 0 };
 
-	(void)state;
 	ek_svg_loss(&h, below, 2, "a");
 	assert_non_null(strstr(h.text.data, "d=\"M0.0 0.0L1000.0 190.0\""));
 	assert_non_null(strstr(h.text.data, ">-0.5</text>"));
@@ -63,13 +57,5 @@ static void a_loss_below_zero_and_a_flat_one_are_drawn(void **state)
 	ek_html_release(&h);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(thinning_keeps_means_and_the_end),
-		cmocka_unit_test(a_curve_goes_from_corner_to_corner),
-		cmocka_unit_test(a_loss_below_zero_and_a_flat_one_are_drawn),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(thinning_keeps_means_and_the_end), cmocka_unit_test(a_curve_goes_from_corner_to_corner),
+             cmocka_unit_test(a_loss_below_zero_and_a_flat_one_are_drawn))

@@ -1,8 +1,4 @@
 /* The chapters on what was made of the images, and the page in short before them. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
@@ -20,7 +16,6 @@ static void every_chapter_appears_and_the_short_one_first(void **state)
 	static const char *const ids[] = { "summary", "scores", "training", "samples", "evaluation", "review" };
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, ek_fixture_make(&made), NULL);
 	for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
 		char id[64], link[64];
@@ -44,7 +39,6 @@ static void without_them_the_page_is_as_it_was(void **state)
 	const struct ek_fixture none = { .k = 12, .images = 400, .side = 24 };
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, ek_fixture_make(&none), NULL);
 	assert_lacks(page, "id=\"summary\"");
 	assert_lacks(page, "id=\"scores\"");
@@ -59,7 +53,6 @@ static void text_from_the_data_stays_text(void **state)
 {
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, ek_fixture_make(&made), NULL);
 	assert_int_equal(occurrences(page.data, "<script"), 1);
 	assert_lacks(page, "<i>even");
@@ -113,7 +106,6 @@ static void the_short_page_compares_natural_with_evened_out(void **state)
 	const char *folder = ek_fixture_make(&made);
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, folder, NULL);
 	assert_shows(page, "<dt>Worst cluster, 1</dt><dd><b>10\xe2\x80\xaf% \xe2\x86\x92 20\xe2\x80\xaf%</b>");
 	assert_shows(page, "<b>41.2 \xe2\x86\x92 43.2</b>");
@@ -170,7 +162,6 @@ static void other_steps_are_told_before_what_differs(void **state)
 	struct ek_buffer page = { 0 };
 	cJSON *json = NULL;
 
-	(void)state;
 	report_of(&page, folder, NULL);
 	assert_lacks(page, "not comparable as two ways to choose images");
 	assert_ok(ek_json_load(&json, ek_join(folder, "samples/natural/config.json")));
@@ -208,7 +199,6 @@ static void what_cannot_be_compared_is_not(void **state)
 	const char *folder = ek_fixture_make(&made);
 	struct ek_buffer old = { 0 }, page = { 0 };
 
-	(void)state;
 	assert_ok(ek_file_read(&old, ek_join(folder, "evaluations/natural.json"), 1 << 24));
 	for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
 		print_message("%s\n", changes[i].value);
@@ -228,7 +218,6 @@ static void training_is_told_of(void **state)
 {
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, ek_fixture_make(&made), NULL);
 	assert_int_equal(occurrences(page.data, "<svg class=\"loss\""), 4);
 	assert_shows(page,
@@ -251,7 +240,6 @@ static void samples_are_shown_by_class(void **state)
 {
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, ek_fixture_make(&made), NULL);
 	assert_int_equal(occurrences(page.data, "<div class=\"sheet\">"), 3);
 	assert_shows(page,
@@ -268,7 +256,6 @@ static void evaluations_are_told_of(void **state)
 	const char *folder = ek_fixture_make(&made);
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, folder, NULL);
 	assert_shows(page,
 	             "<b>48\xe2\x80\xaf% of the real images have a generated one near them</b>; fresh real images "
@@ -316,7 +303,6 @@ static void reviews_are_counted(void **state)
 	const char *folder = ek_fixture_make(&made);
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		static const char *const names[] = { "natural", EK_HOSTILE_PLAN, "more-02" };
 		char file[128];
@@ -352,7 +338,6 @@ static void decisions_on_images_made_anew_do_not_count(void **state)
 	uint8_t hash[EK_SHA256_SIZE];
 	char hex[EK_SHA256_HEX];
 
-	(void)state;
 	assert_ok(ek_sha256_file(hash, ek_join(folder, "samples/natural/images/000003.png")));
 	ek_hex(hex, hash, sizeof hash);
 	assert_ok(ek_buffer_printf(&lines, format, 3, hex));
@@ -374,7 +359,6 @@ static void of_many_the_first_are_told_in_full(void **state)
 	const struct ek_fixture many = { .k = 30, .images = 600, .side = 24, .noise = 10, .made = 40 };
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, ek_fixture_make(&many), NULL);
 	print_message("%zu bytes\n", page.size);
 	assert_int_equal(occurrences(page.data, "<h3>Evaluation <bdi>"), 8);
@@ -395,7 +379,6 @@ static void same_files_same_bytes_and_the_budget_is_kept(void **state)
 	const char *folder = ek_fixture_make(&made);
 	struct ek_buffer one = { 0 }, many = { 0 };
 
-	(void)state;
 	ek_threads_set(1);
 	report_of(&one, folder, NULL);
 	ek_threads_set(16);
@@ -414,7 +397,6 @@ static void pictures_that_are_gone_leave_frames(void **state)
 	const char *folder = ek_fixture_make(&made);
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	assert_int_equal(unlink(ek_join(folder, "samples/natural/images/000011.png")), 0);
 	ek_write_file(ek_join(folder, "models/natural/preview-00000700.png"), "no picture", 10);
 	report_of(&page, folder, NULL);
@@ -440,7 +422,6 @@ static void damaged_files_are_named(void **state)
 	};
 	const char *folder = ek_fixture_make(&made);
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct ek_buffer old = { 0 };
 		struct ek_run *run = NULL;
@@ -476,7 +457,6 @@ static void strange_documents_do_no_harm(void **state)
 	const struct ek_fixture fixture = { .k = 3, .images = 40, .side = 8, .made = 2 };
 	const char *folder = ek_fixture_make(&fixture);
 
-	(void)state;
 	for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
 		static const char *const files[] = { "models/natural/config.json", "samples/natural/config.json",
 			                             "evaluations/natural.json" };
@@ -516,7 +496,6 @@ static void inputs_follow_what_was_made(void **state)
 	struct ek_run *run = NULL;
 	int current;
 
-	(void)state;
 	assert_ok(ek_run_open(&run, folder, EK_RUN_WRITE));
 	assert_ok(ek_report_inputs(&inputs, run));
 	for (size_t i = 0; i < FILES; i++)
@@ -542,27 +521,14 @@ static void inputs_follow_what_was_made(void **state)
 	cJSON_Delete(options);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_chapter_appears_and_the_short_one_first),
-		cmocka_unit_test(without_them_the_page_is_as_it_was),
-		cmocka_unit_test(text_from_the_data_stays_text),
-		cmocka_unit_test(the_short_page_compares_natural_with_evened_out),
-		cmocka_unit_test(other_steps_are_told_before_what_differs),
-		cmocka_unit_test(what_cannot_be_compared_is_not),
-		cmocka_unit_test(training_is_told_of),
-		cmocka_unit_test(samples_are_shown_by_class),
-		cmocka_unit_test(evaluations_are_told_of),
-		cmocka_unit_test(reviews_are_counted),
-		cmocka_unit_test(decisions_on_images_made_anew_do_not_count),
-		cmocka_unit_test(of_many_the_first_are_told_in_full),
-		cmocka_unit_test(same_files_same_bytes_and_the_budget_is_kept),
-		cmocka_unit_test(pictures_that_are_gone_leave_frames),
-		cmocka_unit_test(damaged_files_are_named),
-		cmocka_unit_test(strange_documents_do_no_harm),
-		cmocka_unit_test(inputs_follow_what_was_made),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(every_chapter_appears_and_the_short_one_first),
+             cmocka_unit_test(without_them_the_page_is_as_it_was), cmocka_unit_test(text_from_the_data_stays_text),
+             cmocka_unit_test(the_short_page_compares_natural_with_evened_out),
+             cmocka_unit_test(other_steps_are_told_before_what_differs),
+             cmocka_unit_test(what_cannot_be_compared_is_not), cmocka_unit_test(training_is_told_of),
+             cmocka_unit_test(samples_are_shown_by_class), cmocka_unit_test(evaluations_are_told_of),
+             cmocka_unit_test(reviews_are_counted), cmocka_unit_test(decisions_on_images_made_anew_do_not_count),
+             cmocka_unit_test(of_many_the_first_are_told_in_full),
+             cmocka_unit_test(same_files_same_bytes_and_the_budget_is_kept),
+             cmocka_unit_test(pictures_that_are_gone_leave_frames), cmocka_unit_test(damaged_files_are_named),
+             cmocka_unit_test(strange_documents_do_no_harm), cmocka_unit_test(inputs_follow_what_was_made))

@@ -10,7 +10,6 @@ static void typical_untypical_and_random_images_of_a_cluster(void **state)
 	const uint64_t *ids;
 	size_t count, seen[13] = { 0 };
 
-	(void)state;
 	assert_ok(ek_picks_make(&picks, assignment, distance, 13, 3, 2));
 	ids = ek_picks_of(&picks, 0, EK_PICK_TYPICAL, &count);
 	assert_int_equal(count, 2);
@@ -46,7 +45,6 @@ static void ties_go_to_the_lower_id(void **state)
 	const uint64_t *ids;
 	size_t count;
 
-	(void)state;
 	assert_ok(ek_picks_make(&picks, assignment, distance, 6, 1, 1));
 	ids = ek_picks_of(&picks, 0, EK_PICK_TYPICAL, &count);
 	assert_int_equal(ids[0], 0);
@@ -62,7 +60,6 @@ static void a_sample_of_every_class(void **state)
 	uint64_t ids[9], again[9];
 	uint8_t counts[3];
 
-	(void)state;
 	assert_ok(ek_picks_sample(ids, counts, class, 12, 3, 3));
 	assert_int_equal(counts[0], 3);
 	assert_int_equal(counts[1], 0);
@@ -76,13 +73,5 @@ static void a_sample_of_every_class(void **state)
 	assert_int_equal(again[0], ids[0]);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(typical_untypical_and_random_images_of_a_cluster),
-		cmocka_unit_test(ties_go_to_the_lower_id),
-		cmocka_unit_test(a_sample_of_every_class),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(typical_untypical_and_random_images_of_a_cluster),
+             cmocka_unit_test(ties_go_to_the_lower_id), cmocka_unit_test(a_sample_of_every_class))

@@ -1,8 +1,3 @@
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/threads.h"
@@ -21,7 +16,6 @@ static void every_chapter_appears(void **state)
 		                           "duplicates", "rejected", "certainty", "measures", "origin" };
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, ek_fixture_make(&small), NULL);
 	for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
 		char id[64], link[64];
@@ -43,7 +37,6 @@ static void text_from_the_data_stays_text(void **state)
 {
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, ek_fixture_make(&small), NULL);
 	/* The page's own script, and nothing else, starts with these letters. */
 	assert_int_equal(occurrences(page.data, "<script"), 1);
@@ -79,7 +72,6 @@ static void the_policy_forbids_all_but_the_page_itself(void **state)
 {
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, ek_fixture_make(&small), NULL);
 	assert_shows(page,
 	             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; ");
@@ -98,7 +90,6 @@ static void same_files_same_bytes_for_any_threads(void **state)
 	const char *folder = ek_fixture_make(&small);
 	struct ek_buffer one = { 0 }, many = { 0 };
 
-	(void)state;
 	ek_threads_set(1);
 	report_of(&one, folder, NULL);
 	ek_threads_set(16);
@@ -116,7 +107,6 @@ static void times_appear_when_asked_for(void **state)
 	const char *folder = ek_fixture_make(&small);
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, folder, NULL);
 	assert_lacks(page, "12\xe2\x80\xafs<");
 	report_of(&page, folder, &times);
@@ -130,7 +120,6 @@ static void a_thousand_clusters_fit_in_ten_megabytes(void **state)
 	const struct ek_fixture fixture = { .k = 1000, .images = 8000, .side = 64, .noise = 200 };
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, ek_fixture_make(&fixture), NULL);
 	print_message("%zu bytes\n", page.size);
 	assert_true(page.size < 10000000);
@@ -146,7 +135,6 @@ static void the_budget_is_kept(void **state)
 	struct ek_buffer page = { 0 };
 	size_t with_all;
 
-	(void)state;
 	report_of(&page, folder, &generous);
 	with_all = page.size;
 	report_of(&page, folder, &tight);
@@ -158,7 +146,6 @@ static void plans_are_told_of(void **state)
 {
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, ek_fixture_make(&small), NULL);
 	/* Two subsets in full, the baseline of one only in the table. */
 	assert_int_equal(occurrences(page.data, "<h3>Subset <bdi>"), 2);
@@ -189,7 +176,6 @@ static void what_a_plan_leaves_out_is_told(void **state)
 	const char *folder = ek_fixture_make(&small);
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, folder, NULL);
 	assert_lacks(page, "no value of");
 	assert_lacks(page, "next to nothing");
@@ -228,7 +214,6 @@ static void a_plan_of_other_images_has_no_pictures(void **state)
 	const uint8_t decision[3] = { 1, 0, 1 };
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		static const char *const names[] = { EK_HOSTILE_PLAN, "furthest", "furthest-random" };
 		char name[128];
@@ -262,7 +247,6 @@ static void inputs_follow_the_plans(void **state)
 	struct ek_step step = { .name = "report", .version = 1, .options = options, .outputs = outputs };
 	int current;
 
-	(void)state;
 	assert_ok(ek_run_open(&run, folder, EK_RUN_WRITE));
 	assert_ok(ek_report_inputs(&inputs, run));
 	assert_true(holds(inputs, "audit.json"));
@@ -292,7 +276,6 @@ static void embeddings_alone_have_no_pictures_and_say_so(void **state)
 	const struct ek_fixture fixture = { .k = 12, .images = 400, .embeddings_only = 1 };
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, ek_fixture_make(&fixture), NULL);
 	assert_lacks(page, "<img");
 	assert_lacks(page, "id=\"rejected\"");
@@ -305,7 +288,6 @@ static void chapters_wait_for_their_files(void **state)
 	const struct ek_fixture fixture = { .k = 12, .images = 400, .audit_only = 1 };
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, ek_fixture_make(&fixture), NULL);
 	assert_shows(page, "id=\"sizes\"");
 	assert_lacks(page, "id=\"clusters\"");
@@ -319,7 +301,6 @@ static void an_image_that_is_gone_leaves_a_frame(void **state)
 	const char *folder = ek_fixture_make(&small);
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	assert_int_equal(truncate(ek_join(folder, "pictures.bin"), 1000), 0);
 	report_of(&page, folder, NULL);
 	assert_shows(page, "can no longer be read");
@@ -347,7 +328,6 @@ static void damaged_files_are_named(void **state)
 
 	const char *folder = ek_fixture_make(&small);
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const char *path = ek_join(folder, cases[i].file);
 		struct ek_buffer sound = { 0 };
@@ -370,7 +350,6 @@ static void nothing_to_report_is_an_error(void **state)
 	const char *folder = ek_fixture_make(&small);
 	struct ek_run *run = NULL;
 
-	(void)state;
 	assert_int_equal(unlink(ek_join(folder, "audit.json")), 0);
 	assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
 	assert_fails(ek_report(run, NULL), EK_EDATA, "audit.json");
@@ -398,7 +377,6 @@ static void strange_documents_do_no_harm(void **state)
 	const struct ek_fixture fixture = { .k = 3, .images = 40, .side = 8 };
 	const char *folder = ek_fixture_make(&fixture);
 
-	(void)state;
 	for (size_t i = 0; i < sizeof audits / sizeof *audits; i++) {
 		struct ek_run *run = NULL;
 
@@ -426,7 +404,6 @@ static void strange_plans_do_no_harm(void **state)
 	const struct ek_fixture fixture = { .k = 3, .images = 40, .side = 8 };
 	const char *folder = ek_fixture_make(&fixture);
 
-	(void)state;
 	for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
 		struct ek_buffer page = { 0 };
 
@@ -440,28 +417,13 @@ static void strange_plans_do_no_harm(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_chapter_appears),
-		cmocka_unit_test(text_from_the_data_stays_text),
-		cmocka_unit_test(the_policy_forbids_all_but_the_page_itself),
-		cmocka_unit_test(same_files_same_bytes_for_any_threads),
-		cmocka_unit_test(times_appear_when_asked_for),
-		cmocka_unit_test(a_thousand_clusters_fit_in_ten_megabytes),
-		cmocka_unit_test(the_budget_is_kept),
-		cmocka_unit_test(plans_are_told_of),
-		cmocka_unit_test(what_a_plan_leaves_out_is_told),
-		cmocka_unit_test(a_plan_of_other_images_has_no_pictures),
-		cmocka_unit_test(inputs_follow_the_plans),
-		cmocka_unit_test(strange_plans_do_no_harm),
-		cmocka_unit_test(embeddings_alone_have_no_pictures_and_say_so),
-		cmocka_unit_test(chapters_wait_for_their_files),
-		cmocka_unit_test(an_image_that_is_gone_leaves_a_frame),
-		cmocka_unit_test(damaged_files_are_named),
-		cmocka_unit_test(nothing_to_report_is_an_error),
-		cmocka_unit_test(strange_documents_do_no_harm),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(every_chapter_appears), cmocka_unit_test(text_from_the_data_stays_text),
+             cmocka_unit_test(the_policy_forbids_all_but_the_page_itself),
+             cmocka_unit_test(same_files_same_bytes_for_any_threads), cmocka_unit_test(times_appear_when_asked_for),
+             cmocka_unit_test(a_thousand_clusters_fit_in_ten_megabytes), cmocka_unit_test(the_budget_is_kept),
+             cmocka_unit_test(plans_are_told_of), cmocka_unit_test(what_a_plan_leaves_out_is_told),
+             cmocka_unit_test(a_plan_of_other_images_has_no_pictures), cmocka_unit_test(inputs_follow_the_plans),
+             cmocka_unit_test(strange_plans_do_no_harm), cmocka_unit_test(embeddings_alone_have_no_pictures_and_say_so),
+             cmocka_unit_test(chapters_wait_for_their_files), cmocka_unit_test(an_image_that_is_gone_leaves_a_frame),
+             cmocka_unit_test(damaged_files_are_named), cmocka_unit_test(nothing_to_report_is_an_error),
+             cmocka_unit_test(strange_documents_do_no_harm))

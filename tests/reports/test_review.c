@@ -1,10 +1,6 @@
 #include "tests/support/support.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "reports/review_page.h"
@@ -83,7 +79,6 @@ static void the_rare_come_first(void **state)
 	struct ek_review review;
 	struct ek_run *run;
 
-	(void)state;
 	write_samples(path, &good);
 	assert_ok(ek_run_open(&run, path, EK_RUN_READ));
 	assert_ok(ek_review_open(&review, run, "rare"));
@@ -126,7 +121,6 @@ static void what_does_not_fit_is_told(void **state)
 	struct ek_review review;
 	struct ek_run *run;
 
-	(void)state;
 	assert_ok(ek_run_open(&run, path, EK_RUN_READ));
 	assert_fails(ek_review_open(&review, run, "rare"), EK_EUSAGE, "no finished samples rare");
 	ek_review_release(&review);
@@ -158,7 +152,6 @@ static void real_images_are_of_a_size_to_look_at(void **state)
 		uint32_t longer; /* a picture is 4 : 3 */
 	} cases[] = { { 8, "image/png", 10 }, { 384, "image/png", 512 }, { 700, "image/jpeg", 512 } };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const char *path = make_run(cases[i].side), *type;
 		struct ek_buffer bytes = { 0 };
@@ -189,7 +182,6 @@ static void a_sample_is_found_by_its_number_alone(void **state)
 	struct ek_run *run;
 	char sha256[65];
 
-	(void)state;
 	write_samples(path, &good);
 	assert_ok(ek_run_open(&run, path, EK_RUN_READ));
 	assert_ok(ek_review_open(&review, run, "rare"));
@@ -245,7 +237,6 @@ static void a_sample_has_its_named_group(void **state)
 	cJSON *answer;
 	int status;
 
-	(void)state;
 	write_samples(path, &good);
 	assert_ok(ek_make_directories(ek_join(path, "clusters")));
 	ek_write_file(ek_join(path, "clusters/groups.json"), groups, sizeof groups - 1);
@@ -284,7 +275,6 @@ static void answers_hold_whatever_the_data_hold(void **state)
 	cJSON *answer;
 	int status;
 
-	(void)state;
 	write_samples(path, &good);
 	assert_ok(ek_run_open(&run, path, EK_RUN_READ));
 	assert_ok(ek_review_open(&review, run, "rare"));
@@ -348,7 +338,6 @@ static void a_decision_is_on_the_image_that_was_shown(void **state)
 	cJSON *answer;
 	int status, is_other;
 
-	(void)state;
 	write_samples(path, &good);
 	assert_ok(ek_run_open(&run, path, EK_RUN_READ));
 	assert_ok(ek_review_open(&review, run, "rare"));
@@ -403,7 +392,6 @@ static void nobody_makes_anew_what_is_reviewed(void **state)
 	struct ek_run *run;
 	int fd;
 
-	(void)state;
 	assert_ok(ek_review_keep_out(&fd, folder));
 	assert_int_equal(fd, -1);
 	write_samples(path, &good);
@@ -432,7 +420,6 @@ static void a_decision_on_another_image_does_not_count(void **state)
 	struct ek_review review;
 	struct ek_run *run;
 
-	(void)state;
 	write_samples(path, &good);
 	assert_ok(ek_run_open(&run, path, EK_RUN_READ));
 	assert_ok(ek_review_open(&review, run, "rare"));
@@ -459,19 +446,10 @@ static void a_decision_on_another_image_does_not_count(void **state)
 	ek_run_close(run);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_rare_come_first),
-		cmocka_unit_test(what_does_not_fit_is_told),
-		cmocka_unit_test(real_images_are_of_a_size_to_look_at),
-		cmocka_unit_test(a_sample_is_found_by_its_number_alone),
-		cmocka_unit_test(answers_hold_whatever_the_data_hold),
-		cmocka_unit_test(a_sample_has_its_named_group),
-		cmocka_unit_test(a_decision_is_on_the_image_that_was_shown),
-		cmocka_unit_test(nobody_makes_anew_what_is_reviewed),
-		cmocka_unit_test(a_decision_on_another_image_does_not_count),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(the_rare_come_first), cmocka_unit_test(what_does_not_fit_is_told),
+             cmocka_unit_test(real_images_are_of_a_size_to_look_at),
+             cmocka_unit_test(a_sample_is_found_by_its_number_alone),
+             cmocka_unit_test(answers_hold_whatever_the_data_hold), cmocka_unit_test(a_sample_has_its_named_group),
+             cmocka_unit_test(a_decision_is_on_the_image_that_was_shown),
+             cmocka_unit_test(nobody_makes_anew_what_is_reviewed),
+             cmocka_unit_test(a_decision_on_another_image_does_not_count))

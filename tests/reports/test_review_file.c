@@ -1,12 +1,8 @@
 #include "tests/support/support.h"
 
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "reports/review_file.h"
@@ -56,7 +52,6 @@ static void what_was_decided_is_there_when_it_is_opened_again(void **state)
 	struct ek_review_file file;
 	uint32_t sample;
 
-	(void)state;
 	assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 	assert_int_equal(file.log.entry_count, 0);
 	assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
@@ -92,7 +87,6 @@ static void a_second_process_is_refused(void **state)
 	struct ek_review_file file, second, other;
 	char who[64];
 
-	(void)state;
 	assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 	(void)snprintf(who, sizeof who, "in use by process %ld", (long)getpid());
 	assert_fails(ek_review_file_open(&second, run, 0, "rare"), EK_EUSAGE, who);
@@ -125,7 +119,6 @@ static void the_end_is_mended(void **state)
 		  2 },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
 		struct ek_run *run = make_run();
 		struct ek_review_file file;
@@ -158,7 +151,6 @@ static void a_full_disk_leaves_no_half_a_line(void **state)
 	struct ek_review_file file;
 	struct rlimit old, low;
 
-	(void)state;
 	assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 	assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
@@ -182,7 +174,6 @@ static void a_file_that_is_gone_takes_no_more(void **state)
 	struct ek_run *run = make_run();
 	struct ek_review_file file;
 
-	(void)state;
 	assert_ok(ek_review_file_open(&file, run, 0, "rare"));
 	assert_ok(decide(&file, 4, "Anna", EK_VERDICT_ACCEPT, ""));
 	assert_int_equal(remove(file.journal.path), 0);
@@ -207,7 +198,6 @@ static void cut_newline(const char *path, const char *text)
 
 static void empty(const char *path, const char *text)
 {
-	(void)text;
 	assert_int_equal(truncate(path, 0), 0);
 }
 
@@ -233,7 +223,6 @@ static void add_half(const char *path, const char *text)
 {
 	FILE *stream = fopen(path, "a");
 
-	(void)text;
 	assert_non_null(stream);
 	assert_true(fputs("{\"sample\": 9, \"deci", stream) >= 0 && fclose(stream) == 0);
 }
@@ -259,7 +248,6 @@ static void what_another_program_makes_of_the_file_costs_no_decision(void **stat
 		{ add_line, { 1, 1, 1 }, 0 },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct ek_run *run = make_run();
 		struct ek_review_file file;
@@ -292,16 +280,7 @@ static void what_another_program_makes_of_the_file_costs_no_decision(void **stat
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_was_decided_is_there_when_it_is_opened_again),
-		cmocka_unit_test(a_second_process_is_refused),
-		cmocka_unit_test(the_end_is_mended),
-		cmocka_unit_test(a_full_disk_leaves_no_half_a_line),
-		cmocka_unit_test(a_file_that_is_gone_takes_no_more),
-		cmocka_unit_test(what_another_program_makes_of_the_file_costs_no_decision),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(what_was_decided_is_there_when_it_is_opened_again),
+             cmocka_unit_test(a_second_process_is_refused), cmocka_unit_test(the_end_is_mended),
+             cmocka_unit_test(a_full_disk_leaves_no_half_a_line), cmocka_unit_test(a_file_that_is_gone_takes_no_more),
+             cmocka_unit_test(what_another_program_makes_of_the_file_costs_no_decision))

@@ -1,9 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/log.h"
 #include "reports/review_log.h"
 
@@ -16,7 +12,6 @@ static char last_warning[512];
 
 static void count_warning(void *context, enum ek_log_level level, const char *text)
 {
-	(void)context;
 	warnings += level == EK_LOG_WARNING;
 	(void)snprintf(last_warning, sizeof last_warning, "%s", text);
 }
@@ -47,7 +42,6 @@ static void what_stands_is_the_last_that_was_not_undone(void **state)
 	struct ek_review_log log;
 	uint64_t tally[EK_VERDICTS];
 
-	(void)state;
 	parse(&log, "{\"sample\": 3, \"decision\": \"accept\"" ANNA "{\"sample\": 3, \"decision\": \"reject\"" BEN
 	            "{\"sample\": 3, \"decision\": \"unsure\", \"note\": \"blurred \\u2013 left\"" ANNA
 	            "{\"sample\": 100, \"decision\": \"accept\"" ANNA "{\"sample\": 3, \"undo\": true" ANNA
@@ -103,7 +97,6 @@ static const struct {
 
 static void damaged_lines_are_named_and_left_out(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
 		struct ek_review_log log;
 		char text[1024];
@@ -129,7 +122,6 @@ static void a_last_line_cut_anywhere_costs_no_other(void **state)
 	static const char whole[] = "{\"sample\": 1, \"decision\": \"accept\"" ANNA;
 	static const char last[] = "{\"sample\": 2, \"decision\": \"reject\", \"note\": \"é\"" ANNA;
 
-	(void)state;
 	for (size_t cut = 0; cut < sizeof last - 1; cut++) {
 		struct ek_review_log log;
 		char text[512];
@@ -154,7 +146,6 @@ static void a_line_reads_back(void **state)
 	char note[] = "a \"quoted\"\nline, tab\t, </script>, \x01, 漢字";
 	struct ek_buffer text = { 0 };
 
-	(void)state;
 	entry.note = note;
 	memset(entry.sha256, 'a', 64);
 	assert_ok(ek_review_log_reviewer(&entry.reviewer, &log, "Zoë \"Z\" \\ O'Neil"));
@@ -192,7 +183,6 @@ static void outcomes_follow_the_votes(void **state)
 	struct ek_review_log log = { 0 };
 	uint64_t counts[EK_REVIEW_OUTCOMES];
 
-	(void)state;
 	for (uint32_t i = 0; i < CASES; i++)
 		for (size_t j = 0; cases[i].votes[j] != 0; j++) {
 			struct ek_review_entry entry = { .sample = i, .time = "2026-11-25T19:00:00Z" };
@@ -238,7 +228,6 @@ static void agreement_equals_scikit_learn(void **state)
 	const cJSON *one;
 	int done = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "agreement"))
 	{
 		const cJSON *kappa = cJSON_GetObjectItem(one, "kappa"), *same = cJSON_GetObjectItem(one, "observed");
@@ -264,16 +253,7 @@ static void agreement_equals_scikit_learn(void **state)
 	cJSON_Delete(golden);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_stands_is_the_last_that_was_not_undone),
-		cmocka_unit_test(damaged_lines_are_named_and_left_out),
-		cmocka_unit_test(a_last_line_cut_anywhere_costs_no_other),
-		cmocka_unit_test(a_line_reads_back),
-		cmocka_unit_test(outcomes_follow_the_votes),
-		cmocka_unit_test(agreement_equals_scikit_learn),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(what_stands_is_the_last_that_was_not_undone),
+             cmocka_unit_test(damaged_lines_are_named_and_left_out),
+             cmocka_unit_test(a_last_line_cut_anywhere_costs_no_other), cmocka_unit_test(a_line_reads_back),
+             cmocka_unit_test(outcomes_follow_the_votes), cmocka_unit_test(agreement_equals_scikit_learn))

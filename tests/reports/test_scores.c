@@ -1,7 +1,4 @@
 /* Scores in the report: their order and agreement, and the chapter of a made-up run. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/io/npy.h"
@@ -20,7 +17,6 @@ static void ranks_share_ties_and_agree_as_scipys(void **state)
 	uint64_t order[6], count;
 	double r;
 
-	(void)state;
 	assert_ok(ek_score_order(order, rank, &count, a, 6, 1));
 	assert_int_equal(count, 5);
 	for (size_t i = 0; i < 5; i++)
@@ -71,7 +67,6 @@ static void scores_are_told_and_shown(void **state)
 	const char *folder = ek_fixture_make(&fixture);
 	struct ek_buffer page = { 0 };
 
-	(void)state;
 	report_of(&page, folder, NULL);
 	assert_lacks(page, "id=\"scores\"");
 	write_scores(folder, "a", hard, 400);
@@ -106,7 +101,6 @@ static void what_does_not_fit_is_left_out_or_named(void **state)
 	struct ek_run *run;
 	struct ek_scores scores;
 
-	(void)state;
 	write_scores(folder, "a", hard, 399);
 	report_of(&page, folder, NULL);
 	assert_shows(page, "Method <b>probe-&lt;i&gt;</b>");

@@ -1,6 +1,3 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include "reports/svg.h"
 #include "tests/support/support.h"
 
@@ -30,7 +27,6 @@ static void a_bar_is_to_scale(void **state)
 {
 	struct ek_html h = { .rc = 0 };
 
-	(void)state;
 	ek_svg_bar(&h, 0.1, 0.08, 0.12, 0.05, 0.2, 1);
 	assert_ok(h.rc);
 	assert_balanced(h.text.data);
@@ -54,7 +50,6 @@ static void the_lorenz_curve_passes_through_its_points(void **state)
 	struct ek_html h = { .rc = 0 };
 	const char *curve;
 
-	(void)state;
 	ek_svg_lorenz(&h, shares, 4, 0.325);
 	assert_ok(h.rc);
 	assert_balanced(h.text.data);
@@ -72,7 +67,6 @@ static void one_cluster_is_drawn(void **state)
 	const double share[1] = { 1 };
 	struct ek_html h = { .rc = 0 };
 
-	(void)state;
 	ek_svg_lorenz(&h, share, 1, 0);
 	ek_svg_profile(&h, share, 1, 0);
 	ek_svg_curve(&h, share, share, 1, 1, "<title>", "x");
@@ -86,7 +80,6 @@ static void markers_differ_for_42_clusters(void **state)
 {
 	char seen[EK_SVG_COLOURS * EK_SVG_SHAPES][256];
 
-	(void)state;
 	for (size_t i = 0; i < EK_SVG_COLOURS * EK_SVG_SHAPES; i++) {
 		struct ek_html h = { .rc = 0 };
 
@@ -105,7 +98,6 @@ static void points_outside_the_square_stay_on_the_map(void **state)
 	const struct ek_svg_point points[] = { { -5, 0.5, 3, 3, "<b>" }, { NAN, 7, 0, 44, "ok" } };
 	struct ek_html h = { .rc = 0 };
 
-	(void)state;
 	ek_svg_scatter(&h, points, 2, "t", "d");
 	ek_svg_label(&h, 0.5, 0.5, 7);
 	ek_svg_end(&h);
@@ -121,7 +113,6 @@ static void a_pair_is_to_scale(void **state)
 {
 	struct ek_html h = { .rc = 0 };
 
-	(void)state;
 	ek_svg_pair(&h, 0.1, 0.3, 0.05, 0.2);
 	assert_ok(h.rc);
 	assert_balanced(h.text.data);
@@ -132,16 +123,7 @@ static void a_pair_is_to_scale(void **state)
 	ek_html_release(&h);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_bar_is_to_scale),
-		cmocka_unit_test(a_pair_is_to_scale),
-		cmocka_unit_test(the_lorenz_curve_passes_through_its_points),
-		cmocka_unit_test(one_cluster_is_drawn),
-		cmocka_unit_test(markers_differ_for_42_clusters),
-		cmocka_unit_test(points_outside_the_square_stay_on_the_map),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_bar_is_to_scale), cmocka_unit_test(a_pair_is_to_scale),
+             cmocka_unit_test(the_lorenz_curve_passes_through_its_points), cmocka_unit_test(one_cluster_is_drawn),
+             cmocka_unit_test(markers_differ_for_42_clusters),
+             cmocka_unit_test(points_outside_the_square_stay_on_the_map))

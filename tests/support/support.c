@@ -1,10 +1,6 @@
 #include "tests/support/support.h"
 
 #include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
@@ -73,9 +69,6 @@ void ek_assert_fails(int rc, int code, const char *text, const char *what, const
 
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *where)
 {
-	(void)status;
-	(void)type;
-	(void)where;
 	return remove(path);
 }
 

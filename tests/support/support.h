@@ -1,6 +1,6 @@
 /*
  * What tests share: comparisons that a NaN cannot pass, golden arrays, scratch folders.
- * Includes cmocka and what it needs.
+ * Includes cmocka and what it needs, and the parts of the C library that every test uses.
  */
 #ifndef EK_TESTS_SUPPORT_H
 #define EK_TESTS_SUPPORT_H
@@ -10,11 +10,24 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/json.h"
+
+/* The program: EK_TEST_MAIN(cmocka_unit_test(NAME), ...) at the end of a file. */
+#define EK_TEST_MAIN(...)                                                                                              \
+	int main(void)                                                                                                 \
+	{                                                                                                              \
+		const struct CMUnitTest tests[] = { __VA_ARGS__ };                                                     \
+                                                                                                                       \
+		return cmocka_run_group_tests(tests, NULL, NULL);                                                      \
+	}
 
 /* |got - want| <= tolerance * max(1, |want|); a NaN on either side fails. */
 #define assert_close(got, want, tolerance)                                                                             \

@@ -4,116 +4,93 @@
  */
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 static const float right[3] = { 1, 2, 3 }, wrong[3] = { 1, 2, 3.5f }, broken[3] = { 1, (float)NAN, 3 };
 
 static void close_values(void **state)
 {
-	(void)state;
 	assert_close(1.0, 1.0 + 1e-9, 1e-8);
 	assert_close(1e9, 1e9 + 1, 1e-8); /* relative above 1 */
 	assert_close(-(double)0, 0, 0);
 }
 static void a_wrong_value(void **state)
 {
-	(void)state;
 	assert_close(1.0, 1.0 + 1e-7, 1e-8);
 }
 static void a_wrong_small_value(void **state)
 {
-	(void)state;
 	assert_close(0.0, 2e-8, 1e-8);
 }
 static void a_nan(void **state)
 {
-	(void)state;
 	assert_close(NAN, 1, 1e30);
 }
 static void a_nan_expected(void **state)
 {
-	(void)state;
 	assert_close(1, NAN, 1e30);
 }
 static void a_nan_on_both_sides(void **state)
 {
-	(void)state;
 	assert_close(NAN, NAN, 1);
 }
 static void an_infinite_value(void **state)
 {
-	(void)state;
 	assert_close(INFINITY, 1, 1e-8);
 }
 
 static void equal_arrays(void **state)
 {
-	(void)state;
 	assert_true(ek_max_difference(right, right, 3) <= 0);
 	assert_close(ek_max_difference(right, wrong, 3), 0.5, 0);
 	assert_close(ek_cosine(right, right, 3), 1, 1e-15);
 }
 static void a_wrong_element(void **state)
 {
-	(void)state;
 	assert_true(ek_max_difference(wrong, right, 3) <= 0.4);
 }
 static void a_nan_element(void **state)
 {
-	(void)state;
 	assert_true(ek_max_difference(broken, right, 3) <= 1e30);
 }
 static void a_nan_element_expected(void **state)
 {
-	(void)state;
 	assert_true(ek_max_difference(right, broken, 3) <= 1e30);
 }
 static void no_elements(void **state)
 {
-	(void)state;
 	assert_true(ek_max_difference(right, wrong, 0) <= 1e30);
 }
 static void a_nan_in_a_cosine(void **state)
 {
-	(void)state;
 	assert_true(ek_cosine(broken, right, 3) >= -1);
 }
 static void a_cosine_of_nothing(void **state)
 {
-	(void)state;
 	assert_true(ek_cosine(right, right, 0) >= -1);
 }
 
 static void right_codes(void **state)
 {
-	(void)state;
 	assert_ok(0);
 	assert_ok(1);
 	assert_fails(ek_fail(EK_EDATA, "line 7 is short"), EK_EDATA, "line 7");
 }
 static void a_failed_call(void **state)
 {
-	(void)state;
 	assert_ok(ek_fail(EK_EIO, "no"));
 }
 static void a_success_where_failure_is_due(void **state)
 {
-	(void)state;
 	(void)ek_fail(EK_EDATA, "line 7");
 	assert_fails(0, EK_EDATA, "line 7");
 }
 static void another_code(void **state)
 {
-	(void)state;
 	assert_fails(ek_fail(EK_EIO, "line 7"), EK_EDATA, "line 7");
 }
 static void another_message(void **state)
 {
-	(void)state;
 	assert_fails(ek_fail(EK_EDATA, "line 8"), EK_EDATA, "line 7");
 }
 
@@ -121,7 +98,6 @@ static void scratch_folders(void **state)
 {
 	const char *a = ek_scratch(), *b = ek_scratch();
 
-	(void)state;
 	assert_string_not_equal(a, b);
 	ek_write_file(ek_join(a, "x"), "y", 1);
 	assert_int_equal(access(ek_join(a, "x"), R_OK), 0);
@@ -129,7 +105,6 @@ static void scratch_folders(void **state)
 }
 static void golden_data_that_is_not_there(void **state)
 {
-	(void)state;
 	cJSON_Delete(ek_golden("no-such-data"));
 }
 static void a_golden_member_that_is_not_there(void **state)
@@ -137,7 +112,6 @@ static void a_golden_member_that_is_not_there(void **state)
 	cJSON *golden = cJSON_CreateObject();
 	size_t count;
 
-	(void)state;
 	free(ek_golden_doubles(golden, "gone", &count));
 }
 static void a_golden_member_that_is_no_number(void **state)
@@ -145,7 +119,6 @@ static void a_golden_member_that_is_no_number(void **state)
 	cJSON *golden = cJSON_Parse("{\"a\": [1, null]}");
 	size_t count;
 
-	(void)state;
 	free(ek_golden_doubles(golden, "a", &count));
 }
 

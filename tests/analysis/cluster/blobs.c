@@ -1,7 +1,5 @@
 #include "tests/analysis/cluster/blobs.h"
 
-#include <stdlib.h>
-
 #include "rebalance/base/random.h"
 #include "rebalance/io/npy.h"
 #include "tests/support/support.h"

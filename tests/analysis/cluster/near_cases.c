@@ -1,8 +1,5 @@
 #include "tests/analysis/cluster/near_cases.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/cluster/near.h"
 #include "rebalance/base/random.h"
 #include "tests/support/support.h"

@@ -1,9 +1,5 @@
 #include "tests/analysis/cluster/planted.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/cluster/choose.h"
 #include "analysis/cluster/kmeans.h"
 #include "analysis/cluster/null.h"

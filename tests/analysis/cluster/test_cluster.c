@@ -1,10 +1,6 @@
 #include "tests/analysis/cluster/blobs.h"
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/cluster/cluster.h"
 #include "analysis/cluster/kmeans.h"
 #include "rebalance/base/threads.h"
@@ -42,7 +38,6 @@ static void files_agree_with_k_means(void **state)
 	double total = 0;
 	int count = 0;
 
-	(void)state;
 	o.clusters = ko.k = K;
 	ko.redo = o.redo;
 	assert_ok(ek_cluster(run, &o));
@@ -86,7 +81,6 @@ static void auto_finds_the_planted_number(void **state)
 	const cJSON *automatic;
 	cJSON *json;
 
-	(void)state;
 	o.clusters = 0;
 	assert_ok(ek_cluster(run, &o));
 	json = load(run, "clusters/clusters.json");
@@ -108,7 +102,6 @@ static void hierarchy_is_written(void **state)
 	const cJSON *parents, *item;
 	cJSON *json;
 
-	(void)state;
 	o.hierarchy = levels;
 	o.levels = 2;
 	assert_ok(ek_cluster(run, &o));
@@ -131,7 +124,6 @@ static void threads_do_not_change_a_byte(void **state)
 	float *x = ek_blobs(N, D, K, 1, 0, NULL);
 	struct ek_run *run = ek_blobs_run(x, N, D);
 
-	(void)state;
 	o.clusters = 0;
 	for (int t = 0; t < 3; t++) {
 		ek_threads_set(threads[t]);
@@ -160,7 +152,6 @@ static void unit_length_by_encoder(void **state)
 	struct ek_rows rows;
 	float row[2];
 
-	(void)state;
 	assert_ok(ek_cluster_rows(&rows, &array, run, "embeddings.npy", EK_NORMALISE_AUTO));
 	ek_rows_read(row, &rows, 1);
 	assert_true(row[0] == 6.0f && row[1] == 8.0f);
@@ -178,7 +169,6 @@ static void options_are_told(void **state)
 	struct ek_cluster_options o = EK_CLUSTER_OPTIONS_DEFAULT;
 	cJSON *a, *b;
 
-	(void)state;
 	assert_ok(ek_cluster_options_json(&a, &o));
 	o.clusters = 0;
 	assert_ok(ek_cluster_options_json(&b, &o));
@@ -193,23 +183,12 @@ static void no_embeddings(void **state)
 	struct ek_cluster_options o = EK_CLUSTER_OPTIONS_DEFAULT;
 	struct ek_run *run;
 
-	(void)state;
 	assert_ok(ek_run_open(&run, ek_scratch(), EK_RUN_CREATE));
 	assert_fails(ek_cluster(run, &o), EK_EIO, "embeddings.npy");
 	ek_run_close(run);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(files_agree_with_k_means),
-		cmocka_unit_test(auto_finds_the_planted_number),
-		cmocka_unit_test(hierarchy_is_written),
-		cmocka_unit_test(threads_do_not_change_a_byte),
-		cmocka_unit_test(unit_length_by_encoder),
-		cmocka_unit_test(options_are_told),
-		cmocka_unit_test(no_embeddings),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(files_agree_with_k_means), cmocka_unit_test(auto_finds_the_planted_number),
+             cmocka_unit_test(hierarchy_is_written), cmocka_unit_test(threads_do_not_change_a_byte),
+             cmocka_unit_test(unit_length_by_encoder), cmocka_unit_test(options_are_told),
+             cmocka_unit_test(no_embeddings))

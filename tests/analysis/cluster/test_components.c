@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/cluster/components.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/threads.h"
@@ -44,7 +41,6 @@ static void components_equal_scipys(void **state)
 	struct ek_scatter s = { 0 };
 	struct ek_components c = { 0 };
 
-	(void)state;
 	make_rows(rows);
 	assert_ok(ek_scatter_init(&s, centre, D));
 	assert_ok(ek_scatter_add(&s, rows, 25, VIEWS));
@@ -78,7 +74,6 @@ static void what_is_kept_goes_on(void **state)
 	struct ek_rows view;
 	double *kept = NULL;
 
-	(void)state;
 	make_rows(rows);
 	array = ek_rows_memory(rows, N * VIEWS, D);
 	assert_ok(ek_rows_of(&view, &array, 0));
@@ -122,7 +117,6 @@ static void what_cannot_be_whitened_is_told(void **state)
 	struct ek_scatter s = { 0 };
 	struct ek_components c = { 0 };
 
-	(void)state;
 	assert_ok(ek_scatter_init(&s, centre, D));
 	assert_ok(ek_scatter_add(&s, rows, 1, 1));
 	assert_fails(ek_components_of(&c, &s, 4), EK_EDATA, "1 images have no components");
@@ -141,7 +135,6 @@ static void files_hold_all_of_it(void **state)
 	struct ek_run *run = NULL;
 	cJSON *json = cJSON_CreateObject();
 
-	(void)state;
 	make_rows(rows);
 	assert_ok(ek_scatter_init(&s, centre, D));
 	assert_ok(ek_scatter_add(&s, rows, N, VIEWS));
@@ -165,14 +158,5 @@ static void files_hold_all_of_it(void **state)
 	cJSON_Delete(json);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(components_equal_scipys),
-		cmocka_unit_test(what_is_kept_goes_on),
-		cmocka_unit_test(what_cannot_be_whitened_is_told),
-		cmocka_unit_test(files_hold_all_of_it),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(components_equal_scipys), cmocka_unit_test(what_is_kept_goes_on),
+             cmocka_unit_test(what_cannot_be_whitened_is_told), cmocka_unit_test(files_hold_all_of_it))

@@ -2,10 +2,6 @@
 #include "tests/analysis/cluster/near_cases.h"
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/cluster/kmeans.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
@@ -104,14 +100,12 @@ enum { WISHES = sizeof wishes / sizeof *wishes };
 
 static void it_has_the_bits_of_the_processor(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < WISHES; i++)
 		check(&wishes[i], "by its own kernels");
 }
 
 static void so_have_the_kernels_of_older_gpus(void **state)
 {
-	(void)state;
 	ek_rows_pretend(80);
 	for (size_t i = 0; i < WISHES; i++)
 		check(&wishes[i], "by those of older GPUs");
@@ -120,7 +114,6 @@ static void so_have_the_kernels_of_older_gpus(void **state)
 
 static void so_have_rows_that_pass_through(void **state)
 {
-	(void)state;
 	ek_nn_rows_limit(3 << 20);
 	for (size_t i = 0; i < WISHES; i++)
 		check(&wishes[i], "a block at a time");
@@ -131,7 +124,6 @@ static void squares_that_overflow(void **state)
 {
 	const struct wish w = { .name = "squares beyond float32", .n = 2000, .d = 20, .k = 30, .spread = 1e17 };
 
-	(void)state;
 	check(&w, "measured");
 }
 
@@ -143,7 +135,6 @@ static void so_have_duplicates(void **state)
 		{ .name = "long rows", .n = 15013, .d = 768, .same = 1000 },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		near_case_check(&cases[i]);
 	ek_nn_rows_limit(8 << 20);

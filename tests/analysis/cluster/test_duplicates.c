@@ -1,9 +1,6 @@
 #include "tests/analysis/cluster/blobs.h"
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/cluster/cluster.h"
 #include "analysis/cluster/duplicates.h"
 #include "analysis/cluster/near.h"
@@ -35,7 +32,6 @@ static void counts_equal_numpys(void **state)
 	const uint64_t segments[] = { 0, count };
 	struct ek_rows rows;
 
-	(void)state;
 	for (size_t i = 0; i < size; i++)
 		x[i] = (float)x64[i];
 	for (uint32_t i = 0; i < count; i++)
@@ -87,7 +83,6 @@ static void blocks_and_segments_equal_brute_force(void **state)
 	struct ek_npy array;
 	const struct ek_rows rows = view(&array, x, N, D);
 
-	(void)state;
 	for (uint32_t i = 0; i < N; i++) {
 		order[i] = (uint32_t)((uint64_t)i * 1009 % N);
 		ek_rows_read(unit + i * D, &rows, i);
@@ -148,7 +143,6 @@ static void equal_and_zero_rows(void **state)
 	struct ek_npy array;
 	const struct ek_rows rows = view(&array, x, N, 2);
 
-	(void)state;
 	for (uint32_t i = 0; i < N; i++)
 		order[i] = i;
 	assert_ok(ek_near_find(&near, &rows, order, segments, 1, eps, 1));
@@ -171,7 +165,6 @@ static void wrong_eps(void **state)
 	struct ek_npy array;
 	const struct ek_rows rows = view(&array, x, 1, 2);
 
-	(void)state;
 	assert_fails(ek_near_find(&near, &rows, order, segments, 1, wrong, 1), EK_EUSAGE, "above 0");
 	ek_near_release(&near);
 }
@@ -189,7 +182,6 @@ static void the_step_writes_its_files(void **state)
 	cJSON *json;
 	const char *path;
 
-	(void)state;
 	memcpy(x + 123 * D, x + 45 * D, D * sizeof *x);
 	memcpy(x + 321 * D, x + 45 * D, D * sizeof *x);
 	run = ek_blobs_run(x, N, D);
@@ -220,13 +212,6 @@ static void the_step_writes_its_files(void **state)
 	free(x);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts_equal_numpys),       cmocka_unit_test(blocks_and_segments_equal_brute_force),
-		cmocka_unit_test(equal_and_zero_rows),       cmocka_unit_test(wrong_eps),
-		cmocka_unit_test(the_step_writes_its_files),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(counts_equal_numpys), cmocka_unit_test(blocks_and_segments_equal_brute_force),
+             cmocka_unit_test(equal_and_zero_rows), cmocka_unit_test(wrong_eps),
+             cmocka_unit_test(the_step_writes_its_files))

@@ -1,8 +1,6 @@
 #include "tests/analysis/cluster/blobs.h"
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-
 #include "analysis/cluster/hierarchy.h"
 #include "analysis/cluster/vector.h"
 
@@ -27,7 +25,6 @@ static void each_level_clusters_the_centroids_below(void **state)
 	float *x = ek_blobs(N, D, 8, 0.3, 0, NULL);
 	const struct ek_rows rows = view(&array, x);
 
-	(void)state;
 	for (int resample = 0; resample < 3; resample += 2) {
 		assert_ok(ek_hierarchy_build(&h, &rows, sizes, 3, resample, &o));
 		assert_int_equal(h.count, 3);
@@ -57,7 +54,6 @@ static void resampling_trains_on_fewer(void **state)
 	float *x = ek_blobs(N, D, 8, 0.3, 0, NULL);
 	const struct ek_rows rows = view(&array, x);
 
-	(void)state;
 	assert_ok(ek_hierarchy_build(&plain, &rows, sizes, 1, 0, &o));
 	assert_ok(ek_hierarchy_build(&resampled, &rows, sizes, 1, 3, &o));
 	assert_int_equal(plain.levels[0].trained, N);
@@ -77,19 +73,10 @@ static void levels_must_fall(void **state)
 	float *x = ek_blobs(N, D, 8, 0.3, 0, NULL);
 	const struct ek_rows rows = view(&array, x);
 
-	(void)state;
 	assert_fails(ek_hierarchy_build(&h, &rows, wrong, 2, 0, &o), EK_EUSAGE, "fewer and fewer");
 	ek_hierarchy_release(&h);
 	free(x);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_level_clusters_the_centroids_below),
-		cmocka_unit_test(resampling_trains_on_fewer),
-		cmocka_unit_test(levels_must_fall),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(each_level_clusters_the_centroids_below), cmocka_unit_test(resampling_trains_on_fewer),
+             cmocka_unit_test(levels_must_fall))

@@ -1,10 +1,7 @@
 #include "tests/analysis/cluster/blobs.h"
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "analysis/cluster/kmeans.h"
 #include "analysis/cluster/vector.h"
@@ -57,7 +54,6 @@ static void screens_find_the_exact_nearest(void **state)
 	struct ek_kmeans_options o = EK_KMEANS_DEFAULTS;
 	struct ek_npy array;
 
-	(void)state;
 	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
 		float *x = ek_blobs(cases[c].n, cases[c].d, 9, 1, cases[c].offset, NULL);
 		const struct ek_rows rows = view(&array, x, cases[c].n, cases[c].d);
@@ -107,7 +103,6 @@ static void skipping_changes_nothing(void **state)
 	struct ek_kmeans_options o = EK_KMEANS_DEFAULTS;
 	struct ek_npy array;
 
-	(void)state;
 	for (size_t s = 0; s < sizeof screens / sizeof *screens; s++) {
 		float *x = ek_blobs(N, D, 9, 1, 0, NULL), centroids[K * D];
 		const struct ek_rows rows = view(&array, x, N, D);
@@ -146,7 +141,6 @@ static void threads_do_not_change_a_bit(void **state)
 	float *x = ek_blobs(N, D, 12, 1, 0, NULL);
 	const struct ek_rows rows = view(&array, x, N, D);
 
-	(void)state;
 	o.k = 12;
 	o.redo = 2;
 	o.iterations = 5;
@@ -171,7 +165,6 @@ static void planted_clusters_are_found(void **state)
 	float *x = ek_blobs(N, D, K, 0.05, 0, truth);
 	const struct ek_rows rows = view(&array, x, N, D);
 
-	(void)state;
 	o.k = K;
 	o.redo = 3;
 	assert_ok(ek_kmeans(&r, &rows, &o));
@@ -205,7 +198,6 @@ static void objective_equals_scikit_learn_and_faiss(void **state)
 	float *x = calloc(sizes[0], sizeof *x), *start = calloc(sizes[1], sizeof *start);
 	struct ek_rows rows;
 
-	(void)state;
 	assert_ok(ek_json_get_u64(&n, golden, "n", "golden"));
 	assert_ok(ek_json_get_u64(&d, golden, "d", "golden"));
 	assert_ok(ek_json_get_u64(&k, golden, "k", "golden"));
@@ -253,7 +245,6 @@ static void ties_go_to_the_lower_index(void **state)
 	int32_t assignment[5];
 	double distance2[5];
 
-	(void)state;
 	for (size_t screen = 0; screen < 3; screen++) {
 		for (int i = 0; i < 5; i++) {
 			assignment[i] = -1;
@@ -279,7 +270,6 @@ static void smallest_and_largest_k(void **state)
 	float *x = ek_blobs(N, D, 5, 1, 0, NULL);
 	const struct ek_rows rows = view(&array, x, N, D);
 
-	(void)state;
 	o.k = N;
 	assert_ok(ek_kmeans(&r, &rows, &o));
 	assert_true(r.inertia == 0);
@@ -313,7 +303,6 @@ static void too_few_distinct_images(void **state)
 	struct ek_npy array;
 	const struct ek_rows rows = view(&array, x, 6, 2);
 
-	(void)state;
 	o.k = 4;
 	assert_fails(ek_kmeans(&r, &rows, &o), EK_EDATA, "only 3 different images");
 	ek_kmeans_release(&r);
@@ -347,7 +336,6 @@ static void empty_clusters_are_reported(void **state)
 	float *x = ek_blobs(N, 2, 3, 1, 0, NULL);
 	const struct ek_rows rows = view(&array, x, N, 2);
 
-	(void)state;
 	o.k = 3;
 	o.start = start;
 	assert_ok(ek_kmeans(&r, &rows, &o));
@@ -368,7 +356,6 @@ static void float16_rows_are_read_as_they_are(void **state)
 	uint16_t *half = calloc(N * D, sizeof *half);
 	struct ek_rows rows;
 
-	(void)state;
 	for (int i = 0; i < N * D; i++) {
 		half[i] = ek_float_to_half(x[i]);
 		x[i] = ek_half_to_float(half[i]);
@@ -395,7 +382,6 @@ static void spherical_ignores_length(void **state)
 	float *x = ek_blobs(N, D, 5, 0.3, 0, NULL);
 	struct ek_rows rows = view(&array, x, N, D);
 
-	(void)state;
 	o.k = 5;
 	o.spherical = 1;
 	assert_ok(ek_kmeans(&a, &rows, &o));
@@ -425,7 +411,6 @@ static void a_subsample_trains_and_all_are_assigned(void **state)
 	const struct ek_rows rows = view(&array, x, N, D);
 	double inertia = 0;
 
-	(void)state;
 	o.k = 6;
 	o.subsample = 500;
 	assert_ok(ek_kmeans(&r, &rows, &o));
@@ -449,7 +434,6 @@ static void redo_keeps_the_best(void **state)
 	float *x = ek_blobs(N, D, 20, 0.2, 0, NULL);
 	const struct ek_rows rows = view(&array, x, N, D);
 
-	(void)state;
 	o.k = 20;
 	assert_ok(ek_kmeans(&one, &rows, &o));
 	o.redo = 8;
@@ -470,7 +454,6 @@ static void huge_and_broken_numbers(void **state)
 	float *x = ek_blobs(N, D, 3, 1, 0, NULL);
 	const struct ek_rows rows = view(&array, x, N, D);
 
-	(void)state;
 	o.k = 3;
 	for (int i = 0; i < N * D; i++)
 		x[i] *= 1e30f; /* squares overflow float32 */
@@ -492,7 +475,6 @@ static void options_out_of_range(void **state)
 	struct ek_npy array;
 	const struct ek_rows rows = view(&array, x, 2, 1);
 
-	(void)state;
 	o.k = 0;
 	assert_fails(ek_kmeans(&r, &rows, &o), EK_EUSAGE, "0 clusters");
 	o.k = 1;
@@ -513,7 +495,6 @@ static void an_interrupt_stops_it(void **state)
 	const pid_t child = fork(); /* the wish to stop stays with the process */
 	int status;
 
-	(void)state;
 	o.k = 2;
 	if (child == 0) {
 		ek_interrupt();
@@ -523,26 +504,11 @@ static void an_interrupt_stops_it(void **state)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_interrupt_stops_it),
-		cmocka_unit_test(screens_find_the_exact_nearest),
-		cmocka_unit_test(skipping_changes_nothing),
-		cmocka_unit_test(threads_do_not_change_a_bit),
-		cmocka_unit_test(planted_clusters_are_found),
-		cmocka_unit_test(objective_equals_scikit_learn_and_faiss),
-		cmocka_unit_test(ties_go_to_the_lower_index),
-		cmocka_unit_test(smallest_and_largest_k),
-		cmocka_unit_test(too_few_distinct_images),
-		cmocka_unit_test(empty_clusters_are_reported),
-		cmocka_unit_test(float16_rows_are_read_as_they_are),
-		cmocka_unit_test(spherical_ignores_length),
-		cmocka_unit_test(a_subsample_trains_and_all_are_assigned),
-		cmocka_unit_test(redo_keeps_the_best),
-		cmocka_unit_test(huge_and_broken_numbers),
-		cmocka_unit_test(options_out_of_range),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(an_interrupt_stops_it), cmocka_unit_test(screens_find_the_exact_nearest),
+             cmocka_unit_test(skipping_changes_nothing), cmocka_unit_test(threads_do_not_change_a_bit),
+             cmocka_unit_test(planted_clusters_are_found), cmocka_unit_test(objective_equals_scikit_learn_and_faiss),
+             cmocka_unit_test(ties_go_to_the_lower_index), cmocka_unit_test(smallest_and_largest_k),
+             cmocka_unit_test(too_few_distinct_images), cmocka_unit_test(empty_clusters_are_reported),
+             cmocka_unit_test(float16_rows_are_read_as_they_are), cmocka_unit_test(spherical_ignores_length),
+             cmocka_unit_test(a_subsample_trains_and_all_are_assigned), cmocka_unit_test(redo_keeps_the_best),
+             cmocka_unit_test(huge_and_broken_numbers), cmocka_unit_test(options_out_of_range))

@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <math.h>
-#include <stdlib.h>
-
 #include "analysis/cluster/fine.h"
 #include "analysis/cluster/found.h"
 #include "analysis/cluster/linkage.h"
@@ -34,7 +31,6 @@ static void merges_are_those_of_scipy(void **state)
 	};
 	float x[POINTS][2];
 
-	(void)state;
 	points(x);
 	for (int method = 0; method < 2; method++) {
 		const struct ek_merge *want = method == EK_LINKAGE_WARD ? ward : average;
@@ -61,7 +57,6 @@ static void weights_are_currents(void **state)
 	double w[POINTS];
 	struct ek_linkage l;
 
-	(void)state;
 	points(x);
 	assert_ok(ek_linkage_build(&l, x[0], POINTS, 2, EK_LINKAGE_AVERAGE));
 	assert_ok(ek_linkage_weights(w, &l));
@@ -89,7 +84,6 @@ static void cuts_undo_the_last_merges(void **state)
 	uint32_t group[POINTS];
 	struct ek_linkage l;
 
-	(void)state;
 	points(x);
 	assert_ok(ek_linkage_build(&l, x[0], POINTS, 2, EK_LINKAGE_WARD));
 	assert_ok(ek_linkage_cut(group, &l, 1));
@@ -136,7 +130,6 @@ static void outliers_are_no_population(void **state)
 	struct ek_fine fine;
 	uint64_t total = 0;
 
-	(void)state;
 	assert_ok(ek_fine_build(&fine, x, ROWS, D, D, 1));
 	assert_true(fine.outliers < ROWS / 10);
 	for (uint32_t c = 0; c < fine.k; c++) {
@@ -159,7 +152,6 @@ static void groups_that_lie_apart_are_found(void **state)
 	const int threads = ek_threads();
 	struct ek_found found, other;
 
-	(void)state;
 	assert_ok(ek_found_build(&found, x, ROWS - OUTLIERS, D, 0, 3));
 	assert_int_equal(found.groups, 3);
 	assert_int_equal(found.sizes[0], 600);
@@ -190,7 +182,6 @@ static void one_group_is_not_cut(void **state)
 	float *x = calloc((size_t)ROWS * D, sizeof *x);
 	struct ek_found found;
 
-	(void)state;
 	assert_non_null(x);
 	for (uint64_t i = 0; i < (uint64_t)ROWS * D; i++)
 		x[i] = (float)ek_random_normal(5, 6, i);
@@ -202,13 +193,6 @@ static void one_group_is_not_cut(void **state)
 	free(x);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(merges_are_those_of_scipy),       cmocka_unit_test(weights_are_currents),
-		cmocka_unit_test(cuts_undo_the_last_merges),       cmocka_unit_test(outliers_are_no_population),
-		cmocka_unit_test(groups_that_lie_apart_are_found), cmocka_unit_test(one_group_is_not_cut),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(merges_are_those_of_scipy), cmocka_unit_test(weights_are_currents),
+             cmocka_unit_test(cuts_undo_the_last_merges), cmocka_unit_test(outliers_are_no_population),
+             cmocka_unit_test(groups_that_lie_apart_are_found), cmocka_unit_test(one_group_is_not_cut))

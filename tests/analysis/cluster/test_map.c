@@ -1,8 +1,6 @@
 #include "tests/analysis/cluster/blobs.h"
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-
 #include "analysis/cluster/map.h"
 #include "analysis/cluster/tsne.h"
 #include "rebalance/base/threads.h"
@@ -20,7 +18,6 @@ static void planted_clusters_stay_together(void **state)
 	double *xy = calloc(2 * M, sizeof *xy);
 	size_t right = 0;
 
-	(void)state;
 	assert_ok(ek_tsne(xy, x, M, D, 0));
 	for (size_t i = 0; i < M; i++) {
 		size_t nearest = i == 0;
@@ -44,7 +41,6 @@ static void threads_do_not_change_a_bit(void **state)
 	float *x = ek_blobs(M, D, 4, 1, 0, NULL);
 	double xy[3][2 * M];
 
-	(void)state;
 	for (int t = 0; t < 3; t++) {
 		ek_threads_set(threads[t]);
 		assert_ok(ek_tsne(xy[t], x, M, D, 5));
@@ -60,7 +56,6 @@ static void few_and_equal_rows(void **state)
 	static const float three[] = { 0, 0, 1, 0, 4, 0 };
 	double xy[80];
 
-	(void)state;
 	for (size_t m = 1; m <= 40; m++) {
 		assert_ok(ek_tsne(xy, same, m, 2, 0));
 		for (size_t i = 0; i < 2 * m; i++)
@@ -78,7 +73,6 @@ static void every_cluster_is_on_the_map(void **state)
 	uint64_t ids[EK_MAP_MOST], shown[K] = { 0 };
 	size_t count;
 
-	(void)state;
 	for (int i = 0; i < N; i++) /* cluster 0 has nearly all, 1 … 48 a few, 49 none */
 		assignment[i] = i % 100 == 0 ? 1 + i / 100 % 48 : 0;
 	assert_ok(ek_map_choose(ids, &count, assignment, N, K, 0));
@@ -102,7 +96,6 @@ static void more_clusters_than_places(void **state)
 	uint64_t ids[EK_MAP_MOST];
 	size_t count;
 
-	(void)state;
 	for (int i = 0; i < N; i++)
 		assignment[i] = i;
 	assert_ok(ek_map_choose(ids, &count, assignment, N, N, 0));
@@ -110,15 +103,6 @@ static void more_clusters_than_places(void **state)
 	free(assignment);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(planted_clusters_stay_together),
-		cmocka_unit_test(threads_do_not_change_a_bit),
-		cmocka_unit_test(few_and_equal_rows),
-		cmocka_unit_test(every_cluster_is_on_the_map),
-		cmocka_unit_test(more_clusters_than_places),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(planted_clusters_stay_together), cmocka_unit_test(threads_do_not_change_a_bit),
+             cmocka_unit_test(few_and_equal_rows), cmocka_unit_test(every_cluster_is_on_the_map),
+             cmocka_unit_test(more_clusters_than_places))

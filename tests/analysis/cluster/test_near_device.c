@@ -8,7 +8,6 @@ static void a_device_finds_what_the_processor_finds(void **state)
 	const struct near_case c = { .name = "copies", .n = 9001, .d = 64, .same = 1500 };
 	const uint64_t half = c.n * 9 / 10 / 2;
 
-	(void)state;
 	near_case_check(&c);
 	assert_true(fake_rows_measured() >= 2 * half * half);
 }
@@ -18,17 +17,9 @@ static void rows_of_zeros_stay_on_the_processor(void **state)
 	const struct near_case c = { .name = "a row of zeros", .n = 9001, .d = 64, .same = 1500, .zero = 1 };
 	const uint64_t before = fake_rows_measured();
 
-	(void)state;
 	near_case_check(&c);
 	assert_int_equal(fake_rows_measured(), before);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_device_finds_what_the_processor_finds),
-		cmocka_unit_test(rows_of_zeros_stay_on_the_processor),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_device_finds_what_the_processor_finds),
+             cmocka_unit_test(rows_of_zeros_stay_on_the_processor))

@@ -1,9 +1,5 @@
 #include "tests/support/support.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/cluster/coordinates.h"
 #include "analysis/cluster/null.h"
 #include "analysis/cluster/populations.h"
@@ -61,7 +57,6 @@ static void coordinates_keep_distances(void **state)
 	float *y;
 	size_t k;
 
-	(void)state;
 	check_coordinates(12, 5);
 	check_coordinates(600, 7);
 	check_coordinates(9, 40);
@@ -84,7 +79,6 @@ static void pieces_of_a_group_are_joined(void **state)
 	struct ek_rows rows;
 	uint32_t count;
 
-	(void)state;
 	for (int i = 0; i < N; i++) {
 		const int group = i % 2;
 
@@ -133,7 +127,6 @@ static void a_handful_is_no_bridge(void **state)
 	struct ek_rows rows;
 	uint32_t count;
 
-	(void)state;
 	for (int i = 0; i < N; i++) {
 		assignment[i] = i / EACH;
 		x[i] = centroids[assignment[i]] + (float)ek_random_normal(3, 5, (uint64_t)i);
@@ -167,7 +160,6 @@ static void two_populations_stand_apart(void **state)
 	struct ek_null null, other;
 	struct ek_rows rows;
 
-	(void)state;
 	assert_ok(ek_rows_of(&rows, &array, 0));
 	assert_ok(ek_null_measure(&null, &rows, 4, 5));
 	assert_int_equal(null.images, 500);
@@ -196,7 +188,6 @@ static void noise_in_many_dimensions_hides_no_population(void **state)
 	struct ek_null null;
 	struct ek_rows rows;
 
-	(void)state;
 	assert_non_null(x);
 	for (uint64_t i = 0; i < (uint64_t)N * D; i++)
 		x[i] = (float)(ek_random_normal(1, 2, i) + (i / D % 20 == 0 ? 15 / sqrt(D) : 0));
@@ -217,7 +208,6 @@ static void too_few_images_have_no_null(void **state)
 	struct ek_null null;
 	struct ek_rows rows;
 
-	(void)state;
 	assert_ok(ek_rows_of(&rows, &array, 0));
 	assert_int_equal(ek_null_measure(&null, &rows, 2, 0), EK_EDATA);
 	free(x);
@@ -227,7 +217,6 @@ static void words_follow_the_evidence(void **state)
 {
 	static const struct ek_interval above = { 0.01, 0.9 }, around = { -0.01, 0.9 };
 
-	(void)state;
 	assert_int_equal(ek_finding_of(1, 1, 0, above), EK_FINDING_ONE);
 	assert_int_equal(ek_finding_of(0.79, 3, 0.5, above), EK_FINDING_UNSTABLE);
 	assert_int_equal(ek_finding_of((double)NAN, (double)NAN, (double)NAN, above), EK_FINDING_UNSTABLE);
@@ -260,7 +249,6 @@ static void words_follow_what_was_planted(void **state)
 	};
 	struct ek_planted_finding f;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		for (uint64_t seed = 1; seed <= 2; seed++) {
 			ek_planted_find(&f, &cases[i].planted, seed);
@@ -278,25 +266,13 @@ static void pieces_of_large_groups_are_told_apart(void **state)
 	static const struct ek_planted planted = { "100:1", EK_PLANTED_GAUSSIAN, -0.73, 1, 10, 100, 5000 };
 	struct ek_planted_finding f;
 
-	(void)state;
 	ek_planted_find(&f, &planted, 3);
 	assert_true(f.agreement > 0.85);
 	assert_int_equal(f.finding, EK_FINDING_VERY);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(coordinates_keep_distances),
-		cmocka_unit_test(pieces_of_a_group_are_joined),
-		cmocka_unit_test(a_handful_is_no_bridge),
-		cmocka_unit_test(two_populations_stand_apart),
-		cmocka_unit_test(noise_in_many_dimensions_hides_no_population),
-		cmocka_unit_test(too_few_images_have_no_null),
-		cmocka_unit_test(words_follow_the_evidence),
-		cmocka_unit_test(words_follow_what_was_planted),
-		cmocka_unit_test(pieces_of_large_groups_are_told_apart),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(coordinates_keep_distances), cmocka_unit_test(pieces_of_a_group_are_joined),
+             cmocka_unit_test(a_handful_is_no_bridge), cmocka_unit_test(two_populations_stand_apart),
+             cmocka_unit_test(noise_in_many_dimensions_hides_no_population),
+             cmocka_unit_test(too_few_images_have_no_null), cmocka_unit_test(words_follow_the_evidence),
+             cmocka_unit_test(words_follow_what_was_planted), cmocka_unit_test(pieces_of_large_groups_are_told_apart))

@@ -1,7 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-
 #include "analysis/cluster/overlap.h"
 #include "rebalance/base/random.h"
 
@@ -15,7 +13,6 @@ static void cells_count_every_image_once(void **state)
 	size_t count;
 	uint64_t total = 0;
 
-	(void)state;
 	for (uint64_t i = 0; i < N; i++) {
 		const double u = ek_random_double(1, 1, i);
 
@@ -42,7 +39,6 @@ static void jaccard_of_known_parts(void **state)
 	double best[4];
 	struct ek_agreement same;
 
-	(void)state;
 	assert_ok(ek_overlap_jaccard(best, a, 4, b, 3, 8));
 	assert_close(best[0], 3.0 / 4, 0); /* {0,1,2,3} and {0,1,2} */
 	assert_close(best[1], 3.0 / 4, 0); /* {4,5,6} and {3,4,5,6} */
@@ -53,12 +49,4 @@ static void jaccard_of_known_parts(void **state)
 	assert_close(same.value[EK_NMI], 1, 1e-15);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cells_count_every_image_once),
-		cmocka_unit_test(jaccard_of_known_parts),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(cells_count_every_image_once), cmocka_unit_test(jaccard_of_known_parts))

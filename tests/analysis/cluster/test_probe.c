@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/cluster/probe.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
@@ -39,7 +36,6 @@ static void a_fit_equals_scikit_learns(void **state)
 	struct data d;
 	size_t count;
 
-	(void)state;
 	make_data(&d);
 	w = ek_golden_doubles(want, "w", &count);
 	p = ek_golden_doubles(want, "p", &count);
@@ -85,7 +81,6 @@ static void choosing_is_repeatable_and_noise_is_not_believed(void **state)
 	struct data d;
 	double out[GROUPS];
 
-	(void)state;
 	make_data(&d);
 	ek_threads_set(1);
 	assert_ok(ek_probe_choose(&one, &choice, &d.rows, 3));
@@ -114,7 +109,6 @@ static void few_images_are_learned_from(void **state)
 	struct ek_probe_choice choice;
 	struct data d;
 
-	(void)state;
 	make_data(&d);
 	d.rows.images = 3; /* groups 2, 2, 2 */
 	assert_fails(ek_probe_choose(&probe, &choice, &d.rows, 0), EK_EDATA, "group 0 has no labelled image");
@@ -126,13 +120,6 @@ static void few_images_are_learned_from(void **state)
 	ek_probe_release(&probe);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_fit_equals_scikit_learns),
-		cmocka_unit_test(choosing_is_repeatable_and_noise_is_not_believed),
-		cmocka_unit_test(few_images_are_learned_from),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_fit_equals_scikit_learns),
+             cmocka_unit_test(choosing_is_repeatable_and_noise_is_not_believed),
+             cmocka_unit_test(few_images_are_learned_from))

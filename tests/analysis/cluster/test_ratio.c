@@ -1,7 +1,5 @@
 #include "tests/support/support.h"
 
-#include <string.h>
-
 #include "analysis/cluster/ratio.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
@@ -74,17 +72,9 @@ static void the_rare_weigh_more(void **state)
 {
 	const double straight = share_of_rare(make_row), crossed = share_of_rare(make_crossed);
 
-	(void)state;
 	print_message("%.3f, crossed %.3f\n", straight, crossed);
 	assert_true(straight > 0.25 && straight < 0.6);
 	assert_true(crossed > 0.25 && crossed < 0.6);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_rare_weigh_more),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(the_rare_weigh_more))

@@ -1,9 +1,6 @@
 /* Scores of a linear probe against NumPy, label errors against cleanlab (tests/golden/make_scores.py). */
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/cluster/label_errors.h"
 #include "analysis/cluster/probe_scores.h"
 #include "rebalance/base/threads.h"
@@ -64,7 +61,6 @@ static void scores_equal_numpys(void **state)
 	struct input in;
 	double accuracy;
 
-	(void)state;
 	make_input(&in);
 	assert_true(ek_json_number(probe, "nearest_tie") > 1e-5);
 	for (int which = EK_PROBE_EL2N; which <= EK_PROBE_AUM; which++) {
@@ -82,7 +78,6 @@ static void scores_do_not_depend_on_threads(void **state)
 	struct input in;
 	double accuracy;
 
-	(void)state;
 	make_input(&in);
 	for (int t = 0; t < 2; t++) {
 		ek_threads_set(t == 0 ? 1 : 3);
@@ -102,7 +97,6 @@ static void one_seed_and_a_constant_feature(void **state)
 	struct input in;
 	double accuracy;
 
-	(void)state;
 	make_input(&in);
 	ek_softmax_data_release(&in.data);
 	for (size_t i = 0; i < N; i++)
@@ -174,7 +168,6 @@ static void label_errors_equal_cleanlabs(void **state)
 	cJSON *golden = ek_golden("scores");
 	const cJSON *c;
 
-	(void)state;
 	cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(golden, "labels"))
 	{
 		struct labels l;
@@ -222,7 +215,6 @@ static void cross_validation_does_not_see_the_row(void **state)
 	double accuracy;
 	uint64_t right = 0;
 
-	(void)state;
 	make_input(&in);
 	for (int t = 0; t < 2; t++) {
 		ek_threads_set(t == 0 ? 1 : 3);

@@ -1,9 +1,6 @@
 #include "tests/analysis/cluster/blobs.h"
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/cluster/cluster.h"
 #include "analysis/cluster/stability.h"
 #include "rebalance/base/threads.h"
@@ -47,7 +44,6 @@ static void separate_clusters_are_stable(void **state)
 	cJSON *json = measured(run, &o);
 	const cJSON *row;
 
-	(void)state;
 	assert_string_equal(cJSON_GetObjectItemCaseSensitive(json, "verdict")->valuestring, "stable");
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(json, "seeds")), 5);
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(json, "k_variants")), 2);
@@ -68,7 +64,6 @@ static void one_cloud_cut_in_many_is_not(void **state)
 	struct ek_run *run = clustered(1, 1, 12);
 	cJSON *json;
 
-	(void)state;
 	o.images = 600;
 	json = measured(run, &o);
 	assert_string_equal(cJSON_GetObjectItemCaseSensitive(json, "verdict")->valuestring, "unstable");
@@ -89,7 +84,6 @@ static void other_encoders_are_found(void **state)
 	const cJSON *row;
 	cJSON *json;
 
-	(void)state;
 	assert_ok(ek_npy_write(ek_join(path, "embeddings-pixels.npy"), EK_F32, 2, shape, x));
 	ek_write_file(ek_join(path, "embeddings-pixels.json"), name, sizeof name - 1);
 	json = measured(run, &o);
@@ -117,7 +111,6 @@ static void where_fewer_images_differ_there_are_fewer_clusters(void **state)
 	const cJSON *row;
 	cJSON *json;
 
-	(void)state;
 	assert_ok(ek_alloc(&x, N, sizeof *x)); /* another encoder tells only two kinds apart */
 	for (int i = 0; i < N; i++)
 		x[i] = (float)(i % 2);
@@ -137,7 +130,6 @@ static void threads_do_not_change_a_byte(void **state)
 	struct ek_run *run = clustered(5, 1, 7);
 	struct ek_buffer want = { 0 }, got = { 0 };
 
-	(void)state;
 	for (int t = 0; t < 3; t++) {
 		ek_threads_set(threads[t]);
 		assert_ok(ek_stability(run, &o));
@@ -154,15 +146,7 @@ static void threads_do_not_change_a_byte(void **state)
 	ek_run_close(run);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(separate_clusters_are_stable),
-		cmocka_unit_test(one_cloud_cut_in_many_is_not),
-		cmocka_unit_test(other_encoders_are_found),
-		cmocka_unit_test(where_fewer_images_differ_there_are_fewer_clusters),
-		cmocka_unit_test(threads_do_not_change_a_byte),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(separate_clusters_are_stable), cmocka_unit_test(one_cloud_cut_in_many_is_not),
+             cmocka_unit_test(other_encoders_are_found),
+             cmocka_unit_test(where_fewer_images_differ_there_are_fewer_clusters),
+             cmocka_unit_test(threads_do_not_change_a_byte))

@@ -24,7 +24,6 @@ static void rows_are_of_unit_length(void **state)
 {
 	float x[COUNT * D];
 
-	(void)state;
 	make(x);
 	for (size_t i = 0; i < COUNT; i++) {
 		double squares = 0;
@@ -44,7 +43,6 @@ static void without_two_groups_typical_rows_come_in_their_order(void **state)
 	float x[COUNT * D];
 	size_t found;
 
-	(void)state;
 	make(x);
 	for (size_t i = 0; i < COUNT; i++) {
 		typical[i] = (uint32_t)(COUNT - 1 - i);
@@ -70,7 +68,6 @@ static void groups_get_rows_in_turn_and_hard_ones_between(void **state)
 	int asked[3] = { 0 };
 	size_t found, right = 0;
 
-	(void)state;
 	make(x);
 	for (size_t i = 0; i < COUNT; i++) {
 		typical[i] = (uint32_t)i;
@@ -119,7 +116,6 @@ static void a_group_is_searched_for(void **state)
 	float x[COUNT * D];
 	size_t found, right = 0, rank = COUNT;
 
-	(void)state;
 	make(x);
 	for (size_t i = 0; i < COUNT; i++)
 		said[i] = i < 3 ? 0 : i >= 30 && i < 33 ? 1 : EK_TEACH_OPEN;
@@ -173,20 +169,10 @@ static void typical_rows_come_a_cluster_at_a_time(void **state)
 	static const uint32_t want[] = { 1, 4, 3, 2, 0 };
 	uint32_t typical[5];
 
-	(void)state;
 	assert_ok(ek_teach_typical(typical, cluster, distance, 5));
 	assert_memory_equal(typical, want, sizeof want);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rows_are_of_unit_length),
-		cmocka_unit_test(typical_rows_come_a_cluster_at_a_time),
-		cmocka_unit_test(without_two_groups_typical_rows_come_in_their_order),
-		cmocka_unit_test(a_group_is_searched_for),
-		cmocka_unit_test(groups_get_rows_in_turn_and_hard_ones_between),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(rows_are_of_unit_length), cmocka_unit_test(typical_rows_come_a_cluster_at_a_time),
+             cmocka_unit_test(without_two_groups_typical_rows_come_in_their_order),
+             cmocka_unit_test(a_group_is_searched_for), cmocka_unit_test(groups_get_rows_in_turn_and_hard_ones_between))

@@ -1,9 +1,5 @@
 #include "tests/analysis/embed/encoder_cases.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/embed/model.h"
 #include "analysis/embed/preprocess.h"
 #include "rebalance/base/file.h"

@@ -1,6 +1,3 @@
-#include <stdio.h>
-#include <string.h>
-
 #include "analysis/embed/activation.h"
 #include "tests/support/support.h"
 
@@ -41,7 +38,6 @@ static void a_file_beside_the_weights_says_it(void **state)
 {
 	const char *folder = ek_scratch(), *weights = ek_join(folder, "model.safetensors");
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const struct ek_encoder *encoder;
 		const char *name = NULL;
@@ -63,7 +59,6 @@ static void what_is_not_known_is_refused(void **state)
 	const struct ek_encoder *encoder;
 	int said;
 
-	(void)state;
 	assert_ok(ek_encoder_find(&encoder, "clip-vit-b32"));
 	put(ek_join(folder, "config.json"), "{\"hidden_act\":\"relu\"}");
 	assert_fails(ek_activation_find(&name, &said, encoder, weights), EK_ENOTSUP, "config.json: hidden_act is relu");
@@ -87,7 +82,6 @@ static void every_name_has_its_activation(void **state)
 	const struct ek_encoder *encoder;
 	enum ek_nn_activation got;
 
-	(void)state;
 	assert_ok(ek_encoder_find(&encoder, "clip-vit-b32"));
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		put(ek_join(folder, "config.json"), rows[i].config);
@@ -96,13 +90,5 @@ static void every_name_has_its_activation(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_file_beside_the_weights_says_it),
-		cmocka_unit_test(what_is_not_known_is_refused),
-		cmocka_unit_test(every_name_has_its_activation),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_file_beside_the_weights_says_it), cmocka_unit_test(what_is_not_known_is_refused),
+             cmocka_unit_test(every_name_has_its_activation))

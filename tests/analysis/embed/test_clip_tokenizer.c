@@ -1,7 +1,4 @@
 /* Tokens against open_clip's, of tests/golden/make_clip_tokenizer.py. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "analysis/embed/clip_text.h"
 #include "analysis/embed/clip_tokenizer.h"
@@ -84,7 +81,6 @@ static void ten_thousand_strings_are_open_clips(void **state)
 	char hex[EK_SHA256_HEX];
 	int taken = 0;
 
-	(void)state;
 	assert_ok(ek_clip_tokenizer_new(&t));
 	assert_ok(ek_alloc(&tokens, (size_t)count * EK_CLIP_CONTEXT, sizeof *tokens));
 	for (int number = 0; taken < count; number++) {
@@ -119,7 +115,6 @@ static void each_string_has_its_tokens(void **state)
 	int32_t got[EK_CLIP_CONTEXT];
 	int wrong = 0;
 
-	(void)state;
 	assert_ok(ek_clip_tokenizer_new(&t));
 	assert_true(cJSON_GetArraySize(strings) > 400);
 	cJSON_ArrayForEach(row, strings)
@@ -149,7 +144,6 @@ static void what_does_not_fit_is_cut(void **state)
 	int32_t tokens[EK_CLIP_CONTEXT];
 	int cut;
 
-	(void)state;
 	for (int i = 0; i < WORDS; i++)
 		memcpy(text + 2 * i, "a ", 3);
 	assert_ok(ek_clip_tokenizer_new(&t));
@@ -174,21 +168,11 @@ static void other_bytes_are_refused(void **state)
 	struct ek_clip_tokenizer *t = NULL;
 	int32_t tokens[EK_CLIP_CONTEXT];
 
-	(void)state;
 	assert_ok(ek_clip_tokenizer_new(&t));
 	assert_fails(ek_clip_tokenize(tokens, NULL, t, "caf\xe9", 4), EK_EDATA, "byte 4");
 	assert_fails(ek_clip_tokenize(tokens, NULL, t, "\xc3", 1), EK_EDATA, "byte 1");
 	ek_clip_tokenizer_free(t);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_string_has_its_tokens),
-		cmocka_unit_test(ten_thousand_strings_are_open_clips),
-		cmocka_unit_test(what_does_not_fit_is_cut),
-		cmocka_unit_test(other_bytes_are_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(each_string_has_its_tokens), cmocka_unit_test(ten_thousand_strings_are_open_clips),
+             cmocka_unit_test(what_does_not_fit_is_cut), cmocka_unit_test(other_bytes_are_refused))

@@ -1,8 +1,5 @@
 /* Text features against transformers' and open_clip's, of tests/golden/make_clip_tower.py: of small networks, and of
  * one as large as CLIP ViT-B/32's. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "analysis/embed/clip_tokenizer.h"
 #include "analysis/embed/clip_tower.h"
@@ -102,7 +99,6 @@ static void text_features_are_those_of_others(void **state)
 	int32_t *tokens = NULL;
 	const size_t count = tokenize(&tokens, member(golden, "prompts"));
 
-	(void)state;
 	assert_int_equal(cJSON_GetArraySize(member(golden, "cases")), 5);
 	cJSON_ArrayForEach(item, member(golden, "cases")) check(item, tokens, count);
 	free(tokens);
@@ -137,7 +133,6 @@ static void what_is_no_text_tower_is_told(void **state)
 	static const char table[] = "text_model.embeddings.token_embedding.weight";
 	cJSON *golden = ek_golden("clip_tower");
 
-	(void)state;
 	refused(golden, table, NULL, 0, "has no text tower of CLIP's");
 	refused(golden, table, (const int[]){ 30522, 128 }, 2, "has not the 49408 rows");
 	refused(golden, "logit_scale", NULL, 0, "logit_scale");
@@ -150,12 +145,4 @@ static void what_is_no_text_tower_is_told(void **state)
 	cJSON_Delete(golden);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(text_features_are_those_of_others),
-		cmocka_unit_test(what_is_no_text_tower_is_told),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(text_features_are_those_of_others), cmocka_unit_test(what_is_no_text_tower_is_told))

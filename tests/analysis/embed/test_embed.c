@@ -1,11 +1,7 @@
 #include <pthread.h>
 #include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "analysis/embed/embed.h"
 #include "analysis/embed/preprocess.h"
@@ -107,7 +103,6 @@ static void rows_are_the_images_in_order(void **state)
 	struct ek_preprocessing p;
 	struct ek_npy npy;
 
-	(void)state;
 	assert_ok(embed(run, &o, 3));
 	assert_ok(ek_npy_open_as(&npy, ek_join(ek_run_path(run), "embeddings.npy"), EK_F32, 2, shape));
 	assert_ok(ek_encoder_find(&pixels, "pixels"));
@@ -133,7 +128,6 @@ static void bytes_are_the_same_for_any_number_of_threads(void **state)
 	struct ek_run *run = scanned(&folder);
 	struct ek_buffer one, many;
 
-	(void)state;
 	o.weights = weights_of("efficientnet-lite0");
 	assert_ok(embed(run, &o, 1));
 	one = contents(run, "embeddings.npy");
@@ -169,7 +163,6 @@ static void a_shared_device_makes_the_same_rows(void **state)
 	struct ek_run *run = scanned(&folder);
 	struct ek_buffer own, there;
 
-	(void)state;
 	o.weights = weights_of("efficientnet-lite0");
 	assert_ok(embed(run, &o, 2));
 	own = contents(run, "embeddings.npy");
@@ -200,7 +193,6 @@ static void embeddings_json_says_how_they_were_made(void **state)
 	cJSON *json = NULL, *preprocessing;
 	char *text;
 
-	(void)state;
 	o.weights = weights_of("efficientnet-lite0");
 	assert_ok(embed(run, &o, 2));
 	assert_ok(ek_json_load(&json, ek_join(ek_run_path(run), "embeddings.json")));
@@ -297,7 +289,6 @@ static void an_interrupted_pass_goes_on_to_the_same_bytes(void **state)
 	struct ek_buffer undisturbed, resumed;
 	int went_on = 0;
 
-	(void)state;
 	o.weights = weights;
 	assert_ok(embed(run, &o, 2));
 	undisturbed = contents(run, "embeddings.npy");
@@ -331,7 +322,6 @@ static void a_changed_image_is_named(void **state)
 	struct ek_run *run = scanned(&folder);
 	struct ek_buffer png = { 0 };
 
-	(void)state;
 	assert_ok(ek_file_read(&png, ek_join(folder, "image 20.png"), 1 << 20));
 	memset(png.data + png.size / 2, 0, png.size / 4);
 	ek_write_file(ek_join(folder, "image 20.png"), png.data, png.size);
@@ -352,7 +342,6 @@ static void a_run_stays_current_without_its_weights(void **state)
 	struct ek_embed *e = NULL;
 	int current = 0;
 
-	(void)state;
 	assert_int_equal(setenv("XDG_CACHE_HOME", empty, 1), 0);
 	assert_int_equal(setenv("HF_HOME", empty, 1), 0);
 	assert_fails(ek_embed_prepare(&e, run, &o), EK_EDATA, "efficientnet-lite0-57934424.pth");
@@ -390,7 +379,6 @@ static void a_cached_file_of_another_hash_is_refused(void **state)
 	struct ek_run *run = scanned(&folder);
 	struct ek_embed *e = NULL;
 
-	(void)state;
 	assert_ok(ek_make_directories(place));
 	ek_write_file(path, "half a download", 15);
 	assert_int_equal(setenv("XDG_CACHE_HOME", cache, 1), 0);
@@ -431,7 +419,6 @@ static void another_activation_is_another_pass(void **state)
 	struct ek_run *run = scanned(&images);
 	char *published, *same, *other;
 
-	(void)state;
 	ek_write_file(ek_join(folder, "weights.pt"), "w", 1);
 	published = options_with(run, folder, NULL);
 	same = options_with(run, folder, "{\"hidden_act\":\"quick_gelu\"}");

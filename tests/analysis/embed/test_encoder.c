@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "analysis/embed/encoder.h"
 #include "tests/support/support.h"
 
@@ -31,7 +29,6 @@ static void side_follows_the_images(void **state)
 		{ "pixels", 32, 500, 32, 32 },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const struct ek_encoder *e;
 		struct ek_preprocessing p;
@@ -49,7 +46,6 @@ static void impossible_choices_are_refused(void **state)
 	const struct ek_encoder *e;
 	struct ek_preprocessing p;
 
-	(void)state;
 	assert_fails(ek_encoder_find(&e, "resnet50"), EK_EUSAGE,
 	             "no encoder \"resnet50\"; there are efficientnet-lite0, clip");
 	assert_ok(ek_encoder_find(&e, "dinov2-vits14"));
@@ -65,7 +61,6 @@ static void rows_are_whole(void **state)
 {
 	struct ek_preprocessing p;
 
-	(void)state;
 	for (const struct ek_encoder *e = ek_encoders; e->name != NULL; e++) {
 		assert_true(strlen(e->summary) > 0);
 		assert_ok(ek_encoder_preprocessing(&p, e, 0, 0));
@@ -77,13 +72,5 @@ static void rows_are_whole(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(side_follows_the_images),
-		cmocka_unit_test(impossible_choices_are_refused),
-		cmocka_unit_test(rows_are_whole),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(side_follows_the_images), cmocka_unit_test(impossible_choices_are_refused),
+             cmocka_unit_test(rows_are_whole))

@@ -1,5 +1,4 @@
 /* Every architecture, in its smallest size; the larger ones are in test_encoders_large.c. */
-#include <stdlib.h>
 
 #include "rebalance/base/file.h"
 #include "tests/analysis/embed/encoder_cases.h"
@@ -9,55 +8,46 @@
 
 static void efficientnet(void **state)
 {
-	(void)state;
 	ek_check_encoder("efficientnet-lite0");
 }
 
 static void inception(void **state)
 {
-	(void)state;
 	ek_check_encoder("inception-fid");
 }
 
 static void clip(void **state)
 {
-	(void)state;
 	ek_check_encoder("clip-vit-b32");
 }
 
 static void dinov2(void **state)
 {
-	(void)state;
 	ek_check_encoder("dinov2-vits14");
 }
 
 static void dinov2_with_registers(void **state)
 {
-	(void)state;
 	ek_check_encoder("dinov2-vits14-reg");
 }
 
 static void clip_by_openais_names(void **state)
 {
-	(void)state;
 	ek_check_encoder("clip-vit-b32 openai");
 }
 
 static void clip_of_open_clip(void **state)
 {
-	(void)state;
 	ek_check_encoder("clip-vit-b32 open_clip");
 }
 
 static void dinov2_by_facebookresearchs_names(void **state)
 {
-	(void)state;
 	ek_check_encoder("dinov2-vits14 facebook");
 }
 
 static void dinov2_by_timms_names(void **state)
 {
-	(void)state;
 	ek_check_encoder("dinov2-vits14 timm");
 	ek_check_encoder("dinov2-vits14-reg timm");
 }
@@ -68,7 +58,6 @@ static void efficientnet_with_the_published_weights(void **state)
 	const char *given = getenv("EVENKEEL_TEST_WEIGHTS"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	char *path = NULL;
 
-	(void)state;
 	if (given != NULL)
 		assert_ok(ek_copy_string(&path, given));
 	else
@@ -86,7 +75,6 @@ static void efficientnet_with_the_published_weights(void **state)
 /* Where the host has no way into the memory that the networks compute in. */
 static void embedding_stays_on_the_device(void **state)
 {
-	(void)state;
 	const struct ek_device *before = ek_device();
 
 	ek_device_set(fake_device());

@@ -7,16 +7,8 @@ static void larger_sizes_equal_the_reference(void **state)
 	static const char *const encoders[] = { "dinov2-vitb14", "dinov2-vitb14-reg", "clip-vit-l14", "dinov2-vitl14",
 		                                "dinov2-vitl14-reg" };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof encoders / sizeof *encoders; i++)
 		ek_check_encoder(encoders[i]);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(larger_sizes_equal_the_reference),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(larger_sizes_equal_the_reference))

@@ -1,7 +1,4 @@
 /* From the bytes of image files to the features that Pillow and PyTorch make of them, with the published weights. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "analysis/embed/embed.h"
 #include "analysis/embed/weight_files.h"
@@ -77,7 +74,6 @@ static void features_of_files_equal_the_reference(void **state)
 	char *weights = NULL;
 	cJSON *golden;
 
-	(void)state;
 	if (ek_weight_file_find(&weights, "efficientnet-lite0", given) < 0) {
 		print_message("skipped: %s\n", ek_error_message());
 		skip();
@@ -90,11 +86,4 @@ static void features_of_files_equal_the_reference(void **state)
 	free(weights);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(features_of_files_equal_the_reference),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(features_of_files_equal_the_reference))

@@ -2,11 +2,7 @@
 #include "tests/support/support.h"
 
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "analysis/embed/import.h"
 #include "rebalance/base/file.h"
@@ -139,7 +135,6 @@ static void set_values(void)
 
 static void test_types_and_orders(void **state)
 {
-	(void)state;
 	set_values();
 	for (int size = 2; size <= 8; size *= 2)
 		check_import('f', size, size == 4, size != 4);
@@ -155,7 +150,6 @@ static void test_current(void **state)
 	const char *reason;
 	int current;
 
-	(void)state;
 	set_values();
 	path = write_source('f', 4, 0, 0);
 	assert_ok(import(run, path));
@@ -194,7 +188,6 @@ static void test_refused(void **state)
 		      { 14, INFINITY, "row 4 is infinite in column 2" },
 		      { 0, -INFINITY, "row 0 is infinite in column 0" } };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		set_values();
 		values[cases[i].at] = cases[i].value;
@@ -211,7 +204,6 @@ static void test_refused_shapes(void **state)
 	const char *path = ek_join(fresh(), "x.npy");
 	const double huge[2] = { 1, 1e300 };
 
-	(void)state;
 	set_values();
 	check_refused(6, write_source('f', 4, 0, 0), "5 rows, but the run has 6 images");
 	check_refused(0, write_source('i', 4, 0, 0), "int32 of 2 dimensions, expected floating-point");
@@ -266,7 +258,6 @@ static void test_any_number_of_threads(void **state)
 {
 	char *good = write_big(UINT64_MAX, UINT64_MAX), *bad = write_big(30011, 39999), *file;
 
-	(void)state;
 	for (int threads = 1; threads <= 16; threads *= 4) {
 		struct ek_run *run = new_run(0);
 
@@ -289,7 +280,6 @@ static void test_killed(void **state)
 	struct ek_run *run = new_run(0);
 	int killed = 0;
 
-	(void)state;
 	(void)snprintf(path, sizeof path, "%s", ek_run_path(run));
 	assert_ok(ek_run_file(&file, run, "embeddings.npy"));
 	ek_run_close(run);

@@ -1,6 +1,3 @@
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "analysis/embed/preprocess.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
@@ -88,7 +85,6 @@ static void preprocessing_equals_that_of_the_published_code(void **state)
 	struct ek_map want;
 	int checked = 0;
 
-	(void)state;
 	assert_ok(ek_map_open(&want, "tests/golden/preprocess.bin"));
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(golden, "cases"))
 	{
@@ -135,7 +131,6 @@ static void encoded_images_give_the_same_numbers(void **state)
 		{ "efficientnet-lite0", 96 }, { "clip-vit-b32", 32 }, { "inception-fid", 0 }, { "pixels", 0 }
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
 		for (size_t j = 0; j < sizeof encoders / sizeof *encoders; j++) {
 			const struct ek_encoder *encoder;
@@ -162,12 +157,5 @@ static void encoded_images_give_the_same_numbers(void **state)
 		}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(preprocessing_equals_that_of_the_published_code),
-		cmocka_unit_test(encoded_images_give_the_same_numbers),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(preprocessing_equals_that_of_the_published_code),
+             cmocka_unit_test(encoded_images_give_the_same_numbers))

@@ -1,7 +1,3 @@
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/embed/preprocess.h"
 #include "analysis/embed/views.h"
 #include "rebalance/base/threads.h"
@@ -23,7 +19,6 @@ static void test_draws(void **state)
 	double least = 1, most = 0;
 	int mirrored = 0;
 
-	(void)state;
 	for (int i = 1; i <= 1000; i++) {
 		const struct ek_view v = ek_view_of(3, "abc", i), again = ek_view_of(3, "abc", i);
 
@@ -49,7 +44,6 @@ static void test_pixels(void **state)
 	struct ek_view view = neutral;
 	struct ek_image out = { 0 };
 
-	(void)state;
 	assert_ok(ek_view_make(&out, &image, &view));
 	assert_memory_equal(out.pixels, pixels, sizeof pixels);
 	ek_image_release(&out);
@@ -167,7 +161,6 @@ static void test_run(void **state)
 	struct ek_run *run = scanned();
 	float *one, *three, *few;
 
-	(void)state;
 	for (uint64_t i = 0; i < IMAGES; i++)
 		all[i] = i;
 	one = features_of(run, all, IMAGES, 1);
@@ -185,13 +178,4 @@ static void test_run(void **state)
 	ek_run_close(run);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_draws),
-		cmocka_unit_test(test_pixels),
-		cmocka_unit_test(test_run),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(test_draws), cmocka_unit_test(test_pixels), cmocka_unit_test(test_run))

@@ -1,9 +1,6 @@
 /* Where weight files are found, what is said when they are not, and the one that is at hand against torch.load. */
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/embed/encoder.h"
 #include "analysis/embed/weight_files.h"
 #include "rebalance/base/file.h"
@@ -47,7 +44,6 @@ static void assert_found(const char *encoder, const char *want)
 
 static void test_table(void **state)
 {
-	(void)state;
 	for (const struct ek_encoder *e = ek_encoders; e->name != NULL; e++) {
 		assert_int_equal(e->files != NULL, e->build != NULL);
 		for (const struct ek_weight_file *f = e->files; f != NULL && f->file != NULL; f++) {
@@ -62,7 +58,6 @@ static void test_missing(void **state)
 	const char *empty = ek_scratch();
 	char *path;
 
-	(void)state;
 	clear_environment(empty);
 	assert_fails(ek_weight_file_find(&path, "clip-vit-b32", NULL), EK_EDATA,
 	             "clip-vit-base-patch32.safetensors (605 MB, published as model.safetensors at "
@@ -90,7 +85,6 @@ static void test_places(void **state)
 	const char *path;
 	char *given;
 
-	(void)state;
 	clear_environment(home);
 	/* From the last place that is looked at to the first. */
 	path = put(home, ".cache/torch/hub/checkpoints", "dinov2_vits14_pretrain.pth");
@@ -128,7 +122,6 @@ static void test_hash(void **state)
 {
 	const char *right = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db";
 
-	(void)state;
 	assert_ok(ek_weight_file_check("/a/efficientnet-lite0-57934424.pth", right));
 	assert_ok(ek_weight_file_check("mine.pth", "00"));
 	assert_ok(ek_weight_file_check("dinov2-small.safetensors", "00"));
@@ -167,7 +160,6 @@ static void test_efficientnet(void **state)
 	uint8_t digest[EK_SHA256_SIZE];
 	char hex[EK_SHA256_HEX];
 
-	(void)state;
 	if (real_weights == NULL)
 		skip();
 	golden = ek_golden("efficientnet_file");

@@ -1,7 +1,4 @@
 /* Which tensors an encoder takes, and what it says of others. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "analysis/embed/model.h"
 #include "analysis/embed/preprocess.h"
@@ -42,7 +39,6 @@ static void the_wrong_tensors_are_named(void **state)
 	cJSON *tensors = cJSON_GetObjectItemCaseSensitive(network, "tensors");
 	cJSON *taken;
 
-	(void)state;
 	taken = cJSON_DetachItemFromObjectCaseSensitive(tensors, "_blocks.7._bn1.running_var");
 	assert_ok(ek_random_weights_write(path, network));
 	assert_fails(try_model("efficientnet-lite0", path), EK_EDATA, "_blocks.7._bn1.running_var");
@@ -69,7 +65,6 @@ static void another_networks_file_is_refused(void **state)
 	const char *path = ek_join(ek_scratch(), "model.safetensors");
 	cJSON *network = network_of("efficientnet-lite0");
 
-	(void)state;
 	assert_ok(ek_random_weights_write(path, network));
 	assert_fails(try_model("inception-fid", path), EK_EDATA, "Conv2d_1a_3x3.conv.weight");
 	assert_fails(try_model("dinov2-vits14", path), EK_EDATA, "embeddings.position_embeddings");
@@ -159,7 +154,6 @@ static void both_namings_of_dinov2_give_the_same_features(void **state)
 	const char *a = ek_join(folder, "model.safetensors"), *b = ek_join(folder, "original.safetensors");
 	cJSON *network = network_of("dinov2-vits14-reg"), *other = renamed(network);
 
-	(void)state;
 	assert_ok(ek_random_weights_write(a, network));
 	assert_ok(ek_random_weights_write(b, other));
 	embed_one(published, DIMENSIONS, "dinov2-vits14-reg", a);
@@ -181,7 +175,6 @@ static void a_prefix_of_training_code_is_seen_through(void **state)
 	cJSON *network = network_of("dinov2-vits14-reg"), *other = cJSON_Duplicate(network, 1), *tensor, *entry;
 	cJSON *list = cJSON_CreateObject();
 
-	(void)state;
 	cJSON_ArrayForEach(tensor, cJSON_GetObjectItemCaseSensitive(other, "tensors"))
 	{
 		char name[256];
@@ -213,7 +206,6 @@ static void every_family_sees_through_a_prefix(void **state)
 {
 	static const char *const encoders[] = { "efficientnet-lite0", "inception-fid", "dinov2-vits14" };
 
-	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		const char *path = ek_join(ek_scratch(), "model.safetensors");
 		cJSON *network = network_of(encoders[i]);
@@ -227,15 +219,7 @@ static void every_family_sees_through_a_prefix(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_wrong_tensors_are_named),
-		cmocka_unit_test(another_networks_file_is_refused),
-		cmocka_unit_test(both_namings_of_dinov2_give_the_same_features),
-		cmocka_unit_test(a_prefix_of_training_code_is_seen_through),
-		cmocka_unit_test(every_family_sees_through_a_prefix),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(the_wrong_tensors_are_named), cmocka_unit_test(another_networks_file_is_refused),
+             cmocka_unit_test(both_namings_of_dinov2_give_the_same_features),
+             cmocka_unit_test(a_prefix_of_training_code_is_seen_through),
+             cmocka_unit_test(every_family_sees_through_a_prefix))

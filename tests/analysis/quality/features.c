@@ -1,9 +1,5 @@
 #include "tests/analysis/quality/features.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "tests/analysis/embed/random_weights.h"
 #include "tests/support/support.h"
 

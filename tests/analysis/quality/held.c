@@ -1,8 +1,5 @@
 #include "tests/analysis/quality/held.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/skew/skew.h"
 #include "tests/support/support.h"
 

@@ -1,9 +1,6 @@
 #include "tests/analysis/quality/made.h"
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 uint64_t made_bits(uint64_t seed, uint64_t index)
 {
 	uint64_t z = (index + (seed << 32) + 1) * UINT64_C(0x9E3779B97F4A7C15);

@@ -1,6 +1,4 @@
 /* Products and eigenvalues of matrices whose results are known. */
-#include <stdlib.h>
-#include <string.h>
 
 #include "analysis/quality/block.h"
 #include "rebalance/base/memory.h"
@@ -38,7 +36,6 @@ static void test_eigenvalues(void **state)
 	/* Whole and broken panels, one row left, the last width below the band's. */
 	static const size_t sizes[] = { 1, 2, 40, 511, 512, 513, 545, 700, 769 };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		double *a = make_minimum(sizes[i]), *values = calloc(sizes[i], sizeof *values);
 
@@ -53,7 +50,6 @@ static void test_eigenvalues_by_bands(void **state)
 {
 	static const size_t sizes[] = { 33, 34, 64, 65, 255, 257, 300 };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		double *a = make_minimum(sizes[i]), *values = calloc(sizes[i], sizeof *values);
 
@@ -69,7 +65,6 @@ static void test_threads(void **state)
 	enum { N = 1030 };
 	double *a = make_minimum(N), *b = make_minimum(N), *values = calloc(2 * N, sizeof *values);
 
-	(void)state;
 	ek_threads_set(1);
 	assert_ok(ek_block_eigen(values, a, N, 0));
 	ek_threads_set(3);
@@ -86,7 +81,6 @@ static void test_vectors(void **state)
 	enum { N = 60 };
 	double *a = make_minimum(N), *v = make_minimum(N), values[N];
 
-	(void)state;
 	assert_ok(ek_block_eigen(values, v, N, 1));
 	check_eigenvalues(values, N);
 	for (size_t i = 0; i < N; i++)
@@ -144,7 +138,6 @@ static void check_multiply(size_t rows, size_t columns, size_t k, int triangular
 
 static void test_products(void **state)
 {
-	(void)state;
 	check_multiply(1, 1, 1, 0);
 	check_multiply(3, 200, 5, 0);
 	check_multiply(300, 130, 40, 0);
@@ -152,13 +145,5 @@ static void test_products(void **state)
 	check_multiply(300, 290, 300, 1);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_eigenvalues), cmocka_unit_test(test_eigenvalues_by_bands),
-		cmocka_unit_test(test_threads),     cmocka_unit_test(test_vectors),
-		cmocka_unit_test(test_products),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(test_eigenvalues), cmocka_unit_test(test_eigenvalues_by_bands),
+             cmocka_unit_test(test_threads), cmocka_unit_test(test_vectors), cmocka_unit_test(test_products))

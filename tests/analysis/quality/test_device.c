@@ -1,10 +1,6 @@
 /* Neighbours and counts on a GPU are the processor's, bit by bit. Skipped (77) without a GPU. */
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/quality/gaussian.h"
 #include "analysis/quality/kernel.h"
 #include "analysis/quality/neighbours.h"
@@ -119,13 +115,11 @@ static void check_all(const char *how)
 
 static void they_are_those_of_the_processor(void **state)
 {
-	(void)state;
 	check_all("by its own kernels");
 }
 
 static void by_the_kernels_of_older_gpus(void **state)
 {
-	(void)state;
 	ek_rows_pretend(80);
 	check_all("by those of older GPUs");
 	ek_rows_pretend(0);
@@ -133,7 +127,6 @@ static void by_the_kernels_of_older_gpus(void **state)
 
 static void a_block_at_a_time(void **state)
 {
-	(void)state;
 	ek_nn_rows_limit(6 << 20);
 	check_all("a block at a time");
 	ek_nn_rows_limit(0);
@@ -180,13 +173,11 @@ static void check_moments(uint64_t n, uint64_t m, size_t d)
 
 static void moments_differ_by_rounding(void **state)
 {
-	(void)state;
 	check_moments(3001, 2777, 700);
 }
 
 static void those_of_few_rows_do(void **state)
 {
-	(void)state;
 	check_moments(203, 187, 77);
 }
 

@@ -1,7 +1,4 @@
 /* Vendi scores against vendi-score's, Inception scores against torch-fidelity's on the same splits. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "analysis/quality/diversity.h"
 #include "tests/analysis/embed/random_weights.h"
@@ -31,7 +28,6 @@ static void test_vendi(void **state)
 	const cJSON *item;
 	int count = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(golden, "vendi"))
 	{
 		const char *name = ek_text(item, "name");
@@ -66,7 +62,6 @@ static void test_vendi_counts(void **state)
 	struct ek_features x;
 	double got;
 
-	(void)state;
 	ek_features_copy(&x, rows, 4, 3);
 	for (size_t i = 0; i < 5; i++) {
 		assert_ok(ek_vendi(&got, &x.rows, NULL, orders[i]));
@@ -82,7 +77,6 @@ static void test_inception_score(void **state)
 	const cJSON *item;
 	int count = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(golden, "inception_score"))
 	{
 		const uint64_t n = (uint64_t)ek_number(item, "n");
@@ -115,7 +109,6 @@ static void test_sure_classes(void **state)
 	struct ek_inception_score got;
 	struct ek_features x;
 
-	(void)state;
 	ek_features_copy(&x, logits, 4, 3);
 	assert_ok(ek_inception_score(&got, &x.rows, 1, 5));
 	assert_close(got.mean, 2, 1e-15);
@@ -133,7 +126,6 @@ static void test_what_is_refused(void **state)
 	struct ek_features x, y, z;
 	double got;
 
-	(void)state;
 	ek_features_copy(&x, bad, 2, 2);
 	ek_features_copy(&y, bad, 1, 2);
 	ek_features_copy(&z, zeros, 2, 2);

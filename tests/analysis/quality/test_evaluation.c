@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/quality/evaluation.h"
 #include "rebalance/base/random.h"
 
@@ -167,7 +164,6 @@ static void fresh_images_are_good_and_no_copies(void **state)
 	static const uint64_t held_out[K] = { 300, 200, 100 }, generated[K] = { 300, 200, 100 };
 	struct fixture f;
 
-	(void)state;
 	set_up(&f, held_out, generated);
 	evaluate(&f);
 	/* Three standard errors of a share of 600. */
@@ -189,7 +185,6 @@ static void a_missing_and_a_halved_cluster_are_named(void **state)
 			      half[K] = { 300, 100, 100 };
 	struct fixture f;
 
-	(void)state;
 	set_up(&f, held_out, missing);
 	evaluate(&f);
 	assert_int_equal(get(get(f.json, "worst_cluster"), "cluster")->valueint, 2);
@@ -216,7 +211,6 @@ static void the_small_clusters_are_told_of_together(void **state)
 	const cJSON *t;
 	struct fixture f;
 
-	(void)state;
 	set_up(&f, held_out, generated);
 	f.in.training_counts = tail;
 	f.in.sets = (const struct ek_evaluation_set[]){ { "a", 0, 255 }, { "b", 255, 255 } };
@@ -250,7 +244,6 @@ static void copies_are_flagged_where_they_are(void **state)
 	const cJSON *copies;
 	struct fixture f;
 
-	(void)state;
 	set_up(&f, held_out, generated);
 	memcpy(f.generated.data + first * D, f.training.data + first * D, (size_t)100 * D * sizeof(float));
 	evaluate(&f);
@@ -273,7 +266,6 @@ static void too_few_images_are_null_with_a_reason(void **state)
 	static const uint64_t held_out[K] = { 300, 200, 0 }, few[K] = { 3, 1, 1 }, one[K] = { 1, 0, 0 };
 	struct fixture f;
 
-	(void)state;
 	set_up(&f, held_out, few);
 	evaluate(&f);
 	check_null(f.json, "precision", "more than k = 5 of each");
@@ -298,7 +290,6 @@ static void a_cluster_without_reference_images_has_no_coverage(void **state)
 	static const uint64_t held_out[K] = { 60, 40, 0 }, generated[K] = { 60, 40, 20 };
 	struct fixture f;
 
-	(void)state;
 	set_up(&f, held_out, generated);
 	evaluate(&f);
 	check_null(row(&f, 2), "coverage", "it has no reference image");
@@ -315,7 +306,6 @@ static void one_image_repeated_has_no_balls(void **state)
 	static const uint64_t held_out[K] = { 300, 200, 100 }, generated[K] = { 40, 0, 0 };
 	struct fixture f;
 
-	(void)state;
 	set_up(&f, held_out, generated);
 	for (size_t i = 1; i < 40; i++)
 		memcpy(f.generated.data + i * D, f.generated.data, D * sizeof(float));
@@ -345,7 +335,6 @@ static void what_is_null_in_a_group_is_told_of_by_its_name(void **state)
 	const cJSON *tail;
 	struct fixture f;
 
-	(void)state;
 	set_up(&f, held_out, generated);
 	f.in.training_counts = data;
 	f.in.sets = sets;
@@ -384,7 +373,6 @@ static void rows_that_are_no_numbers_are_named(void **state)
 	struct fixture f;
 	cJSON *json = cJSON_CreateObject();
 
-	(void)state;
 	set_up(&f, held_out, generated);
 	f.generated.data[17 * D + 3] = NAN;
 	assert_fails(ek_evaluate(json, &f.in, &f.o), EK_EDATA, "the generated images: row 17");
@@ -402,7 +390,6 @@ static void statistics_give_the_distance_alone(void **state)
 	struct fixture f;
 	double distance;
 
-	(void)state;
 	set_up(&f, held_out, generated);
 	evaluate(&f);
 	distance = value(f.json, "frechet_distance");
@@ -431,7 +418,6 @@ static void several_seeds_have_a_spread(void **state)
 	struct fixture f;
 	double mean = 0, squares = 0;
 
-	(void)state;
 	set_up(&f, held_out, generated);
 	f.in.sets = sets;
 	f.in.set_count = 3;
@@ -462,7 +448,6 @@ static void groups_count_by_probability(void **state)
 	float q[2][600 * K];
 	struct fixture f;
 
-	(void)state;
 	set_up(&f, held_out, generated);
 	for (int soft = 0; soft < 2; soft++) {
 		struct rows *all[2] = { &f.generated, &f.held_out };
@@ -517,22 +502,13 @@ static void groups_count_by_probability(void **state)
 	tear_down(&f);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fresh_images_are_good_and_no_copies),
-		cmocka_unit_test(a_missing_and_a_halved_cluster_are_named),
-		cmocka_unit_test(the_small_clusters_are_told_of_together),
-		cmocka_unit_test(copies_are_flagged_where_they_are),
-		cmocka_unit_test(too_few_images_are_null_with_a_reason),
-		cmocka_unit_test(a_cluster_without_reference_images_has_no_coverage),
-		cmocka_unit_test(one_image_repeated_has_no_balls),
-		cmocka_unit_test(what_is_null_in_a_group_is_told_of_by_its_name),
-		cmocka_unit_test(rows_that_are_no_numbers_are_named),
-		cmocka_unit_test(statistics_give_the_distance_alone),
-		cmocka_unit_test(several_seeds_have_a_spread),
-		cmocka_unit_test(groups_count_by_probability),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(fresh_images_are_good_and_no_copies),
+             cmocka_unit_test(a_missing_and_a_halved_cluster_are_named),
+             cmocka_unit_test(the_small_clusters_are_told_of_together),
+             cmocka_unit_test(copies_are_flagged_where_they_are),
+             cmocka_unit_test(too_few_images_are_null_with_a_reason),
+             cmocka_unit_test(a_cluster_without_reference_images_has_no_coverage),
+             cmocka_unit_test(one_image_repeated_has_no_balls),
+             cmocka_unit_test(what_is_null_in_a_group_is_told_of_by_its_name),
+             cmocka_unit_test(rows_that_are_no_numbers_are_named), cmocka_unit_test(statistics_give_the_distance_alone),
+             cmocka_unit_test(several_seeds_have_a_spread), cmocka_unit_test(groups_count_by_probability))

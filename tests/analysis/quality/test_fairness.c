@@ -1,7 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-
 #include "analysis/quality/fairness.h"
 
 /* Sums of at most 200 terms below 1, each good to a few units in the last place; polyfit's least squares lose a few
@@ -39,7 +37,6 @@ static void measures_equal_numpy(void **state)
 	const cJSON *one;
 	int done = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "fairness"))
 	{
 		const cJSON *want = cJSON_GetObjectItem(one, "want");
@@ -73,7 +70,6 @@ static void disparities_equal_numpy(void **state)
 	const cJSON *one;
 	int done = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "disparity"))
 	{
 		const cJSON *want = cJSON_GetObjectItem(one, "want");
@@ -102,7 +98,6 @@ static void a_copy_of_the_skew_has_slope_1_and_its_square_2(void **state)
 	static const uint64_t even[] = { 7, 7, 7, 7 };
 	struct ek_fairness got;
 
-	(void)state;
 	assert_ok(ek_fairness_measure(&got, training, training, copy, 4));
 	assert_close(got.value[EK_BIAS_AMPLIFICATION], 1, TOLERANCE);
 	assert_true(got.value[EK_TOTAL_VARIATION] == 0 && got.value[EK_WORST_RATIO] == 1);
@@ -120,21 +115,12 @@ static void nothing_generated_or_wanted_is_refused(void **state)
 	struct ek_fairness got;
 	struct ek_disparity disparity;
 
-	(void)state;
 	assert_fails(ek_fairness_measure(&got, half, half, nobody, 2), EK_EDATA, "no image was generated");
 	assert_fails(ek_fairness_measure(&got, none, half, some, 2), EK_EDATA, "no cluster is wanted");
 	assert_int_equal(ek_disparity(&disparity, values, half, 2), 0);
 	assert_true(isnan(disparity.lowest));
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(measures_equal_numpy),
-		cmocka_unit_test(disparities_equal_numpy),
-		cmocka_unit_test(a_copy_of_the_skew_has_slope_1_and_its_square_2),
-		cmocka_unit_test(nothing_generated_or_wanted_is_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(measures_equal_numpy), cmocka_unit_test(disparities_equal_numpy),
+             cmocka_unit_test(a_copy_of_the_skew_has_slope_1_and_its_square_2),
+             cmocka_unit_test(nothing_generated_or_wanted_is_refused))

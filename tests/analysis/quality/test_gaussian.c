@@ -1,8 +1,5 @@
 /* Moments against NumPy; distances against 50 digits, torch-fidelity and pytorch-fid; FD-infinity against
  * scikit-learn's line on the same draws. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "analysis/quality/gaussian.h"
 #include "rebalance/base/file.h"
@@ -37,7 +34,6 @@ static void test_moments(void **state)
 	size_t count;
 	double *mean = ek_golden_doubles(g, "mean", &count), *covariance = ek_golden_doubles(g, "covariance", &count);
 
-	(void)state;
 	ek_features_make(&x, "gaussian", 9, 5, 3, 0.25, "f4");
 	assert_ok(ek_gaussian_of(&got, &x.rows));
 	assert_int_equal(got.d, 5);
@@ -61,7 +57,6 @@ static void test_moments_of_many_rows(void **state)
 	struct ek_gaussian got;
 	const float *rows;
 
-	(void)state;
 	ek_features_make(&x, "many", N, D, 3, 0.25, "f4");
 	rows = x.data;
 	assert_ok(ek_gaussian_of(&got, &x.rows));
@@ -117,7 +112,6 @@ static void test_files(void **state)
 	size_t count;
 	double *mean = ek_golden_doubles(g, "mean", &count), *covariance = ek_golden_doubles(g, "covariance", &count);
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const char *path = write_case(files, cases[i].name, &bytes);
 		struct ek_gaussian got;
@@ -196,7 +190,6 @@ static void test_distances(void **state)
 	const cJSON *item;
 	int count = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(item, member(golden, "frechet"))
 	{
 		check_frechet(item);
@@ -209,7 +202,6 @@ static void test_same_is_0(void **state)
 {
 	static const uint64_t counts[] = { 2, 10, 40 };
 
-	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		struct ek_features x, y;
 		struct ek_gaussian a, b;
@@ -236,7 +228,6 @@ static void test_threads(void **state)
 	struct ek_features x, y;
 	double one, two;
 
-	(void)state;
 	ek_features_make(&x, "threads x", 1500, 300, 8, 0, "f4");
 	ek_features_make(&y, "threads y", 1200, 300, 8, 0.25, "f4");
 	ek_threads_set(1);
@@ -254,7 +245,6 @@ static void test_infinity(void **state)
 	const cJSON *item;
 	int count = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(item, member(golden, "infinity"))
 	{
 		const size_t d = (size_t)ek_number(item, "d");
@@ -288,7 +278,6 @@ static void test_what_is_refused(void **state)
 	struct ek_gaussian a, b;
 	double distance;
 
-	(void)state;
 	ek_features_copy(&x, one_row, 1, 3);
 	ek_features_copy(&y, bad, 3, 3);
 	ek_features_make(&other, "other", 5, 2, 1, 0, "f4");

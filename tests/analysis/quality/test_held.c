@@ -1,7 +1,5 @@
 #include "tests/analysis/quality/held.h"
 
-#include <string.h>
-
 #include "tests/support/support.h"
 
 enum { RUNS = 120 };
@@ -35,19 +33,16 @@ static void check(enum ek_held_shape shape, uint64_t images, int as_data)
 
 static void intervals_of_equal_shares_hold_the_truth(void **state)
 {
-	(void)state;
 	check(EK_HELD_EQUAL, 1500, 0);
 }
 
 static void intervals_of_mildly_skewed_shares_hold_the_truth(void **state)
 {
-	(void)state;
 	check(EK_HELD_MILD, 3000, 1);
 }
 
 static void intervals_of_strongly_skewed_shares_hold_the_truth(void **state)
 {
-	(void)state;
 	check(EK_HELD_STRONG, 500, 0);
 }
 
@@ -56,7 +51,6 @@ static int measure(double *values, const uint64_t *counts, size_t k, const void 
 	struct ek_inequality got;
 	const int rc = ek_inequality_measure(&got, counts, k);
 
-	(void)context;
 	if (rc == 0)
 		memcpy(values, got.value, sizeof got.value);
 	return rc;
@@ -72,7 +66,6 @@ static void percentiles_of_equal_shares_do_not(void **state)
 		                                  .ranges = ranges };
 	double held = 0;
 
-	(void)state;
 	for (int m = 0; m < EK_INEQUALITY_MEASURES; m++)
 		ranges[m] = (struct ek_interval){ 0, (double)INFINITY };
 	for (uint64_t run = 0; run < RUNS; run++) {
@@ -91,14 +84,7 @@ static void percentiles_of_equal_shares_do_not(void **state)
 	assert_true(held < least);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(intervals_of_equal_shares_hold_the_truth),
-		cmocka_unit_test(intervals_of_mildly_skewed_shares_hold_the_truth),
-		cmocka_unit_test(intervals_of_strongly_skewed_shares_hold_the_truth),
-		cmocka_unit_test(percentiles_of_equal_shares_do_not),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(intervals_of_equal_shares_hold_the_truth),
+             cmocka_unit_test(intervals_of_mildly_skewed_shares_hold_the_truth),
+             cmocka_unit_test(intervals_of_strongly_skewed_shares_hold_the_truth),
+             cmocka_unit_test(percentiles_of_equal_shares_do_not))

@@ -1,8 +1,5 @@
 /* From images to the Fréchet distance, and logits, against pytorch-fid and torch-fidelity with the same random
  * weights. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "analysis/embed/inception.h"
 #include "analysis/embed/model.h"
@@ -69,7 +66,6 @@ static void test_from_images_to_distance(void **state)
 	float *features = calloc(2 * images * D, sizeof *features);
 	double worst = 0, of_theirs, of_ours;
 
-	(void)state;
 	assert_true(ek_number(golden, "largest_cosine") < 0.997); /* images that are told apart */
 	embed(features);
 	for (size_t i = 0; i < 2 * images; i++) {
@@ -112,7 +108,6 @@ static void test_logits(void **state)
 	const struct ek_npy array = ek_rows_memory(want_features, 2 * images, D);
 	float *got = calloc(2 * images * CLASSES, sizeof *got);
 
-	(void)state;
 	assert_ok(ek_inception_logits(got, &array, weights));
 	check_logits(got, 5.4e-6);
 	free(got);
@@ -125,7 +120,6 @@ static void test_logits_of_many_rows(void **state)
 	float *rows = calloc(ROWS * D, sizeof *rows), *got = calloc(ROWS * CLASSES, sizeof *got);
 	const struct ek_npy array = ek_rows_memory(rows, ROWS, D);
 
-	(void)state;
 	for (size_t i = 0; i < ROWS; i++)
 		memcpy(rows + i * D, want_features + i % (2 * images) * D, D * sizeof *rows);
 	ek_threads_set(3);
@@ -145,7 +139,6 @@ static void test_what_is_refused(void **state)
 	const char *other = "tests/golden/weights/types.safetensors";
 	float got[CLASSES];
 
-	(void)state;
 	assert_fails(ek_inception_logits(got, &narrow, weights), EK_EDATA, "features [*, 2048]");
 	assert_fails(ek_inception_logits(got, &array, other), EK_EDATA, "fc.weight");
 	assert_fails(ek_inception_logits(got, &array, "absent.pth"), EK_EIO, "absent.pth");

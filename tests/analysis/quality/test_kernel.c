@@ -1,7 +1,4 @@
 /* The kernel distance against torch-fidelity's, on whole sets and on the subsets that are drawn here. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "analysis/quality/kernel.h"
 #include "tests/analysis/quality/features.h"
@@ -16,7 +13,6 @@ static void test_one_subset(void **state)
 	const cJSON *item;
 	int count = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(golden, "mmd2"))
 	{
 		const char *name = ek_text(item, "name"), *kind = ek_text(item, "kind");
@@ -48,7 +44,6 @@ static void test_subsets(void **state)
 	const cJSON *item;
 	int count = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(golden, "kid"))
 	{
 		const size_t d = (size_t)ek_number(item, "d");
@@ -85,7 +80,6 @@ static void test_view(void **state)
 	struct ek_rows view;
 	double want, got;
 
-	(void)state;
 	ek_features_make(&x, "view x", 5, 6, 2, 0, "f4");
 	ek_features_make(&y, "view y", 5, 6, 2, 0.5, "f4");
 	assert_ok(ek_mmd2(&want, &x.rows, &y.rows));
@@ -109,7 +103,6 @@ static void test_what_is_refused(void **state)
 	struct ek_kid kid;
 	double got;
 
-	(void)state;
 	ek_features_make(&x, "refused", 3, 2, 1, 0, "f4");
 	ek_features_make(&other, "refused", 3, 3, 1, 0, "f4");
 	ek_features_copy(&y, bad, 3, 2);

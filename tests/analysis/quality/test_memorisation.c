@@ -1,9 +1,6 @@
 #include "tests/analysis/quality/made.h"
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/cluster/vector.h"
 #include "analysis/quality/memorisation.h"
 #include "analysis/quality/neighbours.h"
@@ -78,7 +75,6 @@ static void measures_equal_scikit_learns(void **state)
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(golden, "memorisation"), *want;
 	int seen = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(want, list)
 	{
 		check_golden(want);
@@ -93,7 +89,6 @@ static void threads_do_not_change_a_bit(void **state)
 	struct made sets[3];
 	struct ek_memorisation one, more;
 
-	(void)state;
 	for (int s = 0; s < 3; s++)
 		made_init(&sets[s], "places", (uint64_t)s + 20, 1500 - 400 * (uint64_t)s, 90);
 	ek_threads_set(1);
@@ -121,7 +116,6 @@ static void copied_is_the_rule(void **state)
 	struct made x, y;
 	uint64_t flagged = 0;
 
-	(void)state;
 	made_init(&x, "lattice", 1, N, D);
 	made_init(&y, "bell", 2, M, D);
 	for (size_t i = 0; i < 8 * D; i++)
@@ -164,7 +158,6 @@ static void copies_of_duplicates_are_seen(void **state)
 	struct ek_memorisation got;
 	struct made x, y;
 
-	(void)state;
 	made_init(&x, "bell", 1, N, D);
 	made_init(&y, "bell", 2, 2 * KINDS, D);
 	for (size_t i = 0; i < (size_t)KINDS * D; i++) {
@@ -191,7 +184,6 @@ static void principal_components_span_what_varies(void **state)
 	float *out = calloc((size_t)N * K, sizeof *out);
 	double variance[K] = { 0 };
 
-	(void)state;
 	made_init(&x, "bell", 1, N, D);
 	for (uint64_t i = 0; i < N; i++)
 		for (size_t j = 0; j < D; j++)
@@ -234,7 +226,6 @@ static void small_and_wrong_sets(void **state)
 	struct made x, y, narrow;
 	double c_t = 0;
 
-	(void)state;
 	made_init(&x, "alike", 1, 2, 3);
 	made_init(&y, "bell", 2, 30, 3);
 	made_init(&narrow, "bell", 2, 30, 2);
@@ -259,13 +250,6 @@ static void small_and_wrong_sets(void **state)
 	made_release(&narrow);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(copied_is_the_rule),           cmocka_unit_test(copies_of_duplicates_are_seen),
-		cmocka_unit_test(measures_equal_scikit_learns), cmocka_unit_test(principal_components_span_what_varies),
-		cmocka_unit_test(small_and_wrong_sets),         cmocka_unit_test(threads_do_not_change_a_bit),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(copied_is_the_rule), cmocka_unit_test(copies_of_duplicates_are_seen),
+             cmocka_unit_test(measures_equal_scikit_learns), cmocka_unit_test(principal_components_span_what_varies),
+             cmocka_unit_test(small_and_wrong_sets), cmocka_unit_test(threads_do_not_change_a_bit))

@@ -1,9 +1,6 @@
 #include "tests/analysis/quality/made.h"
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/cluster/vector.h"
 #include "analysis/quality/neighbours.h"
 #include "rebalance/base/log.h"
@@ -137,7 +134,6 @@ static void check_neighbours(const struct set *queries, const struct set *set, s
 
 static void neighbours_are_those_of_every_distance(void **state)
 {
-	(void)state;
 	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
 		struct set x, y;
 
@@ -258,7 +254,6 @@ static void check_fidelity(const struct set *x, const struct set *y, size_t k, i
 
 static void fidelity_is_that_of_every_distance(void **state)
 {
-	(void)state;
 	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
 		struct set x, y;
 
@@ -362,7 +357,6 @@ static void counts_equal_prdcs(void **state)
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(golden, "fidelity"), *want;
 	int seen = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(want, list)
 	{
 		check_golden(want);
@@ -384,7 +378,6 @@ static void views_are_looked_through(void **state)
 	struct ek_rows rows;
 	struct made x;
 
-	(void)state;
 	made_init(&x, "bell", 5, N, D);
 	for (uint64_t i = 0; i < SOME; i++)
 		ids[i] = (i * 7 + 3) % N;
@@ -407,7 +400,6 @@ static void what_cannot_be_compared_is_refused(void **state)
 	struct ek_fidelity f;
 	double distance[6 * 6];
 
-	(void)state;
 	made_init(&x, "bell", 1, 6, 3);
 	made_init(&y, "bell", 1, 6, 4);
 	made_init(&few, "bell", 2, 5, 3);
@@ -433,7 +425,6 @@ static void what_cannot_be_compared_is_refused(void **state)
 /* By hand: n = m = 4, k = 2: 1 - 3/7 2/6; all images are neighbours: 1. */
 static void expected_coverage_is_the_formula(void **state)
 {
-	(void)state;
 	assert_close(ek_coverage_expected(4, 4, 2), 1 - 3.0 / 7 * 2 / 6, 1e-15);
 	assert_close(ek_coverage_expected(100, 1, 1), 1 / 100.0, 1e-14);
 	assert_true(ek_coverage_expected(3, 5, 3) == 1);
@@ -443,7 +434,6 @@ static uint64_t reported, announced;
 
 static void stop_late(void *context, const struct ek_progress *progress)
 {
-	(void)context;
 	if (progress->finished) {
 		reported = progress->done;
 		announced = progress->total;
@@ -458,7 +448,6 @@ static void progress_comes_to_its_end_and_work_can_be_stopped(void **state)
 	double *distance;
 	struct made x;
 
-	(void)state;
 	made_init(&x, "bell", 1, 5000, 2);
 	distance = calloc(x.n, sizeof *distance);
 	ek_log_set_sink(&sink);
@@ -478,17 +467,8 @@ static void progress_comes_to_its_end_and_work_can_be_stopped(void **state)
 	made_release(&x);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts_equal_prdcs),
-		cmocka_unit_test(expected_coverage_is_the_formula),
-		cmocka_unit_test(fidelity_is_that_of_every_distance),
-		cmocka_unit_test(neighbours_are_those_of_every_distance),
-		cmocka_unit_test(views_are_looked_through),
-		cmocka_unit_test(what_cannot_be_compared_is_refused),
-		cmocka_unit_test(progress_comes_to_its_end_and_work_can_be_stopped),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(counts_equal_prdcs), cmocka_unit_test(expected_coverage_is_the_formula),
+             cmocka_unit_test(fidelity_is_that_of_every_distance),
+             cmocka_unit_test(neighbours_are_those_of_every_distance), cmocka_unit_test(views_are_looked_through),
+             cmocka_unit_test(what_cannot_be_compared_is_refused),
+             cmocka_unit_test(progress_comes_to_its_end_and_work_can_be_stopped))

@@ -1,7 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-
 #include "analysis/skew/agreement.h"
 
 /* MI is a sum of at most 240 terms below 1, each good to a few units in the last place (2e-16). */
@@ -27,7 +25,6 @@ static void measures_equal_scikit_learn(void **state)
 	const cJSON *cases = cJSON_GetObjectItem(golden, "agreement"), *one;
 	int done = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(one, cases)
 	{
 		const cJSON *want = cJSON_GetObjectItem(one, "want");
@@ -56,7 +53,6 @@ static void order_of_cells_does_not_matter_beyond_rounding(void **state)
 	static const uint64_t table[] = { 7, 3, 0, 0, 0, 5 };
 	struct ek_agreement sparse, dense;
 
-	(void)state;
 	assert_ok(ek_agreement_from_cells(&sparse, cells, 4, 3, 2));
 	assert_ok(ek_agreement_from_table(&dense, table, 3, 2));
 	for (int m = 0; m < EK_AGREEMENT_MEASURES; m++)
@@ -68,7 +64,6 @@ static void equal_partitions_of_many_images_agree_fully(void **state)
 	static const uint64_t table[] = { 1000000000, 0, 0, 0, 2000000001, 0, 0, 0, 7 };
 	struct ek_agreement got;
 
-	(void)state;
 	assert_ok(ek_agreement_from_table(&got, table, 3, 3));
 	assert_true(got.value[EK_PURITY] == 1);
 	assert_true(got.value[EK_ARI] == 1);
@@ -80,21 +75,13 @@ static void empty_and_overlarge_tables_are_refused(void **state)
 	static const uint64_t none[4] = { 0 }, many[2] = { UINT32_MAX, 1 }, wrapping[2] = { UINT64_MAX, 1 };
 	struct ek_agreement got = { { 42 } };
 
-	(void)state;
 	assert_fails(ek_agreement_from_table(&got, none, 2, 2), EK_EDATA, "counts no image");
 	assert_fails(ek_agreement_from_table(&got, many, 2, 1), EK_EDATA, "2^32");
 	assert_fails(ek_agreement_from_table(&got, wrapping, 1, 2), EK_EDATA, "2^32");
 	assert_true(got.value[0] == 42);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(measures_equal_scikit_learn),
-		cmocka_unit_test(order_of_cells_does_not_matter_beyond_rounding),
-		cmocka_unit_test(equal_partitions_of_many_images_agree_fully),
-		cmocka_unit_test(empty_and_overlarge_tables_are_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(measures_equal_scikit_learn),
+             cmocka_unit_test(order_of_cells_does_not_matter_beyond_rounding),
+             cmocka_unit_test(equal_partitions_of_many_images_agree_fully),
+             cmocka_unit_test(empty_and_overlarge_tables_are_refused))

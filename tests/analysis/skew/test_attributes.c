@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/skew/attributes.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
@@ -47,7 +44,6 @@ static void images_are_counted_by_cluster_and_value(void **state)
 {
 	struct ek_attribute a;
 
-	(void)state;
 	measure(&a, 0);
 	assert_memory_equal(a.by_unit, table, sizeof table);
 	assert_int_equal(a.counts[0], 52);
@@ -64,7 +60,6 @@ static void values_of_the_tail_come_by_falling_ratio(void **state)
 {
 	struct ek_attribute a;
 
-	(void)state;
 	measure(&a, 0);
 	assert_close(a.tail_share, 0.15, 1e-15);
 	/* All 8 of value 2 and none of value 1 are in the tail; 7 of 52 of value 0 are less than 15 %. */
@@ -80,7 +75,6 @@ static void intervals_hold_the_value_and_do_not_depend_on_threads(void **state)
 {
 	struct ek_attribute one, many, other;
 
-	(void)state;
 	ek_threads_set(1);
 	measure(&one, 7);
 	ek_threads_set(5);
@@ -165,13 +159,11 @@ static void check_agreement_holds_the_truth(double spread, uint64_t images)
 
 static void intervals_of_agreement_hold_the_truth(void **state)
 {
-	(void)state;
 	check_agreement_holds_the_truth(1.5, 2000);
 }
 
 static void intervals_of_independence_hold_it(void **state)
 {
-	(void)state;
 	check_agreement_holds_the_truth(0, 1000);
 }
 
@@ -184,7 +176,6 @@ static void clusters_of_equal_size_have_no_tail_values(void **state)
 	const struct ek_bootstrap bootstrap = EK_BOOTSTRAP_DEFAULT;
 	struct ek_attribute a;
 
-	(void)state;
 	assert_ok(ek_attribute_measure(&a, &partition, &categories, &bootstrap));
 	assert_close(a.tail_share, 0, 0);
 	assert_int_equal(a.tail_value_count, 0);
@@ -200,22 +191,14 @@ static void an_attribute_without_any_value_is_refused(void **state)
 	const struct ek_bootstrap bootstrap = EK_BOOTSTRAP_DEFAULT;
 	struct ek_attribute a;
 
-	(void)state;
 	assert_fails(ek_attribute_measure(&a, &partition, &categories, &bootstrap), EK_EDATA, "empty");
 	ek_attribute_release(&a);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(images_are_counted_by_cluster_and_value),
-		cmocka_unit_test(values_of_the_tail_come_by_falling_ratio),
-		cmocka_unit_test(intervals_hold_the_value_and_do_not_depend_on_threads),
-		cmocka_unit_test(intervals_of_agreement_hold_the_truth),
-		cmocka_unit_test(intervals_of_independence_hold_it),
-		cmocka_unit_test(clusters_of_equal_size_have_no_tail_values),
-		cmocka_unit_test(an_attribute_without_any_value_is_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(images_are_counted_by_cluster_and_value),
+             cmocka_unit_test(values_of_the_tail_come_by_falling_ratio),
+             cmocka_unit_test(intervals_hold_the_value_and_do_not_depend_on_threads),
+             cmocka_unit_test(intervals_of_agreement_hold_the_truth),
+             cmocka_unit_test(intervals_of_independence_hold_it),
+             cmocka_unit_test(clusters_of_equal_size_have_no_tail_values),
+             cmocka_unit_test(an_attribute_without_any_value_is_refused))

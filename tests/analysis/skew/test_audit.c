@@ -1,10 +1,6 @@
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "analysis/skew/audit.h"
 #include "rebalance/base/file.h"
@@ -333,16 +329,8 @@ static void files_that_disagree_are_refused_by_name(void **state)
 	assert_false(ek_file_exists(in(f, "audit.json")));
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_clusters_are_measured, setup, teardown),
-		cmocka_unit_test_setup_teardown(attributes_are_measured_against_the_clusters, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_bytes_do_not_depend_on_threads, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_audit_is_current_until_its_options_or_inputs_change, setup,
-		                                teardown),
-		cmocka_unit_test_setup_teardown(files_that_disagree_are_refused_by_name, setup, teardown),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test_setup_teardown(the_clusters_are_measured, setup, teardown),
+             cmocka_unit_test_setup_teardown(attributes_are_measured_against_the_clusters, setup, teardown),
+             cmocka_unit_test_setup_teardown(the_bytes_do_not_depend_on_threads, setup, teardown),
+             cmocka_unit_test_setup_teardown(an_audit_is_current_until_its_options_or_inputs_change, setup, teardown),
+             cmocka_unit_test_setup_teardown(files_that_disagree_are_refused_by_name, setup, teardown))

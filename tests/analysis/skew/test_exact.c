@@ -1,7 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-
 #include "analysis/skew/exact.h"
 
 static void limits_equal_scipy(void **state)
@@ -10,7 +8,6 @@ static void limits_equal_scipy(void **state)
 	const cJSON *one;
 	int done = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "exact"))
 	{
 		const uint64_t count = (uint64_t)cJSON_GetObjectItem(one, "count")->valuedouble,
@@ -72,7 +69,6 @@ static void the_truth_is_missed_no_more_often_than_said(void **state)
 {
 	static const uint64_t sizes[] = { 1, 7, 30, 200 };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
 		for (double p = 0.005; p <= 0.5; p += 0.045) {
 			const struct missed m = miss(sizes[i], p, 0.25);
@@ -89,7 +85,6 @@ static void parts_and_units_that_are_not_seen_are_minded(void **state)
 	static const double parts[4] = { 0.5, 0.25, 0, 0.25 };
 	struct ek_sample sample = { .counts = counts, .k = 4, .n = 100 };
 
-	(void)state;
 	assert_close(ek_least_share(&sample, 0, 0.025).low, 0, 0);
 	assert_close(ek_least_share(&sample, 1, 0.025).low, ek_share_above(20, 100, 0.025), 1e-15);
 	assert_close(ek_least_share(&sample, 1, 0.03).high, ek_share_below(20, 100, 0.01), 1e-15);
@@ -106,7 +101,6 @@ static void a_single_unit_has_all(void **state)
 	static const double parts[1] = { 1 };
 	struct ek_sample sample = { .counts = counts, .k = 1, .n = 3 };
 
-	(void)state;
 	for (int i = 0; i < 2; i++) {
 		assert_close(ek_least_share(&sample, 1, 0.025).low, 1, 0);
 		assert_close(ek_least_share(&sample, 1, 0.025).high, 1, 0);
@@ -116,14 +110,5 @@ static void a_single_unit_has_all(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(limits_equal_scipy),
-		cmocka_unit_test(the_truth_is_missed_no_more_often_than_said),
-		cmocka_unit_test(parts_and_units_that_are_not_seen_are_minded),
-		cmocka_unit_test(a_single_unit_has_all),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(limits_equal_scipy), cmocka_unit_test(the_truth_is_missed_no_more_often_than_said),
+             cmocka_unit_test(parts_and_units_that_are_not_seen_are_minded), cmocka_unit_test(a_single_unit_has_all))

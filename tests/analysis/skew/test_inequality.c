@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/skew/inequality.h"
 
 /* Sums of at most 1000 terms of one sign, each good to a few units in the last place (2e-16). */
@@ -44,7 +41,6 @@ static void measures_equal_the_reference(void **state)
 	const cJSON *one;
 	int done = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "inequality"))
 	{
 		const cJSON *want = cJSON_GetObjectItem(one, "want");
@@ -75,7 +71,6 @@ static void equal_sizes_have_no_skew_at_all(void **state)
 	uint64_t sizes[7];
 	struct ek_inequality got;
 
-	(void)state;
 	for (size_t i = 0; i < 7; i++)
 		sizes[i] = 123456789012;
 	assert_ok(ek_inequality_measure(&got, sizes, 7));
@@ -90,7 +85,6 @@ static void order_of_units_does_not_change_a_bit(void **state)
 	uint64_t sizes[100], reversed[100];
 	struct ek_inequality a, b;
 
-	(void)state;
 	for (size_t i = 0; i < 100; i++)
 		reversed[99 - i] = sizes[i] = (i * 7919) % 1009;
 	assert_ok(ek_inequality_measure(&a, sizes, 100));
@@ -102,7 +96,6 @@ static void thresholds_are_strict(void **state)
 {
 	static const uint64_t tenth[] = { 1, 10, 19 }, below[] = { 1, 10, 20 };
 
-	(void)state;
 	assert_false(ek_in_tail(10, 60, 3)); /* exactly half of uniform */
 	assert_true(ek_in_tail(9, 60, 3));
 	assert_true(ek_in_tail(0, 1, 1 << 20));
@@ -117,20 +110,10 @@ static void empty_units_are_refused_and_leave_the_result_alone(void **state)
 	static const uint64_t sizes[2] = { 0, 0 };
 	struct ek_inequality got = { { 42 } };
 
-	(void)state;
 	assert_fails(ek_inequality_measure(&got, sizes, 2), EK_EDATA, "all 2 units are empty");
 	assert_true(got.value[0] == 42);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(measures_equal_the_reference),
-		cmocka_unit_test(equal_sizes_have_no_skew_at_all),
-		cmocka_unit_test(order_of_units_does_not_change_a_bit),
-		cmocka_unit_test(thresholds_are_strict),
-		cmocka_unit_test(empty_units_are_refused_and_leave_the_result_alone),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(measures_equal_the_reference), cmocka_unit_test(equal_sizes_have_no_skew_at_all),
+             cmocka_unit_test(order_of_units_does_not_change_a_bit), cmocka_unit_test(thresholds_are_strict),
+             cmocka_unit_test(empty_units_are_refused_and_leave_the_result_alone))

@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/skew/inequality.h"
 #include "analysis/skew/intervals.h"
 #include "rebalance/base/random.h"
@@ -14,7 +11,6 @@ static void wilson_equals_scipy(void **state)
 	const cJSON *one;
 	int done = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "wilson"))
 	{
 		size_t two;
@@ -40,7 +36,6 @@ static void percentiles_equal_numpy(void **state)
 	const cJSON *one;
 	int done = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "percentile"))
 	{
 		size_t count, two;
@@ -111,7 +106,6 @@ static void binomial_draws_follow_the_exact_distribution(void **state)
 		{ 100000, 1e-5 }, { 100000000, 9e-8 }, { 100000000, 2e-7 }, { 100000, 0.9 },  { 1000000, 0.3 },
 	};
 
-	(void)state;
 	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
 		const double n = (double)cases[c].n, p = cases[c].p, sd = sqrt(n * p * (1 - p)),
 			     first = floor(n * p - 8 * sd - 10);
@@ -136,7 +130,6 @@ static void certain_outcomes_use_no_random_numbers(void **state)
 {
 	struct ek_sequence random = { 0 };
 
-	(void)state;
 	assert_int_equal(ek_binomial(&random, 0, 0.5), 0);
 	assert_int_equal(ek_binomial(&random, 9, 0), 0);
 	assert_int_equal(ek_binomial(&random, 9, 1), 9);
@@ -151,7 +144,6 @@ static void multinomial_draws_have_the_right_moments(void **state)
 	static const uint64_t counts[K] = { 300, 0, 50, 649, 1 };
 	double sum[K] = { 0 }, product = 0;
 
-	(void)state;
 	for (uint64_t i = 0; i < DRAWS; i++) {
 		struct ek_sequence random = { .seed = 1, .stream = 2, .index = i << 32 };
 		uint64_t got[K], total = 0;
@@ -178,7 +170,6 @@ static int measure_all(double *values, const uint64_t *counts, size_t k, const v
 	struct ek_inequality got;
 	const int rc = ek_inequality_measure(&got, counts, k);
 
-	(void)context;
 	if (rc == 0)
 		memcpy(values, got.value, sizeof got.value);
 	return rc;
@@ -235,7 +226,6 @@ static void intervals_hold_the_truth_as_often_as_they_say(void **state)
 	double held[EK_INEQUALITY_MEASURES];
 	uint64_t truth[K], n = 0;
 
-	(void)state;
 	for (size_t i = 0; i < K; i++)
 		n += truth[i] = (uint64_t)(200000 * pow(0.7, (double)i));
 	count_hits(held, truth, K, n);
@@ -258,7 +248,6 @@ static void intervals_of_nearly_equal_units_are_corrected_for_bias(void **state)
 	double held[EK_INEQUALITY_MEASURES];
 	uint64_t truth[K];
 
-	(void)state;
 	for (size_t i = 0; i < K; i++)
 		truth[i] = 10000 - 80 * i;
 	count_hits(held, truth, K, N);
@@ -275,7 +264,6 @@ static void intervals_stay_in_range_and_hold_the_value(void **state)
 	const struct ek_bootstrap b = EK_BOOTSTRAP_DEFAULT;
 	struct ek_statistics ranged = inequality;
 
-	(void)state;
 	for (int m = 0; m < EK_INEQUALITY_MEASURES; m++)
 		ranges[m] = (struct ek_interval){ 0, 1e9 };
 	ranged.ranges = ranges;
@@ -294,7 +282,6 @@ static void intervals_are_the_same_for_any_number_of_threads(void **state)
 	struct ek_interval first[EK_INEQUALITY_MEASURES], got[EK_INEQUALITY_MEASURES], other[EK_INEQUALITY_MEASURES];
 	struct ek_bootstrap b = EK_BOOTSTRAP_DEFAULT;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
 		ek_threads_set(threads[i]);
 		assert_ok(ek_bootstrap_intervals(i == 0 ? first : got, &inequality, sizes, 6, &b));
@@ -321,7 +308,6 @@ static int note_first(double *values, const uint64_t *counts, size_t k, const vo
 {
 	struct notes *const *notes = context;
 
-	(void)k;
 	if ((*notes)->count <= NOTED)
 		(*notes)->first[(*notes)->count++] = counts[0];
 	values[0] = (double)counts[0];
@@ -337,7 +323,6 @@ static void each_resample_is_a_draw_of_its_own(void **state)
 	const struct ek_statistics noting = { .measure = note_first, .context = &where, .count = 1 };
 	struct ek_interval got;
 
-	(void)state;
 	ek_threads_set(1);
 	assert_ok(ek_bootstrap_intervals(&got, &noting, sizes, 2, &b));
 	ek_threads_set(0);
@@ -351,9 +336,6 @@ static void each_resample_is_a_draw_of_its_own(void **state)
 
 static int refuse(double *values, const uint64_t *counts, size_t k, const void *context)
 {
-	(void)values;
-	(void)counts;
-	(void)context;
 	return ek_fail(EK_EDATA, "refused %zu", k);
 }
 
@@ -364,28 +346,19 @@ static void nonsense_is_refused_and_errors_are_passed_on(void **state)
 	struct ek_bootstrap b = EK_BOOTSTRAP_DEFAULT;
 	struct ek_interval got[EK_INEQUALITY_MEASURES];
 
-	(void)state;
 	assert_fails(ek_bootstrap_intervals(got, &refusing, sizes, 2, &b), EK_EDATA, "refused 2");
 	assert_fails(ek_bootstrap_intervals(got, &inequality, none, 2, &b), EK_EDATA, "no images");
 	b.resamples = 0;
 	assert_fails(ek_bootstrap_intervals(got, &inequality, sizes, 2, &b), EK_EUSAGE, "resample");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(wilson_equals_scipy),
-		cmocka_unit_test(percentiles_equal_numpy),
-		cmocka_unit_test(binomial_draws_follow_the_exact_distribution),
-		cmocka_unit_test(certain_outcomes_use_no_random_numbers),
-		cmocka_unit_test(multinomial_draws_have_the_right_moments),
-		cmocka_unit_test(intervals_hold_the_truth_as_often_as_they_say),
-		cmocka_unit_test(intervals_of_nearly_equal_units_are_corrected_for_bias),
-		cmocka_unit_test(intervals_stay_in_range_and_hold_the_value),
-		cmocka_unit_test(intervals_are_the_same_for_any_number_of_threads),
-		cmocka_unit_test(each_resample_is_a_draw_of_its_own),
-		cmocka_unit_test(nonsense_is_refused_and_errors_are_passed_on),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(wilson_equals_scipy), cmocka_unit_test(percentiles_equal_numpy),
+             cmocka_unit_test(binomial_draws_follow_the_exact_distribution),
+             cmocka_unit_test(certain_outcomes_use_no_random_numbers),
+             cmocka_unit_test(multinomial_draws_have_the_right_moments),
+             cmocka_unit_test(intervals_hold_the_truth_as_often_as_they_say),
+             cmocka_unit_test(intervals_of_nearly_equal_units_are_corrected_for_bias),
+             cmocka_unit_test(intervals_stay_in_range_and_hold_the_value),
+             cmocka_unit_test(intervals_are_the_same_for_any_number_of_threads),
+             cmocka_unit_test(each_resample_is_a_draw_of_its_own),
+             cmocka_unit_test(nonsense_is_refused_and_errors_are_passed_on))

@@ -1,7 +1,5 @@
 #include "tests/support/support.h"
 
-#include <string.h>
-
 #include "analysis/skew/inequality.h"
 #include "analysis/skew/inversion.h"
 #include "rebalance/base/threads.h"
@@ -11,7 +9,6 @@ static int measure_skew(double *values, double *counts, size_t k, const void *co
 	struct ek_inequality got;
 	const int rc = ek_inequality_expected(&got, counts, k);
 
-	(void)context;
 	if (rc == 0)
 		memcpy(values, got.value, sizeof got.value);
 	return rc;
@@ -33,7 +30,6 @@ static void the_edge_is_reached_where_chance_explains_what_was_seen(void **state
 			      skewed[K] = { 300, 100, 80, 60, 40, 20 };
 	struct ek_estimate e[EK_INEQUALITY_MEASURES];
 
-	(void)state;
 	invert(e, alike);
 	assert_close(e[EK_GINI].value, 0, 0);
 	assert_close(e[EK_GINI].interval.low, 0, 1e-12);
@@ -62,7 +58,6 @@ static void far_from_the_edge_it_is_the_normal_interval(void **state)
 	const double deviation = sqrt(0.8 * 0.2 / 100000);
 	struct ek_estimate e[EK_INEQUALITY_MEASURES];
 
-	(void)state;
 	assert_ok(ek_invert(e, &two, counts, 2, &defaults));
 	assert_close(e[EK_GINI].corrected, 0.3, 0.5 * deviation);
 	assert_close(e[EK_GINI].interval.low, 0.3 - 2.11 * deviation, 0.7 * deviation);
@@ -74,7 +69,6 @@ static void the_other_end_of_a_range_is_held(void **state)
 	static const uint64_t one[K] = { 0, 0, 500, 0, 0, 0 };
 	struct ek_estimate e[EK_INEQUALITY_MEASURES];
 
-	(void)state;
 	invert(e, one);
 	assert_close(e[EK_GINI_NORMALISED].interval.high, 1, 1e-12);
 	assert_close(e[EK_HILL_1].interval.low, 1, 1e-12);
@@ -89,7 +83,6 @@ static void cells_off_the_edge_are_measured(void **state)
 	const struct ek_share_measures off = { .measure = measure_skew, .count = EK_INEQUALITY_MEASURES, .edge = edge };
 	struct ek_estimate e[EK_INEQUALITY_MEASURES];
 
-	(void)state;
 	assert_ok(ek_invert(e, &off, counts, K, &defaults));
 	for (int m = 0; m < EK_INEQUALITY_MEASURES; m++)
 		assert_true(e[m].interval.low <= e[m].corrected && e[m].corrected <= e[m].interval.high);
@@ -102,7 +95,6 @@ static void bytes_do_not_depend_on_threads(void **state)
 	struct ek_estimate first[EK_INEQUALITY_MEASURES], got[EK_INEQUALITY_MEASURES];
 	struct ek_bootstrap other = defaults;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
 		ek_threads_set(threads[i]);
 		invert(i == 0 ? first : got, counts);
@@ -126,7 +118,6 @@ static void many_cells_are_measured_too(void **state)
 		                                .edge = edge };
 	struct ek_estimate e[EK_INEQUALITY_MEASURES];
 
-	(void)state;
 	for (size_t i = 0; i < MANY; i++) {
 		struct ek_sequence random = { .seed = 4, .stream = i };
 
@@ -141,9 +132,6 @@ static void many_cells_are_measured_too(void **state)
 
 static int refuse(double *values, double *counts, size_t k, const void *context)
 {
-	(void)values;
-	(void)counts;
-	(void)context;
 	return ek_fail(EK_EDATA, "refused %zu", k);
 }
 
@@ -154,24 +142,14 @@ static void nonsense_is_refused_and_errors_are_passed_on(void **state)
 	struct ek_estimate e[EK_INEQUALITY_MEASURES];
 	struct ek_bootstrap b = defaults;
 
-	(void)state;
 	assert_fails(ek_invert(e, &refusing, some, K, &b), EK_EDATA, "refused 6");
 	assert_fails(ek_invert(e, &skew, none, K, &b), EK_EDATA, "no images");
 	b.resamples = 0;
 	assert_fails(ek_invert(e, &skew, some, K, &b), EK_EUSAGE, "resample");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_edge_is_reached_where_chance_explains_what_was_seen),
-		cmocka_unit_test(far_from_the_edge_it_is_the_normal_interval),
-		cmocka_unit_test(the_other_end_of_a_range_is_held),
-		cmocka_unit_test(cells_off_the_edge_are_measured),
-		cmocka_unit_test(bytes_do_not_depend_on_threads),
-		cmocka_unit_test(many_cells_are_measured_too),
-		cmocka_unit_test(nonsense_is_refused_and_errors_are_passed_on),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(the_edge_is_reached_where_chance_explains_what_was_seen),
+             cmocka_unit_test(far_from_the_edge_it_is_the_normal_interval),
+             cmocka_unit_test(the_other_end_of_a_range_is_held), cmocka_unit_test(cells_off_the_edge_are_measured),
+             cmocka_unit_test(bytes_do_not_depend_on_threads), cmocka_unit_test(many_cells_are_measured_too),
+             cmocka_unit_test(nonsense_is_refused_and_errors_are_passed_on))

@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/skew/naming.h"
 
 enum { IMAGES = 100 };
@@ -67,7 +64,6 @@ static void most_by_more_than_a_hair(void **state)
 {
 	static const size_t close[] = { 26, 0, 0, 0, 0 }, clear[] = { 27, 0, 5, 3, 2 };
 
-	(void)state;
 	check(close, "race", "Asian", "White", 0, "{\"mostly\":[]}");
 	check(clear, "race", "Asian", "White", 0, "{\"mostly\":[\"Asian\"]}");
 	check(clear, "race", "Asian", "White", 2, "{\"mostly\":[\"Asian\"]}");
@@ -80,7 +76,6 @@ static void not_what_all_are(void **state)
 {
 	static const size_t all[] = { 40, 30, 5, 3, 2 }, fewer[] = { 40, 20, 5, 3, 2 };
 
-	(void)state;
 	check(all, "race", "Asian", "White", 0, "{\"mostly\":[]}");
 	check(fewer, "race", "Asian", "White", 0, "{\"mostly\":[\"Asian\"]}");
 }
@@ -89,20 +84,11 @@ static void texts_that_say_something(void **state)
 {
 	static const size_t clear[] = { 40, 0, 5, 3, 2 };
 
-	(void)state;
 	check(clear, "Male", "1", "-1", 0, "{\"mostly\":[\"Male\"]}");
 	check(clear, "Male", "1", "-1", 1, "{\"mostly\":[\"not Male\"]}");
 	check(clear, "year", "1990", "2000", 0, "{\"mostly\":[\"year 1990\"]}");
 	check(clear, "age", "1–20", "20–40", 1, "{\"mostly\":[\"20–40\"]}");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(most_by_more_than_a_hair),
-		cmocka_unit_test(not_what_all_are),
-		cmocka_unit_test(texts_that_say_something),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(most_by_more_than_a_hair), cmocka_unit_test(not_what_all_are),
+             cmocka_unit_test(texts_that_say_something))

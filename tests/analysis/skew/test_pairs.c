@@ -1,7 +1,5 @@
 #include "tests/support/support.h"
 
-#include <math.h>
-
 #include "analysis/skew/pairs.h"
 
 /* 3 × 3 values: the middle one of the second never occurs where both are known; 2 images lack one. */
@@ -29,7 +27,6 @@ static void rare_combinations_are_found(void **state)
 	const struct ek_categories a = { first, 3 }, b = { second, 3 };
 	struct ek_pair pair;
 
-	(void)state;
 	make(first, second);
 	assert_ok(ek_pair_measure(&pair, &a, &b, N, 4));
 	assert_int_equal(pair.images, 30);
@@ -58,7 +55,6 @@ static void nothing_in_common_is_no_pair(void **state)
 	const struct ek_categories a = { first, 2 }, b = { second, 1 };
 	struct ek_pair pair;
 
-	(void)state;
 	assert_ok(ek_pair_measure(&pair, &a, &b, 3, 4));
 	assert_int_equal(pair.images, 0);
 	assert_int_equal(pair.combinations, 0);
@@ -66,12 +62,4 @@ static void nothing_in_common_is_no_pair(void **state)
 	ek_pair_release(&pair);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rare_combinations_are_found),
-		cmocka_unit_test(nothing_in_common_is_no_pair),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(rare_combinations_are_found), cmocka_unit_test(nothing_in_common_is_no_pair))

@@ -1,7 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-
 #include "analysis/skew/prediction.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
@@ -16,7 +14,6 @@ static void worthless_predictions_change_nothing(void **state)
 	uint8_t y[50];
 	struct ek_prediction found;
 
-	(void)state;
 	for (size_t i = 0; i < 50; i++) {
 		f[i] = 0.3;
 		y[i] = i < 20;
@@ -34,7 +31,6 @@ static void perfect_predictions_tell_all(void **state)
 	uint8_t y[50];
 	struct ek_prediction found;
 
-	(void)state;
 	for (size_t i = 0; i < 50; i++)
 		f[i] = y[i] = i < 20;
 	ek_prediction_share(&found, f, y, 50, 0.25, 0.25 * 0.75, 1000000);
@@ -49,7 +45,6 @@ static void few_are_told_by_wilson(void **state)
 	const struct ek_interval want = ek_wilson(3, 50);
 	struct ek_prediction found;
 
-	(void)state;
 	ek_prediction_share(&found, f, y, 50, 0.2, 0.01, 1000);
 	assert_true(found.share == 0.06 && found.interval.low == want.low && found.interval.high == want.high);
 }
@@ -66,7 +61,6 @@ static void more_labels_halve_an_interval(void **state)
 	static uint8_t y[400];
 	struct ek_prediction found, more;
 
-	(void)state;
 	for (size_t i = 0; i < 400; i++) {
 		y[i] = i % 5 == 0;
 		f[i] = (y[i] ? 0.6 : 0.2) + 0.1 * (double)(i % 3);
@@ -94,7 +88,6 @@ static void intervals_hold_the_truth(void **state)
 	static double f[N], drawn[LABELS];
 	static uint8_t y[N], labels[LABELS];
 
-	(void)state;
 	for (size_t s = 0; s < 3; s++) {
 		double mean = 0, squares = 0, truth = 0, width = 0, alone = 0;
 		int held = 0;
@@ -131,15 +124,6 @@ static void intervals_hold_the_truth(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(worthless_predictions_change_nothing),
-		cmocka_unit_test(perfect_predictions_tell_all),
-		cmocka_unit_test(few_are_told_by_wilson),
-		cmocka_unit_test(more_labels_halve_an_interval),
-		cmocka_unit_test(intervals_hold_the_truth),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(worthless_predictions_change_nothing), cmocka_unit_test(perfect_predictions_tell_all),
+             cmocka_unit_test(few_are_told_by_wilson), cmocka_unit_test(more_labels_halve_an_interval),
+             cmocka_unit_test(intervals_hold_the_truth))

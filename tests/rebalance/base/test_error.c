@@ -2,11 +2,9 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <string.h>
 
 static void a_failure_keeps_its_message_on_one_line(void **state)
 {
-	(void)state;
 	assert_int_equal(ek_fail(EK_EDATA, "%s: %d found", "a\nb\x1b[31m\x7f.jpg", 7), EK_EDATA);
 	assert_string_equal(ek_error_message(), "a\\x0ab\\x1b[31m\\x7f.jpg: 7 found");
 	/* Passing a message on does not change it. */
@@ -23,7 +21,6 @@ static void what_turns_text_about_is_shown(void **state)
 {
 	char out[128];
 
-	(void)state;
 	ek_one_line(out, sizeof out,
 	            "a\xe2\x80\xae"
 	            "b\xe2\x81\xa6"
@@ -43,7 +40,6 @@ static void what_turns_text_about_is_shown(void **state)
 
 static void errno_becomes_text_and_code(void **state)
 {
-	(void)state;
 	errno = ENOENT;
 	assert_int_equal(ek_fail_errno("cannot open %s", "x"), EK_EIO);
 	assert_string_equal(ek_error_message(), "cannot open x: No such file or directory");
@@ -55,7 +51,6 @@ static void the_reason_stays_behind_a_path_of_any_length(void **state)
 {
 	char path[4096];
 
-	(void)state;
 	memset(path, 'x', sizeof path - 1);
 	path[sizeof path - 1] = 0;
 	errno = EACCES;
@@ -67,7 +62,6 @@ static void long_messages_are_cut_not_overrun(void **state)
 {
 	char text[5000], small[8];
 
-	(void)state;
 	memset(text, '\n', sizeof text - 1);
 	text[sizeof text - 1] = 0;
 	assert_int_equal(ek_fail(EK_EDATA, "%s", text), EK_EDATA);
@@ -85,7 +79,6 @@ static void long_messages_are_cut_not_overrun(void **state)
 
 static void *fail_elsewhere(void *argument)
 {
-	(void)argument;
 	(void)ek_fail(EK_EIO, "in another thread");
 	return NULL;
 }
@@ -94,7 +87,6 @@ static void each_thread_has_its_own_message(void **state)
 {
 	pthread_t thread;
 
-	(void)state;
 	(void)ek_fail(EK_EDATA, "here");
 	assert_int_equal(pthread_create(&thread, NULL, fail_elsewhere, NULL), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
@@ -118,22 +110,12 @@ static void try_leaves_through_out_with_the_code(void **state)
 {
 	int steps = 0;
 
-	(void)state;
 	assert_int_equal(fails_in_the_middle(&steps), EK_ENOTSUP);
 	assert_int_equal(steps, 11);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_failure_keeps_its_message_on_one_line),
-		cmocka_unit_test(what_turns_text_about_is_shown),
-		cmocka_unit_test(errno_becomes_text_and_code),
-		cmocka_unit_test(the_reason_stays_behind_a_path_of_any_length),
-		cmocka_unit_test(long_messages_are_cut_not_overrun),
-		cmocka_unit_test(each_thread_has_its_own_message),
-		cmocka_unit_test(try_leaves_through_out_with_the_code),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_failure_keeps_its_message_on_one_line),
+             cmocka_unit_test(what_turns_text_about_is_shown), cmocka_unit_test(errno_becomes_text_and_code),
+             cmocka_unit_test(the_reason_stays_behind_a_path_of_any_length),
+             cmocka_unit_test(long_messages_are_cut_not_overrun), cmocka_unit_test(each_thread_has_its_own_message),
+             cmocka_unit_test(try_leaves_through_out_with_the_code))

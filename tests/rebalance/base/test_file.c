@@ -2,12 +2,9 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/lock.h"
@@ -27,7 +24,6 @@ static void a_file_is_read_whole_up_to_a_limit(void **state)
 	const char *folder = ek_scratch(), *path = ek_join(folder, "a");
 	struct ek_buffer text = { 0 };
 
-	(void)state;
 	ek_write_file(path, "12345", 5);
 	assert_ok(ek_file_read(&text, path, 5));
 	assert_ok(ek_file_read(&text, path, 5));
@@ -48,7 +44,6 @@ static void what_is_no_file_is_refused_at_once(void **state)
 	struct ek_map map;
 	struct ek_lock lock;
 
-	(void)state;
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	(void)alarm(10);
 	assert_fails(ek_file_read(&text, fifo, 9), EK_EDATA, "fifo: not a regular file");
@@ -66,7 +61,6 @@ static void what_cannot_be_told_is_not_taken_for_absence(void **state)
 	const char *folder = ek_scratch(), *loop = ek_join(folder, "loop");
 	glob_t found;
 
-	(void)state;
 	assert_int_equal(symlink("loop", loop), 0);
 	assert_fails(ek_file_exists(loop), EK_EIO, "loop: Too many levels");
 	assert_int_equal(ek_file_exists(folder), 1);
@@ -90,7 +84,6 @@ static void a_part_is_read_or_its_lack_is_told(void **state)
 	char part[4];
 	int fd;
 
-	(void)state;
 	ek_write_file(path, "0123456789", 10);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
@@ -107,7 +100,6 @@ static void a_map_shows_the_bytes(void **state)
 	struct ek_map map;
 	const void *data;
 
-	(void)state;
 	ek_write_file(path, "abc", 3);
 	assert_ok(ek_map_open(&map, path));
 	assert_int_equal(map.size, 3);
@@ -132,7 +124,6 @@ static void directories_are_made_with_their_parents(void **state)
 {
 	const char *folder = ek_scratch();
 
-	(void)state;
 	assert_ok(ek_make_directories(ek_join(folder, "a/b//c/")));
 	assert_true(ek_file_exists(ek_join(folder, "a/b/c")));
 	assert_ok(ek_make_directories(ek_join(folder, "a/b/c")));
@@ -164,7 +155,6 @@ static void an_atomic_write_replaces_only_when_committed(void **state)
 	const char *folder = ek_scratch(), *path = ek_join(folder, "a"), *temporary = ek_join(folder, "a.tmp");
 	struct ek_atomic_file f = { 0 };
 
-	(void)state;
 	ek_atomic_discard(&f);
 	assert_ok(write_atomically(path, "first", 1));
 	assert_holds(path, "first");
@@ -192,7 +182,6 @@ static void large_and_small_pieces_keep_their_order(void **state)
 	struct ek_buffer want = { 0 }, got = { 0 };
 	char *large = malloc(LARGE);
 
-	(void)state;
 	assert_non_null(large);
 	for (size_t i = 0; i < LARGE; i++)
 		large[i] = (char)(i % 251);
@@ -220,7 +209,6 @@ static void a_full_disk_keeps_the_old_file(void **state)
 	struct rlimit was, small;
 	int rc;
 
-	(void)state;
 	assert_ok(write_atomically(path, "old", 1));
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
 	small = was;
@@ -252,7 +240,6 @@ static void a_kill_leaves_a_whole_file(void **state)
 {
 	const char *path = ek_join(ek_scratch(), "a");
 
-	(void)state;
 	assert_ok(write_atomically(path, "version 9\n", 20000));
 	for (int round = 0; round < 20; round++) {
 		struct ek_buffer text = { 0 };
@@ -278,7 +265,6 @@ static void a_rename_across_nothing_is_told(void **state)
 {
 	const char *folder = ek_scratch(), *from = ek_join(folder, "from");
 
-	(void)state;
 	ek_write_file(from, "x", 1);
 	assert_ok(ek_rename_synced(from, ek_join(folder, "to")));
 	assert_holds(ek_join(folder, "to"), "x");
@@ -287,21 +273,11 @@ static void a_rename_across_nothing_is_told(void **state)
 	assert_holds(ek_join(folder, "to"), "x");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_file_is_read_whole_up_to_a_limit),
-		cmocka_unit_test(what_is_no_file_is_refused_at_once),
-		cmocka_unit_test(what_cannot_be_told_is_not_taken_for_absence),
-		cmocka_unit_test(a_part_is_read_or_its_lack_is_told),
-		cmocka_unit_test(a_map_shows_the_bytes),
-		cmocka_unit_test(directories_are_made_with_their_parents),
-		cmocka_unit_test(an_atomic_write_replaces_only_when_committed),
-		cmocka_unit_test(large_and_small_pieces_keep_their_order),
-		cmocka_unit_test(a_full_disk_keeps_the_old_file),
-		cmocka_unit_test(a_kill_leaves_a_whole_file),
-		cmocka_unit_test(a_rename_across_nothing_is_told),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_file_is_read_whole_up_to_a_limit), cmocka_unit_test(what_is_no_file_is_refused_at_once),
+             cmocka_unit_test(what_cannot_be_told_is_not_taken_for_absence),
+             cmocka_unit_test(a_part_is_read_or_its_lack_is_told), cmocka_unit_test(a_map_shows_the_bytes),
+             cmocka_unit_test(directories_are_made_with_their_parents),
+             cmocka_unit_test(an_atomic_write_replaces_only_when_committed),
+             cmocka_unit_test(large_and_small_pieces_keep_their_order),
+             cmocka_unit_test(a_full_disk_keeps_the_old_file), cmocka_unit_test(a_kill_leaves_a_whole_file),
+             cmocka_unit_test(a_rename_across_nothing_is_told))

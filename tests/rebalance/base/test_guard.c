@@ -1,10 +1,7 @@
 #include "tests/support/support.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/guard.h"
@@ -14,7 +11,6 @@ static const char *root, *outside; /* a guarded folder, and one with the file "v
 
 static int setup(void **state)
 {
-	(void)state;
 	root = ek_join(ek_scratch(), "run");
 	outside = ek_scratch();
 	assert_ok(ek_make_directories(root));
@@ -27,7 +23,6 @@ static int teardown(void **state)
 {
 	struct ek_buffer text = { 0 };
 
-	(void)state;
 	ek_guard_end(root);
 	assert_ok(ek_file_read(&text, ek_join(outside, "victim"), 100));
 	assert_string_equal(text.data, "precious");
@@ -57,7 +52,6 @@ static void a_link_of_a_temporary_name_goes_itself(void **state)
 {
 	struct stat status;
 
-	(void)state;
 	link_to(ek_join(outside, "victim"), "a.tmp");
 	assert_ok(write_whole(ek_join(root, "a")));
 	assert_int_equal(lstat(ek_join(root, "a"), &status), 0);
@@ -79,7 +73,6 @@ static void nothing_is_written_through_a_link(void **state)
 	struct ek_lock lock;
 	int fd;
 
-	(void)state;
 	link_to(outside, "clusters");
 	assert_fails(write_whole(inside), EK_EUSAGE, "clusters is a link");
 	assert_fails(ek_remove(inside), EK_EUSAGE, "clusters is a link");
@@ -102,7 +95,6 @@ static void the_guarded_folder_may_be_a_link(void **state)
 {
 	const char *link_name = ek_join(ek_scratch(), "link");
 
-	(void)state;
 	assert_int_equal(symlink(root, link_name), 0);
 	assert_ok(ek_guard_begin(link_name));
 	assert_ok(ek_make_directories(ek_join(link_name, "a/b")));
@@ -116,7 +108,6 @@ static void others_are_not_guarded(void **state)
 {
 	char beside[4096];
 
-	(void)state;
 	(void)snprintf(beside, sizeof beside, "%s-2", root);
 	assert_ok(ek_make_directories(beside));
 	assert_int_equal(symlink(outside, ek_join(beside, "a")), 0);
@@ -130,14 +121,7 @@ static void others_are_not_guarded(void **state)
 	assert_ok(ek_guard_begin(root));
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_link_of_a_temporary_name_goes_itself, setup, teardown),
-		cmocka_unit_test_setup_teardown(nothing_is_written_through_a_link, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_guarded_folder_may_be_a_link, setup, teardown),
-		cmocka_unit_test_setup_teardown(others_are_not_guarded, setup, teardown),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test_setup_teardown(a_link_of_a_temporary_name_goes_itself, setup, teardown),
+             cmocka_unit_test_setup_teardown(nothing_is_written_through_a_link, setup, teardown),
+             cmocka_unit_test_setup_teardown(the_guarded_folder_may_be_a_link, setup, teardown),
+             cmocka_unit_test_setup_teardown(others_are_not_guarded, setup, teardown))

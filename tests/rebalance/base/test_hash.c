@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/hash.h"
 
 /* FIPS 180-4 examples (NIST), and XXH64 with seed 0 (xxHash and python-xxhash documentation). */
@@ -27,7 +24,6 @@ static void assert_sha256(const uint8_t *got, const char *want)
 
 static void hashes_equal_the_published_ones(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		uint8_t got[EK_SHA256_SIZE];
 
@@ -47,7 +43,6 @@ static void a_file_hashes_as_its_bytes(void **state)
 	char *bytes = malloc(SIZE);
 	uint64_t hash;
 
-	(void)state;
 	assert_non_null(bytes);
 	memset(bytes, 'a', SIZE);
 	ek_write_file(path, bytes, 1000000);
@@ -70,18 +65,9 @@ static void a_file_that_cannot_be_read_is_named(void **state)
 	uint8_t got[EK_SHA256_SIZE];
 	uint64_t hash;
 
-	(void)state;
 	assert_fails(ek_sha256_file(got, ek_join(folder, "none")), EK_EIO, "none: No such file");
 	assert_fails(ek_hash64_file(&hash, folder), EK_EDATA, "not a regular file");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hashes_equal_the_published_ones),
-		cmocka_unit_test(a_file_hashes_as_its_bytes),
-		cmocka_unit_test(a_file_that_cannot_be_read_is_named),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(hashes_equal_the_published_ones), cmocka_unit_test(a_file_hashes_as_its_bytes),
+             cmocka_unit_test(a_file_that_cannot_be_read_is_named))

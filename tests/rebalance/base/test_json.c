@@ -1,8 +1,6 @@
 #include "tests/support/support.h"
 
 #include <float.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/utf8.h"
@@ -23,7 +21,6 @@ static void text_that_is_not_json_is_refused_with_its_place(void **state)
 		                             "\"\\u12\"", "\"\\ud800\"", "'a'",  "[\"a\\q\"]" };
 	cJSON *value;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 		print_message("%s\n", wrong[i]);
 		value = (cJSON *)&value;
@@ -44,7 +41,6 @@ static void a_value_may_be_any_type_with_space_around(void **state)
 	};
 	cJSON *value;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof right / sizeof *right; i++)
 		cJSON_Delete(parse(right[i]));
 	/* Only `size` bytes count. */
@@ -58,7 +54,6 @@ static void deep_nesting_is_an_error_not_a_crash(void **state)
 	char *text = malloc(2 * DEPTH);
 	cJSON *value;
 
-	(void)state;
 	assert_non_null(text);
 	memset(text, '[', DEPTH);
 	memset(text + DEPTH, ']', DEPTH);
@@ -76,7 +71,6 @@ static void whole_numbers_are_exact_below_2_53_or_refused(void **state)
 	static const char *const refused[] = { "limit", "beyond", "negative", "half", "huge", "text", "null", "none" };
 	uint64_t got = 42;
 
-	(void)state;
 	assert_ok(ek_json_get_u64(&got, object, "zero", "x"));
 	assert_int_equal(got, 0);
 	assert_ok(ek_json_get_u64(&got, object, "largest", "x"));
@@ -95,7 +89,6 @@ static void members_are_read_by_type(void **state)
 	const char *text = NULL;
 	double number = 0;
 
-	(void)state;
 	assert_ok(ek_json_get_double(&number, object, "a", "x"));
 	assert_close(number, 1.25, 0);
 	assert_ok(ek_json_get_string(&text, object, "A", "x"));
@@ -115,7 +108,6 @@ static void what_is_written_reads_back(void **state)
 	const char *name;
 	double third;
 
-	(void)state;
 	assert_ok(ek_json_add_u64(object, "most", UINT64_MAX));
 	assert_ok(ek_json_add_array(&array, object, "numbers"));
 	assert_ok(ek_json_add_double(array, NULL, 1.0 / 3));
@@ -157,7 +149,6 @@ static void a_document_survives_being_saved_again(void **state)
 	struct ek_buffer again = { 0 };
 	cJSON *value = parse(text);
 
-	(void)state;
 	assert_ok(ek_json_save(value, path));
 	assert_ok(ek_file_read(&again, path, 1 << 20));
 	assert_string_equal(again.data, text);
@@ -182,7 +173,6 @@ static void strings_are_escaped_and_made_valid(void **state)
 		  3 },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct ek_buffer b = { 0 };
 
@@ -203,7 +193,6 @@ static void doubles_are_short_and_read_back_exactly(void **state)
 	};
 	struct ek_buffer b = { 0 };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		ek_buffer_clear(&b);
 		assert_ok(ek_json_append_double(&b, cases[i].value));
@@ -245,7 +234,6 @@ static void utf8_is_told_from_what_only_looks_like_it(void **state)
 		                             "\xf0\x90\x80",
 		                             "\xe2\x82\x41" };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof valid / sizeof *valid; i++)
 		assert_int_equal(ek_utf8_valid_prefix(valid[i], strlen(valid[i])), strlen(valid[i]));
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
@@ -253,20 +241,12 @@ static void utf8_is_told_from_what_only_looks_like_it(void **state)
 	assert_int_equal(ek_utf8_valid_prefix("a\0\xc3\xa9\xc3", 5), 4);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(text_that_is_not_json_is_refused_with_its_place),
-		cmocka_unit_test(a_value_may_be_any_type_with_space_around),
-		cmocka_unit_test(deep_nesting_is_an_error_not_a_crash),
-		cmocka_unit_test(whole_numbers_are_exact_below_2_53_or_refused),
-		cmocka_unit_test(members_are_read_by_type),
-		cmocka_unit_test(what_is_written_reads_back),
-		cmocka_unit_test(a_document_survives_being_saved_again),
-		cmocka_unit_test(strings_are_escaped_and_made_valid),
-		cmocka_unit_test(doubles_are_short_and_read_back_exactly),
-		cmocka_unit_test(utf8_is_told_from_what_only_looks_like_it),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(text_that_is_not_json_is_refused_with_its_place),
+             cmocka_unit_test(a_value_may_be_any_type_with_space_around),
+             cmocka_unit_test(deep_nesting_is_an_error_not_a_crash),
+             cmocka_unit_test(whole_numbers_are_exact_below_2_53_or_refused),
+             cmocka_unit_test(members_are_read_by_type), cmocka_unit_test(what_is_written_reads_back),
+             cmocka_unit_test(a_document_survives_being_saved_again),
+             cmocka_unit_test(strings_are_escaped_and_made_valid),
+             cmocka_unit_test(doubles_are_short_and_read_back_exactly),
+             cmocka_unit_test(utf8_is_told_from_what_only_looks_like_it))

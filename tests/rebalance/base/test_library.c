@@ -8,7 +8,6 @@ static void functions_are_found_or_what_is_missing_is_said(void **state)
 	double (*cosine)(double) = NULL, (*nothing)(double) = NULL;
 	const struct ek_library_function functions[] = { { "cos", &cosine }, { "no_such_function", &nothing } };
 
-	(void)state;
 	assert_int_equal(ek_library_load("libm.so.6", functions, 1), 0);
 	assert_close(cosine(0), 1, 0);
 	assert_int_equal(ek_library_load("libm.so.6", functions, 2), EK_ENOTSUP);
@@ -17,11 +16,4 @@ static void functions_are_found_or_what_is_missing_is_said(void **state)
 	assert_string_equal(ek_error_message(), "the library libno-such.so.1 is not there");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(functions_are_found_or_what_is_missing_is_said),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(functions_are_found_or_what_is_missing_is_said))

@@ -1,9 +1,6 @@
 #include "tests/support/support.h"
 
 #include <locale.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/locale.h"
@@ -34,7 +31,6 @@ static void numbers_keep_their_point(void **state)
 	cJSON *json;
 	double value = 0;
 
-	(void)state;
 	if (!enter_comma())
 		skip();
 	assert_ok(ek_json_append_double(&b, 0.1));
@@ -61,11 +57,4 @@ static void numbers_keep_their_point(void **state)
 	assert_close(strtod("1,5", NULL), 1.5, 0);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers_keep_their_point),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(numbers_keep_their_point))

@@ -1,11 +1,8 @@
 /* Locks with flock and without it: flock is the test's own. */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
@@ -18,15 +15,12 @@ static int warnings;
 
 int flock(int fd, int how)
 {
-	(void)fd;
-	(void)how;
 	errno = flock_error;
 	return flock_error == 0 ? 0 : -1;
 }
 
 static void count_warnings(void *context, enum ek_log_level level, const char *text)
 {
-	(void)context;
 	warnings += level == EK_LOG_WARNING;
 	if (level == EK_LOG_WARNING)
 		assert_non_null(strstr(text, "has no locks"));
@@ -56,7 +50,6 @@ static void without_locks_a_file_keeps_others_out(void **state)
 	const char *folder = ek_scratch(), *path = ek_join(folder, "lock");
 	struct ek_lock lock, second;
 
-	(void)state;
 	ek_log_set_sink(&sink);
 	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
 		flock_error = errors[i];
@@ -83,7 +76,6 @@ static void a_lock_that_somebody_has_or_that_fails_is_no_missing_one(void **stat
 	const char *folder = ek_scratch(), *path = ek_join(folder, "lock");
 	struct ek_lock lock;
 
-	(void)state;
 	flock_error = EWOULDBLOCK;
 	ek_write_file(path, "evenkeel 12\n", 12);
 	assert_fails(ek_lock_take(&lock, path, "run"), EK_EUSAGE, "run is in use by process 12");
@@ -101,7 +93,6 @@ static void what_the_dead_hold_is_taken_over_what_others_hold_is_not(void **stat
 	pid_t child;
 	int status;
 
-	(void)state;
 	flock_error = ENOLCK;
 	if ((child = fork()) == 0) /* dies with the lock in its hand */
 		_exit(ek_lock_take(&lock, path, "run") == 0 ? 0 : 1);
@@ -137,7 +128,6 @@ static void an_id_used_again_is_not_its_owner(void **state)
 	char text[512];
 	struct ek_lock lock, second;
 
-	(void)state;
 	flock_error = ENOLCK;
 	assert_ok(ek_lock_take(&lock, path, "run"));
 	(void)snprintf(text, sizeof text, "%s", held_text(folder));
@@ -154,14 +144,7 @@ static void an_id_used_again_is_not_its_owner(void **state)
 	ek_lock_release(&second);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(without_locks_a_file_keeps_others_out),
-		cmocka_unit_test(a_lock_that_somebody_has_or_that_fails_is_no_missing_one),
-		cmocka_unit_test(what_the_dead_hold_is_taken_over_what_others_hold_is_not),
-		cmocka_unit_test(an_id_used_again_is_not_its_owner),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(without_locks_a_file_keeps_others_out),
+             cmocka_unit_test(a_lock_that_somebody_has_or_that_fails_is_no_missing_one),
+             cmocka_unit_test(what_the_dead_hold_is_taken_over_what_others_hold_is_not),
+             cmocka_unit_test(an_id_used_again_is_not_its_owner))

@@ -1,10 +1,7 @@
 #include "tests/support/support.h"
 
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
@@ -52,7 +49,6 @@ static void be_deaf(void)
 
 static void without_a_sink_nothing_happens(void **state)
 {
-	(void)state;
 	be_deaf();
 	ek_info("%d", 1);
 	ek_warn("%d", 2);
@@ -66,7 +62,6 @@ static void messages_reach_the_sink_on_one_line(void **state)
 	struct seen seen;
 	char text[5000];
 
-	(void)state;
 	listen(&seen);
 	ek_info("%s is %d", "a\nb", 7);
 	assert_string_equal(seen.last, "a\\x0ab is 7");
@@ -83,9 +78,6 @@ static void messages_reach_the_sink_on_one_line(void **state)
 
 static int add_three(void *context, uint64_t i, int worker)
 {
-	(void)context;
-	(void)i;
-	(void)worker;
 	ek_progress_add(3);
 	return 0;
 }
@@ -94,7 +86,6 @@ static void progress_adds_up_over_threads_and_is_shown_now_and_then(void **state
 {
 	struct seen seen;
 
-	(void)state;
 	listen(&seen);
 	ek_threads_set(8);
 	ek_progress_begin("Counting", "things", 30000);
@@ -144,7 +135,6 @@ static void parts_of_a_whole_are_not_heard(void **state)
 {
 	struct seen seen;
 
-	(void)state;
 	listen(&seen);
 	ek_progress_whole_begin("all", "parts", 2);
 	for (int i = 0; i < 2; i++) {
@@ -171,7 +161,6 @@ static void what_is_left_goes_to_the_nearer_end(void **state)
 	struct seen seen;
 	double left;
 
-	(void)state;
 	listen(&seen);
 	left = left_after(&seen, 300, 100, 0);
 	assert_close(left, 2 * seen.progress.seconds, 1e-12);
@@ -189,15 +178,11 @@ static void what_is_left_goes_to_the_nearer_end(void **state)
 
 static void on_signal(int number)
 {
-	(void)number;
 	ek_interrupt();
 }
 
 static int check_piece(void *context, uint64_t i, int worker)
 {
-	(void)context;
-	(void)i;
-	(void)worker;
 	return ek_check_interrupt();
 }
 
@@ -207,7 +192,6 @@ static void a_signal_interrupts_work(void **state)
 	int status;
 	pid_t child;
 
-	(void)state;
 	assert_ok(ek_check_interrupt());
 	if ((child = fork()) == 0) {
 		int before = ek_check_interrupt();
@@ -230,7 +214,6 @@ static void the_clock_never_goes_back(void **state)
 {
 	double last = ek_clock();
 
-	(void)state;
 	for (int i = 0; i < 100000; i++) {
 		const double now = ek_clock();
 
@@ -239,17 +222,7 @@ static void the_clock_never_goes_back(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(without_a_sink_nothing_happens),
-		cmocka_unit_test(messages_reach_the_sink_on_one_line),
-		cmocka_unit_test(progress_adds_up_over_threads_and_is_shown_now_and_then),
-		cmocka_unit_test(parts_of_a_whole_are_not_heard),
-		cmocka_unit_test(what_is_left_goes_to_the_nearer_end),
-		cmocka_unit_test(a_signal_interrupts_work),
-		cmocka_unit_test(the_clock_never_goes_back),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(without_a_sink_nothing_happens), cmocka_unit_test(messages_reach_the_sink_on_one_line),
+             cmocka_unit_test(progress_adds_up_over_threads_and_is_shown_now_and_then),
+             cmocka_unit_test(parts_of_a_whole_are_not_heard), cmocka_unit_test(what_is_left_goes_to_the_nearer_end),
+             cmocka_unit_test(a_signal_interrupts_work), cmocka_unit_test(the_clock_never_goes_back))

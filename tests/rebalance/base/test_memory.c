@@ -1,10 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "rebalance/base/memory.h"
 
 static void memory_is_zeroed_and_never_null(void **state)
@@ -12,7 +7,6 @@ static void memory_is_zeroed_and_never_null(void **state)
 	uint64_t *numbers;
 	char *nothing;
 
-	(void)state;
 	assert_ok(ek_alloc(&numbers, 1000, sizeof *numbers));
 	for (size_t i = 0; i < 1000; i++)
 		assert_int_equal(numbers[i], 0);
@@ -27,7 +21,6 @@ static void sizes_that_overflow_are_refused_by_name(void **state)
 	static char here;
 	char *p = &here;
 
-	(void)state;
 	assert_fails(ek_alloc(&p, SIZE_MAX / 2, 4), EK_ENOMEM, "items of 4 bytes");
 	assert_null(p);
 	p = &here;
@@ -42,7 +35,6 @@ static void sizes_that_overflow_are_refused_by_name(void **state)
 
 static void aligned_blocks_are_aligned(void **state)
 {
-	(void)state;
 	for (size_t size = 0; size < 300; size += 37) {
 		unsigned char *p;
 
@@ -57,7 +49,6 @@ static void resizing_keeps_what_was_there(void **state)
 {
 	int *p = NULL;
 
-	(void)state;
 	assert_ok(ek_resize(&p, 3, sizeof *p));
 	for (int i = 0; i < 3; i++)
 		p[i] = i;
@@ -72,7 +63,6 @@ static void strings_are_copied_and_formatted(void **state)
 {
 	char *copy, *made;
 
-	(void)state;
 	assert_ok(ek_copy_string(&copy, ""));
 	assert_string_equal(copy, "");
 	assert_ok(ek_format(&made, "%s/%05d", "a", 42));
@@ -86,7 +76,6 @@ static void a_buffer_is_always_a_string(void **state)
 	struct ek_buffer b = { 0 };
 	const char *data;
 
-	(void)state;
 	ek_buffer_clear(&b);
 	assert_ok(ek_buffer_append(&b, NULL, 0));
 	assert_string_equal(b.data, "");
@@ -120,7 +109,6 @@ static void the_peak_follows_what_is_used(void **state)
 	const uint64_t before = ek_memory_peak();
 	volatile char *p;
 
-	(void)state;
 	assert_true(before > 0);
 	assert_ok(ek_alloc(&p, BLOCK, 1));
 	for (size_t i = 0; i < BLOCK; i += 4096)
@@ -140,7 +128,6 @@ static void the_peak_is_of_this_program_alone(void **state)
 	const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
 	FILE *child;
 
-	(void)state;
 	assert_true(length > 0);
 	path[length] = 0;
 	assert_ok(ek_alloc(&block, BLOCK, 1));

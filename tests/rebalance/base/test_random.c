@@ -17,7 +17,6 @@ static void philox_gives_the_published_answers(void **state)
 		  { 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 } },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		uint32_t got[4];
 
@@ -33,7 +32,6 @@ static void philox_gives_the_published_answers(void **state)
 /* FNV-1a 64 by its authors' test suite. */
 static void streams_are_fnv_1a(void **state)
 {
-	(void)state;
 	assert_true(ek_random_stream("") == 0xcbf29ce484222325u);
 	assert_true(ek_random_stream("a") == 0xaf63dc4c8601ec8cu);
 	assert_true(ek_random_stream("foobar") == 0x85944171f73967e8u);
@@ -55,7 +53,6 @@ static void numbers_are_uniform_over_indices_and_streams(void **state)
 {
 	uint32_t whole[200] = { 0 }, real[200] = { 0 }, streams[200] = { 0 };
 
-	(void)state;
 	for (uint64_t i = 0; i < 200000; i++) {
 		const double x = ek_random_double(5, 6, i);
 
@@ -79,7 +76,6 @@ static void normal_numbers_have_normal_moments(void **state)
 	enum { N = 200000 };
 	double mean = 0, second = 0, fourth = 0;
 
-	(void)state;
 	for (uint64_t i = 0; i < N; i++) {
 		const double x = ek_random_normal(1, 2, i);
 
@@ -92,14 +88,6 @@ static void normal_numbers_have_normal_moments(void **state)
 	assert_true(fabs(fourth - 3) <= 6 * sqrt(96.0 / N));
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(philox_gives_the_published_answers),
-		cmocka_unit_test(streams_are_fnv_1a),
-		cmocka_unit_test(numbers_are_uniform_over_indices_and_streams),
-		cmocka_unit_test(normal_numbers_have_normal_moments),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(philox_gives_the_published_answers), cmocka_unit_test(streams_are_fnv_1a),
+             cmocka_unit_test(numbers_are_uniform_over_indices_and_streams),
+             cmocka_unit_test(normal_numbers_have_normal_moments))

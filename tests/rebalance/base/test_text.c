@@ -6,7 +6,6 @@ static char out[32];
 
 static void counts_have_separators(void **state)
 {
-	(void)state;
 	assert_string_equal(ek_text_count(out, 0), "0");
 	assert_string_equal(ek_text_count(out, 999), "999");
 	assert_string_equal(ek_text_count(out, 1000), "1,000");
@@ -15,7 +14,6 @@ static void counts_have_separators(void **state)
 
 static void durations_read_well(void **state)
 {
-	(void)state;
 	assert_string_equal(ek_text_duration(out, 0.42), "0.4 s");
 	assert_string_equal(ek_text_duration(out, 59.4), "59 s");
 	assert_string_equal(ek_text_duration(out, 59.6), "1 min 0 s");
@@ -24,7 +22,6 @@ static void durations_read_well(void **state)
 
 static void rates_bytes_and_percents(void **state)
 {
-	(void)state;
 	assert_string_equal(ek_text_rate(out, 0.526), "0.53");
 	assert_string_equal(ek_text_rate(out, 1203.6), "1,204");
 	assert_string_equal(ek_text_bytes(out, 999), "999 bytes");
@@ -49,7 +46,6 @@ static void measures_have_what_is_known_of_them(void **state)
 		{ "{\"value\":0.5,\"corrected\":2.7e-17,\"ci95\":[2.7e-17,1]}", "0.5, corrected 0 (0 to 1)" },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		cJSON *measure = cJSON_Parse(rows[i][0]);
 		char text[96];
@@ -60,14 +56,5 @@ static void measures_have_what_is_known_of_them(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts_have_separators),
-		cmocka_unit_test(durations_read_well),
-		cmocka_unit_test(rates_bytes_and_percents),
-		cmocka_unit_test(measures_have_what_is_known_of_them),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(counts_have_separators), cmocka_unit_test(durations_read_well),
+             cmocka_unit_test(rates_bytes_and_percents), cmocka_unit_test(measures_have_what_is_known_of_them))

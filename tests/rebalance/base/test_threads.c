@@ -3,10 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "rebalance/base/threads.h"
 
@@ -36,7 +33,6 @@ static int square(void *context, uint64_t i, int worker)
 
 static void every_piece_runs_once_whatever_the_threads(void **state)
 {
-	(void)state;
 	for (size_t t = 0; t < THREAD_COUNTS; t++) {
 		struct sums *s = calloc(1, sizeof *s);
 
@@ -62,7 +58,6 @@ static void processors_are_counted_once(void **state)
 	cpu_set_t all, one;
 	size_t first = 0;
 
-	(void)state;
 	assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
 	while (!CPU_ISSET(first, &all))
 		first++;
@@ -78,14 +73,12 @@ static int refuse_from_100(void *context, uint64_t i, int worker)
 {
 	atomic_int *ran = context;
 
-	(void)worker;
 	atomic_fetch_add(ran, 1);
 	return i >= 100 ? ek_fail(EK_EDATA - (int)(i % 2), "piece %llu", (unsigned long long)i) : 0;
 }
 
 static void the_first_failure_stops_the_rest_and_reaches_the_caller(void **state)
 {
-	(void)state;
 	for (size_t t = 0; t < THREAD_COUNTS; t++) {
 		const int threads = thread_counts[t];
 		atomic_int ran = 0;
@@ -119,7 +112,6 @@ static int fail_in_turn(void *context, uint64_t i, int worker)
 {
 	struct meeting *m = context;
 
-	(void)worker;
 	if (i == 0) {
 		wait_for(&m->second_started);
 		atomic_store(&m->first_failed, 1);
@@ -135,7 +127,6 @@ static void a_later_failure_of_a_higher_piece_does_not_hide_the_lower(void **sta
 {
 	struct meeting m = { 0, 0 };
 
-	(void)state;
 	ek_threads_set(2);
 	assert_fails(ek_parallel(2, fail_in_turn, &m), EK_EDATA, "piece 0");
 	ek_threads_set(0);
@@ -143,21 +134,16 @@ static void a_later_failure_of_a_higher_piece_does_not_hide_the_lower(void **sta
 
 static int never(void *context, uint64_t i, int worker)
 {
-	(void)context;
-	(void)i;
-	(void)worker;
 	return EK_EUSAGE;
 }
 
 static void no_pieces_are_no_work(void **state)
 {
-	(void)state;
 	assert_int_equal(ek_parallel(0, never, NULL), 0);
 }
 
 static void the_number_of_threads_stays_in_bounds(void **state)
 {
-	(void)state;
 	ek_threads_set(5000);
 	assert_int_equal(ek_threads(), 1024);
 	ek_threads_set(-3);
@@ -176,7 +162,6 @@ static void jobs_of_two_threads_do_not_mix(void **state)
 {
 	struct sums *s = calloc(2, sizeof *s);
 
-	(void)state;
 	assert_non_null(s);
 	for (int i = 0; i < 2; i++)
 		assert_non_null(s[i].squares = calloc(PIECES, sizeof *s->squares));
@@ -207,7 +192,6 @@ static void a_child_process_has_threads_of_its_own(void **state)
 	pid_t child;
 	int status;
 
-	(void)state;
 	assert_non_null(s);
 	assert_non_null(s->squares = calloc(PIECES, sizeof *s->squares));
 	ek_threads_set(3);
@@ -223,18 +207,9 @@ static void a_child_process_has_threads_of_its_own(void **state)
 	free(s);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(processors_are_counted_once),
-		cmocka_unit_test(every_piece_runs_once_whatever_the_threads),
-		cmocka_unit_test(the_first_failure_stops_the_rest_and_reaches_the_caller),
-		cmocka_unit_test(a_later_failure_of_a_higher_piece_does_not_hide_the_lower),
-		cmocka_unit_test(jobs_of_two_threads_do_not_mix),
-		cmocka_unit_test(a_child_process_has_threads_of_its_own),
-		cmocka_unit_test(no_pieces_are_no_work),
-		cmocka_unit_test(the_number_of_threads_stays_in_bounds),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(processors_are_counted_once),
+             cmocka_unit_test(every_piece_runs_once_whatever_the_threads),
+             cmocka_unit_test(the_first_failure_stops_the_rest_and_reaches_the_caller),
+             cmocka_unit_test(a_later_failure_of_a_higher_piece_does_not_hide_the_lower),
+             cmocka_unit_test(jobs_of_two_threads_do_not_mix), cmocka_unit_test(a_child_process_has_threads_of_its_own),
+             cmocka_unit_test(no_pieces_are_no_work), cmocka_unit_test(the_number_of_threads_stays_in_bounds))

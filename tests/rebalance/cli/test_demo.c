@@ -1,8 +1,4 @@
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/cli/demo_changes.h"
@@ -64,7 +60,6 @@ static void labels_are_credited_with_what_equal_steps_show(void **state)
 	struct ek_buffer out = { 0 };
 	struct ek_run *made = NULL;
 
-	(void)state;
 	assert_ok(ek_run_open(&made, run, EK_RUN_CREATE));
 	ek_run_close(made);
 	assert_ok(ek_make_directories(ek_join(run, "evaluations")));
@@ -88,11 +83,4 @@ static void labels_are_credited_with_what_equal_steps_show(void **state)
 	ek_buffer_release(&out);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(labels_are_credited_with_what_equal_steps_show),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(labels_are_credited_with_what_equal_steps_show))

@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/cli/options.h"
 
 static const struct ek_choice choices[] = { { "furthest", "far" }, { "nearest", "near" }, { NULL, NULL } };
@@ -96,14 +93,12 @@ static int parse(int argc, const char *const *argv)
 
 static int reset(void **state)
 {
-	(void)state;
 	v = (struct values){ .clusters = 24, .workers = -1, .keep = 0.5 };
 	return 0;
 }
 
 static int release(void **state)
 {
-	(void)state;
 	ek_arguments_release(&arguments);
 	while (kept_count > 0)
 		free(kept[--kept_count]);
@@ -112,7 +107,6 @@ static int release(void **state)
 
 static void values_are_read_in_every_form(void **state)
 {
-	(void)state;
 	assert_ok(PARSE("a", "--clusters=12", "--keep", "0.25", "-f", "b", "--rule", "nearest", "--name=x=y", "--",
 	                "--c"));
 	assert_int_equal(v.clusters, 12);
@@ -128,7 +122,6 @@ static void values_are_read_in_every_form(void **state)
 
 static void short_forms_words_for_zero_and_paths(void **state)
 {
-	(void)state;
 	assert_ok(PARSE("-k", "auto", "--weights", "a b", "-"));
 	assert_int_equal(v.clusters, 0);
 	assert_int_equal(v.path[0], '/');
@@ -157,7 +150,6 @@ static void wrong_words_are_named(void **state)
 		{ "--weights", "", "'weights' needs a name, not an empty one" },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const char *words[] = { "cmd", cases[i].word, cases[i].value };
 
@@ -172,7 +164,6 @@ static void names_of_options_get_their_dashes(void **state)
 	const struct ek_option_table tables[] = { table, { .title = NULL } };
 	struct ek_buffer text = { 0 };
 
-	(void)state;
 	assert_ok(PARSE("a"));
 	assert_ok(ek_options_name(&text, "'keep' is 2, it's not 'kept'; give 'rule' or 'clusters'", tables));
 	assert_string_equal(text.data, "--keep is 2, it's not 'kept'; give --rule or --clusters");
@@ -184,7 +175,6 @@ static void the_record_gives_back_what_was_used(void **state)
 	struct ek_strings second = { 0 };
 	cJSON *json;
 
-	(void)state;
 	assert_ok(PARSE("--clusters", "7", "--rule=nearest", "--keep=0.75", "--name", "n"));
 	assert_ok(ek_options_to_json(&json, options, &v));
 	assert_null(cJSON_GetObjectItem(json, "force"));
@@ -205,7 +195,6 @@ static void a_default_that_depends_stays_one(void **state)
 	struct ek_strings second = { 0 };
 	cJSON *json;
 
-	(void)state;
 	assert_ok(PARSE("a"));
 	assert_ok(ek_options_to_json(&json, options, &v));
 	assert_string_equal(cJSON_GetObjectItem(json, "workers")->valuestring, "default");
@@ -228,7 +217,6 @@ static void an_option_given_now_drops_the_record_of_what_it_replaces(void **stat
 	struct ek_strings second = { 0 };
 	cJSON *json;
 
-	(void)state;
 	assert_ok(PARSE("--clusters", "7", "--name", "n", "--keep", "0.75"));
 	assert_ok(ek_options_to_json(&json, options, &v));
 	v = (struct values){ .clusters = 24, .workers = -1, .keep = 0.5 };
@@ -259,7 +247,6 @@ static int replay(const char *text)
 
 static void a_recipe_counts_as_given_but_what_the_user_gave_wins(void **state)
 {
-	(void)state;
 	assert_ok(PARSE("--clusters", "7"));
 	options[2].forgets = "name";
 	options[3].forgets = "rule"; /* of the recipe, which has both: nothing is dropped */
@@ -286,7 +273,6 @@ static void a_recipe_that_does_not_fit_is_refused(void **state)
 		{ "[1]", "r.json: options that are not an object" },
 	};
 
-	(void)state;
 	assert_ok(PARSE("a"));
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		assert_fails(replay(cases[i].text), EK_EDATA, cases[i].message);
@@ -297,7 +283,6 @@ static void help_fits_the_width_and_tells_defaults(void **state)
 	const struct ek_option_table tables[] = { table, { .title = NULL } };
 	struct ek_buffer text = { 0 };
 
-	(void)state;
 	assert_ok(PARSE("a"));
 	assert_ok(ek_options_help(&text, tables, tables, 60));
 	assert_non_null(strstr(text.data, "\nOptions:\n"));
@@ -313,21 +298,13 @@ static void help_fits_the_width_and_tells_defaults(void **state)
 	ek_buffer_release(&text);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(values_are_read_in_every_form, reset, release),
-		cmocka_unit_test_setup_teardown(short_forms_words_for_zero_and_paths, reset, release),
-		cmocka_unit_test_setup_teardown(wrong_words_are_named, reset, release),
-		cmocka_unit_test_setup_teardown(names_of_options_get_their_dashes, reset, release),
-		cmocka_unit_test_setup_teardown(the_record_gives_back_what_was_used, reset, release),
-		cmocka_unit_test_setup_teardown(a_default_that_depends_stays_one, reset, release),
-		cmocka_unit_test_setup_teardown(an_option_given_now_drops_the_record_of_what_it_replaces, reset,
-		                                release),
-		cmocka_unit_test_setup_teardown(a_recipe_counts_as_given_but_what_the_user_gave_wins, reset, release),
-		cmocka_unit_test_setup_teardown(a_recipe_that_does_not_fit_is_refused, reset, release),
-		cmocka_unit_test_setup_teardown(help_fits_the_width_and_tells_defaults, reset, release),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test_setup_teardown(values_are_read_in_every_form, reset, release),
+             cmocka_unit_test_setup_teardown(short_forms_words_for_zero_and_paths, reset, release),
+             cmocka_unit_test_setup_teardown(wrong_words_are_named, reset, release),
+             cmocka_unit_test_setup_teardown(names_of_options_get_their_dashes, reset, release),
+             cmocka_unit_test_setup_teardown(the_record_gives_back_what_was_used, reset, release),
+             cmocka_unit_test_setup_teardown(a_default_that_depends_stays_one, reset, release),
+             cmocka_unit_test_setup_teardown(an_option_given_now_drops_the_record_of_what_it_replaces, reset, release),
+             cmocka_unit_test_setup_teardown(a_recipe_counts_as_given_but_what_the_user_gave_wins, reset, release),
+             cmocka_unit_test_setup_teardown(a_recipe_that_does_not_fit_is_refused, reset, release),
+             cmocka_unit_test_setup_teardown(help_fits_the_width_and_tells_defaults, reset, release))

@@ -1,7 +1,5 @@
 #include "tests/support/support.h"
 
-#include <string.h>
-
 #include "rebalance/cli/output.h"
 
 /* As stdio may hand it over: in any two pieces. */
@@ -24,7 +22,6 @@ static void assert_tamed(const char *text, const char *want)
 
 static void what_steers_a_terminal_is_shown(void **state)
 {
-	(void)state;
 	assert_tamed("\x1b]0;title\x07\r\x7f.\n", "\\x1b]0;title\\x07\\x0d\\u007f.\n");
 	assert_tamed("\xc2\x9b"
 	             "31m \x9b"
@@ -37,17 +34,8 @@ static void text_and_our_own_sequences_stay(void **state)
 {
 	static const char text[] = "\033[1mcaf\xc3\xa9 \xc3\x9b\t\xe2\x80\x94 \xf0\x9f\x98\x80 \xe9\033[0m\n";
 
-	(void)state;
 	assert_tamed(text, text);
 	assert_tamed("\033[2m\n", "\\x1b[2m\n");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_steers_a_terminal_is_shown),
-		cmocka_unit_test(text_and_our_own_sequences_stay),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(what_steers_a_terminal_is_shown), cmocka_unit_test(text_and_our_own_sequences_stay))

@@ -27,7 +27,6 @@ static void files_are_called_what_they_are(void **state)
 	};
 	struct ek_buffer out = { 0 };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		ek_buffer_clear(&out);
 		assert_ok(ek_content_describe(&out, cases[i].bytes, cases[i].size));

@@ -1,7 +1,5 @@
 #include "tests/support/support.h"
 
-#include <string.h>
-
 #include "rebalance/io/csv.h"
 
 static const char *text_file(const char *text, size_t size)
@@ -37,7 +35,6 @@ static void reads_what_python_reads(void **state)
 	const cJSON *item;
 	int good = 0, bad = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(item, cJSON_GetObjectItem(golden, "cases"))
 	{
 		const char *text = cJSON_GetObjectItem(item, "text")->valuestring;
@@ -74,7 +71,6 @@ static void errors_name_file_and_line(void **state)
 		{ "a\rb\n", 4, "x.csv:1: a carriage return" },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct ek_csv csv;
 		int rc;
@@ -93,7 +89,6 @@ static void seek_goes_back_to_a_record(void **state)
 	uint64_t offsets[20000];
 	struct ek_csv csv;
 
-	(void)state;
 	for (int i = 0; i < 20000; i++)
 		assert_ok(ek_buffer_printf(&text, "%d,\"a\n%d\"\n", i, i * 7));
 	assert_ok(ek_csv_open(&csv, text_file(text.data, text.size)));
@@ -119,20 +114,10 @@ static void what_is_not_a_file_is_refused_at_once(void **state)
 {
 	struct ek_csv csv;
 
-	(void)state;
 	assert_fails(ek_csv_open(&csv, "/dev/null"), EK_EDATA, "not a regular file");
 	assert_fails(ek_csv_open(&csv, "/nowhere/x.csv"), EK_EIO, "/nowhere/x.csv");
 	ek_csv_close(&csv);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_what_python_reads),
-		cmocka_unit_test(errors_name_file_and_line),
-		cmocka_unit_test(seek_goes_back_to_a_record),
-		cmocka_unit_test(what_is_not_a_file_is_refused_at_once),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(reads_what_python_reads), cmocka_unit_test(errors_name_file_and_line),
+             cmocka_unit_test(seek_goes_back_to_a_record), cmocka_unit_test(what_is_not_a_file_is_refused_at_once))

@@ -3,11 +3,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
@@ -21,7 +17,6 @@ static char last_warning[1024];
 
 static void count_warning(void *context, enum ek_log_level level, const char *text)
 {
-	(void)context;
 	if (level != EK_LOG_WARNING)
 		return;
 	warnings++;
@@ -140,7 +135,6 @@ static void a_folder_comes_in_byte_order_with_labels_from_its_first_level(void *
 {
 	const char *root = ek_scratch();
 
-	(void)state;
 	put(root, "b/2.jpg", jpeg_start);
 	put(root, "b/10.jpg", jpeg_start);
 	put(root, "a/deep/er/x.jpg", jpeg_start);
@@ -162,7 +156,6 @@ static void links_loops_and_special_files_are_survived(void **state)
 {
 	const char *root = ek_scratch(), *outside = ek_scratch();
 
-	(void)state;
 	put(root, "a/1.jpg", jpeg_start);
 	put(root, "b/2.jpg", jpeg_start);
 	put(outside, "3.jpg", jpeg_start);
@@ -198,7 +191,6 @@ static void no_folder_is_walked_twice_whichever_way_comes_first(void **state)
 	const char *root = ek_scratch(), *outside = ek_scratch(), *parent = ek_scratch();
 	const char *inner = ek_join(parent, "inner");
 
-	(void)state;
 	/* A part of a folder, then the folder; a folder, then a part of it; what no walk comes by without the link. */
 	put(outside, "deep/1.jpg", jpeg_start);
 	put(root, ".store/2.jpg", jpeg_start);
@@ -222,7 +214,6 @@ static void what_nobody_means_is_left_out_and_can_be_named(void **state)
 	static const char *const export[] = { "mine/*" };
 	const char *root = ek_scratch();
 
-	(void)state;
 	put(root, "a/1.jpg", jpeg_start);
 	put(root, "a/.thumbnails/2.jpg", jpeg_start);
 	put(root, "a/@eaDir/3.jpg", jpeg_start);
@@ -258,7 +249,6 @@ static void a_label_is_where_folders_differ(void **state)
 	const char *root = ek_scratch(), *one = ek_scratch(), *tar = ek_join(ek_scratch(), "x.tar");
 	const char *list_path = ek_join(root, "list.txt");
 
-	(void)state;
 	put(one, "top/000001.jpg", jpeg_start);
 	put(one, "top/000002.jpg", jpeg_start);
 	put(one, "list_attr.txt", "x");
@@ -285,7 +275,6 @@ static void patterns_are_for_names_or_for_paths(void **state)
 	const char *root = ek_scratch(), *list_path = ek_join(root, "list.txt");
 	struct ek_dataset *dataset;
 
-	(void)state;
 	put(root, "a/b/1.jpg", jpeg_start);
 	put(root, "a/2.png", jpeg_start);
 	put(root, "a/2.seg.png", jpeg_start);
@@ -309,7 +298,6 @@ static void a_pattern_is_utf8(void **state)
 	static const char *const bytes[] = { "\xff*" };
 	struct ek_patterns patterns;
 
-	(void)state;
 	assert_fails(ek_patterns_init(&patterns, bytes, 1, NULL, 0), EK_EUSAGE, "is not UTF-8");
 	ek_patterns_release(&patterns);
 	assert_fails(ek_patterns_init(&patterns, NULL, 0, bytes, 1), EK_EUSAGE, "is not UTF-8");
@@ -321,7 +309,6 @@ static void metadata_beside_the_images_is_read_as_imagefolder_does(void **state)
 	const char *root = ek_scratch();
 	struct ek_buffer out = { 0 };
 
-	(void)state;
 	put(root, "train/metadata.csv", "file_name,text,age\n1.jpg,one,3\ndeep/2.jpg,two,\n");
 	put(root, "train/1.jpg", jpeg_start);
 	put(root, "train/deep/2.jpg", jpeg_start);
@@ -360,7 +347,6 @@ static void attributes_are_joined_by_name(void **state)
 	const char *root = ek_scratch(), *csv = ek_join(ek_scratch(), "x.csv");
 	struct ek_buffer out = { 0 };
 
-	(void)state;
 	put(root, "a/1.jpg", jpeg_start);
 	put(root, "2.jpg", jpeg_start);
 	ek_write_file(csv, "file_name,age\n2.jpg,20\na/1.jpg,10\n", 34);
@@ -400,7 +386,6 @@ static void tar_members_become_samples(void **state)
 	};
 	const char *path = ek_join(ek_scratch(), "x.tar");
 
-	(void)state;
 	write_tar(path, members, sizeof members / sizeof *members);
 	warnings = 0;
 	check_list(path, NULL,
@@ -442,7 +427,6 @@ static void labels_of_a_tar_are_found_wherever_they_lie(void **state)
 	};
 	static const struct member other[] = { { "a.jpg", jpeg_start }, { "a.cls", "1" }, { "readme.txt", "hello" } };
 
-	(void)state;
 	CHECK_TAR(behind, 2,
 	          ": of the .cls, .json and .txt beside images, these were not used: 1 file without an image of its "
 	          "name (c.cls)",
@@ -460,7 +444,6 @@ static void names_with_dots_have_their_own_labels(void **state)
 		                                 { "v1.0_4.cls", "4" },        { "v1.0_4.jpg", jpeg_start },
 		                                 { "v1.0_5.jpg", jpeg_start }, { "v1.txt", "all" } };
 
-	(void)state;
 	CHECK_TAR(members, 1, "",
 	          "v1.0_3.jpg|3|{\"text\":\"all\"}|-\n"
 	          "v1.0_4.jpg|4|{\"text\":\"all\"}|-\n"
@@ -476,7 +459,6 @@ static void a_name_that_is_there_again_keeps_its_own_label(void **state)
 		{ "a.jpg", jpeg_start }, { "b.jpg", jpeg_start }, { "a.cls", "1" }, { "b.cls", "2" }, { "a.cls", "3" }
 	};
 
-	(void)state;
 	CHECK_TAR(beside, 1, ": 1 name is there again (a.jpg); each goes with what lies beside it",
 	          "a.jpg|1|-|-\na.jpg|2|-|-\n");
 	CHECK_TAR(apart, 2,
@@ -500,7 +482,6 @@ static void labels_between_images_of_one_name_go_to_none_that_they_may_not_be_of
 		                                { "a.cls", "1" },          { "b.cls", "2" },
 		                                { "a.r.jpg", jpeg_start }, { "b.r.jpg", jpeg_start } };
 
-	(void)state;
 	CHECK_TAR(differ, 1,
 	          ": of the .cls, .json and .txt beside images, these were not used: 4 of which others say otherwise "
 	          "(a, …)",
@@ -532,7 +513,6 @@ static void labels_of_a_name_that_is_there_twice_are_not_swapped(void **state)
 	};
 #define NOT_USED ": of the .cls, .json and .txt beside images, these were not used: "
 
-	(void)state;
 	CHECK_TAR(between, 2, NOT_USED "2 of which others say otherwise (x.cls, …)",
 	          "x.jpg|-|-|-\ny.jpg|2|-|-\nx.jpg|-|-|-\n");
 	CHECK_TAR(agree, 2, "", "x.jpg|1|-|-\ny.jpg|2|-|-\nx.jpg|1|-|-\n");
@@ -551,7 +531,6 @@ static void a_large_sample_is_whole(void **state)
 	struct ek_buffer want = { 0 };
 	const char *path = ek_join(ek_scratch(), "x.tar");
 
-	(void)state;
 	for (int i = 0; i < 40; i++) {
 		(void)snprintf(names[i], sizeof names[i], "x.%02d.jpg", i);
 		members[i] = (struct member){ names[i], jpeg_start };
@@ -576,7 +555,6 @@ static void what_macos_and_masks_add_to_a_tar_is_left_out(void **state)
 	static const char *const masks[] = { "*.seg.png", "2.jpg" };
 	const char *path = ek_join(ek_scratch(), "x.tar");
 
-	(void)state;
 	CHECK_TAR(members, 1,
 	          ": left out: 3 put there by a system (._1.jpg, …), 3 masks and maps of other images (2.seg.png, …)",
 	          "1.jpg|7|-|-\n2.jpg|-|-|-\n3.png|-|-|-\n4.seg.png|-|-|-\n5.jpg|-|-|-\n5.second.jpg|-|-|-\n");
@@ -591,7 +569,6 @@ static void tars_behind_each_other_are_read_as_one(void **state)
 	const char *one = ek_join(ek_scratch(), "1.tar"), *two = ek_join(ek_scratch(), "2.tar");
 	struct ek_buffer both = { 0 };
 
-	(void)state;
 	write_tar(one, first, 2);
 	write_tar(two, second, 2);
 	assert_ok(ek_file_read(&both, one, 1 << 20));
@@ -609,7 +586,6 @@ static void a_globs_tars_come_in_order_and_samples_end_with_their_tar(void **sta
 	static const struct member second[] = { { "a.jpg", jpeg_start } };
 	const char *folder = ek_scratch();
 
-	(void)state;
 	write_tar(ek_join(folder, "x-1.tar"), second, 1);
 	write_tar(ek_join(folder, "x-0.tar"), first, 2);
 	check_list(ek_join(folder, "x-*.tar"), NULL, "a.jpg|1|-|-\na.jpg|-|-|-\n");
@@ -621,7 +597,6 @@ static void a_cut_tar_keeps_what_came_before(void **state)
 	static const struct member members[] = { { "a.jpg", jpeg_start }, { "b.jpg", jpeg_start } };
 	const char *path = ek_join(ek_scratch(), "x.tar");
 
-	(void)state;
 	write_tar(path, members, 2);
 	assert_int_equal(truncate(path, 3 * 512 + 5), 0);
 	warnings = 0;
@@ -635,7 +610,6 @@ static void lists_and_tables_are_relative_to_their_folder(void **state)
 	const char *jsonl = ek_join(root, "x.jsonl");
 	struct ek_buffer out = { 0 };
 
-	(void)state;
 	put(root, "list.txt", "./a/1.jpg\r\n\n/abs/2.jpg\nb c.jpg");
 	check_list(text, NULL, "a/1.jpg|a|-|-\n/abs/2.jpg|-|-|-\nb c.jpg|-|-|-\n");
 	put(root, "x.csv", "file_name,label\n\"a\nb.jpg\",cat\n../c.jpg,2\n");
@@ -657,7 +631,6 @@ static void idx_files_find_their_labels(void **state)
 	const char *beside = ek_join(folder, "train-labels-idx1-ubyte");
 	struct ek_buffer out = { 0 };
 
-	(void)state;
 	ek_write_file(path, images, sizeof images - 1);
 	warnings = 0;
 	check_list(path, NULL, "train-images-idx3-ubyte/000000|-|-|-\ntrain-images-idx3-ubyte/000001|-|-|-\n");
@@ -683,7 +656,6 @@ static void an_npz_holds_images_where_it_says(void **state)
 	struct ek_dataset_item item = { 0 };
 	struct ek_buffer whole = { 0 }, out = { 0 };
 
-	(void)state;
 	assert_ok(ek_npz_write(path, &member, 1));
 	assert_ok(ek_file_read(&whole, path, 1 << 20));
 	check_list(path, NULL, "a b.npz/000000|-|-|-\na b.npz/000001|-|-|-\n");
@@ -717,7 +689,6 @@ static void among_several_a_file_is_named_once(void **state)
 	const char *folder = ek_scratch(), *paths[] = { ek_join(folder, "a/x.npz"), ek_join(folder, "b/x.npz") };
 	struct ek_buffer out = { 0 };
 
-	(void)state;
 	for (int i = 0; i < 2; i++) {
 		assert_ok(ek_make_directories(ek_join(folder, i == 0 ? "a" : "b")));
 		assert_ok(ek_npz_write(paths[i], &member, 1));
@@ -734,7 +705,6 @@ static void a_tree_of_shards_is_these(void **state)
 	static const struct member cat[] = { { "cat.jpg", jpeg_start } }, dog[] = { { "dog.jpg", jpeg_start } };
 	const char *folder = ek_scratch();
 
-	(void)state;
 	put(folder, "README.md", "x");
 	put(folder, ".cache/lock", "x");
 	put(folder, "train/loader.py", "x");
@@ -759,7 +729,6 @@ static void what_is_no_data_set_is_refused(void **state)
 	const char *pointer = ek_join(folder, "p.tar"), *page = ek_join(folder, "list.txt");
 	struct ek_buffer out = { 0 };
 
-	(void)state;
 	ek_write_file(zeros, "\0\0\0\0", 4);
 	ek_write_file(empty, "", 0);
 	ek_write_file(image, jpeg_start, sizeof jpeg_start - 1);
@@ -824,7 +793,6 @@ static void the_fingerprint_sees_every_file_of_a_folder(void **state)
 	const char *root = ek_scratch();
 	char *last = NULL, from[512], to[512];
 
-	(void)state;
 	put(root, "a/b/1.jpg", "one");
 	put(root, "a/metadata.csv", "file_name,x\nb/1.jpg,1\n");
 	assert_true(has_changed(&last, root));
@@ -857,7 +825,6 @@ static void the_fingerprint_sees_the_files_behind_a_list(void **state)
 	const char *root = ek_scratch();
 	char *last = NULL, path[512], none[512];
 
-	(void)state;
 	(void)snprintf(none, sizeof none, "%s/none.jpg", root);
 	put(root, "1.jpg", "one");
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
@@ -881,7 +848,6 @@ static void the_fingerprint_sees_another_tar_of_the_same_size(void **state)
 	const char *root = ek_scratch();
 	char *last = NULL, path[512], tar[1025] = { 0 };
 
-	(void)state;
 	memset(tar, 'x', 1024);
 	put(root, "a.tar", tar);
 	(void)snprintf(path, sizeof path, "%s/a.tar", root);
@@ -898,7 +864,6 @@ static void the_fingerprint_of_idx_sees_its_labels(void **state)
 	const char *root = ek_scratch();
 	char *last = NULL, path[512], images[512];
 
-	(void)state;
 	(void)snprintf(images, sizeof images, "%s/t-images-idx3-ubyte", root);
 	ek_write_file(images, "\0\0\x08\x03\0\0\0\1\0\0\0\1\0\0\0\1x", 17);
 	assert_true(has_changed(&last, images));

@@ -1,9 +1,6 @@
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/io/folder.h"
@@ -39,7 +36,6 @@ static void a_folder_takes_the_place_of_the_old_one(void **state)
 {
 	const char *run = ek_scratch(), *path = ek_join(run, "set"), *fresh = ek_join(run, ".set.new");
 
-	(void)state;
 	assert_ok(make(path, "one"));
 	ek_write_file(ek_join(path, "images/1.png"), "surplus", 7);
 	ek_write_file(ek_join(path, "config.json.tmp"), "half", 4);
@@ -63,7 +59,6 @@ static void what_we_did_not_make_is_not_removed(void **state)
 	static const char *const foreign[] = { "notes.txt", "images/my.png", "images/deep/0.png", "other/0.png",
 		                               "config.json/0" };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
 		const char *run = ek_scratch(), *path = ek_join(run, "set"), *file = ek_join(path, foreign[i]);
 		char folder[4096];
@@ -91,7 +86,6 @@ static void links_are_not_followed(void **state)
 	const char *run = ek_scratch(), *outside = ek_scratch(), *path = ek_join(run, "set");
 	const char *victim = ek_join(outside, "config.json");
 
-	(void)state;
 	ek_write_file(victim, "precious", 8);
 	assert_int_equal(symlink(outside, ek_join(run, ".set.new")), 0);
 	assert_ok(make(path, "one"));
@@ -111,7 +105,6 @@ static void a_folder_that_is_kept_can_be_gone_on_with(void **state)
 	const char *path = ek_join(ek_scratch(), "set");
 	struct ek_folder folder;
 
-	(void)state;
 	assert_ok(ek_folder_open(&folder, path, ours));
 	assert_ok(ek_folder_clear(&folder));
 	ek_write_file(ek_join(folder.fresh, "config.json"), "begun", 5);
@@ -123,14 +116,6 @@ static void a_folder_that_is_kept_can_be_gone_on_with(void **state)
 	assert_holds(ek_join(path, "config.json"), "begun");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_folder_takes_the_place_of_the_old_one),
-		cmocka_unit_test(what_we_did_not_make_is_not_removed),
-		cmocka_unit_test(links_are_not_followed),
-		cmocka_unit_test(a_folder_that_is_kept_can_be_gone_on_with),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_folder_takes_the_place_of_the_old_one),
+             cmocka_unit_test(what_we_did_not_make_is_not_removed), cmocka_unit_test(links_are_not_followed),
+             cmocka_unit_test(a_folder_that_is_kept_can_be_gone_on_with))

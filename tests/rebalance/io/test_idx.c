@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include <zlib.h>
 
 #include "rebalance/base/memory.h"
@@ -104,7 +101,6 @@ static void items_come_in_order_plain_or_compressed(void **state)
 	struct ek_buffer plain = { 0 }, packed = { 0 };
 	uint64_t done;
 
-	(void)state;
 	for (int labels = 0; labels < 2; labels++) {
 		ek_buffer_clear(&plain);
 		ek_buffer_clear(&packed);
@@ -127,7 +123,6 @@ static void the_header_is_told(void **state)
 	enum ek_idx_kind kind;
 	struct ek_idx *idx;
 
-	(void)state;
 	make_images(&plain);
 	ek_write_file(path, plain.data, plain.size);
 	assert_ok(ek_idx_detect(&kind, path));
@@ -152,7 +147,6 @@ static void a_cut_file_keeps_its_whole_items(void **state)
 	struct ek_buffer plain = { 0 }, packed = { 0 };
 	uint64_t done;
 
-	(void)state;
 	make_images(&plain);
 	for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
 		char text[64];
@@ -173,7 +167,6 @@ static void damage_and_surplus_are_told(void **state)
 	struct ek_buffer plain = { 0 }, packed = { 0 };
 	uint64_t done;
 
-	(void)state;
 	make_images(&plain);
 	compress_gzip(&packed, &plain);
 	packed.data[packed.size - 6] ^= 1; /* the checksum */
@@ -201,7 +194,6 @@ static void seeking_finds_any_item(void **state)
 	uint8_t item[SIZE];
 	struct ek_idx *idx;
 
-	(void)state;
 	make_images(&plain);
 	compress_gzip(&packed, &plain);
 	ek_write_file(path, packed.data, packed.size);
@@ -237,7 +229,6 @@ static void other_files_are_refused(void **state)
 	enum ek_idx_kind kind;
 	struct ek_idx *idx;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		ek_write_file(path, cases[i].bytes, cases[i].size);
 		assert_fails(ek_idx_open(&idx, path, MAX), EK_EDATA, cases[i].text);
@@ -253,22 +244,11 @@ static void no_items_are_no_error(void **state)
 {
 	uint64_t done = 1;
 
-	(void)state;
 	assert_ok(read_all("\0\0\x08\x01\0\0\0\0", 8, &done));
 	assert_int_equal(done, 0);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(items_come_in_order_plain_or_compressed),
-		cmocka_unit_test(the_header_is_told),
-		cmocka_unit_test(a_cut_file_keeps_its_whole_items),
-		cmocka_unit_test(damage_and_surplus_are_told),
-		cmocka_unit_test(seeking_finds_any_item),
-		cmocka_unit_test(other_files_are_refused),
-		cmocka_unit_test(no_items_are_no_error),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(items_come_in_order_plain_or_compressed), cmocka_unit_test(the_header_is_told),
+             cmocka_unit_test(a_cut_file_keeps_its_whole_items), cmocka_unit_test(damage_and_surplus_are_told),
+             cmocka_unit_test(seeking_finds_any_item), cmocka_unit_test(other_files_are_refused),
+             cmocka_unit_test(no_items_are_no_error))

@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include <jpeglib.h>
 #include <zlib.h>
 
@@ -39,7 +36,6 @@ static void pixels_equal_pillows(void **state)
 	const cJSON *one;
 	size_t cases = 0;
 
-	(void)state;
 	read_golden(&want, "images.bin");
 	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "cases"))
 	{
@@ -86,7 +82,6 @@ static void cut_files_are_refused(void **state)
 	};
 	struct ek_buffer file = { 0 };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		read_golden(&file, names[i]);
 		for (size_t size = 0; size < file.size; size++) {
@@ -119,7 +114,6 @@ static void other_cut_files_are_refused_or_whole(void **state)
 		                             "images/rgb-jpeg.tif" };
 	struct ek_buffer file = { 0 };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		struct ek_image whole, image;
 		size_t refused = 0;
@@ -157,7 +151,6 @@ static void damage_is_told_and_extra_bytes_are_not_damage(void **state)
 	struct ek_image image;
 	size_t scan = 0;
 
-	(void)state;
 	read_golden(&file, "images/baseline-420.jpg");
 	for (size_t i = 0; i + 1 < file.size; i++)
 		if ((uint8_t)file.data[i] == 0xff && (uint8_t)file.data[i + 1] == 0xda)
@@ -201,7 +194,6 @@ static void too_many_pixels_are_refused(void **state)
 	static const char *const names[] = { "images/larger.jpg", "images/color2-8bit.png" };
 	struct ek_buffer file = { 0 };
 
-	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		struct ek_image_info info;
 		struct ek_image image;
@@ -254,7 +246,6 @@ static void endless_scans_are_refused(void **state)
 	unsigned long size = 0;
 	size_t scan = 0;
 
-	(void)state;
 	make_separate_scans(&file, &size);
 	assert_ok(ek_image_check(&info, file, size, MANY));
 	for (size_t i = 0; i + 1 < size; i++)
@@ -289,7 +280,6 @@ static void thumbnails_come_from_scaled_decoding(void **state)
 		      { 39, 101, 75 }, { 19, 26, 19 },    { 1, 26, 19 },    { 1000, 201, 150 } };
 	struct ek_buffer file = { 0 };
 
-	(void)state;
 	read_golden(&file, "images/larger.jpg");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct ek_image image;
@@ -309,7 +299,6 @@ static void windows_show_the_whole_pictures_pixels(void **state)
 	cJSON *golden = ek_golden("images");
 	const cJSON *one;
 
-	(void)state;
 	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "cases"))
 	{
 		struct ek_image whole, part;
@@ -352,7 +341,6 @@ static void written_images_read_back(void **state)
 	struct ek_image image, back;
 	size_t size;
 
-	(void)state;
 	read_golden(&file, "images/larger.jpg");
 	assert_ok(ek_image_decode(&image, file.data, file.size, MANY, 0));
 	size = (size_t)image.width * image.height * 3;
@@ -399,7 +387,6 @@ static void bare_pixels_become_rgb(void **state)
 	const uint8_t grey[4] = { 0, 7, 200, 255 }, want[12] = { 0, 0, 0, 7, 7, 7, 200, 200, 200, 255, 255, 255 };
 	struct ek_image image;
 
-	(void)state;
 	assert_ok(ek_image_from_bare(&image, EK_IMAGE_GREY8, grey, 4, 2, 2));
 	assert_memory_equal(image.pixels, want, 12);
 	ek_image_release(&image);
@@ -431,7 +418,6 @@ static void xmp_turns_what_exif_leaves(void **state)
 		      { "tiff:Orientation", 1 },
 		      { "", 1 } };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const char *xmp = cases[i].xmp;
 
@@ -450,7 +436,6 @@ static void a_png_is_turned_by_its_xmp(void **state)
 	struct ek_buffer plain = { 0 }, png = { 0 };
 	struct ek_image_info info;
 
-	(void)state;
 	assert_ok(ek_image_encode_png(&plain, &image));
 	assert_ok(ek_buffer_append(&png, plain.data, IHDR_END));
 	for (int i = 0; i < 4; i++)
@@ -474,22 +459,11 @@ static void a_png_is_turned_by_its_xmp(void **state)
 	ek_buffer_release(&png);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pixels_equal_pillows),
-		cmocka_unit_test(xmp_turns_what_exif_leaves),
-		cmocka_unit_test(a_png_is_turned_by_its_xmp),
-		cmocka_unit_test(cut_files_are_refused),
-		cmocka_unit_test(other_cut_files_are_refused_or_whole),
-		cmocka_unit_test(damage_is_told_and_extra_bytes_are_not_damage),
-		cmocka_unit_test(too_many_pixels_are_refused),
-		cmocka_unit_test(endless_scans_are_refused),
-		cmocka_unit_test(thumbnails_come_from_scaled_decoding),
-		cmocka_unit_test(windows_show_the_whole_pictures_pixels),
-		cmocka_unit_test(written_images_read_back),
-		cmocka_unit_test(bare_pixels_become_rgb),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(pixels_equal_pillows), cmocka_unit_test(xmp_turns_what_exif_leaves),
+             cmocka_unit_test(a_png_is_turned_by_its_xmp), cmocka_unit_test(cut_files_are_refused),
+             cmocka_unit_test(other_cut_files_are_refused_or_whole),
+             cmocka_unit_test(damage_is_told_and_extra_bytes_are_not_damage),
+             cmocka_unit_test(too_many_pixels_are_refused), cmocka_unit_test(endless_scans_are_refused),
+             cmocka_unit_test(thumbnails_come_from_scaled_decoding),
+             cmocka_unit_test(windows_show_the_whole_pictures_pixels), cmocka_unit_test(written_images_read_back),
+             cmocka_unit_test(bare_pixels_become_rgb))

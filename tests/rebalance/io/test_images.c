@@ -1,9 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include <archive.h>
 #include <archive_entry.h>
 
@@ -20,8 +16,6 @@ static int warnings;
 
 static void count_warning(void *context, enum ek_log_level level, const char *text)
 {
-	(void)context;
-	(void)text;
 	warnings += level == EK_LOG_WARNING;
 }
 
@@ -148,7 +142,6 @@ static void bytes_are_found_in_every_kind_of_data_set(void **state)
 	const char *tar = ek_join(folder, "x.tar"), *other = ek_join(folder, "y");
 	enum { COPIES = 40, IMAGES = COPIES * sizeof golden / sizeof *golden };
 
-	(void)state;
 	check_bytes(scanned("tests/golden/images"), ANY);
 	write_tar(tar, COPIES);
 	check_bytes(scanned(tar), IMAGES);
@@ -171,7 +164,6 @@ static void seek_goes_forward_to_an_id(void **state)
 	struct ek_images *images;
 	struct ek_run *run;
 
-	(void)state;
 	write_tar(ek_join(folder, "x.tar"), 10);
 	run = scanned(ek_join(folder, "x.tar"));
 	assert_ok(ek_images_open(&images, run));
@@ -199,7 +191,6 @@ static void files_that_changed_since_the_scan_are_named(void **state)
 	struct ek_images *images;
 	struct ek_run *run;
 
-	(void)state;
 	assert_ok(ek_file_read(&bytes, "tests/golden/images/grey.jpg", 1 << 20));
 	ek_write_file(ek_join(folder, "caf\xe9.jpg"), bytes.data, bytes.size);
 	run = scanned(folder);
@@ -240,7 +231,6 @@ static void damaged_rows_name_file_and_line(void **state)
 	struct ek_image_record record;
 	struct ek_images *images;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		ek_write_file(ek_join(ek_run_path(run), "images.jsonl"), cases[i].text, strlen(cases[i].text));
 		assert_ok(ek_images_open(&images, run));
@@ -302,7 +292,6 @@ static void columns_are_categories(void **state)
 	const struct ek_column *c;
 	uint64_t counts[5] = { 0 };
 
-	(void)state;
 	warnings = 0;
 	assert_ok(ek_columns_load(&columns, run));
 	assert_int_equal(columns.images, 1000);
@@ -361,7 +350,6 @@ static void many_numbers_are_cut_by_whole_steps_and_too_many_texts_are_left_out(
 	struct ek_columns columns;
 	const struct ek_column *c;
 
-	(void)state;
 	warnings = 0;
 	assert_ok(ek_columns_load(&columns, run));
 	assert_int_equal(warnings, 1);
@@ -393,7 +381,6 @@ static void numbers_are_cut_as_asked(void **state)
 	uint64_t counts[5] = { 0 };
 	struct ek_columns columns;
 
-	(void)state;
 	assert_ok(ek_columns_load(&columns, run));
 	assert_int_equal(columns.items[0].value_count, 7);
 	assert_string_equal(columns.items[0].values[0], "0 to 9");
@@ -430,7 +417,6 @@ static void ranges_are_parsed_strictly(void **state)
 	};
 	cJSON *ranges = cJSON_CreateObject();
 
-	(void)state;
 	assert_ok(ek_ranges_add(ranges, "age=0,10"));
 	assert_ok(ek_ranges_add(ranges, "a=b=-1.5"));
 	assert_ok(ek_ranges_add(ranges, "age=0,20"));

@@ -1,7 +1,5 @@
 #include "tests/support/support.h"
 
-#include <string.h>
-
 #include "rebalance/io/jsonl.h"
 
 static const char *text_file(const char *text, size_t size)
@@ -23,7 +21,6 @@ static void reads_objects_and_skips_blank_lines(void **state)
 	cJSON *object;
 	const uint64_t lines[] = { 1, 4, 5 };
 
-	(void)state;
 	assert_ok(ek_jsonl_open(&jsonl, text_file(text, sizeof text - 1)));
 	for (int i = 0; i < 3; i++) {
 		uint64_t a;
@@ -45,7 +42,6 @@ static void skip_counts_objects(void **state)
 	cJSON *object;
 	uint64_t a;
 
-	(void)state;
 	for (int i = 0; i < 50000; i++)
 		assert_ok(ek_buffer_printf(&text, "{\"a\":%d}\n%s", i, i % 3 == 0 ? "\n" : ""));
 	assert_ok(ek_jsonl_open(&jsonl, text_file(text.data, text.size)));
@@ -73,7 +69,6 @@ static void errors_name_file_and_line(void **state)
 		{ "{\"a\":1", 6, "x.jsonl:1: not JSON" },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct ek_jsonl jsonl;
 		cJSON *object;
@@ -93,7 +88,6 @@ static void a_line_without_end_is_refused(void **state)
 	struct ek_jsonl jsonl;
 	cJSON *object;
 
-	(void)state;
 	assert_ok(ek_buffer_reserve(&text, EK_LINE_LIMIT + 1000000));
 	memset(text.data, ' ', EK_LINE_LIMIT + 1000000);
 	assert_ok(ek_jsonl_open(&jsonl, text_file(text.data, EK_LINE_LIMIT + 1000000)));
@@ -102,14 +96,5 @@ static void a_line_without_end_is_refused(void **state)
 	ek_buffer_release(&text);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_objects_and_skips_blank_lines),
-		cmocka_unit_test(skip_counts_objects),
-		cmocka_unit_test(errors_name_file_and_line),
-		cmocka_unit_test(a_line_without_end_is_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(reads_objects_and_skips_blank_lines), cmocka_unit_test(skip_counts_objects),
+             cmocka_unit_test(errors_name_file_and_line), cmocka_unit_test(a_line_without_end_is_refused))

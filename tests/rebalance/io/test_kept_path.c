@@ -1,10 +1,6 @@
 /* Paths that a run keeps: relative to it inside, absolute elsewhere, and how earlier versions wrote them. */
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/io/kept_path.h"
 
@@ -56,7 +52,6 @@ static void finds(const char *run_path, const char *kept, const char *want)
 
 static void keeps_what_is_inside_relative(void **state)
 {
-	(void)state;
 	keeps("R", "R/models/ae", "models/ae");
 	keeps("R", "./R/../R/models//ae", "models/ae");
 	keeps(ek_join(here, "R"), "R/models/ae", "models/ae");
@@ -73,7 +68,6 @@ static void keeps_what_is_elsewhere_absolute(void **state)
 	struct ek_run *run;
 	char *kept;
 
-	(void)state;
 	keeps("R", "elsewhere/ae", absolute);
 	keeps("R", "R/../elsewhere/ae", absolute);
 	free(absolute);
@@ -87,7 +81,6 @@ static void finds_its_own_when_moved(void **state)
 {
 	const char *old = ek_join(here, "R/models/ae"), *outside = ek_join(here, "elsewhere/ae");
 
-	(void)state;
 	finds("R", "models/ae", "R/models/ae");
 	finds("R", "R/models/ae", "R/models/ae"); /* as earlier versions wrote it */
 	finds("R", old, old);
@@ -109,7 +102,6 @@ static void takes_its_own_when_copied(void **state)
 {
 	struct ek_run *run;
 
-	(void)state;
 	assert_ok(ek_run_open(&run, "copy", EK_RUN_CREATE));
 	ek_run_close(run);
 	assert_ok(ek_make_directories("copy/models/ae"));
@@ -120,14 +112,7 @@ static void takes_its_own_when_copied(void **state)
 	finds("copy", ek_join(here, "R/models/ae"), "copy/models/ae");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(keeps_what_is_inside_relative, setup),
-		cmocka_unit_test_setup(keeps_what_is_elsewhere_absolute, setup),
-		cmocka_unit_test_setup(finds_its_own_when_moved, setup),
-		cmocka_unit_test_setup(takes_its_own_when_copied, setup),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test_setup(keeps_what_is_inside_relative, setup),
+             cmocka_unit_test_setup(keeps_what_is_elsewhere_absolute, setup),
+             cmocka_unit_test_setup(finds_its_own_when_moved, setup),
+             cmocka_unit_test_setup(takes_its_own_when_copied, setup))

@@ -1,8 +1,5 @@
 #include <fnmatch.h>
 #include <glob.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/io/layout.h"
@@ -35,7 +32,6 @@ static int set_up(void **state)
 	struct ek_buffer text = { 0 };
 	char *line;
 
-	(void)state;
 	assert_ok(ek_file_read(&text, "docs/files.md", 1 << 20));
 	line = strstr(text.data, "\n|---");
 	assert_non_null(line);
@@ -54,7 +50,6 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	while (count > 0)
 		free(names[--count]);
 	return 0;
@@ -62,7 +57,6 @@ static int tear_down(void **state)
 
 static void what_the_document_lists_is_in_the_table(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < count; i++) {
 		print_message("%s\n", names[i]);
 		assert_non_null(ek_layout_find(EK_PLACE_RUN, names[i]));
@@ -72,7 +66,6 @@ static void what_the_document_lists_is_in_the_table(void **state)
 /* A folder is listed by what is in it. */
 static void what_is_in_the_table_the_document_lists(void **state)
 {
-	(void)state;
 	for (const struct ek_layout *row = ek_layout; row->pattern != NULL; row++) {
 		int listed = row->place != EK_PLACE_RUN || *row->pattern == 0;
 
@@ -87,7 +80,6 @@ static void paths_are_made_of_the_patterns(void **state)
 {
 	char *path;
 
-	(void)state;
 	assert_ok(ek_layout_path_at(&path, "a/run", "samples/*/embeddings.npy", "x y"));
 	assert_string_equal(path, "a/run/samples/x y/embeddings.npy");
 	free(path);
@@ -114,7 +106,6 @@ static void sources_ask_for_patterns_of_the_table(void **state)
 	glob_t sources = { 0 };
 	int found = 0;
 
-	(void)state;
 	assert_int_equal(glob("rebalance/cli/*.c", 0, NULL, &sources), 0);
 	assert_int_equal(glob("rebalance/pipeline/*.c", GLOB_APPEND, NULL, &sources), 0);
 	for (size_t i = 0; i < sources.gl_pathc; i++) {

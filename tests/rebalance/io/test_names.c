@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/random.h"
 #include "rebalance/io/names.h"
 
@@ -44,7 +41,6 @@ static void check_order(size_t count, size_t memory)
 
 static void names_come_in_byte_order_from_memory_and_from_disk(void **state)
 {
-	(void)state;
 	check_order(0, 0);
 	check_order(1, 0);
 	check_order(5000, 0);
@@ -61,7 +57,6 @@ static void names_of_any_length_and_bytes_are_kept(void **state)
 	size_t size;
 	char *longest;
 
-	(void)state;
 	assert_ok(ek_alloc(&longest, UINT16_MAX, 1));
 	memset(longest, 'x', UINT16_MAX);
 	assert_ok(ek_names_new(&names, 64));
@@ -84,12 +79,5 @@ static void names_of_any_length_and_bytes_are_kept(void **state)
 	free(longest);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_come_in_byte_order_from_memory_and_from_disk),
-		cmocka_unit_test(names_of_any_length_and_bytes_are_kept),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(names_come_in_byte_order_from_memory_and_from_disk),
+             cmocka_unit_test(names_of_any_length_and_bytes_are_kept))

@@ -2,12 +2,8 @@
 #include "tests/support/support.h"
 
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/io/npy.h"
@@ -102,7 +98,6 @@ static void test_files_of_numpy(void **state)
 	const cJSON *item;
 	int count = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(item, member(golden, "cases"))
 	{
 		check_case(item);
@@ -120,7 +115,6 @@ static void test_halves(void **state)
 	double *halves = ek_golden_doubles(golden, "halves", &same);
 	uint64_t hash = 0, finite = 0;
 
-	(void)state;
 	assert_int_equal(count, same);
 	for (size_t i = 0; i < count; i++) {
 		const uint32_t bits = (uint32_t)floats[i];
@@ -199,7 +193,6 @@ static void test_headers(void **state)
 		{ "", 12, "not a dict" },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		check_damaged(cases[i].header, cases[i].elements, cases[i].message);
 }
@@ -213,7 +206,6 @@ static void test_truncated(void **state)
 	struct ek_buffer file = { 0 };
 	struct ek_npy array;
 
-	(void)state;
 	assert_ok(ek_npy_write(path, EK_F32, 2, shape, data));
 	assert_ok(ek_file_read(&file, path, 1 << 20));
 	assert_int_equal(file.size, 152);
@@ -235,7 +227,6 @@ static void test_open_as(void **state)
 	const float data[6] = { 1, 2, 3, 4, 5, 6 };
 	struct ek_npy array;
 
-	(void)state;
 	assert_ok(ek_npy_write(path, EK_F32, 2, shape, data));
 	assert_ok(ek_npy_open_as(&array, path, EK_F32, 2, any));
 	assert_memory_equal(array.data, data, sizeof data);
@@ -311,7 +302,6 @@ static void test_writer_goes_on(void **state)
 	struct ek_buffer text = { 0 };
 	uint64_t done;
 
-	(void)state;
 	(void)snprintf(path, sizeof path, "%s/grown.npy", folder);
 	(void)snprintf(partial, sizeof partial, "%s.partial", path);
 	(void)snprintf(key, sizeof key, "%s.partial.key", path);
@@ -358,7 +348,6 @@ static void test_writer_killed_in_commit(void **state)
 	char path[256], key[300], line[64];
 	uint64_t done;
 
-	(void)state;
 	(void)snprintf(path, sizeof path, "%s/renamed.npy", folder);
 	(void)snprintf(key, sizeof key, "%s.partial.key", path);
 	assert_ok(write_some(path, "k", ROWS, &done));
@@ -376,7 +365,6 @@ static void test_writer_killed_at_any_moment(void **state)
 	char path[256];
 	uint64_t done, killed = 0;
 
-	(void)state;
 	(void)snprintf(path, sizeof path, "%s/killed.npy", folder);
 	for (useconds_t wait_for = 200;; wait_for += 900) {
 		const pid_t child = fork();
@@ -409,7 +397,6 @@ static void test_writer_without_room(void **state)
 	char path[256];
 	uint64_t done;
 
-	(void)state;
 	(void)snprintf(path, sizeof path, "%s/full.npy", folder);
 	assert_ok(ek_alloc(&rows, ROWS * WIDTH, sizeof *rows));
 	fill(rows, 0, ROWS);
@@ -441,7 +428,6 @@ static void test_writer_syncs_some(void **state)
 	float rows[BATCH * WIDTH];
 	uint64_t done;
 
-	(void)state;
 	(void)snprintf(path, sizeof path, "%s/some.npy", folder);
 	assert_ok(ek_npy_writer_open(&w, &done, path, EK_F32, 2, shape, "k"));
 	for (uint64_t i = 0; i < 3; i++) {

@@ -2,10 +2,6 @@
 #include "tests/support/support.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/io/npz.h"
@@ -111,7 +107,6 @@ static void test_files_of_numpy(void **state)
 	const cJSON *item;
 	int count = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(item, member(golden, "cases"))
 	{
 		check_case(item);
@@ -130,7 +125,6 @@ static void test_what_cannot_be_read(void **state)
 	uint8_t *file;
 	const size_t size = from_hex(&file, member(golden, "odd"));
 
-	(void)state;
 	ek_write_file(path, file, size);
 	assert_ok(ek_npz_open(&npz, path));
 	assert_ok(ek_npz_array(&array, &npz, "folder/plain"));
@@ -183,7 +177,6 @@ static void test_damaged(void **state)
 	static const char *const names[] = { "gaussian", "gaussian-deflated" };
 	cJSON *golden = ek_golden("npz");
 
-	(void)state;
 	for (int deflated = 0; deflated < 2; deflated++) {
 		uint8_t *file;
 		const size_t size = from_hex(&file, member(case_of(golden, names[deflated]), "hex"));
@@ -214,7 +207,6 @@ static void test_size_beyond_deflate(void **state)
 	uint8_t *file, *directory;
 	const size_t size = from_hex(&file, member(case_of(golden, "zeros-deflated"), "hex"));
 
-	(void)state;
 	directory = memmem(file, size, entry, sizeof entry);
 	assert_non_null(directory);
 	memcpy(directory + 24, "\xfe\xff\xff\xff", 4);
@@ -260,7 +252,6 @@ static void test_beyond_4_gib(void **state)
 	struct ek_npy array;
 	float last;
 
-	(void)state;
 	write_large(path, large);
 	assert_ok(ek_npz_open(&npz, path));
 	for (int i = 0; i < 2; i++) {

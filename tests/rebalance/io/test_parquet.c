@@ -2,10 +2,6 @@
  * never finds the module. */
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
@@ -21,7 +17,6 @@ static char last_warning[1024];
 
 static void count_warning(void *context, enum ek_log_level level, const char *text)
 {
-	(void)context;
 	if (level != EK_LOG_WARNING)
 		return;
 	warnings++;
@@ -62,7 +57,6 @@ static void rows_are_as_others_read_them(void **state)
 	cJSON *golden = ek_golden("parquet"), *shard, *row;
 	struct ek_dataset_item item = { 0 };
 
-	(void)state;
 	cJSON_ArrayForEach(shard, cJSON_GetObjectItem(golden, "shards"))
 	{
 		const char *path = ek_join("tests/golden", cJSON_GetObjectItem(shard, "file")->valuestring);
@@ -105,7 +99,6 @@ static void images_are_found_again(void **state)
 	struct ek_run *run;
 	char hex[EK_SHA256_HEX];
 
-	(void)state;
 	o.datasets = paths;
 	o.dataset_count = 3;
 	warnings = 0;
@@ -175,7 +168,6 @@ static void a_damaged_page_is_one_rejected_row(void **state)
 	struct ek_buffer problems = { 0 };
 	int rows;
 
-	(void)state;
 	assert_ok(walk(&problems, &rows, damage(path, FOLDER "parquet-old.parquet", 80, 40, 'x')));
 	print_message("%s", problems.data);
 	assert_non_null(strstr(problems.data, "shard.parquet/000000: "));
@@ -191,7 +183,6 @@ static void what_is_no_whole_file_is_refused(void **state)
 	struct ek_buffer bytes = { 0 }, problems = { 0 };
 	int rows;
 
-	(void)state;
 	assert_ok(ek_file_read(&bytes, FOLDER "parquet-hf.parquet", 1 << 20));
 	for (size_t size = 4; size < bytes.size; size = size < 40 ? size + 1 : size * 2) {
 		ek_write_file(path, bytes.data, size);
@@ -214,7 +205,6 @@ static void a_broken_shard_is_a_rejected_row(void **state)
 	struct ek_buffer bytes = { 0 }, problems = { 0 };
 	int rows;
 
-	(void)state;
 	assert_ok(ek_file_read(&bytes, FOLDER "parquet-hf.parquet", 1 << 20));
 	ek_write_file(ek_join(folder, "s-00000.parquet"), bytes.data, bytes.size);
 	ek_write_file(ek_join(folder, "s-00001.parquet"), bytes.data, 4000);
@@ -242,7 +232,6 @@ static void no_changed_byte_does_harm(void **state)
 	struct ek_buffer problems = { 0 };
 	int rows;
 
-	(void)state;
 	for (size_t i = 0; i < 3; i++)
 		for (size_t at = 4; at < 9500; at += 13) {
 			const int rc = walk(&problems, &rows, damage(path, shards[i], at, 1, (char)(at * 7)));
@@ -257,7 +246,6 @@ static void without_the_module_the_reader_is_named(void **state)
 {
 	struct ek_parquet *file;
 
-	(void)state;
 	assert_fails(
 		ek_parquet_open(&file, FOLDER "parquet-hf.parquet"), EK_ENOTSUP,
 		"parquet-hf.parquet: a Parquet file, and their reader is not there: ./quickstart --parquet brings");

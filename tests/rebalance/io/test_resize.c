@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/io/resize.h"
 #include "rebalance/io/resize_kernels.h"
@@ -21,7 +18,6 @@ static cJSON *golden;
 
 static int set_up(void **state)
 {
-	(void)state;
 	golden = ek_golden("resize");
 	assert_ok(ek_file_read(&blob, "tests/golden/resize.bin", SIZE_MAX / 4));
 	source = (struct ek_image){ 64, 48, (uint8_t *)blob.data };
@@ -30,7 +26,6 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	cJSON_Delete(golden);
 	ek_buffer_release(&blob);
 	return 0;
@@ -56,7 +51,6 @@ static void every_size_and_filter_equals_pillow(void **state)
 	const cJSON *one;
 	size_t cases = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "cases"))
 	{
 		const char *name = cJSON_GetObjectItem(one, "filter")->valuestring;
@@ -87,7 +81,6 @@ static void a_window_is_a_crop_of_the_whole(void **state)
 	static const uint32_t sizes[][2] = { { 100, 75 }, { 33, 24 }, { 64, 48 }, { 7, 90 } };
 	static const uint32_t windows[][4] = { { 0, 0, 7, 24 }, { 3, 5, 4, 19 }, { 6, 23, 1, 1 }, { 0, 11, 7, 2 } };
 
-	(void)state;
 	for (size_t s = 0; s < 4; s++)
 		for (size_t f = 0; f < 4; f++)
 			for (size_t w = 0; w < 4; w++) {
@@ -114,7 +107,6 @@ static void decoding_and_resizing_at_once_gives_the_same(void **state)
 	const struct ek_image_window window = { 20, 9, 61, 50 };
 	struct ek_buffer file = { 0 };
 
-	(void)state;
 	assert_ok(ek_file_read(&file, "tests/golden/images/larger.jpg", SIZE_MAX / 4));
 	for (size_t f = 0; f < 4; f++) {
 		struct ek_image image, want, got;
@@ -145,7 +137,6 @@ static void a_window_outside_is_refused(void **state)
 		                               { 0, 0, 1, 11 }, { 0, UINT32_MAX, 10, 10 } };
 	struct ek_image out;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
 		assert_fails(ek_image_resize_window(&out, &source, 10, 10, windows[i][0], windows[i][1], windows[i][2],
 		                                    windows[i][3], EK_FILTER_BOX),
@@ -159,7 +150,6 @@ static void every_instruction_set_gives_the_same_bytes(void **state)
 	const int32_t weights[TAPS] = { -400000, 1500000, 2900000, 700000, -505696 };
 	uint8_t in[TAPS * STRIDE], want[BYTES];
 
-	(void)state;
 	for (size_t i = 0; i < sizeof in; i++)
 		in[i] = i % 3 == 0 ? 255 : (uint8_t)(i * 89);
 	for (size_t i = 0; i < BYTES; i++) {
@@ -190,7 +180,6 @@ static void rows_are_the_same_in_every_instruction_set(void **state)
 	uint8_t in[16][IN_BYTES];
 	const uint8_t *from[16];
 
-	(void)state;
 	for (size_t i = 0; i < OUTPUT * 4; i++)
 		weights[i] = (int32_t)((i * 7919 % 41) - 12) * 80000;
 	for (size_t r = 0; r < 16; r++)

@@ -1,11 +1,7 @@
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/io/run.h"
@@ -101,7 +97,6 @@ static int make_output(void *context, struct ek_run *run, cJSON *counts)
 {
 	int *times = context;
 
-	(void)run;
 	++*times;
 	return *times > 2 ? ek_fail(EK_EDATA, "no more") : ek_json_add_u64(counts, "times", (uint64_t)*times);
 }
@@ -322,7 +317,6 @@ static void what_is_no_run_directory_is_refused(void **state)
 	const char *folder = ek_scratch(), *file = ek_join(folder, "file");
 	struct ek_run *run;
 
-	(void)state;
 	assert_fails(ek_run_open(&run, ek_join(folder, "none"), EK_RUN_WRITE), EK_EUSAGE, "no such run directory");
 	assert_fails(ek_run_open(&run, "", EK_RUN_CREATE), EK_EUSAGE, "has no name");
 	ek_write_file(file, "x", 1);
@@ -356,7 +350,6 @@ static void a_folder_that_does_not_say_it_is_a_run_is_left_alone(void **state)
 		        { "run.json", "[{\"evenkeel\": \"1\", \"version\": 1}]" },
 		        { "run.json", "not JSON" } };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
 		const char *folder = ek_scratch(), *file = ek_join(folder, foreign[i].name);
 		struct ek_run *run;
@@ -381,7 +374,6 @@ static void a_run_that_is_read_only_is_told_of_and_can_be_read(void **state)
 	const uid_t before = geteuid();
 	struct ek_run *run;
 
-	(void)state;
 	assert_ok(ek_run_open(&run, folder, EK_RUN_CREATE));
 	ek_run_close(run);
 	ek_write_file(ek_join(folder, "run.json"), "{}", 2);
@@ -554,33 +546,26 @@ static void steps_that_name_each_other_are_compared_once(void **state)
 	ek_buffer_release(&record);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_step_is_current_after_it_was_recorded, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_changed_option_input_output_or_version_is_noticed, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_step_is_done_if_it_is_not_current_or_forced, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_inputs_were_made_from_is_looked_at_when_asked, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_option_within_an_option_is_named, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_something_else_keeps_of_a_step_is_compared_as_run_json, setup,
-		                                teardown),
-		cmocka_unit_test_setup_teardown(what_is_forgotten_was_not_made, setup, teardown),
-		cmocka_unit_test_setup_teardown(inputs_that_a_document_elsewhere_keeps_are_looked_at_deep, setup,
-		                                teardown),
-		cmocka_unit_test_setup_teardown(steps_made_from_each_other_end, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_input_that_was_not_there_may_stay_away, setup, teardown),
-		cmocka_unit_test_setup_teardown(recording_again_takes_new_hashes, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_second_process_is_refused_with_the_first_ones_id, setup, teardown),
-		cmocka_unit_test_setup_teardown(only_files_of_the_run_are_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(steps_that_name_each_other_are_compared_once, setup, teardown),
-		cmocka_unit_test(what_is_no_run_directory_is_refused),
-		cmocka_unit_test(a_folder_that_does_not_say_it_is_a_run_is_left_alone),
-		cmocka_unit_test_setup_teardown(a_run_is_known_by_its_record_or_its_lock, setup, teardown),
-		cmocka_unit_test(a_run_that_is_read_only_is_told_of_and_can_be_read),
-		cmocka_unit_test_setup_teardown(files_are_found_by_pattern, setup, teardown),
-		cmocka_unit_test_setup_teardown(counts_are_kept, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_the_user_asked_is_kept_for_the_next_time, setup, teardown),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test_setup_teardown(a_step_is_current_after_it_was_recorded, setup, teardown),
+             cmocka_unit_test_setup_teardown(a_changed_option_input_output_or_version_is_noticed, setup, teardown),
+             cmocka_unit_test_setup_teardown(a_step_is_done_if_it_is_not_current_or_forced, setup, teardown),
+             cmocka_unit_test_setup_teardown(what_inputs_were_made_from_is_looked_at_when_asked, setup, teardown),
+             cmocka_unit_test_setup_teardown(an_option_within_an_option_is_named, setup, teardown),
+             cmocka_unit_test_setup_teardown(what_something_else_keeps_of_a_step_is_compared_as_run_json, setup,
+                                             teardown),
+             cmocka_unit_test_setup_teardown(what_is_forgotten_was_not_made, setup, teardown),
+             cmocka_unit_test_setup_teardown(inputs_that_a_document_elsewhere_keeps_are_looked_at_deep, setup,
+                                             teardown),
+             cmocka_unit_test_setup_teardown(steps_made_from_each_other_end, setup, teardown),
+             cmocka_unit_test_setup_teardown(an_input_that_was_not_there_may_stay_away, setup, teardown),
+             cmocka_unit_test_setup_teardown(recording_again_takes_new_hashes, setup, teardown),
+             cmocka_unit_test_setup_teardown(a_second_process_is_refused_with_the_first_ones_id, setup, teardown),
+             cmocka_unit_test_setup_teardown(only_files_of_the_run_are_read, setup, teardown),
+             cmocka_unit_test_setup_teardown(steps_that_name_each_other_are_compared_once, setup, teardown),
+             cmocka_unit_test(what_is_no_run_directory_is_refused),
+             cmocka_unit_test(a_folder_that_does_not_say_it_is_a_run_is_left_alone),
+             cmocka_unit_test_setup_teardown(a_run_is_known_by_its_record_or_its_lock, setup, teardown),
+             cmocka_unit_test(a_run_that_is_read_only_is_told_of_and_can_be_read),
+             cmocka_unit_test_setup_teardown(files_are_found_by_pattern, setup, teardown),
+             cmocka_unit_test_setup_teardown(counts_are_kept, setup, teardown),
+             cmocka_unit_test_setup_teardown(what_the_user_asked_is_kept_for_the_next_time, setup, teardown))

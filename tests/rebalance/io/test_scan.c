@@ -1,11 +1,7 @@
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
@@ -112,7 +108,6 @@ static void bad_images_are_rows_and_good_ones_are_described(void **state)
 	struct ek_jsonl rows;
 	cJSON *row, *counts;
 
-	(void)state;
 	o.datasets = &root;
 	o.dataset_count = 1;
 	assert_ok(scan(run, &o, &counts));
@@ -173,7 +168,6 @@ static void the_header_check_takes_what_only_a_decoder_finds(void **state)
 	const char *root = hostile_folder();
 	cJSON *counts;
 
-	(void)state;
 	o.datasets = &root;
 	o.dataset_count = 1;
 	o.check = EK_SCAN_HEADER;
@@ -196,7 +190,6 @@ static void rows_do_not_depend_on_threads(void **state)
 	char name[64];
 	cJSON *counts;
 
-	(void)state;
 	for (int i = 0; i < 2000; i++) {
 		(void)snprintf(name, sizeof name, "c%d/%d.jpg", i % 7, i);
 		if (i % 50 == 0)
@@ -240,7 +233,6 @@ static void attributes_become_members_and_never_hide_ours(void **state)
 	struct ek_jsonl rows;
 	cJSON *row, *counts;
 
-	(void)state;
 	put_image(root, "1.jpg", "one-pixel.jpg", SIZE_MAX);
 	ek_write_file(table, csv, sizeof csv - 1);
 	o.datasets = &root;
@@ -272,7 +264,6 @@ static void held_out_images_are_chosen_by_content(void **state)
 	char name[64];
 	uint64_t held = 0;
 
-	(void)state;
 	/* Bytes behind the end of a JPEG change its hash only; each content twice. */
 	for (int i = 0; i < 1000; i++) {
 		(void)snprintf(name, sizeof name, "%04d.jpg", i);
@@ -313,7 +304,6 @@ static void nothing_to_scan_is_told_and_changes_nothing(void **state)
 	struct ek_buffer before, after;
 	cJSON *counts;
 
-	(void)state;
 	put_image(good, "1.jpg", "one-pixel.jpg", SIZE_MAX);
 	put(bad, "1.jpg", "", 0);
 	put(bad, "2.jpg", "x", 1);
@@ -349,7 +339,6 @@ static void embeddings_alone_leave_no_list_of_images(void **state)
 	const float rows[6] = { 1, 2, 3, 4, 5, 6 };
 	cJSON *counts;
 
-	(void)state;
 	put_image(folder, "1.jpg", "one-pixel.jpg", SIZE_MAX);
 	o.datasets = &folder;
 	o.dataset_count = 1;
@@ -393,7 +382,6 @@ static void what_cannot_be_read_is_told_apart_from_what_is_damaged(void **state)
 	struct ek_buffer rejected;
 	cJSON *counts;
 
-	(void)state;
 	put_image(root, "a/1.jpg", "one-pixel.jpg", SIZE_MAX);
 	put(root, "a/3.jpg", "bad", 3);
 	/* To read at its beginning is an error of input and output, though it opens. */
@@ -428,7 +416,6 @@ static void a_folder_that_could_not_be_read_is_tried_again(void **state)
 	const char *root = ek_scratch(), *run = ek_scratch(), *locked = ek_join(root, "locked");
 	cJSON *counts;
 
-	(void)state;
 	put_image(root, "a/1.jpg", "one-pixel.jpg", SIZE_MAX);
 	put_image(root, "locked/2.jpg", "one-pixel.jpg", SIZE_MAX);
 	assert_int_equal(chmod(root, 0755) | chmod(run, 0777) | chmod(locked, 0700), 0);
@@ -457,8 +444,6 @@ static void starve(void *context, enum ek_log_level level, const char *text)
 {
 	const struct rlimit none = { 3, most_descriptors.rlim_max };
 
-	(void)context;
-	(void)text;
 	if (level == EK_LOG_WARNING)
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 }
@@ -472,7 +457,6 @@ static void want_of_descriptors_rejects_nothing(void **state)
 	char name[16];
 	int rc;
 
-	(void)state;
 	/* A row too many is warned of when the folder is left: after the outputs are open, before the images are. */
 	put(root, "a/metadata.csv", "file_name,x\n1.jpg,1\n2.jpg,2\n", 28);
 	put_image(root, "a/1.jpg", "one-pixel.jpg", SIZE_MAX);
@@ -501,7 +485,6 @@ static void patterns_belong_to_the_step(void **state)
 	const char *root = ek_scratch(), *run = ek_scratch();
 	cJSON *counts;
 
-	(void)state;
 	put_image(root, "a/1.jpg", "one-pixel.jpg", SIZE_MAX);
 	put_image(root, "a/2.png", "one-pixel.png", SIZE_MAX);
 	put_image(root, ".hidden/3.png", "one-pixel.png", SIZE_MAX);
@@ -528,7 +511,6 @@ static void the_step_is_current_until_the_data_change(void **state)
 	const char *root = ek_scratch(), *run_path = ek_scratch();
 	cJSON *counts;
 
-	(void)state;
 	/* Of everything that a walk may meet, the scan has seen what a look sees. */
 	put_image(root, "a/1.jpg", "one-pixel.jpg", SIZE_MAX);
 	put_image(root, "a/cut.jpg", "one-pixel.jpg", 20);
@@ -556,22 +538,14 @@ static void the_step_is_current_until_the_data_change(void **state)
 	assert_false(is_current(run_path, &o));
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bad_images_are_rows_and_good_ones_are_described),
-		cmocka_unit_test(the_header_check_takes_what_only_a_decoder_finds),
-		cmocka_unit_test(rows_do_not_depend_on_threads),
-		cmocka_unit_test(attributes_become_members_and_never_hide_ours),
-		cmocka_unit_test(held_out_images_are_chosen_by_content),
-		cmocka_unit_test(nothing_to_scan_is_told_and_changes_nothing),
-		cmocka_unit_test(embeddings_alone_leave_no_list_of_images),
-		cmocka_unit_test(what_cannot_be_read_is_told_apart_from_what_is_damaged),
-		cmocka_unit_test(a_folder_that_could_not_be_read_is_tried_again),
-		cmocka_unit_test(want_of_descriptors_rejects_nothing),
-		cmocka_unit_test(patterns_belong_to_the_step),
-		cmocka_unit_test(the_step_is_current_until_the_data_change),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(bad_images_are_rows_and_good_ones_are_described),
+             cmocka_unit_test(the_header_check_takes_what_only_a_decoder_finds),
+             cmocka_unit_test(rows_do_not_depend_on_threads),
+             cmocka_unit_test(attributes_become_members_and_never_hide_ours),
+             cmocka_unit_test(held_out_images_are_chosen_by_content),
+             cmocka_unit_test(nothing_to_scan_is_told_and_changes_nothing),
+             cmocka_unit_test(embeddings_alone_leave_no_list_of_images),
+             cmocka_unit_test(what_cannot_be_read_is_told_apart_from_what_is_damaged),
+             cmocka_unit_test(a_folder_that_could_not_be_read_is_tried_again),
+             cmocka_unit_test(want_of_descriptors_rejects_nothing), cmocka_unit_test(patterns_belong_to_the_step),
+             cmocka_unit_test(the_step_is_current_until_the_data_change))

@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/io/table.h"
 
 static const char *text_file(const char *name, const char *text)
@@ -51,7 +48,6 @@ static void rows_are_found_by_name(void **state)
 	uint64_t unused, line;
 	char *name;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		assert_ok(ek_attributes_open(&attributes, text_file(cases[i].name, cases[i].text), NULL));
 		assert_int_equal(ek_attributes_rows(attributes), 2);
@@ -74,7 +70,6 @@ static void celebas_list_is_read(void **state)
 {
 	struct ek_attributes *attributes;
 
-	(void)state;
 	assert_ok(ek_attributes_open(&attributes,
 	                             text_file("list_attr_celeba.txt",
 	                                       "2\r\n5_o_Clock_Shadow Male \r\n000001.jpg -1  1\r\n"
@@ -110,7 +105,6 @@ static void tables_of_other_programs_are_read(void **state)
 	};
 	struct ek_attributes *attributes;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		assert_ok(ek_attributes_open(&attributes, text_file(cases[i].name, cases[i].text), cases[i].key));
 		check_find(attributes, cases[i].file, cases[i].want);
@@ -130,7 +124,6 @@ static void rows_are_found_by_the_last_part_of_names(void **state)
 	uint64_t unused, line;
 	char *name;
 
-	(void)state;
 	assert_ok(ek_attributes_open(&attributes,
 	                             text_file("parts.csv", "image_id,x\n1.jpg,1\n2,2\n3.jpg,3\nc/4.jpg,4\n4.jpg,5\n"
 	                                                    "y/5.jpg,6\nz/5.jpg,7\n"),
@@ -157,7 +150,6 @@ static void many_rows_are_found_in_any_order(void **state)
 	struct ek_attributes *attributes;
 	char name[32], want[32];
 
-	(void)state;
 	assert_ok(ek_buffer_text(&text, "file_name,x\n"));
 	for (int i = 0; i < 50000; i++)
 		assert_ok(ek_buffer_printf(&text, "f%d.jpg,%d\n", i, i));
@@ -198,7 +190,6 @@ static void faults_name_file_and_line(void **state)
 	};
 	struct ek_attributes *attributes;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		assert_fails(ek_attributes_open(&attributes, text_file(cases[i].name, cases[i].text), NULL), EK_EDATA,
 		             cases[i].message);
@@ -209,7 +200,6 @@ static void merging_replaces_members(void **state)
 	cJSON *into = cJSON_Parse("{\"a\":1,\"b\":2}"), *from = cJSON_Parse("{\"b\":3,\"c\":4}");
 	char *text;
 
-	(void)state;
 	assert_ok(ek_merge_attributes(&into, from));
 	text = cJSON_PrintUnformatted(into);
 	assert_string_equal(text, "{\"a\":1,\"b\":3,\"c\":4}");
@@ -217,17 +207,8 @@ static void merging_replaces_members(void **state)
 	cJSON_Delete(into);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rows_are_found_by_name),
-		cmocka_unit_test(celebas_list_is_read),
-		cmocka_unit_test(tables_of_other_programs_are_read),
-		cmocka_unit_test(rows_are_found_by_the_last_part_of_names),
-		cmocka_unit_test(many_rows_are_found_in_any_order),
-		cmocka_unit_test(faults_name_file_and_line),
-		cmocka_unit_test(merging_replaces_members),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(rows_are_found_by_name), cmocka_unit_test(celebas_list_is_read),
+             cmocka_unit_test(tables_of_other_programs_are_read),
+             cmocka_unit_test(rows_are_found_by_the_last_part_of_names),
+             cmocka_unit_test(many_rows_are_found_in_any_order), cmocka_unit_test(faults_name_file_and_line),
+             cmocka_unit_test(merging_replaces_members))

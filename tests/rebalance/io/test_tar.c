@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
@@ -13,8 +10,6 @@ static int warnings;
 
 static void count_warning(void *context, enum ek_log_level level, const char *text)
 {
-	(void)context;
-	(void)text;
 	warnings += level == EK_LOG_WARNING;
 }
 
@@ -86,7 +81,6 @@ static void members_are_where_tarfile_finds_them(void **state)
 	const char *folder = ek_scratch();
 	const cJSON *kind;
 
-	(void)state;
 	warnings = 0;
 	cJSON_ArrayForEach(kind, cJSON_GetObjectItem(golden, "tars"))
 	{
@@ -151,7 +145,6 @@ static void what_lies_before_a_cut_is_kept_and_the_cut_is_told(void **state)
 	const size_t end = end_of_members(&tar);
 	int last = 0;
 
-	(void)state;
 	for (size_t size = 0; size <= end; size += 256) {
 		int damaged, rc, whole;
 
@@ -177,7 +170,6 @@ static void a_cut_gzip_keeps_what_came_before(void **state)
 	struct ek_buffer packed = { 0 };
 	int most = 0;
 
-	(void)state;
 	assert_ok(ek_file_read(&packed, "tests/golden/tar-pax.tar.gz", 1 << 20));
 	for (size_t size = 20; size < packed.size; size += 16) {
 		int damaged, rc, whole;
@@ -197,7 +189,6 @@ static void what_is_not_a_tar_is_refused(void **state)
 	struct ek_tar *tar;
 	int damaged, rc;
 
-	(void)state;
 	ek_write_file(path, "", 0);
 	(void)whole_members(path, &damaged, &rc);
 	assert_fails(rc, EK_EDATA, "x.tar: not a readable tar");

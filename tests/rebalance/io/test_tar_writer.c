@@ -1,7 +1,6 @@
 #include "tests/support/support.h"
 
 #include <signal.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -38,7 +37,6 @@ static void what_is_written_is_read_and_depends_on_nothing_else(void **state)
 	struct stat status;
 	char *data;
 
-	(void)state;
 	assert_ok(ek_alloc(&data, sizes[COUNT - 1] + COUNT, 1));
 	for (size_t i = 0; i < sizes[COUNT - 1] + COUNT; i++)
 		data[i] = (char)(i * 2654435761u >> 13);
@@ -79,7 +77,6 @@ static void a_full_disk_is_told(void **state)
 	struct rlimit was, small;
 	int rc;
 
-	(void)state;
 	assert_ok(ek_tar_writer_open(&w, ek_join(ek_scratch(), "a.tar")));
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
 	small = (struct rlimit){ .rlim_cur = 1 << 20, .rlim_max = was.rlim_max };
@@ -93,12 +90,5 @@ static void a_full_disk_is_told(void **state)
 	ek_tar_writer_free(w);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_written_is_read_and_depends_on_nothing_else),
-		cmocka_unit_test(a_full_disk_is_told),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(what_is_written_is_read_and_depends_on_nothing_else),
+             cmocka_unit_test(a_full_disk_is_told))

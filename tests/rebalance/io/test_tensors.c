@@ -1,10 +1,6 @@
 /* Weight files against what torch and the safetensors package wrote, and hostile ones. */
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/io/safetensors.h"
 #include "rebalance/io/tensors.h"
 
@@ -102,7 +98,6 @@ static void test_files_of_torch(void **state)
 	const cJSON *expected, *tensor;
 	int files = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(expected, member(golden, "files"))
 	{
 		struct ek_tensor_file file;
@@ -126,7 +121,6 @@ static void test_refused(void **state)
 	const cJSON *item;
 	int files = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(item, member(golden, "refused"))
 	{
 		struct ek_tensor_file file;
@@ -150,7 +144,6 @@ static void test_formats(void **state)
 	char tar[1024] = "sys_info";
 	struct ek_tensor_file file;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		assert_ok(ek_tensor_file_open(&file, golden_file(cases[i].name)));
 		assert_int_equal(file.format, cases[i].format);
@@ -172,7 +165,6 @@ static void test_get(void **state)
 	const struct ek_tensor *t;
 	struct ek_tensor_file file;
 
-	(void)state;
 	assert_ok(ek_tensor_file_open(&file, golden_file("types.safetensors")));
 	assert_ok(ek_tensor_get(&t, &file, "matrix", 3, shape));
 	assert_string_equal(t->name, "matrix");
@@ -200,7 +192,6 @@ static void check_truncated(const char *name)
 
 static void test_truncated(void **state)
 {
-	(void)state;
 	check_truncated("views-zip.pt");
 	check_truncated("checkpoint-stream.pt");
 	check_truncated("types.safetensors");
@@ -263,7 +254,6 @@ static void test_safetensors_headers(void **state)
 		{ "{\"a\":", 0, EK_EDATA, "not JSON" },
 	};
 #undef T
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		check_header(cases[i].header, cases[i].data, cases[i].code, cases[i].message);
 }
@@ -274,7 +264,6 @@ static void test_header_like_a_pickle(void **state)
 	static const int lengths[] = { 0x80, 0x280, 0x380, 0x480, 0x580 };
 	char header[0x581];
 
-	(void)state;
 	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
 		(void)snprintf(header, sizeof header, "%-*s", lengths[i],
 		               "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}");
@@ -288,7 +277,6 @@ static void test_header_size(void **state)
 	char bytes[16] = "\xff\xff\xff\xff\xff\xff\xff\xff{";
 	struct ek_tensor_file file;
 
-	(void)state;
 	ek_write_file(path, bytes, sizeof bytes);
 	assert_fails(ek_tensor_file_open(&file, path), EK_EDATA, "a header of 18446744073709551615 bytes");
 }
@@ -307,7 +295,6 @@ static void test_writer(void **state)
 	float back[6];
 	cJSON *metadata = cJSON_CreateObject();
 
-	(void)state;
 	assert_ok(ek_json_add_string(metadata, "format", "pt"));
 	assert_ok(ek_safetensors_writer_open(&w, path, specs, 4, metadata));
 	assert_ok(ek_safetensors_writer_append(w, matrix, 10));
@@ -350,7 +337,6 @@ static void test_wrapped_names(void **state)
 		{ "module..a", ".a" },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		const struct ek_tensor_spec spec = { names[i][0], EK_F32, 1, { 1 } };
 		const char *path = ek_join(folder, "wrapped.safetensors");

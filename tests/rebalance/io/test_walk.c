@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "rebalance/io/names.h"
@@ -50,7 +47,6 @@ static void a_folder_is_not_passed_over_for_want_of_temporary_space(void **state
 	const int count = fill(folder);
 	int files, unreadable;
 
-	(void)state;
 	assert_ok(walk_all(folder, &files, &unreadable));
 	assert_int_equal(files, count);
 	assert_int_equal(setenv("TMPDIR", ek_join(folder, "none"), 1), 0);
@@ -58,11 +54,4 @@ static void a_folder_is_not_passed_over_for_want_of_temporary_space(void **state
 	assert_int_equal(unreadable, 0);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_folder_is_not_passed_over_for_want_of_temporary_space),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_folder_is_not_passed_over_for_want_of_temporary_space))

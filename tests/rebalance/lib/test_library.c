@@ -1,7 +1,5 @@
 #include "tests/support/support.h"
 
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/evenkeel.h"
 #include "rebalance/io/npy.h"
@@ -44,7 +42,6 @@ static void arrays_come_by_pointer(void **state)
 	const double *weights;
 	uint64_t count;
 
-	(void)state;
 	assert_string_equal(evenkeel_version(), "0.1.0");
 	assert_ok(evenkeel_open(&run, make_run()));
 	assert_ok(evenkeel_array(run, "clusters/assignment.npy", &array));
@@ -67,7 +64,6 @@ static void one_by_one_and_in_bulk_are_the_same(void **state)
 	struct evenkeel_sampler *sampler;
 	int64_t ids[4], twos = 0;
 
-	(void)state;
 	assert_ok(evenkeel_open(&run, make_run()));
 	assert_ok(evenkeel_sampler_open(&sampler, run, "weights/even", 5));
 	assert_true(evenkeel_sampler_length(sampler) == 4);
@@ -100,7 +96,6 @@ static void what_is_not_there_is_told(void **state)
 	const double *weights;
 	uint64_t count;
 
-	(void)state;
 	assert_fails(evenkeel_open(&run, "/none"), EVENKEEL_EIO, "/none");
 	assert_null(run);
 	assert_fails(evenkeel_open(&run, ek_scratch()), EVENKEEL_EUSAGE, "is not a run directory");
@@ -116,13 +111,5 @@ static void what_is_not_there_is_told(void **state)
 	evenkeel_close(run);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(arrays_come_by_pointer),
-		cmocka_unit_test(one_by_one_and_in_bulk_are_the_same),
-		cmocka_unit_test(what_is_not_there_is_told),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(arrays_come_by_pointer), cmocka_unit_test(one_by_one_and_in_bulk_are_the_same),
+             cmocka_unit_test(what_is_not_there_is_told))

@@ -1,9 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/io/image.h"
@@ -70,7 +66,6 @@ static void a_stopped_step_goes_on(void **state)
 	struct ek_make_components o = { .views = 3, .seed = 5, .keep_every_block = 1 };
 	struct ek_run *whole, *stopped;
 
-	(void)state;
 	for (int i = 0; i < IMAGES; i++)
 		write_image(folder, i);
 	whole = embedded(folder, &e[0]);
@@ -106,7 +101,6 @@ static void other_views_are_summed_anew(void **state)
 	struct ek_make_components o = { .views = 2, .seed = 5, .keep_every_block = 1 };
 	struct ek_run *run;
 
-	(void)state;
 	for (int i = 0; i < IMAGES; i++)
 		write_image(folder, i);
 	run = embedded(folder, &e);
@@ -121,12 +115,4 @@ static void other_views_are_summed_anew(void **state)
 	ek_run_close(run);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_stopped_step_goes_on),
-		cmocka_unit_test(other_views_are_summed_anew),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_stopped_step_goes_on), cmocka_unit_test(other_views_are_summed_anew))

@@ -1,8 +1,4 @@
 /* A data set of 60 small images in three groups, and all that is done with it, in order. */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "analysis/embed/encoder.h"
@@ -67,7 +63,6 @@ static int set_up(void **state)
 {
 	int encoder = 0;
 
-	(void)state;
 	images = strdup(ek_scratch());
 	path = strdup(ek_join(ek_scratch(), "run"));
 	for (uint64_t i = 0; i < IMAGES; i++)
@@ -90,7 +85,6 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	ek_steps_options_release(&steps);
 	ek_run_close(run);
 	free((char *)(uintptr_t)images);
@@ -180,7 +174,6 @@ static void an_audit_is_made_once(void **state)
 	struct ek_run *other;
 	struct stat before;
 
-	(void)state;
 	assert_ok(ek_run_open(&other, ek_join(ek_scratch(), "empty"), EK_RUN_CREATE));
 	ek_steps_options_init(&later);
 	assert_fails(ek_steps_run(other, &later, audit, 0), EK_EUSAGE, "has no images yet");
@@ -211,7 +204,6 @@ static void the_last_step_is_forced(void **state)
 	const struct stat features = file_of("embeddings.npy"), list = file_of("images.jsonl");
 	struct stat clusters = file_of("clusters/assignment.npy"), made;
 
-	(void)state;
 	steps.force = 1;
 	assert_ok(ek_steps_run(run, &steps, embed, 1));
 	assert_true(was_made_anew(&features, "embeddings.npy"));
@@ -229,7 +221,6 @@ static void a_pruned_subset(void **state)
 	struct ek_do_prune_options o = EK_DO_PRUNE_DEFAULT;
 	int made;
 
-	(void)state;
 	assert_fails(ek_do_prune(&made, run, NULL, &o), EK_EUSAGE, "needs a method");
 	o.plan.method = "furthest";
 	o.plan.name = "half";
@@ -250,7 +241,6 @@ static void a_balanced_subset(void **state)
 	struct ek_do_balance_options o = EK_DO_BALANCE_DEFAULT;
 	int made;
 
-	(void)state;
 	o.plan.name = "even";
 	assert_fails(ek_do_balance(&made, run, NULL, &o), EK_EUSAGE, "to what?");
 	o.to = "smallest";
@@ -270,7 +260,6 @@ static void weights_and_an_epoch_by_them(void **state)
 	struct ek_drawn drawn;
 	struct stat before;
 
-	(void)state;
 	assert_fails(ek_do_weights(run, NULL, &o), EK_EUSAGE, "inverted");
 	o.plan.scheme = "inverse";
 	assert_ok(ek_do_weights(run, NULL, &o));
@@ -300,7 +289,6 @@ static void an_export(void **state)
 	struct ek_do_export_options o = EK_DO_EXPORT_DEFAULT;
 	struct ek_export_result result;
 
-	(void)state;
 	o.plan.subset = "even";
 	o.plan.form = EK_EXPORT_TAR;
 	o.plan.output = strdup(ek_join(ek_scratch(), "shards"));
@@ -340,7 +328,6 @@ static void a_generator_goes_on_where_it_was(void **state)
 	struct ek_train_flow_options o = small_flow("straight", 6);
 	struct ek_training_result result;
 
-	(void)state;
 	o.common.slice = 3;
 	assert_fails(ek_do_train_flow(&result, run, &steps, &o), EK_EUSAGE, "multiple");
 	ek_training_result_release(&result);
@@ -392,7 +379,6 @@ static void a_training_that_is_another_is_refused(void **state)
 	struct ek_train_flow_options o = small_flow("twice", 6), other = o;
 	struct ek_training_result result;
 
-	(void)state;
 	other.depth = 3;
 	for (int version = 2; version >= 0; version--) {
 		if (version < 2)
@@ -415,7 +401,6 @@ static void an_autoencoder(void **state)
 	struct ek_training_result result;
 	struct stat before;
 
-	(void)state;
 	o.common.name = "ae";
 	o.common.steps = 3;
 	o.common.batch = 8;
@@ -451,7 +436,6 @@ static void samples_are_completed(void **state)
 	struct ek_generated generated;
 	struct stat before;
 
-	(void)state;
 	o.name = "made";
 	o.model = "nobody";
 	assert_fails(ek_do_generate(&generated, run, &o), EK_EUSAGE, "there is no model nobody");
@@ -494,7 +478,6 @@ static void batches_are_the_devices(void **state)
 	struct ek_generated generated;
 	struct stat before;
 
-	(void)state;
 	o.name = "batches";
 	o.model = "straight";
 	o.classes.count = 20;
@@ -523,7 +506,6 @@ static void an_evaluation_follows_its_samples(void **state)
 	struct stat before, now;
 	const char *name;
 
-	(void)state;
 	o.samples = "nothing";
 	assert_fails(ek_do_evaluate(&name, run, &steps, &o), EK_EUSAGE, "nothing");
 	o.samples = "made";
@@ -633,7 +615,6 @@ static void what_was_not_recorded_is_not_made_again(void **state)
 	struct ek_generated generated;
 	const char *name;
 
-	(void)state;
 	train_ae(3);
 	forget_records();
 	pixels = file_of(file_like("cache/pixels-8-*.npy"));
@@ -668,7 +649,6 @@ static void what_an_autoencoder_made_is_stale_by_it(void **state)
 	const char *elsewhere = strdup(ek_scratch());
 	char latents[300];
 
-	(void)state;
 	train_ae(3);
 	for (int i = 0; i < 2; i++)
 		copy_file(ek_join(path, ek_join("models/ae", files[i])), ek_join(elsewhere, files[i]));
@@ -701,7 +681,6 @@ static void why_results_are_stale_is_told(void **state)
 	struct ek_generated generated;
 	const char *name;
 
-	(void)state;
 	assert_string_equal(stale("model straight"), "");
 	assert_string_equal(stale("samples made"), "");
 	assert_string_equal(stale("evaluation made"), "");
@@ -751,7 +730,6 @@ static void a_point_of_a_sweep(void **state)
 		              .evaluate = { &evaluate, &steps } };
 	struct stat image, evaluation;
 
-	(void)state;
 	generate.steps = 2;
 	evaluate.subsets = 2;
 	ek_run_close(run);                                  /* it opens the run itself */
@@ -792,7 +770,6 @@ static void labels(void **state)
 	struct ek_do_label_options o = EK_DO_LABEL_DEFAULT;
 	struct ek_labelled labelled;
 
-	(void)state;
 	announced = 0;
 	o.summary = 1;
 	assert_fails(ek_do_label(&labelled, run, &o, NULL, NULL), EK_EUSAGE, "is not there");
@@ -824,7 +801,6 @@ static void a_review(void **state)
 	struct ek_reviewed reviewed;
 	struct stat before;
 
-	(void)state;
 	announced = 0;
 	assert_fails(ek_do_review(&reviewed, path, &o, stop_at_once, &announced), EK_EUSAGE,
 	             "a review needs 'samples'");
@@ -855,7 +831,6 @@ static void a_comparison(void **state)
 	struct ek_buffer text = { 0 };
 	cJSON *json;
 
-	(void)state;
 	assert_fails(ek_do_compare(&compared, runs, 0, &o), EK_EUSAGE, "needs a run");
 	ek_compared_runs_release(&compared);
 	assert_fails(ek_do_compare(&compared, runs, 2, &o), EK_EUSAGE, "is named twice");
@@ -883,7 +858,6 @@ static void what_lies_at_a_path(void **state)
 	struct ek_about about;
 	cJSON *json;
 
-	(void)state;
 	ek_steps_options_init(&none);
 	assert_fails(ek_do_info(&about, ek_join(path, "nothing"), &none), EK_EUSAGE, "No such file");
 	ek_about_release(&about);
@@ -920,7 +894,6 @@ static void a_recipe_is_written_and_replayed(void **state)
 		               .seed = &seed,
 		               .strings = &strings };
 
-	(void)state;
 	assert_fails(ek_do_replay(&r), EK_EUSAGE, "there are no options to write");
 	o.keep = "0.5";
 	given = 1;

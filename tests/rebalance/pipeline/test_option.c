@@ -1,7 +1,3 @@
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/error.h"
 #include "rebalance/cli/command.h"
 #include "tests/support/support.h"
@@ -44,7 +40,6 @@ static void every_row_is_bound_to_a_field_of_its_kind(void **state)
 {
 	int rows = 0;
 
-	(void)state;
 	for (const struct ek_command *c = ek_commands; c->name != NULL; c++) {
 		struct ek_option_table tables[EK_MAX_TABLES];
 		struct ek_settings settings;
@@ -100,7 +95,6 @@ static void what_goes_with_another_needs_it(void **state)
 {
 	enum { KIND = 1, OF = 2, SIZE = 4, PLAIN = 8 };
 
-	(void)state;
 	assert_ok(check((struct together){ .of = "a" }, 0)); /* not given now */
 	assert_int_equal(check((struct together){ .of = "a" }, OF), EK_EUSAGE);
 	assert_string_equal(ek_error_message(), "'of' goes with 'kind'");

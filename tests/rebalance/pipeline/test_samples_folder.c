@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/pipeline/samples.h"
 #include "rebalance/pipeline/samples_folder.h"
@@ -145,14 +142,7 @@ static void a_set_that_is_not_recorded_is_known_by_what_it_says(void **state)
 	assert_int_equal(make(f, 6), 3);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_stopped_set_is_gone_on_with_by_the_same_command, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_stopped_set_of_a_model_that_changed_is_begun_anew, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_set_of_a_model_that_changed_is_made_anew, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_set_that_is_not_recorded_is_known_by_what_it_says, setup, teardown),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test_setup_teardown(a_stopped_set_is_gone_on_with_by_the_same_command, setup, teardown),
+             cmocka_unit_test_setup_teardown(a_stopped_set_of_a_model_that_changed_is_begun_anew, setup, teardown),
+             cmocka_unit_test_setup_teardown(a_set_of_a_model_that_changed_is_made_anew, setup, teardown),
+             cmocka_unit_test_setup_teardown(a_set_that_is_not_recorded_is_known_by_what_it_says, setup, teardown))

@@ -1,11 +1,6 @@
 /* Scores of a run, without a command line: what they are, what is kept apart, what is stale, what is refused. */
 #include "tests/support/support.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/io/npy.h"
 #include "rebalance/pipeline/outside.h"
@@ -25,7 +20,6 @@ static int set_up(void **state)
 	float x[N * D], distance[N];
 	int32_t cluster[N];
 
-	(void)state;
 	path = strdup(ek_join(ek_scratch(), "run"));
 	assert_ok(ek_make_directories(ek_join(path, "clusters")));
 	assert_ok(ek_make_directories(ek_join(path, "scores")));
@@ -54,7 +48,6 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	ek_run_close(run);
 	free((char *)(uintptr_t)path);
 	return 0;
@@ -87,7 +80,6 @@ static void what_is_broken_is_kept_apart_and_the_rest_scored(void **state)
 	cJSON *json = NULL;
 	int made;
 
-	(void)state;
 	for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
 		const float *s;
 
@@ -114,7 +106,6 @@ static void a_wrong_label_is_found_and_unlabelled_images_are_not_judged(void **s
 	const float *s;
 	int made;
 
-	(void)state;
 	assert_ok(score(&made, "label-errors", "labels", NULL, ek_join(path, "labels.csv")));
 	assert_ok(ek_file_read(&text, ek_join(path, "scores/labels.csv"), 1 << 20));
 	assert_non_null(strstr(text.data, "id,label,suggested,probability,probability_of_label,quality\n40,c,b,"));
@@ -167,7 +158,6 @@ static void plans_keep_the_ends_and_the_middle_of_each_class(void **state)
 	uint64_t counts[3];
 	int made;
 
-	(void)state;
 	o.plan.method = "score:probe-margin";
 	o.plan.name = "p";
 	o.plan.by = "cluster";
@@ -198,7 +188,6 @@ static void scores_follow_labels_and_embeddings(void **state)
 	const char *reason;
 	int made, unchanged;
 
-	(void)state;
 	ek_write_file(table, other, sizeof other - 3);
 	assert_ok(score(&made, "probe-el2n", "few", NULL, table));
 	assert_true(made);
@@ -227,7 +216,6 @@ static void what_makes_no_sense_is_refused(void **state)
 	float row[N * D] = { 0 };
 	int made;
 
-	(void)state;
 	assert_fails(score(&made, "probe-amu", "x", NULL, NULL), EK_EUSAGE, "not one of distance, probe-el2n");
 	assert_fails(score(&made, "probe-aum", "../x", NULL, NULL), EK_EUSAGE, "../x");
 	assert_fails(score(&made, "probe-aum", "x.error", NULL, NULL), EK_EUSAGE, "errors of x");

@@ -1,7 +1,4 @@
 /* What is listed in several places is the same everywhere: measures, and methods of plans. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "analysis/quality/fairness.h"
 #include "rebalance/base/file.h"
@@ -33,7 +30,6 @@ static void the_document_lists_every_measure(void **state)
 {
 	char *text = read_document("docs/files.md"), *part = strstr(text, "\n## evaluations/NAME.json"), *end;
 
-	(void)state;
 	assert_non_null(part);
 	end = strstr(part + 1, "\n## ");
 	*(end != NULL ? end : part + strlen(part)) = 0;
@@ -53,7 +49,6 @@ static void the_document_lists_every_measure(void **state)
 
 static void measures_are_named_once(void **state)
 {
-	(void)state;
 	for (int m = 0; m < EK_CMP_MEASURES; m++) {
 		const struct ek_comparison_measure *a = &ek_comparison_measures[m];
 		int found = a->expected == NULL;
@@ -89,7 +84,6 @@ static void methods_are_known_everywhere(void **state)
 	struct ek_buffer help[3] = { { 0 } };
 	char *document = read_document("docs/balancing.md");
 
-	(void)state;
 	for (int i = 0; i < 3; i++)
 		assert_ok(ek_command_help(&help[i], ek_find_command(commands[i]), 100));
 	for (const struct ek_prune_method *m = ek_prune_methods; m->name != NULL; m++)
@@ -105,13 +99,5 @@ static void methods_are_known_everywhere(void **state)
 	free(document);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_document_lists_every_measure),
-		cmocka_unit_test(measures_are_named_once),
-		cmocka_unit_test(methods_are_known_everywhere),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(the_document_lists_every_measure), cmocka_unit_test(measures_are_named_once),
+             cmocka_unit_test(methods_are_known_everywhere))

@@ -1,6 +1,4 @@
 /* Groups that words describe: their file, the scale that labels choose, probabilities. */
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
@@ -32,7 +30,6 @@ static void a_file_names_groups_and_prompts(void **state)
 	};
 	struct ek_group_words w;
 
-	(void)state;
 	assert_ok(ek_group_words_load(&w, write_words("\xef\xbb\xbf# pets\n\n"
 	                                              "dog: a photo of a {};; a {}, asleep ;\r\n"
 	                                              " # not this\n"
@@ -59,7 +56,6 @@ static void too_many_groups_are_refused(void **state)
 	struct ek_buffer text = { 0 };
 	struct ek_group_words w;
 
-	(void)state;
 	for (int i = 0; i < EK_GROUP_WORDS_MOST; i++)
 		assert_ok(ek_buffer_printf(&text, "g%d\n", i));
 	assert_ok(ek_buffer_text(&text, "none of these\n"));
@@ -127,7 +123,6 @@ static void labels_choose_the_scale(void **state)
 	struct ek_rows all;
 	double q[GROUPS], information = 0;
 
-	(void)state;
 	make(&probe, x, 100);
 	for (uint32_t i = 0; i < IMAGES; i++) {
 		double u = ek_random_double(5, 6, i);
@@ -160,7 +155,6 @@ static void probabilities_are_a_softmax_of_cosines(void **state)
 	double q[GROUPS];
 	int none = 0;
 
-	(void)state;
 	make(&probe, x, 20);
 	array = ek_rows_memory(x, IMAGES, D);
 	assert_ok(ek_rows_of(&all, &array, 0));
@@ -207,7 +201,6 @@ static void the_classifier_tells_the_same(void **state)
 	struct ek_npy array;
 	struct ek_rows all;
 
-	(void)state;
 	make(&probe, x, 20);
 	array = ek_rows_memory(x, IMAGES, D);
 	assert_ok(ek_rows_of(&all, &array, 0));
@@ -241,7 +234,6 @@ static void the_classifier_tells_the_same(void **state)
 
 static void the_likeliest_is_the_first_or_none(void **state)
 {
-	(void)state;
 	assert_int_equal(ek_groups_likeliest_of((const float[]){ 0.25f, 0.5f, 0.25f }, 3), 1);
 	assert_int_equal(ek_groups_likeliest_of((const float[]){ 0.5f, 0.5f }, 2), 0);
 	assert_int_equal(ek_groups_likeliest_of((const float[]){ 0.25f, 0.25f }, 2), EK_GROUPS_NONE);
@@ -249,16 +241,6 @@ static void the_likeliest_is_the_first_or_none(void **state)
 	assert_int_equal(ek_groups_likeliest_of((const float[]){ 0, 1 }, 2), 1);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_file_names_groups_and_prompts),
-		cmocka_unit_test(too_many_groups_are_refused),
-		cmocka_unit_test(labels_choose_the_scale),
-		cmocka_unit_test(probabilities_are_a_softmax_of_cosines),
-		cmocka_unit_test(the_classifier_tells_the_same),
-		cmocka_unit_test(the_likeliest_is_the_first_or_none),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_file_names_groups_and_prompts), cmocka_unit_test(too_many_groups_are_refused),
+             cmocka_unit_test(labels_choose_the_scale), cmocka_unit_test(probabilities_are_a_softmax_of_cosines),
+             cmocka_unit_test(the_classifier_tells_the_same), cmocka_unit_test(the_likeliest_is_the_first_or_none))

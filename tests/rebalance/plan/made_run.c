@@ -1,8 +1,6 @@
 #include "tests/rebalance/plan/made_run.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/io/npy.h"

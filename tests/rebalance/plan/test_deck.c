@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/random.h"
 #include "rebalance/plan/deck.h"
 
@@ -47,7 +44,6 @@ static void a_rectangle_holds_its_deck_with_at_most_a_row_to_spare(void **state)
 		                          EK_DECK_LARGEST - 1,
 		                          EK_DECK_LARGEST };
 
-	(void)state;
 	for (uint64_t size = 1; size < 5000; size++) {
 		uint32_t high, low;
 
@@ -66,7 +62,6 @@ static void philox_in_bulk_is_philox(void **state)
 {
 	static uint32_t words[4][EK_DECK_BATCH];
 
-	(void)state;
 	for (uint32_t i = 0; i < EK_DECK_BATCH; i++)
 		for (uint32_t w = 0; w < 4; w++)
 			words[w][i] = i * 77 + w * 0x10001;
@@ -86,7 +81,6 @@ static void every_deck_is_a_permutation(void **state)
 {
 	uint64_t cards[EK_DECK_BATCH];
 
-	(void)state;
 	for (uint64_t size = 1; size <= EK_DECK_BATCH; size++)
 		for (uint32_t deck = 0; deck < 20; deck++) {
 			unsigned char seen[EK_DECK_BATCH] = { 0 };
@@ -104,7 +98,6 @@ static void large_decks_are_permutations_too(void **state)
 	static const uint64_t sizes[] = { 1023, 1024, 1025, 65537, 100000 };
 	static struct ek_deck_batch b;
 
-	(void)state;
 	for (size_t n = 0; n < sizeof sizes / sizeof *sizes; n++) {
 		unsigned char *seen = calloc(sizes[n], 1);
 
@@ -129,7 +122,6 @@ static void grouping_does_not_matter(void **state)
 {
 	static struct ek_deck_batch together, alone;
 
-	(void)state;
 	for (size_t i = 0; i < EK_DECK_BATCH; i++)
 		set_card(&together, i, (uint64_t)1 << i % 53, 0, (uint32_t)i);
 	ek_deck_shuffle(&together, EK_DECK_BATCH, key);
@@ -161,7 +153,6 @@ static void small_decks_have_all_permutations_equally_often(void **state)
 	static const size_t factorial[] = { 1, 1, 2, 6, 24, 120, 720 };
 	static uint32_t seen[720];
 
-	(void)state;
 	for (size_t size = 2; size <= 6; size++) {
 		const uint32_t decks = 200000;
 		const double expected = (double)decks / (double)factorial[size];
@@ -187,7 +178,6 @@ static void pairs_of_cards_are_uniform(void **state)
 	static struct ek_deck_batch b;
 	enum { BINS = 7, DECKS = 100000 };
 
-	(void)state;
 	for (size_t n = 0; n < sizeof sizes / sizeof *sizes; n++) {
 		const uint64_t size = sizes[n], seconds[] = { 1, size / 2, size - 1 };
 
@@ -222,17 +212,8 @@ static void pairs_of_cards_are_uniform(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_rectangle_holds_its_deck_with_at_most_a_row_to_spare),
-		cmocka_unit_test(philox_in_bulk_is_philox),
-		cmocka_unit_test(every_deck_is_a_permutation),
-		cmocka_unit_test(large_decks_are_permutations_too),
-		cmocka_unit_test(grouping_does_not_matter),
-		cmocka_unit_test(small_decks_have_all_permutations_equally_often),
-		cmocka_unit_test(pairs_of_cards_are_uniform),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_rectangle_holds_its_deck_with_at_most_a_row_to_spare),
+             cmocka_unit_test(philox_in_bulk_is_philox), cmocka_unit_test(every_deck_is_a_permutation),
+             cmocka_unit_test(large_decks_are_permutations_too), cmocka_unit_test(grouping_does_not_matter),
+             cmocka_unit_test(small_decks_have_all_permutations_equally_often),
+             cmocka_unit_test(pairs_of_cards_are_uniform))

@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/threads.h"
 #include "rebalance/plan/design.h"
 #include "tests/analysis/cluster/groups_input.h"
@@ -35,7 +32,6 @@ static void weights_equal_numpys(void **state)
 	double w[N];
 	float x[N * D];
 
-	(void)state;
 	make_rows(x);
 	for (int threads = 1; threads <= 3; threads += 2) {
 		ek_threads_set(threads);
@@ -56,7 +52,6 @@ static void a_design_spreads_the_weight(void **state)
 	double w[N], few = 0;
 	float x[N];
 
-	(void)state;
 	for (size_t i = 0; i < N; i++)
 		x[i] = i < 50 ? 0 : 1;
 	assert_ok(ek_design_weights(w, x, N, 1, 100));
@@ -72,7 +67,6 @@ static void powers_keep_the_worth(void **state)
 	const cJSON *want = cJSON_GetObjectItemCaseSensitive(golden, "temper");
 	double w[50], same[3] = { 1, 2, 3 };
 
-	(void)state;
 	for (size_t i = 0; i < 50; i++)
 		w[i] = exp(6 * ek_golden_u(900 + i));
 	assert_close(ek_weights_temper(w, 50, 0.7), ek_json_number(want, "power"), 1e-10);
@@ -83,13 +77,5 @@ static void powers_keep_the_worth(void **state)
 	cJSON_Delete(golden);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(weights_equal_numpys),
-		cmocka_unit_test(a_design_spreads_the_weight),
-		cmocka_unit_test(powers_keep_the_worth),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(weights_equal_numpys), cmocka_unit_test(a_design_spreads_the_weight),
+             cmocka_unit_test(powers_keep_the_worth))

@@ -1,9 +1,5 @@
 #include "tests/support/support.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "analysis/cluster/pieces.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
@@ -82,7 +78,6 @@ static void results_do_not_depend_on_threads(void **state)
 	struct data *d = make_data();
 	struct ek_run *run = open_run(d, NULL);
 
-	(void)state;
 	assert_true(2.0 * LARGE * D >= EK_PIECES_WORK);
 	assert_true(2.0 * (N - LARGE) / (K - 1) * D < EK_PIECES_WORK);
 	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
@@ -153,7 +148,6 @@ static void many_images_are_chosen_as_in_the_papers(void **state)
 	struct data *d = make_data();
 	struct ek_run *run = open_run(d, NULL);
 
-	(void)state;
 	for (int k_centre = 0; k_centre < 2; k_centre++) {
 		struct ek_selection got;
 		int want[CHOSEN] = { 0 };
@@ -180,7 +174,6 @@ static void embeddings_are_taken_as_they_were_clustered(void **state)
 	struct ek_run *as_clustered = open_run(d, scaled), *as_is = open_run(d, plain), *by_hand;
 	struct ek_selection a, b, c;
 
-	(void)state;
 	for (size_t i = 0; i < N; i++) {
 		double norm2 = 0;
 
@@ -214,13 +207,6 @@ static void embeddings_are_taken_as_they_were_clustered(void **state)
 	free_data(d);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(results_do_not_depend_on_threads),
-		cmocka_unit_test(many_images_are_chosen_as_in_the_papers),
-		cmocka_unit_test(embeddings_are_taken_as_they_were_clustered),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(results_do_not_depend_on_threads),
+             cmocka_unit_test(many_images_are_chosen_as_in_the_papers),
+             cmocka_unit_test(embeddings_are_taken_as_they_were_clustered))

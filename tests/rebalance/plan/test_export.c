@@ -1,9 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/utf8.h"
@@ -74,7 +70,6 @@ static void odd_names_stay_inside_and_apart(void **state)
 	struct ek_run *run;
 	int64_t ids[ODD];
 
-	(void)state;
 	assert_ok(ek_file_read(&want, "tests/golden/images/one-pixel.png", 1 << 20));
 	assert_ok(ek_tar_writer_open(&w, tar));
 	for (int i = 0; i < ODD; i++) {
@@ -131,7 +126,6 @@ static void classes_of_names_that_look_alike_stay_apart(void **state)
 	int64_t ids[CLASSES];
 	cJSON *row;
 
-	(void)state;
 	o.by = "label";
 	assert_ok(ek_file_read(&png, "tests/golden/images/one-pixel.png", 1 << 20));
 	for (int i = 0; i < CLASSES; i++) {
@@ -184,7 +178,6 @@ static void an_export_with_another_file_is_not_replaced(void **state)
 	struct ek_run *run;
 	int64_t id = 0;
 
-	(void)state;
 	assert_ok(ek_file_read(&png, "tests/golden/images/one-pixel.png", 1 << 20));
 	ek_write_file(ek_join(data, "0.png"), png.data, png.size);
 	run = scanned(data);
@@ -222,7 +215,6 @@ static void bare_pixels_become_png(void **state)
 	struct ek_image image;
 	struct ek_run *run;
 
-	(void)state;
 	ek_write_file(data, idx, sizeof idx - 1);
 	run = scanned(data);
 	put_subset(run, ids, 3);
@@ -260,7 +252,6 @@ static void no_name_leads_outside(void **state)
 	static const char alphabet[] = "//...._a~\n\xc3\xa4\xff\xe2\x82";
 	char name[600];
 
-	(void)state;
 	for (uint64_t round = 0; round < 20000; round++) {
 		const uint64_t size = ek_random_below(1, round, 0, round % 50 == 0 ? sizeof name : 12);
 		struct ek_buffer out = { 0 };
@@ -285,15 +276,7 @@ static void no_name_leads_outside(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(odd_names_stay_inside_and_apart),
-		cmocka_unit_test(classes_of_names_that_look_alike_stay_apart),
-		cmocka_unit_test(an_export_with_another_file_is_not_replaced),
-		cmocka_unit_test(bare_pixels_become_png),
-		cmocka_unit_test(no_name_leads_outside),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(odd_names_stay_inside_and_apart),
+             cmocka_unit_test(classes_of_names_that_look_alike_stay_apart),
+             cmocka_unit_test(an_export_with_another_file_is_not_replaced), cmocka_unit_test(bare_pixels_become_png),
+             cmocka_unit_test(no_name_leads_outside))

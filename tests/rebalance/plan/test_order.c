@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/plan/order.h"
@@ -70,7 +67,6 @@ static void keys_sort_as_the_numbers(void **state)
 	static int64_t whole[N];
 	static int16_t small[N];
 
-	(void)state;
 	/* Doubles that 32 bits cannot tell apart, then such as float32 holds. */
 	for (uint64_t i = 0; i < N; i++)
 		numbers.value[i] = wide[i] = i % 3 == 0 ? 1 + uniform(i) * 1e-12 : uniform(i / 2);
@@ -118,7 +114,6 @@ static void numbers_that_are_none_are_named(void **state)
 	struct ek_npy array = { .type = EK_F64, .dimensions = 1, .shape = { N }, .data = wide };
 	const struct ek_units units = { .n = N, .k = 1, .unit = unit, .sizes = &size, .total = N - 1 };
 
-	(void)state;
 	unit[5] = EK_UNIT_NONE;
 	wide[5] = NAN;
 	narrow[5] = NAN;
@@ -138,12 +133,4 @@ static void numbers_that_are_none_are_named(void **state)
 	ek_threads_set(0);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keys_sort_as_the_numbers),
-		cmocka_unit_test(numbers_that_are_none_are_named),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(keys_sort_as_the_numbers), cmocka_unit_test(numbers_that_are_none_are_named))

@@ -2,9 +2,6 @@
  * more often, and do not spend themselves on the handful. */
 #include "tests/support/support.h"
 
-#include <math.h>
-#include <stdlib.h>
-
 #include "analysis/cluster/found.h"
 #include "rebalance/base/random.h"
 #include "rebalance/plan/design.h"
@@ -74,7 +71,6 @@ static void do_not_drain_the_sampler(void **state)
 {
 	double w[ALL];
 
-	(void)state;
 	for (int together = 0; together < 2; together++)
 		for (double far = 20; far < 300; far *= 5) {
 			float *x = make(far, together);
@@ -96,7 +92,6 @@ static void are_no_group(void **state)
 {
 	static const uint32_t asked[] = { 0, 3 };
 
-	(void)state;
 	for (int together = 0; together < 2; together++)
 		for (size_t a = 0; a < 2; a++) {
 			float *x = make(100, together);
@@ -113,12 +108,4 @@ static void are_no_group(void **state)
 		}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(do_not_drain_the_sampler),
-		cmocka_unit_test(are_no_group),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(do_not_drain_the_sampler), cmocka_unit_test(are_no_group))

@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/io/npy.h"
@@ -122,7 +119,6 @@ static void selections_equal_the_reference(void **state)
 	const cJSON *one, *wanted;
 	int done = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "data"))
 	{
 		struct data d;
@@ -184,7 +180,6 @@ static void more_kept_holds_less_kept(void **state)
 	static const char *const methods[] = { "furthest", "nearest", "random", "random-within" };
 	struct data d;
 
-	(void)state;
 	make_big(&d);
 	for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
 		struct ek_npy less, more;
@@ -207,7 +202,6 @@ static void baselines_have_the_same_size_and_other_images(void **state)
 	uint8_t *decisions[3];
 	struct data d;
 
-	(void)state;
 	make_big(&d);
 	prune(&d, "p", "random", NULL, 0.25, EK_PRUNE_EXACT);
 	for (int s = 0; s < 3; s++) {
@@ -242,7 +236,6 @@ static void results_do_not_depend_on_threads(void **state)
 	static const char *const methods[] = { "furthest", "middle", "random" };
 	static const int threads[] = { 1, 3, 8 };
 
-	(void)state;
 	for (size_t m = 0; m < 3; m++) {
 		struct ek_buffer first = { 0 };
 
@@ -278,7 +271,6 @@ static void repeats_fill_up_to_the_cap(void **state)
 	struct data d;
 	int made;
 
-	(void)state;
 	make_big(&d);
 	assert_ok(ek_balance(&made, d.run, &o, 0));
 	open_array(&keep, &d, "b", "keep.npy", EK_I64, 2400);
@@ -313,7 +305,6 @@ static void what_is_current_is_not_made_again(void **state)
 	struct data d;
 	int made;
 
-	(void)state;
 	make_big(&d);
 	assert_fails(ek_subset_check(d.run, "p"), EK_EDATA, "has no subset yet");
 	assert_ok(ek_prune(&made, d.run, &o, 0));
@@ -373,7 +364,6 @@ static void bad_scores_are_named(void **state)
 	char *path;
 	int made;
 
-	(void)state;
 	make_big(&d);
 	assert_ok(ek_run_file(&path, d.run, "s.npy"));
 	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EUSAGE, "needs either 'scores' FILE.npy or a name");
@@ -410,7 +400,6 @@ static void keeps_are_fractions_or_counts(void **state)
 	};
 	struct ek_keep keep;
 
-	(void)state;
 	assert_ok(ek_keep_parse(&keep, "1"));
 	assert_true(keep.fraction == 1 && keep.count == 0);
 	assert_ok(ek_keep_parse(&keep, "0.25"));
@@ -425,18 +414,8 @@ static void keeps_are_fractions_or_counts(void **state)
 		assert_fails(ek_keep_parse(&keep, bad[i]), EK_EUSAGE, "not a fraction");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(selections_equal_the_reference),
-		cmocka_unit_test(more_kept_holds_less_kept),
-		cmocka_unit_test(baselines_have_the_same_size_and_other_images),
-		cmocka_unit_test(results_do_not_depend_on_threads),
-		cmocka_unit_test(repeats_fill_up_to_the_cap),
-		cmocka_unit_test(what_is_current_is_not_made_again),
-		cmocka_unit_test(bad_scores_are_named),
-		cmocka_unit_test(keeps_are_fractions_or_counts),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(selections_equal_the_reference), cmocka_unit_test(more_kept_holds_less_kept),
+             cmocka_unit_test(baselines_have_the_same_size_and_other_images),
+             cmocka_unit_test(results_do_not_depend_on_threads), cmocka_unit_test(repeats_fill_up_to_the_cap),
+             cmocka_unit_test(what_is_current_is_not_made_again), cmocka_unit_test(bad_scores_are_named),
+             cmocka_unit_test(keeps_are_fractions_or_counts))

@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/random.h"
 #include "rebalance/plan/quota.h"
 
@@ -62,7 +59,6 @@ static void quotas_equal_the_reference(void **state)
 	const cJSON *one;
 	int done = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "quotas"))
 	{
 		uint64_t sizes[MOST], got[MOST], total, shared;
@@ -117,7 +113,6 @@ static void water_filling_equals_brute_force(void **state)
 {
 	const uint64_t stream = ek_random_stream("test");
 
-	(void)state;
 	for (uint64_t c = 0, at = 0; c < 500; c++) {
 		uint64_t sizes[MOST];
 		const size_t k = 1 + ek_random_below(1, stream, at++, MOST);
@@ -134,7 +129,6 @@ static void the_rest_is_drawn_evenly(void **state)
 	static const uint64_t sizes[4] = { 9, 9, 9, 9 };
 	uint64_t more[4] = { 0 }, got[4];
 
-	(void)state;
 	for (uint64_t seed = 0; seed < 4000; seed++) {
 		assert_ok(ek_quota_water_filling(got, sizes, 4, 13, 1, seed));
 		for (int i = 0; i < 4; i++)
@@ -150,7 +144,6 @@ static void huge_counts_do_not_overflow(void **state)
 	static const uint64_t sizes[3] = { (uint64_t)1 << 50, ((uint64_t)1 << 50) + 1, 3 };
 	uint64_t got[3];
 
-	(void)state;
 	assert_ok(ek_quota_proportional(got, sizes, 3, (uint64_t)1 << 50));
 	assert_int_equal(got[0] + got[1] + got[2], (uint64_t)1 << 50);
 	assert_int_equal(got[2], 1); /* just below 1.5 */
@@ -163,7 +156,6 @@ static void smallest_leaves_tiny_units_whole(void **state)
 	static const uint64_t sizes[5] = { 10, 0, 2, 7, 8 }, all[5] = { 2, 0, 2, 2, 2 }, some[5] = { 7, 0, 2, 7, 7 };
 	uint64_t got[5];
 
-	(void)state;
 	assert_ok(ek_quota_smallest(got, sizes, 5, 0));
 	assert_memory_equal(got, all, sizeof all);
 	assert_ok(ek_quota_smallest(got, sizes, 5, 3));
@@ -178,7 +170,6 @@ static void shares_that_cannot_be_met_are_refused(void **state)
 	static const uint64_t thirty[3] = { 30, 700, 0 };
 	uint64_t got[3];
 
-	(void)state;
 	assert_fails(ek_quota_shares(got, shares, cap, 3, 16), EK_EDATA, "hold 15 images");
 	assert_fails(ek_quota_shares(got, none, cap, 3, 1), EK_EDATA, "hold 0 images");
 	assert_ok(ek_quota_shares(got, shares, cap, 3, 15));
@@ -187,16 +178,7 @@ static void shares_that_cannot_be_met_are_refused(void **state)
 	assert_int_equal(ek_quota_largest_total(decimal, thirty, 3), 100);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(quotas_equal_the_reference),
-		cmocka_unit_test(water_filling_equals_brute_force),
-		cmocka_unit_test(the_rest_is_drawn_evenly),
-		cmocka_unit_test(huge_counts_do_not_overflow),
-		cmocka_unit_test(smallest_leaves_tiny_units_whole),
-		cmocka_unit_test(shares_that_cannot_be_met_are_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(quotas_equal_the_reference), cmocka_unit_test(water_filling_equals_brute_force),
+             cmocka_unit_test(the_rest_is_drawn_evenly), cmocka_unit_test(huge_counts_do_not_overflow),
+             cmocka_unit_test(smallest_leaves_tiny_units_whole),
+             cmocka_unit_test(shares_that_cannot_be_met_are_refused))

@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/plan/rank.h"
@@ -106,7 +103,6 @@ static void ranks_equal_a_plain_sort(void **state)
 	static const uint32_t units[] = { 1, 3, 5000 };
 	int done = 0;
 
-	(void)state;
 	for (int form = 0; form < FORMS; form++)
 		for (size_t c = 0; c < 8 * 3; c++) {
 			struct sample s;
@@ -130,7 +126,6 @@ static void ranks_equal_a_plain_sort(void **state)
 /* As large as it takes for several segments and, with radix, both sizes of digits. */
 static void many_images_take_the_same_ranks_on_any_threads(void **state)
 {
-	(void)state;
 	for (int form = 0; form < 4; form++) {
 		struct sample s;
 
@@ -151,17 +146,9 @@ static void too_many_images_are_refused(void **state)
 {
 	const struct ek_units units = { .n = (uint64_t)1 << 32 };
 
-	(void)state;
 	assert_fails(ek_rank(NULL, &units), EK_ENOTSUP, "4294967296 images are more than");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ranks_equal_a_plain_sort),
-		cmocka_unit_test(many_images_take_the_same_ranks_on_any_threads),
-		cmocka_unit_test(too_many_images_are_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(ranks_equal_a_plain_sort),
+             cmocka_unit_test(many_images_take_the_same_ranks_on_any_threads),
+             cmocka_unit_test(too_many_images_are_refused))

@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/random.h"
 #include "rebalance/plan/sampler.h"
 
@@ -58,7 +55,6 @@ static void a_position_is_all_that_matters(void **state)
 	struct ek_sampler *s = make(length, 5), *other = make(length, 5);
 	int64_t *whole = draw(s, 3, 0, 1, length), one;
 
-	(void)state;
 	free(draw(s, 4, 0, 1, length)); /* whatever was asked before */
 	for (size_t w = 0; w < sizeof worlds / sizeof *worlds; w++)
 		for (uint64_t rank = worlds[w]; rank-- > 0;) {
@@ -91,7 +87,6 @@ static void seeds_and_epochs_differ(void **state)
 	int64_t *a = draw(s, 0, 0, 1, length), *b = draw(s, 1, 0, 1, length), *c = draw(t, 0, 0, 1, length);
 	uint64_t same_epoch = 0, same_seed = 0;
 
-	(void)state;
 	for (uint64_t i = 0; i < length; i++) {
 		same_epoch += a[i] == b[i];
 		same_seed += a[i] == c[i];
@@ -149,7 +144,6 @@ static void assert_decks(uint64_t length, uint64_t first_epoch, uint64_t epochs)
 
 static void a_pass_has_each_image_once(void **state)
 {
-	(void)state;
 	assert_decks(IMAGES, 0, 4);               /* two full blocks and a tail */
 	assert_decks(2 * EK_SAMPLER_BLOCK, 0, 3); /* no tail */
 	assert_decks(100, 0, 100);                /* a tail only */
@@ -162,7 +156,6 @@ static void an_epoch_has_the_shares(void **state)
 	const uint64_t length = 25 * EK_SAMPLER_BLOCK + 17;
 	uint32_t *units = malloc(length * sizeof *units);
 
-	(void)state;
 	assert_non_null(units);
 	for (uint64_t seed = 0; seed < 20; seed++) {
 		struct ek_sampler *s = make(length, seed);
@@ -198,7 +191,6 @@ static void positions_are_fair_over_seeds(void **state)
 	static uint32_t single[3][N], pair[3][N][N];
 	double weight[N];
 
-	(void)state;
 	for (int i = 0; i < N; i++)
 		weight[i] = i < 6 ? 0.1 / 6 : i < 9 ? 0.4 / 3 : i < 11 ? 0.125 : 0.25;
 	for (uint64_t seed = 0; seed < SEEDS; seed++) {
@@ -251,7 +243,6 @@ static void successive_units_are_independent(void **state)
 	uint32_t *drawn = malloc(LENGTH * sizeof *drawn);
 	struct ek_sampler *s;
 
-	(void)state;
 	assert_non_null(drawn);
 	assert_ok(ek_sampler_new(&s, &units, LENGTH, 4));
 	assert_ok(ek_sampler_visits(s, 2, 0, 1, LENGTH, drawn, NULL));
@@ -284,7 +275,6 @@ static void many_units_have_their_shares_and_decks(void **state)
 	struct ek_sampler_units units = { .count = MANY, .sizes = many, .shares = of };
 	struct ek_sampler *s;
 
-	(void)state;
 	numbers = malloc(LENGTH * sizeof *numbers);
 	assert_true(many != NULL && visits != NULL && of != NULL && drawn != NULL && numbers != NULL);
 	for (uint64_t k = 0; k < MANY; k++) {
@@ -323,7 +313,6 @@ static void a_subset_is_one_deck(void **state)
 	struct ek_sampler *s;
 	double statistic = 0;
 
-	(void)state;
 	assert_ok(ek_sampler_new(&s, &units, count, 1));
 	for (uint64_t e = 0; e < 60000; e++) {
 		int64_t ids[6];
@@ -355,7 +344,6 @@ static void members_are_ids(void **state)
 	struct ek_sampler *s, *plain;
 	int64_t ids[600], places[600];
 
-	(void)state;
 	assert_ok(ek_sampler_new(&plain, &units, 600, 3));
 	units.members = members;
 	units.members_type = EK_U32;
@@ -381,7 +369,6 @@ static void a_trillion_images_are_no_more_work(void **state)
 	double statistic = 0, drawn = 0;
 	struct ek_sampler *s;
 
-	(void)state;
 	assert_non_null(ids);
 	assert_ok(ek_sampler_new(&s, &units, length, 8));
 	assert_ok(ek_sampler_draw(s, 300, first, 1, COUNT, ids));
@@ -412,7 +399,6 @@ static void bad_input_is_refused(void **state)
 	struct ek_sampler *s;
 	int64_t id;
 
-	(void)state;
 	units.shares = to_empty;
 	assert_fails(ek_sampler_new(&s, &units, 5, 0), EK_EDATA, "unit 1 has a share, 0.5, but no image");
 	assert_null(s);
@@ -436,21 +422,9 @@ static void bad_input_is_refused(void **state)
 	ek_sampler_free(NULL);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_position_is_all_that_matters),
-		cmocka_unit_test(seeds_and_epochs_differ),
-		cmocka_unit_test(a_pass_has_each_image_once),
-		cmocka_unit_test(an_epoch_has_the_shares),
-		cmocka_unit_test(positions_are_fair_over_seeds),
-		cmocka_unit_test(successive_units_are_independent),
-		cmocka_unit_test(many_units_have_their_shares_and_decks),
-		cmocka_unit_test(a_subset_is_one_deck),
-		cmocka_unit_test(members_are_ids),
-		cmocka_unit_test(a_trillion_images_are_no_more_work),
-		cmocka_unit_test(bad_input_is_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_position_is_all_that_matters), cmocka_unit_test(seeds_and_epochs_differ),
+             cmocka_unit_test(a_pass_has_each_image_once), cmocka_unit_test(an_epoch_has_the_shares),
+             cmocka_unit_test(positions_are_fair_over_seeds), cmocka_unit_test(successive_units_are_independent),
+             cmocka_unit_test(many_units_have_their_shares_and_decks), cmocka_unit_test(a_subset_is_one_deck),
+             cmocka_unit_test(members_are_ids), cmocka_unit_test(a_trillion_images_are_no_more_work),
+             cmocka_unit_test(bad_input_is_refused))

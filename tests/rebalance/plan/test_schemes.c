@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/plan/schemes.h"
 #include "tests/rebalance/plan/made_run.h"
 
@@ -37,7 +34,6 @@ static void every_scheme_gives_the_golden_visits(void **state)
 	const cJSON *item;
 	int cases = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(item, cJSON_GetObjectItem(golden, "cases"))
 	{
 		const char *scheme = cJSON_GetObjectItem(item, "scheme")->valuestring;
@@ -80,7 +76,6 @@ static void effective_numbers_give_the_published_shares(void **state)
 	};
 	uint64_t sizes[] = { 1000, 100, 10 };
 
-	(void)state;
 	for (size_t c = 0; c < 4; c++) {
 		double visits[3];
 
@@ -105,7 +100,6 @@ static void reweighing_is_that_of_aif360(void **state)
 	struct ek_run *run;
 	char *by, *row;
 
-	(void)state;
 	for (size_t i = 0; i < n; i++) {
 		assert_ok(ek_format(&row, ", \"gender\": \"g%.0f\", \"kind\": \"l%.0f\"", gender[i], label[i]));
 		rows[i] = row;
@@ -144,7 +138,6 @@ static void a_target_file_gives_its_shares(void **state)
 	double visits[4];
 	char *text;
 
-	(void)state;
 	make_units(&units, sizes, 4);
 	ek_write_file(path, csv, sizeof csv - 1);
 	assert_ok(ek_format(&text, "target=%s", path));
@@ -186,7 +179,6 @@ static void bad_schemes_are_refused(void **state)
 	struct ek_scheme scheme;
 	char *by;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		assert_fails(ek_scheme_parse(&scheme, cases[i].text), EK_EUSAGE, cases[i].message);
 	assert_ok(ek_scheme_parse(&scheme, "reweigh=a"));
@@ -197,15 +189,7 @@ static void bad_schemes_are_refused(void **state)
 	assert_fails(ek_scheme_units(&by, &scheme, "cluster"), EK_EUSAGE, "leave out 'by' cluster");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_scheme_gives_the_golden_visits),
-		cmocka_unit_test(effective_numbers_give_the_published_shares),
-		cmocka_unit_test(reweighing_is_that_of_aif360),
-		cmocka_unit_test(a_target_file_gives_its_shares),
-		cmocka_unit_test(bad_schemes_are_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(every_scheme_gives_the_golden_visits),
+             cmocka_unit_test(effective_numbers_give_the_published_shares),
+             cmocka_unit_test(reweighing_is_that_of_aif360), cmocka_unit_test(a_target_file_gives_its_shares),
+             cmocka_unit_test(bad_schemes_are_refused))

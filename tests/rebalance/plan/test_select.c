@@ -1,9 +1,5 @@
 #include "tests/support/support.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/io/npy.h"
@@ -96,7 +92,6 @@ static void selections_equal_the_reference(void **state)
 	const cJSON *one, *wanted, *id;
 	int done = 0;
 
-	(void)state;
 	cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "data"))
 	{
 		struct data d;
@@ -143,7 +138,6 @@ static void bad_embeddings_are_named(void **state)
 	struct data d;
 	uint64_t shape[2];
 
-	(void)state;
 	load(&d, cJSON_GetArrayItem(cJSON_GetObjectItem(golden, "data"), 0), NULL);
 	o.method = "density";
 	o.by = "all";
@@ -187,7 +181,6 @@ static void held_out_images_have_no_part(void **state)
 	struct ek_run *run = ek_make_run(&made);
 	struct ek_selection got;
 
-	(void)state;
 	assert_ok(ek_prune_select(&got, run, &o));
 	assert_int_equal(got.kept, 2);
 	assert_int_equal(ek_selection_copies(&got, 1), 1);
@@ -196,13 +189,5 @@ static void held_out_images_have_no_part(void **state)
 	ek_run_close(run);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(selections_equal_the_reference),
-		cmocka_unit_test(bad_embeddings_are_named),
-		cmocka_unit_test(held_out_images_have_no_part),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(selections_equal_the_reference), cmocka_unit_test(bad_embeddings_are_named),
+             cmocka_unit_test(held_out_images_have_no_part))

@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/plan/units.h"
 #include "tests/rebalance/plan/made_run.h"
@@ -57,7 +54,6 @@ static void images_fall_into_units(void **state)
 	static const int32_t labels[] = { 0, 1, 0, -2, 1, 1, -1, 1 }, starred[] = { 0, -1, -1, -2, -1, -1, -1, -1 };
 	static const int32_t both[] = { 1, 2, 0, -2, -1, 3, -1, 2 }, mixed[] = { 2, 1, 0, -2, 4, 1, -1, 3 };
 
-	(void)state;
 	check(&whole, "cluster", 6, clusters, "0|1|2|3|4|5|");
 	check(&whole, "all", 1, all, "all|");
 	check(&whole, "label", 2, labels, "cat|dog|");
@@ -72,7 +68,6 @@ static void an_assignment_alone_is_enough(void **state)
 	const struct ek_made_run alone = { .n = 8, .assignment = assignment };
 	static const int32_t all[8] = { 0 };
 
-	(void)state;
 	check(&alone, "cluster", 5, assignment, "0|1|2|3|4|");
 	check(&alone, "all", 1, all, "all|");
 }
@@ -92,7 +87,6 @@ static void what_is_wrong_is_named(void **state)
 	struct ek_made_run made = whole;
 	const struct ek_made_run alone = { .n = 8, .assignment = assignment };
 
-	(void)state;
 	check_failure(&whole, "labels", EK_EDATA, "no attribute \"labels\"; there is: cluster, all, label, size, a*b");
 	check_failure(&whole, "label*", EK_EDATA, "no attribute \"\"");
 	check_failure(&alone, "label", EK_EDATA, "there is: cluster, all");
@@ -113,7 +107,6 @@ static void unknown_units_are_named(void **state)
 	struct ek_units units;
 	uint32_t k;
 
-	(void)state;
 	assert_ok(ek_units_load(&units, run, "cluster"));
 	assert_fails(ek_unit_find(&k, &units, "6", "t.csv:3"), EK_EDATA,
 	             "t.csv:3: there is no cluster \"6\", only 0 to 5");
@@ -135,7 +128,6 @@ static void what_is_moved_and_left_out_is_told(void **state)
 	cJSON *json = cJSON_CreateObject();
 	char *text;
 
-	(void)state;
 	assert_ok(ek_units_load(&units, run, "label"));
 	assert_int_equal(ek_units_without_value(&units), 1);
 	assert_close(ek_units_moved(&units, same), 0, 1e-15);
@@ -163,15 +155,6 @@ static void what_is_moved_and_left_out_is_told(void **state)
 	ek_run_close(run);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(images_fall_into_units),
-		cmocka_unit_test(an_assignment_alone_is_enough),
-		cmocka_unit_test(what_is_wrong_is_named),
-		cmocka_unit_test(unknown_units_are_named),
-		cmocka_unit_test(what_is_moved_and_left_out_is_told),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(images_fall_into_units), cmocka_unit_test(an_assignment_alone_is_enough),
+             cmocka_unit_test(what_is_wrong_is_named), cmocka_unit_test(unknown_units_are_named),
+             cmocka_unit_test(what_is_moved_and_left_out_is_told))

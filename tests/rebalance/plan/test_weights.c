@@ -1,9 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/npy.h"
@@ -50,7 +46,6 @@ static void the_files_say_the_same(void **state)
 	uint32_t last = 0;
 	cJSON *json;
 
-	(void)state;
 	weigh(run, &(struct ek_weights_options){ .name = "even", .scheme = "inverse" });
 	assert_ok(ek_npy_open_as(&weights, ek_join(folder, "weights.npy"), EK_F64, 1, all));
 	assert_ok(ek_npy_open_as(&members, ek_join(folder, "members.npy"), EK_U32, 1, in_units));
@@ -102,7 +97,6 @@ static void a_unit_of_less_than_a_visit_counts(void **state)
 	const cJSON *after;
 	cJSON *json;
 
-	(void)state;
 	ek_write_file(file, target, strlen(target));
 	(void)snprintf(scheme, sizeof scheme, "target=%s", file);
 	weigh(run, &(struct ek_weights_options){ .name = "steep", .scheme = scheme });
@@ -117,7 +111,6 @@ static char warning[1024];
 
 static void keep_warning(void *context, enum ek_log_level level, const char *text)
 {
-	(void)context;
 	if (level == EK_LOG_WARNING && strstr(text, "copy") != NULL)
 		(void)snprintf(warning, sizeof warning, "%s", text);
 }
@@ -127,7 +120,6 @@ static void many_repeats_are_warned_of(void **state)
 	const struct ek_log_sink sink = { .message = keep_warning }, none = { 0 };
 	struct ek_run *run = make_run();
 
-	(void)state;
 	ek_log_set_sink(&sink);
 	weigh(run, &(struct ek_weights_options){ .name = "a", .scheme = "inverse" });
 	assert_string_equal(warning, ""); /* 6.3 times */
@@ -148,7 +140,6 @@ static void stale_weights_are_refused(void **state)
 	const char *path = ek_join(ek_run_path(run), "clusters/assignment.npy");
 	const uint64_t shape[] = { N };
 
-	(void)state;
 	assert_fails(ek_weights_check(run, "even"), EK_EDATA, "has no weights yet");
 	weigh(run, &(struct ek_weights_options){ .name = "even", .scheme = "sqrt" });
 	weigh(run, &(struct ek_weights_options){ .name = "labels", .scheme = "sqrt", .by = "label" });
@@ -180,7 +171,6 @@ static void bad_options_are_refused(void **state)
 	struct ek_weights *w;
 	int made;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		assert_fails(ek_weights_prepare(&w, &cases[i].options), cases[i].code, cases[i].message);
 		assert_null(w);
@@ -199,7 +189,6 @@ static void a_source_deals_what_the_weights_say(void **state)
 	struct ek_source source;
 	int64_t ids[190];
 
-	(void)state;
 	weigh(run, &(struct ek_weights_options){ .name = "even", .scheme = "inverse" });
 	assert_ok(ek_source_open(&source, ek_run_path(run), EK_SOURCE_WEIGHTS, "even", 3));
 	assert_true(ek_sampler_length(source.sampler) == 190);
@@ -226,7 +215,6 @@ static void a_subset_is_dealt_once_an_epoch(void **state)
 	struct ek_source source;
 	int64_t ids[4], sum = 0;
 
-	(void)state;
 	assert_ok(ek_make_directories(folder));
 	assert_ok(ek_npy_write(path, EK_I64, 1, shape, keep));
 	assert_ok(ek_source_open(&source, ek_run_path(run), EK_SOURCE_SUBSET, "few", 0));
@@ -264,7 +252,6 @@ static void damaged_weights_are_refused(void **state)
 	const char *path = ek_join(ek_run_path(run), "weights/even/weights.json");
 	struct ek_source source;
 
-	(void)state;
 	weigh(run, &(struct ek_weights_options){ .name = "even", .scheme = "inverse" });
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		ek_write_file(path, cases[i].json, strlen(cases[i].json));
@@ -274,18 +261,7 @@ static void damaged_weights_are_refused(void **state)
 	ek_run_close(run);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_files_say_the_same),
-		cmocka_unit_test(a_unit_of_less_than_a_visit_counts),
-		cmocka_unit_test(many_repeats_are_warned_of),
-		cmocka_unit_test(stale_weights_are_refused),
-		cmocka_unit_test(bad_options_are_refused),
-		cmocka_unit_test(a_source_deals_what_the_weights_say),
-		cmocka_unit_test(a_subset_is_dealt_once_an_epoch),
-		cmocka_unit_test(damaged_weights_are_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(the_files_say_the_same), cmocka_unit_test(a_unit_of_less_than_a_visit_counts),
+             cmocka_unit_test(many_repeats_are_warned_of), cmocka_unit_test(stale_weights_are_refused),
+             cmocka_unit_test(bad_options_are_refused), cmocka_unit_test(a_source_deals_what_the_weights_say),
+             cmocka_unit_test(a_subset_is_dealt_once_an_epoch), cmocka_unit_test(damaged_weights_are_refused))

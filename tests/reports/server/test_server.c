@@ -5,11 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "rebalance/base/log.h"
 #include "reports/server/server.h"
@@ -24,7 +20,6 @@ static char token[64], port[8];
 
 static int echo(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
 {
-	(void)context;
 	return ek_buffer_printf(&reply->body, "%llu:%zu:%s", (unsigned long long)request->number, request->body_size,
 	                        request->body);
 }
@@ -33,7 +28,6 @@ static int fail_as(void *context, const struct ek_server_request *request, struc
 {
 	static const int codes[] = { EK_EUSAGE, EK_EDATA, EK_EIO, EK_ENOMEM };
 
-	(void)context;
 	reply->status = request->number == 4 ? 404 : 200;
 	(void)ek_buffer_text(&reply->body, "half an answer");
 	return ek_fail(codes[request->number % 4], "it is \"%d\"", (int)request->number);
@@ -51,7 +45,6 @@ static const struct ek_server_route routes[] = {
 
 static void *serve(void *unused)
 {
-	(void)unused;
 	run_result = ek_server_run(server);
 	return NULL;
 }
@@ -64,7 +57,6 @@ static int start(void **state)
 		                                   .receive_seconds = receive_limit,
 		                                   .send_seconds = 2 };
 
-	(void)state;
 	assert_ok(ek_server_open(&server, &options));
 	(void)snprintf(port, sizeof port, "%u", ek_server_port(server));
 	(void)snprintf(token, sizeof token, "%s", strstr(ek_server_url(server), "token=") + 6);
@@ -74,7 +66,6 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-	(void)state;
 	ek_interrupt();
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(run_result, 0);
@@ -212,7 +203,6 @@ static const struct {
 
 static void each_request_gets_its_answer(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < sizeof exchanges / sizeof *exchanges; i++) {
 		const char *got = ask(exchanges[i].request), *body = strstr(got, "\r\n\r\n");
 
@@ -240,7 +230,6 @@ static void a_visit_gets_the_cookie_and_every_answer_its_guards(void **state)
 		                                "GET /fail/2 HTTP/1.1\r\n%H%C" END };
 	char cookie[256];
 
-	(void)state;
 	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
 		const char *got = ask(requests[i]);
 
@@ -259,7 +248,6 @@ static void what_is_too_long_is_refused(void **state)
 	const char *got;
 	int fd = dial();
 
-	(void)state;
 	memset(text, 'a', sizeof text);
 	memcpy(text, "GET /", 5);
 	(void)send(fd, text, sizeof text, MSG_NOSIGNAL);
@@ -292,7 +280,6 @@ static void a_slow_or_silent_client_is_let_go(void **state)
 {
 	char half[2048];
 
-	(void)state;
 	expand(half, "POST /echo HTTP/1.1\r\n%H%O%C" JSON "Content-Length: 900\r\n\r\nhalf of it");
 	/* Deadlines are looked at four times a second; the rest is for a busy machine. */
 	assert_in_range((uint64_t)(1000 * lasts("", 0)), 400, 5000);
@@ -310,7 +297,6 @@ static void who_does_not_read_is_let_go(void **state)
 	int fds[CONNECTIONS];
 	char text[2048];
 
-	(void)state;
 	expand(text, "GET /large HTTP/1.1\r\n%H%C" END);
 	for (int i = 0; i < CONNECTIONS; i++) {
 		fds[i] = dial();
@@ -330,7 +316,6 @@ static void more_than_it_takes_are_all_served(void **state)
 	char text[2048];
 	int served = 0;
 
-	(void)state;
 	expand(text, "GET /number/7 HTTP/1.1\r\n%H%C" END);
 	for (int i = 0; i < MANY; i++) {
 		fds[i] = dial();
@@ -346,7 +331,6 @@ static void silent_clients_hold_no_place_for_ever(void **state)
 {
 	int fds[CONNECTIONS + 5];
 
-	(void)state;
 	for (int i = 0; i < CONNECTIONS + 5; i++)
 		fds[i] = dial();
 	assert_non_null(strstr(ask("GET / HTTP/1.1\r\n%H%C" END), "the page"));
@@ -359,7 +343,6 @@ static void a_connection_serves_one_request_after_the_other(void **state)
 	char text[2048], answer[4096];
 	const int fd = dial();
 
-	(void)state;
 	expand(text, "GET /number/3 HTTP/1.1\r\n%H%C\r\n");
 	for (int i = 0; i < 5; i++) {
 		ssize_t size = 0;
@@ -381,7 +364,6 @@ static void a_port_that_is_taken_is_told(void **state)
 	const struct ek_server_options options = { .port = ek_server_port(server), .routes = routes };
 	struct ek_server *second;
 
-	(void)state;
 	assert_fails(ek_server_open(&second, &options), EK_EUSAGE, "is taken by another program");
 	assert_null(second);
 }

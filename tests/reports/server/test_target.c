@@ -1,8 +1,5 @@
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "reports/server/target.h"
 
 #define TOKEN "0123456789abcdef0123456789abcdef"
@@ -49,7 +46,6 @@ static const struct {
 
 static void a_target_is_taken_apart_or_refused(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
 		struct ek_target target;
 
@@ -67,7 +63,6 @@ static void a_path_ends_at_its_limit(void **state)
 	char text[EK_TARGET_PATH + 64];
 	struct ek_target target;
 
-	(void)state;
 	memset(text, 'a', sizeof text);
 	text[0] = '/';
 	text[EK_TARGET_PATH - 1] = 0;
@@ -80,9 +75,6 @@ static void a_path_ends_at_its_limit(void **state)
 
 static int answer(void *context, const struct ek_server_request *request, struct ek_server_reply *reply)
 {
-	(void)context;
-	(void)request;
-	(void)reply;
 	return 0;
 }
 
@@ -135,7 +127,6 @@ static const struct {
 
 static void a_path_finds_its_route(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
 		const struct ek_server_route *route;
 		const char *hash;
@@ -156,7 +147,6 @@ static void only_the_same_token_is_equal(void **state)
 {
 	char other[] = TOKEN;
 
-	(void)state;
 	assert_int_equal(ek_token_equal(TOKEN, other), 1);
 	for (size_t i = 0; i < strlen(TOKEN); i++) {
 		other[i] ^= 1;
@@ -168,14 +158,5 @@ static void only_the_same_token_is_equal(void **state)
 	assert_int_equal(ek_token_equal("", ""), 0);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_target_is_taken_apart_or_refused),
-		cmocka_unit_test(a_path_ends_at_its_limit),
-		cmocka_unit_test(a_path_finds_its_route),
-		cmocka_unit_test(only_the_same_token_is_equal),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_target_is_taken_apart_or_refused), cmocka_unit_test(a_path_ends_at_its_limit),
+             cmocka_unit_test(a_path_finds_its_route), cmocka_unit_test(only_the_same_token_is_equal))

@@ -1,7 +1,4 @@
 /* Twenty training steps on a GPU beside the CPU's. Skipped where no GPU can be used. */
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
@@ -15,9 +12,6 @@ enum { STEPS = 20, BATCH = 32, SIDE = 16, CHANNELS = 4 };
 
 static int get(void *context, int worker, int64_t id, uint64_t position, float *sample, int32_t *label)
 {
-	(void)context;
-	(void)worker;
-	(void)position;
 	for (int i = 0; i < SIDE * SIDE * CHANNELS; i++)
 		sample[i] = (float)ek_random_normal(3, (uint64_t)id, (uint64_t)i);
 	*label = (int32_t)(id % 5);
@@ -114,13 +108,11 @@ static void compare(int diffusion, enum ek_nn_precision precision, double allowe
 
 static void flow_in_float32(void **state)
 {
-	(void)state;
 	compare(0, EK_NN_F32, 1e-4);
 }
 
 static void flow_in_bf16(void **state)
 {
-	(void)state;
 	if (!ek_nn_cpu_has_bf16())
 		skip();
 	compare(0, EK_NN_BF16, 1e-2);
@@ -128,7 +120,6 @@ static void flow_in_bf16(void **state)
 
 static void diffusion_in_float32(void **state)
 {
-	(void)state;
 	compare(1, EK_NN_F32, 1e-4);
 }
 

@@ -4,13 +4,11 @@
 
 static void of_a_small_model(void **state)
 {
-	(void)state;
 	gradients_are_pytorchs("small", 200);
 }
 
 static void of_the_first_of_s2(void **state)
 {
-	(void)state;
 	gradients_are_pytorchs("S/2", 8);
 }
 

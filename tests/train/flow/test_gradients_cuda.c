@@ -6,13 +6,11 @@
 
 static void of_a_small_model(void **state)
 {
-	(void)state;
 	gradients_are_pytorchs("small", 200);
 }
 
 static void of_s2(void **state)
 {
-	(void)state;
 	gradients_are_pytorchs("S/2", 200);
 }
 

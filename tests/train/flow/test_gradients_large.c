@@ -4,7 +4,6 @@
 
 static void of_s2(void **state)
 {
-	(void)state;
 	gradients_are_pytorchs("S/2", 200);
 }
 

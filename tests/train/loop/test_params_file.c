@@ -1,8 +1,6 @@
 /* Parameters in weight files: what is read, under which names, and what is refused. */
 #include "tests/support/support.h"
 
-#include <stdio.h>
-
 #include "rebalance/io/safetensors.h"
 #include "train/loop/params_file.h"
 
@@ -134,7 +132,6 @@ static void each_file_is_read_or_refused(void **state)
 {
 	float values[12], got[12];
 
-	(void)state;
 	make_values(values);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		size_t count = 0;
@@ -162,7 +159,6 @@ static void numbers_that_are_not_finite_are_refused(void **state)
 		                             { "b.weight", 2, { 2, 2 } } };
 	float values[12], got[12];
 
-	(void)state;
 	make_values(values);
 	values[7] = INFINITY;
 	assert_fails(read_file(got, write_parts(parts, 3, values), NULL), EK_EDATA,
@@ -178,7 +174,6 @@ static void what_is_written_is_read_again(void **state)
 	float values[12], got[12];
 	struct ek_params params;
 
-	(void)state;
 	make_values(values);
 	make_table(&params);
 	assert_ok(ek_params_write(path, &params, values, NULL));
@@ -191,13 +186,5 @@ static void what_is_written_is_read_again(void **state)
 	ek_params_release(&params);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_file_is_read_or_refused),
-		cmocka_unit_test(numbers_that_are_not_finite_are_refused),
-		cmocka_unit_test(what_is_written_is_read_again),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(each_file_is_read_or_refused), cmocka_unit_test(numbers_that_are_not_finite_are_refused),
+             cmocka_unit_test(what_is_written_is_read_again))

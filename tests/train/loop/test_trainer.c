@@ -3,11 +3,7 @@
 #include "tests/support/support.h"
 
 #include <glob.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/json.h"
@@ -52,7 +48,6 @@ static int fill(void *context, int worker, const struct ek_slice *s, int judging
 {
 	const struct problem *p = context;
 
-	(void)worker;
 	for (int j = 0; j < s->count; j++) {
 		float *targets = (float *)ek_net_stage(state, p->targets) + j * SIZE;
 
@@ -77,7 +72,6 @@ static int fill(void *context, int worker, const struct ek_slice *s, int judging
 
 static int draw(void *context, uint64_t first, uint64_t count, int64_t *ids, float *weights)
 {
-	(void)context;
 	for (uint64_t i = 0; i < count; i++) {
 		ids[i] = (int64_t)ek_random_below(3, 1, first + i, IMAGES);
 		weights[i] = 1;
@@ -207,7 +201,6 @@ static void goes_to_the_mean(void **unused)
 	int64_t id;
 	float weight;
 
-	(void)unused;
 	assert_ok(train(&result, folder, p, 400));
 	assert_int_equal(result.step, 400);
 	read_state(&s, arrays, extra, folder, &p->params);
@@ -230,7 +223,6 @@ static void same_bytes_for_any_threads(void **unused)
 	struct ek_checkpoint_state s;
 	float one[4 * SIZE], other[4 * SIZE], extra[STATE];
 
-	(void)unused;
 	for (int threads = 1; threads <= 4; threads++) {
 		const char *folder = ek_scratch();
 		struct ek_training result;
@@ -314,7 +306,6 @@ static void logs_the_losses_of_all_images(void **unused)
 	struct ek_loss_log of;
 	struct ek_npy log;
 
-	(void)unused;
 	assert_ok(train(&result, folder, p, 60));
 	read_state(&s, arrays, extra, folder, &p->params);
 	assert_ok(ek_losses_read(&log, &of, folder));
@@ -356,7 +347,6 @@ static void stops_on_the_way(void **unused)
 	struct ek_checkpoint_state s;
 	float whole[4 * SIZE], other[4 * SIZE], extra[STATE];
 
-	(void)unused;
 	assert_ok(train(&result, whole_folder, p, 60));
 	read_state(&s, whole, extra, whole_folder, &p->params);
 	for (uint64_t stop = 7; stop <= 70; stop += 21) {
@@ -391,7 +381,6 @@ static void stopped_goes_on_the_same(void **unused)
 	struct ek_training result;
 	float whole[4 * SIZE], other[4 * SIZE], extra[STATE], other_extra[STATE];
 
-	(void)unused;
 	assert_ok(train(&result, whole_folder, p, 60));
 	read_state(&s, whole, extra, whole_folder, &p->params);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -463,7 +452,6 @@ static void goes_on_from_the_newest_whole_one(void **unused)
 	float whole[4 * SIZE], other[4 * SIZE], extra[STATE];
 	char said[512];
 
-	(void)unused;
 	for (size_t i = 0; i <= sizeof cases / sizeof *cases; i++) {
 		const char *folder = i == 0 ? whole_folder : ek_scratch();
 		struct ek_trainer_options options = options_of(folder, 20);
@@ -505,7 +493,6 @@ static void does_not_start_again_where_nothing_is_whole(void **unused)
 	struct ek_tensor_file file = { 0 };
 	uint64_t step;
 
-	(void)unused;
 	assert_ok(train(&result, folder, p, 10));
 	assert_ok(train(&result, folder, p, 20));
 	damage(folder, "step-00000010.safetensors", 900, 1);
@@ -521,7 +508,6 @@ static int draw_preview(void *context, const float *values, const char *path)
 	struct ek_atomic_file file = { 0 };
 	int rc;
 
-	(void)context;
 	EK_TRY(ek_atomic_open(&file, path));
 	EK_TRY(ek_atomic_write(&file, values, sizeof *values));
 	EK_TRY(ek_atomic_commit(&file));
@@ -540,7 +526,6 @@ static void makes_the_preview_that_is_missing(void **unused)
 	struct ek_training result;
 	char *before, *after;
 
-	(void)unused;
 	task.preview = draw_preview;
 	assert_ok(ek_train(&result, &task, &source, &options, zeros));
 	options.steps = 20;
@@ -576,7 +561,6 @@ static void stops_at_what_is_no_number(void **unused)
 	struct ek_tensor_file file = { 0 };
 	uint64_t step;
 
-	(void)unused;
 	assert_ok(train(&result, folder, p, 10));
 	p->broken_step = 15;
 	assert_fails(train(&result, folder, p, 30), EK_EDATA, "step 15: the loss of image");
@@ -591,7 +575,6 @@ static void stops_when_the_loss_runs_away(void **unused)
 	struct problem *p = problem_with(-1);
 	struct ek_training result;
 
-	(void)unused;
 	assert_fails(train(&result, ek_scratch(), p, 2000), EK_EDATA, "ran away");
 	problem_free(p);
 }
@@ -605,7 +588,6 @@ static void keeps_the_newest_and_refuses_others(void **unused)
 	struct ek_training result;
 	glob_t found;
 
-	(void)unused;
 	for (uint64_t steps = 10; steps <= 40; steps += 10)
 		assert_ok(train(&result, folder, p, steps));
 	assert_int_equal(glob(ek_join(folder, "step-*.safetensors"), 0, NULL, &found), 0);
@@ -658,7 +640,6 @@ static void says_what_is_left_to_the_nearer_end(void **unused)
 	double shown;
 	const struct ek_log_sink sink = { .progress = keep_largest, .context = &shown };
 
-	(void)unused;
 	for (int i = 0; i < 2; i++) {
 		struct ek_trainer_options options = options_of(ek_scratch(), cases[i].steps);
 		struct problem *p = problem_new();
@@ -691,7 +672,6 @@ static void memory_that_does_not_suffice_is_told(void **state)
 	struct ek_params params = { 0 };
 	const uint64_t gib = (uint64_t)1 << 30;
 
-	(void)state;
 	small.available = three_gibibytes;
 	assert_true(ek_params_add(&params, "p", 1, (const int64_t[]){ 1 << 26 }, (struct ek_init){ 0 }) >= 0);
 	assert_int_equal(ek_store_bytes(&params), gib * 5 / 4);
@@ -707,23 +687,11 @@ static void memory_that_does_not_suffice_is_told(void **state)
 	ek_params_release(&params);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(goes_to_the_mean),
-		cmocka_unit_test(same_bytes_for_any_threads),
-		cmocka_unit_test(stopped_goes_on_the_same),
-		cmocka_unit_test(logs_the_losses_of_all_images),
-		cmocka_unit_test(stops_on_the_way),
-		cmocka_unit_test(goes_on_from_the_newest_whole_one),
-		cmocka_unit_test(does_not_start_again_where_nothing_is_whole),
-		cmocka_unit_test(makes_the_preview_that_is_missing),
-		cmocka_unit_test(stops_at_what_is_no_number),
-		cmocka_unit_test(stops_when_the_loss_runs_away),
-		cmocka_unit_test(keeps_the_newest_and_refuses_others),
-		cmocka_unit_test(says_what_is_left_to_the_nearer_end),
-		cmocka_unit_test(memory_that_does_not_suffice_is_told),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(goes_to_the_mean), cmocka_unit_test(same_bytes_for_any_threads),
+             cmocka_unit_test(stopped_goes_on_the_same), cmocka_unit_test(logs_the_losses_of_all_images),
+             cmocka_unit_test(stops_on_the_way), cmocka_unit_test(goes_on_from_the_newest_whole_one),
+             cmocka_unit_test(does_not_start_again_where_nothing_is_whole),
+             cmocka_unit_test(makes_the_preview_that_is_missing), cmocka_unit_test(stops_at_what_is_no_number),
+             cmocka_unit_test(stops_when_the_loss_runs_away), cmocka_unit_test(keeps_the_newest_and_refuses_others),
+             cmocka_unit_test(says_what_is_left_to_the_nearer_end),
+             cmocka_unit_test(memory_that_does_not_suffice_is_told))

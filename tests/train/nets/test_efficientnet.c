@@ -1,7 +1,4 @@
 /* What is done to the weights of EfficientNet-Lite0 before they are rounded to bfloat16. */
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "tests/analysis/embed/random_weights.h"
 #include "tests/support/support.h"

@@ -1,7 +1,4 @@
 /* Parameters taken from a file: values, names, what is refused; and batch norms folded into convolutions. */
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/io/safetensors.h"
 #include "tests/support/support.h"

@@ -1,8 +1,5 @@
 #include "tests/train/nn/net_cases.h"
 
-#include <math.h>
-#include <stdio.h>
-
 #include "tests/support/support.h"
 #include "train/nn/net_internal.h"
 

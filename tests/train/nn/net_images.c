@@ -1,8 +1,5 @@
 #include "tests/train/nn/net_images.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/error.h"
 #include "tests/support/support.h"
 #include "tests/train/nn/net_trial.h"

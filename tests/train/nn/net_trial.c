@@ -1,8 +1,5 @@
 #include "tests/train/nn/net_trial.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "tests/support/support.h"
 #include "tests/train/nn/reference.h"
 #include "train/nn/net_internal.h"

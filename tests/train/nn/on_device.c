@@ -1,7 +1,5 @@
 #include "tests/train/nn/on_device.h"
 
-#include <string.h>
-
 #include "tests/support/support.h"
 #include "train/nn/cuda.h"
 #include "train/nn/device.h"

@@ -1,9 +1,5 @@
 #include "tests/train/nn/reference.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/random.h"
 #include "tests/support/support.h"
 #include "train/nn/bf16.h"

@@ -1,8 +1,6 @@
 /* The driver, and layers that treat each number on its own or move numbers. */
 #include "tests/train/nn/reference_net.h"
 
-#include <stdlib.h>
-
 #include "tests/support/support.h"
 #include "tests/train/nn/reference_net_internal.h"
 
@@ -148,8 +146,6 @@ static void times_forward(struct ref_net *r, const struct ek_net_op *op)
 
 static void nothing(struct ref_net *r, const struct ek_net_op *op)
 {
-	(void)r;
-	(void)op;
 }
 
 /* The number of the input that number i of the output is, for layers that move; halve: the first of four. */

@@ -2,8 +2,6 @@
  * on a GPU if there is one. */
 #include "tests/support/support.h"
 
-#include <string.h>
-
 #include "tests/train/nn/fake_device.h"
 #include "train/nn/codebook_internal.h"
 #include "train/nn/cuda.h"
@@ -68,7 +66,6 @@ static void codes_are_averages_of_their_latents(void **state)
 {
 	struct book b;
 
-	(void)state;
 	open_book(&b, &options, (const float[]){ 0, 10, 20 });
 	take_step(&b, 0);
 	/* Even use is 2. Code 0: use (2 + 4) / 2, total (0 + 16) / 2; code 1: (2 + 2) / 2, (20 + 26) / 2. */
@@ -101,7 +98,6 @@ static void unused_codes_start_again(void **state)
 	struct ek_codebook_options o = options;
 	struct book b;
 
-	(void)state;
 	o.revive = 0.1;
 	for (o.averages = 0; o.averages < 2; o.averages++) {
 		open_book(&b, &o, (const float[]){ 0, 10, 20 });
@@ -122,7 +118,6 @@ static void codes_can_start_from_latents(void **state)
 	float before[CODES];
 	struct book b;
 
-	(void)state;
 	o.from_data = 1;
 	o.averages = 0;
 	open_book(&b, &o, (const float[]){ 0.5F, 0.5F, 0.5F });
@@ -144,7 +139,6 @@ static void a_network_notes_its_slices(void **state)
 	struct book b;
 	int z, loss, codes;
 
-	(void)state;
 	open_book(&b, &options, (const float[]){ 0, 10, 20 });
 	q.follows = b.c;
 	assert_ok(ek_net_new(&net, &b.params, EK_NN_F32, 1));
@@ -178,7 +172,6 @@ static void the_state_is_all_there_is(void **state)
 	float saved[2][STATE];
 	struct book b[2];
 
-	(void)state;
 	open_book(&b[0], &options, (const float[]){ 0, 10, 20 });
 	take_step(&b[0], 0);
 	assert_int_equal(ek_codebook_state_count(b[0].c), STATE);

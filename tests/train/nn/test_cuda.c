@@ -2,10 +2,6 @@
  * store beside the CPU's. Skipped where no GPU can be used. Arguments: only cases whose names have one of them; before
  * them "--once" runs every kernel of a case, and compares nothing: enough for a sanitizer, under which all takes long.
  */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/error.h"
 #include "tests/support/support.h"
@@ -116,7 +112,6 @@ static void the_store_is_the_cpus(void **state)
 	double norms[2][3], again[3];
 	float *want, *got, *second;
 
-	(void)state;
 	for (int i = 0; i < 3; i++) {
 		char name[2] = { (char)('a' + i), 0 };
 

@@ -1,8 +1,5 @@
 /* What is said where a GPU cannot be used: cuda.c over a runtime of CUDA's that this file pretends. */
 #include <dlfcn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "tests/support/support.h"
@@ -64,8 +61,6 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
 {
 	assert_ptr_equal(memory, &machine);
 	assert_int_equal(value, 0);
-	(void)bytes;
-	(void)stream;
 	return machine.working;
 }
 
@@ -84,7 +79,6 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
-	(void)stream;
 	return machine.working;
 }
 
@@ -104,7 +98,6 @@ static char opened[4096]; /* what was looked for last */
 
 void *dlopen(const char *file, int mode)
 {
-	(void)mode;
 	(void)snprintf(opened, sizeof opened, "%s", file);
 	return NULL;
 }
@@ -132,7 +125,6 @@ static void refused(int code, const char *text, int number)
 
 static void drivers(void **state)
 {
-	(void)state;
 	there_is(0, 0, cudaErrorInsufficientDriver, 0);
 	refused(EK_ENOTSUP, "no GPU can be used: no driver of NVIDIA's is installed (libcuda.so.1)", 0);
 	assert_int_equal(ek_cuda_count(), EK_ENOTSUP);
@@ -150,7 +142,6 @@ static void gpus(void **state)
 {
 	struct ek_cuda_gpu gpu;
 
-	(void)state;
 	there_is(13000, 2, cudaSuccess, 9);
 	refused(EK_EUSAGE, "there is no GPU 2: this machine has 2, numbered from 0", 2);
 	assert_fails(ek_cuda_gpu(&gpu, -1), EK_EUSAGE, "there is no GPU -1");
@@ -168,7 +159,6 @@ static void libraries(void **state)
 	struct ek_cuda_library library;
 	const char *wheel;
 
-	(void)state;
 	there_is(13000, 1, cudaSuccess, 9);
 	for (const char *const *name = (const char *const[]){ "nvidia", "nvidia/cudnn", "nvidia/cudnn/lib", NULL };
 	     *name != NULL; name++)
@@ -190,7 +180,6 @@ static void memory(void **state)
 {
 	void *got;
 
-	(void)state;
 	there_is(13000, 1, cudaSuccess, 9);
 	assert_fails(ek_cuda_alloc(&got, (size_t)4 << 30), EK_ENOMEM,
 	             "the GPU's memory does not suffice: 4.00 GiB are wanted at once and 3.00 GiB are free");
@@ -202,7 +191,6 @@ static void memory(void **state)
 /* A fault of a kernel is told by a later call, and stays. */
 static void faults(void **state)
 {
-	(void)state;
 	there_is(13000, 1, cudaSuccess, 9);
 	assert_ok(ek_cuda_wait());
 	machine.working = cudaErrorECCUncorrectable;
@@ -211,12 +199,5 @@ static void faults(void **state)
 	assert_fails(ek_cuda_launched("a kernel"), EK_ENOTSUP, "the GPU failed at a kernel: uncorrectable");
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(drivers), cmocka_unit_test(gpus),   cmocka_unit_test(libraries),
-		cmocka_unit_test(memory),  cmocka_unit_test(faults),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(drivers), cmocka_unit_test(gpus), cmocka_unit_test(libraries), cmocka_unit_test(memory),
+             cmocka_unit_test(faults))

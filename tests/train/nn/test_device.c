@@ -1,9 +1,7 @@
 /* The table of cases on a device whose memory the host cannot reach: the CPU's bytes, and no pointer of the device's in
  * the host's hands. */
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "tests/support/support.h"
 #include "tests/train/nn/fake_device.h"
@@ -35,7 +33,6 @@ static float *results_on(const struct ek_device *device, const struct net_case *
 
 static void every_case_is_the_same(void **state)
 {
-	(void)state;
 	for (int i = 0; i < net_case_count; i++)
 		for (enum ek_net_mode mode = EK_NET_FORWARD; mode <= EK_NET_RECOMPUTE; mode++)
 			for (int bf16 = 0; bf16 <= ek_nn_cpu_has_bf16(); bf16++) {
@@ -52,7 +49,6 @@ static void every_case_is_the_same(void **state)
 
 static void gradients_of_images_are_the_same(void **state)
 {
-	(void)state;
 	for (int i = 0; i < net_case_count; i++)
 		for (int together = 1; together <= 2; together++) {
 			double want[2 * NET_IMAGES], got[2 * NET_IMAGES];
@@ -75,7 +71,6 @@ static void the_host_cannot_reach_its_memory(void **state)
 	pid_t child;
 	int status;
 
-	(void)state;
 	ek_device_set(fake_device());
 	assert_true(ek_params_add(&params, "w", 1, (const int64_t[]){ 9 }, (struct ek_init){ 0 }) == 0);
 	assert_ok(ek_store_new(&store, &params));
@@ -90,13 +85,5 @@ static void the_host_cannot_reach_its_memory(void **state)
 	ek_device_set(NULL);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_host_cannot_reach_its_memory),
-		cmocka_unit_test(every_case_is_the_same),
-		cmocka_unit_test(gradients_of_images_are_the_same),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(the_host_cannot_reach_its_memory), cmocka_unit_test(every_case_is_the_same),
+             cmocka_unit_test(gradients_of_images_are_the_same))

@@ -1,6 +1,5 @@
 /* Values of PyTorch (tests/golden/make_nn.py), in float32: the twin could share a mistake. (train_ops.json has those of
  * all others.) */
-#include <stdlib.h>
 
 #include "tests/support/support.h"
 #include "tests/train/nn/reference.h"

@@ -1,6 +1,3 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
 #include "tests/support/support.h"
@@ -66,7 +63,6 @@ static void product_release(struct product *p)
 
 static void products_equal_the_reference(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		for (enum ek_nn_type type = EK_NN_FLOAT32; type <= ek_nn_precision_type(EK_NN_AUTO); type++) {
 			const size_t m = cases[i].m, n = cases[i].n, k = cases[i].k;
@@ -119,7 +115,6 @@ static void threads_give_the_same_bytes(void **state)
 	float *a, *out[3];
 	struct product p;
 
-	(void)state;
 	product_init(&p, TILE, N, K, EK_NN_FLOAT32);
 	assert_ok(ek_alloc(&a, (size_t)TILES * TILE * K, sizeof *a));
 	ref_fill(a, (size_t)TILES * TILE * K, 3);
@@ -149,20 +144,11 @@ static void bad_sizes_are_refused(void **state)
 {
 	struct ek_nn_matmul *plan;
 
-	(void)state;
 	assert_fails(ek_nn_matmul_new(&plan, 0, 3, 4, EK_NN_FLOAT32), EK_EUSAGE, "[0, 4]");
 	assert_null(plan);
 	assert_fails(ek_nn_matmul_new(&plan, 3, 3, (size_t)1 << 31, EK_NN_FLOAT32), EK_EUSAGE, "2147483648");
 	ek_nn_matmul_free(NULL);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(products_equal_the_reference),
-		cmocka_unit_test(threads_give_the_same_bytes),
-		cmocka_unit_test(bad_sizes_are_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(products_equal_the_reference), cmocka_unit_test(threads_give_the_same_bytes),
+             cmocka_unit_test(bad_sizes_are_refused))

@@ -1,6 +1,4 @@
 /* Every layer of net.h, and blocks of them, against the twin; and the twin against finite differences. */
-#include <stdlib.h>
-#include <string.h>
 
 #include "tests/support/support.h"
 #include "tests/train/nn/net_twin.h"
@@ -17,7 +15,6 @@ static enum ek_nn_precision last_precision(void)
 
 static void layers_are_the_twin_in_every_mode(void **state)
 {
-	(void)state;
 	for (int i = 0; i < net_case_count; i++) {
 		net_twin_run(&net_cases[i], EK_NN_F32, 0);
 		if (last_precision() == EK_NN_BF16)
@@ -88,7 +85,6 @@ static void the_twins_gradients_are_derivatives(void **state)
 	 * terms' magnitude, were f''' of the size of f'. Third derivatives of norms and blocks reach some hundreds. */
 	const double h = 0x1p-16, tolerance = 1e-7;
 
-	(void)state;
 	for (int i = 0; i < net_case_count; i++) {
 		struct net_trial t;
 		struct probe p = { &t, { NULL }, NULL };
@@ -126,7 +122,6 @@ static void softmax_takes_any_finite_numbers(void **state)
 	struct ek_net_state *s;
 	int x, y;
 
-	(void)state;
 	assert_ok(ek_net_new(&net, &params, EK_NN_F32, 1));
 	x = ek_net_input(net, (struct ek_net_shape){ 3, 1, 3 });
 	assert_ok(ek_net_output(net, y = ek_net_softmax(net, x)));
@@ -153,7 +148,6 @@ static void comparing_catches_wrong_numbers(void **state)
 {
 	const struct ref_number x = { 1, 4, 0 }, y = { 1, 0, 1 };
 
-	(void)state;
 	assert_true(ref_net_allowed(&x) == 0x1p-22);
 	assert_true(ref_net_allowed(&y) == 0x1p-8);
 	assert_true(net_twin_compare("", (float[]){ 1 + 0x1p-22F }, &x, 1) > 0.9);
@@ -161,14 +155,5 @@ static void comparing_catches_wrong_numbers(void **state)
 	assert_false(net_twin_is_allowed(NAN, &x));
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(comparing_catches_wrong_numbers),
-		cmocka_unit_test(the_twins_gradients_are_derivatives),
-		cmocka_unit_test(softmax_takes_any_finite_numbers),
-		cmocka_unit_test(layers_are_the_twin_in_every_mode),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(comparing_catches_wrong_numbers), cmocka_unit_test(the_twins_gradients_are_derivatives),
+             cmocka_unit_test(softmax_takes_any_finite_numbers), cmocka_unit_test(layers_are_the_twin_in_every_mode))

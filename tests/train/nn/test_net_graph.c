@@ -1,7 +1,4 @@
 /* What holds for whole networks that learn, whatever their layers: memory, threads, slices, errors. */
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/threads.h"
 #include "tests/support/support.h"
@@ -23,7 +20,6 @@ static const char *const blocks[] = { "transformer", "autoencoder" };
 
 static void recomputing_takes_less_memory(void **state)
 {
-	(void)state;
 	for (int i = 0; i < 2; i++) {
 		size_t bytes[3];
 
@@ -50,7 +46,6 @@ static void products_take_in_what_follows(void **state)
 		       { "joined, needed later", { 5, 2 }, 0 },
 		       { "joined, an output", { 5, 4 }, 0 } };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
 		for (int train = 0; train < 2; train++) {
 			struct net_trial t;
@@ -90,7 +85,6 @@ static int run_slice(void *context, uint64_t i, int worker)
 
 static void a_slice_is_the_same_bytes_whatever_runs_beside_it(void **state)
 {
-	(void)state;
 	for (int i = 0; i < 2; i++) {
 		struct net_trial t;
 		struct slices s = { .t = &t };
@@ -137,7 +131,6 @@ static int learn_slice(void *context, uint64_t i, int worker)
 
 static void gradients_add_up_in_order_whatever_the_threads(void **state)
 {
-	(void)state;
 	for (int i = 0; i < 2; i++) {
 		struct net_trial t;
 		struct slices s = { .t = &t };
@@ -190,7 +183,6 @@ static void run_part(struct net_trial *small, const struct net_trial *large, int
 
 static void gradients_add_up_over_slices(void **state)
 {
-	(void)state;
 	for (int i = 0; i < 2; i++) {
 		struct net_trial whole, part;
 		double error = 0, norm = 0;
@@ -219,7 +211,6 @@ static void gradients_add_up_over_slices(void **state)
 
 static void gradients_of_parameters_can_be_left_out(void **state)
 {
-	(void)state;
 	struct net_trial t;
 	struct ek_net_state *s;
 	float *got, *again;
@@ -250,7 +241,6 @@ static void frozen_parameters_get_no_gradient(void **state)
 	struct ek_net_state *s;
 	float *got;
 
-	(void)state;
 	net_subject_new(&t.s, case_of("autoencoder"), EK_NN_AUTO, 0, 2);
 	for (int i = 0; i < t.s.params.count; i += 2)
 		t.s.params.items[i].frozen = 1;
@@ -282,7 +272,6 @@ static void constants_get_no_gradient_and_pass_it_on(void **state)
 	int x[3], y[3];
 	float gradients[2];
 
-	(void)state;
 	assert_ok(ek_params_add(&params, "w", 2, dims, (struct ek_init){ 0 }));
 	assert_ok(ek_params_add(&constants, "w", 2, dims, (struct ek_init){ 0 }));
 	assert_ok(ek_net_new(&net, &params, EK_NN_F32, 1));
@@ -323,7 +312,6 @@ static void constants_get_no_gradient_and_pass_it_on(void **state)
 /* Whatever is kept, results and gradients are the same, and it is there at the end as the twin has it. */
 static void values_can_be_kept(void **state)
 {
-	(void)state;
 	for (enum ek_net_mode mode = EK_NET_FORWARD; mode <= EK_NET_RECOMPUTE; mode++) {
 		struct net_trial t[2] = { 0 };
 		struct ek_net_state *s[2];
@@ -366,7 +354,6 @@ static void states_can_share_memory(void **state)
 	struct ek_net_state *first, *second, *alone, *refused;
 	float *got[2], *want;
 
-	(void)state;
 	net_trial_new(&large, case_of("autoencoder"), EK_NN_AUTO, EK_NET_TRAIN, 0, 8);
 	net_trial_new(&small, case_of("transformer"), EK_NN_AUTO, EK_NET_TRAIN, 0, 2);
 	assert_true(ek_net_state_bytes(small.s.net) < ek_net_state_bytes(large.s.net));
@@ -396,7 +383,6 @@ static void states_can_share_memory(void **state)
 
 static void a_device_that_lacks_a_layer_says_so(void **state)
 {
-	(void)state;
 	for (int i = 0; i < EK_NET_KIND_COUNT; i++) {
 		struct ek_device lacking = ek_device_cpu;
 		int found = 0;
@@ -455,7 +441,6 @@ static void products_that_do_not_fit_are_refused(void **state)
 {
 	struct wrong w;
 
-	(void)state;
 	wrong_start(&w);
 	REFUSED(ek_net_input(w.net, (struct ek_net_shape){ 0, 1, 1 }), "0 x 1 x 1");
 	REFUSED(ek_net_linear(w.net, 99, &(struct ek_net_linear){ .outputs = 1 }), "linear: 99 is no value");
@@ -495,7 +480,6 @@ static void norms_that_do_not_fit_are_refused(void **state)
 	struct wrong w;
 	int a = 1, b = 1;
 
-	(void)state;
 	wrong_start(&w);
 	REFUSED(ek_net_group_norm(w.net, w.image, &(struct ek_net_group_norm){ .groups = 3 }),
 	        "8 channels in 3 groups");
@@ -526,7 +510,6 @@ static void layers_that_do_not_fit_are_refused(void **state)
 	struct wrong w;
 	int a = 1, b = 1;
 
-	(void)state;
 	wrong_start(&w);
 	REFUSED(ek_net_activation(w.net, w.ids, EK_NN_SILU), "activation: wants numbers");
 	REFUSED(ek_net_softmax(w.net, w.ids), "softmax: wants numbers");
@@ -567,7 +550,6 @@ static void a_failure_comes_back_at_the_end_of_its_chain(void **state)
 	struct wrong w;
 	int a;
 
-	(void)state;
 	wrong_start(&w);
 	a = ek_net_halve(w.net, ek_net_activation(w.net, ek_net_halve(w.net, w.vector), EK_NN_SILU));
 	assert_int_equal(a, EK_EUSAGE);
@@ -587,7 +569,6 @@ static void flops_are_those_of_the_products(void **state)
 {
 	struct net_subject s;
 
-	(void)state;
 	net_subject_new(&s, case_of("linear, wide"), EK_NN_F32, 0, 5);
 	assert_ok(ek_net_finish(s.net, EK_NET_TRAIN));
 	assert_true(ek_net_flops(s.net) == 2.0 * 64 * 192 * 384);
@@ -598,26 +579,14 @@ static void flops_are_those_of_the_products(void **state)
 	net_subject_free(&s);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(recomputing_takes_less_memory),
-		cmocka_unit_test(products_take_in_what_follows),
-		cmocka_unit_test(a_slice_is_the_same_bytes_whatever_runs_beside_it),
-		cmocka_unit_test(gradients_add_up_in_order_whatever_the_threads),
-		cmocka_unit_test(gradients_add_up_over_slices),
-		cmocka_unit_test(gradients_of_parameters_can_be_left_out),
-		cmocka_unit_test(frozen_parameters_get_no_gradient),
-		cmocka_unit_test(constants_get_no_gradient_and_pass_it_on),
-		cmocka_unit_test(values_can_be_kept),
-		cmocka_unit_test(states_can_share_memory),
-		cmocka_unit_test(a_device_that_lacks_a_layer_says_so),
-		cmocka_unit_test(products_that_do_not_fit_are_refused),
-		cmocka_unit_test(norms_that_do_not_fit_are_refused),
-		cmocka_unit_test(layers_that_do_not_fit_are_refused),
-		cmocka_unit_test(a_failure_comes_back_at_the_end_of_its_chain),
-		cmocka_unit_test(flops_are_those_of_the_products),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(recomputing_takes_less_memory), cmocka_unit_test(products_take_in_what_follows),
+             cmocka_unit_test(a_slice_is_the_same_bytes_whatever_runs_beside_it),
+             cmocka_unit_test(gradients_add_up_in_order_whatever_the_threads),
+             cmocka_unit_test(gradients_add_up_over_slices), cmocka_unit_test(gradients_of_parameters_can_be_left_out),
+             cmocka_unit_test(frozen_parameters_get_no_gradient),
+             cmocka_unit_test(constants_get_no_gradient_and_pass_it_on), cmocka_unit_test(values_can_be_kept),
+             cmocka_unit_test(states_can_share_memory), cmocka_unit_test(a_device_that_lacks_a_layer_says_so),
+             cmocka_unit_test(products_that_do_not_fit_are_refused),
+             cmocka_unit_test(norms_that_do_not_fit_are_refused), cmocka_unit_test(layers_that_do_not_fit_are_refused),
+             cmocka_unit_test(a_failure_comes_back_at_the_end_of_its_chain),
+             cmocka_unit_test(flops_are_those_of_the_products))

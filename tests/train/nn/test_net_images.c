@@ -7,7 +7,6 @@
 
 static void gradients_of_images_are_the_twins(void **state)
 {
-	(void)state;
 	for (int i = 0; i < net_case_count; i++)
 		for (int together = 1; together <= 2; together++) {
 			net_images_run(&net_cases[i], EK_NN_F32, 0, together);
@@ -26,7 +25,6 @@ static void what_cannot_be_told_is_refused(void **state)
 	double squares[4];
 	int x;
 
-	(void)state;
 	assert_true(ek_params_add(&params, "twice", 2, (const int64_t[]){ 3, 3 }, (struct ek_init){ 0 }) == 0);
 	for (int layers = 2; layers > 0; layers--) {
 		assert_ok(ek_net_new(&net, &params, EK_NN_F32, 4));
@@ -48,12 +46,4 @@ static void what_cannot_be_told_is_refused(void **state)
 	ek_params_release(&params);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_cannot_be_told_is_refused),
-		cmocka_unit_test(gradients_of_images_are_the_twins),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(what_cannot_be_told_is_refused), cmocka_unit_test(gradients_of_images_are_the_twins))

@@ -1,9 +1,6 @@
 /* The loops of vector.h and net_kernels.h give the same bits on every instruction set that this processor has. */
 #include "train/nn/net_kernels.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "tests/support/support.h"
 #include "tests/train/nn/reference.h"
 #include "train/nn/vector.h"
@@ -124,7 +121,6 @@ static void every_instruction_set_gives_the_same_bits(void **state)
 	const size_t sizes[] = { 1, 5, 7, 11, 13, 16, 48, 64, 77, 512, MOST };
 	int sets = 1;
 
-	(void)state;
 	sets += ek_nn_vector() != &ek_nn_vector_base;
 	sets += ek_nn_vector() == &ek_nn_vector_avx512;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)

@@ -1,8 +1,5 @@
 #include "train/nn/params.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "tests/support/support.h"
 #include "tests/train/nn/reference.h"
 
@@ -10,7 +7,6 @@ static void tensors_lie_one_after_another(void **state)
 {
 	struct ek_params p = { 0 };
 
-	(void)state;
 	assert_int_equal(ek_params_add(&p, "a", 2, (const int64_t[]){ 3, 5 }, (struct ek_init){ 0 }), 0);
 	assert_int_equal(ek_params_add(&p, "b", 1, (const int64_t[]){ 7 }, (struct ek_init){ 0 }), 1);
 	assert_int_equal(ek_params_add(&p, "c", 4, (const int64_t[]){ 2, 3, 1, 1 }, (struct ek_init){ 0 }), 2);
@@ -60,7 +56,6 @@ static void values_have_the_distributions_asked_for(void **state)
 	float *values;
 	struct moments m;
 
-	(void)state;
 	ek_params_add(&p, "constant", 1, (const int64_t[]){ 100 }, (struct ek_init){ EK_INIT_CONSTANT, 0.3F });
 	ek_params_add(&p, "normal", 1, (const int64_t[]){ 10000 }, (struct ek_init){ EK_INIT_NORMAL, 0.02F });
 	ek_params_add(&p, "uniform", 1, (const int64_t[]){ 10000 }, (struct ek_init){ EK_INIT_UNIFORM, 0.5F });
@@ -89,7 +84,6 @@ static void values_depend_on_seed_and_name_alone(void **state)
 	struct ek_params p = { 0 }, other = { 0 };
 	float first[20], again[20], moved[25];
 
-	(void)state;
 	ek_params_add(&p, "a", 1, (const int64_t[]){ 10 }, normal);
 	ek_params_add(&p, "b", 1, (const int64_t[]){ 10 }, normal);
 	ek_params_add(&other, "first", 1, (const int64_t[]){ 5 }, normal);
@@ -115,7 +109,6 @@ static void positions_are_those_of_dit(void **state)
 	struct ek_params p = { 0 };
 	float values[SIDE * SIDE * D];
 
-	(void)state;
 	ek_params_add(&p, "pos_embed", 3, (const int64_t[]){ 1, SIDE * SIDE, D },
 	              (struct ek_init){ EK_INIT_POSITIONS, 0 });
 	assert_int_equal(p.items[0].frozen, 1);
@@ -131,14 +124,5 @@ static void positions_are_those_of_dit(void **state)
 	ek_params_release(&p);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tensors_lie_one_after_another),
-		cmocka_unit_test(values_have_the_distributions_asked_for),
-		cmocka_unit_test(values_depend_on_seed_and_name_alone),
-		cmocka_unit_test(positions_are_those_of_dit),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(tensors_lie_one_after_another), cmocka_unit_test(values_have_the_distributions_asked_for),
+             cmocka_unit_test(values_depend_on_seed_and_name_alone), cmocka_unit_test(positions_are_those_of_dit))

@@ -1,9 +1,5 @@
 #include "train/nn/store_internal.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/error.h"
 #include "rebalance/base/threads.h"
 #include "tests/analysis/embed/random_weights.h"
@@ -140,7 +136,6 @@ static void twenty_steps_are_pytorchs(void **state)
 	const cJSON *c;
 	int curves = 0;
 
-	(void)state;
 	assert_non_null(binary);
 	assert_int_equal(fread(golden, sizeof *golden, count, binary), count);
 	(void)fclose(binary);
@@ -199,7 +194,6 @@ static void a_step_is_the_same_whatever_the_threads(void **state)
 	double norm_one, norm_more, sum = 0;
 	float want;
 
-	(void)state;
 	run_start(&one);
 	for (size_t i = 0; i < LARGE; i++)
 		sum += (double)family(&one, EK_GRADIENTS)[i] * (double)family(&one, EK_GRADIENTS)[i];
@@ -232,7 +226,6 @@ static int take_turn(void *context, uint64_t i, int worker)
 	float *x = ref_poisoned(FIRST);
 	int rc;
 
-	(void)worker;
 	ref_fill(x, FIRST, 20 + i);
 	EK_TRY(ek_store_wait(r->store, 0, i));
 	ek_store_add(r->store, 0, FIRST, x);
@@ -247,7 +240,6 @@ static void slices_are_added_in_order_whatever_the_threads(void **state)
 	float *sum = ref_poisoned(FIRST), *x = ref_poisoned(FIRST);
 	struct run r;
 
-	(void)state;
 	memset(sum, 0, FIRST * sizeof *sum);
 	for (uint64_t i = 0; i < SLICES; i++) {
 		ref_fill(x, FIRST, 20 + i);
@@ -283,7 +275,6 @@ static void a_slice_that_fails_holds_nobody_up(void **state)
 {
 	struct run r;
 
-	(void)state;
 	run_start(&r);
 	for (int threads = 1; threads <= 7; threads += 3) {
 		ek_threads_set(threads);
@@ -301,7 +292,6 @@ static void frozen_parameters_are_left_alone(void **state)
 	struct run r, before;
 	double norm;
 
-	(void)state;
 	run_start(&r);
 	run_start(&before);
 	assert_ok(ek_store_step(r.store, &usual, 1, &norm));
@@ -320,7 +310,6 @@ static void a_gradient_that_is_not_finite_changes_nothing(void **state)
 {
 	const float bad[] = { NAN, INFINITY, -INFINITY };
 
-	(void)state;
 	for (int i = 0; i < 3; i++) {
 		struct run r, before;
 		double norm;
@@ -339,16 +328,7 @@ static void a_gradient_that_is_not_finite_changes_nothing(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(twenty_steps_are_pytorchs),
-		cmocka_unit_test(a_step_is_the_same_whatever_the_threads),
-		cmocka_unit_test(slices_are_added_in_order_whatever_the_threads),
-		cmocka_unit_test(a_slice_that_fails_holds_nobody_up),
-		cmocka_unit_test(frozen_parameters_are_left_alone),
-		cmocka_unit_test(a_gradient_that_is_not_finite_changes_nothing),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(twenty_steps_are_pytorchs), cmocka_unit_test(a_step_is_the_same_whatever_the_threads),
+             cmocka_unit_test(slices_are_added_in_order_whatever_the_threads),
+             cmocka_unit_test(a_slice_that_fails_holds_nobody_up), cmocka_unit_test(frozen_parameters_are_left_alone),
+             cmocka_unit_test(a_gradient_that_is_not_finite_changes_nothing))

@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "tests/support/support.h"
 #include "train/nn/bf16.h"
 #include "train/nn/device.h"
@@ -31,7 +29,6 @@ static void rounding_is_to_nearest_even(void **state)
 	float in[ROUNDINGS], back[ROUNDINGS];
 	ek_bf16 got[ROUNDINGS];
 
-	(void)state;
 	for (size_t i = 0; i < ROUNDINGS; i++)
 		in[i] = from_bits(roundings[i].in);
 	ek_bf16_from_float(got, in, ROUNDINGS);
@@ -47,7 +44,6 @@ static void rounding_is_to_nearest_even(void **state)
 
 static void sizes_and_precisions_agree(void **state)
 {
-	(void)state;
 	assert_int_equal(ek_nn_type_size(EK_NN_FLOAT32), 4);
 	assert_int_equal(ek_nn_type_size(EK_NN_BFLOAT16), 2);
 	assert_int_equal(ek_nn_precision_type(EK_NN_F32), EK_NN_FLOAT32);
@@ -55,12 +51,4 @@ static void sizes_and_precisions_agree(void **state)
 	assert_int_equal(ek_nn_precision_type(EK_NN_AUTO), ek_nn_cpu_has_bf16() ? EK_NN_BFLOAT16 : EK_NN_FLOAT32);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rounding_is_to_nearest_even),
-		cmocka_unit_test(sizes_and_precisions_agree),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(rounding_is_to_nearest_even), cmocka_unit_test(sizes_and_precisions_agree))

@@ -1,9 +1,6 @@
 /* Forgetting of a recorded log of losses, as NumPy has it. */
 #include "tests/support/support.h"
 
-#include <math.h>
-#include <stdlib.h>
-
 #include "rebalance/base/memory.h"
 #include "train/score/forgetting.h"
 
@@ -54,7 +51,6 @@ static void equals_numpy(void **unused)
 	struct log l = log_open();
 	double threshold;
 
-	(void)unused;
 	ek_forgetting_rate(l.out, l.losses, l.checks, l.images);
 	assert_golden(&l, "rate");
 	assert_ok(ek_forgetting_threshold(&threshold, l.losses, l.checks, l.images));
@@ -69,7 +65,6 @@ static void one_nan_is_one_image(void **unused)
 	struct log l = log_open();
 	double threshold, *whole;
 
-	(void)unused;
 	assert_ok(ek_alloc(&whole, l.images, sizeof *whole));
 	ek_forgetting_rate(whole, l.losses, l.checks, l.images);
 	l.losses[3 * l.images + 2] = NAN;

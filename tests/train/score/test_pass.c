@@ -2,10 +2,6 @@
  * worked out one by one in double. */
 #include "tests/support/support.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
@@ -20,9 +16,6 @@ static const int64_t ids[IMAGES] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
 
 static int get(void *context, int worker, int64_t id, uint64_t position, float *sample, int32_t *label)
 {
-	(void)context;
-	(void)worker;
-	(void)position;
 	for (int i = 0; i < ELEMENTS; i++)
 		sample[i] = (float)((1 + (double)id / 5) *
 		                    ek_random_normal(3, (uint64_t)id, (uint64_t)i)); /* some are harder */
@@ -161,7 +154,6 @@ static void el2n_is_the_mean_loss(void **unused)
 	struct truth *t;
 	float *values;
 
-	(void)unused;
 	model_make(&m, SLICE, EK_FLOW_LEARN, EK_NN_F32);
 	model_make(&judge, SLICE - 1, EK_FLOW_JUDGE, EK_NN_F32);
 	values = parameters(m.task.params);
@@ -202,7 +194,6 @@ static void grand_is_the_mean_norm(void **unused)
 	struct truth *t;
 	float *values;
 
-	(void)unused;
 	model_make(&m, SLICE, EK_FLOW_IMAGES, EK_NN_F32);
 	values = parameters(m.task.params);
 	t = truth_new(values);
@@ -287,7 +278,6 @@ static void moso_is_as_defined(void **unused)
 	struct truth *t;
 	float *values, *mean;
 
-	(void)unused;
 	for (int bf16 = 0; bf16 < 2; bf16++) {
 		struct ek_moso_at at = { .images = IMAGES, .rate = rate };
 		struct ek_score_pass pass = { .grid = grid, .of = EK_SCORE_MOSO };
@@ -332,13 +322,5 @@ static void moso_is_as_defined(void **unused)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(el2n_is_the_mean_loss),
-		cmocka_unit_test(grand_is_the_mean_norm),
-		cmocka_unit_test(moso_is_as_defined),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(el2n_is_the_mean_loss), cmocka_unit_test(grand_is_the_mean_norm),
+             cmocka_unit_test(moso_is_as_defined))

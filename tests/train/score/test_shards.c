@@ -1,8 +1,6 @@
 /* Shards: every image is in one of them, sizes differ by one at most, and the seed says which. */
 #include "tests/support/support.h"
 
-#include <string.h>
-
 #include "train/score/shards.h"
 
 enum { IMAGES = 101, SHARDS = 7 };
@@ -13,7 +11,6 @@ static void are_disjoint_and_whole(void **unused)
 	uint64_t first[SHARDS + 1];
 	int seen[IMAGES] = { 0 }, in_place = 0;
 
-	(void)unused;
 	assert_ok(ek_shards(again, first, IMAGES, SHARDS, 2));
 	assert_ok(ek_shards(other, first, IMAGES, SHARDS, 3));
 	assert_ok(ek_shards(order, first, IMAGES, SHARDS, 2));
@@ -37,7 +34,6 @@ static void as_many_as_images(void **unused)
 	int64_t order[3];
 	uint64_t first[4];
 
-	(void)unused;
 	assert_ok(ek_shards(order, first, 3, 3, 0));
 	for (uint64_t s = 0; s < 4; s++)
 		assert_int_equal(first[s], s);

@@ -1,10 +1,6 @@
 /* Configurations and weight files of autoencoders. */
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 #include "train/vae/autoencoder.h"
@@ -102,7 +98,6 @@ static void a_configuration_survives_json(void **state)
 {
 	const struct ek_autoencoder_config *configs[] = { &small_kl, &small_vq, &small_direct };
 
-	(void)state;
 	for (int i = 0; i < 3; i++) {
 		struct ek_autoencoder_config got;
 		cJSON *object = cJSON_CreateObject();
@@ -141,7 +136,6 @@ static void published_configurations_are_read(void **state)
 		                                  .scale = 0.18215 };
 	struct ek_autoencoder_config got, direct = kl;
 
-	(void)state;
 	assert_ok(read_text(&got, sd_vae));
 	assert_same_config(&got, &kl);
 	direct.side = 1024;
@@ -178,7 +172,6 @@ static const struct {
 
 static void other_configurations_are_refused(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < sizeof bad_configs / sizeof *bad_configs; i++) {
 		const char *place = strstr(sd_vae, bad_configs[i].from);
 		struct ek_autoencoder_config got;
@@ -204,7 +197,6 @@ static void a_saved_model_is_opened_again(void **state)
 {
 	const struct ek_autoencoder_config *configs[] = { &small_kl, &small_vq, &small_direct };
 
-	(void)state;
 	for (int i = 0; i < 3; i++) {
 		const char *folder = ek_scratch();
 		struct ek_autoencoder m, got;
@@ -226,7 +218,6 @@ static void a_pipelines_autoencoder_is_opened_by_whichever_name(void **state)
 	const char *pipeline = ek_scratch(), *folder = ek_join(pipeline, "vae");
 	struct ek_autoencoder m, got;
 
-	(void)state;
 	make_model(&m, &small_kl);
 	assert_ok(ek_make_directories(folder));
 	ek_write_file(ek_join(pipeline, "model_index.json"), "{}", 2);
@@ -244,7 +235,6 @@ static void what_training_code_puts_before_names_is_seen_through(void **state)
 {
 	static const char *const before[] = { "module.", "_orig_mod.", "module._orig_mod.", "state_dict.module." };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
 		const char *folder = ek_scratch();
 		struct ek_autoencoder m, got;
@@ -271,7 +261,6 @@ static void older_names_are_read(void **state)
 	int renamed = 0;
 	float *got;
 
-	(void)state;
 	make_model(&m, &small_kl);
 	for (int i = 0; i < m.params.count; i++) {
 		const struct ek_param *p = &m.params.items[i];
@@ -309,7 +298,6 @@ static void bad_files_are_refused(void **state)
 	const char *folder = ek_scratch();
 	struct ek_autoencoder m, got;
 
-	(void)state;
 	make_model(&m, &small_kl);
 	assert_fails(ek_autoencoder_open(&got, folder), EK_EIO, "config.json");
 	assert_ok(ek_autoencoder_save(folder, &m.config, m.values, NULL));
@@ -333,7 +321,6 @@ static void scale_goes_with_the_weights(void **unused)
 	struct ek_buffer text = { 0 };
 	static const char ours[] = "{\"identity\": \"x\", \"scaling_factor\": 7}";
 
-	(void)unused;
 	assert_ok(ek_json_parse(&others, ours, strlen(ours), "test"));
 	make_model(&m, &small_kl);
 	m.config.scale = 0.1234567890123456789;
@@ -353,19 +340,9 @@ static void scale_goes_with_the_weights(void **unused)
 	cJSON_Delete(others);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_configuration_survives_json),
-		cmocka_unit_test(published_configurations_are_read),
-		cmocka_unit_test(other_configurations_are_refused),
-		cmocka_unit_test(a_saved_model_is_opened_again),
-		cmocka_unit_test(a_pipelines_autoencoder_is_opened_by_whichever_name),
-		cmocka_unit_test(what_training_code_puts_before_names_is_seen_through),
-		cmocka_unit_test(scale_goes_with_the_weights),
-		cmocka_unit_test(older_names_are_read),
-		cmocka_unit_test(bad_files_are_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+EK_TEST_MAIN(cmocka_unit_test(a_configuration_survives_json), cmocka_unit_test(published_configurations_are_read),
+             cmocka_unit_test(other_configurations_are_refused), cmocka_unit_test(a_saved_model_is_opened_again),
+             cmocka_unit_test(a_pipelines_autoencoder_is_opened_by_whichever_name),
+             cmocka_unit_test(what_training_code_puts_before_names_is_seen_through),
+             cmocka_unit_test(scale_goes_with_the_weights), cmocka_unit_test(older_names_are_read),
+             cmocka_unit_test(bad_files_are_refused))

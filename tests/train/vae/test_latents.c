@@ -1,9 +1,6 @@
 /* Latents of a data set: what is stored, when it is made again, and the way back. */
 #include "tests/support/support.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
@@ -82,7 +79,6 @@ static float *encode(const struct ek_autoencoder *m, size_t *elements)
 
 static void latents_are_what_the_encoder_gives(void **state)
 {
-	(void)state;
 	for (int kind = 0; kind < 2; kind++) {
 		const char *path = ek_join(ek_scratch(), "latents.npy");
 		struct ek_autoencoder m;
@@ -135,7 +131,6 @@ static void samples_have_the_moments(void **state)
 	float got[256], again[256], *moments;
 	size_t elements;
 
-	(void)state;
 	ek_toy_model(&m, EK_AUTOENCODER_KL);
 	moments = encode(&m, &elements);
 	assert_ok(open_latents(&l, path, &m, "key"));
@@ -165,7 +160,6 @@ static void they_depend_on_the_encoder_alone(void **state)
 	struct ek_autoencoder m;
 	struct ek_latents *l;
 
-	(void)state;
 	ek_toy_model(&m, EK_AUTOENCODER_KL);
 	assert_ok(ek_latents_encoder(first, &m, EK_NN_F32));
 	m.values[m.params.size - 1] += 1; /* the decoder's, and how latents are scaled */
@@ -208,7 +202,6 @@ static void what_was_encoded_is_kept(void **state)
 	struct ek_autoencoder m;
 	struct ek_latents *l;
 
-	(void)state;
 	ek_toy_model(&m, EK_AUTOENCODER_KL);
 	assert_int_equal(ek_vae_usual_slice(&m.config), 32);
 	ek_threads_set(2);
@@ -236,7 +229,6 @@ static void failures_leave_no_latents(void **state)
 	struct ek_autoencoder m;
 	struct ek_latents *l;
 
-	(void)state;
 	ek_toy_model(&m, EK_AUTOENCODER_KL);
 	stop_at = 20;
 	assert_fails(open_latents(&l, path, &m, "key"), EK_EIO, "stopped at image 20");
@@ -253,7 +245,6 @@ static void latents_are_decoded(void **state)
 {
 	enum { COUNT = 37 };
 
-	(void)state;
 	for (int kind = 0; kind < 2; kind++) {
 		struct ek_latent_decoder *d;
 		struct ek_autoencoder m;
@@ -301,7 +292,6 @@ static void codes_are_taken_from_near_latents(void **state)
 	uint8_t pixels[2][TOY_SIZE];
 	const float *book;
 
-	(void)state;
 	ek_toy_model(&m, EK_AUTOENCODER_VQ);
 	book = m.values + m.params.items[ek_autoencoder_codebook(&m.params)].offset;
 	for (size_t i = 0; i < 256; i++) {

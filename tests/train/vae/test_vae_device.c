@@ -2,10 +2,6 @@
  * from two runs. Skipped where no GPU can be used. */
 #include "tests/support/support.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/error.h"
 #include "tests/train/nn/on_device.h"
 #include "tests/train/vae/steps.h"
@@ -147,19 +143,16 @@ static void steps_are_repeatable_and_gradients_the_cpus(enum ek_autoencoder_kind
 
 static void with_kl(void **state)
 {
-	(void)state;
 	steps_are_repeatable_and_gradients_the_cpus(EK_AUTOENCODER_KL, 0);
 }
 
 static void with_a_codebook(void **state)
 {
-	(void)state;
 	steps_are_repeatable_and_gradients_the_cpus(EK_AUTOENCODER_VQ, 0);
 }
 
 static void with_a_codebook_of_averages(void **state)
 {
-	(void)state;
 	steps_are_repeatable_and_gradients_the_cpus(EK_AUTOENCODER_VQ, 1);
 }
 

@@ -1,10 +1,6 @@
 /* Training autoencoders: what is learned, what it depends on, and what is refused. */
 #include "tests/support/support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
@@ -67,7 +63,6 @@ static void a_batch_is_learned(void **state)
 		      { EK_AUTOENCODER_VQ, EK_NN_F32, 0 },
 		      { EK_AUTOENCODER_VQ, EK_NN_F32, 1 } };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct ek_vae_options options = ek_toy_options(cases[i].kind);
 		struct ek_steps s;
@@ -90,7 +85,6 @@ static void gradients_are_of_the_reported_loss(void **state)
 {
 	const char *file = ek_toy_perceptual_file();
 
-	(void)state;
 	for (int kind = 0; kind < 2; kind++) {
 		struct ek_vae_options options = ek_toy_options((enum ek_autoencoder_kind)kind);
 		const float weights[2] = { 0.75F, 0.25F };
@@ -162,7 +156,6 @@ static void threads_and_device_change_no_byte(void **state)
 {
 	const char *file = ek_toy_perceptual_file();
 
-	(void)state;
 	for (int kind = 0; kind < 2; kind++) {
 		struct ek_vae_options options = ek_toy_options((enum ek_autoencoder_kind)kind);
 		enum { TIMES = 3 };
@@ -227,7 +220,6 @@ static void the_discriminator_learns_from_its_step_on(void **state)
 	float before;
 	int part;
 
-	(void)state;
 	options.discriminator_weight = 1e-9; /* the decoder does not heed it */
 	options.discriminator_width = 16;
 	options.discriminator_layers = 1;
@@ -256,7 +248,6 @@ static void flips_mirror_half_of_the_images(void **state)
 	struct ek_vae *vae;
 	int other = 0;
 
-	(void)state;
 	options.kl_weight = 0;
 	for (int flip = 0; flip < 2; flip++) {
 		options.flip = flip;
@@ -279,7 +270,6 @@ static void a_preview_is_a_picture(void **state)
 	struct ek_steps s;
 	struct ek_vae *vae;
 
-	(void)state;
 	start(&vae, &s, &options, 8);
 	assert_ok(s.task->preview(s.task->preview_context, s.values, path));
 	assert_ok(ek_file_read(&bytes, path, 1 << 20));
@@ -301,7 +291,6 @@ static void wrong_options_are_refused(void **state)
 	struct ek_steps s;
 	struct ek_vae *vae;
 
-	(void)state;
 	options.slice = 3;
 	assert_fails(ek_vae_new(&vae, &options, &source), EK_EUSAGE, "must be a multiple");
 	options = ek_toy_options(EK_AUTOENCODER_KL);
