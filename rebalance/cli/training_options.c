@@ -59,7 +59,7 @@ const struct ek_option ek_training_first[] = {
 	          "used if the audit held images out: those are taken" },
 	{ .name = "checkpoint-every",
 	  EK_STRING(struct ek_training_options, checkpoint_every, "T"),
-	  .help = "time between checkpoints and previews" },
+	  .help = "time of training between checkpoints and their previews" },
 	{ .name = "keep-checkpoints",
 	  EK_INTEGER(struct ek_training_options, keep, "N", 1, 1e6),
 	  .help = "how many of the newest to keep" },

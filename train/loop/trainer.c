@@ -228,10 +228,10 @@ static int save(struct trainer *t)
 	rc = ek_checkpoint_write(t->options->folder, t->task->params, &t->state, t->options->identity);
 	t->state.seconds = before;
 	EK_TRY(rc);
-	t->saved = ek_clock();
 	t->saved_step = t->state.step;
 	EK_TRY(ek_checkpoints_keep(t->options->folder, t->state.step, t->options->checkpoints_kept));
 	EK_TRY(preview(t));
+	t->saved = ek_clock();
 out:
 	return rc;
 }

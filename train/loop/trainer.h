@@ -41,7 +41,7 @@ struct ek_trainer_options {
 	uint64_t warmup;           /* steps of rising rate */
 	uint64_t log_every;        /* steps a line of the log */
 	uint64_t judge_every;      /* steps between validations; 0: at checkpoints and the end only */
-	double checkpoint_seconds; /* between checkpoints */
+	double checkpoint_seconds; /* of training between checkpoints; 0: one a step */
 	int checkpoints_kept;      /* ≥ 1 */
 	/* Per image of the data set: which group's loss it counts for in the log; NULL: none. */
 	const int32_t *groups;

@@ -4,6 +4,7 @@
 
 #include <glob.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "rebalance/base/file.h"
 #include "rebalance/base/json.h"
@@ -36,7 +37,9 @@ struct problem {
 	uint64_t stop_step;           /* ek_interrupt in this step; 0: never */
 	uint64_t killed_step;         /* the process ends in this step; 0: never */
 	uint64_t killed_row;          /* the process ends while losses are logged after this step; 0: never */
+	uint64_t slow_step;           /* takes SLOW; 0: none */
 };
+static const struct timespec SLOW = { .tv_nsec = 300000000 };
 
 static float target(int64_t id, int i)
 {
@@ -63,6 +66,8 @@ static int fill(void *context, int worker, const struct ek_slice *s, int judging
 			return ek_fail(EK_EUSAGE, "image %lld at another draw", (long long)s->ids[j]);
 	if (s->grid != NULL && p->killed_row > 0 && s->step == p->killed_row && s->position >= IMAGES)
 		_exit(9);
+	if (!judging && p->slow_step > 0 && s->step + 1 == p->slow_step)
+		(void)nanosleep(&SLOW, NULL);
 	if (!judging && p->stop_step > 0 && s->step + 1 == p->stop_step)
 		ek_interrupt();
 	if (!judging && p->killed_step > 0 && s->step + 1 == p->killed_step)
@@ -553,6 +558,35 @@ static void makes_the_preview_that_is_missing(void **unused)
 	problem_free(p);
 }
 
+static int draw_slowly(void *context, const float *values, const char *path)
+{
+	(void)nanosleep(&SLOW, NULL);
+	return draw_preview(context, values, path);
+}
+
+/* Steps that would each be followed by a preview, were its own time counted as time since the last one. */
+static void time_of_previews_is_no_time_of_training(void **unused)
+{
+	const char *folder = ek_scratch();
+	struct ek_trainer_options options = options_of(folder, 6);
+	struct problem *p = problem_new();
+	struct ek_task task = task_of(p);
+	struct ek_training result;
+
+	(void)unused;
+	p->slow_step = 2;
+	task.preview = draw_slowly;
+	options.checkpoint_seconds = 0.25;
+	assert_ok(ek_train(&result, &task, &source, &options, zeros));
+	for (uint64_t step = 1; step <= 6; step++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof name, "preview-%08d.png", (int)step);
+		assert_int_equal(ek_file_exists(ek_join(folder, name)), step == 2 || step == 6);
+	}
+	problem_free(p);
+}
+
 static void stops_at_what_is_no_number(void **unused)
 {
 	const char *folder = ek_scratch();
@@ -691,7 +725,8 @@ EK_TEST_MAIN(cmocka_unit_test(goes_to_the_mean), cmocka_unit_test(same_bytes_for
              cmocka_unit_test(stopped_goes_on_the_same), cmocka_unit_test(logs_the_losses_of_all_images),
              cmocka_unit_test(stops_on_the_way), cmocka_unit_test(goes_on_from_the_newest_whole_one),
              cmocka_unit_test(does_not_start_again_where_nothing_is_whole),
-             cmocka_unit_test(makes_the_preview_that_is_missing), cmocka_unit_test(stops_at_what_is_no_number),
+             cmocka_unit_test(makes_the_preview_that_is_missing),
+             cmocka_unit_test(time_of_previews_is_no_time_of_training), cmocka_unit_test(stops_at_what_is_no_number),
              cmocka_unit_test(stops_when_the_loss_runs_away), cmocka_unit_test(keeps_the_newest_and_refuses_others),
              cmocka_unit_test(says_what_is_left_to_the_nearer_end),
              cmocka_unit_test(memory_that_does_not_suffice_is_told))
