@@ -59,7 +59,8 @@ if(FaissC_FOUND AND NOT TARGET FaissC::FaissC)
   else()
     add_library(ek_faiss_c STATIC ${EVENKEEL_FAISS_C_API_SOURCE}/Clustering_c.cpp
       ${EVENKEEL_FAISS_C_API_SOURCE}/IndexFlat_c.cpp ${EVENKEEL_FAISS_C_API_SOURCE}/Index_c.cpp
-      ${EVENKEEL_FAISS_C_API_SOURCE}/error_impl.cpp ${EVENKEEL_FAISS_C_API_SOURCE}/impl/AuxIndexStructures_c.cpp)
+      ${EVENKEEL_FAISS_C_API_SOURCE}/error_impl.cpp ${EVENKEEL_FAISS_C_API_SOURCE}/impl/AuxIndexStructures_c.cpp
+      ${EVENKEEL_FAISS_C_API_SOURCE}/utils/distances_c.cpp)
     set_target_properties(ek_faiss_c PROPERTIES CXX_EXTENSIONS OFF)
     ek_brief(ek_faiss_c)
     target_include_directories(ek_faiss_c SYSTEM PRIVATE ${FaissC_INCLUDE_DIR})
