@@ -56,6 +56,14 @@ function(ek_test name)
   endif()
 endfunction()
 
+# ek_serial(reference.c …): what computes on one thread and touches nothing of another's, as the twins of operators do.
+# The thread sanitizer could find nothing there, and makes it thirty times as slow.
+function(ek_serial)
+  if(EVENKEEL_SANITIZE MATCHES "thread")
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -fno-sanitize=thread)
+  endif()
+endfunction()
+
 # ek_on_gpu(nn_cuda …): tests that `./check --device cuda` runs; they leave with 77 where no GPU can be used.
 function(ek_on_gpu)
   set_tests_properties(${ARGN} PROPERTIES LABELS gpu SKIP_RETURN_CODE 77)
