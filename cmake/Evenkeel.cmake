@@ -56,8 +56,8 @@ function(ek_test name)
   endif()
 endfunction()
 
-# ek_serial(reference.c …): what computes on one thread and touches nothing of another's, as the twins of operators do.
-# The thread sanitizer could find nothing there, and makes it thirty times as slow.
+# ek_serial(reference.c …): what computes on one thread and touches nothing of another's, as the twins of operators and
+# random numbers do. The thread sanitizer could find nothing there, and makes it thirty times as slow.
 function(ek_serial)
   if(EVENKEEL_SANITIZE MATCHES "thread")
     set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -fno-sanitize=thread)
