@@ -573,7 +573,6 @@ static void time_of_previews_is_no_time_of_training(void **unused)
 	struct ek_task task = task_of(p);
 	struct ek_training result;
 
-	(void)unused;
 	p->slow_step = 2;
 	task.preview = draw_slowly;
 	options.checkpoint_seconds = 0.25;
