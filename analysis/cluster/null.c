@@ -13,6 +13,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
+#include "rebalance/base/threads.h"
 
 enum {
 	STARTS = 2,
@@ -318,16 +319,33 @@ static void draw_part(struct part *p, const struct drawn *all, uint64_t seed)
 	}
 }
 
-static int measure_part(struct sides *sides, struct part *p, struct drawn *all, int number, uint32_t k, uint64_t seed)
+struct job {
+	struct sides *sides;
+	struct drawn *all;
+	const struct ek_null *null; /* images of a part, and clusters */
+	uint64_t seed;
+};
+
+/* A side of a part: what a thread does by itself, since clusterings of so few images gain nothing from many. */
+static int measure_side(void *context, uint64_t i, int worker)
 {
+	const struct job *job = context;
+	const int number = (int)(i / 2), side = (int)(i % 2);
+	const uint64_t seed = ek_random_u64(job->seed, ek_random_stream("null parts"), (uint64_t)number);
+	struct part p;
 	int rc;
 
-	draw_part(p, all, seed);
-	EK_TRY(measure(&sides->clusters[0][number], &sides->populations[0][number], p, k, seed, all, 2 * number));
-	loosen(p, seed);
-	EK_TRY(measure(&sides->clusters[1][number], &sides->populations[1][number], p, k, seed, NULL, 0));
-	ek_progress_add(1);
+	(void)worker;
+	EK_TRY(part_new(&p, job->null->images, job->all->n, job->all->d));
+	draw_part(&p, job->all, seed);
+	if (side > 0)
+		loosen(&p, seed);
+	EK_TRY(measure(&job->sides->clusters[side][number], &job->sides->populations[side][number], &p, job->null->k,
+	               seed, side > 0 ? NULL : job->all, 2 * number));
+	if (side > 0)
+		ek_progress_add(1);
 out:
+	part_release(&p);
 	return rc;
 }
 
@@ -416,8 +434,8 @@ out:
 int ek_null_measure(struct ek_null *out, const struct ek_rows *rows, uint32_t k, uint64_t seed)
 {
 	struct drawn all = { 0 };
-	struct part part = { 0 };
 	struct sides sides;
+	struct job job = { .sides = &sides, .all = &all, .null = out, .seed = seed };
 	double f;
 	int rc;
 
@@ -429,10 +447,7 @@ int ek_null_measure(struct ek_null *out, const struct ek_rows *rows, uint32_t k,
 	out->components = all.d;
 	out->images = all.n / 2 < EK_NULL_PART ? all.n / 2 : EK_NULL_PART;
 	out->k = k < out->images ? k : (uint32_t)out->images;
-	EK_TRY(part_new(&part, out->images, all.n, all.d));
-	for (int p = 0; p < EK_NULL_PARTS; p++)
-		EK_TRY(measure_part(&sides, &part, &all, p, out->k,
-		                    ek_random_u64(seed, ek_random_stream("null parts"), (uint64_t)p)));
+	EK_TRY(ek_parallel(2 * EK_NULL_PARTS, measure_side, &job));
 	f = (double)out->images / (double)all.n;
 	compare_sides(&out->clusters, sides.clusters, f);
 	compare_sides(&out->populations, sides.populations, f);
@@ -441,6 +456,5 @@ out:
 	for (int i = 0; i < DIVISIONS; i++)
 		free(all.population[i]);
 	free(all.x);
-	part_release(&part);
 	return rc;
 }

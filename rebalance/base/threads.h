@@ -21,9 +21,8 @@ void ek_threads_set(int count);
  * A piece returns 0 or a negative code. After a failure no new piece starts; the return value and the
  * caller's error message are those of the failed piece with the lowest number that ran.
  *
- * The threads wait for the next call, and a worker's number is always the same thread's. A call while another thread's
- * runs has the caller's thread alone.
- * Not to be called from within a piece.
+ * The threads wait for the next call, and a worker's number is always the same thread's. A call while another runs,
+ * from within one of its pieces, too, has the caller's thread alone.
  */
 int ek_parallel(uint64_t count, int (*piece)(void *context, uint64_t i, int worker), void *context);
 
