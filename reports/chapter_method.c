@@ -258,6 +258,24 @@ static void steps(struct ek_page *page)
 		           "only what is the same each time.</p>");
 }
 
+static void left_out(struct ek_page *page)
+{
+	struct ek_html *h = &page->html;
+	const char *line = page->left_out.data;
+
+	if (page->left_out.size == 0)
+		return;
+	ek_html(h, "<h3>Not on this page</h3><p class=\"note\">These files are damaged. <code>evenkeel info "
+	           "FILE</code> says what makes each again.</p><ul>");
+	for (size_t length; *line != 0; line += length + 1) {
+		length = strcspn(line, "\n");
+		ek_html(h, "<li><bdi>");
+		ek_html_text(h, line, length);
+		ek_html(h, "</bdi></li>");
+	}
+	ek_html(h, "</ul>");
+}
+
 int ek_chapter_origin(struct ek_page *page)
 {
 	struct ek_html *h = &page->html;
@@ -289,5 +307,6 @@ int ek_chapter_origin(struct ek_page *page)
 		ek_html(h, "</dl>");
 	}
 	steps(page);
+	left_out(page);
 	return h->rc;
 }

@@ -71,8 +71,16 @@ static int fewer_images(const void *a, const void *b)
 	return (x->at > y->at) - (x->at < y->at);
 }
 
-/* All rows, smallest first. Nothing where there is no file. */
-static int load_units(struct units *units, const struct ek_page *page, const char *name)
+static void release_units(struct units *units)
+{
+	for (size_t i = 0; i < units->count; i++)
+		free(units->items[i].name);
+	free(units->items);
+	*units = (struct units){ 0 };
+}
+
+/* All rows, smallest first. Nothing where there is no file, or a damaged one. */
+static int load_units(struct units *units, struct ek_page *page, const char *name)
 {
 	struct ek_csv csv = { 0 };
 	char *relative = NULL, *path = NULL;
@@ -101,16 +109,12 @@ static int load_units(struct units *units, const struct ek_page *page, const cha
 	rc = 0;
 out:
 	ek_csv_close(&csv);
+	if (rc == EK_EDATA)
+		release_units(units);
+	rc = ek_leave_out(&page->left_out, rc, path);
 	free(relative);
 	free(path);
-	return rc;
-}
-
-static void release_units(struct units *units)
-{
-	for (size_t i = 0; i < units->count; i++)
-		free(units->items[i].name);
-	free(units->items);
+	return rc < 0 ? rc : 0;
 }
 
 /* What it does to, where it is levels of weight that are dealt: clusters, groups, … */

@@ -6,6 +6,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
 
 /* What ends a name comes before all else. */
 static int by_name(const void *a, const void *b)
@@ -50,6 +51,24 @@ int ek_load_object(cJSON **out, const char *path)
 	int rc = ek_json_load(out, path);
 
 	return rc == 0 && !cJSON_IsObject(*out) ? ek_fail(EK_EDATA, "%s: no JSON object", path) : rc;
+}
+
+int ek_leave_out(struct ek_buffer *left_out, int rc, const char *path)
+{
+	char *line = NULL;
+
+	if (rc != EK_EDATA)
+		return rc;
+	EK_TRY(ek_format(&line, "%s\n", ek_error_message()));
+	if (left_out->size == 0 || strstr(left_out->data, line) == NULL) {
+		ek_warn("%.*s; the report goes without it: evenkeel info %s says what makes it again",
+		        (int)strlen(line) - 1, line, path);
+		EK_TRY(ek_buffer_append(left_out, line, strlen(line)));
+	}
+	rc = 1;
+out:
+	free(line);
+	return rc;
 }
 
 double ek_number_of(const cJSON *object, const char *name)

@@ -21,6 +21,10 @@ int ek_file_stem(char **out, const char *path);
 /* Load a document that must be an object. EK_EDATA names it. */
 int ek_load_object(cJSON **out, const char *path);
 
+/* `rc` is what came of reading a part of the run that a page can go without, of the file `path`. EK_EDATA is said as a
+ * warning, with what makes the file again, kept as a line of `left_out` (once), and 1 is returned; else `rc`. */
+int ek_leave_out(struct ek_buffer *left_out, int rc, const char *path);
+
 /* A number of a document, with its interval and the value corrected for bias where it has them. NaN where it is
  * missing; a high end that is missing where there is a low one: there is no bound. */
 struct ek_measure {

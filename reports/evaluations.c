@@ -66,8 +66,34 @@ out:
 	return rc;
 }
 
-int ek_evaluations_load(struct ek_evaluations *evaluations, struct ek_run *run, const struct ek_sample_sets *sets,
-                        size_t k)
+static int load_evaluation(struct ek_evaluation *e, struct ek_run *run, const char *path,
+                           const struct ek_sample_sets *sets, size_t k)
+{
+	int rc;
+
+	EK_TRY(ek_file_stem(&e->name, path));
+	EK_TRY(ek_load_object(&e->json, path));
+	EK_TRY(find_rows(e, k));
+	EK_TRY(find_sets(e, sets));
+	EK_TRY(find_staleness(e, run));
+out:
+	return rc;
+}
+
+static void release_evaluation(struct ek_evaluation *e)
+{
+	free(e->name);
+	free(e->stale);
+	cJSON_Delete(e->json);
+	free(e->rows);
+	free(e->sets);
+	free(e->keys);
+	free(e->counts);
+	*e = (struct ek_evaluation){ 0 };
+}
+
+int ek_evaluations_load(struct ek_evaluations *evaluations, struct ek_buffer *left_out, struct ek_run *run,
+                        const struct ek_sample_sets *sets, size_t k)
 {
 	glob_t found = { 0 };
 	int rc;
@@ -75,16 +101,14 @@ int ek_evaluations_load(struct ek_evaluations *evaluations, struct ek_run *run, 
 	*evaluations = (struct ek_evaluations){ 0 };
 	EK_TRY(ek_find_named(&found, run, "evaluations/*.json"));
 	EK_TRY(ek_alloc(&evaluations->items, found.gl_pathc, sizeof *evaluations->items));
-	while (evaluations->count < found.gl_pathc) {
-		const char *path = found.gl_pathv[evaluations->count];
+	for (size_t i = 0; i < found.gl_pathc; i++) {
 		struct ek_evaluation *e = &evaluations->items[evaluations->count++];
 
-		EK_TRY(ek_file_stem(&e->name, path));
-		EK_TRY(ek_load_object(&e->json, path));
-		EK_TRY(find_rows(e, k));
-		EK_TRY(find_sets(e, sets));
-		EK_TRY(find_staleness(e, run));
+		EK_TRY(ek_leave_out(left_out, load_evaluation(e, run, found.gl_pathv[i], sets, k), found.gl_pathv[i]));
+		if (rc > 0)
+			release_evaluation(&evaluations->items[--evaluations->count]);
 	}
+	rc = 0;
 out:
 	globfree(&found);
 	return rc;
@@ -92,22 +116,14 @@ out:
 
 void ek_evaluations_release(struct ek_evaluations *evaluations)
 {
-	for (size_t i = 0; i < evaluations->count; i++) {
-		struct ek_evaluation *e = &evaluations->items[i];
-
-		free(e->name);
-		free(e->stale);
-		cJSON_Delete(e->json);
-		free(e->rows);
-		free(e->sets);
-		free(e->keys);
-		free(e->counts);
-	}
+	for (size_t i = 0; i < evaluations->count; i++)
+		release_evaluation(&evaluations->items[i]);
 	free(evaluations->items);
 	*evaluations = (struct ek_evaluations){ 0 };
 }
 
-static int draw_from(struct ek_evaluation *e, const struct ek_run *run, const char *set_name, size_t set, size_t k)
+static int draw_from(struct ek_evaluation *e, struct ek_buffer *left_out, const struct ek_run *run,
+                     const char *set_name, size_t set, size_t k)
 {
 	struct ek_npy assignment = { 0 };
 	char *name = NULL, *path = NULL;
@@ -117,8 +133,9 @@ static int draw_from(struct ek_evaluation *e, const struct ek_run *run, const ch
 	EK_TRY(ek_run_file(&path, run, name));
 	if (!ek_file_exists(path))
 		goto out;
-	EK_TRY(ek_npy_open_as(&assignment, path, EK_I32, 1, (const uint64_t[]){ UINT64_MAX }));
-	for (uint64_t i = 0; i < assignment.shape[0]; i++) {
+	EK_TRY(ek_leave_out(left_out, ek_npy_open_as(&assignment, path, EK_I32, 1, (const uint64_t[]){ UINT64_MAX }),
+	                    path));
+	for (uint64_t i = 0; rc == 0 && i < assignment.shape[0]; i++) {
 		const int32_t cluster = ((const int32_t *)assignment.data)[i];
 
 		if (cluster >= 0 && (size_t)cluster < k && e->counts[cluster] < e->each)
@@ -128,11 +145,11 @@ out:
 	ek_npy_close(&assignment);
 	free(name);
 	free(path);
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
-int ek_evaluation_draw(struct ek_evaluation *e, const struct ek_run *run, const struct ek_sample_sets *sets, size_t k,
-                       size_t each)
+int ek_evaluation_draw(struct ek_evaluation *e, struct ek_buffer *left_out, const struct ek_run *run,
+                       const struct ek_sample_sets *sets, size_t k, size_t each)
 {
 	int rc;
 
@@ -143,7 +160,7 @@ int ek_evaluation_draw(struct ek_evaluation *e, const struct ek_run *run, const 
 	EK_TRY(ek_alloc(&e->keys, k, each * sizeof *e->keys));
 	EK_TRY(ek_alloc(&e->counts, k, 1));
 	for (size_t i = 0; i < e->set_count; i++)
-		EK_TRY(draw_from(e, run, sets->items[e->sets[i]].name, e->sets[i], k));
+		EK_TRY(draw_from(e, left_out, run, sets->items[e->sets[i]].name, e->sets[i], k));
 out:
 	return rc;
 }

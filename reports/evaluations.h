@@ -26,15 +26,15 @@ struct ek_evaluations {
 	size_t count;
 };
 
-/* EK_EDATA: a document is damaged (named). Release in any case. */
-int ek_evaluations_load(struct ek_evaluations *evaluations, struct ek_run *run, const struct ek_sample_sets *sets,
-                        size_t k);
+/* An evaluation whose document is damaged is not there, but in `left_out` (ek_leave_out). Release in any case. */
+int ek_evaluations_load(struct ek_evaluations *evaluations, struct ek_buffer *left_out, struct ek_run *run,
+                        const struct ek_sample_sets *sets, size_t k);
 void ek_evaluations_release(struct ek_evaluations *evaluations);
 
 /* Choose the first `each` generated images that lie in each cluster, by samples/NAME/assignment.npy; where it is not
- * there, none. EK_EDATA: it is damaged. */
-int ek_evaluation_draw(struct ek_evaluation *e, const struct ek_run *run, const struct ek_sample_sets *sets, size_t k,
-                       size_t each);
+ * there, none, nor where it is damaged: then it is in `left_out` (ek_leave_out). */
+int ek_evaluation_draw(struct ek_evaluation *e, struct ek_buffer *left_out, const struct ek_run *run,
+                       const struct ek_sample_sets *sets, size_t k, size_t each);
 
 /* The picture of a sample among those of ek_pictures. */
 uint64_t ek_sample_key(size_t set, uint64_t i);

@@ -145,7 +145,19 @@ out:
 	return rc;
 }
 
-int ek_models_load(struct ek_models *models, const struct ek_run *run, size_t full)
+static void release_model(struct ek_model *model)
+{
+	if (model->judged != model->last)
+		cJSON_Delete(model->judged);
+	cJSON_Delete(model->last);
+	cJSON_Delete(model->json);
+	free(model->name);
+	free(model->points);
+	free(model->preview);
+	*model = (struct ek_model){ 0 };
+}
+
+int ek_models_load(struct ek_models *models, struct ek_buffer *left_out, const struct ek_run *run, size_t full)
 {
 	glob_t found = { 0 };
 	int rc;
@@ -153,11 +165,15 @@ int ek_models_load(struct ek_models *models, const struct ek_run *run, size_t fu
 	*models = (struct ek_models){ 0 };
 	EK_TRY(ek_find_named(&found, run, "models/*/config.json"));
 	EK_TRY(ek_alloc(&models->items, found.gl_pathc, sizeof *models->items));
-	while (models->count < found.gl_pathc) {
-		const size_t i = models->count++;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		struct ek_model *model = &models->items[models->count++];
 
-		EK_TRY(load_model(&models->items[i], run, found.gl_pathv[i], i < full));
+		EK_TRY(ek_leave_out(left_out, load_model(model, run, found.gl_pathv[i], models->count <= full),
+		                    found.gl_pathv[i]));
+		if (rc > 0)
+			release_model(&models->items[--models->count]);
 	}
+	rc = 0;
 out:
 	globfree(&found);
 	return rc;
@@ -165,17 +181,8 @@ out:
 
 void ek_models_release(struct ek_models *models)
 {
-	for (size_t i = 0; i < models->count; i++) {
-		struct ek_model *model = &models->items[i];
-
-		if (model->judged != model->last)
-			cJSON_Delete(model->judged);
-		cJSON_Delete(model->last);
-		cJSON_Delete(model->json);
-		free(model->name);
-		free(model->points);
-		free(model->preview);
-	}
+	for (size_t i = 0; i < models->count; i++)
+		release_model(&models->items[i]);
 	free(models->items);
 	*models = (struct ek_models){ 0 };
 }

@@ -28,9 +28,10 @@ struct ek_models {
 	size_t count;
 };
 
-/* The first `full` models get points. A last line of log.jsonl without its newline is being written: left out.
- * EK_EDATA: a document is damaged (named); of a log, a line that is looked at. Release in any case. */
-int ek_models_load(struct ek_models *models, const struct ek_run *run, size_t full);
+/* The first `full` models get points. A last line of log.jsonl without its newline is being written: left out. A model
+ * of which a document, or a line of the log that is looked at, is damaged is not there, but in `left_out`
+ * (ek_leave_out). Release in any case. */
+int ek_models_load(struct ek_models *models, struct ek_buffer *left_out, const struct ek_run *run, size_t full);
 void ek_models_release(struct ek_models *models);
 /* The model called `name` (may be NULL), or NULL. */
 const struct ek_model *ek_models_find(const struct ek_models *models, const char *name);

@@ -196,11 +196,11 @@ static int load_made(struct ek_page *page)
 	EK_TRY(ek_alloc(&sizes, page->k, sizeof *sizes));
 	for (size_t i = 0; i < page->k; i++)
 		sizes[i] = page->clusters[i].size;
-	EK_TRY(ek_scores_load(&page->scores, page->run, page->images, EK_PAGE_PLANS));
-	EK_TRY(ek_models_load(&page->models, page->run, EK_PAGE_PLANS));
-	EK_TRY(ek_sample_sets_load(&page->samples, page->run, sizes, page->k, EK_PAGE_PLANS));
-	EK_TRY(ek_evaluations_load(&page->evaluations, page->run, &page->samples, page->k));
-	EK_TRY(ek_reviews_load(&page->reviews, page->run, &page->samples, EK_PAGE_PLANS));
+	EK_TRY(ek_scores_load(&page->scores, &page->left_out, page->run, page->images, EK_PAGE_PLANS));
+	EK_TRY(ek_models_load(&page->models, &page->left_out, page->run, EK_PAGE_PLANS));
+	EK_TRY(ek_sample_sets_load(&page->samples, &page->left_out, page->run, sizes, page->k, EK_PAGE_PLANS));
+	EK_TRY(ek_evaluations_load(&page->evaluations, &page->left_out, page->run, &page->samples, page->k));
+	EK_TRY(ek_reviews_load(&page->reviews, &page->left_out, page->run, &page->samples, EK_PAGE_PLANS));
 	page->has_summary = page->models.count + page->evaluations.count > 0;
 out:
 	free(sizes);
@@ -217,7 +217,7 @@ int ek_page_open(struct ek_page *page, struct ek_run *run)
 	EK_TRY(load_documents(page));
 	EK_TRY(load_clusters(page));
 	EK_TRY(load_name(page));
-	EK_TRY(ek_plans_load(&page->plans, run, page->k));
+	EK_TRY(ek_plans_load(&page->plans, &page->left_out, run, page->k));
 	EK_TRY(load_made(page));
 	EK_TRY(ek_page_rare(page));
 	page->has_cards = ek_page_has(page, "clusters/assignment.npy") && ek_page_has(page, "clusters/distance.npy");
@@ -250,6 +250,7 @@ void ek_page_close(struct ek_page *page)
 	ek_picks_release(&page->group_picks);
 	ek_pictures_release(&page->pictures);
 	ek_html_release(&page->html);
+	ek_buffer_release(&page->left_out);
 	*page = (struct ek_page){ 0 };
 }
 

@@ -35,6 +35,7 @@ struct ek_page {
 	uint64_t picture_bytes; /* that all pictures may take, as written into the page */
 	int times;              /* say how long each step took */
 	struct ek_html html;
+	struct ek_buffer left_out; /* lines on what is damaged and not on the page; see ek_leave_out */
 
 	cJSON *audit, *clusters_json, *map, *stability, *duplicates, *embeddings;
 

@@ -125,8 +125,8 @@ static int draw(struct ek_page *page, const struct ek_npy *assignment, size_t sp
 	for (size_t i = 0; i < page->plans.subset_count && shown < EK_PAGE_PLANS; i++)
 		if (!page->plans.subsets[i].is_baseline) {
 			shown++;
-			EK_TRY(ek_plans_draw(&page->plans.subsets[i], page->run, assignment->data, assignment->shape[0],
-			                     page->k, split));
+			EK_TRY(ek_plans_draw(&page->plans.subsets[i], &page->left_out, page->run, assignment->data,
+			                     assignment->shape[0], page->k, split));
 		}
 out:
 	return rc;
@@ -343,7 +343,7 @@ static int want_evaluation(struct ek_page *page, struct ek_evaluation *e)
 {
 	int rc;
 
-	EK_TRY(ek_evaluation_draw(e, page->run, &page->samples, page->k, GENERATED));
+	EK_TRY(ek_evaluation_draw(e, &page->left_out, page->run, &page->samples, page->k, GENERATED));
 	for (size_t i = 0; i < page->evaluation_rows && ek_page_shown_of(page, i, EK_PAGE_ROWS) >= 0; i++) {
 		const size_t cluster = (size_t)ek_page_shown_of(page, i, EK_PAGE_ROWS);
 		size_t count;

@@ -57,30 +57,71 @@ static void mark_baselines(struct ek_plans *plans)
 	}
 }
 
-int ek_plans_load(struct ek_plans *plans, const struct ek_run *run, size_t k)
+static void release_subset(struct ek_subset_plan *plan)
+{
+	free(plan->name);
+	cJSON_Delete(plan->json);
+	free(plan->clusters);
+	free(plan->ids);
+	free(plan->counts);
+	*plan = (struct ek_subset_plan){ 0 };
+}
+
+static int load_subsets(struct ek_plans *plans, struct ek_buffer *left_out, const struct ek_run *run)
+{
+	glob_t found = { 0 };
+	int rc;
+
+	EK_TRY(ek_run_glob(&found, run, "subsets/*/subset.json"));
+	EK_TRY(ek_alloc(&plans->subsets, found.gl_pathc, sizeof *plans->subsets));
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		struct ek_subset_plan *plan = &plans->subsets[plans->subset_count++];
+
+		EK_TRY(ek_leave_out(left_out, load_subset(plan, found.gl_pathv[i], plans->k), found.gl_pathv[i]));
+		if (rc > 0)
+			release_subset(&plans->subsets[--plans->subset_count]);
+	}
+	mark_baselines(plans);
+	rc = 0;
+out:
+	globfree(&found);
+	return rc;
+}
+
+static int load_weights(struct ek_weights_plan *plan, const char *path)
+{
+	int rc;
+
+	EK_TRY(ek_folder_name(&plan->name, path));
+	EK_TRY(ek_load_object(&plan->json, path));
+out:
+	return rc;
+}
+
+static void release_weights(struct ek_weights_plan *plan)
+{
+	free(plan->name);
+	cJSON_Delete(plan->json);
+	*plan = (struct ek_weights_plan){ 0 };
+}
+
+int ek_plans_load(struct ek_plans *plans, struct ek_buffer *left_out, const struct ek_run *run, size_t k)
 {
 	glob_t found = { 0 };
 	int rc;
 
 	*plans = (struct ek_plans){ .k = k };
-	EK_TRY(ek_run_glob(&found, run, "subsets/*/subset.json"));
-	EK_TRY(ek_alloc(&plans->subsets, found.gl_pathc, sizeof *plans->subsets));
-	for (plans->subset_count = 0; plans->subset_count < found.gl_pathc;) {
-		struct ek_subset_plan *plan = &plans->subsets[plans->subset_count];
-
-		EK_TRY(load_subset(plan, found.gl_pathv[plans->subset_count++], k));
-	}
-	mark_baselines(plans);
-	globfree(&found);
+	EK_TRY(load_subsets(plans, left_out, run));
 	EK_TRY(ek_run_glob(&found, run, "weights/*/weights.json"));
 	EK_TRY(ek_alloc(&plans->weights, found.gl_pathc, sizeof *plans->weights));
-	for (plans->weights_count = 0; plans->weights_count < found.gl_pathc;) {
-		struct ek_weights_plan *plan = &plans->weights[plans->weights_count];
-		const char *path = found.gl_pathv[plans->weights_count++];
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		struct ek_weights_plan *plan = &plans->weights[plans->weights_count++];
 
-		EK_TRY(ek_folder_name(&plan->name, path));
-		EK_TRY(ek_json_load(&plan->json, path));
+		EK_TRY(ek_leave_out(left_out, load_weights(plan, found.gl_pathv[i]), found.gl_pathv[i]));
+		if (rc > 0)
+			release_weights(&plans->weights[--plans->weights_count]);
 	}
+	rc = 0;
 out:
 	globfree(&found);
 	return rc;
@@ -88,26 +129,17 @@ out:
 
 void ek_plans_release(struct ek_plans *plans)
 {
-	for (size_t i = 0; i < plans->subset_count; i++) {
-		struct ek_subset_plan *plan = &plans->subsets[i];
-
-		free(plan->name);
-		cJSON_Delete(plan->json);
-		free(plan->clusters);
-		free(plan->ids);
-		free(plan->counts);
-	}
-	for (size_t i = 0; i < plans->weights_count; i++) {
-		free(plans->weights[i].name);
-		cJSON_Delete(plans->weights[i].json);
-	}
+	for (size_t i = 0; i < plans->subset_count; i++)
+		release_subset(&plans->subsets[i]);
+	for (size_t i = 0; i < plans->weights_count; i++)
+		release_weights(&plans->weights[i]);
 	free(plans->subsets);
 	free(plans->weights);
 	*plans = (struct ek_plans){ 0 };
 }
 
-int ek_plans_draw(struct ek_subset_plan *plan, const struct ek_run *run, const int32_t *assignment, uint64_t n,
-                  size_t k, size_t each)
+int ek_plans_draw(struct ek_subset_plan *plan, struct ek_buffer *left_out, const struct ek_run *run,
+                  const int32_t *assignment, uint64_t n, size_t k, size_t each)
 {
 	struct ek_npy decision = { 0 };
 	char *name = NULL, *path = NULL;
@@ -125,8 +157,9 @@ int ek_plans_draw(struct ek_subset_plan *plan, const struct ek_run *run, const i
 	EK_TRY(ek_run_file(&path, run, name));
 	if (!ek_file_exists(path))
 		goto out;
-	EK_TRY(ek_npy_open_as(&decision, path, EK_U8, 1, (const uint64_t[]){ UINT64_MAX }));
-	if (decision.shape[0] != n)
+	EK_TRY(ek_leave_out(left_out, ek_npy_open_as(&decision, path, EK_U8, 1, (const uint64_t[]){ UINT64_MAX }),
+	                    path));
+	if (rc > 0 || decision.shape[0] != n)
 		goto out;
 	EK_TRY(ek_alloc(&class, n, sizeof *class));
 	for (uint64_t i = 0; i < n; i++) {
@@ -144,7 +177,7 @@ out:
 	free(class);
 	free(name);
 	free(path);
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 const uint64_t *ek_plans_drawn(const struct ek_subset_plan *plan, size_t cluster, int removed, size_t *count)

@@ -40,14 +40,15 @@ struct ek_plans {
 	size_t k; /* clusters of the run */
 };
 
-/* EK_EDATA: a document is damaged (named). Release in any case. */
-int ek_plans_load(struct ek_plans *plans, const struct ek_run *run, size_t k);
+/* A plan whose document is damaged is not there, but in `left_out` (ek_leave_out). Release in any case. */
+int ek_plans_load(struct ek_plans *plans, struct ek_buffer *left_out, const struct ek_run *run, size_t k);
 void ek_plans_release(struct ek_plans *plans);
 
 /* Draw up to `each` (1 … 32) kept and removed images of every cluster of `plan`, by a hash of their ids. A decision.npy
- * that is not of these images leaves the plan without pictures. assignment: [n]. */
-int ek_plans_draw(struct ek_subset_plan *plan, const struct ek_run *run, const int32_t *assignment, uint64_t n,
-                  size_t k, size_t each);
+ * that is not of these images leaves the plan without pictures; so does a damaged one, which is then in `left_out`
+ * (ek_leave_out). assignment: [n]. */
+int ek_plans_draw(struct ek_subset_plan *plan, struct ek_buffer *left_out, const struct ek_run *run,
+                  const int32_t *assignment, uint64_t n, size_t k, size_t each);
 const uint64_t *ek_plans_drawn(const struct ek_subset_plan *plan, size_t cluster, int removed, size_t *count);
 
 /* A row of "per_cluster" or of the "values" of an attribute. */

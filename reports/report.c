@@ -117,6 +117,9 @@ static int body(struct ek_page *page)
 		if (appears(page, &chapters[i]))
 			ek_html(h, "<li><a href=\"#%s\">%s</a></li>", chapters[i].id, chapters[i].title);
 	ek_html(h, "</ol></nav>\n<main>\n");
+	if (page->left_out.size > 0)
+		ek_html(h, "<p class=\"warning\"><b>Not on this page</b>: parts of the run that are damaged. <a "
+		           "href=\"#origin\">What it was made from</a> names them.</p>");
 	for (size_t i = 0; i < CHAPTERS; i++) {
 		if (!appears(page, &chapters[i]))
 			continue;

@@ -54,7 +54,8 @@ out:
 }
 
 /* An array that is not of these images is as none. */
-static int load_clusters(struct ek_reviewed *review, const struct ek_run *run, const struct ek_sample_set *set)
+static int load_clusters(struct ek_reviewed *review, struct ek_buffer *left_out, const struct ek_run *run,
+                         const struct ek_sample_set *set)
 {
 	struct ek_npy assignment = { 0 };
 	char *name = NULL, *path = NULL;
@@ -64,8 +65,9 @@ static int load_clusters(struct ek_reviewed *review, const struct ek_run *run, c
 	EK_TRY(ek_run_file(&path, run, name));
 	if (!ek_file_exists(path))
 		goto out;
-	EK_TRY(ek_npy_open_as(&assignment, path, EK_I32, 1, (const uint64_t[]){ UINT64_MAX }));
-	if (assignment.shape[0] != set->count)
+	EK_TRY(ek_leave_out(left_out, ek_npy_open_as(&assignment, path, EK_I32, 1, (const uint64_t[]){ UINT64_MAX }),
+	                    path));
+	if (rc > 0 || assignment.shape[0] != set->count)
 		goto out;
 	EK_TRY(ek_alloc(&review->cluster, set->count, sizeof *review->cluster));
 	memcpy(review->cluster, assignment.data, set->count * sizeof *review->cluster);
@@ -73,11 +75,11 @@ out:
 	ek_npy_close(&assignment);
 	free(name);
 	free(path);
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
-static int load_review(struct ek_reviewed *review, const struct ek_run *run, const struct ek_sample_sets *sets,
-                       const char *path)
+static int load_review(struct ek_reviewed *review, struct ek_buffer *left_out, const struct ek_run *run,
+                       const struct ek_sample_sets *sets, const char *path)
 {
 	const int64_t set = ek_sample_sets_find(sets, review->name);
 	int rc;
@@ -85,14 +87,14 @@ static int load_review(struct ek_reviewed *review, const struct ek_run *run, con
 	EK_TRY(ek_review_log_load(&review->log, path));
 	if (set >= 0) {
 		EK_TRY(void_stale(review, run, &sets->items[set]));
-		EK_TRY(load_clusters(review, run, &sets->items[set]));
+		EK_TRY(load_clusters(review, left_out, run, &sets->items[set]));
 	}
 out:
 	return rc;
 }
 
-int ek_reviews_load(struct ek_reviews *reviews, const struct ek_run *run, const struct ek_sample_sets *sets,
-                    size_t full)
+int ek_reviews_load(struct ek_reviews *reviews, struct ek_buffer *left_out, const struct ek_run *run,
+                    const struct ek_sample_sets *sets, size_t full)
 {
 	glob_t found = { 0 };
 	int rc;
@@ -105,7 +107,7 @@ int ek_reviews_load(struct ek_reviews *reviews, const struct ek_run *run, const 
 
 		EK_TRY(ek_file_stem(&reviews->items[i].name, found.gl_pathv[i]));
 		if (i < full)
-			EK_TRY(load_review(&reviews->items[i], run, sets, found.gl_pathv[i]));
+			EK_TRY(load_review(&reviews->items[i], left_out, run, sets, found.gl_pathv[i]));
 	}
 out:
 	globfree(&found);

@@ -20,10 +20,10 @@ struct ek_reviews {
 	size_t count;
 };
 
-/* The first `full` are read. Damaged lines are left out with a warning, as review_log.h says. EK_EDATA: an
- * assignment.npy is damaged. Release in any case. */
-int ek_reviews_load(struct ek_reviews *reviews, const struct ek_run *run, const struct ek_sample_sets *sets,
-                    size_t full);
+/* The first `full` are read. Damaged lines are left out with a warning, as review_log.h says. A damaged
+ * assignment.npy of the samples is not known, and in `left_out` (ek_leave_out). Release in any case. */
+int ek_reviews_load(struct ek_reviews *reviews, struct ek_buffer *left_out, const struct ek_run *run,
+                    const struct ek_sample_sets *sets, size_t full);
 void ek_reviews_release(struct ek_reviews *reviews);
 
 #endif

@@ -165,8 +165,19 @@ out:
 	return rc;
 }
 
-int ek_sample_sets_load(struct ek_sample_sets *sets, const struct ek_run *run, const uint64_t *sizes, size_t k,
-                        size_t full)
+static void release_set(struct ek_sample_set *set)
+{
+	for (size_t j = 0; j < set->class_count; j++)
+		free(set->classes[j].name);
+	free(set->classes);
+	free(set->order);
+	free(set->name);
+	cJSON_Delete(set->json);
+	*set = (struct ek_sample_set){ 0 };
+}
+
+int ek_sample_sets_load(struct ek_sample_sets *sets, struct ek_buffer *left_out, const struct ek_run *run,
+                        const uint64_t *sizes, size_t k, size_t full)
 {
 	glob_t found = { 0 };
 	int rc;
@@ -174,11 +185,15 @@ int ek_sample_sets_load(struct ek_sample_sets *sets, const struct ek_run *run, c
 	*sets = (struct ek_sample_sets){ 0 };
 	EK_TRY(ek_find_named(&found, run, "samples/*/samples.jsonl"));
 	EK_TRY(ek_alloc(&sets->items, found.gl_pathc, sizeof *sets->items));
-	while (sets->count < found.gl_pathc) {
-		const size_t i = sets->count++;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		struct ek_sample_set *set = &sets->items[sets->count++];
 
-		EK_TRY(load_set(&sets->items[i], run, found.gl_pathv[i], sizes, k, i < full));
+		EK_TRY(ek_leave_out(left_out, load_set(set, run, found.gl_pathv[i], sizes, k, sets->count <= full),
+		                    found.gl_pathv[i]));
+		if (rc > 0)
+			release_set(&sets->items[--sets->count]);
 	}
+	rc = 0;
 out:
 	globfree(&found);
 	return rc;
@@ -186,16 +201,8 @@ out:
 
 void ek_sample_sets_release(struct ek_sample_sets *sets)
 {
-	for (size_t i = 0; i < sets->count; i++) {
-		struct ek_sample_set *set = &sets->items[i];
-
-		for (size_t j = 0; j < set->class_count; j++)
-			free(set->classes[j].name);
-		free(set->classes);
-		free(set->order);
-		free(set->name);
-		cJSON_Delete(set->json);
-	}
+	for (size_t i = 0; i < sets->count; i++)
+		release_set(&sets->items[i]);
 	free(sets->items);
 	*sets = (struct ek_sample_sets){ 0 };
 }

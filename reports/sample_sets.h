@@ -34,10 +34,10 @@ struct ek_sample_sets {
 };
 
 /* sizes: [k] images of each cluster of the run. The first `full` sets, and those with a file in
- * reviews/, are read, of the others only config.json. EK_EDATA: a document is damaged (named). Release in any
- * case. */
-int ek_sample_sets_load(struct ek_sample_sets *sets, const struct ek_run *run, const uint64_t *sizes, size_t k,
-                        size_t full);
+ * reviews/, are read, of the others only config.json. A set of which a document is damaged is not there, but
+ * in `left_out` (ek_leave_out). Release in any case. */
+int ek_sample_sets_load(struct ek_sample_sets *sets, struct ek_buffer *left_out, const struct ek_run *run,
+                        const uint64_t *sizes, size_t k, size_t full);
 void ek_sample_sets_release(struct ek_sample_sets *sets);
 /* The set called `name` (may be NULL), or −1. */
 int64_t ek_sample_sets_find(const struct ek_sample_sets *sets, const char *name);

@@ -239,7 +239,34 @@ out:
 	return rc;
 }
 
-int ek_scores_load(struct ek_scores *scores, struct ek_run *run, uint64_t images, size_t full)
+static int load_set(struct ek_score_set *set, struct ek_run *run, const char *path, uint64_t images, int full)
+{
+	int rc;
+
+	EK_TRY(ek_file_stem(&set->name, path));
+	EK_TRY(ek_load_object(&set->json, path));
+	if (!full)
+		goto out;
+	EK_TRY(find_stale(set, run));
+	EK_TRY(load_values(set, run, images));
+	EK_TRY(ek_suspects_load(&set->suspects, &set->suspect_count, run, set->name, images, EK_SUSPECTS));
+out:
+	return rc;
+}
+
+static void release_set(struct ek_score_set *set)
+{
+	ek_suspects_release(set->suspects, set->suspect_count);
+	free(set->name);
+	free(set->stale);
+	free(set->order);
+	free(set->rank);
+	cJSON_Delete(set->json);
+	*set = (struct ek_score_set){ 0 };
+}
+
+int ek_scores_load(struct ek_scores *scores, struct ek_buffer *left_out, struct ek_run *run, uint64_t images,
+                   size_t full)
 {
 	glob_t found = { 0 };
 	int rc;
@@ -247,18 +274,15 @@ int ek_scores_load(struct ek_scores *scores, struct ek_run *run, uint64_t images
 	*scores = (struct ek_scores){ 0 };
 	EK_TRY(ek_find_named(&found, run, "scores/*.json"));
 	EK_TRY(ek_alloc(&scores->items, found.gl_pathc, sizeof *scores->items));
-	while (scores->count < found.gl_pathc) {
-		const size_t i = scores->count++;
-		struct ek_score_set *set = &scores->items[i];
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		struct ek_score_set *set = &scores->items[scores->count++];
 
-		EK_TRY(ek_file_stem(&set->name, found.gl_pathv[i]));
-		EK_TRY(ek_load_object(&set->json, found.gl_pathv[i]));
-		if (i >= full)
-			continue;
-		EK_TRY(find_stale(set, run));
-		EK_TRY(load_values(set, run, images));
-		EK_TRY(ek_suspects_load(&set->suspects, &set->suspect_count, run, set->name, images, EK_SUSPECTS));
+		EK_TRY(ek_leave_out(left_out, load_set(set, run, found.gl_pathv[i], images, scores->count <= full),
+		                    found.gl_pathv[i]));
+		if (rc > 0)
+			release_set(&scores->items[--scores->count]);
 	}
+	rc = 0;
 out:
 	globfree(&found);
 	return rc;
@@ -266,16 +290,8 @@ out:
 
 void ek_scores_release(struct ek_scores *scores)
 {
-	for (size_t i = 0; i < scores->count; i++) {
-		struct ek_score_set *set = &scores->items[i];
-
-		ek_suspects_release(set->suspects, set->suspect_count);
-		free(set->name);
-		free(set->stale);
-		free(set->order);
-		free(set->rank);
-		cJSON_Delete(set->json);
-	}
+	for (size_t i = 0; i < scores->count; i++)
+		release_set(&scores->items[i]);
 	free(scores->items);
 	*scores = (struct ek_scores){ 0 };
 }

@@ -37,9 +37,10 @@ struct ek_scores {
 	size_t count;
 };
 
-/* The first `full` are loaded with their arrays; images: of the run. EK_EDATA: a document is damaged (named). Release
- * in any case. */
-int ek_scores_load(struct ek_scores *scores, struct ek_run *run, uint64_t images, size_t full);
+/* The first `full` are loaded with their arrays; images: of the run. What is damaged is not there, but in `left_out`
+ * (ek_leave_out). Release in any case. */
+int ek_scores_load(struct ek_scores *scores, struct ek_buffer *left_out, struct ek_run *run, uint64_t images,
+                   size_t full);
 void ek_scores_release(struct ek_scores *scores);
 
 /* 1: high scores are hard. */

@@ -201,6 +201,8 @@ static int print_words(const struct ek_about *a)
 		(void)printf("%s%s (%s)", a->file != NULL && a->format.size > 0 ? "; " : "",
 		             a->format.size > 0 ? a->format.data : "", ek_text_bytes(size, a->bytes));
 	(void)printf("\n");
+	if (a->damage != NULL)
+		(void)printf("  damaged: %s\n", a->damage);
 	if (a->document != NULL) {
 		print_members(a->document, NULL, 1);
 		if (a->run != NULL && strncmp(a->inside, "clusters", 8) == 0 &&

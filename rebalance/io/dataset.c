@@ -135,6 +135,7 @@ int ek_dataset_open(struct ek_dataset **out, const char *const *paths, size_t co
 	if (attributes != NULL) {
 		EK_TRY(ek_copy_string(&d->attributes_path, attributes));
 		EK_TRY(ek_attributes_open(&d->attributes, attributes, key));
+		d->keyed = 1;
 	}
 	EK_TRY(ek_dataset_open_form(d));
 out:
@@ -144,6 +145,13 @@ out:
 	}
 	*out = d;
 	return rc;
+}
+
+struct ek_dataset *ek_dataset_whole(struct ek_dataset *d)
+{
+	while (d->whole != NULL)
+		d = d->whole;
+	return d;
 }
 
 enum ek_dataset_kind ek_dataset_kind(const struct ek_dataset *d)

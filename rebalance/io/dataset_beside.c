@@ -31,8 +31,7 @@ int ek_dataset_note_table(struct ek_dataset *d, const char *path)
 	size_t i = 0;
 	int rc;
 
-	while (d->whole != NULL)
-		d = d->whole;
+	d = ek_dataset_whole(d);
 	while (i < 4 && !ek_name_ends_with(path, endings[i]))
 		i++;
 	if (i == 4 || d->looks || d->attributes != NULL || d->tables_tried >= MOST_TRIED ||
@@ -139,8 +138,7 @@ int ek_dataset_note_mask(struct ek_dataset *d, const char *path)
 	if (d->looks ||
 	    (!is_mask_folder(path, &p) && (p.word == 0 || !ek_dataset_is_mask_word(path + p.word, p.stem - p.word))))
 		return 0;
-	while (d->whole != NULL)
-		d = d->whole;
+	d = ek_dataset_whole(d);
 	d->mask_like++;
 	return d->first_mask == NULL ? ek_copy_string(&d->first_mask, path) : 0;
 }

@@ -63,6 +63,7 @@ static int enter(struct ek_dataset *d, struct folder *f, const struct ek_walk_en
 	top = &f->stack[f->count++];
 	*top = (struct metadata){ .level = f->level, .prefix = strlen(entry->path) + (*entry->path != 0) };
 	EK_TRY(ek_format(&top->path, "%s%s%s/%s", d->root, *entry->path != 0 ? "/" : "", entry->path, entry->metadata));
+	ek_dataset_whole(d)->keyed = 1;
 	/* A table that lies there for another purpose does not stop the images. */
 	if ((rc = ek_attributes_open(&top->attributes, top->path, d->key)) == EK_EDATA) {
 		ek_dataset_warn(d, "not used: %s", ek_error_message());

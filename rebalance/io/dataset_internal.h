@@ -47,6 +47,7 @@ struct ek_dataset {
 	struct ek_attributes *attributes;
 	char *attributes_path;
 	const char *key; /* of tables, or NULL */
+	int keyed;       /* of the whole: a table was opened by it */
 	int matched;     /* the names of all files were shown to the attributes */
 	uint64_t other_files, warnings, without_attributes;
 	struct ek_patterns patterns;
@@ -75,6 +76,8 @@ int ek_dataset_add(struct ek_dataset *dataset, const char *word);
 size_t ek_dataset_part_end(const struct ek_dataset *dataset, size_t first);
 /* Is a file of this name likely a data set of its own? */
 int ek_dataset_may_hold_images(const char *name);
+/* The data set that this is a part of, or itself. */
+struct ek_dataset *ek_dataset_whole(struct ek_dataset *dataset);
 /* Start at the front of dataset->paths, which are of dataset->kind. */
 int ek_dataset_open_form(struct ek_dataset *dataset);
 /* The next item that the patterns take, whatever attributes it has. */

@@ -179,6 +179,7 @@ static int open_table(struct ek_dataset *d)
 	int rc;
 
 	/* Only to find the same name twice, before any work is done. */
+	ek_dataset_whole(d)->keyed = 1;
 	EK_TRY(ek_attributes_open(&index, d->paths[0], d->key));
 	EK_TRY(ek_alloc(&d->state, 1, sizeof(struct ek_table)));
 	EK_TRY(ek_table_open(d->state, d->paths[0], d->key));

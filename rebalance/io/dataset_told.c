@@ -115,6 +115,8 @@ int ek_dataset_finish(struct ek_dataset *d)
 		EK_TRY(d->form->finish(d));
 	if (d->attributes != NULL)
 		EK_TRY(check_attributes(d));
+	if (d->key != NULL && d->whole == NULL && !d->keyed)
+		ek_dataset_warn(d, "'key' %s names no column: no table was read", d->key);
 	EK_TRY(ek_dataset_note_siblings(d));
 out:
 	return rc;

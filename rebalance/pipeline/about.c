@@ -21,6 +21,15 @@ void ek_about_release(struct ek_about *a)
 	ek_run_close(a->run);
 	cJSON_Delete(a->document);
 	cJSON_Delete(a->recipe);
+	free(a->damage);
+}
+
+/* Damage of what a run holds does not keep its step from being told, which says how to make it again. */
+static int note_damage(struct ek_about *a, int rc)
+{
+	if (rc != EK_EDATA || a->run == NULL)
+		return rc;
+	return a->damage != NULL ? 0 : ek_copy_string(&a->damage, ek_error_message());
 }
 
 /* The name without links in its folder; a link itself is what is asked about. */
@@ -152,7 +161,7 @@ static int load_document(struct ek_about *a)
 	else
 		EK_TRY(ek_format(&path, "%.*s/%s", (int)(strrchr(a->absolute, '/') - a->absolute), a->absolute, name));
 	if (ek_file_exists(path))
-		EK_TRY(ek_json_load(&a->document, path));
+		EK_TRY(note_damage(a, ek_json_load(&a->document, path)));
 out:
 	free(path);
 	return rc;
@@ -193,7 +202,7 @@ int ek_about_learn(struct ek_about *a, const char *path)
 	if (a->root != NULL && a->place == EK_PLACE_RUN)
 		EK_TRY(ek_run_open(&a->run, a->root, EK_RUN_READ));
 	if (!a->is_folder)
-		EK_TRY(ek_about_format(&a->format, a->path));
+		EK_TRY(note_damage(a, ek_about_format(&a->format, a->path)));
 	EK_TRY(load_recipe(a));
 	if (a->file == NULL && a->is_folder)
 		rc = ek_fail(EK_EUSAGE,
@@ -201,7 +210,7 @@ int ek_about_learn(struct ek_about *a, const char *path)
 		                             : "%s is no folder of evenkeel: neither a run, with run.json, "
 		                               "nor in one, nor an export",
 		             a->path, a->root);
-	else if (a->file == NULL && a->format.size == 0)
+	else if (a->file == NULL && a->format.size == 0 && a->damage == NULL)
 		rc = ek_fail(EK_EUSAGE,
 		             "%s is not a file that evenkeel knows: one of a run or an export, a recipe, an array "
 		             "(.npy), a table (.jsonl, .csv, .txt) or weights (.safetensors, .pth, .pt)",
@@ -209,6 +218,8 @@ int ek_about_learn(struct ek_about *a, const char *path)
 	EK_TRY(rc);
 	EK_TRY(load_document(a));
 	EK_TRY(ek_about_step(&a->step, a, a->inside, a->file));
+	if (a->damage != NULL && a->step == NULL)
+		rc = ek_fail(EK_EDATA, "%s", a->damage);
 out:
 	return rc;
 }
@@ -310,6 +321,8 @@ int ek_about_json(cJSON **out, const struct ek_about *a)
 	                                            : ""));
 	EK_TRY(a->root != NULL ? ek_json_add_string(*out, a->place == EK_PLACE_RUN ? "run" : "export", a->root)
 	                       : ek_json_add_null(*out, "run"));
+	if (a->damage != NULL)
+		EK_TRY(ek_json_add_string(*out, "damaged", a->damage));
 	if (a->step != NULL)
 		EK_TRY(add_step(*out, a));
 	if (document != NULL)

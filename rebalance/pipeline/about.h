@@ -19,9 +19,11 @@ struct ek_about {
 	struct ek_run *run;
 	const cJSON *step; /* that wrote it; the run's */
 	cJSON *document, *recipe;
+	char *damage; /* of the document or the file of a run, in words; NULL: none was found */
 };
 
-/* EK_EUSAGE: nothing that the program writes or reads; EK_EDATA: damaged; EK_EIO, EK_ENOMEM. Release in any case. */
+/* EK_EUSAGE: nothing that the program writes or reads; EK_EDATA: damaged, and not of a step that a run records; EK_EIO,
+ * EK_ENOMEM. Release in any case. */
 int ek_about_learn(struct ek_about *about, const char *path);
 void ek_about_release(struct ek_about *about);
 

@@ -326,8 +326,8 @@ int ek_plan_fail_missing(const struct ek_run *run, const char *folder, const cha
 	for (int i = 0; i < count; i++)
 		if (entries[i]->d_name[0] != '.')
 			EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", entries[i]->d_name));
-	rc = names.size > 0 ? ek_fail(EK_EDATA, "%s has no %s %s, only %s", ek_run_path(run), what, name, names.data)
-	                    : ek_fail(EK_EDATA, "%s has no %s yet: evenkeel %s makes %s", ek_run_path(run), what,
+	rc = names.size > 0 ? ek_fail(EK_EUSAGE, "%s has no %s %s, only %s", ek_run_path(run), what, name, names.data)
+	                    : ek_fail(EK_EUSAGE, "%s has no %s yet: evenkeel %s makes %s", ek_run_path(run), what,
 	                              strcmp(what, "weights") == 0 ? "weights" : "prune or evenkeel balance",
 	                              strcmp(what, "weights") == 0 ? "them" : "one");
 out:

@@ -51,13 +51,13 @@ int ek_subset_bring_up(int *made, struct ek_run *run, const struct ek_subset *su
                        int force);
 
 /*
- * May the subset RUN/subsets/NAME be used? EK_EDATA, saying what to do: there is none (naming those there are), or what
- * it was made from has changed since ("clusters/assignment.npy has changed; make it again: evenkeel prune RUN … ").
- * One that this program did not record is taken as it is.
+ * May the subset RUN/subsets/NAME be used? EK_EUSAGE: there is none (naming those there are); EK_EDATA: what it was
+ * made from has changed since ("clusters/assignment.npy has changed; make it again: evenkeel prune RUN … "). One that
+ * this program did not record is taken as it is.
  */
 int ek_subset_check(struct ek_run *run, const char *name);
 
-/* EK_EDATA: RUN/folder has no `what` ("subset", "weights") of this name, only those that it names. */
+/* EK_EUSAGE: RUN/folder has no `what` ("subset", "weights") of this name, only those that it names. */
 int ek_plan_fail_missing(const struct ek_run *run, const char *folder, const char *what, const char *name);
 
 #endif

@@ -12,14 +12,16 @@ static void read_models(const char *folder)
 {
 	struct ek_models models = { 0 };
 	struct ek_html page = { 0 };
+	struct ek_buffer left_out = { 0 };
 	struct ek_run *run;
 
 	assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
-	if (ek_models_load(&models, run, 8) == 0 && models.items[0].point_count >= 2)
+	if (ek_models_load(&models, &left_out, run, 8) == 0 && models.count > 0 && models.items[0].point_count >= 2)
 		ek_svg_loss(&page, models.items[0].points, models.items[0].point_count, "m");
 	if (models.count > 0 && models.items[0].point_count > EK_LOG_POINTS)
 		abort();
 	ek_html_release(&page);
+	ek_buffer_release(&left_out);
 	ek_models_release(&models);
 	ek_run_close(run);
 }

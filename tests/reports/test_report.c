@@ -316,13 +316,6 @@ static void damaged_files_are_named(void **state)
 		{ "audit.json", "{", "audit.json" },
 		{ "clusters/map.json", "{\"ids\": [99999999], \"x\": [0], \"y\": [0]}", "" },
 		{ "clusters/assignment.npy", "no array", "assignment.npy" },
-		{ "subsets/furthest/subset.json", "{", "subsets/furthest/subset.json" },
-		{ "subsets/furthest/subset.json", "3", "no JSON object" },
-		{ "subsets/furthest/decision.npy", "no array", "decision.npy" },
-		{ "weights/inverse/weights.json", "[", "weights/inverse/weights.json" },
-		{ "weights/inverse/groups.csv", "unit,name\n", "there is no column images" },
-		{ "weights/inverse/groups.csv", "name,images,share,weighted_share,visits_per_image\na,-1,1,1,1\n",
-		  "groups.csv:2: images is \"-1\", not a number" },
 		{ "rejected.jsonl", "{\"file_name\": \"a\"}\nnot json\n", "rejected.jsonl" },
 	};
 
@@ -342,6 +335,34 @@ static void damaged_files_are_named(void **state)
 		ek_run_close(run);
 		ek_write_file(path, sound.data, sound.size);
 		ek_buffer_release(&sound);
+	}
+}
+
+/* Without a plan there is still a report. */
+static void damaged_plans_are_named_and_left_out(void **state)
+{
+	static const struct {
+		const char *file, *content, *message;
+	} cases[] = {
+		{ "subsets/furthest/subset.json", "{", "subsets/furthest/subset.json" },
+		{ "subsets/furthest/subset.json", "3", "no JSON object" },
+		{ "subsets/furthest/decision.npy", "no array", "decision.npy" },
+		{ "weights/inverse/weights.json", "[", "weights/inverse/weights.json" },
+		{ "weights/inverse/groups.csv", "unit,name\n", "there is no column images" },
+		{ "weights/inverse/groups.csv", "name,images,share,weighted_share,visits_per_image\na,-1,1,1,1\n",
+		  "groups.csv:2: images is" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *folder = ek_fixture_make(&small);
+		struct ek_buffer page = { 0 };
+
+		ek_write_file(ek_join(folder, cases[i].file), cases[i].content, strlen(cases[i].content));
+		report_of(&page, folder, NULL);
+		assert_shows(page, "Not on this page");
+		assert_shows(page, cases[i].message);
+		assert_shows(page, "id=\"finding\"");
+		ek_buffer_release(&page);
 	}
 }
 
@@ -425,5 +446,5 @@ EK_TEST_MAIN(cmocka_unit_test(every_chapter_appears), cmocka_unit_test(text_from
              cmocka_unit_test(a_plan_of_other_images_has_no_pictures), cmocka_unit_test(inputs_follow_the_plans),
              cmocka_unit_test(strange_plans_do_no_harm), cmocka_unit_test(embeddings_alone_have_no_pictures_and_say_so),
              cmocka_unit_test(chapters_wait_for_their_files), cmocka_unit_test(an_image_that_is_gone_leaves_a_frame),
-             cmocka_unit_test(damaged_files_are_named), cmocka_unit_test(nothing_to_report_is_an_error),
-             cmocka_unit_test(strange_documents_do_no_harm))
+             cmocka_unit_test(damaged_files_are_named), cmocka_unit_test(damaged_plans_are_named_and_left_out),
+             cmocka_unit_test(nothing_to_report_is_an_error), cmocka_unit_test(strange_documents_do_no_harm))

@@ -92,12 +92,12 @@ static void scores_are_told_and_shown(void **state)
 	ek_buffer_release(&page);
 }
 
-/* Arrays of other images are left alone; a damaged document is named. */
-static void what_does_not_fit_is_left_out_or_named(void **state)
+/* Arrays of other images are left alone; what is damaged is left out and named. */
+static void what_does_not_fit_is_left_out_and_named(void **state)
 {
 	static const char wrong[] = "id,label,suggested,probability\n400,a,b,1\n";
 	const char *folder = ek_fixture_make(&fixture);
-	struct ek_buffer page = { 0 };
+	struct ek_buffer page = { 0 }, left_out = { 0 };
 	struct ek_run *run;
 	struct ek_scores scores;
 
@@ -109,11 +109,19 @@ static void what_does_not_fit_is_left_out_or_named(void **state)
 	ek_buffer_release(&page);
 	assert_ok(ek_run_open(&run, folder, EK_RUN_READ));
 	ek_write_file(ek_join(folder, "scores/a.csv"), wrong, sizeof wrong - 1);
-	assert_fails(ek_scores_load(&scores, run, 400, 8), EK_EDATA, "a.csv: there is no image 400");
+	assert_ok(ek_scores_load(&scores, &left_out, run, 400, 8));
+	assert_int_equal(scores.count, 0);
+	assert_non_null(strstr(left_out.data, "a.csv: there is no image 400\n"));
+	ek_scores_release(&scores);
+	assert_ok(ek_scores_load(&scores, &left_out, run, 400, 8)); /* a line is there once */
+	assert_null(strstr(strchr(left_out.data, '\n'), "a.csv"));
 	ek_scores_release(&scores);
 	ek_write_file(ek_join(folder, "scores/a.json"), "[1]", 3);
-	assert_fails(ek_scores_load(&scores, run, 400, 8), EK_EDATA, "a.json");
-	ek_scores_release(&scores);
+	report_of(&page, folder, NULL);
+	assert_shows(page, "<b>Not on this page</b>");
+	assert_shows(page, "a.json: no JSON object</bdi></li>");
+	ek_buffer_release(&page);
+	ek_buffer_release(&left_out);
 	ek_run_close(run);
 }
 
@@ -121,7 +129,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(ranks_share_ties_and_agree_as_scipys),
 		                            cmocka_unit_test(scores_are_told_and_shown),
-		                            cmocka_unit_test(what_does_not_fit_is_left_out_or_named) };
+		                            cmocka_unit_test(what_does_not_fit_is_left_out_and_named) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -306,12 +306,12 @@ static void what_is_current_is_not_made_again(void **state)
 	int made;
 
 	make_big(&d);
-	assert_fails(ek_subset_check(d.run, "p"), EK_EDATA, "has no subset yet");
+	assert_fails(ek_subset_check(d.run, "p"), EK_EUSAGE, "has no subset yet");
 	assert_ok(ek_prune(&made, d.run, &o, 0));
 	assert_true(made);
 	assert_ok(ek_subset_check(d.run, "p"));
 	assert_ok(ek_subset_check(d.run, "p-random"));
-	assert_fails(ek_subset_check(d.run, "q"), EK_EDATA, "only p, p-random, p-random-within");
+	assert_fails(ek_subset_check(d.run, "q"), EK_EUSAGE, "only p, p-random, p-random-within");
 	assert_ok(ek_prune(&made, d.run, &o, 0));
 	assert_false(made);
 	assert_ok(ek_prune(&made, d.run, &o, 1));

@@ -140,11 +140,11 @@ static void stale_weights_are_refused(void **state)
 	const char *path = ek_join(ek_run_path(run), "clusters/assignment.npy");
 	const uint64_t shape[] = { N };
 
-	assert_fails(ek_weights_check(run, "even"), EK_EDATA, "has no weights yet");
+	assert_fails(ek_weights_check(run, "even"), EK_EUSAGE, "has no weights yet");
 	weigh(run, &(struct ek_weights_options){ .name = "even", .scheme = "sqrt" });
 	weigh(run, &(struct ek_weights_options){ .name = "labels", .scheme = "sqrt", .by = "label" });
 	assert_ok(ek_weights_check(run, "even"));
-	assert_fails(ek_weights_check(run, "uneven"), EK_EDATA, "has no weights uneven, only even, labels");
+	assert_fails(ek_weights_check(run, "uneven"), EK_EUSAGE, "has no weights uneven, only even, labels");
 	assert_fails(ek_weights_check(run, "../even"), EK_EUSAGE, "the name \"../even\"");
 	assignment[3] = 2;
 	assert_ok(ek_npy_write(path, EK_I32, 1, shape, assignment));
