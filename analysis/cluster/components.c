@@ -147,7 +147,8 @@ int ek_components_of(struct ek_components *out, const struct ek_scatter *s, size
 
 	*out = (struct ek_components){ .d = s->d, .by_noise = s->rows > s->images };
 	if (s->images < 2)
-		return ek_fail(EK_EDATA, "%llu images have no components", (unsigned long long)s->images);
+		return ek_fail(EK_EDATA, "components are of two images or more, not of %llu",
+		               (unsigned long long)s->images);
 	EK_TRY(ek_alloc(&t, s->d * s->d, sizeof *t));
 	EK_TRY(ek_alloc(&vectors, k * s->d, sizeof *vectors));
 	EK_TRY(ek_alloc(&out->mean, s->d, sizeof *out->mean));

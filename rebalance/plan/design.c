@@ -1,5 +1,6 @@
 #include "rebalance/plan/design.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/base/text.h"
 
 enum { BLOCK = 512, PIECE = 64, TEMPER_STEPS = 60 };
 
@@ -123,7 +125,10 @@ static int measure_design(struct design *g, double *measure)
 	int rc;
 
 	EK_TRY(sum_matrix(g));
-	EK_TRY(ek_blas_whiten(g->matrix, g->side, measure));
+	if ((rc = ek_blas_whiten(g->matrix, g->side, measure)) == EK_EDATA)
+		rc = ek_fail(EK_EDATA, "%" PRIu64 " image%s not differ in each of %zu component%s", g->n,
+		             g->n == 1 ? " does" : "s do", g->d, ek_text_s(g->d));
+	EK_TRY(rc);
 	memcpy(g->axes, g->matrix, g->side * g->side * sizeof *g->axes);
 	EK_TRY(find_values(g));
 out:

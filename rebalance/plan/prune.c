@@ -202,7 +202,7 @@ static int find_scores(struct pruning *p)
 	               : ek_format(&p->score_input, "scores/%s.npy", o->method + 6));
 	EK_TRY(ek_run_file(&p->scores, p->run, p->score_input));
 	if (!ek_file_exists(p->scores))
-		rc = ek_fail(EK_EDATA,
+		rc = ek_fail(EK_EUSAGE,
 		             "%s is not there: the command score makes it, and 'scores' FILE.npy takes any other file",
 		             p->scores);
 out:

@@ -63,7 +63,7 @@ int ek_prune_check_method(const char *name);
  * Images whose score is NaN are in no unit (units.h): they are left out, which is said, the first named, and
  * subset.json counts them ("without_score").
  *
- * EK_EDATA: scores of another length, or not there, or NaN alone; files of the run damaged.
+ * EK_EUSAGE: there are no such scores; EK_EDATA: they are of another length, or NaN alone; files of the run damaged.
  * EK_EIO, EK_ENOMEM, EK_EINTERRUPTED: the subset of before is still there.
  */
 int ek_prune(int *made, struct ek_run *run, const struct ek_prune_options *options, int force);

@@ -119,7 +119,7 @@ static void what_cannot_be_whitened_is_told(void **state)
 
 	assert_ok(ek_scatter_init(&s, centre, D));
 	assert_ok(ek_scatter_add(&s, rows, 1, 1));
-	assert_fails(ek_components_of(&c, &s, 4), EK_EDATA, "1 images have no components");
+	assert_fails(ek_components_of(&c, &s, 4), EK_EDATA, "of two images or more, not of 1");
 	assert_ok(ek_scatter_add(&s, rows, 3, 1));
 	assert_fails(ek_components_of(&c, &s, 4), EK_EDATA, "do not differ");
 	ek_components_release(&c);

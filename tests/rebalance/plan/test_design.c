@@ -58,7 +58,7 @@ static void a_design_spreads_the_weight(void **state)
 	for (size_t i = 50; i < N; i++)
 		few += w[i];
 	assert_close(few / N, 0.5, 1e-2);
-	assert_fails(ek_design_weights(w, x, 1, 1, 100), EK_EDATA, "not positive definite");
+	assert_fails(ek_design_weights(w, x, 1, 1, 100), EK_EDATA, "1 image does not differ in each of 1 component");
 }
 
 static void powers_keep_the_worth(void **state)
