@@ -95,6 +95,12 @@ static void note_damage(struct ek_journal_lines *lines, uint64_t line, const cha
 		ek_warn("%s: %s; this line is left out", where, message);
 }
 
+/* The beginning of a line as the program writes it: what a kill leaves. Anything else was no decision of anybody. */
+static int is_begun(const char *line, size_t size)
+{
+	return line[0] == '{' && memchr(line, 0, size) == NULL;
+}
+
 int ek_journal_parse(struct ek_journal_lines *lines, const char *text, size_t size, const char *where,
                      ek_journal_take take, void *context)
 {
@@ -112,8 +118,8 @@ int ek_journal_parse(struct ek_journal_lines *lines, const char *text, size_t si
 		EK_TRY(ek_buffer_printf(&place, "%s:%" PRIu64, where, number));
 		/* The NUL behind the text ends the last line. */
 		rc = strspn(line, " \t\r") >= length ? 0 : take_line(line, length, place.data, take, context);
-		lines->is_cut = rc != 0 && end == NULL;
-		lines->ends_open = rc == 0 && end == NULL;
+		lines->is_cut = rc != 0 && end == NULL && is_begun(line, length);
+		lines->ends_open = end == NULL && !lines->is_cut;
 		if (rc == EK_ENOMEM)
 			goto out;
 		if (rc < 0 && !lines->is_cut)

@@ -20,14 +20,14 @@ struct ek_journal_lines {
 	uint64_t first_damaged; /* the number of the first of them, from 1 */
 	uint64_t whole_bytes;   /* of the file, without a line that is cut */
 	int is_cut;             /* the last line is half written: nobody was told that it is saved */
-	int ends_open;          /* the last line is whole but for its newline */
+	int ends_open;          /* the last line is whole, or damaged, but for its newline */
 };
 
 /* Take a line, a JSON object; `where`: its file and number. What it does not take is a damaged line. */
 typedef int (*ek_journal_take)(void *context, const cJSON *object, const char *where);
 
 /* Replay a file; none has no lines. A damaged line is left out and told by ek_warn (the first 20); a last line that a
- * kill cut short is left out quietly. EK_EIO, EK_ENOMEM. */
+ * kill cut short, which begins as a line does, is left out quietly. EK_EIO, EK_ENOMEM. */
 int ek_journal_load(struct ek_journal_lines *lines, const char *path, ek_journal_take take, void *context);
 /* The same of bytes, with a NUL behind them. `where` starts the warnings. */
 int ek_journal_parse(struct ek_journal_lines *lines, const char *text, size_t size, const char *where,

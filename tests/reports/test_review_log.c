@@ -139,6 +139,33 @@ static void a_last_line_cut_anywhere_costs_no_other(void **state)
 	}
 }
 
+/* What a power cut or another program left at the end is no line that a kill cut: it is told of, and stays. */
+static void an_end_that_nobody_wrote_is_damage(void **state)
+{
+	static const char ends[][24] = { { 0 }, "{\"sample\": 2\0\0\0", "not a line" };
+	static const size_t sizes[] = { 7, 16, 10 };
+	static const char whole[] = "{\"sample\": 1, \"decision\": \"accept\"" ANNA;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct ek_review_log log = { 0 };
+		char text[512] = { 0 };
+
+		memcpy(text, whole, sizeof whole - 1);
+		memcpy(text + sizeof whole - 1, ends[i], sizes[i]);
+		warnings = 0;
+		assert_ok(ek_review_log_parse(&log, text, sizeof whole - 1 + sizes[i], "x.jsonl"));
+		assert_int_equal(warnings, 1);
+		assert_non_null(strstr(last_warning, "x.jsonl:2: "));
+		assert_int_equal(log.lines.damaged, 1);
+		assert_int_equal(log.lines.is_cut, 0);
+		assert_int_equal(log.lines.ends_open, 1);
+		assert_int_equal(log.lines.whole_bytes, sizeof whole - 1 + sizes[i]);
+		assert_int_equal(log.entry_count, 1);
+		ek_review_log_release(&log);
+	}
+}
+
 static void a_line_reads_back(void **state)
 {
 	struct ek_review_log log = { 0 }, back;
@@ -255,5 +282,6 @@ static void agreement_equals_scikit_learn(void **state)
 
 EK_TEST_MAIN(cmocka_unit_test(what_stands_is_the_last_that_was_not_undone),
              cmocka_unit_test(damaged_lines_are_named_and_left_out),
-             cmocka_unit_test(a_last_line_cut_anywhere_costs_no_other), cmocka_unit_test(a_line_reads_back),
+             cmocka_unit_test(a_last_line_cut_anywhere_costs_no_other),
+             cmocka_unit_test(an_end_that_nobody_wrote_is_damage), cmocka_unit_test(a_line_reads_back),
              cmocka_unit_test(outcomes_follow_the_votes), cmocka_unit_test(agreement_equals_scikit_learn))

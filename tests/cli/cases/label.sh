@@ -36,3 +36,7 @@ run evenkeel info RUN/labels/groups.jsonl
 echo 'says nothing' >RUN/labels/empty.jsonl
 run evenkeel label RUN --name empty --export labels.csv --quiet
 run cat labels.csv
+# Zeros, as a power cut leaves them: they are told of, not taken for no labels.
+head -c 300 /dev/zero >RUN/labels/zeros.jsonl
+run evenkeel label RUN --name zeros --summary
+run evenkeel label RUN --name zeros --export labels.csv --quiet
