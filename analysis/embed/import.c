@@ -183,6 +183,29 @@ out:
 	return rc;
 }
 
+static int check_form(const struct ek_npy *s, const char *path)
+{
+	if (s->dimensions != 2 || !ek_dtype_is_float(s->type))
+		return ek_fail(EK_EDATA, "%s: %s of %d dimensions, expected floating-point rows of embeddings, [n, d]",
+		               path, ek_dtype_name(s->type), s->dimensions);
+	if (s->shape[0] == 0 || s->shape[1] == 0 || s->shape[1] > EK_IMPORT_MAX_DIMENSIONS)
+		return ek_fail(EK_EDATA, "%s: %" PRIu64 " rows of %" PRIu64 " dimensions, expected some, of 1 to %d",
+		               path, s->shape[0], s->shape[1], EK_IMPORT_MAX_DIMENSIONS);
+	return 0;
+}
+
+int ek_import_check(const char *npy_path)
+{
+	struct ek_npy source = { 0 };
+	int rc;
+
+	EK_TRY(ek_npy_open(&source, npy_path));
+	EK_TRY(check_form(&source, npy_path));
+out:
+	ek_npy_close(&source);
+	return rc;
+}
+
 static int check_source(struct ek_import *i, const struct ek_run *run)
 {
 	const struct ek_npy *s = &i->source;
@@ -192,12 +215,8 @@ static int check_source(struct ek_import *i, const struct ek_run *run)
 
 	if (scanned && (rc = ek_images_count(&images, run)) < 0)
 		return rc;
-	if (s->dimensions != 2 || !ek_dtype_is_float(s->type))
-		return ek_fail(EK_EDATA, "%s: %s of %d dimensions, expected floating-point rows of embeddings, [n, d]",
-		               i->path, ek_dtype_name(s->type), s->dimensions);
-	if (s->shape[0] == 0 || s->shape[1] == 0 || s->shape[1] > EK_IMPORT_MAX_DIMENSIONS)
-		return ek_fail(EK_EDATA, "%s: %" PRIu64 " rows of %" PRIu64 " dimensions, expected some, of 1 to %d",
-		               i->path, s->shape[0], s->shape[1], EK_IMPORT_MAX_DIMENSIONS);
+	if ((rc = check_form(s, i->path)) < 0)
+		return rc;
 	if (scanned && s->shape[0] != images)
 		return ek_fail(EK_EDATA, "%s: %" PRIu64 " rows, but the run has %" PRIu64 " images", i->path,
 		               s->shape[0], images);

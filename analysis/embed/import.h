@@ -27,6 +27,9 @@ enum { EK_IMPORT_MAX_DIMENSIONS = 1 << 20 };
 
 struct ek_import;
 
+/* What can be told wrong of the file before there is a run: its header. EK_EIO, EK_EDATA. */
+int ek_import_check(const char *npy_path);
+
 /* Look at the file: its header, size and time only. EK_EIO; EK_EDATA: not such an array, or another number of rows than
  * the run has images. */
 int ek_import_prepare(struct ek_import **out, const struct ek_run *run, const char *npy_path);

@@ -58,7 +58,8 @@ void ek_evaluate_release(struct ek_evaluate *e);
 /* Of ek_evaluate_open: fill in input.groups, if the run has named groups; of ek_evaluate_release. */
 int ek_evaluate_groups(struct ek_evaluate *e);
 void ek_evaluate_groups_release(struct ek_evaluate *e);
-/* Of ek_evaluate_open: fill in `target` and `shares`. */
+/* Of ek_evaluate_open: fill in `target` and `shares`; before, those that a file wants. */
+int ek_evaluate_target_file(struct ek_evaluate *e);
 int ek_evaluate_target(struct ek_evaluate *e);
 /* A path that starts at the root; to be freed. */
 int ek_evaluate_absolute(char **out, const char *path);

@@ -342,6 +342,10 @@ int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_
 	*e = (struct ek_evaluate){ .run = run, .wish = wish };
 	EK_TRY(read_orders(e));
 	EK_TRY(ek_frozen_open(&e->frozen, run));
+	/* Files that were given before images are embedded. */
+	EK_TRY(ek_evaluate_target_file(e));
+	if (wish->statistics != NULL)
+		EK_TRY(open_statistics(e, wish->statistics));
 	EK_TRY(open_spaces(e));
 	EK_TRY(open_samples(e));
 	EK_TRY(ek_seen_open(&e->seen, run, &e->frozen, e->sets[0].name));
@@ -350,8 +354,6 @@ int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_
 	EK_TRY(open_asked(e));
 	EK_TRY(ek_features_of_run(&e->images, run, e->spaces.other != NULL ? &e->other : &e->own));
 	EK_TRY(open_reference(e));
-	if (wish->statistics != NULL)
-		EK_TRY(open_statistics(e, wish->statistics));
 	take_training(e);
 	EK_TRY(open_logits(e));
 	EK_TRY(ek_evaluate_target(e));

@@ -61,6 +61,7 @@ static int load_target(struct ek_evaluate *e)
 	struct ek_units units = { 0 };
 	int rc;
 
+	EK_TRY(ek_alloc(&e->shares, e->frozen.k, sizeof *e->shares));
 	EK_TRY(ek_evaluate_absolute(&e->target_path, e->target));
 	EK_TRY(ek_units_load(&units, e->run, "cluster"));
 	EK_TRY(ek_target_load(e->shares, &units, e->target_path, 1));
@@ -72,11 +73,25 @@ out:
 	return rc;
 }
 
+int ek_evaluate_target_file(struct ek_evaluate *e)
+{
+	static const char *const words[] = { "uniform", "training", "reference", "held-out" };
+
+	e->target = e->wish->target;
+	for (size_t i = 0; e->target != NULL && i < sizeof words / sizeof *words; i++)
+		e->target = strcmp(e->target, words[i]) != 0 ? e->target : NULL;
+	return e->target != NULL ? load_target(e) : 0;
+}
+
 int ek_evaluate_target(struct ek_evaluate *e)
 {
 	const uint32_t k = e->frozen.k;
-	int rc;
+	int rc = 0;
 
+	if (e->shares != NULL) {
+		e->input.target = e->shares;
+		return 0;
+	}
 	EK_TRY(choose_target(e));
 	EK_TRY(ek_alloc(&e->shares, k, sizeof *e->shares));
 	e->input.target = e->shares;
@@ -86,8 +101,6 @@ int ek_evaluate_target(struct ek_evaluate *e)
 	} else if (strcmp(e->target, "training") == 0) {
 		for (uint32_t c = 0; c < k; c++)
 			e->shares[c] = (double)e->frozen.sizes[c] / (double)e->frozen.training_count;
-	} else if (strcmp(e->target, "reference") != 0) {
-		EK_TRY(load_target(e));
 	} else if (e->input.reference.count == 0) {
 		rc = ek_fail(EK_EUSAGE, "'target' reference: %s", e->input.no_reference);
 	} else {

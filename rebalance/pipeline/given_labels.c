@@ -24,6 +24,13 @@ struct rows {
 	size_t count, room;
 };
 
+static void free_rows(struct rows *rows)
+{
+	for (size_t i = 0; i < rows->count; i++)
+		free(rows->items[i].label);
+	free(rows->items);
+}
+
 /* A field of a table: what looks like a number is raw. */
 static const char *text_of(const cJSON *item)
 {
@@ -91,8 +98,8 @@ out:
 	return rc;
 }
 
-/* Every image's row, by its name. */
-static int read_by_name(struct rows *rows, const struct ek_run *run, const char *path)
+/* Every image's row, by its name. tell: of rows that fit no image, which is told in any case where none does. */
+static int read_by_name(struct rows *rows, const struct ek_run *run, const char *path, int tell)
 {
 	struct ek_attributes *table = NULL;
 	struct ek_image_record record = { 0 };
@@ -119,7 +126,8 @@ static int read_by_name(struct rows *rows, const struct ek_run *run, const char 
 		ek_images_close(images);
 		images = NULL;
 	}
-	EK_TRY(tell_unused(table, path));
+	if (tell || rows->count == 0)
+		EK_TRY(tell_unused(table, path));
 out:
 	ek_image_record_release(&record);
 	ek_images_close(images);
@@ -183,6 +191,7 @@ static int number_groups(struct ek_given_labels *out, const struct rows *rows, c
 	if (rows->count > 0)
 		qsort(all, rows->count, sizeof *all, by_text);
 	EK_TRY(ek_alloc(&out->names, most, sizeof *out->names));
+	EK_TRY(ek_alloc(&out->group, rows->count + 1, sizeof *out->group));
 	for (size_t i = 0; i < rows->count; i++) {
 		if (i > 0 && strcmp(all[i], all[i - 1]) == 0)
 			continue;
@@ -194,8 +203,8 @@ static int number_groups(struct ek_given_labels *out, const struct rows *rows, c
 		out->groups++;
 	}
 	if (out->groups < 2) {
-		rc = ek_fail(EK_EDATA, "%s: %zu images have a label, of %u groups; expected two groups at least", path,
-		             rows->count, out->groups);
+		rc = ek_fail(EK_EDATA, "%s: %zu image%s with a label, of %u group%s; expected two groups at least",
+		             path, rows->count, rows->count == 1 ? "" : "s", out->groups, out->groups == 1 ? "" : "s");
 		goto out;
 	}
 	for (size_t i = 0; i < rows->count; i++) {
@@ -223,8 +232,36 @@ static int has_ids_only(const char *path)
 	return ids;
 }
 
-int ek_given_labels_load(struct ek_given_labels *out, const struct ek_run *run, const char *path, uint64_t images,
-                         uint32_t most)
+int ek_given_labels_check(const char *path)
+{
+	const char *const key = has_ids_only(path) ? "id" : NULL;
+	struct ek_given_labels labels = { 0 };
+	struct ek_attributes *whole = NULL;
+	struct ek_table table = { 0 };
+	struct rows rows = { 0 };
+	cJSON *attributes = NULL;
+	int rc;
+
+	EK_TRY(ek_attributes_open(&whole, path, key));
+	EK_TRY(ek_table_open(&table, path, key));
+	while ((rc = ek_table_next(&table, &attributes)) > 0) {
+		EK_TRY(add(&rows, rows.count, attributes));
+		cJSON_Delete(attributes);
+		attributes = NULL;
+	}
+	EK_TRY(rc);
+	EK_TRY(number_groups(&labels, &rows, path, (uint32_t)rows.count + 1));
+out:
+	cJSON_Delete(attributes);
+	ek_table_close(&table);
+	ek_attributes_close(whole);
+	ek_given_labels_release(&labels);
+	free_rows(&rows);
+	return rc;
+}
+
+static int load(struct ek_given_labels *out, const struct ek_run *run, const char *path, uint64_t images, uint32_t most,
+                int tell)
 {
 	struct rows rows = { 0 };
 	char *list = NULL;
@@ -232,10 +269,9 @@ int ek_given_labels_load(struct ek_given_labels *out, const struct ek_run *run, 
 
 	*out = (struct ek_given_labels){ 0 };
 	EK_TRY(ek_run_file(&list, run, "images.jsonl"));
-	EK_TRY(ek_file_exists(list) && !has_ids_only(path) ? read_by_name(&rows, run, path)
+	EK_TRY(ek_file_exists(list) && !has_ids_only(path) ? read_by_name(&rows, run, path, tell)
 	                                                   : read_by_id(&rows, path, images));
 	EK_TRY(ek_alloc(&out->ids, rows.count + 1, sizeof *out->ids));
-	EK_TRY(ek_alloc(&out->group, rows.count + 1, sizeof *out->group));
 	EK_TRY(ek_alloc(&out->random, rows.count + 1, 1));
 	out->count = rows.count;
 	for (size_t i = 0; i < rows.count; i++) {
@@ -244,11 +280,24 @@ int ek_given_labels_load(struct ek_given_labels *out, const struct ek_run *run, 
 	}
 	EK_TRY(number_groups(out, &rows, path, most));
 out:
-	for (size_t i = 0; i < rows.count; i++)
-		free(rows.items[i].label);
-	free(rows.items);
+	free_rows(&rows);
 	free(list);
 	return rc;
+}
+
+int ek_given_labels_fit(const struct ek_run *run, const char *path, uint64_t images, uint32_t most)
+{
+	struct ek_given_labels labels;
+	const int rc = load(&labels, run, path, images, most, 0);
+
+	ek_given_labels_release(&labels);
+	return rc;
+}
+
+int ek_given_labels_load(struct ek_given_labels *out, const struct ek_run *run, const char *path, uint64_t images,
+                         uint32_t most)
+{
+	return load(out, run, path, images, most, 1);
 }
 
 void ek_given_labels_release(struct ek_given_labels *labels)

@@ -18,6 +18,10 @@ struct ek_given_labels {
 	uint32_t groups;
 };
 
+/* What can be told wrong of the table alone, before there are images that it should fit: EK_EDATA, EK_EIO. */
+int ek_given_labels_check(const char *path);
+/* The same and whether it fits the images, as ek_given_labels_load would find, which tells of rows that fit none. */
+int ek_given_labels_fit(const struct ek_run *run, const char *path, uint64_t images, uint32_t most);
 /* images: of the run. EK_EDATA: no such column, an id beyond the images, fewer than 2 groups, more than `most`, no row
  * that fits; EK_EIO. Rows that fit no image are warned of. Release in any case. */
 int ek_given_labels_load(struct ek_given_labels *out, const struct ek_run *run, const char *path, uint64_t images,

@@ -57,7 +57,8 @@ struct ek_option {
 	const char *needs; /* names with spaces, NAME or NAME=WORD: it means nothing unless one of those is given, or a
 	                      text other than "none", or says WORD; or NULL */
 	const char *excludes;           /* the name of one that cannot be given with it, or NULL */
-	int (*check)(const char *text); /* STRING, LIST: what can be told wrong of a value at once; NULL: nothing */
+	int (*check)(const char *text); /* STRING, LIST: what can be told wrong of a value at once; PATH: of the file,
+	                                   which whoever works for long before reading it calls; NULL: nothing */
 	int recorded;                   /* 1: changes results, so run.json or a recipe keeps it */
 };
 

@@ -8,7 +8,9 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
+#include "rebalance/io/images.h"
 #include "rebalance/io/layout.h"
+#include "rebalance/pipeline/given_labels.h"
 #include "rebalance/pipeline/group_words.h"
 #include "rebalance/pipeline/steps_internal.h"
 #include "rebalance/pipeline/word_groups.h"
@@ -62,14 +64,42 @@ out:
 	return rc;
 }
 
+/* Labels that do not fit the images must not cost the work of a step. */
+static int check_labels(struct ek_steps_options *s, const struct ek_run *run)
+{
+	uint64_t images;
+	int rc;
+
+	if (s->groups.labels == NULL || s->groups.labels_fit || !ek_file_exists(s->groups.labels) ||
+	    ek_run_recorded(run, "scan") == NULL)
+		return 0;
+	EK_TRY(ek_images_count(&images, run));
+	rc = ek_given_labels_fit(run, s->groups.labels, images, EK_GROUP_WORDS_MOST + 1);
+	s->groups.labels_fit = rc < 0 ? -1 : 1;
+out:
+	return rc;
+}
+
+static int make(void *prepared, struct ek_run *run, cJSON *counts)
+{
+	struct ek_prepared *p = prepared;
+	int rc = 0;
+
+	if (p->id != EK_STEP_SCAN)
+		EK_TRY(check_labels(p->asked, run));
+	rc = ek_step_kinds[p->id].make(prepared, run, counts);
+out:
+	return rc;
+}
+
 /* One step; `forced` runs it even if it is current. */
 static int run_step(struct ek_run *run, struct ek_steps_options *options, enum ek_step_id id, int forced)
 {
 	const struct ek_option_table table = ek_step_table(options, id);
-	struct ek_prepared p = { .asked = options };
+	struct ek_prepared p = { .asked = options, .id = id };
 	const struct ek_work work = { .step = &p.step,
 		                      .doing = ek_step_kinds[id].doing,
-		                      .make = ek_step_kinds[id].make,
+		                      .make = make,
 		                      .context = &p,
 		                      .is_current = ek_step_kinds[id].is_current,
 		                      .records = ek_step_kinds[id].records };
@@ -166,6 +196,8 @@ static int check_options(struct ek_steps_options *options, const enum ek_step_id
 				return ek_fail_errno("'%s' is %s, which cannot be read", o->name, path);
 			if (!S_ISREG(status.st_mode))
 				return ek_fail(EK_EDATA, "'%s' is %s, not a regular file", o->name, path);
+			if (o->check != NULL)
+				EK_TRY(o->check(path));
 		}
 	}
 	EK_TRY(check_words(options));
@@ -184,7 +216,7 @@ static int reject_late(struct ek_run *run, struct ek_steps_options *options, enu
 {
 	int rc;
 
-	if (failure != EK_EDATA || id == EK_STEP_SCAN || !ek_scan_was_by_headers(run))
+	if (failure != EK_EDATA || id == EK_STEP_SCAN || options->groups.labels_fit < 0 || !ek_scan_was_by_headers(run))
 		return failure;
 	ek_warn("%s; only headers were checked, so every image is decoded now, and what is damaged is left out",
 	        ek_error_message());

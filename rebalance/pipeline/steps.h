@@ -60,6 +60,7 @@ struct ek_steps_options {
 	struct {
 		const char *labels, *words, *text_weights;
 		int64_t number; /* of groups without labels; 0: auto, -1: none are looked for */
+		int labels_fit; /* 1: the images of the run, -1: they do not; 0: nobody has looked */
 	} groups;
 	struct {
 		int64_t seeds, images; /* images 0: all */

@@ -22,6 +22,7 @@ enum { EK_STEP_LEVELS = 8, EK_STEP_EPS = 16 };
 /* A step made ready: what it would make is known, nothing is done yet. */
 struct ek_prepared {
 	struct ek_steps_options *asked;
+	enum ek_step_id id;
 	struct ek_step step;
 	cJSON *options;         /* owned; what step.options points to, unless a module owns it */
 	char **datasets;        /* owned: those of the last time; [dataset_count] */

@@ -3,9 +3,12 @@
 #include <string.h>
 
 #include "analysis/embed/encoder.h"
+#include "analysis/embed/import.h"
 #include "rebalance/base/error.h"
 #include "rebalance/io/image.h"
 #include "rebalance/io/ranges.h"
+#include "rebalance/io/tensors.h"
+#include "rebalance/pipeline/given_labels.h"
 
 #define LARGEST_COUNT 9007199254740991.0 /* 2^53 - 1: what JSON keeps exactly */
 
@@ -47,6 +50,15 @@ static int check_ranges(const char *text)
 	const int rc = ek_ranges_add(ranges, text);
 
 	cJSON_Delete(ranges);
+	return rc;
+}
+
+static int check_weights(const char *path)
+{
+	struct ek_tensor_file file = { 0 };
+	const int rc = ek_tensor_file_open(&file, path);
+
+	ek_tensor_file_close(&file);
 	return rc;
 }
 
@@ -98,6 +110,7 @@ static const struct ek_option embed_rows[] = {
 	{ .name = "weights",
 	  EK_PATH(struct ek_steps_options, embed.weights, "FILE"),
 	  .recorded = 1,
+	  .check = check_weights,
 	  .help = "its weight file (looked for in the caches otherwise)" },
 	{ .name = "input-size",
 	  EK_INTEGER(struct ek_steps_options, embed.input_size, "N", 1, 4096),
@@ -115,6 +128,7 @@ static const struct ek_option embed_rows[] = {
 	{ .name = "embeddings",
 	  EK_PATH(struct ek_steps_options, embed.embeddings, "FILE.npy"),
 	  .recorded = 1,
+	  .check = ek_import_check,
 	  .excludes = "encoder",
 	  .help = "take your own embeddings, [images, d], instead of an encoder's" },
 	{ .name = NULL },
@@ -178,6 +192,7 @@ static const struct ek_option groups_rows[] = {
 	  EK_PATH(struct ek_steps_options, groups.labels, "FILE"),
 	  .forgets = "groups group-words",
 	  .recorded = 1,
+	  .check = ek_given_labels_check,
 	  .help = "labels of some images, ten a group or more: a table with a column file_name (or, of embeddings "
 	          "alone, id) and one label; a column random (1) marks images that were drawn at random from all, of "
 	          "which intervals are made. Which group every image is of is learned from them" },
@@ -192,6 +207,7 @@ static const struct ek_option groups_rows[] = {
 	{ .name = "text-weights",
 	  EK_PATH(struct ek_steps_options, groups.text_weights, "FILE"),
 	  .recorded = 1,
+	  .check = check_weights,
 	  .needs = "group-words",
 	  .help = "for 'group-words': a weight file with CLIP's text half, where it is not that of the encoder, or "
 	          "where the embeddings are your own, made by CLIP" },

@@ -1,0 +1,30 @@
+# shellcheck shell=bash
+# Files that options name are read and refused before the work that comes before their use: nothing is embedded,
+# clustered or drawn above the line that says what is wrong.
+make_images photos 40
+printf 'file_name,label\nbar/00006.png,"a\n' >open.csv
+head -c 4096 /dev/zero >zeros.csv
+printf 'name,kind\nbar/00006.png,a\n' >column.csv
+printf 'file_name,label\nbar/00006.png,a\nbar/00012.png,a\n' >one.csv
+printf 'file_name,label\nnobody.png,a\nnothing.png,b\n' >nobody.csv
+printf 'id,label\n1,a\n999,b\n' >ids.csv
+printf 'cluster,share\n0,many\n' >shares.csv
+for table in open zeros column one nobody ids; do
+	run evenkeel audit photos -o NEW --encoder pixels --clusters 3 --labels $table.csv
+	rm -rf NEW
+done
+run evenkeel audit photos -o NEW --encoder pixels --clusters 3 --check header --labels nobody.csv
+rm -rf NEW
+run evenkeel audit photos -o NEW --embeddings open.csv
+run evenkeel audit photos -o NEW --weights zeros.csv
+run evenkeel audit photos -o NEW --encoder clip-vit-b32 --group-words one.csv --text-weights open.csv
+rm -rf NEW
+
+evenkeel audit photos -o RUN --encoder pixels --clusters 3 --quiet >/dev/null
+for table in open zeros one nobody; do run evenkeel cluster RUN --labels $table.csv; done
+run test ! -e RUN/components
+# Rows that fit no image are told of once.
+printf 'file_name,label\nnobody.png,a\nbar/00006.png,a\nbar/00012.png,b\n' >some.csv
+run evenkeel cluster RUN --labels some.csv --quiet
+run evenkeel evaluate RUN --samples photos --name x --statistics zeros.csv
+run evenkeel evaluate RUN --samples photos --name x --target shares.csv
