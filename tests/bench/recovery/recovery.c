@@ -7,8 +7,8 @@
  * GROUPS.npy     [images] int32, the hidden groups; below 0: left out
  * RATIO, ORDER   above 1 a skew is planted: of the groups, in an order drawn by ORDER, the first has LARGEST images and
  *                the last LARGEST / RATIO, falling geometrically; 1: all images as they are, ORDER only draws labels
- * WAYS           only those that have "labels", or those by labels that the "page" asked for, those by a "reference",
- *or those of single images that have "none"
+ * WAYS           only those that have "labels", or those by labels that the "page" asked for or of its "searches",
+ *those by a "reference", or those of single images that have "none"
  *
  * Components are whitened on the images that are left alone. One line of JSON a way: recovery, ESS as a share of that
  * of weights by the true labels, the smallest group's share times the number of groups, the largest repeat, normalised
@@ -384,8 +384,11 @@ int main(int argc, char **argv)
 	if (argc == 6 || strcmp(argv[6], "page") == 0) {
 		EK_TRY(with_labels(&b, 10, 1, PAGE));
 		EK_TRY(with_labels(&b, 20, 1, PAGE));
-		EK_TRY(with_labels(&b, 10, 1, SEARCH));
 		EK_TRY(with_labels(&b, 10, 1, MET));
+	}
+	if (argc == 6 || strcmp(argv[6], "searches") == 0) {
+		EK_TRY(with_labels(&b, 10, 1, SEARCH));
+		EK_TRY(with_labels(&b, 20, 1, SEARCH));
 	}
 	if (argc == 6 || strcmp(argv[6], "reference") == 0)
 		EK_TRY(with_reference(&b, 10));
