@@ -87,14 +87,14 @@ out:
 }
 
 /* By the tree of fine clusters over the first d components: what a cluster gets is shared among its images. */
-static int add_tree(double *logarithm, const float *x, uint64_t n, size_t k, size_t d)
+static int add_tree(double *logarithm, const float *x, uint64_t n, size_t k, size_t d, uint64_t seed)
 {
 	struct ek_linkage linkage = { 0 };
 	struct ek_fine fine = { 0 };
 	double *w = NULL;
 	int rc;
 
-	EK_TRY(ek_fine_build(&fine, x, n, k, d, 0));
+	EK_TRY(ek_fine_build(&fine, x, n, k, d, seed));
 	EK_TRY(ek_linkage_build(&linkage, fine.centroids, fine.k, d, EK_LINKAGE_AVERAGE));
 	EK_TRY(ek_alloc(&w, fine.k, sizeof *w));
 	EK_TRY(ek_linkage_weights(w, &linkage));
@@ -107,26 +107,26 @@ out:
 	return rc;
 }
 
-int ek_tree_weights(double *w, const float *x, uint64_t n, size_t k)
+int ek_tree_weights(double *w, const float *x, uint64_t n, size_t k, uint64_t seed)
 {
 	int rc;
 
 	memset(w, 0, n * sizeof *w);
-	EK_TRY(add_tree(w, x, n, k, k));
-	EK_TRY(add_tree(w, x, n, k, (k + 1) / 2));
+	EK_TRY(add_tree(w, x, n, k, k, seed));
+	EK_TRY(add_tree(w, x, n, k, (k + 1) / 2, seed));
 	for (uint64_t i = 0; i < n; i++)
 		w[i] = exp(w[i]);
 out:
 	return rc;
 }
 
-int ek_blend_weights(double *w, const float *x, uint64_t n, size_t k)
+int ek_blend_weights(double *w, const float *x, uint64_t n, size_t k, uint64_t seed)
 {
 	double *design = NULL;
 	int rc;
 
 	EK_TRY(ek_alloc(&design, n, sizeof *design));
-	EK_TRY(ek_tree_weights(w, x, n, k));
+	EK_TRY(ek_tree_weights(w, x, n, k, seed));
 	EK_TRY(ek_design_weights(design, x, n, k, ROUNDS));
 	for (uint64_t i = 0; i < n; i++)
 		w[i] = cbrt(w[i] * w[i] * design[i]);
@@ -137,14 +137,14 @@ out:
 
 /* `weigh` over the components of the images. */
 static int by_components(double *w, const struct ek_image_input *in,
-                         int (*weigh)(double *w, const float *x, uint64_t n, size_t k))
+                         int (*weigh)(double *w, const float *x, uint64_t n, size_t k, uint64_t seed))
 {
 	float *x = NULL;
 	size_t k;
 	int rc;
 
 	EK_TRY(ek_image_components(&x, &k, in));
-	EK_TRY(weigh(w, x, in->count, k));
+	EK_TRY(weigh(w, x, in->count, k, 0));
 out:
 	free(x);
 	return rc;

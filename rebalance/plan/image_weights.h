@@ -34,9 +34,9 @@ int ek_image_weights_tree(double *w, const struct ek_image_input *in);
 /* Tree and design together: the geometric mean of the two trees' weights and those of the design. Trees see groups that
  * lie apart, a design the directions in which images differ; which of them a skew is along, nobody knows. */
 int ek_image_weights_blend(double *w, const struct ek_image_input *in);
-/* Both of components x [n, k]. */
-int ek_tree_weights(double *w, const float *x, uint64_t n, size_t k);
-int ek_blend_weights(double *w, const float *x, uint64_t n, size_t k);
+/* Both of components x [n, k]; seed: of where the fine clusters begin, 0 for plans. */
+int ek_tree_weights(double *w, const float *x, uint64_t n, size_t k, uint64_t seed);
+int ek_blend_weights(double *w, const float *x, uint64_t n, size_t k, uint64_t seed);
 
 /* So that every group that labels taught (clusters/membership.npy) is shown alike: raking (Deming and Stephan 1940) by
  * probabilities, w <- w · sum over groups of q / (groups · share), share = sum of w q / sum of w, from w = 1 on, and

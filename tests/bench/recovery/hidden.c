@@ -356,7 +356,7 @@ int ek_hidden_open(struct ek_hidden *h, const char *features, const char *groups
 {
 	int rc;
 
-	*h = (struct ek_hidden){ .order = order };
+	*h = (struct ek_hidden){ .order = order, .planted = ratio > 1 };
 	EK_TRY(ek_npy_open(&h->features, features));
 	EK_TRY(ek_npy_open_as(&h->hidden, groups, EK_I32, 1, &h->features.shape[0]));
 	h->views = (size_t)h->features.shape[1];

@@ -14,6 +14,7 @@ struct ek_hidden {
 	struct ek_npy features, hidden; /* [images, views, d], [images] */
 	uint64_t n;                     /* images that are left */
 	uint64_t *ids, order;
+	int planted;     /* a skew: else all images as they are */
 	uint32_t *group; /* [n] */
 	uint32_t groups;
 	size_t views, d, k;

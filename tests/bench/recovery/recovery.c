@@ -111,6 +111,7 @@ out:
 static int without_labels(struct bench *b)
 {
 	const size_t d = b->h.k < DESIGN ? b->h.k : DESIGN;
+	const uint64_t start = b->h.planted ? 0 : b->h.order; /* as plans do, where the order makes another set */
 	float *first = NULL;
 	double *other = NULL;
 	int rc;
@@ -131,9 +132,9 @@ static int without_labels(struct bench *b)
 			tell(b, "vendi");
 			memcpy(b->w, other, b->h.n * sizeof *other);
 			tell(b, "design and vendi");
-			EK_TRY(ek_tree_weights(b->w, first, b->h.n, d));
+			EK_TRY(ek_tree_weights(b->w, first, b->h.n, d, start));
 			tell(b, "tree");
-			EK_TRY(ek_blend_weights(b->w, first, b->h.n, d));
+			EK_TRY(ek_blend_weights(b->w, first, b->h.n, d, start));
 			tell(b, "blend");
 			EK_TRY(by_found(b, first, d));
 		}

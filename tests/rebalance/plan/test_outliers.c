@@ -75,9 +75,9 @@ static void do_not_drain_the_sampler(void **state)
 		for (double far = 20; far < 300; far *= 5) {
 			float *x = make(far, together);
 
-			assert_ok(ek_tree_weights(w, x, ALL, D));
+			assert_ok(ek_tree_weights(w, x, ALL, D, 0));
 			check(w);
-			assert_ok(ek_blend_weights(w, x, ALL, D));
+			assert_ok(ek_blend_weights(w, x, ALL, D, 0));
 			check(w);
 			assert_ok(ek_design_weights(w, x, ALL, D, 100));
 			check(w);
