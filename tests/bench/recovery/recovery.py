@@ -9,7 +9,7 @@ import sys
 SETS = ["fashion-100", "fashion-50", "fashion-10", "cifar-100", "race", "age", "race-gender", "gender"]
 COLOURS = ["#888888", "#1f6fb4", "#7ab3e0", "#12916f", "#b58900", "#d9541e", "#f0a080", "#a03070", "#d080b0", "#444444",
            "#5c4fb0", "#c0b000", "#00a0a0", "#803010", "#60c040", "#000080", "#ff40a0", "#404000",
-           "#c07000", "#006080"]
+           "#c07000", "#006080", "#a0a0ff"]
 
 
 def load(path):
