@@ -72,10 +72,12 @@ int ek_cmd_completion(struct ek_invocation *invocation)
 /* Roff, with what would be a request or an escape made harmless. */
 static void print_roff(const char *text)
 {
-	if (*text == '.' || *text == '\'')
-		(void)fputs("\\&", stdout);
-	for (; *text != 0; text++) {
-		if (*text == '\\')
+	for (int begins = 1; *text != 0; begins = *text++ == '\n') {
+		if (begins && (*text == '.' || *text == '\''))
+			(void)fputs("\\&", stdout);
+		if (*text == '\n')
+			(void)fputs("\n.PP\n", stdout);
+		else if (*text == '\\')
 			(void)fputs("\\e", stdout);
 		else if (*text == '-')
 			(void)fputs("\\-", stdout);
@@ -84,31 +86,35 @@ static void print_roff(const char *text)
 	}
 }
 
-/* With the names of options as the user knows them. */
-static void print_help(const char *text, const struct ek_option_table *tables)
+/* With the names of options as the user knows them; option: whose default is told, or NULL. */
+static void print_help(const char *text, const struct ek_option_table *tables, const struct ek_option *option,
+                       const void *values)
 {
 	struct ek_buffer named = { 0 };
 
-	print_roff(ek_options_name(&named, text, tables) == 0 ? named.data : text);
+	if (ek_options_name(&named, text, tables) == 0 &&
+	    (option == NULL || ek_option_default(&named, option, values) == 0))
+		text = named.data;
+	print_roff(text);
 	ek_buffer_release(&named);
 }
 
-static void print_manual_options(const struct ek_option *options, const struct ek_option_table *tables)
+static void print_manual_options(const struct ek_option_table *table, const struct ek_option_table *tables)
 {
-	for (const struct ek_option *o = options; o->name != NULL; o++) {
+	for (const struct ek_option *o = table->rows; o->name != NULL; o++) {
 		(void)printf(".TP\n.B ");
 		print_roff(o->letter != 0 ? "-" : "--");
 		if (o->letter != 0)
 			(void)printf("%c, \\-\\-", o->letter);
 		print_roff(o->name);
 		(void)printf(o->kind != EK_KIND_FLAG ? " \\fI%s\\fR\n" : "\n", o->argument);
-		print_help(o->help, tables);
+		print_help(o->help, tables, o, table->values);
 		(void)printf("\n");
 		for (int i = 0; o->choices != NULL && ek_option_choice(o, i).name != NULL; i++) {
 			(void)printf(".RS\n.TP\n.B ");
 			print_roff(ek_option_choice(o, i).name);
 			(void)printf("\n");
-			print_help(ek_option_choice(o, i).help, tables);
+			print_help(ek_option_choice(o, i).help, tables, NULL, NULL);
 			(void)printf("\n.RE\n");
 		}
 	}
@@ -116,15 +122,18 @@ static void print_manual_options(const struct ek_option *options, const struct e
 
 int ek_cmd_manual(struct ek_invocation *invocation)
 {
+	int rc = 0;
+
 	(void)invocation;
 	(void)printf(".TH EVENKEEL 1\n.SH NAME\nevenkeel \\- find skew in an image data set without labels\n"
 	             ".SH SYNOPSIS\n.B evenkeel\n.I COMMAND\n\\&... [options]\n.SH COMMANDS\n"
-	             "A command also takes the options of the steps before it, as audit has them, and does again what "
-	             "they change.\n");
+	             "Many commands also take options of the steps before them, as audit has them, and do again what "
+	             "they change: evenkeel help COMMAND names these.\n");
 	for (const struct ek_command *c = ek_commands; c->name != NULL; c++) {
-		struct ek_settings settings = { 0 };
+		struct ek_settings settings;
 		struct ek_option_table tables[EK_MAX_TABLES];
 
+		EK_TRY(ek_settings_init(&settings, c));
 		ek_command_tables(tables, c, &settings);
 		(void)printf(".SS evenkeel %s%s", c->name, *c->arguments != 0 ? " " : "");
 		print_roff(c->arguments);
@@ -135,13 +144,17 @@ int ek_cmd_manual(struct ek_invocation *invocation)
 		(void)printf("\n");
 		for (const struct ek_option_table *t = tables; t->title != NULL; t++)
 			if (t->rows != ek_common_rows && ek_command_tells(c, t->rows))
-				print_manual_options(t->rows, tables);
+				print_manual_options(t, tables);
 		if (c[1].name == NULL) {
 			(void)printf(".SH COMMON OPTIONS\n");
-			print_manual_options(ek_common_rows, tables);
+			for (const struct ek_option_table *t = tables; t->title != NULL; t++)
+				if (t->rows == ek_common_rows)
+					print_manual_options(t, tables);
 		}
+		ek_settings_release(&settings);
 	}
 	(void)printf(".SH EXIT STATUS\n0 done, 1 failed (files, memory, device), 2 wrong usage, 3 wrong or damaged "
 	             "input data, 130 interrupted (the same command goes on).\n");
-	return 0;
+out:
+	return rc;
 }

@@ -100,7 +100,8 @@ static int print(const struct ek_invocation *i, const struct ek_run *run, const 
 	if (cJSON_IsNumber(ek_json_member(json, "accuracy")))
 		(void)printf(", the probe tells %s of them right",
 		             ek_text_percent(a, ek_json_number(json, "accuracy")));
-	(void)printf("\n\n  %-16s %12s %12s %12s %12s %12s\n", "", "least", "5 %", "median", "95 %", "most");
+	(void)printf("%s\n  %-16s %12s %12s %12s %12s %12s\n", cJSON_IsString(ek_json_member(json, "by")) ? "\n" : "",
+	             "", "least", "5 %", "median", "95 %", "most");
 	print_quantiles(json, "quantiles", "score");
 	print_quantiles(json, "standard_error", "standard error");
 	print_label_errors(ek_json_member(json, "label_errors"));

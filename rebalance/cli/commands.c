@@ -345,17 +345,37 @@ const struct ek_command *ek_find_command(const char *name)
 
 static int fail_unknown(const char *name)
 {
-	const char *names[64];
-	const char *nearest;
+	char words[64][16]; /* of a name of two, the first: "train" */
+	const char *names[128], *nearest;
 	size_t count = 0;
 
-	for (const struct ek_command *c = ek_commands; c->name != NULL && count < 63; c++)
+	for (const struct ek_command *c = ek_commands; c->name != NULL && count < 126; c++) {
+		const size_t i = count / 2;
+
+		(void)snprintf(words[i], sizeof words[i], "%.*s", (int)strcspn(c->name, " "), c->name);
 		names[count++] = c->name;
+		names[count++] = words[i];
+	}
 	names[count] = NULL;
 	nearest = ek_nearest_name(name, names);
 	if (nearest != NULL)
 		return ek_fail(EK_EUSAGE, "unknown command %s; did you mean %s?", name, nearest);
 	return ek_fail(EK_EUSAGE, "unknown command %s; evenkeel help lists the commands", name);
+}
+
+/* The first word of several commands, alone. */
+static int fail_half(const char *word, size_t length)
+{
+	struct ek_buffer names = { 0 };
+	int rc = 0;
+
+	for (const struct ek_command *c = ek_commands; c->name != NULL; c++)
+		if (strncmp(c->name, word, length) == 0 && c->name[length] == ' ')
+			EK_TRY(ek_buffer_printf(&names, "%sevenkeel %s", names.size > 0 ? " or " : "", c->name));
+	rc = ek_fail(EK_EUSAGE, "%s what? %s", word, names.data);
+out:
+	ek_buffer_release(&names);
+	return rc;
 }
 
 int ek_command_of_words(const struct ek_command **command, int *used, const char *const *words, int count)
@@ -372,10 +392,7 @@ int ek_command_of_words(const struct ek_command **command, int *used, const char
 		return 0;
 	for (const struct ek_command *c = ek_commands; c->name != NULL; c++)
 		if (strncmp(c->name, words[0], length) == 0 && c->name[length] == ' ')
-			return count > 1 && words[1][0] != '-'
-			               ? fail_unknown(two)
-			               : ek_fail(EK_EUSAGE, "%s what? evenkeel %s, or another that evenkeel help lists",
-			                         words[0], c->name);
+			return count > 1 && words[1][0] != '-' ? fail_unknown(two) : fail_half(words[0], length);
 	return fail_unknown(words[0]);
 }
 

@@ -168,7 +168,7 @@ out:
 	return rc;
 }
 
-static int describe_default(struct ek_buffer *text, const struct ek_option *o, const void *values)
+int ek_option_default(struct ek_buffer *text, const struct ek_option *o, const void *values)
 {
 	const void *field = ek_option_field(o, values);
 	const char *word;
@@ -216,7 +216,7 @@ static int help_one(struct ek_buffer *out, const struct ek_option_table *all, co
 	else
 		EK_TRY(ek_buffer_printf(out, "%*s", HELP_COLUMN - column, ""));
 	EK_TRY(ek_options_name(&text, o->help, all));
-	EK_TRY(describe_default(&text, o, values));
+	EK_TRY(ek_option_default(&text, o, values));
 	EK_TRY(ek_wrap(out, text.data, HELP_COLUMN, HELP_COLUMN, width));
 	EK_TRY(ek_buffer_text(out, "\n"));
 	for (int i = 0; o->choices != NULL && (c = ek_option_choice(o, i)).name != NULL; i++) {

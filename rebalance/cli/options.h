@@ -25,6 +25,8 @@ int ek_options_name_error(int rc, const struct ek_option_table *tables);
 /* The help text of the tables, wrapped at `width` columns; it may name options of `all`. */
 int ek_options_help(struct ek_buffer *out, const struct ek_option_table *tables, const struct ek_option_table *all,
                     int width);
+/* Append " (default VALUE)" by the values of the option's table, where it has one to be told. */
+int ek_option_default(struct ek_buffer *text, const struct ek_option *option, const void *values);
 /* Append `text` wrapped at `width`, lines after the first indented; `column` is where the first line starts. */
 int ek_wrap(struct ek_buffer *out, const char *text, int column, int indent, int width);
 

@@ -11,7 +11,7 @@
 static void print_estimate(const struct ek_training_estimate *e)
 {
 	const double needed = e->image_seconds * (double)(e->steps * e->batch);
-	char count[32], where[32] = "the GPU";
+	char count[32], time[32], where[32] = "the GPU";
 
 	if (e->threads > 0)
 		(void)snprintf(where, sizeof where, "%d threads", e->threads);
@@ -25,10 +25,11 @@ static void print_estimate(const struct ek_training_estimate *e)
 	(void)printf("  %-20s about %.3g images/s on %s (%.3g GFLOP/s)\n", "speed", 1 / e->image_seconds, where,
 	             1e-9 * e->flops / e->image_seconds);
 	if (e->steps > 0 && (e->time_limit <= 0 || needed <= e->time_limit))
-		(void)printf("  %-20s about %.3g minutes\n", "time", needed / 60);
+		(void)printf("  %-20s about %s\n", "time", ek_text_duration(time, needed));
 	else
-		(void)printf("  %-20s about %.3g epochs in %.3g minutes\n", "time",
-		             e->time_limit / e->image_seconds / (double)e->epoch, e->time_limit / 60);
+		(void)printf("  %-20s about %.3g epochs in %s\n", "time",
+		             e->time_limit / e->image_seconds / (double)e->epoch,
+		             ek_text_duration(time, e->time_limit));
 }
 
 static int print_json(const struct ek_training *t, const char *name)
@@ -52,7 +53,7 @@ out:
 int ek_training_print(const struct ek_training_result *r, const char *name, int json)
 {
 	const struct ek_training *t = &r->training;
-	char count[32];
+	char count[32], time[32];
 
 	if (r->folder == NULL) {
 		print_estimate(&r->estimate);
@@ -60,8 +61,8 @@ int ek_training_print(const struct ek_training_result *r, const char *name, int 
 	}
 	if (json)
 		return print_json(t, name);
-	(void)printf("trained %s step%s in %.3g minutes\n\n", ek_text_count(count, t->step), ek_text_s(t->step),
-	             t->seconds / 60);
+	(void)printf("trained %s step%s in %s\n\n", ek_text_count(count, t->step), ek_text_s(t->step),
+	             ek_text_duration(time, t->seconds));
 	if (isfinite(t->loss))
 		(void)printf("  %-20s %.4g\n", "loss", t->loss);
 	if (isfinite(t->judged))

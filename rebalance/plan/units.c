@@ -119,13 +119,13 @@ static int no_attribute(const char *name, const struct ek_columns *columns)
 	int rc;
 
 	if (strcmp(name, "group") == 0)
-		return ek_fail(EK_EDATA,
+		return ek_fail(EK_EUSAGE,
 		               "the run has no groups: evenkeel label RUN asks people for labels of some images, "
 		               "from which evenkeel cluster RUN learns them");
 	for (size_t i = 0; i < columns->count && i < NAMES_SHOWN; i++)
 		EK_TRY(ek_buffer_printf(&text, ", %s%s", columns->items[i].name,
 		                        i + 1 == NAMES_SHOWN && columns->count > NAMES_SHOWN ? ", ..." : ""));
-	rc = ek_fail(EK_EDATA, "the images have no attribute \"%s\"; there is: cluster, all%s", name,
+	rc = ek_fail(EK_EUSAGE, "the images have no attribute \"%s\"; there is: cluster, all%s", name,
 	             text.size > 0 ? text.data : "");
 out:
 	ek_buffer_release(&text);

@@ -41,8 +41,8 @@ struct ek_units {
  * named "female×asian", in the order of the values.
  * `*units` need not be initialised; release it in any case.
  *
- * EK_EDATA: no such attribute (naming what there is), no cluster files, a cluster number out of range, files that count
- * different images; EK_EIO, EK_ENOMEM, EK_EINTERRUPTED.
+ * EK_EUSAGE: no such attribute (naming what there is); EK_EDATA: no cluster files, a cluster number out of range, files
+ * that count different images; EK_EIO, EK_ENOMEM, EK_EINTERRUPTED.
  */
 int ek_units_load(struct ek_units *units, const struct ek_run *run, const char *by);
 /* Units by number alone: unit [n] as in ek_units, taken (also where it fails). EK_ENOMEM. */

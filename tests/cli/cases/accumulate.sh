@@ -5,7 +5,7 @@ evenkeel audit images -o run --encoder pixels --clusters 3 --seeds 2 --quiet >/d
 network=(--space pixel --side 16 --patch 2 --width 16 --depth 1 --precision f32 --schedule constant --quiet)
 learn() { # NAME BATCH STEPS OPTIONS…
 	run evenkeel train flow run --name "$1" --batch "$2" --steps "$3" "${network[@]}" "${@:4}" |
-		sed -E -e 's/in [0-9.e-]+ minutes/in TIME/' -e '/^(training|reading images) /d'
+		sed -E -e 's/^(trained .* in ).*/\1TIME/' -e '/^(training|reading images) /d'
 }
 # shellcheck disable=SC2154 # run-case sets it
 same() {

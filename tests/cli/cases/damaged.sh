@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Checkpoints that a bad disk cut or changed: the newest whole one is taken, and said; none is an error.
-brief() { run "$@" | sed -n '1p;/^warning\|^evenkeel\|^trained\|images of\|^(exit/p' | sed -E 's/in [0-9.e-]+ minutes/in TIME/'; }
+brief() { run "$@" | sed -n '1p;/^warning\|^evenkeel\|^trained\|images of\|^(exit/p' | sed -E 's/^(trained .* in ).*/\1TIME/'; }
 make_images photos 40
 evenkeel scan photos -o RUN --quiet >/dev/null
 training=(evenkeel train flow RUN --name m --space pixel --side 8 --patch 4 --width 16 --depth 1 --batch 8 --slice 2

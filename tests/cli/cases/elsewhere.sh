@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # A run made in one folder, all paths given relative to it, moved to a second, and used from a third.
-lines() { run "$@" | sed -E 's/in [0-9.e-]+ minutes/in TIME/; s/(loss +)[0-9.e-]+/\1LOSS/' | sed -n '1p;/^warning\|^evenkeel\|again\|going on\|^trained\|images of\|^model\|^images:\|^(exit/p'; }
+lines() { run "$@" | sed -E 's/^(trained .* in ).*/\1TIME/; s/(loss +)[0-9.e-]+/\1LOSS/' | sed -n '1p;/^warning\|^evenkeel\|again\|going on\|^trained\|images of\|^model\|^images:\|^(exit/p'; }
 mkdir A B C
 make_images photos 60
 cd A || exit

@@ -5,7 +5,7 @@ evenkeel audit images -o run --encoder pixels --clusters 3 --seeds 2 --quiet >/d
 # Losses depend on the processor's products; that they are the same again does not.
 train() {
 	run evenkeel train flow run --space pixel --side 8 --patch 4 --width 16 --depth 1 --steps 6 --batch 8 --slice 2 \
-		--precision f32 --validate 0.1 --log-every 2 --quiet "$@" | sed -E 's/in [0-9.e-]+ minutes/in TIME/; s/(loss +)[0-9.e-]+/\1LOSS/'
+		--precision f32 --validate 0.1 --log-every 2 --quiet "$@" | sed -E 's/^(trained .* in ).*/\1TIME/; s/(loss +)[0-9.e-]+/\1LOSS/'
 }
 train --name plain
 run ls run/models/plain
@@ -127,7 +127,7 @@ echo '# an autoencoder, and a generator in its latents'
 for kind in kl vq; do
 	codes=(); [ $kind = kl ] || codes=(--codes 16)
 	run evenkeel train vae run --name $kind --kind $kind --side 16 --widths 8,16 --groups 4 "${codes[@]}" --steps 3 --batch 4 \
-		--precision f32 --quiet | sed -E 's/in [0-9.e-]+ minutes/in TIME/; s/(loss +)[0-9.e-]+/\1LOSS/'
+		--precision f32 --quiet | sed -E 's/^(trained .* in ).*/\1TIME/; s/(loss +)[0-9.e-]+/\1LOSS/'
 	run ls run/models/$kind
 	evenkeel train flow run --name in-$kind --autoencoder $kind --width 16 --depth 1 --patch 2 --steps 3 --batch 4 --quiet >/dev/null
 	run evenkeel generate run --model in-$kind --name $kind --count 2 --steps 2 --latents --quiet

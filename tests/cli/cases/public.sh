@@ -82,7 +82,7 @@ run evenkeel generate run --model swapped.pt --name swapped --class 1 --count 1 
 echo '# learned from'
 learn() {
 	run evenkeel train flow run --space pixel --side 8 --from sit-public.pt --steps 2 --batch 4 --precision f32 "$@" |
-		sed -E -e 's/in [0-9.e-]+ minutes/in TIME/; s/(loss +)[0-9.e-]+/\1LOSS/' -e '/^(training|reading images) /d'
+		sed -E -e 's/^(trained .* in ).*/\1TIME/; s/(loss +)[0-9.e-]+/\1LOSS/' -e '/^(training|reading images) /d'
 }
 learn --name plain
 tr -d '\n\t' <run/models/plain/config.json | grep -o '"condition": {[^}]*}'

@@ -3,6 +3,8 @@
 run evenkeel
 run evenkeel help cluster
 run evenkeel audti
+run evenkeel traim
+run evenkeel train
 run evenkeel audit
 run evenkeel audit photos
 run evenkeel audit photos more
@@ -18,6 +20,7 @@ run evenkeel audit photos -o RUN --device cuda:
 run evenkeel audit photos -o RUN --device cuda:1x
 run evenkeel info nowhere
 run evenkeel help nothing
+evenkeel manual | grep -F -A 1 -e "-\\-max" | sed "s/[0-9]\{4,\}/MANY/"
 mkdir other && touch other/file
 run evenkeel audit other -o other
 # of a run that has nothing yet every command says what comes first

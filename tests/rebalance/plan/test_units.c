@@ -87,9 +87,9 @@ static void what_is_wrong_is_named(void **state)
 	struct ek_made_run made = whole;
 	const struct ek_made_run alone = { .n = 8, .assignment = assignment };
 
-	check_failure(&whole, "labels", EK_EDATA, "no attribute \"labels\"; there is: cluster, all, label, size, a*b");
-	check_failure(&whole, "label*", EK_EDATA, "no attribute \"\"");
-	check_failure(&alone, "label", EK_EDATA, "there is: cluster, all");
+	check_failure(&whole, "labels", EK_EUSAGE, "no attribute \"labels\"; there is: cluster, all, label, size, a*b");
+	check_failure(&whole, "label*", EK_EUSAGE, "no attribute \"\"");
+	check_failure(&alone, "label", EK_EUSAGE, "there is: cluster, all");
 	check_failure(&whole, "label×cluster×label×cluster", EK_EUSAGE, "clusters twice");
 	check_failure(&whole, "size×size×size×size×size×size×size×size×size", EK_EUSAGE, "more than 8");
 	made.k = 4;

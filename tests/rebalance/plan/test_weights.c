@@ -176,7 +176,7 @@ static void bad_options_are_refused(void **state)
 		assert_null(w);
 	}
 	assert_ok(ek_weights_prepare(&w, &(struct ek_weights_options){ .name = "a", .scheme = "sqrt", .by = "age" }));
-	assert_fails(ek_weights_run(&made, w, run, 1), EK_EDATA, "no attribute \"age\"");
+	assert_fails(ek_weights_run(&made, w, run, 1), EK_EUSAGE, "no attribute \"age\"");
 	ek_weights_free(w);
 	ek_weights_free(NULL);
 	ek_run_close(run);
