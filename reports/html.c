@@ -183,7 +183,7 @@ struct ek_words ek_decimal(double x, int places)
 	if (!isfinite(x) || fabs(x) > 1e30)
 		return (struct ek_words){ EN_DASH };
 	(void)ek_snprintf(number, sizeof number, "%.*f", places, x);
-	return with_commas(number);
+	return with_commas(number + (*number == '-' && strspn(number, "-0.") == strlen(number))); /* no -0.00 */
 }
 
 /* Decimal places that leave two or three figures of a percentage. */

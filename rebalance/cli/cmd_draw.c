@@ -5,6 +5,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/text.h"
 #include "rebalance/cli/command.h"
+#include "rebalance/cli/output.h"
 #include "rebalance/pipeline/draw.h"
 
 #define LARGEST 4503599627370496.0 /* 2^52 */
@@ -46,16 +47,50 @@ static void print_ids(void *context, const int64_t *ids, uint64_t count)
 		(void)printf("%" PRId64 "\n", ids[i]);
 }
 
+/* context: what goes before the next one. */
+static void print_json_ids(void *context, const int64_t *ids, uint64_t count)
+{
+	const char **before = context;
+
+	for (uint64_t i = 0; i < count; i++) {
+		(void)printf("%s%" PRId64, *before, ids[i]);
+		*before = ", ";
+	}
+}
+
+static int print_written(const struct ek_draw_options *o, const struct ek_drawn *drawn)
+{
+	cJSON *json = cJSON_CreateObject();
+	int rc;
+
+	EK_TRY(ek_json_add_string(json, "output", o->output));
+	EK_TRY(ek_json_add_double(json, "epoch", (double)o->epoch));
+	EK_TRY(ek_json_add_u64(json, "length", drawn->length));
+	EK_TRY(ek_json_add_u64(json, "count", drawn->count));
+	EK_TRY(ek_print_json(json));
+out:
+	cJSON_Delete(json);
+	return rc;
+}
+
 static int draw(struct ek_invocation *i, struct ek_run *run)
 {
 	struct ek_draw_options *o = i->settings.own;
+	const int json = i->settings.common.json;
+	const char *before = "{\"ids\": [";
 	struct ek_drawn drawn;
 	int rc;
 
 	o->seed = i->settings.common.seed;
-	o->take = print_ids;
+	o->take = json ? print_json_ids : print_ids;
+	o->context = &before;
 	EK_TRY(ek_do_draw(&drawn, run, o));
-	if (o->output != NULL)
+	if (json && o->output != NULL)
+		EK_TRY(print_written(o, &drawn));
+	else if (json)
+		(void)printf("%s], \"epoch\": %" PRId64 ", \"length\": %" PRIu64 ", \"count\": %" PRIu64 "}\n",
+		             drawn.count > 0 ? "" : before, o->epoch, drawn.length, drawn.count);
+	else if (o->output != NULL)
 		(void)printf("%s: %" PRIu64 " of the %" PRIu64 " id%s of epoch %" PRId64 "\n", o->output, drawn.count,
 		             drawn.length, ek_text_s(drawn.length), o->epoch);
 out:

@@ -46,23 +46,44 @@ static void print_words(const struct ek_command *command)
 			(void)printf(" --%s", o->name);
 }
 
+/* The words that an option takes, where these are few. */
+static void print_choices(const struct ek_command *command)
+{
+	struct ek_settings settings = { 0 };
+	struct ek_option_table tables[EK_MAX_TABLES];
+
+	ek_command_tables(tables, command, &settings);
+	for (const struct ek_option_table *t = tables; t->title != NULL; t++)
+		for (const struct ek_option *o = t->rows; o->name != NULL; o++) {
+			if (o->choices == NULL)
+				continue;
+			(void)printf("\t\t'%s --%s') words='", command->name, o->name);
+			for (int i = 0; ek_option_choice(o, i).name != NULL; i++)
+				(void)printf("%s ", ek_option_choice(o, i).name);
+			(void)printf("' ;;\n");
+		}
+}
+
 int ek_cmd_completion(struct ek_invocation *invocation)
 {
 	(void)invocation;
 	(void)printf("# bash completion for evenkeel, made by `evenkeel completion`\n"
-	             "_evenkeel() {\n\tlocal word=${COMP_WORDS[COMP_CWORD]} words=\n"
+	             "_evenkeel() {\n\tlocal word=${COMP_WORDS[COMP_CWORD]} words= name=${COMP_WORDS[1]}\n"
+	             "\t[ \"$name\" != train ] || name=\"train ${COMP_WORDS[2]}\"\n"
 	             "\tif [ \"$COMP_CWORD\" = 1 ]; then\n\t\twords='");
 	for (const struct ek_command *c = ek_commands; c->name != NULL; c++)
 		if (strchr(c->name, ' ') == NULL)
 			(void)printf("%s ", c->name);
 	(void)printf("train'\n\telif [ \"$COMP_CWORD ${COMP_WORDS[1]}\" = '2 train' ]; then\n\t\twords='vae flow'\n"
-	             "\telif [[ $word == -* ]]; then\n\t\tlocal name=${COMP_WORDS[1]}\n"
-	             "\t\t[ \"$name\" != train ] || name=\"train ${COMP_WORDS[2]}\"\n\t\tcase $name in\n");
+	             "\telif [[ $word == -* ]]; then\n\t\tcase $name in\n");
 	for (const struct ek_command *c = ek_commands; c->name != NULL; c++) {
 		(void)printf("\t\t'%s') words='", c->name);
 		print_words(c);
 		(void)printf("' ;;\n");
 	}
+	(void)printf("\t\tesac\n\telse\n\t\tcase \"$name ${COMP_WORDS[COMP_CWORD - 1]}\" in\n");
+	for (const struct ek_command *c = ek_commands; c->name != NULL; c++)
+		print_choices(c);
 	(void)printf("\t\tesac\n\tfi\n"
 	             "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n}\n"
 	             "complete -o default -F _evenkeel evenkeel\n");

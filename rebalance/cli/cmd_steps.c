@@ -34,7 +34,10 @@ static int find_run(const char **path, enum ek_run_mode *mode, struct ek_invocat
 		return 0;
 	}
 	if (arguments->count == 0)
-		return ek_fail(EK_EUSAGE, "%s needs a run directory; see evenkeel help %s", name, name);
+		return i->command->takes_output
+		               ? ek_fail(EK_EUSAGE, "%s needs a data set and a run: evenkeel %s DATASET -o RUN", name,
+		                         name)
+		               : ek_fail(EK_EUSAGE, "%s needs a run directory; see evenkeel help %s", name, name);
 	if (arguments->count > 1)
 		return i->command->takes_output
 		               ? ek_fail(EK_EUSAGE, "%s of a data set needs the run directory: -o RUN", name)

@@ -158,6 +158,32 @@ out:
 	return rc;
 }
 
+static int dry_run_json(struct ek_sweep *s)
+{
+	cJSON *json = cJSON_CreateObject(), *list, *item;
+	double seconds;
+	int rc;
+
+	EK_TRY(ek_json_add_array(&list, json, "points"));
+	for (size_t i = 0; i < s->points.count; i++) {
+		const struct ek_sweep_point *p = &s->points.items[i];
+
+		EK_TRY(ek_json_add_object(&item, list, NULL));
+		EK_TRY(ek_json_add_string(item, "name", p->name));
+		EK_TRY(p->method != NULL ? ek_json_add_string(item, "method", p->method)
+		                         : ek_json_add_null(item, "method"));
+		EK_TRY(ek_json_add_double(item, "keep", p->keep));
+		EK_TRY(ek_json_add_bool(item, "done", ek_sweep_is_evaluated(s->run, p->name)));
+	}
+	seconds = ek_sweep_expected_training(s);
+	EK_TRY(isfinite(seconds) ? ek_json_add_double(json, "training_seconds", seconds)
+	                         : ek_json_add_null(json, "training_seconds"));
+	EK_TRY(ek_print_json(json));
+out:
+	cJSON_Delete(json);
+	return rc;
+}
+
 static int dry_run(struct ek_sweep *s)
 {
 	size_t left = 0;
@@ -244,7 +270,9 @@ int ek_cmd_sweep(struct ek_invocation *i)
 	EK_TRY(ek_run_open(&run, s.run, EK_RUN_READ));
 	ek_run_close(run);
 	EK_TRY(ek_sweep_check_steps(&s));
-	EK_TRY(s.wish->dry_run ? dry_run(&s) : sweep(&s, i->settings.common.json));
+	EK_TRY(s.wish->dry_run && i->settings.common.json ? dry_run_json(&s)
+	       : s.wish->dry_run                          ? dry_run(&s)
+	                                                  : sweep(&s, i->settings.common.json));
 out:
 	ek_sweep_words_release(&words);
 	ek_sweep_points_release(&s.points);

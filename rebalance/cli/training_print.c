@@ -8,9 +8,19 @@
 #include "rebalance/cli/training_options.h"
 #include "rebalance/cli/output.h"
 
+/* Does it end by the clock? */
+static int is_limited(const struct ek_training_estimate *e)
+{
+	return e->steps == 0 || (e->time_limit > 0 && e->image_seconds * (double)(e->steps * e->batch) > e->time_limit);
+}
+
+static double expected(const struct ek_training_estimate *e)
+{
+	return is_limited(e) ? e->time_limit : e->image_seconds * (double)(e->steps * e->batch);
+}
+
 static void print_estimate(const struct ek_training_estimate *e)
 {
-	const double needed = e->image_seconds * (double)(e->steps * e->batch);
 	char count[32], time[32], where[32] = "the GPU";
 
 	if (e->threads > 0)
@@ -24,12 +34,32 @@ static void print_estimate(const struct ek_training_estimate *e)
 		             (double)(e->steps * e->batch) / (double)e->epoch);
 	(void)printf("  %-20s about %.3g images/s on %s (%.3g GFLOP/s)\n", "speed", 1 / e->image_seconds, where,
 	             1e-9 * e->flops / e->image_seconds);
-	if (e->steps > 0 && (e->time_limit <= 0 || needed <= e->time_limit))
-		(void)printf("  %-20s about %s\n", "time", ek_text_duration(time, needed));
+	if (!is_limited(e))
+		(void)printf("  %-20s about %s\n", "time", ek_text_duration(time, expected(e)));
 	else
 		(void)printf("  %-20s about %.3g epochs in %s\n", "time",
 		             e->time_limit / e->image_seconds / (double)e->epoch,
 		             ek_text_duration(time, e->time_limit));
+}
+
+static int print_json_estimate(const struct ek_training_estimate *e)
+{
+	cJSON *json = cJSON_CreateObject();
+	int rc;
+
+	EK_TRY(ek_json_add_u64(json, "parameters", e->parameters));
+	EK_TRY(ek_json_add_double(json, "flops", e->flops));
+	EK_TRY(ek_json_add_u64(json, "memory", e->bytes));
+	EK_TRY(ek_json_add_u64(json, "batch", e->batch));
+	EK_TRY(ek_json_add_u64(json, "slice", (uint64_t)e->slice));
+	EK_TRY(e->steps > 0 ? ek_json_add_u64(json, "steps", e->steps) : ek_json_add_null(json, "steps"));
+	EK_TRY(ek_json_add_u64(json, "epoch", e->epoch));
+	EK_TRY(ek_json_add_double(json, "images_per_second", 1 / e->image_seconds));
+	EK_TRY(ek_json_add_double(json, "seconds", expected(e)));
+	EK_TRY(ek_print_json(json));
+out:
+	cJSON_Delete(json);
+	return rc;
 }
 
 static int print_json(const struct ek_training *t, const char *name)
@@ -56,6 +86,8 @@ int ek_training_print(const struct ek_training_result *r, const char *name, int 
 	char count[32], time[32];
 
 	if (r->folder == NULL) {
+		if (json)
+			return print_json_estimate(&r->estimate);
 		print_estimate(&r->estimate);
 		return 0;
 	}

@@ -141,7 +141,8 @@ static int prepare_directory(const struct ek_run *run, enum ek_run_mode mode)
 		               run->path);
 	}
 	if (!S_ISDIR(status.st_mode))
-		return ek_fail(EK_EUSAGE, "%s is a file, not a run directory", run->path);
+		return ek_fail(EK_EUSAGE, "%s is a file, not a run directory (evenkeel audit DATASET -o RUN makes one)",
+		               run->path);
 	if (ek_run_is_at(run->path))
 		return 0;
 	if (mode == EK_RUN_CREATE) {
@@ -151,7 +152,10 @@ static int prepare_directory(const struct ek_run *run, enum ek_run_mode mode)
 		                    run->path);
 	}
 	if (!ek_file_exists(run->record_path))
-		return ek_fail(EK_EUSAGE, "%s is not a run directory: it has no run.json", run->path);
+		return ek_fail(
+			EK_EUSAGE,
+			"%s is not a run directory: it has no run.json (evenkeel audit DATASET -o RUN makes one)",
+			run->path);
 	EK_TRY(judge_record_at(run->record_path));
 	if (rc != EMPTY)
 		return ek_fail(EK_EUSAGE, "%s is not a run directory: its run.json is none that evenkeel wrote",

@@ -68,6 +68,7 @@ static void numbers_read_well(void **state)
 	                                                   "1,234,567.9");
 	assert_string_equal(ek_decimal(-123.4, 1).s, "\xe2\x88\x92"
 	                                             "123.4");
+	assert_string_equal(ek_decimal(-0.004, 2).s, "0.00"); /* what is rounded to 0 has no sign */
 	assert_string_equal(ek_decimal(NAN, 2).s, DASH);
 	assert_string_equal(ek_decimal(INFINITY, 2).s, DASH);
 	assert_string_equal(ek_percent(0).s, "0" NARROW "%");

@@ -7,6 +7,7 @@ training=(evenkeel train flow RUN --name m --space pixel --side 8 --patch 4 --wi
 	--log-every 2 --schedule constant --precision f32 --quiet)
 sampling=(evenkeel generate RUN --model m --count 2 --steps 2 --precision f32 --quiet)
 log_of() { sed -E 's/"(seconds|images_per_second|seconds_left)":[^,}]*//g' RUN/models/m/log.jsonl; }
+"${training[@]}" --steps 30 --dry-run --json | grep -o '"[a-z_]*"' | paste -sd ' '
 "${training[@]}" --steps 30 >/dev/null
 "${training[@]}" --steps 60 >/dev/null
 "${training[@]}" --steps 90 >/dev/null

@@ -20,6 +20,15 @@ run evenkeel audit photos -o RUN --device cuda:
 run evenkeel audit photos -o RUN --device cuda:1x
 run evenkeel info nowhere
 run evenkeel help nothing
+# shellcheck disable=SC1090,SC2034
+complete_words() {
+	(source <(evenkeel completion) && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) && _evenkeel && echo "${COMPREPLY[@]}")
+}
+complete_words evenkeel pr
+complete_words evenkeel train ''
+complete_words evenkeel prune RUN --kee
+complete_words evenkeel prune RUN --method ssp
+complete_words evenkeel train flow RUN --space p
 evenkeel manual | grep -F -A 1 -e "-\\-max" | sed "s/[0-9]\{4,\}/MANY/"
 mkdir other && touch other/file
 run evenkeel audit other -o other

@@ -5,6 +5,8 @@ run evenkeel audit photos -o RUN --encoder pixels --clusters 5 --quiet --json >/
 run evenkeel weights RUN --scheme inverse --name even
 run evenkeel weights RUN --scheme alpha=0.5 --cap 1.1 --by label --name labels --quiet
 run evenkeel draw RUN --weights even --epoch 1 -o all.npy --quiet
+run evenkeel draw RUN --weights even --epoch 1 -o all.npy --quiet --json
+run evenkeel draw RUN --weights even --epoch 1 --count 3 --quiet --json
 for rank in 0 1 2; do
 	run evenkeel draw RUN --weights even --epoch 1 --rank "$rank" --world 3 --quiet >"rank$rank"
 done
