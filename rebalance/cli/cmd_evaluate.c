@@ -30,6 +30,8 @@ static const struct ek_option rows[] = {
 	  .help = "measure with another encoder than the run's, as inception-fid for FID; clusters stay the run's" },
 	{ .name = "weights",
 	  EK_PATH(struct ek_do_evaluate_options, weights, "FILE"),
+	  .needs = "encoder",
+	  .check = ek_check_weights,
 	  .help = "weights of that encoder; looked for where embed does" },
 	{ .name = "statistics",
 	  EK_PATH(struct ek_do_evaluate_options, statistics, "FILE.npz"),

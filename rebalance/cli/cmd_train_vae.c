@@ -52,6 +52,7 @@ static const struct ek_option rows[] = {
 	  .help = "weight of the difference of EfficientNet-Lite0's features; 0: none" },
 	{ .name = "perceptual-weights",
 	  EK_PATH(struct ek_train_vae_options, perceptual_weights, "FILE"),
+	  .check = ek_check_weights,
 	  .needs = "perceptual",
 	  .help = "EfficientNet-Lite0's weights, if not where ./quickstart puts them" },
 	{ .name = "discriminator",

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "rebalance/base/error.h"
@@ -311,10 +312,22 @@ out:
 	return rc;
 }
 
+int ek_option_check_file(const struct ek_option *o, const void *values)
+{
+	const char *path = *(const char *const *)ek_option_field(o, values);
+	struct stat status;
+
+	if (stat(path, &status) != 0)
+		return ek_fail_errno("'%s' is %s, which cannot be read", o->name, path);
+	if (!S_ISREG(status.st_mode))
+		return ek_fail(EK_EDATA, "'%s' is %s, not a regular file", o->name, path);
+	return o->check != NULL ? o->check(path) : 0;
+}
+
 int ek_options_check(const struct ek_option_table *table)
 {
 	for (const struct ek_option *o = table->rows; o->name != NULL; o++) {
-		int found = o->needs == NULL;
+		int found = o->needs == NULL, rc;
 		const int may_be_none = o->kind == EK_KIND_FLAG || o->held == EK_HOLDS_TEXT || o->held == EK_HOLDS_LIST;
 
 		if (!is_given(table, o) || (may_be_none && !ek_option_is_set(o, table->values)))
@@ -329,6 +342,8 @@ int ek_options_check(const struct ek_option_table *table)
 			return fail_needs(o);
 		if (o->excludes != NULL && ek_option_is_given(table, o->excludes))
 			return ek_fail(EK_EUSAGE, "give either '%s' or '%s'", o->excludes, o->name);
+		if (o->kind == EK_KIND_PATH && o->check != NULL && (rc = ek_option_check_file(o, table->values)) < 0)
+			return rc;
 	}
 	return 0;
 }

@@ -56,10 +56,11 @@ struct ek_option {
 	                         dropped */
 	const char *needs; /* names with spaces, NAME or NAME=WORD: it means nothing unless one of those is given, or a
 	                      text other than "none", or says WORD; or NULL */
-	const char *excludes;           /* the name of one that cannot be given with it, or NULL */
-	int (*check)(const char *text); /* STRING, LIST: what can be told wrong of a value at once; PATH: of the file,
-	                                   which whoever works for long before reading it calls; NULL: nothing */
-	int recorded;                   /* 1: changes results, so run.json or a recipe keeps it */
+	const char *excludes; /* the name of one that cannot be given with it, or NULL */
+	int (*check)(
+		const char *text); /* what can be told wrong of a value at once, or, by ek_options_check, of the
+	                              file of a PATH, which is read long after; STRING, LIST, PATH; NULL: nothing */
+	int recorded;              /* 1: changes results, so run.json or a recipe keeps it */
 };
 
 /* Bound to `field` of struct `type`. */
@@ -121,7 +122,10 @@ void ek_option_unset(const struct ek_option *option, void *values);
 /* 1: what run.json keeps of it can be taken back. */
 int ek_option_is_negatable(const struct ek_option *option);
 
-/* Are the options that are given ones that go together (needs, excludes)? EK_EUSAGE. */
+/* Is there such a file as a PATH is to name, and what it is to be? EK_EIO, EK_EDATA. */
+int ek_option_check_file(const struct ek_option *option, const void *values);
+/* Are the options that are given ones that go together (needs, excludes), and files with a check as they are to be?
+ * EK_EUSAGE; as the check. */
 int ek_options_check(const struct ek_option_table *table);
 
 /* A new object with the recorded options of rows, as the user would write them. */

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "analysis/embed/encoder.h"
 #include "rebalance/base/error.h"
@@ -180,7 +179,6 @@ out:
 static int check_options(struct ek_steps_options *options, const enum ek_step_id *steps)
 {
 	struct ek_prepared p = { .asked = options };
-	struct stat status;
 	int rc = 0;
 
 	for (; *steps != EK_STEP_END; steps++) {
@@ -188,16 +186,11 @@ static int check_options(struct ek_steps_options *options, const enum ek_step_id
 
 		EK_TRY(ek_options_check(&table));
 		for (const struct ek_option *o = table.rows; o->name != NULL; o++) {
-			const char *path = o->kind == EK_KIND_PATH ? *(const char **)ek_option_field(o, options) : NULL;
+			const int is_path =
+				o->kind == EK_KIND_PATH && *(const char **)ek_option_field(o, options) != NULL;
 
-			if (path == NULL || !ek_option_is_given(&table, o->name))
-				continue;
-			if (stat(path, &status) != 0)
-				return ek_fail_errno("'%s' is %s, which cannot be read", o->name, path);
-			if (!S_ISREG(status.st_mode))
-				return ek_fail(EK_EDATA, "'%s' is %s, not a regular file", o->name, path);
-			if (o->check != NULL)
-				EK_TRY(o->check(path));
+			if (is_path && o->check == NULL && ek_option_is_given(&table, o->name))
+				EK_TRY(ek_option_check_file(o, options));
 		}
 	}
 	EK_TRY(check_words(options));

@@ -109,6 +109,9 @@ int ek_steps_groups(struct ek_run *run, struct ek_steps_options *options);
  * away is taken as it was, and so is a run without a scan. */
 int ek_steps_scan_is_current(int *current, const char **reason, struct ek_run *run, struct ek_steps_options *options);
 
+/* Is it a weight file, of any kind? For rows of options. EK_EIO, EK_EDATA. */
+int ek_check_weights(const char *path);
+
 /* Keep a list of paths, one a line, in the run, as a data set: `*path` = RUN/list.txt, to be freed. EK_EIO. */
 int ek_steps_keep_list(char **path, const struct ek_run *run, const struct ek_buffer *list);
 

@@ -53,9 +53,9 @@ static int check_ranges(const char *text)
 	return rc;
 }
 
-static int check_weights(const char *path)
+int ek_check_weights(const char *path)
 {
-	struct ek_tensor_file file = { 0 };
+	struct ek_tensor_file file;
 	const int rc = ek_tensor_file_open(&file, path);
 
 	ek_tensor_file_close(&file);
@@ -110,7 +110,7 @@ static const struct ek_option embed_rows[] = {
 	{ .name = "weights",
 	  EK_PATH(struct ek_steps_options, embed.weights, "FILE"),
 	  .recorded = 1,
-	  .check = check_weights,
+	  .check = ek_check_weights,
 	  .help = "its weight file (looked for in the caches otherwise)" },
 	{ .name = "input-size",
 	  EK_INTEGER(struct ek_steps_options, embed.input_size, "N", 1, 4096),
@@ -207,7 +207,7 @@ static const struct ek_option groups_rows[] = {
 	{ .name = "text-weights",
 	  EK_PATH(struct ek_steps_options, groups.text_weights, "FILE"),
 	  .recorded = 1,
-	  .check = check_weights,
+	  .check = ek_check_weights,
 	  .needs = "group-words",
 	  .help = "for 'group-words': a weight file with CLIP's text half, where it is not that of the encoder, or "
 	          "where the embeddings are your own, made by CLIP" },

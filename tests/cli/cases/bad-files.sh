@@ -28,3 +28,5 @@ printf 'file_name,label\nnobody.png,a\nbar/00006.png,a\nbar/00012.png,b\n' >some
 run evenkeel cluster RUN --labels some.csv --quiet
 run evenkeel evaluate RUN --samples photos --name x --statistics zeros.csv
 run evenkeel evaluate RUN --samples photos --name x --target shares.csv
+run evenkeel evaluate RUN --samples photos --name x --encoder inception-fid --weights open.csv
+run evenkeel train vae RUN --name v --perceptual 1 --perceptual-weights open.csv
