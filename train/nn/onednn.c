@@ -32,6 +32,7 @@ struct ek_dnn_call {
 dnnl_engine_t ek_dnn_engine;
 static dnnl_status_t engine_status;
 static pthread_once_t engine_once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t making_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void engine_start(void)
 {
@@ -291,6 +292,7 @@ void ek_dnn_kernel_free(struct ek_dnn_kernel *kernel)
 
 int ek_dnn_making_begin(struct ek_dnn_making *m, const struct ek_dnn_fusion *fusion)
 {
+	(void)pthread_mutex_lock(&making_lock);
 	*m = (struct ek_dnn_making){ .before = ek_dnn_enter() };
 	return attributes_new(&m->attr, fusion);
 }
@@ -303,6 +305,7 @@ int ek_dnn_making_end(struct ek_dnn_kernel **out, struct ek_dnn_making *m, int r
 	if (m->attr != NULL)
 		(void)dnnl_primitive_attr_destroy(m->attr);
 	ek_dnn_leave(m->before);
+	(void)pthread_mutex_unlock(&making_lock);
 	return rc;
 }
 

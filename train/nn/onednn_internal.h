@@ -21,7 +21,8 @@ struct ek_dnn_layout {
 /* What the arguments of a kernel are. */
 enum ek_dnn_role { EK_DNN_FORWARD, EK_DNN_DATA_GRADIENT, EK_DNN_WEIGHT_GRADIENT };
 
-/* What the makers of kernels have in common: begin, then (if that gave 0) describe, then end, always. */
+/* What the makers of kernels have in common: begin, then (if that gave 0) describe, then end, always. Another thread's
+ * begin waits for the end: what oneDNN makes it keeps, and hands to whoever asks for the same. */
 struct ek_dnn_making {
 	dnnl_primitive_attr_t attr;
 	dnnl_primitive_desc_t desc;

@@ -1,3 +1,5 @@
+#include <pthread.h>
+
 #include "rebalance/base/memory.h"
 #include "rebalance/base/threads.h"
 #include "tests/support/support.h"
@@ -140,6 +142,34 @@ static void threads_give_the_same_bytes(void **state)
 	product_release(&p);
 }
 
+static void *make_plans(void *context)
+{
+	struct ek_nn_matmul *plan;
+
+	(void)context;
+	for (size_t n = 300; n < 340; n++) {
+		if (ek_nn_matmul_new(&plan, 24, n, 40, EK_NN_FLOAT32) < 0)
+			return context;
+		ek_nn_matmul_free(plan);
+	}
+	return NULL;
+}
+
+/* The same ones: what is made once is kept. The thread sanitizer looks. */
+static void threads_make_plans_at_once(void **state)
+{
+	pthread_t threads[4];
+
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, make_plans, threads), 0);
+	for (int i = 0; i < 4; i++) {
+		void *failed;
+
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+}
+
 static void bad_sizes_are_refused(void **state)
 {
 	struct ek_nn_matmul *plan;
@@ -151,4 +181,4 @@ static void bad_sizes_are_refused(void **state)
 }
 
 EK_TEST_MAIN(cmocka_unit_test(products_equal_the_reference), cmocka_unit_test(threads_give_the_same_bytes),
-             cmocka_unit_test(bad_sizes_are_refused))
+             cmocka_unit_test(threads_make_plans_at_once), cmocka_unit_test(bad_sizes_are_refused))
