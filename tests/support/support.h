@@ -20,6 +20,14 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/json.h"
 
+/* Whether the thread sanitizer watches, which takes thirty times as long: then no test takes large numbers of what is
+ * computed alike. */
+#if defined(__SANITIZE_THREAD__)
+enum { EK_WATCHED = 1 };
+#else
+enum { EK_WATCHED = 0 };
+#endif
+
 /* The program: EK_TEST_MAIN(cmocka_unit_test(NAME), ...) at the end of a file. */
 #define EK_TEST_MAIN(...)                                                                                              \
 	int main(void)                                                                                                 \
