@@ -2,7 +2,7 @@
 # What is damaged of plans does not keep an audit from being reported: it is named, with what makes it again.
 brief() { run "$@" | sed -n '/^warning\|^evenkeel\|^report\|^writing\|^(exit\|damaged\|makes it again/p' | sed "s|$PWD/||"; }
 make_images photos 40
-evenkeel audit photos -o RUN --quiet >/dev/null
+evenkeel audit photos -o RUN --encoder pixels --quiet >/dev/null
 evenkeel prune RUN --method furthest --keep 0.5 --name half --quiet >/dev/null
 evenkeel weights RUN --scheme inverse --name even --quiet >/dev/null
 evenkeel report RUN --quiet >/dev/null
