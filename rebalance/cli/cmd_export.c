@@ -111,8 +111,8 @@ static int export(struct ek_invocation *i, struct ek_run *run)
 
 	o->plan.force = i->settings.steps.force;
 	exported = ek_do_export(&result, run, o);
-	/* With images missing the others may be there. */
-	if (exported == 0 || result.images > 0) {
+	/* With images missing the others are there if that was asked for. */
+	if (exported == 0 || (exported == EK_EDATA && o->plan.keep_going && result.images > 0)) {
 		if (i->settings.common.json)
 			EK_TRY(print_json(&result, &o->plan));
 		else

@@ -90,3 +90,9 @@ run evenkeel export RUN --subset some -o DIR2 --keep-going --verify --quiet
 run list DIR2 -type l
 run evenkeel export RUN --subset some -o DIR3 --as tar --quiet
 run ls
+
+# Of a list that cannot be written nothing is said to be in it.
+mkdir line && cp photos/bar/00006.png $'line/a\nb.png' && cp photos/bar/00007.jpg line/c.jpg
+evenkeel audit line -o LINE --encoder pixels --quiet >/dev/null
+evenkeel prune LINE --method random --keep 1 --name all --quiet >/dev/null
+run evenkeel export LINE --subset all -o LIST --as list --quiet
