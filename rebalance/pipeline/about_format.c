@@ -31,13 +31,15 @@ static int count_lines(struct ek_buffer *text, const char *path, const char *wha
 	struct ek_map map;
 	uint64_t lines = 0;
 	char count[32];
-	int rc;
+	int has_nul, rc;
 
 	EK_TRY(ek_map_open(&map, path));
 	for (size_t i = 0; i < map.size; i++)
 		lines += map.data[i] == '\n';
+	has_nul = map.size > 0 && memchr(map.data, 0, map.size) != NULL;
 	ek_map_close(&map);
-	EK_TRY(ek_buffer_printf(text, "%s %s", ek_text_count(count, lines), what));
+	EK_TRY(ek_buffer_printf(text, "%s %s%s", ek_text_count(count, lines), what,
+	                        has_nul ? ", damaged: there are NUL bytes among them" : ""));
 out:
 	return rc;
 }

@@ -158,6 +158,18 @@ out:
 	return rc;
 }
 
+/* What weights are by must be there before a reference is embedded for them. */
+static int check_units(const struct ek_run *run, const char *by)
+{
+	struct ek_units units = { 0 };
+	int rc = 0;
+
+	if (by != NULL)
+		rc = ek_units_load(&units, run, by);
+	ek_units_release(&units);
+	return rc;
+}
+
 int ek_do_weights(struct ek_run *run, struct ek_steps_options *steps, const struct ek_do_weights_options *o)
 {
 	struct ek_reference reference = { 0 };
@@ -168,6 +180,7 @@ int ek_do_weights(struct ek_run *run, struct ek_steps_options *steps, const stru
 
 	if (o->reference != NULL) {
 		EK_TRY(steps_before(run, steps, 1));
+		EK_TRY(check_units(run, plan.by));
 		EK_TRY(ek_reference_open(&reference, run, o->reference, steps != NULL ? (uint64_t)steps->seed : 0));
 		plan.weigh = ek_reference_weigh;
 		plan.context = &reference;

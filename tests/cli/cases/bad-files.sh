@@ -23,6 +23,7 @@ rm -rf NEW
 evenkeel audit photos -o RUN --encoder pixels --clusters 3 --quiet >/dev/null
 for table in open zeros one nobody; do run evenkeel cluster RUN --labels $table.csv; done
 run test ! -e RUN/components
+run evenkeel weights RUN --name w --reference photos --by group
 # Rows that fit no image are told of once.
 printf 'file_name,label\nnobody.png,a\nbar/00006.png,a\nbar/00012.png,b\n' >some.csv
 run evenkeel cluster RUN --labels some.csv --quiet

@@ -40,3 +40,4 @@ run cat labels.csv
 head -c 300 /dev/zero >RUN/labels/zeros.jsonl
 run evenkeel label RUN --name zeros --summary
 run evenkeel label RUN --name zeros --export labels.csv --quiet
+run evenkeel info RUN/labels/zeros.jsonl
