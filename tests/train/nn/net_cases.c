@@ -189,6 +189,14 @@ static int attention(struct net_subject *s, const int *n)
 	return output(s, ek_net_attention(s->net, with_gradient(s, n[0], n[1], 3 * n[2] * n[3]), n[2]));
 }
 
+/* Behind a linear layer, whose bias's gradient backward may sum up: height, width, heads, their width, inputs */
+static int biased_attention(struct net_subject *s, const int *n)
+{
+	const int x = with_gradient(s, n[0], n[1], n[4]);
+
+	return output(s, ek_net_attention(s->net, dense(s, x, 3 * n[2] * n[3], 0), n[2]));
+}
+
 static int causal_attention(struct net_subject *s, const int *n)
 {
 	return output(s, ek_net_causal_attention(s->net, with_gradient(s, n[0], n[1], 3 * n[2] * n[3]), n[2]));
@@ -736,6 +744,10 @@ const struct net_case net_cases[] = {
 	{ "attention, 256 tokens of 64", attention, { 16, 16, 2, 64 }, 0 },
 	{ "attention, 256 tokens of 72", attention, { 16, 16, 1, 72 }, 0 },
 	{ "attention, 99 tokens of 72", attention, { 9, 11, 2, 72 }, 0 },
+	{ "attention, bias, 256 tokens of 64", biased_attention, { 16, 16, 2, 64, 8 }, NET_CASE_COMPOSED },
+	{ "attention, bias, 135 tokens of 64", biased_attention, { 9, 15, 1, 64, 16 }, NET_CASE_COMPOSED },
+	{ "attention, bias, 256 tokens of 72", biased_attention, { 16, 16, 1, 72, 8 }, NET_CASE_COMPOSED },
+	{ "attention, bias, 35 tokens of 72", biased_attention, { 5, 7, 2, 72, 16 }, NET_CASE_COMPOSED },
 	{ "causal attention", causal_attention, { 1, 7, 3, 5 }, NET_CASE_CPU },
 	{ "causal attention, one token", causal_attention, { 1, 1, 1, 7 }, NET_CASE_CPU },
 	{ "causal attention, 77 tokens", causal_attention, { 1, 77, 2, 64 }, NET_CASE_CPU },
