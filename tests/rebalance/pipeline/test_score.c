@@ -222,7 +222,7 @@ static void what_makes_no_sense_is_refused(void **state)
 	assert_fails(score(&made, "probe-aum", "mine", NULL, NULL), EK_EUSAGE, "scores/mine.npy is there");
 	assert_fails(score(&made, "label-errors", "x", NULL, NULL), EK_EUSAGE, "needs labels");
 	assert_fails(score(&made, "probe-aum", "x", "all", NULL), EK_EDATA, "only one class has images");
-	assert_fails(score(&made, "probe-aum", "x", "colour", NULL), EK_EDATA, "colour");
+	assert_fails(score(&made, "probe-aum", "x", "colour", NULL), EK_EUSAGE, "colour");
 	assert_fails(score(&made, "probe-aum", "x", NULL, ek_join(path, "none.csv")), EK_EIO, "none.csv");
 	o.folds = 3;
 	assert_fails(ek_do_score(&made, run, NULL, &o), EK_EUSAGE, "'folds' is not of the method probe-aum");

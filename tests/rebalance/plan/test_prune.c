@@ -384,7 +384,7 @@ static void bad_scores_are_named(void **state)
 	o.scores = NULL;
 	o.order = EK_PRUNE_LOW;
 	o.method = "score:mine";
-	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EDATA, "scores/mine.npy is not there");
+	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EUSAGE, "scores/mine.npy is not there");
 	o.method = "score:../mine";
 	assert_fails(ek_prune(&made, d.run, &o, 0), EK_EUSAGE, "the name");
 	o.method = "nearest";
