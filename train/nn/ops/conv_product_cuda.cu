@@ -185,6 +185,78 @@ static __global__ void __launch_bounds__(EK_THREADS, COLUMNS <= 48 ? 3 : 2)
 }
 
 /*
+ * float32, a pixel to a pixel, of few channels: a thread keeps the weights of four channels made, and goes from row to
+ * row. Neighbours read the same numbers, and nothing but these and the results is moved.
+ */
+enum { FEW_INPUTS = 32 };
+
+template <int IN>
+static __global__ void __launch_bounds__(EK_THREADS)
+	multiply_few(const __grid_constant__ struct product p, const float *x, const float *weights,
+                     const __grid_constant__ struct ending e)
+{
+	const unsigned lanes = (unsigned)p.out / 4, lines = blockDim.x / lanes, step = gridDim.x * lines;
+	const unsigned channel = threadIdx.x % lanes * 4;
+	unsigned row = blockIdx.x * lines + threadIdx.x / lanes;
+	float w[IN][4], bias[4], next[IN];
+
+	load_bias<4>(bias, e, channel);
+#pragma unroll
+	for (int j = 0; j < 4; j++)
+#pragma unroll
+		for (int k = 0; k < IN; k++)
+			w[k][j] = weights[(channel + j) * IN + k];
+#pragma unroll
+	for (int k = 0; k < IN && row < (unsigned)p.rows; k += 4)
+		load<4>(&next[k], x + (size_t)row * IN + k);
+	for (; row < (unsigned)p.rows; row += step) {
+		float sum[4] = {}, here[IN];
+
+#pragma unroll
+		for (int k = 0; k < IN; k++)
+			here[k] = next[k];
+#pragma unroll
+		for (int k = 0; k < IN && row + step < (unsigned)p.rows; k += 4)
+			load<4>(&next[k], x + (size_t)(row + step) * IN + k);
+#pragma unroll
+		for (int k = 0; k < IN; k++)
+#pragma unroll
+			for (int j = 0; j < 4; j++)
+				sum[j] += here[k] * w[k][j];
+		finish<4, true>(e, (size_t)row * (unsigned)p.pitch + channel, bias, sum);
+	}
+}
+
+static bool is_of_few(const struct product *p, const struct ending *e)
+{
+	return p->groups == 1 && p->taps[0] * p->taps[1] == 1 && p->dense && p->stride[0] == 1 && p->stride[1] == 1 &&
+	       p->first[0] == 0 && p->first[1] == 0 && p->read[0] == p->made[0] && p->read[1] == p->made[1] &&
+	       p->in % 8 == 0 && p->in <= FEW_INPUTS && p->out % 4 == 0 && p->out <= 4 * EK_THREADS &&
+	       p->pitch % 4 == 0 && is_bounded(e->then);
+}
+
+static void launch_few(const struct product *p, const void *x, const void *weights, const struct ending *e)
+{
+	const auto launch = [&](auto kernel) {
+		const unsigned lanes = (unsigned)p->out / 4, lines = EK_THREADS / lanes;
+		const unsigned needed = ((unsigned)p->rows + lines - 1) / lines,
+			       most = 8 * (unsigned)ek_cuda_processors();
+
+		EK_LAUNCH(kernel, needed < most ? needed : most, lines * lanes, 0, *p, (const float *)x,
+		          (const float *)weights, *e);
+	};
+
+	if (p->in == 8)
+		launch(multiply_few<8>);
+	else if (p->in == 16)
+		launch(multiply_few<16>);
+	else if (p->in == 24)
+		launch(multiply_few<24>);
+	else
+		launch(multiply_few<32>);
+}
+
+/*
  * Images of colours, by a square kernel of side 3 and stride S: a thread makes four channels of ROW neighbours, a block
  * STRIPS such rows of pixels of one to MOST_LINES lines. Shared memory has what is read, and the weights as [depth,
  * channels].
@@ -625,6 +697,8 @@ int ek_cuda_conv(const struct product *p, enum ek_nn_type type, const void *x, c
 		launch_channels(p, type, x, weights, e);
 	else if (is_of_colours(p))
 		launch_colours(p, type, x, weights, e);
+	else if (type == EK_NN_FLOAT32 && is_of_few(p, e))
+		launch_few(p, x, weights, e);
 	else if (type == EK_NN_FLOAT32)
 		launch_floats(p, x, weights, e);
 	else if (p->in % 8 != 0)
