@@ -1,6 +1,7 @@
 /*
- * Attention of up to 256 tokens by Hopper's wgmma: a group of 128 threads multiplies 64 rows at a time. Built for
- * sm_90a alone. As in attention_cuda.cu, probabilities are made again in backward, and every sum has one order.
+ * Attention of up to 256 tokens, forward of up to 272, by Hopper's wgmma: a group of 128 threads multiplies 64 rows at
+ * a time. Built for sm_90a alone. As in attention_cuda.cu, probabilities are made again in backward, and every sum has
+ * one order.
  *
  * Matrices lie in shared memory as columns of 16 bytes, eight features of every row; a column is 16 bytes longer than
  * its rows, so that neither the copies nor the products meet in a bank. Such a matrix is an operand either way round. A
@@ -10,6 +11,7 @@
 #include <math_constants.h>
 
 #include "train/nn/ops/attention_cuda.h"
+#include "train/nn/ops/tensor_cuda.h"
 
 namespace
 {
@@ -18,6 +20,7 @@ typedef __nv_bfloat16 bf16;
 
 constexpr int GROUP = 128, ROWS = 64; /* threads and rows of a group */
 constexpr int MOST = 256;             /* tokens */
+constexpr int REST = 16;              /* forward takes so many more */
 constexpr float LOG2E = 1.44269504F;
 
 /* Sixteens of bytes: a row of a column is one. A column of 256 rows, and a matrix of a head. */
@@ -76,9 +79,11 @@ template <int EIGHTS> __device__ uint64_t rows_of(uint32_t at, int i)
 }
 
 #define D4(d, i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define D8(d) D4(d, 0), D4(d, 4)
 #define D16(d, i) D4(d, i), D4(d, i + 4), D4(d, i + 8), D4(d, i + 12)
 #define D32(d) D16(d, 0), D16(d, 16)
 #define D36(d) D32(d), D4(d, 32)
+#define N8 "%0, %1, %2, %3, %4, %5, %6, %7"
 #define N16 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
 #define N32 N16 ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
 #define N36 N32 ", %32, %33, %34, %35"
@@ -93,7 +98,9 @@ __device__ void multiply(float (&d)[EIGHTS * 4], uint64_t a, uint64_t b, int kee
 	             ", keep, 1, 1, %" #at_turned_a ", %" #at_turned_b ";\n}\n"                                        \
 	             : registers                                                                                       \
 	             : "l"(a), "l"(b), "r"(keep), "n"(TURNED_A), "n"(TURNED_B))
-	if constexpr (EIGHTS == 4)
+	if constexpr (EIGHTS == 2)
+		MULTIPLY(16, N8, D8(d), 8, 9, 10, 11, 12);
+	else if constexpr (EIGHTS == 4)
 		MULTIPLY(32, N16, D16(d, 0), 16, 17, 18, 19, 20);
 	else if constexpr (EIGHTS == 8)
 		MULTIPLY(64, N32, D32(d), 32, 33, 34, 35, 36);
@@ -183,7 +190,7 @@ __device__ void copy_16(uint32_t to, const bf16 *x)
 /* Start copying rows first … first + count of a head, `row` numbers apart in x, to the rows of shared memory from
  * sixteen `to` on; zeros beyond the last token. A warp takes four columns of eight rows, which are whole sectors; a
  * column that is left, alone. All addresses are there before the first copy, so that none waits for another. */
-template <int EIGHTS, int COUNT_OF_THREADS, uint32_t COLUMN_OF_IT = COLUMN>
+template <int EIGHTS, int COUNT_OF_THREADS, uint32_t COLUMN_OF_IT = COLUMN, int LIMIT = MOST>
 __device__ void fetch(uint32_t to, const bf16 *x, size_t row, int first, int count, int tokens)
 {
 	constexpr int fours = EIGHTS / 4, step = COUNT_OF_THREADS / 32 / fours * 8;
@@ -194,7 +201,7 @@ __device__ void fetch(uint32_t to, const bf16 *x, size_t row, int first, int cou
 
 	static_assert(COUNT_OF_THREADS / 32 % fours == 0 && EIGHTS % 4 < 2);
 #pragma unroll
-	for (int i = 0; i < (MOST + step - 1) / step; i++) {
+	for (int i = 0; i < (LIMIT + step - 1) / step; i++) {
 		const int r = start + i * step;
 
 		if (r < count && first + r < tokens)
@@ -248,15 +255,16 @@ __device__ void clear(uint4 *shared, int count)
 
 /* c = 64 rows of matrix A times rows of B, features added up; a, b: sixteens of their first rows, if the matrices lay
  * at 0. ZEROS: a column of them. */
-template <int EIGHTS, int COLUMNS, uint32_t A, uint32_t B, uint32_t ZEROS, uint32_t COLUMN_A = COLUMN>
+template <int EIGHTS, int COLUMNS, uint32_t A, uint32_t B, uint32_t ZEROS, uint32_t COLUMN_A = COLUMN,
+          uint32_t COLUMN_B = COLUMN>
 __device__ void score(float (&c)[COLUMNS * 4], uint32_t a, uint32_t b)
 {
 #pragma unroll
 	for (int i = 0; i + 1 < EIGHTS; i += 2)
 		multiply<COLUMNS, 0, 0>(c, describe<COLUMN_A, 8>(a + A + i * COLUMN_A),
-		                        describe<COLUMN, 8>(b + B + i * COLUMN), i > 0);
+		                        describe<COLUMN_B, 8>(b + B + i * COLUMN_B), i > 0);
 	if constexpr (EIGHTS % 2 > 0) {
-		constexpr uint32_t last_a = A + (EIGHTS - 1) * COLUMN_A, last_b = B + (EIGHTS - 1) * COLUMN;
+		constexpr uint32_t last_a = A + (EIGHTS - 1) * COLUMN_A, last_b = B + (EIGHTS - 1) * COLUMN_B;
 
 		multiply<COLUMNS, 0, 0>(c, describe<ZEROS - last_a, 8>(a + last_a),
 		                        describe<ZEROS - last_b, 8>(b + last_b), 1);
@@ -277,12 +285,12 @@ __device__ void score_back(float (&c)[COLUMNS * 4], uint32_t a, uint32_t b)
 }
 
 /* c += a, from registers, times rows of a matrix, from sixteen b on: COUNT sixteens of them. */
-template <int EIGHTS, int COUNT>
+template <int EIGHTS, uint32_t COLUMN_B, int COUNT>
 __device__ void add_rows(float (&c)[EIGHTS * 4], const unsigned (&a)[COUNT][4], uint32_t b)
 {
 #pragma unroll
 	for (int i = 0; i < COUNT; i++)
-		multiply_kept<EIGHTS>(c, a[i], describe<8, COLUMN>(b + 16 * i));
+		multiply_kept<EIGHTS>(c, a[i], describe<8, COLUMN_B>(b + 16 * i));
 }
 
 template <int EIGHTS, int COUNT>
@@ -356,27 +364,29 @@ __device__ int row_of(int half)
 constexpr int QUERIES = 2 * ROWS;
 
 template <int EIGHTS> struct forward_room {
-	static constexpr uint32_t column = QUERIES + 1, keys = EIGHTS * column, values = keys + EIGHTS * COLUMN,
-				  zeros = values + EIGHTS * COLUMN, all = zeros + EIGHTS % 2 * COLUMN;
+	static constexpr int rest = 0;
+	static constexpr uint32_t column = QUERIES + 1, of_keys = COLUMN, keys = EIGHTS * column,
+				  values = keys + EIGHTS * COLUMN, zeros = values + EIGHTS * COLUMN,
+				  all = zeros + EIGHTS % 2 * COLUMN;
 };
 
 /* Scores become shares of the largest so far, and what was added up is brought to that. */
-template <int EIGHTS>
-__device__ void weigh(float (&c)[ROWS / 2], float (&result)[EIGHTS * 4], float (&most)[2], float (&sum)[2], float scale)
+template <int EIGHTS, int COUNT>
+__device__ void weigh(float (&c)[COUNT], float (&result)[EIGHTS * 4], float (&most)[2], float (&sum)[2], float scale)
 {
 #pragma unroll
 	for (int half = 0; half < 2; half++) {
 		float top = most[half], part = 0, rest;
 
 #pragma unroll
-		for (int n = 0; n < ROWS / 8; n++)
+		for (int n = 0; n < COUNT / 4; n++)
 			top = fmaxf(top, fmaxf(c[4 * n + 2 * half], c[4 * n + 2 * half + 1]));
 		top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 1));
 		top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 2));
 		rest = power_of_2((most[half] - top) * scale);
 		most[half] = top;
 #pragma unroll
-		for (int n = 0; n < ROWS / 8; n++)
+		for (int n = 0; n < COUNT / 4; n++)
 #pragma unroll
 			for (int i = 0; i < 2; i++) {
 				float &share = c[4 * n + 2 * half + i];
@@ -393,40 +403,46 @@ __device__ void weigh(float (&c)[ROWS / 2], float (&result)[EIGHTS * 4], float (
 	}
 }
 
-/* A group's 64 queries, their number `first` of a head, times its keys, in powers of 2; then the result's rows.
- * Matrices lie from sixteen `start` on, and `own` of its rows are before these queries. arrived(t): keys and values of
- * tile t are there. */
-template <int EIGHTS, class PLACES, uint32_t COLUMN_OF_QUERIES, class ARRIVED>
-__device__ void attend_rows(const ek_attention &a, size_t head, uint32_t start, int first, int own, ARRIVED arrived)
+/* No share is left of scores of keys from number `first` on that are none. */
+template <int COUNT> __device__ void forget_others(float (&c)[COUNT], int first, int tokens)
 {
-	const int tiles = (a.tokens + ROWS - 1) / ROWS;
-	float result[EIGHTS * 4] = {}, most[2] = { -CUDART_INF_F, -CUDART_INF_F }, sum[2] = {};
-
-	for (int t = 0; t < tiles; t++) {
-		float c[ROWS / 2];
-		unsigned shares[ROWS / 16][4];
-
-		arrived(t);
-		begin();
-		score<EIGHTS, ROWS / 8, 0, PLACES::keys, PLACES::zeros, COLUMN_OF_QUERIES>(c, start + own,
-		                                                                           start + t * ROWS);
-		commit();
-		settle<0>(c);
-		if ((t + 1) * ROWS > a.tokens)
+	if (first + 2 * COUNT > tokens)
 #pragma unroll
-			for (int i = 0; i < ROWS / 2; i++)
-				if (t * ROWS + i / 4 * 8 + (int)threadIdx.x % 4 * 2 + i % 2 >= a.tokens)
-					c[i] = -CUDART_INF_F;
-		weigh<EIGHTS>(c, result, most, sum, a.scale * LOG2E);
-		pack(shares, c);
-		begin();
-		add_rows<EIGHTS>(result, shares, start + PLACES::values + t * ROWS);
-		commit();
-		settle<0>(result);
-	}
+		for (int i = 0; i < COUNT; i++)
+			if (first + i / 4 * 8 + (int)threadIdx.x % 4 * 2 + i % 2 >= tokens)
+				c[i] = -CUDART_INF_F;
+}
+
+/* 2 COUNT keys, from number `first` on, for a group's 64 queries before which `own` rows lie. */
+template <int EIGHTS, class PLACES, uint32_t COLUMN_OF_QUERIES, int COUNT>
+__device__ void take_keys(float (&result)[EIGHTS * 4], float (&most)[2], float (&sum)[2], const ek_attention &a,
+                          uint32_t start, int own, int first)
+{
+	float c[COUNT];
+	unsigned shares[COUNT / 8][4];
+
+	begin();
+	score<EIGHTS, COUNT / 4, 0, PLACES::keys, PLACES::zeros, COLUMN_OF_QUERIES, PLACES::of_keys>(c, start + own,
+	                                                                                             start + first);
+	commit();
+	settle<0>(c);
+	forget_others(c, first, a.tokens);
+	weigh<EIGHTS>(c, result, most, sum, a.scale * LOG2E);
+	pack(shares, c);
+	begin();
+	add_rows<EIGHTS, PLACES::of_keys>(result, shares, start + PLACES::values + first);
+	commit();
+	settle<0>(result);
+}
+
+/* A lane's two rows of results, the first of them token `first`. */
+template <int EIGHTS>
+__device__ void give_results(const ek_attention &a, size_t head, int first, const float (&result)[EIGHTS * 4],
+                             const float (&most)[2], const float (&sum)[2])
+{
 #pragma unroll
 	for (int half = 0; half < 2; half++) {
-		const int token = first + row_of(half);
+		const int token = first + 8 * half;
 		float all = sum[half];
 
 		all += __shfl_xor_sync(0xffffffffU, all, 1);
@@ -436,6 +452,24 @@ __device__ void attend_rows(const ek_attention &a, size_t head, uint32_t start, 
 		if (token < a.tokens && threadIdx.x % 4 == 0)
 			a.sums[head * a.tokens + token] = most[half] * a.scale + logf(all);
 	}
+}
+
+/* A group's 64 queries, their number `first` of a head, times its keys, in powers of 2; then the result's rows.
+ * Matrices lie from sixteen `start` on, and `own` of its rows are before these queries. arrived(t): keys and values of
+ * tile t are there. */
+template <int EIGHTS, class PLACES, uint32_t COLUMN_OF_QUERIES, class ARRIVED>
+__device__ void attend_rows(const ek_attention &a, size_t head, uint32_t start, int first, int own, ARRIVED arrived)
+{
+	const int tiles = ((PLACES::rest > 0 ? MOST : a.tokens) + ROWS - 1) / ROWS;
+	float result[EIGHTS * 4] = {}, most[2] = { -CUDART_INF_F, -CUDART_INF_F }, sum[2] = {};
+
+	for (int t = 0; t < tiles; t++) {
+		arrived(t);
+		take_keys<EIGHTS, PLACES, COLUMN_OF_QUERIES, ROWS / 2>(result, most, sum, a, start, own, t * ROWS);
+	}
+	if constexpr (PLACES::rest > 0)
+		take_keys<EIGHTS, PLACES, COLUMN_OF_QUERIES, PLACES::rest / 2>(result, most, sum, a, start, own, MOST);
+	give_results<EIGHTS>(a, head, first + row_of(0), result, most, sum);
 }
 
 template <int EIGHTS> __global__ void __launch_bounds__(2 * GROUP, 2) attend(ek_attention a)
@@ -475,7 +509,8 @@ template <int EIGHTS> __global__ void __launch_bounds__(2 * GROUP, 2) attend(ek_
 constexpr int ALL = 4 * GROUP;
 
 template <int EIGHTS> struct resident_room {
-	static constexpr uint32_t keys = EIGHTS * COLUMN, values = 2 * keys, zeros = 3 * keys,
+	static constexpr int rest = 0;
+	static constexpr uint32_t of_keys = COLUMN, keys = EIGHTS * COLUMN, values = 2 * keys, zeros = 3 * keys,
 				  stage = zeros + EIGHTS % 2 * COLUMN, all = 2 * stage;
 };
 
@@ -514,6 +549,95 @@ template <int EIGHTS> __global__ void __launch_bounds__(ALL, 1) attend_heads(ek_
 		close_copies();
 		if (own < a.tokens)
 			attend_rows<EIGHTS, places, COLUMN>(a, head, start + stage, own, own, [](int) {});
+	}
+}
+
+/*
+ * The same of up to REST tokens more, as of 16 x 16 patches and a token beside them: the queries beyond the 256th are
+ * those of a warp of their own, 16 keys at a time, while the groups multiply.
+ */
+template <int EIGHTS> struct larger_room {
+	static_assert(EIGHTS % 4 == 0);
+	static constexpr int rest = REST;
+	static constexpr uint32_t of_keys = MOST + REST + 1, keys = EIGHTS * of_keys, values = 2 * keys, zeros = 0,
+				  stage = 3 * keys, all = 2 * stage;
+};
+
+template <int EIGHTS> __device__ void fetch_larger(const ek_attention &a, size_t head, uint32_t to)
+{
+	using places = larger_room<EIGHTS>;
+	const size_t features = (size_t)a.heads * a.width, row = 3 * features;
+	const bf16 *qkv = (const bf16 *)a.qkv.x + ek_attention_part(a, head, 0, 0);
+
+	for (int part = 0; part < 3; part++)
+		fetch<EIGHTS, ALL, places::of_keys, MOST + REST>(to + part * places::keys, qkv + part * features, row,
+		                                                 0, MOST + REST, a.tokens);
+}
+
+/* Four numbers of a result, as a product of the older kind has them. */
+__device__ float (&four(float *x))[4]
+{
+	return *(float(*)[4])x;
+}
+
+template <int EIGHTS> __device__ void attend_rest(const ek_attention &a, size_t head, const uint4 *stage)
+{
+	using places = larger_room<EIGHTS>;
+	constexpr uint32_t column = places::of_keys;
+	const int lane = (int)threadIdx.x % 32;
+	float result[EIGHTS * 4] = {}, most[2] = { -CUDART_INF_F, -CUDART_INF_F }, sum[2] = {};
+	unsigned queries[EIGHTS / 2][4];
+
+#pragma unroll
+	for (int i = 0; i < EIGHTS / 2; i++)
+		load_matrices(queries[i], stage + (2 * i + lane / 16) * column + MOST + lane % 16);
+#pragma unroll 1
+	for (int first = 0; first < a.tokens; first += 16) {
+		float c[8] = {};
+		unsigned b[4], shares[1][4];
+
+#pragma unroll
+		for (int i = 0; i < EIGHTS / 2; i++) {
+			load_matrices(b, stage + places::keys + (2 * i + lane / 8 % 2) * column + first + lane % 8 +
+			                         lane / 16 * 8);
+			::multiply(four(c), queries[i], b[0], b[1]);
+			::multiply(four(c + 4), queries[i], b[2], b[3]);
+		}
+		forget_others(c, first, a.tokens);
+		weigh<EIGHTS>(c, result, most, sum, a.scale * LOG2E);
+		pack(shares, c);
+#pragma unroll
+		for (int i = 0; i < EIGHTS; i += 2) {
+			load_turned(b, stage + places::values + (i + lane / 16) * column + first + lane % 16);
+			::multiply(four(result + 4 * i), shares[0], b[0], b[1]);
+			::multiply(four(result + 4 * i + 4), shares[0], b[2], b[3]);
+		}
+	}
+	give_results<EIGHTS>(a, head, MOST + lane / 4, result, most, sum);
+}
+
+template <int EIGHTS> __global__ void __launch_bounds__(ALL + 32, 1) attend_larger(ek_attention a)
+{
+	using places = larger_room<EIGHTS>;
+	extern __shared__ uint4 room[];
+	const uint32_t start = place(room) / 16;
+	const int group = group_of_thread(), own = group * ROWS;
+	uint32_t stage = 0;
+
+	if (group < ALL / GROUP)
+		fetch_larger<EIGHTS>(a, blockIdx.x, start);
+	close_copies();
+	for (size_t head = blockIdx.x; head < a.heads_in_all; head += gridDim.x, stage = places::stage - stage) {
+		await_copies<0>();
+		publish();
+		__syncthreads(); /* this stage is there, the other has been read */
+		if (group < ALL / GROUP && head + gridDim.x < a.heads_in_all)
+			fetch_larger<EIGHTS>(a, head + gridDim.x, start + places::stage - stage);
+		close_copies();
+		if (group < ALL / GROUP)
+			attend_rows<EIGHTS, places, places::of_keys>(a, head, start + stage, own, own, [](int) {});
+		else
+			attend_rest<EIGHTS>(a, head, room + stage);
 	}
 }
 
@@ -920,6 +1044,12 @@ template <int EIGHTS> int run(const ek_attention &a, int back)
 	const size_t at_once = (size_t)ek_cuda_processors(),
 		     heads = a.heads_in_all < at_once ? a.heads_in_all : at_once;
 
+	if (a.tokens > MOST) {
+		if constexpr (EIGHTS == 8)
+			if (!back)
+				return launch(attend_larger<EIGHTS>, a, heads, ALL + 32, larger_room<EIGHTS>::all * 16);
+		return 0;
+	}
 	if (back)
 		return launch(attend_back<EIGHTS>, a, a.heads_in_all, THREADS, backward_room<EIGHTS>::all * 16);
 	if (a.tokens > QUERIES)
@@ -939,7 +1069,7 @@ int ek_cuda_attention_hopper(const ek_attention &a, int back)
 		ek_cuda_note(cudaGetDevice(&device));
 		ek_cuda_note(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
 	}
-	if (major != 9 || a.tokens > MOST)
+	if (major != 9 || a.tokens > MOST + REST)
 		return 0;
 	return a.width == 64 ? run<8>(a, back) : a.width == 72 ? run<9>(a, back) : 0;
 }
