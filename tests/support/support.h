@@ -20,9 +20,9 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/json.h"
 
-/* Whether the thread sanitizer watches, which takes thirty times as long: then no test takes large numbers of what is
+/* Whether a sanitizer watches, which takes up to thirty times as long: then no test takes large numbers of what is
  * computed alike. */
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 enum { EK_WATCHED = 1 };
 #else
 enum { EK_WATCHED = 0 };
