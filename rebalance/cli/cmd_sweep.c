@@ -266,9 +266,12 @@ int ek_cmd_sweep(struct ek_invocation *i)
 	EK_TRY(check_wish(i));
 	EK_TRY(ek_sweep_points_make(&s.points, s.run, s.wish->name, s.wish->methods, s.wish->keeps));
 	EK_TRY(ek_sweep_words_open(&words, &s));
-	/* That it is a run is told once, not by each point. */
+	/* That it is a run, and of images, is told once, not by each point. */
 	EK_TRY(ek_run_open(&run, s.run, EK_RUN_READ));
+	if (ek_run_recorded(run, "scan") == NULL)
+		rc = ek_fail(EK_EUSAGE, "%s has no images yet: evenkeel audit DATASET -o %s", s.run, s.run);
 	ek_run_close(run);
+	EK_TRY(rc);
 	EK_TRY(ek_sweep_check_steps(&s));
 	EK_TRY(s.wish->dry_run && i->settings.common.json ? dry_run_json(&s)
 	       : s.wish->dry_run                          ? dry_run(&s)

@@ -36,3 +36,4 @@ run evenkeel audit other -o other
 mkdir empty && evenkeel audit empty -o NEW 2>/dev/null
 run evenkeel label NEW
 run evenkeel export NEW --subset half -o out
+run evenkeel sweep NEW --methods furthest --keeps 0.5 --space pixel --steps 20
