@@ -1,18 +1,11 @@
 #include "tests/support/support.h"
 
 #include "rebalance/base/file.h"
-#include "rebalance/base/log.h"
 #include "reports/label_file.h"
-
-static void quiet(void *context, enum ek_log_level level, const char *text)
-{
-}
 
 static void parse(struct ek_label_log *log, const char *text)
 {
-	static const struct ek_log_sink sink = { .message = quiet };
-
-	ek_log_set_sink(&sink);
+	ek_warnings_take();
 	*log = (struct ek_label_log){ 0 };
 	assert_ok(ek_label_log_parse(log, text, strlen(text), "x.jsonl"));
 }

@@ -7,21 +7,9 @@
  * 0.2 in these cases. */
 #define TOLERANCE 5e-15
 
-static int warnings;
-static char last_warning[512];
-
-static void count_warning(void *context, enum ek_log_level level, const char *text)
-{
-	warnings += level == EK_LOG_WARNING;
-	(void)snprintf(last_warning, sizeof last_warning, "%s", text);
-}
-
 static void parse(struct ek_review_log *log, const char *text)
 {
-	static const struct ek_log_sink sink = { .message = count_warning };
-
-	ek_log_set_sink(&sink);
-	warnings = 0;
+	ek_warnings_take();
 	*log = (struct ek_review_log){ 0 };
 	assert_ok(ek_review_log_parse(log, text, strlen(text), "x.jsonl"));
 }
@@ -46,7 +34,7 @@ static void what_stands_is_the_last_that_was_not_undone(void **state)
 	            "{\"sample\": 3, \"decision\": \"unsure\", \"note\": \"blurred \\u2013 left\"" ANNA
 	            "{\"sample\": 100, \"decision\": \"accept\"" ANNA "{\"sample\": 3, \"undo\": true" ANNA
 	            "\n{\"sample\": 100, \"undo\": true" ANNA "{\"sample\": 5, \"decision\": \"reject\"" ANNA);
-	assert_int_equal(warnings, 0);
+	assert_int_equal(ek_warnings.count, 0);
 	assert_int_equal(log.lines.damaged, 0);
 	assert_int_equal(log.reviewer_count, 2);
 	assert_string_equal(log.reviewers[1], "Ben");
@@ -103,10 +91,10 @@ static void damaged_lines_are_named_and_left_out(void **state)
 
 		(void)snprintf(text, sizeof text, "%s{\"sample\": 2, \"decision\": \"accept\"" BEN, damaged[i].text);
 		parse(&log, text);
-		print_message("%s\n", last_warning);
-		assert_int_equal(warnings, 1);
-		assert_non_null(strstr(last_warning, damaged[i].warning));
-		assert_non_null(strstr(last_warning, "x.jsonl:1: "));
+		print_message("%s\n", ek_warnings.last);
+		assert_int_equal(ek_warnings.count, 1);
+		assert_non_null(strstr(ek_warnings.last, damaged[i].warning));
+		assert_non_null(strstr(ek_warnings.last, "x.jsonl:1: "));
 		assert_int_equal(log.lines.damaged, 1);
 		assert_int_equal(log.lines.first_damaged, 1);
 		assert_int_equal(log.entry_count, 1);
@@ -128,7 +116,7 @@ static void a_last_line_cut_anywhere_costs_no_other(void **state)
 
 		(void)snprintf(text, sizeof text, "%s%.*s", whole, (int)cut, last);
 		parse(&log, text);
-		assert_int_equal(warnings, 0);
+		assert_int_equal(ek_warnings.count, 0);
 		assert_string_equal(standing(&log, 1, 0), "accept");
 		/* Without its newline alone it is whole. */
 		assert_int_equal(log.lines.is_cut, cut > 0 && cut < sizeof last - 2);
@@ -146,17 +134,16 @@ static void an_end_that_nobody_wrote_is_damage(void **state)
 	static const size_t sizes[] = { 7, 16, 10 };
 	static const char whole[] = "{\"sample\": 1, \"decision\": \"accept\"" ANNA;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		struct ek_review_log log = { 0 };
 		char text[512] = { 0 };
 
 		memcpy(text, whole, sizeof whole - 1);
 		memcpy(text + sizeof whole - 1, ends[i], sizes[i]);
-		warnings = 0;
+		ek_warnings.count = 0;
 		assert_ok(ek_review_log_parse(&log, text, sizeof whole - 1 + sizes[i], "x.jsonl"));
-		assert_int_equal(warnings, 1);
-		assert_non_null(strstr(last_warning, "x.jsonl:2: "));
+		assert_int_equal(ek_warnings.count, 1);
+		assert_non_null(strstr(ek_warnings.last, "x.jsonl:2: "));
 		assert_int_equal(log.lines.damaged, 1);
 		assert_int_equal(log.lines.is_cut, 0);
 		assert_int_equal(log.lines.ends_open, 1);
@@ -181,7 +168,7 @@ static void a_line_reads_back(void **state)
 	assert_ok(ek_review_log_format_undo(&text, &log, &log.entries[0]));
 	assert_ok(ek_review_log_format(&text, &log, &log.entries[0]));
 	parse(&back, text.data);
-	assert_int_equal(warnings, 0);
+	assert_int_equal(ek_warnings.count, 0);
 	assert_int_equal(back.entry_count, 2);
 	assert_int_equal(back.entries[0].undone, 1);
 	assert_string_equal(back.entries[1].note, note);

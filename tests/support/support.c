@@ -3,6 +3,7 @@
 #include <ftw.h>
 
 #include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 
 /* Children of processes with threads start threads of their own. */
@@ -109,6 +110,45 @@ void ek_write_file(const char *path, const void *bytes, size_t size)
 	assert_int_equal(fclose(f), 0);
 }
 
+const char *ek_put_file(const char *name, const void *bytes, size_t size)
+{
+	static const char *folder;
+	const char *path;
+
+	if (folder == NULL)
+		folder = ek_scratch();
+	path = ek_join(folder, name);
+	ek_write_file(path, bytes, size);
+	return path;
+}
+
+struct ek_buffer ek_read_file(const char *path)
+{
+	struct ek_buffer bytes = { 0 };
+
+	assert_ok(ek_file_read(&bytes, path, 1 << 28));
+	return bytes;
+}
+
+void ek_assert_holds(const char *path, const char *text)
+{
+	struct ek_buffer got = ek_read_file(path);
+
+	assert_int_equal(got.size, strlen(text));
+	assert_string_equal(got.data, text);
+	ek_buffer_release(&got);
+}
+
+void ek_assert_same_files(const char *a, const char *b)
+{
+	struct ek_buffer first = ek_read_file(a), second = ek_read_file(b);
+
+	assert_int_equal(first.size, second.size);
+	assert_memory_equal(first.data, second.data, first.size);
+	ek_buffer_release(&first);
+	ek_buffer_release(&second);
+}
+
 void ek_prefix_tensors(const char *path, const char *before)
 {
 	struct ek_buffer file = { 0 }, out = { 0 };
@@ -149,6 +189,36 @@ cJSON *ek_golden(const char *name)
 	return golden;
 }
 
+const cJSON *ek_golden_member(const cJSON *golden, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(golden, name);
+
+	assert_non_null(item);
+	return item;
+}
+
+double ek_golden_number(const cJSON *golden, const char *name)
+{
+	double value;
+
+	assert_ok(ek_json_get_double(&value, golden, name, "golden"));
+	return value;
+}
+
+size_t ek_from_hex(uint8_t **out, const char *hex)
+{
+	const size_t size = strlen(hex) / 2;
+
+	assert_ok(ek_alloc(out, size, 1));
+	for (size_t i = 0; i < size; i++) {
+		unsigned int byte;
+
+		assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
+		(*out)[i] = (uint8_t)byte;
+	}
+	return size;
+}
+
 double *ek_golden_doubles(const cJSON *golden, const char *name, size_t *count)
 {
 	const cJSON *array = cJSON_GetObjectItemCaseSensitive(golden, name), *item;
@@ -166,4 +236,20 @@ double *ek_golden_doubles(const cJSON *golden, const char *name, size_t *count)
 	}
 	*count = i;
 	return values;
+}
+
+struct ek_warnings ek_warnings;
+
+static void count_warning(void *context, enum ek_log_level level, const char *text)
+{
+	if (level != EK_LOG_WARNING)
+		return;
+	ek_warnings.count++;
+	(void)snprintf(ek_warnings.last, sizeof ek_warnings.last, "%s", text);
+}
+
+void ek_warnings_take(void)
+{
+	ek_warnings = (struct ek_warnings){ 0 };
+	ek_log_set_sink(&(struct ek_log_sink){ .message = count_warning });
 }

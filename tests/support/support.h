@@ -59,12 +59,32 @@ const char *ek_scratch(void);
 /* "folder/name" in rotating static storage (64 of them). */
 const char *ek_join(const char *folder, const char *name);
 void ek_write_file(const char *path, const void *bytes, size_t size);
+/* The same, as a file of this name in one scratch folder of the program; its path, as from ek_join. */
+const char *ek_put_file(const char *name, const void *bytes, size_t size);
+/* All of a file; the caller releases it. */
+struct ek_buffer ek_read_file(const char *path);
+void ek_assert_holds(const char *path, const char *text);
+void ek_assert_same_files(const char *a, const char *b);
 /* Put `before` in front of the names of all tensors of a safetensors file, as training code does. */
 void ek_prefix_tensors(const char *path, const char *before);
 
 /* tests/golden/NAME.json, parsed; the caller deletes it. Fails the test if it is not there. */
 cJSON *ek_golden(const char *name);
+/* A member that must be there; one that must be a number. */
+const cJSON *ek_golden_member(const cJSON *golden, const char *name);
+double ek_golden_number(const cJSON *golden, const char *name);
+/* The bytes that hexadecimal digits stand for (to be freed); how many. */
+size_t ek_from_hex(uint8_t **out, const char *hex);
 /* A golden member that is an array of numbers, as doubles (to be freed); `*count` its length. */
 double *ek_golden_doubles(const cJSON *golden, const char *name, size_t *count);
+
+/* Warnings since ek_warnings_take, and the last of them. */
+struct ek_warnings {
+	int count;
+	char last[1024];
+};
+extern struct ek_warnings ek_warnings;
+/* From now on nothing is printed and warnings are counted from 0. */
+void ek_warnings_take(void);
 
 #endif

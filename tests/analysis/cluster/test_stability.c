@@ -8,14 +8,6 @@
 
 enum { N = 900, D = 10 };
 
-static double number(const cJSON *json, const char *name)
-{
-	double value = (double)NAN;
-
-	assert_ok(ek_json_get_double(&value, json, name, "test"));
-	return value;
-}
-
 static struct ek_run *clustered(uint32_t planted, double spread, uint32_t k)
 {
 	struct ek_cluster_options o = EK_CLUSTER_OPTIONS_DEFAULT;
@@ -49,11 +41,11 @@ static void separate_clusters_are_stable(void **state)
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(json, "k_variants")), 2);
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(json, "clusters")), 6);
 	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(json, "clusters"))
-		assert_close(number(row, "jaccard"), 1, 1e-12);
+		assert_close(ek_golden_number(row, "jaccard"), 1, 1e-12);
 	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(json, "seeds"))
-		assert_close(number(row, "ari"), 1, 1e-12);
+		assert_close(ek_golden_number(row, "ari"), 1, 1e-12);
 	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(json, "k_variants"))
-		assert_true(number(row, "ari") < 0.95);
+		assert_true(ek_golden_number(row, "ari") < 0.95);
 	cJSON_Delete(json);
 	ek_run_close(run);
 }
@@ -67,8 +59,8 @@ static void one_cloud_cut_in_many_is_not(void **state)
 	o.images = 600;
 	json = measured(run, &o);
 	assert_string_equal(cJSON_GetObjectItemCaseSensitive(json, "verdict")->valuestring, "unstable");
-	assert_true(number(json, "images") == 600);
-	assert_true(number(json, "of") == N);
+	assert_true(ek_golden_number(json, "images") == 600);
+	assert_true(ek_golden_number(json, "of") == N);
 	cJSON_Delete(json);
 	ek_run_close(run);
 }
@@ -89,7 +81,7 @@ static void other_encoders_are_found(void **state)
 	json = measured(run, &o);
 	row = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "encoders"), 0);
 	assert_string_equal(cJSON_GetObjectItemCaseSensitive(row, "encoder")->valuestring, "pixels");
-	assert_close(number(row, "ari"), 1, 1e-12); /* other coordinates of the same six kinds */
+	assert_close(ek_golden_number(row, "ari"), 1, 1e-12); /* other coordinates of the same six kinds */
 	cJSON_Delete(json);
 	assert_ok(ek_stability_inputs(&inputs, run));
 	assert_string_equal(inputs[0], "embeddings.npy");
@@ -117,7 +109,7 @@ static void where_fewer_images_differ_there_are_fewer_clusters(void **state)
 	assert_ok(ek_npy_write(ek_join(ek_run_path(run), "embeddings-plain.npy"), EK_F32, 2, shape, x));
 	json = measured(run, &o);
 	row = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "encoders"), 0);
-	assert_true(number(row, "ari") < 0.9);
+	assert_true(ek_golden_number(row, "ari") < 0.9);
 	cJSON_Delete(json);
 	ek_run_close(run);
 	free(x);

@@ -9,14 +9,6 @@
 
 enum { PIECES = 64, PER_PIECE = 8 };
 
-static const cJSON *member(const cJSON *golden, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(golden, name);
-
-	assert_non_null(item);
-	return item;
-}
-
 static void add_character(struct ek_buffer *text, uint32_t c)
 {
 	char bytes[4];
@@ -27,7 +19,8 @@ static void add_character(struct ek_buffer *text, uint32_t c)
 /* One piece by its eight numbers: a fragment, letters, digits, or characters of one range. */
 static void add_piece(struct ek_buffer *text, const cJSON *golden, const int32_t *p)
 {
-	const cJSON *fragments = member(golden, "fragments"), *ranges = member(golden, "ranges"), *range;
+	const cJSON *fragments = ek_golden_member(golden, "fragments"), *ranges = ek_golden_member(golden, "ranges"),
+		    *range;
 	int32_t low, high, power = 1;
 
 	if (p[0] % 8 < 4) {
@@ -73,8 +66,10 @@ static void hex_of(char out[EK_SHA256_HEX], const void *bytes, size_t size)
 static void ten_thousand_strings_are_open_clips(void **state)
 {
 	cJSON *golden = ek_golden("clip_tokenizer");
-	const int count = member(golden, "count")->valueint, block = member(golden, "block")->valueint;
-	const cJSON *left_out = member(golden, "left_out")->child, *blocks = member(golden, "blocks");
+	const int count = ek_golden_member(golden, "count")->valueint,
+		  block = ek_golden_member(golden, "block")->valueint;
+	const cJSON *left_out = ek_golden_member(golden, "left_out")->child,
+		    *blocks = ek_golden_member(golden, "blocks");
 	struct ek_clip_tokenizer *t = NULL;
 	struct ek_buffer text = { 0 };
 	int32_t *tokens = NULL;
@@ -100,7 +95,7 @@ static void ten_thousand_strings_are_open_clips(void **state)
 	}
 	hex_of(hex, tokens, (size_t)count * EK_CLIP_CONTEXT * sizeof *tokens);
 	assert_int_equal(count, 10000);
-	assert_string_equal(hex, member(golden, "sha256")->valuestring);
+	assert_string_equal(hex, ek_golden_member(golden, "sha256")->valuestring);
 	ek_clip_tokenizer_free(t);
 	ek_buffer_release(&text);
 	free(tokens);
@@ -110,7 +105,7 @@ static void ten_thousand_strings_are_open_clips(void **state)
 static void each_string_has_its_tokens(void **state)
 {
 	cJSON *golden = ek_golden("clip_tokenizer");
-	const cJSON *strings = member(golden, "strings"), *row, *token;
+	const cJSON *strings = ek_golden_member(golden, "strings"), *row, *token;
 	struct ek_clip_tokenizer *t = NULL;
 	int32_t got[EK_CLIP_CONTEXT];
 	int wrong = 0;

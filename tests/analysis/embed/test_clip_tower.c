@@ -8,14 +8,6 @@
 #include "tests/analysis/embed/random_weights.h"
 #include "tests/support/support.h"
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	assert_non_null(item);
-	return item;
-}
-
 static size_t tokenize(int32_t **tokens, const cJSON *prompts)
 {
 	struct ek_clip_tokenizer *t = NULL;
@@ -37,8 +29,9 @@ static void write_case(const char *folder, const cJSON *item)
 {
 	char text[64];
 
-	assert_ok(ek_random_weights_write(ek_join(folder, "model.safetensors"), member(item, "network")));
-	(void)snprintf(text, sizeof text, "{\"hidden_act\": \"%s\"}", member(item, "activation")->valuestring);
+	assert_ok(ek_random_weights_write(ek_join(folder, "model.safetensors"), ek_golden_member(item, "network")));
+	(void)snprintf(text, sizeof text, "{\"hidden_act\": \"%s\"}",
+	               ek_golden_member(item, "activation")->valuestring);
 	ek_write_file(ek_join(folder, "config.json"), text, strlen(text));
 }
 
@@ -67,9 +60,9 @@ static double distance(const float *got, const cJSON *values, size_t features)
  * times less than another activation makes. */
 static void check(const cJSON *item, const int32_t *tokens, size_t count)
 {
-	const double f32 = member(item, "f32")->valuedouble;
-	const double wrong = member(member(item, "others"), "activation")->valuedouble;
-	const size_t features = (size_t)member(item, "features")->valueint;
+	const double f32 = ek_golden_member(item, "f32")->valuedouble;
+	const double wrong = ek_golden_member(ek_golden_member(item, "others"), "activation")->valuedouble;
+	const size_t features = (size_t)ek_golden_member(item, "features")->valueint;
 	const char *folder = ek_scratch();
 	struct ek_clip_tower *t = NULL;
 	float *got = calloc(count, features * sizeof *got), *again = calloc(count, features * sizeof *again);
@@ -79,8 +72,8 @@ static void check(const cJSON *item, const int32_t *tokens, size_t count)
 	assert_ok(ek_clip_tower_open(&t, ek_join(folder, "model.safetensors")));
 	assert_int_equal(ek_clip_tower_features(t), features);
 	assert_ok(ek_clip_tower_encode(t, got, tokens, count));
-	error = distance(got, member(item, "values"), features);
-	print_message("%s: %.2g, float32 elsewhere %.2g\n", member(item, "name")->valuestring, error, f32);
+	error = distance(got, ek_golden_member(item, "values"), features);
+	print_message("%s: %.2g, float32 elsewhere %.2g\n", ek_golden_member(item, "name")->valuestring, error, f32);
 	assert_true(error <= 8 * f32);
 	assert_true(8 * f32 < wrong / 100);
 	ek_threads_set(1);
@@ -97,10 +90,10 @@ static void text_features_are_those_of_others(void **state)
 	cJSON *golden = ek_golden("clip_tower");
 	const cJSON *item;
 	int32_t *tokens = NULL;
-	const size_t count = tokenize(&tokens, member(golden, "prompts"));
+	const size_t count = tokenize(&tokens, ek_golden_member(golden, "prompts"));
 
-	assert_int_equal(cJSON_GetArraySize(member(golden, "cases")), 5);
-	cJSON_ArrayForEach(item, member(golden, "cases")) check(item, tokens, count);
+	assert_int_equal(cJSON_GetArraySize(ek_golden_member(golden, "cases")), 5);
+	cJSON_ArrayForEach(item, ek_golden_member(golden, "cases")) check(item, tokens, count);
 	free(tokens);
 	cJSON_Delete(golden);
 }
@@ -109,7 +102,7 @@ static void text_features_are_those_of_others(void **state)
 static void refused(const cJSON *golden, const char *tensor, const int *shape, int dimensions, const char *message)
 {
 	const char *folder = ek_scratch(), *path = ek_join(folder, "model.safetensors");
-	cJSON *item = cJSON_Duplicate(cJSON_GetArrayItem(member(golden, "cases"), 0), 1);
+	cJSON *item = cJSON_Duplicate(cJSON_GetArrayItem(ek_golden_member(golden, "cases"), 0), 1);
 	cJSON *tensors = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(item, "network"), "tensors");
 	const int32_t tokens[EK_CLIP_CONTEXT] = { EK_CLIP_START, EK_CLIP_END };
 	struct ek_clip_tower *t = NULL;

@@ -66,14 +66,6 @@ out:
 	return rc;
 }
 
-static struct ek_buffer contents(const struct ek_run *run, const char *name)
-{
-	struct ek_buffer b = { 0 };
-
-	assert_ok(ek_file_read(&b, ek_join(ek_run_path(run), name), 1 << 26));
-	return b;
-}
-
 static void assert_same(const struct ek_buffer *a, const struct ek_buffer *b)
 {
 	assert_int_equal(a->size, b->size);
@@ -130,10 +122,10 @@ static void bytes_are_the_same_for_any_number_of_threads(void **state)
 
 	o.weights = weights_of("efficientnet-lite0");
 	assert_ok(embed(run, &o, 1));
-	one = contents(run, "embeddings.npy");
+	one = ek_read_file(ek_join(ek_run_path(run), "embeddings.npy"));
 	for (int threads = 2; threads <= 16; threads *= 2) {
 		assert_ok(embed(run, &o, threads));
-		many = contents(run, "embeddings.npy");
+		many = ek_read_file(ek_join(ek_run_path(run), "embeddings.npy"));
 		assert_same(&many, &one);
 		ek_buffer_release(&many);
 	}
@@ -165,16 +157,16 @@ static void a_shared_device_makes_the_same_rows(void **state)
 
 	o.weights = weights_of("efficientnet-lite0");
 	assert_ok(embed(run, &o, 2));
-	own = contents(run, "embeddings.npy");
+	own = ek_read_file(ek_join(ek_run_path(run), "embeddings.npy"));
 	shared.one_at_a_time = 1;
 	ek_device_set(&shared);
 	assert_ok(embed(run, &o, 16));
-	there = contents(run, "embeddings.npy");
+	there = ek_read_file(ek_join(ek_run_path(run), "embeddings.npy"));
 	assert_same(&own, &there);
 	ek_buffer_release(&there);
 	shared.available = some_memory; /* for fewer than 32 images */
 	assert_ok(embed(run, &o, 2));
-	there = contents(run, "embeddings.npy");
+	there = ek_read_file(ek_join(ek_run_path(run), "embeddings.npy"));
 	assert_same(&own, &there);
 	ek_buffer_release(&there);
 	shared.available = no_memory;
@@ -291,7 +283,7 @@ static void an_interrupted_pass_goes_on_to_the_same_bytes(void **state)
 
 	o.weights = weights;
 	assert_ok(embed(run, &o, 2));
-	undisturbed = contents(run, "embeddings.npy");
+	undisturbed = ek_read_file(ek_join(ek_run_path(run), "embeddings.npy"));
 	ek_run_close(run);
 	/* Again where the last rows came before anybody looked. */
 	for (int i = 0; !went_on && i < 20; i++) {
@@ -305,7 +297,7 @@ static void an_interrupted_pass_goes_on_to_the_same_bytes(void **state)
 	}
 	assert_true(went_on);
 	assert_ok(embed(run, &o, 1));
-	resumed = contents(run, "embeddings.npy");
+	resumed = ek_read_file(ek_join(ek_run_path(run), "embeddings.npy"));
 	assert_same(&resumed, &undisturbed);
 	assert_false(ek_file_exists(ek_join(ek_run_path(run), "embeddings.npy.partial")));
 	ek_buffer_release(&undisturbed);

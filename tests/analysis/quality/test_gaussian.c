@@ -10,14 +10,6 @@
 static const char *folder;
 static cJSON *golden;
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	assert_non_null(item);
-	return item;
-}
-
 /* |got - want| <= tolerance * |want|, or both are 0; NaN fails. */
 static void check_relative(double got, double want, double tolerance, const char *name, const char *what)
 {
@@ -28,7 +20,7 @@ static void check_relative(double got, double want, double tolerance, const char
 
 static void test_moments(void **state)
 {
-	const cJSON *g = member(golden, "gaussian");
+	const cJSON *g = ek_golden_member(golden, "gaussian");
 	struct ek_features x;
 	struct ek_gaussian got;
 	size_t count;
@@ -78,7 +70,7 @@ static void test_moments_of_many_rows(void **state)
 
 static const char *write_case(const cJSON *files, const char *name, struct ek_buffer *bytes)
 {
-	const char *hex = member(files, name)->valuestring, *path = ek_join(folder, "case.npz");
+	const char *hex = ek_golden_member(files, name)->valuestring, *path = ek_join(folder, "case.npz");
 
 	ek_buffer_clear(bytes);
 	for (size_t i = 0; hex[i] != 0; i += 2) {
@@ -107,7 +99,7 @@ static void test_files(void **state)
 		{ "rows", "case.npz: expected 'mu' [d] and 'sigma' [d, d]", 0 },
 		{ "no sigma", "case.npz: there is no array 'sigma' in it, but mu.npy", 0 },
 	};
-	const cJSON *g = member(golden, "gaussian"), *files = member(g, "files");
+	const cJSON *g = ek_golden_member(golden, "gaussian"), *files = ek_golden_member(g, "files");
 	struct ek_buffer bytes = { 0 }, again = { 0 };
 	size_t count;
 	double *mean = ek_golden_doubles(g, "mean", &count), *covariance = ek_golden_doubles(g, "covariance", &count);
@@ -177,7 +169,7 @@ static void check_frechet(const cJSON *item)
 	check_relative(gaussians, exact, close ? 1e-5 : singular ? 1e-12 : 1e-6, name, "covariances");
 	check_relative(other_way, exact, close ? 1e-5 : singular ? 1e-12 : 1e-6, name, "the other way");
 	check_relative(rows, ek_number(item, "torch_fidelity"), close ? 1e-5 : 1e-6, name, "torch-fidelity");
-	if (!cJSON_IsBool(member(item, "pytorch_fid")))
+	if (!cJSON_IsBool(ek_golden_member(item, "pytorch_fid")))
 		check_relative(rows, ek_number(item, "pytorch_fid"), close ? 1e-5 : 1e-6, name, "pytorch-fid");
 	ek_gaussian_release(&a);
 	ek_gaussian_release(&b);
@@ -190,7 +182,7 @@ static void test_distances(void **state)
 	const cJSON *item;
 	int count = 0;
 
-	cJSON_ArrayForEach(item, member(golden, "frechet"))
+	cJSON_ArrayForEach(item, ek_golden_member(golden, "frechet"))
 	{
 		check_frechet(item);
 		count++;
@@ -245,7 +237,7 @@ static void test_infinity(void **state)
 	const cJSON *item;
 	int count = 0;
 
-	cJSON_ArrayForEach(item, member(golden, "infinity"))
+	cJSON_ArrayForEach(item, ek_golden_member(golden, "infinity"))
 	{
 		const size_t d = (size_t)ek_number(item, "d");
 		const uint64_t n = (uint64_t)ek_number(item, "n"), m = (uint64_t)ek_number(item, "m");

@@ -8,23 +8,15 @@
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
 
-static double number(const cJSON *object, const char *name)
-{
-	double value;
-
-	assert_ok(ek_json_get_double(&value, object, name, "golden"));
-	return value;
-}
-
 /* As make_neighbours.py plants them: training, generated, held-out. */
 static void plant(struct made sets[3], const cJSON *want)
 {
 	static const char *const counts[] = { "n", "m", "held" };
-	const size_t d = (size_t)number(want, "d");
-	const uint64_t copies = (uint64_t)number(want, "copies");
+	const size_t d = (size_t)ek_golden_number(want, "d");
+	const uint64_t copies = (uint64_t)ek_golden_number(want, "copies");
 
 	for (int s = 0; s < 3; s++)
-		made_init(&sets[s], "places", (uint64_t)s + 1, (uint64_t)number(want, counts[s]), d);
+		made_init(&sets[s], "places", (uint64_t)s + 1, (uint64_t)ek_golden_number(want, counts[s]), d);
 	for (uint64_t i = 0; i < copies * d; i++)
 		sets[1].x[i] = (float)((double)sets[0].x[i] + made_bell(4, i) / 16);
 	memcpy(sets[0].x + (sets[0].n - 1) * d, sets[0].x, d * sizeof(float));
@@ -55,7 +47,7 @@ static void check_golden(const cJSON *want)
 		                  got.c_t };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		print_message("%s %.17g\n", names[i], values[i]);
-		assert_close(values[i], number(want, names[i]), 1e-12);
+		assert_close(values[i], ek_golden_number(want, names[i]), 1e-12);
 	}
 	nearest = ek_golden_doubles(want, "nearest", &count);
 	own = ek_golden_doubles(want, "own", &count);

@@ -267,14 +267,6 @@ static void fidelity_is_that_of_every_distance(void **state)
 	}
 }
 
-static double number(const cJSON *object, const char *name)
-{
-	double value;
-
-	assert_ok(ek_json_get_double(&value, object, name, "golden"));
-	return value;
-}
-
 static const char *text(const cJSON *object, const char *name)
 {
 	const char *value;
@@ -286,10 +278,10 @@ static const char *text(const cJSON *object, const char *name)
 static void check_shares(const struct ek_fidelity *got, const cJSON *want)
 {
 	/* Counts by counts: both divide the same integers. */
-	assert_close(got->precision, number(want, "precision"), 1e-15);
-	assert_close(got->recall, number(want, "recall"), 1e-15);
-	assert_close(got->density, number(want, "density"), 1e-15);
-	assert_close(got->coverage, number(want, "coverage"), 1e-15);
+	assert_close(got->precision, ek_golden_number(want, "precision"), 1e-15);
+	assert_close(got->recall, ek_golden_number(want, "recall"), 1e-15);
+	assert_close(got->density, ek_golden_number(want, "density"), 1e-15);
+	assert_close(got->coverage, ek_golden_number(want, "coverage"), 1e-15);
 }
 
 /* Distances differ by the order of their float64 sums: d 2^-53 of them. */
@@ -303,7 +295,7 @@ static void check_arrays(const struct ek_fidelity *got, const cJSON *want)
 		assert_close(got->radius[i], radius[i], 1e-12);
 	for (uint64_t i = 0; i < got->real; i++)
 		mean += got->radius[i] / (double)got->real;
-	assert_close(mean, number(want, "radius_mean"), 1e-12);
+	assert_close(mean, ek_golden_number(want, "radius_mean"), 1e-12);
 	realism = ek_golden_doubles(want, "realism", &count);
 	for (uint64_t j = 0; j < got->generated; j++) {
 		infinite += isinf(got->realism[j]);
@@ -312,14 +304,15 @@ static void check_arrays(const struct ek_fidelity *got, const cJSON *want)
 			assert_close(got->realism[j], realism[finite++], 1e-12);
 	}
 	assert_int_equal(finite, count);
-	assert_true(infinite == number(want, "realism_infinite") && nan == number(want, "realism_nan"));
+	assert_true(infinite == ek_golden_number(want, "realism_infinite") &&
+	            nan == ek_golden_number(want, "realism_nan"));
 	free(radius);
 	free(realism);
 }
 
 static void check_golden(const cJSON *want)
 {
-	const size_t k = (size_t)number(want, "k"), d = (size_t)number(want, "d");
+	const size_t k = (size_t)ek_golden_number(want, "k"), d = (size_t)ek_golden_number(want, "d");
 	const char *kind = text(want, "kind");
 	struct ek_fidelity got;
 	struct made x, y;
@@ -328,14 +321,14 @@ static void check_golden(const cJSON *want)
 	size_t count;
 
 	print_message("%s\n", text(want, "name"));
-	made_init(&x, kind, 1, (uint64_t)number(want, "n"), d);
-	made_init(&y, kind, 2, (uint64_t)number(want, "m"), d);
+	made_init(&x, kind, 1, (uint64_t)ek_golden_number(want, "n"), d);
+	made_init(&y, kind, 2, (uint64_t)ek_golden_number(want, "m"), d);
 	if (strcmp(kind, "twice") == 0)
 		memcpy(y.x, x.x, y.n / 4 * d * sizeof *y.x);
 	assert_ok(ek_fidelity(&got, &x.rows, &y.rows, k, 0));
 	check_shares(&got, cJSON_GetObjectItemCaseSensitive(want, "open"));
 	check_arrays(&got, want);
-	assert_close(got.coverage_expected, number(want, "coverage_expected"), 1e-14);
+	assert_close(got.coverage_expected, ek_golden_number(want, "coverage_expected"), 1e-14);
 	ek_fidelity_release(&got);
 	assert_ok(ek_fidelity(&got, &x.rows, &y.rows, k, 1));
 	check_shares(&got, cJSON_GetObjectItemCaseSensitive(want, "closed"));

@@ -9,16 +9,6 @@
 #include "rebalance/base/file.h"
 #include "rebalance/base/lock.h"
 
-static void assert_holds(const char *path, const char *want)
-{
-	struct ek_buffer text = { 0 };
-
-	assert_ok(ek_file_read(&text, path, 1 << 20));
-	assert_int_equal(text.size, strlen(want));
-	assert_string_equal(text.data, want);
-	ek_buffer_release(&text);
-}
-
 static void a_file_is_read_whole_up_to_a_limit(void **state)
 {
 	const char *folder = ek_scratch(), *path = ek_join(folder, "a");
@@ -33,7 +23,7 @@ static void a_file_is_read_whole_up_to_a_limit(void **state)
 	assert_fails(ek_file_read(&text, folder, 9), EK_EDATA, "not a regular file");
 	ek_buffer_release(&text);
 	ek_write_file(path, "", 0);
-	assert_holds(path, "");
+	ek_assert_holds(path, "");
 }
 
 /* Whoever opens a FIFO waits for a writer, and a device may never end. */
@@ -157,17 +147,17 @@ static void an_atomic_write_replaces_only_when_committed(void **state)
 
 	ek_atomic_discard(&f);
 	assert_ok(write_atomically(path, "first", 1));
-	assert_holds(path, "first");
+	ek_assert_holds(path, "first");
 	assert_ok(ek_atomic_open(&f, path));
 	assert_ok(ek_atomic_write(&f, "second", 6));
-	assert_holds(path, "first");
+	ek_assert_holds(path, "first");
 	ek_atomic_discard(&f);
-	assert_holds(path, "first");
+	ek_assert_holds(path, "first");
 	assert_false(ek_file_exists(temporary));
 	/* What a killed writer left behind is in nobody's way. */
 	ek_write_file(temporary, "half of a much longer text", 26);
 	assert_ok(write_atomically(path, "third", 1));
-	assert_holds(path, "third");
+	ek_assert_holds(path, "third");
 	assert_false(ek_file_exists(temporary));
 	assert_fails(ek_atomic_open(&f, ek_join(folder, "none/a")), EK_EIO, "none/a: No such file");
 	ek_atomic_discard(&f);
@@ -219,7 +209,7 @@ static void a_full_disk_keeps_the_old_file(void **state)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
 	assert_fails(rc, EK_EIO, "cannot write");
 	assert_non_null(strstr(ek_error_message(), path));
-	assert_holds(path, "old");
+	ek_assert_holds(path, "old");
 	assert_false(ek_file_exists(ek_join(folder, "a.tmp")));
 	assert_ok(write_atomically(path, "0123456789", 10));
 }
@@ -267,10 +257,10 @@ static void a_rename_across_nothing_is_told(void **state)
 
 	ek_write_file(from, "x", 1);
 	assert_ok(ek_rename_synced(from, ek_join(folder, "to")));
-	assert_holds(ek_join(folder, "to"), "x");
+	ek_assert_holds(ek_join(folder, "to"), "x");
 	assert_fails(ek_rename_synced(from, ek_join(folder, "to")), EK_EIO, "cannot sync");
 	assert_fails(ek_rename_synced(ek_join(folder, "to"), ek_join(folder, "no/to")), EK_EIO, "cannot rename");
-	assert_holds(ek_join(folder, "to"), "x");
+	ek_assert_holds(ek_join(folder, "to"), "x");
 }
 
 EK_TEST_MAIN(cmocka_unit_test(a_file_is_read_whole_up_to_a_limit), cmocka_unit_test(what_is_no_file_is_refused_at_once),

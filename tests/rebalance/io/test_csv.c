@@ -2,18 +2,6 @@
 
 #include "rebalance/io/csv.h"
 
-static const char *text_file(const char *text, size_t size)
-{
-	static const char *folder;
-	const char *path;
-
-	if (folder == NULL)
-		folder = ek_scratch();
-	path = ek_join(folder, "x.csv");
-	ek_write_file(path, text, size);
-	return path;
-}
-
 static void check_rows(const cJSON *rows, struct ek_csv *csv)
 {
 	const cJSON *row, *field;
@@ -42,7 +30,7 @@ static void reads_what_python_reads(void **state)
 		struct ek_csv csv;
 		int rc;
 
-		assert_ok(ek_csv_open(&csv, text_file(text, strlen(text))));
+		assert_ok(ek_csv_open(&csv, ek_put_file("x.csv", text, strlen(text))));
 		if (cJSON_IsArray(rows)) {
 			check_rows(rows, &csv);
 			good++;
@@ -75,7 +63,7 @@ static void errors_name_file_and_line(void **state)
 		struct ek_csv csv;
 		int rc;
 
-		assert_ok(ek_csv_open(&csv, text_file(cases[i].text, cases[i].size)));
+		assert_ok(ek_csv_open(&csv, ek_put_file("x.csv", cases[i].text, cases[i].size)));
 		while ((rc = ek_csv_next(&csv)) == 1)
 			;
 		assert_fails(rc, EK_EDATA, cases[i].message);
@@ -91,7 +79,7 @@ static void seek_goes_back_to_a_record(void **state)
 
 	for (int i = 0; i < 20000; i++)
 		assert_ok(ek_buffer_printf(&text, "%d,\"a\n%d\"\n", i, i * 7));
-	assert_ok(ek_csv_open(&csv, text_file(text.data, text.size)));
+	assert_ok(ek_csv_open(&csv, ek_put_file("x.csv", text.data, text.size)));
 	for (int i = 0; i < 20000; i++) {
 		assert_int_equal(ek_csv_next(&csv), 1);
 		assert_int_equal(csv.line, 2 * i + 1);

@@ -12,16 +12,6 @@
 #include "rebalance/io/walk.h"
 
 static const char jpeg_start[] = "\xff\xd8\xff\xe0 and so on";
-static int warnings;
-static char last_warning[1024];
-
-static void count_warning(void *context, enum ek_log_level level, const char *text)
-{
-	if (level != EK_LOG_WARNING)
-		return;
-	warnings++;
-	(void)snprintf(last_warning, sizeof last_warning, "%s", text);
-}
 
 /* folder/name, its folders made, holding `text`. */
 static void put(const char *folder, const char *name, const char *text)
@@ -170,7 +160,7 @@ static void links_loops_and_special_files_are_survived(void **state)
 	assert_int_equal(link(ek_join(root, "a/1.jpg"), ek_join(root, "hard.jpg")), 0);
 	assert_int_equal(mkfifo(ek_join(root, "fifo.jpg"), 0600), 0);
 	assert_int_equal(mkfifo(ek_join(root, "fifo"), 0600), 0);
-	warnings = 0;
+	ek_warnings.count = 0;
 	check_list(root, NULL,
 	           "a/1.jpg|a|-|-\n"
 	           "b/2.jpg|b|-|-\n"
@@ -181,8 +171,8 @@ static void links_loops_and_special_files_are_survived(void **state)
 	           "itself.jpg|-|-|a link to nothing\n"
 	           "outside/3.jpg|outside|-|-\n");
 	/* a/across, a/up, b/across, "outside again" */
-	assert_int_equal(warnings, 1);
-	assert_string_equal(last_warning + strlen(root),
+	assert_int_equal(ek_warnings.count, 1);
+	assert_string_equal(ek_warnings.last + strlen(root),
 	                    ": left out: 4 links to folders that are reached without them (a/across, …)");
 }
 
@@ -227,10 +217,10 @@ static void what_nobody_means_is_left_out_and_can_be_named(void **state)
 	put(root, "run/5.jpg", jpeg_start);
 	put(root, "copied/run.json", "{\"scan\": {\"evenkeel\": \"1\", \"version\": 1}}");
 	put(root, "copied/6.jpg", jpeg_start);
-	warnings = 0;
+	ek_warnings.count = 0;
 	check_list(root, NULL, "a/1.jpg|a|-|-\nrun/5.jpg|run|-|-\nrun/run.json|run|-|-\n");
-	assert_int_equal(warnings, 1);
-	assert_string_equal(last_warning + strlen(root),
+	assert_int_equal(ek_warnings.count, 1);
+	assert_string_equal(ek_warnings.last + strlen(root),
 	                    ": left out: 1 hidden file or folder (a/.thumbnails), 5 put there by a system "
 	                    "(__MACOSX, …), 1 export of ours (mine), 1 run directory (copied)");
 	check_selected(root, hidden, 2, NULL, 0,
@@ -315,29 +305,29 @@ static void metadata_beside_the_images_is_read_as_imagefolder_does(void **state)
 	put(root, "test/metadata.jsonl", "{\"file_name\":\"1.jpg\",\"text\":\"other\"}\n");
 	put(root, "test/1.jpg", jpeg_start);
 	put(root, "test/2.jpg", jpeg_start);
-	warnings = 0;
+	ek_warnings.count = 0;
 	check_list(root, NULL,
 	           "test/1.jpg|test|{\"text\":\"other\"}|-\n"
 	           "test/2.jpg|test|-|-\n"
 	           "train/1.jpg|train|{\"text\":\"one\",\"age\":3}|-\n"
 	           "train/deep/2.jpg|train|{\"text\":\"two\"}|-\n");
-	assert_int_equal(warnings, 0);
+	assert_int_equal(ek_warnings.count, 0);
 
 	put(root, "train/metadata.csv", "file_name,age\n1.jpg,3\ngone.jpg,4\n");
 	assert_ok(list(&out, &root, 1, NULL));
-	assert_int_equal(warnings, 1);
+	assert_int_equal(ek_warnings.count, 1);
 	/* Tables of something else: told, not used, and no reason to stop. */
 	static const char *const foreign[] = { "file_name,age\nfar.jpg,3\ngone.jpg,4\n", "isic_id,age\n1,3\n", "",
 		                               "file_name,age\n1.jpg,3\n1.jpg,4\n" };
 	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
 		put(root, "train/metadata.csv", foreign[i]);
-		warnings = 0;
+		ek_warnings.count = 0;
 		check_list(root, NULL,
 		           "test/1.jpg|test|{\"text\":\"other\"}|-\n"
 		           "test/2.jpg|test|-|-\n"
 		           "train/1.jpg|train|-|-\n"
 		           "train/deep/2.jpg|train|-|-\n");
-		assert_int_equal(warnings, 1);
+		assert_int_equal(ek_warnings.count, 1);
 	}
 	ek_buffer_release(&out);
 }
@@ -352,9 +342,9 @@ static void attributes_are_joined_by_name(void **state)
 	ek_write_file(csv, "file_name,age\n2.jpg,20\na/1.jpg,10\n", 34);
 	check_list(root, csv, "2.jpg|-|{\"age\":20}|-\na/1.jpg|a|{\"age\":10}|-\n");
 	ek_write_file(csv, "file_name,age\n2.jpg,20\n3.jpg,10\n", 32);
-	warnings = 0;
+	ek_warnings.count = 0;
 	check_list(root, csv, "2.jpg|-|{\"age\":20}|-\na/1.jpg|a|-|-\n");
-	assert_int_equal(warnings, 1);
+	assert_int_equal(ek_warnings.count, 1);
 	ek_write_file(csv, "image_id,age\n1,20\n3,10\n", 23); /* by the last part of the name, without its ending */
 	check_list(root, csv, "2.jpg|-|-|-\na/1.jpg|a|{\"age\":20}|-\n");
 	ek_write_file(csv, "file_name,age\n4.jpg,20\n3.jpg,10\n", 32);
@@ -387,7 +377,7 @@ static void tar_members_become_samples(void **state)
 	const char *path = ek_join(ek_scratch(), "x.tar");
 
 	write_tar(path, members, sizeof members / sizeof *members);
-	warnings = 0;
+	ek_warnings.count = 0;
 	check_list(path, NULL,
 	           "000.jpg|7|{\"age\":3}|-\n"
 	           "001.jpg|-|{\"text\":\"a caption\\n\"}|-\n"
@@ -401,7 +391,7 @@ static void tar_members_become_samples(void **state)
 	           "twice.jpg|-|-|-\n"
 	           "twice.jpg|-|-|-\n"
 	           "bad.jpg|-|-|-\n");
-	assert_int_equal(warnings, 2); /* twice.jpg, bad.json */
+	assert_int_equal(ek_warnings.count, 2); /* twice.jpg, bad.json */
 	assert_int_equal(walks, 1);
 }
 
@@ -410,10 +400,10 @@ static void check_tar(const struct member *members, size_t count, int want_walks
 	const char *path = ek_join(ek_scratch(), "x.tar");
 
 	write_tar(path, members, count);
-	*last_warning = 0;
+	*ek_warnings.last = 0;
 	check_list(path, NULL, want);
 	assert_int_equal(walks, want_walks);
-	assert_string_equal(*last_warning != 0 ? last_warning + strlen(path) : "", warning);
+	assert_string_equal(*ek_warnings.last != 0 ? ek_warnings.last + strlen(path) : "", warning);
 }
 #define CHECK_TAR(members, ...) check_tar(members, sizeof members / sizeof *(members), __VA_ARGS__)
 
@@ -574,9 +564,9 @@ static void tars_behind_each_other_are_read_as_one(void **state)
 	assert_ok(ek_file_read(&both, one, 1 << 20));
 	assert_ok(ek_file_read(&both, two, 1 << 20));
 	ek_write_file(one, both.data, both.size);
-	warnings = 0;
+	ek_warnings.count = 0;
 	check_list(one, NULL, "a.jpg|1|-|-\nb.jpg|2|-|-\n");
-	assert_int_equal(warnings, 0);
+	assert_int_equal(ek_warnings.count, 0);
 	ek_buffer_release(&both);
 }
 
@@ -599,9 +589,9 @@ static void a_cut_tar_keeps_what_came_before(void **state)
 
 	write_tar(path, members, 2);
 	assert_int_equal(truncate(path, 3 * 512 + 5), 0);
-	warnings = 0;
+	ek_warnings.count = 0;
 	check_list(path, NULL, "a.jpg|-|-|-\nb.jpg|-|-|the tar ends inside it\n");
-	assert_int_equal(warnings, 1);
+	assert_int_equal(ek_warnings.count, 1);
 }
 
 static void lists_and_tables_are_relative_to_their_folder(void **state)
@@ -632,14 +622,14 @@ static void idx_files_find_their_labels(void **state)
 	struct ek_buffer out = { 0 };
 
 	ek_write_file(path, images, sizeof images - 1);
-	warnings = 0;
+	ek_warnings.count = 0;
 	check_list(path, NULL, "train-images-idx3-ubyte/000000|-|-|-\ntrain-images-idx3-ubyte/000001|-|-|-\n");
-	assert_int_equal(warnings, 1);
+	assert_int_equal(ek_warnings.count, 1);
 	ek_write_file(beside, labels, sizeof labels - 1);
 	check_list(path, NULL, "train-images-idx3-ubyte/000000|5|-|-\ntrain-images-idx3-ubyte/000001|9|-|-\n");
 	ek_write_file(path, images, sizeof images - 2);
 	check_list(path, NULL, "train-images-idx3-ubyte/000000|5|-|-\n");
-	assert_int_equal(warnings, 2);
+	assert_int_equal(ek_warnings.count, 2);
 	ek_write_file(beside, three, sizeof three - 1);
 	assert_fails(list(&out, &path, 1, NULL), EK_EDATA, "train-labels-idx1-ubyte: 3 labels, ");
 	assert_fails(list(&out, &beside, 1, NULL), EK_EUSAGE, "is a file of labels");
@@ -908,8 +898,7 @@ int main(void)
 		cmocka_unit_test(the_fingerprint_sees_another_tar_of_the_same_size),
 		cmocka_unit_test(the_fingerprint_of_idx_sees_its_labels),
 	};
-	const struct ek_log_sink sink = { .message = count_warning };
 
-	ek_log_set_sink(&sink);
+	ek_warnings_take();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

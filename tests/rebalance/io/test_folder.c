@@ -23,15 +23,6 @@ out:
 	return ek_folder_release(&folder, rc);
 }
 
-static void assert_holds(const char *path, const char *want)
-{
-	struct ek_buffer got = { 0 };
-
-	assert_ok(ek_file_read(&got, path, 1 << 20));
-	assert_string_equal(got.data, want);
-	ek_buffer_release(&got);
-}
-
 static void a_folder_takes_the_place_of_the_old_one(void **state)
 {
 	const char *run = ek_scratch(), *path = ek_join(run, "set"), *fresh = ek_join(run, ".set.new");
@@ -40,15 +31,15 @@ static void a_folder_takes_the_place_of_the_old_one(void **state)
 	ek_write_file(ek_join(path, "images/1.png"), "surplus", 7);
 	ek_write_file(ek_join(path, "config.json.tmp"), "half", 4);
 	assert_ok(make(path, "two"));
-	assert_holds(ek_join(path, "config.json"), "two");
-	assert_holds(ek_join(path, "images/0.png"), "two");
+	ek_assert_holds(ek_join(path, "config.json"), "two");
+	ek_assert_holds(ek_join(path, "images/0.png"), "two");
 	assert_false(ek_file_exists(ek_join(path, "images/1.png")));
 	assert_false(ek_file_exists(fresh));
 	/* What a kill left beside it. */
 	assert_ok(ek_make_directories(ek_join(fresh, "images")));
 	ek_write_file(ek_join(fresh, "images/7.png"), "old", 3);
 	assert_ok(make(path, "three"));
-	assert_holds(ek_join(path, "images/0.png"), "three");
+	ek_assert_holds(ek_join(path, "images/0.png"), "three");
 	assert_false(ek_file_exists(ek_join(path, "images/7.png")));
 	assert_false(ek_file_exists(fresh));
 }
@@ -69,9 +60,9 @@ static void what_we_did_not_make_is_not_removed(void **state)
 		assert_ok(ek_make_directories(folder));
 		ek_write_file(file, "mine", 4);
 		assert_fails(make(path, "two"), EK_EUSAGE, "which evenkeel did not make");
-		assert_holds(file, "mine");
+		ek_assert_holds(file, "mine");
 		if (i < 4)
-			assert_holds(ek_join(path, "images/0.png"), "one");
+			ek_assert_holds(ek_join(path, "images/0.png"), "one");
 		assert_false(ek_file_exists(ek_join(run, ".set.new")));
 		/* Nothing is blocked for ever. */
 		assert_int_equal(rename(file, ek_join(run, "moved")), 0);
@@ -92,12 +83,12 @@ static void links_are_not_followed(void **state)
 	assert_int_equal(unlink(ek_join(path, "config.json")), 0);
 	assert_int_equal(symlink(victim, ek_join(path, "config.json")), 0);
 	assert_ok(make(path, "two"));
-	assert_holds(victim, "precious");
-	assert_holds(ek_join(path, "config.json"), "two");
+	ek_assert_holds(victim, "precious");
+	ek_assert_holds(ek_join(path, "config.json"), "two");
 	assert_int_equal(symlink(outside, ek_join(run, "link")), 0);
 	assert_fails(make(ek_join(run, "link"), "one"), EK_EUSAGE, "link is in the way");
 	assert_fails(make(ek_join(path, "config.json"), "one"), EK_EUSAGE, "config.json is in the way");
-	assert_holds(victim, "precious");
+	ek_assert_holds(victim, "precious");
 }
 
 static void a_folder_that_is_kept_can_be_gone_on_with(void **state)
@@ -110,10 +101,10 @@ static void a_folder_that_is_kept_can_be_gone_on_with(void **state)
 	ek_write_file(ek_join(folder.fresh, "config.json"), "begun", 5);
 	ek_folder_keep(&folder);
 	assert_ok(ek_folder_open(&folder, path, ours));
-	assert_holds(ek_join(folder.fresh, "config.json"), "begun");
+	ek_assert_holds(ek_join(folder.fresh, "config.json"), "begun");
 	assert_ok(ek_folder_publish(&folder));
 	assert_int_equal(ek_folder_release(&folder, 0), 0);
-	assert_holds(ek_join(path, "config.json"), "begun");
+	ek_assert_holds(ek_join(path, "config.json"), "begun");
 }
 
 EK_TEST_MAIN(cmocka_unit_test(a_folder_takes_the_place_of_the_old_one),

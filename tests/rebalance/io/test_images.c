@@ -11,13 +11,7 @@
 #include "rebalance/io/scan.h"
 
 static const char *const golden[] = { "grey.jpg", "baseline-420.jpg", "one-pixel.png", "cmyk.jpg" };
-static int warnings;
 #define ANY UINT64_MAX
-
-static void count_warning(void *context, enum ek_log_level level, const char *text)
-{
-	warnings += level == EK_LOG_WARNING;
-}
 
 static struct ek_run *scanned(const char *dataset)
 {
@@ -292,10 +286,10 @@ static void columns_are_categories(void **state)
 	const struct ek_column *c;
 	uint64_t counts[5] = { 0 };
 
-	warnings = 0;
+	ek_warnings.count = 0;
 	assert_ok(ek_columns_load(&columns, run));
 	assert_int_equal(columns.images, 1000);
-	assert_int_equal(warnings, 1); /* "name" */
+	assert_int_equal(ek_warnings.count, 1); /* "name" */
 	assert_null(column(&columns, "name"));
 	assert_null(column(&columns, "list"));
 	assert_null(column(&columns, "width"));
@@ -350,9 +344,9 @@ static void many_numbers_are_cut_by_whole_steps_and_too_many_texts_are_left_out(
 	struct ek_columns columns;
 	const struct ek_column *c;
 
-	warnings = 0;
+	ek_warnings.count = 0;
 	assert_ok(ek_columns_load(&columns, run));
-	assert_int_equal(warnings, 1);
+	assert_int_equal(ek_warnings.count, 1);
 	assert_null(column(&columns, "t"));
 	c = column(&columns, "x");
 	assert_string_equal(c->values[0], "0 to 199");
@@ -442,8 +436,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_cut_as_asked),
 		cmocka_unit_test(ranges_are_parsed_strictly),
 	};
-	const struct ek_log_sink sink = { .message = count_warning };
 
-	ek_log_set_sink(&sink);
+	ek_warnings_take();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

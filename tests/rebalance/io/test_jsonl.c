@@ -2,18 +2,6 @@
 
 #include "rebalance/io/jsonl.h"
 
-static const char *text_file(const char *text, size_t size)
-{
-	static const char *folder;
-	const char *path;
-
-	if (folder == NULL)
-		folder = ek_scratch();
-	path = ek_join(folder, "x.jsonl");
-	ek_write_file(path, text, size);
-	return path;
-}
-
 static void reads_objects_and_skips_blank_lines(void **state)
 {
 	static const char text[] = "\xef\xbb\xbf{\"a\":1}\r\n\n  \t\n{\"a\":2}\n{\"a\":3}";
@@ -21,7 +9,7 @@ static void reads_objects_and_skips_blank_lines(void **state)
 	cJSON *object;
 	const uint64_t lines[] = { 1, 4, 5 };
 
-	assert_ok(ek_jsonl_open(&jsonl, text_file(text, sizeof text - 1)));
+	assert_ok(ek_jsonl_open(&jsonl, ek_put_file("x.jsonl", text, sizeof text - 1)));
 	for (int i = 0; i < 3; i++) {
 		uint64_t a;
 
@@ -44,7 +32,7 @@ static void skip_counts_objects(void **state)
 
 	for (int i = 0; i < 50000; i++)
 		assert_ok(ek_buffer_printf(&text, "{\"a\":%d}\n%s", i, i % 3 == 0 ? "\n" : ""));
-	assert_ok(ek_jsonl_open(&jsonl, text_file(text.data, text.size)));
+	assert_ok(ek_jsonl_open(&jsonl, ek_put_file("x.jsonl", text.data, text.size)));
 	assert_ok(ek_jsonl_skip(&jsonl, 41234));
 	assert_int_equal(ek_jsonl_next(&jsonl, &object), 1);
 	assert_ok(ek_json_get_u64(&a, object, "a", "row"));
@@ -74,7 +62,7 @@ static void errors_name_file_and_line(void **state)
 		cJSON *object;
 		int rc;
 
-		assert_ok(ek_jsonl_open(&jsonl, text_file(cases[i].text, cases[i].size)));
+		assert_ok(ek_jsonl_open(&jsonl, ek_put_file("x.jsonl", cases[i].text, cases[i].size)));
 		while ((rc = ek_jsonl_next(&jsonl, &object)) == 1)
 			cJSON_Delete(object);
 		assert_fails(rc, EK_EDATA, cases[i].message);
@@ -90,7 +78,7 @@ static void a_line_without_end_is_refused(void **state)
 
 	assert_ok(ek_buffer_reserve(&text, EK_LINE_LIMIT + 1000000));
 	memset(text.data, ' ', EK_LINE_LIMIT + 1000000);
-	assert_ok(ek_jsonl_open(&jsonl, text_file(text.data, EK_LINE_LIMIT + 1000000)));
+	assert_ok(ek_jsonl_open(&jsonl, ek_put_file("x.jsonl", text.data, EK_LINE_LIMIT + 1000000)));
 	assert_fails(ek_jsonl_next(&jsonl, &object), EK_EDATA, "x.jsonl:1: a line of more than");
 	ek_jsonl_close(&jsonl);
 	ek_buffer_release(&text);

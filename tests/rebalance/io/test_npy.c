@@ -10,28 +10,6 @@
 
 static const char *folder;
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	assert_non_null(item);
-	return item;
-}
-
-static size_t from_hex(uint8_t **out, const char *hex)
-{
-	const size_t size = strlen(hex) / 2;
-
-	assert_ok(ek_alloc(out, size, 1));
-	for (size_t i = 0; i < size; i++) {
-		unsigned int byte;
-
-		assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
-		(*out)[i] = (uint8_t)byte;
-	}
-	return size;
-}
-
 static void check_rows(const struct ek_npy *array, const cJSON *rows)
 {
 	const size_t d = array->shape[1];
@@ -56,24 +34,24 @@ static void check_rows(const struct ek_npy *array, const cJSON *rows)
 static void check_case(const cJSON *golden)
 {
 	const char *path = ek_join(folder, "case.npy"), *again = ek_join(folder, "again.npy");
-	const cJSON *shape = member(golden, "shape");
+	const cJSON *shape = ek_golden_member(golden, "shape");
 	struct ek_buffer text = { 0 };
 	struct ek_npy array;
 	uint8_t *file, *elements;
-	const size_t size = from_hex(&file, member(golden, "hex")->valuestring);
-	const size_t bytes = from_hex(&elements, member(golden, "c_order_hex")->valuestring);
+	const size_t size = ek_from_hex(&file, ek_golden_member(golden, "hex")->valuestring);
+	const size_t bytes = ek_from_hex(&elements, ek_golden_member(golden, "c_order_hex")->valuestring);
 	int plain;
 
 	ek_write_file(path, file, size);
 	assert_ok(ek_npy_open(&array, path));
-	assert_string_equal(ek_dtype_name(array.type), member(golden, "type")->valuestring);
+	assert_string_equal(ek_dtype_name(array.type), ek_golden_member(golden, "type")->valuestring);
 	assert_int_equal(array.dimensions, cJSON_GetArraySize(shape));
 	for (int i = 0; i < array.dimensions; i++)
 		assert_int_equal(array.shape[i], cJSON_GetArrayItem(shape, i)->valueint);
-	assert_int_equal(array.fortran_order, member(golden, "fortran_order")->valueint);
-	assert_int_equal(array.big_endian, member(golden, "big_endian")->valueint);
-	if (cJSON_IsArray(member(golden, "rows")))
-		check_rows(&array, member(golden, "rows"));
+	assert_int_equal(array.fortran_order, ek_golden_member(golden, "fortran_order")->valueint);
+	assert_int_equal(array.big_endian, ek_golden_member(golden, "big_endian")->valueint);
+	if (cJSON_IsArray(ek_golden_member(golden, "rows")))
+		check_rows(&array, ek_golden_member(golden, "rows"));
 
 	plain = !array.fortran_order && !array.big_endian;
 	if (plain && bytes > 0)
@@ -98,7 +76,7 @@ static void test_files_of_numpy(void **state)
 	const cJSON *item;
 	int count = 0;
 
-	cJSON_ArrayForEach(item, member(golden, "cases"))
+	cJSON_ArrayForEach(item, ek_golden_member(golden, "cases"))
 	{
 		check_case(item);
 		count++;
@@ -137,7 +115,7 @@ static void test_halves(void **state)
 			hash ^= bits * ++finite % (UINT64_C(1) << 40);
 	}
 	assert_true(isinf(ek_half_to_float(0x7c00)) && ek_half_to_float(0xfc00) < 0);
-	assert_true((double)hash == member(golden, "half_hash")->valuedouble);
+	assert_true((double)hash == ek_golden_member(golden, "half_hash")->valuedouble);
 	free(floats);
 	free(halves);
 	cJSON_Delete(golden);

@@ -10,39 +10,17 @@ enum { MOST_ARRAYS = 4 };
 
 static const char *folder;
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	assert_non_null(item);
-	return item;
-}
-
-static size_t from_hex(uint8_t **out, const cJSON *hex)
-{
-	const size_t size = strlen(hex->valuestring) / 2;
-
-	assert_ok(ek_alloc(out, size, 1));
-	for (size_t i = 0; i < size; i++) {
-		unsigned int byte;
-
-		assert_int_equal(sscanf(hex->valuestring + 2 * i, "%2x", &byte), 1);
-		(*out)[i] = (uint8_t)byte;
-	}
-	return size;
-}
-
 static void check_array(const struct ek_npy *array, const cJSON *golden)
 {
-	const cJSON *shape = member(golden, "shape");
+	const cJSON *shape = ek_golden_member(golden, "shape");
 	uint8_t *elements;
-	const size_t bytes = from_hex(&elements, member(golden, "hex"));
+	const size_t bytes = ek_from_hex(&elements, ek_golden_member(golden, "hex")->valuestring);
 
-	assert_string_equal(ek_dtype_name(array->type), member(golden, "type")->valuestring);
+	assert_string_equal(ek_dtype_name(array->type), ek_golden_member(golden, "type")->valuestring);
 	assert_int_equal(array->dimensions, cJSON_GetArraySize(shape));
 	for (int i = 0; i < array->dimensions; i++)
 		assert_int_equal(array->shape[i], cJSON_GetArrayItem(shape, i)->valueint);
-	assert_int_equal(array->fortran_order, member(golden, "fortran_order")->valueint);
+	assert_int_equal(array->fortran_order, ek_golden_member(golden, "fortran_order")->valueint);
 	if (bytes > 0)
 		assert_memory_equal(array->data, elements, bytes);
 	/* Elements are there however often they were passed. */
@@ -68,11 +46,11 @@ static void check_written_again(const struct ek_npz_member *members, size_t coun
 static void check_case(const cJSON *golden)
 {
 	const char *path = ek_join(folder, "case.npz");
-	const cJSON *arrays = member(golden, "arrays"), *item;
+	const cJSON *arrays = ek_golden_member(golden, "arrays"), *item;
 	struct ek_npz_member members[MOST_ARRAYS];
 	struct ek_npz npz;
 	uint8_t *file;
-	const size_t size = from_hex(&file, member(golden, "hex"));
+	const size_t size = ek_from_hex(&file, ek_golden_member(golden, "hex")->valuestring);
 	size_t count = 0;
 	int c_order = 1;
 
@@ -80,7 +58,7 @@ static void check_case(const cJSON *golden)
 	assert_ok(ek_npz_open(&npz, path));
 	cJSON_ArrayForEach(item, arrays)
 	{
-		const char *name = member(item, "name")->valuestring;
+		const char *name = ek_golden_member(item, "name")->valuestring;
 		struct ek_npy array, same;
 
 		assert_true(ek_npz_has(&npz, name));
@@ -95,7 +73,7 @@ static void check_case(const cJSON *golden)
 		c_order &= !array.fortran_order;
 	}
 	assert_false(ek_npz_has(&npz, "absent"));
-	if (member(golden, "stored")->valueint && c_order)
+	if (ek_golden_member(golden, "stored")->valueint && c_order)
 		check_written_again(members, count, file, size);
 	ek_npz_close(&npz);
 	free(file);
@@ -107,7 +85,7 @@ static void test_files_of_numpy(void **state)
 	const cJSON *item;
 	int count = 0;
 
-	cJSON_ArrayForEach(item, member(golden, "cases"))
+	cJSON_ArrayForEach(item, ek_golden_member(golden, "cases"))
 	{
 		check_case(item);
 		count++;
@@ -123,7 +101,7 @@ static void test_what_cannot_be_read(void **state)
 	struct ek_npz npz;
 	struct ek_npy array;
 	uint8_t *file;
-	const size_t size = from_hex(&file, member(golden, "odd"));
+	const size_t size = ek_from_hex(&file, ek_golden_member(golden, "odd")->valuestring);
 
 	ek_write_file(path, file, size);
 	assert_ok(ek_npz_open(&npz, path));
@@ -148,8 +126,9 @@ static const cJSON *case_of(const cJSON *golden, const char *name)
 {
 	const cJSON *item;
 
-	cJSON_ArrayForEach(item, member(golden, "cases")) if (strcmp(member(item, "name")->valuestring, name) ==
-	                                                      0) return item;
+	cJSON_ArrayForEach(item,
+	                   ek_golden_member(golden, "cases")) if (strcmp(ek_golden_member(item, "name")->valuestring,
+	                                                                 name) == 0) return item;
 	fail_msg("no case %s", name);
 	return NULL;
 }
@@ -179,7 +158,8 @@ static void test_damaged(void **state)
 
 	for (int deflated = 0; deflated < 2; deflated++) {
 		uint8_t *file;
-		const size_t size = from_hex(&file, member(case_of(golden, names[deflated]), "hex"));
+		const size_t size =
+			ek_from_hex(&file, ek_golden_member(case_of(golden, names[deflated]), "hex")->valuestring);
 		const size_t first = 30 + strlen("mu.npy") + 20;
 
 		assert_true(reads(file, size, "mu"));
@@ -205,7 +185,7 @@ static void test_size_beyond_deflate(void **state)
 	struct ek_npz npz;
 	struct ek_npy array;
 	uint8_t *file, *directory;
-	const size_t size = from_hex(&file, member(case_of(golden, "zeros-deflated"), "hex"));
+	const size_t size = ek_from_hex(&file, ek_golden_member(case_of(golden, "zeros-deflated"), "hex")->valuestring);
 
 	directory = memmem(file, size, entry, sizeof entry);
 	assert_non_null(directory);
@@ -230,13 +210,15 @@ static void write_large(const char *path, const cJSON *large)
 	const cJSON *piece;
 
 	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)member(large, "size")->valuedouble), 0);
-	cJSON_ArrayForEach(piece, member(large, "pieces"))
+	assert_int_equal(ftruncate(fd, (off_t)ek_golden_member(large, "size")->valuedouble), 0);
+	cJSON_ArrayForEach(piece, ek_golden_member(large, "pieces"))
 	{
 		uint8_t *bytes;
-		const size_t size = from_hex(&bytes, member(piece, "hex"));
+		const size_t size = ek_from_hex(&bytes, ek_golden_member(piece, "hex")->valuestring);
 
-		assert_int_equal(pwrite(fd, bytes, size, (off_t)member(piece, "end")->valuedouble - (off_t)size), size);
+		assert_int_equal(
+			pwrite(fd, bytes, size, (off_t)ek_golden_member(piece, "end")->valuedouble - (off_t)size),
+			size);
 		free(bytes);
 	}
 	assert_int_equal(close(fd), 0);
@@ -245,9 +227,9 @@ static void write_large(const char *path, const cJSON *large)
 static void test_beyond_4_gib(void **state)
 {
 	cJSON *golden = ek_golden("npz");
-	const cJSON *large = member(golden, "large");
+	const cJSON *large = ek_golden_member(golden, "large");
 	const char *path = ek_join(folder, "large.npz"), *names[] = { "first", "second" };
-	const uint64_t rows = (uint64_t)member(large, "rows")->valuedouble;
+	const uint64_t rows = (uint64_t)ek_golden_member(large, "rows")->valuedouble;
 	struct ek_npz npz;
 	struct ek_npy array;
 	float last;

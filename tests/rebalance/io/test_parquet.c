@@ -12,17 +12,6 @@
 
 #define FOLDER "tests/golden/"
 
-static int warnings;
-static char last_warning[1024];
-
-static void count_warning(void *context, enum ek_log_level level, const char *text)
-{
-	if (level != EK_LOG_WARNING)
-		return;
-	warnings++;
-	(void)snprintf(last_warning, sizeof last_warning, "%s", text);
-}
-
 static void hash_hex(char hex[EK_SHA256_HEX], const struct ek_buffer *bytes)
 {
 	uint8_t digest[EK_SHA256_SIZE];
@@ -101,11 +90,11 @@ static void images_are_found_again(void **state)
 
 	o.datasets = paths;
 	o.dataset_count = 3;
-	warnings = 0;
+	ek_warnings.count = 0;
 	assert_ok(ek_run_open(&run, ek_scratch(), EK_RUN_CREATE));
 	assert_ok(ek_scan(run, &o));
-	assert_int_equal(warnings, 1);
-	assert_non_null(strstr(last_warning, "parquet-hf.parquet: 1 column is not used, being neither numbers"));
+	assert_int_equal(ek_warnings.count, 1);
+	assert_non_null(strstr(ek_warnings.last, "parquet-hf.parquet: 1 column is not used, being neither numbers"));
 	assert_ok(ek_images_open(&images, run));
 	for (int i = 0; i < 34; i++)
 		assert_int_equal(ek_images_next(images, &records[i]), 1);
@@ -264,7 +253,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(no_changed_byte_does_harm),
 	};
 	const struct CMUnitTest absent[] = { cmocka_unit_test(without_the_module_the_reader_is_named) };
-	const struct ek_log_sink sink = { .message = count_warning };
 	struct ek_parquet *file;
 
 	if (argc == 2 && strcmp(argv[1], "absent") == 0)
@@ -272,6 +260,6 @@ int main(int argc, char **argv)
 	if (ek_parquet_open(&file, FOLDER "parquet-hf.parquet") == EK_ENOTSUP)
 		return SKIPPED;
 	ek_parquet_close(file);
-	ek_log_set_sink(&sink);
+	ek_warnings_take();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

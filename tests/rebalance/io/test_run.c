@@ -327,15 +327,6 @@ static void what_is_no_run_directory_is_refused(void **state)
 	assert_fails(ek_run_open(&run, folder, EK_RUN_READ), EK_EDATA, "run.json: not JSON");
 }
 
-static void assert_holds(const char *path, const char *want)
-{
-	struct ek_buffer got = { 0 };
-
-	assert_ok(ek_file_read(&got, path, 1 << 20));
-	assert_string_equal(got.data, want);
-	ek_buffer_release(&got);
-}
-
 /* Other programs have files of these names, too. */
 static void a_folder_that_does_not_say_it_is_a_run_is_left_alone(void **state)
 {
@@ -359,7 +350,7 @@ static void a_folder_that_does_not_say_it_is_a_run_is_left_alone(void **state)
 		assert_fails(ek_run_open(&run, folder, EK_RUN_CREATE), EK_EUSAGE, "holds other files");
 		if (strcmp(foreign[i].text, "{}") != 0)
 			assert_true(ek_run_open(&run, folder, EK_RUN_WRITE) < 0);
-		assert_holds(file, foreign[i].text);
+		ek_assert_holds(file, foreign[i].text);
 	}
 }
 
@@ -407,7 +398,7 @@ static void a_run_is_known_by_its_record_or_its_lock(void **state)
 	ek_run_close(f->run);
 	ek_write_file(lock, "pinned by hand\n", 15);
 	assert_fails(ek_run_open(&f->run, f->folder, EK_RUN_WRITE), EK_EUSAGE, "not a lock that evenkeel made");
-	assert_holds(lock, "pinned by hand\n");
+	ek_assert_holds(lock, "pinned by hand\n");
 	assert_int_equal(unlink(lock), 0);
 	assert_ok(ek_run_open(&f->run, f->folder, EK_RUN_WRITE));
 	/* Killed between the making of the lock and the first byte in it. */

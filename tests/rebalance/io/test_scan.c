@@ -11,14 +11,6 @@
 #include "rebalance/io/npy.h"
 #include "rebalance/io/scan.h"
 
-static struct ek_buffer contents(const char *folder, const char *name)
-{
-	struct ek_buffer bytes = { 0 };
-
-	assert_ok(ek_file_read(&bytes, ek_join(folder, name), 1 << 24));
-	return bytes;
-}
-
 static void put(const char *folder, const char *name, const void *bytes, size_t size)
 {
 	char *path = NULL, *slash;
@@ -35,7 +27,7 @@ static void put(const char *folder, const char *name, const void *bytes, size_t 
 /* folder/name = the first `size` bytes of a golden image, all for SIZE_MAX. */
 static void put_image(const char *folder, const char *name, const char *golden, size_t size)
 {
-	struct ek_buffer bytes = contents("tests/golden/images", golden);
+	struct ek_buffer bytes = ek_read_file(ek_join("tests/golden/images", golden));
 
 	put(folder, name, bytes.data, size < bytes.size ? size : bytes.size);
 	ek_buffer_release(&bytes);
@@ -102,7 +94,7 @@ static void bad_images_are_rows_and_good_ones_are_described(void **state)
 		                             "b/caf\xef\xbf\xbd\n.jpg", "b/no extension" };
 	struct ek_scan_options o = EK_SCAN_OPTIONS_INIT;
 	const char *root = hostile_folder(), *run = ek_scratch(), *text;
-	struct ek_buffer bytes = contents("tests/golden/images", "one-pixel.png");
+	struct ek_buffer bytes = ek_read_file(ek_join("tests/golden/images", "one-pixel.png"));
 	uint8_t digest[EK_SHA256_SIZE];
 	char hex[EK_SHA256_HEX];
 	struct ek_jsonl rows;
@@ -208,8 +200,8 @@ static void rows_do_not_depend_on_threads(void **state)
 		assert_int_equal(count_of(counts, "images"), 1960);
 		assert_int_equal(count_of(counts, "rejected"), 40);
 		cJSON_Delete(counts);
-		images = contents(run, "images.jsonl");
-		rejected = contents(run, "rejected.jsonl");
+		images = ek_read_file(ek_join(run, "images.jsonl"));
+		rejected = ek_read_file(ek_join(run, "rejected.jsonl"));
 		if (i == 0) {
 			first[0] = images;
 			first[1] = rejected;
@@ -258,7 +250,7 @@ static void held_out_images_are_chosen_by_content(void **state)
 {
 	struct ek_scan_options o = EK_SCAN_OPTIONS_INIT;
 	const char *root = ek_scratch(), *run = ek_scratch();
-	struct ek_buffer image = contents("tests/golden/images", "one-pixel.jpg");
+	struct ek_buffer image = ek_read_file(ek_join("tests/golden/images", "one-pixel.jpg"));
 	struct ek_jsonl rows;
 	cJSON *row, *counts;
 	char name[64];
@@ -312,7 +304,7 @@ static void nothing_to_scan_is_told_and_changes_nothing(void **state)
 	o.datasets = &good;
 	assert_ok(scan(run, &o, &counts));
 	cJSON_Delete(counts);
-	before = contents(run, "images.jsonl");
+	before = ek_read_file(ek_join(run, "images.jsonl"));
 	o.datasets = &empty;
 	assert_fails(scan(run, &o, &counts), EK_EDATA, "no image in it (1 other file)");
 	o.datasets = &bad;
@@ -323,7 +315,7 @@ static void nothing_to_scan_is_told_and_changes_nothing(void **state)
 	o.attributes = table;
 	ek_write_file(table, "file_name,a\n3.jpg,1\n4.jpg,2\n", 28);
 	assert_fails(scan(run, &o, &counts), EK_EDATA, "x.csv: none of its 2 rows is for an image of the data set");
-	after = contents(run, "images.jsonl");
+	after = ek_read_file(ek_join(run, "images.jsonl"));
 	assert_string_equal(before.data, after.data);
 	assert_false(ek_file_exists(ek_join(run, "images.jsonl.tmp")));
 	ek_buffer_release(&before);
@@ -393,7 +385,7 @@ static void what_cannot_be_read_is_told_apart_from_what_is_damaged(void **state)
 	assert_int_equal(count_of(counts, "rejected"), 2);
 	assert_int_equal(count_of(counts, "unread"), 1);
 	cJSON_Delete(counts);
-	rejected = contents(run, "rejected.jsonl");
+	rejected = ek_read_file(ek_join(run, "rejected.jsonl"));
 	assert_non_null(strstr(rejected.data, "Input/output error\", \"unread\": true}\n{\"file_name\": \"a/3.jpg\""));
 	assert_null(strstr(strstr(rejected.data, "a/3.jpg"), "unread"));
 	ek_buffer_release(&rejected);

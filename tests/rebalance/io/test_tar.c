@@ -6,13 +6,6 @@
 #include "rebalance/io/stream.h"
 #include "rebalance/io/tar.h"
 
-static int warnings;
-
-static void count_warning(void *context, enum ek_log_level level, const char *text)
-{
-	warnings += level == EK_LOG_WARNING;
-}
-
 static uint64_t number(const cJSON *object, const char *name)
 {
 	return (uint64_t)cJSON_GetObjectItem(object, name)->valuedouble;
@@ -81,7 +74,7 @@ static void members_are_where_tarfile_finds_them(void **state)
 	const char *folder = ek_scratch();
 	const cJSON *kind;
 
-	warnings = 0;
+	ek_warnings.count = 0;
 	cJSON_ArrayForEach(kind, cJSON_GetObjectItem(golden, "tars"))
 	{
 		struct ek_buffer bytes = plain_tar(kind->string);
@@ -102,7 +95,7 @@ static void members_are_where_tarfile_finds_them(void **state)
 		ek_stream_close(stream);
 		ek_buffer_release(&bytes);
 	}
-	assert_int_equal(warnings, 0);
+	assert_int_equal(ek_warnings.count, 0);
 	cJSON_Delete(golden);
 }
 
@@ -149,14 +142,14 @@ static void what_lies_before_a_cut_is_kept_and_the_cut_is_told(void **state)
 		int damaged, rc, whole;
 
 		ek_write_file(path, tar.data, size);
-		warnings = 0;
+		ek_warnings.count = 0;
 		whole = whole_members(path, &damaged, &rc);
 		if (size < 512) {
 			assert_int_equal(rc, EK_EDATA);
 			continue;
 		}
 		assert_int_equal(rc, 0);
-		assert_true(damaged && warnings == 1);
+		assert_true(damaged && ek_warnings.count == 1);
 		assert_true(whole >= last);
 		last = whole;
 	}
@@ -207,8 +200,7 @@ int main(void)
 		cmocka_unit_test(a_cut_gzip_keeps_what_came_before),
 		cmocka_unit_test(what_is_not_a_tar_is_refused),
 	};
-	const struct ek_log_sink sink = { .message = count_warning };
 
-	ek_log_set_sink(&sink);
+	ek_warnings_take();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

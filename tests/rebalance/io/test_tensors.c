@@ -6,14 +6,6 @@
 
 static const char *folder;
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	assert_non_null(item);
-	return item;
-}
-
 static const char *golden_file(const char *name)
 {
 	static char path[512];
@@ -80,16 +72,16 @@ static void check_values(const struct ek_tensor *t, const cJSON *values)
 static void check_tensor(const struct ek_tensor_file *file, const cJSON *golden)
 {
 	const struct ek_tensor *t = ek_tensor_find(file, golden->string);
-	const cJSON *shape = member(golden, "shape");
+	const cJSON *shape = ek_golden_member(golden, "shape");
 
 	if (t == NULL)
 		fail_msg("%s: no tensor %s", file->path, golden->string);
-	assert_string_equal(ek_dtype_name(t->type), member(golden, "type")->valuestring);
+	assert_string_equal(ek_dtype_name(t->type), ek_golden_member(golden, "type")->valuestring);
 	assert_int_equal(t->dimensions, cJSON_GetArraySize(shape));
 	for (int i = 0; i < t->dimensions; i++)
 		assert_int_equal(t->shape[i], cJSON_GetArrayItem(shape, i)->valueint);
-	assert_int_equal(t->contiguous, member(golden, "contiguous")->valueint);
-	check_values(t, member(golden, "values"));
+	assert_int_equal(t->contiguous, ek_golden_member(golden, "contiguous")->valueint);
+	check_values(t, ek_golden_member(golden, "values"));
 }
 
 static void test_files_of_torch(void **state)
@@ -98,7 +90,7 @@ static void test_files_of_torch(void **state)
 	const cJSON *expected, *tensor;
 	int files = 0;
 
-	cJSON_ArrayForEach(expected, member(golden, "files"))
+	cJSON_ArrayForEach(expected, ek_golden_member(golden, "files"))
 	{
 		struct ek_tensor_file file;
 
@@ -121,7 +113,7 @@ static void test_refused(void **state)
 	const cJSON *item;
 	int files = 0;
 
-	cJSON_ArrayForEach(item, member(golden, "refused"))
+	cJSON_ArrayForEach(item, ek_golden_member(golden, "refused"))
 	{
 		struct ek_tensor_file file;
 

@@ -132,18 +132,6 @@ static const char *file_like(const char *pattern)
 	return name;
 }
 
-static void assert_same_bytes(const char *a, const char *b)
-{
-	struct ek_buffer first = { 0 }, second = { 0 };
-
-	assert_ok(ek_file_read(&first, ek_join(path, a), 1 << 26));
-	assert_ok(ek_file_read(&second, ek_join(path, b), 1 << 26));
-	assert_int_equal(first.size, second.size);
-	assert_memory_equal(first.data, second.data, first.size);
-	ek_buffer_release(&first);
-	ek_buffer_release(&second);
-}
-
 /* Parameters, their average and the optimiser's state; the time that it took is another each time. */
 static void assert_same_tensors(const char *a, const char *b)
 {
@@ -453,7 +441,7 @@ static void samples_are_completed(void **state)
 	assert_ok(ek_do_generate(&generated, run, &o));
 	ek_generated_release(&generated);
 	assert_untouched(&before, "samples/made/images/000001.png");
-	assert_same_bytes(lost, "kept.png");
+	ek_assert_same_files(ek_join(path, lost), ek_join(path, "kept.png"));
 }
 
 static uint64_t batch_made(const struct ek_generate_options *o)

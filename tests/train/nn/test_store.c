@@ -6,14 +6,6 @@
 #include "tests/support/support.h"
 #include "tests/train/nn/reference.h"
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	assert_non_null(item);
-	return item;
-}
-
 static float *by_formula(const char *case_name, const char *array, size_t count)
 {
 	float *x = ref_poisoned(count);
@@ -39,13 +31,14 @@ static void check(const cJSON *c, const float *golden, const char *array, const 
 {
 	const cJSON *entry;
 
-	cJSON_ArrayForEach(entry, member(c, "outputs"))
+	cJSON_ArrayForEach(entry, ek_golden_member(c, "outputs"))
 	{
-		if (strcmp(member(entry, "array")->valuestring, array) != 0)
+		if (strcmp(ek_golden_member(entry, "array")->valuestring, array) != 0)
 			continue;
 		for (size_t i = 0; i < count; i++) {
-			const double want = (double)golden[(size_t)member(entry, "at")->valuedouble + i];
-			const double allowed = 4 * member(entry, "f32_max")->valuedouble + 0x1p-24 * fabs(want);
+			const double want = (double)golden[(size_t)ek_golden_member(entry, "at")->valuedouble + i];
+			const double allowed =
+				4 * ek_golden_member(entry, "f32_max")->valuedouble + 0x1p-24 * fabs(want);
 
 			if (!(fabs((double)got[i] - want) <= allowed))
 				fail_msg("%s %zu: %.9g, PyTorch has %.9g (allowed %g)", array, i, (double)got[i], want,
@@ -72,20 +65,20 @@ static struct ek_params three(void)
 
 static void curve(const cJSON *c, const float *golden)
 {
-	const char *name = member(c, "name")->valuestring;
-	const int steps = (int)member(c, "steps")->valuedouble;
+	const char *name = ek_golden_member(c, "name")->valuestring;
+	const int steps = (int)ek_golden_member(c, "steps")->valuedouble;
 	struct ek_params params = three();
 	struct ek_store *s;
 	float *a = by_formula(name, "a", A), *b = by_formula(name, "b", B);
 	float *target_a = by_formula(name, "a target", A), *target_b = by_formula(name, "b target", B);
 	float *values, *average, *gradient, norms[32];
-	const struct ek_adamw adamw = { .rate = member(c, "lr")->valuedouble,
+	const struct ek_adamw adamw = { .rate = ek_golden_member(c, "lr")->valuedouble,
 		                        .beta1 = 0.9,
 		                        .beta2 = 0.999,
-		                        .epsilon = member(c, "eps")->valuedouble,
-		                        .decay = member(c, "weight_decay")->valuedouble,
-		                        .average = member(c, "ema")->valuedouble,
-		                        .clip = member(c, "clip")->valuedouble };
+		                        .epsilon = ek_golden_member(c, "eps")->valuedouble,
+		                        .decay = ek_golden_member(c, "weight_decay")->valuedouble,
+		                        .average = ek_golden_member(c, "ema")->valuedouble,
+		                        .clip = ek_golden_member(c, "clip")->valuedouble };
 
 	assert_true(steps > 0 && steps <= 32);
 	assert_ok(ek_store_new(&s, &params));
@@ -130,7 +123,7 @@ static void curve(const cJSON *c, const float *golden)
 static void twenty_steps_are_pytorchs(void **state)
 {
 	cJSON *file = ek_golden("train_ops");
-	const size_t count = (size_t)member(file, "numbers")->valuedouble;
+	const size_t count = (size_t)ek_golden_member(file, "numbers")->valuedouble;
 	float *golden = ref_poisoned(count);
 	FILE *binary = fopen("tests/golden/train_ops.bin", "rb");
 	const cJSON *c;
@@ -139,9 +132,9 @@ static void twenty_steps_are_pytorchs(void **state)
 	assert_non_null(binary);
 	assert_int_equal(fread(golden, sizeof *golden, count, binary), count);
 	(void)fclose(binary);
-	cJSON_ArrayForEach(c, member(file, "cases"))
+	cJSON_ArrayForEach(c, ek_golden_member(file, "cases"))
 	{
-		if (strcmp(member(c, "op")->valuestring, "adamw") != 0)
+		if (strcmp(ek_golden_member(c, "op")->valuestring, "adamw") != 0)
 			continue;
 		curve(c, golden);
 		curves++;
