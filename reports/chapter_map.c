@@ -4,18 +4,12 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "reports/svg.h"
 
 /* Up to this many clusters each has its number on the map and a line in the legend. */
 enum { NUMBERED = EK_SVG_COLOURS * EK_SVG_SHAPES };
-
-static int by_value(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
 
 /* Each cluster's number at the median of its points. scratch: [count] */
 static void numbers(struct ek_page *page, const struct ek_svg_point *points, size_t count, double *scratch)
@@ -29,7 +23,7 @@ static void numbers(struct ek_page *page, const struct ek_svg_point *points, siz
 			for (size_t j = 0; j < count; j++)
 				if (points[j].cluster == i)
 					scratch[n++] = axis == 0 ? points[j].x : points[j].y;
-			qsort(scratch, n, sizeof *scratch, by_value);
+			qsort(scratch, n, sizeof *scratch, ek_compare_doubles);
 			median[axis] = n > 0 ? scratch[n / 2] : 0;
 		}
 		if (n > 0)

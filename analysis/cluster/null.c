@@ -9,6 +9,7 @@
 #include "analysis/cluster/overlap.h"
 #include "analysis/cluster/populations.h"
 #include "analysis/skew/inequality.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
@@ -368,13 +369,6 @@ static void compare_sides(struct ek_null_gini *out, double sides[2][EK_NULL_PART
 	out->interval = (struct ek_interval){ out->excess - width, out->excess + width };
 }
 
-static int by_size(const void *a, const void *b)
-{
-	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 static int falling(const void *a, const void *b)
 {
 	const double x = *(const double *)a, y = *(const double *)b;
@@ -402,7 +396,7 @@ static int compare_divisions(struct ek_null *out, const struct drawn *all)
 		}
 	out->agreement = sum / (DIVISIONS * (DIVISIONS - 1) / 2.0);
 	memcpy(counts, all->count, sizeof counts);
-	qsort(counts, DIVISIONS, sizeof *counts, by_size);
+	qsort(counts, DIVISIONS, sizeof *counts, ek_compare_u32);
 	out->count = counts[DIVISIONS / 2];
 	while (all->count[first] != out->count)
 		first++;

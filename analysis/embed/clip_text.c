@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "analysis/embed/clip_text_tables.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/utf8.h"
@@ -114,13 +115,6 @@ int ek_clip_text_is_letter(uint32_t c)
 int ek_clip_text_is_number(uint32_t c)
 {
 	return FIND(ek_clip_text_numbers, c) != NULL;
-}
-
-static int by_character(const void *key, const void *row)
-{
-	const uint32_t a = *(const uint32_t *)key, b = *(const uint32_t *)row;
-
-	return (a > b) - (a < b);
 }
 
 /* Python's str.isspace. */
@@ -301,7 +295,7 @@ static int replace(struct ek_clip_text *out, const struct ek_clip_text *in)
 		const uint32_t c = windows_1252(in->at[i]);
 		const struct ek_clip_text_replacement *r =
 			bsearch(&c, ek_clip_text_replacements, ek_clip_text_replacements_count,
-		                sizeof *ek_clip_text_replacements, by_character);
+		                sizeof *ek_clip_text_replacements, ek_compare_u32);
 
 		if (c == '\r' && i + 1 < in->count && in->at[i + 1] == '\n')
 			continue;
@@ -363,7 +357,7 @@ static int decompose(struct ek_clip_text *out, uint32_t c)
 {
 	const struct ek_clip_text_decomposition *row =
 		bsearch(&c, ek_clip_text_decompositions, ek_clip_text_decompositions_count,
-	                sizeof *ek_clip_text_decompositions, by_character);
+	                sizeof *ek_clip_text_decompositions, ek_compare_u32);
 	int rc;
 
 	if (c >= S_FIRST && c < S_FIRST + S_COUNT) {

@@ -9,6 +9,7 @@
 #include "analysis/embed/model.h"
 #include "analysis/embed/pass.h"
 #include "analysis/embed/weight_files.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
@@ -33,13 +34,6 @@ struct ek_embed {
 	struct ek_step step;
 };
 
-static int by_size(const void *a, const void *b)
-{
-	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* The median shorter side of the first images. */
 static int median_side(uint32_t *median, const struct ek_run *run)
 {
@@ -57,7 +51,7 @@ static int median_side(uint32_t *median, const struct ek_run *run)
 	}
 	if (rc < 0)
 		goto out;
-	qsort(sides, count, sizeof *sides, by_size);
+	qsort(sides, count, sizeof *sides, ek_compare_u32);
 	*median = count > 0 ? sides[count / 2] : 0;
 	rc = 0;
 out:

@@ -5,6 +5,7 @@
 #include "analysis/quality/memorisation.h"
 #include "analysis/quality/neighbours.h"
 #include "analysis/quality/principal.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 
@@ -91,13 +92,6 @@ out:
 	return rc;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* Pairs of which the generated row is farther, half of those alike; both ascending. */
 static double farther(const struct part *generated, const struct part *held_out)
 {
@@ -128,7 +122,7 @@ static int add_cell(double *sum, double *weight, const struct placed placed[SETS
 		goto out;
 	for (int s = GENERATED; s < SETS; s++) {
 		EK_TRY(ek_neighbours(NULL, part[s].distance, &part[s].rows, &part[TRAINING].rows, 1, 0));
-		qsort(part[s].distance, part[s].rows.count, sizeof *part[s].distance, ascending);
+		qsort(part[s].distance, part[s].rows.count, sizeof *part[s].distance, ek_compare_doubles);
 	}
 	m = (double)part[GENERATED].rows.count;
 	n = (double)part[HELD_OUT].rows.count;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analysis/skew/skew.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 
@@ -79,18 +80,11 @@ out:
 	return rc;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 double ek_evaluation_median(double *values, uint64_t count)
 {
 	if (count == 0)
 		return (double)NAN;
-	qsort(values, count, sizeof *values, by_value);
+	qsort(values, count, sizeof *values, ek_compare_doubles);
 	/* Two infinities have no mean of their own. */
 	return values[(count - 1) / 2] == values[count / 2] ? values[count / 2]
 	                                                    : (values[(count - 1) / 2] + values[count / 2]) / 2;

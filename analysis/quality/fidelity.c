@@ -7,6 +7,7 @@
 #include "analysis/cluster/rows_device.h"
 #include "analysis/quality/neighbours.h"
 #include "analysis/quality/pairs.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
@@ -38,13 +39,6 @@ double ek_coverage_expected(uint64_t n, uint64_t m, size_t k)
 	return 1 - missed;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* r_k of every row of a set; `room` [count, k]. */
 static int find_radii(double *radius, const struct ek_rows *rows, size_t k)
 {
@@ -63,7 +57,7 @@ out:
 static double median_of(double *sorted, const double *values, uint64_t n)
 {
 	memcpy(sorted, values, n * sizeof *sorted);
-	qsort(sorted, n, sizeof *sorted, compare_doubles);
+	qsort(sorted, n, sizeof *sorted, ek_compare_doubles);
 	return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
 }
 

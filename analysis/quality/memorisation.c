@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analysis/quality/neighbours.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 
@@ -85,13 +86,6 @@ out:
 	return rc;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static int summarise(double *mean, double *median, const double *values, uint64_t n)
 {
 	double *sorted = NULL, sum = 0;
@@ -99,7 +93,7 @@ static int summarise(double *mean, double *median, const double *values, uint64_
 
 	EK_TRY(ek_alloc(&sorted, n, sizeof *sorted));
 	memcpy(sorted, values, n * sizeof *sorted);
-	qsort(sorted, n, sizeof *sorted, ascending);
+	qsort(sorted, n, sizeof *sorted, ek_compare_doubles);
 	for (uint64_t i = 0; i < n; i++)
 		sum += values[i];
 	*mean = sum / (double)n;

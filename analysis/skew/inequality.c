@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 
@@ -26,13 +27,6 @@ const char *const ek_inequality_names[EK_INEQUALITY_MEASURES] = {
 };
 
 __extension__ typedef unsigned __int128 wide;
-
-static int by_size(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
 
 static uint64_t sum_of(const uint64_t *sizes, size_t k)
 {
@@ -110,7 +104,7 @@ int ek_inequality_expected(struct ek_inequality *out, double *sizes, size_t k)
 	size_t empty = 0;
 
 	assert(k > 0);
-	qsort(sizes, k, sizeof *sizes, by_size);
+	qsort(sizes, k, sizeof *sizes, ek_compare_doubles);
 	while (empty < k && sizes[empty] == 0)
 		empty++;
 	if (empty == k)

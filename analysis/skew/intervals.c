@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
@@ -110,13 +111,6 @@ void ek_multinomial(uint64_t *out, struct ek_sequence *random, const uint64_t *c
 	}
 }
 
-static int by_value(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static double percentile(const double *sorted, size_t count, double fraction)
 {
 	const double place = fraction * (double)(count - 1);
@@ -128,7 +122,7 @@ static double percentile(const double *sorted, size_t count, double fraction)
 
 struct ek_interval ek_percentiles(double *values, size_t count, double tail)
 {
-	qsort(values, count, sizeof *values, by_value);
+	qsort(values, count, sizeof *values, ek_compare_doubles);
 	return (struct ek_interval){ percentile(values, count, tail), percentile(values, count, 1 - tail) };
 }
 

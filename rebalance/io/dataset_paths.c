@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/io/content.h"
 #include "rebalance/io/run.h"
@@ -163,11 +164,6 @@ out:
 	return rc;
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static int add_glob(struct ek_dataset *d, const char *pattern)
 {
 	glob_t found = { 0 };
@@ -180,7 +176,7 @@ static int add_glob(struct ek_dataset *d, const char *pattern)
 	else if (result != 0)
 		rc = ek_fail(result == GLOB_NOSPACE ? EK_ENOMEM : EK_EIO, "cannot list %s", pattern);
 	else
-		qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, compare_texts);
+		qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, ek_compare_texts);
 	for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++)
 		rc = add_path(d, found.gl_pathv[i]);
 	globfree(&found);
@@ -316,7 +312,7 @@ static int add_folder_or_file(struct ek_dataset *d, const char *path)
 	if (s.others || s.count == 0)
 		EK_TRY(add_path(d, path));
 	else
-		qsort(s.paths, s.count, sizeof *s.paths, compare_texts);
+		qsort(s.paths, s.count, sizeof *s.paths, ek_compare_texts);
 	for (size_t i = 0; !s.others && i < s.count; i++)
 		EK_TRY(add_path(d, s.paths[i]));
 out:

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
@@ -174,11 +175,6 @@ out:
 	return rc;
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* The different labels, sorted, and each image's among them. */
 static int number_groups(struct ek_given_labels *out, const struct rows *rows, const char *path, uint32_t most)
 {
@@ -189,7 +185,7 @@ static int number_groups(struct ek_given_labels *out, const struct rows *rows, c
 	for (size_t i = 0; i < rows->count; i++)
 		all[i] = rows->items[i].label;
 	if (rows->count > 0)
-		qsort(all, rows->count, sizeof *all, by_text);
+		qsort(all, rows->count, sizeof *all, ek_compare_texts);
 	EK_TRY(ek_alloc(&out->names, most, sizeof *out->names));
 	EK_TRY(ek_alloc(&out->group, rows->count + 1, sizeof *out->group));
 	for (size_t i = 0; i < rows->count; i++) {
@@ -209,7 +205,7 @@ static int number_groups(struct ek_given_labels *out, const struct rows *rows, c
 	}
 	for (size_t i = 0; i < rows->count; i++) {
 		const char *label = rows->items[i].label;
-		char **found = bsearch(&label, out->names, out->groups, sizeof *out->names, by_text);
+		char **found = bsearch(&label, out->names, out->groups, sizeof *out->names, ek_compare_texts);
 
 		out->group[i] = (uint32_t)(found - out->names);
 	}

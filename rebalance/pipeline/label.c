@@ -7,6 +7,7 @@
 #include "analysis/cluster/cluster.h"
 #include "analysis/cluster/components.h"
 #include "analysis/cluster/teach.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
@@ -57,19 +58,12 @@ static uint64_t random_image(void *context, uint64_t place)
 	return batch.place[0];
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void fill_said(struct ek_label_pool *p, const struct ek_label_log *log)
 {
 	for (size_t i = 0; i < p->count; i++)
 		p->said[i] = EK_TEACH_OPEN;
 	for (size_t i = 0; i < log->label_count; i++) {
-		const uint64_t *at = bsearch(&log->labels[i].image, p->ids, p->count, sizeof *p->ids, compare_ids);
+		const uint64_t *at = bsearch(&log->labels[i].image, p->ids, p->count, sizeof *p->ids, ek_compare_u64);
 
 		if (at != NULL)
 			p->said[at - p->ids] = log->labels[i].group >= 0 ? log->labels[i].group : EK_TEACH_LEFT;
@@ -112,7 +106,7 @@ out:
 static void fill_passed(uint8_t *passed, const struct ek_label_pool *p, const struct ek_label_log *log, int32_t group)
 {
 	for (size_t i = 0; i < log->not_count; i++) {
-		const uint64_t *at = bsearch(&log->nots[i].image, p->ids, p->count, sizeof *p->ids, compare_ids);
+		const uint64_t *at = bsearch(&log->nots[i].image, p->ids, p->count, sizeof *p->ids, ek_compare_u64);
 		const int32_t other = log->nots[i].group;
 
 		if (at != NULL && (other == group || (log->sizes[group] == 0 && log->sizes[other] == 0)))

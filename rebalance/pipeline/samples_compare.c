@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "analysis/cluster/vector.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/base/log.h"
@@ -274,13 +275,6 @@ out:
 	return rc;
 }
 
-static int by_id(const void *a, const void *b)
-{
-	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* The nearest training row of each sample, and how far it is, to all digits. */
 static int find_nearest(struct ek_closeness *out, const struct ek_rows *samples, const struct ek_rows *training,
                         const int64_t *neighbours, const char *path)
@@ -293,7 +287,7 @@ static int find_nearest(struct ek_closeness *out, const struct ek_rows *samples,
 	for (uint64_t i = 0; i < out->count; i++) {
 		const uint64_t id = (uint64_t)neighbours[i * K], *at;
 
-		at = bsearch(&id, training->ids, training->count, sizeof id, by_id);
+		at = bsearch(&id, training->ids, training->count, sizeof id, ek_compare_u64);
 		if (at == NULL) {
 			rc = ek_fail(EK_EDATA, "%s: %" PRIu64 " is no training image", path, id);
 			goto out;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
@@ -11,13 +12,6 @@
 #include "rebalance/pipeline/score_internal.h"
 
 enum { BINS = 40, SHOWN = 24 };
-
-static int compare_floats(const void *a, const void *b)
-{
-	const float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
-}
 
 /* sorted: [count] the numbers that are none NaN, rising; owned by the caller. */
 static int sort(float **sorted, uint64_t *count, const float *values, uint64_t n)
@@ -29,7 +23,7 @@ static int sort(float **sorted, uint64_t *count, const float *values, uint64_t n
 	for (uint64_t i = 0; i < n; i++)
 		if (!isnan(values[i]))
 			(*sorted)[(*count)++] = values[i];
-	qsort(*sorted, *count, sizeof **sorted, compare_floats);
+	qsort(*sorted, *count, sizeof **sorted, ek_compare_floats);
 out:
 	return rc;
 }

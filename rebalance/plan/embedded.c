@@ -7,6 +7,7 @@
 
 #include "analysis/cluster/pieces.h"
 #include "analysis/cluster/vector.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/plan/quota.h"
@@ -145,13 +146,6 @@ uint64_t ek_embedded_total(const uint64_t *quota, uint32_t k)
 	return sum;
 }
 
-static int compare_entries(const void *a, const void *b)
-{
-	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 int ek_embedded_divide(uint64_t *quota, const uint32_t *keys, const struct ek_units *units, double share)
 {
 	const uint64_t total = ek_embedded_total(quota, units->k);
@@ -170,7 +164,7 @@ int ek_embedded_divide(uint64_t *quota, const uint32_t *keys, const struct ek_un
 		for (uint64_t i = order.start[u] + quota[u]; i < order.start[u + 1]; i++)
 			rest[count++] = (uint64_t)keys[order.ids[i]] << 32 | order.ids[i];
 	}
-	qsort(rest, count, sizeof *rest, compare_entries);
+	qsort(rest, count, sizeof *rest, ek_compare_u64);
 	for (uint64_t i = 0; i < left; i++)
 		quota[units->unit[(uint32_t)rest[i]]]++;
 out:
@@ -207,7 +201,7 @@ int ek_embedded_tiers(uint32_t *keys, uint64_t *quota, const uint8_t *tier, uint
 		for (uint64_t i = 0; i < units->n; i++)
 			if (units->unit[i] >= 0 && tier[i] == t)
 				entries[count++] = (uint64_t)keys[i] << 32 | i;
-		qsort(entries, count, sizeof *entries, compare_entries);
+		qsort(entries, count, sizeof *entries, ek_compare_u64);
 		for (uint64_t i = 0; i < count; i++)
 			keys[(uint32_t)entries[i]] = place++;
 		EK_TRY(ek_check_interrupt());

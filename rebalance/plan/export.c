@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
@@ -32,13 +33,6 @@ static const struct ek_export_form_row *form_of(const struct ek_export_options *
 	return o->form == EK_EXPORT_IMAGEFOLDER && o->links ? &linked_folder : &forms[o->form];
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-	const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* The ids in the order of the pass: that of the file, or rising. */
 static int order_ids(struct ek_export *x, const char *path, int is_ordered)
 {
@@ -61,7 +55,7 @@ static int order_ids(struct ek_export *x, const char *path, int is_ordered)
 		return 0;
 	EK_TRY(ek_alloc(&x->sorted, (size_t)x->count, sizeof *x->sorted));
 	memcpy(x->sorted, ids, (size_t)x->count * sizeof *ids);
-	qsort(x->sorted, (size_t)x->count, sizeof *ids, compare_ids);
+	qsort(x->sorted, (size_t)x->count, sizeof *ids, ek_compare_i64);
 	x->ids = x->sorted;
 out:
 	return rc;

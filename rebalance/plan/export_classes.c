@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
@@ -68,11 +69,6 @@ static void texts_release(struct texts *t)
 	free(t->index);
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* The distinct labels of the run (not of the subset alone, so that all its subsets agree on the numbers), sorted. */
 static int load_labels(struct ek_export *x)
 {
@@ -94,7 +90,7 @@ static int load_labels(struct ek_export *x)
 	ek_progress_end();
 	EK_TRY(rc);
 	if (texts.count > 0)
-		qsort(texts.items, texts.count, sizeof *texts.items, compare_texts);
+		qsort(texts.items, texts.count, sizeof *texts.items, ek_compare_texts);
 out:
 	x->classes.names = texts.items;
 	x->classes.count = texts.count;
@@ -186,9 +182,9 @@ out:
 static int64_t label_index(const struct ek_export *x)
 {
 	const struct ek_export_classes *c = &x->classes;
-	char *const *found = x->record.label == NULL || c->count == 0
-	                             ? NULL
-	                             : bsearch(&x->record.label, c->names, c->count, sizeof *c->names, compare_texts);
+	char *const *found = x->record.label == NULL || c->count == 0 ? NULL
+	                                                              : bsearch(&x->record.label, c->names, c->count,
+	                                                                        sizeof *c->names, ek_compare_texts);
 
 	return found != NULL ? found - c->names : -1;
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/hash.h"
@@ -150,13 +151,6 @@ out:
 	return rc;
 }
 
-static int compare_hashes(const void *a, const void *b)
-{
-	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static int load_listed(struct listed *l, const char *target, const cJSON *about)
 {
 	const cJSON *as = cJSON_GetObjectItemCaseSensitive(about, "as");
@@ -175,7 +169,7 @@ static int load_listed(struct listed *l, const char *target, const cJSON *about)
 		EK_TRY(list_name(l, "metadata.jsonl"));
 		EK_TRY(list_rows(l, path));
 	}
-	qsort(l->names, l->count, sizeof *l->names, compare_hashes);
+	qsort(l->names, l->count, sizeof *l->names, ek_compare_u64);
 out:
 	free(path);
 	return rc;
@@ -188,7 +182,7 @@ static int is_listed(const void *context, const char *name, int is_folder)
 
 	return (l->has_shards && !is_folder &&
 	        fnmatch("[0-9][0-9][0-9][0-9][0-9][0-9]*.tar", name, FNM_PATHNAME) == 0) ||
-	       bsearch(&hash, l->names, l->count, sizeof *l->names, compare_hashes) != NULL;
+	       bsearch(&hash, l->names, l->count, sizeof *l->names, ek_compare_u64) != NULL;
 }
 
 /* EK_EUSAGE unless `target` may be replaced. */

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
@@ -121,13 +122,6 @@ out:
 	return rc;
 }
 
-static int compare(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Until the device has done all it was given. */
 static double clock_of_device(const struct run *r)
 {
@@ -152,7 +146,7 @@ static int time_steps(struct run *r, const char *name, int steps)
 			times[i - WARMUP] = ek_clock() - before;
 	}
 	start = (clock_of_device(r) - start) / steps;
-	qsort(times, (size_t)steps, sizeof *times, compare);
+	qsort(times, (size_t)steps, sizeof *times, ek_compare_doubles);
 	printf("train %s batch %d: %.1f images/s (%.2f ms a step, median %.2f), %.0f TFLOP/s, loss %.4f\n", name,
 	       r->batch, r->batch / start, 1e3 * start, 1e3 * times[steps / 2],
 	       ek_flow_task_flops(r->flow) * r->batch / start / 1e12, r->losses[0]);

@@ -15,6 +15,7 @@
 #include "analysis/quality/gaussian.h"
 #include "analysis/quality/kernel.h"
 #include "analysis/quality/neighbours.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
@@ -77,13 +78,6 @@ static float *make(uint64_t n, size_t d, uint64_t seed)
 	return m.x;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void time_kmeans(const struct ek_rows *rows, const double *mean, uint32_t k)
 {
 	const uint64_t n = rows->count;
@@ -112,7 +106,7 @@ static void time_kmeans(const struct ek_rows *rows, const double *mean, uint32_t
 		times[i] = ek_clock() - begin;
 		(void)printf("%s%.2f", i == 0 ? "  ms: " : " ", 1e3 * times[i]);
 	}
-	qsort(times + 2, ITERATIONS - 2, sizeof *times, ascending);
+	qsort(times + 2, ITERATIONS - 2, sizeof *times, ek_compare_doubles);
 	(void)printf("\nk-means K %u: an iteration %.2f ms (changed %llu, sum %.6g)\n", k,
 	             1e3 * times[ITERATIONS / 2 + 1], (unsigned long long)changed, sum);
 	ek_nearest_free(finder);

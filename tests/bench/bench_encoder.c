@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "analysis/embed/encoder.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/log.h"
@@ -94,13 +95,6 @@ static int run_whole(struct bench *b)
 	return ek_net_forward(b->state);
 }
 
-static int compare(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Milliseconds, the median of rounds of REPEATS. */
 static int time_of(double *ms, struct bench *b, int (*run)(struct bench *b))
 {
@@ -117,7 +111,7 @@ static int time_of(double *ms, struct bench *b, int (*run)(struct bench *b))
 		EK_TRY(ek_cuda_wait());
 		times[i] = 1e3 * (ek_clock() - start) / REPEATS;
 	}
-	qsort(times, ROUNDS, sizeof *times, compare);
+	qsort(times, ROUNDS, sizeof *times, ek_compare_doubles);
 	*ms = times[ROUNDS / 2];
 out:
 	return rc;

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
@@ -75,13 +76,6 @@ static int learn(void *context, uint64_t i, int worker)
 	                     r->store);
 }
 
-static int compare(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 struct times {
 	double wall[STEPS_MAX], processor[STEPS_MAX];
 	double wall_before, processor_before;
@@ -111,7 +105,7 @@ static void step_end(struct times *t)
 
 static double median(double *x, int count)
 {
-	qsort(x, (size_t)count, sizeof *x, compare);
+	qsort(x, (size_t)count, sizeof *x, ek_compare_doubles);
 	return x[count / 2];
 }
 

@@ -16,6 +16,7 @@
 #include <faiss/c_api/Index_c.h>
 
 #include "analysis/cluster/kmeans.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
@@ -151,13 +152,6 @@ static double ours_run(const struct setup *s, struct ek_kmeans_result *r)
 	return ek_clock() - begin;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Share of rows that have the same nearest centroid under both results. */
 static double same_labels(const struct setup *s, const struct ek_kmeans_result *r, const float *theirs)
 {
@@ -189,8 +183,8 @@ static void measure(const struct setup *s)
 		ek_kmeans_release(&r);
 		ours[i] = ours_run(s, &r);
 	}
-	qsort(ours, RUNS, sizeof *ours, by_value);
-	qsort(theirs, RUNS, sizeof *theirs, by_value);
+	qsort(ours, RUNS, sizeof *ours, ek_compare_doubles);
+	qsort(theirs, RUNS, sizeof *theirs, ek_compare_doubles);
 	rate = 2.0 * (double)s->n * (double)s->d * (double)s->k * (r.iterations + 1) / ours[RUNS / 2] / 1e9;
 	(void)printf("kmeans n=%zu d=%zu K=%zu iterations=%d/%d: ours %.2f s, FAISS %.2f s, ratio %.2f, %.0f GFLOP/s, "
 	             "%.2f of bare products; same label %.5f, empty %u\n",

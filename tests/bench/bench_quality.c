@@ -13,18 +13,12 @@
 
 #include "analysis/quality/block.h"
 #include "analysis/quality/gaussian.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 
 enum { MOST_ROUNDS = 99 };
-
-static int by_size(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
 
 static double processor_seconds(void)
 {
@@ -53,9 +47,9 @@ static int bench(const char *const path[2], int rounds)
 		EK_TRY(ek_block_multiply(out, a.covariance, a.d, b.covariance, a.d, a.d, 0));
 		limit[i] = ek_clock() - start - ours[i];
 	}
-	qsort(ours, (size_t)rounds, sizeof *ours, by_size);
-	qsort(used, (size_t)rounds, sizeof *used, by_size);
-	qsort(limit, (size_t)rounds, sizeof *limit, by_size);
+	qsort(ours, (size_t)rounds, sizeof *ours, ek_compare_doubles);
+	qsort(used, (size_t)rounds, sizeof *used, ek_compare_doubles);
+	qsort(limit, (size_t)rounds, sizeof *limit, ek_compare_doubles);
 	printf("frechet, %zu dimensions: %.3f s, %.3f s of processors, %.2f of the rate of products, distance %.17g\n",
 	       a.d, ours[rounds / 2], used[rounds / 2], 2 * limit[rounds / 2] / ours[rounds / 2], value);
 out:

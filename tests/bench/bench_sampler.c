@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
@@ -161,13 +162,6 @@ static double by_reading(const struct data *d, uint64_t state[2])
 	return clock_now() - start;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static int bench(uint64_t n, uint32_t k, uint64_t world, int rounds)
 {
 	double mine[MOST_ROUNDS], theirs[MOST_ROUNDS], limit[MOST_ROUNDS], warm;
@@ -186,9 +180,9 @@ static int bench(uint64_t n, uint32_t k, uint64_t world, int rounds)
 		theirs[r] = by_alias(&d, state);
 		limit[r] = by_reading(&d, state);
 	}
-	qsort(mine, (size_t)rounds, sizeof *mine, by_size);
-	qsort(theirs, (size_t)rounds, sizeof *theirs, by_size);
-	qsort(limit, (size_t)rounds, sizeof *limit, by_size);
+	qsort(mine, (size_t)rounds, sizeof *mine, ek_compare_doubles);
+	qsort(theirs, (size_t)rounds, sizeof *theirs, ek_compare_doubles);
+	qsort(limit, (size_t)rounds, sizeof *limit, ek_compare_doubles);
 	printf("sampler, %llu images, %u units, rank 0 of %llu: %.1f M draws/s a core, alias table %.1f, ratio %.2f, "
 	       "%.2f of reading ids at random\n",
 	       (unsigned long long)n, k, (unsigned long long)world, DRAWS / mine[rounds / 2] / 1e6,

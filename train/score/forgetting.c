@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 
@@ -39,13 +40,6 @@ void ek_forgetting_count(double *out, const float *losses, uint64_t checks, uint
 	}
 }
 
-static int by_size(const void *a, const void *b)
-{
-	const float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
-}
-
 int ek_forgetting_threshold(double *threshold, const float *losses, uint64_t checks, uint64_t images)
 {
 	const float *last = losses + (checks - 1) * images;
@@ -58,7 +52,7 @@ int ek_forgetting_threshold(double *threshold, const float *losses, uint64_t che
 		if (!isnan(last[i]))
 			sorted[count++] = last[i];
 	if (count > 0)
-		qsort(sorted, count, sizeof *sorted, by_size);
+		qsort(sorted, count, sizeof *sorted, ek_compare_floats);
 	*threshold = count > 0 ? (double)sorted[(count - 1) / 2] : (double)NAN;
 out:
 	free(sorted);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
@@ -20,13 +21,6 @@ static int by_key(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-static int by_id(const void *a, const void *b)
-{
-	const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 int ek_shards(int64_t *order, uint64_t *first, uint64_t images, uint64_t shards, uint64_t seed)
 {
 	const uint64_t stream = ek_random_stream("shards");
@@ -42,7 +36,7 @@ int ek_shards(int64_t *order, uint64_t *first, uint64_t images, uint64_t shards,
 	for (uint64_t s = 0; s <= shards; s++)
 		first[s] = images / shards * s + (s < images % shards ? s : images % shards);
 	for (uint64_t s = 0; s < shards; s++)
-		qsort(order + first[s], first[s + 1] - first[s], sizeof *order, by_id);
+		qsort(order + first[s], first[s + 1] - first[s], sizeof *order, ek_compare_i64);
 out:
 	free(cards);
 	return rc;

@@ -3,6 +3,7 @@
 
 #include "analysis/cluster/vector.h"
 #include "analysis/quality/neighbours.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
@@ -169,20 +170,13 @@ static double *radii(const struct set *s, size_t k)
 	return radius;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static double median(const double *x, uint64_t n)
 {
 	double *sorted = calloc(n, sizeof *sorted), result;
 
 	assert_non_null(sorted);
 	memcpy(sorted, x, n * sizeof *x);
-	qsort(sorted, n, sizeof *sorted, ascending);
+	qsort(sorted, n, sizeof *sorted, ek_compare_doubles);
 	result = n % 2 == 1 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 	free(sorted);
 	return result;

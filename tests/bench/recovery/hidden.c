@@ -7,6 +7,7 @@
 #include "analysis/cluster/choose.h"
 #include "analysis/cluster/kmeans.h"
 #include "analysis/cluster/teach.h"
+#include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
@@ -50,13 +51,6 @@ static int by_key(const void *a, const void *b)
 	return (x->key > y->key) - (x->key < y->key);
 }
 
-static int by_number(const void *a, const void *b)
-{
-	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 static int plant(struct ek_hidden *h, double ratio, double largest)
 {
 	const uint64_t all = h->features.shape[0];
@@ -85,7 +79,7 @@ static int plant(struct ek_hidden *h, double ratio, double largest)
 			h->ids[h->n++] = keys[i].id;
 		}
 	}
-	qsort(h->ids, h->n, sizeof *h->ids, by_number);
+	qsort(h->ids, h->n, sizeof *h->ids, ek_compare_u64);
 	EK_TRY(ek_alloc(&h->group, h->n, sizeof *h->group));
 	for (uint64_t i = 0; i < h->n; i++)
 		h->group[i] = (uint32_t)read_group(h, h->ids[i]);

@@ -1,12 +1,8 @@
 #include "tests/support/support.h"
 
+#include "rebalance/base/compare.h"
 #include "rebalance/base/random.h"
 #include "rebalance/io/names.h"
-
-static int compare(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
 
 /* `count` names of 1 to 12 letters, many of them alike, come back as qsort sorts them. */
 static void check_order(size_t count, size_t memory)
@@ -26,7 +22,7 @@ static void check_order(size_t count, size_t memory)
 			want[i][j] = (char)(1 + ek_random_below(1, 3 + j, i, 255));
 		assert_ok(ek_names_add(names, want[i], letters));
 	}
-	qsort(want, count, sizeof *want, compare);
+	qsort(want, count, sizeof *want, ek_compare_texts);
 	for (size_t i = 0; i < count; i++) {
 		assert_int_equal(ek_names_next(names, &bytes, &size), 1);
 		assert_int_equal(size, strlen(want[i]));
