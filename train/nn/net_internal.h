@@ -224,6 +224,10 @@ enum ek_nn_type ek_net_in_type(const struct ek_net *net, const struct ek_net_op 
 enum ek_nn_type ek_net_out_type(const struct ek_net *net, const struct ek_net_op *op, int i);
 /* The values of parameter i of a layer. */
 const float *ek_net_parameter(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+/* Does this pass want its gradient? */
+int ek_net_wants(const struct ek_net_state *s, const struct ek_net_op *op, int i);
+/* Where a slice's gradient of it is in the scratch. */
+size_t ek_net_gradient_offset(const struct ek_net_op *op, int i);
 /* Where this slice's gradient of it goes, or NULL if that is not wanted: to be written, or 0 already. */
 float *ek_net_parameter_gradient(const struct ek_net_state *s, const struct ek_net_op *op, int i);
 float *ek_net_parameter_sum(const struct ek_net_state *s, const struct ek_net_op *op, int i);
