@@ -13,19 +13,6 @@
 
 enum { STEP = 7, COPY_EVERY = 5, NOISE = 60 };
 
-static int write_bytes(const char *path, const void *bytes, size_t size)
-{
-	struct ek_atomic_file file = { 0 };
-	int rc;
-
-	EK_TRY(ek_atomic_open(&file, path));
-	EK_TRY(ek_atomic_write(&file, bytes, size));
-	EK_TRY(ek_atomic_commit(&file));
-out:
-	ek_atomic_discard(&file);
-	return rc;
-}
-
 static void add_noise(struct ek_image *image, uint64_t i)
 {
 	for (uint64_t at = 0; at < 3 * (uint64_t)image->width * image->height; at++) {
@@ -51,7 +38,7 @@ static int write_sample(const char *folder, struct ek_images *rows, struct ek_im
 		add_noise(&image, i);
 	EK_TRY(ek_image_encode_png(&png, &image));
 	EK_TRY(ek_format(&path, "%s/images/%06" PRIu64 ".png", folder, i));
-	EK_TRY(write_bytes(path, png.data, png.size));
+	EK_TRY(ek_atomic_save(path, png.data, png.size));
 out:
 	ek_image_release(&image);
 	ek_image_record_release(&row);
@@ -85,7 +72,7 @@ static int make(const struct ek_run *run, const char *folder, uint64_t count)
 	}
 	free(path);
 	EK_TRY(ek_format(&path, "%s/samples.jsonl", folder));
-	EK_TRY(write_bytes(path, list.data, list.size));
+	EK_TRY(ek_atomic_save(path, list.data, list.size));
 out:
 	ek_buffer_release(&list);
 	ek_image_loader_free(loader);
