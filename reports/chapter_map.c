@@ -6,6 +6,7 @@
 
 #include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
+#include "rebalance/io/run_files.h"
 #include "reports/svg.h"
 
 /* Up to this many clusters each has its number on the map and a line in the legend. */
@@ -80,11 +81,10 @@ static int load_points(struct ek_page *page, struct ek_svg_point *points, char *
 	const cJSON *x = ek_json_member(page->map, "x");
 	const cJSON *y = ek_json_member(page->map, "y");
 	struct ek_npy assignment = { 0 };
-	char *path = NULL;
 	int rc = 0;
 
-	EK_TRY(ek_run_file(&path, page->run, "clusters/assignment.npy"));
-	EK_TRY(ek_npy_open_as(&assignment, path, EK_I32, 1, (const uint64_t[]){ UINT64_MAX }));
+	EK_TRY(ek_run_npy_open(&assignment, page->run, "clusters/assignment.npy", EK_I32, 1,
+	                       (const uint64_t[]){ UINT64_MAX }));
 	id = id != NULL ? id->child : NULL;
 	x = x != NULL ? x->child : NULL;
 	y = y != NULL ? y->child : NULL;
@@ -118,7 +118,6 @@ static int load_points(struct ek_page *page, struct ek_svg_point *points, char *
 	}
 out:
 	ek_npy_close(&assignment);
-	free(path);
 	return rc;
 }
 

@@ -5,6 +5,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/io/groups.h"
+#include "rebalance/io/run_files.h"
 
 enum { SHOWN = 24, ROWS = 8, LEAST = 3 };
 static const double part = 0.01; /* of the images: the rarest hundredth */
@@ -28,17 +29,16 @@ int ek_page_rare(struct ek_page *page)
 {
 	struct rated *rated = NULL;
 	struct ek_npy leverage = { 0 };
-	char *path = NULL;
 	uint64_t wanted;
-	int rc;
+	int rc = 0;
 
 	free(page->rare);
 	page->rare = NULL;
 	page->rare_count = page->rare_shown = 0;
-	EK_TRY(ek_run_file(&path, page->run, "components/leverage.npy"));
 	if (!ek_page_has(page, "components/leverage.npy"))
 		goto out;
-	EK_TRY(ek_npy_open_as(&leverage, path, EK_F32, 1, (const uint64_t[]){ UINT64_MAX }));
+	EK_TRY(ek_run_npy_open(&leverage, page->run, "components/leverage.npy", EK_F32, 1,
+	                       (const uint64_t[]){ UINT64_MAX }));
 	if (leverage.shape[0] != page->images) /* of other images: the step is stale */
 		goto out;
 	EK_TRY(ek_alloc(&rated, page->images, sizeof *rated));
@@ -55,7 +55,6 @@ int ek_page_rare(struct ek_page *page)
 out:
 	ek_npy_close(&leverage);
 	free(rated);
-	free(path);
 	return rc;
 }
 
@@ -119,16 +118,14 @@ static int whom(struct ek_page *page)
 	struct ek_npy assignment = { 0 };
 	struct ek_groups groups;
 	struct unit *units = NULL;
-	char *path = NULL;
 	size_t count;
 	int rc;
 
 	EK_TRY(ek_groups_load(&groups, page->run));
-	EK_TRY(ek_run_file(&path, page->run, "clusters/assignment.npy"));
 	if (!(groups.named && groups.images == page->images)) {
 		if (!ek_page_has(page, "clusters/assignment.npy"))
 			goto out;
-		EK_TRY(ek_npy_open_as(&assignment, path, EK_I32, 1, &page->images));
+		EK_TRY(ek_run_npy_open(&assignment, page->run, "clusters/assignment.npy", EK_I32, 1, &page->images));
 	}
 	count = assignment.data != NULL ? page->k : groups.count;
 	EK_TRY(ek_alloc(&units, count, sizeof *units));
@@ -149,7 +146,6 @@ out:
 	ek_npy_close(&assignment);
 	ek_groups_release(&groups);
 	free(units);
-	free(path);
 	return rc;
 }
 

@@ -7,6 +7,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/io/run_files.h"
 #include "reports/review.h"
 #include "reports/svg.h"
 
@@ -350,14 +351,13 @@ static int load_distance(float **rank, const struct ek_page *page)
 {
 	struct ek_npy distance = { 0 };
 	uint64_t *order = NULL, count;
-	char *path = NULL;
 	int rc = 0;
 
 	*rank = NULL;
 	if (!ek_page_has(page, "clusters/distance.npy"))
 		return 0;
-	EK_TRY(ek_run_file(&path, page->run, "clusters/distance.npy"));
-	EK_TRY(ek_npy_open_as(&distance, path, EK_F32, 1, (const uint64_t[]){ UINT64_MAX }));
+	EK_TRY(ek_run_npy_open(&distance, page->run, "clusters/distance.npy", EK_F32, 1,
+	                       (const uint64_t[]){ UINT64_MAX }));
 	if (distance.shape[0] != page->images)
 		goto out;
 	EK_TRY(ek_alloc(rank, page->images, sizeof **rank));
@@ -366,7 +366,6 @@ static int load_distance(float **rank, const struct ek_page *page)
 out:
 	ek_npy_close(&distance);
 	free(order);
-	free(path);
 	return rc;
 }
 
@@ -449,14 +448,13 @@ int ek_chapter_scores(struct ek_page *page)
 	struct ek_columns columns = { 0 };
 	struct ek_npy assignment = { 0 };
 	struct ek_html *h = &page->html;
-	char *path = NULL;
 	int rc = 0;
 
 	if (page->has_pictures)
 		EK_TRY(ek_columns_load(&columns, page->run));
 	if (page->k > 0 && ek_page_has(page, "clusters/assignment.npy")) {
-		EK_TRY(ek_run_file(&path, page->run, "clusters/assignment.npy"));
-		EK_TRY(ek_npy_open_as(&assignment, path, EK_I32, 1, (const uint64_t[]){ UINT64_MAX }));
+		EK_TRY(ek_run_npy_open(&assignment, page->run, "clusters/assignment.npy", EK_I32, 1,
+		                       (const uint64_t[]){ UINT64_MAX }));
 	}
 	ek_html(h, "<p class=\"intro\">A score gives every image a number: how hard, untypical or doubtful it is. "
 	           "Pruning by it keeps one end, or the middle.</p>");
@@ -470,6 +468,5 @@ int ek_chapter_scores(struct ek_page *page)
 out:
 	ek_columns_release(&columns);
 	ek_npy_close(&assignment);
-	free(path);
 	return rc;
 }

@@ -4,6 +4,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/io/run_files.h"
 #include "reports/report.h"
 
 static const char *const fixed[] = { "audit.json",
@@ -79,21 +80,16 @@ static int is_found(const char *name)
 static int add_gone(struct names *names, const struct ek_run *run)
 {
 	const cJSON *inputs = ek_json_member(ek_run_recorded(run, "report"), "inputs"), *item;
-	char *path = NULL;
 	int rc = 0;
 
 	cJSON_ArrayForEach(item, ek_json_object(inputs))
 	{
 		if (!is_found(item->string))
 			continue;
-		free(path);
-		path = NULL;
-		EK_TRY(ek_run_file(&path, run, item->string));
-		if (!ek_file_exists(path))
+		if (!ek_run_has(run, item->string))
 			EK_TRY(add(names, item->string));
 	}
 out:
-	free(path);
 	return rc;
 }
 

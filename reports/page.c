@@ -9,14 +9,11 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/text.h"
+#include "rebalance/io/run_files.h"
 
 int ek_page_has(const struct ek_page *page, const char *name)
 {
-	char *path = NULL;
-	const int there = ek_run_file(&path, page->run, name) == 0 && ek_file_exists(path);
-
-	free(path);
-	return there;
+	return ek_run_has(page->run, name) > 0;
 }
 
 struct ek_words ek_corrected_words(struct ek_measure m, int places)
@@ -62,19 +59,14 @@ static int load_documents(struct ek_page *page)
 		{ "clusters/stability.json", &page->stability },
 		{ "embeddings.json", &page->embeddings },
 	};
-	char *path = NULL;
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
 		if (!ek_page_has(page, documents[i].name))
 			continue;
-		free(path);
-		path = NULL;
-		EK_TRY(ek_run_file(&path, page->run, documents[i].name));
-		EK_TRY(ek_json_load(documents[i].document, path));
+		EK_TRY(ek_run_json_load(documents[i].document, page->run, documents[i].name));
 	}
 out:
-	free(path);
 	return rc;
 }
 

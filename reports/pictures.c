@@ -6,6 +6,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/io/groups.h"
+#include "rebalance/io/run_files.h"
 
 /* From generous to frugal. */
 static const struct plan {
@@ -135,24 +136,20 @@ out:
 static int pick(struct ek_page *page, size_t each, size_t split)
 {
 	struct ek_npy assignment = { 0 }, distance = { 0 };
-	char *path = NULL, *distance_path = NULL;
 	int rc = 0;
 
 	ek_picks_release(&page->picks);
 	if (!ek_page_has(page, "clusters/assignment.npy") || !ek_page_has(page, "clusters/distance.npy"))
 		return 0;
-	EK_TRY(ek_run_file(&path, page->run, "clusters/assignment.npy"));
-	EK_TRY(ek_run_file(&distance_path, page->run, "clusters/distance.npy"));
-	EK_TRY(ek_npy_open_as(&assignment, path, EK_I32, 1, (const uint64_t[]){ UINT64_MAX }));
-	EK_TRY(ek_npy_open_as(&distance, distance_path, EK_F32, 1, assignment.shape));
+	EK_TRY(ek_run_npy_open(&assignment, page->run, "clusters/assignment.npy", EK_I32, 1,
+	                       (const uint64_t[]){ UINT64_MAX }));
+	EK_TRY(ek_run_npy_open(&distance, page->run, "clusters/distance.npy", EK_F32, 1, assignment.shape));
 	EK_TRY(ek_picks_make(&page->picks, assignment.data, distance.data, assignment.shape[0], page->k, each));
 	if (page->has_pictures)
 		EK_TRY(draw(page, &assignment, split));
 out:
 	ek_npy_close(&assignment);
 	ek_npy_close(&distance);
-	free(path);
-	free(distance_path);
 	return rc;
 }
 

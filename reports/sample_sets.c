@@ -7,6 +7,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/io/jsonl.h"
+#include "rebalance/io/run_files.h"
 #include "reports/documents.h"
 
 /* What is read of samples.jsonl: the class of each sample, by its place in `names`. */
@@ -140,7 +141,7 @@ static int load_set(struct ek_sample_set *set, const struct ek_run *run, const c
 {
 	struct reading reading = { 0 };
 	const char *condition;
-	char *name = NULL, *config = NULL, *review = NULL;
+	char *name = NULL, *config = NULL;
 	int rc;
 
 	EK_TRY(ek_folder_name(&set->name, path));
@@ -149,10 +150,9 @@ static int load_set(struct ek_sample_set *set, const struct ek_run *run, const c
 	free(name);
 	name = NULL;
 	EK_TRY(ek_format(&name, "reviews/%s.jsonl", set->name));
-	EK_TRY(ek_run_file(&review, run, name));
 	if (ek_file_exists(config))
 		EK_TRY(ek_load_object(&set->json, config));
-	if (!full && !ek_file_exists(review))
+	if (!full && !ek_run_has(run, name))
 		goto out;
 	condition = ek_text_of(set->json, "condition", "cluster");
 	EK_TRY(read_samples(&reading, path, condition));
@@ -161,7 +161,6 @@ out:
 	release(&reading);
 	free(name);
 	free(config);
-	free(review);
 	return rc;
 }
 

@@ -8,6 +8,7 @@
 #include "rebalance/base/file.h"
 #include "rebalance/io/csv.h"
 #include "rebalance/io/npy.h"
+#include "rebalance/io/run_files.h"
 
 int ek_score_is_falling(const struct ek_score_set *set)
 {
@@ -118,14 +119,13 @@ out:
 static int load_values(struct ek_score_set *set, const struct ek_run *run, uint64_t images)
 {
 	struct ek_npy values = { 0 };
-	char *name = NULL, *path = NULL;
+	char *name = NULL;
 	int rc;
 
 	EK_TRY(ek_format(&name, "scores/%s.npy", set->name));
-	EK_TRY(ek_run_file(&path, run, name));
-	if (!ek_file_exists(path))
+	if (!ek_run_has(run, name))
 		goto out;
-	EK_TRY(ek_npy_open_as(&values, path, EK_F32, 1, (const uint64_t[]){ UINT64_MAX }));
+	EK_TRY(ek_run_npy_open(&values, run, name, EK_F32, 1, (const uint64_t[]){ UINT64_MAX }));
 	if (values.shape[0] != images || images == 0)
 		goto out;
 	EK_TRY(ek_alloc(&set->order, images, sizeof *set->order));
@@ -134,7 +134,6 @@ static int load_values(struct ek_score_set *set, const struct ek_run *run, uint6
 out:
 	ek_npy_close(&values);
 	free(name);
-	free(path);
 	return rc;
 }
 

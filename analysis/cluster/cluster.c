@@ -12,6 +12,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
+#include "rebalance/io/run_files.h"
 
 const char *const ek_normalise_names[] = { "auto", "none", "l2", NULL };
 const char *const ek_cluster_inputs[] = { "embeddings.npy", "embeddings.json", NULL };
@@ -141,20 +142,18 @@ out:
 int ek_cluster_rows(struct ek_rows *rows, struct ek_npy *array, const struct ek_run *run, const char *file,
                     enum ek_normalise normalise)
 {
-	char *path = NULL, *encoder = NULL;
+	char *encoder = NULL;
 	int rc;
 
 	*array = (struct ek_npy){ 0 };
-	EK_TRY(ek_run_file(&path, run, file));
 	EK_TRY(ek_cluster_encoder(&encoder, run, file));
 	if (normalise == EK_NORMALISE_AUTO)
 		normalise = strncmp(encoder, "dinov2", 6) == 0 ? EK_NORMALISE_UNIT : EK_NORMALISE_NONE;
-	EK_TRY(ek_npy_open(array, path));
+	EK_TRY(ek_run_npy(array, run, file));
 	EK_TRY(ek_rows_of(rows, array, normalise == EK_NORMALISE_UNIT));
 out:
 	if (rc < 0)
 		ek_npy_close(array);
-	free(path);
 	free(encoder);
 	return rc;
 }
@@ -281,13 +280,10 @@ static int write_array(const struct ek_run *run, const char *name, enum ek_dtype
                        uint64_t columns)
 {
 	const uint64_t shape[] = { rows, columns };
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&path, run, name));
-	EK_TRY(ek_npy_write(path, type, columns > 0 ? 2 : 1, shape, data));
+	EK_TRY(ek_run_npy_write(run, name, type, columns > 0 ? 2 : 1, shape, data));
 out:
-	free(path);
 	return rc;
 }
 

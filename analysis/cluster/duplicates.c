@@ -5,6 +5,7 @@
 #include "analysis/cluster/cluster.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
+#include "rebalance/io/run_files.h"
 
 enum { MOST_FOR_ALL = 100000, GROUPS_SHOWN = 50, IDS_SHOWN = 200 };
 
@@ -69,14 +70,10 @@ static int arrange(uint32_t **order, uint64_t **segments, size_t *segment_count,
 	const double sign = by == EK_DUPLICATES_HARD ? -1 : by == EK_DUPLICATES_EASY ? 1 : 0;
 	struct ek_npy assignment = { 0 }, distance = { 0 };
 	struct place *places = NULL;
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&path, run, "clusters/assignment.npy"));
-	EK_TRY(ek_npy_open_as(&assignment, path, EK_I32, 1, &n));
-	free(path);
-	EK_TRY(ek_run_file(&path, run, "clusters/distance.npy"));
-	EK_TRY(ek_npy_open_as(&distance, path, EK_F32, 1, &n));
+	EK_TRY(ek_run_npy_open(&assignment, run, "clusters/assignment.npy", EK_I32, 1, &n));
+	EK_TRY(ek_run_npy_open(&distance, run, "clusters/distance.npy", EK_F32, 1, &n));
 	EK_TRY(ek_alloc(&places, n, sizeof *places));
 	EK_TRY(ek_alloc(order, n, sizeof **order));
 	EK_TRY(ek_alloc(segments, n + 1, sizeof **segments));
@@ -93,7 +90,6 @@ static int arrange(uint32_t **order, uint64_t **segments, size_t *segment_count,
 	}
 	(*segments)[*segment_count] = n;
 out:
-	free(path);
 	free(places);
 	ek_npy_close(&assignment);
 	ek_npy_close(&distance);
@@ -193,20 +189,16 @@ out:
 
 static int write_column(const struct ek_run *run, const char *name, enum ek_dtype type, const void *data, uint64_t n)
 {
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&path, run, name));
-	EK_TRY(ek_npy_write(path, type, 1, &n, data));
+	EK_TRY(ek_run_npy_write(run, name, type, 1, &n, data));
 out:
-	free(path);
 	return rc;
 }
 
 static int write_all(const struct ek_run *run, const struct ek_near *near, int within, enum ek_duplicates_order order)
 {
 	cJSON *json = cJSON_CreateObject();
-	char *path = NULL;
 	int rc;
 
 	EK_TRY(ek_json_add_string(json, "scope", within ? "within clusters" : "all images"));
@@ -216,11 +208,9 @@ static int write_all(const struct ek_run *run, const struct ek_near *near, int w
 	EK_TRY(add_groups(json, near));
 	EK_TRY(write_column(run, "clusters/duplicate_similarity.npy", EK_F32, near->similarity, near->n));
 	EK_TRY(write_column(run, "clusters/duplicate_partner.npy", EK_I64, near->partner, near->n));
-	EK_TRY(ek_run_file(&path, run, "clusters/duplicates.json"));
-	EK_TRY(ek_json_save(json, path));
+	EK_TRY(ek_run_json_save(run, "clusters/duplicates.json", json));
 out:
 	cJSON_Delete(json);
-	free(path);
 	return rc;
 }
 

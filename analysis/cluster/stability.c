@@ -12,6 +12,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/random.h"
+#include "rebalance/io/run_files.h"
 
 enum { MOST_SEEDS = 20 };
 
@@ -366,7 +367,6 @@ int ek_stability(struct ek_run *run, const struct ek_stability_options *options)
 	cJSON *json = cJSON_CreateObject();
 	struct base base = { 0 };
 	glob_t others = { 0 };
-	char *path = NULL;
 	int begun = 0, rc;
 
 	if (options->seeds < 1 || options->seeds > MOST_SEEDS) {
@@ -384,8 +384,7 @@ int ek_stability(struct ek_run *run, const struct ek_stability_options *options)
 	EK_TRY(add_null(json, &base, run, options->seed));
 	EK_TRY(add_numbers(json, &base, run, options->seed + 1));
 	EK_TRY(add_encoders(json, &base, run, &others, options->seed + 1));
-	EK_TRY(ek_run_file(&path, run, "clusters/stability.json"));
-	EK_TRY(ek_json_save(json, path));
+	EK_TRY(ek_run_json_save(run, "clusters/stability.json", json));
 out:
 	if (begun)
 		ek_progress_end();
@@ -393,6 +392,5 @@ out:
 	globfree(&others);
 	free(base.ids);
 	free(base.assignment);
-	free(path);
 	return rc;
 }

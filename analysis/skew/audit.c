@@ -17,6 +17,7 @@
 #include "rebalance/io/images.h"
 #include "rebalance/io/npy.h"
 #include "rebalance/io/ranges.h"
+#include "rebalance/io/run_files.h"
 
 enum {
 	METHOD_VERSION = 4,
@@ -567,7 +568,6 @@ static int audit_now(struct ek_run *run, const struct ek_step *step, const struc
 	const double clock = ek_clock();
 	struct data data = { 0 };
 	cJSON *audit = cJSON_CreateObject(), *counts = cJSON_CreateObject();
-	char *path = NULL;
 	int rc;
 
 	if (audit == NULL || counts == NULL) {
@@ -583,9 +583,8 @@ static int audit_now(struct ek_run *run, const struct ek_step *step, const struc
 	ek_progress_end();
 	if (rc < 0)
 		goto out;
-	EK_TRY(ek_run_file(&path, run, outputs[0]));
 	EK_TRY(ek_ranges_save(run, o->ranges));
-	EK_TRY(ek_json_save(audit, path));
+	EK_TRY(ek_run_json_save(run, outputs[0], audit));
 	EK_TRY(ek_json_add_u64(counts, "images", data.partition.n));
 	EK_TRY(ek_json_add_u64(counts, "clusters", data.partition.k));
 	EK_TRY(ek_json_add_u64(counts, "attributes", data.columns.count));
@@ -594,7 +593,6 @@ out:
 	release(&data);
 	cJSON_Delete(audit);
 	cJSON_Delete(counts);
-	free(path);
 	return rc;
 }
 

@@ -11,6 +11,7 @@
 #include "rebalance/io/filename.h"
 #include "rebalance/io/jsonl.h"
 #include "rebalance/io/parquet.h"
+#include "rebalance/io/run_files.h"
 #include "rebalance/io/stream.h"
 #include "rebalance/io/zip_reader.h"
 
@@ -41,19 +42,17 @@ struct ek_images {
 
 int ek_images_need(const struct ek_run *run)
 {
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&path, run, "images.jsonl"));
-	if (ek_file_exists(path))
-		goto out;
+	EK_TRY(ek_run_has(run, "images.jsonl"));
+	if (rc > 0)
+		return 0;
 	rc = ek_run_recorded(run, "scan") == NULL
 	             ? ek_fail(EK_EUSAGE, "%s has no images yet: evenkeel audit DATASET -o %s", ek_run_path(run),
 	                       ek_run_path(run))
 	             : ek_fail(EK_EUSAGE, "%s has no images.jsonl: a run of embeddings alone has no images",
 	                       ek_run_path(run));
 out:
-	free(path);
 	return rc;
 }
 

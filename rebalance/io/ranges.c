@@ -7,6 +7,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/io/run_files.h"
 
 static const char ranges_file[] = "ranges.json";
 
@@ -94,14 +95,12 @@ out:
 int ek_ranges_save(const struct ek_run *run, const cJSON *ranges)
 {
 	cJSON *none = cJSON_CreateObject();
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&path, run, ranges_file));
-	if (cJSON_GetArraySize(ranges) > 0 || ek_file_exists(path))
-		EK_TRY(ek_json_save(ranges != NULL ? ranges : none, path));
+	EK_TRY(ek_run_has(run, ranges_file));
+	if (cJSON_GetArraySize(ranges) > 0 || rc > 0)
+		EK_TRY(ek_run_json_save(run, ranges_file, ranges != NULL ? ranges : none));
 out:
 	cJSON_Delete(none);
-	free(path);
 	return rc;
 }

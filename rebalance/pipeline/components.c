@@ -1,3 +1,4 @@
+#include "rebalance/io/run_files.h"
 #include "rebalance/pipeline/components.h"
 
 #include <stdlib.h>
@@ -112,11 +113,9 @@ static int open_work(struct work *w, struct ek_run *run)
 {
 	const struct ek_make_components *o = w->asked;
 	double *mean = NULL;
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&path, run, "embeddings.npy"));
-	EK_TRY(ek_npy_open(&w->embeddings, path));
+	EK_TRY(ek_run_npy(&w->embeddings, run, "embeddings.npy"));
 	EK_TRY(ek_rows_of(&w->rows, &w->embeddings, 0));
 	EK_TRY(ek_alloc(&mean, w->rows.dimensions, sizeof *mean));
 	EK_TRY(ek_rows_mean(mean, &w->rows));
@@ -137,7 +136,6 @@ static int open_work(struct work *w, struct ek_run *run)
 	EK_TRY(take_up(w));
 out:
 	free(mean);
-	free(path);
 	return rc;
 }
 

@@ -3,6 +3,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/io/groups.h"
+#include "rebalance/io/run_files.h"
 #include "rebalance/pipeline/classifier.h"
 #include "rebalance/pipeline/evaluate_internal.h"
 
@@ -44,17 +45,15 @@ static int tell_reference(struct ek_evaluate *e, const struct ek_classifier *c)
 	const uint64_t count = e->input.reference.count;
 	struct ek_npy embeddings = { 0 };
 	struct ek_rows rows;
-	char *path = NULL;
 	int rc = 0;
 
 	if (count == 0)
 		return 0;
 	EK_TRY(ek_alloc(&e->group_reference, count * c->groups, sizeof *e->group_reference));
-	EK_TRY(ek_run_file(&path, e->run, "embeddings.npy"));
 	if (e->kind == EK_REFERENCE_PATH) {
 		rows = e->reference.own.rows;
 	} else {
-		EK_TRY(ek_npy_open(&embeddings, path));
+		EK_TRY(ek_run_npy(&embeddings, e->run, "embeddings.npy"));
 		EK_TRY(ek_rows_of(&rows, &embeddings, 0));
 		rows.ids = e->input.reference.ids;
 		rows.count = count;
@@ -63,7 +62,6 @@ static int tell_reference(struct ek_evaluate *e, const struct ek_classifier *c)
 	EK_TRY(ek_classifier_correct(e->group_reference, c, count));
 out:
 	ek_npy_close(&embeddings);
-	free(path);
 	return rc;
 }
 

@@ -1,3 +1,4 @@
+#include "rebalance/io/run_files.h"
 #include "rebalance/pipeline/groups.h"
 
 #include <inttypes.h>
@@ -83,16 +84,13 @@ struct work {
 
 static int open_work(struct work *w, struct ek_run *run)
 {
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&path, run, "embeddings.npy"));
-	EK_TRY(ek_npy_open(&w->embeddings, path));
+	EK_TRY(ek_run_npy(&w->embeddings, run, "embeddings.npy"));
 	EK_TRY(ek_rows_of(&w->all, &w->embeddings, 0));
 	if (w->asked->words == NULL || w->asked->names_found)
 		EK_TRY(ek_components_load(&w->components, run));
 out:
-	free(path);
 	return rc;
 }
 

@@ -1,3 +1,4 @@
+#include "rebalance/io/run_files.h"
 #include "rebalance/pipeline/score_classes.h"
 
 #include <inttypes.h>
@@ -23,12 +24,11 @@ static int has_labels(int *has, const struct ek_run *run)
 {
 	struct ek_image_record record = { 0 };
 	struct ek_images *images = NULL;
-	char *path = NULL;
 	int rc;
 
 	*has = 0;
-	EK_TRY(ek_run_file(&path, run, "images.jsonl"));
-	if (!ek_file_exists(path))
+	EK_TRY(ek_run_has(run, "images.jsonl"));
+	if (rc == 0)
 		goto out;
 	EK_TRY(ek_images_open(&images, run));
 	while (!*has && (rc = ek_images_next(images, &record)) > 0) {
@@ -37,7 +37,6 @@ static int has_labels(int *has, const struct ek_run *run)
 	}
 out:
 	ek_images_close(images);
-	free(path);
 	return rc < 0 ? rc : 0;
 }
 
@@ -66,7 +65,6 @@ out:
 int ek_score_classes_prepare(struct ek_score_classes *c, struct ek_scoring *s)
 {
 	const struct ek_do_score_options *o = s->options;
-	char *path = NULL;
 	int labelled, rc;
 
 	if (o->by != NULL && o->labels != NULL)
@@ -89,12 +87,10 @@ int ek_score_classes_prepare(struct ek_score_classes *c, struct ek_scoring *s)
 	if (o->labels != NULL)
 		EK_TRY(add_hash(s->json, o->labels));
 	EK_TRY(name_inputs(s, o->labels != NULL ? "all" : c->by));
-	EK_TRY(ek_run_file(&path, s->run, "embeddings.npy"));
-	EK_TRY(ek_npy_open(&c->embeddings, path));
+	EK_TRY(ek_run_npy(&c->embeddings, s->run, "embeddings.npy"));
 	EK_TRY(ek_rows_of(&c->rows, &c->embeddings, 0));
 	s->images = c->rows.count;
 out:
-	free(path);
 	return rc;
 }
 

@@ -11,6 +11,7 @@
 #include "rebalance/base/text.h"
 #include "rebalance/io/csv.h"
 #include "rebalance/io/images.h"
+#include "rebalance/io/run_files.h"
 #include "rebalance/pipeline/score_classes.h"
 
 /* The joint is told of so many classes; of each class so many images whose label is surest. */
@@ -99,11 +100,10 @@ static int find_names(struct work *w)
 {
 	struct ek_image_record record = { 0 };
 	struct ek_images *images = NULL;
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&path, w->s->run, "images.jsonl"));
-	if (!ek_file_exists(path))
+	EK_TRY(ek_run_has(w->s->run, "images.jsonl"));
+	if (rc == 0)
 		goto out;
 	EK_TRY(ek_images_open(&images, w->s->run));
 	for (uint64_t k = 0; k < w->count; k++) {
@@ -114,7 +114,6 @@ static int find_names(struct work *w)
 	}
 out:
 	ek_images_close(images);
-	free(path);
 	return rc;
 }
 

@@ -8,6 +8,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/ranges.h"
+#include "rebalance/io/run_files.h"
 #include "rebalance/pipeline/device.h"
 #include "rebalance/pipeline/other_encoders.h"
 #include "rebalance/pipeline/outside.h"
@@ -22,16 +23,13 @@ int ek_step_take_counts(cJSON *counts, const struct ek_run *run, const char *doc
 {
 	cJSON *written = NULL;
 	const cJSON *item;
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&path, run, document));
-	EK_TRY(ek_json_load(&written, path));
+	EK_TRY(ek_run_json_load(&written, run, document));
 	cJSON_ArrayForEach(item, written) if (cJSON_IsNumber(item) || cJSON_IsString(item))
 		EK_TRY(ek_json_add_item(counts, item->string, cJSON_Duplicate(item, 0)));
 out:
 	cJSON_Delete(written);
-	free(path);
 	return rc;
 }
 

@@ -9,6 +9,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/io/kept_path.h"
 #include "rebalance/io/layout.h"
+#include "rebalance/io/run_files.h"
 #include "rebalance/pipeline/training_internal.h"
 #include "train/loop/checkpoint.h"
 
@@ -279,15 +280,13 @@ int ek_training_begin(char identity[EK_SHA256_HEX], const struct ek_training_job
 {
 	struct model_step m = { 0 };
 	cJSON *old = NULL, *document = cJSON_Duplicate(job->config, 1);
-	char *path = NULL;
 	int rc;
 
 	EK_TRY(model_step_make(&m, job));
-	EK_TRY(ek_run_file(&path, job->run, m.files[0]));
 	if (job->options->force)
 		EK_TRY(remove_old(folder));
-	else if (ek_file_exists(path))
-		EK_TRY(ek_json_load(&old, path));
+	else if (ek_run_has(job->run, m.files[0]))
+		EK_TRY(ek_run_json_load(&old, job->run, m.files[0]));
 	if (old != NULL) {
 		EK_TRY(check_old(job, &m, folder, old));
 		EK_TRY(keep_rest(document, old, job->task->slice));
@@ -298,13 +297,12 @@ int ek_training_begin(char identity[EK_SHA256_HEX], const struct ek_training_job
 	}
 	(void)snprintf(identity, EK_SHA256_HEX, "%s",
 	               cJSON_GetObjectItemCaseSensitive(document, "identity")->valuestring);
-	EK_TRY(ek_json_save(document, path));
+	EK_TRY(ek_run_json_save(job->run, m.files[0], document));
 	EK_TRY(ek_run_record(job->run, &m.step, (int64_t)time(NULL), 0, NULL));
 out:
 	model_step_release(&m);
 	cJSON_Delete(document);
 	cJSON_Delete(old);
-	free(path);
 	return rc;
 }
 

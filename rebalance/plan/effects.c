@@ -1,3 +1,4 @@
+#include "rebalance/io/run_files.h"
 #include "rebalance/plan/effects.h"
 
 #include <stdlib.h>
@@ -204,27 +205,16 @@ out:
 	return rc;
 }
 
-static int has_file(const struct ek_run *run, const char *name)
-{
-	char *path = NULL;
-	int rc = ek_run_file(&path, run, name);
-
-	if (rc == 0)
-		rc = ek_file_exists(path);
-	free(path);
-	return rc;
-}
-
 int ek_effects_open(struct ek_effects *effects, const struct ek_run *run)
 {
 	const char *best;
 	int rc;
 
 	*effects = (struct ek_effects){ 0 };
-	EK_TRY(has_file(run, "clusters/assignment.npy"));
+	EK_TRY(ek_run_has(run, "clusters/assignment.npy"));
 	if (rc > 0)
 		EK_TRY(ek_units_load(&effects->clusters, run, "cluster"));
-	EK_TRY(has_file(run, "images.jsonl"));
+	EK_TRY(ek_run_has(run, "images.jsonl"));
 	if (rc > 0)
 		EK_TRY(ek_columns_load(&effects->columns, run));
 	EK_TRY(ek_units_best(&best, run));

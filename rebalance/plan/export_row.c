@@ -6,6 +6,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/io/filename.h"
+#include "rebalance/io/run_files.h"
 #include "rebalance/plan/export_internal.h"
 #include "rebalance/plan/select.h"
 
@@ -50,7 +51,6 @@ static int name_file(char **file, const struct ek_export *x, int column)
 
 int ek_export_columns_open(struct ek_export *x)
 {
-	char *path = NULL;
 	int rc = 0;
 
 	for (int i = 0; i < EK_EXPORT_COLUMNS; i++) {
@@ -60,10 +60,8 @@ int ek_export_columns_open(struct ek_export *x)
 		EK_TRY(name_file(&c->file, x, i));
 		if (c->file == NULL)
 			continue;
-		free(path);
-		EK_TRY(ek_run_file(&path, x->run, c->file));
-		if (ek_file_exists(path)) {
-			EK_TRY(ek_npy_open_as(&c->array, path, sources[i].type, 1, &x->images));
+		if (ek_run_has(x->run, c->file)) {
+			EK_TRY(ek_run_npy_open(&c->array, x->run, c->file, sources[i].type, 1, &x->images));
 			continue;
 		}
 		if (i == WEIGHT)
@@ -73,7 +71,6 @@ int ek_export_columns_open(struct ek_export *x)
 		c->file = NULL;
 	}
 out:
-	free(path);
 	return rc;
 }
 

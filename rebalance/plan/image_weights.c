@@ -1,3 +1,4 @@
+#include "rebalance/io/run_files.h"
 #include "rebalance/plan/image_weights.h"
 
 #include <inttypes.h>
@@ -33,13 +34,11 @@ int ek_image_components(float **x, size_t *k, const struct ek_image_input *in)
 	struct ek_components c = { 0 };
 	struct ek_npy array = { 0 };
 	struct ek_rows rows;
-	char *path = NULL;
 	int rc;
 
 	*x = NULL;
 	EK_TRY(ek_components_load(&c, in->run));
-	EK_TRY(ek_run_file(&path, in->run, "embeddings.npy"));
-	EK_TRY(ek_npy_open(&array, path));
+	EK_TRY(ek_run_npy(&array, in->run, "embeddings.npy"));
 	EK_TRY(ek_rows_of(&rows, &array, 0));
 	*k = (size_t)(in->count / EK_IMAGES_PER_COMPONENT);
 	*k = *k > EK_DESIGN_COMPONENTS ? EK_DESIGN_COMPONENTS : *k;
@@ -56,7 +55,6 @@ int ek_image_components(float **x, size_t *k, const struct ek_image_input *in)
 out:
 	ek_components_release(&c);
 	ek_npy_close(&array);
-	free(path);
 	return rc;
 }
 

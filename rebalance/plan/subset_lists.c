@@ -1,3 +1,4 @@
+#include "rebalance/io/run_files.h"
 #include "rebalance/plan/subset_lists.h"
 
 #include <inttypes.h>
@@ -166,12 +167,11 @@ int ek_subset_write_lists(const struct ek_run *run, const char *folder, const st
                           const struct ek_units *clusters)
 {
 	struct lists l = { .selection = selection, .clusters = clusters };
-	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_run_file(&path, run, "clusters/distance.npy"));
-	if (ek_file_exists(path))
-		EK_TRY(ek_npy_open_as(&l.distance, path, EK_F32, 1, &selection->n));
+	EK_TRY(ek_run_has(run, "clusters/distance.npy"));
+	if (rc > 0)
+		EK_TRY(ek_run_npy_open(&l.distance, run, "clusters/distance.npy", EK_F32, 1, &selection->n));
 	EK_TRY(open_one(&l.metadata, folder, "metadata.jsonl"));
 	EK_TRY(open_one(&l.kept, folder, "kept.txt"));
 	EK_TRY(open_one(&l.removed, folder, "removed.txt"));
@@ -185,6 +185,5 @@ out:
 	ek_atomic_discard(&l.removed);
 	ek_buffer_release(&l.line);
 	ek_npy_close(&l.distance);
-	free(path);
 	return rc;
 }

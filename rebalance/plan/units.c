@@ -1,3 +1,4 @@
+#include "rebalance/io/run_files.h"
 #include "rebalance/plan/units.h"
 
 #include <errno.h>
@@ -27,15 +28,6 @@ struct factor {
 	uint64_t count;
 	char *const *names; /* [count], or NULL: numbers */
 };
-
-static int has_file(const struct ek_run *run, const char *name)
-{
-	char *path = NULL;
-	const int rc = ek_run_file(&path, run, name) < 0 ? EK_ENOMEM : ek_file_exists(path);
-
-	free(path);
-	return rc;
-}
 
 static int set_count(struct ek_units *units, uint64_t n, const char *what)
 {
@@ -163,7 +155,7 @@ static int load_factor(struct ek_units *units, struct factor *factor, const stru
 		if (units->groups.count > 0)
 			return take_groups(units, factor);
 	}
-	if (columns->items == NULL && (rc = has_file(run, images_file)) > 0)
+	if (columns->items == NULL && (rc = ek_run_has(run, images_file)) > 0)
 		EK_TRY(ek_columns_load(columns, run));
 	if (rc >= 0 && (column = ek_column_find(columns, name)) == NULL)
 		rc = no_attribute(name, columns);
@@ -196,7 +188,7 @@ static int load_factors(struct ek_units *units, struct factor *factors, size_t *
 
 	EK_TRY(ek_copy_string(&text, units->by));
 	/* An attribute whose own name has a star is itself. */
-	if (strchr(text, '*') != NULL && has_file(run, images_file) > 0) {
+	if (strchr(text, '*') != NULL && ek_run_has(run, images_file) > 0) {
 		EK_TRY(ek_columns_load(columns, run));
 		if (ek_column_find(columns, text) != NULL) {
 			*count = 1;
@@ -398,7 +390,7 @@ static int load_all(struct ek_units *units, const struct ek_run *run)
 	uint64_t n = 0;
 	int rc;
 
-	if ((rc = has_file(run, assignment_file)) > 0) {
+	if ((rc = ek_run_has(run, assignment_file)) > 0) {
 		EK_TRY(load_clusters(units, &clusters, run));
 	} else {
 		EK_TRY(ek_images_count(&n, run));

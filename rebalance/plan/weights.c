@@ -1,3 +1,4 @@
+#include "rebalance/io/run_files.h"
 #include "rebalance/plan/weights.h"
 
 #include <errno.h>
@@ -173,15 +174,14 @@ out:
 /* Groups that were learned, not an attribute of that name: an image has a probability of each. */
 static int note_groups(struct ek_weights *w, const struct ek_run *run)
 {
-	char *path = NULL;
 	int rc;
 
 	if (strcmp(w->by, "group") != 0 || strcmp(w->options.scheme, "inverse") != 0)
 		return 0;
-	EK_TRY(ek_run_file(&path, run, "clusters/groups.json"));
-	w->by_group = ek_file_exists(path);
+	EK_TRY(ek_run_has(run, "clusters/groups.json"));
+	w->by_group = rc;
+	rc = 0;
 out:
-	free(path);
 	return rc;
 }
 
