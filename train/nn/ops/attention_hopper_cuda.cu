@@ -5,12 +5,13 @@
  *
  * Matrices lie in shared memory as columns of 16 bytes, eight features of every row; a column is 16 bytes longer than
  * its rows, so that neither the copies nor the products meet in a bank. Such a matrix is an operand either way round. A
- * head of 72 features is one of 80 where features are added up: its last eight are zeros. In backward those of heads of
- * 64 features are swizzled, which the products read faster.
+ * head of 72 features is one of 80 where features are added up: its last eight are zeros. Where they are swizzled
+ * products read them faster: in forward of 256 tokens, and in backward of heads of 64 features.
  */
 #include <math_constants.h>
 
 #include "train/nn/ops/attention_cuda.h"
+#include "train/nn/ops/copy_hopper.h"
 #include "train/nn/ops/tensor_cuda.h"
 
 namespace
@@ -642,6 +643,247 @@ template <int EIGHTS> __global__ void __launch_bounds__(ALL + 32, 1) attend_larg
 }
 
 /*
+ * 256 tokens: the copy engine brings a head's matrices while the one before is worked on, and no group waits for
+ * another but for that. While a tile's shares are made, those of the tile before are multiplied with their values. The
+ * first 64 features of a matrix are swizzled; of 72, the last eight lie apart, as a column, and zeros behind them.
+ */
+constexpr int WORKERS = ALL + GROUP;
+
+/* In sixteens. */
+template <int EIGHTS> struct swizzled_room {
+	static constexpr uint32_t matrix = 8 * MOST, keys = matrix, values = 2 * matrix, rest = 3 * matrix,
+				  zeros = rest + 3 * MOST, stage = EIGHTS == 8 ? rest : zeros + MOST,
+				  barriers = 2 * stage, all = barriers + 2;
+};
+
+/* Scores become shares of the largest so far; rest: what is left of what was added up before. */
+__device__ void share(float (&c)[ROWS / 2], float (&most)[2], float (&sum)[2], float (&rest)[2], float scale)
+{
+#pragma unroll
+	for (int half = 0; half < 2; half++) {
+		float top = most[half], part = 0, scaled;
+
+#pragma unroll
+		for (int n = 0; n < ROWS / 8; n++)
+			top = fmaxf(top, fmaxf(c[4 * n + 2 * half], c[4 * n + 2 * half + 1]));
+		top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 1));
+		top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 2));
+		rest[half] = power_of_2((most[half] - top) * scale);
+		most[half] = top;
+		scaled = top * scale;
+#pragma unroll
+		for (int n = 0; n < ROWS / 8; n++)
+#pragma unroll
+			for (int i = 0; i < 2; i++) {
+				float &value = c[4 * n + 2 * half + i];
+
+				value = power_of_2(value * scale - scaled);
+				part += value;
+			}
+		sum[half] = sum[half] * rest[half] + part;
+	}
+}
+
+/* c = this group's queries times keys of tile t; matrices lie from sixteen `start` on. */
+template <int EIGHTS> __device__ void score_swizzled(float (&c)[ROWS / 2], uint32_t start, int group, int t)
+{
+	using places = swizzled_room<EIGHTS>;
+
+#pragma unroll
+	for (int i = 0; i < 4; i++)
+		multiply<8, 0, 0>(c, describe_swizzled(start + 8 * ROWS * group + 2 * i),
+		                  describe_swizzled(start + places::keys + 8 * ROWS * t + 2 * i), i > 0);
+	if constexpr (EIGHTS > 8)
+		multiply<8, 0, 0>(c, describe<3 * MOST, 8>(start + places::rest + ROWS * group),
+		                  describe<2 * MOST, 8>(start + places::rest + MOST + ROWS * t), 1);
+}
+
+/* d += a, from registers, times eight columns of b, rows of which are added up. */
+__device__ void multiply_eight(float (&d)[36], const unsigned (&a)[4], uint64_t b)
+{
+	asm volatile(
+		"wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, {%4, %5, %6, %7}, %8, 1, 1, 1, "
+		"1;\n"
+		: D4(d, 32)
+		: "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+
+/* The first 64 of more features. */
+__device__ void multiply_64(float (&d)[36], const unsigned (&a)[4], uint64_t b)
+{
+	asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" N32
+	             "}, {%32, %33, %34, %35}, %36, 1, 1, 1, 1;\n"
+	             : D32(d)
+	             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+
+template <int EIGHTS>
+__device__ void add_swizzled(float (&c)[EIGHTS * 4], const unsigned (&a)[ROWS / 16][4], uint32_t start, int t)
+{
+	using places = swizzled_room<EIGHTS>;
+
+#pragma unroll
+	for (int i = 0; i < ROWS / 16; i++) {
+		const uint64_t b = describe_swizzled(start + places::values + 8 * ROWS * t + 128 * i);
+
+		if constexpr (EIGHTS == 8) {
+			multiply_kept<8>(c, a[i], b);
+		} else {
+			multiply_64(c, a[i], b);
+			multiply_eight(c, a[i], describe<8, 8>(start + places::rest + 2 * MOST + ROWS * t + 16 * i));
+		}
+	}
+}
+
+/* A group's 64 queries of a head. */
+template <int EIGHTS> __device__ void attend_swizzled_rows(const ek_attention &a, int head, uint32_t start, int group)
+{
+	constexpr int tiles = MOST / ROWS;
+	const int token = group * ROWS + row_of(0);
+	const size_t features = (size_t)a.heads * EIGHTS * 8;
+	bf16 *out =
+		(bf16 *)a.out.x + ((size_t)(head / a.heads) * MOST + token) * features + head % a.heads * EIGHTS * 8;
+	float c[ROWS / 2], result[EIGHTS * 4] = {}, most[2] = { -CUDART_INF_F, -CUDART_INF_F }, sum[2] = {}, rest[2];
+	unsigned shares[ROWS / 16][4];
+
+	begin();
+	score_swizzled<EIGHTS>(c, start, group, 0);
+	commit();
+	settle<0>(c);
+#pragma unroll
+	for (int t = 0; t < tiles; t++) {
+		share(c, most, sum, rest, a.scale * LOG2E);
+		if (t > 0) {
+			settle<0>(result);
+#pragma unroll
+			for (int i = 0; i < EIGHTS * 4; i++)
+				result[i] *= rest[i / 2 % 2];
+		}
+		pack(shares, c);
+		begin();
+		if (t + 1 < tiles) {
+			score_swizzled<EIGHTS>(c, start, group, t + 1);
+			commit();
+		}
+		add_swizzled<EIGHTS>(result, shares, start, t);
+		commit();
+		if (EIGHTS > 8)
+			settle<0>(result);
+		if (t + 1 < tiles)
+			settle<1>(c);
+	}
+	settle<0>(result);
+#pragma unroll
+	for (int half = 0; half < 2; half++) {
+		float all = sum[half];
+
+		all += __shfl_xor_sync(0xffffffffU, all, 1);
+		all += __shfl_xor_sync(0xffffffffU, all, 2);
+		write_row<EIGHTS>(out + half * 8 * features, result, half, 1 / all, 1);
+		if (threadIdx.x % 4 == 0)
+			a.sums[(size_t)head * MOST + token + 8 * half] = most[half] * a.scale + logf(all);
+	}
+}
+
+/* Boxes of a head's matrices: of 64 features, and of the eight behind them. */
+struct head_maps {
+	CUtensorMap first, rest;
+};
+
+/* One thread: each head's queries, keys and values to the stage that is free. */
+template <int EIGHTS> __device__ void bring_heads(const ek_attention &a, const head_maps &maps, uint32_t room)
+{
+	using places = swizzled_room<EIGHTS>;
+	const uint32_t full = room + places::barriers * 16, empty = full + 16;
+	int stage = 0, parity = 0;
+
+	for (int head = (int)blockIdx.x; head < (int)a.heads_in_all;
+	     head += (int)gridDim.x, parity ^= stage, stage ^= 1) {
+		const int image = head / a.heads, h = head % a.heads;
+		const uint32_t to = room + stage * places::stage * 16;
+
+		await_phase(empty + 8 * stage, parity ^ 1);
+		expect_bytes(full + 8 * stage, 3 * EIGHTS * MOST * 16);
+		for (int part = 0; part < 3; part++) {
+			const int column = (part * a.heads + h) * EIGHTS * 8;
+
+			bring_box(to + part * places::matrix * 16, &maps.first, full + 8 * stage, column, image * MOST);
+			if (EIGHTS > 8)
+				bring_box(to + (places::rest + part * MOST) * 16, &maps.rest, full + 8 * stage,
+				          column + 64, image * MOST);
+		}
+	}
+}
+
+template <int EIGHTS> __device__ void attend_to_heads(const ek_attention &a, uint32_t room, int group)
+{
+	using places = swizzled_room<EIGHTS>;
+	const uint32_t full = room + places::barriers * 16, empty = full + 16;
+	int stage = 0, parity = 0;
+
+	for (int head = (int)blockIdx.x; head < (int)a.heads_in_all;
+	     head += (int)gridDim.x, parity ^= stage, stage ^= 1) {
+		await_phase(full + 8 * stage, parity);
+		attend_swizzled_rows<EIGHTS>(a, head, room / 16 + stage * places::stage, group);
+		if (threadIdx.x % 32 == 0)
+			arrive_at(empty + 8 * stage);
+	}
+}
+
+template <int EIGHTS>
+__global__ void __launch_bounds__(WORKERS, 1)
+	attend_swizzled(const __grid_constant__ ek_attention a, const __grid_constant__ head_maps maps)
+{
+	using places = swizzled_room<EIGHTS>;
+	extern __shared__ __align__(1024) unsigned char memory[];
+	const uint32_t room = place(memory), full = room + places::barriers * 16, empty = full + 16;
+	const int group = group_of_thread();
+
+	if (threadIdx.x == 0)
+		for (int i = 0; i < 2; i++) {
+			start_barrier(full + 8 * i, 1);
+			start_barrier(empty + 8 * i, ALL / 32);
+		}
+	if (EIGHTS > 8)
+		for (int i = 0; i < 2; i++)
+			clear((uint4 *)memory + i * places::stage + places::zeros, MOST);
+	publish();
+	__syncthreads();
+	if (group == 4) {
+		asm volatile("setmaxnreg.dec.sync.aligned.u32 24;");
+		if (threadIdx.x == ALL)
+			bring_heads<EIGHTS>(a, maps, room);
+	} else {
+		asm volatile("setmaxnreg.inc.sync.aligned.u32 112;");
+		attend_to_heads<EIGHTS>(a, room, group);
+	}
+}
+
+template <int EIGHTS> int run_swizzled(const ek_attention &a)
+{
+	using places = swizzled_room<EIGHTS>;
+	const cuuint64_t features = (cuuint64_t)a.heads * EIGHTS * 8;
+	const cuuint64_t sizes[2] = { 3 * features, a.heads_in_all / a.heads * MOST }, bytes[1] = { 6 * features };
+	const cuuint32_t first[2] = { 64, MOST }, rest[2] = { 8, MOST };
+	const size_t at_once = (size_t)ek_cuda_processors();
+	head_maps maps;
+	int rc;
+
+	if (!encode_map(&maps.first, 2, a.qkv.x, sizes, bytes, first, CU_TENSOR_MAP_SWIZZLE_128B) ||
+	    !encode_map(&maps.rest, 2, a.qkv.x, sizes, bytes, rest, CU_TENSOR_MAP_SWIZZLE_NONE))
+		return 0;
+	EK_TRY(ek_cuda_check(cudaFuncSetAttribute(attend_swizzled<EIGHTS>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+	                                          (int)(places::all * 16)),
+	                     "attention"));
+	attend_swizzled<EIGHTS><<<(unsigned)(a.heads_in_all < at_once ? a.heads_in_all : at_once), WORKERS,
+	                          places::all * 16, ek_cuda_stream()>>>(a, maps);
+	EK_TRY(ek_cuda_launched("attention"));
+	rc = 1;
+out:
+	return rc;
+}
+
+/*
  * Backward: a block has a head. Two groups have 128 of its keys each, and the gradients of keys and values, from
  * queries 32 at a time; they leave the slopes of 64 queries in shared memory, from which a third group makes the
  * gradients of queries, while they go on with the next 64: there is room for two such tiles.
@@ -1049,6 +1291,12 @@ template <int EIGHTS> int run(const ek_attention &a, int back)
 			if (!back)
 				return launch(attend_larger<EIGHTS>, a, heads, ALL + 32, larger_room<EIGHTS>::all * 16);
 		return 0;
+	}
+	if (!back && a.tokens == MOST) {
+		const int done = run_swizzled<EIGHTS>(a);
+
+		if (done != 0)
+			return done;
 	}
 	if (back)
 		return launch(attend_back<EIGHTS>, a, a.heads_in_all, THREADS, backward_room<EIGHTS>::all * 16);
