@@ -25,6 +25,8 @@ const struct ek_layout ek_layout[] = {
 	{ EK_PLACE_RUN, "embeddings.json", "how the embeddings were made", "", NULL },
 	{ EK_PLACE_RUN, "embeddings.npy.partial", "embeddings of a pass that is not finished; embed goes on with it",
 	  NULL, NULL },
+	{ EK_PLACE_RUN, "embeddings.npy.partial.key", "what the embeddings of an unfinished pass are made from", NULL,
+	  NULL },
 	{ EK_PLACE_RUN, "embeddings-*.npy", "[images, dimensions] embeddings of an encoder that was used before", "*",
 	  NULL },
 	{ EK_PLACE_RUN, "embeddings-*.json", "how the embeddings of an earlier encoder were made", "", NULL },
