@@ -244,7 +244,7 @@ int ek_duplicates(struct ek_run *run, const struct ek_duplicates_options *option
 	}
 	within = is_within(options, rows.count);
 	EK_TRY(arrange(&order, &segments, &segment_count, run, rows.count, within, options->order));
-	EK_TRY(ek_near_find(&near, &rows, order, segments, segment_count, eps, eps_count));
+	EK_TRY(ek_near_find(&near, &rows, order, segments, segment_count, eps, eps_count, rows.count > MOST_FOR_ALL));
 	EK_TRY(write_all(run, &near, within, options->order));
 out:
 	ek_near_release(&near);

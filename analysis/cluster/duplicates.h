@@ -1,6 +1,7 @@
 /*
  * The step "duplicates": near-duplicate images by the cosine of their embeddings (near.h), written to
- * RUN/clusters/duplicates.json, duplicate_similarity.npy and duplicate_partner.npy (docs/files.md).
+ * RUN/clusters/duplicates.json, duplicate_similarity.npy and duplicate_partner.npy (docs/files.md). Of more than
+ * 100,000 images, similarities are those of near-duplicates at the largest eps alone, -1 of all others.
  */
 #ifndef EK_CLUSTER_DUPLICATES_H
 #define EK_CLUSTER_DUPLICATES_H

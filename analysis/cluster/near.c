@@ -48,6 +48,8 @@ uint32_t ek_near_note(struct ek_near_search *s, int worker, uint64_t place, uint
 	struct ek_near *out = s->out;
 	uint32_t mask = 0;
 
+	if (s->near_only && !(value > s->least))
+		return 0;
 	if (value > s->best[j] || (value >= s->best[j] && earlier < s->place[j])) {
 		s->best[j] = value;
 		s->place[j] = (uint32_t)earlier;
@@ -82,23 +84,48 @@ static void take_pair(struct ek_near_search *s, int worker, uint64_t place, uint
 		s->out->kept[s->order[place]] &= ~(mask & s->out->kept[s->order[s->first + c]]);
 }
 
+/* How many columns of the block come before a place. */
+static size_t columns_before(const struct ek_near_search *s, uint64_t place)
+{
+	return (size_t)(place - s->first < s->count ? place - s->first : s->count);
+}
+
 /* One row against the columns before it. */
 static void scan(struct ek_near_search *s, int worker, const float *row, const float *products, uint64_t place)
 {
 	const uint32_t j = s->order[place];
-	const size_t count = (size_t)(place - s->first < s->count ? place - s->first : s->count);
+	const size_t count = columns_before(s, place);
 	const double norm2 = ek_vector_dot(row, row, s->d);
-	float most = -2, from;
+	const float most = ek_vector_largest(products, count);
+	const double best = s->near_only ? s->least : fmax(s->best[j], (double)most - s->doubt);
+	const float from = (float)(fmin(best, s->least) - s->doubt);
 
-	for (size_t c = 0; c < count; c++)
-		most = products[c] > most ? products[c] : most;
-	from = (float)(fmin(fmax(s->best[j], (double)most - s->doubt), s->least) - s->doubt);
-	if (most < from)
+	if (count == 0 || most < from)
 		return;
 	for (size_t c = 0; c < count; c++)
 		if (products[c] >= from)
 			take_pair(s, worker, place, c,
 			          ek_near_cosine(row, s->columns + c * s->d, norm2, s->norms2[c], s->d));
+}
+
+/* The pairs that the screen leaves, by their cosines; what take_pair is for. */
+static void take_left(struct ek_near_search *s, int worker, uint64_t start, size_t left)
+{
+	const struct ek_near_worker *w = &s->workers[worker];
+	size_t last = SIZE_MAX;
+	double norm2 = 0;
+
+	for (size_t p = 0; p < left; p++) {
+		const size_t i = w->left[p].row, c = w->left[p].column;
+
+		if (i != last) {
+			ek_rows_read(w->rows, s->rows, s->order[start + i]);
+			norm2 = ek_vector_dot(w->rows, w->rows, s->d);
+			last = i;
+		}
+		take_pair(s, worker, start + i, c,
+		          ek_near_cosine(w->rows, s->columns + c * s->d, norm2, s->norms2[c], s->d));
+	}
 }
 
 static int scan_tile(void *context, uint64_t piece, int worker)
@@ -107,13 +134,21 @@ static int scan_tile(void *context, uint64_t piece, int worker)
 	struct ek_near_worker *w = &s->workers[worker];
 	const uint64_t start = s->first + piece * TILE;
 	const size_t count = s->segment_end - start < TILE ? (size_t)(s->segment_end - start) : TILE;
+	size_t left = EK_NEAR_LEFT + 1;
 	int rc;
 
+	if (s->screened)
+		EK_TRY(ek_near_screen_tile(&left, s, start, count, worker));
+	if (left <= EK_NEAR_LEFT) {
+		take_left(s, worker, start, left);
+		goto done;
+	}
 	for (size_t i = 0; i < count; i++)
 		ek_rows_read(w->rows + i * s->d, s->rows, s->order[start + i]);
 	EK_TRY(ek_nn_matmul_run(s->plan, w->products, w->rows, s->packed, w->matmul));
 	for (size_t i = 0; i < count; i++)
 		scan(s, worker, w->rows + i * s->d, w->products + i * COLUMNS, start + i);
+done:
 	ek_progress_add(count);
 	EK_TRY(ek_check_interrupt());
 out:
@@ -149,6 +184,7 @@ static int search_rows(struct ek_near_search *s, uint64_t start, uint64_t end)
 	int rc = 0;
 
 	s->segment_end = end;
+	EK_TRY(ek_near_screen_rows(s, start, end));
 	for (s->first = start; s->first < end; s->first += s->count) {
 		const uint64_t own = COLUMNS / TILE;
 		struct shifted later = { s, own };
@@ -162,6 +198,8 @@ static int search_rows(struct ek_near_search *s, uint64_t start, uint64_t end)
 			s->norms2[c] = ek_vector_dot(column, column, s->d);
 		}
 		EK_TRY(ek_nn_matmul_pack(s->plan, s->packed, s->columns, s->workers[0].matmul));
+		if (s->screened)
+			EK_TRY(ek_near_screen_columns(s));
 		memset(s->hits, 0, COLUMNS * COLUMNS * sizeof *s->hits);
 		tiles = (end - s->first + TILE - 1) / TILE;
 		s->work = (double)TILE * COLUMNS * (double)s->d;
@@ -254,7 +292,9 @@ static void release(struct ek_near_search *s)
 		free(s->workers[i].rows);
 		free(s->workers[i].products);
 		free(s->workers[i].matmul);
+		free(s->workers[i].left);
 	}
+	ek_near_screen_free(s);
 	free(s->workers);
 	ek_nn_matmul_free(s->plan);
 	free(s->best);
@@ -309,12 +349,13 @@ static uint64_t row_visits(const struct ek_near_search *s, uint64_t start, uint6
 }
 
 int ek_near_find(struct ek_near *out, const struct ek_rows *rows, const uint32_t *order, const uint64_t *segments,
-                 size_t segment_count, const double *eps, size_t eps_count)
+                 size_t segment_count, const double *eps, size_t eps_count, int near_only)
 {
 	struct ek_near_search s = { .out = out,
 		                    .rows = rows,
 		                    .order = order,
 		                    .d = rows->dimensions,
+		                    .near_only = near_only,
 		                    .worker_count = ek_threads(),
 		                    .lock = PTHREAD_MUTEX_INITIALIZER };
 	uint64_t visits = 0;

@@ -7,6 +7,9 @@
  * by the cosine in float64: so the answer has the same bits for any number of threads and any processor. Memory is
  * O(n · number of eps) and some tiles, whatever the number of pairs. Large segments are compared on a GPU where one was
  * chosen (train/nn/rows.h), with the same results.
+ *
+ * Where only near-duplicates are asked for, rows of a large segment are first screened in 32 numbers instead of all
+ * (near_screen.c), which excludes most pairs.
  */
 #ifndef EK_CLUSTER_NEAR_H
 #define EK_CLUSTER_NEAR_H
@@ -26,7 +29,7 @@ struct ek_near_eps {
 
 struct ek_near {
 	uint64_t n;
-	float *similarity; /* [n] largest cosine to an earlier row; -1 if there is none */
+	float *similarity; /* [n] largest cosine to an earlier row; -1 if there is none, or it is not near */
 	int64_t *partner;  /* [n] that row, the earliest of equals; -1 if there is none */
 	size_t eps_count;
 	struct ek_near_eps eps[EK_NEAR_MOST_EPS];
@@ -39,11 +42,13 @@ struct ek_near {
  * rows:   unit must be 1
  * order:  [n] the rows, each once; segments: [segment_count + 1] their bounds in it, from 0 to n
  * eps:    [eps_count] in (0, 2), any order, at most EK_NEAR_MOST_EPS
+ * near_only: 1: a row's similarity and partner are those of its near-duplicates at the largest eps alone, which is much
+ *            less work in large segments; 0: of all rows
  * Release with ek_near_release, also after a failure. EK_EUSAGE, EK_ENOMEM, EK_EINTERRUPTED.
  * A row of zeros has cosine 0 to all others.
  */
 int ek_near_find(struct ek_near *out, const struct ek_rows *rows, const uint32_t *order, const uint64_t *segments,
-                 size_t segment_count, const double *eps, size_t eps_count);
+                 size_t segment_count, const double *eps, size_t eps_count, int near_only);
 void ek_near_release(struct ek_near *near);
 
 #endif

@@ -1,4 +1,5 @@
-/* The inside of near.c: a search, and its part on a device (near_device.c). */
+/* The inside of near.c: a search, its screen of few numbers a row (near_screen.c), its part on a device
+ * (near_device.c). */
 #ifndef EK_CLUSTER_NEAR_INTERNAL_H
 #define EK_CLUSTER_NEAR_INTERNAL_H
 
@@ -8,12 +9,19 @@
 
 struct ek_nn_matmul;
 
-enum { EK_NEAR_TILE = 128, EK_NEAR_COLUMNS = 1024 };
+enum {
+	EK_NEAR_TILE = 128,
+	EK_NEAR_COLUMNS = 1024,
+	EK_NEAR_LEFT = 4096 /* pairs of a tile, at most, that are decided one by one */
+};
 
 struct ek_near_worker {
 	float *rows;     /* [TILE, d] */
 	float *products; /* [TILE, COLUMNS] */
 	void *matmul;
+	struct {
+		uint16_t row, column;
+	} * left; /* [EK_NEAR_LEFT] pairs of a tile that the screen leaves; NULL without a screen */
 	uint64_t pairs[EK_NEAR_MOST_EPS];
 };
 
@@ -27,6 +35,7 @@ struct ek_near_search {
 	double *units2;   /* [n] squared norms by place, of segments that go to a device; NULL: of none */
 	uint8_t *counted; /* [n] 1: the component of this root is counted */
 	double least;     /* 1 - largest eps */
+	int near_only;    /* 1: pairs of a smaller cosine than that are nothing */
 	double doubt;     /* what a product may be off */
 	double work;      /* of a block */
 	struct ek_nn_matmul *plan;
@@ -40,6 +49,9 @@ struct ek_near_search {
 	double *norms2; /* [COLUMNS] */
 	void *packed;
 	uint32_t *hits; /* [COLUMNS, COLUMNS] bit e: the pair counts at eps e; of pairs inside the block */
+
+	struct ek_near_screen *screen; /* NULL until one is needed */
+	int screened;                  /* 1: the segment at hand is */
 };
 
 double ek_near_cosine(const float *a, const float *b, double norm2_a, double norm2_b, size_t d);
@@ -47,6 +59,15 @@ double ek_near_cosine(const float *a, const float *b, double norm2_a, double nor
 /* The rows at two places of the order, the second the earlier one, have this cosine: noted, but for what greedy keeps.
  * Bit e of what it returns: the pair counts at eps e. One worker at a time for a place. */
 uint32_t ek_near_note(struct ek_near_search *s, int worker, uint64_t place, uint64_t earlier, double cosine);
+
+/* Make the screen of the rows at start … end - 1 of the order, a segment, if it is worth one: s->screened. */
+int ek_near_screen_rows(struct ek_near_search *s, uint64_t start, uint64_t end);
+/* Take the block of columns at hand. */
+int ek_near_screen_columns(struct ek_near_search *s);
+/* The pairs of `count` rows from a place on with columns before them that may be near, row by row, to the worker's
+ * `left`; *left = how many, or more than EK_NEAR_LEFT. */
+int ek_near_screen_tile(size_t *left, struct ek_near_search *s, uint64_t place, size_t count, int worker);
+void ek_near_screen_free(struct ek_near_search *s);
 
 /* 1: the halves of these rows are worth comparing on a device. */
 int ek_near_is_worth_device(const struct ek_near_search *s, uint64_t start, uint64_t end);

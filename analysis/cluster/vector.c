@@ -160,6 +160,24 @@ EK_WIDE void ek_vector_screen(float *s, const float *norms2, float norm2, size_t
 	}
 }
 
+EK_WIDE float ek_vector_largest(const float *x, size_t d)
+{
+	floats most = { 0 }, value;
+	float largest = -INFINITY;
+	size_t j = 0;
+
+	most -= INFINITY;
+	for (; j + WIDTH <= d; j += WIDTH) {
+		memcpy(&value, x + j, sizeof value);
+		most = PICK(value > most, value, most);
+	}
+	for (int i = 0; i < WIDTH; i++)
+		largest = most[i] > largest ? most[i] : largest;
+	for (; j < d; j++)
+		largest = x[j] > largest ? x[j] : largest;
+	return largest;
+}
+
 typedef int32_t integers __attribute__((vector_size(LANES * sizeof(int32_t))));
 typedef int64_t lane_bits __attribute__((vector_size(LANES * sizeof(int64_t))));
 

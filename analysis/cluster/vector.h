@@ -17,6 +17,9 @@ double ek_vector_distance2(const float *a, const float *b, size_t d);
 /* sum a_j b_j */
 double ek_vector_dot(const float *a, const float *b, size_t d);
 
+/* The largest of x [d]; minus infinity of none. No NaNs. */
+float ek_vector_largest(const float *x, size_t d);
+
 /* sum += x; sum: [d] float64 */
 void ek_vector_add(double *sum, const float *x, size_t d);
 /* The same four times, in this order. */

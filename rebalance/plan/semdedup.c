@@ -77,7 +77,7 @@ int ek_dedup_find(struct ek_dedup *d, const struct ek_run *run, const struct ek_
 	/* It names the row with a number that is not finite. */
 	EK_TRY(ek_alloc(&mean, d->rows.dimensions, sizeof *mean));
 	EK_TRY(ek_rows_mean(mean, &d->rows));
-	EK_TRY(ek_near_find(&d->near, &d->rows, d->order, d->segments, units->k, eps, count));
+	EK_TRY(ek_near_find(&d->near, &d->rows, d->order, d->segments, units->k, eps, count, 0));
 	for (uint64_t i = 0; i < units->total; i++)
 		d->similarity[d->ids[i]] = d->near.similarity[i];
 	EK_TRY(report(d, options));

@@ -50,7 +50,7 @@ void near_case_check(const struct near_case *c)
 	assert_ok(ek_rows_of(&rows, &array, 1));
 	for (int there = 0; there < 2; there++) {
 		ek_nn_rows_choose(there);
-		assert_ok(ek_near_find(&near[there], &rows, order, segments, 2, eps, EPS));
+		assert_ok(ek_near_find(&near[there], &rows, order, segments, 2, eps, EPS, 0));
 	}
 	ek_nn_rows_choose(0);
 	assert_memory_equal(near[0].similarity, near[1].similarity, c->n * sizeof(float));

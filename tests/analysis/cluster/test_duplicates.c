@@ -38,7 +38,7 @@ static void counts_equal_numpys(void **state)
 		order[i] = i;
 	cJSON_ArrayForEach(row, list) assert_ok(ek_json_get_double(&eps[e++], row, "eps", "golden"));
 	rows = view(&array, x, count, size / count);
-	assert_ok(ek_near_find(&near, &rows, order, segments, 1, eps, e));
+	assert_ok(ek_near_find(&near, &rows, order, segments, 1, eps, e, 0));
 	for (size_t i = 0; i < count; i++)
 		assert_close(near.similarity[i], similarity[i], 0x1p-24); /* stored as float32 */
 	e = 0;
@@ -89,7 +89,7 @@ static void blocks_and_segments_equal_brute_force(void **state)
 	}
 	for (int t = 0; t < 3; t++) {
 		ek_threads_set(threads[t]);
-		assert_ok(ek_near_find(&near[t], &rows, order, segments, 3, eps, 2));
+		assert_ok(ek_near_find(&near[t], &rows, order, segments, 3, eps, 2, 0));
 		assert_memory_equal(near[t].similarity, near[0].similarity, N * sizeof(float));
 		assert_memory_equal(near[t].partner, near[0].partner, N * sizeof(int64_t));
 		assert_memory_equal(near[t].eps, near[0].eps, sizeof near[0].eps);
@@ -132,6 +132,61 @@ static void blocks_and_segments_equal_brute_force(void **state)
 	free(kept);
 }
 
+/* Rows of falling variances about a mean; a third of them others with noise, so that cosines lie about 1 - eps; a
+ * thousand that are the same, which the screen cannot tell apart; and one of zeros. */
+static float *many_alike(uint64_t n, size_t d)
+{
+	float *x = calloc(n * d, sizeof *x);
+
+	assert_non_null(x);
+	for (uint64_t i = 0; i < n; i++)
+		for (size_t j = 0; j < d; j++) {
+			const uint64_t from = i / 2 * d + j;
+
+			if (i % 3 == 1)
+				x[i * d + j] = x[from] + (float)(0.1 * (double)(i % 7) * ek_random_normal(2, i, j) /
+				                                 sqrt((double)d));
+			else if (i % 18 == 2 && i > 2)
+				x[i * d + j] = x[2 * d + j];
+			else
+				x[i * d + j] = (float)(0.1 + ek_random_normal(1, i, j) / sqrt((double)j + 1));
+		}
+	memset(x + 5000 * d, 0, d * sizeof *x);
+	return x;
+}
+
+static void a_screen_of_few_numbers_misses_no_pair(void **state)
+{
+	enum { N = 18000, D = 70, EPS = 3 };
+	static const double eps[EPS] = { 0.001, 0.03, 0.01 };
+	static const uint64_t segments[] = { 0, 500, N };
+	float *x = many_alike(N, D);
+	uint32_t *order = calloc(N, sizeof *order);
+	struct ek_near all, near;
+	struct ek_npy array;
+	const struct ek_rows rows = view(&array, x, N, D);
+
+	for (uint32_t i = 0; i < N; i++)
+		order[i] = (uint32_t)((uint64_t)i * 1009 % N);
+	assert_ok(ek_near_find(&all, &rows, order, segments, 2, eps, EPS, 0));
+	assert_ok(ek_near_find(&near, &rows, order, segments, 2, eps, EPS, 1));
+	for (uint64_t i = 0; i < N; i++) {
+		const int is_near = all.weakest[N + i] < 2;
+
+		assert_true(near.similarity[i] == (is_near ? all.similarity[i] : -1));
+		assert_int_equal(near.partner[i], is_near ? all.partner[i] : -1);
+	}
+	assert_true(all.eps[1].pairs > 400000 && all.eps[1].pairs > all.eps[2].pairs + 500);
+	assert_memory_equal(near.eps, all.eps, sizeof all.eps);
+	assert_memory_equal(near.kept, all.kept, N * sizeof *all.kept);
+	assert_memory_equal(near.component, all.component, EPS * N * sizeof *all.component);
+	assert_memory_equal(near.weakest, all.weakest, EPS * N * sizeof *all.weakest);
+	ek_near_release(&all);
+	ek_near_release(&near);
+	free(x);
+	free(order);
+}
+
 static void equal_and_zero_rows(void **state)
 {
 	enum { N = 9 };
@@ -145,7 +200,7 @@ static void equal_and_zero_rows(void **state)
 
 	for (uint32_t i = 0; i < N; i++)
 		order[i] = i;
-	assert_ok(ek_near_find(&near, &rows, order, segments, 1, eps, 1));
+	assert_ok(ek_near_find(&near, &rows, order, segments, 1, eps, 1, 0));
 	assert_int_equal(near.eps[0].pairs, 15); /* six of one direction */
 	assert_int_equal(near.eps[0].greedy_removed, 5);
 	assert_int_equal(near.eps[0].groups, 1);
@@ -165,7 +220,7 @@ static void wrong_eps(void **state)
 	struct ek_npy array;
 	const struct ek_rows rows = view(&array, x, 1, 2);
 
-	assert_fails(ek_near_find(&near, &rows, order, segments, 1, wrong, 1), EK_EUSAGE, "above 0");
+	assert_fails(ek_near_find(&near, &rows, order, segments, 1, wrong, 1, 0), EK_EUSAGE, "above 0");
 	ek_near_release(&near);
 }
 
@@ -213,5 +268,5 @@ static void the_step_writes_its_files(void **state)
 }
 
 EK_TEST_MAIN(cmocka_unit_test(counts_equal_numpys), cmocka_unit_test(blocks_and_segments_equal_brute_force),
-             cmocka_unit_test(equal_and_zero_rows), cmocka_unit_test(wrong_eps),
-             cmocka_unit_test(the_step_writes_its_files))
+             cmocka_unit_test(a_screen_of_few_numbers_misses_no_pair), cmocka_unit_test(equal_and_zero_rows),
+             cmocka_unit_test(wrong_eps), cmocka_unit_test(the_step_writes_its_files))
