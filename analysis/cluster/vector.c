@@ -156,7 +156,8 @@ EK_WIDE void ek_vector_screen(float *s, const float *norms2, float norm2, size_t
 		const float larger = least[i] < *best ? *best : least[i];
 
 		*best = least[i] < *best ? least[i] : *best;
-		*second = fminf(*second, fminf(larger, next[i]));
+		*second = larger < *second ? larger : *second;
+		*second = next[i] < *second ? next[i] : *second;
 	}
 }
 
