@@ -2,12 +2,8 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/base/file.h"
-#include "rebalance/base/log.h"
 #include "rebalance/cli/command.h"
 #include "rebalance/cli/output.h"
 #include "rebalance/cli/compare.h"
@@ -71,12 +67,6 @@ static const struct ek_option rows[] = {
 static const struct ek_sweep_wish defaults = { .name = "sweep", .seeds = 3, .count = 1000 };
 const struct ek_own ek_sweep_own = EK_OWN(defaults, rows);
 
-/* How far it is. */
-struct progress {
-	double worked; /* seconds spent on points that were not there */
-	size_t made, left;
-};
-
 static int print_numbers(struct ek_sweep *s, const struct ek_sweep_point *p)
 {
 	struct ek_comparison c = { 0 };
@@ -93,95 +83,18 @@ out:
 }
 
 /* What is told of a point: numbers, or why it failed; then the time that is left over the whole. */
-static void print_point(struct ek_sweep *s, const struct progress *g, size_t i, int failed, double took)
+static void print_point(struct ek_sweep *s, const struct ek_sweep_news *news)
 {
-	const struct ek_sweep_point *p = &s->points.items[i];
 	char time[32];
 
-	(void)printf("%-24s", p->label);
-	if (failed || print_numbers(s, p) < 0)
+	(void)printf("%-24s", news->point->label);
+	if (news->failed || print_numbers(s, news->point) < 0)
 		(void)printf("  failed: %s", ek_error_message());
-	(void)printf("  (%zu of %zu, %s", i + 1, s->points.count, ek_text_duration(time, took));
-	if (g->left > 0 && g->made > 0)
-		(void)printf(", about %s left", ek_text_duration(time, g->worked / (double)g->made * (double)g->left));
+	(void)printf("  (%zu of %zu, %s", news->number, s->points.count, ek_text_duration(time, news->seconds));
+	if (isfinite(news->seconds_left))
+		(void)printf(", about %s left", ek_text_duration(time, news->seconds_left));
 	(void)printf(")\n");
 	(void)fflush(stdout);
-}
-
-static int add_result(cJSON *list, const struct ek_sweep_point *p, int failed)
-{
-	cJSON *item;
-	int rc;
-
-	EK_TRY(ek_json_add_object(&item, list, NULL));
-	EK_TRY(ek_json_add_string(item, "name", p->name));
-	EK_TRY(p->method != NULL ? ek_json_add_string(item, "method", p->method) : ek_json_add_null(item, "method"));
-	if (p->order != NULL)
-		EK_TRY(ek_json_add_string(item, "order", p->order));
-	EK_TRY(ek_json_add_double(item, "keep", p->keep));
-	EK_TRY(failed ? ek_json_add_string(item, "failed", ek_error_message()) : ek_json_add_null(item, "failed"));
-out:
-	return rc;
-}
-
-/* Every point; `*failed` of them. A stop ends it, anything else is told and the rest goes on. */
-static int do_points(struct ek_sweep *s, cJSON *list, int json, size_t *failed)
-{
-	struct progress g = { 0 };
-	int rc = 0;
-
-	*failed = 0;
-	for (size_t i = 0; i < s->points.count; i++)
-		g.left += (size_t)!ek_sweep_is_evaluated(s->run, s->points.items[i].name);
-	for (size_t i = 0; i < s->points.count; i++) {
-		const struct ek_sweep_point *p = &s->points.items[i];
-		const int was_there = ek_sweep_is_evaluated(s->run, p->name);
-		const double started = ek_clock();
-		int is_failed;
-
-		ek_info("%s (%zu of %zu)", p->label, i + 1, s->points.count);
-		rc = ek_do_sweep_point(s, p);
-		if (rc == EK_EINTERRUPTED)
-			return rc;
-		is_failed = rc < 0;
-		*failed += (size_t)is_failed;
-		if (!was_there) {
-			g.worked += ek_clock() - started;
-			g.made++;
-			g.left--;
-		}
-		EK_TRY(add_result(list, p, is_failed));
-		if (!json)
-			print_point(s, &g, i, is_failed, ek_clock() - started);
-	}
-out:
-	return rc;
-}
-
-static int dry_run_json(struct ek_sweep *s)
-{
-	cJSON *json = cJSON_CreateObject(), *list, *item;
-	double seconds;
-	int rc;
-
-	EK_TRY(ek_json_add_array(&list, json, "points"));
-	for (size_t i = 0; i < s->points.count; i++) {
-		const struct ek_sweep_point *p = &s->points.items[i];
-
-		EK_TRY(ek_json_add_object(&item, list, NULL));
-		EK_TRY(ek_json_add_string(item, "name", p->name));
-		EK_TRY(p->method != NULL ? ek_json_add_string(item, "method", p->method)
-		                         : ek_json_add_null(item, "method"));
-		EK_TRY(ek_json_add_double(item, "keep", p->keep));
-		EK_TRY(ek_json_add_bool(item, "done", ek_sweep_is_evaluated(s->run, p->name)));
-	}
-	seconds = ek_sweep_expected_training(s);
-	EK_TRY(isfinite(seconds) ? ek_json_add_double(json, "training_seconds", seconds)
-	                         : ek_json_add_null(json, "training_seconds"));
-	EK_TRY(ek_print_json(json));
-out:
-	cJSON_Delete(json);
-	return rc;
 }
 
 static int dry_run(struct ek_sweep *s)
@@ -209,7 +122,7 @@ static int dry_run(struct ek_sweep *s)
 	return 0;
 }
 
-static int sweep(struct ek_sweep *s, int is_json)
+static int sweep(struct ek_sweep *s, int is_json, int is_plan)
 {
 	cJSON *json = cJSON_CreateObject(), *list;
 	size_t failed = 0;
@@ -217,9 +130,13 @@ static int sweep(struct ek_sweep *s, int is_json)
 
 	if (json == NULL)
 		return ek_fail(EK_ENOMEM, "no memory for the result");
-	EK_TRY(ek_json_add_array(&list, json, "points"));
-	EK_TRY(ek_sweep_make_autoencoder(s));
-	EK_TRY(do_points(s, list, is_json, &failed));
+	if (is_plan) {
+		EK_TRY(ek_sweep_plan(json, s));
+	} else {
+		EK_TRY(ek_json_add_array(&list, json, "points"));
+		s->tell = is_json ? NULL : print_point;
+		EK_TRY(ek_do_sweep(list, &failed, s));
+	}
 	if (is_json) {
 		EK_TRY(ek_print_json(json));
 	} else {
@@ -259,23 +176,15 @@ int ek_cmd_sweep(struct ek_invocation *i)
 		              .wish = i->settings.own,
 		              .seed = i->settings.common.seed,
 		              .force = i->settings.steps.force };
+	const int json = i->settings.common.json;
 	struct ek_sweep_words words = { 0 };
-	struct ek_run *run = NULL;
 	int rc;
 
 	EK_TRY(check_wish(i));
 	EK_TRY(ek_sweep_points_make(&s.points, s.run, s.wish->name, s.wish->methods, s.wish->keeps));
 	EK_TRY(ek_sweep_words_open(&words, &s));
-	/* That it is a run, and of images, is told once, not by each point. */
-	EK_TRY(ek_run_open(&run, s.run, EK_RUN_READ));
-	if (ek_run_recorded(run, "scan") == NULL)
-		rc = ek_fail(EK_EUSAGE, "%s has no images yet: evenkeel audit DATASET -o %s", s.run, s.run);
-	ek_run_close(run);
-	EK_TRY(rc);
-	EK_TRY(ek_sweep_check_steps(&s));
-	EK_TRY(s.wish->dry_run && i->settings.common.json ? dry_run_json(&s)
-	       : s.wish->dry_run                          ? dry_run(&s)
-	                                                  : sweep(&s, i->settings.common.json));
+	EK_TRY(ek_sweep_check(&s));
+	EK_TRY(s.wish->dry_run && !json ? dry_run(&s) : sweep(&s, json, s.wish->dry_run));
 out:
 	ek_sweep_words_release(&words);
 	ek_sweep_points_release(&s.points);

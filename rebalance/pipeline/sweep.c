@@ -8,6 +8,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/log.h"
 #include "rebalance/pipeline/evaluate.h"
 #include "rebalance/pipeline/generate.h"
 #include "rebalance/pipeline/plans.h"
@@ -175,12 +176,19 @@ out:
 	return rc;
 }
 
-int ek_sweep_check_steps(const struct ek_sweep *s)
+int ek_sweep_check(const struct ek_sweep *s)
 {
 	const uint64_t wanted = (uint64_t)s->wish->steps;
+	struct ek_run *run = NULL;
 	uint64_t steps;
-	int rc = 0;
+	int rc;
 
+	/* That it is a run, and of images, is told once, not by each point. */
+	EK_TRY(ek_run_open(&run, s->run, EK_RUN_READ));
+	if (ek_run_recorded(run, "scan") == NULL)
+		rc = ek_fail(EK_EUSAGE, "%s has no images yet: evenkeel audit DATASET -o %s", s->run, s->run);
+	ek_run_close(run);
+	EK_TRY(rc);
 	for (size_t i = 0; i < s->points.count && !s->force; i++) {
 		const char *name = s->points.items[i].name;
 
@@ -213,7 +221,7 @@ out:
 	return rc;
 }
 
-int ek_sweep_make_autoencoder(struct ek_sweep *s)
+static int make_shared(struct ek_sweep *s)
 {
 	int missing, rc = 0;
 
@@ -224,6 +232,57 @@ int ek_sweep_make_autoencoder(struct ek_sweep *s)
 		EK_TRY(make_autoencoder(s));
 out:
 	return rc < 0 ? rc : 0;
+}
+
+static int describe(cJSON **item, cJSON *list, const struct ek_sweep_point *p)
+{
+	int rc;
+
+	EK_TRY(ek_json_add_object(item, list, NULL));
+	EK_TRY(ek_json_add_string(*item, "name", p->name));
+	EK_TRY(p->method != NULL ? ek_json_add_string(*item, "method", p->method) : ek_json_add_null(*item, "method"));
+	if (p->order != NULL)
+		EK_TRY(ek_json_add_string(*item, "order", p->order));
+	EK_TRY(ek_json_add_double(*item, "keep", p->keep));
+out:
+	return rc;
+}
+
+int ek_do_sweep(cJSON *points, size_t *failed, struct ek_sweep *s)
+{
+	double worked = 0; /* seconds spent on points that were not there */
+	size_t made = 0, left = 0;
+	int rc;
+
+	*failed = 0;
+	EK_TRY(make_shared(s));
+	for (size_t i = 0; i < s->points.count; i++)
+		left += (size_t)!ek_sweep_is_evaluated(s->run, s->points.items[i].name);
+	for (size_t i = 0; i < s->points.count; i++) {
+		struct ek_sweep_news news = { &s->points.items[i], i + 1, 0, 0, (double)NAN };
+		const int was_there = ek_sweep_is_evaluated(s->run, news.point->name);
+		const double started = ek_clock();
+		cJSON *item;
+
+		ek_info("%s (%zu of %zu)", news.point->label, i + 1, s->points.count);
+		if ((rc = ek_do_sweep_point(s, news.point)) == EK_EINTERRUPTED)
+			return rc;
+		news.failed = rc < 0;
+		news.seconds = ek_clock() - started;
+		*failed += (size_t)news.failed;
+		worked += was_there ? 0 : news.seconds;
+		made += (size_t)!was_there;
+		left -= (size_t)!was_there;
+		if (left > 0 && made > 0)
+			news.seconds_left = worked / (double)made * (double)left;
+		EK_TRY(describe(&item, points, news.point));
+		EK_TRY(news.failed ? ek_json_add_string(item, "failed", ek_error_message())
+		                   : ek_json_add_null(item, "failed"));
+		if (s->tell != NULL)
+			s->tell(s, &news);
+	}
+out:
+	return rc;
 }
 
 double ek_sweep_expected_training(struct ek_sweep *s)
@@ -237,4 +296,22 @@ double ek_sweep_expected_training(struct ek_sweep *s)
 out:
 	ek_run_close(run);
 	return rc < 0 ? (double)NAN : result.estimate.seconds;
+}
+
+int ek_sweep_plan(cJSON *json, struct ek_sweep *s)
+{
+	cJSON *list, *item;
+	double seconds;
+	int rc;
+
+	EK_TRY(ek_json_add_array(&list, json, "points"));
+	for (size_t i = 0; i < s->points.count; i++) {
+		EK_TRY(describe(&item, list, &s->points.items[i]));
+		EK_TRY(ek_json_add_bool(item, "done", ek_sweep_is_evaluated(s->run, s->points.items[i].name)));
+	}
+	seconds = ek_sweep_expected_training(s);
+	EK_TRY(isfinite(seconds) ? ek_json_add_double(json, "training_seconds", seconds)
+	                         : ek_json_add_null(json, "training_seconds"));
+out:
+	return rc;
 }

@@ -699,6 +699,16 @@ static void why_results_are_stale_is_told(void **state)
 	assert_string_equal(stale("evaluation made"), "clusters/assignment.npy has changed");
 }
 
+static size_t told;
+
+static void tell(struct ek_sweep *sweep, const struct ek_sweep_news *news)
+{
+	(void)sweep;
+	told = news->number;
+	assert_false(news->failed);
+	assert_true(isnan(news->seconds_left));
+}
+
 static void a_point_of_a_sweep(void **state)
 {
 	const struct ek_sweep_wish wish = { .steps = 3, .count = 20, .seeds = 2, .space = 1 };
@@ -710,6 +720,7 @@ static void a_point_of_a_sweep(void **state)
 		                        .method = (char *)(uintptr_t) "nearest",
 		                        .keep = 0.5 };
 	struct ek_sweep s = { .run = path,
+		              .tell = tell,
 		              .wish = &wish,
 		              .points = { .items = &point, .count = 1 },
 		              .prune = { &prune, &steps },
@@ -717,6 +728,8 @@ static void a_point_of_a_sweep(void **state)
 		              .generate = { &generate, &steps },
 		              .evaluate = { &evaluate, &steps } };
 	struct stat image, evaluation;
+	cJSON *points = cJSON_CreateArray();
+	size_t failed;
 
 	generate.steps = 2;
 	evaluate.subsets = 2;
@@ -726,8 +739,12 @@ static void a_point_of_a_sweep(void **state)
 	assert_true(ek_sweep_expected_training(&s) > 0);
 	point.method = (char *)(uintptr_t) "nearest";
 	assert_false(ek_sweep_is_evaluated(path, "swept"));
-	assert_ok(ek_sweep_check_steps(&s));
-	assert_ok(ek_do_sweep_point(&s, &point));
+	assert_ok(ek_sweep_check(&s));
+	assert_ok(ek_do_sweep(points, &failed, &s));
+	assert_int_equal(failed, 0);
+	assert_int_equal(cJSON_GetArraySize(points), 1);
+	assert_int_equal(told, 1);
+	cJSON_Delete(points);
 	assert_true(ek_sweep_is_evaluated(path, "swept"));
 	image = file_of("samples/swept-s1/images/000000.png");
 	evaluation = file_of("evaluations/swept.json");
@@ -735,7 +752,7 @@ static void a_point_of_a_sweep(void **state)
 	assert_untouched(&image, "samples/swept-s1/images/000000.png");
 	assert_untouched(&evaluation, "evaluations/swept.json");
 	s.wish = &(struct ek_sweep_wish){ .steps = 2, .count = 20, .seeds = 2, .space = 1 };
-	assert_fails(ek_sweep_check_steps(&s), EK_EUSAGE, "swept was trained for 3 steps before");
+	assert_fails(ek_sweep_check(&s), EK_EUSAGE, "swept was trained for 3 steps before");
 	point.method = (char *)(uintptr_t) "no such";
 	assert_fails(ek_do_sweep_point(&s, &point), EK_EUSAGE, "no such");
 	assert_ok(ek_run_open(&run, path, EK_RUN_WRITE));
