@@ -252,7 +252,7 @@ out:
 	return rc;
 }
 
-/* What a stopped command that was to keep them has of them. */
+/* What a stopped command that was to keep them has of them beside what is whole. */
 static int drop_latents(const char *path)
 {
 	static const char *const names[] = { "partial", "partial.key" };
@@ -277,10 +277,8 @@ static int open_latents(struct work *w)
 	int rc;
 
 	EK_TRY(ek_format(&w->latents_path, "%s/latents.npy", w->place.place.fresh));
-	if (!w->asked->latents)
+	if (!w->asked->latents || ek_file_exists(w->latents_path))
 		return drop_latents(w->latents_path);
-	if (ek_file_exists(w->latents_path))
-		return 0;
 	EK_TRY(ek_npy_writer_open(&w->latents, &rows, w->latents_path, EK_F32, 4, shape, "latents"));
 	w->place.done = rows; /* latents are written behind images */
 out:
