@@ -314,11 +314,11 @@ static int check_weights(const struct ek_embed *e)
 	return rc < 0 ? rc : ek_fail(EK_EIO, "the weight file of %s appeared just now: try again", e->encoder->name);
 }
 
-double ek_embed_work(const struct ek_embed *e)
+double ek_embed_work(const struct ek_embed *e, uint64_t images)
 {
 	const double pixel = 8e3, side = e->preprocessing.side; /* EfficientNet-Lite0's, the least of all */
 
-	return e->encoder->build != NULL ? pixel * side * side * (double)e->images : 0;
+	return e->encoder->build != NULL ? pixel * side * side * (double)(images > 0 ? images : e->images) : 0;
 }
 
 const struct ek_preprocessing *ek_embed_preprocessing(const struct ek_embed *e)

@@ -53,8 +53,8 @@ void ek_embed_free(struct ek_embed *e);
 /* The step as run.json knows it ("embed"); belongs to `e`. */
 const struct ek_step *ek_embed_step(const struct ek_embed *e);
 
-/* Multiply-adds for all images, at the least. */
-double ek_embed_work(const struct ek_embed *e);
+/* Multiply-adds for so many images, or 0: all there are; at the least. */
+double ek_embed_work(const struct ek_embed *e, uint64_t images);
 
 /* Do it. The run must be open for writing. EK_EDATA naming an image that does not decode (it was changed after the
  * scan) or a tensor that does not fit the encoder, EK_EIO, EK_ENOMEM, EK_EINTERRUPTED (the same call goes on). */

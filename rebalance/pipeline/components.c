@@ -11,6 +11,7 @@
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/io/layout.h"
+#include "rebalance/pipeline/device.h"
 #include "rebalance/plan/design.h"
 #include "rebalance/plan/image_weights.h"
 
@@ -127,6 +128,7 @@ static int open_work(struct work *w, struct ek_run *run)
 	if (w->per_image == 1)
 		goto out;
 	EK_TRY(ek_alloc(&w->others, AT_ONCE * (w->per_image - 1) * w->rows.dimensions, sizeof *w->others));
+	ek_device_for(ek_embed_work(o->embed, w->rows.count * (w->per_image - 1)));
 	EK_TRY(ek_views_new(&w->views, o->embed, run, o->views - 1, o->seed));
 	if (ek_views_dimensions(w->views) != w->rows.dimensions)
 		rc = ek_fail(EK_EDATA, "embeddings.npy has %zu dimensions, the encoder %zu", w->rows.dimensions,

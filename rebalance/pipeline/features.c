@@ -11,6 +11,7 @@
 #include "rebalance/io/images.h"
 #include "rebalance/io/kept_path.h"
 #include "rebalance/io/scan.h"
+#include "rebalance/pipeline/device.h"
 
 enum { VERSION = 1 };
 
@@ -248,6 +249,7 @@ static int make(void *context, struct ek_run *run, cJSON *counts)
 
 	if (m->again || ek_run_recorded(run, m->step) != NULL ||
 	    !is_unrecorded(m->array, m->description, ek_embed_step(m->embed)->options)) {
+		ek_device_for(ek_embed_work(m->embed, 0));
 		EK_TRY(ek_embed_to(m->embed, m->list != NULL ? m->list : run, m->array));
 		EK_TRY(note_made(m->description, ek_embed_step(m->embed)->options));
 	}

@@ -462,7 +462,9 @@ static int generate(struct work *w)
 	if (o->force)
 		EK_TRY(ek_review_keep_out(&w->kept_out, out->folder));
 	/* Before it is said what the samples are: their precision and batch are the device's. */
-	ek_device_for(ek_sit_work(&out->model.model) * (double)out->classes.count * (double)o->steps);
+	ek_device_for((ek_sit_work(&out->model.model) * (double)o->steps +
+	               (w->space.autoencoder != NULL ? ek_autoencoder_work(&w->space.model.config) : 0)) *
+	              (double)out->classes.count);
 	EK_TRY(choose_batch(w));
 	EK_TRY(describe(w));
 	EK_TRY(bring_up(w));

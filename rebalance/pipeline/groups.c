@@ -22,6 +22,7 @@
 #include "rebalance/io/layout.h"
 #include "rebalance/pipeline/components.h"
 #include "rebalance/pipeline/classifier.h"
+#include "rebalance/pipeline/device.h"
 #include "rebalance/pipeline/given_labels.h"
 #include "rebalance/pipeline/group_shares.h"
 #include "rebalance/pipeline/word_groups.h"
@@ -133,6 +134,7 @@ static int add_views(struct work *w, const struct ek_run *run)
 	struct ek_rows rows;
 	int rc;
 
+	ek_device_for(ek_embed_work(w->asked->embed, w->labels.count * others));
 	EK_TRY(ek_views_new(&views, w->asked->embed, run, (int)others, w->views_seed));
 	EK_TRY(ek_alloc(&raw, w->labels.count * others * d, sizeof *raw));
 	EK_TRY(ek_alloc(&projected, w->labels.count * others * k, sizeof *projected));

@@ -13,6 +13,7 @@
 #include "rebalance/base/random.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/pipeline/components.h"
+#include "rebalance/pipeline/device.h"
 
 static int open_features(struct ek_features *features, const struct ek_reference *r)
 {
@@ -101,6 +102,7 @@ static int put_views(float *to, const struct work *w, struct ek_run *images, con
 	int rc;
 
 	EK_TRY(ek_feature_maker_prepare(&embed, &w->reference->maker, images));
+	ek_device_for(ek_embed_work(embed, count * others));
 	EK_TRY(ek_views_new(&views, embed, images, (int)others, w->views_seed));
 	EK_TRY(ek_alloc(&raw, count * others * w->components.d, sizeof *raw));
 	EK_TRY(ek_alloc(&projected, count * others * k, sizeof *projected));

@@ -153,9 +153,9 @@ int ek_make_cluster(void *prepared, struct ek_run *run, cJSON *counts)
 	struct ek_prepared *p = prepared;
 	int rc;
 
+	expect_clusters(run, p->cluster.clusters, (double)p->cluster.redo);
 	if (is_default_number(p))
 		EK_TRY(take_default_number(p, run));
-	expect_clusters(run, p->cluster.clusters, (double)p->cluster.redo);
 	if ((rc = ek_cluster(run, &p->cluster)) < 0)
 		return fail_clusters(p, run, rc);
 	EK_TRY(ek_step_take_counts(counts, run, "clusters/clusters.json"));

@@ -72,7 +72,7 @@ static int make_embed(void *prepared, struct ek_run *run, cJSON *counts)
 
 	EK_TRY(ek_other_encoders_keep(run, p->import != NULL ? "own" : ek_encoders[s->embed.encoder].name));
 	if (p->import == NULL)
-		ek_device_for(ek_embed_work(p->embed));
+		ek_device_for(ek_embed_work(p->embed, 0));
 	EK_TRY(p->import != NULL ? ek_import_run(p->import, run) : ek_embed_run(p->embed, run));
 	EK_TRY(ek_step_take_counts(counts, run, "embeddings.json"));
 out:

@@ -124,7 +124,9 @@ static int fill_options(struct work *w, uint64_t seed)
 
 	EK_TRY(find_model(w));
 	ek_device_for(3 * ek_sit_work(&o->model) * (double)w->asked->common.batch *
-	              (w->asked->common.steps > 0 ? (double)w->asked->common.steps : STEPS_OF_A_LIMIT));
+	                      (w->asked->common.steps > 0 ? (double)w->asked->common.steps : STEPS_OF_A_LIMIT) +
+	              (w->space.autoencoder != NULL ? ek_autoencoder_work(&w->space.model.config) : 0) *
+	                      (double)w->feed.images);
 	o->objective = (struct ek_objective){ .kind = (enum ek_objective_kind)w->asked->objective,
 		                              .path = (enum ek_path)w->asked->path,
 		                              .prediction = (enum ek_prediction)w->asked->prediction,
