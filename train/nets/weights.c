@@ -51,7 +51,12 @@ int ek_weights_room(struct ek_weights *w, const char *name, const int *shape)
 		dims[rank] = shape[rank];
 	EK_TRY(number = ek_params_add(&w->params, name, rank, dims, (struct ek_init){ 0 }));
 	w->params.items[number].frozen = 1;
-	EK_TRY(ek_resize(&w->values, w->params.size, sizeof *w->values));
+	if (w->params.size > w->capacity) {
+		const size_t capacity = w->params.size + w->params.size / 2;
+
+		EK_TRY(ek_resize(&w->values, capacity, sizeof *w->values));
+		w->capacity = capacity;
+	}
 	memset(ek_weights_values(w, number), 0, w->params.items[number].count * sizeof *w->values);
 	rc = number;
 out:

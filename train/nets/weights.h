@@ -24,7 +24,8 @@ struct ek_weights {
 	const char *prefix; /* of the names that are taken, "" at first; other tensors are not looked at */
 	uint8_t *used;      /* [tensors of file] */
 	struct ek_params params;
-	float *values; /* [params.size]; moves when a parameter is added */
+	float *values;   /* [params.size]; moves when a parameter is added */
+	size_t capacity; /* of values */
 };
 
 int ek_weights_init(struct ek_weights *w, const struct ek_tensor_file *file);
