@@ -13,6 +13,7 @@ struct measuring {
 	float *direction; /* numbers that bfloat16 has, as all of the trial */
 	unsigned char *counts;
 	double squares[NET_IMAGES], products[NET_IMAGES];
+	struct ref_net *twins[NET_IMAGES]; /* with the gradients of each image alone, once they were wanted */
 };
 
 static int cannot_tell(const struct net_case *c)
@@ -45,6 +46,9 @@ static int start(struct measuring *m, const struct net_case *c, enum ek_nn_preci
 
 static void end(struct measuring *m)
 {
+	for (int i = 0; i < NET_IMAGES; i++)
+		if (m->twins[i] != NULL)
+			ref_net_free(m->twins[i]);
 	free(m->direction);
 	free(m->counts);
 	net_trial_free(&m->t);
@@ -64,11 +68,14 @@ static void measure(struct measuring *m, struct ek_net_state *s, int with_produc
 }
 
 /* The twin's gradients of parameters, of image `image` alone. */
-static struct ref_net *twin_of(const struct measuring *m, int image)
+static const struct ref_net *twin_of(struct measuring *m, int image)
 {
 	const struct net_trial *t = &m->t;
-	struct ref_net *r = ref_net_new(t->s.net, t->values);
+	struct ref_net *r = m->twins[image];
 
+	if (r != NULL)
+		return r;
+	r = m->twins[image] = ref_net_new(t->s.net, t->values);
 	r->ids = t->ids;
 	r->keys = t->keys;
 	r->pixels = t->pixels;
@@ -91,10 +98,10 @@ static struct ref_net *twin_of(const struct measuring *m, int image)
  * replace those of the gradient: some 2^8 of 2^-24, of |g|^2 and |g| |direction|. In blocks as in net_twin.c, twice
  * that for a square.
  */
-static void compare(const struct measuring *m, const struct net_case *c, int bf16, int image, double alone)
+static void compare(struct measuring *m, const struct net_case *c, int bf16, int image, double alone)
 {
 	const struct ek_params *params = &m->t.s.params;
-	struct ref_net *r = twin_of(m, image);
+	const struct ref_net *r = twin_of(m, image);
 	double square = 0, product = 0, length = 0, square_error = 0, product_error = 0, most = 0x1p8 * 0x1p-24;
 
 	for (int p = 0; p < params->count; p++)
@@ -122,7 +129,6 @@ static void compare(const struct measuring *m, const struct net_case *c, int bf1
 	if (!(fabs(m->products[image] - product) <= product_error))
 		fail_msg("%s: the product of image %d is %.9g, not %.9g (allowed %g)", c->name, image,
 		         m->products[image], product, product_error);
-	ref_net_free(r);
 }
 
 /* Without products, and with them twice: the same bytes. */

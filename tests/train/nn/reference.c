@@ -2,7 +2,6 @@
 
 #include "rebalance/base/random.h"
 #include "tests/support/support.h"
-#include "train/nn/bf16.h"
 
 enum { GUARD = 64 };
 
@@ -41,10 +40,13 @@ void ref_matmul(double *out, const float *a, const float *b, size_t m, size_t n,
 void ref_round_bf16(float *x, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		ek_bf16 rounded;
+		uint32_t bits;
 
-		ek_bf16_from_float(&rounded, &x[i], 1);
-		ek_bf16_to_float(&x[i], &rounded, 1);
+		memcpy(&bits, &x[i], sizeof bits);
+		/* To the nearest, ties to even. */
+		bits = isnan(x[i]) ? bits | 0x400000U : bits + 0x7fffU + ((bits >> 16) & 1U);
+		bits &= 0xffff0000U;
+		memcpy(&x[i], &bits, sizeof bits);
 	}
 }
 

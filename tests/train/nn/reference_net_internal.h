@@ -132,14 +132,14 @@ static inline number *parameter_gradient_of(const struct ref_net *r, const struc
 /* A result, in the type of its value. */
 static inline void give(struct ref_net *r, int value, size_t i, number x)
 {
-	r->values[value][i] = stored(x, ek_net_value_type(r->net, value));
+	r->values[value][i] = stored(x, r->net->values[value].type);
 }
 
 /* Added to a gradient, each time in the type of its value. */
 static inline void give_gradient(struct ref_net *r, int value, size_t i, number x)
 {
 	number *g = &r->gradients[value][i];
-	const enum ek_nn_type type = ek_net_value_type(r->net, value);
+	const enum ek_nn_type type = r->net->values[value].type;
 
 	*g = g->v == 0 && g->e == 0 && g->b == 0 ? stored(x, type) : stored(plus(*g, stored(x, type)), type);
 }

@@ -33,7 +33,7 @@ static void linear_backward(struct ref_net *r, const struct ek_net_op *op)
 		struct sum s = { 0 };
 
 		for (size_t o = 0; o < outputs; o++)
-			sum_add(&s, times(stored(dy[i / inputs * outputs + o], ek_net_value_type(r->net, x)),
+			sum_add(&s, times(stored(dy[i / inputs * outputs + o], r->net->values[x].type),
 			                  w[o * inputs + i % inputs]));
 		give_gradient(r, x, i, sum_get(&s));
 	}
@@ -41,7 +41,7 @@ static void linear_backward(struct ref_net *r, const struct ek_net_op *op)
 		struct sum s = { 0 };
 
 		for (size_t row = 0; row < rows; row++)
-			sum_add(&s, times(stored(dy[row * outputs + i / inputs], ek_net_value_type(r->net, x)),
+			sum_add(&s, times(stored(dy[row * outputs + i / inputs], r->net->values[x].type),
 			                  r->values[x][row * inputs + i % inputs]));
 		dw[i] = plus(dw[i], sum_get(&s));
 	}
@@ -97,7 +97,7 @@ static void to_result(const struct convolution *c, size_t y, size_t x, size_t w)
 
 static number given(const struct convolution *c, size_t y)
 {
-	return stored(c->r->gradients[c->op->outputs[0]][y], ek_net_value_type(c->r->net, c->op->inputs[0]));
+	return stored(c->r->gradients[c->op->outputs[0]][y], c->r->net->values[c->op->inputs[0]].type);
 }
 
 static void to_data(const struct convolution *c, size_t y, size_t x, size_t w)
