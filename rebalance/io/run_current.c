@@ -113,7 +113,10 @@ static int compare_files(struct ek_run *run, const cJSON *recorded, const char *
 			rc = 1;
 			continue;
 		}
-		EK_TRY(ek_buffer_printf(&why, "%s %s", *names, rc == 0 ? "is missing" : "has changed"));
+		EK_TRY(ek_buffer_printf(&why, "%s %s", *names,
+		                        rc == 0        ? "is missing"
+		                        : hash == NULL ? "is new"
+		                                       : "has changed"));
 		EK_TRY(set_reason(run, why.data));
 		rc = 0;
 		break;
