@@ -516,6 +516,8 @@ int ek_train(struct ek_training *result, const struct ek_task *task, const struc
 	EK_TRY(check(task, options));
 	EK_TRY(allocate(&t));
 	EK_TRY(start(&t, start_values));
+	result->loss = t.log.last;
+	result->judged = t.log.judged;
 	ek_progress_begin("training", "steps", options->steps > t.state.step ? options->steps - t.state.step : 0);
 	if (options->time_limit > t.state.seconds)
 		ek_progress_limit(options->time_limit - t.state.seconds);

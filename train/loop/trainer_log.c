@@ -13,8 +13,16 @@
 
 enum { LOG_LIMIT = 1 << 30 };
 
+static double number_of(const cJSON *row, const char *name)
+{
+	double value;
+
+	return ek_json_get_double(&value, row, name, "log.jsonl") < 0 ? NAN : value;
+}
+
 /* The lines up to `step`; what follows is of a training that was killed after its last checkpoint. */
-static int keep_lines(struct ek_atomic_file *out, const struct ek_buffer *old, uint64_t step, double *first)
+static int keep_lines(struct ek_atomic_file *out, const struct ek_buffer *old, uint64_t step,
+                      struct ek_trainer_log *log)
 {
 	const char *line = old->data;
 	int rc = 0;
@@ -25,8 +33,12 @@ static int keep_lines(struct ek_atomic_file *out, const struct ek_buffer *old, u
 		int known = ek_json_parse(&row, line, (size_t)(end - line), "log.jsonl") == 0 &&
 		            ek_json_get_u64(&of, row, "step", "log.jsonl") == 0 && of <= step;
 
-		if (known && line == old->data && ek_json_get_double(first, row, "loss", "log.jsonl") < 0)
-			*first = NAN;
+		if (known && line == old->data)
+			log->first = number_of(row, "loss");
+		if (known) {
+			log->last = number_of(row, "loss");
+			log->judged = number_of(row, "held_out_loss");
+		}
 		cJSON_Delete(row);
 		if (!known)
 			break;
@@ -40,7 +52,9 @@ int ek_trainer_log_init(struct ek_trainer_log *log, const char *const *part_name
 {
 	int rc;
 
-	*log = (struct ek_trainer_log){ .fd = -1, .part_names = part_names, .group_count = group_count, .first = NAN };
+	*log = (struct ek_trainer_log){
+		.fd = -1, .part_names = part_names, .group_count = group_count, .first = NAN, .last = NAN, .judged = NAN
+	};
 	while (part_names != NULL && part_names[log->part_count] != NULL)
 		log->part_count++;
 	log->count = 3 + (size_t)log->part_count + 2 * (size_t)group_count;
@@ -65,7 +79,7 @@ int ek_trainer_log_open(struct ek_trainer_log *log, const char *folder, uint64_t
 	if (ek_file_exists(log->path))
 		EK_TRY(ek_file_read(&old, log->path, LOG_LIMIT));
 	EK_TRY(ek_atomic_open(&file, log->path));
-	EK_TRY(keep_lines(&file, &old, step, &log->first));
+	EK_TRY(keep_lines(&file, &old, step, log));
 	EK_TRY(ek_atomic_commit(&file));
 	EK_TRY(ek_open_writable(&log->fd, log->path, O_WRONLY | O_APPEND));
 	log->started = ek_clock() - *log->seconds;

@@ -13,8 +13,9 @@ struct ek_trainer_log {
 	double *sums;
 	size_t count;
 	double *images, *seconds, *loss, *parts, *group_losses, *group_images;
-	double started; /* clock at its start */
-	double first;   /* loss of the first line of all; NaN: there is none yet */
+	double started;      /* clock at its start */
+	double first;        /* loss of the first line of all; NaN: there is none yet */
+	double last, judged; /* losses of the last line that was there when it was opened; NaN: none */
 };
 
 int ek_trainer_log_init(struct ek_trainer_log *log, const char *const *part_names, int group_count);

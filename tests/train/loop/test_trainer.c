@@ -199,7 +199,7 @@ static void goes_to_the_mean(void **unused)
 {
 	const char *folder = ek_scratch();
 	struct problem *p = problem_new();
-	struct ek_training result;
+	struct ek_training result, again;
 	struct ek_checkpoint_state s;
 	float arrays[4 * SIZE], extra[STATE];
 	double mean[SIZE] = { 0 };
@@ -208,6 +208,12 @@ static void goes_to_the_mean(void **unused)
 
 	assert_ok(train(&result, folder, p, 400));
 	assert_int_equal(result.step, 400);
+	/* Asked for again, it has nothing left to train, and says what came out. */
+	assert_true(isfinite(result.loss));
+	assert_ok(train(&again, folder, p, 400));
+	assert_int_equal(again.step, 400);
+	assert_close(again.loss, result.loss, 0);
+	assert_close(again.judged, result.judged, 0);
 	read_state(&s, arrays, extra, folder, &p->params);
 	for (uint64_t i = 0; i < 4000; i++) {
 		assert_ok(draw(NULL, i, 1, &id, &weight));
