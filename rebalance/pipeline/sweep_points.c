@@ -85,7 +85,7 @@ static int read_score(struct ek_sweep_point *p, char **canon, const char *run, c
 	EK_TRY(p->scored_by != NULL ? ek_format(&p->method, "score:%s-%s", prefix, name)
 	                            : ek_format(&p->method, "score:%s", name));
 	EK_TRY(end != NULL ? ek_format(canon, "score:%s:%s", name, end) : ek_copy_string(canon, text));
-	EK_TRY(ek_prune_check_method(p->method));
+	EK_TRY(ek_prune_check_method_of("methods", p->method));
 out:
 	free(name);
 	return rc;
@@ -97,7 +97,7 @@ static int read_method(struct ek_sweep_point *p, char **canon, const char *run, 
 
 	if (strncmp(text, "score", 5) == 0)
 		return read_score(p, canon, run, prefix, text);
-	EK_TRY(ek_prune_check_method(text));
+	EK_TRY(ek_prune_check_method_of("methods", text));
 	EK_TRY(ek_copy_string(&p->method, text));
 	EK_TRY(ek_copy_string(canon, text));
 out:

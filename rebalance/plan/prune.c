@@ -118,7 +118,8 @@ static int by_score(const struct ek_prune_method *method)
 	return method->rule == NULL && method->embedded == NULL;
 }
 
-static int find_method(const struct ek_prune_method **method, const char *wanted)
+/* option: what it was asked for by. */
+static int find_method(const struct ek_prune_method **method, const char *option, const char *wanted)
 {
 	struct ek_buffer names = { 0 };
 	int rc = 0;
@@ -130,17 +131,22 @@ static int find_method(const struct ek_prune_method **method, const char *wanted
 		}
 		EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", m->name));
 	}
-	rc = ek_fail(EK_EUSAGE, "'method' is \"%s\", not one of %s", wanted, names.data);
+	rc = ek_fail(EK_EUSAGE, "'%s' is \"%s\", not one of %s", option, wanted, names.data);
 out:
 	ek_buffer_release(&names);
 	return rc;
 }
 
-int ek_prune_check_method(const char *name)
+int ek_prune_check_method_of(const char *option, const char *name)
 {
 	const struct ek_prune_method *method;
 
-	return find_method(&method, name);
+	return find_method(&method, option, name);
+}
+
+int ek_prune_check_method(const char *name)
+{
+	return ek_prune_check_method_of("method", name);
 }
 
 static int is(const struct pruning *p, const char *method)
@@ -279,7 +285,7 @@ static int prepare(struct pruning *p)
 	int rc;
 
 	EK_TRY(ek_subset_check_name(p->options->name));
-	EK_TRY(find_method(&p->method, p->options->method));
+	EK_TRY(find_method(&p->method, "method", p->options->method));
 	p->by = p->options->by != NULL ? p->options->by : p->method->by;
 	EK_TRY(prepare_near_duplicates(p));
 	EK_TRY(find_scores(p));
@@ -526,7 +532,7 @@ int ek_prune_select(struct ek_selection *out, struct ek_run *run, const struct e
 	int rc;
 
 	*out = (struct ek_selection){ 0 };
-	EK_TRY(find_method(&p.method, options->method));
+	EK_TRY(find_method(&p.method, "method", options->method));
 	EK_TRY(prepare_near_duplicates(&p));
 	p.by = options->by != NULL ? options->by : p.method->by;
 	EK_TRY(find_scores(&p));

@@ -54,6 +54,8 @@ struct ek_prune_method {
 extern const struct ek_prune_method ek_prune_methods[];
 /* 0, or EK_EUSAGE: there is no such method, naming those there are. */
 int ek_prune_check_method(const char *name);
+/* The same where another option than 'method' was given it, which the message names. */
+int ek_prune_check_method_of(const char *option, const char *name);
 
 /*
  * Make the subset and its baselines, unless they are there and current (`*made` 0) and not `force`. The run must be
