@@ -128,13 +128,19 @@ out:
 /* Without a name: the samples' own, where that is one name. */
 static int check_options(struct ek_do_evaluate_options *o)
 {
+	int rc;
+
 	if (o->samples == NULL)
 		return ek_fail(EK_EUSAGE, "an evaluation needs samples");
 	if (o->name == NULL && ek_subset_check_name(o->samples) < 0)
 		return ek_fail(EK_EUSAGE, "'samples' is %s, no name for a result: give it a name", o->samples);
 	if (o->name == NULL)
 		o->name = o->samples;
-	return ek_subset_check_name(o->name);
+	EK_TRY(ek_subset_check_name(o->name));
+	if (o->reference != NULL)
+		EK_TRY(ek_evaluate_check_reference(o->reference));
+out:
+	return rc;
 }
 
 int ek_evaluate_check_encoder(const char *name)

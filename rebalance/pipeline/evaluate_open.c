@@ -208,6 +208,18 @@ out:
 	return rc;
 }
 
+int ek_evaluate_check_reference(const char *path)
+{
+	struct ek_gaussian gaussian = { 0 };
+	int statistics, rc;
+
+	EK_TRY(is_statistics(&statistics, path));
+	EK_TRY(statistics ? ek_gaussian_load(&gaussian, path) : ek_measured_check(path));
+out:
+	ek_gaussian_release(&gaussian);
+	return rc;
+}
+
 /* Rows `ids` of the run's images, with their clusters. */
 static int take_own(struct ek_evaluate *e, const uint64_t *ids, uint64_t count)
 {

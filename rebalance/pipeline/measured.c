@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/dataset.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
 #include "rebalance/pipeline/samples_compare.h"
@@ -91,6 +92,23 @@ static int embed(struct ek_features *out, const struct ek_spaces *s, const struc
 	                              &(struct ek_feature_source){ .dataset = path, .place = place, .array = array }));
 out:
 	free(array);
+	return rc;
+}
+
+int ek_measured_check(const char *path)
+{
+	struct ek_dataset *dataset = NULL;
+	struct ek_features features = { 0 };
+	int embedded, rc;
+
+	EK_TRY(is_embeddings(&embedded, path));
+	if (embedded)
+		EK_TRY(ek_features_open(&features, path, 0));
+	else
+		EK_TRY(ek_dataset_open(&dataset, &path, 1, NULL, NULL));
+out:
+	ek_features_release(&features);
+	ek_dataset_close(dataset);
 	return rc;
 }
 
