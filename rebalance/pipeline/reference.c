@@ -15,15 +15,9 @@
 #include "rebalance/pipeline/components.h"
 #include "rebalance/pipeline/device.h"
 
-static int open_features(struct ek_features *features, const struct ek_reference *r)
-{
-	const struct ek_feature_source source = { .dataset = r->dataset, .place = r->place, .array = r->array };
-
-	return ek_features_of_dataset(features, r->run, &r->maker, &source);
-}
-
 int ek_reference_open(struct ek_reference *out, struct ek_run *run, const char *dataset, uint64_t seed)
 {
+	struct ek_feature_source source = { .dataset = dataset };
 	struct ek_features features = { 0 };
 	int rc;
 
@@ -31,7 +25,9 @@ int ek_reference_open(struct ek_reference *out, struct ek_run *run, const char *
 	EK_TRY(ek_format(&out->place, "reference-%016llx", (unsigned long long)ek_hash64(dataset, strlen(dataset))));
 	EK_TRY(ek_format(&out->array, "cache/features/%s/embeddings.npy", out->place));
 	EK_TRY(ek_feature_maker_of_run(&out->maker, run));
-	EK_TRY(open_features(&features, out));
+	source.place = out->place;
+	source.array = out->array;
+	EK_TRY(ek_features_of_dataset(&features, run, &out->maker, &source));
 out:
 	ek_features_release(&features);
 	return rc;
@@ -151,13 +147,15 @@ static int prepare(struct work *w)
 	const struct ek_image_input *in = w->in;
 	struct ek_rows own;
 	uint64_t asked, rows;
+	char *path = NULL;
 	int rc;
 
 	EK_TRY(ek_components_load(&w->components, in->run));
 	if (w->components.k > EK_RATIO_COMPONENTS)
 		w->components.k = EK_RATIO_COMPONENTS;
 	EK_TRY(ek_components_views(&w->views, &w->views_seed, w->reference->run));
-	EK_TRY(open_features(&w->features, w->reference));
+	EK_TRY(ek_run_file(&path, w->reference->run, w->reference->array));
+	EK_TRY(ek_features_open(&w->features, path, 0));
 	EK_TRY(ek_features_of_run(&w->all, w->reference->run, &w->reference->maker));
 	EK_TRY(draw(w));
 	asked = w->features.rows.count;
@@ -183,6 +181,7 @@ static int prepare(struct work *w)
 	if (w->views > 1)
 		EK_TRY(add_views(w));
 out:
+	free(path);
 	return rc;
 }
 

@@ -24,10 +24,14 @@ evenkeel audit photos -o RUN --encoder pixels --clusters 3 --quiet >/dev/null
 for table in open zeros one nobody; do run evenkeel cluster RUN --labels $table.csv; done
 run test ! -e RUN/components
 run evenkeel weights RUN --name w --reference photos --by group
-# Rows that fit no image are told of once.
+# What cannot be read of a reference, and rows that fit no image, are told of once.
+cp -r photos wanted && echo broken >wanted/broken.png
+evenkeel weights RUN --name w --reference wanted --quiet 2>&1 >/dev/null | grep -c 'cannot be read'
 printf 'file_name,label\nnobody.png,a\nbar/00006.png,a\nbar/00012.png,b\n' >some.csv
 run evenkeel cluster RUN --labels some.csv --quiet
 run evenkeel evaluate RUN --samples photos --name x --statistics zeros.csv
 run evenkeel evaluate RUN --samples photos --name x --target shares.csv
+for table in open column; do run evenkeel evaluate RUN --samples photos --name x --reference $table.csv; done
+run evenkeel evaluate RUN --samples photos --name x --reference nowhere
 run evenkeel evaluate RUN --samples photos --name x --encoder inception-fid --weights open.csv
 run evenkeel train vae RUN --name v --perceptual 1 --perceptual-weights open.csv
