@@ -92,8 +92,8 @@ static int k_curve(struct ek_page *page)
 	if (count > 0) {
 		ek_html(h, "<figure class=\"narrow\">");
 		ek_svg_curve(h, x, y, count, ek_number_of(automatic, "chosen"),
-		             "Stability for each number of clusters tried", "number of clusters");
-		ek_html(h, "<figcaption>Stability (1: always the same clusters) for each number "
+		             "Agreement for each number of clusters tried", "number of clusters");
+		ek_html(h, "<figcaption>Agreement of these clusterings (1: always the same clusters) for each number "
 		           "tried.</figcaption></figure>");
 	}
 out:

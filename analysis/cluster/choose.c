@@ -94,18 +94,19 @@ static void choose_default(struct ek_choice_of_k *out)
 			at = i;
 	out->chosen = out->curve[at].k;
 	if (out->curve[at].stability >= stable_from)
-		(void)snprintf(out->reason, sizeof out->reason,
-		               "%u is the largest number of clusters, up to %u, that comes out nearly the same with "
-		               "other seeds: mean agreement (ARI) %.2f over %d seeds and %s images.",
-		               out->chosen, (unsigned)EK_CHOOSE_DEFAULT, out->curve[at].stability, quick.seeds,
-		               ek_text_count(images, out->images));
+		(void)snprintf(
+			out->reason, sizeof out->reason,
+			"%u is the largest number of clusters, up to %u, on which %d quick clusterings of %s images "
+			"agree well: mean ARI %.2f. How stable the clusters themselves are is measured apart.",
+			out->chosen, (unsigned)EK_CHOOSE_DEFAULT, quick.seeds, ek_text_count(images, out->images),
+			out->curve[at].stability);
 	else
 		(void)snprintf(
 			out->reason, sizeof out->reason,
-			"No number of clusters up to %u comes out nearly the same with other seeds; %u does best: "
-			"mean agreement (ARI) %.2f over %d seeds and %s images.",
-			(unsigned)EK_CHOOSE_DEFAULT, out->chosen, out->curve[at].stability, quick.seeds,
-			ek_text_count(images, out->images));
+			"On no number of clusters up to %u do %d quick clusterings of %s images agree well; %u does "
+			"best: mean ARI %.2f. How stable the clusters themselves are is measured apart.",
+			(unsigned)EK_CHOOSE_DEFAULT, quick.seeds, ek_text_count(images, out->images), out->chosen,
+			out->curve[at].stability);
 }
 
 /* Where images are few, or many of them the same: as many clusters as there can be, up to 4. */
