@@ -30,6 +30,15 @@ function(ek_uses name version)
   set_property(GLOBAL APPEND PROPERTY EK_LIBRARIES "${name} ${version}")
 endfunction()
 
+# ek_soname(avif_soname avif ${AVIF_LIBRARY_DIRS}): the name by which the dynamic linker finds a library that is loaded
+# when it is needed (rebalance/base/library.h).
+function(ek_soname variable name)
+  find_library(EK_FILE_${name} ${name} HINTS ${ARGN} REQUIRED)
+  file(REAL_PATH ${EK_FILE_${name}} file)
+  string(REGEX MATCH "lib${name}\\.so\\.[0-9]+" soname ${file})
+  set(${variable} ${soname} PARENT_SCOPE)
+endfunction()
+
 # ek_library(ek_base SOURCES a.c b.c LINKS ek_x Foo::Foo): one folder, one static library.
 function(ek_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})

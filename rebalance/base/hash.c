@@ -7,17 +7,59 @@
 #include <unistd.h>
 
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <xxhash.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/library.h"
 #include "rebalance/base/memory.h"
 
 enum { READ_SIZE = 1 << 20 };
 
+/* What is used of libcrypto, which is large: loaded when there is something to hash. */
+static struct {
+	__typeof__(&EVP_Digest) digest;
+	__typeof__(&EVP_DigestFinal_ex) final;
+	__typeof__(&EVP_DigestInit_ex) init;
+	__typeof__(&EVP_DigestUpdate) update;
+	__typeof__(&EVP_MD_CTX_free) free;
+	__typeof__(&EVP_MD_CTX_new) new;
+	__typeof__(&EVP_sha256) sha256;
+	int is_there;
+} evp;
+
+static void load(void)
+{
+	static const struct ek_library_function functions[] = {
+		{ "EVP_Digest", &evp.digest },      { "EVP_DigestFinal_ex", &evp.final },
+		{ "EVP_DigestInit_ex", &evp.init }, { "EVP_DigestUpdate", &evp.update },
+		{ "EVP_MD_CTX_free", &evp.free },   { "EVP_MD_CTX_new", &evp.new },
+		{ "EVP_sha256", &evp.sha256 },
+	};
+
+	evp.is_there = ek_library_load(EK_CRYPTO_LIBRARY, functions, sizeof functions / sizeof *functions) == 0;
+}
+
+static int need_library(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	(void)pthread_once(&once, load);
+	return evp.is_there
+	               ? 0
+	               : ek_fail(EK_ENOTSUP, "SHA-256 needs the library %s, which is not there", EK_CRYPTO_LIBRARY);
+}
+
 int ek_sha256(uint8_t out[EK_SHA256_SIZE], const void *bytes, size_t size)
 {
-	return EVP_Digest(bytes, size, out, NULL, EVP_sha256(), NULL) == 1 ? 0 : ek_fail(EK_ENOMEM, "SHA-256 failed");
+	int rc;
+
+	EK_TRY(need_library());
+	if (evp.digest(bytes, size, out, NULL, evp.sha256(), NULL) != 1)
+		rc = ek_fail(EK_ENOMEM, "SHA-256 failed");
+out:
+	return rc;
 }
 
 void ek_hex(char *out, const uint8_t *bytes, size_t size)
@@ -62,7 +104,7 @@ out:
 
 static int update_sha256(void *state, const void *bytes, size_t size)
 {
-	return EVP_DigestUpdate(state, bytes, size);
+	return evp.update(state, bytes, size);
 }
 
 static int update_xxh(void *state, const void *bytes, size_t size)
@@ -72,14 +114,16 @@ static int update_xxh(void *state, const void *bytes, size_t size)
 
 int ek_sha256_file(uint8_t out[EK_SHA256_SIZE], const char *path)
 {
-	EVP_MD_CTX *state = EVP_MD_CTX_new();
+	EVP_MD_CTX *state;
 	int rc;
 
-	if (state == NULL || EVP_DigestInit_ex(state, EVP_sha256(), NULL) != 1)
+	if ((rc = need_library()) < 0)
+		return rc;
+	if ((state = evp.new()) == NULL || evp.init(state, evp.sha256(), NULL) != 1)
 		rc = ek_fail(EK_ENOMEM, "no memory for SHA-256");
-	else if ((rc = feed_file(path, update_sha256, state)) == 0 && EVP_DigestFinal_ex(state, out, NULL) != 1)
+	else if ((rc = feed_file(path, update_sha256, state)) == 0 && evp.final(state, out, NULL) != 1)
 		rc = ek_fail(EK_ENOMEM, "SHA-256 failed");
-	EVP_MD_CTX_free(state);
+	evp.free(state);
 	return rc;
 }
 

@@ -7,8 +7,9 @@
 
 enum { EK_SHA256_SIZE = 32, EK_SHA256_HEX = 65 };
 
+/* EK_ENOTSUP: libcrypto, which is loaded here, is not there. */
 int ek_sha256(uint8_t out[EK_SHA256_SIZE], const void *bytes, size_t size);
-/* Of a whole file. EK_EIO. */
+/* Of a whole file. EK_EIO, or as ek_sha256. */
 int ek_sha256_file(uint8_t out[EK_SHA256_SIZE], const char *path);
 /* Lower-case hex with a NUL. */
 void ek_hex(char *out, const uint8_t *bytes, size_t size);

@@ -5,11 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <zlib.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/io/archive.h"
 #include "rebalance/io/lines.h"
 
 enum { BLOCK_SIZE = 1 << 18 };
@@ -29,7 +28,7 @@ struct ek_stream {
 
 static int fail_damaged(const struct ek_stream *s)
 {
-	const char *why = archive_error_string(s->archive);
+	const char *why = ek_archive.error_text(s->archive);
 
 	return ek_fail(EK_EDATA, "%s: damaged compressed data after byte %llu: %s", s->path,
 	               (unsigned long long)(s->block_offset + s->block_size), why != NULL ? why : "unreadable");
@@ -38,22 +37,25 @@ static int fail_damaged(const struct ek_stream *s)
 static int start_decompression(struct ek_stream *s)
 {
 	struct archive_entry *entry;
+	int rc;
 
-	(void)archive_read_free(s->archive);
+	if ((rc = ek_archive_load()) < 0)
+		return rc;
+	(void)ek_archive.read_free(s->archive);
 	s->archive = NULL;
 	s->block_size = 0;
 	s->block_offset = 0;
 	s->ended = 0;
 	if (lseek(s->fd, 0, SEEK_SET) != 0)
 		return ek_fail_errno("cannot read %s", s->path);
-	if ((s->archive = archive_read_new()) == NULL)
+	if ((s->archive = ek_archive.read_new()) == NULL)
 		return ek_fail(EK_ENOMEM, "no memory to read %s", s->path);
-	(void)archive_read_support_filter_zstd(s->archive);
-	(void)archive_read_support_filter_bzip2(s->archive);
-	(void)archive_read_support_filter_xz(s->archive);
-	(void)archive_read_support_format_raw(s->archive);
-	if (archive_read_open_fd(s->archive, s->fd, BLOCK_SIZE) != ARCHIVE_OK ||
-	    archive_read_next_header(s->archive, &entry) != ARCHIVE_OK)
+	(void)ek_archive.read_support_filter_zstd(s->archive);
+	(void)ek_archive.read_support_filter_bzip2(s->archive);
+	(void)ek_archive.read_support_filter_xz(s->archive);
+	(void)ek_archive.read_support_format_raw(s->archive);
+	if (ek_archive.read_open_fd(s->archive, s->fd, BLOCK_SIZE) != ARCHIVE_OK ||
+	    ek_archive.read_next_header(s->archive, &entry) != ARCHIVE_OK)
 		return fail_damaged(s);
 	return 0;
 }
@@ -175,7 +177,7 @@ static int next_block(struct ek_stream *s)
 	s->block_offset += s->block_size;
 	s->block_size = 0;
 	do
-		result = archive_read_data_block(s->archive, &block, &size, &offset);
+		result = ek_archive.read_data_block(s->archive, &block, &size, &offset);
 	while (result == ARCHIVE_RETRY);
 	if (result == ARCHIVE_EOF) {
 		s->ended = 1;
@@ -228,7 +230,7 @@ void ek_stream_close(struct ek_stream *s)
 	if (s == NULL)
 		return;
 	if (s->archive != NULL)
-		(void)archive_read_free(s->archive);
+		(void)ek_archive.read_free(s->archive);
 	if (s->gz != NULL)
 		(void)gzclose_r(s->gz);
 	if (s->fd >= 0)

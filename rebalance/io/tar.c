@@ -5,13 +5,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <zlib.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/locale.h"
 #include "rebalance/base/log.h"
+#include "rebalance/io/archive.h"
 #include "rebalance/io/lines.h"
 
 enum { BLOCK_SIZE = 1 << 18, RECORD = 512 };
@@ -32,7 +31,7 @@ struct ek_tar {
 /* The errno with which reading the file itself failed, not what it holds; or 0. */
 static int read_errno(const struct ek_tar *tar)
 {
-	const int error = tar->gz_errno != 0 ? tar->gz_errno : archive_errno(tar->archive);
+	const int error = tar->gz_errno != 0 ? tar->gz_errno : ek_archive.error_number(tar->archive);
 	static const int known[] = { EIO, EACCES, EPERM, ENXIO, ENODEV, ESTALE, ETIMEDOUT, EREMOTEIO };
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -45,7 +44,7 @@ static int fail_read(const struct ek_tar *tar)
 {
 	errno = read_errno(tar);
 	return ek_fail_errno("cannot read %s beyond byte %llu", tar->path,
-	                     (unsigned long long)archive_filter_bytes(tar->archive, 0));
+	                     (unsigned long long)ek_archive.filter_bytes(tar->archive, 0));
 }
 
 static int fail_open(struct ek_tar *tar)
@@ -53,7 +52,7 @@ static int fail_open(struct ek_tar *tar)
 	if (read_errno(tar) != 0)
 		return fail_read(tar);
 	return ek_fail(EK_EDATA, "%s: not a readable tar file: %s", tar->path,
-	               archive_error_string(tar->archive) != NULL ? archive_error_string(tar->archive) : "empty");
+	               ek_archive.error_text(tar->archive) != NULL ? ek_archive.error_text(tar->archive) : "empty");
 }
 
 static la_ssize_t read_gz(struct archive *archive, void *context, const void **block)
@@ -86,9 +85,9 @@ static int start_reading(struct ek_tar *tar)
 			return ek_fail(EK_ENOMEM, "no memory to read %s", tar->path);
 		tar->fd = -1; /* gzclose closes it */
 		(void)gzbuffer(tar->gz, BLOCK_SIZE);
-		if (archive_read_open(tar->archive, tar, NULL, read_gz, NULL) != ARCHIVE_OK)
+		if (ek_archive.read_open(tar->archive, tar, NULL, read_gz, NULL) != ARCHIVE_OK)
 			return fail_open(tar);
-	} else if (archive_read_open_fd(tar->archive, tar->fd, BLOCK_SIZE) != ARCHIVE_OK) {
+	} else if (ek_archive.read_open_fd(tar->archive, tar->fd, BLOCK_SIZE) != ARCHIVE_OK) {
 		return fail_open(tar);
 	}
 out:
@@ -102,23 +101,23 @@ int ek_tar_open(struct ek_tar **out, const char *path)
 	int rc;
 
 	*out = NULL;
-	if ((rc = ek_alloc(&tar, 1, sizeof *tar)) < 0)
+	if ((rc = ek_archive_load()) < 0 || (rc = ek_alloc(&tar, 1, sizeof *tar)) < 0)
 		return rc;
 	tar->fd = -1;
 	EK_TRY(ek_copy_string(&tar->path, path));
 	EK_TRY(ek_open_regular(&tar->fd, NULL, path));
-	tar->archive = archive_read_new();
+	tar->archive = ek_archive.read_new();
 	if (tar->archive == NULL) {
 		rc = ek_fail(EK_ENOMEM, "no memory to read %s", path);
 		goto out;
 	}
 	/* Only filters that libarchive has inside: "all" would start other programs. gzip goes through zlib. */
-	(void)archive_read_support_filter_zstd(tar->archive);
-	(void)archive_read_support_filter_bzip2(tar->archive);
-	(void)archive_read_support_filter_xz(tar->archive);
-	(void)archive_read_support_format_tar(tar->archive);
+	(void)ek_archive.read_support_filter_zstd(tar->archive);
+	(void)ek_archive.read_support_filter_bzip2(tar->archive);
+	(void)ek_archive.read_support_filter_xz(tar->archive);
+	(void)ek_archive.read_support_format_tar(tar->archive);
 	/* cat a.tar b.tar: what lies behind the first end of archive. */
-	(void)archive_read_set_format_option(tar->archive, "tar", "read_concatenated_archives", "1");
+	(void)ek_archive.read_set_format_option(tar->archive, "tar", "read_concatenated_archives", "1");
 	before = ek_locale_enter(); /* see ek_tar_next */
 	rc = start_reading(tar);
 	ek_locale_leave(before);
@@ -139,14 +138,14 @@ static void damage(struct ek_tar *tar, const char *why)
 	if (tar->quiet)
 		return;
 	ek_warn("%s: damaged or cut short after member %llu (byte %llu): %s; what came before is kept", tar->path,
-	        (unsigned long long)tar->members, (unsigned long long)archive_filter_bytes(tar->archive, 0),
+	        (unsigned long long)tar->members, (unsigned long long)ek_archive.filter_bytes(tar->archive, 0),
 	        why != NULL ? why : "unreadable");
 }
 
 /* The stream is over; a tar that was cut between two members ends without its two zero blocks. */
 static int end_of_tar(struct ek_tar *tar)
 {
-	const uint64_t at = (uint64_t)archive_filter_bytes(tar->archive, 0);
+	const uint64_t at = (uint64_t)ek_archive.filter_bytes(tar->archive, 0);
 
 	if (read_errno(tar) != 0)
 		return fail_read(tar);
@@ -170,27 +169,27 @@ int ek_tar_next(struct ek_tar *tar, struct ek_tar_member *member)
 	/* In any other locale libarchive converts names (and composes accents); in "C" it hands out the bytes. */
 	before = ek_locale_enter();
 	do
-		result = archive_read_next_header(tar->archive, &entry);
+		result = ek_archive.read_next_header(tar->archive, &entry);
 	while (result == ARCHIVE_RETRY);
-	name = result == ARCHIVE_OK || result == ARCHIVE_WARN ? archive_entry_pathname(entry) : NULL;
-	target = name != NULL ? archive_entry_hardlink(entry) : NULL;
+	name = result == ARCHIVE_OK || result == ARCHIVE_WARN ? ek_archive.entry_pathname(entry) : NULL;
+	target = name != NULL ? ek_archive.entry_hardlink(entry) : NULL;
 	ek_locale_leave(before);
 	if (result == ARCHIVE_EOF)
 		return end_of_tar(tar);
 	if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
 		if (tar->members == 0 || read_errno(tar) != 0)
 			return fail_open(tar);
-		damage(tar, archive_error_string(tar->archive));
+		damage(tar, ek_archive.error_text(tar->archive));
 		return 0;
 	}
 	*member = (struct ek_tar_member){
 		.name = name != NULL ? name : "",
-		.size = (uint64_t)archive_entry_size(entry),
-		.offset = (uint64_t)archive_filter_bytes(tar->archive, 0),
-		.is_file = archive_entry_filetype(entry) == AE_IFREG && target == NULL,
-		.is_link = archive_entry_filetype(entry) == AE_IFLNK || target != NULL,
+		.size = (uint64_t)ek_archive.entry_size(entry),
+		.offset = (uint64_t)ek_archive.filter_bytes(tar->archive, 0),
+		.is_file = ek_archive.entry_filetype(entry) == AE_IFREG && target == NULL,
+		.is_link = ek_archive.entry_filetype(entry) == AE_IFLNK || target != NULL,
 		.target = target,
-		.is_sparse = archive_entry_sparse_count(entry) > 0,
+		.is_sparse = ek_archive.entry_sparse_count(entry) > 0,
 	};
 	tar->members++;
 	tar->end = member->offset + (member->is_file ? member->size : 0);
@@ -207,11 +206,11 @@ int ek_tar_read(struct ek_tar *tar, struct ek_buffer *out, size_t size)
 
 		/* A member's claimed size is not believed: memory grows as bytes arrive. */
 		EK_TRY(ek_buffer_reserve(out, step));
-		got = archive_read_data(tar->archive, out->data + out->size, step);
+		got = ek_archive.read_data(tar->archive, out->data + out->size, step);
 		if (got < 0 && read_errno(tar) != 0)
 			return fail_read(tar);
 		if (got < 0)
-			damage(tar, archive_error_string(tar->archive));
+			damage(tar, ek_archive.error_text(tar->archive));
 		if (got <= 0)
 			break;
 		out->size += (size_t)got;
@@ -237,7 +236,7 @@ void ek_tar_close(struct ek_tar *tar)
 	if (tar == NULL)
 		return;
 	if (tar->archive != NULL)
-		(void)archive_read_free(tar->archive);
+		(void)ek_archive.read_free(tar->archive);
 	if (tar->gz != NULL)
 		(void)gzclose_r(tar->gz);
 	if (tar->fd >= 0)

@@ -5,12 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <archive.h>
-#include <archive_entry.h>
-
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/io/archive.h"
 
 enum { BLOCK_SIZE = 1 << 20, RECORD = 512 };
 
@@ -29,7 +27,7 @@ uint64_t ek_tar_member_size(uint64_t size)
 
 static int fail(const struct ek_tar_writer *w)
 {
-	errno = archive_errno(w->archive);
+	errno = ek_archive.error_number(w->archive);
 	return ek_fail_errno("cannot write %s", w->path);
 }
 
@@ -50,12 +48,12 @@ int ek_tar_writer_open(struct ek_tar_writer **out, const char *path)
 	int rc;
 
 	*out = NULL;
-	if ((rc = ek_alloc(&w, 1, sizeof *w)) < 0)
+	if ((rc = ek_archive_load()) < 0 || (rc = ek_alloc(&w, 1, sizeof *w)) < 0)
 		return rc;
 	w->fd = -1;
 	EK_TRY(ek_copy_string(&w->path, path));
-	w->archive = archive_write_new();
-	w->entry = archive_entry_new();
+	w->archive = ek_archive.write_new();
+	w->entry = ek_archive.entry_new();
 	if (w->archive == NULL || w->entry == NULL) {
 		rc = ek_fail(EK_ENOMEM, "no memory to write %s", path);
 		goto out;
@@ -64,10 +62,10 @@ int ek_tar_writer_open(struct ek_tar_writer **out, const char *path)
 		rc = ek_fail_errno("cannot write %s", path);
 		goto out;
 	}
-	(void)archive_write_set_format_ustar(w->archive);
-	(void)archive_write_set_bytes_per_block(w->archive, BLOCK_SIZE);
-	(void)archive_write_set_bytes_in_last_block(w->archive, RECORD);
-	if (archive_write_open(w->archive, w, NULL, write_block, NULL) != ARCHIVE_OK)
+	(void)ek_archive.write_set_format_ustar(w->archive);
+	(void)ek_archive.write_set_bytes_per_block(w->archive, BLOCK_SIZE);
+	(void)ek_archive.write_set_bytes_in_last_block(w->archive, RECORD);
+	if (ek_archive.write_open(w->archive, w, NULL, write_block, NULL) != ARCHIVE_OK)
 		rc = fail(w);
 out:
 	if (rc < 0) {
@@ -80,21 +78,21 @@ out:
 
 int ek_tar_writer_add(struct ek_tar_writer *w, const char *name, const void *bytes, size_t size)
 {
-	archive_entry_clear(w->entry);
-	archive_entry_set_pathname(w->entry, name);
-	archive_entry_set_filetype(w->entry, AE_IFREG);
-	archive_entry_set_perm(w->entry, 0644);
-	archive_entry_set_mtime(w->entry, 0, 0);
-	archive_entry_set_size(w->entry, (la_int64_t)size);
-	if (archive_write_header(w->archive, w->entry) != ARCHIVE_OK ||
-	    (size > 0 && archive_write_data(w->archive, bytes, size) != (la_ssize_t)size))
+	ek_archive.entry_clear(w->entry);
+	ek_archive.entry_set_pathname(w->entry, name);
+	ek_archive.entry_set_filetype(w->entry, AE_IFREG);
+	ek_archive.entry_set_perm(w->entry, 0644);
+	ek_archive.entry_set_mtime(w->entry, 0, 0);
+	ek_archive.entry_set_size(w->entry, (la_int64_t)size);
+	if (ek_archive.write_header(w->archive, w->entry) != ARCHIVE_OK ||
+	    (size > 0 && ek_archive.write_data(w->archive, bytes, size) != (la_ssize_t)size))
 		return fail(w);
 	return w->error;
 }
 
 int ek_tar_writer_finish(struct ek_tar_writer *w)
 {
-	int rc = archive_write_close(w->archive) == ARCHIVE_OK ? 0 : fail(w);
+	int rc = ek_archive.write_close(w->archive) == ARCHIVE_OK ? 0 : fail(w);
 
 	if (rc == 0)
 		rc = w->error;
@@ -110,8 +108,8 @@ void ek_tar_writer_free(struct ek_tar_writer *w)
 		return;
 	if (w->fd >= 0 && w->error == 0)
 		w->error = EK_EIO; /* the rest is not written when it is freed */
-	(void)archive_write_free(w->archive);
-	archive_entry_free(w->entry);
+	(void)ek_archive.write_free(w->archive);
+	ek_archive.entry_free(w->entry);
 	if (w->fd >= 0)
 		(void)close(w->fd);
 	free(w->path);
