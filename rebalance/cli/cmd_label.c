@@ -6,6 +6,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/text.h"
 #include "rebalance/cli/command.h"
+#include "rebalance/cli/output.h"
 #include "rebalance/cli/serve.h"
 #include "rebalance/pipeline/label.h"
 
@@ -56,6 +57,7 @@ static int work(struct ek_invocation *i, struct ek_run *run)
 {
 	const struct ek_do_label_options *o = i->settings.own;
 	struct ek_labelled labelled;
+	cJSON *json = NULL;
 	char count[32];
 	int rc;
 
@@ -63,9 +65,14 @@ static int work(struct ek_invocation *i, struct ek_run *run)
 	if (o->export != NULL)
 		ek_info("the labels of %s image%s are in %s", ek_text_count(count, labelled.exported),
 		        labelled.exported == 1 ? "" : "s", o->export);
-	if (o->summary)
+	if (o->summary && i->settings.common.json) {
+		EK_TRY(ek_labelled_json(&json, &labelled));
+		EK_TRY(ek_print_json(json));
+	} else if (o->summary) {
 		print_summary(&labelled.log);
+	}
 out:
+	cJSON_Delete(json);
 	ek_labelled_release(&labelled);
 	return rc;
 }

@@ -422,6 +422,27 @@ out:
 	return rc;
 }
 
+int ek_labelled_json(cJSON **out, const struct ek_labelled *l)
+{
+	const struct ek_label_log *log = &l->log;
+	cJSON *groups, *group;
+	int rc;
+
+	*out = cJSON_CreateObject();
+	EK_TRY(ek_json_add_u64(*out, "labelled", log->label_count));
+	EK_TRY(ek_json_add_u64(*out, "people", log->person_count));
+	EK_TRY(ek_json_add_array(&groups, *out, "groups"));
+	for (size_t i = 0; i < log->group_count; i++) {
+		EK_TRY(ek_json_add_object(&group, groups, NULL));
+		EK_TRY(ek_json_add_string(group, "name", log->groups[i]));
+		EK_TRY(ek_json_add_u64(group, "labels", log->sizes[i]));
+	}
+	EK_TRY(ek_json_add_u64(*out, "none", log->none));
+	EK_TRY(ek_json_add_u64(*out, "disputed", log->disputed));
+out:
+	return rc;
+}
+
 void ek_labelled_release(struct ek_labelled *l)
 {
 	ek_label_log_release(&l->log);

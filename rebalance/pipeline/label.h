@@ -5,6 +5,7 @@
 #ifndef EK_PIPELINE_LABEL_H
 #define EK_PIPELINE_LABEL_H
 
+#include "rebalance/base/json.h"
 #include "rebalance/pipeline/serve.h"
 #include "reports/label_page.h"
 
@@ -33,6 +34,8 @@ struct ek_labelled {
  */
 int ek_do_label(struct ek_labelled *out, struct ek_run *run, const struct ek_do_label_options *options,
                 ek_page_announce announce, void *context);
+/* What was said as a document (docs/files.md); cJSON_Delete it. EK_ENOMEM. */
+int ek_labelled_json(cJSON **out, const struct ek_labelled *labelled);
 void ek_labelled_release(struct ek_labelled *labelled);
 
 #endif

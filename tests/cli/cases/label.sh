@@ -30,6 +30,7 @@ says() {
 	printf '{"images": [7'
 } >RUN/labels/groups.jsonl
 run evenkeel label RUN --summary
+run evenkeel label RUN --summary --json --quiet
 run evenkeel label RUN --export labels.csv --quiet
 run cat labels.csv
 run evenkeel info RUN/labels/groups.jsonl
