@@ -201,6 +201,13 @@ double ek_json_number(const cJSON *object, const char *name)
 	return cJSON_IsNumber(item) ? item->valuedouble : 0;
 }
 
+const char *ek_json_text(const cJSON *object, const char *name)
+{
+	const char *text = cJSON_GetStringValue(ek_json_member(object, name));
+
+	return text != NULL ? text : "";
+}
+
 static int get(const cJSON **item, const cJSON *object, const char *name, const char *where)
 {
 	*item = cJSON_GetObjectItemCaseSensitive(object, name);

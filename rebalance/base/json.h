@@ -40,6 +40,8 @@ int ek_json_add_array(cJSON **child, cJSON *parent, const char *name);
 const cJSON *ek_json_member(const cJSON *object, const char *name);
 /* The number that a member is, or the "value" of a measure {"value", "ci95"}; 0 if it is neither. */
 double ek_json_number(const cJSON *object, const char *name);
+/* The text that a member is, or "". */
+const char *ek_json_text(const cJSON *object, const char *name);
 /* Read a member; EK_EDATA naming `where` and the member if it is missing, of another type,
  * negative or fractional (u64) or not below 2^53. The string belongs to the tree. */
 int ek_json_get_u64(uint64_t *out, const cJSON *object, const char *name, const char *where);

@@ -21,31 +21,26 @@ static const struct ek_option rows[] = {
 static const struct ek_compare_options defaults;
 const struct ek_own ek_compare_own = EK_OWN(defaults, rows);
 
-static int print_json(const struct ek_compared_runs *compared)
-{
-	cJSON *json = NULL;
-	int rc;
-
-	EK_TRY(ek_compared_runs_json(&json, compared));
-	EK_TRY(ek_print_json(json));
-out:
-	cJSON_Delete(json);
-	return rc;
-}
-
 int ek_cmd_compare(struct ek_invocation *i)
 {
 	const struct ek_arguments *a = &i->arguments;
 	struct ek_compared_runs compared = { 0 };
+	cJSON *json = NULL;
 	int rc;
 
 	if (a->count < 1)
 		return ek_fail(EK_EUSAGE, "compare needs a run directory; see evenkeel help compare");
 	EK_TRY(ek_do_compare(&compared, a->positional, (size_t)a->count, i->settings.own));
-	if (!i->settings.common.silent)
-		EK_TRY(i->settings.common.json ? print_json(&compared)
-		                               : ek_compare_print(&compared.comparison, compared.shown));
+	if (i->settings.common.silent)
+		goto out;
+	if (i->settings.common.json) {
+		EK_TRY(ek_compared_runs_json(&json, &compared));
+		EK_TRY(ek_print_json(json));
+	} else {
+		EK_TRY(ek_compare_print(&compared.comparison, compared.shown));
+	}
 out:
+	cJSON_Delete(json);
 	ek_compared_runs_release(&compared);
 	return rc;
 }

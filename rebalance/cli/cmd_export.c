@@ -63,22 +63,11 @@ static const struct ek_option rows[] = {
 static const struct ek_do_export_options defaults = EK_DO_EXPORT_DEFAULT;
 const struct ek_own ek_export_own = EK_OWN(defaults, rows);
 
-static int check_options(struct ek_invocation *i)
-{
-	const struct ek_export_options *o = &((const struct ek_do_export_options *)i->settings.own)->plan;
-
-	if (o->subset == NULL || o->output == NULL)
-		return ek_fail(EK_EUSAGE, "export needs a subset and a directory: evenkeel export RUN --subset NAME -o "
-		                          "DIR");
-	return 0;
-}
-
 static int print_json(const struct ek_export_result *r, const struct ek_export_options *o)
 {
 	cJSON *out = cJSON_CreateObject();
-	int rc = out != NULL ? 0 : ek_fail(EK_ENOMEM, "no memory for JSON");
+	int rc;
 
-	EK_TRY(rc);
 	EK_TRY(ek_json_add_string(out, "output", o->output));
 	EK_TRY(ek_json_add_string(out, "as", forms[o->form].name));
 	EK_TRY(ek_json_add_u64(out, "images", r->images));
@@ -125,7 +114,10 @@ out:
 
 int ek_cmd_export(struct ek_invocation *i)
 {
-	const int rc = check_options(i);
+	const struct ek_do_export_options *o = i->settings.own;
 
-	return rc < 0 ? rc : ek_command_on_run(i, EK_RUN_READ, export);
+	if (o->plan.subset == NULL || o->plan.output == NULL)
+		return ek_fail(EK_EUSAGE, "export needs a subset and a directory: evenkeel export RUN --subset NAME -o "
+		                          "DIR");
+	return ek_command_on_run(i, EK_RUN_READ, export);
 }

@@ -40,7 +40,7 @@ static void print_words(const struct ek_command *command)
 	struct ek_settings settings = { 0 };
 	struct ek_option_table tables[EK_MAX_TABLES];
 
-	ek_command_tables(tables, command, &settings);
+	ek_command_tables_told(tables, command, &settings);
 	for (const struct ek_option_table *t = tables; t->title != NULL; t++)
 		for (const struct ek_option *o = t->rows; o->name != NULL; o++)
 			(void)printf(" --%s", o->name);

@@ -56,8 +56,7 @@ static void print_again(const struct ek_about *a, const cJSON *step)
 		     { "weights", "weights", "the options that follow" },
 		     { "samples", "generate", "the options that follow" },
 		     { "", NULL, "the options that follow" } };
-	const cJSON *command =
-		cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(step, "options"), "command");
+	const cJSON *command = ek_json_member(ek_json_member(step, "options"), "command");
 	const char *name = strchr(step->string, ' ');
 	const size_t length = strcspn(step->string, " ");
 	char words[2][256];
@@ -80,10 +79,8 @@ static void print_again(const struct ek_about *a, const cJSON *step)
 
 static int print_step(const struct ek_about *a, const cJSON *step)
 {
-	const cJSON *started = cJSON_GetObjectItemCaseSensitive(step, "started");
-	const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(step, "seconds");
-	const cJSON *options = cJSON_GetObjectItemCaseSensitive(step, "options");
-	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(step, "counts");
+	const cJSON *seconds = ek_json_member(step, "seconds"), *started = ek_json_member(step, "started");
+	const cJSON *options = ek_json_member(step, "options"), *counts = ek_json_member(step, "counts");
 	const time_t when = (time_t)ek_whole(cJSON_GetNumberValue(started));
 	const char *missing = ek_outside_missing(step), *reason;
 	char date[32] = "", took[32], name[256];
@@ -241,32 +238,24 @@ out:
 	return rc;
 }
 
-static int print_json(const struct ek_about *a)
-{
-	cJSON *out = NULL;
-	int rc;
-
-	EK_TRY(ek_about_json(&out, a));
-	EK_TRY(ek_print_json(out));
-out:
-	cJSON_Delete(out);
-	return rc;
-}
-
 int ek_cmd_info(struct ek_invocation *invocation)
 {
 	const struct ek_arguments *arguments = &invocation->arguments;
+	cJSON *json = NULL;
 	struct ek_about a;
 	int rc;
 
 	if (arguments->count != 1)
 		return ek_fail(EK_EUSAGE, "info takes one path, not %d; see evenkeel help info", arguments->count);
 	EK_TRY(ek_do_info(&a, arguments->positional[0], &invocation->settings.steps));
-	if (invocation->settings.common.json)
-		rc = print_json(&a);
-	else
+	if (invocation->settings.common.json) {
+		EK_TRY(ek_about_json(&json, &a));
+		EK_TRY(ek_print_json(json));
+	} else {
 		rc = a.is_folder && a.run != NULL && *a.inside == 0 ? print_run(&a) : print_words(&a);
+	}
 out:
+	cJSON_Delete(json);
 	ek_about_release(&a);
 	return rc;
 }

@@ -128,8 +128,6 @@ static int sweep(struct ek_sweep *s, int is_json, int is_plan)
 	size_t failed = 0;
 	int rc;
 
-	if (json == NULL)
-		return ek_fail(EK_ENOMEM, "no memory for the result");
 	if (is_plan) {
 		EK_TRY(ek_sweep_plan(json, s));
 	} else {

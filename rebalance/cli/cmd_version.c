@@ -41,9 +41,8 @@ out:
 static int print_json(void)
 {
 	cJSON *json = cJSON_CreateObject();
-	int rc = json != NULL ? 0 : ek_fail(EK_ENOMEM, "no memory for JSON");
+	int rc;
 
-	EK_TRY(rc);
 	EK_TRY(ek_json_add_string(json, "version", EK_VERSION));
 	EK_TRY(ek_json_add_string(json, "build", EK_BUILD_TYPE));
 	EK_TRY(ek_json_add_string(json, "compiler", EK_BUILD_COMPILER));

@@ -63,13 +63,6 @@ static const struct ek_option rows[] = {
 static const struct ek_do_weights_options defaults;
 const struct ek_own ek_weights_own = EK_OWN(defaults, rows);
 
-static const char *word(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	return cJSON_IsString(item) ? item->valuestring : "";
-}
-
 static void print_skew(const cJSON *json, const char *label, const char *name)
 {
 	(void)printf("  %-20s %.3g before, %.3g after\n", label,
@@ -86,7 +79,7 @@ static void print_units(const cJSON *json, double images, const cJSON *mostly)
 	const cJSON *name = names != NULL ? names->child : NULL;
 	char count[32], before[32], after[32], is[256];
 
-	(void)printf("\n  %12s %8s %8s %10s  %s\n", "images", "share", "after", "visits", word(json, "by"));
+	(void)printf("\n  %12s %8s %8s %10s  %s\n", "images", "share", "after", "visits", ek_json_text(json, "by"));
 	for (int unit = 0; size != NULL && unit < UNITS_SHOWN; size = size->next, visit = visit->next, unit++) {
 		(void)printf("  %12s %8s %8s %10.3g  ", ek_text_count(count, ek_whole(size->valuedouble)),
 		             ek_text_percent(before, size->valuedouble / images),
@@ -117,31 +110,33 @@ static int print(const struct ek_run *run, const char *name)
 	largest = cJSON_GetObjectItemCaseSensitive(json, "largest_repeat");
 	told = cJSON_GetObjectItemCaseSensitive(json, "told");
 	/* By groups images are weighed one by one, but it is groups that are evened out. */
-	units = told != NULL && strcmp(word(json, "scheme"), "inverse") == 0 ? told : json;
+	units = told != NULL && strcmp(ek_json_text(json, "scheme"), "inverse") == 0 ? told : json;
 	(void)ek_text_count(images, ek_whole(ek_json_number(json, "in_units")));
 	if (told != NULL && units == json)
-		(void)printf("%s over %s image%s, weighed one by one\n", word(json, "scheme"), images,
+		(void)printf("%s over %s image%s, weighed one by one\n", ek_json_text(json, "scheme"), images,
 		             ek_text_s(ek_whole(ek_json_number(json, "in_units"))));
 	else
-		(void)printf("%s by %s over %s image%s in %.0f unit%s\n", word(json, "scheme"), word(units, "by"),
-		             images, ek_text_s(ek_whole(ek_json_number(json, "in_units"))),
+		(void)printf("%s by %s over %s image%s in %.0f unit%s\n", ek_json_text(json, "scheme"),
+		             ek_json_text(units, "by"), images, ek_text_s(ek_whole(ek_json_number(json, "in_units"))),
 		             ek_json_number(units, "units"), ek_text_s(ek_whole(ek_json_number(units, "units"))));
 	ek_plan_print_units(json, ek_json_number(json, "images") - ek_json_number(json, "held_out"), "never shown");
 	(void)printf("\n");
-	(void)printf("  %-20s %s images (%s)\n", "effective sample",
+	(void)printf("  %-20s %s image%s (%s)\n", "effective sample",
 	             ek_text_count(effective, ek_whole(ek_json_number(json, "effective_sample_size") + 0.5)),
+	             ek_text_s(ek_whole(ek_json_number(json, "effective_sample_size") + 0.5)),
 	             ek_text_percent(share, ek_json_number(json, "effective_share")));
-	(void)printf("  %-20s %.3g visits an epoch: ", "largest repeat", ek_json_number(largest, "visits"));
+	(void)printf("  %-20s %.3g visit%s an epoch: ", "largest repeat", ek_json_number(largest, "visits"),
+	             ek_json_number(largest, "visits") == 1 ? "" : "s");
 	if (told == NULL)
-		(void)printf("%s %s, ", word(json, "by"), word(largest, "name"));
+		(void)printf("%s %s, ", ek_json_text(json, "by"), ek_json_text(largest, "name"));
 	(void)printf("%s image%s\n", ek_text_count(images, ek_whole(ek_json_number(largest, "images"))),
 	             ek_text_s(ek_whole(ek_json_number(largest, "images"))));
 	print_skew(json, "entropy (1 = even)", "normalised_entropy");
 	print_skew(json, "effective units", "effective_units");
 	told = told != NULL ? told : json;
-	if (strcmp(word(told, "by"), "cluster") == 0)
+	if (strcmp(ek_json_text(told, "by"), "cluster") == 0)
 		EK_TRY(ek_document_cluster_names(&names, run));
-	else if (strcmp(word(told, "by"), "group") == 0)
+	else if (strcmp(ek_json_text(told, "by"), "group") == 0)
 		EK_TRY(ek_document_group_names(&names, run));
 	print_units(told, ek_json_number(json, "in_units"), names != NULL ? names->child : NULL);
 	(void)printf("\nweights: %s/weights/%s\n", ek_run_path(run), name);

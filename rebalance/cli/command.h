@@ -23,8 +23,9 @@ struct ek_command {
 	int needs_no_dataset;         /* 1: -o RUN without a DATASET is fine */
 	int forces_all;               /* 1: --force recomputes all its steps, not only the last */
 	int calls_others;             /* 1: it runs other commands, whose messages name their options */
-	enum ek_device_ways ways;
-	int has_recipe; /* 1: --recipe replays its options, or writes them down */
+	enum ek_device_ways ways;     /* none: --device does nothing */
+	const char *idle; /* names of other common options that do nothing, and that help leaves out, or NULL */
+	int has_recipe;   /* 1: --recipe replays its options, or writes them down */
 	int (*run)(struct ek_invocation *invocation);
 };
 
@@ -57,6 +58,9 @@ struct ek_option_table ek_settings_own(struct ek_settings *settings, const struc
 enum { EK_MAX_TABLES = EK_STEP_COUNT + EK_OWN_GROUPS + 4 };
 void ek_command_tables(struct ek_option_table tables[EK_MAX_TABLES], const struct ek_command *command,
                        struct ek_settings *settings);
+/* The same for a text: of the common options those that do something. */
+void ek_command_tables_told(struct ek_option_table tables[EK_MAX_TABLES], const struct ek_command *command,
+                            struct ek_settings *settings);
 
 /* The text of `evenkeel help NAME`. Options of a step are told by audit and by the first other command that takes them;
  * help of the rest says where. */

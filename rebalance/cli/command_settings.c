@@ -8,7 +8,7 @@
 
 #define LARGEST_COUNT 9007199254740991.0 /* 2^53 - 1: what JSON keeps exactly */
 
-const struct ek_option ek_common_rows[] = {
+const struct ek_option ek_common_rows[EK_COMMON + 1] = {
 	{ .name = "seed",
 	  EK_INTEGER(struct ek_settings, common.seed, "N", 0, LARGEST_COUNT),
 	  .help = "seed of every random choice" },
@@ -143,6 +143,22 @@ void ek_command_tables(struct ek_option_table tables[EK_MAX_TABLES], const struc
 			tables[count++] = ek_step_table(&s->steps, *id);
 	tables[count++] = ek_settings_common(s);
 	tables[count] = (struct ek_option_table){ .title = NULL };
+}
+
+void ek_command_tables_told(struct ek_option_table tables[EK_MAX_TABLES], const struct ek_command *command,
+                            struct ek_settings *s)
+{
+	struct ek_option *told = s->told;
+
+	ek_command_tables(tables, command, s);
+	for (const struct ek_option *o = ek_common_rows; o->name != NULL; o++)
+		if (strcmp(o->name, "device") == 0 ? command->ways == EK_WAYS_GPU
+		                                   : command->idle == NULL || strstr(command->idle, o->name) == NULL)
+			*told++ = *o;
+	*told = (struct ek_option){ .name = NULL };
+	while (tables->rows != ek_common_rows)
+		tables++;
+	tables->rows = s->told;
 }
 
 /* As the user would write it, " --name value"; nothing if it is the default. */

@@ -21,11 +21,10 @@ static const enum ek_step_id cluster_steps[] = { EK_STEP_SCAN,    EK_STEP_EMBED,
 
 #define DATASET_FORMS                                                                                                  \
 	"DATASET is a folder of images (JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP); tar files, 'shard-{000..120}.tar' or " \
-	"a "                                                                                                           \
-	"folder of them; Hugging Face's .parquet shards, likewise (evenkeel version says whether their reader is "     \
-	"there); a zip of images; a text file of paths, or - for one on standard input; a .csv, .tsv or "              \
-	".jsonl with a column file_name; an "                                                                          \
-	"MNIST-style IDX file; a .npz or .npy of images; or a .npy of embeddings alone. Nothing in it is changed.\n"   \
+	"a folder of them; Hugging Face's .parquet shards, likewise (evenkeel version says whether their reader is "   \
+	"there); a zip of images; a text file of paths, or - for one on standard input; a .csv, .tsv or .jsonl with "  \
+	"a column file_name; an MNIST-style IDX file; a .npz or .npy of images; or a .npy of embeddings alone. "       \
+	"Nothing in it is changed.\n"                                                                                  \
 	"Several data sets are taken together, in the order given: each keeps its own labels, names are relative to "  \
 	"the folder that all lie in, and the attribute dataset says which one an image is of (--by dataset). Tars, "   \
 	"or Parquet shards, of one folder that follow each other are one data set."
@@ -51,18 +50,18 @@ const struct ek_command ek_commands[] = {
 	                 "unusable one with the reason.\n" DATASET_FORMS,
 	  .steps = scan_steps,
 	  .takes_output = 1,
+	  .idle = "seed",
 	  .run = ek_cmd_step },
 	{ .name = "embed",
 	  .arguments = "RUN",
 	  .summary = "turn every image into a feature vector",
 	  .description =
-	          "Writes RUN/embeddings.npy, row i for image id i. It can be stopped at any moment and goes "
-	          "on where it was. With --views also RUN/components, directions in which images differ more than "
-	          "views of one image do. --weights takes .safetensors, .pt, .pth and .bin as they are published: "
-	          "CLIP by the names of transformers, OpenAI or open_clip, DINOv2 by those of transformers, Meta or "
-	          "timm. A config.json (hidden_act) or open_clip_config.json beside the file says which activation "
-	          "CLIP has; a file of OpenAI's names without either is taken for OpenAI's, with quick_gelu, and a "
-	          "line says so.",
+	          "Writes RUN/embeddings.npy, row i for image id i. It can be stopped at any moment and goes on where "
+	          "it was. With --views also RUN/components, directions in which images differ more than views of one "
+	          "image do. --weights takes .safetensors, .pt, .pth and .bin as they are published: CLIP by the names "
+	          "of transformers, OpenAI or open_clip, DINOv2 by those of transformers, Meta or timm. A config.json "
+	          "(hidden_act) or open_clip_config.json beside the file says which activation CLIP has; a file of "
+	          "OpenAI's names without either is taken for OpenAI's, with quick_gelu, and a line says so.",
 	  .steps = embed_steps,
 	  .ways = EK_WAYS_GPU,
 	  .run = ek_cmd_step },
@@ -102,13 +101,13 @@ const struct ek_command ek_commands[] = {
 	          "with the group that it is taken for, to be mended and confirmed a sheet at a time. Of groups that "
 	          "have fewer than ten labels it shows likely images in a search. Another sheet is a simple random "
 	          "sample, for honest shares. Ten labels a group are what to aim at: minutes. embed --views 5 before "
-	          "it lets the page tell images apart better, as it does audit --labels after it.\n"
-	          "Each label is on disk, in RUN/labels/NAME.jsonl, before the page shows it. Several people can label "
-	          "the same images; an image has the group that most of them say. --summary says what has been "
-	          "labelled, --export writes it as a table (file_name,label,random) "
-	          "that audit --labels takes: then every image has its group, shares have intervals, and --by group "
-	          "evens them out.",
+	          "it lets the page tell images apart better, as it does audit --labels after it.\nEach label is on "
+	          "disk, in RUN/labels/NAME.jsonl, before the page shows it. Several people can label the same images; "
+	          "an image has the group that most of them say. --summary says what has been labelled, --export "
+	          "writes it as a table (file_name,label,random) that audit --labels takes: then every image has its "
+	          "group, shares have intervals, and --by group evens them out.",
 	  .own = &ek_label_own,
+	  .idle = "seed force",
 	  .run = ek_cmd_label },
 	{ .name = "prune",
 	  .arguments = "RUN --method M --keep F --name NAME",
@@ -155,6 +154,7 @@ const struct ek_command ek_commands[] = {
 	          "a training goes on at any place, with any number of processes. Shares are exact, and an image "
 	          "comes again only when all of its unit have been shown.",
 	  .own = &ek_draw_own,
+	  .idle = "threads force",
 	  .run = ek_cmd_draw },
 	{ .name = "export",
 	  .arguments = "RUN --subset NAME -o DIR",
@@ -166,6 +166,7 @@ const struct ek_command ek_commands[] = {
 	          "appears when all of it is written. Every image is compared with the scan: what is missing or has "
 	          "changed is counted and the first named, and then nothing is exported unless --keep-going is given.",
 	  .own = &ek_export_own,
+	  .idle = "seed threads",
 	  .run = ek_cmd_export },
 	{ .name = "train vae",
 	  .arguments = "RUN --name NAME",
@@ -242,6 +243,7 @@ const struct ek_command ek_commands[] = {
 	          "known. What was measured otherwise (encoder, number of images, k, reference) is not compared, and "
 	          "why is said.\nThe report draws the same as curves over the kept fraction.",
 	  .own = &ek_compare_own,
+	  .idle = "seed threads force",
 	  .run = ek_cmd_compare },
 	{ .name = "sweep",
 	  .arguments = "RUN --methods M,... --keeps F,... --steps N --autoencoder NAME | --space pixel",
@@ -250,11 +252,10 @@ const struct ek_command ek_commands[] = {
 	          "For each method and fraction, and once for all images: prune, train flow, generate (with several "
 	          "seeds), evaluate, one line each. Subset, model, samples and evaluation of a point have one name, as "
 	          "sweep-furthest-0.25. Stopped or killed, the same command goes on where it was; a point that fails "
-	          "is told, and the others go on.\n"
-	          "All points train for the same number of steps, so that they cost the same and only what they are "
-	          "shown differs: the same number of epochs would train small subsets less.\n"
-	          "Beforehand, `evenkeel cluster RUN` makes the clusters, and `audit --held-out` a reference that no "
-	          "model sees.",
+	          "is told, and the others go on.\nAll points train for the same number of steps, so that they cost "
+	          "the same and only what they are shown differs: the same number of epochs would train small subsets "
+	          "less.\nBeforehand, `evenkeel cluster RUN` makes the clusters, and `audit --held-out` a reference "
+	          "that no model sees.",
 	  .own = &ek_sweep_own,
 	  .calls_others = 1,
 	  .ways = EK_WAYS_GPU,
@@ -277,6 +278,7 @@ const struct ek_command ek_commands[] = {
 	          " wrong, and nobody knows what it is, is empty there. `evenkeel audit RUN --attributes TABLE` makes"
 	          " it the attribute corrected_label, by which prune, balance, weights and train flow --condition go.",
 	  .own = &ek_review_own,
+	  .idle = "seed",
 	  .run = ek_cmd_review },
 	{ .name = "report",
 	  .arguments = "RUN",
@@ -290,20 +292,20 @@ const struct ek_command ek_commands[] = {
 	  .description = "PATH is a run directory or an export, any file or folder in one, a recipe, a .npy array or a "
 	                 "weight file. Of what a run holds it says which step wrote it, with which options, whether it "
 	                 "is current, and if not, what has changed and what makes it again.",
+	  .idle = "seed force",
 	  .run = ek_cmd_info },
 	{ .name = "demo",
 	  .arguments = "[-o RUN]",
 	  .summary = "the main job, end to end, on real images",
 	  .description =
-	          "Takes the 60,000 photographs of Debian's package dataset-fashion-mnist, makes them "
-	          "long-tailed on purpose (class sizes falling from 6,000 to 60), audits what is left without "
-	          "its labels, and then says how well the clusters found the hidden classes. It goes on to a balanced "
-	          "subset and samplers, by clusters, without labels, and by ten labels a class, as a person gives them "
-	          "in minutes, and says how much of the skew each mends. It trains a small autoencoder and two small "
-	          "generators, one on the images as they come, one by the weights of ten labels, draws from both, "
-	          "evaluates that on photographs that no step has seen, and says what that changed for the rarest "
-	          "groups: all by the commands that you would give, which it prints.\n"
-	          "RUN is evenkeel-demo unless told otherwise.",
+	          "Takes the 60,000 photographs of Debian's package dataset-fashion-mnist, makes them long-tailed on "
+	          "purpose (class sizes falling from 6,000 to 60), audits what is left without its labels, and then "
+	          "says how well the clusters found the hidden classes. It goes on to a balanced subset and samplers, "
+	          "by clusters, without labels, and by ten labels a class, as a person gives them in minutes, and says "
+	          "how much of the skew each mends. It trains a small autoencoder and two small generators, one on the "
+	          "images as they come, one by the weights of ten labels, draws from both, evaluates that on "
+	          "photographs that no step has seen, and says what that changed for the rarest groups: all by the "
+	          "commands that you would give, which it prints.\nRUN is evenkeel-demo unless told otherwise.",
 	  .steps = demo_steps,
 	  .own = &ek_demo_own,
 	  .calls_others = 1,
@@ -316,21 +318,25 @@ const struct ek_command ek_commands[] = {
 	  .arguments = "[COMMAND]",
 	  .summary = "this list, or the help of one command",
 	  .description = "",
+	  .idle = "seed threads force json quiet",
 	  .run = ek_cmd_help },
 	{ .name = "version",
 	  .arguments = "",
 	  .description = "",
 	  .summary = "the version, the libraries and the instruction sets in use",
+	  .idle = "seed threads force quiet",
 	  .run = ek_cmd_version },
 	{ .name = "completion",
 	  .arguments = "",
 	  .summary = "print a completion script for bash",
 	  .description = "To use it: source <(evenkeel completion)",
+	  .idle = "seed threads force json quiet",
 	  .run = ek_cmd_completion },
 	{ .name = "manual",
 	  .arguments = "",
 	  .summary = "print the manual page",
 	  .description = "To read it: evenkeel manual | man -l -",
+	  .idle = "seed threads force json quiet",
 	  .run = ek_cmd_manual },
 	{ .name = NULL },
 };
@@ -450,7 +456,7 @@ int ek_command_help(struct ek_buffer *out, const struct ek_command *command, int
 	int rc;
 
 	EK_TRY(ek_settings_init(&settings, command));
-	ek_command_tables(tables, command, &settings);
+	ek_command_tables_told(tables, command, &settings);
 	memcpy(all, tables, sizeof all);
 	EK_TRY(ek_buffer_printf(out, "usage: evenkeel %s%s%s\n\n", command->name, *command->arguments != 0 ? " " : "",
 	                        command->arguments));

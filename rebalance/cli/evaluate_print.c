@@ -22,13 +22,6 @@ static double number(const cJSON *object, const char *name)
 	return cJSON_IsNumber(item) ? item->valuedouble : (double)NAN;
 }
 
-static const char *word(const cJSON *object, const char *name)
-{
-	const char *text = cJSON_GetStringValue(ek_json_member(object, name));
-
-	return text != NULL ? text : "";
-}
-
 /* Both ends of "ci95"; 0: it has none. */
 static int bounds(double *low, double *high, const cJSON *object)
 {
@@ -50,11 +43,11 @@ static void print_title(const cJSON *json)
 		      { "path", "images of the reference" },
 		      { "statistics", "stored statistics" } };
 	const cJSON *generated = ek_json_member(json, "generated"), *reference = ek_json_member(json, "reference");
-	const char *against = "", *model = word(generated, "model");
+	const char *against = "", *model = ek_json_text(generated, "model");
 	char a[32], b[32], encoder[256];
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (strcmp(kinds[i].what, word(reference, "what")) == 0)
+		if (strcmp(kinds[i].what, ek_json_text(reference, "what")) == 0)
 			against = kinds[i].text;
 	(void)printf("%s%s generated images%s", ek_bold(), ek_text_count(a, ek_whole(number(generated, "images"))),
 	             ek_plain());
@@ -63,7 +56,7 @@ static void print_title(const cJSON *json)
 	(void)printf(" against ");
 	if (number(reference, "images") > 0)
 		(void)printf("%s ", ek_text_count(b, ek_whole(number(reference, "images"))));
-	ek_one_line(encoder, sizeof encoder, word(ek_json_member(json, "encoder"), "name"));
+	ek_one_line(encoder, sizeof encoder, ek_json_text(ek_json_member(json, "encoder"), "name"));
 	(void)printf("%s, seen by %s\n\n", against, encoder);
 }
 
@@ -71,7 +64,7 @@ static void print_title(const cJSON *json)
 static void print_measure(const cJSON *json, const char *label, const char *name, const char *note)
 {
 	const double value = number(json, name);
-	const char *why = word(ek_json_member(json, "reasons"), name);
+	const char *why = ek_json_text(ek_json_member(json, "reasons"), name);
 	char text[96];
 
 	if (isnan(value)) {
@@ -93,7 +86,7 @@ static void print_headline(const cJSON *json)
 
 	if (!isnan(number(json, "frechet_infinity")))
 		(void)snprintf(note, sizeof note, "%.4g for endlessly many images", number(json, "frechet_infinity"));
-	print_measure(json, word(json, "metric"), "frechet_distance", note);
+	print_measure(json, ek_json_text(json, "metric"), "frechet_distance", note);
 	if (cJSON_IsObject(spread))
 		(void)printf("  %-22s %.4g +- %.2g\n", "  of each seed", number(spread, "mean"), number(spread, "std"));
 	if (cJSON_IsObject(kid))
@@ -124,7 +117,8 @@ static void print_worst(const cJSON *json, const cJSON *names)
 	char share[32], wanted[32], from[32], to[32], is[256];
 	double low = 0, high = 0;
 
-	if (strcmp(word(worst, "by"), "coverage") == 0 && number(worst, "value") >= number(json, "coverage_expected")) {
+	if (strcmp(ek_json_text(worst, "by"), "coverage") == 0 &&
+	    number(worst, "value") >= number(json, "coverage_expected")) {
 		(void)printf("  %-22s none stands out\n", "worst cluster");
 		return;
 	}
@@ -144,7 +138,8 @@ static void print_memory(const cJSON *json, const cJSON *names)
 	char share[32], held_out[32], count[32], is[256];
 
 	if (!cJSON_IsObject(memory)) {
-		(void)printf("  %-22s -  %s\n", "copies", word(ek_json_member(json, "reasons"), "memorisation"));
+		(void)printf("  %-22s -  %s\n", "copies",
+		             ek_json_text(ek_json_member(json, "reasons"), "memorisation"));
 		return;
 	}
 	(void)printf("  %-22s %s of the images look copied from training images", "copies",
@@ -229,7 +224,7 @@ static void print_groups(const cJSON *json)
 		char name[256], of[32], share[96], coverage[96], reference[32];
 
 		row = rows[i];
-		(void)printf("  %-20s %9s  %-27s %9s  %-22s", ek_text_plain(name, word(row, "group")),
+		(void)printf("  %-20s %9s  %-27s %9s  %-22s", ek_text_plain(name, ek_json_text(row, "group")),
 		             ek_text_percent(of, number(row, "training_share")),
 		             percent_of(share, ek_json_member(row, "generated_share")),
 		             ek_text_count(reference, ek_whole(number(row, "reference_images") + 0.5)),

@@ -38,6 +38,9 @@ int ek_command_invoke(const struct ek_command *command, int argc, char **argv)
 		(void)fputs(help.data, stdout);
 		goto out;
 	}
+	if (*command->arguments == 0 && invocation.arguments.count > 0)
+		EK_TRY(ek_fail(EK_EUSAGE, "%s takes nothing, not \"%s\"; see evenkeel help %s", command->name,
+		               invocation.arguments.positional[0], command->name));
 	if (command->calls_others)
 		append_others(tables);
 	ek_terminal_start(settings->common.quiet, tables);

@@ -64,7 +64,6 @@ static void print_one(const cJSON *item, const cJSON *names)
 /* names: what each cluster mostly is, or NULL. */
 static void print_impact(const cJSON *impact, const cJSON *names)
 {
-
 	if (!cJSON_IsObject(impact))
 		return;
 	if (ek_json_number(impact, "value") == 1) {
@@ -144,9 +143,9 @@ static void print_subset(const cJSON *json, const char *run, const char *name, c
 	const cJSON *attribute, *item, *group = ek_json_member(json, "per_group");
 	char a[32], b[32], c[32];
 
-	(void)printf("%s%s of %s images (%s)%s", ek_bold(), ek_text_count(a, (uint64_t)after),
-	             ek_text_count(b, (uint64_t)before), ek_text_percent(c, before > 0 ? after / before : 0),
-	             ek_plain());
+	(void)printf("%s%s of %s image%s (%s)%s", ek_bold(), ek_text_count(a, (uint64_t)after),
+	             ek_text_count(b, (uint64_t)before), ek_text_s((uint64_t)before),
+	             ek_text_percent(c, before > 0 ? after / before : 0), ek_plain());
 	if (ek_json_number(json, "largest_repeat") > 1)
 		(void)printf(", %s of them different, one at most %.0f times",
 		             ek_text_count(a, ek_whole(ek_json_number(json, "distinct_after"))),

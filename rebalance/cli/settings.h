@@ -16,6 +16,7 @@ struct ek_own {
 		.rows = { __VA_ARGS__ }, .size = sizeof(defaults_), .defaults = &(defaults_)                           \
 	}
 
+enum { EK_COMMON = 7 };
 enum ek_given {
 	EK_GIVEN_COMMON,
 	EK_GIVEN_OUTPUT,
@@ -35,8 +36,9 @@ struct ek_settings {
 	struct ek_recipe recipe;
 	void *own; /* the command's struct */
 	uint64_t given[EK_GIVEN_COUNT];
+	struct ek_option told[EK_COMMON + 1]; /* of the common options, for --help */
 };
 
-extern const struct ek_option ek_common_rows[];
+extern const struct ek_option ek_common_rows[EK_COMMON + 1];
 
 #endif

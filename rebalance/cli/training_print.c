@@ -67,8 +67,6 @@ static int print_json(const struct ek_training *t, const char *name)
 	cJSON *json = cJSON_CreateObject();
 	int rc;
 
-	if (json == NULL)
-		return ek_fail(EK_ENOMEM, "no memory for the result");
 	EK_TRY(ek_json_add_string(json, "model", name));
 	EK_TRY(ek_json_add_u64(json, "steps", t->step));
 	EK_TRY(ek_json_add_double(json, "seconds", t->seconds));

@@ -20,6 +20,7 @@ run evenkeel audit photos -o RUN --device cuda:
 run evenkeel audit photos -o RUN --device cuda:1x
 run evenkeel info nowhere
 run evenkeel help nothing
+run evenkeel completion zsh
 # shellcheck disable=SC1090,SC2034
 complete_words() {
 	(source <(evenkeel completion) && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) && _evenkeel && echo "${COMPREPLY[@]}")
@@ -37,3 +38,11 @@ mkdir empty && evenkeel audit empty -o NEW 2>/dev/null
 run evenkeel label NEW
 run evenkeel export NEW --subset half -o out
 run evenkeel sweep NEW --methods furthest --keeps 0.5 --space pixel --steps 20
+# options that would do nothing are left out
+run evenkeel help completion
+run evenkeel help draw | grep -E '^  .*--(seed|threads|device|force|json|quiet|help)'
+complete_words evenkeel version --
+# What only some data sets or commands need is loaded by these: no other start pays for it.
+readelf -d "$(command -v evenkeel)" | grep -c -E 'NEEDED.*lib(archive|arrow|avif|crypto|microhttpd|parquet)'
+tar -cf one.tar other && mkdir broken && touch "broken/$(grep -ao 'libarchive\.so\.[0-9]*' "$(command -v evenkeel)" | head -n 1)"
+run env LD_LIBRARY_PATH=broken evenkeel scan one.tar -o NEWER | sed 's/so\.[0-9]*/so.N/'
