@@ -1,5 +1,6 @@
 #include "rebalance/pipeline/device.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,12 @@ void ek_device_for(double work)
 	may_choose = 0;
 	if (take(0) < 0)
 		ek_info("computing on the processor: %s", ek_error_message());
+}
+
+void ek_device_for_precision(enum ek_nn_precision precision)
+{
+	if (precision == EK_NN_BF16 && !ek_device_has_bf16())
+		ek_device_for(INFINITY);
 }
 
 const struct ek_device *ek_device_without(const char *what)

@@ -28,6 +28,8 @@ int ek_device_wish(const char *text, enum ek_device_ways ways);
 /* Before the arrays and networks of some work are made: about so many multiply-adds are to come. With "auto" a GPU that
  * can be had is taken if they are worth opening it, and a line says so. */
 void ek_device_for(double work);
+/* Where bfloat16 is asked for and the processor does not multiply in it, any work is worth a GPU. */
+void ek_device_for_precision(enum ek_nn_precision precision);
 
 /* Of such work a part that has no way on a GPU: until `back` with what this returns, networks are made on the
  * processor. A line says so if a GPU was taken, once for each part. what: "training an autoencoder" */

@@ -272,6 +272,7 @@ int ek_feature_maker_prepare(struct ek_embed **out, const struct ek_feature_make
 	if (maker->own)
 		return ek_fail(EK_EDATA,
 		               "the embeddings of the run are the user's own: nothing else can be embedded so");
+	ek_device_for_precision(o.precision);
 	EK_TRY(ek_embed_prepare(out, images, &o));
 	hash = text_of(ek_embed_step(*out)->options, "weights_sha256");
 	if (strcmp(hash != NULL ? hash : "", maker->sha256) != 0)

@@ -56,6 +56,7 @@ static int prepare_embed(struct ek_prepared *p, struct ek_run *run)
 		EK_TRY(ek_import_prepare(&p->import, run, own));
 		p->step = *ek_import_step(p->import);
 	} else {
+		ek_device_for_precision(o.precision);
 		EK_TRY(ek_embed_prepare(&p->embed, run, &o));
 		p->step = *ek_embed_step(p->embed);
 	}

@@ -17,7 +17,10 @@ void __wrap_ek_device_for(double work);
 int __wrap_ek_cluster_choose(struct ek_choice_of_k *choice, const struct ek_run *run,
                              const struct ek_cluster_options *options);
 
+void __wrap_ek_device_for_precision(enum ek_nn_precision precision);
+
 static double told;
+static enum ek_nn_precision told_precision;
 
 double __wrap_ek_embed_work(const struct ek_embed *e, uint64_t images)
 {
@@ -35,6 +38,11 @@ int __wrap_ek_cluster_choose(struct ek_choice_of_k *choice, const struct ek_run 
                              const struct ek_cluster_options *options)
 {
 	return ek_fail(EK_EDATA, "that is all");
+}
+
+void __wrap_ek_device_for_precision(enum ek_nn_precision precision)
+{
+	told_precision = precision;
 }
 
 static const char *make_images(void)
@@ -112,6 +120,25 @@ static void images_from_elsewhere(void **state)
 	ek_run_close(run);
 }
 
+/* As a run was embedded on a GPU, where this processor may not be able to. */
+static void numbers_that_only_a_gpu_may_have(void **state)
+{
+	struct ek_feature_maker maker = { .encoder = (char *)(uintptr_t) "pixels",
+		                          .input_size = 4,
+		                          .resize = 4,
+		                          .precision = EK_NN_BF16,
+		                          .storage = EK_F32 };
+	struct ek_embed *e = NULL, *others = NULL;
+	struct ek_run *run = embedded(&e, make_images());
+
+	told_precision = EK_NN_AUTO;
+	(void)ek_feature_maker_prepare(&others, &maker, run); /* fails where it cannot */
+	assert_int_equal(told_precision, EK_NN_BF16);
+	ek_embed_free(others);
+	ek_embed_free(e);
+	ek_run_close(run);
+}
+
 static void clusters_of_the_default_number(void **state)
 {
 	static const enum ek_step_id cluster[] = { EK_STEP_CLUSTER, EK_STEP_END };
@@ -128,5 +155,5 @@ static void clusters_of_the_default_number(void **state)
 	ek_run_close(run);
 }
 
-EK_TEST_MAIN(cmocka_unit_test(clusters_of_the_default_number), cmocka_unit_test(views_for_components),
-             cmocka_unit_test(images_from_elsewhere))
+EK_TEST_MAIN(cmocka_unit_test(numbers_that_only_a_gpu_may_have), cmocka_unit_test(clusters_of_the_default_number),
+             cmocka_unit_test(views_for_components), cmocka_unit_test(images_from_elsewhere))
