@@ -116,27 +116,6 @@ out:
 	return rc;
 }
 
-int ek_mmd2(double *out, const struct ek_rows *x, const struct ek_rows *y)
-{
-	struct room r = { 0 };
-	int rc;
-
-	*out = 0;
-	EK_TRY(check(x, y));
-	if (x->count != y->count) {
-		rc = ek_fail(EK_EUSAGE, "subsets of %llu and %llu rows, expected as many", (unsigned long long)x->count,
-		             (unsigned long long)y->count);
-		goto out;
-	}
-	EK_TRY(allocate(&r, (size_t)x->count, x->dimensions, 0));
-	EK_TRY(ek_block_read(r.x, x, 0, x->count, NULL, NULL));
-	EK_TRY(ek_block_read(r.y, y, 0, y->count, NULL, NULL));
-	EK_TRY(mmd2(out, &r));
-out:
-	release(&r);
-	return rc;
-}
-
 /* To one of the two. */
 static int draw(double *out, float *out32, const struct ek_rows *rows, uint64_t size, uint64_t seed, uint64_t stream)
 {

@@ -26,7 +26,5 @@ struct ek_kid {
 /* The draws are a function of the seed. EK_EDATA: dimensions differ, fewer than 2 rows on a side, not finite.
  * EK_EUSAGE: no subsets, or a size below 2. EK_EINTERRUPTED. Reports progress. */
 int ek_kid(struct ek_kid *out, const struct ek_rows *x, const struct ek_rows *y, const struct ek_kid_options *options);
-/* One subset: rows all of x and y, of equal count. */
-int ek_mmd2(double *out, const struct ek_rows *x, const struct ek_rows *y);
 
 #endif

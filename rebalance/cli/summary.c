@@ -12,7 +12,6 @@
 #include "rebalance/base/text.h"
 
 enum {
-	LARGEST_FILE = 1 << 30,
 	TAIL_SHOWN = 12,
 	ATTRIBUTES_SHOWN = 6,
 	VALUES_SHOWN = 10, /* of more the commonest and the rarest */

@@ -36,23 +36,6 @@ static const struct kind *find_kind(const struct ek_buffer *start)
 	return NULL;
 }
 
-int ek_idx_detect(enum ek_idx_kind *kind, const char *path)
-{
-	struct ek_stream *stream = NULL;
-	struct ek_buffer start = { 0 };
-	const struct kind *found;
-	int rc;
-
-	EK_TRY(ek_stream_open(&stream, path));
-	EK_TRY(ek_stream_read(stream, &start, 4, 0));
-	found = find_kind(&start);
-	*kind = found != NULL ? found->kind : EK_IDX_NONE;
-out:
-	ek_stream_close(stream);
-	ek_buffer_release(&start);
-	return rc;
-}
-
 static uint32_t number(const struct ek_buffer *header, size_t at)
 {
 	const uint8_t *p = (const uint8_t *)header->data + at;
@@ -117,13 +100,6 @@ const struct ek_idx_info *ek_idx_info(const struct ek_idx *idx)
 uint64_t ek_idx_done(const struct ek_idx *idx)
 {
 	return idx->next;
-}
-
-void ek_idx_seek(struct ek_idx *idx, uint64_t item)
-{
-	idx->next = item;
-	idx->used = 0;
-	ek_buffer_clear(&idx->ahead);
 }
 
 /* Read on from item `next`; what is there counts even if the rest cannot be read, the next call says so. */

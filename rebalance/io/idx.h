@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum ek_idx_kind { EK_IDX_NONE, EK_IDX_IMAGES, EK_IDX_LABELS };
+enum ek_idx_kind { EK_IDX_IMAGES, EK_IDX_LABELS };
 
 struct ek_idx_info {
 	enum ek_idx_kind kind;
@@ -25,10 +25,6 @@ struct ek_idx_info {
 
 struct ek_idx;
 
-/* EK_IDX_NONE for a file that can be read but does not start as one of the two kinds. EK_EIO; EK_EDATA: damaged
- * compressed data. */
-int ek_idx_detect(enum ek_idx_kind *kind, const char *path);
-
 /* EK_EIO; EK_EDATA: not IDX, images of 0 or more than `max_pixels` pixels. */
 int ek_idx_open(struct ek_idx **out, const char *path, uint64_t max_pixels);
 const struct ek_idx_info *ek_idx_info(const struct ek_idx *idx);
@@ -38,8 +34,6 @@ const struct ek_idx_info *ek_idx_info(const struct ek_idx *idx);
 int ek_idx_next(struct ek_idx *idx, uint8_t *item);
 /* The whole items so far: the number of the next one. */
 uint64_t ek_idx_done(const struct ek_idx *idx);
-/* Make `item` the next one; forward is cheap. Whether it is there, ek_idx_next says. */
-void ek_idx_seek(struct ek_idx *idx, uint64_t item);
 /* NULL is fine. */
 void ek_idx_close(struct ek_idx *idx);
 

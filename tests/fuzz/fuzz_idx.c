@@ -1,8 +1,7 @@
-/* Any bytes as an IDX file: no more items than it claims, none after the end, a seek finds the same item again. */
+/* Any bytes as an IDX file: no more items than it claims, none after the end. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,35 +15,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void read_items(struct ek_idx *idx)
 {
 	const struct ek_idx_info *info = ek_idx_info(idx);
-	uint8_t item[LIMIT], first[LIMIT];
+	uint8_t item[LIMIT];
 	uint64_t items = 0;
-	int rc;
 
 	if (info->item_size > LIMIT)
 		abort();
-	while (items < MOST_ITEMS && (rc = ek_idx_next(idx, item)) == 1)
-		if (items++ == 0)
-			memcpy(first, item, info->item_size);
+	while (items < MOST_ITEMS && ek_idx_next(idx, item) == 1)
+		items++;
 	if (items > info->count || ek_idx_done(idx) != items)
 		abort();
-	if (items > 0) {
-		ek_idx_seek(idx, 0);
-		if (ek_idx_next(idx, item) != 1 || memcmp(first, item, info->item_size) != 0)
-			abort();
-	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const int fd = memfd_create("idx", 0);
-	enum ek_idx_kind kind;
 	struct ek_idx *idx;
 	char path[64];
 
 	if (fd < 0 || ek_write_all(fd, data, size, "idx") < 0)
 		abort();
 	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	(void)ek_idx_detect(&kind, path);
 	if (ek_idx_open(&idx, path, LIMIT) == 0)
 		read_items(idx);
 	ek_idx_close(idx);

@@ -58,8 +58,5 @@ int ek_sit_file_read(float *values, const struct ek_params *params, const struct
 /* The same for a network of other labels than the file's: every row of its table is the file's for no label, so that it
  * starts as the file's network without a condition. */
 int ek_sit_file_read_relabelled(float *values, const struct ek_params *params, const struct ek_tensor_file *file);
-/* The tensors alone, with the public names, as .safetensors. params may have others behind them. */
-int ek_sit_file_write(const char *path, const struct ek_params *params, const struct ek_sit_config *config,
-                      const float *values);
 
 #endif

@@ -273,20 +273,3 @@ int ek_sit_file_read_relabelled(float *values, const struct ek_params *params, c
 out:
 	return rc;
 }
-
-int ek_sit_file_write(const char *path, const struct ek_params *params, const struct ek_sit_config *config,
-                      const float *values)
-{
-	struct ek_params own = { 0 }, part = *params;
-	cJSON *metadata = cJSON_CreateObject();
-	int rc;
-
-	EK_TRY(ek_json_add_string(metadata, "format", "pt")); /* Python's readers ask for it */
-	EK_TRY(ek_sit_params(&own, config));
-	part.count = own.count;
-	EK_TRY(ek_params_write(path, &part, values, metadata));
-out:
-	cJSON_Delete(metadata);
-	ek_params_release(&own);
-	return rc;
-}

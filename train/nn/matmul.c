@@ -59,12 +59,6 @@ size_t ek_nn_matmul_packed_size(const struct ek_nn_matmul *plan)
 	return ek_dnn_layout_size(ek_dnn_kernel_layout(plan->product, EK_DNN_WEIGHTS));
 }
 
-int ek_nn_matmul_same_packing(const struct ek_nn_matmul *a, const struct ek_nn_matmul *b)
-{
-	return ek_dnn_layout_equal(ek_dnn_kernel_layout(a->product, EK_DNN_WEIGHTS),
-	                           ek_dnn_kernel_layout(b->product, EK_DNN_WEIGHTS));
-}
-
 size_t ek_nn_matmul_scratch_size(const struct ek_nn_matmul *plan)
 {
 	return plan->scratch;

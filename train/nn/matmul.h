@@ -30,11 +30,9 @@ struct ek_nn_matmul;
 int ek_nn_matmul_new(struct ek_nn_matmul **out, size_t m, size_t n, size_t k, enum ek_nn_type type);
 void ek_nn_matmul_free(struct ek_nn_matmul *plan);
 
-/* Bytes of b in the plan's own order (at least n·k elements; padded). It may differ between plans of
- * different m: pack b for the plan that uses it, unless ek_nn_matmul_same_packing. */
+/* Bytes of b in the plan's own order (at least n·k elements; padded). It may differ between plans of different m: pack
+ * b for the plan that uses it. */
 size_t ek_nn_matmul_packed_size(const struct ek_nn_matmul *plan);
-/* 1 if what was packed for one plan can be used with the other, too. */
-int ek_nn_matmul_same_packing(const struct ek_nn_matmul *a, const struct ek_nn_matmul *b);
 
 /* Bytes of scratch each concurrent call needs (may be 0), aligned to 64 as ek_alloc_aligned gives. */
 size_t ek_nn_matmul_scratch_size(const struct ek_nn_matmul *plan);

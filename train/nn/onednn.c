@@ -166,11 +166,6 @@ size_t ek_dnn_layout_size(const struct ek_dnn_layout *layout)
 	return dnnl_memory_desc_get_size(DESC(layout));
 }
 
-int ek_dnn_layout_equal(const struct ek_dnn_layout *a, const struct ek_dnn_layout *b)
-{
-	return dnnl_memory_desc_equal(DESC(a), DESC(b));
-}
-
 static int argument_of(enum ek_dnn_role role, int slot)
 {
 	static const int arguments[][EK_DNN_RESULT + 1] = {

@@ -39,7 +39,6 @@ int ek_dnn_layout_strided(struct ek_dnn_layout **out, enum ek_nn_type type, int 
                           const int64_t *strides);
 void ek_dnn_layout_free(struct ek_dnn_layout *layout);
 size_t ek_dnn_layout_size(const struct ek_dnn_layout *layout); /* bytes, padding included */
-int ek_dnn_layout_equal(const struct ek_dnn_layout *a, const struct ek_dnn_layout *b);
 
 /* Generated code for one shape; immutable, shared by threads. */
 struct ek_dnn_kernel;

@@ -67,14 +67,9 @@ struct ek_autoencoder {
 };
 void ek_autoencoder_release(struct ek_autoencoder *model);
 
-/* Read `weights`: safetensors, .bin or .pt, with diffusers' names, new or old (query, key, value, proj_attn).
- * values: [params->size], out; params: may have more behind those of the autoencoder, which stay as they are.
- * EK_EDATA as ek_params_read. */
-int ek_autoencoder_read_values(float *values, const struct ek_params *params,
-                               const struct ek_autoencoder_config *config, const char *weights);
 /* Open a model as diffusers keeps it: FOLDER/config.json and FOLDER/diffusion_pytorch_model.safetensors (or
- * .bin, .fp16.safetensors, .fp16.bin); FOLDER may be a whole pipeline with its autoencoder in vae/.
- * Release it. EK_EIO, EK_EDATA, EK_ENOTSUP. */
+ * .bin, .fp16.safetensors, .fp16.bin), with its names, new or old (query, key, value, proj_attn); FOLDER may be a whole
+ * pipeline with its autoencoder in vae/. Release it. EK_EIO, EK_EDATA as ek_params_read, EK_ENOTSUP. */
 int ek_autoencoder_open(struct ek_autoencoder *model, const char *folder);
 /* The same files, written; the folder must exist. `others` (may be NULL): an object of what else config.json shall say.
  * The scale is in the weights' metadata, too, which is what ek_autoencoder_open believes: whenever the writing stops,

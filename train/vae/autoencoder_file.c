@@ -38,35 +38,22 @@ static int old_name(char *out, size_t size, const char *name, int attempt)
 }
 
 /* `*scale` = that of the file, if it says so. */
-static int read_weights(float *values, double *scale, const struct ek_params *params,
-                        const struct ek_autoencoder_config *config, const char *weights)
+static int read_weights(float *values, double *scale, const struct ek_params *params, const char *weights)
 {
 	struct ek_params_names names = { .other = old_name };
-	struct ek_params own = { 0 }, part = *params;
 	struct ek_tensor_file file = { 0 };
 	const char *text;
 	int rc;
 
-	EK_TRY(ek_autoencoder_params(&own, config));
-	part.count = own.count;
 	EK_TRY(ek_tensor_file_open(&file, weights));
 	names.prefix = ek_tensor_prefix(&file, "decoder.conv_in.weight");
-	EK_TRY(ek_params_read(values, &part, &file, &names));
+	EK_TRY(ek_params_read(values, params, &file, &names));
 	text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(file.metadata, scale_name));
 	if (text != NULL && strtod(text, NULL) > 0)
 		*scale = strtod(text, NULL);
 out:
 	ek_tensor_file_close(&file);
-	ek_params_release(&own);
 	return rc;
-}
-
-int ek_autoencoder_read_values(float *values, const struct ek_params *params,
-                               const struct ek_autoencoder_config *config, const char *weights)
-{
-	double scale;
-
-	return read_weights(values, &scale, params, config, weights);
 }
 
 static int read_config(struct ek_autoencoder_config *config, const char *folder)
@@ -136,7 +123,7 @@ int ek_autoencoder_open(struct ek_autoencoder *model, const char *given)
 	EK_TRY(ek_autoencoder_params(&m.params, &m.config));
 	EK_TRY(ek_alloc_aligned(&m.values, m.params.size, sizeof *m.values));
 	EK_TRY(find_weights(&path, folder));
-	EK_TRY(read_weights(m.values, &m.config.scale, &m.params, &m.config, path));
+	EK_TRY(read_weights(m.values, &m.config.scale, &m.params, path));
 	*model = m;
 	m = (struct ek_autoencoder){ 0 };
 out:

@@ -222,16 +222,6 @@ void ek_latents_close(struct ek_latents *l)
 	free(l);
 }
 
-uint64_t ek_latents_count(const struct ek_latents *l)
-{
-	return l->array.shape[0];
-}
-
-struct ek_net_shape ek_latents_shape(const struct ek_latents *l)
-{
-	return l->shape;
-}
-
 static float cut_variance(float logvar)
 {
 	return logvar < -30 ? -30 : logvar > 20 ? 20 : logvar; /* as ek_net_sample */
@@ -267,7 +257,7 @@ static int measure_piece(void *context, uint64_t piece, int worker)
 	const struct ek_latents *l = m->l;
 	const int kl = l->config.kind == EK_AUTOENCODER_KL;
 	const size_t channels = (size_t)l->shape.channels, row = kl ? 2 * channels : channels;
-	const size_t all = (size_t)ek_latents_count(l) * l->elements / channels;
+	const size_t all = (size_t)l->array.shape[0] * l->elements / channels;
 	const size_t pixels = MEASURED_AT_ONCE * (l->elements / channels);
 	const size_t first = (size_t)piece * pixels, end = first + pixels < all ? first + pixels : all;
 	const uint16_t *data = l->array.data;
@@ -286,8 +276,8 @@ static int measure_piece(void *context, uint64_t piece, int worker)
 
 int ek_latents_measure(const struct ek_latents *l, double *mean, double *deviation)
 {
-	const uint64_t pieces = (ek_latents_count(l) + MEASURED_AT_ONCE - 1) / MEASURED_AT_ONCE;
-	const double count = (double)ek_latents_count(l) * (double)l->elements;
+	const uint64_t pieces = (l->array.shape[0] + MEASURED_AT_ONCE - 1) / MEASURED_AT_ONCE;
+	const double count = (double)l->array.shape[0] * (double)l->elements;
 	struct measuring m = { .l = l };
 	double sum = 0, squares = 0;
 	int rc;

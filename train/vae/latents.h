@@ -41,10 +41,6 @@ int ek_latents_open(struct ek_latents **out, const char *path, const struct ek_a
                     uint64_t count);
 void ek_latents_close(struct ek_latents *l);
 
-uint64_t ek_latents_count(const struct ek_latents *l);
-/* Of one latent. */
-struct ek_net_shape ek_latents_shape(const struct ek_latents *l);
-
 /* The latent of image `id`, as a generator sees it: (latent - shift) · scale of the model's configuration. For KL it is
  * a sample, a function of (seed, position). out: [h, w, c]. Thread-safe. */
 void ek_latents_get(const struct ek_latents *l, int64_t id, uint64_t seed, uint64_t position, float *out);

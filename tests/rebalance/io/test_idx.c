@@ -120,13 +120,10 @@ static void the_header_is_told(void **state)
 	const char *path = file_path();
 	struct ek_buffer plain = { 0 };
 	const struct ek_idx_info *info;
-	enum ek_idx_kind kind;
 	struct ek_idx *idx;
 
 	make_images(&plain);
 	ek_write_file(path, plain.data, plain.size);
-	assert_ok(ek_idx_detect(&kind, path));
-	assert_int_equal(kind, EK_IDX_IMAGES);
 	assert_ok(ek_idx_open(&idx, path, SIZE));
 	info = ek_idx_info(idx);
 	assert_int_equal(info->kind, EK_IDX_IMAGES);
@@ -186,29 +183,6 @@ static void damage_and_surplus_are_told(void **state)
 	ek_buffer_release(&packed);
 }
 
-static void seeking_finds_any_item(void **state)
-{
-	const char *path = file_path();
-	struct ek_buffer plain = { 0 }, packed = { 0 };
-	const size_t order[] = { 400, 3, 4, COUNT - 1, 0, 250 };
-	uint8_t item[SIZE];
-	struct ek_idx *idx;
-
-	make_images(&plain);
-	compress_gzip(&packed, &plain);
-	ek_write_file(path, packed.data, packed.size);
-	assert_ok(ek_idx_open(&idx, path, MAX));
-	for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
-		ek_idx_seek(idx, order[i]);
-		assert_int_equal(ek_idx_next(idx, item), 1);
-		assert_memory_equal(item, plain.data + 16 + order[i] * SIZE, SIZE);
-		assert_int_equal(ek_idx_done(idx), order[i] + 1);
-	}
-	ek_idx_close(idx);
-	ek_buffer_release(&plain);
-	ek_buffer_release(&packed);
-}
-
 static void other_files_are_refused(void **state)
 {
 	static const struct {
@@ -226,7 +200,6 @@ static void other_files_are_refused(void **state)
 		{ "\0\0\x08\x03\0\0\0\x01\xff\xff\xff\xff\xff\xff\xff\xff", 16, "the limit is" },
 	};
 	const char *path = file_path();
-	enum ek_idx_kind kind;
 	struct ek_idx *idx;
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -234,9 +207,6 @@ static void other_files_are_refused(void **state)
 		assert_fails(ek_idx_open(&idx, path, MAX), EK_EDATA, cases[i].text);
 		assert_null(idx);
 	}
-	ek_write_file(path, "text", 4);
-	assert_ok(ek_idx_detect(&kind, path));
-	assert_int_equal(kind, EK_IDX_NONE);
 	assert_int_equal(ek_idx_open(&idx, "/nonexistent/file", MAX), EK_EIO);
 }
 
@@ -250,5 +220,4 @@ static void no_items_are_no_error(void **state)
 
 EK_TEST_MAIN(cmocka_unit_test(items_come_in_order_plain_or_compressed), cmocka_unit_test(the_header_is_told),
              cmocka_unit_test(a_cut_file_keeps_its_whole_items), cmocka_unit_test(damage_and_surplus_are_told),
-             cmocka_unit_test(seeking_finds_any_item), cmocka_unit_test(other_files_are_refused),
-             cmocka_unit_test(no_items_are_no_error))
+             cmocka_unit_test(other_files_are_refused), cmocka_unit_test(no_items_are_no_error))

@@ -241,7 +241,7 @@ static void files_round_trip(void **state)
 		assert_ok(ek_sit_params(&params, &config));
 		values = golden_values(&params);
 		assert_ok(ek_alloc(&read, params.size, sizeof *read));
-		assert_ok(ek_sit_file_write(path, &params, &config, values));
+		assert_ok(ek_params_write(path, &params, values, NULL));
 		ek_prefix_tensors(path, before[i]);
 		assert_ok(ek_tensor_file_open(&file, path));
 		assert_int_equal(file.count, params.count);
@@ -316,7 +316,7 @@ static void check_relabelled(const struct ek_sit_config *from, int classes, int 
 	assert_ok(ek_sit_params(&new, &config));
 	values = golden_values(&old);
 	assert_ok(ek_alloc(&read, new.size, sizeof *read));
-	assert_ok(ek_sit_file_write(path, &old, from, values));
+	assert_ok(ek_params_write(path, &old, values, NULL));
 	assert_ok(ek_tensor_file_open(&file, path));
 	assert_fails(ek_sit_file_read(read, &new, &file), EK_EDATA, "embedding_table");
 	assert_ok(ek_sit_file_read_relabelled(read, &new, &file));
@@ -384,7 +384,7 @@ static void wrong_tensors_are_named(void **state)
 	(void)state;
 	assert_ok(ek_sit_params(&params, &small));
 	values = golden_values(&params);
-	assert_ok(ek_sit_file_write(path, &params, &small, values));
+	assert_ok(ek_params_write(path, &params, values, NULL));
 	other.depth = 3;
 	read_as(path, &other, "blocks.2.attn.qkv.weight is missing");
 	other.depth = 1;
@@ -393,7 +393,7 @@ static void wrong_tensors_are_named(void **state)
 	other.classes = 7;
 	read_as(path, &other, "y_embedder.embedding_table.weight is [6, 48], should be [8, 48]");
 	values[params.items[ek_params_find(&params, "blocks.1.mlp.fc1.bias")].offset + 5] = (float)NAN;
-	assert_ok(ek_sit_file_write(path, &params, &small, values));
+	assert_ok(ek_params_write(path, &params, values, NULL));
 	read_as(path, &small, "element 5 of tensor blocks.1.mlp.fc1.bias is not a finite number");
 	params.items[0].name[0] = 'y'; /* yet another network */
 	assert_ok(ek_params_write(path, &params, values, NULL));

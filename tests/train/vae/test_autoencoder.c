@@ -5,6 +5,8 @@
 #include "rebalance/base/memory.h"
 #include "train/vae/autoencoder.h"
 
+static const char weights[] = "diffusion_pytorch_model.safetensors";
+
 static const struct ek_autoencoder_config small_kl = { .kind = EK_AUTOENCODER_KL,
 	                                               .side = 8,
 	                                               .channels = 3,
@@ -213,8 +215,7 @@ static void a_saved_model_is_opened_again(void **state)
 
 static void a_pipelines_autoencoder_is_opened_by_whichever_name(void **state)
 {
-	static const char *const names[] = { "diffusion_pytorch_model.safetensors",
-		                             "diffusion_pytorch_model.fp16.safetensors" };
+	static const char *const names[] = { weights, "diffusion_pytorch_model.fp16.safetensors" };
 	const char *pipeline = ek_scratch(), *folder = ek_join(pipeline, "vae");
 	struct ek_autoencoder m, got;
 
@@ -241,7 +242,7 @@ static void what_training_code_puts_before_names_is_seen_through(void **state)
 
 		make_model(&m, &small_kl);
 		assert_ok(ek_autoencoder_save(folder, &m.config, m.values, NULL));
-		ek_prefix_tensors(ek_join(folder, "diffusion_pytorch_model.safetensors"), before[i]);
+		ek_prefix_tensors(ek_join(folder, weights), before[i]);
 		assert_ok(ek_autoencoder_open(&got, folder));
 		assert_memory_equal(got.values, m.values, m.params.size * sizeof *m.values);
 		ek_autoencoder_release(&m);
@@ -255,11 +256,10 @@ static void older_names_are_read(void **state)
 	static const char *const parts[][2] = {
 		{ "to_q.", "query." }, { "to_k.", "key." }, { "to_v.", "value." }, { "to_out.0.", "proj_attn." }
 	};
-	const char *path = ek_join(ek_scratch(), "old.safetensors");
+	const char *folder = ek_scratch();
 	struct ek_params old = { 0 };
-	struct ek_autoencoder m;
+	struct ek_autoencoder m, got;
 	int renamed = 0;
-	float *got;
 
 	make_model(&m, &small_kl);
 	for (int i = 0; i < m.params.count; i++) {
@@ -283,11 +283,11 @@ static void older_names_are_read(void **state)
 		assert_ok(ek_params_add(&old, name, rank, dims, p->init));
 	}
 	assert_int_equal(renamed, 8 * 5); /* of the middle twice, of the lowest level 1 + 2 times */
-	assert_ok(ek_params_write(path, &old, m.values, NULL));
-	assert_ok(ek_alloc(&got, m.params.size, sizeof *got));
-	assert_ok(ek_autoencoder_read_values(got, &m.params, &m.config, path));
-	assert_memory_equal(got, m.values, m.params.size * sizeof *got);
-	free(got);
+	assert_ok(ek_autoencoder_save(folder, &m.config, m.values, NULL));
+	assert_ok(ek_params_write(ek_join(folder, weights), &old, m.values, NULL));
+	assert_ok(ek_autoencoder_open(&got, folder));
+	assert_memory_equal(got.values, m.values, m.params.size * sizeof *m.values);
+	ek_autoencoder_release(&got);
 	ek_params_release(&old);
 	ek_autoencoder_release(&m);
 }
@@ -300,11 +300,10 @@ static void bad_files_are_refused(void **state)
 
 	make_model(&m, &small_kl);
 	assert_fails(ek_autoencoder_open(&got, folder), EK_EIO, "config.json");
-	assert_ok(ek_autoencoder_save(folder, &m.config, m.values, NULL));
 	wider.attention = 0;
-	assert_fails(ek_autoencoder_read_values(m.values, &m.params, &wider,
-	                                        ek_join(folder, "diffusion_pytorch_model.safetensors")),
-	             EK_EDATA, "the network has no tensor");
+	assert_ok(ek_autoencoder_save(folder, &wider, m.values, NULL));
+	assert_ok(ek_params_write(ek_join(folder, weights), &m.params, m.values, NULL));
+	assert_fails(ek_autoencoder_open(&got, folder), EK_EDATA, "the network has no tensor");
 	m.values[3] = NAN;
 	assert_ok(ek_autoencoder_save(folder, &m.config, m.values, NULL));
 	assert_fails(ek_autoencoder_open(&got, folder), EK_EDATA,
@@ -329,10 +328,10 @@ static void scale_goes_with_the_weights(void **unused)
 	assert_non_null(strstr(text.data, "\"identity\""));
 	assert_null(strstr(text.data, "\"scaling_factor\": 7"));
 	ek_buffer_release(&text);
-	assert_int_equal(rename(ek_join(folder, "diffusion_pytorch_model.safetensors"), ek_join(folder, "old")), 0);
+	assert_int_equal(rename(ek_join(folder, weights), ek_join(folder, "old")), 0);
 	m.config.scale = 2;
 	assert_ok(ek_autoencoder_save(folder, &m.config, m.values, NULL));
-	assert_int_equal(rename(ek_join(folder, "old"), ek_join(folder, "diffusion_pytorch_model.safetensors")), 0);
+	assert_int_equal(rename(ek_join(folder, "old"), ek_join(folder, weights)), 0);
 	assert_ok(ek_autoencoder_open(&read, folder));
 	assert_true(read.config.scale == 0.1234567890123456789);
 	ek_autoencoder_release(&read);

@@ -95,9 +95,6 @@ static void latents_are_what_the_encoder_gives(void **state)
 		m.config.shift = 0.25;
 		want = encode(&m, &elements);
 		assert_ok(open_latents(&l, path, &m, "key"));
-		assert_int_equal(ek_latents_count(l), TOY_IMAGES);
-		assert_int_equal(ek_latents_shape(l).height, 8);
-		assert_int_equal(ek_latents_shape(l).channels, 4);
 		for (int id = 0; id < TOY_IMAGES; id++) {
 			ek_latents_get(l, id, 1, 2, got);
 			for (size_t i = 0; i < 8 * 8 * 4; i++) {

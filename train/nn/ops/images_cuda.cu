@@ -7,15 +7,7 @@
 #include "train/nn/ops/tensor_cuda.h"
 #include "train/nn/ops/wide_cuda.h"
 
-enum {
-	SIDE = 128,
-	DEPTH = 64,
-	STRIDE = DEPTH + 8,
-	STAGES = 3,
-	TILE = SIDE * STRIDE,
-	WARP_ROWS = 64,
-	WARP_COLUMNS = 32
-};
+enum { SIDE = 128, DEPTH = 64, STRIDE = DEPTH + 8, STAGES = 3, TILE = SIDE * STRIDE };
 enum { PART = 64, LINES = 16 };
 enum { MADE_BLOCK = 256, MADE_PART = 1 << 14, MADE_COLUMNS = 64, MADE_LINES = MADE_BLOCK / MADE_COLUMNS };
 
