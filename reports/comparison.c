@@ -29,7 +29,9 @@ static const cJSON *member_at(const cJSON *object, const char *path)
 	return object;
 }
 
-int ek_compared_read(struct ek_compared *v, const cJSON *json, const char *path, const char *name, const char *file)
+/* A value of an evaluation: the member at `path` ("tail.coverage"), with its interval, and its spread over seeds,
+ * called `name` there. EK_EDATA: it is no number; `file` is for the message. */
+static int read_compared(struct ek_compared *v, const cJSON *json, const char *path, const char *name, const char *file)
 {
 	const cJSON *item = member_at(json, path), *spread = ek_json_member(ek_json_member(json, "spread"), name);
 	const cJSON *number = cJSON_IsObject(item) ? ek_json_member(item, "value") : item;
@@ -271,8 +273,8 @@ static int read_row(struct ek_comparison_row *row, const struct ek_run *run, con
 	row->training_images = ek_whole(ek_number_of(generated, "training_images"));
 	row->worst_cluster = worst_cluster(row->json);
 	for (size_t m = 0; m < EK_CMP_MEASURES; m++)
-		EK_TRY(ek_compared_read(&row->values[m], row->json, ek_comparison_measures[m].path,
-		                        ek_comparison_measures[m].name, path));
+		EK_TRY(read_compared(&row->values[m], row->json, ek_comparison_measures[m].path,
+		                     ek_comparison_measures[m].name, path));
 	spread_ratio(row->values);
 	EK_TRY(describe_training(row, run));
 	EK_TRY(describe_making(row, run));

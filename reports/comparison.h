@@ -96,11 +96,6 @@ int ek_comparison_unequal(const struct ek_comparison_row *a, const struct ek_com
 /* 1 if two rows belong into one picture: measured in the same way, with the same baseline, made as that was. */
 int ek_comparison_together(const struct ek_comparison_row *a, const struct ek_comparison_row *b);
 
-/* A value of an evaluation: the member at `path` ("tail.coverage"), with its interval, and its spread over seeds,
- * called `name` there. EK_EDATA: it is no number; `file` is for the message. */
-int ek_compared_read(struct ek_compared *v, const cJSON *evaluation, const char *path, const char *name,
-                     const char *file);
-
 /* Of a named group in the evaluation of a row: its coverage and its share of what is generated, with their intervals;
  * 0: the evaluation tells nothing of it. */
 int ek_comparison_group(struct ek_compared *coverage, struct ek_compared *share, const struct ek_comparison_row *row,

@@ -107,7 +107,9 @@ out:
 	return rc;
 }
 
-int ek_cells_from_table(struct ek_cell **cells, size_t *cell_count, const uint64_t *table, size_t rows, size_t columns)
+/* The non-empty cells of a dense table in row-major order; `*cells` is to be freed. rows, columns < 2^32. */
+static int cells_from_table(struct ek_cell **cells, size_t *cell_count, const uint64_t *table, size_t rows,
+                            size_t columns)
 {
 	size_t used = 0;
 	int rc;
@@ -131,7 +133,7 @@ int ek_agreement_from_table(struct ek_agreement *out, const uint64_t *table, siz
 	size_t cell_count;
 	int rc;
 
-	EK_TRY(ek_cells_from_table(&cells, &cell_count, table, rows, columns));
+	EK_TRY(cells_from_table(&cells, &cell_count, table, rows, columns));
 	EK_TRY(ek_agreement_from_cells(out, cells, cell_count, rows, columns));
 out:
 	free(cells);

@@ -50,7 +50,4 @@ int ek_agreement_from_table(struct ek_agreement *out, const uint64_t *table, siz
  * and need not be whole, whose pairs are the expected number of pairs. EK_ENOMEM. */
 int ek_agreement_of(struct ek_agreement *out, const double *table, size_t rows, size_t columns, int expected);
 
-/* The non-empty cells of a dense table in row-major order; `*cells` is to be freed. rows, columns < 2^32. */
-int ek_cells_from_table(struct ek_cell **cells, size_t *cell_count, const uint64_t *table, size_t rows, size_t columns);
-
 #endif

@@ -113,7 +113,8 @@ out:
 	return rc;
 }
 
-int ek_about_step(const cJSON **step, const struct ek_about *a, const char *inside, const struct ek_layout *file)
+/* `*step` = the step that wrote `inside` of the run, by its row of the table, or NULL. */
+static int step_of(const cJSON **step, const struct ek_about *a, const char *inside, const struct ek_layout *file)
 {
 	char *copy = NULL, *name = NULL, *at;
 	int rc = 0;
@@ -187,7 +188,7 @@ out:
 	return rc;
 }
 
-int ek_about_learn(struct ek_about *a, const char *path)
+static int learn(struct ek_about *a, const char *path)
 {
 	struct stat status;
 	int rc;
@@ -217,7 +218,7 @@ int ek_about_learn(struct ek_about *a, const char *path)
 		             a->path);
 	EK_TRY(rc);
 	EK_TRY(load_document(a));
-	EK_TRY(ek_about_step(&a->step, a, a->inside, a->file));
+	EK_TRY(step_of(&a->step, a, a->inside, a->file));
 	if (a->damage != NULL && a->step == NULL)
 		rc = ek_fail(EK_EDATA, "%s", a->damage);
 out:
@@ -228,7 +229,7 @@ int ek_do_info(struct ek_about *a, const char *path, struct ek_steps_options *st
 {
 	int rc;
 
-	EK_TRY(ek_about_learn(a, path));
+	EK_TRY(learn(a, path));
 	if (a->run == NULL)
 		goto out;
 	EK_TRY(ek_outside_check_images(a->run, steps));
@@ -255,7 +256,7 @@ int ek_about_child(struct ek_about_child *child, const struct ek_about *a, const
 	if ((file = ek_layout_find(a->place, inside)) == NULL)
 		goto out;
 	child->text = file->text;
-	EK_TRY(ek_about_step(&step, a, inside, file));
+	EK_TRY(step_of(&step, a, inside, file));
 	if (step == NULL)
 		goto out;
 	child->step = step->string;

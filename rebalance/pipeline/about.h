@@ -22,16 +22,13 @@ struct ek_about {
 	char *damage; /* of the document or the file of a run, in words; NULL: none was found */
 };
 
-/* EK_EUSAGE: nothing that the program writes or reads; EK_EDATA: damaged, and not of a step that a run records; EK_EIO,
- * EK_ENOMEM. Release in any case. */
-int ek_about_learn(struct ek_about *about, const char *path);
-void ek_about_release(struct ek_about *about);
-
 /*
- * The same for the command: what a run has from outside is looked at, too (outside.h), so that what is stale by it is
- * told. steps: those of the last time are put into it (steps.h). Release in any case.
+ * What a run has from outside is looked at, too (outside.h), so that what is stale by it is told. steps: those of the
+ * last time are put into it (steps.h). EK_EUSAGE: nothing that the program writes or reads; EK_EDATA: damaged, and not
+ * of a step that a run records; EK_EIO, EK_ENOMEM. Release in any case.
  */
 int ek_do_info(struct ek_about *about, const char *path, struct ek_steps_options *steps);
+void ek_about_release(struct ek_about *about);
 
 /* A file or folder in a folder of a run or an export. */
 struct ek_about_child {
@@ -48,8 +45,5 @@ int ek_about_is_current(int *current, const char **reason, const struct ek_about
 int ek_about_export(char **state, const struct ek_about *about);
 /* `*out` = all of it, to be deleted, also after a failure; of a run its run.json. */
 int ek_about_json(cJSON **out, const struct ek_about *about);
-
-/* `*step` = the step that wrote `inside` of the run, by its row of the table, or NULL. */
-int ek_about_step(const cJSON **step, const struct ek_about *about, const char *inside, const struct ek_layout *file);
 
 #endif

@@ -29,7 +29,7 @@ static int is_fid(const struct ek_feature_maker *m)
 	return 0;
 }
 
-int ek_evaluate_metric(char **out, const struct ek_evaluate *e)
+static int metric_of(char **out, const struct ek_evaluate *e)
 {
 	const struct ek_feature_maker *m = measuring(e);
 
@@ -154,7 +154,7 @@ static int add_encoder(cJSON *json, const struct ek_evaluate *e)
 	EK_TRY(ek_json_add_string(object, "name", m->encoder));
 	EK_TRY(ek_json_add_u64(object, "dimensions", e->input.generated.dimensions));
 	EK_TRY(add_text(object, "weights", m->sha256[0] != 0 ? m->sha256 : NULL));
-	EK_TRY(ek_evaluate_metric(&metric, e));
+	EK_TRY(metric_of(&metric, e));
 	EK_TRY(ek_json_add_string(json, "metric", metric));
 out:
 	free(metric);

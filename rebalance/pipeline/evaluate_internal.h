@@ -68,8 +68,6 @@ int ek_evaluate_absolute(char **out, const char *path);
 /* Write what stands beside a run's samples, and take it over. */
 int ek_evaluate_compare(struct ek_evaluate *e);
 
-/* "FID" for FID-Inception's published weights, else "FD-ENCODER"; to be freed. */
-int ek_evaluate_metric(char **out, const struct ek_evaluate *e);
 /* Add "name" … "seed": what the numbers belong to. */
 int ek_evaluate_describe(cJSON *json, const struct ek_evaluate *e);
 /* The options of the step "evaluation NAME": all that the file depends on but for the files of the run. */

@@ -23,7 +23,7 @@ const struct ek_choice ek_precisions[] = { { "auto", "bf16 where the processor m
 	                                   { "bf16", "bfloat16 products over float32 parameters" },
 	                                   { NULL, NULL } };
 
-int ek_parse_duration(double *seconds, const char *text, const char *option)
+static int parse_duration(double *seconds, const char *text, const char *option)
 {
 	static const struct {
 		const char *suffix;
@@ -58,17 +58,6 @@ int ek_training_slice(const struct ek_training_options *o, int least, int most)
 	return o->slice > 0 ? (int)o->slice : ek_trainer_slice((uint64_t)o->batch, (uint64_t)parts, least, most);
 }
 
-int ek_training_folder(char **folder, const struct ek_run *run, const char *name)
-{
-	int rc;
-
-	*folder = NULL;
-	EK_TRY(ek_layout_path(folder, run, "models/*", name));
-	EK_TRY(ek_make_directories(*folder));
-out:
-	return rc;
-}
-
 /* Steps from what the user said; 0: by the time. */
 static int find_end(struct ek_trainer_options *o, const struct ek_training_job *job)
 {
@@ -81,7 +70,7 @@ static int find_end(struct ek_trainer_options *o, const struct ek_training_job *
 	if (w->epochs > 0)
 		o->steps = (uint64_t)ceil(w->epochs * (double)job->feed->ids.epoch / (double)o->batch);
 	if (w->time_limit != NULL)
-		EK_TRY(ek_parse_duration(&o->time_limit, w->time_limit, "time-limit"));
+		EK_TRY(parse_duration(&o->time_limit, w->time_limit, "time-limit"));
 	else if (o->steps == 0)
 		o->time_limit = 600;
 	if (o->warmup > o->steps / 10 && o->steps > 0)
@@ -294,7 +283,7 @@ static int options_from(struct ek_trainer_options *o, const struct ek_training_j
 		                          .losses = job->losses,
 		                          .held_out = job->feed->held_out,
 		                          .held_out_count = job->feed->held_out_count };
-	EK_TRY(ek_parse_duration(&o->checkpoint_seconds, w->checkpoint_every, "checkpoint-every"));
+	EK_TRY(parse_duration(&o->checkpoint_seconds, w->checkpoint_every, "checkpoint-every"));
 	EK_TRY(find_end(o, job));
 out:
 	return rc;
@@ -315,7 +304,8 @@ int ek_training_do(struct ek_training_result *out, const struct ek_training_job 
 	EK_TRY(add_hashes(job->config, job));
 	if (job->options->dry_run)
 		return estimate(&out->estimate, job, &options);
-	EK_TRY(ek_training_folder(&out->folder, job->run, job->options->name));
+	EK_TRY(ek_layout_path(&out->folder, job->run, "models/*", job->options->name));
+	EK_TRY(ek_make_directories(out->folder));
 	EK_TRY(ek_training_begin(identity, job, out->folder));
 	if (options.losses.every > 0)
 		ek_info("the losses of all %" PRIu64 " images are logged every %" PRIu64

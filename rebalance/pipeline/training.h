@@ -13,7 +13,7 @@
 struct ek_training_options {
 	const char *name;                            /* of the model */
 	const char *subset, *weights, *loss_weights; /* feed.h */
-	const char *time_limit, *checkpoint_every;   /* as ek_parse_duration takes them; NULL: none */
+	const char *time_limit, *checkpoint_every;   /* "90", "90s", "10m", "2h", "1d"; NULL: none */
 	const char *from;                            /* path of what it starts from, or NULL */
 	int64_t steps;                               /* 0: by epochs or the time */
 	int64_t batch, warmup, log_every, keep;
@@ -39,12 +39,6 @@ extern const struct ek_choice ek_schedules[], ek_precisions[];
 /* Images that are taken at once: 'slice', or what is usual (ek_trainer_slice with `least` and `most`) in as many parts
  * of the batch as 'accumulate' says. EK_EUSAGE. */
 int ek_training_slice(const struct ek_training_options *options, int least, int most);
-
-/* `*seconds` of "90", "90s", "10m", "2h", "1d". EK_EUSAGE. `option` is for the message. */
-int ek_parse_duration(double *seconds, const char *text, const char *option);
-
-/* RUN/models/NAME, made if it is not there; a name that is none is EK_EUSAGE. */
-int ek_training_folder(char **folder, const struct ek_run *run, const char *name);
 
 /* Where the training starts from, with --from, as the run keeps it: "from". */
 int ek_training_add_from(cJSON *config, const struct ek_run *run, const struct ek_training_options *options);

@@ -29,7 +29,7 @@ out:
 	return rc;
 }
 
-int ek_image_components(float **x, size_t *k, const struct ek_image_input *in)
+static int components_of(float **x, size_t *k, const struct ek_image_input *in)
 {
 	struct ek_components c = { 0 };
 	struct ek_npy array = { 0 };
@@ -64,7 +64,7 @@ int ek_image_weights_design(double *w, const struct ek_image_input *in)
 	size_t k;
 	int rc;
 
-	EK_TRY(ek_image_components(&x, &k, in));
+	EK_TRY(components_of(&x, &k, in));
 	EK_TRY(ek_design_weights(w, x, in->count, k, ROUNDS));
 out:
 	free(x);
@@ -77,7 +77,7 @@ int ek_image_weights_vendi(double *w, const struct ek_image_input *in)
 	size_t k;
 	int rc;
 
-	EK_TRY(ek_image_components(&x, &k, in));
+	EK_TRY(components_of(&x, &k, in));
 	EK_TRY(ek_vendi_weights(w, x, in->count, k, ROUNDS));
 out:
 	free(x);
@@ -141,7 +141,7 @@ static int by_components(double *w, const struct ek_image_input *in,
 	size_t k;
 	int rc;
 
-	EK_TRY(ek_image_components(&x, &k, in));
+	EK_TRY(components_of(&x, &k, in));
 	EK_TRY(weigh(w, x, in->count, k, 0));
 out:
 	free(x);

@@ -44,9 +44,6 @@ int ek_blend_weights(double *w, const float *x, uint64_t n, size_t k, uint64_t s
  * more follow the noise of the probabilities (docs/recovery.md). EK_EDATA: not so many groups. */
 int ek_image_weights_groups(double *w, const struct ek_image_input *in, uint32_t groups);
 
-/* The whitened components of the images, at most EK_DESIGN_COMPONENTS: *x [count, *k], to be freed. */
-int ek_image_components(float **x, size_t *k, const struct ek_image_input *in);
-
 /* Ids of the images that are in a unit, to be freed. */
 int ek_image_ids(uint64_t **ids, uint64_t *count, const struct ek_units *units);
 

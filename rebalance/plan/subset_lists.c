@@ -13,7 +13,7 @@
 
 enum { IMAGES_BETWEEN_CHECKS = 4096 };
 
-int ek_subset_append_name(struct ek_buffer *out, const char *name)
+static int append_name(struct ek_buffer *out, const char *name)
 {
 	int rc;
 
@@ -119,7 +119,7 @@ static int take(struct lists *l, const struct ek_image_record *r)
 	if (ek_selection_decision(s, r->id) == EK_DECISION_HELD_OUT)
 		return 0;
 	ek_buffer_clear(&l->line);
-	EK_TRY(ek_subset_append_name(&l->line, r->file_name));
+	EK_TRY(append_name(&l->line, r->file_name));
 	EK_TRY(ek_atomic_write(repeat > 0 ? &l->kept : &l->removed, l->line.data, l->line.size));
 out:
 	return rc;

@@ -9,8 +9,4 @@
 int ek_subset_write_lists(const struct ek_run *run, const char *folder, const struct ek_selection *selection,
                           const struct ek_units *clusters);
 
-/* Append a line of kept.txt or removed.txt: the bytes of the name. One with a newline or a carriage return, or that
- * begins with a backslash, is written as sha256sum does: a backslash first, then \n, \r and \\ for these three. */
-int ek_subset_append_name(struct ek_buffer *out, const char *name);
-
 #endif

@@ -29,7 +29,7 @@ int ek_solver_check(const struct ek_solver_options *o)
 	return 0;
 }
 
-void ek_solver_interval(double *t0, double *t1, const struct ek_solver_options *o)
+static void find_interval(double *t0, double *t1, const struct ek_solver_options *o)
 {
 	*t0 = o->t0;
 	*t1 = o->t1;
@@ -255,7 +255,7 @@ int ek_solve(const struct ek_solver_options *options, const struct ek_solver_mod
 	int rc;
 
 	EK_TRY(ek_solver_check(options));
-	ek_solver_interval(&r.t0, &r.t1, options);
+	find_interval(&r.t0, &r.t1, options);
 	EK_TRY(prepare(&r));
 	EK_TRY(solvers[options->solver](&r));
 	EK_TRY(ek_samples_read(&r.samples, r.x));

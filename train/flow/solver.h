@@ -44,7 +44,7 @@ struct ek_solver_options {
 	enum ek_path path;
 	enum ek_prediction prediction;
 	int steps;     /* of fixed-step solvers; evaluations of the stochastic one; steps kept of a diffusion, ≥ 2 */
-	double t0, t1; /* 0 ≤ t0 < t1 ≤ 1; both 0: as ek_solver_interval says */
+	double t0, t1; /* 0 ≤ t0 < t1 ≤ 1; both 0: those of path.h */
 	double relative, absolute; /* tolerances of DOPRI5; 1e-5 and 1e-5 are usual */
 	enum ek_sde_form form;
 	double norm, last_step; /* of the stochastic one: 1 and 0.04 are usual; last_step 0: no last step */
@@ -53,7 +53,6 @@ struct ek_solver_options {
 
 /* EK_EUSAGE naming what is out of range. */
 int ek_solver_check(const struct ek_solver_options *options);
-void ek_solver_interval(double *t0, double *t1, const struct ek_solver_options *options);
 
 /* What is sampled from. Images are [pixels, channels]. */
 struct ek_solver_model {

@@ -366,7 +366,7 @@ static int check_extra(const struct ek_tensor_file *file, const struct table *t)
 	return 0;
 }
 
-int ek_checkpoint_check_identity(const struct ek_tensor_file *file, const char *identity)
+static int check_identity(const struct ek_tensor_file *file, const char *identity)
 {
 	const struct ek_tensor *tensor;
 	const uint64_t any = UINT64_MAX;
@@ -419,7 +419,7 @@ int ek_checkpoint_read(const struct ek_tensor_file *file, const struct ek_params
 	int64_t step;
 	int rc;
 
-	EK_TRY(ek_checkpoint_check_identity(file, identity));
+	EK_TRY(check_identity(file, identity));
 	EK_TRY(table_make(&t, params, s, strlen(identity)));
 	EK_TRY(check_extra(file, &t));
 	EK_TRY(read_arrays(file, params, s->store, &t));

@@ -42,8 +42,6 @@ int ek_checkpoints_clean(const char *folder);
 /* EK_EIO. */
 int ek_checkpoint_write(const char *folder, const struct ek_params *params, const struct ek_checkpoint_state *s,
                         const char *identity);
-/* EK_EDATA: made by another training. */
-int ek_checkpoint_check_identity(const struct ek_tensor_file *file, const char *identity);
 /* EK_EDATA: a tensor that is missing, misshapen or not finite, named; or another identity than `identity`. The log's
  * sums stay as they are if the file has none of this number. */
 int ek_checkpoint_read(const struct ek_tensor_file *file, const struct ek_params *params, struct ek_checkpoint_state *s,

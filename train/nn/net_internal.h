@@ -151,14 +151,6 @@ int ek_net_fuse(struct ek_net *net);
 
 /* net_place.c */
 
-/* Something that lives from step `first` to step `last` and wants `bytes`; placing sets its offset. */
-struct ek_net_item {
-	int first, last;
-	size_t bytes;
-	size_t *offset;
-};
-/* The largest first, each at the lowest place that no item living at the same time overlaps. Returns the size. */
-int ek_net_place(size_t *arena, struct ek_net_item *items, int count);
 /* Which gradients there are, and who writes them first. */
 int ek_net_plan_gradients(struct ek_net *net);
 /* The order of steps, and where everything lies; after the layers are prepared. */

@@ -13,16 +13,24 @@ size_t ek_net_align(size_t size)
 	return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+/* Something that lives from step `first` to step `last` and wants `bytes`; placing sets its offset. */
+struct item {
+	int first, last;
+	size_t bytes;
+	size_t *offset;
+};
+
 static int larger_first(const void *a, const void *b)
 {
-	const struct ek_net_item *x = a, *y = b;
+	const struct item *x = a, *y = b;
 
 	if (x->bytes != y->bytes)
 		return x->bytes > y->bytes ? -1 : 1;
 	return x->first != y->first ? x->first - y->first : x->last - y->last;
 }
 
-int ek_net_place(size_t *arena, struct ek_net_item *items, int count)
+/* The largest first, each at the lowest place that no item living at the same time overlaps. */
+static int pack(size_t *arena, struct item *items, int count)
 {
 	*arena = 0;
 	qsort(items, (size_t)count, sizeof *items, larger_first);
@@ -288,15 +296,15 @@ static int made_again(const struct ek_net *net, int value)
 	return 1;
 }
 
-static void add_item(struct ek_net_item *items, int *count, const struct life *l, size_t bytes, size_t *offset)
+static void add_item(struct item *items, int *count, const struct life *l, size_t bytes, size_t *offset)
 {
 	if (l->first >= 0 && bytes > 0)
 		items[(*count)++] =
-			(struct ek_net_item){ .first = l->first, .last = l->last, .bytes = bytes, .offset = offset };
+			(struct item){ .first = l->first, .last = l->last, .bytes = bytes, .offset = offset };
 }
 
 /* One item if both lives are one, two if it is made again. */
-static void add_twice(struct ek_net_item *items, int *count, struct life *l, int again, size_t bytes, size_t *offset)
+static void add_twice(struct item *items, int *count, struct life *l, int again, size_t bytes, size_t *offset)
 {
 	if (again) {
 		add_item(items, count, &l[0], bytes, &offset[0]);
@@ -310,7 +318,7 @@ static void add_twice(struct ek_net_item *items, int *count, struct life *l, int
 
 static int place(struct ek_net *net, const struct lives *l)
 {
-	struct ek_net_item *items = NULL;
+	struct item *items = NULL;
 	int count = 0, rc;
 
 	EK_TRY(ek_alloc(&items, 3 * (size_t)net->value_count + 2 * (size_t)net->op_count, sizeof *items));
@@ -324,7 +332,7 @@ static int place(struct ek_net *net, const struct lives *l)
 	for (int i = 0; i < net->op_count; i++)
 		add_twice(items, &count, l->saved[i], is_recomputed(net, net->ops[i].segment), net->ops[i].saved,
 		          net->ops[i].saved_offset);
-	EK_TRY(ek_net_place(&net->arena, items, count));
+	EK_TRY(pack(&net->arena, items, count));
 	for (int v = 1; v < net->value_count; v++) {
 		if (net->values[v].shares > 0)
 			net->values[v].offset[0] = net->values[holder(net, v)].offset[0] + first_byte(net, v);

@@ -10,7 +10,7 @@ size_t ek_samples_size(const struct ek_samples *s)
 	return s->count * s->pixels * s->channels;
 }
 
-size_t ek_samples_predicted(const struct ek_samples *s)
+static size_t predicted(const struct ek_samples *s)
 {
 	return s->count * s->pixels * s->outputs;
 }
@@ -37,8 +37,8 @@ int ek_samples_init(struct ek_samples *s, int on_device, const uint64_t *seeds)
 	EK_TRY(make(s, &s->slope, size * sizeof *s->slope));
 	EK_TRY(make(s, &s->noise, size * sizeof *s->noise));
 	EK_TRY(make(s, &s->place, size * sizeof *s->place));
-	EK_TRY(make(s, &s->with, ek_samples_predicted(s) * sizeof *s->with));
-	EK_TRY(make(s, &s->without, ek_samples_predicted(s) * sizeof *s->without));
+	EK_TRY(make(s, &s->with, predicted(s) * sizeof *s->with));
+	EK_TRY(make(s, &s->without, predicted(s) * sizeof *s->without));
 	EK_TRY(make(s, &s->seeds, s->count * sizeof *s->seeds));
 	s->device->upload(s->seeds, seeds, s->count * sizeof *seeds);
 out:

@@ -24,9 +24,8 @@ struct ek_samples {
 int ek_samples_init(struct ek_samples *s, int on_device, const uint64_t *seeds);
 /* `= { 0 }` can be released. */
 void ek_samples_release(struct ek_samples *s);
-/* Numbers of all samples, and of all predictions. */
+/* Numbers of all samples. */
 size_t ek_samples_size(const struct ek_samples *s);
-size_t ek_samples_predicted(const struct ek_samples *s);
 /* out, one of the arrays: ek_random_normal(seed, stream, step · numbers of a sample + …) for each sample. */
 int ek_samples_normals(struct ek_samples *s, double *out, uint64_t stream, uint64_t step);
 /* x to `out` on the host; waits for it. */
