@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
-#include "rebalance/base/file.h"
+#include "rebalance/io/run_files.h"
 #include "reports/documents.h"
 #include "reports/html.h"
 
@@ -98,23 +98,6 @@ static int64_t worst_cluster(const cJSON *json)
 	return worst;
 }
 
-/* `*json` = RUN/FOLDER/NAME/FILE, or NULL where there is none. */
-static int load_beside(cJSON **json, const struct ek_run *run, const char *folder, const char *name, const char *file)
-{
-	char *path = NULL;
-	int rc;
-
-	*json = NULL;
-	if (name == NULL)
-		return 0;
-	EK_TRY(ek_format(&path, "%s/%s/%s/%s", ek_run_path(run), folder, name, file));
-	if (ek_file_exists(path))
-		EK_TRY(ek_json_load(json, path));
-out:
-	free(path);
-	return rc;
-}
-
 /* What the subset is: the end of the scores that it keeps, and whether it was made by balance. */
 static int describe_subset(struct ek_comparison_row *row, const struct ek_run *run, const char *subset)
 {
@@ -122,7 +105,7 @@ static int describe_subset(struct ek_comparison_row *row, const struct ek_run *r
 	cJSON *json = NULL;
 	int rc;
 
-	EK_TRY(load_beside(&json, run, "subsets", subset, "subset.json"));
+	EK_TRY(ek_run_json_find(&json, run, "subsets/*/subset.json", subset));
 	order = ek_text_of(ek_json_member(json, "options"), "order", "none");
 	row->trained = EK_TRAINED_PRUNED;
 	if (strcmp(ek_text_of(json, "command", ""), "balance") == 0) {
@@ -185,13 +168,16 @@ static int describe_making(struct ek_comparison_row *row, const struct ek_run *r
 	const cJSON *generated = ek_json_member(row->json, "generated"),
 		    *samples = ek_json_member(generated, "samples");
 	const char *first = cJSON_IsArray(samples) ? cJSON_GetStringValue(samples->child) : NULL;
+	const char *trained = ek_text_of(generated, "model", NULL);
 	cJSON *model = NULL, *config = NULL;
 	int rc = 0;
 
 	if ((row->how = cJSON_CreateObject()) == NULL)
 		return ek_fail(EK_ENOMEM, "no memory for a comparison");
-	EK_TRY(load_beside(&model, run, "models", ek_text_of(generated, "model", NULL), "config.json"));
-	EK_TRY(load_beside(&config, run, "samples", first, "config.json"));
+	if (trained != NULL)
+		EK_TRY(ek_run_json_find(&model, run, "models/*/config.json", trained));
+	if (first != NULL)
+		EK_TRY(ek_run_json_find(&config, run, "samples/*/config.json", first));
 	for (size_t i = 0; i < sizeof of_model / sizeof *of_model; i++)
 		EK_TRY(add_how(row->how, of_model[i].name, model, of_model[i].path));
 	row->steps = ek_number_of(config, "model_step");

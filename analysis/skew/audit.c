@@ -66,19 +66,6 @@ static int has_file(const struct ek_run *run, const char *name, char **path)
 	return rc < 0 ? rc : ek_file_exists(*path);
 }
 
-/* `*out` = the document, or NULL if the run has no such file. */
-static int load_optional(cJSON **out, const struct ek_run *run, const char *name)
-{
-	char *path = NULL;
-	int rc;
-
-	*out = NULL;
-	if ((rc = has_file(run, name, &path)) > 0)
-		rc = ek_json_load(out, path);
-	free(path);
-	return rc;
-}
-
 /* How many images and clusters there should be. */
 static int load_clusters(struct data *data, const struct ek_run *run)
 {
@@ -397,7 +384,7 @@ static int add_summary(cJSON *audit, const char *name, const struct ek_run *run,
 	cJSON *from = NULL, *summary;
 	int rc;
 
-	EK_TRY(load_optional(&from, run, file));
+	EK_TRY(ek_run_json_find(&from, run, file, NULL));
 	if (from == NULL)
 		return ek_json_add_none(audit, name, "it was not measured");
 	EK_TRY(ek_json_add_object(&summary, audit, name));
@@ -448,7 +435,7 @@ static int add_method(cJSON *audit, const struct data *data, const struct ek_run
 	const cJSON *encoder;
 	int rc;
 
-	EK_TRY(load_optional(&embeddings, run, "embeddings.json"));
+	EK_TRY(ek_run_json_find(&embeddings, run, "embeddings.json", NULL));
 	EK_TRY(ek_json_add_object(&method, audit, "method"));
 	encoder = cJSON_GetObjectItemCaseSensitive(embeddings, "encoder");
 	EK_TRY(ek_json_add_item(method, "encoder", encoder != NULL ? cJSON_Duplicate(encoder, 1) : cJSON_CreateNull()));

@@ -271,6 +271,19 @@ out:
 	return rc;
 }
 
+int ek_remove_matching(const char *folder, const char *pattern)
+{
+	glob_t found;
+	int rc;
+
+	EK_TRY(ek_glob(&found, folder, pattern));
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		EK_TRY(ek_remove(found.gl_pathv[i]));
+out:
+	globfree(&found);
+	return rc;
+}
+
 static int make_directory(const char *path)
 {
 	struct ek_parent parent;

@@ -55,6 +55,8 @@ int ek_glob(glob_t *found, const char *folder, const char *pattern);
 int ek_open_writable(int *fd, const char *path, int flags);
 /* Remove the file, or the link itself; if it is not there, that is fine. EK_EIO. */
 int ek_remove(const char *path);
+/* All that match, as ek_glob finds them. EK_EIO, EK_ENOMEM. */
+int ek_remove_matching(const char *folder, const char *pattern);
 /* A new file without a name, in TMPDIR or /tmp, open for reading and writing; it goes when it is closed. EK_EIO. */
 int ek_temporary_file(int *fd);
 

@@ -4,6 +4,7 @@
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
+#include "rebalance/io/layout.h"
 
 int ek_run_has(const struct ek_run *run, const char *name)
 {
@@ -47,6 +48,20 @@ int ek_run_npy_write(const struct ek_run *run, const char *name, enum ek_dtype t
 int ek_run_json_load(cJSON **json, const struct ek_run *run, const char *name)
 {
 	AT_PATH(ek_json_load(json, path));
+}
+
+int ek_run_json_find(cJSON **json, const struct ek_run *run, const char *pattern, const char *name)
+{
+	char *path = NULL;
+	int rc;
+
+	*json = NULL;
+	EK_TRY(ek_layout_path(&path, run, pattern, name));
+	if (ek_file_exists(path))
+		EK_TRY(ek_json_load(json, path));
+out:
+	free(path);
+	return rc;
 }
 
 int ek_run_json_save(const struct ek_run *run, const char *name, const cJSON *json)

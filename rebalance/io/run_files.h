@@ -18,6 +18,8 @@ int ek_run_npy_write(const struct ek_run *run, const char *name, enum ek_dtype t
 
 /* As ek_json_load and ek_json_save. */
 int ek_run_json_load(cJSON **json, const struct ek_run *run, const char *name);
+/* The same of ek_layout_path(pattern, name); NULL where there is none. */
+int ek_run_json_find(cJSON **json, const struct ek_run *run, const char *pattern, const char *name);
 int ek_run_json_save(const struct ek_run *run, const char *name, const cJSON *json);
 
 #endif

@@ -189,8 +189,7 @@ static int common_counts(cJSON **out, const struct ek_dataset *dataset, uint64_t
 {
 	int rc;
 
-	if ((*out = cJSON_CreateObject()) == NULL)
-		return ek_fail(EK_ENOMEM, "no memory for JSON");
+	*out = cJSON_CreateObject();
 	EK_TRY(ek_json_add_u64(*out, "images", images));
 	EK_TRY(ek_json_add_u64(*out, "warnings", ek_dataset_warnings(dataset)));
 	EK_TRY(ek_json_add_string(*out, "kind", ek_dataset_kind_name(ek_dataset_kind(dataset))));

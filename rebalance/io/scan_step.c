@@ -47,8 +47,7 @@ int ek_scan_describe(struct ek_step *step, cJSON **options_json, const struct ek
 	char text[17], *path = NULL;
 	int rc;
 
-	if ((*options_json = cJSON_CreateObject()) == NULL)
-		return ek_fail(EK_ENOMEM, "no memory for JSON");
+	*options_json = cJSON_CreateObject();
 	EK_TRY(ek_dataset_fingerprint(&list, dataset));
 	EK_TRY(ek_json_add_item(*options_json, "dataset", list));
 	if (o->attributes != NULL) {

@@ -220,8 +220,7 @@ int ek_compare_json(cJSON **out, const struct ek_comparison *c, const uint8_t *s
 	cJSON *list;
 	int rc;
 
-	if ((*out = cJSON_CreateObject()) == NULL)
-		return ek_fail(EK_ENOMEM, "no memory for the result");
+	*out = cJSON_CreateObject();
 	EK_TRY(ek_json_add_array(&list, *out, "evaluations"));
 	for (size_t i = 0; i < c->count; i++)
 		if (shown[i])

@@ -82,7 +82,7 @@ int ek_do_draw(struct ek_drawn *out, struct ek_run *run, const struct ek_draw_op
 	*out = (struct ek_drawn){ 0 };
 	if ((o->weights == NULL) == (o->subset == NULL))
 		return ek_fail(EK_EUSAGE, "images are drawn either by weights or of a subset");
-	EK_TRY((kind == EK_SOURCE_WEIGHTS ? ek_weights_check : ek_subset_check)(run, name));
+	EK_TRY(ek_plan_check(run, kind, name));
 	EK_TRY(ek_source_open(&source, ek_run_path(run), kind, name, (uint64_t)o->seed));
 	EK_TRY(find_positions(&positions, o, ek_sampler_length(source.sampler)));
 	*out = (struct ek_drawn){ positions.count, ek_sampler_length(source.sampler) };

@@ -9,6 +9,7 @@
 #include "rebalance/pipeline/evaluate_internal.h"
 #include "rebalance/io/filename.h"
 #include "rebalance/io/kept_path.h"
+#include "rebalance/io/run_files.h"
 
 static const struct ek_feature_maker *measuring(const struct ek_evaluate *e)
 {
@@ -66,20 +67,17 @@ static int add_plan(cJSON *object, const struct ek_evaluate *e)
 {
 	const struct ek_seen *s = &e->seen;
 	cJSON *json = NULL;
-	char *path = NULL;
-	int rc = 0;
+	int rc;
 
-	if (s->subset != NULL || s->weights != NULL)
-		EK_TRY(ek_format(&path, s->subset != NULL ? "%s/subsets/%s/subset.json" : "%s/weights/%s/weights.json",
-		                 ek_run_path(e->run), s->subset != NULL ? s->subset : s->weights));
-	if (path != NULL && ek_file_exists(path))
-		EK_TRY(ek_json_load(&json, path));
+	if (s->subset != NULL)
+		EK_TRY(ek_run_json_find(&json, e->run, "subsets/*/subset.json", s->subset));
+	else if (s->weights != NULL)
+		EK_TRY(ek_run_json_find(&json, e->run, "weights/*/weights.json", s->weights));
 	EK_TRY(add_copy(object, "method", ek_json_member(json, s->subset != NULL ? "method" : "scheme")));
 	EK_TRY(s->subset != NULL ? add_copy(object, "keep", ek_json_member(json, "keep"))
 	                         : ek_json_add_double(object, "keep", 1));
 out:
 	cJSON_Delete(json);
-	free(path);
 	return rc;
 }
 

@@ -106,7 +106,7 @@ static int open_loss_weights(struct ek_feed *feed, struct ek_run *run, const cha
 	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_weights_check(run, name));
+	EK_TRY(ek_plan_check(run, EK_SOURCE_WEIGHTS, name));
 	EK_TRY(ek_layout_path(&path, run, "weights/*/weights.npy", name));
 	EK_TRY(ek_npy_open_as(&feed->loss_weights, path, EK_F64, 1, &feed->images));
 out:
@@ -124,6 +124,8 @@ static int open_all(struct ek_feed *feed)
 
 int ek_feed_open(struct ek_feed *feed, struct ek_run *run, const struct ek_feed_options *o)
 {
+	const enum ek_source_kind kind = o->subset != NULL ? EK_SOURCE_SUBSET : EK_SOURCE_WEIGHTS;
+	const char *name = o->subset != NULL ? o->subset : o->weights;
 	int rc;
 
 	*feed = (struct ek_feed){ .seed = o->seed, .ids = { .context = feed, .draw = draw } };
@@ -134,16 +136,12 @@ int ek_feed_open(struct ek_feed *feed, struct ek_run *run, const struct ek_feed_
 		rc = ek_fail(EK_EDATA, "%s has no images to train on", ek_run_path(run));
 		goto out;
 	}
-	if (o->subset != NULL)
-		EK_TRY(ek_subset_check(run, o->subset));
-	if (o->weights != NULL)
-		EK_TRY(ek_weights_check(run, o->weights));
-	if (o->subset != NULL || o->weights != NULL)
-		EK_TRY(ek_source_open(&feed->source, ek_run_path(run),
-		                      o->subset != NULL ? EK_SOURCE_SUBSET : EK_SOURCE_WEIGHTS,
-		                      o->subset != NULL ? o->subset : o->weights, o->seed));
-	else
+	if (name != NULL) {
+		EK_TRY(ek_plan_check(run, kind, name));
+		EK_TRY(ek_source_open(&feed->source, ek_run_path(run), kind, name, o->seed));
+	} else {
 		EK_TRY(open_all(feed));
+	}
 	feed->ids.epoch = ek_sampler_length(sampler_of(feed));
 	EK_TRY(ek_alloc(&feed->reserved, feed->images, 1));
 	EK_TRY(reserve(feed, run, o->validate));

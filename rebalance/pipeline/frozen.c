@@ -9,6 +9,7 @@
 #include "analysis/cluster/kmeans.h"
 #include "rebalance/base/error.h"
 #include "rebalance/io/layout.h"
+#include "rebalance/io/run_files.h"
 #include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 
@@ -108,20 +109,6 @@ out:
 	return rc;
 }
 
-/* RUN/FOLDER/NAME/config.json, or NULL if there is none. */
-static int load_config(cJSON **out, const struct ek_run *run, const char *folder, const char *name)
-{
-	char *path = NULL;
-	int rc;
-
-	EK_TRY(ek_format(&path, "%s/%s/%s/config.json", ek_run_path(run), folder, name));
-	if (ek_file_exists(path))
-		EK_TRY(ek_json_load(out, path));
-out:
-	free(path);
-	return rc;
-}
-
 /* Is the file of the plan the one that the model was trained by? */
 static int is_plan_the_same(const struct ek_run *run, const cJSON *model, const char *file)
 {
@@ -188,10 +175,10 @@ int ek_seen_open(struct ek_seen *s, const struct ek_run *run, const struct ek_fr
 
 	*s = (struct ek_seen){ 0 };
 	if (samples != NULL)
-		EK_TRY(load_config(&s->samples, run, "samples", samples));
+		EK_TRY(ek_run_json_find(&s->samples, run, "samples/*/config.json", samples));
 	s->name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(s->samples, "model"));
 	if (s->name != NULL)
-		EK_TRY(load_config(&s->model, run, "models", s->name));
+		EK_TRY(ek_run_json_find(&s->model, run, "models/*/config.json", s->name));
 	training = cJSON_GetObjectItemCaseSensitive(s->model, "training");
 	s->subset = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(training, "subset"));
 	s->weights = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(training, "weights"));

@@ -117,10 +117,9 @@ out:
 static int describe(cJSON **about, const struct work *w, const char *name, uint64_t images)
 {
 	char *config = NULL, *decisions = NULL;
-	int rc = 0;
+	int rc;
 
-	if ((*about = cJSON_CreateObject()) == NULL)
-		return ek_fail(EK_ENOMEM, "no memory for JSON");
+	*about = cJSON_CreateObject();
 	EK_TRY(ek_json_add_string(*about, "evenkeel", EK_VERSION));
 	EK_TRY(ek_json_add_string(*about, "run", w->folder.run));
 	EK_TRY(ek_json_add_string(*about, "samples", w->review->name));

@@ -151,16 +151,12 @@ void ek_score_parts_release(struct ek_score_parts *p)
 
 int ek_score_parts_remove(const struct ek_score_parts *p)
 {
-	glob_t found = { 0 };
 	char *pattern = NULL;
 	int rc;
 
 	EK_TRY(ek_format(&pattern, "%s-*", p->key));
-	EK_TRY(ek_glob(&found, p->folder, pattern));
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		EK_TRY(ek_remove(found.gl_pathv[i]));
+	EK_TRY(ek_remove_matching(p->folder, pattern));
 out:
-	globfree(&found);
 	free(pattern);
 	return rc;
 }

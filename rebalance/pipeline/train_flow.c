@@ -236,12 +236,7 @@ static int prepare(struct work *w, struct ek_run *run, uint64_t seed)
 		                         "that diffusers wrote), or 'space' pixel for small images"
 		                       : "'space' pixel takes no 'autoencoder'");
 	EK_TRY(ek_condition_load(&w->condition, run, w->asked->condition));
-	EK_TRY(ek_feed_open(&w->feed, run,
-	                    &(struct ek_feed_options){ .subset = w->asked->common.subset,
-	                                               .weights = w->asked->common.weights,
-	                                               .loss_weights = w->asked->common.loss_weights,
-	                                               .validate = w->asked->common.validate,
-	                                               .seed = seed }));
+	EK_TRY(ek_training_feed(&w->feed, run, &w->asked->common, seed));
 	EK_TRY(ek_space_open(&w->space, run, w->asked->autoencoder,
 	                     w->asked->side > 0     ? (int)w->asked->side
 	                     : w->asked->space == 1 ? 32

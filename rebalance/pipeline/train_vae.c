@@ -208,12 +208,7 @@ static int prepare(struct work *w, struct ek_run *run, uint64_t seed)
 	int rc;
 
 	EK_TRY(fill_options(w, run, seed));
-	EK_TRY(ek_feed_open(&w->feed, run,
-	                    &(struct ek_feed_options){ .subset = w->asked->common.subset,
-	                                               .weights = w->asked->common.weights,
-	                                               .loss_weights = w->asked->common.loss_weights,
-	                                               .validate = w->asked->common.validate,
-	                                               .seed = seed }));
+	EK_TRY(ek_training_feed(&w->feed, run, &w->asked->common, seed));
 	EK_TRY(ek_pixels_open(&w->pixels, run, w->options.model.side, w->asked->common.force));
 	EK_TRY(ek_vae_new(
 		&w->vae, &w->options,

@@ -58,6 +58,12 @@ int ek_training_slice(const struct ek_training_options *o, int least, int most)
 	return o->slice > 0 ? (int)o->slice : ek_trainer_slice((uint64_t)o->batch, (uint64_t)parts, least, most);
 }
 
+int ek_training_feed(struct ek_feed *feed, struct ek_run *run, const struct ek_training_options *o, uint64_t seed)
+{
+	return ek_feed_open(feed, run,
+	                    &(struct ek_feed_options){ o->subset, o->weights, o->loss_weights, o->validate, seed });
+}
+
 /* Steps from what the user said; 0: by the time. */
 static int find_end(struct ek_trainer_options *o, const struct ek_training_job *job)
 {

@@ -40,6 +40,10 @@ extern const struct ek_choice ek_schedules[], ek_precisions[];
  * of the batch as 'accumulate' says. EK_EUSAGE. */
 int ek_training_slice(const struct ek_training_options *options, int least, int most);
 
+/* As ek_feed_open. */
+int ek_training_feed(struct ek_feed *feed, struct ek_run *run, const struct ek_training_options *options,
+                     uint64_t seed);
+
 /* Where the training starts from, with --from, as the run keeps it: "from". */
 int ek_training_add_from(cJSON *config, const struct ek_run *run, const struct ek_training_options *options);
 

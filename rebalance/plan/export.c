@@ -68,8 +68,7 @@ static int open_subset(struct ek_export *x, int is_ordered)
 	char *path = NULL;
 	int rc;
 
-	EK_TRY(ek_subset_check_name(name));
-	EK_TRY(ek_subset_check(x->run, name));
+	EK_TRY(ek_plan_check(x->run, EK_SOURCE_SUBSET, name));
 	EK_TRY(ek_format(&path, "%s/subsets/%s/keep.npy", ek_run_path(x->run), name));
 	EK_TRY(ek_npy_open_as(&x->keep, path, EK_I64, 1, any));
 	if (x->keep.shape[0] == 0) {
@@ -260,10 +259,9 @@ out:
 static int describe(cJSON **about, const struct ek_export *x)
 {
 	const struct ek_export_result *r = x->result;
-	int rc = 0;
+	int rc;
 
-	if ((*about = cJSON_CreateObject()) == NULL)
-		return ek_fail(EK_ENOMEM, "no memory for JSON");
+	*about = cJSON_CreateObject();
 	EK_TRY(ek_json_add_string(*about, "evenkeel", EK_VERSION));
 	EK_TRY(ek_json_add_string(*about, "run", x->folder.run));
 	EK_TRY(ek_json_add_string(*about, "subset", x->options->subset));

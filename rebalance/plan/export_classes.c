@@ -223,8 +223,7 @@ int ek_export_classes_write(const struct ek_export *x)
 
 	if (c->by == NULL || c->are_numbers)
 		return 0;
-	if ((out = cJSON_CreateObject()) == NULL)
-		return ek_fail(EK_ENOMEM, "no memory for JSON");
+	out = cJSON_CreateObject();
 	EK_TRY(ek_json_add_string(out, "by", c->by));
 	EK_TRY(ek_json_add_array(&list, out, "classes"));
 	for (size_t i = 0; i < count; i++)

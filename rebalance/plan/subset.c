@@ -314,22 +314,32 @@ out:
 	return rc;
 }
 
-int ek_plan_fail_missing(const struct ek_run *run, const char *folder, const char *what, const char *name)
+static const struct plan {
+	const char *folder, *what, *file, *makers, *one; /* `file` is in a plan that is there */
+	const char *is, *was, *it;
+} plans[] = {
+	[EK_SOURCE_WEIGHTS] = { "weights", "weights", "weights.json", "weights", "them", "are", "they were", "them" },
+	[EK_SOURCE_SUBSET] = { "subsets", "subset", "keep.npy", "prune or evenkeel balance", "one", "is", "it was",
+	                       "it" },
+};
+
+/* There is none of this name: those that there are. */
+static int fail_missing(const struct ek_run *run, const struct plan *plan, const char *name)
 {
 	struct ek_buffer names = { 0 };
 	struct dirent **entries = NULL;
 	char *path = NULL;
 	int count = 0, rc;
 
-	EK_TRY(ek_run_file(&path, run, folder));
+	EK_TRY(ek_run_file(&path, run, plan->folder));
 	count = scandir(path, &entries, NULL, alphasort);
 	for (int i = 0; i < count; i++)
 		if (entries[i]->d_name[0] != '.')
 			EK_TRY(ek_buffer_printf(&names, "%s%s", names.size > 0 ? ", " : "", entries[i]->d_name));
-	rc = names.size > 0 ? ek_fail(EK_EUSAGE, "%s has no %s %s, only %s", ek_run_path(run), what, name, names.data)
-	                    : ek_fail(EK_EUSAGE, "%s has no %s yet: evenkeel %s makes %s", ek_run_path(run), what,
-	                              strcmp(what, "weights") == 0 ? "weights" : "prune or evenkeel balance",
-	                              strcmp(what, "weights") == 0 ? "them" : "one");
+	rc = names.size > 0
+	             ? ek_fail(EK_EUSAGE, "%s has no %s %s, only %s", ek_run_path(run), plan->what, name, names.data)
+	             : ek_fail(EK_EUSAGE, "%s has no %s yet: evenkeel %s makes %s", ek_run_path(run), plan->what,
+	                       plan->makers, plan->one);
 out:
 	for (int i = 0; i < count; i++)
 		free(entries[i]);
@@ -339,26 +349,26 @@ out:
 	return rc;
 }
 
-int ek_subset_check(struct ek_run *run, const char *name)
+int ek_plan_check(struct ek_run *run, enum ek_source_kind kind, const char *name)
 {
+	const struct plan *plan = &plans[kind];
 	char *step = NULL, *path = NULL;
 	const char *reason;
 	int unchanged, rc;
 
 	EK_TRY(ek_subset_check_name(name));
-	EK_TRY(ek_format(&path, "%s/subsets/%s/keep.npy", ek_run_path(run), name));
+	EK_TRY(ek_format(&path, "%s/%s/%s/%s", ek_run_path(run), plan->folder, name, plan->file));
 	if (!ek_file_exists(path)) {
-		rc = ek_plan_fail_missing(run, "subsets", "subset", name);
+		rc = fail_missing(run, plan, name);
 		goto out;
 	}
-	EK_TRY(ek_format(&step, "subset %s", name));
+	EK_TRY(ek_format(&step, "%s %s", plan->what, name));
 	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, step, 1));
 	if (!unchanged)
-		rc = ek_fail(
-			EK_EDATA,
-			"the subset %s is stale: %s since it was made; evenkeel info %s/subsets/%s says what makes "
-			"it again",
-			name, reason, ek_run_path(run), name);
+		rc = ek_fail(EK_EDATA,
+		             "the %s %s %s stale: %s since %s made; evenkeel info %s/%s/%s says what makes %s again",
+		             plan->what, name, plan->is, reason, plan->was, ek_run_path(run), plan->folder, name,
+		             plan->it);
 out:
 	free(step);
 	free(path);

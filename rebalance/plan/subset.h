@@ -11,6 +11,7 @@
 
 #include "rebalance/io/folder.h"
 #include "rebalance/plan/effects.h"
+#include "rebalance/plan/source.h"
 
 struct ek_subset {
 	const char *name;
@@ -51,13 +52,10 @@ int ek_subset_bring_up(int *made, struct ek_run *run, const struct ek_subset *su
                        int force);
 
 /*
- * May the subset RUN/subsets/NAME be used? EK_EUSAGE: there is none (naming those there are); EK_EDATA: what it was
- * made from has changed since ("clusters/assignment.npy has changed; make it again: evenkeel prune RUN … "). One that
- * this program did not record is taken as it is.
+ * May the subset RUN/subsets/NAME, or the weights RUN/weights/NAME, be used? EK_EUSAGE: there is none (naming those
+ * there are); EK_EDATA: what it was made from has changed since. One that this program did not record is taken as it
+ * is.
  */
-int ek_subset_check(struct ek_run *run, const char *name);
-
-/* EK_EUSAGE: RUN/folder has no `what` ("subset", "weights") of this name, only those that it names. */
-int ek_plan_fail_missing(const struct ek_run *run, const char *folder, const char *what, const char *name);
+int ek_plan_check(struct ek_run *run, enum ek_source_kind kind, const char *name);
 
 #endif

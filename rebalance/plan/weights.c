@@ -650,28 +650,3 @@ int ek_weights_run(int *made, struct ek_weights *w, struct ek_run *run, int forc
 
 	return ek_run_bring_up(made, run, &work, force);
 }
-
-int ek_weights_check(struct ek_run *run, const char *name)
-{
-	char *step = NULL, *path = NULL;
-	const char *reason;
-	int unchanged, rc;
-
-	EK_TRY(ek_subset_check_name(name));
-	EK_TRY(ek_format(&path, "%s/weights/%s/weights.json", ek_run_path(run), name));
-	if (!ek_file_exists(path)) {
-		rc = ek_plan_fail_missing(run, "weights", "weights", name);
-		goto out;
-	}
-	EK_TRY(ek_format(&step, "weights %s", name));
-	EK_TRY(ek_run_is_unchanged(&unchanged, &reason, run, step, 1));
-	if (!unchanged)
-		rc = ek_fail(EK_EDATA,
-		             "the weights %s are stale: %s since they were made; evenkeel info %s/weights/%s says what "
-		             "makes them again",
-		             name, reason, ek_run_path(run), name);
-out:
-	free(step);
-	free(path);
-	return rc;
-}

@@ -49,8 +49,4 @@ const struct ek_step *ek_weights_step(const struct ek_weights *weights);
  * EK_EDATA, EK_EUSAGE, EK_EIO, EK_ENOMEM, EK_EINTERRUPTED. */
 int ek_weights_run(int *made, struct ek_weights *weights, struct ek_run *run, int force);
 
-/* May the weights RUN/weights/NAME be used? EK_EUSAGE: there are none (naming those there are);
- * EK_EDATA: what they were made from has changed since. Such that this program did not record are taken as they are. */
-int ek_weights_check(struct ek_run *run, const char *name);
-
 #endif

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
@@ -21,6 +20,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
+#include "tests/bench/clock.h"
 #include "tests/bench/peak.h"
 #include "train/flow/flow_task.h"
 #include "train/nn/net_internal.h"
@@ -82,25 +82,16 @@ struct times {
 	int count;
 };
 
-/* Of all threads together. */
-static double processor_seconds(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void step_begin(struct times *t)
 {
 	t->wall_before = ek_clock();
-	t->processor_before = processor_seconds();
+	t->processor_before = ek_bench_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static void step_end(struct times *t)
 {
 	t->wall[t->count] = ek_clock() - t->wall_before;
-	t->processor[t->count++] = processor_seconds() - t->processor_before;
+	t->processor[t->count++] = ek_bench_clock(CLOCK_PROCESS_CPUTIME_ID) - t->processor_before;
 }
 
 static double median(double *x, int count)

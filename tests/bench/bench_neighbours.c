@@ -10,7 +10,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "analysis/quality/neighbours.h"
@@ -19,6 +18,7 @@
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "rebalance/base/threads.h"
+#include "tests/bench/clock.h"
 #include "tests/bench/peak.h"
 
 enum { KINDS = 300, DIRECTIONS = 40 };
@@ -65,14 +65,6 @@ static void make(const char *path, uint64_t seed, uint64_t n, size_t d)
 	free(row);
 }
 
-static double processor_time(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 int main(int argc, char **argv)
 {
 	const uint64_t n = argc > 1 ? strtoull(argv[1], NULL, 10) : 50000;
@@ -94,10 +86,10 @@ int main(int argc, char **argv)
 		check(ek_rows_of(&rows[i], &array[i], 0));
 	}
 	seconds = ek_clock();
-	busy = processor_time();
+	busy = ek_bench_clock(CLOCK_PROCESS_CPUTIME_ID);
 	check(ek_fidelity(&f, &rows[0], &rows[1], k, 0));
 	seconds = ek_clock() - seconds;
-	busy = processor_time() - busy;
+	busy = ek_bench_clock(CLOCK_PROCESS_CPUTIME_ID) - busy;
 	peak = ek_bench_peak(EK_NN_FLOAT32);
 	work = 2 * (double)rows[0].dimensions *
 	       (((double)f.real * (double)f.real + (double)f.generated * (double)f.generated) / 2 +

@@ -8,48 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/base/threads.h"
 #include "train/nn/bf16.h"
 #include "train/nn/net_internal.h"
 #include "train/nn/store.h"
+#include "tests/bench/clock.h"
+#include "tests/bench/peak.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-enum { ROUNDS = 9, CHAINS = 16, PEAK_STEPS = 1 << 20, COPY = 1 << 24 };
-
-/* Of this thread: what runs beside it does not count. */
-static double seconds(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+enum { ROUNDS = 9, COPY = 1 << 24 };
 
 static volatile float sink;
-
-#if defined(__x86_64__)
-__attribute__((target("avx512bf16,avx512f"))) static double bf16_flops(void)
-{
-	__m512 sum[CHAINS];
-	const __m512bh x = _mm512_cvtne2ps_pbh(_mm512_set1_ps(1), _mm512_set1_ps(1));
-
-	for (int i = 0; i < CHAINS; i++)
-		sum[i] = _mm512_set1_ps((float)i);
-	for (int step = 0; step < PEAK_STEPS; step++)
-		for (int i = 0; i < CHAINS; i++)
-			sum[i] = _mm512_dpbf16_ps(sum[i], x, x);
-	for (int i = 1; i < CHAINS; i++)
-		sum[0] = _mm512_add_ps(sum[0], sum[i]);
-	sink = _mm512_reduce_add_ps(sum[0]);
-	return 64.0 * CHAINS * PEAK_STEPS;
-}
-#endif
 
 struct limits {
 	double gflops, gbytes; /* 0: not known */
@@ -59,20 +30,12 @@ static void measure_limits(struct limits *out, unsigned char *memory)
 {
 	double start;
 
-#if defined(__x86_64__)
-	if (ek_nn_cpu_has_bf16()) {
-		double flops;
-
-		start = seconds();
-		flops = bf16_flops();
-		out->gflops += flops / (seconds() - start) / 1e9 / 2;
-	}
-#endif
-	start = seconds();
+	out->gflops += ek_bench_peak(EK_NN_BFLOAT16) / 2;
+	start = ek_bench_clock(CLOCK_THREAD_CPUTIME_ID);
 	memcpy(memory, memory + COPY, COPY);
 	memcpy(memory + COPY, memory, COPY);
 	sink = (float)memory[COPY + 1];
-	out->gbytes += 4.0 * COPY / (seconds() - start) / 1e9 / 2;
+	out->gbytes += 4.0 * COPY / (ek_bench_clock(CLOCK_THREAD_CPUTIME_ID) - start) / 1e9 / 2;
 }
 
 static int parameter(struct ek_params *p, int a, int b, int c)
@@ -196,15 +159,15 @@ static int run_once(struct ek_net_state *s, struct ek_store *store, struct row (
 		const int back = net->steps[i].backward;
 		const struct ek_net_op *op = &net->ops[net->steps[i].op];
 		struct row *row = &rows[op->kind][back];
-		const double start = seconds();
+		const double start = ek_bench_clock(CLOCK_THREAD_CPUTIME_ID);
 
 		s->in_backward = i >= net->op_count;
 		EK_TRY(back ? net->device->codes[op->kind]->backward(s, op)
 		            : net->device->codes[op->kind]->forward(s, op));
-		row->time += seconds() - start;
+		row->time += ek_bench_clock(CLOCK_THREAD_CPUTIME_ID) - start;
 		row->flops += op->flops * (1 + back);
 		row->bytes += bytes_of(net, op, back);
-		*whole += seconds() - start;
+		*whole += ek_bench_clock(CLOCK_THREAD_CPUTIME_ID) - start;
 	}
 	s->in_backward = 0;
 out:
@@ -286,10 +249,10 @@ static void measure_adamw(unsigned char *memory)
 
 	measure_limits(&limits, memory);
 	memset(memory, 0, 2 * COPY);
-	start = seconds();
+	start = ek_bench_clock(CLOCK_THREAD_CPUTIME_ID);
 	for (int i = 0; i < ROUNDS; i++)
 		ek_net_kernels()->adamw(x, x + COUNT, x + 2 * COUNT, x + 3 * COUNT, x + 4 * COUNT, COUNT, &f);
-	start = (9.0 * sizeof(float)) * COUNT * ROUNDS / (seconds() - start) / 1e9;
+	start = (9.0 * sizeof(float)) * COUNT * ROUNDS / (ek_bench_clock(CLOCK_THREAD_CPUTIME_ID) - start) / 1e9;
 	measure_limits(&limits, memory);
 	printf("%-24s %.1f GB/s, %.1f %% of memcpy\n", "adamw", start, 100 * start / limits.gbytes);
 }
@@ -301,6 +264,7 @@ int main(int argc, char **argv)
 	unsigned char *memory = calloc(2, COPY);
 	int rc = memory != NULL ? 0 : 1;
 
+	ek_threads_set(1);
 	for (size_t i = 0; i < sizeof networks / sizeof *networks && rc == 0; i++)
 		if (strstr(networks[i].name, only) != NULL && measure(&networks[i], batch, memory) < 0) {
 			(void)fprintf(stderr, "%s\n", ek_error_message());

@@ -9,7 +9,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "analysis/quality/block.h"
 #include "analysis/quality/gaussian.h"
@@ -17,16 +16,9 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
+#include "tests/bench/clock.h"
 
 enum { MOST_ROUNDS = 99 };
-
-static double processor_seconds(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int bench(const char *const path[2], int rounds)
 {
@@ -39,11 +31,11 @@ static int bench(const char *const path[2], int rounds)
 	EK_TRY(ek_alloc_aligned(&out, a.d * a.d, sizeof *out));
 	EK_TRY(ek_frechet(&value, &a, &b));
 	for (int i = 0; i < rounds; i++) {
-		const double start = ek_clock(), used_before = processor_seconds();
+		const double start = ek_clock(), used_before = ek_bench_clock(CLOCK_PROCESS_CPUTIME_ID);
 
 		EK_TRY(ek_frechet(&value, &a, &b));
 		ours[i] = ek_clock() - start;
-		used[i] = processor_seconds() - used_before;
+		used[i] = ek_bench_clock(CLOCK_PROCESS_CPUTIME_ID) - used_before;
 		EK_TRY(ek_block_multiply(out, a.covariance, a.d, b.covariance, a.d, a.d, 0));
 		limit[i] = ek_clock() - start - ours[i];
 	}

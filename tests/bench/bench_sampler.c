@@ -9,13 +9,13 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "rebalance/base/compare.h"
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/base/random.h"
 #include "rebalance/plan/sampler.h"
+#include "tests/bench/clock.h"
 
 enum { DRAWS = 1 << 22, CHUNK = 1 << 12, MOST_ROUNDS = 99 };
 
@@ -32,15 +32,6 @@ struct data {
 };
 
 static volatile int64_t sink; /* so that no draw can be left out */
-
-/* Seconds of this thread on a core, whatever else the machine does. */
-static double clock_now(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static uint64_t next_random(uint64_t state[2]) /* xoroshiro128+, as fast as they come */
 {
@@ -122,7 +113,7 @@ static int ours(double *seconds, struct ek_sampler *s, uint64_t world)
 {
 	static int64_t ids[CHUNK];
 	const uint64_t epoch = ek_sampler_length(s);
-	const double start = clock_now();
+	const double start = ek_bench_clock(CLOCK_THREAD_CPUTIME_ID);
 	uint64_t at = 0;
 	int rc = 0;
 
@@ -134,14 +125,14 @@ static int ours(double *seconds, struct ek_sampler *s, uint64_t world)
 		for (int i = 0; i < CHUNK; i++)
 			sink += ids[i];
 	}
-	*seconds = clock_now() - start;
+	*seconds = ek_bench_clock(CLOCK_THREAD_CPUTIME_ID) - start;
 out:
 	return rc;
 }
 
 static double by_alias(const struct data *d, uint64_t state[2])
 {
-	const double start = clock_now();
+	const double start = ek_bench_clock(CLOCK_THREAD_CPUTIME_ID);
 
 	for (uint64_t i = 0; i < DRAWS; i++) {
 		const uint64_t r = next_random(state);
@@ -150,16 +141,16 @@ static double by_alias(const struct data *d, uint64_t state[2])
 
 		sink += d->members[u < d->alias.keep[at] ? at : d->alias.other[at]];
 	}
-	return clock_now() - start;
+	return ek_bench_clock(CLOCK_THREAD_CPUTIME_ID) - start;
 }
 
 static double by_reading(const struct data *d, uint64_t state[2])
 {
-	const double start = clock_now();
+	const double start = ek_bench_clock(CLOCK_THREAD_CPUTIME_ID);
 
 	for (uint64_t i = 0; i < DRAWS; i++)
 		sink += d->members[(uint64_t)((__extension__(unsigned __int128) next_random(state) * d->n) >> 64)];
-	return clock_now() - start;
+	return ek_bench_clock(CLOCK_THREAD_CPUTIME_ID) - start;
 }
 
 static int bench(uint64_t n, uint32_t k, uint64_t world, int rounds)

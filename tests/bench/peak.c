@@ -1,8 +1,7 @@
 #include "tests/bench/peak.h"
 
-#include <time.h>
-
 #include "rebalance/base/threads.h"
+#include "tests/bench/clock.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -49,14 +48,6 @@ __attribute__((target("avx512bf16,avx512f"))) static int peak_bf16(void *context
 	return 0;
 }
 
-/* Of all threads together. */
-static double processor_seconds(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 #endif
 
 double ek_bench_peak(enum ek_nn_type type)
@@ -69,12 +60,13 @@ double ek_bench_peak(enum ek_nn_type type)
 	if (bf16 ? !__builtin_cpu_supports("avx512bf16") : !__builtin_cpu_supports("avx512f"))
 		return 0;
 	for (int round = 0; round < 5; round++) {
-		const double start = processor_seconds(), flops = (bf16 ? 64.0 : 32.0) * CHAINS * PEAK_STEPS;
+		const double start = ek_bench_clock(CLOCK_PROCESS_CPUTIME_ID),
+			     flops = (bf16 ? 64.0 : 32.0) * CHAINS * PEAK_STEPS;
 		const int count = ek_threads();
 		double rate;
 
 		(void)ek_parallel((uint64_t)count, bf16 ? peak_bf16 : peak_f32, NULL);
-		rate = flops * count * count / (processor_seconds() - start) / 1e9;
+		rate = flops * count * count / (ek_bench_clock(CLOCK_PROCESS_CPUTIME_ID) - start) / 1e9;
 		best = rate > best ? rate : best;
 	}
 #else

@@ -377,19 +377,13 @@ static void same_files_same_bytes_and_the_budget_is_kept(void **state)
 {
 	const struct ek_report_options tight = { .picture_bytes = 60000 };
 	const char *folder = ek_fixture_make(&made);
-	struct ek_buffer one = { 0 }, many = { 0 };
+	struct ek_buffer page = { 0 }, small = { 0 };
 
-	ek_threads_set(1);
-	report_of(&one, folder, NULL);
-	ek_threads_set(16);
-	report_of(&many, folder, NULL);
-	ek_threads_set(0);
-	assert_int_equal(one.size, many.size);
-	assert_memory_equal(one.data, many.data, one.size);
-	report_of(&many, folder, &tight);
-	assert_true(occurrences(many.data, "<img ") < occurrences(one.data, "<img "));
-	ek_buffer_release(&one);
-	ek_buffer_release(&many);
+	report_of_threads(&page, folder);
+	report_of(&small, folder, &tight);
+	assert_true(occurrences(small.data, "<img ") < occurrences(page.data, "<img "));
+	ek_buffer_release(&page);
+	ek_buffer_release(&small);
 }
 
 static void pictures_that_are_gone_leave_frames(void **state)
@@ -407,9 +401,7 @@ static void pictures_that_are_gone_leave_frames(void **state)
 
 static void damaged_files_are_named_and_left_out(void **state)
 {
-	static const struct {
-		const char *file, *content, *message;
-	} cases[] = {
+	static const struct damage cases[] = {
 		{ "models/natural/config.json", "{", "models/natural/config.json" },
 		{ "models/natural/config.json", "[]", "no JSON object" },
 		{ "models/natural/log.jsonl", "{\"step\": 1}\nnot json\n", "models/natural/log.jsonl:2" },
@@ -420,21 +412,8 @@ static void damaged_files_are_named_and_left_out(void **state)
 		{ "evaluations/natural.json", "{", "evaluations/natural.json" },
 		{ "evaluations/natural.json", "[]", "no JSON object" },
 	};
-	const char *folder = ek_fixture_make(&made);
 
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct ek_buffer old = { 0 }, page = { 0 };
-
-		assert_ok(ek_file_read(&old, ek_join(folder, cases[i].file), 1 << 24));
-		ek_write_file(ek_join(folder, cases[i].file), cases[i].content, strlen(cases[i].content));
-		report_of(&page, folder, NULL);
-		assert_shows(page, "<b>Not on this page</b>");
-		assert_shows(page, cases[i].message);
-		assert_shows(page, "id=\"finding\"");
-		ek_write_file(ek_join(folder, cases[i].file), old.data, old.size);
-		ek_buffer_release(&old);
-		ek_buffer_release(&page);
-	}
+	assert_left_out(ek_fixture_make(&made), cases, sizeof cases / sizeof *cases);
 }
 
 static void strange_documents_do_no_harm(void **state)
@@ -472,14 +451,6 @@ static void strange_documents_do_no_harm(void **state)
 		assert_lacks(page, "inf,");
 		ek_buffer_release(&page);
 	}
-}
-
-static int holds(const char *const *names, const char *name)
-{
-	for (; *names != NULL; names++)
-		if (strcmp(*names, name) == 0)
-			return 1;
-	return 0;
 }
 
 static void inputs_follow_what_was_made(void **state)

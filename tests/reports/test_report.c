@@ -87,18 +87,10 @@ static void the_policy_forbids_all_but_the_page_itself(void **state)
 
 static void same_files_same_bytes_for_any_threads(void **state)
 {
-	const char *folder = ek_fixture_make(&small);
-	struct ek_buffer one = { 0 }, many = { 0 };
+	struct ek_buffer page = { 0 };
 
-	ek_threads_set(1);
-	report_of(&one, folder, NULL);
-	ek_threads_set(16);
-	report_of(&many, folder, NULL);
-	ek_threads_set(0);
-	assert_int_equal(one.size, many.size);
-	assert_memory_equal(one.data, many.data, one.size);
-	ek_buffer_release(&one);
-	ek_buffer_release(&many);
+	report_of_threads(&page, ek_fixture_make(&small));
+	ek_buffer_release(&page);
 }
 
 static void times_appear_when_asked_for(void **state)
@@ -228,14 +220,6 @@ static void a_plan_of_other_images_has_no_pictures(void **state)
 	ek_buffer_release(&page);
 }
 
-static int holds(const char *const *names, const char *name)
-{
-	for (; *names != NULL; names++)
-		if (strcmp(*names, name) == 0)
-			return 1;
-	return 0;
-}
-
 static void inputs_follow_the_plans(void **state)
 {
 	const char *folder = ek_fixture_make(&small);
@@ -309,9 +293,7 @@ static void an_image_that_is_gone_leaves_a_frame(void **state)
 
 static void damaged_files_are_named(void **state)
 {
-	static const struct {
-		const char *file, *content, *message;
-	} cases[] = {
+	static const struct damage cases[] = {
 		{ "audit.json", "{\"clusters\": {\"sizes\": [1, -2]}}", "cluster 1 has no size" },
 		{ "audit.json", "{", "audit.json" },
 		{ "clusters/map.json", "{\"ids\": [99999999], \"x\": [0], \"y\": [0]}", "" },
@@ -341,9 +323,7 @@ static void damaged_files_are_named(void **state)
 /* Without a plan there is still a report. */
 static void damaged_plans_are_named_and_left_out(void **state)
 {
-	static const struct {
-		const char *file, *content, *message;
-	} cases[] = {
+	static const struct damage cases[] = {
 		{ "subsets/furthest/subset.json", "{", "subsets/furthest/subset.json" },
 		{ "subsets/furthest/subset.json", "3", "no JSON object" },
 		{ "subsets/furthest/decision.npy", "no array", "decision.npy" },
@@ -353,17 +333,7 @@ static void damaged_plans_are_named_and_left_out(void **state)
 		  "groups.csv:2: images is" },
 	};
 
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		const char *folder = ek_fixture_make(&small);
-		struct ek_buffer page = { 0 };
-
-		ek_write_file(ek_join(folder, cases[i].file), cases[i].content, strlen(cases[i].content));
-		report_of(&page, folder, NULL);
-		assert_shows(page, "Not on this page");
-		assert_shows(page, cases[i].message);
-		assert_shows(page, "id=\"finding\"");
-		ek_buffer_release(&page);
-	}
+	assert_left_out(ek_fixture_make(&small), cases, sizeof cases / sizeof *cases);
 }
 
 static void nothing_to_report_is_an_error(void **state)

@@ -35,15 +35,20 @@ size_t ek_sit_elements(const struct ek_sit_config *config)
 	return (size_t)config->side * (size_t)config->side * (size_t)config->channels;
 }
 
+static void name_of(char name[NAME_SIZE], int block, const char *part, const char *end)
+{
+	if (block >= 0)
+		(void)snprintf(name, NAME_SIZE, "blocks.%d.%s%s", block, part, end);
+	else
+		(void)snprintf(name, NAME_SIZE, "%s%s", part, end);
+}
+
 static int add(struct ek_params *params, int block, const char *part, const char *end, int rank, const int64_t *dims,
                struct ek_init init)
 {
 	char name[NAME_SIZE];
 
-	if (block >= 0)
-		(void)snprintf(name, sizeof name, "blocks.%d.%s%s", block, part, end);
-	else
-		(void)snprintf(name, sizeof name, "%s%s", part, end);
+	name_of(name, block, part, end);
 	return ek_params_add(params, name, rank, dims, init);
 }
 
@@ -131,10 +136,7 @@ static int find(const struct build *b, int block, const char *part, const char *
 {
 	char name[NAME_SIZE];
 
-	if (block >= 0)
-		(void)snprintf(name, sizeof name, "blocks.%d.%s%s", block, part, end);
-	else
-		(void)snprintf(name, sizeof name, "%s%s", part, end);
+	name_of(name, block, part, end);
 	return ek_params_find(b->params, name);
 }
 

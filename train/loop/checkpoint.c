@@ -95,15 +95,8 @@ int ek_checkpoints_clean(const char *folder)
 	static const char *const unfinished[] = { "step-*.safetensors.tmp", "preview-*.png.tmp" };
 	int rc = 0;
 
-	for (size_t i = 0; i < sizeof unfinished / sizeof *unfinished; i++) {
-		glob_t found = { 0 };
-
-		rc = find(&found, folder, unfinished[i]);
-		for (size_t j = 0; rc == 0 && j < found.gl_pathc; j++)
-			(void)ek_remove(found.gl_pathv[j]);
-		globfree(&found);
-		EK_TRY(rc);
-	}
+	for (size_t i = 0; i < sizeof unfinished / sizeof *unfinished; i++)
+		EK_TRY(ek_remove_matching(folder, unfinished[i]));
 out:
 	return rc;
 }

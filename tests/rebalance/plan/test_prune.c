@@ -306,12 +306,12 @@ static void what_is_current_is_not_made_again(void **state)
 	int made;
 
 	make_big(&d);
-	assert_fails(ek_subset_check(d.run, "p"), EK_EUSAGE, "has no subset yet");
+	assert_fails(ek_plan_check(d.run, EK_SOURCE_SUBSET, "p"), EK_EUSAGE, "has no subset yet");
 	assert_ok(ek_prune(&made, d.run, &o, 0));
 	assert_true(made);
-	assert_ok(ek_subset_check(d.run, "p"));
-	assert_ok(ek_subset_check(d.run, "p-random"));
-	assert_fails(ek_subset_check(d.run, "q"), EK_EUSAGE, "only p, p-random, p-random-within");
+	assert_ok(ek_plan_check(d.run, EK_SOURCE_SUBSET, "p"));
+	assert_ok(ek_plan_check(d.run, EK_SOURCE_SUBSET, "p-random"));
+	assert_fails(ek_plan_check(d.run, EK_SOURCE_SUBSET, "q"), EK_EUSAGE, "only p, p-random, p-random-within");
 	assert_ok(ek_prune(&made, d.run, &o, 0));
 	assert_false(made);
 	assert_ok(ek_prune(&made, d.run, &o, 1));
@@ -321,7 +321,8 @@ static void what_is_current_is_not_made_again(void **state)
 	assert_true(made);
 	d.distance[0] += 1;
 	assert_ok(ek_npy_write(ek_join(ek_run_path(d.run), "clusters/distance.npy"), EK_F32, 1, &d.n, d.distance));
-	assert_fails(ek_subset_check(d.run, "p"), EK_EDATA, "clusters/distance.npy has changed since it was made");
+	assert_fails(ek_plan_check(d.run, EK_SOURCE_SUBSET, "p"), EK_EDATA,
+	             "clusters/distance.npy has changed since it was made");
 	assert_ok(ek_prune(&made, d.run, &o, 0));
 	assert_true(made);
 	unload(&d);

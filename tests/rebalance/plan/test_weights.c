@@ -4,6 +4,7 @@
 #include "rebalance/base/log.h"
 #include "rebalance/io/npy.h"
 #include "rebalance/plan/source.h"
+#include "rebalance/plan/subset.h"
 #include "rebalance/plan/weights.h"
 #include "tests/rebalance/plan/made_run.h"
 
@@ -140,16 +141,18 @@ static void stale_weights_are_refused(void **state)
 	const char *path = ek_join(ek_run_path(run), "clusters/assignment.npy");
 	const uint64_t shape[] = { N };
 
-	assert_fails(ek_weights_check(run, "even"), EK_EUSAGE, "has no weights yet");
+	assert_fails(ek_plan_check(run, EK_SOURCE_WEIGHTS, "even"), EK_EUSAGE, "has no weights yet");
 	weigh(run, &(struct ek_weights_options){ .name = "even", .scheme = "sqrt" });
 	weigh(run, &(struct ek_weights_options){ .name = "labels", .scheme = "sqrt", .by = "label" });
-	assert_ok(ek_weights_check(run, "even"));
-	assert_fails(ek_weights_check(run, "uneven"), EK_EUSAGE, "has no weights uneven, only even, labels");
-	assert_fails(ek_weights_check(run, "../even"), EK_EUSAGE, "the name \"../even\"");
+	assert_ok(ek_plan_check(run, EK_SOURCE_WEIGHTS, "even"));
+	assert_fails(ek_plan_check(run, EK_SOURCE_WEIGHTS, "uneven"), EK_EUSAGE,
+	             "has no weights uneven, only even, labels");
+	assert_fails(ek_plan_check(run, EK_SOURCE_WEIGHTS, "../even"), EK_EUSAGE, "the name \"../even\"");
 	assignment[3] = 2;
 	assert_ok(ek_npy_write(path, EK_I32, 1, shape, assignment));
-	assert_fails(ek_weights_check(run, "even"), EK_EDATA, "are stale: clusters/assignment.npy has changed");
-	assert_ok(ek_weights_check(run, "labels"));
+	assert_fails(ek_plan_check(run, EK_SOURCE_WEIGHTS, "even"), EK_EDATA,
+	             "are stale: clusters/assignment.npy has changed");
+	assert_ok(ek_plan_check(run, EK_SOURCE_WEIGHTS, "labels"));
 	ek_run_close(run);
 }
 
