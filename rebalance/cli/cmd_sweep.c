@@ -135,12 +135,11 @@ static int sweep(struct ek_sweep *s, int is_json, int is_plan)
 		s->tell = is_json ? NULL : print_point;
 		EK_TRY(ek_do_sweep(list, &failed, s));
 	}
-	if (is_json) {
+	if (is_json)
 		EK_TRY(ek_print_json(json));
-	} else {
+	else
 		(void)printf("\nside by side: evenkeel compare %s --name '%s-*'\ncurves:       evenkeel report %s\n",
 		             s->run, s->wish->name, s->run);
-	}
 	if (failed > 0)
 		rc = ek_fail(EK_EIO, "%zu of %zu points failed; the same command tries them again", failed,
 		             s->points.count);

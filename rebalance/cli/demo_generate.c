@@ -11,11 +11,14 @@
 #include "rebalance/cli/command.h"
 #include "rebalance/pipeline/evaluate.h"
 #include "rebalance/pipeline/generate.h"
+#include "rebalance/pipeline/sweep_points.h"
 #include "rebalance/pipeline/train_flow.h"
 #include "rebalance/pipeline/train_vae.h"
 
 /* 10,000 photographs, as many of each class, that no step before has seen. */
 #define REFERENCE "/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz"
+
+enum { VAE_STEPS = 1000, PRIOR = 30 }; /* PRIOR: seconds at the usual pace, so that short parts do not make one */
 
 /*
  * The commands. Both generators learn for the same number of steps, whatever the clock says: else what is compared is
@@ -53,7 +56,7 @@ static void fill_vae(struct ek_train_vae_options *o, const struct part *p)
 {
 	o->common.name = p->name;
 	o->common.rate = 2e-3;
-	o->common.steps = 1000;
+	o->common.steps = VAE_STEPS;
 	o->widths = "16,32,64";
 	o->groups = 8;
 	o->side = 28;
@@ -91,18 +94,26 @@ static void fill_evaluate(struct ek_do_evaluate_options *o, const struct part *p
 	o->reference = REFERENCE;
 }
 
-/* What all commands are told. */
+/* What all commands are told, and what each takes on two cores. */
 struct told {
 	const char *run;
 	uint64_t steps, seed;
 	int json;
+	double seconds[PARTS];
 };
 
-static double seconds_of(const struct told *t, size_t at)
+/* Of a training, what is not done of its steps. */
+static double seconds_of(const struct told *t, const struct part *p)
 {
-	const int is_generator = strcmp(parts[at].command, "train flow") == 0;
+	const int is_flow = strcmp(p->command, "train flow") == 0;
+	const uint64_t steps = is_flow ? t->steps : VAE_STEPS;
+	uint64_t done;
 
-	return parts[at].seconds * (is_generator ? (double)t->steps / EK_DEMO_STEPS : 1);
+	if (strncmp(p->command, "train ", 6) != 0)
+		return p->seconds;
+	if (ek_sweep_steps_before(&done, t->run, p->name, 0) < 0) /* which the training will tell */
+		done = 0;
+	return done < steps ? p->seconds * (double)(steps - done) / (is_flow ? EK_DEMO_STEPS : VAE_STEPS) : 0;
 }
 
 /* The place in the whole, and a guess of what is left at the pace so far. */
@@ -113,7 +124,7 @@ static int print_heading(const struct told *t, size_t at, const struct ek_invoca
 	int rc;
 
 	for (size_t k = at; k < PARTS; k++)
-		left += pace * seconds_of(t, k);
+		left += pace * t->seconds[k];
 	EK_TRY(ek_command_words(&words, i));
 	(void)printf("\n[%zu of %d, about %.0f min left] %s\n", at + 1, PARTS, ceil(left / 60), words.data);
 	(void)fflush(stdout);
@@ -153,19 +164,20 @@ out:
 
 int ek_demo_generate(const char *run, uint64_t steps, uint64_t seed, int json)
 {
-	const struct told t = { .run = run, .steps = steps, .seed = seed, .json = json };
-	double spent = 0, expected = 0; /* by the commands that had something to do */
+	struct told t = { .run = run, .steps = steps, .seed = seed, .json = json };
+	double spent = PRIOR, expected = PRIOR; /* by the commands that had something to do */
 	int rc = 0;
 
+	for (size_t i = 0; i < PARTS; i++)
+		t.seconds[i] = seconds_of(&t, &parts[i]);
 	for (size_t i = 0; i < PARTS; i++) {
-		const double begin = ek_clock();
-		double seconds;
+		double seconds = -ek_clock();
 
-		EK_TRY(run_one(&t, i, expected > 0 ? spent / expected : 1));
-		seconds = ek_clock() - begin;
-		if (seconds > 0.2 * seconds_of(&t, i)) {
+		EK_TRY(run_one(&t, i, spent / expected));
+		seconds += ek_clock();
+		if (seconds > 0.2 * t.seconds[i]) {
 			spent += seconds;
-			expected += seconds_of(&t, i);
+			expected += t.seconds[i];
 		}
 	}
 out:

@@ -52,12 +52,7 @@ static void clear_bar(void)
 	terminal.bar_shown = 0;
 }
 
-/* Names from the data stay one line, and cannot steer the terminal: the message comes as ek_one_line makes it. */
-static void put_line(const char *before, const char *text)
-{
-	(void)fprintf(stderr, "%s%s\n", before, text);
-}
-
+/* Names from the data stay one line, and cannot steer the terminal: the text comes as ek_one_line makes it. */
 static void show_message(void *context, enum ek_log_level level, const char *text)
 {
 	struct ek_buffer named = { 0 };
@@ -68,7 +63,7 @@ static void show_message(void *context, enum ek_log_level level, const char *tex
 		text = named.data;
 	flockfile(stderr);
 	clear_bar();
-	put_line(level == EK_LOG_WARNING ? "warning: " : "", text);
+	(void)fprintf(stderr, "%s%s\n", level == EK_LOG_WARNING ? "warning: " : "", text);
 	funlockfile(stderr);
 	ek_buffer_release(&named);
 }
@@ -166,7 +161,7 @@ void ek_terminal_end(void)
 void ek_terminal_error(const char *text)
 {
 	clear_bar();
-	put_line("evenkeel: ", text);
+	(void)fprintf(stderr, "evenkeel: %s\n", text);
 }
 
 void ek_terminal_signal_error(const char *path, const char *what)
