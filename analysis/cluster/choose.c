@@ -98,14 +98,14 @@ static void choose_default(struct ek_choice_of_k *out)
 			out->reason, sizeof out->reason,
 			"%u is the largest number of clusters, up to %u, on which %d quick clusterings of %s images "
 			"agree well: mean ARI %.2f. How stable the clusters themselves are is measured apart.",
-			out->chosen, (unsigned)EK_CHOOSE_DEFAULT, quick.seeds, ek_text_count(images, out->images),
+			out->chosen, out->curve[out->count - 1].k, quick.seeds, ek_text_count(images, out->images),
 			out->curve[at].stability);
 	else
 		(void)snprintf(
 			out->reason, sizeof out->reason,
 			"On no number of clusters up to %u do %d quick clusterings of %s images agree well; %u does "
 			"best: mean ARI %.2f. How stable the clusters themselves are is measured apart.",
-			(unsigned)EK_CHOOSE_DEFAULT, quick.seeds, ek_text_count(images, out->images), out->chosen,
+			out->curve[out->count - 1].k, quick.seeds, ek_text_count(images, out->images), out->chosen,
 			out->curve[at].stability);
 }
 
