@@ -28,12 +28,10 @@ static int print_gpus(void)
 	}
 	EK_TRY(ek_cuda_versions(built, driver));
 	(void)printf("CUDA: %s, driver up to %s\n", built, driver);
-	for (int i = 0; i < EK_CUDA_LIBRARIES; i++) {
-		if (ek_cuda_library(&library, i) == 0)
-			(void)printf("%s: %s, %s\n", library.name, library.version, library.path);
-		else
-			(void)printf("%s\n", ek_error_message());
-	}
+	if (ek_cuda_library(&library) == 0)
+		(void)printf("%s: %s, %s\n", library.name, library.version, library.path);
+	else
+		(void)printf("%s\n", ek_error_message());
 out:
 	return rc;
 }

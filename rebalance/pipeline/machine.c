@@ -44,9 +44,7 @@ static int add_gpus(cJSON *json)
 		EK_TRY(ek_json_add_u64(item, "free", gpu.free));
 	}
 	EK_TRY(ek_json_add_array(&list, json, "cuda_libraries"));
-	for (int i = 0; count > 0 && i < EK_CUDA_LIBRARIES; i++) {
-		if (ek_cuda_library(&library, i) < 0)
-			continue;
+	if (count > 0 && ek_cuda_library(&library) == 0) {
 		EK_TRY(ek_json_add_object(&item, list, NULL));
 		EK_TRY(ek_json_add_string(item, "name", library.name));
 		EK_TRY(ek_json_add_string(item, "version", library.version));

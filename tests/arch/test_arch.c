@@ -51,7 +51,6 @@ static const struct {
 	{ "cmocka", "tests" },
 	{ "cublas", "train/nn" },
 	{ "cuda", "train/nn" },
-	{ "cudnn", "train/nn" },
 	{ "dnnl", "train/nn" },
 	{ "faiss/", "analysis/cluster" },
 	{ "jerror.h", "rebalance/io" },

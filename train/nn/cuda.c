@@ -249,83 +249,47 @@ void *ek_cuda_open_library(const char *file)
 	return library;
 }
 
-static void *open_or_fail(const char *name, const char *file)
-{
-	void *library = ek_cuda_open_library(file);
+/* cuBLASLt. */
 
-	if (library == NULL)
-		(void)ek_fail(EK_ENOTSUP,
-		              "the library %s (%s) is missing: not in the system's paths, $CUDA_HOME or "
-		              "${XDG_CACHE_HOME:-~/.cache}/evenkeel/cuda",
-		              name, file);
-	return library;
-}
+static const char *const cublaslt_file = CUDART_VERSION >= 13000 ? "libcublasLt.so.13" : "libcublasLt.so.12";
+static struct ek_cublaslt cublaslt;
+static void *cublaslt_library;
 
 /* *out = the function of this name. */
-static int find_function(void *library, const char *name, void *out, int rc)
+static int find_function(const char *name, void *out, int rc)
 {
-	void *function = dlsym(library, name);
+	void *function = dlsym(cublaslt_library, name);
 
 	memcpy(out, &function, sizeof function);
 	return function != NULL || rc < 0 ? rc : ek_fail(EK_ENOTSUP, "a library of CUDA lacks the function %s", name);
 }
 
-#define STRING(x) #x
-#define SO(name, major) "lib" name ".so." STRING(major)
-#if CUDART_VERSION >= 13000
-#define CUBLASLT_FILE SO("cublasLt", 13)
-#define NVRTC_FILE SO("nvrtc", 13)
-#else
-#define CUBLASLT_FILE SO("cublasLt", 12)
-#define NVRTC_FILE SO("nvrtc", 12)
-#endif
-#define CUDNN_FILE SO("cudnn", 9)
-
-static struct ek_cublaslt cublaslt;
-static struct ek_cudnn cudnn;
-static void *libraries[EK_CUDA_LIBRARIES];
-
 /* Under the lock. */
-static int load_cublaslt(void)
+static int load(void)
 {
 	int rc = 0;
 
-	if (libraries[0] != NULL)
+	if (cublaslt_library != NULL)
 		return 0;
-	if ((libraries[0] = open_or_fail("cuBLASLt", CUBLASLT_FILE)) == NULL)
-		return EK_ENOTSUP;
-#define ROW(name) rc = find_function(libraries[0], "cublasLt" #name, &cublaslt.name, rc);
+	cublaslt_library = ek_cuda_open_library(cublaslt_file);
+	if (cublaslt_library == NULL)
+		return ek_fail(EK_ENOTSUP,
+		               "the library cuBLASLt (%s) is missing: not in the system's paths, $CUDA_HOME or "
+		               "${XDG_CACHE_HOME:-~/.cache}/evenkeel/cuda",
+		               cublaslt_file);
+#define ROW(name) rc = find_function("cublasLt" #name, &cublaslt.name, rc);
 	EK_CUBLASLT(ROW)
 #undef ROW
 	if (rc < 0)
-		libraries[0] = NULL;
+		cublaslt_library = NULL;
 	return rc;
 }
 
-static int load_cudnn(void)
-{
-	int rc = 0;
-
-	if (libraries[1] != NULL)
-		return 0;
-	/* What it loads itself by its name alone. */
-	(void)load_cublaslt();
-	(void)ek_cuda_open_library(NVRTC_FILE);
-	if ((libraries[1] = open_or_fail("cuDNN", CUDNN_FILE)) == NULL)
-		return EK_ENOTSUP;
-#define ROW(name) rc = find_function(libraries[1], "cudnn" #name, &cudnn.name, rc);
-	EK_CUDNN(ROW)
-#undef ROW
-	if (rc < 0)
-		libraries[1] = NULL;
-	return rc;
-}
-
-static int make_cublaslt(void)
+static int make_handle(void)
 {
 	int rc;
 
-	EK_TRY(load_cublaslt());
+	EK_TRY(load());
 	if (cublaslt.handle != NULL)
 		goto out;
 	ek_cuda_enter();
@@ -333,20 +297,6 @@ static int make_cublaslt(void)
 		EK_TRY(ek_cuda_alloc(&cublaslt.workspace, WORKSPACE));
 	cublaslt.workspace_bytes = WORKSPACE;
 	EK_TRY(ek_cuda_cublaslt_check(cublaslt.Create(&cublaslt.handle), "starting"));
-out:
-	return rc;
-}
-
-static int make_cudnn(void)
-{
-	int rc;
-
-	EK_TRY(load_cudnn());
-	if (cudnn.handle != NULL)
-		goto out;
-	ek_cuda_enter();
-	EK_TRY(ek_cuda_cudnn_check(cudnn.Create(&cudnn.handle), "starting"));
-	EK_TRY(ek_cuda_cudnn_check(cudnn.SetStream(cudnn.handle, gpu.stream), "taking the stream"));
 out:
 	return rc;
 }
@@ -365,7 +315,7 @@ static int locked(int (*work)(void))
 int ek_cuda_cublaslt(const struct ek_cublaslt **out)
 {
 	*out = &cublaslt;
-	return locked(make_cublaslt);
+	return locked(make_handle);
 }
 
 int ek_cuda_cublaslt_check(cublasStatus_t status, const char *what)
@@ -375,32 +325,18 @@ int ek_cuda_cublaslt_check(cublasStatus_t status, const char *what)
 	               : ek_fail(EK_ENOTSUP, "cuBLASLt failed at %s: status %d", what, (int)status);
 }
 
-int ek_cuda_cudnn(const struct ek_cudnn **out)
+int ek_cuda_library(struct ek_cuda_library *out)
 {
-	*out = &cudnn;
-	return locked(make_cudnn);
-}
-
-int ek_cuda_cudnn_check(cudnnStatus_t status, const char *what)
-{
-	return status == CUDNN_STATUS_SUCCESS
-	               ? 0
-	               : ek_fail(EK_ENOTSUP, "cuDNN failed at %s: %s", what, cudnn.GetErrorString(status));
-}
-
-int ek_cuda_library(struct ek_cuda_library *out, int number)
-{
-	static const char *const names[EK_CUDA_LIBRARIES] = { "cuBLASLt", "cuDNN" };
 	size_t version;
 	Dl_info place;
 	int rc;
 
-	*out = (struct ek_cuda_library){ .name = names[number] };
-	EK_TRY(locked(number == 0 ? load_cublaslt : load_cudnn));
-	version = number == 0 ? cublaslt.GetVersion() : cudnn.GetVersion();
+	*out = (struct ek_cuda_library){ .name = "cuBLASLt" };
+	EK_TRY(locked(load));
+	version = cublaslt.GetVersion();
 	(void)snprintf(out->version, sizeof out->version, "%zu.%zu.%zu", version / 10000, version / 100 % 100,
 	               version % 100);
-	if (dladdr(dlsym(libraries[number], number == 0 ? "cublasLtCreate" : "cudnnCreate"), &place) != 0)
+	if (dladdr(dlsym(cublaslt_library, "cublasLtCreate"), &place) != 0)
 		(void)snprintf(out->path, sizeof out->path, "%s", place.dli_fname);
 out:
 	return rc;

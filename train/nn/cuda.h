@@ -1,7 +1,7 @@
 /*
- * GPUs by CUDA. The driver, and the libraries cuBLASLt and cuDNN, are looked for when they are first wanted: a program
- * that is built for them starts on a machine without any. In a build without CUDA every function here fails with
- * EK_ENOTSUP and says so.
+ * GPUs by CUDA. The driver, and the library cuBLASLt, are looked for when they are first wanted: a program that is
+ * built for them starts on a machine without any. In a build without CUDA every function here fails with EK_ENOTSUP and
+ * says so.
  *
  * Libraries are taken from the system's paths, from $CUDA_HOME, or from ${XDG_CACHE_HOME:-~/.cache}/evenkeel/cuda,
  * which may be laid out as Python's site-packages are: nvidia/NAME/lib.
@@ -28,9 +28,8 @@ struct ek_cuda_library {
 	const char *name;
 	char version[32], path[1024]; /* path: where it was loaded from; it must not be freed, it stays loaded */
 };
-enum { EK_CUDA_LIBRARIES = 2 };
-/* Library 0 … EK_CUDA_LIBRARIES - 1. EK_ENOTSUP with the places that were looked at. */
-int ek_cuda_library(struct ek_cuda_library *out, int number);
+/* cuBLASLt. EK_ENOTSUP with the places that were looked at. */
+int ek_cuda_library(struct ek_cuda_library *out);
 /* CUDA's version that this program is built with, and the newest that the driver knows (0 without one), as "13.0". */
 int ek_cuda_versions(char built[16], char driver[16]);
 

@@ -8,7 +8,6 @@
 
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>
-#include <cudnn_backend.h>
 #include <stddef.h>
 
 #include "train/nn/cuda.h"
@@ -74,28 +73,6 @@ struct ek_cublaslt {
 /* EK_ENOTSUP if it is not there. */
 int ek_cuda_cublaslt(const struct ek_cublaslt **out);
 int ek_cuda_cublaslt_check(cublasStatus_t status, const char *what);
-
-/* cuDNN likewise, without "cudnn"; its handle works on the stream. */
-#define EK_CUDNN(ROW)                                                                                                  \
-	ROW(Create)                                                                                                    \
-	ROW(SetStream)                                                                                                 \
-	ROW(GetVersion)                                                                                                \
-	ROW(GetErrorString)                                                                                            \
-	ROW(BackendCreateDescriptor)                                                                                   \
-	ROW(BackendDestroyDescriptor)                                                                                  \
-	ROW(BackendSetAttribute)                                                                                       \
-	ROW(BackendGetAttribute)                                                                                       \
-	ROW(BackendFinalize)                                                                                           \
-	ROW(BackendExecute)
-
-struct ek_cudnn {
-#define EK_CUDA_ROW(name) __typeof__(cudnn##name) *name;
-	EK_CUDNN(EK_CUDA_ROW)
-#undef EK_CUDA_ROW
-	cudnnHandle_t handle;
-};
-int ek_cuda_cudnn(const struct ek_cudnn **out);
-int ek_cuda_cudnn_check(cudnnStatus_t status, const char *what);
 
 /* What an operator keeps at op->prepared begins so; it is released with the net. */
 struct ek_cuda_plan {

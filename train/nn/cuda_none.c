@@ -20,10 +20,9 @@ int ek_cuda_gpu(struct ek_cuda_gpu *out, int number)
 	return none();
 }
 
-int ek_cuda_library(struct ek_cuda_library *out, int number)
+int ek_cuda_library(struct ek_cuda_library *out)
 {
 	(void)out;
-	(void)number;
 	return none();
 }
 
