@@ -67,40 +67,62 @@ out:
 	return rc;
 }
 
+/* The one that learns. */
+static const struct ek_task_net *net_of(const struct ek_task *task, const struct ek_slice *slice)
+{
+	const struct ek_task_net *n = task->nets;
+
+	while (n + 1 < task->nets + task->net_count && slice->step >= n[1].from)
+		n++;
+	return n;
+}
+
 /* If it fails, it is tried again in its turn. */
-static void fill_next(const struct ek_task *task, const struct ek_task_net *n, int worker, const struct ek_slice *slice)
+void ek_task_ahead(const struct ek_task *task, int worker, const struct ek_slice *next)
+{
+	struct ek_net_state *s = net_of(task, next)->runner.states[worker];
+
+	if (task->fills_ahead && ek_device_takes_batches() && task->fill(task->context, worker, next, 0, s) == 0)
+		ek_net_mark(s, next->position + 1);
+}
+
+static void fetch(const struct ek_task *task, const struct ek_task_net *n, int worker)
 {
 	struct ek_net_state *s = n->runner.states[worker];
 
-	if (slice->next != NULL && task->fills_ahead && ek_device_takes_batches() &&
-	    task->fill(task->context, worker, slice->next, 0, s) == 0)
-		ek_net_mark(s, slice->next->position + 1);
+	ek_net_fetch(s, n->loss);
+	for (int i = 0; i < part_count(task); i++)
+		if (n->parts[i] > 0)
+			ek_net_fetch(s, n->parts[i]);
 }
 
-/* Last of all: the host waits here for a device that works by itself. */
 static void report(const struct ek_task *task, const struct ek_task_net *n, int worker, const struct ek_slice *slice)
 {
 	struct ek_net_state *s = n->runner.states[worker];
 	const int parts = part_count(task);
 
-	take(slice->losses, 1, ek_net_view(s, n->loss), slice->count);
+	take(slice->losses, 1, ek_net_fetched(s, n->loss), slice->count);
 	for (int i = 0; i < parts; i++)
 		if (n->parts[i] > 0)
-			take(slice->parts + i, parts, ek_net_view(s, n->parts[i]), slice->count);
+			take(slice->parts + i, parts, ek_net_fetched(s, n->parts[i]), slice->count);
+}
+
+void ek_task_report(const struct ek_task *task, int worker, const struct ek_slice *slice)
+{
+	report(task, net_of(task, slice), worker, slice);
 }
 
 int ek_task_learn(const struct ek_task *task, int worker, const struct ek_slice *slice, struct ek_store *store)
 {
-	const struct ek_task_net *n = task->nets;
+	const struct ek_task_net *n = net_of(task, slice);
 	int rc;
 
-	while (n + 1 < task->nets + task->net_count && slice->step >= n[1].from)
-		n++;
 	EK_TRY(forward(task, n, worker, slice, 0));
 	ek_net_write_gradient(n->runner.states[worker], n->learned, slice->weights);
 	EK_TRY(ek_net_backward(n->runner.states[worker], store, slice->turn));
-	fill_next(task, n, worker, slice);
-	report(task, n, worker, slice);
+	fetch(task, n, worker);
+	if (!slice->unread)
+		report(task, n, worker, slice);
 out:
 	return rc;
 }
@@ -110,6 +132,7 @@ int ek_task_judge(const struct ek_task *task, int worker, const struct ek_slice 
 	int rc;
 
 	EK_TRY(forward(task, task->nets, worker, slice, 1));
+	fetch(task, task->nets, worker);
 	report(task, task->nets, worker, slice);
 out:
 	return rc;

@@ -33,7 +33,7 @@ struct ek_slice {
 	double *parts;        /* [count, parts], out: what else the log shows, per image, as the task names it */
 	/* NULL, or the images are judged on a grid: image j at draw (position + j) % draws. */
 	const struct ek_grid *grid;
-	const struct ek_slice *next; /* that this worker learns from next, without room for losses; NULL: not known */
+	int unread; /* losses and parts are not waited for: ek_task_report brings them */
 };
 
 /* A network, finished, and its states. */
@@ -60,8 +60,7 @@ struct ek_task {
 	 * (trainer.h) or scored knows grids. Thread-safe for different workers
 	 * (0 … ek_device_workers() - 1). */
 	int (*fill)(void *context, int worker, const struct ek_slice *slice, int judging, struct ek_net_state *s);
-	int fills_ahead; /* fill writes staged inputs alone: where the device works by itself, those of the next slice
-	                    are filled meanwhile */
+	int fills_ahead; /* fill writes staged inputs alone, so that ek_task_ahead can */
 	/* Moved after each step of the store; a checkpoint holds its state. NULL: none. */
 	struct ek_codebook *codebook;
 	/* A picture of how far it is, written to `path` (PNG), made with these (averaged) values [params->size]; nets
@@ -79,6 +78,11 @@ int ek_task_load(const struct ek_task *task, const struct ek_store *store, enum 
 /* Forward and backward of one slice; weights · gradients go to the store, in the slice's turn. Thread-safe for
  * different workers. */
 int ek_task_learn(const struct ek_task *task, int worker, const struct ek_slice *slice, struct ek_store *store);
+/* On a device that works by itself: fill what this worker learns from next, without room for losses, meanwhile, if the
+ * task can. */
+void ek_task_ahead(const struct ek_task *task, int worker, const struct ek_slice *next);
+/* Losses and parts of a slice that was left unread, before this worker takes another one; the host waits for them. */
+void ek_task_report(const struct ek_task *task, int worker, const struct ek_slice *slice);
 /* Only losses and parts, with times and noises fixed by position (validation). */
 int ek_task_judge(const struct ek_task *task, int worker, const struct ek_slice *slice);
 

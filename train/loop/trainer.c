@@ -72,30 +72,55 @@ double ek_trainer_rate(const struct ek_trainer_options *options, uint64_t step)
 	return rate_at(options, step, fmin((double)step / (double)options->steps, 1));
 }
 
+static struct ek_slice slice_of(const struct trainer *t, uint64_t i)
+{
+	const uint64_t first = i * (uint64_t)t->task->slice;
+
+	return (struct ek_slice){ .step = t->state.step,
+		                  .position = t->judging ? t->first + first : t->state.step * t->options->batch + first,
+		                  .turn = i,
+		                  .count = t->task->slice,
+		                  .ids = t->ids + first,
+		                  .weights = t->weights + first,
+		                  .losses = t->losses + first,
+		                  .parts = t->parts + first * (uint64_t)t->part_count,
+		                  .grid = t->grid };
+}
+
+/* While a device works by itself at slice i: the next one is filled, of the next step behind the last. What the last
+ * one lost is read when the whole step is on its way. */
+static int meanwhile(struct trainer *t, uint64_t i, const struct ek_slice *slice)
+{
+	const uint64_t step = t->state.step + 1, batch = t->options->batch;
+	struct ek_slice next;
+	int rc = 0;
+
+	if (i + 1 < t->slices) {
+		next = slice_of(t, i + 1);
+		ek_task_ahead(t->task, 0, &next);
+		ek_task_report(t->task, 0, slice);
+	} else if (t->task->fills_ahead) {
+		EK_TRY(t->source->draw(t->source->context, step * batch, batch, t->next_ids, t->next_weights));
+		t->drawn = step;
+		next = (struct ek_slice){
+			.step = step, .position = step * batch, .count = t->task->slice, .ids = t->next_ids
+		};
+		ek_task_ahead(t->task, 0, &next);
+	}
+out:
+	return rc;
+}
+
 static int run_slice(void *context, uint64_t i, int worker)
 {
 	struct trainer *t = context;
-	const uint64_t size = (uint64_t)t->task->slice, first = i * size;
-	const int more = i + 1 < t->slices;
-	const struct ek_slice next = { .step = t->state.step + (more ? 0 : 1),
-		                       .position = t->state.step * t->options->batch + first + size,
-		                       .count = t->task->slice,
-		                       .ids = more ? t->ids + first + size : t->next_ids };
-	const struct ek_slice slice = { .step = t->state.step,
-		                        .position = t->judging ? t->first + first
-		                                               : t->state.step * t->options->batch + first,
-		                        .turn = i,
-		                        .count = t->task->slice,
-		                        .ids = t->ids + first,
-		                        .weights = t->weights + first,
-		                        .losses = t->losses + first,
-		                        .parts = t->parts + first * (uint64_t)t->part_count,
-		                        .grid = t->grid,
-		                        .next = more || t->drawn > t->state.step ? &next : NULL };
+	struct ek_slice slice = slice_of(t, i);
+	int rc;
 
-	const int rc =
-		t->judging ? ek_task_judge(t->task, worker, &slice) : ek_task_learn(t->task, worker, &slice, t->store);
-
+	slice.unread = !t->judging && ek_device_takes_batches();
+	rc = t->judging ? ek_task_judge(t->task, worker, &slice) : ek_task_learn(t->task, worker, &slice, t->store);
+	if (rc == 0 && slice.unread)
+		rc = meanwhile(t, i, &slice);
 	return rc < 0 && ek_store_give_up(t->store) ? rc : 0;
 }
 
@@ -247,24 +272,41 @@ static int check_losses(struct trainer *t)
 	return 0;
 }
 
-/* The images of this step, and those of the next one for a device that works by itself: they are filled meanwhile. */
+/* The images of this step, unless they were drawn meanwhile. */
 static int draw(struct trainer *t)
 {
 	const struct ek_source_of_ids *source = t->source;
-	const uint64_t step = t->state.step, batch = t->options->batch;
+	const uint64_t batch = t->options->batch;
 	int rc = 0;
 
-	if (t->drawn == step && step > 0) {
+	if (t->drawn == t->state.step && t->drawn > 0) {
 		memcpy(t->ids, t->next_ids, batch * sizeof *t->ids);
 		memcpy(t->weights, t->next_weights, batch * sizeof *t->weights);
 	} else {
-		EK_TRY(source->draw(source->context, step * batch, batch, t->ids, t->weights));
+		EK_TRY(source->draw(source->context, t->state.step * batch, batch, t->ids, t->weights));
 	}
-	t->drawn = 0;
-	if (t->task->fills_ahead && ek_device_takes_batches()) {
-		EK_TRY(source->draw(source->context, (step + 1) * batch, batch, t->next_ids, t->next_weights));
-		t->drawn = step + 1;
-	}
+	for (uint64_t i = 0; i < batch; i++)
+		t->weights[i] /= (float)batch;
+out:
+	return rc;
+}
+
+/* The gradients are there, or on their way. A device that works by itself has all of the step before it is waited for:
+ * first of all for the norm, then for losses, which say more of a step that went wrong. */
+static int update(struct trainer *t, const struct ek_adamw *adamw)
+{
+	const struct ek_slice last = slice_of(t, t->slices - 1);
+	int rc, stepped;
+
+	EK_TRY(ek_store_begin_step(t->store, adamw, t->state.step + 1));
+	if (t->task->codebook != NULL)
+		EK_TRY(ek_codebook_step(t->task->codebook, t->store, t->state.step));
+	EK_TRY(ek_task_load(t->task, t->store, EK_VALUES));
+	stepped = ek_store_end_step(t->store, t->state.step + 1, &t->norm);
+	if (ek_device_takes_batches())
+		ek_task_report(t->task, 0, &last);
+	EK_TRY(check_losses(t));
+	rc = stepped;
 out:
 	return rc;
 }
@@ -276,22 +318,16 @@ static int one_step(struct trainer *t)
 	int rc;
 
 	EK_TRY(draw(t));
-	for (uint64_t i = 0; i < o->batch; i++)
-		t->weights[i] /= (float)o->batch;
 	t->slices = o->batch / (uint64_t)t->task->slice;
 	EK_TRY(ek_device_parallel(t->slices, run_slice, t));
-	EK_TRY(check_losses(t));
 	adamw.rate = t->rate = rate_at(o, t->state.step, done(t));
 	/* The start is soon forgotten, whatever the average keeps in the long run. */
 	adamw.average = fmin(adamw.average, (1 + (double)t->state.step) / (10 + (double)t->state.step));
-	EK_TRY(ek_store_step(t->store, &adamw, t->state.step + 1, &t->norm));
+	EK_TRY(update(t, &adamw));
 	for (uint64_t i = 0; i < o->batch; i++)
 		ek_trainer_log_add(&t->log, t->losses[i], t->parts + i * (uint64_t)t->part_count,
 		                   o->groups != NULL ? o->groups[t->ids[i]] : -1);
-	if (t->task->codebook != NULL)
-		EK_TRY(ek_codebook_step(t->task->codebook, t->store, t->state.step));
 	t->state.step++;
-	EK_TRY(ek_task_load(t->task, t->store, EK_VALUES));
 out:
 	return rc;
 }

@@ -80,16 +80,22 @@ static int update_piece(void *context, uint64_t i, int worker)
 	return 0;
 }
 
-static int step(struct ek_store *s, double clip, double *sum)
+static int step(struct ek_store *s, double clip)
 {
 	int rc;
 
-	EK_TRY(sum_squares(s, sum));
-	s->factors.gradient = ek_store_scale(sqrt(*sum), clip);
-	if (isfinite(*sum))
+	EK_TRY(sum_squares(s, &s->squares));
+	s->factors.gradient = ek_store_scale(sqrt(s->squares), clip);
+	if (isfinite(s->squares))
 		EK_TRY(ek_parallel(s->piece_count, update_piece, s));
 out:
 	return rc;
+}
+
+static int stepped(const struct ek_store *s, double *sum)
+{
+	*sum = s->squares;
+	return 0;
 }
 
 #define ROW(kind, column, name, needs) [EK_NET_##kind] = &ek_net_cpu_##column,
@@ -118,6 +124,7 @@ const struct ek_device ek_device_cpu = {
 	.add = add,
 	.sum_squares = sum_squares,
 	.step = step,
+	.stepped = stepped,
 	.move_codes = ek_cpu_move_codes,
 	.move = ek_cpu_move,
 	.normals = ek_cpu_normals,

@@ -48,6 +48,61 @@ static void download(void *host, const void *from, size_t bytes)
 	ek_cuda_note(cudaStreamSynchronize(ek_cuda_stream()));
 }
 
+/* A stream of its own for what is sent ahead, and when that is there, was read, and what is fetched is there. */
+static struct {
+	cudaStream_t stream;
+	cudaEvent_t arrived, received, landed;
+} ahead;
+
+static void open_ahead(void)
+{
+	ek_cuda_enter();
+	if (ahead.stream != NULL)
+		return;
+	ek_cuda_note(cudaStreamCreateWithFlags(&ahead.stream, cudaStreamNonBlocking));
+	ek_cuda_note(cudaEventCreateWithFlags(&ahead.arrived, cudaEventDisableTiming));
+	ek_cuda_note(cudaEventCreateWithFlags(&ahead.received, cudaEventDisableTiming));
+	ek_cuda_note(cudaEventCreateWithFlags(&ahead.landed, cudaEventDisableTiming));
+}
+
+static void send(void *to, const void *host, size_t bytes)
+{
+	open_ahead();
+	ek_cuda_note(cudaStreamWaitEvent(ahead.stream, ahead.received, 0));
+	ek_cuda_note(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, ahead.stream));
+	ek_cuda_note(cudaEventRecord(ahead.arrived, ahead.stream));
+}
+
+static void arrived(void)
+{
+	ek_cuda_enter();
+	ek_cuda_note(cudaEventSynchronize(ahead.arrived));
+}
+
+static void receive(void)
+{
+	ek_cuda_enter();
+	ek_cuda_note(cudaStreamWaitEvent(ek_cuda_stream(), ahead.arrived, 0));
+}
+
+static void received(void)
+{
+	ek_cuda_note(cudaEventRecord(ahead.received, ek_cuda_stream()));
+}
+
+static void fetch(void *host, const void *from, size_t bytes)
+{
+	open_ahead();
+	ek_cuda_note(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, ek_cuda_stream()));
+	ek_cuda_note(cudaEventRecord(ahead.landed, ek_cuda_stream()));
+}
+
+static void landed(void)
+{
+	ek_cuda_enter();
+	ek_cuda_note(cudaEventSynchronize(ahead.landed));
+}
+
 static void copy(void *to, const void *from, size_t bytes)
 {
 	ek_cuda_enter();
@@ -282,17 +337,22 @@ out:
 	return rc;
 }
 
-/* The host waits for the norm alone, not for the step. */
-static int step(struct ek_store *s, double clip, double *sum)
+static int step(struct ek_store *s, double clip)
 {
 	struct ek_cuda_norm *norm;
 	int rc;
 
 	EK_TRY(measure(s, clip, &norm));
-	EK_TRY(ek_cuda_adamw(s->families, s->attached, s->piece_count, &s->factors, norm));
-	rc = read_norm(sum);
+	rc = ek_cuda_adamw(s->families, s->attached, s->piece_count, &s->factors, norm);
 out:
 	return rc;
+}
+
+/* The host waits for the norm alone, not for the step. */
+static int stepped(const struct ek_store *s, double *sum)
+{
+	(void)s;
+	return read_norm(sum);
 }
 
 #define DECLARE(kind, column, name, needs) extern const struct ek_net_code ek_net_cuda_##column;
@@ -314,6 +374,12 @@ const struct ek_device ek_device_cuda = {
 	.settle = settle,
 	.upload = upload,
 	.download = download,
+	.send = send,
+	.arrived = arrived,
+	.receive = receive,
+	.received = received,
+	.fetch = fetch,
+	.landed = landed,
 	.copy = copy,
 	.zero = zero,
 	.check = check,
@@ -330,6 +396,7 @@ const struct ek_device ek_device_cuda = {
 	.add = ek_cuda_accumulate,
 	.sum_squares = sum_squares,
 	.step = step,
+	.stepped = stepped,
 	.move_codes = ek_cuda_move_codes,
 	.move = ek_cuda_move,
 	.normals = ek_cuda_normals,

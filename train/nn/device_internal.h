@@ -56,16 +56,28 @@ struct ek_device {
 	const struct ek_net_code *codes[EK_NET_KIND_COUNT]; /* NULL: the device does not have it */
 	/* Of the store (store_internal.h): sum [count] += x; the sum of the gradients' squares, in a fixed order; a
 	 * step over all pieces with its factors, the gradients clipped to the norm `clip`, if that is not 0, after
-	 * which they are 0; *sum: that of their squares before: if it is not finite, nothing is done. */
+	 * which they are 0; begun, and in `stepped` waited for; *sum: that of their squares before: if it is not
+	 * finite, nothing is done. */
 	void (*add)(float *sum, const float *x, size_t count);
 	int (*sum_squares)(struct ek_store *s, double *sum);
-	int (*step)(struct ek_store *s, double clip, double *sum);
+	int (*step)(struct ek_store *s, double clip);
 	/* A step of a codebook (codebook_internal.h) over the latents that backward of quantise noted, turn by turn:
 	 * codes, average [codes, width], in and out. NULL: there are none. */
 	int (*move_codes)(struct ek_codebook *c, uint64_t step, float *codes, float *average);
 	/* Of samples (samples.h). */
 	int (*move)(const struct ek_samples *s, const struct ek_move *move);
 	int (*normals)(const struct ek_samples *s, double *out, uint64_t stream, uint64_t step);
+	int (*stepped)(const struct ek_store *s, double *sum); /* waits for `step` */
+	/* Copies beside what the device works at, for one whose memory is not the host's. A copy from the host goes
+	 * on until `arrived`; work that is begun between `receive` and `received` finds it, and only when that is done
+	 * the next one is copied. A copy to the host is of what is there after the work so far; it is whole after
+	 * `landed`. */
+	void (*send)(void *to, const void *host, size_t bytes);
+	void (*arrived)(void);
+	void (*receive)(void);
+	void (*received)(void);
+	void (*fetch)(void *host, const void *from, size_t bytes);
+	void (*landed)(void);
 };
 
 #endif

@@ -130,14 +130,27 @@ out:
 	return rc;
 }
 
-/* Where the host fills inputs and reads what is kept. */
-static void place_on_host(struct ek_net *net)
+static void place_on_host(struct ek_net *net, int v)
 {
-	for (int v = 1; v < net->value_count && !net->device->is_host; v++)
-		if (net->values[v].maker < 0 || net->values[v].kept) {
-			net->values[v].host_offset = net->host_bytes;
-			net->host_bytes += ek_net_align(net->values[v].bytes);
-		}
+	net->values[v].host_offset = net->host_bytes;
+	net->host_bytes += ek_net_align(net->values[v].bytes);
+}
+
+/* Where the host fills inputs and reads what is kept, and where inputs wait until they are wanted. */
+static void place_what_moves(struct ek_net *net)
+{
+	if (net->device->is_host)
+		return;
+	for (int v = 1; v < net->value_count; v++)
+		if (net->values[v].maker < 0)
+			place_on_host(net, v);
+	net->input_bytes = net->host_bytes;
+	for (int v = 1; v < net->value_count; v++)
+		if (net->values[v].maker >= 0 && net->values[v].kept)
+			place_on_host(net, v);
+	net->arrivals = net->arena;
+	if (net->mode == EK_NET_TRAIN || net->mode == EK_NET_RECOMPUTE)
+		net->arena += net->input_bytes;
 }
 
 int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
@@ -168,7 +181,7 @@ int ek_net_finish(struct ek_net *net, enum ek_net_mode mode)
 		EK_TRY(prepare_op(net, &net->ops[i]));
 	EK_TRY(ek_net_plan(net));
 	EK_TRY(copy_constants(net));
-	place_on_host(net);
+	place_what_moves(net);
 	/* Zeros: the padding of packed forms is never written. */
 	if (net->packed_bytes > 0) {
 		EK_TRY(net->device->alloc(&packed, net->packed_bytes));
@@ -336,18 +349,27 @@ void *ek_net_data(struct ek_net_state *s, int value)
 void *ek_net_stage(struct ek_net_state *s, int input)
 {
 	assert(s->net->values[input].maker < 0);
-	if (s->sent) {
+	if (s->sent == EK_NET_SENT)
 		s->net->device->settle();
-		s->sent = 0;
-	}
-	if (s->mark != 0) /* threads stage at once */
+	else if (s->sent == EK_NET_SENT_AHEAD)
+		s->net->device->arrived();
+	if (s->sent != EK_NET_SENT_NOT) /* threads stage at once */
+		s->sent = EK_NET_SENT_NOT;
+	if (s->mark != 0)
 		s->mark = 0;
 	return s->net->device->is_host ? ek_net_data(s, input) : s->host + s->net->values[input].host_offset;
 }
 
 void ek_net_mark(struct ek_net_state *s, uint64_t mark)
 {
+	const struct ek_net *net = s->net;
+
+	assert(mark != 0 && (net->mode == EK_NET_TRAIN || net->mode == EK_NET_RECOMPUTE));
 	s->mark = mark;
+	if (net->device->is_host)
+		return;
+	net->device->send(s->arena + net->arrivals, s->host, net->input_bytes);
+	s->sent = EK_NET_SENT_AHEAD;
 }
 
 uint64_t ek_net_marked(const struct ek_net_state *s)
@@ -365,6 +387,23 @@ const void *ek_net_view(struct ek_net_state *s, int value)
 	if (v->maker >= 0)
 		s->net->device->download(s->host + v->host_offset, ek_net_data(s, value), v->bytes);
 	return s->host + v->host_offset;
+}
+
+void ek_net_fetch(struct ek_net_state *s, int value)
+{
+	const struct ek_net_value *v = &s->net->values[value];
+
+	assert(v->kept || v->maker < 0);
+	if (!s->net->device->is_host && v->maker >= 0)
+		s->net->device->fetch(s->host + v->host_offset, ek_net_data(s, value), v->bytes);
+}
+
+const void *ek_net_fetched(struct ek_net_state *s, int value)
+{
+	if (s->net->device->is_host)
+		return ek_net_data(s, value);
+	s->net->device->landed();
+	return s->host + s->net->values[value].host_offset;
 }
 
 void *ek_net_gradient(struct ek_net_state *s, int value)
@@ -483,16 +522,34 @@ static int run(struct ek_net_state *s, int first, int end)
 }
 
 /* given: an input that is there already, or 0. */
-static int forward(struct ek_net_state *s, int given)
+static void bring_inputs(struct ek_net_state *s, int given)
 {
 	const struct ek_device *device = s->net->device;
+	const int there = s->mark != 0;
 
+	if (there)
+		device->receive();
+	for (int v = 1; v < s->net->value_count; v++) {
+		const struct ek_net_value *input = &s->net->values[v];
+
+		if (input->maker >= 0 || v == given)
+			continue;
+		if (there)
+			device->copy(ek_net_data(s, v), s->arena + s->net->arrivals + input->host_offset, input->bytes);
+		else
+			device->upload(ek_net_data(s, v), s->host + input->host_offset, input->bytes);
+	}
+	if (there)
+		device->received();
+	else
+		s->sent = EK_NET_SENT;
+}
+
+static int forward(struct ek_net_state *s, int given)
+{
 	s->in_backward = 0;
-	for (int v = 1; v < s->net->value_count && !device->is_host; v++)
-		if (s->net->values[v].maker < 0 && v != given)
-			device->upload(ek_net_data(s, v), s->host + s->net->values[v].host_offset,
-			               s->net->values[v].bytes);
-	s->sent = !device->is_host;
+	if (!s->net->device->is_host)
+		bring_inputs(s, given);
 	return run(s, 0, s->net->op_count);
 }
 

@@ -318,10 +318,14 @@ void ek_net_state_free(struct ek_net_state *s);
  * height, width, channels] of its type, aligned to 64 bytes, until forward or the next filling. The values may lie
  * elsewhere. */
 void *ek_net_stage(struct ek_net_state *s, int input);
-/* What has been staged may be marked by a number, which any further staging takes away (0: none). */
+/* What has been staged for a net that learns may be marked by a number, not 0, which any further staging takes away
+ * (0: none). It is then brought to where forward finds it while the device works. */
 void ek_net_mark(struct ek_net_state *s, uint64_t mark);
 uint64_t ek_net_marked(const struct ek_net_state *s);
 const void *ek_net_view(struct ek_net_state *s, int value);
+/* The same in two: between them the device can be given more to do, but no pass of this state. */
+void ek_net_fetch(struct ek_net_state *s, int value);
+const void *ek_net_fetched(struct ek_net_state *s, int value);
 
 /* A kept value, the gradient of an input with one, and that of an output to be given before backward, as float32
  * whatever the type. out, x: [batch · elements]. */

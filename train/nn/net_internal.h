@@ -125,6 +125,8 @@ struct ek_net {
 	float **constants_own; /* [constant_count], the same of constants */
 	int constant_count;
 	unsigned char *packed;
+	size_t input_bytes; /* of host_bytes, the inputs', which come first */
+	size_t arrivals;    /* where inputs lie in the arena that are brought ahead */
 };
 
 struct ek_net_state {
@@ -136,7 +138,7 @@ struct ek_net_state {
 	struct ek_store *store; /* in backward: for the gradients of parameters, or NULL; and this slice's turn */
 	uint64_t turn;
 	int in_backward;
-	int sent; /* copies of what was staged may be on their way */
+	enum { EK_NET_SENT_NOT, EK_NET_SENT, EK_NET_SENT_AHEAD } sent; /* is what was staged on its way? */
 	/* ek_net_backward_images: the device's sums of squares, then of products, [2, batch]; what is wanted, NULL
 	 * otherwise; images of the batch that are one, and how many there are then. */
 	double *image_sums;

@@ -152,11 +152,8 @@ void ek_store_pass(struct ek_store *s, int parameter)
 	(void)atomic_fetch_add_explicit(&s->turns[parameter], 1, memory_order_release);
 }
 
-int ek_store_step(struct ek_store *s, const struct ek_adamw *adamw, uint64_t step, double *norm)
+int ek_store_begin_step(struct ek_store *s, const struct ek_adamw *adamw, uint64_t step)
 {
-	double sum;
-	int rc;
-
 	s->factors = (struct ek_adamw_factors){
 		.rate = (float)adamw->rate,
 		.decay = (float)(1 - adamw->rate * adamw->decay),
@@ -171,13 +168,31 @@ int ek_store_step(struct ek_store *s, const struct ek_adamw *adamw, uint64_t ste
 		.inverse1 = (float)(1 / (1 - pow(adamw->beta1, (double)step))),
 		.root2 = (float)(1 / sqrt(1 - pow(adamw->beta2, (double)step))),
 	};
-	EK_TRY(s->device->step(s, adamw->clip, &sum));
+	return s->device->step(s, adamw->clip);
+}
+
+int ek_store_end_step(struct ek_store *s, uint64_t step, double *norm)
+{
+	double sum;
+	int rc;
+
+	EK_TRY(s->device->stepped(s, &sum));
 	*norm = sqrt(sum);
 	if (!isfinite(*norm)) {
 		ek_store_clear_gradients(s);
 		return ek_fail(EK_EDATA, "step %llu: the gradient is not finite", (unsigned long long)step);
 	}
 	begin_turns(s);
+out:
+	return rc;
+}
+
+int ek_store_step(struct ek_store *s, const struct ek_adamw *adamw, uint64_t step, double *norm)
+{
+	int rc;
+
+	EK_TRY(ek_store_begin_step(s, adamw, step));
+	rc = ek_store_end_step(s, step, norm);
 out:
 	return rc;
 }

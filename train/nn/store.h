@@ -65,5 +65,8 @@ int ek_store_give_up(struct ek_store *s);
  * if that is not finite: nothing is changed then but the gradients. Allocates nothing.
  */
 int ek_store_step(struct ek_store *s, const struct ek_adamw *adamw, uint64_t step, double *norm);
+/* The same in two: between them a device that works by itself can be given what follows, which finds the step done. */
+int ek_store_begin_step(struct ek_store *s, const struct ek_adamw *adamw, uint64_t step);
+int ek_store_end_step(struct ek_store *s, uint64_t step, double *norm);
 
 #endif

@@ -24,6 +24,7 @@ struct ek_store {
 	size_t piece_count;
 	void *attached; /* the device's memory about this store, or NULL: made when it is wanted, released with it */
 	struct ek_adamw_factors factors; /* of the step that runs */
+	double squares;                  /* of its gradients, where the host takes it */
 };
 
 /* What gradients of this norm are multiplied with, as torch.nn.utils.clip_grad_norm_ does. */

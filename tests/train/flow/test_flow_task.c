@@ -182,12 +182,12 @@ static double run_slice(struct training *t, int judging, uint64_t position, doub
 	float weights[SLICE];
 	const struct ek_slice next = { .position = position + SLICE, .count = SLICE, .ids = next_ids };
 	const struct ek_slice slice = { .position = position,
-		                        .next = &next,
 		                        .turn = judging ? 0 : t->turn++,
 		                        .count = SLICE,
 		                        .ids = ids,
 		                        .weights = weights,
-		                        .losses = losses };
+		                        .losses = losses,
+		                        .unread = !judging };
 	double sum = 0;
 
 	for (int i = 0; i < SLICE; i++) {
@@ -196,6 +196,10 @@ static double run_slice(struct training *t, int judging, uint64_t position, doub
 		weights[i] = (float)weight;
 	}
 	assert_ok(judging ? ek_task_judge(&t->task, 0, &slice) : ek_task_learn(&t->task, 0, &slice, t->store));
+	if (!judging) {
+		ek_task_ahead(&t->task, 0, &next);
+		ek_task_report(&t->task, 0, &slice);
+	}
 	for (int i = 0; i < SLICE; i++)
 		sum += losses[i] / SLICE;
 	return sum;

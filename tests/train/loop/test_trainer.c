@@ -1,6 +1,7 @@
 /* The loop, on a task whose answer is known: each image id wants the parameters at its own target; the loss of an image
  * is the squared distance, so that training goes to the mean of the targets, weighted as the images come. */
 #include "tests/support/support.h"
+#include "tests/train/nn/fake_device.h"
 
 #include <glob.h>
 #include <sys/wait.h>
@@ -111,7 +112,8 @@ static struct problem *problem_with(double factor)
 	made = ek_net_linear(n->net, p->ones, &(struct ek_net_linear){ .bias = -1, .outputs = SIZE });
 	n->loss = ek_net_affine(n->net, ek_net_squared_error(n->net, made, p->targets), SIZE, 0);
 	n->learned = ek_net_affine(n->net, n->loss, (float)factor, 0);
-	n->parts[0] = p->id;
+	n->parts[0] = ek_net_affine(n->net, p->id, 1, 0);
+	assert_ok(ek_net_keep(n->net, n->parts[0]));
 	assert_ok(ek_net_keep(n->net, n->loss));
 	assert_ok(ek_net_output(n->net, n->learned));
 	assert_ok(ek_net_finish(n->net, EK_NET_TRAIN));
@@ -141,6 +143,7 @@ static struct ek_task task_of(struct problem *p)
 		                 .nets = &p->net,
 		                 .net_count = 1,
 		                 .fill = fill,
+		                 .fills_ahead = 1,
 		                 .codebook = p->codebook };
 }
 
@@ -303,6 +306,36 @@ static void assert_same_losses(const char *folder, const char *other)
 	assert_memory_equal(a.map.data, b.map.data, a.map.size);
 	ek_npy_close(&a);
 	ek_npy_close(&b);
+}
+
+/* Where the device works by itself the next slice is filled meanwhile, and a step is given whole before it is waited
+ * for; with judging, logged losses and a checkpoint in between. */
+static void a_device_by_itself_learns_the_same(void **unused)
+{
+	const char *folders[2] = { ek_scratch(), ek_scratch() };
+	struct ek_device by_itself = *fake_device();
+	float arrays[2][4 * SIZE], extra[2][STATE];
+
+	by_itself.one_at_a_time = 1;
+	for (int i = 0; i < 2; i++) {
+		struct ek_checkpoint_state s;
+		struct ek_training result;
+		struct problem *p;
+
+		ek_device_set(i == 0 ? NULL : &by_itself);
+		p = problem_new();
+		assert_ok(train(&result, folders[i], p, 33));
+		assert_ok(train(&result, folders[i], p, 60));
+		read_state(&s, arrays[i], extra[i], folders[i], &p->params);
+		p->broken_step = 62;
+		assert_fails(train(&result, folders[i], p, 90), EK_EDATA, "step 62: the loss of image");
+		problem_free(p);
+	}
+	ek_device_set(NULL);
+	assert_memory_equal(arrays[0], arrays[1], sizeof arrays[0]);
+	assert_memory_equal(extra[0], extra[1], sizeof extra[0]);
+	assert_same_log(folders[0], folders[1]);
+	assert_same_losses(folders[0], folders[1]);
 }
 
 /* Row c is of the parameters after step 15 (c + 1): the last one of those that the training ends with. */
@@ -727,8 +760,9 @@ static void memory_that_does_not_suffice_is_told(void **state)
 }
 
 EK_TEST_MAIN(cmocka_unit_test(goes_to_the_mean), cmocka_unit_test(same_bytes_for_any_threads),
-             cmocka_unit_test(stopped_goes_on_the_same), cmocka_unit_test(logs_the_losses_of_all_images),
-             cmocka_unit_test(stops_on_the_way), cmocka_unit_test(goes_on_from_the_newest_whole_one),
+             cmocka_unit_test(a_device_by_itself_learns_the_same), cmocka_unit_test(stopped_goes_on_the_same),
+             cmocka_unit_test(logs_the_losses_of_all_images), cmocka_unit_test(stops_on_the_way),
+             cmocka_unit_test(goes_on_from_the_newest_whole_one),
              cmocka_unit_test(does_not_start_again_where_nothing_is_whole),
              cmocka_unit_test(makes_the_preview_that_is_missing),
              cmocka_unit_test(time_of_previews_is_no_time_of_training), cmocka_unit_test(stops_at_what_is_no_number),

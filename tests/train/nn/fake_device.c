@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "rebalance/base/error.h"
@@ -56,17 +57,6 @@ static int alloc(void **out, size_t bytes)
 	return *out != MAP_FAILED ? 0 : ek_fail(EK_ENOMEM, "no memory on the fake device");
 }
 
-static void release(void *memory)
-{
-	(void)pthread_mutex_lock(&lock);
-	for (int i = 0; memory != NULL && i < BLOCKS; i++)
-		if (blocks[i].memory == memory) {
-			(void)munmap(memory, blocks[i].bytes);
-			blocks[i].memory = NULL;
-		}
-	(void)pthread_mutex_unlock(&lock);
-}
-
 static void upload(void *to, const void *host, size_t bytes)
 {
 	enter();
@@ -79,6 +69,79 @@ static void download(void *host, const void *from, size_t bytes)
 	enter();
 	ek_device_cpu.download(host, from, bytes);
 	leave();
+}
+
+/* Copies beside the work are made as late as they may be: what is sent when it is waited for, what is fetched
+ * likewise. */
+enum { COPIES = 1024 };
+
+struct copies {
+	struct {
+		void *to;
+		const void *from;
+		size_t bytes;
+	} of[COPIES];
+	int count;
+};
+static struct copies sent, fetched;
+
+static void put_off(struct copies *c, void *to, const void *from, size_t bytes)
+{
+	(void)pthread_mutex_lock(&lock);
+	assert(c->count < COPIES);
+	c->of[c->count].to = to;
+	c->of[c->count].from = from;
+	c->of[c->count++].bytes = bytes;
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static void make(struct copies *c)
+{
+	enter();
+	(void)pthread_mutex_lock(&lock);
+	for (int i = 0; i < c->count; i++)
+		memcpy(c->of[i].to, c->of[i].from, c->of[i].bytes);
+	c->count = 0;
+	(void)pthread_mutex_unlock(&lock);
+	leave();
+}
+
+static void send(void *to, const void *host, size_t bytes)
+{
+	put_off(&sent, to, host, bytes);
+}
+
+static void arrive(void)
+{
+	make(&sent);
+}
+
+static void received(void)
+{
+}
+
+static void fetch(void *host, const void *from, size_t bytes)
+{
+	put_off(&fetched, host, from, bytes);
+}
+
+static void landed(void)
+{
+	make(&fetched);
+}
+
+/* When what may use it is done. */
+static void release(void *memory)
+{
+	make(&sent);
+	make(&fetched);
+	(void)pthread_mutex_lock(&lock);
+	for (int i = 0; memory != NULL && i < BLOCKS; i++)
+		if (blocks[i].memory == memory) {
+			(void)munmap(memory, blocks[i].bytes);
+			blocks[i].memory = NULL;
+		}
+	(void)pthread_mutex_unlock(&lock);
 }
 
 static void zero(void *to, size_t bytes)
@@ -105,12 +168,12 @@ static int sum_squares(struct ek_store *s, double *sum)
 	return rc;
 }
 
-static int step(struct ek_store *s, double clip, double *sum)
+static int step(struct ek_store *s, double clip)
 {
 	int rc;
 
 	enter();
-	rc = ek_device_cpu.step(s, clip, sum);
+	rc = ek_device_cpu.step(s, clip);
 	leave();
 	return rc;
 }
@@ -207,6 +270,12 @@ const struct ek_device *fake_device(void)
 		                     .release = release,
 		                     .upload = upload,
 		                     .download = download,
+		                     .send = send,
+		                     .arrived = arrive,
+		                     .receive = arrive,
+		                     .received = received,
+		                     .fetch = fetch,
+		                     .landed = landed,
 		                     .copy = copy,
 		                     .zero = zero,
 		                     .prepare = ek_device_cpu.prepare,
@@ -218,6 +287,7 @@ const struct ek_device *fake_device(void)
 		                     .add = add,
 		                     .sum_squares = sum_squares,
 		                     .step = step,
+		                     .stepped = ek_device_cpu.stepped,
 		                     .move_codes = move_codes,
 		                     .move = move,
 		                     .normals = normals };
