@@ -199,6 +199,7 @@ static int preview(void *context, const float *values, const char *path)
 	struct ek_flow_samples samples = {
 		.count = PREVIEW, .seeds = seeds, .labels = labels, .silent = 1, .context = &shown, .take = take
 	};
+	const int whole = ek_device_takes_batches() && w->options.slice >= PREVIEW;
 	struct ek_solver_options solver;
 	uint8_t *pixels = NULL;
 	int rc;
@@ -212,7 +213,7 @@ static int preview(void *context, const float *values, const char *path)
 	EK_TRY(ek_alloc(&pixels, PREVIEW, 3 * (size_t)w->space.image_side * (size_t)w->space.image_side));
 	if (w->sampler == NULL)
 		EK_TRY(ek_flow_sampler_new(&w->sampler, c, w->task.params, values, w->options.precision,
-		                           PREVIEW_COLUMNS));
+		                           whole ? PREVIEW : PREVIEW_COLUMNS));
 	else
 		EK_TRY(ek_flow_sampler_load(w->sampler, values));
 	EK_TRY(ek_flow_sample(w->sampler, &solver, &samples, 0));

@@ -21,10 +21,10 @@ static const char sums_name[] = "state.xxh64";
 static const char *const pieces[] = { "model.",     "ema.",          "optimizer.first.", "optimizer.second.",
 	                              "state.step", "state.seconds", "state.identity",   "state.log",
 	                              "state.task" };
-static const enum ek_family families[] = { EK_VALUES, EK_AVERAGE, EK_FIRST, EK_SECOND };
+const enum ek_family ek_checkpoint_families[EK_CHECKPOINT_ARRAYS] = { EK_VALUES, EK_AVERAGE, EK_FIRST, EK_SECOND };
 enum {
-	ARRAYS = sizeof families / sizeof *families,
-	AVERAGE = 1,
+	ARRAYS = EK_CHECKPOINT_ARRAYS,
+	AVERAGE = EK_CHECKPOINT_AVERAGE_ARRAY,
 	PIECES = sizeof pieces / sizeof *pieces,
 	OTHERS = PIECES - ARRAYS + 1
 };
@@ -280,6 +280,12 @@ out:
 int ek_checkpoint_write(const char *folder, const struct ek_params *params, const struct ek_checkpoint_state *s,
                         const char *identity)
 {
+	return ek_checkpoint_write_arrays(folder, params, s, NULL, identity);
+}
+
+int ek_checkpoint_write_arrays(const char *folder, const struct ek_params *params, const struct ek_checkpoint_state *s,
+                               const float *arrays, const char *identity)
+{
 	const size_t array = params->size * sizeof(float);
 	const int64_t step = (int64_t)s->step;
 	const struct {
@@ -300,9 +306,10 @@ int ek_checkpoint_write(const char *folder, const struct ek_params *params, cons
 	EK_TRY(table_make(&t, params, s, strlen(identity)));
 	EK_TRY(ek_safetensors_writer_open(&w, path, t.specs, t.count, NULL));
 	for (int i = 0; i < ARRAYS; i++) {
-		const float *x;
+		const float *x = arrays + (size_t)i * params->size;
 
-		EK_TRY(ek_store_view(s->store, families[i], &x));
+		if (arrays == NULL)
+			EK_TRY(ek_store_view(s->store, ek_checkpoint_families[i], &x));
 		sums[i] = ek_hash64(x, array);
 		EK_TRY(ek_safetensors_writer_append(w, x, array));
 	}
@@ -398,7 +405,7 @@ static int read_arrays(const struct ek_tensor_file *file, const struct ek_params
 			EK_TRY(take(x + p->offset, file, spec));
 			EK_TRY(check_finite(x + p->offset, p->count, file, spec->name));
 		}
-		ek_store_write(store, families[a], 0, params->size, x);
+		ek_store_write(store, ek_checkpoint_families[a], 0, params->size, x);
 	}
 out:
 	free(x);

@@ -42,6 +42,26 @@ int ek_checkpoints_clean(const char *folder);
 /* EK_EIO. */
 int ek_checkpoint_write(const char *folder, const struct ek_params *params, const struct ek_checkpoint_state *s,
                         const char *identity);
+/* The same, of copies of the store's arrays, [EK_CHECKPOINT_ARRAYS, params->size] in the order of these families; NULL:
+ * of the store's own. */
+enum { EK_CHECKPOINT_ARRAYS = 4, EK_CHECKPOINT_AVERAGE_ARRAY = 1 };
+extern const enum ek_family ek_checkpoint_families[EK_CHECKPOINT_ARRAYS];
+int ek_checkpoint_write_arrays(const char *folder, const struct ek_params *params, const struct ek_checkpoint_state *s,
+                               const float *arrays, const char *identity);
+
+/* Writes checkpoints of a training on a thread of its own. */
+struct ek_checkpoint_writer;
+int ek_checkpoint_writer_new(struct ek_checkpoint_writer **out, const struct ek_params *params);
+/* Waits for what was begun. */
+void ek_checkpoint_writer_free(struct ek_checkpoint_writer *w);
+/* Copies the state, which may change afterwards, and begins to write it; what was begun before has ended. folder,
+ * identity: until then. EK_ENOMEM. */
+int ek_checkpoint_begin(struct ek_checkpoint_writer *w, const char *folder, const struct ek_checkpoint_state *s,
+                        const char *identity);
+/* 1, once for each that was begun: it is written; its step, and its averages [params->size] until the next begins. 0:
+ * nothing was begun, or, without `wait`, it is not written yet. What ek_checkpoint_write returns. */
+int ek_checkpoint_end(struct ek_checkpoint_writer *w, int wait, uint64_t *step, const float **average);
+
 /* EK_EDATA: a tensor that is missing, misshapen or not finite, named; or another identity than `identity`. The log's
  * sums stay as they are if the file has none of this number. */
 int ek_checkpoint_read(const struct ek_tensor_file *file, const struct ek_params *params, struct ek_checkpoint_state *s,

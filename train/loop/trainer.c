@@ -21,6 +21,7 @@ struct trainer {
 	const struct ek_trainer_options *options;
 	struct ek_store *store;
 	struct ek_checkpoint_state state;
+	struct ek_checkpoint_writer *writer; /* made when it is first wanted */
 	/* One batch, or one pass over the held-out images. */
 	int64_t *ids, *next_ids;
 	float *weights, *next_weights;
@@ -215,10 +216,9 @@ out:
 	return rc;
 }
 
-/* What the model makes at the step of the last checkpoint, unless it is there. */
-static int preview(struct trainer *t)
+/* What the model makes at the step of the last checkpoint, of which these are the averages, unless it is there. */
+static int preview(struct trainer *t, const float *average)
 {
-	const float *average;
 	char *path = NULL;
 	int rc = 0;
 
@@ -227,11 +227,58 @@ static int preview(struct trainer *t)
 	EK_TRY(ek_format(&path, "%s/preview-%08" PRIu64 ".png", t->options->folder, t->saved_step));
 	if (ek_file_exists(path))
 		goto out;
-	EK_TRY(ek_store_view(t->store, EK_AVERAGE, &average));
+	if (average == NULL)
+		EK_TRY(ek_store_view(t->store, EK_AVERAGE, &average));
 	EK_TRY(t->task->preview(t->task->preview_context, average, path));
 	EK_TRY(ek_task_load(t->task, t->store, EK_VALUES));
 out:
 	free(path);
+	return rc;
+}
+
+/* A checkpoint is there. average: NULL: that of the store. */
+static int saved(struct trainer *t, uint64_t step, const float *average)
+{
+	int rc;
+
+	t->saved_step = step;
+	EK_TRY(ek_checkpoints_keep(t->options->folder, step, t->options->checkpoints_kept));
+	rc = preview(t, average);
+out:
+	return rc;
+}
+
+/* One that was begun, if it is there by now, or waited for. Its preview is no time between checkpoints. */
+static int end_saving(struct trainer *t, int wait)
+{
+	const double before = ek_clock();
+	const float *average;
+	uint64_t step;
+	int rc;
+
+	if (t->writer == NULL || (rc = ek_checkpoint_end(t->writer, wait, &step, &average)) == 0)
+		return 0;
+	EK_TRY(rc);
+	EK_TRY(saved(t, step, average));
+	t->saved += ek_clock() - before;
+out:
+	return rc;
+}
+
+/* A device that works by itself goes on while a copy is written, where the host has room for one. */
+static int begin_or_write(struct trainer *t)
+{
+	const struct ek_trainer_options *o = t->options;
+	const uint64_t copy = EK_CHECKPOINT_ARRAYS * (uint64_t)t->task->params->size * sizeof(float);
+	int rc;
+
+	if (t->writer == NULL && ek_device_takes_batches() && ek_memory_available() > 2 * copy)
+		EK_TRY(ek_checkpoint_writer_new(&t->writer, t->task->params));
+	if (t->writer != NULL)
+		return ek_checkpoint_begin(t->writer, o->folder, &t->state, o->identity);
+	EK_TRY(ek_checkpoint_write(o->folder, t->task->params, &t->state, o->identity));
+	rc = saved(t, t->state.step, NULL);
+out:
 	return rc;
 }
 
@@ -241,6 +288,7 @@ static int save(struct trainer *t)
 	const double now = elapsed(t), before = t->state.seconds;
 	int rc;
 
+	EK_TRY(end_saving(t, 1));
 	if (t->state.step == t->saved_step)
 		return 0;
 	EK_TRY(ek_trainer_log_sync(&t->log));
@@ -250,25 +298,35 @@ static int save(struct trainer *t)
 	t->state.seconds = now;
 	if (t->task->codebook != NULL)
 		ek_codebook_read(t->task->codebook, t->state.extra);
-	rc = ek_checkpoint_write(t->options->folder, t->task->params, &t->state, t->options->identity);
+	rc = begin_or_write(t);
 	t->state.seconds = before;
-	EK_TRY(rc);
-	t->saved_step = t->state.step;
-	EK_TRY(ek_checkpoints_keep(t->options->folder, t->state.step, t->options->checkpoints_kept));
-	EK_TRY(preview(t));
 	t->saved = ek_clock();
+out:
+	return rc;
+}
+
+/* Before the training ends. */
+static int save_whole(struct trainer *t)
+{
+	int rc;
+
+	EK_TRY(save(t));
+	rc = end_saving(t, 1);
 out:
 	return rc;
 }
 
 static int check_losses(struct trainer *t)
 {
-	for (uint64_t i = 0; i < t->options->batch; i++)
-		if (!isfinite(t->losses[i]))
-			return ek_fail(EK_EDATA,
-			               "step %" PRIu64 ": the loss of image %" PRId64
-			               " is not a number; the last good checkpoint is that of step %" PRIu64,
-			               t->state.step + 1, t->ids[i], t->saved_step);
+	for (uint64_t i = 0; i < t->options->batch; i++) {
+		if (isfinite(t->losses[i]))
+			continue;
+		(void)end_saving(t, 1);
+		return ek_fail(EK_EDATA,
+		               "step %" PRIu64 ": the loss of image %" PRId64
+		               " is not a number; the last good checkpoint is that of step %" PRIu64,
+		               t->state.step + 1, t->ids[i], t->saved_step);
+	}
 	return 0;
 }
 
@@ -368,12 +426,14 @@ static int log_line(struct trainer *t, struct ek_training *result, int judged)
 	result->loss = loss;
 	if (judged)
 		result->judged = t->judged;
-	if (loss > RUNAWAY * t->log.first)
+	if (loss > RUNAWAY * t->log.first) {
+		(void)end_saving(t, 1);
 		return ek_fail(EK_EDATA,
 		               "step %" PRIu64
 		               ": the loss ran away to %.3g from %.3g at the start; the last checkpoint "
 		               "is that of step %" PRIu64 "; try a lower 'rate' or a longer 'warmup'",
 		               t->state.step, loss, t->log.first, t->saved_step);
+	}
 	EK_TRY(ek_trainer_log_write(&t->log, &line));
 out:
 	return rc;
@@ -391,10 +451,11 @@ static int loop(struct trainer *t, struct ek_training *result)
 		if (rc == 0 && end)
 			break;
 		if (rc == EK_EINTERRUPTED || ek_check_interrupt() < 0) {
-			EK_TRY(save(t));
+			EK_TRY(save_whole(t));
 			return ek_check_interrupt();
 		}
 		EK_TRY(rc);
+		EK_TRY(end_saving(t, 0));
 		EK_TRY(one_step(t));
 		ek_progress_add(1);
 		end = finished(t);
@@ -404,7 +465,7 @@ static int loop(struct trainer *t, struct ek_training *result)
 		if (judging || t->state.step % o->log_every == 0)
 			EK_TRY(log_line(t, result, judging));
 		if (end || ek_clock() - t->saved >= o->checkpoint_seconds)
-			EK_TRY(save(t));
+			EK_TRY(end ? save_whole(t) : save(t));
 	}
 out:
 	return rc;
@@ -433,7 +494,7 @@ static int start(struct trainer *t, const float *values)
 	if (t->options->losses.every > 0)
 		EK_TRY(ek_losses_open(&t->losses_log, folder, &t->options->losses, t->state.step));
 	EK_TRY(ek_task_load(t->task, t->store, EK_VALUES));
-	EK_TRY(preview(t));
+	EK_TRY(preview(t, NULL));
 	t->started = t->saved = ek_clock();
 out:
 	ek_tensor_file_close(&file);
@@ -475,6 +536,7 @@ out:
 
 static void release(struct trainer *t)
 {
+	ek_checkpoint_writer_free(t->writer);
 	ek_trainer_log_release(&t->log);
 	ek_losses_release(&t->losses_log);
 	free(t->row);

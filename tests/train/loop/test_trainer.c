@@ -308,8 +308,11 @@ static void assert_same_losses(const char *folder, const char *other)
 	ek_npy_close(&b);
 }
 
+static int draw_preview(void *context, const float *values, const char *path);
+
 /* Where the device works by itself the next slice is filled meanwhile, and a step is given whole before it is waited
- * for; with judging, logged losses and a checkpoint in between. */
+ * for; with judging and logged losses in between. A thread writes checkpoints meanwhile, one a step here, whose
+ * previews are of what they hold. */
 static void a_device_by_itself_learns_the_same(void **unused)
 {
 	const char *folders[2] = { ek_scratch(), ek_scratch() };
@@ -318,17 +321,25 @@ static void a_device_by_itself_learns_the_same(void **unused)
 
 	by_itself.one_at_a_time = 1;
 	for (int i = 0; i < 2; i++) {
+		struct ek_trainer_options options = options_of(folders[i], 33);
 		struct ek_checkpoint_state s;
 		struct ek_training result;
+		struct ek_task task;
 		struct problem *p;
 
 		ek_device_set(i == 0 ? NULL : &by_itself);
 		p = problem_new();
-		assert_ok(train(&result, folders[i], p, 33));
-		assert_ok(train(&result, folders[i], p, 60));
+		task = task_of(p);
+		task.preview = draw_preview;
+		options.checkpoint_seconds = 0;
+		assert_ok(ek_train(&result, &task, &source, &options, zeros));
+		options.steps = 60;
+		assert_ok(ek_train(&result, &task, &source, &options, zeros));
 		read_state(&s, arrays[i], extra[i], folders[i], &p->params);
 		p->broken_step = 62;
-		assert_fails(train(&result, folders[i], p, 90), EK_EDATA, "step 62: the loss of image");
+		options.steps = 90;
+		assert_fails(ek_train(&result, &task, &source, &options, zeros), EK_EDATA,
+		             "step 62: the loss of image");
 		problem_free(p);
 	}
 	ek_device_set(NULL);
@@ -336,6 +347,35 @@ static void a_device_by_itself_learns_the_same(void **unused)
 	assert_memory_equal(extra[0], extra[1], sizeof extra[0]);
 	assert_same_log(folders[0], folders[1]);
 	assert_same_losses(folders[0], folders[1]);
+	for (int step = 1; step <= 61; step++) {
+		char name[32], *one, *other;
+
+		(void)snprintf(name, sizeof name, "preview-%08d.png", step);
+		one = content(folders[0], name);
+		other = content(folders[1], name);
+		assert_memory_equal(one, other, sizeof(float));
+		free(one);
+		free(other);
+	}
+}
+
+static void a_checkpoint_that_cannot_be_written_is_told(void **unused)
+{
+	struct problem *p = problem_new();
+	struct ek_checkpoint_state s = { .step = 1 };
+	struct ek_checkpoint_writer *w;
+	const float *average;
+	uint64_t step;
+
+	assert_ok(ek_store_new(&s.store, &p->params));
+	assert_ok(ek_checkpoint_writer_new(&w, &p->params));
+	assert_int_equal(ek_checkpoint_end(w, 1, &step, &average), 0);
+	assert_ok(ek_checkpoint_begin(w, ek_join(ek_scratch(), "nowhere"), &s, "test"));
+	assert_fails(ek_checkpoint_end(w, 1, &step, &average), EK_EIO, "nowhere/step-00000001.safetensors");
+	assert_int_equal(ek_checkpoint_end(w, 1, &step, &average), 0);
+	ek_checkpoint_writer_free(w);
+	ek_store_free(s.store);
+	problem_free(p);
 }
 
 /* Row c is of the parameters after step 15 (c + 1): the last one of those that the training ends with. */
@@ -760,7 +800,8 @@ static void memory_that_does_not_suffice_is_told(void **state)
 }
 
 EK_TEST_MAIN(cmocka_unit_test(goes_to_the_mean), cmocka_unit_test(same_bytes_for_any_threads),
-             cmocka_unit_test(a_device_by_itself_learns_the_same), cmocka_unit_test(stopped_goes_on_the_same),
+             cmocka_unit_test(a_device_by_itself_learns_the_same),
+             cmocka_unit_test(a_checkpoint_that_cannot_be_written_is_told), cmocka_unit_test(stopped_goes_on_the_same),
              cmocka_unit_test(logs_the_losses_of_all_images), cmocka_unit_test(stops_on_the_way),
              cmocka_unit_test(goes_on_from_the_newest_whole_one),
              cmocka_unit_test(does_not_start_again_where_nothing_is_whole),
