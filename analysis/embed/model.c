@@ -70,7 +70,7 @@ static int pool_new(struct pool **out, const struct ek_net *net)
 {
 	int rc;
 
-	EK_TRY(ek_runner_check_memory(net, STATES));
+	EK_TRY(ek_runner_check_memory(net, STATES, 1));
 	EK_TRY(ek_alloc(out, 1, sizeof **out));
 	(void)pthread_mutex_init(&(*out)->lock, NULL);
 	(void)pthread_cond_init(&(*out)->freed, NULL);

@@ -306,7 +306,8 @@ static int sample(void *context, struct ek_run *run, cJSON *counts)
 	if (done < w->out->classes.count) {
 		/* Whole rounds, so that an image has the same place among those made with it. */
 		EK_TRY(ek_flow_sampler_new(&w->sampler, &w->out->model.model, &w->params, w->values,
-		                           (enum ek_nn_precision)w->asked->precision, w->batch));
+		                           (enum ek_nn_precision)w->asked->precision, w->batch,
+		                           w->solver.guidance.scale != 1 && w->solver.solver != EK_SOLVER_DOPRI5));
 		EK_TRY(ek_flow_sample(w->sampler, &w->solver, &samples, done - done % (uint64_t)w->batch));
 	}
 	if (w->latents != NULL)

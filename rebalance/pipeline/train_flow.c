@@ -213,7 +213,7 @@ static int preview(void *context, const float *values, const char *path)
 	EK_TRY(ek_alloc(&pixels, PREVIEW, 3 * (size_t)w->space.image_side * (size_t)w->space.image_side));
 	if (w->sampler == NULL)
 		EK_TRY(ek_flow_sampler_new(&w->sampler, c, w->task.params, values, w->options.precision,
-		                           whole ? PREVIEW : PREVIEW_COLUMNS));
+		                           whole ? PREVIEW : PREVIEW_COLUMNS, 0));
 	else
 		EK_TRY(ek_flow_sampler_load(w->sampler, values));
 	EK_TRY(ek_flow_sample(w->sampler, &solver, &samples, 0));

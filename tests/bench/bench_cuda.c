@@ -328,7 +328,7 @@ static int time_solving(struct run *r, const char *name, int steps, const char *
 		evaluations += step >= 0.2 * steps && step <= 0.9 * steps ? 2 : 1;
 	wanted.seeds = seeds;
 	wanted.labels = labels;
-	EK_TRY(ek_flow_sampler_new(&sampler, &r->config, r->task.params, r->values, EK_NN_BF16, r->batch));
+	EK_TRY(ek_flow_sampler_new(&sampler, &r->config, r->task.params, r->values, EK_NN_BF16, r->batch, 1));
 	for (int i = 0; i < 2; i++) {
 		start = ek_clock();
 		EK_TRY(ek_flow_sample(sampler, &o, &wanted, i == 0 ? count / 2 : 0));

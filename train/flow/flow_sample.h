@@ -11,9 +11,11 @@
 struct ek_flow_sampler;
 
 /* values: [params->size], usually the averaged ones; both must live as long. batch: samples a thread solves at once,
- * part of what determines the bytes. EK_EUSAGE, EK_ENOMEM, EK_ENOTSUP. */
+ * part of what determines the bytes. guided: a device that takes batches makes both predictions that guidance wants in
+ * one pass, of twice as many images. EK_EUSAGE, EK_ENOMEM, EK_ENOTSUP. */
 int ek_flow_sampler_new(struct ek_flow_sampler **out, const struct ek_sit_config *config,
-                        const struct ek_params *params, const float *values, enum ek_nn_precision precision, int batch);
+                        const struct ek_params *params, const float *values, enum ek_nn_precision precision, int batch,
+                        int guided);
 /* Samples that the chosen device is best given at once, of so many. */
 int ek_flow_sampler_batch(const struct ek_sit_config *config, uint64_t count);
 void ek_flow_sampler_free(struct ek_flow_sampler *s);

@@ -68,13 +68,17 @@ static int evaluate(struct ek_solver_run *r, double t, double at, struct ek_move
 
 	for (int i = 0; i < r->count; i++)
 		r->t32[i] = (float)t;
-	EK_TRY(m->predict(m->context, s->place, r->t32, r->labels, r->count, s->with));
-	r->evaluations++;
-	if (!ek_solver_guides(r, at))
-		goto out;
-	EK_TRY(m->predict(m->context, s->place, r->t32, r->no_labels, r->count, s->without));
-	r->evaluations++;
-	ek_solver_guide(r, move);
+	r->evaluations += ek_solver_guides(r, at) ? 2 : 1;
+	if (ek_solver_guides(r, at) && m->predict_both != NULL) {
+		EK_TRY(m->predict_both(m->context, s->place, r->t32, r->labels, r->no_labels, r->count, s->with,
+		                       s->without));
+	} else {
+		EK_TRY(m->predict(m->context, s->place, r->t32, r->labels, r->count, s->with));
+		if (ek_solver_guides(r, at))
+			EK_TRY(m->predict(m->context, s->place, r->t32, r->no_labels, r->count, s->without));
+	}
+	if (ek_solver_guides(r, at))
+		ek_solver_guide(r, move);
 out:
 	return rc;
 }

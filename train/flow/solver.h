@@ -62,7 +62,10 @@ struct ek_solver_model {
 	/* The prediction for each of `count` images: x [count, pixels, channels], t, labels [count], out [count,
 	 * pixels, outputs]. Sample i of a call is always image i here. */
 	int (*predict)(void *context, const float *x, const float *t, const int32_t *labels, int count, float *out);
-	/* x and out of predict are the chosen device's (nn/device.h), where all but DOPRI5 then solve: nothing comes to
+	/* The same with two labels for each image in one call; NULL: one is made after the other. Guidance wants it. */
+	int (*predict_both)(void *context, const float *x, const float *t, const int32_t *labels, const int32_t *others,
+	                    int count, float *out, float *other);
+	/* x and out of these are the chosen device's (nn/device.h), where all but DOPRI5 then solve: nothing comes to
 	 * the host before the end. */
 	int on_device;
 	/* Normal numbers of sample `i`, [pixels · channels], out, for step `step`, 0 being the start. NULL: by seeds.

@@ -269,6 +269,11 @@ out:
 	return rc;
 }
 
+int ek_net_load_like(struct ek_net *net, const struct ek_net *of)
+{
+	return load(net, of->loaded);
+}
+
 int ek_net_load_from(struct ek_net *net, const struct ek_store *store, enum ek_family family)
 {
 	return load(net, ek_store_data(store, family));
@@ -558,25 +563,28 @@ int ek_net_forward(struct ek_net_state *s)
 	return forward(s, 0);
 }
 
-int ek_net_forward_with(struct ek_net_state *s, int input, const void *x, int count)
+int ek_net_forward_with(struct ek_net_state *s, int input, const void *x, int count, int times)
 {
 	const struct ek_net_value *v = &s->net->values[input];
-	const size_t bytes = v->bytes / (size_t)s->net->batch * (size_t)count;
+	const size_t bytes = v->bytes / (size_t)s->net->batch * (size_t)count, all = bytes * (size_t)times;
 	unsigned char *to = ek_net_data(s, input);
 
-	assert(v->maker < 0);
-	s->net->device->copy(to, x, bytes);
-	if (bytes < v->bytes)
-		s->net->device->zero(to + bytes, v->bytes - bytes);
+	assert(v->maker < 0 && all <= v->bytes);
+	for (size_t at = 0; at < all; at += bytes)
+		s->net->device->copy(to + at, x, bytes);
+	if (all < v->bytes)
+		s->net->device->zero(to + all, v->bytes - all);
 	return forward(s, input);
 }
 
-void ek_net_copy_out(struct ek_net_state *s, int value, void *out, int count)
+void ek_net_copy_out(struct ek_net_state *s, int value, int first, int count, void *out)
 {
 	const struct ek_net_value *v = &s->net->values[value];
+	const size_t image = v->bytes / (size_t)s->net->batch;
 
 	assert(v->kept);
-	s->net->device->copy(out, ek_net_data(s, value), v->bytes / (size_t)s->net->batch * (size_t)count);
+	s->net->device->copy(out, (unsigned char *)ek_net_data(s, value) + (size_t)first * image,
+	                     (size_t)count * image);
 }
 
 int ek_net_backward(struct ek_net_state *s, struct ek_store *store, uint64_t turn)

@@ -307,6 +307,8 @@ double ek_net_flops(const struct ek_net *net);
  * the next call. Not while a state of the net runs. */
 int ek_net_load(struct ek_net *net, const float *values);
 int ek_net_load_from(struct ek_net *net, const struct ek_store *store, enum ek_family family);
+/* Those that another net over the same table has, which must live as long. */
+int ek_net_load_like(struct ek_net *net, const struct ek_net *of);
 
 int ek_net_state_new(struct ek_net_state **out, const struct ek_net *net);
 /* In the memory of another, which is of a net whose states are not smaller: one of them at a time, from filling inputs
@@ -337,10 +339,10 @@ void ek_net_write_gradient(struct ek_net_state *s, int value, const float *x);
 void ek_net_clear_inputs(struct ek_net_state *s, int first);
 
 int ek_net_forward(struct ek_net_state *s);
-/* The same, where the first `count` images of an input are x, in the device's memory, and the rest of it 0; and the
- * first `count` images of what is kept to `out`, in the device's memory. Nothing waits. */
-int ek_net_forward_with(struct ek_net_state *s, int input, const void *x, int count);
-void ek_net_copy_out(struct ek_net_state *s, int value, void *out, int count);
+/* The same, where an input is the `count` images x, in the device's memory, so many `times`, and the rest of it 0; and
+ * images first … first + count - 1 of what is kept to `out`, in the device's memory. Nothing waits. */
+int ek_net_forward_with(struct ek_net_state *s, int input, const void *x, int count, int times);
+void ek_net_copy_out(struct ek_net_state *s, int value, int first, int count, void *out);
 /*
  * Once after each forward. The gradients of parameters are added to those of `store`, which is over the net's table;
  * NULL: none are wanted, only those of inputs. Of the backwards of a step, on whatever threads, each has a turn, from 0

@@ -5,11 +5,11 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 
-int ek_runner_check_memory(const struct ek_net *net, int states)
+int ek_runner_check_memory(const struct ek_net *net, int states, int of_one)
 {
 	const uint64_t needed = (uint64_t)states * ek_net_state_bytes(net), there = ek_device_available();
 	const double gib = 0x1p30;
-	const int batch = ek_net_batch(net);
+	const int batch = ek_net_batch(net) / of_one;
 	int fit;
 
 	if (there == 0 || needed <= there)
@@ -30,7 +30,7 @@ static int init(struct ek_runner *r, const struct ek_net *net, const struct ek_r
 
 	*r = (struct ek_runner){ .net = net, .workers = of != NULL ? of->workers : ek_device_workers() };
 	if (of == NULL)
-		EK_TRY(ek_runner_check_memory(net, r->workers));
+		EK_TRY(ek_runner_check_memory(net, r->workers, 1));
 	EK_TRY(ek_alloc(&r->states, (size_t)r->workers, sizeof *r->states));
 	for (int i = 0; i < r->workers; i++)
 		EK_TRY(of != NULL ? ek_net_state_share(&r->states[i], net, of->states[i])

@@ -16,8 +16,8 @@ struct ek_runner {
 };
 
 /* Before so many states of a net are made: EK_ENOMEM if that much of the device's memory is not free; the message says
- * how many images at a time would fit. */
-int ek_runner_check_memory(const struct ek_net *net, int states);
+ * how many images at a time would fit, so many of the net's being one that was asked for. */
+int ek_runner_check_memory(const struct ek_net *net, int states, int of_one);
 /* The net is finished, and outlives the runner. `= { 0 }` can be released. EK_ENOMEM, by the check above, too. */
 int ek_runner_init(struct ek_runner *r, const struct ek_net *net);
 /* The same with each state in the memory of one of another's (ek_net_state_share), which it must not outlive. */

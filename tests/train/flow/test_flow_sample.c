@@ -10,6 +10,7 @@
 #include "tests/train/nn/fake_device.h"
 #include "train/flow/flow_sample.h"
 #include "train/nn/bf16.h"
+#include "train/nn/device_internal.h"
 
 enum { COUNT = 11, BATCH = 4 };
 
@@ -75,7 +76,7 @@ static float *samples_of(const struct model *m, const struct ek_solver_options *
 	}
 	ek_threads_set(threads);
 	assert_ok(ek_alloc(&taken.samples, COUNT * m->elements, sizeof(float)));
-	assert_ok(ek_flow_sampler_new(&s, &m->config, &m->params, m->values, precision, BATCH));
+	assert_ok(ek_flow_sampler_new(&s, &m->config, &m->params, m->values, precision, BATCH, 1));
 	assert_ok(ek_flow_sample(s, o, &wanted, first));
 	assert_int_equal(taken.next, count);
 	ek_flow_sampler_free(s);
@@ -118,9 +119,37 @@ static void a_sample_is_the_same_in_every_batch(void **state)
 	model_release(&m);
 }
 
-/* Every solver where the host has no way into the device's memory. */
+static uint64_t room;
+
+static uint64_t so_much(void)
+{
+	return room;
+}
+
+/* What suffices for a batch does not for both predictions of each of its images, whose number the message has. */
+static void memory_is_of_both_predictions(struct ek_device *device, const struct model *m)
+{
+	struct ek_flow_sampler *s;
+
+	device->available = so_much;
+	ek_device_set(device);
+	for (uint64_t step = (uint64_t)1 << 29; step > 0; step /= 2) {
+		room += step;
+		if (ek_flow_sampler_new(&s, &m->config, &m->params, m->values, EK_NN_F32, BATCH, 0) == 0)
+			room -= step;
+		ek_flow_sampler_free(s);
+	}
+	room++;
+	assert_fails(ek_flow_sampler_new(&s, &m->config, &m->params, m->values, EK_NN_F32, BATCH, 1), EK_ENOMEM,
+	             "4 images at a time need");
+	ek_device_set(NULL);
+}
+
+/* Every solver where the host has no way into the device's memory; then where both predictions that guidance wants are
+ * made in one pass. */
 static void samples_stay_on_the_device(void **state)
 {
+	struct ek_device by_itself = *fake_device();
 	struct model m;
 
 	(void)state;
@@ -135,12 +164,16 @@ static void samples_stay_on_the_device(void **state)
 			                             .guidance = { .scale = 1.5, .channels = 3, .high = 0.7 } };
 		float *whole = samples_of(&m, &o, EK_NN_F32, 1, 0, COUNT, 0), *there;
 
-		ek_device_set(fake_device());
-		there = samples_of(&m, &o, EK_NN_F32, 1, 0, COUNT, 0);
-		ek_device_set(NULL);
-		compare(&m, whole, there, 0, COUNT, 0);
+		for (int i = 0; i < 2; i++) {
+			by_itself.one_at_a_time = i;
+			ek_device_set(&by_itself);
+			there = samples_of(&m, &o, EK_NN_F32, 1, 0, COUNT, 0);
+			ek_device_set(NULL);
+			compare(&m, whole, there, 0, COUNT, 0);
+		}
 		free(whole);
 	}
+	memory_is_of_both_predictions(&by_itself, &m);
 	model_release(&m);
 }
 
@@ -155,7 +188,7 @@ static void labels_out_of_range_are_refused(void **state)
 
 	(void)state;
 	model_make(&m);
-	assert_ok(ek_flow_sampler_new(&s, &m.config, &m.params, m.values, EK_NN_F32, 1));
+	assert_ok(ek_flow_sampler_new(&s, &m.config, &m.params, m.values, EK_NN_F32, 1, 0));
 	assert_fails(ek_flow_sample(s, &o, &wanted, 0), EK_EUSAGE, "label 6, the model knows 0 to 4");
 	ek_flow_sampler_free(s);
 	model_release(&m);
@@ -185,7 +218,7 @@ static void stopping_keeps_what_was_taken(void **state)
 	}
 	assert_ok(ek_alloc(&taken.samples, COUNT * m.elements, sizeof(float)));
 	ek_threads_set(1);
-	assert_ok(ek_flow_sampler_new(&s, &m.config, &m.params, m.values, EK_NN_F32, BATCH));
+	assert_ok(ek_flow_sampler_new(&s, &m.config, &m.params, m.values, EK_NN_F32, BATCH, 0));
 	assert_fails(ek_flow_sample(s, &o, &wanted, 0), EK_EINTERRUPTED, "interrupted");
 	assert_int_equal(taken.next, BATCH);
 	compare(&m, whole, taken.samples, 0, BATCH, 0);

@@ -357,7 +357,7 @@ static void check_samples(struct training *t)
 		labels[i] = t->mixture.labelled ? i % 2 : 0;
 	}
 	assert_ok(ek_alloc(&taken.samples, (size_t)(SAMPLES * taken.elements), sizeof(float)));
-	assert_ok(ek_flow_sampler_new(&s, &t->options.model, t->task.params, t->average, EK_NN_F32, 64));
+	assert_ok(ek_flow_sampler_new(&s, &t->options.model, t->task.params, t->average, EK_NN_F32, 64, 0));
 	assert_ok(ek_flow_sample(s, &solver, &wanted, 0));
 	for (int i = 0; i < SAMPLES; i++) {
 		const float *x = taken.samples + i * taken.elements;
