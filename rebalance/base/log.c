@@ -20,6 +20,7 @@ static struct {
 	double limit, start, last_shown; /* limit 0: none */
 	atomic_uint_fast64_t done;
 	atomic_int whole; /* parts are not heard */
+	_Atomic(const char *) place;
 } progress = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static const double show_every = 0.2; /* seconds */
@@ -89,6 +90,7 @@ static void show(int finished)
 	progress.last_shown = now;
 	sink.progress(sink.context, &(struct ek_progress){ .what = progress.what,
 	                                                   .unit = progress.unit,
+	                                                   .place = atomic_load(&progress.place),
 	                                                   .done = done,
 	                                                   .total = progress.total,
 	                                                   .seconds = seconds,
@@ -106,6 +108,7 @@ static void begin(const char *what, const char *unit, uint64_t total)
 	progress.start = ek_clock();
 	progress.last_shown = 0;
 	atomic_store(&progress.done, 0);
+	atomic_store(&progress.place, NULL);
 	(void)pthread_mutex_unlock(&progress.lock);
 }
 
@@ -150,6 +153,11 @@ void ek_progress_end(void)
 {
 	if (!atomic_load(&progress.whole))
 		end();
+}
+
+void ek_progress_at(const char *place)
+{
+	atomic_store(&progress.place, place);
 }
 
 void ek_progress_whole_begin(const char *what, const char *unit, uint64_t total)

@@ -15,6 +15,7 @@ enum ek_log_level { EK_LOG_INFO, EK_LOG_WARNING };
 /* `done` of `total` units (0: not known) of the work `what`, `seconds` after its start. `unit` is a plural noun. */
 struct ek_progress {
 	const char *what, *unit;
+	const char *place; /* "GPU 0" if some of it was done there, or NULL */
 	uint64_t done, total;
 	double seconds;
 	double left; /* seconds to the end, as far as can be told; NaN if not */
@@ -41,6 +42,8 @@ void ek_progress_begin(const char *what, const char *unit, uint64_t total);
 void ek_progress_limit(double seconds);
 void ek_progress_add(uint64_t done); /* from any thread */
 void ek_progress_end(void);
+/* From any thread: something is done elsewhere than on the processor. `place` is kept. */
+void ek_progress_at(const char *place);
 /* The same for work made of parts that tell their own: between begin and end those are not heard. */
 void ek_progress_whole_begin(const char *what, const char *unit, uint64_t total);
 void ek_progress_whole_add(uint64_t done);

@@ -125,8 +125,9 @@ static void show_progress(void *context, const struct ek_progress *p)
 	if (p->finished) {
 		clear_bar();
 		if (p->done > 0)
-			(void)fprintf(stderr, "%-19s %s %.*s in %s\n", p->what, ek_text_count(count, p->done),
-			              unit_length(p, p->done), p->unit, ek_text_duration(took, p->seconds));
+			(void)fprintf(stderr, "%-19s %s %.*s in %s%s%s\n", p->what, ek_text_count(count, p->done),
+			              unit_length(p, p->done), p->unit, ek_text_duration(took, p->seconds),
+			              p->place != NULL ? " on " : "", p->place != NULL ? p->place : "");
 		terminal.last_line = 0;
 		return;
 	}

@@ -8,12 +8,14 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 
 enum { LEAST_MAJOR = 8, WORKSPACE = 64 << 20 };
 
 static struct {
 	int number, open;
+	char name[16]; /* "GPU 0" */
 	cudaStream_t stream;
 	struct cudaDeviceProp properties;
 	cudaError_t noted;
@@ -100,6 +102,7 @@ static int open_gpu(int number)
 		               gpu.properties.name, gpu.properties.major, gpu.properties.minor, LEAST_MAJOR);
 	EK_TRY(ek_cuda_check(cudaSetDevice(number), "taking the GPU"));
 	EK_TRY(ek_cuda_check(cudaStreamCreateWithFlags(&gpu.stream, cudaStreamNonBlocking), "making a stream"));
+	(void)snprintf(gpu.name, sizeof gpu.name, "GPU %d", number);
 	gpu.number = number;
 	gpu.open = 1;
 	entered = 1;
@@ -129,6 +132,7 @@ out:
 
 cudaStream_t ek_cuda_stream(void)
 {
+	ek_progress_at(gpu.name);
 	return gpu.stream;
 }
 

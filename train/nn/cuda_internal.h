@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-/* The stream of the GPU that was chosen (ek_cuda_choose). */
+/* The stream of the GPU that was chosen (ek_cuda_choose), for work: progress says that some of it is there. */
 cudaStream_t ek_cuda_stream(void);
 /* Its multiprocessors, and the bytes of shared memory that a block may have. */
 int ek_cuda_processors(void);

@@ -109,6 +109,21 @@ static void progress_adds_up_over_threads_and_is_shown_now_and_then(void **state
 	be_deaf();
 }
 
+static void progress_says_where(void **state)
+{
+	struct seen seen;
+
+	listen(&seen);
+	ek_progress_begin("There", "things", 1);
+	ek_progress_at("GPU 0");
+	ek_progress_end();
+	assert_string_equal(seen.progress.place, "GPU 0");
+	ek_progress_begin("Here", "things", 1);
+	ek_progress_end();
+	assert_null(seen.progress.place);
+	be_deaf();
+}
+
 static void wait_until(double time)
 {
 	while (ek_clock() < time)
@@ -224,5 +239,6 @@ static void the_clock_never_goes_back(void **state)
 
 EK_TEST_MAIN(cmocka_unit_test(without_a_sink_nothing_happens), cmocka_unit_test(messages_reach_the_sink_on_one_line),
              cmocka_unit_test(progress_adds_up_over_threads_and_is_shown_now_and_then),
-             cmocka_unit_test(parts_of_a_whole_are_not_heard), cmocka_unit_test(what_is_left_goes_to_the_nearer_end),
-             cmocka_unit_test(a_signal_interrupts_work), cmocka_unit_test(the_clock_never_goes_back))
+             cmocka_unit_test(progress_says_where), cmocka_unit_test(parts_of_a_whole_are_not_heard),
+             cmocka_unit_test(what_is_left_goes_to_the_nearer_end), cmocka_unit_test(a_signal_interrupts_work),
+             cmocka_unit_test(the_clock_never_goes_back))
