@@ -98,6 +98,7 @@ out:
 /* Group norm, SiLU and a 3 × 3 convolution, twice: side, channels */
 static int residual(struct ek_net *net, struct ek_params *p, const int *n)
 {
+	const struct ek_net_pool half = { .kind = EK_NET_POOL_AVERAGE, .kernel = { 2, 2 }, .stride = { 2, 2 } };
 	int rc, x = ek_net_input_with_gradient(net, (struct ek_net_shape){ n[0], n[0], n[1] }), y;
 
 	EK_TRY(x = dense(net, p, x, n[1], 0));
@@ -115,7 +116,7 @@ static int residual(struct ek_net *net, struct ek_params *p, const int *n)
 		                                       .pad = { 1, 1, 1, 1 } });
 	}
 	EK_TRY(x = ek_net_add(net, x, y));
-	EK_TRY(ek_net_output(net, ek_net_upsample(net, ek_net_halve(net, x))));
+	EK_TRY(ek_net_output(net, ek_net_upsample(net, ek_net_pool(net, x, &half))));
 out:
 	return rc;
 }

@@ -286,10 +286,6 @@ def main():
     for name, f in ACTIVATIONS.items():
         case(name, name, lambda x, f=f: [f(x)], {"x": ((11, 13), 8.0, 0.0, True)}, {"y": ((11, 13), 1.0)},
              name != "relu6")
-    case("softmax", "softmax 11 13", lambda x: [x.softmax(-1)], {"x": ((11, 13), 4.0, 0.0, True)},
-         {"y": ((11, 13), 1.0)})
-    case("softmax", "softmax 5 32", lambda x: [x.softmax(-1)], {"x": ((5, 32), 16.0, 0.0, True)},
-         {"y": ((5, 32), 1.0)})
     for sizes in ((2, 7, 3, 5), (1, 13, 2, 16), (2, 16, 3, 16), (1, 35, 1, 32)):
         attention(*sizes)
     for size in ((3, 5), (4, 4)):

@@ -160,8 +160,6 @@ int ek_net_causal_attention(struct ek_net *net, int qkv, int heads);
 /* Each number on its own. EK_NN_LINEAR gives x back. slope: of a leaky ReLU, with EK_NN_RELU; 0 is the plain one. */
 int ek_net_activation(struct ek_net *net, int x, enum ek_nn_activation activation);
 int ek_net_leaky_relu(struct ek_net *net, int x, float slope);
-/* e^x / sum of e^x over the channels of each row, of any finite x. The type is that of x. */
-int ek_net_softmax(struct ek_net *net, int x);
 
 /* a + b, shapes equal. float32 if `a` is. */
 int ek_net_add(struct ek_net *net, int a, int b);
@@ -202,8 +200,6 @@ int ek_net_patches(struct ek_net *net, int x, int p);
 
 /* Each pixel twice in both directions. */
 int ek_net_upsample(struct ek_net *net, int x);
-/* The mean of 2 × 2 pixels; even sides. */
-int ek_net_halve(struct ek_net *net, int x);
 /* [h, w, p·p·c] to [h·p, w·p, c]; inside a row: row, column, channel. */
 int ek_net_unpatch(struct ek_net *net, int x, int p);
 /* Channels first … first + count - 1. */

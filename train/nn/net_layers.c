@@ -438,13 +438,6 @@ int ek_net_add(struct ek_net *net, int a, int b)
 	return rc < 0 ? rc : ek_net_simple(net, EK_NET_ADD, a, b, 0, net->values[a].shape, net->values[a].type);
 }
 
-int ek_net_softmax(struct ek_net *net, int x)
-{
-	const int rc = ek_net_check_floats(net, x, "softmax");
-
-	return rc < 0 ? rc : ek_net_simple(net, EK_NET_SOFTMAX, x, 0, 0, net->values[x].shape, net->values[x].type);
-}
-
 int ek_net_positions(struct ek_net *net, int x, int parameter)
 {
 	int rc;
@@ -502,20 +495,6 @@ int ek_net_upsample(struct ek_net *net, int x)
 	s = net->values[x].shape;
 	return ek_net_simple(net, EK_NET_UPSAMPLE, x, 0, 0,
 	                     (struct ek_net_shape){ 2 * s.height, 2 * s.width, s.channels }, net->values[x].type);
-}
-
-int ek_net_halve(struct ek_net *net, int x)
-{
-	const int rc = ek_net_check_floats(net, x, "halve");
-	struct ek_net_shape s;
-
-	if (rc < 0)
-		return rc;
-	s = net->values[x].shape;
-	if (s.height % 2 != 0 || s.width % 2 != 0)
-		return ek_fail(EK_EUSAGE, "halve: %d x %d pixels are not even", s.height, s.width);
-	return ek_net_simple(net, EK_NET_HALVE, x, 0, 0, (struct ek_net_shape){ s.height / 2, s.width / 2, s.channels },
-	                     net->values[x].type);
 }
 
 int ek_net_unpatch(struct ek_net *net, int x, int p)

@@ -20,7 +20,6 @@ enum { EK_NET_NEEDS_OUTPUT = 1u << 8, EK_NET_STOPS = 16 };
 	ROW(ATTENTION,  attention,  "attention",   1 | EK_NET_NEEDS_OUTPUT) \
 	ROW(CAUSAL,     causal,     "causal attention", 1 | EK_NET_NEEDS_OUTPUT) \
 	ROW(ACTIVATION, activation, "activation",  1) \
-	ROW(SOFTMAX,    softmax,    "softmax",     EK_NET_NEEDS_OUTPUT) \
 	ROW(ADD,        add,        "add",         0) \
 	ROW(POSITIONS,  positions,  "positions",   0) \
 	ROW(EMBEDDING,  embedding,  "embedding",   1) \
@@ -32,7 +31,6 @@ enum { EK_NET_NEEDS_OUTPUT = 1u << 8, EK_NET_STOPS = 16 };
 	ROW(PREPEND,    prepend,    "prepend",     0) \
 	ROW(PATCHES,    patches,    "patches",     0) \
 	ROW(UPSAMPLE,   upsample,   "upsample",    0) \
-	ROW(HALVE,      halve,      "halve",       0) \
 	ROW(UNPATCH,    unpatch,    "unpatch",     0) \
 	ROW(CHANNELS,   channels,   "channels",    0) \
 	ROW(SAMPLE,     sample,     "sample",      3) \

@@ -211,18 +211,6 @@ static int activation(struct net_subject *s, const int *n)
 	                          : ek_net_activation(s->net, x, (enum ek_nn_activation)n[2]));
 }
 
-/* rows, channels; twice, so that the second gradient adds */
-static int softmax(struct net_subject *s, const int *n)
-{
-	const int x = with_gradient(s, n[0], 1, n[1]);
-	int rc;
-
-	EK_TRY(output(s, ek_net_softmax(s->net, x)));
-	EK_TRY(output(s, ek_net_softmax(s->net, x)));
-out:
-	return rc;
-}
-
 /* rows, channels, both the same, behind a linear layer (whose gradient may be shared) */
 static int add(struct net_subject *s, const int *n)
 {
@@ -258,11 +246,6 @@ static int times(struct net_subject *s, const int *n)
 static int upsample(struct net_subject *s, const int *n)
 {
 	return output(s, ek_net_upsample(s->net, with_gradient(s, n[0], n[1], n[2])));
-}
-
-static int halve(struct net_subject *s, const int *n)
-{
-	return output(s, ek_net_halve(s->net, with_gradient(s, n[0], n[1], n[2])));
 }
 
 /* height, width, channels of a pixel, side of a patch */
@@ -384,8 +367,8 @@ out:
 	return rc;
 }
 
-/* height, width, channels, those of the prediction, step 0, only the bound counts. Factors: from 0 to 1, or 0.5 more.
- */
+/* height, width, channels, those of the prediction, step 0, only the bound counts. Factors: 0 to 0.5, or
+ * 0.5 more. */
 static int diffusion(struct net_subject *s, const int *n)
 {
 	const int prediction = with_gradient(s, n[0], n[1], n[3]), data = plain_input(s, n[0], n[1], n[2]);
@@ -393,7 +376,7 @@ static int diffusion(struct net_subject *s, const int *n)
 	struct ek_net_diffusion d = { prediction, data, noise, 0, 1 };
 	int rc, error, bound;
 
-	EK_TRY(d.factors = ek_net_affine(s->net, ek_net_softmax(s->net, raw), 1, n[4] ? 0.5F : 0));
+	EK_TRY(d.factors = ek_net_affine(s->net, raw, 0.25F, n[4] ? 3 : 1));
 	EK_TRY(error = ek_net_diffusion(s->net, &d, &bound));
 	if (!n[5])
 		EK_TRY(output(s, error));
@@ -647,7 +630,7 @@ static int autoencoder(struct net_subject *s, const int *n)
 	EK_TRY(h = residual_block(s, h, n[1]));
 	EK_TRY(h = dense(s, h, n[2], 1));
 	EK_TRY(output(s, ek_net_squared_error(net, h, x)));
-	EK_TRY(output(s, ek_net_halve(net, h)));
+	EK_TRY(output(s, h));
 out:
 	return rc;
 }
@@ -668,7 +651,6 @@ static int classifier(struct net_subject *s, const int *n)
 	EK_TRY(h = ek_net_activation(net, dense(s, h, 7, 0), EK_NN_GELU_ERF));
 	EK_TRY(ek_net_segment(net));
 	EK_TRY(h = convolve(s, h, &(struct ek_net_conv){ .outputs = n[2], .kernel = { n[0], (n[0] + 3) / 2 } }));
-	EK_TRY(h = ek_net_softmax(net, h));
 	EK_TRY(ek_net_segment(net));
 	EK_TRY(output(s, ek_net_squared_error(net, h, target)));
 out:
@@ -761,9 +743,6 @@ const struct net_case net_cases[] = {
 	{ "GELU by tanh", activation, { 11, 113, EK_NN_GELU_TANH, 0 }, 0 },
 	{ "quick GELU", activation, { 11, 113, EK_NN_QUICK_GELU, 0 }, 0 },
 	{ "SiLU", activation, { 11, 113, EK_NN_SILU, 0 }, 0 },
-	{ "softmax", softmax, { 11, 13 }, 0 },
-	{ "softmax, two channels", softmax, { 7, 2 }, 0 },
-	{ "softmax, wide", softmax, { 5, 1000 }, 0 },
 	{ "add", add, { 11, 113, 0, 0 }, 0 },
 	{ "add, both the same", add, { 7, 5, 1, 0 }, 0 },
 	{ "add, shared gradient", add, { 7, 5, 0, 1 }, NET_CASE_COMPOSED },
@@ -774,7 +753,6 @@ const struct net_case net_cases[] = {
 	{ "embedding", embedding, { 5, 13 }, 0 },
 	{ "times", times, { 26, 100 }, NET_CASE_KINKS },
 	{ "upsample", upsample, { 5, 7, 11 }, 0 },
-	{ "halve", halve, { 10, 14, 5 }, 0 },
 	{ "unpatch", unpatch, { 5, 7, 3, 2 }, 0 },
 	{ "channels", channels, { 7, 13, 4, 5 }, 0 },
 	{ "sample", sample, { 5, 7, 3 }, 0 },

@@ -148,7 +148,7 @@ static void nothing(struct ref_net *r, const struct ek_net_op *op)
 {
 }
 
-/* The number of the input that number i of the output is, for layers that move; halve: the first of four. */
+/* The number of the input that number i of the output is, for layers that move. */
 static size_t moved(const struct ref_net *r, const struct ek_net_op *op, size_t i)
 {
 	const struct ek_net_shape in = shape_of(r, op->inputs[0]), out = shape_of(r, op->outputs[0]);
@@ -159,9 +159,6 @@ static size_t moved(const struct ref_net *r, const struct ek_net_op *op, size_t 
 	if (op->kind == EK_NET_UPSAMPLE) {
 		x /= 2;
 		y /= 2;
-	} else if (op->kind == EK_NET_HALVE) {
-		x *= 2;
-		y *= 2;
 	} else if (op->kind == EK_NET_UNPATCH) {
 		c += (y % p * p + x % p) * out.channels;
 		x /= p;
@@ -188,32 +185,6 @@ static void move_backward(struct ref_net *r, const struct ek_net_op *op)
 	for (size_t i = 0; i < ins; i++)
 		give_gradient(r, op->inputs[0], i, sum_get(&sums[i]));
 	free(sums);
-}
-
-static size_t of_four(const struct ref_net *r, const struct ek_net_op *op, size_t first, size_t i)
-{
-	const struct ek_net_shape in = shape_of(r, op->inputs[0]);
-
-	return first + (i / 2 * (size_t)in.width + i % 2) * (size_t)in.channels;
-}
-
-static void halve_forward(struct ref_net *r, const struct ek_net_op *op)
-{
-	for (size_t i = 0; i < count_of(r, op->outputs[0]); i++) {
-		struct sum s = { 0 };
-
-		for (size_t j = 0; j < 4; j++)
-			sum_add(&s, r->values[op->inputs[0]][of_four(r, op, moved(r, op, i), j)]);
-		give(r, op->outputs[0], i, scaled(sum_get(&s), 0.25));
-	}
-}
-
-static void halve_backward(struct ref_net *r, const struct ek_net_op *op)
-{
-	for (size_t i = 0; i < count_of(r, op->outputs[0]); i++)
-		for (size_t j = 0; j < 4; j++)
-			give_gradient(r, op->inputs[0], of_four(r, op, moved(r, op, i), j),
-			              scaled(r->gradients[op->outputs[0]][i], 0.25));
 }
 
 /* The log variance within its limits, and whether it is. */
@@ -430,7 +401,6 @@ static const struct ref_layer sums = { linear_forward, linear_backward };
 static const struct ref_layer embeddings = { embedding_forward, embedding_backward };
 static const struct ref_layer time_features = { times_forward, nothing };
 static const struct ref_layer moves = { move_forward, move_backward };
-static const struct ref_layer halves = { halve_forward, halve_backward };
 static const struct ref_layer samples = { sample_forward, sample_backward };
 static const struct ref_layer divergences = { kl_forward, kl_backward };
 static const struct ref_layer errors = { error_forward, error_backward };
@@ -447,7 +417,6 @@ static const struct ref_layer *const layers[EK_NET_KIND_COUNT] = {
 	[EK_NET_ATTENTION] = &ref_attention_layer,
 	[EK_NET_CAUSAL] = &ref_attention_layer,
 	[EK_NET_ACTIVATION] = &pointwise,
-	[EK_NET_SOFTMAX] = &ref_softmax_layer,
 	[EK_NET_ADD] = &sums,
 	[EK_NET_POSITIONS] = &sums,
 	[EK_NET_EMBEDDING] = &embeddings,
@@ -459,7 +428,6 @@ static const struct ref_layer *const layers[EK_NET_KIND_COUNT] = {
 	[EK_NET_PREPEND] = &ref_join_layer,
 	[EK_NET_PATCHES] = &ref_join_layer,
 	[EK_NET_UPSAMPLE] = &moves,
-	[EK_NET_HALVE] = &halves,
 	[EK_NET_UNPATCH] = &moves,
 	[EK_NET_CHANNELS] = &moves,
 	[EK_NET_SAMPLE] = &samples,

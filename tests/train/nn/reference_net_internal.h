@@ -95,7 +95,7 @@ struct ref_layer {
 	void (*backward)(struct ref_net *r, const struct ek_net_op *op);
 };
 extern const struct ref_layer ref_linear_layer, ref_conv_layer, ref_group_norm_layer, ref_modulate_layer,
-	ref_attention_layer, ref_layer_norm_layer, ref_softmax_layer, ref_noise_layer, ref_pixels_layer, ref_mix_layer,
+	ref_attention_layer, ref_layer_norm_layer, ref_noise_layer, ref_pixels_layer, ref_mix_layer,
 	ref_mix_error_layer, ref_diffusion_layer, ref_join_layer, ref_pool_layer, ref_average_layer;
 
 static inline struct ek_net_shape shape_of(const struct ref_net *r, int value)

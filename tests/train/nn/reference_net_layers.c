@@ -172,37 +172,6 @@ static void softmax(number *x, size_t count)
 		x[i] = times(x[i], inverted);
 }
 
-static void softmax_forward(struct ref_net *r, const struct ek_net_op *op)
-{
-	const size_t n = channels_of(r, op->inputs[0]);
-	number *row = calloc(n, sizeof *row);
-
-	for (size_t i = 0; i < rows_of(r, op->inputs[0]); i++) {
-		memcpy(row, r->values[op->inputs[0]] + i * n, n * sizeof *row);
-		softmax(row, n);
-		for (size_t j = 0; j < n; j++)
-			give(r, op->outputs[0], i * n + j, row[j]);
-	}
-	free(row);
-}
-
-static void softmax_backward(struct ref_net *r, const struct ek_net_op *op)
-{
-	const size_t n = channels_of(r, op->inputs[0]);
-
-	for (size_t i = 0; i < rows_of(r, op->inputs[0]); i++) {
-		const number *p = r->values[op->outputs[0]] + i * n, *dy = r->gradients[op->outputs[0]] + i * n;
-		struct sum dot = { 0 };
-
-		for (size_t j = 0; j < n; j++)
-			sum_add(&dot, times(p[j], dy[j]));
-		for (size_t j = 0; j < n; j++)
-			give_gradient(r, op->inputs[0], i * n + j, times(p[j], minus(dy[j], sum_get(&dot))));
-	}
-}
-
-const struct ref_layer ref_softmax_layer = { softmax_forward, softmax_backward };
-
 /* One head of one image; arrays [t, t] and [t, d]. */
 struct head {
 	size_t t, d, row, first; /* numbers of a row of qkv; first number of the head's queries */

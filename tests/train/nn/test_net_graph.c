@@ -512,15 +512,13 @@ static void layers_that_do_not_fit_are_refused(void **state)
 
 	wrong_start(&w);
 	REFUSED(ek_net_activation(w.net, w.ids, EK_NN_SILU), "activation: wants numbers");
-	REFUSED(ek_net_softmax(w.net, w.ids), "softmax: wants numbers");
-	REFUSED(ek_net_softmax(w.net, 99), "softmax: 99 is no value");
 	REFUSED(ek_net_add(w.net, w.image, w.vector), "add: the shapes differ");
 	REFUSED(ek_net_positions(w.net, w.image, w.square), "the parameter square is too small");
 	REFUSED(ek_net_embedding(w.net, w.vector, w.square), "wants ids and a parameter");
 	REFUSED(ek_net_embedding(w.net, w.ids, w.small), "wants ids and a parameter");
 	REFUSED(ek_net_times(w.net, w.vector, 4, 1), "wants one number");
 	REFUSED(ek_net_upsample(w.net, w.ids), "upsample: wants numbers");
-	REFUSED(ek_net_halve(w.net, w.vector), "1 x 1 pixels are not even");
+	REFUSED(ek_net_upsample(w.net, 99), "upsample: 99 is no value");
 	REFUSED(ek_net_unpatch(w.net, w.image, 3), "8 features are not patches of side 3");
 	REFUSED(ek_net_patches(w.net, w.image, 3), "pixels are not squares of side 3");
 	REFUSED(ek_net_rows_of(w.net, w.vector, 1, 1), "rows: 1 from 1 on of 1");
@@ -551,12 +549,12 @@ static void a_failure_comes_back_at_the_end_of_its_chain(void **state)
 	int a;
 
 	wrong_start(&w);
-	a = ek_net_halve(w.net, ek_net_activation(w.net, ek_net_halve(w.net, w.vector), EK_NN_SILU));
+	a = ek_net_upsample(w.net, ek_net_activation(w.net, ek_net_unpatch(w.net, w.image, 3), EK_NN_SILU));
 	assert_int_equal(a, EK_EUSAGE);
 	assert_int_equal(ek_net_output(w.net, a), EK_EUSAGE);
-	REFUSED(ek_net_finish(w.net, EK_NET_TRAIN), "1 x 1 pixels are not even");
+	REFUSED(ek_net_finish(w.net, EK_NET_TRAIN), "8 features are not patches of side 3");
 	REFUSED(ek_net_finish(w.net, EK_NET_TRAIN), "finished already");
-	REFUSED(ek_net_halve(w.net, w.image), "the network is finished");
+	REFUSED(ek_net_upsample(w.net, w.image), "the network is finished");
 	ek_net_free(w.net);
 	assert_ok(ek_net_new(&w.net, &w.params, EK_NN_F32, 1));
 	REFUSED(ek_net_finish(w.net, EK_NET_TRAIN), "no output");

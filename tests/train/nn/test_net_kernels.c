@@ -154,9 +154,24 @@ static void every_instruction_set_gives_the_same_bits(void **state)
 }
 #endif
 
-int main(void)
+/* Numbers whose exponentials overflow, and whose difference does. */
+static void softmax_takes_any_finite_numbers(void **state)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_instruction_set_gives_the_same_bits) };
+	static const float rows[][3] = { { 1000, 1000, 998 }, { -1000, -1001, -1e30F }, { 3e38F, -3e38F, 3e38F } };
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	for (int i = 0; i < 3; i++) {
+		double parts[3], sum = 0;
+		float got[3];
+
+		memcpy(got, rows[i], sizeof got);
+		ek_nn_vector()->softmax(got, 3, 1);
+		for (int j = 0; j < 3; j++)
+			sum += parts[j] = exp((double)rows[i][j] - (double)rows[i][0]);
+		/* The exponential, their sum, its inverse and the product round: 2 + 2 + 1 + 1 units. */
+		for (int j = 0; j < 3; j++)
+			assert_true(fabs((double)got[j] - parts[j] / sum) <= 6 * 0x1p-24 * parts[j] / sum);
+	}
 }
+
+EK_TEST_MAIN(cmocka_unit_test(every_instruction_set_gives_the_same_bits),
+             cmocka_unit_test(softmax_takes_any_finite_numbers))

@@ -104,7 +104,7 @@ static int backward_move(struct ek_net_state *s, const struct ek_net_op *op)
 
 static int prepare_move(struct ek_net *net, struct ek_net_op *op)
 {
-	op->scratch = 5 * ek_net_channel_count(net, op->outputs[0]) * sizeof(float);
+	op->scratch = 2 * ek_net_channel_count(net, op->outputs[0]) * sizeof(float);
 	return 0;
 }
 
@@ -120,41 +120,25 @@ const struct ek_net_code ek_net_cpu_channels = {
 	.backward = backward_move,
 };
 
-/* out [channels] = factor · the sum of the 2 × 2 pixels of `x` (2h × 2w) at pixel (row, column) of h × w. */
-static void sum_square(float *out, const void *x, enum ek_nn_type type, struct ek_net_shape small, size_t image,
-                       size_t row, size_t column, float factor, float *buffer)
-{
-	const size_t n = (size_t)small.channels, width = 2 * (size_t)small.width, height = 2 * (size_t)small.height;
-
-	memset(out, 0, n * sizeof *out);
-	for (size_t i = 0; i < 4; i++) {
-		const size_t pixel = (image * height + 2 * row + i / 2) * width + 2 * column + i % 2;
-
-		ek_nn_vector()->accumulate(out, ek_net_load_floats(x, type, pixel * n, n, buffer), n);
-	}
-	ek_nn_vector()->scale(out, n, factor);
-}
-
-/* small = factor · sums of squares of large. */
-static void shrink(struct ek_net_state *s, void *small, const void *large, enum ek_nn_type type,
-                   struct ek_net_shape shape, float factor, int add)
-{
-	const size_t n = (size_t)shape.channels;
-	float *sum = (float *)(void *)s->scratch, *buffer = sum + n;
-	size_t place = 0;
-
-	for (size_t b = 0; b < (size_t)s->net->batch; b++)
-		for (size_t i = 0; i < (size_t)shape.height; i++)
-			for (size_t j = 0; j < (size_t)shape.width; j++, place += n) {
-				sum_square(sum, large, type, shape, b, i, j, factor, buffer);
-				ek_net_store_floats(small, type, place, n, sum, add);
-			}
-}
-
+/* The gradient of a pixel is the sum of those of the 2 × 2 that it became. */
 static int backward_upsample(struct ek_net_state *s, const struct ek_net_op *op)
 {
-	shrink(s, ek_net_grad_in(s, op, 0), ek_net_grad_out(s, op, 0), ek_net_in_type(s->net, op, 0),
-	       s->net->values[op->inputs[0]].shape, 1, op->adds[0]);
+	const struct ek_net_shape small = s->net->values[op->inputs[0]].shape;
+	const size_t n = (size_t)small.channels, height = (size_t)small.height, width = (size_t)small.width;
+	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0);
+	const void *dy = ek_net_grad_out(s, op, 0);
+	float *sum = (float *)(void *)s->scratch, *buffer = sum + n;
+
+	for (size_t place = 0; place < (size_t)s->net->batch * height * width; place++) {
+		const size_t first = place / width * 2 * (2 * width) + place % width * 2;
+
+		memset(sum, 0, n * sizeof *sum);
+		for (size_t i = 0; i < 4; i++)
+			ek_nn_vector()->accumulate(
+				sum, ek_net_load_floats(dy, type, (first + i / 2 * 2 * width + i % 2) * n, n, buffer),
+				n);
+		ek_net_store_floats(ek_net_grad_in(s, op, 0), type, place * n, n, sum, op->adds[0]);
+	}
 	return 0;
 }
 
@@ -162,39 +146,4 @@ const struct ek_net_code ek_net_cpu_upsample = {
 	.prepare = prepare_move,
 	.forward = forward_move,
 	.backward = backward_upsample,
-};
-
-static int forward_halve(struct ek_net_state *s, const struct ek_net_op *op)
-{
-	shrink(s, ek_net_out(s, op, 0), ek_net_in(s, op, 0), ek_net_in_type(s->net, op, 0),
-	       s->net->values[op->outputs[0]].shape, 0.25F, 0);
-	return 0;
-}
-
-static int backward_halve(struct ek_net_state *s, const struct ek_net_op *op)
-{
-	const struct ek_net_shape in = s->net->values[op->inputs[0]].shape;
-	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0);
-	const size_t n = (size_t)in.channels, width = (size_t)in.width, height = (size_t)in.height;
-	float *buffer = (float *)(void *)s->scratch, *quarter = buffer + n;
-	size_t place = 0;
-
-	for (size_t b = 0; b < (size_t)s->net->batch; b++)
-		for (size_t i = 0; i < height; i++)
-			for (size_t j = 0; j < width; j++, place += n) {
-				const size_t pixel = (b * height / 2 + i / 2) * (width / 2) + j / 2;
-
-				memcpy(quarter,
-				       ek_net_load_floats(ek_net_grad_out(s, op, 0), type, pixel * n, n, buffer),
-				       n * sizeof *quarter);
-				ek_nn_vector()->scale(quarter, n, 0.25F);
-				ek_net_store_floats(ek_net_grad_in(s, op, 0), type, place, n, quarter, op->adds[0]);
-			}
-	return 0;
-}
-
-const struct ek_net_code ek_net_cpu_halve = {
-	.prepare = prepare_move,
-	.forward = forward_halve,
-	.backward = backward_halve,
 };

@@ -148,7 +148,16 @@ static int backward_unpatch(struct ek_net_state *s, const struct ek_net_op *op)
 
 const struct ek_net_code ek_net_cuda_unpatch = { NULL, NULL, forward_unpatch, backward_unpatch, 0, NULL };
 
-/* small = or += factor · the sum of the 2 × 2 pixels of large. */
+static int forward_upsample(struct ek_net_state *s, const struct ek_net_op *op)
+{
+	const struct ek_net_shape in = s->net->values[op->inputs[0]].shape, out = s->net->values[op->outputs[0]].shape;
+	const struct from_half from = { in };
+
+	return run_gather(s, ek_net_out(s, op, 0), ek_net_in(s, op, 0), ek_net_in_type(s->net, op, 0), out,
+	                  (size_t)out.channels, 0, from);
+}
+
+/* A pixel of small = or += factor · the sum of the 2 × 2 of large that it became. */
 template <typename T, int V>
 __global__ void __launch_bounds__(EK_THREADS)
 	shrink(T *small, const T *large, struct ek_net_shape shape, unsigned count, float factor, int add)
@@ -171,75 +180,20 @@ __global__ void __launch_bounds__(EK_THREADS)
 	store<V>(small + place_of(shape, p.row, p.column, p.channel), sum, add);
 }
 
-static int run_shrink(struct ek_net_state *s, void *small, const void *large, enum ek_nn_type type,
-                      struct ek_net_shape shape, float factor, int add)
+static int backward_upsample(struct ek_net_state *s, const struct ek_net_op *op)
 {
+	const struct ek_net_shape shape = s->net->values[op->inputs[0]].shape;
 	const size_t count = (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels;
 
-	by_type(type, (size_t)shape.channels, [&](auto zero, auto width) {
+	by_type(ek_net_in_type(s->net, op, 0), (size_t)shape.channels, [&](auto zero, auto width) {
 		typedef decltype(zero) T;
 		constexpr int V = decltype(width)::value;
 
-		EK_LAUNCH((shrink<T, V>), blocks_for(count / V, s->net->batch), EK_THREADS, 0, (T *)small,
-		          (const T *)large, shape, (unsigned)(count / V), factor, add);
+		EK_LAUNCH((shrink<T, V>), blocks_for(count / V, s->net->batch), EK_THREADS, 0,
+		          (T *)ek_net_grad_in(s, op, 0), (const T *)ek_net_grad_out(s, op, 0), shape,
+		          (unsigned)(count / V), 1.0F, op->adds[0]);
 	});
-	return ek_cuda_launched("halving images");
-}
-
-static int forward_upsample(struct ek_net_state *s, const struct ek_net_op *op)
-{
-	const struct ek_net_shape in = s->net->values[op->inputs[0]].shape, out = s->net->values[op->outputs[0]].shape;
-	const struct from_half from = { in };
-
-	return run_gather(s, ek_net_out(s, op, 0), ek_net_in(s, op, 0), ek_net_in_type(s->net, op, 0), out,
-	                  (size_t)out.channels, 0, from);
-}
-
-static int backward_upsample(struct ek_net_state *s, const struct ek_net_op *op)
-{
-	return run_shrink(s, ek_net_grad_in(s, op, 0), ek_net_grad_out(s, op, 0), ek_net_in_type(s->net, op, 0),
-	                  s->net->values[op->inputs[0]].shape, 1, op->adds[0]);
+	return ek_cuda_launched("the gradient of larger images");
 }
 
 const struct ek_net_code ek_net_cuda_upsample = { NULL, NULL, forward_upsample, backward_upsample, 0, NULL };
-
-static int forward_halve(struct ek_net_state *s, const struct ek_net_op *op)
-{
-	return run_shrink(s, ek_net_out(s, op, 0), ek_net_in(s, op, 0), ek_net_in_type(s->net, op, 0),
-	                  s->net->values[op->outputs[0]].shape, 0.25F, 0);
-}
-
-/* Each pixel of a square = or += a quarter of the gradient. */
-template <typename T, int V>
-__global__ void __launch_bounds__(EK_THREADS)
-	grow(T *dx, const T *dy, struct ek_net_shape in, struct ek_net_shape out, unsigned count, int add)
-{
-	float v[V];
-
-	EK_PLACE(i, count);
-	const struct pixel p = pixel_of<V>(i, in);
-
-	load<V>(v, dy + place_of(out, p.row / 2, p.column / 2, p.channel));
-#pragma unroll
-	for (int j = 0; j < V; j++)
-		v[j] *= 0.25F;
-	store<V>(dx + place_of(in, p.row, p.column, p.channel), v, add);
-}
-
-static int backward_halve(struct ek_net_state *s, const struct ek_net_op *op)
-{
-	const struct ek_net_shape in = s->net->values[op->inputs[0]].shape, out = s->net->values[op->outputs[0]].shape;
-	const size_t count = ek_net_elements(s->net, op->inputs[0]);
-
-	by_type(ek_net_in_type(s->net, op, 0), (size_t)in.channels, [&](auto zero, auto width) {
-		typedef decltype(zero) T;
-		constexpr int V = decltype(width)::value;
-
-		EK_LAUNCH((grow<T, V>), blocks_for(count / V, s->net->batch), EK_THREADS, 0,
-		          (T *)ek_net_grad_in(s, op, 0), (const T *)ek_net_grad_out(s, op, 0), in, out,
-		          (unsigned)(count / V), op->adds[0]);
-	});
-	return ek_cuda_launched("halving images");
-}
-
-const struct ek_net_code ek_net_cuda_halve = { NULL, NULL, forward_halve, backward_halve, 0, NULL };

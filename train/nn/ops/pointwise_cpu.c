@@ -53,55 +53,6 @@ const struct ek_net_code ek_net_cpu_activation = {
 	.backward = backward_activation,
 };
 
-/* Softmax. Backward works from the result. Scratch: two rows. */
-
-static int prepare_softmax(struct ek_net *net, struct ek_net_op *op)
-{
-	op->scratch = 2 * sizeof(float) * ek_net_channel_count(net, op->inputs[0]);
-	return 0;
-}
-
-static int forward_softmax(struct ek_net_state *s, const struct ek_net_op *op)
-{
-	const size_t rows = ek_net_rows(s->net, op->inputs[0]), n = ek_net_channel_count(s->net, op->inputs[0]);
-	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0);
-	float *row = (float *)(void *)s->scratch;
-
-	for (size_t i = 0; i < rows; i++) {
-		const float *x = ek_net_load_floats(ek_net_in(s, op, 0), type, i * n, n, row);
-
-		if (x != row)
-			memcpy(row, x, n * sizeof *row);
-		ek_nn_vector()->softmax(row, n, 1);
-		ek_net_store_floats(ek_net_out(s, op, 0), type, i * n, n, row, 0);
-	}
-	return 0;
-}
-
-static int backward_softmax(struct ek_net_state *s, const struct ek_net_op *op)
-{
-	const size_t rows = ek_net_rows(s->net, op->inputs[0]), n = ek_net_channel_count(s->net, op->inputs[0]);
-	const enum ek_nn_type type = ek_net_in_type(s->net, op, 0);
-	float *row = (float *)(void *)s->scratch;
-
-	for (size_t i = 0; i < rows; i++) {
-		const float *dy = ek_net_load_floats(ek_net_grad_out(s, op, 0), type, i * n, n, row);
-
-		if (dy != row)
-			memcpy(row, dy, n * sizeof *row);
-		ek_net_kernels()->softmax_backward(
-			row, ek_net_load_floats(ek_net_out(s, op, 0), type, i * n, n, row + n), n, 1);
-		ek_net_store_floats(ek_net_grad_in(s, op, 0), type, i * n, n, row, op->adds[0]);
-	}
-	return 0;
-}
-
-const struct ek_net_code ek_net_cpu_softmax = {
-	.prepare = prepare_softmax,
-	.forward = forward_softmax,
-	.backward = backward_softmax,
-};
-
 /* The gradient of the first output goes to input j unchanged, unless it is there already. */
 static void pass_gradient(struct ek_net_state *s, const struct ek_net_op *op, int j)
 {

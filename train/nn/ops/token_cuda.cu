@@ -1,6 +1,4 @@
-/* Layers about tokens: positions, embeddings, times, softmax. */
-#include <math_constants.h>
-
+/* Layers about tokens: positions, embeddings, times. */
 #include "train/nn/ops/images_cuda.h"
 
 /* y = x + parameter, the same for each image. */
@@ -189,49 +187,3 @@ static int forward_times(ek_net_state *s, const ek_net_op *op)
 }
 
 const struct ek_net_code ek_net_cuda_times = { NULL, NULL, forward_times, NULL, 0, NULL };
-
-/* Softmax: a block a row. */
-static __global__ void softmax(ek_cuda_view y, ek_cuda_view x, size_t n)
-{
-	__shared__ float shared[32];
-	const size_t first = (size_t)blockIdx.x * n;
-	float most = -CUDART_INF_F, sum = 0;
-
-	for (size_t j = 0; j < n; j++) /* the same for all threads; rows are short */
-		most = fmaxf(most, ek_get(x, first + j));
-	for (size_t j = threadIdx.x; j < n; j += blockDim.x)
-		sum += expf(ek_get(x, first + j) - most);
-	sum = ek_block_sum(sum, shared);
-	for (size_t j = threadIdx.x; j < n; j += blockDim.x)
-		ek_put(y, first + j, expf(ek_get(x, first + j) - most) / sum);
-}
-
-static __global__ void softmax_backward(ek_cuda_view dx, ek_cuda_view dy, ek_cuda_view y, size_t n)
-{
-	__shared__ float shared[32];
-	const size_t first = (size_t)blockIdx.x * n;
-	float sum = 0;
-
-	for (size_t j = threadIdx.x; j < n; j += blockDim.x)
-		sum += ek_get(dy, first + j) * ek_get(y, first + j);
-	sum = ek_block_sum(sum, shared);
-	for (size_t j = threadIdx.x; j < n; j += blockDim.x)
-		ek_put(dx, first + j, ek_get(y, first + j) * (ek_get(dy, first + j) - sum));
-}
-
-static int forward_softmax(ek_net_state *s, const ek_net_op *op)
-{
-	softmax<<<(unsigned)ek_net_rows(s->net, op->inputs[0]), 64, 0, ek_cuda_stream()>>>(
-		ek_cuda_output(s, op, 0), ek_cuda_input(s, op, 0), ek_net_channel_count(s->net, op->inputs[0]));
-	return ek_cuda_launched("softmax");
-}
-
-static int backward_softmax(ek_net_state *s, const ek_net_op *op)
-{
-	softmax_backward<<<(unsigned)ek_net_rows(s->net, op->inputs[0]), 64, 0, ek_cuda_stream()>>>(
-		ek_cuda_grad_input(s, op, 0), ek_cuda_grad_output(s, op, 0), ek_cuda_output(s, op, 0),
-		ek_net_channel_count(s->net, op->inputs[0]));
-	return ek_cuda_launched("softmax's gradient");
-}
-
-const struct ek_net_code ek_net_cuda_softmax = { NULL, NULL, forward_softmax, backward_softmax, 0, NULL };
