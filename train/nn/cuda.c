@@ -62,18 +62,24 @@ int ek_cuda_count(void)
 	return count;
 }
 
-int ek_cuda_gpu(struct ek_cuda_gpu *out, int number)
+static int check_number(int number)
 {
 	const int count = ek_cuda_count();
+
+	return count < 0 ? count
+	       : number >= 0 && number < count
+	               ? 0
+	               : ek_fail(EK_EUSAGE, "there is no GPU %d: this machine has %d, numbered from 0", number, count);
+}
+
+int ek_cuda_gpu(struct ek_cuda_gpu *out, int number)
+{
 	struct cudaDeviceProp p;
 	size_t total = 0, free_bytes = 0;
 	int rc;
 
 	*out = (struct ek_cuda_gpu){ .major = 0 };
-	if (count < 0)
-		return count;
-	if (number < 0 || number >= count)
-		return ek_fail(EK_EUSAGE, "there is no GPU %d: this machine has %d, numbered from 0", number, count);
+	EK_TRY(check_number(number));
 	EK_TRY(ek_cuda_check(cudaGetDeviceProperties(&p, number), "asking the GPU what it is"));
 	EK_TRY(ek_cuda_check(cudaSetDevice(number), "taking the GPU"));
 	EK_TRY(ek_cuda_check(cudaMemGetInfo(&free_bytes, &total), "asking the GPU for its memory"));
@@ -89,13 +95,9 @@ out:
 
 static int open_gpu(int number)
 {
-	const int count = ek_cuda_count();
 	int rc;
 
-	if (count < 0)
-		return count;
-	if (number < 0 || number >= count)
-		return ek_fail(EK_EUSAGE, "there is no GPU %d: this machine has %d, numbered from 0", number, count);
+	EK_TRY(check_number(number));
 	EK_TRY(ek_cuda_check(cudaGetDeviceProperties(&gpu.properties, number), "asking the GPU what it is"));
 	if (gpu.properties.major < LEAST_MAJOR)
 		return ek_fail(EK_ENOTSUP, "the GPU %s has compute capability %d.%d, and %d.0 or more is needed",
