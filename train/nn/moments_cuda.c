@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 #include "train/nn/cuda_internal.h"
 #include "train/nn/moments.h"
 #include "train/nn/moments_cuda.h"
+#include "train/nn/rows_cuda_internal.h"
 
 /* cuSOLVER, by the part of its interface (cusolverDn.h, the same since CUDA 7) that is used: no header is needed. */
 typedef void *solver_handle;
@@ -194,5 +196,39 @@ int ek_nn_kernel_sum(double *sum, const float *x, const float *y, size_t count, 
 	for (size_t i = 0; i < blocks; i++)
 		*sum += kept.sums[i];
 out:
+	return rc;
+}
+
+int ek_nn_rows_outer(struct ek_nn_rows *r, double *out, const double *mean, const double *scale)
+{
+	const size_t bytes = r->d * r->d * sizeof *out;
+	double *sum = NULL, *at = NULL, *by = NULL;
+	int rc;
+
+	ek_cuda_enter();
+	EK_TRY(ek_cuda_alloc((void **)&sum, bytes));
+	if (mean != NULL) {
+		EK_TRY(ek_cuda_alloc((void **)&at, r->d * sizeof *at));
+		EK_TRY(ek_rows_upload(at, mean, r->d * sizeof *at));
+	}
+	if (scale != NULL) {
+		EK_TRY(ek_cuda_alloc((void **)&by, r->source.count * sizeof *by));
+		EK_TRY(ek_rows_upload(by, scale, r->source.count * sizeof *by));
+	}
+	for (uint64_t first = 0; first < r->source.count; first += r->block) {
+		EK_TRY(ek_check_interrupt());
+		EK_TRY(ek_rows_load(r, first));
+		ek_moments_outer(sum, r->x, at, by != NULL ? by + first : NULL, ek_rows_count_at(r, first), r->d,
+		                 ek_cuda_stream());
+	}
+	EK_TRY(ek_cuda_launched("taking moments"));
+	EK_TRY(ek_rows_download(out, sum, bytes));
+	for (size_t i = 0; i < r->d; i++)
+		for (size_t j = i + 1; j < r->d; j++)
+			out[i * r->d + j] = out[j * r->d + i];
+out:
+	ek_cuda_release(sum);
+	ek_cuda_release(at);
+	ek_cuda_release(by);
 	return rc;
 }
