@@ -34,6 +34,8 @@ struct work {
 	int relabelled;                  /* 1: the table of labels is made anew, not from_classes of them */
 	int from_classes;
 	int label; /* of every image, without a condition */
+	struct ek_latent_draw draw;
+	int is_drawn; /* a device that takes batches draws latents itself */
 	struct ek_task task;
 	float *values;
 	cJSON *config;
@@ -45,8 +47,10 @@ static int get(void *context, int worker, int64_t id, uint64_t position, float *
 	const int32_t code = w->condition.codes[id];
 
 	(void)worker;
+	if (w->is_drawn)
+		ek_latents_moments(w->space.latents, id, sample);
 	*label = w->condition.classes == 0 ? w->label : code >= 0 ? code : ek_sit_no_label(&w->options.model);
-	return ek_space_get(&w->space, id, position, sample);
+	return w->is_drawn ? 0 : ek_space_get(&w->space, id, position, sample);
 }
 
 /* A public network knows other classes than the run: without a condition it is asked for its label for none; with one
@@ -227,7 +231,7 @@ out:
 
 static int prepare(struct work *w, struct ek_run *run, uint64_t seed)
 {
-	const struct ek_flow_source source = { .context = w, .get = get };
+	struct ek_flow_source source = { .context = w, .get = get };
 	int rc;
 
 	if ((w->asked->space == 0) != (w->asked->autoencoder != NULL))
@@ -246,6 +250,9 @@ static int prepare(struct work *w, struct ek_run *run, uint64_t seed)
 	w->space.flip = w->asked->common.flip;
 	EK_TRY(fill_options(w, seed));
 	EK_TRY(ek_space_fill(&w->space, run, w->options.precision, w->asked->common.force));
+	w->is_drawn = ek_device_takes_batches() && w->space.latents != NULL &&
+	              ek_latents_draw(&w->draw, w->space.latents, seed);
+	source.drawn = w->is_drawn ? &w->draw : NULL;
 	EK_TRY(ek_flow_task_new(&w->flow, &w->task, &w->options, &source));
 	w->task.preview = preview;
 	w->task.preview_context = w;

@@ -165,7 +165,7 @@ static int train(const struct bench *b, double seconds, double limit)
 	o->slice = b->slice;
 	o->drop = 0.1;
 	EK_TRY(ek_objective_init(&o->objective));
-	EK_TRY(ek_flow_task_new(&flow, &r.task, o, &(struct ek_flow_source){ &r, get }));
+	EK_TRY(ek_flow_task_new(&flow, &r.task, o, &(struct ek_flow_source){ .context = &r, .get = get }));
 	EK_TRY(prepare(&r));
 	EK_TRY(ek_task_load(&r.task, r.store, EK_VALUES));
 	for (; r.step < STEPS_MAX && (r.step < WARMUP + 3 || ek_clock() - start < seconds); r.step++) {

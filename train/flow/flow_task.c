@@ -11,7 +11,7 @@ struct ek_flow_task {
 	struct ek_flow_source source;
 	struct ek_params params;
 	struct ek_task_net net;
-	int data, keys, factors, t, labels; /* inputs */
+	int data, keys, factors, t, labels, draws; /* inputs; draws: the keys of what is drawn of moments, or 0 */
 };
 
 enum { PARTS = 2 };
@@ -46,6 +46,9 @@ static int fill_image(struct ek_flow_task *f, int worker, const struct ek_slice 
 		*label = ek_sit_no_label(&o->model);
 	((struct ek_net_key *)ek_net_stage(s, f->keys))[j] =
 		slice->grid != NULL ? ek_objective_grid_key(slice->grid, draw) : ek_objective_key(seed, position);
+	if (f->draws > 0)
+		((struct ek_net_key *)ek_net_stage(s, f->draws))[j] =
+			(struct ek_net_key){ f->source.drawn->seed, f->source.drawn->stream, place };
 	((float *)ek_net_stage(s, f->t))[j] = (float)t;
 	ek_objective_factors(&o->objective, t, factors);
 out:
@@ -74,25 +77,42 @@ static int fill(void *context, int worker, const struct ek_slice *slice, int jud
 	return ek_task_each(slice->count, worker, fill_one, &f);
 }
 
+/* The value that holds the samples: an input, or drawn of one. */
+static int add_data(struct ek_flow_task *f, struct ek_net_shape shape)
+{
+	const struct ek_latent_draw *drawn = f->source.drawn;
+	struct ek_net *net = f->net.net;
+	int rc;
+
+	if (drawn == NULL)
+		return f->data = ek_net_input(net, shape);
+	EK_TRY(f->data = ek_net_input(net, (struct ek_net_shape){ shape.height, shape.width, 2 * shape.channels }));
+	EK_TRY(f->draws = ek_net_input_keys(net));
+	rc = ek_net_affine(net, ek_net_sample(net, f->data, ek_net_noise(net, f->draws, shape)), drawn->scale,
+	                   drawn->shift);
+out:
+	return rc;
+}
+
 static int build(struct ek_flow_task *f)
 {
 	const struct ek_flow_task_options *o = &f->options;
 	static const enum ek_net_mode modes[] = { EK_NET_RECOMPUTE, EK_NET_TRAIN, EK_NET_FORWARD, EK_NET_IMAGES };
 	const struct ek_net_shape shape = { o->model.side, o->model.side, o->model.channels };
 	struct ek_task_net *n = &f->net;
-	int rc, noise, x, prediction;
+	int rc, data, noise, x, prediction;
 
 	EK_TRY(ek_sit_params(&f->params, &o->model));
 	EK_TRY(ek_net_new(&n->net, &f->params, o->precision, o->slice));
-	EK_TRY(f->data = ek_net_input(n->net, shape));
+	EK_TRY(data = add_data(f, shape));
 	EK_TRY(f->keys = ek_net_input_keys(n->net));
 	EK_TRY(f->factors = ek_net_input(n->net, (struct ek_net_shape){ 1, 1, EK_OBJECTIVE_FACTORS }));
 	EK_TRY(f->t = ek_net_input(n->net, (struct ek_net_shape){ 1, 1, 1 }));
 	EK_TRY(f->labels = ek_net_input_ids(n->net));
 	EK_TRY(noise = ek_net_noise(n->net, f->keys, shape));
-	EK_TRY(x = ek_objective_mix(n->net, f->data, noise, f->factors));
+	EK_TRY(x = ek_objective_mix(n->net, data, noise, f->factors));
 	EK_TRY(prediction = ek_sit_build(n->net, &f->params, &o->model, x, f->t, f->labels));
-	EK_TRY(n->loss = ek_objective_loss(n->net, &o->objective, prediction, f->data, noise, f->factors, n->parts));
+	EK_TRY(n->loss = ek_objective_loss(n->net, &o->objective, prediction, data, noise, f->factors, n->parts));
 	n->learned = n->loss;
 	EK_TRY(ek_net_output(n->net, n->loss));
 	for (int i = 0; n->parts[0] > 0 && i < PARTS; i++)

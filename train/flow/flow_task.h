@@ -8,6 +8,7 @@
 #include "train/flow/objective.h"
 #include "train/flow/sit.h"
 #include "train/loop/trainer.h"
+#include "train/vae/latents.h"
 
 /* What it learns from: latents or pixels. */
 struct ek_flow_source {
@@ -15,6 +16,8 @@ struct ek_flow_source {
 	/* The sample [side, side, channels] of an image, and its label 0 … classes - 1 (or the one for none). position:
 	 * a key for random numbers, that of the image among all that were taken. Thread-safe for different workers. */
 	int (*get)(void *context, int worker, int64_t id, uint64_t position, float *sample, int32_t *label);
+	/* NULL, or `get` gives moments instead, [side, side, 2 channels], of which the net draws the sample. */
+	const struct ek_latent_draw *drawn;
 };
 
 /* What the net is for. */

@@ -246,6 +246,24 @@ void ek_latents_get(const struct ek_latents *l, int64_t id, uint64_t seed, uint6
 	}
 }
 
+int ek_latents_draw(struct ek_latent_draw *out, const struct ek_latents *l, uint64_t seed)
+{
+	*out = (struct ek_latent_draw){ .scale = (float)l->config.scale,
+		                        .shift = -(float)l->config.shift,
+		                        .seed = seed,
+		                        .stream = ek_random_stream("latent noise") };
+	return l->config.kind == EK_AUTOENCODER_KL;
+}
+
+void ek_latents_moments(const struct ek_latents *l, int64_t id, float *out)
+{
+	const size_t count = 2 * l->elements;
+	const uint16_t *row = (const uint16_t *)l->array.data + (size_t)id * count;
+
+	for (size_t i = 0; i < count; i++)
+		out[i] = ek_half_to_float(row[i]);
+}
+
 struct measuring {
 	const struct ek_latents *l;
 	double (*sums)[2]; /* [pieces]: of means, of their squares plus variances */

@@ -45,6 +45,17 @@ void ek_latents_close(struct ek_latents *l);
  * a sample, a function of (seed, position). out: [h, w, c]. Thread-safe. */
 void ek_latents_get(const struct ek_latents *l, int64_t id, uint64_t seed, uint64_t position, float *out);
 
+/* How a sample is drawn: of moments [h, w, 2c], (mean + deviation · noise + shift) · scale, the noise by the key (seed,
+ * stream, position). */
+struct ek_latent_draw {
+	float scale, shift;
+	uint64_t seed, stream;
+};
+/* 1: latents are drawn so; 0: of VQ they are not. */
+int ek_latents_draw(struct ek_latent_draw *out, const struct ek_latents *l, uint64_t seed);
+/* out: the moments [h, w, 2c] of image `id`, of KL. Thread-safe. */
+void ek_latents_moments(const struct ek_latents *l, int64_t id, float *out);
+
 /* Mean and standard deviation of all numbers of all latents, unscaled; for KL with the variance of sampling. The usual
  * scale is 1 / deviation, with a shift of 0 or the mean. The same bits for any number of threads. */
 int ek_latents_measure(const struct ek_latents *l, double *mean, double *deviation);

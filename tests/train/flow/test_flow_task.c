@@ -499,7 +499,7 @@ static void judging_is_the_same_for_every_seed(void **state)
 		t->options.recompute = i == 2;
 		t->options.drop = 0.5 * i;
 		assert_ok(ek_flow_task_new(&t->flow, &t->task, &t->options,
-		                           &(struct ek_flow_source){ &t->mixture, get }));
+		                           &(struct ek_flow_source){ .context = &t->mixture, .get = get }));
 		assert_ok(ek_task_load(&t->task, t->store, EK_VALUES));
 		(void)run_slice(t, 1, 64, 0, losses[i]);
 		training_end(t);
@@ -540,6 +540,78 @@ static void a_step_stays_on_the_device(void **state)
 	free(values[0]);
 }
 
+static const struct ek_latent_draw draw = { .scale = 1.5F, .shift = -0.25F, .seed = 3, .stream = 4 };
+
+/* Moments whose means are the mixture's. */
+static int get_moments(void *context, int worker, int64_t id, uint64_t position, float *moments, int32_t *label)
+{
+	struct training *t = context;
+	const size_t elements = ek_sit_elements(&t->options.model);
+	float *sample;
+
+	assert_ok(ek_alloc(&sample, elements, sizeof *sample));
+	assert_ok(get(&t->mixture, worker, id, position, sample, label));
+	for (size_t i = 0; i < elements; i++) {
+		float *pixel = moments + i / CHANNELS * 2 * CHANNELS + i % CHANNELS;
+
+		pixel[0] = sample[i];
+		pixel[CHANNELS] = -0.5F - 0.01F * (float)(i % 7);
+	}
+	free(sample);
+	return 0;
+}
+
+/* What is drawn of them, by the host. */
+static int get_drawn(void *context, int worker, int64_t id, uint64_t position, float *sample, int32_t *label)
+{
+	struct training *t = context;
+	const size_t elements = ek_sit_elements(&t->options.model);
+	float *moments;
+
+	assert_ok(ek_alloc(&moments, 2 * elements, sizeof *moments));
+	assert_ok(get_moments(context, worker, id, position, moments, label));
+	for (size_t i = 0; i < elements; i++) {
+		const float *pixel = moments + i / CHANNELS * 2 * CHANNELS + i % CHANNELS;
+		const float noise = (float)ek_random_normal(draw.seed, draw.stream, position * elements + i);
+
+		sample[i] = (pixel[0] + expf(0.5F * pixel[CHANNELS]) * noise + draw.shift) * draw.scale;
+	}
+	free(moments);
+	return 0;
+}
+
+static void latents_are_drawn_by_the_net_as_by_the_host(void **state)
+{
+	struct ek_device by_itself = *fake_device();
+	float *values[2];
+	size_t size = 0;
+
+	(void)state;
+	by_itself.one_at_a_time = 1;
+	for (int i = 0; i < 2; i++) {
+		struct training *t;
+
+		ek_device_set(i == 0 ? NULL : &by_itself);
+		assert_ok(ek_alloc(&t, 1, sizeof *t));
+		training_start(t, 2, 0.3, 1);
+		ek_flow_task_free(t->flow);
+		assert_ok(ek_flow_task_new(&t->flow, &t->task, &t->options,
+		                           &(struct ek_flow_source){ .context = t,
+		                                                     .get = i == 0 ? get_drawn : get_moments,
+		                                                     .drawn = i == 0 ? NULL : &draw }));
+		assert_ok(ek_task_load(&t->task, t->store, EK_VALUES));
+		(void)train(t, 5, 3e-3, 0);
+		size = t->task.params->size;
+		assert_ok(ek_alloc(&values[i], size, sizeof *values[i]));
+		ek_store_read(t->store, EK_VALUES, 0, size, values[i]);
+		training_end(t);
+	}
+	ek_device_set(NULL);
+	assert_memory_equal(values[0], values[1], size * sizeof *values[0]);
+	free(values[0]);
+	free(values[1]);
+}
+
 static void unfit_options_are_refused(void **state)
 {
 	struct training *t;
@@ -550,12 +622,14 @@ static void unfit_options_are_refused(void **state)
 	assert_ok(ek_alloc(&t, 1, sizeof *t));
 	training_start(t, 1, 0.3, 1);
 	t->options.objective.kind = EK_OBJECTIVE_DIFFUSION;
-	assert_fails(ek_flow_task_new(&f, &task, &t->options, &(struct ek_flow_source){ &t->mixture, get }), EK_EUSAGE,
-	             "learned sigma");
+	assert_fails(ek_flow_task_new(&f, &task, &t->options,
+	                              &(struct ek_flow_source){ .context = &t->mixture, .get = get }),
+	             EK_EUSAGE, "learned sigma");
 	t->options.objective.kind = EK_OBJECTIVE_FLOW;
 	t->options.drop = 1.5;
-	assert_fails(ek_flow_task_new(&f, &task, &t->options, &(struct ek_flow_source){ &t->mixture, get }), EK_EUSAGE,
-	             "label dropout 1.5");
+	assert_fails(ek_flow_task_new(&f, &task, &t->options,
+	                              &(struct ek_flow_source){ .context = &t->mixture, .get = get }),
+	             EK_EUSAGE, "label dropout 1.5");
 	training_end(t);
 }
 
@@ -571,6 +645,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(dropped_labels_teach_only_the_row_of_none),
 		cmocka_unit_test(judging_is_the_same_for_every_seed),
 		cmocka_unit_test(a_step_stays_on_the_device),
+		cmocka_unit_test(latents_are_drawn_by_the_net_as_by_the_host),
 		cmocka_unit_test(unfit_options_are_refused),
 	};
 
