@@ -515,6 +515,14 @@ static int activated(struct net_subject *s, const int *n)
 	                                   (enum ek_nn_activation)n[3]));
 }
 
+/* Two linear layers with a GELU between them: rows, features, features between */
+static int perceptron(struct net_subject *s, const int *n)
+{
+	const int h = dense(s, with_gradient(s, 1, n[0], n[1]), n[2], 0);
+
+	return output(s, dense(s, ek_net_activation(s->net, h, EK_NN_GELU_TANH), n[1], 0));
+}
+
 /* a = GELU(W x), b = conv(a), SiLU(a + b): side, channels, a is needed by b, b is an output */
 static int joined(struct net_subject *s, const int *n)
 {
@@ -796,6 +804,8 @@ const struct net_case net_cases[] = {
 	{ "conv 3, exact, by fours", exactly, { 5, 6, 12, 24, 3 }, 0 },
 	{ "linear, GELU", activated, { 45, 24, 40, EK_NN_GELU_ERF }, NET_CASE_COMPOSED },
 	{ "linear, quick GELU", activated, { 50, 136, 200, EK_NN_QUICK_GELU }, NET_CASE_COMPOSED },
+	{ "perceptron", perceptron, { 45, 24, 40 }, NET_CASE_COMPOSED },
+	{ "perceptron, many tokens", perceptron, { 1400, 8, 192 }, NET_CASE_COMPOSED },
 	{ "joined", joined, { 5, 7, 0, 0 }, NET_CASE_COMPOSED },
 	{ "joined, needed later", joined, { 5, 7, 1, 0 }, NET_CASE_COMPOSED },
 	{ "joined, an output", joined, { 5, 7, 1, 1 }, NET_CASE_COMPOSED },

@@ -192,15 +192,6 @@ static __device__ inline unsigned two(float low, float high)
 	return *(const unsigned *)&pair;
 }
 
-/* 2^x, to 2 units in the last place of what is later rounded to bf16. */
-static __device__ inline float power_of_2(float x)
-{
-	float y;
-
-	asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-	return y;
-}
-
 /* a of rows row …, columns column … of x, [rows, stride]. */
 static __device__ inline const bf16 *a_at(const bf16 *x, int stride, int row, int column)
 {
@@ -339,11 +330,11 @@ static __device__ inline void weigh(float score[MS][KEYS_AT_ONCE / 8][4], rows_o
 				top = fmaxf(top, fmaxf(score[m][n][2 * half], score[m][n][2 * half + 1]));
 			top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 1));
 			top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 2));
-			rest = power_of_2((r.most[m][half] - top) * scale);
+			rest = ek_power_of_2((r.most[m][half] - top) * scale);
 			r.most[m][half] = top;
 			for (int n = 0; n < KEYS_AT_ONCE / 8; n++)
 				for (int i = 2 * half; i < 2 * half + 2; i++) {
-					score[m][n][i] = power_of_2(score[m][n][i] * scale - top * scale);
+					score[m][n][i] = ek_power_of_2(score[m][n][i] * scale - top * scale);
 					part += score[m][n][i];
 				}
 			r.sum[m][half] = r.sum[m][half] * rest + part;
@@ -641,7 +632,7 @@ template <int EIGHTS, int MS> static __global__ void __launch_bounds__(MOST_TOKE
 			for (int m = 0; m < MS; m++)
 #pragma unroll
 				for (int i = 0; i < 4; i++) {
-					share[m][n][i] = power_of_2(share[m][n][i] * scale - logs[query + i % 2]);
+					share[m][n][i] = ek_power_of_2(share[m][n][i] * scale - logs[query + i % 2]);
 					d[m][n][i] = share[m][n][i] * (d[m][n][i] - deltas[query + i % 2]) * a.scale;
 				}
 		}

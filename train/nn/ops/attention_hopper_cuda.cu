@@ -150,16 +150,6 @@ __device__ void publish()
 	asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
-__device__ void barrier_wait(int barrier, int threads)
-{
-	asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
-}
-
-__device__ void barrier_arrive(int barrier, int threads)
-{
-	asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
-}
-
 __device__ void close_copies()
 {
 	asm volatile("cp.async.commit_group;" ::: "memory");
@@ -168,14 +158,6 @@ __device__ void close_copies()
 template <int LEFT> __device__ void await_copies()
 {
 	asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
-}
-
-__device__ float power_of_2(float x)
-{
-	float y;
-
-	asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-	return y;
 }
 
 __device__ void clear_16(uint32_t to)
@@ -384,7 +366,7 @@ __device__ void weigh(float (&c)[COUNT], float (&result)[EIGHTS * 4], float (&mo
 			top = fmaxf(top, fmaxf(c[4 * n + 2 * half], c[4 * n + 2 * half + 1]));
 		top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 1));
 		top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 2));
-		rest = power_of_2((most[half] - top) * scale);
+		rest = ek_power_of_2((most[half] - top) * scale);
 		most[half] = top;
 #pragma unroll
 		for (int n = 0; n < COUNT / 4; n++)
@@ -392,7 +374,7 @@ __device__ void weigh(float (&c)[COUNT], float (&result)[EIGHTS * 4], float (&mo
 			for (int i = 0; i < 2; i++) {
 				float &share = c[4 * n + 2 * half + i];
 
-				share = power_of_2(share * scale - top * scale);
+				share = ek_power_of_2(share * scale - top * scale);
 				part += share;
 			}
 		sum[half] = sum[half] * rest + part;
@@ -668,7 +650,7 @@ __device__ void share(float (&c)[ROWS / 2], float (&most)[2], float (&sum)[2], f
 			top = fmaxf(top, fmaxf(c[4 * n + 2 * half], c[4 * n + 2 * half + 1]));
 		top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 1));
 		top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 2));
-		rest[half] = power_of_2((most[half] - top) * scale);
+		rest[half] = ek_power_of_2((most[half] - top) * scale);
 		most[half] = top;
 		scaled = top * scale;
 #pragma unroll
@@ -677,7 +659,7 @@ __device__ void share(float (&c)[ROWS / 2], float (&most)[2], float (&sum)[2], f
 			for (int i = 0; i < 2; i++) {
 				float &value = c[4 * n + 2 * half + i];
 
-				value = power_of_2(value * scale - scaled);
+				value = ek_power_of_2(value * scale - scaled);
 				part += value;
 			}
 		sum[half] = sum[half] * rest[half] + part;
@@ -912,19 +894,6 @@ template <int EIGHTS> __device__ float *columns_of_warp(uint4 *room, int which)
 	return (float *)(room + backward_room<EIGHTS>::columns) + ((int)threadIdx.x / 32 * 2 + which) * EIGHTS * 8;
 }
 
-/* x[0 … COUNT - 1] of the lanes that differ in bit BIT are added up; half of the sums stay in each. */
-template <int COUNT, int BIT> __device__ void halve(float *x)
-{
-	const int high = (int)threadIdx.x & BIT;
-
-#pragma unroll
-	for (int i = 0; i < COUNT / 2; i++) {
-		const float given = high ? x[i] : x[i + COUNT / 2], kept = high ? x[i + COUNT / 2] : x[i];
-
-		x[i] = kept + __shfl_xor_sync(0xffffffffU, given, BIT);
-	}
-}
-
 __device__ void add_pair(float *to, float a, float b, int add)
 {
 	float2 *at = (float2 *)to;
@@ -942,9 +911,9 @@ template <int EIGHTS> __device__ void sum_columns(float *to, const float (&c)[EI
 #pragma unroll
 	for (int i = 0; i < 16; i++)
 		x[i] = c[i / 2 * 4 + i % 2] + c[i / 2 * 4 + i % 2 + 2];
-	halve<16, 16>(x);
-	halve<8, 8>(x);
-	halve<4, 4>(x);
+	ek_halve<16, 16>(x);
+	ek_halve<8, 8>(x);
+	ek_halve<4, 4>(x);
 	add_pair(to + 8 * bits + 2 * quarter, x[0], x[1], add);
 	if constexpr (EIGHTS > 8) {
 		float a = c[32] + c[34], b = c[33] + c[35];
@@ -1053,8 +1022,8 @@ template <int EIGHTS> __device__ void sum_results(float *to, const rows_of_resul
 				x[2 * k + 1] += __uint_as_float(pairs[k] & 0xffff0000U);
 			}
 		}
-		halve<8, 16>(x);
-		halve<4, 8>(x);
+		ek_halve<8, 16>(x);
+		ek_halve<4, 8>(x);
 		if (lane + 8 * j < EIGHTS)
 			add_pair(to + 8 * (lane + 8 * j) + (int)threadIdx.x % 32 / 8 * 2, x[0], x[1], 0);
 	}
@@ -1121,7 +1090,7 @@ __device__ void take_shares(float (&share)[HALF / 2], const float *logs, float s
 
 #pragma unroll
 		for (int i = 0; i < 4; i++)
-			share[4 * n + i] = power_of_2(share[4 * n + i] * scale - (i % 2 > 0 ? log.y : log.x));
+			share[4 * n + i] = ek_power_of_2(share[4 * n + i] * scale - (i % 2 > 0 ? log.y : log.x));
 	}
 	if (own + ROWS > tokens)
 #pragma unroll

@@ -18,7 +18,7 @@ static __device__ inline void start_barrier(uint32_t barrier, int arrivals)
 static __device__ inline void await_phase(uint32_t barrier, int parity)
 {
 	asm volatile("{\n.reg .pred over;\nAGAIN:\n"
-	             "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 over, [%0], %1;\n"
+	             "mbarrier.try_wait.parity.shared::cta.b64 over, [%0], %1;\n"
 	             "@over bra OVER;\nbra AGAIN;\nOVER:\n}\n" ::"r"(barrier),
 	             "r"(parity)
 	             : "memory");
@@ -43,6 +43,72 @@ static __device__ inline void bring_box(uint32_t to, const CUtensorMap *map, uin
 		"[%2];" ::"r"(to),
 		"l"(map), "r"(barrier), "r"(column), "r"(row)
 		: "memory");
+}
+
+/* The same to this place of the blocks of a cluster that `blocks` has a bit for, and to the barrier of each. */
+static __device__ inline void bring_box_to(uint32_t to, const CUtensorMap *map, uint32_t barrier, int column, int row,
+                                           int blocks)
+{
+	asm volatile(
+		"cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], "
+		"[%1, {%3, %4}], [%2], %5;" ::"r"(to),
+		"l"(map), "r"(barrier), "r"(column), "r"(row), "h"((short)blocks)
+		: "memory");
+}
+
+/* The other way; what threads wrote is shown to the engine first. Boxes of a thread that were sent since the last mark
+ * are one lot. */
+static __device__ inline void send_box(const CUtensorMap *map, uint32_t from, int column, int row)
+{
+	asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%2, %3}], [%1];" ::"l"(map),
+	             "r"(from), "r"(column), "r"(row)
+	             : "memory");
+}
+
+static __device__ inline void boxes_marked(void)
+{
+	asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+
+/* All lots of this thread but the last LOTS have been read from shared memory. */
+template <int LOTS> static __device__ inline void boxes_read(void)
+{
+	asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(LOTS) : "memory");
+}
+
+/* The barrier at this place of another block of the cluster. */
+static __device__ inline void arrive_at_block(uint32_t barrier, int block)
+{
+	asm volatile("{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, %0, %1;\n"
+	             "mbarrier.arrive.shared::cluster.b64 _, [there];\n}\n" ::"r"(barrier),
+	             "r"(block)
+	             : "memory");
+}
+
+/* Of a cluster in one row. */
+static __device__ inline int block_of_cluster(void)
+{
+	int rank;
+
+	asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+	return rank;
+}
+
+/* All threads of a cluster, or of a block that is alone. */
+static __device__ inline void meet_in_cluster(void)
+{
+	asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+
+/* Of a block, by number, from 1: so many threads in all come to it, some of whom do not wait. */
+static __device__ inline void barrier_wait(int barrier, int threads)
+{
+	asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
+
+static __device__ inline void barrier_arrive(int barrier, int threads)
+{
+	asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
 
 typedef CUresult (*encoder)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *,

@@ -4,12 +4,14 @@
  * packed as bfloat16 once a step.
  *
  * Where a GELU follows, the product makes it as well; and where the input is that of a GELU, the gradient that backward
- * makes is the one before it: two passes over the widest values fewer each. For sizes that are no multiples of 8 the
+ * makes is the one before it: two passes over the widest values fewer each. On Hopper both are linear_hopper.cu's, and
+ * the gradient of the bias before the GELU as well. For sizes that are no multiples of 8 the
  * library rounds a bf16 product before it adds to it: there the sum is made here.
  */
 #include <stdlib.h>
 
 #include "train/nn/ops/images_cuda.h"
+#include "train/nn/ops/linear_hopper.h"
 #include "train/nn/ops/matmul_cuda.h"
 
 enum { FORWARD, DATA, WEIGHTS, DIRECTION, PRODUCTS };
@@ -23,7 +25,8 @@ typedef ek_matmul product; /* d [m, n] = or += a · b */
 
 struct plan {
 	ek_cuda_plan head;
-	int apart; /* bias, what is added, and activation are not the library's to do */
+	int apart;  /* bias, what is added, and activation are not the library's to do */
+	int own[2]; /* FORWARD, DATA: with the GELU, and our own */
 	const ek_cublaslt *lt;
 	product products[PRODUCTS];
 };
@@ -349,6 +352,31 @@ static void leave_bias(ek_net *net, ek_net_op *op)
 		}
 }
 
+/* The same of a layer behind a GELU whose gradient is made here: for the bias of the product before that. */
+static void take_bias(ek_net *net, ek_net_op *op)
+{
+	const int maker = net->values[op->makes_gradient].maker;
+	ek_net_op *before = maker >= 0 ? &net->ops[maker] : NULL;
+
+	if (before == NULL || before->kind != EK_NET_LINEAR || before->parameters[1] < 0 || !before->backward ||
+	    !ek_net_learns(before, 1) || uses_of(net, op->makes_gradient) != 1)
+		return;
+	before->bias_apart = 1;
+	op->bias_of = maker + 1;
+}
+
+/* Which products with a GELU are our own; all numbers are bfloat16. */
+static void take_gelu(ek_net *net, ek_net_op *op, plan *p)
+{
+	const sizes z = sizes_of(net, op);
+	const int gelu = op->makes > 0 || op->then == EK_NN_GELU_TANH;
+
+	p->own[FORWARD] = gelu && op->parameters[1] >= 0 && op->inputs[1] == 0 && ek_cuda_has_gelu(z.rows, z.outputs);
+	p->own[DATA] = op->makes_gradient > 0 && ek_cuda_has_gelu(z.rows, z.inputs);
+	if (p->own[DATA])
+		take_bias(net, op);
+}
+
 /* y [rows, n] = x + bias + added. */
 static __global__ void finish(ek_cuda_view y, const float *x, const float *bias, ek_cuda_view added, size_t n,
                               size_t count)
@@ -443,6 +471,7 @@ static int prepare(ek_net *net, ek_net_op *op)
 	if (bf16 && result && !p->apart) {
 		take_next(net, op);
 		take_previous(net, op);
+		take_gelu(net, op, p);
 	}
 	leave_bias(net, op);
 	op->flops = 2.0 * (double)z.rows * (double)z.inputs * (double)z.outputs;
@@ -453,17 +482,20 @@ static int prepare(ek_net *net, ek_net_op *op)
 		op->scratch = z.rows * z.outputs * sizeof(float);
 	added = !p->apart && op->inputs[1] > 0;
 	EK_TRY(ek_cuda_cublaslt(&p->lt));
-	EK_TRY(make(&p->products[FORWARD], p->lt,
-	            { z.outputs, z.rows, z.inputs, CUBLAS_OP_T, CUBLAS_OP_N, bf16, result && !p->apart,
-	              epilogue(op, p->apart, &unused), added ? 1.0F : 0.0F, of_weights, 64, op->makes > 0 }));
+	if (!p->own[FORWARD])
+		EK_TRY(make(&p->products[FORWARD], p->lt,
+		            { z.outputs, z.rows, z.inputs, CUBLAS_OP_T, CUBLAS_OP_N, bf16, result && !p->apart,
+		              epilogue(op, p->apart, &unused), added ? 1.0F : 0.0F, of_weights, 64, op->makes > 0 }));
 	if (!op->backward)
 		goto out;
 	backward_scratch = ek_cuda_add_rows_scratch(z.rows, z.outputs);
+	if (op->bias_of > 0 && backward_scratch < ek_gelu_parts(z.rows) * z.inputs * sizeof(float))
+		backward_scratch = ek_gelu_parts(z.rows) * z.inputs * sizeof(float);
 	if (result != bf16)
 		backward_scratch += ek_net_align(z.rows * z.outputs * sizeof(ek_bf16));
 	if (op->scratch < backward_scratch)
 		op->scratch = backward_scratch;
-	if (op->wants[0])
+	if (op->wants[0] && !p->own[DATA])
 		EK_TRY(make(&p->products[DATA], p->lt,
 		            { z.inputs, z.rows, z.outputs, CUBLAS_OP_N, CUBLAS_OP_N, bf16, bf16,
 		              op->makes_gradient > 0 ? CUBLASLT_EPILOGUE_DGELU : CUBLASLT_EPILOGUE_DEFAULT,
@@ -543,12 +575,45 @@ static int forward_dense(ek_net_state *s, const ek_net_op *op)
 	                     (int)z.outputs, op->then);
 }
 
+static int forward_gelu(ek_net_state *s, const ek_net_op *op)
+{
+	const sizes z = sizes_of(s->net, op);
+	ek_gelu_product g = {
+		ek_net_in(s, op, 0), weights_of(s, op), ek_net_out(s, op, 0), NULL, bias_of(s, op), NULL, z.rows,
+		(int)z.inputs,       (int)z.outputs
+	};
+
+	if (op->makes > 0) {
+		g.before = g.y;
+		g.y = ek_net_value_in(s, op->makes);
+	}
+	return ek_cuda_gelu_forward(g);
+}
+
+/* The gradient of what the GELU was of, and that of the bias before it. */
+static int backward_gelu(ek_net_state *s, const ek_net_op *op, const void *dy, unsigned char *scratch)
+{
+	const sizes z = sizes_of(s->net, op);
+	float *bias = ek_cuda_bias_of(s, op), *parts = bias != NULL ? (float *)(void *)scratch : NULL;
+	int rc;
+
+	EK_TRY(ek_cuda_gelu_backward({ dy, weights_of(s, op), ek_net_gradient(s, op->makes_gradient),
+	                               ek_net_value_in(s, op->makes_gradient), NULL, parts, z.rows, (int)z.outputs,
+	                               (int)z.inputs }));
+	if (bias != NULL)
+		EK_TRY(ek_cuda_add_parts(bias, parts, ek_gelu_parts(z.rows), z.inputs));
+out:
+	return rc;
+}
+
 static int forward(ek_net_state *s, const ek_net_op *op)
 {
 	const plan *p = (const plan *)op->prepared;
 	void *y = ek_net_out(s, op, 0), *other = NULL;
 	int rc, done;
 
+	if (p->own[FORWARD])
+		return forward_gelu(s, op);
 	(void)epilogue(op, p->apart, &done);
 	if (!done && is_dense(s, op, p))
 		return forward_dense(s, op);
@@ -582,7 +647,9 @@ static int backward(ek_net_state *s, const ek_net_op *op)
 		EK_TRY(ek_cuda_copy({ s->scratch, 1, 0 }, given, z.rows * z.outputs));
 		dy = s->scratch;
 	}
-	if (op->wants[0])
+	if (p->own[DATA])
+		EK_TRY(backward_gelu(s, op, dy, s->scratch + rounded));
+	else if (op->wants[0])
 		EK_TRY(run(p, DATA, weights_of(s, op), dy, NULL,
 		           through ? ek_net_gradient(s, op->makes_gradient) : ek_net_grad_in(s, op, 0), NULL,
 		           through ? ek_net_value_in(s, op->makes_gradient) : NULL));

@@ -20,8 +20,8 @@ static __device__ inline uint64_t describe(const bf16 *tile, unsigned apart = 16
 	return describe((uint32_t)__cvta_generic_to_shared(tile), apart);
 }
 
-/* sums [64, COLUMNS] = sums · keep + a [64, 16] · b' [COLUMNS, 16], in the background; turned: both are. */
-template <int COLUMNS, bool TURNED>
+/* sums [64, COLUMNS] = sums · keep + a [64, 16] · b' [COLUMNS, 16], in the background. */
+template <int COLUMNS, bool TURNED_A, bool TURNED_B = TURNED_A>
 static __device__ void multiply_behind(float (&sums)[COLUMNS / 2], uint64_t a, uint64_t b, int keep);
 
 #define EIGHT(a)                                                                                                       \
@@ -60,10 +60,10 @@ static __device__ void multiply_behind(float (&sums)[COLUMNS / 2], uint64_t a, u
 #define SUMS_240 SUMS_224, EIGHT(112)
 #define SUMS_256 SUMS_240, EIGHT(120)
 
-#define MULTIPLY_TURNED(columns, a_name, b_name, keep_name, turned, turn)                                              \
+#define MULTIPLY_TURNED(columns, a_name, b_name, keep_name, turned_a, turned_b, turn)                                  \
 	template <>                                                                                                    \
-	__device__ inline void multiply_behind<columns, turned>(float(&d)[columns / 2], uint64_t a, uint64_t b,        \
-	                                                        int keep)                                              \
+	__device__ inline void multiply_behind<columns, turned_a, turned_b>(float(&d)[columns / 2], uint64_t a,        \
+	                                                                    uint64_t b, int keep)                      \
 	{                                                                                                              \
 		asm volatile("{\n"                                                                                     \
 		             ".reg .pred keep;\n"                                                                      \
@@ -75,8 +75,9 @@ static __device__ void multiply_behind(float (&sums)[COLUMNS / 2], uint64_t a, u
 		             : "l"(a), "l"(b), "r"(keep));                                                             \
 	}
 #define MULTIPLY(columns, a_name, b_name, keep_name)                                                                   \
-	MULTIPLY_TURNED(columns, a_name, b_name, keep_name, false, "0, 0")                                             \
-	MULTIPLY_TURNED(columns, a_name, b_name, keep_name, true, "1, 1")
+	MULTIPLY_TURNED(columns, a_name, b_name, keep_name, false, false, "0, 0")                                      \
+	MULTIPLY_TURNED(columns, a_name, b_name, keep_name, false, true, "0, 1")                                       \
+	MULTIPLY_TURNED(columns, a_name, b_name, keep_name, true, true, "1, 1")
 
 MULTIPLY(16, "%8", "%9", "%10")
 MULTIPLY(32, "%16", "%17", "%18")

@@ -181,6 +181,28 @@ static __device__ inline float ek_warp_sum(float x)
 	return x;
 }
 
+/* x[0 … COUNT - 1] of the lanes that differ in bit BIT are added up; half of the sums stay in each. */
+template <int COUNT, int BIT> static __device__ inline void ek_halve(float *x)
+{
+	const int high = (int)threadIdx.x & BIT;
+
+#pragma unroll
+	for (int i = 0; i < COUNT / 2; i++) {
+		const float given = high ? x[i] : x[i + COUNT / 2], kept = high ? x[i + COUNT / 2] : x[i];
+
+		x[i] = kept + __shfl_xor_sync(0xffffffffU, given, BIT);
+	}
+}
+
+/* 2^x, to 2 units in the last place of what is later rounded to bfloat16. */
+static __device__ inline float ek_power_of_2(float x)
+{
+	float y;
+
+	asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+	return y;
+}
+
 /* pointwise_cuda.cu: y [count] = x, y = activation(x); either may be of either type, and be the other. */
 int ek_cuda_copy(const ek_cuda_view &y, const ek_cuda_view &x, size_t count);
 int ek_cuda_activate(const ek_cuda_view &y, const ek_cuda_view &x, size_t count, int activation, float slope);

@@ -41,11 +41,16 @@ template <int LOTS> static __device__ inline void copies_wait(void)
 }
 
 /* Four matrices of 8 × 8, of which lane l gives the address of row l % 8 of matrix l / 8; turned: transposed. */
-static __device__ inline void load_matrices(unsigned (&to)[4], const void *row)
+static __device__ inline void load_matrices(unsigned (&to)[4], uint32_t row)
 {
 	asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
 	             : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-	             : "r"((unsigned)__cvta_generic_to_shared(row)));
+	             : "r"(row));
+}
+
+static __device__ inline void load_matrices(unsigned (&to)[4], const void *row)
+{
+	load_matrices(to, (uint32_t)__cvta_generic_to_shared(row));
 }
 
 static __device__ inline void load_turned(unsigned (&to)[4], const void *row)
