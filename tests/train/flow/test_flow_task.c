@@ -139,9 +139,9 @@ struct training {
 	uint64_t turn;
 };
 
-static void training_start(struct training *t, int side, double deviation, int labelled)
+static void training_start_from(struct training *t, int side, double deviation, int labelled,
+                                const struct ek_flow_source *source)
 {
-	const struct ek_flow_source source = { .context = &t->mixture, .get = get };
 	float *values;
 
 	t->mixture = (struct mixture){ deviation, labelled, side * side * CHANNELS, 0 };
@@ -156,7 +156,7 @@ static void training_start(struct training *t, int side, double deviation, int l
 	t->options.slice = SLICE;
 	t->options.seed = 5;
 	assert_ok(ek_objective_init(&t->options.objective));
-	assert_ok(ek_flow_task_new(&t->flow, &t->task, &t->options, &source));
+	assert_ok(ek_flow_task_new(&t->flow, &t->task, &t->options, source));
 	assert_ok(ek_store_new(&t->store, t->task.params));
 	t->average = ek_store_data(t->store, EK_AVERAGE);
 	t->gradients = ek_store_data(t->store, EK_GRADIENTS);
@@ -166,6 +166,12 @@ static void training_start(struct training *t, int side, double deviation, int l
 	ek_store_write(t->store, EK_AVERAGE, 0, t->task.params->size, values);
 	free(values);
 	assert_ok(ek_task_load(&t->task, t->store, EK_VALUES));
+}
+
+static void training_start(struct training *t, int side, double deviation, int labelled)
+{
+	training_start_from(t, side, deviation, labelled,
+	                    &(struct ek_flow_source){ .context = &t->mixture, .get = get });
 }
 
 static void training_end(struct training *t)
@@ -593,13 +599,10 @@ static void latents_are_drawn_by_the_net_as_by_the_host(void **state)
 
 		ek_device_set(i == 0 ? NULL : &by_itself);
 		assert_ok(ek_alloc(&t, 1, sizeof *t));
-		training_start(t, 2, 0.3, 1);
-		ek_flow_task_free(t->flow);
-		assert_ok(ek_flow_task_new(&t->flow, &t->task, &t->options,
-		                           &(struct ek_flow_source){ .context = t,
-		                                                     .get = i == 0 ? get_drawn : get_moments,
-		                                                     .drawn = i == 0 ? NULL : &draw }));
-		assert_ok(ek_task_load(&t->task, t->store, EK_VALUES));
+		training_start_from(t, 2, 0.3, 1,
+		                    &(struct ek_flow_source){ .context = t,
+		                                              .get = i == 0 ? get_drawn : get_moments,
+		                                              .drawn = i == 0 ? NULL : &draw });
 		(void)train(t, 5, 3e-3, 0);
 		size = t->task.params->size;
 		assert_ok(ek_alloc(&values[i], size, sizeof *values[i]));
