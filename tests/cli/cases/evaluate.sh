@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# No weight file is to be found outside the scratch folder.
+export HOME=$PWD
 # Generated images measured: real ones that nothing was trained on stand for them, whole and with planted faults.
 make_images all 600 >/dev/null
 mkdir -p images fresh
