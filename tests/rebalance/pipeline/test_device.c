@@ -1,10 +1,9 @@
 /* Whatever embeds or clusters says before how much it is, so that --device auto can take a GPU. The functions that tell
  * of it are caught by the linker: the encoder without weights is never worth one. */
+#include "tests/rebalance/pipeline/embedded_run.h"
 #include "tests/support/support.h"
 
 #include "analysis/cluster/cluster.h"
-#include "rebalance/io/image.h"
-#include "rebalance/io/scan.h"
 #include "rebalance/pipeline/components.h"
 #include "rebalance/pipeline/device.h"
 #include "rebalance/pipeline/features.h"
@@ -45,46 +44,10 @@ void __wrap_ek_device_for_precision(enum ek_nn_precision precision)
 	told_precision = precision;
 }
 
-static const char *make_images(void)
-{
-	const char *folder = ek_scratch();
-
-	for (int i = 0; i < IMAGES; i++) {
-		struct ek_image image = { 0 };
-		struct ek_buffer png = { 0 };
-		char name[32];
-
-		assert_ok(ek_image_allocate(&image, 9, 9));
-		for (int j = 0; j < 9 * 9 * 3; j++)
-			image.pixels[j] = (uint8_t)((i * 37 + j * (i % 7 + 1) * 11) % 256);
-		assert_ok(ek_image_encode_png(&png, &image));
-		(void)snprintf(name, sizeof name, "%03d.png", i);
-		ek_write_file(ek_join(folder, name), png.data, png.size);
-		ek_buffer_release(&png);
-		ek_image_release(&image);
-	}
-	return folder;
-}
-
-static struct ek_run *embedded(struct ek_embed **e, const char *folder)
-{
-	const struct ek_embed_options pixels = { .encoder = "pixels", .input_size = 4, .storage = EK_F32 };
-	struct ek_scan_options o = EK_SCAN_OPTIONS_INIT;
-	struct ek_run *run = NULL;
-
-	o.datasets = &folder;
-	o.dataset_count = 1;
-	assert_ok(ek_run_open(&run, ek_scratch(), EK_RUN_CREATE));
-	assert_ok(ek_scan(run, &o));
-	assert_ok(ek_embed_prepare(e, run, &pixels));
-	assert_ok(ek_embed_run(*e, run));
-	return run;
-}
-
 static void views_for_components(void **state)
 {
 	struct ek_embed *e = NULL;
-	struct ek_run *run = embedded(&e, make_images());
+	struct ek_run *run = ek_embedded_run(&e, ek_make_images(IMAGES));
 	struct ek_make_components o = { .views = 4, .seed = 5, .embed = e };
 
 	told = 0;
@@ -96,7 +59,7 @@ static void views_for_components(void **state)
 
 static void images_from_elsewhere(void **state)
 {
-	const char *folder = make_images();
+	const char *folder = ek_make_images(IMAGES);
 	const struct ek_feature_source source = { .dataset = folder,
 		                                  .place = "others",
 		                                  .array = "cache/features/others/embeddings.npy" };
@@ -107,7 +70,7 @@ static void images_from_elsewhere(void **state)
 		                          .storage = EK_F32 };
 	struct ek_features features;
 	struct ek_embed *e = NULL;
-	struct ek_run *run = embedded(&e, folder);
+	struct ek_run *run = ek_embedded_run(&e, folder);
 
 	told = 0;
 	assert_ok(ek_features_of_dataset(&features, run, &maker, &source));
@@ -129,7 +92,7 @@ static void numbers_that_only_a_gpu_may_have(void **state)
 		                          .precision = EK_NN_BF16,
 		                          .storage = EK_F32 };
 	struct ek_embed *e = NULL, *others = NULL;
-	struct ek_run *run = embedded(&e, make_images());
+	struct ek_run *run = ek_embedded_run(&e, ek_make_images(IMAGES));
 
 	told_precision = EK_NN_AUTO;
 	(void)ek_feature_maker_prepare(&others, &maker, run); /* fails where it cannot */
@@ -144,7 +107,7 @@ static void clusters_of_the_default_number(void **state)
 	static const enum ek_step_id cluster[] = { EK_STEP_CLUSTER, EK_STEP_END };
 	struct ek_steps_options steps;
 	struct ek_embed *e = NULL;
-	struct ek_run *run = embedded(&e, make_images());
+	struct ek_run *run = ek_embedded_run(&e, ek_make_images(IMAGES));
 
 	ek_steps_options_init(&steps);
 	told = 0;
