@@ -14,7 +14,8 @@ static const double worth_it = 1e12;
 
 enum { LARGEST_NUMBER = 1023 };
 
-static int may_choose; /* auto, and nothing is taken yet */
+static int may_choose;  /* auto, and nothing is taken yet */
+static int told_little; /* and that it is too little to take one */
 
 /* The number of the GPU, or -1: none is named. */
 static int parse(int *number, const char *text)
@@ -76,12 +77,24 @@ out:
 	return rc;
 }
 
+static void tell_little(void)
+{
+	if (told_little || ek_device() != &ek_device_cpu || !ek_cuda_seen())
+		return;
+	told_little = 1;
+	ek_info("computing on the processor: too little work to be worth opening a GPU, which 'device' cuda would");
+}
+
 void ek_device_for(double work)
 {
-	if (!may_choose || work < worth_it || ek_cuda_count() < 1)
+	if (!may_choose)
 		return;
+	if (work < worth_it) {
+		tell_little();
+		return;
+	}
 	may_choose = 0;
-	if (take(0) < 0)
+	if (take(0) < 0 && (ek_cuda_count() > 0 || ek_cuda_seen()))
 		ek_info("computing on the processor: %s", ek_error_message());
 }
 

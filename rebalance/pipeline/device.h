@@ -26,7 +26,7 @@ int ek_device_check(const char *text);
 int ek_device_wish(const char *text, enum ek_device_ways ways);
 
 /* Before the arrays and networks of some work are made: about so many multiply-adds are to come. With "auto" a GPU that
- * can be had is taken if they are worth opening it, and a line says so. */
+ * can be had is taken if they are worth opening it. Where there is one, a line says whether it is taken or why not. */
 void ek_device_for(double work);
 /* Where bfloat16 is asked for and the processor does not multiply in it, any work is worth a GPU. */
 void ek_device_for_precision(enum ek_nn_precision precision);

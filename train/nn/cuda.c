@@ -62,6 +62,15 @@ int ek_cuda_count(void)
 	return count;
 }
 
+int ek_cuda_seen(void)
+{
+	glob_t found;
+	const int seen = glob("/dev/nvidia[0-9]*", GLOB_NOSORT, NULL, &found) == 0;
+
+	globfree(&found);
+	return seen;
+}
+
 static int check_number(int number)
 {
 	const int count = ek_cuda_count();

@@ -15,6 +15,9 @@
 
 /* The GPUs of this machine: 1 or more, or EK_ENOTSUP: no driver, one that is too old, no GPU. */
 int ek_cuda_count(void);
+/* 1: there seems to be one, by its file in /dev; unlike ek_cuda_count this does not wake the driver, which takes a
+ * while. 0 in a build without CUDA. */
+int ek_cuda_seen(void);
 
 struct ek_cuda_gpu {
 	char name[256];

@@ -13,6 +13,11 @@ int ek_cuda_count(void)
 	return none();
 }
 
+int ek_cuda_seen(void)
+{
+	return 0;
+}
+
 int ek_cuda_gpu(struct ek_cuda_gpu *out, int number)
 {
 	(void)out;

@@ -4,6 +4,7 @@
 #include "tests/support/support.h"
 
 #include "analysis/cluster/cluster.h"
+#include "rebalance/base/log.h"
 #include "rebalance/pipeline/components.h"
 #include "rebalance/pipeline/device.h"
 #include "rebalance/pipeline/features.h"
@@ -118,5 +119,71 @@ static void clusters_of_the_default_number(void **state)
 	ek_run_close(run);
 }
 
-EK_TEST_MAIN(cmocka_unit_test(numbers_that_only_a_gpu_may_have), cmocka_unit_test(clusters_of_the_default_number),
-             cmocka_unit_test(views_for_components), cmocka_unit_test(images_from_elsewhere))
+/* What auto says, on a machine that is pretended: GPUs that have a file in /dev, and that its driver sees. */
+
+int __wrap_ek_cuda_seen(void);
+int __wrap_ek_cuda_count(void);
+int __wrap_ek_cuda_choose(const struct ek_device **out, int number);
+int __wrap_ek_cuda_gpu(struct ek_cuda_gpu *out, int number);
+void __real_ek_device_for(double work);
+
+static int seen, usable;
+static char said[256];
+
+int __wrap_ek_cuda_seen(void)
+{
+	return seen;
+}
+
+int __wrap_ek_cuda_count(void)
+{
+	return usable ? 1 : ek_fail(EK_ENOTSUP, "the driver is too old");
+}
+
+int __wrap_ek_cuda_choose(const struct ek_device **out, int number)
+{
+	*out = &ek_device_cpu;
+	return usable ? 0 : __wrap_ek_cuda_count();
+}
+
+int __wrap_ek_cuda_gpu(struct ek_cuda_gpu *out, int number)
+{
+	*out = (struct ek_cuda_gpu){ .name = "Pretended", .bytes = (uint64_t)16 << 30, .free = (uint64_t)3 << 30 };
+	return 0;
+}
+
+static void keep(void *context, enum ek_log_level level, const char *text)
+{
+	(void)snprintf(said, sizeof said, "%s", text);
+}
+
+/* A command with this --device, and work in it: the last line that it says. */
+static const char *says(const char *device, double work)
+{
+	said[0] = 0;
+	assert_ok(ek_device_wish(device, EK_WAYS_GPU));
+	__real_ek_device_for(work);
+	return said;
+}
+
+static void auto_says_where(void **state)
+{
+	const double little = 1e6, much = 1e15;
+
+	ek_log_set_sink(&(struct ek_log_sink){ .message = keep });
+	assert_string_equal(says("auto", little), ""); /* there is no other place */
+	assert_string_equal(says("auto", much), "");
+	seen = 1;
+	assert_string_equal(says("cpu", little), "");
+	assert_string_equal(says("auto", much), "computing on the processor: the driver is too old");
+	usable = 1;
+	assert_string_equal(says("auto", little), "computing on the processor: too little work to be worth opening a "
+	                                          "GPU, which 'device' cuda would");
+	assert_string_equal(says("auto", little), ""); /* once */
+	assert_string_equal(says("auto", much), "computing on GPU 0: Pretended, 3.0 of 16.0 GiB free");
+	ek_log_set_sink(&(struct ek_log_sink){ 0 });
+}
+
+EK_TEST_MAIN(cmocka_unit_test(auto_says_where), cmocka_unit_test(numbers_that_only_a_gpu_may_have),
+             cmocka_unit_test(clusters_of_the_default_number), cmocka_unit_test(views_for_components),
+             cmocka_unit_test(images_from_elsewhere))
