@@ -237,6 +237,19 @@ out:
 	return rc;
 }
 
+/* Of one image no distance could be told. */
+static int check_own(const struct ek_evaluate *e)
+{
+	const int held_out = e->frozen.held_out_count > 0;
+
+	return e->wish->reference != NULL || e->wish->statistics != NULL ||
+	                       (held_out ? e->frozen.held_out_count : e->frozen.training_count) > 1
+	               ? 0
+	               : ek_fail(EK_EUSAGE,
+	                         "%s has one image%s, and to measure against at least 2 are needed: give a 'reference'",
+	                         ek_run_path(e->run), held_out ? " that is held out" : "");
+}
+
 static int open_reference(struct ek_evaluate *e)
 {
 	const char *path = e->wish->reference;
@@ -354,7 +367,8 @@ int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_
 	*e = (struct ek_evaluate){ .run = run, .wish = wish };
 	EK_TRY(read_orders(e));
 	EK_TRY(ek_frozen_open(&e->frozen, run));
-	/* Files that were given before images are embedded. */
+	/* Before images are embedded, what can be told wrong. */
+	EK_TRY(check_own(e));
 	EK_TRY(ek_evaluate_target_file(e));
 	if (wish->statistics != NULL)
 		EK_TRY(open_statistics(e, wish->statistics));

@@ -11,7 +11,10 @@
 #include "rebalance/io/dataset.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/text.h"
 #include "rebalance/pipeline/samples_compare.h"
+
+enum { LEAST = 2 }; /* images that others are measured against */
 
 /* What is done once the features are there. */
 static int assign(struct ek_measured *m, const struct ek_spaces *s)
@@ -95,20 +98,54 @@ out:
 	return rc;
 }
 
-int ek_measured_check(const char *path)
+/* Two files that are there and may be images; what else is wrong with them shows when they are read. */
+static int check_images(const char *path)
 {
 	struct ek_dataset *dataset = NULL;
+	struct ek_dataset_item item = { 0 };
+	struct ek_buffer first = { 0 };
+	uint64_t listed = 0;
+	int there = 0, rc;
+
+	EK_TRY(ek_dataset_open(&dataset, &path, 1, NULL, NULL));
+	while (there < LEAST) {
+		const char *problem;
+
+		EK_TRY(ek_dataset_next(dataset, &item));
+		if (rc == 0)
+			break;
+		listed++;
+		problem = item.problem != NULL                                    ? item.problem
+		          : item.path.size > 0 && !ek_file_exists(item.path.data) ? "no such file"
+		                                                                  : NULL;
+		there += problem == NULL;
+		if (problem != NULL && first.size == 0)
+			EK_TRY(ek_buffer_printf(&first, "%s: %s", item.name.data, problem));
+	}
+	rc = there >= LEAST ? 0
+	     : there > 0    ? ek_fail(EK_EDATA, "%s: one image at most, and to measure against at least %d are needed",
+	                              path, LEAST)
+	     : listed > 0   ? ek_fail(EK_EDATA, "%s: none of %" PRIu64 " image%s is there, the first: %s", path, listed,
+	                              ek_text_s(listed), first.data)
+	                    : ek_fail(EK_EDATA, "%s: no image in it", path);
+out:
+	ek_buffer_release(&first);
+	ek_dataset_item_release(&item);
+	ek_dataset_close(dataset);
+	return rc;
+}
+
+int ek_measured_check(const char *path)
+{
 	struct ek_features features = { 0 };
 	int embedded, rc;
 
 	EK_TRY(is_embeddings(&embedded, path));
-	if (embedded)
-		EK_TRY(ek_features_open(&features, path, 0));
-	else
-		EK_TRY(ek_dataset_open(&dataset, &path, 1, NULL, NULL));
+	EK_TRY(embedded ? ek_features_open(&features, path, 0) : check_images(path));
+	if (embedded && features.rows.count < LEAST)
+		rc = ek_fail(EK_EDATA, "%s: one row, and to measure against at least %d are needed", path, LEAST);
 out:
 	ek_features_release(&features);
-	ek_dataset_close(dataset);
 	return rc;
 }
 

@@ -26,8 +26,8 @@ struct ek_measured {
 
 /* A run's samples of this name. */
 int ek_measured_samples(struct ek_measured *out, const struct ek_spaces *spaces, const char *name);
-/* Can that be measured which lies at `path`, as far as shows without a run and before any image is read? EK_EUSAGE,
- * EK_EDATA, EK_EIO. */
+/* Can others be measured against what lies at `path`, as far as shows without a run and before any image is read?
+ * EK_EUSAGE, EK_EDATA, EK_EIO. */
 int ek_measured_check(const char *path);
 /* A data set, or embeddings (.npy, or .npz with a table arr_0). path: absolute. EK_EUSAGE: embeddings cannot be
  * measured by another encoder. */

@@ -128,8 +128,17 @@ run evenkeel evaluate 'a run' --samples fresh --name x --encoder resnet
 run evenkeel evaluate 'a run' --samples fresh --name x --weights few.npy
 run evenkeel evaluate 'a run' --samples fresh --name x --vendi-order 1,x
 run evenkeel evaluate 'a run' --samples images --reference nowhere --name x
-mkdir empty
+mkdir empty one
 run evenkeel evaluate 'a run' --samples empty --name x
+printf 'file_name,age\nx.png,1\ny.png,2\n' >gone.csv
+cp images/disc/00001.* one
+evenkeel audit one -o 'run of one' --encoder pixels --input-size 4 --quiet >/dev/null
+rm -r 'a run/cache'
+for reference in gone.csv one 'run of one' 'run of one/embeddings.npy'; do
+	run evenkeel evaluate 'a run' --samples fresh --reference "$reference" --name x
+done
+run evenkeel evaluate 'run of one' --samples fresh --name x
+find "a run/cache" "run of one/cache" 2>/dev/null || echo "and nothing was embedded"
 printf 'not a picture' >empty/a.png
 run evenkeel evaluate 'a run' --samples empty --name x
 
