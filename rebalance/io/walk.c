@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
@@ -48,6 +50,15 @@ struct ek_walk {
 };
 
 static const char export_marker[] = ".evenkeel-export";
+
+/* The kernel's words on processes and devices: /proc, whose links lead everywhere, and /sys with what is mounted below.
+ */
+static int is_kernels(const char *path)
+{
+	struct statfs status;
+
+	return statfs(path, &status) == 0 && (status.f_type == PROC_SUPER_MAGIC || status.f_type == SYSFS_MAGIC);
+}
 
 static void drop_level(struct level *level)
 {
@@ -145,6 +156,8 @@ int ek_walk_open(struct ek_walk **out, const char *root, const struct ek_pattern
 	walk->root_size = walk->path.size;
 	if (stat(root, &status) != 0 || (walk->real_root = realpath(root, NULL)) == NULL)
 		rc = ek_fail_errno("cannot read the folder %s", root);
+	else if (is_kernels(root))
+		rc = ek_fail(EK_EUSAGE, "%s holds what the kernel tells of the machine, and no images", root);
 	else
 		rc = push(walk, &status, &unreadable);
 out:
@@ -248,9 +261,11 @@ static void judge_unreadable(const struct ek_walk *walk, enum ek_walk_kind *kind
 	*kind = EK_WALK_UNREADABLE;
 }
 
-/* What lies at walk->path; `*status` is filled for folders. LEFT_OUT: a folder that is reached by another way, too. */
-static int judge(struct ek_walk *walk, unsigned char type, struct stat *status, enum ek_walk_kind *kind)
+/* What lies at walk->path; `*status` is filled for folders. LEFT_OUT: a folder that is reached by another way, too, or
+ * the kernel's. */
+static int judge(struct ek_walk *walk, unsigned char type, struct stat *status, struct ek_walk_entry *entry)
 {
+	enum ek_walk_kind *kind = &entry->kind;
 	struct stat link;
 
 	*kind = EK_WALK_FILE;
@@ -268,6 +283,13 @@ static int judge(struct ek_walk *walk, unsigned char type, struct stat *status, 
 	}
 	if (S_ISDIR(status->st_mode)) {
 		*kind = EK_WALK_ENTER;
+		entry->left_out = EK_LEFT_LINK;
+		entry->is_folder = 1;
+		if (status->st_dev != walk->levels[walk->depth - 1].identity.device && is_kernels(walk->path.data)) {
+			entry->left_out = EK_LEFT_SYSTEM;
+			*kind = EK_WALK_LEFT_OUT;
+			return 0;
+		}
 		if (S_ISLNK(link.st_mode))
 			return judge_link(walk, status, kind);
 		if (walk->linked_count > 0 && (is_linked(walk, status) || is_above(walk, status)))
@@ -382,11 +404,7 @@ int ek_walk_next(struct ek_walk *walk, struct ek_walk_entry *entry)
 	EK_TRY(ek_buffer_append(&walk->path, name, size - 2));
 	EK_TRY(is_left_out(walk, name, (unsigned char)name[size - 1], entry));
 	if (rc == 0) {
-		EK_TRY(judge(walk, (unsigned char)name[size - 1], &status, &entry->kind));
-		if (entry->kind == EK_WALK_LEFT_OUT) {
-			entry->left_out = EK_LEFT_LINK;
-			entry->is_folder = 1;
-		}
+		EK_TRY(judge(walk, (unsigned char)name[size - 1], &status, entry));
 		if (entry->kind == EK_WALK_ENTER)
 			EK_TRY(enter(walk, name, &status, entry));
 	}

@@ -2,7 +2,7 @@
  * A walk through a directory tree, folder by folder, names in byte order whatever readdir says, one entry at a time
  * (names.h keeps memory flat in huge folders). What patterns.h leaves out is told and not entered. Symbolic links are
  * followed, but no folder is entered twice: not through a link that leads into the tree itself, where it is come by
- * anyway, nor where a link led before. Nothing is opened but directories.
+ * anyway, nor where a link led before. /proc and /sys are left out. Nothing is opened but directories.
  */
 #ifndef EK_IO_WALK_H
 #define EK_IO_WALK_H
@@ -33,7 +33,7 @@ struct ek_walk_entry {
 	int is_folder;             /* LEFT_OUT */
 };
 
-/* The patterns are borrowed. EK_EIO if the root cannot be read. */
+/* The patterns are borrowed. EK_EIO if the root cannot be read; EK_EUSAGE: it is in /proc or /sys. */
 int ek_walk_open(struct ek_walk **out, const char *root, const struct ek_patterns *patterns);
 /* 1 and an entry, 0 at the end. EK_EIO (a temporary file of names.h, too many open files), EK_ENOMEM. */
 int ek_walk_next(struct ek_walk *walk, struct ek_walk_entry *entry);

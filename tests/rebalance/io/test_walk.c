@@ -54,4 +54,30 @@ static void a_folder_is_not_passed_over_for_want_of_temporary_space(void **state
 	assert_int_equal(unreadable, 0);
 }
 
-EK_TEST_MAIN(cmocka_unit_test(a_folder_is_not_passed_over_for_want_of_temporary_space))
+/* /proc has links to every folder of the machine. */
+static void what_the_kernel_tells_is_no_data_set(void **state)
+{
+	static const char *const kernels[] = { "/proc", "/proc/self", "/sys" };
+	const struct ek_patterns all = { 0 };
+	const char *folder = ek_scratch();
+	struct ek_walk_entry entry;
+	struct ek_walk *walk;
+
+	for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
+		assert_fails(ek_walk_open(&walk, kernels[i], &all), EK_EUSAGE, "what the kernel tells of the machine");
+	assert_int_equal(symlink("/proc/self", ek_join(folder, "a")), 0);
+	assert_ok(ek_walk_open(&walk, folder, &all));
+	assert_int_equal(ek_walk_next(walk, &entry), 1);
+	assert_int_equal(entry.kind, EK_WALK_ENTER);
+	assert_int_equal(ek_walk_next(walk, &entry), 1);
+	assert_int_equal(entry.kind, EK_WALK_LEFT_OUT);
+	assert_int_equal(entry.left_out, EK_LEFT_SYSTEM);
+	assert_string_equal(entry.path, "a");
+	assert_int_equal(ek_walk_next(walk, &entry), 1);
+	assert_int_equal(entry.kind, EK_WALK_LEAVE);
+	assert_int_equal(ek_walk_next(walk, &entry), 0);
+	ek_walk_close(walk);
+}
+
+EK_TEST_MAIN(cmocka_unit_test(what_the_kernel_tells_is_no_data_set),
+             cmocka_unit_test(a_folder_is_not_passed_over_for_want_of_temporary_space))
