@@ -165,6 +165,21 @@ out:
 	return rc;
 }
 
+/* If it is damaged, the message says what to do. */
+static int load_record(struct ek_run *run)
+{
+	int rc = ek_json_load(&run->record, run->record_path);
+
+	if (rc == 0 && !cJSON_IsObject(run->record))
+		rc = ek_fail(EK_EDATA, "%s: not an object", run->record_path);
+	if (rc == EK_EDATA)
+		rc = ek_fail(EK_EDATA,
+		             "%s; put a copy of it back, or remove it: evenkeel audit DATASET -o %s then makes the run "
+		             "again",
+		             ek_error_message(), run->path);
+	return rc;
+}
+
 int ek_run_open(struct ek_run **out, const char *path, enum ek_run_mode mode)
 {
 	struct ek_run *run = NULL;
@@ -189,9 +204,7 @@ int ek_run_open(struct ek_run **out, const char *path, enum ek_run_mode mode)
 	if (mode != EK_RUN_READ)
 		EK_TRY(take_lock(run));
 	if (ek_file_exists(run->record_path)) {
-		EK_TRY(ek_json_load(&run->record, run->record_path));
-		if (!cJSON_IsObject(run->record))
-			rc = ek_fail(EK_EDATA, "%s: not an object", run->record_path);
+		EK_TRY(load_record(run));
 	} else if ((run->record = cJSON_CreateObject()) == NULL)
 		rc = ek_fail(EK_ENOMEM, "no memory for %s", run->record_path);
 out:

@@ -327,6 +327,23 @@ static void what_is_no_run_directory_is_refused(void **state)
 	assert_fails(ek_run_open(&run, folder, EK_RUN_READ), EK_EDATA, "run.json: not JSON");
 }
 
+static void a_damaged_record_is_told_with_what_to_do(void **state)
+{
+	const char *folder = ek_scratch(), *texts[] = { "", "{\"scan\": ", "[1]" };
+	struct ek_run *run;
+
+	assert_ok(ek_run_open(&run, folder, EK_RUN_CREATE));
+	ek_run_close(run);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		ek_write_file(ek_join(folder, "run.json"), texts[i], strlen(texts[i]));
+		assert_fails(ek_run_open(&run, folder, EK_RUN_WRITE), EK_EDATA,
+		             "; put a copy of it back, or remove it: evenkeel audit DATASET -o ");
+	}
+	assert_int_equal(unlink(ek_join(folder, "run.json")), 0);
+	assert_ok(ek_run_open(&run, folder, EK_RUN_CREATE));
+	ek_run_close(run);
+}
+
 /* Other programs have files of these names, too. */
 static void a_folder_that_does_not_say_it_is_a_run_is_left_alone(void **state)
 {
@@ -554,6 +571,7 @@ EK_TEST_MAIN(cmocka_unit_test_setup_teardown(a_step_is_current_after_it_was_reco
              cmocka_unit_test_setup_teardown(only_files_of_the_run_are_read, setup, teardown),
              cmocka_unit_test_setup_teardown(steps_that_name_each_other_are_compared_once, setup, teardown),
              cmocka_unit_test(what_is_no_run_directory_is_refused),
+             cmocka_unit_test(a_damaged_record_is_told_with_what_to_do),
              cmocka_unit_test(a_folder_that_does_not_say_it_is_a_run_is_left_alone),
              cmocka_unit_test_setup_teardown(a_run_is_known_by_its_record_or_its_lock, setup, teardown),
              cmocka_unit_test(a_run_that_is_read_only_is_told_of_and_can_be_read),
