@@ -514,6 +514,18 @@ static void judging_is_the_same_for_every_seed(void **state)
 	assert_memory_equal(losses[0], losses[2], sizeof *losses);
 }
 
+/* What it has learned; to be freed. */
+static float *training_end_values(struct training *t, size_t *size)
+{
+	float *values;
+
+	*size = t->task.params->size;
+	assert_ok(ek_alloc(&values, *size, sizeof *values));
+	ek_store_read(t->store, EK_VALUES, 0, *size, values);
+	training_end(t);
+	return values;
+}
+
 /* Twenty steps where the host has no way into the device's memory; then where it fills in the next slice meanwhile. */
 static void a_step_stays_on_the_device(void **state)
 {
@@ -533,10 +545,7 @@ static void a_step_stays_on_the_device(void **state)
 		training_start(t, 2, 0.3, 1);
 		(void)train(t, 20, 3e-3, 0);
 		assert_int_equal(t->mixture.taken, 20 * BATCH + (i == 2 ? SLICE : 0));
-		size = t->task.params->size;
-		assert_ok(ek_alloc(&values[i], size, sizeof *values[i]));
-		ek_store_read(t->store, EK_VALUES, 0, size, values[i]);
-		training_end(t);
+		values[i] = training_end_values(t, &size);
 	}
 	ek_device_set(NULL);
 	for (int i = 1; i < 3; i++) {
@@ -604,10 +613,7 @@ static void latents_are_drawn_by_the_net_as_by_the_host(void **state)
 		                                              .get = i == 0 ? get_drawn : get_moments,
 		                                              .drawn = i == 0 ? NULL : &draw });
 		(void)train(t, 5, 3e-3, 0);
-		size = t->task.params->size;
-		assert_ok(ek_alloc(&values[i], size, sizeof *values[i]));
-		ek_store_read(t->store, EK_VALUES, 0, size, values[i]);
-		training_end(t);
+		values[i] = training_end_values(t, &size);
 	}
 	ek_device_set(NULL);
 	assert_memory_equal(values[0], values[1], size * sizeof *values[0]);
