@@ -107,7 +107,8 @@ static int headline_even(struct ek_page *page, const cJSON *attribute)
 	if (values < 2)
 		return 0;
 	ek_html(&page->html,
-	        "By <bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi> this set is even</h1><p class=\"lead\">Each of its %d values "
+	        "By <span><bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi></span> this set is even</h1><p class=\"lead\">Each of "
+	        "its %d values "
 	        "is as frequent as any other. That says nothing of what no attribute tells: "
 	        "<a href=\"#sizes\">groups of images that look alike</a> can differ in size all the same.</p>",
 	        attribute->string, values);
@@ -134,8 +135,8 @@ static int headline_by_attribute(struct ek_page *page)
 	last = cJSON_GetNumberValue(cJSON_GetArrayItem(counts, least));
 	name = before_number(attribute, most);
 	ek_html(h,
-	        "<em>%s</em> are <bdi>\xe2\x80\x9c%s%s%s\xe2\x80\x9d</bdi>, <em>%s</em> "
-	        "<bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi></h1>",
+	        "<em>%s</em> are <span><bdi>\xe2\x80\x9c%s%s%s\xe2\x80\x9d</bdi>,</span> <em>%s</em> "
+	        "<span><bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi></span></h1>",
 	        ek_percent(first / all).s, name, *name != 0 ? " " : "", value_name(attribute, most),
 	        ek_percent(last / all).s, value_name(attribute, least));
 	ek_html(h,
@@ -151,8 +152,8 @@ static int headline_by_attribute(struct ek_page *page)
 static void guess_by_words(struct ek_html *h, const cJSON *words, const cJSON *first, const cJSON *last)
 {
 	ek_html(h,
-	        "CLIP takes <em>%s</em> for <bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi>, <em>%s</em> for "
-	        "<bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi></h1>",
+	        "CLIP takes <em>%s</em> for <span><bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi>,</span> <em>%s</em> for "
+	        "<span><bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi></span></h1>",
 	        ek_percent(ek_page_group_share(first)).s, ek_text_of(first, "name", "?"),
 	        ek_percent(ek_page_group_share(last)).s, ek_text_of(last, "name", "?"));
 	ek_html(h,
@@ -184,8 +185,8 @@ static int headline_by_group(struct ek_page *page)
 		return 1;
 	}
 	ek_html(h,
-	        "<em>%s</em> are <bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi>, <em>%s</em> "
-	        "<bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi></h1>",
+	        "<em>%s</em> are <span><bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi>,</span> <em>%s</em> "
+	        "<span><bdi>\xe2\x80\x9c%s\xe2\x80\x9d</bdi></span></h1>",
 	        ek_percent(ek_page_group_share(first)).s, ek_text_of(first, "name", "?"),
 	        ek_percent(ek_page_group_share(last)).s, ek_text_of(last, "name", "?"));
 	ek_html(h,

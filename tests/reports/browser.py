@@ -98,6 +98,8 @@ STRUCTURE = r"""
 		wrong.push("request: " + r.name.slice(0, 80));
 	for (const c of document.querySelectorAll("caption"))
 		if (c.getBoundingClientRect().right > innerWidth) wrong.push("caption is cut: " + c.textContent);
+	for (const n of document.querySelectorAll("h1 bdi"))
+		if (n.getClientRects().length > 1 && n.textContent.length < 16) wrong.push("a name is split: " + n.textContent);
 	for (const i of document.images)
 		if (i.complete && i.naturalWidth === 0) wrong.push("broken picture: " + i.alt);
 	return wrong.slice(0, 8);
