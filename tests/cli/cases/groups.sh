@@ -108,7 +108,7 @@ run evenkeel cluster RUN --groups 200 --quiet
 # Where nothing else is known of them, named groups are what the page begins with.
 awk 'BEGIN { print "id,label,random"; for (i = 0; i < 40; i++) print i "," (i % 4 ? "many" : "few") "," i % 2 }' >labels.csv
 evenkeel audit OWN --labels labels.csv --quiet >/dev/null
-grep -o 'are <bdi>[^/]*' OWN/report.html
+grep -o 'are <span><bdi>[^/]*' OWN/report.html
 grep -o 'href="#groups">All shares' OWN/report.html
 # Embeddings of one's own, too, are looked at where they came from.
 touch -d 2020-02-02 own.npy
