@@ -91,8 +91,45 @@ out:
 	return rc;
 }
 
-/* One step; `forced` runs it even if it is current. */
-static int run_step(struct ek_run *run, struct ek_steps_options *options, enum ek_step_id id, int forced)
+/* Is left out unless something is asked for; it goes with the step before it. */
+static int is_optional(enum ek_step_id id)
+{
+	return id == EK_STEP_COMPONENTS || id == EK_STEP_GROUPS;
+}
+
+static int is_wanted(const struct ek_steps_options *options, enum ek_step_id id)
+{
+	const int by_words = options->groups.words != NULL && !ek_groups_name_found(options);
+	const int groups = !by_words && (options->groups.labels != NULL || options->groups.number >= 0);
+
+	if (id == EK_STEP_GROUPS)
+		return groups || by_words;
+	return id != EK_STEP_COMPONENTS || options->needs_components || options->components.views > 1 || groups;
+}
+
+/* What was never done; what is to be done again says so, and why, when it is its turn. */
+static int tell_steps(const struct ek_run *run, const struct ek_steps_options *options, const enum ek_step_id *steps)
+{
+	struct ek_buffer names = { 0 };
+	int count = 0, rc = 0;
+
+	for (; *steps != EK_STEP_END; steps++) {
+		const char *name = ek_step_kinds[*steps].name;
+
+		if (is_wanted(options, *steps) && ek_run_recorded(run, name) == NULL)
+			EK_TRY(ek_buffer_printf(&names, "%s%s", count++ > 0 ? ", " : "", name));
+	}
+	if (count > 1)
+		ek_info("steps to do: %s", names.data);
+out:
+	ek_buffer_release(&names);
+	return rc;
+}
+
+/* One step; `forced` runs it even if it is current. all: with the steps to come, to be told once it can be done; or
+ * NULL. */
+static int run_step(struct ek_run *run, struct ek_steps_options *options, enum ek_step_id id, int forced,
+                    const enum ek_step_id *all)
 {
 	const struct ek_option_table table = ek_step_table(options, id);
 	struct ek_prepared p = { .asked = options, .id = id };
@@ -113,6 +150,8 @@ static int run_step(struct ek_run *run, struct ek_steps_options *options, enum e
 		rc = forced ? rc : take_as_it_was(&p, run, id, asked, rc);
 		goto out;
 	}
+	if (all != NULL)
+		EK_TRY(tell_steps(run, options, all));
 	ek_run_set_asked(run, asked);
 	EK_TRY(ek_run_bring_up(&made, run, &work, forced));
 	/* As with a number of clusters that happens to be the default one: a wish from now on. */
@@ -214,26 +253,10 @@ static int reject_late(struct ek_run *run, struct ek_steps_options *options, enu
 	ek_warn("%s; only headers were checked, so every image is decoded now, and what is damaged is left out",
 	        ek_error_message());
 	options->scan.found_late = 1;
-	EK_TRY(run_step(run, options, EK_STEP_SCAN, 0));
-	EK_TRY(run_step(run, options, id, forced));
+	EK_TRY(run_step(run, options, EK_STEP_SCAN, 0, NULL));
+	EK_TRY(run_step(run, options, id, forced, NULL));
 out:
 	return rc;
-}
-
-/* Is left out unless something is asked for; it goes with the step before it. */
-static int is_optional(enum ek_step_id id)
-{
-	return id == EK_STEP_COMPONENTS || id == EK_STEP_GROUPS;
-}
-
-static int is_wanted(const struct ek_steps_options *options, enum ek_step_id id)
-{
-	const int by_words = options->groups.words != NULL && !ek_groups_name_found(options);
-	const int groups = !by_words && (options->groups.labels != NULL || options->groups.number >= 0);
-
-	if (id == EK_STEP_GROUPS)
-		return groups || by_words;
-	return id != EK_STEP_COMPONENTS || options->needs_components || options->components.views > 1 || groups;
 }
 
 int ek_steps_run(struct ek_run *run, struct ek_steps_options *options, const enum ek_step_id *steps, int forced)
@@ -250,7 +273,8 @@ int ek_steps_run(struct ek_run *run, struct ek_steps_options *options, const enu
 
 		left -= !is_optional(steps[i]);
 		force = options->force && left < forced;
-		if (is_wanted(options, steps[i]) && (rc = run_step(run, options, steps[i], force)) < 0)
+		if (is_wanted(options, steps[i]) &&
+		    (rc = run_step(run, options, steps[i], force, i == 0 ? steps : NULL)) < 0)
 			EK_TRY(reject_late(run, options, steps[i], force, rc));
 	}
 out:
