@@ -4,8 +4,7 @@
 
 static int none(void)
 {
-	return ek_fail(EK_ENOTSUP,
-	               "this program was built without CUDA: configure it with EVENKEEL_CUDA=ON, which needs nvcc");
+	return ek_fail(EK_ENOTSUP, "this program was built without CUDA: ./quickstart --cuda builds it with");
 }
 
 int ek_cuda_count(void)
