@@ -2,9 +2,11 @@
  * The embedding pass: RUN/images.jsonl to RUN/embeddings.npy and RUN/embeddings.json.
  *
  * Every worker takes the next batch of images, decodes, resizes and runs it on its own single-threaded state, so
- * reading, decoding and inference overlap over threads; rows are written in order as they are finished. A killed pass
- * goes on where it was (at most a few seconds are done again), and the final bytes are those of an undisturbed pass,
- * for any number of threads. They may differ in the last bits between processors and versions of oneDNN.
+ * reading, decoding and inference overlap over threads. Of a GPU's larger batches all workers decode and resize parts,
+ * to where they are sent from, and none waits for what the GPU computes unless it has four batches to do; rows are
+ * written in order as they are finished. A killed pass goes on where it was (at most a few seconds are done again), and
+ * the final bytes are those of an undisturbed pass, for any number of threads. They may differ in the last bits between
+ * processors and versions of oneDNN.
  *
  *     EK_TRY(ek_embed_prepare(&e, run, &options));
  *     EK_TRY(ek_run_is_current(&current, &reason, run, ek_embed_step(e)));

@@ -12,26 +12,33 @@
 #include "train/nn/runner.h"
 
 enum { CHANNELS = 3 };
-enum { STATES = 2 }; /* of a device that threads share: one is filled while the other runs */
+enum { RUNS = 2 }; /* ek_model_run's on a device that threads share: one is filled while the other runs */
 
-struct pool {
+/* Of a device that threads share. Its states lie in the memory of the first. */
+struct shared {
+	pthread_mutex_t turn; /* of the one that gives the device a batch */
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t freed;
-	struct ek_net_state *states[STATES];
-	int taken[STATES];
+	struct ek_net_state *first;
+	int first_given;
+	struct ek_model_state *runs[RUNS];
+	int taken[RUNS];
 };
 
 struct ek_model {
 	struct ek_weights weights;
 	struct ek_net *net; /* NULL: the pixels are the features */
-	int image, features;
+	int image, features, batch;
 	size_t dimensions, image_bytes; /* image_bytes: preprocessed */
 	size_t stride;                  /* bytes from one image of the input to the next */
-	struct pool *pool;              /* of a shared device, or NULL */
+	struct shared *shared;          /* or NULL */
 };
 
 struct ek_model_state {
-	struct ek_net_state *state; /* NULL: one of the pool is taken for each run */
+	const struct ek_model *model;
+	struct ek_net_state *state; /* NULL: there is no network, or one of the shared ones is taken for each run */
+	uint8_t *bytes;             /* without a network: [batch] images, and their features */
+	float *pixels;
 };
 
 /* Bytes x are seen as x · scale + shift, floats as they are. */
@@ -40,8 +47,6 @@ static int add_input(struct ek_model *m, const struct ek_preprocessing *p)
 	struct ek_net_pixels pixels = { .shape = { p->side, p->side, CHANNELS } };
 	int rc;
 
-	m->image_bytes = ek_preprocessed_size(p);
-	m->stride = m->image_bytes;
 	if (p->interpolation != EK_INTERPOLATION_PILLOW)
 		return m->image = ek_net_input(m->net, pixels.shape);
 	m->stride = ek_net_pixels_stride(pixels.shape);
@@ -55,55 +60,31 @@ out:
 	return rc;
 }
 
-static void pool_free(struct pool *pool)
+static void shared_free(struct shared *shared)
 {
-	for (int i = 0; pool != NULL && i < STATES; i++)
-		ek_net_state_free(pool->states[i]);
-	if (pool != NULL) {
-		(void)pthread_mutex_destroy(&pool->lock);
-		(void)pthread_cond_destroy(&pool->freed);
+	for (int i = 0; shared != NULL && i < RUNS; i++)
+		ek_model_state_free(shared->runs[i]);
+	if (shared != NULL) {
+		ek_net_state_free(shared->first);
+		(void)pthread_mutex_destroy(&shared->turn);
+		(void)pthread_mutex_destroy(&shared->lock);
+		(void)pthread_cond_destroy(&shared->freed);
 	}
-	free(pool);
+	free(shared);
 }
 
-static int pool_new(struct pool **out, const struct ek_net *net)
+static int shared_new(struct shared **out, const struct ek_net *net)
 {
 	int rc;
 
-	EK_TRY(ek_runner_check_memory(net, STATES, 1));
+	EK_TRY(ek_runner_check_memory(net, 1, 1));
 	EK_TRY(ek_alloc(out, 1, sizeof **out));
+	(void)pthread_mutex_init(&(*out)->turn, NULL);
 	(void)pthread_mutex_init(&(*out)->lock, NULL);
 	(void)pthread_cond_init(&(*out)->freed, NULL);
-	for (int i = 0; i < STATES; i++)
-		EK_TRY(ek_net_state_new(&(*out)->states[i], net));
+	EK_TRY(ek_net_state_new(&(*out)->first, net));
 out:
 	return rc;
-}
-
-/* A state that no other thread has, until it is put back. */
-static struct ek_net_state *take_state(struct pool *pool)
-{
-	int i = 0;
-
-	(void)pthread_mutex_lock(&pool->lock);
-	while (pool->taken[i])
-		if (++i == STATES) {
-			(void)pthread_cond_wait(&pool->freed, &pool->lock);
-			i = 0;
-		}
-	pool->taken[i] = 1;
-	(void)pthread_mutex_unlock(&pool->lock);
-	return pool->states[i];
-}
-
-static void put_back(struct pool *pool, const struct ek_net_state *state)
-{
-	(void)pthread_mutex_lock(&pool->lock);
-	for (int i = 0; i < STATES; i++)
-		if (pool->states[i] == state)
-			pool->taken[i] = 0;
-	(void)pthread_cond_signal(&pool->freed);
-	(void)pthread_mutex_unlock(&pool->lock);
 }
 
 int ek_model_new(struct ek_model **out, const struct ek_encoder *encoder, const struct ek_preprocessing *p,
@@ -117,6 +98,8 @@ int ek_model_new(struct ek_model **out, const struct ek_encoder *encoder, const 
 	EK_TRY(ek_alloc(&m, 1, sizeof *m));
 	*out = m;
 	m->dimensions = ek_encoder_dimensions(encoder, p);
+	m->batch = batch;
+	m->image_bytes = m->stride = ek_preprocessed_size(p);
 	if (encoder->build == NULL)
 		goto out;
 	EK_TRY(ek_tensor_file_open(&file, weights));
@@ -128,7 +111,7 @@ int ek_model_new(struct ek_model **out, const struct ek_encoder *encoder, const 
 	EK_TRY(ek_net_finish(m->net, EK_NET_FORWARD));
 	EK_TRY(ek_net_load(m->net, m->weights.values));
 	if (ek_device_takes_batches())
-		EK_TRY(pool_new(&m->pool, m->net));
+		EK_TRY(shared_new(&m->shared, m->net));
 out:
 	ek_tensor_file_close(&file);
 	if (rc < 0) {
@@ -142,19 +125,35 @@ void ek_model_free(struct ek_model *m)
 {
 	if (m == NULL)
 		return;
-	pool_free(m->pool);
+	shared_free(m->shared);
 	ek_net_free(m->net);
 	ek_weights_release(&m->weights);
 	free(m);
 }
 
-int ek_model_state_new(struct ek_model_state **out, const struct ek_model *m)
+int ek_model_room_new(struct ek_model_state **out, const struct ek_model *m)
 {
-	int rc;
+	struct shared *shared = m->shared;
+	struct ek_model_state *s;
+	int rc, first;
 
-	EK_TRY(ek_alloc(out, 1, sizeof **out));
-	if (m->net != NULL && m->pool == NULL)
-		EK_TRY(ek_net_state_new(&(*out)->state, m->net));
+	*out = NULL;
+	EK_TRY(ek_alloc(&s, 1, sizeof *s));
+	*out = s;
+	s->model = m;
+	if (m->net == NULL) {
+		EK_TRY(ek_alloc(&s->bytes, (size_t)m->batch, m->image_bytes));
+		EK_TRY(ek_alloc(&s->pixels, (size_t)m->batch * m->dimensions, sizeof *s->pixels));
+	} else if (shared != NULL) {
+		(void)pthread_mutex_lock(&shared->lock);
+		first = !shared->first_given;
+		shared->first_given = 1;
+		(void)pthread_mutex_unlock(&shared->lock);
+		s->state = first ? shared->first : NULL;
+		EK_TRY(first ? 0 : ek_net_state_share(&s->state, m->net, shared->first));
+	} else {
+		EK_TRY(ek_net_state_new(&s->state, m->net));
+	}
 out:
 	if (rc < 0) {
 		ek_model_state_free(*out);
@@ -163,10 +162,26 @@ out:
 	return rc;
 }
 
+int ek_model_state_new(struct ek_model_state **out, const struct ek_model *m)
+{
+	int rc;
+
+	if (m->shared == NULL)
+		return ek_model_room_new(out, m);
+	EK_TRY(ek_alloc(out, 1, sizeof **out));
+	(*out)->model = m;
+out:
+	return rc;
+}
+
 void ek_model_state_free(struct ek_model_state *s)
 {
-	if (s != NULL)
+	if (s == NULL)
+		return;
+	if (s->model->shared == NULL || s->state != s->model->shared->first)
 		ek_net_state_free(s->state);
+	free(s->bytes);
+	free(s->pixels);
 	free(s);
 }
 
@@ -181,29 +196,101 @@ int ek_model_batch(const struct ek_preprocessing *p)
 	return count > most ? most : count < 1 ? 1 : count;
 }
 
+void *ek_model_stage(struct ek_model_state *s, int image)
+{
+	const struct ek_model *m = s->model;
+	uint8_t *first = m->net != NULL ? ek_net_stage(s->state, m->image) : s->bytes;
+
+	return first + (size_t)image * m->stride;
+}
+
+/* Features leave a device before it is given the next batch: the states of a shared one lie in the same memory. */
+static int compute(struct ek_model_state *s)
+{
+	struct shared *shared = s->model->shared;
+	int rc;
+
+	if (shared != NULL)
+		(void)pthread_mutex_lock(&shared->turn);
+	EK_TRY(ek_net_forward(s->state));
+	ek_net_bring(s->state, s->model->features);
+out:
+	if (shared != NULL)
+		(void)pthread_mutex_unlock(&shared->turn);
+	return rc;
+}
+
+int ek_model_start(struct ek_model_state *s, int count)
+{
+	const struct ek_model *m = s->model;
+
+	if (count < 1 || count > m->batch)
+		return ek_fail(EK_EUSAGE, "%d images for a batch of %d", count, m->batch);
+	for (size_t i = 0; i < (size_t)count * m->dimensions && m->net == NULL; i++)
+		s->pixels[i] = (float)s->bytes[i] / 255;
+	if (m->net == NULL)
+		return 0;
+	ek_net_clear_inputs(s->state, count);
+	return compute(s);
+}
+
+int ek_model_is_done(const struct ek_model_state *s)
+{
+	return s->model->net == NULL || ek_net_is_brought(s->state);
+}
+
+int ek_model_features(const float **features, struct ek_model_state *s)
+{
+	const struct ek_model *m = s->model;
+
+	*features = m->net != NULL ? ek_net_brought(s->state, m->features) : s->pixels;
+	return m->net != NULL ? ek_device_fault() : 0;
+}
+
+static void put_back(struct shared *shared, int number)
+{
+	(void)pthread_mutex_lock(&shared->lock);
+	shared->taken[number] = 0;
+	(void)pthread_cond_signal(&shared->freed);
+	(void)pthread_mutex_unlock(&shared->lock);
+}
+
+/* One of the shared ones, which no other thread has until it is put back: its number, or a code. */
+static int take(struct ek_model_state **out, const struct ek_model *m)
+{
+	struct shared *shared = m->shared;
+	int i = 0, rc = 0;
+
+	(void)pthread_mutex_lock(&shared->lock);
+	while (shared->taken[i])
+		if (++i == RUNS) {
+			(void)pthread_cond_wait(&shared->freed, &shared->lock);
+			i = 0;
+		}
+	shared->taken[i] = 1;
+	(void)pthread_mutex_unlock(&shared->lock);
+	if (shared->runs[i] == NULL && (rc = ek_model_room_new(&shared->runs[i], m)) < 0)
+		put_back(shared, i);
+	*out = shared->runs[i];
+	return rc < 0 ? rc : i;
+}
+
 int ek_model_run(const struct ek_model *m, struct ek_model_state *s, const void *images, int count, float *features)
 {
 	const uint8_t *bytes = images;
-	struct ek_net_state *state;
-	uint8_t *stage;
-	int rc;
+	struct ek_model_state *room = s;
+	const float *made;
+	int rc = 0, taken = -1;
 
-	for (size_t i = 0; i < (size_t)count * m->dimensions && m->net == NULL; i++)
-		features[i] = (float)bytes[i] / 255;
-	if (m->net == NULL)
-		return 0;
-	if (count < 1 || count > ek_net_batch(m->net))
-		return ek_fail(EK_EUSAGE, "%d images for a batch of %d", count, ek_net_batch(m->net));
-	state = m->pool != NULL ? take_state(m->pool) : s->state;
-	stage = ek_net_stage(state, m->image);
-	for (size_t i = 0; i < (size_t)count; i++)
-		memcpy(stage + i * m->stride, bytes + i * m->image_bytes, m->image_bytes);
-	ek_net_clear_inputs(state, count);
-	EK_TRY(ek_net_forward(state));
-	memcpy(features, ek_net_view(state, m->features), (size_t)count * m->dimensions * sizeof *features);
-	EK_TRY(ek_device_fault());
+	if (m->shared != NULL)
+		EK_TRY(taken = take(&room, m));
+	for (int i = 0; i < count && i < m->batch; i++)
+		memcpy(ek_model_stage(room, i), bytes + (size_t)i * m->image_bytes, m->image_bytes);
+	EK_TRY(ek_model_start(room, count));
+	EK_TRY(ek_model_features(&made, room));
+	memcpy(features, made, (size_t)count * m->dimensions * sizeof *features);
 out:
-	if (m->pool != NULL)
-		put_back(m->pool, state);
+	if (taken >= 0)
+		put_back(m->shared, taken);
 	return rc;
 }

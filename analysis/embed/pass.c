@@ -14,12 +14,13 @@
 static const double sync_seconds = 2;
 
 /* A batch between its start and its turn to be written; batch b lives in slot b % slot_count. Threads load its images,
- * a part each, and the one that loads the last runs the model. */
+ * a part each, and the one that loads the last starts the model. A device that threads share has a room for each slot,
+ * and computes while they go on; else the room is the thread's, and the features are the slot's. */
 struct slot {
-	uint8_t *input;  /* [batch] preprocessed images */
+	struct ek_model_state *room;
 	float *features; /* [batch, dimensions] */
 	int left;        /* images that are not loaded yet */
-	int ready;
+	int started;
 };
 
 /* Some images of a batch. */
@@ -31,7 +32,7 @@ struct part {
 
 /* What one thread works with, made by itself at its first part. */
 struct worker {
-	struct ek_model_state *state;
+	struct ek_model_state *room; /* or NULL: the slots have rooms */
 	struct ek_image_loader *loader;
 	struct ek_image_record *records; /* [part] */
 	struct ek_buffer bytes;          /* of an image file */
@@ -41,22 +42,24 @@ struct work {
 	const struct ek_pass *pass;
 	struct worker *workers; /* [threads] */
 	int threads;
-	int part; /* images of the parts that batches are loaded in */
+	int shared; /* the device is shared by the threads */
+	int part;   /* images of the parts that batches are loaded in */
 
 	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t moved; /* `written` grew, or `stopped` was set */
+	pthread_cond_t moved; /* a batch was started or written, or `stopped` was set */
 	struct ek_images *images;
 	struct slot *slots; /* [slot_count] */
 	uint64_t slot_count;
 	uint64_t next;    /* the image whose part is begun next */
 	uint64_t written; /* batches */
-	int stopped;      /* a part failed: */
-	uint64_t failed;  /* its first image: of the first in their order, whichever was first in time */
+	uint64_t rows;
+	int writing;     /* a thread does: what `writer` and `halves` are for */
+	int stopped;     /* a part failed: */
+	uint64_t failed; /* its first image: of the first in their order, whichever was first in time */
 	int code;
 	char *message;
 
 	struct ek_npy_writer *writer;
-	uint64_t rows;    /* written */
 	double synced;    /* when, last */
 	int syncing;      /* a thread does */
 	uint16_t *halves; /* [batch, dimensions], for float16 storage */
@@ -70,11 +73,11 @@ static int count_of(const struct ek_pass *p, uint64_t batch)
 }
 
 /* The GPU takes large batches, which all threads load together; a thread has batches of its own on the processor. */
-static int part_of(const struct ek_pass *p)
+static int part_of(const struct ek_pass *p, int shared)
 {
-	enum { SHARED = 8 };
+	enum { PART = 8 };
 
-	return ek_device_takes_batches() && p->batch > SHARED ? SHARED : p->batch;
+	return shared && p->batch > PART ? PART : p->batch;
 }
 
 /* So many images from the start of a batch on make how many parts? */
@@ -90,8 +93,8 @@ static int set_up(struct worker *w, const struct work *k)
 	const struct ek_pass *p = k->pass;
 	int rc = 0;
 
-	if (w->state == NULL)
-		EK_TRY(ek_model_state_new(&w->state, p->model));
+	if (w->room == NULL && !k->shared)
+		EK_TRY(ek_model_room_new(&w->room, p->model));
 	if (w->loader == NULL)
 		EK_TRY(ek_image_loader_new(&w->loader, p->run));
 	if (w->records == NULL)
@@ -107,7 +110,7 @@ static void release(struct worker *w, int part)
 	free(w->records);
 	ek_buffer_release(&w->bytes);
 	ek_image_loader_free(w->loader);
-	ek_model_state_free(w->state);
+	ek_model_state_free(w->room);
 }
 
 static int read_records(struct work *k, struct worker *w, int count)
@@ -130,17 +133,78 @@ static uint64_t batch_of(const struct work *k)
 	return k->next / (uint64_t)k->pass->batch;
 }
 
+/* rows: of the array that are there. */
+static int write_batch(struct work *k, uint64_t batch, uint64_t rows)
+{
+	const struct ek_pass *p = k->pass;
+	const uint64_t first = batch * (uint64_t)p->batch, count = first + (uint64_t)count_of(p, batch) - rows;
+	const size_t skip = (size_t)(rows - first) * p->dimensions, size = (size_t)count * p->dimensions;
+	const struct slot *s = &k->slots[batch % k->slot_count];
+	const float *features = s->features;
+	int rc;
+
+	if (k->shared)
+		EK_TRY(ek_model_features(&features, s->room));
+	for (size_t i = 0; i < size && p->storage == EK_F16; i++)
+		k->halves[i] = ek_float_to_half(features[skip + i]);
+	EK_TRY(p->storage == EK_F16 ? ek_npy_writer_append(k->writer, k->halves, count)
+	                            : ek_npy_writer_append(k->writer, features + skip, count));
+	ek_progress_add(count);
+out:
+	return rc;
+}
+
+static int is_due(const struct work *k)
+{
+	return !k->stopped && !k->writing && k->slots[k->written % k->slot_count].started;
+}
+
+/* Write the batches whose turn it is and that are computed; `waits`: the first of them in any case. The lock is held,
+ * but not meanwhile. */
+static int write_due(struct work *k, int waits)
+{
+	int rc = 0;
+
+	while (is_due(k)) {
+		struct slot *s = &k->slots[k->written % k->slot_count];
+		const uint64_t rows = k->rows, batch = k->written;
+
+		if (!waits && k->shared && !ek_model_is_done(s->room))
+			break;
+		waits = 0;
+		k->writing = 1;
+		(void)pthread_mutex_unlock(&k->lock);
+		rc = write_batch(k, batch, rows);
+		(void)pthread_mutex_lock(&k->lock);
+		k->writing = 0;
+		EK_TRY(rc);
+		s->started = 0;
+		k->rows = batch * (uint64_t)k->pass->batch + (uint64_t)count_of(k->pass, batch);
+		k->written++;
+		(void)pthread_cond_broadcast(&k->moved);
+	}
+out:
+	return rc;
+}
+
 /* Take the next part and its lines of images.jsonl; 1, or 0 after a failure elsewhere. Waits until its batch's slot is
- * free: the one that is due to be written never waits, so all go on. */
+ * free, of those who do one for the device: what is due to be written has been loaded or is being loaded, so all go on.
+ */
 static int begin(struct work *k, struct worker *w, struct part *part)
 {
 	int left, rc = 0;
 
 	(void)pthread_mutex_lock(&k->lock);
+	EK_TRY(write_due(k, 0));
 	while (!k->stopped && batch_of(k) >= k->written + k->slot_count)
-		(void)pthread_cond_wait(&k->moved, &k->lock);
-	if (k->stopped)
+		if (is_due(k))
+			EK_TRY(write_due(k, 1));
+		else
+			(void)pthread_cond_wait(&k->moved, &k->lock);
+	if (k->stopped) {
+		rc = 0;
 		goto out;
+	}
 	part->batch = batch_of(k);
 	part->first = (int)(k->next % (uint64_t)k->pass->batch);
 	part->slot = &k->slots[part->batch % k->slot_count];
@@ -156,7 +220,7 @@ out:
 	return rc;
 }
 
-/* 1: the batch is loaded, and this thread's to run. */
+/* 1: the batch is loaded, and this thread's to start. */
 static int finish(struct work *k, const struct part *part)
 {
 	int last;
@@ -184,7 +248,7 @@ static int name_image(int rc, const struct ek_image_record *record)
 static int load(struct worker *w, const struct ek_pass *p, const struct part *part, int i)
 {
 	const struct ek_image_record *r = &w->records[i];
-	uint8_t *out = part->slot->input + (size_t)(part->first + i) * ek_preprocessed_size(p->preprocessing);
+	void *out = ek_model_stage(w->room != NULL ? w->room : part->slot->room, part->first + i);
 	struct ek_image image = { 0 };
 	int rc;
 
@@ -200,26 +264,6 @@ static int load(struct worker *w, const struct ek_pass *p, const struct part *pa
 out:
 	ek_image_release(&image);
 	return rc < 0 ? name_image(rc, &w->records[i]) : 0;
-}
-
-static int write_batch(struct work *k, const float *features, uint64_t batch)
-{
-	const struct ek_pass *p = k->pass;
-	const uint64_t first = batch * (uint64_t)p->batch, end = first + (uint64_t)count_of(p, batch);
-	const size_t skip = (size_t)(k->rows - first) * p->dimensions, size = (size_t)(end - k->rows) * p->dimensions;
-	int rc;
-
-	if (p->storage == EK_F16) {
-		for (size_t i = 0; i < size; i++)
-			k->halves[i] = ek_float_to_half(features[skip + i]);
-		EK_TRY(ek_npy_writer_append(k->writer, k->halves, end - k->rows));
-	} else {
-		EK_TRY(ek_npy_writer_append(k->writer, features + skip, end - k->rows));
-	}
-	ek_progress_add(end - k->rows);
-	k->rows = end;
-out:
-	return rc;
 }
 
 /* One thread syncs what is written, now and then; the others go on. */
@@ -244,23 +288,29 @@ static int sync_rows(struct work *k)
 	return rc;
 }
 
-/* Mark a batch as ready and write all whose turn it is. */
-static int deliver(struct work *k, uint64_t batch)
+/* Of a batch that is loaded. */
+static int run(struct work *k, struct worker *w, const struct part *part)
 {
-	int rc = 0;
+	const struct ek_pass *p = k->pass;
+	const int count = count_of(p, part->batch);
+	const float *features;
+	int rc;
 
-	(void)pthread_mutex_lock(&k->lock);
-	k->slots[batch % k->slot_count].ready = 1;
-	while (!k->stopped && k->slots[k->written % k->slot_count].ready) {
-		struct slot *s = &k->slots[k->written % k->slot_count];
-
-		EK_TRY(write_batch(k, s->features, k->written));
-		s->ready = 0;
-		k->written++;
+	if (k->shared) {
+		EK_TRY(ek_model_start(part->slot->room, count));
+	} else {
+		EK_TRY(ek_model_start(w->room, count));
+		EK_TRY(ek_model_features(&features, w->room));
+		memcpy(part->slot->features, features, (size_t)count * p->dimensions * sizeof *features);
 	}
+	(void)pthread_mutex_lock(&k->lock);
+	part->slot->started = 1;
 	(void)pthread_cond_broadcast(&k->moved);
-out:
+	rc = write_due(k, 0);
 	(void)pthread_mutex_unlock(&k->lock);
+	EK_TRY(rc);
+	rc = sync_rows(k);
+out:
 	return rc;
 }
 
@@ -300,9 +350,7 @@ static int embed_part(void *context, uint64_t piece, int number)
 		EK_TRY(load(w, p, &part, i));
 	if (!finish(k, &part))
 		return 0;
-	EK_TRY(ek_model_run(p->model, w->state, part.slot->input, count_of(p, part.batch), part.slot->features));
-	EK_TRY(deliver(k, part.batch));
-	EK_TRY(sync_rows(k));
+	EK_TRY(run(k, w, &part));
 out:
 	if (rc < 0)
 		note_failure(k, first, rc);
@@ -323,13 +371,26 @@ static int prepare(struct work *k, uint64_t rows_done)
 	EK_TRY(ek_images_seek(k->images, k->next));
 	EK_TRY(ek_alloc(&k->workers, (size_t)k->threads, sizeof *k->workers));
 	EK_TRY(ek_alloc(&k->slots, k->slot_count, sizeof *k->slots));
-	for (uint64_t i = 0; i < k->slot_count; i++) {
-		EK_TRY(ek_alloc(&k->slots[i].features, size, sizeof(float)));
-		EK_TRY(ek_alloc_aligned(&k->slots[i].input, (size_t)p->batch, ek_preprocessed_size(p->preprocessing)));
-	}
+	for (uint64_t i = 0; i < k->slot_count; i++)
+		EK_TRY(k->shared ? ek_model_room_new(&k->slots[i].room, p->model)
+		                 : ek_alloc(&k->slots[i].features, size, sizeof(float)));
 	if (p->storage == EK_F16)
 		EK_TRY(ek_alloc(&k->halves, size, sizeof *k->halves));
 out:
+	return rc;
+}
+
+/* What the device has not given back yet. */
+static int write_rest(struct work *k)
+{
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&k->lock);
+	while (rc == 0 && is_due(k))
+		rc = write_due(k, 1);
+	(void)pthread_mutex_unlock(&k->lock);
+	if (rc < 0)
+		note_failure(k, 0, rc);
 	return rc;
 }
 
@@ -342,9 +403,11 @@ static int keep_rows(const struct work *k)
 
 int ek_pass_run(const struct ek_pass *pass, struct ek_npy_writer *writer, uint64_t rows_done)
 {
-	const int threads = ek_threads(), part = part_of(pass), under_way = 1 + threads * part / pass->batch;
+	const int threads = ek_threads(), shared = ek_device_takes_batches(), part = part_of(pass, shared);
+	const int under_way = 1 + threads * part / pass->batch;
 	struct work k = { .pass = pass,
 		          .threads = threads,
+		          .shared = shared,
 		          .part = part,
 		          .lock = PTHREAD_MUTEX_INITIALIZER,
 		          .moved = PTHREAD_COND_INITIALIZER,
@@ -357,7 +420,7 @@ int ek_pass_run(const struct ek_pass *pass, struct ek_npy_writer *writer, uint64
 	ek_progress_begin("embedding", "images", pass->images);
 	ek_progress_add(rows_done);
 	EK_TRY(prepare(&k, rows_done));
-	if (ek_parallel(parts_of(&k, pass->images - k.next), embed_part, &k) < 0)
+	if (ek_parallel(parts_of(&k, pass->images - k.next), embed_part, &k) < 0 || write_rest(&k) < 0)
 		rc = keep_rows(&k);
 out:
 	ek_progress_end();
@@ -365,7 +428,7 @@ out:
 		release(&k.workers[i], k.part);
 	for (uint64_t i = 0; k.slots != NULL && i < k.slot_count; i++) {
 		free(k.slots[i].features);
-		free(k.slots[i].input);
+		ek_model_state_free(k.slots[i].room);
 	}
 	free(k.message);
 	free(k.workers);

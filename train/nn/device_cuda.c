@@ -103,6 +103,41 @@ static void landed(void)
 	ek_cuda_note(cudaEventSynchronize(ahead.landed));
 }
 
+static void bring(void **arrival, void *host, const void *from, size_t bytes)
+{
+	cudaEvent_t event = *arrival;
+
+	ek_cuda_enter();
+	if (event == NULL)
+		ek_cuda_note(
+			cudaEventCreateWithFlags(&event, (unsigned)cudaEventDisableTiming | cudaEventBlockingSync));
+	*arrival = event;
+	ek_cuda_note(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, ek_cuda_stream()));
+	ek_cuda_note(cudaEventRecord(event, ek_cuda_stream()));
+}
+
+/* 1 after a fault, too: that is told by `check`. */
+static int is_brought(void *arrival)
+{
+	ek_cuda_enter();
+	if (cudaEventQuery(arrival) != cudaErrorNotReady)
+		return 1;
+	(void)cudaGetLastError(); /* which counts that as an error */
+	return 0;
+}
+
+static void brought(void *arrival)
+{
+	ek_cuda_enter();
+	ek_cuda_note(cudaEventSynchronize(arrival));
+}
+
+static void forget_arrival(void *arrival)
+{
+	brought(arrival);
+	ek_cuda_note(cudaEventDestroy(arrival));
+}
+
 static void copy(void *to, const void *from, size_t bytes)
 {
 	ek_cuda_enter();
@@ -380,6 +415,10 @@ const struct ek_device ek_device_cuda = {
 	.received = received,
 	.fetch = fetch,
 	.landed = landed,
+	.bring = bring,
+	.is_brought = is_brought,
+	.brought = brought,
+	.forget_arrival = forget_arrival,
 	.copy = copy,
 	.zero = zero,
 	.check = check,

@@ -78,6 +78,12 @@ struct ek_device {
 	void (*received)(void);
 	void (*fetch)(void *host, const void *from, size_t bytes);
 	void (*landed)(void);
+	/* `download` without waiting, of which there may be many; `*arrival`, NULL before the first time, says whether
+	 * it is there, and waiting for it keeps no processor busy. NULL: there is `download` alone. */
+	void (*bring)(void **arrival, void *host, const void *from, size_t bytes);
+	int (*is_brought)(void *arrival);
+	void (*brought)(void *arrival);
+	void (*forget_arrival)(void *arrival); /* waits as well */
 };
 
 #endif

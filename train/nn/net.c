@@ -334,6 +334,8 @@ void ek_net_state_free(struct ek_net_state *s)
 {
 	if (s == NULL)
 		return;
+	if (s->arrival != NULL)
+		s->net->device->forget_arrival(s->arrival);
 	if (s->recorded != NULL)
 		s->net->device->forget(s->recorded);
 	for (int i = 0; s->attached != NULL && i < s->net->op_count; i++)
@@ -408,6 +410,39 @@ const void *ek_net_fetched(struct ek_net_state *s, int value)
 	if (s->net->device->is_host)
 		return ek_net_data(s, value);
 	s->net->device->landed();
+	return s->host + s->net->values[value].host_offset;
+}
+
+void ek_net_bring(struct ek_net_state *s, int value)
+{
+	const struct ek_device *device = s->net->device;
+	const struct ek_net_value *v = &s->net->values[value];
+
+	assert(v->kept && v->maker >= 0);
+	if (device->is_host)
+		return;
+	if (device->bring != NULL)
+		device->bring(&s->arrival, s->host + v->host_offset, ek_net_data(s, value), v->bytes);
+	else
+		device->download(s->host + v->host_offset, ek_net_data(s, value), v->bytes);
+}
+
+int ek_net_is_brought(const struct ek_net_state *s)
+{
+	const struct ek_device *device = s->net->device;
+
+	return device->is_host || device->bring == NULL || device->is_brought(s->arrival);
+}
+
+const void *ek_net_brought(struct ek_net_state *s, int value)
+{
+	const struct ek_device *device = s->net->device;
+
+	if (device->is_host)
+		return ek_net_data(s, value);
+	if (device->bring != NULL)
+		device->brought(s->arrival);
+	s->sent = EK_NET_SENT_NOT; /* that was before */
 	return s->host + s->net->values[value].host_offset;
 }
 

@@ -308,7 +308,7 @@ int ek_net_load_like(struct ek_net *net, const struct ek_net *of);
 
 int ek_net_state_new(struct ek_net_state **out, const struct ek_net *net);
 /* In the memory of another, which is of a net whose states are not smaller: one of them at a time, from filling inputs
- * to reading. `of` must outlive it. */
+ * to reading, or, on a device that is not the host, from forward to ek_net_bring. `of` must outlive it. */
 int ek_net_state_share(struct ek_net_state **out, const struct ek_net *net, struct ek_net_state *of);
 void ek_net_state_free(struct ek_net_state *s);
 
@@ -324,6 +324,12 @@ const void *ek_net_view(struct ek_net_state *s, int value);
 /* The same in two: between them the device can be given more to do, but no pass of this state. */
 void ek_net_fetch(struct ek_net_state *s, int value);
 const void *ek_net_fetched(struct ek_net_state *s, int value);
+/* The same of one kept value of one state that only runs forward: it is brought before what the device is given next,
+ * a pass of this state or of one that shares its memory, too. Is it there? `brought` waits until it is, and keeps no
+ * processor busy. From filling inputs to that, the state is not used otherwise. */
+void ek_net_bring(struct ek_net_state *s, int value);
+int ek_net_is_brought(const struct ek_net_state *s);
+const void *ek_net_brought(struct ek_net_state *s, int value);
 
 /* A kept value, the gradient of an input with one, and that of an output to be given before backward, as float32
  * whatever the type. out, x: [batch · elements]. */

@@ -139,6 +139,7 @@ struct ek_net_state {
 	uint64_t turn;
 	int in_backward;
 	enum { EK_NET_SENT_NOT, EK_NET_SENT, EK_NET_SENT_AHEAD } sent; /* is what was staged on its way? */
+	void *arrival; /* the device's, of what ek_net_bring brings, or NULL */
 	/* ek_net_backward_images: the device's sums of squares, then of products, [2, batch]; what is wanted, NULL
 	 * otherwise; images of the batch that are one, and how many there are then. */
 	double *image_sums;
