@@ -35,6 +35,7 @@ static const char *const ours[] = { "step.json",
 	                            "neighbour_distances.npy",
 	                            "own_distance.npy",
 	                            "copied.npy",
+	                            "groups.npy",
 	                            NULL };
 
 /* How what a folder holds stands to what it is to hold. */

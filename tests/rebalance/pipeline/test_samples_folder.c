@@ -1,6 +1,7 @@
 #include "tests/support/support.h"
 
 #include "rebalance/base/file.h"
+#include "rebalance/io/layout.h"
 #include "rebalance/pipeline/samples.h"
 #include "rebalance/pipeline/samples_folder.h"
 
@@ -123,6 +124,33 @@ static void a_set_of_a_model_that_changed_is_made_anew(void **state)
 	assert_int_equal(make(f, 6), 0);
 }
 
+/* Whatever evaluate and review put beside the images is ours: it does not stop a command that is given again, and goes
+ * when the set is made anew. */
+static void all_that_the_layout_names_is_ours(void **state)
+{
+	static const char beside[] = "samples/*/";
+	struct fixture *f = *state;
+	int written = 0;
+
+	assert_int_equal(make(f, 6), 0);
+	for (const struct ek_layout *row = ek_layout; row->pattern != NULL; row++) {
+		const char *name = row->pattern + strlen(beside);
+
+		if (row->place != EK_PLACE_RUN || strncmp(row->pattern, beside, strlen(beside)) != 0 ||
+		    strpbrk(name, "*/") != NULL || ek_file_exists(ek_join(f->path, name)))
+			continue;
+		ek_write_file(ek_join(f->path, name), "", 0);
+		written++;
+	}
+	assert_true(written > 5);
+	assert_ok(ek_samples_folder_open(&f->place, f->run, f->path, &f->wish));
+	assert_true(f->place.whole);
+	ek_samples_folder_close(&f->place);
+	ek_write_file(ek_join(f->folder, "model.bin"), "two", 3);
+	assert_int_equal(make(f, 6), 0);
+	assert_false(ek_file_exists(ek_join(f->path, "groups.npy")));
+}
+
 /* Neither run.json nor step.json speak of it: an earlier version made it, or a kill came just before. */
 static void a_set_that_is_not_recorded_is_known_by_what_it_says(void **state)
 {
@@ -145,4 +173,5 @@ static void a_set_that_is_not_recorded_is_known_by_what_it_says(void **state)
 EK_TEST_MAIN(cmocka_unit_test_setup_teardown(a_stopped_set_is_gone_on_with_by_the_same_command, setup, teardown),
              cmocka_unit_test_setup_teardown(a_stopped_set_of_a_model_that_changed_is_begun_anew, setup, teardown),
              cmocka_unit_test_setup_teardown(a_set_of_a_model_that_changed_is_made_anew, setup, teardown),
+             cmocka_unit_test_setup_teardown(all_that_the_layout_names_is_ours, setup, teardown),
              cmocka_unit_test_setup_teardown(a_set_that_is_not_recorded_is_known_by_what_it_says, setup, teardown))
