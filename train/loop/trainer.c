@@ -484,7 +484,6 @@ static int start(struct trainer *t, const float *values)
 		EK_TRY(ek_checkpoint_read(&file, t->task->params, &t->state, t->options->identity));
 		if (t->task->codebook != NULL)
 			ek_codebook_write(t->task->codebook, t->state.extra);
-		ek_info("going on after step %" PRIu64, t->state.step);
 	} else {
 		ek_store_write(t->store, EK_VALUES, 0, size, values);
 		ek_store_write(t->store, EK_AVERAGE, 0, size, values);
@@ -496,6 +495,8 @@ static int start(struct trainer *t, const float *values)
 	EK_TRY(ek_task_load(t->task, t->store, EK_VALUES));
 	EK_TRY(preview(t, NULL));
 	t->started = t->saved = ek_clock();
+	if (found && !finished(t))
+		ek_info("going on after step %" PRIu64, t->state.step);
 out:
 	ek_tensor_file_close(&file);
 	return rc;
