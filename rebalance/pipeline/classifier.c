@@ -11,6 +11,10 @@
 
 static const char file[] = "clusters/classifier.npy";
 
+/* As many rows of even shares are taken to be seen besides: what a generator made is told worse than the images that
+ * were learned from, and shares that follow such probabilities alone run away to one or two groups. */
+static const double even_besides = 1;
+
 /* w · axes (e - mean) + b, without the shares of the rows that the probe learned from. */
 static void fill_row(double *row, const struct ek_probe *probe, uint32_t group, const struct ek_components *c)
 {
@@ -144,7 +148,7 @@ int ek_classifier_correct(float *q, const struct ek_classifier *c, uint64_t rows
 	EK_TRY(ek_alloc(&prior, c->groups, sizeof *prior));
 	for (uint32_t g = 0; g < c->groups; g++)
 		even[g] = 1 / (double)c->groups;
-	(void)ek_probe_correct(q, prior, even, 0, rows, c->groups);
+	(void)ek_probe_correct(q, prior, even, even_besides, rows, c->groups);
 out:
 	free(even);
 	free(prior);

@@ -31,8 +31,8 @@ void ek_classifier_release(struct ek_classifier *classifier);
 /* q [rows->count, groups]: probabilities of each row as if groups were equally frequent, without that of none.
  * EK_EDATA: of other dimensions; `what` starts the message. */
 int ek_classifier_tell(float *q, const struct ek_classifier *classifier, const struct ek_rows *rows, const char *what);
-/* Correct such probabilities for the shares that the groups have among these rows (ek_probe_correct); those of words
- * stay, as the run's own do. EK_ENOMEM. */
+/* Correct such probabilities for the shares that the groups have among these rows (ek_probe_correct, with as many rows
+ * of even shares besides); those of words stay, as the run's own do. EK_ENOMEM. */
 int ek_classifier_correct(float *q, const struct ek_classifier *classifier, uint64_t rows);
 
 #endif

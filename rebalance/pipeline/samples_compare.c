@@ -16,7 +16,7 @@
 #include "rebalance/pipeline/features.h"
 #include "rebalance/pipeline/frozen.h"
 
-enum { VERSION = 2, K = EK_SAMPLES_NEIGHBOURS, FILES = 7 };
+enum { VERSION = 3, K = EK_SAMPLES_NEIGHBOURS, FILES = 7 };
 
 struct work {
 	struct ek_run *run;

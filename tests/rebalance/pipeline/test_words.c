@@ -232,6 +232,24 @@ static void the_classifier_tells_the_same(void **state)
 	free(got);
 }
 
+/* Ten rows of each of three groups, told a little too often to be of the first. */
+static void shares_do_not_run_away(void **state)
+{
+	static const float told[3][3] = { { 0.5f, 0.25f, 0.25f }, { 0.35f, 0.4f, 0.25f }, { 0.35f, 0.25f, 0.4f } };
+	const struct ek_classifier classifier = { .groups = 3, .rows = 3 };
+	float q[30][3];
+	double share[3] = { 0 };
+
+	for (int i = 0; i < 30; i++)
+		memcpy(q[i], told[i % 3], sizeof *q);
+	assert_ok(ek_classifier_correct(*q, &classifier, 30));
+	for (int i = 0; i < 30; i++)
+		for (int g = 0; g < 3; g++)
+			share[g] += (double)q[i][g] / 30;
+	for (int g = 0; g < 3; g++)
+		assert_true(fabs(share[g] - 1 / 3.0) < 0.2);
+}
+
 static void the_likeliest_is_the_first_or_none(void **state)
 {
 	assert_int_equal(ek_groups_likeliest_of((const float[]){ 0.25f, 0.5f, 0.25f }, 3), 1);
@@ -243,4 +261,5 @@ static void the_likeliest_is_the_first_or_none(void **state)
 
 EK_TEST_MAIN(cmocka_unit_test(a_file_names_groups_and_prompts), cmocka_unit_test(too_many_groups_are_refused),
              cmocka_unit_test(labels_choose_the_scale), cmocka_unit_test(probabilities_are_a_softmax_of_cosines),
-             cmocka_unit_test(the_classifier_tells_the_same), cmocka_unit_test(the_likeliest_is_the_first_or_none))
+             cmocka_unit_test(the_classifier_tells_the_same), cmocka_unit_test(shares_do_not_run_away),
+             cmocka_unit_test(the_likeliest_is_the_first_or_none))
