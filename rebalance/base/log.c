@@ -15,7 +15,7 @@ static atomic_int interrupted; /* lock-free: a signal handler sets it */
 
 static struct {
 	pthread_mutex_t lock;
-	const char *what, *unit;
+	const char *what, *unit; /* what NULL: nothing is being done that is told */
 	uint64_t total;
 	double limit, start, last_shown; /* limit 0: none */
 	atomic_uint_fast64_t done;
@@ -85,7 +85,7 @@ static void show(int finished)
 	const double now = ek_clock(), seconds = now - progress.start;
 	const uint64_t done = atomic_load(&progress.done);
 
-	if (!finished && now - progress.last_shown < show_every)
+	if (progress.what == NULL || (!finished && now - progress.last_shown < show_every))
 		return;
 	progress.last_shown = now;
 	sink.progress(sink.context, &(struct ek_progress){ .what = progress.what,
@@ -127,6 +127,7 @@ static void end(void)
 		return;
 	(void)pthread_mutex_lock(&progress.lock);
 	show(1);
+	progress.what = NULL;
 	(void)pthread_mutex_unlock(&progress.lock);
 }
 

@@ -109,6 +109,24 @@ static void progress_adds_up_over_threads_and_is_shown_now_and_then(void **state
 	be_deaf();
 }
 
+/* Of parts that do not tell themselves, as intervals of an evaluation, which come behind one that does. */
+static void what_has_ended_is_not_told_again(void **state)
+{
+	struct seen seen;
+
+	listen(&seen);
+	ek_progress_begin("Counting", "things", 1);
+	ek_progress_add(1);
+	ek_progress_end();
+	seen.shown = 0;
+	(void)usleep(250000); /* longer than between two lines */
+	ek_progress_add(1);
+	ek_progress_end();
+	assert_int_equal(seen.shown, 0);
+	assert_int_equal(seen.progress.done, 1);
+	be_deaf();
+}
+
 static void progress_says_where(void **state)
 {
 	struct seen seen;
@@ -239,6 +257,6 @@ static void the_clock_never_goes_back(void **state)
 
 EK_TEST_MAIN(cmocka_unit_test(without_a_sink_nothing_happens), cmocka_unit_test(messages_reach_the_sink_on_one_line),
              cmocka_unit_test(progress_adds_up_over_threads_and_is_shown_now_and_then),
-             cmocka_unit_test(progress_says_where), cmocka_unit_test(parts_of_a_whole_are_not_heard),
-             cmocka_unit_test(what_is_left_goes_to_the_nearer_end), cmocka_unit_test(a_signal_interrupts_work),
-             cmocka_unit_test(the_clock_never_goes_back))
+             cmocka_unit_test(what_has_ended_is_not_told_again), cmocka_unit_test(progress_says_where),
+             cmocka_unit_test(parts_of_a_whole_are_not_heard), cmocka_unit_test(what_is_left_goes_to_the_nearer_end),
+             cmocka_unit_test(a_signal_interrupts_work), cmocka_unit_test(the_clock_never_goes_back))
