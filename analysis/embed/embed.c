@@ -343,19 +343,8 @@ out:
 	return rc;
 }
 
-int ek_embed_run(struct ek_embed *e, const struct ek_run *run)
-{
-	char *path = NULL;
-	int rc;
-
-	EK_TRY(ek_run_file(&path, run, "embeddings.npy"));
-	EK_TRY(ek_embed_to(e, run, path));
-out:
-	free(path);
-	return rc;
-}
-
-int ek_embed_to(struct ek_embed *e, const struct ek_run *run, const char *path)
+/* 1, and the array's hash, where it was written whole by this process; else 0. */
+static int embed_to(uint64_t *hash, struct ek_embed *e, const struct ek_run *run, const char *path)
 {
 	const struct ek_preprocessing *p = &e->preprocessing;
 	struct ek_pass pass = { .run = run,
@@ -378,9 +367,32 @@ int ek_embed_to(struct ek_embed *e, const struct ek_run *run, const char *path)
 	EK_TRY(ek_pass_run(&pass, writer, rows_done));
 	EK_TRY(ek_npy_writer_commit(writer));
 	EK_TRY(save_description(e, description, pass.dimensions));
+	rc = ek_npy_writer_hash(hash, writer);
 out:
 	ek_npy_writer_free(writer);
 	ek_model_free(model);
 	free(description);
 	return rc;
+}
+
+int ek_embed_run(struct ek_embed *e, const struct ek_run *run)
+{
+	char *path = NULL;
+	int rc;
+
+	EK_TRY(ek_run_file(&path, run, e->step.outputs[0]));
+	EK_TRY(embed_to(&e->step.hash, e, run, path));
+	e->step.hashed = rc > 0 ? e->step.outputs[0] : NULL;
+	rc = 0;
+out:
+	free(path);
+	return rc;
+}
+
+int ek_embed_to(struct ek_embed *e, const struct ek_run *run, const char *path)
+{
+	uint64_t hash;
+	const int rc = embed_to(&hash, e, run, path);
+
+	return rc < 0 ? rc : 0;
 }

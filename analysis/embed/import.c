@@ -177,6 +177,7 @@ int ek_import_run(struct ek_import *i, const struct ek_run *run)
 		goto out;
 	EK_TRY(ek_npy_writer_commit(writer));
 	EK_TRY(save_description(i, run, hash));
+	i->step.hashed = ek_npy_writer_hash(&i->step.hash, writer) ? i->outputs[0] : NULL;
 out:
 	ek_npy_writer_free(writer);
 	free(path);

@@ -78,6 +78,42 @@ uint64_t ek_hash64(const void *bytes, size_t size)
 	return XXH64(bytes, size, 0);
 }
 
+struct ek_hash64 {
+	XXH64_state_t *state;
+};
+
+int ek_hash64_new(struct ek_hash64 **out)
+{
+	int rc;
+
+	EK_TRY(ek_alloc(out, 1, sizeof **out));
+	(*out)->state = XXH64_createState();
+	if ((*out)->state == NULL || XXH64_reset((*out)->state, 0) != XXH_OK) {
+		ek_hash64_free(*out);
+		*out = NULL;
+		rc = ek_fail(EK_ENOMEM, "no memory for a hash");
+	}
+out:
+	return rc;
+}
+
+void ek_hash64_add(struct ek_hash64 *hash, const void *bytes, size_t size)
+{
+	(void)XXH64_update(hash->state, bytes, size); /* fails only without a state */
+}
+
+uint64_t ek_hash64_so_far(const struct ek_hash64 *hash)
+{
+	return XXH64_digest(hash->state);
+}
+
+void ek_hash64_free(struct ek_hash64 *hash)
+{
+	if (hash != NULL)
+		(void)XXH64_freeState(hash->state);
+	free(hash);
+}
+
 /* Feed a whole file to update(state, bytes, size), which returns 1. */
 static int feed_file(const char *path, int (*update)(void *, const void *, size_t), void *state)
 {
@@ -107,9 +143,10 @@ static int update_sha256(void *state, const void *bytes, size_t size)
 	return evp.update(state, bytes, size);
 }
 
-static int update_xxh(void *state, const void *bytes, size_t size)
+static int update_hash64(void *hash, const void *bytes, size_t size)
 {
-	return XXH64_update(state, bytes, size) == XXH_OK;
+	ek_hash64_add(hash, bytes, size);
+	return 1;
 }
 
 int ek_sha256_file(uint8_t out[EK_SHA256_SIZE], const char *path)
@@ -129,14 +166,14 @@ int ek_sha256_file(uint8_t out[EK_SHA256_SIZE], const char *path)
 
 int ek_hash64_file(uint64_t *out, const char *path)
 {
-	XXH64_state_t *state = XXH64_createState();
+	struct ek_hash64 *hash;
 	int rc;
 
-	if (state == NULL || XXH64_reset(state, 0) != XXH_OK)
-		rc = ek_fail(EK_ENOMEM, "no memory for a hash");
-	else if ((rc = feed_file(path, update_xxh, state)) == 0)
-		*out = XXH64_digest(state);
-	(void)XXH64_freeState(state);
+	EK_TRY(ek_hash64_new(&hash));
+	if ((rc = feed_file(path, update_hash64, hash)) == 0)
+		*out = ek_hash64_so_far(hash);
+	ek_hash64_free(hash);
+out:
 	return rc;
 }
 

@@ -76,6 +76,9 @@ int ek_npy_writer_sync(struct ek_npy_writer *w);
 int ek_npy_writer_sync_rows(struct ek_npy_writer *w, uint64_t rows);
 /* EK_EUSAGE unless all rows were appended. Frees nothing. */
 int ek_npy_writer_commit(struct ek_npy_writer *w);
+/* XXH64 (base/hash.h) of the file as it will be with what was appended, which the writer has seen go by: 1, or 0 where
+ * it went on with rows that were there. */
+int ek_npy_writer_hash(uint64_t *hash, const struct ek_npy_writer *w);
 /* Close; what is not committed stays as .partial. NULL is fine. */
 void ek_npy_writer_free(struct ek_npy_writer *w);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "rebalance/base/error.h"
+#include "rebalance/base/hash.h"
 #include "rebalance/io/npy.h"
 
 enum { KEY_SIZE = 64 };
@@ -21,6 +22,7 @@ struct ek_npy_writer {
 	char *path, *partial, *key_path;
 	char key[KEY_SIZE + 1];
 	struct ek_buffer header;
+	struct ek_hash64 *hash; /* of what was written; NULL: not of all that is there */
 	uint64_t row_bytes, rows, appended, synced;
 	int fd;      /* of PATH.partial; -1 when `renamed` */
 	int renamed; /* PATH holds all rows already; only the key file is left to remove */
@@ -94,6 +96,8 @@ static int open_partial(struct ek_npy_writer *w)
 		EK_TRY(ek_remove(w->partial));
 		EK_TRY(ek_open_writable(&w->fd, w->partial, O_WRONLY | O_CREAT | O_EXCL));
 		EK_TRY(ek_write_all(w->fd, w->header.data, w->header.size, w->partial));
+		EK_TRY(ek_hash64_new(&w->hash));
+		ek_hash64_add(w->hash, w->header.data, w->header.size);
 	}
 out:
 	return rc;
@@ -153,9 +157,12 @@ int ek_npy_writer_append(struct ek_npy_writer *w, const void *rows, uint64_t cou
 	/* Not the descriptor's own position: that is wrong after a write that failed half-way. */
 	if (lseek(w->fd, (off_t)(w->header.size + w->appended * w->row_bytes), SEEK_SET) < 0)
 		return ek_fail_errno("cannot write %s", w->partial);
-	if ((rc = ek_write_all(w->fd, rows, count * w->row_bytes, w->partial)) == 0)
-		w->appended += count;
-	return rc;
+	if ((rc = ek_write_all(w->fd, rows, count * w->row_bytes, w->partial)) < 0)
+		return rc;
+	w->appended += count;
+	if (w->hash != NULL)
+		ek_hash64_add(w->hash, rows, count * w->row_bytes);
+	return 0;
 }
 
 int ek_npy_writer_sync_rows(struct ek_npy_writer *w, uint64_t rows)
@@ -193,10 +200,18 @@ out:
 	return rc;
 }
 
+int ek_npy_writer_hash(uint64_t *hash, const struct ek_npy_writer *w)
+{
+	if (w->hash != NULL)
+		*hash = ek_hash64_so_far(w->hash);
+	return w->hash != NULL;
+}
+
 void ek_npy_writer_free(struct ek_npy_writer *w)
 {
 	if (w == NULL)
 		return;
+	ek_hash64_free(w->hash);
 	if (w->fd >= 0)
 		(void)close(w->fd);
 	ek_buffer_release(&w->header);

@@ -245,7 +245,9 @@ const cJSON *ek_run_first(const struct ek_run *run)
 	return run->record != NULL ? run->record->child : NULL;
 }
 
-static int record_files(cJSON *entry, const struct ek_run *run, const char *list, const char *const *names)
+/* step: whose outputs they are, or NULL. */
+static int record_files(cJSON *entry, const struct ek_run *run, const char *list, const char *const *names,
+                        const struct ek_step *step)
 {
 	cJSON *files, *file;
 	char text[24];
@@ -253,9 +255,10 @@ static int record_files(cJSON *entry, const struct ek_run *run, const char *list
 
 	EK_TRY(ek_json_add_object(&files, entry, list));
 	for (; *names != NULL; names++) {
+		const int hashed = step != NULL && step->hashed != NULL && strcmp(*names, step->hashed) == 0;
 		struct ek_fingerprint print;
 
-		if ((rc = ek_run_fingerprint(&print, run, *names)) < 0)
+		if ((rc = ek_run_fingerprint(&print, run, *names, hashed ? &step->hash : NULL)) < 0)
 			goto out;
 		if (rc == 0)
 			continue;
@@ -295,8 +298,8 @@ int ek_run_describe(cJSON **entry, const struct ek_run *run, const struct ek_ste
 	EK_TRY(ek_json_add_item(made, "options", cJSON_Duplicate(step->options, 1)));
 	if (run->asked != NULL)
 		EK_TRY(ek_json_add_item(made, "asked", cJSON_Duplicate(run->asked, 1)));
-	EK_TRY(record_files(made, run, "inputs", step->inputs));
-	EK_TRY(record_files(made, run, "outputs", step->outputs));
+	EK_TRY(record_files(made, run, "inputs", step->inputs, NULL));
+	EK_TRY(record_files(made, run, "outputs", step->outputs, step));
 	EK_TRY(ek_run_as_read_back(entry, made));
 out:
 	cJSON_Delete(made);
@@ -309,7 +312,7 @@ int ek_run_add_inputs(cJSON *object, const struct ek_run *run, const char *const
 	cJSON *file;
 	int rc;
 
-	EK_TRY(record_files(object, run, "inputs", inputs));
+	EK_TRY(record_files(object, run, "inputs", inputs, NULL));
 	files = cJSON_GetObjectItemCaseSensitive(object, "inputs");
 	cJSON_ArrayForEach(file, files)
 	{

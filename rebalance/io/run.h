@@ -54,6 +54,8 @@ struct ek_step {
 	int version; /* of the method: raise it when results change */
 	const cJSON *options;
 	const char *const *inputs, *const *outputs;
+	const char *hashed; /* one of the outputs, whose XXH64 is known from writing it: `hash`; NULL: of none it is */
+	uint64_t hash;
 };
 
 /* How a recorded step stands to one that is asked for now. */

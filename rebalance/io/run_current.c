@@ -54,11 +54,11 @@ static int is_hash_known(struct ek_fingerprint *print, const cJSON *known)
 	return 1;
 }
 
-int ek_run_fingerprint(struct ek_fingerprint *print, const struct ek_run *run, const char *name)
+int ek_run_fingerprint(struct ek_fingerprint *print, const struct ek_run *run, const char *name, const uint64_t *given)
 {
 	char *path = NULL;
 	const cJSON *step;
-	uint64_t hash;
+	uint64_t hash = given != NULL ? *given : 0;
 	int rc, known = 0;
 
 	*print = (struct ek_fingerprint){ 0 };
@@ -78,7 +78,7 @@ int ek_run_fingerprint(struct ek_fingerprint *print, const struct ek_run *run, c
 		}
 	}
 	if (!known) {
-		EK_TRY(ek_hash64_file(&hash, path));
+		EK_TRY(given != NULL ? 0 : ek_hash64_file(&hash, path));
 		(void)snprintf(print->hash, sizeof print->hash, "%016" PRIx64, hash);
 	}
 	rc = 1;
@@ -105,7 +105,7 @@ static int compare_files(struct ek_run *run, const cJSON *recorded, const char *
 			cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(files, *names), "xxh64");
 		struct ek_fingerprint print;
 
-		EK_TRY(ek_run_fingerprint(&print, run, *names));
+		EK_TRY(ek_run_fingerprint(&print, run, *names, NULL));
 		if (rc == 1 && cJSON_IsString(hash) && strcmp(hash->valuestring, print.hash) == 0)
 			continue;
 		/* An input that was not there then and is not there now is the same. */

@@ -23,8 +23,8 @@ struct ek_fingerprint {
 };
 
 /* 1 and the file's fingerprint, 0 if there is no such file in the run, or a negative code. Any step that recorded it
- * may know its hash. */
-int ek_run_fingerprint(struct ek_fingerprint *print, const struct ek_run *run, const char *name);
+ * may know its hash, and so may the caller: `hash`, or NULL. */
+int ek_run_fingerprint(struct ek_fingerprint *print, const struct ek_run *run, const char *name, const uint64_t *hash);
 /* Through text once, so that exact integers (raw items) are as what run.json holds. */
 int ek_run_as_read_back(cJSON **out, const cJSON *json);
 

@@ -75,6 +75,7 @@ static int make_embed(void *prepared, struct ek_run *run, cJSON *counts)
 	if (p->import == NULL)
 		ek_device_for(ek_embed_work(p->embed, 0));
 	EK_TRY(p->import != NULL ? ek_import_run(p->import, run) : ek_embed_run(p->embed, run));
+	p->step = p->import != NULL ? *ek_import_step(p->import) : *ek_embed_step(p->embed);
 	EK_TRY(ek_step_take_counts(counts, run, "embeddings.json"));
 out:
 	return rc;

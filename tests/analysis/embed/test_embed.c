@@ -6,6 +6,7 @@
 #include "analysis/embed/embed.h"
 #include "analysis/embed/preprocess.h"
 #include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/threads.h"
 #include "rebalance/io/image.h"
@@ -385,6 +386,7 @@ static void a_run_stays_current_without_its_weights(void **state)
 	const char *folder, *empty = ek_scratch(), *reason;
 	struct ek_run *run = scanned(&folder);
 	struct ek_embed *e = NULL;
+	uint64_t hash;
 	int current = 0;
 
 	assert_int_equal(setenv("XDG_CACHE_HOME", empty, 1), 0);
@@ -396,6 +398,9 @@ static void a_run_stays_current_without_its_weights(void **state)
 	o.input_size = 64;
 	assert_ok(ek_embed_prepare(&e, run, &o));
 	assert_ok(ek_embed_run(e, run));
+	assert_ok(ek_hash64_file(&hash, ek_join(ek_run_path(run), "embeddings.npy")));
+	assert_string_equal(ek_embed_step(e)->hashed, "embeddings.npy");
+	assert_true(ek_embed_step(e)->hash == hash);
 	assert_ok(ek_run_record(run, ek_embed_step(e), 0, 1, NULL));
 	ek_embed_free(e);
 

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "rebalance/base/file.h"
+#include "rebalance/base/hash.h"
 #include "rebalance/io/npy.h"
 
 static const char *folder;
@@ -225,6 +226,15 @@ static void fill(float *rows, uint64_t first, uint64_t count)
 		rows[i] = (float)(first * WIDTH + i);
 }
 
+static void check_hash(const struct ek_npy_writer *w, const char *path, int is_known)
+{
+	uint64_t seen = 0, hash;
+
+	assert_int_equal(ek_npy_writer_hash(&seen, w), is_known);
+	assert_ok(ek_hash64_file(&hash, path));
+	assert_true(seen == (is_known ? hash : 0));
+}
+
 static int write_some(const char *path, const char *key, uint64_t stop_after, uint64_t *done)
 {
 	const uint64_t shape[2] = { ROWS, WIDTH };
@@ -241,8 +251,10 @@ static int write_some(const char *path, const char *key, uint64_t stop_after, ui
 		if (i % 3 == 0)
 			EK_TRY(ek_npy_writer_sync(w));
 	}
-	if (stop_after >= ROWS)
+	if (stop_after >= ROWS) {
 		EK_TRY(ek_npy_writer_commit(w));
+		check_hash(w, path, *done == 0);
+	}
 out:
 	ek_npy_writer_free(w);
 	return rc;

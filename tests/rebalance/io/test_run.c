@@ -254,6 +254,28 @@ static void what_something_else_keeps_of_a_step_is_compared_as_run_json(void **s
 	cJSON_Delete(entry);
 }
 
+static const char *hash_of(const struct fixture *f, const char *list, const char *file)
+{
+	const cJSON *files = cJSON_GetObjectItemCaseSensitive(ek_run_recorded(f->run, "cluster"), list);
+
+	return cJSON_GetStringValue(
+		cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(files, file), "xxh64"));
+}
+
+static void a_hash_that_is_known_from_writing_is_recorded(void **state)
+{
+	struct fixture *f = *state;
+
+	f->step.hashed = "out.bin";
+	f->step.hash = 0x123;
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, NULL));
+	assert_string_equal(hash_of(f, "outputs", "out.bin"), "0000000000000123");
+	assert_string_not_equal(hash_of(f, "inputs", "in.bin"), "0000000000000123");
+	f->step.hashed = NULL;
+	assert_ok(ek_run_record(f->run, &f->step, 1700000000, 1.5, NULL));
+	assert_string_not_equal(hash_of(f, "outputs", "out.bin"), "0000000000000123");
+}
+
 static void what_is_forgotten_was_not_made(void **state)
 {
 	struct fixture *f = *state;
@@ -561,6 +583,7 @@ EK_TEST_MAIN(cmocka_unit_test_setup_teardown(a_step_is_current_after_it_was_reco
              cmocka_unit_test_setup_teardown(an_option_within_an_option_is_named, setup, teardown),
              cmocka_unit_test_setup_teardown(what_something_else_keeps_of_a_step_is_compared_as_run_json, setup,
                                              teardown),
+             cmocka_unit_test_setup_teardown(a_hash_that_is_known_from_writing_is_recorded, setup, teardown),
              cmocka_unit_test_setup_teardown(what_is_forgotten_was_not_made, setup, teardown),
              cmocka_unit_test_setup_teardown(inputs_that_a_document_elsewhere_keeps_are_looked_at_deep, setup,
                                              teardown),
