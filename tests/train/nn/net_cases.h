@@ -25,6 +25,7 @@ enum {
 	NET_CASE_KINKS = 1,    /* not differentiable everywhere, or with a gradient that is not the derivative */
 	NET_CASE_COMPOSED = 2, /* more than one layer that computes */
 	NET_CASE_CPU = 4,      /* with a layer that no other device has */
+	NET_CASE_ROWS = 8,     /* one input, one output, rows by themselves: equal images have equal results */
 };
 
 struct net_case {

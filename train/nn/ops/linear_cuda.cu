@@ -4,9 +4,10 @@
  * packed as bfloat16 once a step.
  *
  * Where a GELU follows, the product makes it as well; and where the input is that of a GELU, the gradient that backward
- * makes is the one before it: two passes over the widest values fewer each. On Hopper both are linear_hopper.cu's, and
- * the gradient of the bias before the GELU as well. For sizes that are no multiples of 8 the
- * library rounds a bf16 product before it adds to it: there the sum is made here.
+ * makes is the one before it: two passes over the widest values fewer each. On Hopper large products in bf16 are
+ * linear_hopper.cu's, but for those that add to something and for dW; the gradient of the bias before a GELU comes with
+ * them. For sizes that are no multiples of 8 the library rounds a bf16 product before it adds to it: there the sum is
+ * made here.
  */
 #include <stdlib.h>
 
@@ -26,7 +27,7 @@ typedef ek_matmul product; /* d [m, n] = or += a · b */
 struct plan {
 	ek_cuda_plan head;
 	int apart;  /* bias, what is added, and activation are not the library's to do */
-	int own[2]; /* FORWARD, DATA: with the GELU, and our own */
+	int own[2]; /* FORWARD, DATA: linear_hopper.cu's */
 	const ek_cublaslt *lt;
 	product products[PRODUCTS];
 };
@@ -68,9 +69,9 @@ struct wish {
 };
 
 /*
- * What the library would take first is not always the fastest of what it offers. For the shapes of SiT these were, on
- * an H200 with cuBLASLt 13.1 and 65,536 rows, by 1 to 23 %: a table, not a race at the start, so that the same program
- * gives the same bits. A library that does not offer one is asked for its first.
+ * What the library would take first is not always the fastest of what it offers. For shapes of SiT and of encoders
+ * these were, on an H200 with cuBLASLt 13.1 and 65,536 rows, by 1 to 23 %: a table, not a race at the start, so that
+ * the same program gives the same bits. A library that does not offer one is asked for its first.
  */
 struct tuned {
 	int product;
@@ -80,30 +81,11 @@ struct tuned {
 	uint16_t cluster;
 };
 static const tuned table[] = {
-	{ FORWARD, CUBLASLT_EPILOGUE_BIAS, 1152, 384, 20, 1, 0, 3, 5 },
 	{ FORWARD, CUBLASLT_EPILOGUE_BIAS, 384, 384, 20, 1, 0, 3, 5 },
-	{ FORWARD, CUBLASLT_EPILOGUE_GELU_AUX_BIAS, 1536, 384, 28, 1, 0, 0, 3 },
-	{ FORWARD, CUBLASLT_EPILOGUE_GELU_BIAS, 1536, 384, 29, 1, 0, 5, 3 },
 	{ FORWARD, CUBLASLT_EPILOGUE_BIAS, 384, 1536, 20, 1, 0, 3, 5 },
-	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 384, 1152, 20, 1, 0, 3, 5 },
-	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 384, 384, 20, 1, 0, 3, 5 },
-	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 384, 1536, 20, 1, 0, 3, 5 },
-	{ DATA, CUBLASLT_EPILOGUE_DGELU, 1536, 384, 20, 1, 0, 0, 5 },
-	{ WEIGHTS, CUBLASLT_EPILOGUE_DEFAULT, 384, 384, 20, 14, 0, 3, 2 },
 	{ FORWARD, CUBLASLT_EPILOGUE_BIAS, 768, 768, 20, 1, 0, 1, 3 },
-	{ FORWARD, CUBLASLT_EPILOGUE_GELU_AUX_BIAS, 3072, 768, 28, 1, 0, 0, 3 },
-	{ FORWARD, CUBLASLT_EPILOGUE_GELU_BIAS, 3072, 768, 29, 1, 0, 5, 3 },
-	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 768, 2304, 29, 1, 0, 1, 3 },
-	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 768, 768, 20, 1, 0, 1, 3 },
-	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 768, 3072, 29, 1, 0, 1, 3 },
-	{ DATA, CUBLASLT_EPILOGUE_DGELU, 3072, 768, 20, 1, 1, 0, 3 },
+	{ WEIGHTS, CUBLASLT_EPILOGUE_DEFAULT, 384, 384, 20, 14, 0, 3, 2 },
 	{ WEIGHTS, CUBLASLT_EPILOGUE_DEFAULT, 768, 2304, 20, 6, 0, 3, 5 },
-	{ FORWARD, CUBLASLT_EPILOGUE_BIAS, 1152, 1152, 20, 1, 0, 3, 5 },
-	{ FORWARD, CUBLASLT_EPILOGUE_GELU_BIAS, 4608, 1152, 29, 1, 0, 5, 3 },
-	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 1152, 3456, 29, 1, 0, 3, 5 },
-	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 1152, 1152, 29, 1, 0, 3, 5 },
-	{ DATA, CUBLASLT_EPILOGUE_DEFAULT, 1152, 4608, 29, 1, 0, 3, 5 },
-	{ DATA, CUBLASLT_EPILOGUE_DGELU, 4608, 1152, 20, 1, 1, 0, 5 },
 	{ WEIGHTS, CUBLASLT_EPILOGUE_DEFAULT, 1152, 1152, 20, 3, 0, 3, 2 },
 };
 
@@ -365,15 +347,16 @@ static void take_bias(ek_net *net, ek_net_op *op)
 	op->bias_of = maker + 1;
 }
 
-/* Which products with a GELU are our own; all numbers are bfloat16. */
-static void take_gelu(ek_net *net, ek_net_op *op, plan *p)
+/* Which products are our own; all numbers are bfloat16. */
+static void take_own(ek_net *net, ek_net_op *op, plan *p)
 {
 	const sizes z = sizes_of(net, op);
-	const int gelu = op->makes > 0 || op->then == EK_NN_GELU_TANH;
+	const int gelu = op->makes > 0 || op->then == EK_NN_GELU_TANH, slope = op->makes_gradient > 0;
 
-	p->own[FORWARD] = gelu && op->parameters[1] >= 0 && op->inputs[1] == 0 && ek_cuda_has_gelu(z.rows, z.outputs);
-	p->own[DATA] = op->makes_gradient > 0 && ek_cuda_has_gelu(z.rows, z.inputs);
-	if (p->own[DATA])
+	p->own[FORWARD] = (gelu || op->then == EK_NN_LINEAR) && op->parameters[1] >= 0 && op->inputs[1] == 0 &&
+	                  ek_cuda_has_linear(z.rows, z.outputs, gelu);
+	p->own[DATA] = op->backward && op->wants[0] && !op->adds[0] && ek_cuda_has_linear(z.rows, z.inputs, slope);
+	if (p->own[DATA] && slope)
 		take_bias(net, op);
 }
 
@@ -471,7 +454,7 @@ static int prepare(ek_net *net, ek_net_op *op)
 	if (bf16 && result && !p->apart) {
 		take_next(net, op);
 		take_previous(net, op);
-		take_gelu(net, op, p);
+		take_own(net, op, p);
 	}
 	leave_bias(net, op);
 	op->flops = 2.0 * (double)z.rows * (double)z.inputs * (double)z.outputs;
@@ -489,8 +472,8 @@ static int prepare(ek_net *net, ek_net_op *op)
 	if (!op->backward)
 		goto out;
 	backward_scratch = ek_cuda_add_rows_scratch(z.rows, z.outputs);
-	if (op->bias_of > 0 && backward_scratch < ek_gelu_parts(z.rows) * z.inputs * sizeof(float))
-		backward_scratch = ek_gelu_parts(z.rows) * z.inputs * sizeof(float);
+	if (op->bias_of > 0 && backward_scratch < ek_linear_parts(z.rows) * z.inputs * sizeof(float))
+		backward_scratch = ek_linear_parts(z.rows) * z.inputs * sizeof(float);
 	if (result != bf16)
 		backward_scratch += ek_net_align(z.rows * z.outputs * sizeof(ek_bf16));
 	if (op->scratch < backward_scratch)
@@ -575,33 +558,39 @@ static int forward_dense(ek_net_state *s, const ek_net_op *op)
 	                     (int)z.outputs, op->then);
 }
 
-static int forward_gelu(ek_net_state *s, const ek_net_op *op)
+static int forward_own(ek_net_state *s, const ek_net_op *op)
 {
 	const sizes z = sizes_of(s->net, op);
-	ek_gelu_product g = {
+	ek_linear_product p = {
 		ek_net_in(s, op, 0), weights_of(s, op), ek_net_out(s, op, 0), NULL, bias_of(s, op), NULL, z.rows,
 		(int)z.inputs,       (int)z.outputs
 	};
 
 	if (op->makes > 0) {
-		g.before = g.y;
-		g.y = ek_net_value_in(s, op->makes);
+		p.before = p.y;
+		p.y = ek_net_value_in(s, op->makes);
 	}
-	return ek_cuda_gelu_forward(g);
+	return op->makes > 0 || op->then == EK_NN_GELU_TANH ? ek_cuda_linear_gelu(p) : ek_cuda_linear_forward(p);
 }
 
-/* The gradient of what the GELU was of, and that of the bias before it. */
-static int backward_gelu(ek_net_state *s, const ek_net_op *op, const void *dy, unsigned char *scratch)
+/* The gradient of the input; or of what the GELU was of, and that of the bias before it. */
+static int backward_own(ek_net_state *s, const ek_net_op *op, const void *dy, unsigned char *scratch)
 {
 	const sizes z = sizes_of(s->net, op);
 	float *bias = ek_cuda_bias_of(s, op), *parts = bias != NULL ? (float *)(void *)scratch : NULL;
+	ek_linear_product p = {
+		dy,           weights_of(s, op), ek_net_grad_in(s, op, 0), NULL, NULL, parts, z.rows, (int)z.outputs,
+		(int)z.inputs
+	};
 	int rc;
 
-	EK_TRY(ek_cuda_gelu_backward({ dy, weights_of(s, op), ek_net_gradient(s, op->makes_gradient),
-	                               ek_net_value_in(s, op->makes_gradient), NULL, parts, z.rows, (int)z.outputs,
-	                               (int)z.inputs }));
+	if (op->makes_gradient > 0) {
+		p.y = ek_net_gradient(s, op->makes_gradient);
+		p.before = ek_net_value_in(s, op->makes_gradient);
+	}
+	EK_TRY(ek_cuda_linear_backward(p));
 	if (bias != NULL)
-		EK_TRY(ek_cuda_add_parts(bias, parts, ek_gelu_parts(z.rows), z.inputs));
+		EK_TRY(ek_cuda_add_parts(bias, parts, ek_linear_parts(z.rows), z.inputs));
 out:
 	return rc;
 }
@@ -613,7 +602,7 @@ static int forward(ek_net_state *s, const ek_net_op *op)
 	int rc, done;
 
 	if (p->own[FORWARD])
-		return forward_gelu(s, op);
+		return forward_own(s, op);
 	(void)epilogue(op, p->apart, &done);
 	if (!done && is_dense(s, op, p))
 		return forward_dense(s, op);
@@ -648,7 +637,7 @@ static int backward(ek_net_state *s, const ek_net_op *op)
 		dy = s->scratch;
 	}
 	if (p->own[DATA])
-		EK_TRY(backward_gelu(s, op, dy, s->scratch + rounded));
+		EK_TRY(backward_own(s, op, dy, s->scratch + rounded));
 	else if (op->wants[0])
 		EK_TRY(run(p, DATA, weights_of(s, op), dy, NULL,
 		           through ? ek_net_gradient(s, op->makes_gradient) : ek_net_grad_in(s, op, 0), NULL,

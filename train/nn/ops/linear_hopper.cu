@@ -1,7 +1,7 @@
 /*
- * Products with a GELU (linear_hopper.h) on Hopper, by wgmma. A block goes from tile to tile; of two groups of warps
- * one multiplies while the other finishes its tile, a third has the copy engine bring what is multiplied. Built for
- * sm_90a alone.
+ * Products of linear layers (linear_hopper.h) on Hopper, by wgmma. A block goes from tile to tile; of two groups of
+ * warps one multiplies while the other finishes its tile, a third has the copy engine bring what is multiplied. Built
+ * for sm_90a alone.
  */
 #include "train/nn/ops/linear_hopper.h"
 #include "train/nn/ops/copy_hopper.h"
@@ -15,21 +15,23 @@ constexpr int GROUP = 128, WORKERS = 3 * GROUP, DEPTH = 64, LINE = 2 * DEPTH, HA
 /* Named barriers, two of each: a group's turn to multiply; its own. */
 constexpr int TURN = 1, OWN = 3;
 
-enum kind { FORWARD, KEEPING, BACK };
+/* x · weights' + bias; the GELU of it; that, and what it is of; x · weights; times the GELU's slope. */
+enum kind { PLAIN, GELU, KEEPING, DATA, SLOPE };
 
 /* A tile has 64 HALVES rows and COLUMNS columns; blocks of a cluster have tiles one below the other. In bytes. */
 template <kind KIND_, int HALVES_, int COLUMNS_, int STAGES_, int CLUSTER_, int SLOTS_> struct shape {
 	static constexpr kind KIND = KIND_;
 	static constexpr int HALVES = HALVES_, COLUMNS = COLUMNS_, STAGES = STAGES_, CLUSTER = CLUSTER_;
 	static constexpr int LINES = 64 * HALVES, BOXES = COLUMNS / 64;
-	/* For boxes on their way: of each group; in backward of both together. */
+	static constexpr bool TURNED = KIND == DATA || KIND == SLOPE;
+	/* For boxes on their way: of each group; of SLOPE of both together. */
 	static constexpr int SLOTS = SLOTS_;
 	/* Rows that go out at once; of two results of as many. */
 	static constexpr int SENT = KIND == KEEPING ? 64 : LINES;
 	static constexpr uint32_t BOX = LINES * LINE, SLOT = KIND == KEEPING ? 2 * HALF : BOX,
 				  STAGE = BOX + COLUMNS * LINE, out = STAGES * STAGE,
-				  sums = out + SLOTS * (KIND == BACK ? 1 : 2) * SLOT,
-				  barriers = sums + (KIND == BACK ? 2 * 4 * 64 * 4 : 0),
+				  sums = out + SLOTS * (KIND == SLOPE ? 1 : 2) * SLOT,
+				  barriers = sums + (KIND == SLOPE ? 2 * 4 * 64 * 4 : 0),
 				  all = barriers + (2 * STAGES + 2 * BOXES) * 8;
 };
 
@@ -78,7 +80,7 @@ template <class S> __device__ int rank_of(void)
 template <class S>
 __device__ void bring_weights(uint32_t to, const maps &m, uint32_t barrier, int lot, int column, int rank)
 {
-	constexpr int share = (S::KIND == BACK ? DEPTH : S::COLUMNS) / S::CLUSTER;
+	constexpr int share = (S::TURNED ? DEPTH : S::COLUMNS) / S::CLUSTER;
 	auto bring = [&](uint32_t at, int x, int y) {
 		if constexpr (S::CLUSTER > 1)
 			bring_box_to(at, &m.weights, barrier, x, y, (1 << S::CLUSTER) - 1);
@@ -87,7 +89,7 @@ __device__ void bring_weights(uint32_t to, const maps &m, uint32_t barrier, int 
 	};
 
 	to += rank * share * LINE;
-	if constexpr (S::KIND == BACK)
+	if constexpr (S::TURNED)
 		for (int i = 0; i < S::BOXES; i++)
 			bring(to + i * HALF, column + 64 * i, lot * DEPTH + rank * share);
 	else
@@ -164,7 +166,7 @@ template <class S> struct worker {
 	bool leads;
 
 	__device__ worker(uint32_t at, int which)
-	    : room(at), slots(at + S::out + (S::KIND == BACK ? 0 : which * S::SLOTS * S::SLOT)), lane(row_of_lane()),
+	    : room(at), slots(at + S::out + (S::KIND == SLOPE ? 0 : which * S::SLOTS * S::SLOT)), lane(row_of_lane()),
 	      group(which), slot(0), leads(threadIdx.x % GROUP == 0)
 	{
 	}
@@ -178,7 +180,7 @@ template <class S> struct worker {
 /* The products of a stage. */
 template <class S> __device__ void multiply_stage(float (&sums)[S::HALVES][S::COLUMNS / 2], uint32_t stage, int keep)
 {
-	constexpr bool turned = S::KIND == BACK;
+	constexpr bool turned = S::TURNED;
 	const uint64_t a = describe(stage), b = describe(stage + S::BOX, turned ? HALF : 16);
 
 	multiplied_from_here();
@@ -257,7 +259,7 @@ __device__ void send(const worker<S> &t, uint32_t slot, const CUtensorMap &y, co
 	}
 }
 
-/* A lane's part of the bias of 64 columns: pairs of bfloat16. */
+/* A lane's part of the bias of 64 columns, or of none: pairs of bfloat16. */
 struct bias_of_box {
 	unsigned pairs[8];
 
@@ -265,7 +267,7 @@ struct bias_of_box {
 	{
 #pragma unroll
 		for (int j = 0; j < 8; j++)
-			pairs[j] = __ldg((const unsigned *)(bias + 8 * j) + threadIdx.x % 4);
+			pairs[j] = bias != NULL ? __ldg((const unsigned *)(bias + 8 * j) + threadIdx.x % 4) : 0;
 	}
 };
 
@@ -275,6 +277,8 @@ template <class S>
 __device__ void write_half(const worker<S> &t, uint32_t to, const float (&sums)[S::COLUMNS / 2], int c,
                            const bias_of_box &bias)
 {
+	constexpr bool gelus = S::KIND == GELU || S::KIND == KEEPING;
+
 #pragma unroll
 	for (int i = 0; i < 4; i++) {
 		unsigned y[4], before[4];
@@ -286,7 +290,7 @@ __device__ void write_half(const worker<S> &t, uint32_t to, const float (&sums)[
 			const float high = sums[32 * c + 8 * i + 2 * j + 1] + __uint_as_float(b & 0xffff0000U);
 
 			before[j] = ek_pair(low, high);
-			y[j] = ek_pair(gelu(low), gelu(high));
+			y[j] = gelus ? ek_pair(gelu(low), gelu(high)) : before[j];
 		}
 		store_matrices(to + (t.lane ^ 32 * i), y);
 		if constexpr (S::KIND == KEEPING)
@@ -295,24 +299,25 @@ __device__ void write_half(const worker<S> &t, uint32_t to, const float (&sums)[
 }
 
 template <class S>
-__device__ void finish_forward(const float (&sums)[S::HALVES][S::COLUMNS / 2], const work &w, const maps &m,
-                               worker<S> &t, const place_of_tile<S> &at)
+__device__ void finish(const float (&sums)[S::HALVES][S::COLUMNS / 2], const work &w, const maps &m, worker<S> &t,
+                       const place_of_tile<S> &at)
 {
-	constexpr bool keeps = S::KIND == KEEPING;
+	constexpr bool apart = S::SENT < S::LINES;
 
 #pragma unroll
 	for (int c = 0; c < S::BOXES; c++) {
 		const int column = at.column + 64 * c;
-		const bias_of_box bias(w.bias + column);
+		const bias_of_box bias(S::KIND == DATA ? NULL : w.bias + column);
 		uint32_t slot = 0;
 
 #pragma unroll
 		for (int half = 0; half < S::HALVES; half++) {
-			if (keeps || half == 0)
+			if (apart || half == 0)
 				slot = take_slot(t);
-			write_half<S>(t, slot + (keeps ? 0 : half * HALF), sums[half], c, bias);
-			if (keeps || half == S::HALVES - 1)
-				send(t, slot, m.y, keeps ? &m.before : NULL, column, at.row + (keeps ? 64 * half : 0));
+			write_half<S>(t, slot + (apart ? 0 : half * HALF), sums[half], c, bias);
+			if (apart || half == S::HALVES - 1)
+				send(t, slot, m.y, S::KIND == KEEPING ? &m.before : NULL, column,
+				     at.row + (apart ? 64 * half : 0));
 		}
 	}
 }
@@ -397,8 +402,8 @@ template <class S> __device__ void give_sums(const work &w, uint32_t from, int c
 }
 
 template <class S>
-__device__ void finish_back(const float (&sums)[S::HALVES][S::COLUMNS / 2], const work &w, const maps &m, worker<S> &t,
-                            const place_of_tile<S> &at, int number)
+__device__ void finish_slope(const float (&sums)[S::HALVES][S::COLUMNS / 2], const work &w, const maps &m, worker<S> &t,
+                             const place_of_tile<S> &at, int number)
 {
 	const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x % GROUP / 32;
 	const uint32_t shared = t.room + S::sums + t.group * 4 * 64 * 4;
@@ -433,7 +438,7 @@ template <class S> __device__ void make_tiles(const work &w, const maps &m, work
 	float sums[S::HALVES][S::COLUMNS / 2];
 	int number = t.group;
 
-	if (S::KIND == BACK && threadIdx.x == 0)
+	if (S::KIND == SLOPE && threadIdx.x == 0)
 		for (int box = 0; box < S::SLOTS; box++)
 			bring_before<S>(w, m, t, box);
 	__syncwarp();
@@ -441,10 +446,10 @@ template <class S> __device__ void make_tiles(const work &w, const maps &m, work
 		const place_of_tile<S> at(w, tile, rank);
 
 		multiply_tile<S>(sums, w, t, number, tile + step >= w.tiles);
-		if constexpr (S::KIND == BACK)
-			finish_back<S>(sums, w, m, t, at, number);
+		if constexpr (S::KIND == SLOPE)
+			finish_slope<S>(sums, w, m, t, at, number);
 		else
-			finish_forward<S>(sums, w, m, t, at);
+			finish<S>(sums, w, m, t, at);
 	}
 	if (t.leads)
 		boxes_read<0>();
@@ -490,10 +495,9 @@ int encode(CUtensorMap *map, const void *x, size_t rows, size_t columns, cuuint3
 	return encode_map(map, 2, x, sizes, bytes, box, CU_TENSOR_MAP_SWIZZLE_128B);
 }
 
-template <class S> int launch(const ek_gelu_product &p)
+template <class S> int launch(const ek_linear_product &p)
 {
 	const size_t depth = (size_t)p.depth, columns = (size_t)p.columns;
-	const int back = S::KIND == BACK;
 	const int down = (int)((p.rows + S::LINES * S::CLUSTER - 1) / (S::LINES * S::CLUSTER));
 	const work w = { (const bf16 *)p.bias,
 		         p.parts,
@@ -509,10 +513,10 @@ template <class S> int launch(const ek_gelu_product &p)
 	int rc;
 
 	if (!encode(&m.x, p.x, p.rows, depth, S::LINES) ||
-	    !encode(&m.weights, p.weights, back ? depth : columns, back ? columns : depth,
-	            (back ? DEPTH : S::COLUMNS) / S::CLUSTER) ||
+	    !encode(&m.weights, p.weights, S::TURNED ? depth : columns, S::TURNED ? columns : depth,
+	            (S::TURNED ? DEPTH : S::COLUMNS) / S::CLUSTER) ||
 	    !encode(&m.y, p.y, p.rows, columns, S::SENT) ||
-	    (S::KIND != FORWARD && !encode(&m.before, p.before, p.rows, columns, S::SENT)))
+	    (p.before != NULL && !encode(&m.before, p.before, p.rows, columns, S::SENT)))
 		return ek_fail(EK_ENOTSUP, "the driver makes no maps for a product of %zu x %zu x %zu", p.rows, columns,
 		               depth);
 	EK_TRY(ek_cuda_check(
@@ -534,16 +538,28 @@ out:
 	return rc;
 }
 
-} // namespace
-
-/* These were fastest, or within 3 % of it, of tiles of 128 or 192 columns in clusters of 1, 2 and 4. */
-int ek_cuda_gelu_forward(const ek_gelu_product &p)
+/* These were fastest, or within 3 % of it, of tiles of 64 to 256 columns in clusters of 1, 2 and 4. */
+template <kind KIND> int launch_kind(const ek_linear_product &p)
 {
-	return p.before == NULL ? launch<shape<FORWARD, 2, 192, 4, 2, 2>>(p)
-	                        : launch<shape<KEEPING, 2, 192, 4, 2, 2>>(p);
+	constexpr int slots = KIND == SLOPE ? 4 : 2;
+
+	return p.columns % 192 == 0 ? launch<shape<KIND, 2, 192, 4, 2, slots>>(p)
+	                            : launch<shape<KIND, 2, 128, 5, 2, slots>>(p);
 }
 
-int ek_cuda_gelu_backward(const ek_gelu_product &p)
+} // namespace
+
+int ek_cuda_linear_forward(const ek_linear_product &p)
 {
-	return launch<shape<BACK, 2, 192, 4, 2, 4>>(p);
+	return launch_kind<PLAIN>(p);
+}
+
+int ek_cuda_linear_gelu(const ek_linear_product &p)
+{
+	return p.before == NULL ? launch_kind<GELU>(p) : launch_kind<KEEPING>(p);
+}
+
+int ek_cuda_linear_backward(const ek_linear_product &p)
+{
+	return p.before == NULL ? launch_kind<DATA>(p) : launch_kind<SLOPE>(p);
 }
