@@ -1,11 +1,16 @@
 /*
  * Norms where all is bfloat16 but perhaps the stream, which is STREAM's: types known, so that loads go out together.
- * Rows of a stripe go to warps in turn, the image's vectors lie in shared memory. In backward a warp has its next row
- * copied to shared memory while it works on this one, and a lane keeps its columns' sums to the end.
+ * Rows of a stripe go to warps in turn, the image's vectors lie in shared memory. A warp's next row is on its way while
+ * it works on this one: in forward to registers, in backward to shared memory, and there a lane keeps its columns' sums
+ * to the end.
  */
 #include "train/nn/ops/norm_cuda.h"
 
-enum { MIXED_WARPS = 8, MIXED_BLOCKS = 3, NARROW_BLOCKS = 4 };
+enum { MIXED_WARPS = 8, FORWARD_WARPS = 4 };
+
+/* Rows of a block in forward, and blocks on a multiprocessor at least: what was fastest of 16 to 128, and of 2 to 8. */
+template <int GATED> static constexpr int forward_stripe = GATED ? 16 : 32;
+template <int PARTS, int GATED> static constexpr int forward_blocks = PARTS > 3 ? 4 : GATED ? 6 : 8;
 
 static __device__ inline void unpack4(float out[4], uint2 raw)
 {
@@ -52,79 +57,182 @@ static __device__ inline float4 put_four(narrow *to, float4 x)
 	return floats_of(low);
 }
 
-/* One row, by vectors in shared memory: weight, base added, bias, gate. */
-template <typename STREAM, int PARTS, int GATED>
-static __device__ inline void normalise_row(const norm_pass &m, size_t row, const float *vectors)
+/* What forward has of a row in a lane's registers, as it lies: 16 bytes of the stream at a time. */
+template <typename STREAM> struct mixed_types;
+template <> struct mixed_types<wide> {
+	typedef float4 piece;
+	typedef uint2 half;
+};
+template <> struct mixed_types<narrow> {
+	typedef uint4 piece, half;
+};
+
+template <typename STREAM, int PARTS> struct raw_row {
+	typename mixed_types<STREAM>::piece x[PARTS];
+	typename mixed_types<STREAM>::half branch[PARTS];
+};
+
+static __device__ inline void unpack(float (&out)[4], float4 raw)
 {
-	enum { VEC = 4 };
-	const float *weights = vectors, *biases = vectors + m.n, *gates = vectors + 2 * m.n;
+	*(float4 *)out = raw;
+}
+
+static __device__ inline void unpack(float (&out)[4], uint2 raw)
+{
+	unpack4(out, raw);
+}
+
+static __device__ inline void unpack(float (&out)[8], uint4 raw)
+{
+	unpack4(out, make_uint2(raw.x, raw.y));
+	unpack4(out + 4, make_uint2(raw.z, raw.w));
+}
+
+static __device__ inline void pack(float4 *out, const float (&x)[4])
+{
+	*out = *(const float4 *)x;
+}
+
+static __device__ inline void pack(uint2 *out, const float (&x)[4])
+{
+	*out = pack4(x);
+}
+
+static __device__ inline void pack(uint4 *out, const float (&x)[8])
+{
+	const uint2 low = pack4(x), high = pack4(x + 4);
+
+	*out = make_uint4(low.x, low.y, high.x, high.y);
+}
+
+template <int VEC> static __device__ inline void get_shared(float (&out)[VEC], const float *x)
+{
+#pragma unroll
+	for (int i = 0; i < VEC; i += 4)
+		*(float4 *)(out + i) = *(const float4 *)(x + i);
+}
+
+/* The sum over LANES neighbours, in each of them. */
+template <int LANES> static __device__ inline float lanes_sum(float x)
+{
+#pragma unroll
+	for (int step = LANES / 2; step > 0; step /= 2)
+		x += __shfl_xor_sync(0xffffffffU, x, step);
+	return x;
+}
+
+/* As NORM_OWN, of rows of which LANES lanes have one each. */
+#define NORM_LANES(j, k, n, ...)                                                                                       \
+	_Pragma("unroll") for (int k = 0; k < PARTS; k++)                                                              \
+	{                                                                                                              \
+		const int j = (k * LANES + (int)(threadIdx.x % LANES)) * VEC;                                          \
+                                                                                                                       \
+		if (j < (int)(n)) {                                                                                    \
+			__VA_ARGS__                                                                                    \
+		}                                                                                                      \
+	}
+
+template <typename STREAM, int LANES, int PARTS, int GATED>
+static __device__ inline void load_row(raw_row<STREAM, PARTS> &r, const norm_pass &m, size_t row)
+{
+	typedef mixed_types<STREAM> types;
+	constexpr int VEC = sizeof(types::half) / sizeof(__nv_bfloat16);
 	const size_t at = row * m.n;
-	float4 x[PARTS] = {};
-	uint2 branch[PARTS] = {};
-	float sum = 0, squares = 0, mean, inverse;
 
-	NORM_OWN(j, k, m.n, { x[k] = floats_of(__ldcs((const STREAM *)m.x.x + (at + j) / VEC)); })
+	NORM_LANES(j, k, m.n, { r.x[k] = __ldcs((const typename types::piece *)m.x.x + (at + j) / VEC); })
 	if (GATED)
-		NORM_OWN(j, k, m.n,
-		         { branch[k] = __ldcs((const uint2 *)((const __nv_bfloat16 *)m.branch.x + at + j)); })
-	NORM_OWN(j, k, m.n, {
+		NORM_LANES(j, k, m.n,
+		           { r.branch[k] = __ldcs((const typename types::half *)m.branch.x + (at + j) / VEC); })
+}
+
+/* By vectors in shared memory: weight, base added, bias, gate. here: there is such a row. */
+template <typename STREAM, int LANES, int PARTS, int GATED>
+static __device__ inline void normalise_row(const raw_row<STREAM, PARTS> &r, const norm_pass &m, size_t row,
+                                            const float *vectors, bool here)
+{
+	typedef mixed_types<STREAM> types;
+	constexpr int VEC = sizeof(types::half) / sizeof(__nv_bfloat16);
+	const size_t at = row * m.n;
+	float x[PARTS][VEC] = {}, sum = 0, squares = 0, inverse;
+
+	NORM_LANES(j, k, m.n, {
+		unpack(x[k], r.x[k]);
 		if (GATED) {
-			const float4 gate = *(const float4 *)(gates + j);
-			float b[4];
+			typename types::piece stream;
+			float gate[VEC], branch[VEC];
 
-			unpack4(b, branch[k]);
-			x[k].x += gate.x * b[0];
-			x[k].y += gate.y * b[1];
-			x[k].z += gate.z * b[2];
-			x[k].w += gate.w * b[3];
-			x[k] = put_four((STREAM *)m.stream.x + (at + j) / VEC, x[k]);
+			get_shared(gate, vectors + 2 * m.n + j);
+			unpack(branch, r.branch[k]);
+			for (int i = 0; i < VEC; i++)
+				x[k][i] += gate[i] * branch[i];
+			pack(&stream, x[k]);
+			if (here)
+				((typename types::piece *)m.stream.x)[(at + j) / VEC] = stream;
+			unpack(x[k], stream); /* the numbers as they lie there */
 		}
-		sum += x[k].x + x[k].y + (x[k].z + x[k].w);
+		for (int i = 0; i < VEC; i++)
+			sum += x[k][i];
 	})
-	mean = ek_warp_sum(sum) / (float)m.n;
-	NORM_OWN(j, k, m.n, {
-		const float d[4] = { x[k].x - mean, x[k].y - mean, x[k].z - mean, x[k].w - mean };
-
-		squares += d[0] * d[0] + d[1] * d[1] + (d[2] * d[2] + d[3] * d[3]);
+	const float mean = lanes_sum<LANES>(sum) / (float)m.n;
+	NORM_LANES(j, k, m.n, {
+		for (int i = 0; i < VEC; i++) {
+			x[k][i] -= mean;
+			squares += x[k][i] * x[k][i];
+		}
 	})
-	inverse = 1 / sqrtf(ek_warp_sum(squares) / (float)m.n + m.epsilon);
-	if (threadIdx.x % 32 == 0)
+	inverse = 1 / sqrtf(lanes_sum<LANES>(squares) / (float)m.n + m.epsilon);
+	if (!here)
+		return;
+	if (threadIdx.x % LANES == 0)
 		*(float2 *)(m.saved + 2 * row) = make_float2(mean, inverse);
-	NORM_OWN(j, k, m.n, {
-		const float4 weight = *(const float4 *)(weights + j), bias = *(const float4 *)(biases + j);
-		const float y[4] = { (x[k].x - mean) * inverse * weight.x + bias.x,
-			             (x[k].y - mean) * inverse * weight.y + bias.y,
-			             (x[k].z - mean) * inverse * weight.z + bias.z,
-			             (x[k].w - mean) * inverse * weight.w + bias.w };
+	NORM_LANES(j, k, m.n, {
+		typename types::half normal;
+		float weight[VEC], bias[VEC];
 
-		*(uint2 *)((__nv_bfloat16 *)m.normal.x + at + j) = pack4(y);
+		get_shared(weight, vectors + j);
+		get_shared(bias, vectors + m.n + j);
+		for (int i = 0; i < VEC; i++)
+			x[k][i] = x[k][i] * inverse * weight[i] + bias[i];
+		pack(&normal, x[k]);
+		if (GATED)
+			((typename types::half *)m.normal.x)[(at + j) / VEC] = normal;
+		else
+			__stcs((typename types::half *)m.normal.x + (at + j) / VEC, normal);
 	})
 }
 
-/* As many blocks as run at a time, each an equal share of all rows, image after image: an image's vectors come once. */
-template <typename STREAM, int PARTS>
-static constexpr int mixed_blocks = sizeof(STREAM) == sizeof(narrow) && PARTS <= 3 ? NARROW_BLOCKS : MIXED_BLOCKS;
-
-template <typename STREAM, int PARTS, int GATED>
-static __global__ void __launch_bounds__(NORM_WARPS * 32, mixed_blocks<STREAM, PARTS>) normalise_mixed(norm_pass m)
+/* A block has a stripe of an image's rows; of each warp the next ones are on their way while it works at some. */
+template <typename STREAM, int LANES, int PARTS, int GATED>
+static __global__ void __launch_bounds__(FORWARD_WARPS * 32, forward_blocks<PARTS, GATED>)
+	normalise_mixed(const __grid_constant__ norm_pass m, int stripes)
 {
 	extern __shared__ __align__(16) float shared[];
-	const size_t end = (blockIdx.x + 1) * m.rows / gridDim.x;
+	constexpr int STEP = FORWARD_WARPS * 32 / LANES, STRIPE = forward_stripe<GATED>;
+	const int image = (int)blockIdx.x / stripes, first = (int)blockIdx.x % stripes * STRIPE;
+	const int end = min(first + STRIPE, (int)m.v.rows);
+	const size_t before = image * m.v.rows, vector = image * m.v.stride;
+	int row = first + (int)threadIdx.x / LANES;
+	raw_row<STREAM, PARTS> next = {};
 
-	for (size_t first = blockIdx.x * m.rows / gridDim.x, last; first < end; first = last) {
-		const size_t image = first / m.v.rows, vector = image * m.v.stride;
+	if (row < end)
+		load_row<STREAM, LANES, PARTS, GATED>(next, m, before + row);
+	for (int j = (int)threadIdx.x * 4; j < (int)m.n; j += FORWARD_WARPS * 32 * 4) {
+		const float4 weight = *(const float4 *)(m.v.weight + vector + j);
 
-		last = (image + 1) * m.v.rows < end ? (image + 1) * m.v.rows : end;
-		__syncthreads(); /* the vectors before have been read */
-		for (size_t j = threadIdx.x; j < m.n; j += blockDim.x) {
-			shared[j] = m.v.weight[vector + j] + m.v.base;
-			shared[m.n + j] = m.v.bias[vector + j];
-			if (GATED)
-				shared[2 * m.n + j] = m.v.gate[vector + j];
-		}
-		__syncthreads();
-		for (size_t row = first + threadIdx.x / 32; row < last; row += NORM_WARPS)
-			normalise_row<STREAM, PARTS, GATED>(m, row, shared);
+		*(float4 *)(shared + j) =
+			make_float4(weight.x + m.v.base, weight.y + m.v.base, weight.z + m.v.base, weight.w + m.v.base);
+		*(float4 *)(shared + m.n + j) = *(const float4 *)(m.v.bias + vector + j);
+		if (GATED)
+			*(float4 *)(shared + 2 * m.n + j) = *(const float4 *)(m.v.gate + vector + j);
+	}
+	__syncthreads();
+	/* All lanes of a warp, for their sums. */
+	for (; row - (int)threadIdx.x % 32 / LANES < end; row += STEP) {
+		const raw_row<STREAM, PARTS> now = next;
+
+		if (row + STEP < end)
+			load_row<STREAM, LANES, PARTS, GATED>(next, m, before + row + STEP);
+		normalise_row<STREAM, LANES, PARTS, GATED>(now, m, before + row, shared, row < end);
 	}
 }
 
@@ -331,25 +439,29 @@ int ek_cuda_norm_is_mixed(const norm_pass &m)
 	       m.v.bias != NULL && is_all(streams, 2, m.x.bf16) && is_all(bf16, 2, 1);
 }
 
-template <typename STREAM, int PARTS> static int launch_mixed(const norm_pass &m)
+template <typename STREAM, int LANES, int PARTS, int GATED> static int launch_mixed(const norm_pass &m)
 {
-	const size_t at_once = (size_t)ek_cuda_processors() * mixed_blocks<STREAM, PARTS>,
-		     most = (m.rows + NORM_WARPS - 1) / NORM_WARPS;
-	const unsigned blocks = (unsigned)(at_once < most ? at_once : most);
-	const size_t room = 3 * m.n * sizeof(float);
+	const size_t stripes = (m.v.rows + forward_stripe<GATED> - 1) / forward_stripe<GATED>;
 
-	if (m.branch.x != NULL)
-		normalise_mixed<STREAM, PARTS, 1><<<blocks, NORM_WARPS * 32, room, ek_cuda_stream()>>>(m);
-	else
-		normalise_mixed<STREAM, PARTS, 0><<<blocks, NORM_WARPS * 32, room, ek_cuda_stream()>>>(m);
+	normalise_mixed<STREAM, LANES, PARTS, GATED><<<(unsigned)(m.rows / m.v.rows * stripes), FORWARD_WARPS * 32,
+	                                               3 * m.n * sizeof(float), ek_cuda_stream()>>>(m, (int)stripes);
 	return ek_cuda_launched("a norm");
 }
 
-template <typename STREAM> static int run_mixed(const norm_pass &m)
+template <typename STREAM, int LANES, int PARTS> static int run_gated(const norm_pass &m)
 {
-	return m.n <= 384   ? launch_mixed<STREAM, 3>(m)
-	       : m.n <= 768 ? launch_mixed<STREAM, 6>(m)
-	                    : launch_mixed<STREAM, 9>(m);
+	return m.branch.x != NULL ? launch_mixed<STREAM, LANES, PARTS, 1>(m) : launch_mixed<STREAM, LANES, PARTS, 0>(m);
+}
+
+static int run_mixed(const norm_pass &m)
+{
+	if (m.x.bf16)
+		return m.n <= 384   ? run_gated<narrow, 16, 3>(m)
+		       : m.n <= 768 ? run_gated<narrow, 32, 3>(m)
+		                    : run_gated<narrow, 32, 5>(m);
+	return m.n <= 384   ? run_gated<wide, 32, 3>(m)
+	       : m.n <= 768 ? run_gated<wide, 32, 6>(m)
+	                    : run_gated<wide, 32, 9>(m);
 }
 
 template <typename STREAM, int PARTS>
@@ -391,7 +503,7 @@ size_t ek_cuda_norm_mixed_warps(const norm_pass &m, const norm_gradients &g)
 
 int ek_cuda_norm_mixed(const norm_pass &m)
 {
-	return m.x.bf16 ? run_mixed<narrow>(m) : run_mixed<wide>(m);
+	return run_mixed(m);
 }
 
 int ek_cuda_norm_back_mixed(const norm_pass &m, const norm_gradients &g, size_t images, size_t warps)
