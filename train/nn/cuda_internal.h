@@ -38,6 +38,11 @@ void ek_cuda_note(cudaError_t error);
 int ek_cuda_pack(void *to, const float *x, size_t count);
 int ek_cuda_pack_all(void);
 
+/* linear_cuda.cu: can_gate of the device. */
+struct ek_net;
+struct ek_net_op;
+int ek_cuda_can_gate(const struct ek_net *net, const struct ek_net_op *product, const struct ek_net_op *modulation);
+
 /* Memory of the GPU, for things made once: zeros, 256-aligned. */
 int ek_cuda_alloc(void **out, size_t bytes);
 void ek_cuda_release(void *memory);

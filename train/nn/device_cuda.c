@@ -399,6 +399,7 @@ const struct ek_net_code ek_net_cuda_causal = { NULL };
 const struct ek_device ek_device_cuda = {
 	.name = "GPU",
 	.has_parts = 1,
+	.can_gate = ek_cuda_can_gate,
 	.one_at_a_time = 1,
 	.has_bf16 = has_bf16,
 	.available = available,

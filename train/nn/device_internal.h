@@ -19,8 +19,10 @@ struct ek_store;
 
 struct ek_device {
 	const char *name;
-	int is_host;       /* its memory is the host's: what is staged is where it lies, nothing is copied */
-	int has_parts;     /* convolutions and pools write their results to where these lie in a joined value */
+	int is_host;   /* its memory is the host's: what is staged is where it lies, nothing is copied */
+	int has_parts; /* convolutions and pools write their results to where these lie in a joined value */
+	/* Can this product add what it gives, times the gate, to what the modulation adds that to? NULL: none can. */
+	int (*can_gate)(const struct ek_net *net, const struct ek_net_op *product, const struct ek_net_op *modulation);
 	int one_at_a_time; /* one slice after another, each on all of the device */
 	int (*has_bf16)(void);
 	uint64_t (*available)(void);

@@ -1,8 +1,9 @@
 /*
  * Joining layers, where only forward is wanted: the sum of a product and another value, and the activation of a
  * product, are made by the product itself before it stores its result. The joined layer stands where the last of its
- * parts stood; the result lies where what was added lay, if nobody needs that any more. What is made to be put side by
- * side with others is made there, on devices that can.
+ * parts stood; the result lies where what was added lay, if nobody needs that any more. On devices that can, a product
+ * makes the sum that ends a branch as well, gate and all, and the norm of it stays; and what is made to be put side by
+ * side with others is made there.
  */
 #include <stdlib.h>
 
@@ -73,6 +74,31 @@ static void join_activation(struct ek_net *net, int user)
 
 	if (product != NULL && !(op.of.activation.slope > 0))
 		join(net, product, user, 0, op.of.activation.activation);
+}
+
+/* The product makes the sum of x and what it gives, times the gate; `user` is left the norm of it, if that is wanted.
+ */
+static void join_gate(struct ek_net *net, int user)
+{
+	struct ek_net_op *op = &net->ops[user], *product = NULL;
+	const struct ek_net_value *values = net->values;
+
+	if (op->inputs[1] > 0 && net->device->can_gate != NULL)
+		product = product_for(net, op->inputs[1], user);
+	if (product == NULL || product->inputs[1] > 0 || values[op->inputs[0]].maker > product - net->ops ||
+	    values[op->inputs[2]].maker > product - net->ops || !net->device->can_gate(net, product, op))
+		return;
+	product->inputs[1] = op->inputs[0];
+	product->inputs[2] = op->inputs[2];
+	product->gate = op->of.modulate.gate;
+	product->outputs[0] = op->outputs[0];
+	net->values[op->outputs[0]].maker = (int)(product - net->ops);
+	op->inputs[0] = op->outputs[0];
+	op->inputs[1] = 0;
+	op->outputs[0] = op->outputs[1];
+	op->outputs[1] = 0;
+	if (op->outputs[0] == 0)
+		op->kind = part_of_another;
 }
 
 /* Takes out the layers that are part of others. numbers: [op_count], room. */
@@ -150,6 +176,8 @@ int ek_net_fuse(struct ek_net *net)
 			join_sum(net, i);
 		else if (net->ops[i].kind == EK_NET_ACTIVATION)
 			join_activation(net, i);
+		else if (net->ops[i].kind == EK_NET_MODULATE)
+			join_gate(net, i);
 	close_up(net, numbers);
 	for (int i = 0; i < net->op_count; i++)
 		if ((net->ops[i].kind == EK_NET_LINEAR || net->ops[i].kind == EK_NET_CONV) && net->ops[i].inputs[1] > 0)

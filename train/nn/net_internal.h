@@ -10,7 +10,8 @@
 
 enum { EK_NET_INPUTS = 6, EK_NET_OUTPUTS = 3, EK_NET_PARAMETERS = 2 };
 
-/* One layer. Unused inputs, outputs: 0; unused parameters: -1. The second input of a product is added to its result. */
+/* One layer. Unused inputs, outputs: 0; unused parameters: -1. The second input of a product is added to its result,
+ * which is multiplied before that with a gate if there is a third: features of a vector of the image. */
 struct ek_net_op {
 	enum ek_net_kind kind;
 	int inputs[EK_NET_INPUTS], outputs[EK_NET_OUTPUTS], parameters[EK_NET_PARAMETERS];
@@ -34,6 +35,7 @@ struct ek_net_op {
 		int heads, p, first, power, sign;
 	} of;
 	enum ek_nn_activation then; /* of a product, set by fusing: applied to what it gives */
+	int gate;                   /* of a product, set by fusing: the first of these features */
 	int segment;
 	const struct ek_params *table; /* of its parameters */
 	const float *constants;        /* their values, the host's; NULL: those that the net is loaded with … */

@@ -523,6 +523,25 @@ static int perceptron(struct net_subject *s, const int *n)
 	return output(s, dense(s, ek_net_activation(s->net, h, EK_NN_GELU_TANH), n[1], 0));
 }
 
+/* The end of a branch of a stream in the net's type, a gated product: tokens, features, inputs of the product, the norm
+ * of the sum is wanted */
+static int branch(struct net_subject *s, const int *n)
+{
+	const int vector = ek_net_cast(s->net, with_gradient(s, 1, 1, 3 * n[1]), EK_NN_FLOAT32);
+	struct ek_net_modulate m = { .vector = vector, .shift = n[1], .scale = 2 * n[1], .epsilon = 1e-6F };
+	int rc, stream, normal;
+
+	ek_net_narrow_stream(s->net);
+	stream = ek_net_cast(s->net, with_gradient(s, n[0], 1, n[1]), s->net->stream);
+	m.branch = dense(s, with_gradient(s, n[0], 1, n[2]), n[1], 0);
+	EK_TRY(ek_net_modulate(s->net, stream, &m, &stream, n[3] ? &normal : NULL));
+	EK_TRY(output(s, stream));
+	if (n[3])
+		EK_TRY(output(s, normal));
+out:
+	return rc;
+}
+
 /* a = GELU(W x), b = conv(a), SiLU(a + b): side, channels, a is needed by b, b is an output */
 static int joined(struct net_subject *s, const int *n)
 {
@@ -809,6 +828,9 @@ const struct net_case net_cases[] = {
 	{ "perceptron", perceptron, { 45, 24, 40 }, NET_CASE_COMPOSED },
 	{ "perceptron, many tokens", perceptron, { 1400, 8, 192 }, NET_CASE_COMPOSED | NET_CASE_ROWS },
 	{ "perceptron, many narrower", perceptron, { 1400, 8, 128 }, NET_CASE_COMPOSED | NET_CASE_ROWS },
+	{ "branch", branch, { 15, 24, 8, 1 }, NET_CASE_COMPOSED },
+	{ "branch, many tokens", branch, { 1408, 192, 8, 1 }, NET_CASE_COMPOSED },
+	{ "branch, many tokens, sum only", branch, { 1408, 192, 8, 0 }, NET_CASE_COMPOSED },
 	{ "joined", joined, { 5, 7, 0, 0 }, NET_CASE_COMPOSED },
 	{ "joined, needed later", joined, { 5, 7, 1, 0 }, NET_CASE_COMPOSED },
 	{ "joined, an output", joined, { 5, 7, 1, 1 }, NET_CASE_COMPOSED },

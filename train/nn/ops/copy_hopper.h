@@ -56,6 +56,15 @@ static __device__ inline void bring_box_to(uint32_t to, const CUtensorMap *map, 
 		: "memory");
 }
 
+/* So many bytes that lie together, a multiple of 16, at places that are. */
+static __device__ inline void bring_bytes(uint32_t to, const void *from, int bytes, uint32_t barrier)
+{
+	asm volatile(
+		"cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to),
+		"l"(from), "r"(bytes), "r"(barrier)
+		: "memory");
+}
+
 /* The other way; what threads wrote is shown to the engine first. Boxes of a thread that were sent since the last mark
  * are one lot. */
 static __device__ inline void send_box(const CUtensorMap *map, uint32_t from, int column, int row)

@@ -368,6 +368,17 @@ static __global__ void finish(ek_cuda_view y, const float *x, const float *bias,
 	ek_put(y, i, x[i] + (bias != NULL ? bias[i % n] : 0) + (added.x != NULL ? ek_get(added, i) : 0));
 }
 
+/* In an own product, and there a tile of rows is one image's. */
+int ek_cuda_can_gate(const ek_net *net, const ek_net_op *product, const ek_net_op *modulation)
+{
+	const sizes z = sizes_of(net, product);
+
+	return product->kind == EK_NET_LINEAR && is_bf16(net, product) && gives_bf16(net, product) &&
+	       ek_net_out_type(net, modulation, 0) == EK_NN_BFLOAT16 && product->parameters[1] >= 0 &&
+	       ek_cuda_has_gated(z.rows, z.rows / (size_t)net->batch, z.inputs, z.outputs) &&
+	       modulation->of.modulate.gate % 4 == 0 && ek_net_channel_count(net, modulation->inputs[2]) % 4 == 0;
+}
+
 static size_t packed_weights(const ek_net *net, const ek_net_op *op)
 {
 	return is_bf16(net, op) ? ek_net_align(op->counts[0] * sizeof(ek_bf16)) : 0;
@@ -451,7 +462,8 @@ static int prepare(ek_net *net, ek_net_op *op)
 	p->head.release = release;
 	op->prepared = p;
 	p->apart = result && (z.inputs % 8 != 0 || z.outputs % 8 != 0);
-	if (bf16 && result && !p->apart) {
+	p->own[FORWARD] = op->inputs[2] > 0;
+	if (bf16 && result && !p->apart && !p->own[FORWARD]) {
 		take_next(net, op);
 		take_previous(net, op);
 		take_own(net, op, p);
@@ -573,6 +585,17 @@ static int forward_own(ek_net_state *s, const ek_net_op *op)
 	return op->makes > 0 || op->then == EK_NN_GELU_TANH ? ek_cuda_linear_gelu(p) : ek_cuda_linear_forward(p);
 }
 
+static int forward_gated(ek_net_state *s, const ek_net_op *op)
+{
+	const sizes z = sizes_of(s->net, op);
+	const float *vectors = (const float *)ek_net_in(s, op, 2);
+
+	return ek_cuda_linear_gated({ ek_net_in(s, op, 0), weights_of(s, op), ek_net_out(s, op, 0),
+	                              const_cast<void *>(ek_net_in(s, op, 1)), bias_of(s, op), NULL, z.rows,
+	                              (int)z.inputs, (int)z.outputs, vectors + op->gate,
+	                              ek_net_channel_count(s->net, op->inputs[2]), z.rows / (size_t)s->net->batch });
+}
+
 /* The gradient of the input; or of what the GELU was of, and that of the bias before it. */
 static int backward_own(ek_net_state *s, const ek_net_op *op, const void *dy, unsigned char *scratch)
 {
@@ -602,7 +625,7 @@ static int forward(ek_net_state *s, const ek_net_op *op)
 	int rc, done;
 
 	if (p->own[FORWARD])
-		return forward_own(s, op);
+		return op->inputs[2] > 0 ? forward_gated(s, op) : forward_own(s, op);
 	(void)epilogue(op, p->apart, &done);
 	if (!done && is_dense(s, op, p))
 		return forward_dense(s, op);

@@ -14,9 +14,12 @@ namespace
 constexpr int GROUP = 128, WORKERS = 3 * GROUP, DEPTH = 64, LINE = 2 * DEPTH, HALF = 64 * LINE;
 /* Named barriers, two of each: a group's turn to multiply; its own. */
 constexpr int TURN = 1, OWN = 3;
+/* Bytes of a box's gate, float32, and bias. */
+constexpr int GATE = 64 * 4, VECTORS = GATE + 64 * 2;
 
-/* x · weights' + bias; the GELU of it; that, and what it is of; x · weights; times the GELU's slope. */
-enum kind { PLAIN, GELU, KEEPING, DATA, SLOPE };
+/* x · weights' + bias; the GELU of it; that, and what it is of; a gate times it, added; x · weights; times the GELU's
+ * slope. */
+enum kind { PLAIN, GELU, KEEPING, ADDING, DATA, SLOPE };
 
 /* A tile has 64 HALVES rows and COLUMNS columns; blocks of a cluster have tiles one below the other. In bytes. */
 template <kind KIND_, int HALVES_, int COLUMNS_, int STAGES_, int CLUSTER_, int SLOTS_> struct shape {
@@ -24,14 +27,18 @@ template <kind KIND_, int HALVES_, int COLUMNS_, int STAGES_, int CLUSTER_, int 
 	static constexpr int HALVES = HALVES_, COLUMNS = COLUMNS_, STAGES = STAGES_, CLUSTER = CLUSTER_;
 	static constexpr int LINES = 64 * HALVES, BOXES = COLUMNS / 64;
 	static constexpr bool TURNED = KIND == DATA || KIND == SLOPE;
-	/* For boxes on their way: of each group; of SLOPE of both together. */
+	/* What `before` names is read a box at a time; the result goes where it lay. */
+	static constexpr bool READS = KIND == SLOPE || KIND == ADDING;
+	/* For boxes on their way: of each group; where boxes are read, of both together. */
 	static constexpr int SLOTS = SLOTS_;
 	/* Rows that go out at once; of two results of as many. */
 	static constexpr int SENT = KIND == KEEPING ? 64 : LINES;
 	static constexpr uint32_t BOX = LINES * LINE, SLOT = KIND == KEEPING ? 2 * HALF : BOX,
 				  STAGE = BOX + COLUMNS * LINE, out = STAGES * STAGE,
-				  sums = out + SLOTS * (KIND == SLOPE ? 1 : 2) * SLOT,
-				  barriers = sums + (KIND == SLOPE ? 2 * 4 * 64 * 4 : 0),
+				  sums = out + SLOTS * (READS ? 1 : 2) * SLOT,
+				  barriers = sums + (KIND == SLOPE    ? 2 * 4 * 64 * 4
+	                                             : KIND == ADDING ? SLOTS * VECTORS
+	                                                              : 0),
 				  all = barriers + (2 * STAGES + 2 * BOXES) * 8;
 };
 
@@ -42,6 +49,8 @@ struct maps {
 struct work {
 	const bf16 *bias;
 	float *parts;
+	const float *gate;
+	int stride, image_rows;                 /* of gate; of an image */
 	int rows, columns, lots, across, tiles; /* tiles: of a cluster */
 };
 
@@ -143,6 +152,22 @@ __device__ float gelu_slope(float x)
 	return fmaf(fmaf(-t, t, 1), x * fmaf(square, 1.5F * CUBE * INNER, 0.5F * INNER), fmaf(t, 0.5F, 0.5F));
 }
 
+__device__ float2 load_two(uint32_t at)
+{
+	float2 x;
+
+	asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(x.x), "=f"(x.y) : "r"(at) : "memory");
+	return x;
+}
+
+__device__ unsigned load_pair(uint32_t at)
+{
+	unsigned x;
+
+	asm volatile("ld.shared.u32 %0, [%1];" : "=r"(x) : "r"(at) : "memory");
+	return x;
+}
+
 /* Four matrices of 8 × 8, as load_matrices. */
 __device__ void store_matrices(uint32_t row, const unsigned (&x)[4])
 {
@@ -166,7 +191,7 @@ template <class S> struct worker {
 	bool leads;
 
 	__device__ worker(uint32_t at, int which)
-	    : room(at), slots(at + S::out + (S::KIND == SLOPE ? 0 : which * S::SLOTS * S::SLOT)), lane(row_of_lane()),
+	    : room(at), slots(at + S::out + (S::READS ? 0 : which * S::SLOTS * S::SLOT)), lane(row_of_lane()),
 	      group(which), slot(0), leads(threadIdx.x % GROUP == 0)
 	{
 	}
@@ -322,7 +347,7 @@ __device__ void finish(const float (&sums)[S::HALVES][S::COLUMNS / 2], const wor
 	}
 }
 
-/* One thread: what the GELU was of in this block's box of this number, to its slot. */
+/* One thread: of `before`, and of the vectors if there are any, this block's box of this number, to its slot. */
 template <class S> __device__ void bring_before(const work &w, const maps &m, const worker<S> &t, int number)
 {
 	const int slot = number % S::SLOTS, step = (int)gridDim.x / S::CLUSTER;
@@ -330,10 +355,18 @@ template <class S> __device__ void bring_before(const work &w, const maps &m, co
 
 	if (tile < w.tiles) {
 		const place_of_tile<S> at(w, tile, rank_of<S>());
+		const uint32_t barrier = arrived<S>(t.room, number);
+		const int column = at.column + number % S::BOXES * 64;
 
-		expect_bytes(arrived<S>(t.room, number), S::BOX);
-		bring_box(t.slots + slot * S::BOX, &m.before, arrived<S>(t.room, number),
-		          at.column + number % S::BOXES * 64, at.row);
+		expect_bytes(barrier, S::BOX + (S::KIND == ADDING ? VECTORS : 0));
+		bring_box(t.slots + slot * S::BOX, &m.before, barrier, column, at.row);
+		if constexpr (S::KIND == ADDING) {
+			const uint32_t to = t.room + S::sums + slot * VECTORS;
+
+			bring_bytes(to, w.gate + (size_t)(min(at.row, w.rows - 1) / w.image_rows) * w.stride + column,
+			            GATE, barrier);
+			bring_bytes(to + GATE, w.bias + column, VECTORS - GATE, barrier);
+		}
 	}
 }
 
@@ -401,6 +434,75 @@ template <class S> __device__ void give_sums(const work &w, uint32_t from, int c
 	w.parts[(size_t)(row / S::LINES) * w.columns + column + i] = sum;
 }
 
+/* The sums of box c and their bias, times the gate, are added to what lies there. */
+template <class S>
+__device__ void write_added(uint32_t slot, uint32_t own, const float (&sums)[S::HALVES][S::COLUMNS / 2], int c,
+                            uint32_t vectors)
+{
+	unsigned before[2][S::HALVES][4];
+
+	vectors += threadIdx.x % 4 * 8;
+	load_before<S>(before[0], slot + own);
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		float2 gate[2];
+		unsigned bias[2];
+
+		if (i < 3)
+			load_before<S>(before[(i + 1) % 2], slot + (own ^ 32 * (i + 1)));
+#pragma unroll
+		for (int j = 0; j < 2; j++) {
+			gate[j] = load_two(vectors + (16 * i + 8 * j) * 4);
+			bias[j] = load_pair(vectors - threadIdx.x % 4 * 4 + GATE + (16 * i + 8 * j) * 2);
+		}
+#pragma unroll
+		for (int half = 0; half < S::HALVES; half++) {
+			const float *from = sums[half] + 32 * c + 8 * i;
+			unsigned pairs[4];
+
+#pragma unroll
+			for (int j = 0; j < 4; j++) {
+				const unsigned x = before[i % 2][half][j], b = bias[j / 2];
+				const float low = from[2 * j] + __uint_as_float(b << 16);
+				const float high = from[2 * j + 1] + __uint_as_float(b & 0xffff0000U);
+
+				pairs[j] = ek_pair(fmaf(gate[j / 2].x, low, __uint_as_float(x << 16)),
+				                   fmaf(gate[j / 2].y, high, __uint_as_float(x & 0xffff0000U)));
+			}
+			store_matrices(slot + half * HALF + (own ^ 32 * i), pairs);
+		}
+	}
+}
+
+/* The slots of boxes up to c, whose results are on their way, are for the next. */
+template <class S> __device__ void bring_next(const work &w, const maps &m, const worker<S> &t, int c, int box)
+{
+	if (t.leads && c > 0) {
+		boxes_read<1>();
+		bring_before<S>(w, m, t, box - 1 + S::SLOTS);
+	}
+	if (t.leads && c == S::BOXES - 1) {
+		boxes_read<0>();
+		bring_before<S>(w, m, t, box + S::SLOTS);
+	}
+	__syncwarp();
+}
+
+template <class S>
+__device__ void finish_adding(const float (&sums)[S::HALVES][S::COLUMNS / 2], const work &w, const maps &m,
+                              worker<S> &t, const place_of_tile<S> &at, int number)
+{
+#pragma unroll
+	for (int c = 0; c < S::BOXES; c++) {
+		const int box = number * S::BOXES + c, slot = box % S::SLOTS;
+
+		await_phase(arrived<S>(t.room, box), number / 2 & 1);
+		write_added<S>(t.slots + slot * S::BOX, t.lane, sums, c, t.room + S::sums + slot * VECTORS);
+		send(t, t.slots + slot * S::BOX, m.y, NULL, at.column + 64 * c, at.row);
+		bring_next<S>(w, m, t, c, box);
+	}
+}
+
 template <class S>
 __device__ void finish_slope(const float (&sums)[S::HALVES][S::COLUMNS / 2], const work &w, const maps &m, worker<S> &t,
                              const place_of_tile<S> &at, int number)
@@ -418,15 +520,7 @@ __device__ void finish_slope(const float (&sums)[S::HALVES][S::COLUMNS / 2], con
 		send(t, t.slots + slot * S::BOX, m.y, NULL, at.column + 64 * c, at.row);
 		if (w.parts != NULL)
 			give_sums<S>(w, shared, at.column + 64 * c, at.row);
-		if (t.leads && c > 0) {
-			boxes_read<1>();
-			bring_before<S>(w, m, t, box - 1 + S::SLOTS);
-		}
-		if (t.leads && c == S::BOXES - 1) {
-			boxes_read<0>();
-			bring_before<S>(w, m, t, box + S::SLOTS);
-		}
-		__syncwarp();
+		bring_next<S>(w, m, t, c, box);
 		if (c < S::BOXES - 1)
 			t.meet(); /* sums are read */
 	}
@@ -438,7 +532,7 @@ template <class S> __device__ void make_tiles(const work &w, const maps &m, work
 	float sums[S::HALVES][S::COLUMNS / 2];
 	int number = t.group;
 
-	if (S::KIND == SLOPE && threadIdx.x == 0)
+	if (S::READS && threadIdx.x == 0)
 		for (int box = 0; box < S::SLOTS; box++)
 			bring_before<S>(w, m, t, box);
 	__syncwarp();
@@ -448,6 +542,8 @@ template <class S> __device__ void make_tiles(const work &w, const maps &m, work
 		multiply_tile<S>(sums, w, t, number, tile + step >= w.tiles);
 		if constexpr (S::KIND == SLOPE)
 			finish_slope<S>(sums, w, m, t, at, number);
+		else if constexpr (S::KIND == ADDING)
+			finish_adding<S>(sums, w, m, t, at, number);
 		else
 			finish<S>(sums, w, m, t, at);
 	}
@@ -501,6 +597,9 @@ template <class S> int launch(const ek_linear_product &p)
 	const int down = (int)((p.rows + S::LINES * S::CLUSTER - 1) / (S::LINES * S::CLUSTER));
 	const work w = { (const bf16 *)p.bias,
 		         p.parts,
+		         p.gate,
+		         (int)p.stride,
+		         (int)p.image_rows,
 		         (int)p.rows,
 		         p.columns,
 		         (p.depth + DEPTH - 1) / DEPTH,
@@ -541,7 +640,7 @@ out:
 /* These were fastest, or within 3 % of it, of tiles of 64 to 256 columns in clusters of 1, 2 and 4. */
 template <kind KIND> int launch_kind(const ek_linear_product &p)
 {
-	constexpr int slots = KIND == SLOPE ? 4 : 2;
+	constexpr int slots = KIND == SLOPE || KIND == ADDING ? 4 : 2;
 
 	return p.columns % 192 == 0 ? launch<shape<KIND, 2, 192, 4, 2, slots>>(p)
 	                            : launch<shape<KIND, 2, 128, 5, 2, slots>>(p);
@@ -552,6 +651,11 @@ template <kind KIND> int launch_kind(const ek_linear_product &p)
 int ek_cuda_linear_forward(const ek_linear_product &p)
 {
 	return launch_kind<PLAIN>(p);
+}
+
+int ek_cuda_linear_gated(const ek_linear_product &p)
+{
+	return launch_kind<ADDING>(p);
 }
 
 int ek_cuda_linear_gelu(const ek_linear_product &p)
