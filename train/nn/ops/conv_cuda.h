@@ -156,6 +156,10 @@ int ek_cuda_conv(const struct product *p, enum ek_nn_type type, const void *x, c
 /* conv_product_hopper.cu: on a GPU of compute capability 9.0, in bfloat16, p->in being a multiple of 8. */
 void ek_cuda_conv_hopper(const struct product *p, const void *x, const void *weights, const struct ending *e);
 
+/* conv_deep_hopper.cu: the same of many channels and pixels. */
+bool ek_cuda_conv_is_deep(const struct product *p, const struct ending *e);
+int ek_cuda_conv_deep(const struct product *p, const void *x, const void *weights, const struct ending *e);
+
 /* conv_weights_cuda.cu. dw [groups · out, in, taps] += the gradient, of the product forward; x, dy: of type. scratch:
  * so many bytes. */
 size_t ek_cuda_conv_weights_scratch(const struct product *p, enum ek_nn_type type);

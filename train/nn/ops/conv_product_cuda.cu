@@ -703,6 +703,8 @@ int ek_cuda_conv(const struct product *p, enum ek_nn_type type, const void *x, c
 		launch_floats(p, x, weights, e);
 	else if (p->in % 8 != 0)
 		launch_columns<false>(p, x, weights, e);
+	else if (ek_cuda_is_hopper() && ek_cuda_conv_is_deep(p, e))
+		return ek_cuda_conv_deep(p, x, weights, e);
 	else if (ek_cuda_is_hopper())
 		ek_cuda_conv_hopper(p, x, weights, e);
 	else

@@ -15,11 +15,49 @@ static unsigned columns_of(const struct product *p, enum ek_nn_type type)
 	return p->depth <= 64 ? 64 : 128;
 }
 
+/* Much is added up into many sums: conv_weights_deep_hopper.cu. */
+static bool is_deep(const struct product *p, enum ek_nn_type type)
+{
+	return type == EK_NN_BFLOAT16 && ek_cuda_is_hopper() && p->groups == 1 && p->in % DEPTH == 0 &&
+	       p->out % ROWS == 0 && p->depth >= 192 && (size_t)p->rows * p->in >= 1 << 16;
+}
+
+/* So many parts as take least time: waves of blocks, each with a start and an end of what some lots take; sums that are
+ * written and read. */
+static struct parts deep_parts_of(const struct product *p)
+{
+	const unsigned lots = ((unsigned)p->rows + DEPTH - 1) / DEPTH, processors = (unsigned)ek_cuda_processors();
+	const bool high = p->out % (2 * ROWS) == 0;
+	struct parts t = {};
+	double least = INFINITY;
+	unsigned best = 1;
+
+	t.columns = high ? 192 : 384;
+	t.down = (unsigned)p->out / (high ? 2 * ROWS : ROWS);
+	t.across = ((unsigned)p->depth + t.columns - 1) / t.columns;
+	for (unsigned count = 1; count <= MOST && count * 8 <= lots; count++) {
+		const unsigned waves = (t.down * t.across * count + processors - 1) / processors;
+		const double cost =
+			waves * ((lots + count - 1) / count + 3.0) + count * ((double)p->out * p->depth / 400e3);
+
+		if (cost < least) {
+			least = cost;
+			best = count;
+		}
+	}
+	t.pixels = (lots + best - 1) / best * DEPTH;
+	t.count = ((unsigned)p->rows + t.pixels - 1) / t.pixels;
+	return t;
+}
+
 static struct parts parts_of(const struct product *p, enum ek_nn_type type)
 {
+	if (is_deep(p, type))
+		return deep_parts_of(p);
 	const unsigned rows = type == EK_NN_FLOAT32 ? (unsigned)SIDE : (unsigned)ROWS, columns = columns_of(p, type),
 		       all = (unsigned)p->rows;
-	struct parts t = { 1, 0, ((unsigned)p->out + rows - 1) / rows, ((unsigned)p->depth + columns - 1) / columns };
+	struct parts t = { 1, 0, columns, ((unsigned)p->out + rows - 1) / rows,
+		           ((unsigned)p->depth + columns - 1) / columns };
 	const unsigned tiles = t.down * t.across * (unsigned)p->groups;
 
 	t.count = (BLOCKS + tiles - 1) / tiles;
@@ -37,9 +75,37 @@ static size_t weight_count(const struct product *p)
 	return (size_t)p->groups * (size_t)p->out * (size_t)p->depth;
 }
 
+/* Of few outputs, as colours are, a tile of outputs would be empty but for these. So what is read and what is made
+ * change places: a pixel that was read meets those that read it. */
+static bool is_turned(const struct product *p)
+{
+	return p->groups == 1 && p->out < 8 && p->in % 8 == 0 && p->stride[0] == 1 && p->stride[1] == 1;
+}
+
+static struct product turned(const struct product *p)
+{
+	struct product t = *p;
+
+	t.in = p->out;
+	t.out = p->in;
+	for (int i = 0; i < 2; i++) {
+		t.read[i] = p->made[i];
+		t.made[i] = t.pixels[i] = p->read[i];
+		t.first[i] = -p->first[i];
+		t.way[i] = -p->way[i];
+	}
+	t.rows = t.images * t.pixels[0] * t.pixels[1];
+	t.depth = t.taps[0] * t.taps[1] * t.in;
+	t.by_image = divisor_of(t.pixels[0] * t.pixels[1]);
+	t.by_line = divisor_of(t.pixels[1]);
+	return t;
+}
+
 size_t ek_cuda_conv_weights_scratch(const struct product *p, enum ek_nn_type type)
 {
-	return parts_of(p, type).count * weight_count(p) * sizeof(float);
+	const struct product used = is_turned(p) ? turned(p) : *p;
+
+	return parts_of(&used, type).count * weight_count(p) * sizeof(float);
 }
 
 template <int COLUMNS> struct tile {
@@ -180,17 +246,22 @@ static __global__ void __launch_bounds__(EK_THREADS)
 		}
 }
 
-/* dw [outputs, in, taps] += the parts [outputs, taps, in], in order. */
-static __global__ void add_parts(float *dw, const float *sums, size_t count, unsigned parts, unsigned in, unsigned taps)
+/* dw [outputs, in, taps] += the parts [outputs, taps, in], in order; TURNED: of parts [in, taps, outputs]. */
+template <bool TURNED>
+static __global__ void add_parts(float *dw, const float *sums, unsigned count, unsigned parts, unsigned in,
+                                 unsigned outputs, unsigned taps)
 {
-	EK_CUDA_EACH(i, count)
-	{
-		const size_t output = i / (in * taps);
-		const unsigned rest = (unsigned)(i % (in * taps)), channel = rest % in, tap = rest / in;
+	const unsigned inner = TURNED ? outputs : in;
+
+	for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
+		const unsigned line = i / inner, last = i - line * inner, first = line / taps,
+			       tap = line - first * taps;
+		const unsigned output = TURNED ? last : first, channel = TURNED ? first : last;
 		float sum = 0;
 
+#pragma unroll 4
 		for (unsigned k = 0; k < parts; k++)
-			sum += sums[k * count + i];
+			sum += sums[(size_t)k * count + i];
 		dw[(output * in + channel) * taps + tap] += sum;
 	}
 }
@@ -218,22 +289,38 @@ static void launch_columns(float *sums, const struct product *p, const void *x, 
 	}
 }
 
-int ek_cuda_conv_weights(float *dw, const struct product *p, enum ek_nn_type type, const void *x, const void *dy,
-                         void *scratch)
+static int add_up(float *sums, const struct product *p, enum ek_nn_type type, const void *x, const void *dy,
+                  const struct parts &t)
 {
-	const struct parts t = parts_of(p, type);
-	float *sums = (float *)scratch;
-
 	if (type == EK_NN_FLOAT32)
 		EK_LAUNCH(weigh_floats, dim3(t.down * t.across, t.count, (unsigned)p->groups), EK_THREADS, 0, sums, *p,
 		          (const float *)x, (const float *)dy, t);
+	else if (is_deep(p, type))
+		return ek_cuda_conv_weights_deep(sums, p, x, dy, &t);
 	else if (p->in % 8 == 0 && p->out % 8 == 0 && ek_cuda_is_hopper())
-		ek_cuda_conv_weights_hopper(sums, p, x, dy, &t, columns_of(p, type));
+		ek_cuda_conv_weights_hopper(sums, p, x, dy, &t);
 	else if (p->in % 8 == 0 && p->out % 8 == 0)
 		launch_columns<true>(sums, p, x, dy, t);
 	else
 		launch_columns<false>(sums, p, x, dy, t);
-	EK_LAUNCH(add_parts, ek_cuda_blocks(weight_count(p)), EK_CUDA_BLOCK, 0, dw, sums, weight_count(p), t.count,
-	          (unsigned)p->in, (unsigned)(p->taps[0] * p->taps[1]));
-	return ek_cuda_launched("the gradient of a convolution's weights");
+	return 0;
+}
+
+int ek_cuda_conv_weights(float *dw, const struct product *p, enum ek_nn_type type, const void *x, const void *dy,
+                         void *scratch)
+{
+	const bool turn = is_turned(p);
+	const struct product used = turn ? turned(p) : *p;
+	const struct parts t = parts_of(&used, type);
+	const auto kernel = turn ? add_parts<true> : add_parts<false>;
+	const size_t count = weight_count(p);
+	float *sums = (float *)scratch;
+	int rc;
+
+	EK_TRY(add_up(sums, &used, type, turn ? dy : x, turn ? x : dy, t));
+	EK_LAUNCH(kernel, ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, dw, sums, (unsigned)count, t.count, (unsigned)p->in,
+	          (unsigned)(p->groups * p->out), (unsigned)(p->taps[0] * p->taps[1]));
+	EK_TRY(ek_cuda_launched("the gradient of a convolution's weights"));
+out:
+	return rc;
 }

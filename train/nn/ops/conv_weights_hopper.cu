@@ -100,9 +100,9 @@ static void launch(float *sums, const struct product *p, const void *x, const vo
 }
 
 void ek_cuda_conv_weights_hopper(float *sums, const struct product *p, const void *x, const void *dy,
-                                 const struct parts *t, unsigned columns)
+                                 const struct parts *t)
 {
-	if (columns == 64)
+	if (t->columns == 64)
 		launch<64>(sums, p, x, dy, t);
 	else
 		launch<128>(sums, p, x, dy, t);

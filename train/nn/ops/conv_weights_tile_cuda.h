@@ -10,6 +10,7 @@
 /* The pixels are cut into parts. */
 struct parts {
 	unsigned count, pixels; /* of a part; a multiple of DEPTH */
+	unsigned columns;       /* of a tile */
 	unsigned down, across;  /* tiles */
 };
 
@@ -122,8 +123,13 @@ static __device__ inline void read_inputs(bf16 *room, const bf16 *x, const struc
 }
 
 /* conv_weights_hopper.cu: sums [parts, groups · out, depth], on a GPU of compute capability 9.0, p's channels being
- * multiples of 8; columns: of a tile, 64 or 128. */
+ * multiples of 8; 64 or 128 columns a tile. */
 void ek_cuda_conv_weights_hopper(float *sums, const struct product *p, const void *x, const void *dy,
-                                 const struct parts *t, unsigned columns);
+                                 const struct parts *t);
+
+/* conv_weights_deep_hopper.cu: the same of inputs that are a multiple of 64, and outputs of 128, in one group; 192
+ * columns a tile if outputs are a multiple of 256, or 384. */
+int ek_cuda_conv_weights_deep(float *sums, const struct product *p, const void *x, const void *dy,
+                              const struct parts *t);
 
 #endif

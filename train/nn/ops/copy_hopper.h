@@ -85,6 +85,25 @@ template <int LOTS> static __device__ inline void boxes_read(void)
 	asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(LOTS) : "memory");
 }
 
+/* Pixels of images, from this one of those that the map names on, as they follow one another, further by `right` and
+ * `down`; blocks: as bring_box_to, or 0. */
+static __device__ inline void bring_pixels(uint32_t to, const CUtensorMap *map, uint32_t barrier, int channel, int x,
+                                           int y, int image, int right, int down, int blocks)
+{
+	if (blocks == 0)
+		asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes [%0], "
+		             "[%1, {%3, %4, %5, %6}], [%2], {%7, %8};" ::"r"(to),
+		             "l"(map), "r"(barrier), "r"(channel), "r"(x), "r"(y), "r"(image), "h"((short)right),
+		             "h"((short)down)
+		             : "memory");
+	else
+		asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes"
+		             ".multicast::cluster [%0], [%1, {%3, %4, %5, %6}], [%2], {%7, %8}, %9;" ::"r"(to),
+		             "l"(map), "r"(barrier), "r"(channel), "r"(x), "r"(y), "r"(image), "h"((short)right),
+		             "h"((short)down), "h"((short)blocks)
+		             : "memory");
+}
+
 /* The barrier at this place of another block of the cluster. */
 static __device__ inline void arrive_at_block(uint32_t barrier, int block)
 {
@@ -120,33 +139,51 @@ static __device__ inline void barrier_arrive(int barrier, int threads)
 	asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
 
-typedef CUresult (*encoder)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *,
-                            const cuuint64_t *, const cuuint32_t *, const cuuint32_t *, CUtensorMapInterleave,
-                            CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-
-/* The driver's, which a program links with nothing for. */
-static inline encoder find_encoder(void)
+/* A function of the driver, which a program links with nothing for; or NULL. */
+template <typename F> static inline F driver_function(const char *name)
 {
 	cudaDriverEntryPointQueryResult found;
 	void *function = NULL;
 
-	if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found) !=
-	            cudaSuccess ||
+	if (cudaGetDriverEntryPointByVersion(name, &function, 12000, cudaEnableDefault, &found) != cudaSuccess ||
 	    found != cudaDriverEntryPointSuccess)
 		return NULL;
-	return (encoder)function;
+	return (F)function;
 }
 
 static inline int encode_map(CUtensorMap *map, int rank, const void *x, const cuuint64_t *sizes,
                              const cuuint64_t *bytes, const cuuint32_t *box, CUtensorMapSwizzle swizzle)
 {
-	static const encoder encode_tiled = find_encoder();
+	static const auto encode_tiled = driver_function<decltype(&cuTensorMapEncodeTiled)>("cuTensorMapEncodeTiled");
 	const cuuint32_t steps[5] = { 1, 1, 1, 1, 1 };
 
 	return encode_tiled != NULL &&
 	       encode_tiled(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, (cuuint32_t)rank, const_cast<void *>(x), sizes,
 	                    bytes, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle,
 	                    CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+}
+
+/* Images [count, height, width, channels], of which `pixels` neighbours and 64 channels are brought at a time. Of each
+ * line and column those are taken that are `first`, and each `step` from there on, `taken` of them; outside are zeros.
+ * [0]: across, [1]: down. */
+static inline int encode_images(CUtensorMap *map, const void *x, int count, const int size[2], int channels,
+                                const int first[2], const int step[2], const int taken[2], int pixels)
+{
+	static const auto encode = driver_function<decltype(&cuTensorMapEncodeIm2col)>("cuTensorMapEncodeIm2col");
+	const cuuint64_t line = (cuuint64_t)channels * 2;
+	const cuuint64_t sizes[4] = { (cuuint64_t)channels, (cuuint64_t)size[0], (cuuint64_t)size[1],
+		                      (cuuint64_t)count };
+	const cuuint64_t bytes[3] = { line, line * (cuuint64_t)size[0],
+		                      line * (cuuint64_t)size[0] * (cuuint64_t)size[1] };
+	const cuuint32_t steps[4] = { 1, (cuuint32_t)step[0], (cuuint32_t)step[1], 1 };
+	int end[2];
+
+	for (int i = 0; i < 2; i++)
+		end[i] = first[i] + (taken[i] - 1) * step[i] + 1 - size[i];
+	return encode != NULL &&
+	       encode(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 4, const_cast<void *>(x), sizes, bytes, first, end, 64,
+	              (cuuint32_t)pixels, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+	              CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
 #endif
