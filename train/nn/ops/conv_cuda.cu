@@ -106,6 +106,29 @@ static size_t packed_size(const struct ek_net *net, const struct ek_net_op *op, 
 	                    ek_nn_type_size(ek_net_in_type(net, op, 0)));
 }
 
+/* What the next layer adds to the result, or 0. */
+static int added_to(const struct ek_net_op *op)
+{
+	const struct ek_net_op *next = op + 1;
+
+	return next->inputs[next->inputs[0] == op->outputs[0]];
+}
+
+/* That sum, if it is the next layer and nothing else takes the result, is made here. */
+static void take_sum(struct ek_net *net, struct ek_net_op *op)
+{
+	struct ek_net_op *next = op + 1;
+
+	if (op == net->ops + net->op_count - 1 || next->kind != EK_NET_ADD || next->segment != op->segment ||
+	    (next->inputs[0] != op->outputs[0] && next->inputs[1] != op->outputs[0]) ||
+	    ek_cuda_uses_of(net, op->outputs[0]) != 1 || op->inputs[1] > 0 || op->then != EK_NN_LINEAR ||
+	    net->values[next->outputs[0]].type != net->values[op->outputs[0]].type ||
+	    net->values[added_to(op)].type != net->values[op->outputs[0]].type)
+		return;
+	op->makes = next->outputs[0];
+	next->idle[0] = 1;
+}
+
 static int prepare_conv(struct ek_net *net, struct ek_net_op *op)
 {
 	const struct product p = product_forward(net, op);
@@ -114,10 +137,14 @@ static int prepare_conv(struct ek_net *net, struct ek_net_op *op)
 	const size_t columns = ek_net_channel_count(net, op->outputs[0]);
 	size_t sums, bias;
 
+	if ((size_t)p.groups * (size_t)p.out * (size_t)p.in * (size_t)(op->of.conv.kernel[0] * op->of.conv.kernel[1]) >=
+	    1u << 31)
+		return ek_fail(EK_ENOTSUP, "a convolution of 2^31 weights or more");
 	if (outs / columns >= 1u << 31 || ins / ek_net_channel_count(net, op->inputs[0]) >= 1u << 31)
 		return ek_fail(EK_ENOTSUP, "a convolution of 2^31 pixels or more in a slice");
 	op->flops = 2.0 * (double)p.rows * (double)p.groups * (double)p.out * (double)p.depth;
 	op->packed = packed_size(net, op, &p);
+	take_sum(net, op);
 	if (!op->backward)
 		return 0;
 	for (int i = 0; i < phase_count(op) && op->wants[0]; i++) {
@@ -143,18 +170,18 @@ struct packing {
 	int groups, in, out, taps[2], kernel[2], first[2], step[2], back;
 };
 
-template <typename T> static __global__ void pack_weights(T *to, const float *weights, struct packing p, size_t count)
+template <typename T> static __global__ void pack_weights(T *to, const float *weights, struct packing p, unsigned count)
 {
-	EK_CUDA_EACH(i, count)
-	{
-		const int from = (int)(i % p.in), column = (int)(i / p.in % p.taps[1]);
-		const int row = (int)(i / p.in / p.taps[1] % p.taps[0]), made = (int)(i / p.in / p.taps[1] / p.taps[0]);
-		const int group = made / p.out, of = made % p.out;
-		const size_t output = p.back ? (size_t)group * p.in + from : made;
-		const size_t at = p.back ? output * p.out + of : output * p.in + from;
+	for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
+		const unsigned pixel = i / (unsigned)p.in, from = i - pixel * (unsigned)p.in;
+		const unsigned line = pixel / (unsigned)p.taps[1], column = pixel - line * (unsigned)p.taps[1];
+		const unsigned made = line / (unsigned)p.taps[0], row = line - made * (unsigned)p.taps[0];
+		const unsigned group = p.groups > 1 ? made / (unsigned)p.out : 0, of = made - group * (unsigned)p.out;
+		const unsigned output = p.back ? group * p.in + from : made;
+		const unsigned at = p.back ? output * p.out + of : output * p.in + from;
 		const float w = weights[(at * p.kernel[0] + p.first[0] + row * p.step[0]) * p.kernel[1] + p.first[1] +
 		                        column * p.step[1]];
-		const size_t single = ((size_t)row * p.taps[1] + column) * p.groups + group;
+		const unsigned single = (row * p.taps[1] + column) * p.groups + group;
 
 		to[p.in == 1 && p.out == 1 ? single : i] = narrowed<T>(w);
 	}
@@ -182,7 +209,7 @@ static void pack_product(struct ek_net *net, struct ek_net_op *op, const struct 
 			typedef decltype(zero) T;
 
 			EK_LAUNCH(pack_weights<T>, ek_cuda_blocks(count), EK_CUDA_BLOCK, 0, (T *)to,
-			          ek_net_loaded(net, op, 0), k, count);
+			          ek_net_loaded(net, op, 0), k, (unsigned)count);
 		});
 }
 
@@ -213,6 +240,10 @@ static int forward_conv(struct ek_net_state *s, const struct ek_net_op *op)
 		e.bias = ek_net_parameter(s, op, 1);
 	if (op->inputs[1] > 0)
 		e.residual = ek_cuda_input(s, op, 1);
+	if (op->makes > 0) {
+		e.residual = { ek_net_value_in(s, added_to(op)), e.out.bf16, 0 };
+		e.out.x = ek_net_value_in(s, op->makes);
+	}
 	return ek_cuda_conv(&p, ek_net_in_type(s->net, op, 0), ek_net_in(s, op, 0), s->net->packed + op->packed_offset,
 	                    &e);
 }
@@ -262,7 +293,7 @@ static int backward_conv(struct ek_net_state *s, const struct ek_net_op *op)
 		EK_TRY(to_input(s, op, dy));
 	if (dw != NULL)
 		EK_TRY(ek_cuda_conv_weights(dw, &p, type, ek_net_in(s, op, 0), dy, scratch));
-	if (db != NULL)
+	if (db != NULL && !op->bias_apart)
 		EK_TRY(ek_cuda_add_rows(db, ek_cuda_grad_output(s, op, 0), outs / columns, columns, scratch));
 out:
 	return rc;

@@ -9,7 +9,9 @@
 #include "train/nn/ops/images_cuda.h"
 #include "train/nn/ops/wide_cuda.h"
 
-enum { BATCH = 8, BLOCKS = 1056 }; /* rows taken at once by a thread; blocks that fill a GPU several times */
+/* Rows of which a thread loads one and two numbers at once; blocks that fill a GPU several times; blocks beside each
+ * other. */
+enum { BATCH = 4, FEW = 3, BLOCKS = 1056, BESIDE = 3, FEWER = 2 };
 
 struct cut {
 	unsigned rows, n, groups;                    /* rows and channels of an image */
@@ -42,11 +44,26 @@ static size_t found_count(const struct ek_net *net, const struct cut *c)
 	return (size_t)net->batch * c->chunks * 2 * c->n;
 }
 
+/* The gradient of the bias of a convolution whose result nothing else takes: the sums of that of the input. */
+static void take_bias(struct ek_net *net, struct ek_net_op *op)
+{
+	const int maker = net->values[op->inputs[0]].maker;
+	struct ek_net_op *before = maker >= 0 ? &net->ops[maker] : NULL;
+
+	if (before == NULL || before->kind != EK_NET_CONV || before->parameters[1] < 0 || !before->backward ||
+	    !ek_net_learns(before, 1) || ek_cuda_uses_of(net, op->inputs[0]) != 1 || !op->backward || !op->wants[0] ||
+	    op->adds[0])
+		return;
+	before->bias_apart = 1;
+	op->bias_of = maker + 1;
+}
+
 static int prepare_group_norm(struct ek_net *net, struct ek_net_op *op)
 {
 	const struct cut c = cut_of(net, op);
 	const size_t images = 2 * (size_t)net->batch * c.n;
 
+	take_bias(net, op);
 	op->saved = images * sizeof(float);
 	op->scratch = (found_count(net, &c) + 2 * images) * sizeof(float);
 	return 0;
@@ -87,35 +104,54 @@ static __device__ inline void join(struct spread *a, struct spread b)
 	a->count = count;
 }
 
-/* found [images, chunks, 2, channels]: mean and squares. */
+/* f(i, row) for MANY rows at a time, after load(i, row) of all of these. */
+template <unsigned MANY, typename Load, typename F>
+static __device__ inline void each_row(const struct stand &at, const struct cut &c, Load load, F f)
+{
+	for (unsigned row = at.first; row < at.end; row += c.lines * MANY) {
+#pragma unroll
+		for (unsigned i = 0; i < MANY; i++)
+			if (row + i * c.lines < at.end)
+				load(i, row + i * c.lines);
+#pragma unroll
+		for (unsigned i = 0; i < MANY; i++)
+			if (row + i * c.lines < at.end)
+				f(i, row + i * c.lines);
+	}
+}
+
+/* found [images, chunks, 2, channels]: mean and squares. A thread adds up distances from the first number that it sees.
+ */
 template <typename T, int V>
-static __global__ void __launch_bounds__(EK_THREADS) measure(float *found, const T *x, struct cut c)
+static __global__ void __launch_bounds__(EK_THREADS, BESIDE) measure(float *found, const T *x, struct cut c)
 {
 	__shared__ float means[EK_THREADS * V], squares[EK_THREADS * V];
 	const struct stand at = stand_of<V>(c);
 	struct spread all[V] = {};
 
-	for (unsigned row = at.first; row < at.end && !at.idle; row += c.lines * BATCH) {
-		const unsigned rest = (at.end - row + c.lines - 1) / c.lines, count = min(rest, (unsigned)BATCH);
-		float v[BATCH][V];
+	if (!at.idle && at.first < at.end) {
+		const float count = (float)((at.end - at.first + c.lines - 1) / c.lines);
+		float start[V], sum[V] = {}, square[V] = {};
+		pack<T, V> raw[BATCH];
 
+		load<V>(start, x + number_at(c, at.first, at.channel));
+		each_row<BATCH>(
+			at, c,
+			[&](unsigned i, unsigned row) {
+				raw[i] = *(const pack<T, V> *)(x + number_at(c, row, at.channel));
+			},
+			[&](unsigned i, unsigned) {
 #pragma unroll
-		for (unsigned i = 0; i < BATCH; i++)
-			if (i < count)
-				load<V>(v[i], x + number_at(c, row + i * c.lines, at.channel));
-#pragma unroll
-		for (int j = 0; j < V; j++) {
-			struct spread here = { (float)count, 0, 0 };
+				for (int j = 0; j < V; j++) {
+					const float off = widened(raw[i].x[j]) - start[j];
 
+					sum[j] += off;
+					square[j] += off * off;
+				}
+			});
 #pragma unroll
-			for (unsigned i = 0; i < BATCH; i++)
-				here.mean += i < count ? v[i][j] : 0;
-			here.mean /= (float)count;
-#pragma unroll
-			for (unsigned i = 0; i < BATCH; i++)
-				here.squares += i < count ? (v[i][j] - here.mean) * (v[i][j] - here.mean) : 0;
-			join(&all[j], here);
-		}
+		for (int j = 0; j < V; j++)
+			all[j] = { count, start[j] + sum[j] / count, square[j] - sum[j] * (sum[j] / count) };
 	}
 #pragma unroll
 	for (int j = 0; j < V; j++) {
@@ -182,35 +218,59 @@ static __device__ inline void affine_of(float *scale, float *shift, const float 
 	}
 }
 
-template <typename T, typename To, int V>
-static __global__ void __launch_bounds__(EK_THREADS)
+/* SiLU and its derivative, to 2^-20: of what is rounded to bfloat16. */
+static __device__ inline float quick_sigmoid(float x)
+{
+	return __fdividef(1, 1 + ek_power_of_2(-1.4426950F * x));
+}
+
+template <bool QUICK> static __device__ inline float softened(float x, enum ek_nn_activation activation)
+{
+	return QUICK ? x * quick_sigmoid(x) : activated(x, activation, 0);
+}
+
+template <bool QUICK> static __device__ inline float slope(float x, enum ek_nn_activation activation)
+{
+	const float s = QUICK ? quick_sigmoid(x) : 0;
+
+	return QUICK ? s * (1 + x * (1 - s)) : derivative(x, activation, 0);
+}
+
+template <typename T, typename To, int V, bool QUICK>
+static __global__ void __launch_bounds__(EK_THREADS, BESIDE)
 	normalise(To *y, const T *x, const float *saved, const float *weight, const float *bias, struct cut c,
                   enum ek_nn_activation activation)
 {
 	const struct stand at = stand_of<V>(c);
-	float scale[V], shift[V], v[V];
+	float scale[V], shift[V];
+	pack<T, V> raw[BATCH];
 
 	if (at.idle)
 		return;
 	affine_of<V>(scale, shift, saved, weight, bias, c, at.channel);
-#pragma unroll 4
-	for (unsigned row = at.first; row < at.end; row += c.lines) {
-		load<V>(v, x + number_at(c, row, at.channel));
+	each_row<BATCH>(
+		at, c,
+		[&](unsigned i, unsigned row) { raw[i] = *(const pack<T, V> *)(x + number_at(c, row, at.channel)); },
+		[&](unsigned i, unsigned row) {
+			float v[V];
+
 #pragma unroll
-		for (int j = 0; j < V; j++)
-			v[j] = activated(v[j] * scale[j] + shift[j], activation, 0);
-		store<V>(y + number_at(c, row, at.channel), v, 0);
-	}
+			for (int j = 0; j < V; j++)
+				v[j] = softened<QUICK>(widened(raw[i].x[j]) * scale[j] + shift[j], activation);
+			store<V>(y + number_at(c, row, at.channel), v, 0);
+		});
 }
 
-/* Calls f with numbers of both types, and V. */
+/* Calls f with numbers of both types, V, and whether the activation is SiLU in bfloat16. */
 template <typename F> static void by_types(const struct ek_net *net, const struct ek_net_op *op, F f)
 {
 	by_type(ek_net_in_type(net, op, 0), ek_net_channel_count(net, op->inputs[0]), [&](auto zero, auto width) {
-		if (ek_net_out_type(net, op, 0) == EK_NN_BFLOAT16)
-			f(zero, bf16(), width);
+		if (ek_net_out_type(net, op, 0) != EK_NN_BFLOAT16)
+			f(zero, float(), width, std::false_type());
+		else if (op->of.group_norm.activation == EK_NN_SILU)
+			f(zero, bf16(), width, std::true_type());
 		else
-			f(zero, float(), width);
+			f(zero, bf16(), width, std::false_type());
 	});
 }
 
@@ -220,37 +280,40 @@ static int forward_group_norm(struct ek_net_state *s, const struct ek_net_op *op
 	const dim3 blocks(c.chunks, (unsigned)s->net->batch, c.slices);
 	float *saved = (float *)ek_net_saved(s, op), *found = (float *)(void *)s->scratch;
 
-	by_types(s->net, op, [&](auto zero, auto zero_to, auto width) {
+	by_types(s->net, op, [&](auto zero, auto zero_to, auto width, auto quick) {
 		typedef decltype(zero) T;
 		typedef decltype(zero_to) To;
 		constexpr int V = decltype(width)::value;
+		constexpr bool QUICK = decltype(quick)::value;
 
 		EK_LAUNCH((measure<T, V>), blocks, EK_THREADS, 0, found, (const T *)ek_net_in(s, op, 0), c);
 		EK_LAUNCH(put_together, dim3(c.groups, (unsigned)s->net->batch), EK_THREADS, 0, saved, found, c,
 		          op->of.group_norm.epsilon);
-		EK_LAUNCH((normalise<T, To, V>), blocks, EK_THREADS, 0, (To *)ek_net_out(s, op, 0),
+		EK_LAUNCH((normalise<T, To, V, QUICK>), blocks, EK_THREADS, 0, (To *)ek_net_out(s, op, 0),
 		          (const T *)ek_net_in(s, op, 0), saved, ek_net_parameter(s, op, 0), ek_net_parameter(s, op, 1),
 		          c, op->of.group_norm.activation);
 	});
 	return ek_cuda_launched("group norm");
 }
 
-/* d [V]: the gradient at weight · normal + bias, before the activation; x [V] */
-template <int V, typename T, typename To>
-static __device__ inline void before_activation(float *d, float *v, const To *dy, const T *x, const float *scale,
-                                                const float *shift, enum ek_nn_activation activation)
+/* d [V]: the gradient at weight · normal + bias, before the activation; v [V]: what was normalised */
+template <bool QUICK, int V, typename T, typename To>
+static __device__ inline void before_activation(float *d, float *v, const pack<To, V> &dy, const pack<T, V> &x,
+                                                const float *scale, const float *shift,
+                                                enum ek_nn_activation activation)
 {
-	load<V>(d, dy);
-	load<V>(v, x);
-	if (activation != EK_NN_LINEAR)
 #pragma unroll
-		for (int j = 0; j < V; j++)
-			d[j] *= derivative(v[j] * scale[j] + shift[j], activation, 0);
+	for (int j = 0; j < V; j++) {
+		d[j] = widened(dy.x[j]);
+		v[j] = widened(x.x[j]);
+		if (QUICK || activation != EK_NN_LINEAR)
+			d[j] *= slope<QUICK>(v[j] * scale[j] + shift[j], activation);
+	}
 }
 
 /* found [images, chunks, 2, channels]: sums of d, and of d · normal. */
-template <typename T, typename To, int V>
-static __global__ void __launch_bounds__(EK_THREADS)
+template <typename T, typename To, int V, bool QUICK>
+static __global__ void __launch_bounds__(EK_THREADS, FEWER)
 	add_up(float *found, const To *dy, const T *x, const float *saved, const float *weight, const float *bias,
                struct cut c, enum ek_nn_activation activation)
 {
@@ -260,20 +323,31 @@ static __global__ void __launch_bounds__(EK_THREADS)
 
 	if (!at.idle) {
 		const float *of = saved + (size_t)blockIdx.y * 2 * c.n + at.channel;
-		float scale[V], shift[V], d[V], v[V];
+		float scale[V], shift[V], centre[V];
+		pack<To, V> given[FEW];
+		pack<T, V> raw[FEW];
 
 		affine_of<V>(scale, shift, saved, weight, bias, c, at.channel);
-#pragma unroll 4
-		for (unsigned row = at.first; row < at.end; row += c.lines) {
-			const size_t place = number_at(c, row, at.channel);
+		load<V>(centre, of + c.n);
+		each_row<FEW>(
+			at, c,
+			[&](unsigned i, unsigned row) {
+				given[i] = *(const pack<To, V> *)(dy + number_at(c, row, at.channel));
+				raw[i] = *(const pack<T, V> *)(x + number_at(c, row, at.channel));
+			},
+			[&](unsigned i, unsigned) {
+				float d[V], v[V];
 
-			before_activation<V>(d, v, dy + place, x + place, scale, shift, activation);
+				before_activation<QUICK, V>(d, v, given[i], raw[i], scale, shift, activation);
 #pragma unroll
-			for (int j = 0; j < V; j++) {
-				sum[j] += d[j];
-				product[j] += d[j] * ((v[j] - of[c.n + j]) * of[j]);
-			}
-		}
+				for (int j = 0; j < V; j++) {
+					sum[j] += d[j];
+					product[j] += d[j] * (v[j] - centre[j]);
+				}
+			});
+#pragma unroll
+		for (int j = 0; j < V; j++)
+			product[j] *= of[j];
 	}
 #pragma unroll
 	for (int j = 0; j < V; j++) {
@@ -304,7 +378,9 @@ static __global__ void __launch_bounds__(EK_THREADS)
 	make_ends(float *ends, float *totals, const float *found, const float *saved, const float *weight, struct cut c)
 {
 	__shared__ double room[32];
+	__shared__ float parts[2][EK_THREADS];
 	const unsigned width = c.n / c.groups, first = blockIdx.x * width;
+	const unsigned lanes = min(width, (unsigned)EK_THREADS), lines = EK_THREADS / lanes, line = threadIdx.x / lanes;
 	const double count = (double)c.rows * width;
 	double sum = 0, product = 0;
 
@@ -312,12 +388,23 @@ static __global__ void __launch_bounds__(EK_THREADS)
 	totals += (size_t)blockIdx.y * 2 * c.n + first;
 	ends += (size_t)blockIdx.y * 2 * c.n + first;
 	saved += (size_t)blockIdx.y * 2 * c.n + first;
-	for (unsigned j = threadIdx.x; j < width; j += EK_THREADS) {
-		float total[2] = { 0 };
+	for (unsigned start = 0; start < width; start += lanes) {
+		const unsigned j = start + threadIdx.x % lanes;
+		float total[2] = {};
 
-		for (unsigned i = 0; i < c.chunks; i++) {
+		for (unsigned i = line; i < c.chunks && line < lines && j < width; i += lines) {
 			total[0] += found[(size_t)i * 2 * c.n + j];
 			total[1] += found[(size_t)i * 2 * c.n + c.n + j];
+		}
+		__syncthreads();
+		parts[0][threadIdx.x] = total[0];
+		parts[1][threadIdx.x] = total[1];
+		__syncthreads();
+		if (line > 0 || j >= width)
+			continue;
+		for (unsigned i = 1; i < lines; i++) {
+			total[0] += parts[0][i * lanes + threadIdx.x];
+			total[1] += parts[1][i * lanes + threadIdx.x];
 		}
 		totals[j] = total[0];
 		totals[c.n + j] = total[1];
@@ -352,28 +439,54 @@ static __global__ void add_images(float *dw, float *db, const float *totals, uns
 	}
 }
 
-template <typename T, typename To, int V>
-static __global__ void __launch_bounds__(EK_THREADS)
-	to_input(T *dx, const To *dy, const T *x, const float *saved, const float *ends, const float *weight,
-                 const float *bias, struct cut c, enum ek_nn_activation activation, int add)
+/* sums: NULL, or [images, chunks, channels] of what is written. */
+template <typename T, typename To, int V, bool QUICK>
+static __global__ void __launch_bounds__(EK_THREADS, FEWER)
+	to_input(T *dx, float *sums, const To *dy, const T *x, const float *saved, const float *ends,
+                 const float *weight, const float *bias, struct cut c, enum ek_nn_activation activation, int add)
 {
+	__shared__ float shared[EK_THREADS * V];
 	const struct stand at = stand_of<V>(c);
-	float scale[V], shift[V], a[V], b[V], d[V], v[V];
+	float scale[V], shift[V], a[V], b[V], sum[V] = {};
+	pack<To, V> given[FEW];
+	pack<T, V> raw[FEW];
 
-	if (at.idle)
-		return;
-	affine_of<V>(scale, shift, saved, weight, bias, c, at.channel);
-	load<V>(a, ends + (size_t)blockIdx.y * 2 * c.n + at.channel);
-	load<V>(b, ends + (size_t)blockIdx.y * 2 * c.n + c.n + at.channel);
-#pragma unroll 4
-	for (unsigned row = at.first; row < at.end; row += c.lines) {
-		const size_t place = number_at(c, row, at.channel);
+	if (!at.idle) {
+		affine_of<V>(scale, shift, saved, weight, bias, c, at.channel);
+		load<V>(a, ends + (size_t)blockIdx.y * 2 * c.n + at.channel);
+		load<V>(b, ends + (size_t)blockIdx.y * 2 * c.n + c.n + at.channel);
+		each_row<FEW>(
+			at, c,
+			[&](unsigned i, unsigned row) {
+				given[i] = *(const pack<To, V> *)(dy + number_at(c, row, at.channel));
+				raw[i] = *(const pack<T, V> *)(x + number_at(c, row, at.channel));
+			},
+			[&](unsigned i, unsigned row) {
+				float d[V], v[V];
 
-		before_activation<V>(d, v, dy + place, x + place, scale, shift, activation);
+				before_activation<QUICK, V>(d, v, given[i], raw[i], scale, shift, activation);
 #pragma unroll
-		for (int j = 0; j < V; j++)
-			v[j] = scale[j] * d[j] + (a[j] * v[j] + b[j]);
-		store<V>(dx + place, v, add);
+				for (int j = 0; j < V; j++) {
+					v[j] = scale[j] * d[j] + (a[j] * v[j] + b[j]);
+					sum[j] += v[j];
+				}
+				store<V>(dx + number_at(c, row, at.channel), v, add);
+			});
+	}
+	if (sums == NULL)
+		return;
+#pragma unroll
+	for (int j = 0; j < V; j++)
+		shared[threadIdx.x * V + j] = sum[j];
+	__syncthreads();
+	for (unsigned i = threadIdx.x; i < c.lanes * V; i += EK_THREADS) {
+		const unsigned channel = blockIdx.z * c.lanes * V + i;
+		float total = 0;
+
+		for (unsigned line = 0; line < c.lines; line++)
+			total += shared[line * c.lanes * V + i];
+		if (channel < c.n)
+			sums[((size_t)blockIdx.y * c.chunks + blockIdx.x) * c.n + channel] = total;
 	}
 }
 
@@ -390,12 +503,13 @@ static struct knowledge find_sums(const struct ek_net_state *s, const struct ek_
 	float *found = (float *)(void *)s->scratch, *totals = found + found_count(s->net, &c);
 	float *ends = totals + 2 * (size_t)images * c.n;
 
-	by_types(s->net, op, [&](auto zero, auto zero_to, auto width) {
+	by_types(s->net, op, [&](auto zero, auto zero_to, auto width, auto quick) {
 		typedef decltype(zero) T;
 		typedef decltype(zero_to) To;
 		constexpr int V = decltype(width)::value;
+		constexpr bool QUICK = decltype(quick)::value;
 
-		EK_LAUNCH((add_up<T, To, V>), dim3(c.chunks, images, c.slices), EK_THREADS, 0, found,
+		EK_LAUNCH((add_up<T, To, V, QUICK>), dim3(c.chunks, images, c.slices), EK_THREADS, 0, found,
 		          (const To *)ek_net_grad_out(s, op, 0), (const T *)ek_net_in(s, op, 0), saved, weight,
 		          ek_net_parameter(s, op, 1), c, op->of.group_norm.activation);
 	});
@@ -409,22 +523,30 @@ static int backward_group_norm(struct ek_net_state *s, const struct ek_net_op *o
 	const unsigned images = (unsigned)s->net->batch;
 	const struct knowledge k = find_sums(s, op);
 	float *dw = ek_net_parameter_gradient(s, op, 0), *db = ek_net_parameter_gradient(s, op, 1);
+	float *of = ek_cuda_bias_of(s, op),
+	      *sums = of != NULL ? (float *)(void *)s->scratch : NULL; /* what was found is not needed any more */
+	int rc = 0;
 
 	if (dw != NULL || db != NULL)
 		EK_LAUNCH(add_images, ek_cuda_blocks(c.n), EK_CUDA_BLOCK, 0, dw, db, k.totals, images, c.n);
-	by_types(s->net, op, [&](auto zero, auto zero_to, auto width) {
+	by_types(s->net, op, [&](auto zero, auto zero_to, auto width, auto quick) {
 		typedef decltype(zero) T;
 		typedef decltype(zero_to) To;
 		constexpr int V = decltype(width)::value;
+		constexpr bool QUICK = decltype(quick)::value;
 
 		if (op->wants[0])
-			EK_LAUNCH((to_input<T, To, V>), dim3(c.chunks, images, c.slices), EK_THREADS, 0,
-			          (T *)ek_net_grad_in(s, op, 0), (const To *)ek_net_grad_out(s, op, 0),
+			EK_LAUNCH((to_input<T, To, V, QUICK>), dim3(c.chunks, images, c.slices), EK_THREADS, 0,
+			          (T *)ek_net_grad_in(s, op, 0), sums, (const To *)ek_net_grad_out(s, op, 0),
 			          (const T *)ek_net_in(s, op, 0), (const float *)ek_net_saved(s, op), k.ends,
 			          ek_net_parameter(s, op, 0), ek_net_parameter(s, op, 1), c,
 			          op->of.group_norm.activation, op->adds[0]);
 	});
-	return ek_cuda_launched("group norm's gradient");
+	if (of != NULL)
+		EK_TRY(ek_cuda_add_parts(of, sums, (size_t)images * c.chunks, c.n));
+	EK_TRY(ek_cuda_launched("group norm's gradient"));
+out:
+	return rc;
 }
 
 static int images_group_norm(struct ek_net_state *s, const struct ek_net_op *op)

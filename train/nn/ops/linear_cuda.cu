@@ -285,16 +285,6 @@ static int is_gelu(const ek_net_op *op)
 	return op->kind == EK_NET_ACTIVATION && op->of.activation.activation == EK_NN_GELU_TANH;
 }
 
-static int uses_of(const ek_net *net, int value)
-{
-	int uses = net->values[value].kept;
-
-	for (int i = 0; i < net->op_count; i++)
-		for (int j = 0; j < EK_NET_INPUTS; j++)
-			uses += net->ops[i].inputs[j] == value;
-	return uses;
-}
-
 /* The GELU of the result, if it is the next layer, made here: both of its values in bf16. */
 static void take_next(ek_net *net, ek_net_op *op)
 {
@@ -313,8 +303,9 @@ static void take_previous(ek_net *net, ek_net_op *op)
 	const int maker = net->values[op->inputs[0]].maker;
 	ek_net_op *before = maker >= 0 ? &net->ops[maker] : NULL;
 
-	if (before == NULL || !is_gelu(before) || uses_of(net, op->inputs[0]) > 1 || before->segment != op->segment ||
-	    !op->backward || !op->wants[0] || op->adds[0] || !before->wants[0] || before->adds[0])
+	if (before == NULL || !is_gelu(before) || ek_cuda_uses_of(net, op->inputs[0]) > 1 ||
+	    before->segment != op->segment || !op->backward || !op->wants[0] || op->adds[0] || !before->wants[0] ||
+	    before->adds[0])
 		return;
 	op->makes_gradient = before->inputs[0];
 	before->idle[1] = 1;
@@ -324,7 +315,8 @@ static void take_previous(ek_net *net, ek_net_op *op)
  * Attention does, and a branch's modulation. */
 static void leave_bias(ek_net *net, ek_net_op *op)
 {
-	if (op->parameters[1] < 0 || !op->backward || !ek_net_learns(op, 1) || uses_of(net, op->outputs[0]) != 1)
+	if (op->parameters[1] < 0 || !op->backward || !ek_net_learns(op, 1) ||
+	    ek_cuda_uses_of(net, op->outputs[0]) != 1)
 		return;
 	for (ek_net_op *user = op + 1; user < net->ops + net->op_count; user++)
 		if ((user->kind == EK_NET_ATTENTION && user->inputs[0] == op->outputs[0]) ||
@@ -341,7 +333,7 @@ static void take_bias(ek_net *net, ek_net_op *op)
 	ek_net_op *before = maker >= 0 ? &net->ops[maker] : NULL;
 
 	if (before == NULL || before->kind != EK_NET_LINEAR || before->parameters[1] < 0 || !before->backward ||
-	    !ek_net_learns(before, 1) || uses_of(net, op->makes_gradient) != 1)
+	    !ek_net_learns(before, 1) || ek_cuda_uses_of(net, op->makes_gradient) != 1)
 		return;
 	before->bias_apart = 1;
 	op->bias_of = maker + 1;

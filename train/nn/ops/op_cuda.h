@@ -218,6 +218,17 @@ size_t ek_cuda_add_rows_scratch(size_t rows, size_t columns);
 int ek_cuda_add_rows(float *sum, const ek_cuda_view &x, size_t rows, size_t columns, void *scratch);
 int ek_cuda_add_parts(float *sum, const float *parts, size_t rows, size_t columns);
 
+/* Uses of a value by layers, and by the caller. */
+static inline int ek_cuda_uses_of(const ek_net *net, int value)
+{
+	int uses = net->values[value].kept;
+
+	for (int i = 0; i < net->op_count; i++)
+		for (int j = 0; j < EK_NET_INPUTS; j++)
+			uses += net->ops[i].inputs[j] == value;
+	return uses;
+}
+
 /* Where the gradient of another layer's bias goes that this one makes (bias_of), or NULL. */
 static inline float *ek_cuda_bias_of(const ek_net_state *s, const ek_net_op *op)
 {

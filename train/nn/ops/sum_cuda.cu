@@ -1,12 +1,18 @@
 /* Sums over rows: each block adds up one stripe of rows for 32 columns, or 32 times 8, then the stripes are added in a
- * fixed order. */
+ * fixed order. Stripes are longer where there would be many of them. */
 #include "train/nn/ops/op_cuda.h"
 
-enum { COLUMNS = 32, LANES = 8, MANY = 32, ROWS = 256, AT_ONCE = 8 };
+enum { COLUMNS = 32, LANES = 8, MANY = 32, ROWS = 256, AT_ONCE = 8, STRIPES = 1024 };
+
+/* A multiple of ROWS. */
+static size_t rows_of_stripe(size_t rows)
+{
+	return rows <= (size_t)ROWS * STRIPES ? (size_t)ROWS : (rows + ROWS * STRIPES - 1) / (ROWS * STRIPES) * ROWS;
+}
 
 static size_t stripes_of(size_t rows)
 {
-	return (rows + ROWS - 1) / ROWS;
+	return (rows + rows_of_stripe(rows) - 1) / rows_of_stripe(rows);
 }
 
 size_t ek_cuda_add_rows_scratch(size_t rows, size_t columns)
@@ -43,11 +49,12 @@ static __device__ inline void give(float *parts, float (*shared)[COLUMNS][VEC + 
 }
 
 /* VEC: 1 or 8 columns a thread. */
-template <int VEC> static __global__ void add_stripes(float *parts, ek_cuda_view x, size_t rows, size_t columns)
+template <int VEC>
+static __global__ void add_stripes(float *parts, ek_cuda_view x, size_t rows, size_t each, size_t columns)
 {
 	__shared__ float shared[LANES][COLUMNS][VEC + (VEC > 1)];
-	const size_t column = ((size_t)blockIdx.x * COLUMNS + threadIdx.x) * VEC, first = (size_t)blockIdx.y * ROWS;
-	const size_t end = first + ROWS < rows ? first + ROWS : rows;
+	const size_t column = ((size_t)blockIdx.x * COLUMNS + threadIdx.x) * VEC, first = (size_t)blockIdx.y * each;
+	const size_t end = first + each < rows ? first + each : rows;
 	float sum[VEC] = {};
 
 	if (column < columns)
@@ -65,15 +72,15 @@ template <int VEC> static __global__ void add_stripes(float *parts, ek_cuda_view
 }
 
 /* The same of bf16, whole stripes: loads go out together. */
-static __global__ void add_whole_stripes(float *parts, const __nv_bfloat16 *x, size_t columns)
+static __global__ void add_whole_stripes(float *parts, const __nv_bfloat16 *x, int each, size_t columns)
 {
 	__shared__ float shared[LANES][COLUMNS][9];
 	const size_t column = ((size_t)blockIdx.x * COLUMNS + threadIdx.x) * 8;
-	const __nv_bfloat16 *from = x + ((size_t)blockIdx.y * ROWS + threadIdx.y) * columns + column;
+	const __nv_bfloat16 *from = x + ((size_t)blockIdx.y * (size_t)each + threadIdx.y) * columns + column;
 	float sum[8] = {};
 
 	if (column < columns)
-		for (int i = 0; i < ROWS / LANES; i += AT_ONCE) {
+		for (int i = 0; i < each / LANES; i += AT_ONCE) {
 			uint4 raw[AT_ONCE];
 
 #pragma unroll
@@ -116,15 +123,16 @@ int ek_cuda_add_parts(float *sum, const float *parts, size_t rows, size_t column
 int ek_cuda_add_rows(float *sum, const ek_cuda_view &x, size_t rows, size_t columns, void *scratch)
 {
 	const int eights = ek_cuda_by_eights(x, columns);
-	const size_t wide = COLUMNS * (eights ? 8 : 1);
+	const size_t wide = COLUMNS * (eights ? 8 : 1), each = rows_of_stripe(rows);
 	const dim3 blocks((unsigned)((columns + wide - 1) / wide), (unsigned)stripes_of(rows)), threads(COLUMNS, LANES);
 	float *parts = (float *)scratch;
 
-	if (eights && x.bf16 && rows % ROWS == 0)
-		add_whole_stripes<<<blocks, threads, 0, ek_cuda_stream()>>>(parts, (const __nv_bfloat16 *)x.x, columns);
+	if (eights && x.bf16 && rows % each == 0)
+		add_whole_stripes<<<blocks, threads, 0, ek_cuda_stream()>>>(parts, (const __nv_bfloat16 *)x.x,
+		                                                            (int)each, columns);
 	else if (eights)
-		add_stripes<8><<<blocks, threads, 0, ek_cuda_stream()>>>(parts, x, rows, columns);
+		add_stripes<8><<<blocks, threads, 0, ek_cuda_stream()>>>(parts, x, rows, each, columns);
 	else
-		add_stripes<1><<<blocks, threads, 0, ek_cuda_stream()>>>(parts, x, rows, columns);
+		add_stripes<1><<<blocks, threads, 0, ek_cuda_stream()>>>(parts, x, rows, each, columns);
 	return ek_cuda_add_parts(sum, parts, stripes_of(rows), columns);
 }
