@@ -168,23 +168,6 @@ __device__ unsigned load_pair(uint32_t at)
 	return x;
 }
 
-/* Four matrices of 8 × 8, as load_matrices. */
-__device__ void store_matrices(uint32_t row, const unsigned (&x)[4])
-{
-	asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(row), "r"(x[0]),
-	             "r"(x[1]), "r"(x[2]), "r"(x[3])
-	             : "memory");
-}
-
-/* A box of a tile, 64 columns, lies in the order of the 128-byte swizzle. Of 16 rows of a warp's and columns 16 i on,
- * the row that this lane names to the functions above; more halves and boxes lie behind. */
-__device__ uint32_t row_of_lane(void)
-{
-	const uint32_t lane = threadIdx.x % 32, row = threadIdx.x % GROUP / 32 * 16 + lane % 16;
-
-	return row * LINE + (lane / 16 ^ lane % 8) * 16;
-}
-
 template <class S> struct worker {
 	uint32_t room, slots, lane; /* slots: this group's, or all */
 	int group, slot;
