@@ -620,7 +620,7 @@ out:
 	return rc;
 }
 
-/* These were fastest, or within 3 % of it, of tiles of 64 to 256 columns in clusters of 1, 2 and 4. */
+/* These were fastest, or within 5 % of it, of tiles of 64 to 256 columns in clusters of 1, 2 and 4. */
 template <kind KIND> int launch_kind(const ek_linear_product &p)
 {
 	constexpr int slots = KIND == SLOPE || KIND == ADDING ? 4 : 2;
