@@ -135,9 +135,12 @@ void ek_dataset_close(struct ek_dataset *dataset);
  * What tells cheaply whether a data set has changed: the stamps of its files, of every file in a folder, and of those
  * that a list or a table names. They are gathered on the way: whoever reads an item that is a file says with which
  * stamp he saw it. Or ek_dataset_look, of a data set just opened and instead of ek_dataset_next, sees all of them
- * without reading any. `*out`: a JSON array of {"path", "kind", "stamp"}, for each path, with "bytes" of a file.
+ * without reading any. ek_dataset_look_once, likewise: 0 if it has no item at all, which such a form shows at once; 1
+ * if it has, or another form would have to be read to tell. `*out`: a JSON array of {"path", "kind", "stamp"}, for each
+ * path, with "bytes" of a file.
  */
 int ek_dataset_look(struct ek_dataset *dataset);
+int ek_dataset_look_once(struct ek_dataset *dataset);
 void ek_dataset_saw(struct ek_dataset *dataset, uint64_t stamp);
 int ek_dataset_fingerprint(cJSON **out, const struct ek_dataset *dataset);
 /* Of a file: a hash of its path, size, and the times its content and its entry changed (what puts the first back, as

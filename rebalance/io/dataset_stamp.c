@@ -60,6 +60,19 @@ int ek_dataset_look(struct ek_dataset *d)
 	return d->form->look != NULL ? d->form->look(d) : 0;
 }
 
+int ek_dataset_look_once(struct ek_dataset *d)
+{
+	struct ek_dataset_item item = { 0 };
+	int rc;
+
+	if (d->form->look != ek_dataset_look_at_items)
+		return 1;
+	d->looks = 1;
+	rc = ek_dataset_next(d, &item);
+	ek_dataset_item_release(&item);
+	return rc == EK_EDATA ? 1 : rc; /* as above */
+}
+
 static int fingerprint_one(cJSON *list, const struct ek_dataset *d, size_t i)
 {
 	const uint64_t words[2] = { d->stamps[i], i == 0 ? d->seen : 0 };

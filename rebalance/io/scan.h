@@ -41,7 +41,8 @@ struct ek_scan_options {
 
 /* The step as ek_run_is_current wants it. `*options_json` (cJSON_Delete it after the step's use) holds absolute paths,
  * a cheap fingerprint of the data (dataset.h) and the options. look: 0: files are not looked at, for a run without a
- * scan to compare with. EK_EUSAGE, EK_EDATA, EK_EIO: as for scanning. */
+ * scan to compare with; then it returns 1 if there is nothing to scan, of which scanning tells. EK_EUSAGE, EK_EDATA,
+ * EK_EIO: as for scanning. */
 int ek_scan_step(struct ek_step *step, cJSON **options_json, const struct ek_scan_options *options, int look);
 
 /* As ek_run_is_current, of that step, and none of the files that could not be read can be read now: they are warned of

@@ -95,6 +95,9 @@ int ek_scan_step(struct ek_step *step, cJSON **options_json, const struct ek_sca
 	if (look)
 		EK_TRY(ek_dataset_look(dataset));
 	EK_TRY(ek_scan_describe(step, options_json, o, dataset));
+	if (!look)
+		EK_TRY(ek_dataset_look_once(dataset));
+	rc = !look && rc == 0;
 out:
 	ek_dataset_close(dataset);
 	return rc;

@@ -150,7 +150,7 @@ static int run_step(struct ek_run *run, struct ek_steps_options *options, enum e
 		rc = forced ? rc : take_as_it_was(&p, run, id, asked, rc);
 		goto out;
 	}
-	if (all != NULL)
+	if (all != NULL && rc == 0) /* 1: a scan of nothing, which is refused */
 		EK_TRY(tell_steps(run, options, all));
 	ek_run_set_asked(run, asked);
 	EK_TRY(ek_run_bring_up(&made, run, &work, forced));
