@@ -127,8 +127,77 @@ out:
 	return rc;
 }
 
-/* A new directory that we made and then could not lock or fill stays: it is empty and harms nobody. */
-static int prepare_directory(const struct ek_run *run, enum ek_run_mode mode)
+/* The length of `path`'s parent folder; 0: it is the working directory. */
+static size_t parent_length(const char *path, size_t length)
+{
+	while (length > 0 && path[length - 1] != '/')
+		length--;
+	while (length > 0 && path[length - 1] == '/')
+		length--;
+	return length;
+}
+
+/* Make the run's folder, and remember what of its path was there. */
+static int make_directory(struct ek_run *run)
+{
+	size_t length = strlen(run->path);
+	struct stat status;
+	int rc;
+
+	do {
+		const char was = run->path[length = parent_length(run->path, length)];
+
+		run->path[length] = 0;
+		rc = length > 0 ? ek_file_status(&status, run->path) : 1;
+		run->path[length] = was;
+	} while (rc == 0);
+	if (rc < 0)
+		return rc;
+	run->is_new = 1;
+	run->was_there = length;
+	return ek_make_directories(run->path);
+}
+
+/* What a new run consists of before its first step is recorded. */
+static const char *const beginning[] = { ".lock", "list.txt" };
+
+/* 1: nothing lies in the new run but what it begins with. */
+static int is_but_begun(const struct ek_run *run)
+{
+	DIR *directory = opendir(run->path);
+	const struct dirent *entry;
+	int others = directory == NULL;
+
+	while (directory != NULL && (entry = readdir(directory)) != NULL)
+		others += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		          strncmp(entry->d_name, ".lock.held", strlen(".lock.held")) != 0 &&
+		          strcmp(entry->d_name, beginning[0]) != 0 && strcmp(entry->d_name, beginning[1]) != 0;
+	if (directory != NULL)
+		(void)closedir(directory);
+	return others == 0;
+}
+
+/* A command that was refused, or stopped before anything was recorded, leaves nothing that it made. */
+static void undo_beginning(struct ek_run *run)
+{
+	size_t length = strlen(run->path);
+	char *file;
+
+	if (!is_but_begun(run))
+		return;
+	for (size_t i = 0; i < sizeof beginning / sizeof *beginning; i++)
+		if (ek_run_file(&file, run, beginning[i]) == 0) {
+			(void)ek_remove(file);
+			free(file);
+		}
+	ek_lock_release(&run->lock);
+	while (length > run->was_there && rmdir(run->path) == 0) {
+		length = parent_length(run->path, length);
+		run->path[length] = 0;
+	}
+}
+
+static int prepare_directory(struct ek_run *run, enum ek_run_mode mode)
 {
 	struct stat status;
 	int rc;
@@ -136,7 +205,7 @@ static int prepare_directory(const struct ek_run *run, enum ek_run_mode mode)
 	EK_TRY(ek_file_status(&status, run->path));
 	if (rc == 0) {
 		if (mode == EK_RUN_CREATE)
-			return ek_make_directories(run->path);
+			return make_directory(run);
 		return ek_fail(EK_EUSAGE, "%s: no such run directory (evenkeel audit DATASET -o RUN makes one)",
 		               run->path);
 	}
@@ -147,9 +216,12 @@ static int prepare_directory(const struct ek_run *run, enum ek_run_mode mode)
 		return 0;
 	if (mode == EK_RUN_CREATE) {
 		EK_TRY(may_begin_in(run->path));
-		return rc ? 0
-		          : ek_fail(EK_EUSAGE, "%s holds other files; name a new or empty directory for the run",
-		                    run->path);
+		if (rc == 0)
+			return ek_fail(EK_EUSAGE, "%s holds other files; name a new or empty directory for the run",
+			               run->path);
+		run->is_new = 1;
+		run->was_there = strlen(run->path);
+		return 0;
 	}
 	if (!ek_file_exists(run->record_path))
 		return ek_fail(
@@ -219,9 +291,11 @@ void ek_run_close(struct ek_run *run)
 {
 	if (run == NULL)
 		return;
-	ek_lock_release(&run->lock);
 	if (run->is_guarded)
 		ek_guard_end(run->path);
+	if (run->is_new && (run->record == NULL || run->record->child == NULL))
+		undo_beginning(run);
+	ek_lock_release(&run->lock);
 	cJSON_Delete(run->record);
 	cJSON_Delete(run->stale);
 	free(run->path);

@@ -11,6 +11,8 @@ struct ek_run {
 	cJSON *record;
 	struct ek_lock lock;
 	int is_guarded;
+	int is_new;       /* nothing lay here; what it consists of goes again if nothing was recorded */
+	size_t was_there; /* of a new run: the length of the beginning of its path that was there */
 	char *reason;
 	const cJSON *asked; /* borrowed, for the next record */
 	cJSON *stale;       /* reasons by step, or NULL */

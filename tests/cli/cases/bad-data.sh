@@ -3,6 +3,8 @@
 run evenkeel audit nowhere -o RUN --encoder pixels
 mkdir empty
 run evenkeel audit empty -o RUN --encoder pixels
+run evenkeel audit empty -o some/RUN --encoder pixels
+run echo *
 make_images photos 40
 # A name that a page must not run, and one that is two lines and not UTF-8.
 : >photos/bar/empty.jpg

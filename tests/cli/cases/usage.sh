@@ -33,8 +33,8 @@ complete_words evenkeel train flow RUN --space p
 evenkeel manual | grep -F -A 1 -e "-\\-max" | sed "s/[0-9]\{4,\}/MANY/"
 mkdir other && touch other/file
 run evenkeel audit other -o other
-# of a run that has nothing yet every command says what comes first
-mkdir empty && evenkeel audit empty -o NEW 2>/dev/null
+# of a run that has nothing yet, since its first scan was killed, every command says what comes first
+mkdir NEW && echo 'evenkeel 1' >NEW/.lock
 run evenkeel label NEW
 run evenkeel export NEW --subset half -o out
 run evenkeel sweep NEW --methods furthest --keeps 0.5 --space pixel --steps 20

@@ -354,9 +354,8 @@ static void a_damaged_record_is_told_with_what_to_do(void **state)
 	const char *folder = ek_scratch(), *texts[] = { "", "{\"scan\": ", "[1]" };
 	struct ek_run *run;
 
-	assert_ok(ek_run_open(&run, folder, EK_RUN_CREATE));
-	ek_run_close(run);
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		ek_write_file(ek_join(folder, ".lock"), "evenkeel 12\n", 12);
 		ek_write_file(ek_join(folder, "run.json"), texts[i], strlen(texts[i]));
 		assert_fails(ek_run_open(&run, folder, EK_RUN_WRITE), EK_EDATA,
 		             "; put a copy of it back, or remove it: evenkeel audit DATASET -o ");
@@ -405,8 +404,8 @@ static void a_run_that_is_read_only_is_told_of_and_can_be_read(void **state)
 	struct ek_run *run;
 
 	assert_ok(ek_run_open(&run, folder, EK_RUN_CREATE));
-	ek_run_close(run);
 	ek_write_file(ek_join(folder, "run.json"), "{}", 2);
+	ek_run_close(run);
 	assert_int_equal(chmod(scratch, 0755) | chmod(folder, 0555) | chmod(ek_join(folder, ".lock"), 0444), 0);
 	if (before == 0)
 		become(65534); /* nothing is read-only to root */
@@ -464,6 +463,35 @@ static void a_run_is_known_by_its_record_or_its_lock(void **state)
 	ek_write_file(ek_join(other, "run.json"), "{}", 2);
 	assert_ok(ek_run_open(&run, other, EK_RUN_READ));
 	ek_run_close(run);
+}
+
+static void a_run_without_a_record_leaves_nothing_that_it_made(void **state)
+{
+	const char *scratch = ek_scratch(), *made = ek_join(scratch, "a"), *deep = ek_join(made, "b//c/");
+	struct ek_run *run;
+	char *list;
+
+	assert_ok(ek_run_open(&run, deep, EK_RUN_CREATE));
+	assert_ok(ek_run_file(&list, run, "list.txt"));
+	ek_write_file(list, "1.png\n", 6);
+	free(list);
+	ek_run_close(run);
+	assert_int_not_equal(access(made, F_OK), 0);
+	assert_int_equal(access(scratch, F_OK), 0);
+	/* What was there before, and what somebody else put there meanwhile. */
+	assert_int_equal(mkdir(made, 0777), 0);
+	assert_ok(ek_run_open(&run, made, EK_RUN_CREATE));
+	ek_run_close(run);
+	assert_int_equal(rmdir(made), 0);
+	assert_ok(ek_run_open(&run, made, EK_RUN_CREATE));
+	ek_write_file(ek_join(made, "list.txt"), "mine", 4);
+	ek_write_file(ek_join(made, "other"), "mine", 4);
+	ek_run_close(run);
+	ek_assert_holds(ek_join(made, "list.txt"), "mine");
+	assert_true(ek_run_is_at(made));
+	assert_ok(ek_run_open(&run, made, EK_RUN_WRITE));
+	ek_run_close(run);
+	assert_true(ek_run_is_at(made));
 }
 
 static void counts_are_kept(void **state)
@@ -598,6 +626,7 @@ EK_TEST_MAIN(cmocka_unit_test_setup_teardown(a_step_is_current_after_it_was_reco
              cmocka_unit_test(a_folder_that_does_not_say_it_is_a_run_is_left_alone),
              cmocka_unit_test_setup_teardown(a_run_is_known_by_its_record_or_its_lock, setup, teardown),
              cmocka_unit_test(a_run_that_is_read_only_is_told_of_and_can_be_read),
+             cmocka_unit_test(a_run_without_a_record_leaves_nothing_that_it_made),
              cmocka_unit_test_setup_teardown(files_are_found_by_pattern, setup, teardown),
              cmocka_unit_test_setup_teardown(counts_are_kept, setup, teardown),
              cmocka_unit_test_setup_teardown(what_the_user_asked_is_kept_for_the_next_time, setup, teardown))
