@@ -282,6 +282,7 @@ static void test_killed(void **state)
 
 	(void)snprintf(path, sizeof path, "%s", ek_run_path(run));
 	assert_ok(ek_run_file(&file, run, "embeddings.npy"));
+	ek_write_file(ek_join(path, "run.json"), "{}", 2);
 	ek_run_close(run);
 	for (useconds_t wait_for = 1000;; wait_for += 9000) {
 		const pid_t child = fork();
