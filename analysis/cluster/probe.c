@@ -543,6 +543,20 @@ static void mean_under(double *next, const float *q, const double *prior, const 
 	}
 }
 
+/* q_ig to q_ig prior_g / train_g, of sum 1. */
+static void put_under(float *q, const double *prior, const double *train, uint64_t n, uint32_t groups)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		float *row = q + i * groups;
+		double sum = 0;
+
+		for (uint32_t g = 0; g < groups; g++)
+			sum += (double)row[g] * prior[g] / train[g];
+		for (uint32_t g = 0; g < groups; g++)
+			row[g] = (float)((double)row[g] * prior[g] / train[g] / sum);
+	}
+}
+
 int ek_probe_correct(float *q, double *prior, const double *train, double even, uint64_t n, uint32_t groups)
 {
 	double next[UINT8_MAX + 1], moved = 1;
@@ -558,14 +572,82 @@ int ek_probe_correct(float *q, double *prior, const double *train, double even, 
 			prior[g] = next[g];
 		}
 	}
-	for (uint64_t i = 0; i < n; i++) {
-		float *row = q + i * groups;
+	put_under(q, prior, train, n, groups);
+	return rounds;
+}
+
+int ek_probe_told(double *told, const struct ek_probe_rows *rows, const struct ek_probe *probe,
+                  const struct ek_probe_choice *choice, uint64_t seed)
+{
+	const uint32_t groups = rows->groups;
+	double even[UINT8_MAX + 1], count[UINT8_MAX + 1] = { 0 };
+	uint64_t *ids = NULL;
+	float *q = NULL;
+	int rc = 0;
+
+	memset(told, 0, (size_t)groups * groups * sizeof *told);
+	for (uint32_t g = 0; g < groups; g++) {
+		even[g] = 1 / (double)groups;
+		told[g * groups + g] = choice->folds < 2;
+	}
+	if (choice->folds < 2)
+		return 0;
+	EK_TRY(ek_alloc(&ids, rows->images, sizeof *ids));
+	EK_TRY(ek_alloc(&q, rows->images * groups, sizeof *q));
+	for (uint64_t i = 0; i < rows->images; i++) {
+		ids[i] = i;
+		count[rows->group[i]]++;
+	}
+	EK_TRY(ek_probe_cross(q, rows, ids, choice, probe->temperature, rows->x, rows->images,
+	                      rows->views * rows->stride, seed));
+	put_under(q, even, probe->train, rows->images, groups);
+	for (uint64_t i = 0; i < rows->images; i++)
+		for (uint32_t g = 0; g < groups; g++)
+			told[rows->group[i] * groups + g] += (double)q[i * groups + g] / count[rows->group[i]];
+out:
+	free(ids);
+	free(q);
+	return rc;
+}
+
+void ek_probe_unfold(double *share, const double *told, const double *mean, int rounds, uint32_t groups)
+{
+	for (uint32_t g = 0; g < groups; g++)
+		share[g] = 1 / (double)groups;
+	for (int round = 0; round < rounds; round++) {
+		double factor[UINT8_MAX + 1] = { 0 };
+
+		for (uint32_t j = 0; j < groups; j++) {
+			double expected = 0;
+
+			for (uint32_t g = 0; g < groups; g++)
+				expected += told[g * groups + j] * share[g];
+			for (uint32_t g = 0; g < groups && expected > 0; g++)
+				factor[g] += told[g * groups + j] * mean[j] / expected;
+		}
+		for (uint32_t g = 0; g < groups; g++)
+			share[g] *= factor[g];
+	}
+}
+
+void ek_probe_rake(float *q, const double *share, uint64_t n, uint32_t groups)
+{
+	double w[UINT8_MAX + 1], now[UINT8_MAX + 1], one[UINT8_MAX + 1], moved = 1;
+
+	for (uint32_t g = 0; g < groups; g++)
+		w[g] = one[g] = 1;
+	for (int round = 0; moved > 1e-8 && round < MOST_ROUNDS; round++) {
 		double sum = 0;
 
+		mean_under(now, q, w, one, n, groups);
+		moved = 0;
+		for (uint32_t g = 0; g < groups; g++) {
+			moved = fmax(moved, fabs(now[g] - share[g]));
+			w[g] *= share[g] / fmax(now[g], 1e-12);
+			sum += w[g];
+		}
 		for (uint32_t g = 0; g < groups; g++)
-			sum += (double)row[g] * prior[g] / train[g];
-		for (uint32_t g = 0; g < groups; g++)
-			row[g] = (float)((double)row[g] * prior[g] / train[g] / sum);
+			w[g] = fmax(w[g] / sum, 1e-12);
 	}
-	return rounds;
+	put_under(q, w, one, n, groups);
 }

@@ -82,4 +82,21 @@ int ek_probe_cross(float *q, const struct ek_probe_rows *rows, const uint64_t *i
  * rounds it took. At most 256 groups. even: EK_PROBE_EVEN, or 0: none. */
 int ek_probe_correct(float *q, double *prior, const double *train, double even, uint64_t n, uint32_t groups);
 
+/* told: [groups, groups] row g: the mean probabilities of labelled images of group g, by probes that did not learn from
+ * them, as if groups were equally frequent; where none can be left out, its own group for sure. choice, seed: as
+ * ek_probe_choose left them. At most 256 groups, here and below. */
+int ek_probe_told(double *told, const struct ek_probe_rows *rows, const struct ek_probe *probe,
+                  const struct ek_probe_choice *choice, uint64_t seed);
+
+/*
+ * Shares of groups among rows whose mean probabilities are `mean`, as if groups were equally frequent: Bayesian
+ * unfolding (D'Agostini 1995), share_g <- share_g sum over j of told_gj mean_j / sum over h of told_hj share_h, from
+ * even shares. Endless rounds end where `told` maps the shares to the mean, which is what black box shift learning
+ * solves for (Lipton, Wang, Smola 2018); fewer go less far from even.
+ */
+void ek_probe_unfold(double *share, const double *told, const double *mean, int rounds, uint32_t groups);
+
+/* q: [n, groups] to q_ig w_g, of sum 1, whose mean is `share`; as near as the rows can be. */
+void ek_probe_rake(float *q, const double *share, uint64_t n, uint32_t groups);
+
 #endif

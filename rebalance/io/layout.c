@@ -54,7 +54,8 @@ const struct ek_layout ek_layout[] = {
 	{ EK_PLACE_RUN, "clusters/membership.npy", "[images, groups] the probability that each image is of each group",
 	  "groups.json", "groups" },
 	{ EK_PLACE_RUN, "clusters/classifier.npy",
-	  "[groups, dimensions + 1] what tells the named groups of images that are not of the run, by their embeddings",
+	  "[groups, dimensions + 1 + groups] what tells the named groups of images that are not of the run, by their "
+	  "embeddings",
 	  "groups.json", NULL },
 	{ EK_PLACE_RUN, "clusters/words.npy", "[images] the likeliest of the words that name groups and clusters",
 	  "groups.json", NULL },

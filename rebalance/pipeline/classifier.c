@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
@@ -11,12 +12,10 @@
 
 static const char file[] = "clusters/classifier.npy";
 
-/* As many rows of even shares are taken to be seen besides: what a generator made is told worse than the images that
- * were learned from, and shares that follow such probabilities alone run away to one or two groups. */
-static const double even_besides = 1;
-
-/* w · axes (e - mean) + b, without the shares of the rows that the probe learned from. */
-static void fill_row(double *row, const struct ek_probe *probe, uint32_t group, const struct ek_components *c)
+/* w · axes (e - mean) + b, without the shares of the rows that the probe learned from; then what is told of left-out
+ * images. */
+static void fill_row(double *row, const struct ek_probe *probe, const double *told, uint32_t group,
+                     const struct ek_components *c)
 {
 	const double *w = probe->w + group * (probe->k + 1);
 
@@ -26,12 +25,14 @@ static void fill_row(double *row, const struct ek_probe *probe, uint32_t group, 
 	row[c->d] = w[probe->k] / probe->temperature - log(probe->train[group]);
 	for (size_t j = 0; j < c->d; j++)
 		row[c->d] -= row[j] * c->mean[j];
+	memcpy(row + c->d + 1, told + group * probe->groups, probe->groups * sizeof *row);
 }
 
-/* c NULL: over unit embeddings themselves. */
-static int save(const struct ek_run *run, const struct ek_probe *probe, const struct ek_components *c)
+/* c NULL: over unit embeddings themselves, and `told` is not there. */
+static int save(const struct ek_run *run, const struct ek_probe *probe, const double *told,
+                const struct ek_components *c)
 {
-	const uint64_t shape[2] = { probe->groups, (c != NULL ? c->d : probe->k) + 1 };
+	const uint64_t shape[2] = { probe->groups, c != NULL ? c->d + 1 + probe->groups : probe->k + 1 };
 	double *rows = NULL;
 	char *path = NULL;
 	int rc;
@@ -39,7 +40,7 @@ static int save(const struct ek_run *run, const struct ek_probe *probe, const st
 	EK_TRY(ek_layout_path(&path, run, file, NULL));
 	EK_TRY(ek_alloc(&rows, shape[0] * shape[1], sizeof *rows));
 	for (uint32_t g = 0; g < probe->groups && c != NULL; g++)
-		fill_row(rows + g * shape[1], probe, g, c);
+		fill_row(rows + g * shape[1], probe, told, g, c);
 	for (uint64_t i = 0; i < shape[0] * shape[1] && c == NULL; i++)
 		rows[i] = probe->w[i] / probe->temperature;
 	EK_TRY(ek_npy_write(path, EK_F64, 2, shape, rows));
@@ -49,14 +50,15 @@ out:
 	return rc;
 }
 
-int ek_classifier_save(const struct ek_run *run, const struct ek_probe *probe, const struct ek_components *c)
+int ek_classifier_save(const struct ek_run *run, const struct ek_probe *probe, const double *told,
+                       const struct ek_components *c)
 {
-	return save(run, probe, c);
+	return save(run, probe, told, c);
 }
 
 int ek_classifier_save_words(const struct ek_run *run, const struct ek_probe *probe)
 {
-	return save(run, probe, NULL);
+	return save(run, probe, NULL, NULL);
 }
 
 int ek_classifier_open(struct ek_classifier *c, const struct ek_run *run)
@@ -77,7 +79,8 @@ int ek_classifier_open(struct ek_classifier *c, const struct ek_run *run)
 	c->groups = groups.count;
 	c->rows = groups.count + (uint32_t)groups.none;
 	c->unit = groups.by_words;
-	c->d = (size_t)c->logits.shape[1] - 1;
+	c->columns = (size_t)c->logits.shape[1];
+	c->d = c->columns - 1 - (c->unit || c->columns <= c->groups ? 0 : c->groups);
 out:
 	ek_groups_release(&groups);
 	free(path);
@@ -111,6 +114,9 @@ int ek_classifier_tell(float *q, const struct ek_classifier *c, const struct ek_
 	float *room = NULL;
 	int rc;
 
+	if (!c->unit && rows->dimensions + 1 == c->columns)
+		return ek_fail(EK_EDATA, "%s is of an earlier version of evenkeel: learn the groups again (cluster)",
+		               file);
 	if (rows->dimensions != c->d)
 		return ek_fail(EK_EDATA, "%s: embeddings of %zu dimensions, the groups were learned from %zu", what,
 		               rows->dimensions, c->d);
@@ -121,7 +127,7 @@ int ek_classifier_tell(float *q, const struct ek_classifier *c, const struct ek_
 		const float *x = ek_rows_at(&scaled, i, room);
 
 		for (uint32_t g = 0; g < c->rows; g++) {
-			const double *row = all + g * (c->d + 1);
+			const double *row = all + g * c->columns;
 
 			logits[g] = row[c->d];
 			for (size_t j = 0; j < c->d; j++)
@@ -137,20 +143,27 @@ out:
 	return rc;
 }
 
-int ek_classifier_correct(float *q, const struct ek_classifier *c, uint64_t rows)
+int ek_classifier_correct(float *q, const struct ek_classifier *c, uint64_t rows, enum ek_classifier_rounds rounds)
 {
-	double *even = NULL, *prior = NULL;
+	const double *all = c->logits.data;
+	double *told = NULL, *mean = NULL, *share = NULL;
 	int rc;
 
 	if (c->unit)
 		return 0;
-	EK_TRY(ek_alloc(&even, c->groups, sizeof *even));
-	EK_TRY(ek_alloc(&prior, c->groups, sizeof *prior));
+	EK_TRY(ek_alloc(&told, (size_t)c->groups * c->groups, sizeof *told));
+	EK_TRY(ek_alloc(&mean, c->groups, sizeof *mean));
+	EK_TRY(ek_alloc(&share, c->groups, sizeof *share));
 	for (uint32_t g = 0; g < c->groups; g++)
-		even[g] = 1 / (double)c->groups;
-	(void)ek_probe_correct(q, prior, even, even_besides, rows, c->groups);
+		memcpy(told + g * c->groups, all + g * c->columns + c->d + 1, c->groups * sizeof *told);
+	for (uint64_t i = 0; i < rows; i++)
+		for (uint32_t g = 0; g < c->groups; g++)
+			mean[g] += (double)q[i * c->groups + g] / (double)rows;
+	ek_probe_unfold(share, told, mean, (int)rounds, c->groups);
+	ek_probe_rake(q, share, rows, c->groups);
 out:
-	free(even);
-	free(prior);
+	free(told);
+	free(mean);
+	free(share);
 	return rc;
 }

@@ -12,7 +12,7 @@
 #include "rebalance/pipeline/evaluate_internal.h"
 #include "rebalance/plan/subset.h"
 
-enum { VERSION = 4, FILES = 2 * EK_EVALUATE_SETS, OF_GROUPS = 3 };
+enum { VERSION = 5, FILES = 2 * EK_EVALUATE_SETS, OF_GROUPS = 3 };
 
 const struct ek_do_evaluate_options ek_do_evaluate_default = {
 	.k = 5, .subsets = 100, .subset_size = 1000, .resamples = 1000

@@ -35,7 +35,7 @@ static int tell_generated(struct ek_evaluate *e, const struct ek_classifier *c)
 		EK_TRY(ek_classifier_tell(e->group_generated + first * c->groups, c, rows, e->set[i].name));
 		first += rows->count;
 	}
-	EK_TRY(ek_classifier_correct(e->group_generated, c, count));
+	EK_TRY(ek_classifier_correct(e->group_generated, c, count, EK_CLASSIFIER_MADE));
 out:
 	return rc;
 }
@@ -59,7 +59,7 @@ static int tell_reference(struct ek_evaluate *e, const struct ek_classifier *c)
 		rows.count = count;
 	}
 	EK_TRY(ek_classifier_tell(e->group_reference, c, &rows, "the reference"));
-	EK_TRY(ek_classifier_correct(e->group_reference, c, count));
+	EK_TRY(ek_classifier_correct(e->group_reference, c, count, EK_CLASSIFIER_PHOTOGRAPHS));
 out:
 	ek_npy_close(&embeddings);
 	return rc;

@@ -77,6 +77,7 @@ struct work {
 	float *x;       /* [n, k] components of all images */
 	float *learned; /* [labels, views, k] */
 	float *q;       /* [n, groups] */
+	double *told;   /* [groups, groups] */
 	struct ek_group_shares shares;
 	struct ek_column names; /* words that name what is found */
 	struct ek_probe probe;
@@ -106,6 +107,7 @@ static int open_labels(struct work *w, struct ek_run *run)
 	EK_TRY(ek_alloc(&w->x, w->all.count * w->components.k, sizeof *w->x));
 	EK_TRY(ek_components_project(w->x, &w->components, &w->all, w->components.k));
 	EK_TRY(ek_alloc(&w->q, w->all.count * w->labels.groups, sizeof *w->q));
+	EK_TRY(ek_alloc(&w->told, (size_t)w->labels.groups * w->labels.groups, sizeof *w->told));
 	EK_TRY(ek_group_shares_init(&w->shares, &w->labels, w->all.count));
 out:
 	return rc;
@@ -120,6 +122,7 @@ static void close_work(struct work *w)
 	free(w->x);
 	free(w->learned);
 	free(w->q);
+	free(w->told);
 	ek_group_shares_release(&w->shares);
 	ek_groups_words_release(&w->names);
 }
@@ -189,6 +192,7 @@ static int learn(struct work *w, const struct ek_run *run)
 		EK_TRY(add_views(w, run));
 	rows.x = w->learned;
 	EK_TRY(ek_probe_choose(&w->probe, &w->choice, &rows, w->asked->seed));
+	EK_TRY(ek_probe_told(w->told, &rows, &w->probe, &w->choice, w->asked->seed));
 	EK_TRY(ek_probe_predict_all(w->q, &w->probe, w->x, w->all.count, k));
 	(void)ek_probe_correct(w->q, w->shares.corrected, w->probe.train, EK_PROBE_EVEN, w->all.count, rows.groups);
 	ek_group_shares_keep_given(&w->shares, w->q);
@@ -386,7 +390,7 @@ int ek_make_groups(struct ek_run *run, const struct ek_make_groups *o)
 	}
 	EK_TRY(open_labels(&w, run));
 	EK_TRY(learn(&w, run));
-	EK_TRY(ek_classifier_save(run, &w.probe, &w.components));
+	EK_TRY(ek_classifier_save(run, &w.probe, w.told, &w.components));
 	EK_TRY(ek_npy_write(membership, EK_F32, 2, (const uint64_t[]){ w.all.count, w.labels.groups }, w.q));
 	EK_TRY(save_document(&w, document));
 out:

@@ -28,7 +28,7 @@ struct ek_make_groups {
 };
 
 extern const char *const ek_groups_inputs[], *const ek_word_groups_inputs[], *const ek_groups_outputs[];
-enum { EK_GROUPS_VERSION = 5 };
+enum { EK_GROUPS_VERSION = 6 };
 
 /* The options as run.json keeps them, to be freed. EK_EIO: no such file of labels. */
 int ek_make_groups_json(cJSON **out, const struct ek_make_groups *o);

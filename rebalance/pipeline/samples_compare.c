@@ -16,7 +16,7 @@
 #include "rebalance/pipeline/features.h"
 #include "rebalance/pipeline/frozen.h"
 
-enum { VERSION = 3, K = EK_SAMPLES_NEIGHBOURS, FILES = 7 };
+enum { VERSION = 4, K = EK_SAMPLES_NEIGHBOURS, FILES = 7 };
 
 struct work {
 	struct ek_run *run;
@@ -144,7 +144,7 @@ static int tell_groups(const struct work *w, const char *file)
 	}
 	EK_TRY(ek_alloc(&q, count * classifier.groups, sizeof *q));
 	EK_TRY(ek_classifier_tell(q, &classifier, &w->samples.rows, w->samples.path));
-	EK_TRY(ek_classifier_correct(q, &classifier, count));
+	EK_TRY(ek_classifier_correct(q, &classifier, count, EK_CLASSIFIER_MADE));
 	EK_TRY(ek_npy_write(path, EK_F32, 2, (const uint64_t[]){ count, classifier.groups }, q));
 out:
 	ek_classifier_release(&classifier);

@@ -1,4 +1,4 @@
-"""Golden values for components, weights of single images, probes and density ratios, by NumPy and SciPy:
+"""Golden values for components, weights of single images, probes, shares and density ratios, by NumPy and SciPy:
 definitions.md, section 9. Inputs are by formula, so that the tests make the same:
 
 	u(i) = ((i * 2654435761) mod 2^32) / 2^32 - 0.5, for i from 1 on (Knuth's multiplicative hash)
@@ -12,6 +12,8 @@ import numpy as np
 import scipy
 import sklearn
 from scipy.linalg import eigh
+from scipy.optimize import minimize
+from scipy.special import logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
 
@@ -106,7 +108,33 @@ def probe():
     }
 
 
+def shares():
+    """Four groups: unfolding written as matrices, and weights of rows by the least of their convex dual."""
+    told = np.eye(4) + 0.5 + u(16, 700).reshape(4, 4) * 0.8
+    told /= told.sum(1, keepdims=True)
+    mean = np.array([0.4, 0.3, 0.2, 0.1]) @ told
+    unfolded = []
+    for rounds in (1, 4, 16):
+        share = np.full(4, 0.25)
+        for _ in range(rounds):
+            share = share * (told @ (mean / (share @ told)))
+        unfolded += share.tolist()
+    q = np.exp(4 * u(120, 800).reshape(30, 4)).astype(np.float32).astype(np.float64)
+    q = (q / q.sum(1, keepdims=True)).astype(np.float32).astype(np.float64)
+    wanted = share
+
+    def dual(z):
+        return logsumexp(np.log(q) + z, axis=1).mean() - wanted @ z
+
+    def slope(z):
+        return softmax(np.log(q) + z, axis=1).mean(0) - wanted
+
+    z = minimize(dual, np.zeros(4), jac=slope, method="BFGS", options={"gtol": 1e-12}).x
+    return {"told": told.ravel().tolist(), "mean": mean.tolist(), "unfolded": unfolded, "q": q.ravel().tolist(),
+            "raked": softmax(np.log(q) + z, axis=1).ravel().tolist()}
+
+
 made_by = {"numpy": np.__version__, "scipy": scipy.__version__, "scikit-learn": sklearn.__version__}
 json.dump({"made_by": made_by, "components": components(), "design": design(), "vendi": vendi(), "temper": temper(),
-           "probe": probe()}, sys.stdout, separators=(",", ":"))
+           "probe": probe(), "shares": shares()}, sys.stdout, separators=(",", ":"))
 print()

@@ -120,6 +120,95 @@ static void few_images_are_learned_from(void **state)
 	ek_probe_release(&probe);
 }
 
+/* Unfolding is that of NumPy; rows that shall have these shares are weighed as SciPy finds by the dual. */
+static void shares_are_unfolded(void **state)
+{
+	cJSON *golden = ek_golden("groups");
+	const cJSON *want = cJSON_GetObjectItemCaseSensitive(golden, "shares");
+	static const int rounds[] = { 1, 4, 16 };
+	double *told, *mean, *q, *raked, *unfolded, share[4];
+	float rows[120];
+	size_t count;
+
+	told = ek_golden_doubles(want, "told", &count);
+	mean = ek_golden_doubles(want, "mean", &count);
+	q = ek_golden_doubles(want, "q", &count);
+	raked = ek_golden_doubles(want, "raked", &count);
+	assert_int_equal(count, 120);
+	unfolded = ek_golden_doubles(want, "unfolded", &count);
+	for (size_t r = 0; r < 3; r++) {
+		ek_probe_unfold(share, told, mean, rounds[r], 4);
+		for (size_t g = 0; g < 4; g++)
+			assert_close(share[g], unfolded[r * 4 + g], 1e-12);
+	}
+	for (size_t i = 0; i < 120; i++)
+		rows[i] = (float)q[i];
+	ek_probe_rake(rows, share, 30, 4); /* of 16 rounds */
+	for (size_t i = 0; i < 120; i++)
+		assert_close(rows[i], raked[i], 1e-5);
+	ek_probe_unfold(share, told, mean, 100000, 4); /* what the mean was made from */
+	for (size_t g = 0; g < 4; g++)
+		assert_close(share[g], 0.4 - 0.1 * (double)g, 1e-4);
+	free(told);
+	free(mean);
+	free(q);
+	free(raked);
+	free(unfolded);
+	cJSON_Delete(golden);
+}
+
+/* Rows that are sure of their groups cannot have other shares; a group that none is told to be has none. */
+static void shares_out_of_reach_do_no_harm(void **state)
+{
+	static const double told[] = { 1, 0, 0, 0, 1, 0, 0, 0, 1 };
+	float rows[] = { 1, 0, 0, 0, 1, 0 };
+	double share[3];
+
+	ek_probe_unfold(share, told, (const double[]){ 0.75, 0.25, 0 }, 4, 3);
+	assert_close(share[0], 0.75, 1e-12);
+	assert_close(share[2], 0, 1e-12);
+	ek_probe_rake(rows, share, 2, 3);
+	for (size_t i = 0; i < 6; i++)
+		assert_close(rows[i], i == 0 || i == 4, 1e-6);
+}
+
+/* By the probes that left an image out, without the shares that they learned from. */
+static void what_left_out_images_are_told(void **state)
+{
+	double told[GROUPS * GROUPS], want[GROUPS * GROUPS] = { 0 };
+	float x[N * STRIDE], q[N * GROUPS];
+	struct ek_probe_choice choice;
+	struct ek_probe probe;
+	uint64_t ids[N], size[GROUPS] = { 0 };
+	struct data d;
+
+	make_data(&d);
+	for (uint64_t i = 0; i < N; i++) {
+		ids[i] = i;
+		memcpy(x + i * STRIDE, d.x + i * VIEWS * STRIDE, STRIDE * sizeof *x);
+		size[d.group[i]]++;
+	}
+	assert_ok(ek_probe_choose(&probe, &choice, &d.rows, 3));
+	assert_ok(ek_probe_cross(q, &d.rows, ids, &choice, probe.temperature, x, N, STRIDE, 3));
+	for (uint64_t i = 0; i < N; i++) {
+		double p[GROUPS], sum = 0;
+
+		for (size_t g = 0; g < GROUPS; g++)
+			sum += p[g] = (double)q[i * GROUPS + g] * N / (double)size[g];
+		for (size_t g = 0; g < GROUPS; g++)
+			want[d.group[i] * GROUPS + g] += p[g] / sum / (double)size[d.group[i]];
+	}
+	assert_ok(ek_probe_told(told, &d.rows, &probe, &choice, 3));
+	for (size_t i = 0; i < GROUPS * GROUPS; i++)
+		assert_close(told[i], want[i], 1e-6);
+	choice.folds = 0;
+	assert_ok(ek_probe_told(told, &d.rows, &probe, &choice, 3));
+	for (size_t i = 0; i < GROUPS * GROUPS; i++)
+		assert_close(told[i], i % (GROUPS + 1) == 0, 0);
+	ek_probe_release(&probe);
+}
+
 EK_TEST_MAIN(cmocka_unit_test(a_fit_equals_scikit_learns),
              cmocka_unit_test(choosing_is_repeatable_and_noise_is_not_believed),
-             cmocka_unit_test(few_images_are_learned_from))
+             cmocka_unit_test(few_images_are_learned_from), cmocka_unit_test(shares_are_unfolded),
+             cmocka_unit_test(shares_out_of_reach_do_no_harm), cmocka_unit_test(what_left_out_images_are_told))
