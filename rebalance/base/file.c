@@ -357,6 +357,51 @@ out:
 	return rc;
 }
 
+/* The length of the path of the folder that `path`, so long, lies in; 0: the working directory, or /. */
+static size_t parent_length(const char *path, size_t length)
+{
+	while (length > 0 && path[length - 1] == '/')
+		length--;
+	while (length > 0 && path[length - 1] != '/')
+		length--;
+	while (length > 0 && path[length - 1] == '/')
+		length--;
+	return length;
+}
+
+int ek_make_new_directories(size_t *there, const char *path)
+{
+	struct stat status;
+	char *copy = NULL;
+	int rc;
+
+	EK_TRY(ek_copy_string(&copy, path));
+	for (*there = strlen(path); *there > 0; *there = parent_length(path, *there)) {
+		copy[*there] = 0;
+		EK_TRY(ek_file_status(&status, copy));
+		if (rc > 0)
+			break;
+	}
+	if ((rc = ek_make_directories(path)) < 0)
+		ek_unmake_directories(path, *there);
+out:
+	free(copy);
+	return rc;
+}
+
+void ek_unmake_directories(const char *path, size_t there)
+{
+	char *copy = NULL;
+
+	if (ek_copy_string(&copy, path) < 0)
+		return;
+	for (size_t length = strlen(path); length > there; length = parent_length(path, length)) {
+		copy[length] = 0;
+		(void)rmdir(copy);
+	}
+	free(copy);
+}
+
 int ek_write_all(int fd, const void *bytes, size_t size, const char *path)
 {
 	const char *at = bytes;

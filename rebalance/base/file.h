@@ -62,6 +62,10 @@ int ek_temporary_file(int *fd);
 
 /* Make a directory and its parents; one that is there is fine. EK_EIO. */
 int ek_make_directories(const char *path);
+/* The same; `*there`: the length of the beginning of `path` that was there before. EK_EIO. */
+int ek_make_new_directories(size_t *there, const char *path);
+/* Remove those that were not there before, the last first, as far as they are empty. */
+void ek_unmake_directories(const char *path, size_t there);
 
 /*
  * An atomic write: the bytes go to a new file of a temporary name beside `path` (what a killed writer left there goes);

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -256,4 +257,38 @@ int ek_parallel(uint64_t count, int (*piece)(void *context, uint64_t i, int work
 	free(job.message);
 	(void)pthread_mutex_destroy(&job.lock);
 	return job.rc;
+}
+
+static void *work_beside(void *context)
+{
+	struct ek_beside *b = context;
+
+	b->rc = b->piece(b->context);
+	if (b->rc < 0)
+		(void)snprintf(b->message, sizeof b->message, "%s", ek_error_message());
+	atomic_store(&b->done, 1);
+	return NULL;
+}
+
+int ek_beside_begin(struct ek_beside *b, int (*piece)(void *context), void *context)
+{
+	*b = (struct ek_beside){ .piece = piece, .context = context };
+	if (pthread_create(&b->thread, NULL, work_beside, b) != 0)
+		return ek_fail(EK_ENOMEM, "no thread can be made");
+	b->begun = 1;
+	return 0;
+}
+
+int ek_beside_is_done(const struct ek_beside *b)
+{
+	return atomic_load(&b->done);
+}
+
+int ek_beside_end(struct ek_beside *b)
+{
+	if (!b->begun)
+		return 0;
+	(void)pthread_join(b->thread, NULL);
+	b->begun = 0;
+	return b->rc < 0 ? ek_fail(b->rc, "%s", b->message) : b->rc;
 }

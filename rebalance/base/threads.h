@@ -5,6 +5,8 @@
 #ifndef EK_BASE_THREADS_H
 #define EK_BASE_THREADS_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 /* The number of threads to use: what was set, else the processors this process may use. ≥ 1. The processors are counted
@@ -25,5 +27,23 @@ void ek_threads_set(int count);
  * from within one of its pieces, too, has the caller's thread alone.
  */
 int ek_parallel(uint64_t count, int (*piece)(void *context, uint64_t i, int worker), void *context);
+
+/* A piece of work on a thread of its own, while the caller's goes on. Zeroed at first; one may be begun again when it
+ * was ended. Only the work touches what it was given, until it is ended. */
+struct ek_beside {
+	pthread_t thread;
+	int (*piece)(void *context);
+	void *context;
+	int begun, rc;
+	atomic_int done;
+	char message[512]; /* of a failure: messages are a thread's own */
+};
+
+/* EK_ENOMEM: no thread can be made. */
+int ek_beside_begin(struct ek_beside *b, int (*piece)(void *context), void *context);
+/* Has what was begun come to its end, so that ek_beside_end need not wait? */
+int ek_beside_is_done(const struct ek_beside *b);
+/* Wait for it; what it returned, with its message. 0 where nothing was begun. */
+int ek_beside_end(struct ek_beside *b);
 
 #endif

@@ -127,37 +127,6 @@ out:
 	return rc;
 }
 
-/* The length of `path`'s parent folder; 0: it is the working directory. */
-static size_t parent_length(const char *path, size_t length)
-{
-	while (length > 0 && path[length - 1] != '/')
-		length--;
-	while (length > 0 && path[length - 1] == '/')
-		length--;
-	return length;
-}
-
-/* Make the run's folder, and remember what of its path was there. */
-static int make_directory(struct ek_run *run)
-{
-	size_t length = strlen(run->path);
-	struct stat status;
-	int rc;
-
-	do {
-		const char was = run->path[length = parent_length(run->path, length)];
-
-		run->path[length] = 0;
-		rc = length > 0 ? ek_file_status(&status, run->path) : 1;
-		run->path[length] = was;
-	} while (rc == 0);
-	if (rc < 0)
-		return rc;
-	run->is_new = 1;
-	run->was_there = length;
-	return ek_make_directories(run->path);
-}
-
 /* What a new run consists of before its first step is recorded. */
 static const char *const beginning[] = { ".lock", "list.txt" };
 
@@ -177,24 +146,49 @@ static int is_but_begun(const struct ek_run *run)
 	return others == 0;
 }
 
-/* A command that was refused, or stopped before anything was recorded, leaves nothing that it made. */
+/* A command that was refused, or stopped before anything was recorded, leaves nothing that it made. What it failed of
+ * is the message to tell. */
 static void undo_beginning(struct ek_run *run)
 {
-	size_t length = strlen(run->path);
 	char *file;
 
 	if (!is_but_begun(run))
 		return;
 	for (size_t i = 0; i < sizeof beginning / sizeof *beginning; i++)
 		if (ek_run_file(&file, run, beginning[i]) == 0) {
-			(void)ek_remove(file);
+			(void)unlink(file);
 			free(file);
 		}
 	ek_lock_release(&run->lock);
-	while (length > run->was_there && rmdir(run->path) == 0) {
-		length = parent_length(run->path, length);
-		run->path[length] = 0;
-	}
+	ek_unmake_directories(run->path, run->was_there);
+}
+
+/* Folders of results, of which a command may make one before it is refused. */
+static const char *const folders[] = { "cache/features", "cache",   "clusters", "components", "evaluations",
+	                               "models",         "samples", "scores",   "subsets",    "weights" };
+enum { FOLDERS = sizeof folders / sizeof *folders };
+
+static void note_missing(struct ek_run *run)
+{
+	char *path;
+
+	for (int i = 0; i < FOLDERS; i++)
+		if (ek_run_file(&path, run, folders[i]) == 0) {
+			run->missing |= (unsigned)(ek_file_exists(path) == 0) << i;
+			free(path);
+		}
+}
+
+/* Those that were missing and are there, empty. */
+static void remove_empty(const struct ek_run *run)
+{
+	char *path;
+
+	for (int i = 0; i < FOLDERS; i++)
+		if ((run->missing >> i & 1) != 0 && ek_run_file(&path, run, folders[i]) == 0) {
+			(void)rmdir(path);
+			free(path);
+		}
 }
 
 static int prepare_directory(struct ek_run *run, enum ek_run_mode mode)
@@ -204,8 +198,9 @@ static int prepare_directory(struct ek_run *run, enum ek_run_mode mode)
 
 	EK_TRY(ek_file_status(&status, run->path));
 	if (rc == 0) {
-		if (mode == EK_RUN_CREATE)
-			return make_directory(run);
+		run->is_new = mode == EK_RUN_CREATE;
+		if (run->is_new)
+			return ek_make_new_directories(&run->was_there, run->path);
 		return ek_fail(EK_EUSAGE, "%s: no such run directory (evenkeel audit DATASET -o RUN makes one)",
 		               run->path);
 	}
@@ -273,8 +268,10 @@ int ek_run_open(struct ek_run **out, const char *path, enum ek_run_mode mode)
 	EK_TRY(prepare_directory(run, mode));
 	EK_TRY(ek_guard_begin(run->path));
 	run->is_guarded = 1;
-	if (mode != EK_RUN_READ)
+	if (mode != EK_RUN_READ) {
 		EK_TRY(take_lock(run));
+		note_missing(run);
+	}
 	if (ek_file_exists(run->record_path)) {
 		EK_TRY(load_record(run));
 	} else if ((run->record = cJSON_CreateObject()) == NULL)
@@ -293,6 +290,7 @@ void ek_run_close(struct ek_run *run)
 		return;
 	if (run->is_guarded)
 		ek_guard_end(run->path);
+	remove_empty(run);
 	if (run->is_new && (run->record == NULL || run->record->child == NULL))
 		undo_beginning(run);
 	ek_lock_release(&run->lock);

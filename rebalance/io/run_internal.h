@@ -13,6 +13,7 @@ struct ek_run {
 	int is_guarded;
 	int is_new;       /* nothing lay here; what it consists of goes again if nothing was recorded */
 	size_t was_there; /* of a new run: the length of the beginning of its path that was there */
+	unsigned missing; /* bit i: of the folders of results, i was not there */
 	char *reason;
 	const cJSON *asked; /* borrowed, for the next record */
 	cJSON *stale;       /* reasons by step, or NULL */

@@ -21,6 +21,8 @@ extern const struct ek_do_evaluate_options ek_do_evaluate_default;
 
 /* 0, or EK_EUSAGE: there is no encoder of this name. */
 int ek_evaluate_check_encoder(const char *name);
+/* What is given as a reference can be one, as far as that shows before any work. EK_EUSAGE, EK_EDATA, EK_EIO. */
+int ek_evaluate_check_reference(const char *path);
 
 /*
  * Bring the clusters up to date (`steps`: steps.h), and write RUN/evaluations/NAME.json unless it is there and current:

@@ -52,8 +52,6 @@ struct ek_evaluate {
 	struct ek_evaluation_input input;
 };
 
-/* What is given as a reference can be one, as far as that shows before any work. EK_EUSAGE, EK_EDATA, EK_EIO. */
-int ek_evaluate_check_reference(const char *path);
 /* Everything found, embedded and assigned. EK_EUSAGE, EK_EDATA. Release in any case. */
 int ek_evaluate_open(struct ek_evaluate *e, struct ek_run *run, const struct ek_do_evaluate_options *wish);
 void ek_evaluate_release(struct ek_evaluate *e);

@@ -18,16 +18,18 @@
 #include "rebalance/pipeline/device.h"
 #include "rebalance/pipeline/samples.h"
 #include "rebalance/pipeline/samples_folder.h"
+#include "rebalance/pipeline/samples_writer.h"
 #include "rebalance/pipeline/space.h"
 #include "rebalance/plan/subset.h"
 #include "reports/review.h"
 #include "train/flow/flow_sample.h"
 #include "train/loop/checkpoint.h"
+#include "train/nn/device.h"
 
 const struct ek_choice ek_generate_solvers[] = {
 	{ "auto", "euler; ancestral for a model of the objective diffusion" },
 	{ "euler", "one evaluation a step" },
-	{ "heun", "two evaluations a step, an error of second order" },
+	{ "heun", "two evaluations a step, an error of second order: 25 steps come as near as 250 of euler" },
 	{ "dopri5", "steps chosen by the error (Dormand and Prince), 'steps' is not used" },
 	{ "sde", "with noise on the way" },
 	{ "ancestral", "for a model of the objective diffusion" },
@@ -55,8 +57,7 @@ struct work {
 	struct ek_samples_folder place;
 	const char *step; /* its name in run.json */
 	int kept_out;     /* descriptor of what is made anew, so that nobody reviews it, or -1 */
-	uint8_t *pixels;
-	size_t pixel_room;
+	struct ek_samples_writer *writer;
 };
 
 /* Its identity is its bytes: another file of the same name makes other images. */
@@ -234,20 +235,12 @@ out:
 static int take(void *context, uint64_t first, int count, const float *samples)
 {
 	struct work *w = context;
-	const size_t size = 3 * (size_t)w->space.image_side * (size_t)w->space.image_side;
-	int rc = 0;
+	uint8_t *pixels;
+	int rc;
 
-	if (w->pixel_room < (size_t)count * size) {
-		EK_TRY(ek_resize(&w->pixels, (size_t)count, size));
-		w->pixel_room = (size_t)count * size;
-	}
-	EK_TRY(ek_space_decode(&w->space, samples, (uint64_t)count, w->pixels,
-	                       (enum ek_nn_precision)w->asked->precision));
-	for (int i = 0; i < count; i++)
-		EK_TRY(ek_samples_write_image(w->place.place.fresh, first + (uint64_t)i, w->pixels + (size_t)i * size,
-		                              (uint32_t)w->space.image_side));
-	if (w->latents != NULL)
-		EK_TRY(ek_npy_writer_append(w->latents, samples, (uint64_t)count));
+	EK_TRY(ek_samples_writer_room(&pixels, w->writer, (size_t)count));
+	EK_TRY(ek_space_decode(&w->space, samples, (uint64_t)count, pixels, (enum ek_nn_precision)w->asked->precision));
+	EK_TRY(ek_samples_writer_write(w->writer, first, (size_t)count, samples));
 out:
 	return rc;
 }
@@ -308,7 +301,11 @@ static int sample(void *context, struct ek_run *run, cJSON *counts)
 		EK_TRY(ek_flow_sampler_new(&w->sampler, &w->out->model.model, &w->params, w->values,
 		                           (enum ek_nn_precision)w->asked->precision, w->batch,
 		                           w->solver.guidance.scale != 1 && w->solver.solver != EK_SOLVER_DOPRI5));
+		/* On the processor both would want all threads. */
+		EK_TRY(ek_samples_writer_new(&w->writer, folder, (uint32_t)w->space.image_side, w->latents,
+		                             ek_sit_elements(&w->out->model.model), ek_device_takes_batches()));
 		EK_TRY(ek_flow_sample(w->sampler, &w->solver, &samples, done - done % (uint64_t)w->batch));
+		EK_TRY(ek_samples_writer_end(w->writer));
 	}
 	if (w->latents != NULL)
 		EK_TRY(ek_npy_writer_commit(w->latents));
@@ -323,12 +320,12 @@ out:
 static void release(struct work *w)
 {
 	ek_flow_sampler_free(w->sampler);
+	ek_samples_writer_free(w->writer);
 	ek_npy_writer_free(w->latents);
 	ek_space_release(&w->space);
 	ek_params_release(&w->params);
 	free(w->values);
 	free(w->seeds);
-	free(w->pixels);
 	free(w->model_folder);
 	free(w->file);
 	ek_samples_folder_close(&w->place);

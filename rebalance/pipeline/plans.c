@@ -104,6 +104,7 @@ int ek_do_prune(int *made, struct ek_run *run, struct ek_steps_options *steps, c
 		                          "semdedup, eps)");
 	if (o->keep != NULL)
 		EK_TRY(ek_keep_parse(&plan.keep, o->keep));
+	EK_TRY(ek_prune_check(&plan));
 	EK_TRY(steps_before(run, steps, 1));
 	if (plan.by != NULL)
 		EK_TRY(choose_by(&plan.by, run, steps));

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/file.h"
@@ -176,6 +177,19 @@ out:
 	return rc;
 }
 
+/* What the last steps of a point read is there before the first one trains. */
+static int check_files(const struct ek_sweep *s)
+{
+	const struct ek_do_evaluate_options *evaluate = s->evaluate.options;
+	const struct ek_generate_options *generate = s->generate.options;
+	const char *const files[] = { generate->classes.shares, evaluate->weights, evaluate->statistics };
+
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		if (files[i] != NULL && access(files[i], R_OK) != 0)
+			return ek_fail_errno("cannot open %s", files[i]);
+	return evaluate->reference != NULL ? ek_evaluate_check_reference(evaluate->reference) : 0;
+}
+
 int ek_sweep_check(const struct ek_sweep *s)
 {
 	const uint64_t wanted = (uint64_t)s->wish->steps;
@@ -199,6 +213,7 @@ int ek_sweep_check(const struct ek_sweep *s)
 			               "same: take 'steps' %" PRIu64 ", another 'name', or 'force' to begin anew",
 			               name, steps, steps);
 	}
+	EK_TRY(check_files(s));
 out:
 	return rc;
 }

@@ -38,7 +38,8 @@ struct ek_sweep {
 };
 
 /* The run has images, and no point has samples of another number of steps, or a longer training, from a sweep before:
- * it could not be set beside the others. EK_EUSAGE says so. */
+ * it could not be set beside the others. EK_EUSAGE says so. Files and references that generate and evaluate are told
+ * are there: EK_EIO, EK_EDATA. */
 int ek_sweep_check(const struct ek_sweep *sweep);
 /* Trains the autoencoder that all points share, unless it is finished or lies elsewhere, then does every point:
  * `points` gets one object each, `*failed` is how many failed. A stop ends it (EK_EINTERRUPTED), anything else is told

@@ -320,7 +320,7 @@ static int set_names(struct ek_export_folder *f, const char *output, const char 
 	if ((f->run = realpath(run_path, NULL)) == NULL)
 		return ek_fail_errno("cannot open %s", run_path);
 	EK_TRY(parent_of(&parent, f->target));
-	EK_TRY(ek_make_directories(parent));
+	EK_TRY(ek_make_new_directories(&f->there, parent));
 	EK_TRY(ek_format(&f->partial, "%s.evenkeel-partial", f->target));
 out:
 	free(parent);
@@ -435,9 +435,14 @@ out:
 
 void ek_export_folder_release(struct ek_export_folder *f)
 {
+	char *parent = NULL;
+
 	if (f->lock.fd >= 0)
 		(void)remove_tree(f->partial);
 	ek_lock_release(&f->lock);
+	if (f->partial != NULL && parent_of(&parent, f->target) == 0)
+		ek_unmake_directories(parent, f->there);
+	free(parent);
 	free(f->target);
 	free(f->partial);
 	free(f->run);

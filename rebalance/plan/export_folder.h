@@ -14,6 +14,7 @@ struct ek_export_folder {
 	char *target;        /* DIR without slashes at its end */
 	char *partial;       /* where it is written */
 	char *run;           /* absolute path of the run */
+	size_t there;        /* of the path of its parent, what was there before */
 	struct ek_lock lock; /* of the marker in `partial`, or of DIR.evenkeel-held */
 };
 /* Check DIR, clear what a dead export left, make the partial directory and take its lock. EK_EUSAGE: DIR may not be
@@ -22,7 +23,7 @@ int ek_export_folder_open(struct ek_export_folder *f, const char *output, const 
 /* Write the marker (with the members of `about`, among them "run", f->run), sync, and put the partial directory in
  * DIR's place. */
 int ek_export_folder_commit(struct ek_export_folder *f, const cJSON *about);
-/* Remove what is not committed. */
+/* Remove what is not committed, and folders that were made for it. */
 void ek_export_folder_release(struct ek_export_folder *f);
 
 #endif

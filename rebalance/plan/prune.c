@@ -155,7 +155,7 @@ static int is(const struct pruning *p, const char *method)
 }
 
 /* Options of one method, and the two ways to say how much. */
-static int prepare_near_duplicates(struct pruning *p)
+static int check_near_duplicates(const struct pruning *p)
 {
 	const struct ek_prune_options *o = p->options;
 	const int has_keep = o->keep.fraction > 0 || o->keep.count > 0;
@@ -175,17 +175,18 @@ static int prepare_near_duplicates(struct pruning *p)
 		return ek_fail(EK_EUSAGE,
 		               "'rule' %s goes with 'eps' E instead of 'keep': how many stay follows from it",
 		               ek_dedup_rule_names[o->rule]);
-	if ((p->report = cJSON_CreateObject()) == NULL)
-		return ek_fail(EK_ENOMEM, "no memory for a report");
 	return 0;
 }
 
-/* Where the scores are. */
-static int find_scores(struct pruning *p)
+static int is_named(const struct pruning *p)
+{
+	return is(p, "leverage") || strncmp(p->options->method, "score:", 6) == 0;
+}
+
+static int check_scores(const struct pruning *p)
 {
 	const struct ek_prune_options *o = p->options;
-	const int of_ours = is(p, "leverage"), named = of_ours || strncmp(o->method, "score:", 6) == 0;
-	int rc;
+	const int of_ours = is(p, "leverage"), named = is_named(p);
 
 	if (!by_score(p->method)) {
 		if (o->scores != NULL || o->order != EK_PRUNE_NO_ORDER)
@@ -200,12 +201,33 @@ static int find_scores(struct pruning *p)
 	if (o->order == EK_PRUNE_NO_ORDER)
 		return ek_fail(EK_EUSAGE, "'method' %s needs 'order' high, low or middle: which scores to keep",
 		               p->method->name);
-	if (!named)
+	return named && !of_ours ? ek_subset_check_name(o->method + 6) : 0;
+}
+
+int ek_prune_check(const struct ek_prune_options *options)
+{
+	struct pruning p = { .options = options };
+	int rc;
+
+	EK_TRY(find_method(&p.method, "method", options->method));
+	EK_TRY(check_near_duplicates(&p));
+	EK_TRY(check_scores(&p));
+out:
+	return rc;
+}
+
+/* Where the scores are. */
+static int find_scores(struct pruning *p)
+{
+	const struct ek_prune_options *o = p->options;
+	int rc;
+
+	if (!by_score(p->method))
+		return 0;
+	if (!is_named(p))
 		return ek_copy_string(&p->scores, o->scores);
-	if (!of_ours)
-		EK_TRY(ek_subset_check_name(o->method + 6));
-	EK_TRY(of_ours ? ek_copy_string(&p->score_input, "components/leverage.npy")
-	               : ek_format(&p->score_input, "scores/%s.npy", o->method + 6));
+	EK_TRY(is(p, "leverage") ? ek_copy_string(&p->score_input, "components/leverage.npy")
+	                         : ek_format(&p->score_input, "scores/%s.npy", o->method + 6));
 	EK_TRY(ek_run_file(&p->scores, p->run, p->score_input));
 	if (!ek_file_exists(p->scores))
 		rc = ek_fail(EK_EUSAGE,
@@ -278,6 +300,20 @@ out:
 	return rc;
 }
 
+static int begin(struct pruning *p)
+{
+	int rc;
+
+	EK_TRY(ek_prune_check(p->options));
+	EK_TRY(find_method(&p->method, "method", p->options->method));
+	p->by = p->options->by != NULL ? p->options->by : p->method->by;
+	EK_TRY(find_scores(p));
+	if ((p->report = cJSON_CreateObject()) == NULL)
+		rc = ek_fail(EK_ENOMEM, "no memory for a report");
+out:
+	return rc;
+}
+
 static int prepare(struct pruning *p)
 {
 	static const char *const effects[] = { EK_EFFECTS_INPUTS };
@@ -285,10 +321,7 @@ static int prepare(struct pruning *p)
 	int rc;
 
 	EK_TRY(ek_subset_check_name(p->options->name));
-	EK_TRY(find_method(&p->method, "method", p->options->method));
-	p->by = p->options->by != NULL ? p->options->by : p->method->by;
-	EK_TRY(prepare_near_duplicates(p));
-	EK_TRY(find_scores(p));
+	EK_TRY(begin(p));
 	memcpy(p->inputs, effects, sizeof effects);
 	p->inputs[i++] = "clusters/distance.npy";
 	if (p->method->embedded != NULL) {
@@ -532,10 +565,7 @@ int ek_prune_select(struct ek_selection *out, struct ek_run *run, const struct e
 	int rc;
 
 	*out = (struct ek_selection){ 0 };
-	EK_TRY(find_method(&p.method, "method", options->method));
-	EK_TRY(prepare_near_duplicates(&p));
-	p.by = options->by != NULL ? options->by : p.method->by;
-	EK_TRY(find_scores(&p));
+	EK_TRY(begin(&p));
 	EK_TRY(select_method(out, &p));
 out:
 	release(&p);

@@ -56,6 +56,8 @@ extern const struct ek_prune_method ek_prune_methods[];
 int ek_prune_check_method(const char *name);
 /* The same where another option than 'method' was given it, which the message names. */
 int ek_prune_check_method_of(const char *option, const char *name);
+/* Do the options make sense together, whatever the run holds? EK_EUSAGE. */
+int ek_prune_check(const struct ek_prune_options *options);
 
 /*
  * Make the subset and its baselines, unless they are there and current (`*made` 0) and not `force`. The run must be

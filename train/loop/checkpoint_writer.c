@@ -1,11 +1,9 @@
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/base/threads.h"
 #include "train/loop/checkpoint.h"
 
 struct ek_checkpoint_writer {
@@ -13,10 +11,7 @@ struct ek_checkpoint_writer {
 	const char *folder, *identity;
 	struct ek_checkpoint_state state; /* its log and extra are copies */
 	float *arrays;                    /* [EK_CHECKPOINT_ARRAYS, params->size] */
-	pthread_t thread;
-	int begun, rc;
-	atomic_int done;
-	char message[512]; /* of a failure: messages are a thread's own */
+	struct ek_beside writing;
 };
 
 int ek_checkpoint_writer_new(struct ek_checkpoint_writer **out, const struct ek_params *params)
@@ -38,23 +33,18 @@ void ek_checkpoint_writer_free(struct ek_checkpoint_writer *w)
 {
 	if (w == NULL)
 		return;
-	if (w->begun)
-		(void)pthread_join(w->thread, NULL);
+	(void)ek_beside_end(&w->writing);
 	free(w->state.log);
 	free(w->state.extra);
 	free(w->arrays);
 	free(w);
 }
 
-static void *write_it(void *context)
+static int write_it(void *context)
 {
 	struct ek_checkpoint_writer *w = context;
 
-	w->rc = ek_checkpoint_write_arrays(w->folder, w->params, &w->state, w->arrays, w->identity);
-	if (w->rc < 0)
-		(void)snprintf(w->message, sizeof w->message, "%s", ek_error_message());
-	atomic_store(&w->done, 1);
-	return NULL;
+	return ek_checkpoint_write_arrays(w->folder, w->params, &w->state, w->arrays, w->identity);
 }
 
 /* The copies, made at the first time; a training's are all of one size. */
@@ -95,25 +85,21 @@ int ek_checkpoint_begin(struct ek_checkpoint_writer *w, const char *folder, cons
 		ek_store_read(s->store, ek_checkpoint_families[i], 0, w->params->size, copied);
 	w->folder = folder;
 	w->identity = identity;
-	atomic_store(&w->done, 0);
-	if (pthread_create(&w->thread, NULL, write_it, w) != 0) {
-		rc = ek_fail(EK_ENOMEM, "no thread can be made for a checkpoint");
-		goto out;
-	}
-	w->begun = 1;
+	EK_TRY(ek_beside_begin(&w->writing, write_it, w));
 out:
 	return rc;
 }
 
 int ek_checkpoint_end(struct ek_checkpoint_writer *w, int wait, uint64_t *step, const float **average)
 {
-	if (!w->begun || (!wait && !atomic_load(&w->done)))
+	int rc;
+
+	if (!w->writing.begun || (!wait && !ek_beside_is_done(&w->writing)))
 		return 0;
-	(void)pthread_join(w->thread, NULL);
-	w->begun = 0;
-	if (w->rc < 0)
-		return ek_fail(w->rc, "%s", w->message);
+	EK_TRY(ek_beside_end(&w->writing));
 	*step = w->state.step;
 	*average = w->arrays + EK_CHECKPOINT_AVERAGE_ARRAY * w->params->size;
-	return 1;
+	rc = 1;
+out:
+	return rc;
 }

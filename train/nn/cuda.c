@@ -10,6 +10,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
+#include "rebalance/base/threads.h"
 
 enum { LEAST_MAJOR = 8, WORKSPACE = 64 << 20 };
 
@@ -104,21 +105,21 @@ out:
 
 static int load(void);
 
-static void *load_beside(void *unused)
+static int load_beside(void *unused)
 {
-	(void)load(); /* what it fails with is told when it is called again */
-	return unused;
+	(void)unused;
+	return load();
 }
 
 /* Loading cuBLASLt takes half as long as this; on another thread it takes no time. */
 static int take_gpu(int number)
 {
-	pthread_t thread;
-	const int begun = pthread_create(&thread, NULL, load_beside, NULL) == 0;
-	const cudaError_t error = cudaSetDevice(number);
+	struct ek_beside loading;
+	cudaError_t error;
 
-	if (begun)
-		(void)pthread_join(thread, NULL);
+	(void)ek_beside_begin(&loading, load_beside, NULL);
+	error = cudaSetDevice(number);
+	(void)ek_beside_end(&loading); /* what it fails with is told when it is called again */
 	return ek_cuda_check(error, "taking the GPU");
 }
 

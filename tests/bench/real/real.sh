@@ -3,11 +3,12 @@
 # long-tailed.
 #
 #	real.sh generator SCRATCH TAR...    one told nothing and one told the cluster: measures of 5,000 images each, a sheet
+#	real.sh evaluations SCRATCH TAR...  the latter, COUNT images by 250 evaluations of each, and by 50 and fewer
 #	real.sh tail SCRATCH TAR...         natural, cluster-, group- and label-weighted, three trainings each: coverage by class
 #
 # TAR...: CIFAR-10 as tars of CLASS/NAME.jpg. Stopped or killed, the same command goes on where it was. EVENKEEL is the
 # program (build/evenkeel unless set); DEVICE, STEPS, VAE_STEPS, COUNT, SAMPLE_STEPS, VAE and NETWORK change what is
-# below, WAYS which weights are tried.
+# below, WAYS which weights are tried, REFERENCE what `evaluations` measures against (the first TAR).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 program=${EVENKEEL:-$here/../../../build/evenkeel}
@@ -67,6 +68,24 @@ generator() {
 	python3 "$here/real.py" measures "$run"
 }
 
+evaluations() {
+	local run=$scratch/cifar steps=${STEPS:-10000} how guidance solver number name
+	network=${NETWORK:---width 384 --depth 8}
+	evenkeel audit "$@" -o "$run" --clusters "${CLUSTERS:-24}" --held-out 0.1 >/dev/null
+	seconds autoencoder "$run"
+	seconds train "$run" by-cluster --condition cluster
+	for guidance in 1 1.5; do
+		for how in "euler 250" "euler 50" "heun 25" "heun 20"; do
+			read -r solver number <<<"$how"
+			name=$solver-$number-$guidance
+			seconds evenkeel generate "$run" --model by-cluster --name "$name" --solver "$solver" --steps "$number" \
+				--count "$count" --guidance "$guidance" >/dev/null
+			seconds evenkeel evaluate "$run" --samples "$name" --reference "${REFERENCE:-$1}" --resamples 200 >/dev/null
+		done
+	done
+	python3 "$here/real.py" measures "$run"
+}
+
 # One chain, in its own copy of the run: what the trainings of a seed make.
 chain() {
 	local run=$scratch/tail-$1 way
@@ -102,6 +121,7 @@ tail_of() {
 
 case $part in
 generator) generator "$@" ;;
+evaluations) evaluations "$@" ;;
 tail) tail_of "$@" ;;
-*) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -126,6 +126,32 @@ static void directories_are_made_with_their_parents(void **state)
 	assert_false(ek_file_exists(ek_join(folder, "g")));
 }
 
+static void new_directories_can_be_taken_back(void **state)
+{
+	const char *folder = ek_scratch(), *a = ek_join(folder, "a"), *deep = ek_join(a, "b//c/");
+	size_t there;
+
+	assert_ok(ek_make_new_directories(&there, deep));
+	assert_int_equal(there, strlen(folder));
+	ek_unmake_directories(deep, there);
+	assert_int_equal(ek_file_exists(a), 0);
+	assert_int_equal(ek_file_exists(folder), 1);
+	/* One that was there, and one that is not empty. */
+	assert_ok(ek_make_directories(a));
+	assert_ok(ek_make_new_directories(&there, deep));
+	assert_int_equal(there, strlen(a));
+	ek_write_file(ek_join(a, "b/file"), "", 0);
+	ek_unmake_directories(deep, there);
+	assert_int_equal(ek_file_exists(ek_join(a, "b/c")), 0);
+	assert_int_equal(ek_file_exists(ek_join(a, "b/file")), 1);
+	assert_ok(ek_make_new_directories(&there, a));
+	assert_int_equal(there, strlen(a));
+	/* Where not all can be made, none is left. */
+	ek_write_file(ek_join(folder, "f"), "", 0);
+	assert_fails(ek_make_new_directories(&there, ek_join(folder, "x/../f/g")), EK_EIO, "cannot make the directory");
+	assert_int_equal(ek_file_exists(ek_join(folder, "x")), 0);
+}
+
 static int write_atomically(const char *path, const char *text, size_t times)
 {
 	struct ek_atomic_file f = { 0 };
@@ -267,6 +293,7 @@ EK_TEST_MAIN(cmocka_unit_test(a_file_is_read_whole_up_to_a_limit), cmocka_unit_t
              cmocka_unit_test(what_cannot_be_told_is_not_taken_for_absence),
              cmocka_unit_test(a_part_is_read_or_its_lack_is_told), cmocka_unit_test(a_map_shows_the_bytes),
              cmocka_unit_test(directories_are_made_with_their_parents),
+             cmocka_unit_test(new_directories_can_be_taken_back),
              cmocka_unit_test(an_atomic_write_replaces_only_when_committed),
              cmocka_unit_test(large_and_small_pieces_keep_their_order),
              cmocka_unit_test(a_full_disk_keeps_the_old_file), cmocka_unit_test(a_kill_leaves_a_whole_file),

@@ -207,7 +207,34 @@ static void a_child_process_has_threads_of_its_own(void **state)
 	free(s);
 }
 
-EK_TEST_MAIN(cmocka_unit_test(processors_are_counted_once),
+static int fail_if_odd(void *context)
+{
+	int *number = context;
+
+	*number += 1;
+	return *number % 2 ? ek_fail(EK_EDATA, "%d is odd", *number) : 0;
+}
+
+static void work_beside_ends_with_its_code_and_its_message(void **state)
+{
+	struct ek_beside beside = { 0 };
+	int number = 1;
+
+	(void)state;
+	assert_ok(ek_beside_end(&beside)); /* nothing was begun */
+	assert_ok(ek_beside_begin(&beside, fail_if_odd, &number));
+	while (!ek_beside_is_done(&beside))
+		(void)usleep(1000);
+	assert_ok(ek_beside_end(&beside));
+	assert_int_equal(number, 2);
+	assert_ok(ek_beside_begin(&beside, fail_if_odd, &number));
+	assert_int_equal(ek_beside_end(&beside), EK_EDATA);
+	assert_string_equal(ek_error_message(), "3 is odd");
+	assert_ok(ek_beside_end(&beside));
+}
+
+EK_TEST_MAIN(cmocka_unit_test(work_beside_ends_with_its_code_and_its_message),
+             cmocka_unit_test(processors_are_counted_once),
              cmocka_unit_test(every_piece_runs_once_whatever_the_threads),
              cmocka_unit_test(the_first_failure_stops_the_rest_and_reaches_the_caller),
              cmocka_unit_test(a_later_failure_of_a_higher_piece_does_not_hide_the_lower),

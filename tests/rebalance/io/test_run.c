@@ -489,9 +489,18 @@ static void a_run_without_a_record_leaves_nothing_that_it_made(void **state)
 	ek_run_close(run);
 	ek_assert_holds(ek_join(made, "list.txt"), "mine");
 	assert_true(ek_run_is_at(made));
+	/* Folders of results, likewise. */
+	assert_int_equal(mkdir(ek_join(made, "subsets"), 0777), 0);
 	assert_ok(ek_run_open(&run, made, EK_RUN_WRITE));
+	assert_int_equal(mkdir(ek_join(made, "scores"), 0777), 0);
+	assert_ok(ek_make_directories(ek_join(made, "cache/features")));
+	assert_ok(ek_make_directories(ek_join(made, "models/a")));
 	ek_run_close(run);
 	assert_true(ek_run_is_at(made));
+	assert_int_equal(ek_file_exists(ek_join(made, "subsets")), 1);
+	assert_int_equal(ek_file_exists(ek_join(made, "scores")), 0);
+	assert_int_equal(ek_file_exists(ek_join(made, "cache")), 0);
+	assert_int_equal(ek_file_exists(ek_join(made, "models/a")), 1);
 }
 
 static void counts_are_kept(void **state)

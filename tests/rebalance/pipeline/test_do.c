@@ -215,6 +215,10 @@ static void a_pruned_subset(void **state)
 	o.keep = "1.5";
 	assert_fails(ek_do_prune(&made, run, NULL, &o), EK_EUSAGE, "'keep' is \"1.5\"");
 	o.keep = "0.5";
+	o.plan.method = "leverage";
+	assert_fails(ek_do_prune(&made, run, NULL, &o), EK_EUSAGE, "needs 'order'");
+	assert_null(ek_run_recorded(run, "components")); /* told before any work */
+	o.plan.method = "furthest";
 	assert_ok(ek_do_prune(&made, run, NULL, &o));
 	assert_true(made && ek_file_exists(ek_join(path, "subsets/half/keep.npy")));
 	assert_ok(ek_do_prune(&made, run, NULL, &o));
@@ -739,6 +743,12 @@ static void a_point_of_a_sweep(void **state)
 	assert_true(ek_sweep_expected_training(&s) > 0);
 	point.method = (char *)(uintptr_t) "nearest";
 	assert_false(ek_sweep_is_evaluated(path, "swept"));
+	evaluate.reference = "nowhere";
+	assert_fails(ek_sweep_check(&s), EK_EIO, "nowhere");
+	evaluate.reference = NULL;
+	generate.classes.shares = "nowhere.csv";
+	assert_fails(ek_sweep_check(&s), EK_EIO, "cannot open nowhere.csv");
+	generate.classes.shares = NULL;
 	assert_ok(ek_sweep_check(&s));
 	assert_ok(ek_do_sweep(points, &failed, &s));
 	assert_int_equal(failed, 0);

@@ -238,10 +238,10 @@ static void bare_pixels_become_png(void **state)
 		cJSON_Delete(row);
 	}
 	ek_jsonl_close(&rows);
-	o.output = ek_join(folder, "links");
+	o.output = ek_join(folder, "deep/links");
 	o.form = EK_EXPORT_LINKS;
 	assert_fails(ek_export(&result, run, &o), EK_EUSAGE, "use 'as' copies");
-	assert_false(ek_file_exists(o.output));
+	assert_false(ek_file_exists(ek_join(folder, "deep")));
 	ek_run_close(run);
 	ek_buffer_release(&bytes);
 }

@@ -13,7 +13,8 @@ struct measuring {
 	float *direction; /* numbers that bfloat16 has, as all of the trial */
 	unsigned char *counts;
 	double squares[NET_IMAGES], products[NET_IMAGES];
-	struct ref_net *twins[NET_IMAGES]; /* with the gradients of each image alone, once they were wanted */
+	struct net_subject alone;          /* the same network for as many images as are one */
+	struct ref_net *twins[NET_IMAGES]; /* of each image alone, once it was wanted */
 };
 
 static int cannot_tell(const struct net_case *c)
@@ -33,6 +34,8 @@ static int start(struct measuring *m, const struct net_case *c, enum ek_nn_preci
 		return 0;
 	}
 	net_trial_start(&m->t, EK_NET_IMAGES, NET_IMAGES);
+	net_subject_new(&m->alone, c, precision, low, together);
+	assert_ok(ek_net_finish(m->alone.net, EK_NET_IMAGES));
 	for (int i = 0; i < NET_IMAGES && m->t.s.id_count > 0; i++)
 		m->t.ids[i] = i / 3; /* draws of one image with one id, and with two */
 	m->direction = ref_poisoned(m->t.s.params.size);
@@ -51,6 +54,7 @@ static void end(struct measuring *m)
 			ref_net_free(m->twins[i]);
 	free(m->direction);
 	free(m->counts);
+	net_subject_free(&m->alone);
 	net_trial_free(&m->t);
 }
 
@@ -71,23 +75,27 @@ static void measure(struct measuring *m, struct ek_net_state *s, int with_produc
 static const struct ref_net *twin_of(struct measuring *m, int image)
 {
 	const struct net_trial *t = &m->t;
+	const struct ek_net *net = m->alone.net;
+	const size_t first = (size_t)(image * m->what.together);
 	struct ref_net *r = m->twins[image];
 
 	if (r != NULL)
 		return r;
-	r = m->twins[image] = ref_net_new(t->s.net, t->values);
-	r->ids = t->ids;
-	r->keys = t->keys;
-	r->pixels = t->pixels;
-	for (int i = 0; i < t->s.input_count; i++)
-		ref_net_set(r->values[t->s.inputs[i]], t->inputs[i],
-		            NET_IMAGES * ek_net_elements(t->s.net, t->s.inputs[i]));
+	r = m->twins[image] = ref_net_new(net, t->values);
+	r->ids = t->ids + first;
+	r->keys = t->keys + first;
+	if (t->s.pixels > 0)
+		r->pixels = t->pixels + first * ek_net_elements(net, t->s.pixels);
+	for (int i = 0; i < t->s.input_count; i++) {
+		const size_t n = ek_net_elements(net, t->s.inputs[i]);
+
+		ref_net_set(r->values[t->s.inputs[i]], t->inputs[i] + first * n, (size_t)m->what.together * n);
+	}
 	ref_net_forward(r);
 	for (int i = 0; i < t->s.output_count; i++) {
-		const int y = t->s.outputs[i];
-		const size_t n = ek_net_elements(t->s.net, y) * (size_t)m->what.together, first = (size_t)image * n;
+		const size_t n = ek_net_elements(net, t->s.outputs[i]);
 
-		ref_net_set(r->gradients[y] + first, t->given[i] + first, n);
+		ref_net_set(r->gradients[t->s.outputs[i]], t->given[i] + first * n, (size_t)m->what.together * n);
 	}
 	ref_net_backward(r);
 	return r;

@@ -22,29 +22,39 @@ static void linear_forward(struct ref_net *r, const struct ek_net_op *op)
 		}
 }
 
+/* The gradient of the result as products see it, in the type of the input. To be freed. */
+static number *given_gradient(const struct ref_net *r, const struct ek_net_op *op)
+{
+	const size_t count = count_of(r, op->outputs[0]);
+	number *given = calloc(count, sizeof *given);
+
+	for (size_t i = 0; i < count; i++)
+		given[i] = stored(r->gradients[op->outputs[0]][i], r->net->values[op->inputs[0]].type);
+	return given;
+}
+
 static void linear_backward(struct ref_net *r, const struct ek_net_op *op)
 {
 	const int x = op->inputs[0], y = op->outputs[0];
 	const size_t inputs = channels_of(r, x), outputs = channels_of(r, y), rows = rows_of(r, x);
 	const number *w = parameter_of(r, op, 0), *dy = r->gradients[y];
-	number *dw = parameter_gradient_of(r, op, 0);
+	number *dw = parameter_gradient_of(r, op, 0), *given = given_gradient(r, op);
 
 	for (size_t i = 0; i < rows * inputs; i++) {
 		struct sum s = { 0 };
 
 		for (size_t o = 0; o < outputs; o++)
-			sum_add(&s, times(stored(dy[i / inputs * outputs + o], r->net->values[x].type),
-			                  w[o * inputs + i % inputs]));
+			sum_add(&s, times(given[i / inputs * outputs + o], w[o * inputs + i % inputs]));
 		give_gradient(r, x, i, sum_get(&s));
 	}
 	for (size_t i = 0; i < outputs * inputs; i++) {
 		struct sum s = { 0 };
 
 		for (size_t row = 0; row < rows; row++)
-			sum_add(&s, times(stored(dy[row * outputs + i / inputs], r->net->values[x].type),
-			                  r->values[x][row * inputs + i % inputs]));
+			sum_add(&s, times(given[row * outputs + i / inputs], r->values[x][row * inputs + i % inputs]));
 		dw[i] = plus(dw[i], sum_get(&s));
 	}
+	free(given);
 	for (size_t o = 0; o < outputs && op->parameters[1] >= 0; o++) {
 		number *db = &parameter_gradient_of(r, op, 1)[o];
 		struct sum s = { 0 };
@@ -57,71 +67,59 @@ static void linear_backward(struct ref_net *r, const struct ek_net_op *op)
 
 const struct ref_layer ref_linear_layer = { linear_forward, linear_backward };
 
-/* Calls back for every product of a convolution: places in y, x and the weights. */
+/* What a convolution multiplies, and where the products are summed up: arrays as the result, the input and the weights
+ * are; one of the three is NULL. */
 struct convolution {
-	struct ref_net *r;
-	const struct ek_net_op *op;
+	const number *y, *x, *w;
 	struct sum *sums;
-	void (*product)(const struct convolution *c, size_t y, size_t x, size_t w);
 };
 
-static void every_product(const struct convolution *c)
+static inline void add_product(const struct convolution *c, size_t y, size_t x, size_t w)
 {
-	const struct ek_net_conv *k = &c->op->of.conv;
-	const struct ek_net_shape in = shape_of(c->r, c->op->inputs[0]), out = shape_of(c->r, c->op->outputs[0]);
+	if (c->y == NULL)
+		sum_add(&c->sums[y], times(c->x[x], c->w[w]));
+	else if (c->x == NULL)
+		sum_add(&c->sums[x], times(c->y[y], c->w[w]));
+	else
+		sum_add(&c->sums[w], times(c->y[y], c->x[x]));
+}
+
+static void add_products(const struct convolution *c, const struct ref_net *r, const struct ek_net_op *op)
+{
+	const struct ek_net_conv *k = &op->of.conv;
+	const struct ek_net_shape in = shape_of(r, op->inputs[0]), out = shape_of(r, op->outputs[0]);
 	const int depth = in.channels / k->groups, area = k->kernel[0] * k->kernel[1];
 
-	for (int place = 0; place < ek_net_batch(c->r->net) * out.height * out.width * out.channels; place++) {
+	for (int place = 0; place < ek_net_batch(r->net) * out.height * out.width * out.channels; place++) {
 		const int o = place % out.channels, column = place / out.channels % out.width;
 		const int row = place / out.channels / out.width % out.height;
 		const int image = place / out.channels / out.width / out.height;
 
-		for (int tap = 0; tap < depth * area; tap++) {
-			const int i = tap / area, ky = tap % area / k->kernel[1];
-			const int y = row * k->stride[0] - k->pad[0] + ky;
+		for (int tap = 0; tap < area; tap++) {
+			const int y = row * k->stride[0] - k->pad[0] + tap / k->kernel[1];
 			const int x = column * k->stride[1] - k->pad[2] + tap % k->kernel[1];
+			const int from = ((image * in.height + y) * in.width + x) * in.channels +
+			                 o / (out.channels / k->groups) * depth;
 
-			if (y >= 0 && y < in.height && x >= 0 && x < in.width)
-				c->product(c, (size_t)place,
-				           (size_t)(((image * in.height + y) * in.width + x) * in.channels +
-				                    o / (out.channels / k->groups) * depth + i),
-				           (size_t)(o * depth * area + tap));
+			for (int i = 0; i < depth && y >= 0 && y < in.height && x >= 0 && x < in.width; i++)
+				add_product(c, (size_t)place, (size_t)(from + i),
+				            (size_t)((o * depth + i) * area + tap));
 		}
 	}
-}
-
-static void to_result(const struct convolution *c, size_t y, size_t x, size_t w)
-{
-	sum_add(&c->sums[y], times(c->r->values[c->op->inputs[0]][x], parameter_of(c->r, c->op, 0)[w]));
-}
-
-static number given(const struct convolution *c, size_t y)
-{
-	return stored(c->r->gradients[c->op->outputs[0]][y], c->r->net->values[c->op->inputs[0]].type);
-}
-
-static void to_data(const struct convolution *c, size_t y, size_t x, size_t w)
-{
-	sum_add(&c->sums[x], times(given(c, y), parameter_of(c->r, c->op, 0)[w]));
-}
-
-static void to_weights(const struct convolution *c, size_t y, size_t x, size_t w)
-{
-	sum_add(&c->sums[w], times(given(c, y), c->r->values[c->op->inputs[0]][x]));
 }
 
 static void conv_forward(struct ref_net *r, const struct ek_net_op *op)
 {
 	const size_t count = count_of(r, op->outputs[0]), outputs = channels_of(r, op->outputs[0]);
-	struct convolution c = { r, op, calloc(count, sizeof(struct sum)), to_result };
+	struct sum *sums = calloc(count, sizeof *sums);
 
-	every_product(&c);
+	add_products(&(struct convolution){ NULL, r->values[op->inputs[0]], parameter_of(r, op, 0), sums }, r, op);
 	for (size_t i = 0; i < count; i++) {
 		if (op->parameters[1] >= 0)
-			sum_add(&c.sums[i], parameter_of(r, op, 1)[i % outputs]);
-		give(r, op->outputs[0], i, sum_get(&c.sums[i]));
+			sum_add(&sums[i], parameter_of(r, op, 1)[i % outputs]);
+		give(r, op->outputs[0], i, sum_get(&sums[i]));
 	}
-	free(c.sums);
+	free(sums);
 }
 
 static void conv_backward(struct ref_net *r, const struct ek_net_op *op)
@@ -129,25 +127,25 @@ static void conv_backward(struct ref_net *r, const struct ek_net_op *op)
 	const size_t ins = count_of(r, op->inputs[0]), outputs = channels_of(r, op->outputs[0]);
 	const size_t weights = outputs * channels_of(r, op->inputs[0]) / (size_t)op->of.conv.groups *
 	                       (size_t)(op->of.conv.kernel[0] * op->of.conv.kernel[1]);
-	struct convolution c = { r, op, calloc(ins + weights, sizeof(struct sum)), to_data };
+	struct sum *sums = calloc(ins + weights, sizeof *sums);
+	number *given = given_gradient(r, op);
 
-	every_product(&c);
+	add_products(&(struct convolution){ given, NULL, parameter_of(r, op, 0), sums }, r, op);
+	add_products(&(struct convolution){ given, r->values[op->inputs[0]], NULL, sums + ins }, r, op);
 	for (size_t i = 0; i < ins; i++)
-		give_gradient(r, op->inputs[0], i, sum_get(&c.sums[i]));
-	c.sums += ins;
-	c.product = to_weights;
-	every_product(&c);
+		give_gradient(r, op->inputs[0], i, sum_get(&sums[i]));
 	for (size_t i = 0; i < weights; i++) {
 		number *dw = &parameter_gradient_of(r, op, 0)[i];
 
-		*dw = plus(*dw, sum_get(&c.sums[i]));
+		*dw = plus(*dw, sum_get(&sums[ins + i]));
 	}
 	for (size_t i = 0; i < count_of(r, op->outputs[0]) && op->parameters[1] >= 0; i++) {
 		number *db = &parameter_gradient_of(r, op, 1)[i % outputs];
 
 		*db = plus(*db, r->gradients[op->outputs[0]][i]);
 	}
-	free(c.sums - ins);
+	free(given);
+	free(sums);
 }
 
 const struct ref_layer ref_conv_layer = { conv_forward, conv_backward };
