@@ -326,12 +326,8 @@ bool encode_all(maps *m, work *w, const struct product &p, const void *x, const 
 
 template <class S> int launch(const struct product &p, const void *x, const void *weights, const struct ending &e)
 {
-	cudaLaunchConfig_t config = {};
-	cudaLaunchAttribute cluster = {};
 	struct work w = {};
 	maps m = {};
-	static int at_once;
-	int rc = 0;
 
 	w.bias = e.bias;
 	w.by_image = p.by_image;
@@ -344,23 +340,7 @@ template <class S> int launch(const struct product &p, const void *x, const void
 	w.most = e.then == EK_NN_RELU6 ? 6 : INFINITY;
 	if (!encode_all<S>(&m, &w, p, x, weights, e))
 		return ek_fail(EK_ENOTSUP, "the driver makes no maps for a convolution of %d pixels", p.rows);
-	EK_TRY(ek_cuda_check(
-		cudaFuncSetAttribute(multiply<S>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)S::all),
-		"a convolution"));
-	cluster.id = cudaLaunchAttributeClusterDimension;
-	cluster.val.clusterDim = { S::CLUSTER, 1, 1 };
-	config.gridDim = dim3(S::CLUSTER);
-	config.blockDim = dim3(WORKERS);
-	config.dynamicSmemBytes = S::all;
-	config.stream = ek_cuda_stream();
-	config.attrs = &cluster;
-	config.numAttrs = 1;
-	if (at_once == 0)
-		EK_TRY(ek_cuda_check(cudaOccupancyMaxActiveClusters(&at_once, multiply<S>, &config), "a convolution"));
-	config.gridDim.x = (unsigned)((w.tiles < at_once ? w.tiles : at_once) * S::CLUSTER);
-	EK_TRY(ek_cuda_check(cudaLaunchKernelEx(&config, multiply<S>, w, m), "a convolution"));
-out:
-	return rc;
+	return launch_clusters<multiply<S>>(w.tiles, S::CLUSTER, WORKERS, S::all, "a convolution", w, m);
 }
 
 } // namespace

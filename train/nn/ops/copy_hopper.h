@@ -139,6 +139,35 @@ static __device__ inline void barrier_arrive(int barrier, int threads)
 	asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
 
+/* KERNEL, whose blocks go from one to the next of so many tiles, each of a cluster of blocks: as many clusters as are
+ * on the GPU at once, or as there are tiles. bytes: of shared memory. */
+template <auto KERNEL, class... GIVEN>
+static inline int launch_clusters(int tiles, int cluster, int threads, uint32_t bytes, const char *what,
+                                  const GIVEN &...given)
+{
+	cudaLaunchConfig_t config = {};
+	cudaLaunchAttribute size = {};
+	static int at_once;
+	int rc;
+
+	EK_TRY(ek_cuda_check(cudaFuncSetAttribute(KERNEL, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
+	                     what));
+	size.id = cudaLaunchAttributeClusterDimension;
+	size.val.clusterDim = { (unsigned)cluster, 1, 1 };
+	config.gridDim = dim3((unsigned)cluster);
+	config.blockDim = dim3((unsigned)threads);
+	config.dynamicSmemBytes = bytes;
+	config.stream = ek_cuda_stream();
+	config.attrs = &size;
+	config.numAttrs = 1;
+	if (at_once == 0)
+		EK_TRY(ek_cuda_check(cudaOccupancyMaxActiveClusters(&at_once, KERNEL, &config), what));
+	config.gridDim.x = (unsigned)((tiles < at_once ? tiles : at_once) * cluster);
+	EK_TRY(ek_cuda_check(cudaLaunchKernelEx(&config, KERNEL, given...), what));
+out:
+	return rc;
+}
+
 /* A function of the driver, which a program links with nothing for; or NULL. */
 template <typename F> static inline F driver_function(const char *name)
 {

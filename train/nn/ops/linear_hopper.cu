@@ -588,11 +588,7 @@ template <class S> int launch(const ek_linear_product &p)
 		         (p.depth + DEPTH - 1) / DEPTH,
 		         p.columns / S::COLUMNS,
 		         p.columns / S::COLUMNS * down };
-	cudaLaunchConfig_t config = {};
-	cudaLaunchAttribute cluster = {};
 	maps m = {};
-	static int at_once;
-	int rc;
 
 	if (!encode(&m.x, p.x, p.rows, depth, S::LINES) ||
 	    !encode(&m.weights, p.weights, S::TURNED ? depth : columns, S::TURNED ? columns : depth,
@@ -601,23 +597,7 @@ template <class S> int launch(const ek_linear_product &p)
 	    (p.before != NULL && !encode(&m.before, p.before, p.rows, columns, S::SENT)))
 		return ek_fail(EK_ENOTSUP, "the driver makes no maps for a product of %zu x %zu x %zu", p.rows, columns,
 		               depth);
-	EK_TRY(ek_cuda_check(
-		cudaFuncSetAttribute(multiply<S>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)S::all),
-		"a product"));
-	cluster.id = cudaLaunchAttributeClusterDimension;
-	cluster.val.clusterDim = { S::CLUSTER, 1, 1 };
-	config.gridDim = dim3(S::CLUSTER);
-	config.blockDim = dim3(WORKERS);
-	config.dynamicSmemBytes = S::all;
-	config.stream = ek_cuda_stream();
-	config.attrs = &cluster;
-	config.numAttrs = 1;
-	if (at_once == 0)
-		EK_TRY(ek_cuda_check(cudaOccupancyMaxActiveClusters(&at_once, multiply<S>, &config), "a product"));
-	config.gridDim.x = (unsigned)((w.tiles < at_once ? w.tiles : at_once) * S::CLUSTER);
-	EK_TRY(ek_cuda_check(cudaLaunchKernelEx(&config, multiply<S>, w, m), "a product"));
-out:
-	return rc;
+	return launch_clusters<multiply<S>>(w.tiles, S::CLUSTER, WORKERS, S::all, "a product", w, m);
 }
 
 /* These were fastest, or within 5 % of it, of tiles of 64 to 256 columns in clusters of 1, 2 and 4. */
