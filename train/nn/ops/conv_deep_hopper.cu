@@ -340,7 +340,7 @@ template <class S> int launch(const struct product &p, const void *x, const void
 	w.most = e.then == EK_NN_RELU6 ? 6 : INFINITY;
 	if (!encode_all<S>(&m, &w, p, x, weights, e))
 		return ek_fail(EK_ENOTSUP, "the driver makes no maps for a convolution of %d pixels", p.rows);
-	return launch_clusters<multiply<S>>(w.tiles, S::CLUSTER, WORKERS, S::all, "a convolution", w, m);
+	return launch_clusters<multiply<S>>(w.tiles, 1, S::CLUSTER, WORKERS, S::all, "a convolution", w, m);
 }
 
 } // namespace

@@ -140,9 +140,9 @@ static __device__ inline void barrier_arrive(int barrier, int threads)
 }
 
 /* KERNEL, whose blocks go from one to the next of so many tiles, each of a cluster of blocks: as many clusters as are
- * on the GPU at once, or as there are tiles. bytes: of shared memory. */
+ * on the GPU at once, or as there are tiles, by `step`. bytes: of shared memory. */
 template <auto KERNEL, class... GIVEN>
-static inline int launch_clusters(int tiles, int cluster, int threads, uint32_t bytes, const char *what,
+static inline int launch_clusters(int tiles, int step, int cluster, int threads, uint32_t bytes, const char *what,
                                   const GIVEN &...given)
 {
 	cudaLaunchConfig_t config = {};
@@ -162,7 +162,7 @@ static inline int launch_clusters(int tiles, int cluster, int threads, uint32_t 
 	config.numAttrs = 1;
 	if (at_once == 0)
 		EK_TRY(ek_cuda_check(cudaOccupancyMaxActiveClusters(&at_once, KERNEL, &config), what));
-	config.gridDim.x = (unsigned)((tiles < at_once ? tiles : at_once) * cluster);
+	config.gridDim.x = (unsigned)((tiles < at_once ? tiles : at_once) / step * step * cluster);
 	EK_TRY(ek_cuda_check(cudaLaunchKernelEx(&config, KERNEL, given...), what));
 out:
 	return rc;

@@ -21,10 +21,13 @@ constexpr int GATE = 64 * 4, VECTORS = GATE + 64 * 2;
  * slope. */
 enum kind { PLAIN, GELU, KEEPING, ADDING, DATA, SLOPE };
 
-/* A tile has 64 HALVES rows and COLUMNS columns; blocks of a cluster have tiles one below the other. In bytes. */
-template <kind KIND_, int HALVES_, int COLUMNS_, int STAGES_, int CLUSTER_, int SLOTS_> struct shape {
+/*
+ * A tile has 64 HALVES rows and COLUMNS columns; blocks of a cluster have tiles one below the other. Or a block keeps
+ * the weights of its columns, of up to HELD lots of DEPTH, and has all of its tiles there. In bytes.
+ */
+template <kind KIND_, int HALVES_, int COLUMNS_, int STAGES_, int CLUSTER_, int SLOTS_, int HELD_ = 0> struct shape {
 	static constexpr kind KIND = KIND_;
-	static constexpr int HALVES = HALVES_, COLUMNS = COLUMNS_, STAGES = STAGES_, CLUSTER = CLUSTER_;
+	static constexpr int HALVES = HALVES_, COLUMNS = COLUMNS_, STAGES = STAGES_, CLUSTER = CLUSTER_, HELD = HELD_;
 	static constexpr int LINES = 64 * HALVES, BOXES = COLUMNS / 64;
 	static constexpr bool TURNED = KIND == DATA || KIND == SLOPE;
 	/* What `before` names is read a box at a time; the result goes where it lay. */
@@ -32,10 +35,11 @@ template <kind KIND_, int HALVES_, int COLUMNS_, int STAGES_, int CLUSTER_, int 
 	/* For boxes on their way: of each group; where boxes are read, of both together. */
 	static constexpr int SLOTS = SLOTS_;
 	/* Rows that go out at once; of two results of as many. */
-	static constexpr int SENT = KIND == KEEPING ? 64 : LINES;
-	static constexpr uint32_t BOX = LINES * LINE, SLOT = KIND == KEEPING ? 2 * HALF : BOX,
-				  STAGE = BOX + COLUMNS * LINE, out = STAGES * STAGE,
-				  sums = out + SLOTS * (READS ? 1 : 2) * SLOT,
+	static constexpr int SENT = KIND == KEEPING || HELD > 0 ? 64 : LINES;
+	static constexpr uint32_t BOX = LINES * LINE, WEIGHTS = COLUMNS * LINE,
+				  SLOT = (KIND == KEEPING ? 2 : 1) * SENT * LINE,
+				  STAGE = BOX + (HELD > 0 ? 0 : WEIGHTS), held = STAGES * STAGE,
+				  out = held + HELD * WEIGHTS, sums = out + SLOTS * (READS ? 1 : 2) * SLOT,
 				  barriers = sums + (KIND == SLOPE    ? 2 * 4 * 64 * 4
 	                                             : KIND == ADDING ? SLOTS * VECTORS
 	                                                              : 0),
@@ -54,12 +58,17 @@ struct work {
 	int rows, columns, lots, across, tiles; /* tiles: of a cluster */
 };
 
+/* The last rows come first: what stands between products goes the other way, and what was written last is still in the
+ * level-2 cache. */
 template <class S> struct place_of_tile {
 	int row, column;
 
-	__device__ place_of_tile(const work &w, int tile, int rank)
-	    : row((tile / w.across * S::CLUSTER + rank) * S::LINES), column(tile % w.across * S::COLUMNS)
+	__device__ place_of_tile(const work &w, int number, int rank)
 	{
+		const int tile = w.tiles - 1 - number;
+
+		row = (tile / w.across * S::CLUSTER + rank) * S::LINES;
+		column = tile % w.across * S::COLUMNS;
 	}
 };
 
@@ -105,12 +114,30 @@ __device__ void bring_weights(uint32_t to, const maps &m, uint32_t barrier, int 
 		bring(to, lot * DEPTH, column + rank * share);
 }
 
+/* That the weights that are held have come: a barrier that only boxes which are read have another use for. */
+template <class S> __device__ uint32_t here(uint32_t room)
+{
+	return arrived<S>(room, 0);
+}
+
+template <class S> __device__ void bring_held(const work &w, const maps &m, uint32_t room)
+{
+	const place_of_tile<S> at(w, (int)blockIdx.x, 0);
+
+	static_assert(S::CLUSTER == 1 && !S::READS);
+	expect_bytes(here<S>(room), w.lots * S::WEIGHTS);
+	for (int lot = 0; lot < w.lots; lot++)
+		bring_weights<S>(room + S::held + lot * S::WEIGHTS, m, here<S>(room), lot, at.column, 0);
+}
+
 /* One thread. */
 template <class S> __device__ void bring_tiles(const work &w, const maps &m, uint32_t room)
 {
 	const int rank = rank_of<S>();
 	int stage = 0, parity = 0;
 
+	if constexpr (S::HELD > 0)
+		bring_held<S>(w, m, room);
 	for (int tile = (int)blockIdx.x / S::CLUSTER; tile < w.tiles; tile += (int)gridDim.x / S::CLUSTER) {
 		const place_of_tile<S> at(w, tile, rank);
 
@@ -120,7 +147,8 @@ template <class S> __device__ void bring_tiles(const work &w, const maps &m, uin
 			await_phase(empty<S>(room, stage), parity ^ 1);
 			expect_bytes(barrier, S::STAGE);
 			bring_box(to, &m.x, barrier, lot * DEPTH, at.row);
-			bring_weights<S>(to + S::BOX, m, barrier, lot, at.column, rank);
+			if constexpr (S::HELD == 0)
+				bring_weights<S>(to + S::BOX, m, barrier, lot, at.column, rank);
 			stage = stage + 1 < S::STAGES ? stage + 1 : 0;
 			parity ^= stage == 0;
 		}
@@ -130,24 +158,23 @@ template <class S> __device__ void bring_tiles(const work &w, const maps &m, uin
 /* gelu(x) = x / 2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x³))). */
 constexpr float INNER = 0.7978845608028654F, CUBE = 0.044715F;
 
-__device__ float tanh_inner(float x, float square)
+__device__ float tanh_near(float x)
 {
 	float y;
 
-	asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x * fmaf(square, CUBE * INNER, INNER)));
+	asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
 	return y;
 }
 
-__device__ float gelu(float x)
+/* Of twice this. */
+__device__ float gelu(float half)
 {
-	const float half = 0.5F * x;
-
-	return fmaf(half, tanh_inner(x, x * x), half);
+	return fmaf(half, tanh_near(half * fmaf(half * half, 8 * CUBE * INNER, 2 * INNER)), half);
 }
 
 __device__ float gelu_slope(float x)
 {
-	const float square = x * x, t = tanh_inner(x, square);
+	const float square = x * x, t = tanh_near(x * fmaf(square, CUBE * INNER, INNER));
 
 	return fmaf(fmaf(-t, t, 1), x * fmaf(square, 1.5F * CUBE * INNER, 0.5F * INNER), fmaf(t, 0.5F, 0.5F));
 }
@@ -185,11 +212,12 @@ template <class S> struct worker {
 	}
 };
 
-/* The products of a stage. */
-template <class S> __device__ void multiply_stage(float (&sums)[S::HALVES][S::COLUMNS / 2], uint32_t stage, int keep)
+/* The products of a stage; where its rows and its weights lie. */
+template <class S>
+__device__ void multiply_stage(float (&sums)[S::HALVES][S::COLUMNS / 2], uint32_t rows, uint32_t weights, int keep)
 {
 	constexpr bool turned = S::TURNED;
-	const uint64_t a = describe(stage), b = describe(stage + S::BOX, turned ? HALF : 16);
+	const uint64_t a = describe(rows), b = describe(weights, turned ? HALF : 16);
 
 	multiplied_from_here();
 #pragma unroll
@@ -220,11 +248,15 @@ __device__ void multiply_tile(float (&sums)[S::HALVES][S::COLUMNS / 2], const wo
 	const int first = number * w.lots;
 	int stage = first % S::STAGES, parity = first / S::STAGES & 1, before = stage;
 
+	if (S::HELD > 0 && number < 2)
+		await_phase(here<S>(t.room), 0);
 	if (number > 0)
 		barrier_wait(TURN + t.group, 2 * GROUP);
 	for (int lot = 0; lot < w.lots; lot++) {
+		const uint32_t rows = t.room + stage * S::STAGE;
+
 		await_phase(full<S>(t.room, stage), parity);
-		multiply_stage<S>(sums, t.room + stage * S::STAGE, lot);
+		multiply_stage<S>(sums, rows, S::HELD > 0 ? t.room + S::held + lot * S::WEIGHTS : rows + S::BOX, lot);
 		products_wait<1>();
 		if (lot > 0)
 			release<S>(empty<S>(t.room, before));
@@ -286,6 +318,7 @@ __device__ void write_half(const worker<S> &t, uint32_t to, const float (&sums)[
                            const bias_of_box &bias)
 {
 	constexpr bool gelus = S::KIND == GELU || S::KIND == KEEPING;
+	constexpr float share = gelus ? 0.5F : 1;
 
 #pragma unroll
 	for (int i = 0; i < 4; i++) {
@@ -294,10 +327,11 @@ __device__ void write_half(const worker<S> &t, uint32_t to, const float (&sums)[
 #pragma unroll
 		for (int j = 0; j < 4; j++) {
 			const unsigned b = bias.pairs[2 * i + j / 2];
-			const float low = sums[32 * c + 8 * i + 2 * j] + __uint_as_float(b << 16);
-			const float high = sums[32 * c + 8 * i + 2 * j + 1] + __uint_as_float(b & 0xffff0000U);
+			const float *sum = sums + 32 * c + 8 * i + 2 * j;
+			const float low = fmaf(share, sum[0], share * __uint_as_float(b << 16));
+			const float high = fmaf(share, sum[1], share * __uint_as_float(b & 0xffff0000U));
 
-			before[j] = ek_pair(low, high);
+			before[j] = ek_pair(low / share, high / share);
 			y[j] = gelus ? ek_pair(gelu(low), gelu(high)) : before[j];
 		}
 		store_matrices(to + (t.lane ^ 32 * i), y);
@@ -597,14 +631,19 @@ template <class S> int launch(const ek_linear_product &p)
 	    (p.before != NULL && !encode(&m.before, p.before, p.rows, columns, S::SENT)))
 		return ek_fail(EK_ENOTSUP, "the driver makes no maps for a product of %zu x %zu x %zu", p.rows, columns,
 		               depth);
-	return launch_clusters<multiply<S>>(w.tiles, S::CLUSTER, WORKERS, S::all, "a product", w, m);
+	return launch_clusters<multiply<S>>(w.tiles, S::HELD > 0 ? w.across : 1, S::CLUSTER, WORKERS, S::all,
+	                                    "a product", w, m);
 }
 
-/* These were fastest, or within 5 % of it, of tiles of 64 to 256 columns in clusters of 1, 2 and 4. */
+/* These were fastest, or within 5 % of it, of tiles of 64 to 256 columns in clusters of 1, 2 and 4. Weights that fit
+ * are held: to write and to read them takes shared memory longer than the tensor cores. */
 template <kind KIND> int launch_kind(const ek_linear_product &p)
 {
-	constexpr int slots = KIND == SLOPE || KIND == ADDING ? 4 : 2;
+	constexpr int slots = KIND == SLOPE || KIND == ADDING ? 4 : 2, held = 6;
 
+	if constexpr (KIND == PLAIN || KIND == GELU)
+		if (p.depth <= held * DEPTH && p.columns % 192 == 0 && p.columns <= 4 * held * DEPTH)
+			return launch<shape<KIND, 2, 192, 3, 1, 2, held>>(p);
 	return p.columns % 192 == 0 ? launch<shape<KIND, 2, 192, 4, 2, slots>>(p)
 	                            : launch<shape<KIND, 2, 128, 5, 2, slots>>(p);
 }
