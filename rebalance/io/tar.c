@@ -22,7 +22,9 @@ struct ek_tar {
 	uint64_t members;
 	uint64_t end; /* of the last member, in the uncompressed stream */
 	int damaged, quiet;
-	gzFile gz; /* of a gzipped tar: libarchive's own filter loses up to 64 KiB before a cut */
+	uint64_t gaps;                /* places where a damaged header was passed over */
+	uint64_t gap_member, gap_end; /* of the first: the members before it, and where they end */
+	gzFile gz;                    /* of a gzipped tar: libarchive's own filter loses up to 64 KiB before a cut */
 	char *gz_block;
 	int gz_errno; /* what reading it failed with, or 0 */
 	char gz_error[128];
@@ -142,6 +144,19 @@ static void damage(struct ek_tar *tar, const char *why)
 	        why != NULL ? why : "unreadable");
 }
 
+/* Where headers are damaged the next good one is looked for: what lies between is lost, and is told of at the end. */
+static void tell_gaps(struct ek_tar *tar)
+{
+	if (tar->gaps == 0)
+		return;
+	tar->damaged = 1;
+	if (tar->quiet)
+		return;
+	ek_warn("%s: damaged after member %llu (byte %llu)%s: what is no readable member there is left out", tar->path,
+	        (unsigned long long)tar->gap_member, (unsigned long long)tar->gap_end,
+	        tar->gaps > 1 ? " and at other places" : "");
+}
+
 /* The stream is over; a tar that was cut between two members ends without its two zero blocks. */
 static int end_of_tar(struct ek_tar *tar)
 {
@@ -151,6 +166,7 @@ static int end_of_tar(struct ek_tar *tar)
 		return fail_read(tar);
 	if (tar->members == 0)
 		return 0;
+	tell_gaps(tar);
 	if (tar->gz_error[0] != 0 || at < (tar->end + RECORD - 1) / RECORD * RECORD + RECORD)
 		damage(tar, "there is no end-of-archive mark");
 	return 0;
@@ -161,24 +177,28 @@ int ek_tar_next(struct ek_tar *tar, struct ek_tar_member *member)
 	struct archive_entry *entry;
 	const char *name, *target;
 	locale_t before;
-	int result;
+	int result, in_gap = 0;
 
 	*member = (struct ek_tar_member){ .name = "" };
 	if (tar->damaged)
 		return 0;
 	/* In any other locale libarchive converts names (and composes accents); in "C" it hands out the bytes. */
 	before = ek_locale_enter();
-	do
-		result = ek_archive.read_next_header(tar->archive, &entry);
-	while (result == ARCHIVE_RETRY);
+	while ((result = ek_archive.read_next_header(tar->archive, &entry)) == ARCHIVE_RETRY)
+		in_gap = 1;
 	name = result == ARCHIVE_OK || result == ARCHIVE_WARN ? ek_archive.entry_pathname(entry) : NULL;
 	target = name != NULL ? ek_archive.entry_hardlink(entry) : NULL;
 	ek_locale_leave(before);
+	if (in_gap && tar->gaps++ == 0) {
+		tar->gap_member = tar->members;
+		tar->gap_end = tar->end;
+	}
 	if (result == ARCHIVE_EOF)
 		return end_of_tar(tar);
 	if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
 		if (tar->members == 0 || read_errno(tar) != 0)
 			return fail_open(tar);
+		tell_gaps(tar);
 		damage(tar, ek_archive.error_text(tar->archive));
 		return 0;
 	}

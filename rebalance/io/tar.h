@@ -3,8 +3,9 @@
  * compressed (gzip, zstd, bzip2, xz). Nothing is ever extracted: a member's name is data, whatever it says.
  *
  * Archives written one behind the other (cat a.tar b.tar) are read as one. A tar or a compressed stream that is damaged
- * or cut short gives the members before the damage, then ends with an ek_warn; one with no readable member at all is
- * EK_EDATA. Where the file cannot be read though it may be whole, that is EK_EIO.
+ * or cut short gives the members before the damage, then ends with an ek_warn; where only a header is damaged, the
+ * members behind it, too. One with no readable member at all is EK_EDATA. Where the file cannot be read though it may
+ * be whole, that is EK_EIO.
  */
 #ifndef EK_IO_TAR_H
 #define EK_IO_TAR_H

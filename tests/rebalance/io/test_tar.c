@@ -157,6 +157,35 @@ static void what_lies_before_a_cut_is_kept_and_the_cut_is_told(void **state)
 	ek_buffer_release(&tar);
 }
 
+static void what_lies_behind_a_damaged_header_is_kept_and_the_damage_is_told(void **state)
+{
+	struct ek_buffer tar = plain_tar("ustar");
+	const char *path = ek_join(ek_scratch(), "damaged.tar");
+	uint64_t offsets[16];
+	struct ek_tar_member member;
+	struct ek_tar *whole;
+	int count = 0, damaged, rc;
+
+	ek_write_file(path, tar.data, tar.size);
+	assert_ok(ek_tar_open(&whole, path));
+	while (ek_tar_next(whole, &member) == 1)
+		offsets[count++] = member.offset;
+	ek_tar_close(whole);
+	assert_true(count > 8);
+	for (int i = 1; i < count; i++) {
+		char *checksum = tar.data + offsets[i] - 512 + 148;
+
+		*checksum ^= 1;
+		ek_write_file(path, tar.data, tar.size);
+		*checksum ^= 1;
+		ek_warnings.count = 0;
+		assert_int_equal(whole_members(path, &damaged, &rc), count - 1);
+		assert_int_equal(rc, 0);
+		assert_true(damaged && ek_warnings.count == 1);
+	}
+	ek_buffer_release(&tar);
+}
+
 static void a_cut_gzip_keeps_what_came_before(void **state)
 {
 	const char *path = ek_join(ek_scratch(), "cut.tar.gz");
@@ -197,6 +226,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(members_are_where_tarfile_finds_them),
 		cmocka_unit_test(what_lies_before_a_cut_is_kept_and_the_cut_is_told),
+		cmocka_unit_test(what_lies_behind_a_damaged_header_is_kept_and_the_damage_is_told),
 		cmocka_unit_test(a_cut_gzip_keeps_what_came_before),
 		cmocka_unit_test(what_is_not_a_tar_is_refused),
 	};
