@@ -505,25 +505,12 @@ template <class S> __device__ void bring_next(const work &w, const maps &m, cons
 	__syncwarp();
 }
 
+/* Where boxes are read. */
 template <class S>
-__device__ void finish_adding(const float (&sums)[S::HALVES][S::COLUMNS / 2], const work &w, const maps &m,
-                              worker<S> &t, const place_of_tile<S> &at, int number)
+__device__ void finish_read(const float (&sums)[S::HALVES][S::COLUMNS / 2], const work &w, const maps &m, worker<S> &t,
+                            const place_of_tile<S> &at, int number)
 {
-#pragma unroll
-	for (int c = 0; c < S::BOXES; c++) {
-		const int box = number * S::BOXES + c, slot = box % S::SLOTS;
-
-		await_phase(arrived<S>(t.room, box), number / 2 & 1);
-		write_added<S>(t.slots + slot * S::BOX, t.lane, sums, c, t.room + S::sums + slot * VECTORS);
-		send(t, t.slots + slot * S::BOX, m.y, NULL, at.column + 64 * c, at.row);
-		bring_next<S>(w, m, t, c, box);
-	}
-}
-
-template <class S>
-__device__ void finish_slope(const float (&sums)[S::HALVES][S::COLUMNS / 2], const work &w, const maps &m, worker<S> &t,
-                             const place_of_tile<S> &at, int number)
-{
+	constexpr bool slopes = S::KIND == SLOPE;
 	const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x % GROUP / 32;
 	const uint32_t shared = t.room + S::sums + t.group * 4 * 64 * 4;
 	const uint32_t own = shared + (warp * 64 + lane / 16 * 8 + lane % 4 * 2 + lane / 8 % 2) * 4;
@@ -533,12 +520,15 @@ __device__ void finish_slope(const float (&sums)[S::HALVES][S::COLUMNS / 2], con
 		const int box = number * S::BOXES + c, slot = box % S::SLOTS;
 
 		await_phase(arrived<S>(t.room, box), number / 2 & 1);
-		write_gradient<S>(t.slots + slot * S::BOX, t.lane, sums, c, own);
+		if constexpr (slopes)
+			write_gradient<S>(t.slots + slot * S::BOX, t.lane, sums, c, own);
+		else
+			write_added<S>(t.slots + slot * S::BOX, t.lane, sums, c, t.room + S::sums + slot * VECTORS);
 		send(t, t.slots + slot * S::BOX, m.y, NULL, at.column + 64 * c, at.row);
-		if (w.parts != NULL)
+		if (slopes && w.parts != NULL)
 			give_sums<S>(w, shared, at.column + 64 * c, at.row);
 		bring_next<S>(w, m, t, c, box);
-		if (c < S::BOXES - 1)
+		if (slopes && c < S::BOXES - 1)
 			t.meet(); /* sums are read */
 	}
 }
@@ -557,10 +547,8 @@ template <class S> __device__ void make_tiles(const work &w, const maps &m, work
 		const place_of_tile<S> at(w, tile, rank);
 
 		multiply_tile<S>(sums, w, t, number, tile + step >= w.tiles);
-		if constexpr (S::KIND == SLOPE)
-			finish_slope<S>(sums, w, m, t, at, number);
-		else if constexpr (S::KIND == ADDING)
-			finish_adding<S>(sums, w, m, t, at, number);
+		if constexpr (S::READS)
+			finish_read<S>(sums, w, m, t, at, number);
 		else
 			finish<S>(sums, w, m, t, at);
 	}
