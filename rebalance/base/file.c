@@ -437,12 +437,25 @@ out:
 	return rc;
 }
 
+/* A device, or whatever a link as /dev/stdout leads to, must not become a file; a FIFO of this very name may. */
+static int check_replaced(const char *path)
+{
+	struct stat status, own;
+
+	if (*path == 0)
+		return ek_fail(EK_EUSAGE, "the file to write has no name");
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode) && lstat(path, &own) == 0 && !S_ISFIFO(own.st_mode))
+		return ek_fail(EK_EUSAGE, "%s is there and is not a regular file", path);
+	return 0;
+}
+
 int ek_atomic_open(struct ek_atomic_file *f, const char *path)
 {
 	char *temporary = NULL;
 	int rc;
 
 	*f = (struct ek_atomic_file){ .fd = -1 };
+	EK_TRY(check_replaced(path));
 	EK_TRY(ek_copy_string(&f->path, path));
 	EK_TRY(ek_format(&temporary, "%s.tmp", path));
 	EK_TRY(ek_buffer_reserve(&f->pending, WRITE_SIZE));

@@ -69,8 +69,8 @@ void ek_unmake_directories(const char *path, size_t there);
 
 /*
  * An atomic write: the bytes go to a new file of a temporary name beside `path` (what a killed writer left there goes);
- * commit syncs it and renames it over `path`. Discard removes what was not committed and may always be called. Parent
- *directories must exist.
+ * commit syncs it and renames it over `path`. A folder or device, or a link to one or to a pipe, is
+ * refused, EK_EUSAGE. Discard removes what was not committed and may always be called. Parent directories must exist.
  *
  *	struct ek_atomic_file f = { 0 };
  *	EK_TRY(ek_atomic_open(&f, path));

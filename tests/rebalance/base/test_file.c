@@ -187,7 +187,12 @@ static void an_atomic_write_replaces_only_when_committed(void **state)
 	assert_false(ek_file_exists(temporary));
 	assert_fails(ek_atomic_open(&f, ek_join(folder, "none/a")), EK_EIO, "none/a: No such file");
 	ek_atomic_discard(&f);
-	assert_fails(write_atomically(folder, "x", 1), EK_EIO, "cannot rename");
+	/* A device or folder is not replaced, nor what has no name; nothing is left beside it. */
+	assert_int_equal(symlink("/dev/null", ek_join(folder, "device")), 0);
+	assert_fails(ek_atomic_open(&f, ek_join(folder, "device")), EK_EUSAGE, "device is there and is not a regular");
+	assert_int_equal(ek_file_exists(ek_join(folder, "device.tmp")), 0);
+	assert_fails(write_atomically(folder, "x", 1), EK_EUSAGE, "is there and is not a regular file");
+	assert_fails(ek_atomic_open(&f, ""), EK_EUSAGE, "has no name");
 }
 
 static void large_and_small_pieces_keep_their_order(void **state)
