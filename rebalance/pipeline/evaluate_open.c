@@ -40,17 +40,23 @@ static int open_one(struct ek_evaluate *e, const char *text, int as_path)
 {
 	struct ek_measured *m = &e->sets[e->set_count];
 	char *path = NULL;
-	int rc;
+	int rc = 0;
 
 	if (e->set_count == EK_EVALUATE_SETS)
 		return ek_fail(EK_EUSAGE, "'samples': more than %d sets", EK_EVALUATE_SETS);
-	e->set_count++;
-	if (!as_path) {
-		EK_TRY(ek_measured_samples(m, &e->spaces, text));
-		goto out;
+	if (as_path)
+		EK_TRY(ek_evaluate_absolute(&path, text));
+	/* Their spread is taken for chance. */
+	for (size_t i = 0; i < e->set_count; i++) {
+		const char *before = as_path ? e->sets[i].path : e->sets[i].name;
+
+		if (before != NULL && strcmp(before, as_path ? path : text) == 0) {
+			rc = ek_fail(EK_EUSAGE, "'samples': %s is given twice", text);
+			goto out;
+		}
 	}
-	EK_TRY(ek_evaluate_absolute(&path, text));
-	EK_TRY(ek_measured_path(m, &e->spaces, path));
+	e->set_count++;
+	EK_TRY(as_path ? ek_measured_path(m, &e->spaces, path) : ek_measured_samples(m, &e->spaces, text));
 out:
 	free(path);
 	return rc;

@@ -114,6 +114,7 @@ run evenkeel info 'a run/samples/s0/neighbours.npy' | sed -n 1,2p | sed 's/ (.*/
 rm 'a run/samples/s1/images/000007.png'
 run evenkeel evaluate 'a run' --samples s1
 run evenkeel evaluate 'a run' --samples s0,none --name x
+run evenkeel evaluate 'a run' --samples s0,s0 --name x
 run evenkeel evaluate 'a run' --samples s0,fresh --name x
 
 echo '# nothing of yours is touched'
