@@ -95,6 +95,12 @@ static int check_words(const struct ek_column *column, uint64_t images, const ch
 	return 0;
 }
 
+int ek_groups_fail_none(void)
+{
+	return ek_fail(EK_EUSAGE, "the run has no groups: evenkeel label RUN asks people for labels of some images, "
+	                          "from which evenkeel cluster RUN learns them");
+}
+
 int ek_groups_words_load(struct ek_column *out, const struct ek_run *run, uint64_t images)
 {
 	char *path = NULL, *document = NULL;

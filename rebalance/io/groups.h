@@ -25,6 +25,8 @@ struct ek_groups {
 /* EK_EDATA: files that do not fit each other. Release in any case. */
 int ek_groups_load(struct ek_groups *groups, const struct ek_run *run);
 void ek_groups_release(struct ek_groups *groups);
+/* EK_EUSAGE: there are none, and how they come to be. */
+int ek_groups_fail_none(void);
 
 /* Words that only name what is found: the likeliest of each image, as a column of the name "word". value_count 0: the
  * run has none. EK_EDATA: they are not of so many images, or do not fit groups.json. Release in any case. */

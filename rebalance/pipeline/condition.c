@@ -75,6 +75,8 @@ static int fail_unknown(const struct ek_columns *columns, const char *by)
 	struct ek_buffer known = { 0 };
 	int rc = 0;
 
+	if (strcmp(by, "group") == 0)
+		return ek_groups_fail_none();
 	for (size_t i = 0; i < columns->count; i++)
 		EK_TRY(ek_buffer_printf(&known, ", %s", columns->items[i].name));
 	rc = ek_fail(EK_EUSAGE, "there is no attribute %s; 'condition' takes none, cluster, group%s", by,

@@ -111,9 +111,7 @@ static int no_attribute(const char *name, const struct ek_columns *columns)
 	int rc;
 
 	if (strcmp(name, "group") == 0)
-		return ek_fail(EK_EUSAGE,
-		               "the run has no groups: evenkeel label RUN asks people for labels of some images, "
-		               "from which evenkeel cluster RUN learns them");
+		return ek_groups_fail_none();
 	for (size_t i = 0; i < columns->count && i < NAMES_SHOWN; i++)
 		EK_TRY(ek_buffer_printf(&text, ", %s%s", columns->items[i].name,
 		                        i + 1 == NAMES_SHOWN && columns->count > NAMES_SHOWN ? ", ..." : ""));

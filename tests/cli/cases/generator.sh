@@ -105,6 +105,7 @@ run evenkeel train flow run
 run evenkeel train flow run --name x
 run evenkeel train flow run --name x --space pixel --side 9 --patch 4
 run evenkeel train flow run --name x --space pixel --condition gender
+run evenkeel train flow run --name x --space pixel --condition group
 run evenkeel train flow run --name x --space pixel --subset none
 run evenkeel train flow run --name x --space pixel --steps 1 --epochs 1
 run evenkeel train flow run --name x --space pixel --time-limit soon
