@@ -3,10 +3,10 @@
  * 2023).
  *
  * Rows are taken in an order, cut into segments; a row is compared with the rows of its segment that come earlier.
- * Every pair is screened with float32 products and, where the bound on their error (nearest.h) leaves a doubt, decided
- * by the cosine in float64: so the answer has the same bits for any number of threads and any processor. Memory is
- * O(n · number of eps) and some tiles, whatever the number of pairs. Large segments are compared on a GPU where one was
- * chosen (train/nn/rows.h), with the same results.
+ * Every pair is screened with float32 products and, where the bound on their error (near_scan.c) leaves a doubt,
+ * decided by the cosine in float64: so the answer has the same bits for any number of threads and any processor. Few
+ * pairs are in doubt even where nearly all are near. Memory is O(n · number of eps) and some tiles, whatever the number
+ * of pairs. Large segments are compared on a GPU where one was chosen (train/nn/rows.h), with the same results.
  *
  * Where only near-duplicates are asked for, rows of a large segment are first screened in 32 numbers instead of all
  * (near_screen.c), which excludes most pairs.

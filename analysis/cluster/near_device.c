@@ -3,8 +3,8 @@
  *
  * Rows of a squared norm within 1 ± e have squared distances D^2 with |D^2 / 2 - (1 - cosine)| <= 2 e + e^2: for their
  * norms a and b, D^2 = (a - b)^2 + 2 a b (1 - cosine), and (a - b)^2 <= e^2. So all pairs that count at an eps, and all
- * partners that may be the best, are among those within a distance of a little more; by their cosines they are taken
- * as on the processor.
+ * partners that may be the best, are among those within a distance of a little more. D^2 is in float64, so that it says
+ * a cosine but for its last digits, and few must be measured.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -18,8 +18,8 @@
 #include "rebalance/base/log.h"
 #include "rebalance/base/memory.h"
 
-static const double unit_error = 1e-6; /* e */
-static const double doubt2 = 1e-5;     /* of squared distances: more than twice what two of them may be off */
+/* Of squared distances: more than twice what two of them may be off, e = EK_NEAR_UNIT. */
+static const double doubt2 = 1e-5;
 
 enum { LEAST_ROWS = 4096, PIECE = 256 };
 
@@ -44,7 +44,7 @@ static int measure_piece(void *context, uint64_t piece, int worker)
 		const float *row = ek_rows_at(s->rows, s->order[i], s->workers[worker].rows);
 
 		s->units2[i] = ek_vector_dot(row, row, s->d);
-		if (!(fabs(s->units2[i] - 1) <= unit_error))
+		if (!ek_near_is_unit(s->units2[i]))
 			atomic_fetch_add(&n->others, 1);
 	}
 	return 0;
@@ -90,26 +90,25 @@ static int take_pairs(void *context, uint64_t row, const uint32_t *index, const 
 	const uint64_t place = a->middle + row;
 	const uint32_t j = s->order[place];
 	float *room = s->workers[worker].rows;
-	const float *x = NULL;
 
 	for (size_t c = 0; c < count; c++) {
-		const double at_most = 1 - (distance2[c] - doubt2) / 2;
 		const uint64_t earlier = a->start + index[c];
-		const float *y;
+		const double norms2 = s->units2[place] * s->units2[earlier];
+		double value = (s->units2[place] + s->units2[earlier] - distance2[c]) / (2 * sqrt(norms2));
 		uint32_t mask;
 
-		if (at_most < s->best[j] && at_most < s->least)
-			continue;
-		x = x != NULL ? x : ek_rows_at(s->rows, j, room);
-		y = ek_rows_at(s->rows, s->order[earlier], room + s->d);
-		mask = ek_near_note(s, worker, place, earlier,
-		                    ek_near_cosine(x, y, s->units2[place], s->units2[earlier], s->d));
+		if (!ek_near_note(&mask, s, worker, place, earlier, value - s->rest, value + s->rest)) {
+			value = ek_near_cosine(ek_rows_at(s->rows, j, room),
+			                       ek_rows_at(s->rows, s->order[earlier], room + s->d), s->units2[place],
+			                       s->units2[earlier], s->d);
+			(void)ek_near_note(&mask, s, worker, place, earlier, value, value);
+		}
 		s->out->kept[j] &= ~(mask & s->out->kept[s->order[earlier]]);
 	}
 	return 0;
 }
 
-/* The nearest of each of the later rows; then all within the largest eps, or as near by the doubt. */
+/* The nearest of each of the later rows, if asked for; then all within the largest eps, or as near by the doubt. */
 static int search(struct across *a, struct ek_nn_rows *later, uint64_t later_count, struct ek_nn_rows *earlier,
                   uint64_t earlier_count)
 {
@@ -120,8 +119,9 @@ static int search(struct across *a, struct ek_nn_rows *later, uint64_t later_cou
 	EK_TRY(ek_alloc(&none, earlier_count, sizeof *none));
 	EK_TRY(ek_alloc(&a->reach, later_count, sizeof *a->reach));
 	for (uint64_t i = 0; i < later_count; i++)
-		a->reach[i] = (double)INFINITY;
-	EK_TRY(ek_nn_rows_neighbours(later, earlier, 1, 0, take_nearest, a));
+		a->reach[i] = a->s->near_only ? 0 : (double)INFINITY;
+	if (!a->s->near_only)
+		EK_TRY(ek_nn_rows_neighbours(later, earlier, 1, 0, take_nearest, a));
 	for (uint64_t i = 0; i < later_count; i++)
 		a->reach[i] = fmax(a->reach[i] + doubt2, widest);
 	EK_TRY(ek_nn_rows_within(later, earlier,

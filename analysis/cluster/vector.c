@@ -161,6 +161,28 @@ EK_WIDE void ek_vector_screen(float *s, const float *norms2, float norm2, size_t
 	}
 }
 
+EK_WIDE void ek_vector_below(int32_t *out, const float *x, const float *edges, size_t edge_count, size_t count)
+{
+	size_t j = 0;
+
+	for (; j + WIDTH <= count; j += WIDTH) {
+		mask below = { 0 };
+		floats value, edge;
+
+		memcpy(&value, x + j, sizeof value);
+		for (size_t e = 0; e < edge_count; e++) {
+			edge = (floats){ 0 } + edges[e];
+			below -= value < edge;
+		}
+		memcpy(out + j, &below, sizeof below);
+	}
+	for (; j < count; j++) {
+		out[j] = 0;
+		for (size_t e = 0; e < edge_count; e++)
+			out[j] += x[j] < edges[e];
+	}
+}
+
 EK_WIDE float ek_vector_largest(const float *x, size_t d)
 {
 	floats most = { 0 }, value;

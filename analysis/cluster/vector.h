@@ -8,6 +8,7 @@
 #define EK_CLUSTER_VECTOR_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "train/nn/tensor.h"
 
@@ -16,6 +17,9 @@ double ek_vector_distance2(const float *a, const float *b, size_t d);
 
 /* sum a_j b_j */
 double ek_vector_dot(const float *a, const float *b, size_t d);
+
+/* Below how many of the edges each of x [count] is. */
+void ek_vector_below(int32_t *out, const float *x, const float *edges, size_t edge_count, size_t count);
 
 /* The largest of x [d]; minus infinity of none. No NaNs. */
 float ek_vector_largest(const float *x, size_t d);

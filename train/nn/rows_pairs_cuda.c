@@ -48,6 +48,23 @@ static int tell_piece(void *context, uint64_t piece, int worker)
 	return rc;
 }
 
+/* Rows that are told of all columns of a block. */
+struct whole {
+	const struct pairs *p;
+	const uint64_t *rows;
+	const double *distance2; /* [rows, columns] */
+	uint64_t columns;
+};
+
+static int tell_whole(void *context, uint64_t i, int worker)
+{
+	const struct whole *w = context;
+	const struct pairs *p = w->p;
+
+	return p->take(p->context, p->rows->at + p->from + w->rows[i], p->numbers, w->distance2 + i * w->columns,
+	               w->columns, worker);
+}
+
 /* Rows with more than fit: all columns. */
 static int tell_all(struct pairs *p)
 {
@@ -68,6 +85,7 @@ static int tell_all(struct pairs *p)
 	EK_TRY(ek_rows_reserve(&room, batch * columns * sizeof *distance2));
 	for (uint64_t i = 0; i < found; i += batch) {
 		const uint64_t some = found - i < batch ? found - i : batch;
+		struct whole w = { p, rows + i, distance2, columns };
 
 		EK_TRY(ek_check_interrupt());
 		for (uint64_t j = 0; j < some; j++)
@@ -76,9 +94,7 @@ static int tell_all(struct pairs *p)
 			                    p->rows->d, ek_cuda_stream());
 		EK_TRY(ek_cuda_launched("measuring rows"));
 		EK_TRY(ek_rows_download(distance2, room.memory, some * columns * sizeof *distance2));
-		for (uint64_t j = 0; j < some; j++)
-			EK_TRY(p->take(p->context, p->rows->at + p->from + rows[i + j], p->numbers,
-			               distance2 + j * columns, columns, 0));
+		EK_TRY(ek_parallel(some, tell_whole, &w));
 	}
 out:
 	ek_cuda_release(room.memory);

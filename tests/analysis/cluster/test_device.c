@@ -133,6 +133,8 @@ static void so_have_duplicates(void **state)
 		{ .name = "copies", .n = 20011, .d = 64, .same = 3000 },
 		{ .name = "many copies of one", .n = 12007, .d = 96, .same = 11000 },
 		{ .name = "long rows", .n = 15013, .d = 768, .same = 1000 },
+		{ .name = "all alike", .n = 12007, .d = 96, .same = 1000, .alike = 1 },
+		{ .name = "all alike, near ones alone", .n = 20011, .d = 96, .same = 1000, .alike = 1, .near_only = 1 },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

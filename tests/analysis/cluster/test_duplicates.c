@@ -69,67 +69,182 @@ static void counts_equal_numpys(void **state)
 	cJSON_Delete(golden);
 }
 
-/* Several blocks of columns, segments and a mixed order, against plain loops. */
-static void blocks_and_segments_equal_brute_force(void **state)
+static double cosine_of(const struct ek_rows *rows, uint32_t i, uint32_t j)
+{
+	enum { MOST = 128 };
+	float u[MOST], v[MOST];
+	const size_t d = rows->dimensions;
+	double norms;
+
+	assert_true(d <= MOST);
+	ek_rows_read(u, rows, i);
+	ek_rows_read(v, rows, j);
+	norms = sqrt(ek_vector_dot(u, u, d) * ek_vector_dot(v, v, d));
+	return norms > 0 ? fmin(ek_vector_dot(u, v, d) / norms, 1) : 0;
+}
+
+struct searched {
+	struct ek_rows rows;
+	const uint32_t *order;
+	const uint64_t *segments;
+	size_t segment_count;
+};
+
+/* The lowest rows of components, by passing them on until nothing changes. */
+static void pass_lowest(uint32_t *lowest, const char *counts, const struct searched *of)
+{
+	const uint64_t n = of->rows.count;
+	int changed = 1;
+
+	for (uint32_t i = 0; i < n; i++)
+		lowest[i] = i;
+	while (changed) {
+		changed = 0;
+		for (uint64_t b = 0; b < n; b++)
+			for (uint64_t a = 0; a < b; a++) {
+				uint32_t *i = &lowest[of->order[a]], *j = &lowest[of->order[b]];
+
+				if (!counts[b * n + a] || *i == *j)
+					continue;
+				*i = *j = *i < *j ? *i : *j;
+				changed = 1;
+			}
+	}
+}
+
+/* What is counted at one eps, against plain loops over the cosines [n, n] by place. */
+static void check_eps(const struct ek_near *near, size_t e, const double *cosines, const struct searched *of)
+{
+	const uint64_t n = near->n;
+	char *counts = calloc(n * n, 1);
+	uint32_t *lowest = calloc(n, sizeof *lowest);
+	uint64_t pairs = 0, one_pass = 0, greedy = 0;
+
+	for (size_t g = 0; g < of->segment_count; g++)
+		for (uint64_t b = of->segments[g]; b < of->segments[g + 1]; b++) {
+			const uint32_t j = of->order[b];
+			float weakest = 2;
+			int kept = 1;
+
+			for (uint64_t a = of->segments[g]; a < b; a++) {
+				if (!(cosines[b * n + a] > 1 - near->eps[e].eps))
+					continue;
+				counts[b * n + a] = 1;
+				pairs++;
+				weakest = fminf(weakest, (float)cosines[b * n + a]);
+				kept &= (near->kept[of->order[a]] >> e & 1) == 0;
+			}
+			one_pass += weakest < 2;
+			greedy += !kept;
+			assert_int_equal(near->kept[j] >> e & 1, kept);
+			assert_true(near->weakest[e * n + j] == weakest);
+		}
+	pass_lowest(lowest, counts, of);
+	assert_memory_equal(near->component + e * n, lowest, n * sizeof *lowest);
+	assert_int_equal(near->eps[e].pairs, pairs);
+	assert_int_equal(near->eps[e].one_pass_removed, one_pass);
+	assert_int_equal(near->eps[e].greedy_removed, greedy);
+	free(counts);
+	free(lowest);
+}
+
+/* On one thread and on several, with partners that are not near and without, against plain loops. */
+static void equals_plain_loops(const struct searched *of, const double *eps, size_t eps_count)
+{
+	static const int threads[] = { 1, 2, 16 };
+	const uint64_t n = of->rows.count;
+	double *cosines = calloc(n * n, sizeof *cosines), least = 1;
+	struct ek_near near;
+
+	for (size_t e = 0; e < eps_count; e++)
+		least = fmin(least, 1 - eps[e]);
+	for (size_t g = 0; g < of->segment_count; g++)
+		for (uint64_t b = of->segments[g]; b < of->segments[g + 1]; b++)
+			for (uint64_t a = of->segments[g]; a < b; a++)
+				cosines[b * n + a] = cosine_of(&of->rows, of->order[a], of->order[b]);
+	for (int t = 0; t < 6; t++) {
+		const int near_only = t % 2;
+
+		ek_threads_set(threads[t / 2]);
+		assert_ok(ek_near_find(&near, &of->rows, of->order, of->segments, of->segment_count, eps, eps_count,
+		                       near_only));
+		for (size_t g = 0; g < of->segment_count; g++)
+			for (uint64_t b = of->segments[g]; b < of->segments[g + 1]; b++) {
+				const uint32_t j = of->order[b];
+				double best = near_only ? least : -2;
+				int64_t partner = -1;
+
+				for (uint64_t a = of->segments[g]; a < b; a++)
+					if (cosines[b * n + a] > best) {
+						best = cosines[b * n + a];
+						partner = of->order[a];
+					}
+				assert_int_equal(near.partner[j], partner);
+				assert_true(near.similarity[j] == (partner < 0 ? -1 : (float)best));
+			}
+		for (size_t e = 0; e < eps_count; e++)
+			check_eps(&near, e, cosines, of);
+		ek_near_release(&near);
+	}
+	ek_threads_set(0);
+	free(cosines);
+}
+
+static uint32_t *mixed_order(uint64_t n)
+{
+	uint32_t *order = calloc(n, sizeof *order);
+
+	assert_non_null(order);
+	for (uint64_t i = 0; i < n; i++)
+		order[i] = (uint32_t)(i * 1009 % n);
+	return order;
+}
+
+/* Several blocks of columns, segments and a mixed order. */
+static void blocks_and_segments_equal_plain_loops(void **state)
 {
 	enum { N = 2700, D = 12 };
 	static const double eps[] = { 0.002, 0.02 };
-	static const uint64_t segments[] = { 0, 1, 400, 2700 };
-	static const int threads[] = { 1, 2, 16 };
-	float *x = ek_blobs(N, D, 40, 0.12, 0, NULL), *unit = calloc(N * D, sizeof *unit);
-	uint32_t *order = calloc(N, sizeof *order);
-	char *kept = calloc(N, 1);
-	struct ek_near near[3];
+	static const uint64_t segments[] = { 0, 1, 400, N };
+	float *x = ek_blobs(N, D, 40, 0.12, 0, NULL);
+	uint32_t *order = mixed_order(N);
 	struct ek_npy array;
-	const struct ek_rows rows = view(&array, x, N, D);
+	const struct searched of = { view(&array, x, N, D), order, segments, 3 };
 
-	for (uint32_t i = 0; i < N; i++) {
-		order[i] = (uint32_t)((uint64_t)i * 1009 % N);
-		ek_rows_read(unit + i * D, &rows, i);
-	}
-	for (int t = 0; t < 3; t++) {
-		ek_threads_set(threads[t]);
-		assert_ok(ek_near_find(&near[t], &rows, order, segments, 3, eps, 2, 0));
-		assert_memory_equal(near[t].similarity, near[0].similarity, N * sizeof(float));
-		assert_memory_equal(near[t].partner, near[0].partner, N * sizeof(int64_t));
-		assert_memory_equal(near[t].eps, near[0].eps, sizeof near[0].eps);
-		assert_memory_equal(near[t].component, near[0].component, 2 * N * sizeof(uint32_t));
-	}
-	ek_threads_set(0);
-	for (int e = 0; e < 2; e++) {
-		uint64_t pairs = 0, removed = 0;
-
-		for (int g = 0; g < 3; g++)
-			for (uint64_t b = segments[g]; b < segments[g + 1]; b++) {
-				const uint32_t j = order[b];
-				double best = -2;
-
-				kept[j] = 1;
-				for (uint64_t a = segments[g]; a < b; a++) {
-					const uint32_t i = order[a];
-					const float *u = unit + i * D, *v = unit + j * D;
-					const double cosine = ek_vector_dot(u, v, D) /
-					                      sqrt(ek_vector_dot(u, u, D) * ek_vector_dot(v, v, D));
-
-					best = fmax(best, cosine);
-					pairs += cosine > 1 - eps[e];
-					if (cosine > 1 - eps[e] && kept[i])
-						kept[j] = 0;
-				}
-				removed += !kept[j];
-				assert_true(near[0].similarity[j] == (float)(best < -1 ? -1 : best));
-				assert_true((near[0].partner[j] < 0) == (b == segments[g]));
-			}
-		assert_true(pairs > 0);
-		assert_int_equal(near[0].eps[e].pairs, pairs);
-		assert_int_equal(near[0].eps[e].greedy_removed, removed);
-	}
-	for (int t = 0; t < 3; t++)
-		ek_near_release(&near[t]);
+	equals_plain_loops(&of, eps, 2);
 	free(x);
-	free(unit);
 	free(order);
-	free(kept);
+}
+
+/* Nearly every pair counts. Copies make cosines equal to the last bit, a few of them are the limit itself, and rows
+ * close to each other differ by less than products can tell. Rows of zeros are among them. */
+static void rows_that_are_all_alike_equal_plain_loops(void **state)
+{
+	enum { N = 2300, D = 96, EPS = 6 };
+	static const uint64_t segments[] = { 0, 90, N };
+	float *x = calloc(N * D, sizeof *x);
+	double eps[EPS] = { 0.001, 0, 0.03, 0, 0, 0.001 + 1e-9 };
+	uint32_t *order = mixed_order(N);
+	struct ek_npy array;
+	struct searched of = { .order = order, .segments = segments, .segment_count = 2 };
+
+	for (uint64_t i = 0; i < N; i++)
+		for (size_t j = 0; j < D; j++) {
+			const double noise = i % 5 == 1 ? 1e-7 : 0.1 * (double)(i % 11) / 11;
+
+			x[i * D + j] = i % 4 == 3
+			                       ? x[(i / 2) * D + j]
+			                       : (float)(ek_random_normal(1, 0, j) + noise * ek_random_normal(2, i, j));
+		}
+	memset(x + 777 * D, 0, D * sizeof *x);
+	memset(x + 778 * D, 0, D * sizeof *x);
+	of.rows = view(&array, x, N, D);
+	eps[1] = 1 - cosine_of(&of.rows, 130, 1200);
+	eps[3] = 1 - cosine_of(&of.rows, 5, 1502);
+	eps[4] = nextafter(eps[3], 1);
+	equals_plain_loops(&of, eps, EPS);
+	free(x);
+	free(order);
 }
 
 /* Rows of falling variances about a mean; a third of them others with noise, so that cosines lie about 1 - eps; a
@@ -191,7 +306,7 @@ static void equal_and_zero_rows(void **state)
 {
 	enum { N = 9 };
 	static const float x[N * 2] = { 1, 2, 2, 4, 0, 0, 1, 2, 0, 0, -1, -2, 3, 6, 5, 10, 1, 2 };
-	static const double eps[] = { 0.01 };
+	static const double eps[] = { 0.01, 1.5 };
 	static const uint64_t segments[] = { 0, N };
 	uint32_t order[N];
 	struct ek_near near;
@@ -200,14 +315,19 @@ static void equal_and_zero_rows(void **state)
 
 	for (uint32_t i = 0; i < N; i++)
 		order[i] = i;
-	assert_ok(ek_near_find(&near, &rows, order, segments, 1, eps, 1, 0));
-	assert_int_equal(near.eps[0].pairs, 15); /* six of one direction */
-	assert_int_equal(near.eps[0].greedy_removed, 5);
-	assert_int_equal(near.eps[0].groups, 1);
-	assert_int_equal(near.partner[8], 0); /* the earliest of equals */
-	assert_true(near.similarity[8] == 1);
-	assert_true(near.similarity[4] == 0); /* zeros are like nothing, not even each other */
-	ek_near_release(&near);
+	for (int near_only = 0; near_only < 2; near_only++) {
+		assert_ok(ek_near_find(&near, &rows, order, segments, 1, eps, 2, near_only));
+		assert_int_equal(near.eps[0].pairs, 15); /* six of one direction */
+		assert_int_equal(near.eps[1].pairs, 30); /* all but the opposite row's with those */
+		assert_int_equal(near.eps[0].greedy_removed, 5);
+		assert_int_equal(near.eps[0].groups, 1);
+		assert_int_equal(near.partner[8], 0); /* the earliest of equals */
+		assert_true(near.similarity[8] == 1);
+		assert_true(near.similarity[4] == 0); /* zeros are like nothing, not even each other */
+		assert_true(near.similarity[5] == 0); /* but that is more than opposites are */
+		assert_int_equal(near.partner[5], 2);
+		ek_near_release(&near);
+	}
 }
 
 static void wrong_eps(void **state)
@@ -267,6 +387,7 @@ static void the_step_writes_its_files(void **state)
 	free(x);
 }
 
-EK_TEST_MAIN(cmocka_unit_test(counts_equal_numpys), cmocka_unit_test(blocks_and_segments_equal_brute_force),
+EK_TEST_MAIN(cmocka_unit_test(counts_equal_numpys), cmocka_unit_test(blocks_and_segments_equal_plain_loops),
+             cmocka_unit_test(rows_that_are_all_alike_equal_plain_loops),
              cmocka_unit_test(a_screen_of_few_numbers_misses_no_pair), cmocka_unit_test(equal_and_zero_rows),
              cmocka_unit_test(wrong_eps), cmocka_unit_test(the_step_writes_its_files))

@@ -12,6 +12,17 @@ static void a_device_finds_what_the_processor_finds(void **state)
 	assert_true(fake_rows_measured() >= 2 * half * half);
 }
 
+static void so_it_does_where_all_are_alike(void **state)
+{
+	const struct near_case cases[] = {
+		{ .name = "all alike", .n = 9001, .d = 64, .same = 900, .alike = 1 },
+		{ .name = "all alike, near ones alone", .n = 9001, .d = 64, .same = 900, .alike = 1, .near_only = 1 },
+	};
+
+	near_case_check(&cases[0]);
+	near_case_check(&cases[1]);
+}
+
 static void rows_of_zeros_stay_on_the_processor(void **state)
 {
 	const struct near_case c = { .name = "a row of zeros", .n = 9001, .d = 64, .same = 1500, .zero = 1 };
@@ -22,4 +33,4 @@ static void rows_of_zeros_stay_on_the_processor(void **state)
 }
 
 EK_TEST_MAIN(cmocka_unit_test(a_device_finds_what_the_processor_finds),
-             cmocka_unit_test(rows_of_zeros_stay_on_the_processor))
+             cmocka_unit_test(so_it_does_where_all_are_alike), cmocka_unit_test(rows_of_zeros_stay_on_the_processor))
