@@ -90,6 +90,7 @@ static int take_pairs(void *context, uint64_t row, const uint32_t *index, const 
 	const uint64_t place = a->middle + row;
 	const uint32_t j = s->order[place];
 	float *room = s->workers[worker].rows;
+	uint32_t gone = 0;
 
 	for (size_t c = 0; c < count; c++) {
 		const uint64_t earlier = a->start + index[c];
@@ -103,8 +104,9 @@ static int take_pairs(void *context, uint64_t row, const uint32_t *index, const 
 			                       s->units2[earlier], s->d);
 			(void)ek_near_note(&mask, s, worker, place, earlier, value, value);
 		}
-		s->out->kept[j] &= ~(mask & s->out->kept[s->order[earlier]]);
+		gone |= mask & s->out->kept[s->order[earlier]];
 	}
+	s->out->kept[j] &= ~gone; /* once: other threads have the rows beside it */
 	return 0;
 }
 
