@@ -170,6 +170,78 @@ static void the_store_is_the_cpus(void **state)
 	ek_params_release(&params);
 }
 
+/* The case's result for a token and a feature, from its scores; sizes: the shares' sum of what is added up. */
+static double attended(const float *qkv, size_t features, const double *scores, int tokens, size_t feature,
+                       double *sizes)
+{
+	double all = 0, result = 0;
+
+	*sizes = 0;
+	for (int k = 0; k < tokens; k++) {
+		const double value = (double)qkv[((size_t)k * 3 + 2) * features + feature];
+
+		all += scores[k];
+		result += scores[k] * value;
+		*sizes += scores[k] * fabs(value);
+	}
+	*sizes /= all;
+	return result / all;
+}
+
+/* Shares of the case's scores, of which the largest is 1. */
+static void take_shares(double *shares, const float *qkv, size_t features, const int *n, int token, int head)
+{
+	const int tokens = n[0] * n[1], width = n[3];
+	const float *query = qkv + (size_t)token * 3 * features + (size_t)head * (size_t)width;
+	double largest = -HUGE_VAL;
+
+	for (int k = 0; k < tokens; k++) {
+		const float *key = qkv + ((size_t)k * 3 + 1) * features + (size_t)head * (size_t)width;
+
+		shares[k] = 0;
+		for (int i = 0; i < width; i++)
+			shares[k] += (double)query[i] * (double)key[i] / sqrt(width);
+		largest = fmax(largest, shares[k]);
+	}
+	for (int k = 0; k < tokens; k++)
+		shares[k] = exp(shares[k] - largest);
+}
+
+/* Numbers 32 times as large: for most rows a key outside the first 64 is e^70 and more times as good as those. */
+static void sharp_attention_is_right(void **state)
+{
+	const struct net_case *c = *state;
+	const int tokens = c->n[0] * c->n[1], width = c->n[3];
+	const size_t features = (size_t)c->n[2] * (size_t)width;
+	double *shares = calloc((size_t)tokens, sizeof *shares);
+	struct net_trial t;
+	struct ek_net_state *s;
+	float *got;
+
+	assert_non_null(shares);
+	net_trial_new(&t, c, EK_NN_BF16, EK_NET_FORWARD, 1, 1);
+	for (size_t i = 0; i < ek_net_elements(t.s.net, t.s.inputs[0]); i++)
+		t.inputs[0][i] *= 32;
+	assert_ok(ek_net_state_new(&s, t.s.net));
+	got = ref_poisoned(t.count);
+	net_trial_run(&t, s, got);
+	for (int token = 0; token < tokens; token++)
+		for (size_t i = 0; i < features; i++) {
+			double sizes, want;
+
+			if (i % (size_t)width == 0)
+				take_shares(shares, t.inputs[0], features, c->n, token, (int)(i / (size_t)width));
+			want = attended(t.inputs[0], features, shares, tokens, i, &sizes);
+			if (!(fabs((double)got[(size_t)token * features + i] - want) <= 0x1p-7 * sizes))
+				fail_msg("token %d, feature %zu: %.9g, not %.9g", token, i,
+				         (double)got[(size_t)token * features + i], want);
+		}
+	free(got);
+	free(shares);
+	ek_net_state_free(s);
+	net_trial_free(&t);
+}
+
 static int is_wanted(const struct net_case *c, char **names)
 {
 	if (c->flags & NET_CASE_CPU)
@@ -183,7 +255,7 @@ static int is_wanted(const struct net_case *c, char **names)
 int main(int argc, char **argv)
 {
 	const int once = argc > 1 && strcmp(argv[1], "--once") == 0;
-	struct CMUnitTest *tests = calloc((size_t)net_case_count + 1, sizeof *tests);
+	struct CMUnitTest *tests = calloc(2 * (size_t)net_case_count + 1, sizeof *tests);
 	const int left = on_gpu();
 	size_t count = 0;
 
@@ -192,10 +264,16 @@ int main(int argc, char **argv)
 		return left;
 	}
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(the_store_is_the_cpus);
-	for (int i = 0; i < net_case_count; i++)
-		if (is_wanted(&net_cases[i], argv + 1 + once))
-			tests[count++] = (struct CMUnitTest){ .name = net_cases[i].name,
-				                              .test_func = once ? the_case_runs : the_case_is_the_twins,
+	for (int i = 0; i < net_case_count; i++) {
+		if (!is_wanted(&net_cases[i], argv + 1 + once))
+			continue;
+		if (strncmp(net_cases[i].name, "attention, 256 ", 15) == 0)
+			tests[count++] = (struct CMUnitTest){ .name = "of sharp attention",
+				                              .test_func = sharp_attention_is_right,
 				                              .initial_state = (void *)(uintptr_t)&net_cases[i] };
+		tests[count++] = (struct CMUnitTest){ .name = net_cases[i].name,
+			                              .test_func = once ? the_case_runs : the_case_is_the_twins,
+			                              .initial_state = (void *)(uintptr_t)&net_cases[i] };
+	}
 	return _cmocka_run_group_tests("on a GPU", tests, count, NULL, NULL);
 }

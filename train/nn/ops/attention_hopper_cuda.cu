@@ -625,59 +625,96 @@ template <int EIGHTS> __global__ void __launch_bounds__(ALL + 32, 1) attend_larg
 }
 
 /*
- * 256 tokens: the copy engine brings a head's matrices while the one before is worked on, and no group waits for
- * another but for that. While a tile's shares are made, those of the tile before are multiplied with their values. The
- * first 64 features of a matrix are swizzled; of 72, the last eight lie apart, as a column, and zeros behind them.
+ * 256 tokens: four groups have all queries of a head, and a block goes from head to head. The copy engine brings
+ * matrices while the head before is worked on, and no group waits for another but for that: the last warp that has done
+ * with a matrix has that of the head after next brought to its place. While a tile's shares are made, those of the tile
+ * before are multiplied with their values. The first 64 features of a matrix are swizzled; of 72, the last eight lie
+ * apart, as a column, and behind those of queries are zeros.
+ *
+ * Shares are powers of 2 of scores less the largest of a row's first 64: larger ones have room, and nothing that was
+ * added up must be brought to another measure. A group of which a row's sum is beyond LARGEST_SUM begins again, less
+ * the largest of all.
  */
-constexpr int WORKERS = ALL + GROUP;
+constexpr float LARGEST_SUM = 0x1p100F;
+enum { QUERIES_OF = 0, KEYS_OF = 1, VALUES_OF = 2, PARTS = 3 };
 
-/* In sixteens. */
+/* In sixteens. For each matrix and stage a barrier, and a count of the warps that have done with it. */
 template <int EIGHTS> struct swizzled_room {
-	static constexpr uint32_t matrix = 8 * MOST, keys = matrix, values = 2 * matrix, rest = 3 * matrix,
-				  zeros = rest + 3 * MOST, stage = EIGHTS == 8 ? rest : zeros + MOST,
-				  barriers = 2 * stage, all = barriers + 2;
+	static constexpr uint32_t matrix = 8 * MOST, rest = PARTS * matrix,
+				  stage = EIGHTS == 8 ? rest : rest + PARTS * MOST, zeros = 2 * stage, results = zeros,
+				  barriers = EIGHTS == 8 ? results + matrix : zeros + ROWS, counts = barriers + PARTS,
+				  all = counts + 2;
 };
 
-/* Scores become shares of the largest so far; rest: what is left of what was added up before. */
-__device__ void share(float (&c)[ROWS / 2], float (&most)[2], float (&sum)[2], float (&rest)[2], float scale)
+/* Boxes of a head's matrices: of 64 features, and of the eight behind them; of the results of a warp. */
+struct head_maps {
+	CUtensorMap first, rest, results;
+};
+
+/* Heads go from the last to the first: of what was written last the cache still has some, and of the results that are
+ * read first. With 72 features nothing was gained. */
+template <int EIGHTS> __device__ int number_of_head(const ek_attention &a, int n)
 {
-#pragma unroll
-	for (int half = 0; half < 2; half++) {
-		float top = most[half], part = 0, scaled;
-
-#pragma unroll
-		for (int n = 0; n < ROWS / 8; n++)
-			top = fmaxf(top, fmaxf(c[4 * n + 2 * half], c[4 * n + 2 * half + 1]));
-		top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 1));
-		top = fmaxf(top, __shfl_xor_sync(0xffffffffU, top, 2));
-		rest[half] = ek_power_of_2((most[half] - top) * scale);
-		most[half] = top;
-		scaled = top * scale;
-#pragma unroll
-		for (int n = 0; n < ROWS / 8; n++)
-#pragma unroll
-			for (int i = 0; i < 2; i++) {
-				float &value = c[4 * n + 2 * half + i];
-
-				value = ek_power_of_2(value * scale - scaled);
-				part += value;
-			}
-		sum[half] = sum[half] * rest[half] + part;
-	}
+	return EIGHTS == 8 ? (int)a.heads_in_all - 1 - n : n;
 }
 
-/* c = this group's queries times keys of tile t; matrices lie from sixteen `start` on. */
-template <int EIGHTS> __device__ void score_swizzled(float (&c)[ROWS / 2], uint32_t start, int group, int t)
+/* One thread: a matrix of the n-th head. */
+template <int EIGHTS>
+__device__ void bring_matrix(const ek_attention &a, const head_maps &maps, uint32_t room, int part, int stage, int n)
+{
+	using places = swizzled_room<EIGHTS>;
+	const int head = number_of_head<EIGHTS>(a, n);
+	const int column = (part * a.heads + head % a.heads) * EIGHTS * 8, row = head / a.heads * MOST;
+	const uint32_t to = room + stage * places::stage * 16,
+		       full = room + places::barriers * 16 + (2 * part + stage) * 8;
+
+	expect_bytes(full, EIGHTS * MOST * 16);
+	bring_box(to + part * places::matrix * 16, &maps.first, full, column, row);
+	if (EIGHTS > 8)
+		bring_box(to + (places::rest + part * MOST) * 16, &maps.rest, full, column + 64, row);
+}
+
+/* One thread of a warp, which has done with a matrix: the last of all warps has that of the next-th head brought there.
+ */
+template <int EIGHTS>
+__device__ void leave_matrix(const ek_attention &a, const head_maps &maps, uint32_t room, int part, int stage, int next)
+{
+	unsigned before;
+
+	asm volatile("atom.acq_rel.cta.shared::cta.inc.u32 %0, [%1], %2;"
+	             : "=r"(before)
+	             : "r"(room + swizzled_room<EIGHTS>::counts * 16 + (2 * part + stage) * 4), "r"(ALL / 32 - 1)
+	             : "memory");
+	if (before == ALL / 32 - 1 && next < (int)a.heads_in_all)
+		bring_matrix<EIGHTS>(a, maps, room, part, stage, next);
+}
+
+/* d = d keep + a, from registers, times columns of b; features are added up. */
+__device__ void multiply_queries(float (&d)[ROWS / 2], const unsigned (&a)[4], uint64_t b, int keep)
+{
+	asm volatile("{\n.reg .pred keep;\nsetp.ne.b32 keep, %37, 0;\n"
+	             "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" N32
+	             "}, {%32, %33, %34, %35}, %36, keep, 1, 1, 0;\n}\n"
+	             : D32(d)
+	             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(keep));
+}
+
+/* c = queries times keys of tile t, in the background; matrices lie from sixteen `start` on. The first 64 features of
+ * queries are in registers; `rest`: the place of the group's others, `zeros` so far before zeros. */
+template <int EIGHTS>
+__device__ void score_swizzled(float (&c)[ROWS / 2], const unsigned (&queries)[4][4], uint32_t start, uint32_t rest,
+                               uint32_t zeros, int t)
 {
 	using places = swizzled_room<EIGHTS>;
 
 #pragma unroll
 	for (int i = 0; i < 4; i++)
-		multiply<8, 0, 0>(c, describe_swizzled(start + 8 * ROWS * group + 2 * i),
-		                  describe_swizzled(start + places::keys + 8 * ROWS * t + 2 * i), i > 0);
+		multiply_queries(c, queries[i], describe_swizzled(start + places::matrix + 8 * ROWS * t + 2 * i),
+		                 i > 0);
 	if constexpr (EIGHTS > 8)
-		multiply<8, 0, 0>(c, describe<3 * MOST, 8>(start + places::rest + ROWS * group),
-		                  describe<2 * MOST, 8>(start + places::rest + MOST + ROWS * t), 1);
+		multiply<8, 0, 0>(c, (uint64_t)(rest + (zeros << 16)) | (uint64_t)8 << 32,
+		                  describe<0, 8>(start + places::rest + MOST + ROWS * t), 1);
+	commit();
 }
 
 /* d += a, from registers, times eight columns of b, rows of which are added up. */
@@ -706,7 +743,7 @@ __device__ void add_swizzled(float (&c)[EIGHTS * 4], const unsigned (&a)[ROWS / 
 
 #pragma unroll
 	for (int i = 0; i < ROWS / 16; i++) {
-		const uint64_t b = describe_swizzled(start + places::values + 8 * ROWS * t + 128 * i);
+		const uint64_t b = describe_swizzled(start + 2 * places::matrix + 8 * ROWS * t + 128 * i);
 
 		if constexpr (EIGHTS == 8) {
 			multiply_kept<8>(c, a[i], b);
@@ -717,147 +754,221 @@ __device__ void add_swizzled(float (&c)[EIGHTS * 4], const unsigned (&a)[ROWS / 
 	}
 }
 
-/* A group's 64 queries of a head. */
-template <int EIGHTS> __device__ void attend_swizzled_rows(const ek_attention &a, int head, uint32_t start, int group)
+/* A row's largest so far, of this lane's scores. */
+__device__ void take_largest(float (&top)[2], const float (&c)[ROWS / 2])
 {
-	constexpr int tiles = MOST / ROWS;
-	const int token = group * ROWS + row_of(0);
-	const size_t features = (size_t)a.heads * EIGHTS * 8;
-	bf16 *out =
-		(bf16 *)a.out.x + ((size_t)(head / a.heads) * MOST + token) * features + head % a.heads * EIGHTS * 8;
-	float c[ROWS / 2], result[EIGHTS * 4] = {}, most[2] = { -CUDART_INF_F, -CUDART_INF_F }, sum[2] = {}, rest[2];
-	unsigned shares[ROWS / 16][4];
+#pragma unroll
+	for (int i = 0; i < ROWS / 2; i++)
+		top[i / 2 % 2] = fmaxf(top[i / 2 % 2], c[i]);
+}
 
-	begin();
-	score_swizzled<EIGHTS>(c, start, group, 0);
-	commit();
-	settle<0>(c);
+/* Over the four lanes that have a row. */
+__device__ float largest_of_row(float x)
+{
+	x = fmaxf(x, __shfl_xor_sync(0xffffffffU, x, 1));
+	return fmaxf(x, __shfl_xor_sync(0xffffffffU, x, 2));
+}
+
+/* Whether some thread of this group has it so. */
+__device__ int any_of_group(int group, int mine)
+{
+	int any;
+
+	asm volatile("{\n.reg .pred mine, any;\nsetp.ne.b32 mine, %1, 0;\n"
+	             "barrier.cta.red.or.pred any, %2, %3, mine;\nselp.b32 %0, 1, 0, any;\n}\n"
+	             : "=r"(any)
+	             : "r"(mine), "r"(1 + group), "n"(GROUP)
+	             : "memory");
+	return __shfl_sync(0xffffffffU, any, 0);
+}
+
+/* Rows of results of this warp, times `factor`: by the copy engine from a place of their own, or, of 72 features, which
+ * are not whole sectors and leave no room for one, by themselves. */
+template <int EIGHTS>
+__device__ void send_results(const ek_attention &a, const head_maps &maps, int head, uint32_t room, int warp,
+                             const float (&result)[EIGHTS * 4], const float (&factor)[2])
+{
+	const int lane = (int)threadIdx.x % 32;
+
+	if constexpr (EIGHTS > 8) {
 #pragma unroll
-	for (int t = 0; t < tiles; t++) {
-		share(c, most, sum, rest, a.scale * LOG2E);
-		if (t > 0) {
-			settle<0>(result);
+		for (int half = 0; half < 2; half++)
+			write_row<EIGHTS>((bf16 *)a.out.x +
+			                          ek_attention_result(a, head, warp * 16 + lane / 4 + 8 * half),
+			                  result, half, factor[half], 1);
+	} else {
+		const uint32_t own = (room / 16 + swizzled_room<EIGHTS>::results + warp * 16 * 8) * 16;
+
+		if (lane == 0)
+			boxes_read<0>(); /* those of the head before have left */
+		__syncwarp();
 #pragma unroll
-			for (int i = 0; i < EIGHTS * 4; i++)
-				result[i] *= rest[i / 2 % 2];
+		for (int i = 0; i < 4; i++) {
+			unsigned x[4];
+
+#pragma unroll
+			for (int j = 0; j < 4; j++)
+				x[j] = ek_pair(result[8 * i + 2 * j] * factor[j % 2],
+				               result[8 * i + 2 * j + 1] * factor[j % 2]);
+			store_matrices(own + lane % 16 * 128 + ((2 * i + lane / 16) ^ lane % 8) * 16, x);
 		}
-		pack(shares, c);
-		begin();
-		if (t + 1 < tiles) {
-			score_swizzled<EIGHTS>(c, start, group, t + 1);
-			commit();
+		publish();
+		__syncwarp();
+		if (lane == 0) {
+			send_box(&maps.results, own, head % a.heads * EIGHTS * 8, head / a.heads * MOST + warp * 16);
+			boxes_marked();
 		}
-		add_swizzled<EIGHTS>(result, shares, start, t);
-		commit();
-		if (EIGHTS > 8)
-			settle<0>(result);
-		if (t + 1 < tiles)
-			settle<1>(c);
 	}
-	settle<0>(result);
+}
+
+/* A group's 64 queries of the n-th head, whose matrices are in this stage. */
+template <int EIGHTS>
+__device__ void attend_head(const ek_attention &a, const head_maps &maps, uint32_t room, int n, int stage, int parity)
+{
+	using places = swizzled_room<EIGHTS>;
+	constexpr int tiles = MOST / ROWS;
+	const int group = group_of_thread(), lane = (int)threadIdx.x % 32, step = (int)gridDim.x;
+	const int warp = __shfl_sync(0xffffffffU, (int)threadIdx.x / 32, 0);
+	const uint32_t start = room / 16 + stage * places::stage, full = room + places::barriers * 16 + 8 * stage;
+	const uint32_t own = start * 16 + warp * 16 * 128, rest = start + places::rest + ROWS * group;
+	const uint32_t zeros = room / 16 + places::zeros - rest;
+	const int head = number_of_head<EIGHTS>(a, n);
+	const float scale = a.scale * LOG2E;
+	float c[ROWS / 2], result[EIGHTS * 4], shift[2], sum[2], factor[2];
+	unsigned shares[ROWS / 16][4], queries[4][4];
+	int again = 0, more;
+
+	await_phase(full + 16 * QUERIES_OF, parity);
+#pragma unroll
+	for (int i = 0; i < 4; i++)
+		load_matrices(queries[i], own + lane % 16 * 128 + ((2 * i + lane / 16) ^ lane % 8) * 16);
+	await_phase(full + 16 * KEYS_OF, parity);
+	__syncwarp();
+	if (EIGHTS == 8 && lane == 0)
+		leave_matrix<EIGHTS>(a, maps, room, QUERIES_OF, stage, n + 2 * step);
+#pragma unroll 1
+	do {
+		float top[2] = { -CUDART_INF_F, -CUDART_INF_F };
+
+#pragma unroll 1
+		for (int t = again ? tiles - 1 : 0; t >= 0; t--) {
+			begin();
+			score_swizzled<EIGHTS>(c, queries, start, rest, zeros, t);
+			settle<0>(c);
+			take_largest(top, c);
+		}
+#pragma unroll
+		for (int half = 0; half < 2; half++) {
+			shift[half] = largest_of_row(top[half]) * scale;
+			sum[half] = 0;
+		}
+#pragma unroll
+		for (int t = 0; t < tiles; t++) {
+#pragma unroll
+			for (int i = 0; i < ROWS / 2; i++) {
+				c[i] = ek_power_of_2(c[i] * scale - shift[i / 2 % 2]);
+				sum[i / 2 % 2] += c[i];
+			}
+			if (t > 0) {
+				settle<0>(result);
+			} else {
+				await_phase(full + 16 * VALUES_OF, parity);
+#pragma unroll
+				for (float &value : result)
+					value = 0;
+			}
+			if (t + 1 == tiles)
+				break;
+			pack(shares, c);
+			begin();
+			score_swizzled<EIGHTS>(c, queries, start, rest, zeros, t + 1);
+			add_swizzled<EIGHTS>(result, shares, start, t);
+			commit();
+			settle<1>(c);
+		}
+		more = !again && any_of_group(group, !(sum[0] < LARGEST_SUM && sum[1] < LARGEST_SUM));
+		again = 1;
+	} while (more);
+	pack(shares, c);
+	begin();
+	add_swizzled<EIGHTS>(result, shares, start, tiles - 1);
+	commit();
+	if (lane == 0) {
+		if (EIGHTS > 8)
+			leave_matrix<EIGHTS>(a, maps, room, QUERIES_OF, stage, n + 2 * step);
+		leave_matrix<EIGHTS>(a, maps, room, KEYS_OF, stage, n + 2 * step);
+	}
 #pragma unroll
 	for (int half = 0; half < 2; half++) {
 		float all = sum[half];
 
 		all += __shfl_xor_sync(0xffffffffU, all, 1);
 		all += __shfl_xor_sync(0xffffffffU, all, 2);
-		write_row<EIGHTS>(out + half * 8 * features, result, half, 1 / all, 1);
-		if (threadIdx.x % 4 == 0)
-			a.sums[(size_t)head * MOST + token + 8 * half] = most[half] * a.scale + logf(all);
+		factor[half] = 1 / all;
+		if (lane % 4 == 0)
+			a.sums[(size_t)head * MOST + warp * 16 + lane / 4 + 8 * half] =
+				(shift[half] + __log2f(all)) * (1 / LOG2E);
 	}
-}
-
-/* Boxes of a head's matrices: of 64 features, and of the eight behind them. */
-struct head_maps {
-	CUtensorMap first, rest;
-};
-
-/* One thread: each head's queries, keys and values to the stage that is free. */
-template <int EIGHTS> __device__ void bring_heads(const ek_attention &a, const head_maps &maps, uint32_t room)
-{
-	using places = swizzled_room<EIGHTS>;
-	const uint32_t full = room + places::barriers * 16, empty = full + 16;
-	int stage = 0, parity = 0;
-
-	for (int head = (int)blockIdx.x; head < (int)a.heads_in_all;
-	     head += (int)gridDim.x, parity ^= stage, stage ^= 1) {
-		const int image = head / a.heads, h = head % a.heads;
-		const uint32_t to = room + stage * places::stage * 16;
-
-		await_phase(empty + 8 * stage, parity ^ 1);
-		expect_bytes(full + 8 * stage, 3 * EIGHTS * MOST * 16);
-		for (int part = 0; part < 3; part++) {
-			const int column = (part * a.heads + h) * EIGHTS * 8;
-
-			bring_box(to + part * places::matrix * 16, &maps.first, full + 8 * stage, column, image * MOST);
-			if (EIGHTS > 8)
-				bring_box(to + (places::rest + part * MOST) * 16, &maps.rest, full + 8 * stage,
-				          column + 64, image * MOST);
-		}
-	}
-}
-
-template <int EIGHTS> __device__ void attend_to_heads(const ek_attention &a, uint32_t room, int group)
-{
-	using places = swizzled_room<EIGHTS>;
-	const uint32_t full = room + places::barriers * 16, empty = full + 16;
-	int stage = 0, parity = 0;
-
-	for (int head = (int)blockIdx.x; head < (int)a.heads_in_all;
-	     head += (int)gridDim.x, parity ^= stage, stage ^= 1) {
-		await_phase(full + 8 * stage, parity);
-		attend_swizzled_rows<EIGHTS>(a, head, room / 16 + stage * places::stage, group);
-		if (threadIdx.x % 32 == 0)
-			arrive_at(empty + 8 * stage);
-	}
+	settle<0>(result);
+	if (lane == 0)
+		leave_matrix<EIGHTS>(a, maps, room, VALUES_OF, stage, n + 2 * step);
+	send_results<EIGHTS>(a, maps, head, room, warp, result, factor);
 }
 
 template <int EIGHTS>
-__global__ void __launch_bounds__(WORKERS, 1)
+__global__ void __launch_bounds__(ALL, 1)
 	attend_swizzled(const __grid_constant__ ek_attention a, const __grid_constant__ head_maps maps)
 {
 	using places = swizzled_room<EIGHTS>;
 	extern __shared__ __align__(1024) unsigned char memory[];
-	const uint32_t room = place(memory), full = room + places::barriers * 16, empty = full + 16;
-	const int group = group_of_thread();
+	const uint32_t room = place(memory);
+	int stage = 0, parity = 0;
 
-	if (threadIdx.x == 0)
-		for (int i = 0; i < 2; i++) {
-			start_barrier(full + 8 * i, 1);
-			start_barrier(empty + 8 * i, ALL / 32);
+	if (threadIdx.x == 0) {
+		for (int i = 0; i < 2 * PARTS; i++) {
+			start_barrier(room + places::barriers * 16 + 8 * i, 1);
+			((unsigned *)memory)[places::counts * 4 + i] = 0;
 		}
-	if (EIGHTS > 8)
-		for (int i = 0; i < 2; i++)
-			clear((uint4 *)memory + i * places::stage + places::zeros, MOST);
-	publish();
-	__syncthreads();
-	if (group == 4) {
-		asm volatile("setmaxnreg.dec.sync.aligned.u32 24;");
-		if (threadIdx.x == ALL)
-			bring_heads<EIGHTS>(a, maps, room);
-	} else {
-		asm volatile("setmaxnreg.inc.sync.aligned.u32 112;");
-		attend_to_heads<EIGHTS>(a, room, group);
+		publish();
+		for (int i = 0; i < 2 * PARTS; i++) {
+			const int n = (int)blockIdx.x + i / PARTS * (int)gridDim.x;
+
+			if (n < (int)a.heads_in_all)
+				bring_matrix<EIGHTS>(a, maps, room, i % PARTS, i / PARTS, n);
+		}
 	}
+	if (EIGHTS > 8) {
+		clear((uint4 *)memory + places::zeros, ROWS);
+		publish();
+	}
+	__syncthreads();
+#pragma unroll 1
+	for (int n = (int)blockIdx.x; n < (int)a.heads_in_all; n += (int)gridDim.x, parity ^= stage, stage ^= 1)
+		attend_head<EIGHTS>(a, maps, room, n, stage, parity);
+	if (EIGHTS == 8 && threadIdx.x % 32 == 0)
+		boxes_read<0>();
 }
 
 template <int EIGHTS> int run_swizzled(const ek_attention &a)
 {
 	using places = swizzled_room<EIGHTS>;
-	const cuuint64_t features = (cuuint64_t)a.heads * EIGHTS * 8;
-	const cuuint64_t sizes[2] = { 3 * features, a.heads_in_all / a.heads * MOST }, bytes[1] = { 6 * features };
-	const cuuint32_t first[2] = { 64, MOST }, rest[2] = { 8, MOST };
+	const cuuint64_t features = (cuuint64_t)a.heads * EIGHTS * 8, rows = a.heads_in_all / a.heads * MOST;
+	const cuuint64_t sizes[2] = { 3 * features, rows }, bytes[1] = { 6 * features };
+	const cuuint64_t sizes_of_results[2] = { features, rows }, bytes_of_results[1] = { 2 * features };
+	const cuuint32_t first[2] = { 64, MOST }, rest[2] = { 8, MOST }, results[2] = { 64, 16 };
 	const size_t at_once = (size_t)ek_cuda_processors();
 	head_maps maps;
 	int rc;
 
 	if (!encode_map(&maps.first, 2, a.qkv.x, sizes, bytes, first, CU_TENSOR_MAP_SWIZZLE_128B) ||
-	    !encode_map(&maps.rest, 2, a.qkv.x, sizes, bytes, rest, CU_TENSOR_MAP_SWIZZLE_NONE))
+	    !encode_map(&maps.rest, 2, a.qkv.x, sizes, bytes, rest, CU_TENSOR_MAP_SWIZZLE_NONE) ||
+	    !encode_map(&maps.results, 2, a.out.x, sizes_of_results, bytes_of_results, results,
+	                CU_TENSOR_MAP_SWIZZLE_128B))
 		return 0;
 	EK_TRY(ek_cuda_check(cudaFuncSetAttribute(attend_swizzled<EIGHTS>, cudaFuncAttributeMaxDynamicSharedMemorySize,
 	                                          (int)(places::all * 16)),
 	                     "attention"));
-	attend_swizzled<EIGHTS><<<(unsigned)(a.heads_in_all < at_once ? a.heads_in_all : at_once), WORKERS,
+	attend_swizzled<EIGHTS><<<(unsigned)(a.heads_in_all < at_once ? a.heads_in_all : at_once), ALL,
 	                          places::all * 16, ek_cuda_stream()>>>(a, maps);
 	EK_TRY(ek_cuda_launched("attention"));
 	rc = 1;

@@ -65,6 +65,14 @@ static __device__ inline void bring_bytes(uint32_t to, const void *from, int byt
 		: "memory");
 }
 
+/* Four matrices of 8 × 8 to shared memory: lane i of the warp names row i % 8 of matrix i / 8. */
+static __device__ inline void store_matrices(uint32_t row, const unsigned (&x)[4])
+{
+	asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(row), "r"(x[0]),
+	             "r"(x[1]), "r"(x[2]), "r"(x[3])
+	             : "memory");
+}
+
 /* The other way; what threads wrote is shown to the engine first. Boxes of a thread that were sent since the last mark
  * are one lot. */
 static __device__ inline void send_box(const CUtensorMap *map, uint32_t from, int column, int row)

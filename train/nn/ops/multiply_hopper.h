@@ -133,16 +133,8 @@ template <int COUNT> static __device__ inline void settle_sums(float (&sums)[COU
 		asm volatile("" : "+f"(sums[i])::"memory");
 }
 
-/* Four matrices of 8 × 8 to shared memory: lane i of the warp names row i % 8 of matrix i / 8. */
-static __device__ inline void store_matrices(uint32_t row, const unsigned (&x)[4])
-{
-	asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(row), "r"(x[0]),
-	             "r"(x[1]), "r"(x[2]), "r"(x[3])
-	             : "memory");
-}
-
-/* The row that this lane names to it, for 16 rows of this warp's in its group of four and the first 16 columns of a
- * tile as above; 16 i columns further on it is this ^ 32 i. */
+/* The row that this lane names to store_matrices, for 16 rows of this warp's in its group of four and the first 16
+ * columns of a tile as above; 16 i columns further on it is this ^ 32 i. */
 static __device__ inline uint32_t row_of_lane(void)
 {
 	const uint32_t lane = threadIdx.x % 32, row = threadIdx.x % 128 / 32 * 16 + lane % 16;
