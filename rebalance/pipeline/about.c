@@ -113,6 +113,23 @@ out:
 	return rc;
 }
 
+int ek_about_check_output(const char *path)
+{
+	struct ek_about a = { .path = path };
+	int rc = 0;
+
+	if (make_absolute(&a) < 0)
+		goto out;
+	EK_TRY(find_root(&a));
+	if (a.file != NULL && a.place == EK_PLACE_RUN)
+		rc = ek_fail(EK_EUSAGE, "%s has a name that the run %s keeps for its own files: %s", path, a.root,
+		             a.file->text);
+out:
+	free(a.absolute);
+	free(a.root);
+	return rc;
+}
+
 /* `*step` = the step that wrote `inside` of the run, by its row of the table, or NULL. */
 static int step_of(const cJSON **step, const struct ek_about *a, const char *inside, const struct ek_layout *file)
 {

@@ -30,6 +30,10 @@ struct ek_about {
 int ek_do_info(struct ek_about *about, const char *path, struct ek_steps_options *steps);
 void ek_about_release(struct ek_about *about);
 
+/* EK_EUSAGE: the path of a result is one that a run keeps for what it holds itself. Before any work; what is wrong with
+ * the path otherwise, whoever writes there will say. */
+int ek_about_check_output(const char *path);
+
 /* A file or folder in a folder of a run or an export. */
 struct ek_about_child {
 	const char *text;   /* what it is; NULL: nothing that is known */

@@ -7,6 +7,7 @@
 #include "rebalance/base/error.h"
 #include "rebalance/base/memory.h"
 #include "rebalance/io/layout.h"
+#include "rebalance/pipeline/about.h"
 #include "rebalance/pipeline/compare_files.h"
 
 static int add_runs(struct ek_comparison *c, const char *const *runs, size_t count)
@@ -65,6 +66,8 @@ int ek_do_compare(struct ek_compared_runs *out, const char *const *runs, size_t 
 	*out = (struct ek_compared_runs){ 0 };
 	if (count == 0)
 		return ek_fail(EK_EUSAGE, "a comparison needs a run");
+	if (options->csv != NULL)
+		EK_TRY(ek_about_check_output(options->csv));
 	EK_TRY(add_runs(c, runs, count));
 	EK_TRY(ek_comparison_finish(c, options->baseline));
 	EK_TRY(ek_alloc(&out->shown, c->count, 1));

@@ -10,6 +10,7 @@
 #include "rebalance/plan/source.h"
 #include "rebalance/plan/subset.h"
 #include "rebalance/plan/weights.h"
+#include "rebalance/pipeline/about.h"
 
 enum { CHUNK = 1 << 16 };
 
@@ -82,6 +83,8 @@ int ek_do_draw(struct ek_drawn *out, struct ek_run *run, const struct ek_draw_op
 	*out = (struct ek_drawn){ 0 };
 	if ((o->weights == NULL) == (o->subset == NULL))
 		return ek_fail(EK_EUSAGE, "images are drawn either by weights or of a subset");
+	if (o->output != NULL)
+		EK_TRY(ek_about_check_output(o->output));
 	EK_TRY(ek_plan_check(run, kind, name));
 	EK_TRY(ek_source_open(&source, ek_run_path(run), kind, name, (uint64_t)o->seed));
 	EK_TRY(find_positions(&positions, o, ek_sampler_length(source.sampler)));

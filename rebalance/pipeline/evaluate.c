@@ -8,6 +8,7 @@
 #include "rebalance/io/layout.h"
 #include "rebalance/base/log.h"
 #include "rebalance/base/text.h"
+#include "rebalance/pipeline/about.h"
 #include "rebalance/pipeline/device.h"
 #include "rebalance/pipeline/evaluate_internal.h"
 #include "rebalance/plan/subset.h"
@@ -139,6 +140,8 @@ static int check_options(struct ek_do_evaluate_options *o)
 	EK_TRY(ek_subset_check_name(o->name));
 	if (o->reference != NULL)
 		EK_TRY(ek_evaluate_check_reference(o->reference));
+	if (o->save_statistics != NULL)
+		EK_TRY(ek_about_check_output(o->save_statistics));
 out:
 	return rc;
 }

@@ -15,6 +15,7 @@
 #include "rebalance/io/groups.h"
 #include "rebalance/io/layout.h"
 #include "rebalance/plan/deck.h"
+#include "rebalance/pipeline/about.h"
 
 /* So many images, taken at random, are looked at for the next sheet. */
 static const uint64_t pool_most = 20000;
@@ -379,6 +380,7 @@ static int export(uint64_t *images, const struct ek_run *run, const struct ek_la
 	*images = 0;
 	if (log->label_count == log->none + log->disputed)
 		return ek_fail(EK_EUSAGE, "no image has a label yet");
+	EK_TRY(ek_about_check_output(path));
 	EK_TRY(mark_random(&random, run, log));
 	EK_TRY(ek_images_open(&rows, run));
 	EK_TRY(ek_atomic_open(&file, path));

@@ -57,6 +57,7 @@ run evenkeel compare three
 run evenkeel compare one --baseline none
 run evenkeel compare one --name none
 run evenkeel compare one --csv none/all.csv
+run evenkeel compare one --csv one/evaluations/all.json
 printf '{"generated": {"images": 9}, "reference"' >three/evaluations.json
 mkdir -p three/evaluations && mv three/evaluations.json three/evaluations/torn.json
 run evenkeel compare three

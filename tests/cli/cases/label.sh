@@ -33,6 +33,8 @@ run evenkeel label RUN --summary
 run evenkeel label RUN --summary --json --quiet
 run evenkeel label RUN --export labels.csv --quiet
 run cat labels.csv
+run evenkeel label RUN --export RUN/run.json --quiet
+run evenkeel label RUN --export RUN/mine.csv --quiet
 run evenkeel info RUN/labels/groups.jsonl
 echo 'says nothing' >RUN/labels/empty.jsonl
 run evenkeel label RUN --name empty --export labels.csv --quiet

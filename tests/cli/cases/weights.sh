@@ -33,3 +33,4 @@ run evenkeel draw RUN --weights labels --count 3 --seed 7 --quiet
 run evenkeel balance RUN --to smallest --name few --quiet --json >/dev/null
 run evenkeel draw RUN --subset few --count 2 --quiet >/dev/null
 run evenkeel draw RUN --subset fwe
+run evenkeel draw RUN --subset few --output RUN/images.jsonl
