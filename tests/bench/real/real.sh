@@ -123,5 +123,5 @@ case $part in
 generator) generator "$@" ;;
 evaluations) evaluations "$@" ;;
 tail) tail_of "$@" ;;
-*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
