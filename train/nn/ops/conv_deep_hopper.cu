@@ -275,21 +275,8 @@ __global__ void __launch_bounds__(WORKERS, 1) multiply(const __grid_constant__ w
 	if (threadIdx.x < 2 * BOXES)
 		start_barrier(full<S>(room, 2 * S::STAGES + (int)threadIdx.x), 1);
 	show_copies();
-	__syncthreads();
-	if (S::CLUSTER > 1)
-		meet_in_cluster();
-	if (group == 2) {
-		asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
-		if (threadIdx.x == 2 * GROUP)
-			bring_tiles<S>(w, m, room);
-	} else {
-		asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
-		make_tiles<S>(w, m, worker<S>(room, group));
-	}
-	if (S::CLUSTER > 1) {
-		__syncwarp();
-		meet_in_cluster(); /* nobody copies to a block that has left */
-	}
+	bring_and_make<S::CLUSTER, 40, 232>(
+		group, [&] { bring_tiles<S>(w, m, room); }, [&] { make_tiles<S>(w, m, worker<S>(room, group)); });
 }
 
 int encode(CUtensorMap *map, const void *x, size_t rows, size_t columns, size_t pitch, int box_rows)

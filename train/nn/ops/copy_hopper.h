@@ -147,6 +147,28 @@ static __device__ inline void barrier_arrive(int barrier, int threads)
 	asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
 
+/* Three groups of 128 threads once their barriers are started: the first of the last one brings what the two others
+ * multiply, with so many registers a thread. A block does not leave while others of its cluster copy to it. */
+template <int CLUSTER, int OF_BRINGER, int OF_MAKERS, class BRING, class MAKE>
+static __device__ __forceinline__ void bring_and_make(int group, const BRING &bring, const MAKE &make)
+{
+	__syncthreads();
+	if (CLUSTER > 1)
+		meet_in_cluster();
+	if (group == 2) {
+		asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(OF_BRINGER));
+		if (threadIdx.x == 2 * 128)
+			bring();
+	} else {
+		asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(OF_MAKERS));
+		make();
+	}
+	if (CLUSTER > 1) {
+		__syncwarp();
+		meet_in_cluster();
+	}
+}
+
 /* KERNEL, whose blocks go from one to the next of so many tiles, each of a cluster of blocks: as many clusters as are
  * on the GPU at once, or as there are tiles, by `step`. bytes: of shared memory. */
 template <auto KERNEL, class... GIVEN>
